@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# `make help` lists the targets.
+
+BUILD     ?= build
+PREFIX    ?= /usr
+CLANG     ?= clang
+BPFTOOL   ?= $(firstword $(shell command -v bpftool 2>/dev/null) /usr/sbin/bpftool)
+PYTHON    ?= /usr/bin/python3
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+
+ifeq ($(SANITIZE),1)
+BUILD     := build/asan
+SANITIZER := -fsanitize=address,undefined -fno-omit-frame-pointer
+endif
+ifneq ($(V),1)
+Q := @
+SAY = @printf '  %-8s %s\n'
+else
+SAY = @:
+endif
+
+WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wno-unused-parameter
+CFLAGS   ?= -O2 -g
+ALL_CFLAGS := -std=gnu17 $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iinclude -I$(BUILD)/skel -MMD -MP
+BPF_CFLAGS := -O2 -g -mcpu=v3 -target bpf -Wall -Wextra -Werror -Wno-unused-parameter \
+              -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
+
+AGENT_LIBS := -lbpf -levent -lcjson -lmnl -lelf -lz
+CLI_LIBS   := -lcjson
+
+BPF_SOURCES   := $(wildcard bpf/*.bpf.c)
+SKELETONS     := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/skel/%.skel.h)
+AGENT_SOURCES := $(filter-out agent/main.c,$(wildcard agent/*.c))
+AGENT_OBJECTS := $(AGENT_SOURCES:%.c=$(BUILD)/%.o)
+CLI_OBJECTS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
+UNIT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
+BPFT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bpf/*.c))
+BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/*.c))
+BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(BUILD)/skel/%.skel.h,$(wildcard tests/bench/*.bpf.c))
+BENCH_OBJECTS := $(filter-out %.bpf.o,$(BENCH_OBJECTS))
+PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl
+C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] agent/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/vm/*.[ch])
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all deps demo test test-unit test-bpf test-e2e test-vm bench bench-full fuzz format lint install uninstall clean help
+
+all: deps ## build everything into build/
+	@$(MAKE) --no-print-directory programs
+.PHONY: programs tests-built
+programs: $(PROGRAMS)
+
+deps: # installs missing packages, quiet when there are none
+	@deploy/install-deps.sh
+
+$(BUILD)/skel/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(SAY) BPF $<
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+$(BUILD)/skel/%.bpf.o: tests/bench/%.bpf.c
+	@mkdir -p $(@D)
+	$(SAY) BPF $<
+	$(Q)$(CLANG) $(BPF_CFLAGS) -Ibpf -c $< -o $@
+$(BUILD)/skel/%.skel.h: $(BUILD)/skel/%.bpf.o
+	$(SAY) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
+
+$(BUILD)/agent/%.o: agent/%.c | $(SKELETONS)
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
+$(BUILD)/cli/%.o: cli/%.c
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(CC) $(ALL_CFLAGS) -Iagent -c $< -o $@
+$(BUILD)/tests/%.o: tests/%.c | $(SKELETONS) $(BENCH_BPF)
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -Iagent -Icli -c $< -o $@
+
+$(BUILD)/libagent.a: $(AGENT_OBJECTS)
+	$(SAY) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(BUILD)/detnat-agent: $(BUILD)/agent/main.o $(BUILD)/libagent.a
+	$(SAY) LD $@
+	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ $(AGENT_LIBS)
+# The command line shares the pure modules of the agent: address parsing and the mapping history.
+$(BUILD)/detnatctl: $(CLI_OBJECTS) $(BUILD)/libagent.a
+	$(SAY) LD $@
+	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ $(CLI_LIBS)
+$(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(BUILD)/libagent.a
+	$(SAY) LD $@
+	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ -lcriterion -lpthread $(AGENT_LIBS)
+$(BUILD)/tests/bpf/run: $(BPFT_OBJECTS) $(BUILD)/libagent.a
+	$(SAY) LD $@
+	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ -lcriterion -lpthread $(AGENT_LIBS)
+$(BUILD)/tests/bench/run: $(BENCH_OBJECTS) $(BUILD)/libagent.a
+	$(SAY) LD $@
+	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ -lpthread $(AGENT_LIBS)
+tests-built: $(PROGRAMS) $(BUILD)/tests/unit/run $(BUILD)/tests/bpf/run
+
+demo: all ## subscribers reach an internet through detnat, in namespaces (KEEP=1 leaves it running)
+	@KEEP=$(KEEP) BUILD=$(BUILD) deploy/demo.sh
+
+test: lint ## every test; needs root
+	@$(MAKE) --no-print-directory test-unit test-bpf test-e2e test-vm
+test-unit: deps
+	@$(MAKE) --no-print-directory tests-built
+	$(BUILD)/tests/unit/run
+test-bpf: deps
+	@$(MAKE) --no-print-directory tests-built
+	$(BUILD)/tests/bpf/run
+test-e2e: deps
+	@$(MAKE) --no-print-directory programs
+	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q $(ARGS)
+test-vm: deps ## load, attach and translate on Debian's 6.1 and 6.12 kernels
+	@$(MAKE) --no-print-directory programs
+	BUILD=$(abspath $(BUILD)) tests/vm/run.sh
+
+bench: deps ## nanoseconds a packet, as ratios to the parse-and-rewrite floor
+	@$(MAKE) --no-print-directory $(BUILD)/tests/bench/run
+	$(BUILD)/tests/bench/run
+
+format: deps ## clang-format all C
+	clang-format -i $(C_FILES)
+lint: deps ## formatting and static checks, warnings as errors
+	@$(MAKE) --no-print-directory $(SKELETONS)
+	@BUILD=$(BUILD) deploy/lint.sh
+
+install: all ## install into DESTDIR/PREFIX
+	install -D -m 755 $(BUILD)/detnat-agent $(DESTDIR)$(PREFIX)/sbin/detnat-agent
+	install -D -m 755 $(BUILD)/detnatctl $(DESTDIR)$(PREFIX)/bin/detnatctl
+	install -D -m 644 deploy/detnat.service $(DESTDIR)$(PREFIX)/lib/systemd/system/detnat.service
+	install -D -m 644 deploy/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/detnat.conf
+	install -D -m 644 deploy/detnat.json $(DESTDIR)$(PREFIX)/share/doc/detnat/detnat.json
+	for page in docs/man/*.[1-8]; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/sbin/detnat-agent $(DESTDIR)$(PREFIX)/bin/detnatctl \
+	      $(DESTDIR)$(PREFIX)/lib/systemd/system/detnat.service $(DESTDIR)$(PREFIX)/lib/sysusers.d/detnat.conf \
+	      $(DESTDIR)$(PREFIX)/share/doc/detnat/detnat.json \
+	      $(addprefix $(DESTDIR)$(PREFIX)/share/man/,$(foreach p,$(notdir $(wildcard docs/man/*.[1-8])),man$(subst .,,$(suffix $(p)))/$(p)))
+
+clean: ## remove build/
+	rm -rf build
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Checks of a configuration that need the machine: interfaces, memory, next hops. They change nothing. */
+#ifndef DETNAT_CHECK_H
+#define DETNAT_CHECK_H
+
+#include "config.h"
+
+/*
+ * Refuses interfaces that do not exist (unless they stand in `running`, which may be NULL: those are waited for), mappings whose tables need more
+ * memory than the machine has free (those of `running` are paid already), and pools that hold a next hop. Messages name file, line and
+ * key path as config_load() does.
+ */
+int check_machine(const struct config *c, const struct config *running, const char *name, struct error *err);
+
+#endif

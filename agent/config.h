@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The configuration: read from JSON, checked, compared, written back as JSON.
+ * Everything here is pure: it touches neither interfaces nor the datapath (see check.h for what needs the machine).
+ */
+#ifndef DETNAT_CONFIG_H
+#define DETNAT_CONFIG_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <detnat/tables.h>
+
+#include "util.h"
+
+/* A file longer than this is refused. */
+#define CONFIG_MAX_SIZE (8U << 20)
+
+struct prefix {
+	uint32_t base; /* host byte order, host bits cleared */
+	uint8_t plen;
+};
+
+struct endpoint {
+	uint32_t addr; /* host byte order */
+	uint16_t port;
+};
+
+struct config_interface {
+	char name[IFNAMSIZ];
+	uint8_t roles; /* DEVICE_INSIDE, DEVICE_OUTSIDE or both */
+	unsigned line; /* in the file; 0: from elsewhere */
+};
+
+struct config_mapping {
+	struct prefix in;
+	struct prefix out;
+	uint32_t sessions_per_user; /* 0: the configuration's */
+	uint32_t session_slots;	    /* 0: the configuration's, which may be 0 for "auto" */
+	unsigned line;
+};
+
+enum ipfix_event { IPFIX_QUOTA = 1, IPFIX_PORTS = 2, IPFIX_SESSIONS = 4, IPFIX_FRAGMENTS = 8 };
+
+struct config_ipfix {
+	bool enabled;
+	struct endpoint collector;
+	struct endpoint source; /* addr 0: the kernel's choice; port 0: any */
+	uint32_t domain_id;
+	uint32_t path_mtu;
+	uint32_t template_interval; /* seconds */
+	uint8_t events;		    /* enum ipfix_event, or-ed */
+};
+
+enum forwarding { FORWARDING_REDIRECT, FORWARDING_KERNEL };
+enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_SKB };
+
+#define MSS_CLAMP_MTU UINT32_MAX
+
+struct config {
+	struct config_interface *interfaces; /* one element a name */
+	size_t n_interfaces;
+	struct config_mapping *mappings;
+	size_t n_mappings;
+	struct prefix *bypass;
+	size_t n_bypass;
+	uint32_t sessions_per_user;
+	uint32_t session_slots; /* 0: auto */
+	uint32_t overflow_sessions;
+	uint32_t timeouts[N_TIMEOUTS]; /* seconds */
+	struct config_ipfix ipfix;
+	enum forwarding forwarding;
+	enum xdp_mode xdp_mode;
+	enum unmatched unmatched;
+	bool answer_arp;
+	bool hairpin;
+	uint32_t tcp_mss_clamp; /* 0: off; MSS_CLAMP_MTU: "mtu" */
+	uint8_t quota_icmp_code;
+	uint32_t sweep_interval; /* seconds */
+	char *control_socket;
+	char *pin_path;
+	char *state_dir;
+	bool metrics_enabled;
+	struct endpoint metrics_listen;
+	bool detach_on_exit;
+};
+
+/*
+ * Reads and checks a configuration file. On success *ret is the caller's, freed with config_free(), and
+ * *ret_hash (may be NULL) identifies the file's content. Returns 0, or -errno with err saying
+ * "FILE:LINE: KEY.PATH: what is wrong": unknown or repeated keys, wrong types, values out of range, malformed or
+ * overlapping prefixes, and so on (contract, section 2).
+ */
+int config_load(const char *path, struct config **ret, uint64_t *ret_hash, struct error *err);
+
+/* The same for a text in memory; name stands for the file in messages. */
+int config_parse(const char *text, size_t size, const char *name, struct config **ret, struct error *err);
+
+/* Checks what concerns several keys at once (ranges of prefixes, overlaps, counts); config_parse() has done so. */
+int config_validate(const struct config *c, const char *name, struct error *err);
+
+/* Deep copy; NULL when memory is short. */
+struct config *config_clone(const struct config *c);
+void config_free(struct config *c);
+
+/* The configuration as JSON that config_parse() reads back to an equal one; the caller frees it. NULL: no memory. */
+char *config_to_json(const struct config *c);
+
+/* Quota and slots of a mapping after defaults; slots is a power of two from 8 to 2048 (contract, `session_slots`). */
+uint32_t config_mapping_quota(const struct config *c, const struct config_mapping *m);
+uint32_t config_mapping_slots(const struct config *c, const struct config_mapping *m);
+
+/* Elements by their identity, or NULL. */
+struct config_interface *config_find_interface(const struct config *c, const char *name);
+struct config_mapping *config_find_mapping(const struct config *c, struct prefix in, struct prefix out);
+
+/* Changes of one element; 0 or -errno (-EEXIST, -ENOENT, -ENOMEM). The result is not validated. */
+int config_add_mapping(struct config *c, struct prefix in, struct prefix out);
+int config_del_mapping(struct config *c, struct prefix in, struct prefix out);
+int config_add_interface(struct config *c, const char *name, uint8_t role);
+int config_del_interface(struct config *c, const char *name, uint8_t role);
+
+/* Strict dotted decimal, "a.b.c.d", "a.b.c.d/len" (masked) and "a.b.c.d:port". 0 or -EINVAL. */
+int addr_parse(const char *text, uint32_t *ret_addr);
+int prefix_parse(const char *text, struct prefix *ret);
+int endpoint_parse(const char *text, struct endpoint *ret);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The control socket: a Unix stream socket, mode 0660 (group `detnat` where there is one).
+ *
+ * Protocol: the client sends one line of JSON, at most 64 KiB, and the agent answers with one line; any number of times.
+ *
+ *	-> {"verb":"mapping add","args":{"in":"10.0.0.0/18","out":"1.1.1.0/30"}}
+ *	<- {"ok":true,"result":{…}}                     the JSON of the contract's table
+ *	<- {"ok":false,"status":1,"error":"…"}          status: what detnatctl exits with (1 refused, 2 malformed)
+ *
+ * Listings without bound (session list) are streamed, a line an element, and never held in memory:
+ *
+ *	<- {"ok":true,"stream":true}
+ *	<- {…}                                          an element
+ *	<- {"end":true}                                 or {"end":false,"error":"…"} where it broke off
+ *
+ * Verbs are the words of detnatctl's commands; args are named after the words of its usage in lower case:
+ *
+ *	mapping add|del         in, out                       mapping list
+ *	forward                 addr                          reverse               endpoint ("ADDR:PORT")
+ *	interface add|del       name, role                    interface list
+ *	timeouts show           timeouts set   udp, tcp_established, tcp_transitory, icmp (numbers; any of them)
+ *	timeouts reset          session list   addr, proto, all (all optional)
+ *	session close           direction ("in"|"out"), endpoint, ext, proto (optional)
+ *	user show               addr                          stats, status, reload
+ *	ipfix show|disable|flush                              ipfix set   collector, source, domain_id, path_mtu, template_interval
+ *
+ * A client that sends junk is told so and cut off; one that sends no whole line for CONTROL_IDLE_S seconds, or does not read
+ * its answer for as long, is closed; when CONTROL_MAX_CLIENTS are connected, the one idle longest makes room.
+ */
+#ifndef DETNAT_CONTROL_H
+#define DETNAT_CONTROL_H
+
+#include "agent.h"
+
+#define CONTROL_MAX_LINE (64U << 10)
+#define CONTROL_MAX_CLIENTS 256U
+#define CONTROL_IDLE_S 30
+
+struct control;
+
+/* Listens; a socket left behind by a dead agent is replaced, one that answers is not (-EADDRINUSE). */
+int control_new(struct agent *a, const char *path, struct control **ret, struct error *err);
+void control_free(struct control *c); /* closes all and removes the socket */
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The pinned maps and programs: made, reused, swapped, removed.
+ *
+ * Everything lives in PIN_PATH/v<LAYOUT_VERSION>. The maps are those of bpf/maps.h. The attached XDP programs are
+ * tiny and tail-call the main program of their hook through the pinned map `entries`; datapath_load() loads a new set of
+ * programs around the same maps and replaces the elements of `entries`, so a restart or a reload drops nothing.
+ */
+#ifndef DETNAT_DATAPATH_H
+#define DETNAT_DATAPATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <detnat/reasons.h>
+#include <detnat/tables.h>
+
+#include "config.h"
+#include "util.h"
+
+struct datapath {
+	char *pin_dir; /* PIN_PATH/v<LAYOUT_VERSION> */
+	int lock_fd;   /* flock on the pin path: one agent at a time */
+	bool reused;   /* the maps were there */
+	uint32_t hz;
+
+	/* Descriptors of the pinned maps. */
+	int in_index;
+	int out_index;
+	int mappings;
+	int subscribers; /* ARRAY_OF_MAPS */
+	int buckets;	 /* ARRAY_OF_MAPS */
+	int overflow;
+	int devices;
+	int globals;
+	int counters;
+	int events;
+	int running;
+
+	/* Maps seen through mmap, shared with the BPF programs. */
+	struct index_node *in_nodes;
+	struct index_node *out_nodes;
+	struct mapping *mapping;   /* MAX_MAPPINGS */
+	struct device *device;	   /* MAX_IFINDEX, by interface index */
+	struct globals *global;
+
+	/* Programs, -1 until loaded. Attached by devices.c. */
+	int xdp_inside;
+	int xdp_outside;
+	int xdp_both;
+	int tc_outside;
+	int clock;		 /* returns the tick, see datapath_ticks() */
+	struct settings settings; /* of the programs loaded */
+};
+
+/*
+ * Opens the pinned maps under c->pin_path, or makes and pins them; mounts a bpffs at the pin path where there is
+ * none. Takes the lock first: -EBUSY where another agent holds it. Nothing is left behind on failure.
+ */
+int datapath_open(const struct config *c, struct datapath *ret, struct error *err);
+
+/* Closes descriptors and mappings; what is pinned stays. */
+void datapath_close(struct datapath *d);
+
+/* Loads a set of programs with these settings and makes it the one that runs, in one step for each hook. */
+int datapath_load(struct datapath *d, const struct settings *settings, struct error *err);
+
+/* Removes all pins under a pin path (detach of interfaces is devices.c). */
+int datapath_unpin(const char *pin_path, struct error *err);
+
+/* The datapath's clock: jiffies >> TICK_SHIFT. */
+uint32_t datapath_ticks(const struct datapath *d);
+
+/* Makes every core forget cached next hops and classes of destinations. */
+void datapath_raise_epoch(struct datapath *d);
+
+/* Waits until no program that started before this call still runs. */
+void datapath_grace_period(const struct datapath *d);
+
+/* Sum of the counters over all cores. 0 or -errno. */
+int datapath_counters(const struct datapath *d, struct counters *ret);
+
+#endif

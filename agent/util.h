@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Small things every module uses: cleanup attributes, error texts, address formatting. */
+#ifndef DETNAT_UTIL_H
+#define DETNAT_UTIL_H
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+static inline void free_pointer(void *p)
+{
+	free(*(void **)p);
+}
+
+static inline void close_fd(const int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+/* Frees, or closes, when the variable goes out of scope. */
+#define _cleanup_free_ __attribute__((cleanup(free_pointer)))
+#define _cleanup_close_ __attribute__((cleanup(close_fd)))
+
+/* Hands the pointer over and leaves NULL, so that the cleanup attribute frees nothing. */
+#define take_pointer(p)               \
+	({                            \
+		typeof(p) _taken = (p); \
+		(p) = NULL;           \
+		_taken;               \
+	})
+
+/* Hands the descriptor over and leaves -1. */
+#define take_fd(fd)            \
+	({                     \
+		int _fd = (fd); \
+		(fd) = -1;     \
+		_fd;           \
+	})
+
+/* Why something was refused, for a person to read: says what is wrong, where, and what to do. */
+struct error {
+	char text[512];
+};
+
+/* Stores a text and returns r, so that a caller can write `return error_set(err, -EINVAL, "…")`. err may be NULL. */
+static inline int __attribute__((format(printf, 3, 4))) error_set(struct error *err, int r, const char *format, ...)
+{
+	if (err) {
+		va_list ap;
+
+		va_start(ap, format);
+		vsnprintf(err->text, sizeof(err->text), format, ap);
+		va_end(ap);
+	}
+	return r;
+}
+
+/* Enough for "255.255.255.255/32" and for "255.255.255.255:65535". */
+#define ADDR_TEXT 24
+
+/* Writes an address in host byte order as dotted decimal and returns text. */
+static inline const char *addr_format(uint32_t addr, char text[static ADDR_TEXT])
+{
+	snprintf(text, ADDR_TEXT, "%u.%u.%u.%u", addr >> 24, addr >> 16 & 255, addr >> 8 & 255, addr & 255);
+	return text;
+}
+
+static inline const char *prefix_format(uint32_t base, unsigned plen, char text[static ADDR_TEXT])
+{
+	snprintf(text, ADDR_TEXT, "%u.%u.%u.%u/%u", base >> 24, base >> 16 & 255, base >> 8 & 255, base & 255, plen);
+	return text;
+}
+
+#endif

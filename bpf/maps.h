@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The pinned maps. Values: <detnat/tables.h>, <detnat/reasons.h>, <detnat/events.h>. */
+#ifndef DETNAT_MAPS_H
+#define DETNAT_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include <detnat/events.h>
+#include <detnat/reasons.h>
+#include <detnat/tables.h>
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, INDEX_NODES);
+	__type(key, __u32);
+	__type(value, struct index_node);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} in_index SEC(".maps"), out_index SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_MAPPINGS);
+	__type(key, __u32);
+	__type(value, struct mapping);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} mappings SEC(".maps");
+
+struct subscriber_chunk {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SUBSCRIBER_CHUNK);
+	__type(key, __u32);
+	__type(value, struct subscriber);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, MAX_SUBSCRIBER_CHUNKS);
+	__type(key, __u32);
+	__array(values, struct subscriber_chunk);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} subscribers SEC(".maps");
+
+struct bucket_chunk {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, BUCKET_CHUNK);
+	__type(key, __u32);
+	__type(value, struct bucket);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, MAX_BUCKET_CHUNKS);
+	__type(key, __u32);
+	__array(values, struct bucket_chunk);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} buckets SEC(".maps");
+
+/* max_entries is set by the agent: OVERFLOW_ENTRIES(overflow_sessions). */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct overflow_key);
+	__type(value, struct overflow_session);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} overflow SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_IFINDEX);
+	__type(key, __u32);
+	__type(value, struct device);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} devices SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct globals);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} globals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct counters);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} events SEC(".maps");
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The arithmetic of deterministic NAT (RFC 7422, sequential algorithm).
+ *
+ * Pure functions, compiled alike into the BPF programs, the agent, the command line and the tests.
+ * Addresses and ports are in host byte order everywhere in this header.
+ *
+ *	sharing ratio  = 2^(out_plen - in_plen)          inside addresses per outside address
+ *	ports per host = floor(64512 / sharing ratio)    from ports 1024..65535
+ */
+#ifndef DETNAT_MAPPING_H
+#define DETNAT_MAPPING_H
+
+#include <linux/types.h>
+
+/* Ports below this one are never given out. */
+#define MAPPING_FIRST_PORT 1024U
+/* Ports 1024..65535 of an outside address. */
+#define MAPPING_PORTS 64512U
+/* 2^15 subscribers of one port each fit an address, 2^16 do not. */
+#define MAPPING_MAX_RATIO_SHIFT 15U
+
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+
+/* What the arithmetic needs of a mapping; 32 bytes, part of the datapath's mapping record. */
+struct geometry {
+	__u32 in_base;
+	__u32 out_base;
+	__u8 in_plen;
+	__u8 out_plen;
+	__u8 ratio_shift; /* sharing ratio = 1 << ratio_shift */
+	__u8 pad[1];
+	__u32 ports_per_host;
+	__u64 ports_inverse; /* floor(2^32 / ports_per_host) + 1, see mapping_divide() */
+	__u64 pad2;
+};
+_Static_assert(sizeof(struct geometry) == 32, "geometry is part of a map's value");
+
+/* What belongs to one subscriber: an outside address and a block of its ports. */
+struct port_block {
+	__u32 out_addr;
+	__u16 port_lo;
+	__u16 port_hi;
+};
+
+/* Network mask of a prefix length 0..32. */
+static __always_inline __u32 prefix_mask(__u32 plen)
+{
+	return plen ? ~0U << (32 - plen) : 0;
+}
+
+/* Number of addresses in a prefix of length 0..32. */
+static __always_inline __u64 prefix_size(__u32 plen)
+{
+	return 1ULL << (32 - plen);
+}
+
+static __always_inline int prefix_contains(__u32 base, __u32 plen, __u32 addr)
+{
+	return ((addr ^ base) & prefix_mask(plen)) == 0;
+}
+
+/* Whether two prefixes share an address. */
+static __always_inline int prefix_overlaps(__u32 base_a, __u32 plen_a, __u32 base_b, __u32 plen_b)
+{
+	return ((base_a ^ base_b) & prefix_mask(plen_a < plen_b ? plen_a : plen_b)) == 0;
+}
+
+/*
+ * Fills *ret_g for the mapping of one prefix to another; host bits of the bases are cleared.
+ * Returns 0, or -1 with nothing written where a length is above 32, the outside range is larger
+ * than the inside range, or not even one port a host would be left.
+ */
+static inline int mapping_geometry(__u32 in_base, __u32 in_plen, __u32 out_base, __u32 out_plen, struct geometry *ret_g)
+{
+	if (in_plen > 32 || out_plen > 32 || out_plen < in_plen || out_plen - in_plen > MAPPING_MAX_RATIO_SHIFT)
+		return -1;
+
+	__u32 ports = MAPPING_PORTS >> (out_plen - in_plen);
+
+	*ret_g = (struct geometry){
+		.in_base = in_base & prefix_mask(in_plen),
+		.out_base = out_base & prefix_mask(out_plen),
+		.in_plen = (__u8)in_plen,
+		.out_plen = (__u8)out_plen,
+		.ratio_shift = (__u8)(out_plen - in_plen),
+		.ports_per_host = ports,
+		.ports_inverse = (1ULL << 32) / ports + 1,
+	};
+	return 0;
+}
+
+/*
+ * n / ports_per_host for n < 65536, by a multiplication: the error of the inverse, at most
+ * ports_per_host / 2^32 a unit, stays below one part in n (tested for every n and divisor).
+ */
+static __always_inline __u32 mapping_divide(const struct geometry *g, __u32 n)
+{
+	return (__u32)((n * g->ports_inverse) >> 32);
+}
+
+/* Number of the subscriber within the mapping; addr must be inside it. */
+static __always_inline __u32 mapping_subscriber(const struct geometry *g, __u32 in_addr)
+{
+	return in_addr - g->in_base;
+}
+
+static __always_inline __u32 mapping_out_addr(const struct geometry *g, __u32 subscriber)
+{
+	return g->out_base + (subscriber >> g->ratio_shift);
+}
+
+/* First port of the block of a subscriber. */
+static __always_inline __u32 mapping_port_lo(const struct geometry *g, __u32 subscriber)
+{
+	return MAPPING_FIRST_PORT + g->ports_per_host * (subscriber & ((1U << g->ratio_shift) - 1));
+}
+
+/* Outside address and port block of an inside address; in_addr must be inside the mapping. */
+static __always_inline struct port_block mapping_forward(const struct geometry *g, __u32 in_addr)
+{
+	__u32 subscriber = mapping_subscriber(g, in_addr);
+	__u32 port_lo = mapping_port_lo(g, subscriber);
+
+	return (struct port_block){
+		.out_addr = mapping_out_addr(g, subscriber),
+		.port_lo = (__u16)port_lo,
+		.port_hi = (__u16)(port_lo + g->ports_per_host - 1),
+	};
+}
+
+/*
+ * Number of the subscriber that owns an outside address and port; out_addr must be inside the mapping.
+ * Returns -1 for ports below 1024 and for the remainder ports above the last block.
+ */
+static __always_inline __s64 mapping_reverse(const struct geometry *g, __u32 out_addr, __u32 out_port)
+{
+	if (out_port < MAPPING_FIRST_PORT)
+		return -1;
+
+	__u32 block = mapping_divide(g, out_port - MAPPING_FIRST_PORT);
+
+	if (block >> g->ratio_shift)
+		return -1;
+	return ((__s64)(out_addr - g->out_base) << g->ratio_shift) + block;
+}
+
+/* Offset in the block of the outside port that a session of this inside port takes where it is free. */
+static __always_inline __u32 mapping_first_choice(const struct geometry *g, __u32 in_port)
+{
+	return in_port - mapping_divide(g, in_port) * g->ports_per_host;
+}
+
+#endif

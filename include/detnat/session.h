@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A session slot: 16 bytes, shared by the datapath on every core and by the agent, by mmap.
+ *
+ *	key    ext_addr 32 | ext_port 16 | in_port 16
+ *	truth  out_port 16 | protocol 8 | state 8 | last seen 32
+ *
+ * The subscriber whose bucket it stands in gives the rest of the tuple. Ports and addresses are numbers
+ * in host byte order; for ICMP echo the identifier is the port and ext_port is 0.
+ *
+ * Rules that all who touch a slot obey:
+ *  1. `truth` alone says whether the slot is free, being opened, or live.
+ *  2. Only the datapath opens, under the opener's lock of the subscriber: truth -> OPENING, then the key,
+ *     then truth -> live, each an atomic operation.
+ *  3. A reader reads truth, key and truth again; it is a hit only where both truths are live and equal but for
+ *     last seen.
+ *  4. Every other change (refresh, state, sweep, close) is a compare-and-exchange of `truth`. Who wins it
+ *     adjusts the subscriber's count, exactly once.
+ *  5. Age is signed: (s32)(now - seen) > timeout.
+ */
+#ifndef DETNAT_SESSION_H
+#define DETNAT_SESSION_H
+
+#include "mapping.h"
+
+#define BUCKET_SLOTS 8U
+#define BUCKET_SLOTS_SHIFT 3U
+
+struct slot {
+	__u64 key;
+	__u64 truth;
+};
+
+struct bucket {
+	struct slot slot[BUCKET_SLOTS];
+};
+_Static_assert(sizeof(struct bucket) == 128, "a bucket is two cache lines");
+
+/* The timeouts of the contract, in the order of the datapath's arrays: X(constant, name, default in seconds) */
+#define TIMEOUTS(X)                                             \
+	X(TIMEOUT_UDP, udp, 300)                                \
+	X(TIMEOUT_TCP_ESTABLISHED, tcp_established, 7440)       \
+	X(TIMEOUT_TCP_TRANSITORY, tcp_transitory, 240)          \
+	X(TIMEOUT_ICMP, icmp, 60)
+
+enum timeout {
+#define X(constant, name, seconds) constant,
+	TIMEOUTS(X)
+#undef X
+	N_TIMEOUTS
+};
+
+/*
+ * States of a slot: X(constant, value, name shown, timeout). The values are part of the pinned layout. An answered
+ * state is one in which the outside has answered, so that the next segment from inside establishes the
+ * connection. Both LAST_ACK states have seen the FINs of both sides and wait for the ACK of one.
+ */
+#define SESSION_STATES(X)                                                               \
+	X(SESSION_UDP, 2, "udp-active", TIMEOUT_UDP)                                    \
+	X(SESSION_ICMP, 3, "icmp-active", TIMEOUT_ICMP)                                 \
+	X(SESSION_SYN_SENT, 4, "tcp-syn-sent", TIMEOUT_TCP_TRANSITORY)                  \
+	X(SESSION_SYN_ANSWERED, 5, "tcp-syn-sent", TIMEOUT_TCP_TRANSITORY)              \
+	X(SESSION_TRANSITORY, 6, "tcp-transitory", TIMEOUT_TCP_TRANSITORY)              \
+	X(SESSION_TRANSITORY_ANSWERED, 7, "tcp-transitory", TIMEOUT_TCP_TRANSITORY)     \
+	X(SESSION_ESTABLISHED, 8, "tcp-established", TIMEOUT_TCP_ESTABLISHED)           \
+	X(SESSION_FIN_WAIT, 9, "tcp-fin-wait", TIMEOUT_TCP_TRANSITORY)                  \
+	X(SESSION_CLOSE_WAIT, 10, "tcp-close-wait", TIMEOUT_TCP_TRANSITORY)             \
+	X(SESSION_LAST_ACK_IN, 11, "tcp-last-ack", TIMEOUT_TCP_TRANSITORY)              \
+	X(SESSION_LAST_ACK_OUT, 12, "tcp-last-ack", TIMEOUT_TCP_TRANSITORY)             \
+	X(SESSION_TIME_WAIT, 13, "tcp-time-wait", TIMEOUT_TCP_TRANSITORY)
+
+enum session_state {
+	SESSION_FREE = 0,
+	SESSION_OPENING = 1,
+#define X(constant, value, name, timeout) constant = value,
+	SESSION_STATES(X)
+#undef X
+};
+
+/* Set beside a TCP state when an RST was seen; cleared, the state is what it was before (RFC 7857 section 2.2). */
+#define SESSION_RESET 0x40U
+#define SESSION_RESET_NAME "tcp-reset"
+
+static __always_inline __u64 slot_key(__u32 ext_addr, __u16 ext_port, __u16 in_port)
+{
+	return (__u64)ext_addr << 32 | (__u64)ext_port << 16 | in_port;
+}
+
+static __always_inline __u64 slot_truth(__u16 out_port, __u8 proto, __u8 state, __u32 seen)
+{
+	return (__u64)out_port << 48 | (__u64)proto << 40 | (__u64)state << 32 | seen;
+}
+
+static __always_inline __u32 key_ext_addr(__u64 key)
+{
+	return (__u32)(key >> 32);
+}
+
+static __always_inline __u16 key_ext_port(__u64 key)
+{
+	return (__u16)(key >> 16);
+}
+
+static __always_inline __u16 key_in_port(__u64 key)
+{
+	return (__u16)key;
+}
+
+static __always_inline __u16 truth_out_port(__u64 truth)
+{
+	return (__u16)(truth >> 48);
+}
+
+static __always_inline __u8 truth_proto(__u64 truth)
+{
+	return (__u8)(truth >> 40);
+}
+
+/* State with the SESSION_RESET bit. */
+static __always_inline __u8 truth_state(__u64 truth)
+{
+	return (__u8)(truth >> 32);
+}
+
+/* Tick of the last refresh. */
+static __always_inline __u32 truth_seen(__u64 truth)
+{
+	return (__u32)truth;
+}
+
+/* Whether the slot holds a session, expired or not. */
+static __always_inline int truth_live(__u64 truth)
+{
+	return truth_state(truth) > SESSION_OPENING;
+}
+
+/* Whether two truths differ in nothing but last seen. */
+static __always_inline int truth_same(__u64 a, __u64 b)
+{
+	return ((a ^ b) >> 32) == 0;
+}
+
+static __always_inline __u64 truth_with(__u64 truth, __u8 state, __u32 seen)
+{
+	return (truth & ~0xffffffffffULL) | (__u64)state << 32 | seen;
+}
+
+/* Which timeout runs in a state. */
+static __always_inline enum timeout session_timeout(__u8 state)
+{
+	if (state == SESSION_ESTABLISHED)
+		return TIMEOUT_TCP_ESTABLISHED;
+	if (state == SESSION_UDP)
+		return TIMEOUT_UDP;
+	if (state == SESSION_ICMP)
+		return TIMEOUT_ICMP;
+	return TIMEOUT_TCP_TRANSITORY;
+}
+
+/*
+ * Whether a live slot has outlived its timeout, in ticks. Signed, as a stamp may be a tick ahead of this
+ * core's clock.
+ */
+static __always_inline int truth_expired(__u64 truth, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS])
+{
+	return (__s32)(now - truth_seen(truth)) > (__s32)timeout_ticks[session_timeout(truth_state(truth))];
+}
+
+/* Whether a live slot counts in a quota and in figures shown: all but expired ones and those in time-wait. */
+static __always_inline int truth_counts(__u64 truth, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS])
+{
+	return truth_live(truth) && truth_state(truth) != SESSION_TIME_WAIT && !truth_expired(truth, now, timeout_ticks);
+}
+
+/*
+ * Where a session stands. Both directions know the external endpoint and, within a group of 8, the outside port;
+ * so two candidate buckets of the subscriber's hold every session that could clash with it.
+ */
+struct bucket_pair {
+	__u32 first;
+	__u32 second; /* another bucket, unless the subscriber has but one */
+};
+
+#define PORT_GROUP_SHIFT 3U
+#define PORT_GROUP (1U << PORT_GROUP_SHIFT)
+
+/*
+ * port_offset: outside port (or first choice) less the first port of the block.
+ * bucket_shift: log2 of the subscriber's buckets. The result is relative to the subscriber's first bucket.
+ */
+static __always_inline struct bucket_pair session_buckets(__u32 ext_addr, __u16 ext_port, __u8 proto, __u32 port_offset,
+							  __u32 bucket_shift)
+{
+	__u64 hash = ((__u64)ext_addr << 24 | (__u32)ext_port << 8 | proto) * 0x9e3779b97f4a7c15ULL;
+	__u32 mask = (1U << bucket_shift) - 1;
+	__u32 first = (__u32)(hash >> 32) + (port_offset >> PORT_GROUP_SHIFT);
+	__u32 step = (__u32)(hash >> 48) | 1;
+
+	return (struct bucket_pair){ .first = first & mask, .second = (first + step) & mask };
+}
+
+#endif

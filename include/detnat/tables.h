@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Values of the pinned maps, shared by the BPF programs and the agent.
+ * Whoever changes a layout here raises LAYOUT_VERSION: it is part of the pin path, so that a new agent never
+ * reads an old table.
+ */
+#ifndef DETNAT_TABLES_H
+#define DETNAT_TABLES_H
+
+#include "session.h"
+
+#define LAYOUT_VERSION 1
+
+#define MAX_MAPPINGS 1024U
+#define MAX_IFINDEX 65536U
+#define MAX_BYPASS 256U
+
+/* ---- prefix index: 16-8-8 multibit trie ------------------------------------------------------------------
+ *
+ * Maps `in_index` and `out_index`, ARRAYs of struct index_node. Nodes 0..255 are the root, one for each first
+ * octet, indexed by the second octet; further nodes are indexed by the third or by the fourth octet.
+ * An entry is 0 (no mapping), INDEX_LEAF | mapping number, or the number of the next node.
+ */
+#define INDEX_LEAF 0x8000U
+#define INDEX_ROOTS 256U
+#define INDEX_NODES (INDEX_ROOTS + 2U * MAX_MAPPINGS)
+
+struct index_node {
+	__u16 entry[256];
+};
+
+/* ---- mappings: map `mappings`, ARRAY of MAX_MAPPINGS ----------------------------------------------------- */
+
+struct mapping {
+	struct geometry geo;
+	__u32 first_bucket;	/* of the mapping, in the space of all buckets */
+	__u32 first_subscriber; /* in the space of all subscriber records */
+	__u32 sessions_per_user;
+	__u32 bucket_shift; /* log2 of the buckets of one subscriber */
+	__u32 timeout_ticks[N_TIMEOUTS];
+};
+_Static_assert(sizeof(struct mapping) == 64, "a mapping is one cache line");
+
+/* ---- subscribers and buckets: ARRAY_OF_MAPS `subscribers` and `buckets` of mmapable ARRAYs ("chunks") ----
+ *
+ * Number >> shift picks the chunk, the rest the element. All chunks of a kind have one size.
+ */
+#define SUBSCRIBER_CHUNK_SHIFT 16U
+#define SUBSCRIBER_CHUNK (1U << SUBSCRIBER_CHUNK_SHIFT) /* records: 4 MB */
+#define BUCKET_CHUNK_SHIFT 16U
+#define BUCKET_CHUNK (1U << BUCKET_CHUNK_SHIFT) /* buckets: 8 MB */
+#define MAX_SUBSCRIBER_CHUNKS 4096U
+#define MAX_BUCKET_CHUNKS 16384U
+
+struct subscriber {
+	__u32 sessions; /* live sessions not in time-wait, with expired ones that nobody took away yet */
+	__u32 overflow; /* of them, those in the map `overflow` */
+	__u32 lock;	/* opener's lock; taken by the datapath alone */
+	__u32 recount_tick; /* when the datapath last counted the live slots itself */
+	__u64 refused;	    /* packets refused for quota, ports or overflow */
+	__u32 icmp_next;    /* jiffies before which no further ICMP refusal is sent */
+	__u32 quota_event_next; /* jiffies before which no further event is reported */
+	__u32 ports_event_next;
+	__u32 way_stamp; /* epoch and tick for which `way` holds, see nexthop.h; 0: for none */
+	__u64 way;	 /* next hop of the way in: MAC address 48 | interface index 16 */
+	__u64 pad[2];
+};
+_Static_assert(sizeof(struct subscriber) == 64, "a subscriber is one cache line");
+
+/* ---- overflow: LRU_HASH of sessions that found no slot, an entry per direction ---------------------------
+ *
+ * The entry of OVERFLOW_IN2OUT holds the truth; the one of OVERFLOW_OUT2IN leads to it. Who deletes the former
+ * adjusts the counts. Whoever opens admits first (globals.overflow), so that the kernel never evicts.
+ */
+enum overflow_direction { OVERFLOW_IN2OUT = 0, OVERFLOW_OUT2IN = 1 };
+
+struct overflow_key {
+	__u32 addr; /* in_addr, or out_addr */
+	__u32 ext_addr;
+	__u16 port; /* in_port, or out_port */
+	__u16 ext_port;
+	__u8 proto;
+	__u8 direction;
+	__u16 pad;
+};
+_Static_assert(sizeof(struct overflow_key) == 16, "hashed as bytes");
+
+struct overflow_session {
+	__u64 truth; /* as in a slot; 0 in an OUT2IN entry */
+	__u32 in_addr;
+	__u16 in_port;
+	__u16 pad;
+};
+
+/* Entries of the map for a number of admitted sessions: two directions, and room for the per-core free lists. */
+#define OVERFLOW_ENTRIES(sessions) ((sessions) * 4U + 1024U)
+
+/* ---- devices: ARRAY indexed by interface index ----------------------------------------------------------- */
+
+#define DEVICE_INSIDE 0x01
+#define DEVICE_OUTSIDE 0x02
+
+/* XDP can redirect to it. */
+#define DEVICE_REDIRECT 0x01
+/* XDP is attached natively. */
+#define DEVICE_NATIVE 0x02
+
+struct device {
+	__u8 mac[6];
+	__u8 roles; /* 0: not ours */
+	__u8 flags;
+	__u32 addr; /* the gateway's own address on it, host byte order; 0: none */
+	__u32 mtu;  /* octets of an IP packet */
+	__u8 pad[16];
+};
+_Static_assert(sizeof(struct device) == 32, "value of the map devices");
+
+/* ---- globals: ARRAY of one ------------------------------------------------------------------------------- */
+
+struct globals {
+	__u32 epoch; /* the agent raises it at any change of routes, neighbours, links or mappings; never 0 */
+	__u32 pad;
+	__s64 overflow; /* sessions in the overflow map */
+	__u64 pad2[6];
+};
+_Static_assert(sizeof(struct globals) == 64, "value of the map globals");
+
+/* ---- settings: read-only data of the programs, set before they are loaded -------------------------------- */
+
+enum unmatched { UNMATCHED_DROP_PRIVATE, UNMATCHED_ROUTE, UNMATCHED_DROP };
+
+struct settings {
+	__u32 hz; /* jiffies a second */
+	__u32 overflow_sessions;
+	__u8 redirect; /* forwarding: 1 redirect, 0 kernel */
+	__u8 unmatched;
+	__u8 answer_arp;
+	__u8 hairpin;
+	__u8 quota_icmp_code;
+	__u8 session_events; /* report sessions opened and closed */
+	__u8 policy_routing; /* routing depends on more than the destination: cache next hops by source too */
+	__u8 pad;
+};
+_Static_assert(sizeof(struct settings) == 16, "read-only data");
+
+/* Jiffies to a tick, the unit of last seen: 64 jiffies, 64..640 ms. */
+#define TICK_SHIFT 6U
+
+/* Timeout in ticks, rounded up: a session never lives shorter than asked for. */
+static inline __u32 ticks_of_seconds(__u32 seconds, __u32 hz)
+{
+	return (__u32)(((__u64)seconds * hz + (1U << TICK_SHIFT) - 1) >> TICK_SHIFT);
+}
+
+/* Whole seconds in a number of ticks, rounded down. */
+static inline __u32 seconds_of_ticks(__u32 ticks, __u32 hz)
+{
+	return (__u32)(((__u64)ticks << TICK_SHIFT) / hz);
+}
+
+/* Map names, as they are pinned. `counters` is a PERCPU_ARRAY of one struct counters, `events` a RINGBUF of struct event. */
+
+#endif

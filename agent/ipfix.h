@@ -38,7 +38,7 @@ void ipfix_free(struct ipfix *x);
 int ipfix_configure(struct ipfix *x, const struct config_ipfix *c, struct error *err);
 
 /* Adds the record of an event, if the settings ask for it. wall_ms: milliseconds since 1970, of the event. */
-void ipfix_event(struct ipfix *x, const struct event *e, uint64_t wall_ms);
+void ipfix_event(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms);
 
 /* Sends what has been gathered; call once a second at least. now_ms as wall_ms. */
 void ipfix_tick(struct ipfix *x, uint64_t now_ms);

@@ -14,8 +14,8 @@ enum event_type {
 	EVENT_RESOLVE = 6, /* next hop unresolved: in_addr is its address, ifindex where */
 };
 
-/* 40 bytes. Addresses and ports in host byte order; what an event has no use for is 0. */
-struct event {
+/* 40 bytes. Addresses and ports in host byte order; what an event has no use for is 0. Not `event`: that is libevent's. */
+struct nat_event {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u32 in_addr;
 	__u32 out_addr;
@@ -29,6 +29,6 @@ struct event {
 	__u32 ifindex; /* EVENT_RESOLVE */
 	__u32 pad;
 };
-_Static_assert(sizeof(struct event) == 40, "events cross the ring buffer");
+_Static_assert(sizeof(struct nat_event) == 40, "events cross the ring buffer");
 
 #endif

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""detnat-agent and detnatctl as processes, run from the build directory in $BUILD."""
+
+import json
+import os
+import pathlib
+import re
+import select
+import shlex
+import signal
+import subprocess
+import time
+
+import isolation
+
+BUILD = pathlib.Path(os.environ.get("BUILD") or pathlib.Path(__file__).parents[2] / "build").resolve()
+AGENT = BUILD / "detnat-agent"
+CTL = BUILD / "detnatctl"
+
+# What runs the programs, e.g. valgrind; set by conftest.py.
+wrapper = []
+
+# What sanitizers and valgrind write.
+_REPORT = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:|^==\d+==", re.MULTILINE)
+
+START_PATIENCE = 60
+PATIENCE = 20
+
+
+def assert_no_report(text, what):
+    assert not _REPORT.search(text), f"{what} was reported by the checker:\n{text}"
+
+
+def wait_for(condition, timeout=PATIENCE, what="condition", interval=0.01):
+    """Waits until condition() is true and returns what it returned."""
+    end = time.monotonic() + timeout
+    while True:
+        result = condition()
+        if result:
+            return result
+        assert time.monotonic() < end, f"waited {timeout} s in vain: {what}"
+        time.sleep(interval)
+
+
+class Result:
+    """How a program ended."""
+
+    def __init__(self, status, out, err):
+        self.status, self.out, self.err = status, out, err
+
+    def __repr__(self):
+        return f"exit {self.status}\nstdout: {self.out}\nstderr: {self.err}"
+
+
+def execute(*command, namespace=None, timeout=PATIENCE * 3, **options):
+    """Runs one of the programs to its end."""
+    command = [*wrapper, *(str(c) for c in command)]
+    popen = namespace.popen if namespace else isolation.popen
+    process = popen(*command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    assert_no_report(err, shlex.join(command))
+    assert process.returncode >= 0, f"{shlex.join(command)} died of signal {-process.returncode}\n{err}"
+    return Result(process.returncode, out, err)
+
+
+class Agent:
+    """An agent in a namespace, with files of its own in `directory`."""
+
+    def __init__(self, namespace, directory, config):
+        self.namespace = namespace
+        self.directory = directory
+        directory.mkdir()
+        self.path = directory / "detnat.json"
+        self.socket = directory / "agent.sock"
+        self.pins = directory / "bpf"
+        self.log = directory / "agent.log"
+        self.state = directory / "state"
+        self.pins.mkdir()
+        isolation.mount(b"bpf", self.pins)
+        self.process = None
+        self.config = {
+            "control_socket": str(self.socket),
+            "pin_path": str(self.pins),
+            "state_dir": str(self.state),
+            **config,
+        }
+        self.write()
+
+    # ---- configuration
+
+    def write(self, **changes):
+        """Writes the configuration file; a value of None takes the key out."""
+        self.config.update(changes)
+        self.config = {k: v for k, v in self.config.items() if v is not None}
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(self.config, indent=1))
+        new.rename(self.path)
+
+    # ---- life
+
+    def launch(self):
+        """Starts the process and does not wait for anything."""
+        assert self.process is None
+        with open(self.log, "ab") as log:
+            self.process = self.namespace.popen(
+                *wrapper, AGENT, "-c", self.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+            )
+
+    def start(self):
+        """Starts the agent and waits for its `ready`."""
+        self.launch()
+        line = self.first_line()
+        assert line is not None and line.endswith("ready"), f"said {line!r}, not ready\n{self.log_text()}"
+        return self
+
+    def first_line(self, timeout=START_PATIENCE):
+        """The first line on stdout, None where the process ended without one."""
+        end = time.monotonic() + timeout
+        text = b""
+        out = self.process.stdout.fileno()
+        while b"\n" not in text:
+            readable, _, _ = select.select([out], [], [], max(end - time.monotonic(), 0))
+            assert readable, f"no line on stdout in {timeout} s\n{self.log_text()}"
+            piece = os.read(out, 4096)
+            if not piece:
+                return None
+            text += piece
+        return text.decode().split("\n", 1)[0]
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def end(self, how=signal.SIGTERM, timeout=PATIENCE):
+        """Sends a signal, waits for the end and returns the exit status."""
+        self.process.send_signal(how)
+        try:
+            status = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"did not end within {timeout} s of {how!r}\n{self.log_text()}") from None
+        self.process.stdout.close()
+        self.process = None
+        assert_no_report(self.log_text(), "the agent")
+        return status
+
+    def stop(self):
+        status = self.end()
+        assert status == 0, f"exit {status}\n{self.log_text()}"
+
+    def kill(self):
+        self.end(signal.SIGKILL)
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def hang_up(self):
+        """SIGHUP: reload."""
+        self.process.send_signal(signal.SIGHUP)
+
+    def dispose(self):
+        """Ends everything; the last thing a fixture does with it."""
+        try:
+            if self.process is not None:
+                alive = self.process.poll() is None
+                status = self.end() if alive else self.process.returncode
+                assert alive, f"the agent died: exit {status}\n{self.log_text()}"
+                assert status == 0, f"the agent ended with {status}\n{self.log_text()}"
+        finally:
+            isolation.unmount(self.pins)
+
+    def log_text(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    # ---- other runs of the daemon
+
+    def once(self, *options):
+        """A run of detnat-agent that is expected to end: -t, --detach, or a start that is refused."""
+        return execute(AGENT, *options, "-c", self.path, namespace=self.namespace)
+
+    def detach(self):
+        result = self.once("--detach")
+        assert result.status == 0, result
+
+    # ---- detnatctl
+
+    def command(self, *arguments):
+        """detnatctl with these arguments; a Result."""
+        return execute(CTL, "-s", self.socket, *arguments)
+
+    def ctl(self, *arguments):
+        """detnatctl -j; the document it printed."""
+        result = self.command("-j", *arguments)
+        assert result.status == 0 and result.err == "", f"detnatctl {arguments}: {result}"
+        return json.loads(result.out)
+
+    def text(self, *arguments):
+        """detnatctl; the text it printed."""
+        result = self.command(*arguments)
+        assert result.status == 0 and result.err == "", f"detnatctl {arguments}: {result}"
+        return result.out
+
+    def refused(self, *arguments, status=1):
+        """detnatctl ends with this status and says why on stderr, alike with and without -j; the message."""
+        for options in ((), ("-j",)):
+            result = self.command(*options, *arguments)
+            assert result.status == status, f"detnatctl {options} {arguments}: {result}"
+            assert result.out == "", result
+            assert result.err.startswith("detnatctl: ") and result.err.endswith("\n"), result
+        return result.err
+
+    def counters(self):
+        return self.ctl("stats")["counters"]

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Fixtures: a world of its own for the run, a lab for each test or module, every way of forwarding."""
+
+import os
+import shlex
+import shutil
+import signal
+
+import pytest
+
+import agent
+import isolation
+import lab as lab_module
+
+VALGRIND = "valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
+
+# Every way a packet can go through the gateway: by XDP or by the kernel, in the driver or in generic XDP.
+MODES = [(forwarding, xdp) for forwarding in ("redirect", "kernel") for xdp in ("native", "skb")]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--valgrind", action="store_true", help="run the agent and detnatctl under valgrind")
+
+
+def _terminate(number, frame):
+    raise KeyboardInterrupt(f"signal {number}")
+
+
+def pytest_configure(config):
+    if os.geteuid() != 0:
+        pytest.exit("the end-to-end tests make network namespaces and need root", 2)
+    for program in (agent.AGENT, agent.CTL):
+        if not program.exists():
+            pytest.exit(f"{program} is missing; build it first (make), or set BUILD", 2)
+    if config.getoption("--valgrind"):
+        agent.wrapper[:] = shlex.split(VALGRIND)
+    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGHUP, _terminate)
+    isolation.remove_dead_runs()
+    config.run_directory = isolation.RUNS / f"detnat-e2e.{os.getpid()}"
+    isolation.enter(config.run_directory)
+
+
+def pytest_unconfigure(config):
+    directory = getattr(config, "run_directory", None)
+    if directory is not None:
+        isolation.unmount(directory)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failing test shows the end of its agent's log."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.when == "call" and report.failed:
+        for value in item.funcargs.values():
+            if isinstance(value, lab_module.Lab) and value.agent:
+                report.sections.append(("detnat-agent", value.agent.log_text()[-6000:]))
+
+
+@pytest.fixture(scope="session")
+def run_directory(request):
+    return request.config.run_directory
+
+
+@pytest.fixture(scope="module", params=MODES, ids=lambda m: "-".join(m))
+def mode(request):
+    """(forwarding, xdp_mode) as configuration keys; a test that uses it runs once for each."""
+    return {"forwarding": request.param[0], "xdp_mode": request.param[1]}
+
+
+@pytest.fixture
+def lab(run_directory):
+    """A lab of the test's own, without an agent yet."""
+    it = lab_module.Lab(run_directory)
+    try:
+        yield it
+    finally:
+        it.close()
+
+
+@pytest.fixture(scope="module")
+def running(run_directory):
+    """A lab with a running agent, shared by the tests of a module; each takes hosts of its own."""
+    it = lab_module.Lab(run_directory)
+    try:
+        it.start()
+        yield it
+    finally:
+        it.close()
+
+
+@pytest.fixture(scope="module")
+def each(run_directory, mode):
+    """The same for every way of forwarding."""
+    it = lab_module.Lab(run_directory)
+    try:
+        it.start(**mode)
+        yield it
+    finally:
+        it.close()

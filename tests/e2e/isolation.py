@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A world of its own for a test run: private mounts, so that nothing outlives the process.
+
+Namespaces, bpffs and files hang in mounts that only this process and its children see. When they end, however they end
+(SIGKILL included), the kernel takes all of it away. Children are tied to this process by PR_SET_PDEATHSIG.
+"""
+
+import contextlib
+import ctypes
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWNET = 0x40000000
+MS_REC, MS_PRIVATE = 16384, 1 << 18
+PR_SET_PDEATHSIG = 1
+
+RUNS = pathlib.Path("/tmp")
+NETNS = pathlib.Path("/run/netns")
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result, what):
+    if result != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{what}: {os.strerror(error)}")
+
+
+def mount(kind, target, flags=0):
+    _check(_libc.mount(b"none", os.fsencode(target), kind, flags, None), f"mount {target}")
+
+
+def unmount(target):
+    _check(_libc.umount2(os.fsencode(target), 2), f"umount {target}")
+
+
+def remove_dead_runs():
+    """Removes directories of test runs whose process is gone; their mounts went with it."""
+    for path in RUNS.glob("detnat-e2e.*"):
+        pid = path.name.split(".")[1]
+        if pid.isdigit() and not pathlib.Path("/proc", pid).exists():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def enter(run_directory):
+    """Moves this process into private mounts; run_directory becomes a tmpfs that vanishes with it."""
+    run_directory.mkdir(mode=0o755)
+    NETNS.mkdir(exist_ok=True)
+    _check(_libc.unshare(CLONE_NEWNS), "unshare")
+    mount(None, "/", MS_REC | MS_PRIVATE)
+    mount(b"tmpfs", NETNS)
+    mount(b"tmpfs", run_directory)
+
+
+def die_with_parent():
+    """For preexec_fn: the child is killed when the test run ends."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def run(*command, check=True, **options):
+    """Runs a command to its end; its output is in the exception where it fails."""
+    result = subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
+    if check and result.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))}: exit {result.returncode}\n{result.stdout}{result.stderr}")
+    return result
+
+
+def popen(*command, **options):
+    """Starts a process that dies with the test run."""
+    return subprocess.Popen([str(c) for c in command], preexec_fn=die_with_parent, **options)
+
+
+@contextlib.contextmanager
+def inside(namespace_path):
+    """This thread works in a network namespace for the length of the block; sockets opened in it stay there."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        there = os.open(namespace_path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _check(_libc.setns(there, CLONE_NEWNET), f"setns {namespace_path}")
+        finally:
+            os.close(there)
+        yield
+    finally:
+        _check(_libc.setns(home, CLONE_NEWNET), "setns back")
+        os.close(home)

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A gateway between subscribers and an internet, and packets through it.
+
+    inside (scapy hosts) -- in0 [ gateway ] out0 -- outside (scapy hosts)
+    10.0.0.0/16             10.0.0.1        198.51.100.1/24      a router at .254 is the way to everywhere else
+
+Hosts exist as static neighbours of the gateway only: a test is all of them, by a raw socket at each wire.
+"""
+
+import contextlib
+import dataclasses
+import ipaddress
+import itertools
+
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.l2 import Ether
+
+import agent
+import netns
+import packets
+import wire
+
+IN_MAC = "02:00:00:00:01:01"
+OUT_MAC = "02:00:00:00:02:01"
+SERVER_MAC = "02:00:00:00:02:07"
+ROUTER_MAC = "02:00:00:00:02:fe"
+GATEWAY_IN = "10.0.0.1"
+GATEWAY_OUT = "198.51.100.1"
+SERVER = "198.51.100.7"
+ROUTER = "198.51.100.254"
+
+MAPPING = {"in": "10.0.0.0/18", "out": "1.1.1.0/30"}
+
+# Counters of the datapath's own doings, which are no packet's fate.
+INCIDENTS = {"sessions_opened", "sessions_overflowed", "events_lost", "redirect_errors"}
+
+_numbers = itertools.count(1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    addr: str
+    mac: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A subscriber's outside address and ports, by the contract's arithmetic."""
+
+    addr: str
+    lo: int
+    ports: int
+
+    @property
+    def hi(self):
+        return self.lo + self.ports - 1
+
+    def first_choice(self, port):
+        return self.addr, self.lo + port % self.ports
+
+
+def block_of(addr, mapping=MAPPING):
+    inside, outside = ipaddress.ip_network(mapping["in"]), ipaddress.ip_network(mapping["out"])
+    ratio = 2 ** (outside.prefixlen - inside.prefixlen)
+    ports = 64512 // ratio
+    i = int(ipaddress.ip_address(addr)) - int(inside.network_address)
+    return Block(str(outside.network_address + i // ratio), 1024 + ports * (i % ratio), ports)
+
+
+class Lab:
+    """The topology, and the agent once start() was called."""
+
+    def __init__(self, run_directory):
+        number = next(_numbers)
+        self.directory = run_directory / str(number)
+        self.directory.mkdir()
+        self.gateway = netns.Namespace(f"dn{number}-gw")
+        self.inside_ns = netns.Namespace(f"dn{number}-in")
+        self.outside_ns = netns.Namespace(f"dn{number}-out")
+        netns.connect(self.inside_ns, "eth0", self.gateway, "in0", IN_MAC)
+        netns.connect(self.outside_ns, "eth0", self.gateway, "out0", OUT_MAC)
+        self.gateway.sysctl("net.ipv4.ip_forward", 1)
+        self.gateway.batch(
+            f"addr add {GATEWAY_IN}/16 dev in0",
+            f"addr add {GATEWAY_OUT}/24 dev out0",
+            f"route add default via {ROUTER}",
+            f"neigh add {SERVER} lladdr {SERVER_MAC} dev out0 nud permanent",
+            f"neigh add {ROUTER} lladdr {ROUTER_MAC} dev out0 nud permanent",
+        )
+        self.inside = wire.Wire(self.inside_ns, "eth0")
+        self.outside = wire.Wire(self.outside_ns, "eth0")
+        self.agent = None
+        self._agents = 0
+        self._cleanups = contextlib.ExitStack()
+        self._host_numbers = itertools.count(10)
+
+    def close(self):
+        try:
+            self._cleanups.close()
+            if self.agent:
+                self.agent.dispose()
+        finally:
+            self.inside.close()
+            self.outside.close()
+            for namespace in (self.gateway, self.inside_ns, self.outside_ns):
+                namespace.delete()
+
+    def at_end(self, function, *arguments):
+        """Has the function called when the lab closes, before the agent ends."""
+        self._cleanups.callback(function, *arguments)
+
+    # ---- the agent
+
+    def prepare(self, **config):
+        """Makes an agent with a configuration, without starting it."""
+        assert self.agent is None
+        config.setdefault("interfaces", {"inside": ["in0"], "outside": ["out0"]})
+        config.setdefault("mappings", [MAPPING])
+        self._agents += 1
+        self.agent = agent.Agent(self.gateway, self.directory / f"agent{self._agents}", config)
+        return self.agent
+
+    def start(self, **config):
+        return self.prepare(**config).start()
+
+    # ---- hosts
+
+    def host(self, addr=None):
+        """An inside host; without an address one that no other test of this lab had."""
+        if addr is None:
+            addr = str(ipaddress.ip_address("10.0.0.0") + next(self._host_numbers))
+        number = int(ipaddress.ip_address(addr)) & 0xFFFFFF
+        mac = f"02:00:01:{number >> 16:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
+        self.gateway.ip("neigh", "replace", addr, "lladdr", mac, "dev", "in0", "nud", "permanent")
+        return Host(addr, mac)
+
+    # ---- packets
+
+    @staticmethod
+    def from_inside(host, payload, dst=SERVER, **ip):
+        """What an inside host sends to an outside address."""
+        return packets.rebuilt(Ether(src=host.mac, dst=IN_MAC) / IP(src=host.addr, dst=dst, **ip) / payload)
+
+    @staticmethod
+    def from_outside(dst, payload, src=SERVER, **ip):
+        """What an outside host sends to an address behind the gateway."""
+        mac = SERVER_MAC if src == SERVER else ROUTER_MAC
+        return packets.rebuilt(Ether(src=mac, dst=OUT_MAC) / IP(src=src, dst=dst, **ip) / payload)
+
+    def going_out(self, packet, src):
+        """What becomes of a packet from inside, sent out by the outside address and port `src`."""
+        return packets.translated(packet, (OUT_MAC, SERVER_MAC if packet[IP].dst == SERVER else ROUTER_MAC), src=src)
+
+    def coming_in(self, packet, host, port):
+        """What becomes of a packet from outside that belongs to a session of the host's."""
+        return packets.translated(packet, (IN_MAC, host.mac), dst=(host.addr, port))
+
+    def send_out(self, packet, src):
+        """Sends a packet from inside and sees it outside, translated to `src`; returns what came."""
+        wanted = self.going_out(packet, src)
+        self.inside.send(packet)
+        self.outside.expect(wanted)
+        return wanted
+
+    def send_in(self, packet, host, port):
+        """Sends a packet from outside and sees it inside, translated."""
+        wanted = self.coming_in(packet, host, port)
+        self.outside.send(packet)
+        self.inside.expect(wanted)
+        return wanted
+
+    def open_udp(self, host, port=5000, dst=SERVER, dport=53, mapping=MAPPING):
+        """Opens a UDP session; returns its outside endpoint."""
+        src = block_of(host.addr, mapping).first_choice(port)
+        self.send_out(self.from_inside(host, UDP(sport=port, dport=dport) / b"query", dst), src)
+        return src
+
+    def tcp_out(self, host, src, flags, port=5000, dport=80, dst=SERVER, **tcp):
+        """A TCP segment from inside, seen outside."""
+        self.send_out(self.from_inside(host, TCP(sport=port, dport=dport, flags=flags, **tcp), dst), src)
+
+    def tcp_in(self, host, src, flags, port=5000, dport=80, dst=SERVER, **tcp):
+        """A TCP segment from outside, seen inside."""
+        self.send_in(self.from_outside(src[0], TCP(sport=dport, dport=src[1], flags=flags, **tcp), dst), host, port)
+
+    def handshake(self, host, port=5000, dport=80, dst=SERVER, mapping=MAPPING):
+        """A TCP connection opened from inside; returns its outside endpoint."""
+        src = block_of(host.addr, mapping).first_choice(port)
+        self.tcp_out(host, src, "S", port, dport, dst, seq=100)
+        self.tcp_in(host, src, "SA", port, dport, dst, seq=500, ack=101)
+        self.tcp_out(host, src, "A", port, dport, dst, seq=101, ack=501)
+        return src
+
+    def ping(self, host, ident=77, dst=SERVER, mapping=MAPPING):
+        """An echo session; returns its outside address and identifier."""
+        src = block_of(host.addr, mapping).first_choice(ident)
+        self.send_out(self.from_inside(host, ICMP(type=8, id=ident, seq=1) / b"ping", dst), src)
+        return src
+
+    # ---- sessions and counters
+
+    def sessions(self, *arguments):
+        return self.agent.ctl("session", "list", *arguments)
+
+    def session(self, host, *arguments):
+        """The only session of the host."""
+        sessions = self.sessions(host.addr, *arguments)
+        assert len(sessions) == 1, sessions
+        return sessions[0]
+
+    def state(self, host):
+        return self.session(host, "--all")["state"]
+
+    @contextlib.contextmanager
+    def counting(self, **expected):
+        """What is sent in the block raises these counters by exactly so much, and drops nothing else."""
+        before = self.agent.counters()
+        yield
+
+        def difference():
+            after = self.agent.counters()
+            return {n: after[n] - before[n] for n in after if after[n] != before[n]}
+
+        def watched(n):
+            return n in expected or n.startswith(("drop_", "sent_")) or n == "no_program"
+
+        def settled():
+            found = difference()
+            return all(found.get(n, 0) >= c for n, c in expected.items()) and found or (not expected and {"-": 0})
+
+        try:
+            agent.wait_for(settled, wire.PATIENCE, "counters")
+        except AssertionError:
+            raise AssertionError(f"counted {difference()} where {expected} was due") from None
+        found = {n: c for n, c in difference().items() if watched(n)}
+        wanted = {n: c for n, c in expected.items() if c}
+        assert found == wanted, f"counted {found} where {wanted} was due"

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Frames sent and received by raw sockets, compared whole."""
+
+import socket
+import time
+
+from scapy.layers.l2 import Ether
+
+ETH_P_ALL = 0x0003
+ETH_IPV4 = b"\x08\x00"
+ETH_ARP = b"\x08\x06"
+SOL_PACKET = 263
+PACKET_IGNORE_OUTGOING = 23
+SO_RCVBUFFORCE = 33
+
+PATIENCE = 5.0  # seconds that a frame may take; only a failing test waits as long
+
+
+def describe(frame):
+    return f"{Ether(frame).summary()}  {frame.hex()}"
+
+
+class Wire:
+    """The far end of a link of the gateway: sends frames to the gateway and sees all that come from it."""
+
+    def __init__(self, namespace, interface):
+        with namespace.enter():
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        self.socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+        self.socket.bind((interface, ETH_P_ALL))
+        self.name = interface
+
+    def close(self):
+        self.socket.close()
+
+    def send(self, *packets):
+        """Sends packets (scapy or bytes) as they are; returns them as bytes."""
+        frames = [bytes(p) for p in packets]
+        for frame in frames:
+            self.socket.send(frame)
+        return frames
+
+    def receive(self, timeout=PATIENCE, kinds=(ETH_IPV4,)):
+        """The next frame of the wanted kinds, or None."""
+        end = time.monotonic() + timeout
+        while True:
+            self.socket.settimeout(max(end - time.monotonic(), 0.000001))
+            try:
+                frame = self.socket.recv(65600)
+            except (TimeoutError, BlockingIOError):
+                return None
+            if kinds is None or frame[12:14] in kinds:
+                return frame
+
+    def expect(self, *expected, timeout=PATIENCE):
+        """The next IPv4 frames are exactly these, in order."""
+        for wanted in map(bytes, expected):
+            frame = self.receive(timeout)
+            assert frame is not None, f"{self.name}: nothing came instead of {describe(wanted)}"
+            assert frame == wanted, f"{self.name}:\n came   {describe(frame)}\n wanted {describe(wanted)}"
+
+    def expect_all(self, expected, timeout=PATIENCE):
+        """The next IPv4 frames are exactly these, in any order."""
+        missing = [bytes(p) for p in expected]
+        while missing:
+            frame = self.receive(timeout)
+            assert frame is not None, f"{self.name}: {len(missing)} did not come, first {describe(missing[0])}"
+            assert frame in missing, f"{self.name}: came {describe(frame)}\n wanted e.g. {describe(missing[0])}"
+            missing.remove(frame)
+
+    def packet(self, timeout=PATIENCE, kinds=(ETH_IPV4,)):
+        """The next frame of the wanted kinds, taken apart."""
+        frame = self.receive(timeout, kinds)
+        assert frame is not None, f"{self.name}: nothing came"
+        return Ether(frame)
+
+    def drain(self):
+        """All frames of IPv4 that have come already."""
+        frames = []
+        while (frame := self.receive(timeout=0)) is not None:
+            frames.append(frame)
+        return frames
+
+    def assert_silent(self):
+        """No IPv4 frame has come. Call it once it is known that the packet's fate is decided."""
+        frames = self.drain()
+        assert not frames, f"{self.name}: came " + "\n".join(map(describe, frames))

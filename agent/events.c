@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "events.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <time.h>
+
+#include <detnat/events.h>
+
+#include "limiter.h"
+#include "log.h"
+
+#define NS_PER_S  1000000000ULL
+#define NS_PER_MS 1000000ULL
+
+struct events {
+	struct ipfix *ipfix;
+	events_resolve resolve;
+	void *arg;
+	struct ring_buffer *ring;
+	struct event *readable;
+	struct event *timer;
+	unsigned taken;		/* events of this turn */
+	uint64_t now_ns;	/* CLOCK_MONOTONIC at the start of this turn */
+	int64_t wall_offset_ns; /* CLOCK_REALTIME less CLOCK_MONOTONIC, then */
+	uint64_t unlogged;	/* refusals for which there was no line left */
+	uint64_t unlogged_until_ns;
+	struct limiter_place lines[EVENTS_LINES];
+	struct limiter_place resolves[EVENTS_RESOLVES];
+};
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void read_clocks(struct events *v)
+{
+	v->now_ns = clock_ns(CLOCK_MONOTONIC);
+	v->wall_offset_ns = (int64_t)(clock_ns(CLOCK_REALTIME) - v->now_ns);
+}
+
+static uint64_t wall_ms(const struct events *v, uint64_t monotonic_ns)
+{
+	return (monotonic_ns + (uint64_t)v->wall_offset_ns) / NS_PER_MS;
+}
+
+static const char *protocol_name(uint8_t proto)
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+		return "TCP";
+	case IPPROTO_UDP:
+		return "UDP";
+	default:
+		return "ICMP";
+	}
+}
+
+static void log_refusal(const struct nat_event *e)
+{
+	char in[ADDR_TEXT], ext[ADDR_TEXT];
+
+	addr_format(e->in_addr, in);
+	addr_format(e->ext_addr, ext);
+	switch (e->type) {
+	case EVENT_QUOTA:
+		log_warning("subscriber %s is at its quota of %u sessions and was refused another; "
+			    "`detnatctl session list %s` shows them, sessions_per_user raises the quota",
+			    in, e->limit, in);
+		break;
+	case EVENT_PORTS_EXHAUSTED:
+		log_warning("subscriber %s has no free port left in its block for %s towards %s:%u; "
+			    "`detnatctl session list %s` shows its sessions, more outside addresses make larger blocks",
+			    in, protocol_name(e->proto), ext, e->ext_port, in);
+		break;
+	case EVENT_OVERFLOW_FULL:
+		log_warning("subscriber %s was refused a session: its slots are full and there is no room beyond them; "
+			    "raise session_slots of its mapping, or overflow_sessions",
+			    in);
+		break;
+	}
+}
+
+/* A subscriber may cause any number of refusals, but only so much log. */
+static void report_refusal(struct events *v, const struct nat_event *e)
+{
+	switch (limiter_ask(v->lines, EVENTS_LINES, e->in_addr, v->now_ns, 60 * NS_PER_S)) {
+	case LIMITER_GO:
+		log_refusal(e);
+		break;
+	case LIMITER_AGAIN:
+		break;
+	case LIMITER_CROWDED:
+		v->unlogged++;
+		break;
+	}
+}
+
+static void report_unlogged(struct events *v)
+{
+	if (!v->unlogged || v->now_ns < v->unlogged_until_ns)
+		return;
+	log_warning("%llu further refusals, of subscribers not named here; `detnatctl top --by quota` shows them",
+		    (unsigned long long)v->unlogged);
+	v->unlogged = 0;
+	v->unlogged_until_ns = v->now_ns + 60 * NS_PER_S;
+}
+
+static void report_unresolved(struct events *v, const struct nat_event *e)
+{
+	uint64_t key = (uint64_t)e->ifindex << 32 | e->in_addr;
+
+	if (limiter_ask(v->resolves, EVENTS_RESOLVES, key, v->now_ns, NS_PER_S) == LIMITER_GO)
+		v->resolve(v->arg, e->in_addr, e->ifindex);
+}
+
+static void dispatch(struct events *v, const struct nat_event *e)
+{
+	switch (e->type) {
+	case EVENT_QUOTA:
+	case EVENT_PORTS_EXHAUSTED:
+	case EVENT_OVERFLOW_FULL:
+		report_refusal(v, e);
+		break;
+	case EVENT_RESOLVE:
+		report_unresolved(v, e);
+		return;
+	}
+	ipfix_event(v->ipfix, e, wall_ms(v, e->time_ns));
+}
+
+/* Anything but 0 ends the turn; this sample is consumed all the same. */
+static int on_sample(void *arg, void *data, size_t size)
+{
+	struct events *v = arg;
+
+	if (size >= sizeof(struct nat_event))
+		dispatch(v, data);
+	return ++v->taken < EVENTS_PER_TURN ? 0 : -ECANCELED;
+}
+
+static void take_turn(struct events *v)
+{
+	v->taken = 0;
+	read_clocks(v);
+	ring_buffer__consume(v->ring);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	take_turn(arg);
+}
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+	struct events *v = arg;
+
+	take_turn(v);
+	report_unlogged(v);
+	ipfix_tick(v->ipfix, clock_ns(CLOCK_REALTIME) / NS_PER_MS);
+}
+
+/* libbpf and libevent leave errno; where they do not, memory was short. */
+static int errno_or(int otherwise)
+{
+	return errno ? -errno : -otherwise;
+}
+
+int events_new(struct event_base *base, const struct datapath *d, struct ipfix *x, events_resolve resolve, void *arg,
+	       struct events **ret, struct error *err)
+{
+	const struct timeval second = { .tv_sec = 1 };
+	struct events *v = calloc(1, sizeof(*v));
+	int r = 0;
+
+	if (!v)
+		return error_set(err, -ENOMEM, "out of memory");
+	v->ipfix = x;
+	v->resolve = resolve;
+	v->arg = arg;
+	errno = 0;
+	v->ring = ring_buffer__new(d->events, on_sample, v, NULL);
+	if (v->ring) {
+		v->readable = event_new(base, ring_buffer__epoll_fd(v->ring), EV_READ | EV_PERSIST, on_readable, v);
+		v->timer = event_new(base, -1, EV_PERSIST, on_second, v);
+	}
+	if (!v->readable || !v->timer || event_add(v->readable, NULL) || event_add(v->timer, &second)) {
+		r = error_set(err, errno_or(ENOMEM), "cannot read the datapath's events: %s",
+			      strerror(-errno_or(ENOMEM)));
+		events_free(v);
+		return r;
+	}
+	*ret = v;
+	return 0;
+}
+
+void events_free(struct events *v)
+{
+	if (!v)
+		return;
+	if (v->readable)
+		event_free(v->readable);
+	if (v->timer)
+		event_free(v->timer);
+	if (v->ring) {
+		take_turn(v);
+		ring_buffer__free(v->ring);
+	}
+	free(v);
+}
+
+int events_session_closed(const struct session *s, void *arg)
+{
+	const struct nat_event e = {
+		.type = EVENT_SESSION_CLOSED,
+		.proto = s->proto,
+		.in_addr = s->in_addr,
+		.out_addr = s->out_addr,
+		.ext_addr = s->ext_addr,
+		.in_port = s->in_port,
+		.out_port = s->out_port,
+		.ext_port = s->ext_port,
+	};
+
+	ipfix_event(arg, &e, clock_ns(CLOCK_REALTIME) / NS_PER_MS);
+	return 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Takes the datapath's events off the ring buffer: IPFIX records, a line of log where a subscriber was refused
+ * something, requests to resolve neighbours. Also the exporter's clock: it ticks every second.
+ */
+#ifndef DETNAT_EVENTS_QUEUE_H
+#define DETNAT_EVENTS_QUEUE_H
+
+#include <event2/event.h>
+
+#include "datapath.h"
+#include "ipfix.h"
+#include "sessions.h"
+
+struct events;
+
+/* Events taken in one turn of the loop; the rest waits for the next. */
+#define EVENTS_PER_TURN 1000U
+
+/* Neighbours asked for in a second, each at most once. */
+#define EVENTS_RESOLVES 256U
+
+/* Lines of log about subscribers in a minute, one for each at most. */
+#define EVENTS_LINES 20U
+
+/* addr in host byte order. */
+typedef void (*events_resolve)(void *arg, uint32_t addr, uint32_t ifindex);
+
+/* Listens to d->events. The base, d, x and arg must outlive the result. */
+int events_new(struct event_base *base, const struct datapath *d, struct ipfix *x, events_resolve resolve, void *arg,
+	       struct events **ret, struct error *err);
+
+/* Takes one last turn; what is left waits in the ring buffer for the next agent, what the exporter gathered stays with
+ * it. */
+void events_free(struct events *v);
+
+/* A session_visit: reports a session that the agent closed by itself (sweep, close). arg: struct ipfix *. Returns 0. */
+int events_session_closed(const struct session *s, void *arg);
+
+#endif

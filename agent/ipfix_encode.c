@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "ipfix_encode.h"
+
+#include "config.h"
+
+#define VERSION	       10U
+#define MESSAGE_HEADER 16U
+#define SET_HEADER     4U
+#define TEMPLATE_SET   2U
+
+/* natQuotaExceededEvent: maximum entries per user. */
+#define QUOTA_ENTRIES_PER_USER 3U
+
+/* Information elements: X(name, number, octets, value of event e at wall_ms). For ICMP the identifier is the port. */
+#define ELEMENTS(X)                                                 \
+	X(PROTOCOL_IDENTIFIER, 4, 1, e->proto)                      \
+	X(SOURCE_TRANSPORT_PORT, 7, 2, e->in_port)                  \
+	X(SOURCE_IPV4_ADDRESS, 8, 4, e->in_addr)                    \
+	X(DESTINATION_TRANSPORT_PORT, 11, 2, e->ext_port)           \
+	X(DESTINATION_IPV4_ADDRESS, 12, 4, e->ext_addr)             \
+	X(POST_NAT_SOURCE_IPV4_ADDRESS, 225, 4, e->out_addr)        \
+	X(POST_NAPT_SOURCE_TRANSPORT_PORT, 227, 2, e->out_port)     \
+	X(NAT_EVENT, 230, 1, nat_event_value(e))                    \
+	X(OBSERVATION_TIME_MILLISECONDS, 323, 8, wall_ms)           \
+	X(NAT_QUOTA_EXCEEDED_EVENT, 466, 4, QUOTA_ENTRIES_PER_USER) \
+	X(MAX_ENTRIES_PER_USER, 473, 4, e->limit)
+
+enum element {
+#define X(name, number, octets, value) name = number,
+	ELEMENTS(X)
+#undef X
+};
+
+#define MAX_FIELDS 9
+
+struct layout {
+	uint8_t event;			 /* enum ipfix_event */
+	uint16_t fields[MAX_FIELDS + 1]; /* ended by 0 */
+};
+
+static const struct layout layouts[N_IPFIX_LAYOUTS] = {
+	[IPFIX_LAYOUT_QUOTA] = { IPFIX_QUOTA,
+				 { OBSERVATION_TIME_MILLISECONDS, NAT_EVENT, NAT_QUOTA_EXCEEDED_EVENT,
+				   MAX_ENTRIES_PER_USER, SOURCE_IPV4_ADDRESS } },
+	[IPFIX_LAYOUT_PORTS] = { IPFIX_PORTS,
+				 { OBSERVATION_TIME_MILLISECONDS, NAT_EVENT, POST_NAT_SOURCE_IPV4_ADDRESS,
+				   PROTOCOL_IDENTIFIER, SOURCE_IPV4_ADDRESS } },
+	[IPFIX_LAYOUT_SESSION] = { IPFIX_SESSIONS,
+				   { OBSERVATION_TIME_MILLISECONDS, NAT_EVENT, SOURCE_IPV4_ADDRESS,
+				     POST_NAT_SOURCE_IPV4_ADDRESS, SOURCE_TRANSPORT_PORT,
+				     POST_NAPT_SOURCE_TRANSPORT_PORT, PROTOCOL_IDENTIFIER, DESTINATION_IPV4_ADDRESS,
+				     DESTINATION_TRANSPORT_PORT } },
+};
+
+/* Values of natEvent (RFC 8158 section 4.3). */
+static uint8_t nat_event_value(const struct nat_event *e)
+{
+	switch (e->type) {
+	case EVENT_SESSION_OPENED:
+		return 4;
+	case EVENT_SESSION_CLOSED:
+		return 5;
+	case EVENT_PORTS_EXHAUSTED:
+		return 12;
+	default:
+		return 13;
+	}
+}
+
+static uint8_t element_octets(uint16_t element)
+{
+	switch ((enum element)element) {
+#define X(name, number, octets, value) \
+	case name:                     \
+		return octets;
+		ELEMENTS(X)
+#undef X
+	}
+	return 0;
+}
+
+static uint64_t element_value(uint16_t element, const struct nat_event *e, uint64_t wall_ms)
+{
+	switch ((enum element)element) {
+#define X(name, number, octets, value) \
+	case name:                     \
+		return value;
+		ELEMENTS(X)
+#undef X
+	}
+	return 0;
+}
+
+static void put_at(struct ipfix_message *m, size_t offset, uint64_t value, unsigned octets)
+{
+	while (octets--) {
+		m->octets[offset + octets] = (uint8_t)value;
+		value >>= 8;
+	}
+}
+
+static void put(struct ipfix_message *m, uint64_t value, unsigned octets)
+{
+	put_at(m, m->length, value, octets);
+	m->length = (uint16_t)(m->length + octets);
+}
+
+static void begin(struct ipfix_message *m, uint16_t set_id)
+{
+	m->records = 0;
+	m->length = MESSAGE_HEADER + SET_HEADER;
+	put_at(m, MESSAGE_HEADER, set_id, 2);
+}
+
+static size_t record_octets(enum ipfix_layout layout)
+{
+	size_t octets = 0;
+
+	for (const uint16_t *field = layouts[layout].fields; *field; field++)
+		octets += element_octets(*field);
+	return octets;
+}
+
+int ipfix_layout_of(const struct nat_event *e)
+{
+	switch (e->type) {
+	case EVENT_QUOTA:
+		return IPFIX_LAYOUT_QUOTA;
+	case EVENT_PORTS_EXHAUSTED:
+		return IPFIX_LAYOUT_PORTS;
+	case EVENT_SESSION_OPENED:
+	case EVENT_SESSION_CLOSED:
+		return IPFIX_LAYOUT_SESSION;
+	default:
+		return -1;
+	}
+}
+
+uint8_t ipfix_layout_event(enum ipfix_layout layout)
+{
+	return layouts[layout].event;
+}
+
+void ipfix_write_template(struct ipfix_message *m, enum ipfix_layout layout)
+{
+	const uint16_t *fields = layouts[layout].fields;
+	unsigned n = 0;
+
+	while (fields[n])
+		n++;
+	begin(m, TEMPLATE_SET);
+	put(m, IPFIX_FIRST_TEMPLATE + layout, 2);
+	put(m, n, 2);
+	for (unsigned i = 0; i < n; i++) {
+		put(m, fields[i], 2);
+		put(m, element_octets(fields[i]), 2);
+	}
+}
+
+void ipfix_begin_data(struct ipfix_message *m, enum ipfix_layout layout)
+{
+	begin(m, (uint16_t)(IPFIX_FIRST_TEMPLATE + layout));
+}
+
+bool ipfix_record_fits(const struct ipfix_message *m, enum ipfix_layout layout, size_t limit)
+{
+	return m->length + record_octets(layout) <= limit;
+}
+
+void ipfix_add_record(struct ipfix_message *m, const struct nat_event *e, uint64_t wall_ms)
+{
+	for (const uint16_t *field = layouts[ipfix_layout_of(e)].fields; *field; field++)
+		put(m, element_value(*field, e, wall_ms), element_octets(*field));
+	m->records++;
+}
+
+void ipfix_finish(struct ipfix_message *m, uint32_t export_time_s, uint32_t sequence, uint32_t domain_id)
+{
+	put_at(m, 0, VERSION, 2);
+	put_at(m, 2, m->length, 2);
+	put_at(m, 4, export_time_s, 4);
+	put_at(m, 8, sequence, 4);
+	put_at(m, 12, domain_id, 4);
+	put_at(m, MESSAGE_HEADER + 2, m->length - MESSAGE_HEADER, 2);
+}

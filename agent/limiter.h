@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Lets each of many things happen once in a period, and no more of them in a period than there are places. A place is
+ * never taken from another before its period has passed, so both bounds hold whatever is asked for.
+ */
+#ifndef DETNAT_LIMITER_H
+#define DETNAT_LIMITER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct limiter_place {
+	uint64_t key;
+	uint64_t until_ns; /* 0: never taken */
+};
+
+enum limiter_verdict { LIMITER_GO, LIMITER_AGAIN, LIMITER_CROWDED };
+
+/*
+ * Whether the thing `key` may happen now. LIMITER_AGAIN: it did so in this period; LIMITER_CROWDED: no place is free.
+ * now_ns: of a clock that never goes back.
+ */
+static inline enum limiter_verdict limiter_ask(struct limiter_place *places, size_t n, uint64_t key, uint64_t now_ns,
+					       uint64_t period_ns)
+{
+	struct limiter_place *vacant = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		if (places[i].until_ns <= now_ns)
+			vacant = &places[i];
+		else if (places[i].key == key)
+			return LIMITER_AGAIN;
+	}
+	if (!vacant)
+		return LIMITER_CROWDED;
+	*vacant = (struct limiter_place){ .key = key, .until_ns = now_ns + period_ns };
+	return LIMITER_GO;
+}
+
+#endif

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""JSON shapes of the contract: these keys, these types; further keys are allowed."""
+
+MAPPING = {"in": str, "out": str, "sharing_ratio": int, "ports_per_host": int, "session_slots": int,
+           "memory_bytes": int, "sessions": int}
+FORWARD = {"in_addr": str, "out_addr": str, "port_lo": int, "port_hi": int}
+REVERSE = {"out_addr": str, "out_port": int, "in_addr": str}
+INTERFACE = {"name": str, "role": str, "xdp": str, "shared": bool}
+TIMEOUTS = {"udp": int, "tcp_established": int, "tcp_transitory": int, "icmp": int}
+SESSION = {"proto": str, "in_addr": str, "in_port": int, "out_addr": str, "out_port": int, "ext_addr": str,
+           "ext_port": int, "state": str, "expires": int}
+USER = {"in_addr": str, "out_addr": str, "port_lo": int, "port_hi": int, "sessions": int, "quota": int,
+        "quota_exceeded": int}
+STATUS = {"version": str, "uptime": int, "forwarding": str, "mappings": int, "sessions": int}
+IPFIX = {"collector": str, "source": str, "domain_id": int, "path_mtu": int, "template_interval": int,
+         "records_sent": int, "messages_sent": int}
+WHO = {"in_addr": str, "mapping": {"in": str, "out": str}, "from": str, "to": (str, type(None))}
+TOP = {"in_addr": str, "sessions": int, "quota_exceeded": int}
+TRACE = {"time": str, "interface": str, "hook": str, "steps": list, "verdict": str}
+STEP = {"step": str, "src": str, "dst": str}
+
+STATES = {"udp-active", "icmp-active", "tcp-syn-sent", "tcp-established", "tcp-fin-wait", "tcp-close-wait",
+          "tcp-last-ack", "tcp-time-wait", "tcp-transitory", "tcp-reset"}
+
+# Counters whose names are fixed.
+COUNTERS = {
+    "in2out_translated", "out2in_translated", "hairpin_translated", "icmp_error_translated", "passed_untranslated",
+    "drop_quota", "drop_ports_exhausted", "drop_overflow_full", "drop_no_session", "drop_no_mapping", "drop_malformed",
+    "drop_martian", "drop_protocol", "drop_fragment", "drop_busy", "drop_direct_to_inside", "arp_answered", "no_program",
+}
+
+
+def assert_shape(value, shape):
+    """value is an object with every key of the shape, each of its type; a number is never a boolean. Returns it."""
+    assert isinstance(value, dict), f"{value!r} is no object"
+    for key, kind in shape.items():
+        assert key in value, f"no {key!r} in {value}"
+        if isinstance(kind, dict):
+            assert_shape(value[key], kind)
+        elif kind is int:
+            assert type(value[key]) is int, f"{key!r} in {value} is no integer"
+        else:
+            assert isinstance(value[key], kind), f"{key!r} in {value} is no {kind}"
+    return value
+
+
+def assert_all(values, shape):
+    assert isinstance(values, list), f"{values!r} is no array"
+    for value in values:
+        assert_shape(value, shape)
+    return values

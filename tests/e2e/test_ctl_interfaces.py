@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""detnatctl interface: add, del, list."""
+
+import pytest
+from scapy.layers.inet import UDP
+
+import shapes
+
+
+@pytest.fixture
+def agent(running):
+    yield running.agent
+    running.agent.ctl("reload")
+    if "spare0" in running.gateway.ip("link"):
+        running.gateway.ip("link", "del", "spare0")
+
+
+@pytest.fixture
+def spare(running):
+    running.gateway.ip("link", "add", "spare0", "type", "veth", "peer", "name", "spare1")
+    return "spare0"
+
+
+def roles(agent):
+    return {i["name"]: i["role"] for i in agent.ctl("interface", "list")}
+
+
+def test_list_has_the_shape_of_the_contract(agent):
+    interfaces = shapes.assert_all(agent.ctl("interface", "list"), shapes.INTERFACE)
+    assert {i["name"]: i["role"] for i in interfaces} == {"in0": "inside", "out0": "outside"}
+    assert {i["xdp"] for i in interfaces} == {"native"}
+
+
+def test_add_and_del(agent, spare):
+    for role in ("inside", "outside"):
+        assert agent.ctl("interface", "add", spare, role) == {}
+        assert roles(agent)[spare] == role
+        assert agent.ctl("interface", "del", spare, role) == {}
+        assert spare not in roles(agent)
+
+
+def test_both_roles_in_turn(agent, spare):
+    agent.ctl("interface", "add", spare, "outside")
+    agent.ctl("interface", "add", spare, "inside")
+    assert roles(agent)[spare] == "both"
+    agent.refused("interface", "add", spare, "inside")
+    agent.ctl("interface", "del", spare, "outside")
+    assert roles(agent)[spare] == "inside"
+
+
+def test_texts(agent, spare):
+    assert agent.text("interface", "add", spare, "inside").startswith("added ")
+    assert all(word in agent.text("interface", "list") for word in (spare, "in0", "out0", "inside", "outside", "native"))
+    assert agent.text("interface", "del", spare, "inside").startswith("deleted ")
+
+
+def test_what_is_deleted_is_detached(running, agent, spare):
+    agent.ctl("interface", "add", spare, "outside")
+    assert "xdp" in running.gateway.ip("link", "show", spare)
+    assert "clsact" in running.gateway.run("tc", "qdisc", "show", "dev", spare).stdout
+    agent.ctl("interface", "del", spare, "outside")
+    assert "xdp" not in running.gateway.ip("link", "show", spare)
+    assert "clsact" not in running.gateway.run("tc", "qdisc", "show", "dev", spare).stdout
+
+
+@pytest.mark.parametrize("arguments", [
+    ("add", "nosuch0", "inside"), ("add", "in0", "inside"), ("add", "out0", "outside"),
+    ("del", "in0", "outside"), ("del", "nosuch0", "inside"),
+], ids="-".join)
+def test_refused(agent, arguments):
+    before = roles(agent)
+    agent.refused("interface", *arguments)
+    assert roles(agent) == before
+
+
+@pytest.mark.parametrize("arguments", [
+    ("add", "in0"), ("add", "in0", "both"), ("add", "in0", "middle"), ("add",), (), ("add", "in0", "inside", "outside"),
+    ("add", "x" * 16, "inside"), ("add", "", "inside"), ("rename", "in0", "inside"),
+], ids="-".join)
+def test_bad_usage(agent, arguments):
+    agent.refused("interface", *arguments, status=2)
+
+
+def test_an_interface_that_is_outside_no_more_translates_nothing(lab):
+    agent = lab.start(unmatched="route")
+    host = lab.host()
+    src = lab.open_udp(host)
+    agent.ctl("interface", "del", "out0", "outside")
+    packet = lab.from_inside(host, UDP(sport=5000, dport=53))
+    lab.send_out(packet, (host.addr, 5000))
+    agent.ctl("interface", "add", "out0", "outside")
+    assert lab.open_udp(host) == src
+    assert len(lab.sessions(host.addr)) == 1

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""detnatctl and detnat-agent as commands: options, exit statuses, where messages go."""
+
+import json
+import stat
+
+import pytest
+
+from agent import AGENT, CTL, execute
+
+
+def test_no_agent_is_exit_3(run_directory):
+    for command in (("status",), ("mapping", "list"), ("session", "list"), ("reload",), ("forward", "10.0.0.2")):
+        for options in ((), ("-j",)):
+            result = execute(CTL, "-s", run_directory / "nobody.sock", *options, *command)
+            assert result.status == 3 and result.out == "" and result.err.startswith("detnatctl: "), result
+
+
+def test_a_socket_that_nobody_serves_is_exit_3(run_directory):
+    import socket
+
+    path = run_directory / "dead.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    assert execute(CTL, "-s", path, "status").status == 3
+    assert execute(CTL, "-s", run_directory, "status").status == 3
+    assert execute(CTL, "-s", "/" + "x" * 200, "status").status in (2, 3)
+
+
+@pytest.mark.parametrize("arguments", [
+    (), ("bogus",), ("mapping",), ("mapping", "bogus"), ("status", "now"), ("stats", "all"), ("reload", "x"), ("-x", "status"), ("-s",),
+    ("forward",), ("reverse",), ("",), ("interface",), ("map", "list"), ("trace",), ("trace", "bogus"),
+    ("trace", "start", "--in", "x"), ("trace", "start", "--count", "0x"), ("who",), ("who", "1.1.1.1"),
+    ("who", "1.1.1.1:80", "--at", "yesterday"),
+], ids=lambda a: "-".join(a) or "none")
+def test_bad_usage_is_exit_2_with_or_without_an_agent(running, run_directory, arguments):
+    running.agent.refused(*arguments, status=2)
+    if arguments[:1] not in (("-s",), ("-x",)):
+        result = execute(CTL, "-s", run_directory / "nobody.sock", *arguments)
+        assert result.status == 2, result
+
+
+def test_long_and_short_json_option(running):
+    for option in ("-j", "--json"):
+        result = running.agent.command(option, "timeouts", "show")
+        assert result.status == 0 and json.loads(result.out)["udp"] == 300
+
+
+def test_json_is_one_document_and_nothing_else(running):
+    for command in (("mapping", "list"), ("interface", "list"), ("stats",), ("status",), ("session", "list"), ("top",)):
+        result = running.agent.command("-j", *command)
+        assert result.status == 0 and result.err == "", result
+        json.loads(result.out)
+        assert result.out.endswith("\n")
+
+
+def test_the_socket_has_mode_0660(running):
+    mode = running.agent.socket.stat().st_mode
+    assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o660
+
+
+@pytest.mark.parametrize("arguments", [("-x",), ("-c",), ("--bogus",), ("-t", "-c", "/nonexistent/detnat.json"), ("stray",)],
+                         ids="-".join)
+def test_daemon_bad_usage_is_exit_2(arguments):
+    result = execute(AGENT, *arguments)
+    assert result.status == 2 and result.err and result.out == "", result
+
+
+def test_daemon_version():
+    result = execute(AGENT, "-V")
+    assert result.status == 0 and len(result.out.splitlines()) == 1 and any(c.isdigit() for c in result.out)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""detnatctl: user show, top."""
+
+import pytest
+from scapy.layers.inet import UDP
+
+import shapes
+from lab import MAPPING, block_of
+
+
+def refuse(lab, host, packets):
+    """Fills a quota of 2 and has further packets refused."""
+    for port in (1000, 1001):
+        lab.open_udp(host, port)
+    with lab.counting(drop_quota=packets, sent_icmp_unreachable=None):
+        lab.inside.send(*(lab.from_inside(host, UDP(sport=2000, dport=53)) for _ in range(packets)))
+    lab.inside.drain()
+
+
+@pytest.fixture(scope="module")
+def small(run_directory):
+    """A lab whose subscribers may have two sessions each."""
+    import lab
+
+    it = lab.Lab(run_directory)
+    try:
+        it.start(sessions_per_user=2)
+        yield it
+    finally:
+        it.close()
+
+
+def test_user_show(small):
+    host = small.host()
+    block = block_of(host.addr)
+    wanted = {"in_addr": host.addr, "out_addr": block.addr, "port_lo": block.lo, "port_hi": block.hi,
+              "sessions": 0, "quota": 2, "quota_exceeded": 0}
+    assert shapes.assert_shape(small.agent.ctl("user", "show", host.addr), shapes.USER) == wanted
+    small.open_udp(host)
+    assert small.agent.ctl("user", "show", host.addr) == {**wanted, "sessions": 1}
+
+
+def test_quota_exceeded_counts_refused_packets(small):
+    host = small.host()
+    refuse(small, host, 7)
+    user = small.agent.ctl("user", "show", host.addr)
+    assert (user["sessions"], user["quota_exceeded"]) == (2, 7)
+
+
+def test_text_of_user_show(small):
+    host = small.host()
+    small.open_udp(host)
+    text = small.agent.text("user", "show", host.addr)
+    block = block_of(host.addr)
+    assert all(str(word) in text for word in (host.addr, block.addr, block.lo, block.hi))
+
+
+def test_a_mapping_has_a_quota_of_its_own(lab):
+    lab.start(sessions_per_user=5, mappings=[{**MAPPING, "sessions_per_user": 3},
+                                             {"in": "10.0.64.0/24", "out": "1.1.2.0/28"}])
+    assert lab.agent.ctl("user", "show", "10.0.0.9")["quota"] == 3
+    assert lab.agent.ctl("user", "show", "10.0.64.9")["quota"] == 5
+
+
+@pytest.mark.parametrize("arguments,status", [
+    (("show", "192.0.2.1"), 1), (("show", "1.1.1.0"), 1), (("show",), 2), (("show", "10.0.0"), 2), ((), 2),
+    (("show", "10.0.0.2", "10.0.0.3"), 2), (("list",), 2),
+])
+def test_user_refused(small, arguments, status):
+    small.agent.refused("user", *arguments, status=status)
+
+
+def test_top_by_sessions_and_by_quota(lab):
+    lab.start(sessions_per_user=2)
+    idle, one, refused = lab.host(), lab.host(), lab.host()
+    assert lab.agent.ctl("top") == []
+    lab.open_udp(one)
+    refuse(lab, refused, 3)
+    everyone = shapes.assert_all(lab.agent.ctl("top"), shapes.TOP)
+    assert everyone == [
+        {"in_addr": refused.addr, "sessions": 2, "quota_exceeded": 3},
+        {"in_addr": one.addr, "sessions": 1, "quota_exceeded": 0},
+    ]
+    assert lab.agent.ctl("top", "-n", "1") == everyone[:1]
+    assert lab.agent.ctl("top", "--by", "sessions") == everyone
+    assert lab.agent.ctl("top", "--by", "quota")[0]["in_addr"] == refused.addr
+    text = lab.agent.text("top")
+    assert refused.addr in text and one.addr in text and idle.addr + " " not in text
+
+
+@pytest.mark.parametrize("arguments", [("-n",), ("-n", "x"), ("-n", "-1"), ("--by",), ("--by", "name"), ("10.0.0.2",)],
+                         ids="-".join)
+def test_top_bad_usage(small, arguments):
+    small.agent.refused("top", *arguments, status=2)

@@ -17,6 +17,9 @@
 
 /* A file longer than this is refused. */
 #define CONFIG_MAX_SIZE (8U << 20)
+/* Fewer than the table has, so that mappings can be replaced while it is full. */
+#define CONFIG_MAX_MAPPINGS   1000U
+#define CONFIG_MAX_INTERFACES 4096U
 
 struct prefix {
 	uint32_t base; /* host byte order, host bits cleared */
@@ -30,16 +33,22 @@ struct endpoint {
 
 struct config_interface {
 	char name[IFNAMSIZ];
-	uint8_t roles; /* DEVICE_INSIDE, DEVICE_OUTSIDE or both */
-	unsigned line; /* in the file; 0: from elsewhere */
+	uint8_t roles;	   /* DEVICE_INSIDE, DEVICE_OUTSIDE or both */
+	unsigned line;	   /* in the file; 0: from elsewhere */
+	unsigned position; /* in that list of the file: `inside` for an interface in both */
 };
+
+/* Slots of a mapping that are "auto" whatever the configuration's are. */
+#define CONFIG_SLOTS_AUTO UINT32_MAX
 
 struct config_mapping {
 	struct prefix in;
 	struct prefix out;
 	uint32_t sessions_per_user; /* 0: the configuration's */
-	uint32_t session_slots;	    /* 0: the configuration's, which may be 0 for "auto" */
-	unsigned line;
+	uint32_t session_slots;	    /* 0: the configuration's, which may be 0 for "auto"; CONFIG_SLOTS_AUTO */
+	unsigned line;		    /* in the file, of the mapping and of its prefixes; 0: from elsewhere */
+	unsigned in_line;
+	unsigned out_line;
 };
 
 enum ipfix_event { IPFIX_QUOTA = 1, IPFIX_PORTS = 2, IPFIX_SESSIONS = 4, IPFIX_FRAGMENTS = 8 };
@@ -69,6 +78,7 @@ struct config {
 	uint32_t sessions_per_user;
 	uint32_t session_slots; /* 0: auto */
 	uint32_t overflow_sessions;
+	unsigned overflow_line;	       /* in the file; 0: from elsewhere */
 	uint32_t timeouts[N_TIMEOUTS]; /* seconds */
 	struct config_ipfix ipfix;
 	enum forwarding forwarding;
@@ -87,23 +97,42 @@ struct config {
 	bool detach_on_exit;
 };
 
+/* The defaults of the contract, with no interfaces and no mappings; freed with config_free(). NULL: no memory. */
+struct config *config_new(void);
+
 /*
- * Reads and checks a configuration file. On success *ret is the caller's, freed with config_free(), and
- * *ret_hash (may be NULL) identifies the file's content. Returns 0, or -errno with err saying
- * "FILE:LINE: KEY.PATH: what is wrong": unknown or repeated keys, wrong types, values out of range, malformed or
- * overlapping prefixes, and so on (contract, section 2).
+ * Reads and checks a configuration file, and logs a warning where a timeout is below what the RFCs ask for. On success
+ * *ret is the caller's, freed with config_free(), and *ret_hash (may be NULL) identifies the file's content. Returns 0,
+ * or -errno with err saying "FILE:LINE: KEY.PATH: what is wrong": unknown or repeated keys, wrong types, values out of
+ * range, malformed or overlapping prefixes, and so on (contract, section 2). What is no regular file is refused unread.
  */
 int config_load(const char *path, struct config **ret, uint64_t *ret_hash, struct error *err);
 
 /* The same for a text in memory; name stands for the file in messages. */
 int config_parse(const char *text, size_t size, const char *name, struct config **ret, struct error *err);
 
-/* Checks what concerns several keys at once (ranges of prefixes, overlaps, counts); config_parse() has done so. */
+/*
+ * Checks ranges of values, ranges and overlaps of prefixes, names and counts; config_parse() has done so. name as
+ * there; NULL leaves it out of the message. Of two things that overlap the later one is named. 0 or -EINVAL.
+ */
 int config_validate(const struct config *c, const char *name, struct error *err);
+
+/*
+ * Stores "NAME:LINE: PATH: text" and returns r. A name of NULL, a line of 0 and an empty path are left out.
+ */
+int config_refuse(struct error *err, int r, const char *name, unsigned line, const char *path, const char *format, ...)
+	__attribute__((format(printf, 6, 7)));
 
 /* Deep copy; NULL when memory is short. */
 struct config *config_clone(const struct config *c);
 void config_free(struct config *c);
+
+static inline void config_free_pointer(struct config **c)
+{
+	config_free(*c);
+}
+
+#define _cleanup_config_ __attribute__((cleanup(config_free_pointer)))
 
 /* The configuration as JSON that config_parse() reads back to an equal one; the caller frees it. NULL: no memory. */
 char *config_to_json(const struct config *c);
@@ -116,13 +145,16 @@ uint32_t config_mapping_slots(const struct config *c, const struct config_mappin
 struct config_interface *config_find_interface(const struct config *c, const char *name);
 struct config_mapping *config_find_mapping(const struct config *c, struct prefix in, struct prefix out);
 
-/* Changes of one element; 0 or -errno (-EEXIST, -ENOENT, -ENOMEM). The result is not validated. */
+/* Changes of one element; 0 or -errno (-EEXIST, -ENOENT, -EINVAL, -ENOMEM). The result is not validated. */
 int config_add_mapping(struct config *c, struct prefix in, struct prefix out);
 int config_del_mapping(struct config *c, struct prefix in, struct prefix out);
 int config_add_interface(struct config *c, const char *name, uint8_t role);
 int config_del_interface(struct config *c, const char *name, uint8_t role);
 
-/* Strict dotted decimal, "a.b.c.d", "a.b.c.d/len" (masked) and "a.b.c.d:port". 0 or -EINVAL. */
+/* Whether the kernel could name an interface so: 1 to 15 octets, no slash, colon, blank or control character. */
+bool interface_name_valid(const char *name);
+
+/* Strict dotted decimal without leading zeros, "a.b.c.d", "a.b.c.d/len" (masked) and "a.b.c.d:port". 0 or -EINVAL. */
 int addr_parse(const char *text, uint32_t *ret_addr);
 int prefix_parse(const char *text, struct prefix *ret);
 int endpoint_parse(const char *text, struct endpoint *ret);

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The configuration file: read whole, bounded, and never waited for. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "config.h"
+#include "log.h"
+
+/* FNV-1a, 64 bits. Never 0, so that 0 can mean "no file". */
+static uint64_t hash_of(const char *text, size_t size)
+{
+	uint64_t hash = 0xcbf29ce484222325ULL;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3ULL;
+	return hash ? hash : 1;
+}
+
+/* Opens a regular file; anything else (a FIFO would block, a device never end) is refused. */
+static int open_regular(const char *path, int *ret_fd, struct error *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_set(err, -errno, "%s: cannot be opened: %s", path, strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return error_set(err, -EISDIR, "%s: is a directory, not a file", path);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "%s: is not a regular file", path);
+	if (st.st_size > CONFIG_MAX_SIZE)
+		return error_set(err, -EFBIG, "%s: is longer than %u octets", path, CONFIG_MAX_SIZE);
+	*ret_fd = take_fd(fd);
+	return 0;
+}
+
+/* Reads to the end, which may have moved since the size was looked at. */
+static int read_whole(int fd, const char *path, char **ret, size_t *ret_size, struct error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0, room = 0;
+
+	for (;;) {
+		ssize_t n;
+
+		if (size == room) {
+			char *more;
+
+			room = room ? room * 2 : 16384;
+			more = realloc(text, room);
+			if (!more)
+				return error_set(err, -ENOMEM, "%s: no memory to read it", path);
+			text = more;
+		}
+		n = read(fd, text + size, room - size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_set(err, -errno, "%s: cannot be read: %s", path, strerror(errno));
+		if (n == 0)
+			break;
+		size += (size_t)n;
+		if (size > CONFIG_MAX_SIZE)
+			return error_set(err, -EFBIG, "%s: is longer than %u octets", path, CONFIG_MAX_SIZE);
+	}
+	*ret = take_pointer(text);
+	*ret_size = size;
+	return 0;
+}
+
+/* What the RFCs ask for at least. Below it things break that work elsewhere, but it is the operator's choice. */
+static void warn_short_timeouts(const struct config *c, const char *path)
+{
+	static const struct {
+		enum timeout timeout;
+		const char *name;
+		uint32_t seconds;
+		const char *source;
+	} minima[] = {
+		{ TIMEOUT_UDP, "udp", 120, "RFC 4787 REQ-5" },
+		{ TIMEOUT_TCP_ESTABLISHED, "tcp_established", 7440, "RFC 5382 REQ-5" },
+		{ TIMEOUT_TCP_TRANSITORY, "tcp_transitory", 240, "RFC 5382 REQ-5" },
+		{ TIMEOUT_ICMP, "icmp", 60, "RFC 5508 REQ-2" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(minima); i++)
+		if (c->timeouts[minima[i].timeout] < minima[i].seconds)
+			log_warning("%s: timeouts.%s: %u s is below the %u s that %s asks for", path, minima[i].name,
+				    c->timeouts[minima[i].timeout], minima[i].seconds, minima[i].source);
+}
+
+int config_load(const char *path, struct config **ret, uint64_t *ret_hash, struct error *err)
+{
+	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r = open_regular(path, &fd, err);
+
+	if (r == 0)
+		r = read_whole(fd, path, &text, &size, err);
+	if (r == 0)
+		r = config_parse(text, size, path, ret, err);
+	if (r < 0)
+		return r;
+	warn_short_timeouts(*ret, path);
+	if (ret_hash)
+		*ret_hash = hash_of(text, size);
+	return 0;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * JSON with the line of each value.
+ *
+ * cJSON makes the values. It forgets where they stood and is lenient (RFC 8259 is not: control characters, broken
+ * UTF-8, numbers such as 01, text behind the end), so a strict scan goes first, which also finds the lines and bounds
+ * depth and number of values.
+ */
+#ifndef DETNAT_JSON_SCAN_H
+#define DETNAT_JSON_SCAN_H
+
+#include <stddef.h>
+
+#include <cjson/cJSON.h>
+
+#define JSON_MAX_DEPTH	32U
+#define JSON_MAX_VALUES 100000U
+#define JSON_MAX_NUMBER 40U /* characters */
+
+/* Where in a document: "mappings[1].in". Cut off where it grows too long; never anything but printable ASCII. */
+struct json_path {
+	size_t length;
+	char text[160];
+};
+
+/* Each returns the length before, for json_path_cut(). */
+size_t json_path_add_key(struct json_path *p, const char *key, size_t size);
+size_t json_path_add_index(struct json_path *p, size_t index);
+void json_path_cut(struct json_path *p, size_t length);
+
+/* What is wrong with a text, and where. */
+struct json_fault {
+	unsigned line;
+	struct json_path path;
+	char text[96];
+};
+
+/*
+ * Reads a text; the caller deletes *ret. Returns 0, -EINVAL with *ret_fault filled, or -ENOMEM.
+ * Values keep their line, see json_line(); valueint is taken for that, so numbers are in valuedouble alone.
+ */
+int json_read(const char *text, size_t size, cJSON **ret, struct json_fault *ret_fault);
+
+/* Line of a value made by json_read(), from 1: of its key where it has one. */
+static inline unsigned json_line(const cJSON *value)
+{
+	return (unsigned)value->valueint;
+}
+
+static inline void json_delete_pointer(cJSON **json)
+{
+	cJSON_Delete(*json);
+}
+
+#define _cleanup_json_ __attribute__((cleanup(json_delete_pointer)))
+
+#endif

@@ -3,8 +3,8 @@
  * The pinned maps and programs: made, reused, swapped, removed.
  *
  * Everything lives in PIN_PATH/v<LAYOUT_VERSION>. The maps are those of bpf/maps.h. The attached XDP programs are
- * tiny and tail-call the main program of their hook through the pinned map `entries`; datapath_load() loads a new set of
- * programs around the same maps and replaces the elements of `entries`, so a restart or a reload drops nothing.
+ * tiny and tail-call the main program of their hook through the pinned map `entries`; datapath_load() loads a new set
+ * of programs around the same maps and replaces the elements of `entries`, so a restart or a reload drops nothing.
  */
 #ifndef DETNAT_DATAPATH_H
 #define DETNAT_DATAPATH_H
@@ -36,21 +36,28 @@ struct datapath {
 	int counters;
 	int events;
 	int running;
+	int entries; /* PROG_ARRAY that the attached XDP programs jump through */
 
 	/* Maps seen through mmap, shared with the BPF programs. */
 	struct index_node *in_nodes;
 	struct index_node *out_nodes;
-	struct mapping *mapping;   /* MAX_MAPPINGS */
-	struct device *device;	   /* MAX_IFINDEX, by interface index */
+	struct mapping *mapping; /* MAX_MAPPINGS */
+	struct device *device;	 /* MAX_IFINDEX, by interface index */
 	struct globals *global;
+	void *running_state; /* see running.h */
 
 	/* Programs, -1 until loaded. Attached by devices.c. */
 	int xdp_inside;
 	int xdp_outside;
 	int xdp_both;
 	int tc_outside;
-	int clock;		 /* returns the tick, see datapath_ticks() */
+	int clock;		  /* returns the tick, see datapath_ticks() */
 	struct settings settings; /* of the programs loaded */
+
+	int grace; /* private ARRAY_OF_MAPS, see datapath_grace_period() */
+	int grace_inner;
+	struct datapath_build *build;  /* that runs; NULL until datapath_load() */
+	struct datapath_build *former; /* that ran before, until datapath_settle() or datapath_revert() */
 };
 
 /*
@@ -59,14 +66,42 @@ struct datapath {
  */
 int datapath_open(const struct config *c, struct datapath *ret, struct error *err);
 
+/*
+ * Takes the lock and opens what is pinned under a pin path, without making anything: what is missing is -1 or NULL in
+ * *ret. -EBUSY where an agent runs, -ENOENT where nothing is pinned.
+ */
+int datapath_open_pinned(const char *pin_path, struct datapath *ret, struct error *err);
+
 /* Closes descriptors and mappings; what is pinned stays. */
 void datapath_close(struct datapath *d);
 
-/* Loads a set of programs with these settings and makes it the one that runs, in one step for each hook. */
+/* The same, and undoes datapath_open() where the pins were made by it: for a start that fails. */
+void datapath_discard(struct datapath *d);
+
+/*
+ * Loads a set of programs with these settings and makes it the one that runs, in one step for each hook. The map
+ * `overflow` is replaced by one of the size asked for, with its sessions. tc_outside is replaced where it is attached
+ * by devices_apply(); thereafter one of the next two is called.
+ */
 int datapath_load(struct datapath *d, const struct settings *settings, struct error *err);
 
-/* Removes all pins under a pin path (detach of interfaces is devices.c). */
+/* Gives up the programs that ran before the last datapath_load(), and pins of older layouts. */
+void datapath_settle(struct datapath *d);
+
+/* Makes the programs that ran before the last datapath_load() run again, where there were any. */
+void datapath_revert(struct datapath *d);
+
+/*
+ * Removes all pins under a pin path, of every layout (detach of interfaces is devices.c). Call it with the lock held,
+ * then datapath_close() and bpffs_release().
+ */
 int datapath_unpin(const char *pin_path, struct error *err);
+
+/* Clock rate of the kernel: jiffies a second. */
+uint32_t datapath_hz(void);
+
+/* Has libbpf's messages written to the log; else they are seen only where a load fails. */
+void datapath_log_libbpf(bool yes);
 
 /* The datapath's clock: jiffies >> TICK_SHIFT. */
 uint32_t datapath_ticks(const struct datapath *d);

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "datapath.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "bpffs.h"
+#include "datapath_internal.h"
+#include "log.h"
+#include "running.h"
+
+/* ---- what is called while the datapath runs ----------------------------------------------------------------- */
+
+uint32_t datapath_hz(void)
+{
+	struct timespec tick;
+
+	/* The coarse clocks advance once a jiffy. */
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) || tick.tv_nsec <= 0)
+		return 100;
+	return (uint32_t)((1000000000L + tick.tv_nsec / 2) / tick.tv_nsec);
+}
+
+uint32_t datapath_ticks(const struct datapath *d)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, run);
+
+	if (bpf_prog_test_run_opts(d->clock, &run))
+		return 0;
+	return run.retval;
+}
+
+void datapath_raise_epoch(struct datapath *d)
+{
+	/* 0 is the epoch of no cache entry. */
+	if (!__atomic_add_fetch(&d->global->epoch, 1, __ATOMIC_SEQ_CST))
+		__atomic_add_fetch(&d->global->epoch, 1, __ATOMIC_SEQ_CST);
+}
+
+void datapath_grace_period(const struct datapath *d)
+{
+	uint32_t zero = 0;
+
+	/* The kernel waits for all running programs after an update of an array of maps, on machines with nohz_full
+	 * too. */
+	bpf_map_update_elem(d->grace, &zero, &d->grace_inner, BPF_ANY);
+}
+
+int datapath_counters(const struct datapath *d, struct counters *ret)
+{
+	int cores = libbpf_num_possible_cpus();
+	uint64_t *sum = (uint64_t *)ret;
+	uint32_t zero = 0;
+
+	if (cores < 0)
+		return cores;
+
+	_cleanup_free_ uint64_t *values = calloc((size_t)cores, sizeof(*ret));
+	int r = values ? bpf_map_lookup_elem(d->counters, &zero, values) : -ENOMEM;
+
+	if (r)
+		return r;
+	memset(ret, 0, sizeof(*ret));
+	for (size_t i = 0; i < (size_t)cores * N_REASONS; i++)
+		sum[i % N_REASONS] += values[i];
+	return 0;
+}
+
+/* ---- open and close ------------------------------------------------------------------------------------------- */
+
+static void datapath_init(struct datapath *d)
+{
+	*d = (struct datapath){
+		.lock_fd = -1,
+		.hz = datapath_hz(),
+		.in_index = -1,
+		.out_index = -1,
+		.mappings = -1,
+		.subscribers = -1,
+		.buckets = -1,
+		.overflow = -1,
+		.devices = -1,
+		.globals = -1,
+		.counters = -1,
+		.events = -1,
+		.running = -1,
+		.entries = -1,
+		.xdp_inside = -1,
+		.xdp_outside = -1,
+		.xdp_both = -1,
+		.tc_outside = -1,
+		.clock = -1,
+		.grace = -1,
+		.grace_inner = -1,
+	};
+}
+
+static int make_grace(struct datapath *d)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts);
+
+	d->grace_inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, "grace_inner", sizeof(uint32_t), sizeof(uint32_t), 1, NULL);
+	if (d->grace_inner < 0)
+		return d->grace_inner;
+	opts.inner_map_fd = (uint32_t)d->grace_inner;
+	d->grace = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "grace", sizeof(uint32_t), sizeof(uint32_t), 1, &opts);
+	return d->grace < 0 ? d->grace : 0;
+}
+
+/* Whether the pins are those of an agent that once was ready. */
+static bool pins_usable(const char *pin_dir)
+{
+	struct datapath d;
+	_cleanup_free_ char *json = NULL;
+	uint64_t hash;
+	bool usable;
+
+	if (!pins_complete(pin_dir))
+		return false;
+	datapath_init(&d);
+	d.pin_dir = (char *)pin_dir;
+	pins_open(&d);
+	usable = !pins_mmap(&d, NULL) && d.running_state && !running_load(d.running_state, &json, &hash);
+	pins_close(&d);
+	return usable;
+}
+
+/* Everything of datapath_open() that is done under the lock. */
+static int open_locked(struct datapath *d, const struct config *c, struct error *err)
+{
+	int r;
+
+	d->reused = pins_usable(d->pin_dir);
+	if (!d->reused) {
+		if (!access(d->pin_dir, F_OK))
+			log_warning("%s: left by a start that was not completed; starting afresh", d->pin_dir);
+		r = bpffs_remove_directory(d->pin_dir);
+		if (r)
+			return error_set(err, r, "%s: cannot be removed: %s", d->pin_dir, strerror(-r));
+	}
+	r = pins_make(d, c, err);
+	if (r)
+		return r;
+	pins_open(d);
+	if (!pins_complete(d->pin_dir))
+		return error_set(err, -ENOENT, "%s: pins are missing", d->pin_dir);
+	r = pins_mmap(d, err);
+	if (!r && !d->global->epoch)
+		datapath_raise_epoch(d);
+	if (!r && make_grace(d))
+		r = error_set(err, -errno, "an array of maps cannot be made: %s", strerror(errno));
+	return r;
+}
+
+static int lock_pins(const char *pin_path, struct datapath *d, struct error *err)
+{
+	int r;
+
+	/* A detach that ends in this moment may remove the directory once. */
+	for (int attempt = 0; attempt < 3; attempt++) {
+		r = bpffs_prepare(pin_path, err);
+		if (!r)
+			r = bpffs_lock(pin_path, &d->lock_fd, err);
+		if (r != -ENOENT)
+			break;
+	}
+	if (!r && asprintf(&d->pin_dir, "%s/v%u", pin_path, LAYOUT_VERSION) < 0) {
+		d->pin_dir = NULL;
+		r = error_set(err, -ENOMEM, "out of memory");
+	}
+	return r;
+}
+
+int datapath_open(const struct config *c, struct datapath *ret, struct error *err)
+{
+	struct datapath d;
+	int r;
+
+	datapath_init(&d);
+	r = lock_pins(c->pin_path, &d, err);
+	if (!r)
+		r = open_locked(&d, c, err);
+	if (r) {
+		datapath_discard(&d);
+		return r;
+	}
+	if (bpffs_is_private(c->pin_path))
+		log_warning("%s: is mounted in the agent's own mount namespace alone; the datapath ends with it",
+			    c->pin_path);
+	*ret = d;
+	return 0;
+}
+
+void datapath_discard(struct datapath *d)
+{
+	_cleanup_free_ char *pin_path = d->pin_dir ? strdup(d->pin_dir) : NULL;
+
+	if (pin_path && !d->reused) {
+		bpffs_remove_directory(pin_path);
+		*strrchr(pin_path, '/') = '\0';
+		rmdir(pin_path);
+	}
+	datapath_close(d);
+	if (pin_path)
+		bpffs_release(pin_path);
+}
+
+static bool is_layout(const char *name)
+{
+	unsigned version;
+	int end = 0;
+
+	/* Only what an agent made: an operator may have named a directory that others pin in, too. */
+	return sscanf(name, "v%u%n", &version, &end) == 1 && !name[end];
+}
+
+static int visit_layout(const char *name, void *arg)
+{
+	return is_layout(name);
+}
+
+int datapath_open_pinned(const char *pin_path, struct datapath *ret, struct error *err)
+{
+	struct datapath d;
+	int r;
+
+	if (!bpffs_is(pin_path) || directory_visit(pin_path, visit_layout, NULL) <= 0)
+		return error_set(err, -ENOENT, "%s: nothing is pinned there", pin_path);
+	datapath_init(&d);
+	r = bpffs_lock(pin_path, &d.lock_fd, err);
+	if (r)
+		return r;
+	if (asprintf(&d.pin_dir, "%s/v%u", pin_path, LAYOUT_VERSION) < 0)
+		r = error_set(err, -ENOMEM, "out of memory");
+	else
+		pins_open(&d);
+	if (!r)
+		r = pins_mmap(&d, err);
+	if (r) {
+		datapath_close(&d);
+		return r;
+	}
+	d.reused = true;
+	*ret = d;
+	return 0;
+}
+
+void datapath_close(struct datapath *d)
+{
+	const int *const others[] = { &d->clock, &d->grace, &d->grace_inner, &d->lock_fd };
+
+	build_free(take_pointer(d->build));
+	build_free(take_pointer(d->former));
+	d->tc_outside = -1;
+	pins_close(d);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		close_fd(others[i]);
+	d->clock = d->grace = d->grace_inner = d->lock_fd = -1;
+	free(take_pointer(d->pin_dir));
+}
+
+static int remove_layout(const char *name, void *arg)
+{
+	char path[PATH_MAX];
+	if (!is_layout(name))
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s", (const char *)arg, name);
+	return bpffs_remove_directory(path);
+}
+
+int datapath_unpin(const char *pin_path, struct error *err)
+{
+	int r = bpffs_is(pin_path) ? directory_visit(pin_path, remove_layout, (void *)pin_path) : 0;
+
+	if (r)
+		return error_set(err, r, "%s: pins cannot be removed: %s", pin_path, strerror(-r));
+	rmdir(pin_path);
+	return 0;
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One set of programs: loaded around the pinned maps, and its leaves. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "bpffs.h"
+#include "datapath_internal.h"
+#include "detnat_tc.skel.h"
+#include "detnat_xdp.skel.h"
+
+#define PIN_XDP_LEAVES "xdp_leaves"
+#define PIN_TC_LEAVES  "tc_leaves"
+
+static const char *const main_programs[N_ENTRIES] = {
+#define X(name, entry, program) [entry] = program,
+	ENTRY_PROGRAMS(X)
+#undef X
+};
+
+static const char *const leaf_names[N_LEAVES] = {
+#define X(name) [LEAF_##name] = #name,
+	LEAVES(X)
+#undef X
+};
+
+static int duplicate(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	return copy < 0 ? -errno : copy;
+}
+
+void build_free(struct datapath_build *b)
+{
+	if (!b)
+		return;
+	for (unsigned i = 0; i < N_ENTRIES; i++)
+		close_fd(&b->main[i]);
+	close_fd(&b->tc_outside);
+	close_fd(&b->xdp_leaves);
+	close_fd(&b->tc_leaves);
+	close_fd(&b->overflow);
+	free(b);
+}
+
+static void free_build(struct datapath_build **b)
+{
+	build_free(*b);
+}
+
+static struct datapath_build *build_alloc(void)
+{
+	struct datapath_build *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return NULL;
+	for (unsigned i = 0; i < N_ENTRIES; i++)
+		b->main[i] = -1;
+	b->tc_outside = b->xdp_leaves = b->tc_leaves = b->overflow = -1;
+	return b;
+}
+
+/* Hangs an object's leaves, leaf_NAME_SUFFIX, into its array, and pins that as ARRAY_GENERATION. */
+static int hang_leaves(const struct datapath *d, struct bpf_object *o, const char *array, const char *suffix,
+		       unsigned generation, int *ret_fd)
+{
+	_cleanup_close_ int fd = duplicate(bpf_object__find_map_fd_by_name(o, array));
+	char name[64], path[PATH_MAX];
+	int r;
+
+	if (fd < 0)
+		return fd;
+	for (uint32_t i = 0; i < N_LEAVES; i++) {
+		const struct bpf_program *leaf;
+		int program;
+
+		snprintf(name, sizeof(name), "leaf_%s_%s", leaf_names[i], suffix);
+		leaf = bpf_object__find_program_by_name(o, name);
+		if (!leaf)
+			continue;
+		program = bpf_program__fd(leaf);
+		r = bpf_map_update_elem(fd, &i, &program, BPF_ANY);
+		if (r)
+			return r;
+	}
+	/* A PROG_ARRAY is emptied when its last descriptor or pin goes; the programs that jump through it do not count.
+	 */
+	snprintf(name, sizeof(name), "%s_%u", array, generation);
+	r = bpf_obj_pin(fd, pin_path_of(d, name, path));
+	if (r)
+		return r;
+	*ret_fd = take_fd(fd);
+	return 0;
+}
+
+/* The map of overflow sessions that is in use where it has the right size, else a new one. */
+static int choose_overflow(const struct datapath *d, struct datapath_build *b, struct bpf_object *o)
+{
+	uint32_t entries;
+	int r = overflow_wanted(d, b->settings.overflow_sessions, &entries);
+
+	if (r < 0)
+		return r;
+	if (!r) {
+		b->overflow = duplicate(d->overflow);
+		if (b->overflow < 0)
+			return b->overflow;
+	}
+	return object_set_overflow(o, b->overflow, entries);
+}
+
+static int load_xdp(const struct datapath *d, struct datapath_build *b, struct error *err)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = d->pin_dir);
+	struct detnat_xdp *xdp = detnat_xdp__open_opts(&opts);
+	int r = xdp ? choose_overflow(d, b, xdp->obj) : -errno;
+
+	if (r) {
+		detnat_xdp__destroy(xdp);
+		return error_set(err, r, "the XDP programs cannot be opened: %s", strerror(-r));
+	}
+	memcpy((void *)&xdp->rodata->settings, &b->settings, sizeof(b->settings));
+	r = object_load(xdp->obj, err);
+	if (!r && b->overflow < 0) {
+		b->overflow = duplicate(bpf_object__find_map_fd_by_name(xdp->obj, PIN_OVERFLOW));
+		r = b->overflow < 0 ? error_set(err, b->overflow, "the overflow map: %s", strerror(-b->overflow)) : 0;
+	}
+	for (unsigned i = 0; !r && i < N_ENTRIES; i++) {
+		const struct bpf_program *program = bpf_object__find_program_by_name(xdp->obj, main_programs[i]);
+
+		b->main[i] = program ? duplicate(bpf_program__fd(program)) : -ENOENT;
+		if (b->main[i] < 0)
+			r = error_set(err, b->main[i], "the program %s: %s", main_programs[i], strerror(-b->main[i]));
+	}
+	if (!r) {
+		r = hang_leaves(d, xdp->obj, PIN_XDP_LEAVES, "xdp", b->generation, &b->xdp_leaves);
+		if (r)
+			error_set(err, r, "the leaves of the XDP programs: %s", strerror(-r));
+	}
+	detnat_xdp__destroy(xdp);
+	return r;
+}
+
+static int load_tc(const struct datapath *d, struct datapath_build *b, struct error *err)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = d->pin_dir);
+	struct detnat_tc *tc = detnat_tc__open_opts(&opts);
+	int r = tc ? object_set_overflow(tc->obj, b->overflow, 0) : -errno;
+
+	if (r) {
+		detnat_tc__destroy(tc);
+		return error_set(err, r, "the tc programs cannot be opened: %s", strerror(-r));
+	}
+	memcpy((void *)&tc->rodata->settings, &b->settings, sizeof(b->settings));
+	r = object_load(tc->obj, err);
+	if (!r) {
+		b->tc_outside = duplicate(bpf_program__fd(tc->progs.tc_outside));
+		r = b->tc_outside < 0 ? b->tc_outside
+				      : hang_leaves(d, tc->obj, PIN_TC_LEAVES, "tc", b->generation, &b->tc_leaves);
+		if (r)
+			error_set(err, r, "the leaves of the tc programs: %s", strerror(-r));
+	}
+	detnat_tc__destroy(tc);
+	return r;
+}
+
+/* Generation in the name of a leaves' pin, or 0. */
+static unsigned leaves_generation(const char *name)
+{
+	unsigned generation = 0;
+
+	if (sscanf(name, PIN_XDP_LEAVES "_%u", &generation) != 1)
+		sscanf(name, PIN_TC_LEAVES "_%u", &generation);
+	return generation;
+}
+
+static int visit_generation(const char *name, void *arg)
+{
+	unsigned *highest = arg, generation = leaves_generation(name);
+
+	if (generation > *highest)
+		*highest = generation;
+	return 0;
+}
+
+int build_new(struct datapath *d, const struct settings *settings, struct datapath_build **ret, struct error *err)
+{
+	__attribute__((cleanup(free_build))) struct datapath_build *b = build_alloc();
+	unsigned highest = 0;
+	int r;
+
+	if (!b)
+		return error_set(err, -ENOMEM, "out of memory");
+	directory_visit(d->pin_dir, visit_generation, &highest);
+	b->generation = highest + 1;
+	b->settings = *settings;
+	r = load_xdp(d, b, err);
+	if (!r)
+		r = load_tc(d, b, err);
+	if (r) {
+		build_drop_leaves(d, b->generation);
+		return r;
+	}
+	*ret = take_pointer(b);
+	return 0;
+}
+
+int build_of_pins(const struct datapath *d, struct datapath_build **ret)
+{
+	__attribute__((cleanup(free_build))) struct datapath_build *b = build_alloc();
+
+	if (!b)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < N_ENTRIES; i++) {
+		uint32_t id;
+		int r = bpf_map_lookup_elem(d->entries, &i, &id);
+
+		if (r)
+			return r;
+		b->main[i] = bpf_prog_get_fd_by_id(id);
+		if (b->main[i] < 0)
+			return b->main[i];
+	}
+	b->overflow = duplicate(d->overflow);
+	if (b->overflow < 0)
+		return b->overflow;
+	*ret = take_pointer(b);
+	return 0;
+}
+
+int build_swap_in(const struct datapath *d, const struct datapath_build *b)
+{
+	for (uint32_t i = 0; i < N_ENTRIES; i++) {
+		int r = bpf_map_update_elem(d->entries, &i, &b->main[i], BPF_ANY);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+struct dropping {
+	const struct datapath *d;
+	unsigned generation;
+	bool others; /* than that generation */
+};
+
+static int visit_drop(const char *name, void *arg)
+{
+	const struct dropping *drop = arg;
+	unsigned generation = leaves_generation(name);
+	char path[PATH_MAX];
+
+	if (generation && (generation == drop->generation) != drop->others)
+		unlink(pin_path_of(drop->d, name, path));
+	return 0;
+}
+
+void build_drop_leaves(const struct datapath *d, unsigned generation)
+{
+	directory_visit(d->pin_dir, visit_drop, &(struct dropping){ d, generation, false });
+}
+
+void build_drop_other_leaves(const struct datapath *d, unsigned generation)
+{
+	directory_visit(d->pin_dir, visit_drop, &(struct dropping){ d, generation, true });
+}

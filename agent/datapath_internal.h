@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of the datapath module share among themselves. */
+#ifndef DETNAT_DATAPATH_INTERNAL_H
+#define DETNAT_DATAPATH_INTERNAL_H
+
+#include <bpf/libbpf.h>
+#include <limits.h>
+
+#include "datapath.h"
+
+#define PIN_RUNNING  "running"
+#define PIN_OVERFLOW "overflow"
+
+/* Pinned programs that stay attached for good: X(name, entry jumped to, main program behind it) */
+#define ENTRY_PROGRAMS(X)                           \
+	X(xdp_inside, ENTRY_INSIDE, "in2out_xdp")   \
+	X(xdp_outside, ENTRY_OUTSIDE, "out2in_xdp") \
+	X(xdp_both, ENTRY_BOTH, "both_xdp")
+
+/* A set of programs around the pinned maps. Descriptors, -1 for none. */
+struct datapath_build {
+	int main[N_ENTRIES]; /* by enum entry */
+	int tc_outside;
+	int xdp_leaves;
+	int tc_leaves;
+	int overflow;	     /* the map that the programs use */
+	unsigned generation; /* in the names of the leaves' pins; 0: of an earlier agent */
+	struct settings settings;
+};
+
+/* ---- libbpf's objects (datapath_objects.c) ------------------------------------------------------------------ */
+
+/* Loads an object; on failure everything that libbpf said goes to stderr. */
+int object_load(struct bpf_object *o, struct error *err);
+
+/*
+ * Has the object use this map of overflow sessions instead of the pinned one; where overflow is -1, one that it makes
+ * itself, of so many entries, and does not pin. An object without such a map is left as it is.
+ */
+int object_set_overflow(struct bpf_object *o, int overflow, uint32_t entries);
+
+/* ---- pins (datapath_pins.c) ----------------------------------------------------------------------------------- */
+
+/* Whether every pin that an agent cannot do without is in the directory. */
+bool pins_complete(const char *pin_dir);
+
+/* Opens what is pinned in d->pin_dir; what is missing stays -1. */
+void pins_open(struct datapath *d);
+
+/* Makes and pins maps that are missing, `running` and the entry programs included; loads d->clock. */
+int pins_make(struct datapath *d, const struct config *c, struct error *err);
+
+/* Maps the open maps into memory. */
+int pins_mmap(struct datapath *d, struct error *err);
+
+/* Closes and unmaps what the two above opened. */
+void pins_close(struct datapath *d);
+
+/* A pin's path; text is returned. */
+const char *pin_path_of(const struct datapath *d, const char *name, char text[static PATH_MAX]);
+
+/* ---- builds (datapath_build.c) ---------------------------------------------------------------------------------- */
+
+/* Loads programs around d's maps, ready to be swapped in. */
+int build_new(struct datapath *d, const struct settings *settings, struct datapath_build **ret, struct error *err);
+
+/* What runs now, as an earlier agent left it: the programs that `entries` leads to. */
+int build_of_pins(const struct datapath *d, struct datapath_build **ret);
+
+/* Makes all hooks jump to the build. */
+int build_swap_in(const struct datapath *d, const struct datapath_build *b);
+
+void build_free(struct datapath_build *b);
+
+/* Removes the leaves' pins of one generation, or of all others. */
+void build_drop_leaves(const struct datapath *d, unsigned generation);
+void build_drop_other_leaves(const struct datapath *d, unsigned generation);
+
+/* ---- overflow sessions (datapath_overflow.c) ----------------------------------------------------------------------
+ */
+
+struct overflow_entry {
+	struct overflow_key key;
+	struct overflow_session session;
+};
+
+/* Sorted by key. */
+struct overflow_entries {
+	struct overflow_entry *entry;
+	size_t n;
+};
+
+void overflow_entries_free(struct overflow_entries *list);
+
+/* Entries that the map should have: 1 where that differs from what it has, else 0, or -errno. */
+int overflow_wanted(const struct datapath *d, uint32_t sessions, uint32_t *ret_entries);
+
+/* Makes a map that no program uses hold what another one does; *ret is freed by the caller. */
+int overflow_copy(int from, int to, struct overflow_entries *ret);
+
+/* When programs use the new map: brings over what those of the old one changed since the copy. */
+int overflow_catch_up(int from, int to, const struct overflow_entries *copied);
+
+/* Pins a map in the place of the present one. */
+int overflow_pin(const struct datapath *d, int overflow);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which set of programs runs: the change from one to the next, and back. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "bpffs.h"
+#include "datapath_internal.h"
+#include "log.h"
+
+/* Makes d's programs and its map of overflow sessions those of a build. */
+static void set_current(struct datapath *d, const struct datapath_build *b)
+{
+	d->tc_outside = b->tc_outside;
+	d->settings = b->settings;
+}
+
+static uint32_t map_id(int fd)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &size) ? 0 : info.id;
+}
+
+/* As switch_to(), where the build has another map of overflow sessions than the one in use. */
+static int switch_with_overflow(struct datapath *d, const struct datapath_build *b)
+{
+	__attribute__((cleanup(overflow_entries_free))) struct overflow_entries copied = { 0 };
+	int r = overflow_copy(d->overflow, b->overflow, &copied);
+
+	if (!r)
+		r = build_swap_in(d, b);
+	if (r)
+		return r;
+	/* XDP uses the new map now. What cannot be brought over any more comes back with its next packet. */
+	r = overflow_catch_up(d->overflow, b->overflow, &copied);
+	if (r)
+		log_warning("overflow sessions opened in this moment may be lost: %s", strerror(-r));
+	r = overflow_pin(d, b->overflow);
+	if (r)
+		return r;
+	/* The descriptor keeps its number, as other modules know it. */
+	return dup3(b->overflow, d->overflow, O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+static int switch_to(struct datapath *d, const struct datapath_build *b)
+{
+	int r = map_id(d->overflow) == map_id(b->overflow) ? build_swap_in(d, b) : switch_with_overflow(d, b);
+
+	if (!r)
+		set_current(d, b);
+	return r;
+}
+
+int datapath_load(struct datapath *d, const struct settings *settings, struct error *err)
+{
+	struct datapath_build *b;
+	int r;
+
+	if (d->former)
+		datapath_settle(d);
+	r = build_new(d, settings, &b, err);
+	if (r)
+		return r;
+	/* On a first start there is none. */
+	if (!d->build)
+		build_of_pins(d, &d->build);
+	r = switch_to(d, b);
+	if (r) {
+		if (d->build)
+			switch_to(d, d->build);
+		build_drop_leaves(d, b->generation);
+		build_free(b);
+		return error_set(err, r, "the new programs cannot be put in place: %s", strerror(-r));
+	}
+	d->former = d->build;
+	d->build = b;
+	return 0;
+}
+
+/* Directories vN of an older layout than this agent's. */
+static int visit_older(const char *name, void *arg)
+{
+	char path[PATH_MAX];
+	unsigned version;
+	int end = 0;
+
+	if (sscanf(name, "v%u%n", &version, &end) != 1 || name[end] || version >= LAYOUT_VERSION)
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s", (const char *)arg, name);
+	log_info("removing the pins of an older version, %s", path);
+	return bpffs_remove_directory(path);
+}
+
+void datapath_settle(struct datapath *d)
+{
+	_cleanup_free_ char *pin_path = strdup(d->pin_dir);
+
+	if (d->build)
+		build_drop_other_leaves(d, d->build->generation);
+	build_free(take_pointer(d->former));
+	if (pin_path) {
+		*strrchr(pin_path, '/') = '\0';
+		directory_visit(pin_path, visit_older, pin_path);
+	}
+}
+
+void datapath_revert(struct datapath *d)
+{
+	struct datapath_build *failed = d->build;
+
+	if (!d->former)
+		return;
+	if (switch_to(d, d->former)) {
+		log_error("the former programs cannot be put back in place; the new ones stay");
+		return;
+	}
+	d->build = take_pointer(d->former);
+	build_drop_leaves(d, failed->generation);
+	build_free(failed);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* libbpf's objects: loaded quietly, but with every word that libbpf and the verifier said where a load fails. */
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "datapath_internal.h"
+#include "log.h"
+
+static bool log_libbpf;
+static FILE *captured;
+
+static int print(enum libbpf_print_level level, const char *format, va_list ap)
+{
+	if (level == LIBBPF_DEBUG && !log_libbpf)
+		return 0;
+	return vfprintf(captured && !log_libbpf ? captured : stderr, format, ap);
+}
+
+/* Outside a load libbpf has nothing to say that the return value does not. */
+static int print_nothing(enum libbpf_print_level level, const char *format, va_list ap)
+{
+	return 0;
+}
+
+void datapath_log_libbpf(bool yes)
+{
+	log_libbpf = yes;
+	libbpf_set_print(yes ? print : print_nothing);
+}
+
+int object_load(struct bpf_object *o, struct error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r;
+
+	captured = open_memstream(&text, &size);
+	libbpf_set_print(print);
+	r = bpf_object__load(o);
+	if (captured)
+		fclose(captured);
+	captured = NULL;
+	datapath_log_libbpf(log_libbpf);
+	if (!r)
+		return 0;
+	if (size)
+		fwrite(text, 1, size, stderr);
+	return error_set(err, r, "the kernel refused the BPF object %s: %s; its messages stand above",
+			 bpf_object__name(o), strerror(-r));
+}
+
+int object_set_overflow(struct bpf_object *o, int overflow, uint32_t entries)
+{
+	struct bpf_map *m = bpf_object__find_map_by_name(o, PIN_OVERFLOW);
+	int r = m ? bpf_map__set_pin_path(m, NULL) : 0;
+
+	if (!m || r)
+		return r;
+	return overflow < 0 ? bpf_map__set_max_entries(m, entries) : bpf_map__reuse_fd(m, overflow);
+}

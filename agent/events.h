@@ -30,8 +30,7 @@ typedef void (*events_resolve)(void *arg, uint32_t addr, uint32_t ifindex);
 int events_new(struct event_base *base, const struct datapath *d, struct ipfix *x, events_resolve resolve, void *arg,
 	       struct events **ret, struct error *err);
 
-/* Takes one last turn; what is left waits in the ring buffer for the next agent, what the exporter gathered stays with
- * it. */
+/* Takes one last turn: what is left waits for the next agent. What the exporter has gathered stays with it. */
 void events_free(struct events *v);
 
 /* A session_visit: reports a session that the agent closed by itself (sweep, close). arg: struct ipfix *. Returns 0. */

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Restarts, kills and reloads under traffic; what survives them; detach."""
+
+import signal
+import threading
+import time
+
+import pytest
+from scapy.layers.inet import UDP
+from scapy.layers.l2 import Ether
+
+import machine
+from agent import wait_for
+from lab import MAPPING, SERVER, block_of
+
+RATE = 200  # packets a second, each way
+
+
+class Stream:
+    """Numbered packets both ways through one session, until told to stop; then all must have come."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.host = lab.host()
+        self.src = lab.open_udp(self.host)
+        lab.inside.drain()
+        self.sent = 0
+        self.failure = None
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._send, daemon=True)
+
+    def _frames(self, number):
+        mark = number.to_bytes(8, "big") * 4
+        out = self.lab.from_inside(self.host, UDP(sport=5000, dport=53) / mark)
+        back = self.lab.from_outside(self.src[0], UDP(sport=53, dport=self.src[1]) / mark)
+        return bytes(out), bytes(back)
+
+    def _send(self):
+        try:
+            start = time.monotonic()
+            while not self.stopping.is_set():
+                out, back = self._frames(self.sent)
+                self.lab.inside.send(out)
+                self.lab.outside.send(back)
+                self.sent += 1
+                self.stopping.wait(max(0, start + self.sent / RATE - time.monotonic()))
+        except Exception as e:  # handed to the test by __exit__
+            self.failure = e
+
+    def __enter__(self):
+        self.thread.start()
+        wait_for(lambda: self.sent > 20, what="traffic to flow")
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        if kind is None:
+            more = self.sent + 20
+            wait_for(lambda: self.sent > more or self.failure, what="traffic after the change")
+        self.stopping.set()
+        self.thread.join()
+        if kind is not None:
+            return
+        assert self.failure is None, self.failure
+        for wire in (self.lab.outside, self.lab.inside):
+            got = self._numbers(wire)
+            lost = sorted(set(range(self.sent)) - set(got))
+            assert not lost, f"{len(lost)} of {self.sent} lost at {wire.name} {wire is self.lab.inside}: {lost[:10]}"
+            assert len(got) == self.sent, "some came twice"
+
+    def _numbers(self, wire):
+        """Numbers of all frames that came, each of them whole."""
+        numbers = []
+        while len(numbers) < self.sent:
+            frame = wire.receive(timeout=1)
+            if frame is None:
+                break
+            number = int.from_bytes(frame[-8:], "big")
+            out, back = self._frames(number)
+            wanted = self.lab.going_out(Ether(out), self.src) if wire is self.lab.outside else \
+                self.lab.coming_in(Ether(back), self.host, 5000)
+            assert frame == bytes(wanted)
+            numbers.append(number)
+        return numbers
+
+
+def change_of_file(agent):
+    agent.stop()
+    agent.write(timeouts={"udp": 200})
+    agent.start()
+
+
+HOW = {
+    "restart": lambda agent: agent.restart(),
+    "kill -9 and start": lambda agent: (agent.kill(), agent.start()),
+    "two restarts": lambda agent: (agent.restart(), agent.restart()),
+    "restart with a changed file": change_of_file,
+    "reload": lambda agent: agent.ctl("reload"),
+    "reload with another mapping": lambda agent: (
+        agent.write(mappings=[MAPPING, {"in": "10.7.0.0/24", "out": "1.1.7.0/28"}]), agent.ctl("reload")),
+}
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_no_packet_is_lost(lab, mode, how):
+    agent = lab.start(**mode)
+    with Stream(lab) as stream:
+        HOW[how](agent)
+    assert [s["in_port"] for s in lab.sessions(stream.host.addr)] == [5000]
+
+
+def test_the_datapath_goes_on_without_an_agent(lab, mode):
+    agent = lab.start(**mode)
+    with Stream(lab):
+        agent.kill()
+        new = lab.host()
+        # A session can be opened, too.
+        assert block_of(new.addr)
+    lab.open_udp(new)
+    agent.start()
+    assert len(lab.sessions(new.addr)) == 1
+
+
+def test_sessions_of_every_kind_survive(lab):
+    agent = lab.start()
+    host = lab.host()
+    lab.open_udp(host)
+    lab.ping(host)
+    src = lab.handshake(host)
+
+    def listed():
+        return sorted((s["proto"], s["in_port"], s["out_port"], s["state"]) for s in lab.sessions(host.addr))
+
+    before = listed()
+    assert len(before) == 3
+    agent.kill()
+    agent.start()
+    assert listed() == before
+    lab.tcp_in(host, src, "A")
+
+
+def test_changes_by_detnatctl_survive(lab):
+    agent = lab.start()
+    agent.ctl("mapping", "add", "10.9.0.0/24", "1.1.9.0/28")
+    agent.ctl("timeouts", "set", "udp=77")
+    agent.ctl("ipfix", "set", "collector=198.51.100.7:4739")
+    for again in (agent.restart, lambda: (agent.kill(), agent.start())):
+        again()
+        assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"], "10.9.0.0/24"]
+        assert agent.ctl("timeouts", "show")["udp"] == 77
+        assert agent.ctl("ipfix", "show")["collector"] == "198.51.100.7:4739"
+    # The same content in a file written anew is the same file.
+    agent.stop()
+    agent.write()
+    agent.start()
+    assert agent.ctl("timeouts", "show")["udp"] == 77
+
+
+def test_a_changed_file_applies_as_a_reload_does(lab):
+    agent = lab.start()
+    host = lab.host()
+    src = lab.open_udp(host)
+    agent.ctl("mapping", "add", "10.9.0.0/24", "1.1.9.0/28")
+    agent.stop()
+    agent.write(mappings=[{"in": "10.8.0.0/24", "out": "1.1.8.0/28"}, MAPPING], sessions_per_user=5)
+    agent.start()
+    assert {m["in"] for m in agent.ctl("mapping", "list")} == {MAPPING["in"], "10.8.0.0/24"}
+    assert lab.session(host)["out_port"] == src[1]
+    assert agent.ctl("user", "show", host.addr)["quota"] == 5
+
+
+@pytest.mark.parametrize("change", [{"forwarding": "kernel"}, {"unmatched": "route"}, {"hairpin": False}, {"overflow_sessions": 100}],
+                         ids=lambda c: next(iter(c)))
+def test_settings_of_the_programs_change_by_reload(lab, change):
+    agent = lab.start()
+    host = lab.host()
+    src = lab.open_udp(host)
+    agent.write(**change)
+    agent.ctl("reload")
+    assert lab.open_udp(host) == src
+    if "forwarding" in change:
+        assert agent.ctl("status")["forwarding"] == "kernel"
+    if "unmatched" in change:
+        stranger = lab.host("10.200.0.9")
+        lab.gateway.ip("route", "replace", "10.200.0.0/16", "dev", "in0")
+        lab.send_out(lab.from_inside(stranger, UDP(sport=1, dport=2)), (stranger.addr, 1))
+
+
+def test_a_second_agent_is_refused(lab):
+    agent = lab.start()
+    before = machine.traces(lab)
+    result = agent.once()
+    assert result.status == 1 and result.err and result.out == "", result
+    assert machine.traces(lab) == before
+    assert agent.ctl("status")["mappings"] == 1
+    lab.open_udp(lab.host())
+
+
+def test_detach_is_refused_while_an_agent_runs(lab):
+    agent = lab.start()
+    before = machine.traces(lab)
+    result = agent.once("--detach")
+    assert result.status == 1 and result.err, result
+    assert machine.traces(lab) == before
+    lab.open_udp(lab.host())
+
+
+@pytest.mark.parametrize("mode_", ["native", "skb"])
+def test_detach_leaves_nothing(lab, mode_):
+    agent = lab.prepare(xdp_mode=mode_)
+    lab.gateway.ip("route", "add", "blackhole", "203.0.113.0/24")
+    before = machine.traces(lab)
+    agent.start()
+    lab.open_udp(lab.host())
+    running = machine.traces(lab)
+    assert running["xdp"]["in0"] and running["xdp"]["out0"] and running["tc"] and running["pins"] and running["routes"] != before["routes"]
+    agent.stop()
+    kept = machine.traces(lab)
+    assert {**kept, "socket": True, "neighbours": None} == {**running, "neighbours": None}
+    agent.detach()
+    after = machine.traces(lab)
+    after["neighbours"] = before["neighbours"]
+    assert after == before
+    # Once more: nothing to do is no failure.
+    agent.detach()
+    assert machine.links(lab.gateway)["in0"] is None
+
+
+def test_detach_after_a_kill_leaves_nothing(lab):
+    agent = lab.prepare()
+    before = machine.traces(lab)
+    agent.start()
+    agent.kill()
+    agent.detach()
+    after = machine.traces(lab)
+    assert {**after, "socket": False} == before
+
+
+def test_on_exit_detach(lab):
+    agent = lab.prepare(on_exit="detach")
+    before = machine.traces(lab)
+    agent.start()
+    agent.stop()
+    assert machine.traces(lab) == before
+
+
+def test_detach_spares_the_programs_of_others(lab):
+    """An interface of no list keeps its qdisc and its routes."""
+    lab.gateway.ip("link", "add", "other0", "type", "veth", "peer", "name", "other1")
+    lab.gateway.run("tc", "qdisc", "add", "dev", "other0", "clsact")
+    agent = lab.prepare()
+    before = machine.traces(lab)
+    agent.start()
+    agent.stop()
+    agent.detach()
+    assert machine.traces(lab) == before
+
+
+def test_both_signals_end_it_cleanly(lab):
+    agent = lab.start()
+    assert agent.end(signal.SIGINT) == 0
+    assert not agent.socket.exists()
+    agent.start()
+    assert agent.end(signal.SIGTERM) == 0
+
+
+def test_a_stale_socket_does_not_hinder_a_start(lab):
+    agent = lab.start()
+    agent.kill()
+    assert agent.socket.exists()
+    agent.start()
+    assert agent.ctl("status")["mappings"] == 1
+
+
+def test_ready_is_told_to_systemd(lab):
+    import os
+    import socket
+
+    agent = lab.prepare()
+    address = agent.directory / "notify.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(address))
+        listener.settimeout(30)
+        os.environ["NOTIFY_SOCKET"] = str(address)
+        try:
+            agent.start()
+        finally:
+            del os.environ["NOTIFY_SOCKET"]
+        assert b"READY=1" in listener.recv(4096).splitlines()
+
+
+def test_it_mounts_a_bpffs_where_there_is_none(lab):
+    agent = lab.prepare()
+    plain = agent.directory / "plain"
+    agent.write(pin_path=str(plain))
+    agent.start()
+    kinds = {line.split()[1]: line.split()[2] for line in open(f"/proc/{agent.process.pid}/mounts")}
+    assert kinds.get(str(plain)) == "bpf"
+    host = lab.host()
+    lab.open_udp(host)
+    agent.restart()
+    assert len(lab.sessions(host.addr)) == 1, SERVER
+    agent.stop()
+    agent.detach()
+    lab.gateway.run("umount", plain, check=False)
+
+
+def test_it_warns_of_pins_that_end_with_a_mount_namespace(lab):
+    agent = lab.start()
+    assert "mount namespace" in agent.log_text()

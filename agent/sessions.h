@@ -34,22 +34,29 @@ typedef int (*session_visit)(const struct session *s, void *arg);
  * closed meanwhile may or may not be seen; no session is seen twice.
  */
 struct session_walk;
-int session_walk_new(struct mappings *m, struct session_walk **ret);		      /* all */
-int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct session_walk **ret); /* -ENOENT: no mapping */
+int session_walk_new(struct mappings *m, struct session_walk **ret); /* all */
+int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr,
+				struct session_walk **ret); /* -ENOENT: no mapping */
+/* Visit sessions that count alone; subscribers without any cost one load each. To be called before the first step. */
+void session_walk_only_counted(struct session_walk *w);
 /* Goes on for about budget_us microseconds: 1 more to do, 0 done, else what visit returned. */
 int session_walk_step(struct session_walk *w, unsigned budget_us, session_visit visit, void *arg);
 void session_walk_free(struct session_walk *w);
 
 /*
- * Sweep: frees expired sessions (slots and overflow) and puts counts right. closed, where not NULL, is called for each session
- * freed (IPFIX session events). The same slices as a walk.
+ * Sweep: frees expired sessions (slots and overflow) and puts counts right. closed, where not NULL, is called for each
+ * session freed (IPFIX session events). The same slices as a walk.
  */
 struct session_sweep;
 int session_sweep_new(struct mappings *m, struct session_sweep **ret);
 int session_sweep_step(struct session_sweep *s, unsigned budget_us, session_visit closed, void *arg);
 void session_sweep_free(struct session_sweep *s);
 
-/* Closes sessions by inside or outside endpoint and external endpoint; proto 0: of every protocol. How many, or -errno. */
+/* Has `closed` called (NULL: nothing) for each session that the two functions below close (IPFIX session events). */
+void sessions_on_close(struct mappings *m, session_visit closed, void *arg);
+
+/* Closes sessions by inside or outside endpoint and external endpoint; proto 0: of every protocol. How many, or -errno.
+ */
 int sessions_close_in(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto);
 int sessions_close_out(struct mappings *m, struct endpoint out, struct endpoint ext, uint8_t proto);
 

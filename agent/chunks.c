@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "chunks.h"
+
+/* Octets cleared in one step. */
+#define CLEAR_STEP (8U << 20)
+
+static size_t chunk_size(const struct chunks *c)
+{
+	return (size_t)c->record_size << c->shift;
+}
+
+static uint32_t last_chunk(const struct chunks *c, uint32_t first, uint64_t count)
+{
+	return (uint32_t)((first + count - 1) >> c->shift);
+}
+
+static int map_chunk(struct chunks *c, uint32_t chunk, int fd)
+{
+	void *base = mmap(NULL, chunk_size(c), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (base == MAP_FAILED)
+		return -errno;
+	c->base[chunk] = base;
+	c->n_present++;
+	return 0;
+}
+
+static void unmap_chunk(struct chunks *c, uint32_t chunk)
+{
+	munmap(c->base[chunk], chunk_size(c));
+	c->base[chunk] = NULL;
+	c->n_present--;
+}
+
+int chunks_open(struct chunks *c, int outer, uint32_t shift, uint32_t record_size, uint32_t max, struct error *err)
+{
+	*c = (struct chunks){ .outer = outer, .shift = shift, .record_size = record_size, .max = max };
+	ranges_init(&c->ranges, (uint64_t)max << shift);
+	c->base = calloc(max, sizeof(*c->base));
+	c->users = calloc(max, sizeof(*c->users));
+	if (!c->base || !c->users) {
+		chunks_close(c);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	for (uint32_t chunk = 0; chunk < max; chunk++) {
+		_cleanup_close_ int fd = -1;
+		uint32_t id;
+		int r = bpf_map_lookup_elem(outer, &chunk, &id);
+
+		if (r == -ENOENT)
+			continue;
+		if (r >= 0)
+			r = fd = bpf_map_get_fd_by_id(id);
+		if (r >= 0)
+			r = map_chunk(c, chunk, fd);
+		if (r < 0) {
+			chunks_close(c);
+			return error_set(err, r, "cannot map chunk %u of the session tables: %s", chunk, strerror(-r));
+		}
+	}
+	return 0;
+}
+
+void chunks_close(struct chunks *c)
+{
+	for (unsigned i = 0; i < c->n_made; i++)
+		close(c->made_fd[i]);
+	for (uint32_t chunk = 0; c->base && chunk < c->max; chunk++)
+		if (c->base[chunk])
+			unmap_chunk(c, chunk);
+	free(c->base);
+	free(c->users);
+	ranges_free_all(&c->ranges);
+	*c = (struct chunks){ .outer = -1 };
+}
+
+/* Puts the chunks made so far into the outer map. Those that it refuses are gone again. */
+static int flush(struct chunks *c)
+{
+	struct outer_change changes[CHUNKS_BATCH];
+	unsigned n = c->n_made;
+	int r = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		changes[i] = (struct outer_change){ .outer = c->outer, .index = c->made[i], .fd = c->made_fd[i] };
+	c->n_made = 0;
+	if (n)
+		outer_apply(changes, n);
+	for (unsigned i = 0; i < n; i++) {
+		close(changes[i].fd);
+		if (changes[i].r < 0) {
+			r = changes[i].r;
+			unmap_chunk(c, changes[i].index);
+			if (c->users[changes[i].index])
+				c->n_missing++;
+		}
+	}
+	return r;
+}
+
+/* Removes chunks, at most CHUNKS_BATCH, that nobody uses. */
+static void remove_chunks(struct chunks *c, const uint32_t *chunks, unsigned n)
+{
+	struct outer_change changes[CHUNKS_BATCH];
+	unsigned n_changes = 0;
+
+	if (!n)
+		return;
+	flush(c);
+	for (unsigned i = 0; i < n; i++)
+		if (c->base[chunks[i]])
+			changes[n_changes++] = (struct outer_change){ .outer = c->outer, .index = chunks[i], .fd = -1 };
+	outer_apply(changes, n_changes);
+	for (unsigned i = 0; i < n_changes; i++) {
+		if (changes[i].r < 0 && changes[i].r != -ENOENT)
+			memset(c->base[changes[i].index], 0, chunk_size(c)); /* it stays, and is clean */
+		else
+			unmap_chunk(c, changes[i].index);
+	}
+}
+
+static void add_users(struct chunks *c, uint32_t first, uint64_t count)
+{
+	for (uint32_t chunk = first >> c->shift; chunk <= last_chunk(c, first, count); chunk++)
+		if (!c->users[chunk]++ && !c->base[chunk])
+			c->n_missing++;
+}
+
+int chunks_take(struct chunks *c, uint32_t first, uint64_t count)
+{
+	int r = ranges_take(&c->ranges, first, count);
+
+	if (r < 0)
+		return r;
+	for (uint32_t chunk = first >> c->shift; chunk <= last_chunk(c, first, count); chunk++) {
+		if (!c->base[chunk]) {
+			ranges_give(&c->ranges, first, count);
+			return -ENOENT;
+		}
+	}
+	add_users(c, first, count);
+	return 0;
+}
+
+void chunks_give(struct chunks *c, uint32_t first, uint64_t count)
+{
+	for (uint32_t chunk = first >> c->shift; chunk <= last_chunk(c, first, count); chunk++)
+		c->users[chunk]--;
+	ranges_give(&c->ranges, first, count);
+}
+
+static void clear_gaps(struct chunks *c, uint32_t chunk)
+{
+	uint64_t pos = (uint64_t)chunk << c->shift, end = pos + (1ULL << c->shift);
+
+	while (pos < end) {
+		struct range next = { .first = end };
+
+		ranges_next(&c->ranges, pos, &next);
+		if (next.first > pos) {
+			uint64_t gap_end = next.first < end ? next.first : end;
+
+			memset(chunks_at(c, (uint32_t)pos), 0, (size_t)(gap_end - pos) * c->record_size);
+		}
+		pos = next.first + next.count;
+	}
+}
+
+void chunks_clear_unused(struct chunks *c)
+{
+	uint32_t unused[CHUNKS_BATCH];
+	unsigned n = 0;
+
+	for (uint32_t chunk = 0; chunk < c->max; chunk++) {
+		if (c->base[chunk] && c->users[chunk]) {
+			clear_gaps(c, chunk);
+		} else if (c->base[chunk]) {
+			unused[n++] = chunk;
+			if (n == CHUNKS_BATCH) {
+				remove_chunks(c, unused, n);
+				n = 0;
+			}
+		}
+	}
+	remove_chunks(c, unused, n);
+}
+
+int chunks_alloc(struct chunks *c, uint64_t count, uint32_t align, uint32_t *ret_first)
+{
+	uint64_t first;
+	int r = ranges_alloc(&c->ranges, count, align, &first);
+
+	if (r < 0)
+		return r;
+	add_users(c, (uint32_t)first, count);
+	*ret_first = (uint32_t)first;
+	return 0;
+}
+
+static int make(struct chunks *c, uint32_t chunk)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	_cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "detnat_chunk", sizeof(uint32_t), c->record_size,
+						1U << c->shift, &opts);
+
+	if (fd < 0)
+		return fd;
+
+	int r = map_chunk(c, chunk, fd);
+
+	if (r < 0)
+		return r;
+	c->n_missing--;
+	c->made[c->n_made] = chunk;
+	c->made_fd[c->n_made++] = take_fd(fd);
+	return 0;
+}
+
+int chunks_make_step(struct chunks *c, uint32_t first, uint64_t count)
+{
+	/* A step makes one chunk or waits for one grace period, not both. */
+	if (c->n_made == CHUNKS_BATCH) {
+		int r = flush(c);
+
+		return r < 0 ? r : 1;
+	}
+	for (uint32_t chunk = first >> c->shift; chunk <= last_chunk(c, first, count); chunk++) {
+		if (!c->base[chunk]) {
+			int r = make(c, chunk);
+
+			return r < 0 ? r : 1;
+		}
+	}
+	return flush(c);
+}
+
+int chunks_release_step(struct chunks *c, uint32_t first, uint64_t count, uint64_t *pos)
+{
+	uint32_t unused[CHUNKS_BATCH];
+	uint64_t cleared = 0;
+	unsigned n = 0;
+
+	while (*pos < count && cleared < CLEAR_STEP && n < CHUNKS_BATCH) {
+		uint32_t at = (uint32_t)(first + *pos), chunk = at >> c->shift;
+		uint64_t part = chunks_run(c, at);
+
+		if (part > count - *pos)
+			part = count - *pos;
+		*pos += part;
+		if (!c->base[chunk]) {
+			if (!--c->users[chunk])
+				c->n_missing--;
+		} else if (!--c->users[chunk]) {
+			unused[n++] = chunk;
+		} else {
+			memset(chunks_at(c, at), 0, (size_t)part * c->record_size);
+			cleared += part * c->record_size;
+		}
+	}
+	remove_chunks(c, unused, n);
+	if (*pos < count)
+		return 1;
+	ranges_give(&c->ranges, first, count);
+	return 0;
+}
+
+void chunks_release(struct chunks *c, uint32_t first, uint64_t count)
+{
+	uint64_t pos = 0;
+
+	while (chunks_release_step(c, first, count, &pos))
+		;
+}
+
+uint64_t chunks_memory(const struct chunks *c)
+{
+	return (uint64_t)c->n_present * chunk_size(c);
+}
+
+uint64_t chunks_missing_memory(const struct chunks *c)
+{
+	return (uint64_t)c->n_missing * chunk_size(c);
+}

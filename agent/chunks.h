@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A space of records (subscribers or buckets) cut into chunks: mmapable arrays of one size in an outer map, made when
+ * a range first reaches into them and removed with the last one.
+ *
+ * Invariant: a record of an existing chunk that is in no range is zero. So a range is clean when it is made, and it
+ * is released by clearing what it shares with others and removing the rest.
+ */
+#ifndef DETNAT_CHUNKS_H
+#define DETNAT_CHUNKS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ranges.h"
+#include "util.h"
+
+/* Changes of the outer map that are made together. */
+#define CHUNKS_BATCH 32U
+
+struct chunks {
+	int outer;
+	uint32_t shift; /* log2 of the records of a chunk */
+	uint32_t record_size;
+	uint32_t max;
+	uint8_t **base;	 /* of each chunk in shared memory; NULL: there is none */
+	uint32_t *users; /* ranges that reach into it */
+	uint32_t n_present;
+	uint32_t n_missing; /* chunks that have users and are still to be made */
+	struct ranges ranges;
+	uint32_t made[CHUNKS_BATCH]; /* chunks that are not in the outer map yet, and their descriptors */
+	int made_fd[CHUNKS_BATCH];
+	unsigned n_made;
+};
+
+/* Maps the chunks that the outer map holds. Until chunks_clear_unused(), the invariant does not hold. */
+int chunks_open(struct chunks *c, int outer, uint32_t shift, uint32_t record_size, uint32_t max, struct error *err);
+void chunks_close(struct chunks *c);
+
+/* Takes a range that is in use already; -ENOENT where a chunk is missing, else as ranges_take(). */
+int chunks_take(struct chunks *c, uint32_t first, uint64_t count);
+
+/* Takes that back. */
+void chunks_give(struct chunks *c, uint32_t first, uint64_t count);
+
+/* Clears all records that are in no range, and removes chunks without any. */
+void chunks_clear_unused(struct chunks *c);
+
+/* Takes a free range; errors as ranges_alloc(). Usable when chunks_make_step() has returned 0. */
+int chunks_alloc(struct chunks *c, uint64_t count, uint32_t align, uint32_t *ret_first);
+
+/* Makes the next chunk that the range needs: 1 more to do, 0 all there, -errno (-ENOMEM). Some milliseconds. */
+int chunks_make_step(struct chunks *c, uint32_t first, uint64_t count);
+
+/*
+ * Releases a range, from record *pos on, which starts at 0 and is moved: 1 more to do, 0 done. The datapath must not
+ * reach it any more. Some milliseconds, or a grace period.
+ */
+int chunks_release_step(struct chunks *c, uint32_t first, uint64_t count, uint64_t *pos);
+
+/* The same at once, for ranges without chunks of their own yet. */
+void chunks_release(struct chunks *c, uint32_t first, uint64_t count);
+
+/* Octets of the chunks that exist, and of those that are still to be made for ranges taken. */
+uint64_t chunks_memory(const struct chunks *c);
+uint64_t chunks_missing_memory(const struct chunks *c);
+
+/* The record of a number; its chunk must exist. */
+static inline void *chunks_at(const struct chunks *c, uint32_t n)
+{
+	return c->base[n >> c->shift] + (size_t)(n & ((1U << c->shift) - 1)) * c->record_size;
+}
+
+/* How many records from n on follow each other in memory. */
+static inline uint32_t chunks_run(const struct chunks *c, uint32_t n)
+{
+	return (1U << c->shift) - (n & ((1U << c->shift) - 1));
+}
+
+/* ---- chunks_outer.c --------------------------------------------------------------------------------------- */
+
+struct outer_change {
+	int outer;
+	uint32_t index;
+	int fd; /* -1: delete the element */
+	int r;	/* 0 or -errno */
+};
+
+/*
+ * Makes changes of an outer map, at most CHUNKS_BATCH. The kernel has each one wait for a grace period, of some 10 ms;
+ * made at the same time by short-lived threads they wait for the same one, which is what a batch update
+ * does on newer kernels but for deletions on none.
+ */
+void outer_apply(struct outer_change *changes, unsigned n);
+
+#endif

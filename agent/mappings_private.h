@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of the mappings module share, and the sessions module with them. */
+#ifndef DETNAT_MAPPINGS_PRIVATE_H
+#define DETNAT_MAPPINGS_PRIVATE_H
+
+#include "chunks.h"
+#include "mappings.h"
+#include "overflow.h"
+#include "prefix_index.h"
+#include "sessions.h"
+
+/* A mapping's tables, from the beginning of its addition until its memory has been given back. */
+enum table_stage {
+	TABLE_MADE,	   /* chunks are being made; the datapath does not know of it */
+	TABLE_LIVE,	   /* in the index */
+	TABLE_UNLINKED,	   /* taken from the index; packets that found it there may still be on their way */
+	TABLE_AWAITS_SCAN, /* its overflow sessions are to be deleted by the next pass through the overflow */
+	TABLE_IN_SCAN,	   /* by the present one */
+	TABLE_CLEARING,	   /* its ranges are being given back */
+};
+
+struct mapping_job {
+	struct mappings *m;
+	struct mapping_job *next; /* in the list of those that are on their way out */
+	enum table_stage stage;
+	struct mapping record;
+	int number; /* -1: none */
+	uint64_t n_subscribers;
+	uint64_t n_buckets;
+	uint64_t subscribers_done; /* given back */
+	uint64_t buckets_done;
+};
+
+struct mappings {
+	struct datapath *d;
+	struct prefix_index in;
+	struct prefix_index out;
+	struct chunks subscribers;
+	struct chunks buckets;
+	struct mapping_job *table[MAX_MAPPINGS]; /* by number; NULL: the number is free */
+	uint16_t order[MAX_MAPPINGS];		 /* numbers of live mappings, by in_base */
+	unsigned n_live;
+	struct mapping_job *leaving; /* list */
+	struct overflow_scan scan;   /* deletes overflow sessions of no mapping */
+	bool scanning;
+	uint32_t sweeps; /* sweeps begun */
+	session_visit on_close;
+	void *on_close_arg;
+};
+
+/* Reserves number and puts the tables into the list of live ones (mappings.c). */
+void mappings_set_live(struct mappings *m, struct mapping_job *t, int number);
+
+/* Takes the tables off the list of live ones. */
+void mappings_unset_live(struct mappings *m, struct mapping_job *t);
+
+/* Octets that the machine can give without swapping (mappings_memory.c); UINT64_MAX where it does not say. */
+uint64_t memory_available(void);
+
+/* ---- mappings_reclaim.c ------------------------------------------------------------------------------------- */
+
+/* Appends tables to the list of those leaving. */
+void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage stage);
+
+/* Waits until no packet is on its way in unlinked tables; their numbers and index nodes are free then. */
+void mappings_settle(struct mappings *m);
+
+/* Makes sure that nothing is left of leaving mappings that share inside or outside addresses with this one. */
+void mappings_settle_overlaps(struct mappings *m, const struct geometry *g);
+
+/* Deletes all overflow sessions of no mapping. */
+void mappings_purge_overflow(struct mappings *m);
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "change.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "log.h"
+#include "plan.h"
+
+/* Longest time in one turn of the loop, of preparing tables. */
+#define TURN_US 2000
+
+struct change {
+	struct change *next;
+	change_edit edit; /* NULL: read the file again */
+	change_done done;
+	void *arg;
+};
+
+struct change_queue {
+	struct agent *agent;
+	struct event *turn;
+	struct change *first; /* whose plan is under way, if there is one */
+	struct change **end;
+	struct plan *plan;
+};
+
+static void on_turn(evutil_socket_t fd, short what, void *arg);
+
+int change_queue_new(struct agent *a, struct change_queue **ret)
+{
+	struct change_queue *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		return -ENOMEM;
+	q->agent = a;
+	q->end = &q->first;
+	q->turn = evtimer_new(a->base, on_turn, q);
+	if (!q->turn) {
+		free(q);
+		return -ENOMEM;
+	}
+	*ret = q;
+	return 0;
+}
+
+/* Takes the first change off the queue and says how it ended. */
+static void finish(struct change_queue *q, int r, const struct error *err)
+{
+	struct change *c = q->first;
+
+	plan_free(take_pointer(q->plan));
+	q->first = c->next;
+	if (!q->first)
+		q->end = &q->first;
+	c->done(c->arg, r, err);
+	free(c);
+}
+
+void change_queue_free(struct change_queue *q)
+{
+	const struct error ending = { "the agent is ending" };
+
+	if (!q)
+		return;
+	while (q->first)
+		finish(q, -ECANCELED, &ending);
+	event_free(q->turn);
+	free(q);
+}
+
+static void schedule(struct change_queue *q)
+{
+	evtimer_add(q->turn, &(struct timeval){ 0 });
+}
+
+static void free_config(struct config **c)
+{
+	config_free(*c);
+}
+
+/* Plans the first change: what the file says, or an edited copy of what runs. */
+static int begin(struct change_queue *q, struct error *err)
+{
+	__attribute__((cleanup(free_config))) struct config *wanted = NULL;
+	struct agent *a = q->agent;
+	uint64_t hash = a->file_hash;
+	int r;
+
+	if (!q->first->edit) {
+		r = config_load(a->config_path, &wanted, &hash, err);
+		return r ? r : plan_new(a, wanted, hash, false, a->config_path, &q->plan, err);
+	}
+	wanted = config_clone(a->config);
+	if (!wanted)
+		return error_set(err, -ENOMEM, "out of memory");
+	r = q->first->edit(wanted, q->first->arg, err);
+	return r ? r : plan_new(a, wanted, hash, false, "running configuration", &q->plan, err);
+}
+
+static int64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* 1: more to do, else how the change ended. */
+static int work(struct change_queue *q, struct error *err)
+{
+	int64_t until = now_us() + TURN_US;
+	int r = q->plan ? 0 : begin(q, err);
+
+	if (r)
+		return r;
+	do
+		r = plan_step(q->plan, err);
+	while (r > 0 && now_us() < until);
+	return r ? r : plan_commit(q->plan, err);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct change_queue *q = arg;
+	struct error err = { 0 };
+	int r;
+
+	if (!q->first)
+		return;
+	r = work(q, &err);
+	if (r <= 0)
+		finish(q, r, &err);
+	if (q->first)
+		schedule(q);
+}
+
+int change_submit(struct change_queue *q, change_edit edit, change_done done, void *arg)
+{
+	struct change *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	*c = (struct change){ .edit = edit, .done = done, .arg = arg };
+	*q->end = c;
+	q->end = &c->next;
+	schedule(q);
+	return 0;
+}
+
+int change_submit_reload(struct change_queue *q, change_done done, void *arg)
+{
+	return change_submit(q, NULL, done, arg);
+}
+
+int change_apply_now(struct agent *a, const struct config *wanted, uint64_t file_hash, struct error *err)
+{
+	struct plan *p;
+	int r = plan_new(a, wanted, file_hash, true, a->config_path, &p, err);
+
+	if (r)
+		return r;
+	do {
+		r = plan_step(p, err);
+		/* Signals are taken meanwhile: big tables take seconds. */
+		event_base_loop(a->base, EVLOOP_NONBLOCK);
+		if (r > 0 && event_base_got_break(a->base))
+			r = error_set(err, -EINTR, "ended while starting");
+	} while (r > 0);
+	if (!r)
+		r = plan_commit(p, err);
+	plan_free(p);
+	return r;
+}

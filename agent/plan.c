@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include "check.h"
+#include "log.h"
+#include "netlink.h"
+#include "plan_private.h"
+#include "running.h"
+
+static void free_plan(struct plan **p)
+{
+	plan_free(*p);
+}
+
+void plan_free(struct plan *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->n_add; i++)
+		if (p->add[i].job)
+			mappings_add_abort(p->add[i].job);
+	config_free(p->wanted);
+	free(p->json);
+	free(p->add);
+	free(p->del);
+	free(p->update);
+	free(p);
+}
+
+/* Keys that are settled when the agent starts. */
+static int check_frozen(const struct config *c, const struct config *running, const char *name, struct error *err)
+{
+	const struct {
+		const char *key;
+		const char *now;
+		const char *wanted;
+	} frozen[] = {
+		{ "control_socket", running->control_socket, c->control_socket },
+		{ "pin_path", running->pin_path, c->pin_path },
+		{ "state_dir", running->state_dir, c->state_dir },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(frozen); i++)
+		if (strcmp(frozen[i].now, frozen[i].wanted))
+			return error_set(err, -EBUSY,
+					 "%s: %s: is %s while the agent runs; restart the agent to change it", name,
+					 frozen[i].key, frozen[i].now);
+	return 0;
+}
+
+/* Whether the next hop depends on more than the destination. Where that cannot be told it is assumed. */
+static bool policy_routing(void)
+{
+	struct netlink *n;
+	bool yes = true;
+
+	if (netlink_new(&n))
+		return true;
+	if (rules_read(n, &yes))
+		yes = true;
+	netlink_free(n);
+	return yes;
+}
+
+static struct settings settings_of(const struct config *c, uint32_t hz)
+{
+	return (struct settings){
+		.hz = hz,
+		.overflow_sessions = c->overflow_sessions,
+		.redirect = c->forwarding == FORWARDING_REDIRECT,
+		.unmatched = (uint8_t)c->unmatched,
+		.answer_arp = c->answer_arp,
+		.hairpin = c->hairpin,
+		.quota_icmp_code = c->quota_icmp_code,
+		.session_events = c->ipfix.enabled && c->ipfix.events & IPFIX_SESSIONS,
+		.policy_routing = policy_routing(),
+	};
+}
+
+static struct mapping_spec spec_of(const struct config *c, const struct config_mapping *m, uint32_t hz)
+{
+	struct mapping_spec spec = {
+		.in = m->in,
+		.out = m->out,
+		.sessions_per_user = config_mapping_quota(c, m),
+		.session_slots = config_mapping_slots(c, m),
+	};
+
+	for (unsigned i = 0; i < N_TIMEOUTS; i++)
+		spec.timeout_ticks[i] = ticks_of_seconds(c->timeouts[i], hz);
+	return spec;
+}
+
+static uint32_t slots_of(const struct mapping *record)
+{
+	return BUCKET_SLOTS << record->bucket_shift;
+}
+
+static void plan_deletion(struct plan *p, const struct mapping *record)
+{
+	p->del[p->n_del++] = (struct plan_deletion){
+		.in = { record->geo.in_base, record->geo.in_plen },
+		.out = { record->geo.out_base, record->geo.out_plen },
+	};
+}
+
+/* One mapping of the tables: to be deleted where nobody wants it, or not with so many slots. */
+static void plan_present(struct plan *p, const struct mapping *record)
+{
+	const struct geometry *g = &record->geo;
+	const struct config_mapping *m = config_find_mapping(p->wanted, (struct prefix){ g->in_base, g->in_plen },
+							     (struct prefix){ g->out_base, g->out_plen });
+
+	if (!m || config_mapping_slots(p->wanted, m) != slots_of(record))
+		plan_deletion(p, record);
+}
+
+/* One mapping that is wanted: to be added, to be updated, or there already. */
+static void plan_wanted(struct plan *p, const struct mapping_spec *spec)
+{
+	const struct mappings *m = p->agent->mappings;
+	int number = mappings_find(m, spec->in, spec->out);
+	const struct mapping *record = number < 0 ? NULL : mappings_get(m, number);
+	char in[ADDR_TEXT];
+
+	if (record && slots_of(record) == spec->session_slots) {
+		if (record->sessions_per_user != spec->sessions_per_user ||
+		    memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(spec->timeout_ticks)))
+			p->update[p->n_update++] = *spec;
+		return;
+	}
+	if (record)
+		log_warning("mapping %s: its sessions are lost, as each address gets %u slots instead of %u",
+			    prefix_format(spec->in.base, spec->in.plen, in), spec->session_slots, slots_of(record));
+	p->add[p->n_add++].spec = *spec;
+}
+
+static int plan_mappings(struct plan *p)
+{
+	const struct mappings *m = p->agent->mappings;
+	const struct config *c = p->wanted;
+
+	p->add = calloc(c->n_mappings + 1, sizeof(*p->add));
+	p->update = calloc(c->n_mappings + 1, sizeof(*p->update));
+	p->del = calloc(MAX_MAPPINGS, sizeof(*p->del));
+	if (!p->add || !p->update || !p->del)
+		return -ENOMEM;
+	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1))
+		plan_present(p, mappings_get(m, number));
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		struct mapping_spec spec = spec_of(c, &c->mappings[i], p->agent->datapath.hz);
+
+		plan_wanted(p, &spec);
+	}
+	return 0;
+}
+
+int plan_new(struct agent *a, const struct config *wanted, uint64_t file_hash, bool checked, const char *name,
+	     struct plan **ret, struct error *err)
+{
+	__attribute__((cleanup(free_plan))) struct plan *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return error_set(err, -ENOMEM, "out of memory");
+	r = config_validate(wanted, name, err);
+	if (!r && a->config)
+		r = check_frozen(wanted, a->config, name, err);
+	if (!r && !checked)
+		r = check_machine(wanted, a->config, name, err);
+	if (r)
+		return r;
+	p->agent = a;
+	p->file_hash = file_hash;
+	p->wanted = config_clone(wanted);
+	p->json = p->wanted ? config_to_json(p->wanted) : NULL;
+	if (!p->json || plan_mappings(p))
+		return error_set(err, -ENOMEM, "out of memory");
+	if (strlen(p->json) > RUNNING_MAX_LENGTH)
+		return error_set(err, -EFBIG, "%s: as JSON it is longer than %zu octets", name,
+				 (size_t)RUNNING_MAX_LENGTH);
+	p->settings = settings_of(p->wanted, a->datapath.hz);
+	*ret = take_pointer(p);
+	return 0;
+}
+
+int plan_step(struct plan *p, struct error *err)
+{
+	for (size_t i = 0; i < p->n_add; i++) {
+		struct plan_addition *add = &p->add[i];
+		int r;
+
+		if (add->ready)
+			continue;
+		if (!add->job) {
+			r = mappings_add_begin(p->agent->mappings, &add->spec, &add->job, err);
+			if (r)
+				return r;
+		}
+		r = mappings_add_step(add->job, err);
+		if (r < 0)
+			return r;
+		add->ready = !r;
+		return 1;
+	}
+	return 0;
+}

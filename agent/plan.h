@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One change of the running configuration, planned and carried out.
+ *
+ * What mappings are to be added, deleted or updated follows from the tables as they are, not from what a configuration
+ * says that they were: so a change that a crash cut short is completed, or undone, by the next start.
+ */
+#ifndef DETNAT_PLAN_H
+#define DETNAT_PLAN_H
+
+#include "agent.h"
+
+struct plan;
+
+/*
+ * Works out what differs. Takes nothing over: wanted is copied. checked: whether check_machine() has been asked
+ * already, and name stands for the configuration in messages. Nothing is changed.
+ */
+int plan_new(struct agent *a, const struct config *wanted, uint64_t file_hash, bool checked, const char *name,
+	     struct plan **ret, struct error *err);
+
+/* Prepares tables of new mappings for a few milliseconds: 1 more to do, 0 ready for the commit, or -errno. */
+int plan_step(struct plan *p, struct error *err);
+
+/* Makes the change: whole or, with an error, not at all. */
+int plan_commit(struct plan *p, struct error *err);
+
+/* Frees a plan, and what was prepared where it was not committed. NULL is allowed. */
+void plan_free(struct plan *p);
+
+#endif

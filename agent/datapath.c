@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "bpffs.h"
@@ -245,6 +246,26 @@ int datapath_open_pinned(const char *pin_path, struct datapath *ret, struct erro
 	d.reused = true;
 	*ret = d;
 	return 0;
+}
+
+int datapath_peek_running(const char *pin_path, char **ret_json, uint64_t *ret_file_hash)
+{
+	char path[PATH_MAX];
+	void *memory;
+	int r;
+
+	snprintf(path, sizeof(path), "%s/v%u/" PIN_RUNNING, pin_path, LAYOUT_VERSION);
+
+	_cleanup_close_ int fd = bpf_obj_get(path);
+
+	if (fd < 0)
+		return fd;
+	memory = mmap(NULL, RUNNING_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	r = running_load(memory, ret_json, ret_file_hash);
+	munmap(memory, RUNNING_SIZE);
+	return r;
 }
 
 void datapath_close(struct datapath *d)

@@ -72,6 +72,12 @@ int datapath_open(const struct config *c, struct datapath *ret, struct error *er
  */
 int datapath_open_pinned(const char *pin_path, struct datapath *ret, struct error *err);
 
+/*
+ * Reads what an agent saved as its running configuration under a pin path (running.h), without the lock: -errno where
+ * there is none.
+ */
+int datapath_peek_running(const char *pin_path, char **ret_json, uint64_t *ret_file_hash);
+
 /* Closes descriptors and mappings; what is pinned stays. */
 void datapath_close(struct datapath *d);
 

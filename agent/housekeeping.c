@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "housekeeping.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "events.h"
+#include "log.h"
+#include "notify.h"
+#include "sessions.h"
+
+#define SLICE_US 1000
+
+struct housekeeping {
+	struct agent *agent;
+	struct event *second;
+	struct event *slice; /* pending while there is work */
+	struct event *watchdog;
+	struct session_sweep *sweep; /* under way, or NULL */
+	uint32_t seconds;	     /* since the last sweep began */
+};
+
+/* 1: more to do, 0: done */
+static int sweep_slice(struct housekeeping *h)
+{
+	struct agent *a = h->agent;
+	bool report = a->config->ipfix.enabled && a->config->ipfix.events & IPFIX_SESSIONS;
+	int r;
+
+	if (!h->sweep)
+		return 0;
+	r = session_sweep_step(h->sweep, SLICE_US, report ? events_session_closed : NULL, a->ipfix);
+	if (r > 0)
+		return 1;
+	if (r < 0)
+		log_warning("the sweep of expired sessions broke off: %s", strerror(-r));
+	session_sweep_free(take_pointer(h->sweep));
+	return 0;
+}
+
+static void on_slice(evutil_socket_t fd, short what, void *arg)
+{
+	struct housekeeping *h = arg;
+	bool more = sweep_slice(h) > 0;
+
+	if (mappings_reclaim_step(h->agent->mappings) > 0 || more)
+		evtimer_add(h->slice, &(struct timeval){ 0 });
+}
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+	struct housekeeping *h = arg;
+
+	/* Counted by the second, so that a shorter interval holds as soon as it is set. */
+	if (++h->seconds >= h->agent->config->sweep_interval && !h->sweep) {
+		h->seconds = 0;
+		if (session_sweep_new(h->agent->mappings, &h->sweep))
+			log_warning("no memory to sweep expired sessions");
+	}
+	if (!evtimer_pending(h->slice, NULL))
+		on_slice(-1, 0, h);
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	notify_watchdog();
+}
+
+static int start_watchdog(struct housekeeping *h)
+{
+	uint64_t half_us = notify_watchdog_interval_us() / 2;
+	struct timeval interval = { (time_t)(half_us / 1000000), (suseconds_t)(half_us % 1000000) };
+
+	if (!half_us)
+		return 0;
+	h->watchdog = event_new(h->agent->base, -1, EV_PERSIST, on_watchdog, NULL);
+	return h->watchdog ? event_add(h->watchdog, &interval) : -1;
+}
+
+int housekeeping_new(struct agent *a, struct housekeeping **ret, struct error *err)
+{
+	const struct timeval second = { .tv_sec = 1 };
+	struct housekeeping *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return error_set(err, -ENOMEM, "out of memory");
+	h->agent = a;
+	h->second = event_new(a->base, -1, EV_PERSIST, on_second, h);
+	h->slice = evtimer_new(a->base, on_slice, h);
+	if (!h->second || !h->slice || event_add(h->second, &second) || start_watchdog(h)) {
+		housekeeping_free(h);
+		return error_set(err, -ENOMEM, "the timers cannot be set up");
+	}
+	*ret = h;
+	return 0;
+}
+
+void housekeeping_free(struct housekeeping *h)
+{
+	if (!h)
+		return;
+
+	struct event *const timers[] = { h->second, h->slice, h->watchdog };
+
+	for (size_t i = 0; i < ARRAY_SIZE(timers); i++)
+		if (timers[i])
+			event_free(timers[i]);
+	if (h->sweep)
+		session_sweep_free(h->sweep);
+	free(h);
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "service.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "agent.h"
+#include "bpffs.h"
+#include "change.h"
+#include "check.h"
+#include "control.h"
+#include "devices.h"
+#include "events.h"
+#include "housekeeping.h"
+#include "log.h"
+#include "notify.h"
+#include "running.h"
+
+struct service {
+	struct agent agent;
+	struct events *events;
+	struct housekeeping *housekeeping;
+	struct event *signals[3];
+	bool reload_waits; /* a reload by signal is queued and has not read the file yet */
+};
+
+/* ---- the configuration to start with --------------------------------------------------------------------------- */
+
+struct startup {
+	struct config *file;
+	struct config *running; /* as an earlier agent saved it, or NULL */
+	uint64_t file_hash;
+	uint64_t running_hash;
+};
+
+static void startup_free(struct startup *s)
+{
+	config_free(s->file);
+	config_free(s->running);
+}
+
+/* What an earlier agent left running, where it did and its words can still be read. */
+static void read_running(struct startup *s, const char *pin_path)
+{
+	_cleanup_free_ char *json = NULL;
+	struct error err = { 0 };
+
+	if (datapath_peek_running(pin_path, &json, &s->running_hash))
+		return;
+	if (config_parse(json, strlen(json), "running configuration", &s->running, &err))
+		log_warning("%s; the file is applied instead", err.text);
+}
+
+static int read_startup(const char *config_path, struct startup *ret, struct error *err)
+{
+	struct startup s = { 0 };
+	int r = config_load(config_path, &s.file, &s.file_hash, err);
+
+	if (!r)
+		read_running(&s, s.file->pin_path);
+	if (!r)
+		r = check_machine(s.file, s.running, config_path, err);
+	if (r)
+		startup_free(&s);
+	else
+		*ret = s;
+	return r;
+}
+
+/* The running state stands where the file is the one that was applied last; so changes by detnatctl survive. */
+static const struct config *choose(const struct startup *s)
+{
+	return s->running && s->running_hash == s->file_hash ? s->running : s->file;
+}
+
+/* ---- signals --------------------------------------------------------------------------------------------------- */
+
+static void on_end(evutil_socket_t number, short what, void *arg)
+{
+	struct service *s = arg;
+
+	log_info("ending by %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
+	event_base_loopbreak(s->agent.base);
+}
+
+static void on_reloaded(void *arg, int r, const struct error *err)
+{
+	struct service *s = arg;
+
+	s->reload_waits = false;
+	if (r)
+		log_error("%s; nothing was changed", err->text);
+	else
+		log_info("reloaded %s", s->agent.config_path);
+	notify_ready();
+}
+
+static void on_hangup(evutil_socket_t number, short what, void *arg)
+{
+	struct service *s = arg;
+
+	/* Before ready there is nothing to reload; and one reload serves all signals that came before it. */
+	if (!s->agent.changes || s->reload_waits)
+		return;
+	s->reload_waits = !change_submit_reload(s->agent.changes, on_reloaded, s);
+	if (s->reload_waits)
+		notify_reloading();
+	else
+		log_error("no memory to reload");
+}
+
+static int catch_signals(struct service *s, struct error *err)
+{
+	const struct {
+		int number;
+		event_callback_fn handler;
+	} caught[] = { { SIGTERM, on_end }, { SIGINT, on_end }, { SIGHUP, on_hangup } };
+
+	_Static_assert(ARRAY_SIZE(caught) == ARRAY_SIZE(s->signals), "one event a signal");
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < ARRAY_SIZE(caught); i++) {
+		s->signals[i] = evsignal_new(s->agent.base, caught[i].number, caught[i].handler, s);
+		if (!s->signals[i] || evsignal_add(s->signals[i], NULL))
+			return error_set(err, -ENOMEM, "signals cannot be caught");
+	}
+	return 0;
+}
+
+/* ---- start and end --------------------------------------------------------------------------------------------- */
+
+static void resolve(void *arg, uint32_t addr, uint32_t ifindex)
+{
+	devices_resolve(arg, addr, ifindex);
+}
+
+/* Keys that the file may have and that change nothing. */
+static void warn_of_unserved(const struct config *c)
+{
+	if (c->metrics_enabled)
+		log_warning("metrics.listen: this version serves no metrics");
+}
+
+/* Everything up to the ready line, in the order in which each needs what stands before it. */
+static int start(struct service *s, const struct startup *up, struct error *err)
+{
+	struct agent *a = &s->agent;
+	const struct config *wanted = choose(up);
+	int r = datapath_open(wanted, &a->datapath, err);
+
+	if (r)
+		return r;
+	if (a->datapath.reused)
+		log_info("taking over the datapath at %s", a->datapath.pin_dir);
+	r = mappings_open(&a->datapath, &a->mappings, err);
+	if (!r && ipfix_new(&a->ipfix))
+		r = error_set(err, -ENOMEM, "out of memory");
+	if (!r)
+		r = devices_new(a->base, &a->datapath, &a->devices, err);
+	if (!r)
+		r = change_apply_now(a, wanted, up->file_hash, err);
+	if (!r)
+		r = events_new(a->base, &a->datapath, a->ipfix, resolve, a->devices, &s->events, err);
+	if (!r)
+		r = housekeeping_new(a, &s->housekeeping, err);
+	if (!r && change_queue_new(a, &a->changes))
+		r = error_set(err, -ENOMEM, "out of memory");
+	return r ? r : control_new(a, wanted->control_socket, &a->control, err);
+}
+
+/* Takes everything down but the datapath. */
+static void stop(struct service *s)
+{
+	struct agent *a = &s->agent;
+
+	control_free(take_pointer(a->control));
+	change_queue_free(take_pointer(a->changes));
+	housekeeping_free(take_pointer(s->housekeeping));
+	events_free(take_pointer(s->events));
+	if (a->ipfix) {
+		struct timespec now;
+
+		clock_gettime(CLOCK_REALTIME, &now);
+		ipfix_tick(a->ipfix, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+	}
+	devices_free(take_pointer(a->devices));
+	ipfix_free(take_pointer(a->ipfix));
+	mappings_close(take_pointer(a->mappings));
+}
+
+/* Detaches and removes what is pinned; d is closed. */
+static int remove_datapath(struct datapath *d, const char *pin_path, struct error *err)
+{
+	int r = devices_detach_all(d, err);
+
+	if (!r)
+		r = datapath_unpin(pin_path, err);
+	datapath_close(d);
+	if (!r)
+		bpffs_release(pin_path);
+	return r;
+}
+
+/* A first start that failed leaves nothing behind; over pins that were there, the datapath goes on as it was. */
+static void fail(struct service *s)
+{
+	struct datapath *d = &s->agent.datapath;
+	struct error err = { 0 };
+
+	stop(s);
+	if (d->pin_dir && !d->reused && s->agent.config && devices_detach_all(d, &err))
+		log_error("%s", err.text);
+	if (d->pin_dir)
+		datapath_discard(d);
+}
+
+static int end(struct service *s, struct error *err)
+{
+	struct agent *a = &s->agent;
+
+	notify_stopping();
+	stop(s);
+	if (a->config->detach_on_exit)
+		return remove_datapath(&a->datapath, a->config->pin_path, err);
+	log_info("the datapath at %s stays attached", a->datapath.pin_dir);
+	datapath_close(&a->datapath);
+	return 0;
+}
+
+static int run(struct service *s, const struct startup *up, struct error *err)
+{
+	int r = start(s, up, err);
+
+	if (r) {
+		fail(s);
+		return r;
+	}
+	warn_of_unserved(s->agent.config);
+	printf("detnat-agent: %zu mappings on %zu interfaces, ready\n", s->agent.config->n_mappings,
+	       s->agent.config->n_interfaces);
+	fflush(stdout);
+	notify_ready();
+	event_base_dispatch(s->agent.base);
+	return end(s, err);
+}
+
+enum exit_status service_run(const char *config_path, struct error *err)
+{
+	__attribute__((cleanup(startup_free))) struct startup up = { 0 };
+	struct service s = { .agent.config_path = config_path };
+	int r = read_startup(config_path, &up, err);
+
+	if (r)
+		return EXIT_BAD_CONFIGURATION;
+	clock_gettime(CLOCK_MONOTONIC, &s.agent.started);
+	s.agent.base = event_base_new();
+	r = s.agent.base ? catch_signals(&s, err) : error_set(err, -ENOMEM, "out of memory");
+	if (!r)
+		r = run(&s, &up, err);
+	for (size_t i = 0; i < ARRAY_SIZE(s.signals); i++)
+		if (s.signals[i])
+			event_free(s.signals[i]);
+	if (s.agent.base)
+		event_base_free(s.agent.base);
+	config_free(s.agent.config);
+	return r ? EXIT_FAILED : EXIT_DONE;
+}
+
+enum exit_status service_check(const char *config_path, struct error *err)
+{
+	__attribute__((cleanup(startup_free))) struct startup up = { 0 };
+
+	return read_startup(config_path, &up, err) ? EXIT_BAD_CONFIGURATION : EXIT_DONE;
+}
+
+enum exit_status service_detach(const char *config_path, bool *ret_found, struct error *err)
+{
+	__attribute__((cleanup(startup_free))) struct startup up = { 0 };
+	struct datapath d;
+	int r;
+
+	if (config_load(config_path, &up.file, NULL, err))
+		return EXIT_BAD_CONFIGURATION;
+	r = datapath_open_pinned(up.file->pin_path, &d, err);
+	*ret_found = !r;
+	if (r == -ENOENT)
+		return EXIT_DONE;
+	if (!r)
+		r = remove_datapath(&d, up.file->pin_path, err);
+	return r ? EXIT_FAILED : EXIT_DONE;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The agent as a service: from a configuration file to the ready line, and to its end by a signal. */
+#ifndef DETNAT_SERVICE_H
+#define DETNAT_SERVICE_H
+
+#include <stdbool.h>
+
+#include "util.h"
+
+/* What the program exits with. */
+enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_BAD_CONFIGURATION = 2 };
+
+/* Runs until SIGTERM or SIGINT. On failure says why in err; at a first start nothing is left behind then. */
+enum exit_status service_run(const char *config_path, struct error *err);
+
+/* All checks of a start; touches nothing. */
+enum exit_status service_check(const char *config_path, struct error *err);
+
+/* Removes the datapath and all pins; *ret_found: whether there were any. */
+enum exit_status service_detach(const char *config_path, bool *ret_found, struct error *err);
+
+#endif

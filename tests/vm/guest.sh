@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The checks, run inside the guest (busybox sh). stdout: a line "ok NAME" or "not ok NAME" a check, and "# …" for
+# information; stderr: the console.
+#
+#	sub: subscribers 10.0.0.2, 10.0.0.3 --- gw: 10.0.0.1, 198.51.100.1 --- net: 198.51.100.7
+#
+# 10.0.0.0/18 is mapped to 1.1.1.0/30, so 15 ports a host: 10.0.0.2 owns 1.1.1.0:1054-1068, 10.0.0.3 has 1069-1083, and a
+# session's first choice is the first of them plus the inside port modulo 15.
+
+LOG=/tmp/seen.log
+CONFIG=/tmp/detnat.json
+REFLECTOR=198.51.100.7:7
+STATE=none # what the checks are about: "redirect native" and so on
+
+# busybox prefers its own applets to what is on PATH.
+ip() { /usr/bin/ip "$@"; }
+in_sub() { nsenter --net=/run/netns/sub "$@"; }
+in_gw() { nsenter --net=/run/netns/gw "$@"; }
+in_net() { nsenter --net=/run/netns/net "$@"; }
+uptime_ms() { awk '{ printf "%d\n", $1 * 1000 }' /proc/uptime; }
+
+# Waits up to 10 s for a command to succeed.
+wait_for() {
+    i=0
+    while ! "$@" >/dev/null 2>&1; do
+        i=$((i + 1))
+        [ $i -lt 200 ] || return 1
+        usleep 50000
+    done
+}
+
+# check NAME COMMAND…: one line of result. The command runs in this shell. What a failing command said goes to the console.
+check() {
+    name=$1
+    shift
+    if "$@" >/tmp/said 2>&1; then
+        echo "ok $STATE: $name"
+    else
+        echo "not ok $STATE: $name"
+        echo "--- $STATE: $name: $* said:" >&2
+        tail -n 40 /tmp/said >&2
+        failed=1
+    fi
+}
+
+# expect WANTED COMMAND…: the command's output is exactly that.
+expect() {
+    wanted=$1
+    shift
+    got=$("$@" 2>&1)
+    [ "$got" = "$wanted" ] || {
+        echo "wanted '$wanted', got '$got'"
+        return 1
+    }
+}
+
+# ---- the network ----
+
+ethernet() { # NAMESPACE DEVICE ADDRESS…
+    ns=$1 dev=$2
+    shift 2
+    for addr; do ip -n "$ns" addr add "$addr" dev "$dev"; done
+    ip -n "$ns" link set "$dev" up
+    # Whole checksums, as a wire has them; and a veth takes redirected frames only where its peer has GRO on.
+    nsenter --net="/run/netns/$ns" ethtool -K "$dev" tx off gro on >&2
+}
+
+make_network() {
+    for ns in sub gw net; do
+        ip netns add $ns
+        ip -n $ns link set lo up
+    done
+    ip link add sub0 netns sub type veth peer name in0 netns gw
+    ip link add net0 netns net type veth peer name out0 netns gw
+    ethernet sub sub0 10.0.0.2/18 10.0.0.3/18
+    ethernet gw in0 10.0.0.1/18
+    ethernet gw out0 198.51.100.1/24
+    ethernet net net0 198.51.100.7/24
+    ip -n sub route add default via 10.0.0.1
+    in_gw sysctl -qw net.ipv4.ip_forward=1
+    in_net peer reflect 7 $LOG &
+    wait_for grep -q ready $LOG
+}
+
+# ---- the agent ----
+
+configure() { # FORWARDING MODE QUOTA
+    cat >$CONFIG <<CONFIGURATION
+{
+  "interfaces": { "inside": ["in0"], "outside": ["out0"] },
+  "mappings": [ { "in": "10.0.0.0/18", "out": "1.1.1.0/30" } ],
+  "forwarding": "$1", "xdp_mode": "$2", "sessions_per_user": $3, "sweep_interval": 1,
+  "control_socket": "/run/agent.sock", "state_dir": "/tmp/state"
+}
+CONFIGURATION
+}
+
+start_agent() {
+    began=$(uptime_ms)
+    in_gw detnat-agent -c $CONFIG >/tmp/agent.out 2>/tmp/agent.log 5>&- &
+    agent=$!
+    i=0
+    until grep -q 'ready$' /tmp/agent.out; do
+        i=$((i + 1))
+        if [ $i -ge 600 ] || ! kill -0 $agent 2>/dev/null; then
+            cat /tmp/agent.out /tmp/agent.log
+            return 1
+        fi
+        usleep 50000
+    done
+    ready_ms=$(($(uptime_ms) - began))
+}
+
+stop_agent() {
+    kill -TERM $agent
+    wait $agent
+}
+
+ctl() { detnatctl -s /run/agent.sock "$@"; }
+counters() { ctl -j stats | tr -d ' \n\t' | tr '{,}' '\n\n\n'; }
+counter() { counters | grep "^\"$1\":" | cut -d: -f2; }
+above() { [ "$(counter "$1")" -gt "$2" ]; }
+rose() { wait_for above "$1" "$2" || { echo "$1 is $(counter "$1")"; return 1; }; }
+
+has_session() { # PROTO INSIDE_PORT OUTSIDE_PORT STATE
+    ctl -j session list 10.0.0.2 --proto "$1" | tr -d ' \n\t' | sed 's/},{/}\n{/g' |
+        grep "\"in_port\":$2,\"out_addr\":\"1.1.1.0\",\"out_port\":$3,\"ext_addr\":\"198.51.100.7\"" | grep "\"state\":\"$4\""
+}
+
+attached_as() { ctl -j interface list | tr -d ' \n\t' | grep -o "\"xdp\":\"$1\"" | wc -l | grep -qx 2; }
+
+# No drop but those that the checks bring about by themselves.
+no_other_drops() {
+    counters | grep -q '"drop_no_session":' || return 1
+    ! counters | grep -E '"(drop_[a-z_]*|no_program)":[1-9]' | grep -v drop_no_session
+}
+
+# ---- what is translated ----
+
+seen() { grep -qx "$1" $LOG; }
+
+hairpin() {
+    in_sub peer punch 10.0.0.2:5000 1.1.1.0:1069 >/tmp/punch &
+    other=$!
+    in_sub peer punch 10.0.0.3:6000 1.1.1.0:1059
+    r=$?
+    wait $other && return $r
+    cat /tmp/punch
+    return 1
+}
+
+unsolicited() {
+    before=$(counter drop_no_session)
+    in_net peer udp 198.51.100.7:9 1.1.1.0:1068 100 &
+    sender=$!
+    rose drop_no_session "$before"
+    r=$?
+    kill $sender
+    wait $sender
+    return $r
+}
+
+check_translation() {
+    check "TCP, the reflector sees the mapping's address and port" \
+        expect 1.1.1.0:1064 in_sub peer tcp 10.0.0.2:40000 $REFLECTOR 1000
+    check "TCP of 60000 octets" expect 1.1.1.0:1065 in_sub peer tcp 10.0.0.2:40001 $REFLECTOR 60000
+    check "UDP" expect 1.1.1.0:1066 in_sub peer udp 10.0.0.2:40002 $REFLECTOR 500
+    [ $failed = 0 ] || return # nothing else could work
+    check "UDP of another subscriber" expect 1.1.1.0:1080 in_sub peer udp 10.0.0.3:40001 $REFLECTOR 500
+    check "UDP in fragments both ways" expect 1.1.1.0:1067 in_sub peer udp 10.0.0.2:40003 $REFLECTOR 4000
+    check "the outside's port unreachable reaches the sender" \
+        expect ECONNREFUSED in_sub peer udp 10.0.0.2:40004 198.51.100.7:8 100
+    check "echo" in_sub peer icmp 10.0.0.2:40005 $REFLECTOR
+    check "echo's identifier is the mapping's" wait_for seen "icmp 1.1.1.0:1054"
+    check "hairpin between two subscribers" hairpin
+    check "unsolicited packets are dropped and counted" unsolicited
+    check "the TCP session is listed" has_session tcp 40000 1064 "tcp-time-wait\|tcp-last-ack\|tcp-.*"
+    check "the UDP session is listed" has_session udp 40002 1066 udp-active
+    check "the ICMP session is listed" has_session icmp 40005 1054 icmp-active
+    check "in2out_translated rose" rose in2out_translated 20
+    check "out2in_translated rose" rose out2in_translated 20
+    check "hairpin_translated rose" rose hairpin_translated 1
+    check "icmp_error_translated rose" rose icmp_error_translated 0
+    check "nothing else was dropped" no_other_drops
+    check "the outside saw no inside address" sh -c "! grep ' 10\.' $LOG"
+}
+
+# A TCP connection lives through the agent's end and its restart.
+check_restart() {
+    rm -f /tmp/lines /tmp/answers
+    mkfifo /tmp/lines
+    in_sub peer stream 10.0.0.2:45000 $REFLECTOR </tmp/lines >/tmp/answers &
+    streamer=$!
+    exec 5>/tmp/lines
+    answers() { [ "$(grep -cx 1.1.1.0:1054 /tmp/answers)" = "$1" ]; }
+    echo >&5
+    check "a connection is open" wait_for answers 1
+    check "the agent ends by SIGTERM with status 0" stop_agent
+    echo >&5
+    check "the connection goes on without an agent" wait_for answers 2
+    check "UDP opens a session without an agent" expect 1.1.1.0:1058 in_sub peer udp 10.0.0.2:45004 $REFLECTOR 100
+    check "a new start over the pins" start_agent
+    check "the session is still there" has_session tcp 45000 1054 tcp-established
+    check "the session opened in between is listed" has_session udp 45004 1058 udp-active
+    echo >&5
+    check "the connection goes on with the new agent" wait_for answers 3
+    exec 5>&-
+    wait $streamer
+}
+
+quota() {
+    configure "$1" "$2" 3
+    kill -HUP $agent
+    wait_for sh -c "detnatctl -s /run/agent.sock -j user show 10.0.1.1 | tr -d ' \n\t' | grep '\"quota\":3,'"
+    for port in 1 2 3; do in_sub peer udp 10.0.0.3:4100$port $REFLECTOR 10 >/dev/null; done
+    expect EHOSTUNREACH in_sub peer udp 10.0.0.3:41004 $REFLECTOR 10
+}
+
+nothing_left() {
+    in_gw /usr/bin/ip -d link | grep -E 'xdp' && return 1
+    in_gw /usr/bin/tc filter show dev out0 egress | grep . && return 1
+    find /sys/fs/bpf -mindepth 1 | grep . && return 1
+    in_gw /usr/bin/ip route show table all | grep 1.1.1. && return 1
+    wait_for expect "maps 0" peer programs || { peer programs; return 1; }
+}
+
+# One forwarding mode in one XDP mode, from a first start to a detach.
+check_mode() {
+    STATE="$1 $2"
+    failed=0
+    : >$LOG
+    configure "$1" "$2" 1000
+    check "the configuration is accepted" in_gw detnat-agent -t -c $CONFIG
+    check "the agent starts and is ready" start_agent
+    [ -n "$ready_ms" ] || return
+    echo "# $STATE: ready after $ready_ms ms"
+    check "both interfaces are attached" attached_as "$2"
+    [ "$1 $2" != "redirect native" ] || peer programs | sed 's/^/# /'
+    check_translation
+    if [ $failed = 0 ]; then
+        check_restart
+        check "over the quota: host unreachable" quota "$1" "$2"
+        check "drop_quota rose" rose drop_quota 0
+    fi
+    if [ $failed = 1 ]; then
+        echo "--- $STATE: agent's log, counters, sessions:" >&2
+        { tail -n 50 /tmp/agent.log; ctl stats; ctl session list --all; in_gw /usr/bin/ip -s link; cat $LOG; } >&2 2>&1
+    fi
+    check "the agent ends" stop_agent
+    check "--detach" in_gw detnat-agent --detach -c $CONFIG
+    check "nothing is left" nothing_left
+    rm -rf /tmp/state
+}
+
+trap '' PIPE
+echo "# checks begin $(uptime_ms) ms after the kernel's start"
+make_network
+STATE=guest
+ip -n net route add 10.0.0.0/18 via 198.51.100.1
+check "the network carries traffic without detnat" expect 10.0.0.2:40000 in_sub peer tcp 10.0.0.2:40000 $REFLECTOR 1000
+ip -n net route del 10.0.0.0/18
+# Pool addresses are behind the gateway in one forwarding mode, on the outside link itself (so found by ARP) in the other.
+ip -n net route add 1.1.1.0/30 dev net0
+check_mode redirect native
+check_mode redirect skb
+ip -n net route replace 1.1.1.0/30 via 198.51.100.1
+check_mode kernel native
+check_mode kernel skb
+
+STATE=guest
+check "the kernel saw nothing wrong" sh -c "! dmesg | grep -E 'BUG|WARNING|Oops|Call Trace|general protection|soft lockup'"

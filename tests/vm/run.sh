@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Boots Debian's kernels under QEMU, each with the agent and its tools in an initramfs, and counts what the guest reports
+# (guest.sh). Kernels are fetched once and kept in VM_CACHE. A kernel that cannot be had is skipped, and said so; with
+# VM_REQUIRED=1 that is a failure. The consoles are kept in BUILD/vm/.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+BUILD=${BUILD:-build}
+VM_CACHE=${VM_CACHE:-build/vm}
+VM_TIMEOUT=${VM_TIMEOUT:-120} # seconds, of one guest
+SERIES=${SERIES:-6.1 6.12}
+here=tests/vm
+out=$BUILD/vm
+
+passed=0 failed=0 skipped=0
+pass() { passed=$((passed + 1)) && echo "ok $*"; }
+not_ok() { failed=$((failed + 1)) && echo "not ok $*"; }
+skip() {
+    if [ "${VM_REQUIRED:-0}" = 1 ]; then not_ok "$*"; else skipped=$((skipped + 1)) && echo "SKIP $*"; fi
+}
+finish() {
+    echo "$passed passed, $failed failed, $skipped skipped"
+    [ "$failed" = 0 ] || exit 1
+    exit 0
+}
+
+if [ "$(uname -m)" != x86_64 ]; then
+    skip "the guests are x86_64, this machine is $(uname -m)"
+    finish
+fi
+
+# A program with the libraries that it is linked with, at the places where the loader looks for them.
+install_program() {
+    install -D -m 755 "$1" "$root/usr/bin/$(basename "$1")"
+    { ldd "$1" 2>/dev/null | grep -oE '/[^ ]+' || true; } | while read -r library; do
+        [ -e "$root$library" ] || install -D -m 755 "$(realpath "$library")" "$root$library"
+    done
+}
+
+make_root() {
+    root=$out/root
+    rm -rf "$root"
+    mkdir -p "$root"/{bin,sbin,dev,proc,sys,tmp,run,etc,usr/bin,modules}
+    install -m 755 "$(command -v busybox)" "$root/bin/busybox"
+    for applet in $("$root/bin/busybox" --list); do
+        [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
+    done
+    for tool in ip tc ethtool; do install_program "$(PATH=$PATH:/usr/sbin:/sbin command -v $tool)"; done
+    install_program "$BUILD/detnat-agent"
+    install_program "$BUILD/detnatctl"
+    ${CC:-gcc} -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -static $here/peer.c -o "$root/usr/bin/peer"
+    install -m 755 $here/init "$root/init"
+    install -m 644 $here/guest.sh "$root/guest.sh"
+}
+
+boot() {
+    local series=$1 kernel=$2 results=$out/results-$1.log console=$out/console-$1.log line finished=0 began=$SECONDS
+    rm -rf "$root/modules" "$root/boot"
+    cp -r "$kernel/modules" "$root/modules"
+    (cd "$root" && find . | cpio -o -H newc --quiet) >"$out/initramfs-$series"
+    : >"$results"
+    echo "# $series: $(cat "$kernel/version")"
+    # No CX16: under QEMU 7.2 cmpxchg16b now and then loses the flags register, and the guest with it.
+    timeout --foreground -k 5 "$VM_TIMEOUT" qemu-system-x86_64 -accel tcg,thread=multi -machine q35 -cpu max,-cx16 -smp 2 -m 1024 \
+        -nographic -nodefaults -no-reboot -kernel "$kernel/vmlinuz" -initrd "$out/initramfs-$series" \
+        -append "console=ttyS0 quiet panic=-1 mitigations=off" \
+        -serial "file:$console" -serial "file:$results" </dev/null || true
+    while IFS= read -r line; do
+        line=${line%$'\r'}
+        case $line in
+        "ok "*) pass "$series ${line#ok }" ;;
+        "not ok "*) not_ok "$series ${line#not ok }" ;;
+        "# "*) echo "# $series ${line#\# }" ;;
+        finished) finished=1 ;;
+        esac
+    done <"$results"
+    [ $finished = 1 ] || not_ok "$series the guest ran to its end within $VM_TIMEOUT s"
+    echo "# $series: $((SECONDS - began)) s"
+    rm -f "$out/initramfs-$series"
+}
+
+mkdir -p "$out"
+prepared=0
+for series in $SERIES; do
+    status=0
+    $here/kernels.sh "$series" "$VM_CACHE/kernel-$series" || status=$?
+    if [ $status = 3 ]; then
+        skip "$series: no kernel to be had"
+        continue
+    elif [ $status != 0 ]; then
+        not_ok "$series: fetching the kernel failed"
+        continue
+    fi
+    [ $prepared = 1 ] || make_root
+    prepared=1
+    before=$failed
+    boot "$series" "$VM_CACHE/kernel-$series"
+    [ "$failed" = "$before" ] || echo "# $series: see $out/console-$series.log"
+done
+finish

@@ -11,12 +11,14 @@
 #include <event2/event.h>
 #include <time.h>
 
+#include <detnat/version.h>
+
 #include "config.h"
 #include "datapath.h"
 #include "ipfix.h"
 #include "mappings.h"
 
-#define AGENT_VERSION "0.1.0"
+#define AGENT_VERSION DETNAT_VERSION
 
 struct agent {
 	struct event_base *base;

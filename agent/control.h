@@ -2,7 +2,8 @@
 /*
  * The control socket: a Unix stream socket, mode 0660 (group `detnat` where there is one).
  *
- * Protocol: the client sends one line of JSON, at most 64 KiB, and the agent answers with one line; any number of times.
+ * Protocol: the client sends one line of JSON, at most 64 KiB, and the agent answers with one line; any number of
+ *times. Lines sent without waiting are answered in order. An object has the keys shown and no others.
  *
  *	-> {"verb":"mapping add","args":{"in":"10.0.0.0/18","out":"1.1.1.0/30"}}
  *	<- {"ok":true,"result":{…}}                     the JSON of the contract's table
@@ -14,28 +15,35 @@
  *	<- {…}                                          an element
  *	<- {"end":true}                                 or {"end":false,"error":"…"} where it broke off
  *
- * Verbs are the words of detnatctl's commands; args are named after the words of its usage in lower case:
+ * An empty line from the agent is a sign of life, sent every CONTROL_SIGN_S seconds while an answer takes long; clients
+ *skip it.
  *
- *	mapping add|del         in, out                       mapping list
+ * Verbs are the words of detnatctl's commands; args are named after the words of its usage in lower case (verbs_args.h
+ *has what each value must look like):
+ *
+ *	mapping add             in, out, sessions_per_user, session_slots (numbers; both optional)
+ *	mapping del             in, out                       mapping list
  *	forward                 addr                          reverse               endpoint ("ADDR:PORT")
  *	interface add|del       name, role                    interface list
  *	timeouts show           timeouts set   udp, tcp_established, tcp_transitory, icmp (numbers; any of them)
- *	timeouts reset          session list   addr, proto, all (all optional)
+ *	timeouts reset          session list   addr, proto, all (true or false; all optional)
  *	session close           direction ("in"|"out"), endpoint, ext, proto (optional)
  *	user show               addr                          stats, status, reload
- *	ipfix show|disable|flush                              ipfix set   collector, source, domain_id, path_mtu, template_interval
+ *	ipfix show|disable|flush                              ipfix set   collector, source, domain_id, path_mtu,
+ *	                                                                  template_interval (any of them)
  *
- * A client that sends junk is told so and cut off; one that sends no whole line for CONTROL_IDLE_S seconds, or does not read
- * its answer for as long, is closed; when CONTROL_MAX_CLIENTS are connected, the one idle longest makes room.
+ * A client that sends junk is told so and cut off; one that sends no whole line for CONTROL_IDLE_S seconds, or does not
+ *read its answer for as long, is closed; when CONTROL_MAX_CLIENTS are connected, the one idle longest makes room.
  */
 #ifndef DETNAT_CONTROL_H
 #define DETNAT_CONTROL_H
 
 #include "agent.h"
 
-#define CONTROL_MAX_LINE (64U << 10)
+#define CONTROL_MAX_LINE    (64U << 10)
 #define CONTROL_MAX_CLIENTS 256U
-#define CONTROL_IDLE_S 30
+#define CONTROL_IDLE_S	    30
+#define CONTROL_SIGN_S	    10
 
 struct control;
 

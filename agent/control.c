@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The control socket's server. Requests wait in two queues: `ready` for clients with a line to be read, `jobs` for
+ * those whose answer is being made. One turn of the event loop serves new requests for a slice's time and then one job
+ * for a slice, so that neither a hundred listings nor a client that never stops asking holds up anybody for long.
+ */
+#include "control.h"
+
+#include <errno.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include "control_reply.h"
+#include "control_socket.h"
+#include "log.h"
+#include "verbs.h"
+
+/* A client with more output than this is given nothing more until it has read most of it. */
+#define OUTPUT_HIGH (256U << 10)
+#define OUTPUT_LOW  (64U << 10)
+/* Connections accepted in one turn of the event loop. */
+#define ACCEPT_BATCH 16
+
+enum queue { QUEUE_NONE, QUEUE_READY, QUEUE_JOBS };
+
+struct client {
+	TAILQ_ENTRY(client) all;
+	TAILQ_ENTRY(client) next;
+	enum queue queue;
+	struct control *control;
+	struct bufferevent *bev;
+	struct request *request; /* being answered */
+	uint64_t progress_ms;	 /* last whole line, or last octet of an answer read by the client */
+	uint64_t sent_ms;	 /* last time that anything was put into the output */
+	bool eof;		 /* sends nothing more; may still read */
+	bool closing;		 /* closed as soon as the output is empty */
+};
+
+TAILQ_HEAD(clients, client);
+
+struct control {
+	struct agent *agent;
+	struct control_socket socket;
+	struct event *accept;
+	struct event *pump;
+	struct event *tick;
+	struct clients all;
+	struct clients ready;
+	struct clients jobs;
+	unsigned n_clients;
+};
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static uint64_t now_ms(void)
+{
+	return now_us() / 1000;
+}
+
+static struct evbuffer *output(const struct client *c)
+{
+	return bufferevent_get_output(c->bev);
+}
+
+static void enqueue(struct client *c, enum queue queue)
+{
+	static const struct timeval at_once;
+
+	if (c->queue != QUEUE_NONE)
+		return;
+	c->queue = queue;
+	TAILQ_INSERT_TAIL(queue == QUEUE_READY ? &c->control->ready : &c->control->jobs, c, next);
+	/* A timer, not event_active(): between two turns all sockets are polled. */
+	if (!evtimer_pending(c->control->pump, NULL))
+		evtimer_add(c->control->pump, &at_once);
+}
+
+static void dequeue(struct client *c)
+{
+	if (c->queue != QUEUE_NONE)
+		TAILQ_REMOVE(c->queue == QUEUE_READY ? &c->control->ready : &c->control->jobs, c, next);
+	c->queue = QUEUE_NONE;
+}
+
+static void client_free(struct client *c)
+{
+	dequeue(c);
+	request_free(c->request);
+	TAILQ_REMOVE(&c->control->all, c, all);
+	c->control->n_clients--;
+	bufferevent_free(c->bev);
+	free(c);
+}
+
+/* Reads no more and closes once what is in the output has been sent. */
+static void client_close(struct client *c)
+{
+	c->closing = true;
+	dequeue(c);
+	bufferevent_disable(c->bev, EV_READ);
+	evbuffer_drain(bufferevent_get_input(c->bev), SIZE_MAX);
+	bufferevent_setwatermark(c->bev, EV_WRITE, 0, 0);
+	if (!evbuffer_get_length(output(c)))
+		enqueue(c, QUEUE_READY); /* the pump frees it: callers still hold it */
+}
+
+/* Queues the client if there is something to do for it. */
+static void client_continue(struct client *c)
+{
+	if (c->closing || evbuffer_get_length(output(c)) > OUTPUT_HIGH)
+		return;
+	if (!c->request)
+		enqueue(c, QUEUE_READY);
+	else if (c->request->step)
+		enqueue(c, QUEUE_JOBS);
+}
+
+/* Writes how a request ended: r is 0, or -errno with status and err. */
+static void conclude(struct client *c, int r, int status, cJSON *result, const struct error *err)
+{
+	bool stream = c->request->stream;
+	const char *text = r ? (err && *err->text ? err->text : strerror(-r)) : NULL;
+
+	request_free(c->request);
+	c->request = NULL;
+	c->progress_ms = now_ms();
+	if (stream)
+		reply_end(output(c), text);
+	else if (text)
+		reply_error(output(c), status, text);
+	else
+		reply_result(output(c), result);
+	client_continue(c);
+}
+
+static void on_changed(struct request *request, int r, cJSON *result, const struct error *err)
+{
+	conclude(request->client, r, 1, result, err);
+}
+
+static void client_cut_off(struct client *c, const char *text)
+{
+	reply_error(output(c), 2, text);
+	client_close(c);
+}
+
+static void client_request(struct client *c, const char *line, size_t size)
+{
+	struct error err = {};
+	cJSON *result = NULL;
+	int status = 1, r;
+
+	r = request_new(c->control->agent, line, size, &c->request);
+	if (r == -EBADMSG) {
+		client_cut_off(c, "not a request: a line of JSON such as {\"verb\":\"status\"} is expected");
+		return;
+	}
+	if (r) {
+		client_cut_off(c, "the agent is out of memory");
+		return;
+	}
+	c->request->client = c;
+	c->request->output = output(c);
+	c->request->changed = on_changed;
+	r = request_start(c->request, &result, &status, &err);
+	if (r || result)
+		conclude(c, r, status, result, &err);
+}
+
+static void client_step(struct client *c)
+{
+	struct error err = {};
+	cJSON *result = NULL;
+	int r = c->request->step(c->request, &result, &err);
+
+	if (r <= 0)
+		conclude(c, r, 1, result, &err);
+	else
+		client_continue(c);
+}
+
+/* Serves one line. */
+static void client_serve(struct client *c)
+{
+	if (c->closing) {
+		client_free(c);
+		return;
+	}
+
+	struct evbuffer *input = bufferevent_get_input(c->bev);
+	size_t size;
+	_cleanup_free_ char *line = evbuffer_readln(input, &size, EVBUFFER_EOL_LF);
+
+	if (!line) {
+		if (evbuffer_get_length(input) >= CONTROL_MAX_LINE)
+			client_cut_off(c, "the line is longer than 64 KiB");
+		else if (c->eof)
+			client_close(c);
+		return;
+	}
+	c->progress_ms = now_ms();
+	client_request(c, line, size);
+	/* The first slice at once: an answer that is soon found does not wait behind listings. */
+	if (c->queue == QUEUE_NONE && c->request && c->request->step)
+		client_step(c);
+}
+
+static void on_pump(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval at_once;
+	struct control *control = arg;
+	uint64_t end = now_us() + REQUEST_SLICE_US;
+	struct client *c;
+
+	do {
+		c = TAILQ_FIRST(&control->ready);
+		if (!c)
+			break;
+		dequeue(c);
+		client_serve(c);
+	} while (now_us() < end);
+	c = TAILQ_FIRST(&control->jobs);
+	if (c) {
+		dequeue(c);
+		client_step(c);
+	}
+	if (!TAILQ_EMPTY(&control->ready) || !TAILQ_EMPTY(&control->jobs))
+		evtimer_add(control->pump, &at_once);
+}
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+	client_continue(arg);
+}
+
+static void on_write(struct bufferevent *bev, void *arg)
+{
+	struct client *c = arg;
+
+	if (!c->closing)
+		client_continue(c);
+	else if (!evbuffer_get_length(output(c)))
+		client_free(c);
+}
+
+static void on_output(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct client *c = arg;
+
+	if (info->n_deleted)
+		c->progress_ms = now_ms();
+	if (info->n_added)
+		c->sent_ms = now_ms();
+}
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+	struct client *c = arg;
+
+	if (!(what & BEV_EVENT_EOF)) {
+		client_free(c);
+		return;
+	}
+	c->eof = true;
+	client_continue(c);
+}
+
+/* Makes room: the client idle longest goes, one that waits for an answer only if all do. */
+static void evict(struct control *control)
+{
+	struct client *c, *oldest = NULL;
+
+	TAILQ_FOREACH(c, &control->all, all)
+	if (!oldest || !c->request > !oldest->request ||
+	    (!c->request == !oldest->request && c->progress_ms < oldest->progress_ms))
+		oldest = c;
+	if (oldest)
+		client_free(oldest);
+}
+
+static void client_new(struct control *control, int fd)
+{
+	struct client *c = calloc(1, sizeof(*c));
+
+	if (control->n_clients >= CONTROL_MAX_CLIENTS)
+		evict(control);
+	if (c)
+		c->bev = bufferevent_socket_new(control->agent->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!c || !c->bev) {
+		close(fd);
+		free(c);
+		return;
+	}
+	c->control = control;
+	c->progress_ms = c->sent_ms = now_ms();
+	TAILQ_INSERT_TAIL(&control->all, c, all);
+	control->n_clients++;
+	evbuffer_add_cb(output(c), on_output, c);
+	bufferevent_setcb(c->bev, on_read, on_write, on_event, c);
+	bufferevent_setwatermark(c->bev, EV_READ, 0, CONTROL_MAX_LINE);
+	bufferevent_setwatermark(c->bev, EV_WRITE, OUTPUT_LOW, 0);
+	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+}
+
+static void on_accept(evutil_socket_t listener, short what, void *arg)
+{
+	struct control *control = arg;
+
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			client_new(control, fd);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			/* Else the listener would be ready for ever; on_tick() takes it up again. */
+			log_warning("control socket: cannot accept a connection: %s", strerror(errno));
+			event_del(control->accept);
+			evict(control);
+		}
+		return;
+	}
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct control *control = arg;
+	struct client *c, *next;
+	uint64_t now = now_ms();
+
+	for (c = TAILQ_FIRST(&control->all); c; c = next) {
+		next = TAILQ_NEXT(c, all);
+		if (c->request && !evbuffer_get_length(output(c))) {
+			if (now - c->sent_ms >= CONTROL_SIGN_S * 1000)
+				evbuffer_add(output(c), "\n", 1);
+		} else if (now - c->progress_ms >= CONTROL_IDLE_S * 1000) {
+			client_free(c);
+		}
+	}
+	if (!event_pending(control->accept, EV_READ, NULL))
+		event_add(control->accept, NULL);
+}
+
+int control_new(struct agent *a, const char *path, struct control **ret, struct error *err)
+{
+	static const struct timeval second = { .tv_sec = 1 };
+	struct control *control = calloc(1, sizeof(*control));
+	int r;
+
+	if (!control)
+		return error_set(err, -ENOMEM, "out of memory");
+	TAILQ_INIT(&control->all);
+	TAILQ_INIT(&control->ready);
+	TAILQ_INIT(&control->jobs);
+	control->agent = a;
+	r = control_socket_open(path, &control->socket, err);
+	if (r) {
+		free(control);
+		return r;
+	}
+	/* A client that has gone is found by the failing write. */
+	signal(SIGPIPE, SIG_IGN);
+	control->accept = event_new(a->base, control->socket.fd, EV_READ | EV_PERSIST, on_accept, control);
+	control->pump = evtimer_new(a->base, on_pump, control);
+	control->tick = event_new(a->base, -1, EV_PERSIST, on_tick, control);
+	if (!control->accept || !control->pump || !control->tick || event_add(control->accept, NULL) ||
+	    event_add(control->tick, &second)) {
+		control_free(control);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	*ret = control;
+	return 0;
+}
+
+void control_free(struct control *control)
+{
+	struct client *c;
+
+	if (!control)
+		return;
+	while ((c = TAILQ_FIRST(&control->all)))
+		client_free(c);
+	struct event *events[] = { control->accept, control->pump, control->tick };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(events); i++)
+		if (events[i])
+			event_free(events[i]);
+	control_socket_close(&control->socket);
+	free(control);
+}

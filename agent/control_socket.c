@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "control_socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "log.h"
+
+#define GROUP	"detnat"
+#define BACKLOG 512
+
+static int make_directories(const char *path, struct error *err)
+{
+	_cleanup_free_ char *dir = strdup(path);
+
+	if (!dir)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (char *p = strchr(dir + 1, '/'); p; p = strchr(p + 1, '/')) {
+		mode_t old;
+		int r;
+
+		*p = 0;
+		old = umask(0022);
+		r = mkdir(dir, 0755) && errno != EEXIST ? -errno : 0;
+		umask(old);
+		if (r)
+			return error_set(err, r, "cannot make the directory %s: %s", dir, strerror(-r));
+		*p = '/';
+	}
+	return 0;
+}
+
+/* 0: nobody answers, the socket was left behind. -EADDRINUSE: somebody does, or it is no socket. */
+static int check_stale(const struct sockaddr_un *sa, struct error *err)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return error_set(err, -errno, "cannot make a socket: %s", strerror(errno));
+	if (lstat(sa->sun_path, &st))
+		return errno == ENOENT ? 0 : error_set(err, -errno, "%s: %s", sa->sun_path, strerror(errno));
+	if (!S_ISSOCK(st.st_mode))
+		return error_set(err, -EADDRINUSE, "%s is in the way and is not a socket", sa->sun_path);
+	/* A full backlog (EAGAIN) is a living listener's too. */
+	if (!connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) || errno != ECONNREFUSED)
+		return error_set(err, -EADDRINUSE, "another agent answers at %s", sa->sun_path);
+	return 0;
+}
+
+static int bind_private(int fd, const struct sockaddr_un *sa)
+{
+	mode_t old = umask(0117);
+	int r = bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) ? -errno : 0;
+
+	umask(old);
+	return r;
+}
+
+static void give_to_group(const char *path)
+{
+	const struct group *group = getgrnam(GROUP);
+
+	if (group && lchown(path, (uid_t)-1, group->gr_gid))
+		log_warning("cannot give %s to the group " GROUP ": %s", path, strerror(errno));
+}
+
+int control_socket_open(const char *path, struct control_socket *ret, struct error *err)
+{
+	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *copy = strdup(path);
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct stat st;
+	int r;
+
+	if (!copy)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (!*path || strlen(path) >= sizeof(sa.sun_path))
+		return error_set(err, -ENAMETOOLONG, "control_socket must be a path of 1 to %zu octets",
+				 sizeof(sa.sun_path) - 1);
+	strcpy(sa.sun_path, path);
+	r = make_directories(path, err);
+	if (r)
+		return r;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return error_set(err, -errno, "cannot make a socket: %s", strerror(errno));
+	r = bind_private(fd, &sa);
+	if (r == -EADDRINUSE) {
+		r = check_stale(&sa, err);
+		if (r)
+			return r;
+		unlink(path);
+		r = bind_private(fd, &sa);
+	}
+	if (r)
+		return error_set(err, r, "cannot bind the control socket to %s: %s", path, strerror(-r));
+	give_to_group(path);
+	if (lstat(path, &st) || listen(fd, BACKLOG)) {
+		r = -errno;
+		unlink(path);
+		return error_set(err, r, "cannot listen at %s: %s", path, strerror(-r));
+	}
+	*ret = (struct control_socket){
+		.fd = take_fd(fd),
+		.path = take_pointer(copy),
+		.dev = st.st_dev,
+		.ino = st.st_ino,
+	};
+	return 0;
+}
+
+void control_socket_close(struct control_socket *s)
+{
+	struct stat st;
+
+	if (s->path && !lstat(s->path, &st) && st.st_dev == s->dev && st.st_ino == s->ino)
+		unlink(s->path);
+	close_fd(&s->fd);
+	free(s->path);
+	*s = (struct control_socket){ .fd = -1 };
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* ipfix show, set, disable, flush. */
+#include <errno.h>
+#include <string.h>
+
+#include "verbs.h"
+
+static const struct {
+	uint8_t event;
+	const char *name;
+} event_names[] = {
+	{ IPFIX_QUOTA, "quota" },
+	{ IPFIX_PORTS, "ports" },
+	{ IPFIX_SESSIONS, "sessions" },
+	{ IPFIX_FRAGMENTS, "fragments" },
+};
+
+static cJSON *answer_settings(struct request *r)
+{
+	const struct config_ipfix *c = &r->agent->config->ipfix;
+	struct ipfix_figures figures = ipfix_figures(r->agent->ipfix);
+	cJSON *json = cJSON_CreateObject();
+	cJSON *events;
+
+	if (!c->enabled)
+		return json;
+	json_add_endpoint(json, "collector", c->collector);
+	json_add_endpoint(json, "source", c->source);
+	json_add_u64(json, "domain_id", c->domain_id);
+	json_add_u64(json, "path_mtu", c->path_mtu);
+	json_add_u64(json, "template_interval", c->template_interval);
+	events = cJSON_AddArrayToObject(json, "events");
+	for (unsigned i = 0; i < ARRAY_SIZE(event_names); i++)
+		if (c->events & event_names[i].event)
+			cJSON_AddItemToArray(events, cJSON_CreateString(event_names[i].name));
+	json_add_u64(json, "records_sent", figures.records_sent);
+	json_add_u64(json, "messages_sent", figures.messages_sent);
+	json_add_u64(json, "records_lost", figures.records_lost);
+	return json;
+}
+
+int verb_ipfix_show(struct request *r, cJSON **ret_result, struct error *err)
+{
+	*ret_result = answer_settings(r);
+	return *ret_result ? 0 : -ENOMEM;
+}
+
+static int edit_set(struct config *c, void *arg, struct error *err)
+{
+	const struct request *r = arg;
+	struct config_ipfix *x = &c->ipfix;
+
+	if (request_arg(r, "collector")->given)
+		x->collector = request_arg(r, "collector")->endpoint;
+	else if (!x->enabled)
+		return error_set(err, -EINVAL, "there is no collector yet: name one with collector=ADDR:PORT");
+	if (request_arg(r, "source")->given)
+		x->source = request_arg(r, "source")->endpoint;
+	if (request_arg(r, "domain_id")->given)
+		x->domain_id = request_arg(r, "domain_id")->number;
+	if (request_arg(r, "path_mtu")->given)
+		x->path_mtu = request_arg(r, "path_mtu")->number;
+	if (request_arg(r, "template_interval")->given)
+		x->template_interval = request_arg(r, "template_interval")->number;
+	x->enabled = true;
+	return 0;
+}
+
+int verb_ipfix_set(struct request *r, cJSON **ret_result, struct error *err)
+{
+	return request_change(r, edit_set, answer_settings, err);
+}
+
+static int edit_disable(struct config *c, void *arg, struct error *err)
+{
+	c->ipfix.enabled = false;
+	return 0;
+}
+
+int verb_ipfix_disable(struct request *r, cJSON **ret_result, struct error *err)
+{
+	return request_change(r, edit_disable, answer_empty, err);
+}
+
+int verb_ipfix_flush(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	ipfix_flush(r->agent->ipfix, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+	*ret_result = answer_settings(r);
+	return *ret_result ? 0 : -ENOMEM;
+}

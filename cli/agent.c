@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The agent as a whole: figures, counters, reload. */
+#include <detnat/reasons.h>
+#include <string.h>
+
+#include "command.h"
+
+static const struct column counter_columns[] = {
+	{ "COUNTER", "name", cell_text, false, 0 },
+	{ "VALUE", "value", cell_number, true, 0 },
+	{ "MEANING", "meaning", cell_text, false, 0 },
+	{},
+};
+
+static const struct column status_fields[] = {
+	{ "Version", "version", cell_text, false, 0 },
+	{ "Uptime", "uptime", cell_duration, false, 0 },
+	{ "Started", "started", cell_text, false, 0 },
+	{ "Forwarding", "forwarding", cell_text, false, 0 },
+	{ "Mappings", "mappings", cell_number, false, 0 },
+	{ "Sessions", "sessions", cell_number, false, 0 },
+	{ "Memory of tables", "memory_bytes", cell_bytes, false, 0 },
+	{},
+};
+
+static const struct {
+	const char *name;
+	const char *text;
+} meanings[] = {
+#define X(name, text) { #name, text },
+	REASONS(X) SENT_KINDS(X) INCIDENTS(X)
+#undef X
+};
+
+/* Empty for a counter that only a later agent has. */
+static const char *meaning(const char *name)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(meanings); i++)
+		if (!strcmp(meanings[i].name, name))
+			return meanings[i].text;
+	return "";
+}
+
+static void show_stats(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	cJSON *table = cJSON_CreateArray();
+	const cJSON *item;
+
+	cJSON_ArrayForEach (item, cJSON_GetObjectItemCaseSensitive(result, "counters")) {
+		cJSON *row;
+
+		if (item->valuedouble == 0)
+			continue;
+		row = cJSON_CreateObject();
+		cJSON_AddStringToObject(row, "name", item->string);
+		cJSON_AddNumberToObject(row, "value", item->valuedouble);
+		cJSON_AddStringToObject(row, "meaning", meaning(item->string));
+		cJSON_AddItemToArray(table, row);
+	}
+	writer_table(w, counter_columns, "all counters are zero", table);
+	cJSON_Delete(table);
+}
+
+static void show_status(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	writer_fields(w, status_fields, result);
+}
+
+static void show_reloaded(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	writer_line(w, "reloaded");
+}
+
+const struct command agent_commands[] = {
+	{ .verb = VERB_STATS,
+	  .usage = "",
+	  .purpose = "show what became of packets; counters at zero are left out",
+	  .example = "stats",
+	  .show = show_stats },
+	{ .verb = VERB_STATUS,
+	  .usage = "",
+	  .purpose = "show version, uptime and totals",
+	  .example = "status",
+	  .show = show_status },
+	{ .verb = VERB_RELOAD,
+	  .usage = "",
+	  .purpose = "make the running state equal to the configuration file",
+	  .details = "Changes made with detnatctl that are not in the file are undone; what stands in both is not "
+		     "touched.",
+	  .example = "reload",
+	  .show = show_reloaded },
+	{},
+};

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* From the words after a command to the arguments of a request, by the verb's specification. */
+#include <errno.h>
+#include <string.h>
+
+#include "command.h"
+
+struct arguments {
+	const struct arg_spec *specs;
+	const char *name; /* of the command */
+	cJSON *json;
+	unsigned next_word; /* specification of the next argument by place */
+};
+
+/* The specification that an option or assignment of that name means; - stands for _ in options. */
+static const struct arg_spec *find_spec(const struct arguments *a, enum arg_style style, const char *name, size_t size)
+{
+	for (const struct arg_spec *spec = a->specs; spec->kind; spec++) {
+		size_t i = 0;
+
+		if (spec->style != style || strlen(spec->name) != size)
+			continue;
+		while (i < size && (spec->name[i] == '_' && style == ARG_OPTION ? '-' : spec->name[i]) == name[i])
+			i++;
+		if (i == size)
+			return spec;
+	}
+	return NULL;
+}
+
+static int add(struct arguments *a, const struct arg_spec *spec, const char *text, struct error *err)
+{
+	struct arg_value value;
+	int r;
+
+	if (cJSON_HasObjectItem(a->json, spec->name))
+		return error_set(err, -EINVAL, "%s: %s is given twice", a->name, spec->name);
+	if (spec->kind == ARG_FLAG) {
+		cJSON_AddTrueToObject(a->json, spec->name);
+		return 0;
+	}
+	r = arg_parse(spec, text, &value, err);
+	if (r)
+		return r;
+	if (spec->kind == ARG_NUMBER || spec->kind == ARG_SLOTS)
+		cJSON_AddNumberToObject(a->json, spec->name, value.number);
+	else
+		cJSON_AddStringToObject(a->json, spec->name, text);
+	return 0;
+}
+
+/* Takes an option, its value from the word itself (--name=VALUE) or from the next one; how many words, or -errno. */
+static int add_option(struct arguments *a, const char *word, const char *next, struct error *err)
+{
+	size_t size = strcspn(word, "=");
+	const struct arg_spec *spec = NULL;
+	const char *value = word[size] ? word + size + 1 : NULL;
+	int words = 1, r;
+
+	if (!strncmp(word, "--", 2))
+		spec = find_spec(a, ARG_OPTION, word + 2, size - 2);
+	if (!spec)
+		return error_set(err, -EINVAL, "%s has no option %.*s", a->name, (int)(size < 64 ? size : 64), word);
+	if (spec->kind == ARG_FLAG && value)
+		return error_set(err, -EINVAL, "%.*s takes no value", (int)size, word);
+	if (spec->kind != ARG_FLAG && !value) {
+		if (!next)
+			return error_set(err, -EINVAL, "%s needs a value", word);
+		value = next;
+		words = 2;
+	}
+	r = add(a, spec, value, err);
+	return r ? r : words;
+}
+
+/* Takes an assignment, or an argument by its place. */
+static int add_word(struct arguments *a, const char *word, struct error *err)
+{
+	size_t size = strcspn(word, "=");
+	const struct arg_spec *spec = word[size] ? find_spec(a, ARG_ASSIGNMENT, word, size) : NULL;
+
+	if (spec)
+		return add(a, spec, word + size + 1, err);
+	while (a->specs[a->next_word].kind && a->specs[a->next_word].style > ARG_MAYBE_WORD)
+		a->next_word++;
+	spec = &a->specs[a->next_word];
+	if (!spec->kind)
+		return error_set(err, -EINVAL, "%s: unexpected argument \"%.64s\"", a->name, word);
+	a->next_word++;
+	return add(a, spec, word, err);
+}
+
+static int check_complete(const struct arguments *a, const char *usage, struct error *err)
+{
+	bool assignments = false;
+
+	for (const struct arg_spec *spec = a->specs; spec->kind; spec++) {
+		assignments |= spec->style == ARG_ASSIGNMENT;
+		if (spec->style == ARG_WORD && !cJSON_HasObjectItem(a->json, spec->name))
+			return error_set(err, -EINVAL, "usage: detnatctl %s %s", a->name, usage);
+	}
+	if (assignments && !a->json->child)
+		return error_set(err, -EINVAL, "usage: detnatctl %s %s", a->name, usage);
+	return 0;
+}
+
+cJSON *command_arguments(const struct command *c, char *const *words, unsigned n_words, struct error *err)
+{
+	struct arguments a = {
+		.specs = verb_specs[c->verb].args,
+		.name = command_name(c),
+		.json = cJSON_CreateObject(),
+	};
+	bool options = true;
+	int r = a.json ? 0 : error_set(err, -ENOMEM, "out of memory");
+
+	for (unsigned i = 0; i < n_words && r >= 0;) {
+		const char *word = words[i];
+
+		if (options && !strcmp(word, "--")) {
+			options = false;
+			i++;
+		} else if (options && word[0] == '-' && word[1]) {
+			r = add_option(&a, word, i + 1 < n_words ? words[i + 1] : NULL, err);
+			i += r > 0 ? (unsigned)r : 0;
+		} else {
+			r = add_word(&a, word, err);
+			i++;
+		}
+	}
+	if (r < 0 || check_complete(&a, c->usage, err)) {
+		cJSON_Delete(a.json);
+		return NULL;
+	}
+	return a.json;
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The export of events. */
+#include "command.h"
+
+static const struct column ipfix_fields[] = {
+	{ "Collector", "collector", cell_text, false, 0 },
+	{ "Source", "source", cell_text, false, 0 },
+	{ "Observation domain", "domain_id", cell_number, false, 0 },
+	{ "Path MTU (octets)", "path_mtu", cell_number, false, 0 },
+	{ "Template interval", "template_interval", cell_seconds, false, 0 },
+	{ "Events", "events", cell_list, false, 0 },
+	{ "Records sent", "records_sent", cell_number, false, 0 },
+	{ "Messages sent", "messages_sent", cell_number, false, 0 },
+	{ "Records lost", "records_lost", cell_number, false, 0 },
+	{},
+};
+
+static void show_ipfix(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	if (cJSON_GetArraySize(result))
+		writer_fields(w, ipfix_fields, result);
+	else
+		writer_line(w, "no collector");
+}
+
+static void show_disabled(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	writer_line(w, "disabled");
+}
+
+const struct command ipfix_commands[] = {
+	{ .verb = VERB_IPFIX_SHOW,
+	  .usage = "",
+	  .purpose = "show where events go as IPFIX records, and how many have gone",
+	  .example = "ipfix show",
+	  .show = show_ipfix },
+	{ .verb = VERB_IPFIX_SET,
+	  .usage = "[collector=ADDR:PORT] [source=ADDR:PORT] [domain_id=N] [path_mtu=N] [template_interval=N]",
+	  .purpose = "export events to a collector, or change how",
+	  .details = "What is not named stays as it is. path_mtu is 128 to 65535 octets, headers included; "
+		     "template_interval\n"
+		     "1 to 86400 seconds; port 0 of source means any, address 0.0.0.0 the kernel's choice.",
+	  .example = "ipfix set collector=192.0.2.10:4739 domain_id=7",
+	  .show = show_ipfix },
+	{ .verb = VERB_IPFIX_DISABLE,
+	  .usage = "",
+	  .purpose = "export nothing more",
+	  .example = "ipfix disable",
+	  .show = show_disabled },
+	{ .verb = VERB_IPFIX_FLUSH,
+	  .usage = "",
+	  .purpose = "send templates and all records gathered, at once",
+	  .example = "ipfix flush",
+	  .show = show_ipfix },
+	{},
+};

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* detnatctl: options, dispatch, exit status. */
+#include <detnat/version.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+
+#include "command.h"
+
+struct options {
+	const char *socket;
+	bool json, help, version;
+	char **words; /* the rest, in order */
+	unsigned n_words;
+};
+
+/* A descriptor 0 to 2 that is closed must not become the socket. On the stand-ins writing fails, as it does on closed
+ * ones. */
+static void guard_descriptors(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) < 0)
+			_exit(EXIT_USAGE);
+}
+
+/* The options that stand before or after any command; words are moved together in place. */
+static int parse_options(int argc, char **argv, struct options *o, struct error *err)
+{
+	bool options = true;
+
+	for (int i = 1; i < argc; i++) {
+		char *word = argv[i];
+
+		if (!options || word[0] != '-' || !word[1]) {
+			o->words[o->n_words++] = word;
+		} else if (!strcmp(word, "-j") || !strcmp(word, "--json")) {
+			o->json = true;
+		} else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
+			o->help = true;
+		} else if (!strcmp(word, "-V") || !strcmp(word, "--version")) {
+			o->version = true;
+		} else if (!strcmp(word, "-s") || !strcmp(word, "--socket")) {
+			if (++i >= argc)
+				return error_set(err, -EINVAL, "%s needs the path of a socket", word);
+			o->socket = argv[i];
+		} else if (!strncmp(word, "--socket=", 9)) {
+			o->socket = word + 9;
+		} else if (!strncmp(word, "-s", 2)) {
+			o->socket = word + 2;
+		} else {
+			options = strcmp(word, "--") != 0;
+			o->words[o->n_words++] = word;
+		}
+	}
+	return 0;
+}
+
+/* Nobody reading any more is the reader's choice; not being able to write is an error. */
+static int finish(struct writer *w, int status)
+{
+	int r = writer_flush(w);
+
+	if (!r || r == -EPIPE)
+		return status;
+	fprintf(stderr, "detnatctl: cannot write: %s\n", strerror(-r));
+	return status ? status : EXIT_REFUSED;
+}
+
+static int run(const struct options *o, struct writer *w, struct error *err)
+{
+	const struct command *c;
+	unsigned n_words;
+	cJSON *args;
+	int status;
+
+	if (!o->n_words) {
+		command_help_all(o->help ? w->out : stderr);
+		return o->help ? EXIT_DONE : EXIT_USAGE;
+	}
+	c = command_find(o->words, o->n_words, &n_words, err);
+	if (!c)
+		return o->help && o->n_words == 1 && command_help_group(w->out, o->words[0]) ? EXIT_DONE : EXIT_USAGE;
+	if (o->help) {
+		command_help(w->out, c);
+		return EXIT_DONE;
+	}
+	args = command_arguments(c, o->words + n_words, o->n_words - n_words, err);
+	if (!args)
+		return EXIT_USAGE;
+	status = command_run(c, o->socket, args, w, err);
+	cJSON_Delete(args);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .socket = DEFAULT_SOCKET, .words = calloc((size_t)argc + 1, sizeof(char *)) };
+	struct writer w = { .out = stdout };
+	struct error err = {};
+	int status = EXIT_USAGE;
+
+	guard_descriptors();
+	signal(SIGPIPE, SIG_IGN);
+	if (!o.words)
+		error_set(&err, 0, "out of memory");
+	else if (!parse_options(argc, argv, &o, &err) && o.version)
+		status = fprintf(w.out, "detnatctl " DETNAT_VERSION "\n") < 0;
+	else if (!*err.text) {
+		w.json = o.json;
+		status = run(&o, &w, &err);
+	}
+	/* What was shown before an error comes out before it. */
+	status = finish(&w, status);
+	if (*err.text && status)
+		fprintf(stderr, "detnatctl: %s\n", err.text);
+	free(o.words);
+	return status;
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Mappings, and the arithmetic in both directions. */
+#include "command.h"
+
+static const struct column mapping_columns[] = {
+	{ "INSIDE", "in", cell_text, false, 0 },
+	{ "OUTSIDE", "out", cell_text, false, 0 },
+	{ "RATIO", "sharing_ratio", cell_number, true, 0 },
+	{ "PORTS/HOST", "ports_per_host", cell_number, true, 0 },
+	{ "SLOTS/HOST", "session_slots", cell_number, true, 0 },
+	{ "QUOTA", "sessions_per_user", cell_number, true, 0 },
+	{ "MEMORY", "memory_bytes", cell_bytes, true, 0 },
+	{ "SESSIONS", "sessions", cell_number, true, 0 },
+	{},
+};
+
+static void show_added(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	char in[CELL_TEXT], out[CELL_TEXT], ratio[CELL_TEXT], ports[CELL_TEXT], memory[CELL_TEXT];
+
+	cell_text(result, "in", in);
+	cell_text(result, "out", out);
+	cell_number(result, "sharing_ratio", ratio);
+	cell_number(result, "ports_per_host", ports);
+	cell_bytes(result, "memory_bytes", memory);
+	writer_line(w, "added %s to %s: sharing ratio %s, %s ports a host, %s of memory", in, out, ratio, ports,
+		    memory);
+}
+
+static void show_deleted(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	char in[CELL_TEXT], out[CELL_TEXT];
+
+	cell_text(args, "in", in);
+	cell_text(args, "out", out);
+	writer_line(w, "deleted %s to %s", in, out);
+}
+
+static void show_forward(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	char addr[CELL_TEXT], lo[CELL_TEXT], hi[CELL_TEXT];
+
+	cell_text(result, "out_addr", addr);
+	cell_number(result, "port_lo", lo);
+	cell_number(result, "port_hi", hi);
+	writer_line(w, "%s:<%s-%s>", addr, lo, hi);
+}
+
+static void show_reverse(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	char addr[CELL_TEXT];
+
+	cell_text(result, "in_addr", addr);
+	writer_line(w, "%s", addr);
+}
+
+const struct command mapping_commands[] = {
+	{ .verb = VERB_MAPPING_ADD,
+	  .usage = "IN OUT [--sessions-per-user N] [--session-slots N]",
+	  .purpose = "translate the inside prefix IN to the outside prefix OUT",
+	  .details =
+		  "Prefixes are masked to their length. N sessions at most for each inside address, and N slots kept\n"
+		  "for them (a power of two from 8 to 2048); without these options as the configuration says.",
+	  .example = "mapping add 10.0.0.0/18 1.1.1.0/30",
+	  .show = show_added },
+	{ .verb = VERB_MAPPING_DEL,
+	  .usage = "IN OUT",
+	  .purpose = "translate IN to OUT no more; its sessions end",
+	  .example = "mapping del 10.0.0.0/18 1.1.1.0/30",
+	  .show = show_deleted },
+	{ .verb = VERB_MAPPING_LIST,
+	  .usage = "",
+	  .purpose = "list the mappings with their ports, memory and sessions",
+	  .example = "mapping list",
+	  .columns = mapping_columns,
+	  .empty = "no mappings" },
+	{ .verb = VERB_FORWARD,
+	  .usage = "ADDR",
+	  .purpose = "show the outside address and ports of the inside address ADDR",
+	  .example = "forward 10.0.0.2",
+	  .show = show_forward },
+	{ .verb = VERB_REVERSE,
+	  .usage = "ADDR:PORT",
+	  .purpose = "show the inside address that owns the outside ADDR:PORT",
+	  .example = "reverse 1.1.1.1:1276",
+	  .show = show_reverse },
+	{},
+};

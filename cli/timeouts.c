@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Timeouts of sessions. */
+#include "command.h"
+
+static const struct column timeout_columns[] = {
+	{ "TIMEOUT", "name", cell_text, false, 0 },
+	{ "VALUE", "value", cell_seconds, true, 0 },
+	{},
+};
+
+static void show_timeouts(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	cJSON *table = cJSON_CreateArray();
+	const cJSON *item;
+
+	cJSON_ArrayForEach (item, result) {
+		cJSON *row = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(row, "name", item->string);
+		cJSON_AddNumberToObject(row, "value", item->valuedouble);
+		cJSON_AddItemToArray(table, row);
+	}
+	writer_table(w, timeout_columns, "no timeouts", table);
+	cJSON_Delete(table);
+}
+
+const struct command timeouts_commands[] = {
+	{ .verb = VERB_TIMEOUTS_SHOW,
+	  .usage = "",
+	  .purpose = "show after how many seconds without traffic sessions end",
+	  .example = "timeouts show",
+	  .show = show_timeouts },
+	{ .verb = VERB_TIMEOUTS_SET,
+	  .usage = "[udp=N] [tcp_established=N] [tcp_transitory=N] [icmp=N]",
+	  .purpose = "change timeouts, those of existing sessions too",
+	  .details = "N is 1 to 604800 seconds (a week). What is not named stays as it is.",
+	  .example = "timeouts set udp=120 icmp=30",
+	  .show = show_timeouts },
+	{ .verb = VERB_TIMEOUTS_RESET,
+	  .usage = "",
+	  .purpose = "set all timeouts to their defaults",
+	  .example = "timeouts reset",
+	  .show = show_timeouts },
+	{},
+};

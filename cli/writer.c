@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "writer.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+/* ---- cells --------------------------------------------------------------------------------------------------- */
+
+static const cJSON *value_of(const cJSON *row, const char *key)
+{
+	return cJSON_GetObjectItemCaseSensitive(row, key);
+}
+
+/* False, with "-" written, where the key is absent or no number. */
+static bool number_of(const cJSON *row, const char *key, double *ret, char text[static CELL_TEXT])
+{
+	const cJSON *value = value_of(row, key);
+
+	if (!cJSON_IsNumber(value)) {
+		strcpy(text, "-");
+		return false;
+	}
+	*ret = value->valuedouble;
+	return true;
+}
+
+void cell_text(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	const char *value = cJSON_GetStringValue(value_of(row, key));
+
+	snprintf(text, CELL_TEXT, "%s", value ? value : "-");
+}
+
+void cell_number(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	double number;
+
+	if (number_of(row, key, &number, text))
+		snprintf(text, CELL_TEXT, "%.0f", number);
+}
+
+void cell_flag(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	const cJSON *value = value_of(row, key);
+
+	strcpy(text, !cJSON_IsBool(value) ? "-" : cJSON_IsTrue(value) ? "yes" : "no");
+}
+
+void cell_bytes(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB" };
+	unsigned unit = 0;
+	double number;
+
+	if (!number_of(row, key, &number, text))
+		return;
+	while (number >= 1024 && unit < sizeof(units) / sizeof(*units) - 1) {
+		number /= 1024;
+		unit++;
+	}
+	snprintf(text, CELL_TEXT, unit ? "%.1f %s" : "%.0f %s", number, units[unit]);
+}
+
+void cell_seconds(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	double number;
+
+	if (number_of(row, key, &number, text))
+		snprintf(text, CELL_TEXT, "%.0f s", number);
+}
+
+void cell_duration(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	unsigned long long s;
+	double number;
+
+	if (!number_of(row, key, &number, text))
+		return;
+	s = number >= 0 && number < 1e18 ? (unsigned long long)number : 0;
+	if (s >= 86400)
+		snprintf(text, CELL_TEXT, "%llu d %02llu:%02llu:%02llu", s / 86400, s / 3600 % 24, s / 60 % 60, s % 60);
+	else
+		snprintf(text, CELL_TEXT, "%02llu:%02llu:%02llu", s / 3600, s / 60 % 60, s % 60);
+}
+
+void cell_list(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	const cJSON *item;
+	size_t n = 0;
+
+	strcpy(text, "-");
+	cJSON_ArrayForEach (item, value_of(row, key)) {
+		if (cJSON_IsString(item) && n < CELL_TEXT)
+			n += (size_t)snprintf(text + n, CELL_TEXT - n, "%s%s", n ? ", " : "", item->valuestring);
+	}
+}
+
+void cell_endpoint(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	char name[32], addr[CELL_TEXT], port[CELL_TEXT];
+
+	snprintf(name, sizeof(name), "%s_addr", key);
+	cell_text(row, name, addr);
+	snprintf(name, sizeof(name), "%s_port", key);
+	cell_number(row, name, port);
+	snprintf(text, CELL_TEXT, "%.64s:%.32s", addr, port);
+}
+
+/* ---- text ---------------------------------------------------------------------------------------------------- */
+
+/* Columns shown, in characters of UTF-8. */
+static int text_width(const char *text)
+{
+	int n = 0;
+
+	for (; *text; text++)
+		n += (*text & 0xc0) != 0x80;
+	return n;
+}
+
+static void write_cell(struct writer *w, const struct column *column, int width, const char *text)
+{
+	const struct column *next = column + 1;
+	int gap = width - text_width(text);
+
+	if (column->right)
+		fprintf(w->out, "%*s%s", gap > 0 ? gap : 0, "", text);
+	else
+		fprintf(w->out, "%s%*s", text, next->header && gap > 0 ? gap : 0, "");
+	fputs(next->header ? "  " : "\n", w->out);
+}
+
+void writer_table(struct writer *w, const struct column *columns, const char *empty, const cJSON *array)
+{
+	char text[CELL_TEXT];
+	int widths[16] = {};
+	const cJSON *row;
+
+	if (!cJSON_GetArraySize(array)) {
+		fprintf(w->out, "%s\n", empty);
+		return;
+	}
+	for (unsigned i = 0; columns[i].header; i++)
+		widths[i] = text_width(columns[i].header);
+	cJSON_ArrayForEach (row, array) {
+		for (unsigned i = 0; columns[i].header; i++) {
+			columns[i].format(row, columns[i].key, text);
+			if (text_width(text) > widths[i])
+				widths[i] = text_width(text);
+		}
+	}
+	for (unsigned i = 0; columns[i].header; i++)
+		write_cell(w, &columns[i], widths[i], columns[i].header);
+	cJSON_ArrayForEach (row, array) {
+		for (unsigned i = 0; columns[i].header; i++) {
+			columns[i].format(row, columns[i].key, text);
+			write_cell(w, &columns[i], widths[i], text);
+		}
+	}
+}
+
+void writer_fields(struct writer *w, const struct column *fields, const cJSON *object)
+{
+	char text[CELL_TEXT];
+	int width = 0;
+
+	for (const struct column *f = fields; f->header; f++)
+		if (text_width(f->header) > width)
+			width = text_width(f->header);
+	for (const struct column *f = fields; f->header; f++) {
+		f->format(object, f->key, text);
+		if (strcmp(text, "-"))
+			fprintf(w->out, "%s:%*s%s\n", f->header, width - text_width(f->header) + 1, "", text);
+	}
+}
+
+void writer_line(struct writer *w, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vfprintf(w->out, format, ap);
+	va_end(ap);
+	fputc('\n', w->out);
+}
+
+/* ---- JSON, and both ------------------------------------------------------------------------------------------ */
+
+void writer_json(struct writer *w, const char *text, size_t size)
+{
+	fwrite(text, 1, size, w->out);
+	fputc('\n', w->out);
+}
+
+void writer_stream_begin(struct writer *w, const struct column *columns)
+{
+	w->rows = 0;
+	if (w->json)
+		fputc('[', w->out);
+}
+
+void writer_stream_row(struct writer *w, const struct column *columns, const char *text, const cJSON *row)
+{
+	char cell[CELL_TEXT];
+
+	if (w->json) {
+		fprintf(w->out, "%s\n%s", w->rows++ ? "," : "", text);
+		return;
+	}
+	if (!w->rows++)
+		for (const struct column *c = columns; c->header; c++)
+			write_cell(w, c, c->width, c->header);
+	for (const struct column *c = columns; c->header; c++) {
+		c->format(row, c->key, cell);
+		write_cell(w, c, c->width, cell);
+	}
+}
+
+void writer_stream_end(struct writer *w, const char *empty)
+{
+	if (w->json)
+		fprintf(w->out, "%s]\n", w->rows ? "\n" : "");
+	else if (!w->rows)
+		fprintf(w->out, "%s\n", empty);
+}
+
+int writer_flush(struct writer *w)
+{
+	errno = 0;
+	if (fflush(w->out) || ferror(w->out))
+		return errno ? -errno : -EIO;
+	return 0;
+}

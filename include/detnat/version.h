@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The version that all programs of detnat show. */
+#ifndef DETNAT_VERSION_H
+#define DETNAT_VERSION_H
+
+#define DETNAT_VERSION "0.1.0"
+
+#endif

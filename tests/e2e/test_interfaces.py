@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Interfaces that go, come back and change while the agent runs."""
+
+import pytest
+from scapy.layers.inet import UDP
+
+import machine
+import netns
+import wire
+from agent import wait_for
+from lab import GATEWAY_IN, GATEWAY_OUT, IN_MAC, OUT_MAC, ROUTER, ROUTER_MAC, SERVER, SERVER_MAC, block_of
+
+
+def xdp(lab):
+    return {i["name"]: i["xdp"] for i in lab.agent.ctl("interface", "list")}
+
+
+def make_again(lab, name):
+    """The link to one side, as it was at the beginning."""
+    if name == "in0":
+        netns.connect(lab.inside_ns, "eth0", lab.gateway, "in0", IN_MAC)
+        lab.gateway.ip("addr", "add", f"{GATEWAY_IN}/16", "dev", "in0")
+        lab.inside.close()
+        lab.inside = wire.Wire(lab.inside_ns, "eth0")
+    else:
+        netns.connect(lab.outside_ns, "eth0", lab.gateway, "out0", OUT_MAC)
+        lab.gateway.batch(
+            f"addr add {GATEWAY_OUT}/24 dev out0",
+            f"route add default via {ROUTER}",
+            f"neigh add {SERVER} lladdr {SERVER_MAC} dev out0 nud permanent",
+            f"neigh add {ROUTER} lladdr {ROUTER_MAC} dev out0 nud permanent",
+        )
+        lab.outside.close()
+        lab.outside = wire.Wire(lab.outside_ns, "eth0")
+
+
+@pytest.mark.parametrize("name", ["in0", "out0"])
+def test_gone_and_back(lab, mode, name):
+    agent = lab.start(**mode)
+    host = lab.host("10.0.0.9")
+    src = lab.open_udp(host)
+    attached = xdp(lab)
+    lab.gateway.ip("link", "del", name)
+    wait_for(lambda: xdp(lab)[name] == "absent", what=f"{name} to be absent")
+    assert agent.ctl("status")["sessions"] == 1
+    make_again(lab, name)
+    wait_for(lambda: xdp(lab) == attached, what=f"{name} to be attached again")
+    lab.host("10.0.0.9")
+    assert lab.open_udp(host) == src
+    lab.send_in(lab.from_outside(src[0], UDP(sport=53, dport=src[1])), host, 5000)
+    assert len(lab.sessions(host.addr)) == 1
+
+
+def test_ten_times_gone_and_back(lab):
+    lab.start()
+    host = lab.host("10.0.0.9")
+    src = lab.open_udp(host)
+    for _ in range(10):
+        lab.gateway.ip("link", "del", "out0")
+        make_again(lab, "out0")
+    wait_for(lambda: xdp(lab) == {"in0": "native", "out0": "native"} and machine.links(lab.gateway)["out0"], what="attachment")
+    assert lab.open_udp(host) == src
+
+
+def test_absent_over_a_restart(lab):
+    """An interface that went is waited for by a new agent, too, as the file is the one that was applied."""
+    agent = lab.start()
+    host = lab.host("10.0.0.9")
+    src = lab.open_udp(host)
+    agent.stop()
+    lab.gateway.ip("link", "del", "out0")
+    agent.start()
+    assert xdp(lab) == {"in0": "native", "out0": "absent"}
+    make_again(lab, "out0")
+    wait_for(lambda: xdp(lab)["out0"] == "native", what="attachment")
+    assert lab.open_udp(host) == src
+
+
+def test_reload_while_absent(lab):
+    agent = lab.start()
+    lab.gateway.ip("link", "del", "out0")
+    wait_for(lambda: xdp(lab)["out0"] == "absent", what="absence")
+    agent.write(timeouts={"udp": 99})
+    agent.ctl("reload")
+    assert agent.ctl("timeouts", "show")["udp"] == 99 and xdp(lab)["out0"] == "absent"
+
+
+def test_a_renamed_interface_is_absent_and_its_name_is_waited_for(lab):
+    lab.start()
+    host = lab.host("10.0.0.9")
+    lab.open_udp(host)
+    lab.gateway.batch("link set out0 down", "link set out0 name else0")
+    wait_for(lambda: xdp(lab)["out0"] == "absent", what="absence")
+    lab.gateway.batch("link set else0 name out0", "link set out0 up", f"route replace default via {ROUTER}")
+    wait_for(lambda: xdp(lab)["out0"] == "native", what="attachment")
+    lab.gateway.ip("neigh", "replace", SERVER, "lladdr", SERVER_MAC, "dev", "out0", "nud", "permanent")
+    lab.open_udp(host)
+
+
+def test_down_and_up(each):
+    host = each.host()
+    src = each.open_udp(host)
+    each.gateway.ip("link", "set", "out0", "down")
+    each.inside.send(each.from_inside(host, UDP(sport=5000, dport=53)))
+    each.gateway.batch("link set out0 up", f"route replace default via {ROUTER}",
+                       f"neigh replace {SERVER} lladdr {SERVER_MAC} dev out0 nud permanent",
+                       f"neigh replace {ROUTER} lladdr {ROUTER_MAC} dev out0 nud permanent")
+    each.inside.drain()
+    each.outside.drain()
+    assert each.open_udp(host) == src
+
+
+def test_a_program_taken_off_by_someone_is_put_back_by_a_restart(lab):
+    agent = lab.start()
+    lab.gateway.batch("link set in0 xdp off", "link set out0 xdp off")
+    lab.gateway.run("tc", "qdisc", "del", "dev", "out0", "clsact")
+    agent.restart()
+    lab.open_udp(lab.host())
+    assert "clsact" in lab.gateway.run("tc", "qdisc", "show", "dev", "out0").stdout
+
+
+def test_next_hops_follow_neighbours_and_routes(each):
+    """A changed neighbour or route counts for the next packet."""
+    host = each.host()
+    src = each.open_udp(host)
+    packet = each.from_inside(host, UDP(sport=5000, dport=53))
+    try:
+        each.gateway.ip("neigh", "replace", SERVER, "lladdr", "02:00:00:00:02:99", "dev", "out0", "nud", "permanent")
+
+        def moved():
+            each.inside.send(packet)
+            came = each.outside.packet()
+            return came.dst == "02:00:00:00:02:99"
+
+        wait_for(moved, what="the new neighbour to be used")
+    finally:
+        each.gateway.ip("neigh", "replace", SERVER, "lladdr", SERVER_MAC, "dev", "out0", "nud", "permanent")
+    wait_for(lambda: not moved(), what="the old neighbour to be used")
+    each.outside.drain()
+    other = block_of(host.addr)
+    assert other.addr == src[0]
+
+
+def test_an_unresolved_neighbour_is_resolved(each):
+    """The first packets may be lost to resolution; ARP is asked, and once it is answered packets flow."""
+    from scapy.layers.l2 import ARP, Ether
+
+    host = each.host()
+    target = "198.51.100.77"
+    mac = "02:00:00:00:02:77"
+    packet = each.from_inside(host, UDP(sport=5000, dport=53) / b"first", dst=target)
+    each.inside.send(packet)
+    asked = each.outside.packet(kinds=(wire.ETH_ARP,))
+    assert asked[ARP].op == 1 and asked[ARP].pdst == target and asked.src == OUT_MAC
+    each.outside.send(Ether(src=mac, dst=OUT_MAC) / ARP(op=2, hwsrc=mac, psrc=target, hwdst=OUT_MAC, pdst=asked[ARP].psrc))
+
+    def flows():
+        each.inside.send(packet)
+        frame = each.outside.receive(0.2)
+        return frame is not None and frame[:6] == bytes.fromhex(mac.replace(":", "")) and frame
+
+    frame = wait_for(flows, what="packets to the resolved neighbour")
+    assert frame[26:30] == bytes(map(int, block_of(host.addr).addr.split(".")))
+    each.outside.drain()

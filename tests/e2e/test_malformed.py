@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Malformed and hostile packets: dropped by name, nothing leaves, the agent goes on."""
+
+import random
+import struct
+
+import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, UDPerror
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
+
+from lab import IN_MAC, OUT_MAC, ROUTER_MAC, SERVER, SERVER_MAC, Host, block_of
+from wire import ETH_IPV4
+
+HOST = Host("10.0.0.5", "02:00:01:00:00:05")
+BLOCK = block_of(HOST.addr)
+
+
+def frame(payload, **ip):
+    """A packet of HOST's with a right IP checksum whatever its fields say."""
+    return bytes(Ether(src=HOST.mac, dst=IN_MAC) / IP(**{"src": HOST.addr, "dst": SERVER, **ip}) / payload)
+
+
+def cut(payload, length, **ip):
+    """The same with only `length` octets of IP packet on the wire."""
+    return frame(payload, **ip)[: 14 + length]
+
+
+UDP_PACKET = UDP(sport=5000, dport=53) / b"0123456789"
+TCP_PACKET = TCP(sport=5000, dport=80, flags="S")
+
+MALFORMED = {
+    "an Ethernet header alone": frame(b"")[:14],
+    "one octet of IP": cut(UDP_PACKET, 1),
+    "19 octets of IP": cut(UDP_PACKET, 19),
+    "version 5": frame(UDP_PACKET, version=5),
+    "version 6 as IPv4": frame(UDP_PACKET, version=6),
+    "header length of 4 words": frame(UDP_PACKET, ihl=4),
+    "header length of 0": frame(UDP_PACKET, ihl=0),
+    "header beyond the frame": cut(UDP_PACKET, 24, ihl=15, len=24),
+    "header beyond the total length": frame(UDP_PACKET, ihl=8, len=28),
+    "total length below the header": frame(UDP_PACKET, len=19),
+    "total length of 0": frame(UDP_PACKET, len=0),
+    "total length beyond the frame": frame(UDP_PACKET, len=1000),
+    "no room for a UDP header": frame(b"1234567", proto=17),
+    "UDP length below 8": frame(UDP(sport=5000, dport=53, len=7) / b"x"),
+    "UDP length of 0": frame(UDP(sport=5000, dport=53, len=0) / b"x"),
+    "UDP length beyond the packet": frame(UDP(sport=5000, dport=53, len=500) / b"x"),
+    "no room for a TCP header": frame(b"0123456789012345678", proto=6),
+    "TCP header of 4 words": frame(TCP(sport=5000, dport=80, dataofs=4)),
+    "TCP header beyond the packet": frame(TCP(sport=5000, dport=80, dataofs=15)),
+    "no room for an ICMP header": frame(b"1234567", proto=1),
+    "no transport at all": frame(b"", proto=17),
+    "an ICMP error without a quote": frame(ICMP(type=3, code=3)),
+    "an ICMP error with half a quote": frame(ICMP(type=3, code=3) / b"\x45\x00\x00\x30"),
+    "an ICMP error that quotes version 6": frame(ICMP(type=3, code=3) / (b"\x65" + bytes(27))),
+    "an ICMP error that quotes a header too long": frame(ICMP(type=3, code=3) / (b"\x4f" + bytes(27))),
+}
+
+MARTIAN = {
+    "from loopback": {"src": "127.0.0.1"},
+    "from all of loopback": {"src": "127.255.255.254"},
+    "from nowhere": {"src": "0.0.0.0"},
+    "from multicast": {"src": "224.0.0.1"},
+    "from broadcast": {"src": "255.255.255.255"},
+    "from reserved": {"src": "240.0.0.1"},
+    "to loopback": {"dst": "127.0.0.1"},
+    "to nowhere": {"dst": "0.0.0.0"},
+}
+
+
+def assert_dropped(lab, packet, reason=None, wire=None):
+    """Nothing of the packet leaves on either side; where a reason is given it is counted as that and nothing else."""
+    wire = wire or lab.inside
+    if reason:
+        with lab.counting(**{reason: 1}):
+            wire.send(packet)
+    else:
+        wire.send(packet)
+    # A packet behind it shows that it is through.
+    host = lab.host()
+    lab.open_udp(host)
+    lab.outside.assert_silent()
+    lab.inside.assert_silent()
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_from_inside(each, name):
+    assert_dropped(each, MALFORMED[name], "drop_malformed")
+    assert each.sessions(HOST.addr, "--all") == []
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_from_outside(each, name):
+    packet = bytearray(MALFORMED[name])
+    packet[:12] = bytes.fromhex((OUT_MAC + SERVER_MAC).replace(":", ""))
+    if len(packet) >= 34:
+        packet[26:34] = bytes(map(int, (SERVER + "." + BLOCK.addr).split(".")))
+        ihl = (packet[14] & 15) * 4
+        packet[24:26] = b"\0\0"
+        packet[24:26] = struct.pack("!H", checksum(packet[14 : 14 + max(ihl, 20)]))
+    assert_dropped(each, bytes(packet), "drop_malformed", each.outside)
+
+
+def checksum(octets):
+    octets = bytes(octets) + b"\0" * (len(octets) % 2)
+    total = sum(struct.unpack(f"!{len(octets) // 2}H", octets))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+@pytest.mark.parametrize("name", MARTIAN)
+def test_martians_from_inside(each, name):
+    assert_dropped(each, frame(UDP_PACKET, **MARTIAN[name]), "drop_martian")
+
+
+def test_a_martian_from_outside(each):
+    host = each.host()
+    src = each.open_udp(host)
+    packet = Ether(src=ROUTER_MAC, dst=OUT_MAC) / IP(src="127.0.0.1", dst=src[0]) / UDP(sport=53, dport=src[1])
+    assert_dropped(each, packet, "drop_martian", each.outside)
+
+
+@pytest.mark.parametrize("proto", [2, 41, 47, 50, 89, 132, 255])
+def test_protocols_without_ports(each, proto):
+    assert_dropped(each, frame(Raw(bytes(40)), proto=proto), "drop_protocol")
+    packet = each.from_outside(BLOCK.addr, Raw(bytes(40)), proto=proto)
+    assert_dropped(each, packet, "drop_protocol", each.outside)
+
+
+@pytest.mark.parametrize("kind", [5, 9, 10, 13, 15, 17, 40, 255])
+def test_icmp_that_is_neither_echo_nor_error_does_not_leave(each, kind):
+    assert_dropped(each, frame(ICMP(type=kind) / bytes(20)))
+    assert each.sessions(HOST.addr, "--all") == []
+
+
+def test_echo_replies_from_inside_open_nothing(each):
+    assert_dropped(each, frame(ICMP(type=0, id=5) / b"x"))
+    assert each.sessions(HOST.addr, "--all") == []
+
+
+def test_an_error_that_quotes_nobodys_session(each):
+    inner = IPerror(src=BLOCK.addr, dst="203.0.113.9") / UDPerror(sport=BLOCK.lo, dport=9)
+    packet = each.from_outside(BLOCK.addr, ICMP(type=3, code=3) / inner)
+    assert_dropped(each, packet, "drop_no_session", each.outside)
+    inner = IPerror(src="203.0.113.9", dst=HOST.addr) / UDPerror(sport=9, dport=9)
+    assert_dropped(each, frame(ICMP(type=3, code=3) / inner))
+
+
+def test_a_packet_from_and_to_the_same_endpoint(each):
+    """Outside and source alike: the land attack, by way of the pool."""
+    packet = each.from_outside(BLOCK.addr, UDP(sport=BLOCK.lo, dport=BLOCK.lo), src=BLOCK.addr)
+    assert_dropped(each, packet, wire=each.outside)
+
+
+def test_a_wrong_checksum_is_not_repaired(each):
+    """Updated by what changed, so that it is as wrong as it was: the receiver will notice."""
+    host = each.host()
+    block = block_of(host.addr)
+    src = block.first_choice(5000)
+    packet = each.from_inside(host, UDP(sport=5000, dport=53) / b"abcd")
+    good = each.going_out(packet, src)
+    packet[UDP].chksum ^= 0x0101
+    each.inside.send(packet)
+    came = each.outside.packet()
+    assert came[UDP].chksum != good[UDP].chksum, "repaired"
+    came[UDP].chksum = good[UDP].chksum
+    assert bytes(came) == bytes(good)
+
+
+def test_a_udp_checksum_of_0_stays_0_both_ways(each):
+    host = each.host()
+    src = block_of(host.addr).first_choice(5000)
+    out = each.from_inside(host, UDP(sport=5000, dport=53) / b"abcd")
+    out[UDP].chksum = 0
+    each.send_out(out, src)
+    back = each.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"abcd")
+    back[UDP].chksum = 0
+    each.send_in(back, host, 5000)
+
+
+def test_no_udp_checksum_becomes_0(each):
+    """A packet whose new checksum computes to 0 carries 0xffff."""
+    host = each.host()
+    src = block_of(host.addr).first_choice(5000)
+    packet = each.from_inside(host, UDP(sport=5000, dport=53) / b"\0\0abcd")
+    sum_after = each.going_out(packet, src)[UDP].chksum
+    # Raising two zero octets of payload by the checksum lowers the checksum to 0.
+    packet[UDP].payload = Raw(struct.pack("!H", sum_after) + b"abcd")
+    packet[UDP].chksum = None
+    packet = Ether(bytes(packet))
+    each.inside.send(packet)
+    came = each.outside.packet()
+    assert came[UDP].chksum == 0xFFFF
+    assert bytes(came) == bytes(each.going_out(packet, src))
+
+
+def test_padding_behind_the_packet_is_harmless(each):
+    host = each.host()
+    src = block_of(host.addr).first_choice(5000)
+    packet = each.from_inside(host, UDP(sport=5000, dport=53))
+    each.inside.send(bytes(packet) + b"\xaa" * 18)
+    came = each.outside.receive()
+    wanted = bytes(each.going_out(packet, src))
+    assert came is not None and came[: len(wanted)] == wanted
+
+
+def test_options_are_kept(each):
+    host = each.host()
+    src = block_of(host.addr).first_choice(5000)
+    each.send_out(each.from_inside(host, UDP(sport=5000, dport=53) / b"x", options=b"\x01\x01\x01\x00"), src)
+    each.send_in(each.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"x", options=b"\x94\x04\x00\x00"), host, 5000)
+
+
+def mutations(seed, number, packets):
+    """Packets with a few octets changed, cut or lengthened; the addresses of the frame stay."""
+    dice = random.Random(seed)
+    for _ in range(number):
+        packet = bytearray(dice.choice(packets))
+        for _ in range(dice.randint(1, 4)):
+            packet[dice.randrange(14, len(packet))] = dice.choice((0, 1, 4, 5, 0x45, 0x46, 0x4F, 0x7F, 0x80, 0xFF, dice.randrange(256)))
+        if dice.random() < 0.5 and len(packet) > 34:
+            packet[24:26] = b"\0\0"
+            packet[24:26] = struct.pack("!H", checksum(packet[14:34]))
+        if dice.random() < 0.3:
+            del packet[dice.randrange(14, len(packet)) :]
+        yield bytes(packet)
+
+
+def test_thousands_of_mutations_do_no_harm(each):
+    host = each.host()
+    src = each.handshake(host)
+    quote = bytes(IP(src=src[0], dst=SERVER) / TCP(sport=src[1], dport=80))[:28]
+    inward = [bytes(p) for p in (
+        each.from_outside(src[0], TCP(sport=80, dport=src[1], flags="PA") / b"data"),
+        each.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"data"),
+        each.from_outside(src[0], ICMP(type=3, code=4) / quote),
+        each.from_outside(src[0], ICMP(type=0, id=src[1]) / b"data"),
+        each.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(64), flags="MF", id=7),
+    )]
+    outward = [bytes(p) for p in (
+        each.from_inside(host, TCP(sport=5000, dport=80, flags="PA") / b"data"),
+        each.from_inside(host, UDP(sport=5000, dport=53) / b"data"),
+        each.from_inside(host, ICMP(type=8, id=5) / b"data"),
+        each.from_inside(host, ICMP(type=3, code=1) / quote),
+        each.from_inside(host, UDP(sport=5000, dport=53) / bytes(64), dst=src[0]),
+        each.from_inside(host, UDP(sport=5000, dport=53) / bytes(64), flags="MF", id=7),
+    )]
+    for packet in mutations(1, 1500, outward):
+        each.inside.send(packet)
+    for packet in mutations(2, 1500, inward):
+        each.outside.send(packet)
+    assert each.agent.running()
+    fresh = each.host()
+    src = block_of(fresh.addr).first_choice(5000)
+    each.outside.drain()
+    each.inside.send(each.from_inside(fresh, UDP(sport=5000, dport=53) / b"still here"))
+    wanted = bytes(each.going_out(each.from_inside(fresh, UDP(sport=5000, dport=53) / b"still here"), src))
+    for _ in range(5000):
+        came = each.outside.receive()
+        assert came is not None, "the marker did not come"
+        if came == wanted:
+            break
+        # Nothing leaves with an inside source address.
+        assert not (came[12:14] == ETH_IPV4 and came[26:28] == b"\x0a\x00" and came[26:30] != b"\x0a\x00\x00\x01"), came.hex()
+    each.inside.drain()
+    each.outside.drain()

@@ -5,6 +5,7 @@
  * Overflow sessions go before anything else may use their addresses: one that is left would translate packets
  * of a later mapping to ports of the former.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "log.h"
@@ -80,6 +81,10 @@ static int purge_step(struct mappings *m)
 {
 	int r = overflow_scan_step(&m->scan, m->d);
 
+	if (r == -EAGAIN) {
+		overflow_scan_end(&m->scan);
+		r = overflow_scan_step(&m->scan, m->d);
+	}
 	if (r >= 0)
 		purge_batch(m, &m->scan);
 	else
@@ -91,9 +96,8 @@ static int purge_step(struct mappings *m)
 
 void mappings_purge_overflow(struct mappings *m)
 {
-	while (overflow_any(m->d) && purge_step(m))
+	while (purge_step(m))
 		;
-	overflow_scan_end(&m->scan);
 }
 
 /* One step of the pass through the overflow that tables wait for; false: none does. */
@@ -105,9 +109,8 @@ static bool scan_step(struct mappings *m)
 		advance(m, TABLE_AWAITS_SCAN, TABLE_IN_SCAN);
 		m->scanning = true;
 	}
-	if (overflow_any(m->d) && purge_step(m))
+	if (purge_step(m))
 		return true;
-	overflow_scan_end(&m->scan);
 	m->scanning = false;
 	advance(m, TABLE_IN_SCAN, TABLE_CLEARING);
 	return true;

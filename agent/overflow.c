@@ -25,6 +25,12 @@ int overflow_scan_step(struct overflow_scan *s, const struct datapath *d)
 	LIBBPF_OPTS(bpf_map_batch_opts, opts);
 	uint32_t room = s->room ? s->room : OVERFLOW_BATCH;
 
+	s->n = 0;
+	if (!overflow_any(d))
+		return 0;
+	if (s->started && s->map != d->overflow)
+		return -EAGAIN;
+	s->map = d->overflow;
 	for (;;) {
 		uint32_t next = 0, n = room;
 		int r = s->room < room ? make_room(s, room) : 0;

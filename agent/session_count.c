@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Counts of sessions, of all and of one subscriber. */
+#include <errno.h>
+#include <string.h>
+
+#include "sessions_private.h"
+
+/* Longest time to look for one subscriber's overflow sessions among all. */
+#define SUBSCRIBER_BUDGET_US 30000U
+
+struct session_counter {
+	struct subscriber_iterator it;
+	struct overflow_scan scan;
+	bool slots_done;
+	struct session_count count;
+};
+
+int session_counter_new(struct mappings *m, struct session_counter **ret)
+{
+	struct session_counter *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	subscriber_iterator_init(&c->it, m);
+	c->it.idle_turn = 1; /* under a mask of 0: nobody without sessions */
+	*ret = c;
+	return 0;
+}
+
+void session_counter_free(struct session_counter *c)
+{
+	if (!c)
+		return;
+	overflow_scan_end(&c->scan);
+	free(c);
+}
+
+static int count_subscriber(struct subscriber_iterator *it, void *arg)
+{
+	struct session_counter *c = arg;
+
+	c->count.by_mapping[it->number] += slots_count(it->slots, it->n_slots, &it->limits, it->now);
+	return 0;
+}
+
+static int count_overflow(struct session_counter *c)
+{
+	struct mappings *m = c->it.m;
+	const struct datapath *d = mappings_datapath(m);
+	int r = overflow_scan_step(&c->scan, d);
+	uint32_t now = datapath_ticks(d);
+
+	for (uint32_t i = 0; r >= 0 && i < c->scan.n; i++) {
+		if (c->scan.keys[i].direction != OVERFLOW_IN2OUT)
+			continue;
+
+		int number = mappings_find_inside(m, c->scan.keys[i].addr);
+
+		if (number >= 0 && truth_counts(c->scan.sessions[i].truth, now, mappings_get(m, number)->timeout_ticks))
+			c->count.by_mapping[number]++;
+	}
+	return r;
+}
+
+int session_counter_step(struct session_counter *c, unsigned budget_us, struct session_count *ret)
+{
+	uint64_t deadline_us = monotonic_us() + budget_us;
+	int r = 1;
+
+	if (!c->slots_done) {
+		if (subscriber_iterate(&c->it, deadline_us, count_subscriber, c))
+			return 1;
+		c->slots_done = true;
+	}
+	while (r > 0) {
+		if (monotonic_us() >= deadline_us)
+			return 1;
+		r = count_overflow(c);
+	}
+	overflow_scan_end(&c->scan);
+	if (r < 0)
+		return r;
+	c->count.total = 0;
+	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
+		c->count.total += c->count.by_mapping[i];
+	*ret = c->count;
+	return 0;
+}
+
+/* Where there are too many overflow sessions to look through: what the record says, expired ones with them. */
+static uint32_t overflow_of(const struct subscriber_iterator *it)
+{
+	const struct datapath *d = mappings_datapath(it->m);
+	uint32_t recorded = __atomic_load_n(&it->subscriber->overflow, __ATOMIC_RELAXED), found = 0;
+	uint64_t deadline_us = monotonic_us() + SUBSCRIBER_BUDGET_US;
+	struct overflow_scan scan = { 0 };
+	int r = recorded > 0;
+
+	while (r > 0) {
+		r = monotonic_us() < deadline_us ? overflow_scan_step(&scan, d) : -ETIME;
+		for (uint32_t i = 0; r >= 0 && i < scan.n; i++)
+			found += scan.keys[i].direction == OVERFLOW_IN2OUT && scan.keys[i].addr == it->in_addr &&
+				 counts_now(&it->limits, scan.sessions[i].truth, it->now);
+	}
+	overflow_scan_end(&scan);
+	return r < 0 ? recorded : found;
+}
+
+int sessions_subscriber(struct mappings *m, uint32_t in_addr, struct subscriber_figures *ret)
+{
+	struct subscriber_iterator it;
+	int r = subscriber_find(&it, m, in_addr);
+
+	if (r)
+		return r;
+	*ret = (struct subscriber_figures){
+		.sessions = slots_count(it.slots, it.n_slots, &it.limits, it.now) + overflow_of(&it),
+		.quota = it.map->sessions_per_user,
+		.quota_exceeded = __atomic_load_n(&it.subscriber->refused, __ATOMIC_RELAXED),
+	};
+	return 0;
+}

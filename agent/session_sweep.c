@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The sweep. Subscribers without sessions cost one load, but for a share of them in turn, as sessions in time-wait,
+ * which count in no figure, stand in their slots all the same.
+ */
+#include <errno.h>
+
+#include "sessions_private.h"
+
+/* A subscriber without sessions is looked at in one sweep of this many, a power of two. */
+#define IDLE_TURNS 64U
+
+struct session_sweep {
+	struct subscriber_iterator it;
+	struct overflow_scan scan;
+	bool slots_done;
+	uint64_t deadline_us;
+	session_visit closed;
+	void *arg;
+};
+
+int session_sweep_new(struct mappings *m, struct session_sweep **ret)
+{
+	struct session_sweep *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	subscriber_iterator_init(&s->it, m);
+	s->it.idle_mask = IDLE_TURNS - 1;
+	s->it.idle_turn = m->sweeps++ % IDLE_TURNS;
+	*ret = s;
+	return 0;
+}
+
+void session_sweep_free(struct session_sweep *s)
+{
+	if (!s)
+		return;
+	overflow_scan_end(&s->scan);
+	free(s);
+}
+
+static void tell(struct session_sweep *s, const struct subscriber_iterator *it, uint64_t key, uint64_t truth)
+{
+	if (!s->closed)
+		return;
+
+	struct session closed = session_of(it->map, it->in_addr, key, truth, it->now, mappings_datapath(it->m)->hz);
+
+	s->closed(&closed, s->arg);
+}
+
+static __attribute__((noinline)) void free_expired(struct session_sweep *s, struct subscriber_iterator *it,
+						   struct slot *slot)
+{
+	uint64_t key, truth;
+
+	if (slot_read(slot, &key, &truth) && too_old(&it->limits, truth, it->now) &&
+	    slot_free(slot, truth, it->subscriber))
+		tell(s, it, key, truth);
+}
+
+static int sweep_subscriber(struct subscriber_iterator *it, void *arg)
+{
+	const struct age_limits *limits = &it->limits;
+	uint32_t now = it->now, n = it->n_slots;
+	struct slot *slots = it->slots;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t truth = load_truth(&slots[i]);
+
+		if (truth_live(truth) && too_old(limits, truth, now))
+			free_expired(arg, it, &slots[i]);
+	}
+	return 0;
+}
+
+static void sweep_overflow_session(struct session_sweep *s, const struct overflow_key *in2out, uint64_t truth)
+{
+	struct mappings *m = s->it.m;
+	struct datapath *d = mappings_datapath(m);
+	int number = mappings_find_inside(m, in2out->addr);
+
+	/* What is of no mapping goes with its mapping's memory. */
+	if (number < 0 || !truth_expired(truth, s->it.now, mappings_get(m, number)->timeout_ticks))
+		return;
+
+	struct subscriber_iterator one;
+
+	/* It may have been refreshed since it was read. */
+	if (subscriber_find(&one, m, in2out->addr) || overflow_truth(d, in2out, &truth) ||
+	    !too_old(&one.limits, truth, one.now))
+		return;
+
+	uint32_t out_addr = mapping_out_addr(&one.map->geo, mapping_subscriber(&one.map->geo, in2out->addr));
+
+	if (overflow_delete(d, in2out, truth, out_addr, one.subscriber))
+		tell(s, &one, overflow_slot_key(in2out), truth);
+}
+
+/* One batch: 1 more to do, 0 done, -errno. */
+static int sweep_overflow(struct session_sweep *s)
+{
+	const struct datapath *d = mappings_datapath(s->it.m);
+	int r = overflow_scan_step(&s->scan, d);
+
+	s->it.now = datapath_ticks(d);
+	for (uint32_t i = 0; r >= 0 && i < s->scan.n; i++)
+		if (s->scan.keys[i].direction == OVERFLOW_IN2OUT)
+			sweep_overflow_session(s, &s->scan.keys[i], s->scan.sessions[i].truth);
+	return r;
+}
+
+int session_sweep_step(struct session_sweep *s, unsigned budget_us, session_visit closed, void *arg)
+{
+	int r = 1;
+
+	s->closed = closed;
+	s->arg = arg;
+	s->deadline_us = monotonic_us() + budget_us;
+	if (!s->slots_done) {
+		if (subscriber_iterate(&s->it, s->deadline_us, sweep_subscriber, s))
+			return 1;
+		s->slots_done = true;
+	}
+	while (r > 0) {
+		if (monotonic_us() >= s->deadline_us)
+			return 1;
+		r = sweep_overflow(s);
+	}
+	overflow_scan_end(&s->scan);
+	return r;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The pinned maps. Values: <detnat/tables.h>, <detnat/reasons.h>, <detnat/events.h>. */
+/* The pinned maps, but for `counters` (count.h) and `entries` (detnat_entry.bpf.c). Values: <detnat/tables.h>, <detnat/events.h>. */
 #ifndef DETNAT_MAPS_H
 #define DETNAT_MAPS_H
 
@@ -7,7 +7,6 @@
 #include <bpf/bpf_helpers.h>
 
 #include <detnat/events.h>
-#include <detnat/reasons.h>
 #include <detnat/tables.h>
 
 struct {
@@ -28,6 +27,10 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } mappings SEC(".maps");
 
+/* Keeps the values' types in BTF, which would only name them behind the pointers of the inner maps. */
+const struct subscriber *subscriber_type __attribute__((unused));
+const struct bucket *bucket_type __attribute__((unused));
+
 struct subscriber_chunk {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -40,8 +43,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, MAX_SUBSCRIBER_CHUNKS);
 	__type(key, __u32);
-	__array(values, struct subscriber_chunk);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__array(values, struct subscriber_chunk);
 } subscribers SEC(".maps");
 
 struct bucket_chunk {
@@ -56,8 +59,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, MAX_BUCKET_CHUNKS);
 	__type(key, __u32);
-	__array(values, struct bucket_chunk);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__array(values, struct bucket_chunk);
 } buckets SEC(".maps");
 
 /* max_entries is set by the agent: OVERFLOW_ENTRIES(overflow_sessions). */
@@ -86,14 +89,6 @@ struct {
 	__type(value, struct globals);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } globals SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct counters);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} counters SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -15,8 +15,6 @@
 	X(hairpin_translated, "translated between two subscribers")                                     \
 	X(icmp_error_translated, "ICMP error translated with its quote")                                \
 	X(passed_untranslated, "not for translation, handed to the kernel as it came")                  \
-	X(passed_to_kernel, "handed up untranslated, to be translated when the kernel has routed it")   \
-	X(bypassed, "towards a bypassed destination or from one, not translated")                       \
 	X(drop_quota, "subscriber at its session quota")                                                \
 	X(drop_ports_exhausted, "no free port in the subscriber's block for this destination")          \
 	X(drop_overflow_full, "no room for sessions beyond the subscriber's slots")                     \

@@ -7,6 +7,7 @@
 #ifndef DETNAT_TABLES_H
 #define DETNAT_TABLES_H
 
+#include "leaves.h"
 #include "session.h"
 
 #define LAYOUT_VERSION 1

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Internet checksums (RFC 1071), updated incrementally (RFC 1624, equation 3): never repaired. */
+#ifndef DETNAT_CHECKSUM_H
+#define DETNAT_CHECKSUM_H
+
+#include <linux/types.h>
+
+/* Sum of what a change takes away and adds; network byte order throughout. */
+static __always_inline __u64 csum_change32(__u64 sum, __be32 from, __be32 to)
+{
+	return sum + (__u32)~from + to;
+}
+
+static __always_inline __u64 csum_change16(__u64 sum, __be16 from, __be16 to)
+{
+	return sum + (__u16)~from + to;
+}
+
+static __always_inline __u16 csum_fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)sum;
+}
+
+static __always_inline __sum16 csum_update(__sum16 check, __u64 sum)
+{
+	return ~csum_fold(sum + (__u16)~check);
+}
+
+#endif

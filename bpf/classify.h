@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What becomes of packets that no mapping covers. */
+#ifndef DETNAT_CLASSIFY_H
+#define DETNAT_CLASSIFY_H
+
+#include "leaf.h"
+#include "lookup.h"
+#include "settings.h"
+
+/* 10/8, 172.16/12, 192.168/16 (RFC 1918) and 100.64/10 (RFC 6598). */
+static __always_inline int address_is_private(__u32 addr)
+{
+	return addr >> 24 == 10 || addr >> 20 == (172 << 4 | 1) || addr >> 16 == (192 << 8 | 168) ||
+	       addr >> 22 == (100 << 2 | 1);
+}
+
+/* From inside, leaving by an outside interface, source in no mapping. Returns whether it is to be dropped. */
+static __always_inline int unmatched_is_dropped(__u32 src)
+{
+	return settings.unmatched == UNMATCHED_DROP ||
+	       (settings.unmatched == UNMATCHED_DROP_PRIVATE && address_is_private(src));
+}
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Exits: every packet leaves through one of these, with its reason counted. */
+#ifndef DETNAT_COUNT_H
+#define DETNAT_COUNT_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include <detnat/reasons.h>
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct counters);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} counters SEC(".maps");
+
+/* Adds to a counter of this core. */
+static __always_inline void count_add(__u32 reason, __u64 n)
+{
+	__u32 zero = 0;
+	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
+
+	if (c && reason < N_REASONS)
+		((__u64 *)c)[reason] += n;
+}
+
+static __always_inline int finish(int verdict, enum reason reason)
+{
+	count_add(reason, 1);
+	return verdict;
+}
+
+static __always_inline int drop(enum reason reason)
+{
+	return finish(CTX_DROP, reason);
+}
+
+/* Hands the packet to the kernel as it came. */
+static __always_inline int pass_untranslated(void)
+{
+	return finish(CTX_PASS, REASON_passed_untranslated);
+}
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The context of a tc program at egress; see ctx_xdp.h. */
+#ifndef DETNAT_CTX_TC_H
+#define DETNAT_CTX_TC_H
+
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_helpers.h>
+
+#define HOOK_XDP 0
+#define CTX_PASS TC_ACT_OK
+#define CTX_DROP TC_ACT_SHOT
+
+typedef struct __sk_buff ctx_t;
+
+static __always_inline void *ctx_data(const ctx_t *ctx)
+{
+	return (void *)(long)ctx->data;
+}
+
+static __always_inline void *ctx_data_end(const ctx_t *ctx)
+{
+	return (void *)(long)ctx->data_end;
+}
+
+/* Interface the packet came in by; 0 for what the gateway itself sends. */
+static __always_inline __u32 ctx_ingress(const ctx_t *ctx)
+{
+	return ctx->ingress_ifindex;
+}
+
+static __always_inline __u64 ctx_length(ctx_t *ctx)
+{
+	return ctx->len;
+}
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The context of an XDP program. ctx_tc.h has the same functions for tc; the pipeline knows no other difference. */
+#ifndef DETNAT_CTX_XDP_H
+#define DETNAT_CTX_XDP_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#define HOOK_XDP 1
+#define CTX_PASS XDP_PASS
+#define CTX_DROP XDP_DROP
+
+typedef struct xdp_md ctx_t;
+
+static __always_inline void *ctx_data(const ctx_t *ctx)
+{
+	return (void *)(long)ctx->data;
+}
+
+static __always_inline void *ctx_data_end(const ctx_t *ctx)
+{
+	return (void *)(long)ctx->data_end;
+}
+
+/* Interface the packet came in by. */
+static __always_inline __u32 ctx_ingress(const ctx_t *ctx)
+{
+	return ctx->ingress_ifindex;
+}
+
+/* Octets of the whole frame, those beyond the linear part included. */
+static __always_inline __u64 ctx_length(ctx_t *ctx)
+{
+	return bpf_xdp_get_buff_len(ctx);
+}
+
+#endif

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The programs of the tc hook: egress of the outside interfaces, for what the kernel routed. */
+#include "ctx_tc.h"
+
+#include "icmp_error.h"
+#include "in2out.h"
+#include "open_overflow.h"
+#include "refuse.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+SEC("tc")
+int tc_outside(struct __sk_buff *ctx)
+{
+	return in2out(ctx);
+}
+
+SEC("tc")
+int leaf_open_tc(struct __sk_buff *ctx)
+{
+	return open(ctx);
+}
+
+SEC("tc")
+int leaf_overflow_tc(struct __sk_buff *ctx)
+{
+	return open_overflow(ctx);
+}
+
+SEC("tc")
+int leaf_refuse_tc(struct __sk_buff *ctx)
+{
+	return refuse_session(ctx);
+}
+
+SEC("tc")
+int leaf_icmp_error_tc(struct __sk_buff *ctx)
+{
+	return icmp_error(ctx);
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What becomes of frames after a redirect: the program that redirected them never learns whether they left, only these
+ * tracepoints tell. Besides, a program by which the agent tries an interface with a frame of its own.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include <detnat/reasons.h>
+#include <detnat/watch.h>
+
+#define ENETDOWN 100
+#define EMSGSIZE 90
+#define ENOSPC 28
+
+/* The loopback interface of every namespace: frames of the agent's own trial come from it. */
+#define LOOPBACK_IFINDEX 1
+
+/* Only the fields read here; libbpf finds their offsets in the running kernel. */
+struct ns_common {
+	unsigned int inum;
+} __attribute__((preserve_access_index));
+
+struct net {
+	struct ns_common ns;
+} __attribute__((preserve_access_index));
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct net_device {
+	int ifindex;
+	possible_net_t nd_net;
+} __attribute__((preserve_access_index));
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_WATCHED);
+	__type(key, __u32);
+	__type(value, struct watched);
+} watched SEC(".maps");
+
+/* The pinned map of that name. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct counters);
+} counters SEC(".maps");
+
+const volatile __u32 netns; /* inode number of the agent's network namespace */
+
+__u32 try_ifindex;
+
+static __always_inline struct watched *watched_find(__u32 ifindex, const struct net_device *in_namespace_of)
+{
+	/* Other namespaces have interfaces of the same index. */
+	if (BPF_CORE_READ(in_namespace_of, nd_net.net, ns.inum) != netns)
+		return 0;
+	return bpf_map_lookup_elem(&watched, &ifindex);
+}
+
+static __always_inline void count(struct watched *w, __u64 frames, __s32 error, int unable)
+{
+	__u32 zero = 0;
+	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
+
+	if (c)
+		c->redirect_errors += frames;
+	__sync_fetch_and_add(&w->refused, frames);
+	if (unable) {
+		w->error = error;
+		__sync_fetch_and_add(&w->unable, frames);
+	}
+}
+
+/* (from, to, sent, drops, err): a bundle of frames was handed to an interface. err is 0 where its queue was full. */
+SEC("raw_tp/xdp_devmap_xmit")
+int watch_xmit(struct bpf_raw_tracepoint_args *ctx)
+{
+	const struct net_device *from = (const void *)ctx->args[0], *to = (const void *)ctx->args[1];
+	__u32 sent = ctx->args[2], drops = ctx->args[3];
+	__s32 error = (__s32)ctx->args[4];
+	struct watched *w;
+	int trial;
+
+	trial = BPF_CORE_READ(from, ifindex) == LOOPBACK_IFINDEX;
+	if (!drops && !trial)
+		return 0;
+	w = watched_find(BPF_CORE_READ(to, ifindex), to);
+	if (!w)
+		return 0;
+	if (!trial) {
+		count(w, drops, error, error < 0 && error != -ENOSPC);
+		return 0;
+	}
+	__sync_fetch_and_add(&w->tried_ok, sent);
+	if (drops) {
+		w->error = error;
+		__sync_fetch_and_add(&w->tried_refused, drops);
+	}
+	return 0;
+}
+
+/* (from, program, target, err, map type, map, index): a frame was refused before it came so far. */
+SEC("raw_tp/xdp_redirect_err")
+int watch_redirect(struct bpf_raw_tracepoint_args *ctx)
+{
+	const struct net_device *from = (const void *)ctx->args[0];
+	__s32 error = (__s32)ctx->args[3];
+	struct watched *w = watched_find((__u32)ctx->args[6], from);
+
+	if (!w)
+		return 0;
+	if (BPF_CORE_READ(from, ifindex) == LOOPBACK_IFINDEX) {
+		w->error = error;
+		__sync_fetch_and_add(&w->tried_refused, 1);
+	} else {
+		count(w, 1, error, error < 0 && error != -EMSGSIZE && error != -ENOSPC);
+	}
+	return 0;
+}
+
+SEC("xdp")
+int try_redirect(struct xdp_md *ctx)
+{
+	return (int)bpf_redirect(try_ifindex, 0);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The programs of the XDP hook. Each is one step or one way through the pipeline: see the header of its name, and
+ * docs/ARCHITECTURE.md for the whole.
+ */
+#include "ctx_xdp.h"
+
+#include "arp.h"
+#include "hairpin.h"
+#include "icmp_error.h"
+#include "in2out.h"
+#include "open_overflow.h"
+#include "out2in.h"
+#include "refuse.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+SEC("xdp.frags")
+int in2out_xdp(struct xdp_md *ctx)
+{
+	return in2out(ctx);
+}
+
+SEC("xdp.frags")
+int out2in_xdp(struct xdp_md *ctx)
+{
+	return out2in(ctx);
+}
+
+/*
+ * One interface for inside and outside (NAT on a stick): what goes to a pool address and is not from a subscriber comes
+ * from outside, and so does what goes straight to an inside address.
+ */
+SEC("xdp.frags")
+int both_xdp(struct xdp_md *ctx)
+{
+	struct packet p;
+	enum packet_kind kind = parse(ctx, &p);
+
+	if (kind == PACKET_NOT_IPV4)
+		return leaf_call(ctx, LEAF_out2in);
+	if (kind == PACKET_BAD_HEADER)
+		return drop(REASON_drop_malformed);
+	if (!index_find(&in_index, p.src) && (index_find(&out_index, p.dst) || index_find(&in_index, p.dst)))
+		return leaf_call(ctx, LEAF_out2in);
+	return leaf_call(ctx, LEAF_in2out);
+}
+
+SEC("xdp.frags")
+int leaf_in2out_xdp(struct xdp_md *ctx)
+{
+	return in2out(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_out2in_xdp(struct xdp_md *ctx)
+{
+	return out2in(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_out2in_slow_xdp(struct xdp_md *ctx)
+{
+	return out2in_slow(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_open_xdp(struct xdp_md *ctx)
+{
+	return open(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_overflow_xdp(struct xdp_md *ctx)
+{
+	return open_overflow(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_refuse_xdp(struct xdp_md *ctx)
+{
+	return refuse_session(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_icmp_error_xdp(struct xdp_md *ctx)
+{
+	return icmp_error(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_hairpin_xdp(struct xdp_md *ctx)
+{
+	return hairpin(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_arp_xdp(struct xdp_md *ctx)
+{
+	return arp(ctx);
+}
+
+/* The datapath's clock, for the agent. */
+SEC("syscall")
+int clock(void *ctx)
+{
+	return (int)now_ticks();
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Step 6: out by another interface, from XDP. */
+#ifndef DETNAT_FORWARD_H
+#define DETNAT_FORWARD_H
+
+#include "parse.h"
+
+/*
+ * bpf_redirect() also where the packet goes back by the interface it came from: XDP_TX would need an XDP program at
+ * the peer of a veth.
+ */
+static __always_inline int forward(ctx_t *ctx, const __u8 dmac[6], const __u8 smac[6], __u32 ifindex)
+{
+	struct ethhdr *eth = ctx_data(ctx);
+
+	if ((void *)(eth + 1) > ctx_data_end(ctx))
+		return XDP_ABORTED;
+	__builtin_memcpy(eth->h_dest, dmac, 6);
+	__builtin_memcpy(eth->h_source, smac, 6);
+	return bpf_redirect(ifindex, 0);
+}
+
+#endif

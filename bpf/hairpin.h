@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The leaf for hairpins (RFC 4787 REQ-9): one subscriber to another, or to itself, by outside addresses. The source becomes
+ * the sender's outside endpoint, the destination the receiver's inside endpoint. Never handed to the kernel
+ * translated: it drops packets that come from inside with an outside source.
+ */
+#ifndef DETNAT_HAIRPIN_H
+#define DETNAT_HAIRPIN_H
+
+#include "out2in.h"
+
+/* The sender's session: its outside port, or 0 for none yet. */
+static __always_inline __u16 hairpin_sender(const struct in2out *io)
+{
+	__u64 truth;
+	struct slot *slot = session_find_in(&io->f, &truth);
+
+	if (slot) {
+		if (truth_state(truth) == SESSION_TIME_WAIT && tcp_reopens(SESSION_TIME_WAIT, io->f.p.flags))
+			return 0;
+		session_hit(slot, truth, &io->f.p, 1, io->f.now, io->f.m, io->f.subscriber);
+		return truth_out_port(truth);
+	}
+
+	struct subscriber *s = subscriber_get(io->f.m, io->f.subscriber);
+	struct overflow_session *o = s && s->overflow ? overflow_find_in(&io->f, s) : 0;
+
+	if (!o)
+		return 0;
+
+	struct overflow_key in = overflow_key_in(io->f.p.src, io->f.p.sport, io->f.p.dst, io->f.p.dport, io->f.p.proto);
+
+	return truth_out_port(overflow_hit(o, &in, mapping_out_addr(&io->f.m->geo, io->f.subscriber), s, &io->f.p, 1,
+					   io->f.now, io->f.m->timeout_ticks));
+}
+
+/* The receiver's inside port of the session towards the sender's outside endpoint; the packet is applied to it. -1: none. */
+static __always_inline int hairpin_receiver(const struct out2in *oi, struct subscriber *s)
+{
+	const struct packet *p = &oi->p;
+	__u64 truth, key;
+	struct slot *slot =
+		session_find_out(oi->m, oi->subscriber, p->src, p->sport, p->dport, p->proto, oi->now, &truth, &key);
+
+	if (slot) {
+		session_hit(slot, truth, p, 0, oi->now, oi->m, oi->subscriber);
+		return key_in_port(key);
+	}
+	if (!s->overflow)
+		return -1;
+
+	struct overflow_key out = overflow_key_out(p->dst, p->dport, p->src, p->sport, p->proto);
+	struct overflow_session *o = bpf_map_lookup_elem(&overflow, &out);
+
+	if (!o)
+		return -1;
+
+	struct overflow_key in = overflow_key_in(o->in_addr, o->in_port, p->src, p->sport, p->proto);
+
+	o = bpf_map_lookup_elem(&overflow, &in);
+	if (!o || truth_expired(LOAD(o->truth), oi->now, oi->m->timeout_ticks))
+		return -1;
+	overflow_hit(o, &in, p->dst, s, p, 0, oi->now, oi->m->timeout_ticks);
+	return in.port;
+}
+
+static __always_inline int hairpin_unresolved(ctx_t *ctx, const struct way_in *way)
+{
+	struct nat_event e = { .type = EVENT_RESOLVE, .in_addr = way->gateway, .ifindex = way->ifindex };
+
+	notify(&e);
+	return drop(REASON_drop_unresolved);
+}
+
+static __always_inline int hairpin(ctx_t *ctx)
+{
+	struct in2out io;
+	struct out2in oi = {};
+	int verdict = in2out_prepare(ctx, &io);
+
+	if (verdict != GO_ON)
+		return verdict;
+	if (!settings.hairpin && !address_is_local(ctx, io.f.p.src, io.f.p.dst))
+		return drop(REASON_drop_no_session);
+
+	__u16 out_port = settings.hairpin ? hairpin_sender(&io) : 0;
+
+	if (!out_port) {
+		if (address_is_local(ctx, io.f.p.src, io.f.p.dst))
+			return pass_untranslated();
+		return leaf_call(ctx, LEAF_open);
+	}
+
+	/* From here on it is a packet from outside, as the sender's outside endpoint would send it. */
+	oi.p = io.f.p;
+	oi.p.src = mapping_out_addr(&io.f.m->geo, io.f.subscriber);
+	oi.p.sport = io.f.p.proto == IPPROTO_ICMP ? 0 : out_port;
+	oi.now = io.f.now;
+	oi.m = mapping_by_outside(oi.p.dst);
+
+	__s64 subscriber = oi.m ? mapping_reverse(&oi.m->geo, oi.p.dst, oi.p.dport) : -1;
+	struct subscriber *s = 0;
+	int in_port = -1;
+
+	if (subscriber >= 0) {
+		oi.subscriber = (__u32)subscriber;
+		s = subscriber_get(oi.m, oi.subscriber);
+		if (s)
+			in_port = hairpin_receiver(&oi, s);
+	}
+	if (in_port < 0 || !s) {
+		if (address_is_local(ctx, io.f.p.src, io.f.p.dst))
+			return pass_untranslated();
+		return drop(REASON_drop_no_session);
+	}
+
+	struct way_in way = {};
+	__u32 in_addr = oi.m->geo.in_base + oi.subscriber;
+	enum way_in_verdict way_verdict = way_in_get(ctx, s, io.f.p.src, in_addr, oi.now, &way);
+
+	if (way_verdict == WAY_IN_UNRESOLVED)
+		return hairpin_unresolved(ctx, &way);
+	if (way_verdict != WAY_IN_READY)
+		return drop(REASON_drop_unreachable);
+	if (oi.p.length > way.mtu)
+		return drop(REASON_drop_too_big);
+
+	struct rewrite source = { .addr = oi.p.src, .port = out_port, .source = 1 };
+	struct rewrite destination = { .addr = in_addr, .port = (__u16)in_port, .source = 0 };
+
+	if (rewrite_packet(ctx, &io.f.p, &source, 1) || rewrite_packet(ctx, &oi.p, &destination, 0))
+		return drop(REASON_drop_error);
+	count_add(REASON_hairpin_translated, 1);
+	return forward(ctx, way.dmac, way.smac, way.ifindex);
+}
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Tail calls. A leaf starts from the packet again: parsing and the look-ups are cheap when their lines are warm, and no state
+ * between programs can go stale. Only what the packet does not tell is passed, in this core's note.
+ */
+#ifndef DETNAT_LEAF_H
+#define DETNAT_LEAF_H
+
+#include <detnat/leaves.h>
+
+#include "count.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, N_LEAVES);
+	__type(key, __u32);
+	__type(value, __u32);
+#if HOOK_XDP
+} xdp_leaves SEC(".maps");
+#define leaves xdp_leaves
+#else
+} tc_leaves SEC(".maps");
+#define leaves tc_leaves
+#endif
+
+/* For leaf_refuse: reason. For leaf_icmp_error: all of it. */
+struct note {
+	__u32 reason; /* enum reason the packet is counted under */
+	__u32 sent;   /* enum reason the answer is counted under */
+	__u32 mtu;
+	__u8 type;
+	__u8 code;
+	__u8 pad[2];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct note);
+} notes SEC(".maps");
+
+static __always_inline struct note *note_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&notes, &zero);
+}
+
+/* Goes on in a leaf. Comes back only where it is missing: the packet goes up, counted. */
+static __always_inline int leaf_call(ctx_t *ctx, enum leaf leaf)
+{
+	bpf_tail_call(ctx, &leaves, leaf);
+	return finish(CTX_PASS, REASON_no_program);
+}
+
+/* Refuses a session: counted under the reason, answered and reported as often as the limits allow. */
+static __always_inline int refuse(ctx_t *ctx, enum reason reason)
+{
+	struct note *n = note_get();
+
+	if (!n)
+		return drop(reason);
+	n->reason = reason;
+	return leaf_call(ctx, LEAF_refuse);
+}
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Step 2: the mapping of an address, by the prefix index; then the subscriber's record and buckets. */
+#ifndef DETNAT_LOOKUP_H
+#define DETNAT_LOOKUP_H
+
+#include <detnat/slots.h>
+
+#include "maps.h"
+
+/* Entry of the prefix index for an address: 0, or INDEX_LEAF | mapping number. */
+static __always_inline __u32 index_find(void *index, __u32 addr)
+{
+	__u32 key = addr >> 24;
+	struct index_node *node = bpf_map_lookup_elem(index, &key);
+
+	if (!node)
+		return 0;
+	key = LOAD(node->entry[addr >> 16 & 255]);
+	if (!key || key & INDEX_LEAF)
+		return key;
+	node = bpf_map_lookup_elem(index, &key);
+	if (!node)
+		return 0;
+	key = LOAD(node->entry[addr >> 8 & 255]);
+	if (!key || key & INDEX_LEAF)
+		return key;
+	node = bpf_map_lookup_elem(index, &key);
+	if (!node)
+		return 0;
+	return LOAD(node->entry[addr & 255]);
+}
+
+static __always_inline struct mapping *mapping_of_leaf(__u32 leaf)
+{
+	__u32 number = leaf & ~INDEX_LEAF;
+
+	return leaf ? bpf_map_lookup_elem(&mappings, &number) : 0;
+}
+
+/* Mapping whose inside, or outside, prefix holds the address; NULL for none. */
+static __always_inline struct mapping *mapping_by_inside(__u32 addr)
+{
+	return mapping_of_leaf(index_find(&in_index, addr));
+}
+
+static __always_inline struct mapping *mapping_by_outside(__u32 addr)
+{
+	return mapping_of_leaf(index_find(&out_index, addr));
+}
+
+/* subscriber: number within the mapping. NULL only while the mapping is being deleted. */
+static __always_inline struct subscriber *subscriber_get(const struct mapping *m, __u32 subscriber)
+{
+	__u32 number = m->first_subscriber + subscriber;
+	__u32 chunk = number >> SUBSCRIBER_CHUNK_SHIFT, within = number & (SUBSCRIBER_CHUNK - 1);
+	void *records = bpf_map_lookup_elem(&subscribers, &chunk);
+
+	return records ? bpf_map_lookup_elem(records, &within) : 0;
+}
+
+/* Where the buckets of a subscriber stand: all in one chunk. */
+struct bucket_range {
+	void *chunk;
+	__u32 first;
+	__u32 shift;
+};
+
+static __always_inline int bucket_range_get(const struct mapping *m, __u32 subscriber, struct bucket_range *ret)
+{
+	__u32 number = m->first_bucket + (subscriber << m->bucket_shift);
+	__u32 chunk = number >> BUCKET_CHUNK_SHIFT;
+
+	ret->chunk = bpf_map_lookup_elem(&buckets, &chunk);
+	ret->first = number & (BUCKET_CHUNK - 1);
+	ret->shift = m->bucket_shift;
+	return ret->chunk ? 0 : -1;
+}
+
+/* bucket: relative to the subscriber's first. */
+static __always_inline struct bucket *bucket_get(const struct bucket_range *r, __u32 bucket)
+{
+	__u32 number = r->first + bucket;
+
+	return bpf_map_lookup_elem(r->chunk, &number);
+}
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Step 3: where the kernel would route a packet, known before anything is rewritten.
+ *
+ * Per core, direct-mapped by destination and ingress interface. An entry holds while the agent's epoch is the one it was made
+ * in, and for a second at most. What `bpf_fib_lookup` cannot answer for good (neighbour unresolved, forwarding
+ * off, no route) is the kernel's to handle.
+ */
+#ifndef DETNAT_NEXTHOP_H
+#define DETNAT_NEXTHOP_H
+
+#include "lookup.h"
+#include "parse.h"
+#include "settings.h"
+
+#ifndef AF_INET
+#define AF_INET 2
+#endif
+
+#define NEXT_HOPS 4096U
+
+enum way {
+	WAY_OUT,	/* leaves by an outside interface, XDP can send it */
+	WAY_OUT_KERNEL, /* leaves by an outside interface, the kernel must send it */
+	WAY_POOL,	/* to a pool address */
+	WAY_LOCAL,	/* to the gateway itself */
+	WAY_OTHER,	/* anywhere else, or nowhere */
+};
+
+struct next_hop {
+	__u32 dst;
+	__u32 in_ifindex;
+	__u32 src; /* 0 unless routing depends on it */
+	__u32 epoch;
+	__u32 until; /* last tick for which it holds */
+	__u32 out_ifindex;
+	__u32 mtu;
+	__u8 dmac[6];
+	__u8 smac[6];
+	__u8 in_mac[6]; /* of the ingress interface: what is for another station is not ours */
+	__u8 way;
+	__u8 pad;
+};
+_Static_assert(sizeof(struct next_hop) == 48, "no hidden padding");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, NEXT_HOPS);
+	__type(key, __u32);
+	__type(value, struct next_hop);
+} next_hops SEC(".maps");
+
+static __always_inline struct device *device_get(__u32 ifindex)
+{
+	return bpf_map_lookup_elem(&devices, &ifindex);
+}
+
+/* Routes as the kernel would route a packet that came in by in_ifindex; returns BPF_FIB_LKUP_RET_*, or -errno. */
+static __always_inline long route(ctx_t *ctx, __u32 src, __u32 dst, __u32 in_ifindex, struct bpf_fib_lookup *ret_fib)
+{
+	__builtin_memset(ret_fib, 0, sizeof(*ret_fib));
+	ret_fib->family = AF_INET;
+	ret_fib->ifindex = in_ifindex;
+	ret_fib->ipv4_src = bpf_htonl(src);
+	ret_fib->ipv4_dst = bpf_htonl(dst);
+	return bpf_fib_lookup(ctx, ret_fib, sizeof(*ret_fib), 0);
+}
+
+/* Whether an address is one of the gateway's own. For slow paths. */
+static __always_inline int address_is_local(ctx_t *ctx, __u32 src, __u32 addr)
+{
+	struct bpf_fib_lookup fib;
+
+	return route(ctx, src, addr, ctx_ingress(ctx), &fib) == BPF_FIB_LKUP_RET_NOT_FWDED;
+}
+
+/* Until when something learned now holds: a second at most. */
+static __always_inline __u32 next_hop_until(__u32 now)
+{
+	return now + (settings.hz >> TICK_SHIFT);
+}
+
+static __always_inline enum way next_hop_way(long verdict, const struct bpf_fib_lookup *fib, __u32 dst)
+{
+	if (verdict == BPF_FIB_LKUP_RET_NOT_FWDED)
+		return WAY_LOCAL;
+	if (verdict != BPF_FIB_LKUP_RET_SUCCESS && verdict != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return WAY_OTHER;
+
+	struct device *out = device_get(fib->ifindex);
+
+	if (!out || !(out->roles & DEVICE_OUTSIDE))
+		return WAY_OTHER;
+	/* NAT on a stick: back out by the same interface to another inside address is routing, not translation. */
+	if (out->roles & DEVICE_INSIDE && index_find(&in_index, dst))
+		return WAY_OTHER;
+	return verdict == BPF_FIB_LKUP_RET_SUCCESS && out->flags & DEVICE_REDIRECT ? WAY_OUT : WAY_OUT_KERNEL;
+}
+
+/* Next hop of a packet, from the cache or from the kernel. NULL where the interface is not one of ours. */
+static __always_inline struct next_hop *next_hop_get(ctx_t *ctx, const struct packet *p, __u32 now)
+{
+	__u32 in_ifindex = ctx_ingress(ctx);
+	__u32 src = settings.policy_routing ? p->src : 0;
+	__u32 at = (p->dst * 0x9e3779b1U + in_ifindex + src) >> 20 & (NEXT_HOPS - 1);
+	struct next_hop *nh = bpf_map_lookup_elem(&next_hops, &at);
+	struct globals *g = globals_get();
+
+	if (!nh || !g)
+		return 0;
+	if (nh->dst == p->dst && nh->in_ifindex == in_ifindex && nh->epoch == g->epoch && nh->src == src &&
+	    (__s32)(nh->until - now) >= 0)
+		return nh;
+
+	struct device *in = device_get(in_ifindex);
+
+	if (!in || !in->roles)
+		return 0;
+
+	struct bpf_fib_lookup fib;
+	__u32 epoch = LOAD(g->epoch); /* before the look-up: a change during it must make the entry stale */
+	long verdict = route(ctx, p->src, p->dst, in_ifindex, &fib);
+
+	nh->way = index_find(&out_index, p->dst) ? WAY_POOL : next_hop_way(verdict, &fib, p->dst);
+	nh->dst = p->dst;
+	nh->in_ifindex = in_ifindex;
+	nh->src = src;
+	nh->epoch = epoch;
+	nh->until = next_hop_until(now);
+	nh->out_ifindex = fib.ifindex;
+	nh->mtu = fib.mtu_result;
+	__builtin_memcpy(nh->dmac, fib.dmac, 6);
+	__builtin_memcpy(nh->smac, fib.smac, 6);
+	__builtin_memcpy(nh->in_mac, in->mac, 6);
+	return nh;
+}
+
+#endif

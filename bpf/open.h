@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Opening a session in a slot: under the opener's lock, by the rules of <detnat/session.h>. */
+#ifndef DETNAT_OPEN_H
+#define DETNAT_OPEN_H
+
+#include "in2out.h"
+#include "overflow.h"
+#include "quota.h"
+
+#define LOCK_TRIES 64
+
+static __always_inline int open_lock(struct subscriber *s)
+{
+	for (int i = 0; i < LOCK_TRIES; i++)
+		if (!__sync_val_compare_and_swap(&s->lock, 0, 1))
+			return 0;
+	return -1;
+}
+
+static __always_inline void open_unlock(struct subscriber *s)
+{
+	__sync_val_compare_and_swap(&s->lock, 1, 0);
+}
+
+/* First state of a session that this packet opens. */
+static __always_inline __u8 open_state(const struct packet *p)
+{
+	if (p->proto == IPPROTO_TCP)
+		return tcp_first_state(p->flags);
+	return p->proto == IPPROTO_UDP ? SESSION_UDP : SESSION_ICMP;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct opening);
+} openings SEC(".maps");
+
+/* This core's opening, with what is sought for a flow in the group of a port offset. */
+static __always_inline struct opening *opening_get(const struct flow *f, __u32 port_offset)
+{
+	__u32 zero = 0;
+	struct opening *o = bpf_map_lookup_elem(&openings, &zero);
+
+	if (o) {
+		o->key = f->key;
+		o->port_offset = port_offset;
+		o->port_lo = mapping_port_lo(&f->m->geo, f->subscriber);
+		o->proto = f->p.proto;
+	}
+	return o;
+}
+
+/* Outside port: the first choice, or the next free one of its group; -1 for none. */
+static __always_inline int opening_port(const struct opening *o, const struct flow *f, int any_overflow)
+{
+	__u32 first = LOAD(o->port_offset), size = group_size(first, f->m->geo.ports_per_host);
+
+	for (__u32 k = 0; k < PORT_GROUP; k++) {
+		__u32 offset = group_candidate(first, size, k);
+
+		if (k >= size)
+			break;
+		if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
+			continue;
+		if (any_overflow && overflow_port_used(f, LOAD(o->port_lo) + offset))
+			continue;
+		return (int)offset;
+	}
+	return -1;
+}
+
+enum opened {
+	OPENED,	       /* the session is found or opened, *ret_truth is set */
+	OPEN_NO_ROOM,  /* neither a slot nor a port of the group */
+	OPEN_AT_QUOTA,
+	OPEN_LOST,     /* lost a race against the sweep */
+};
+
+/* Counts one more session, under the lock, before it is there, so that the count never dips below what is live. */
+static __always_inline int quota_take(const struct flow *f, struct subscriber *s)
+{
+	if (LOAD(s->sessions) >= f->m->sessions_per_user)
+		return -1;
+	__sync_fetch_and_add(&s->sessions, 1);
+	return 0;
+}
+
+/* The flow has a session already, or one in time-wait that a SYN opens again. */
+static __always_inline enum opened open_existing(const struct flow *f, struct subscriber *s, struct slot *slot,
+						 __u64 *ret_truth)
+{
+	__u64 truth = LOAD(slot->truth), after;
+	int reopens = truth_state(truth) == SESSION_TIME_WAIT && tcp_reopens(SESSION_TIME_WAIT, f->p.flags);
+
+	if (!truth_live(truth))
+		return OPEN_LOST;
+	if (reopens && quota_take(f, s))
+		return OPEN_AT_QUOTA;
+	after = session_apply(&slot->truth, &truth, &f->p, 1, f->now, f->m->timeout_ticks);
+	if (reopens && truth_state(after) == SESSION_TIME_WAIT) {
+		/* Nobody reopens but under the lock, so the slot was swept meanwhile. */
+		__sync_fetch_and_add(&s->sessions, -1U);
+		return OPEN_LOST;
+	}
+	if (reopens)
+		session_notify(EVENT_SESSION_OPENED, f, truth_out_port(after));
+	else if (entered_time_wait(truth, after))
+		__sync_fetch_and_add(&s->sessions, -1U);
+	*ret_truth = after;
+	return OPENED;
+}
+
+/* Makes the slot the flow's session on a port of the block. */
+static __always_inline enum opened open_claim(const struct flow *f, struct subscriber *s, struct slot *slot, __u32 out_port,
+					      __u64 *ret_truth)
+{
+	__u64 from = LOAD(slot->truth);
+	__u64 truth = slot_truth((__u16)out_port, f->p.proto, open_state(&f->p), f->now);
+	int time_wait = truth_state(from) == SESSION_TIME_WAIT;
+
+	if (truth_live(from) && !time_wait && !truth_expired(from, f->now, f->m->timeout_ticks))
+		return OPEN_LOST;
+
+	/* An expired session that counts makes way for the new one: one out, one in. */
+	int counts = !truth_live(from) || time_wait;
+
+	if (counts && quota_take(f, s))
+		return OPEN_AT_QUOTA;
+	if (!slot_claim(slot, from, f->key, truth)) {
+		if (counts)
+			__sync_fetch_and_add(&s->sessions, -1U);
+		return OPEN_LOST;
+	}
+	count_add(REASON_sessions_opened, 1);
+	session_notify(EVENT_SESSION_OPENED, f, out_port);
+	*ret_truth = truth;
+	return OPENED;
+}
+
+/* Under the lock. */
+static __always_inline enum opened open_in_slot(const struct flow *f, struct subscriber *s, __u64 *ret_truth)
+{
+	struct opening *o = opening_get(f, f->port_offset);
+	struct bucket_choice b;
+
+	if (!o || bucket_choice_get(f->m, f->subscriber, f->p.dst, f->p.dport, f->p.proto, f->port_offset, &b))
+		return OPEN_LOST;
+	opening_scan(o, &b, f->now, f->m->timeout_ticks);
+	if (LOAD(o->freed))
+		__sync_fetch_and_add(&s->sessions, -LOAD(o->freed));
+	if (LOAD(o->existing))
+		return open_existing(f, s, opening_slot(&b, LOAD(o->existing)), ret_truth);
+
+	int offset = opening_port(o, f, s->overflow != 0);
+	__u32 room = opening_emptier(LOAD(o->room));
+
+	if (offset < 0 && LOAD(o->time_wait_port)) {
+		struct slot *slot = opening_slot(&b, LOAD(o->time_wait_port));
+
+		return open_claim(f, s, slot, truth_out_port(LOAD(slot->truth)), ret_truth);
+	}
+	if (!room)
+		room = LOAD(o->time_wait);
+	if (offset < 0 || !room)
+		return OPEN_NO_ROOM;
+	return open_claim(f, s, opening_slot(&b, room), LOAD(o->port_lo) + offset, ret_truth);
+}
+
+/* The session is there: on with the packet. A hairpin's own leaf finds it now. */
+static __always_inline int open_finish(ctx_t *ctx, const struct in2out *io, __u64 truth)
+{
+#if HOOK_XDP
+	if (io->hairpin)
+		return leaf_call(ctx, LEAF_hairpin);
+#endif
+	return in2out_finish(ctx, io, truth);
+}
+
+/* The leaf: a flow from inside that has no slot. */
+static __always_inline int open(ctx_t *ctx)
+{
+	struct in2out io;
+	int verdict = in2out_prepare(ctx, &io);
+
+	if (verdict != GO_ON)
+		return verdict;
+
+	struct subscriber *s = subscriber_get(io.f.m, io.f.subscriber);
+
+	if (!s)
+		return drop(REASON_drop_no_mapping);
+	if (s->overflow) {
+		struct overflow_session *o = overflow_find_in(&io.f, s);
+
+		if (o) {
+			struct overflow_key in =
+				overflow_key_in(io.f.p.src, io.f.p.sport, io.f.p.dst, io.f.p.dport, io.f.p.proto);
+
+			return open_finish(ctx, &io,
+					   overflow_hit(o, &in, mapping_out_addr(&io.f.m->geo, io.f.subscriber), s,
+							&io.f.p, 1, io.f.now, io.f.m->timeout_ticks));
+		}
+	}
+	if (quota_reached(&io.f, s))
+		return refuse(ctx, REASON_drop_quota);
+	if (open_lock(s))
+		return drop(REASON_drop_busy);
+
+	__u64 truth;
+	enum opened opened = open_in_slot(&io.f, s, &truth);
+
+	open_unlock(s);
+	switch (opened) {
+	case OPENED:
+		return open_finish(ctx, &io, truth);
+	case OPEN_NO_ROOM:
+		return leaf_call(ctx, LEAF_overflow);
+	case OPEN_AT_QUOTA:
+		return refuse(ctx, REASON_drop_quota);
+	default:
+		return drop(REASON_drop_busy);
+	}
+}
+
+#endif

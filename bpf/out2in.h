@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Outside to inside (XDP alone): to the subscriber whose session it is, or not at all. */
+#ifndef DETNAT_OUT2IN_H
+#define DETNAT_OUT2IN_H
+
+#include "in2out.h"
+#include "overflow.h"
+#include "quota.h"
+#include "wayin.h"
+
+struct out2in {
+	struct packet p;
+	const struct mapping *m;
+	__u32 subscriber;
+	__u32 now;
+};
+
+/* GO_ON with *oi filled in, or a verdict. slow: this is the slow leaf itself. */
+static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slow)
+{
+	struct packet *p = &oi->p;
+	enum packet_kind kind = parse(ctx, p);
+	struct ethhdr *eth = ctx_data(ctx);
+	struct device *in = device_get(ctx_ingress(ctx));
+
+	if ((void *)(eth + 1) > ctx_data_end(ctx) || !in || !in->roles)
+		return pass_untranslated();
+	if (kind == PACKET_NOT_IPV4) {
+		if (settings.answer_arp && eth->h_proto == bpf_htons(ETH_P_ARP))
+			return leaf_call(ctx, LEAF_arp);
+		return pass_untranslated();
+	}
+	if (kind == PACKET_BAD_HEADER)
+		return drop(REASON_drop_malformed);
+	if (!mac_equal(eth->h_dest, in->mac))
+		return pass_untranslated();
+
+	oi->m = mapping_by_outside(p->dst);
+	if (!oi->m) {
+		if (!index_find(&in_index, p->dst))
+			return pass_untranslated();
+		if (!slow)
+			return leaf_call(ctx, LEAF_out2in_slow);
+		return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() :
+							       drop(REASON_drop_direct_to_inside);
+	}
+
+	__s64 subscriber = mapping_reverse(&oi->m->geo, p->dst, p->dport);
+
+	if (kind != PACKET_SESSION || subscriber < 0) {
+		if (!slow)
+			return leaf_call(ctx, LEAF_out2in_slow);
+		if (address_is_local(ctx, p->src, p->dst))
+			return pass_untranslated();
+		return drop(kind != PACKET_SESSION ? parse_drop_reason(kind) : REASON_drop_no_session);
+	}
+	oi->subscriber = (__u32)subscriber;
+	oi->now = now_ticks();
+	return GO_ON;
+}
+
+/* Answers the sender with an ICMP error, as often as the subscriber's limit allows. */
+static __always_inline int out2in_answer(ctx_t *ctx, struct subscriber *s, const struct note *answer)
+{
+	struct note *n = note_get();
+
+	if (!n || !rate_allows(&s->icmp_next, REFUSALS_PER_SECOND))
+		return drop(answer->reason);
+	*n = *answer;
+	return leaf_call(ctx, LEAF_icmp_error);
+}
+
+/* GO_ON where the packet may go on, else the verdict of what was answered. */
+static __always_inline int out2in_check(ctx_t *ctx, const struct out2in *oi, struct subscriber *s, enum way_in_verdict verdict,
+					const struct way_in *way)
+{
+	if (oi->p.ttl <= 1) {
+		struct note n = { .reason = REASON_drop_ttl, .sent = REASON_sent_icmp_ttl, .type = ICMP_TIME_EXCEEDED };
+
+		return out2in_answer(ctx, s, &n);
+	}
+	if (verdict == WAY_IN_READY && oi->p.length > way->mtu && oi->p.df) {
+		struct note n = { .reason = REASON_drop_too_big,
+				  .sent = REASON_sent_icmp_too_big,
+				  .mtu = way->mtu,
+				  .type = ICMP_DEST_UNREACH,
+				  .code = ICMP_FRAG_NEEDED };
+
+		return out2in_answer(ctx, s, &n);
+	}
+	return GO_ON;
+}
+
+/* The session is known: rewrites the destination and delivers. */
+static __always_inline int out2in_finish(ctx_t *ctx, const struct out2in *oi, enum way_in_verdict verdict,
+					 const struct way_in *way, __u16 in_port)
+{
+	/* Longer than the way in allows, and DF is not set: the kernel cuts it up. */
+	int direct = settings.redirect && verdict == WAY_IN_READY && oi->p.length <= way->mtu;
+	struct rewrite w = { .addr = oi->m->geo.in_base + oi->subscriber, .port = in_port, .source = 0 };
+
+	if (rewrite_packet(ctx, &oi->p, &w, direct))
+		return drop(REASON_drop_error);
+	count_add(REASON_out2in_translated, 1);
+	return direct ? forward(ctx, way->dmac, way->smac, way->ifindex) : CTX_PASS;
+}
+
+/* The program of the outside: sessions in slots. */
+static __always_inline int out2in(ctx_t *ctx)
+{
+	struct out2in oi;
+	__u64 truth, key;
+	int verdict = out2in_prepare(ctx, &oi, 0);
+
+	if (verdict != GO_ON)
+		return verdict;
+
+	struct slot *slot = session_find_out(oi.m, oi.subscriber, oi.p.src, oi.p.sport, oi.p.dport, oi.p.proto, oi.now,
+					     &truth, &key);
+	struct subscriber *s = slot ? subscriber_get(oi.m, oi.subscriber) : 0;
+
+	if (!s)
+		return leaf_call(ctx, LEAF_out2in_slow);
+
+	struct way_in way = {};
+	enum way_in_verdict way_verdict =
+		way_in_get(ctx, s, oi.p.src, oi.m->geo.in_base + oi.subscriber, oi.now, &way);
+
+	verdict = out2in_check(ctx, &oi, s, way_verdict, &way);
+	if (verdict != GO_ON)
+		return verdict;
+	session_hit(slot, truth, &oi.p, 0, oi.now, oi.m, oi.subscriber);
+	return out2in_finish(ctx, &oi, way_verdict, &way, key_in_port(key));
+}
+
+/* The leaf for what is in no slot: overflow sessions, the gateway's own addresses, strangers. */
+static __always_inline int out2in_slow(ctx_t *ctx)
+{
+	struct out2in oi;
+	int verdict = out2in_prepare(ctx, &oi, 1);
+
+	if (verdict != GO_ON)
+		return verdict;
+
+	struct subscriber *s = subscriber_get(oi.m, oi.subscriber);
+	struct overflow_key out = overflow_key_out(oi.p.dst, oi.p.dport, oi.p.src, oi.p.sport, oi.p.proto);
+	struct overflow_session *o = s && s->overflow ? bpf_map_lookup_elem(&overflow, &out) : 0;
+
+	if (o) {
+		struct overflow_key in = overflow_key_in(o->in_addr, o->in_port, oi.p.src, oi.p.sport, oi.p.proto);
+
+		o = bpf_map_lookup_elem(&overflow, &in);
+		if (o && !truth_expired(LOAD(o->truth), oi.now, oi.m->timeout_ticks)) {
+			struct way_in way = {};
+			enum way_in_verdict way_verdict = way_in_get(ctx, s, oi.p.src, in.addr, oi.now, &way);
+
+			verdict = out2in_check(ctx, &oi, s, way_verdict, &way);
+			if (verdict != GO_ON)
+				return verdict;
+			overflow_hit(o, &in, oi.p.dst, s, &oi.p, 0, oi.now, oi.m->timeout_ticks);
+			return out2in_finish(ctx, &oi, way_verdict, &way, in.port);
+		}
+	}
+	if (address_is_local(ctx, oi.p.src, oi.p.dst))
+		return pass_untranslated();
+	return drop(REASON_drop_no_session);
+}
+
+#endif

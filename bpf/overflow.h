@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Sessions beyond the slots: the map `overflow`, two entries a session. Consulted only where the subscriber's record says that
+ * it has any. Admission keeps the kernel from ever evicting: a global count, and a share for each subscriber.
+ */
+#ifndef DETNAT_OVERFLOW_H
+#define DETNAT_OVERFLOW_H
+
+#include "session.h"
+
+static __always_inline struct overflow_key overflow_key_in(__u32 in_addr, __u16 in_port, __u32 ext_addr, __u16 ext_port,
+							   __u8 proto)
+{
+	return (struct overflow_key){ .addr = in_addr,
+				      .ext_addr = ext_addr,
+				      .port = in_port,
+				      .ext_port = ext_port,
+				      .proto = proto,
+				      .direction = OVERFLOW_IN2OUT };
+}
+
+static __always_inline struct overflow_key overflow_key_out(__u32 out_addr, __u16 out_port, __u32 ext_addr,
+							    __u16 ext_port, __u8 proto)
+{
+	return (struct overflow_key){ .addr = out_addr,
+				      .ext_addr = ext_addr,
+				      .port = out_port,
+				      .ext_port = ext_port,
+				      .proto = proto,
+				      .direction = OVERFLOW_OUT2IN };
+}
+
+/* Takes a session out of the map. Whoever succeeds adjusts the counts; returns whether it was this caller. */
+static __always_inline int overflow_delete(struct subscriber *s, const struct overflow_key *in, __u32 out_addr, __u64 truth)
+{
+	struct overflow_key out = overflow_key_out(out_addr, truth_out_port(truth), in->ext_addr, in->ext_port, in->proto);
+	struct globals *g = globals_get();
+
+	if (bpf_map_delete_elem(&overflow, in))
+		return 0;
+	bpf_map_delete_elem(&overflow, &out);
+	__sync_fetch_and_add(&s->overflow, -1U);
+	__sync_fetch_and_add(&s->sessions, -1U);
+	if (g)
+		__sync_fetch_and_add(&g->overflow, -1LL);
+	return 1;
+}
+
+/* The session of a flow from inside, not expired, or NULL; an expired one is deleted. */
+static __always_inline struct overflow_session *overflow_find_in(const struct flow *f, struct subscriber *s)
+{
+	struct overflow_key in = overflow_key_in(f->p.src, f->p.sport, f->p.dst, f->p.dport, f->p.proto);
+	struct overflow_session *o = bpf_map_lookup_elem(&overflow, &in);
+
+	if (!o)
+		return 0;
+
+	__u64 truth = LOAD(o->truth);
+
+	if (!truth_expired(truth, f->now, f->m->timeout_ticks))
+		return o;
+	overflow_delete(s, &in, mapping_out_addr(&f->m->geo, f->subscriber), truth);
+	return 0;
+}
+
+/* Whether an outside port is taken towards the external endpoint of a flow from inside. */
+static __always_inline int overflow_port_used(const struct flow *f, __u32 out_port)
+{
+	struct overflow_key out = overflow_key_out(mapping_out_addr(&f->m->geo, f->subscriber), (__u16)out_port,
+						   f->p.dst, f->p.dport, f->p.proto);
+
+	return !!bpf_map_lookup_elem(&overflow, &out);
+}
+
+/* Applies a packet; a session that reaches time-wait leaves the map. Returns the truth before, for its port. */
+static __always_inline __u64 overflow_hit(struct overflow_session *o, const struct overflow_key *in, __u32 out_addr,
+					  struct subscriber *s, const struct packet *p, int from_inside, __u32 now,
+					  const __u32 timeout_ticks[N_TIMEOUTS])
+{
+	__u64 truth = LOAD(o->truth), before = truth;
+	__u64 after = session_apply(&o->truth, &truth, p, from_inside, now, timeout_ticks);
+
+	if (entered_time_wait(truth, after))
+		overflow_delete(s, in, out_addr, after);
+	return before;
+}
+
+/* Room for one more session of a subscriber: claimed in the global count, or -1. */
+static __always_inline int overflow_admit(const struct subscriber *s)
+{
+	struct globals *g = globals_get();
+	__s64 limit = settings.overflow_sessions;
+
+	if (!g)
+		return -1;
+
+	__s64 used = __sync_fetch_and_add(&g->overflow, 1);
+
+	/* A subscriber holds less than an eighth of what is free, so that no few of them starve all others. */
+	if (used < limit && s->overflow < (__u32)(limit - used + 7) >> 3)
+		return 0;
+	__sync_fetch_and_add(&g->overflow, -1LL);
+	return -1;
+}
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Step 1: what kind of packet this is. Nothing is changed, nothing is decided yet. */
+#ifndef DETNAT_PARSE_H
+#define DETNAT_PARSE_H
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+
+#include <detnat/tcp_state.h>
+
+/* <linux/icmp.h> cannot be included here: it leads to the C library's headers. */
+#define ICMP_ECHOREPLY 0
+#define ICMP_DEST_UNREACH 3
+#define ICMP_ECHO 8
+#define ICMP_TIME_EXCEEDED 11
+#define ICMP_FRAG_NEEDED 4 /* code of ICMP_DEST_UNREACH */
+
+struct icmphdr {
+	__u8 type;
+	__u8 code;
+	__sum16 checksum;
+	__be16 id; /* of echo; unused in errors */
+	__be16 sequence; /* of echo; the next hop's MTU in ICMP_FRAG_NEEDED */
+};
+
+/* Frames with a VLAN tag belong to another interface and go up untouched, so the IP header's place is fixed. */
+#define L3_OFFSET ETH_HLEN
+#define IP_FLAG_MF 0x2000U
+#define IP_FLAG_DF 0x4000U
+#define IP_OFFSET_MASK 0x1fffU
+
+enum packet_kind {
+	PACKET_SESSION,	      /* TCP, UDP or ICMP echo: ports are filled in */
+	PACKET_NOT_IPV4,      /* ARP, IPv6, VLAN tags, anything else */
+	PACKET_BAD_HEADER,    /* the IPv4 header is malformed; no field is valid */
+	PACKET_BAD_TRANSPORT, /* malformed behind a sound IPv4 header; from here on addresses are valid */
+	PACKET_FRAGMENT,
+	PACKET_ICMP_OTHER, /* ICMP that is no echo: errors above all */
+	PACKET_PROTOCOL,   /* a protocol without ports */
+};
+
+/* Host byte order. For ICMP echo the identifier is the port of the inquirer's side, and the other port is 0. */
+struct packet {
+	__u32 src;
+	__u32 dst;
+	__u16 sport;
+	__u16 dport;
+	__u16 l4_offset; /* from the start of the frame */
+	__u16 length;	 /* of the IP packet, octets */
+	__u8 proto;
+	__u8 ttl;
+	__u8 flags; /* of TCP */
+	__u8 icmp_type;
+	__u8 df;
+	__u8 pad[3];
+};
+
+static __always_inline enum packet_kind parse_transport(void *data, void *data_end, struct packet *p)
+{
+	void *l4 = data + p->l4_offset;
+	__u32 length = p->length - (p->l4_offset - L3_OFFSET);
+
+	if (p->proto == IPPROTO_TCP) {
+		struct tcphdr *tcp = l4;
+
+		if (length < sizeof(*tcp) || (void *)(tcp + 1) > data_end)
+			return PACKET_BAD_TRANSPORT;
+		if (tcp->doff < 5 || tcp->doff * 4U > length)
+			return PACKET_BAD_TRANSPORT;
+		p->sport = bpf_ntohs(tcp->source);
+		p->dport = bpf_ntohs(tcp->dest);
+		p->flags = ((__u8 *)tcp)[13];
+		return PACKET_SESSION;
+	}
+	if (p->proto == IPPROTO_UDP) {
+		struct udphdr *udp = l4;
+
+		if (length < sizeof(*udp) || (void *)(udp + 1) > data_end)
+			return PACKET_BAD_TRANSPORT;
+		if (bpf_ntohs(udp->len) < sizeof(*udp) || bpf_ntohs(udp->len) > length)
+			return PACKET_BAD_TRANSPORT;
+		p->sport = bpf_ntohs(udp->source);
+		p->dport = bpf_ntohs(udp->dest);
+		return PACKET_SESSION;
+	}
+	if (p->proto == IPPROTO_ICMP) {
+		struct icmphdr *icmp = l4;
+
+		if (length < sizeof(*icmp) || (void *)(icmp + 1) > data_end)
+			return PACKET_BAD_TRANSPORT;
+		p->icmp_type = icmp->type;
+		if (icmp->type == ICMP_ECHO)
+			p->sport = bpf_ntohs(icmp->id);
+		else if (icmp->type == ICMP_ECHOREPLY)
+			p->dport = bpf_ntohs(icmp->id);
+		else
+			return PACKET_ICMP_OTHER;
+		return icmp->code ? PACKET_BAD_TRANSPORT : PACKET_SESSION;
+	}
+	return PACKET_PROTOCOL;
+}
+
+/* Fills *p as far as its kind says. */
+static __always_inline enum packet_kind parse(ctx_t *ctx, struct packet *p)
+{
+	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
+	struct ethhdr *eth = data;
+	struct iphdr *ip = data + L3_OFFSET;
+
+	__builtin_memset(p, 0, sizeof(*p));
+	if ((void *)(eth + 1) > data_end || eth->h_proto != bpf_htons(ETH_P_IP))
+		return PACKET_NOT_IPV4;
+	if ((void *)(ip + 1) > data_end || ip->version != 4 || ip->ihl < 5)
+		return PACKET_BAD_HEADER;
+
+	p->length = bpf_ntohs(ip->tot_len);
+	p->l4_offset = L3_OFFSET + ip->ihl * 4U;
+	if (p->length < ip->ihl * 4U)
+		return PACKET_BAD_HEADER;
+	if (data + L3_OFFSET + p->length > data_end && L3_OFFSET + (__u64)p->length > ctx_length(ctx))
+		return PACKET_BAD_HEADER;
+	p->src = bpf_ntohl(ip->saddr);
+	p->dst = bpf_ntohl(ip->daddr);
+	p->proto = ip->protocol;
+	p->ttl = ip->ttl;
+	p->df = !!(ip->frag_off & bpf_htons(IP_FLAG_DF));
+	if (ip->frag_off & bpf_htons(IP_FLAG_MF | IP_OFFSET_MASK))
+		return PACKET_FRAGMENT;
+	return parse_transport(data, data_end, p);
+}
+
+/* Why a packet that would have to be translated cannot be. */
+static __always_inline enum reason parse_drop_reason(enum packet_kind kind)
+{
+	switch (kind) {
+	case PACKET_FRAGMENT:
+		return REASON_drop_fragment;
+	case PACKET_ICMP_OTHER:
+		return REASON_drop_no_session;
+	case PACKET_PROTOCOL:
+		return REASON_drop_protocol;
+	default:
+		return REASON_drop_malformed;
+	}
+}
+
+/* The destination address of the frame against an interface's own. */
+static __always_inline int mac_equal(const __u8 *a, const __u8 *b)
+{
+	return *(__u32 *)a == *(__u32 *)b && *(__u16 *)(a + 4) == *(__u16 *)(b + 4);
+}
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The leaf that refuses a session: counts, reports to the operator, answers the subscriber (RFC 6888 REQ-11). */
+#ifndef DETNAT_REFUSE_H
+#define DETNAT_REFUSE_H
+
+#include "in2out.h"
+#include "quota.h"
+
+static __always_inline void refuse_report(const struct flow *f, struct subscriber *s, enum reason reason)
+{
+	int ports = reason == REASON_drop_ports_exhausted;
+
+	if (!rate_allows(ports ? &s->ports_event_next : &s->quota_event_next, REPORTS_PER_SECOND))
+		return;
+
+	struct nat_event e = {
+		.type = ports ? EVENT_PORTS_EXHAUSTED :
+				(reason == REASON_drop_quota ? EVENT_QUOTA : EVENT_OVERFLOW_FULL),
+		.proto = f->p.proto,
+		.in_addr = f->p.src,
+		.out_addr = mapping_out_addr(&f->m->geo, f->subscriber),
+		.ext_addr = f->p.dst,
+		.ext_port = f->p.dport,
+		.in_port = f->p.sport,
+		.limit = f->m->sessions_per_user,
+	};
+
+	notify(&e);
+}
+
+static __always_inline int refuse_session(ctx_t *ctx)
+{
+	struct in2out io;
+	struct note *n = note_get();
+	int verdict = in2out_prepare(ctx, &io);
+
+	if (verdict != GO_ON)
+		return verdict;
+
+	struct subscriber *s = subscriber_get(io.f.m, io.f.subscriber);
+	enum reason reason = n ? n->reason : REASON_drop_quota;
+
+	if (!s || !n)
+		return drop(reason);
+	__sync_fetch_and_add(&s->refused, 1);
+	refuse_report(&io.f, s, reason);
+	if (!rate_allows(&s->icmp_next, REFUSALS_PER_SECOND))
+		return drop(reason);
+	n->sent = REASON_sent_icmp_unreachable;
+	n->type = ICMP_DEST_UNREACH;
+	n->code = settings.quota_icmp_code;
+	n->mtu = 0;
+	return leaf_call(ctx, LEAF_icmp_error);
+}
+
+#endif

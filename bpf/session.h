@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Step 4: the session of a packet that has one, and what the packet does to it. Opening is open.h. */
+#ifndef DETNAT_BPF_SESSION_H
+#define DETNAT_BPF_SESSION_H
+
+#include "lookup.h"
+#include "notify.h"
+#include "parse.h"
+#include "settings.h"
+
+/* A subscriber and the way a packet of it is looked up. */
+struct flow {
+	struct packet p;
+	const struct mapping *m;
+	__u32 subscriber; /* number within the mapping */
+	__u32 port_offset; /* first choice, or outside port, from the first port of the block */
+	__u32 port_lo;
+	__u32 now;
+	__u64 key;
+};
+
+/* Fills in the subscriber of a packet from inside; p and m are set. */
+static __always_inline void flow_from_inside(struct flow *f)
+{
+	f->subscriber = mapping_subscriber(&f->m->geo, f->p.src);
+	f->port_offset = mapping_first_choice(&f->m->geo, f->p.sport);
+	f->key = slot_key(f->p.dst, f->p.dport, f->p.sport);
+}
+
+/* The two candidate buckets of a port offset towards an external endpoint. */
+static __always_inline int bucket_choice_get(const struct mapping *m, __u32 subscriber, __u32 ext_addr, __u16 ext_port,
+					     __u8 proto, __u32 port_offset, struct bucket_choice *ret)
+{
+	struct bucket_pair pair = session_buckets(ext_addr, ext_port, proto, port_offset, m->bucket_shift);
+	struct bucket_range range;
+
+	if (bucket_range_get(m, subscriber, &range))
+		return -1;
+	ret->first = bucket_get(&range, pair.first);
+	ret->second = bucket_get(&range, pair.second);
+	return ret->first && ret->second ? 0 : -1;
+}
+
+static __always_inline struct slot *session_find_in(const struct flow *f, __u64 *ret_truth)
+{
+	struct bucket_choice b;
+	struct slot *s;
+
+	if (bucket_choice_get(f->m, f->subscriber, f->p.dst, f->p.dport, f->p.proto, f->port_offset, &b))
+		return 0;
+	s = bucket_find_in(b.first, f->key, f->p.proto, f->now, f->m->timeout_ticks, ret_truth);
+	return s ? s : bucket_find_in(b.second, f->key, f->p.proto, f->now, f->m->timeout_ticks, ret_truth);
+}
+
+/* The way in: external endpoint and outside port are known, *ret_key tells the inside port. */
+static __always_inline struct slot *session_find_out(const struct mapping *m, __u32 subscriber, __u32 ext_addr, __u16 ext_port,
+						     __u16 out_port, __u8 proto, __u32 now, __u64 *ret_truth,
+						     __u64 *ret_key)
+{
+	__u32 offset = out_port - mapping_port_lo(&m->geo, subscriber);
+	__u64 key = slot_key(ext_addr, ext_port, 0);
+	struct bucket_choice b;
+	struct slot *s;
+
+	if (bucket_choice_get(m, subscriber, ext_addr, ext_port, proto, offset, &b))
+		return 0;
+	s = bucket_find_out(b.first, key, out_port, proto, now, m->timeout_ticks, ret_truth, ret_key);
+	return s ? s : bucket_find_out(b.second, key, out_port, proto, now, m->timeout_ticks, ret_truth, ret_key);
+}
+
+static __always_inline void session_counted(const struct mapping *m, __u32 subscriber, __u32 change)
+{
+	struct subscriber *s = subscriber_get(m, subscriber);
+
+	if (s)
+		__sync_fetch_and_add(&s->sessions, change);
+}
+
+static __always_inline void session_notify(__u8 type, const struct flow *f, __u16 out_port)
+{
+	if (!settings.session_events)
+		return;
+
+	struct nat_event e = {
+		.type = type,
+		.proto = f->p.proto,
+		.in_addr = f->m->geo.in_base + f->subscriber,
+		.out_addr = mapping_out_addr(&f->m->geo, f->subscriber),
+		.ext_addr = key_ext_addr(f->key),
+		.in_port = key_in_port(f->key),
+		.out_port = out_port,
+		.ext_port = key_ext_port(f->key),
+	};
+
+	notify(&e);
+}
+
+/*
+ * Applies a packet to the truth of its session. *truth is what was read of *word, and becomes what this packet replaced.
+ * Returns the truth that holds afterwards. A lost race is run again a few times; after that the packet passes
+ * without having refreshed, as the winner just did.
+ */
+static __always_inline __u64 session_apply(__u64 *word, __u64 *truth, const struct packet *p, int from_inside, __u32 now,
+					   const __u32 timeout_ticks[N_TIMEOUTS])
+{
+	for (int i = 0; i < 4; i++) {
+		__u64 next = session_step(*truth, p->proto, p->flags, from_inside, now, timeout_ticks);
+
+		if (next == *truth)
+			return next;
+
+		__u64 seen = __sync_val_compare_and_swap(word, *truth, next);
+
+		if (seen == *truth)
+			return next;
+		if (!truth_live(seen) || truth_out_port(seen) != truth_out_port(*truth))
+			return *truth;
+		*truth = seen;
+	}
+	return *truth;
+}
+
+/* Whether the change of a truth took the session out of the counts. */
+static __always_inline int entered_time_wait(__u64 before, __u64 after)
+{
+	return truth_state(after) == SESSION_TIME_WAIT && truth_state(before) != SESSION_TIME_WAIT;
+}
+
+/* A packet of a session in a slot, as seen by session_apply(). Returns the truth that holds afterwards. */
+static __always_inline __u64 session_hit(struct slot *s, __u64 truth, const struct packet *p, int from_inside, __u32 now,
+					 const struct mapping *m, __u32 subscriber)
+{
+	__u64 after = session_apply(&s->truth, &truth, p, from_inside, now, m->timeout_ticks);
+
+	if (entered_time_wait(truth, after))
+		session_counted(m, subscriber, -1U);
+	return after;
+}
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Step 3 of the way in: the next hop towards a subscriber, cached in the subscriber's record. */
+#ifndef DETNAT_WAYIN_H
+#define DETNAT_WAYIN_H
+
+#include "nexthop.h"
+
+enum way_in_verdict {
+	WAY_IN_READY,	   /* *ret is filled in */
+	WAY_IN_KERNEL,	   /* the kernel must deliver it */
+	WAY_IN_UNRESOLVED, /* its neighbour is not resolved: ifindex and gateway address are filled in */
+};
+
+struct way_in {
+	__u8 dmac[8]; /* the last two octets are not part of it */
+	__u8 smac[6];
+	__u16 pad;
+	__u32 ifindex;
+	__u32 mtu;
+	__u32 gateway; /* host byte order */
+};
+
+/* A stamp of which no packet can be older than a second: epoch and tick, never 0. */
+static __always_inline __u32 way_in_stamp(__u32 epoch, __u32 tick)
+{
+	return epoch << 16 | (tick & 0xffff);
+}
+
+static __always_inline int way_in_fresh(__u32 stamp, __u32 epoch, __u32 now)
+{
+	return stamp >> 16 == (epoch & 0xffff) && stamp &&
+	       (__u16)((__u16)now - (__u16)stamp) <= settings.hz >> TICK_SHIFT;
+}
+
+static __always_inline enum way_in_verdict way_in_get(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr,
+						      __u32 now, struct way_in *ret)
+{
+	struct globals *g = globals_get();
+	__u32 epoch = g ? LOAD(g->epoch) : 0;
+	__u64 way;
+
+	if (way_in_fresh(LOAD(s->way_stamp), epoch, now)) {
+		way = LOAD(s->way);
+	} else {
+		struct bpf_fib_lookup fib;
+		long verdict = route(ctx, src, in_addr, ctx_ingress(ctx), &fib);
+
+		ret->ifindex = fib.ifindex;
+		ret->gateway = bpf_ntohl(fib.ipv4_dst);
+		if (verdict == BPF_FIB_LKUP_RET_NO_NEIGH)
+			return WAY_IN_UNRESOLVED;
+		if (verdict != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex >= MAX_IFINDEX)
+			return WAY_IN_KERNEL;
+		way = fib.ifindex & 0xffff;
+		way <<= 48;
+		__builtin_memcpy(&way, fib.dmac, 6);
+		/* The word first: whoever reads the new stamp then reads a word at least as new. */
+		*(volatile __u64 *)&s->way = way;
+		*(volatile __u32 *)&s->way_stamp = way_in_stamp(epoch, now);
+	}
+
+	__u32 ifindex = (__u32)(way >> 48);
+	struct device *out = device_get(ifindex);
+
+	if (!out || !out->roles || !(out->flags & DEVICE_REDIRECT))
+		return WAY_IN_KERNEL;
+	__builtin_memcpy(ret->dmac, &way, 8);
+	__builtin_memcpy(ret->smac, out->mac, 6);
+	ret->ifindex = ifindex;
+	ret->mtu = out->mtu;
+	return WAY_IN_READY;
+}
+
+#endif

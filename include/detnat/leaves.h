@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Programs that are tail-called. The attached XDP programs call the main program of their hook through the pinned map
+ * `entries`; the main programs call leaves through `xdp_leaves` and `tc_leaves`, private to each build. The
+ * leaf `NAME` is the function leaf_NAME_xdp or leaf_NAME_tc; a hook that has no use for a leaf leaves it out.
+ */
+#ifndef DETNAT_LEAVES_H
+#define DETNAT_LEAVES_H
+
+enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
+
+#define LEAVES(X)       \
+	X(in2out)       \
+	X(out2in)       \
+	X(out2in_slow)  \
+	X(open)         \
+	X(overflow)     \
+	X(refuse)       \
+	X(icmp_error)   \
+	X(hairpin)      \
+	X(arp)
+
+enum leaf {
+#define X(name) LEAF_##name,
+	LEAVES(X)
+#undef X
+	N_LEAVES
+};
+
+#endif

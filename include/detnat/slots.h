@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Finding and opening sessions in the two candidate buckets of a subscriber, by the rules of session.h.
+ *
+ * Pure but for the memory it is given; compiled into the BPF programs and into the unit tests, where threads race on it.
+ * Opening functions are called under the opener's lock of the subscriber.
+ */
+#ifndef DETNAT_SLOTS_H
+#define DETNAT_SLOTS_H
+
+#include "session.h"
+
+/* A single load that the compiler neither repeats nor leaves out. */
+#define LOAD(x) (*(const volatile typeof(x) *)&(x))
+
+/*
+ * Reads a slot as rule 3 says. Returns the truth if it is live and belongs to the key, of this protocol, and not
+ * expired; else 0.
+ */
+static __always_inline __u64 slot_match_in(const struct slot *s, __u64 key, __u8 proto, __u32 now,
+					   const __u32 timeout_ticks[N_TIMEOUTS])
+{
+	__u64 truth = LOAD(s->truth);
+
+	if (LOAD(s->key) != key || !truth_live(truth) || truth_proto(truth) != proto)
+		return 0;
+	if (!truth_same(LOAD(s->truth), truth) || truth_expired(truth, now, timeout_ticks))
+		return 0;
+	return truth;
+}
+
+/* The same for the way in: the key's external endpoint and the truth's outside port. *ret_key is the slot's key. */
+static __always_inline __u64 slot_match_out(const struct slot *s, __u64 key, __u16 out_port, __u8 proto, __u32 now,
+					    const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_key)
+{
+	__u64 truth = LOAD(s->truth), found = LOAD(s->key);
+
+	if ((found ^ key) >> 16 || !truth_live(truth) || truth_out_port(truth) != out_port || truth_proto(truth) != proto)
+		return 0;
+	if (!truth_same(LOAD(s->truth), truth) || truth_expired(truth, now, timeout_ticks))
+		return 0;
+	*ret_key = found;
+	return truth;
+}
+
+/* Session of an inside endpoint towards an external one: its slot and truth, or NULL. key: slot_key(). */
+static __always_inline struct slot *bucket_find_in(struct bucket *b, __u64 key, __u8 proto, __u32 now,
+						   const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_truth)
+{
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+		if (LOAD(b->slot[i].key) != key)
+			continue;
+
+		__u64 truth = slot_match_in(&b->slot[i], key, proto, now, timeout_ticks);
+
+		if (truth) {
+			*ret_truth = truth;
+			return &b->slot[i];
+		}
+	}
+	return 0;
+}
+
+/* Session of an outside endpoint towards an external one. key: slot_key() with any inside port. */
+static __always_inline struct slot *bucket_find_out(struct bucket *b, __u64 key, __u16 out_port, __u8 proto, __u32 now,
+						    const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_truth, __u64 *ret_key)
+{
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+		if (truth_out_port(LOAD(b->slot[i].truth)) != out_port)
+			continue;
+
+		__u64 truth = slot_match_out(&b->slot[i], key, out_port, proto, now, timeout_ticks, ret_key);
+
+		if (truth) {
+			*ret_truth = truth;
+			return &b->slot[i];
+		}
+	}
+	return 0;
+}
+
+/* Rule 4: replaces a truth that is still what was read. */
+static __always_inline int slot_change(struct slot *s, __u64 from, __u64 to)
+{
+	return __sync_val_compare_and_swap(&s->truth, from, to) == from;
+}
+
+/*
+ * Rule 2: makes a slot, seen with truth `from`, the session (key, truth). Returns whether it did; where not, somebody else
+ * changed the slot meanwhile and it is as he left it.
+ */
+static __always_inline int slot_claim(struct slot *s, __u64 from, __u64 key, __u64 truth)
+{
+	__u64 opening = truth_with(truth, SESSION_OPENING, truth_seen(truth));
+
+	if (!slot_change(s, from, opening))
+		return 0;
+	/* An atomic exchange, as it orders the stores; nobody else writes the key. */
+	__sync_lock_test_and_set(&s->key, key);
+	return slot_change(s, opening, truth);
+}
+
+/* The candidate buckets of a session: the same one twice where the subscriber has but one. */
+struct bucket_choice {
+	struct bucket *first;
+	struct bucket *second;
+};
+
+/*
+ * What an opener learns from the candidate buckets. Masks have a bit a slot: 0..7 of the first bucket, 8..15 of the second.
+ * In BPF it must stand in a map: the verifier follows every value in registers and on the stack, and there are too
+ * many combinations of them; of a map's content it assumes nothing.
+ */
+struct opening {
+	/* what is sought */
+	__u64 key;	   /* slot_key() */
+	__u32 port_offset; /* first choice, from the first port of the block */
+	__u32 port_lo;
+	/* what was found */
+	__u32 room; /* free or expired */
+	__u32 existing; /* the session sought */
+	__u32 time_wait;
+	__u32 time_wait_port; /* of them, those that hold a port of the group towards this external endpoint */
+	__u32 ports_used; /* a bit for each port of the group that another session holds towards it */
+	__u32 freed; /* expired sessions taken away: the caller lowers the count by so many */
+	__u8 proto;
+	__u8 pad[7];
+};
+_Static_assert(sizeof(struct opening) == 48, "no hidden padding");
+
+#define ADD_BITS(field, bits) (*(volatile typeof(field) *)&(field) |= (bits))
+
+/*
+ * One slot of a scan. An expired session that stands in the way is freed first, else a late refresh could revive it.
+ * bit: the slot's in the masks.
+ */
+static __always_inline void opening_scan_slot(struct opening *o, struct slot *s, __u32 bit, __u32 now,
+					      const __u32 timeout_ticks[N_TIMEOUTS])
+{
+	__u64 truth = LOAD(s->truth), key = LOAD(s->key);
+
+	if (!truth_live(truth)) {
+		if (truth_state(truth) == SESSION_FREE)
+			ADD_BITS(o->room, bit);
+		return;
+	}
+
+	int clash = !((key ^ o->key) >> 16) && truth_proto(truth) == o->proto;
+
+	if (truth_expired(truth, now, timeout_ticks)) {
+		if (!clash) {
+			ADD_BITS(o->room, bit);
+			return;
+		}
+		if (slot_change(s, truth, 0)) {
+			if (truth_state(truth) != SESSION_TIME_WAIT)
+				o->freed++;
+			ADD_BITS(o->room, bit);
+			return;
+		}
+		/* Refreshed just now: it lives. Or swept: then it does no harm to take it for alive. */
+	}
+	if (truth_state(truth) == SESSION_TIME_WAIT)
+		ADD_BITS(o->time_wait, bit);
+	if (!clash)
+		return;
+	if (key == o->key)
+		ADD_BITS(o->existing, bit);
+
+	__u32 offset = (__u32)truth_out_port(truth) - o->port_lo;
+
+	if (offset >> PORT_GROUP_SHIFT == o->port_offset >> PORT_GROUP_SHIFT) {
+		ADD_BITS(o->ports_used, 1U << (offset & (PORT_GROUP - 1)));
+		if (truth_state(truth) == SESSION_TIME_WAIT)
+			ADD_BITS(o->time_wait_port, bit);
+	}
+}
+
+/* Scans both buckets; the sought part of *o is set, the found part is filled in. */
+static __always_inline void opening_scan(struct opening *o, const struct bucket_choice *b, __u32 now,
+					 const __u32 timeout_ticks[N_TIMEOUTS])
+{
+	o->room = o->existing = o->time_wait = o->time_wait_port = o->ports_used = o->freed = 0;
+	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
+		opening_scan_slot(o, &b->first->slot[i], 1U << i, now, timeout_ticks);
+	if (b->second == b->first)
+		return;
+	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
+		opening_scan_slot(o, &b->second->slot[i], 0x100U << i, now, timeout_ticks);
+}
+
+/* Slot of the lowest bit of a mask that is not 0. */
+static __always_inline struct slot *opening_slot(const struct bucket_choice *b, __u32 mask)
+{
+	__u32 byte = mask & 0xff ? mask & 0xff : mask >> 8;
+	__u32 low = byte & -byte; /* 1, 2, 4 … 128 */
+	__u32 at = (low > 8 ? 4 : 0) + (low & 0xcc ? 2 : 0) + (low & 0xaa ? 1 : 0);
+
+	return mask & 0xff ? &b->first->slot[at & (BUCKET_SLOTS - 1)] : &b->second->slot[at & (BUCKET_SLOTS - 1)];
+}
+
+static __always_inline __u32 count_bits8(__u32 byte)
+{
+	byte = byte - (byte >> 1 & 0x55);
+	byte = (byte & 0x33) + (byte >> 2 & 0x33);
+	return (byte + (byte >> 4)) & 0xf;
+}
+
+/* The slots with room that belong to the emptier bucket: the whole mask where only one has any. */
+static __always_inline __u32 opening_emptier(__u32 room)
+{
+	return count_bits8(room >> 8 & 0xff) > count_bits8(room & 0xff) ? room & 0xff00 : room;
+}
+
+/* Number of ports in the group of an offset: the last group is short where the block is no multiple of 8. */
+static __always_inline __u32 group_size(__u32 port_offset, __u32 ports_per_host)
+{
+	__u32 left = ports_per_host - (port_offset & ~(PORT_GROUP - 1));
+
+	return left < PORT_GROUP ? left : PORT_GROUP;
+}
+
+/*
+ * The k-th candidate of a group after the first choice, as an offset in the block: first the first choice itself, then the
+ * ports behind it, around the end of the group.
+ */
+static __always_inline __u32 group_candidate(__u32 port_offset, __u32 size, __u32 k)
+{
+	__u32 base = port_offset & ~(PORT_GROUP - 1);
+	__u32 at = (port_offset & (PORT_GROUP - 1)) + k;
+
+	return base + (at >= size ? at - size : at);
+}
+
+#endif

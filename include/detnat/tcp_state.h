@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * TCP states of a session, by the flags that each side sends (RFC 5382 section 5, RFC 7857 section 2).
+ *
+ * Pure functions: state and flags in, state out. States are enum session_state, with SESSION_RESET beside one while an RST
+ * was the last word. The functions decide states alone; stamps and counts are the caller's, see session_step().
+ */
+#ifndef DETNAT_TCP_STATE_H
+#define DETNAT_TCP_STATE_H
+
+#include "session.h"
+
+#define TCP_FIN 0x01U
+#define TCP_SYN 0x02U
+#define TCP_RST 0x04U
+#define TCP_ACK 0x10U
+
+/* State of a session that this segment from inside opens. */
+static __always_inline __u8 tcp_first_state(__u8 flags)
+{
+	if (flags & TCP_RST)
+		return SESSION_TRANSITORY | SESSION_RESET;
+	return (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN ? SESSION_SYN_SENT : SESSION_TRANSITORY;
+}
+
+/* Whether a segment from inside starts a new connection on the tuple of one in this state. */
+static __always_inline int tcp_reopens(__u8 state, __u8 flags)
+{
+	return (flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN &&
+	       (state & SESSION_RESET || state >= SESSION_LAST_ACK_IN);
+}
+
+static __always_inline __u8 tcp_state_from_inside(__u8 state, __u8 flags)
+{
+	if (flags & TCP_RST)
+		return state == SESSION_TIME_WAIT ? state : state | SESSION_RESET;
+	if (tcp_reopens(state, flags))
+		return SESSION_SYN_SENT;
+
+	/* Any other segment shows that the RST did not end the connection (RFC 7857 section 2.2). */
+	state &= ~SESSION_RESET;
+	if (flags & TCP_FIN) {
+		if (state < SESSION_FIN_WAIT)
+			return SESSION_FIN_WAIT;
+		return state == SESSION_CLOSE_WAIT ? SESSION_LAST_ACK_OUT : state;
+	}
+	if ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+		return state; /* sent again: proves nothing about the answer */
+	if (state == SESSION_SYN_ANSWERED || state == SESSION_TRANSITORY_ANSWERED)
+		return SESSION_ESTABLISHED;
+	if (state == SESSION_LAST_ACK_IN && flags & TCP_ACK)
+		return SESSION_TIME_WAIT;
+	return state;
+}
+
+static __always_inline __u8 tcp_state_from_outside(__u8 state, __u8 flags)
+{
+	if (state & SESSION_RESET || state == SESSION_TIME_WAIT)
+		return state;
+	if (flags & TCP_RST)
+		return state | SESSION_RESET;
+	if (flags & TCP_FIN) {
+		if (state < SESSION_FIN_WAIT)
+			return SESSION_CLOSE_WAIT;
+		return state == SESSION_FIN_WAIT ? SESSION_LAST_ACK_IN : state;
+	}
+	if (state == SESSION_SYN_SENT)
+		return SESSION_SYN_ANSWERED;
+	if (state == SESSION_TRANSITORY)
+		return SESSION_TRANSITORY_ANSWERED;
+	if (state == SESSION_LAST_ACK_OUT && flags & TCP_ACK)
+		return SESSION_TIME_WAIT;
+	return state;
+}
+
+/*
+ * What a packet makes of a session's truth. now in ticks.
+ *
+ * Packets from inside refresh (RFC 4787 REQ-6), except in time-wait, which ends after its time whatever comes, and
+ * repeated RSTs. Packets from outside never lengthen a session's life: where they cut the timeout from established to
+ * transitory, the stamp is moved so that the session ends a transitory timeout from now, or when it would have ended.
+ */
+static __always_inline __u64 session_step(__u64 truth, __u8 proto, __u8 flags, int from_inside, __u32 now,
+					  const __u32 timeout_ticks[N_TIMEOUTS])
+{
+	__u8 state = truth_state(truth), next = state;
+	__u32 seen = truth_seen(truth);
+
+	if (proto != 6) {
+		if (from_inside)
+			seen = now;
+		return truth_with(truth, state, seen);
+	}
+
+	if (from_inside) {
+		next = tcp_state_from_inside(state, flags);
+		if (next != state || (state != SESSION_TIME_WAIT && !(state & SESSION_RESET)))
+			seen = now;
+		return truth_with(truth, next, seen);
+	}
+
+	next = tcp_state_from_outside(state, flags);
+	if (state == SESSION_ESTABLISHED && next != SESSION_ESTABLISHED) {
+		__u32 moved = seen + timeout_ticks[TIMEOUT_TCP_ESTABLISHED] - timeout_ticks[TIMEOUT_TCP_TRANSITORY];
+
+		seen = (__s32)(now - moved) > 0 ? moved : now;
+	}
+	return truth_with(truth, next, seen);
+}
+
+#endif

@@ -106,6 +106,24 @@ static uint32_t overflow_entries(const struct datapath *d, const struct config *
 	return OVERFLOW_ENTRIES(c->overflow_sessions);
 }
 
+/* Figures and events are no state: where a new version of the agent has more of them, their map is made anew. */
+static void drop_outgrown(const struct datapath *d, const struct bpf_object *o)
+{
+	static const char *const names[] = { "counters", "events" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const struct bpf_map *m = bpf_object__find_map_by_name(o, names[i]);
+		struct bpf_map_info info = { 0 };
+		uint32_t size = sizeof(info);
+		char path[PATH_MAX];
+		_cleanup_close_ int fd = bpf_obj_get(pin_path_of(d, names[i], path));
+
+		if (m && fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size) &&
+		    (info.value_size != bpf_map__value_size(m) || info.max_entries != bpf_map__max_entries(m)))
+			unlink(path);
+	}
+}
+
 static int load_sized(struct bpf_object *o, uint32_t overflow, struct error *err)
 {
 	struct bpf_map *m = bpf_object__find_map_by_name(o, PIN_OVERFLOW);
@@ -166,6 +184,7 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 		return error_set(err, -errno, "the BPF objects cannot be opened: %s", strerror(errno));
 	if (mkdir(d->pin_dir, 0700) && errno != EEXIST)
 		return error_set(err, -errno, "%s: %s", d->pin_dir, strerror(errno));
+	drop_outgrown(d, xdp->obj);
 	r = make_maps(xdp->obj, overflow, err);
 	if (!r) {
 		d->clock = fcntl(bpf_program__fd(xdp->progs.clock), F_DUPFD_CLOEXEC, 3);

@@ -8,8 +8,8 @@
 
 /* <linux/if_arp.h> cannot be included here: it leads to the C library's headers. */
 #define ARP_ETHERNET 1
-#define ARP_REQUEST 1
-#define ARP_REPLY 2
+#define ARP_REQUEST  1
+#define ARP_REPLY    2
 
 struct arp_packet {
 	struct ethhdr eth;

@@ -12,7 +12,7 @@
 
 #define ENETDOWN 100
 #define EMSGSIZE 90
-#define ENOSPC 28
+#define ENOSPC	 28
 
 /* The loopback interface of every namespace: frames of the agent's own trial come from it. */
 #define LOOPBACK_IFINDEX 1

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The leaf for hairpins (RFC 4787 REQ-9): one subscriber to another, or to itself, by outside addresses. The source becomes
- * the sender's outside endpoint, the destination the receiver's inside endpoint. Never handed to the kernel
+ * The leaf for hairpins (RFC 4787 REQ-9): one subscriber to another, or to itself, by outside addresses. The source
+ * becomes the sender's outside endpoint, the destination the receiver's inside endpoint. Never handed to the kernel
  * translated: it drops packets that come from inside with an outside source.
  */
 #ifndef DETNAT_HAIRPIN_H
@@ -34,7 +34,8 @@ static __always_inline __u16 hairpin_sender(const struct in2out *io)
 					   io->f.now, io->f.m->timeout_ticks));
 }
 
-/* The receiver's inside port of the session towards the sender's outside endpoint; the packet is applied to it. -1: none. */
+/* The receiver's inside port of the session towards the sender's outside endpoint; the packet is applied to it. -1:
+ * none. */
 static __always_inline int hairpin_receiver(const struct out2in *oi, struct subscriber *s)
 {
 	const struct packet *p = &oi->p;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The leaf that answers a packet with an ICMP error from the gateway's address on the interface it came in by, quoting it
- * as its sender sent it: as much as fits into 576 octets (RFC 1812 section 4.3.2.3). Callers have made sure that it
- * may be answered (section 4.3.2.7): no ICMP error, no later fragment, a unicast source. What is answered is in the note.
+ * The leaf that answers a packet with an ICMP error from the gateway's address on the interface it came in by, quoting
+ * it as its sender sent it: as much as fits into 576 octets (RFC 1812 section 4.3.2.3). Callers have made sure that it
+ * may be answered (section 4.3.2.7): no ICMP error, no later fragment, a unicast source. What is answered is in the
+ * note.
  */
 #ifndef DETNAT_ICMP_ERROR_H
 #define DETNAT_ICMP_ERROR_H
@@ -11,7 +12,7 @@
 #include "in2out.h"
 
 #define ICMP_ERROR_HEADERS (sizeof(struct iphdr) + sizeof(struct icmphdr))
-#define ICMP_ERROR_QUOTE (576U - ICMP_ERROR_HEADERS)
+#define ICMP_ERROR_QUOTE   (576U - ICMP_ERROR_HEADERS)
 
 /* Sum of the quote, which begins behind the new headers. Only its last word may be cut short. */
 static __always_inline __u64 quote_sum(ctx_t *ctx, __u32 quote)
@@ -30,7 +31,7 @@ static __always_inline __u64 quote_sum(ctx_t *ctx, __u32 quote)
 	for (__u32 i = 0; i < 3; i++) {
 		if (!quote || at + 1 > data_end)
 			break;
-		sum += (__u32)*(__u8 *)at << (i & 1 ? 8 : 0);
+		sum += (__u32) * (__u8 *)at << (i & 1 ? 8 : 0);
 		at++;
 		quote--;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Tail calls. A leaf starts from the packet again: parsing and the look-ups are cheap when their lines are warm, and no state
- * between programs can go stale. Only what the packet does not tell is passed, in this core's note.
+ * Tail calls. A leaf starts from the packet again: parsing and the look-ups are cheap when their lines are warm, and no
+ * state between programs can go stale. Only what the packet does not tell is passed, in this core's note.
  */
 #ifndef DETNAT_LEAF_H
 #define DETNAT_LEAF_H
@@ -31,6 +31,7 @@ struct note {
 	__u8 type;
 	__u8 code;
 	__u8 pad[2];
+	__u64 forgotten;
 };
 
 struct {
@@ -45,6 +46,16 @@ static __always_inline struct note *note_get(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&notes, &zero);
+}
+
+/*
+ * Returns a value of which the verifier knows nothing: it went through a map. Where many paths meet that differ in what
+ * they know of it, they are followed on as one.
+ */
+static __always_inline __u64 forget(struct note *n, __u64 value)
+{
+	*(volatile __u64 *)&n->forgotten = value;
+	return *(volatile __u64 *)&n->forgotten;
 }
 
 /* Goes on in a leaf. Comes back only where it is missing: the packet goes up, counted. */

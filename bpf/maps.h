@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The pinned maps, but for `counters` (count.h) and `entries` (detnat_entry.bpf.c). Values: <detnat/tables.h>, <detnat/events.h>. */
+/* The pinned maps, but for `counters` (count.h) and `entries` (detnat_entry.bpf.c). Values: <detnat/tables.h>,
+ * <detnat/events.h>. */
 #ifndef DETNAT_MAPS_H
 #define DETNAT_MAPS_H
 

@@ -2,8 +2,8 @@
 /*
  * Step 3: where the kernel would route a packet, known before anything is rewritten.
  *
- * Per core, direct-mapped by destination and ingress interface. An entry holds while the agent's epoch is the one it was made
- * in, and for a second at most. What `bpf_fib_lookup` cannot answer for good (neighbour unresolved, forwarding
+ * Per core, direct-mapped by destination and ingress interface. An entry holds while the agent's epoch is the one it
+ * was made in, and for a second at most. What `bpf_fib_lookup` cannot answer for good (neighbour unresolved, forwarding
  * off, no route) is the kernel's to handle.
  */
 #ifndef DETNAT_NEXTHOP_H

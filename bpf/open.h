@@ -72,10 +72,10 @@ static __always_inline int opening_port(const struct opening *o, const struct fl
 }
 
 enum opened {
-	OPENED,	       /* the session is found or opened, *ret_truth is set */
-	OPEN_NO_ROOM,  /* neither a slot nor a port of the group */
+	OPENED,	      /* the session is found or opened, *ret_truth is set */
+	OPEN_NO_ROOM, /* neither a slot nor a port of the group */
 	OPEN_AT_QUOTA,
-	OPEN_LOST,     /* lost a race against the sweep */
+	OPEN_LOST, /* lost a race against the sweep */
 };
 
 /* Counts one more session, under the lock, before it is there, so that the count never dips below what is live. */
@@ -113,8 +113,8 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 }
 
 /* Makes the slot the flow's session on a port of the block. */
-static __always_inline enum opened open_claim(const struct flow *f, struct subscriber *s, struct slot *slot, __u32 out_port,
-					      __u64 *ret_truth)
+static __always_inline enum opened open_claim(const struct flow *f, struct subscriber *s, struct slot *slot,
+					      __u32 out_port, __u64 *ret_truth)
 {
 	__u64 from = LOAD(slot->truth);
 	__u64 truth = slot_truth((__u16)out_port, f->p.proto, open_state(&f->p), f->now);
@@ -189,7 +189,7 @@ static __always_inline int open(ctx_t *ctx)
 
 	struct subscriber *s = subscriber_get(io.f.m, io.f.subscriber);
 
-	if (!s)
+	if (!s || in2out_forget(&io))
 		return drop(REASON_drop_no_mapping);
 	if (s->overflow) {
 		struct overflow_session *o = overflow_find_in(&io.f, s);

@@ -97,7 +97,7 @@ static __always_inline int open_overflow(ctx_t *ctx)
 
 	struct subscriber *s = subscriber_get(io.f.m, io.f.subscriber);
 
-	if (!s)
+	if (!s || in2out_forget(&io))
 		return drop(REASON_drop_no_mapping);
 	if (open_lock(s))
 		return drop(REASON_drop_busy);

@@ -41,8 +41,7 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 			return pass_untranslated();
 		if (!slow)
 			return leaf_call(ctx, LEAF_out2in_slow);
-		return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() :
-							       drop(REASON_drop_direct_to_inside);
+		return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() : drop(REASON_drop_direct_to_inside);
 	}
 
 	__s64 subscriber = mapping_reverse(&oi->m->geo, p->dst, p->dport);
@@ -71,8 +70,8 @@ static __always_inline int out2in_answer(ctx_t *ctx, struct subscriber *s, const
 }
 
 /* GO_ON where the packet may go on, else the verdict of what was answered. */
-static __always_inline int out2in_check(ctx_t *ctx, const struct out2in *oi, struct subscriber *s, enum way_in_verdict verdict,
-					const struct way_in *way)
+static __always_inline int out2in_check(ctx_t *ctx, const struct out2in *oi, struct subscriber *s,
+					enum way_in_verdict verdict, const struct way_in *way)
 {
 	if (oi->p.ttl <= 1) {
 		struct note n = { .reason = REASON_drop_ttl, .sent = REASON_sent_icmp_ttl, .type = ICMP_TIME_EXCEEDED };
@@ -123,8 +122,7 @@ static __always_inline int out2in(ctx_t *ctx)
 		return leaf_call(ctx, LEAF_out2in_slow);
 
 	struct way_in way = {};
-	enum way_in_verdict way_verdict =
-		way_in_get(ctx, s, oi.p.src, oi.m->geo.in_base + oi.subscriber, oi.now, &way);
+	enum way_in_verdict way_verdict = way_in_get(ctx, s, oi.p.src, oi.m->geo.in_base + oi.subscriber, oi.now, &way);
 
 	verdict = out2in_check(ctx, &oi, s, way_verdict, &way);
 	if (verdict != GO_ON)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Sessions beyond the slots: the map `overflow`, two entries a session. Consulted only where the subscriber's record says that
- * it has any. Admission keeps the kernel from ever evicting: a global count, and a share for each subscriber.
+ * Sessions beyond the slots: the map `overflow`, two entries a session. Consulted only where the subscriber's record
+ * says that it has any. Admission keeps the kernel from ever evicting: a global count, and a share for each subscriber.
  */
 #ifndef DETNAT_OVERFLOW_H
 #define DETNAT_OVERFLOW_H
@@ -31,9 +31,11 @@ static __always_inline struct overflow_key overflow_key_out(__u32 out_addr, __u1
 }
 
 /* Takes a session out of the map. Whoever succeeds adjusts the counts; returns whether it was this caller. */
-static __always_inline int overflow_delete(struct subscriber *s, const struct overflow_key *in, __u32 out_addr, __u64 truth)
+static __always_inline int overflow_delete(struct subscriber *s, const struct overflow_key *in, __u32 out_addr,
+					   __u64 truth)
 {
-	struct overflow_key out = overflow_key_out(out_addr, truth_out_port(truth), in->ext_addr, in->ext_port, in->proto);
+	struct overflow_key out =
+		overflow_key_out(out_addr, truth_out_port(truth), in->ext_addr, in->ext_port, in->proto);
 	struct globals *g = globals_get();
 
 	if (bpf_map_delete_elem(&overflow, in))

@@ -13,24 +13,24 @@
 #include <detnat/tcp_state.h>
 
 /* <linux/icmp.h> cannot be included here: it leads to the C library's headers. */
-#define ICMP_ECHOREPLY 0
-#define ICMP_DEST_UNREACH 3
-#define ICMP_ECHO 8
+#define ICMP_ECHOREPLY	   0
+#define ICMP_DEST_UNREACH  3
+#define ICMP_ECHO	   8
 #define ICMP_TIME_EXCEEDED 11
-#define ICMP_FRAG_NEEDED 4 /* code of ICMP_DEST_UNREACH */
+#define ICMP_FRAG_NEEDED   4 /* code of ICMP_DEST_UNREACH */
 
 struct icmphdr {
 	__u8 type;
 	__u8 code;
 	__sum16 checksum;
-	__be16 id; /* of echo; unused in errors */
+	__be16 id;	 /* of echo; unused in errors */
 	__be16 sequence; /* of echo; the next hop's MTU in ICMP_FRAG_NEEDED */
 };
 
 /* Frames with a VLAN tag belong to another interface and go up untouched, so the IP header's place is fixed. */
-#define L3_OFFSET ETH_HLEN
-#define IP_FLAG_MF 0x2000U
-#define IP_FLAG_DF 0x4000U
+#define L3_OFFSET      ETH_HLEN
+#define IP_FLAG_MF     0x2000U
+#define IP_FLAG_DF     0x4000U
 #define IP_OFFSET_MASK 0x1fffU
 
 enum packet_kind {

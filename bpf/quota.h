@@ -9,7 +9,7 @@
 #include "session.h"
 
 #define REFUSALS_PER_SECOND 10U
-#define REPORTS_PER_SECOND 1U
+#define REPORTS_PER_SECOND  1U
 
 struct quota_sweep {
 	const struct mapping *m;
@@ -40,8 +40,8 @@ static long quota_sweep_slot(__u32 i, struct quota_sweep *q)
 }
 
 /*
- * Whether the subscriber is at its quota. Before it says yes it takes away the subscriber's expired sessions itself, once a tick at
- * most, so that a slow or dead agent never turns into refusals.
+ * Whether the subscriber is at its quota. Before it says yes it takes away the subscriber's expired sessions itself,
+ * once a tick at most, so that a slow or dead agent never turns into refusals.
  */
 static __always_inline int quota_reached(const struct flow *f, struct subscriber *s)
 {

@@ -14,8 +14,8 @@ static __always_inline void refuse_report(const struct flow *f, struct subscribe
 		return;
 
 	struct nat_event e = {
-		.type = ports ? EVENT_PORTS_EXHAUSTED :
-				(reason == REASON_drop_quota ? EVENT_QUOTA : EVENT_OVERFLOW_FULL),
+		.type = ports ? EVENT_PORTS_EXHAUSTED
+			      : (reason == REASON_drop_quota ? EVENT_QUOTA : EVENT_OVERFLOW_FULL),
 		.proto = f->p.proto,
 		.in_addr = f->p.src,
 		.out_addr = mapping_out_addr(&f->m->geo, f->subscriber),

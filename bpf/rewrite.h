@@ -127,7 +127,8 @@ static __always_inline int rewrite_packet(ctx_t *ctx, const struct packet *p, co
 
 	if (bpf_skb_load_bytes(ctx, port_offset, &old_port, sizeof(old_port)))
 		return -1;
-	if (p->proto != IPPROTO_ICMP && bpf_l4_csum_replace(ctx, check, old_addr, new_addr, flags | BPF_F_PSEUDO_HDR | 4))
+	if (p->proto != IPPROTO_ICMP &&
+	    bpf_l4_csum_replace(ctx, check, old_addr, new_addr, flags | BPF_F_PSEUDO_HDR | 4))
 		return -1;
 	if (bpf_l4_csum_replace(ctx, check, old_port, new_port, flags | 2))
 		return -1;

@@ -12,7 +12,7 @@
 struct flow {
 	struct packet p;
 	const struct mapping *m;
-	__u32 subscriber; /* number within the mapping */
+	__u32 subscriber;  /* number within the mapping */
 	__u32 port_offset; /* first choice, or outside port, from the first port of the block */
 	__u32 port_lo;
 	__u32 now;
@@ -53,9 +53,9 @@ static __always_inline struct slot *session_find_in(const struct flow *f, __u64 
 }
 
 /* The way in: external endpoint and outside port are known, *ret_key tells the inside port. */
-static __always_inline struct slot *session_find_out(const struct mapping *m, __u32 subscriber, __u32 ext_addr, __u16 ext_port,
-						     __u16 out_port, __u8 proto, __u32 now, __u64 *ret_truth,
-						     __u64 *ret_key)
+static __always_inline struct slot *session_find_out(const struct mapping *m, __u32 subscriber, __u32 ext_addr,
+						     __u16 ext_port, __u16 out_port, __u8 proto, __u32 now,
+						     __u64 *ret_truth, __u64 *ret_key)
 {
 	__u32 offset = out_port - mapping_port_lo(&m->geo, subscriber);
 	__u64 key = slot_key(ext_addr, ext_port, 0);
@@ -96,14 +96,14 @@ static __always_inline void session_notify(__u8 type, const struct flow *f, __u1
 }
 
 /*
- * Applies a packet to the truth of its session. *truth is what was read of *word, and becomes what this packet replaced.
- * Returns the truth that holds afterwards. A lost race is run again a few times; after that the packet passes
+ * Applies a packet to the truth of its session. *truth is what was read of *word, and becomes what this packet
+ * replaced. Returns the truth that holds afterwards. A lost race is run again a few times; after that the packet passes
  * without having refreshed, as the winner just did.
  */
-static __always_inline __u64 session_apply(__u64 *word, __u64 *truth, const struct packet *p, int from_inside, __u32 now,
-					   const __u32 timeout_ticks[N_TIMEOUTS])
+static __always_inline __u64 session_apply(__u64 *word, __u64 *truth, const struct packet *p, int from_inside,
+					   __u32 now, const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 2; i++) {
 		__u64 next = session_step(*truth, p->proto, p->flags, from_inside, now, timeout_ticks);
 
 		if (next == *truth)
@@ -127,8 +127,8 @@ static __always_inline int entered_time_wait(__u64 before, __u64 after)
 }
 
 /* A packet of a session in a slot, as seen by session_apply(). Returns the truth that holds afterwards. */
-static __always_inline __u64 session_hit(struct slot *s, __u64 truth, const struct packet *p, int from_inside, __u32 now,
-					 const struct mapping *m, __u32 subscriber)
+static __always_inline __u64 session_hit(struct slot *s, __u64 truth, const struct packet *p, int from_inside,
+					 __u32 now, const struct mapping *m, __u32 subscriber)
 {
 	__u64 after = session_apply(&s->truth, &truth, p, from_inside, now, m->timeout_ticks);
 

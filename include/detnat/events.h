@@ -14,7 +14,8 @@ enum event_type {
 	EVENT_RESOLVE = 6, /* next hop unresolved: in_addr is its address, ifindex where */
 };
 
-/* 40 bytes. Addresses and ports in host byte order; what an event has no use for is 0. Not `event`: that is libevent's. */
+/* 40 bytes. Addresses and ports in host byte order; what an event has no use for is 0. Not `event`: that is libevent's.
+ */
 struct nat_event {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u32 in_addr;

@@ -9,22 +9,22 @@
 
 enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 
-#define LEAVES(X)       \
-	X(in2out)       \
-	X(out2in)       \
-	X(out2in_slow)  \
-	X(open)         \
-	X(overflow)     \
-	X(refuse)       \
-	X(icmp_error)   \
-	X(hairpin)      \
+#define LEAVES(X)      \
+	X(in2out)      \
+	X(out2in)      \
+	X(out2in_slow) \
+	X(open)        \
+	X(overflow)    \
+	X(refuse)      \
+	X(icmp_error)  \
+	X(hairpin)     \
 	X(arp)
 
 enum leaf {
 #define X(name) LEAF_##name,
 	LEAVES(X)
 #undef X
-	N_LEAVES
+		N_LEAVES
 };
 
 #endif

@@ -1,56 +1,56 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Every way a packet can leave the datapath, and everything detnat sends by itself: X(name, what it says to an operator).
- * A counter of that name is in `detnatctl stats`, in the metrics, and in `bpftool map dump` of the map `counters`.
- * At each hook that a packet crosses it is in exactly one of the first list.
+ * Every way a packet can leave the datapath, and everything detnat sends by itself: X(name, what it says to an
+ * operator). A counter of that name is in `detnatctl stats`, in the metrics, and in `bpftool map dump` of the map
+ * `counters`. At each hook that a packet crosses it is in exactly one of the first list.
  */
 #ifndef DETNAT_REASONS_H
 #define DETNAT_REASONS_H
 
 #include <linux/types.h>
 
-#define REASONS(X)                                                                                      \
-	X(in2out_translated, "translated from inside to outside")                                       \
-	X(out2in_translated, "translated from outside to inside")                                       \
-	X(hairpin_translated, "translated between two subscribers")                                     \
-	X(icmp_error_translated, "ICMP error translated with its quote")                                \
-	X(passed_untranslated, "not for translation, handed to the kernel as it came")                  \
-	X(drop_quota, "subscriber at its session quota")                                                \
-	X(drop_ports_exhausted, "no free port in the subscriber's block for this destination")          \
-	X(drop_overflow_full, "no room for sessions beyond the subscriber's slots")                     \
-	X(drop_no_session, "from outside, of no session")                                               \
-	X(drop_no_mapping, "source in no mapping")                                                      \
-	X(drop_malformed, "malformed packet")                                                           \
-	X(drop_martian, "address that must not be there")                                               \
-	X(drop_protocol, "protocol that is not translated")                                             \
-	X(drop_fragment, "fragment that cannot be translated")                                          \
-	X(drop_busy, "another core was opening a session of this subscriber")                           \
-	X(drop_direct_to_inside, "from outside straight to an inside address")                          \
-	X(drop_unresolved, "neighbour not resolved yet; the agent was asked to")                        \
-	X(drop_ttl, "TTL ran out, answered with ICMP time exceeded")                                    \
-	X(drop_too_big, "longer than the MTU with DF set, answered with ICMP fragmentation needed")     \
-	X(drop_unreachable, "no route to the destination")                                              \
-	X(drop_error, "the packet could not be rewritten")                                              \
-	X(arp_answered, "ARP request for a pool address answered")                                      \
+#define REASONS(X)                                                                                  \
+	X(in2out_translated, "translated from inside to outside")                                   \
+	X(out2in_translated, "translated from outside to inside")                                   \
+	X(hairpin_translated, "translated between two subscribers")                                 \
+	X(icmp_error_translated, "ICMP error translated with its quote")                            \
+	X(passed_untranslated, "not for translation, handed to the kernel as it came")              \
+	X(drop_quota, "subscriber at its session quota")                                            \
+	X(drop_ports_exhausted, "no free port in the subscriber's block for this destination")      \
+	X(drop_overflow_full, "no room for sessions beyond the subscriber's slots")                 \
+	X(drop_no_session, "from outside, of no session")                                           \
+	X(drop_no_mapping, "source in no mapping")                                                  \
+	X(drop_malformed, "malformed packet")                                                       \
+	X(drop_martian, "address that must not be there")                                           \
+	X(drop_protocol, "protocol that is not translated")                                         \
+	X(drop_fragment, "fragment that cannot be translated")                                      \
+	X(drop_busy, "another core was opening a session of this subscriber")                       \
+	X(drop_direct_to_inside, "from outside straight to an inside address")                      \
+	X(drop_unresolved, "neighbour not resolved yet; the agent was asked to")                    \
+	X(drop_ttl, "TTL ran out, answered with ICMP time exceeded")                                \
+	X(drop_too_big, "longer than the MTU with DF set, answered with ICMP fragmentation needed") \
+	X(drop_unreachable, "no route to the destination")                                          \
+	X(drop_error, "the packet could not be rewritten")                                          \
+	X(arp_answered, "ARP request for a pool address answered")                                  \
 	X(no_program, "the program was missing; handed to the kernel")
 
-#define SENT_KINDS(X)                                                                           \
-	X(sent_icmp_unreachable, "ICMP destination unreachable sent for a refused session")     \
-	X(sent_icmp_ttl, "ICMP time exceeded sent")                                             \
+#define SENT_KINDS(X)                                                                       \
+	X(sent_icmp_unreachable, "ICMP destination unreachable sent for a refused session") \
+	X(sent_icmp_ttl, "ICMP time exceeded sent")                                         \
 	X(sent_icmp_too_big, "ICMP fragmentation needed sent")
 
 /* What is counted of the datapath's own doings, not of packets. */
-#define INCIDENTS(X)                                                                            \
-	X(sessions_opened, "sessions opened")                                                   \
-	X(sessions_overflowed, "sessions opened beyond the subscriber's slots")                 \
-	X(events_lost, "events that found the ring buffer full")                                \
+#define INCIDENTS(X)                                                            \
+	X(sessions_opened, "sessions opened")                                   \
+	X(sessions_overflowed, "sessions opened beyond the subscriber's slots") \
+	X(events_lost, "events that found the ring buffer full")                \
 	X(redirect_errors, "redirected frames that the kernel or the other device refused")
 
 enum reason {
 #define X(name, text) REASON_##name,
 	REASONS(X) SENT_KINDS(X) INCIDENTS(X)
 #undef X
-	N_REASONS
+		N_REASONS
 };
 
 /* Value of the per-core map `counters`, indexed by enum reason; named so that a dump can be read. */

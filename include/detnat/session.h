@@ -23,7 +23,7 @@
 
 #include "mapping.h"
 
-#define BUCKET_SLOTS 8U
+#define BUCKET_SLOTS	   8U
 #define BUCKET_SLOTS_SHIFT 3U
 
 struct slot {
@@ -37,17 +37,17 @@ struct bucket {
 _Static_assert(sizeof(struct bucket) == 128, "a bucket is two cache lines");
 
 /* The timeouts of the contract, in the order of the datapath's arrays: X(constant, name, default in seconds) */
-#define TIMEOUTS(X)                                             \
-	X(TIMEOUT_UDP, udp, 300)                                \
-	X(TIMEOUT_TCP_ESTABLISHED, tcp_established, 7440)       \
-	X(TIMEOUT_TCP_TRANSITORY, tcp_transitory, 240)          \
+#define TIMEOUTS(X)                                       \
+	X(TIMEOUT_UDP, udp, 300)                          \
+	X(TIMEOUT_TCP_ESTABLISHED, tcp_established, 7440) \
+	X(TIMEOUT_TCP_TRANSITORY, tcp_transitory, 240)    \
 	X(TIMEOUT_ICMP, icmp, 60)
 
 enum timeout {
 #define X(constant, name, seconds) constant,
 	TIMEOUTS(X)
 #undef X
-	N_TIMEOUTS
+		N_TIMEOUTS
 };
 
 /*
@@ -55,18 +55,18 @@ enum timeout {
  * state is one in which the outside has answered, so that the next segment from inside establishes the
  * connection. Both LAST_ACK states have seen the FINs of both sides and wait for the ACK of one.
  */
-#define SESSION_STATES(X)                                                               \
-	X(SESSION_UDP, 2, "udp-active", TIMEOUT_UDP)                                    \
-	X(SESSION_ICMP, 3, "icmp-active", TIMEOUT_ICMP)                                 \
-	X(SESSION_SYN_SENT, 4, "tcp-syn-sent", TIMEOUT_TCP_TRANSITORY)                  \
-	X(SESSION_SYN_ANSWERED, 5, "tcp-syn-sent", TIMEOUT_TCP_TRANSITORY)              \
-	X(SESSION_TRANSITORY, 6, "tcp-transitory", TIMEOUT_TCP_TRANSITORY)              \
-	X(SESSION_TRANSITORY_ANSWERED, 7, "tcp-transitory", TIMEOUT_TCP_TRANSITORY)     \
-	X(SESSION_ESTABLISHED, 8, "tcp-established", TIMEOUT_TCP_ESTABLISHED)           \
-	X(SESSION_FIN_WAIT, 9, "tcp-fin-wait", TIMEOUT_TCP_TRANSITORY)                  \
-	X(SESSION_CLOSE_WAIT, 10, "tcp-close-wait", TIMEOUT_TCP_TRANSITORY)             \
-	X(SESSION_LAST_ACK_IN, 11, "tcp-last-ack", TIMEOUT_TCP_TRANSITORY)              \
-	X(SESSION_LAST_ACK_OUT, 12, "tcp-last-ack", TIMEOUT_TCP_TRANSITORY)             \
+#define SESSION_STATES(X)                                                           \
+	X(SESSION_UDP, 2, "udp-active", TIMEOUT_UDP)                                \
+	X(SESSION_ICMP, 3, "icmp-active", TIMEOUT_ICMP)                             \
+	X(SESSION_SYN_SENT, 4, "tcp-syn-sent", TIMEOUT_TCP_TRANSITORY)              \
+	X(SESSION_SYN_ANSWERED, 5, "tcp-syn-sent", TIMEOUT_TCP_TRANSITORY)          \
+	X(SESSION_TRANSITORY, 6, "tcp-transitory", TIMEOUT_TCP_TRANSITORY)          \
+	X(SESSION_TRANSITORY_ANSWERED, 7, "tcp-transitory", TIMEOUT_TCP_TRANSITORY) \
+	X(SESSION_ESTABLISHED, 8, "tcp-established", TIMEOUT_TCP_ESTABLISHED)       \
+	X(SESSION_FIN_WAIT, 9, "tcp-fin-wait", TIMEOUT_TCP_TRANSITORY)              \
+	X(SESSION_CLOSE_WAIT, 10, "tcp-close-wait", TIMEOUT_TCP_TRANSITORY)         \
+	X(SESSION_LAST_ACK_IN, 11, "tcp-last-ack", TIMEOUT_TCP_TRANSITORY)          \
+	X(SESSION_LAST_ACK_OUT, 12, "tcp-last-ack", TIMEOUT_TCP_TRANSITORY)         \
 	X(SESSION_TIME_WAIT, 13, "tcp-time-wait", TIMEOUT_TCP_TRANSITORY)
 
 enum session_state {
@@ -78,7 +78,7 @@ enum session_state {
 };
 
 /* Set beside a TCP state when an RST was seen; cleared, the state is what it was before (RFC 7857 section 2.2). */
-#define SESSION_RESET 0x40U
+#define SESSION_RESET	   0x40U
 #define SESSION_RESET_NAME "tcp-reset"
 
 static __always_inline __u64 slot_key(__u32 ext_addr, __u16 ext_port, __u16 in_port)
@@ -169,7 +169,8 @@ static __always_inline int truth_expired(__u64 truth, __u32 now, const __u32 tim
 /* Whether a live slot counts in a quota and in figures shown: all but expired ones and those in time-wait. */
 static __always_inline int truth_counts(__u64 truth, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	return truth_live(truth) && truth_state(truth) != SESSION_TIME_WAIT && !truth_expired(truth, now, timeout_ticks);
+	return truth_live(truth) && truth_state(truth) != SESSION_TIME_WAIT &&
+	       !truth_expired(truth, now, timeout_ticks);
 }
 
 /*
@@ -182,7 +183,7 @@ struct bucket_pair {
 };
 
 #define PORT_GROUP_SHIFT 3U
-#define PORT_GROUP (1U << PORT_GROUP_SHIFT)
+#define PORT_GROUP	 (1U << PORT_GROUP_SHIFT)
 
 /*
  * port_offset: outside port (or first choice) less the first port of the block.

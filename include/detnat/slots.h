@@ -2,8 +2,8 @@
 /*
  * Finding and opening sessions in the two candidate buckets of a subscriber, by the rules of session.h.
  *
- * Pure but for the memory it is given; compiled into the BPF programs and into the unit tests, where threads race on it.
- * Opening functions are called under the opener's lock of the subscriber.
+ * Pure but for the memory it is given; compiled into the BPF programs and into the unit tests, where threads race on
+ * it. Opening functions are called under the opener's lock of the subscriber.
  */
 #ifndef DETNAT_SLOTS_H
 #define DETNAT_SLOTS_H
@@ -35,7 +35,8 @@ static __always_inline __u64 slot_match_out(const struct slot *s, __u64 key, __u
 {
 	__u64 truth = LOAD(s->truth), found = LOAD(s->key);
 
-	if ((found ^ key) >> 16 || !truth_live(truth) || truth_out_port(truth) != out_port || truth_proto(truth) != proto)
+	if ((found ^ key) >> 16 || !truth_live(truth) || truth_out_port(truth) != out_port ||
+	    truth_proto(truth) != proto)
 		return 0;
 	if (!truth_same(LOAD(s->truth), truth) || truth_expired(truth, now, timeout_ticks))
 		return 0;
@@ -64,7 +65,8 @@ static __always_inline struct slot *bucket_find_in(struct bucket *b, __u64 key, 
 
 /* Session of an outside endpoint towards an external one. key: slot_key() with any inside port. */
 static __always_inline struct slot *bucket_find_out(struct bucket *b, __u64 key, __u16 out_port, __u8 proto, __u32 now,
-						    const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_truth, __u64 *ret_key)
+						    const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_truth,
+						    __u64 *ret_key)
 {
 #pragma GCC unroll 8
 	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
@@ -88,8 +90,8 @@ static __always_inline int slot_change(struct slot *s, __u64 from, __u64 to)
 }
 
 /*
- * Rule 2: makes a slot, seen with truth `from`, the session (key, truth). Returns whether it did; where not, somebody else
- * changed the slot meanwhile and it is as he left it.
+ * Rule 2: makes a slot, seen with truth `from`, the session (key, truth). Returns whether it did; where not, somebody
+ * else changed the slot meanwhile and it is as he left it.
  */
 static __always_inline int slot_claim(struct slot *s, __u64 from, __u64 key, __u64 truth)
 {
@@ -109,9 +111,9 @@ struct bucket_choice {
 };
 
 /*
- * What an opener learns from the candidate buckets. Masks have a bit a slot: 0..7 of the first bucket, 8..15 of the second.
- * In BPF it must stand in a map: the verifier follows every value in registers and on the stack, and there are too
- * many combinations of them; of a map's content it assumes nothing.
+ * What an opener learns from the candidate buckets. Masks have a bit a slot: 0..7 of the first bucket, 8..15 of the
+ * second. In BPF it must stand in a map: the verifier follows every value in registers and on the stack, and there are
+ * too many combinations of them; of a map's content it assumes nothing.
  */
 struct opening {
 	/* what is sought */
@@ -119,12 +121,12 @@ struct opening {
 	__u32 port_offset; /* first choice, from the first port of the block */
 	__u32 port_lo;
 	/* what was found */
-	__u32 room; /* free or expired */
+	__u32 room;	/* free or expired */
 	__u32 existing; /* the session sought */
 	__u32 time_wait;
 	__u32 time_wait_port; /* of them, those that hold a port of the group towards this external endpoint */
-	__u32 ports_used; /* a bit for each port of the group that another session holds towards it */
-	__u32 freed; /* expired sessions taken away: the caller lowers the count by so many */
+	__u32 ports_used;     /* a bit for each port of the group that another session holds towards it */
+	__u32 freed;	      /* expired sessions taken away: the caller lowers the count by so many */
 	__u8 proto;
 	__u8 pad[7];
 };
@@ -223,8 +225,8 @@ static __always_inline __u32 group_size(__u32 port_offset, __u32 ports_per_host)
 }
 
 /*
- * The k-th candidate of a group after the first choice, as an offset in the block: first the first choice itself, then the
- * ports behind it, around the end of the group.
+ * The k-th candidate of a group after the first choice, as an offset in the block: first the first choice itself, then
+ * the ports behind it, around the end of the group.
  */
 static __always_inline __u32 group_candidate(__u32 port_offset, __u32 size, __u32 k)
 {

@@ -13,8 +13,8 @@
 #define LAYOUT_VERSION 1
 
 #define MAX_MAPPINGS 1024U
-#define MAX_IFINDEX 65536U
-#define MAX_BYPASS 256U
+#define MAX_IFINDEX  65536U
+#define MAX_BYPASS   256U
 
 /* ---- prefix index: 16-8-8 multibit trie ------------------------------------------------------------------
  *
@@ -22,7 +22,7 @@
  * octet, indexed by the second octet; further nodes are indexed by the third or by the fourth octet.
  * An entry is 0 (no mapping), INDEX_LEAF | mapping number, or the number of the next node.
  */
-#define INDEX_LEAF 0x8000U
+#define INDEX_LEAF  0x8000U
 #define INDEX_ROOTS 256U
 #define INDEX_NODES (INDEX_ROOTS + 2U * MAX_MAPPINGS)
 
@@ -47,19 +47,19 @@ _Static_assert(sizeof(struct mapping) == 64, "a mapping is one cache line");
  * Number >> shift picks the chunk, the rest the element. All chunks of a kind have one size.
  */
 #define SUBSCRIBER_CHUNK_SHIFT 16U
-#define SUBSCRIBER_CHUNK (1U << SUBSCRIBER_CHUNK_SHIFT) /* records: 4 MB */
-#define BUCKET_CHUNK_SHIFT 16U
-#define BUCKET_CHUNK (1U << BUCKET_CHUNK_SHIFT) /* buckets: 8 MB */
-#define MAX_SUBSCRIBER_CHUNKS 4096U
-#define MAX_BUCKET_CHUNKS 16384U
+#define SUBSCRIBER_CHUNK       (1U << SUBSCRIBER_CHUNK_SHIFT) /* records: 4 MB */
+#define BUCKET_CHUNK_SHIFT     16U
+#define BUCKET_CHUNK	       (1U << BUCKET_CHUNK_SHIFT) /* buckets: 8 MB */
+#define MAX_SUBSCRIBER_CHUNKS  4096U
+#define MAX_BUCKET_CHUNKS      16384U
 
 struct subscriber {
-	__u32 sessions; /* live sessions not in time-wait, with expired ones that nobody took away yet */
-	__u32 overflow; /* of them, those in the map `overflow` */
-	__u32 lock;	/* opener's lock; taken by the datapath alone */
-	__u32 recount_tick; /* when the datapath last counted the live slots itself */
-	__u64 refused;	    /* packets refused for quota, ports or overflow */
-	__u32 icmp_next;    /* jiffies before which no further ICMP refusal is sent */
+	__u32 sessions;		/* live sessions not in time-wait, with expired ones that nobody took away yet */
+	__u32 overflow;		/* of them, those in the map `overflow` */
+	__u32 lock;		/* opener's lock; taken by the datapath alone */
+	__u32 recount_tick;	/* when the datapath last counted the live slots itself */
+	__u64 refused;		/* packets refused for quota, ports or overflow */
+	__u32 icmp_next;	/* jiffies before which no further ICMP refusal is sent */
 	__u32 quota_event_next; /* jiffies before which no further event is reported */
 	__u32 ports_event_next;
 	__u32 way_stamp; /* epoch and tick for which `way` holds, see nexthop.h; 0: for none */
@@ -94,17 +94,19 @@ struct overflow_session {
 };
 
 /* Entries of the map for a number of admitted sessions: two directions, and room for the per-core free lists. */
-#define OVERFLOW_ENTRIES(sessions) ((sessions) * 4U + 1024U)
+#define OVERFLOW_ENTRIES(sessions) ((sessions)*4U + 1024U)
 
 /* ---- devices: ARRAY indexed by interface index ----------------------------------------------------------- */
 
-#define DEVICE_INSIDE 0x01
+#define DEVICE_INSIDE  0x01
 #define DEVICE_OUTSIDE 0x02
 
 /* XDP can redirect to it. */
 #define DEVICE_REDIRECT 0x01
 /* XDP is attached natively. */
 #define DEVICE_NATIVE 0x02
+/* The clsact qdisc on it was made by the agent, for whoever detaches. */
+#define DEVICE_CLSACT 0x04
 
 struct device {
 	__u8 mac[6];
@@ -159,6 +161,7 @@ static inline __u32 seconds_of_ticks(__u32 ticks, __u32 hz)
 	return (__u32)(((__u64)ticks << TICK_SHIFT) / hz);
 }
 
-/* Map names, as they are pinned. `counters` is a PERCPU_ARRAY of one struct counters, `events` a RINGBUF of struct event. */
+/* Map names, as they are pinned. `counters` is a PERCPU_ARRAY of one struct counters, `events` a RINGBUF of struct
+ * event. */
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * TCP states of a session, by the flags that each side sends (RFC 5382 section 5, RFC 7857 section 2).
  *
- * Pure functions: state and flags in, state out. States are enum session_state, with SESSION_RESET beside one while an RST
- * was the last word. The functions decide states alone; stamps and counts are the caller's, see session_step().
+ * Pure functions: state and flags in, state out. States are enum session_state, with SESSION_RESET beside one while an
+ * RST was the last word. The functions decide states alone; stamps and counts are the caller's, see session_step().
  */
 #ifndef DETNAT_TCP_STATE_H
 #define DETNAT_TCP_STATE_H

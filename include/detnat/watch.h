@@ -8,8 +8,8 @@
 #define MAX_WATCHED 1024U
 
 struct watched {
-	__u64 refused;	/* frames that did not leave, for whatever reason */
-	__u64 unable;	/* of them, those for a reason that lies in the interface, not in the frame or in a full queue */
+	__u64 refused; /* frames that did not leave, for whatever reason */
+	__u64 unable;  /* of them, those for a reason that lies in the interface, not in the frame or in a full queue */
 	__u64 tried_ok; /* the agent's own frame was taken, was refused */
 	__u64 tried_refused;
 	__s32 error; /* -errno of the last one that counted as unable or tried_refused */

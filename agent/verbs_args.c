@@ -156,9 +156,9 @@ int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *r
 			r = -EINVAL;
 		break;
 	case ARG_NAME:
-		expected = "the name of an interface";
+		expected = "a name that an interface can have";
 		value.text = text;
-		r = *text ? 0 : -EINVAL;
+		r = interface_name_valid(text) ? 0 : -EINVAL;
 		break;
 	case ARG_ROLE:
 		expected = "inside or outside";

@@ -37,28 +37,14 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 	return ret ? error_set(err, ret, "interface %s: %s", name, strerror(-ret)) : 0;
 }
 
-static int check_name(const struct request *r, struct error *err)
-{
-	const char *name = request_arg(r, "name")->text;
-
-	if (strlen(name) >= IFNAMSIZ)
-		return error_set(err, -ENODEV, "there is no interface %.64s: a name has at most %d octets", name,
-				 IFNAMSIZ - 1);
-	return 0;
-}
-
 int verb_interface_add(struct request *r, cJSON **ret_result, struct error *err)
 {
-	int ret = check_name(r, err);
-
-	return ret ? ret : request_change(r, edit_add, answer_empty, err);
+	return request_change(r, edit_add, answer_empty, err);
 }
 
 int verb_interface_del(struct request *r, cJSON **ret_result, struct error *err)
 {
-	int ret = check_name(r, err);
-
-	return ret ? ret : request_change(r, edit_del, answer_empty, err);
+	return request_change(r, edit_del, answer_empty, err);
 }
 
 static const char *attachment_name(enum device_attachment attachment)

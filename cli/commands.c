@@ -57,11 +57,27 @@ static unsigned distance(const char *a, const char *b)
 	return d[n][m];
 }
 
+/* Whether what was typed is the beginning of each word of the name: "map li". */
+static bool abbreviates(const char *typed, const char *name)
+{
+	for (; *typed; typed++) {
+		if (*typed == ' ')
+			name = strchr(name, ' ');
+		if (!name || *name++ != *typed)
+			return false;
+	}
+	return true;
+}
+
 /* The command that the words are nearest to, or NULL where none is near. */
 static const struct command *nearest(const char *words, const char *first)
 {
 	const struct command *c, *best = NULL;
 	unsigned best_distance = 4;
+
+	for (unsigned i = 0; *words && (c = command_at(i)); i++)
+		if (abbreviates(words, command_name(c)))
+			return c;
 
 	for (unsigned i = 0; (c = command_at(i)); i++) {
 		unsigned d = distance(words, command_name(c));
@@ -78,11 +94,15 @@ static const struct command *nearest(const char *words, const char *first)
 
 static void explain_unknown(char *const *words, unsigned n_words, struct error *err)
 {
-	const char *separator = ": ";
+	const char *separator = ": there are ";
 	const struct command *c;
 	char typed[2 * NAME_MAX_LENGTH + 2];
 	size_t n;
 
+	if (words[0][0] == '-') {
+		error_set(err, 0, "unknown option %.64s", words[0]);
+		return;
+	}
 	snprintf(typed, sizeof(typed), "%.40s%s%.40s", words[0], n_words > 1 ? " " : "", n_words > 1 ? words[1] : "");
 	c = nearest(typed, words[0]);
 	if (c && n_words > 1) {

@@ -55,7 +55,7 @@ static int show_stream(struct client *client, const struct command *c, struct wr
 		_cleanup_json_ cJSON *row = NULL;
 
 		/* What came so far is shown while the agent looks for more. A reader that has gone wants no more. */
-		if (!client_has_line(client) && writer_flush(w))
+		if (w->failed || (!client_has_line(client) && writer_flush(w)))
 			return EXIT_DONE;
 		if (client_line(client, &line, &size, err))
 			return EXIT_UNREACHABLE;

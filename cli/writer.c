@@ -119,6 +119,13 @@ static int text_width(const char *text)
 	return n;
 }
 
+/* To be called right after writing, while errno is that of the write. */
+static void note_failure(struct writer *w)
+{
+	if (!w->failed && ferror(w->out))
+		w->failed = errno ? errno : EIO;
+}
+
 static void write_cell(struct writer *w, const struct column *column, int width, const char *text)
 {
 	const struct column *next = column + 1;
@@ -206,6 +213,7 @@ void writer_stream_row(struct writer *w, const struct column *columns, const cha
 
 	if (w->json) {
 		fprintf(w->out, "%s\n%s", w->rows++ ? "," : "", text);
+		note_failure(w);
 		return;
 	}
 	if (!w->rows++)
@@ -215,6 +223,7 @@ void writer_stream_row(struct writer *w, const struct column *columns, const cha
 		c->format(row, c->key, cell);
 		write_cell(w, c, c->width, cell);
 	}
+	note_failure(w);
 }
 
 void writer_stream_end(struct writer *w, const char *empty)
@@ -228,7 +237,7 @@ void writer_stream_end(struct writer *w, const char *empty)
 int writer_flush(struct writer *w)
 {
 	errno = 0;
-	if (fflush(w->out) || ferror(w->out))
-		return errno ? -errno : -EIO;
-	return 0;
+	fflush(w->out);
+	note_failure(w);
+	return -w->failed;
 }

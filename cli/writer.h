@@ -14,6 +14,7 @@ struct writer {
 	FILE *out;
 	bool json;
 	size_t rows; /* of the stream under way */
+	int failed;  /* errno of the first write that failed */
 };
 
 #define CELL_TEXT 128

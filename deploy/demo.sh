@@ -1,0 +1,225 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# A guided tour of detnat in network namespaces of its own: nothing of the machine's network is touched.
+#
+#   sudo make demo             builds, shows, cleans up
+#   sudo make demo KEEP=1      leaves it running and says how to look around
+#   sudo deploy/demo.sh clean  removes what KEEP=1 left
+set -euo pipefail
+umask 077
+export LC_ALL=C
+cd "$(dirname "$(readlink -f "$0")")/.."
+build=$(readlink -m "${BUILD:-build}")
+keep=${KEEP:-}
+
+# shellcheck source=deploy/demo/world.sh
+. deploy/demo/world.sh
+
+bold='' dim='' green='' red='' plain=''
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+	bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'
+fi
+step=0
+
+title() {
+	step=$((step + 1))
+	printf '\n%s%s%d. %s%s\n' "$bold" "$green" "$step" "$*" "$plain"
+}
+
+say() {
+	printf '   %s\n' "$@"
+}
+
+# show TEXT COMMAND…: prints the text as if typed, runs the command, and prints what it says, indented.
+show() {
+	local text=$1
+	shift
+	printf '     %s$ %s%s\n' "$bold" "$text" "$plain"
+	"$@" 2>&1 | sed "s/^/     $dim| $plain/" || true
+}
+
+ctl() {
+	show "detnatctl $*" "$build/detnatctl" -s "$world/agent.sock" "$@"
+}
+
+as() {
+	local who=$1
+	shift
+	show "[$who] $*" in_ns "detnat-$who" "$@"
+}
+
+fail() {
+	printf '%s\ndemo: %s%s\n' "$red" "$*" "$plain" >&2
+	local log
+	for log in "$world"/*.log; do
+		[ -s "$log" ] || continue
+		printf '\n%s ends with:\n' "$log" >&2
+		tail -n 15 "$log" >&2
+	done
+	exit 1
+}
+
+finish() {
+	local status=$?
+	trap - EXIT INT TERM HUP
+	if [ -z "$keep" ] || [ "$status" != 0 ]; then
+		printf '%s' "$plain"
+		remove_world
+	fi
+	exit "$status"
+}
+
+# spawn NAMESPACE COMMAND…: in the background and in a session of its own, so that Ctrl-C ends the demo, which then ends it.
+spawn() {
+	local namespace=$1
+	shift
+	(exec 9>&- && exec nsenter --net="/run/netns/$namespace" -- setsid "$@") &
+}
+
+start_agent() {
+	: >"$world/ready"
+	spawn "$gateway" "$build/detnat-agent" -c "$world/detnat.json" >"$world/ready" 2>>"$world/agent.log"
+	agent=$!
+	wait_until 300 agent_came_or_went || fail "the agent did not get ready"
+	grep -q 'ready$' "$world/ready" || fail "the agent ended at its start"
+}
+
+agent_came_or_went() {
+	grep -q 'ready$' "$world/ready" || ! kill -0 "$agent"
+}
+
+start_servers() {
+	spawn "$internet" /usr/bin/python3 deploy/demo/internet.py "$web_addr" >"$world/internet.out" 2>"$world/internet.log"
+	wait_until 100 grep -q listening "$world/internet.out" || fail "the servers did not start"
+}
+
+start_collector() {
+	spawn "$internet" tshark -q -i eth0 -f 'udp port 4739' -w - >"$world/ipfix.pcap" 2>"$world/tshark.log"
+	collector=$!
+	wait_until 150 grep -q 'Capturing on' "$world/tshark.log" || fail "tshark did not start"
+}
+
+# The quota's record among what the collector got, as tshark decodes it.
+decoded_record() {
+	tshark -r "$world/ipfix.pcap" -O cflow -Y cflow.nat_quota_exceeded_event 2>/dev/null |
+		sed -n 's/^ *//; /^Observation Time/p; /^Nat Event/p; /^NAT Quota/p; /^Max Entries/p; /^SrcAddr/p' | head -n 5
+}
+
+record_is_there() {
+	[ -n "$(decoded_record)" ]
+}
+
+# Whether the slow download goes on: the number of lines it has.
+lines() {
+	wc -l <"$world/slow"
+}
+
+more_lines_than() {
+	[ "$(lines)" -gt "$1" ]
+}
+
+# ------------------------------------------------------------------------------------------------------------------
+
+if [ "$(id -u)" != 0 ]; then
+	echo "demo: it makes network namespaces and loads BPF programs, so it needs root: sudo make demo" >&2
+	exit 1
+fi
+exec 9>/run/detnat-demo.lock
+flock -n 9 || { echo "demo: another demo is running" >&2 && exit 1; }
+if [ "${1:-}" = clean ]; then
+	remove_world
+	exit 0
+fi
+for program in "$build/detnat-agent" "$build/detnatctl"; do
+	[ -x "$program" ] || { echo "demo: $program is missing, build it first: sudo make demo" >&2 && exit 1; }
+done
+
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+remove_world
+printf '%s\n' "${bold}detnat: carrier-grade NAT that can say years later who was who${plain}"
+
+title "A small provider, in four network namespaces"
+say "alice 10.0.0.2    ---.                                 " \
+	"                     +--- gateway (detnat) ------------ internet 198.51.100.7" \
+	"bob   10.0.16.16  ---'    10.0.0.0/18 shares              web on TCP 80, questions" \
+	"                          203.0.113.0 to .3               on UDP 53, IPFIX collector"
+make_world
+start_servers
+start_collector
+
+title "The agent attaches the datapath and says when it is ready"
+show "cat detnat.json" cat "$world/detnat.json"
+show "detnat-agent -c detnat.json" true
+start_agent
+sed "s/^/     $dim| $plain/" "$world/ready"
+ctl interface list
+
+title "Who gets which address and ports is arithmetic, so no session needs a log"
+ctl mapping list
+ctl forward "$alice_addr"
+ctl forward "$bob_addr"
+
+title "Real traffic: TCP by curl, UDP, and ping. The internet tells each subscriber where it seems to be"
+as alice curl -sS --max-time 5 "http://$web_addr/"
+as bob curl -sS --max-time 5 "http://$web_addr/"
+as alice deploy/demo/ask.sh "$web_addr" 1
+as bob ping -c 2 -i 0.2 -W 3 "$web_addr"
+
+title "The sessions behind it"
+ctl session list
+ctl user show "$alice_addr"
+
+title "Back from what the internet saw to the subscriber"
+seen=$(in_ns "$bob" curl -sS --max-time 5 "http://$web_addr/" | awk '{sub(",", "", $2); print $2 ":" $4}') || fail "the web server did not answer"
+say "The web server's log names $seen. With the agent, and from the mapping history alone:"
+ctl reverse "$seen"
+show "detnatctl who $seen" "$build/detnatctl" who "$seen" --state-dir "$world/state"
+
+title "Bob asks for more than his ten sessions"
+as bob deploy/demo/ask.sh "$web_addr" 20
+say "The refusal is an ICMP error from the gateway; ping shows it whole:"
+as bob ping -c 1 -W 3 198.51.100.8
+ctl user show "$bob_addr"
+say "Alice notices nothing of it:"
+as alice curl -sS --max-time 5 "http://$web_addr/"
+
+title "The operator was told: the IPFIX record, decoded by tshark"
+ctl ipfix flush
+wait_until 50 record_is_there || fail "no IPFIX record of the quota came"
+show "tshark -O cflow -r ipfix.pcap" decoded_record
+kill -INT "$collector" 2>/dev/null || true
+
+title "An upgrade under way: the agent is killed during alice's download, and started again"
+spawn "$alice" curl -sSN --max-time 60 "http://$web_addr/slow" >"$world/slow" 2>"$world/slow.log"
+download=$!
+wait_until 50 more_lines_than 5 || fail "the download did not start"
+kill -KILL "$agent"
+wait "$agent" 2>/dev/null || true
+before=$(lines)
+wait_until 50 more_lines_than $((before + 10)) || fail "the download stopped with the agent"
+say "Without an agent the download went from line $before to line $(lines)."
+start_agent
+before=$(lines)
+wait_until 50 more_lines_than $((before + 10)) || fail "the download stopped with the new agent"
+say "With the new agent it goes on, line $(lines), and its session was never lost:"
+ctl session list "$alice_addr" --proto tcp
+kill "$download" 2>/dev/null || true
+
+title "Every packet has a reason"
+ctl stats
+
+if [ -n "$keep" ]; then
+	title "It is left running. To look around:"
+	say "nsenter --net=/run/netns/$alice curl http://$web_addr/      as a subscriber" \
+		"nsenter --net=/run/netns/$bob ping $web_addr" \
+		"$build/detnatctl -s $world/agent.sock session list    as the operator" \
+		"nsenter --net=/run/netns/$gateway bpftool net                   what is attached" \
+		"bpftool map dump pinned $world/bpf/v1/counters" \
+		"cat $world/agent.log" \
+		"deploy/demo.sh clean                                            to end it"
+else
+	printf '\n%sThat was detnat. Everything is cleaned up; `make demo KEEP=1` leaves it running to look around.%s\n' "$dim" "$plain"
+fi

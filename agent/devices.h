@@ -29,6 +29,20 @@ bool devices_shared(const struct devices *v, const char *name); /* under libxdp'
 /* Asks the kernel to resolve the neighbour of an address on an interface (EVENT_RESOLVE). */
 void devices_resolve(struct devices *v, uint32_t addr, uint32_t ifindex);
 
+/* Whether routing depends on more than the destination: there are rules beside the kernel's own three. */
+bool devices_policy_routing(const struct devices *v);
+
+/* Has a function called, from the event loop, whenever devices_policy_routing() begins to say otherwise. */
+typedef void (*devices_notify)(void *arg);
+void devices_on_routing_change(struct devices *v, devices_notify changed, void *arg);
+
+/*
+ * Refuses interfaces that XDP cannot or must not be attached to (no Ethernet, somebody else's program, an index beyond
+ * the tables); those that do not exist are passed over. Changes nothing. For -t, and called by devices_apply() for
+ * itself.
+ */
+int devices_check(const struct config *c, struct error *err);
+
 /* Detaches everything that belongs to the datapath pinned in d, blackhole routes included; for --detach. */
 int devices_detach_all(struct datapath *d, struct error *err);
 

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/pkt_sched.h>
+#include <string.h>
+
+#include "attach.h"
+
+/* Name of our program, which tells our filter from another that stands by chance at the same place. */
+#define TC_PROGRAM "tc_outside"
+
+static bool is_own_tc(uint32_t id)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t size = sizeof(info);
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+
+	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size) && !strcmp(info.name, TC_PROGRAM);
+}
+
+/* Id of the program at our place, whosever it is; 0: none. */
+static uint32_t query(uint32_t ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY);
+	int r;
+
+	kernel_message_begin();
+	r = bpf_tc_query(&hook, &opts);
+	kernel_message_end();
+	return r ? 0 : opts.prog_id;
+}
+
+uint32_t tc_attached(uint32_t ifindex)
+{
+	uint32_t id = query(ifindex);
+
+	return id && is_own_tc(id) ? id : 0;
+}
+
+static int report(const struct link *l, int r, const char *message, struct error *err)
+{
+	if (r == -ENODEV)
+		return error_set(err, r, "%s: the interface is gone", l->name);
+	return error_set(err, r,
+			 "%s: the tc program cannot be attached at its egress: %s%s%s (an `ingress` qdisc keeps out "
+			 "the `clsact` that is "
+			 "needed: see `tc qdisc show dev %s`)",
+			 l->name, strerror(-r), *message ? ": " : "", message, l->name);
+}
+
+int tc_attach(const struct link *l, int fd, bool *ret_made_clsact, struct error *err)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)l->ifindex, .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY, .prog_fd = fd);
+	uint32_t present = query(l->ifindex);
+	const char *message;
+	int r = 0;
+
+	if (fd < 0)
+		return error_set(err, -EBADF, "%s: there is no tc program to attach", l->name);
+	if (present && present == program_id(fd))
+		return 0;
+	if (present && !is_own_tc(present))
+		return error_set(err, -EBUSY,
+				 "%s: somebody else's tc filter stands at egress pref %u handle %u (program id %u); "
+				 "take it off with `tc "
+				 "filter del dev %s egress pref %u`",
+				 l->name, TC_PRIORITY, TC_HANDLE, present, l->name, TC_PRIORITY);
+	kernel_message_begin();
+	if (present) {
+		opts.flags = BPF_TC_F_REPLACE;
+	} else {
+		r = bpf_tc_hook_create(&hook);
+		if (!r)
+			*ret_made_clsact = true;
+	}
+	if (!r || r == -EEXIST)
+		r = bpf_tc_attach(&hook, &opts);
+	message = kernel_message_end();
+	return r ? report(l, r, message, err) : 0;
+}
+
+static void visit_filters(const struct nlmsghdr *h, void *arg)
+{
+	if (h->nlmsg_type == RTM_NEWTFILTER)
+		*(bool *)arg = true;
+}
+
+/* Whether any filter hangs in the clsact qdisc; also where that cannot be told. */
+static bool clsact_in_use(struct netlink *n, uint32_t ifindex)
+{
+	static const uint32_t sides[] = { TC_H_MIN_INGRESS, TC_H_MIN_EGRESS };
+	bool found = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sides); i++) {
+		struct nlmsghdr *h = netlink_request(n, RTM_GETTFILTER, NLM_F_DUMP, sizeof(struct tcmsg));
+		struct tcmsg *tc = mnl_nlmsg_get_payload(h);
+
+		tc->tcm_ifindex = (int)ifindex;
+		tc->tcm_parent = TC_H_MAKE(TC_H_CLSACT, sides[i]);
+		if (netlink_call(n, visit_filters, &found) || found)
+			return true;
+	}
+	return false;
+}
+
+int tc_detach(struct netlink *n, uint32_t ifindex, bool made_clsact)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY);
+	bool ours = tc_attached(ifindex);
+	int r = 0;
+
+	kernel_message_begin();
+	if (ours)
+		r = bpf_tc_detach(&hook, &opts);
+	if (!r && made_clsact && !clsact_in_use(n, ifindex)) {
+		hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+		r = bpf_tc_hook_destroy(&hook);
+	}
+	kernel_message_end();
+	return r == -ENODEV ? 0 : r;
+}

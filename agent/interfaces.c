@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "interfaces.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <string.h>
+#include <time.h>
+
+#include "log.h"
+
+uint64_t monotonic_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec;
+}
+
+struct interface *interfaces_find(const struct interfaces *all, const char *name)
+{
+	for (size_t i = 0; i < all->count; i++)
+		if (!strcmp(all->list[i].name, name))
+			return &all->list[i];
+	return NULL;
+}
+
+/* ---- records ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * Stores a record under the eyes of the datapath. MAC address, roles and flags are one word, address and MTU another,
+ * so no packet sees half of either. Whether anything changed.
+ */
+static bool record_store(struct device *place, const struct device *record)
+{
+	uint64_t now[2], wanted[2];
+	bool changed = false;
+
+	_Static_assert(offsetof(struct device, addr) == sizeof(now[0]), "two words hold all");
+	memcpy(now, place, sizeof(now));
+	memcpy(wanted, record, sizeof(wanted));
+	/* The word with the roles last: it makes the others count. */
+	for (int i = 1; i >= 0; i--) {
+		if (now[i] == wanted[i])
+			continue;
+		__atomic_store_n((uint64_t *)place + i, wanted[i], __ATOMIC_RELEASE);
+		changed = true;
+	}
+	return changed;
+}
+
+static struct device record_of(const struct interface *i, uint8_t flags)
+{
+	struct device record = { .roles = i->roles, .flags = flags, .addr = i->addr, .mtu = i->link.mtu };
+
+	memcpy(record.mac, i->link.mac, sizeof(record.mac));
+	return record;
+}
+
+void interface_record_begin(struct devices *v, const struct interface *i)
+{
+	struct device *place = &v->datapath->device[i->link.ifindex];
+	struct device record = record_of(i, place->flags);
+
+	if (!record.addr)
+		record.addr = place->addr;
+	if (record_store(place, &record))
+		monitor_raise_epoch(v->monitor);
+}
+
+/*
+ * Native XDP hands frames to the driver of the way out, which takes them only if it has native XDP too; generic XDP
+ * sends by way of the ordinary queue of any interface. So where the two are mixed, generic interfaces are served by the
+ * kernel.
+ */
+static bool takes_redirects(const struct interfaces *all, const struct interface *i)
+{
+	bool any_native = false;
+
+	for (size_t k = 0; k < all->count; k++)
+		any_native |= all->list[k].attachment == DEVICE_XDP_NATIVE;
+	if (i->attachment == DEVICE_ABSENT || i->health.refusing)
+		return false;
+	return i->attachment == DEVICE_XDP_NATIVE || !any_native;
+}
+
+static uint8_t record_flags(const struct interfaces *all, const struct interface *i)
+{
+	uint8_t flags = 0;
+
+	if (takes_redirects(all, i))
+		flags |= DEVICE_REDIRECT;
+	if (i->attachment == DEVICE_XDP_NATIVE)
+		flags |= DEVICE_NATIVE;
+	if (i->made_clsact)
+		flags |= DEVICE_CLSACT;
+	return flags;
+}
+
+void interfaces_record(struct devices *v, struct interfaces *all)
+{
+	struct address *addresses = NULL;
+	size_t n_addresses = 0;
+	bool changed = false;
+	int r = addresses_read(v->netlink, &addresses, &n_addresses);
+
+	if (r)
+		log_debug("the addresses cannot be read: %s", strerror(-r));
+	for (size_t k = 0; k < all->count; k++) {
+		struct interface *i = &all->list[k];
+
+		if (!i->link.ifindex)
+			continue;
+		if (!r)
+			i->addr = addresses_primary(addresses, n_addresses, i->link.ifindex);
+
+		struct device record = record_of(i, record_flags(all, i));
+
+		changed |= record_store(&v->datapath->device[i->link.ifindex], &record);
+	}
+	free(addresses);
+	if (changed)
+		monitor_raise_epoch(v->monitor);
+}
+
+/* ---- attach and detach --------------------------------------------------------------------------------------------
+ */
+
+int interface_attach_tc(struct devices *v, struct interface *i, struct error *err)
+{
+	if (!(i->roles & DEVICE_OUTSIDE))
+		return 0;
+	i->made_clsact = v->datapath->device[i->link.ifindex].flags & DEVICE_CLSACT;
+	return tc_attach(&i->link, v->datapath->tc_outside, &i->made_clsact, err);
+}
+
+int interface_attach_xdp(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err)
+{
+	const struct datapath *d = v->datapath;
+	int fd = i->roles == DEVICE_INSIDE ? d->xdp_inside : i->roles == DEVICE_OUTSIDE ? d->xdp_outside : d->xdp_both;
+	bool native = false;
+	int r = -EAGAIN;
+
+	i->attached_s = monotonic_s();
+	/* Generic was asked for until now; whether native is to be had only a trial tells. */
+	if (v->applied && v->mode == XDP_MODE_SKB && mode == XDP_MODE_AUTO)
+		r = xdp_attach(&i->link, fd, XDP_MODE_NATIVE, &v->own, &native, NULL);
+	if (r && r != -ENODEV)
+		r = xdp_attach(&i->link, fd, mode, &v->own, &native, err);
+	if (r) {
+		i->attachment = DEVICE_ABSENT;
+		return r;
+	}
+	i->attachment = native ? DEVICE_XDP_NATIVE : DEVICE_XDP_SKB;
+	return 0;
+}
+
+int interface_detach(struct netlink *n, struct datapath *d, const struct own_programs *own, uint32_t ifindex)
+{
+	static const struct device none;
+	bool in_tables = d->device && ifindex < MAX_IFINDEX;
+	bool made_clsact = in_tables && d->device[ifindex].flags & DEVICE_CLSACT;
+	struct link l;
+	int r = 0, tc;
+
+	if (!link_by_index(n, ifindex, &l)) {
+		r = xdp_detach(&l, own);
+		tc = tc_detach(n, ifindex, made_clsact);
+		if (!r)
+			r = tc;
+	}
+	if (in_tables)
+		record_store(&d->device[ifindex], &none);
+	return r;
+}
+
+void interface_lost(struct devices *v, struct interface *i)
+{
+	interface_detach(v->netlink, v->datapath, &v->own, i->link.ifindex);
+	redirects_stop(v->redirects, i->link.ifindex);
+	monitor_raise_epoch(v->monitor);
+	i->link = (struct link){ 0 };
+	i->attachment = DEVICE_ABSENT;
+	i->made_clsact = i->forwarding_off = false;
+	i->health = (struct redirect_health){ 0 };
+	i->problem[0] = '\0';
+	i->attached_s = 0;
+}
+
+void interface_check_forwarding(struct interface *i)
+{
+	char path[64 + IFNAMSIZ], value = '1';
+	bool off;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/forwarding", i->name);
+
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	off = fd >= 0 && read(fd, &value, 1) == 1 && value == '0';
+	if (off && !i->forwarding_off)
+		log_warning("%s: the kernel does not forward what comes in by it; set net.ipv4.ip_forward=1 (or "
+			    "net/ipv4/conf/%s/forwarding=1) "
+			    "with sysctl",
+			    i->name, i->name);
+	i->forwarding_off = off;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What devices.c and devices_apply.c share: the interfaces of the configuration and what becomes of each. */
+#ifndef DETNAT_INTERFACES_H
+#define DETNAT_INTERFACES_H
+
+#include "attach.h"
+#include "devices.h"
+#include "monitor.h"
+#include "neighbours.h"
+#include "redirects.h"
+
+struct interface {
+	char name[IFNAMSIZ];
+	uint8_t roles;
+	struct link link; /* as last read; ifindex 0: absent */
+	enum device_attachment attachment;
+	bool made_clsact;
+	bool forwarding_off; /* and that was said */
+	uint32_t addr;
+	uint64_t attached_s; /* when it was last attached, or tried; CLOCK_MONOTONIC */
+	struct redirect_health health;
+	char problem[sizeof(((struct error *)0)->text)]; /* why it is not attached, as last logged */
+};
+
+struct interfaces {
+	struct interface *list;
+	size_t count;
+};
+
+struct devices {
+	struct datapath *datapath;
+	char *pin_path;
+	struct netlink *netlink;
+	struct monitor *monitor;
+	struct neighbours *neighbours;
+	struct redirects *redirects; /* NULL: not to be had on this kernel */
+	struct own_programs own;
+	struct interfaces interfaces;
+	enum xdp_mode mode;
+	struct prefix *prefixes; /* that have blackhole routes */
+	size_t n_prefixes;
+	bool applied; /* the members above are those of a configuration */
+	bool policy_routing;
+	devices_notify routing_changed;
+	void *routing_changed_arg;
+	struct event *sync;
+	struct event *second;
+	unsigned seconds;
+	bool routes_dirty;
+	bool rules_dirty;
+};
+
+uint64_t monotonic_s(void);
+
+/* Enters into the datapath's record what must be there before the interface is attached: all but the flags. */
+void interface_record_begin(struct devices *v, const struct interface *i);
+
+/*
+ * Attaches tc where the interface is an outside one, and XDP; what is right already is left alone. The link is as just
+ * read. -ENODEV where it vanished meanwhile.
+ */
+int interface_attach_tc(struct devices *v, struct interface *i, struct error *err);
+int interface_attach_xdp(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err);
+
+/* Takes everything of ours off a link and clears its record; the link may be gone already. 0, or -errno of the first
+ * failure. */
+int interface_detach(struct netlink *n, struct datapath *d, const struct own_programs *own, uint32_t ifindex);
+
+/* Forgets the link: the interface is absent. */
+void interface_lost(struct devices *v, struct interface *i);
+
+/* Tells once that the kernel does not forward what comes in by the interface. */
+void interface_check_forwarding(struct interface *i);
+
+/* Brings addresses and the datapath's records in line with the interfaces; raises the epoch if any record changed. */
+void interfaces_record(struct devices *v, struct interfaces *all);
+
+struct interface *interfaces_find(const struct interfaces *all, const char *name);
+
+/* Reads every interface of the configuration anew and repairs what is not as it should be. */
+void devices_sync(struct devices *v);
+
+#endif

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "check.h"
+#include "devices.h"
 #include "log.h"
-#include "netlink.h"
 #include "plan_private.h"
 #include "running.h"
 
@@ -49,24 +49,10 @@ static int check_frozen(const struct config *c, const struct config *running, co
 	return 0;
 }
 
-/* Whether the next hop depends on more than the destination. Where that cannot be told it is assumed. */
-static bool policy_routing(void)
-{
-	struct netlink *n;
-	bool yes = true;
-
-	if (netlink_new(&n))
-		return true;
-	if (rules_read(n, &yes))
-		yes = true;
-	netlink_free(n);
-	return yes;
-}
-
-static struct settings settings_of(const struct config *c, uint32_t hz)
+static struct settings settings_of(const struct agent *a, const struct config *c)
 {
 	return (struct settings){
-		.hz = hz,
+		.hz = a->datapath.hz,
 		.overflow_sessions = c->overflow_sessions,
 		.redirect = c->forwarding == FORWARDING_REDIRECT,
 		.unmatched = (uint8_t)c->unmatched,
@@ -74,7 +60,7 @@ static struct settings settings_of(const struct config *c, uint32_t hz)
 		.hairpin = c->hairpin,
 		.quota_icmp_code = c->quota_icmp_code,
 		.session_events = c->ipfix.enabled && c->ipfix.events & IPFIX_SESSIONS,
-		.policy_routing = policy_routing(),
+		.policy_routing = devices_policy_routing(a->devices),
 	};
 }
 
@@ -180,7 +166,7 @@ int plan_new(struct agent *a, const struct config *wanted, uint64_t file_hash, b
 	if (strlen(p->json) > RUNNING_MAX_LENGTH)
 		return error_set(err, -EFBIG, "%s: as JSON it is longer than %zu octets", name,
 				 (size_t)RUNNING_MAX_LENGTH);
-	p->settings = settings_of(p->wanted, a->datapath.hz);
+	p->settings = settings_of(a, p->wanted);
 	*ret = take_pointer(p);
 	return 0;
 }

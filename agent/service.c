@@ -61,6 +61,8 @@ static int read_startup(const char *config_path, struct startup *ret, struct err
 		read_running(&s, s.file->pin_path);
 	if (!r)
 		r = check_machine(s.file, s.running, config_path, err);
+	if (!r)
+		r = devices_check(s.file, err);
 	if (r)
 		startup_free(&s);
 	else
@@ -127,6 +129,30 @@ static int catch_signals(struct service *s, struct error *err)
 	return 0;
 }
 
+/* ---- routing rules ----------------------------------------------------------------------------------------------- */
+
+static int edit_nothing(struct config *c, void *arg, struct error *err)
+{
+	return 0;
+}
+
+static void on_adapted(void *arg, int r, const struct error *err)
+{
+	if (r)
+		log_error("the programs do not take notice of the routing rules: %s", err->text);
+	else
+		log_info("the routing rules have changed; the programs were replaced");
+}
+
+/* How next hops are cached is built into the programs. */
+static void on_routing_change(void *arg)
+{
+	const struct agent *a = arg;
+
+	if (a->changes && change_submit(a->changes, edit_nothing, on_adapted, NULL))
+		log_error("no memory to take notice of the routing rules");
+}
+
 /* ---- start and end --------------------------------------------------------------------------------------------- */
 
 static void resolve(void *arg, uint32_t addr, uint32_t ifindex)
@@ -158,6 +184,8 @@ static int start(struct service *s, const struct startup *up, struct error *err)
 	if (!r)
 		r = devices_new(a->base, &a->datapath, &a->devices, err);
 	if (!r)
+		devices_on_routing_change(a->devices, on_routing_change, a);
+	if (!r)
 		r = change_apply_now(a, wanted, up->file_hash, err);
 	if (!r)
 		r = events_new(a->base, &a->datapath, a->ipfix, resolve, a->devices, &s->events, err);
@@ -165,6 +193,8 @@ static int start(struct service *s, const struct startup *up, struct error *err)
 		r = housekeeping_new(a, &s->housekeeping, err);
 	if (!r && change_queue_new(a, &a->changes))
 		r = error_set(err, -ENOMEM, "out of memory");
+	if (!r && devices_policy_routing(a->devices) != a->datapath.settings.policy_routing)
+		on_routing_change(a);
 	return r ? r : control_new(a, wanted->control_socket, &a->control, err);
 }
 

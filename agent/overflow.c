@@ -26,7 +26,7 @@ int overflow_scan_step(struct overflow_scan *s, const struct datapath *d)
 	uint32_t room = s->room ? s->room : OVERFLOW_BATCH;
 
 	s->n = 0;
-	if (!overflow_any(d))
+	if (!s->started && !overflow_any(d))
 		return 0;
 	if (s->started && s->map != d->overflow)
 		return -EAGAIN;

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <criterion/criterion.h>
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <sys/mman.h>
+
+#include "tables_fixture.h"
+
+#define OVERFLOW_SESSIONS 4096U
+
+static int make_array(const char *name, uint32_t value_size, uint32_t entries)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, 4, value_size, entries, &opts);
+
+	if (fd == -EPERM)
+		cr_skip_test("making maps needs rights");
+	cr_assert(fd >= 0, "%s: %d", name, fd);
+	return fd;
+}
+
+static int make_outer(const char *name, uint32_t value_size, uint32_t chunk, uint32_t entries, int *ret_inner)
+{
+	int inner = make_array("inner", value_size, chunk);
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .inner_map_fd = (uint32_t)inner);
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, name, 4, 4, entries, &opts);
+
+	cr_assert(fd >= 0, "%s: %d", name, fd);
+	if (ret_inner)
+		*ret_inner = inner;
+	else
+		close(inner);
+	return fd;
+}
+
+static void *map_memory(int fd, size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	cr_assert_neq(p, MAP_FAILED);
+	return p;
+}
+
+void tables_set_ticks(struct datapath *d, uint32_t ticks)
+{
+	struct bpf_insn clock[] = {
+		{ .code = BPF_ALU | BPF_MOV | BPF_K, .dst_reg = 0, .imm = (int32_t)ticks },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+
+	if (d->clock >= 0)
+		close(d->clock);
+	d->clock = bpf_prog_load(
+		BPF_PROG_TYPE_SYSCALL, "clock", "GPL", clock, ARRAY_SIZE(clock),
+		&(struct bpf_prog_load_opts){ .sz = sizeof(struct bpf_prog_load_opts), .prog_flags = BPF_F_SLEEPABLE });
+	cr_assert(d->clock >= 0);
+	cr_assert_eq(datapath_ticks(d), ticks);
+}
+
+void tables_make(struct datapath *d)
+{
+	*d = (struct datapath){ .lock_fd = -1, .hz = TABLES_HZ, .clock = -1 };
+	d->in_index = make_array("in_index", sizeof(struct index_node), INDEX_NODES);
+	d->out_index = make_array("out_index", sizeof(struct index_node), INDEX_NODES);
+	d->mappings = make_array("mappings", sizeof(struct mapping), MAX_MAPPINGS);
+	d->globals = make_array("globals", sizeof(struct globals), 1);
+	d->devices = d->counters = d->events = d->running = -1;
+	d->subscribers =
+		make_outer("subscribers", sizeof(struct subscriber), SUBSCRIBER_CHUNK, MAX_SUBSCRIBER_CHUNKS, NULL);
+	d->buckets = make_outer("buckets", sizeof(struct bucket), BUCKET_CHUNK, MAX_BUCKET_CHUNKS, NULL);
+	d->grace = make_outer("grace", 8, 1, 1, &d->grace_inner);
+	d->overflow = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "overflow", sizeof(struct overflow_key),
+				     sizeof(struct overflow_session), OVERFLOW_ENTRIES(OVERFLOW_SESSIONS), NULL);
+	cr_assert(d->overflow >= 0);
+	d->in_nodes = map_memory(d->in_index, INDEX_NODES * sizeof(struct index_node));
+	d->out_nodes = map_memory(d->out_index, INDEX_NODES * sizeof(struct index_node));
+	d->mapping = map_memory(d->mappings, MAX_MAPPINGS * sizeof(struct mapping));
+	d->global = map_memory(d->globals, sizeof(struct globals));
+	tables_set_ticks(d, 100000);
+}
+
+uint32_t tables_addr(const char *text)
+{
+	struct in_addr addr;
+
+	cr_assert_eq(inet_pton(AF_INET, text, &addr), 1);
+	return ntohl(addr.s_addr);
+}
+
+static struct prefix prefix_of(const char *text)
+{
+	unsigned a, b, c, d, plen;
+
+	cr_assert_eq(sscanf(text, "%u.%u.%u.%u/%u", &a, &b, &c, &d, &plen), 5);
+	return (struct prefix){ a << 24 | b << 16 | c << 8 | d, (uint8_t)plen };
+}
+
+struct mapping_spec tables_spec(const char *in, const char *out)
+{
+	return (struct mapping_spec){
+		.in = prefix_of(in),
+		.out = prefix_of(out),
+		.sessions_per_user = 1000,
+		.session_slots = 32,
+		.timeout_ticks = { [TIMEOUT_UDP] = 300,
+				   [TIMEOUT_TCP_ESTABLISHED] = 7440,
+				   [TIMEOUT_TCP_TRANSITORY] = 240,
+				   [TIMEOUT_ICMP] = 60 },
+	};
+}
+
+int tables_add(struct mappings *m, const struct mapping_spec *spec)
+{
+	struct error err = { 0 };
+	struct mapping_job *job;
+	int r;
+
+	cr_assert_eq(mappings_add_begin(m, spec, &job, &err), 0, "%s", err.text);
+	while ((r = mappings_add_step(job, &err)) > 0)
+		;
+	cr_assert_eq(r, 0, "%s", err.text);
+	cr_assert_eq(mappings_add_commit(job), 0);
+	return mappings_find(m, spec->in, spec->out);
+}
+
+void tables_reclaim(struct mappings *m)
+{
+	while (mappings_reclaim_step(m))
+		;
+}
+
+struct slot *tables_put(struct mappings *m, uint32_t in_addr, uint32_t slot, const struct session *s, uint32_t seen)
+{
+	int number = mappings_find_inside(m, in_addr);
+	uint32_t n = in_addr - mappings_get(m, number)->geo.in_base;
+	struct slot *at = &mappings_buckets(m, number, n)->slot[slot];
+
+	at->key = slot_key(s->ext_addr, s->ext_port, s->in_port);
+	at->truth = slot_truth(s->out_port, s->proto, s->state, seen);
+	if (s->state != SESSION_TIME_WAIT)
+		mappings_subscriber(m, number, n)->sessions++;
+	return at;
+}
+
+void tables_put_overflow(struct mappings *m, uint32_t in_addr, const struct session *s, uint32_t seen)
+{
+	int number = mappings_find_inside(m, in_addr);
+	const struct geometry *g = &mappings_get(m, number)->geo;
+	struct subscriber *record = mappings_subscriber(m, number, in_addr - g->in_base);
+	struct overflow_key key = { .addr = in_addr,
+				    .ext_addr = s->ext_addr,
+				    .port = s->in_port,
+				    .ext_port = s->ext_port,
+				    .proto = s->proto,
+				    .direction = OVERFLOW_IN2OUT };
+	struct overflow_session value = { .truth = slot_truth(s->out_port, s->proto, s->state, seen),
+					  .in_addr = in_addr,
+					  .in_port = s->in_port };
+	int fd = mappings_datapath(m)->overflow;
+
+	cr_assert_eq(bpf_map_update_elem(fd, &key, &value, BPF_NOEXIST), 0);
+	key.addr = mapping_out_addr(g, in_addr - g->in_base);
+	key.port = s->out_port;
+	key.direction = OVERFLOW_OUT2IN;
+	value.truth = 0;
+	cr_assert_eq(bpf_map_update_elem(fd, &key, &value, BPF_NOEXIST), 0);
+	record->sessions++;
+	record->overflow++;
+	mappings_datapath(m)->global->overflow++;
+}
+
+unsigned tables_overflow_entries(const struct datapath *d)
+{
+	struct overflow_key key, next;
+	unsigned n = 0;
+	const void *from = NULL;
+
+	for (; !bpf_map_get_next_key(d->overflow, from, &next); n++) {
+		key = next;
+		from = &key;
+	}
+	return n;
+}

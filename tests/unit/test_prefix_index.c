@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The prefix index, compiled in here with each of its stores followed by a look at what a reader then finds. */
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util.h"
+
+static void (*after_store)(void);
+
+#define prefix_index_open	   watched_open
+#define prefix_index_walk	   watched_walk
+#define prefix_index_check	   watched_check
+#define prefix_index_insert	   watched_insert
+#define prefix_index_remove	   watched_remove
+#define prefix_index_remove_number watched_remove_number
+#define prefix_index_settle	   watched_settle
+#define prefix_index_find	   watched_find
+
+static void watched_store(uint16_t *p, uint16_t value)
+{
+	*(volatile uint16_t *)p = value;
+	if (after_store)
+		after_store();
+}
+
+#define __atomic_store_n(p, value, order) watched_store(p, value)
+#include "prefix_index.c"
+#undef __atomic_store_n
+
+static struct index_node nodes[INDEX_NODES], snapshot[INDEX_NODES];
+static struct prefix_index x, copy;
+
+struct row {
+	uint32_t base;
+	unsigned plen;
+};
+
+/* No two overlap; neighbours share nodes of both depths. */
+static const struct row rows[] = {
+	{ 0x0a000000, 8 },  { 0x0b000000, 16 }, { 0x0b010000, 17 }, { 0x0b018000, 24 }, { 0x0b018100, 25 },
+	{ 0x0b018180, 32 }, { 0x0b018181, 32 }, { 0x0b018184, 30 }, { 0x0b020000, 32 }, { 0x80000000, 1 },
+	{ 0x00000000, 9 },  { 0x0b030000, 18 }, { 0x0b034001, 32 },
+};
+
+static int expected(uint32_t addr, unsigned without)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+		if (i != without && prefix_contains(rows[i].base, rows[i].plen, addr))
+			return (int)i;
+	return -ENOENT;
+}
+
+/* First and last address of each prefix and those beside them; the prefix `changing` may be there or not. */
+static void check_all(const struct prefix_index *index, unsigned without, unsigned changing)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint32_t last = rows[i].base | ~prefix_mask(rows[i].plen);
+		uint32_t addrs[] = { rows[i].base - 1, rows[i].base, rows[i].base + (last - rows[i].base) / 2, last,
+				     last + 1 };
+
+		for (unsigned k = 0; k < ARRAY_SIZE(addrs); k++) {
+			int found = watched_find(index, addrs[k]), should = expected(addrs[k], without);
+
+			if (should >= 0 && (unsigned)should == changing && found == -ENOENT)
+				continue;
+			cr_assert_eq(found, should, "%08x: %d, not %d", addrs[k], found, should);
+		}
+	}
+}
+
+static void fill(void)
+{
+	memset(nodes, 0, sizeof(nodes));
+	cr_assert_eq(watched_open(&x, nodes), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+		cr_assert_eq(watched_insert(&x, rows[i].base, rows[i].plen, i), 0);
+}
+
+Test(prefix_index, finds_the_mapping_of_every_address)
+{
+	fill();
+	check_all(&x, UINT32_MAX, UINT32_MAX);
+}
+
+Test(prefix_index, refuses_overlaps_and_changes_nothing)
+{
+	static const struct row overlapping[] = {
+		{ 0, 0 },	    { 0x0a010000, 16 }, { 0x0a010101, 32 }, { 0x0b000000, 15 }, { 0x0b010000, 18 },
+		{ 0x0b018180, 31 }, { 0x0b018000, 17 }, { 0x0b018181, 32 }, { 0x0b018101, 32 }, { 0x0b018100, 24 },
+		{ 0xffffffff, 32 }, { 0x0b034000, 24 }, { 0x0b020000, 30 },
+	};
+
+	fill();
+	memcpy(snapshot, nodes, sizeof(nodes));
+	for (unsigned i = 0; i < ARRAY_SIZE(overlapping); i++)
+		cr_assert_eq(watched_insert(&x, overlapping[i].base, overlapping[i].plen, 1000), -EEXIST, "row %u", i);
+	cr_assert_eq(memcmp(snapshot, nodes, sizeof(nodes)), 0);
+}
+
+Test(prefix_index, forgets_what_is_removed_and_nothing_else)
+{
+	fill();
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		watched_remove(&x, rows[i].base, rows[i].plen, i);
+		check_all(&x, i, UINT32_MAX);
+		watched_settle(&x);
+		cr_assert_eq(watched_insert(&x, rows[i].base, rows[i].plen, i), 0);
+		watched_remove_number(&x, i);
+		check_all(&x, i, UINT32_MAX);
+		watched_settle(&x);
+		cr_assert_eq(watched_insert(&x, rows[i].base, rows[i].plen, i), 0);
+	}
+	check_all(&x, UINT32_MAX, UINT32_MAX);
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+		watched_remove(&x, rows[i].base, rows[i].plen, i);
+	memset(snapshot, 0, sizeof(snapshot));
+	cr_assert_eq(memcmp(nodes, snapshot, INDEX_ROOTS * sizeof(*nodes)), 0);
+}
+
+static unsigned changing_row, stores;
+
+/* What a packet finds between two stores, and what an agent does that starts after a crash there. */
+static void look(void)
+{
+	stores++;
+	check_all(&x, UINT32_MAX, changing_row);
+	memcpy(snapshot, nodes, sizeof(nodes));
+	after_store = NULL;
+	watched_open(&copy, snapshot);
+	check_all(&copy, UINT32_MAX, changing_row);
+	watched_remove_number(&copy, changing_row);
+	watched_settle(&copy);
+	cr_assert_eq(watched_insert(&copy, rows[changing_row].base, rows[changing_row].plen, changing_row), 0);
+	check_all(&copy, UINT32_MAX, UINT32_MAX);
+	after_store = look;
+}
+
+Test(prefix_index, is_right_after_every_single_store)
+{
+	fill();
+	for (unsigned i = 1; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].plen < 14)
+			continue;
+		changing_row = i;
+		after_store = look;
+		watched_remove(&x, rows[i].base, rows[i].plen, i);
+		watched_settle(&x);
+		cr_assert_eq(watched_insert(&x, rows[i].base, rows[i].plen, i), 0);
+		after_store = NULL;
+	}
+	cr_assert_gt(stores, 100);
+}
+
+Test(prefix_index, does_not_reuse_a_node_before_it_has_settled)
+{
+	fill();
+
+	uint16_t second = nodes[0x0b].entry[2];
+
+	watched_remove(&x, 0x0b020000, 32, 8);
+	cr_assert_eq(nodes[0x0b].entry[2], 0);
+	for (unsigned i = 0; i < 8; i++) {
+		cr_assert_eq(watched_insert(&x, 0x0c000000 + (i << 16), 24, 100 + i), 0);
+		cr_assert_neq(nodes[0x0c].entry[i], second);
+	}
+	watched_settle(&x);
+	cr_assert_eq(watched_insert(&x, 0x0d000000, 24, 200), 0);
+	cr_assert_eq(nodes[0x0d].entry[0], second);
+	cr_assert_eq(watched_find(&x, 0x0d010000), -ENOENT);
+}
+
+Test(prefix_index, holds_as_many_mappings_as_there_may_be)
+{
+	memset(nodes, 0, sizeof(nodes));
+	watched_open(&x, nodes);
+	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
+		cr_assert_eq(watched_insert(&x, i << 16 | 1, 32, i), 0, "%u", i);
+	cr_assert_eq(watched_insert(&x, 0x80000001, 32, 1), -ENOSPC);
+	cr_assert_eq(watched_insert(&x, 0x80000000, 24, 1), -ENOSPC);
+	cr_assert_eq(watched_insert(&x, 0x80000000, 16, 1), 0);
+	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
+		cr_assert_eq(watched_find(&x, i << 16 | 1), i);
+}
+
+Test(prefix_index, takes_over_damaged_nodes)
+{
+	fill();
+	nodes[1].entry[0] = 17;			       /* a root */
+	nodes[1].entry[1] = INDEX_NODES;	       /* beyond the end */
+	nodes[1].entry[2] = INDEX_LEAF | MAX_MAPPINGS; /* no such mapping */
+	nodes[1].entry[3] = nodes[0x0b].entry[1];      /* linked from elsewhere, later in the walk */
+	nodes[1].entry[4] = INDEX_NODES - 1;	       /* linked to itself */
+	nodes[INDEX_NODES - 1].entry[0] = INDEX_NODES - 1;
+	nodes[1].entry[5] = INDEX_NODES - 2; /* empty */
+	cr_assert_geq(watched_open(&x, nodes), 6);
+	for (unsigned i = 0; i < 6; i++)
+		if (i != 3)
+			cr_assert_eq(nodes[1].entry[i], 0, "%u", i);
+	for (uint32_t addr = 0; addr < 0xfff00000; addr += 0x3fff)
+		cr_assert_lt(watched_find(&x, addr), (int)MAX_MAPPINGS);
+}

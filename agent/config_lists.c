@@ -69,8 +69,8 @@ static int interface_read(struct reader *r, const cJSON *json, uint8_t role, uns
 		return reader_refuse(r, json, "%s stands in this list already", known->name);
 	if (config_add_interface(c, json->valuestring, role) < 0)
 		return reader_no_memory(r);
-	if (!known) {
-		known = &c->interfaces[c->n_interfaces - 1];
+	if (!known || role == DEVICE_INSIDE) {
+		known = config_find_interface(c, json->valuestring);
 		known->line = json_line(json);
 		known->position = position;
 	}

@@ -20,6 +20,8 @@ size_t json_path_add_key(struct json_path *p, const char *key, size_t size)
 
 	if (before)
 		append(p, ".", 1);
+	if (!size)
+		append(p, "\"\"", 2);
 	append(p, key, size < KEY_SHOWN ? size : KEY_SHOWN);
 	if (size > KEY_SHOWN)
 		append(p, "...", 3);

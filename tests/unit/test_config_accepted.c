@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a configuration says is what is read from it. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "config.h"
+
+#define INTERFACES "\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]}"
+#define WITH(keys) "{" INTERFACES ",\n" keys "}"
+
+static struct config *parse(const char *text)
+{
+	struct error err = { "" };
+	struct config *c = NULL;
+
+	cr_assert_eq(config_parse(text, strlen(text), "FILE", &c, &err), 0, "%s\n%s", err.text, text);
+	return c;
+}
+
+Test(config_accepted, interfaces_alone_bring_every_default)
+{
+	_cleanup_config_ struct config *c = parse("{" INTERFACES "}");
+
+	cr_expect_eq(c->n_interfaces, 2);
+	cr_expect_str_eq(c->interfaces[0].name, "eth1");
+	cr_expect_eq(c->interfaces[0].roles, DEVICE_INSIDE);
+	cr_expect_str_eq(c->interfaces[1].name, "eth0");
+	cr_expect_eq(c->interfaces[1].roles, DEVICE_OUTSIDE);
+	cr_expect_eq(c->n_mappings, 0);
+	cr_expect_eq(c->n_bypass, 0);
+	cr_expect_eq(c->sessions_per_user, 1000);
+	cr_expect_eq(c->session_slots, 0);
+	cr_expect_eq(c->overflow_sessions, 65536);
+	cr_expect_eq(c->timeouts[TIMEOUT_UDP], 300);
+	cr_expect_eq(c->timeouts[TIMEOUT_TCP_ESTABLISHED], 7440);
+	cr_expect_eq(c->timeouts[TIMEOUT_TCP_TRANSITORY], 240);
+	cr_expect_eq(c->timeouts[TIMEOUT_ICMP], 60);
+	cr_expect_not(c->ipfix.enabled);
+	cr_expect_eq(c->ipfix.domain_id, 1);
+	cr_expect_eq(c->ipfix.path_mtu, 512);
+	cr_expect_eq(c->ipfix.template_interval, 600);
+	cr_expect_eq(c->ipfix.events, IPFIX_QUOTA | IPFIX_PORTS);
+	cr_expect_eq(c->forwarding, FORWARDING_REDIRECT);
+	cr_expect_eq(c->xdp_mode, XDP_MODE_AUTO);
+	cr_expect_eq(c->unmatched, UNMATCHED_DROP_PRIVATE);
+	cr_expect(c->answer_arp);
+	cr_expect(c->hairpin);
+	cr_expect_eq(c->tcp_mss_clamp, 0);
+	cr_expect_eq(c->quota_icmp_code, 1);
+	cr_expect_eq(c->sweep_interval, 5);
+	cr_expect_str_eq(c->control_socket, "/run/detnat/agent.sock");
+	cr_expect_str_eq(c->pin_path, "/sys/fs/bpf/detnat");
+	cr_expect_str_eq(c->state_dir, "/var/lib/detnat");
+	cr_expect_not(c->metrics_enabled);
+	cr_expect_not(c->detach_on_exit);
+}
+
+Test(config_accepted, the_example_of_the_contract)
+{
+	_cleanup_config_ struct config *c = parse(
+		"{\"interfaces\": { \"inside\": [\"eth1\"], \"outside\": [\"eth0\"] },\n"
+		"\"mappings\": [\n  { \"in\": \"10.0.0.0/18\",\n \"out\": \"1.1.1.1/30\" }\n],\n"
+		"\"sessions_per_user\": 1000, \"session_slots\": \"auto\", \"overflow_sessions\": 65536,\n"
+		"\"timeouts\": { \"udp\": 300, \"tcp_established\": 7440, \"tcp_transitory\": 240, \"icmp\": 60 },\n"
+		"\"ipfix\": { \"collector\": \"192.0.2.10:4739\", \"source\": \"192.0.2.1:4739\", \"domain_id\": 1,\n"
+		"\"path_mtu\": 512, \"template_interval\": 600, \"events\": [\"quota\", \"ports\"] },\n"
+		"\"forwarding\": \"redirect\", \"xdp_mode\": \"auto\", \"unmatched\": \"drop-private\", \"bypass\": "
+		"[],\n"
+		"\"answer_arp\": true, \"hairpin\": true, \"tcp_mss_clamp\": 0, \"quota_icmp_code\": 1,\n"
+		"\"sweep_interval\": 5, \"control_socket\": \"/run/detnat/agent.sock\",\n"
+		"\"pin_path\": \"/sys/fs/bpf/detnat\", \"state_dir\": \"/var/lib/detnat\",\n"
+		"\"metrics\": { \"listen\": \"127.0.0.1:9469\" }, \"on_exit\": \"keep\"\n}\n");
+
+	cr_expect_eq(c->n_mappings, 1);
+	cr_expect_eq(c->mappings[0].in.base, 0x0a000000);
+	cr_expect_eq(c->mappings[0].in.plen, 18);
+	cr_expect_eq(c->mappings[0].out.base, 0x01010100, "masked to its length");
+	cr_expect_eq(c->mappings[0].out.plen, 30);
+	cr_expect_eq(c->mappings[0].line, 3);
+	cr_expect_eq(c->mappings[0].in_line, 3);
+	cr_expect_eq(c->mappings[0].out_line, 4);
+	cr_expect_eq(c->overflow_line, 6);
+	cr_expect(c->ipfix.enabled);
+	cr_expect_eq(c->ipfix.collector.addr, 0xc000020a);
+	cr_expect_eq(c->ipfix.collector.port, 4739);
+	cr_expect_eq(c->ipfix.source.addr, 0xc0000201);
+	cr_expect(c->metrics_enabled);
+	cr_expect_eq(c->metrics_listen.addr, 0x7f000001);
+	cr_expect_eq(c->metrics_listen.port, 9469);
+}
+
+Test(config_accepted, every_other_value_of_every_word)
+{
+	_cleanup_config_ struct config *c = parse(WITH(
+		"\"forwarding\":\"kernel\",\"xdp_mode\":\"skb\",\"unmatched\":\"drop\",\"answer_arp\":false,"
+		"\"hairpin\":false,\"tcp_mss_clamp\":\"mtu\",\"on_exit\":\"detach\",\"session_slots\":2048,"
+		"\"ipfix\":{\"collector\":\"192.0.2.10:1\",\"events\":[\"fragments\",\"sessions\",\"sessions\"]}"));
+	_cleanup_config_ struct config *d =
+		parse(WITH("\"xdp_mode\":\"native\",\"unmatched\":\"route\",\"tcp_mss_clamp\":1360,\"metrics\":{},"
+			   "\"ipfix\":{\"collector\":\"192.0.2.10:1\",\"source\":\"0.0.0.0:4739\",\"events\":[]}"));
+
+	cr_expect_eq(c->forwarding, FORWARDING_KERNEL);
+	cr_expect_eq(c->xdp_mode, XDP_MODE_SKB);
+	cr_expect_eq(c->unmatched, UNMATCHED_DROP);
+	cr_expect_not(c->answer_arp);
+	cr_expect_not(c->hairpin);
+	cr_expect_eq(c->tcp_mss_clamp, MSS_CLAMP_MTU);
+	cr_expect(c->detach_on_exit);
+	cr_expect_eq(c->session_slots, 2048);
+	cr_expect_eq(c->ipfix.events, IPFIX_FRAGMENTS | IPFIX_SESSIONS);
+	cr_expect_eq(c->ipfix.source.addr, 0);
+	cr_expect_eq(c->ipfix.source.port, 0);
+	cr_expect_eq(d->xdp_mode, XDP_MODE_NATIVE);
+	cr_expect_eq(d->unmatched, UNMATCHED_ROUTE);
+	cr_expect_eq(d->tcp_mss_clamp, 1360);
+	cr_expect_eq(d->ipfix.events, 0);
+	cr_expect_eq(d->ipfix.source.port, 4739);
+	cr_expect(d->metrics_enabled, "an empty object takes the default address");
+	cr_expect_eq(d->metrics_listen.port, 9469);
+}
+
+Test(config_accepted, values_at_the_ends_of_their_ranges)
+{
+	static const char *const rows[] = {
+		"\"sessions_per_user\":1",
+		"\"sessions_per_user\":65535",
+		"\"sessions_per_user\":1e3",
+		"\"sessions_per_user\":10.0",
+		"\"session_slots\":8",
+		"\"session_slots\":2048",
+		"\"overflow_sessions\":0",
+		"\"overflow_sessions\":-0",
+		"\"overflow_sessions\":16777216",
+		"\"timeouts\":{}",
+		"\"timeouts\":{\"udp\":1}",
+		"\"timeouts\":{\"udp\":604800}",
+		"\"quota_icmp_code\":0",
+		"\"quota_icmp_code\":15",
+		"\"sweep_interval\":1",
+		"\"sweep_interval\":86400",
+		"\"tcp_mss_clamp\":536",
+		"\"tcp_mss_clamp\":65495",
+		"\"bypass\":[\"0.0.0.0/0\"]",
+		"\"mappings\":[]",
+		"\"ipfix\":{\"collector\":\"1.2.3.4:1\",\"domain_id\":0,\"path_mtu\":128,\"template_interval\":1}",
+		"\"ipfix\":{\"collector\":\"1.2.3.4:65535\",\"domain_id\":4294967295,\"path_mtu\":65535,"
+		"\"template_interval\":86400}",
+		"\"control_socket\":\"/34567890/234567890/234567890/234567890/234567890/234567890/234567890/234567890"
+		"/234567890/234567890/2345678\"",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char text[512];
+
+		snprintf(text, sizeof(text), WITH("%s"), rows[i]);
+		config_free(parse(text));
+	}
+}
+
+Test(config_accepted, an_interface_in_both_lists_has_both_roles)
+{
+	_cleanup_config_ struct config *c =
+		parse("{\"interfaces\":{\n\"outside\":[\"x\",\n\"stick\"],\n\"inside\":[\n\"a\",\n\"stick\"]}}");
+
+	cr_expect_eq(c->n_interfaces, 3);
+	cr_expect_eq(config_find_interface(c, "stick")->roles, DEVICE_INSIDE | DEVICE_OUTSIDE);
+	cr_expect_eq(config_find_interface(c, "stick")->line, 6, "the line in `inside`: %u",
+		     config_find_interface(c, "stick")->line);
+	cr_expect_eq(config_find_interface(c, "stick")->position, 1);
+	cr_expect_eq(config_find_interface(c, "x")->roles, DEVICE_OUTSIDE);
+	cr_expect_eq(config_find_interface(c, "x")->line, 2);
+	cr_expect_eq(config_find_interface(c, "a")->roles, DEVICE_INSIDE);
+	cr_expect_null(config_find_interface(c, "b"));
+	config_free(parse("{\"interfaces\":{\"inside\":[],\"outside\":[]}}"));
+}
+
+Test(config_accepted, slots_follow_the_ports_of_a_host)
+{
+	static const struct {
+		const char *out, *common, *own;
+		uint32_t slots;
+	} rows[] = {
+		{ "1.1.0.0/16", "\"auto\"", NULL, 1024 }, /* 64512 ports */
+		{ "1.1.1.0/22", "\"auto\"", NULL, 1024 }, /* 1008 */
+		{ "1.1.1.0/23", "\"auto\"", NULL, 1024 }, /* 504: 1008 is not above 1024 */
+		{ "1.1.1.0/24", "\"auto\"", NULL, 512 },  /* 252 */
+		{ "1.1.1.0/25", "\"auto\"", NULL, 256 },  /* 126 */
+		{ "1.1.1.0/26", "\"auto\"", NULL, 128 },  /* 63 */
+		{ "1.1.1.0/31", "\"auto\"", NULL, 128 },  /* 1 */
+		{ "1.1.1.0/25", "8", NULL, 8 },		  { "1.1.1.0/25", "8", "64", 64 },
+		{ "1.1.1.0/25", "8", "\"auto\"", 256 },	  { "1.1.1.0/25", "\"auto\"", "2048", 2048 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char text[512];
+
+		snprintf(text, sizeof(text),
+			 WITH("\"session_slots\":%s,\"mappings\":[{\"in\":\"10.0.0.0/16\",\"out\":\"%s\"%s%s}]"),
+			 rows[i].common, rows[i].out, rows[i].own ? ",\"session_slots\":" : "",
+			 rows[i].own ? rows[i].own : "");
+		_cleanup_config_ struct config *c = parse(text);
+
+		cr_expect_eq(config_mapping_slots(c, &c->mappings[0]), rows[i].slots, "row %zu: %u", i,
+			     config_mapping_slots(c, &c->mappings[0]));
+	}
+}
+
+Test(config_accepted, a_mapping_has_the_common_quota_or_its_own)
+{
+	_cleanup_config_ struct config *c =
+		parse(WITH("\"sessions_per_user\":77,\"mappings\":[{\"in\":\"10.0.0.0/16\",\"out\":\"1.1.1.0/24\"},"
+			   "{\"in\":\"10.1.0.0/16\",\"out\":\"1.1.2.0/24\",\"sessions_per_user\":5}]"));
+
+	cr_expect_eq(config_mapping_quota(c, &c->mappings[0]), 77);
+	cr_expect_eq(config_mapping_quota(c, &c->mappings[1]), 5);
+}
+
+Test(config_accepted, neighbours_do_not_overlap)
+{
+	config_free(parse(WITH(
+		"\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/28\"},"
+		"{\"in\":\"10.0.1.0/24\",\"out\":\"1.1.1.16/28\"},{\"in\":\"10.0.2.0/24\",\"out\":\"10.0.3.0/28\"}]")));
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Every refusal: the row's text gives the row's message, to the letter, with file, line and key path. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+#include "config.h"
+
+struct row {
+	const char *text;
+	const char *message; /* behind the file's name */
+};
+
+#define INTERFACES     "\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]}"
+#define WITH(keys)     "{" INTERFACES ",\n" keys "}"
+#define MAPPINGS(list) WITH("\"mappings\":[\n" list "]")
+#define IPFIX(keys)    WITH("\"ipfix\":{" keys "}")
+#define COLLECTOR      "\"collector\":\"192.0.2.10:4739\""
+
+static void expect_refused(const struct row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct error err = { "" };
+		struct config *c = NULL;
+		char wanted[512];
+		int r = config_parse(rows[i].text, strlen(rows[i].text), "FILE", &c, &err);
+
+		snprintf(wanted, sizeof(wanted), "FILE%s", rows[i].message);
+		cr_expect_eq(r, -EINVAL, "row %zu was taken: %s", i, rows[i].text);
+		cr_expect_str_eq(err.text, wanted, "row %zu: \"%s\" instead of \"%s\"", i, err.text, wanted);
+		cr_expect_null(c, "nothing is written where the text is refused");
+		config_free(c);
+	}
+}
+
+#define EXPECT_REFUSED(...) \
+	expect_refused((const struct row[])__VA_ARGS__, ARRAY_SIZE(((const struct row[])__VA_ARGS__)))
+
+Test(config_refused, keys)
+{
+	static const struct row rows[] = {
+		{ "{}", ":1: interfaces: this key is missing" },
+		{ "\n\n{}", ":3: interfaces: this key is missing" },
+		{ "[]", ":1: must be an object" },
+		{ "null", ":1: must be an object" },
+		{ "7", ":1: must be an object" },
+		{ WITH("\"colour\":1"), ":2: colour: unknown key" },
+		{ WITH("\"Hairpin\":true"), ":2: Hairpin: unknown key" },
+		{ WITH("\"\":true"), ":2: \"\": unknown key" },
+		{ WITH("\"hairpin \":true"), ":2: hairpin?: unknown key" },
+		{ WITH("\"hairpin\":true,\n\"answer_arp\":true,\n\"hairpin\":true"),
+		  ":4: hairpin: this key stands here twice" },
+		{ WITH("\"hairpin\":true,\n\"hair\\u0070in\":true"), ":3: hairpin: this key stands here twice" },
+		{ WITH(INTERFACES), ":2: interfaces: this key stands here twice" },
+		{ WITH("\"mappings\":[],\"mappings\":[]"), ":2: mappings: this key stands here twice" },
+		{ WITH("\"timeouts\":{\"udp\":1,\n\"udp\":2}"), ":3: timeouts.udp: this key stands here twice" },
+		{ WITH("\"timeouts\":{\n\"UDP\":1}"), ":3: timeouts.UDP: unknown key" },
+		{ WITH("\"metrics\":{\"port\":1}"), ":2: metrics.port: unknown key" },
+		{ WITH("\"bypass\":[],\"bypass\":[]"), ":2: bypass: this key stands here twice" },
+		{ WITH("\"x\":{\"y\":[{}]}"), ":2: x: unknown key" },
+	};
+
+	expect_refused(rows, ARRAY_SIZE(rows));
+}
+
+Test(config_refused, interfaces)
+{
+	static const struct row rows[] = {
+		{ "{\"interfaces\":[]}", ":1: interfaces: must be an object" },
+		{ "{\"interfaces\":{}}", ":1: interfaces.inside: this key is missing" },
+		{ "{\"interfaces\":{\"inside\":[]}}", ":1: interfaces.outside: this key is missing" },
+		{ "{\"interfaces\":{\"outside\":[]}}", ":1: interfaces.inside: this key is missing" },
+		{ "{\"interfaces\":{\"inside\":\"eth1\",\"outside\":[]}}",
+		  ":1: interfaces.inside: must be a list of names of interfaces" },
+		{ "{\"interfaces\":{\"inside\":[],\"outside\":[],\n\"both\":[]}}", ":2: interfaces.both: unknown key" },
+		{ "{\"interfaces\":{\"inside\":[\"a\",\n\"b\",\n\"a\"],\"outside\":[]}}",
+		  ":3: interfaces.inside[2]: a stands in this list already" },
+		{ "{\"interfaces\":{\"inside\":[\"a\"],\"outside\":[\"a\",\n\"a\"]}}",
+		  ":2: interfaces.outside[1]: a stands in this list already" },
+		{ "{\"interfaces\":{\"inside\":[\"\"],\"outside\":[]}}",
+		  ":1: interfaces.inside[0]: must be the name of an interface, 1 to 15 characters" },
+		{ "{\"interfaces\":{\"inside\":[\"1234567890123456\"],\"outside\":[]}}",
+		  ":1: interfaces.inside[0]: must be the name of an interface, 1 to 15 characters" },
+		{ "{\"interfaces\":{\"inside\":[],\"outside\":[\"a\",\"b/c\"]}}",
+		  ":1: interfaces.outside[1]: must be the name of an interface, 1 to 15 characters" },
+		{ "{\"interfaces\":{\"inside\":[1],\"outside\":[]}}",
+		  ":1: interfaces.inside[0]: must be the name of an interface, 1 to 15 characters" },
+		{ "{\"interfaces\":{\"inside\":[null],\"outside\":[]}}",
+		  ":1: interfaces.inside[0]: must be the name of an interface, 1 to 15 characters" },
+	};
+
+	expect_refused(rows, ARRAY_SIZE(rows));
+}
+
+Test(config_refused, shape_of_mappings)
+{
+	static const struct row rows[] = {
+		{ WITH("\"mappings\":{}"), ":2: mappings: must be a list of mappings" },
+		{ MAPPINGS("\"10.0.0.0/8\""), ":3: mappings[0]: must be an object" },
+		{ MAPPINGS("{}"), ":3: mappings[0].in: this key is missing" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\"}"), ":3: mappings[0].out: this key is missing" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\n\"out\":\"1.1.1.0/30\"},\n{\"out\":\"2.2.2.0/30\"}"),
+		  ":5: mappings[1].in: this key is missing" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"sessions\":1}"),
+		  ":3: mappings[0].sessions: unknown key" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\n\"in\":\"11.0.0.0/18\"}"),
+		  ":4: mappings[0].in: this key stands here twice" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0\",\"out\":\"1.1.1.0/30\"}"),
+		  ":3: mappings[0].in: must be an IPv4 prefix such as \"10.0.0.0/18\", not \"10.0.0.0\"" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/33\"}"),
+		  ":3: mappings[0].out: must be an IPv4 prefix such as \"10.0.0.0/18\", not \"1.1.1.0/33\"" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1/30\"}"),
+		  ":3: mappings[0].out: must be an IPv4 prefix such as \"10.0.0.0/18\", not \"1.1.1/30\"" },
+		{ MAPPINGS("{\"in\":\"2001:db8::/32\",\"out\":\"1.1.1.0/30\"}"),
+		  ":3: mappings[0].in: must be an IPv4 prefix such as \"10.0.0.0/18\", not \"2001:db8::/32\"" },
+		{ MAPPINGS("{\"in\":10,\"out\":\"1.1.1.0/30\"}"),
+		  ":3: mappings[0].in: must be an IPv4 prefix such as \"10.0.0.0/18\", not 10" },
+		{ MAPPINGS("{\"in\":null,\"out\":\"1.1.1.0/30\"}"),
+		  ":3: mappings[0].in: must be an IPv4 prefix such as \"10.0.0.0/18\", not null" },
+		{ MAPPINGS("{\"in\":[\"10.0.0.0/18\"],\"out\":\"1.1.1.0/30\"}"),
+		  ":3: mappings[0].in: must be an IPv4 prefix such as \"10.0.0.0/18\", not a list" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\\u001b[2J\",\"out\":\"1.1.1.0/30\"}"),
+		  ":3: mappings[0].in: must be an IPv4 prefix such as \"10.0.0.0/18\", not \"10.0.0.0/18?[2J\"" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"sessions_per_user\":0}"),
+		  ":3: mappings[0].sessions_per_user: must be a whole number from 1 to 65535, not 0" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"sessions_per_user\":65536}"),
+		  ":3: mappings[0].sessions_per_user: must be a whole number from 1 to 65535, not 65536" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"session_slots\":0}"),
+		  ":3: mappings[0].session_slots: must be \"auto\" or a power of two from 8 to 2048, not 0" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"session_slots\":100}"),
+		  ":3: mappings[0].session_slots: must be \"auto\" or a power of two from 8 to 2048, not 100" },
+	};
+
+	expect_refused(rows, ARRAY_SIZE(rows));
+}
+
+#define MAPPING(in, out) "{\"in\":\"" in "\",\n\"out\":\"" out "\"}"
+
+Test(config_refused, geometry_and_overlaps_of_mappings)
+{
+	static const struct row rows[] = {
+		{ MAPPINGS(MAPPING("10.0.0.0/24", "1.1.0.0/23")),
+		  ":4: mappings[0].out: 1.1.0.0/23 is larger than the inside range 10.0.0.0/24" },
+		{ MAPPINGS(MAPPING("10.0.0.0/14", "1.1.1.0/30")),
+		  ":4: mappings[0].out: 1.1.1.0/30 is too small for 10.0.0.0/14: less than one port a host" },
+		{ MAPPINGS(MAPPING("0.0.0.0/1", "128.0.0.0/32")),
+		  ":4: mappings[0].out: 128.0.0.0/32 is too small for 0.0.0.0/1: less than one port a host" },
+		{ MAPPINGS(MAPPING("0.0.0.0/0", "128.0.0.0/32")),
+		  ":4: mappings[0].out: 128.0.0.0/32 is too small for 0.0.0.0/0: less than one port a host" },
+		{ MAPPINGS(MAPPING("0.0.0.0/0", "0.0.0.0/0")),
+		  ":4: mappings[0].out: 0.0.0.0/0 overlaps 0.0.0.0/0, mappings[0].in" },
+		{ MAPPINGS(MAPPING("10.0.0.0/18", "1.1.1.0/30") ",\n" MAPPING("10.0.0.0/18", "1.1.1.0/30")),
+		  ":5: mappings[1].in: 10.0.0.0/18 overlaps 10.0.0.0/18, mappings[0].in" },
+		{ MAPPINGS(MAPPING("10.0.0.0/18", "1.1.1.0/30") ",\n" MAPPING("10.0.63.255/32", "1.1.1.4/32")),
+		  ":5: mappings[1].in: 10.0.63.255/32 overlaps 10.0.0.0/18, mappings[0].in" },
+		{ MAPPINGS(MAPPING("10.0.1.0/24", "1.1.1.0/30") ",\n" MAPPING("10.0.0.0/18", "1.1.2.0/30")),
+		  ":5: mappings[1].in: 10.0.0.0/18 overlaps 10.0.1.0/24, mappings[0].in" },
+		{ MAPPINGS(MAPPING("10.0.0.0/18", "1.1.1.0/30") ",\n" MAPPING("10.1.0.0/18", "1.1.1.2/31")),
+		  ":6: mappings[1].out: 1.1.1.2/31 overlaps 1.1.1.0/30, mappings[0].out" },
+		{ MAPPINGS(MAPPING("10.0.0.0/18", "1.1.1.1/30") ",\n" MAPPING("10.1.0.0/18", "1.1.1.2/30")),
+		  ":6: mappings[1].out: 1.1.1.0/30 overlaps 1.1.1.0/30, mappings[0].out" },
+		{ MAPPINGS(MAPPING("10.0.0.0/18", "10.0.1.0/30")),
+		  ":4: mappings[0].out: 10.0.1.0/30 overlaps 10.0.0.0/18, mappings[0].in" },
+		{ MAPPINGS(MAPPING("10.0.0.0/18", "1.1.1.0/30") ",\n" MAPPING("10.1.0.0/18", "10.0.1.0/30")),
+		  ":6: mappings[1].out: 10.0.1.0/30 overlaps 10.0.0.0/18, mappings[0].in" },
+		{ MAPPINGS(MAPPING("10.0.0.0/18", "1.1.1.0/30") ",\n" MAPPING("1.1.1.0/24", "2.2.2.0/30")),
+		  ":5: mappings[1].in: 1.1.1.0/24 overlaps 1.1.1.0/30, mappings[0].out" },
+		{ MAPPINGS(MAPPING("10.0.0.0/24", "1.1.1.0/30") "," MAPPING("10.0.1.0/24", "1.1.2.0/30") "," MAPPING(
+			  "10.0.0.0/20", "1.1.2.0/30")),
+		  ":5: mappings[2].in: 10.0.0.0/20 overlaps 10.0.0.0/24, mappings[0].in" },
+		{ MAPPINGS(MAPPING("10.0.0.0/24", "1.1.1.0/30") "," MAPPING("10.0.0.0/25", "1.1.0.0/16") "," MAPPING(
+			  "10.0.0.0/20", "1.1.2.0/30")),
+		  ":5: mappings[1].out: 1.1.0.0/16 is larger than the inside range 10.0.0.0/25" },
+	};
+
+	expect_refused(rows, ARRAY_SIZE(rows));
+}
+
+Test(config_refused, numbers)
+{
+	static const struct row rows[] = {
+		{ WITH("\"sessions_per_user\":0"),
+		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not 0" },
+		{ WITH("\"sessions_per_user\":65536"),
+		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not 65536" },
+		{ WITH("\"sessions_per_user\":-1"),
+		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not -1" },
+		{ WITH("\"sessions_per_user\":1.5"),
+		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not 1.5" },
+		{ WITH("\"sessions_per_user\":\"1000\""),
+		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not \"1000\"" },
+		{ WITH("\"sessions_per_user\":true"),
+		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not true" },
+		{ WITH("\"sessions_per_user\":null"),
+		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not null" },
+		{ WITH("\"sessions_per_user\":{}"),
+		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not an object" },
+		{ WITH("\"sessions_per_user\":1e999"),
+		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not inf" },
+		{ WITH("\"sessions_per_user\":-1e999"),
+		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not -inf" },
+		{ WITH("\"sessions_per_user\":4294967297"),
+		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not 4294967297" },
+		{ WITH("\"sessions_per_user\":18446744073709551617"),
+		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not 1.84467440737096e+19" },
+		{ WITH("\"session_slots\":4"),
+		  ":2: session_slots: must be \"auto\" or a power of two from 8 to 2048, not 4" },
+		{ WITH("\"session_slots\":4096"),
+		  ":2: session_slots: must be \"auto\" or a power of two from 8 to 2048, not 4096" },
+		{ WITH("\"session_slots\":129"),
+		  ":2: session_slots: must be \"auto\" or a power of two from 8 to 2048, not 129" },
+		{ WITH("\"session_slots\":\"Auto\""),
+		  ":2: session_slots: must be \"auto\" or a power of two from 8 to 2048, not \"Auto\"" },
+		{ WITH("\"session_slots\":4294967295"),
+		  ":2: session_slots: must be \"auto\" or a power of two from 8 to 2048, not 4294967295" },
+		{ WITH("\"overflow_sessions\":-1"),
+		  ":2: overflow_sessions: must be a whole number from 0 to 16777216, not -1" },
+		{ WITH("\"overflow_sessions\":16777217"),
+		  ":2: overflow_sessions: must be a whole number from 0 to 16777216, not 16777217" },
+		{ WITH("\"timeouts\":[]"), ":2: timeouts: must be an object" },
+		{ WITH("\"timeouts\":{\"udp\":0}"),
+		  ":2: timeouts.udp: must be a whole number from 1 to 604800, not 0" },
+		{ WITH("\"timeouts\":{\"tcp_established\":604801}"),
+		  ":2: timeouts.tcp_established: must be a whole number from 1 to 604800, not 604801" },
+		{ WITH("\"timeouts\":{\"udp\":1,\n\"tcp_transitory\":\"x\"}"),
+		  ":3: timeouts.tcp_transitory: must be a whole number from 1 to 604800, not \"x\"" },
+		{ WITH("\"timeouts\":{\"icmp\":0.5}"),
+		  ":2: timeouts.icmp: must be a whole number from 1 to 604800, not 0.5" },
+		{ WITH("\"quota_icmp_code\":16"), ":2: quota_icmp_code: must be a whole number from 0 to 15, not 16" },
+		{ WITH("\"quota_icmp_code\":256"),
+		  ":2: quota_icmp_code: must be a whole number from 0 to 15, not 256" },
+		{ WITH("\"sweep_interval\":0"), ":2: sweep_interval: must be a whole number from 1 to 86400, not 0" },
+		{ WITH("\"sweep_interval\":86401"),
+		  ":2: sweep_interval: must be a whole number from 1 to 86400, not 86401" },
+		{ WITH("\"tcp_mss_clamp\":535"),
+		  ":2: tcp_mss_clamp: must be 0, \"mtu\", or a whole number from 536 to 65495, not 535" },
+		{ WITH("\"tcp_mss_clamp\":65496"),
+		  ":2: tcp_mss_clamp: must be 0, \"mtu\", or a whole number from 536 to 65495, not 65496" },
+		{ WITH("\"tcp_mss_clamp\":4294967295"),
+		  ":2: tcp_mss_clamp: must be 0, \"mtu\", or a whole number from 536 to 65495, not 4294967295" },
+		{ WITH("\"tcp_mss_clamp\":\"MTU\""),
+		  ":2: tcp_mss_clamp: must be 0, \"mtu\", or a whole number from 536 to 65495, not \"MTU\"" },
+		{ WITH("\"tcp_mss_clamp\":false"),
+		  ":2: tcp_mss_clamp: must be 0, \"mtu\", or a whole number from 536 to 65495, not false" },
+	};
+
+	expect_refused(rows, ARRAY_SIZE(rows));
+}
+
+Test(config_refused, words_and_paths)
+{
+	static const struct row rows[] = {
+		{ WITH("\"forwarding\":\"xdp\""),
+		  ":2: forwarding: must be one of \"redirect\", \"kernel\", not \"xdp\"" },
+		{ WITH("\"forwarding\":0"), ":2: forwarding: must be one of \"redirect\", \"kernel\", not 0" },
+		{ WITH("\"xdp_mode\":\"generic\""),
+		  ":2: xdp_mode: must be one of \"auto\", \"native\", \"skb\", not \"generic\"" },
+		{ WITH("\"unmatched\":\"accept\""),
+		  ":2: unmatched: must be one of \"drop-private\", \"route\", \"drop\", not \"accept\"" },
+		{ WITH("\"on_exit\":true"), ":2: on_exit: must be one of \"keep\", \"detach\", not true" },
+		{ WITH("\"answer_arp\":1"), ":2: answer_arp: must be true or false, not 1" },
+		{ WITH("\"hairpin\":\"true\""), ":2: hairpin: must be true or false, not \"true\"" },
+		{ WITH("\"control_socket\":\"\""),
+		  ":2: control_socket: must be an absolute path of at most 107 octets, not \"\"" },
+		{ WITH("\"control_socket\":\"agent.sock\""),
+		  ":2: control_socket: must be an absolute path of at most 107 octets, not \"agent.sock\"" },
+		{ WITH("\"control_socket\":\"/34567890/234567890/234567890/234567890/234567890/234567890/234567890/"
+		       "234567890"
+		       "/234567890/234567890/23456789\""),
+		  ":2: control_socket: must be an absolute path of at most 107 octets, not "
+		  "\"/34567890/234567890/234567890/234567890/...\"" },
+		{ WITH("\"pin_path\":7"), ":2: pin_path: must be an absolute path of at most 1023 octets, not 7" },
+		{ WITH("\"state_dir\":null"),
+		  ":2: state_dir: must be an absolute path of at most 1023 octets, not null" },
+		{ WITH("\"metrics\":true"), ":2: metrics: must be an object" },
+		{ WITH("\"metrics\":{\"listen\":\"localhost:9469\"}"),
+		  ":2: metrics.listen: must be an IPv4 address and a port from 1 to 65535, such as "
+		  "\"192.0.2.10:4739\", not "
+		  "\"localhost:9469\"" },
+		{ WITH("\"metrics\":{\"listen\":\"127.0.0.1:0\"}"),
+		  ":2: metrics.listen: must be an IPv4 address and a port from 1 to 65535, such as "
+		  "\"192.0.2.10:4739\", not "
+		  "\"127.0.0.1:0\"" },
+		{ WITH("\"bypass\":\"10.0.0.0/8\""), ":2: bypass: must be a list of prefixes" },
+		{ WITH("\"bypass\":[\"10.0.0.0/8\",\n\"x\"]"),
+		  ":3: bypass[1]: must be an IPv4 prefix such as \"10.0.0.0/18\", not \"x\"" },
+	};
+
+	expect_refused(rows, ARRAY_SIZE(rows));
+}
+
+Test(config_refused, ipfix)
+{
+	static const struct row rows[] = {
+		{ WITH("\"ipfix\":null"), ":2: ipfix: must be an object" },
+		{ IPFIX(""), ":2: ipfix.collector: this key is missing" },
+		{ IPFIX("\"domain_id\":1"), ":2: ipfix.collector: this key is missing" },
+		{ IPFIX("\"collector\":\"192.0.2.10\""), ":2: ipfix.collector: must be an IPv4 address and a port from "
+							 "1 to 65535, such as \"192.0.2.10:4739\", not "
+							 "\"192.0.2.10\"" },
+		{ IPFIX("\"collector\":\"192.0.2.10:0\""), ":2: ipfix.collector: must be an IPv4 address and a port "
+							   "from 1 to 65535, such as \"192.0.2.10:4739\", not "
+							   "\"192.0.2.10:0\"" },
+		{ IPFIX("\"collector\":\"192.0.2.10:65536\""), ":2: ipfix.collector: must be an IPv4 address and a "
+							       "port from 1 to 65535, such as \"192.0.2.10:4739\", not "
+							       "\"192.0.2.10:65536\"" },
+		{ IPFIX(COLLECTOR ",\"source\":\"x\""), ":2: ipfix.source: must be an IPv4 address and a port from 0 "
+							"to 65535, such as \"192.0.2.10:4739\", not \"x\"" },
+		{ IPFIX(COLLECTOR ",\"domain_id\":-1"),
+		  ":2: ipfix.domain_id: must be a whole number from 0 to 4294967295, not -1" },
+		{ IPFIX(COLLECTOR ",\"domain_id\":4294967296"),
+		  ":2: ipfix.domain_id: must be a whole number from 0 to 4294967295, not 4294967296" },
+		{ IPFIX(COLLECTOR ",\"path_mtu\":127"),
+		  ":2: ipfix.path_mtu: must be a whole number from 128 to 65535, not 127" },
+		{ IPFIX(COLLECTOR ",\"path_mtu\":65536"),
+		  ":2: ipfix.path_mtu: must be a whole number from 128 to 65535, not 65536" },
+		{ IPFIX(COLLECTOR ",\"template_interval\":0"),
+		  ":2: ipfix.template_interval: must be a whole number from 1 to 86400, not 0" },
+		{ IPFIX(COLLECTOR ",\"template_interval\":86401"),
+		  ":2: ipfix.template_interval: must be a whole number from 1 to 86400, not 86401" },
+		{ IPFIX(COLLECTOR ",\"events\":\"quota\""), ":2: ipfix.events: must be a list of events" },
+		{ IPFIX(COLLECTOR ",\"events\":[\"quota\",\n\"all\"]"),
+		  ":3: ipfix.events[1]: must be one of \"quota\", \"ports\", \"sessions\", \"fragments\", not "
+		  "\"all\"" },
+		{ IPFIX(COLLECTOR ",\"events\":[1]"),
+		  ":2: ipfix.events[0]: must be one of \"quota\", \"ports\", \"sessions\", \"fragments\", not 1" },
+		{ IPFIX(COLLECTOR ",\"transport\":\"tcp\""), ":2: ipfix.transport: unknown key" },
+	};
+
+	expect_refused(rows, ARRAY_SIZE(rows));
+}

@@ -26,7 +26,7 @@ static void enter_subscriber(struct subscriber_iterator *it, uint32_t in_addr)
 
 	it->in_addr = in_addr;
 	it->subscriber = mappings_subscriber(it->m, it->number, n);
-	it->slots = mappings_buckets(it->m, it->number, n)->slot;
+	it->slots = (struct slot *)mappings_buckets(it->m, it->number, n);
 }
 
 int subscriber_find(struct subscriber_iterator *it, struct mappings *m, uint32_t in_addr)

@@ -135,7 +135,7 @@ struct slot *tables_put(struct mappings *m, uint32_t in_addr, uint32_t slot, con
 {
 	int number = mappings_find_inside(m, in_addr);
 	uint32_t n = in_addr - mappings_get(m, number)->geo.in_base;
-	struct slot *at = &mappings_buckets(m, number, n)->slot[slot];
+	struct slot *at = (struct slot *)mappings_buckets(m, number, n) + slot;
 
 	at->key = slot_key(s->ext_addr, s->ext_port, s->in_port);
 	at->truth = slot_truth(s->out_port, s->proto, s->state, seen);

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Mappings on real maps, without programs: what the datapath would find, and what an agent finds that starts later. */
+#include <criterion/criterion.h>
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "tables_fixture.h"
+
+static struct datapath d;
+static struct mappings *m;
+
+static void open_again(void)
+{
+	struct error err = { 0 };
+
+	mappings_close(m);
+	cr_assert_eq(mappings_open(&d, &m, &err), 0, "%s", err.text);
+}
+
+static void setup(void)
+{
+	tables_make(&d);
+	open_again();
+}
+
+TestSuite(mappings, .init = setup, .timeout = 60);
+
+static unsigned chunks(int outer, uint32_t max)
+{
+	unsigned n = 0;
+	uint32_t id;
+
+	for (uint32_t i = 0; i < max; i++)
+		n += !bpf_map_lookup_elem(outer, &i, &id);
+	return n;
+}
+
+static unsigned bucket_chunks(void)
+{
+	return chunks(d.buckets, MAX_BUCKET_CHUNKS);
+}
+
+static unsigned subscriber_chunks(void)
+{
+	return chunks(d.subscribers, MAX_SUBSCRIBER_CHUNKS);
+}
+
+static bool is_zero(const void *p, size_t size)
+{
+	const char *c = p;
+
+	return !size || (!c[0] && !memcmp(c, c + 1, size - 1));
+}
+
+/* Whether all tables of a mapping are clean; dirty, where true, leaves them full of ones. */
+static bool tables_clean(int number, bool dirty)
+{
+	const struct mapping *map = mappings_get(m, number);
+	size_t buckets = sizeof(struct bucket) << map->bucket_shift;
+	bool clean = true;
+
+	for (uint32_t i = 0; i < prefix_size(map->geo.in_plen); i++) {
+		clean &= is_zero(mappings_subscriber(m, number, i), sizeof(struct subscriber));
+		clean &= is_zero(mappings_buckets(m, number, i), buckets);
+		if (dirty) {
+			memset(mappings_subscriber(m, number, i), 0xff, sizeof(struct subscriber));
+			memset(mappings_buckets(m, number, i), 0xff, buckets);
+		}
+	}
+	return clean;
+}
+
+static int add(const char *in, const char *out)
+{
+	struct mapping_spec spec = tables_spec(in, out);
+
+	return tables_add(m, &spec);
+}
+
+static int del(const char *in, const char *out)
+{
+	struct mapping_spec spec = tables_spec(in, out);
+
+	return mappings_del(m, spec.in, spec.out);
+}
+
+Test(mappings, are_found_by_every_address_of_theirs)
+{
+	int a = add("10.0.0.0/18", "1.1.1.0/30"), b = add("10.9.0.1/32", "1.1.2.1/32"),
+	    c = add("9.0.0.0/24", "9.9.9.9/32");
+	struct mapping_spec other = tables_spec("10.0.0.0/18", "1.1.1.4/30");
+
+	cr_assert(a >= 0 && b >= 0 && c >= 0 && a != b && b != c && a != c);
+	cr_assert_eq(mappings_find_inside(m, tables_addr("10.0.63.255")), a);
+	cr_assert_eq(mappings_find_inside(m, tables_addr("10.0.64.0")), -ENOENT);
+	cr_assert_eq(mappings_find_inside(m, tables_addr("10.9.0.1")), b);
+	cr_assert_eq(mappings_find_outside(m, tables_addr("1.1.1.3")), a);
+	cr_assert_eq(mappings_find_outside(m, tables_addr("1.1.1.4")), -ENOENT);
+	cr_assert_eq(mappings_find(m, other.in, other.out), -ENOENT);
+	cr_assert_eq(mappings_next_inside(m, 0), c);
+	cr_assert_eq(mappings_next_inside(m, tables_addr("9.0.0.255")), c);
+	cr_assert_eq(mappings_next_inside(m, tables_addr("9.0.1.0")), a);
+	cr_assert_eq(mappings_next_inside(m, tables_addr("10.0.64.0")), b);
+	cr_assert_eq(mappings_next_inside(m, tables_addr("10.9.0.2")), -1);
+	cr_assert(tables_clean(a, false) && tables_clean(b, false) && tables_clean(c, false));
+
+	const struct mapping *map = &d.mapping[a];
+
+	cr_assert_eq(map->geo.ports_per_host, 15);
+	cr_assert_eq(map->bucket_shift, 2);
+	cr_assert_eq(map->first_bucket % 4, 0);
+	cr_assert_eq(map->timeout_ticks[TIMEOUT_ICMP], 60);
+	cr_assert_gt(d.global->epoch, 0);
+}
+
+Test(mappings, cost_what_they_take_and_share_chunks)
+{
+	struct prefix all = { 0, 0 }, host = { 0x0a000000, 32 };
+
+	cr_assert_eq(mappings_memory(host, 128), 64 + 128 * 16);
+	cr_assert_eq(mappings_memory(all, 2048), (64 + 2048 * 16) * (1ULL << 32));
+	add("10.0.0.0/24", "1.1.1.0/32");
+	add("10.0.1.0/24", "1.1.1.1/32");
+	cr_assert_eq(bucket_chunks(), 1);
+	cr_assert_eq(subscriber_chunks(), 1);
+	cr_assert_geq(mappings_table_memory(m), 12 << 20);
+}
+
+Test(mappings, that_no_machine_could_hold_are_refused)
+{
+	struct mapping_spec spec = tables_spec("0.0.0.0/0", "0.0.0.0/0");
+	struct mapping_job *job = NULL;
+	struct error err = { 0 };
+
+	cr_assert_eq(mappings_add_begin(m, &spec, &job, &err), -ENOMEM);
+	cr_assert(strstr(err.text, "0.0.0.0/0") && strstr(err.text, "MB"), "%s", err.text);
+	spec = tables_spec("8.0.0.0/6", "8.0.0.0/8");
+	spec.session_slots = 2048;
+	cr_assert_eq(mappings_add_begin(m, &spec, &job, &err), -ENOMEM);
+	/* Fits the numbers, not the memory: 128 GB. */
+	spec = tables_spec("8.0.0.0/9", "8.0.0.0/9");
+	spec.session_slots = 1024;
+	cr_assert_eq(mappings_add_begin(m, &spec, &job, &err), -ENOMEM);
+	spec.session_slots = 33;
+	cr_assert_eq(mappings_add_begin(m, &spec, &job, &err), -EINVAL);
+	cr_assert_null(job);
+	cr_assert_eq(mappings_reclaim_step(m), 0);
+	add("10.0.0.0/24", "1.1.1.0/32");
+	cr_assert_eq(d.mapping[0].first_bucket, 0);
+}
+
+Test(mappings, deleted_are_cleared_before_reuse)
+{
+	int a = add("10.0.0.0/24", "1.1.1.0/32"), b = add("10.0.1.0/24", "1.1.1.1/32");
+
+	tables_clean(a, true);
+	tables_clean(b, true);
+	cr_assert_eq(del("10.0.0.0/24", "1.1.1.0/32"), 0);
+	cr_assert_eq(del("10.0.0.0/24", "1.1.1.0/32"), -ENOENT);
+	cr_assert_eq(mappings_find_inside(m, tables_addr("10.0.0.1")), -ENOENT);
+	cr_assert_eq(mappings_find_outside(m, tables_addr("1.1.1.0")), -ENOENT);
+	cr_assert_null(mappings_get(m, a));
+	tables_reclaim(m);
+	a = add("10.0.2.0/24", "1.1.1.2/32");
+	cr_assert_eq(d.mapping[a].first_bucket, 0);
+	cr_assert(tables_clean(a, false));
+	cr_assert(!tables_clean(b, false), "the neighbour keeps its sessions");
+	del("10.0.2.0/24", "1.1.1.2/32");
+	del("10.0.1.0/24", "1.1.1.1/32");
+	tables_reclaim(m);
+	cr_assert_eq(bucket_chunks() + subscriber_chunks(), 0);
+}
+
+Test(mappings, may_span_chunks)
+{
+	struct mapping_spec spec = tables_spec("10.0.0.0/16", "1.1.0.0/20");
+	struct mapping_spec small = tables_spec("11.0.0.0/30", "1.2.0.0/32");
+
+	small.session_slots = 2048;
+	tables_add(m, &small);
+
+	int a = tables_add(m, &spec);
+
+	cr_assert_eq(bucket_chunks(), 5);
+	cr_assert_eq(subscriber_chunks(), 2);
+	for (uint32_t i = 0; i < 65536;) {
+		uint32_t run = mappings_run(m, a, i);
+		struct subscriber *s = mappings_subscriber(m, a, i);
+		struct bucket *b = mappings_buckets(m, a, i);
+
+		cr_assert(run > 0 && i + run <= 65536);
+		cr_assert_eq(mappings_subscriber(m, a, i + run - 1), s + run - 1);
+		cr_assert_eq(mappings_buckets(m, a, i + run - 1), b + 4 * (run - 1));
+		i += run;
+	}
+	cr_assert(tables_clean(a, true));
+	mappings_del(m, spec.in, spec.out);
+	tables_reclaim(m);
+	cr_assert_eq(bucket_chunks(), 1);
+	cr_assert_eq(subscriber_chunks(), 1);
+	a = tables_add(m, &spec);
+	cr_assert(tables_clean(a, false));
+}
+
+Test(mappings, survive_a_restart_with_their_sessions)
+{
+	int a = add("10.0.0.0/18", "1.1.1.0/30"), b = add("10.1.0.0/20", "1.1.2.0/25");
+
+	mappings_subscriber(m, a, 5)->refused = 7;
+	mappings_buckets(m, b, 4095)[3].slot[7].key = 9;
+	open_again();
+	cr_assert_eq(mappings_find_inside(m, tables_addr("10.0.1.1")), a);
+	cr_assert_eq(mappings_find_outside(m, tables_addr("1.1.2.127")), b);
+	cr_assert_eq(mappings_next(m, 0), a);
+	cr_assert_eq(mappings_next(m, a + 1), b);
+	cr_assert_eq(mappings_next(m, b + 1), -1);
+	cr_assert_eq(mappings_subscriber(m, a, 5)->refused, 7);
+	cr_assert_eq(mappings_buckets(m, b, 4095)[3].slot[7].key, 9);
+
+	int c = add("10.2.0.0/20", "1.1.3.0/25");
+
+	cr_assert(c != a && c != b);
+	cr_assert(tables_clean(c, true));
+	cr_assert_eq(mappings_buckets(m, b, 4095)[3].slot[7].key, 9);
+	del("10.2.0.0/20", "1.1.3.0/25");
+	open_again(); /* in the middle of the deletion */
+	cr_assert_eq(add("10.2.0.0/20", "1.1.3.0/25"), c);
+	cr_assert(tables_clean(c, false));
+}
+
+/* What an agent leaves that is killed between two stores of an addition or deletion. */
+Test(mappings, half_added_or_half_deleted_are_gone_after_a_restart)
+{
+	static const struct {
+		const char *name;
+		int index; /* 0: in, 1: out */
+		uint32_t node, entry, n;
+	} rows[] = {
+		{ "no inside prefix", 0, 10, 0, 4 },
+		{ "a part of the inside prefix", 0, 10, 3, 1 },
+		{ "no outside prefix", 1, 1, 1, 1 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		int a = add("10.0.0.0/14", "1.1.0.0/24"), b = add("12.0.0.0/24", "2.0.0.0/24");
+		struct index_node *nodes = rows[i].index ? d.out_nodes : d.in_nodes;
+
+		mappings_subscriber(m, a, 77)->sessions = 1;
+		mappings_subscriber(m, b, 77)->sessions = 2;
+		memset(&nodes[rows[i].node].entry[rows[i].entry], 0, 2 * rows[i].n);
+		open_again();
+		cr_assert_eq(mappings_find_inside(m, tables_addr("10.0.0.1")), -ENOENT, "%s", rows[i].name);
+		cr_assert_eq(mappings_find_outside(m, tables_addr("1.1.0.1")), -ENOENT, "%s", rows[i].name);
+		cr_assert_eq(mappings_subscriber(m, b, 77)->sessions, 2, "%s", rows[i].name);
+		cr_assert_eq(bucket_chunks(), 1, "%s", rows[i].name);
+		a = add("10.0.0.0/14", "1.1.0.0/24");
+		cr_assert_eq(mappings_subscriber(m, a, 77)->sessions, 0, "%s", rows[i].name);
+		del("10.0.0.0/14", "1.1.0.0/24");
+		del("12.0.0.0/24", "2.0.0.0/24");
+		tables_reclaim(m);
+	}
+}
+
+Test(mappings, whose_records_make_no_sense_are_removed_at_a_restart)
+{
+	int a = add("10.0.0.0/24", "1.1.0.0/28"), b = add("12.0.0.0/24", "2.0.0.0/28");
+
+	for (unsigned i = 0; i < 6; i++) {
+		switch (i) {
+		case 0:
+			d.mapping[a].first_bucket = d.mapping[b].first_bucket;
+			break;
+		case 1:
+			d.mapping[a].first_subscriber = 1U << 27;
+			break;
+		case 2:
+			d.mapping[a].first_bucket = UINT32_MAX - 3;
+			break;
+		case 3:
+			d.mapping[a].bucket_shift = 200;
+			break;
+		case 4:
+			d.mapping[a].geo.in_plen = 33;
+			break;
+		case 5:
+			d.mapping[a].geo.ports_inverse++;
+			break;
+		}
+		open_again();
+		/* Of two that claim the same tables, the one looked at first has them. */
+		cr_assert_eq(mappings_find_inside(m, tables_addr(i ? "10.0.0.1" : "12.0.0.1")), -ENOENT, "case %u", i);
+		mappings_del(m, tables_spec("10.0.0.0/24", "1.1.0.0/28").in,
+			     tables_spec("10.0.0.0/24", "1.1.0.0/28").out);
+		mappings_del(m, tables_spec("12.0.0.0/24", "2.0.0.0/28").in,
+			     tables_spec("12.0.0.0/24", "2.0.0.0/28").out);
+		tables_reclaim(m);
+		a = add("10.0.0.0/24", "1.1.0.0/28");
+		b = add("12.0.0.0/24", "2.0.0.0/28");
+	}
+}
+
+Test(mappings, aborted_additions_leave_nothing)
+{
+	struct mapping_spec spec = tables_spec("10.0.0.0/16", "1.1.0.0/20");
+	struct error err = { 0 };
+
+	for (int steps = 0; steps < 8; steps++) {
+		struct mapping_job *job;
+
+		cr_assert_eq(mappings_add_begin(m, &spec, &job, &err), 0);
+		for (int i = 0; i < steps; i++)
+			cr_assert_geq(mappings_add_step(job, &err), 0);
+		mappings_add_abort(job);
+		tables_reclaim(m);
+		cr_assert_eq(bucket_chunks() + subscriber_chunks(), 0, "after %d steps", steps);
+	}
+}
+
+Test(mappings, prepared_side_by_side_share_what_one_has_made)
+{
+	struct mapping_spec specs[2] = { tables_spec("10.0.0.0/24", "1.1.0.0/28"),
+					 tables_spec("10.0.1.0/24", "1.1.1.0/28") };
+	struct mapping_job *job[2];
+	struct error err = { 0 };
+
+	cr_assert_eq(mappings_add_begin(m, &specs[0], &job[0], &err), 0);
+	cr_assert_eq(mappings_add_begin(m, &specs[1], &job[1], &err), 0);
+	cr_assert_eq(mappings_add_step(job[0], &err), 1);
+	while (mappings_add_step(job[1], &err))
+		;
+	mappings_add_abort(job[0]);
+	tables_reclaim(m);
+	cr_assert_eq(mappings_add_commit(job[1]), 0);
+	cr_assert_eq(bucket_chunks(), 1);
+	cr_assert_eq(subscriber_chunks(), 1);
+	cr_assert(tables_clean(mappings_find_inside(m, tables_addr("10.0.1.0")), false));
+}
+
+Test(mappings, are_replaced_in_any_number)
+{
+	struct error err = { 0 };
+	static struct mapping_job *job[MAX_MAPPINGS];
+
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < MAX_MAPPINGS; i++) {
+			struct mapping_spec spec = tables_spec("10.0.0.1/32", "1.0.0.1/32");
+
+			spec.in.base += i << 8;
+			spec.out.base += (i << 8) + round;
+			cr_assert_eq(mappings_add_begin(m, &spec, &job[i], &err), 0);
+			while (mappings_add_step(job[i], &err))
+				;
+		}
+		for (unsigned i = 0; round && i < MAX_MAPPINGS; i++) {
+			struct mapping_spec old = tables_spec("10.0.0.1/32", "1.0.0.1/32");
+
+			old.in.base += i << 8;
+			old.out.base += (i << 8) + round - 1;
+			cr_assert_eq(mappings_add_commit(job[i]), -EEXIST);
+			cr_assert_eq(mappings_del(m, old.in, old.out), 0);
+		}
+		for (unsigned i = 0; i < MAX_MAPPINGS; i++)
+			cr_assert_eq(mappings_add_commit(job[i]), 0, "round %u, mapping %u", round, i);
+		for (unsigned i = 0; i < MAX_MAPPINGS; i++)
+			cr_assert_geq(mappings_find_outside(m, tables_addr("1.0.0.1") + (i << 8) + round), 0);
+	}
+	tables_reclaim(m);
+	open_again();
+	cr_assert_geq(mappings_find_inside(m, tables_addr("10.3.255.1")), 0);
+}
+
+Test(mappings, are_updated_in_place)
+{
+	struct mapping_spec spec = tables_spec("10.0.0.0/24", "1.1.1.0/32");
+	int a = tables_add(m, &spec);
+	uint32_t epoch = d.global->epoch;
+
+	spec.sessions_per_user = 5;
+	spec.timeout_ticks[TIMEOUT_UDP] = 1;
+	cr_assert_eq(mappings_update(m, &spec), 0);
+	cr_assert_eq(d.mapping[a].sessions_per_user, 5);
+	cr_assert_eq(mappings_get(m, a)->timeout_ticks[TIMEOUT_UDP], 1);
+	cr_assert_neq(d.global->epoch, epoch);
+	spec.in.plen = 25;
+	cr_assert_eq(mappings_update(m, &spec), -ENOENT);
+}
+
+static const struct session udp = {
+	.ext_addr = 0xc6336407, .in_port = 5000, .out_port = 1030, .ext_port = 53, .proto = 17, .state = SESSION_UDP
+};
+
+Test(mappings, deleted_take_their_overflow_sessions_along)
+{
+	add("10.0.0.0/24", "1.1.1.0/32");
+	add("10.0.1.0/24", "1.1.1.1/32");
+	for (unsigned i = 0; i < 1000; i++) {
+		struct session s = udp;
+
+		s.in_port = s.out_port = (uint16_t)(2000 + i);
+		tables_put_overflow(m, tables_addr("10.0.0.0") + i % 512, &s, 100000);
+	}
+	cr_assert_eq(d.global->overflow, 1000);
+	cr_assert_eq(tables_overflow_entries(&d), 2000);
+	del("10.0.0.0/24", "1.1.1.0/32");
+	tables_reclaim(m);
+	cr_assert_eq(d.global->overflow, 488);
+	cr_assert_eq(tables_overflow_entries(&d), 976);
+	cr_assert_eq(mappings_subscriber(m, mappings_find_inside(m, tables_addr("10.0.1.0")), 0)->overflow, 2);
+	del("10.0.1.0/24", "1.1.1.1/32");
+	open_again(); /* killed before it got to them */
+	cr_assert_eq(d.global->overflow, 0);
+	cr_assert_eq(tables_overflow_entries(&d), 0);
+}
+
+Test(mappings, that_replace_others_start_without_their_overflow_sessions)
+{
+	static const char *const replacing[][2] = {
+		{ "10.0.0.0/24", "1.1.1.7/32" },
+		{ "10.0.7.0/24", "1.1.1.0/32" },
+		{ "10.0.0.128/25", "1.1.2.0/32" },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(replacing); i++) {
+		struct mapping_spec spec = tables_spec(replacing[i][0], replacing[i][1]);
+		struct error err = { 0 };
+		struct mapping_job *job;
+
+		add("10.0.0.0/24", "1.1.1.0/32");
+		tables_put_overflow(m, tables_addr("10.0.0.200"), &udp, 100000);
+		cr_assert_eq(mappings_add_begin(m, &spec, &job, &err), 0);
+		while (mappings_add_step(job, &err))
+			;
+		del("10.0.0.0/24", "1.1.1.0/32");
+		cr_assert_eq(mappings_add_commit(job), 0);
+		cr_assert_eq(tables_overflow_entries(&d), 0, "row %u", i);
+		mappings_del(m, spec.in, spec.out);
+		tables_reclaim(m);
+		cr_assert_eq(d.global->overflow, 0);
+	}
+}

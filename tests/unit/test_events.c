@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The event queue on a ring buffer that a BPF program fills; needs the right to load one, else skips. */
+#include <criterion/criterion.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <detnat/events.h>
+
+#include "events.h"
+#include "limiter.h"
+
+/* ---- limiter --------------------------------------------------------------------------------------------- */
+
+Test(limiter, once_a_period_and_no_more_than_places)
+{
+	struct limiter_place places[2] = { 0 };
+	static const struct {
+		uint64_t now_ns;
+		uint64_t key;
+		enum limiter_verdict verdict;
+	} rows[] = {
+		{ 1, 7, LIMITER_GO },  { 1, 7, LIMITER_AGAIN },	   { 5, 7, LIMITER_AGAIN },
+		{ 5, 8, LIMITER_GO },  { 10, 9, LIMITER_CROWDED }, { 10, 7, LIMITER_AGAIN },
+		{ 11, 9, LIMITER_GO }, { 11, 7, LIMITER_CROWDED }, { 14, 8, LIMITER_AGAIN },
+		{ 15, 8, LIMITER_GO }, { 21, 0, LIMITER_GO },	   { 21, 0, LIMITER_AGAIN },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		cr_assert_eq(limiter_ask(places, 2, rows[i].key, rows[i].now_ns, 10), rows[i].verdict, "row %zu", i);
+}
+
+/* ---- the queue --------------------------------------------------------------------------------------------- */
+
+static struct datapath datapath;
+static struct event_base *base;
+static struct ipfix *exporter;
+static struct events *events;
+static struct error error;
+static int producer = -1;
+static int collector = -1;
+
+static struct {
+	unsigned calls;
+	uint32_t addr;
+	uint32_t ifindex;
+} resolved;
+
+static void on_resolve(void *arg, uint32_t addr, uint32_t ifindex)
+{
+	cr_assert_eq(arg, &resolved);
+	resolved.calls++;
+	resolved.addr = addr;
+	resolved.ifindex = ifindex;
+}
+
+#define INSN(c, d, s, o, i) ((struct bpf_insn){ .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) })
+#define LOAD(size, d, s, o) INSN(BPF_LDX | BPF_MEM | (size), d, s, o, 0)
+#define MOVE(d, s)	    INSN(BPF_ALU64 | BPF_MOV | BPF_X, d, s, 0, 0)
+#define SET(d, i)	    INSN(BPF_ALU64 | BPF_MOV | BPF_K, d, 0, 0, i)
+#define ADD(d, i)	    INSN(BPF_ALU64 | BPF_ADD | BPF_K, d, 0, 0, i)
+
+/* Loads an XDP program that puts the first 40 octets of a packet into the ring buffer; -errno. */
+static int load_producer(int ring)
+{
+	const int size = sizeof(struct nat_event);
+	struct bpf_insn program[64];
+	size_t n = 0;
+
+	program[n++] = LOAD(BPF_W, 2, 1, 0);
+	program[n++] = LOAD(BPF_W, 3, 1, 4);
+	program[n++] = MOVE(4, 2);
+	program[n++] = ADD(4, size);
+	program[n++] = INSN(BPF_JMP | BPF_JGT | BPF_X, 4, 3, 2 * size / 8 + 7, 0);
+	for (int i = 0; i < size; i += 8) {
+		program[n++] = LOAD(BPF_DW, 4, 2, (short)i);
+		program[n++] = INSN(BPF_STX | BPF_MEM | BPF_DW, 10, 4, (short)(i - size), 0);
+	}
+	program[n++] = INSN(BPF_LD | BPF_DW | BPF_IMM, 1, BPF_PSEUDO_MAP_FD, 0, ring);
+	program[n++] = INSN(0, 0, 0, 0, 0);
+	program[n++] = MOVE(2, 10);
+	program[n++] = ADD(2, -size);
+	program[n++] = SET(3, size);
+	program[n++] = SET(4, 0);
+	program[n++] = INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_ringbuf_output);
+	program[n++] = SET(0, XDP_DROP);
+	program[n++] = INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	return bpf_prog_load(BPF_PROG_TYPE_XDP, "producer", "GPL", program, n, NULL);
+}
+
+/* Has the program put n copies of an event into the ring buffer. */
+static void produce(const struct nat_event *e, int n)
+{
+	uint8_t packet[64] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet, .data_size_in = sizeof(packet), .repeat = n);
+
+	memcpy(packet, e, sizeof(*e));
+	cr_assert_eq(bpf_prog_test_run_opts(producer, &run), 0);
+}
+
+static void turn(void)
+{
+	event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+static uint64_t clock_ms(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static struct config_ipfix settings(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const struct timeval patience = { .tv_sec = 5 };
+	socklen_t size = sizeof(at);
+
+	collector = socket(AF_INET, SOCK_DGRAM, 0);
+	cr_assert_eq(bind(collector, (struct sockaddr *)&at, sizeof(at)), 0);
+	cr_assert_eq(getsockname(collector, (struct sockaddr *)&at, &size), 0);
+	cr_assert_eq(setsockopt(collector, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+	return (struct config_ipfix){
+		.enabled = true,
+		.collector = { INADDR_LOOPBACK, ntohs(at.sin_port) },
+		.path_mtu = 65535,
+		.template_interval = 600,
+		.events = IPFIX_QUOTA | IPFIX_SESSIONS,
+	};
+}
+
+static void set_up(void)
+{
+	datapath.events = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "events", 0, 0, 1 << 20, NULL);
+	if (datapath.events == -EPERM)
+		cr_skip_test("may not make BPF maps");
+	cr_assert_geq(datapath.events, 0);
+	producer = load_producer(datapath.events);
+	cr_assert_geq(producer, 0, "%s", strerror(-producer));
+
+	libbpf_set_print(NULL);
+
+	struct config_ipfix c = settings();
+
+	base = event_base_new();
+	cr_assert_eq(ipfix_new(&exporter), 0);
+	cr_assert_eq(ipfix_configure(exporter, &c, &error), 0);
+	cr_assert_eq(events_new(base, &datapath, exporter, on_resolve, &resolved, &events, &error), 0, "%s",
+		     error.text);
+}
+
+static void tear_down(void)
+{
+	events_free(events);
+	ipfix_free(exporter);
+	event_base_free(base);
+	close(collector);
+	close(producer);
+	close(datapath.events);
+}
+
+TestSuite(events, .init = set_up, .fini = tear_down);
+
+static const struct nat_event resolve_event = { .type = EVENT_RESOLVE, .in_addr = 0x0a000009, .ifindex = 3 };
+
+/* Records that the exporter sends at a flush, and those it sent before. */
+static uint64_t records(void)
+{
+	ipfix_flush(exporter, clock_ms(CLOCK_REALTIME));
+	return ipfix_figures(exporter).records_sent;
+}
+
+Test(events, turn_takes_a_bounded_number_and_the_next_one_goes_on)
+{
+	const struct nat_event opened = { .type = EVENT_SESSION_OPENED };
+
+	produce(&opened, 2 * EVENTS_PER_TURN + 500);
+	event_base_loop(base, EVLOOP_ONCE);
+	cr_assert_eq(records(), EVENTS_PER_TURN);
+	event_base_loop(base, EVLOOP_ONCE);
+	cr_assert_eq(records(), 2 * EVENTS_PER_TURN);
+	event_base_loop(base, EVLOOP_ONCE);
+	cr_assert_eq(records(), 2 * EVENTS_PER_TURN + 500);
+	turn();
+	cr_assert_eq(records(), 2 * EVENTS_PER_TURN + 500);
+}
+
+Test(events, ring_that_was_emptied_wakes_the_loop_again)
+{
+	const struct nat_event opened = { .type = EVENT_SESSION_OPENED };
+
+	for (unsigned i = 1; i <= 3; i++) {
+		produce(&opened, 1);
+		event_base_loop(base, EVLOOP_ONCE);
+		cr_assert_eq(records(), i);
+	}
+}
+
+Test(events, time_of_an_event_is_converted_to_wall_clock)
+{
+	const struct nat_event opened = { .type = EVENT_SESSION_OPENED,
+					  .time_ns = (clock_ms(CLOCK_MONOTONIC) - 5000) * 1000000 };
+	uint64_t happened = clock_ms(CLOCK_REALTIME) - 5000;
+	uint8_t message[256];
+	uint64_t told = 0;
+
+	produce(&opened, 1);
+	turn();
+	ipfix_flush(exporter, clock_ms(CLOCK_REALTIME));
+	do
+		cr_assert_gt(recv(collector, message, sizeof(message), 0), 28);
+	while (message[16] == 0);
+	for (int i = 0; i < 8; i++)
+		told = told << 8 | message[20 + i];
+	cr_assert_leq(told > happened ? told - happened : happened - told, 100, "%lu, not %lu", told, happened);
+}
+
+Test(events, second_sends_what_was_gathered)
+{
+	const struct nat_event quota = { .type = EVENT_QUOTA, .in_addr = 0x0a000002, .limit = 1000 };
+	uint8_t message[256];
+
+	produce(&quota, 1);
+	for (int i = 0; i < 5 && ipfix_figures(exporter).records_sent == 0; i++)
+		event_base_loop(base, EVLOOP_ONCE);
+	cr_assert_eq(ipfix_figures(exporter).records_sent, 1);
+	cr_assert_gt(recv(collector, message, sizeof(message), 0), 28);
+}
+
+Test(events, neighbour_is_asked_for_once_a_second_however_often_it_is_missed)
+{
+	produce(&resolve_event, 500);
+	turn();
+	cr_assert_eq(resolved.calls, 1);
+	cr_assert_eq(resolved.addr, 0x0a000009);
+	cr_assert_eq(resolved.ifindex, 3);
+	cr_assert_eq(records(), 0);
+}
+
+Test(events, spray_of_neighbours_asks_for_a_bounded_number)
+{
+	struct nat_event e = resolve_event;
+
+	for (unsigned i = 0; i < 2 * EVENTS_RESOLVES; i++) {
+		e.in_addr++;
+		produce(&e, 1);
+	}
+	turn();
+	cr_assert_eq(resolved.calls, EVENTS_RESOLVES);
+}
+
+/* What the log said, as lines that hold a text. */
+static unsigned lines_with(FILE *log, const char *text)
+{
+	char line[512];
+	unsigned n = 0;
+
+	rewind(log);
+	while (fgets(line, sizeof(line), log))
+		n += strstr(line, text) != NULL;
+	return n;
+}
+
+Test(events, log_is_bounded_by_subscriber_and_overall)
+{
+	struct nat_event e = { .type = EVENT_QUOTA, .in_addr = 0x0a000001, .limit = 1000 };
+	FILE *log = tmpfile();
+	int console = dup(STDERR_FILENO);
+
+	dup2(fileno(log), STDERR_FILENO);
+	produce(&e, 100);
+	e.type = EVENT_PORTS_EXHAUSTED;
+	produce(&e, 100);
+	e.type = EVENT_OVERFLOW_FULL;
+	for (unsigned i = 0; i < 3 * EVENTS_LINES; i++) {
+		e.in_addr++;
+		produce(&e, 1);
+	}
+	turn();
+	fflush(stderr);
+	dup2(console, STDERR_FILENO);
+	close(console);
+
+	cr_assert_eq(lines_with(log, "subscriber 10.0.0.1 is at its quota of 1000 sessions"), 1);
+	cr_assert_eq(lines_with(log, "subscriber 10.0.0.1 "), 1);
+	cr_assert_eq(lines_with(log, "subscriber 10.0.0.2 was refused a session"), 1);
+	cr_assert_eq(lines_with(log, "subscriber "), EVENTS_LINES);
+	fclose(log);
+	cr_assert_eq(records(), 100, "each is in IPFIX all the same");
+}
+
+Test(events, junk_in_the_ring_is_passed_over)
+{
+	const struct nat_event junk = { .type = 200, .in_addr = 1 };
+	const struct nat_event opened = { .type = EVENT_SESSION_OPENED };
+
+	produce(&junk, 10);
+	produce(&opened, 1);
+	turn();
+	cr_assert_eq(records(), 1);
+	cr_assert_eq(resolved.calls, 0);
+}
+
+Test(events, freed_queue_takes_what_waits)
+{
+	const struct nat_event opened = { .type = EVENT_SESSION_OPENED };
+
+	produce(&opened, 3);
+	events_free(events);
+	events = NULL;
+	cr_assert_eq(records(), 3);
+}
+
+Test(events, session_that_the_agent_closed_is_reported)
+{
+	const struct session s = { .in_addr = 0x0a000003, .out_addr = 0x01010100, .ext_addr = 0xc6336407, .proto = 6 };
+
+	cr_assert_eq(events_session_closed(&s, exporter), 0);
+	cr_assert_eq(records(), 1);
+}
+
+Test(events, map_that_is_no_ring_buffer_is_refused)
+{
+	const struct datapath wrong = { .events = bpf_map_create(BPF_MAP_TYPE_ARRAY, "wrong", 4, 4, 1, NULL) };
+	struct events *none = NULL;
+
+	cr_assert_eq(events_new(base, &wrong, exporter, on_resolve, NULL, &none, &error), -EINVAL);
+	cr_assert_null(none);
+	cr_assert(strstr(error.text, "cannot read the datapath's events"), "%s", error.text);
+	close(wrong.events);
+}

@@ -65,18 +65,16 @@ static int count_overflow(struct session_counter *c)
 int session_counter_step(struct session_counter *c, unsigned budget_us, struct session_count *ret)
 {
 	uint64_t deadline_us = monotonic_us() + budget_us;
-	int r = 1;
+	int r;
 
 	if (!c->slots_done) {
 		if (subscriber_iterate(&c->it, deadline_us, count_subscriber, c))
 			return 1;
 		c->slots_done = true;
 	}
-	while (r > 0) {
+	while ((r = count_overflow(c)) > 0)
 		if (monotonic_us() >= deadline_us)
 			return 1;
-		r = count_overflow(c);
-	}
 	overflow_scan_end(&c->scan);
 	if (r < 0)
 		return r;

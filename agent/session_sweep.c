@@ -113,7 +113,7 @@ static int sweep_overflow(struct session_sweep *s)
 
 int session_sweep_step(struct session_sweep *s, unsigned budget_us, session_visit closed, void *arg)
 {
-	int r = 1;
+	int r;
 
 	s->closed = closed;
 	s->arg = arg;
@@ -123,11 +123,9 @@ int session_sweep_step(struct session_sweep *s, unsigned budget_us, session_visi
 			return 1;
 		s->slots_done = true;
 	}
-	while (r > 0) {
+	while ((r = sweep_overflow(s)) > 0)
 		if (monotonic_us() >= s->deadline_us)
 			return 1;
-		r = sweep_overflow(s);
-	}
 	overflow_scan_end(&s->scan);
 	return r;
 }

@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Sessions on real maps, put there by hand or by a thread that does as the datapath does. */
+#include <criterion/criterion.h>
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "tables_fixture.h"
+
+#define NOW 100000U
+
+static struct datapath d;
+static struct mappings *m;
+static int big, small;
+
+static void setup(void)
+{
+	struct error err = { 0 };
+	struct mapping_spec spec = tables_spec("10.0.0.0/24", "1.1.1.0/28");
+
+	tables_make(&d);
+	cr_assert_eq(mappings_open(&d, &m, &err), 0, "%s", err.text);
+	/* Added later, but of lower address. */
+	big = tables_add(m, &spec);
+	spec = tables_spec("9.255.0.0/30", "1.1.2.0/32");
+	spec.timeout_ticks[TIMEOUT_UDP] = 10;
+	spec.session_slots = 8;
+	small = tables_add(m, &spec);
+}
+
+TestSuite(sessions, .init = setup, .timeout = 60);
+
+static struct session session_with(uint16_t port, uint8_t proto, uint8_t state)
+{
+	return (struct session){
+		.ext_addr = 0xc6336407,
+		.in_port = port,
+		.out_port = (uint16_t)(1024 + port % 512),
+		.ext_port = proto == IPPROTO_ICMP ? 0 : 443,
+		.proto = proto,
+		.state = state,
+	};
+}
+
+static void put(const char *addr, uint32_t slot, uint16_t port, uint8_t state, uint32_t seen)
+{
+	uint8_t proto = state == SESSION_UDP ? IPPROTO_UDP : state == SESSION_ICMP ? IPPROTO_ICMP : IPPROTO_TCP;
+	struct session s = session_with(port, proto, state);
+
+	tables_put(m, tables_addr(addr), slot, &s, seen);
+}
+
+static void put_overflow(const char *addr, uint16_t port, uint32_t seen)
+{
+	struct session s = session_with(port, IPPROTO_UDP, SESSION_UDP);
+
+	tables_put_overflow(m, tables_addr(addr), &s, seen);
+}
+
+static struct subscriber *record(const char *addr)
+{
+	uint32_t in = tables_addr(addr);
+	int number = mappings_find_inside(m, in);
+
+	return mappings_subscriber(m, number, in - mappings_get(m, number)->geo.in_base);
+}
+
+struct list {
+	struct session s[256];
+	unsigned n;
+	int stop_at; /* returns -EINTR at this one */
+};
+
+static int collect(const struct session *s, void *arg)
+{
+	struct list *l = arg;
+
+	cr_assert_lt(l->n, ARRAY_SIZE(l->s));
+	l->s[l->n++] = *s;
+	return l->stop_at && (int)l->n == l->stop_at ? -EINTR : 0;
+}
+
+static struct list walk(struct session_walk *w, unsigned budget_us)
+{
+	struct list l = { .n = 0 };
+
+	while (session_walk_step(w, budget_us, collect, &l))
+		;
+	session_walk_free(w);
+	return l;
+}
+
+static struct list walk_all(unsigned budget_us)
+{
+	struct session_walk *w;
+
+	cr_assert_eq(session_walk_new(m, &w), 0);
+	return walk(w, budget_us);
+}
+
+static void fill(void)
+{
+	put("10.0.0.7", 31, 7, SESSION_UDP, NOW - 300); /* the last tick of its life */
+	put("10.0.0.7", 0, 8, SESSION_UDP, NOW - 301);	/* expired */
+	put("10.0.0.7", 1, 9, SESSION_TIME_WAIT, NOW);
+	put("10.0.0.7", 2, 10, SESSION_ESTABLISHED, NOW + 1); /* another core's clock is ahead */
+	put("10.0.0.7", 3, 11, SESSION_ESTABLISHED | SESSION_RESET, NOW - 100);
+	put("10.0.0.255", 5, 12, SESSION_ICMP, NOW - 59);
+	put("9.255.0.3", 7, 13, SESSION_UDP, NOW - 4);
+	put("9.255.0.3", 6, 14, SESSION_UDP, NOW - 100); /* expired by its own mapping's timeout */
+	put("10.0.0.9", 0, 15, SESSION_TIME_WAIT, NOW - 241);
+	put_overflow("10.0.0.7", 20, NOW - 1);
+	put_overflow("10.0.0.7", 21, NOW - 301);
+	put_overflow("9.255.0.0", 22, NOW);
+	put_overflow("10.0.0.254", 23, NOW);
+}
+
+Test(sessions, are_walked_in_order_of_inside_address)
+{
+	static const struct {
+		const char *addr;
+		uint16_t port;
+		const char *state;
+		uint32_t expires;
+		bool counts;
+	} rows[] = {
+		{ "9.255.0.0", 22, "udp-active", 10, true },	{ "9.255.0.3", 14, "udp-active", 0, false },
+		{ "9.255.0.3", 13, "udp-active", 6, true },	{ "10.0.0.7", 8, "udp-active", 0, false },
+		{ "10.0.0.7", 9, "tcp-time-wait", 240, false }, { "10.0.0.7", 10, "tcp-established", 7440, true },
+		{ "10.0.0.7", 11, "tcp-reset", 140, true },	{ "10.0.0.7", 7, "udp-active", 0, true },
+		{ "10.0.0.7", 20, "udp-active", 299, true },	{ "10.0.0.7", 21, "udp-active", 0, false },
+		{ "10.0.0.9", 15, "tcp-time-wait", 0, false },	{ "10.0.0.254", 23, "udp-active", 300, true },
+		{ "10.0.0.255", 12, "icmp-active", 1, true },
+	};
+
+	fill();
+	for (unsigned budget_us = 0; budget_us <= 1000; budget_us += 1000) {
+		struct list l = walk_all(budget_us);
+
+		cr_assert_eq(l.n, ARRAY_SIZE(rows), "%u", l.n);
+		/* Two overflow sessions of one subscriber come in any order. */
+		if (l.s[9].in_port == 20) {
+			struct session s = l.s[9];
+
+			l.s[9] = l.s[8];
+			l.s[8] = s;
+		}
+		for (unsigned i = 0; i < l.n; i++) {
+			cr_assert_eq(l.s[i].in_addr, tables_addr(rows[i].addr), "row %u", i);
+			cr_assert_eq(l.s[i].in_port, rows[i].port, "row %u", i);
+			cr_assert_str_eq(session_state_name(l.s[i].state), rows[i].state, "row %u", i);
+			cr_assert_eq(l.s[i].expires, rows[i].expires, "row %u: %u", i, l.s[i].expires);
+			cr_assert_eq(l.s[i].counts, rows[i].counts, "row %u", i);
+			cr_assert_eq(l.s[i].ext_port, l.s[i].proto == IPPROTO_ICMP ? 0 : 443);
+			cr_assert_eq(l.s[i].out_port, 1024 + rows[i].port);
+			cr_assert_eq(l.s[i].ext_addr, 0xc6336407);
+		}
+		cr_assert_eq(l.s[12].out_addr, tables_addr("1.1.1.15"));
+		cr_assert_eq(l.s[0].out_addr, tables_addr("1.1.2.0"));
+	}
+}
+
+Test(sessions, of_one_subscriber_are_walked_alone)
+{
+	struct session_walk *w;
+	struct list l;
+
+	fill();
+	cr_assert_eq(session_walk_new_subscriber(m, tables_addr("10.0.0.7"), &w), 0);
+	l = walk(w, 0);
+	cr_assert_eq(l.n, 7);
+	cr_assert_eq(session_walk_new_subscriber(m, tables_addr("10.0.0.8"), &w), 0);
+	cr_assert_eq(walk(w, 1000).n, 0);
+	cr_assert_eq(session_walk_new_subscriber(m, tables_addr("10.0.1.0"), &w), -ENOENT);
+	cr_assert_eq(session_walk_new(m, &w), 0);
+	session_walk_only_counted(w);
+	l = walk(w, 0);
+	cr_assert_eq(l.n, 8);
+	for (unsigned i = 0; i < l.n; i++)
+		cr_assert(l.s[i].counts);
+}
+
+Test(sessions, walk_ends_where_the_visitor_says_so)
+{
+	for (int stop_at = 1; stop_at <= 13; stop_at++) {
+		struct session_walk *w;
+		struct list l = { .stop_at = stop_at };
+		int r;
+
+		if (stop_at == 1)
+			fill();
+		cr_assert_eq(session_walk_new(m, &w), 0);
+		while ((r = session_walk_step(w, 100, collect, &l)) > 0)
+			;
+		cr_assert_eq(r, -EINTR);
+		cr_assert_eq(l.n, stop_at);
+		session_walk_free(w);
+	}
+}
+
+Test(sessions, walk_goes_on_when_mappings_come_and_go)
+{
+	struct mapping_spec spec = tables_spec("10.0.0.0/24", "1.1.1.0/28"),
+			    later = tables_spec("11.0.0.0/24", "1.1.3.0/28");
+	struct list l = { .n = 0 };
+	struct session_walk *w;
+
+	fill();
+	cr_assert_eq(session_walk_new(m, &w), 0);
+	while (l.n < 6)
+		cr_assert_eq(session_walk_step(w, 0, collect, &l), 1);
+	mappings_del(m, spec.in, spec.out);
+	tables_reclaim(m);
+	tables_add(m, &later);
+	put("11.0.0.9", 1, 99, SESSION_UDP, NOW);
+
+	unsigned before = l.n;
+
+	while (session_walk_step(w, 0, collect, &l))
+		;
+	session_walk_free(w);
+	cr_assert_eq(l.n, before + 1);
+	cr_assert_eq(l.s[before].in_addr, tables_addr("11.0.0.9"));
+}
+
+static void sweep(session_visit closed, void *arg)
+{
+	struct session_sweep *s;
+
+	cr_assert_eq(session_sweep_new(m, &s), 0);
+	while (session_sweep_step(s, 1000, closed, arg))
+		;
+	session_sweep_free(s);
+}
+
+Test(sessions, expired_are_swept_and_counted_off)
+{
+	struct list closed = { .n = 0 };
+
+	fill();
+	put("10.0.0.7", 4, 16, SESSION_TIME_WAIT, NOW - 241);
+	sweep(collect, &closed);
+	cr_assert_eq(record("10.0.0.7")->sessions, 4);
+	cr_assert_eq(record("10.0.0.7")->overflow, 1);
+	cr_assert_eq(record("9.255.0.3")->sessions, 1);
+	cr_assert_eq(record("10.0.0.255")->sessions, 1);
+	cr_assert_eq(d.global->overflow, 3);
+	cr_assert_eq(tables_overflow_entries(&d), 6);
+	cr_assert_geq(closed.n, 4); /* those of 10.0.0.9, which has no session that counts, may come later */
+	for (unsigned i = 0; i < 64; i++)
+		sweep(collect, &closed);
+	cr_assert_eq(closed.n, 5);
+	cr_assert_eq(record("10.0.0.9")->sessions, 0);
+	cr_assert_eq(walk_all(1000).n, 9);
+	for (unsigned i = 0; i < closed.n; i++)
+		cr_assert_eq(closed.s[i].counts, false);
+	tables_set_ticks(&d, NOW + 8000);
+	sweep(NULL, NULL);
+	cr_assert_eq(walk_all(1000).n, 0);
+	cr_assert_eq(d.global->overflow, 0);
+	cr_assert_eq(tables_overflow_entries(&d), 0);
+	cr_assert_eq(record("10.0.0.7")->sessions, 0);
+}
+
+Test(sessions, age_is_signed_over_the_end_of_the_clock)
+{
+	tables_set_ticks(&d, 5);
+	put("10.0.0.1", 0, 1, SESSION_UDP, UINT32_MAX - 200); /* 206 ticks old */
+	put("10.0.0.1", 1, 2, SESSION_UDP, UINT32_MAX - 300); /* 306 */
+	put("10.0.0.1", 2, 3, SESSION_UDP, 6);
+	sweep(NULL, NULL);
+	cr_assert_eq(record("10.0.0.1")->sessions, 2);
+}
+
+Test(sessions, are_counted)
+{
+	struct session_counter *c;
+	struct session_count count;
+	struct subscriber_figures f;
+
+	fill();
+	record("10.0.0.7")->refused = 3;
+	cr_assert_eq(session_counter_new(m, &c), 0);
+	while (session_counter_step(c, 0, &count))
+		;
+	session_counter_free(c);
+	cr_assert_eq(count.total, 8);
+	cr_assert_eq(count.by_mapping[small], 2);
+	cr_assert_eq(count.by_mapping[big], 6);
+	cr_assert_eq(sessions_subscriber(m, tables_addr("10.0.0.7"), &f), 0);
+	cr_assert_eq(f.sessions, 4);
+	cr_assert_eq(f.quota, 1000);
+	cr_assert_eq(f.quota_exceeded, 3);
+	cr_assert_eq(sessions_subscriber(m, tables_addr("10.0.1.0"), &f), -ENOENT);
+}
+
+static const struct endpoint ext = { 0xc6336407, 443 }, ext_icmp = { 0xc6336407, 0 };
+
+Test(sessions, are_closed_by_inside_or_outside_endpoint)
+{
+	struct list closed = { .n = 0 };
+	struct endpoint in = { tables_addr("10.0.0.7"), 7 }, out;
+
+	sessions_on_close(m, collect, &closed);
+	put("10.0.0.7", 0, 7, SESSION_UDP, NOW);
+	put("10.0.0.7", 1, 7, SESSION_ESTABLISHED, NOW);
+	put("10.0.0.7", 2, 7, SESSION_ICMP, NOW);
+	put("10.0.0.7", 3, 8, SESSION_UDP, NOW);
+	cr_assert_eq(sessions_close_in(m, in, ext, IPPROTO_UDP), 1);
+	cr_assert_eq(sessions_close_in(m, in, ext, IPPROTO_UDP), 0);
+	cr_assert_eq(sessions_close_in(m, in, (struct endpoint){ 0xc6336407, 444 }, 0), 0);
+	cr_assert_eq(sessions_close_in(m, in, (struct endpoint){ 0xc6336408, 443 }, 0), 0);
+	cr_assert_eq(sessions_close_in(m, in, ext_icmp, 0), 1);
+	cr_assert_eq(record("10.0.0.7")->sessions, 2);
+
+	/* 16 subscribers an address, 4032 ports each. */
+	out = (struct endpoint){ tables_addr("1.1.1.0"), (uint16_t)(1024 + 7 * 4032 + 7) };
+	cr_assert_eq(sessions_close_out(m, out, ext, 0), 0, "that port has another session");
+	put("10.0.0.7", 4, 7, SESSION_UDP, NOW);
+	mappings_buckets(m, big, 7)[0].slot[4].truth = slot_truth(out.port, IPPROTO_TCP, SESSION_FIN_WAIT, NOW);
+	mappings_buckets(m, big, 7)[0].slot[5] = mappings_buckets(m, big, 7)[0].slot[4];
+	mappings_buckets(m, big, 7)[0].slot[5].truth = slot_truth(out.port, IPPROTO_UDP, SESSION_UDP, NOW);
+	record("10.0.0.7")->sessions++;
+	cr_assert_eq(sessions_close_out(m, out, ext, 0), 2);
+	cr_assert_eq(record("10.0.0.7")->sessions, 2);
+	cr_assert_eq(sessions_close_out(m, (struct endpoint){ tables_addr("1.1.1.0"), 1023 }, ext, 0), -ENOENT);
+	cr_assert_eq(sessions_close_out(m, (struct endpoint){ tables_addr("1.1.3.0"), 2000 }, ext, 0), -ENOENT);
+	cr_assert_eq(sessions_close_in(m, (struct endpoint){ 1, 1 }, ext, 0), -ENOENT);
+	cr_assert_eq(closed.n, 4);
+}
+
+Test(sessions, in_the_overflow_are_closed_too)
+{
+	struct endpoint in = { tables_addr("10.0.0.0"), 7 }, out = { tables_addr("1.1.1.0"), 1024 + 8 };
+
+	put_overflow("10.0.0.0", 7, NOW);
+	put_overflow("10.0.0.0", 8, NOW);
+	put_overflow("10.0.0.0", 9, NOW);
+	cr_assert_eq(sessions_close_in(m, in, ext, IPPROTO_TCP), 0);
+	cr_assert_eq(sessions_close_in(m, in, ext, 0), 1);
+	cr_assert_eq(sessions_close_out(m, out, ext, 0), 1);
+	cr_assert_eq(sessions_close_out(m, out, ext, 0), 0);
+	cr_assert_eq(record("10.0.0.0")->sessions, 1);
+	cr_assert_eq(record("10.0.0.0")->overflow, 1);
+	cr_assert_eq(d.global->overflow, 1);
+	cr_assert_eq(tables_overflow_entries(&d), 2);
+}
+
+Test(sessions, that_count_in_no_figure_are_freed_but_not_counted_as_closed)
+{
+	put("10.0.0.7", 0, 7, SESSION_TIME_WAIT, NOW);
+	put("10.0.0.7", 1, 7, SESSION_UDP, NOW - 301);
+	cr_assert_eq(sessions_close_in(m, (struct endpoint){ tables_addr("10.0.0.7"), 7 }, ext, 0), 0);
+	cr_assert_eq(walk_all(1000).n, 0);
+	cr_assert_eq(record("10.0.0.7")->sessions, 0);
+}
+
+/* ---- against a datapath --------------------------------------------------------------------------------------- */
+
+static atomic_bool stop;
+static _Atomic(uint32_t) clock_ticks;
+
+/* Opens, refreshes, moves to time-wait and reopens sessions of one mapping, with the datapath's protocol and counts. */
+static void *play_datapath(void *arg)
+{
+	uint64_t random = (uintptr_t)arg * 0x9e3779b97f4a7c15ULL;
+
+	while (!stop) {
+		random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+
+		uint32_t n = random >> 33 & 7, i = random >> 40 & 31, now = clock_ticks;
+		struct subscriber *s = mappings_subscriber(m, big, n);
+		struct slot *slot = (struct slot *)mappings_buckets(m, big, n) + i;
+		uint64_t truth = __atomic_load_n(&slot->truth, __ATOMIC_ACQUIRE), next;
+
+		if (!truth_live(truth)) {
+			uint32_t unlocked = 0;
+
+			if (truth || !__atomic_compare_exchange_n(&s->lock, &unlocked, 1, false, __ATOMIC_SEQ_CST,
+								  __ATOMIC_SEQ_CST))
+				continue;
+			__atomic_fetch_add(&s->sessions, 1, __ATOMIC_SEQ_CST);
+			if (__atomic_compare_exchange_n(&slot->truth, &truth, (uint64_t)SESSION_OPENING << 32, false,
+							__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+				uint16_t port = (uint16_t)(random >> 48);
+
+				/* The outside port tells the key, so that a reader can tell a mix of two. */
+				__atomic_store_n(&slot->key, slot_key(port * 65537U, port, port), __ATOMIC_SEQ_CST);
+				__atomic_store_n(&slot->truth, slot_truth(port, IPPROTO_TCP, SESSION_ESTABLISHED, now),
+						 __ATOMIC_SEQ_CST);
+			} else {
+				__atomic_fetch_sub(&s->sessions, 1, __ATOMIC_SEQ_CST);
+			}
+			__atomic_store_n(&s->lock, 0, __ATOMIC_SEQ_CST);
+		} else if (truth_state(truth) == SESSION_TIME_WAIT) {
+			__atomic_fetch_add(&s->sessions, 1, __ATOMIC_SEQ_CST);
+			next = truth_with(truth, SESSION_ESTABLISHED, now);
+			if (!__atomic_compare_exchange_n(&slot->truth, &truth, next, false, __ATOMIC_SEQ_CST,
+							 __ATOMIC_SEQ_CST))
+				__atomic_fetch_sub(&s->sessions, 1, __ATOMIC_SEQ_CST);
+		} else {
+			next = truth_with(truth, random & 7 ? SESSION_ESTABLISHED : SESSION_TIME_WAIT, now);
+			if (__atomic_compare_exchange_n(&slot->truth, &truth, next, false, __ATOMIC_SEQ_CST,
+							__ATOMIC_SEQ_CST) &&
+			    truth_state(next) == SESSION_TIME_WAIT)
+				__atomic_fetch_sub(&s->sessions, 1, __ATOMIC_SEQ_CST);
+		}
+	}
+	return NULL;
+}
+
+struct seen {
+	uint64_t visited;
+	uint64_t freed;
+};
+
+static int check_session(const struct session *s, void *arg)
+{
+	struct seen *seen = arg;
+
+	cr_assert(s->in_port == s->out_port && s->ext_port == s->out_port && s->ext_addr == s->out_port * 65537U,
+		  "key of one session, truth of another");
+	seen->visited++;
+	return 0;
+}
+
+static int check_freed(const struct session *s, void *arg)
+{
+	struct seen *seen = arg;
+
+	check_session(s, arg);
+	seen->freed++;
+	cr_assert_eq(s->counts, false);
+	return 0;
+}
+
+Test(sessions, counts_are_exact_after_sweeping_walking_and_closing_under_traffic)
+{
+	struct mapping_spec spec = tables_spec("10.0.0.0/24", "1.1.1.0/28");
+	struct seen seen = { 0 };
+	pthread_t threads[2];
+	uint32_t ticks = NOW;
+
+	/* Everything expires in a tick or two, so that sweep and refresh meet all the time. */
+	for (unsigned i = 0; i < N_TIMEOUTS; i++)
+		spec.timeout_ticks[i] = 1;
+	mappings_update(m, &spec);
+	clock_ticks = ticks;
+	for (uintptr_t i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, play_datapath, (void *)(i + 1));
+	for (unsigned round = 0; round < 3000; round++) {
+		struct session_walk *w;
+
+		clock_ticks = ++ticks;
+		tables_set_ticks(&d, ticks);
+		sweep(check_freed, &seen);
+		if (round % 8)
+			continue;
+		cr_assert_eq(session_walk_new(m, &w), 0);
+		while (session_walk_step(w, 1000, check_session, &seen))
+			;
+		session_walk_free(w);
+		for (uint16_t port = 1; port < 2000; port = (uint16_t)(port + 97))
+			sessions_close_in(m, (struct endpoint){ tables_addr("10.0.0.1"), port },
+					  (struct endpoint){ port * 65537U, port }, 0);
+	}
+	stop = true;
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	for (uint32_t n = 0; n < 8; n++) {
+		const struct slot *slots = (struct slot *)mappings_buckets(m, big, n);
+		uint32_t live = 0;
+
+		for (unsigned i = 0; i < 32; i++)
+			live += truth_live(slots[i].truth) && truth_state(slots[i].truth) != SESSION_TIME_WAIT;
+		cr_assert_eq(mappings_subscriber(m, big, n)->sessions, live, "subscriber %u", n);
+	}
+	cr_assert_gt(seen.freed, 1000);
+	cr_assert_gt(seen.visited, seen.freed);
+	tables_set_ticks(&d, ticks + 10);
+	for (unsigned i = 0; i < 64; i++)
+		sweep(NULL, NULL);
+	cr_assert_eq(walk_all(1000).n, 0);
+}

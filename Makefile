@@ -39,7 +39,7 @@ BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/*.c))
 BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(BUILD)/skel/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 BENCH_OBJECTS := $(filter-out %.bpf.o,$(BENCH_OBJECTS))
 PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl
-C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] agent/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/vm/*.[ch])
+C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] agent/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/fuzz/*.[ch] tests/vm/*.[ch])
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -120,6 +120,27 @@ test-vm: deps ## load, attach and translate on Debian's 6.1 and 6.12 kernels
 bench: deps ## nanoseconds a packet, as ratios to the parse-and-rewrite floor
 	@$(MAKE) --no-print-directory $(BUILD)/tests/bench/run
 	$(BUILD)/tests/bench/run
+
+FUZZ_SECONDS ?= 60
+FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_CFLAGS  := -std=gnu17 -O1 -g -D_GNU_SOURCE -Iinclude -Iagent -I$(BUILD)/skel -MMD -MP -fsanitize=address,undefined
+$(BUILD)/fuzz/%.o: %.c | $(SKELETONS)
+	@mkdir -p $(@D)
+	$(SAY) CLANG $<
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
+$(BUILD)/fuzz/libagent.a: $(AGENT_SOURCES:%.c=$(BUILD)/fuzz/%.o)
+	$(SAY) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libagent.a
+	$(SAY) LD $@
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ -o $@ $(AGENT_LIBS)
+fuzz: deps ## what comes from outside, on any octets (FUZZ_SECONDS=60 each)
+	@$(MAKE) --no-print-directory $(FUZZERS)
+	@for fuzzer in $(FUZZERS); do \
+	    mkdir -p $$fuzzer.corpus && cp deploy/detnat.json $$fuzzer.corpus/ && \
+	    $$fuzzer -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/ $$fuzzer.corpus \
+	        >$$fuzzer.log 2>&1 || { tail -n 40 $$fuzzer.log; exit 1; }; \
+	    echo "$$fuzzer: nothing found"; done
 
 format: deps ## clang-format all C
 	clang-format -i $(C_FILES)

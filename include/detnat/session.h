@@ -195,7 +195,8 @@ static __always_inline struct bucket_pair session_buckets(__u32 ext_addr, __u16 
 	__u64 hash = ((__u64)ext_addr << 24 | (__u32)ext_port << 8 | proto) * 0x9e3779b97f4a7c15ULL;
 	__u32 mask = (1U << bucket_shift) - 1;
 	__u32 first = (__u32)(hash >> 32) + (port_offset >> PORT_GROUP_SHIFT);
-	__u32 step = (__u32)(hash >> 48) | 1;
+	/* Odd and between a quarter and three quarters of the buckets: a run of groups meets itself late. */
+	__u32 step = (((mask + 1) >> 2) + ((__u32)(hash >> 48) & mask >> 1)) | 1;
 
 	return (struct bucket_pair){ .first = first & mask, .second = (first + step) & mask };
 }

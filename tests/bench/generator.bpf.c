@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A generator that writes the next flow of a list into the frame and tail-calls the program to be measured, and the two
+ * programs that it is measured against: one that does nothing, and the floor, the least that any NAT does (parses
+ * Ethernet, IPv4 and UDP, rewrites both addresses and a port).
+ */
+#include "ctx_xdp.h"
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+
+#include "checksum.h"
+#include "flow.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_FLOWS);
+	__type(key, __u32);
+	__type(value, struct flow_tuple);
+} flows SEC(".maps");
+
+struct position {
+	__u32 next;
+	__u32 count;
+	__u32 target;
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct position);
+} positions SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, N_TARGETS);
+	__type(key, __u32);
+	__type(value, __u32);
+} targets SEC(".maps");
+
+SEC("xdp.frags")
+int generate(struct xdp_md *ctx)
+{
+	void *data = ctx_data(ctx);
+	struct ethhdr *eth = data;
+	struct iphdr *ip = (void *)(eth + 1);
+	struct udphdr *udp = (void *)(ip + 1);
+	__u32 zero = 0, at;
+	struct position *p = bpf_map_lookup_elem(&positions, &zero);
+	struct flow_tuple *f;
+
+	if (!p || (void *)(udp + 1) > ctx_data_end(ctx))
+		return XDP_ABORTED;
+	at = p->next;
+	p->next = at + 1 >= p->count ? 0 : at + 1;
+	f = bpf_map_lookup_elem(&flows, &at);
+	if (!f)
+		return XDP_ABORTED;
+	/* The redirects before rewrote the addresses of the frame; the receiver is asked for by the program. */
+	__builtin_memset(eth->h_dest, 2, 6);
+	ip->ttl = 64;
+	ip->saddr = bpf_htonl(f->src);
+	ip->daddr = bpf_htonl(f->dst);
+	udp->source = bpf_htons(f->sport);
+	udp->dest = bpf_htons(f->dport);
+	bpf_tail_call(ctx, &targets, p->target);
+	return XDP_ABORTED;
+}
+
+SEC("xdp.frags")
+int empty(struct xdp_md *ctx)
+{
+	return XDP_PASS;
+}
+
+SEC("xdp.frags")
+int floor_program(struct xdp_md *ctx)
+{
+	struct ethhdr *eth = ctx_data(ctx);
+	struct iphdr *ip = (void *)(eth + 1);
+	struct udphdr *udp = (void *)(ip + 1);
+
+	if ((void *)(udp + 1) > ctx_data_end(ctx) || eth->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5 ||
+	    ip->protocol != IPPROTO_UDP)
+		return XDP_PASS;
+
+	__be32 src = bpf_htonl(0xcb007101), dst = bpf_htonl(0xc6336407);
+	__be16 port = bpf_htons(2000);
+	__u64 sum = csum_change32(csum_change32(0, ip->saddr, src), ip->daddr, dst);
+
+	ip->check = csum_update(ip->check, sum);
+	udp->check = csum_update(udp->check, csum_change16(sum, udp->source, port));
+	ip->saddr = src;
+	ip->daddr = dst;
+	udp->source = port;
+	return XDP_TX;
+}

@@ -214,7 +214,7 @@ void attach_restore(struct netlink *n, struct datapath *d, const struct attach_b
 	if (before->tc < 0)
 		tc_detach(n, l.ifindex, made_clsact);
 	else
-		tc_attach(&l, before->tc, &ignored, NULL);
+		tc_attach(n, &l, before->tc, &ignored, NULL);
 	d->device[before->ifindex] = before->record;
 }
 

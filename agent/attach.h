@@ -54,7 +54,7 @@ int xdp_detach(const struct link *l, const struct own_programs *own);
  * Has the link run the program fd at its egress, in place of an earlier one of ours. *ret_made_clsact is set where the
  * clsact qdisc had to be made, else left alone.
  */
-int tc_attach(const struct link *l, int fd, bool *ret_made_clsact, struct error *err);
+int tc_attach(struct netlink *n, const struct link *l, int fd, bool *ret_made_clsact, struct error *err);
 
 /* Id of our program at the link's egress, 0 where there is none. */
 uint32_t tc_attached(uint32_t ifindex);

@@ -43,20 +43,70 @@ static int report(const struct link *l, int r, const char *message, struct error
 {
 	if (r == -ENODEV)
 		return error_set(err, r, "%s: the interface is gone", l->name);
-	return error_set(err, r,
-			 "%s: the tc program cannot be attached at its egress: %s%s%s (an `ingress` qdisc keeps out "
-			 "the `clsact` that is "
-			 "needed: see `tc qdisc show dev %s`)",
-			 l->name, strerror(-r), *message ? ": " : "", message, l->name);
+	return error_set(err, r, "%s: the tc program cannot be attached at its egress: %s%s%s", l->name, strerror(-r),
+			 *message ? ": " : "", message);
 }
 
-int tc_attach(const struct link *l, int fd, bool *ret_made_clsact, struct error *err)
+static void visit_qdisc(const struct nlmsghdr *h, void *arg)
+{
+	const struct tcmsg *tc = mnl_nlmsg_get_payload(h);
+	const struct nlattr *attr[TCA_KIND + 1];
+	struct tcmsg *wanted = arg;
+
+	/* Other interfaces' come too. */
+	if (h->nlmsg_type != RTM_NEWQDISC || tc->tcm_ifindex != wanted->tcm_ifindex || tc->tcm_parent != TC_H_CLSACT)
+		return;
+	netlink_attributes(h, sizeof(*tc), attr, ARRAY_SIZE(attr));
+	if (attr[TCA_KIND] && !strcmp(mnl_attr_get_str(attr[TCA_KIND]), "ingress"))
+		wanted->tcm_parent = TC_H_INGRESS;
+}
+
+/*
+ * An `ingress` qdisc stands where clsact would. The kernel lets a filter for egress be added to it all the same, and
+ * runs it at the ingress.
+ */
+static bool has_ingress_qdisc(struct netlink *n, uint32_t ifindex)
+{
+	struct nlmsghdr *h = netlink_request(n, RTM_GETQDISC, NLM_F_DUMP, sizeof(struct tcmsg));
+	struct tcmsg *tc = mnl_nlmsg_get_payload(h), found = { .tcm_ifindex = (int)ifindex };
+
+	tc->tcm_ifindex = (int)ifindex;
+	return !netlink_call(n, visit_qdisc, &found) && found.tcm_parent == TC_H_INGRESS;
+}
+
+static int attach_filter(struct netlink *n, const struct link *l, struct bpf_tc_opts *opts, bool *ret_made_clsact,
+			 struct error *err)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)l->ifindex, .attach_point = BPF_TC_EGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY, .prog_fd = fd);
-	uint32_t present = query(l->ifindex);
 	const char *message;
 	int r = 0;
+
+	kernel_message_begin();
+	if (!(opts->flags & BPF_TC_F_REPLACE))
+		r = bpf_tc_hook_create(&hook);
+	if (!r && !(opts->flags & BPF_TC_F_REPLACE))
+		*ret_made_clsact = true;
+	if (r == -EEXIST) {
+		if (has_ingress_qdisc(n, l->ifindex)) {
+			kernel_message_end();
+			return error_set(
+				err, -EBUSY,
+				"%s: has an `ingress` qdisc, which leaves no room for `clsact`; replace it: `tc "
+				"qdisc del dev %s ingress`, `tc qdisc add dev %s clsact`, then add its filters anew",
+				l->name, l->name, l->name);
+		}
+		r = 0;
+	}
+	if (!r)
+		r = bpf_tc_attach(&hook, opts);
+	message = kernel_message_end();
+	return r ? report(l, r, message, err) : 0;
+}
+
+int tc_attach(struct netlink *n, const struct link *l, int fd, bool *ret_made_clsact, struct error *err)
+{
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY, .prog_fd = fd);
+	uint32_t present = query(l->ifindex);
 
 	if (fd < 0)
 		return error_set(err, -EBADF, "%s: there is no tc program to attach", l->name);
@@ -65,21 +115,11 @@ int tc_attach(const struct link *l, int fd, bool *ret_made_clsact, struct error 
 	if (present && !is_own_tc(present))
 		return error_set(err, -EBUSY,
 				 "%s: somebody else's tc filter stands at egress pref %u handle %u (program id %u); "
-				 "take it off with `tc "
-				 "filter del dev %s egress pref %u`",
+				 "take it off with `tc filter del dev %s egress pref %u`",
 				 l->name, TC_PRIORITY, TC_HANDLE, present, l->name, TC_PRIORITY);
-	kernel_message_begin();
-	if (present) {
+	if (present)
 		opts.flags = BPF_TC_F_REPLACE;
-	} else {
-		r = bpf_tc_hook_create(&hook);
-		if (!r)
-			*ret_made_clsact = true;
-	}
-	if (!r || r == -EEXIST)
-		r = bpf_tc_attach(&hook, &opts);
-	message = kernel_message_end();
-	return r ? report(l, r, message, err) : 0;
+	return attach_filter(n, l, &opts, ret_made_clsact, err);
 }
 
 static void visit_filters(const struct nlmsghdr *h, void *arg)

@@ -106,7 +106,7 @@ static void sync_interface(struct devices *v, struct interface *i)
 	i->link = l;
 	if (!is_attached(v, i, &l))
 		repair(v, i, returned);
-	else if (came_up)
+	else if (came_up || i->health.refusing)
 		redirects_start(v->redirects, &l, i->attachment == DEVICE_XDP_NATIVE, &i->health);
 	interface_check_forwarding(i);
 }

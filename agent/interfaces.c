@@ -131,7 +131,7 @@ int interface_attach_tc(struct devices *v, struct interface *i, struct error *er
 	if (!(i->roles & DEVICE_OUTSIDE))
 		return 0;
 	i->made_clsact = v->datapath->device[i->link.ifindex].flags & DEVICE_CLSACT;
-	return tc_attach(&i->link, v->datapath->tc_outside, &i->made_clsact, err);
+	return tc_attach(v->netlink, &i->link, v->datapath->tc_outside, &i->made_clsact, err);
 }
 
 int interface_attach_xdp(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err)

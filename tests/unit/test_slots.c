@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Finding, opening and expiring in slots, alone and with threads racing: <detnat/slots.h>. */
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include <detnat/slots.h>
+
+static const __u32 timeouts[N_TIMEOUTS] = { 300, 7440, 240, 60 };
+
+#define EXT	0xc6336407U
+#define PORT_LO 1024U
+#define UDP	17
+
+static struct opening sought(__u16 in_port, __u32 port_offset)
+{
+	return (struct opening){
+		.key = slot_key(EXT, 443, in_port), .port_offset = port_offset, .port_lo = PORT_LO, .proto = UDP
+	};
+}
+
+static void put(struct slot *s, __u16 in_port, __u32 port_offset, __u8 state, __u32 seen)
+{
+	s->key = slot_key(EXT, 443, in_port);
+	s->truth = slot_truth((__u16)(PORT_LO + port_offset), state == SESSION_UDP ? UDP : 6, state, seen);
+}
+
+Test(slots, finds_by_either_endpoint)
+{
+	struct bucket b = { 0 };
+	__u64 truth, key = 0;
+
+	put(&b.slot[5], 5000, 3, SESSION_UDP, 100);
+	cr_expect_eq(bucket_find_in(&b, slot_key(EXT, 443, 5000), UDP, 100, timeouts, &truth), &b.slot[5]);
+	cr_expect_eq(truth, b.slot[5].truth);
+	cr_expect_null(bucket_find_in(&b, slot_key(EXT, 443, 5001), UDP, 100, timeouts, &truth));
+	cr_expect_null(bucket_find_in(&b, slot_key(EXT, 443, 5000), 6, 100, timeouts, &truth), "another protocol");
+	cr_expect_null(bucket_find_in(&b, slot_key(EXT, 443, 5000), UDP, 401, timeouts, &truth), "expired");
+
+	cr_expect_eq(bucket_find_out(&b, slot_key(EXT, 443, 0), PORT_LO + 3, UDP, 100, timeouts, &truth, &key),
+		     &b.slot[5]);
+	cr_expect_eq(key_in_port(key), 5000);
+	cr_expect_null(bucket_find_out(&b, slot_key(EXT, 444, 0), PORT_LO + 3, UDP, 100, timeouts, &truth, &key),
+		       "another external port");
+	cr_expect_null(bucket_find_out(&b, slot_key(EXT, 443, 0), PORT_LO + 4, UDP, 100, timeouts, &truth, &key));
+	b.slot[5].truth = slot_truth(PORT_LO + 3, UDP, SESSION_OPENING, 100);
+	cr_expect_null(bucket_find_in(&b, slot_key(EXT, 443, 5000), UDP, 100, timeouts, &truth), "still opening");
+}
+
+Test(slots, a_scan_sees_room_ports_and_time_wait)
+{
+	struct bucket first = { 0 }, second = { 0 };
+	struct bucket_choice b = { &first, &second };
+	struct opening o = sought(7000, 9); /* group 1: offsets 8..15 */
+
+	put(&first.slot[0], 7001, 9, SESSION_UDP, 100);
+	put(&first.slot[1], 7002, 17, SESSION_UDP, 100); /* another group */
+	put(&first.slot[2], 7003, 12, SESSION_UDP, 100);
+	first.slot[2].key = slot_key(EXT, 80, 7003); /* another endpoint */
+	put(&second.slot[7], 7004, 15, SESSION_UDP, 100);
+	put(&second.slot[6], 7005, 8, SESSION_TIME_WAIT, 100); /* TCP: no clash with UDP */
+	opening_scan(&o, &b, 100, timeouts);
+	cr_expect_eq(o.ports_used, 1U << 1 | 1U << 7);
+	cr_expect_eq(o.room, 0x3ff8, "%#x", o.room);
+	cr_expect_eq(o.time_wait, 0x4000);
+	cr_expect_eq(o.time_wait_port, 0);
+	cr_expect_eq(o.existing, 0);
+	cr_expect_eq(o.freed, 0);
+	cr_expect_eq(opening_emptier(o.room), 0x3f00U, "the second has six free slots, the first five");
+}
+
+Test(slots, an_expired_session_in_the_way_is_freed_others_are_room)
+{
+	struct bucket first = { 0 };
+	struct bucket_choice b = { &first, &first };
+	struct opening o = sought(7000, 9);
+
+	put(&first.slot[0], 7001, 9, SESSION_UDP, 100);
+	put(&first.slot[1], 7002, 12, SESSION_UDP, 100);
+	first.slot[1].key = slot_key(EXT, 80, 7003);
+	opening_scan(&o, &b, 401, timeouts);
+	cr_expect_eq(o.freed, 1);
+	cr_expect_eq(o.ports_used, 0);
+	cr_expect_eq(o.room, 0xff);
+	cr_expect_eq(first.slot[0].truth, 0, "a late refresh cannot revive it");
+	cr_expect_neq(first.slot[1].truth, 0, "taken over only by a claim");
+}
+
+Test(slots, every_mask_bit_leads_to_its_slot)
+{
+	struct bucket first, second;
+	struct bucket_choice b = { &first, &second };
+
+	for (unsigned i = 0; i < 16; i++) {
+		struct slot *s = opening_slot(&b, 0xffffU << i & 0xffff);
+
+		cr_expect_eq(s, i < 8 ? &first.slot[i] : &second.slot[i - 8], "bit %u", i);
+	}
+}
+
+Test(slots, candidates_are_the_group_and_nothing_else)
+{
+	for (__u32 ports = 1; ports < 70; ports++)
+		for (__u32 first = 0; first < ports; first++) {
+			__u32 size = group_size(first, ports);
+			__u64 seen = 0;
+
+			cr_assert_eq(group_candidate(first, size, 0), first);
+			for (__u32 k = 0; k < size; k++) {
+				__u32 offset = group_candidate(first, size, k);
+
+				cr_assert_lt(offset, ports);
+				cr_assert_eq(offset >> 3, first >> 3);
+				cr_assert_eq(seen >> (offset & 7) & 1, 0);
+				seen |= 1ULL << (offset & 7);
+			}
+		}
+}
+
+Test(slots, both_directions_know_the_same_buckets)
+{
+	srand(1);
+	for (int i = 0; i < 100000; i++) {
+		__u32 ext = (__u32)rand() * 2654435761U, shift = (__u32)rand() % 9;
+		__u16 port = (__u16)rand();
+		__u32 offset = (__u32)rand() % 504;
+		struct bucket_pair a = session_buckets(ext, port, 6, offset, shift);
+		struct bucket_pair c = session_buckets(ext, port, 6, offset ^ 5, shift);
+
+		cr_assert_lt(a.first, 1U << shift);
+		cr_assert_lt(a.second, 1U << shift);
+		cr_assert(shift == 0 || a.first != a.second);
+		cr_assert(a.first == c.first && a.second == c.second, "one group, one pair of buckets");
+	}
+}
+
+/* ---- threads ------------------------------------------------------------------------------------------------- */
+
+/* Two openers with a lock, as the datapath has; two refreshers and a sweeper without one. */
+struct arena {
+	struct bucket bucket[2];
+	__u32 lock;
+	__u32 sessions;
+	__u32 now;
+	int stop;
+	__u64 opened, hits, torn;
+};
+
+#define INSIDE_PORTS 32
+#define BLOCK	     16
+
+static __u32 offset_of(__u16 in_port)
+{
+	return in_port % BLOCK;
+}
+
+static struct bucket_choice choice(struct arena *a)
+{
+	return (struct bucket_choice){ &a->bucket[0], &a->bucket[1] };
+}
+
+static void open_one(struct arena *a, __u16 in_port)
+{
+	__u32 now = LOAD(a->now);
+	struct bucket_choice b = choice(a);
+	struct opening o = sought(in_port, offset_of(in_port));
+
+	if (__sync_val_compare_and_swap(&a->lock, 0, 1))
+		return;
+	opening_scan(&o, &b, now, timeouts);
+	__sync_fetch_and_add(&a->sessions, -o.freed);
+	for (__u32 k = 0; !o.existing && o.room && k < 8; k++) {
+		__u32 offset = group_candidate(o.port_offset, 8, k);
+		struct slot *s = opening_slot(&b, opening_emptier(o.room));
+		__u64 from = LOAD(s->truth);
+
+		if (o.ports_used & 1U << (offset & 7))
+			continue;
+		if (truth_live(from) && !truth_expired(from, now, timeouts))
+			break;
+		if (!truth_live(from))
+			__sync_fetch_and_add(&a->sessions, 1);
+		if (slot_claim(s, from, o.key, slot_truth((__u16)(PORT_LO + offset), UDP, SESSION_UDP, now)))
+			__sync_fetch_and_add(&a->opened, 1);
+		else if (!truth_live(from))
+			__sync_fetch_and_add(&a->sessions, -1U);
+		break;
+	}
+	__sync_val_compare_and_swap(&a->lock, 1, 0);
+}
+
+static void *datapath(void *arg)
+{
+	struct arena *a = arg;
+	unsigned seed = (unsigned)(__UINTPTR_TYPE__)&seed;
+
+	while (!LOAD(a->stop)) {
+		__u16 in_port = (__u16)(rand_r(&seed) % INSIDE_PORTS);
+		struct bucket_choice b = choice(a);
+		__u64 truth, key = slot_key(EXT, 443, in_port);
+		__u32 now = LOAD(a->now);
+		struct slot *s = bucket_find_in(b.first, key, UDP, now, timeouts, &truth);
+
+		if (!s)
+			s = bucket_find_in(b.second, key, UDP, now, timeouts, &truth);
+		if (!s) {
+			open_one(a, in_port);
+			continue;
+		}
+		__sync_fetch_and_add(&a->hits, 1);
+		if ((truth_out_port(truth) - PORT_LO) >> 3 != offset_of(in_port) >> 3)
+			__sync_fetch_and_add(&a->torn, 1);
+		if (rand_r(&seed) % 8 == 0)
+			slot_change(s, truth, truth_with(truth, SESSION_UDP, now));
+	}
+	return NULL;
+}
+
+static void *sweeper(void *arg)
+{
+	struct arena *a = arg;
+
+	while (!LOAD(a->stop)) {
+		__sync_fetch_and_add(&a->now, 7);
+		for (int i = 0; i < 16; i++) {
+			struct slot *s = &a->bucket[i >> 3].slot[i & 7];
+			__u64 truth = LOAD(s->truth);
+
+			if (truth_live(truth) && truth_expired(truth, LOAD(a->now), timeouts) &&
+			    slot_change(s, truth, 0))
+				__sync_fetch_and_add(&a->sessions, -1U);
+		}
+	}
+	return NULL;
+}
+
+Test(slots, racing_openers_refreshers_and_sweeper_keep_it_right)
+{
+	static struct arena a;
+	pthread_t threads[4];
+
+	for (int round = 0; round < 20; round++) {
+		a.stop = 0;
+		for (int i = 0; i < 4; i++)
+			pthread_create(&threads[i], NULL, i < 3 ? datapath : sweeper, &a);
+
+		/* Until enough has happened, not for a time. */
+		__u64 goal = LOAD(a.opened) + 2000;
+
+		while (LOAD(a.opened) < goal)
+			sched_yield();
+		a.stop = 1;
+		for (int i = 0; i < 4; i++)
+			pthread_join(threads[i], NULL);
+
+		__u32 live = 0;
+
+		for (int i = 0; i < 16; i++) {
+			struct slot *s = &a.bucket[i >> 3].slot[i & 7];
+
+			live += truth_live(s->truth);
+			for (int j = 0; j < i; j++) {
+				struct slot *t = &a.bucket[j >> 3].slot[j & 7];
+
+				if (!truth_live(s->truth) || !truth_live(t->truth) ||
+				    truth_expired(s->truth, a.now, timeouts) ||
+				    truth_expired(t->truth, a.now, timeouts))
+					continue;
+				cr_assert_neq(s->key, t->key, "a flow is open twice");
+				cr_assert_neq(truth_out_port(s->truth), truth_out_port(t->truth),
+					      "an outside endpoint serves two flows");
+			}
+		}
+		cr_assert_eq(live, a.sessions, "the count is exact");
+	}
+	cr_assert_gt(a.hits, 0);
+	cr_assert_eq(a.torn, 0, "no reader pairs a key with another session's port");
+}

@@ -106,19 +106,35 @@ static int transmit(struct ipfix *x, struct ipfix_message *m)
 	return 0;
 }
 
+static size_t message_limit(const struct ipfix *x)
+{
+	return x->settings.path_mtu - IPFIX_PACKET_HEADERS;
+}
+
+/* Sends the templates of the events asked for, in as few messages as hold them. */
 static int send_templates(struct ipfix *x)
 {
+	struct ipfix_message *m = &x->template;
+	bool any = false;
+	int r;
+
 	x->refused = false;
+	ipfix_begin_templates(m);
 	for (int layout = 0; layout < N_IPFIX_LAYOUTS; layout++) {
 		if (!(x->settings.events & ipfix_layout_event(layout)))
 			continue;
-		ipfix_write_template(&x->template, layout);
-
-		int r = transmit(x, &x->template);
-
-		if (r)
-			return r;
+		if (!ipfix_template_fits(m, layout, message_limit(x))) {
+			r = transmit(x, m);
+			if (r)
+				return r;
+			ipfix_begin_templates(m);
+		}
+		ipfix_add_template(m, layout);
+		any = true;
 	}
+	r = any ? transmit(x, m) : 0;
+	if (r)
+		return r;
 	x->templates_due = false;
 	x->templates_ms = x->now_ms;
 	return 0;
@@ -255,7 +271,7 @@ void ipfix_event(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms)
 	if (wall_ms > x->now_ms)
 		x->now_ms = wall_ms;
 	ipfix_add_record(&x->data[layout], e, wall_ms);
-	if (!ipfix_record_fits(&x->data[layout], layout, x->settings.path_mtu - IPFIX_PACKET_HEADERS)) {
+	if (!ipfix_record_fits(&x->data[layout], layout, message_limit(x))) {
 		refresh_templates(x);
 		send_data(x, layout);
 	}

@@ -3,10 +3,12 @@
 
 #include "config.h"
 
-#define VERSION	       10U
-#define MESSAGE_HEADER 16U
-#define SET_HEADER     4U
-#define TEMPLATE_SET   2U
+#define VERSION		10U
+#define MESSAGE_HEADER	16U
+#define SET_HEADER	4U
+#define TEMPLATE_SET	2U
+#define TEMPLATE_HEADER 4U
+#define FIELD_SPECIFIER 4U
 
 /* natQuotaExceededEvent: maximum entries per user. */
 #define QUOTA_ENTRIES_PER_USER 3U
@@ -112,6 +114,15 @@ static void begin(struct ipfix_message *m, uint16_t set_id)
 	put_at(m, MESSAGE_HEADER, set_id, 2);
 }
 
+static unsigned n_fields(enum ipfix_layout layout)
+{
+	unsigned n = 0;
+
+	while (layouts[layout].fields[n])
+		n++;
+	return n;
+}
+
 static size_t record_octets(enum ipfix_layout layout)
 {
 	size_t octets = 0;
@@ -141,19 +152,23 @@ uint8_t ipfix_layout_event(enum ipfix_layout layout)
 	return layouts[layout].event;
 }
 
-void ipfix_write_template(struct ipfix_message *m, enum ipfix_layout layout)
+void ipfix_begin_templates(struct ipfix_message *m)
 {
-	const uint16_t *fields = layouts[layout].fields;
-	unsigned n = 0;
-
-	while (fields[n])
-		n++;
 	begin(m, TEMPLATE_SET);
+}
+
+bool ipfix_template_fits(const struct ipfix_message *m, enum ipfix_layout layout, size_t limit)
+{
+	return m->length + TEMPLATE_HEADER + FIELD_SPECIFIER * n_fields(layout) <= limit;
+}
+
+void ipfix_add_template(struct ipfix_message *m, enum ipfix_layout layout)
+{
 	put(m, IPFIX_FIRST_TEMPLATE + layout, 2);
-	put(m, n, 2);
-	for (unsigned i = 0; i < n; i++) {
-		put(m, fields[i], 2);
-		put(m, element_octets(fields[i]), 2);
+	put(m, n_fields(layout), 2);
+	for (const uint16_t *field = layouts[layout].fields; *field; field++) {
+		put(m, *field, 2);
+		put(m, element_octets(*field), 2);
 	}
 }
 

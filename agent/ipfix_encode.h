@@ -2,8 +2,8 @@
 /*
  * IPFIX messages (RFC 7011 section 3) of NAT events (RFC 8158), written into memory; pure.
  *
- * A message holds one set: one template, or data records of one kind. So no set needs padding, and decoders that look
- * only at the first template or set of a message miss nothing.
+ * A message holds one set, of templates or of data records of one kind. So there is no following set to align, and no
+ * set is padded (section 3.3.1).
  */
 #ifndef DETNAT_IPFIX_ENCODE_H
 #define DETNAT_IPFIX_ENCODE_H
@@ -37,8 +37,14 @@ int ipfix_layout_of(const struct nat_event *e);
 /* The setting (enum ipfix_event) that asks for a layout's records. */
 uint8_t ipfix_layout_event(enum ipfix_layout layout);
 
-/* Makes a message of a layout's template, which is to be finished. */
-void ipfix_write_template(struct ipfix_message *m, enum ipfix_layout layout);
+/* Starts a message of templates. */
+void ipfix_begin_templates(struct ipfix_message *m);
+
+/* Whether another template fits in a message of at most `limit` octets. */
+bool ipfix_template_fits(const struct ipfix_message *m, enum ipfix_layout layout, size_t limit);
+
+/* Appends a layout's template, which must fit. */
+void ipfix_add_template(struct ipfix_message *m, enum ipfix_layout layout);
 
 /* Starts a message of data records of a layout. */
 void ipfix_begin_data(struct ipfix_message *m, enum ipfix_layout layout);

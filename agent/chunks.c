@@ -104,25 +104,35 @@ static int flush(struct chunks *c)
 	return r;
 }
 
-/* Removes chunks, at most CHUNKS_BATCH, that nobody uses. */
-static void remove_chunks(struct chunks *c, const uint32_t *chunks, unsigned n)
+void chunks_remove_unused(struct chunks *c)
 {
 	struct outer_change changes[CHUNKS_BATCH];
-	unsigned n_changes = 0;
+	unsigned n = 0;
 
-	if (!n)
+	c->cleared = 0;
+	if (!c->n_unused)
 		return;
 	flush(c);
-	for (unsigned i = 0; i < n; i++)
-		if (c->base[chunks[i]])
-			changes[n_changes++] = (struct outer_change){ .outer = c->outer, .index = chunks[i], .fd = -1 };
-	outer_apply(changes, n_changes);
-	for (unsigned i = 0; i < n_changes; i++) {
+	for (unsigned i = 0; i < c->n_unused; i++)
+		if (c->base[c->unused[i]])
+			changes[n++] = (struct outer_change){ .outer = c->outer, .index = c->unused[i], .fd = -1 };
+	c->n_unused = 0;
+	outer_apply(changes, n);
+	for (unsigned i = 0; i < n; i++) {
 		if (changes[i].r < 0 && changes[i].r != -ENOENT)
 			memset(c->base[changes[i].index], 0, chunk_size(c)); /* it stays, and is clean */
 		else
 			unmap_chunk(c, changes[i].index);
 	}
+}
+
+/* Lists a chunk for removal, once. */
+static void list_unused(struct chunks *c, uint32_t chunk)
+{
+	for (unsigned i = 0; i < c->n_unused; i++)
+		if (c->unused[i] == chunk)
+			return;
+	c->unused[c->n_unused++] = chunk;
 }
 
 static void add_users(struct chunks *c, uint32_t first, uint64_t count)
@@ -174,21 +184,17 @@ static void clear_gaps(struct chunks *c, uint32_t chunk)
 
 void chunks_clear_unused(struct chunks *c)
 {
-	uint32_t unused[CHUNKS_BATCH];
-	unsigned n = 0;
-
 	for (uint32_t chunk = 0; chunk < c->max; chunk++) {
-		if (c->base[chunk] && c->users[chunk]) {
+		if (!c->base[chunk])
+			continue;
+		if (c->users[chunk])
 			clear_gaps(c, chunk);
-		} else if (c->base[chunk]) {
-			unused[n++] = chunk;
-			if (n == CHUNKS_BATCH) {
-				remove_chunks(c, unused, n);
-				n = 0;
-			}
-		}
+		else
+			list_unused(c, chunk);
+		if (c->n_unused == CHUNKS_BATCH)
+			chunks_remove_unused(c);
 	}
-	remove_chunks(c, unused, n);
+	chunks_remove_unused(c);
 }
 
 int chunks_alloc(struct chunks *c, uint64_t count, uint32_t align, uint32_t *ret_first)
@@ -237,35 +243,46 @@ int chunks_make_step(struct chunks *c, uint32_t first, uint64_t count)
 			return r < 0 ? r : 1;
 		}
 	}
-	return flush(c);
+	return 0;
+}
+
+int chunks_flush(struct chunks *c, uint32_t first, uint64_t count)
+{
+	int r = flush(c);
+
+	for (uint32_t chunk = first >> c->shift; chunk <= last_chunk(c, first, count); chunk++)
+		if (!c->base[chunk])
+			return r < 0 ? r : -ENOMEM;
+	return 0;
+}
+
+void chunks_retire(struct chunks *c, uint32_t first, uint64_t count)
+{
+	for (uint32_t chunk = first >> c->shift; chunk <= last_chunk(c, first, count); chunk++)
+		if (!--c->users[chunk] && !c->base[chunk])
+			c->n_missing--;
 }
 
 int chunks_release_step(struct chunks *c, uint32_t first, uint64_t count, uint64_t *pos)
 {
-	uint32_t unused[CHUNKS_BATCH];
-	uint64_t cleared = 0;
-	unsigned n = 0;
-
-	while (*pos < count && cleared < CLEAR_STEP && n < CHUNKS_BATCH) {
+	while (*pos < count) {
 		uint32_t at = (uint32_t)(first + *pos), chunk = at >> c->shift;
 		uint64_t part = chunks_run(c, at);
 
+		if (c->cleared >= CLEAR_STEP || c->n_unused == CHUNKS_BATCH)
+			return 1;
 		if (part > count - *pos)
 			part = count - *pos;
 		*pos += part;
-		if (!c->base[chunk]) {
-			if (!--c->users[chunk])
-				c->n_missing--;
-		} else if (!--c->users[chunk]) {
-			unused[n++] = chunk;
-		} else {
+		if (!c->base[chunk])
+			continue;
+		if (c->users[chunk]) {
 			memset(chunks_at(c, at), 0, (size_t)part * c->record_size);
-			cleared += part * c->record_size;
+			c->cleared += part * c->record_size;
+		} else {
+			list_unused(c, chunk);
 		}
 	}
-	remove_chunks(c, unused, n);
-	if (*pos < count)
-		return 1;
 	ranges_give(&c->ranges, first, count);
 	return 0;
 }
@@ -274,8 +291,10 @@ void chunks_release(struct chunks *c, uint32_t first, uint64_t count)
 {
 	uint64_t pos = 0;
 
+	chunks_retire(c, first, count);
 	while (chunks_release_step(c, first, count, &pos))
-		;
+		chunks_remove_unused(c);
+	chunks_remove_unused(c);
 }
 
 uint64_t chunks_memory(const struct chunks *c)

@@ -16,7 +16,7 @@
 #include "util.h"
 
 /* Changes of the outer map that are made together. */
-#define CHUNKS_BATCH 32U
+#define CHUNKS_BATCH 16U
 
 struct chunks {
 	int outer;
@@ -31,6 +31,9 @@ struct chunks {
 	uint32_t made[CHUNKS_BATCH]; /* chunks that are not in the outer map yet, and their descriptors */
 	int made_fd[CHUNKS_BATCH];
 	unsigned n_made;
+	uint32_t unused[CHUNKS_BATCH]; /* chunks about to be removed */
+	unsigned n_unused;
+	uint64_t cleared; /* octets, since the last removal */
 };
 
 /* Maps the chunks that the outer map holds. Until chunks_clear_unused(), the invariant does not hold. */
@@ -46,19 +49,30 @@ void chunks_give(struct chunks *c, uint32_t first, uint64_t count);
 /* Clears all records that are in no range, and removes chunks without any. */
 void chunks_clear_unused(struct chunks *c);
 
-/* Takes a free range; errors as ranges_alloc(). Usable when chunks_make_step() has returned 0. */
+/* Takes a free range; errors as ranges_alloc(). Usable when its chunks are made and flushed. */
 int chunks_alloc(struct chunks *c, uint64_t count, uint32_t align, uint32_t *ret_first);
 
-/* Makes the next chunk that the range needs: 1 more to do, 0 all there, -errno (-ENOMEM). Some milliseconds. */
+/* Makes the next chunk that the range needs: 1 more to do, 0 all made, -errno (-ENOMEM). Some milliseconds. */
 int chunks_make_step(struct chunks *c, uint32_t first, uint64_t count);
 
+/* Shows the datapath all chunks made; a grace period, unless there are none. -errno where the range still lacks one. */
+int chunks_flush(struct chunks *c, uint32_t first, uint64_t count);
+
+/* The range needs its chunks no more. To be called before it is released, when the datapath cannot reach it any more.
+ */
+void chunks_retire(struct chunks *c, uint32_t first, uint64_t count);
+
 /*
- * Releases a range, from record *pos on, which starts at 0 and is moved: 1 more to do, 0 done. The datapath must not
- * reach it any more. Some milliseconds, or a grace period.
+ * Releases a retired range, from record *pos on, which starts at 0 and is moved: what lies in chunks that others use is
+ * cleared, other chunks are listed for chunks_remove_unused(), which the caller must call before anything else. 0 the
+ * range is free; 1 more to do, but chunks_remove_unused() first. Some milliseconds.
  */
 int chunks_release_step(struct chunks *c, uint32_t first, uint64_t count, uint64_t *pos);
 
-/* The same at once, for ranges without chunks of their own yet. */
+/* Removes the chunks listed. A grace period, where there are any. */
+void chunks_remove_unused(struct chunks *c);
+
+/* Retires and releases at once, for ranges without chunks of their own yet. */
 void chunks_release(struct chunks *c, uint32_t first, uint64_t count);
 
 /* Octets of the chunks that exist, and of those that are still to be made for ranges taken. */

@@ -39,8 +39,9 @@ uint64_t mappings_memory(struct prefix in, uint32_t session_slots);
  * frees a job at any time before commit. -ENOMEM with the figures in err where memory is short.
  *
  * Overlaps with other mappings are looked at by commit alone (-EEXIST, and the job is still the caller's), so that a
- * mapping can be prepared while the one that it replaces still serves. Commit waits for a grace period where the
- * mapping replaced had sessions in the overflow, or where no number is free but those of mappings just deleted.
+ * mapping can be prepared while the one that it replaces still serves. Commit waits for a grace period (some 10 ms)
+ * where chunks were made since the last commit, or a deletion of the same addresses has not got that far itself (delete
+ * all, then commit all, and it is one for all); or where no number is free but those of mappings just deleted.
  */
 int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, struct mapping_job **ret,
 		       struct error *err);

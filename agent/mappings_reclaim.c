@@ -11,29 +11,32 @@
 #include "log.h"
 #include "mappings_private.h"
 
+static void set_stage(struct mapping_job *t, enum table_stage stage)
+{
+	t->stage = stage;
+	if (stage != TABLE_CLEARING)
+		return;
+	chunks_retire(&t->m->subscribers, t->record.first_subscriber, t->n_subscribers);
+	chunks_retire(&t->m->buckets, t->record.first_bucket, t->n_buckets);
+}
+
 void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage stage)
 {
 	struct mapping_job **end = &m->leaving;
 
 	while (*end)
 		end = &(*end)->next;
-	t->stage = stage;
+	set_stage(t, stage);
 	t->next = NULL;
 	*end = t;
 }
 
-/* Moves all tables at one stage to another; whether there were any. */
-static bool advance(struct mappings *m, enum table_stage from, enum table_stage to)
+/* Moves all tables at one stage to another. */
+static void advance(struct mappings *m, enum table_stage from, enum table_stage to)
 {
-	bool any = false;
-
-	for (struct mapping_job *t = m->leaving; t; t = t->next) {
-		if (t->stage != from)
-			continue;
-		t->stage = to;
-		any = true;
-	}
-	return any;
+	for (struct mapping_job *t = m->leaving; t; t = t->next)
+		if (t->stage == from)
+			set_stage(t, to);
 }
 
 static bool any_at(const struct mappings *m, enum table_stage stage)
@@ -139,24 +142,37 @@ void mappings_settle_overlaps(struct mappings *m, const struct geometry *g)
 	}
 }
 
-/* Gives back some memory of the first tables that are far enough; false: there are none. */
-static bool clear_step(struct mappings *m)
+/* Gives back tables as far as one step may go; whether they are all free. */
+static bool release(struct mapping_job *t)
 {
-	struct mapping_job **at = &m->leaving, *t;
+	struct mappings *m = t->m;
 
-	while (*at && (*at)->stage != TABLE_CLEARING)
-		at = &(*at)->next;
-	t = *at;
-	if (!t)
+	if (t->buckets_done < t->n_buckets &&
+	    chunks_release_step(&m->buckets, t->record.first_bucket, t->n_buckets, &t->buckets_done))
 		return false;
-	if (t->buckets_done < t->n_buckets) {
-		chunks_release_step(&m->buckets, t->record.first_bucket, t->n_buckets, &t->buckets_done);
-	} else if (!chunks_release_step(&m->subscribers, t->record.first_subscriber, t->n_subscribers,
-					&t->subscribers_done)) {
+	return !chunks_release_step(&m->subscribers, t->record.first_subscriber, t->n_subscribers,
+				    &t->subscribers_done);
+}
+
+/* Chunks of several tables are removed at once, as each removal takes a grace period. */
+static void clear_step(struct mappings *m)
+{
+	struct mapping_job **at = &m->leaving;
+
+	while (*at) {
+		struct mapping_job *t = *at;
+
+		if (t->stage != TABLE_CLEARING) {
+			at = &t->next;
+			continue;
+		}
+		if (!release(t))
+			break;
 		*at = t->next;
 		free(t);
 	}
-	return true;
+	chunks_remove_unused(&m->buckets);
+	chunks_remove_unused(&m->subscribers);
 }
 
 int mappings_reclaim_step(struct mappings *m)

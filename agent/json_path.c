@@ -31,9 +31,10 @@ size_t json_path_add_key(struct json_path *p, const char *key, size_t size)
 size_t json_path_add_index(struct json_path *p, size_t index)
 {
 	size_t before = p->length;
-	char text[24];
+	char text[24] = "";
 
-	append(p, text, (size_t)snprintf(text, sizeof(text), "[%zu]", index));
+	snprintf(text, sizeof(text), "[%zu]", index);
+	append(p, text, strlen(text));
 	return before;
 }
 

@@ -142,10 +142,10 @@ remove_world
 printf '%s\n' "${bold}detnat: carrier-grade NAT that can say years later who was who${plain}"
 
 title "A small provider, in four network namespaces"
-say "alice 10.0.0.2    ---.                                 " \
-	"                     +--- gateway (detnat) ------------ internet 198.51.100.7" \
-	"bob   10.0.16.16  ---'    10.0.0.0/18 shares              web on TCP 80, questions" \
-	"                          203.0.113.0 to .3               on UDP 53, IPFIX collector"
+say "alice 10.0.0.2   --." \
+	"                    +-- gateway with detnat -- internet 198.51.100.7" \
+	"bob   10.0.16.16 --'   10.0.0.0/18 shares      web on TCP port 80, questions on UDP" \
+	"                       203.0.113.0 to .3       port 53, and an IPFIX collector"
 make_world
 start_servers
 start_collector
@@ -180,8 +180,9 @@ show "detnatctl who $seen" "$build/detnatctl" who "$seen" --state-dir "$world/st
 
 title "Bob asks for more than his ten sessions"
 as bob deploy/demo/ask.sh "$web_addr" 20
-say "The refusal is an ICMP error from the gateway; ping shows it whole:"
-as bob ping -c 1 -W 3 198.51.100.8
+say "The gateway says so by an ICMP error (host unreachable, RFC 6888), which curl and ping understand:"
+as bob curl -sS --max-time 5 "http://$web_addr/"
+as bob ping -c 1 -W 3 "$web_addr"
 ctl user show "$bob_addr"
 say "Alice notices nothing of it:"
 as alice curl -sS --max-time 5 "http://$web_addr/"
@@ -221,5 +222,5 @@ if [ -n "$keep" ]; then
 		"cat $world/agent.log" \
 		"deploy/demo.sh clean                                            to end it"
 else
-	printf '\n%sThat was detnat. Everything is cleaned up; `make demo KEEP=1` leaves it running to look around.%s\n' "$dim" "$plain"
+	printf '\n%sThat was detnat. All is cleaned up; "make demo KEEP=1" leaves it running to look around.%s\n' "$dim" "$plain"
 fi

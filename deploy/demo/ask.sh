@@ -8,11 +8,12 @@ trap 'rm -f "$error"' EXIT
 for ((number = 1; number <= $2; number++)); do
 	exec 3<>"/dev/udp/$1/53"
 	echo question >&3
-	if read -r -t 3 answer <&3 2>"$error"; then
+	# A datagram has to be read in one piece.
+	if answer=$(timeout 2 dd bs=2048 count=1 status=none <&3 2>"$error"); then
 		printf 'question %2d: %s\n' "$number" "$answer"
 	else
-		why=$(sed 's/.*: //' "$error")
-		printf 'question %2d: refused: %s\n' "$number" "${why:-no answer within 3 seconds}"
+		why=$(sed -n 's/.*: //p' "$error")
+		printf 'question %2d: %s\n' "$number" "${why:-no answer}"
 		exit 0
 	fi
 done

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The demo's internet: a web server on TCP port 80 and a server on UDP port 53, which tell each client where it seems to be.
 
-/slow sends a line every 50 ms, for as long as the client listens. Prints one line once both servers listen.
+/slow sends a line every 50 ms, for as long as the client listens. UDP port 4739 takes IPFIX messages, for others to
+decode. Prints one line once all of them listen.
 """
 
 import http.server
@@ -34,7 +35,18 @@ class Web(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def answer_udp(server):
+def udp_server(address, port, work):
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind((address, port))
+    threading.Thread(target=work, args=(server,), daemon=True).start()
+
+
+def swallow(server):
+    while True:
+        server.recv(65536)
+
+
+def answer(server):
     while True:
         question, client = server.recvfrom(2048)
         server.sendto("hello, {} port {}\n".format(*client).encode(), client)
@@ -44,9 +56,8 @@ def main():
     address = sys.argv[1]
     web = http.server.ThreadingHTTPServer((address, 80), Web)
     web.daemon_threads = True
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.bind((address, 53))
-    threading.Thread(target=answer_udp, args=(udp,), daemon=True).start()
+    udp_server(address, 53, answer)
+    udp_server(address, 4739, swallow)
     print("listening", flush=True)
     web.serve_forever()
 

@@ -279,3 +279,89 @@ Test(slots, racing_openers_refreshers_and_sweeper_keep_it_right)
 	cr_assert_gt(a.hits, 0);
 	cr_assert_eq(a.torn, 0, "no reader pairs a key with another session's port");
 }
+
+/* ---- rendezvous: two threads at the same instant, in one fresh arena after the other --------------------------- */
+
+#define ARENAS 20000
+
+enum meeting { SAME_FLOW, SAME_FIRST_CHOICE, TAKE_OVER_AND_SWEEP, MEETINGS };
+
+struct meet {
+	struct arena *arena;
+	__u32 *arrived;
+	int second;
+};
+
+/* What one of the two does in an arena. */
+static void act(struct arena *a, enum meeting meeting, int second)
+{
+	if (second && meeting == TAKE_OVER_AND_SWEEP) {
+		for (int i = 0; i < 16; i++) {
+			struct slot *s = &a->bucket[i >> 3].slot[i & 7];
+			__u64 truth = LOAD(s->truth);
+
+			if (truth_live(truth) && truth_expired(truth, a->now, timeouts) && slot_change(s, truth, 0))
+				__sync_fetch_and_add(&a->sessions, -1U);
+		}
+		return;
+	}
+	open_one(a, second && meeting == SAME_FIRST_CHOICE ? 3 + BLOCK : 3);
+}
+
+static void *meet(void *arg)
+{
+	struct meet *m = arg;
+
+	for (int r = 0; r < ARENAS; r++) {
+		__sync_fetch_and_add(&m->arrived[r], 1);
+		/* For the other, but not for ever: it may not be running. */
+		for (int spins = 0; LOAD(m->arrived[r]) < 2 && spins < 20000; spins++)
+			;
+		act(&m->arena[r], r % MEETINGS, m->second);
+	}
+	return NULL;
+}
+
+Test(slots, two_at_the_same_instant)
+{
+	struct arena *arenas = calloc(ARENAS, sizeof(*arenas));
+	__u32 *arrived = calloc(ARENAS, sizeof(*arrived));
+	struct meet a = { arenas, arrived, 0 }, b = { arenas, arrived, 1 };
+	pthread_t thread;
+
+	for (int r = 0; r < ARENAS; r++) {
+		arenas[r].now = 1000;
+		if (r % MEETINGS != TAKE_OVER_AND_SWEEP)
+			continue;
+		/* Both buckets are full of expired sessions towards others: only a take-over finds room. */
+		for (int i = 0; i < 16; i++) {
+			put(&arenas[r].bucket[i >> 3].slot[i & 7], (__u16)(9000 + i), (__u32)i, SESSION_UDP, 100);
+			arenas[r].bucket[i >> 3].slot[i & 7].key = slot_key(EXT, 80, (__u16)(9000 + i));
+		}
+		arenas[r].sessions = 16;
+	}
+	pthread_create(&thread, NULL, meet, &b);
+	meet(&a);
+	pthread_join(thread, NULL);
+
+	for (int r = 0; r < ARENAS; r++) {
+		__u32 live = 0, ports = 0, flows = 0;
+
+		for (int i = 0; i < 16; i++) {
+			const struct slot *s = &arenas[r].bucket[i >> 3].slot[i & 7];
+
+			cr_assert_neq(truth_state(s->truth), SESSION_OPENING);
+			live += truth_live(s->truth);
+			if (!truth_live(s->truth) || truth_expired(s->truth, 1000, timeouts))
+				continue;
+			cr_assert_eq(ports >> truth_out_port(s->truth) % BLOCK & 1, 0,
+				     "an outside endpoint given twice");
+			ports |= 1U << truth_out_port(s->truth) % BLOCK;
+			cr_assert_eq(flows >> key_in_port(s->key) % 32 & 1, 0, "a flow opened twice");
+			flows |= 1U << key_in_port(s->key) % 32;
+		}
+		cr_assert_eq(live, arenas[r].sessions, "arena %d: %u live, %u counted", r, live, arenas[r].sessions);
+	}
+	free(arenas);
+	free(arrived);
+}

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The control socket's server. Requests wait in two queues: `ready` for clients with a line to be read, `jobs` for
- * those whose answer is being made. One turn of the event loop serves new requests for a slice's time and then one job
- * for a slice, so that neither a hundred listings nor a client that never stops asking holds up anybody for long.
+ * The control socket's server. Clients wait in three queues: those that sent a short request, those that sent a lot,
+ * and those whose answer is being made in slices. One turn of the event loop serves short requests and then long ones
+ * for a slice's time, at least one of each, and then one slice of one answer; so neither two hundred listings nor as
+ * many clients that send megabytes hold up anybody who asks a question.
  */
 #include "control.h"
 
 #include <errno.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -20,12 +22,16 @@
 #include "verbs.h"
 
 /* A client with more output than this is given nothing more until it has read most of it. */
-#define OUTPUT_HIGH (256U << 10)
-#define OUTPUT_LOW  (64U << 10)
+#define OUTPUT_HIGH (64U << 10)
+#define OUTPUT_LOW  (16U << 10)
+/* A client with more input than this sends a lot. */
+#define INPUT_SHORT (1U << 10)
 /* Connections accepted in one turn of the event loop. */
-#define ACCEPT_BATCH 16
+#define ACCEPT_BATCH 64
+/* A client is not idle before it had time to ask. */
+#define IDLE_MIN_MS 50
 
-enum queue { QUEUE_NONE, QUEUE_READY, QUEUE_JOBS };
+enum queue { QUEUE_SHORT, QUEUE_LONG, QUEUE_JOBS, N_QUEUES, QUEUE_NONE };
 
 struct client {
 	TAILQ_ENTRY(client) all;
@@ -49,8 +55,7 @@ struct control {
 	struct event *pump;
 	struct event *tick;
 	struct clients all;
-	struct clients ready;
-	struct clients jobs;
+	struct clients queues[N_QUEUES];
 	unsigned n_clients;
 };
 
@@ -79,7 +84,7 @@ static void enqueue(struct client *c, enum queue queue)
 	if (c->queue != QUEUE_NONE)
 		return;
 	c->queue = queue;
-	TAILQ_INSERT_TAIL(queue == QUEUE_READY ? &c->control->ready : &c->control->jobs, c, next);
+	TAILQ_INSERT_TAIL(&c->control->queues[queue], c, next);
 	/* A timer, not event_active(): between two turns all sockets are polled. */
 	if (!evtimer_pending(c->control->pump, NULL))
 		evtimer_add(c->control->pump, &at_once);
@@ -88,8 +93,18 @@ static void enqueue(struct client *c, enum queue queue)
 static void dequeue(struct client *c)
 {
 	if (c->queue != QUEUE_NONE)
-		TAILQ_REMOVE(c->queue == QUEUE_READY ? &c->control->ready : &c->control->jobs, c, next);
+		TAILQ_REMOVE(&c->control->queues[c->queue], c, next);
 	c->queue = QUEUE_NONE;
+}
+
+/* Takes the first of a queue out of it; NULL where there is none. */
+static struct client *pull(struct control *control, enum queue queue)
+{
+	struct client *c = TAILQ_FIRST(&control->queues[queue]);
+
+	if (c)
+		dequeue(c);
+	return c;
 }
 
 static void client_free(struct client *c)
@@ -111,7 +126,12 @@ static void client_close(struct client *c)
 	evbuffer_drain(bufferevent_get_input(c->bev), SIZE_MAX);
 	bufferevent_setwatermark(c->bev, EV_WRITE, 0, 0);
 	if (!evbuffer_get_length(output(c)))
-		enqueue(c, QUEUE_READY); /* the pump frees it: callers still hold it */
+		enqueue(c, QUEUE_SHORT); /* the pump frees it: callers still hold it */
+}
+
+static bool has_line(const struct client *c)
+{
+	return evbuffer_search_eol(bufferevent_get_input(c->bev), NULL, NULL, EVBUFFER_EOL_LF).pos >= 0;
 }
 
 /* Queues the client if there is something to do for it. */
@@ -120,7 +140,7 @@ static void client_continue(struct client *c)
 	if (c->closing || evbuffer_get_length(output(c)) > OUTPUT_HIGH)
 		return;
 	if (!c->request)
-		enqueue(c, QUEUE_READY);
+		enqueue(c, evbuffer_get_length(bufferevent_get_input(c->bev)) > INPUT_SHORT ? QUEUE_LONG : QUEUE_SHORT);
 	else if (c->request->step)
 		enqueue(c, QUEUE_JOBS);
 }
@@ -203,7 +223,7 @@ static void client_serve(struct client *c)
 
 	if (!line) {
 		if (evbuffer_get_length(input) >= CONTROL_MAX_LINE)
-			client_cut_off(c, "the line is longer than 64 KiB");
+			client_cut_off(c, "the line is longer than 8 KiB");
 		else if (c->eof)
 			client_close(c);
 		return;
@@ -223,19 +243,21 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 	struct client *c;
 
 	do {
-		c = TAILQ_FIRST(&control->ready);
-		if (!c)
-			break;
-		dequeue(c);
-		client_serve(c);
-	} while (now_us() < end);
-	c = TAILQ_FIRST(&control->jobs);
-	if (c) {
-		dequeue(c);
+		c = pull(control, QUEUE_SHORT);
+		if (c)
+			client_serve(c);
+	} while (c && now_us() < end);
+	do {
+		c = pull(control, QUEUE_LONG);
+		if (c)
+			client_serve(c);
+	} while (c && now_us() < end);
+	c = pull(control, QUEUE_JOBS);
+	if (c)
 		client_step(c);
-	}
-	if (!TAILQ_EMPTY(&control->ready) || !TAILQ_EMPTY(&control->jobs))
-		evtimer_add(control->pump, &at_once);
+	for (int i = 0; i < N_QUEUES; i++)
+		if (!TAILQ_EMPTY(&control->queues[i]))
+			evtimer_add(control->pump, &at_once);
 }
 
 static void on_read(struct bufferevent *bev, void *arg)
@@ -272,28 +294,59 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 		return;
 	}
 	c->eof = true;
-	client_continue(c);
+	/* Who has asked for nothing waits for nothing, and must not stand in the way of others (evict). */
+	if (c->request || c->closing || has_line(c))
+		client_continue(c);
+	else
+		client_close(c);
 }
 
-/* Makes room: the client idle longest goes, one that waits for an answer only if all do. */
-static void evict(struct control *control)
+/* Whether a socket has something to be read, or a connection to be accepted. */
+static bool is_readable(int fd)
 {
-	struct client *c, *oldest = NULL;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+enum eviction { EVICT_CLOSING, EVICT_IDLE, EVICT_LONG, EVICT_ANSWERED, EVICT_NOT };
+
+/* Whom to close first where there are too many; not those that have asked and will be served within a moment. */
+static enum eviction eviction(const struct client *c)
+{
+	if (c->closing)
+		return EVICT_CLOSING;
+	if (c->request)
+		return EVICT_ANSWERED;
+	if (c->queue == QUEUE_LONG)
+		return EVICT_LONG;
+	return c->queue == QUEUE_NONE && now_ms() - c->progress_ms >= IDLE_MIN_MS ? EVICT_IDLE : EVICT_NOT;
+}
+
+/* Makes room: of those to close first the one idle longest goes. False where nobody can. */
+static bool evict(struct control *control)
+{
+	struct client *c, *worst = NULL;
+	enum eviction worst_eviction = EVICT_NOT;
 
 	TAILQ_FOREACH(c, &control->all, all)
-	if (!oldest || !c->request > !oldest->request ||
-	    (!c->request == !oldest->request && c->progress_ms < oldest->progress_ms))
-		oldest = c;
-	if (oldest)
-		client_free(oldest);
+	{
+		enum eviction e = eviction(c);
+
+		if (e < worst_eviction || (worst && e == worst_eviction && c->progress_ms < worst->progress_ms)) {
+			worst = c;
+			worst_eviction = e;
+		}
+	}
+	if (worst)
+		client_free(worst);
+	return worst;
 }
 
 static void client_new(struct control *control, int fd)
 {
 	struct client *c = calloc(1, sizeof(*c));
 
-	if (control->n_clients >= CONTROL_MAX_CLIENTS)
-		evict(control);
 	if (c)
 		c->bev = bufferevent_socket_new(control->agent->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!c || !c->bev) {
@@ -302,6 +355,7 @@ static void client_new(struct control *control, int fd)
 		return;
 	}
 	c->control = control;
+	c->queue = QUEUE_NONE;
 	c->progress_ms = c->sent_ms = now_ms();
 	TAILQ_INSERT_TAIL(&control->all, c, all);
 	control->n_clients++;
@@ -317,6 +371,10 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
 	struct control *control = arg;
 
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		/* Where nobody can go the rest waits in the backlog until some that are there have been served. */
+		if (control->n_clients >= CONTROL_MAX_CLIENTS && (!is_readable(listener) || !evict(control)))
+			return;
+
 		int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
@@ -361,8 +419,8 @@ int control_new(struct agent *a, const char *path, struct control **ret, struct 
 	if (!control)
 		return error_set(err, -ENOMEM, "out of memory");
 	TAILQ_INIT(&control->all);
-	TAILQ_INIT(&control->ready);
-	TAILQ_INIT(&control->jobs);
+	for (int i = 0; i < N_QUEUES; i++)
+		TAILQ_INIT(&control->queues[i]);
 	control->agent = a;
 	r = control_socket_open(path, &control->socket, err);
 	if (r) {

@@ -2,7 +2,7 @@
 /*
  * The control socket: a Unix stream socket, mode 0660 (group `detnat` where there is one).
  *
- * Protocol: the client sends one line of JSON, at most 64 KiB, and the agent answers with one line; any number of
+ * Protocol: the client sends one line of JSON, at most 8 KiB, and the agent answers with one line; any number of
  *times. Lines sent without waiting are answered in order. An object has the keys shown and no others.
  *
  *	-> {"verb":"mapping add","args":{"in":"10.0.0.0/18","out":"1.1.1.0/30"}}

@@ -21,8 +21,8 @@
 #include "sessions.h"
 #include "verbs_args.h"
 
-/* Time that a job may take in one slice. */
-#define REQUEST_SLICE_US 1000U
+/* Time that a job may take in one slice. A listing puts some 100 KiB into a client's output in it. */
+#define REQUEST_SLICE_US 500U
 
 struct client;
 struct request;

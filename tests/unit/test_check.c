@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Checks against the machine, in a network namespace of each test's own. Skipped without root. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <string.h>
+
+#include "check.h"
+
+static void run(const char *command)
+{
+	cr_assert_eq(system(command), 0, "%s", command);
+}
+
+/* v0 and v1, and routes: by one next hop, by two, and by one on a link alone. */
+static void setup(void)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	cr_assert_eq(unshare(CLONE_NEWNET), 0);
+	run("ip link add v0 type veth peer name v1");
+	run("ip link set v0 up");
+	run("ip link set v1 up");
+	run("ip addr add 192.0.2.1/24 dev v0");
+	run("ip route add 203.0.113.0/24 via 192.0.2.77");
+	run("ip route add 203.0.114.0/24 nexthop via 192.0.2.90 nexthop via 192.0.2.91");
+	run("ip route add 203.0.115.0/24 via 192.0.2.99 table 7");
+}
+
+TestSuite(check, .init = setup);
+
+static struct config *parse(const char *text)
+{
+	struct error err = { "" };
+	struct config *c = NULL;
+
+	cr_assert_eq(config_parse(text, strlen(text), "FILE", &c, &err), 0, "%s", err.text);
+	return c;
+}
+
+#define INTERFACES "\"interfaces\":{\"inside\":[\"v0\"],\"outside\":[\"v1\"]}"
+#define MAPPED(in, out)                                                                      \
+	"{" INTERFACES ",\"mappings\":[\n{\"in\":\"10.9.0.0/24\",\"out\":\"1.1.1.0/28\"},\n" \
+	"{\"in\":\"" in "\",\n\"out\":\"" out "\"}]}"
+
+static void expect(const char *text, const char *running, int wanted, const char *message)
+{
+	_cleanup_config_ struct config *c = parse(text), *r = running ? parse(running) : NULL;
+	struct error err = { "" };
+	int found = check_machine(c, r, "FILE", &err);
+
+	cr_expect_eq(found, wanted, "%d: %s", found, err.text);
+	cr_expect_str_eq(err.text, message, "%s", err.text);
+}
+
+Test(check, interfaces)
+{
+	static const char no_interface[] = "{\"interfaces\":{\"outside\":[\"v1\",\n\"nix\"],\"inside\":[\"v0\"]}}";
+	static const char no_inside[] = "{\"interfaces\":{\"outside\":[\"nix\"],\n\"inside\":[\"v0\",\"nix\"]}}";
+
+	expect("{" INTERFACES "}", NULL, 0, "");
+	expect(no_interface, NULL, -ENODEV, "FILE:2: interfaces.outside[1]: there is no interface nix on this machine");
+	expect(no_inside, NULL, -ENODEV, "FILE:2: interfaces.inside[1]: there is no interface nix on this machine");
+	expect(no_interface, "{" INTERFACES "}", -ENODEV,
+	       "FILE:2: interfaces.outside[1]: there is no interface nix on this machine");
+	expect(no_interface, no_inside, 0, "");
+}
+
+Test(check, an_interface_added_by_hand_has_no_line)
+{
+	_cleanup_config_ struct config *running = parse("{" INTERFACES "}"), *c = config_clone(running);
+	struct error err = { "" };
+
+	cr_assert_eq(config_add_interface(c, "nix", DEVICE_OUTSIDE), 0);
+	cr_expect_eq(check_machine(c, running, NULL, &err), -ENODEV);
+	cr_expect_str_eq(err.text, "interfaces.outside: there is no interface nix on this machine", "%s", err.text);
+}
+
+Test(check, a_pool_that_holds_a_next_hop)
+{
+	static const char taken[] = MAPPED("10.0.0.0/24", "192.0.2.72/29");
+
+	expect(MAPPED("10.0.0.0/24", "192.0.2.64/29"), NULL, 0, "");
+	expect(taken, NULL, -EADDRINUSE,
+	       "FILE:4: mappings[1].out: 192.0.2.72/29 holds 192.0.2.77, the next hop of a route of this machine");
+	expect(MAPPED("10.0.0.0/24", "192.0.2.91/32"), NULL, -EADDRINUSE,
+	       "FILE:4: mappings[1].out: 192.0.2.91/32 holds 192.0.2.91, the next hop of a route of this machine");
+	expect(MAPPED("10.0.0.0/24", "192.0.2.99/32"), NULL, -EADDRINUSE,
+	       "FILE:4: mappings[1].out: 192.0.2.99/32 holds 192.0.2.99, the next hop of a route of this machine");
+	expect(taken, taken, 0, "");
+}
+
+Test(check, tables_that_need_more_memory_than_is_free)
+{
+	static const char huge[] = MAPPED("32.0.0.0/3", "64.0.0.0/8");
+	_cleanup_config_ struct config *c = parse(huge);
+	struct error err = { "" };
+	uint64_t own, all, available;
+
+	cr_assert_eq(check_machine(c, NULL, "FILE", &err), -ENOMEM);
+	cr_expect_eq(sscanf(err.text,
+			    "FILE:3: mappings[1]: the tables of 32.0.0.0/3 need %" SCNu64
+			    " MB of memory, with what comes before it %" SCNu64 " MB; %" SCNu64 " MB are free",
+			    &own, &all, &available),
+		     3, "%s", err.text);
+	cr_expect_geq(own, (512ULL << 20) * 1024 * 16 >> 20, "2^29 subscribers of 1024 slots of 16 octets at least");
+	cr_expect_gt(all, own);
+	cr_expect_gt(own, available);
+	expect(huge, huge, 0, "");
+}
+
+Test(check, more_slots_are_new_tables)
+{
+	static const char small[] =
+		"{" INTERFACES ",\"session_slots\":512,\"mappings\":[{\"in\":\"0.0.0.0/3\",\"out\":\"64.0.0.0/8\"}]}";
+	static const char large[] =
+		"{" INTERFACES
+		",\"session_slots\":1024,\n\"mappings\":[{\"in\":\"0.0.0.0/3\",\"out\":\"64.0.0.0/8\"}]}";
+	_cleanup_config_ struct config *c = parse(large), *running = parse(small);
+	struct error err = { "" };
+
+	cr_expect_eq(check_machine(c, running, "FILE", &err), -ENOMEM, "%s", err.text);
+	cr_expect(strstr(err.text, "FILE:2: mappings[0]: "), "%s", err.text);
+}

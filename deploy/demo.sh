@@ -180,9 +180,9 @@ show "detnatctl who $seen" "$build/detnatctl" who "$seen" --state-dir "$world/st
 
 title "Bob asks for more than his ten sessions"
 as bob deploy/demo/ask.sh "$web_addr" 20
-say "The gateway says so by an ICMP error (host unreachable, RFC 6888), which curl and ping understand:"
+say "The gateway says so by an ICMP error (host unreachable, RFC 6888; ten a second at most), which curl and ping understand:"
 as bob curl -sS --max-time 5 "http://$web_addr/"
-as bob ping -c 1 -W 3 "$web_addr"
+as bob ping -c 2 -i 0.3 -W 1 "$web_addr"
 ctl user show "$bob_addr"
 say "Alice notices nothing of it:"
 as alice curl -sS --max-time 5 "http://$web_addr/"

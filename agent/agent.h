@@ -32,6 +32,7 @@ struct agent {
 	struct change_queue *changes;
 	struct control *control;
 	struct timespec started; /* CLOCK_MONOTONIC */
+	bool ending;		 /* a signal has asked for it */
 };
 
 #endif

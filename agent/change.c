@@ -165,8 +165,8 @@ int change_apply_now(struct agent *a, const struct config *wanted, uint64_t file
 		r = plan_step(p, err);
 		/* Signals are taken meanwhile: big tables take seconds. */
 		event_base_loop(a->base, EVLOOP_NONBLOCK);
-		if (r > 0 && event_base_got_break(a->base))
-			r = error_set(err, -EINTR, "ended while starting");
+		if (r >= 0 && a->ending)
+			r = error_set(err, -EINTR, "ended by a signal while starting");
 	} while (r > 0);
 	if (!r)
 		r = plan_commit(p, err);

@@ -83,6 +83,7 @@ static void on_end(evutil_socket_t number, short what, void *arg)
 	struct service *s = arg;
 
 	log_info("ending by %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
+	s->agent.ending = true;
 	event_base_loopbreak(s->agent.base);
 }
 
@@ -263,7 +264,7 @@ static int run(struct service *s, const struct startup *up, struct error *err)
 
 	if (r) {
 		fail(s);
-		return r;
+		return s->agent.ending ? 0 : r;
 	}
 	warn_of_unserved(s->agent.config);
 	printf("detnat-agent: %zu mappings on %zu interfaces, ready\n", s->agent.config->n_mappings,

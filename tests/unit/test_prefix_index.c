@@ -185,6 +185,18 @@ Test(prefix_index, holds_as_many_mappings_as_there_may_be)
 		cr_assert_eq(watched_find(&x, i << 16 | 1), i);
 }
 
+Test(prefix_index, finds_nothing_of_what_was_in_a_node_before)
+{
+	memset(nodes, 0, sizeof(nodes));
+	/* Nodes filled by an agent that was killed before it linked them. */
+	for (uint32_t node = INDEX_ROOTS; node < INDEX_NODES; node++)
+		nodes[node].entry[9] = INDEX_LEAF | 5;
+	watched_open(&x, nodes);
+	cr_assert_eq(watched_insert(&x, 0x0a000001, 32, 1), 0);
+	cr_assert_eq(watched_find(&x, 0x0a000009), -ENOENT);
+	cr_assert_eq(watched_find(&x, 0x0a000901), -ENOENT);
+}
+
 Test(prefix_index, takes_over_damaged_nodes)
 {
 	fill();

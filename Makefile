@@ -88,7 +88,7 @@ $(BUILD)/detnat-agent: $(BUILD)/agent/main.o $(BUILD)/libagent.a
 $(BUILD)/detnatctl: $(CLI_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ $(CLI_LIBS)
-$(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(BUILD)/libagent.a
+$(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(filter-out %/main.o,$(CLI_OBJECTS)) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ -lcriterion -lpthread $(AGENT_LIBS)
 $(BUILD)/tests/bpf/run: $(BPFT_OBJECTS) $(BUILD)/libagent.a

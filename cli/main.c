@@ -74,10 +74,12 @@ static int run(const struct options *o, struct writer *w, struct error *err)
 	cJSON *args;
 	int status;
 
-	if (!o->n_words) {
-		command_help_all(o->help ? w->out : stderr);
-		return o->help ? EXIT_DONE : EXIT_USAGE;
+	if (!o->n_words && o->help) {
+		command_help_all(w->out);
+		return EXIT_DONE;
 	}
+	if (!o->n_words)
+		return error_set(err, EXIT_USAGE, "a command is needed; detnatctl --help lists them all");
 	c = command_find(o->words, o->n_words, &n_words, err);
 	if (!c)
 		return o->help && o->n_words == 1 && command_help_group(w->out, o->words[0]) ? EXIT_DONE : EXIT_USAGE;

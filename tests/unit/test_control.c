@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The control socket's server on real tables: the protocol, clients that misbehave, listings that nobody reads. */
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "control.h"
+#include "tables_fixture.h"
+
+#define IN   "10.0.0.0/18"
+#define OUT  "1.1.1.0/30"
+#define EACH 8U /* sessions of a subscriber */
+
+static const char configuration[] = "{\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]},"
+				    "\"mappings\":[{\"in\":\"" IN "\",\"out\":\"" OUT "\"}]}";
+static char directory[] = "/tmp/detnat-control-XXXXXX";
+static struct sockaddr_un address = { .sun_family = AF_UNIX };
+static struct agent agent;
+static pid_t server;
+
+static void on_terminate(evutil_socket_t number, short what, void *arg)
+{
+	event_base_loopbreak(agent.base);
+}
+
+static void serve(int ready)
+{
+	struct error err = { "" };
+	struct event *terminate;
+
+	agent.base = event_base_new();
+	terminate = evsignal_new(agent.base, SIGTERM, on_terminate, NULL);
+	event_add(terminate, NULL);
+	if (control_new(&agent, address.sun_path, &agent.control, &err))
+		_exit(1);
+	if (write(ready, "", 1) != 1)
+		_exit(1);
+	event_base_dispatch(agent.base);
+	control_free(agent.control);
+	_exit(0);
+}
+
+/* Sessions in every slot of the first subscribers. */
+static void fill(unsigned subscribers)
+{
+	struct session s = { .ext_addr = 0xc6336407, .ext_port = 443, .proto = IPPROTO_UDP, .state = SESSION_UDP };
+
+	for (uint32_t n = 0; n < subscribers; n++) {
+		for (uint32_t i = 0; i < EACH; i++) {
+			s.in_port = (uint16_t)(4000 + i);
+			s.out_port = (uint16_t)(1024 + i);
+			tables_put(agent.mappings, tables_addr("10.0.0.0") + n, i, &s, 100000);
+		}
+	}
+}
+
+/* The server is a process of its own, so that the test can be an impatient client. */
+static void start(unsigned subscribers)
+{
+	struct mapping_spec spec = tables_spec(IN, OUT);
+	struct error err = { "" };
+	int ready[2];
+	char c;
+
+	tables_make(&agent.datapath);
+	cr_assert_eq(mappings_open(&agent.datapath, &agent.mappings, &err), 0, "%s", err.text);
+	cr_assert_geq(tables_add(agent.mappings, &spec), 0);
+	fill(subscribers);
+	cr_assert_eq(config_parse(configuration, strlen(configuration), "test", &agent.config, &err), 0, "%s",
+		     err.text);
+	cr_assert(mkdtemp(directory));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/agent.sock", directory);
+	cr_assert_eq(pipe(ready), 0);
+	server = fork();
+	if (!server)
+		serve(ready[1]);
+	cr_assert_eq(read(ready[0], &c, 1), 1);
+}
+
+static void teardown(void)
+{
+	int status = 0;
+
+	if (server <= 0)
+		return;
+	kill(server, SIGTERM);
+	waitpid(server, &status, 0);
+	cr_expect(WIFEXITED(status) && !WEXITSTATUS(status), "the server ended by itself: %d", status);
+	cr_expect_eq(access(address.sun_path, F_OK), -1);
+	rmdir(directory);
+}
+
+TestSuite(control, .fini = teardown, .timeout = 60);
+
+static int dial(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0, "%s", strerror(errno));
+	return fd;
+}
+
+static void say(int fd, const char *text)
+{
+	cr_assert_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+/* All that comes until n lines have, or the end. */
+static const char *hear(int fd, unsigned n)
+{
+	static char text[1 << 16];
+	size_t size = 0;
+
+	while (n && size < sizeof(text) - 1) {
+		if (read(fd, text + size, 1) != 1)
+			break;
+		n -= text[size++] == '\n';
+	}
+	text[size] = 0;
+	return text;
+}
+
+static double now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+}
+
+static unsigned long server_kilobytes(void)
+{
+	unsigned long size, resident = 0;
+	char name[64];
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/proc/%d/statm", server);
+	f = fopen(name, "r");
+	cr_assert(f && fscanf(f, "%lu %lu", &size, &resident) == 2);
+	fclose(f);
+	return resident * 4;
+}
+
+#define TIMEOUTS_ANSWER \
+	"{\"ok\":true,\"result\":{\"udp\":300,\"tcp_established\":7440,\"tcp_transitory\":240,\"icmp\":60}}\n"
+#define REFUSED_2 "{\"ok\":false,\"status\":2,"
+#define REFUSED_1 "{\"ok\":false,\"status\":1,"
+
+/* What is answered, by its beginning, and whether the client is then cut off. */
+static const struct {
+	const char *sent, *answer;
+	bool cut;
+} exchanges[] = {
+	{ "{\"verb\":\"timeouts show\"}\n", TIMEOUTS_ANSWER, false },
+	{ "{\"verb\":\"timeouts show\",\"args\":{}}\r\n", TIMEOUTS_ANSWER, false },
+	{ " { \"args\" : { } , \"verb\" : \"timeouts show\" } \n", TIMEOUTS_ANSWER, false },
+	{ "\n\n{\"verb\":\"timeouts show\"}\n", NULL, true },
+	{ "{\"verb\":\"forward\",\"args\":{\"addr\":\"10.0.0.2\"}}\n",
+	  "{\"ok\":true,\"result\":{\"in_addr\":\"10.0.0.2\",\"out_addr\":\"1.1.1.0\",\"port_lo\":1054,\"port_hi\":"
+	  "1068}}\n",
+	  false },
+	{ "{\"verb\":\"reverse\",\"args\":{\"endpoint\":\"1.1.1.1:1276\"}}\n",
+	  "{\"ok\":true,\"result\":{\"out_addr\":\"1.1.1.1\",\"out_port\":1276,\"in_addr\":\"10.0.16.16\"}}\n", false },
+	{ "{\"verb\":\"reverse\",\"args\":{\"endpoint\":\"1.1.1.1:1023\"}}\n", REFUSED_1, false },
+	{ "{\"verb\":\"reverse\",\"args\":{\"endpoint\":\"1.1.1.1:62464\"}}\n", REFUSED_1, false },
+	{ "{\"verb\":\"forward\",\"args\":{\"addr\":\"10.0.64.0\"}}\n", REFUSED_1, false },
+	{ "{\"verb\":\"session list\",\"args\":{\"addr\":\"192.0.2.1\"}}\n", REFUSED_1, false },
+	{ "{\"verb\":\"user show\",\"args\":{\"addr\":\"192.0.2.1\"}}\n", REFUSED_1, false },
+	{ "{\"verb\":\"no such\"}\n", REFUSED_2, false },
+	{ "{\"verb\":\"forward\"}\n", REFUSED_2, false },
+	{ "{\"verb\":\"forward\",\"args\":{\"addr\":10}}\n", REFUSED_2, false },
+	{ "{\"verb\":\"forward\",\"args\":{\"addr\":\"10.0.0\"}}\n", REFUSED_2, false },
+	{ "{\"verb\":\"forward\",\"args\":{\"addr\":\"10.0.0.2\",\"addr\":\"10.0.0.3\"}}\n", REFUSED_2, false },
+	{ "{\"verb\":\"stats\",\"args\":{\"all\":true}}\n", REFUSED_2, false },
+	{ "{\"verb\":\"timeouts set\"}\n", REFUSED_2, false },
+	{ "{\"verb\":\"timeouts set\",\"args\":{\"udp\":0}}\n", REFUSED_2, false },
+	{ "{\"verb\":\"timeouts set\",\"args\":{\"udp\":604801}}\n", REFUSED_2, false },
+	{ "{\"verb\":\"timeouts set\",\"args\":{\"udp\":1.5}}\n", REFUSED_2, false },
+	{ "{\"verb\":\"timeouts set\",\"args\":{\"udp\":1e300}}\n", REFUSED_2, false },
+	{ "{\"verb\":\"timeouts set\",\"args\":{\"udp\":\"5\"}}\n", REFUSED_2, false },
+	{ "{\"verb\":\"mapping add\",\"args\":{\"in\":\"10.0.0.0/8\",\"out\":\"9.9.9.9\"}}\n", REFUSED_2, false },
+	{ "{\"verb\":\"session list\",\"args\":{\"all\":1}}\n", REFUSED_2, false },
+	{ "{\"verb\":\"interface add\",\"args\":{\"name\":\"a/b\",\"role\":\"inside\"}}\n", REFUSED_2, false },
+	{ "junk\n", REFUSED_2, true },
+	{ "\xff\xfe\n", REFUSED_2, true },
+	{ "{}\n", REFUSED_2, true },
+	{ "[]\n", REFUSED_2, true },
+	{ "{\"verb\":7}\n", REFUSED_2, true },
+	{ "{\"verb\":\"stats\"}{\n", REFUSED_2, true },
+	{ "{\"verb\":\"stats\",\"more\":1}\n", REFUSED_2, true },
+	{ "{\"verb\":\"stats\",\"verb\":\"stats\"}\n", REFUSED_2, true },
+	{ "{\"verb\":\"stats\",\"args\":[]}\n", REFUSED_2, true },
+	{ "{\"verb\":\"forward\",\"args\":{\"addr\":\"10.0.0.2\\u0000\"}}\n", REFUSED_2, true },
+};
+
+Test(control, each_request_has_its_answer)
+{
+	start(0);
+	for (size_t i = 0; i < ARRAY_SIZE(exchanges); i++) {
+		const char *wanted = exchanges[i].answer ? exchanges[i].answer : REFUSED_2;
+		int fd = dial();
+
+		say(fd, exchanges[i].sent);
+		const char *got = hear(fd, 1);
+
+		cr_expect(!strncmp(got, wanted, strlen(wanted)), "%s%s", exchanges[i].sent, got);
+		if (exchanges[i].cut) {
+			cr_expect_eq(read(fd, &(char){ 0 }, 1), 0, "%s", exchanges[i].sent);
+		} else {
+			say(fd, "{\"verb\":\"timeouts show\"}\n");
+			cr_expect_str_eq(hear(fd, 1), TIMEOUTS_ANSWER);
+		}
+		close(fd);
+	}
+}
+
+Test(control, lines_sent_at_once_are_answered_in_order_even_after_the_end)
+{
+	int fd;
+
+	start(1);
+	fd = dial();
+	say(fd, "{\"verb\":\"forward\",\"args\":{\"addr\":\"10.0.0.2\"}}\n{\"verb\":\"session list\"}\n"
+		"{\"verb\":\"timeouts show\"}\n{\"verb\":");
+	shutdown(fd, SHUT_WR);
+
+	const char *got = hear(fd, 100);
+	unsigned lines = 0;
+
+	for (const char *p = got; *p; p++)
+		lines += *p == '\n';
+	cr_assert_eq(lines, 1 + 1 + EACH + 1 + 1, "%s", got);
+	cr_assert(strstr(got, "\"port_hi\":1068}}\n{\"ok\":true,\"stream\":true}\n{\"proto\":\"udp\",\"in_addr\":\"10."
+			      "0.0.0\""),
+		  "%s", got);
+	cr_assert(strstr(got, "\n{\"end\":true}\n" TIMEOUTS_ANSWER), "%s", got);
+}
+
+Test(control, a_line_too_long_is_cut_off_and_the_longest_is_not)
+{
+	static char line[CONTROL_MAX_LINE + 2];
+	int fd;
+
+	start(0);
+	memset(line, ' ', sizeof(line));
+	memcpy(line, "{\"verb\":\"timeouts show\"}", 24);
+	line[CONTROL_MAX_LINE - 1] = '\n';
+	line[CONTROL_MAX_LINE] = 0;
+	fd = dial();
+	say(fd, line);
+	cr_assert_str_eq(hear(fd, 1), TIMEOUTS_ANSWER);
+	line[CONTROL_MAX_LINE - 1] = ' ';
+	line[CONTROL_MAX_LINE] = '\n';
+	send(fd, line, sizeof(line) - 1, MSG_NOSIGNAL);
+	cr_assert(!strncmp(hear(fd, 1), REFUSED_2, strlen(REFUSED_2)));
+	cr_assert_leq(read(fd, line, 1), 0);
+}
+
+/* ---- clients that misbehave ------------------------------------------------------------------------------------- */
+
+#define MANY 200
+
+static void silent(int fd)
+{
+}
+
+static void partial(int fd)
+{
+	say(fd, "{\"verb\":\"timeouts");
+}
+
+static void junk(int fd)
+{
+	say(fd, "\x01\x02junk\n");
+}
+
+static void megabyte(int fd)
+{
+	static char block[1 << 16];
+	size_t sent = 0;
+	ssize_t n;
+
+	if (!*block)
+		memset(block, 'x', sizeof(block));
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	while (sent < 1 << 20 && (n = send(fd, block, sizeof(block), MSG_NOSIGNAL)) > 0)
+		sent += (size_t)n;
+}
+
+static void questions(int fd)
+{
+	static const char question[] = "{\"verb\":\"status\"}\n{\"verb\":\"timeouts show\"}\n";
+
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	while (send(fd, question, strlen(question), MSG_NOSIGNAL) == (ssize_t)strlen(question))
+		;
+}
+
+static void listings(int fd)
+{
+	say(fd, "{\"verb\":\"session list\"}\n{\"verb\":\"session list\"}\n");
+}
+
+static void (*const nuisances[])(int fd) = { silent, partial, junk, megabyte, questions, listings };
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Median of how long a new client waits for an answer, milliseconds: other programs on the machine count for nothing.
+ */
+static double patience(void)
+{
+	double times[41];
+
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
+		double begin = now_ms();
+		int fd = dial();
+
+		say(fd, "{\"verb\":\"timeouts show\"}\n");
+		cr_assert_str_eq(hear(fd, 1), TIMEOUTS_ANSWER);
+		close(fd);
+		times[i] = now_ms() - begin;
+	}
+	qsort(times, ARRAY_SIZE(times), sizeof(*times), compare);
+	return times[ARRAY_SIZE(times) / 2];
+}
+
+Test(control, nobody_is_held_up_by_two_hundred_that_misbehave)
+{
+	unsigned long before;
+
+	start(4096);
+	patience();
+	before = server_kilobytes();
+	for (size_t i = 0; i < ARRAY_SIZE(nuisances); i++) {
+		int fds[MANY];
+
+		for (unsigned n = 0; n < MANY; n++)
+			nuisances[i](fds[n] = dial());
+		cr_expect_lt(patience(), 50, "nuisance %zu", i);
+		for (unsigned n = 0; n < MANY; n++)
+			close(fds[n]);
+	}
+	/* Bounded: so much for each of them, however much they sent and however little they read. */
+	cr_expect_lt(server_kilobytes() - before, MANY * 256, "%lu", server_kilobytes() - before);
+}
+
+Test(control, more_than_the_most_clients_push_out_the_idle)
+{
+	int fds[2 * CONTROL_MAX_CLIENTS], asking;
+
+	start(0);
+	asking = dial();
+	for (unsigned n = 0; n < ARRAY_SIZE(fds); n++) {
+		fds[n] = dial();
+		if (n % 32)
+			continue;
+		say(asking, "{\"verb\":\"timeouts show\"}\n");
+		cr_assert_str_eq(hear(asking, 1), TIMEOUTS_ANSWER, "the one that is not idle is kept");
+	}
+	cr_assert_lt(patience(), 1000);
+	cr_assert_eq(read(fds[0], &(char){ 0 }, 1), 0);
+}
+
+/* ---- listings -------------------------------------------------------------------------------------------------------
+ */
+
+Test(control, a_listing_is_whole_and_is_not_held_in_memory)
+{
+	const unsigned subscribers = 16384;
+	unsigned long lines = 0, before;
+	int fd, other;
+
+	start(subscribers);
+	patience();
+	before = server_kilobytes();
+	fd = dial();
+	say(fd, "{\"verb\":\"session list\"}\n");
+	/* Nobody reads yet: what is produced has its bound. Answers to others are how to know that the agent went on.
+	 */
+	for (int i = 0; i < 20; i++)
+		patience();
+	cr_expect_lt(server_kilobytes() - before, 4096, "%lu", server_kilobytes() - before);
+	shutdown(fd, SHUT_WR);
+	for (;;) {
+		static char text[1 << 16];
+		ssize_t n = read(fd, text, sizeof(text));
+
+		if (n <= 0)
+			break;
+		for (ssize_t i = 0; i < n; i++)
+			lines += text[i] == '\n';
+	}
+	cr_expect_eq(lines, 1 + subscribers * EACH + 1, "%lu", lines);
+	cr_expect_lt(server_kilobytes() - before, 4096, "%lu", server_kilobytes() - before);
+	other = dial();
+	say(other, "{\"verb\":\"status\"}\n");
+	cr_expect(strstr(hear(other, 1), "\"sessions\":131072,"));
+}
+
+Test(control, a_listing_is_filtered)
+{
+	int fd;
+
+	start(3);
+	fd = dial();
+	say(fd, "{\"verb\":\"session list\",\"args\":{\"addr\":\"10.0.0.1\",\"proto\":\"udp\",\"all\":false}}\n");
+	cr_assert(!strncmp(hear(fd, 1), "{\"ok\":true,\"stream\":true}\n", 26));
+	for (unsigned i = 0; i < EACH; i++)
+		cr_expect(strstr(hear(fd, 1), "\"in_addr\":\"10.0.0.1\""));
+	cr_expect_str_eq(hear(fd, 1), "{\"end\":true}\n");
+	say(fd, "{\"verb\":\"session list\",\"args\":{\"proto\":\"tcp\"}}\n");
+	cr_expect_str_eq(hear(fd, 2), "{\"ok\":true,\"stream\":true}\n{\"end\":true}\n");
+}

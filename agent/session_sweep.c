@@ -5,14 +5,16 @@
  */
 #include <errno.h>
 
+#include "overflow_orphans.h"
 #include "sessions_private.h"
 
-/* A subscriber without sessions is looked at in one sweep of this many, a power of two. */
-#define IDLE_TURNS 64U
+/* What can wait, subscribers without sessions and orphans, is looked at in one sweep of this many, a power of two. */
+#define TURNS 64U
 
 struct session_sweep {
 	struct subscriber_iterator it;
 	struct overflow_scan scan;
+	struct overflow_orphans orphans;
 	bool slots_done;
 	uint64_t deadline_us;
 	session_visit closed;
@@ -26,8 +28,8 @@ int session_sweep_new(struct mappings *m, struct session_sweep **ret)
 	if (!s)
 		return -ENOMEM;
 	subscriber_iterator_init(&s->it, m);
-	s->it.idle_mask = IDLE_TURNS - 1;
-	s->it.idle_turn = m->sweeps++ % IDLE_TURNS;
+	s->it.idle_mask = TURNS - 1;
+	s->it.idle_turn = m->sweeps++ % TURNS;
 	*ret = s;
 	return 0;
 }
@@ -105,9 +107,16 @@ static int sweep_overflow(struct session_sweep *s)
 	int r = overflow_scan_step(&s->scan, d);
 
 	s->it.now = datapath_ticks(d);
-	for (uint32_t i = 0; r >= 0 && i < s->scan.n; i++)
-		if (s->scan.keys[i].direction == OVERFLOW_IN2OUT)
-			sweep_overflow_session(s, &s->scan.keys[i], s->scan.sessions[i].truth);
+	for (uint32_t i = 0; r >= 0 && i < s->scan.n; i++) {
+		const struct overflow_key *key = &s->scan.keys[i];
+
+		if (key->direction == OVERFLOW_IN2OUT)
+			sweep_overflow_session(s, key, s->scan.sessions[i].truth);
+		else if (key->port % TURNS == s->it.idle_turn)
+			overflow_orphans_look(&s->orphans, d, key, &s->scan.sessions[i]);
+	}
+	if (r <= 0)
+		overflow_orphans_remove(&s->orphans, s->it.m);
 	return r;
 }
 

@@ -266,6 +266,26 @@ Test(sessions, expired_are_swept_and_counted_off)
 	cr_assert_eq(record("10.0.0.7")->sessions, 0);
 }
 
+Test(sessions, half_deleted_in_the_overflow_are_finished)
+{
+	struct overflow_key key = { .addr = tables_addr("10.0.0.7"),
+				    .ext_addr = 0xc6336407,
+				    .port = 20,
+				    .ext_port = 443,
+				    .proto = IPPROTO_UDP,
+				    .direction = OVERFLOW_IN2OUT };
+
+	put_overflow("10.0.0.7", 20, NOW);
+	put_overflow("10.0.0.7", 21, NOW);
+	cr_assert_eq(bpf_map_delete_elem(d.overflow, &key), 0);
+	for (unsigned i = 0; i < 64; i++)
+		sweep(NULL, NULL);
+	cr_assert_eq(tables_overflow_entries(&d), 2);
+	cr_assert_eq(record("10.0.0.7")->overflow, 1);
+	cr_assert_eq(record("10.0.0.7")->sessions, 1);
+	cr_assert_eq(d.global->overflow, 1);
+}
+
 Test(sessions, age_is_signed_over_the_end_of_the_clock)
 {
 	tables_set_ticks(&d, 5);

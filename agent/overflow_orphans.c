@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <bpf/bpf.h>
+#include <errno.h>
+
+#include "overflow_orphans.h"
+
+static bool is_orphan(const struct datapath *d, const struct overflow_key *out2in, const struct overflow_key *in2out)
+{
+	uint64_t truth;
+	int r = overflow_truth(d, in2out, &truth);
+
+	return r ? r == -ENOENT : truth_out_port(truth) != out2in->port;
+}
+
+void overflow_orphans_look(struct overflow_orphans *o, const struct datapath *d, const struct overflow_key *out2in,
+			   const struct overflow_session *session)
+{
+	struct overflow_key in2out = *out2in;
+
+	in2out.addr = session->in_addr;
+	in2out.port = session->in_port;
+	in2out.direction = OVERFLOW_IN2OUT;
+	if (o->n == ORPHANS_MAX || !is_orphan(d, out2in, &in2out))
+		return;
+	o->found[o->n].out2in = *out2in;
+	o->found[o->n].in2out = in2out;
+	o->n++;
+}
+
+static void count_off(struct mappings *m, uint32_t in_addr)
+{
+	struct datapath *d = mappings_datapath(m);
+	int number = mappings_find_inside(m, in_addr);
+
+	if (number >= 0) {
+		struct subscriber *s =
+			mappings_subscriber(m, number, mapping_subscriber(&mappings_get(m, number)->geo, in_addr));
+
+		count_down(&s->sessions);
+		count_down(&s->overflow);
+	}
+	__atomic_fetch_sub(&d->global->overflow, 1, __ATOMIC_ACQ_REL);
+}
+
+void overflow_orphans_remove(struct overflow_orphans *o, struct mappings *m)
+{
+	struct datapath *d = mappings_datapath(m);
+
+	if (o->n)
+		datapath_grace_period(d);
+	for (unsigned i = 0; i < o->n; i++)
+		if (is_orphan(d, &o->found[i].out2in, &o->found[i].in2out) &&
+		    !bpf_map_delete_elem(d->overflow, &o->found[i].out2in))
+			count_off(m, o->found[i].in2out.addr);
+	o->n = 0;
+}

@@ -15,6 +15,12 @@
 /* Notifications tell of every change; this is for those that never came. */
 #define RESYNC_S 30U
 
+static void mark_all(struct devices *v)
+{
+	for (size_t k = 0; k < v->interfaces.count; k++)
+		v->interfaces.list[k].dirty = true;
+}
+
 static void schedule_sync(struct devices *v, unsigned ms)
 {
 	const struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
@@ -47,6 +53,7 @@ static void complain(struct devices *v, struct interface *i, const struct error 
 	if (strcmp(i->problem, err->text))
 		log_error("%s; trying again every %u seconds", err->text, REPAIR_S);
 	snprintf(i->problem, sizeof(i->problem), "%s", err->text);
+	i->dirty = true;
 	schedule_sync(v, REPAIR_S * 1000);
 }
 
@@ -57,6 +64,7 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 	int r;
 
 	if (!returned && monotonic_s() < i->attached_s + REPAIR_S) {
+		i->dirty = true;
 		schedule_sync(v, REPAIR_S * 1000);
 		return;
 	}
@@ -72,10 +80,12 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 	i->attached_s = monotonic_s();
 	if (r) {
 		i->attachment = DEVICE_ABSENT;
-		if (r == -ENODEV)
-			schedule_sync(v, 0);
-		else
+		if (r != -ENODEV) {
 			complain(v, i, &err);
+			return;
+		}
+		i->dirty = true;
+		schedule_sync(v, MONITOR_QUIET_MS);
 		return;
 	}
 	if (!was_attached)
@@ -91,6 +101,7 @@ static void sync_interface(struct devices *v, struct interface *i)
 	bool returned, came_up;
 	int r = link_by_name(v->netlink, i->name, &l);
 
+	i->dirty = false;
 	if (r && r != -ENODEV) {
 		log_debug("%s: cannot be read: %s", i->name, strerror(-r));
 		return;
@@ -106,8 +117,10 @@ static void sync_interface(struct devices *v, struct interface *i)
 	i->link = l;
 	if (!is_attached(v, i, &l))
 		repair(v, i, returned);
-	else if (came_up || i->health.refusing)
+	else if (came_up)
 		redirects_start(v->redirects, &l, i->attachment == DEVICE_XDP_NATIVE, &i->health);
+	else
+		redirects_retry(v->redirects, &l, i->attachment == DEVICE_XDP_NATIVE, &i->health);
 	interface_check_forwarding(i);
 }
 
@@ -127,7 +140,8 @@ void devices_sync(struct devices *v)
 	if (!v->applied)
 		return;
 	for (size_t k = 0; k < v->interfaces.count; k++)
-		sync_interface(v, &v->interfaces.list[k]);
+		if (v->interfaces.list[k].dirty)
+			sync_interface(v, &v->interfaces.list[k]);
 	interfaces_record(v, &v->interfaces);
 	if (v->routes_dirty) {
 		v->routes_dirty = false;
@@ -155,22 +169,40 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	}
 	if (changed)
 		interfaces_record(v, &v->interfaces);
-	if (++v->seconds % RESYNC_S == 0)
+	if (++v->seconds % RESYNC_S == 0) {
+		mark_all(v);
 		devices_sync(v);
+	}
+}
+
+static void on_alarm(uint32_t ifindex, void *arg)
+{
+	struct devices *v = arg;
+
+	for (size_t k = 0; k < v->interfaces.count; k++) {
+		struct interface *i = &v->interfaces.list[k];
+
+		if (i->attachment == DEVICE_ABSENT || i->link.ifindex != ifindex)
+			continue;
+		if (redirects_alarm(v->redirects, &i->link, i->attachment == DEVICE_XDP_NATIVE, &i->health))
+			interfaces_record(v, &v->interfaces);
+	}
 }
 
 /* ---- notifications --------------------------------------------------------------------------------------------------
  */
 
-static bool concerns_us(const struct devices *v, uint32_t ifindex, const char *name)
+/* Has what concerns an interface of ours looked at; name may be NULL. */
+static void mark(struct devices *v, int ifindex, const char *name, unsigned delay_ms)
 {
 	for (size_t k = 0; k < v->interfaces.count; k++) {
-		const struct interface *i = &v->interfaces.list[k];
+		struct interface *i = &v->interfaces.list[k];
 
-		if (i->link.ifindex == ifindex || (name && !strcmp(i->name, name)))
-			return true;
+		if (i->link.ifindex != (uint32_t)ifindex && (!name || strcmp(i->name, name)))
+			continue;
+		i->dirty = true;
+		schedule_sync(v, delay_ms);
 	}
-	return false;
 }
 
 static void on_link(struct devices *v, const struct nlmsghdr *h)
@@ -180,8 +212,7 @@ static void on_link(struct devices *v, const struct nlmsghdr *h)
 
 	netlink_attributes(h, sizeof(*info), attr, ARRAY_SIZE(attr));
 	monitor_raise_epoch(v->monitor);
-	if (concerns_us(v, (uint32_t)info->ifi_index, attr[IFLA_IFNAME] ? mnl_attr_get_str(attr[IFLA_IFNAME]) : NULL))
-		schedule_sync(v, 0);
+	mark(v, info->ifi_index, attr[IFLA_IFNAME] ? mnl_attr_get_str(attr[IFLA_IFNAME]) : NULL, 0);
 }
 
 static void on_route(struct devices *v, const struct nlmsghdr *h)
@@ -217,14 +248,17 @@ static void on_message(const struct nlmsghdr *h, void *arg)
 	case RTM_DELQDISC:
 	case RTM_NEWTFILTER:
 	case RTM_DELTFILTER:
-		if (concerns_us(v, (uint32_t)((const struct tcmsg *)mnl_nlmsg_get_payload(h))->tcm_ifindex, NULL))
-			schedule_sync(v, MONITOR_QUIET_MS);
+		mark(v, ((const struct tcmsg *)mnl_nlmsg_get_payload(h))->tcm_ifindex, NULL, MONITOR_QUIET_MS);
 		return;
 	case RTM_NEWRULE:
 	case RTM_DELRULE:
 		v->rules_dirty = true;
 		break;
-	default: /* addresses, next hop objects, forwarding switched on or off */
+	case RTM_NEWNETCONF:
+	case RTM_DELNETCONF: /* forwarding switched on or off */
+		mark_all(v);
+		break;
+	default: /* addresses, next hop objects */
 		break;
 	}
 	monitor_raise_epoch(v->monitor);
@@ -236,6 +270,7 @@ static void on_lost(void *arg)
 	struct devices *v = arg;
 
 	neighbours_forget(v->neighbours);
+	mark_all(v);
 	v->rules_dirty = v->routes_dirty = true;
 	schedule_sync(v, 0);
 }
@@ -276,7 +311,7 @@ int devices_new(struct event_base *base, struct datapath *d, struct devices **re
 		devices_free(v);
 		return error_set(err, r, "the kernel's interfaces and routes cannot be read: %s", strerror(-r));
 	}
-	if (redirects_new(d, &v->redirects, &why))
+	if (redirects_new(base, d, on_alarm, v, &v->redirects, &why))
 		log_debug("what becomes of redirected frames cannot be watched: %s", why.text);
 	*ret = v;
 	return 0;

@@ -15,6 +15,7 @@ struct interface {
 	struct link link; /* as last read; ifindex 0: absent */
 	enum device_attachment attachment;
 	bool made_clsact;
+	bool dirty;	     /* to be read anew by devices_sync() */
 	bool forwarding_off; /* and that was said */
 	uint32_t addr;
 	uint64_t attached_s; /* when it was last attached, or tried; CLOCK_MONOTONIC */
@@ -77,7 +78,7 @@ void interfaces_record(struct devices *v, struct interfaces *all);
 
 struct interface *interfaces_find(const struct interfaces *all, const char *name);
 
-/* Reads every interface of the configuration anew and repairs what is not as it should be. */
+/* Reads the interfaces that are marked as dirty anew, and repairs what is not as it should be. */
 void devices_sync(struct devices *v);
 
 #endif

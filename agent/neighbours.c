@@ -185,28 +185,46 @@ static void on_period(evutil_socket_t fd, short what, void *arg)
 
 /* ---- notifications ---------------------------------------------------------------------------------------------- */
 
+/*
+ * Enters what was told, and whether it differs from what was known. An entry under resolution had no MAC address just
+ * before, so where it was not known nothing has changed; and as a subscriber can make any number of them by asking for
+ * addresses that nobody has, they drive no usable one out of the table.
+ */
+static bool enter(struct known *known, const struct known *told, bool resolving)
+{
+	bool same = known->ifindex == told->ifindex && !memcmp(known->addr, told->addr, sizeof(known->addr));
+	bool changed = memcmp(known, told, sizeof(*known));
+
+	if (!same && resolving) {
+		if (known->usable)
+			return false;
+		changed = false;
+	}
+	*known = *told;
+	return changed;
+}
+
 bool neighbours_changed(struct neighbours *v, const struct nlmsghdr *h)
 {
 	const struct ndmsg *nd = mnl_nlmsg_get_payload(h);
 	const struct nlattr *attr[NDA_LLADDR + 1];
-	struct known told = { .ifindex = (uint32_t)nd->ndm_ifindex }, *known;
-	uint32_t hash;
-	bool changed;
+	struct known told;
+	size_t size;
 
 	if (mnl_nlmsg_get_payload_len(h) < sizeof(*nd) || (nd->ndm_family != AF_INET && nd->ndm_family != AF_INET6))
 		return false;
 	netlink_attributes(h, sizeof(*nd), attr, ARRAY_SIZE(attr));
-	if (!is_ours(v, told.ifindex) || !attr[NDA_DST] || mnl_attr_get_payload_len(attr[NDA_DST]) > sizeof(told.addr))
+	if (!is_ours(v, (uint32_t)nd->ndm_ifindex) || !attr[NDA_DST])
 		return false;
-	memcpy(told.addr, mnl_attr_get_payload(attr[NDA_DST]), mnl_attr_get_payload_len(attr[NDA_DST]));
+	memset(&told, 0, sizeof(told)); /* compared as octets, padding included */
+	told.ifindex = (uint32_t)nd->ndm_ifindex;
+	size = mnl_attr_get_payload_len(attr[NDA_DST]);
+	memcpy(told.addr, mnl_attr_get_payload(attr[NDA_DST]), size < sizeof(told.addr) ? size : sizeof(told.addr));
 	told.usable = h->nlmsg_type == RTM_NEWNEIGH && nd->ndm_state & NUD_USABLE;
 	if (told.usable && attr[NDA_LLADDR] && mnl_attr_get_payload_len(attr[NDA_LLADDR]) == sizeof(told.mac))
 		memcpy(told.mac, mnl_attr_get_payload(attr[NDA_LLADDR]), sizeof(told.mac));
-	hash = hash_bytes(told.addr, sizeof(told.addr), told.ifindex);
-	known = &v->known[hash % KNOWN_NEIGHBOURS];
-	changed = memcmp(known, &told, sizeof(told));
-	*known = told;
-	return changed;
+	return enter(&v->known[hash_bytes(told.addr, sizeof(told.addr), told.ifindex) % KNOWN_NEIGHBOURS], &told,
+		     h->nlmsg_type == RTM_NEWNEIGH && nd->ndm_state & NUD_INCOMPLETE);
 }
 
 void neighbours_forget(struct neighbours *v)

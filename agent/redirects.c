@@ -33,10 +33,43 @@ struct redirects {
 	struct detnat_watch *skeleton;
 	struct bpf_link *xmit;
 	struct bpf_link *redirect;
+	struct ring_buffer *alarms;
+	struct event *readable;
+	redirects_notify notify;
+	void *arg;
 	int watched;
 };
 
-int redirects_new(const struct datapath *d, struct redirects **ret, struct error *err)
+static int on_alarm(void *arg, void *data, size_t size)
+{
+	struct redirects *r = arg;
+	uint32_t ifindex;
+
+	if (size >= sizeof(ifindex)) {
+		memcpy(&ifindex, data, sizeof(ifindex));
+		r->notify(ifindex, r->arg);
+	}
+	return 0;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct redirects *r = arg;
+
+	ring_buffer__consume(r->alarms);
+}
+
+static int listen_to_alarms(struct redirects *r, struct event_base *base)
+{
+	r->alarms = ring_buffer__new(bpf_map__fd(r->skeleton->maps.alarms), on_alarm, r, NULL);
+	if (!r->alarms)
+		return -errno;
+	r->readable = event_new(base, ring_buffer__epoll_fd(r->alarms), EV_READ | EV_PERSIST, on_readable, r);
+	return !r->readable || event_add(r->readable, NULL) ? -ENOMEM : 0;
+}
+
+int redirects_new(struct event_base *base, const struct datapath *d, redirects_notify notify, void *arg,
+		  struct redirects **ret, struct error *err)
 {
 	struct redirects *r = calloc(1, sizeof(*r));
 	struct stat netns;
@@ -44,6 +77,8 @@ int redirects_new(const struct datapath *d, struct redirects **ret, struct error
 
 	if (!r)
 		return error_set(err, -ENOMEM, "out of memory");
+	r->notify = notify;
+	r->arg = arg;
 	r->skeleton = detnat_watch__open();
 	if (!r->skeleton || stat("/proc/self/ns/net", &netns))
 		e = -errno;
@@ -63,6 +98,8 @@ int redirects_new(const struct datapath *d, struct redirects **ret, struct error
 		if (!r->xmit || !r->redirect)
 			e = -errno;
 	}
+	if (!e)
+		e = listen_to_alarms(r, base);
 	if (e) {
 		redirects_free(r);
 		return error_set(err, e, "%s", strerror(-e));
@@ -75,6 +112,9 @@ void redirects_free(struct redirects *r)
 {
 	if (!r)
 		return;
+	if (r->readable)
+		event_free(r->readable);
+	ring_buffer__free(r->alarms);
 	bpf_link__destroy(r->xmit);
 	bpf_link__destroy(r->redirect);
 	detnat_watch__destroy(r->skeleton);
@@ -144,25 +184,25 @@ static void set_well(const struct link *l, struct redirect_health *h)
 void redirects_start(struct redirects *r, const struct link *l, bool native, struct redirect_health *h)
 {
 	struct watched zero = { 0 };
-	bool was_refusing = h->refusing;
 
-	*h = (struct redirect_health){ 0 };
+	*h = (struct redirect_health){ .refusing = h->refusing };
 	if (!r)
 		return;
 	if (bpf_map_update_elem(r->watched, &l->ifindex, &zero, BPF_ANY))
 		log_debug("%s: more interfaces than are watched", l->name);
-	if (!can_try(l, native))
-		return;
-	if (!try_frame(r, l)) {
-		if (was_refusing) { /* said already */
-			h->refusing = true;
-			h->pause_s = PAUSE_TRIAL_S;
-		} else {
+	if (can_try(l, native) && !try_frame(r, l)) {
+		if (!h->refusing) /* else it was said */
 			set_refusing(r, l, true, h);
-		}
-	} else if (was_refusing) {
+		h->pause_s = PAUSE_TRIAL_S;
+	} else if (h->refusing) {
 		set_well(l, h);
 	}
+}
+
+void redirects_retry(struct redirects *r, const struct link *l, bool native, struct redirect_health *h)
+{
+	if (r && h->refusing && can_try(l, native) && try_frame(r, l))
+		set_well(l, h);
 }
 
 static bool tick_refusing(struct redirects *r, const struct link *l, bool native, struct redirect_health *h)
@@ -175,6 +215,20 @@ static bool tick_refusing(struct redirects *r, const struct link *l, bool native
 		return false;
 	}
 	set_well(l, h);
+	return true;
+}
+
+bool redirects_alarm(struct redirects *r, const struct link *l, bool native, struct redirect_health *h)
+{
+	struct watched w;
+
+	if (!r || h->refusing || bpf_map_lookup_elem(r->watched, &l->ifindex, &w) || w.unable == h->unable)
+		return false;
+	/* A link that goes down is left to the next seconds. */
+	if (w.error == -ENETDOWN)
+		return false;
+	h->unable = w.unable;
+	set_refusing(r, l, can_try(l, native), h);
 	return true;
 }
 

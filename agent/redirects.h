@@ -7,14 +7,19 @@
 #ifndef DETNAT_REDIRECTS_H
 #define DETNAT_REDIRECTS_H
 
+#include <event2/event.h>
+
 #include "datapath.h"
 #include "netlink.h"
 
 struct redirects;
 
-/* Loads and attaches the tracepoint programs, which end with the agent. -errno where this kernel lacks what they need.
- */
-int redirects_new(const struct datapath *d, struct redirects **ret, struct error *err);
+/* Called from the event loop when an interface was unable to take a frame; redirects_alarm() is to be called for it. */
+typedef void (*redirects_notify)(uint32_t ifindex, void *arg);
+
+/* Loads and attaches the tracepoint programs, which end with the agent. -errno where this kernel lacks their needs. */
+int redirects_new(struct event_base *base, const struct datapath *d, redirects_notify notify, void *arg,
+		  struct redirects **ret, struct error *err);
 void redirects_free(struct redirects *r);
 
 /* Of one interface; zeroed to begin with. */
@@ -35,7 +40,13 @@ struct redirect_health {
  */
 void redirects_start(struct redirects *r, const struct link *l, bool native, struct redirect_health *h);
 
-/* To be called once a second. Whether h->refusing changed; that was logged. */
+/* Tries a refusing interface at once, where that can be done with a frame of our own: its link has changed. */
+void redirects_retry(struct redirects *r, const struct link *l, bool native, struct redirect_health *h);
+
+/* The next two: whether h->refusing changed; that was logged. */
+bool redirects_alarm(struct redirects *r, const struct link *l, bool native, struct redirect_health *h);
+
+/* To be called once a second. */
 bool redirects_tick(struct redirects *r, const struct link *l, bool native, struct redirect_health *h);
 
 void redirects_stop(struct redirects *r, uint32_t ifindex);

@@ -42,6 +42,11 @@ struct {
 	__type(value, struct watched);
 } watched SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 64 << 10); /* a multiple of the page size of any machine */
+} alarms SEC(".maps");
+
 /* The pinned map of that name. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -62,18 +67,24 @@ static __always_inline struct watched *watched_find(__u32 ifindex, const struct 
 	return bpf_map_lookup_elem(&watched, &ifindex);
 }
 
-static __always_inline void count(struct watched *w, __u64 frames, __s32 error, int unable)
+static __always_inline void count(struct watched *w, __u32 ifindex, __u64 frames, __s32 error, int unable)
 {
 	__u32 zero = 0;
 	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
+	__u64 now;
 
 	if (c)
 		c->redirect_errors += frames;
 	__sync_fetch_and_add(&w->refused, frames);
-	if (unable) {
-		w->error = error;
-		__sync_fetch_and_add(&w->unable, frames);
-	}
+	if (!unable)
+		return;
+	w->error = error;
+	__sync_fetch_and_add(&w->unable, frames);
+	now = bpf_ktime_get_ns();
+	if (now - w->told_ns < ALARM_PAUSE_NS)
+		return;
+	w->told_ns = now;
+	bpf_ringbuf_output(&alarms, &ifindex, sizeof(ifindex), 0);
 }
 
 /* (from, to, sent, drops, err): a bundle of frames was handed to an interface. err is 0 where its queue was full. */
@@ -84,16 +95,18 @@ int watch_xmit(struct bpf_raw_tracepoint_args *ctx)
 	__u32 sent = ctx->args[2], drops = ctx->args[3];
 	__s32 error = (__s32)ctx->args[4];
 	struct watched *w;
+	__u32 ifindex;
 	int trial;
 
 	trial = BPF_CORE_READ(from, ifindex) == LOOPBACK_IFINDEX;
 	if (!drops && !trial)
 		return 0;
-	w = watched_find(BPF_CORE_READ(to, ifindex), to);
+	ifindex = BPF_CORE_READ(to, ifindex);
+	w = watched_find(ifindex, to);
 	if (!w)
 		return 0;
 	if (!trial) {
-		count(w, drops, error, error < 0 && error != -ENOSPC);
+		count(w, ifindex, drops, error, error < 0 && error != -ENOSPC);
 		return 0;
 	}
 	__sync_fetch_and_add(&w->tried_ok, sent);
@@ -110,7 +123,8 @@ int watch_redirect(struct bpf_raw_tracepoint_args *ctx)
 {
 	const struct net_device *from = (const void *)ctx->args[0];
 	__s32 error = (__s32)ctx->args[3];
-	struct watched *w = watched_find((__u32)ctx->args[6], from);
+	__u32 ifindex = ctx->args[6];
+	struct watched *w = watched_find(ifindex, from);
 
 	if (!w)
 		return 0;
@@ -118,7 +132,7 @@ int watch_redirect(struct bpf_raw_tracepoint_args *ctx)
 		w->error = error;
 		__sync_fetch_and_add(&w->tried_refused, 1);
 	} else {
-		count(w, 1, error, error < 0 && error != -EMSGSIZE && error != -ENOSPC);
+		count(w, ifindex, 1, error, error < 0 && error != -EMSGSIZE && error != -ENOSPC);
 	}
 	return 0;
 }

@@ -14,7 +14,7 @@
 /* A pass through all entries; zeroed to begin with. */
 struct overflow_scan {
 	uint32_t cursor;
-	int map; /* that is being gone through */
+	int map;    /* that is being gone through */
 	uint32_t n; /* entries of the last batch */
 	bool started;
 	struct overflow_key *keys;

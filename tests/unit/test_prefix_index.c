@@ -27,7 +27,7 @@ static void watched_store(uint16_t *p, uint16_t value)
 }
 
 #define __atomic_store_n(p, value, order) watched_store(p, value)
-#include "prefix_index.c"
+#include "prefix_index.c" /* NOLINT(bugprone-suspicious-include) */
 #undef __atomic_store_n
 
 static struct index_node nodes[INDEX_NODES], snapshot[INDEX_NODES];

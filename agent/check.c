@@ -21,7 +21,7 @@ static int check_interfaces(const struct check *k)
 	for (size_t i = 0; i < k->config->n_interfaces; i++) {
 		const struct config_interface *interface = &k->config->interfaces[i];
 		const char *list = interface->roles & DEVICE_INSIDE ? "inside" : "outside";
-		char path[48];
+		char path[48], main_name[IFNAMSIZ];
 		unsigned ifindex;
 
 		if (k->running && config_find_interface(k->running, interface->name))
@@ -34,6 +34,11 @@ static int check_interfaces(const struct check *k)
 		if (!ifindex)
 			return config_refuse(k->err, -ENODEV, k->name, interface->line, path,
 					     "there is no interface %s on this machine", interface->name);
+		/* Followed by its main name; under another it could also stand here twice. */
+		if (if_indextoname(ifindex, main_name) && strcmp(main_name, interface->name) != 0)
+			return config_refuse(k->err, -EINVAL, k->name, interface->line, path,
+					     "%s is another name of %s; write %s", interface->name, main_name,
+					     main_name);
 		if (ifindex >= MAX_IFINDEX)
 			return config_refuse(k->err, -ERANGE, k->name, interface->line, path,
 					     "the index of %s, %u, is above %u", interface->name, ifindex,

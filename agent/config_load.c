@@ -25,13 +25,13 @@ static int open_regular(const char *path, int *ret_fd, struct error *err)
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_set(err, -errno, "%s: cannot be opened: %s", path, strerror(errno));
+		return config_refuse(err, -errno, path, 0, "", "cannot be opened: %s", strerror(errno));
 	if (S_ISDIR(st.st_mode))
-		return error_set(err, -EISDIR, "%s: is a directory, not a file", path);
+		return config_refuse(err, -EISDIR, path, 0, "", "is a directory, not a file");
 	if (!S_ISREG(st.st_mode))
-		return error_set(err, -EINVAL, "%s: is not a regular file", path);
+		return config_refuse(err, -EINVAL, path, 0, "", "is not a regular file");
 	if (st.st_size > CONFIG_MAX_SIZE)
-		return error_set(err, -EFBIG, "%s: is longer than %u octets", path, CONFIG_MAX_SIZE);
+		return config_refuse(err, -EFBIG, path, 0, "", "is longer than %u octets", CONFIG_MAX_SIZE);
 	*ret_fd = take_fd(fd);
 	return 0;
 }
@@ -51,19 +51,19 @@ static int read_whole(int fd, const char *path, char **ret, size_t *ret_size, st
 			room = room ? room * 2 : 16384;
 			more = realloc(text, room);
 			if (!more)
-				return error_set(err, -ENOMEM, "%s: no memory to read it", path);
+				return config_refuse(err, -ENOMEM, path, 0, "", "no memory to read it");
 			text = more;
 		}
 		n = read(fd, text + size, room - size);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return error_set(err, -errno, "%s: cannot be read: %s", path, strerror(errno));
+			return config_refuse(err, -errno, path, 0, "", "cannot be read: %s", strerror(errno));
 		if (n == 0)
 			break;
 		size += (size_t)n;
 		if (size > CONFIG_MAX_SIZE)
-			return error_set(err, -EFBIG, "%s: is longer than %u octets", path, CONFIG_MAX_SIZE);
+			return config_refuse(err, -EFBIG, path, 0, "", "is longer than %u octets", CONFIG_MAX_SIZE);
 	}
 	*ret = take_pointer(text);
 	*ret_size = size;

@@ -5,12 +5,15 @@
 
 #include "config_fields.h"
 
-/* Characters of a wrong value that a message quotes. */
+/* Characters of a wrong value that a message quotes, and of the end of a file's name. */
 #define VALUE_SHOWN 40
+#define NAME_SHOWN  200U
 
 int config_refuse(struct error *err, int r, const char *name, unsigned line, const char *path, const char *format, ...)
 {
+	size_t length = name ? strlen(name) : 0;
 	char text[256], number[16] = "";
+	const char *cut = "";
 	va_list ap;
 
 	va_start(ap, format);
@@ -18,8 +21,12 @@ int config_refuse(struct error *err, int r, const char *name, unsigned line, con
 	va_end(ap);
 	if (name && line)
 		snprintf(number, sizeof(number), ":%u", line);
-	return error_set(err, r, "%s%s%s%s%s%s", name ? name : "", number, name ? ": " : "", path, *path ? ": " : "",
-			 text);
+	if (length > NAME_SHOWN) {
+		name += length - NAME_SHOWN;
+		cut = "...";
+	}
+	return error_set(err, r, "%s%s%s%s%s%s%s", cut, name ? name : "", number, name ? ": " : "", path,
+			 *path ? ": " : "", text);
 }
 
 int reader_refuse(struct reader *r, const cJSON *json, const char *format, ...)
@@ -35,7 +42,7 @@ int reader_refuse(struct reader *r, const cJSON *json, const char *format, ...)
 
 int reader_no_memory(struct reader *r)
 {
-	return error_set(r->err, -ENOMEM, "%s: no memory to read it", r->name);
+	return config_refuse(r->err, -ENOMEM, r->name, 0, "", "no memory to read it");
 }
 
 /* A value as a message shows it: short, and without what a terminal would act on. */

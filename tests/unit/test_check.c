@@ -67,6 +67,14 @@ Test(check, interfaces)
 	expect(no_interface, no_inside, 0, "");
 }
 
+Test(check, an_alternative_name)
+{
+	run("ip link property add dev v1 altname a-very-long-name");
+	run("ip link property add dev v1 altname other");
+	expect("{\"interfaces\":{\"inside\":[\"v0\"],\"outside\":[\"v1\",\"other\"]}}", NULL, -EINVAL,
+	       "FILE:1: interfaces.outside[1]: other is another name of v1; write v1");
+}
+
 Test(check, an_interface_added_by_hand_has_no_line)
 {
 	_cleanup_config_ struct config *running = parse("{" INTERFACES "}"), *c = config_clone(running);

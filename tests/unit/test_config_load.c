@@ -97,6 +97,20 @@ Test(config_load, a_file_that_is_not_there)
 	expect_refused(-ENOENT, ": cannot be opened: No such file or directory");
 }
 
+Test(config_load, a_long_name_leaves_room_for_the_message)
+{
+	char name[1024];
+	struct config *c = NULL;
+	struct error err = { "" };
+
+	memset(name, 'd', sizeof(name) - 1);
+	name[0] = '/';
+	name[sizeof(name) - 1] = '\0';
+	cr_expect_eq(config_load(name, &c, NULL, &err), -ENAMETOOLONG);
+	cr_expect_eq(strncmp(err.text, "...ddd", 6), 0, "%s", err.text);
+	cr_expect(strstr(err.text, "d: cannot be opened: File name too long"), "%s", err.text);
+}
+
 Test(config_load, a_directory)
 {
 	cr_assert_eq(mkdir(path, 0700), 0);

@@ -208,18 +208,11 @@ void datapath_discard(struct datapath *d)
 		bpffs_release(pin_path);
 }
 
-static bool is_layout(const char *name)
-{
-	unsigned version;
-	int end = 0;
-
-	/* Only what an agent made: an operator may have named a directory that others pin in, too. */
-	return sscanf(name, "v%u%n", &version, &end) == 1 && !name[end];
-}
-
 static int visit_layout(const char *name, void *arg)
 {
-	return is_layout(name);
+	unsigned version;
+
+	return is_layout(name, &version);
 }
 
 int datapath_open_pinned(const char *pin_path, struct datapath *ret, struct error *err)
@@ -246,6 +239,14 @@ int datapath_open_pinned(const char *pin_path, struct datapath *ret, struct erro
 	d.reused = true;
 	*ret = d;
 	return 0;
+}
+
+bool datapath_is_incomplete(const char *pin_path)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/v%u", pin_path, LAYOUT_VERSION);
+	return !access(path, F_OK) && !pins_complete(path);
 }
 
 int datapath_peek_running(const char *pin_path, char **ret_json, uint64_t *ret_file_hash)
@@ -285,7 +286,9 @@ void datapath_close(struct datapath *d)
 static int remove_layout(const char *name, void *arg)
 {
 	char path[PATH_MAX];
-	if (!is_layout(name))
+	unsigned version;
+
+	if (!is_layout(name, &version))
 		return 0;
 	snprintf(path, sizeof(path), "%s/%s", (const char *)arg, name);
 	return bpffs_remove_directory(path);

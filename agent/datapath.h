@@ -78,6 +78,9 @@ int datapath_open_pinned(const char *pin_path, struct datapath *ret, struct erro
  */
 int datapath_peek_running(const char *pin_path, char **ret_json, uint64_t *ret_file_hash);
 
+/* Whether some pins are there and others not: the next datapath_open() starts afresh then. */
+bool datapath_is_incomplete(const char *pin_path);
+
 /* Closes descriptors and mappings; what is pinned stays. */
 void datapath_close(struct datapath *d);
 
@@ -91,7 +94,7 @@ void datapath_discard(struct datapath *d);
  */
 int datapath_load(struct datapath *d, const struct settings *settings, struct error *err);
 
-/* Gives up the programs that ran before the last datapath_load(), and pins of older layouts. */
+/* Gives up the programs that ran before the last datapath_load(), and pins of other layouts. */
 void datapath_settle(struct datapath *d);
 
 /* Makes the programs that ran before the last datapath_load() run again, where there were any. */

@@ -41,6 +41,12 @@ int object_set_overflow(struct bpf_object *o, int overflow, uint32_t entries);
 
 /* ---- pins (datapath_pins.c) ----------------------------------------------------------------------------------- */
 
+/*
+ * Whether a name under the pin path is a layout's directory, v<number>. Nothing else there is touched: an operator may
+ * have named a directory that others pin in, too.
+ */
+bool is_layout(const char *name, unsigned *ret_version);
+
 /* Whether every pin that an agent cannot do without is in the directory. */
 bool pins_complete(const char *pin_dir);
 

@@ -81,17 +81,16 @@ int datapath_load(struct datapath *d, const struct settings *settings, struct er
 	return 0;
 }
 
-/* Directories vN of an older layout than this agent's. */
-static int visit_older(const char *name, void *arg)
+/* Directories vN of other layouts than this agent's: their state is out of date from now on. */
+static int visit_other(const char *name, void *arg)
 {
 	char path[PATH_MAX];
 	unsigned version;
-	int end = 0;
 
-	if (sscanf(name, "v%u%n", &version, &end) != 1 || name[end] || version >= LAYOUT_VERSION)
+	if (!is_layout(name, &version) || version == LAYOUT_VERSION)
 		return 0;
 	snprintf(path, sizeof(path), "%s/%s", (const char *)arg, name);
-	log_info("removing the pins of an older version, %s", path);
+	log_info("removing the pins of another version, %s", path);
 	return bpffs_remove_directory(path);
 }
 
@@ -104,7 +103,7 @@ void datapath_settle(struct datapath *d)
 	build_free(take_pointer(d->former));
 	if (pin_path) {
 		*strrchr(pin_path, '/') = '\0';
-		directory_visit(pin_path, visit_older, pin_path);
+		directory_visit(pin_path, visit_other, pin_path);
 	}
 }
 

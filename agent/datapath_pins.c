@@ -52,6 +52,13 @@ const char *pin_path_of(const struct datapath *d, const char *name, char text[st
 	return text;
 }
 
+bool is_layout(const char *name, unsigned *ret_version)
+{
+	int end = 0;
+
+	return sscanf(name, "v%u%n", ret_version, &end) == 1 && !name[end];
+}
+
 bool pins_complete(const char *pin_dir)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(pin_names); i++) {

@@ -61,7 +61,8 @@ static int read_startup(const char *config_path, struct startup *ret, struct err
 		read_running(&s, s.file->pin_path);
 	if (!r)
 		r = check_machine(s.file, s.running, config_path, err);
-	if (!r)
+	/* Of an incomplete datapath the programs cannot be told from others' before its pins are gone. */
+	if (!r && !datapath_is_incomplete(s.file->pin_path))
 		r = devices_check(s.file, err);
 	if (r)
 		startup_free(&s);
@@ -159,13 +160,6 @@ static void on_routing_change(void *arg)
 static void resolve(void *arg, uint32_t addr, uint32_t ifindex)
 {
 	devices_resolve(arg, addr, ifindex);
-}
-
-/* Keys that the file may have and that change nothing. */
-static void warn_of_unserved(const struct config *c)
-{
-	if (c->metrics_enabled)
-		log_warning("metrics.listen: this version serves no metrics");
 }
 
 /* Everything up to the ready line, in the order in which each needs what stands before it. */
@@ -266,9 +260,8 @@ static int run(struct service *s, const struct startup *up, struct error *err)
 		fail(s);
 		return s->agent.ending ? 0 : r;
 	}
-	warn_of_unserved(s->agent.config);
-	printf("detnat-agent: %zu mappings on %zu interfaces, ready\n", s->agent.config->n_mappings,
-	       s->agent.config->n_interfaces);
+	printf("detnat-agent %s: %zu interfaces, %zu mappings, ready\n", AGENT_VERSION, s->agent.config->n_interfaces,
+	       s->agent.config->n_mappings);
 	fflush(stdout);
 	notify_ready();
 	event_base_dispatch(s->agent.base);

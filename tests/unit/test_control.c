@@ -342,7 +342,7 @@ Test(control, nobody_is_held_up_by_two_hundred_that_misbehave)
 {
 	unsigned long before;
 
-	start(4096);
+	start(16384);
 	patience();
 	before = server_kilobytes();
 	for (size_t i = 0; i < ARRAY_SIZE(nuisances); i++) {
@@ -358,21 +358,32 @@ Test(control, nobody_is_held_up_by_two_hundred_that_misbehave)
 	cr_expect_lt(server_kilobytes() - before, MANY * 256, "%lu", server_kilobytes() - before);
 }
 
-Test(control, more_than_the_most_clients_push_out_the_idle)
+static void ask(int fd)
 {
-	int fds[2 * CONTROL_MAX_CLIENTS], asking;
+	say(fd, "{\"verb\":\"timeouts show\"}\n");
+	cr_assert_str_eq(hear(fd, 1), TIMEOUTS_ANSWER);
+}
+
+Test(control, more_than_the_most_clients_push_out_those_idle_longest)
+{
+	enum { EXTRA = 100 };
+	int fds[CONTROL_MAX_CLIENTS + EXTRA];
+	char c;
 
 	start(0);
-	asking = dial();
-	for (unsigned n = 0; n < ARRAY_SIZE(fds); n++) {
+	for (unsigned n = 0; n < CONTROL_MAX_CLIENTS; n++)
 		fds[n] = dial();
-		if (n % 32)
-			continue;
-		say(asking, "{\"verb\":\"timeouts show\"}\n");
-		cr_assert_str_eq(hear(asking, 1), TIMEOUTS_ANSWER, "the one that is not idle is kept");
-	}
-	cr_assert_lt(patience(), 1000);
-	cr_assert_eq(read(fds[0], &(char){ 0 }, 1), 0);
+	/* The last one answered, all are there; then the first is the one idle for the shortest time. */
+	ask(fds[CONTROL_MAX_CLIENTS - 1]);
+	ask(fds[0]);
+	for (unsigned n = CONTROL_MAX_CLIENTS; n < ARRAY_SIZE(fds); n++)
+		fds[n] = dial();
+	for (unsigned n = 1; n <= EXTRA; n++)
+		cr_assert_eq(read(fds[n], &c, 1), 0);
+	for (unsigned n = EXTRA + 1; n < ARRAY_SIZE(fds); n++)
+		cr_expect_eq(recv(fds[n], &c, 1, MSG_DONTWAIT), -1);
+	ask(fds[0]);
+	cr_expect_lt(patience(), 50);
 }
 
 /* ---- listings -------------------------------------------------------------------------------------------------------

@@ -54,6 +54,14 @@ static int connect_collector(struct ipfix_socket *s)
 	return 0;
 }
 
+/* Session events come in bursts; what finds the send buffer full is lost. Where this is refused, the default does. */
+static void enlarge_send_buffer(int fd)
+{
+	const int octets = 4 << 20;
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &octets, sizeof(octets));
+}
+
 int ipfix_socket_open(const struct config_ipfix *c, const struct ipfix_socket *old, struct ipfix_socket *ret,
 		      struct error *err)
 {
@@ -73,6 +81,8 @@ int ipfix_socket_open(const struct config_ipfix *c, const struct ipfix_socket *o
 	set_reuse(old->fd, 0);
 	if (r)
 		return refuse_source(c->source, r, err);
+
+	enlarge_send_buffer(fd);
 
 	struct ipfix_socket s = { .fd = take_fd(fd), .collector = c->collector };
 

@@ -72,6 +72,9 @@ int datapath_open(const struct config *c, struct datapath *ret, struct error *er
  */
 int datapath_open_pinned(const char *pin_path, struct datapath *ret, struct error *err);
 
+/* A datapath of which there is nothing but the pin path; -ENOMEM. */
+int datapath_of_nothing(const char *pin_path, struct datapath *ret);
+
 /*
  * Reads what an agent saved as its running configuration under a pin path (running.h), without the lock: -errno where
  * there is none.

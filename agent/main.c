@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent.h"
+#include "detach.h"
 #include "log.h"
 #include "service.h"
 
@@ -68,15 +69,21 @@ static int test(const char *config_path)
 	return print_end(status, &err);
 }
 
+/* Of the file only the pin path matters: the interfaces may be gone. */
 static int detach(const char *config_path)
 {
+	struct config *c;
 	struct error err = { 0 };
 	bool found = false;
-	enum exit_status status = service_detach(config_path, &found, &err);
+	int r = config_load(config_path, &c, NULL, &err);
 
-	if (status == EXIT_DONE)
+	if (r)
+		return print_end(EXIT_BAD_CONFIGURATION, &err);
+	r = detach_pinned(c->pin_path, &found, &err);
+	if (!r)
 		puts(found ? "detached" : "nothing to detach");
-	return print_end(status, &err);
+	config_free(c);
+	return print_end(r ? EXIT_FAILED : EXIT_DONE, &err);
 }
 
 static int run(const char *config_path)

@@ -6,16 +6,15 @@
 #include <string.h>
 
 #include "agent.h"
-#include "bpffs.h"
 #include "change.h"
-#include "check.h"
 #include "control.h"
+#include "detach.h"
 #include "devices.h"
 #include "events.h"
 #include "housekeeping.h"
 #include "log.h"
 #include "notify.h"
-#include "running.h"
+#include "startup.h"
 
 struct service {
 	struct agent agent;
@@ -24,58 +23,6 @@ struct service {
 	struct event *signals[3];
 	bool reload_waits; /* a reload by signal is queued and has not read the file yet */
 };
-
-/* ---- the configuration to start with --------------------------------------------------------------------------- */
-
-struct startup {
-	struct config *file;
-	struct config *running; /* as an earlier agent saved it, or NULL */
-	uint64_t file_hash;
-	uint64_t running_hash;
-};
-
-static void startup_free(struct startup *s)
-{
-	config_free(s->file);
-	config_free(s->running);
-}
-
-/* What an earlier agent left running, where it did and its words can still be read. */
-static void read_running(struct startup *s, const char *pin_path)
-{
-	_cleanup_free_ char *json = NULL;
-	struct error err = { 0 };
-
-	if (datapath_peek_running(pin_path, &json, &s->running_hash))
-		return;
-	if (config_parse(json, strlen(json), "running configuration", &s->running, &err))
-		log_warning("%s; the file is applied instead", err.text);
-}
-
-static int read_startup(const char *config_path, struct startup *ret, struct error *err)
-{
-	struct startup s = { 0 };
-	int r = config_load(config_path, &s.file, &s.file_hash, err);
-
-	if (!r)
-		read_running(&s, s.file->pin_path);
-	if (!r)
-		r = check_machine(s.file, s.running, config_path, err);
-	/* Of an incomplete datapath the programs cannot be told from others' before its pins are gone. */
-	if (!r && !datapath_is_incomplete(s.file->pin_path))
-		r = devices_check(s.file, err);
-	if (r)
-		startup_free(&s);
-	else
-		*ret = s;
-	return r;
-}
-
-/* The running state stands where the file is the one that was applied last; so changes by detnatctl survive. */
-static const struct config *choose(const struct startup *s)
-{
-	return s->running && s->running_hash == s->file_hash ? s->running : s->file;
-}
 
 /* ---- signals --------------------------------------------------------------------------------------------------- */
 
@@ -166,7 +113,7 @@ static void resolve(void *arg, uint32_t addr, uint32_t ifindex)
 static int start(struct service *s, const struct startup *up, struct error *err)
 {
 	struct agent *a = &s->agent;
-	const struct config *wanted = choose(up);
+	const struct config *wanted = startup_wanted(up);
 	int r = datapath_open(wanted, &a->datapath, err);
 
 	if (r)
@@ -213,19 +160,6 @@ static void stop(struct service *s)
 	mappings_close(take_pointer(a->mappings));
 }
 
-/* Detaches and removes what is pinned; d is closed. */
-static int remove_datapath(struct datapath *d, const char *pin_path, struct error *err)
-{
-	int r = devices_detach_all(d, err);
-
-	if (!r)
-		r = datapath_unpin(pin_path, err);
-	datapath_close(d);
-	if (!r)
-		bpffs_release(pin_path);
-	return r;
-}
-
 /* A first start that failed leaves nothing behind; over pins that were there, the datapath goes on as it was. */
 static void fail(struct service *s)
 {
@@ -246,7 +180,7 @@ static int end(struct service *s, struct error *err)
 	notify_stopping();
 	stop(s);
 	if (a->config->detach_on_exit)
-		return remove_datapath(&a->datapath, a->config->pin_path, err);
+		return detach_datapath(&a->datapath, a->config->pin_path, err);
 	log_info("the datapath at %s stays attached", a->datapath.pin_dir);
 	datapath_close(&a->datapath);
 	return 0;
@@ -272,7 +206,7 @@ enum exit_status service_run(const char *config_path, struct error *err)
 {
 	__attribute__((cleanup(startup_free))) struct startup up = { 0 };
 	struct service s = { .agent.config_path = config_path };
-	int r = read_startup(config_path, &up, err);
+	int r = startup_read(config_path, &up, err);
 
 	if (r)
 		return EXIT_BAD_CONFIGURATION;
@@ -294,22 +228,5 @@ enum exit_status service_check(const char *config_path, struct error *err)
 {
 	__attribute__((cleanup(startup_free))) struct startup up = { 0 };
 
-	return read_startup(config_path, &up, err) ? EXIT_BAD_CONFIGURATION : EXIT_DONE;
-}
-
-enum exit_status service_detach(const char *config_path, bool *ret_found, struct error *err)
-{
-	__attribute__((cleanup(startup_free))) struct startup up = { 0 };
-	struct datapath d;
-	int r;
-
-	if (config_load(config_path, &up.file, NULL, err))
-		return EXIT_BAD_CONFIGURATION;
-	r = datapath_open_pinned(up.file->pin_path, &d, err);
-	*ret_found = !r;
-	if (r == -ENOENT)
-		return EXIT_DONE;
-	if (!r)
-		r = remove_datapath(&d, up.file->pin_path, err);
-	return r ? EXIT_FAILED : EXIT_DONE;
+	return startup_read(config_path, &up, err) ? EXIT_BAD_CONFIGURATION : EXIT_DONE;
 }

@@ -16,7 +16,4 @@ enum exit_status service_run(const char *config_path, struct error *err);
 /* All checks of a start; touches nothing. */
 enum exit_status service_check(const char *config_path, struct error *err);
 
-/* Removes the datapath and all pins; *ret_found: whether there were any. */
-enum exit_status service_detach(const char *config_path, bool *ret_found, struct error *err);
-
 #endif

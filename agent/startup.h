@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a start begins with: the file, what an earlier agent left running, and the checks of both. */
+#ifndef DETNAT_STARTUP_H
+#define DETNAT_STARTUP_H
+
+#include "config.h"
+
+struct startup {
+	struct config *file;
+	struct config *running; /* as an earlier agent saved it, or NULL */
+	uint64_t file_hash;
+	uint64_t running_hash;
+};
+
+/* Reads, and checks against this machine. Touches nothing; so it is all that `-t` does. */
+int startup_read(const char *config_path, struct startup *ret, struct error *err);
+void startup_free(struct startup *s);
+
+/* What is to run: the running state where the file is the one that was applied last, so that changes by detnatctl
+ * survive. */
+const struct config *startup_wanted(const struct startup *s);
+
+#endif

@@ -29,7 +29,7 @@
 /* Connections accepted in one turn of the event loop. */
 #define ACCEPT_BATCH 64
 /* A client is not idle before it had time to ask. */
-#define IDLE_MIN_MS 50
+#define IDLE_MIN_US 50000
 
 enum queue { QUEUE_SHORT, QUEUE_LONG, QUEUE_JOBS, N_QUEUES, QUEUE_NONE };
 
@@ -40,8 +40,8 @@ struct client {
 	struct control *control;
 	struct bufferevent *bev;
 	struct request *request; /* being answered */
-	uint64_t progress_ms;	 /* last whole line, or last octet of an answer read by the client */
-	uint64_t sent_ms;	 /* last time that anything was put into the output */
+	uint64_t progress_us;	 /* last whole line, or last octet of an answer read by the client */
+	uint64_t sent_us;	 /* last time that anything was put into the output */
 	bool eof;		 /* sends nothing more; may still read */
 	bool closing;		 /* closed as soon as the output is empty */
 };
@@ -65,11 +65,6 @@ static uint64_t now_us(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
-static uint64_t now_ms(void)
-{
-	return now_us() / 1000;
 }
 
 static struct evbuffer *output(const struct client *c)
@@ -153,7 +148,7 @@ static void conclude(struct client *c, int r, int status, cJSON *result, const s
 
 	request_free(c->request);
 	c->request = NULL;
-	c->progress_ms = now_ms();
+	c->progress_us = now_us();
 	if (stream)
 		reply_end(output(c), text);
 	else if (text)
@@ -228,7 +223,7 @@ static void client_serve(struct client *c)
 			client_close(c);
 		return;
 	}
-	c->progress_ms = now_ms();
+	c->progress_us = now_us();
 	client_request(c, line, size);
 	/* The first slice at once: an answer that is soon found does not wait behind listings. */
 	if (c->queue == QUEUE_NONE && c->request && c->request->step)
@@ -280,9 +275,9 @@ static void on_output(struct evbuffer *buffer, const struct evbuffer_cb_info *in
 	struct client *c = arg;
 
 	if (info->n_deleted)
-		c->progress_ms = now_ms();
+		c->progress_us = now_us();
 	if (info->n_added)
-		c->sent_ms = now_ms();
+		c->sent_us = now_us();
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
@@ -320,7 +315,7 @@ static enum eviction eviction(const struct client *c)
 		return EVICT_ANSWERED;
 	if (c->queue == QUEUE_LONG)
 		return EVICT_LONG;
-	return c->queue == QUEUE_NONE && now_ms() - c->progress_ms >= IDLE_MIN_MS ? EVICT_IDLE : EVICT_NOT;
+	return c->queue == QUEUE_NONE && now_us() - c->progress_us >= IDLE_MIN_US ? EVICT_IDLE : EVICT_NOT;
 }
 
 /* Makes room: of those to close first the one idle longest goes. False where nobody can. */
@@ -333,7 +328,7 @@ static bool evict(struct control *control)
 	{
 		enum eviction e = eviction(c);
 
-		if (e < worst_eviction || (worst && e == worst_eviction && c->progress_ms < worst->progress_ms)) {
+		if (e < worst_eviction || (worst && e == worst_eviction && c->progress_us < worst->progress_us)) {
 			worst = c;
 			worst_eviction = e;
 		}
@@ -356,7 +351,7 @@ static void client_new(struct control *control, int fd)
 	}
 	c->control = control;
 	c->queue = QUEUE_NONE;
-	c->progress_ms = c->sent_ms = now_ms();
+	c->progress_us = c->sent_us = now_us();
 	TAILQ_INSERT_TAIL(&control->all, c, all);
 	control->n_clients++;
 	evbuffer_add_cb(output(c), on_output, c);
@@ -395,14 +390,14 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct control *control = arg;
 	struct client *c, *next;
-	uint64_t now = now_ms();
+	uint64_t now = now_us();
 
 	for (c = TAILQ_FIRST(&control->all); c; c = next) {
 		next = TAILQ_NEXT(c, all);
 		if (c->request && !evbuffer_get_length(output(c))) {
-			if (now - c->sent_ms >= CONTROL_SIGN_S * 1000)
+			if (now - c->sent_us >= CONTROL_SIGN_S * 1000000ULL)
 				evbuffer_add(output(c), "\n", 1);
-		} else if (now - c->progress_ms >= CONTROL_IDLE_S * 1000) {
+		} else if (now - c->progress_us >= CONTROL_IDLE_S * 1000000ULL) {
 			client_free(c);
 		}
 	}

@@ -52,6 +52,7 @@ struct control {
 	struct agent *agent;
 	struct control_socket socket;
 	struct event *accept;
+	struct event *resume;
 	struct event *pump;
 	struct event *tick;
 	struct clients all;
@@ -307,7 +308,7 @@ static bool is_readable(int fd)
 enum eviction { EVICT_CLOSING, EVICT_IDLE, EVICT_LONG, EVICT_ANSWERED, EVICT_NOT };
 
 /* Whom to close first where there are too many; not those that have asked and will be served within a moment. */
-static enum eviction eviction(const struct client *c)
+static enum eviction eviction(const struct client *c, uint64_t now)
 {
 	if (c->closing)
 		return EVICT_CLOSING;
@@ -315,7 +316,7 @@ static enum eviction eviction(const struct client *c)
 		return EVICT_ANSWERED;
 	if (c->queue == QUEUE_LONG)
 		return EVICT_LONG;
-	return c->queue == QUEUE_NONE && now_us() - c->progress_us >= IDLE_MIN_US ? EVICT_IDLE : EVICT_NOT;
+	return c->queue == QUEUE_NONE && now - c->progress_us >= IDLE_MIN_US ? EVICT_IDLE : EVICT_NOT;
 }
 
 /* Makes room: of those to close first the one idle longest goes. False where nobody can. */
@@ -323,10 +324,11 @@ static bool evict(struct control *control)
 {
 	struct client *c, *worst = NULL;
 	enum eviction worst_eviction = EVICT_NOT;
+	uint64_t now = now_us();
 
 	TAILQ_FOREACH(c, &control->all, all)
 	{
-		enum eviction e = eviction(c);
+		enum eviction e = eviction(c, now);
 
 		if (e < worst_eviction || (worst && e == worst_eviction && c->progress_us < worst->progress_us)) {
 			worst = c;
@@ -361,28 +363,43 @@ static void client_new(struct control *control, int fd)
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 }
 
+/* A listener that is not served would be ready for ever, and the event loop would spin. */
+static void pause_accept(struct control *control, unsigned ms)
+{
+	const struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	event_del(control->accept);
+	evtimer_add(control->resume, &tv);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+	struct control *control = arg;
+
+	event_add(control->accept, NULL);
+}
+
 static void on_accept(evutil_socket_t listener, short what, void *arg)
 {
 	struct control *control = arg;
 
-	for (int i = 0; i < ACCEPT_BATCH; i++) {
+	for (int i = 0; i < ACCEPT_BATCH && is_readable(listener); i++) {
+		int fd;
+
 		/* Where nobody can go the rest waits in the backlog until some that are there have been served. */
-		if (control->n_clients >= CONTROL_MAX_CLIENTS && (!is_readable(listener) || !evict(control)))
+		if (control->n_clients >= CONTROL_MAX_CLIENTS && !evict(control)) {
+			pause_accept(control, 2);
 			return;
-
-		int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
+		}
+		fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			client_new(control, fd);
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			/* Else the listener would be ready for ever; on_tick() takes it up again. */
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 			log_warning("control socket: cannot accept a connection: %s", strerror(errno));
-			event_del(control->accept);
 			evict(control);
+			pause_accept(control, 1000);
+			return;
 		}
-		return;
 	}
 }
 
@@ -401,8 +418,6 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 			client_free(c);
 		}
 	}
-	if (!event_pending(control->accept, EV_READ, NULL))
-		event_add(control->accept, NULL);
 }
 
 int control_new(struct agent *a, const char *path, struct control **ret, struct error *err)
@@ -425,10 +440,11 @@ int control_new(struct agent *a, const char *path, struct control **ret, struct 
 	/* A client that has gone is found by the failing write. */
 	signal(SIGPIPE, SIG_IGN);
 	control->accept = event_new(a->base, control->socket.fd, EV_READ | EV_PERSIST, on_accept, control);
+	control->resume = evtimer_new(a->base, on_resume, control);
 	control->pump = evtimer_new(a->base, on_pump, control);
 	control->tick = event_new(a->base, -1, EV_PERSIST, on_tick, control);
-	if (!control->accept || !control->pump || !control->tick || event_add(control->accept, NULL) ||
-	    event_add(control->tick, &second)) {
+	if (!control->accept || !control->resume || !control->pump || !control->tick ||
+	    event_add(control->accept, NULL) || event_add(control->tick, &second)) {
 		control_free(control);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
@@ -444,7 +460,7 @@ void control_free(struct control *control)
 		return;
 	while ((c = TAILQ_FIRST(&control->all)))
 		client_free(c);
-	struct event *events[] = { control->accept, control->pump, control->tick };
+	struct event *events[] = { control->accept, control->resume, control->pump, control->tick };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(events); i++)
 		if (events[i])

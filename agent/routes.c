@@ -87,7 +87,7 @@ static int change_route(struct netlink *n, uint16_t type, const struct own_route
 	rt->rtm_family = AF_INET;
 	rt->rtm_dst_len = route->prefix.plen;
 	rt->rtm_protocol = ROUTE_PROTOCOL;
-	rt->rtm_scope = RT_SCOPE_UNIVERSE;
+	rt->rtm_scope = type == RTM_NEWROUTE ? RT_SCOPE_UNIVERSE : RT_SCOPE_NOWHERE; /* the latter: of any scope */
 	rt->rtm_type = route->type;
 	mnl_attr_put_u32(h, RTA_DST, htonl(route->prefix.base));
 	mnl_attr_put_u32(h, RTA_PRIORITY, route->metric);

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Blackhole routes of pools, and what is told of rules, in a network namespace of the test's own. */
+#include <criterion/criterion.h>
+#include <sched.h>
+#include <string.h>
+
+#include "routes.h"
+
+static struct netlink *netlink;
+
+static void set_up(void)
+{
+	cr_assert_eq(unshare(CLONE_NEWNET), 0, "needs root");
+	cr_assert_eq(netlink_new(&netlink), 0);
+	cr_assert_eq(
+		system("ip link add in0 type veth peer name peer0 && ip link set in0 up && ip link set peer0 up && "
+		       "ip addr add 198.51.100.1/24 dev in0"),
+		0);
+}
+
+static void tear_down(void)
+{
+	netlink_free(netlink);
+}
+
+/* What a command prints, lines joined by "; ". */
+static const char *output(const char *command)
+{
+	static char text[4096];
+	FILE *f = popen(command, "r");
+	size_t n = fread(text, 1, sizeof(text) - 1, f);
+
+	pclose(f);
+	text[n] = '\0';
+	while (n && strchr(" \n", text[n - 1]))
+		text[--n] = '\0';
+	for (char *c = text; *c; c++)
+		if (*c == '\n')
+			*c = ';';
+	return text;
+}
+
+static void apply(const struct prefix *prefixes, size_t count)
+{
+	struct error err;
+
+	cr_assert_eq(routes_apply(netlink, prefixes, count, &err), 0, "%s", err.text);
+}
+
+TestSuite(routes, .init = set_up, .fini = tear_down);
+
+Test(routes, the_set_becomes_what_is_asked_for)
+{
+	const struct prefix first[] = { { 0xc0000200, 30 }, { 0xc0000210, 28 } };
+	const struct prefix second[] = { { 0xc0000210, 28 }, { 0xc0000220, 32 } };
+
+	apply(first, 2);
+	cr_expect_str_eq(output("ip route show proto 215"),
+			 "blackhole 192.0.2.0/30 metric 1048576 ;blackhole 192.0.2.16/28 metric 1048576");
+	apply(first, 2);
+	apply(second, 2);
+	cr_expect_str_eq(output("ip route show proto 215"),
+			 "blackhole 192.0.2.16/28 metric 1048576 ;blackhole 192.0.2.32 metric 1048576");
+	cr_expect_eq(routes_remove_all(netlink, NULL), 0);
+	cr_expect_str_eq(output("ip route show proto 215"), "");
+	cr_expect_str_eq(output("ip route"), "198.51.100.0/24 dev in0 proto kernel scope link src 198.51.100.1");
+}
+
+Test(routes, a_route_of_somebody_else_is_preferred_and_left)
+{
+	const struct prefix pool[] = { { 0xc0000200, 30 } };
+
+	cr_assert_eq(system("ip route add 192.0.2.0/30 via 198.51.100.9"), 0);
+	apply(pool, 1);
+	cr_expect_str_eq(output("ip route get 192.0.2.1 | head -n 1 | cut -d' ' -f1-3"), "192.0.2.1 via 198.51.100.9");
+	apply(NULL, 0);
+	cr_expect_str_eq(output("ip route show 192.0.2.0/30"), "192.0.2.0/30 via 198.51.100.9 dev in0");
+}
+
+Test(routes, a_route_of_somebody_else_at_the_very_place_is_left)
+{
+	const struct prefix pool[] = { { 0xc0000200, 30 } };
+
+	cr_assert_eq(system("ip route add 192.0.2.0/30 via 198.51.100.9 metric 1048576"), 0);
+	apply(pool, 1);
+	apply(NULL, 0);
+	cr_expect_str_eq(output("ip route show 192.0.2.0/30"), "192.0.2.0/30 via 198.51.100.9 dev in0 metric 1048576");
+}
+
+Test(routes, the_whole_internet_gets_none)
+{
+	const struct prefix pool[] = { { 0, 0 } };
+
+	apply(pool, 1);
+	cr_expect_str_eq(output("ip route show proto 215"), "");
+}
+
+Test(routes, a_pool_that_holds_addresses_of_the_gateway_leaves_them_reachable)
+{
+	const struct prefix pool[] = { { 0xc6336400, 24 } };
+
+	apply(pool, 1);
+	cr_expect_str_eq(output("ip route get 198.51.100.1 | head -n 1 | cut -d' ' -f1-2"), "local 198.51.100.1");
+	cr_expect_str_eq(output("ip route get 198.51.100.7 | head -n 1 | cut -d' ' -f1-3"), "198.51.100.7 dev in0");
+}
+
+Test(routes, strays_of_our_protocol_are_cleared_away)
+{
+	const struct prefix pool[] = { { 0xc0000200, 30 } };
+
+	cr_assert_eq(system("ip route add blackhole 192.0.2.0/30 proto 215 metric 3 && "
+			    "ip route add 192.0.2.8/30 dev in0 proto 215 && "
+			    "ip route add blackhole 192.0.2.12/30 proto 215 table 77"),
+		     0);
+	apply(pool, 1);
+	cr_expect_str_eq(output("ip route show table all proto 215"), "blackhole 192.0.2.0/30 metric 1048576");
+}
+
+Test(routes, rules_beside_the_kernels_own_are_policy_routing)
+{
+	static const char *const rule[] = {
+		"from 10.0.0.0/24 lookup 100", "to 10.0.0.0/24 lookup main",	  "fwmark 1 lookup 100",
+		"iif in0 lookup 100",	       "pref 32766 fwmark 5 lookup main", "pref 32766 tos 8 lookup main",
+		"pref 100 lookup main",	       "ipproto tcp lookup 100",	  "uidrange 0-5 lookup main",
+		"pref 32767 blackhole",
+	};
+	bool policy = true;
+
+	cr_expect_eq(rules_read(netlink, &policy), 0);
+	cr_expect_not(policy, "a new namespace");
+	for (size_t i = 0; i < ARRAY_SIZE(rule); i++) {
+		char command[128];
+
+		snprintf(command, sizeof(command), "ip rule add %s", rule[i]);
+		cr_assert_eq(system(command), 0, "%s", command);
+		cr_expect(!rules_read(netlink, &policy) && policy, "%s", rule[i]);
+		snprintf(command, sizeof(command), "ip rule del %s", rule[i]);
+		cr_assert_eq(system(command), 0, "%s", command);
+		cr_expect(!rules_read(netlink, &policy) && !policy, "%s, deleted", rule[i]);
+	}
+}

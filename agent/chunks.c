@@ -80,55 +80,69 @@ void chunks_close(struct chunks *c)
 	*c = (struct chunks){ .outer = -1 };
 }
 
-/* Puts the chunks made so far into the outer map. Those that it refuses are gone again. */
-static int flush(struct chunks *c)
+/* Gathers what the outer map is to be told; returns how many changes. */
+static unsigned gather_changes(struct chunks *c, struct outer_change *changes)
 {
-	struct outer_change changes[CHUNKS_BATCH];
-	unsigned n = c->n_made;
-	int r = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		changes[i] = (struct outer_change){ .outer = c->outer, .index = c->made[i], .fd = c->made_fd[i] };
-	c->n_made = 0;
-	if (n)
-		outer_apply(changes, n);
-	for (unsigned i = 0; i < n; i++) {
-		close(changes[i].fd);
-		if (changes[i].r < 0) {
-			r = changes[i].r;
-			unmap_chunk(c, changes[i].index);
-			if (c->users[changes[i].index])
-				c->n_missing++;
-		}
-	}
-	return r;
-}
-
-void chunks_remove_unused(struct chunks *c)
-{
-	struct outer_change changes[CHUNKS_BATCH];
 	unsigned n = 0;
 
-	c->cleared = 0;
-	if (!c->n_unused)
-		return;
-	flush(c);
+	for (unsigned i = 0; i < c->n_made; i++)
+		changes[n++] = (struct outer_change){ .outer = c->outer, .index = c->made[i], .fd = c->made_fd[i] };
 	for (unsigned i = 0; i < c->n_unused; i++)
-		if (c->base[c->unused[i]])
-			changes[n++] = (struct outer_change){ .outer = c->outer, .index = c->unused[i], .fd = -1 };
-	c->n_unused = 0;
-	outer_apply(changes, n);
-	for (unsigned i = 0; i < n; i++) {
-		if (changes[i].r < 0 && changes[i].r != -ENOENT)
-			memset(c->base[changes[i].index], 0, chunk_size(c)); /* it stays, and is clean */
-		else
-			unmap_chunk(c, changes[i].index);
+		changes[n++] = (struct outer_change){ .outer = c->outer, .index = c->unused[i], .fd = -1 };
+	c->n_made = c->n_unused = 0;
+	c->cleared = 0;
+	return n;
+}
+
+static void finish_change(struct chunks *c, const struct outer_change *change)
+{
+	uint32_t chunk = change->index;
+
+	if (change->fd >= 0) {
+		close(change->fd);
+		if (change->r < 0) {
+			unmap_chunk(c, chunk);
+			if (c->users[chunk])
+				c->n_missing++;
+		}
+	} else if (change->r < 0 && change->r != -ENOENT) {
+		memset(c->base[chunk], 0, chunk_size(c)); /* it stays, and is clean */
+	} else {
+		unmap_chunk(c, chunk);
 	}
+}
+
+void chunks_apply(struct chunks *c, struct chunks *other)
+{
+	struct outer_change changes[OUTER_CHANGES];
+	unsigned own = gather_changes(c, changes), n = own + (other ? gather_changes(other, &changes[own]) : 0);
+
+	outer_apply(changes, n);
+	for (unsigned i = 0; i < n; i++)
+		finish_change(i < own ? c : other, &changes[i]);
+}
+
+/* One that the outer map does not have yet is gone at once. */
+static bool drop_made(struct chunks *c, uint32_t chunk)
+{
+	for (unsigned i = 0; i < c->n_made; i++) {
+		if (c->made[i] != chunk)
+			continue;
+		close(c->made_fd[i]);
+		c->n_made--;
+		c->made[i] = c->made[c->n_made];
+		c->made_fd[i] = c->made_fd[c->n_made];
+		unmap_chunk(c, chunk);
+		return true;
+	}
+	return false;
 }
 
 /* Lists a chunk for removal, once. */
 static void list_unused(struct chunks *c, uint32_t chunk)
 {
+	if (drop_made(c, chunk))
+		return;
 	for (unsigned i = 0; i < c->n_unused; i++)
 		if (c->unused[i] == chunk)
 			return;
@@ -192,9 +206,9 @@ void chunks_clear_unused(struct chunks *c)
 		else
 			list_unused(c, chunk);
 		if (c->n_unused == CHUNKS_BATCH)
-			chunks_remove_unused(c);
+			chunks_apply(c, NULL);
 	}
-	chunks_remove_unused(c);
+	chunks_apply(c, NULL);
 }
 
 int chunks_alloc(struct chunks *c, uint64_t count, uint32_t align, uint32_t *ret_first)
@@ -232,9 +246,8 @@ int chunks_make_step(struct chunks *c, uint32_t first, uint64_t count)
 {
 	/* A step makes one chunk or waits for one grace period, not both. */
 	if (c->n_made == CHUNKS_BATCH) {
-		int r = flush(c);
-
-		return r < 0 ? r : 1;
+		chunks_apply(c, NULL);
+		return 1;
 	}
 	for (uint32_t chunk = first >> c->shift; chunk <= last_chunk(c, first, count); chunk++) {
 		if (!c->base[chunk]) {
@@ -246,14 +259,12 @@ int chunks_make_step(struct chunks *c, uint32_t first, uint64_t count)
 	return 0;
 }
 
-int chunks_flush(struct chunks *c, uint32_t first, uint64_t count)
+bool chunks_complete(const struct chunks *c, uint32_t first, uint64_t count)
 {
-	int r = flush(c);
-
 	for (uint32_t chunk = first >> c->shift; chunk <= last_chunk(c, first, count); chunk++)
 		if (!c->base[chunk])
-			return r < 0 ? r : -ENOMEM;
-	return 0;
+			return false;
+	return true;
 }
 
 void chunks_retire(struct chunks *c, uint32_t first, uint64_t count)
@@ -293,8 +304,8 @@ void chunks_release(struct chunks *c, uint32_t first, uint64_t count)
 
 	chunks_retire(c, first, count);
 	while (chunks_release_step(c, first, count, &pos))
-		chunks_remove_unused(c);
-	chunks_remove_unused(c);
+		chunks_apply(c, NULL);
+	chunks_apply(c, NULL);
 }
 
 uint64_t chunks_memory(const struct chunks *c)

@@ -15,7 +15,7 @@
 #include "ranges.h"
 #include "util.h"
 
-/* Changes of the outer map that are made together. */
+/* Chunks that are added to the outer map, or removed from it, together. */
 #define CHUNKS_BATCH 16U
 
 struct chunks {
@@ -49,14 +49,14 @@ void chunks_give(struct chunks *c, uint32_t first, uint64_t count);
 /* Clears all records that are in no range, and removes chunks without any. */
 void chunks_clear_unused(struct chunks *c);
 
-/* Takes a free range; errors as ranges_alloc(). Usable when its chunks are made and flushed. */
+/* Takes a free range; errors as ranges_alloc(). Usable when its chunks are made, and chunks_apply() has been called. */
 int chunks_alloc(struct chunks *c, uint64_t count, uint32_t align, uint32_t *ret_first);
 
 /* Makes the next chunk that the range needs: 1 more to do, 0 all made, -errno (-ENOMEM). Some milliseconds. */
 int chunks_make_step(struct chunks *c, uint32_t first, uint64_t count);
 
-/* Shows the datapath all chunks made; a grace period, unless there are none. -errno where the range still lacks one. */
-int chunks_flush(struct chunks *c, uint32_t first, uint64_t count);
+/* Whether the range has all its chunks. */
+bool chunks_complete(const struct chunks *c, uint32_t first, uint64_t count);
 
 /* The range needs its chunks no more. To be called before it is released, when the datapath cannot reach it any more.
  */
@@ -64,13 +64,16 @@ void chunks_retire(struct chunks *c, uint32_t first, uint64_t count);
 
 /*
  * Releases a retired range, from record *pos on, which starts at 0 and is moved: what lies in chunks that others use is
- * cleared, other chunks are listed for chunks_remove_unused(), which the caller must call before anything else. 0 the
- * range is free; 1 more to do, but chunks_remove_unused() first. Some milliseconds.
+ * cleared, other chunks are listed to be removed by chunks_apply(), which the caller must call before anything else. 0
+ * the range is free; 1 more to do, but chunks_apply() first. Some milliseconds.
  */
 int chunks_release_step(struct chunks *c, uint32_t first, uint64_t count, uint64_t *pos);
 
-/* Removes the chunks listed. A grace period, where there are any. */
-void chunks_remove_unused(struct chunks *c);
+/*
+ * Adds chunks made to the outer maps, and removes those listed, of one or two spaces at once. A grace period, where
+ * there are any. A chunk that cannot be added is gone again.
+ */
+void chunks_apply(struct chunks *c, struct chunks *other);
 
 /* Retires and releases at once, for ranges without chunks of their own yet. */
 void chunks_release(struct chunks *c, uint32_t first, uint64_t count);
@@ -100,8 +103,11 @@ struct outer_change {
 	int r;	/* 0 or -errno */
 };
 
+/* Additions and removals of two spaces. */
+#define OUTER_CHANGES (4 * CHUNKS_BATCH)
+
 /*
- * Makes changes of an outer map, at most CHUNKS_BATCH. The kernel has each one wait for a grace period, of some 10 ms;
+ * Makes changes of outer maps, at most OUTER_CHANGES. The kernel has each one wait for a grace period, of some 10 ms;
  * made at the same time by short-lived threads they wait for the same one, which is what a batch update
  * does on newer kernels but for deletions on none.
  */

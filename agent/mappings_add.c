@@ -121,7 +121,7 @@ int mappings_add_commit(struct mapping_job *t)
 {
 	struct mappings *m = t->m;
 	const struct geometry *g = &t->record.geo;
-	int number = check_commit(m, g), r;
+	int number = check_commit(m, g);
 
 	if (number == -ENOSPC) {
 		mappings_settle(m);
@@ -129,11 +129,10 @@ int mappings_add_commit(struct mapping_job *t)
 	}
 	if (number < 0)
 		return number;
-	r = chunks_flush(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
-	if (!r)
-		r = chunks_flush(&m->buckets, t->record.first_bucket, t->n_buckets);
-	if (r < 0)
-		return r;
+	chunks_apply(&m->subscribers, &m->buckets);
+	if (!chunks_complete(&m->subscribers, t->record.first_subscriber, t->n_subscribers) ||
+	    !chunks_complete(&m->buckets, t->record.first_bucket, t->n_buckets))
+		return -ENOMEM;
 	mappings_settle_overlaps(m, g);
 
 	/* Inside last: from then on sessions are opened, and their answers must be let in. */

@@ -171,8 +171,7 @@ static void clear_step(struct mappings *m)
 		*at = t->next;
 		free(t);
 	}
-	chunks_remove_unused(&m->buckets);
-	chunks_remove_unused(&m->subscribers);
+	chunks_apply(&m->buckets, &m->subscribers);
 }
 
 int mappings_reclaim_step(struct mappings *m)

@@ -6,6 +6,8 @@
 
 #include "sessions_private.h"
 
+#define CLOSE_TRIES 1000U
+
 /* What to close of one subscriber. */
 struct closing {
 	bool outside; /* endpoint is the outside one */
@@ -94,10 +96,15 @@ static void close_overflow(struct closing *c, struct subscriber_iterator *it)
 
 		if (c->proto && c->proto != protos[i])
 			continue;
-		if (in2out_key(c, it, protos[i], &key) || overflow_truth(d, &key, &truth) ||
-		    !overflow_delete(d, &key, truth, out_addr, it->subscriber))
-			continue;
-		count_closed(c, it, overflow_slot_key(&key), truth);
+		/* Until it is gone, as in slots; bounded, as the datapath may be the one that takes it away. */
+		for (unsigned tries = 0; tries < CLOSE_TRIES; tries++) {
+			if (in2out_key(c, it, protos[i], &key) || overflow_truth(d, &key, &truth))
+				break;
+			if (overflow_delete(d, &key, truth, out_addr, it->subscriber)) {
+				count_closed(c, it, overflow_slot_key(&key), truth);
+				break;
+			}
+		}
 	}
 }
 

@@ -188,6 +188,15 @@ static const struct interface *find_index(const struct interfaces *all, uint32_t
 	return NULL;
 }
 
+/* Whether a link carries something of this datapath: there may be others, with a pin path and interfaces of their own.
+ */
+static bool is_ours(const struct datapath *d, const struct own_programs *own, const struct link *l)
+{
+	if (d->device && l->ifindex < MAX_IFINDEX && d->device[l->ifindex].roles)
+		return true;
+	return l->xdp.prog_id && own_programs_has(own, l->xdp.prog_id);
+}
+
 /* The new configuration runs already, so failures here are told but change nothing. */
 static void detach_others(struct devices *v, const struct interfaces *all)
 {
@@ -197,10 +206,7 @@ static void detach_others(struct devices *v, const struct interfaces *all)
 
 	for (size_t k = 0; k < n_links; k++) {
 		const struct link *l = &links[k];
-		bool ours = l->ifindex < MAX_IFINDEX && v->datapath->device[l->ifindex].roles;
-
-		ours |= l->xdp.prog_id && own_programs_has(&v->own, l->xdp.prog_id);
-		if (!ours || find_index(all, l->ifindex))
+		if (!is_ours(v->datapath, &v->own, l) || find_index(all, l->ifindex))
 			continue;
 		redirects_stop(v->redirects, l->ifindex);
 		r = interface_detach(v->netlink, v->datapath, &v->own, l->ifindex);
@@ -299,7 +305,7 @@ int devices_detach_all(struct datapath *d, struct error *err)
 	if (r)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
 	for (size_t k = 0; k < n_links; k++) {
-		r = interface_detach(n, d, &own, links[k].ifindex);
+		r = is_ours(d, &own, &links[k]) ? interface_detach(n, d, &own, links[k].ifindex) : 0;
 		if (r)
 			failed = error_set(err, r, "%s: cannot be detached: %s", links[k].name, strerror(-r));
 	}

@@ -143,6 +143,7 @@ static int try_frame(struct redirects *r, const struct link *l)
 	e = bpf_map_lookup_elem(r->watched, &l->ifindex, &before);
 	if (!e)
 		e = bpf_prog_test_run_opts(bpf_program__fd(r->skeleton->progs.try_redirect), &run);
+	r->skeleton->bss->try_ifindex = 0;
 	if (!e)
 		e = bpf_map_lookup_elem(r->watched, &l->ifindex, &after);
 	if (e)

@@ -57,7 +57,8 @@ struct {
 
 const volatile __u32 netns; /* inode number of the agent's network namespace */
 
-__u32 try_ifindex;
+/* Where try_redirect sends to; 0 while the agent tries nothing. */
+volatile __u32 try_ifindex;
 
 static __always_inline struct watched *watched_find(__u32 ifindex, const struct net_device *in_namespace_of)
 {
@@ -98,6 +99,9 @@ int watch_xmit(struct bpf_raw_tracepoint_args *ctx)
 	__u32 ifindex;
 	int trial;
 
+	/* What follows costs a little, and nearly every bundle goes well. */
+	if (!drops && !try_ifindex)
+		return 0;
 	trial = BPF_CORE_READ(from, ifindex) == LOOPBACK_IFINDEX;
 	if (!drops && !trial)
 		return 0;

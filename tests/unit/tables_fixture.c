@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "tables_fixture.h"
@@ -61,12 +62,15 @@ void tables_set_ticks(struct datapath *d, uint32_t ticks)
 
 void tables_make(struct datapath *d)
 {
-	*d = (struct datapath){ .lock_fd = -1, .hz = TABLES_HZ, .clock = -1 };
+	/* No descriptor anywhere but where one is made below. */
+	memset(d, 0xff, sizeof(*d));
+	d->pin_dir = NULL;
+	d->reused = false;
+	d->hz = TABLES_HZ;
 	d->in_index = make_array("in_index", sizeof(struct index_node), INDEX_NODES);
 	d->out_index = make_array("out_index", sizeof(struct index_node), INDEX_NODES);
 	d->mappings = make_array("mappings", sizeof(struct mapping), MAX_MAPPINGS);
 	d->globals = make_array("globals", sizeof(struct globals), 1);
-	d->devices = d->counters = d->events = d->running = -1;
 	d->subscribers =
 		make_outer("subscribers", sizeof(struct subscriber), SUBSCRIBER_CHUNK, MAX_SUBSCRIBER_CHUNKS, NULL);
 	d->buckets = make_outer("buckets", sizeof(struct bucket), BUCKET_CHUNK, MAX_BUCKET_CHUNKS, NULL);

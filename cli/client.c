@@ -66,26 +66,23 @@ void client_close(struct client *c)
 	*c = (struct client){ .fd = -1 };
 }
 
-static int send_all(struct client *c, const char *data, size_t size, struct error *err)
-{
-	while (size) {
-		ssize_t n = send(c->fd, data, size, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set(err, -errno, "the agent takes no request: %s", strerror(errno));
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 int client_send(struct client *c, const char *text, struct error *err)
 {
-	int r = send_all(c, text, strlen(text), err);
+	_cleanup_free_ char *line = NULL;
+	int size = asprintf(&line, "%s\n", text);
 
-	return r ? r : send_all(c, "\n", 1, err);
+	if (size < 0) {
+		line = NULL;
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	for (size_t sent = 0; sent < (size_t)size;) {
+		ssize_t n = send(c->fd, line + sent, (size_t)size - sent, MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EINTR)
+			return error_set(err, -errno, "the agent takes no request: %s", strerror(errno));
+		sent += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
 }
 
 static int make_room(struct client *c)

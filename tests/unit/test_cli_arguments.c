@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From what was typed to a command and its arguments, and what is said of what makes no sense. */
+#include <criterion/criterion.h>
+
+#include <string.h>
+
+#include "command.h"
+
+#define MAX_WORDS 12
+
+/* Splits at blanks; "" stands for an empty word. */
+static unsigned split(const char *typed, char *copy, char *words[MAX_WORDS])
+{
+	unsigned n = 0;
+
+	strcpy(copy, typed);
+	for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
+		words[n++] = strcmp(word, "\"\"") ? word : "";
+	words[n] = NULL;
+	return n;
+}
+
+/* The arguments of a request as JSON, or what is wrong. */
+static const char *arguments_of(const char *typed, struct error *err)
+{
+	static char text[512];
+	char copy[256], *words[MAX_WORDS];
+	unsigned n = split(typed, copy, words), taken;
+	const struct command *c = command_find(words, n, &taken, err);
+	cJSON *args = c ? command_arguments(c, words + taken, n - taken, err) : NULL;
+
+	if (!args)
+		return NULL;
+	cr_assert(cJSON_PrintPreallocated(args, text, sizeof(text), false));
+	cJSON_Delete(args);
+	return text;
+}
+
+static const struct {
+	const char *typed, *args;
+} taken[] = {
+	{ "stats", "{}" },
+	{ "mapping add 10.0.0.0/18 1.1.1.0/30", "{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\"}" },
+	{ "mapping add --session-slots 64 10.0.0.0/18 --sessions-per-user=5 1.1.1.0/30",
+	  "{\"session_slots\":64,\"in\":\"10.0.0.0/18\",\"sessions_per_user\":5,\"out\":\"1.1.1.0/30\"}" },
+	{ "forward 10.0.0.2", "{\"addr\":\"10.0.0.2\"}" },
+	{ "reverse 1.1.1.1:0", "{\"endpoint\":\"1.1.1.1:0\"}" },
+	{ "interface add eth0.100 outside", "{\"name\":\"eth0.100\",\"role\":\"outside\"}" },
+	{ "timeouts set icmp=1 udp=604800", "{\"icmp\":1,\"udp\":604800}" },
+	{ "session list", "{}" },
+	{ "session list --all 10.0.0.2 --proto icmp", "{\"all\":true,\"addr\":\"10.0.0.2\",\"proto\":\"icmp\"}" },
+	{ "session list -- 10.0.0.2", "{\"addr\":\"10.0.0.2\"}" },
+	{ "session close out 1.1.1.0:1024 192.0.2.1:0 --proto tcp",
+	  "{\"direction\":\"out\",\"endpoint\":\"1.1.1.0:1024\",\"ext\":\"192.0.2.1:0\",\"proto\":\"tcp\"}" },
+	{ "ipfix set source=0.0.0.0:0 domain_id=4294967295", "{\"source\":\"0.0.0.0:0\",\"domain_id\":4294967295}" },
+	{ "ipfix set path_mtu=128 template_interval=86400", "{\"path_mtu\":128,\"template_interval\":86400}" },
+};
+
+Test(cli_arguments, are_read_by_place_by_option_and_by_assignment)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
+		struct error err = { "" };
+		const char *args = arguments_of(taken[i].typed, &err);
+
+		cr_expect(args && !strcmp(args, taken[i].args), "%s: %s %s", taken[i].typed, args ? args : "",
+			  err.text);
+	}
+}
+
+/* What is refused, and a word of the reason. */
+static const struct {
+	const char *typed, *reason;
+} refused[] = {
+	{ "stats all", "all" },
+	{ "stats --all", "--all" },
+	{ "mapping add 10.0.0.0/18", "usage" },
+	{ "mapping add 10.0.0.0 1.1.1.0/30", "10.0.0.0" },
+	{ "mapping add 10.0.0.0/33 1.1.1.0/30", "10.0.0.0/33" },
+	{ "mapping add 10.0.0.0/18 1.1.1.0/30 5", "5" },
+	{ "mapping add 10.0.0.0/18 1.1.1.0/30 --session-slots 65", "power of two" },
+	{ "mapping add 10.0.0.0/18 1.1.1.0/30 --session-slots 4096", "2048" },
+	{ "mapping add 10.0.0.0/18 1.1.1.0/30 --session-slots", "needs a value" },
+	{ "mapping add 10.0.0.0/18 1.1.1.0/30 --sessions-per-user 0", "65535" },
+	{ "mapping add 10.0.0.0/18 1.1.1.0/30 --sessions-per-user 65536", "65535" },
+	{ "mapping add 10.0.0.0/18 1.1.1.0/30 --sessions_per_user 5", "--sessions_per_user" },
+	{ "mapping add 10.0.0.0/18 1.1.1.0/30 --session-slots 8 --session-slots 8", "twice" },
+	{ "forward", "usage" },
+	{ "forward 10.0.0", "10.0.0" },
+	{ "forward \"\"", "addr" },
+	{ "reverse 1.1.1.1", "1.1.1.1" },
+	{ "reverse 1.1.1.1:65536", "65536" },
+	{ "interface add eth0 both", "inside or outside" },
+	{ "interface add sixteencharacter inside", "sixteencharacter" },
+	{ "interface add \"\" inside", "name" },
+	{ "timeouts set", "usage" },
+	{ "timeouts set udp=0", "604800" },
+	{ "timeouts set udp=604801", "604800" },
+	{ "timeouts set udp=18446744073709551617", "604800" },
+	{ "timeouts set udp=-1", "-1" },
+	{ "timeouts set udp=1.0", "1.0" },
+	{ "timeouts set udp=", "udp" },
+	{ "timeouts set udp", "udp" },
+	{ "timeouts set UDP=5", "UDP=5" },
+	{ "timeouts set udp=5 udp=5", "twice" },
+	{ "session list 10.0.0.2 10.0.0.3", "10.0.0.3" },
+	{ "session list --proto sctp", "sctp" },
+	{ "session list --all=no", "no value" },
+	{ "session close up 10.0.0.2:1 192.0.2.1:1", "in or out" },
+	{ "session close in 10.0.0.2:1", "usage" },
+	{ "ipfix set collector=192.0.2.1:0", "collector" },
+	{ "ipfix set path_mtu=127", "128" },
+	{ "ipfix set domain_id=4294967296", "4294967295" },
+	{ "ipfix set events=quota", "events=quota" },
+	{ "reload now", "now" },
+	/* Commands that are none, and what is said of them. */
+	{ "mapping", "mapping add, mapping del, mapping list" },
+	{ "session", "session list, session close" },
+	{ "map list", "\"mapping list\"" },
+	{ "sesion lsit", "\"session list\"" },
+	{ "statsu", "\"stats\"" },
+	{ "interfaces list", "\"interface list\"" },
+	{ "frobnicate", "--help" },
+	{ "\"\"", "--help" },
+	{ "-x status", "-x" },
+	{ "mapping -x", "mapping" },
+};
+
+Test(cli_arguments, that_make_no_sense_are_refused_with_a_reason)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		struct error err = { "" };
+		const char *args = arguments_of(refused[i].typed, &err);
+
+		cr_expect(!args && strstr(err.text, refused[i].reason), "%s: %s %s", refused[i].typed, args ? args : "",
+			  err.text);
+	}
+}
+
+Test(cli_arguments, words_of_any_length_are_refused_in_bounds)
+{
+	static char word[5000];
+	char *words[] = { word, word, NULL };
+	struct error err = { "" };
+	unsigned n;
+
+	memset(word, 'x', sizeof(word) - 1);
+	cr_expect_null(command_find(words, 2, &n, &err));
+	words[0] = "session";
+	cr_expect_null(command_find(words, 2, &n, &err));
+	words[0] = "timeouts";
+	words[1] = "set";
+	cr_assert(command_find(words, 2, &n, &err));
+	words[0] = word;
+	for (const char *first = "=-x"; *first; first++) {
+		word[0] = *first;
+		cr_expect_null(
+			command_arguments(command_find((char *[]){ "timeouts", "set" }, 2, &n, &err), words, 1, &err));
+	}
+}
+
+Test(cli_arguments, every_verb_has_one_command_and_its_help_is_complete)
+{
+	unsigned seen[N_VERBS] = { 0 };
+	const struct command *c;
+
+	for (unsigned i = 0; (c = command_at(i)); i++) {
+		char copy[256], *words[MAX_WORDS], *text = NULL;
+		unsigned n = split(c->example, copy, words), n_words;
+		struct error err = { "" };
+		size_t size;
+		FILE *f = open_memstream(&text, &size);
+
+		seen[c->verb]++;
+		cr_expect_eq(command_find(words, n, &n_words, &err), c, "the example of %s", command_name(c));
+		cr_expect(arguments_of(c->example, &err), "%s: %s", c->example, err.text);
+		cr_expect(!c->columns == !c->empty && !c->columns == !!c->show, "%s", command_name(c));
+		command_help(f, c);
+		fclose(f);
+		for (const struct arg_spec *a = verb_specs[c->verb].args; a->kind; a++) {
+			char option[64];
+
+			snprintf(option, sizeof(option), "--%s", a->name);
+			for (char *p = option; *p; p++)
+				*p = *p == '_' ? '-' : *p;
+			if (a->style == ARG_OPTION)
+				cr_expect(strstr(text, option), "%s: %s", command_name(c), option);
+			if (a->style == ARG_ASSIGNMENT)
+				cr_expect(strstr(text, a->name), "%s: %s", command_name(c), a->name);
+		}
+		free(text);
+	}
+	for (int v = 0; v < N_VERBS; v++)
+		cr_expect_eq(seen[v], 1, "%s", verb_specs[v].name);
+}

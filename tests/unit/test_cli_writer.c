@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What gets to stdout, as text and as JSON. */
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "writer.h"
+
+static char *text;
+static size_t size;
+static struct writer w;
+
+static void setup(void)
+{
+	w = (struct writer){ .out = open_memstream(&text, &size) };
+}
+
+TestSuite(cli_writer, .init = setup);
+
+static const char *written(void)
+{
+	fflush(w.out);
+	return text;
+}
+
+static const struct column columns[] = {
+	{ "NAME", "name", cell_text, false, 6 },
+	{ "N", "n", cell_number, true, 3 },
+	{ "LAST", "flag", cell_flag, false, 8 },
+	{},
+};
+
+Test(cli_writer, a_table_is_as_wide_as_its_cells)
+{
+	cJSON *rows = cJSON_Parse("[{\"name\":\"a\",\"n\":1234567,\"flag\":true},{\"name\":\"\xc3\xa4\xc3\xb6\xc3\xbc"
+				  "defgh\",\"n\":0,\"flag\":false},{}]");
+
+	writer_table(&w, columns, "none", rows);
+	cr_assert_str_eq(written(), "NAME            N  LAST\n"
+				    "a         1234567  yes\n"
+				    "\xc3\xa4\xc3\xb6\xc3\xbc"
+				    "defgh        0  no\n"
+				    "-               -  -\n");
+}
+
+Test(cli_writer, an_empty_table_says_so)
+{
+	writer_table(&w, columns, "no mappings", cJSON_Parse("[]"));
+	cr_assert_str_eq(written(), "no mappings\n");
+}
+
+Test(cli_writer, fields_are_aligned_and_absent_ones_left_out)
+{
+	static const struct column fields[] = {
+		{ "Short", "a", cell_text, false, 0 },
+		{ "Much longer", "b", cell_number, false, 0 },
+		{ "Absent", "c", cell_number, false, 0 },
+		{},
+	};
+
+	writer_fields(&w, fields, cJSON_Parse("{\"b\":5,\"a\":\"x\"}"));
+	cr_assert_str_eq(written(), "Short:       x\nMuch longer: 5\n");
+}
+
+static const struct {
+	cell_format format;
+	const char *json, *text;
+} cells[] = {
+	{ cell_text, "\"x\"", "x" },
+	{ cell_text, "5", "-" },
+	{ cell_number, "4294967296", "4294967296" },
+	{ cell_number, "9007199254740992", "9007199254740992" },
+	{ cell_number, "\"5\"", "-" },
+	{ cell_flag, "true", "yes" },
+	{ cell_flag, "null", "-" },
+	{ cell_bytes, "0", "0 B" },
+	{ cell_bytes, "1023", "1023 B" },
+	{ cell_bytes, "1536", "1.5 KiB" },
+	{ cell_bytes, "35433480192", "33.0 GiB" },
+	{ cell_bytes, "1e30", "888178419700125.2 PiB" },
+	{ cell_seconds, "7440", "7440 s" },
+	{ cell_duration, "0", "00:00:00" },
+	{ cell_duration, "86399", "23:59:59" },
+	{ cell_duration, "273906", "3 d 04:05:06" },
+	{ cell_duration, "-1", "00:00:00" },
+	{ cell_duration, "1e300", "00:00:00" },
+	{ cell_list, "[\"quota\",\"ports\"]", "quota, ports" },
+	{ cell_list, "[]", "-" },
+	{ cell_list, "5", "-" },
+};
+
+Test(cli_writer, cells_have_units)
+{
+	for (size_t i = 0; i < sizeof(cells) / sizeof(*cells); i++) {
+		char cell[CELL_TEXT];
+		cJSON *row = cJSON_CreateObject();
+
+		cJSON_AddItemToObject(row, "key", cJSON_Parse(cells[i].json));
+		cells[i].format(row, "key", cell);
+		cr_expect_str_eq(cell, cells[i].text, "%s: %s", cells[i].json, cell);
+		cells[i].format(row, "other", cell);
+		cr_expect_str_eq(cell, "-");
+		cJSON_Delete(row);
+	}
+}
+
+Test(cli_writer, cells_are_cut_at_their_bound)
+{
+	static char long_text[1000];
+	char cell[CELL_TEXT];
+	cJSON *row = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(row, "list");
+
+	memset(long_text, 'x', sizeof(long_text) - 1);
+	cJSON_AddStringToObject(row, "text", long_text);
+	cJSON_AddStringToObject(row, "in_addr", long_text);
+	cJSON_AddNumberToObject(row, "in_port", 1e300);
+	for (int i = 0; i < 100; i++)
+		cJSON_AddItemToArray(list, cJSON_CreateString("words"));
+	cell_text(row, "text", cell);
+	cr_expect_eq(strlen(cell), CELL_TEXT - 1);
+	cell_list(row, "list", cell);
+	cr_expect_eq(strlen(cell), CELL_TEXT - 1);
+	cell_endpoint(row, "in", cell);
+	cr_expect_lt(strlen(cell), CELL_TEXT);
+	cell_number(row, "in_port", cell);
+	cr_expect_eq(strlen(cell), CELL_TEXT - 1);
+}
+
+Test(cli_writer, a_stream_of_text_has_fixed_columns)
+{
+	writer_stream_begin(&w, columns);
+	writer_stream_row(&w, columns, NULL, cJSON_Parse("{\"name\":\"a\",\"n\":1,\"flag\":true}"));
+	writer_stream_row(&w, columns, NULL, cJSON_Parse("{\"name\":\"much too long\",\"n\":1,\"flag\":true}"));
+	writer_stream_end(&w, "none");
+	cr_assert_str_eq(written(), "NAME      N  LAST\na         1  yes\nmuch too long    1  yes\n");
+}
+
+Test(cli_writer, a_stream_without_rows_says_so)
+{
+	writer_stream_begin(&w, columns);
+	writer_stream_end(&w, "no sessions");
+	cr_assert_str_eq(written(), "no sessions\n");
+}
+
+Test(cli_writer, a_stream_of_json_is_one_document)
+{
+	w.json = true;
+	writer_stream_begin(&w, columns);
+	writer_stream_row(&w, columns, "{\"n\":1}", NULL);
+	writer_stream_row(&w, columns, "{\"n\":2}", NULL);
+	cr_expect_null(cJSON_Parse(written()), "half a listing is no document");
+	writer_stream_end(&w, "none");
+	cr_assert_str_eq(written(), "[\n{\"n\":1},\n{\"n\":2}\n]\n");
+	cr_expect(cJSON_Parse(written()));
+}
+
+Test(cli_writer, an_empty_stream_of_json_is_an_empty_array)
+{
+	w.json = true;
+	writer_stream_begin(&w, columns);
+	writer_stream_end(&w, "none");
+	cr_assert_str_eq(written(), "[]\n");
+}
+
+Test(cli_writer, the_first_failing_write_is_remembered)
+{
+	w.out = fopen("/dev/full", "w");
+	cr_assert(w.out);
+	writer_line(&w, "text");
+	cr_expect_eq(writer_flush(&w), -ENOSPC);
+	cr_expect_eq(writer_flush(&w), -ENOSPC);
+}

@@ -115,7 +115,7 @@ class Agent:
         """Starts the agent and waits for its `ready`."""
         self.launch()
         line = self.first_line()
-        assert line is not None and line.endswith("ready"), f"said {line!r}, not ready\n{self.log_text()}"
+        assert line is not None and line.endswith("ready"), f"said {line!r}, not ready\n{self.log_end()}"
         return self
 
     def first_line(self, timeout=START_PATIENCE):
@@ -125,7 +125,7 @@ class Agent:
         out = self.process.stdout.fileno()
         while b"\n" not in text:
             readable, _, _ = select.select([out], [], [], max(end - time.monotonic(), 0))
-            assert readable, f"no line on stdout in {timeout} s\n{self.log_text()}"
+            assert readable, f"no line on stdout in {timeout} s\n{self.log_end()}"
             piece = os.read(out, 4096)
             if not piece:
                 return None
@@ -143,7 +143,7 @@ class Agent:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"did not end within {timeout} s of {how!r}\n{self.log_text()}") from None
+            raise AssertionError(f"did not end within {timeout} s of {how!r}\n{self.log_end()}") from None
         self.process.stdout.close()
         self.process = None
         assert_no_report(self.log_text(), "the agent")
@@ -151,7 +151,7 @@ class Agent:
 
     def stop(self):
         status = self.end()
-        assert status == 0, f"exit {status}\n{self.log_text()}"
+        assert status == 0, f"exit {status}\n{self.log_end()}"
 
     def kill(self):
         self.end(signal.SIGKILL)
@@ -170,13 +170,18 @@ class Agent:
             if self.process is not None:
                 alive = self.process.poll() is None
                 status = self.end() if alive else self.process.returncode
-                assert alive, f"the agent died: exit {status}\n{self.log_text()}"
-                assert status == 0, f"the agent ended with {status}\n{self.log_text()}"
+                assert alive, f"the agent died: exit {status}\n{self.log_end()}"
+                assert status == 0, f"the agent ended with {status}\n{self.log_end()}"
         finally:
             isolation.unmount(self.pins)
 
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def log_end(self):
+        """For messages: the first lines and the last of a log that may be long."""
+        lines = self.log_text().splitlines()
+        return "\n".join(lines if len(lines) <= 60 else [*lines[:20], "...", *lines[-40:]])
 
     # ---- other runs of the daemon
 

@@ -56,7 +56,7 @@ def pytest_runtest_makereport(item, call):
     if report.when == "call" and report.failed:
         for value in item.funcargs.values():
             if isinstance(value, lab_module.Lab) and value.agent:
-                report.sections.append(("detnat-agent", value.agent.log_text()[-6000:]))
+                report.sections.append(("detnat-agent", value.agent.log_end()))
 
 
 @pytest.fixture(scope="session")
@@ -100,3 +100,13 @@ def each(run_directory, mode):
         yield it
     finally:
         it.close()
+
+
+@pytest.fixture(autouse=True)
+def clean_wires(request):
+    """What an earlier test left on the wires of a shared lab is none of this one's."""
+    for name in ("running", "each"):
+        if name in request.fixturenames:
+            shared = request.getfixturevalue(name)
+            shared.inside.clear()
+            shared.outside.clear()

@@ -66,7 +66,7 @@ REFUSED = {
     "a prefix in octal": ("mappings[0].in", mappings(("010.0.0.0/24", "1.1.1.1/32"))),
     "an IPv6 prefix": ("mappings[0].in", mappings(("2001:db8::/64", "1.1.1.1/32"))),
     "outside larger than inside": ("mappings[0].out", mappings(("10.0.0.0/24", "1.1.1.0/23"), key="out")),
-    "less than a port a host": ("mappings[0]", mappings(("10.0.0.0/16", "1.1.1.1/32"))),
+    "less than a port a host": ("mappings[0].", mappings(("10.0.0.0/16", "1.1.1.1/32"), key="either")),
     "insides overlap": ("mappings[1].in", mappings(("10.0.0.0/24", "1.1.1.1/32"), ("10.0.0.128/25", "1.1.1.2/32"))),
     "insides overlap, the later one larger": ("mappings[1].in", mappings(("10.0.0.0/24", "1.1.1.1/32"), ("10.0.0.0/16", "1.1.2.0/24"))),
     "insides overlap far apart": ("mappings[2].in", mappings(("10.0.0.0/24", "1.1.1.1/32"), ("10.0.1.0/24", "1.1.1.2/32"), ("10.0.0.4/32", "1.1.1.3/32"))),

@@ -75,6 +75,11 @@ class Wire:
         assert frame is not None, f"{self.name}: nothing came"
         return Ether(frame)
 
+    def clear(self):
+        """Forgets all frames that have come, of whatever kind."""
+        while self.receive(timeout=0, kinds=None) is not None:
+            pass
+
     def drain(self):
         """All frames of IPv4 that have come already."""
         frames = []

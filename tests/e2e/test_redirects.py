@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Interfaces that do not take the frames which XDP redirects to them, and others' claims to the same hooks."""
+
+import pytest
+from scapy.layers.inet import UDP
+
+import machine
+from agent import wait_for
+
+REFUSES = "{}: refuses the frames that XDP redirects to it"
+AGAIN = "{}: frames are redirected to it again"
+
+
+def gro(lab, how):
+    """What makes the wires' far ends take redirected frames, or not."""
+    for namespace in (lab.inside_ns, lab.outside_ns):
+        namespace.run("ethtool", "-K", "eth0", "gro", how)
+
+
+def says(lab, text, times=1):
+    wait_for(lambda: lab.agent.log_text().count(text) >= times, what=f"{text!r} in the log")
+
+
+def both_ways(lab, host, port):
+    src = lab.open_udp(host, port)
+    lab.send_in(lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"answer"), host, port)
+
+
+def test_no_packet_is_lost_to_find_out(lab):
+    gro(lab, "off")
+    lab.start(forwarding="redirect", xdp_mode="native")
+    host = lab.host()
+    with lab.counting(in2out_translated=1, out2in_translated=1):
+        both_ways(lab, host, 5000)
+    assert lab.agent.counters()["redirect_errors"] == 0
+    for name in ("in0", "out0"):
+        assert lab.agent.log_text().count(REFUSES.format(name)) == 1
+        assert "gro on" in lab.agent.log_text()
+
+
+def test_redirects_resume_when_the_interface_takes_them(lab):
+    gro(lab, "off")
+    lab.start(forwarding="redirect", xdp_mode="native")
+    gro(lab, "on")
+    for name in ("in0", "out0"):
+        says(lab, AGAIN.format(name))
+    host = lab.host()
+    both_ways(lab, host, 5000)
+    assert lab.agent.counters()["redirect_errors"] == 0
+
+
+def test_an_interface_that_stops_to_take_them_is_served_by_the_kernel(lab):
+    lab.start(forwarding="redirect", xdp_mode="native")
+    host = lab.host()
+    both_ways(lab, host, 5000)
+    gro(lab, "off")
+    lab.inside.send(lab.from_inside(host, UDP(sport=5000, dport=53) / b"lost"))
+    says(lab, REFUSES.format("out0"))
+    assert lab.agent.counters()["redirect_errors"] == 1
+    src = lab.open_udp(host, 5001)
+    lab.outside.send(lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"lost"))
+    says(lab, REFUSES.format("in0"))
+    both_ways(lab, host, 5002)
+    assert lab.agent.counters()["redirect_errors"] == 2
+
+
+def test_an_ingress_qdisc_is_refused_and_nothing_changed(lab):
+    lab.gateway.run("tc", "qdisc", "add", "dev", "out0", "ingress")
+    agent = lab.prepare()
+    before = machine.traces(lab)
+    result = agent.once()
+    assert result.status == 1 and "`ingress` qdisc" in result.err
+    after = machine.traces(lab)
+    assert {k: v for k, v in after.items() if k != "pins"} == {k: v for k, v in before.items() if k != "pins"}
+    lab.gateway.run("tc", "qdisc", "del", "dev", "out0", "ingress")
+    agent.start()
+    both_ways(lab, lab.host(), 5000)
+
+
+def test_a_deleted_blackhole_route_comes_back(lab):
+    lab.start()
+    lab.gateway.ip("route", "flush", "proto", "215")
+    wait_for(lambda: "blackhole 1.1.1.0/30" in lab.gateway.ip("route"), what="the blackhole route")
+
+
+@pytest.mark.parametrize("rule", ["from 10.0.0.0/24 lookup main", "fwmark 7 lookup 100"])
+def test_policy_routing_that_comes_and_goes_breaks_nothing(lab, rule):
+    lab.start()
+    host = lab.host()
+    both_ways(lab, host, 5000)
+    lab.gateway.ip("rule", "add", *rule.split())
+    both_ways(lab, host, 5001)
+    lab.gateway.ip("rule", "del", *rule.split())
+    both_ways(lab, host, 5002)
+    assert len(lab.sessions(host.addr)) == 3

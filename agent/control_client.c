@@ -203,7 +203,11 @@ void clients_serve(evutil_socket_t fd, short what, void *arg)
 
 static void on_read(struct bufferevent *bev, void *arg)
 {
-	client_continue(arg);
+	struct client *c = arg;
+
+	/* Who sends a line octet by octet queues for nothing before it is whole. */
+	if (has_line(c) || evbuffer_get_length(bufferevent_get_input(bev)) >= CONTROL_MAX_LINE)
+		client_continue(c);
 }
 
 static void on_write(struct bufferevent *bev, void *arg)

@@ -36,6 +36,18 @@ void mappings_set_live(struct mappings *m, struct mapping_job *t, int number)
 	m->table[number] = t;
 	t->number = number;
 	t->stage = TABLE_LIVE;
+	t->sweep_due = calloc(t->n_subscribers, sizeof(*t->sweep_due));
+}
+
+uint32_t *mappings_sweep_due(const struct mappings *m, int number)
+{
+	return m->table[number]->sweep_due;
+}
+
+void mapping_job_free(struct mapping_job *t)
+{
+	free(t->sweep_due);
+	free(t);
 }
 
 void mappings_unset_live(struct mappings *m, struct mapping_job *t)
@@ -143,6 +155,9 @@ int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 		record->timeout_ticks[i] = spec->timeout_ticks[i];
 		__atomic_store_n(&shared->timeout_ticks[i], spec->timeout_ticks[i], __ATOMIC_RELAXED);
 	}
+	/* Sessions may expire earlier than they would have. */
+	if (m->table[number]->sweep_due)
+		memset(m->table[number]->sweep_due, 0, m->table[number]->n_subscribers * sizeof(uint32_t));
 	datapath_raise_epoch(m->d);
 	return 0;
 }

@@ -162,12 +162,12 @@ void mappings_close(struct mappings *m)
 		return;
 	for (unsigned number = 0; number < MAX_MAPPINGS; number++)
 		if (m->table[number] && m->table[number]->stage == TABLE_LIVE)
-			free(m->table[number]);
+			mapping_job_free(m->table[number]);
 	while (m->leaving) {
 		struct mapping_job *t = m->leaving;
 
 		m->leaving = t->next;
-		free(t);
+		mapping_job_free(t);
 	}
 	overflow_scan_end(&m->scan);
 	chunks_close(&m->subscribers);

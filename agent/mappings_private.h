@@ -27,6 +27,7 @@ struct mapping_job {
 	int number; /* -1: none */
 	uint64_t n_subscribers;
 	uint64_t n_buckets;
+	uint32_t *sweep_due;	   /* by subscriber: the tick before which no sweep need look; NULL: not kept */
 	uint64_t subscribers_done; /* given back */
 	uint64_t buckets_done;
 };
@@ -50,6 +51,11 @@ struct mappings {
 
 /* Reserves number and puts the tables into the list of live ones (mappings.c). */
 void mappings_set_live(struct mappings *m, struct mapping_job *t, int number);
+
+/* The ticks of mapping_job.sweep_due; NULL where there are none. */
+uint32_t *mappings_sweep_due(const struct mappings *m, int number);
+
+void mapping_job_free(struct mapping_job *t);
 
 /* Takes the tables off the list of live ones. */
 void mappings_unset_live(struct mappings *m, struct mapping_job *t);

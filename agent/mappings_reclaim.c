@@ -169,7 +169,7 @@ static void clear_step(struct mappings *m)
 		if (!release(t))
 			break;
 		*at = t->next;
-		free(t);
+		mapping_job_free(t);
 	}
 	chunks_apply(&m->buckets, &m->subscribers);
 }

@@ -17,8 +17,12 @@ const char *session_state_name(uint8_t state)
 
 void age_limits_fill(struct age_limits *l, const uint32_t timeout_ticks[N_TIMEOUTS])
 {
-	for (unsigned state = 0; state < ARRAY_SIZE(l->by_state); state++)
-		l->by_state[state] = (int32_t)timeout_ticks[session_timeout((uint8_t)state)];
+	for (unsigned state = 0; state < ARRAY_SIZE(l->life); state++) {
+		int32_t limit = (int32_t)timeout_ticks[session_timeout((uint8_t)state)];
+
+		l->life[state] = state > SESSION_OPENING ? limit : INT64_MAX / 2;
+		l->counts[state] = state > SESSION_OPENING && state != SESSION_TIME_WAIT ? limit : INT64_MIN;
+	}
 }
 
 bool slot_read(const struct slot *s, uint64_t *ret_key, uint64_t *ret_truth)

@@ -12,21 +12,38 @@ void subscriber_iterator_init(struct subscriber_iterator *it, struct mappings *m
 	*it = (struct subscriber_iterator){ .m = m, .last = UINT32_MAX, .number = -1 };
 }
 
+/*
+ * How far ahead the next look may be put off: a session opened right after this one lives for the shortest timeout at
+ * least, and one that takes a state of shorter timeout is not to be found expired too late.
+ */
+static uint32_t longest_delay(const uint32_t timeout_ticks[N_TIMEOUTS])
+{
+	uint32_t shortest = UINT32_MAX;
+
+	for (unsigned i = 0; i < N_TIMEOUTS; i++)
+		if (timeout_ticks[i] < shortest)
+			shortest = timeout_ticks[i];
+	return shortest / 2;
+}
+
 static void enter_mapping(struct subscriber_iterator *it, int number)
 {
 	it->number = number;
 	it->map = mappings_get(it->m, number);
 	it->n_slots = BUCKET_SLOTS << it->map->bucket_shift;
+	it->due_max = longest_delay(it->map->timeout_ticks);
 	age_limits_fill(&it->limits, it->map->timeout_ticks);
 }
 
 static void enter_subscriber(struct subscriber_iterator *it, uint32_t in_addr)
 {
 	uint32_t n = mapping_subscriber(&it->map->geo, in_addr);
+	uint32_t *due = mappings_sweep_due(it->m, it->number);
 
 	it->in_addr = in_addr;
 	it->subscriber = mappings_subscriber(it->m, it->number, n);
 	it->slots = (struct slot *)mappings_buckets(it->m, it->number, n);
+	it->due = due ? &due[n] : NULL;
 }
 
 int subscriber_find(struct subscriber_iterator *it, struct mappings *m, uint32_t in_addr)
@@ -44,8 +61,9 @@ int subscriber_find(struct subscriber_iterator *it, struct mappings *m, uint32_t
 
 static bool passed_over(const struct subscriber_iterator *it)
 {
-	return !__atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED) &&
-	       (it->in_addr & it->idle_mask) != it->idle_turn;
+	if (!__atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED))
+		return (it->in_addr & it->idle_mask) != it->idle_turn;
+	return it->heed_due && it->due && *it->due - it->now - 1 < it->due_max;
 }
 
 /* Subscribers whose records and slots follow each other in memory, from it->next on. *cost: since the last look at the
@@ -66,6 +84,8 @@ static int iterate_run(struct subscriber_iterator *it, uint64_t n, uint32_t *cos
 		it->in_addr++;
 		it->subscriber++;
 		it->slots += it->n_slots;
+		if (it->due)
+			it->due++;
 		if (*cost >= LOOK_INTERVAL) {
 			*cost = 0;
 			if (monotonic_us() >= deadline_us)

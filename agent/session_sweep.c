@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sweep. Subscribers without sessions cost one load, but for a share of them in turn, as sessions in time-wait,
- * which count in no figure, stand in their slots all the same.
+ * The sweep. A subscriber is looked at when the first of its sessions may have expired; until then, and while it has
+ * none, it costs a load or two. Subscribers without sessions are looked at in turn, a share of them in each sweep, as
+ * sessions in time-wait, which count in no figure, stand in their slots all the same.
  */
 #include <errno.h>
 
@@ -28,6 +29,7 @@ int session_sweep_new(struct mappings *m, struct session_sweep **ret)
 	if (!s)
 		return -ENOMEM;
 	subscriber_iterator_init(&s->it, m);
+	s->it.heed_due = true;
 	s->it.idle_mask = TURNS - 1;
 	s->it.idle_turn = m->sweeps++ % TURNS;
 	*ret = s;
@@ -66,14 +68,21 @@ static int sweep_subscriber(struct subscriber_iterator *it, void *arg)
 {
 	const struct age_limits *limits = &it->limits;
 	uint32_t now = it->now, n = it->n_slots;
+	int64_t first = it->due_max; /* to expire, ticks from now */
 	struct slot *slots = it->slots;
 
 	for (uint32_t i = 0; i < n; i++) {
-		uint64_t truth = load_truth(&slots[i]);
+		int64_t left = ticks_left(limits, load_truth(&slots[i]), now);
 
-		if (truth_live(truth) && too_old(limits, truth, now))
-			free_expired(arg, it, &slots[i]);
+		if (__builtin_expect(left < first, 0)) {
+			if (left < 0)
+				free_expired(arg, it, &slots[i]);
+			else
+				first = left;
+		}
 	}
+	if (it->due)
+		*it->due = now + (uint32_t)first + 1;
 	return 0;
 }
 

@@ -19,21 +19,28 @@ static inline uint64_t monotonic_us(void)
 
 /* Longest age in ticks by state byte, so that the inner loops need no decisions. */
 struct age_limits {
-	int32_t by_state[256];
+	int64_t life[256];   /* no end for what is no session */
+	int64_t counts[256]; /* below any age for what counts in no figure */
 };
 
 void age_limits_fill(struct age_limits *l, const uint32_t timeout_ticks[N_TIMEOUTS]);
 
-/* The same as truth_expired(), for a live truth. */
+/* Ticks until a session expires, negative where it has. */
+static inline int64_t ticks_left(const struct age_limits *l, uint64_t truth, uint32_t now)
+{
+	return l->life[truth_state(truth)] - (int32_t)(now - truth_seen(truth));
+}
+
+/* truth_live() and truth_expired() */
 static inline bool too_old(const struct age_limits *l, uint64_t truth, uint32_t now)
 {
-	return (int32_t)(now - truth_seen(truth)) > l->by_state[truth_state(truth)];
+	return ticks_left(l, truth, now) < 0;
 }
 
 /* The same as truth_counts(). */
 static inline bool counts_now(const struct age_limits *l, uint64_t truth, uint32_t now)
 {
-	return truth_live(truth) && truth_state(truth) != SESSION_TIME_WAIT && !too_old(l, truth, now);
+	return (int32_t)(now - truth_seen(truth)) <= l->counts[truth_state(truth)];
 }
 
 /* ---- slots ------------------------------------------------------------------------------------------------ */
@@ -71,6 +78,7 @@ struct subscriber_iterator {
 	/* Of subscribers without sessions, only those with (address & mask) == turn are visited. */
 	uint32_t idle_mask;
 	uint32_t idle_turn;
+	bool heed_due; /* pass over subscribers whose tick of sweep_due has not come */
 	/* Set for each visit. */
 	const struct mapping *map;
 	int number;
@@ -79,6 +87,8 @@ struct subscriber_iterator {
 	struct subscriber *subscriber;
 	struct slot *slots;
 	uint32_t n_slots;
+	uint32_t *due;	  /* tick of sweep_due, or NULL */
+	uint32_t due_max; /* the furthest that it may lie ahead */
 	struct age_limits limits;
 };
 

@@ -51,6 +51,7 @@ struct datapath {
 	int xdp_outside;
 	int xdp_both;
 	int tc_outside;
+	int overflow_removal;	  /* see struct overflow_removal */
 	int clock;		  /* returns the tick, see datapath_ticks() */
 	struct settings settings; /* of the programs loaded */
 

@@ -39,6 +39,7 @@ void build_free(struct datapath_build *b)
 	for (unsigned i = 0; i < N_ENTRIES; i++)
 		close_fd(&b->main[i]);
 	close_fd(&b->tc_outside);
+	close_fd(&b->overflow_removal);
 	close_fd(&b->xdp_leaves);
 	close_fd(&b->tc_leaves);
 	close_fd(&b->overflow);
@@ -58,7 +59,7 @@ static struct datapath_build *build_alloc(void)
 		return NULL;
 	for (unsigned i = 0; i < N_ENTRIES; i++)
 		b->main[i] = -1;
-	b->tc_outside = b->xdp_leaves = b->tc_leaves = b->overflow = -1;
+	b->tc_outside = b->overflow_removal = b->xdp_leaves = b->tc_leaves = b->overflow = -1;
 	return b;
 }
 
@@ -133,6 +134,12 @@ static int load_xdp(const struct datapath *d, struct datapath_build *b, struct e
 		b->main[i] = program ? duplicate(bpf_program__fd(program)) : -ENOENT;
 		if (b->main[i] < 0)
 			r = error_set(err, b->main[i], "the program %s: %s", main_programs[i], strerror(-b->main[i]));
+	}
+	if (!r) {
+		b->overflow_removal = duplicate(bpf_program__fd(xdp->progs.overflow_removal));
+		if (b->overflow_removal < 0)
+			r = error_set(err, b->overflow_removal, "the program overflow_removal: %s",
+				      strerror(-b->overflow_removal));
 	}
 	if (!r) {
 		r = hang_leaves(d, xdp->obj, PIN_XDP_LEAVES, "xdp", b->generation, &b->xdp_leaves);

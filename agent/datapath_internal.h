@@ -21,6 +21,7 @@
 struct datapath_build {
 	int main[N_ENTRIES]; /* by enum entry */
 	int tc_outside;
+	int overflow_removal;
 	int xdp_leaves;
 	int tc_leaves;
 	int overflow;	     /* the map that the programs use */

@@ -31,6 +31,7 @@ static void datapath_init(struct datapath *d)
 		.xdp_outside = -1,
 		.xdp_both = -1,
 		.tc_outside = -1,
+		.overflow_removal = -1,
 		.clock = -1,
 		.grace = -1,
 		.grace_inner = -1,
@@ -223,7 +224,7 @@ void datapath_close(struct datapath *d)
 
 	build_free(take_pointer(d->build));
 	build_free(take_pointer(d->former));
-	d->tc_outside = -1;
+	d->tc_outside = d->overflow_removal = -1;
 	pins_close(d);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		close_fd(others[i]);

@@ -81,12 +81,40 @@ static struct overflow_key out2in_key(const struct overflow_key *in2out, uint64_
 	};
 }
 
+/* Through the datapath's own program, as sessions come and go under the opener's lock. */
+static bool remove_under_lock(const struct datapath *d, const struct overflow_removal *removal)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = removal, .ctx_size_in = sizeof(*removal));
+
+	/* A lock that is held is free again after a packet's time. */
+	for (int tries = 0; tries < 100; tries++) {
+		if (bpf_prog_test_run_opts(d->overflow_removal, &run))
+			return false;
+		if (run.retval != OVERFLOW_BUSY)
+			return run.retval == OVERFLOW_REMOVED;
+	}
+	return false;
+}
+
+bool overflow_delete_orphan(const struct datapath *d, const struct overflow_key *out2in,
+			    const struct overflow_key *in2out)
+{
+	struct overflow_removal removal = { .in2out = *in2out, .out2in = *out2in };
+
+	if (d->overflow_removal >= 0)
+		return remove_under_lock(d, &removal);
+	return !bpf_map_delete_elem(d->overflow, out2in);
+}
+
 bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint64_t truth, uint32_t out_addr,
 		     struct subscriber *subscriber)
 {
 	struct overflow_key out2in = out2in_key(in2out, truth, out_addr);
-	uint64_t reopened;
 
+	if (subscriber && d->overflow_removal >= 0)
+		return remove_under_lock(d, &(struct overflow_removal){ *in2out, out2in, truth });
+
+	/* The datapath knows no such subscriber any more: nobody else changes its entries. */
 	if (bpf_map_delete_elem(d->overflow, in2out))
 		return false;
 	bpf_map_delete_elem(d->overflow, &out2in);
@@ -95,14 +123,6 @@ bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint
 		count_down(&subscriber->overflow);
 	}
 	__atomic_fetch_sub(&d->global->overflow, 1, __ATOMIC_ACQ_REL);
-
-	/* The datapath may have opened the same session again before its OUT2IN entry was deleted. */
-	if (!overflow_truth(d, in2out, &reopened)) {
-		struct overflow_session session = { .in_addr = in2out->addr, .in_port = in2out->port };
-
-		out2in = out2in_key(in2out, reopened, out_addr);
-		bpf_map_update_elem(d->overflow, &out2in, &session, BPF_NOEXIST);
-	}
 	return true;
 }
 

@@ -46,6 +46,10 @@ int overflow_truth(const struct datapath *d, const struct overflow_key *in2out, 
 bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint64_t truth, uint32_t out_addr,
 		     struct subscriber *subscriber);
 
+/* Deletes an OUT2IN entry if the session it leads to is not there, or has another port. Whether it was this call. */
+bool overflow_delete_orphan(const struct datapath *d, const struct overflow_key *out2in,
+			    const struct overflow_key *in2out);
+
 /* Deletes one entry whose subscriber is no more. */
 void overflow_delete_entry(struct datapath *d, const struct overflow_key *key);
 

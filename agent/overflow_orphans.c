@@ -27,21 +27,6 @@ void overflow_orphans_look(struct overflow_orphans *o, const struct datapath *d,
 	o->n++;
 }
 
-static void count_off(struct mappings *m, uint32_t in_addr)
-{
-	struct datapath *d = mappings_datapath(m);
-	int number = mappings_find_inside(m, in_addr);
-
-	if (number >= 0) {
-		struct subscriber *s =
-			mappings_subscriber(m, number, mapping_subscriber(&mappings_get(m, number)->geo, in_addr));
-
-		count_down(&s->sessions);
-		count_down(&s->overflow);
-	}
-	__atomic_fetch_sub(&d->global->overflow, 1, __ATOMIC_ACQ_REL);
-}
-
 void overflow_orphans_remove(struct overflow_orphans *o, struct mappings *m)
 {
 	struct datapath *d = mappings_datapath(m);
@@ -49,8 +34,7 @@ void overflow_orphans_remove(struct overflow_orphans *o, struct mappings *m)
 	if (o->n)
 		datapath_grace_period(d);
 	for (unsigned i = 0; i < o->n; i++)
-		if (is_orphan(d, &o->found[i].out2in, &o->found[i].in2out) &&
-		    !bpf_map_delete_elem(d->overflow, &o->found[i].out2in))
-			count_off(m, o->found[i].in2out.addr);
+		if (is_orphan(d, &o->found[i].out2in, &o->found[i].in2out))
+			overflow_delete_orphan(d, &o->found[i].out2in, &o->found[i].in2out);
 	o->n = 0;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * OUT2IN entries of the overflow whose IN2OUT entry is gone: a deletion that was never finished, because the agent was
- * killed in it or the kernel evicted the other entry. Such an entry keeps its port from being used again, and the
- * counts still hold its session.
+ * OUT2IN entries of the overflow whose IN2OUT entry is gone: their deletion failed because the kernel held their hash
+ * bucket locked. Such an entry keeps its port from being used again.
  */
 #ifndef DETNAT_OVERFLOW_ORPHANS_H
 #define DETNAT_OVERFLOW_ORPHANS_H
@@ -24,10 +23,7 @@ struct overflow_orphans {
 void overflow_orphans_look(struct overflow_orphans *o, const struct datapath *d, const struct overflow_key *out2in,
 			   const struct overflow_session *session);
 
-/*
- * Deletes those that still are orphans after a grace period, when no packet is in the middle of opening or
- * closing them, and takes them off the counts.
- */
+/* Deletes those that still are orphans after a grace period. */
 void overflow_orphans_remove(struct overflow_orphans *o, struct mappings *m);
 
 #endif

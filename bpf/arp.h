@@ -32,6 +32,9 @@ static __always_inline int arp(ctx_t *ctx)
 
 	if ((void *)(a + 1) > ctx_data_end(ctx) || !in || !in->roles)
 		return pass_untranslated();
+	/* Not what another station was asked; a broadcast has the group bit. */
+	if (!(a->eth.h_dest[0] & 1) && !mac_equal(a->eth.h_dest, in->mac))
+		return pass_untranslated();
 	if (a->hardware != bpf_htons(ARP_ETHERNET) || a->protocol != bpf_htons(ETH_P_IP) || a->hardware_length != 6 ||
 	    a->protocol_length != 4 || a->operation != bpf_htons(ARP_REQUEST))
 		return pass_untranslated();

@@ -14,6 +14,15 @@ static __always_inline int address_is_private(__u32 addr)
 	       addr >> 22 == (100 << 2 | 1);
 }
 
+/*
+ * A source that nobody outside may answer to (RFC 1812 section 5.3.7): none that is forwarded, and no pool address, as
+ * those are this gateway's to give out.
+ */
+static __always_inline int source_is_martian(__u32 src)
+{
+	return address_is_martian(src) || index_find(&out_index, src);
+}
+
 /* From inside, leaving by an outside interface, source in no mapping. Returns whether it is to be dropped. */
 static __always_inline int unmatched_is_dropped(__u32 src)
 {

@@ -106,3 +106,19 @@ int clock(void *ctx)
 {
 	return (int)now_ticks();
 }
+
+/* Takes an entry out of the overflow map for the agent, under the lock: returns enum overflow_removed. */
+SEC("syscall")
+int overflow_removal(struct overflow_removal *r)
+{
+	struct overflow_key in = r->in2out, out = r->out2in;
+	const struct mapping *m = mapping_by_inside(in.addr);
+	__u32 subscriber = m ? mapping_subscriber(&m->geo, in.addr) : 0;
+	struct subscriber *s = m ? subscriber_get(m, subscriber) : 0;
+
+	if (!s)
+		return OVERFLOW_CHANGED;
+	if (!r->truth)
+		return overflow_remove_orphan(s, &out, &in);
+	return overflow_remove(s, &in, out.addr, r->truth);
+}

@@ -55,6 +55,8 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 
 	io->f.m = mapping_by_inside(p->src);
 	if (!io->f.m) {
+		if (source_is_martian(p->src))
+			return drop(REASON_drop_martian);
 		if (unmatched_is_dropped(p->src))
 			return drop(REASON_drop_no_mapping);
 		/* To a pool address it is a stranger like any other. */
@@ -120,6 +122,8 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 	io->f.now = now_ticks();
 	io->hairpin = 0;
 	io->f.m = mapping_by_inside(p->src);
+	if (!io->f.m && source_is_martian(p->src))
+		return drop(REASON_drop_martian);
 	if (!io->f.m)
 		return unmatched_is_dropped(p->src) ? drop(REASON_drop_no_mapping) : pass_untranslated();
 	if (kind != PACKET_SESSION)

@@ -48,6 +48,15 @@ static __always_inline struct mapping *mapping_by_outside(__u32 addr)
 	return mapping_of_leaf(index_find(&out_index, addr));
 }
 
+/*
+ * Never forwarded, whatever the routes say (RFC 1812 section 5.3.7): this network, loopback, multicast, class E and
+ * broadcast.
+ */
+static __always_inline int address_is_martian(__u32 addr)
+{
+	return addr >> 24 == 0 || addr >> 24 == 127 || addr >> 29 == 7;
+}
+
 /* subscriber: number within the mapping. NULL only while the mapping is being deleted. */
 static __always_inline struct subscriber *subscriber_get(const struct mapping *m, __u32 subscriber)
 {

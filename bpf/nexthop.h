@@ -23,7 +23,7 @@ enum way {
 	WAY_OUT,	/* leaves by an outside interface, XDP can send it */
 	WAY_OUT_KERNEL, /* leaves by an outside interface, the kernel must send it */
 	WAY_POOL,	/* to a pool address */
-	WAY_LOCAL,	/* to the gateway itself */
+	WAY_LOCAL,	/* to the gateway itself, or nothing that is forwarded */
 	WAY_OTHER,	/* anywhere else, or nowhere */
 };
 
@@ -82,7 +82,7 @@ static __always_inline __u32 next_hop_until(__u32 now)
 
 static __always_inline enum way next_hop_way(long verdict, const struct bpf_fib_lookup *fib, __u32 dst)
 {
-	if (verdict == BPF_FIB_LKUP_RET_NOT_FWDED)
+	if (verdict == BPF_FIB_LKUP_RET_NOT_FWDED || address_is_martian(dst))
 		return WAY_LOCAL;
 	if (verdict != BPF_FIB_LKUP_RET_SUCCESS && verdict != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return WAY_OTHER;

@@ -7,21 +7,6 @@
 #include "overflow.h"
 #include "quota.h"
 
-#define LOCK_TRIES 64
-
-static __always_inline int open_lock(struct subscriber *s)
-{
-	for (int i = 0; i < LOCK_TRIES; i++)
-		if (!__sync_val_compare_and_swap(&s->lock, 0, 1))
-			return 0;
-	return -1;
-}
-
-static __always_inline void open_unlock(struct subscriber *s)
-{
-	__sync_val_compare_and_swap(&s->lock, 1, 0);
-}
-
 /* First state of a session that this packet opens. */
 static __always_inline __u8 open_state(const struct packet *p)
 {
@@ -52,11 +37,12 @@ static __always_inline struct opening *opening_get(const struct flow *f, __u32 p
 	return o;
 }
 
-/* Outside port: the first choice, or the next free one of its group; -1 for none. */
-static __always_inline int opening_port(const struct opening *o, const struct flow *f, int any_overflow)
+/* Chooses the outside port: the first choice, or the next free one of its group; -1 for none. */
+static __always_inline __s32 opening_port(struct opening *o, const struct flow *f, int any_overflow)
 {
 	__u32 first = LOAD(o->port_offset), size = group_size(first, f->m->geo.ports_per_host);
 
+	*(volatile __s32 *)&o->port = -1;
 	for (__u32 k = 0; k < PORT_GROUP; k++) {
 		__u32 offset = group_candidate(first, size, k);
 
@@ -66,9 +52,10 @@ static __always_inline int opening_port(const struct opening *o, const struct fl
 			continue;
 		if (any_overflow && overflow_port_used(f, LOAD(o->port_lo) + offset))
 			continue;
-		return (int)offset;
+		*(volatile __s32 *)&o->port = (__s32)offset;
+		break;
 	}
-	return -1;
+	return LOAD(o->port);
 }
 
 enum opened {
@@ -139,21 +126,32 @@ static __always_inline enum opened open_claim(const struct flow *f, struct subsc
 	return OPENED;
 }
 
+/* Under the lock: looks at both buckets of the group of a port offset. NULL only where tables are being deleted. */
+static __always_inline struct opening *open_scan(const struct flow *f, struct subscriber *s, __u32 port_offset,
+						 struct bucket_choice *ret_b)
+{
+	struct opening *o = opening_get(f, port_offset);
+
+	if (!o || bucket_choice_get(f->m, f->subscriber, f->p.dst, f->p.dport, f->p.proto, port_offset, ret_b))
+		return 0;
+	opening_scan(o, ret_b, f->now, f->m->timeout_ticks);
+	if (LOAD(o->freed))
+		__sync_fetch_and_add(&s->sessions, -LOAD(o->freed));
+	return o;
+}
+
 /* Under the lock. */
 static __always_inline enum opened open_in_slot(const struct flow *f, struct subscriber *s, __u64 *ret_truth)
 {
-	struct opening *o = opening_get(f, f->port_offset);
 	struct bucket_choice b;
+	struct opening *o = open_scan(f, s, f->port_offset, &b);
 
-	if (!o || bucket_choice_get(f->m, f->subscriber, f->p.dst, f->p.dport, f->p.proto, f->port_offset, &b))
+	if (!o)
 		return OPEN_LOST;
-	opening_scan(o, &b, f->now, f->m->timeout_ticks);
-	if (LOAD(o->freed))
-		__sync_fetch_and_add(&s->sessions, -LOAD(o->freed));
 	if (LOAD(o->existing))
 		return open_existing(f, s, opening_slot(&b, LOAD(o->existing)), ret_truth);
 
-	int offset = opening_port(o, f, s->overflow != 0);
+	__s32 offset = opening_port(o, f, s->overflow != 0);
 	__u32 room = opening_emptier(LOAD(o->room));
 
 	if (offset < 0 && LOAD(o->time_wait_port)) {

@@ -11,11 +11,14 @@
 /* A walk through the groups of the block, from the first choice's on, for a port that is free. */
 struct port_search {
 	const struct flow *f;
+	struct subscriber *s;
 	__u32 first_group;
 	__u32 groups;
-	struct subscriber *s;
-	__s32 found; /* offset in the block, or -1 */
 };
+
+/* What the walk leaves in opening.port beside an offset in the block. */
+#define PORT_NONE	 (-1)
+#define PORT_OF_EXISTING (-2) /* another core has opened the flow since */
 
 static long port_search_group(__u32 i, struct port_search *ps)
 {
@@ -26,64 +29,82 @@ static long port_search_group(__u32 i, struct port_search *ps)
 	if (group >= ps->groups)
 		group -= ps->groups;
 
-	struct opening *o = opening_get(f, i ? group << PORT_GROUP_SHIFT : f->port_offset);
+	struct opening *o = open_scan(f, ps->s, i ? group << PORT_GROUP_SHIFT : f->port_offset, &b);
 
-	if (!o || bucket_choice_get(f->m, f->subscriber, f->p.dst, f->p.dport, f->p.proto, LOAD(o->port_offset), &b))
+	if (!o)
 		return 1;
-	opening_scan(o, &b, f->now, f->m->timeout_ticks);
-	if (LOAD(o->freed))
-		__sync_fetch_and_add(&ps->s->sessions, -LOAD(o->freed));
-	ps->found = opening_port(o, f, 1);
-	return ps->found >= 0;
+	if (!i && LOAD(o->existing)) {
+		*(volatile __s32 *)&o->port = PORT_OF_EXISTING;
+		return 1;
+	}
+	return opening_port(o, f, 1) >= 0;
 }
 
-/* Under the lock: *ret_truth of the session opened, or the reason why not. OPENED is told by 0. */
-static __always_inline enum reason open_overflow_session(const struct flow *f, struct subscriber *s, __u64 *ret_truth)
+/* Under the lock: the port found, as opening.port says. */
+static __always_inline __s32 port_search(const struct flow *f, struct subscriber *s)
 {
 	struct port_search ps = {
 		.f = f,
 		.s = s,
 		.first_group = f->port_offset >> PORT_GROUP_SHIFT,
 		.groups = (f->m->geo.ports_per_host + PORT_GROUP - 1) >> PORT_GROUP_SHIFT,
-		.found = -1,
 	};
+	struct opening *o = opening_get(f, f->port_offset);
 
+	if (!o)
+		return PORT_NONE;
+	*(volatile __s32 *)&o->port = PORT_NONE;
 	bpf_loop(ps.groups, port_search_group, &ps, 0);
-	if (ps.found < 0)
-		return REASON_drop_ports_exhausted;
-	if (overflow_admit(s))
-		return REASON_drop_overflow_full;
+	return LOAD(o->port);
+}
 
-	__u16 out_port = (__u16)(mapping_port_lo(&f->m->geo, f->subscriber) + ps.found);
-	__u32 out_addr = mapping_out_addr(&f->m->geo, f->subscriber);
+/* Both entries of a session that is admitted and counted. 0, or -errno of the map with neither of them there. */
+static __always_inline long overflow_insert(const struct flow *f, __u16 out_port, __u64 truth)
+{
 	struct overflow_key in = overflow_key_in(f->p.src, f->p.sport, f->p.dst, f->p.dport, f->p.proto);
-	struct overflow_key out = overflow_key_out(out_addr, out_port, f->p.dst, f->p.dport, f->p.proto);
+	struct overflow_key out = overflow_key_out(mapping_out_addr(&f->m->geo, f->subscriber), out_port, f->p.dst,
+						   f->p.dport, f->p.proto);
 	struct overflow_session session = { .in_addr = f->p.src, .in_port = f->p.sport };
-	enum reason reason = REASON_drop_quota;
+	long r = bpf_map_update_elem(&overflow, &out, &session, BPF_NOEXIST);
 
+	if (r)
+		return r;
+	session.truth = truth;
+	r = bpf_map_update_elem(&overflow, &in, &session, BPF_NOEXIST);
+	if (r)
+		bpf_map_delete_elem(&overflow, &out);
+	return r;
+}
+
+#define EEXIST 17
+
+/* Under the lock, with a port that is free: OPENED with *ret_truth set, OPEN_LOST to another core, or no room. */
+static __always_inline enum opened open_overflow_session(const struct flow *f, struct subscriber *s, __u16 out_port,
+							 __u64 *ret_truth)
+{
+	__u64 truth = slot_truth(out_port, f->p.proto, open_state(&f->p), f->now);
+	enum opened opened = OPEN_AT_QUOTA;
+
+	if (overflow_admit(s))
+		return OPEN_NO_ROOM;
 	if (!quota_take(f, s)) {
+		long r;
+
 		__sync_fetch_and_add(&s->overflow, 1);
-		reason = REASON_drop_overflow_full;
-		if (!bpf_map_update_elem(&overflow, &out, &session, BPF_NOEXIST)) {
-			session.truth = slot_truth(out_port, f->p.proto, open_state(&f->p), f->now);
-			if (!bpf_map_update_elem(&overflow, &in, &session, BPF_NOEXIST)) {
-				count_add(REASON_sessions_opened, 1);
-				count_add(REASON_sessions_overflowed, 1);
-				session_notify(EVENT_SESSION_OPENED, f, out_port);
-				*ret_truth = session.truth;
-				return 0;
-			}
-			bpf_map_delete_elem(&overflow, &out);
+		r = overflow_insert(f, out_port, truth);
+		if (!r) {
+			count_add(REASON_sessions_opened, 1);
+			count_add(REASON_sessions_overflowed, 1);
+			session_notify(EVENT_SESSION_OPENED, f, out_port);
+			*ret_truth = truth;
+			return OPENED;
 		}
+		opened = r == -EEXIST ? OPEN_LOST : OPEN_NO_ROOM;
 		__sync_fetch_and_add(&s->overflow, -1U);
 		__sync_fetch_and_add(&s->sessions, -1U);
 	}
-
-	struct globals *g = globals_get();
-
-	if (g)
-		__sync_fetch_and_add(&g->overflow, -1LL);
-	return reason;
+	overflow_release();
+	return opened;
 }
 
 /* The leaf: a flow from inside that found no room in its slots. */
@@ -102,33 +123,29 @@ static __always_inline int open_overflow(ctx_t *ctx)
 	if (open_lock(s))
 		return drop(REASON_drop_busy);
 
-	/* Another core may have opened it since, in either place. */
-	struct overflow_session *o = s->overflow ? overflow_find_in(&io.f, s) : 0;
-	enum opened opened = OPEN_NO_ROOM;
-	enum reason reason = 0;
+	__s32 port = port_search(&io.f, s);
+	enum opened opened = OPEN_LOST;
 	__u64 truth = 0;
 
-	if (o) {
-		truth = LOAD(o->truth);
-		opened = OPENED;
-	} else {
-		opened = open_in_slot(&io.f, s, &truth);
-		if (opened == OPEN_NO_ROOM) {
-			reason = open_overflow_session(&io.f, s, &truth);
-			opened = reason ? OPEN_NO_ROOM : OPENED;
-		}
+	if (port >= 0) {
+		__u32 out_port = mapping_port_lo(&io.f.m->geo, io.f.subscriber) + port;
+
+		opened = open_overflow_session(&io.f, s, (__u16)out_port, &truth);
 	}
 	open_unlock(s);
 
+	if (port == PORT_NONE)
+		return refuse(ctx, REASON_drop_ports_exhausted);
 	switch (opened) {
 	case OPENED:
 		return open_finish(ctx, &io, truth);
 	case OPEN_NO_ROOM:
-		return refuse(ctx, reason);
+		return refuse(ctx, REASON_drop_overflow_full);
 	case OPEN_AT_QUOTA:
 		return refuse(ctx, REASON_drop_quota);
 	default:
-		return drop(REASON_drop_busy);
+		/* Another core was faster: the flow's session is there by now. */
+		return leaf_call(ctx, LEAF_open);
 	}
 }
 

@@ -161,7 +161,7 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 	}
 	if (address_is_local(ctx, oi.p.src, oi.p.dst))
 		return pass_untranslated();
-	return drop(REASON_drop_no_session);
+	return drop(source_is_martian(oi.p.src) ? REASON_drop_martian : REASON_drop_no_session);
 }
 
 #endif

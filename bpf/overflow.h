@@ -6,6 +6,7 @@
 #ifndef DETNAT_OVERFLOW_H
 #define DETNAT_OVERFLOW_H
 
+#include "lock.h"
 #include "session.h"
 
 static __always_inline struct overflow_key overflow_key_in(__u32 in_addr, __u16 in_port, __u32 ext_addr, __u16 ext_port,
@@ -30,22 +31,65 @@ static __always_inline struct overflow_key overflow_key_out(__u32 out_addr, __u1
 				      .direction = OVERFLOW_OUT2IN };
 }
 
-/* Takes a session out of the map. Whoever succeeds adjusts the counts; returns whether it was this caller. */
+/* Gives back what overflow_admit() claimed. */
+static __always_inline void overflow_release(void)
+{
+	struct globals *g = globals_get();
+
+	if (g)
+		__sync_fetch_and_add(&g->overflow, -1LL);
+}
+
+/* Under the lock: takes a session out of the map. Returns whether it was there. */
 static __always_inline int overflow_delete(struct subscriber *s, const struct overflow_key *in, __u32 out_addr,
 					   __u64 truth)
 {
 	struct overflow_key out =
 		overflow_key_out(out_addr, truth_out_port(truth), in->ext_addr, in->ext_port, in->proto);
-	struct globals *g = globals_get();
 
 	if (bpf_map_delete_elem(&overflow, in))
 		return 0;
 	bpf_map_delete_elem(&overflow, &out);
 	__sync_fetch_and_add(&s->overflow, -1U);
 	__sync_fetch_and_add(&s->sessions, -1U);
-	if (g)
-		__sync_fetch_and_add(&g->overflow, -1LL);
+	overflow_release();
 	return 1;
+}
+
+/* Takes the lock and deletes a session if its truth is still what was read. */
+static __always_inline enum overflow_removed overflow_remove(struct subscriber *s, const struct overflow_key *in,
+							     __u32 out_addr, __u64 truth)
+{
+	enum overflow_removed removed = OVERFLOW_CHANGED;
+	struct overflow_session *o;
+
+	if (open_lock(s))
+		return OVERFLOW_BUSY;
+	o = bpf_map_lookup_elem(&overflow, in);
+	if (o && LOAD(o->truth) == truth && overflow_delete(s, in, out_addr, truth))
+		removed = OVERFLOW_REMOVED;
+	open_unlock(s);
+	return removed;
+}
+
+/* Takes the lock and deletes an OUT2IN entry that leads to no session: one whose deletion failed with its bucket
+ * locked. */
+static __always_inline enum overflow_removed
+overflow_remove_orphan(struct subscriber *s, const struct overflow_key *out, const struct overflow_key *in)
+{
+	enum overflow_removed removed = OVERFLOW_CHANGED;
+	struct overflow_session *o, *reverse;
+
+	if (open_lock(s))
+		return OVERFLOW_BUSY;
+	reverse = bpf_map_lookup_elem(&overflow, out);
+	o = bpf_map_lookup_elem(&overflow, in);
+	/* The port may be another flow's by now. */
+	if (reverse && reverse->in_port == in->port && (!o || truth_out_port(LOAD(o->truth)) != out->port) &&
+	    !bpf_map_delete_elem(&overflow, out))
+		removed = OVERFLOW_REMOVED;
+	open_unlock(s);
+	return removed;
 }
 
 /* The session of a flow from inside, not expired, or NULL; an expired one is deleted. */
@@ -61,7 +105,7 @@ static __always_inline struct overflow_session *overflow_find_in(const struct fl
 
 	if (!truth_expired(truth, f->now, f->m->timeout_ticks))
 		return o;
-	overflow_delete(s, &in, mapping_out_addr(&f->m->geo, f->subscriber), truth);
+	overflow_remove(s, &in, mapping_out_addr(&f->m->geo, f->subscriber), truth);
 	return 0;
 }
 
@@ -74,16 +118,21 @@ static __always_inline int overflow_port_used(const struct flow *f, __u32 out_po
 	return !!bpf_map_lookup_elem(&overflow, &out);
 }
 
-/* Applies a packet; a session that reaches time-wait leaves the map. Returns the truth before, for its port. */
+/*
+ * Applies a packet. A session that would reach time-wait leaves the map instead; where the lock is held it stays as it
+ * was. Returns the truth before, for its port.
+ */
 static __always_inline __u64 overflow_hit(struct overflow_session *o, const struct overflow_key *in, __u32 out_addr,
 					  struct subscriber *s, const struct packet *p, int from_inside, __u32 now,
 					  const __u32 timeout_ticks[N_TIMEOUTS])
 {
 	__u64 truth = LOAD(o->truth), before = truth;
-	__u64 after = session_apply(&o->truth, &truth, p, from_inside, now, timeout_ticks);
+	__u64 next = session_step(truth, p->proto, p->flags, from_inside, now, timeout_ticks);
 
-	if (entered_time_wait(truth, after))
-		overflow_delete(s, in, out_addr, after);
+	if (truth_state(next) == SESSION_TIME_WAIT)
+		overflow_remove(s, in, out_addr, truth);
+	else
+		session_apply(&o->truth, &truth, p, from_inside, now, timeout_ticks);
 	return before;
 }
 
@@ -101,7 +150,7 @@ static __always_inline int overflow_admit(const struct subscriber *s)
 	/* A subscriber holds less than an eighth of what is free, so that no few of them starve all others. */
 	if (used < limit && s->overflow < (__u32)(limit - used + 7) >> 3)
 		return 0;
-	__sync_fetch_and_add(&g->overflow, -1LL);
+	overflow_release();
 	return -1;
 }
 

@@ -127,8 +127,9 @@ struct opening {
 	__u32 time_wait_port; /* of them, those that hold a port of the group towards this external endpoint */
 	__u32 ports_used;     /* a bit for each port of the group that another session holds towards it */
 	__u32 freed;	      /* expired sessions taken away: the caller lowers the count by so many */
+	__s32 port;	      /* chosen: offset in the block, or -1 */
 	__u8 proto;
-	__u8 pad[7];
+	__u8 pad[3];
 };
 _Static_assert(sizeof(struct opening) == 48, "no hidden padding");
 

@@ -70,8 +70,8 @@ _Static_assert(sizeof(struct subscriber) == 64, "a subscriber is one cache line"
 
 /* ---- overflow: LRU_HASH of sessions that found no slot, an entry per direction ---------------------------
  *
- * The entry of OVERFLOW_IN2OUT holds the truth; the one of OVERFLOW_OUT2IN leads to it. Who deletes the former
- * adjusts the counts. Whoever opens admits first (globals.overflow), so that the kernel never evicts.
+ * The entry of OVERFLOW_IN2OUT holds the truth; the one of OVERFLOW_OUT2IN leads to it. Both come and go under the
+ * subscriber's opener's lock. Whoever opens admits first (globals.overflow), so that the kernel never evicts.
  */
 enum overflow_direction { OVERFLOW_IN2OUT = 0, OVERFLOW_OUT2IN = 1 };
 
@@ -91,6 +91,25 @@ struct overflow_session {
 	__u32 in_addr;
 	__u16 in_port;
 	__u16 pad;
+};
+
+/*
+ * What the agent asks the program `overflow_removal` (a syscall program) to do: take away the session of an IN2OUT key
+ * if its truth is still what the agent read; or, with a truth of 0, the OUT2IN entry if it leads to no session.
+ * Sessions enter and leave the map under the opener's lock alone, which the agent never takes: it could die holding it.
+ */
+struct overflow_removal {
+	struct overflow_key in2out;
+	struct overflow_key out2in;
+	__u64 truth;
+};
+_Static_assert(sizeof(struct overflow_removal) == 40, "context of a program");
+
+/* What the program returns. */
+enum overflow_removed {
+	OVERFLOW_REMOVED,
+	OVERFLOW_CHANGED, /* another session by now, refreshed, or none */
+	OVERFLOW_BUSY,	  /* the lock was held: try again */
 };
 
 /* Entries of the map for a number of admitted sessions: two directions, and room for the per-core free lists. */

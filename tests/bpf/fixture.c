@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include <bpf/bpf.h>
+#include <criterion/criterion.h>
+
+#include "fixture.h"
+
+struct datapath datapath;
+struct mappings *mappings;
+uint32_t inside_ifindex, outside_ifindex;
+struct settings settings = {
+	.overflow_sessions = 65536, .redirect = 1, .answer_arp = 1, .hairpin = 1, .quota_icmp_code = 1
+};
+
+static void make_namespace(void)
+{
+	cr_assert_eq(unshare(CLONE_NEWNET | CLONE_NEWNS), 0, "%s: the datapath tests need root", strerror(errno));
+	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	cr_assert_eq(mount("sysfs", "/sys", "sysfs", 0, NULL), 0);
+	cr_assert_eq(mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL), 0);
+	cr_assert_eq(system("ip link set lo up;"
+			    "ip link add tin type veth peer name pin; ip link add tout type veth peer name pout;"
+			    "ip link set tin address 02:00:00:00:00:01; ip link set tout address 02:00:00:00:00:02;"
+			    "for i in tin pin tout pout; do ip link set $i up; ethtool -K $i gro on; done;"
+			    "ip addr add 10.0.0.1/24 dev tin; ip addr add 198.51.100.1/24 dev tout;"
+			    "for i in $(seq 2 60); do ip neigh add 10.0.0.$i lladdr 02:00:00:00:00:03 dev tin; done;"
+			    "ip neigh add 198.51.100.7 lladdr 02:00:00:00:00:04 dev tout;"
+			    "ip route add default via 198.51.100.7;"
+			    "echo 1 > /proc/sys/net/ipv4/ip_forward"),
+		     0);
+	inside_ifindex = if_nametoindex("tin");
+	outside_ifindex = if_nametoindex("tout");
+}
+
+static void describe_device(uint32_t ifindex, uint8_t roles, uint32_t addr, enum station station)
+{
+	datapath.device[ifindex] = (struct device){
+		.mac = { 2, 0, 0, 0, 0, (uint8_t)station },
+		.roles = roles,
+		.flags = DEVICE_REDIRECT | DEVICE_NATIVE,
+		.addr = addr,
+		.mtu = 1500,
+	};
+}
+
+void reload_settings(void)
+{
+	struct error err;
+
+	settings.hz = datapath.hz;
+	cr_assert_eq(datapath_load(&datapath, &settings, &err), 0, "%s", err.text);
+	datapath_settle(&datapath);
+}
+
+static void add_mapping(void)
+{
+	struct mapping_spec spec = {
+		.in = { ADDR(10, 0, 0, 0), 24 }, .out = { POOL, 30 }, .sessions_per_user = 1000, .session_slots = 1024
+	};
+	const uint32_t seconds[N_TIMEOUTS] = {
+#define X(constant, name, value) value,
+		TIMEOUTS(X)
+#undef X
+	};
+	struct mapping_job *job;
+	struct error err;
+	int r;
+
+	for (int i = 0; i < N_TIMEOUTS; i++)
+		spec.timeout_ticks[i] = ticks_of_seconds(seconds[i], datapath.hz);
+	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
+	while ((r = mappings_add_step(job, &err)) > 0)
+		;
+	cr_assert_eq(r, 0, "%s", err.text);
+	cr_assert_eq(mappings_add_commit(job), 0);
+}
+
+void set_up(void)
+{
+	struct config config = { .pin_path = (char *)"/sys/fs/bpf/detnat",
+				 .overflow_sessions = settings.overflow_sessions };
+	struct error err;
+
+	make_namespace();
+	cr_assert_eq(datapath_open(&config, &datapath, &err), 0, "%s", err.text);
+	reload_settings();
+	cr_assert_eq(mappings_open(&datapath, &mappings, &err), 0, "%s", err.text);
+	describe_device(inside_ifindex, DEVICE_INSIDE, ADDR(10, 0, 0, 1), GATEWAY_IN);
+	describe_device(outside_ifindex, DEVICE_OUTSIDE, ADDR(198, 51, 100, 1), GATEWAY_OUT);
+	add_mapping();
+}
+
+/* The namespaces, and with them everything else, end with the process. */
+void tear_down(void)
+{
+	mappings_close(mappings);
+	datapath_close(&datapath);
+}
+
+static int hook_program(enum hook hook)
+{
+	static const uint32_t entry[] = { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH };
+	uint32_t id;
+
+	if (hook == TC_OUTSIDE)
+		return dup(datapath.tc_outside);
+	cr_assert_eq(bpf_map_lookup_elem(datapath.entries, &entry[hook], &id), 0);
+	return bpf_prog_get_fd_by_id(id);
+}
+
+int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size)
+{
+	_cleanup_close_ int fd = hook_program(hook);
+	struct xdp_md xdp = { .data_end = (uint32_t)size,
+			      .ingress_ifindex = hook == XDP_OUTSIDE ? outside_ifindex : inside_ifindex };
+	struct __sk_buff skb = { .ifindex = outside_ifindex, .ingress_ifindex = inside_ifindex };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = (uint32_t)size, .data_out = out,
+		    .data_size_out = FRAME_MAX, .repeat = 1);
+
+	if (hook == TC_OUTSIDE) {
+		opts.ctx_in = &skb;
+		opts.ctx_size_in = sizeof(skb);
+	} else {
+		opts.ctx_in = &xdp;
+		opts.ctx_size_in = sizeof(xdp);
+	}
+	cr_assert_eq(bpf_prog_test_run_opts(fd, &opts), 0, "BPF_PROG_TEST_RUN: %s", strerror(errno));
+	*ret_size = opts.data_size_out;
+	return (int)opts.retval;
+}
+
+static struct counters read_counters(void)
+{
+	struct counters c;
+
+	cr_assert_eq(datapath_counters(&datapath, &c), 0);
+	return c;
+}
+
+uint64_t counted(enum reason reason)
+{
+	struct counters c = read_counters();
+
+	return ((__u64 *)&c)[reason];
+}
+
+static const char *reason_name(unsigned reason)
+{
+	static const char *const names[] = {
+#define X(name, text) #name,
+		REASONS(X) SENT_KINDS(X) INCIDENTS(X)
+#undef X
+	};
+
+	return names[reason];
+}
+
+/* The packet is in exactly one of the reasons. */
+static void expect_reason(const struct row *row, const struct counters *before)
+{
+	struct counters after = read_counters();
+	unsigned n = 0;
+#define X(name, text) n++;
+	REASONS(X)
+#undef X
+
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t change = ((__u64 *)&after)[i] - ((const __u64 *)before)[i];
+
+		cr_expect_eq(change, i == row->reason, "%s: %s counted %lu times", row->name, reason_name(i), change);
+	}
+}
+
+void run_rows(const struct row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct row *row = &rows[i];
+		uint8_t in[FRAME_MAX], out[FRAME_MAX], want[FRAME_MAX];
+		size_t size = frame_build(&row->in, in), out_size;
+		size_t want_size = frame_build(row->out.proto ? &row->out : &row->in, want);
+		struct counters before = read_counters();
+		int verdict = run_frame(row->hook, in, size, out, &out_size);
+
+		cr_expect_eq(verdict, row->verdict, "%s: verdict %d, not %d", row->name, verdict, row->verdict);
+		cr_expect(frame_equal(row->name, out, out_size, want, want_size), "%s: another packet", row->name);
+		expect_reason(row, &before);
+	}
+}
+
+void age_sessions(uint32_t in_addr, uint32_t seconds)
+{
+	int number = mappings_find_inside(mappings, in_addr);
+	const struct mapping *m = mappings_get(mappings, number);
+	struct bucket *b = mappings_buckets(mappings, number, in_addr - m->geo.in_base);
+
+	for (unsigned i = 0; i < BUCKET_SLOTS << m->bucket_shift; i++) {
+		struct slot *s = &b[i / BUCKET_SLOTS].slot[i % BUCKET_SLOTS];
+
+		if (truth_live(s->truth))
+			s->truth = truth_with(s->truth, truth_state(s->truth),
+					      truth_seen(s->truth) - ticks_of_seconds(seconds, datapath.hz));
+	}
+}
+
+struct found {
+	struct session session;
+	int n;
+};
+
+static int find(const struct session *s, void *arg)
+{
+	struct found *f = arg;
+
+	f->session = *s;
+	f->n++;
+	return 0;
+}
+
+static struct found walk(uint32_t in_addr)
+{
+	struct session_walk *w;
+	struct found f = { .n = 0 };
+
+	cr_assert_eq(session_walk_new_subscriber(mappings, in_addr, &w), 0);
+	while (session_walk_step(w, 1000000, find, &f) > 0)
+		;
+	session_walk_free(w);
+	return f;
+}
+
+struct session only_session(uint32_t in_addr)
+{
+	struct found f = walk(in_addr);
+
+	cr_assert_eq(f.n, 1, "%d sessions", f.n);
+	return f.session;
+}
+
+uint32_t sessions_of(uint32_t in_addr)
+{
+	struct subscriber_figures figures;
+
+	cr_assert_eq(sessions_subscriber(mappings, in_addr, &figures), 0);
+	return figures.sessions;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The product's tables and programs in a network namespace of the test's own, run by BPF_PROG_TEST_RUN.
+ *
+ *	inside  10.0.0.1/24, stations HOST and NOBODY behind GATEWAY_IN    10.0.0.0/24 -> 203.0.113.0/30: 1008 ports a
+ *host outside 198.51.100.1/24, ROUTER (198.51.100.7) behind GATEWAY_OUT  default route
+ *
+ * Criterion runs each test in a process of its own: call set_up() from .init.
+ */
+#ifndef DETNAT_TEST_FIXTURE_H
+#define DETNAT_TEST_FIXTURE_H
+
+#include <detnat/reasons.h>
+
+#include "datapath.h"
+#include "frame.h"
+#include "mappings.h"
+#include "sessions.h"
+
+#define ADDR(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
+#define SUBSCRIBER	 ADDR(10, 0, 0, 2)
+#define OTHER		 ADDR(10, 0, 0, 3)
+#define UNMAPPED	 ADDR(10, 0, 9, 9)
+#define EXTERNAL	 ADDR(198, 51, 100, 7)
+#define POOL		 ADDR(203, 0, 113, 0)
+#define PORT_LO		 3040 /* of SUBSCRIBER; OTHER's follows */
+#define PORTS		 1008
+
+/* Outside port of the first choice for an inside port of a subscriber 10.0.0.N. */
+#define OUT_PORT(in_port, n) (1024 + PORTS * (n) + (in_port) % PORTS)
+
+enum { PASS_XDP = 2, DROP_XDP = 1, REDIRECT_XDP = 4, PASS_TC = 0, DROP_TC = 2, REDIRECT_TC = 7 };
+
+enum hook { XDP_INSIDE, XDP_OUTSIDE, XDP_BOTH, TC_OUTSIDE };
+
+extern struct datapath datapath;
+extern struct mappings *mappings;
+extern struct settings settings; /* change before set_up() */
+extern uint32_t inside_ifindex, outside_ifindex;
+
+void set_up(void);
+void tear_down(void);
+
+/* Loads the programs again with changed settings. */
+void reload_settings(void);
+
+/* Runs a frame through a hook; the frame that comes out is written to out, of FRAME_MAX octets. Returns the verdict. */
+int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size);
+
+/* A packet, its verdict, what comes out, and the reason that must have been counted, alone. */
+struct row {
+	const char *name; /* a sentence */
+	enum hook hook;
+	struct frame in;
+	int verdict;
+	struct frame out; /* .proto 0: what went in */
+	enum reason reason;
+};
+
+/* Runs rows in order; expectations that do not hold are named by the row. */
+void run_rows(const struct row *rows, size_t n);
+
+#define RUN_ROWS(rows) run_rows(rows, sizeof(rows) / sizeof(*(rows)))
+
+/* Sum over all counters of REASONS, and one of them. */
+uint64_t counted(enum reason reason);
+
+/* Puts the sessions of a subscriber so many seconds further into the past. */
+void age_sessions(uint32_t in_addr, uint32_t seconds);
+
+/* The only session of the subscriber, --all; fails the test where there is not exactly one. */
+struct session only_session(uint32_t in_addr);
+uint32_t sessions_of(uint32_t in_addr);
+
+#endif

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Hairpins, ARP and NAT on a stick. */
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "fixture.h"
+
+TestSuite(hairpin, .init = set_up, .fini = tear_down);
+
+#define A_PORT OUT_PORT(7000, 2)
+#define B_PORT OUT_PORT(8000, 3)
+
+/* A and B open towards each other's outside endpoint; from then on packets pass both ways. */
+Test(hairpin, two_subscribers_by_outside_addresses)
+{
+	static const struct row rows[] = {
+		{ "A calls B, who has no session",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, UDP, 7000, B_PORT },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+		{ "B calls A, who has one by now",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = OTHER, .dst = POOL, UDP, 8000, A_PORT, .payload = 9 },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = POOL,
+		    .dst = SUBSCRIBER,
+		    UDP,
+		    B_PORT,
+		    7000,
+		    .payload = 9,
+		    .ttl = 63 },
+		  REASON_hairpin_translated },
+		{ "A answers",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, UDP, 7000, B_PORT, .payload = 5 },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = POOL,
+		    .dst = OTHER,
+		    UDP,
+		    A_PORT,
+		    8000,
+		    .payload = 5,
+		    .ttl = 63 },
+		  REASON_hairpin_translated },
+	};
+
+	RUN_ROWS(rows);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 1, "the sender's session stayed when it was dropped");
+	cr_expect_eq(sessions_of(OTHER), 1);
+}
+
+Test(hairpin, also_where_the_kernel_forwards)
+{
+	static const struct row rows[] = {
+		{ "A calls",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, TCP, 7000, B_PORT, .flags = 2 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+		{ "B calls",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = OTHER, .dst = POOL, TCP, 8000, A_PORT, .flags = 2 },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = POOL,
+		    .dst = SUBSCRIBER,
+		    TCP,
+		    B_PORT,
+		    7000,
+		    .flags = 2,
+		    .ttl = 63 },
+		  REASON_hairpin_translated },
+	};
+
+	settings.redirect = 0;
+	reload_settings();
+	RUN_ROWS(rows);
+}
+
+Test(hairpin, a_subscriber_to_itself)
+{
+	static const struct row rows[] = {
+		{ "first call",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, UDP, 7000, OUT_PORT(7001, 2) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+		{ "the other way",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, UDP, 7001, OUT_PORT(7000, 2) },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = POOL,
+		    .dst = SUBSCRIBER,
+		    UDP,
+		    OUT_PORT(7001, 2),
+		    7000,
+		    .ttl = 63 },
+		  REASON_hairpin_translated },
+	};
+
+	RUN_ROWS(rows);
+}
+
+Test(hairpin, off_by_configuration)
+{
+	static const struct row rows[] = {
+		{ "dropped",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, UDP, 7000, B_PORT },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+	};
+
+	settings.hairpin = 0;
+	reload_settings();
+	RUN_ROWS(rows);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 0);
+}
+
+/* ---- ARP ------------------------------------------------------------------------------------------------------ */
+
+static size_t arp_frame(uint8_t *f, uint8_t operation, uint32_t sender, uint32_t target, enum station from)
+{
+	static const uint8_t head[] = { 8, 6, 0, 1, 8, 0, 6, 4, 0 };
+
+	memset(f, 0, FRAME_MAX);
+	memset(f, operation == 1 ? 0xff : 2, 6);
+	f[6] = 2;
+	f[11] = (uint8_t)from;
+	memcpy(f + 12, head, sizeof(head));
+	f[21] = operation;
+	memcpy(f + 22, f + 6, 6);
+	for (int i = 0; i < 4; i++) {
+		f[28 + i] = (uint8_t)(sender >> (24 - 8 * i));
+		f[38 + i] = (uint8_t)(target >> (24 - 8 * i));
+	}
+	return 42;
+}
+
+Test(hairpin, arp_for_pool_addresses)
+{
+	static const struct {
+		const char *name;
+		uint8_t operation;
+		uint32_t sender, target;
+		int answered;
+	} cases[] = {
+		{ "first of the pool", 1, EXTERNAL, POOL, 1 },
+		{ "last of the pool", 1, EXTERNAL, POOL + 3, 1 },
+		{ "behind the pool", 1, EXTERNAL, POOL + 4, 0 },
+		{ "the gateway's own", 1, EXTERNAL, ADDR(198, 51, 100, 1), 0 },
+		{ "a reply", 2, EXTERNAL, POOL, 0 },
+		{ "an announcement", 1, POOL, POOL, 0 },
+		{ "a probe", 1, 0, POOL, 1 },
+	};
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		size_t size = arp_frame(in, cases[i].operation, cases[i].sender, cases[i].target, ROUTER), out_size;
+		uint64_t before = counted(REASON_arp_answered);
+		int verdict = run_frame(XDP_OUTSIDE, in, size, out, &out_size);
+
+		cr_expect_eq(verdict, cases[i].answered ? REDIRECT_XDP : PASS_XDP, "%s", cases[i].name);
+		cr_expect_eq(counted(REASON_arp_answered), before + (uint64_t)cases[i].answered, "%s", cases[i].name);
+		if (!cases[i].answered) {
+			cr_expect_arr_eq(in, out, size, "%s: untouched", cases[i].name);
+			continue;
+		}
+
+		uint8_t want[FRAME_MAX];
+
+		arp_frame(want, 2, cases[i].target, cases[i].sender, GATEWAY_OUT);
+		memcpy(want, in + 6, 6);
+		memcpy(want + 32, in + 22, 6);
+		cr_expect(frame_equal(cases[i].name, out, out_size, want, 42));
+	}
+}
+
+/* ---- NAT on a stick ------------------------------------------------------------------------------------------- */
+
+Test(hairpin, one_interface_for_both_sides)
+{
+	static const struct row rows[] = {
+		{ "out",
+		  XDP_BOTH,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL, UDP, 7000, 53 },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_OUT, .to = ROUTER, .src = POOL, .dst = EXTERNAL, UDP, A_PORT, 53, .ttl = 63 },
+		  REASON_in2out_translated },
+		{ "in",
+		  XDP_BOTH,
+		  { .from = ROUTER, .to = GATEWAY_IN, .src = EXTERNAL, .dst = POOL, UDP, 53, A_PORT },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_IN, .to = HOST, .src = EXTERNAL, .dst = SUBSCRIBER, UDP, 53, 7000, .ttl = 63 },
+		  REASON_out2in_translated },
+		{ "between inside addresses",
+		  XDP_BOTH,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = OTHER, UDP, 7000, 53 },
+		  PASS_XDP,
+		  {},
+		  REASON_passed_untranslated },
+		{ "straight to an inside address",
+		  XDP_BOTH,
+		  { .from = ROUTER, .to = GATEWAY_IN, .src = EXTERNAL, .dst = OTHER, UDP, 7000, 53 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_direct_to_inside },
+		{ "a stranger",
+		  XDP_BOTH,
+		  { .from = ROUTER, .to = GATEWAY_IN, .src = EXTERNAL, .dst = POOL, UDP, 54, A_PORT },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+		{ "to the gateway",
+		  XDP_BOTH,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = ADDR(10, 0, 0, 1), UDP, 7000, 53 },
+		  PASS_XDP,
+		  {},
+		  REASON_passed_untranslated },
+		{ "private source in no mapping",
+		  XDP_BOTH,
+		  { .from = HOST, .to = GATEWAY_IN, .src = UNMAPPED, .dst = EXTERNAL, UDP, 7000, 53 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_mapping },
+	};
+
+	datapath.device[inside_ifindex].roles = DEVICE_INSIDE | DEVICE_OUTSIDE;
+	RUN_ROWS(rows);
+}

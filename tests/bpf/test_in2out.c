@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Inside to outside: the XDP program of the inside, and tc at egress of the outside. Whole packets are compared. */
+#include <criterion/criterion.h>
+
+#include "fixture.h"
+
+TestSuite(in2out, .init = set_up, .fini = tear_down);
+
+#define FROM_HOST .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL
+#define TO_ROUTER .ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .src = POOL, .dst = EXTERNAL
+#define LEFT	  REDIRECT_XDP
+#define UP	  PASS_XDP, {}, REASON_passed_untranslated
+
+Test(in2out, translates)
+{
+	static const struct row rows[] = {
+		{ "TCP SYN",
+		  XDP_INSIDE,
+		  { FROM_HOST, TCP, 6303, 443, .flags = 2 },
+		  LEFT,
+		  { TO_ROUTER, TCP, OUT_PORT(6303, 2), 443, .flags = 2 },
+		  REASON_in2out_translated },
+		{ "the same flow again, with data",
+		  XDP_INSIDE,
+		  { FROM_HOST, TCP, 6303, 443, .flags = 0x18, .payload = 100 },
+		  LEFT,
+		  { TO_ROUTER, TCP, OUT_PORT(6303, 2), 443, .flags = 0x18, .payload = 100 },
+		  REASON_in2out_translated },
+		{ "UDP of odd length",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 6304, 53, .payload = 37 },
+		  LEFT,
+		  { TO_ROUTER, UDP, OUT_PORT(6304, 2), 53, .payload = 37 },
+		  REASON_in2out_translated },
+		{ "UDP without payload",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 1, 65535 },
+		  LEFT,
+		  { TO_ROUTER, UDP, OUT_PORT(1, 2), 65535 },
+		  REASON_in2out_translated },
+		{ "UDP checksum 0 stays 0",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 6305, 53, .options = NO_UDP_CHECKSUM },
+		  LEFT,
+		  { TO_ROUTER, UDP, OUT_PORT(6305, 2), 53, .options = NO_UDP_CHECKSUM },
+		  REASON_in2out_translated },
+		{ "ICMP echo request",
+		  XDP_INSIDE,
+		  { FROM_HOST, ICMP, 6305, .payload = 56 },
+		  LEFT,
+		  { TO_ROUTER, ICMP, OUT_PORT(6305, 2), .payload = 56 },
+		  REASON_in2out_translated },
+		{ "IP options are kept",
+		  XDP_INSIDE,
+		  { FROM_HOST, TCP, 6306, 80, .flags = 2, .ip_options = 40 },
+		  LEFT,
+		  { TO_ROUTER, TCP, OUT_PORT(6306, 2), 80, .flags = 2, .ip_options = 40 },
+		  REASON_in2out_translated },
+		{ "Ethernet padding is no part of the packet",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 6307, 53, .options = PADDED },
+		  LEFT,
+		  { TO_ROUTER, UDP, OUT_PORT(6307, 2), 53, .options = PADDED },
+		  REASON_in2out_translated },
+		{ "a wrong checksum stays as wrong",
+		  XDP_INSIDE,
+		  { FROM_HOST, TCP, 6308, 80, .flags = 2, .options = WRONG_CHECKSUM },
+		  LEFT,
+		  { TO_ROUTER, TCP, OUT_PORT(6308, 2), 80, .flags = 2, .options = WRONG_CHECKSUM },
+		  REASON_in2out_translated },
+		{ "the lowest TTL that can be forwarded",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 6309, 53, .ttl = 2 },
+		  LEFT,
+		  { .from = GATEWAY_OUT,
+		    .to = ROUTER,
+		    .src = POOL,
+		    .dst = EXTERNAL,
+		    UDP,
+		    OUT_PORT(6309, 2),
+		    53,
+		    .ttl = 1 },
+		  REASON_in2out_translated },
+		{ "the biggest packet that fits",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 6310, 53, .payload = 1472, .options = DONT_FRAGMENT },
+		  LEFT,
+		  { TO_ROUTER, UDP, OUT_PORT(6310, 2), 53, .payload = 1472, .options = DONT_FRAGMENT },
+		  REASON_in2out_translated },
+	};
+
+	RUN_ROWS(rows);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 10);
+	cr_expect_eq(counted(REASON_sessions_opened), 10);
+}
+
+/* 65536 flows whose checksums take every value on their way: none becomes 0, all are right. */
+Test(in2out, udp_checksum_never_becomes_0)
+{
+	uint8_t in[FRAME_MAX], out[FRAME_MAX], want[FRAME_MAX];
+	unsigned ffff = 0;
+
+	for (uint32_t i = 0; i < 65536; i += 1) {
+		struct frame f = { FROM_HOST, UDP, 5000, 53, .payload = 2 };
+		struct frame g = { TO_ROUTER, UDP, OUT_PORT(5000, 2), 53, .payload = 2 };
+		size_t size = frame_build(&f, in), out_size;
+		uint8_t *udp = in + 34;
+
+		frame_build(&g, want);
+		/* Another payload, and with it another checksum: both sums are built anew. */
+		for (uint8_t *p = in; p; p = p == in ? want : NULL) {
+			uint8_t pseudo[12];
+
+			p[42] = (uint8_t)(i >> 8);
+			p[43] = (uint8_t)i;
+			p[40] = p[41] = 0;
+			for (int k = 0; k < 8; k++)
+				pseudo[k] = p[26 + k];
+			pseudo[8] = 0;
+			pseudo[9] = 17;
+			pseudo[10] = p[38];
+			pseudo[11] = p[39];
+
+			uint16_t sum = sum_finish(sum_octets(p + 34, 10, sum_octets(pseudo, 12, 0)));
+
+			if (!sum)
+				sum = 0xffff;
+			p[40] = (uint8_t)(sum >> 8);
+			p[41] = (uint8_t)sum;
+		}
+		(void)udp;
+		run_frame(XDP_INSIDE, in, size, out, &out_size);
+		cr_assert(frame_equal("payload", out, out_size, want, size), "payload %u", i);
+		ffff += out[40] == 0xff && out[41] == 0xff;
+	}
+	cr_expect_geq(ffff, 1, "the case was among them");
+}
+
+Test(in2out, hands_up_what_is_not_for_translation)
+{
+	static const struct row rows[] = {
+		{ "to the gateway's inside address",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = ADDR(10, 0, 0, 1), UDP, 5000, 53 },
+		  UP },
+		{ "to the gateway's outside address",
+		  XDP_INSIDE,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = SUBSCRIBER,
+		    .dst = ADDR(198, 51, 100, 1),
+		    TCP,
+		    5000,
+		    22,
+		    .flags = 2 },
+		  UP },
+		{ "to another inside address",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = OTHER, TCP, 5000, 22, .flags = 2 },
+		  UP },
+		{ "broadcast",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = ADDR(255, 255, 255, 255), UDP, 68, 67 },
+		  UP },
+		{ "multicast",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = ADDR(224, 0, 0, 251), UDP, 5353, 5353 },
+		  UP },
+		{ "for another station",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = NOBODY, .src = SUBSCRIBER, .dst = EXTERNAL, UDP, 5000, 53 },
+		  UP },
+		{ "TTL 1: the kernel answers", XDP_INSIDE, { FROM_HOST, UDP, 5000, 53, .ttl = 1 }, UP },
+		{ "too long: the kernel answers",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 5000, 53, .payload = 1473, .options = DONT_FRAGMENT },
+		  UP },
+		{ "VLAN tag", XDP_INSIDE, { FROM_HOST, UDP, 5000, 53, .options = VLAN }, UP },
+	};
+
+	RUN_ROWS(rows);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 0, "nothing of it opens a session");
+}
+
+Test(in2out, drops_by_reason)
+{
+	static const struct row rows[] = {
+		{ "private source in no mapping",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = UNMAPPED, .dst = EXTERNAL, UDP, 5000, 53 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_mapping },
+		{ "100.64/10 in no mapping",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = ADDR(100, 127, 0, 1), .dst = EXTERNAL, UDP, 5000, 53 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_mapping },
+		{ "public source in no mapping is routed",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = ADDR(192, 0, 2, 9), .dst = EXTERNAL, UDP, 5000, 53 },
+		  UP },
+		{ "172.32/11 is public",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = ADDR(172, 32, 0, 1), .dst = EXTERNAL, UDP, 5000, 53 },
+		  UP },
+		{ "loopback as source",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = ADDR(127, 0, 0, 1), .dst = EXTERNAL, UDP, 5000, 53 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_martian },
+		{ "multicast as source",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = ADDR(224, 0, 0, 9), .dst = EXTERNAL, UDP, 5000, 53 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_martian },
+		{ "class E as source",
+		  TC_OUTSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = ADDR(240, 0, 0, 9), .dst = EXTERNAL, UDP, 5000, 53 },
+		  DROP_TC,
+		  {},
+		  REASON_drop_martian },
+		{ "a pool address as source",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = POOL + 1, .dst = EXTERNAL, UDP, 5000, 53 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_martian },
+		{ "DHCP request",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = 0, .dst = ADDR(255, 255, 255, 255), UDP, 68, 67 },
+		  UP },
+		{ "first fragment",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 5000, 53, .options = MORE_FRAGMENTS },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_fragment },
+		{ "later fragment",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 5000, 53, .options = LATER_FRAGMENT },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_fragment },
+		{ "GRE", XDP_INSIDE, { FROM_HOST, 47, .payload = 20 }, DROP_XDP, {}, REASON_drop_protocol },
+		{ "echo reply without a question",
+		  XDP_INSIDE,
+		  { FROM_HOST, ICMP, .dport = 7, .icmp_type = ECHO_REPLY_TYPE },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+		{ "cut short",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 5000, 53, .payload = 100, .options = CUT_SHORT },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_malformed },
+	};
+
+	RUN_ROWS(rows);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 0);
+}
+
+/* Every way to lie about lengths, at every place. */
+Test(in2out, malformed_headers_are_dropped)
+{
+	static const struct {
+		const char *name;
+		size_t at;
+		uint8_t value;
+		uint8_t proto;
+	} cases[] = {
+		{ "version 5", 14, 0x55, UDP },
+		{ "header of 4 words", 14, 0x44, UDP },
+		{ "header of no words", 14, 0x40, UDP },
+		{ "header beyond the packet", 14, 0x4f, UDP },
+		{ "total length below header", 17, 19, UDP },
+		{ "total length of no UDP header", 17, 27, UDP },
+		{ "UDP length 7", 39, 7, UDP },
+		{ "UDP length beyond the packet", 39, 29, UDP },
+		{ "total length of no TCP header", 17, 39, TCP },
+		{ "TCP header of 4 words", 46, 0x40, TCP },
+		{ "TCP header beyond the packet", 46, 0xf0, TCP },
+		{ "echo with a code", 35, 1, ICMP },
+	};
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		for (enum hook hook = XDP_INSIDE; hook <= TC_OUTSIDE; hook += TC_OUTSIDE) {
+			struct frame f = { FROM_HOST, cases[i].proto, 5000, 53, .flags = 2, .payload = 20 };
+			size_t size = frame_build(&f, in), out_size;
+			uint64_t before = counted(REASON_drop_malformed);
+
+			in[cases[i].at] = cases[i].value;
+			cr_expect_eq(run_frame(hook, in, size, out, &out_size), hook == TC_OUTSIDE ? DROP_TC : DROP_XDP,
+				     "%s", cases[i].name);
+			cr_expect_eq(counted(REASON_drop_malformed), before + 1, "%s", cases[i].name);
+			in[cases[i].at] ^= 0;
+		}
+	/* Frames cut at every octet: dropped or handed up, never rewritten. */
+	for (size_t cut = 14; cut < 54; cut++) {
+		struct frame f = { FROM_HOST, TCP, 5000, 53, .flags = 2 };
+		size_t out_size;
+
+		frame_build(&f, in);
+		cr_expect_eq(run_frame(XDP_INSIDE, in, cut, out, &out_size), DROP_XDP, "cut at %zu", cut);
+	}
+	cr_expect_eq(sessions_of(SUBSCRIBER), 0);
+}
+
+Test(in2out, tc_translates_what_the_kernel_routed)
+{
+	static const struct row rows[] = {
+		/* By then the kernel has lowered the TTL and written the addresses of the frame. */
+		{ "TCP",
+		  TC_OUTSIDE,
+		  { FROM_HOST, TCP, 6303, 443, .flags = 2, .ttl = 1 },
+		  PASS_TC,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = POOL,
+		    .dst = EXTERNAL,
+		    TCP,
+		    OUT_PORT(6303, 2),
+		    443,
+		    .flags = 2,
+		    .ttl = 1 },
+		  REASON_in2out_translated },
+		{ "TCP of that session",
+		  TC_OUTSIDE,
+		  { FROM_HOST, TCP, 6303, 443, .flags = 0x10, .payload = 11 },
+		  PASS_TC,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = POOL,
+		    .dst = EXTERNAL,
+		    TCP,
+		    OUT_PORT(6303, 2),
+		    443,
+		    .flags = 0x10,
+		    .payload = 11 },
+		  REASON_in2out_translated },
+		{ "UDP",
+		  TC_OUTSIDE,
+		  { FROM_HOST, UDP, 6304, 53, .payload = 5 },
+		  PASS_TC,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = POOL,
+		    .dst = EXTERNAL,
+		    UDP,
+		    OUT_PORT(6304, 2),
+		    53,
+		    .payload = 5 },
+		  REASON_in2out_translated },
+		{ "UDP without checksum",
+		  TC_OUTSIDE,
+		  { FROM_HOST, UDP, 6304, 53, .options = NO_UDP_CHECKSUM },
+		  PASS_TC,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = POOL,
+		    .dst = EXTERNAL,
+		    UDP,
+		    OUT_PORT(6304, 2),
+		    53,
+		    .options = NO_UDP_CHECKSUM },
+		  REASON_in2out_translated },
+		{ "ICMP echo",
+		  TC_OUTSIDE,
+		  { FROM_HOST, ICMP, 6305, .payload = 56 },
+		  PASS_TC,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = POOL,
+		    .dst = EXTERNAL,
+		    ICMP,
+		    OUT_PORT(6305, 2),
+		    .payload = 56 },
+		  REASON_in2out_translated },
+		{ "IP options",
+		  TC_OUTSIDE,
+		  { FROM_HOST, TCP, 6306, 443, .flags = 2, .ip_options = 12 },
+		  PASS_TC,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = POOL,
+		    .dst = EXTERNAL,
+		    TCP,
+		    OUT_PORT(6306, 2),
+		    443,
+		    .flags = 2,
+		    .ip_options = 12 },
+		  REASON_in2out_translated },
+		{ "source in no mapping",
+		  TC_OUTSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = UNMAPPED, .dst = EXTERNAL, UDP, 5000, 53 },
+		  DROP_TC,
+		  {},
+		  REASON_drop_no_mapping },
+		{ "fragment",
+		  TC_OUTSIDE,
+		  { FROM_HOST, UDP, 5000, 53, .options = LATER_FRAGMENT },
+		  DROP_TC,
+		  {},
+		  REASON_drop_fragment },
+	};
+
+	RUN_ROWS(rows);
+}
+
+/* Two inside ports of one first choice towards one external endpoint; towards another both keep it. */
+Test(in2out, a_taken_port_gives_way_to_another_of_the_block)
+{
+	static const struct row rows[] = {
+		{ "first",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 5000, 53 },
+		  LEFT,
+		  { TO_ROUTER, UDP, OUT_PORT(5000, 2), 53 },
+		  REASON_in2out_translated },
+		{ "another endpoint",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 5000 + PORTS, 54 },
+		  LEFT,
+		  { TO_ROUTER, UDP, OUT_PORT(5000, 2), 54 },
+		  REASON_in2out_translated },
+		{ "another protocol",
+		  XDP_INSIDE,
+		  { FROM_HOST, TCP, 5000 + PORTS, 53, .flags = 2 },
+		  LEFT,
+		  { TO_ROUTER, TCP, OUT_PORT(5000, 2), 53, .flags = 2 },
+		  REASON_in2out_translated },
+		{ "the same endpoint",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 5000 + PORTS, 53 },
+		  LEFT,
+		  { TO_ROUTER, UDP, OUT_PORT(5000, 2) + 1, 53 },
+		  REASON_in2out_translated },
+		{ "and again",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 5000 + PORTS, 53 },
+		  LEFT,
+		  { TO_ROUTER, UDP, OUT_PORT(5000, 2) + 1, 53 },
+		  REASON_in2out_translated },
+	};
+
+	RUN_ROWS(rows);
+}

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Outside to inside: the XDP program of the outside. Whole packets are compared. */
+#include <criterion/criterion.h>
+
+#include "fixture.h"
+
+TestSuite(out2in, .init = set_up, .fini = tear_down);
+
+#define FROM_HOST   .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL
+#define TO_ROUTER   .ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .src = POOL, .dst = EXTERNAL
+#define FROM_ROUTER .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL
+#define TO_HOST	    .ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = EXTERNAL, .dst = SUBSCRIBER
+
+#define OPEN(proto_, port_, ext_)                                                                             \
+	{                                                                                                     \
+		"opens", XDP_INSIDE, { FROM_HOST, proto_, port_, ext_, .flags = 2 }, REDIRECT_XDP,            \
+			{ TO_ROUTER, proto_, OUT_PORT(port_, 2), ext_, .flags = 2 }, REASON_in2out_translated \
+	}
+
+Test(out2in, translates_for_a_session)
+{
+	static const struct row rows[] = {
+		OPEN(TCP, 6303, 443),
+		{ "TCP",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, TCP, 443, OUT_PORT(6303, 2), .flags = 0x12 },
+		  REDIRECT_XDP,
+		  { TO_HOST, TCP, 443, 6303, .flags = 0x12 },
+		  REASON_out2in_translated },
+		OPEN(UDP, 6304, 53),
+		{ "UDP",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6304, 2), .payload = 33 },
+		  REDIRECT_XDP,
+		  { TO_HOST, UDP, 53, 6304, .payload = 33 },
+		  REASON_out2in_translated },
+		{ "UDP without checksum",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6304, 2), .options = NO_UDP_CHECKSUM },
+		  REDIRECT_XDP,
+		  { TO_HOST, UDP, 53, 6304, .options = NO_UDP_CHECKSUM },
+		  REASON_out2in_translated },
+		{ "IP options",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6304, 2), .ip_options = 8, .payload = 3 },
+		  REDIRECT_XDP,
+		  { TO_HOST, UDP, 53, 6304, .ip_options = 8, .payload = 3 },
+		  REASON_out2in_translated },
+		OPEN(ICMP, 6305, 0),
+		{ "echo reply",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, ICMP, .dport = OUT_PORT(6305, 2), .icmp_type = ECHO_REPLY_TYPE, .payload = 56 },
+		  REDIRECT_XDP,
+		  { TO_HOST, ICMP, .dport = 6305, .icmp_type = ECHO_REPLY_TYPE, .payload = 56 },
+		  REASON_out2in_translated },
+	};
+
+	RUN_ROWS(rows);
+}
+
+Test(out2in, strangers_are_dropped_in_silence)
+{
+	static const struct row rows[] = {
+		OPEN(UDP, 6304, 53),
+		OPEN(ICMP, 6305, 0),
+		{ "another external port",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 54, OUT_PORT(6304, 2) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+		{ "another external address",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL + 1, .dst = POOL, UDP, 53, OUT_PORT(6304, 2) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+		{ "another port of the block",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6304, 2) + 1 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+		{ "another subscriber's port",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6304, 3) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+		{ "another protocol",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, TCP, 53, OUT_PORT(6304, 2), .flags = 0x10 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+		{ "another outside address",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL + 1, UDP, 53, OUT_PORT(6304, 2) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+		{ "multicast as source",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = ADDR(224, 0, 0, 9),
+		    .dst = POOL,
+		    UDP,
+		    53,
+		    OUT_PORT(6304, 2) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_martian },
+		{ "port below 1024",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 53, 1023 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+		{ "echo request to a session's identifier",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, ICMP, OUT_PORT(6305, 2) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+		{ "fragment",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6304, 2), .options = LATER_FRAGMENT },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_fragment },
+		{ "GRE", XDP_OUTSIDE, { FROM_ROUTER, 47, .payload = 8 }, DROP_XDP, {}, REASON_drop_protocol },
+		{ "straight to an inside address",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = SUBSCRIBER, UDP, 53, 6304 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_direct_to_inside },
+		{ "to the gateway's inside address",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = ADDR(10, 0, 0, 1), UDP, 53, 6304 },
+		  PASS_XDP,
+		  {},
+		  REASON_passed_untranslated },
+		{ "to the gateway itself",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = EXTERNAL,
+		    .dst = ADDR(198, 51, 100, 1),
+		    TCP,
+		    5000,
+		    22,
+		    .flags = 2 },
+		  PASS_XDP,
+		  {},
+		  REASON_passed_untranslated },
+		{ "to somewhere else",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = ADDR(192, 0, 2, 1), UDP, 1, 2 },
+		  PASS_XDP,
+		  {},
+		  REASON_passed_untranslated },
+		{ "for another station",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = NOBODY, .src = EXTERNAL, .dst = POOL, UDP, 53, OUT_PORT(6304, 2) },
+		  PASS_XDP,
+		  {},
+		  REASON_passed_untranslated },
+	};
+
+	RUN_ROWS(rows);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 2);
+}
+
+/* Translated for the kernel to deliver: TTL and the frame's addresses are the kernel's. */
+Test(out2in, forwarding_kernel)
+{
+	static const struct row rows[] = {
+		{ "in2out waits for tc",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 6304, 53 },
+		  PASS_XDP,
+		  {},
+		  REASON_passed_untranslated },
+		{ "tc opens",
+		  TC_OUTSIDE,
+		  { FROM_HOST, UDP, 6304, 53 },
+		  PASS_TC,
+		  { .from = HOST, .to = GATEWAY_IN, .src = POOL, .dst = EXTERNAL, UDP, OUT_PORT(6304, 2), 53 },
+		  REASON_in2out_translated },
+		{ "out2in goes up",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6304, 2), .payload = 4 },
+		  PASS_XDP,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = EXTERNAL,
+		    .dst = SUBSCRIBER,
+		    UDP,
+		    53,
+		    6304,
+		    .payload = 4 },
+		  REASON_out2in_translated },
+	};
+
+	settings.redirect = 0;
+	reload_settings();
+	RUN_ROWS(rows);
+}
+
+Test(out2in, an_expired_session_is_none)
+{
+	static const struct row open[] = { OPEN(UDP, 6304, 53) };
+	static const struct row in[] = {
+		{ "reply",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6304, 2) },
+		  REDIRECT_XDP,
+		  { TO_HOST, UDP, 53, 6304 },
+		  REASON_out2in_translated },
+	};
+	static const struct row late[] = {
+		{ "late reply",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6304, 2) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+	};
+
+	RUN_ROWS(open);
+	age_sessions(SUBSCRIBER, 290);
+	RUN_ROWS(in);
+	age_sessions(SUBSCRIBER, 15);
+	RUN_ROWS(late);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 0, "the reply before did not refresh it");
+	RUN_ROWS(open);
+	RUN_ROWS(in);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
+}
+
+/* What the gateway answers is checked from scratch: addresses, type, code, MTU, quote and both checksums. */
+static void expect_error(const char *name, const uint8_t *out, size_t size, const uint8_t *in, size_t quote,
+			 uint32_t to, uint32_t from, uint8_t type, uint8_t code, uint16_t mtu)
+{
+	const uint8_t *ip = out + 14, *icmp = out + 34;
+
+	cr_assert_eq(size, 14 + 28 + quote, "%s: %zu octets", name, size);
+	cr_expect_arr_eq(out, in + 6, 6, "%s: to the station that sent it", name);
+	cr_expect_arr_eq(out + 6, in, 6, "%s: from the station it was sent to", name);
+	cr_expect_eq(ip[0], 0x45);
+	cr_expect_eq(ip[2] << 8 | ip[3], (int)(28 + quote), "%s: total length", name);
+	cr_expect_eq(ip[9], 1);
+	cr_expect_eq(ip[8], 64);
+	cr_expect_eq((uint32_t)ip[12] << 24 | ip[13] << 16 | ip[14] << 8 | ip[15], from, "%s: source", name);
+	cr_expect_eq((uint32_t)ip[16] << 24 | ip[17] << 16 | ip[18] << 8 | ip[19], to, "%s: destination", name);
+	cr_expect_eq(sum_finish(sum_octets(ip, 20, 0)), 0, "%s: header checksum", name);
+	cr_expect_eq(icmp[0], type, "%s: type", name);
+	cr_expect_eq(icmp[1], code, "%s: code", name);
+	cr_expect_eq(icmp[4] | icmp[5], 0);
+	cr_expect_eq(icmp[6] << 8 | icmp[7], mtu, "%s: MTU", name);
+	cr_expect_eq(sum_finish(sum_octets(icmp, 8 + quote, 0)), 0, "%s: ICMP checksum", name);
+	cr_expect_arr_eq(icmp + 8, in + 14, quote, "%s: quote", name);
+}
+
+Test(out2in, ttl_and_mtu_are_answered_with_what_the_sender_sent)
+{
+	static const struct row open[] = { OPEN(UDP, 6304, 53), OPEN(UDP, 6306, 53) };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	struct frame ttl = { FROM_ROUTER, UDP, 53, OUT_PORT(6304, 2), .ttl = 1, .payload = 31 };
+	struct frame big = { FROM_ROUTER, UDP, 53, OUT_PORT(6306, 2), .payload = 1300, .options = DONT_FRAGMENT };
+	size_t size, out_size;
+
+	RUN_ROWS(open);
+	size = frame_build(&ttl, in);
+	cr_expect_eq(run_frame(XDP_OUTSIDE, in, size, out, &out_size), REDIRECT_XDP);
+	expect_error("TTL", out, out_size, in, size - 14, EXTERNAL, ADDR(198, 51, 100, 1), 11, 0, 0);
+	cr_expect_eq(counted(REASON_sent_icmp_ttl), 1);
+	cr_expect_eq(run_frame(XDP_OUTSIDE, in, size, out, &out_size), DROP_XDP, "not more than ten a second");
+	cr_expect_eq(counted(REASON_drop_ttl), 2, "%lu", counted(REASON_drop_ttl));
+
+	mappings_subscriber(mappings, 0, 2)->icmp_next = 0;
+	datapath.device[inside_ifindex].mtu = 1280;
+	size = frame_build(&big, in);
+	cr_expect_eq(run_frame(XDP_OUTSIDE, in, size, out, &out_size), REDIRECT_XDP);
+	expect_error("MTU", out, out_size, in, 548, EXTERNAL, ADDR(198, 51, 100, 1), 3, 4, 1280);
+	cr_expect_eq(counted(REASON_drop_too_big), 1);
+	cr_expect_eq(counted(REASON_sent_icmp_too_big), 1);
+}
+
+Test(out2in, quota_is_refused_with_the_subscribers_own_packet)
+{
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size, out_size;
+	uint64_t refused = 0;
+
+	for (uint16_t port = 1025; port < 2025; port++) {
+		struct frame f = { FROM_HOST, UDP, port, port, .payload = 4 };
+
+		size = frame_build(&f, in);
+		cr_assert_eq(run_frame(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP, "session %u", port - 1024);
+	}
+	cr_expect_eq(sessions_of(SUBSCRIBER), 1000);
+	for (unsigned payload = 0; payload < 1400; payload += 77) {
+		for (enum hook hook = XDP_INSIDE; hook <= TC_OUTSIDE; hook += TC_OUTSIDE) {
+			struct frame f = { FROM_HOST, UDP, 3001, 3002, .payload = (uint16_t)payload };
+
+			mappings_subscriber(mappings, 0, 2)->icmp_next = 0;
+			size = frame_build(&f, in);
+
+			int verdict = run_frame(hook, in, size, out, &out_size);
+
+			cr_expect_eq(verdict, hook == TC_OUTSIDE ? REDIRECT_TC : REDIRECT_XDP);
+			if (hook == TC_OUTSIDE) {
+				/* The kernel has lowered the TTL before tc; the quote is as before that. */
+				f.ttl = 65;
+				frame_build(&f, in);
+			}
+			expect_error("quota", out, out_size, in, size - 14 < 548 ? size - 14 : 548, SUBSCRIBER,
+				     ADDR(10, 0, 0, 1), 3, 1, 0);
+			refused++;
+		}
+	}
+	cr_expect_eq(counted(REASON_drop_quota), refused);
+	cr_expect_eq(counted(REASON_sent_icmp_unreachable), refused);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 1000);
+	cr_expect_eq(mappings_subscriber(mappings, 0, 2)->refused, refused);
+
+	/* Another subscriber is none the worse for it, and after they expired there is room without any agent. */
+	struct frame other = { .from = HOST, .to = GATEWAY_IN, .src = OTHER, .dst = EXTERNAL, UDP, 3001, 3002 };
+	struct frame again = { FROM_HOST, UDP, 3001, 3002 };
+
+	size = frame_build(&other, in);
+	cr_expect_eq(run_frame(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP);
+	age_sessions(SUBSCRIBER, 301);
+	mappings_subscriber(mappings, 0, 2)->recount_tick = 0;
+	size = frame_build(&again, in);
+	cr_expect_eq(run_frame(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP, "no refusal for want of a sweep");
+}
+
+/* A block of 1008 ports to one destination endpoint: the 1009th flow finds none, by its own reason. */
+Test(out2in, a_block_without_a_free_port_is_refused_by_its_own_reason)
+{
+	uint8_t in[FRAME_MAX], out[FRAME_MAX], used[65536] = { 0 };
+	struct mapping *m = &datapath.mapping[0];
+	size_t size, out_size;
+
+	m->sessions_per_user = 5000;
+	for (unsigned i = 0; i < PORTS + 5; i++) {
+		struct frame f = { FROM_HOST, UDP, (uint16_t)(2000 + i * 3), 53 };
+
+		size = frame_build(&f, in);
+
+		int verdict = run_frame(XDP_INSIDE, in, size, out, &out_size);
+
+		if (i >= PORTS) {
+			cr_expect_neq(counted(REASON_drop_ports_exhausted), 0);
+			continue;
+		}
+		cr_assert_eq(verdict, REDIRECT_XDP, "flow %u", i);
+
+		unsigned port = (unsigned)out[34] << 8 | out[35];
+
+		cr_assert(port >= PORT_LO && port < PORT_LO + PORTS, "port %u", port);
+		cr_assert_eq(used[port]++, 0, "port %u given twice", port);
+	}
+	cr_expect_eq(counted(REASON_drop_ports_exhausted), 5);
+	cr_expect_gt(counted(REASON_sessions_overflowed), 0, "some were beyond the slots");
+	cr_expect_eq(sessions_of(SUBSCRIBER), PORTS);
+
+	/* Replies find them wherever they are. */
+	for (unsigned i = 0; i < PORTS; i++) {
+		struct frame f = { FROM_ROUTER, UDP, 53, (uint16_t)(PORT_LO + i) };
+
+		size = frame_build(&f, in);
+		cr_assert_eq(run_frame(XDP_OUTSIDE, in, size, out, &out_size), REDIRECT_XDP, "port %u", PORT_LO + i);
+	}
+}

@@ -205,11 +205,14 @@ Test(sessions, walk_ends_where_the_visitor_says_so)
 Test(sessions, walk_goes_on_when_mappings_come_and_go)
 {
 	struct mapping_spec spec = tables_spec("10.0.0.0/24", "1.1.1.0/28"),
-			    later = tables_spec("11.0.0.0/24", "1.1.3.0/28");
+			    later = tables_spec("11.0.0.0/24", "1.1.3.0/28"),
+			    last = tables_spec("12.0.0.0/24", "1.1.4.0/28");
 	struct list l = { .n = 0 };
 	struct session_walk *w;
 
 	fill();
+	tables_add(m, &last);
+	put_overflow("12.0.0.1", 98, NOW);
 	cr_assert_eq(session_walk_new(m, &w), 0);
 	while (l.n < 6)
 		cr_assert_eq(session_walk_step(w, 0, collect, &l), 1);
@@ -223,8 +226,9 @@ Test(sessions, walk_goes_on_when_mappings_come_and_go)
 	while (session_walk_step(w, 0, collect, &l))
 		;
 	session_walk_free(w);
-	cr_assert_eq(l.n, before + 1);
+	cr_assert_eq(l.n, before + 2);
 	cr_assert_eq(l.s[before].in_addr, tables_addr("11.0.0.9"));
+	cr_assert_eq(l.s[before + 1].in_addr, tables_addr("12.0.0.1"));
 }
 
 static void sweep(session_visit closed, void *arg)

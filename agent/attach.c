@@ -205,8 +205,12 @@ void attach_restore(struct netlink *n, struct datapath *d, const struct attach_b
 	struct link l;
 	bool ignored;
 
-	if (!before->ifindex || link_by_index(n, before->ifindex, &l))
+	if (!before->ifindex)
 		return;
+	if (link_by_index(n, before->ifindex, &l)) {
+		d->device[before->ifindex] = (struct device){ 0 };
+		return;
+	}
 	if (before->xdp < 0)
 		xdp_detach(&l, own);
 	else

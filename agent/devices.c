@@ -12,6 +12,8 @@
 /* What somebody else takes off is put back, but no more often, as that somebody may be as stubborn. */
 #define REPAIR_S 5U
 
+#define LOST_PAUSE_MS 200
+
 /* Notifications tell of every change; this is for those that never came. */
 #define RESYNC_S 30U
 
@@ -272,7 +274,8 @@ static void on_lost(void *arg)
 	neighbours_forget(v->neighbours);
 	mark_all(v);
 	v->rules_dirty = v->routes_dirty = true;
-	schedule_sync(v, 0);
+	/* Not at once: reading takes time, in which more is lost while a storm lasts. */
+	schedule_sync(v, LOST_PAUSE_MS);
 }
 
 /* ---- public -------------------------------------------------------------------------------------------------------

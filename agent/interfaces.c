@@ -109,7 +109,8 @@ void interfaces_record(struct devices *v, struct interfaces *all)
 	for (size_t k = 0; k < all->count; k++) {
 		struct interface *i = &all->list[k];
 
-		if (!i->link.ifindex)
+		/* One beyond the tables is not attached, and was complained of. */
+		if (!i->link.ifindex || i->link.ifindex >= MAX_IFINDEX)
 			continue;
 		if (!r)
 			i->addr = addresses_primary(addresses, n_addresses, i->link.ifindex);

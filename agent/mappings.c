@@ -155,9 +155,6 @@ int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 		record->timeout_ticks[i] = spec->timeout_ticks[i];
 		__atomic_store_n(&shared->timeout_ticks[i], spec->timeout_ticks[i], __ATOMIC_RELAXED);
 	}
-	/* Sessions may expire earlier than they would have. */
-	if (m->table[number]->sweep_due)
-		memset(m->table[number]->sweep_due, 0, m->table[number]->n_subscribers * sizeof(uint32_t));
 	datapath_raise_epoch(m->d);
 	return 0;
 }

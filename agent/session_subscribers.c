@@ -14,7 +14,8 @@ void subscriber_iterator_init(struct subscriber_iterator *it, struct mappings *m
 
 /*
  * How far ahead the next look may be put off: a session opened right after this one lives for the shortest timeout at
- * least, and one that takes a state of shorter timeout is not to be found expired too late.
+ * least, and one that takes a state of shorter timeout is not to be found expired too late. A due tick further ahead
+ * than this, from before timeouts were shortened, is not heeded.
  */
 static uint32_t longest_delay(const uint32_t timeout_ticks[N_TIMEOUTS])
 {

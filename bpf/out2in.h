@@ -58,36 +58,24 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 	return GO_ON;
 }
 
-/* Answers the sender with an ICMP error, as often as the subscriber's limit allows. */
-static __always_inline int out2in_answer(ctx_t *ctx, struct subscriber *s, const struct note *answer)
-{
-	struct note *n = note_get();
-
-	if (!n || !rate_allows(&s->icmp_next, REFUSALS_PER_SECOND))
-		return drop(answer->reason);
-	*n = *answer;
-	return leaf_call(ctx, LEAF_icmp_error);
-}
-
-/* GO_ON where the packet may go on, else the verdict of what was answered. */
+/* GO_ON where the packet may go on, else the verdict of an ICMP error to its sender, as often as the limit allows. */
 static __always_inline int out2in_check(ctx_t *ctx, const struct out2in *oi, struct subscriber *s,
 					enum way_in_verdict verdict, const struct way_in *way)
 {
-	if (oi->p.ttl <= 1) {
-		struct note n = { .reason = REASON_drop_ttl, .sent = REASON_sent_icmp_ttl, .type = ICMP_TIME_EXCEEDED };
+	int expired = oi->p.ttl <= 1;
+	int too_big = verdict == WAY_IN_READY && oi->p.length > way->mtu && oi->p.df;
+	enum reason reason = expired ? REASON_drop_ttl : REASON_drop_too_big;
+	struct note *n;
 
-		return out2in_answer(ctx, s, &n);
-	}
-	if (verdict == WAY_IN_READY && oi->p.length > way->mtu && oi->p.df) {
-		struct note n = { .reason = REASON_drop_too_big,
-				  .sent = REASON_sent_icmp_too_big,
-				  .mtu = way->mtu,
-				  .type = ICMP_DEST_UNREACH,
-				  .code = ICMP_FRAG_NEEDED };
-
-		return out2in_answer(ctx, s, &n);
-	}
-	return GO_ON;
+	if (!expired && !too_big)
+		return GO_ON;
+	n = note_get();
+	if (!n || !rate_allows(&s->icmp_next, REFUSALS_PER_SECOND))
+		return drop(reason);
+	note_set(n, reason, expired ? REASON_sent_icmp_ttl : REASON_sent_icmp_too_big,
+		 expired ? ICMP_TIME_EXCEEDED : ICMP_DEST_UNREACH, expired ? 0 : ICMP_FRAG_NEEDED,
+		 expired ? 0 : way->mtu);
+	return leaf_call(ctx, LEAF_icmp_error);
 }
 
 /* The session is known: rewrites the destination and delivers. */

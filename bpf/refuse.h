@@ -38,7 +38,7 @@ static __always_inline int refuse_session(ctx_t *ctx)
 		return verdict;
 
 	struct subscriber *s = subscriber_get(io.f.m, io.f.subscriber);
-	enum reason reason = n ? n->reason : REASON_drop_quota;
+	enum reason reason = n ? LOAD(n->reason) : REASON_drop_quota;
 
 	if (!s || !n)
 		return drop(reason);
@@ -46,10 +46,7 @@ static __always_inline int refuse_session(ctx_t *ctx)
 	refuse_report(&io.f, s, reason);
 	if (!rate_allows(&s->icmp_next, REFUSALS_PER_SECOND))
 		return drop(reason);
-	n->sent = REASON_sent_icmp_unreachable;
-	n->type = ICMP_DEST_UNREACH;
-	n->code = settings.quota_icmp_code;
-	n->mtu = 0;
+	note_set(n, reason, REASON_sent_icmp_unreachable, ICMP_DEST_UNREACH, settings.quota_icmp_code, 0);
 	return leaf_call(ctx, LEAF_icmp_error);
 }
 

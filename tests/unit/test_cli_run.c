@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -39,6 +40,8 @@ static pid_t answer_with(const char *request, const char *text)
 
 	if (pid)
 		return pid;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 
 	char line[1024];
 	int fd = accept(listener, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -37,6 +38,7 @@ static void serve(int ready)
 	struct error err = { "" };
 	struct event *terminate;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	agent.base = event_base_new();
 	terminate = evsignal_new(agent.base, SIGTERM, on_terminate, NULL);
 	event_add(terminate, NULL);

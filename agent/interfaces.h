@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What devices.c and devices_apply.c share: the interfaces of the configuration and what becomes of each. */
+/* What devices.c, devices_apply.c and devices_sync.c share: the interfaces of the configuration and what becomes of
+ * each. */
 #ifndef DETNAT_INTERFACES_H
 #define DETNAT_INTERFACES_H
 
@@ -77,6 +78,12 @@ void interface_check_forwarding(struct interface *i);
 void interfaces_record(struct devices *v, struct interfaces *all);
 
 struct interface *interfaces_find(const struct interfaces *all, const char *name);
+
+/* Has devices_sync() called after so many milliseconds, or earlier where that was asked for already. */
+void devices_schedule_sync(struct devices *v, unsigned ms);
+
+/* Marks every interface as dirty. */
+void devices_mark_all(struct devices *v);
 
 /* Reads the interfaces that are marked as dirty anew, and repairs what is not as it should be. */
 void devices_sync(struct devices *v);

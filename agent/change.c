@@ -8,8 +8,10 @@
 #include "log.h"
 #include "plan.h"
 
-/* Longest time in one turn of the loop, of preparing tables. */
+/* Longest time in one turn of the loop, of preparing tables; and how often a look is taken at what the kernel works on.
+ */
 #define TURN_US 2000
+#define WAIT_US 5000
 
 struct change {
 	struct change *next;
@@ -70,9 +72,9 @@ void change_queue_free(struct change_queue *q)
 	free(q);
 }
 
-static void schedule(struct change_queue *q)
+static void schedule(struct change_queue *q, suseconds_t delay_us)
 {
-	evtimer_add(q->turn, &(struct timeval){ 0 });
+	evtimer_add(q->turn, &(struct timeval){ .tv_usec = delay_us });
 }
 
 static void free_config(struct config **c)
@@ -107,7 +109,7 @@ static int64_t now_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* 1: more to do, else how the change ended. */
+/* PLAN_MORE or PLAN_WAITS, else how the change ended. */
 static int work(struct change_queue *q, struct error *err)
 {
 	int64_t until = now_us() + TURN_US;
@@ -117,7 +119,7 @@ static int work(struct change_queue *q, struct error *err)
 		return r;
 	do
 		r = plan_step(q->plan, err);
-	while (r > 0 && now_us() < until);
+	while (r == PLAN_MORE && now_us() < until);
 	return r ? r : plan_commit(q->plan, err);
 }
 
@@ -133,7 +135,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	if (r <= 0)
 		finish(q, r, &err);
 	if (q->first)
-		schedule(q);
+		schedule(q, r == PLAN_WAITS ? WAIT_US : 0);
 }
 
 int change_submit(struct change_queue *q, change_edit edit, change_done done, void *arg)
@@ -145,7 +147,8 @@ int change_submit(struct change_queue *q, change_edit edit, change_done done, vo
 	*c = (struct change){ .edit = edit, .done = done, .arg = arg };
 	*q->end = c;
 	q->end = &c->next;
-	schedule(q);
+	if (q->first == c)
+		schedule(q, 0);
 	return 0;
 }
 
@@ -165,6 +168,8 @@ int change_apply_now(struct agent *a, const struct config *wanted, uint64_t file
 		r = plan_step(p, err);
 		/* Signals are taken meanwhile: big tables take seconds. */
 		event_base_loop(a->base, EVLOOP_NONBLOCK);
+		if (r == PLAN_WAITS)
+			usleep(WAIT_US);
 		if (r >= 0 && a->ending)
 			r = error_set(err, -EINTR, "ended by a signal while starting");
 	} while (r > 0);

@@ -57,8 +57,9 @@ struct datapath {
 
 	int grace; /* private ARRAY_OF_MAPS, see datapath_grace_period() */
 	int grace_inner;
-	struct datapath_build *build;  /* that runs; NULL until datapath_load() */
-	struct datapath_build *former; /* that ran before, until datapath_settle() or datapath_revert() */
+	struct datapath_build *build;	  /* that runs; NULL until datapath_load() */
+	struct datapath_loading *loading; /* under way, or NULL */
+	struct datapath_build *former;	  /* that ran before, until datapath_settle() or datapath_revert() */
 };
 
 /*
@@ -92,10 +93,19 @@ void datapath_close(struct datapath *d);
 void datapath_discard(struct datapath *d);
 
 /*
- * Loads a set of programs with these settings and makes it the one that runs, in one step for each hook. The map
- * `overflow` is replaced by one of the size asked for, with its sessions. tc_outside is replaced where it is attached
- * by devices_apply(); thereafter one of the next two is called.
+ * Loads a set of programs with these settings, in a thread, as the kernel's verifier takes its time: begin, ready until
+ * it says 0 (1: not yet, or -errno), then swap, which makes it the set that runs, in one step for each hook. abort
+ * gives it up at any time before.
+ *
+ * The map `overflow` is replaced by one of the size asked for, with its sessions. tc_outside is replaced where it is
+ * attached by devices_apply(); thereafter datapath_settle() or datapath_revert() is called.
  */
+int datapath_load_begin(struct datapath *d, const struct settings *settings, struct error *err);
+int datapath_load_ready(struct datapath *d, struct error *err);
+int datapath_load_swap(struct datapath *d, struct error *err);
+void datapath_load_abort(struct datapath *d);
+
+/* All of it, while the caller waits. */
 int datapath_load(struct datapath *d, const struct settings *settings, struct error *err);
 
 /* Gives up the programs that ran before the last datapath_load(), and pins of other layouts. */

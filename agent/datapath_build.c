@@ -192,7 +192,7 @@ static int visit_generation(const char *name, void *arg)
 	return 0;
 }
 
-int build_new(struct datapath *d, const struct settings *settings, struct datapath_build **ret, struct error *err)
+int build_new(const struct datapath *d, const struct settings *settings, struct datapath_build **ret, struct error *err)
 {
 	__attribute__((cleanup(free_build))) struct datapath_build *b = build_alloc();
 	unsigned highest = 0;

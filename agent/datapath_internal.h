@@ -69,7 +69,8 @@ const char *pin_path_of(const struct datapath *d, const char *name, char text[st
 /* ---- builds (datapath_build.c) ---------------------------------------------------------------------------------- */
 
 /* Loads programs around d's maps, ready to be swapped in. */
-int build_new(struct datapath *d, const struct settings *settings, struct datapath_build **ret, struct error *err);
+int build_new(const struct datapath *d, const struct settings *settings, struct datapath_build **ret,
+	      struct error *err);
 
 /* What runs now, as an earlier agent left it: the programs that `entries` leads to. */
 int build_of_pins(const struct datapath *d, struct datapath_build **ret);

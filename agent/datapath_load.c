@@ -3,6 +3,9 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -56,16 +59,88 @@ static int switch_to(struct datapath *d, const struct datapath_build *b)
 	return r;
 }
 
-int datapath_load(struct datapath *d, const struct settings *settings, struct error *err)
+/* The thread writes build, err and r, then done; thereafter it touches nothing. */
+struct datapath_loading {
+	pthread_t thread;
+	const struct datapath *datapath;
+	struct settings settings;
+	struct datapath_build *build;
+	struct error err;
+	int r;
+	atomic_bool done;
+	bool joined;
+};
+
+static void *load(void *arg)
+{
+	struct datapath_loading *l = arg;
+
+	l->r = build_new(l->datapath, &l->settings, &l->build, &l->err);
+	atomic_store(&l->done, true);
+	return NULL;
+}
+
+static void join(struct datapath_loading *l)
+{
+	if (!l->joined)
+		pthread_join(l->thread, NULL);
+	l->joined = true;
+}
+
+int datapath_load_begin(struct datapath *d, const struct settings *settings, struct error *err)
+{
+	struct datapath_loading *l = calloc(1, sizeof(*l));
+	sigset_t all, before;
+	int r;
+
+	if (!l)
+		return error_set(err, -ENOMEM, "out of memory");
+	l->datapath = d;
+	l->settings = *settings;
+	/* The verifier gives up where a signal waits; signals are the main thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&l->thread, NULL, load, l);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r) {
+		free(l);
+		return error_set(err, -r, "no thread to load the programs in: %s", strerror(r));
+	}
+	d->loading = l;
+	return 0;
+}
+
+int datapath_load_ready(struct datapath *d, struct error *err)
+{
+	struct datapath_loading *l = d->loading;
+
+	if (!atomic_load(&l->done))
+		return 1;
+	return l->r ? error_set(err, l->r, "%s", l->err.text) : 0;
+}
+
+void datapath_load_abort(struct datapath *d)
+{
+	struct datapath_loading *l = d->loading;
+
+	if (!l)
+		return;
+	join(l);
+	if (l->build)
+		build_drop_leaves(d, l->build->generation);
+	build_free(l->build);
+	free(take_pointer(d->loading));
+}
+
+int datapath_load_swap(struct datapath *d, struct error *err)
 {
 	struct datapath_build *b;
 	int r;
 
+	join(d->loading);
+	b = d->loading->build;
 	if (d->former)
 		datapath_settle(d);
-	r = build_new(d, settings, &b, err);
-	if (r)
-		return r;
 	/* On a first start there is none. */
 	if (!d->build)
 		build_of_pins(d, &d->build);
@@ -73,13 +148,28 @@ int datapath_load(struct datapath *d, const struct settings *settings, struct er
 	if (r) {
 		if (d->build)
 			switch_to(d, d->build);
-		build_drop_leaves(d, b->generation);
-		build_free(b);
+		datapath_load_abort(d);
 		return error_set(err, r, "the new programs cannot be put in place: %s", strerror(-r));
 	}
+	free(take_pointer(d->loading));
 	d->former = d->build;
 	d->build = b;
 	return 0;
+}
+
+int datapath_load(struct datapath *d, const struct settings *settings, struct error *err)
+{
+	int r = datapath_load_begin(d, settings, err);
+
+	if (r)
+		return r;
+	join(d->loading);
+	r = datapath_load_ready(d, err);
+	if (r) {
+		datapath_load_abort(d);
+		return r;
+	}
+	return datapath_load_swap(d, err);
 }
 
 /* Directories vN of other layouts than this agent's: their state is out of date from now on. */

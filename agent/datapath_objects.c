@@ -8,25 +8,21 @@
 #include "log.h"
 
 static bool log_libbpf;
-static FILE *captured;
-
-static int print(enum libbpf_print_level level, const char *format, va_list ap)
-{
-	if (level == LIBBPF_DEBUG && !log_libbpf)
-		return 0;
-	return vfprintf(captured && !log_libbpf ? captured : stderr, format, ap);
-}
+/* Of this thread: programs are loaded in one of their own. */
+static __thread FILE *captured;
 
 /* Outside a load libbpf has nothing to say that the return value does not. */
-static int print_nothing(enum libbpf_print_level level, const char *format, va_list ap)
+static int print(enum libbpf_print_level level, const char *format, va_list ap)
 {
-	return 0;
+	if (log_libbpf)
+		return vfprintf(stderr, format, ap);
+	return captured && level != LIBBPF_DEBUG ? vfprintf(captured, format, ap) : 0;
 }
 
 void datapath_log_libbpf(bool yes)
 {
 	log_libbpf = yes;
-	libbpf_set_print(yes ? print : print_nothing);
+	libbpf_set_print(print);
 }
 
 int object_load(struct bpf_object *o, struct error *err)
@@ -36,12 +32,10 @@ int object_load(struct bpf_object *o, struct error *err)
 	int r;
 
 	captured = open_memstream(&text, &size);
-	libbpf_set_print(print);
 	r = bpf_object__load(o);
 	if (captured)
 		fclose(captured);
 	captured = NULL;
-	datapath_log_libbpf(log_libbpf);
 	if (!r)
 		return 0;
 	if (size)

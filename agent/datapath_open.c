@@ -222,6 +222,7 @@ void datapath_close(struct datapath *d)
 {
 	const int *const others[] = { &d->clock, &d->grace, &d->grace_inner, &d->lock_fd };
 
+	datapath_load_abort(d);
 	build_free(take_pointer(d->build));
 	build_free(take_pointer(d->former));
 	d->tc_outside = d->overflow_removal = -1;

@@ -17,6 +17,8 @@ void plan_free(struct plan *p)
 {
 	if (!p)
 		return;
+	if (p->agent && p->load)
+		datapath_load_abort(&p->agent->datapath);
 	for (size_t i = 0; i < p->n_add; i++)
 		if (p->add[i].job)
 			mappings_add_abort(p->add[i].job);
@@ -142,6 +144,14 @@ static int plan_mappings(struct plan *p)
 	return 0;
 }
 
+/* Whether programs with these settings run already, and are this agent's own. */
+static bool programs_right(const struct plan *p)
+{
+	const struct datapath *d = &p->agent->datapath;
+
+	return d->tc_outside >= 0 && !memcmp(&d->settings, &p->settings, sizeof(p->settings));
+}
+
 int plan_new(struct agent *a, const struct config *wanted, uint64_t file_hash, bool checked, const char *name,
 	     struct plan **ret, struct error *err)
 {
@@ -167,6 +177,12 @@ int plan_new(struct agent *a, const struct config *wanted, uint64_t file_hash, b
 		return error_set(err, -EFBIG, "%s: as JSON it is longer than %zu octets", name,
 				 (size_t)RUNNING_MAX_LENGTH);
 	p->settings = settings_of(a, p->wanted);
+	if (!programs_right(p)) {
+		r = datapath_load_begin(&a->datapath, &p->settings, err);
+		if (r)
+			return r;
+		p->load = true;
+	}
 	*ret = take_pointer(p);
 	return 0;
 }
@@ -188,7 +204,12 @@ int plan_step(struct plan *p, struct error *err)
 		if (r < 0)
 			return r;
 		add->ready = !r;
-		return 1;
+		return PLAN_MORE;
 	}
-	return 0;
+	if (p->load) {
+		int r = datapath_load_ready(&p->agent->datapath, err);
+
+		return r > 0 ? PLAN_WAITS : r;
+	}
+	return PLAN_READY;
 }

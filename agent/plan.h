@@ -19,7 +19,11 @@ struct plan;
 int plan_new(struct agent *a, const struct config *wanted, uint64_t file_hash, bool checked, const char *name,
 	     struct plan **ret, struct error *err);
 
-/* Prepares tables of new mappings for a few milliseconds: 1 more to do, 0 ready for the commit, or -errno. */
+/*
+ * Prepares tables and programs, for a few milliseconds: PLAN_MORE to do, PLAN_WAITS for the kernel, PLAN_READY for the
+ * commit, or -errno.
+ */
+enum { PLAN_READY, PLAN_MORE, PLAN_WAITS };
 int plan_step(struct plan *p, struct error *err);
 
 /* Makes the change: whole or, with an error, not at all. */

@@ -41,14 +41,6 @@ static void undo_additions(struct plan *p)
 	}
 }
 
-/* Whether programs with these settings run and are this agent's own. */
-static bool programs_right(const struct plan *p)
-{
-	const struct datapath *d = &p->agent->datapath;
-
-	return d->tc_outside >= 0 && !memcmp(&d->settings, &p->settings, sizeof(p->settings));
-}
-
 /* Everything that can fail. New mappings that replace none come before the interfaces, so that no packet misses them.
  */
 static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
@@ -56,8 +48,9 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
 	struct agent *a = p->agent;
 	int r = ipfix_configure(a->ipfix, &p->wanted->ipfix, err);
 
-	if (!r && !programs_right(p)) {
-		r = datapath_load(&a->datapath, &p->settings, err);
+	if (!r && p->load) {
+		p->load = false;
+		r = datapath_load_swap(&a->datapath, err);
 		*ret_loaded = !r;
 	}
 	if (!r && !p->n_del)

@@ -23,6 +23,7 @@ struct plan {
 	uint64_t file_hash;
 	char *json; /* of wanted */
 	struct settings settings;
+	bool load; /* programs with those settings */
 	struct plan_addition *add;
 	struct plan_deletion *del;
 	struct mapping_spec *update;

@@ -16,6 +16,7 @@ enum table_stage {
 	TABLE_UNLINKED,	   /* taken from the index; packets that found it there may still be on their way */
 	TABLE_AWAITS_SCAN, /* its overflow sessions are to be deleted by the next pass through the overflow */
 	TABLE_IN_SCAN,	   /* by the present one */
+	TABLE_TELLING,	   /* its sessions are being told of */
 	TABLE_CLEARING,	   /* its ranges are being given back */
 };
 
@@ -28,6 +29,7 @@ struct mapping_job {
 	uint64_t n_subscribers;
 	uint64_t n_buckets;
 	uint32_t *sweep_due;	   /* by subscriber: the tick before which no sweep need look; NULL: not kept */
+	uint64_t told;		   /* subscribers whose sessions were told of */
 	uint64_t subscribers_done; /* given back */
 	uint64_t buckets_done;
 };
@@ -76,5 +78,13 @@ void mappings_settle_overlaps(struct mappings *m, const struct geometry *g);
 
 /* Deletes all overflow sessions of no mapping. */
 void mappings_purge_overflow(struct mappings *m);
+
+/* ---- mappings_tell.c ---------------------------------------------------------------------------------------- */
+
+/* Tells of sessions in the slots of tables that are leaving; whether of all by now. */
+bool mappings_tell_step(struct mapping_job *t);
+
+/* Tells of an overflow session of such tables. */
+void mappings_tell_overflow(struct mappings *m, const struct overflow_key *in2out, uint64_t truth);
 
 #endif

@@ -71,8 +71,10 @@ static void purge_batch(struct mappings *m, struct overflow_scan *scan)
 
 		if (key->direction == OVERFLOW_IN2OUT) {
 			/* Its OUT2IN entry comes in this pass too, by itself. */
-			if (mappings_find_inside(m, key->addr) < 0)
-				overflow_delete_entry(m->d, key);
+			if (mappings_find_inside(m, key->addr) >= 0)
+				continue;
+			mappings_tell_overflow(m, key, scan->sessions[i].truth);
+			overflow_delete_entry(m->d, key);
 		} else if (mappings_find_outside(m, key->addr) < 0) {
 			overflow_delete_entry(m->d, key);
 		}
@@ -115,7 +117,7 @@ static bool scan_step(struct mappings *m)
 	if (purge_step(m))
 		return true;
 	m->scanning = false;
-	advance(m, TABLE_IN_SCAN, TABLE_CLEARING);
+	advance(m, TABLE_IN_SCAN, TABLE_TELLING);
 	return true;
 }
 
@@ -129,7 +131,7 @@ static bool overlaps(const struct geometry *a, const struct geometry *b)
 static bool left_of_overlaps(const struct mappings *m, const struct geometry *g)
 {
 	for (const struct mapping_job *t = m->leaving; t; t = t->next)
-		if (t->stage < TABLE_CLEARING && overlaps(&t->record.geo, g))
+		if (t->stage <= TABLE_IN_SCAN && overlaps(&t->record.geo, g))
 			return true;
 	return false;
 }
@@ -152,6 +154,19 @@ static bool release(struct mapping_job *t)
 		return false;
 	return !chunks_release_step(&m->subscribers, t->record.first_subscriber, t->n_subscribers,
 				    &t->subscribers_done);
+}
+
+/* Tells of some sessions of the first tables that have come so far; false: there are none. */
+static bool tell_step(struct mappings *m)
+{
+	for (struct mapping_job *t = m->leaving; t; t = t->next) {
+		if (t->stage != TABLE_TELLING)
+			continue;
+		if (mappings_tell_step(t))
+			set_stage(t, TABLE_CLEARING);
+		return true;
+	}
+	return false;
 }
 
 /* Chunks of several tables are removed at once, as each removal takes a grace period. */
@@ -178,7 +193,7 @@ int mappings_reclaim_step(struct mappings *m)
 {
 	if (any_at(m, TABLE_UNLINKED))
 		mappings_settle(m);
-	else if (!scan_step(m))
+	else if (!scan_step(m) && !tell_step(m))
 		clear_step(m);
 	return m->leaving ? 1 : 0;
 }

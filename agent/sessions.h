@@ -52,7 +52,10 @@ int session_sweep_new(struct mappings *m, struct session_sweep **ret);
 int session_sweep_step(struct session_sweep *s, unsigned budget_us, session_visit closed, void *arg);
 void session_sweep_free(struct session_sweep *s);
 
-/* Has `closed` called (NULL: nothing) for each session that the two functions below close (IPFIX session events). */
+/*
+ * Has `closed` called (NULL: nothing) for each session that the two functions below close, and each that ends with its
+ * mapping (IPFIX session events).
+ */
 void sessions_on_close(struct mappings *m, session_visit closed, void *arg);
 
 /* Closes sessions by inside or outside endpoint and external endpoint; proto 0: of every protocol. How many, or -errno.

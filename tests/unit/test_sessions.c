@@ -409,6 +409,26 @@ Test(sessions, are_closed_by_inside_or_outside_endpoint)
 	cr_assert_eq(closed.n, 4);
 }
 
+Test(sessions, that_end_with_their_mapping_are_told_of)
+{
+	struct mapping_spec spec = tables_spec("10.0.0.0/24", "1.1.1.0/28");
+	struct list ended = { .n = 0 };
+	unsigned overflowed = 0;
+
+	fill();
+	sessions_on_close(m, collect, &ended);
+	mappings_del(m, spec.in, spec.out);
+	tables_reclaim(m);
+	cr_assert_eq(ended.n, 9);
+	for (unsigned i = 0; i < ended.n; i++) {
+		cr_assert_eq(ended.s[i].in_addr >> 8, tables_addr("10.0.0.0") >> 8);
+		cr_assert_eq(ended.s[i].out_addr, tables_addr("1.1.1.0") + (ended.s[i].in_addr & 0xff) / 16);
+		cr_assert_eq(ended.s[i].out_port, 1024 + ended.s[i].in_port);
+		overflowed += ended.s[i].in_port >= 20;
+	}
+	cr_assert_eq(overflowed, 3);
+}
+
 Test(sessions, in_the_overflow_are_closed_too)
 {
 	struct endpoint in = { tables_addr("10.0.0.0"), 7 }, out = { tables_addr("1.1.1.0"), 1024 + 8 };

@@ -13,8 +13,9 @@
 /* ---- libbpf's messages --------------------------------------------------------------------------------------------
  */
 
-static libbpf_print_fn_t printed_before;
-static bool listening;
+static libbpf_print_fn_t print_otherwise;
+/* Of this thread: another may be loading programs, whose messages are not ours. */
+static __thread bool listening;
 static char kernel_message[256];
 
 static int listen_to_libbpf(enum libbpf_print_level level, const char *format, va_list ap)
@@ -23,6 +24,8 @@ static int listen_to_libbpf(enum libbpf_print_level level, const char *format, v
 	char line[512];
 	char *text;
 
+	if (!listening)
+		return print_otherwise ? print_otherwise(level, format, ap) : 0;
 	if (level == LIBBPF_DEBUG)
 		return 0;
 	vsnprintf(line, sizeof(line), format, ap);
@@ -36,16 +39,17 @@ static int listen_to_libbpf(enum libbpf_print_level level, const char *format, v
 
 void kernel_message_begin(void)
 {
+	libbpf_print_fn_t before = libbpf_set_print(listen_to_libbpf);
+
+	/* It stays in place; taking it away could undo what another thread has set meanwhile. */
+	if (before != listen_to_libbpf)
+		print_otherwise = before;
 	kernel_message[0] = '\0';
-	if (!listening)
-		printed_before = libbpf_set_print(listen_to_libbpf);
 	listening = true;
 }
 
 const char *kernel_message_end(void)
 {
-	if (listening)
-		libbpf_set_print(printed_before);
 	listening = false;
 	return kernel_message;
 }

@@ -187,3 +187,27 @@ unsigned tables_overflow_entries(const struct datapath *d)
 	}
 	return n;
 }
+
+bool tables_zero(const void *p, size_t size)
+{
+	const char *c = p;
+
+	return !size || (!c[0] && !memcmp(c, c + 1, size - 1));
+}
+
+bool tables_clean(struct mappings *m, int number, bool dirty)
+{
+	const struct mapping *map = mappings_get(m, number);
+	size_t buckets = sizeof(struct bucket) << map->bucket_shift;
+	bool clean = true;
+
+	for (uint32_t i = 0; i < prefix_size(map->geo.in_plen); i++) {
+		clean &= tables_zero(mappings_subscriber(m, number, i), sizeof(struct subscriber));
+		clean &= tables_zero(mappings_buckets(m, number, i), buckets);
+		if (dirty) {
+			memset(mappings_subscriber(m, number, i), 0xff, sizeof(struct subscriber));
+			memset(mappings_buckets(m, number, i), 0xff, buckets);
+		}
+	}
+	return clean;
+}

@@ -28,6 +28,11 @@ void tables_put_overflow(struct mappings *m, uint32_t in_addr, const struct sess
 /* Entries of the overflow map, both directions. */
 unsigned tables_overflow_entries(const struct datapath *d);
 
+bool tables_zero(const void *p, size_t size);
+
+/* Whether all tables of a mapping are clean; dirty, where true, leaves them full of ones. */
+bool tables_clean(struct mappings *m, int number, bool dirty);
+
 uint32_t tables_addr(const char *text);
 
 #endif

@@ -4,13 +4,8 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
 
-#include "ranges.h"
 #include "tables_fixture.h"
 
 static struct datapath d;
@@ -52,31 +47,6 @@ static unsigned subscriber_chunks(void)
 	return chunks(d.subscribers, MAX_SUBSCRIBER_CHUNKS);
 }
 
-static bool is_zero(const void *p, size_t size)
-{
-	const char *c = p;
-
-	return !size || (!c[0] && !memcmp(c, c + 1, size - 1));
-}
-
-/* Whether all tables of a mapping are clean; dirty, where true, leaves them full of ones. */
-static bool tables_clean(int number, bool dirty)
-{
-	const struct mapping *map = mappings_get(m, number);
-	size_t buckets = sizeof(struct bucket) << map->bucket_shift;
-	bool clean = true;
-
-	for (uint32_t i = 0; i < prefix_size(map->geo.in_plen); i++) {
-		clean &= is_zero(mappings_subscriber(m, number, i), sizeof(struct subscriber));
-		clean &= is_zero(mappings_buckets(m, number, i), buckets);
-		if (dirty) {
-			memset(mappings_subscriber(m, number, i), 0xff, sizeof(struct subscriber));
-			memset(mappings_buckets(m, number, i), 0xff, buckets);
-		}
-	}
-	return clean;
-}
-
 static int add(const char *in, const char *out)
 {
 	struct mapping_spec spec = tables_spec(in, out);
@@ -109,7 +79,7 @@ Test(mappings, are_found_by_every_address_of_theirs)
 	cr_assert_eq(mappings_next_inside(m, tables_addr("9.0.1.0")), a);
 	cr_assert_eq(mappings_next_inside(m, tables_addr("10.0.64.0")), b);
 	cr_assert_eq(mappings_next_inside(m, tables_addr("10.9.0.2")), -1);
-	cr_assert(tables_clean(a, false) && tables_clean(b, false) && tables_clean(c, false));
+	cr_assert(tables_clean(m, a, false) && tables_clean(m, b, false) && tables_clean(m, c, false));
 
 	const struct mapping *map = &d.mapping[a];
 
@@ -160,8 +130,8 @@ Test(mappings, deleted_are_cleared_before_reuse)
 {
 	int a = add("10.0.0.0/24", "1.1.1.0/32"), b = add("10.0.1.0/24", "1.1.1.1/32");
 
-	tables_clean(a, true);
-	tables_clean(b, true);
+	tables_clean(m, a, true);
+	tables_clean(m, b, true);
 	cr_assert_eq(del("10.0.0.0/24", "1.1.1.0/32"), 0);
 	cr_assert_eq(del("10.0.0.0/24", "1.1.1.0/32"), -ENOENT);
 	cr_assert_eq(mappings_find_inside(m, tables_addr("10.0.0.1")), -ENOENT);
@@ -170,8 +140,8 @@ Test(mappings, deleted_are_cleared_before_reuse)
 	tables_reclaim(m);
 	a = add("10.0.2.0/24", "1.1.1.2/32");
 	cr_assert_eq(d.mapping[a].first_bucket, 0);
-	cr_assert(tables_clean(a, false));
-	cr_assert(!tables_clean(b, false), "the neighbour keeps its sessions");
+	cr_assert(tables_clean(m, a, false));
+	cr_assert(!tables_clean(m, b, false), "the neighbour keeps its sessions");
 	del("10.0.2.0/24", "1.1.1.2/32");
 	del("10.0.1.0/24", "1.1.1.1/32");
 	tables_reclaim(m);
@@ -200,13 +170,13 @@ Test(mappings, may_span_chunks)
 		cr_assert_eq(mappings_buckets(m, a, i + run - 1), b + 4 * (run - 1));
 		i += run;
 	}
-	cr_assert(tables_clean(a, true));
+	cr_assert(tables_clean(m, a, true));
 	mappings_del(m, spec.in, spec.out);
 	tables_reclaim(m);
 	cr_assert_eq(bucket_chunks(), 1);
 	cr_assert_eq(subscriber_chunks(), 1);
 	a = tables_add(m, &spec);
-	cr_assert(tables_clean(a, false));
+	cr_assert(tables_clean(m, a, false));
 }
 
 Test(mappings, of_many_chunks_come_and_go_in_batches)
@@ -244,12 +214,12 @@ Test(mappings, survive_a_restart_with_their_sessions)
 	int c = add("10.2.0.0/20", "1.1.3.0/25");
 
 	cr_assert(c != a && c != b);
-	cr_assert(tables_clean(c, true));
+	cr_assert(tables_clean(m, c, true));
 	cr_assert_eq(mappings_buckets(m, b, 4095)[3].slot[7].key, 9);
 	del("10.2.0.0/20", "1.1.3.0/25");
 	open_again(); /* in the middle of the deletion */
 	cr_assert_eq(add("10.2.0.0/20", "1.1.3.0/25"), c);
-	cr_assert(tables_clean(c, false));
+	cr_assert(tables_clean(m, c, false));
 }
 
 /* What an agent leaves that is killed between two stores of an addition or deletion. */
@@ -357,7 +327,7 @@ Test(mappings, prepared_side_by_side_share_what_one_has_made)
 	cr_assert_eq(mappings_add_commit(job[1]), 0);
 	cr_assert_eq(bucket_chunks(), 1);
 	cr_assert_eq(subscriber_chunks(), 1);
-	cr_assert(tables_clean(mappings_find_inside(m, tables_addr("10.0.1.0")), false));
+	cr_assert(tables_clean(m, mappings_find_inside(m, tables_addr("10.0.1.0")), false));
 }
 
 Test(mappings, are_replaced_in_any_number)
@@ -482,95 +452,5 @@ Test(mappings, that_replace_others_start_without_their_overflow_sessions)
 		mappings_del(m, spec.in, spec.out);
 		tables_reclaim(m);
 		cr_assert_eq(d.global->overflow, 0);
-	}
-}
-
-/* Prefixes of every shape, 11 of them, over and over until killed. */
-static void change_until_killed(unsigned seed)
-{
-	srandom(seed);
-	for (;;) {
-		unsigned i = (unsigned)random() % 11;
-		struct mapping_spec spec = tables_spec("20.0.0.0/32", "30.0.0.0/32");
-
-		spec.in.plen = (uint8_t)(32 - i);
-		spec.in.base += i << (i < 6 ? 8 : 16);
-		spec.out.plen = i > 6 ? (uint8_t)(38 - i) : 32;
-		spec.out.base += i << 4;
-		spec.session_slots = 8U << (i & 3);
-		if (mappings_find(m, spec.in, spec.out) < 0) {
-			int number = tables_add(m, &spec);
-			uint32_t last = (uint32_t)prefix_size(spec.in.plen) - 1;
-
-			cr_assert_geq(number, 0);
-			if (!is_zero(mappings_subscriber(m, number, last), sizeof(struct subscriber)) ||
-			    !is_zero(mappings_buckets(m, number, last), sizeof(struct bucket)))
-				_exit(3);
-			memset(mappings_subscriber(m, number, last), 0xff, sizeof(struct subscriber));
-			memset(mappings_buckets(m, number, last), 0xff, sizeof(struct bucket));
-		} else {
-			mappings_del(m, spec.in, spec.out);
-			for (long n = random() % 4; n; n--)
-				mappings_reclaim_step(m);
-		}
-	}
-}
-
-/* All of every mapping is there, found by both ways, and no two share a table. */
-static void check_consistent(void)
-{
-	struct ranges subscribers, buckets;
-
-	ranges_init(&subscribers, 1ULL << 32);
-	ranges_init(&buckets, 1ULL << 32);
-	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1)) {
-		const struct mapping *map = mappings_get(m, number);
-		uint64_t n = prefix_size(map->geo.in_plen);
-
-		cr_assert_eq(ranges_take(&subscribers, map->first_subscriber, n), 0);
-		cr_assert_eq(ranges_take(&buckets, map->first_bucket, n << map->bucket_shift), 0);
-		for (uint32_t i = 0; i < n; i++)
-			cr_assert_eq(mappings_find_inside(m, map->geo.in_base + i), number);
-		for (uint32_t i = 0; i < prefix_size(map->geo.out_plen); i++)
-			cr_assert_eq(mappings_find_outside(m, map->geo.out_base + i), number);
-	}
-	for (uint32_t addr = tables_addr("20.0.0.0"); addr < tables_addr("20.11.0.0"); addr++) {
-		int number = mappings_find_inside(m, addr);
-
-		cr_assert(number < 0 ||
-			  (mappings_get(m, number) && prefix_contains(mappings_get(m, number)->geo.in_base,
-								      mappings_get(m, number)->geo.in_plen, addr)));
-	}
-	ranges_free_all(&subscribers);
-	ranges_free_all(&buckets);
-}
-
-Test(mappings, are_whole_whenever_the_agent_is_killed)
-{
-	unsigned seen = 0;
-
-	for (unsigned round = 0; round < 60; round++) {
-		pid_t child = fork();
-		int status;
-
-		if (!child)
-			change_until_killed(round);
-		cr_assert_gt(child, 0);
-		nanosleep(&(struct timespec){ .tv_nsec = 5000000 + (long)(round * 7919 % 60) * 1000000 }, NULL);
-		kill(child, SIGKILL);
-		cr_assert_eq(waitpid(child, &status, 0), child);
-		cr_assert(WIFSIGNALED(status), "the child found a table that was not clean, or failed");
-		open_again();
-		check_consistent();
-		seen += mappings_next(m, 0) >= 0;
-	}
-	cr_assert_gt(seen, 10);
-	/* What no mapping has is clean: fill the rest of the chunks there are. */
-	for (unsigned i = 0; i < 64; i++) {
-		struct mapping_spec spec = tables_spec("40.0.0.0/24", "50.0.0.0/32");
-
-		spec.in.base += i << 8;
-		spec.out.base += i;
-		cr_assert(tables_clean(tables_add(m, &spec), true));
 	}
 }

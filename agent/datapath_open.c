@@ -111,6 +111,9 @@ static int lock_pins(const char *pin_path, struct datapath *d, struct error *err
 		d->pin_dir = NULL;
 		r = error_set(err, -ENOMEM, "out of memory");
 	}
+	/* What bpffs_prepare() mounted goes, unless another agent uses it. */
+	if (r)
+		bpffs_release(pin_path);
 	return r;
 }
 

@@ -2,8 +2,8 @@
 /*
  * Changes of the running configuration, one at a time and in order, in slices of the event loop.
  *
- * A change edits a copy of the running configuration. The copy is validated and checked against the machine as a file is;
- * tables of new mappings are prepared; only when nothing can fail any more does the datapath see any of it, and the
+ * A change edits a copy of the running configuration. The copy is validated and checked against the machine as a file
+ * is; tables of new mappings are prepared; only when nothing can fail any more does the datapath see any of it, and the
  * new configuration is saved in the pinned map `running`. A change takes effect whole or not at all.
  */
 #ifndef DETNAT_CHANGE_H

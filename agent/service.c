@@ -110,14 +110,16 @@ static void resolve(void *arg, uint32_t addr, uint32_t ifindex)
 }
 
 /* Everything up to the ready line, in the order in which each needs what stands before it. */
-static int start(struct service *s, const struct startup *up, struct error *err)
+static int start(struct service *s, struct startup *up, struct error *err)
 {
 	struct agent *a = &s->agent;
-	const struct config *wanted = startup_wanted(up);
-	int r = datapath_open(wanted, &a->datapath, err);
+	const struct config *wanted;
+	int r = datapath_open(up->file, &a->datapath, err);
 
 	if (r)
 		return r;
+	startup_read_running(up);
+	wanted = startup_wanted(up);
 	if (a->datapath.reused)
 		log_info("taking over the datapath at %s", a->datapath.pin_dir);
 	r = mappings_open(&a->datapath, &a->mappings, err);
@@ -186,7 +188,7 @@ static int end(struct service *s, struct error *err)
 	return 0;
 }
 
-static int run(struct service *s, const struct startup *up, struct error *err)
+static int run(struct service *s, struct startup *up, struct error *err)
 {
 	int r = start(s, up, err);
 

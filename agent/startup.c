@@ -15,13 +15,14 @@ void startup_free(struct startup *s)
 	config_free(s->running);
 }
 
-/* What an earlier agent left running, where it did and its words can still be read. */
-static void read_running(struct startup *s, const char *pin_path)
+void startup_read_running(struct startup *s)
 {
 	_cleanup_free_ char *json = NULL;
 	struct error err = { 0 };
 
-	if (datapath_peek_running(pin_path, &json, &s->running_hash))
+	config_free(s->running);
+	s->running = NULL;
+	if (datapath_peek_running(s->file->pin_path, &json, &s->running_hash))
 		return;
 	if (config_parse(json, strlen(json), "running configuration", &s->running, &err))
 		log_warning("%s; the file is applied instead", err.text);
@@ -49,7 +50,7 @@ int startup_read(const char *config_path, struct startup *ret, struct error *err
 	int r = config_load(config_path, &s.file, &s.file_hash, err);
 
 	if (!r)
-		read_running(&s, s.file->pin_path);
+		startup_read_running(&s);
 	if (!r)
 		r = check_machine(s.file, s.running, config_path, err);
 	/* Of an incomplete datapath the programs cannot be told from others' before its pins are gone. */

@@ -16,6 +16,12 @@ struct startup {
 int startup_read(const char *config_path, struct startup *ret, struct error *err);
 void startup_free(struct startup *s);
 
+/*
+ * Reads what an earlier agent left running once more, where it did and its words can still be read: that agent may have
+ * gone on until it gave up the lock.
+ */
+void startup_read_running(struct startup *s);
+
 /* What is to run: the running state where the file is the one that was applied last, so that changes by detnatctl
  * survive. */
 const struct config *startup_wanted(const struct startup *s);

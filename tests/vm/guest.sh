@@ -14,10 +14,14 @@ STATE=none # what the checks are about: "redirect native" and so on
 
 # busybox prefers its own applets to what is on PATH.
 ip() { /usr/bin/ip "$@"; }
+# Not for what runs in the background: $! would be a shell's.
 in_sub() { nsenter --net=/run/netns/sub "$@"; }
 in_gw() { nsenter --net=/run/netns/gw "$@"; }
 in_net() { nsenter --net=/run/netns/net "$@"; }
-uptime_ms() { awk '{ printf "%d\n", $1 * 1000 }' /proc/uptime; }
+uptime_ms() { # /proc/uptime has hundredths of a second
+    read -r up _ </proc/uptime
+    echo "${up%.*}${up#*.}0"
+}
 
 # Waits up to 10 s for a command to succeed.
 wait_for() {
@@ -33,6 +37,7 @@ wait_for() {
 check() {
     name=$1
     shift
+    echo "$(uptime_ms) ms: $STATE: $name" >&2
     if "$@" >/tmp/said 2>&1; then
         echo "ok $STATE: $name"
     else
@@ -78,7 +83,7 @@ make_network() {
     ethernet net net0 198.51.100.7/24
     ip -n sub route add default via 10.0.0.1
     in_gw sysctl -qw net.ipv4.ip_forward=1
-    in_net peer reflect 7 $LOG &
+    nsenter --net=/run/netns/net peer reflect 7 $LOG &
     wait_for grep -q ready $LOG
 }
 
@@ -96,14 +101,18 @@ CONFIGURATION
 }
 
 start_agent() {
+    ready_ms=
+    rm -f /tmp/agent.out
     began=$(uptime_ms)
-    in_gw detnat-agent -c $CONFIG >/tmp/agent.out 2>/tmp/agent.log 5>&- &
+    nsenter --net=/run/netns/gw detnat-agent -c $CONFIG >/tmp/agent.out 2>/tmp/agent.log 5>&- &
     agent=$!
     i=0
-    until grep -q 'ready$' /tmp/agent.out; do
+    until grep -qs 'ready$' /tmp/agent.out; do
         i=$((i + 1))
-        if [ $i -ge 600 ] || ! kill -0 $agent 2>/dev/null; then
-            cat /tmp/agent.out /tmp/agent.log
+        if [ $i -ge 800 ] || ! kill -0 $agent 2>/dev/null; then
+            cat /proc/$agent/stack /tmp/agent.out /tmp/agent.log
+            kill -KILL $agent
+            wait $agent
             return 1
         fi
         usleep 50000
@@ -123,7 +132,7 @@ above() { [ "$(counter "$1")" -gt "$2" ]; }
 rose() { wait_for above "$1" "$2" || { echo "$1 is $(counter "$1")"; return 1; }; }
 
 has_session() { # PROTO INSIDE_PORT OUTSIDE_PORT STATE
-    ctl -j session list 10.0.0.2 --proto "$1" | tr -d ' \n\t' | sed 's/},{/}\n{/g' |
+    ctl -j session list 10.0.0.2 --proto "$1" --all | tr -d ' \n\t' | sed 's/},{/}\n{/g' |
         grep "\"in_port\":$2,\"out_addr\":\"1.1.1.0\",\"out_port\":$3,\"ext_addr\":\"198.51.100.7\"" | grep "\"state\":\"$4\""
 }
 
@@ -140,7 +149,7 @@ no_other_drops() {
 seen() { grep -qx "$1" $LOG; }
 
 hairpin() {
-    in_sub peer punch 10.0.0.2:5000 1.1.1.0:1069 >/tmp/punch &
+    nsenter --net=/run/netns/sub peer punch 10.0.0.2:5000 1.1.1.0:1069 >/tmp/punch &
     other=$!
     in_sub peer punch 10.0.0.3:6000 1.1.1.0:1059
     r=$?
@@ -151,7 +160,7 @@ hairpin() {
 
 unsolicited() {
     before=$(counter drop_no_session)
-    in_net peer udp 198.51.100.7:9 1.1.1.0:1068 100 &
+    nsenter --net=/run/netns/net peer udp 198.51.100.7:9 1.1.1.0:1068 100 &
     sender=$!
     rose drop_no_session "$before"
     r=$?
@@ -165,7 +174,7 @@ check_translation() {
         expect 1.1.1.0:1064 in_sub peer tcp 10.0.0.2:40000 $REFLECTOR 1000
     check "TCP of 60000 octets" expect 1.1.1.0:1065 in_sub peer tcp 10.0.0.2:40001 $REFLECTOR 60000
     check "UDP" expect 1.1.1.0:1066 in_sub peer udp 10.0.0.2:40002 $REFLECTOR 500
-    [ $failed = 0 ] || return # nothing else could work
+    [ $failed = 0 ] || return 1 # nothing else could work
     check "UDP of another subscriber" expect 1.1.1.0:1080 in_sub peer udp 10.0.0.3:40001 $REFLECTOR 500
     check "UDP in fragments both ways" expect 1.1.1.0:1067 in_sub peer udp 10.0.0.2:40003 $REFLECTOR 4000
     check "the outside's port unreachable reaches the sender" \
@@ -174,7 +183,7 @@ check_translation() {
     check "echo's identifier is the mapping's" wait_for seen "icmp 1.1.1.0:1054"
     check "hairpin between two subscribers" hairpin
     check "unsolicited packets are dropped and counted" unsolicited
-    check "the TCP session is listed" has_session tcp 40000 1064 "tcp-time-wait\|tcp-last-ack\|tcp-.*"
+    check "the closed TCP session is in time-wait" wait_for has_session tcp 40000 1064 tcp-time-wait
     check "the UDP session is listed" has_session udp 40002 1066 udp-active
     check "the ICMP session is listed" has_session icmp 40005 1054 icmp-active
     check "in2out_translated rose" rose in2out_translated 20
@@ -183,16 +192,18 @@ check_translation() {
     check "icmp_error_translated rose" rose icmp_error_translated 0
     check "nothing else was dropped" no_other_drops
     check "the outside saw no inside address" sh -c "! grep ' 10\.' $LOG"
+    return 0
 }
+
+answers() { [ "$(grep -cx 1.1.1.0:1054 /tmp/answers)" = "$1" ]; }
 
 # A TCP connection lives through the agent's end and its restart.
 check_restart() {
     rm -f /tmp/lines /tmp/answers
     mkfifo /tmp/lines
-    in_sub peer stream 10.0.0.2:45000 $REFLECTOR </tmp/lines >/tmp/answers &
+    nsenter --net=/run/netns/sub peer stream 10.0.0.2:45000 $REFLECTOR </tmp/lines >/tmp/answers &
     streamer=$!
     exec 5>/tmp/lines
-    answers() { [ "$(grep -cx 1.1.1.0:1054 /tmp/answers)" = "$1" ]; }
     echo >&5
     check "a connection is open" wait_for answers 1
     check "the agent ends by SIGTERM with status 0" stop_agent
@@ -200,6 +211,7 @@ check_restart() {
     check "the connection goes on without an agent" wait_for answers 2
     check "UDP opens a session without an agent" expect 1.1.1.0:1058 in_sub peer udp 10.0.0.2:45004 $REFLECTOR 100
     check "a new start over the pins" start_agent
+    echo "# $STATE: ready again after $ready_ms ms"
     check "the session is still there" has_session tcp 45000 1054 tcp-established
     check "the session opened in between is listed" has_session udp 45004 1058 udp-active
     echo >&5
@@ -208,12 +220,17 @@ check_restart() {
     wait $streamer
 }
 
-quota() {
+over_quota() {
     configure "$1" "$2" 3
     kill -HUP $agent
     wait_for sh -c "detnatctl -s /run/agent.sock -j user show 10.0.1.1 | tr -d ' \n\t' | grep '\"quota\":3,'"
     for port in 1 2 3; do in_sub peer udp 10.0.0.3:4100$port $REFLECTOR 10 >/dev/null; done
     expect EHOSTUNREACH in_sub peer udp 10.0.0.3:41004 $REFLECTOR 10
+}
+
+check_quota() {
+    check "over the quota: host unreachable" over_quota "$1" "$2"
+    check "drop_quota rose" rose drop_quota 0
 }
 
 nothing_left() {
@@ -224,7 +241,7 @@ nothing_left() {
     wait_for expect "maps 0" peer programs || { peer programs; return 1; }
 }
 
-# One forwarding mode in one XDP mode, from a first start to a detach.
+# check_mode FORWARDING XDP_MODE MORE…: one mode from a first start to a detach; MORE: further checks, of this file.
 check_mode() {
     STATE="$1 $2"
     failed=0
@@ -236,11 +253,8 @@ check_mode() {
     echo "# $STATE: ready after $ready_ms ms"
     check "both interfaces are attached" attached_as "$2"
     [ "$1 $2" != "redirect native" ] || peer programs | sed 's/^/# /'
-    check_translation
-    if [ $failed = 0 ]; then
-        check_restart
-        check "over the quota: host unreachable" quota "$1" "$2"
-        check "drop_quota rose" rose drop_quota 0
+    if check_translation; then
+        for more in $3; do $more "$1" "$2"; done
     fi
     if [ $failed = 1 ]; then
         echo "--- $STATE: agent's log, counters, sessions:" >&2
@@ -261,11 +275,16 @@ check "the network carries traffic without detnat" expect 10.0.0.2:40000 in_sub 
 ip -n net route del 10.0.0.0/18
 # Pool addresses are behind the gateway in one forwarding mode, on the outside link itself (so found by ARP) in the other.
 ip -n net route add 1.1.1.0/30 dev net0
-check_mode redirect native
+check_mode redirect native "check_restart check_quota"
 check_mode redirect skb
 ip -n net route replace 1.1.1.0/30 via 198.51.100.1
 check_mode kernel native
-check_mode kernel skb
+check_mode kernel skb "check_restart check_quota"
+
+if [ -x /usr/bin/bpf-tests ]; then
+    bpf-tests -j1 --tap=/tmp/tap >&2
+    sed -n 's/^ok - /ok BPF test /p; s/^not ok - /not ok BPF test /p' /tmp/tap
+fi
 
 STATE=guest
 check "the kernel saw nothing wrong" sh -c "! dmesg | grep -E 'BUG|WARNING|Oops|Call Trace|general protection|soft lockup'"

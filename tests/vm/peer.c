@@ -20,6 +20,7 @@
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,6 +185,7 @@ static int reflect(const char *port, const char *log_path)
 				{ .fd = udp, .events = POLLIN },
 				{ .fd = icmp, .events = POLLIN } };
 
+	signal(SIGCHLD, SIG_IGN);
 	setsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
 	if (!log || tcp < 0 || udp < 0 || icmp < 0 || bind(tcp, (struct sockaddr *)&any, sizeof(any)) < 0 ||
 	    bind(udp, (struct sockaddr *)&any, sizeof(any)) < 0 || listen(tcp, 16) < 0)
@@ -226,6 +228,9 @@ static int open_socket(int type, int proto, const struct sockaddr_in *src, const
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
 	/* Datagrams longer than the MTU leave as fragments. */
 	setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &(int){ IP_PMTUDISC_DONT }, sizeof(int));
+	/* Errors of ICMP that a UDP socket would else keep to itself. */
+	if (type == SOCK_DGRAM)
+		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &(int){ 1 }, sizeof(int));
 	if (bind(fd, (struct sockaddr *)&local, sizeof(local)) < 0 ||
 	    connect(fd, (struct sockaddr *)&remote, sizeof(remote)) < 0)
 		return -errno;

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Boots Debian's kernels under QEMU, each with the agent and its tools in an initramfs, and counts what the guest reports
 # (guest.sh). Kernels are fetched once and kept in VM_CACHE. A kernel that cannot be had is skipped, and said so; with
-# VM_REQUIRED=1 that is a failure. The consoles are kept in BUILD/vm/.
+# VM_REQUIRED=1 that is a failure. The consoles are kept in BUILD/vm/. VM_BPF_TESTS=1 runs the datapath's unit tests in the
+# guests too, which takes minutes, as each of them has the programs verified by an emulated processor.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 BUILD=${BUILD:-build}
 VM_CACHE=${VM_CACHE:-build/vm}
-VM_TIMEOUT=${VM_TIMEOUT:-120} # seconds, of one guest
+VM_BPF_TESTS=${VM_BPF_TESTS:-0}
+VM_TIMEOUT=${VM_TIMEOUT:-$((240 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
 SERIES=${SERIES:-6.1 6.12}
 here=tests/vm
 out=$BUILD/vm
@@ -30,9 +32,9 @@ if [ "$(uname -m)" != x86_64 ]; then
     finish
 fi
 
-# A program with the libraries that it is linked with, at the places where the loader looks for them.
+# install_program FILE [NAME]: with the libraries that it is linked with, at the places where the loader looks for them.
 install_program() {
-    install -D -m 755 "$1" "$root/usr/bin/$(basename "$1")"
+    install -D -m 755 "$1" "$root/usr/bin/${2:-$(basename "$1")}"
     { ldd "$1" 2>/dev/null | grep -oE '/[^ ]+' || true; } | while read -r library; do
         [ -e "$root$library" ] || install -D -m 755 "$(realpath "$library")" "$root$library"
     done
@@ -49,6 +51,11 @@ make_root() {
     for tool in ip tc ethtool; do install_program "$(PATH=$PATH:/usr/sbin:/sbin command -v $tool)"; done
     install_program "$BUILD/detnat-agent"
     install_program "$BUILD/detnatctl"
+    if [ "$VM_BPF_TESTS" = 1 ]; then
+        install_program "$BUILD/tests/bpf/run" bpf-tests
+        install_program "$(realpath /bin/sh)" sh # they set up interfaces by system(3); busybox's shell prefers its own ip
+        ln -sf ../usr/bin/sh "$root/bin/sh"
+    fi
     ${CC:-gcc} -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -static $here/peer.c -o "$root/usr/bin/peer"
     install -m 755 $here/init "$root/init"
     install -m 644 $here/guest.sh "$root/guest.sh"

@@ -197,6 +197,12 @@ class Lab:
         self.send_out(self.from_inside(host, ICMP(type=8, id=ident, seq=1) / b"ping", dst), src)
         return src
 
+    def settle(self):
+        """Waits until the agent has heard of changes of interfaces and routes that were made before."""
+        # It hears of them in the round of its event loop that serves the first request, at the latest; the second follows.
+        for _ in range(2):
+            self.agent.ctl("status")
+
     # ---- sessions and counters
 
     def sessions(self, *arguments):

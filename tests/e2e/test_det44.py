@@ -10,7 +10,8 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 import packets
 import wire
 from agent import wait_for
-from lab import GATEWAY_IN, SERVER, block_of
+from ipfix_tools import Collector
+from lab import GATEWAY_IN, SERVER, Lab, block_of
 
 TCP_IN, UDP_IN, ICMP_IN = 6303, 6304, 6305
 ONE = {"in": "10.0.0.2/32", "out": "203.0.113.10/32"}
@@ -22,17 +23,36 @@ def mapping_sessions(lab):
     return mapping["sessions"]
 
 
+@pytest.fixture(scope="module")
+def empty(run_directory, mode):
+    """A lab without mappings."""
+    it = Lab(run_directory)
+    try:
+        it.start(mappings=[], **mode)
+        yield it
+    finally:
+        it.close()
+
+
 @pytest.fixture
-def one(lab, mode):
+def fresh(empty):
+    """The lab without mappings, and with none again afterwards."""
+    empty.inside.clear()
+    empty.outside.clear()
+    yield empty
+    empty.agent.ctl("reload")
+
+
+@pytest.fixture
+def one(fresh):
     """A mapping of one inside address to one outside address."""
-    lab.start(mappings=[ONE], **mode)
-    lab.subscriber = lab.host("10.0.0.2")
-    return lab
+    fresh.agent.ctl("mapping", "add", ONE["in"], ONE["out"])
+    fresh.subscriber = fresh.host("10.0.0.2")
+    return fresh
 
 
-def test_mapping_forward_and_reverse(lab, mode):
-    lab.start(mappings=[], **mode)
-    ctl = lab.agent.ctl
+def test_mapping_forward_and_reverse(fresh):
+    ctl = fresh.agent.ctl
     ctl("mapping", "add", "172.16.255.0/24", "172.17.255.50/32")
 
     forward = ctl("forward", "172.16.255.20")
@@ -44,12 +64,11 @@ def test_mapping_forward_and_reverse(lab, mode):
     assert (mapping["in"], mapping["out"]) == ("172.16.255.0/24", "172.17.255.50/32")
 
 
-def test_timeouts_are_set(lab, mode):
-    lab.start(**mode)
-    before = lab.agent.ctl("timeouts", "show")
+def test_timeouts_are_set(fresh):
+    before = fresh.agent.ctl("timeouts", "show")
     changed = {name: value + 10 for name, value in before.items()}
-    lab.agent.ctl("timeouts", "set", *(f"{name}={value}" for name, value in changed.items()))
-    assert lab.agent.ctl("timeouts", "show") == changed
+    fresh.agent.ctl("timeouts", "set", *(f"{name}={value}" for name, value in changed.items()))
+    assert fresh.agent.ctl("timeouts", "show") == changed
 
 
 def test_tcp_udp_and_icmp_both_ways(one):
@@ -80,8 +99,9 @@ def test_tcp_udp_and_icmp_both_ways(one):
         assert (session["in_port"], session["out_port"], session["ext_port"]) == (port, out[port], ext_port)
 
 
-def test_several_users_and_closing_of_sessions(lab, mode):
-    lab.start(mappings=[MANY], **mode)
+def test_several_users_and_closing_of_sessions(fresh):
+    lab = fresh
+    lab.agent.ctl("mapping", "add", MANY["in"], MANY["out"])
     hosts = [lab.host("10.0.0.2"), lab.host("10.0.0.3")]
     sources = []
     for host in hosts:
@@ -136,8 +156,6 @@ def test_sessions_time_out(one):
 
 
 def test_session_limit_of_a_user(one):
-    from ipfix_tools import Collector
-
     host = one.subscriber
     block = block_of(host.addr, ONE)
     with Collector(one) as collector:

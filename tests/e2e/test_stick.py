@@ -6,13 +6,22 @@ from scapy.layers.inet import ICMP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 
 import packets
-from lab import IN_MAC, MAPPING, SERVER, SERVER_MAC, block_of
+from lab import IN_MAC, MAPPING, SERVER, SERVER_MAC, Lab, block_of
 from test_arp import assert_answered, request
 
 
-@pytest.fixture
-def stick(lab, mode):
+@pytest.fixture(scope="module")
+def stick(run_directory, mode):
     """Subscribers and the server on the wire of in0; out0 is not used."""
+    it = Lab(run_directory)
+    try:
+        set_up(it, mode)
+        yield it
+    finally:
+        it.close()
+
+
+def set_up(lab, mode):
     gateway = lab.gateway
     gateway.ip("link", "set", "out0", "down")
     for name in ("all", "in0"):
@@ -23,7 +32,6 @@ def stick(lab, mode):
         f"neigh add 192.0.2.254 lladdr {SERVER_MAC} dev in0 nud permanent",
     )
     lab.start(interfaces={"inside": ["in0"], "outside": ["in0"]}, **mode)
-    return lab
 
 
 def exchange(lab, host, payload_out, answer, port, src):

@@ -5,6 +5,7 @@
 
 #include "leaf.h"
 #include "lookup.h"
+#include "parse.h"
 #include "settings.h"
 
 /* 10/8, 172.16/12, 192.168/16 (RFC 1918) and 100.64/10 (RFC 6598). */
@@ -28,6 +29,17 @@ static __always_inline int unmatched_is_dropped(__u32 src)
 {
 	return settings.unmatched == UNMATCHED_DROP ||
 	       (settings.unmatched == UNMATCHED_DROP_PRIVATE && address_is_private(src));
+}
+
+/*
+ * A packet from inside that no host may send to where this one goes: a martian source towards anything but what stays
+ * on the link (a DHCP client has no address yet), or class E as destination, which the kernel would route.
+ */
+static __always_inline int is_martian(const struct packet *p)
+{
+	if (p->dst >> 28 == 15 && p->dst != ~0U)
+		return 1;
+	return !address_is_martian(p->dst) && source_is_martian(p->src);
 }
 
 #endif

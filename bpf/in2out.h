@@ -40,7 +40,7 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 		return drop(REASON_drop_malformed);
 	/* Where the kernel forwards, tc translates; only hairpins are forwarded here. */
 	if (!settings.redirect && !index_find(&out_index, p->dst))
-		return pass_untranslated();
+		return is_martian(p) ? drop(REASON_drop_martian) : pass_untranslated();
 
 	io->f.now = now_ticks();
 	io->nh = next_hop_get(ctx, p, io->f.now);
@@ -50,7 +50,7 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 	if (!io->nh || (void *)(eth + 1) > ctx_data_end(ctx) || !mac_equal(eth->h_dest, io->nh->in_mac))
 		return pass_untranslated();
 	if (io->nh->way > WAY_POOL)
-		return pass_untranslated();
+		return is_martian(p) ? drop(REASON_drop_martian) : pass_untranslated();
 	io->hairpin = io->nh->way == WAY_POOL;
 
 	io->f.m = mapping_by_inside(p->src);
@@ -119,6 +119,8 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 	/* NAT on a stick: answers of this program's own, and routing between inside addresses. */
 	if (out->roles & DEVICE_INSIDE && (p->src == out->addr || index_find(&in_index, p->dst)))
 		return pass_untranslated();
+	if (address_is_martian(p->dst))
+		return drop(REASON_drop_martian);
 	io->f.now = now_ticks();
 	io->hairpin = 0;
 	io->f.m = mapping_by_inside(p->src);

@@ -24,23 +24,23 @@ static inline void close_fd(const int *fd)
 }
 
 /* Frees, or closes, when the variable goes out of scope. */
-#define _cleanup_free_ __attribute__((cleanup(free_pointer)))
+#define _cleanup_free_	__attribute__((cleanup(free_pointer)))
 #define _cleanup_close_ __attribute__((cleanup(close_fd)))
 
 /* Hands the pointer over and leaves NULL, so that the cleanup attribute frees nothing. */
-#define take_pointer(p)               \
-	({                            \
+#define take_pointer(p)                 \
+	({                              \
 		typeof(p) _taken = (p); \
-		(p) = NULL;           \
-		_taken;               \
+		(p) = NULL;             \
+		_taken;                 \
 	})
 
 /* Hands the descriptor over and leaves -1. */
-#define take_fd(fd)            \
-	({                     \
+#define take_fd(fd)             \
+	({                      \
 		int _fd = (fd); \
-		(fd) = -1;     \
-		_fd;           \
+		(fd) = -1;      \
+		_fd;            \
 	})
 
 /* Why something was refused, for a person to read: says what is wrong, where, and what to do. */

@@ -78,21 +78,6 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 	return GO_ON;
 }
 
-/* The session is found or opened: rewrites and sends. */
-static __always_inline int in2out_finish(ctx_t *ctx, const struct in2out *io, __u64 truth)
-{
-	struct rewrite w = {
-		.addr = mapping_out_addr(&io->f.m->geo, io->f.subscriber),
-		.port = truth_out_port(truth),
-		.source = 1,
-	};
-
-	if (rewrite_packet(ctx, &io->f.p, &w, 1))
-		return drop(REASON_drop_error);
-	count_add(REASON_in2out_translated, 1);
-	return forward(ctx, io->nh->dmac, io->nh->smac, io->nh->out_ifindex);
-}
-
 #else
 
 static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
@@ -136,6 +121,9 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 	return GO_ON;
 }
 
+#endif
+
+/* The session is found or opened: rewrites, and sends or leaves that to the kernel. */
 static __always_inline int in2out_finish(ctx_t *ctx, const struct in2out *io, __u64 truth)
 {
 	struct rewrite w = {
@@ -144,12 +132,15 @@ static __always_inline int in2out_finish(ctx_t *ctx, const struct in2out *io, __
 		.source = 1,
 	};
 
-	if (rewrite_packet(ctx, &io->f.p, &w, 0))
+	if (rewrite_packet(ctx, &io->f.p, &w, HOOK_XDP))
 		return drop(REASON_drop_error);
-	return finish(CTX_PASS, REASON_in2out_translated);
-}
-
+	count_add(REASON_in2out_translated, 1);
+#if HOOK_XDP
+	return forward(ctx, io->nh->dmac, io->nh->smac, io->nh->out_ifindex);
+#else
+	return CTX_PASS;
 #endif
+}
 
 /* Lets the verifier follow the ways through in2out_prepare() as one, where much is to come. */
 static __always_inline int in2out_forget(struct in2out *io)

@@ -176,19 +176,30 @@ static __always_inline int open_finish(ctx_t *ctx, const struct in2out *io, __u6
 	return in2out_finish(ctx, io, truth);
 }
 
+/* What both opening leaves begin with: GO_ON with the packet's flow and its subscriber's record, or a verdict. */
+static __always_inline int open_prepare(ctx_t *ctx, struct in2out *io, struct subscriber **ret_s)
+{
+	int verdict = in2out_prepare(ctx, io);
+	struct subscriber *s;
+
+	if (verdict != GO_ON)
+		return verdict;
+	s = subscriber_get(io->f.m, io->f.subscriber);
+	if (!s || in2out_forget(io))
+		return drop(REASON_drop_no_mapping);
+	*ret_s = s;
+	return GO_ON;
+}
+
 /* The leaf: a flow from inside that has no slot. */
 static __always_inline int open(ctx_t *ctx)
 {
 	struct in2out io;
-	int verdict = in2out_prepare(ctx, &io);
+	struct subscriber *s;
+	int verdict = open_prepare(ctx, &io, &s);
 
 	if (verdict != GO_ON)
 		return verdict;
-
-	struct subscriber *s = subscriber_get(io.f.m, io.f.subscriber);
-
-	if (!s || in2out_forget(&io))
-		return drop(REASON_drop_no_mapping);
 	if (s->overflow) {
 		struct overflow_session *o = overflow_find_in(&io.f, s);
 

@@ -111,15 +111,11 @@ static __always_inline enum opened open_overflow_session(const struct flow *f, s
 static __always_inline int open_overflow(ctx_t *ctx)
 {
 	struct in2out io;
-	int verdict = in2out_prepare(ctx, &io);
+	struct subscriber *s;
+	int verdict = open_prepare(ctx, &io, &s);
 
 	if (verdict != GO_ON)
 		return verdict;
-
-	struct subscriber *s = subscriber_get(io.f.m, io.f.subscriber);
-
-	if (!s || in2out_forget(&io))
-		return drop(REASON_drop_no_mapping);
 	if (open_lock(s))
 		return drop(REASON_drop_busy);
 

@@ -2,7 +2,7 @@
 # The checks, run inside the guest (busybox sh). stdout: a line "ok NAME" or "not ok NAME" a check, and "# …" for
 # information; stderr: the console.
 #
-#	sub: subscribers 10.0.0.2, 10.0.0.3 --- gw: 10.0.0.1, 198.51.100.1 --- net: 198.51.100.7
+#	sub: subscribers 10.0.0.2, .3, .4 --- gw: 10.0.0.1, 198.51.100.1 --- net: 198.51.100.7
 #
 # 10.0.0.0/18 is mapped to 1.1.1.0/30, so 15 ports a host: 10.0.0.2 owns 1.1.1.0:1054-1068, 10.0.0.3 has 1069-1083, and a
 # session's first choice is the first of them plus the inside port modulo 15.
@@ -25,11 +25,10 @@ uptime_ms() { # /proc/uptime has hundredths of a second
 
 # Waits up to 10 s for a command to succeed.
 wait_for() {
-    i=0
-    while ! "$@" >/dev/null 2>&1; do
-        i=$((i + 1))
-        [ $i -lt 200 ] || return 1
-        usleep 50000
+    deadline=$(($(uptime_ms) + 10000))
+    until "$@" >/dev/null 2>&1; do
+        [ "$(uptime_ms)" -lt $deadline ] || return 1
+        usleep 20000
     done
 }
 
@@ -77,7 +76,7 @@ make_network() {
     done
     ip link add sub0 netns sub type veth peer name in0 netns gw
     ip link add net0 netns net type veth peer name out0 netns gw
-    ethernet sub sub0 10.0.0.2/18 10.0.0.3/18
+    ethernet sub sub0 10.0.0.2/18 10.0.0.3/18 10.0.0.4/18
     ethernet gw in0 10.0.0.1/18
     ethernet gw out0 198.51.100.1/24
     ethernet net net0 198.51.100.7/24
@@ -106,16 +105,14 @@ start_agent() {
     began=$(uptime_ms)
     nsenter --net=/run/netns/gw detnat-agent -c $CONFIG >/tmp/agent.out 2>/tmp/agent.log 5>&- &
     agent=$!
-    i=0
     until grep -qs 'ready$' /tmp/agent.out; do
-        i=$((i + 1))
-        if [ $i -ge 800 ] || ! kill -0 $agent 2>/dev/null; then
+        if [ $(($(uptime_ms) - began)) -gt 60000 ] || ! kill -0 $agent 2>/dev/null; then
             cat /proc/$agent/stack /tmp/agent.out /tmp/agent.log
             kill -KILL $agent
             wait $agent
             return 1
         fi
-        usleep 50000
+        usleep 20000
     done
     ready_ms=$(($(uptime_ms) - began))
 }
@@ -224,8 +221,8 @@ over_quota() {
     configure "$1" "$2" 3
     kill -HUP $agent
     wait_for sh -c "detnatctl -s /run/agent.sock -j user show 10.0.1.1 | tr -d ' \n\t' | grep '\"quota\":3,'"
-    for port in 1 2 3; do in_sub peer udp 10.0.0.3:4100$port $REFLECTOR 10 >/dev/null; done
-    expect EHOSTUNREACH in_sub peer udp 10.0.0.3:41004 $REFLECTOR 10
+    for port in 1 2 3; do in_sub peer udp 10.0.0.4:4100$port $REFLECTOR 10 >/dev/null; done
+    expect EHOSTUNREACH in_sub peer udp 10.0.0.4:41004 $REFLECTOR 10
 }
 
 check_quota() {

@@ -32,7 +32,7 @@
 
 #define MAX_PAYLOAD 65000U
 #define HEADER_SIZE 32U /* the reflector's line, padded */
-#define TIMEOUT_MS  10000
+#define TIMEOUT_MS  5000
 #define PUNCH_MS    100
 
 static int fail(const char *why)

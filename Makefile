@@ -110,9 +110,10 @@ test-unit: deps
 test-bpf: deps
 	@$(MAKE) --no-print-directory tests-built
 	$(BUILD)/tests/bpf/run
+# The whole run is under AddressSanitizer and UndefinedBehaviorSanitizer: a report of either fails the test it came in.
 test-e2e: deps
-	@$(MAKE) --no-print-directory programs
-	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q $(ARGS)
+	@$(MAKE) --no-print-directory SANITIZE=1 programs
+	cd tests/e2e && BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q $(ARGS)
 test-vm: deps ## load, attach and translate on Debian's 6.1 and 6.12 kernels
 	@$(MAKE) --no-print-directory programs
 	BUILD=$(abspath $(BUILD)) tests/vm/run.sh

@@ -63,7 +63,7 @@ make_root() {
 
 boot() {
     local series=$1 kernel=$2 results=$out/results-$1.log console=$out/console-$1.log line finished=0 began=$SECONDS
-    rm -rf "$root/modules" "$root/boot"
+    rm -rf "$root/modules"
     cp -r "$kernel/modules" "$root/modules"
     (cd "$root" && find . | cpio -o -H newc --quiet) >"$out/initramfs-$series"
     : >"$results"

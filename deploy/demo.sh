@@ -30,12 +30,22 @@ say() {
 	printf '   %s\n' "$@"
 }
 
-# show TEXT COMMAND…: prints the text as if typed, runs the command, and prints what it says, indented.
-show() {
+# run TEXT COMMAND…: prints the text as if typed, runs the command, prints what it says, indented, and returns its status.
+run() {
 	local text=$1
 	shift
 	printf '     %s$ %s%s\n' "$bold" "$text" "$plain"
-	"$@" 2>&1 | sed "s/^/     $dim| $plain/" || true
+	"$@" 2>&1 | sed "s/^/     $dim| $plain/"
+}
+
+# show TEXT COMMAND…: runs a command that has to succeed.
+show() {
+	run "$@" || fail "\"$1\" failed"
+}
+
+# refused TEXT COMMAND…: runs a command that has to fail.
+refused() {
+	! run "$@" || fail "\"$1\" was to be refused"
 }
 
 ctl() {
@@ -46,6 +56,12 @@ as() {
 	local who=$1
 	shift
 	show "[$who] $*" in_ns "detnat-$who" "$@"
+}
+
+refused_as() {
+	local who=$1
+	shift
+	refused "[$who] $*" in_ns "detnat-$who" "$@"
 }
 
 fail() {
@@ -61,7 +77,9 @@ fail() {
 
 finish() {
 	local status=$?
-	trap - EXIT INT TERM HUP
+	# A second Ctrl-C must not stop the cleaning up, nor what it runs.
+	trap - EXIT
+	trap '' INT TERM HUP
 	if [ -z "$keep" ] || [ "$status" != 0 ]; then
 		printf '%s' "$plain"
 		remove_world
@@ -124,6 +142,7 @@ if [ "$(id -u)" != 0 ]; then
 	echo "demo: it makes network namespaces and loads BPF programs, so it needs root: sudo make demo" >&2
 	exit 1
 fi
+# The file stays: to remove a file that is locked, without a race, takes more than it is worth.
 exec 9>/run/detnat-demo.lock
 flock -n 9 || { echo "demo: another demo is running" >&2 && exit 1; }
 if [ "${1:-}" = clean ]; then
@@ -139,7 +158,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 remove_world
-printf '%s\n' "${bold}detnat: carrier-grade NAT that can say years later who was who${plain}"
+printf '%s\n' "${bold}detnat: carrier-grade NAT that knows by arithmetic who was who${plain}"
 
 title "A small provider, in four network namespaces"
 say "alice 10.0.0.2   --." \
@@ -174,15 +193,16 @@ ctl user show "$alice_addr"
 
 title "Back from what the internet saw to the subscriber"
 seen=$(in_ns "$bob" curl -sS --max-time 5 "http://$web_addr/" | awk '{sub(",", "", $2); print $2 ":" $4}') || fail "the web server did not answer"
-say "The web server's log names $seen. With the agent, and from the mapping history alone:"
+say "The web server's log names $seen. That is"
 ctl reverse "$seen"
-show "detnatctl who $seen" "$build/detnatctl" who "$seen" --state-dir "$world/state"
 
 title "Bob asks for more than his ten sessions"
 as bob deploy/demo/ask.sh "$web_addr" 20
-say "The gateway says so by an ICMP error (host unreachable, RFC 6888; ten a second at most), which curl and ping understand:"
-as bob curl -sS --max-time 5 "http://$web_addr/"
-as bob ping -c 2 -i 0.3 -W 1 "$web_addr"
+say "The gateway says so by an ICMP error (host unreachable, RFC 6888), which curl and ping understand:"
+refused_as bob curl -sS --max-time 5 "http://$web_addr/"
+# The answers are limited to one in 100 ms.
+sleep 0.2
+refused_as bob ping -c 2 -i 0.3 -W 1 "$web_addr"
 ctl user show "$bob_addr"
 say "Alice notices nothing of it:"
 as alice curl -sS --max-time 5 "http://$web_addr/"
@@ -214,13 +234,13 @@ ctl stats
 
 if [ -n "$keep" ]; then
 	title "It is left running. To look around:"
-	say "nsenter --net=/run/netns/$alice curl http://$web_addr/      as a subscriber" \
-		"nsenter --net=/run/netns/$bob ping $web_addr" \
-		"$build/detnatctl -s $world/agent.sock session list    as the operator" \
-		"nsenter --net=/run/netns/$gateway bpftool net                   what is attached" \
-		"bpftool map dump pinned $world/bpf/v1/counters" \
-		"cat $world/agent.log" \
-		"deploy/demo.sh clean                                            to end it"
+	hint() { printf '   %s\n       %s%s%s\n' "$2" "$bold" "$1" "$plain"; }
+	hint "nsenter --net=/run/netns/$alice ping $web_addr" "as a subscriber (bob is refused until his sessions expire)"
+	hint "$build/detnatctl -s $world/agent.sock session list" "as the operator"
+	hint "nsenter --net=/run/netns/$gateway bpftool net" "what is attached"
+	hint "bpftool map dump pinned $world/bpf/v1/counters" "the counters, as the kernel has them"
+	hint "cat $world/agent.log" "what the agent says"
+	hint "deploy/demo.sh clean" "to end it"
 else
 	printf '\n%sThat was detnat. All is cleaned up; "make demo KEEP=1" leaves it running to look around.%s\n' "$dim" "$plain"
 fi

@@ -36,9 +36,17 @@ struct chunks {
 	uint64_t cleared; /* octets, since the last removal */
 };
 
-/* Maps the chunks that the outer map holds. Until chunks_clear_unused(), the invariant does not hold. */
+/* An empty set. Chunks of an earlier agent's are found by the next two; until chunks_clear_unused(), the invariant does
+ * not hold. */
 int chunks_open(struct chunks *c, int outer, uint32_t shift, uint32_t record_size, uint32_t max, struct error *err);
 void chunks_close(struct chunks *c);
+
+/* Maps all chunks that the outer map holds. 0, -errno, or 1 where the kernel is too slow for that (6.1): ask for
+ * ranges. */
+int chunks_find_all(struct chunks *c, struct error *err);
+
+/* Maps those of them that a range of records reaches into; a range that cannot be is of none. */
+int chunks_find(struct chunks *c, uint64_t first, uint64_t count, struct error *err);
 
 /* Takes a range that is in use already; -ENOENT where a chunk is missing, else as ranges_take(). */
 int chunks_take(struct chunks *c, uint32_t first, uint64_t count);

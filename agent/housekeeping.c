@@ -18,6 +18,7 @@ struct housekeeping {
 	struct event *watchdog;
 	struct session_sweep *sweep; /* under way, or NULL */
 	uint32_t seconds;	     /* since the last sweep began */
+	uint64_t refused;	     /* packets refused for want of room, a second ago */
 };
 
 /* 1: more to do, 0: done */
@@ -47,12 +48,30 @@ static void on_slice(evutil_socket_t fd, short what, void *arg)
 		evtimer_add(h->slice, &(struct timeval){ 0 });
 }
 
+/*
+ * Whether subscribers are being refused while sessions stand in the overflow map. The datapath takes expired ones out
+ * of a subscriber's slots by itself, but cannot look through that map, so it waits for the sweep.
+ */
+static bool sweep_is_urgent(struct housekeeping *h)
+{
+	const struct datapath *d = &h->agent->datapath;
+	struct counters c;
+	uint64_t before = h->refused;
+
+	if (datapath_counters(d, &c))
+		return false;
+	h->refused = c.drop_quota + c.drop_ports_exhausted + c.drop_overflow_full;
+	return h->refused != before && __atomic_load_n(&d->global->overflow, __ATOMIC_RELAXED) > 0;
+}
+
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
 	struct housekeeping *h = arg;
 
+	bool urgent = sweep_is_urgent(h);
+
 	/* Counted by the second, so that a shorter interval holds as soon as it is set. */
-	if (++h->seconds >= h->agent->config->sweep_interval && !h->sweep) {
+	if ((++h->seconds >= h->agent->config->sweep_interval || urgent) && !h->sweep) {
 		h->seconds = 0;
 		if (session_sweep_new(h->agent->mappings, &h->sweep))
 			log_warning("no memory to sweep expired sessions");

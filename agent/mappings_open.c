@@ -120,6 +120,30 @@ static int take_over_all(struct mappings *m)
 	return 0;
 }
 
+/* The chunks of an earlier agent: all of them, or where the kernel is slow those that a record of a mapping tells of.
+ */
+static int find_chunks(struct mappings *m, struct error *err)
+{
+	int r = chunks_find_all(&m->subscribers, err);
+
+	if (!r)
+		r = chunks_find_all(&m->buckets, err);
+	for (unsigned i = 0; r > 0 && i < MAX_MAPPINGS; i++) {
+		const struct mapping *record = &m->d->mapping[i];
+		uint64_t subscribers;
+
+		/* A record of all zeroes makes sense as the mapping of /0, which no machine has the memory for. */
+		if (!record_makes_sense(record) || !record->geo.in_plen)
+			continue;
+		subscribers = prefix_size(record->geo.in_plen);
+		r = chunks_find(&m->subscribers, record->first_subscriber, subscribers, err);
+		if (!r)
+			r = chunks_find(&m->buckets, record->first_bucket, subscribers << record->bucket_shift, err);
+		r = r < 0 ? r : 1;
+	}
+	return r < 0 ? r : 0;
+}
+
 int mappings_open(struct datapath *d, struct mappings **ret, struct error *err)
 {
 	struct mappings *m = calloc(1, sizeof(*m));
@@ -135,6 +159,8 @@ int mappings_open(struct datapath *d, struct mappings **ret, struct error *err)
 		return r;
 	}
 	r = chunks_open(&m->buckets, d->buckets, BUCKET_CHUNK_SHIFT, sizeof(struct bucket), MAX_BUCKET_CHUNKS, err);
+	if (r >= 0 && d->reused)
+		r = find_chunks(m, err);
 	if (r >= 0) {
 		r = take_over_all(m);
 		if (r < 0)

@@ -81,6 +81,18 @@ static __always_inline int hairpin(ctx_t *ctx)
 
 	if (verdict != GO_ON)
 		return verdict;
+
+	struct subscriber *sender = subscriber_get(io.f.m, io.f.subscriber);
+	struct way_in way = {};
+
+	if (!sender)
+		return drop(REASON_drop_no_mapping);
+	if (io.f.p.ttl <= 1 && address_is_local(ctx, io.f.p.src, io.f.p.dst))
+		return pass_untranslated();
+	/* Before anything is opened or refreshed; no next hop is known yet, so this is of the TTL alone. */
+	verdict = ttl_and_mtu(ctx, &io.f.p, sender, WAY_IN_KERNEL, &way);
+	if (verdict != GO_ON)
+		return verdict;
 	if (!settings.hairpin && !address_is_local(ctx, io.f.p.src, io.f.p.dst))
 		return drop(REASON_drop_no_session);
 
@@ -115,7 +127,6 @@ static __always_inline int hairpin(ctx_t *ctx)
 		return drop(REASON_drop_no_session);
 	}
 
-	struct way_in way = {};
 	__u32 in_addr = oi.m->geo.in_base + oi.subscriber;
 	enum way_in_verdict way_verdict = way_in_get(ctx, s, io.f.p.src, in_addr, oi.now, &way);
 
@@ -123,6 +134,9 @@ static __always_inline int hairpin(ctx_t *ctx)
 		return hairpin_unresolved(ctx, &way);
 	if (way_verdict != WAY_IN_READY)
 		return drop(REASON_drop_unreachable);
+	verdict = ttl_and_mtu(ctx, &io.f.p, sender, way_verdict, &way);
+	if (verdict != GO_ON)
+		return verdict;
 	if (oi.p.length > way.mtu)
 		return drop(REASON_drop_too_big);
 

@@ -69,10 +69,8 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 	}
 	if (!packet_may_open(p))
 		return drop(REASON_drop_no_session);
-	/* The kernel sends the ICMP error, or the packet in pieces. */
-	if (p->ttl <= 1)
-		return pass_untranslated();
-	if (!io->hairpin && (io->nh->way == WAY_OUT_KERNEL || p->length > io->nh->mtu))
+	/* The kernel sends the ICMP error, or the packet in pieces; but for hairpins, which it would only drop. */
+	if (!io->hairpin && (io->nh->way == WAY_OUT_KERNEL || p->ttl <= 1 || p->length > io->nh->mtu))
 		return pass_untranslated();
 	flow_from_inside(&io->f);
 	return GO_ON;

@@ -28,16 +28,16 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } mappings SEC(".maps");
 
-/* Keeps the values' types in BTF, which would only name them behind the pointers of the inner maps. */
-const struct subscriber *subscriber_type __attribute__((unused));
-const struct bucket *bucket_type __attribute__((unused));
-
+/*
+ * The inner maps are made by the agent, without type information: 6.1 takes an inner map with it and one without for
+ * different kinds, so the templates have none either.
+ */
 struct subscriber_chunk {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, SUBSCRIBER_CHUNK);
-	__type(key, __u32);
-	__type(value, struct subscriber);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct subscriber));
 };
 
 struct {
@@ -52,8 +52,8 @@ struct bucket_chunk {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, BUCKET_CHUNK);
-	__type(key, __u32);
-	__type(value, struct bucket);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct bucket));
 };
 
 struct {

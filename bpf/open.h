@@ -37,12 +37,22 @@ static __always_inline struct opening *opening_get(const struct flow *f, __u32 p
 	return o;
 }
 
-/* Chooses the outside port: the first choice, or the next free one of its group; -1 for none. */
-static __always_inline __s32 opening_port(struct opening *o, const struct flow *f, int any_overflow)
+static __always_inline void opening_choose(struct opening *o, __s32 offset)
+{
+	*(volatile __s32 *)&o->port = offset;
+}
+
+/*
+ * Chooses the outside port: the first choice, or the next free one of its group; -1 for none. Of ports held beyond the
+ * slots only the first choice is looked at closely here: see port_search_group() for the rest.
+ */
+static __always_inline __s32 opening_port(struct opening *o, const struct flow *f, struct subscriber *s)
 {
 	__u32 first = LOAD(o->port_offset), size = group_size(first, f->m->geo.ports_per_host);
 
-	*(volatile __s32 *)&o->port = -1;
+	if (s->overflow)
+		overflow_port_used(f, s, LOAD(o->port_lo) + first);
+	opening_choose(o, -1);
 	for (__u32 k = 0; k < PORT_GROUP; k++) {
 		__u32 offset = group_candidate(first, size, k);
 
@@ -50,9 +60,9 @@ static __always_inline __s32 opening_port(struct opening *o, const struct flow *
 			break;
 		if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
 			continue;
-		if (any_overflow && overflow_port_used(f, LOAD(o->port_lo) + offset))
+		if (s->overflow && overflow_port_held(f, LOAD(o->port_lo) + offset))
 			continue;
-		*(volatile __s32 *)&o->port = (__s32)offset;
+		opening_choose(o, (__s32)offset);
 		break;
 	}
 	return LOAD(o->port);
@@ -151,7 +161,7 @@ static __always_inline enum opened open_in_slot(const struct flow *f, struct sub
 	if (LOAD(o->existing))
 		return open_existing(f, s, opening_slot(&b, LOAD(o->existing)), ret_truth);
 
-	__s32 offset = opening_port(o, f, s->overflow != 0);
+	__s32 offset = opening_port(o, f, s);
 	__u32 room = opening_emptier(LOAD(o->room));
 
 	if (offset < 0 && LOAD(o->time_wait_port)) {
@@ -214,6 +224,8 @@ static __always_inline int open(ctx_t *ctx)
 	}
 	if (quota_reached(&io.f, s))
 		return refuse(ctx, REASON_drop_quota);
+	if (io.hairpin)
+		s->hairpins = 1;
 	if (open_lock(s))
 		return drop(REASON_drop_busy);
 

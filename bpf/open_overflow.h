@@ -14,11 +14,43 @@ struct port_search {
 	struct subscriber *s;
 	__u32 first_group;
 	__u32 groups;
+	__u32 give_up; /* take the ports of what is no session any more, as none is free */
 };
 
 /* What the walk leaves in opening.port beside an offset in the block. */
 #define PORT_NONE	 (-1)
 #define PORT_OF_EXISTING (-2) /* another core has opened the flow since */
+
+/*
+ * A port of the group from those that are sessions no more: expired ones beyond the slots, and last of all one in
+ * time-wait. Returns whether there was one.
+ */
+static __always_inline long port_give_up(struct opening *o, const struct bucket_choice *b, const struct flow *f,
+					 struct subscriber *s)
+{
+	__u32 first = LOAD(o->port_offset), size = group_size(first, f->m->geo.ports_per_host);
+	struct slot *slot;
+	__u64 truth;
+
+	for (__u32 k = 0; k < PORT_GROUP && k < size; k++) {
+		__u32 offset = group_candidate(first, size, k);
+
+		if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
+			continue;
+		if (!overflow_port_used(f, s, LOAD(o->port_lo) + offset)) {
+			opening_choose(o, (__s32)offset);
+			return 1;
+		}
+	}
+	if (!LOAD(o->time_wait_port))
+		return 0;
+	slot = opening_slot(b, LOAD(o->time_wait_port));
+	truth = LOAD(slot->truth);
+	if (truth_state(truth) != SESSION_TIME_WAIT || !slot_change(slot, truth, 0))
+		return 0;
+	opening_choose(o, (__s32)(truth_out_port(truth) - LOAD(o->port_lo)));
+	return 1;
+}
 
 static long port_search_group(__u32 i, struct port_search *ps)
 {
@@ -34,10 +66,12 @@ static long port_search_group(__u32 i, struct port_search *ps)
 	if (!o)
 		return 1;
 	if (!i && LOAD(o->existing)) {
-		*(volatile __s32 *)&o->port = PORT_OF_EXISTING;
+		opening_choose(o, PORT_OF_EXISTING);
 		return 1;
 	}
-	return opening_port(o, f, 1) >= 0;
+	if (ps->give_up)
+		return port_give_up(o, &b, f, ps->s);
+	return opening_port(o, f, ps->s) >= 0;
 }
 
 /* Under the lock: the port found, as opening.port says. */
@@ -53,8 +87,12 @@ static __always_inline __s32 port_search(const struct flow *f, struct subscriber
 
 	if (!o)
 		return PORT_NONE;
-	*(volatile __s32 *)&o->port = PORT_NONE;
+	opening_choose(o, PORT_NONE);
 	bpf_loop(ps.groups, port_search_group, &ps, 0);
+	if (LOAD(o->port) == PORT_NONE) {
+		ps.give_up = 1;
+		bpf_loop(ps.groups, port_search_group, &ps, 0);
+	}
 	return LOAD(o->port);
 }
 

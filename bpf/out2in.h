@@ -58,12 +58,26 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 	return GO_ON;
 }
 
-/* GO_ON where the packet may go on, else the verdict of an ICMP error to its sender, as often as the limit allows. */
-static __always_inline int out2in_check(ctx_t *ctx, const struct out2in *oi, struct subscriber *s,
-					enum way_in_verdict verdict, const struct way_in *way)
+/*
+ * Generic XDP on an interface that stands on another sees what GRO has merged there: longer than what was sent, and for
+ * the kernel to cut again.
+ */
+static __always_inline int is_merged(ctx_t *ctx)
 {
-	int expired = oi->p.ttl <= 1;
-	int too_big = verdict == WAY_IN_READY && oi->p.length > way->mtu && oi->p.df;
+	struct device *in = device_get(ctx_ingress(ctx));
+
+	return in && !(in->flags & DEVICE_NATIVE);
+}
+
+/*
+ * GO_ON where a packet may go on, else the verdict of an ICMP error to its sender, as often as the limit of a
+ * subscriber, *s, allows.
+ */
+static __always_inline int ttl_and_mtu(ctx_t *ctx, const struct packet *p, struct subscriber *s,
+				       enum way_in_verdict verdict, const struct way_in *way)
+{
+	int expired = p->ttl <= 1;
+	int too_big = verdict == WAY_IN_READY && p->length > way->mtu && p->df && !is_merged(ctx);
 	enum reason reason = expired ? REASON_drop_ttl : REASON_drop_too_big;
 	struct note *n;
 
@@ -108,11 +122,14 @@ static __always_inline int out2in(ctx_t *ctx)
 
 	if (!s)
 		return leaf_call(ctx, LEAF_out2in_slow);
+	/* The peer of a hairpin is a subscriber here, and comes from inside. */
+	if (s->hairpins && index_find(&out_index, oi.p.src))
+		return drop(REASON_drop_martian);
 
 	struct way_in way = {};
 	enum way_in_verdict way_verdict = way_in_get(ctx, s, oi.p.src, oi.m->geo.in_base + oi.subscriber, oi.now, &way);
 
-	verdict = out2in_check(ctx, &oi, s, way_verdict, &way);
+	verdict = ttl_and_mtu(ctx, &oi.p, s, way_verdict, &way);
 	if (verdict != GO_ON)
 		return verdict;
 	session_hit(slot, truth, &oi.p, 0, oi.now, oi.m, oi.subscriber);
@@ -132,7 +149,7 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 	struct overflow_key out = overflow_key_out(oi.p.dst, oi.p.dport, oi.p.src, oi.p.sport, oi.p.proto);
 	struct overflow_session *o = s && s->overflow ? bpf_map_lookup_elem(&overflow, &out) : 0;
 
-	if (o) {
+	if (o && !index_find(&out_index, oi.p.src)) {
 		struct overflow_key in = overflow_key_in(o->in_addr, o->in_port, oi.p.src, oi.p.sport, oi.p.proto);
 
 		o = bpf_map_lookup_elem(&overflow, &in);
@@ -140,7 +157,7 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 			struct way_in way = {};
 			enum way_in_verdict way_verdict = way_in_get(ctx, s, oi.p.src, in.addr, oi.now, &way);
 
-			verdict = out2in_check(ctx, &oi, s, way_verdict, &way);
+			verdict = ttl_and_mtu(ctx, &oi.p, s, way_verdict, &way);
 			if (verdict != GO_ON)
 				return verdict;
 			overflow_hit(o, &in, oi.p.dst, s, &oi.p, 0, oi.now, oi.m->timeout_ticks);

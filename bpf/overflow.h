@@ -109,13 +109,40 @@ static __always_inline struct overflow_session *overflow_find_in(const struct fl
 	return 0;
 }
 
-/* Whether an outside port is taken towards the external endpoint of a flow from inside. */
-static __always_inline int overflow_port_used(const struct flow *f, __u32 out_port)
+static __always_inline struct overflow_key overflow_key_of_port(const struct flow *f, __u32 out_port)
 {
-	struct overflow_key out = overflow_key_out(mapping_out_addr(&f->m->geo, f->subscriber), (__u16)out_port,
-						   f->p.dst, f->p.dport, f->p.proto);
+	return overflow_key_out(mapping_out_addr(&f->m->geo, f->subscriber), (__u16)out_port, f->p.dst, f->p.dport,
+				f->p.proto);
+}
+
+/* Whether something holds an outside port towards the external endpoint of a flow from inside. */
+static __always_inline int overflow_port_held(const struct flow *f, __u32 out_port)
+{
+	struct overflow_key out = overflow_key_of_port(f, out_port);
 
 	return !!bpf_map_lookup_elem(&overflow, &out);
+}
+
+/*
+ * Under the lock: whether a session holds it. What holds it without being one any more, expired or half deleted, is
+ * taken away.
+ */
+static __always_inline int overflow_port_used(const struct flow *f, struct subscriber *s, __u32 out_port)
+{
+	struct overflow_key out = overflow_key_of_port(f, out_port);
+	struct overflow_session *o = bpf_map_lookup_elem(&overflow, &out);
+
+	if (!o)
+		return 0;
+
+	struct overflow_key in = overflow_key_in(o->in_addr, o->in_port, f->p.dst, f->p.dport, f->p.proto);
+	__u64 truth;
+
+	o = bpf_map_lookup_elem(&overflow, &in);
+	truth = o ? LOAD(o->truth) : 0;
+	if (!o || truth_out_port(truth) != (__u16)out_port)
+		return bpf_map_delete_elem(&overflow, &out) != 0;
+	return !truth_expired(truth, f->now, f->m->timeout_ticks) || !overflow_delete(s, &in, out.addr, truth);
 }
 
 /*

@@ -64,7 +64,9 @@ struct subscriber {
 	__u32 ports_event_next;
 	__u32 way_stamp; /* epoch and tick for which `way` holds, see nexthop.h; 0: for none */
 	__u64 way;	 /* next hop of the way in: MAC address 48 | interface index 16 */
-	__u64 pad[2];
+	__u32 hairpins;	 /* 1 once it opened a session towards a pool address: only then can a pool address be its peer
+			  */
+	__u32 pad[3];
 };
 _Static_assert(sizeof(struct subscriber) == 64, "a subscriber is one cache line");
 

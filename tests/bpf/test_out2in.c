@@ -377,3 +377,46 @@ Test(out2in, a_block_without_a_free_port_is_refused_by_its_own_reason)
 		cr_assert_eq(run_frame(XDP_OUTSIDE, in, size, out, &out_size), REDIRECT_XDP, "port %u", PORT_LO + i);
 	}
 }
+
+static int open_flow(uint8_t proto, uint16_t in_port, uint16_t ext_port, uint8_t flags)
+{
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	struct frame f = { FROM_HOST, proto, in_port, ext_port, .flags = flags };
+	size_t size = frame_build(&f, in), out_size;
+
+	return run_frame(XDP_INSIDE, in, size, out, &out_size) == REDIRECT_XDP ? out[34] << 8 | out[35] : -1;
+}
+
+/* All ports of the block towards one endpoint are held by sessions in time-wait or expired: each makes way for a new
+ * one. */
+Test(out2in, ports_of_what_is_no_session_any_more_are_given_up)
+{
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t out_size;
+
+	datapath.mapping[0].sessions_per_user = 5000;
+	for (unsigned i = 0; i < PORTS; i++) {
+		uint16_t in_port = (uint16_t)(2000 + i);
+		int out_port = open_flow(TCP, in_port, 80, 0x02);
+		struct frame fin = { FROM_ROUTER, TCP, 80, (uint16_t)out_port, .flags = 0x11 };
+
+		cr_assert_geq(out_port, 0, "connection %u", i);
+		cr_assert_geq(open_flow(TCP, in_port, 80, 0x11), 0);
+		run_frame(XDP_OUTSIDE, in, frame_build(&fin, in), out, &out_size);
+		cr_assert_eq(open_flow(TCP, in_port, 80, 0x10), out_port, "the last ACK");
+	}
+	cr_expect_eq(sessions_of(SUBSCRIBER), 0, "all are in time-wait");
+	for (unsigned i = 0; i < PORTS; i++)
+		cr_assert_geq(open_flow(TCP, (uint16_t)(20000 + 5 * i), 80, 0x02), 0, "new connection %u", i);
+	cr_expect_eq(sessions_of(SUBSCRIBER), PORTS);
+
+	for (unsigned i = 0; i < PORTS; i++)
+		cr_assert_geq(open_flow(UDP, (uint16_t)(20000 + 5 * i), 53, 0), 0, "UDP session %u", i);
+	cr_expect_gt(counted(REASON_sessions_overflowed), 0);
+	datapath.mapping[0].timeout_ticks[TIMEOUT_UDP] = 0;
+	for (uint32_t tick = datapath_ticks(&datapath); datapath_ticks(&datapath) == tick;)
+		;
+	datapath.mapping[0].timeout_ticks[TIMEOUT_UDP] = 100000;
+	age_sessions(SUBSCRIBER, 1000000);
+	cr_expect_eq(counted(REASON_drop_ports_exhausted), 0);
+}

@@ -67,6 +67,7 @@ void tables_make(struct datapath *d)
 	d->pin_dir = NULL;
 	d->reused = false;
 	d->hz = TABLES_HZ;
+	d->reused = true; /* an agent before this one may have filled them */
 	d->in_index = make_array("in_index", sizeof(struct index_node), INDEX_NODES);
 	d->out_index = make_array("out_index", sizeof(struct index_node), INDEX_NODES);
 	d->mappings = make_array("mappings", sizeof(struct mapping), MAX_MAPPINGS);

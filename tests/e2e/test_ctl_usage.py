@@ -47,7 +47,7 @@ def test_long_and_short_json_option(running):
 
 
 def test_json_is_one_document_and_nothing_else(running):
-    for command in (("mapping", "list"), ("interface", "list"), ("stats",), ("status",), ("session", "list"), ("top",)):
+    for command in (("mapping", "list"), ("interface", "list"), ("stats",), ("status",), ("session", "list")):
         result = running.agent.command("-j", *command)
         assert result.status == 0 and result.err == "", result
         json.loads(result.out)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""detnatctl: user show, top."""
+"""detnatctl: user show."""
 
 import pytest
 from scapy.layers.inet import UDP
@@ -68,27 +68,3 @@ def test_a_mapping_has_a_quota_of_its_own(lab):
 ])
 def test_user_refused(small, arguments, status):
     small.agent.refused("user", *arguments, status=status)
-
-
-def test_top_by_sessions_and_by_quota(lab):
-    lab.start(sessions_per_user=2)
-    idle, one, refused = lab.host(), lab.host(), lab.host()
-    assert lab.agent.ctl("top") == []
-    lab.open_udp(one)
-    refuse(lab, refused, 3)
-    everyone = shapes.assert_all(lab.agent.ctl("top"), shapes.TOP)
-    assert everyone == [
-        {"in_addr": refused.addr, "sessions": 2, "quota_exceeded": 3},
-        {"in_addr": one.addr, "sessions": 1, "quota_exceeded": 0},
-    ]
-    assert lab.agent.ctl("top", "-n", "1") == everyone[:1]
-    assert lab.agent.ctl("top", "--by", "sessions") == everyone
-    assert lab.agent.ctl("top", "--by", "quota")[0]["in_addr"] == refused.addr
-    text = lab.agent.text("top")
-    assert refused.addr in text and one.addr in text and idle.addr + " " not in text
-
-
-@pytest.mark.parametrize("arguments", [("-n",), ("-n", "x"), ("-n", "-1"), ("--by",), ("--by", "name"), ("10.0.0.2",)],
-                         ids="-".join)
-def test_top_bad_usage(small, arguments):
-    small.agent.refused("top", *arguments, status=2)

@@ -148,16 +148,3 @@ def test_straight_to_an_inside_address_is_dropped(each):
     each.outside.send(each.from_outside(GATEWAY_IN, ICMP(type=8, id=9)))
     answer = each.outside.packet()
     assert (answer[IP].src, answer[IP].dst, answer[ICMP].type) == (GATEWAY_IN, SERVER, 0)
-
-
-def test_bypass(lab, mode):
-    lab.start(bypass=["192.0.2.0/24", "203.0.113.7/32"], **mode)
-    host = lab.host()
-    for dst in ("192.0.2.55", "203.0.113.7"):
-        lab.send_out(lab.from_inside(host, UDP(sport=5000, dport=53), dst=dst), (host.addr, 5000))
-        lab.send_in(lab.from_outside(host.addr, UDP(sport=53, dport=5000), src=dst), host, 5000)
-    assert lab.sessions(host.addr) == []
-    lab.open_udp(host, dst="203.0.113.8")
-    with lab.counting(drop_direct_to_inside=1):
-        lab.outside.send(lab.from_outside(host.addr, UDP(sport=53, dport=5000), src="203.0.113.8"))
-    lab.inside.assert_silent()

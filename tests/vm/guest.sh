@@ -173,9 +173,6 @@ check_translation() {
     check "UDP" expect 1.1.1.0:1066 in_sub peer udp 10.0.0.2:40002 $REFLECTOR 500
     [ $failed = 0 ] || return 1 # nothing else could work
     check "UDP of another subscriber" expect 1.1.1.0:1080 in_sub peer udp 10.0.0.3:40001 $REFLECTOR 500
-    check "UDP in fragments both ways" expect 1.1.1.0:1067 in_sub peer udp 10.0.0.2:40003 $REFLECTOR 4000
-    check "the outside's port unreachable reaches the sender" \
-        expect ECONNREFUSED in_sub peer udp 10.0.0.2:40004 198.51.100.7:8 100
     check "echo" in_sub peer icmp 10.0.0.2:40005 $REFLECTOR
     check "echo's identifier is the mapping's" wait_for seen "icmp 1.1.1.0:1054"
     check "hairpin between two subscribers" hairpin
@@ -186,7 +183,6 @@ check_translation() {
     check "in2out_translated rose" rose in2out_translated 20
     check "out2in_translated rose" rose out2in_translated 20
     check "hairpin_translated rose" rose hairpin_translated 1
-    check "icmp_error_translated rose" rose icmp_error_translated 0
     check "nothing else was dropped" no_other_drops
     check "the outside saw no inside address" sh -c "! grep ' 10\.' $LOG"
     return 0

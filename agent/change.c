@@ -98,7 +98,7 @@ static int begin(struct change_queue *q, struct error *err)
 	if (!wanted)
 		return error_set(err, -ENOMEM, "out of memory");
 	r = q->first->edit(wanted, q->first->arg, err);
-	return r ? r : plan_new(a, wanted, hash, false, "running configuration", &q->plan, err);
+	return r ? r : plan_new(a, wanted, hash, false, NULL, &q->plan, err);
 }
 
 static int64_t now_us(void)

@@ -79,10 +79,16 @@ static uint64_t memory_available(void)
 	return found ? kilobytes << 10 : UINT64_MAX;
 }
 
-/* Rounded up, so that a refusal never reads "needs 0 MB". */
-static uint64_t megabytes(uint64_t octets)
+#define MEMORY_TEXT 32
+
+/* MiB are rounded up, so that a refusal never reads "needs 0 MiB". */
+static const char *memory_format(uint64_t octets, char text[static MEMORY_TEXT])
 {
-	return (octets + (1U << 20) - 1) >> 20;
+	if (octets >= 1U << 30)
+		snprintf(text, MEMORY_TEXT, "%.1f GiB", (double)octets / (1U << 30));
+	else
+		snprintf(text, MEMORY_TEXT, "%" PRIu64 " MiB", (octets + (1U << 20) - 1) >> 20);
+	return text;
 }
 
 /* Whether the tables of a mapping stand already. */
@@ -97,17 +103,18 @@ static int check_memory(const struct check *k)
 {
 	const struct config *c = k->config;
 	uint64_t available = memory_available(), needed = 0;
+	char needed_text[MEMORY_TEXT], available_text[MEMORY_TEXT];
 
 	if (!k->running || k->running->overflow_sessions != c->overflow_sessions)
 		needed = overflow_memory(c);
 	if (needed > available)
 		return config_refuse(k->err, -ENOMEM, k->name, c->overflow_line, "overflow_sessions",
-				     "%u sessions need %" PRIu64 " MB of memory, %" PRIu64 " MB are free",
-				     c->overflow_sessions, megabytes(needed), available >> 20);
+				     "%u sessions need %s of memory, %s are free", c->overflow_sessions,
+				     memory_format(needed, needed_text), memory_format(available, available_text));
 
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
-		char path[32], text[ADDR_TEXT];
+		char path[32], text[ADDR_TEXT], own_text[MEMORY_TEXT];
 		uint64_t own;
 
 		if (has_tables(k, m))
@@ -117,11 +124,12 @@ static int check_memory(const struct check *k)
 		if (needed <= available)
 			continue;
 		snprintf(path, sizeof(path), "mappings[%zu]", i);
-		return config_refuse(k->err, -ENOMEM, k->name, m->line, path,
-				     "the tables of %s need %" PRIu64
-				     " MB of memory, with what comes before it %" PRIu64 " MB; %" PRIu64 " MB are free",
-				     prefix_format(m->in.base, m->in.plen, text), megabytes(own), megabytes(needed),
-				     available >> 20);
+		return config_refuse(
+			k->err, -ENOMEM, k->name, m->line, k->name ? path : "",
+			"the tables of %s need %s of memory, with what comes before it %s; %s are free; fewer "
+			"session_slots make them smaller",
+			prefix_format(m->in.base, m->in.plen, text), memory_format(own, own_text),
+			memory_format(needed, needed_text), memory_format(available, available_text));
 	}
 	return 0;
 }
@@ -155,8 +163,8 @@ static int check_next_hops(const struct check *k)
 		char path[32], hop[ADDR_TEXT], pool[ADDR_TEXT];
 
 		snprintf(path, sizeof(path), "mappings[%zu].out", number[found]);
-		return config_refuse(k->err, -EADDRINUSE, k->name, c->mappings[number[found]].out_line, path,
-				     "%s holds %s, the next hop of a route of this machine",
+		return config_refuse(k->err, -EADDRINUSE, k->name, c->mappings[number[found]].out_line,
+				     k->name ? path : "", "%s holds %s, the next hop of a route of this machine",
 				     prefix_format(prefix[found].base, prefix[found].plen, pool),
 				     addr_format(next_hop, hop));
 	}

@@ -92,6 +92,9 @@ struct config {
 	char *control_socket;
 	char *pin_path;
 	char *state_dir;
+	unsigned control_socket_line; /* in the file; 0: from elsewhere */
+	unsigned pin_path_line;
+	unsigned state_dir_line;
 	bool metrics_enabled;
 	struct endpoint metrics_listen;
 	bool detach_on_exit;
@@ -101,12 +104,26 @@ struct config {
 struct config *config_new(void);
 
 /*
- * Reads and checks a configuration file, and logs a warning where a timeout is below what the RFCs ask for. On success
- * *ret is the caller's, freed with config_free(), and *ret_hash (may be NULL) identifies the file's content. Returns 0,
- * or -errno with err saying "FILE:LINE: KEY.PATH: what is wrong": unknown or repeated keys, wrong types, values out of
- * range, malformed or overlapping prefixes, and so on (contract, section 2). What is no regular file is refused unread.
+ * Reads and checks a configuration file. On success *ret is the caller's, freed with config_free(), and *ret_hash (may
+ * be NULL) identifies the file's content. Returns 0, or -errno with err saying "FILE:LINE: KEY.PATH: what is wrong":
+ * unknown or repeated keys, wrong types, values out of range, malformed or overlapping prefixes, and so on (contract,
+ * section 2). What is no regular file is refused unread.
  */
 int config_load(const char *path, struct config **ret, uint64_t *ret_hash, struct error *err);
+
+/* What the RFCs ask of a timeout at least. Below it things break that work elsewhere, but it is the operator's choice.
+ */
+struct timeout_minimum {
+	uint32_t seconds;
+	const char *source;
+};
+extern const struct timeout_minimum timeout_minima[N_TIMEOUTS];
+
+/*
+ * Logs a warning of each thing in `now` that is not as in `before` (may be NULL) and that the operator should know:
+ * timeouts below their minima, keys that change nothing. name stands for the file; NULL leaves it out.
+ */
+void config_warn(const struct config *now, const struct config *before, const char *name);
 
 /* The same for a text in memory; name stands for the file in messages. */
 int config_parse(const char *text, size_t size, const char *name, struct config **ret, struct error *err);

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include "config.h"
-#include "log.h"
 
 /* FNV-1a, 64 bits. Never 0, so that 0 can mean "no file". */
 static uint64_t hash_of(const char *text, size_t size)
@@ -70,27 +69,6 @@ static int read_whole(int fd, const char *path, char **ret, size_t *ret_size, st
 	return 0;
 }
 
-/* What the RFCs ask for at least. Below it things break that work elsewhere, but it is the operator's choice. */
-static void warn_short_timeouts(const struct config *c, const char *path)
-{
-	static const struct {
-		enum timeout timeout;
-		const char *name;
-		uint32_t seconds;
-		const char *source;
-	} minima[] = {
-		{ TIMEOUT_UDP, "udp", 120, "RFC 4787 REQ-5" },
-		{ TIMEOUT_TCP_ESTABLISHED, "tcp_established", 7440, "RFC 5382 REQ-5" },
-		{ TIMEOUT_TCP_TRANSITORY, "tcp_transitory", 240, "RFC 5382 REQ-5" },
-		{ TIMEOUT_ICMP, "icmp", 60, "RFC 5508 REQ-2" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(minima); i++)
-		if (c->timeouts[minima[i].timeout] < minima[i].seconds)
-			log_warning("%s: timeouts.%s: %u s is below the %u s that %s asks for", path, minima[i].name,
-				    c->timeouts[minima[i].timeout], minima[i].seconds, minima[i].source);
-}
-
 int config_load(const char *path, struct config **ret, uint64_t *ret_hash, struct error *err)
 {
 	_cleanup_close_ int fd = -1;
@@ -104,7 +82,6 @@ int config_load(const char *path, struct config **ret, uint64_t *ret_hash, struc
 		r = config_parse(text, size, path, ret, err);
 	if (r < 0)
 		return r;
-	warn_short_timeouts(*ret, path);
 	if (ret_hash)
 		*ret_hash = hash_of(text, size);
 	return 0;

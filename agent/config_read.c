@@ -150,6 +150,9 @@ int config_parse(const char *text, size_t size, const char *name, struct config 
 	if (r < 0)
 		return r;
 	c->overflow_line = line_of(json, "overflow_sessions");
+	c->control_socket_line = line_of(json, "control_socket");
+	c->pin_path_line = line_of(json, "pin_path");
+	c->state_dir_line = line_of(json, "state_dir");
 	r = config_validate(c, name, err);
 	if (r < 0)
 		return r;

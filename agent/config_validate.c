@@ -78,7 +78,9 @@ refuse_side(const struct validator *v, struct side s, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	snprintf(path, sizeof(path), "mappings[%zu].%s", s.number, side_name(s));
-	return config_refuse(v->err, -EINVAL, v->name, s.out ? m->out_line : m->in_line, path, "%s", text);
+	/* Positions are those of a file; whoever makes a request sees none. */
+	return config_refuse(v->err, -EINVAL, v->name, s.out ? m->out_line : m->in_line, v->name ? path : "", "%s",
+			     text);
 }
 
 /* Whether the arithmetic of <detnat/mapping.h> has a place for the mapping. */
@@ -108,10 +110,16 @@ static int validate_disjoint(const struct validator *v, struct side later)
 		struct prefix b = side_prefix(v->config, s);
 		char text_a[ADDR_TEXT], text_b[ADDR_TEXT];
 
-		if (prefix_overlaps(a.base, a.plen, b.base, b.plen))
-			return refuse_side(v, later, "%s overlaps %s, mappings[%zu].%s",
-					   prefix_format(a.base, a.plen, text_a), prefix_format(b.base, b.plen, text_b),
-					   s.number, side_name(s));
+		if (!prefix_overlaps(a.base, a.plen, b.base, b.plen))
+			continue;
+		prefix_format(a.base, a.plen, text_a);
+		prefix_format(b.base, b.plen, text_b);
+		if (!v->name)
+			return refuse_side(v, later, "%s overlaps %s, %s", text_a, text_b,
+					   s.number == later.number ? "its own inside range"
+								    : "a range of another mapping");
+		return refuse_side(v, later, "%s overlaps %s, mappings[%zu].%s", text_a, text_b, s.number,
+				   side_name(s));
 	}
 	return 0;
 }

@@ -123,8 +123,11 @@ int datapath_unpin(const char *pin_path, struct error *err);
 /* Clock rate of the kernel: jiffies a second. */
 uint32_t datapath_hz(void);
 
-/* Has libbpf's messages written to the log; else they are seen only where a load fails. */
-void datapath_log_libbpf(bool yes);
+/*
+ * Has libbpf's messages written to stderr: 1 those for operators, 2 those on its inner workings, too. With 0 they are
+ * seen only where a load fails.
+ */
+void datapath_log_libbpf(unsigned verbosity);
 
 /* The datapath's clock: jiffies >> TICK_SHIFT. */
 uint32_t datapath_ticks(const struct datapath *d);

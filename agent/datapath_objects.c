@@ -7,21 +7,21 @@
 #include "datapath_internal.h"
 #include "log.h"
 
-static bool log_libbpf;
+static unsigned log_libbpf;
 /* Of this thread: programs are loaded in one of their own. */
 static __thread FILE *captured;
 
 /* Outside a load libbpf has nothing to say that the return value does not. */
 static int print(enum libbpf_print_level level, const char *format, va_list ap)
 {
-	if (log_libbpf)
+	if (log_libbpf > (level == LIBBPF_DEBUG))
 		return vfprintf(stderr, format, ap);
 	return captured && level != LIBBPF_DEBUG ? vfprintf(captured, format, ap) : 0;
 }
 
-void datapath_log_libbpf(bool yes)
+void datapath_log_libbpf(unsigned verbosity)
 {
-	log_libbpf = yes;
+	log_libbpf = verbosity;
 	libbpf_set_print(print);
 }
 

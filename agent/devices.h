@@ -43,6 +43,9 @@ void devices_on_routing_change(struct devices *v, devices_notify changed, void *
  */
 int devices_check(const struct config *c, struct error *err);
 
+/* Warns of interfaces by which the kernel does not forward what comes in, as an attachment does. For -t. */
+void devices_check_forwarding(const struct config *c);
+
 /* Detaches everything that belongs to the datapath pinned in d, blackhole routes included; for --detach. */
 int devices_detach_all(struct datapath *d, struct error *err);
 

@@ -94,6 +94,8 @@ static uint8_t record_flags(const struct interfaces *all, const struct interface
 		flags |= DEVICE_NATIVE;
 	if (i->made_clsact)
 		flags |= DEVICE_CLSACT;
+	if (i->attachment == DEVICE_XDP_SKB && link_is_stacked(&i->link))
+		flags |= DEVICE_MERGED;
 	return flags;
 }
 
@@ -188,20 +190,36 @@ void interface_lost(struct devices *v, struct interface *i)
 	i->attached_s = 0;
 }
 
-void interface_check_forwarding(struct interface *i)
+static bool forwarding_is_off(const char *name)
 {
 	char path[64 + IFNAMSIZ], value = '1';
-	bool off;
 
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/forwarding", i->name);
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/forwarding", name);
 
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	off = fd >= 0 && read(fd, &value, 1) == 1 && value == '0';
+	return fd >= 0 && read(fd, &value, 1) == 1 && value == '0';
+}
+
+static void warn_of_forwarding(const char *name)
+{
+	log_warning("%s: the kernel does not forward what comes in by it; set net.ipv4.ip_forward=1 (or "
+		    "net/ipv4/conf/%s/forwarding=1) with sysctl",
+		    name, name);
+}
+
+void interface_check_forwarding(struct interface *i)
+{
+	bool off = forwarding_is_off(i->name);
+
 	if (off && !i->forwarding_off)
-		log_warning("%s: the kernel does not forward what comes in by it; set net.ipv4.ip_forward=1 (or "
-			    "net/ipv4/conf/%s/forwarding=1) "
-			    "with sysctl",
-			    i->name, i->name);
+		warn_of_forwarding(i->name);
 	i->forwarding_off = off;
+}
+
+void devices_check_forwarding(const struct config *c)
+{
+	for (size_t k = 0; k < c->n_interfaces; k++)
+		if (forwarding_is_off(c->interfaces[k].name))
+			warn_of_forwarding(c->interfaces[k].name);
 }

@@ -10,7 +10,7 @@
 #define DEFAULT_CONFIG "/etc/detnat/detnat.json"
 
 static const char usage[] =
-	"usage: detnat-agent [-v] [-c FILE] [-t | --detach]\n"
+	"Usage: detnat-agent [-v] [-c FILE] [-t | --detach]\n"
 	"       detnat-agent -V | -h\n"
 	"\n"
 	"Runs the deterministic NAT of this machine, in the foreground, and logs to stderr.\n"
@@ -18,7 +18,7 @@ static const char usage[] =
 	"  -c, --config FILE  configuration (" DEFAULT_CONFIG ")\n"
 	"  -t, --test         check the configuration and this machine, and touch nothing\n"
 	"      --detach       remove the datapath and all that is pinned; no agent may run\n"
-	"  -v, --verbose      log what is of use in a search for errors, too\n"
+	"  -v, --verbose      log what is of use in a search for errors, too; -vv: and all of libbpf's messages\n"
 	"  -V, --version      print the version\n"
 	"  -h, --help         print this text\n"
 	"\n"
@@ -52,10 +52,13 @@ static int bad_usage(const char *text)
 	return EXIT_BAD_CONFIGURATION;
 }
 
-static int print_end(enum exit_status status, const struct error *err)
+static int print_end(enum exit_status status, const char *config_path, const struct error *err)
 {
-	if (status != EXIT_DONE)
-		log_error("%s", err->text);
+	if (status == EXIT_DONE)
+		return status;
+	log_error("%s", err->text);
+	if (status == EXIT_BAD_CONFIGURATION && !strcmp(config_path, DEFAULT_CONFIG) && access(config_path, F_OK))
+		log_info("a sample is installed as share/doc/detnat/detnat.json; detnat.json(5) explains it");
 	return status;
 }
 
@@ -66,7 +69,7 @@ static int test(const char *config_path)
 
 	if (status == EXIT_DONE)
 		printf("%s: ok\n", config_path);
-	return print_end(status, &err);
+	return print_end(status, config_path, &err);
 }
 
 /* Of the file only the pin path matters: the interfaces may be gone. */
@@ -78,28 +81,32 @@ static int detach(const char *config_path)
 	int r = config_load(config_path, &c, NULL, &err);
 
 	if (r)
-		return print_end(EXIT_BAD_CONFIGURATION, &err);
+		return print_end(EXIT_BAD_CONFIGURATION, config_path, &err);
 	r = detach_pinned(c->pin_path, &found, &err);
 	if (!r)
 		puts(found ? "detached" : "nothing to detach");
 	config_free(c);
-	return print_end(r ? EXIT_FAILED : EXIT_DONE, &err);
+	return print_end(r ? EXIT_FAILED : EXIT_DONE, config_path, &err);
 }
 
 static int run(const char *config_path)
 {
 	struct error err = { 0 };
 
-	return print_end(service_run(config_path, &err), &err);
+	return print_end(service_run(config_path, &err), config_path, &err);
 }
 
 int main(int argc, char **argv)
 {
+	static char program[] = "detnat-agent";
 	const char *config_path = DEFAULT_CONFIG;
 	enum mode mode = MODE_RUN;
-	bool verbose = false;
+	unsigned verbosity = 0;
 	int option;
 
+	/* getopt's messages begin like all others. */
+	if (argc)
+		argv[0] = program;
 	while ((option = getopt_long(argc, argv, "c:tvVh", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
@@ -112,7 +119,7 @@ int main(int argc, char **argv)
 			mode = option == 't' ? MODE_TEST : MODE_DETACH;
 			break;
 		case 'v':
-			verbose = true;
+			verbosity++;
 			break;
 		case 'V':
 			puts("detnat-agent " AGENT_VERSION);
@@ -127,9 +134,9 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		return bad_usage("arguments are not taken");
-	if (verbose)
+	if (verbosity)
 		log_set_level(LOG_LEVEL_DEBUG);
-	datapath_log_libbpf(verbose);
+	datapath_log_libbpf(verbosity);
 	switch (mode) {
 	case MODE_TEST:
 		return test(config_path);

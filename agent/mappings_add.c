@@ -15,7 +15,7 @@ static int too_much(const struct mapping_job *t, uint64_t needed, struct error *
 	char in[ADDR_TEXT];
 
 	return error_set(err, -ENOMEM,
-			 "the tables of mapping %s need %" PRIu64 " MB more memory, %" PRIu64 " MB are free",
+			 "the tables of mapping %s need %" PRIu64 " MiB more memory, %" PRIu64 " MiB are free",
 			 prefix_format(g->in_base, g->in_plen, in), needed >> 20, memory_available() >> 20);
 }
 

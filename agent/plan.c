@@ -45,9 +45,9 @@ static int check_frozen(const struct config *c, const struct config *running, co
 
 	for (size_t i = 0; i < ARRAY_SIZE(frozen); i++)
 		if (strcmp(frozen[i].now, frozen[i].wanted))
-			return error_set(err, -EBUSY,
-					 "%s: %s: is %s while the agent runs; restart the agent to change it", name,
-					 frozen[i].key, frozen[i].now);
+			return config_refuse(err, -EBUSY, name, 0, frozen[i].key,
+					     "is %s while the agent runs; restart the agent to change it",
+					     frozen[i].now);
 	return 0;
 }
 
@@ -169,13 +169,14 @@ int plan_new(struct agent *a, const struct config *wanted, uint64_t file_hash, b
 		return r;
 	p->agent = a;
 	p->file_hash = file_hash;
+	p->name = name;
 	p->wanted = config_clone(wanted);
 	p->json = p->wanted ? config_to_json(p->wanted) : NULL;
 	if (!p->json || plan_mappings(p))
 		return error_set(err, -ENOMEM, "out of memory");
 	if (strlen(p->json) > RUNNING_MAX_LENGTH)
-		return error_set(err, -EFBIG, "%s: as JSON it is longer than %zu octets", name,
-				 (size_t)RUNNING_MAX_LENGTH);
+		return config_refuse(err, -EFBIG, name, 0, "", "the configuration as JSON is longer than %zu octets",
+				     (size_t)RUNNING_MAX_LENGTH);
 	p->settings = settings_of(a, p->wanted);
 	if (!programs_right(p)) {
 		r = datapath_load_begin(&a->datapath, &p->settings, err);

@@ -14,7 +14,8 @@ struct plan;
 
 /*
  * Works out what differs. Takes nothing over: wanted is copied. checked: whether check_machine() has been asked
- * already, and name stands for the configuration in messages. Nothing is changed.
+ * already. name stands for the file in messages, as long as the plan is there; NULL: the configuration is of no file.
+ * Nothing is changed.
  */
 int plan_new(struct agent *a, const struct config *wanted, uint64_t file_hash, bool checked, const char *name,
 	     struct plan **ret, struct error *err);

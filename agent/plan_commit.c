@@ -88,17 +88,6 @@ static void commit_mappings(struct plan *p)
 		mappings_update(a->mappings, &p->update[i]);
 }
 
-/* Keys that a configuration may have and that change nothing yet: said when they appear. */
-static void warn_of_unserved(const struct config *now, const struct config *before)
-{
-	if (now->metrics_enabled && !(before && before->metrics_enabled))
-		log_warning("metrics.listen: this version serves no metrics");
-	if (now->n_bypass && !(before && before->n_bypass))
-		log_warning("bypass: this version translates towards all destinations alike");
-	if (now->tcp_mss_clamp && !(before && before->tcp_mss_clamp))
-		log_warning("tcp_mss_clamp: this version leaves the MSS as it is");
-}
-
 int plan_commit(struct plan *p, struct error *err)
 {
 	struct agent *a = p->agent;
@@ -115,7 +104,9 @@ int plan_commit(struct plan *p, struct error *err)
 	datapath_raise_epoch(&a->datapath);
 	/* Its length was checked, so this cannot fail. */
 	running_save(a->datapath.running_state, p->json, p->file_hash, NULL);
-	warn_of_unserved(p->wanted, a->config);
+	/* Of what a start begins with, the start has warned. */
+	if (a->config)
+		config_warn(p->wanted, a->config, p->name);
 	config_free(a->config);
 	a->config = take_pointer(p->wanted);
 	a->file_hash = p->file_hash;

@@ -20,6 +20,7 @@ struct plan_deletion {
 struct plan {
 	struct agent *agent;
 	struct config *wanted;
+	const char *name; /* of the file; NULL: it comes from elsewhere */
 	uint64_t file_hash;
 	char *json; /* of wanted */
 	struct settings settings;

@@ -183,8 +183,13 @@ static int end(struct service *s, struct error *err)
 
 	notify_stopping();
 	stop(s);
-	if (a->config->detach_on_exit)
-		return detach_datapath(&a->datapath, a->config->pin_path, err);
+	if (a->config->detach_on_exit) {
+		int r = detach_datapath(&a->datapath, a->config->pin_path, err);
+
+		if (!r)
+			log_info("the datapath at %s was removed", a->config->pin_path);
+		return r;
+	}
 	log_info("the datapath at %s stays attached", a->datapath.pin_dir);
 	datapath_close(&a->datapath);
 	return 0;
@@ -192,14 +197,16 @@ static int end(struct service *s, struct error *err)
 
 static int run(struct service *s, struct startup *up, struct error *err)
 {
+	const struct config *c;
 	int r = start(s, up, err);
 
 	if (r) {
 		fail(s);
 		return s->agent.ending ? 0 : r;
 	}
-	printf("detnat-agent %s: %zu interfaces, %zu mappings, ready\n", AGENT_VERSION, s->agent.config->n_interfaces,
-	       s->agent.config->n_mappings);
+	c = s->agent.config;
+	printf("detnat-agent %s: %zu interface%s, %zu mapping%s, ready\n", AGENT_VERSION, c->n_interfaces,
+	       c->n_interfaces == 1 ? "" : "s", c->n_mappings, c->n_mappings == 1 ? "" : "s");
 	fflush(stdout);
 	notify_ready();
 	event_base_dispatch(s->agent.base);
@@ -232,5 +239,8 @@ enum exit_status service_check(const char *config_path, struct error *err)
 {
 	__attribute__((cleanup(startup_free))) struct startup up = { 0 };
 
-	return startup_read(config_path, &up, err) ? EXIT_BAD_CONFIGURATION : EXIT_DONE;
+	if (startup_read(config_path, &up, err))
+		return EXIT_BAD_CONFIGURATION;
+	devices_check_forwarding(startup_wanted(&up));
+	return EXIT_DONE;
 }

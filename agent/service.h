@@ -13,7 +13,7 @@ enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_BAD_CONFIGURATION = 2 };
 /* Runs until SIGTERM or SIGINT. On failure says why in err; at a first start nothing is left behind then. */
 enum exit_status service_run(const char *config_path, struct error *err);
 
-/* All checks of a start; touches nothing. */
+/* All checks of a start, with its warnings; touches nothing. */
 enum exit_status service_check(const char *config_path, struct error *err);
 
 #endif

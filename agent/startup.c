@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "check_paths.h"
 #include "datapath.h"
 #include "devices.h"
 #include "log.h"
@@ -53,14 +54,18 @@ int startup_read(const char *config_path, struct startup *ret, struct error *err
 		startup_read_running(&s);
 	if (!r)
 		r = check_machine(s.file, s.running, config_path, err);
+	if (!r)
+		r = check_paths(s.file, config_path, err);
 	/* Of an incomplete datapath the programs cannot be told from others' before its pins are gone. */
 	if (!r && !datapath_is_incomplete(s.file->pin_path))
 		r = check_devices(s.file, err);
-	if (r)
+	if (r) {
 		startup_free(&s);
-	else
-		*ret = s;
-	return r;
+		return r;
+	}
+	config_warn(startup_wanted(&s), NULL, config_path);
+	*ret = s;
+	return 0;
 }
 
 const struct config *startup_wanted(const struct startup *s)

@@ -12,7 +12,7 @@ struct startup {
 	uint64_t running_hash;
 };
 
-/* Reads, and checks against this machine. Touches nothing; so it is all that `-t` does. */
+/* Reads, and checks against this machine. Logs what the operator should know of it. Touches nothing. */
 int startup_read(const char *config_path, struct startup *ret, struct error *err);
 void startup_free(struct startup *s);
 

@@ -8,6 +8,7 @@
 struct arguments {
 	const struct arg_spec *specs;
 	const char *name; /* of the command */
+	const char *usage;
 	cJSON *json;
 	unsigned next_word; /* specification of the next argument by place */
 };
@@ -85,7 +86,8 @@ static int add_word(struct arguments *a, const char *word, struct error *err)
 		a->next_word++;
 	spec = &a->specs[a->next_word];
 	if (!spec->kind)
-		return error_set(err, -EINVAL, "%s: unexpected argument \"%.64s\"", a->name, word);
+		return error_set(err, -EINVAL, "%s: unexpected argument \"%.64s\"; usage: detnatctl %s%s%s", a->name,
+				 word, a->name, *a->usage ? " " : "", a->usage);
 	a->next_word++;
 	return add(a, spec, word, err);
 }
@@ -109,6 +111,7 @@ cJSON *command_arguments(const struct command *c, char *const *words, unsigned n
 	struct arguments a = {
 		.specs = verb_specs[c->verb].args,
 		.name = command_name(c),
+		.usage = c->usage,
 		.json = cJSON_CreateObject(),
 	};
 	bool options = true;

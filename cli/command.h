@@ -29,6 +29,8 @@ struct command {
 	const struct column *columns;
 	const char *empty; /* the table without a row */
 	void (*show)(struct writer *w, const cJSON *result, const cJSON *args);
+	/* What the operator should know of a request that was granted: on stderr. NULL: nothing. */
+	void (*warn)(const cJSON *args);
 };
 
 /* The groups, each in a file of its own; an entry without a purpose ends one. */

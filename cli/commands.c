@@ -94,7 +94,7 @@ static const struct command *nearest(const char *words, const char *first)
 
 static void explain_unknown(char *const *words, unsigned n_words, struct error *err)
 {
-	const char *separator = ": there are ";
+	unsigned n_group = 0, n_named = 0;
 	const struct command *c;
 	char typed[2 * NAME_MAX_LENGTH + 2];
 	size_t n;
@@ -110,15 +110,20 @@ static void explain_unknown(char *const *words, unsigned n_words, struct error *
 		return;
 	}
 	error_set(err, 0, "\"%s\" is not a command", typed);
+	for (unsigned i = 0; (c = command_at(i)); i++)
+		n_group += in_group(command_name(c), words[0]);
 	for (unsigned i = 0; (c = command_at(i)); i++) {
 		if (!in_group(command_name(c), words[0]))
 			continue;
 		n = strlen(err->text);
-		snprintf(err->text + n, sizeof(err->text) - n, "%s%s", separator, command_name(c));
-		separator = ", ";
+		snprintf(err->text + n, sizeof(err->text) - n, "%s%s",
+			 n_named++	? ", "
+			 : n_group == 1 ? ": there is "
+					: ": there are ",
+			 command_name(c));
 	}
 	n = strlen(err->text);
-	if (separator[0] == ',')
+	if (n_named)
 		return;
 	c = nearest(typed, words[0]);
 	if (c)

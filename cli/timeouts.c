@@ -24,6 +24,23 @@ static void show_timeouts(struct writer *w, const cJSON *result, const cJSON *ar
 	cJSON_Delete(table);
 }
 
+static void warn_short(const cJSON *args)
+{
+	static const char *const names[N_TIMEOUTS] = {
+#define X(constant, name, seconds) [constant] = #name,
+		TIMEOUTS(X)
+#undef X
+	};
+
+	for (unsigned i = 0; i < N_TIMEOUTS; i++) {
+		const cJSON *given = cJSON_GetObjectItemCaseSensitive(args, names[i]);
+
+		if (cJSON_IsNumber(given) && given->valuedouble < timeout_minima[i].seconds)
+			fprintf(stderr, "detnatctl: warning: %s: %d s is below the %u s that %s asks for\n", names[i],
+				given->valueint, timeout_minima[i].seconds, timeout_minima[i].source);
+	}
+}
+
 const struct command timeouts_commands[] = {
 	{ .verb = VERB_TIMEOUTS_SHOW,
 	  .usage = "",
@@ -34,8 +51,9 @@ const struct command timeouts_commands[] = {
 	  .usage = "[udp=N] [tcp_established=N] [tcp_transitory=N] [icmp=N]",
 	  .purpose = "change timeouts, those of existing sessions too",
 	  .details = "N is 1 to 604800 seconds (a week). What is not named stays as it is.",
-	  .example = "timeouts set udp=120 icmp=30",
-	  .show = show_timeouts },
+	  .example = "timeouts set udp=180 icmp=90",
+	  .show = show_timeouts,
+	  .warn = warn_short },
 	{ .verb = VERB_TIMEOUTS_RESET,
 	  .usage = "",
 	  .purpose = "set all timeouts to their defaults",

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "check_paths.h"
 
 static void run(const char *command)
 {
@@ -104,16 +105,16 @@ Test(check, tables_that_need_more_memory_than_is_free)
 	static const char huge[] = MAPPED("32.0.0.0/3", "64.0.0.0/8");
 	_cleanup_config_ struct config *c = parse(huge);
 	struct error err = { "" };
-	uint64_t own, all, available;
+	double own, all, available;
 
 	cr_assert_eq(check_machine(c, NULL, "FILE", &err), -ENOMEM);
 	cr_expect_eq(sscanf(err.text,
-			    "FILE:3: mappings[1]: the tables of 32.0.0.0/3 need %" SCNu64
-			    " MB of memory, with what comes before it %" SCNu64 " MB; %" SCNu64 " MB are free",
+			    "FILE:3: mappings[1]: the tables of 32.0.0.0/3 need %lf GiB of memory, with what comes "
+			    "before it %lf GiB; %lf GiB are free",
 			    &own, &all, &available),
 		     3, "%s", err.text);
-	cr_expect_geq(own, (512ULL << 20) * 1024 * 16 >> 20, "2^29 subscribers of 1024 slots of 16 octets at least");
-	cr_expect_gt(all, own);
+	cr_expect_geq(own, 512. * 1024 * 16 / 1024, "2^29 subscribers of 1024 slots of 16 octets at least");
+	cr_expect_geq(all, own);
 	cr_expect_gt(own, available);
 	expect(huge, huge, 0, "");
 }
@@ -130,4 +131,41 @@ Test(check, more_slots_are_new_tables)
 
 	cr_expect_eq(check_machine(c, running, "FILE", &err), -ENOMEM, "%s", err.text);
 	cr_expect(strstr(err.text, "FILE:2: mappings[0]: "), "%s", err.text);
+}
+
+/* Rows of a key, a path and what is said of it; "" where nothing is. */
+Test(check, directories_that_cannot_be_made)
+{
+	static const struct {
+		const char *key;
+		const char *path;
+		const char *message;
+	} cases[] = {
+		{ "control_socket", "/run/detnat-none/a/b.sock", "" },
+		{ "control_socket", "/proc/x/y.sock",
+		  "FILE:2: control_socket: the directory /proc/x cannot be made in /proc: Operation not permitted" },
+		{ "control_socket", "/proc/y.sock",
+		  "FILE:2: control_socket: the directory /proc cannot be used: Operation not permitted" },
+		{ "control_socket", "/dev/null/y.sock",
+		  "FILE:2: control_socket: the directory /dev/null cannot be used: Not a directory" },
+		{ "pin_path", "/sys/fs/bpf/detnat-none/pins", "" },
+		{ "pin_path", "/tmp/detnat-none/pins", "" },
+		{ "pin_path", "/sys/x",
+		  "FILE:2: pin_path: the directory /sys/x cannot be made in /sys: Operation not permitted" },
+		{ "state_dir", "/", "" },
+		{ "state_dir", "/dev/null/x",
+		  "FILE:2: state_dir: the directory /dev/null/x cannot be used: Not a directory" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[256];
+		struct error err = { "" };
+
+		snprintf(text, sizeof(text), "{" INTERFACES ",\n\"%s\":\"%s\"}", cases[i].key, cases[i].path);
+
+		_cleanup_config_ struct config *c = parse(text);
+
+		cr_expect_eq(!!check_paths(c, "FILE", &err), *cases[i].message != 0, "%s", cases[i].path);
+		cr_expect_str_eq(err.text, cases[i].message, "%s", err.text);
+	}
 }

@@ -195,6 +195,8 @@ Test(config_load, timeouts_below_the_rfcs_are_warned_about, .init = cr_redirect_
 	unsetenv("JOURNAL_STREAM");
 	write_file(text, strlen(text));
 	cr_assert_eq(config_load(path, &c, NULL, NULL), 0);
+	config_warn(c, NULL, path);
+	config_warn(c, c, path);
 	config_free(c);
 	fflush(stderr);
 	cr_assert_gt(fread(log, 1, sizeof(log) - 1, cr_get_redirected_stderr()), 0);
@@ -203,4 +205,5 @@ Test(config_load, timeouts_below_the_rfcs_are_warned_about, .init = cr_redirect_
 		  log);
 	cr_expect(strstr(log, "timeouts.icmp: 1 s is below the 60 s that RFC 5508 REQ-2 asks for"), "%s", log);
 	cr_expect_not(strstr(log, "tcp_established"), "%s", log);
+	cr_expect_not(strstr(strstr(log, "timeouts.udp") + 1, "timeouts.udp"), "warned of once: %s", log);
 }

@@ -110,7 +110,7 @@ Test(mappings, that_no_machine_could_hold_are_refused)
 	struct error err = { 0 };
 
 	cr_assert_eq(mappings_add_begin(m, &spec, &job, &err), -ENOMEM);
-	cr_assert(strstr(err.text, "0.0.0.0/0") && strstr(err.text, "MB"), "%s", err.text);
+	cr_assert(strstr(err.text, "0.0.0.0/0") && strstr(err.text, "MiB"), "%s", err.text);
 	spec = tables_spec("8.0.0.0/6", "8.0.0.0/8");
 	spec.session_slots = 2048;
 	cr_assert_eq(mappings_add_begin(m, &spec, &job, &err), -ENOMEM);

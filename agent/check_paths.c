@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "check_paths.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+/* Shortens a path in place by its last name; "/" stays. */
+static void cut_name(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	if (slash)
+		slash[slash == path] = '\0';
+}
+
+/* Whether root may make directories in it: file systems of the kernel's own refuse that whatever their modes say. */
+static int check_writable(const char *dir)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (stat(dir, &st) || statfs(dir, &fs))
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	if (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC)
+		return -EPERM;
+	return access(dir, W_OK | X_OK) ? -errno : 0;
+}
+
+/* Whether a directory is there, or can be made in the deepest of its ancestors that is. */
+static int check_directory(const char *path, char at[static PATH_MAX])
+{
+	struct stat st;
+
+	if (strlen(path) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	strcpy(at, path);
+	while (stat(at, &st)) {
+		if (errno != ENOENT || !strcmp(at, "/"))
+			return -errno;
+		cut_name(at);
+	}
+	return check_writable(at);
+}
+
+/* Where the pins go by default the agent mounts a bpffs first. */
+static bool is_under_bpffs_root(const char *path)
+{
+	static const char root[] = "/sys/fs/bpf/";
+
+	return !strncmp(path, root, strlen(root));
+}
+
+int check_paths(const struct config *c, const char *name, struct error *err)
+{
+	_cleanup_free_ char *socket_dir = strdup(c->control_socket);
+
+	if (!socket_dir)
+		return error_set(err, -ENOMEM, "out of memory");
+	cut_name(socket_dir);
+
+	const struct {
+		const char *key;
+		const char *path;
+		unsigned line;
+	} directories[] = {
+		{ "control_socket", socket_dir, c->control_socket_line },
+		{ "pin_path", is_under_bpffs_root(c->pin_path) ? NULL : c->pin_path, c->pin_path_line },
+		{ "state_dir", c->state_dir, c->state_dir_line },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
+		const char *path = directories[i].path;
+		char at[PATH_MAX];
+		int r = path ? check_directory(path, at) : 0;
+
+		if (r && strcmp(path, at) != 0)
+			return config_refuse(err, r, name, directories[i].line, directories[i].key,
+					     "the directory %s cannot be made in %s: %s", path, at, strerror(-r));
+		if (r)
+			return config_refuse(err, r, name, directories[i].line, directories[i].key,
+					     "the directory %s cannot be used: %s", path, strerror(-r));
+	}
+	return 0;
+}

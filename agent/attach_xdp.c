@@ -117,6 +117,11 @@ static int attach_afresh(const struct link *l, int fd, enum xdp_mode mode, bool 
 	}
 	if (r)
 		return report(l, r, native, message, err);
+	if (!native && link_is_stacked(l))
+		log_warning("%s: generic XDP on a %s sees packets as GRO has merged them on the interfaces below, "
+			    "whose checksums it "
+			    "cannot keep right: switch that off there, 'ethtool -K LOWER gro off'",
+			    l->name, l->kind);
 	*ret_native = native;
 	return 0;
 }

@@ -60,6 +60,9 @@ struct link {
 	struct link_xdp xdp;
 };
 
+/* Whether the interface stands on others: their GRO merges packets before it sees them. */
+bool link_is_stacked(const struct link *l);
+
 /* 0, -ENODEV where there is no such link, or -errno. */
 int link_by_name(struct netlink *n, const char *name, struct link *ret);
 int link_by_index(struct netlink *n, uint32_t ifindex, struct link *ret);

@@ -261,3 +261,13 @@ int rules_read(struct netlink *n, bool *ret_policy_routing)
 		*ret_policy_routing = policy_routing;
 	return r;
 }
+
+bool link_is_stacked(const struct link *l)
+{
+	static const char *const kinds[] = { "vlan", "bridge", "bond", "team", "macvlan", "macsec", "ipvlan", "hsr" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (!strcmp(l->kind, kinds[i]))
+			return true;
+	return false;
+}

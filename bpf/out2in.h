@@ -58,15 +58,13 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 	return GO_ON;
 }
 
-/*
- * Generic XDP on an interface that stands on another sees what GRO has merged there: longer than what was sent, and for
- * the kernel to cut again.
- */
+/* Whether the packet may be several that GRO has merged: longer than any that was sent, and for the kernel to cut
+ * again. */
 static __always_inline int is_merged(ctx_t *ctx)
 {
 	struct device *in = device_get(ctx_ingress(ctx));
 
-	return in && !(in->flags & DEVICE_NATIVE);
+	return in && in->flags & DEVICE_MERGED;
 }
 
 /*

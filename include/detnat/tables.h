@@ -128,6 +128,8 @@ enum overflow_removed {
 #define DEVICE_NATIVE 0x02
 /* The clsact qdisc on it was made by the agent, for whoever detaches. */
 #define DEVICE_CLSACT 0x04
+/* Generic XDP on an interface that stands on others: it sees what GRO has merged there. */
+#define DEVICE_MERGED 0x08
 
 struct device {
 	__u8 mac[6];

@@ -51,6 +51,12 @@ int xdp_check(const struct link *l, const struct own_programs *own, struct error
 	if (l->type == ARPHRD_LOOPBACK)
 		return error_set(err, -EINVAL, "%s: is the loopback interface, no traffic of subscribers passes it",
 				 l->name);
+	if (!strcmp(l->port_kind, "vrf"))
+		return error_set(err, -EOPNOTSUPP,
+				 "%s: is in a VRF, where packets that the kernel routes cannot be told by their "
+				 "interface; take it out, "
+				 "'ip link set %s nomaster'",
+				 l->name, l->name);
 	if (l->type != ARPHRD_ETHER)
 		return error_set(err, -EINVAL,
 				 "%s: has no Ethernet header (link type %u), as tunnels and PPP have none; name an "

@@ -172,7 +172,7 @@ int devices_new(struct event_base *base, struct datapath *d, struct devices **re
 	if (!r)
 		r = neighbours_new(base, d, v->netlink, &v->neighbours);
 	if (!r)
-		r = rules_read(v->netlink, &v->policy_routing);
+		r = rules_read(v->netlink, &v->routing);
 	if (r) {
 		devices_free(v);
 		return error_set(err, r, "the kernel's interfaces and routes cannot be read: %s", strerror(-r));
@@ -219,9 +219,9 @@ void devices_resolve(struct devices *v, uint32_t addr, uint32_t ifindex)
 	neighbours_resolve(v->neighbours, addr, ifindex);
 }
 
-bool devices_policy_routing(const struct devices *v)
+enum routing devices_routing(const struct devices *v)
 {
-	return v->policy_routing;
+	return v->routing;
 }
 
 void devices_on_routing_change(struct devices *v, devices_notify changed, void *arg)

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "datapath.h"
+#include "netlink.h"
 
 struct devices;
 
@@ -29,10 +30,10 @@ bool devices_shared(const struct devices *v, const char *name); /* under libxdp'
 /* Asks the kernel to resolve the neighbour of an address on an interface (EVENT_RESOLVE). */
 void devices_resolve(struct devices *v, uint32_t addr, uint32_t ifindex);
 
-/* Whether routing depends on more than the destination: there are rules beside the kernel's own three. */
-bool devices_policy_routing(const struct devices *v);
+/* What routes depend on. By more than XDP can ask of, the kernel has to forward all. */
+enum routing devices_routing(const struct devices *v);
 
-/* Has a function called, from the event loop, whenever devices_policy_routing() begins to say otherwise. */
+/* Has a function called, from the event loop, whenever devices_routing() begins to say otherwise. */
 typedef void (*devices_notify)(void *arg);
 void devices_on_routing_change(struct devices *v, devices_notify changed, void *arg);
 

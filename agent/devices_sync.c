@@ -123,12 +123,16 @@ static void sync_interface(struct devices *v, struct interface *i)
 void devices_sync(struct devices *v)
 {
 	struct error err;
-	bool policy_routing;
+	enum routing routing;
 
-	if (v->rules_dirty && !rules_read(v->netlink, &policy_routing)) {
+	if (v->rules_dirty && !rules_read(v->netlink, &routing)) {
 		v->rules_dirty = false;
-		if (policy_routing != v->policy_routing) {
-			v->policy_routing = policy_routing;
+		if (routing != v->routing) {
+			v->routing = routing;
+			if (routing == ROUTING_BY_MORE)
+				log_warning("there are routing rules on marks, ports, TOS or the like, which XDP "
+					    "cannot follow: the kernel "
+					    "forwards all, as with 'forwarding': 'kernel'");
 			if (v->routing_changed)
 				v->routing_changed(v->routing_changed_arg);
 		}

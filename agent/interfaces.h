@@ -42,7 +42,7 @@ struct devices {
 	struct prefix *prefixes; /* that have blackhole routes */
 	size_t n_prefixes;
 	bool applied; /* the members above are those of a configuration */
-	bool policy_routing;
+	enum routing routing;
 	devices_notify routing_changed;
 	void *routing_changed_arg;
 	struct event *sync;

@@ -90,7 +90,13 @@ uint32_t addresses_primary(const struct address *a, size_t count, uint32_t ifind
 
 /* ---- policy routing -------------------------------------------------------------------------------------------- */
 
-/* Whether there are rules beside the three that every namespace starts with. */
-int rules_read(struct netlink *n, bool *ret_policy_routing);
+/* What routes depend on, by the rules beside the three that every namespace starts with. */
+enum routing {
+	ROUTING_BY_DESTINATION, /* no such rules */
+	ROUTING_BY_ADDRESSES,	/* and on the source or the interface: XDP can ask for that */
+	ROUTING_BY_MORE,	/* on marks, ports, TOS or the like, of which XDP cannot ask */
+};
+
+int rules_read(struct netlink *n, enum routing *ret_routing);
 
 #endif

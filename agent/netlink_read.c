@@ -225,40 +225,46 @@ static bool rule_is_default(const struct fib_rule_hdr *rule, uint32_t priority, 
 
 static void visit_rules(const struct nlmsghdr *h, void *arg)
 {
-	static const uint16_t conditions[] = { FRA_IIFNAME,   FRA_OIFNAME,  FRA_FWMARK,	     FRA_L3MDEV,
-					       FRA_UID_RANGE, FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE,
-					       FRA_TUN_ID,    FRA_FLOW };
+	static const uint16_t by_addresses[] = { FRA_IIFNAME, FRA_OIFNAME, FRA_L3MDEV };
+	static const uint16_t by_more[] = { FRA_FWMARK,	     FRA_UID_RANGE, FRA_IP_PROTO, FRA_SPORT_RANGE,
+					    FRA_DPORT_RANGE, FRA_TUN_ID,    FRA_FLOW };
 	const struct fib_rule_hdr *rule = mnl_nlmsg_get_payload(h);
 	const struct nlattr *attr[FRA_DPORT_RANGE + 1];
-	bool conditional = false, *policy_routing = arg;
+	bool addresses = false, more = rule->tos;
+	enum routing *routing = arg;
 	uint32_t table;
 
 	if (h->nlmsg_type != RTM_NEWRULE || rule->family != AF_INET)
 		return;
 	netlink_attributes(h, sizeof(*rule), attr, ARRAY_SIZE(attr));
-	for (size_t i = 0; i < ARRAY_SIZE(conditions); i++)
-		conditional |= attr[conditions[i]] != NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(by_addresses); i++)
+		addresses |= attr[by_addresses[i]] != NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(by_more); i++)
+		more |= attr[by_more[i]] != NULL;
 	table = attr[FRA_TABLE] ? attr_u32(attr[FRA_TABLE]) : rule->table;
-	if (!rule_is_default(rule, attr_u32(attr[FRA_PRIORITY]), table, conditional))
-		*policy_routing = true;
+	if (more)
+		*routing = ROUTING_BY_MORE;
+	else if (*routing == ROUTING_BY_DESTINATION &&
+		 !rule_is_default(rule, attr_u32(attr[FRA_PRIORITY]), table, addresses))
+		*routing = ROUTING_BY_ADDRESSES;
 }
 
 static void reset_rules(void *arg)
 {
-	*(bool *)arg = false;
+	*(enum routing *)arg = ROUTING_BY_DESTINATION;
 }
 
-int rules_read(struct netlink *n, bool *ret_policy_routing)
+int rules_read(struct netlink *n, enum routing *ret_routing)
 {
 	struct nlmsghdr *h = netlink_request(n, RTM_GETRULE, NLM_F_DUMP, sizeof(struct fib_rule_hdr));
 	struct fib_rule_hdr *rule = mnl_nlmsg_get_payload(h);
-	bool policy_routing = false;
+	enum routing routing = ROUTING_BY_DESTINATION;
 	int r;
 
 	rule->family = AF_INET;
-	r = netlink_dump(n, visit_rules, reset_rules, &policy_routing);
+	r = netlink_dump(n, visit_rules, reset_rules, &routing);
 	if (!r)
-		*ret_policy_routing = policy_routing;
+		*ret_routing = routing;
 	return r;
 }
 

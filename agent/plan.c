@@ -53,16 +53,18 @@ static int check_frozen(const struct config *c, const struct config *running, co
 
 static struct settings settings_of(const struct agent *a, const struct config *c)
 {
+	enum routing routing = devices_routing(a->devices);
+
 	return (struct settings){
 		.hz = a->datapath.hz,
 		.overflow_sessions = c->overflow_sessions,
-		.redirect = c->forwarding == FORWARDING_REDIRECT,
+		.redirect = c->forwarding == FORWARDING_REDIRECT && routing != ROUTING_BY_MORE,
 		.unmatched = (uint8_t)c->unmatched,
 		.answer_arp = c->answer_arp,
 		.hairpin = c->hairpin,
 		.quota_icmp_code = c->quota_icmp_code,
 		.session_events = c->ipfix.enabled && c->ipfix.events & IPFIX_SESSIONS,
-		.policy_routing = devices_policy_routing(a->devices),
+		.policy_routing = routing != ROUTING_BY_DESTINATION,
 	};
 }
 

@@ -113,6 +113,7 @@ static void resolve(void *arg, uint32_t addr, uint32_t ifindex)
 static int start(struct service *s, struct startup *up, struct error *err)
 {
 	struct agent *a = &s->agent;
+	enum routing routing = ROUTING_BY_DESTINATION;
 	const struct config *wanted;
 	int r = datapath_open(up->file, &a->datapath, err);
 
@@ -131,15 +132,17 @@ static int start(struct service *s, struct startup *up, struct error *err)
 	}
 	if (!r)
 		devices_on_routing_change(a->devices, on_routing_change, a);
-	if (!r)
+	if (!r) {
+		routing = devices_routing(a->devices);
 		r = change_apply_now(a, wanted, up->file_hash, err);
+	}
 	if (!r)
 		r = events_new(a->base, &a->datapath, a->ipfix, resolve, a->devices, &s->events, err);
 	if (!r)
 		r = housekeeping_new(a, &s->housekeeping, err);
 	if (!r && change_queue_new(a, &a->changes))
 		r = error_set(err, -ENOMEM, "out of memory");
-	if (!r && devices_policy_routing(a->devices) != a->datapath.settings.policy_routing)
+	if (!r && devices_routing(a->devices) != routing)
 		on_routing_change(a);
 	return r ? r : control_new(a, wanted->control_socket, &a->control, err);
 }

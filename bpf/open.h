@@ -109,11 +109,10 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 	return OPENED;
 }
 
-/* Makes the slot the flow's session on a port of the block. */
-static __always_inline enum opened open_claim(const struct flow *f, struct subscriber *s, struct slot *slot,
+/* Makes the slot, whose truth is `from`, the flow's session on a port of the block. */
+static __always_inline enum opened open_claim(const struct flow *f, struct subscriber *s, struct slot *slot, __u64 from,
 					      __u32 out_port, __u64 *ret_truth)
 {
-	__u64 from = LOAD(slot->truth);
 	__u64 truth = slot_truth((__u16)out_port, f->p.proto, open_state(&f->p), f->now);
 	int time_wait = truth_state(from) == SESSION_TIME_WAIT;
 
@@ -164,16 +163,26 @@ static __always_inline enum opened open_in_slot(const struct flow *f, struct sub
 	__s32 offset = opening_port(o, f, s);
 	__u32 room = opening_emptier(LOAD(o->room));
 
-	if (offset < 0 && LOAD(o->time_wait_port)) {
-		struct slot *slot = opening_slot(&b, LOAD(o->time_wait_port));
+	struct slot *slot;
+	__u64 from;
 
-		return open_claim(f, s, slot, truth_out_port(LOAD(slot->truth)), ret_truth);
+	if (offset < 0 && LOAD(o->time_wait_port)) {
+		slot = opening_slot(&b, LOAD(o->time_wait_port));
+		from = LOAD(slot->truth);
+		offset = (__s32)(truth_out_port(from) - LOAD(o->port_lo));
+		/* It may have been swept since the scan. */
+		if (truth_state(from) != SESSION_TIME_WAIT ||
+		    (__u32)offset >> PORT_GROUP_SHIFT != f->port_offset >> PORT_GROUP_SHIFT)
+			return OPEN_LOST;
+	} else {
+		if (!room)
+			room = LOAD(o->time_wait);
+		if (offset < 0 || !room)
+			return OPEN_NO_ROOM;
+		slot = opening_slot(&b, room);
+		from = LOAD(slot->truth);
 	}
-	if (!room)
-		room = LOAD(o->time_wait);
-	if (offset < 0 || !room)
-		return OPEN_NO_ROOM;
-	return open_claim(f, s, opening_slot(&b, room), LOAD(o->port_lo) + offset, ret_truth);
+	return open_claim(f, s, slot, from, LOAD(o->port_lo) + offset, ret_truth);
 }
 
 /* The session is there: on with the packet. A hairpin's own leaf finds it now. */

@@ -114,8 +114,11 @@ enum overflow_removed {
 	OVERFLOW_BUSY,	  /* the lock was held: try again */
 };
 
-/* Entries of the map for a number of admitted sessions: two directions, and room for the per-core free lists. */
-#define OVERFLOW_ENTRIES(sessions) ((sessions)*4U + 1024U)
+/*
+ * Entries of the map for a number of admitted sessions: two directions, as much again, and what the kernel's free lists
+ * withhold: 128 a core, so this is for 512 cores. An LRU map that finds its list empty evicts, though others are full.
+ */
+#define OVERFLOW_ENTRIES(sessions) ((sessions)*4U + 65536U)
 
 /* ---- devices: ARRAY indexed by interface index ----------------------------------------------------------- */
 

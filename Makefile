@@ -43,15 +43,22 @@ C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] agent/*.[ch] cli/*.[ch
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps demo test test-unit test-bpf test-e2e test-vm bench bench-full fuzz format lint install uninstall clean help
+.PHONY: all deps deps-demo deps-test demo test test-unit test-bpf test-e2e test-vm bench bench-full fuzz format lint install uninstall clean help
 
 all: deps ## build everything into build/
 	@$(MAKE) --no-print-directory programs
-.PHONY: programs tests-built
+.PHONY: programs skeletons tests-built
 programs: $(PROGRAMS)
+skeletons: $(SKELETONS)
+	@:
 
-deps: # installs missing packages, quiet when there are none
-	@deploy/install-deps.sh
+# Install missing packages, and say nothing when there are none.
+deps:
+	@deploy/install-deps.sh build
+deps-demo:
+	@deploy/install-deps.sh build demo
+deps-test:
+	@deploy/install-deps.sh build demo test
 
 $(BUILD)/skel/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
@@ -99,26 +106,27 @@ $(BUILD)/tests/bench/run: $(BENCH_OBJECTS) $(BUILD)/libagent.a
 	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ -lpthread $(AGENT_LIBS)
 tests-built: $(PROGRAMS) $(BUILD)/tests/unit/run $(BUILD)/tests/bpf/run
 
-demo: all ## subscribers reach an internet through detnat, in namespaces (KEEP=1 leaves it running)
+demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (KEEP=1 leaves it running)
+	@$(MAKE) --no-print-directory programs
 	@KEEP=$(KEEP) BUILD=$(BUILD) deploy/demo.sh
 
 test: lint ## every test; needs root
 	@$(MAKE) --no-print-directory test-unit test-bpf test-e2e test-vm
-test-unit: deps
+test-unit: deps-test ## modules of the agent and the command line; without root some are skipped
 	@$(MAKE) --no-print-directory tests-built
 	$(BUILD)/tests/unit/run
-test-bpf: deps
+test-bpf: deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory tests-built
 	$(BUILD)/tests/bpf/run
 # The whole run is under AddressSanitizer and UndefinedBehaviorSanitizer: a report of either fails the test it came in.
-test-e2e: deps
+test-e2e: deps-test ## agent and command line with real traffic in namespaces; needs root
 	@$(MAKE) --no-print-directory SANITIZE=1 programs
 	cd tests/e2e && BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q $(ARGS)
-test-vm: deps ## load, attach and translate on Debian's 6.1 and 6.12 kernels
+test-vm: deps-test ## load, attach and translate on Debian's 6.1 and 6.12 kernels
 	@$(MAKE) --no-print-directory programs
 	BUILD=$(abspath $(BUILD)) tests/vm/run.sh
 
-bench: deps ## nanoseconds a packet, as ratios to the parse-and-rewrite floor
+bench: deps-demo ## nanoseconds a packet, as ratios to the parse-and-rewrite floor
 	@$(MAKE) --no-print-directory $(BUILD)/tests/bench/run
 	$(BUILD)/tests/bench/run
 
@@ -135,7 +143,7 @@ $(BUILD)/fuzz/libagent.a: $(AGENT_SOURCES:%.c=$(BUILD)/fuzz/%.o)
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libagent.a
 	$(SAY) LD $@
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ -o $@ $(AGENT_LIBS)
-fuzz: deps ## what comes from outside, on any octets (FUZZ_SECONDS=60 each)
+fuzz: deps-test ## what comes from outside, on any octets (FUZZ_SECONDS=60 each)
 	@$(MAKE) --no-print-directory $(FUZZERS)
 	@for fuzzer in $(FUZZERS); do \
 	    mkdir -p $$fuzzer.corpus && cp deploy/detnat.json $$fuzzer.corpus/ && \
@@ -143,22 +151,26 @@ fuzz: deps ## what comes from outside, on any octets (FUZZ_SECONDS=60 each)
 	        >$$fuzzer.log 2>&1 || { tail -n 40 $$fuzzer.log; exit 1; }; \
 	    echo "$$fuzzer: nothing found"; done
 
-format: deps ## clang-format all C
+format: deps-test ## clang-format all C
 	clang-format -i $(C_FILES)
-lint: deps ## formatting and static checks, warnings as errors
-	@$(MAKE) --no-print-directory $(SKELETONS)
+lint: deps-test ## formatting and static checks, warnings as errors
+	@$(MAKE) --no-print-directory skeletons
 	@BUILD=$(BUILD) deploy/lint.sh
 
 install: all ## install into DESTDIR/PREFIX
 	install -D -m 755 $(BUILD)/detnat-agent $(DESTDIR)$(PREFIX)/sbin/detnat-agent
 	install -D -m 755 $(BUILD)/detnatctl $(DESTDIR)$(PREFIX)/bin/detnatctl
-	install -D -m 644 deploy/detnat.service $(DESTDIR)$(PREFIX)/lib/systemd/system/detnat.service
+	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' deploy/detnat.service > $(BUILD)/detnat.service
+	install -D -m 644 $(BUILD)/detnat.service $(DESTDIR)$(PREFIX)/lib/systemd/system/detnat.service
 	install -D -m 644 deploy/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/detnat.conf
+	install -D -m 644 deploy/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/detnat.conf
+	install -D -m 644 deploy/completion/detnatctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/detnatctl
 	install -D -m 644 deploy/detnat.json $(DESTDIR)$(PREFIX)/share/doc/detnat/detnat.json
 	for page in docs/man/*.[1-8]; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/detnat-agent $(DESTDIR)$(PREFIX)/bin/detnatctl \
 	      $(DESTDIR)$(PREFIX)/lib/systemd/system/detnat.service $(DESTDIR)$(PREFIX)/lib/sysusers.d/detnat.conf \
+	      $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/detnat.conf $(DESTDIR)$(PREFIX)/share/bash-completion/completions/detnatctl \
 	      $(DESTDIR)$(PREFIX)/share/doc/detnat/detnat.json \
 	      $(addprefix $(DESTDIR)$(PREFIX)/share/man/,$(foreach p,$(notdir $(wildcard docs/man/*.[1-8])),man$(subst .,,$(suffix $(p)))/$(p)))
 

@@ -29,7 +29,7 @@ struct command {
 	const struct column *columns;
 	const char *empty; /* the table without a row */
 	void (*show)(struct writer *w, const cJSON *result, const cJSON *args);
-	/* What the operator should know of a request that was granted: on stderr. NULL: nothing. */
+	/* What the operator should know of a request that was granted, on stderr; not with --json. NULL: nothing. */
 	void (*warn)(const cJSON *args);
 };
 

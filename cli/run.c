@@ -92,7 +92,7 @@ static int show_result(const char *line, size_t size, const cJSON *result, const
 		writer_table(w, c->columns, c->empty, result);
 	else
 		c->show(w, result, args);
-	if (c->warn)
+	if (c->warn && !w->json)
 		c->warn(args);
 	return EXIT_DONE;
 }

@@ -1,34 +1,50 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Installs the Debian packages that building, testing and the demo need. Says nothing and does nothing where all are there.
+# install-deps.sh [build|demo|test]...: installs the Debian packages that building, the demo and the tests need; all of
+# them without a word. Says nothing and does nothing where all are there.
 set -euo pipefail
 
-packages=(
-    # build
-    gcc make pkg-config clang llvm bpftool libbpf-dev libxdp-dev libelf-dev zlib1g-dev
-    libc6-dev linux-libc-dev libcjson-dev libevent-dev libmnl-dev libcap-ng-dev
-    # lint
-    clang-format clang-tidy cppcheck
-    # tests and demo
+build=(
+    gcc make clang bpftool libbpf-dev libelf-dev zlib1g-dev
+    libc6-dev linux-libc-dev libcjson-dev libevent-dev libmnl-dev
+)
+demo=(iproute2 ethtool iputils-ping curl python3 tshark)
+# Static checks, unit and end-to-end tests, and kernels in virtual machines.
+test=(
+    clang-format clang-tidy libclang-rt-dev cppcheck mandoc
     libcriterion-dev python3 python3-pytest python3-scapy iproute2 ethtool iputils-ping curl
-    nfdump tshark valgrind nftables mandoc
-    # kernels in virtual machines
+    nfdump tshark valgrind nftables
     qemu-system-x86 busybox-static cpio kmod xz-utils
 )
 
+[ $# -gt 0 ] || set -- build demo test
+packages=()
+for group; do
+    case $group in
+    build) packages+=("${build[@]}") ;;
+    demo) packages+=("${demo[@]}") ;;
+    test) packages+=("${test[@]}") ;;
+    *)
+        echo "usage: $0 [build|demo|test]..." >&2
+        exit 2
+        ;;
+    esac
+done
+
 missing=()
 installed=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' "${packages[@]}" 2>/dev/null | sed -n 's/^ii *//p' || true)
-for package in "${packages[@]}"; do
+while read -r package; do
     grep -qx "$package" <<<"$installed" || missing+=("$package")
-done
+done < <(printf '%s\n' "${packages[@]}" | sort -u)
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if [ "$(id -u)" != 0 ]; then
     echo "install-deps: packages are missing: ${missing[*]}" >&2
-    echo "install-deps: run 'sudo $0', or 'sudo make', to install them" >&2
+    echo "install-deps: to install them: sudo $0 $*" >&2
     exit 1
 fi
-echo "install-deps: installing ${missing[*]}"
+echo "install-deps: installing what is missing for: $* (this may take some minutes)"
+printf '%s\n' "${missing[*]}" | fold -s -w 100 | sed 's/^/    /'
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

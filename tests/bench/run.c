@@ -23,6 +23,7 @@
 #include "generator.skel.h"
 #include "datapath.h"
 #include "flow.h"
+#include "log.h"
 #include "mappings.h"
 #include "sessions.h"
 
@@ -295,6 +296,12 @@ int main(void)
 	struct counters c;
 	char name[64];
 
+	if (geteuid() != 0) {
+		fputs("bench: needs root, for namespaces and BPF programs\n", stderr);
+		return 1;
+	}
+	/* The pins are in a mount namespace of the bench alone, which the datapath would warn of. */
+	log_set_level(LOG_LEVEL_ERROR);
 	set_up(&b);
 	add_mapping(&b, hosts, 10);
 	for (int i = 0; i < ROUNDS; i++) {

@@ -12,7 +12,7 @@
 #define COMPLAINT_INTERVAL_MS 60000U
 
 /* Templates follow a refusal no more often than this. */
-#define REFUSAL_INTERVAL_MS 1000U
+#define REFUSAL_INTERVAL_MS 500U /* below the second at which a quiet exporter sends */
 
 /* A clock that is behind by more was set back; by less, it is only read in another way. */
 #define CLOCK_SLACK_MS 1000U

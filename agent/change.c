@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "log.h"
 #include "plan.h"
@@ -101,25 +100,17 @@ static int begin(struct change_queue *q, struct error *err)
 	return r ? r : plan_new(a, wanted, hash, false, NULL, &q->plan, err);
 }
 
-static int64_t now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* PLAN_MORE or PLAN_WAITS, else how the change ended. */
 static int work(struct change_queue *q, struct error *err)
 {
-	int64_t until = now_us() + TURN_US;
+	uint64_t until = monotonic_us() + TURN_US;
 	int r = q->plan ? 0 : begin(q, err);
 
 	if (r)
 		return r;
 	do
 		r = plan_step(q->plan, err);
-	while (r == PLAN_MORE && now_us() < until);
+	while (r == PLAN_MORE && monotonic_us() < until);
 	return r ? r : plan_commit(q->plan, err);
 }
 

@@ -63,22 +63,6 @@ static uint64_t overflow_memory(const struct config *c)
 	return entries * OVERFLOW_ELEMENT + heads * OVERFLOW_HEAD;
 }
 
-/* Octets that could be had without swapping. UINT64_MAX where the kernel does not say. */
-static uint64_t memory_available(void)
-{
-	FILE *f = fopen("/proc/meminfo", "re");
-	uint64_t kilobytes = 0;
-	bool found = false;
-	char line[128];
-
-	if (!f)
-		return UINT64_MAX;
-	while (!found && fgets(line, sizeof(line), f))
-		found = sscanf(line, "MemAvailable: %" SCNu64, &kilobytes) == 1;
-	fclose(f);
-	return found ? kilobytes << 10 : UINT64_MAX;
-}
-
 #define MEMORY_TEXT 32
 
 /* MiB are rounded up, so that a refusal never reads "needs 0 MiB". */

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <sys/mman.h>
 
 #include "chunks.h"
@@ -76,17 +75,9 @@ static int find_chunk(struct chunks *c, uint32_t chunk, struct error *err)
 	return 0;
 }
 
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 int chunks_find_all(struct chunks *c, struct error *err)
 {
-	uint64_t started = now_us();
+	uint64_t started = monotonic_us();
 
 	for (uint32_t chunk = 0; chunk < c->max; chunk++) {
 		int r = find_chunk(c, chunk, err);
@@ -94,7 +85,7 @@ int chunks_find_all(struct chunks *c, struct error *err)
 		if (r < 0)
 			return r;
 		/* 6.1 waits for a grace period at each of them: minutes in all. */
-		if (chunk == SLOW_LOOKUPS && now_us() - started > SLOW_LOOKUPS * 2000ULL)
+		if (chunk == SLOW_LOOKUPS && monotonic_us() - started > SLOW_LOOKUPS * 2000ULL)
 			return 1;
 	}
 	return 0;

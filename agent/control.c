@@ -9,7 +9,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct control *control = arg;
 	struct client *c, *next;
-	uint64_t now = now_us();
+	uint64_t now = monotonic_us();
 
 	for (c = TAILQ_FIRST(&control->all); c; c = next) {
 		next = TAILQ_NEXT(c, all);

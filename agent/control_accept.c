@@ -42,7 +42,7 @@ static bool evict(struct control *control)
 {
 	struct client *c, *worst = NULL;
 	enum eviction worst_eviction = EVICT_NOT;
-	uint64_t now = now_us();
+	uint64_t now = monotonic_us();
 
 	TAILQ_FOREACH(c, &control->all, all)
 	{

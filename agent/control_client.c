@@ -94,7 +94,7 @@ static void conclude(struct client *c, int r, int status, cJSON *result, const s
 
 	request_free(c->request);
 	c->request = NULL;
-	c->progress_us = now_us();
+	c->progress_us = monotonic_us();
 	if (stream)
 		reply_end(client_output(c), text);
 	else if (text)
@@ -169,7 +169,7 @@ static void client_serve(struct client *c)
 			client_close(c);
 		return;
 	}
-	c->progress_us = now_us();
+	c->progress_us = monotonic_us();
 	client_request(c, line, size);
 	/* The first slice at once: an answer that is soon found does not wait behind listings. */
 	if (c->queue == QUEUE_NONE && c->request && c->request->step)
@@ -180,19 +180,19 @@ void clients_serve(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct timeval at_once;
 	struct control *control = arg;
-	uint64_t end = now_us() + REQUEST_SLICE_US;
+	uint64_t end = monotonic_us() + REQUEST_SLICE_US;
 	struct client *c;
 
 	do {
 		c = pull(control, QUEUE_SHORT);
 		if (c)
 			client_serve(c);
-	} while (c && now_us() < end);
+	} while (c && monotonic_us() < end);
 	do {
 		c = pull(control, QUEUE_LONG);
 		if (c)
 			client_serve(c);
-	} while (c && now_us() < end);
+	} while (c && monotonic_us() < end);
 	c = pull(control, QUEUE_JOBS);
 	if (c)
 		client_step(c);
@@ -225,9 +225,9 @@ static void on_output(struct evbuffer *buffer, const struct evbuffer_cb_info *in
 	struct client *c = arg;
 
 	if (info->n_deleted)
-		c->progress_us = now_us();
+		c->progress_us = monotonic_us();
 	if (info->n_added)
-		c->sent_us = now_us();
+		c->sent_us = monotonic_us();
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
@@ -259,7 +259,7 @@ void client_new(struct control *control, int fd)
 	}
 	c->control = control;
 	c->queue = QUEUE_NONE;
-	c->progress_us = c->sent_us = now_us();
+	c->progress_us = c->sent_us = monotonic_us();
 	TAILQ_INSERT_TAIL(&control->all, c, all);
 	control->n_clients++;
 	evbuffer_add_cb(client_output(c), on_output, c);

@@ -6,7 +6,6 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <sys/queue.h>
-#include <time.h>
 
 #include "control.h"
 #include "control_socket.h"
@@ -40,14 +39,6 @@ struct control {
 	struct clients queues[N_QUEUES];
 	unsigned n_clients;
 };
-
-static inline uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 static inline struct evbuffer *client_output(const struct client *c)
 {

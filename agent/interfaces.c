@@ -5,16 +5,12 @@
 #include <fcntl.h>
 #include <linux/if_link.h>
 #include <string.h>
-#include <time.h>
 
 #include "log.h"
 
 uint64_t monotonic_s(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec;
+	return monotonic_us() / 1000000;
 }
 
 struct interface *interfaces_find(const struct interfaces *all, const char *name)

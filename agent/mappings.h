@@ -34,6 +34,9 @@ void mappings_close(struct mappings *m);
 /* Octets of tables that a mapping of this shape takes. */
 uint64_t mappings_memory(struct prefix in, uint32_t session_slots);
 
+/* Octets that the machine can give without swapping; UINT64_MAX where it does not say. */
+uint64_t memory_available(void);
+
 /*
  * Addition: begin, step until it returns 0 (1: more to do), then commit, which makes it visible to the datapath. abort
  * frees a job at any time before commit. -ENOMEM with the figures in err where memory is short.

@@ -62,9 +62,6 @@ void mapping_job_free(struct mapping_job *t);
 /* Takes the tables off the list of live ones. */
 void mappings_unset_live(struct mappings *m, struct mapping_job *t);
 
-/* Octets that the machine can give without swapping (mappings_memory.c); UINT64_MAX where it does not say. */
-uint64_t memory_available(void);
-
 /* ---- mappings_reclaim.c ------------------------------------------------------------------------------------- */
 
 /* Appends tables to the list of those leaving. */

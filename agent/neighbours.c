@@ -60,10 +60,7 @@ static uint32_t hash_bytes(const void *data, size_t size, uint32_t hash)
 
 static uint64_t now_ms(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return monotonic_us() / 1000;
 }
 
 static bool is_ours(const struct neighbours *v, uint32_t ifindex)

@@ -3,19 +3,7 @@
 #ifndef DETNAT_SESSIONS_PRIVATE_H
 #define DETNAT_SESSIONS_PRIVATE_H
 
-#include <time.h>
-
 #include "mappings_private.h"
-
-/* ---- time ------------------------------------------------------------------------------------------------- */
-
-static inline uint64_t monotonic_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 /* Longest age in ticks by state byte, so that the inner loops need no decisions. */
 struct age_limits {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -59,6 +60,15 @@ static inline int __attribute__((format(printf, 3, 4))) error_set(struct error *
 		va_end(ap);
 	}
 	return r;
+}
+
+/* Microseconds of CLOCK_MONOTONIC. */
+static inline uint64_t monotonic_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* Enough for "255.255.255.255/32" and for "255.255.255.255:65535". */

@@ -16,7 +16,7 @@ static __always_inline __u16 hairpin_sender(const struct in2out *io)
 	struct slot *slot = session_find_in(&io->f, &truth);
 
 	if (slot) {
-		if (truth_state(truth) == SESSION_TIME_WAIT && tcp_reopens(SESSION_TIME_WAIT, io->f.p.flags))
+		if (session_reopens(truth, &io->f.p))
 			return 0;
 		session_hit(slot, truth, &io->f.p, 1, io->f.now, io->f.m, io->f.subscriber);
 		return truth_out_port(truth);
@@ -25,13 +25,7 @@ static __always_inline __u16 hairpin_sender(const struct in2out *io)
 	struct subscriber *s = subscriber_get(io->f.m, io->f.subscriber);
 	struct overflow_session *o = s && s->overflow ? overflow_find_in(&io->f, s) : 0;
 
-	if (!o)
-		return 0;
-
-	struct overflow_key in = overflow_key_in(io->f.p.src, io->f.p.sport, io->f.p.dst, io->f.p.dport, io->f.p.proto);
-
-	return truth_out_port(overflow_hit(o, &in, mapping_out_addr(&io->f.m->geo, io->f.subscriber), s, &io->f.p, 1,
-					   io->f.now, io->f.m->timeout_ticks));
+	return o ? truth_out_port(overflow_hit_in(o, &io->f, s)) : 0;
 }
 
 /* The receiver's inside port of the session towards the sender's outside endpoint; the packet is applied to it. -1:
@@ -50,16 +44,10 @@ static __always_inline int hairpin_receiver(const struct out2in *oi, struct subs
 	if (!s->overflow)
 		return -1;
 
-	struct overflow_key out = overflow_key_out(p->dst, p->dport, p->src, p->sport, p->proto);
-	struct overflow_session *o = bpf_map_lookup_elem(&overflow, &out);
+	struct overflow_key in;
+	struct overflow_session *o = overflow_find_out(p, oi->m, oi->now, &in);
 
 	if (!o)
-		return -1;
-
-	struct overflow_key in = overflow_key_in(o->in_addr, o->in_port, p->src, p->sport, p->proto);
-
-	o = bpf_map_lookup_elem(&overflow, &in);
-	if (!o || truth_expired(LOAD(o->truth), oi->now, oi->m->timeout_ticks))
 		return -1;
 	overflow_hit(o, &in, p->dst, s, p, 0, oi->now, oi->m->timeout_ticks);
 	return in.port;

@@ -174,7 +174,7 @@ static __always_inline int in2out(ctx_t *ctx)
 
 	struct slot *s = session_find_in(&io.f, &truth);
 
-	if (!s || (truth_state(truth) == SESSION_TIME_WAIT && tcp_reopens(SESSION_TIME_WAIT, io.f.p.flags)))
+	if (!s || session_reopens(truth, &io.f.p))
 		return leaf_call(ctx, LEAF_open);
 	session_hit(s, truth, &io.f.p, 1, io.f.now, io.f.m, io.f.subscriber);
 	return in2out_finish(ctx, &io, truth);

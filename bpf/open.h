@@ -89,7 +89,7 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 						 __u64 *ret_truth)
 {
 	__u64 truth = LOAD(slot->truth), after;
-	int reopens = truth_state(truth) == SESSION_TIME_WAIT && tcp_reopens(SESSION_TIME_WAIT, f->p.flags);
+	int reopens = session_reopens(truth, &f->p);
 
 	if (!truth_live(truth))
 		return OPEN_LOST;
@@ -222,14 +222,8 @@ static __always_inline int open(ctx_t *ctx)
 	if (s->overflow) {
 		struct overflow_session *o = overflow_find_in(&io.f, s);
 
-		if (o) {
-			struct overflow_key in =
-				overflow_key_in(io.f.p.src, io.f.p.sport, io.f.p.dst, io.f.p.dport, io.f.p.proto);
-
-			return open_finish(ctx, &io,
-					   overflow_hit(o, &in, mapping_out_addr(&io.f.m->geo, io.f.subscriber), s,
-							&io.f.p, 1, io.f.now, io.f.m->timeout_ticks));
-		}
+		if (o)
+			return open_finish(ctx, &io, overflow_hit_in(o, &io.f, s));
 	}
 	if (quota_reached(&io.f, s))
 		return refuse(ctx, REASON_drop_quota);

@@ -99,7 +99,7 @@ static __always_inline __s32 port_search(const struct flow *f, struct subscriber
 /* Both entries of a session that is admitted and counted. 0, or -errno of the map with neither of them there. */
 static __always_inline long overflow_insert(const struct flow *f, __u16 out_port, __u64 truth)
 {
-	struct overflow_key in = overflow_key_in(f->p.src, f->p.sport, f->p.dst, f->p.dport, f->p.proto);
+	struct overflow_key in = overflow_key_of_flow(f);
 	struct overflow_key out = overflow_key_out(mapping_out_addr(&f->m->geo, f->subscriber), out_port, f->p.dst,
 						   f->p.dport, f->p.proto);
 	struct overflow_session session = { .in_addr = f->p.src, .in_port = f->p.sport };

@@ -144,23 +144,21 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 		return verdict;
 
 	struct subscriber *s = subscriber_get(oi.m, oi.subscriber);
-	struct overflow_key out = overflow_key_out(oi.p.dst, oi.p.dport, oi.p.src, oi.p.sport, oi.p.proto);
-	struct overflow_session *o = s && s->overflow ? bpf_map_lookup_elem(&overflow, &out) : 0;
+	struct overflow_key in;
+	struct overflow_session *o = 0;
 
-	if (o && !index_find(&out_index, oi.p.src)) {
-		struct overflow_key in = overflow_key_in(o->in_addr, o->in_port, oi.p.src, oi.p.sport, oi.p.proto);
+	/* As in out2in(): a pool address as source is a hairpin's peer, and those come from inside. */
+	if (s && s->overflow && !index_find(&out_index, oi.p.src))
+		o = overflow_find_out(&oi.p, oi.m, oi.now, &in);
+	if (o) {
+		struct way_in way = {};
+		enum way_in_verdict way_verdict = way_in_get(ctx, s, oi.p.src, in.addr, oi.now, &way);
 
-		o = bpf_map_lookup_elem(&overflow, &in);
-		if (o && !truth_expired(LOAD(o->truth), oi.now, oi.m->timeout_ticks)) {
-			struct way_in way = {};
-			enum way_in_verdict way_verdict = way_in_get(ctx, s, oi.p.src, in.addr, oi.now, &way);
-
-			verdict = ttl_and_mtu(ctx, &oi.p, s, way_verdict, &way);
-			if (verdict != GO_ON)
-				return verdict;
-			overflow_hit(o, &in, oi.p.dst, s, &oi.p, 0, oi.now, oi.m->timeout_ticks);
-			return out2in_finish(ctx, &oi, way_verdict, &way, in.port);
-		}
+		verdict = ttl_and_mtu(ctx, &oi.p, s, way_verdict, &way);
+		if (verdict != GO_ON)
+			return verdict;
+		overflow_hit(o, &in, oi.p.dst, s, &oi.p, 0, oi.now, oi.m->timeout_ticks);
+		return out2in_finish(ctx, &oi, way_verdict, &way, in.port);
 	}
 	if (address_is_local(ctx, oi.p.src, oi.p.dst))
 		return pass_untranslated();

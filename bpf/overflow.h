@@ -20,6 +20,11 @@ static __always_inline struct overflow_key overflow_key_in(__u32 in_addr, __u16 
 				      .direction = OVERFLOW_IN2OUT };
 }
 
+static __always_inline struct overflow_key overflow_key_of_flow(const struct flow *f)
+{
+	return overflow_key_in(f->p.src, f->p.sport, f->p.dst, f->p.dport, f->p.proto);
+}
+
 static __always_inline struct overflow_key overflow_key_out(__u32 out_addr, __u16 out_port, __u32 ext_addr,
 							    __u16 ext_port, __u8 proto)
 {
@@ -95,7 +100,7 @@ overflow_remove_orphan(struct subscriber *s, const struct overflow_key *out, con
 /* The session of a flow from inside, not expired, or NULL; an expired one is deleted. */
 static __always_inline struct overflow_session *overflow_find_in(const struct flow *f, struct subscriber *s)
 {
-	struct overflow_key in = overflow_key_in(f->p.src, f->p.sport, f->p.dst, f->p.dport, f->p.proto);
+	struct overflow_key in = overflow_key_of_flow(f);
 	struct overflow_session *o = bpf_map_lookup_elem(&overflow, &in);
 
 	if (!o)
@@ -107,6 +112,23 @@ static __always_inline struct overflow_session *overflow_find_in(const struct fl
 		return o;
 	overflow_remove(s, &in, mapping_out_addr(&f->m->geo, f->subscriber), truth);
 	return 0;
+}
+
+/*
+ * The session of a packet from outside, not expired, or NULL; *ret_in is then the key of its IN2OUT entry, with the
+ * inside endpoint.
+ */
+static __always_inline struct overflow_session *overflow_find_out(const struct packet *p, const struct mapping *m,
+								  __u32 now, struct overflow_key *ret_in)
+{
+	struct overflow_key out = overflow_key_out(p->dst, p->dport, p->src, p->sport, p->proto);
+	struct overflow_session *o = bpf_map_lookup_elem(&overflow, &out);
+
+	if (!o)
+		return 0;
+	*ret_in = overflow_key_in(o->in_addr, o->in_port, p->src, p->sport, p->proto);
+	o = bpf_map_lookup_elem(&overflow, ret_in);
+	return o && !truth_expired(LOAD(o->truth), now, m->timeout_ticks) ? o : 0;
 }
 
 static __always_inline struct overflow_key overflow_key_of_port(const struct flow *f, __u32 out_port)
@@ -161,6 +183,15 @@ static __always_inline __u64 overflow_hit(struct overflow_session *o, const stru
 	else
 		session_apply(&o->truth, &truth, p, from_inside, now, timeout_ticks);
 	return before;
+}
+
+/* The same for a flow from inside. */
+static __always_inline __u64 overflow_hit_in(struct overflow_session *o, const struct flow *f, struct subscriber *s)
+{
+	struct overflow_key in = overflow_key_of_flow(f);
+
+	return overflow_hit(o, &in, mapping_out_addr(&f->m->geo, f->subscriber), s, &f->p, 1, f->now,
+			    f->m->timeout_ticks);
 }
 
 /* Room for one more session of a subscriber: claimed in the global count, or -1. */

@@ -120,6 +120,12 @@ static __always_inline __u64 session_apply(__u64 *word, __u64 *truth, const stru
 	return *truth;
 }
 
+/* Whether a packet from inside opens a session in time-wait again: that is the opener's to do, by the quota. */
+static __always_inline int session_reopens(__u64 truth, const struct packet *p)
+{
+	return truth_state(truth) == SESSION_TIME_WAIT && tcp_reopens(SESSION_TIME_WAIT, p->flags);
+}
+
 /* Whether the change of a truth took the session out of the counts. */
 static __always_inline int entered_time_wait(__u64 before, __u64 after)
 {

@@ -22,7 +22,7 @@ endif
 WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wno-unused-parameter
 CFLAGS   ?= -O2 -g
 ALL_CFLAGS := -std=gnu17 $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iinclude -I$(BUILD)/skel -MMD -MP
-BPF_CFLAGS := -O2 -g -mcpu=v3 -target bpf -Wall -Wextra -Werror -Wno-unused-parameter \
+BPF_CFLAGS := -O2 -g -mcpu=v3 -target bpf -D__TARGET_ARCH_$(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m))) -Wall -Wextra -Werror -Wno-unused-parameter \
               -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
 
 AGENT_LIBS := -lbpf -levent -lcjson -lmnl -lelf -lz
@@ -118,6 +118,7 @@ test-unit: deps-test ## modules of the agent and the command line; without root 
 test-bpf: deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory tests-built
 	$(BUILD)/tests/bpf/run
+	PADDED=1 $(BUILD)/tests/bpf/run
 # The whole run is under AddressSanitizer and UndefinedBehaviorSanitizer: a report of either fails the test it came in.
 test-e2e: deps-test ## agent and command line with real traffic in namespaces; needs root
 	@$(MAKE) --no-print-directory SANITIZE=1 programs

@@ -32,7 +32,6 @@ struct datapath {
 	int buckets;	 /* ARRAY_OF_MAPS */
 	int overflow;
 	int devices;
-	int globals;
 	int counters;
 	int events;
 	int running;
@@ -41,9 +40,10 @@ struct datapath {
 	/* Maps seen through mmap, shared with the BPF programs. */
 	struct index_node *in_nodes;
 	struct index_node *out_nodes;
-	struct mapping *mapping; /* MAX_MAPPINGS */
+	struct mapping_table *table;
+	struct mapping *mapping; /* MAX_MAPPINGS of them, in the table */
 	struct device *device;	 /* MAX_IFINDEX, by interface index */
-	struct globals *global;
+	struct globals *global; /* in the table */
 	void *running_state; /* see running.h */
 
 	/* Programs, -1 until loaded. Attached by devices.c. */

@@ -22,7 +22,6 @@ static void datapath_init(struct datapath *d)
 		.buckets = -1,
 		.overflow = -1,
 		.devices = -1,
-		.globals = -1,
 		.counters = -1,
 		.events = -1,
 		.running = -1,

@@ -22,7 +22,6 @@
 	X(buckets, "buckets")              \
 	X(overflow, PIN_OVERFLOW)          \
 	X(devices, "devices")              \
-	X(globals, "globals")              \
 	X(counters, "counters")            \
 	X(events, "events")                \
 	X(running, PIN_RUNNING)            \
@@ -35,9 +34,8 @@
 #define MMAPS(X)                                                         \
 	X(in_index, in_nodes, sizeof(struct index_node) * INDEX_NODES)   \
 	X(out_index, out_nodes, sizeof(struct index_node) * INDEX_NODES) \
-	X(mappings, mapping, sizeof(struct mapping) * MAX_MAPPINGS)      \
+	X(mappings, table, sizeof(struct mapping_table))                 \
 	X(devices, device, sizeof(struct device) * MAX_IFINDEX)          \
-	X(globals, global, sizeof(struct globals))                       \
 	X(running, running_state, RUNNING_SIZE)
 
 static const char *const pin_names[] = {
@@ -224,6 +222,10 @@ int pins_mmap(struct datapath *d, struct error *err)
 	}
 	MMAPS(X)
 #undef X
+	if (d->table) {
+		d->mapping = d->table->mapping;
+		d->global = &d->table->globals;
+	}
 	return 0;
 }
 
@@ -236,6 +238,8 @@ void pins_close(struct datapath *d)
 	}
 	MMAPS(X)
 #undef X
+	d->mapping = NULL;
+	d->global = NULL;
 #define X(member, name)           \
 	if (d->member >= 0)       \
 		close(d->member); \

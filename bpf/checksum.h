@@ -16,6 +16,12 @@ static __always_inline __u64 csum_change16(__u64 sum, __be16 from, __be16 to)
 	return sum + (__u16)~from + to;
 }
 
+/* A sum of one change of 32 bits, made short enough for many to be added up in 32 bits. */
+static __always_inline __u32 csum_fold_once(__u64 sum)
+{
+	return (__u32)((sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32));
+}
+
 static __always_inline __u16 csum_fold(__u64 sum)
 {
 	sum = (sum & 0xffffffff) + (sum >> 32);
@@ -28,6 +34,14 @@ static __always_inline __u16 csum_fold(__u64 sum)
 static __always_inline __sum16 csum_update(__sum16 check, __u64 sum)
 {
 	return ~csum_fold(sum + (__u16)~check);
+}
+
+/* The same for a change of less than 2^24. */
+static __always_inline __sum16 csum_update_short(__sum16 check, __u32 sum)
+{
+	sum += (__u16)~check;
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~(sum + (sum >> 16));
 }
 
 #endif

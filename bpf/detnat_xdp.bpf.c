@@ -11,6 +11,8 @@
 #include "in2out.h"
 #include "open_overflow.h"
 #include "out2in.h"
+#include "quick_in2out.h"
+#include "quick_out2in.h"
 #include "refuse.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -18,13 +20,17 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 SEC("xdp.frags")
 int in2out_xdp(struct xdp_md *ctx)
 {
-	return in2out(ctx);
+	int verdict = quick_in2out(ctx);
+
+	return likely(verdict >= 0) ? verdict : leaf_call(ctx, LEAF_in2out);
 }
 
 SEC("xdp.frags")
 int out2in_xdp(struct xdp_md *ctx)
 {
-	return out2in(ctx);
+	int verdict = quick_out2in(ctx);
+
+	return likely(verdict >= 0) ? verdict : leaf_call(ctx, LEAF_out2in);
 }
 
 /*

@@ -13,7 +13,7 @@
 static __always_inline __u16 hairpin_sender(const struct in2out *io)
 {
 	__u64 truth;
-	struct slot *slot = session_find_in(&io->f, &truth);
+	struct slot *slot = flow_find(&io->f, &truth);
 
 	if (slot) {
 		if (session_reopens(truth, &io->f.p))
@@ -35,7 +35,7 @@ static __always_inline int hairpin_receiver(const struct out2in *oi, struct subs
 	const struct packet *p = &oi->p;
 	__u64 truth, key;
 	struct slot *slot =
-		session_find_out(oi->m, oi->subscriber, p->src, p->sport, p->dport, p->proto, oi->now, &truth, &key);
+		reverse_find(oi->m, oi->subscriber, p->src, p->sport, p->dport, p->proto, oi->now, &truth, &key);
 
 	if (slot) {
 		session_hit(slot, truth, p, 0, oi->now, oi->m, oi->subscriber);
@@ -134,7 +134,7 @@ static __always_inline int hairpin(ctx_t *ctx)
 	if (rewrite_packet(ctx, &io.f.p, &source, 1) || rewrite_packet(ctx, &oi.p, &destination, 0))
 		return drop(REASON_drop_error);
 	count_add(REASON_hairpin_translated, 1);
-	return forward(ctx, way.dmac, way.smac, way.ifindex);
+	return forward(ctx, &way.mac, way.ifindex);
 }
 
 #endif

@@ -134,7 +134,7 @@ static __always_inline int in2out_finish(ctx_t *ctx, const struct in2out *io, __
 		return drop(REASON_drop_error);
 	count_add(REASON_in2out_translated, 1);
 #if HOOK_XDP
-	return forward(ctx, io->nh->dmac, io->nh->smac, io->nh->out_ifindex);
+	return forward(ctx, &io->nh->mac, io->nh->out_ifindex);
 #else
 	return CTX_PASS;
 #endif
@@ -172,7 +172,7 @@ static __always_inline int in2out(ctx_t *ctx)
 		return leaf_call(ctx, LEAF_hairpin);
 #endif
 
-	struct slot *s = session_find_in(&io.f, &truth);
+	struct slot *s = flow_find(&io.f, &truth);
 
 	if (!s || session_reopens(truth, &io.f.p))
 		return leaf_call(ctx, LEAF_open);

@@ -8,20 +8,46 @@
 
 #include <detnat/tables.h>
 
+/*
+ * Keeps reads, or writes, in the order of the program as other cores see it. x86 does so by itself; elsewhere an atomic
+ * operation is a barrier, as clang 14 has none for BPF.
+ */
+#ifdef __TARGET_ARCH_x86
+#define order_memory() asm volatile("" ::: "memory")
+#else
+static __always_inline void order_memory(void)
+{
+	__u64 nobody = 0;
+
+	__sync_fetch_and_add(&nobody, 1);
+}
+#endif
+#define order_reads()  order_memory()
+#define order_writes() order_memory()
+
 #define LOCK_TRIES 64
 
 /* 0, or -1 where another core keeps holding it. */
 static __always_inline int open_lock(struct subscriber *s)
 {
-	for (int i = 0; i < LOCK_TRIES; i++)
-		if (!__sync_val_compare_and_swap(&s->lock, 0, 1))
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		__u32 lock = *(volatile __u32 *)&s->lock;
+
+		if (!(lock & 1) && __sync_val_compare_and_swap(&s->lock, lock, lock + 1) == lock)
 			return 0;
+	}
 	return -1;
 }
 
 static __always_inline void open_unlock(struct subscriber *s)
 {
-	__sync_val_compare_and_swap(&s->lock, 1, 0);
+	__sync_fetch_and_add(&s->lock, 1);
+}
+
+/* Under the lock: a session whose first bucket is `home` stands elsewhere than a look at one slot would find it. */
+static __always_inline void displace(struct subscriber *s, __u32 home)
+{
+	*(volatile __u32 *)&s->displaced |= home;
 }
 
 #endif

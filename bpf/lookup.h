@@ -7,45 +7,58 @@
 
 #include "maps.h"
 
+/* Whether an entry of the prefix index leads to no further node: there is no mapping, or this is its number. */
+static __always_inline int index_ends(__u16 entry)
+{
+	return (__u16)(entry - 1) >= INDEX_LEAF - 1;
+}
+
 /* Entry of the prefix index for an address: 0, or INDEX_LEAF | mapping number. */
 static __always_inline __u32 index_find(void *index, __u32 addr)
 {
-	__u32 key = addr >> 24;
-	struct index_node *node = bpf_map_lookup_elem(index, &key);
+	__u32 zero = 0;
+	const struct index_table *t = bpf_map_lookup_elem(index, &zero);
+	__u16 entry;
 
-	if (!node)
+	if (!t)
 		return 0;
-	key = LOAD(node->entry[addr >> 16 & 255]);
-	if (!key || key & INDEX_LEAF)
-		return key;
-	node = bpf_map_lookup_elem(index, &key);
-	if (!node)
-		return 0;
-	key = LOAD(node->entry[addr >> 8 & 255]);
-	if (!key || key & INDEX_LEAF)
-		return key;
-	node = bpf_map_lookup_elem(index, &key);
-	if (!node)
-		return 0;
-	return LOAD(node->entry[addr & 255]);
+	entry = LOAD(t->node[addr >> 24].entry[addr >> 16 & 255]);
+	if (index_ends(entry))
+		return entry;
+	entry = LOAD(t->node[entry & (INDEX_NODES - 1)].entry[addr >> 8 & 255]);
+	if (index_ends(entry))
+		return entry;
+	return LOAD(t->node[entry & (INDEX_NODES - 1)].entry[addr & 255]);
 }
 
-static __always_inline struct mapping *mapping_of_leaf(__u32 leaf)
+static __always_inline struct mapping_table *mapping_table_get(void)
 {
-	__u32 number = leaf & ~INDEX_LEAF;
+	__u32 zero = 0;
 
-	return leaf ? bpf_map_lookup_elem(&mappings, &number) : 0;
+	return bpf_map_lookup_elem(&mappings, &zero);
+}
+
+static __always_inline struct globals *globals_get(void)
+{
+	struct mapping_table *t = mapping_table_get();
+
+	return t ? &t->globals : 0;
+}
+
+static __always_inline struct mapping *mapping_of_leaf(struct mapping_table *t, __u32 leaf)
+{
+	return t && leaf ? &t->mapping[leaf & (MAX_MAPPINGS - 1)] : 0;
 }
 
 /* Mapping whose inside, or outside, prefix holds the address; NULL for none. */
 static __always_inline struct mapping *mapping_by_inside(__u32 addr)
 {
-	return mapping_of_leaf(index_find(&in_index, addr));
+	return mapping_of_leaf(mapping_table_get(), index_find(&in_index, addr));
 }
 
 static __always_inline struct mapping *mapping_by_outside(__u32 addr)
 {
-	return mapping_of_leaf(index_find(&out_index, addr));
+	return mapping_of_leaf(mapping_table_get(), index_find(&out_index, addr));
 }
 
 /*

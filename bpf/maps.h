@@ -13,18 +13,18 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, INDEX_NODES);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct index_node);
+	__type(value, struct index_table);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } in_index SEC(".maps"), out_index SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, MAX_MAPPINGS);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct mapping);
+	__type(value, struct mapping_table);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } mappings SEC(".maps");
 
@@ -76,20 +76,11 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, MAX_IFINDEX);
-	__type(key, __u32);
-	__type(value, struct device);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} devices SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct globals);
+	__type(value, struct device_table);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} globals SEC(".maps");
+} devices SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -9,6 +9,7 @@
 #ifndef DETNAT_NEXTHOP_H
 #define DETNAT_NEXTHOP_H
 
+#include "forward.h"
 #include "lookup.h"
 #include "parse.h"
 #include "settings.h"
@@ -28,18 +29,32 @@ enum way {
 };
 
 struct next_hop {
-	__u32 dst;
-	__u32 in_ifindex;
-	__u32 src; /* 0 unless routing depends on it */
-	__u32 epoch;
+	union {
+		struct {
+			__u32 dst;
+			__u32 in_ifindex;
+		};
+		__u64 key;
+	};
+	union {
+		struct {
+			__u32 src; /* 0 unless routing depends on it */
+			__u32 epoch;
+		};
+		__u64 conditions;
+	};
 	__u32 until; /* last tick for which it holds */
-	__u32 out_ifindex;
 	__u32 mtu;
-	__u8 dmac[6];
-	__u8 smac[6];
-	__u8 in_mac[6]; /* of the ingress interface: what is for another station is not ours */
-	__u8 way;
-	__u8 pad;
+	struct ether_addresses mac; /* of the frames it sends */
+	__u32 out_ifindex;
+	union {
+		struct {
+			__u8 in_mac[6]; /* of the ingress interface: what is for another station is not ours */
+			__u8 way;
+			__u8 pad;
+		};
+		__u64 station;
+	};
 };
 _Static_assert(sizeof(struct next_hop) == 48, "no hidden padding");
 
@@ -50,9 +65,28 @@ struct {
 	__type(value, struct next_hop);
 } next_hops SEC(".maps");
 
+static __always_inline struct device_table *device_table_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&devices, &zero);
+}
+
+/* An index too high for the table has no role, like 0, which is nobody's. */
+static __always_inline struct device *device_at(struct device_table *t, __u32 ifindex)
+{
+	if (ifindex >= MAX_IFINDEX)
+		ifindex = 0;
+	/* The verifier is to see the mask, which the compiler knows to be needless. */
+	barrier_var(ifindex);
+	return &t->device[ifindex & (MAX_IFINDEX - 1)];
+}
+
 static __always_inline struct device *device_get(__u32 ifindex)
 {
-	return bpf_map_lookup_elem(&devices, &ifindex);
+	struct device_table *t = device_table_get();
+
+	return t ? device_at(t, ifindex) : 0;
 }
 
 /* Routes as the kernel would route a packet that came in by in_ifindex; returns BPF_FIB_LKUP_RET_*, or -errno. */
@@ -97,19 +131,48 @@ static __always_inline enum way next_hop_way(long verdict, const struct bpf_fib_
 	return verdict == BPF_FIB_LKUP_RET_SUCCESS && out->flags & DEVICE_REDIRECT ? WAY_OUT : WAY_OUT_KERNEL;
 }
 
+/* The place in the cache of a packet's next hop. */
+static __always_inline struct next_hop *next_hop_place(__u32 in_ifindex, __u32 src, __u32 dst)
+{
+	__u32 at = (dst * 0x9e3779b1U + in_ifindex + src) >> 20 & (NEXT_HOPS - 1);
+
+	return bpf_map_lookup_elem(&next_hops, &at);
+}
+
+/* What routing depends on of a source address. */
+static __always_inline __u32 next_hop_source(__u32 src)
+{
+	return settings.policy_routing ? src : 0;
+}
+
+static __always_inline int next_hop_holds(const struct next_hop *nh, __u32 in_ifindex, __u32 src, __u32 dst,
+					  __u32 epoch, __u32 now)
+{
+	struct next_hop sought = { .dst = dst, .in_ifindex = in_ifindex, .src = src, .epoch = epoch };
+
+	return nh->key == sought.key && nh->conditions == sought.conditions && (__s32)(nh->until - now) >= 0;
+}
+
+/* Next hop from the cache alone; NULL for none that holds. */
+static __always_inline const struct next_hop *next_hop_cached(const struct globals *g, __u32 in_ifindex, __u32 src,
+							      __u32 dst, __u32 now)
+{
+	const struct next_hop *nh = next_hop_place(in_ifindex, next_hop_source(src), dst);
+
+	return nh && next_hop_holds(nh, in_ifindex, next_hop_source(src), dst, g->epoch, now) ? nh : 0;
+}
+
 /* Next hop of a packet, from the cache or from the kernel. NULL where the interface is not one of ours. */
 static __always_inline struct next_hop *next_hop_get(ctx_t *ctx, const struct packet *p, __u32 now)
 {
 	__u32 in_ifindex = ctx_ingress(ctx);
-	__u32 src = settings.policy_routing ? p->src : 0;
-	__u32 at = (p->dst * 0x9e3779b1U + in_ifindex + src) >> 20 & (NEXT_HOPS - 1);
-	struct next_hop *nh = bpf_map_lookup_elem(&next_hops, &at);
+	__u32 src = next_hop_source(p->src);
+	struct next_hop *nh = next_hop_place(in_ifindex, src, p->dst);
 	struct globals *g = globals_get();
 
 	if (!nh || !g)
 		return 0;
-	if (nh->dst == p->dst && nh->in_ifindex == in_ifindex && nh->epoch == g->epoch && nh->src == src &&
-	    (__s32)(nh->until - now) >= 0)
+	if (next_hop_holds(nh, in_ifindex, src, p->dst, g->epoch, now))
 		return nh;
 
 	struct device *in = device_get(in_ifindex);
@@ -129,8 +192,8 @@ static __always_inline struct next_hop *next_hop_get(ctx_t *ctx, const struct pa
 	nh->until = next_hop_until(now);
 	nh->out_ifindex = fib.ifindex;
 	nh->mtu = fib.mtu_result;
-	__builtin_memcpy(nh->dmac, fib.dmac, 6);
-	__builtin_memcpy(nh->smac, fib.smac, 6);
+	__builtin_memcpy(nh->mac.dmac, fib.dmac, 6);
+	__builtin_memcpy(nh->mac.smac, fib.smac, 6);
 	__builtin_memcpy(nh->in_mac, in->mac, 6);
 	return nh;
 }

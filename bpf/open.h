@@ -5,15 +5,8 @@
 
 #include "in2out.h"
 #include "overflow.h"
+#include "quick_open.h"
 #include "quota.h"
-
-/* First state of a session that this packet opens. */
-static __always_inline __u8 open_state(const struct packet *p)
-{
-	if (p->proto == IPPROTO_TCP)
-		return tcp_first_state(p->flags);
-	return p->proto == IPPROTO_UDP ? SESSION_UDP : SESSION_ICMP;
-}
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -161,13 +154,15 @@ static __always_inline enum opened open_in_slot(const struct flow *f, struct sub
 		return open_existing(f, s, opening_slot(&b, LOAD(o->existing)), ret_truth);
 
 	__s32 offset = opening_port(o, f, s);
-	__u32 room = opening_emptier(LOAD(o->room));
+	__u32 room =
+		opening_room(LOAD(o->room), LOAD(o->port_offset), slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
 
 	struct slot *slot;
 	__u64 from;
 
 	if (offset < 0 && LOAD(o->time_wait_port)) {
-		slot = opening_slot(&b, LOAD(o->time_wait_port));
+		room = LOAD(o->time_wait_port);
+		slot = opening_slot(&b, room);
 		from = LOAD(slot->truth);
 		offset = (__s32)(truth_out_port(from) - LOAD(o->port_lo));
 		/* It may have been swept since the scan. */
@@ -182,6 +177,8 @@ static __always_inline enum opened open_in_slot(const struct flow *f, struct sub
 		slot = opening_slot(&b, room);
 		from = LOAD(slot->truth);
 	}
+	if ((__u32)offset != f->port_offset || room != preferred_bit(f->port_offset))
+		displace(s, b.home);
 	return open_claim(f, s, slot, from, LOAD(o->port_lo) + offset, ret_truth);
 }
 

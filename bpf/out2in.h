@@ -101,7 +101,7 @@ static __always_inline int out2in_finish(ctx_t *ctx, const struct out2in *oi, en
 	if (rewrite_packet(ctx, &oi->p, &w, direct))
 		return drop(REASON_drop_error);
 	count_add(REASON_out2in_translated, 1);
-	return direct ? forward(ctx, way->dmac, way->smac, way->ifindex) : CTX_PASS;
+	return direct ? forward(ctx, &way->mac, way->ifindex) : CTX_PASS;
 }
 
 /* The program of the outside: sessions in slots. */
@@ -114,8 +114,8 @@ static __always_inline int out2in(ctx_t *ctx)
 	if (verdict != GO_ON)
 		return verdict;
 
-	struct slot *slot = session_find_out(oi.m, oi.subscriber, oi.p.src, oi.p.sport, oi.p.dport, oi.p.proto, oi.now,
-					     &truth, &key);
+	struct slot *slot =
+		reverse_find(oi.m, oi.subscriber, oi.p.src, oi.p.sport, oi.p.dport, oi.p.proto, oi.now, &truth, &key);
 	struct subscriber *s = slot ? subscriber_get(oi.m, oi.subscriber) : 0;
 
 	if (!s)

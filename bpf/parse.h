@@ -12,6 +12,9 @@
 
 #include <detnat/tcp_state.h>
 
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
 /* <linux/icmp.h> cannot be included here: it leads to the C library's headers. */
 #define ICMP_ECHOREPLY	   0
 #define ICMP_DEST_UNREACH  3

@@ -38,34 +38,38 @@ static __always_inline int bucket_choice_get(const struct mapping *m, __u32 subs
 		return -1;
 	ret->first = bucket_get(&range, pair.first);
 	ret->second = bucket_get(&range, pair.second);
+	ret->home = home_bit(pair.first);
 	return ret->first && ret->second ? 0 : -1;
 }
 
-static __always_inline struct slot *session_find_in(const struct flow *f, __u64 *ret_truth)
+/* The same for a flow from inside. */
+static __always_inline int flow_buckets(const struct flow *f, struct bucket_choice *ret)
+{
+	return bucket_choice_get(f->m, f->subscriber, f->p.dst, f->p.dport, f->p.proto, f->port_offset, ret);
+}
+
+/* The session of a flow from inside, in its slots. */
+static __always_inline struct slot *flow_find(const struct flow *f, __u64 *ret_truth)
 {
 	struct bucket_choice b;
-	struct slot *s;
 
-	if (bucket_choice_get(f->m, f->subscriber, f->p.dst, f->p.dport, f->p.proto, f->port_offset, &b))
+	if (flow_buckets(f, &b))
 		return 0;
-	s = bucket_find_in(b.first, f->key, f->p.proto, f->now, f->m->timeout_ticks, ret_truth);
-	return s ? s : bucket_find_in(b.second, f->key, f->p.proto, f->now, f->m->timeout_ticks, ret_truth);
+	return session_find_in(&b, f->key, f->port_offset, f->p.proto, f->now, f->m->timeout_ticks, ret_truth);
 }
 
 /* The way in: external endpoint and outside port are known, *ret_key tells the inside port. */
-static __always_inline struct slot *session_find_out(const struct mapping *m, __u32 subscriber, __u32 ext_addr,
-						     __u16 ext_port, __u16 out_port, __u8 proto, __u32 now,
-						     __u64 *ret_truth, __u64 *ret_key)
+static __always_inline struct slot *reverse_find(const struct mapping *m, __u32 subscriber, __u32 ext_addr,
+						 __u16 ext_port, __u16 out_port, __u8 proto, __u32 now,
+						 __u64 *ret_truth, __u64 *ret_key)
 {
 	__u32 offset = out_port - mapping_port_lo(&m->geo, subscriber);
-	__u64 key = slot_key(ext_addr, ext_port, 0);
 	struct bucket_choice b;
-	struct slot *s;
 
 	if (bucket_choice_get(m, subscriber, ext_addr, ext_port, proto, offset, &b))
 		return 0;
-	s = bucket_find_out(b.first, key, out_port, proto, now, m->timeout_ticks, ret_truth, ret_key);
-	return s ? s : bucket_find_out(b.second, key, out_port, proto, now, m->timeout_ticks, ret_truth, ret_key);
+	return session_find_out(&b, slot_key(ext_addr, ext_port, 0), offset, out_port, proto, now, m->timeout_ticks,
+				ret_truth, ret_key);
 }
 
 static __always_inline void session_counted(const struct mapping *m, __u32 subscriber, __u32 change)

@@ -13,24 +13,22 @@ static __always_inline __u32 now_ticks(void)
 	return (__u32)(bpf_jiffies64() >> TICK_SHIFT);
 }
 
-static __always_inline struct globals *globals_get(void)
+/*
+ * A limit of so many a second is kept in a word: the jiffies before which the next is refused. 0 is a record that never
+ * refused anything; a word far ahead is one from before the clock wrapped.
+ */
+static __always_inline int rate_is_due(__u32 next, __u32 now)
 {
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&globals, &zero);
+	return !next || (__s32)(now - next) >= 0 || (__s32)(next - now) > (__s32)settings.hz;
 }
 
-/*
- * A limit of so many a second, kept in a word: the jiffies before which the next is refused. Returns whether one
- * is due, and books it, exactly once among all cores.
- */
+/* Whether one more is due now; books it, exactly once among all cores. */
 static __always_inline int rate_allows(__u32 *next, __u32 per_second)
 {
 	__u32 now = (__u32)bpf_jiffies64(), old = *(volatile __u32 *)next;
 	__u32 due = now + (settings.hz + per_second - 1) / per_second;
 
-	/* 0 is a record that never refused anything. A word far ahead is one from before the clock wrapped. */
-	if (old && (__s32)(now - old) < 0 && (__s32)(old - now) <= (__s32)settings.hz)
+	if (!rate_is_due(old, now))
 		return 0;
 	return __sync_val_compare_and_swap(next, old, due ? due : 1) == old;
 }

@@ -12,9 +12,7 @@ enum way_in_verdict {
 };
 
 struct way_in {
-	__u8 dmac[8]; /* the last two octets are not part of it */
-	__u8 smac[6];
-	__u16 pad;
+	struct ether_addresses mac;
 	__u32 ifindex;
 	__u32 mtu;
 	__u32 gateway; /* host byte order */
@@ -30,6 +28,23 @@ static __always_inline int way_in_fresh(__u32 stamp, __u32 epoch, __u32 now)
 {
 	return stamp >> 16 == (epoch & 0xffff) && stamp &&
 	       (__u16)((__u16)now - (__u16)stamp) <= settings.hz >> TICK_SHIFT;
+}
+
+/* The addresses of a frame that goes this way. */
+static __always_inline void way_in_addresses(void *ret, __u64 way, const struct device *out)
+{
+	/* In words, as the compiler would copy octet by octet; the frame's IP header begins after them. */
+	struct {
+		__u32 dmac_high;
+		__u16 dmac_low;
+		__u16 smac_high;
+		__u32 smac_low;
+	} *words = ret;
+
+	words->dmac_high = ((__u32 *)&way)[0];
+	words->dmac_low = ((__u16 *)&way)[2];
+	words->smac_high = *(__u16 *)out->mac;
+	words->smac_low = *(__u32 *)(out->mac + 2);
 }
 
 static __always_inline enum way_in_verdict way_in_get(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr,
@@ -64,8 +79,7 @@ static __always_inline enum way_in_verdict way_in_get(ctx_t *ctx, struct subscri
 
 	if (!out || !out->roles || !(out->flags & DEVICE_REDIRECT))
 		return WAY_IN_KERNEL;
-	__builtin_memcpy(ret->dmac, &way, 8);
-	__builtin_memcpy(ret->smac, out->mac, 6);
+	way_in_addresses(&ret->mac, way, out);
 	ret->ifindex = ifindex;
 	ret->mtu = out->mtu;
 	return WAY_IN_READY;

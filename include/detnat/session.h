@@ -192,7 +192,7 @@ struct bucket_pair {
 static __always_inline struct bucket_pair session_buckets(__u32 ext_addr, __u16 ext_port, __u8 proto, __u32 port_offset,
 							  __u32 bucket_shift)
 {
-	__u64 hash = ((__u64)ext_addr << 24 | (__u32)ext_port << 8 | proto) * 0x9e3779b97f4a7c15ULL;
+	__u64 hash = slot_key(ext_addr, ext_port, proto) * 0x9e3779b97f4a7c15ULL;
 	__u32 mask = (1U << bucket_shift) - 1;
 	__u32 first = (__u32)(hash >> 32) + (port_offset >> PORT_GROUP_SHIFT);
 	/* Odd and between a quarter and three quarters of the buckets: a run of groups meets itself late. */

@@ -44,11 +44,32 @@ static __always_inline __u64 slot_match_out(const struct slot *s, __u64 key, __u
 	return truth;
 }
 
-/* Session of an inside endpoint towards an external one: its slot and truth, or NULL. key: slot_key(). */
+/* The candidate buckets of a session: the same one twice where the subscriber has but one. */
+struct bucket_choice {
+	struct bucket *first;
+	struct bucket *second;
+	__u32 home; /* bit of the first one in subscriber.displaced */
+};
+
+/* Bit of a bucket, by its number among the subscriber's, in subscriber.displaced; many share one where they are many.
+ */
+static __always_inline __u32 home_bit(__u32 bucket)
+{
+	return 1U << (bucket & 31);
+}
+
+/*
+ * Where a session of a port offset stands if it can: looked at before anything else, so that most packets touch one
+ * line of the table and take no branch that the core cannot predict.
+ */
+static __always_inline struct slot *preferred_slot(const struct bucket_choice *b, __u32 port_offset)
+{
+	return &b->first->slot[port_offset & (BUCKET_SLOTS - 1)];
+}
+
 static __always_inline struct slot *bucket_find_in(struct bucket *b, __u64 key, __u8 proto, __u32 now,
 						   const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_truth)
 {
-#pragma GCC unroll 8
 	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
 		if (LOAD(b->slot[i].key) != key)
 			continue;
@@ -63,12 +84,29 @@ static __always_inline struct slot *bucket_find_in(struct bucket *b, __u64 key, 
 	return 0;
 }
 
-/* Session of an outside endpoint towards an external one. key: slot_key() with any inside port. */
+/*
+ * Session of an inside endpoint towards an external one: its slot and truth, or NULL. key: slot_key(); port_offset:
+ * that of the first choice.
+ */
+static __always_inline struct slot *session_find_in(const struct bucket_choice *b, __u64 key, __u32 port_offset,
+						    __u8 proto, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS],
+						    __u64 *ret_truth)
+{
+	struct slot *s = preferred_slot(b, port_offset);
+	__u64 truth = slot_match_in(s, key, proto, now, timeout_ticks);
+
+	if (truth) {
+		*ret_truth = truth;
+		return s;
+	}
+	s = bucket_find_in(b->first, key, proto, now, timeout_ticks, ret_truth);
+	return s ? s : bucket_find_in(b->second, key, proto, now, timeout_ticks, ret_truth);
+}
+
 static __always_inline struct slot *bucket_find_out(struct bucket *b, __u64 key, __u16 out_port, __u8 proto, __u32 now,
 						    const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_truth,
 						    __u64 *ret_key)
 {
-#pragma GCC unroll 8
 	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
 		if (truth_out_port(LOAD(b->slot[i].truth)) != out_port)
 			continue;
@@ -81,6 +119,26 @@ static __always_inline struct slot *bucket_find_out(struct bucket *b, __u64 key,
 		}
 	}
 	return 0;
+}
+
+/*
+ * Session of an outside endpoint towards an external one. key: slot_key() with any inside port; port_offset: that of
+ * the outside port.
+ */
+static __always_inline struct slot *session_find_out(const struct bucket_choice *b, __u64 key, __u32 port_offset,
+						     __u16 out_port, __u8 proto, __u32 now,
+						     const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_truth,
+						     __u64 *ret_key)
+{
+	struct slot *s = preferred_slot(b, port_offset);
+	__u64 truth = slot_match_out(s, key, out_port, proto, now, timeout_ticks, ret_key);
+
+	if (truth) {
+		*ret_truth = truth;
+		return s;
+	}
+	s = bucket_find_out(b->first, key, out_port, proto, now, timeout_ticks, ret_truth, ret_key);
+	return s ? s : bucket_find_out(b->second, key, out_port, proto, now, timeout_ticks, ret_truth, ret_key);
 }
 
 /* Rule 4: replaces a truth that is still what was read. */
@@ -103,12 +161,6 @@ static __always_inline int slot_claim(struct slot *s, __u64 from, __u64 key, __u
 	__sync_lock_test_and_set(&s->key, key);
 	return slot_change(s, opening, truth);
 }
-
-/* The candidate buckets of a session: the same one twice where the subscriber has but one. */
-struct bucket_choice {
-	struct bucket *first;
-	struct bucket *second;
-};
 
 /*
  * What an opener learns from the candidate buckets. Masks have a bit a slot: 0..7 of the first bucket, 8..15 of the
@@ -211,10 +263,33 @@ static __always_inline __u32 count_bits8(__u32 byte)
 	return (byte + (byte >> 4)) & 0xf;
 }
 
-/* The slots with room that belong to the emptier bucket: the whole mask where only one has any. */
-static __always_inline __u32 opening_emptier(__u32 room)
+/* The preferred slot in the masks. */
+static __always_inline __u32 preferred_bit(__u32 port_offset)
 {
-	return count_bits8(room >> 8 & 0xff) > count_bits8(room & 0xff) ? room & 0xff00 : room;
+	return 1U << (port_offset & (BUCKET_SLOTS - 1));
+}
+
+/*
+ * Whether a subscriber's slots are half full. Until then a session takes its preferred slot, where a look at one line
+ * finds it; from then on the emptier bucket, so that few find both full.
+ */
+static __always_inline int slots_crowded(__u32 sessions, __u32 bucket_shift)
+{
+	return sessions >> bucket_shift >= BUCKET_SLOTS / 2;
+}
+
+/* Of the slots with room, those to take; crowded: see above. */
+static __always_inline __u32 opening_room(__u32 room, __u32 port_offset, int crowded)
+{
+	__u32 preferred = preferred_bit(port_offset);
+
+	if (room & preferred && !crowded)
+		return preferred;
+	if (count_bits8(room >> 8 & 0xff) > count_bits8(room & 0xff)) {
+		room &= 0xff00;
+		preferred <<= BUCKET_SLOTS;
+	}
+	return room & preferred ? preferred : room;
 }
 
 /* Number of ports in the group of an offset: the last group is short where the block is no multiple of 8. */

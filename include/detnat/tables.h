@@ -10,7 +10,7 @@
 #include "leaves.h"
 #include "session.h"
 
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 
 #define MAX_MAPPINGS 1024U
 #define MAX_IFINDEX  65536U
@@ -18,19 +18,26 @@
 
 /* ---- prefix index: 16-8-8 multibit trie ------------------------------------------------------------------
  *
- * Maps `in_index` and `out_index`, ARRAYs of struct index_node. Nodes 0..255 are the root, one for each first
- * octet, indexed by the second octet; further nodes are indexed by the third or by the fourth octet.
+ * Maps `in_index` and `out_index`, ARRAYs of one struct index_table: a look-up walks three nodes, and calls the map
+ * once. Nodes 0..255 are the root, one for each first octet, indexed by the second octet; further nodes are indexed by
+ * the third or by the fourth octet.
  * An entry is 0 (no mapping), INDEX_LEAF | mapping number, or the number of the next node.
  */
 #define INDEX_LEAF  0x8000U
 #define INDEX_ROOTS 256U
-#define INDEX_NODES (INDEX_ROOTS + 2U * MAX_MAPPINGS)
+/* A power of two, and enough for two nodes a mapping. */
+#define INDEX_NODES 4096U
+_Static_assert(INDEX_NODES >= INDEX_ROOTS + 2U * MAX_MAPPINGS, "every mapping has its nodes");
 
 struct index_node {
 	__u16 entry[256];
 };
 
-/* ---- mappings: map `mappings`, ARRAY of MAX_MAPPINGS ----------------------------------------------------- */
+struct index_table {
+	struct index_node node[INDEX_NODES];
+};
+
+/* ---- mappings: map `mappings`, ARRAY of one struct mapping_table ----------------------------------------- */
 
 struct mapping {
 	struct geometry geo;
@@ -41,6 +48,20 @@ struct mapping {
 	__u32 timeout_ticks[N_TIMEOUTS];
 };
 _Static_assert(sizeof(struct mapping) == 64, "a mapping is one cache line");
+
+struct globals {
+	__u32 epoch; /* the agent raises it at any change of routes, neighbours, links or mappings; never 0 */
+	__u32 pad;
+	__s64 overflow; /* sessions in the overflow map */
+	__u64 pad2[6];
+};
+_Static_assert(sizeof(struct globals) == 64, "a line of its own");
+
+/* One value, as nearly every packet needs both parts: one look-up for the two. */
+struct mapping_table {
+	struct mapping mapping[MAX_MAPPINGS];
+	struct globals globals;
+};
 
 /* ---- subscribers and buckets: ARRAY_OF_MAPS `subscribers` and `buckets` of mmapable ARRAYs ("chunks") ----
  *
@@ -53,10 +74,27 @@ _Static_assert(sizeof(struct mapping) == 64, "a mapping is one cache line");
 #define MAX_SUBSCRIBER_CHUNKS  4096U
 #define MAX_BUCKET_CHUNKS      16384U
 
+/*
+ * Count and lock of a subscriber, in one word so that an opener takes both at once. The lock is held where it is odd,
+ * and never the same twice: who finds it unchanged knows that nobody opened a session meanwhile.
+ */
+union opener {
+	struct {
+		__u32 sessions; /* live sessions not in time-wait, with expired ones that nobody took away yet */
+		__u32 lock;	/* taken by the datapath alone */
+	};
+	__u64 word;
+};
+
 struct subscriber {
-	__u32 sessions;		/* live sessions not in time-wait, with expired ones that nobody took away yet */
-	__u32 overflow;		/* of them, those in the map `overflow` */
-	__u32 lock;		/* opener's lock; taken by the datapath alone */
+	union {
+		struct {
+			__u32 sessions; /* as in union opener, which see */
+			__u32 lock;
+		};
+		union opener opener;
+	};
+	__u32 overflow;		/* of the sessions, those in the map `overflow` */
 	__u32 recount_tick;	/* when the datapath last counted the live slots itself */
 	__u64 refused;		/* packets refused for quota, ports or overflow */
 	__u32 icmp_next;	/* jiffies before which no further ICMP refusal is sent */
@@ -66,7 +104,13 @@ struct subscriber {
 	__u64 way;	 /* next hop of the way in: MAC address 48 | interface index 16 */
 	__u32 hairpins;	 /* 1 once it opened a session towards a pool address: only then can a pool address be its peer
 			  */
-	__u32 pad[3];
+	/*
+	 * A bit for each bucket, home_bit(), that is the first choice of a session which did not get its preferred slot
+	 * there and its first choice of a port. Where it is not set, a flow's preferred slot is the only place where
+	 * it, or another on its port, can be. Set under the lock.
+	 */
+	__u32 displaced;
+	__u32 pad[2];
 };
 _Static_assert(sizeof(struct subscriber) == 64, "a subscriber is one cache line");
 
@@ -120,7 +164,7 @@ enum overflow_removed {
  */
 #define OVERFLOW_ENTRIES(sessions) ((sessions)*4U + 65536U)
 
-/* ---- devices: ARRAY indexed by interface index ----------------------------------------------------------- */
+/* ---- devices: ARRAY of one struct device_table, by interface index --------------------------------------- */
 
 #define DEVICE_INSIDE  0x01
 #define DEVICE_OUTSIDE 0x02
@@ -142,17 +186,11 @@ struct device {
 	__u32 mtu;  /* octets of an IP packet */
 	__u8 pad[16];
 };
-_Static_assert(sizeof(struct device) == 32, "value of the map devices");
+_Static_assert(sizeof(struct device) == 32, "no hidden padding");
 
-/* ---- globals: ARRAY of one ------------------------------------------------------------------------------- */
-
-struct globals {
-	__u32 epoch; /* the agent raises it at any change of routes, neighbours, links or mappings; never 0 */
-	__u32 pad;
-	__s64 overflow; /* sessions in the overflow map */
-	__u64 pad2[6];
+struct device_table {
+	struct device device[MAX_IFINDEX];
 };
-_Static_assert(sizeof(struct globals) == 64, "value of the map globals");
 
 /* ---- settings: read-only data of the programs, set before they are loaded -------------------------------- */
 

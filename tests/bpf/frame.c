@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "frame.h"
@@ -112,8 +113,11 @@ size_t frame_build(const struct frame *f, uint8_t *buffer)
 		ip[i] = 1; /* no operation */
 	put16(ip + 10, sum_finish(sum_octets(ip, ip_size, 0)));
 	build_transport(f, ip + ip_size, l4_size);
-	if (f->options & PADDED && size < 60)
+	/* The suite runs a second time with every frame as Ethernet would carry it. */
+	if ((f->options & PADDED || getenv("PADDED")) && !(f->options & CUT_SHORT) && size < 60) {
+		memset(buffer + size, 0, 60 - size);
 		size = 60;
+	}
 	return f->options & CUT_SHORT ? size - 1 : size;
 }
 

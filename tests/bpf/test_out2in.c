@@ -240,6 +240,12 @@ Test(out2in, an_expired_session_is_none)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
 }
 
+/* Of the IP packet of a frame, which may be padded behind it. */
+static size_t ip_length(const uint8_t *frame)
+{
+	return (size_t)frame[16] << 8 | frame[17];
+}
+
 /* What the gateway answers is checked from scratch: addresses, type, code, MTU, quote and both checksums. */
 static void expect_error(const char *name, const uint8_t *out, size_t size, const uint8_t *in, size_t quote,
 			 uint32_t to, uint32_t from, uint8_t type, uint8_t code, uint16_t mtu)
@@ -275,7 +281,7 @@ Test(out2in, ttl_and_mtu_are_answered_with_what_the_sender_sent)
 	RUN_ROWS(open);
 	size = frame_build(&ttl, in);
 	cr_expect_eq(run_frame(XDP_OUTSIDE, in, size, out, &out_size), REDIRECT_XDP);
-	expect_error("TTL", out, out_size, in, size - 14, EXTERNAL, ADDR(198, 51, 100, 1), 11, 0, 0);
+	expect_error("TTL", out, out_size, in, ip_length(in), EXTERNAL, ADDR(198, 51, 100, 1), 11, 0, 0);
 	cr_expect_eq(counted(REASON_sent_icmp_ttl), 1);
 	cr_expect_eq(run_frame(XDP_OUTSIDE, in, size, out, &out_size), DROP_XDP, "not more than ten a second");
 	cr_expect_eq(counted(REASON_drop_ttl), 2, "%lu", counted(REASON_drop_ttl));
@@ -317,7 +323,7 @@ Test(out2in, quota_is_refused_with_the_subscribers_own_packet)
 				f.ttl = 65;
 				frame_build(&f, in);
 			}
-			expect_error("quota", out, out_size, in, size - 14 < 548 ? size - 14 : 548, SUBSCRIBER,
+			expect_error("quota", out, out_size, in, ip_length(in) < 548 ? ip_length(in) : 548, SUBSCRIBER,
 				     ADDR(10, 0, 0, 1), 3, 1, 0);
 			refused++;
 		}

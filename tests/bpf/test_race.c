@@ -46,7 +46,15 @@ static void play_udp(struct core *c, unsigned flow, unsigned endpoint)
 {
 	uint8_t in[FRAME_MAX], out[FRAME_MAX];
 	uint16_t port = inside_port(flow), ext_port = (uint16_t)(53 + endpoint);
-	struct frame f = { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL, UDP, port, ext_port };
+	/* Long enough for the quick path, or not: both open sessions, of the same flows at once. */
+	struct frame f = { .from = HOST,
+			   .to = GATEWAY_IN,
+			   .src = SUBSCRIBER,
+			   .dst = EXTERNAL,
+			   UDP,
+			   port,
+			   ext_port,
+			   .payload = c->hits & 1 ? 12 : 0 };
 	size_t size = frame_build(&f, in), out_size;
 
 	if (run_frame(XDP_INSIDE, in, size, out, &out_size) != REDIRECT_XDP) {
@@ -56,9 +64,14 @@ static void play_udp(struct core *c, unsigned flow, unsigned endpoint)
 	c->hits++;
 
 	uint16_t out_port = (uint16_t)(out[34] << 8 | out[35]);
-	struct frame answer = {
-		.from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL, UDP, ext_port, out_port
-	};
+	struct frame answer = { .from = ROUTER,
+				.to = GATEWAY_OUT,
+				.src = EXTERNAL,
+				.dst = POOL,
+				UDP,
+				ext_port,
+				out_port,
+				.payload = c->hits & 2 ? 12 : 0 };
 
 	c->wrong += out_port < PORT_LO || out_port >= PORT_LO + PORTS;
 	size = frame_build(&answer, in);
@@ -157,7 +170,7 @@ static void check_at_rest(void)
 	session_walk_free(w);
 	cr_assert_eq(c.live, mappings_subscriber(mappings, 0, 2)->sessions, "%u live, %u counted", c.live,
 		     mappings_subscriber(mappings, 0, 2)->sessions);
-	cr_assert_eq(mappings_subscriber(mappings, 0, 2)->lock, 0);
+	cr_assert_eq(mappings_subscriber(mappings, 0, 2)->lock & 1, 0);
 }
 
 static void sweep_once(void)

@@ -68,10 +68,9 @@ void tables_make(struct datapath *d)
 	d->reused = false;
 	d->hz = TABLES_HZ;
 	d->reused = true; /* an agent before this one may have filled them */
-	d->in_index = make_array("in_index", sizeof(struct index_node), INDEX_NODES);
-	d->out_index = make_array("out_index", sizeof(struct index_node), INDEX_NODES);
-	d->mappings = make_array("mappings", sizeof(struct mapping), MAX_MAPPINGS);
-	d->globals = make_array("globals", sizeof(struct globals), 1);
+	d->in_index = make_array("in_index", sizeof(struct index_table), 1);
+	d->out_index = make_array("out_index", sizeof(struct index_table), 1);
+	d->mappings = make_array("mappings", sizeof(struct mapping_table), 1);
 	d->subscribers =
 		make_outer("subscribers", sizeof(struct subscriber), SUBSCRIBER_CHUNK, MAX_SUBSCRIBER_CHUNKS, NULL);
 	d->buckets = make_outer("buckets", sizeof(struct bucket), BUCKET_CHUNK, MAX_BUCKET_CHUNKS, NULL);
@@ -81,8 +80,9 @@ void tables_make(struct datapath *d)
 	cr_assert(d->overflow >= 0);
 	d->in_nodes = map_memory(d->in_index, INDEX_NODES * sizeof(struct index_node));
 	d->out_nodes = map_memory(d->out_index, INDEX_NODES * sizeof(struct index_node));
-	d->mapping = map_memory(d->mappings, MAX_MAPPINGS * sizeof(struct mapping));
-	d->global = map_memory(d->globals, sizeof(struct globals));
+	d->table = map_memory(d->mappings, sizeof(struct mapping_table));
+	d->mapping = d->table->mapping;
+	d->global = &d->table->globals;
 	tables_set_ticks(d, 100000);
 }
 

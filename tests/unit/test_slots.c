@@ -69,7 +69,9 @@ Test(slots, a_scan_sees_room_ports_and_time_wait)
 	cr_expect_eq(o.time_wait_port, 0);
 	cr_expect_eq(o.existing, 0);
 	cr_expect_eq(o.freed, 0);
-	cr_expect_eq(opening_emptier(o.room), 0x3f00U, "the second has six free slots, the first five");
+	cr_expect_eq(opening_room(o.room, 9, 0), 0x3f00U & ~0x3d00U, "its slot is taken; the second bucket is emptier");
+	cr_expect_eq(opening_room(o.room, 14, 0), 0x40U, "its preferred slot");
+	cr_expect_eq(opening_room(o.room, 14, 1), 0x3f00U, "but for a crowded subscriber the emptier bucket");
 }
 
 Test(slots, an_expired_session_in_the_way_is_freed_others_are_room)
@@ -174,7 +176,7 @@ static void open_one(struct arena *a, __u16 in_port)
 	__sync_fetch_and_add(&a->sessions, -o.freed);
 	for (__u32 k = 0; !o.existing && o.room && k < 8; k++) {
 		__u32 offset = group_candidate(o.port_offset, 8, k);
-		struct slot *s = opening_slot(&b, opening_emptier(o.room));
+		struct slot *s = opening_slot(&b, opening_room(o.room, o.port_offset, k & 1));
 		__u64 from = LOAD(s->truth);
 
 		if (o.ports_used & 1U << (offset & 7))

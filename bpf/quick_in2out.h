@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Inside to outside on the quick path. The order of checks is that of in2out.h. */
+#ifndef DETNAT_QUICK_IN2OUT_H
+#define DETNAT_QUICK_IN2OUT_H
+
+#include "quick.h"
+#include "quick_open.h"
+
+/*
+ * Off the straight way: the session is not in its preferred slot, has to be refreshed, changes its state, or is to be
+ * opened.
+ */
+static __always_inline enum quick_session quick_in2out_session(const struct quick *q, const struct mapping *m,
+							       __u32 subscriber, __u32 port_offset, struct slot *s,
+							       __u32 now, __u64 *ret_truth)
+{
+	struct flow f = { .m = m, .subscriber = subscriber, .port_offset = port_offset, .now = now };
+	struct subscriber *sub;
+	__u32 home;
+
+	quick_packet(q, &f.p);
+	f.key = slot_key(f.p.dst, f.p.dport, f.p.sport);
+	*ret_truth = slot_match_in(s, f.key, f.p.proto, now, m->timeout_ticks);
+	if (!*ret_truth) {
+		sub = subscriber_get(m, subscriber);
+		if (!sub)
+			return QUICK_UNDECIDED;
+		home = home_bit(session_buckets(f.p.dst, f.p.dport, f.p.proto, port_offset, m->bucket_shift).first);
+		struct slot *elsewhere = LOAD(sub->displaced) & home ? flow_find(&f, ret_truth) : 0;
+
+		if (!elsewhere)
+			return quick_open(&f, sub, s, home, ret_truth);
+		s = elsewhere;
+	}
+	if (session_reopens(*ret_truth, &f.p))
+		return QUICK_UNDECIDED;
+	session_hit(s, *ret_truth, &f.p, 1, now, m, subscriber);
+	return QUICK_FOUND;
+}
+
+/* A verdict, or TO_SLOW_PATH with nothing changed. */
+static __always_inline int quick_in2out(ctx_t *ctx)
+{
+	const struct mapping_table *t = mapping_table_get();
+	struct quick q;
+
+	if (!settings.redirect || !t || !quick_parse(ctx, &q))
+		return TO_SLOW_PATH;
+
+	__u32 now = now_ticks(), src = bpf_ntohl(q.ip->saddr), dst = bpf_ntohl(q.ip->daddr);
+	const struct next_hop *nh = next_hop_cached(&t->globals, ctx_ingress(ctx), src, dst, now);
+
+	_Static_assert(WAY_OUT == 0, "the octets behind the address are 0");
+	if (unlikely(!nh || nh->station != quick_station(q.eth) || bpf_ntohs(q.ip->tot_len) > nh->mtu))
+		return TO_SLOW_PATH;
+
+	__u32 leaf = index_find(&in_index, src);
+
+	if (unlikely(!leaf))
+		return TO_SLOW_PATH;
+
+	const struct mapping *m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
+	__u32 subscriber = mapping_subscriber(&m->geo, src);
+	__u16 sport = bpf_ntohs(q.l4->sport), dport = bpf_ntohs(q.l4->dport);
+	__u32 port_offset = mapping_first_choice(&m->geo, sport);
+	struct slot *s = quick_slot(m, subscriber, dst, dport, q.proto, port_offset);
+
+	if (unlikely(!s))
+		return TO_SLOW_PATH;
+
+	/* A truth in which nothing is to be changed, the outside port apart; read as rule 3 of session.h says. */
+	__u64 truth = LOAD(s->truth), steady = (__u64)q.steady << 32 | now;
+
+	if (unlikely((truth ^ steady) << 16 || LOAD(s->key) != slot_key(dst, dport, sport) ||
+		     LOAD(s->truth) != truth)) {
+		enum quick_session found = quick_in2out_session(&q, m, subscriber, port_offset, s, now, &truth);
+
+		if (found != QUICK_FOUND)
+			return found == QUICK_REFUSED ? CTX_DROP : TO_SLOW_PATH;
+	}
+	count_add(REASON_in2out_translated, 1);
+	quick_rewrite(&q, 1, mapping_out_addr(&m->geo, subscriber), truth_out_port(truth));
+	ether_addresses_set(q.eth, &nh->mac);
+	return bpf_redirect(nh->out_ifindex, 0);
+}
+
+#endif

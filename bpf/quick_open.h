@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Opening a session in the common case: nothing of the flow is in its two buckets, its first choice of a port is free
+ * towards the endpoint, and so is a preferred slot. And the refusal of one beyond the quota, where nobody is to be
+ * told. Everything else is open.h's.
+ */
+#ifndef DETNAT_QUICK_OPEN_H
+#define DETNAT_QUICK_OPEN_H
+
+#include "lock.h"
+#include "quota.h"
+
+enum quick_session {
+	QUICK_FOUND,	 /* found or opened: *ret_truth is set */
+	QUICK_REFUSED,	 /* dropped and counted */
+	QUICK_UNDECIDED, /* for the slow path; nothing has changed */
+};
+
+/* First state of a session that this packet opens. */
+static __always_inline __u8 open_state(const struct packet *p)
+{
+	if (p->proto == IPPROTO_TCP)
+		return tcp_first_state(p->flags);
+	return p->proto == IPPROTO_UDP ? SESSION_UDP : SESSION_ICMP;
+}
+
+/* Whether a slot holds, or could hold, the flow itself, or its outside port towards its endpoint. */
+static __always_inline int slot_concerns(const struct slot *s, __u64 key, __u64 port_and_proto)
+{
+	__u64 truth = LOAD(s->truth), other = LOAD(s->key) ^ key;
+
+	return (truth >> 40 == port_and_proto && !(other >> 16)) || (!other && truth);
+}
+
+/* The same for a whole bucket: -1, or else its number of free slots. */
+static __always_inline int bucket_concerns(const struct bucket *b, __u64 key, __u64 port_and_proto)
+{
+	int free = 0;
+
+	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+		if (slot_concerns(&b->slot[i], key, port_and_proto))
+			return -1;
+		free += !LOAD(b->slot[i].truth);
+	}
+	return free;
+}
+
+/*
+ * The slot to take where some sessions of the bucket are displaced, the preferred slot is taken, or the subscriber's
+ * slots are crowded: the same slot of the first or of the second bucket. NULL for open.h to look closer.
+ */
+static __always_inline struct slot *quick_open_slot(const struct flow *f, __u64 truth, int crowded, int *ret_displaced)
+{
+	__u32 at = f->port_offset & (BUCKET_SLOTS - 1);
+	struct bucket_choice b;
+	int free_first, free_second, displaced;
+	struct slot *slot;
+	__u64 taken;
+
+	if (flow_buckets(f, &b))
+		return 0;
+	free_first = bucket_concerns(b.first, f->key, truth >> 40);
+	free_second = bucket_concerns(b.second, f->key, truth >> 40);
+	if (free_first < 0 || free_second < 0)
+		return 0;
+	taken = LOAD(b.first->slot[at].truth);
+	if (taken && truth_expired(taken, f->now, f->m->timeout_ticks))
+		return 0;
+	displaced = taken || (crowded && free_second > free_first);
+	slot = displaced ? &b.second->slot[at] : &b.first->slot[at];
+	if (LOAD(slot->truth))
+		return 0;
+	*ret_displaced = displaced;
+	return slot;
+}
+
+/* A subscriber at its quota. Once a tick somebody has to look whether its sessions are all alive: see quota.h. */
+static __always_inline enum quick_session quick_refuse(struct subscriber *s, __u32 now)
+{
+	__u32 jiffies = (__u32)bpf_jiffies64();
+
+	if (LOAD(s->recount_tick) != now || rate_is_due(LOAD(s->icmp_next), jiffies) ||
+	    rate_is_due(LOAD(s->quota_event_next), jiffies))
+		return QUICK_UNDECIDED;
+	__sync_fetch_and_add(&s->refused, 1);
+	count_add(REASON_drop_quota, 1);
+	return QUICK_REFUSED;
+}
+
+/*
+ * Nothing of the flow is in its preferred slot. The lock is taken only once all else is known: the word of count and
+ * lock is read first, and who finds it unchanged then knows that nobody has opened a session since. Free slots are
+ * changed by openers alone.
+ */
+static __always_inline enum quick_session quick_open(const struct flow *f, struct subscriber *s, struct slot *slot,
+						     __u32 home, __u64 *ret_truth)
+{
+	__u32 out_port = mapping_port_lo(&f->m->geo, f->subscriber) + f->port_offset;
+	__u64 truth = slot_truth((__u16)out_port, f->p.proto, open_state(&f->p), f->now);
+	union opener before, after;
+	int displaced, crowded;
+
+	before.word = LOAD(s->opener.word);
+	order_reads();
+	if (before.lock & 1 || s->overflow)
+		return QUICK_UNDECIDED;
+	displaced = 0;
+	crowded = slots_crowded(before.sessions, f->m->bucket_shift);
+	if (unlikely(crowded || LOAD(slot->truth) || LOAD(s->displaced) & home)) {
+		slot = quick_open_slot(f, truth, crowded, &displaced);
+		if (!slot)
+			return QUICK_UNDECIDED;
+	}
+	if (unlikely(before.sessions >= f->m->sessions_per_user))
+		return quick_refuse(s, f->now);
+	after.sessions = before.sessions + 1;
+	after.lock = before.lock + 1;
+	if (__sync_val_compare_and_swap(&s->opener.word, before.word, after.word) != before.word)
+		return QUICK_UNDECIDED;
+	if (displaced)
+		displace(s, home);
+	*(volatile __u64 *)&slot->key = f->key;
+	order_writes();
+	*(volatile __u64 *)&slot->truth = truth;
+	order_writes();
+	*(volatile __u32 *)&s->lock = after.lock + 1;
+	count_add(REASON_sessions_opened, 1);
+	session_notify(EVENT_SESSION_OPENED, f, (__u16)out_port);
+	*ret_truth = truth;
+	return QUICK_FOUND;
+}
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Outside to inside on the quick path. The order of checks is that of out2in.h. */
+#ifndef DETNAT_QUICK_OUT2IN_H
+#define DETNAT_QUICK_OUT2IN_H
+
+#include "quick.h"
+#include "wayin.h"
+
+/*
+ * Off the straight way: the session is not in its preferred slot, or a TCP segment may change its state. Returns
+ * whether it is there, with its key; else the slow path decides.
+ */
+static __always_inline int quick_out2in_session(const struct quick *q, const struct mapping *m, __u32 subscriber,
+						__u32 now, __u64 *ret_key)
+{
+	struct packet p = {};
+	struct slot *s;
+	__u64 truth;
+
+	quick_packet(q, &p);
+	s = reverse_find(m, subscriber, p.src, p.sport, p.dport, p.proto, now, &truth, ret_key);
+	if (!s)
+		return 0;
+	session_hit(s, truth, &p, 0, now, m, subscriber);
+	return 1;
+}
+
+/* A verdict, or TO_SLOW_PATH with nothing changed. */
+static __always_inline int quick_out2in(ctx_t *ctx)
+{
+	const struct mapping_table *t = mapping_table_get();
+	struct device_table *d = device_table_get();
+	struct quick q;
+
+	if (!settings.redirect || !t || !d || !quick_parse(ctx, &q))
+		return TO_SLOW_PATH;
+
+	const struct device *in = device_at(d, ctx_ingress(ctx));
+
+	if (unlikely(!in->roles || !mac_equal(q.eth->h_dest, in->mac)))
+		return TO_SLOW_PATH;
+
+	__u32 now = now_ticks(), src = bpf_ntohl(q.ip->saddr), dst = bpf_ntohl(q.ip->daddr);
+	__u32 leaf = index_find(&out_index, dst);
+
+	if (unlikely(!leaf))
+		return TO_SLOW_PATH;
+
+	const struct mapping *m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
+	__u16 sport = bpf_ntohs(q.l4->sport), dport = bpf_ntohs(q.l4->dport);
+	__s64 reverse = mapping_reverse(&m->geo, dst, dport);
+
+	if (unlikely(reverse < 0))
+		return TO_SLOW_PATH;
+
+	__u32 subscriber = (__u32)reverse;
+	struct subscriber *sub = subscriber_get(m, subscriber);
+	__u32 port_offset = dport - mapping_port_lo(&m->geo, subscriber);
+	const struct slot *s = quick_slot(m, subscriber, src, sport, q.proto, port_offset);
+
+	if (unlikely(!s || !sub || sub->hairpins || !way_in_fresh(LOAD(sub->way_stamp), t->globals.epoch, now)))
+		return TO_SLOW_PATH;
+
+	__u64 way = LOAD(sub->way);
+	const struct device *out = device_at(d, (__u32)(way >> 48));
+
+	if (unlikely(!out->roles || !(out->flags & DEVICE_REDIRECT) || bpf_ntohs(q.ip->tot_len) > out->mtu))
+		return TO_SLOW_PATH;
+
+	/* A truth that this packet does not change; read as rule 3 of session.h says. */
+	__u64 truth = LOAD(s->truth), key = LOAD(s->key);
+	__u64 steady = (__u64)dport << 48 | (__u64)q.steady << 32;
+
+	if (unlikely((truth ^ steady) >> 32 || (key ^ slot_key(src, sport, 0)) >> 16 || LOAD(s->truth) != truth ||
+		     truth_expired(truth, now, m->timeout_ticks))) {
+		if (!quick_out2in_session(&q, m, subscriber, now, &key))
+			return TO_SLOW_PATH;
+	}
+	count_add(REASON_out2in_translated, 1);
+	quick_rewrite(&q, 0, m->geo.in_base + subscriber, key_in_port(key));
+	way_in_addresses(q.eth, way, out);
+	return bpf_redirect((__u32)(way >> 48), 0);
+}
+
+#endif

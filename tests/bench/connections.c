@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Whole TCP connections without data: SYN, SYN with ACK, ACK; FIN, FIN, ACK. Each step is made for all connections
+ * before the next, as a test run has one interface that frames come in by.
+ */
+#include "bench.h"
+
+#include <inttypes.h>
+
+#include <detnat/tcp_state.h>
+
+static const struct step {
+	enum direction direction;
+	uint8_t flags;
+} steps[] = {
+	{ FROM_INSIDE, TCP_SYN },	    { FROM_OUTSIDE, TCP_SYN | TCP_ACK }, { FROM_INSIDE, TCP_ACK },
+	{ FROM_INSIDE, TCP_FIN | TCP_ACK }, { FROM_OUTSIDE, TCP_FIN | TCP_ACK }, { FROM_INSIDE, TCP_ACK },
+};
+
+#define ESTABLISHED_AFTER 3
+
+static void expect(struct bench *b, uint64_t sessions, const char *when, struct result *res)
+{
+	uint64_t n = space_count(b);
+
+	if (n == sessions)
+		return;
+	fprintf(stderr, "bench: %s: %" PRIu64 " TCP sessions %s, not %" PRIu64 "\n", res->csit, n, when, sessions);
+	res->wrong = true;
+}
+
+/* All steps for all sessions, which fit a list. The sample is of one packet of six. */
+static struct sample connect_all(struct bench *b, const struct space *s, struct result *res)
+{
+	uint32_t n = list_length(b, s);
+	struct sample sum = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		struct job j = job_translate(b, steps[i].direction, true, steps[i].flags);
+		struct sequence q = sequence_new(b, s, ORDER_RANDOM);
+		struct sample one;
+
+		flows_list(&b->core[0], &q, 0, n, steps[i].direction);
+		one = measure(&b->core[0], &j, n, n);
+		sum.ns += one.ns / ARRAY_SIZE(steps);
+		sum.floor += one.floor / ARRAY_SIZE(steps);
+		sum.generator += one.generator / ARRAY_SIZE(steps);
+		if (i + 1 == ESTABLISHED_AFTER)
+			expect(b, n, "after their handshakes", res);
+	}
+	/* In time-wait they count nowhere. */
+	expect(b, 0, "after their last ACK", res);
+	return sum;
+}
+
+void connections_measure(struct bench *b, const struct space *s, struct result *res)
+{
+	space_forget(b, s);
+	series_add(&res->path[PATH_CONNECTION], connect_all(b, s, res));
+	series_add(&res->path[PATH_REOPENED], connect_all(b, s, res));
+}
+
+void connections_establish(struct bench *b, const struct space *s)
+{
+	for (size_t i = 1; i < ESTABLISHED_AFTER; i++) {
+		struct job j = job_translate(b, steps[i].direction, true, steps[i].flags);
+		struct sequence q = sequence_new(b, s, ORDER_BURSTS);
+		uint64_t n;
+
+		for (uint64_t from = 0; from < s->n_sessions; from += n) {
+			n = s->n_sessions - from < b->list_max ? s->n_sessions - from : b->list_max;
+			flows_list(&b->core[0], &q, from, (uint32_t)n, steps[i].direction);
+			core_run(&b->core[0], &j, (uint32_t)n, (uint32_t)n);
+		}
+	}
+}

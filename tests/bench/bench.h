@@ -150,6 +150,9 @@ void space_forget(struct bench *b, const struct space *s);
 /* What the agent counts: neither expired sessions nor those in time-wait. */
 uint64_t space_count(struct bench *b);
 
+/* Sessions in a state, enum session_state. */
+uint64_t space_in_state(struct bench *b, uint8_t state);
+
 /* Has every subscriber's ICMP answer and report be not due for some 0.4 seconds. */
 void space_hold_refusals(struct bench *b, const struct space *s);
 
@@ -247,6 +250,7 @@ struct result {
 struct options {
 	unsigned rounds;
 	uint32_t packets;
+	unsigned paths; /* of those of a row */
 };
 
 void row_run(struct bench *b, const struct row *row, const struct options *o, struct result *ret);
@@ -254,7 +258,7 @@ void row_run(struct bench *b, const struct row *row, const struct options *o, st
 /* connections.c: whole TCP connections, from an empty table and again from time-wait. */
 void connections_measure(struct bench *b, const struct space *s, struct result *res);
 /* Brings every session of the table, opened by SYN, to established. */
-void connections_establish(struct bench *b, const struct space *s);
+void connections_establish(struct bench *b, const struct space *s, struct result *res);
 
 /* cores.c */
 void cores_measure(struct bench *b, const struct space *s, const struct options *o, struct result *res);

@@ -9,6 +9,8 @@
 
 #include <detnat/tcp_state.h>
 
+#include "sessions.h"
+
 static const struct step {
 	enum direction direction;
 	uint8_t flags;
@@ -19,13 +21,14 @@ static const struct step {
 
 #define ESTABLISHED_AFTER 3
 
-static void expect(struct bench *b, uint64_t sessions, const char *when, struct result *res)
+static void expect(struct bench *b, const struct space *s, uint8_t state, const char *when, struct result *res)
 {
-	uint64_t n = space_count(b);
+	uint64_t n = space_in_state(b, state);
 
-	if (n == sessions)
+	if (n == s->n_sessions)
 		return;
-	fprintf(stderr, "bench: %s: %" PRIu64 " TCP sessions %s, not %" PRIu64 "\n", res->csit, n, when, sessions);
+	fprintf(stderr, "bench: %s: %" PRIu64 " of %" PRIu64 " TCP sessions are %s %s\n", res->csit, n, s->n_sessions,
+		session_state_name(state), when);
 	res->wrong = true;
 }
 
@@ -46,10 +49,9 @@ static struct sample connect_all(struct bench *b, const struct space *s, struct 
 		sum.floor += one.floor / ARRAY_SIZE(steps);
 		sum.generator += one.generator / ARRAY_SIZE(steps);
 		if (i + 1 == ESTABLISHED_AFTER)
-			expect(b, n, "after their handshakes", res);
+			expect(b, s, SESSION_ESTABLISHED, "after their handshakes", res);
 	}
-	/* In time-wait they count nowhere. */
-	expect(b, 0, "after their last ACK", res);
+	expect(b, s, SESSION_TIME_WAIT, "after their last ACK", res);
 	return sum;
 }
 
@@ -60,7 +62,7 @@ void connections_measure(struct bench *b, const struct space *s, struct result *
 	series_add(&res->path[PATH_REOPENED], connect_all(b, s, res));
 }
 
-void connections_establish(struct bench *b, const struct space *s)
+void connections_establish(struct bench *b, const struct space *s, struct result *res)
 {
 	for (size_t i = 1; i < ESTABLISHED_AFTER; i++) {
 		struct job j = job_translate(b, steps[i].direction, true, steps[i].flags);
@@ -73,4 +75,5 @@ void connections_establish(struct bench *b, const struct space *s)
 			core_run(&b->core[0], &j, (uint32_t)n, (uint32_t)n);
 		}
 	}
+	expect(b, s, SESSION_ESTABLISHED, "before the measurement", res);
 }

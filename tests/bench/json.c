@@ -10,6 +10,27 @@
 
 #include <detnat/version.h>
 
+/* "Intel(R) Xeon(R) …" where the kernel says so; else nothing is added. */
+static void add_processor(cJSON *machine)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	bool found = false;
+	char line[256];
+
+	if (!f)
+		return;
+	while (!found && fgets(line, sizeof(line), f)) {
+		const char *value = strstr(line, ": ");
+
+		found = value && !strncmp(line, "model name", 10);
+		if (found) {
+			line[strcspn(line, "\n")] = '\0';
+			cJSON_AddStringToObject(machine, "processor", value + 2);
+		}
+	}
+	fclose(f);
+}
+
 static void add_machine(cJSON *document, const struct bench *b, const struct options *o)
 {
 	cJSON *machine = cJSON_AddObjectToObject(document, "machine");
@@ -20,6 +41,7 @@ static void add_machine(cJSON *document, const struct bench *b, const struct opt
 		cJSON_AddStringToObject(machine, "kernel", name.release);
 		cJSON_AddStringToObject(machine, "architecture", name.machine);
 	}
+	add_processor(machine);
 	if (getloadavg(load, 1) == 1)
 		cJSON_AddNumberToObject(machine, "load", load[0]);
 	cJSON_AddNumberToObject(machine, "hz", b->d.hz);

@@ -110,7 +110,7 @@ static void measure_way(struct bench *b, const struct space *s, const struct opt
 static void measure_ways(struct bench *b, const struct space *s, const struct options *o, struct result *res)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
-		if (s->row->paths & 1U << ways[i].path)
+		if (s->row->paths & o->paths & 1U << ways[i].path)
 			measure_way(b, s, o, &ways[i], res);
 }
 
@@ -152,7 +152,7 @@ static void fill(struct bench *b, struct space *s, struct result *res)
 		mix_draw(b, s);
 	ramp_up(b, s, res);
 	if (s->row->tcp)
-		connections_establish(b, s);
+		connections_establish(b, s, res);
 }
 
 static void verify(struct bench *b, const struct space *s, struct result *res)
@@ -171,6 +171,7 @@ void row_run(struct bench *b, const struct row *row, const struct options *o, st
 	struct space s;
 	struct error err;
 	bool refilled = row_sessions(row) <= REFILLED_SESSIONS;
+	unsigned paths = row->paths & o->paths;
 	unsigned rounds = refilled || o->rounds < BIG_ROUNDS ? o->rounds : BIG_ROUNDS;
 	uint64_t before = world_memory(b);
 
@@ -188,12 +189,12 @@ void row_run(struct bench *b, const struct row *row, const struct options *o, st
 		measure_ways(b, &s, o, &res);
 		if (round == 0)
 			verify(b, &s, &res);
-		if (row->paths & BIT(IN_2))
+		if (paths & BIT(IN_2))
 			cores_measure(b, &s, o, &res);
-		if (row->paths & BIT(CONNECTION))
+		if (paths & BIT(CONNECTION))
 			connections_measure(b, &s, &res);
 	}
-	if (row->paths & BIT(KERNEL_UP))
+	if (paths & BIT(KERNEL_UP))
 		measure_kernel(b, &s, o, &res);
 	space_free(b, &s);
 	*ret = res;

@@ -93,14 +93,16 @@ void report_row(const struct result *r)
 
 void report_goals(const struct result *results, unsigned n)
 {
+	unsigned measured = 0, met = 0, all;
 	struct verdict v;
 
-	printf("\n%-58s %10s %12s\n", "GOAL", "LIMIT", "MEASURED");
-	for (unsigned i = 0; goal_judge(i, results, n, &v); i++) {
-		printf("%-58s %s %7.5g ", v.text, v.at_least ? ">=" : "<=", v.limit);
+	printf("\n%-60s %10s %10s\n", "GOAL", "LIMIT", "MEASURED");
+	for (all = 0; goal_judge(all, results, n, &v); all++) {
+		measured += v.measured;
+		met += v.met;
 		if (v.measured)
-			printf("%12.3f  %s\n", v.value, v.met ? "ok" : "missed");
-		else
-			printf("%12s\n", "-");
+			printf("%-60s %s %7.5g %10.3f  %s\n", v.text, v.at_least ? ">=" : "<=", v.limit, v.value,
+			       v.met ? "ok" : "missed");
 	}
+	printf("%u of %u met; of other rows or not measured: %u\n", met, measured, all - measured);
 }

@@ -141,6 +141,33 @@ uint64_t space_count(struct bench *b)
 	return total;
 }
 
+struct in_state {
+	uint8_t state;
+	uint64_t n;
+};
+
+static int count_state(const struct session *session, void *arg)
+{
+	struct in_state *in = arg;
+
+	in->n += session->state == in->state;
+	return 0;
+}
+
+uint64_t space_in_state(struct bench *b, uint8_t state)
+{
+	struct in_state in = { .state = state };
+	struct session_walk *w;
+	int r = session_walk_new(b->m, &w);
+
+	while (!r && (r = session_walk_step(w, STEP_US, count_state, &in)) > 0)
+		r = 0;
+	if (r)
+		die("listing sessions", r);
+	session_walk_free(w);
+	return in.n;
+}
+
 void space_hold_refusals(struct bench *b, const struct space *s)
 {
 	/* Further ahead than a second would be taken for a stamp from before the clock wrapped. */

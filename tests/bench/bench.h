@@ -124,6 +124,8 @@ void __attribute__((noreturn)) die(const char *what, int r);
  */
 void world_make(struct bench *b, uint32_t list_max, unsigned cores);
 
+void world_end(struct bench *b);
+
 /* Loads the programs for a way of forwarding; hits need no cache of an earlier set of programs. */
 void world_forwarding(struct bench *b, enum forwarding forwarding);
 

@@ -11,8 +11,6 @@
 /* Rows with more sessions are filled once, not in every round, and have fewer rounds. */
 #define REFILLED_SESSIONS 1100000U
 #define BIG_ROUNDS	  5U
-/* Fewer than the time takes for which refusals can be held. */
-#define REFUSED_PACKETS	  200000U
 #define VERIFIED_SESSIONS 500U
 
 #define XDP_PASSED 2
@@ -100,10 +98,7 @@ static void measure_way(struct bench *b, const struct space *s, const struct opt
 	uint32_t count = list_length(b, s), packets = run_length(o, count);
 
 	flows_list(&b->core[0], &q, 0, count, w->direction);
-	if (w->path == PATH_REFUSE) {
-		packets = REFUSED_PACKETS;
-		j.hold = s;
-	}
+	j.hold = w->path == PATH_REFUSE ? s : NULL;
 	series_add(&res->path[w->path], measure(&b->core[0], &j, count, packets));
 }
 

@@ -18,7 +18,7 @@ static const struct row rows[] = {
 	  .paths = BOTH | FRIENDLY | CORES | BIT(REFUSE) },
 	{ "h4096-p63", "", SHAPE(4096, 63, 10, 128), VPP(86, 89, 963), .runs = IN_FULL, .paths = BOTH },
 	{ "h16384-p63", "", SHAPE(16384, 63, 10, 128), VPP(168, 184, 976), .runs = ANY,
-	  .paths = BOTH | FRIENDLY | CORES | BIT(REFUSE) },
+	  .paths = BOTH | FRIENDLY | CORES },
 	{ "h65536-p63", "", SHAPE(65536, 63, 10, 128), VPP(311, 318, 972), .runs = IN_FULL, .paths = BOTH },
 	{ "h262144-p63", "", SHAPE(262144, 63, 10, 128), VPP(366, 375, 979), .runs = ANY, .paths = BOTH | FRIENDLY },
 	{ "h1048576-p63", "", SHAPE(1048576, 63, 10, 128), .runs = IN_FULL, .paths = BOTH | FRIENDLY },

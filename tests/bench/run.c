@@ -181,5 +181,6 @@ int main(int argc, char **argv)
 		r = report_json(&b, &a.options, results, n, a.output);
 	if (r)
 		fprintf(stderr, "bench: %s: %s\n", a.output, strerror(-r));
+	world_end(&b);
 	return wrong || r ? 1 : 0;
 }

@@ -159,6 +159,16 @@ void world_make(struct bench *b, uint32_t list_max, unsigned cores)
 	core_pin(&b->core[0]);
 }
 
+void world_end(struct bench *b)
+{
+	for (unsigned i = 0; i < MAX_CORES; i++)
+		generator__destroy(b->core[i].skel);
+	close_fd(&b->inside_fd);
+	close_fd(&b->outside_fd);
+	mappings_close(b->m);
+	datapath_close(&b->d);
+}
+
 uint64_t random_next(struct bench *b)
 {
 	b->seed ^= b->seed << 13;

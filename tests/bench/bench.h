@@ -232,6 +232,9 @@ void series_add(struct series *s, struct sample sample);
 /* Moves the thread to a core for good. */
 void core_pin(const struct core *c);
 
+/* Has the thread run before all others (SCHED_FIFO), or no more; false where that is not allowed. */
+bool core_first(bool first);
+
 /* ---- a row's results (paths.c and others) ------------------------------------------------------------------ */
 
 struct result {

@@ -19,7 +19,7 @@ static const struct step {
 	{ FROM_INSIDE, TCP_FIN | TCP_ACK }, { FROM_OUTSIDE, TCP_FIN | TCP_ACK }, { FROM_INSIDE, TCP_ACK },
 };
 
-#define ESTABLISHED_AFTER 3
+enum { N_STEPS = ARRAY_SIZE(steps), ESTABLISHED_AFTER = 3 };
 
 static void expect(struct bench *b, const struct space *s, uint8_t state, const char *when, struct result *res)
 {
@@ -38,16 +38,16 @@ static struct sample connect_all(struct bench *b, const struct space *s, struct 
 	uint32_t n = list_length(b, s);
 	struct sample sum = { 0 };
 
-	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+	for (size_t i = 0; i < N_STEPS; i++) {
 		struct job j = job_translate(b, steps[i].direction, true, steps[i].flags);
 		struct sequence q = sequence_new(b, s, ORDER_RANDOM);
 		struct sample one;
 
 		flows_list(&b->core[0], &q, 0, n, steps[i].direction);
 		one = measure(&b->core[0], &j, n, n);
-		sum.ns += one.ns / ARRAY_SIZE(steps);
-		sum.floor += one.floor / ARRAY_SIZE(steps);
-		sum.generator += one.generator / ARRAY_SIZE(steps);
+		sum.ns += one.ns / N_STEPS;
+		sum.floor += one.floor / N_STEPS;
+		sum.generator += one.generator / N_STEPS;
 		if (i + 1 == ESTABLISHED_AFTER)
 			expect(b, s, SESSION_ESTABLISHED, "after their handshakes", res);
 	}

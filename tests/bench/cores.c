@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 
 struct runner {
 	struct core *core;
@@ -19,11 +18,10 @@ struct runner {
 
 static void *run_core(void *arg)
 {
-	struct sched_param first = { .sched_priority = 1 };
 	struct runner *r = arg;
 
 	core_pin(r->core);
-	sched_setscheduler(0, SCHED_FIFO, &first);
+	core_first(true);
 	pthread_barrier_wait(r->start);
 	r->ns = core_run(r->core, r->job, r->count, r->packets);
 	return NULL;

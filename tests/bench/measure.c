@@ -144,9 +144,8 @@ static double run_held(struct core *c, const struct job *j, uint32_t count, uint
 struct sample measure(struct core *c, const struct job *j, uint32_t count, uint32_t packets)
 {
 	struct job floor = job_beside(j, true), generator = job_beside(j, false);
-	struct sched_param first = { .sched_priority = 1 }, normal = { .sched_priority = 0 };
-	/* Not for the time between: the machine may have but this core. Where it is not allowed, without. */
-	bool fifo = !sched_setscheduler(0, SCHED_FIFO, &first);
+	/* Not for the time between: the machine may have but this core. */
+	bool first = core_first(true);
 	uint32_t beside = packets > LEAST_PACKETS ? packets : LEAST_PACKETS;
 	struct sample s = {
 		.generator = core_run(c, &generator, count, beside),
@@ -155,8 +154,8 @@ struct sample measure(struct core *c, const struct job *j, uint32_t count, uint3
 	uint64_t before = counted(c->b, j->reason), gone;
 
 	s.ns = j->hold ? run_held(c, j, count, packets) : core_run(c, j, count, packets);
-	if (fifo)
-		sched_setscheduler(0, SCHED_OTHER, &normal);
+	if (first)
+		core_first(false);
 	gone = counted(c->b, j->reason) - before;
 	if (j->reason != NO_REASON && gone != packets) {
 		fprintf(stderr, "bench: %" PRIu64 " of %" PRIu32 " packets were counted as they should be\n", gone,
@@ -170,6 +169,13 @@ void series_add(struct series *s, struct sample sample)
 {
 	if (s->n < MAX_SAMPLES)
 		s->sample[s->n++] = sample;
+}
+
+bool core_first(bool first)
+{
+	struct sched_param p = { .sched_priority = first };
+
+	return !sched_setscheduler(0, first ? SCHED_FIFO : SCHED_OTHER, &p);
 }
 
 void core_pin(const struct core *c)

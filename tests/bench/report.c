@@ -19,6 +19,8 @@ void report_machine(const struct bench *b, const struct options *o)
 	       load[0], load[1], load[2], o->rounds, o->packets);
 	if (load[0] > BUSY_LOAD)
 		puts("warning: the machine is busy: others share its caches and its memory, figures are too high");
+	if (!core_first(true) || !core_first(false))
+		puts("warning: SCHED_FIFO is not allowed: other processes cool the caches in the middle of runs");
 	puts("ns: as run, with the generator; net: without it; floor, generator and program alternate in each round;\n"
 	     "of floor: both as run, median of the rounds' ratios; of VPP: net, of det44's graph as measured on a\n"
 	     "machine of this kind");

@@ -64,10 +64,10 @@ static void list_rows(void)
 		printf("%-18s %-48s %s\n", row->name, row_csit_name(row, name), row->runs & IN_BENCH ? "" : "(--full)");
 }
 
-/* Before half an hour is spent for nothing. */
-static void check_output(const char *path)
+/* Before much time is spent for nothing. A run that does not come to its end leaves no results of another. */
+static void clear_output(const char *path)
 {
-	FILE *f = fopen(path, "ae");
+	FILE *f = fopen(path, "we");
 
 	if (!f || fclose(f))
 		die(path, errno);
@@ -166,7 +166,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	if (a.output)
-		check_output(a.output);
+		clear_output(a.output);
 	/* The pins are in a mount namespace of the bench alone, which the datapath would warn of. */
 	log_set_level(LOG_LEVEL_ERROR);
 	world_make(&b, list, cores);

@@ -35,9 +35,9 @@ AGENT_OBJECTS := $(AGENT_SOURCES:%.c=$(BUILD)/%.o)
 CLI_OBJECTS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
 UNIT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
 BPFT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bpf/*.c))
-BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/*.c))
+BENCH_SOURCES := $(filter-out %.bpf.c tests/bench/e2e% tests/bench/agent%,$(wildcard tests/bench/*.c))
+BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
 BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(BUILD)/skel/%.skel.h,$(wildcard tests/bench/*.bpf.c))
-BENCH_OBJECTS := $(filter-out %.bpf.o,$(BENCH_OBJECTS))
 PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl
 C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] agent/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/fuzz/*.[ch] tests/vm/*.[ch])
 
@@ -103,7 +103,7 @@ $(BUILD)/tests/bpf/run: $(BPFT_OBJECTS) $(BUILD)/libagent.a
 	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ -lcriterion -lpthread $(AGENT_LIBS)
 $(BUILD)/tests/bench/run: $(BENCH_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
-	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ -lpthread $(AGENT_LIBS)
+	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ -lpthread -lm $(AGENT_LIBS)
 tests-built: $(PROGRAMS) $(BUILD)/tests/unit/run $(BUILD)/tests/bpf/run
 
 demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (KEEP=1 leaves it running)
@@ -127,9 +127,14 @@ test-vm: deps-test ## load, attach and translate on Debian's 6.1 and 6.12 kernel
 	@$(MAKE) --no-print-directory programs
 	BUILD=$(abspath $(BUILD)) tests/vm/run.sh
 
-bench: deps-demo ## nanoseconds a packet, as ratios to the parse-and-rewrite floor
+bench: deps-demo ## nanoseconds a packet against the parse-and-rewrite floor, and the goals; needs root (some minutes)
 	@$(MAKE) --no-print-directory $(BUILD)/tests/bench/run
-	$(BUILD)/tests/bench/run
+	@mkdir -p $(BUILD)/bench
+	$(BUILD)/tests/bench/run --output $(BUILD)/bench/results.json $(ROWS)
+bench-full: deps-demo ## the same, every row (ROWS='h1024-* …' picks some of them for either)
+	@$(MAKE) --no-print-directory $(BUILD)/tests/bench/run
+	@mkdir -p $(BUILD)/bench
+	$(BUILD)/tests/bench/run --full --output $(BUILD)/bench/results.json $(ROWS)
 
 FUZZ_SECONDS ?= 60
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))

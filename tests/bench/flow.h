@@ -15,9 +15,25 @@ struct flow_tuple {
 };
 _Static_assert(sizeof(struct flow_tuple) == 16, "mapped by the program");
 
-/* Programs that the generator hands its frame to. */
-enum target { TARGET_FLOOR, TARGET_EMPTY, TARGET_INSIDE, TARGET_OUTSIDE, N_TARGETS };
+/* Where the generator stands in its list of flows, and whom it hands the frames to. */
+struct position {
+	__u32 next;
+	__u32 count;
+	__u32 target;
+	__u32 pad;
+};
 
-#define MAX_FLOWS (1U << 20)
+/* Programs that the generator hands its frame to: those of the XDP hook, and one of tc with its own two to compare. */
+enum target {
+	TARGET_FLOOR,
+	TARGET_EMPTY,
+	TARGET_INSIDE,
+	TARGET_OUTSIDE,
+	TARGET_TC_FLOOR,
+	TARGET_TC_EMPTY,
+	TARGET_TC_OUTSIDE,
+	N_TARGETS
+};
+#define TARGET_FIRST_TC TARGET_TC_FLOOR
 
 #endif

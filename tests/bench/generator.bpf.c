@@ -2,13 +2,14 @@
 /*
  * A generator that writes the next flow of a list into the frame and tail-calls the program to be measured, and the two
  * programs that it is measured against: one that does nothing, and the floor, the least that any NAT does (parses
- * Ethernet, IPv4 and UDP, rewrites both addresses and a port).
+ * Ethernet, IPv4 and UDP, rewrites both addresses and a port). All three for XDP, and for tc.
  */
 #include "ctx_xdp.h"
 
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/pkt_cls.h>
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 
@@ -17,20 +18,14 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
+/* max_entries is set by the benchmark: the longest list that its rows need. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, MAX_FLOWS);
+	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct flow_tuple);
 } flows SEC(".maps");
-
-struct position {
-	__u32 next;
-	__u32 count;
-	__u32 target;
-	__u32 pad;
-};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -40,17 +35,20 @@ struct {
 	__type(value, struct position);
 } positions SEC(".maps");
 
+/* By enum target; a program array holds programs of one hook. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, N_TARGETS);
 	__type(key, __u32);
 	__type(value, __u32);
-} targets SEC(".maps");
+} xdp_targets SEC(".maps"), tc_targets SEC(".maps");
 
-SEC("xdp.frags")
-int generate(struct xdp_md *ctx)
+/*
+ * Writes the next flow. UDP and TCP have their ports in the same place; the rest of the frame is as it was given.
+ * Returns the target.
+ */
+static __always_inline __u32 next_frame(void *data, void *data_end)
 {
-	void *data = ctx_data(ctx);
 	struct ethhdr *eth = data;
 	struct iphdr *ip = (void *)(eth + 1);
 	struct udphdr *udp = (void *)(ip + 1);
@@ -58,13 +56,13 @@ int generate(struct xdp_md *ctx)
 	struct position *p = bpf_map_lookup_elem(&positions, &zero);
 	struct flow_tuple *f;
 
-	if (!p || (void *)(udp + 1) > ctx_data_end(ctx))
-		return XDP_ABORTED;
+	if (!p || (void *)(udp + 1) > data_end)
+		return N_TARGETS;
 	at = p->next;
 	p->next = at + 1 >= p->count ? 0 : at + 1;
 	f = bpf_map_lookup_elem(&flows, &at);
 	if (!f)
-		return XDP_ABORTED;
+		return N_TARGETS;
 	/* The redirects before rewrote the addresses of the frame; the receiver is asked for by the program. */
 	__builtin_memset(eth->h_dest, 2, 6);
 	ip->ttl = 64;
@@ -72,8 +70,44 @@ int generate(struct xdp_md *ctx)
 	ip->daddr = bpf_htonl(f->dst);
 	udp->source = bpf_htons(f->sport);
 	udp->dest = bpf_htons(f->dport);
-	bpf_tail_call(ctx, &targets, p->target);
+	return p->target;
+}
+
+SEC("xdp.frags")
+int generate(struct xdp_md *ctx)
+{
+	bpf_tail_call(ctx, &xdp_targets, next_frame(ctx_data(ctx), ctx_data_end(ctx)));
 	return XDP_ABORTED;
+}
+
+SEC("tc")
+int generate_tc(struct __sk_buff *ctx)
+{
+	bpf_tail_call(ctx, &tc_targets, next_frame((void *)(long)ctx->data, (void *)(long)ctx->data_end));
+	return TC_ACT_UNSPEC;
+}
+
+/* Whether the frame was the UDP packet that it must be. */
+static __always_inline int rewrite_least(void *data, void *data_end)
+{
+	struct ethhdr *eth = data;
+	struct iphdr *ip = (void *)(eth + 1);
+	struct udphdr *udp = (void *)(ip + 1);
+
+	if ((void *)(udp + 1) > data_end || eth->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5 ||
+	    ip->protocol != IPPROTO_UDP)
+		return 0;
+
+	__be32 src = bpf_htonl(0xcb007101), dst = bpf_htonl(0xc6336407);
+	__be16 port = bpf_htons(2000);
+	__u64 sum = csum_change32(csum_change32(0, ip->saddr, src), ip->daddr, dst);
+
+	ip->check = csum_update(ip->check, sum);
+	udp->check = csum_update(udp->check, csum_change16(sum, udp->source, port));
+	ip->saddr = src;
+	ip->daddr = dst;
+	udp->source = port;
+	return 1;
 }
 
 SEC("xdp.frags")
@@ -85,22 +119,17 @@ int empty(struct xdp_md *ctx)
 SEC("xdp.frags")
 int floor_program(struct xdp_md *ctx)
 {
-	struct ethhdr *eth = ctx_data(ctx);
-	struct iphdr *ip = (void *)(eth + 1);
-	struct udphdr *udp = (void *)(ip + 1);
+	return rewrite_least(ctx_data(ctx), ctx_data_end(ctx)) ? XDP_TX : XDP_PASS;
+}
 
-	if ((void *)(udp + 1) > ctx_data_end(ctx) || eth->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5 ||
-	    ip->protocol != IPPROTO_UDP)
-		return XDP_PASS;
+SEC("tc")
+int empty_tc(struct __sk_buff *ctx)
+{
+	return TC_ACT_OK;
+}
 
-	__be32 src = bpf_htonl(0xcb007101), dst = bpf_htonl(0xc6336407);
-	__be16 port = bpf_htons(2000);
-	__u64 sum = csum_change32(csum_change32(0, ip->saddr, src), ip->daddr, dst);
-
-	ip->check = csum_update(ip->check, sum);
-	udp->check = csum_update(udp->check, csum_change16(sum, udp->source, port));
-	ip->saddr = src;
-	ip->daddr = dst;
-	udp->source = port;
-	return XDP_TX;
+SEC("tc")
+int floor_tc(struct __sk_buff *ctx)
+{
+	return rewrite_least((void *)(long)ctx->data, (void *)(long)ctx->data_end) ? TC_ACT_OK : TC_ACT_SHOT;
 }

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of the micro benchmark share. main is in run.c; a row of the table (rows.c) is set up (tables.c), its
+ * flows listed (flows.c), its ways through the datapath measured (paths.c, connections.c, cores.c) and checked
+ * (verify.c); results.c, goals.c, report.c and json.c make figures of that.
+ *
+ * Addresses and ports are in host byte order.
+ */
+#ifndef DETNAT_BENCH_H
+#define DETNAT_BENCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <linux/types.h>
+
+#include "datapath.h"
+#include "flow.h"
+#include "mappings.h"
+
+#define MAX_CORES     2
+#define MAX_LIST      (1U << 22) /* flows listed at a time: 64 MB */
+#define MAX_SAMPLES   80
+#define EXTERNAL      0xc6336407U /* 198.51.100.7 */
+#define EXTERNAL_PORT 1024
+#define FIRST_PORT    1024 /* inside port of a host's first session */
+#define FRAME	      64
+
+/* ---- rows ------------------------------------------------------------------------------------------------- */
+
+/*
+ * Ways through the datapath: X(name, name in the JSON, text). In random order unless the name says otherwise; HOSTS:
+ * the host changes fastest, as in CSIT; BURSTS: a host's packets back to back.
+ */
+#define PATHS(X)                                                      \
+	X(IN, "in2out", "inside to outside")                          \
+	X(OUT, "out2in", "outside to inside")                         \
+	X(OPEN, "new-session", "new session")                         \
+	X(IN_HOSTS, "in2out-hosts", "in2out, host fastest")           \
+	X(IN_BURSTS, "in2out-bursts", "in2out, back to back")         \
+	X(OUT_HOSTS, "out2in-hosts", "out2in, host fastest")          \
+	X(OUT_BURSTS, "out2in-bursts", "out2in, back to back")        \
+	X(REFUSE, "quota-refusal", "quota refusal")                   \
+	X(CONNECTION, "tcp-connection", "TCP connection, per packet") \
+	X(REOPENED, "tcp-reopened", "  the same from time-wait")      \
+	X(KERNEL_UP, "kernel-up-xdp", "kernel: XDP hands up")         \
+	X(KERNEL_TC, "kernel-in2out-tc", "kernel: in2out by tc")      \
+	X(KERNEL_IN, "kernel-out2in-xdp", "kernel: out2in by XDP")    \
+	X(FLOOR_2, "floor-2-cores", "floor, 2 cores")                 \
+	X(IN_2, "in2out-2-cores", "inside to outside, 2 cores")       \
+	X(OUT_2, "out2in-2-cores", "outside to inside, 2 cores")
+
+enum path {
+#define X(name, json, text) PATH_##name,
+	PATHS(X)
+#undef X
+		N_PATHS
+};
+
+#define BIT(path) (1U << PATH_##path)
+
+enum mix { MIX_NONE, MIX_UNIFORM, MIX_ZIPF };
+
+/* Which runs a row is part of. */
+enum { IN_QUICK = 1, IN_BENCH = 2, IN_FULL = 4 };
+
+struct row {
+	const char *name;   /* how it is asked for */
+	const char *suffix; /* of its CSIT name: what CSIT has no word for */
+	uint32_t hosts;
+	uint32_t sessions; /* of each host */
+	uint32_t ratio_shift;
+	uint32_t slots;
+	uint32_t mappings;
+	uint32_t destinations; /* of a mix */
+	double zipf;	       /* exponent */
+	enum mix mix;
+	bool tcp;
+	unsigned runs;
+	unsigned paths;
+	/* FD.io VPP det44's graph, nanoseconds a packet, where it was measured at this scale; else 0. */
+	double vpp_in, vpp_out, vpp_open;
+};
+
+/* The row of a number from 0 on, or NULL beyond the last. */
+const struct row *row_get(unsigned n);
+
+#define ROW_NAME 64
+
+/* As CSIT would name it, with the sessions that the row opens. */
+const char *row_csit_name(const struct row *r, char text[static ROW_NAME]);
+
+static inline uint64_t row_sessions(const struct row *r)
+{
+	return (uint64_t)r->hosts * r->sessions;
+}
+
+/* ---- the world -------------------------------------------------------------------------------------------- */
+
+struct core {
+	struct bench *b;
+	int cpu; /* -1: there is no such core */
+	struct generator *skel;
+	struct flow_tuple *flows;
+	struct position *position;
+};
+
+struct bench {
+	struct datapath d;
+	struct mappings *m;
+	struct core core[MAX_CORES];
+	uint32_t inside_ifindex, outside_ifindex;
+	int inside_fd, outside_fd; /* the main programs behind the entries */
+	uint32_t list_max;
+	uint64_t seed;
+};
+
+/* Ends the run: the machine cannot do what the benchmark needs. */
+void __attribute__((noreturn)) die(const char *what, int r);
+
+/*
+ * A network and a mount namespace, with the product's own tables and programs in it; all of it ends with the process.
+ * list_max: flows that a list must hold. cores: generators to be made.
+ */
+void world_make(struct bench *b, uint32_t list_max, unsigned cores);
+
+void world_end(struct bench *b);
+
+/* Loads the programs for a way of forwarding; hits need no cache of an earlier set of programs. */
+void world_forwarding(struct bench *b, enum forwarding forwarding);
+
+uint64_t random_next(struct bench *b);
+
+/* ---- a row's tables (tables.c) ---------------------------------------------------------------------------- */
+
+struct space {
+	const struct row *row;
+	uint32_t hosts_each;  /* of a mapping, as used */
+	struct geometry *geo; /* by mapping */
+	int *number;
+	struct flow_tuple *in, *out; /* of a mix, by session: flows from inside and their answers */
+	uint64_t n_sessions;
+};
+
+/* 0, or -ENOMEM with the figures in err where memory is short. */
+int space_make(struct bench *b, const struct row *row, struct space *ret, struct error *err);
+void space_free(struct bench *b, struct space *s);
+
+/* Empties all tables, as nothing else runs. */
+void space_forget(struct bench *b, const struct space *s);
+
+/* What the agent counts: neither expired sessions nor those in time-wait. */
+uint64_t space_count(struct bench *b);
+
+/* Sessions in a state, enum session_state. */
+uint64_t space_in_state(struct bench *b, uint8_t state);
+
+/* Has every subscriber's ICMP answer and report be not due for some 0.4 seconds. */
+void space_hold_refusals(struct bench *b, const struct space *s);
+
+/* Octets of all maps that the programs use, and of all chunks. */
+uint64_t world_memory(const struct bench *b);
+
+/* ---- flows (flows.c, mix.c) ------------------------------------------------------------------------------- */
+
+enum order { ORDER_RANDOM, ORDER_HOSTS, ORDER_BURSTS };
+enum direction { FROM_INSIDE, FROM_OUTSIDE, BEYOND_QUOTA };
+
+/* An order of all sessions; random ones differ by their key. */
+struct sequence {
+	const struct space *s;
+	enum order order;
+	uint64_t key;
+	unsigned bits; /* of the permutation's domain */
+};
+
+struct sequence sequence_new(struct bench *b, const struct space *s, enum order order);
+
+/* Number of the session at a place of the sequence, below n_sessions. */
+uint64_t sequence_at(const struct sequence *q, uint64_t place);
+
+/* The packet of a session. */
+struct flow_tuple flow_of(const struct space *s, uint64_t session, enum direction direction);
+
+/* Lists the flows at places from..from+n-1. */
+void flows_list(struct core *c, const struct sequence *q, uint64_t from, uint32_t n, enum direction direction);
+
+/* Draws the flows of a mix from inside anew: s->in and n_sessions. */
+void mix_draw(struct bench *b, struct space *s);
+
+/* Fills in s->out by what the datapath opened; sessions that were refused are taken out of s->in and n_sessions. */
+void mix_answers(struct bench *b, struct space *s);
+
+/* ---- measuring (measure.c) -------------------------------------------------------------------------------- */
+
+/* Nanoseconds a packet, of the thread's own time. */
+struct sample {
+	double ns;
+	double floor;	  /* of the floor, measured just before */
+	double generator; /* of the generator alone */
+	double speedup;	  /* of two cores */
+};
+
+struct series {
+	struct sample sample[MAX_SAMPLES];
+	unsigned n;
+};
+
+/* What is sent, and what must become of it. */
+#define ANY_VERDICT (-1)
+
+struct job {
+	enum target target;
+	uint32_t ingress, egress; /* interface indexes; egress for tc alone */
+	unsigned char frame[FRAME];
+	int verdict;		  /* of the last packet, or ANY_VERDICT */
+	enum reason reason;	  /* counter in which all packets must be, or N_REASONS */
+	const struct space *hold; /* refusals are held off before it; NULL: not */
+};
+
+/* A job of the datapath: the common ways by direction, for UDP, or for TCP with these flags. */
+struct job job_translate(const struct bench *b, enum direction direction, bool tcp, uint8_t flags);
+
+/* Lets a core run the first `count` flows of its list, over and over, for so many packets. */
+double core_run(struct core *c, const struct job *j, uint32_t count, uint32_t packets);
+
+/* Floor, generator and the job, one after the other. Packets that do not end as the job says end the run. */
+struct sample measure(struct core *c, const struct job *j, uint32_t count, uint32_t packets);
+
+void series_add(struct series *s, struct sample sample);
+
+/* Moves the thread to a core for good. */
+void core_pin(const struct core *c);
+
+/* Has the thread run before all others (SCHED_FIFO), or no more; false where that is not allowed. */
+bool core_first(bool first);
+
+/* ---- a row's results (paths.c and others) ------------------------------------------------------------------ */
+
+struct result {
+	const struct row *row;
+	char csit[ROW_NAME];
+	struct series path[N_PATHS];
+	uint64_t sessions;	 /* opened, as sent */
+	uint64_t in_table;	 /* counted after the ramp-up */
+	uint64_t refused;	 /* of a mix: no port, no room */
+	uint64_t overflowed;	 /* sessions beyond the slots */
+	uint64_t memory;	 /* octets of all tables */
+	uint64_t memory_mapping; /* of them, what the row's mappings were charged for */
+	unsigned verified;	 /* packets whose octets were checked */
+	bool wrong;		 /* sessions missing, or octets wrong: the figures are worth nothing */
+	char skipped[256];
+};
+
+struct options {
+	unsigned rounds;
+	uint32_t packets;
+	unsigned paths; /* of those of a row */
+};
+
+void row_run(struct bench *b, const struct row *row, const struct options *o, struct result *ret);
+
+/* connections.c: whole TCP connections, from an empty table and again from time-wait. */
+void connections_measure(struct bench *b, const struct space *s, struct result *res);
+/* Brings every session of the table, opened by SYN, to established. */
+void connections_establish(struct bench *b, const struct space *s, struct result *res);
+
+/* cores.c */
+void cores_measure(struct bench *b, const struct space *s, const struct options *o, struct result *res);
+
+/* verify.c: packets of sessions at random, both ways, octet by octet; how many were checked, or -1. */
+int verify_sample(struct bench *b, const struct space *s, unsigned n);
+
+/* Flows of the row's that a list has: all sessions, or as many as it holds. */
+uint32_t list_length(const struct bench *b, const struct space *s);
+
+/* Medians over the samples of a path. */
+struct figures {
+	double ns;  /* as run, generator and all */
+	double net; /* less the generator */
+	double floor;
+	double generator;
+	double ratio; /* to the floor, both as run */
+	double speedup;
+};
+
+bool figures_of(const struct result *r, enum path path, struct figures *ret);
+
+/* VPP's figure for a path of a row, or 0. */
+double vpp_of(const struct row *row, enum path path);
+
+const char *path_text(enum path path);
+const char *path_json(enum path path);
+
+/* ---- goals and reports -------------------------------------------------------------------------------------- */
+
+struct verdict {
+	const char *text;
+	double limit;
+	double value;
+	bool measured;
+	bool met;
+	bool at_least; /* else at most */
+};
+
+/* The goal of a number from 0 on, judged by the results; false beyond the last. */
+bool goal_judge(unsigned n, const struct result *results, unsigned n_results, struct verdict *ret);
+
+/* The goal of the ratio to the floor of a row's path, or 0. */
+double goal_of_ratio(const struct row *row, enum path path);
+
+void report_machine(const struct bench *b, const struct options *o);
+void report_row(const struct result *r);
+void report_goals(const struct result *results, unsigned n);
+/* 0 or -errno. */
+int report_json(const struct bench *b, const struct options *o, const struct result *results, unsigned n,
+		const char *path);
+
+#endif

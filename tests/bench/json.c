@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The results for programs. Nanoseconds, octets, packets a second of one core. */
+#include "bench.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include <detnat/version.h>
+
+/* "Intel(R) Xeon(R) …" where the kernel says so; else nothing is added. */
+static void add_processor(cJSON *machine)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	bool found = false;
+	char line[256];
+
+	if (!f)
+		return;
+	while (!found && fgets(line, sizeof(line), f)) {
+		const char *value = strstr(line, ": ");
+
+		found = value && !strncmp(line, "model name", 10);
+		if (found) {
+			line[strcspn(line, "\n")] = '\0';
+			cJSON_AddStringToObject(machine, "processor", value + 2);
+		}
+	}
+	fclose(f);
+}
+
+static void add_machine(cJSON *document, const struct bench *b, const struct options *o)
+{
+	cJSON *machine = cJSON_AddObjectToObject(document, "machine");
+	struct utsname name;
+	double load[1] = { 0 };
+
+	if (!uname(&name)) {
+		cJSON_AddStringToObject(machine, "kernel", name.release);
+		cJSON_AddStringToObject(machine, "architecture", name.machine);
+	}
+	add_processor(machine);
+	if (getloadavg(load, 1) == 1)
+		cJSON_AddNumberToObject(machine, "load", load[0]);
+	cJSON_AddNumberToObject(machine, "hz", b->d.hz);
+	cJSON_AddNumberToObject(machine, "cores", b->core[1].cpu >= 0 ? 2 : 1);
+	cJSON_AddNumberToObject(document, "rounds", o->rounds);
+	cJSON_AddNumberToObject(document, "packets", o->packets);
+}
+
+static void add_path(cJSON *paths, const struct result *r, enum path path)
+{
+	double vpp = vpp_of(r->row, path), goal = goal_of_ratio(r->row, path);
+	struct figures f;
+
+	if (!figures_of(r, path, &f))
+		return;
+
+	cJSON *p = cJSON_AddObjectToObject(paths, path_json(path));
+
+	cJSON_AddNumberToObject(p, "samples", r->path[path].n);
+	cJSON_AddNumberToObject(p, "ns", f.ns);
+	cJSON_AddNumberToObject(p, "generator_ns", f.generator);
+	cJSON_AddNumberToObject(p, "floor_ns", f.floor);
+	if (f.speedup > 0) {
+		cJSON_AddNumberToObject(p, "pps", 2e9 / f.ns);
+		cJSON_AddNumberToObject(p, "speedup", f.speedup);
+		return;
+	}
+	cJSON_AddNumberToObject(p, "net_ns", f.net);
+	cJSON_AddNumberToObject(p, "pps", 1e9 / f.ns);
+	cJSON_AddNumberToObject(p, "ratio", f.ratio);
+	if (path == PATH_CONNECTION || path == PATH_REOPENED)
+		cJSON_AddNumberToObject(p, "connections_per_second", 1e9 / (6 * f.ns));
+	if (goal > 0) {
+		cJSON_AddNumberToObject(p, "goal", goal);
+		cJSON_AddBoolToObject(p, "met", f.ratio <= goal);
+	}
+	if (vpp > 0) {
+		cJSON_AddNumberToObject(p, "vpp_ns", vpp);
+		cJSON_AddNumberToObject(p, "of_vpp", f.net / vpp);
+	}
+}
+
+static void add_row(cJSON *rows, const struct result *r)
+{
+	cJSON *row = cJSON_CreateObject(), *paths;
+
+	cJSON_AddItemToArray(rows, row);
+	cJSON_AddStringToObject(row, "name", r->csit);
+	cJSON_AddStringToObject(row, "row", r->row->name);
+	cJSON_AddNumberToObject(row, "hosts", r->row->hosts);
+	cJSON_AddNumberToObject(row, "sessions_per_host", r->row->sessions);
+	cJSON_AddNumberToObject(row, "ports_per_host", MAPPING_PORTS >> r->row->ratio_shift);
+	cJSON_AddNumberToObject(row, "session_slots", r->row->slots);
+	cJSON_AddNumberToObject(row, "mappings", r->row->mappings);
+	if (r->skipped[0]) {
+		cJSON_AddStringToObject(row, "skipped", r->skipped);
+		return;
+	}
+	cJSON_AddBoolToObject(row, "valid", !r->wrong);
+	cJSON_AddNumberToObject(row, "sessions", (double)r->sessions);
+	cJSON_AddNumberToObject(row, "sessions_in_table", (double)r->in_table);
+	cJSON_AddNumberToObject(row, "sessions_overflowed", (double)r->overflowed);
+	cJSON_AddNumberToObject(row, "sessions_refused", (double)r->refused);
+	cJSON_AddNumberToObject(row, "packets_verified", r->verified);
+	cJSON_AddNumberToObject(row, "memory_bytes", (double)r->memory);
+	cJSON_AddNumberToObject(row, "memory_bytes_mapping", (double)r->memory_mapping);
+	cJSON_AddNumberToObject(row, "memory_bytes_per_subscriber", (double)r->memory / r->row->hosts);
+	paths = cJSON_AddObjectToObject(row, "paths");
+	for (unsigned path = 0; path < N_PATHS; path++)
+		add_path(paths, r, (enum path)path);
+}
+
+static void add_goals(cJSON *document, const struct result *results, unsigned n)
+{
+	cJSON *goals = cJSON_AddArrayToObject(document, "goals");
+	struct verdict v;
+
+	for (unsigned i = 0; goal_judge(i, results, n, &v); i++) {
+		cJSON *goal = cJSON_CreateObject();
+
+		cJSON_AddItemToArray(goals, goal);
+		cJSON_AddStringToObject(goal, "what", v.text);
+		cJSON_AddNumberToObject(goal, v.at_least ? "at_least" : "at_most", v.limit);
+		if (!v.measured)
+			continue;
+		cJSON_AddNumberToObject(goal, "value", v.value);
+		cJSON_AddBoolToObject(goal, "met", v.met);
+	}
+}
+
+int report_json(const struct bench *b, const struct options *o, const struct result *results, unsigned n,
+		const char *path)
+{
+	cJSON *document = cJSON_CreateObject(), *rows;
+	_cleanup_free_ char *text = NULL;
+	FILE *f;
+	int r;
+
+	cJSON_AddStringToObject(document, "version", DETNAT_VERSION);
+	add_machine(document, b, o);
+	rows = cJSON_AddArrayToObject(document, "rows");
+	for (unsigned i = 0; i < n; i++)
+		add_row(rows, &results[i]);
+	add_goals(document, results, n);
+	text = cJSON_Print(document);
+	cJSON_Delete(document);
+	if (!text)
+		return -ENOMEM;
+	f = fopen(path, "we");
+	if (!f)
+		return -errno;
+	r = fprintf(f, "%s\n", text) < 0 ? -EIO : 0;
+	return fclose(f) ? -errno : r;
+}

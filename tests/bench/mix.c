@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Rows of sessions from random ports to many destinations, as people's are: some find no slot, or no port. */
+#include "bench.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sessions.h"
+
+#define DESTINATIONS  0x14000000U /* 20.0.0.0, as CSIT has it */
+#define DESTINED_PORT 443
+/* Ephemeral ports as Linux has them. */
+#define EPHEMERAL_LO 32768U
+#define EPHEMERAL_N  28232U
+
+/* Chances of the destinations, added up; the first is the most popular. */
+static double *chances(const struct row *row)
+{
+	double *sum = calloc(row->destinations, sizeof(*sum)), total = 0;
+
+	if (!sum)
+		die("a mix", ENOMEM);
+	for (uint32_t i = 0; i < row->destinations; i++) {
+		total += row->mix == MIX_ZIPF ? 1 / __builtin_pow(i + 1, row->zipf) : 1;
+		sum[i] = total;
+	}
+	for (uint32_t i = 0; i < row->destinations; i++)
+		sum[i] /= total;
+	return sum;
+}
+
+static uint32_t draw(struct bench *b, const double *sum, uint32_t n)
+{
+	double chance = (double)(random_next(b) >> 11) / (double)(1ULL << 53);
+	uint32_t lo = 0, hi = n - 1;
+
+	while (lo < hi) {
+		uint32_t middle = (lo + hi) / 2;
+
+		if (sum[middle] < chance)
+			lo = middle + 1;
+		else
+			hi = middle;
+	}
+	return lo;
+}
+
+/* Whether one of the host's flows before is the same. */
+static bool drawn_before(const struct flow_tuple *flows, uint32_t n, const struct flow_tuple *f)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (flows[i].dst == f->dst && flows[i].sport == f->sport)
+			return true;
+	return false;
+}
+
+void mix_draw(struct bench *b, struct space *s)
+{
+	_cleanup_free_ double *sum = chances(s->row);
+	const struct row *row = s->row;
+
+	s->n_sessions = row_sessions(row);
+	if (!s->in) {
+		s->in = calloc(s->n_sessions, sizeof(*s->in));
+		s->out = calloc(s->n_sessions, sizeof(*s->out));
+	}
+	if (!s->in || !s->out)
+		die("a mix", ENOMEM);
+	for (uint32_t h = 0; h < row->hosts; h++) {
+		struct flow_tuple *flows = &s->in[(uint64_t)h * row->sessions];
+
+		for (uint32_t i = 0; i < row->sessions;) {
+			flows[i] = (struct flow_tuple){
+				.src = s->geo[0].in_base + h,
+				.dst = DESTINATIONS + draw(b, sum, row->destinations),
+				.sport = (uint16_t)(EPHEMERAL_LO + random_next(b) % EPHEMERAL_N),
+				.dport = DESTINED_PORT,
+			};
+			i += !drawn_before(flows, i, &flows[i]);
+		}
+	}
+}
+
+struct answers {
+	struct space *s;
+	uint64_t n;
+};
+
+static int add_answer(const struct session *session, void *arg)
+{
+	struct answers *a = arg;
+
+	if (a->n == row_sessions(a->s->row))
+		return -E2BIG;
+	a->s->in[a->n] =
+		(struct flow_tuple){ session->in_addr, session->ext_addr, session->in_port, session->ext_port, 0 };
+	a->s->out[a->n++] =
+		(struct flow_tuple){ session->ext_addr, session->out_addr, session->ext_port, session->out_port, 0 };
+	return 0;
+}
+
+void mix_answers(struct bench *b, struct space *s)
+{
+	struct answers a = { .s = s };
+	struct session_walk *w;
+	int r = session_walk_new(b->m, &w);
+
+	while (!r && (r = session_walk_step(w, 100000, add_answer, &a)) > 0)
+		r = 0;
+	if (r)
+		die("listing sessions", r);
+	session_walk_free(w);
+	s->n_sessions = a.n;
+}

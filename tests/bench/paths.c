@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* A row from its first mapping to its last figure. */
+#include "bench.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <detnat/tcp_state.h>
+
+/* Rows with more sessions are filled once, not in every round, and have fewer rounds. */
+#define REFILLED_SESSIONS 1100000U
+#define BIG_ROUNDS	  5U
+#define VERIFIED_SESSIONS 500U
+
+#define XDP_PASSED 2
+#define TC_OK	   0
+
+static uint64_t counter(const struct bench *b, enum reason reason)
+{
+	struct counters c;
+
+	if (datapath_counters(&b->d, &c))
+		die("counters", errno);
+	return ((const uint64_t *)&c)[reason];
+}
+
+static uint64_t refusals(const struct bench *b)
+{
+	return counter(b, REASON_drop_ports_exhausted) + counter(b, REASON_drop_overflow_full) +
+	       counter(b, REASON_drop_quota);
+}
+
+uint32_t list_length(const struct bench *b, const struct space *s)
+{
+	return s->n_sessions < b->list_max ? (uint32_t)s->n_sessions : b->list_max;
+}
+
+/* Opens every session once, list by list. */
+static void ramp_up(struct bench *b, struct space *s, struct result *res)
+{
+	const bool mix = s->row->mix != MIX_NONE;
+	struct job open = job_translate(b, FROM_INSIDE, s->row->tcp, TCP_SYN);
+	struct sequence q = sequence_new(b, s, ORDER_RANDOM);
+	uint64_t n, overflowed = counter(b, REASON_sessions_overflowed), refused = refusals(b);
+
+	/* Some are refused, and must not be answered, as an answer changes the generator's frame. */
+	if (mix) {
+		open.verdict = ANY_VERDICT;
+		open.reason = N_REASONS;
+		open.hold = s;
+	}
+	for (uint64_t from = 0; from < s->n_sessions; from += n) {
+		n = s->n_sessions - from < b->list_max ? s->n_sessions - from : b->list_max;
+		flows_list(&b->core[0], &q, from, (uint32_t)n, FROM_INSIDE);
+		series_add(&res->path[PATH_OPEN], measure(&b->core[0], &open, (uint32_t)n, (uint32_t)n));
+	}
+	refused = refusals(b) - refused;
+	res->refused += refused;
+	res->overflowed += counter(b, REASON_sessions_overflowed) - overflowed;
+	res->sessions += s->n_sessions;
+
+	uint64_t in_table = space_count(b);
+
+	res->in_table += in_table;
+	if (in_table + refused != s->n_sessions) {
+		fprintf(stderr, "bench: %s: %" PRIu64 " of %" PRIu64 " sessions in the table after the ramp-up\n",
+			res->csit, in_table, s->n_sessions - refused);
+		res->wrong = true;
+	}
+	if (mix)
+		mix_answers(b, s);
+}
+
+struct way {
+	enum path path;
+	enum order order;
+	enum direction direction;
+};
+
+static const struct way ways[] = {
+	{ PATH_IN, ORDER_RANDOM, FROM_INSIDE },	       { PATH_OUT, ORDER_RANDOM, FROM_OUTSIDE },
+	{ PATH_IN_HOSTS, ORDER_HOSTS, FROM_INSIDE },   { PATH_OUT_HOSTS, ORDER_HOSTS, FROM_OUTSIDE },
+	{ PATH_IN_BURSTS, ORDER_BURSTS, FROM_INSIDE }, { PATH_OUT_BURSTS, ORDER_BURSTS, FROM_OUTSIDE },
+	{ PATH_REFUSE, ORDER_RANDOM, BEYOND_QUOTA },
+};
+
+static uint32_t run_length(const struct options *o, uint32_t count)
+{
+	return count > o->packets ? count : o->packets;
+}
+
+static void measure_way(struct bench *b, const struct space *s, const struct options *o, const struct way *w,
+			struct result *res)
+{
+	struct job j = job_translate(b, w->direction, s->row->tcp, TCP_ACK);
+	struct sequence q = sequence_new(b, s, w->order);
+	uint32_t count = list_length(b, s), packets = run_length(o, count);
+
+	flows_list(&b->core[0], &q, 0, count, w->direction);
+	j.hold = w->path == PATH_REFUSE ? s : NULL;
+	series_add(&res->path[w->path], measure(&b->core[0], &j, count, packets));
+}
+
+static void measure_ways(struct bench *b, const struct space *s, const struct options *o, struct result *res)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
+		if (s->row->paths & o->paths & 1U << ways[i].path)
+			measure_way(b, s, o, &ways[i], res);
+}
+
+/* The same sessions with `forwarding: kernel`: what the kernel itself does between the hooks is not in the figures. */
+static void measure_kernel(struct bench *b, const struct space *s, const struct options *o, struct result *res)
+{
+	struct job up = job_translate(b, FROM_INSIDE, false, 0), tc = up, in = job_translate(b, FROM_OUTSIDE, false, 0);
+	struct {
+		enum path path;
+		enum direction direction;
+		struct job *job;
+	} jobs[] = { { PATH_KERNEL_UP, FROM_INSIDE, &up },
+		     { PATH_KERNEL_TC, FROM_INSIDE, &tc },
+		     { PATH_KERNEL_IN, FROM_OUTSIDE, &in } };
+	uint32_t count = list_length(b, s);
+
+	up.verdict = in.verdict = XDP_PASSED;
+	up.reason = REASON_passed_untranslated;
+	tc.target = TARGET_TC_OUTSIDE;
+	tc.egress = b->outside_ifindex;
+	tc.verdict = TC_OK;
+	world_forwarding(b, FORWARDING_KERNEL);
+	for (unsigned round = 0; round < o->rounds; round++) {
+		for (size_t i = 0; i < ARRAY_SIZE(jobs); i++) {
+			struct sequence q = sequence_new(b, s, ORDER_RANDOM);
+
+			flows_list(&b->core[0], &q, 0, count, jobs[i].direction);
+			series_add(&res->path[jobs[i].path],
+				   measure(&b->core[0], jobs[i].job, count, run_length(o, count)));
+		}
+	}
+	world_forwarding(b, FORWARDING_REDIRECT);
+}
+
+static void fill(struct bench *b, struct space *s, struct result *res)
+{
+	space_forget(b, s);
+	if (s->row->mix != MIX_NONE)
+		mix_draw(b, s);
+	ramp_up(b, s, res);
+	if (s->row->tcp)
+		connections_establish(b, s, res);
+}
+
+static void verify(struct bench *b, const struct space *s, struct result *res)
+{
+	int n = verify_sample(b, s, VERIFIED_SESSIONS);
+
+	if (n < 0)
+		res->wrong = true;
+	else
+		res->verified = (unsigned)n;
+}
+
+void row_run(struct bench *b, const struct row *row, const struct options *o, struct result *ret)
+{
+	struct result res = { .row = row };
+	struct space s;
+	struct error err;
+	bool refilled = row_sessions(row) <= REFILLED_SESSIONS;
+	unsigned paths = row->paths & o->paths;
+	unsigned rounds = refilled || o->rounds < BIG_ROUNDS ? o->rounds : BIG_ROUNDS;
+	uint64_t before = world_memory(b);
+
+	row_csit_name(row, res.csit);
+	if (space_make(b, row, &s, &err)) {
+		snprintf(res.skipped, sizeof(res.skipped), "%.255s", err.text);
+		*ret = res;
+		return;
+	}
+	res.memory = world_memory(b);
+	res.memory_mapping = res.memory - before;
+	for (unsigned round = 0; round < rounds; round++) {
+		if (refilled || round == 0)
+			fill(b, &s, &res);
+		measure_ways(b, &s, o, &res);
+		if (round == 0)
+			verify(b, &s, &res);
+		if (paths & BIT(IN_2))
+			cores_measure(b, &s, o, &res);
+		if (paths & BIT(CONNECTION))
+			connections_measure(b, &s, &res);
+	}
+	if (paths & BIT(KERNEL_UP))
+		measure_kernel(b, &s, o, &res);
+	space_free(b, &s);
+	*ret = res;
+}

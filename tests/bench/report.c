@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The table for people. */
+#include "bench.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Processes that want a core, beside the benchmark. */
+#define BUSY_LOAD 0.3
+
+void report_machine(const struct bench *b, const struct options *o)
+{
+	double load[3] = { 0 };
+
+	if (getloadavg(load, 3) < 0)
+		load[0] = 0;
+	printf("core %d, load average %.2f %.2f %.2f, %u rounds of %" PRIu32 " packets or more\n", b->core[0].cpu,
+	       load[0], load[1], load[2], o->rounds, o->packets);
+	if (load[0] > BUSY_LOAD)
+		puts("warning: the machine is busy: others share its caches and its memory, figures are too high");
+	if (!core_first(true) || !core_first(false))
+		puts("warning: SCHED_FIFO is not allowed: other processes cool the caches in the middle of runs");
+	puts("ns: as run, with the generator; net: without it; floor, generator and program alternate in each round;\n"
+	     "of floor: both as run, median of the rounds' ratios; of VPP: net, of det44's graph as measured on a\n"
+	     "machine of this kind");
+}
+
+static void report_path(const struct result *r, enum path path)
+{
+	double goal = goal_of_ratio(r->row, path), vpp = vpp_of(r->row, path);
+	struct figures f;
+
+	if (!figures_of(r, path, &f))
+		return;
+	if (f.speedup > 0) {
+		printf("  %-28s %8.1f %8s %7.2f %9s  %.2f x one core\n", path_text(path), f.ns, "", 2e3 / f.ns, "",
+		       f.speedup);
+		return;
+	}
+	printf("  %-28s %8.1f %8.1f %7.2f %7.2f x", path_text(path), f.ns, f.net, 1e3 / f.ns, f.ratio);
+	if (goal > 0)
+		printf("  <= %-4g %-6s", goal, f.ratio <= goal ? "ok" : "missed");
+	else
+		printf("  %14s", "");
+	if (vpp > 0)
+		printf(" %5.0f %6.2f x", vpp, f.net / vpp);
+	putchar('\n');
+}
+
+/* The floor and the generator alone, as measured beside a path. */
+static void report_beside(const struct result *r)
+{
+	struct figures f;
+
+	if (!figures_of(r, PATH_IN, &f))
+		return;
+	printf("  %-28s %8.1f %8.1f %7.2f %7.2f x\n", "floor", f.floor, f.floor - f.generator, 1e3 / f.floor, 1.0);
+	printf("  %-28s %8.1f %8.1f %7.2f %7.2f x\n", "generator alone", f.generator, 0.0, 1e3 / f.generator,
+	       f.generator / f.floor);
+}
+
+static void report_connections(const struct result *r)
+{
+	struct figures f;
+
+	if (figures_of(r, PATH_CONNECTION, &f))
+		printf("  %.0f whole connections a second a core (6 packets each, %.0f ns net)\n", 1e9 / (6 * f.ns),
+		       6 * f.net);
+}
+
+void report_row(const struct result *r)
+{
+	printf("\n%s", r->csit);
+	if (r->skipped[0]) {
+		printf(": skipped: %s\n", r->skipped);
+		return;
+	}
+	printf("\n  %" PRIu64 " of %" PRIu64 " sessions in the table, %u packets verified%s\n", r->in_table,
+	       r->sessions, r->verified, r->wrong ? "; WRONG: the figures below are worth nothing" : "");
+	printf("  tables %.1f MB (mapping %.1f MB, %.0f octets a subscriber)", (double)r->memory / 1e6,
+	       (double)r->memory_mapping / 1e6, (double)r->memory / r->row->hosts);
+	if (r->overflowed || r->refused || r->row->mix != MIX_NONE)
+		printf("; beyond the slots %.3f %%, refused %.3f %%",
+		       100.0 * (double)r->overflowed / (double)r->sessions,
+		       100.0 * (double)r->refused / (double)r->sessions);
+	printf("\n  %-28s %8s %8s %7s %9s  %-14s %5s %8s\n", "PATH", "NS", "NET", "MPPS", "OF FLOOR", "GOAL", "VPP",
+	       "OF VPP");
+	report_beside(r);
+	for (unsigned path = 0; path < N_PATHS; path++)
+		report_path(r, (enum path)path);
+	report_connections(r);
+	fflush(stdout);
+}
+
+void report_goals(const struct result *results, unsigned n)
+{
+	unsigned measured = 0, met = 0, all;
+	struct verdict v;
+
+	printf("\n%-60s %10s %10s\n", "GOAL", "LIMIT", "MEASURED");
+	for (all = 0; goal_judge(all, results, n, &v); all++) {
+		measured += v.measured;
+		met += v.met;
+		if (v.measured)
+			printf("%-60s %s %7.5g %10.3f  %s\n", v.text, v.at_least ? ">=" : "<=", v.limit, v.value,
+			       v.met ? "ok" : "missed");
+	}
+	printf("%u of %u met; of other rows or not measured: %u\n", met, measured, all - measured);
+}

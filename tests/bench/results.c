@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* From samples to figures. */
+#include "bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *path_text(enum path path)
+{
+	static const char *const texts[] = {
+#define X(name, json, text) text,
+		PATHS(X)
+#undef X
+	};
+
+	return texts[path];
+}
+
+const char *path_json(enum path path)
+{
+	static const char *const names[] = {
+#define X(name, json, text) json,
+		PATHS(X)
+#undef X
+	};
+
+	return names[path];
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double median(double *values, unsigned n)
+{
+	qsort(values, n, sizeof(*values), by_value);
+	return n & 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+typedef double (*property)(const struct sample *s);
+
+static double ns_of(const struct sample *s)
+{
+	return s->ns;
+}
+
+static double net_of(const struct sample *s)
+{
+	return s->ns - s->generator;
+}
+
+static double floor_of(const struct sample *s)
+{
+	return s->floor;
+}
+
+static double generator_of(const struct sample *s)
+{
+	return s->generator;
+}
+
+static double ratio_of(const struct sample *s)
+{
+	return s->ns / s->floor;
+}
+
+static double speedup_of(const struct sample *s)
+{
+	return s->speedup;
+}
+
+static double median_of(const struct series *s, property of)
+{
+	double values[MAX_SAMPLES];
+
+	for (unsigned i = 0; i < s->n; i++)
+		values[i] = of(&s->sample[i]);
+	return median(values, s->n);
+}
+
+bool figures_of(const struct result *r, enum path path, struct figures *ret)
+{
+	const struct series *s = &r->path[path];
+
+	if (!s->n)
+		return false;
+	*ret = (struct figures){
+		.ns = median_of(s, ns_of),
+		.net = median_of(s, net_of),
+		.floor = median_of(s, floor_of),
+		.generator = median_of(s, generator_of),
+		.ratio = median_of(s, ratio_of),
+		.speedup = median_of(s, speedup_of),
+	};
+	return true;
+}
+
+double vpp_of(const struct row *row, enum path path)
+{
+	switch (path) {
+	case PATH_IN:
+		return row->vpp_in;
+	case PATH_OUT:
+		return row->vpp_out;
+	case PATH_OPEN:
+		return row->vpp_open;
+	default:
+		return 0;
+	}
+}

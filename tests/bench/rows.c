@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What is measured. */
+#include "bench.h"
+
+#define BOTH	 (BIT(IN) | BIT(OUT) | BIT(OPEN))
+#define FRIENDLY (BIT(IN_HOSTS) | BIT(IN_BURSTS) | BIT(OUT_HOSTS) | BIT(OUT_BURSTS))
+#define CORES	 (BIT(FLOOR_2) | BIT(IN_2) | BIT(OUT_2))
+#define KERNEL	 (BIT(KERNEL_UP) | BIT(KERNEL_TC) | BIT(KERNEL_IN))
+#define ANY	 (IN_BENCH | IN_FULL)
+
+/* hosts, their sessions, log2 of the hosts of an outside address (64512 >> it: ports a host), slots a host */
+#define SHAPE(h, p, shift, n) .hosts = (h), .sessions = (p), .ratio_shift = (shift), .slots = (n), .mappings = 1
+#define VPP(in, out, open)    .vpp_in = (in), .vpp_out = (out), .vpp_open = (open)
+
+/* Slots are those of `auto` but at 1000 sessions, where they are sized for that many. */
+static const struct row rows[] = {
+	{ "h1024-p63", "", SHAPE(1024, 63, 10, 128), VPP(74, 77, 653), .runs = IN_QUICK | ANY,
+	  .paths = BOTH | FRIENDLY | CORES | BIT(REFUSE) },
+	{ "h4096-p63", "", SHAPE(4096, 63, 10, 128), VPP(86, 89, 963), .runs = IN_FULL, .paths = BOTH },
+	{ "h16384-p63", "", SHAPE(16384, 63, 10, 128), VPP(168, 184, 976), .runs = ANY,
+	  .paths = BOTH | FRIENDLY | CORES },
+	{ "h65536-p63", "", SHAPE(65536, 63, 10, 128), VPP(311, 318, 972), .runs = IN_FULL, .paths = BOTH },
+	{ "h262144-p63", "", SHAPE(262144, 63, 10, 128), VPP(366, 375, 979), .runs = ANY, .paths = BOTH | FRIENDLY },
+	{ "h1048576-p63", "", SHAPE(1048576, 63, 10, 128), .runs = IN_FULL, .paths = BOTH | FRIENDLY },
+
+	{ "h1024-p8", "", SHAPE(1024, 8, 10, 128), VPP(52, 53, 750), .runs = ANY, .paths = BOTH },
+	{ "h1024-p126", "", SHAPE(1024, 126, 9, 256), .runs = IN_FULL, .paths = BOTH },
+	{ "h1024-p252", "", SHAPE(1024, 252, 8, 512), VPP(108, 109, 680), .runs = IN_FULL, .paths = BOTH },
+	{ "h1024-p504", "", SHAPE(1024, 504, 7, 1024), VPP(152, 152, 682), .runs = IN_FULL, .paths = BOTH },
+	{ "h1024-p1000", "", SHAPE(1024, 1000, 6, 2048), VPP(285, 289, 751), .runs = ANY, .paths = BOTH },
+	{ "h16384-p126", "", SHAPE(16384, 126, 9, 256), .runs = IN_FULL, .paths = BOTH },
+	{ "h16384-p252", "", SHAPE(16384, 252, 8, 512), .runs = IN_FULL, .paths = BOTH },
+	{ "h16384-p504", "", SHAPE(16384, 504, 7, 1024), .runs = IN_FULL, .paths = BOTH },
+
+	/* 16,000 hosts each time; but for one mapping, every one has a node of the index to itself. */
+	{ "mappings-1", "m1", .hosts = 16000, .sessions = 63, .ratio_shift = 4, .slots = 128, .mappings = 1,
+	  .runs = ANY, .paths = BOTH },
+	{ "mappings-100", "m100", .hosts = 16000, .sessions = 63, .ratio_shift = 4, .slots = 128, .mappings = 100,
+	  .runs = IN_FULL, .paths = BOTH },
+	{ "mappings-1000", "m1000", .hosts = 16000, .sessions = 63, .ratio_shift = 4, .slots = 128, .mappings = 1000,
+	  .runs = ANY, .paths = BOTH },
+
+	{ "tcp-h1024-p63", "", SHAPE(1024, 63, 10, 128), .tcp = true, .runs = ANY,
+	  .paths = BOTH | BIT(CONNECTION) | BIT(REOPENED) },
+	{ "tcp-h16384-p63", "", SHAPE(16384, 63, 10, 128), .tcp = true, .runs = IN_FULL,
+	  .paths = BOTH | BIT(CONNECTION) | BIT(REOPENED) },
+
+	{ "kernel-h1024-p63", "kernel", SHAPE(1024, 63, 10, 128), .runs = IN_FULL, .paths = BOTH | KERNEL },
+	{ "kernel-h16384-p63", "kernel", SHAPE(16384, 63, 10, 128), .runs = IN_FULL, .paths = BOTH | KERNEL },
+
+	{ "mix-uniform", "d100", SHAPE(4096, 63, 10, 128), .mix = MIX_UNIFORM, .destinations = 100, .runs = ANY,
+	  .paths = BOTH },
+	{ "mix-zipf", "zipf", SHAPE(4096, 100, 10, 128), .mix = MIX_ZIPF, .destinations = 50, .zipf = 1.3, .runs = ANY,
+	  .paths = BOTH },
+};
+
+const struct row *row_get(unsigned n)
+{
+	return n < ARRAY_SIZE(rows) ? &rows[n] : NULL;
+}
+
+const char *row_csit_name(const struct row *r, char text[static ROW_NAME])
+{
+	snprintf(text, ROW_NAME, "ethip4%s-nat44det-h%u-p%u-s%lu%s%s", r->tcp ? "tcp" : "udp", r->hosts, r->sessions,
+		 row_sessions(r), *r->suffix ? "-" : "", r->suffix);
+	return text;
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The tables of a row: made, emptied, counted, weighed. */
+#include "bench.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "datapath_internal.h"
+#include "mappings_private.h"
+#include "sessions.h"
+
+#define INSIDE_BASE    0xac100000U /* 172.16.0.0, as CSIT has it */
+#define INSIDE_SPREAD  0x0a000000U /* 10.0.0.0: many mappings, each with an index node of its own */
+#define SPREAD_SHIFT   14
+#define OUTSIDE_BASE   0xcb007000U /* 203.0.112.0 */
+#define TIMEOUT_S      36000	   /* nothing expires */
+#define STEP_US	       100000
+#define MAX_KNOWN_MAPS 256
+
+/* The prefixes of mapping i, of at least so many hosts. */
+static void spec_prefixes(const struct row *row, uint32_t i, uint32_t hosts, struct mapping_spec *spec)
+{
+	uint8_t plen = 32;
+
+	while (prefix_size(plen) < hosts)
+		plen--;
+	spec->in.plen = plen;
+	spec->in.base = row->mappings == 1 ? INSIDE_BASE : INSIDE_SPREAD + (i << SPREAD_SHIFT);
+	spec->out.plen = (uint8_t)(plen + row->ratio_shift);
+	spec->out.base = OUTSIDE_BASE + i * (uint32_t)prefix_size(spec->out.plen);
+}
+
+static int add_mapping(struct bench *b, const struct mapping_spec *spec, struct error *err)
+{
+	struct mapping_job *job;
+	int r = mappings_add_begin(b->m, spec, &job, err);
+
+	if (r)
+		return r;
+	while ((r = mappings_add_step(job, err)) > 0)
+		;
+	if (!r)
+		r = mappings_add_commit(job);
+	if (r) {
+		mappings_add_abort(job);
+		while (mappings_reclaim_step(b->m) > 0)
+			;
+	}
+	return r;
+}
+
+int space_make(struct bench *b, const struct row *row, struct space *ret, struct error *err)
+{
+	struct space s = {
+		.row = row,
+		.hosts_each = row->hosts / row->mappings,
+		.geo = calloc(row->mappings, sizeof(*s.geo)),
+		.number = calloc(row->mappings, sizeof(*s.number)),
+		.n_sessions = row_sessions(row),
+	};
+	int r = s.geo && s.number ? 0 : error_set(err, -ENOMEM, "out of memory");
+
+	for (uint32_t i = 0; !r && i < row->mappings; i++) {
+		/* At the quota with its last session, so that refusals can be measured. */
+		struct mapping_spec spec = { .sessions_per_user = row->sessions, .session_slots = row->slots };
+
+		spec_prefixes(row, i, s.hosts_each, &spec);
+		for (unsigned t = 0; t < N_TIMEOUTS; t++)
+			spec.timeout_ticks[t] = ticks_of_seconds(TIMEOUT_S, b->d.hz);
+		err->text[0] = '\0';
+		r = add_mapping(b, &spec, err);
+		if (r && !err->text[0])
+			error_set(err, r, "the mapping cannot be added: %s", strerror(-r));
+		s.number[i] = r ? -1 : mappings_find_inside(b->m, spec.in.base);
+		if (!r)
+			s.geo[i] = mappings_get(b->m, s.number[i])->geo;
+	}
+	if (!r && row->mix != MIX_NONE)
+		mix_draw(b, &s);
+	if (r) {
+		space_free(b, &s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void space_free(struct bench *b, struct space *s)
+{
+	for (int number; (number = mappings_next(b->m, 0)) >= 0;) {
+		const struct geometry g = mappings_get(b->m, number)->geo;
+
+		if (mappings_del(b->m, (struct prefix){ g.in_base, g.in_plen },
+				 (struct prefix){ g.out_base, g.out_plen }))
+			die("deleting a mapping", EINVAL);
+	}
+	while (mappings_reclaim_step(b->m) > 0)
+		;
+	free(s->geo);
+	free(s->number);
+	free(s->in);
+	free(s->out);
+	*s = (struct space){ 0 };
+}
+
+void space_forget(struct bench *b, const struct space *s)
+{
+	struct overflow_key key;
+
+	for (uint32_t i = 0; i < s->row->mappings; i++) {
+		size_t buckets = 1UL << mappings_get(b->m, s->number[i])->bucket_shift;
+
+		for (uint32_t h = 0; h < s->hosts_each; h++) {
+			memset(mappings_buckets(b->m, s->number[i], h), 0, buckets * sizeof(struct bucket));
+			memset(mappings_subscriber(b->m, s->number[i], h), 0, sizeof(struct subscriber));
+		}
+	}
+	while (!bpf_map_get_next_key(b->d.overflow, NULL, &key))
+		bpf_map_delete_elem(b->d.overflow, &key);
+	b->d.global->overflow = 0;
+}
+
+uint64_t space_count(struct bench *b)
+{
+	struct session_count *count = calloc(1, sizeof(*count));
+	struct session_counter *c;
+	uint64_t total;
+	int r;
+
+	if (!count || session_counter_new(b->m, &c))
+		die("counting", ENOMEM);
+	while ((r = session_counter_step(c, STEP_US, count)) > 0)
+		;
+	if (r < 0)
+		die("counting", r);
+	total = count->total;
+	session_counter_free(c);
+	free(count);
+	return total;
+}
+
+struct in_state {
+	uint8_t state;
+	uint64_t n;
+};
+
+static int count_state(const struct session *session, void *arg)
+{
+	struct in_state *in = arg;
+
+	in->n += session->state == in->state;
+	return 0;
+}
+
+uint64_t space_in_state(struct bench *b, uint8_t state)
+{
+	struct in_state in = { .state = state };
+	struct session_walk *w;
+	int r = session_walk_new(b->m, &w);
+
+	while (!r && (r = session_walk_step(w, STEP_US, count_state, &in)) > 0)
+		r = 0;
+	if (r)
+		die("listing sessions", r);
+	session_walk_free(w);
+	return in.n;
+}
+
+void space_hold_refusals(struct bench *b, const struct space *s)
+{
+	/* Further ahead than a second would be taken for a stamp from before the clock wrapped. */
+	uint32_t next = (datapath_ticks(&b->d) << TICK_SHIFT) + b->d.hz;
+
+	for (uint32_t i = 0; i < s->row->mappings; i++) {
+		for (uint32_t h = 0; h < s->hosts_each; h++) {
+			struct subscriber *u = mappings_subscriber(b->m, s->number[i], h);
+
+			u->icmp_next = u->quota_event_next = u->ports_event_next = next ? next : 1;
+		}
+	}
+}
+
+/* ---- memory ----------------------------------------------------------------------------------------------- */
+
+struct known {
+	uint32_t id[MAX_KNOWN_MAPS];
+	unsigned n;
+};
+
+static bool known_before(struct known *k, uint32_t id)
+{
+	for (unsigned i = 0; i < k->n; i++)
+		if (k->id[i] == id)
+			return true;
+	if (k->n == MAX_KNOWN_MAPS)
+		die("more maps than expected", E2BIG);
+	k->id[k->n++] = id;
+	return false;
+}
+
+static uint64_t map_memory(uint32_t id)
+{
+	_cleanup_close_ int fd = bpf_map_get_fd_by_id(id);
+	uint64_t octets = 0;
+	char path[64], line[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fd < 0 ? NULL : fopen(path, "re");
+	if (!f)
+		die("the memory of a map", errno);
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, "memlock:", 8))
+			octets = strtoull(line + 8, NULL, 10);
+	fclose(f);
+	return octets;
+}
+
+static uint64_t program_memory(int fd, struct known *known)
+{
+	uint32_t ids[64] = { 0 }, size = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info info = { .nr_map_ids = ARRAY_SIZE(ids), .map_ids = (uintptr_t)ids };
+	uint64_t sum = 0;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		die("a program's maps", errno);
+	for (uint32_t i = 0; i < info.nr_map_ids && i < ARRAY_SIZE(ids); i++)
+		if (!known_before(known, ids[i]))
+			sum += map_memory(ids[i]);
+	return sum;
+}
+
+static uint64_t leaves_memory(int leaves, struct known *known)
+{
+	uint64_t sum = 0;
+	uint32_t id;
+
+	for (uint32_t leaf = 0; leaf < N_LEAVES; leaf++) {
+		_cleanup_close_ int fd = -1;
+
+		if (bpf_map_lookup_elem(leaves, &leaf, &id))
+			continue;
+		fd = bpf_prog_get_fd_by_id(id);
+		if (fd < 0)
+			die("a leaf", errno);
+		sum += program_memory(fd, known);
+	}
+	return sum;
+}
+
+uint64_t world_memory(const struct bench *b)
+{
+	const int programs[] = { b->inside_fd, b->outside_fd, b->d.tc_outside, b->d.overflow_removal };
+	struct known known = { .n = 0 };
+	/* Chunks are in maps of maps: no program names them. */
+	uint64_t sum = chunks_memory(&b->m->subscribers) + chunks_memory(&b->m->buckets);
+
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
+		sum += program_memory(programs[i], &known);
+	return sum + leaves_memory(b->d.build->xdp_leaves, &known) + leaves_memory(b->d.build->tc_leaves, &known);
+}

@@ -43,8 +43,8 @@ struct datapath {
 	struct mapping_table *table;
 	struct mapping *mapping; /* MAX_MAPPINGS of them, in the table */
 	struct device *device;	 /* MAX_IFINDEX, by interface index */
-	struct globals *global; /* in the table */
-	void *running_state; /* see running.h */
+	struct globals *global;	 /* in the table */
+	void *running_state;	 /* see running.h */
 
 	/* Programs, -1 until loaded. Attached by devices.c. */
 	int xdp_inside;

@@ -47,7 +47,11 @@ static __always_inline struct globals *globals_get(void)
 
 static __always_inline struct mapping *mapping_of_leaf(struct mapping_table *t, __u32 leaf)
 {
-	return t && leaf ? &t->mapping[leaf & (MAX_MAPPINGS - 1)] : 0;
+	if (!t || !leaf)
+		return 0;
+	/* Keeps the arithmetic behind the check, as the verifier of 6.1 and 6.12 wants it. */
+	barrier_var(t);
+	return &t->mapping[leaf & (MAX_MAPPINGS - 1)];
 }
 
 /* Mapping whose inside, or outside, prefix holds the address; NULL for none. */

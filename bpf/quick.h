@@ -62,6 +62,10 @@ static __always_inline int quick_parse(ctx_t *ctx, struct quick *q)
 
 	__u32 word = bpf_ntohl(*(__be32 *)&q->ip->frag_off), length = bpf_ntohs(q->ip->tot_len), headers;
 
+	/* To older verifiers a swap of octets has no upper bound. */
+	barrier_var(length);
+	length &= 0xffff;
+
 	if (unlikely(word & (IP_FLAG_MF | IP_OFFSET_MASK) << 16 || (word >> 8 & 0xff) <= 1 ||
 		     data + L3_OFFSET + length > data_end))
 		return 0;

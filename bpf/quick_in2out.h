@@ -8,33 +8,29 @@
 
 /*
  * Off the straight way: the session is not in its preferred slot, has to be refreshed, changes its state, or is to be
- * opened.
+ * opened. A function of its own, so that the straight way has the registers for itself.
  */
-static __always_inline enum quick_session quick_in2out_session(const struct quick *q, const struct mapping *m,
-							       __u32 subscriber, __u32 port_offset, struct slot *s,
-							       __u32 now, __u64 *ret_truth)
+static __always_inline enum quick_session quick_in2out_session(const struct flow *f, struct slot *s, __u64 *ret_truth)
 {
-	struct flow f = { .m = m, .subscriber = subscriber, .port_offset = port_offset, .now = now };
-	struct subscriber *sub;
-	__u32 home;
+	const struct mapping *m = f->m;
 
-	quick_packet(q, &f.p);
-	f.key = slot_key(f.p.dst, f.p.dport, f.p.sport);
-	*ret_truth = slot_match_in(s, f.key, f.p.proto, now, m->timeout_ticks);
+	*ret_truth = slot_match_in(s, f->key, f->p.proto, f->now, m->timeout_ticks);
 	if (!*ret_truth) {
-		sub = subscriber_get(m, subscriber);
+		struct subscriber *sub = subscriber_get(m, f->subscriber);
+		__u32 home = home_bit(
+			session_buckets(f->p.dst, f->p.dport, f->p.proto, f->port_offset, m->bucket_shift).first);
+		struct slot *elsewhere;
+
 		if (!sub)
 			return QUICK_UNDECIDED;
-		home = home_bit(session_buckets(f.p.dst, f.p.dport, f.p.proto, port_offset, m->bucket_shift).first);
-		struct slot *elsewhere = LOAD(sub->displaced) & home ? flow_find(&f, ret_truth) : 0;
-
+		elsewhere = LOAD(sub->displaced) & home ? flow_find(f, ret_truth) : 0;
 		if (!elsewhere)
-			return quick_open(&f, sub, s, home, ret_truth);
+			return quick_open(f, sub, s, home, ret_truth);
 		s = elsewhere;
 	}
-	if (session_reopens(*ret_truth, &f.p))
+	if (session_reopens(*ret_truth, &f->p))
 		return QUICK_UNDECIDED;
-	session_hit(s, *ret_truth, &f.p, 1, now, m, subscriber);
+	session_hit(s, *ret_truth, &f->p, 1, f->now, m, f->subscriber);
 	return QUICK_FOUND;
 }
 
@@ -73,8 +69,12 @@ static __always_inline int quick_in2out(ctx_t *ctx)
 
 	if (unlikely((truth ^ steady) << 16 || LOAD(s->key) != slot_key(dst, dport, sport) ||
 		     LOAD(s->truth) != truth)) {
-		enum quick_session found = quick_in2out_session(&q, m, subscriber, port_offset, s, now, &truth);
+		struct flow f = { .m = m, .subscriber = subscriber, .port_offset = port_offset, .now = now };
+		enum quick_session found;
 
+		quick_packet(&q, &f.p);
+		f.key = slot_key(dst, dport, sport);
+		found = quick_in2out_session(&f, s, &truth);
 		if (found != QUICK_FOUND)
 			return found == QUICK_REFUSED ? CTX_DROP : TO_SLOW_PATH;
 	}

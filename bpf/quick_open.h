@@ -7,7 +7,7 @@
 #ifndef DETNAT_QUICK_OPEN_H
 #define DETNAT_QUICK_OPEN_H
 
-#include "lock.h"
+#include "overflow.h"
 #include "quota.h"
 
 enum quick_session {
@@ -32,56 +32,76 @@ static __always_inline int slot_concerns(const struct slot *s, __u64 key, __u64 
 	return (truth >> 40 == port_and_proto && !(other >> 16)) || (!other && truth);
 }
 
-/* The same for a whole bucket: -1, or else its number of free slots. */
-static __always_inline int bucket_concerns(const struct bucket *b, __u64 key, __u64 port_and_proto)
-{
-	int free = 0;
+/* Of a bucket: whether it concerns the flow, and its free slots. */
+struct bucket_view {
+	int concerned;
+	__u32 free;
+	__u32 last_free;
+};
 
+static __always_inline void bucket_view(const struct bucket *b, __u64 key, __u64 port_and_proto,
+					struct bucket_view *ret)
+{
+	*ret = (struct bucket_view){};
 	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-		if (slot_concerns(&b->slot[i], key, port_and_proto))
-			return -1;
-		free += !LOAD(b->slot[i].truth);
+		if (!LOAD(b->slot[i].truth)) {
+			ret->free++;
+			ret->last_free = i;
+		} else if (slot_concerns(&b->slot[i], key, port_and_proto)) {
+			ret->concerned = 1;
+			return;
+		}
 	}
-	return free;
 }
 
 /*
  * The slot to take where some sessions of the bucket are displaced, the preferred slot is taken, or the subscriber's
- * slots are crowded: the same slot of the first or of the second bucket. NULL for open.h to look closer.
+ * slots are crowded. NULL for open.h to look closer.
  */
 static __always_inline struct slot *quick_open_slot(const struct flow *f, __u64 truth, int crowded, int *ret_displaced)
 {
 	__u32 at = f->port_offset & (BUCKET_SLOTS - 1);
+	struct bucket_view first, second;
 	struct bucket_choice b;
-	int free_first, free_second, displaced;
-	struct slot *slot;
 	__u64 taken;
 
 	if (flow_buckets(f, &b))
 		return 0;
-	free_first = bucket_concerns(b.first, f->key, truth >> 40);
-	free_second = bucket_concerns(b.second, f->key, truth >> 40);
-	if (free_first < 0 || free_second < 0)
+	bucket_view(b.first, f->key, truth >> 40, &first);
+	bucket_view(b.second, f->key, truth >> 40, &second);
+	if (first.concerned || second.concerned || !(first.free + second.free))
 		return 0;
 	taken = LOAD(b.first->slot[at].truth);
+	/* Taken by a session that has expired: open.h takes its place. */
 	if (taken && truth_expired(taken, f->now, f->m->timeout_ticks))
 		return 0;
-	displaced = taken || (crowded && free_second > free_first);
-	slot = displaced ? &b.second->slot[at] : &b.first->slot[at];
-	if (LOAD(slot->truth))
-		return 0;
-	*ret_displaced = displaced;
-	return slot;
+	*ret_displaced = taken || (crowded && second.free > first.free);
+	if (!*ret_displaced)
+		return &b.first->slot[at];
+	if (second.free <= first.free)
+		return &b.first->slot[first.last_free & (BUCKET_SLOTS - 1)];
+	if (LOAD(b.second->slot[at].truth))
+		at = second.last_free;
+	return &b.second->slot[at & (BUCKET_SLOTS - 1)];
 }
 
-/* A subscriber at its quota. Once a tick somebody has to look whether its sessions are all alive: see quota.h. */
-static __always_inline enum quick_session quick_refuse(struct subscriber *s, __u32 now)
+/*
+ * A subscriber at its quota, a flow that is in no slot. Once a tick somebody has to look whether its sessions are all
+ * alive, and as often as the limits allow it is told: see quota.h and refuse.h.
+ */
+static __always_inline enum quick_session quick_refuse(const struct flow *f, struct subscriber *s)
 {
 	__u32 jiffies = (__u32)bpf_jiffies64();
 
-	if (LOAD(s->recount_tick) != now || rate_is_due(LOAD(s->icmp_next), jiffies) ||
+	if (LOAD(s->recount_tick) != f->now || rate_is_due(LOAD(s->icmp_next), jiffies) ||
 	    rate_is_due(LOAD(s->quota_event_next), jiffies))
 		return QUICK_UNDECIDED;
+	if (unlikely(s->overflow)) {
+		struct overflow_key key = overflow_key_of_flow(f);
+
+		if (bpf_map_lookup_elem(&overflow, &key))
+			return QUICK_UNDECIDED;
+	}
 	__sync_fetch_and_add(&s->refused, 1);
 	count_add(REASON_drop_quota, 1);
 	return QUICK_REFUSED;
@@ -102,6 +122,8 @@ static __always_inline enum quick_session quick_open(const struct flow *f, struc
 
 	before.word = LOAD(s->opener.word);
 	order_reads();
+	if (unlikely(before.sessions >= f->m->sessions_per_user))
+		return quick_refuse(f, s);
 	if (before.lock & 1 || s->overflow)
 		return QUICK_UNDECIDED;
 	displaced = 0;
@@ -111,8 +133,6 @@ static __always_inline enum quick_session quick_open(const struct flow *f, struc
 		if (!slot)
 			return QUICK_UNDECIDED;
 	}
-	if (unlikely(before.sessions >= f->m->sessions_per_user))
-		return quick_refuse(s, f->now);
 	after.sessions = before.sessions + 1;
 	after.lock = before.lock + 1;
 	if (__sync_val_compare_and_swap(&s->opener.word, before.word, after.word) != before.word)

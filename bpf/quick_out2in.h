@@ -4,25 +4,23 @@
 #define DETNAT_QUICK_OUT2IN_H
 
 #include "quick.h"
-#include "wayin.h"
+#include "out2in.h"
 
 /*
- * Off the straight way: the session is not in its preferred slot, or a TCP segment may change its state. Returns
- * whether it is there, with its key; else the slow path decides.
+ * Off the straight way: the session is not in its preferred slot, or a TCP segment may change its state. 0 with its
+ * key, or -1 for the slow path to decide. A function of its own, so that the straight way has the registers for itself.
  */
-static __always_inline int quick_out2in_session(const struct quick *q, const struct mapping *m, __u32 subscriber,
-						__u32 now, __u64 *ret_key)
+static __always_inline int quick_out2in_session(const struct out2in *oi, __u64 *ret_key)
 {
-	struct packet p = {};
-	struct slot *s;
+	const struct packet *p = &oi->p;
 	__u64 truth;
+	struct slot *s =
+		reverse_find(oi->m, oi->subscriber, p->src, p->sport, p->dport, p->proto, oi->now, &truth, ret_key);
 
-	quick_packet(q, &p);
-	s = reverse_find(m, subscriber, p.src, p.sport, p.dport, p.proto, now, &truth, ret_key);
 	if (!s)
-		return 0;
-	session_hit(s, truth, &p, 0, now, m, subscriber);
-	return 1;
+		return -1;
+	session_hit(s, truth, p, 0, oi->now, oi->m, oi->subscriber);
+	return 0;
 }
 
 /* A verdict, or TO_SLOW_PATH with nothing changed. */
@@ -73,7 +71,10 @@ static __always_inline int quick_out2in(ctx_t *ctx)
 
 	if (unlikely((truth ^ steady) >> 32 || (key ^ slot_key(src, sport, 0)) >> 16 || LOAD(s->truth) != truth ||
 		     truth_expired(truth, now, m->timeout_ticks))) {
-		if (!quick_out2in_session(&q, m, subscriber, now, &key))
+		struct out2in oi = { .m = m, .subscriber = subscriber, .now = now };
+
+		quick_packet(&q, &oi.p);
+		if (quick_out2in_session(&oi, &key))
 			return TO_SLOW_PATH;
 	}
 	count_add(REASON_out2in_translated, 1);

@@ -5,20 +5,20 @@
  * the same generator, alternately in one run; ratios are of the same round.
  *
  *	e2e [--full] [-o FILE]
+ *	e2e --profile GATEWAY [HOSTS]	one gateway alone, by its name in the table, for `perf record -a -e cpu-clock`
  *
  * Everything stands in namespaces of its own. Exit status: 0 measured, whether or not the goals are met; 1 something
  * was not as it has to be: lost sessions, wrong packets, or no topology.
  */
 #include <errno.h>
 #include <libgen.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include <bpf/libbpf.h>
 
+#include "e2e_clock.h"
 #include "e2e_conntrack.h"
 #include "e2e_gateway.h"
 #include "e2e_netns.h"
@@ -44,7 +44,6 @@ static const char *const csit_names[N_GATEWAYS] = { "ip4base", "nat44nft", "ip4x
 
 struct bench {
 	struct world w;
-	unsigned kinds; /* gateways measured, a bit each */
 	struct report report;
 	double ratio_at_64512[N_FRAME_SIZES][N_DIRECTIONS];
 	bool wrong;
@@ -110,11 +109,9 @@ static struct row *new_row(struct bench *b, enum gateway_kind kind, enum frame_s
 static void compare(struct row *const rows[N_GATEWAYS], unsigned round)
 {
 	for (unsigned k = 0; k < N_GATEWAYS; k++) {
-		if (!rows[k])
-			continue;
-		if (k != GATEWAY_NFT && rows[GATEWAY_NFT])
+		if (k != GATEWAY_NFT)
 			rows[k]->of_nft[round] = rows[GATEWAY_NFT]->ns[round] / rows[k]->ns[round];
-		if (k != GATEWAY_FORWARD && rows[GATEWAY_FORWARD])
+		if (k != GATEWAY_FORWARD)
 			rows[k]->of_forward[round] = rows[GATEWAY_FORWARD]->ns[round] / rows[k]->ns[round];
 	}
 }
@@ -227,23 +224,27 @@ static void measure(struct bench *b, const struct plan *p)
 		gateway_free(&g[k]);
 }
 
-/* Generator, gateway and sink on one core: the last that we may use. */
-static int pin(void)
+/* Runs of one gateway in each direction, one after the other. */
+static void profile(struct bench *b, const char *name, uint32_t hosts)
 {
-	cpu_set_t cpus, one;
-	int cpu = -1;
+	struct gateway g;
+	unsigned kind = 0;
 
-	if (sched_getaffinity(0, sizeof(cpus), &cpus))
-		e2e_die(errno, "sched_getaffinity");
-	for (int i = 0; i < CPU_SETSIZE; i++)
-		if (CPU_ISSET(i, &cpus))
-			cpu = i;
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	if (sched_setaffinity(0, sizeof(one), &one))
-		e2e_die(errno, "sched_setaffinity");
-	setpriority(PRIO_PROCESS, 0, -20);
-	return cpu;
+	while (kind < N_GATEWAYS && strcmp(gateway_name(kind), name))
+		kind++;
+	if (kind == N_GATEWAYS)
+		e2e_die(0, "no gateway of that name: %s", name);
+	gateway_new(&b->w, kind, hosts, &g);
+	traffic_open_sessions(&b->w, &g);
+	for (unsigned d = 0; d < N_DIRECTIONS; d++) {
+		double ns[MAX_ROUNDS];
+
+		for (unsigned i = 0; i < MAX_ROUNDS; i++)
+			ns[i] = traffic_run(&b->w, &g, d, FRAME_64, PACKETS).ns;
+		printf("%s, %u hosts, 64b, %s: %.1f ns a packet\n", name, hosts, direction_names[d],
+		       median(ns, MAX_ROUNDS));
+	}
+	gateway_free(&g);
 }
 
 static void find_build(char *ret, size_t size)
@@ -262,7 +263,8 @@ int main(int argc, char *argv[])
 	static struct bench b;
 	const struct plan *plan = quick;
 	size_t plans = ARRAY_SIZE(quick);
-	const char *out = NULL;
+	const char *out = NULL, *only = NULL;
+	uint32_t hosts = 1024;
 	uint64_t start = monotonic_us();
 	uint64_t samples = 0, bad = 0, sent = 0, arrived = 0;
 
@@ -272,8 +274,12 @@ int main(int argc, char *argv[])
 			plans = ARRAY_SIZE(full);
 		} else if (!strcmp(argv[i], "-o") && i + 1 < argc) {
 			out = argv[++i];
+		} else if (!strcmp(argv[i], "--profile") && i + 1 < argc) {
+			only = argv[++i];
+			if (i + 1 < argc)
+				hosts = (uint32_t)atoi(argv[++i]);
 		} else {
-			fprintf(stderr, "usage: %s [--full] [-o FILE]\n", argv[0]);
+			fprintf(stderr, "usage: %s [--full] [-o FILE] | --profile GATEWAY [HOSTS]\n", argv[0]);
 			return 2;
 		}
 	}
@@ -283,7 +289,11 @@ int main(int argc, char *argv[])
 	find_build(b.w.build, sizeof(b.w.build));
 	netns_isolate();
 	traffic_open(&b.w);
-	printf("end to end over veth, generator, gateway and sink on core %d\n", pin());
+	printf("end to end over veth, generator, gateway and sink on core %d\n", core_pin());
+	if (only) {
+		profile(&b, only, hosts);
+		return 0;
+	}
 	report_print_head();
 	for (size_t i = 0; i < plans; i++)
 		measure(&b, &plan[i]);

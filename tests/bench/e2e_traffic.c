@@ -13,6 +13,7 @@
 #include <bpf/libbpf.h>
 
 #include "e2e.skel.h"
+#include "e2e_clock.h"
 #include "e2e_netns.h"
 #include "e2e_samples.h"
 #include "util.h"
@@ -37,14 +38,6 @@ static uint64_t random_next(void)
 	seed ^= seed >> 7;
 	seed ^= seed << 17;
 	return seed;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 static void *map_of(const struct bpf_map *map, size_t size)
@@ -180,29 +173,33 @@ static void fill_flows(const struct gateway *g, uint32_t hosts, enum direction d
 }
 
 /*
- * Runs a generator, whose frames' fate is counted in *arrived; waits for the last of them. Nanoseconds of it all.
+ * Runs a generator, whose frames' fate is counted in *arrived, and waits for the last of them. Nanoseconds of the core.
  */
 static uint64_t generate(const struct bpf_program *program, uint32_t length, uint32_t packets,
 			 const volatile __u64 *arrived)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = template, .data_size_in = length, .repeat = (int)packets,
 		    .batch_size = E2E_BATCH, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
-	uint64_t from = now_ns(), to;
+	struct core_time from = core_now(), to;
 	int r = bpf_prog_test_run_opts(bpf_program__fd(program), &opts);
+	uint64_t last = *arrived;
 
-	to = now_ns();
+	to = core_now();
 	if (r)
 		e2e_die(r, "live frames");
-	for (uint64_t last = *arrived, now = to; *arrived < packets && now - to < PATIENCE_NS; now = now_ns()) {
+	while (last < packets) {
 		struct timespec moment = { .tv_nsec = 20000 };
+		struct core_time now;
 
 		nanosleep(&moment, NULL);
-		if (*arrived != last) {
-			last = *arrived;
-			to = now_ns();
-		}
+		now = core_now();
+		if (*arrived != last)
+			to = now;
+		else if (now.wall - to.wall > PATIENCE_NS)
+			break;
+		last = *arrived;
 	}
-	return to - from;
+	return core_between(from, to);
 }
 
 static void aim(const struct world *w, const struct gateway *g, enum direction d)

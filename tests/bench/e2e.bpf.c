@@ -43,6 +43,7 @@ struct {
 
 struct e2e_orders orders;
 struct e2e_tally tally;
+__u32 next_turn; /* of the pattern */
 /* Interface and next station of the redirecting gateway, by the interface that a frame comes in by. */
 struct {
 	__u32 ifindex;
@@ -96,9 +97,10 @@ static __always_inline int make_udp(struct xdp_md *ctx)
 	__u32 at, turn;
 	const struct e2e_flow *f = next_flow(&at);
 
-	if (!f || !orders.pattern)
+	if (!f)
 		return XDP_ABORTED;
-	turn = at % orders.pattern;
+	turn = next_turn;
+	next_turn = turn + 1 < orders.pattern ? turn + 1 : 0;
 	if (turn >= E2E_MAX_PATTERN)
 		return XDP_ABORTED;
 

@@ -40,7 +40,9 @@ static const struct plan full[] = { { 1024, 11, 9 }, { 4096, 9, 0 }, { 16384, 9,
 
 static const char *const size_names[N_FRAME_SIZES] = { "64b", "imix" };
 static const char *const direction_names[N_DIRECTIONS] = { "in2out", "out2in" };
-static const char *const csit_names[N_GATEWAYS] = { "ip4base", "nat44nft", "ip4xdp", "nat44det", "nat44det" };
+static const char *const csit_names[N_GATEWAYS] = {
+	"ip4base", "nat44nft", "nat44nft", "ip4xdp", "nat44det", "nat44det"
+};
 
 struct bench {
 	struct world w;

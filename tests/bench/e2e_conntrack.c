@@ -46,10 +46,7 @@ uint32_t conntrack_lanes(uint64_t entries)
 	return lanes;
 }
 
-/*
- * Beside the rules: checksums are not verified at each packet, as a network card has done that, and entries outlive the
- * run. Both are to nft's advantage or neutral.
- */
+/* Beside the rules: entries outlive the run. */
 void conntrack_set_up(int netns, uint32_t hosts)
 {
 	_cleanup_free_ char *elements = NULL;
@@ -75,11 +72,18 @@ void conntrack_set_up(int netns, uint32_t hosts)
 		      "@pool; }\n"
 		      "}\nEND",
 		      elements);
-	netns_sysctl_write(netns, "net/netfilter/nf_conntrack_checksum", 0);
 	for (size_t i = 0; i < ARRAY_SIZE(timeouts); i++) {
 		snprintf(name, sizeof(name), "net/netfilter/nf_conntrack_%s", timeouts[i]);
 		netns_sysctl_write(netns, name, 3600);
 	}
+}
+
+void conntrack_tune(int netns)
+{
+	int r = netns_sysctl_write(netns, "net/netfilter/nf_conntrack_checksum", 0);
+
+	if (r)
+		e2e_die(r, "nf_conntrack_checksum");
 }
 
 uint64_t conntrack_count(int netns)

@@ -15,6 +15,9 @@ uint32_t conntrack_lanes(uint64_t entries);
 /* Has a namespace translate the hosts: each 1024 to an outside address of their own. */
 void conntrack_set_up(int netns, uint32_t hosts);
 
+/* Has packets' checksums not verified at each packet. */
+void conntrack_tune(int netns);
+
 uint64_t conntrack_count(int netns);
 void conntrack_flush(int netns);
 

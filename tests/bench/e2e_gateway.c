@@ -19,9 +19,9 @@
 #include "util.h"
 
 static const char *const names[N_GATEWAYS] = {
-	[GATEWAY_FORWARD] = "kernel, no NAT",	   [GATEWAY_NFT] = "nft SNAT",
-	[GATEWAY_REDIRECT] = "XDP, no NAT",	   [GATEWAY_DETNAT] = "detnat redirect",
-	[GATEWAY_DETNAT_KERNEL] = "detnat kernel",
+	[GATEWAY_FORWARD] = "kernel, no NAT",	[GATEWAY_NFT] = "nft SNAT",
+	[GATEWAY_NFT_TUNED] = "nft SNAT tuned", [GATEWAY_REDIRECT] = "XDP, no NAT",
+	[GATEWAY_DETNAT] = "detnat redirect",	[GATEWAY_DETNAT_KERNEL] = "detnat kernel",
 };
 
 /* Stations: what the generator and the neighbours have, see e2e_traffic.c. */
@@ -36,6 +36,11 @@ const char *gateway_name(enum gateway_kind kind)
 bool gateway_translates(enum gateway_kind kind)
 {
 	return kind != GATEWAY_FORWARD && kind != GATEWAY_REDIRECT;
+}
+
+bool gateway_is_nft(enum gateway_kind kind)
+{
+	return kind == GATEWAY_NFT || kind == GATEWAY_NFT_TUNED;
 }
 
 static void attach(int netns, const char *interface, const struct bpf_program *program)
@@ -104,7 +109,7 @@ void gateway_new(const struct world *w, enum gateway_kind kind, uint32_t hosts, 
 	*ret = (struct gateway){
 		.kind = kind,
 		.hosts = hosts,
-		.lanes = kind == GATEWAY_NFT ? conntrack_lanes(sessions) : 1,
+		.lanes = gateway_is_nft(kind) ? conntrack_lanes(sessions) : 1,
 		.endpoints = calloc(sessions, sizeof(struct e2e_endpoint)),
 	};
 	if (!ret->endpoints)
@@ -119,10 +124,14 @@ void gateway_new(const struct world *w, enum gateway_kind kind, uint32_t hosts, 
 			conntrack_set_up(l->netns, hosts);
 			/* fallthrough */
 		case GATEWAY_FORWARD:
-			if (getenv("E2E_GRO"))
-				netns_command(l->netns, "ethtool -K in0 gro on; ethtool -K out0 gro on");
-			else
-				attach_gateway(w, l, w->skeleton->progs.gateway_kernel);
+			/* As every network card has it; and a veth needs it to take redirected frames. */
+			netns_command(l->netns, "ethtool -K in0 gro on; ethtool -K out0 gro on");
+			break;
+		case GATEWAY_NFT_TUNED:
+			conntrack_set_up(l->netns, hosts);
+			conntrack_tune(l->netns);
+			/* In place of GRO: a veth with a program takes redirected frames as well. */
+			attach_gateway(w, l, w->skeleton->progs.gateway_kernel);
 			break;
 		case GATEWAY_REDIRECT:
 			set_redirects(w, l);
@@ -149,7 +158,7 @@ uint64_t gateway_sessions(const struct world *w, const struct gateway *g)
 {
 	uint64_t sum = 0;
 
-	if (g->kind == GATEWAY_NFT)
+	if (gateway_is_nft(g->kind))
 		for (uint32_t i = 0; i < g->lanes; i++)
 			sum += conntrack_count(g->lane[i].netns);
 	return g->agent ? e2e_agent_sessions(w, g) : sum;
@@ -157,7 +166,7 @@ uint64_t gateway_sessions(const struct world *w, const struct gateway *g)
 
 void gateway_flush(const struct gateway *g)
 {
-	if (g->kind == GATEWAY_NFT)
+	if (gateway_is_nft(g->kind))
 		for (uint32_t i = 0; i < g->lanes; i++)
 			conntrack_flush(g->lane[i].netns);
 }

@@ -27,7 +27,8 @@
 
 enum gateway_kind {
 	GATEWAY_FORWARD,       /* the kernel routes, no NAT */
-	GATEWAY_NFT,	       /* the kernel routes, nftables SNAT */
+	GATEWAY_NFT,	       /* the kernel routes, nftables SNAT; everything but the table's size as it comes */
+	GATEWAY_NFT_TUNED,     /* the same without GRO and without verifying checksums, which here only cost */
 	GATEWAY_REDIRECT,      /* an XDP program redirects, no NAT: the floor */
 	GATEWAY_DETNAT,	       /* forwarding: redirect */
 	GATEWAY_DETNAT_KERNEL, /* forwarding: kernel */
@@ -66,6 +67,9 @@ bool gateway_translates(enum gateway_kind kind);
 /* Makes a gateway for so many hosts, a power of two of 1024 and more, and connects it. Ends the program on errors. */
 void gateway_new(const struct world *w, enum gateway_kind kind, uint32_t hosts, struct gateway *ret);
 void gateway_free(struct gateway *g);
+
+/* Whether its sessions are conntrack entries. */
+bool gateway_is_nft(enum gateway_kind kind);
 
 /* Sessions, or conntrack entries, that it has now. */
 uint64_t gateway_sessions(const struct world *w, const struct gateway *g);

@@ -13,6 +13,7 @@
 #include <linux/ip.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 
 #include "checksum.h"
@@ -77,6 +78,30 @@ static __always_inline void write_l2l3(struct ethhdr *eth, const struct e2e_flow
 	ip->daddr = f->dst;
 }
 
+struct sched_info {
+	unsigned long long run_delay;
+} __attribute__((preserve_access_index));
+
+struct task_struct {
+	struct sched_info sched_info;
+} __attribute__((preserve_access_index));
+
+/* Who sends: the last packet may arrive in another's context. */
+struct task_struct *sender;
+
+/*
+ * Time is taken here, between first packet and last, as a test run itself waits for several grace periods of RCU before
+ * and after. Waits for the core are the scheduler's own figure.
+ */
+static __always_inline struct e2e_moment moment(void)
+{
+	struct e2e_moment m = { .at = bpf_ktime_get_ns() };
+
+	if (bpf_core_field_exists(((struct task_struct *)0)->sched_info.run_delay))
+		m.waited = BPF_CORE_READ(sender, sched_info.run_delay);
+	return m;
+}
+
 static __always_inline const struct e2e_flow *next_flow(__u32 *ret_at)
 {
 	*ret_at = (__u32)tally.sent;
@@ -87,7 +112,12 @@ static __always_inline int send(__u32 at)
 {
 	__u32 lane = at >> E2E_BATCH_SHIFT & (orders.lanes - 1) & (E2E_MAX_LANES - 1);
 
-	tally.sent++;
+	if (!tally.sent) {
+		sender = (void *)bpf_get_current_task();
+		tally.first = moment();
+	}
+	if (++tally.sent == orders.expected)
+		tally.last = moment();
 	return bpf_redirect(orders.ifindex[lane], 0);
 }
 
@@ -202,7 +232,8 @@ static __always_inline void sample(struct xdp_md *ctx, __u32 side)
 }
 
 /* Sends the frame back to whom it came from, as the next segment of the connection. */
-static __always_inline int answer(struct ethhdr *eth, struct tcphdr *tcp, __be32 seq, __be32 ack, __u8 flags)
+static __always_inline int answer(struct xdp_md *ctx, struct ethhdr *eth, struct tcphdr *tcp, __be32 seq, __be32 ack,
+				  __u8 flags)
 {
 	struct iphdr *ip = (void *)(eth + 1);
 	__be32 addr = ip->saddr;
@@ -219,7 +250,8 @@ static __always_inline int answer(struct ethhdr *eth, struct tcphdr *tcp, __be32
 	tcp->source = tcp->dest;
 	tcp->dest = port;
 	write_tcp(ip, tcp, seq, ack, flags);
-	return XDP_TX;
+	/* Not XDP_TX, which a veth takes only where the other end has an XDP program, too. */
+	return bpf_redirect(ctx->ingress_ifindex, 0);
 }
 
 static __always_inline __be32 seq_after(__be32 seq)
@@ -239,17 +271,18 @@ static __always_inline int arrived_tcp(struct xdp_md *ctx, struct ethhdr *eth, _
 		return XDP_DROP;
 	if (side == SIDE_INTERNET) {
 		if (tcp->syn)
-			return answer(eth, tcp, tcp->seq | bpf_htonl(E2E_SEQ_SERVER), seq_after(tcp->seq),
+			return answer(ctx, eth, tcp, tcp->seq | bpf_htonl(E2E_SEQ_SERVER), seq_after(tcp->seq),
 				      TCP_SYN | TCP_ACK);
 		if (tcp->fin)
-			return answer(eth, tcp, tcp->ack_seq, seq_after(tcp->seq), TCP_ACK);
-		return answer(eth, tcp, tcp->ack_seq, tcp->seq, TCP_FIN | TCP_ACK);
+			return answer(ctx, eth, tcp, tcp->ack_seq, seq_after(tcp->seq), TCP_ACK);
+		return answer(ctx, eth, tcp, tcp->ack_seq, tcp->seq, TCP_FIN | TCP_ACK);
 	}
 	if (tcp->syn)
-		return answer(eth, tcp, tcp->ack_seq, seq_after(tcp->seq), TCP_ACK);
+		return answer(ctx, eth, tcp, tcp->ack_seq, seq_after(tcp->seq), TCP_ACK);
 	if (tcp->fin)
-		return answer(eth, tcp, tcp->ack_seq, seq_after(tcp->seq), TCP_FIN | TCP_ACK);
-	tally.completed++;
+		return answer(ctx, eth, tcp, tcp->ack_seq, seq_after(tcp->seq), TCP_FIN | TCP_ACK);
+	if (++tally.completed == orders.expected)
+		tally.last = moment();
 	return XDP_DROP;
 }
 
@@ -286,6 +319,8 @@ static __always_inline int arrived(struct xdp_md *ctx, __u32 side)
 		return arrived_tcp(ctx, eth, side);
 	if (orders.learn)
 		learn(ip, udp, *number);
+	if (tally.arrived[side] == orders.expected)
+		tally.last = moment();
 	return XDP_DROP;
 }
 

@@ -78,9 +78,9 @@ void conntrack_set_up(int netns, uint32_t hosts)
 	}
 }
 
-void conntrack_tune(int netns)
+void conntrack_verify_checksums(int netns, bool verify)
 {
-	int r = netns_sysctl_write(netns, "net/netfilter/nf_conntrack_checksum", 0);
+	int r = netns_sysctl_write(netns, "net/netfilter/nf_conntrack_checksum", verify);
 
 	if (r)
 		e2e_die(r, "nf_conntrack_checksum");

@@ -3,6 +3,7 @@
 #ifndef DETNAT_BENCH_E2E_CONNTRACK_H
 #define DETNAT_BENCH_E2E_CONNTRACK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Limits of the machine, which no namespace may change: entries of a namespace, and buckets of the hash of all. */
@@ -15,8 +16,8 @@ uint32_t conntrack_lanes(uint64_t entries);
 /* Has a namespace translate the hosts: each 1024 to an outside address of their own. */
 void conntrack_set_up(int netns, uint32_t hosts);
 
-/* Has packets' checksums not verified at each packet. */
-void conntrack_tune(int netns);
+/* Whether each packet's checksum is verified, as is the default. */
+void conntrack_verify_checksums(int netns, bool verify);
 
 uint64_t conntrack_count(int netns);
 void conntrack_flush(int netns);

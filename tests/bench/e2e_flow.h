@@ -52,14 +52,23 @@ struct e2e_orders {
 	__u32 pattern; /* used elements of shape, 1 or 12 */
 	__u32 learn;   /* note what the sources became */
 	__u32 sample_mask;
+	__u64 expected; /* packets to send; as many arrive, or connections complete */
 	struct e2e_shape shape[E2E_MAX_PATTERN];
 	__u8 dst_mac[6];
 	__u8 src_mac[6];
 	__u8 pad[4];
 };
 
+/* A moment: nanoseconds of CLOCK_MONOTONIC, and how many of them the sender was kept waiting for its core so far. */
+struct e2e_moment {
+	__u64 at;
+	__u64 waited;
+};
+
 /* What they report. */
 struct e2e_tally {
+	struct e2e_moment first; /* packet about to be sent */
+	struct e2e_moment last;	 /* packet sent, and once all that is expected has arrived, then */
 	__u64 sent;
 	__u64 arrived[N_SIDES];
 	__u64 strange;	 /* IPv4 that nobody sent */

@@ -102,6 +102,19 @@ static void attach_gateway(const struct world *w, const struct lane *l, const st
 	attach(l->netns, "out0", program);
 }
 
+/* On as every network card has it; a veth takes redirected frames only with GRO or a program. */
+static void set_gro(const struct lane *l, const char *on_or_off)
+{
+	netns_command(l->netns, "for i in in0 out0; do ethtool -K $i gro %s; done", on_or_off);
+}
+
+static void detach_gateway(const struct lane *l)
+{
+	netns_enter(l->netns);
+	bpf_xdp_detach((int)if_nametoindex("in0"), XDP_FLAGS_DRV_MODE, NULL);
+	bpf_xdp_detach((int)if_nametoindex("out0"), XDP_FLAGS_DRV_MODE, NULL);
+}
+
 void gateway_new(const struct world *w, enum gateway_kind kind, uint32_t hosts, struct gateway *ret)
 {
 	uint64_t sessions = (uint64_t)hosts * PORTS_PER_HOST;
@@ -124,14 +137,7 @@ void gateway_new(const struct world *w, enum gateway_kind kind, uint32_t hosts, 
 			conntrack_set_up(l->netns, hosts);
 			/* fallthrough */
 		case GATEWAY_FORWARD:
-			/* As every network card has it; and a veth needs it to take redirected frames. */
-			netns_command(l->netns, "ethtool -K in0 gro on; ethtool -K out0 gro on");
-			break;
-		case GATEWAY_NFT_TUNED:
-			conntrack_set_up(l->netns, hosts);
-			conntrack_tune(l->netns);
-			/* In place of GRO: a veth with a program takes redirected frames as well. */
-			attach_gateway(w, l, w->skeleton->progs.gateway_kernel);
+			set_gro(l, "on");
 			break;
 		case GATEWAY_REDIRECT:
 			set_redirects(w, l);
@@ -144,8 +150,37 @@ void gateway_new(const struct world *w, enum gateway_kind kind, uint32_t hosts, 
 	netns_enter(w->netns);
 }
 
+void gateway_share(const struct gateway *first, enum gateway_kind kind, struct gateway *ret)
+{
+	*ret = *first;
+	ret->kind = kind;
+	ret->shared = true;
+}
+
+void gateway_prepare(const struct world *w, const struct gateway *g)
+{
+	bool tuned = g->kind == GATEWAY_NFT_TUNED;
+
+	if (!gateway_is_nft(g->kind))
+		return;
+	for (uint32_t i = 0; i < g->lanes; i++) {
+		const struct lane *l = &g->lane[i];
+
+		/* At no time neither GRO nor a program, else the veth stops and starts its polling. */
+		if (tuned)
+			attach_gateway(w, l, w->skeleton->progs.gateway_kernel);
+		set_gro(l, tuned ? "off" : "on");
+		if (!tuned)
+			detach_gateway(l);
+		conntrack_verify_checksums(l->netns, !tuned);
+	}
+	netns_enter(w->netns);
+}
+
 void gateway_free(struct gateway *g)
 {
+	if (g->shared)
+		return;
 	if (g->agent)
 		e2e_agent_stop(g);
 	for (uint32_t i = 0; i < g->lanes; i++)

@@ -28,7 +28,7 @@
 enum gateway_kind {
 	GATEWAY_FORWARD,       /* the kernel routes, no NAT */
 	GATEWAY_NFT,	       /* the kernel routes, nftables SNAT; everything but the table's size as it comes */
-	GATEWAY_NFT_TUNED,     /* the same without GRO and without verifying checksums, which here only cost */
+	GATEWAY_NFT_TUNED,     /* that same gateway without GRO and verifying of checksums, which here only cost */
 	GATEWAY_REDIRECT,      /* an XDP program redirects, no NAT: the floor */
 	GATEWAY_DETNAT,	       /* forwarding: redirect */
 	GATEWAY_DETNAT_KERNEL, /* forwarding: kernel */
@@ -48,6 +48,7 @@ struct gateway {
 	uint32_t lanes;
 	struct lane lane[E2E_MAX_LANES];
 	pid_t agent;
+	bool shared; /* lanes and endpoints are another's */
 	char directory[32];
 	struct e2e_endpoint *endpoints; /* by flow number, once learnt */
 };
@@ -67,6 +68,15 @@ bool gateway_translates(enum gateway_kind kind);
 /* Makes a gateway for so many hosts, a power of two of 1024 and more, and connects it. Ends the program on errors. */
 void gateway_new(const struct world *w, enum gateway_kind kind, uint32_t hosts, struct gateway *ret);
 void gateway_free(struct gateway *g);
+
+/*
+ * Another kind of the same gateway, with its sessions: nft tuned, of nft. Two with tables of their own would lengthen
+ * each other's hash chains, as the hash is the machine's. Lives as long as the first.
+ */
+void gateway_share(const struct gateway *first, enum gateway_kind kind, struct gateway *ret);
+
+/* Makes a shared gateway be the one that it is called; nothing for others. To be called before each run. */
+void gateway_prepare(const struct world *w, const struct gateway *g);
 
 /* Whether its sessions are conntrack entries. */
 bool gateway_is_nft(enum gateway_kind kind);

@@ -88,8 +88,8 @@ static void print_ratio(double ratio)
 
 void report_print_head(void)
 {
-	printf("%-52s %-15s %-10s %8s %8s %9s %9s %6s %6s\n", "ROW", "GATEWAY", "PATH", "ns", "M/s/core", "nft",
-	       "no NAT", "LOST", "s");
+	printf("%-52s %-15s %-10s %7s %8s %9s %9s %9s %5s %5s\n", "ROW", "GATEWAY", "PATH", "NS", "M/S/CORE", "OF NFT",
+	       "NET", "OF ROUTE", "LOST", "S");
 }
 
 void report_print_rows(const struct report *r, size_t first)
@@ -98,10 +98,11 @@ void report_print_rows(const struct report *r, size_t first)
 		const struct row *row = &r->row[i];
 		double ns = median(row->ns, row->rounds);
 
-		printf("%-52s %-15s %-10s %8.1f %8.3f", row->name, row->gateway, row->direction, ns, 1e3 / ns);
+		printf("%-52s %-15s %-10s %7.1f %8.3f", row->name, row->gateway, row->direction, ns, 1e3 / ns);
 		print_ratio(median(row->of_nft, row->rounds));
+		print_ratio(median(row->net_of_nft, row->rounds));
 		print_ratio(median(row->of_forward, row->rounds));
-		printf(" %6lu %6.1f\n", row->sent - row->arrived, row->seconds);
+		printf(" %5lu %5.1f\n", row->sent - row->arrived, row->seconds);
 	}
 }
 
@@ -120,7 +121,7 @@ static cJSON *row_json(const struct row *row)
 {
 	cJSON *j = cJSON_CreateObject();
 	double ns = median(row->ns, row->rounds), nft = median(row->of_nft, row->rounds);
-	double forward = median(row->of_forward, row->rounds);
+	double forward = median(row->of_forward, row->rounds), net = median(row->net_of_nft, row->rounds);
 
 	cJSON_AddStringToObject(j, "name", row->name);
 	cJSON_AddStringToObject(j, "gateway", row->gateway);
@@ -129,6 +130,8 @@ static cJSON *row_json(const struct row *row)
 	cJSON_AddNumberToObject(j, "per_second_per_core", 1e9 / ns);
 	if (nft > 0)
 		cJSON_AddNumberToObject(j, "times_nft", nft);
+	if (net > 0)
+		cJSON_AddNumberToObject(j, "times_nft_net", net);
 	if (forward > 0)
 		cJSON_AddNumberToObject(j, "times_kernel_forwarding", forward);
 	cJSON_AddItemToObject(j, "rounds_ns", cJSON_CreateDoubleArray(row->ns, (int)row->rounds));

@@ -22,6 +22,7 @@ struct row {
 	double ns[MAX_ROUNDS];
 	double of_nft[MAX_ROUNDS]; /* how many times as fast, in the same round; 0 where there is nothing to compare */
 	double of_forward[MAX_ROUNDS];
+	double net_of_nft[MAX_ROUNDS]; /* the same less the generator's own time on both sides */
 	uint64_t sent, arrived, samples, bad;
 	uint64_t sessions; /* opened, and in the table afterwards */
 	uint64_t entries;
@@ -51,7 +52,7 @@ void report_note(struct report *r, const char *format, ...) __attribute__((forma
 /* Of the rounds; 0 where there are none. */
 double median(const double *values, unsigned n);
 
-/* Prints rows from a first one on, goals and notes. */
+/* The head of the table; its rows from a first one on; notes and goals. */
 void report_print_head(void);
 void report_print_rows(const struct report *r, size_t first);
 void report_print_goals(const struct report *r);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# install-deps.sh [build|bench|demo|test]...: installs the Debian packages that building, the benchmark, the demo and the tests need; all of
-# them without a word. Says nothing and does nothing where all are there.
+# install-deps.sh [build|bench|demo|test]...: installs the Debian packages that building, the benchmark, the demo and the
+# tests need; all of them without a word. Says nothing and does nothing where all are there.
 set -euo pipefail
 
 build=(

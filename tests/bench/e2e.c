@@ -266,6 +266,8 @@ static void profile(struct bench *b, const char *name, uint32_t hosts)
 		kind++;
 	if (kind == N_GATEWAYS)
 		e2e_die(0, "no gateway of that name: %s", name);
+	if (hosts < 1024 || hosts > 16384 || hosts & (hosts - 1))
+		e2e_die(0, "1024, 2048, 4096, 8192 or 16384 hosts");
 	gateway_new(&b->w, kind == GATEWAY_NFT_TUNED ? GATEWAY_NFT : kind, hosts, &g);
 	g.kind = kind;
 	gateway_prepare(&b->w, &g);

@@ -38,12 +38,13 @@ BPFT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bpf/*.c))
 BENCH_SOURCES := $(filter-out %.bpf.c tests/bench/e2e% tests/bench/agent%,$(wildcard tests/bench/*.c))
 BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
 BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(BUILD)/skel/%.skel.h,$(wildcard tests/bench/*.bpf.c))
+E2E_SOURCES   := $(filter-out %.bpf.c,$(wildcard tests/bench/e2e*.c))
 PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl
 C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] agent/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/fuzz/*.[ch] tests/vm/*.[ch])
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-demo deps-test demo test test-unit test-bpf test-e2e test-vm bench bench-full fuzz format lint install uninstall clean help
+.PHONY: all deps deps-bench deps-demo deps-test demo test test-unit test-bpf test-e2e test-vm bench bench-full fuzz format lint install uninstall clean help
 
 all: deps ## build everything into build/
 	@$(MAKE) --no-print-directory programs
@@ -57,6 +58,8 @@ deps:
 	@deploy/install-deps.sh build
 deps-demo:
 	@deploy/install-deps.sh build demo
+deps-bench:
+	@deploy/install-deps.sh build bench
 deps-test:
 	@deploy/install-deps.sh build demo test
 
@@ -131,10 +134,22 @@ bench: deps-demo ## nanoseconds a packet against the parse-and-rewrite floor, an
 	@$(MAKE) --no-print-directory $(BUILD)/tests/bench/run
 	@mkdir -p $(BUILD)/bench
 	$(BUILD)/tests/bench/run --output $(BUILD)/bench/results.json $(ROWS)
+	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-e2e)
 bench-full: deps-demo ## the same, every row (ROWS='h1024-* …' picks some of them for either)
 	@$(MAKE) --no-print-directory $(BUILD)/tests/bench/run
 	@mkdir -p $(BUILD)/bench
 	$(BUILD)/tests/bench/run --full --output $(BUILD)/bench/results.json $(ROWS)
+	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-e2e FULL=1)
+
+# End to end: live frames over veth, against the kernel's forwarding and nft SNAT.
+$(BUILD)/tests/bench/e2e: $(E2E_SOURCES:%.c=$(BUILD)/%.o)
+	$(SAY) LD $@
+	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ -lbpf -lcjson -lmnl
+.PHONY: bench-e2e
+bench-e2e: deps-bench ## detnat against nft SNAT and kernel forwarding, frames over veth; needs root (FULL=1: all rows)
+	@$(MAKE) --no-print-directory programs $(BUILD)/tests/bench/e2e
+	@mkdir -p $(BUILD)/bench
+	$(BUILD)/tests/bench/e2e $(if $(FULL),--full) -o $(BUILD)/bench/results-e2e.json
 
 FUZZ_SECONDS ?= 60
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# install-deps.sh [build|demo|test]...: installs the Debian packages that building, the demo and the tests need; all of
-# them without a word. Says nothing and does nothing where all are there.
+# install-deps.sh [build|bench|demo|test]...: installs the Debian packages that building, the benchmark, the demo and the
+# tests need; all of them without a word. Says nothing and does nothing where all are there.
 set -euo pipefail
 
 build=(
@@ -9,6 +9,7 @@ build=(
     libc6-dev linux-libc-dev libcjson-dev libevent-dev libmnl-dev
 )
 demo=(iproute2 ethtool iputils-ping curl python3 tshark)
+bench=(iproute2 ethtool nftables)
 # Static checks, unit and end-to-end tests, and kernels in virtual machines.
 test=(
     clang-format clang-tidy libclang-rt-dev cppcheck mandoc
@@ -17,15 +18,16 @@ test=(
     qemu-system-x86 busybox-static cpio kmod xz-utils
 )
 
-[ $# -gt 0 ] || set -- build demo test
+[ $# -gt 0 ] || set -- build bench demo test
 packages=()
 for group; do
     case $group in
     build) packages+=("${build[@]}") ;;
+    bench) packages+=("${bench[@]}") ;;
     demo) packages+=("${demo[@]}") ;;
     test) packages+=("${test[@]}") ;;
     *)
-        echo "usage: $0 [build|demo|test]..." >&2
+        echo "usage: $0 [build|bench|demo|test]..." >&2
         exit 2
         ;;
     esac

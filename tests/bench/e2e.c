@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * End to end: live frames over veth through a gateway, made and received on one core that also does the gateway's work.
+ * detnat against nftables SNAT and against the kernel's forwarding without NAT, all of them on the same topology, from
+ * the same generator, alternately in one run; ratios are of the same round.
+ *
+ *	e2e [--full] [-o FILE]
+ *	e2e --profile GATEWAY [HOSTS]	one gateway alone, by its name in the table, for `perf record -a -e cpu-clock`
+ *
+ * Everything stands in namespaces of its own. Exit status: 0 measured, whether or not the goals are met; 1 something
+ * was not as it has to be: lost sessions, wrong packets, or no topology.
+ */
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/libbpf.h>
+
+#include "e2e_clock.h"
+#include "e2e_conntrack.h"
+#include "e2e_gateway.h"
+#include "e2e_netns.h"
+#include "e2e_report.h"
+#include "e2e_traffic.h"
+#include "util.h"
+
+/* Packets of a run: each session four times at 64,512. */
+#define PACKETS (4U * 64512U)
+
+struct plan {
+	uint32_t hosts;
+	unsigned rounds;
+	unsigned connection_rounds; /* 0: no TCP rows */
+};
+
+static const struct plan quick[] = { { 1024, 5, 3 }, { 16384, 3, 0 } };
+static const struct plan full[] = { { 1024, 11, 9 }, { 4096, 9, 0 }, { 16384, 9, 3 } };
+
+static const char *const size_names[N_FRAME_SIZES] = { "64b", "imix" };
+static const char *const direction_names[N_DIRECTIONS] = { "in2out", "out2in" };
+static const char *const csit_names[N_GATEWAYS] = {
+	"ip4base", "nat44nft", "nat44nft", "ip4xdp", "nat44det", "nat44det"
+};
+
+struct bench {
+	struct world w;
+	struct report report;
+	double ratio_at_64512[N_FRAME_SIZES][N_DIRECTIONS];
+	bool wrong;
+};
+
+static double seconds_since(uint64_t start_us)
+{
+	return (double)(monotonic_us() - start_us) / 1e6;
+}
+
+static void complain(struct bench *b, const char *text, const char *gateway, uint64_t is, uint64_t has_to_be)
+{
+	fprintf(stderr, "bench-e2e: %s: %s: %lu of %lu\n", gateway, text, is, has_to_be);
+	b->wrong = true;
+}
+
+/* A gateway that loses packets has not done the work that it was timed at. */
+static void check_losses(struct bench *b, const struct row *row)
+{
+	if (row->sent - row->arrived > row->sent / 1000)
+		complain(b, "arrived", row->gateway, row->arrived, row->sent);
+}
+
+static int by_endpoint(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct e2e_endpoint));
+}
+
+/* How many flows have an outside endpoint that is no other's. */
+static uint64_t distinct_endpoints(const struct gateway *g)
+{
+	uint64_t n = g->hosts * (uint64_t)PORTS_PER_HOST, distinct = 0;
+	_cleanup_free_ struct e2e_endpoint *e = malloc(n * sizeof(*e));
+
+	if (!e)
+		e2e_die(ENOMEM, "endpoints");
+	memcpy(e, g->endpoints, n * sizeof(*e));
+	qsort(e, n, sizeof(*e), by_endpoint);
+	for (uint64_t i = 0; i < n; i++)
+		distinct += e[i].known && (!i || by_endpoint(&e[i - 1], &e[i]));
+	return distinct;
+}
+
+/* Opens every session once, and checks that each is in the table and that its outside endpoint is its own. */
+static void ramp_up(struct bench *b, struct gateway *g, struct row *row)
+{
+	uint64_t sessions = g->hosts * (uint64_t)PORTS_PER_HOST, distinct, start = monotonic_us();
+	struct result r = traffic_open_sessions(&b->w, g);
+
+	report_round(row, &r, seconds_since(start));
+	row->sessions = sessions;
+	row->entries = gateway_sessions(&b->w, g);
+	distinct = distinct_endpoints(g);
+	if (row->entries != sessions)
+		complain(b, "sessions in the table after the ramp-up", gateway_name(g->kind), row->entries, sessions);
+	if (distinct != sessions)
+		complain(b, "outside endpoints", gateway_name(g->kind), distinct, sessions);
+}
+
+static struct row *new_row(struct bench *b, enum gateway_kind kind, enum frame_size size, const char *proto,
+			   uint32_t hosts, const char *method, const char *path)
+{
+	char name[80];
+
+	snprintf(name, sizeof(name), "%s-1c-ethip4%s-%s-h%u-p%u-s%u-%s", size_names[size], proto, csit_names[kind],
+		 hosts, PORTS_PER_HOST, hosts * PORTS_PER_HOST, method);
+	return report_row(&b->report, name, gateway_name(kind), path);
+}
+
+/* alone: what the generator takes by itself, 0 where that was not measured. */
+static void compare(struct row *const rows[N_GATEWAYS], unsigned round, double alone)
+{
+	for (unsigned k = 0; k < N_GATEWAYS; k++) {
+		double ns = rows[k]->ns[round], nft = rows[GATEWAY_NFT]->ns[round];
+
+		if (k != GATEWAY_NFT) {
+			rows[k]->of_nft[round] = nft / ns;
+			rows[k]->net_of_nft[round] = alone > 0 && ns > alone ? (nft - alone) / (ns - alone) : 0;
+		}
+		if (k != GATEWAY_FORWARD)
+			rows[k]->of_forward[round] = rows[GATEWAY_FORWARD]->ns[round] / ns;
+	}
+}
+
+static void throughput(struct bench *b, struct gateway *g, const struct plan *p)
+{
+	struct row *rows[N_FRAME_SIZES][N_DIRECTIONS][N_GATEWAYS];
+	double generator[N_FRAME_SIZES][MAX_ROUNDS];
+
+	for (unsigned s = 0; s < N_FRAME_SIZES; s++)
+		for (unsigned d = 0; d < N_DIRECTIONS; d++)
+			for (unsigned k = 0; k < N_GATEWAYS; k++) {
+				rows[s][d][k] = new_row(b, k, s, "udp", p->hosts, "mrr", direction_names[d]);
+				rows[s][d][k]->sessions = gateway_translates(k) ? p->hosts * PORTS_PER_HOST : 0;
+			}
+	for (unsigned round = 0; round < p->rounds; round++)
+		for (unsigned s = 0; s < N_FRAME_SIZES; s++) {
+			struct result alone = traffic_alone(&b->w, p->hosts, s, PACKETS);
+
+			generator[s][round] = alone.ns;
+			for (unsigned d = 0; d < N_DIRECTIONS; d++) {
+				for (unsigned i = 0; i < N_GATEWAYS; i++) {
+					unsigned k = (i + round) % N_GATEWAYS;
+					uint64_t start;
+					struct result r;
+
+					gateway_prepare(&b->w, &g[k]);
+					start = monotonic_us();
+					r = traffic_run(&b->w, &g[k], d, s, PACKETS);
+
+					report_round(rows[s][d][k], &r, seconds_since(start));
+				}
+				compare(rows[s][d], round, alone.ns);
+			}
+		}
+	report_note(&b->report,
+		    "%u sessions: the generator alone takes %.1f ns a packet (imix %.1f); NET is without it\n",
+		    p->hosts * PORTS_PER_HOST, median(generator[FRAME_64], p->rounds),
+		    median(generator[FRAME_IMIX], p->rounds));
+	for (unsigned k = 0; k < N_GATEWAYS; k++) {
+		uint64_t entries = gateway_sessions(&b->w, &g[k]);
+
+		for (unsigned s = 0; s < N_FRAME_SIZES; s++)
+			for (unsigned d = 0; d < N_DIRECTIONS; d++) {
+				rows[s][d][k]->entries = entries;
+				if (entries != rows[s][d][k]->sessions)
+					complain(b, "sessions in the table after the runs", gateway_name(k), entries,
+						 rows[s][d][k]->sessions);
+			}
+	}
+	for (unsigned s = 0; s < N_FRAME_SIZES; s++)
+		for (unsigned d = 0; d < N_DIRECTIONS; d++) {
+			for (unsigned k = 0; k < N_GATEWAYS; k++)
+				check_losses(b, rows[s][d][k]);
+
+			const struct row *det = rows[s][d][GATEWAY_DETNAT];
+			double ratio = median(det->of_nft, det->rounds);
+			bool first = p->hosts == 1024;
+
+			if (first)
+				b->ratio_at_64512[s][d] = ratio;
+			report_goal(&b->report, first ? 5 : b->ratio_at_64512[s][d], !first, ratio,
+				    "detnat redirect against nft SNAT, %u sessions, %s, %s", p->hosts * PORTS_PER_HOST,
+				    size_names[s], direction_names[d]);
+			report_goal(&b->report, 1, true, median(det->of_forward, det->rounds),
+				    "detnat redirect against forwarding without NAT, %u sessions, %s, %s",
+				    p->hosts * PORTS_PER_HOST, size_names[s], direction_names[d]);
+		}
+}
+
+static void connections(struct bench *b, struct gateway *g, const struct plan *p)
+{
+	static uint16_t ext_port = 20000; /* another for each run: every tuple is new */
+	struct row *rows[N_GATEWAYS];
+
+	for (unsigned k = 0; k < N_GATEWAYS; k++)
+		rows[k] = new_row(b, k, FRAME_64, "tcp", p->hosts, "cps", "connection");
+	for (unsigned round = 0; round < p->connection_rounds; round++) {
+		for (unsigned i = 0; i < N_GATEWAYS; i++) {
+			unsigned k = (i + round) % N_GATEWAYS;
+			struct result r;
+			uint64_t start;
+
+			gateway_flush(&g[k]);
+			gateway_prepare(&b->w, &g[k]);
+			start = monotonic_us();
+			r = traffic_connections(&b->w, &g[k], ext_port++);
+			report_round(rows[k], &r, seconds_since(start));
+		}
+		compare(rows, round, 0);
+	}
+	for (unsigned k = 0; k < N_GATEWAYS; k++)
+		check_losses(b, rows[k]);
+	report_goal(&b->report, 4, false, median(rows[GATEWAY_DETNAT]->of_nft, p->connection_rounds),
+		    "whole TCP connections a second, detnat redirect against nft SNAT");
+}
+
+static void measure(struct bench *b, const struct plan *p)
+{
+	struct gateway g[N_GATEWAYS];
+	struct row *opening[N_GATEWAYS] = { 0 };
+	size_t first = b->report.rows;
+
+	for (unsigned k = 0; k < N_GATEWAYS; k++)
+		if (k == GATEWAY_NFT_TUNED)
+			gateway_share(&g[GATEWAY_NFT], k, &g[k]);
+		else
+			gateway_new(&b->w, k, p->hosts, &g[k]);
+	for (unsigned k = 0; k < N_GATEWAYS; k++) {
+		if (!gateway_translates(k) || k == GATEWAY_NFT_TUNED)
+			continue;
+		opening[k] = new_row(b, k, FRAME_64, "udp", p->hosts, "open", "new");
+		ramp_up(b, &g[k], opening[k]);
+	}
+	for (unsigned k = 0; k < N_GATEWAYS; k++)
+		if (opening[k] && k != GATEWAY_NFT)
+			opening[k]->of_nft[0] = opening[GATEWAY_NFT]->ns[0] / opening[k]->ns[0];
+	throughput(b, g, p);
+	if (p->connection_rounds)
+		connections(b, g, p);
+	if (g[GATEWAY_NFT].lanes > 1)
+		report_note(
+			&b->report,
+			"%u sessions: nft is spread over %u gateways, as a namespace holds %lu entries at most here\n",
+			p->hosts * PORTS_PER_HOST, g[GATEWAY_NFT].lanes, conntrack_max());
+	report_print_rows(&b->report, first);
+	for (unsigned k = 0; k < N_GATEWAYS; k++)
+		gateway_free(&g[k]);
+}
+
+/* Runs of one gateway in each direction, one after the other. */
+static void profile(struct bench *b, const char *name, uint32_t hosts)
+{
+	struct gateway g;
+	unsigned kind = 0;
+
+	while (kind < N_GATEWAYS && strcmp(gateway_name(kind), name))
+		kind++;
+	if (kind == N_GATEWAYS)
+		e2e_die(0, "no gateway of that name: %s", name);
+	if (hosts < 1024 || hosts > 16384 || hosts & (hosts - 1))
+		e2e_die(0, "1024, 2048, 4096, 8192 or 16384 hosts");
+	gateway_new(&b->w, kind == GATEWAY_NFT_TUNED ? GATEWAY_NFT : kind, hosts, &g);
+	g.kind = kind;
+	gateway_prepare(&b->w, &g);
+	traffic_open_sessions(&b->w, &g);
+	for (unsigned d = 0; d < N_DIRECTIONS; d++) {
+		struct row row = { .gateway = name };
+
+		for (unsigned i = 0; i < MAX_ROUNDS; i++) {
+			struct result r = traffic_run(&b->w, &g, d, FRAME_64, PACKETS);
+
+			report_round(&row, &r, 0);
+		}
+		printf("%s, %u hosts, 64b, %s: %.1f ns a packet; %lu lost, %lu of %lu looked at wrong\n", name, hosts,
+		       direction_names[d], median(row.ns, MAX_ROUNDS), row.sent - row.arrived, row.bad, row.samples);
+	}
+	gateway_free(&g);
+}
+
+static void find_build(char *ret, size_t size)
+{
+	char self[256];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n < 0)
+		e2e_die(errno, "/proc/self/exe");
+	self[n] = 0;
+	snprintf(ret, size, "%s", dirname(dirname(dirname(self))));
+}
+
+int main(int argc, char *argv[])
+{
+	static struct bench b;
+	const struct plan *plan = quick;
+	size_t plans = ARRAY_SIZE(quick);
+	const char *out = NULL, *only = NULL;
+	uint32_t hosts = 1024;
+	uint64_t start = monotonic_us();
+	uint64_t samples = 0, bad = 0, sent = 0, arrived = 0;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--full")) {
+			plan = full;
+			plans = ARRAY_SIZE(full);
+		} else if (!strcmp(argv[i], "-o") && i + 1 < argc) {
+			out = argv[++i];
+		} else if (!strcmp(argv[i], "--profile") && i + 1 < argc) {
+			only = argv[++i];
+			if (i + 1 < argc)
+				hosts = (uint32_t)atoi(argv[++i]);
+		} else {
+			fprintf(stderr, "usage: %s [--full] [-o FILE] | --profile GATEWAY [HOSTS]\n", argv[0]);
+			return 2;
+		}
+	}
+	if (geteuid() != 0)
+		e2e_die(0, "needs root, for namespaces and BPF programs");
+	libbpf_set_print(NULL);
+	find_build(b.w.build, sizeof(b.w.build));
+	netns_isolate();
+	traffic_open(&b.w);
+	printf("end to end over veth, generator, gateway and sink on core %d\n", core_pin());
+	if (only) {
+		profile(&b, only, hosts);
+		return 0;
+	}
+	report_print_head();
+	for (size_t i = 0; i < plans; i++)
+		measure(&b, &plan[i]);
+	for (size_t i = 0; i < b.report.rows; i++) {
+		samples += b.report.row[i].samples;
+		bad += b.report.row[i].bad;
+		sent += b.report.row[i].sent;
+		arrived += b.report.row[i].arrived;
+	}
+	if (bad)
+		complain(&b, "wrong packets", "all", bad, samples);
+	report_note(&b.report, "conntrack: %lu hash buckets for the whole machine, its own setting\n",
+		    conntrack_buckets());
+	report_note(&b.report,
+		    "%lu packets and connections sent, %lu arrived; %lu verified whole, %lu of them wrong; %.0f s\n",
+		    sent, arrived, samples, bad, seconds_since(start));
+	report_print_goals(&b.report);
+	traffic_close(&b.w);
+	if (out) {
+		int r = report_write(&b.report, out, seconds_since(start));
+
+		if (r)
+			e2e_die(r, "%s", out);
+	}
+	return b.wrong;
+}

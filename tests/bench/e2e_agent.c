@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "e2e_agent.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "e2e_gateway.h"
+#include "e2e_netns.h"
+#include "util.h"
+
+static void path_in(const struct gateway *g, const char *name, char ret[static 64])
+{
+	snprintf(ret, 64, "%s/%s", g->directory, name);
+}
+
+static void write_configuration(const struct gateway *g, const char *path)
+{
+	FILE *f = fopen(path, "w");
+	char in[ADDR_TEXT], out[ADDR_TEXT];
+	unsigned plen = 32;
+
+	if (!f)
+		e2e_die(errno, "%s", path);
+	while ((1U << (32 - plen)) < g->hosts)
+		plen--;
+	fprintf(f,
+		"{ \"interfaces\": { \"inside\": [\"in0\"], \"outside\": [\"out0\"] },\n"
+		"  \"mappings\": [ { \"in\": \"%s\", \"out\": \"%s\" } ],\n"
+		"  \"forwarding\": \"%s\", \"timeouts\": { \"udp\": 3600 },\n"
+		"  \"control_socket\": \"%s/agent.sock\", \"pin_path\": \"/sys/fs/bpf/gateway%d\",\n"
+		"  \"state_dir\": \"%s/state\" }\n",
+		prefix_format(INSIDE_BASE, plen, in), prefix_format(OUTSIDE_BASE, plen + SHARING_SHIFT, out),
+		g->kind == GATEWAY_DETNAT ? "redirect" : "kernel", g->directory, g->kind, g->directory);
+	if (fclose(f))
+		e2e_die(errno, "%s", path);
+}
+
+static void show_log(const char *path)
+{
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+	FILE *f = fopen(path, "r");
+
+	while (f && getline(&line, &size, f) > 0)
+		fputs(line, stderr);
+	if (f)
+		fclose(f);
+}
+
+void e2e_agent_start(const struct world *w, struct gateway *g)
+{
+	char config[64], log[64], binary[300], line[256] = "";
+	char *argv[] = { binary, (char *)"-c", config, NULL };
+	FILE *f;
+	int out;
+
+	snprintf(g->directory, sizeof(g->directory), "/run/gateway%d", g->kind);
+	if (mkdir(g->directory, 0700) && errno != EEXIST)
+		e2e_die(errno, "%s", g->directory);
+	path_in(g, "detnat.json", config);
+	path_in(g, "agent.log", log);
+	snprintf(binary, sizeof(binary), "%s/detnat-agent", w->build);
+	write_configuration(g, config);
+	g->agent = netns_spawn(g->lane[0].netns, log, argv, &out);
+	f = fdopen(out, "r");
+	if (!f || !fgets(line, sizeof(line), f) || !strstr(line, "ready\n")) {
+		show_log(log);
+		e2e_die(0, "%s did not get ready", binary);
+	}
+	fclose(f);
+}
+
+void e2e_agent_stop(struct gateway *g)
+{
+	char pins[64];
+
+	kill(g->agent, SIGKILL);
+	waitpid(g->agent, NULL, 0);
+	g->agent = 0;
+	/* The pins hold the tables, which the next agent here must not find. */
+	snprintf(pins, sizeof(pins), "rm -r /sys/fs/bpf/gateway%d %s", g->kind, g->directory);
+	netns_command(g->lane[0].netns, "%s", pins);
+}
+
+uint64_t e2e_agent_sessions(const struct world *w, const struct gateway *g)
+{
+	char command[400], text[4096];
+	uint64_t sessions;
+	size_t n;
+	cJSON *j;
+	FILE *f;
+
+	snprintf(command, sizeof(command), "%s/detnatctl -s %s/agent.sock -j status", w->build, g->directory);
+	f = popen(command, "r");
+	if (!f)
+		e2e_die(errno, "%s", command);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = 0;
+	if (pclose(f))
+		e2e_die(0, "failed: %s", command);
+	j = cJSON_Parse(text);
+	if (!cJSON_IsNumber(cJSON_GetObjectItem(j, "sessions")))
+		e2e_die(0, "not a status: %s", text);
+	sessions = (uint64_t)cJSON_GetObjectItem(j, "sessions")->valuedouble;
+	cJSON_Delete(j);
+	return sessions;
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "e2e_report.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "e2e_netns.h"
+#include "util.h"
+
+struct row *report_row(struct report *r, const char *name, const char *gateway, const char *direction)
+{
+	struct row *row = &r->row[r->rows];
+
+	if (r->rows++ == MAX_ROWS)
+		e2e_die(0, "too many rows");
+	*row = (struct row){ .gateway = gateway, .direction = direction };
+	snprintf(row->name, sizeof(row->name), "%s", name);
+	return row;
+}
+
+void report_round(struct row *row, const struct result *result, double seconds)
+{
+	row->ns[row->rounds++] = result->ns;
+	row->sent += result->sent;
+	row->arrived += result->arrived;
+	row->samples += result->samples;
+	row->bad += result->bad;
+	row->seconds += seconds;
+}
+
+void report_goal(struct report *r, double wanted, bool strictly, double measured, const char *format, ...)
+{
+	struct goal *g = &r->goal[r->goals];
+	va_list ap;
+
+	if (r->goals++ == MAX_GOALS)
+		e2e_die(0, "too many goals");
+	*g = (struct goal){ .wanted = wanted, .measured = measured, .strictly = strictly };
+	va_start(ap, format);
+	vsnprintf(g->what, sizeof(g->what), format, ap);
+	va_end(ap);
+}
+
+void report_note(struct report *r, const char *format, ...)
+{
+	size_t used = strlen(r->notes);
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(r->notes + used, sizeof(r->notes) - used, format, ap);
+	va_end(ap);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+double median(const double *values, unsigned n)
+{
+	double sorted[MAX_ROUNDS];
+
+	if (!n)
+		return 0;
+	memcpy(sorted, values, n * sizeof(*values));
+	qsort(sorted, n, sizeof(*sorted), by_value);
+	return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+}
+
+static bool met(const struct goal *g)
+{
+	return g->strictly ? g->measured > g->wanted : g->measured >= g->wanted;
+}
+
+static void print_ratio(double ratio)
+{
+	if (ratio > 0)
+		printf(" %7.2f x", ratio);
+	else
+		printf(" %9s", "-");
+}
+
+void report_print_head(void)
+{
+	printf("%-52s %-15s %-10s %7s %8s %9s %9s %9s %5s %5s\n", "ROW", "GATEWAY", "PATH", "NS", "M/S/CORE", "OF NFT",
+	       "NET", "OF ROUTE", "LOST", "S");
+}
+
+void report_print_rows(const struct report *r, size_t first)
+{
+	for (size_t i = first; i < r->rows; i++) {
+		const struct row *row = &r->row[i];
+		double ns = median(row->ns, row->rounds);
+
+		printf("%-52s %-15s %-10s %7.1f %8.3f", row->name, row->gateway, row->direction, ns, 1e3 / ns);
+		print_ratio(median(row->of_nft, row->rounds));
+		print_ratio(median(row->net_of_nft, row->rounds));
+		print_ratio(median(row->of_forward, row->rounds));
+		printf(" %5lu %5.1f\n", row->sent - row->arrived, row->seconds);
+	}
+}
+
+void report_print_goals(const struct report *r)
+{
+	fputs(r->notes, stdout);
+	for (size_t i = 0; i < r->goals; i++) {
+		const struct goal *g = &r->goal[i];
+
+		printf("goal %-84s %s %5.2f x: %5.2f x, %s\n", g->what, g->strictly ? "> " : ">=", g->wanted,
+		       g->measured, met(g) ? "met" : "MISSED");
+	}
+}
+
+static cJSON *row_json(const struct row *row)
+{
+	cJSON *j = cJSON_CreateObject();
+	double ns = median(row->ns, row->rounds), nft = median(row->of_nft, row->rounds);
+	double forward = median(row->of_forward, row->rounds), net = median(row->net_of_nft, row->rounds);
+
+	cJSON_AddStringToObject(j, "name", row->name);
+	cJSON_AddStringToObject(j, "gateway", row->gateway);
+	cJSON_AddStringToObject(j, "path", row->direction);
+	cJSON_AddNumberToObject(j, "ns", ns);
+	cJSON_AddNumberToObject(j, "per_second_per_core", 1e9 / ns);
+	if (nft > 0)
+		cJSON_AddNumberToObject(j, "times_nft", nft);
+	if (net > 0)
+		cJSON_AddNumberToObject(j, "times_nft_net", net);
+	if (forward > 0)
+		cJSON_AddNumberToObject(j, "times_kernel_forwarding", forward);
+	cJSON_AddItemToObject(j, "rounds_ns", cJSON_CreateDoubleArray(row->ns, (int)row->rounds));
+	cJSON_AddNumberToObject(j, "sent", (double)row->sent);
+	cJSON_AddNumberToObject(j, "arrived", (double)row->arrived);
+	cJSON_AddNumberToObject(j, "sessions", (double)row->sessions);
+	cJSON_AddNumberToObject(j, "sessions_in_table", (double)row->entries);
+	cJSON_AddNumberToObject(j, "packets_verified", (double)row->samples);
+	cJSON_AddNumberToObject(j, "packets_wrong", (double)row->bad);
+	cJSON_AddNumberToObject(j, "seconds", row->seconds);
+	return j;
+}
+
+int report_write(const struct report *r, const char *path, double seconds)
+{
+	cJSON *j = cJSON_CreateObject(), *rows = cJSON_AddArrayToObject(j, "rows"),
+	      *goals = cJSON_AddArrayToObject(j, "goals");
+	_cleanup_free_ char *text = NULL;
+	FILE *f = fopen(path, "w");
+	int e = 0;
+
+	for (size_t i = 0; i < r->rows; i++)
+		cJSON_AddItemToArray(rows, row_json(&r->row[i]));
+	for (size_t i = 0; i < r->goals; i++) {
+		cJSON *g = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(g, "what", r->goal[i].what);
+		cJSON_AddNumberToObject(g, "wanted", r->goal[i].wanted);
+		cJSON_AddNumberToObject(g, "measured", r->goal[i].measured);
+		cJSON_AddBoolToObject(g, "met", met(&r->goal[i]));
+		cJSON_AddItemToArray(goals, g);
+	}
+	cJSON_AddStringToObject(j, "notes", r->notes);
+	cJSON_AddNumberToObject(j, "seconds", seconds);
+	text = cJSON_Print(j);
+	cJSON_Delete(j);
+	if (!f)
+		return -errno;
+	if (!text || fprintf(f, "%s\n", text) < 0)
+		e = -EIO;
+	return fclose(f) ? -errno : e;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What was measured: a table for people, a file for programs. */
+#ifndef DETNAT_BENCH_E2E_REPORT_H
+#define DETNAT_BENCH_E2E_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "e2e_traffic.h"
+
+#define MAX_ROUNDS 16U
+#define MAX_ROWS   128U
+#define MAX_GOALS  32U
+
+/* One path of one gateway, over all rounds. */
+struct row {
+	char name[80]; /* as CSIT names tests */
+	const char *gateway;
+	const char *direction;
+	unsigned rounds;
+	double ns[MAX_ROUNDS];
+	double of_nft[MAX_ROUNDS]; /* how many times as fast, in the same round; 0 where there is nothing to compare */
+	double of_forward[MAX_ROUNDS];
+	double net_of_nft[MAX_ROUNDS]; /* the same less the generator's own time on both sides */
+	uint64_t sent, arrived, samples, bad;
+	uint64_t sessions; /* opened, and in the table afterwards */
+	uint64_t entries;
+	double seconds; /* that measuring took */
+};
+
+struct goal {
+	char what[96];
+	double wanted;
+	double measured;
+	bool strictly; /* more than wanted, not only as much */
+};
+
+struct report {
+	struct row row[MAX_ROWS];
+	struct goal goal[MAX_GOALS];
+	size_t rows, goals;
+	char notes[2048];
+};
+
+struct row *report_row(struct report *r, const char *name, const char *gateway, const char *direction);
+void report_round(struct row *row, const struct result *result, double seconds);
+void report_goal(struct report *r, double wanted, bool strictly, double measured, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+void report_note(struct report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Of the rounds; 0 where there are none. */
+double median(const double *values, unsigned n);
+
+/* The head of the table; its rows from a first one on; notes and goals. */
+void report_print_head(void);
+void report_print_rows(const struct report *r, size_t first);
+void report_print_goals(const struct report *r);
+
+/* 0 or -errno. */
+int report_write(const struct report *r, const char *path, double seconds);
+
+#endif

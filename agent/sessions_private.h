@@ -78,10 +78,17 @@ struct subscriber_iterator {
 	uint32_t *due;	  /* tick of sweep_due, or NULL */
 	uint32_t due_max; /* the furthest that it may lie ahead */
 	struct age_limits limits;
+	uint32_t cost; /* of a visit, in slots looked at; a visit may change it */
 };
 
 /* Visits everyone (with sessions or not); narrow it down by writing to the fields. */
 void subscriber_iterator_init(struct subscriber_iterator *it, struct mappings *m);
+
+/* Whether the subscriber's sessions are to be looked at: one of them may have expired, or nobody can tell. */
+static inline bool subscriber_due(const struct subscriber_iterator *it)
+{
+	return !it->due || *it->due - it->now - 1 > it->due_max;
+}
 
 /* Other than 0: stop here, this subscriber is visited again next time. */
 typedef int (*subscriber_visit)(struct subscriber_iterator *it, void *arg);

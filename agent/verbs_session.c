@@ -1,65 +1,90 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* session list and close, user show. */
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 
+#include "session_text.h"
 #include "verbs.h"
 
-static const char *proto_name(uint8_t proto)
+/* Octets gathered before they are handed to the client's output. */
+#define LISTING_BUFFER (16U << 10)
+
+struct listing {
+	struct session_walk *walk;
+	struct evbuffer *output;
+	uint8_t proto; /* 0: all */
+	bool all;
+	size_t used;
+	char buffer[LISTING_BUFFER];
+};
+
+static int flush(struct listing *l)
 {
-	return proto == IPPROTO_TCP ? "tcp" : proto == IPPROTO_UDP ? "udp" : "icmp";
+	int r = l->used ? evbuffer_add(l->output, l->buffer, l->used) : 0;
+
+	l->used = 0;
+	return r;
 }
 
-/* Printed by hand: a listing may have millions of lines. */
 static int list_one(const struct session *s, void *arg)
 {
-	struct request *r = arg;
-	const struct arg_value *proto = request_arg(r, "proto");
-	char in[ADDR_TEXT], out[ADDR_TEXT], ext[ADDR_TEXT];
+	struct listing *l = arg;
 
-	if ((proto->given && proto->number != s->proto) || (!s->counts && !request_arg(r, "all")->number))
+	if ((l->proto && l->proto != s->proto) || (!s->counts && !l->all))
 		return 0;
-	if (evbuffer_add_printf(
-		    r->stream,
-		    "{\"proto\":\"%s\",\"in_addr\":\"%s\",\"in_port\":%u,\"out_addr\":\"%s\",\"out_port\":%u,"
-		    "\"ext_addr\":\"%s\",\"ext_port\":%u,\"state\":\"%s\",\"expires\":%u}\n",
-		    proto_name(s->proto), addr_format(s->in_addr, in), s->in_port, addr_format(s->out_addr, out),
-		    s->out_port, addr_format(s->ext_addr, ext), s->ext_port, session_state_name(s->state),
-		    s->expires) < 0)
+	l->used += session_text(s, &l->buffer[l->used]);
+	if (sizeof(l->buffer) - l->used >= SESSION_TEXT)
+		return 0;
+	if (flush(l))
 		return -ENOMEM;
-	return 0;
+	/* 1: more another time, when the client has read some of it. */
+	return evbuffer_get_length(l->output) >= REQUEST_OUTPUT_HIGH;
 }
 
 static int list_step(struct request *r, cJSON **ret_result, struct error *err)
 {
-	int ret = session_walk_step(r->state, REQUEST_SLICE_US, list_one, r);
+	struct listing *l = r->state;
+	int ret = session_walk_step(l->walk, REQUEST_SLICE_US, list_one, l);
 
+	if (flush(l))
+		ret = -ENOMEM;
 	return ret < 0 ? error_set(err, ret, "the listing broke off: %s", strerror(-ret)) : ret;
 }
 
 static void list_free(void *state)
 {
-	session_walk_free(state);
+	struct listing *l = state;
+
+	session_walk_free(l->walk);
+	free(l);
 }
 
 int verb_session_list(struct request *r, cJSON **ret_result, struct error *err)
 {
 	const struct arg_value *addr = request_arg(r, "addr");
-	struct session_walk *walk;
+	struct listing *l = malloc(sizeof(*l));
 	char text[ADDR_TEXT];
 	int ret;
 
+	if (!l)
+		return -ENOMEM;
 	if (addr->given)
-		ret = session_walk_new_subscriber(r->agent->mappings, addr->addr, &walk);
+		ret = session_walk_new_subscriber(r->agent->mappings, addr->addr, &l->walk);
 	else
-		ret = session_walk_new(r->agent->mappings, &walk);
+		ret = session_walk_new(r->agent->mappings, &l->walk);
+	if (ret)
+		free(l);
 	if (ret == -ENOENT)
 		return error_set(err, ret, "%s is inside no mapping", addr_format(addr->addr, text));
 	if (ret)
 		return error_set(err, ret, "the sessions cannot be listed: %s", strerror(-ret));
-	request_run(r, list_step, walk, list_free);
-	request_stream(r);
+	l->proto = (uint8_t)request_arg(r, "proto")->number;
+	l->all = request_arg(r, "all")->number;
+	l->used = 0;
+	if (!l->all)
+		session_walk_only_counted(l->walk);
+	request_run(r, list_step, l, list_free);
+	l->output = request_stream(r);
 	return 0;
 }
 

@@ -372,6 +372,49 @@ Test(sessions, are_counted)
 	cr_assert_eq(sessions_subscriber(m, tables_addr("10.0.1.0"), &f), -ENOENT);
 }
 
+static uint64_t count_all(void)
+{
+	struct session_counter *c;
+	struct session_count count;
+
+	cr_assert_eq(session_counter_new(m, &c), 0);
+	while (session_counter_step(c, 0, &count))
+		;
+	session_counter_free(c);
+	return count.total;
+}
+
+/* So many slots that not all of them are looked at. */
+Test(sessions, of_large_tables_are_counted_by_their_records)
+{
+	struct mapping_spec spec = tables_spec("11.0.0.0/22", "1.1.4.0/24");
+
+	spec.session_slots = 2048;
+	tables_add(m, &spec);
+	for (unsigned i = 0; i < 1024; i++) {
+		struct session s = session_with((uint16_t)i, IPPROTO_UDP, SESSION_UDP);
+
+		tables_put(m, tables_addr("11.0.0.0") + i, i, &s, NOW);
+	}
+	put_overflow("11.0.3.255", 9, NOW);
+	cr_assert_eq(count_all(), 1025);
+	/* Looked at now, and believed from now on. */
+	record("11.0.3.254")->sessions = 100;
+	cr_assert_eq(count_all(), 1124);
+	record("11.0.3.254")->sessions = 1;
+	tables_set_ticks(&d, NOW + 301);
+	cr_assert_eq(count_all(), 0);
+	/* Shorter timeouts hold at once. */
+	put("11.0.3.253", 7, 7, SESSION_UDP, NOW + 301);
+	put("11.0.3.254", 7, 7, SESSION_UDP, NOW + 301);
+	sweep(NULL, NULL);
+	cr_assert_eq(count_all(), 2);
+	spec.timeout_ticks[TIMEOUT_UDP] = 20;
+	cr_assert_eq(mappings_update(m, &spec), 0);
+	tables_set_ticks(&d, NOW + 301 + 21);
+	cr_assert_eq(count_all(), 0);
+}
+
 static const struct endpoint ext = { 0xc6336407, 443 }, ext_icmp = { 0xc6336407, 0 };
 
 Test(sessions, are_closed_by_inside_or_outside_endpoint)

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Counts of sessions, of all and of one subscriber. */
+/* Counts of all sessions. */
 #include <errno.h>
 #include <string.h>
 
 #include "sessions_private.h"
-
-/* Longest time to look for one subscriber's overflow sessions among all. */
-#define SUBSCRIBER_BUDGET_US 30000U
 
 /*
  * Slots counted one by one, some milliseconds' worth. Beyond them the subscriber's record is believed while none of his
@@ -125,39 +122,5 @@ int session_counter_step(struct session_counter *c, unsigned budget_us, struct s
 	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
 		c->count.total += c->count.by_mapping[i];
 	*ret = c->count;
-	return 0;
-}
-
-/* Where there are too many overflow sessions to look through: what the record says, expired ones with them. */
-static uint32_t overflow_of(const struct subscriber_iterator *it)
-{
-	const struct datapath *d = mappings_datapath(it->m);
-	uint32_t recorded = __atomic_load_n(&it->subscriber->overflow, __ATOMIC_RELAXED), found = 0;
-	uint64_t deadline_us = monotonic_us() + SUBSCRIBER_BUDGET_US;
-	struct overflow_scan scan = { 0 };
-	int r = recorded > 0;
-
-	while (r > 0) {
-		r = monotonic_us() < deadline_us ? overflow_scan_step(&scan, d) : -ETIME;
-		for (uint32_t i = 0; r >= 0 && i < scan.n; i++)
-			found += scan.keys[i].direction == OVERFLOW_IN2OUT && scan.keys[i].addr == it->in_addr &&
-				 counts_now(&it->limits, scan.sessions[i].truth, it->now);
-	}
-	overflow_scan_end(&scan);
-	return r < 0 ? recorded : found;
-}
-
-int sessions_subscriber(struct mappings *m, uint32_t in_addr, struct subscriber_figures *ret)
-{
-	struct subscriber_iterator it;
-	int r = subscriber_find(&it, m, in_addr);
-
-	if (r)
-		return r;
-	*ret = (struct subscriber_figures){
-		.sessions = slots_count(it.slots, it.n_slots, &it.limits, it.now) + overflow_of(&it),
-		.quota = it.map->sessions_per_user,
-		.quota_exceeded = __atomic_load_n(&it.subscriber->refused, __ATOMIC_RELAXED),
-	};
 	return 0;
 }

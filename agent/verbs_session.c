@@ -110,31 +110,57 @@ int verb_session_close(struct request *r, cJSON **ret_result, struct error *err)
 	return *ret_result ? 0 : -ENOMEM;
 }
 
-int verb_user_show(struct request *r, cJSON **ret_result, struct error *err)
+static cJSON *user_json(const struct mappings *m, uint32_t addr, const struct subscriber_figures *figures)
 {
-	struct mappings *m = r->agent->mappings;
-	uint32_t addr = request_arg(r, "addr")->addr;
-	int number = mappings_find_inside(m, addr);
-	struct subscriber_figures figures;
-	struct port_block block;
-	char text[ADDR_TEXT];
-	cJSON *json;
-	int ret;
+	const struct mapping *mapping = mappings_get(m, mappings_find_inside(m, addr));
+	struct port_block block = mapping_forward(&mapping->geo, addr);
+	cJSON *json = cJSON_CreateObject();
 
-	if (number < 0)
-		return error_set(err, -ENOENT, "%s is inside no mapping", addr_format(addr, text));
-	ret = sessions_subscriber(m, addr, &figures);
-	if (ret)
-		return error_set(err, ret, "%s: %s", addr_format(addr, text), strerror(-ret));
-	block = mapping_forward(&mappings_get(m, number)->geo, addr);
-	json = cJSON_CreateObject();
 	json_add_addr(json, "in_addr", addr);
 	json_add_addr(json, "out_addr", block.out_addr);
 	json_add_u64(json, "port_lo", block.port_lo);
 	json_add_u64(json, "port_hi", block.port_hi);
-	json_add_u64(json, "sessions", figures.sessions);
-	json_add_u64(json, "quota", figures.quota);
-	json_add_u64(json, "quota_exceeded", figures.quota_exceeded);
-	*ret_result = json;
-	return json ? 0 : -ENOMEM;
+	json_add_u64(json, "sessions", figures->sessions);
+	json_add_u64(json, "quota", figures->quota);
+	json_add_u64(json, "quota_exceeded", figures->quota_exceeded);
+	return json;
+}
+
+static int refuse_user(const struct request *r, int ret, struct error *err)
+{
+	char text[ADDR_TEXT];
+
+	addr_format(request_arg(r, "addr")->addr, text);
+	if (ret == -ENOENT)
+		return error_set(err, ret, "%s is inside no mapping", text);
+	return error_set(err, ret, "%s: %s", text, strerror(-ret));
+}
+
+static int user_step(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct subscriber_figures figures;
+	int ret = subscriber_counter_step(r->state, REQUEST_COUNT_US, &figures);
+
+	if (ret > 0)
+		return ret;
+	if (ret)
+		return refuse_user(r, ret, err);
+	*ret_result = user_json(r->agent->mappings, request_arg(r, "addr")->addr, &figures);
+	return *ret_result ? 0 : -ENOMEM;
+}
+
+static void user_free(void *state)
+{
+	subscriber_counter_free(state);
+}
+
+int verb_user_show(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct subscriber_counter *c;
+	int ret = subscriber_counter_new(r->agent->mappings, request_arg(r, "addr")->addr, &c);
+
+	if (ret)
+		return refuse_user(r, ret, err);
+	request_run(r, user_step, c, user_free);
+	return 0;
 }

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "overflow_heap.h"
 #include "tables_fixture.h"
 
 #define NOW 100000U
@@ -370,6 +371,30 @@ Test(sessions, are_counted)
 	cr_assert_eq(f.quota, 1000);
 	cr_assert_eq(f.quota_exceeded, 3);
 	cr_assert_eq(sessions_subscriber(m, tables_addr("10.0.1.0"), &f), -ENOENT);
+}
+
+/* Those of five subscribers at a time are gathered. */
+Test(sessions, beyond_what_a_walk_keeps_are_gathered_again)
+{
+	struct list all;
+	unsigned n = 0;
+
+	overflow_heap_max = 10;
+	for (unsigned i = 40; i-- > 0;) {
+		struct session s = session_with((uint16_t)i, IPPROTO_UDP, SESSION_UDP);
+
+		for (unsigned k = 0; k < 1 + i % 5; k++, n++) {
+			s.in_port = (uint16_t)(100 + k);
+			s.out_port = (uint16_t)(1024 + n);
+			tables_put_overflow(m, tables_addr("10.0.0.0") + i, &s, NOW);
+		}
+	}
+	for (unsigned budget = 0; budget < 2; budget++) {
+		all = walk_all(budget * 1000);
+		cr_assert_eq(all.n, n, "%u of %u", all.n, n);
+		for (unsigned i = 1; i < all.n; i++)
+			cr_assert_geq(all.s[i].in_addr, all.s[i - 1].in_addr);
+	}
 }
 
 static uint64_t count_all(void)

@@ -8,12 +8,15 @@
 /*
  * Slots counted one by one, some milliseconds' worth. Beyond them the subscriber's record is believed while none of his
  * sessions can have expired. It is right but for a session that took a shorter timeout without a packet from inside (an
- * idle connection that the outside closed), until the sweep looks again.
+ * idle connection that the outside closed), until the sweep looks again. A subscriber of whom one may have expired is
+ * swept, as he soon would be anyway, so that the next count has it easier; but no more than so many sessions are freed.
  */
 #define EXACT_SLOTS (1U << 20)
+#define MAX_FREED   (1U << 16)
 
 struct session_counter {
 	uint32_t looked; /* slots */
+	uint32_t freed;	 /* sessions */
 	struct subscriber_iterator it;
 	struct overflow_scan scan;
 	bool slots_done;
@@ -49,37 +52,22 @@ static uint32_t slots_recorded(const struct subscriber *s)
 	return sessions > overflow ? sessions - overflow : 0;
 }
 
-/* Sessions in slots, looked at; where none has expired, the next look can wait as after a sweep. */
-static uint32_t count_slots(const struct subscriber_iterator *it)
-{
-	const struct age_limits *limits = &it->limits;
-	int64_t first = it->due_max;
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < it->n_slots; i++) {
-		uint64_t truth = load_truth(&it->slots[i]);
-		int64_t left = ticks_left(limits, truth, it->now);
-
-		first = left < first ? left : first;
-		count += counts_now(limits, truth, it->now);
-	}
-	if (it->due && first >= 0)
-		*it->due = it->now + (uint32_t)first + 1;
-	return count;
-}
-
 static int count_subscriber(struct subscriber_iterator *it, void *arg)
 {
 	struct session_counter *c = arg;
 	uint64_t *count = &c->count.by_mapping[it->number];
+	bool due = subscriber_due(it);
 
-	if (c->looked >= EXACT_SLOTS && !subscriber_due(it)) {
-		it->cost = 1;
-		*count += slots_recorded(it->subscriber);
+	if (c->looked < EXACT_SLOTS || (due && c->freed >= MAX_FREED)) {
+		c->looked += c->looked < EXACT_SLOTS ? it->n_slots : 0;
+		*count += slots_count(it->slots, it->n_slots, &it->limits, it->now);
 		return 0;
 	}
-	c->looked += c->looked < EXACT_SLOTS ? it->n_slots : 0;
-	*count += count_slots(it);
+	if (due)
+		c->freed += sweep_subscriber(it, it->m->on_close, it->m->on_close_arg);
+	else
+		it->cost = 1;
+	*count += slots_recorded(it->subscriber);
 	return 0;
 }
 

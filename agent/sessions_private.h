@@ -96,6 +96,12 @@ typedef int (*subscriber_visit)(struct subscriber_iterator *it, void *arg);
 /* 1 the time is up or visit stopped it, 0 done. Mappings may come and go between two calls. */
 int subscriber_iterate(struct subscriber_iterator *it, uint64_t deadline_us, subscriber_visit visit, void *arg);
 
+/*
+ * Frees a subscriber's expired sessions, those in slots, has `closed` (NULL: nothing) called for each and notes when to
+ * look again. Returns how many.
+ */
+uint32_t sweep_subscriber(struct subscriber_iterator *it, session_visit closed, void *arg);
+
 /* Fills `it` for one subscriber. -ENOENT: in no mapping. */
 int subscriber_find(struct subscriber_iterator *it, struct mappings *m, uint32_t in_addr);
 

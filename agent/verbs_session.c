@@ -59,30 +59,43 @@ static void list_free(void *state)
 	free(l);
 }
 
-int verb_session_list(struct request *r, cJSON **ret_result, struct error *err)
+/* 0 or -errno, -ENOENT where the address asked for is in no mapping. */
+static int start_walk(const struct request *r, struct session_walk **ret)
 {
 	const struct arg_value *addr = request_arg(r, "addr");
-	struct listing *l = malloc(sizeof(*l));
-	char text[ADDR_TEXT];
-	int ret;
+	struct mappings *m = r->agent->mappings;
 
-	if (!l)
-		return -ENOMEM;
-	if (addr->given)
-		ret = session_walk_new_subscriber(r->agent->mappings, addr->addr, &l->walk);
-	else
-		ret = session_walk_new(r->agent->mappings, &l->walk);
-	if (ret)
-		free(l);
+	return addr->given ? session_walk_new_subscriber(m, addr->addr, ret) : session_walk_new(m, ret);
+}
+
+static int refuse_list(const struct request *r, int ret, struct error *err)
+{
+	char text[ADDR_TEXT];
+
 	if (ret == -ENOENT)
-		return error_set(err, ret, "%s is inside no mapping", addr_format(addr->addr, text));
+		return error_set(err, ret, "%s is inside no mapping", addr_format(request_arg(r, "addr")->addr, text));
+	return error_set(err, ret, "the sessions cannot be listed: %s", strerror(-ret));
+}
+
+int verb_session_list(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct session_walk *walk;
+	struct listing *l;
+	int ret = start_walk(r, &walk);
+
 	if (ret)
-		return error_set(err, ret, "the sessions cannot be listed: %s", strerror(-ret));
+		return refuse_list(r, ret, err);
+	l = malloc(sizeof(*l));
+	if (!l) {
+		session_walk_free(walk);
+		return refuse_list(r, -ENOMEM, err);
+	}
+	l->walk = walk;
 	l->proto = (uint8_t)request_arg(r, "proto")->number;
 	l->all = request_arg(r, "all")->number;
 	l->used = 0;
 	if (!l->all)
-		session_walk_only_counted(l->walk);
+		session_walk_only_counted(walk);
 	request_run(r, list_step, l, list_free);
 	l->output = request_stream(r);
 	return 0;

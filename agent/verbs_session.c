@@ -94,8 +94,6 @@ int verb_session_list(struct request *r, cJSON **ret_result, struct error *err)
 	l->proto = (uint8_t)request_arg(r, "proto")->number;
 	l->all = request_arg(r, "all")->number;
 	l->used = 0;
-	if (!l->all)
-		session_walk_only_counted(walk);
 	request_run(r, list_step, l, list_free);
 	l->output = request_stream(r);
 	return 0;

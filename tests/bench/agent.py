@@ -212,12 +212,12 @@ def add(gateway, report):
     report.row("mapping of 262,144 added", "took", took, "s", 2)
     report.seen("mapping of 262,144 added", seen)
     (before, _), (chunks, fixed) = in_kernel, gateway.kernel_tables()
-    report.row("memory", "of a subscriber, by the kernel", (chunks - before) / SUBSCRIBERS, "B", 2200)
+    report.row("memory", "of a subscriber, by the kernel", (chunks - before) / SUBSCRIBERS, "B")
     report.row("memory", "of a subscriber, by status", (gateway.tables() - empty) / SUBSCRIBERS, "B")
     listed = next(m for m in gateway.request("mapping list")[0] if m["in"] == BIG[0])
     report.row("memory", "of a subscriber, by mapping list", listed["memory_bytes"] / SUBSCRIBERS, "B")
     report.row("memory", "maps of fixed size", fixed / MIB, "MiB")
-    report.row("memory", "with those, of a subscriber", (chunks - before + fixed) / SUBSCRIBERS, "B")
+    report.row("memory", "with those, of a subscriber", (chunks - before + fixed) / SUBSCRIBERS, "B", 2.2 * 1024)
 
 
 def sweep(gateway, report):

@@ -40,11 +40,11 @@ BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
 BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(BUILD)/skel/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 E2E_SOURCES   := $(filter-out %.bpf.c,$(wildcard tests/bench/e2e*.c))
 PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl
-C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] agent/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/fuzz/*.[ch] tests/vm/*.[ch])
+C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] agent/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/vm/*.[ch])
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-bench deps-demo deps-test demo test test-unit test-bpf test-e2e test-vm bench bench-full fuzz format lint install uninstall clean help
+.PHONY: all deps deps-bench deps-demo deps-test demo test test-unit test-bpf test-e2e test-vm bench bench-agent bench-full fuzz format lint install uninstall clean help
 
 all: deps ## build everything into build/
 	@$(MAKE) --no-print-directory programs
@@ -107,6 +107,10 @@ $(BUILD)/tests/bpf/run: $(BPFT_OBJECTS) $(BUILD)/libagent.a
 $(BUILD)/tests/bench/run: $(BENCH_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ -lpthread -lm $(AGENT_LIBS)
+$(BUILD)/tests/bench/agent/%: $(BUILD)/tests/bench/agent/%.o
+	$(SAY) LD $@
+	$(Q)$(CC) $(LDFLAGS) $< -o $@ -lbpf -lpthread
+AGENT_BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/agent/*.c))
 tests-built: $(PROGRAMS) $(BUILD)/tests/unit/run $(BUILD)/tests/bpf/run
 
 demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (KEEP=1 leaves it running)
@@ -135,11 +139,13 @@ bench: deps-demo ## nanoseconds a packet against the parse-and-rewrite floor, an
 	@mkdir -p $(BUILD)/bench
 	$(BUILD)/tests/bench/run --output $(BUILD)/bench/results.json $(ROWS)
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-e2e)
+	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-agent ARGS=)
 bench-full: deps-demo ## the same, every row (ROWS='h1024-* …' picks some of them for either)
 	@$(MAKE) --no-print-directory $(BUILD)/tests/bench/run
 	@mkdir -p $(BUILD)/bench
 	$(BUILD)/tests/bench/run --full --output $(BUILD)/bench/results.json $(ROWS)
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-e2e FULL=1)
+	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-agent ARGS=)
 
 # End to end: live frames over veth, against the kernel's forwarding and nft SNAT.
 $(BUILD)/tests/bench/e2e: $(E2E_SOURCES:%.c=$(BUILD)/%.o)
@@ -150,6 +156,9 @@ bench-e2e: deps-bench ## detnat against nft SNAT and kernel forwarding, frames o
 	@$(MAKE) --no-print-directory programs $(BUILD)/tests/bench/e2e
 	@mkdir -p $(BUILD)/bench
 	$(BUILD)/tests/bench/e2e $(if $(FULL),--full) -o $(BUILD)/bench/results-e2e.json
+bench-agent: deps-test ## the agent at 16.5 million sessions: what its own work costs, and how long others wait (ARGS: rows)
+	@$(MAKE) --no-print-directory programs $(AGENT_BENCH)
+	BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/agent.py $(ARGS)
 
 FUZZ_SECONDS ?= 60
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))

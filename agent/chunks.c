@@ -7,8 +7,8 @@
 
 #include "chunks.h"
 
-/* Octets cleared in one step. */
-#define CLEAR_STEP (8U << 20)
+/* Octets cleared in one step: some tenths of a millisecond. */
+#define CLEAR_STEP (1U << 20)
 
 static size_t chunk_size(const struct chunks *c)
 {
@@ -20,22 +20,14 @@ static uint32_t last_chunk(const struct chunks *c, uint32_t first, uint64_t coun
 	return (uint32_t)((first + count - 1) >> c->shift);
 }
 
-static int map_chunk(struct chunks *c, uint32_t chunk, int fd)
+static int map_memory(const struct chunks *c, int fd, uint8_t **ret)
 {
 	void *base = mmap(NULL, chunk_size(c), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (base == MAP_FAILED)
 		return -errno;
-	c->base[chunk] = base;
-	c->n_present++;
+	*ret = base;
 	return 0;
-}
-
-static void unmap_chunk(struct chunks *c, uint32_t chunk)
-{
-	munmap(c->base[chunk], chunk_size(c));
-	c->base[chunk] = NULL;
-	c->n_present--;
 }
 
 int chunks_open(struct chunks *c, int outer, uint32_t shift, uint32_t record_size, uint32_t max, struct error *err)
@@ -69,9 +61,10 @@ static int find_chunk(struct chunks *c, uint32_t chunk, struct error *err)
 	if (r >= 0)
 		r = fd = bpf_map_get_fd_by_id(id);
 	if (r >= 0)
-		r = map_chunk(c, chunk, fd);
+		r = map_memory(c, fd, &c->base[chunk]);
 	if (r < 0)
 		return error_set(err, r, "cannot map chunk %u of the session tables: %s", chunk, strerror(-r));
+	c->n_present++;
 	return 0;
 }
 
@@ -102,87 +95,117 @@ int chunks_find(struct chunks *c, uint64_t first, uint64_t count, struct error *
 	return r;
 }
 
+/* ---- making and removal ----------------------------------------------------------------------------------- */
+
+static int make(const struct chunks *c, struct chunk_change *change)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+
+	change->fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "detnat_chunk", sizeof(uint32_t), c->record_size,
+				    1U << c->shift, &opts);
+	return change->fd < 0 ? change->fd : map_memory(c, change->fd, &change->base);
+}
+
+/* In the thread. The kernel zeroes a chunk for milliseconds, and a change of the outer map waits for a grace period. */
+static void make_batch(void *arg)
+{
+	struct chunks *c = arg;
+	struct outer_change changes[CHUNKS_BATCH];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < c->n_batch; i++) {
+		struct chunk_change *change = &c->batch[i];
+
+		change->r = make(c, change);
+		if (change->r)
+			break;
+		changes[n++] = (struct outer_change){ .outer = c->outer, .index = change->chunk, .fd = change->fd };
+	}
+	outer_apply(changes, n);
+	for (unsigned i = 0; i < n; i++)
+		c->batch[i].r = changes[i].r;
+}
+
+static void remove_batch(void *arg)
+{
+	struct chunks *c = arg;
+	struct outer_change changes[CHUNKS_BATCH];
+
+	for (unsigned i = 0; i < c->n_batch; i++) {
+		munmap(c->batch[i].base, chunk_size(c));
+		changes[i] = (struct outer_change){ .outer = c->outer, .index = c->batch[i].chunk, .fd = -1 };
+	}
+	outer_apply(changes, c->n_batch);
+}
+
+/* Puts a chunk without users on the list of those to be removed. It is gone for whoever wants it next. */
+static void list_unused(struct chunks *c, uint32_t chunk)
+{
+	c->batch[c->n_batch++] = (struct chunk_change){ .chunk = chunk, .base = c->base[chunk] };
+	c->base[chunk] = NULL;
+	c->n_present--;
+}
+
+static void start_removal(struct chunks *c)
+{
+	c->making = false;
+	background_start(&c->thread, remove_batch, c);
+}
+
+/* What was made is there for the agent too. An array that could not be removed is replaced when it is made again. */
+static void finish_batch(struct chunks *c)
+{
+	unsigned n = c->n_batch;
+
+	c->n_batch = 0;
+	for (unsigned i = 0; c->making && i < n; i++) {
+		struct chunk_change change = c->batch[i];
+
+		if (change.fd >= 0)
+			close(change.fd);
+		if (change.r && change.base)
+			munmap(change.base, chunk_size(c));
+		if (change.r) {
+			c->error = change.r == -ECANCELED ? c->error : change.r;
+			continue;
+		}
+		c->base[change.chunk] = change.base;
+		c->n_present++;
+		if (c->users[change.chunk])
+			c->n_missing--;
+		else
+			list_unused(c, change.chunk); /* nobody wants it any more */
+	}
+	if (c->n_batch)
+		start_removal(c);
+}
+
+bool chunks_busy(struct chunks *c)
+{
+	while (c->n_batch && !background_busy(&c->thread))
+		finish_batch(c);
+	return c->n_batch;
+}
+
+static void wait_until_idle(struct chunks *c)
+{
+	while (chunks_busy(c))
+		background_wait(&c->thread);
+}
+
 void chunks_close(struct chunks *c)
 {
-	for (unsigned i = 0; i < c->n_made; i++)
-		close(c->made_fd[i]);
+	wait_until_idle(c);
 	for (uint32_t chunk = 0; c->base && chunk < c->max; chunk++)
 		if (c->base[chunk])
-			unmap_chunk(c, chunk);
+			munmap(c->base[chunk], chunk_size(c));
 	free(c->base);
 	free(c->users);
 	ranges_free_all(&c->ranges);
 	*c = (struct chunks){ .outer = -1 };
 }
 
-/* Gathers what the outer map is to be told; returns how many changes. */
-static unsigned gather_changes(struct chunks *c, struct outer_change *changes)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < c->n_made; i++)
-		changes[n++] = (struct outer_change){ .outer = c->outer, .index = c->made[i], .fd = c->made_fd[i] };
-	for (unsigned i = 0; i < c->n_unused; i++)
-		changes[n++] = (struct outer_change){ .outer = c->outer, .index = c->unused[i], .fd = -1 };
-	c->n_made = c->n_unused = 0;
-	c->cleared = 0;
-	return n;
-}
-
-static void finish_change(struct chunks *c, const struct outer_change *change)
-{
-	uint32_t chunk = change->index;
-
-	if (change->fd >= 0) {
-		close(change->fd);
-		if (change->r < 0) {
-			unmap_chunk(c, chunk);
-			if (c->users[chunk])
-				c->n_missing++;
-		}
-	} else if (change->r < 0 && change->r != -ENOENT) {
-		memset(c->base[chunk], 0, chunk_size(c)); /* it stays, and is clean */
-	} else {
-		unmap_chunk(c, chunk);
-	}
-}
-
-void chunks_apply(struct chunks *c, struct chunks *other)
-{
-	struct outer_change changes[OUTER_CHANGES];
-	unsigned own = gather_changes(c, changes), n = own + (other ? gather_changes(other, &changes[own]) : 0);
-
-	outer_apply(changes, n);
-	for (unsigned i = 0; i < n; i++)
-		finish_change(i < own ? c : other, &changes[i]);
-}
-
-/* One that the outer map does not have yet is gone at once. */
-static bool drop_made(struct chunks *c, uint32_t chunk)
-{
-	for (unsigned i = 0; i < c->n_made; i++) {
-		if (c->made[i] != chunk)
-			continue;
-		close(c->made_fd[i]);
-		c->n_made--;
-		c->made[i] = c->made[c->n_made];
-		c->made_fd[i] = c->made_fd[c->n_made];
-		unmap_chunk(c, chunk);
-		return true;
-	}
-	return false;
-}
-
-/* Lists a chunk for removal, once. */
-static void list_unused(struct chunks *c, uint32_t chunk)
-{
-	if (drop_made(c, chunk))
-		return;
-	for (unsigned i = 0; i < c->n_unused; i++)
-		if (c->unused[i] == chunk)
-			return;
-	c->unused[c->n_unused++] = chunk;
-}
+/* ---- ranges ------------------------------------------------------------------------------------------------ */
 
 static void add_users(struct chunks *c, uint32_t first, uint64_t count)
 {
@@ -240,10 +263,14 @@ void chunks_clear_unused(struct chunks *c)
 			clear_gaps(c, chunk);
 		else
 			list_unused(c, chunk);
-		if (c->n_unused == CHUNKS_BATCH)
-			chunks_apply(c, NULL);
+		if (c->n_batch == CHUNKS_BATCH) {
+			start_removal(c);
+			wait_until_idle(c);
+		}
 	}
-	chunks_apply(c, NULL);
+	if (c->n_batch)
+		start_removal(c);
+	wait_until_idle(c);
 }
 
 int chunks_alloc(struct chunks *c, uint64_t count, uint32_t align, uint32_t *ret_first)
@@ -258,40 +285,33 @@ int chunks_alloc(struct chunks *c, uint64_t count, uint32_t align, uint32_t *ret
 	return 0;
 }
 
-static int make(struct chunks *c, uint32_t chunk)
+/* Lists missing chunks from number `from` on, below `end`. */
+static void list_missing(struct chunks *c, uint32_t from, uint32_t end)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
-	_cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "detnat_chunk", sizeof(uint32_t), c->record_size,
-						1U << c->shift, &opts);
-
-	if (fd < 0)
-		return fd;
-
-	int r = map_chunk(c, chunk, fd);
-
-	if (r < 0)
-		return r;
-	c->n_missing--;
-	c->made[c->n_made] = chunk;
-	c->made_fd[c->n_made++] = take_fd(fd);
-	return 0;
+	for (uint32_t chunk = from; chunk < end && c->n_batch < CHUNKS_BATCH; chunk++)
+		if (c->users[chunk] && !c->base[chunk])
+			c->batch[c->n_batch++] = (struct chunk_change){ .chunk = chunk, .fd = -1, .r = -ECANCELED };
 }
 
 int chunks_make_step(struct chunks *c, uint32_t first, uint64_t count)
 {
-	/* A step makes one chunk or waits for one grace period, not both. */
-	if (c->n_made == CHUNKS_BATCH) {
-		chunks_apply(c, NULL);
-		return 1;
-	}
-	for (uint32_t chunk = first >> c->shift; chunk <= last_chunk(c, first, count); chunk++) {
-		if (!c->base[chunk]) {
-			int r = make(c, chunk);
+	uint32_t end = last_chunk(c, first, count) + 1;
+	int r;
 
-			return r < 0 ? r : 1;
-		}
-	}
-	return 0;
+	if (chunks_busy(c))
+		return 1;
+	r = c->error;
+	c->error = 0;
+	if (chunks_complete(c, first, count))
+		return 0;
+	if (r)
+		return r;
+	list_missing(c, first >> c->shift, end);
+	if (c->n_missing > c->n_batch)
+		list_missing(c, end, c->max);
+	c->making = true;
+	background_start(&c->thread, make_batch, c);
+	return 1;
 }
 
 bool chunks_complete(const struct chunks *c, uint32_t first, uint64_t count)
@@ -309,38 +329,39 @@ void chunks_retire(struct chunks *c, uint32_t first, uint64_t count)
 			c->n_missing--;
 }
 
-int chunks_release_step(struct chunks *c, uint32_t first, uint64_t count, uint64_t *pos)
+enum chunks_release chunks_release_step(struct chunks *c, uint32_t first, uint64_t count, uint64_t *pos)
 {
-	while (*pos < count) {
+	uint64_t budget = CLEAR_STEP / c->record_size;
+
+	if (chunks_busy(c))
+		return CHUNKS_WAITS;
+	while (*pos < count && budget && c->n_batch < CHUNKS_BATCH) {
 		uint32_t at = (uint32_t)(first + *pos), chunk = at >> c->shift;
 		uint64_t part = chunks_run(c, at);
 
-		if (c->cleared >= CLEAR_STEP || c->n_unused == CHUNKS_BATCH)
-			return 1;
 		if (part > count - *pos)
 			part = count - *pos;
-		*pos += part;
-		if (!c->base[chunk])
-			continue;
-		if (c->users[chunk]) {
+		if (c->base[chunk] && c->users[chunk]) {
+			part = part < budget ? part : budget;
 			memset(chunks_at(c, at), 0, (size_t)part * c->record_size);
-			c->cleared += part * c->record_size;
-		} else {
+			budget -= part;
+		} else if (c->base[chunk]) {
 			list_unused(c, chunk);
 		}
+		*pos += part;
 	}
+	if (c->n_batch)
+		start_removal(c);
+	if (*pos < count)
+		return c->n_batch ? CHUNKS_WAITS : CHUNKS_MORE;
 	ranges_give(&c->ranges, first, count);
-	return 0;
+	return CHUNKS_RELEASED;
 }
 
-void chunks_release(struct chunks *c, uint32_t first, uint64_t count)
+void chunks_release_unused(struct chunks *c, uint32_t first, uint64_t count)
 {
-	uint64_t pos = 0;
-
 	chunks_retire(c, first, count);
-	while (chunks_release_step(c, first, count, &pos))
-		chunks_apply(c, NULL);
-	chunks_apply(c, NULL);
+	ranges_give(&c->ranges, first, count);
 }
 
 uint64_t chunks_memory(const struct chunks *c)

@@ -12,11 +12,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "background.h"
 #include "ranges.h"
 #include "util.h"
 
-/* Chunks that are added to the outer map, or removed from it, together. */
+/* Chunks that are made and added to the outer map, or removed from it, together. */
 #define CHUNKS_BATCH 16U
+
+/* A chunk to be made, or to be removed. */
+struct chunk_change {
+	uint32_t chunk;
+	int fd;	       /* of one made */
+	uint8_t *base; /* in shared memory */
+	int r;	       /* 0 or -errno */
+};
 
 struct chunks {
 	int outer;
@@ -28,12 +37,12 @@ struct chunks {
 	uint32_t n_present;
 	uint32_t n_missing; /* chunks that have users and are still to be made */
 	struct ranges ranges;
-	uint32_t made[CHUNKS_BATCH]; /* chunks that are not in the outer map yet, and their descriptors */
-	int made_fd[CHUNKS_BATCH];
-	unsigned n_made;
-	uint32_t unused[CHUNKS_BATCH]; /* chunks about to be removed */
-	unsigned n_unused;
-	uint64_t cleared; /* octets, since the last removal */
+	/* Under way in a thread: making, or removal. */
+	struct background thread;
+	struct chunk_change batch[CHUNKS_BATCH];
+	unsigned n_batch;
+	bool making;
+	int error; /* of the last making, until told; 0: none */
 };
 
 /* An empty set. Chunks of an earlier agent's are found by the next two; until chunks_clear_unused(), the invariant does
@@ -57,10 +66,13 @@ void chunks_give(struct chunks *c, uint32_t first, uint64_t count);
 /* Clears all records that are in no range, and removes chunks without any. */
 void chunks_clear_unused(struct chunks *c);
 
-/* Takes a free range; errors as ranges_alloc(). Usable when its chunks are made, and chunks_apply() has been called. */
+/* Takes a free range; errors as ranges_alloc(). Usable when chunks_make_step() has said so. */
 int chunks_alloc(struct chunks *c, uint64_t count, uint32_t align, uint32_t *ret_first);
 
-/* Makes the next chunk that the range needs: 1 more to do, 0 all made, -errno (-ENOMEM). Some milliseconds. */
+/*
+ * Has the chunks made that the range lacks, and others that are missing with them, in a thread: 1 that goes on, 0 the
+ * range has all its chunks and the datapath finds them, -errno (-ENOMEM).
+ */
 int chunks_make_step(struct chunks *c, uint32_t first, uint64_t count);
 
 /* Whether the range has all its chunks. */
@@ -72,19 +84,20 @@ void chunks_retire(struct chunks *c, uint32_t first, uint64_t count);
 
 /*
  * Releases a retired range, from record *pos on, which starts at 0 and is moved: what lies in chunks that others use is
- * cleared, other chunks are listed to be removed by chunks_apply(), which the caller must call before anything else. 0
- * the range is free; 1 more to do, but chunks_apply() first. Some milliseconds.
+ * cleared, for less than a millisecond, other chunks are removed in a thread. Says how far it has come.
  */
-int chunks_release_step(struct chunks *c, uint32_t first, uint64_t count, uint64_t *pos);
+enum chunks_release {
+	CHUNKS_RELEASED, /* the range is free */
+	CHUNKS_MORE,	 /* more to clear */
+	CHUNKS_WAITS,	 /* for the thread */
+};
+enum chunks_release chunks_release_step(struct chunks *c, uint32_t first, uint64_t count, uint64_t *pos);
 
-/*
- * Adds chunks made to the outer maps, and removes those listed, of one or two spaces at once. A grace period, where
- * there are any. A chunk that cannot be added is gone again.
- */
-void chunks_apply(struct chunks *c, struct chunks *other);
+/* Releases a range at once that was never used, and none of whose chunks was asked for. */
+void chunks_release_unused(struct chunks *c, uint32_t first, uint64_t count);
 
-/* Retires and releases at once, for ranges without chunks of their own yet. */
-void chunks_release(struct chunks *c, uint32_t first, uint64_t count);
+/* Whether chunks are being made or removed; to be called now and then until it says no. */
+bool chunks_busy(struct chunks *c);
 
 /* Octets of the chunks that exist, and of those that are still to be made for ranges taken. */
 uint64_t chunks_memory(const struct chunks *c);
@@ -111,11 +124,8 @@ struct outer_change {
 	int r;	/* 0 or -errno */
 };
 
-/* Additions and removals of two spaces. */
-#define OUTER_CHANGES (4 * CHUNKS_BATCH)
-
 /*
- * Makes changes of outer maps, at most OUTER_CHANGES. The kernel has each one wait for a grace period, of some 10 ms;
+ * Makes changes of outer maps, at most CHUNKS_BATCH. The kernel has each one wait for a grace period, of some 10 ms;
  * made at the same time by short-lived threads they wait for the same one, which is what a batch update
  * does on newer kernels but for deletions on none.
  */

@@ -18,7 +18,7 @@ static void *apply(void *arg)
 
 void outer_apply(struct outer_change *changes, unsigned n)
 {
-	pthread_t threads[OUTER_CHANGES];
+	pthread_t threads[CHUNKS_BATCH];
 	unsigned n_threads = 0;
 	sigset_t all, saved;
 	pthread_attr_t attr;
@@ -30,7 +30,7 @@ void outer_apply(struct outer_change *changes, unsigned n)
 	pthread_sigmask(SIG_SETMASK, &all, &saved);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	while (n_threads + 1 < n && n_threads < OUTER_CHANGES &&
+	while (n_threads + 1 < n && n_threads < CHUNKS_BATCH &&
 	       !pthread_create(&threads[n_threads], &attr, apply, &changes[n_threads]))
 		n_threads++;
 	pthread_attr_destroy(&attr);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The control socket's server. Clients wait in three queues: those that sent a short request, those that sent a lot,
- * and those whose answer is being made in slices. One turn of the event loop serves short requests and then long ones
- * for a slice's time, at least one of each, and then one slice of one answer; so neither two hundred listings nor as
- * many clients that send megabytes hold up anybody who asks a question.
+ * The control socket's server. Clients wait in four queues: those that sent a short request, those that sent a lot,
+ * those whose answer is being made in slices, and those whose listing is. One turn of the event loop serves short
+ * requests and then long ones for a slice's time, at least one of each, and then one slice of one answer and one of one
+ * listing; so neither two hundred listings nor as many clients that send megabytes hold up anybody who asks a question.
  */
 #include <errno.h>
 #include <event2/buffer.h>
@@ -12,9 +12,8 @@
 #include "control_private.h"
 #include "control_reply.h"
 
-/* A client with more output than this is given nothing more until it has read most of it. */
-#define OUTPUT_HIGH (64U << 10)
-#define OUTPUT_LOW  (16U << 10)
+/* Output at which a client is given more that had REQUEST_OUTPUT_HIGH. */
+#define OUTPUT_LOW (16U << 10)
 /* A client with more input than this sends a lot. */
 #define INPUT_SHORT (1U << 10)
 
@@ -78,12 +77,12 @@ static bool has_line(const struct client *c)
 /* Queues the client if there is something to do for it. */
 static void client_continue(struct client *c)
 {
-	if (c->closing || evbuffer_get_length(client_output(c)) > OUTPUT_HIGH)
+	if (c->closing || evbuffer_get_length(client_output(c)) >= REQUEST_OUTPUT_HIGH)
 		return;
 	if (!c->request)
 		enqueue(c, evbuffer_get_length(bufferevent_get_input(c->bev)) > INPUT_SHORT ? QUEUE_LONG : QUEUE_SHORT);
 	else if (c->request->step)
-		enqueue(c, QUEUE_JOBS);
+		enqueue(c, c->request->stream ? QUEUE_STREAMS : QUEUE_JOBS);
 }
 
 /* Writes how a request ended: r is 0, or -errno with status and err. */
@@ -193,9 +192,11 @@ void clients_serve(evutil_socket_t fd, short what, void *arg)
 		if (c)
 			client_serve(c);
 	} while (c && monotonic_us() < end);
-	c = pull(control, QUEUE_JOBS);
-	if (c)
-		client_step(c);
+	for (enum queue queue = QUEUE_JOBS; queue <= QUEUE_STREAMS; queue++) {
+		c = pull(control, queue);
+		if (c)
+			client_step(c);
+	}
 	for (int i = 0; i < N_QUEUES; i++)
 		if (!TAILQ_EMPTY(&control->queues[i]))
 			evtimer_add(control->pump, &at_once);

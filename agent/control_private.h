@@ -11,7 +11,7 @@
 #include "control_socket.h"
 #include "verbs.h"
 
-enum queue { QUEUE_SHORT, QUEUE_LONG, QUEUE_JOBS, N_QUEUES, QUEUE_NONE };
+enum queue { QUEUE_SHORT, QUEUE_LONG, QUEUE_JOBS, QUEUE_STREAMS, N_QUEUES, QUEUE_NONE };
 
 struct client {
 	TAILQ_ENTRY(client) all;

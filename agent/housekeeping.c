@@ -10,6 +10,8 @@
 #include "sessions.h"
 
 #define SLICE_US 1000
+/* How often a look is taken at threads that work for the reclaim. */
+#define WAIT_US 2000
 
 struct housekeeping {
 	struct agent *agent;
@@ -43,8 +45,19 @@ static void on_slice(evutil_socket_t fd, short what, void *arg)
 {
 	struct housekeeping *h = arg;
 	bool more = sweep_slice(h) > 0;
+	enum reclaim reclaim = mappings_reclaim_step(h->agent->mappings);
 
-	if (mappings_reclaim_step(h->agent->mappings) > 0 || more)
+	if (more || reclaim == RECLAIM_MORE)
+		evtimer_add(h->slice, &(struct timeval){ 0 });
+	else if (reclaim == RECLAIM_WAITS)
+		evtimer_add(h->slice, &(struct timeval){ .tv_usec = WAIT_US });
+}
+
+static void on_leave(void *arg)
+{
+	struct housekeeping *h = arg;
+
+	if (!evtimer_pending(h->slice, NULL))
 		evtimer_add(h->slice, &(struct timeval){ 0 });
 }
 
@@ -110,6 +123,7 @@ int housekeeping_new(struct agent *a, struct housekeeping **ret, struct error *e
 		housekeeping_free(h);
 		return error_set(err, -ENOMEM, "the timers cannot be set up");
 	}
+	mappings_on_leave(a->mappings, on_leave, h);
 	*ret = h;
 	return 0;
 }
@@ -119,6 +133,7 @@ void housekeeping_free(struct housekeeping *h)
 	if (!h)
 		return;
 
+	mappings_on_leave(h->agent->mappings, NULL, NULL);
 	struct event *const timers[] = { h->second, h->slice, h->watchdog };
 
 	for (size_t i = 0; i < ARRAY_SIZE(timers); i++)

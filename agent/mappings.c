@@ -147,8 +147,12 @@ int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 	if (number < 0)
 		return number;
 
-	struct mapping *record = &m->table[number]->record, *shared = &m->d->mapping[number];
+	struct mapping_job *t = m->table[number];
+	struct mapping *record = &t->record, *shared = &m->d->mapping[number];
 
+	/* The sweep put off looks by the former timeouts. */
+	if (t->sweep_due && memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(record->timeout_ticks)))
+		memset(t->sweep_due, 0, t->n_subscribers * sizeof(*t->sweep_due));
 	record->sessions_per_user = spec->sessions_per_user;
 	__atomic_store_n(&shared->sessions_per_user, spec->sessions_per_user, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < N_TIMEOUTS; i++) {

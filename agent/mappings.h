@@ -4,7 +4,7 @@
  *
  * The datapath sees a mapping once its index entries point at it, and no more once they are cleared and a grace
  * period has passed; only then is its memory reused. Work that grows with the mapping (making chunks, clearing ranges)
- * is done in steps of a few milliseconds, so that the event loop turns meanwhile.
+ * is done in threads or in steps of a millisecond, so that the event loop turns meanwhile.
  */
 #ifndef DETNAT_MAPPINGS_H
 #define DETNAT_MAPPINGS_H
@@ -38,13 +38,14 @@ uint64_t mappings_memory(struct prefix in, uint32_t session_slots);
 uint64_t memory_available(void);
 
 /*
- * Addition: begin, step until it returns 0 (1: more to do), then commit, which makes it visible to the datapath. abort
- * frees a job at any time before commit. -ENOMEM with the figures in err where memory is short.
+ * Addition: begin, step until it returns 0 (1: a thread is at work, ask again in some milliseconds), then commit, which
+ * makes it visible to the datapath. abort frees a job at any time before commit. -ENOMEM with the figures in err where
+ * memory is short. Begin all that are to be added before the first step: their chunks are made together then.
  *
  * Overlaps with other mappings are looked at by commit alone (-EEXIST, and the job is still the caller's), so that a
  * mapping can be prepared while the one that it replaces still serves. Commit waits for a grace period (some 10 ms)
- * where chunks were made since the last commit, or a deletion of the same addresses has not got that far itself (delete
- * all, then commit all, and it is one for all); or where no number is free but those of mappings just deleted.
+ * where a mapping of the same addresses was deleted since the last step (delete all, then commit all, and it is one for
+ * all); or where no number is free but those of mappings just deleted.
  */
 int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, struct mapping_job **ret,
 		       struct error *err);
@@ -56,10 +57,18 @@ void mappings_add_abort(struct mapping_job *job);
 int mappings_del(struct mappings *m, struct prefix in, struct prefix out);
 
 /*
- * Gives back memory of deleted mappings and aborted additions, some milliseconds or a grace period at a time: 1 more to
- * do, 0 done. To be called until done after each deletion and abort, from the event loop.
+ * Gives back memory of deleted mappings and aborted additions, some milliseconds at a time. To be called until done
+ * after each deletion and abort, from the event loop.
  */
-int mappings_reclaim_step(struct mappings *m);
+enum reclaim {
+	RECLAIM_DONE,
+	RECLAIM_MORE,  /* more to do at once */
+	RECLAIM_WAITS, /* for a thread or a grace period: to be called again in some milliseconds */
+};
+enum reclaim mappings_reclaim_step(struct mappings *m);
+
+/* Has left(arg) called whenever there is something to reclaim anew; NULL: nothing. */
+void mappings_on_leave(struct mappings *m, void (*left)(void *arg), void *arg);
 
 /* Changes quota and timeouts of a mapping in place. */
 int mappings_update(struct mappings *m, const struct mapping_spec *spec);

@@ -67,14 +67,14 @@ int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, stru
 	r = chunks_alloc(&m->buckets, t->n_buckets, 1U << t->record.bucket_shift, &t->record.first_bucket);
 	if (r < 0) {
 		r = r == -ENOSPC ? too_much(t, mappings_memory(spec->in, spec->session_slots), err) : r;
-		chunks_release(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
+		chunks_release_unused(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
 		free(t);
 		return r;
 	}
 	if (missing_memory(m) > memory_available()) {
 		r = too_much(t, missing_memory(m), err);
-		chunks_release(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
-		chunks_release(&m->buckets, t->record.first_bucket, t->n_buckets);
+		chunks_release_unused(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
+		chunks_release_unused(&m->buckets, t->record.first_bucket, t->n_buckets);
 		free(t);
 		return r;
 	}
@@ -91,7 +91,13 @@ int mappings_add_step(struct mapping_job *t, struct error *err)
 		r = chunks_make_step(&m->buckets, t->record.first_bucket, t->n_buckets);
 	if (r == -ENOMEM)
 		return too_much(t, missing_memory(m), err);
-	return r < 0 ? error_set(err, r, "cannot make session tables: %s", strerror(-r)) : r;
+	if (r < 0)
+		return error_set(err, r, "cannot make session tables: %s", strerror(-r));
+	if (!r && mappings_left_of_overlaps(m, &t->record.geo)) {
+		mappings_reclaim_step(m);
+		return 1;
+	}
+	return r;
 }
 
 void mappings_add_abort(struct mapping_job *t)
@@ -129,7 +135,6 @@ int mappings_add_commit(struct mapping_job *t)
 	}
 	if (number < 0)
 		return number;
-	chunks_apply(&m->subscribers, &m->buckets);
 	if (!chunks_complete(&m->subscribers, t->record.first_subscriber, t->n_subscribers) ||
 	    !chunks_complete(&m->buckets, t->record.first_bucket, t->n_buckets))
 		return -ENOMEM;

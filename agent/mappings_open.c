@@ -186,6 +186,7 @@ void mappings_close(struct mappings *m)
 {
 	if (!m)
 		return;
+	background_wait(&m->grace);
 	for (unsigned number = 0; number < MAX_MAPPINGS; number++)
 		if (m->table[number] && m->table[number]->stage == TABLE_LIVE)
 			mapping_job_free(m->table[number]);

@@ -14,6 +14,7 @@ enum table_stage {
 	TABLE_MADE,	   /* chunks are being made; the datapath does not know of it */
 	TABLE_LIVE,	   /* in the index */
 	TABLE_UNLINKED,	   /* taken from the index; packets that found it there may still be on their way */
+	TABLE_IN_GRACE,	   /* the grace period goes on after which there are none */
 	TABLE_AWAITS_SCAN, /* its overflow sessions are to be deleted by the next pass through the overflow */
 	TABLE_IN_SCAN,	   /* by the present one */
 	TABLE_TELLING,	   /* its sessions are being told of */
@@ -46,9 +47,13 @@ struct mappings {
 	struct mapping_job *leaving; /* list */
 	struct overflow_scan scan;   /* deletes overflow sessions of no mapping */
 	bool scanning;
+	struct background grace; /* of tables unlinked */
+	bool grace_runs;
 	uint32_t sweeps; /* sweeps begun */
 	session_visit on_close;
 	void *on_close_arg;
+	void (*on_leave)(void *arg);
+	void *on_leave_arg;
 };
 
 /* Reserves number and puts the tables into the list of live ones (mappings.c). */
@@ -72,6 +77,9 @@ void mappings_settle(struct mappings *m);
 
 /* Makes sure that nothing is left of leaving mappings that share inside or outside addresses with this one. */
 void mappings_settle_overlaps(struct mappings *m, const struct geometry *g);
+
+/* Whether overflow sessions may be left of a leaving mapping that shares addresses with this one. */
+bool mappings_left_of_overlaps(const struct mappings *m, const struct geometry *g);
 
 /* Deletes all overflow sessions of no mapping. */
 void mappings_purge_overflow(struct mappings *m);

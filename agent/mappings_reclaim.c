@@ -29,6 +29,8 @@ void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage 
 	set_stage(t, stage);
 	t->next = NULL;
 	*end = t;
+	if (m->on_leave)
+		m->on_leave(m->on_leave_arg);
 }
 
 /* Moves all tables at one stage to another. */
@@ -47,20 +49,46 @@ static bool any_at(const struct mappings *m, enum table_stage stage)
 	return false;
 }
 
-void mappings_settle(struct mappings *m)
+static void wait_for_packets(void *arg)
 {
-	if (!any_at(m, TABLE_UNLINKED))
-		return;
-	datapath_grace_period(m->d);
-	prefix_index_settle(&m->in);
-	prefix_index_settle(&m->out);
+	datapath_grace_period(arg);
+}
+
+/* The grace period that tables wait for is over. */
+static void end_grace(struct mappings *m)
+{
+	m->grace_runs = false;
+	/* Nodes that have left since it began wait for the next one with all others. */
+	if (!any_at(m, TABLE_UNLINKED)) {
+		prefix_index_settle(&m->in);
+		prefix_index_settle(&m->out);
+	}
 	for (struct mapping_job *t = m->leaving; t; t = t->next) {
-		if (t->stage == TABLE_UNLINKED) {
+		if (t->stage == TABLE_IN_GRACE) {
 			m->table[t->number] = NULL;
 			t->number = -1;
 			t->stage = TABLE_AWAITS_SCAN;
 		}
 	}
+}
+
+/* Whether tables are waiting for a grace period. */
+static bool grace_step(struct mappings *m)
+{
+	if (m->grace_runs && !background_busy(&m->grace))
+		end_grace(m);
+	if (!m->grace_runs && any_at(m, TABLE_UNLINKED)) {
+		advance(m, TABLE_UNLINKED, TABLE_IN_GRACE);
+		m->grace_runs = true;
+		background_start(&m->grace, wait_for_packets, m->d);
+	}
+	return m->grace_runs;
+}
+
+void mappings_settle(struct mappings *m)
+{
+	while (grace_step(m))
+		background_wait(&m->grace);
 }
 
 /* Deletes the overflow entries of one batch that are of no mapping. */
@@ -127,8 +155,7 @@ static bool overlaps(const struct geometry *a, const struct geometry *b)
 	       prefix_overlaps(a->out_base, a->out_plen, b->out_base, b->out_plen);
 }
 
-/* Whether overflow sessions may be left of a mapping that shares addresses with this one. */
-static bool left_of_overlaps(const struct mappings *m, const struct geometry *g)
+bool mappings_left_of_overlaps(const struct mappings *m, const struct geometry *g)
 {
 	for (const struct mapping_job *t = m->leaving; t; t = t->next)
 		if (t->stage <= TABLE_IN_SCAN && overlaps(&t->record.geo, g))
@@ -138,22 +165,24 @@ static bool left_of_overlaps(const struct mappings *m, const struct geometry *g)
 
 void mappings_settle_overlaps(struct mappings *m, const struct geometry *g)
 {
-	while (left_of_overlaps(m, g)) {
+	while (mappings_left_of_overlaps(m, g)) {
 		mappings_settle(m);
 		scan_step(m);
 	}
 }
 
-/* Gives back tables as far as one step may go; whether they are all free. */
-static bool release(struct mapping_job *t)
+/* Gives back tables as far as one step may go. */
+static enum chunks_release release(struct mapping_job *t)
 {
 	struct mappings *m = t->m;
+	enum chunks_release r = CHUNKS_RELEASED;
 
-	if (t->buckets_done < t->n_buckets &&
-	    chunks_release_step(&m->buckets, t->record.first_bucket, t->n_buckets, &t->buckets_done))
-		return false;
-	return !chunks_release_step(&m->subscribers, t->record.first_subscriber, t->n_subscribers,
-				    &t->subscribers_done);
+	if (t->buckets_done < t->n_buckets)
+		r = chunks_release_step(&m->buckets, t->record.first_bucket, t->n_buckets, &t->buckets_done);
+	if (r == CHUNKS_RELEASED)
+		r = chunks_release_step(&m->subscribers, t->record.first_subscriber, t->n_subscribers,
+					&t->subscribers_done);
+	return r;
 }
 
 /* Tells of some sessions of the first tables that have come so far; false: there are none. */
@@ -169,31 +198,36 @@ static bool tell_step(struct mappings *m)
 	return false;
 }
 
-/* Chunks of several tables are removed at once, as each removal takes a grace period. */
-static void clear_step(struct mappings *m)
+/* A step of clearing: whether there is more to be done right now. */
+static bool clear_step(struct mappings *m)
 {
-	struct mapping_job **at = &m->leaving;
+	for (struct mapping_job **at = &m->leaving, *t; (t = *at); at = &t->next) {
+		enum chunks_release r;
 
-	while (*at) {
-		struct mapping_job *t = *at;
-
-		if (t->stage != TABLE_CLEARING) {
-			at = &t->next;
+		if (t->stage != TABLE_CLEARING)
 			continue;
+		r = release(t);
+		if (r == CHUNKS_RELEASED) {
+			*at = t->next;
+			mapping_job_free(t);
 		}
-		if (!release(t))
-			break;
-		*at = t->next;
-		mapping_job_free(t);
+		return r != CHUNKS_WAITS;
 	}
-	chunks_apply(&m->buckets, &m->subscribers);
+	return false;
 }
 
-int mappings_reclaim_step(struct mappings *m)
+enum reclaim mappings_reclaim_step(struct mappings *m)
 {
-	if (any_at(m, TABLE_UNLINKED))
-		mappings_settle(m);
-	else if (!scan_step(m) && !tell_step(m))
-		clear_step(m);
-	return m->leaving ? 1 : 0;
+	bool waits = grace_step(m);
+
+	if (scan_step(m) || tell_step(m) || clear_step(m))
+		return RECLAIM_MORE;
+	waits |= chunks_busy(&m->buckets) | chunks_busy(&m->subscribers);
+	return waits || m->leaving ? RECLAIM_WAITS : RECLAIM_DONE;
+}
+
+void mappings_on_leave(struct mappings *m, void (*left)(void *arg), void *arg)
+{
+	m->on_leave = left;
+	m->on_leave_arg = arg;
 }

@@ -190,28 +190,34 @@ int plan_new(struct agent *a, const struct config *wanted, uint64_t file_hash, b
 	return 0;
 }
 
+/* The first addition that has not come so far, or NULL. */
+static struct plan_addition *next_addition(const struct plan *p, bool begun)
+{
+	for (size_t i = 0; i < p->n_add; i++)
+		if (begun ? !p->add[i].ready : !p->add[i].job)
+			return &p->add[i];
+	return NULL;
+}
+
 int plan_step(struct plan *p, struct error *err)
 {
-	for (size_t i = 0; i < p->n_add; i++) {
-		struct plan_addition *add = &p->add[i];
-		int r;
+	struct plan_addition *add = next_addition(p, false);
+	int r;
 
-		if (add->ready)
-			continue;
-		if (!add->job) {
-			r = mappings_add_begin(p->agent->mappings, &add->spec, &add->job, err);
-			if (r)
-				return r;
-		}
+	if (add) {
+		r = mappings_add_begin(p->agent->mappings, &add->spec, &add->job, err);
+		return r ? r : PLAN_MORE;
+	}
+	add = next_addition(p, true);
+	if (add) {
 		r = mappings_add_step(add->job, err);
-		if (r < 0)
-			return r;
-		add->ready = !r;
+		if (r)
+			return r < 0 ? r : PLAN_WAITS;
+		add->ready = true;
 		return PLAN_MORE;
 	}
 	if (p->load) {
-		int r = datapath_load_ready(&p->agent->datapath, err);
-
+		r = datapath_load_ready(&p->agent->datapath, err);
 		return r > 0 ? PLAN_WAITS : r;
 	}
 	return PLAN_READY;

@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "devices.h"
+#include "events.h"
 #include "log.h"
 #include "plan_private.h"
 #include "running.h"
+#include "sessions.h"
 
 static int commit_additions(struct plan *p, struct error *err)
 {
@@ -88,6 +90,14 @@ static void commit_mappings(struct plan *p)
 		mappings_update(a->mappings, &p->update[i]);
 }
 
+/* Millions of sessions that end with their mapping are not gone through for nobody. */
+static void listen_to_sessions(struct agent *a)
+{
+	bool wanted = a->config->ipfix.enabled && a->config->ipfix.events & IPFIX_SESSIONS;
+
+	sessions_on_close(a->mappings, wanted ? events_session_closed : NULL, a->ipfix);
+}
+
 int plan_commit(struct plan *p, struct error *err)
 {
 	struct agent *a = p->agent;
@@ -110,5 +120,6 @@ int plan_commit(struct plan *p, struct error *err)
 	config_free(a->config);
 	a->config = take_pointer(p->wanted);
 	a->file_hash = p->file_hash;
+	listen_to_sessions(a);
 	return 0;
 }

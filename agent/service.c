@@ -126,10 +126,8 @@ static int start(struct service *s, struct startup *up, struct error *err)
 	r = mappings_open(&a->datapath, &a->mappings, err);
 	if (!r && ipfix_new(&a->ipfix))
 		r = error_set(err, -ENOMEM, "out of memory");
-	if (!r) {
-		sessions_on_close(a->mappings, events_session_closed, a->ipfix);
+	if (!r)
 		r = devices_new(a->base, &a->datapath, &a->devices, err);
-	}
 	if (!r)
 		devices_on_routing_change(a->devices, on_routing_change, a);
 	if (!r) {

@@ -64,7 +64,7 @@ static bool passed_over(const struct subscriber_iterator *it)
 {
 	if (!__atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED))
 		return (it->in_addr & it->idle_mask) != it->idle_turn;
-	return it->heed_due && it->due && *it->due - it->now - 1 < it->due_max;
+	return it->heed_due && !subscriber_due(it);
 }
 
 /* Subscribers whose records and slots follow each other in memory, from it->next on. *cost: since the last look at the
@@ -77,9 +77,10 @@ static int iterate_run(struct subscriber_iterator *it, uint64_t n, uint32_t *cos
 		if (passed_over(it)) {
 			*cost += 1;
 		} else {
-			*cost += it->n_slots;
+			it->cost = it->n_slots;
 			if (visit(it, arg))
 				return 1;
+			*cost += it->cost;
 		}
 		it->next++;
 		it->in_addr++;

@@ -44,28 +44,41 @@ void session_sweep_free(struct session_sweep *s)
 	free(s);
 }
 
-static void tell(struct session_sweep *s, const struct subscriber_iterator *it, uint64_t key, uint64_t truth)
+/* Who is told of the sessions of a subscriber that are freed, and how many were. */
+struct freeing {
+	session_visit closed;
+	void *arg;
+	uint32_t n;
+};
+
+/* What it costs to tell of one, as so many slots looked at. */
+#define TELL_COST 16U
+
+static void tell(session_visit closed, void *arg, struct subscriber_iterator *it, uint64_t key, uint64_t truth)
 {
-	if (!s->closed)
+	if (!closed)
 		return;
 
-	struct session closed = session_of(it->map, it->in_addr, key, truth, it->now, mappings_datapath(it->m)->hz);
+	struct session s = session_of(it->map, it->in_addr, key, truth, it->now, mappings_datapath(it->m)->hz);
 
-	s->closed(&closed, s->arg);
+	closed(&s, arg);
+	it->cost += TELL_COST;
 }
 
-static __attribute__((noinline)) void free_expired(struct session_sweep *s, struct subscriber_iterator *it,
-						   struct slot *slot)
+static __attribute__((noinline)) void free_expired(struct freeing *f, struct subscriber_iterator *it, struct slot *slot)
 {
 	uint64_t key, truth;
 
-	if (slot_read(slot, &key, &truth) && too_old(&it->limits, truth, it->now) &&
-	    slot_free(slot, truth, it->subscriber))
-		tell(s, it, key, truth);
+	if (!slot_read(slot, &key, &truth) || !too_old(&it->limits, truth, it->now) ||
+	    !slot_free(slot, truth, it->subscriber))
+		return;
+	f->n++;
+	tell(f->closed, f->arg, it, key, truth);
 }
 
-static int sweep_subscriber(struct subscriber_iterator *it, void *arg)
+uint32_t sweep_subscriber(struct subscriber_iterator *it, session_visit closed, void *arg)
 {
+	struct freeing freeing = { closed, arg, 0 };
 	const struct age_limits *limits = &it->limits;
 	uint32_t now = it->now, n = it->n_slots;
 	int64_t first = it->due_max; /* to expire, ticks from now */
@@ -76,13 +89,21 @@ static int sweep_subscriber(struct subscriber_iterator *it, void *arg)
 
 		if (__builtin_expect(left < first, 0)) {
 			if (left < 0)
-				free_expired(arg, it, &slots[i]);
+				free_expired(&freeing, it, &slots[i]);
 			else
 				first = left;
 		}
 	}
 	if (it->due)
 		*it->due = now + (uint32_t)first + 1;
+	return freeing.n;
+}
+
+static int visit_subscriber(struct subscriber_iterator *it, void *arg)
+{
+	const struct session_sweep *s = arg;
+
+	sweep_subscriber(it, s->closed, s->arg);
 	return 0;
 }
 
@@ -106,7 +127,7 @@ static void sweep_overflow_session(struct session_sweep *s, const struct overflo
 	uint32_t out_addr = mapping_out_addr(&one.map->geo, mapping_subscriber(&one.map->geo, in2out->addr));
 
 	if (overflow_delete(d, in2out, truth, out_addr, one.subscriber))
-		tell(s, &one, overflow_slot_key(in2out), truth);
+		tell(s->closed, s->arg, &one, overflow_slot_key(in2out), truth);
 }
 
 /* One batch: 1 more to do, 0 done, -errno. */
@@ -137,7 +158,7 @@ int session_sweep_step(struct session_sweep *s, unsigned budget_us, session_visi
 	s->arg = arg;
 	s->deadline_us = monotonic_us() + budget_us;
 	if (!s->slots_done) {
-		if (subscriber_iterate(&s->it, s->deadline_us, sweep_subscriber, s))
+		if (subscriber_iterate(&s->it, s->deadline_us, visit_subscriber, s))
 			return 1;
 		s->slots_done = true;
 	}

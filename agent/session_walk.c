@@ -11,7 +11,8 @@
 struct session_walk {
 	struct subscriber_iterator it;
 	bool only_counted;
-	bool gathered; /* overflow sessions are in the heap */
+	uint64_t last; /* inside address */
+	bool gathered; /* overflow sessions are in the heap, of addresses up to it.last */
 	struct overflow_scan scan;
 	struct overflow_heap heap;
 	uint32_t slot_addr; /* the subscriber in the middle of which the last step ended, */
@@ -32,6 +33,7 @@ int session_walk_new(struct mappings *m, struct session_walk **ret)
 	if (!w)
 		return -ENOMEM;
 	subscriber_iterator_init(&w->it, m);
+	w->last = w->it.last;
 	*ret = w;
 	return 0;
 }
@@ -45,7 +47,7 @@ int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct ses
 		r = session_walk_new(m, ret);
 	if (r)
 		return r;
-	(*ret)->it.next = (*ret)->it.last = in_addr;
+	(*ret)->it.next = (*ret)->it.last = (*ret)->last = in_addr;
 	(*ret)->gathered = !__atomic_load_n(&one.subscriber->overflow, __ATOMIC_RELAXED);
 	return 0;
 }
@@ -124,8 +126,22 @@ static int gather(struct session_walk *w)
 	if (r <= 0) {
 		overflow_scan_end(&w->scan);
 		w->gathered = true;
+		if (w->heap.cut)
+			w->it.last = w->heap.end - 1;
 	}
 	return r;
+}
+
+/* The slots and overflow sessions that were gathered have been walked through: whether there may be others. */
+static bool go_on(struct session_walk *w)
+{
+	if (w->it.last == w->last)
+		return false;
+	w->it.last = w->last;
+	w->heap.n = 0;
+	w->heap.cut = false;
+	w->gathered = false;
+	return true;
 }
 
 int session_walk_step(struct session_walk *w, unsigned budget_us, session_visit visit, void *arg)
@@ -133,14 +149,18 @@ int session_walk_step(struct session_walk *w, unsigned budget_us, session_visit 
 	w->visit = visit;
 	w->arg = arg;
 	w->deadline_us = monotonic_us() + budget_us;
-	while (!w->gathered) {
-		int r = gather(w);
+	do {
+		while (!w->gathered) {
+			int r = gather(w);
 
-		if (r < 0)
-			return r;
-		if (monotonic_us() >= w->deadline_us)
-			return 1;
-	}
-	w->result = 1;
-	return subscriber_iterate(&w->it, w->deadline_us, visit_subscriber, w) ? w->result : 0;
+			if (r < 0)
+				return r;
+			if (monotonic_us() >= w->deadline_us)
+				return 1;
+		}
+		w->result = 1;
+		if (subscriber_iterate(&w->it, w->deadline_us, visit_subscriber, w))
+			return w->result;
+	} while (go_on(w));
+	return 0;
 }

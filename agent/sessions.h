@@ -63,12 +63,22 @@ void sessions_on_close(struct mappings *m, session_visit closed, void *arg);
 int sessions_close_in(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto);
 int sessions_close_out(struct mappings *m, struct endpoint out, struct endpoint ext, uint8_t proto);
 
-/* Figures of one subscriber, computed now. */
+/*
+ * Figures of one subscriber, computed in slices where he has overflow sessions, which are to be found among all.
+ * -ENOENT where the address is in no mapping.
+ */
 struct subscriber_figures {
 	uint32_t sessions;
 	uint32_t quota;
 	uint64_t quota_exceeded;
 };
+struct subscriber_counter;
+int subscriber_counter_new(struct mappings *m, uint32_t in_addr, struct subscriber_counter **ret);
+int subscriber_counter_step(struct subscriber_counter *c, unsigned budget_us,
+			    struct subscriber_figures *ret); /* 1 more, 0 done, -ENOENT */
+void subscriber_counter_free(struct subscriber_counter *c);
+
+/* The same while the caller waits. */
 int sessions_subscriber(struct mappings *m, uint32_t in_addr, struct subscriber_figures *ret);
 
 /*

@@ -78,16 +78,29 @@ struct subscriber_iterator {
 	uint32_t *due;	  /* tick of sweep_due, or NULL */
 	uint32_t due_max; /* the furthest that it may lie ahead */
 	struct age_limits limits;
+	uint32_t cost; /* of a visit, in slots looked at; a visit may change it */
 };
 
 /* Visits everyone (with sessions or not); narrow it down by writing to the fields. */
 void subscriber_iterator_init(struct subscriber_iterator *it, struct mappings *m);
+
+/* Whether the subscriber's sessions are to be looked at: one of them may have expired, or nobody can tell. */
+static inline bool subscriber_due(const struct subscriber_iterator *it)
+{
+	return !it->due || *it->due - it->now - 1 > it->due_max;
+}
 
 /* Other than 0: stop here, this subscriber is visited again next time. */
 typedef int (*subscriber_visit)(struct subscriber_iterator *it, void *arg);
 
 /* 1 the time is up or visit stopped it, 0 done. Mappings may come and go between two calls. */
 int subscriber_iterate(struct subscriber_iterator *it, uint64_t deadline_us, subscriber_visit visit, void *arg);
+
+/*
+ * Frees a subscriber's expired sessions, those in slots, has `closed` (NULL: nothing) called for each and notes when to
+ * look again. Returns how many.
+ */
+uint32_t sweep_subscriber(struct subscriber_iterator *it, session_visit closed, void *arg);
 
 /* Fills `it` for one subscriber. -ENOENT: in no mapping. */
 int subscriber_find(struct subscriber_iterator *it, struct mappings *m, uint32_t in_addr);

@@ -21,8 +21,12 @@
 #include "sessions.h"
 #include "verbs_args.h"
 
-/* Time that a job may take in one slice. A listing puts some 100 KiB into a client's output in it. */
+/* Time that a listing may take in one slice, and other jobs, which end soon. */
 #define REQUEST_SLICE_US 500U
+#define REQUEST_COUNT_US 2000U
+
+/* A client with more output than this is given nothing more until it has read most of it. */
+#define REQUEST_OUTPUT_HIGH (64U << 10)
 
 struct client;
 struct request;

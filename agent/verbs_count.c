@@ -22,7 +22,7 @@ static void counting_free(void *state)
 static int counting_step(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct counting *c = r->state;
-	int ret = session_counter_step(c->counter, REQUEST_SLICE_US, &c->count);
+	int ret = session_counter_step(c->counter, REQUEST_COUNT_US, &c->count);
 
 	if (ret < 0)
 		return error_set(err, ret, "the sessions could not be counted: %s", strerror(-ret));

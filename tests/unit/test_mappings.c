@@ -4,6 +4,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "tables_fixture.h"
@@ -308,6 +309,37 @@ Test(mappings, aborted_additions_leave_nothing)
 		tables_reclaim(m);
 		cr_assert_eq(bucket_chunks() + subscriber_chunks(), 0, "after %d steps", steps);
 	}
+}
+
+/* The kernel refuses to take the chunks. */
+Test(mappings, whose_tables_cannot_be_made_are_refused_and_leave_nothing)
+{
+	struct mapping_spec spec = tables_spec("10.0.0.0/15", "1.1.0.0/19");
+	int outer = dup(d.buckets), other = open("/dev/null", O_RDWR | O_CLOEXEC), r;
+	struct error err = { "" };
+	struct mapping_job *job;
+
+	add("12.0.0.0/24", "2.0.0.0/28");
+	spec.session_slots = 128;
+	cr_assert_eq(dup2(other, d.buckets), d.buckets);
+	cr_assert_eq(mappings_add_begin(m, &spec, &job, &err), 0);
+	while ((r = mappings_add_step(job, &err)) > 0)
+		;
+	cr_assert_lt(r, 0);
+	cr_assert(strstr(err.text, "cannot make session tables"), "%s", err.text);
+	mappings_add_abort(job);
+	tables_reclaim(m);
+	cr_assert_eq(dup2(outer, d.buckets), d.buckets);
+	cr_assert_eq(bucket_chunks(), 1);
+	cr_assert_eq(subscriber_chunks(), 1);
+
+	uint64_t before = mappings_table_memory(m);
+	int number = tables_add(m, &spec);
+
+	cr_assert_geq(number, 0);
+	cr_assert_eq(bucket_chunks(), 33);
+	cr_assert_eq(mappings_table_memory(m) - before, (32ULL << 23) + (2ULL << 22));
+	cr_assert(tables_clean(m, number, false));
 }
 
 Test(mappings, prepared_side_by_side_share_what_one_has_made)

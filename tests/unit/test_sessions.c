@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "overflow_heap.h"
 #include "tables_fixture.h"
 
 #define NOW 100000U
@@ -370,6 +371,67 @@ Test(sessions, are_counted)
 	cr_assert_eq(f.quota, 1000);
 	cr_assert_eq(f.quota_exceeded, 3);
 	cr_assert_eq(sessions_subscriber(m, tables_addr("10.0.1.0"), &f), -ENOENT);
+}
+
+/* Those of five subscribers at a time are gathered. */
+Test(sessions, beyond_what_a_walk_keeps_are_gathered_again)
+{
+	struct list all;
+	unsigned n = 0;
+
+	overflow_heap_max = 10;
+	for (unsigned i = 40; i-- > 0;) {
+		struct session s = session_with((uint16_t)i, IPPROTO_UDP, SESSION_UDP);
+
+		for (unsigned k = 0; k < 1 + i % 5; k++, n++) {
+			s.in_port = (uint16_t)(100 + k);
+			s.out_port = (uint16_t)(1024 + n);
+			tables_put_overflow(m, tables_addr("10.0.0.0") + i, &s, NOW);
+		}
+	}
+	for (unsigned budget = 0; budget < 2; budget++) {
+		all = walk_all(budget * 1000);
+		cr_assert_eq(all.n, n, "%u of %u", all.n, n);
+		for (unsigned i = 1; i < all.n; i++)
+			cr_assert_geq(all.s[i].in_addr, all.s[i - 1].in_addr);
+	}
+}
+
+static uint64_t count_all(void)
+{
+	struct session_counter *c;
+	struct session_count count;
+
+	cr_assert_eq(session_counter_new(m, &c), 0);
+	while (session_counter_step(c, 0, &count))
+		;
+	session_counter_free(c);
+	return count.total;
+}
+
+/* So many slots that not all of them are looked at. */
+Test(sessions, of_large_tables_are_counted_by_their_records)
+{
+	struct mapping_spec spec = tables_spec("11.0.0.0/22", "1.1.4.0/24");
+
+	spec.session_slots = 2048;
+	tables_add(m, &spec);
+	for (unsigned i = 0; i < 1024; i++) {
+		struct session s = session_with((uint16_t)i, IPPROTO_UDP, SESSION_UDP);
+
+		tables_put(m, tables_addr("11.0.0.0") + i, i, &s, NOW);
+	}
+	put_overflow("11.0.3.255", 9, NOW);
+	cr_assert_eq(count_all(), 1025);
+	/* Looked at now, and believed from now on. */
+	record("11.0.3.254")->sessions = 100;
+	cr_assert_eq(count_all(), 1124);
+	record("11.0.3.254")->sessions = 1;
+	/* Shorter timeouts hold at once. */
+	spec.timeout_ticks[TIMEOUT_UDP] = 20;
+	cr_assert_eq(mappings_update(m, &spec), 0);
+	tables_set_ticks(&d, NOW + 21);
+	cr_assert_eq(count_all(), 0);
 }
 
 static const struct endpoint ext = { 0xc6336407, 443 }, ext_icmp = { 0xc6336407, 0 };

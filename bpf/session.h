@@ -112,6 +112,10 @@ static __always_inline __u64 session_apply(__u64 *word, __u64 *truth, const stru
 
 		if (next == *truth)
 			return next;
+		if (truth_same(next, *truth)) {
+			truth_refresh(word, truth_seen(next));
+			return next;
+		}
 
 		__u64 seen = __sync_val_compare_and_swap(word, *truth, next);
 

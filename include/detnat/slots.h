@@ -197,7 +197,7 @@ static __always_inline void opening_scan_slot(struct opening *o, struct slot *s,
 	__u64 truth = LOAD(s->truth), key = LOAD(s->key);
 
 	if (!truth_live(truth)) {
-		if (truth_state(truth) == SESSION_FREE)
+		if (truth_free(truth))
 			ADD_BITS(o->room, bit);
 		return;
 	}

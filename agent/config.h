@@ -66,8 +66,6 @@ struct config_ipfix {
 enum forwarding { FORWARDING_REDIRECT, FORWARDING_KERNEL };
 enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_SKB };
 
-#define MSS_CLAMP_MTU UINT32_MAX
-
 struct config {
 	struct config_interface *interfaces; /* one element a name */
 	size_t n_interfaces;
@@ -87,6 +85,7 @@ struct config {
 	bool answer_arp;
 	bool hairpin;
 	uint32_t tcp_mss_clamp; /* 0: off; MSS_CLAMP_MTU: "mtu" */
+	bool udp_inbound_refresh;
 	uint8_t quota_icmp_code;
 	uint32_t sweep_interval; /* seconds */
 	char *control_socket;

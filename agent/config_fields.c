@@ -81,6 +81,7 @@ static const struct field config_table[] = {
 	{ "answer_arp", &field_bool, MEMBER(struct config, answer_arp) },
 	{ "hairpin", &field_bool, MEMBER(struct config, hairpin) },
 	{ "tcp_mss_clamp", &field_mss, MEMBER(struct config, tcp_mss_clamp), .min = MIN_MSS, .max = MAX_MSS },
+	{ "udp_inbound_refresh", &field_bool, MEMBER(struct config, udp_inbound_refresh) },
 	{ "quota_icmp_code", &field_number, MEMBER(struct config, quota_icmp_code), .max = 15 },
 	{ "sweep_interval", &field_number, MEMBER(struct config, sweep_interval), .min = 1, .max = MAX_INTERVAL },
 	{ "control_socket", &field_path, MEMBER(struct config, control_socket), .max = MAX_SOCKET_PATH },

@@ -26,10 +26,6 @@ static void warn_of_unserved(const struct config *now, const struct config *befo
 {
 	if (now->metrics_enabled && !(before && before->metrics_enabled))
 		log_warning("%smetrics.listen: this version serves no metrics", place);
-	if (now->n_bypass && !(before && before->n_bypass))
-		log_warning("%sbypass: this version translates towards all destinations alike", place);
-	if (now->tcp_mss_clamp && !(before && before->tcp_mss_clamp))
-		log_warning("%stcp_mss_clamp: this version leaves the MSS as it is", place);
 	if (exports_fragments(now) && !(before && exports_fragments(before)))
 		log_warning("%sipfix.events: this version exports no records of fragments", place);
 }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bypass.h"
 #include "check.h"
 #include "devices.h"
 #include "log.h"
@@ -55,7 +56,7 @@ static struct settings settings_of(const struct agent *a, const struct config *c
 {
 	enum routing routing = devices_routing(a->devices);
 
-	return (struct settings){
+	struct settings settings = {
 		.hz = a->datapath.hz,
 		.overflow_sessions = c->overflow_sessions,
 		.redirect = c->forwarding == FORWARDING_REDIRECT && routing != ROUTING_BY_MORE,
@@ -65,7 +66,12 @@ static struct settings settings_of(const struct agent *a, const struct config *c
 		.quota_icmp_code = c->quota_icmp_code,
 		.session_events = c->ipfix.enabled && c->ipfix.events & IPFIX_SESSIONS,
 		.policy_routing = routing != ROUTING_BY_DESTINATION,
+		.udp_inbound_refresh = c->udp_inbound_refresh,
+		.tcp_mss_clamp = c->tcp_mss_clamp,
 	};
+
+	bypass_ranges(c, &settings);
+	return settings;
 }
 
 static struct mapping_spec spec_of(const struct config *c, const struct config_mapping *m, uint32_t hz)

@@ -34,4 +34,14 @@ static __always_inline __u64 ctx_length(ctx_t *ctx)
 	return ctx->len;
 }
 
+static __always_inline long ctx_load(ctx_t *ctx, __u32 offset, void *to, __u32 size)
+{
+	return bpf_skb_load_bytes(ctx, offset, to, size);
+}
+
+static __always_inline long ctx_store(ctx_t *ctx, __u32 offset, void *from, __u32 size)
+{
+	return bpf_skb_store_bytes(ctx, offset, from, size, 0);
+}
+
 #endif

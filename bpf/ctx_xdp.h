@@ -34,4 +34,15 @@ static __always_inline __u64 ctx_length(ctx_t *ctx)
 	return bpf_xdp_get_buff_len(ctx);
 }
 
+/* Copies octets from the frame, or to it, wherever they are. 0, or -errno where it ends before them. */
+static __always_inline long ctx_load(ctx_t *ctx, __u32 offset, void *to, __u32 size)
+{
+	return bpf_xdp_load_bytes(ctx, offset, to, size);
+}
+
+static __always_inline long ctx_store(ctx_t *ctx, __u32 offset, void *from, __u32 size)
+{
+	return bpf_xdp_store_bytes(ctx, offset, from, size);
+}
+
 #endif

@@ -5,6 +5,7 @@
 #include "icmp_error.h"
 #include "in2out.h"
 #include "open_overflow.h"
+#include "protocol.h"
 #include "refuse.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -37,4 +38,10 @@ SEC("tc")
 int leaf_icmp_error_tc(struct __sk_buff *ctx)
 {
 	return icmp_error(ctx);
+}
+
+SEC("tc")
+int leaf_protocol_tc(struct __sk_buff *ctx)
+{
+	return protocol_out(ctx);
 }

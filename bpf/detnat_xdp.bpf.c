@@ -11,6 +11,7 @@
 #include "in2out.h"
 #include "open_overflow.h"
 #include "out2in.h"
+#include "protocol.h"
 #include "quick_in2out.h"
 #include "quick_out2in.h"
 #include "refuse.h"
@@ -104,6 +105,18 @@ SEC("xdp.frags")
 int leaf_arp_xdp(struct xdp_md *ctx)
 {
 	return arp(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_protocol_xdp(struct xdp_md *ctx)
+{
+	return protocol_out(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_protocol_in_xdp(struct xdp_md *ctx)
+{
+	return protocol_in(ctx);
 }
 
 /* The datapath's clock, for the agent. */

@@ -131,6 +131,7 @@ static __always_inline int hairpin(ctx_t *ctx)
 	struct rewrite source = { .addr = oi.p.src, .port = out_port, .source = 1 };
 	struct rewrite destination = { .addr = in_addr, .port = (__u16)in_port, .source = 0 };
 
+	mss_clamp(ctx, &io.f.p, way.mtu);
 	if (rewrite_packet(ctx, &io.f.p, &source, 1) || rewrite_packet(ctx, &oi.p, &destination, 0))
 		return drop(REASON_drop_error);
 	count_add(REASON_hairpin_translated, 1);

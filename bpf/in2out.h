@@ -8,9 +8,11 @@
 
 #include "classify.h"
 #include "forward.h"
+#include "mss.h"
 #include "nexthop.h"
 #include "rewrite.h"
 #include "session.h"
+#include "source_route.h"
 
 #define GO_ON (-1)
 
@@ -26,10 +28,18 @@ static __always_inline int packet_may_open(const struct packet *p)
 	return p->proto != IPPROTO_ICMP || p->icmp_type == ICMP_ECHO;
 }
 
+/* What becomes of a packet of a subscriber that is not of the kind that the program is for. */
+static __always_inline int in2out_other_kind(ctx_t *ctx, const struct in2out *io, enum packet_kind kind)
+{
+	if (kind == PACKET_PROTOCOL && mapping_is_one_to_one(io->f.m))
+		return leaf_call(ctx, LEAF_protocol);
+	return drop(parse_drop_reason(kind));
+}
+
 #if HOOK_XDP
 
-/* GO_ON with *io filled in, or a verdict. */
-static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
+/* GO_ON with *io filled in where the packet is of the kind wanted, or a verdict. */
+static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, enum packet_kind wanted)
 {
 	struct packet *p = &io->f.p;
 	enum packet_kind kind = parse(ctx, p);
@@ -62,12 +72,15 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 		/* To a pool address it is a stranger like any other. */
 		return io->hairpin ? leaf_call(ctx, LEAF_out2in) : pass_untranslated();
 	}
-	if (kind != PACKET_SESSION) {
+
+	enum reason refused = options_refusal(ctx, p);
+
+	if (kind != wanted || refused) {
 		if (io->hairpin && address_is_local(ctx, p->src, p->dst))
 			return pass_untranslated();
-		return drop(parse_drop_reason(kind));
+		return refused ? drop(refused) : in2out_other_kind(ctx, io, kind);
 	}
-	if (!packet_may_open(p))
+	if (wanted == PACKET_SESSION && !packet_may_open(p))
 		return drop(REASON_drop_no_session);
 	/* The kernel sends the ICMP error, or the packet in pieces; but for hairpins, which it would only drop. */
 	if (!io->hairpin && (io->nh->way == WAY_OUT_KERNEL || p->ttl <= 1 || p->length > io->nh->mtu))
@@ -78,7 +91,7 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 
 #else
 
-static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
+static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, enum packet_kind wanted)
 {
 	struct packet *p = &io->f.p;
 	__u32 headers = L3_OFFSET + 60 + sizeof(struct tcphdr);
@@ -104,6 +117,8 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 		return pass_untranslated();
 	if (address_is_martian(p->dst))
 		return drop(REASON_drop_martian);
+	if (is_bypassed(p->dst))
+		return source_is_martian(p->src) ? drop(REASON_drop_martian) : pass_untranslated();
 	io->f.now = now_ticks();
 	io->hairpin = 0;
 	io->f.m = mapping_by_inside(p->src);
@@ -111,15 +126,36 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 		return drop(REASON_drop_martian);
 	if (!io->f.m)
 		return unmatched_is_dropped(p->src) ? drop(REASON_drop_no_mapping) : pass_untranslated();
-	if (kind != PACKET_SESSION)
-		return drop(parse_drop_reason(kind));
-	if (!packet_may_open(p))
+
+	enum reason refused = options_refusal(ctx, p);
+
+	if (kind != wanted || refused)
+		return refused ? drop(refused) : in2out_other_kind(ctx, io, kind);
+	if (wanted == PACKET_SESSION && !packet_may_open(p))
 		return drop(REASON_drop_no_session);
 	flow_from_inside(&io->f);
 	return GO_ON;
 }
 
 #endif
+
+/* The same for a packet that can have a session. */
+static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
+{
+	return in2out_prepare_kind(ctx, io, PACKET_SESSION);
+}
+
+/* MTU of the way that a packet leaves by; 0: not known. */
+static __always_inline __u32 in2out_mtu(ctx_t *ctx, const struct in2out *io)
+{
+#if HOOK_XDP
+	return io->nh->mtu;
+#else
+	struct device *out = device_get(ctx->ifindex);
+
+	return out ? out->mtu : 0;
+#endif
+}
 
 /* The session is found or opened: rewrites, and sends or leaves that to the kernel. */
 static __always_inline int in2out_finish(ctx_t *ctx, const struct in2out *io, __u64 truth)
@@ -130,6 +166,7 @@ static __always_inline int in2out_finish(ctx_t *ctx, const struct in2out *io, __
 		.source = 1,
 	};
 
+	mss_clamp(ctx, &io->f.p, in2out_mtu(ctx, io));
 	if (rewrite_packet(ctx, &io->f.p, &w, HOOK_XDP))
 		return drop(REASON_drop_error);
 	count_add(REASON_in2out_translated, 1);

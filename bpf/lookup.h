@@ -65,6 +65,12 @@ static __always_inline struct mapping *mapping_by_outside(__u32 addr)
 	return mapping_of_leaf(mapping_table_get(), index_find(&out_index, addr));
 }
 
+/* Whether each inside address has an outside address to itself: then what has no ports can be translated, too. */
+static __always_inline int mapping_is_one_to_one(const struct mapping *m)
+{
+	return !m->geo.ratio_shift;
+}
+
 /*
  * Never forwarded, whatever the routes say (RFC 1812 section 5.3.7): this network, loopback, multicast, class E and
  * broadcast.

@@ -9,6 +9,7 @@
 #ifndef DETNAT_NEXTHOP_H
 #define DETNAT_NEXTHOP_H
 
+#include "bypass.h"
 #include "forward.h"
 #include "lookup.h"
 #include "parse.h"
@@ -25,7 +26,7 @@ enum way {
 	WAY_OUT_KERNEL, /* leaves by an outside interface, the kernel must send it */
 	WAY_POOL,	/* to a pool address */
 	WAY_LOCAL,	/* to the gateway itself, or nothing that is forwarded */
-	WAY_OTHER,	/* anywhere else, or nowhere */
+	WAY_OTHER,	/* anywhere else, to a bypassed destination, or nowhere */
 };
 
 struct next_hop {
@@ -118,6 +119,8 @@ static __always_inline enum way next_hop_way(long verdict, const struct bpf_fib_
 {
 	if (verdict == BPF_FIB_LKUP_RET_NOT_FWDED || address_is_martian(dst))
 		return WAY_LOCAL;
+	if (is_bypassed(dst))
+		return WAY_OTHER;
 	if (verdict != BPF_FIB_LKUP_RET_SUCCESS && verdict != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return WAY_OTHER;
 

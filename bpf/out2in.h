@@ -15,6 +15,21 @@ struct out2in {
 	__u32 now;
 };
 
+/*
+ * From outside, straight to an inside address or from one. Only destinations of `bypass` may talk to inside addresses,
+ * and nobody outside has an inside address of his own.
+ */
+static __always_inline int out2in_stray(ctx_t *ctx, const struct packet *p)
+{
+	int to_inside = !!index_find(&in_index, p->dst), from_inside = !!index_find(&in_index, p->src);
+
+	if (address_is_martian(p->dst) || address_is_local(ctx, p->src, p->dst))
+		return pass_untranslated();
+	if (to_inside && !from_inside && is_bypassed(p->src) && !source_is_martian(p->src))
+		return pass_untranslated();
+	return drop(to_inside ? REASON_drop_direct_to_inside : REASON_drop_martian);
+}
+
 /* GO_ON with *oi filled in, or a verdict. slow: this is the slow leaf itself. */
 static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slow)
 {
@@ -37,20 +52,24 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 
 	oi->m = mapping_by_outside(p->dst);
 	if (!oi->m) {
-		if (!index_find(&in_index, p->dst))
+		if (!index_find(&in_index, p->dst) && !index_find(&in_index, p->src))
 			return pass_untranslated();
-		if (!slow)
-			return leaf_call(ctx, LEAF_out2in_slow);
-		return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() : drop(REASON_drop_direct_to_inside);
+		return slow ? out2in_stray(ctx, p) : leaf_call(ctx, LEAF_out2in_slow);
 	}
 
 	__s64 subscriber = mapping_reverse(&oi->m->geo, p->dst, p->dport);
 
-	if (kind != PACKET_SESSION || subscriber < 0) {
+	enum reason refused = options_refusal(ctx, p);
+
+	if (kind != PACKET_SESSION || subscriber < 0 || refused) {
 		if (!slow)
 			return leaf_call(ctx, LEAF_out2in_slow);
 		if (address_is_local(ctx, p->src, p->dst))
 			return pass_untranslated();
+		if (refused)
+			return drop(refused);
+		if (kind == PACKET_PROTOCOL && mapping_is_one_to_one(oi->m))
+			return leaf_call(ctx, LEAF_protocol_in);
 		return drop(kind != PACKET_SESSION ? parse_drop_reason(kind) : REASON_drop_no_session);
 	}
 	oi->subscriber = (__u32)subscriber;
@@ -98,6 +117,7 @@ static __always_inline int out2in_finish(ctx_t *ctx, const struct out2in *oi, en
 	int direct = settings.redirect && verdict == WAY_IN_READY && oi->p.length <= way->mtu;
 	struct rewrite w = { .addr = oi->m->geo.in_base + oi->subscriber, .port = in_port, .source = 0 };
 
+	mss_clamp(ctx, &oi->p, verdict == WAY_IN_READY ? way->mtu : 0);
 	if (rewrite_packet(ctx, &oi->p, &w, direct))
 		return drop(REASON_drop_error);
 	count_add(REASON_out2in_translated, 1);
@@ -162,7 +182,9 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 	}
 	if (address_is_local(ctx, oi.p.src, oi.p.dst))
 		return pass_untranslated();
-	return drop(source_is_martian(oi.p.src) ? REASON_drop_martian : REASON_drop_no_session);
+	if (source_is_martian(oi.p.src) || index_find(&in_index, oi.p.src))
+		return drop(REASON_drop_martian);
+	return drop(REASON_drop_no_session);
 }
 
 #endif

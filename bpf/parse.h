@@ -43,7 +43,7 @@ enum packet_kind {
 	PACKET_BAD_TRANSPORT, /* malformed behind a sound IPv4 header; from here on addresses are valid */
 	PACKET_FRAGMENT,
 	PACKET_ICMP_OTHER, /* ICMP that is no echo: errors above all */
-	PACKET_PROTOCOL,   /* a protocol without ports */
+	PACKET_PROTOCOL,   /* a protocol without ports, whole or a fragment */
 };
 
 /* Host byte order. For ICMP echo the identifier is the port of the inquirer's side, and the other port is 0. */
@@ -61,6 +61,12 @@ struct packet {
 	__u8 df;
 	__u8 pad[3];
 };
+
+/* Whether sessions are kept of a protocol; ICMP echo has its identifier for a port. */
+static __always_inline int protocol_has_ports(__u8 proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_ICMP;
+}
 
 static __always_inline enum packet_kind parse_transport(void *data, void *data_end, struct packet *p)
 {
@@ -132,7 +138,7 @@ static __always_inline enum packet_kind parse(ctx_t *ctx, struct packet *p)
 	p->ttl = ip->ttl;
 	p->df = !!(ip->frag_off & bpf_htons(IP_FLAG_DF));
 	if (ip->frag_off & bpf_htons(IP_FLAG_MF | IP_OFFSET_MASK))
-		return PACKET_FRAGMENT;
+		return protocol_has_ports(p->proto) ? PACKET_FRAGMENT : PACKET_PROTOCOL;
 	return parse_transport(data, data_end, p);
 }
 

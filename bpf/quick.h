@@ -79,6 +79,8 @@ static __always_inline int quick_parse(ctx_t *ctx, struct quick *q)
 		headers = q->l4->tcp.doff * 4U;
 		if (unlikely(headers < sizeof(struct tcphdr)))
 			return 0;
+		if (settings.tcp_mss_clamp && quick_tcp_flags(q) & TCP_SYN)
+			return 0;
 		q->steady =
 			quick_tcp_flags(q) & (TCP_FIN | TCP_SYN | TCP_RST) ? 0 : IPPROTO_TCP << 8 | SESSION_ESTABLISHED;
 	} else {

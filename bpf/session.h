@@ -99,6 +99,12 @@ static __always_inline void session_notify(__u8 type, const struct flow *f, __u1
 	notify(&e);
 }
 
+/* Whether a packet from outside lengthens the life of its session: UDP, where the configuration says so. */
+static __always_inline int session_refreshed_by_outside(const struct packet *p)
+{
+	return settings.udp_inbound_refresh && p->proto == IPPROTO_UDP;
+}
+
 /*
  * Applies a packet to the truth of its session. *truth is what was read of *word, and becomes what this packet
  * replaced. Returns the truth that holds afterwards. A lost race is run again a few times; after that the packet passes
@@ -107,8 +113,10 @@ static __always_inline void session_notify(__u8 type, const struct flow *f, __u1
 static __always_inline __u64 session_apply(__u64 *word, __u64 *truth, const struct packet *p, int from_inside,
 					   __u32 now, const __u32 timeout_ticks[N_TIMEOUTS])
 {
+	int refreshes = from_inside || session_refreshed_by_outside(p);
+
 	for (int i = 0; i < 2; i++) {
-		__u64 next = session_step(*truth, p->proto, p->flags, from_inside, now, timeout_ticks);
+		__u64 next = session_step(*truth, p->proto, p->flags, refreshes, now, timeout_ticks);
 
 		if (next == *truth)
 			return next;

@@ -26,6 +26,7 @@
 	X(drop_fragment, "fragment that cannot be translated")                                      \
 	X(drop_busy, "another core was opening a session of this subscriber")                       \
 	X(drop_direct_to_inside, "from outside straight to an inside address")                      \
+	X(drop_source_route, "IP option that lays down the route")                                  \
 	X(drop_unresolved, "neighbour not resolved yet; the agent was asked to")                    \
 	X(drop_ttl, "TTL ran out, answered with ICMP time exceeded")                                \
 	X(drop_too_big, "longer than the MTU with DF set, answered with ICMP fragmentation needed") \

@@ -195,6 +195,18 @@ struct device_table {
 
 /* ---- settings: read-only data of the programs, set before they are loaded -------------------------------- */
 
+/* Value of tcp_mss_clamp: what the MTUs of the ways that the connection takes allow. */
+#define MSS_CLAMP_MTU (~0U)
+
+/*
+ * Addresses first..last, both included. In settings.bypass they are disjoint and in order of address; those not in use
+ * follow, with a `first` of ~0 and a `last` of 0.
+ */
+struct address_range {
+	__u32 first;
+	__u32 last;
+};
+
 enum unmatched { UNMATCHED_DROP_PRIVATE, UNMATCHED_ROUTE, UNMATCHED_DROP };
 
 struct settings {
@@ -207,9 +219,12 @@ struct settings {
 	__u8 quota_icmp_code;
 	__u8 session_events; /* report sessions opened and closed */
 	__u8 policy_routing; /* routing depends on more than the destination: cache next hops by source too */
-	__u8 pad;
+	__u8 udp_inbound_refresh; /* packets from outside refresh UDP sessions, too (RFC 4787 REQ-6) */
+	__u32 tcp_mss_clamp;	  /* 0: off; highest MSS; MSS_CLAMP_MTU */
+	__u32 n_bypass;		  /* ranges in use */
+	struct address_range bypass[MAX_BYPASS];
 };
-_Static_assert(sizeof(struct settings) == 16, "read-only data");
+_Static_assert(sizeof(struct settings) == 24 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
 
 /* Jiffies to a tick, the unit of last seen: 64 jiffies, 64..640 ms. */
 #define TICK_SHIFT 6U

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The MSS option of a TCP SYN (RFC 9293 section 3.7.1), lowered to what the configuration or the MTUs of both ways
+ * allow; never raised, never added. Both sides' SYNs are treated alike, as each of them says what the other may send.
+ */
+#ifndef DETNAT_MSS_H
+#define DETNAT_MSS_H
+
+#include "checksum.h"
+#include "nexthop.h"
+#include "options.h"
+
+#define TCP_OPTION_MSS	    2
+#define TCP_OPTION_MSS_SIZE 4
+/* IP and TCP headers, neither with options (RFC 6691). */
+#define MSS_HEADERS 40U
+
+/* Highest MSS that may pass; mtu is that of the way out of here, 0 where it is not known. */
+static __always_inline __u32 mss_limit(ctx_t *ctx, __u32 mtu)
+{
+	struct device *in;
+
+	if (settings.tcp_mss_clamp != MSS_CLAMP_MTU)
+		return settings.tcp_mss_clamp;
+	/* The segments that this SYN invites come the other way. */
+	in = device_get(ctx_ingress(ctx));
+	if (in && in->mtu && (!mtu || in->mtu < mtu))
+		mtu = in->mtu;
+	return mtu > MSS_HEADERS ? mtu - MSS_HEADERS : ~0U;
+}
+
+/* Replaces the value; from and to are its change as the checksum counts it. Where it cannot be done, nothing changes. */
+static __always_inline void mss_store(ctx_t *ctx, __u32 offset, __be16 mss, __u32 check_offset, __be16 from, __be16 to)
+{
+#if HOOK_XDP
+	__sum16 check;
+
+	if (ctx_load(ctx, check_offset, &check, sizeof(check)))
+		return;
+	check = csum_update(check, csum_change16(0, from, to));
+	if (ctx_store(ctx, offset, &mss, sizeof(mss)))
+		return;
+	ctx_store(ctx, check_offset, &check, sizeof(check));
+#else
+	if (!bpf_l4_csum_replace(ctx, check_offset, from, to, sizeof(mss)))
+		ctx_store(ctx, offset, &mss, sizeof(mss));
+#endif
+}
+
+/* Of any packet that is being translated; mtu as in mss_limit(). */
+static __always_inline void mss_clamp(ctx_t *ctx, const struct packet *p, __u32 mtu)
+{
+	__u32 tcp = p->l4_offset & 127, options_offset = tcp + sizeof(struct tcphdr), limit;
+	struct options *o;
+	__be16 mss, from, to;
+	__u8 words;
+
+	if (!settings.tcp_mss_clamp || p->proto != IPPROTO_TCP || !(p->flags & TCP_SYN))
+		return;
+	if (ctx_load(ctx, tcp + 12, &words, sizeof(words)))
+		return;
+	words >>= 4;
+	if (words <= sizeof(struct tcphdr) / 4 ||
+	    options_find(ctx, options_offset, words * 4U - sizeof(struct tcphdr), TCP_OPTION_MSS, TCP_OPTION_MSS, &o) !=
+		    OPTIONS_FOUND)
+		return;
+
+	__u32 at = LOAD(o->at) & 63;
+
+	if (o->octet[(at + 1) & 63] != TCP_OPTION_MSS_SIZE)
+		return;
+	limit = mss_limit(ctx, mtu);
+	mss = bpf_htons((__u16)(o->octet[(at + 2) & 63] << 8 | o->octet[(at + 3) & 63]));
+	if (bpf_ntohs(mss) <= limit)
+		return;
+	from = mss;
+	mss = to = bpf_htons((__u16)limit);
+	/* At an odd offset it is halves of two of the words that the checksum adds up. */
+	if (at & 1) {
+		from = __builtin_bswap16(from);
+		to = __builtin_bswap16(to);
+	}
+	mss_store(ctx, options_offset + at + 2, mss, tcp + offsetof(struct tcphdr, check), from, to);
+}
+
+#endif

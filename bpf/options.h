@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Options of an IP or a TCP header, which are lists of one form: a kind, and but for two kinds the length of the whole
+ * option and its value. For slow paths.
+ */
+#ifndef DETNAT_OPTIONS_H
+#define DETNAT_OPTIONS_H
+
+#include <detnat/slots.h>
+
+#include "parse.h"
+
+#define OPTION_END  0
+#define OPTION_NONE 1 /* no operation */
+#define MAX_OPTIONS 40U
+
+/*
+ * The options of the packet at hand. In a map, as the verifier then assumes nothing of their content, nor of what the
+ * walk has found.
+ */
+struct options {
+	__u8 octet[64];
+	__u32 length;
+	__u32 at; /* the option that the walk is at; in the end the one sought */
+	__u8 sought[2];
+	__u8 verdict; /* enum options_verdict */
+	__u8 pad;
+};
+
+enum options_verdict { OPTIONS_WITHOUT, OPTIONS_FOUND, OPTIONS_MALFORMED };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct options);
+} options SEC(".maps");
+
+struct options_walk {
+	struct options *o;
+};
+
+/* One option. 1 ends the walk. */
+static long options_step(__u32 i, struct options_walk *w)
+{
+	volatile struct options *o = w->o;
+	__u32 at = o->at, length = o->length, size;
+	__u8 kind;
+
+	if (at >= length)
+		return 1;
+	kind = o->octet[at & 63];
+	if (kind == OPTION_END)
+		return 1;
+	if (kind == OPTION_NONE) {
+		o->at = at + 1;
+		return 0;
+	}
+	size = o->octet[(at + 1) & 63];
+	if (at + 2 > length || size < 2 || at + size > length) {
+		o->verdict = OPTIONS_MALFORMED;
+		return 1;
+	}
+	if (kind == o->sought[0] || kind == o->sought[1]) {
+		o->verdict = OPTIONS_FOUND;
+		return 1;
+	}
+	o->at = at + size;
+	return 0;
+}
+
+/*
+ * Looks for the first option of either kind among `length` octets, at most MAX_OPTIONS, of the frame. Where it is
+ * found, *ret_o has the options, and o->at says where it begins; its length is at least 2 and within the list.
+ */
+static __always_inline enum options_verdict options_find(ctx_t *ctx, __u32 offset, __u32 length, __u8 kind, __u8 other,
+							 struct options **ret_o)
+{
+	__u32 zero = 0;
+	struct options_walk w = { .o = bpf_map_lookup_elem(&options, &zero) };
+	volatile struct options *o = w.o;
+
+	/* The verifier is to see the bounds at the call. */
+	barrier_var(length);
+	if (!o || !length || length > MAX_OPTIONS || ctx_load(ctx, offset, w.o->octet, length))
+		return OPTIONS_WITHOUT;
+	o->length = length;
+	o->at = 0;
+	o->sought[0] = kind;
+	o->sought[1] = other;
+	o->verdict = OPTIONS_WITHOUT;
+	bpf_loop(MAX_OPTIONS, options_step, &w, 0);
+	*ret_o = w.o;
+	return o->verdict;
+}
+
+#endif

@@ -29,7 +29,8 @@ static __always_inline __u32 mss_limit(ctx_t *ctx, __u32 mtu)
 	return mtu > MSS_HEADERS ? mtu - MSS_HEADERS : ~0U;
 }
 
-/* Replaces the value; from and to are its change as the checksum counts it. Where it cannot be done, nothing changes. */
+/* Replaces the value; from and to are its change as the checksum counts it. Where it cannot be done, nothing changes.
+ */
 static __always_inline void mss_store(ctx_t *ctx, __u32 offset, __be16 mss, __u32 check_offset, __be16 from, __be16 to)
 {
 #if HOOK_XDP
@@ -60,9 +61,8 @@ static __always_inline void mss_clamp(ctx_t *ctx, const struct packet *p, __u32 
 	if (ctx_load(ctx, tcp + 12, &words, sizeof(words)))
 		return;
 	words >>= 4;
-	if (words <= sizeof(struct tcphdr) / 4 ||
-	    options_find(ctx, options_offset, words * 4U - sizeof(struct tcphdr), TCP_OPTION_MSS, TCP_OPTION_MSS, &o) !=
-		    OPTIONS_FOUND)
+	if (words <= sizeof(struct tcphdr) / 4 || options_find(ctx, options_offset, words * 4U - sizeof(struct tcphdr),
+							       TCP_OPTION_MSS, TCP_OPTION_MSS, &o) != OPTIONS_FOUND)
 		return;
 
 	__u32 at = LOAD(o->at) & 63;

@@ -217,8 +217,8 @@ struct settings {
 	__u8 answer_arp;
 	__u8 hairpin;
 	__u8 quota_icmp_code;
-	__u8 session_events; /* report sessions opened and closed */
-	__u8 policy_routing; /* routing depends on more than the destination: cache next hops by source too */
+	__u8 session_events;	  /* report sessions opened and closed */
+	__u8 policy_routing;	  /* routing depends on more than the destination: cache next hops by source too */
 	__u8 udp_inbound_refresh; /* packets from outside refresh UDP sessions, too (RFC 4787 REQ-6) */
 	__u32 tcp_mss_clamp;	  /* 0: off; highest MSS; MSS_CLAMP_MTU */
 	__u32 n_bypass;		  /* ranges in use */

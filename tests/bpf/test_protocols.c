@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What has no ports, what carries IP options, and what must not come from where it does. Whole packets are compared, at
+ * every hook.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "fixture.h"
+
+static void set_up_protocols(void);
+
+TestSuite(protocols, .init = set_up_protocols, .fini = tear_down);
+
+#define FROM_HOST   .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL
+#define TO_ROUTER   .ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .src = POOL, .dst = EXTERNAL
+#define FROM_ROUTER .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL
+#define UP	    PASS_XDP, {}, REASON_passed_untranslated
+
+/* Subscribers with an address of their own, behind HOST: 10.0.1.0/29 -> 203.0.113.64/29. */
+#define OWN	   ADDR(10, 0, 1, 2)
+#define OWN_OUT	   ADDR(203, 0, 113, 66)
+#define SECOND	   ADDR(10, 0, 1, 3)
+#define SECOND_OUT ADDR(203, 0, 113, 67)
+
+#define OWN_SENDS  .from = HOST, .to = GATEWAY_IN, .src = OWN, .dst = EXTERNAL
+#define OWN_LEAVES .ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .src = OWN_OUT, .dst = EXTERNAL
+#define TO_OWN	   .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = OWN_OUT
+#define OWN_GETS   .ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = EXTERNAL, .dst = OWN
+
+enum { IPIP = 4, DCCP = 33, GRE = 47, ESP = 50, SCTP = 132, UDP_LITE = 136 };
+
+static void set_up_protocols(void)
+{
+	struct mapping_spec spec = { .in = { ADDR(10, 0, 1, 0), 29 },
+				     .out = { ADDR(203, 0, 113, 64), 29 },
+				     .sessions_per_user = 1000,
+				     .session_slots = 8 };
+	struct mapping_job *job;
+	struct error err;
+	int r;
+
+	set_up();
+	for (int i = 0; i < N_TIMEOUTS; i++)
+		spec.timeout_ticks[i] = 10000;
+	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
+	while ((r = mappings_add_step(job, &err)) > 0)
+		;
+	cr_assert_eq(r, 0, "%s", err.text);
+	cr_assert_eq(mappings_add_commit(job), 0);
+	cr_assert_eq(system("ip route add 10.0.1.0/29 via 10.0.0.3"), 0);
+	datapath_raise_epoch(&datapath);
+}
+
+/* ---- protocols without ports ---------------------------------------------------------------------------------------
+ */
+
+#define BOTH_WAYS(name_, proto_, ...)                                                          \
+	{ name_ " out",                                                                        \
+	  XDP_INSIDE,                                                                          \
+	  { OWN_SENDS, proto_, 1, 2, __VA_ARGS__ },                                            \
+	  REDIRECT_XDP,                                                                        \
+	  { OWN_LEAVES, proto_, 1, 2, __VA_ARGS__ },                                           \
+	  REASON_in2out_translated },                                                          \
+		{ name_ " in",                                                                 \
+		  XDP_OUTSIDE,                                                                 \
+		  { TO_OWN, proto_, 3, 4, __VA_ARGS__ },                                       \
+		  REDIRECT_XDP,                                                                \
+		  { OWN_GETS, proto_, 3, 4, __VA_ARGS__ },                                     \
+		  REASON_out2in_translated },                                                  \
+	{                                                                                      \
+		name_ " by tc", TC_OUTSIDE, { OWN_SENDS, proto_, 1, 2, __VA_ARGS__ }, PASS_TC, \
+			{ .from = HOST,                                                        \
+			  .to = GATEWAY_IN,                                                    \
+			  .src = OWN_OUT,                                                      \
+			  .dst = EXTERNAL,                                                     \
+			  proto_,                                                              \
+			  1,                                                                   \
+			  2,                                                                   \
+			  __VA_ARGS__ },                                                       \
+			REASON_in2out_translated                                               \
+	}
+
+Test(protocols, pass_where_an_address_is_the_subscribers_own)
+{
+	static const struct row rows[] = {
+		BOTH_WAYS("GRE", GRE, .payload = 20),
+		BOTH_WAYS("GRE without payload", GRE),
+		BOTH_WAYS("ESP of odd length", ESP, .payload = 33, .options = DONT_FRAGMENT),
+		BOTH_WAYS("SCTP with IP options", SCTP, .payload = 16, .ip_options = 8),
+		BOTH_WAYS("IP in IP", IPIP, .payload = 30),
+		BOTH_WAYS("a protocol of no name", 253, .payload = 1),
+		BOTH_WAYS("first fragment of ESP", ESP, .payload = 200, .options = MORE_FRAGMENTS),
+		BOTH_WAYS("later fragment of ESP", ESP, .payload = 200, .options = LATER_FRAGMENT),
+		BOTH_WAYS("later fragment of UDP-Lite", UDP_LITE, .payload = 200, .options = LATER_FRAGMENT),
+		{ "the lowest TTL goes up, to be answered", XDP_INSIDE, { OWN_SENDS, GRE, .ttl = 1 }, UP },
+		{ "hairpin",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = OWN, .dst = SECOND_OUT, GRE, 1, 2, .payload = 5 },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_IN, .to = HOST, .ttl = 63, .src = OWN_OUT, .dst = SECOND, GRE, 1, 2, .payload = 5 },
+		  REASON_hairpin_translated },
+		{ "to itself",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = OWN, .dst = OWN_OUT, GRE, 1, 2, .payload = 5 },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_IN, .to = HOST, .ttl = 63, .src = OWN_OUT, .dst = OWN, GRE, 1, 2, .payload = 5 },
+		  REASON_hairpin_translated },
+		{ "hairpin to one who shares its address",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = OWN, .dst = POOL, GRE },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_protocol },
+		{ "hairpin from one who shares its address",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = OWN_OUT, GRE },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_protocol },
+		{ "a martian from outside",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = ADDR(127, 0, 0, 1), .dst = OWN_OUT, GRE },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_martian },
+		{ "a pool address from outside",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = SECOND_OUT, .dst = OWN_OUT, GRE },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_martian },
+		{ "an inside address from outside",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = SECOND, .dst = OWN_OUT, GRE },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_martian },
+		{ "UDP still needs a session",
+		  XDP_OUTSIDE,
+		  { TO_OWN, UDP, 53, 5000 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+		{ "an address that is shared, out",
+		  XDP_INSIDE,
+		  { FROM_HOST, ESP },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_protocol },
+		{ "an address that is shared, in",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, ESP },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_protocol },
+		{ "an address that is shared, by tc",
+		  TC_OUTSIDE,
+		  { FROM_HOST, ESP },
+		  DROP_TC,
+		  {},
+		  REASON_drop_protocol },
+		{ "a fragment of ESP, too",
+		  XDP_INSIDE,
+		  { FROM_HOST, ESP, .options = LATER_FRAGMENT },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_protocol },
+	};
+
+	RUN_ROWS(rows);
+	cr_expect_eq(sessions_of(OWN), 0);
+}
+
+/* A packet of UDP-Lite or DCCP, whose checksum at octet 6 covers a pseudo header. */
+static size_t build_summed(const struct frame *f, uint16_t add, uint8_t *buffer)
+{
+	size_t size = frame_build(f, buffer), length = 8U + f->payload;
+	uint8_t *l4 = buffer + 34, pseudo[12] = { 0 };
+	uint16_t sum;
+
+	memcpy(pseudo, buffer + 26, 8);
+	pseudo[9] = f->proto;
+	pseudo[11] = (uint8_t)length;
+	l4[4] = 0;
+	l4[5] = 8;
+	l4[6] = l4[7] = 0;
+	sum = sum_finish(sum_octets(l4, length, sum_octets(pseudo, sizeof(pseudo), 0)));
+	if (f->proto == UDP_LITE && !sum)
+		sum = 0xffff;
+	sum = (uint16_t)(sum + add);
+	l4[6] = (uint8_t)(sum >> 8);
+	l4[7] = (uint8_t)sum;
+	return size;
+}
+
+static void expect_summed(enum hook hook, const struct frame *f, const struct frame *g, uint16_t add)
+{
+	uint8_t in[FRAME_MAX], out[FRAME_MAX], want[FRAME_MAX];
+	size_t size = build_summed(f, add, in), want_size = build_summed(g, add, want), out_size;
+
+	cr_expect_eq(run_frame(hook, in, size, out, &out_size), hook == TC_OUTSIDE ? PASS_TC : REDIRECT_XDP);
+	cr_expect(frame_equal(hook == TC_OUTSIDE ? "tc" : "XDP", out, out_size, want, want_size),
+		  "protocol %u, hook %d", f->proto, hook);
+}
+
+Test(protocols, checksums_that_cover_addresses_are_updated)
+{
+	static const uint8_t protos[] = { UDP_LITE, DCCP };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	unsigned ffff = 0;
+	size_t size;
+
+	for (int i = 0; i < 2; i++)
+		for (uint16_t wrong = 0; wrong < 2; wrong++) {
+			struct frame sent = { OWN_SENDS, protos[i], 1, 2, .payload = 40 };
+			struct frame left = { OWN_LEAVES, protos[i], 1, 2, .payload = 40 };
+			struct frame routed = { .from = HOST,
+						.to = GATEWAY_IN,
+						.src = OWN_OUT,
+						.dst = EXTERNAL,
+						protos[i],
+						1,
+						2,
+						.payload = 40 };
+			struct frame answer = { TO_OWN, protos[i], 2, 1, .payload = 41 };
+			struct frame came = { OWN_GETS, protos[i], 2, 1, .payload = 41 };
+
+			expect_summed(XDP_INSIDE, &sent, &left, wrong);
+			expect_summed(TC_OUTSIDE, &sent, &routed, wrong);
+			expect_summed(XDP_OUTSIDE, &answer, &came, wrong);
+		}
+	/* Every checksum there is: none of UDP-Lite becomes 0. */
+	for (uint32_t port = 0; port < 65536; port++) {
+		struct frame sent = { OWN_SENDS, UDP_LITE, (uint16_t)port, 2 };
+		struct frame left = { OWN_LEAVES, UDP_LITE, (uint16_t)port, 2 };
+		uint8_t want[FRAME_MAX];
+		size_t want_size = build_summed(&left, 0, want);
+
+		size = build_summed(&sent, 0, in);
+		run_frame(XDP_INSIDE, in, size, out, &size);
+		cr_assert(frame_equal("UDP-Lite", out, size, want, want_size), "port %u", port);
+		ffff += out[40] == 0xff && out[41] == 0xff;
+	}
+	cr_expect_geq(ffff, 1, "the case was among them");
+
+	/* One that is 0, which UDP-Lite forbids, stays so; one that is not there is no packet. */
+	struct frame none = { OWN_SENDS, UDP_LITE, 1, 2, .payload = 4 };
+
+	size = build_summed(&none, 0, in);
+	in[40] = in[41] = 0;
+	for (enum hook hook = XDP_INSIDE; hook <= TC_OUTSIDE; hook += TC_OUTSIDE) {
+		run_frame(hook, in, size, out, &size);
+		cr_expect_eq(out[40] | out[41], 0);
+		cr_expect_eq(out[29], OWN_OUT & 255);
+	}
+
+	uint64_t malformed = counted(REASON_drop_malformed);
+
+	in[17] = 20 + 7; /* total length: one octet too few for the checksum */
+	in[24] = in[25] = 0;
+
+	uint16_t sum = sum_finish(sum_octets(in + 14, 20, 0));
+
+	in[24] = (uint8_t)(sum >> 8);
+	in[25] = (uint8_t)sum;
+	cr_expect_eq(run_frame(XDP_INSIDE, in, 14 + 27, out, &size), DROP_XDP);
+	cr_expect_eq(run_frame(TC_OUTSIDE, in, 14 + 27, out, &size), DROP_TC);
+	cr_expect_eq(counted(REASON_drop_malformed), malformed + 2);
+}
+
+Test(protocols, where_the_kernel_forwards)
+{
+	static const struct row rows[] = {
+		{ "out: up", XDP_INSIDE, { OWN_SENDS, GRE, 1, 2, .payload = 8 }, UP },
+		{ "in: translated for the kernel to deliver",
+		  XDP_OUTSIDE,
+		  { TO_OWN, GRE, 1, 2, .payload = 8 },
+		  PASS_XDP,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = OWN, GRE, 1, 2, .payload = 8 },
+		  REASON_out2in_translated },
+		{ "hairpin",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = OWN, .dst = SECOND_OUT, GRE, 1, 2, .payload = 5 },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_IN, .to = HOST, .ttl = 63, .src = OWN_OUT, .dst = SECOND, GRE, 1, 2, .payload = 5 },
+		  REASON_hairpin_translated },
+	};
+	static const struct row no_hairpins[] = {
+		{ "hairpin",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = OWN, .dst = SECOND_OUT, GRE, 1, 2, .payload = 5 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+	};
+
+	settings.redirect = 0;
+	reload_settings();
+	RUN_ROWS(rows);
+	settings.hairpin = 0;
+	reload_settings();
+	RUN_ROWS(no_hairpins);
+}
+
+/* ---- IP options ----------------------------------------------------------------------------------------------------
+ */
+
+static const struct {
+	const char *name;
+	uint8_t octet[12]; /* the rest is the end of the list */
+	enum reason reason;
+} ip_options[] = {
+	{ "router alert", { 148, 4, 0, 0 }, REASON_in2out_translated },
+	{ "record route", { 7, 11, 4 }, REASON_in2out_translated },
+	{ "timestamp", { 68, 12, 5 }, REASON_in2out_translated },
+	{ "no operation", { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 }, REASON_in2out_translated },
+	{ "a source route behind the end", { 0, 131, 7, 4 }, REASON_in2out_translated },
+	{ "a source route in another's value", { 148, 11, 131, 7, 4 }, REASON_in2out_translated },
+	{ "loose source route", { 131, 7, 4, 192, 0, 2, 1 }, REASON_drop_source_route },
+	{ "strict source route", { 137, 7, 4, 192, 0, 2, 1 }, REASON_drop_source_route },
+	{ "one that is used up", { 137, 7, 8, 192, 0, 2, 1 }, REASON_drop_source_route },
+	{ "one behind others", { 1, 148, 4, 0, 0, 131, 3, 4 }, REASON_drop_source_route },
+	{ "one at the very end", { 1, 1, 1, 1, 1, 1, 1, 1, 1, 131, 3, 4 }, REASON_drop_source_route },
+	{ "an option longer than the header", { 148, 13 }, REASON_drop_malformed },
+	{ "an option of no length", { 148, 0 }, REASON_drop_malformed },
+	{ "an option of length 1", { 1, 148, 1 }, REASON_drop_malformed },
+	{ "an option cut off", { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 148 }, REASON_drop_malformed },
+};
+
+static void expect_by_options(enum hook hook, const struct frame *f, size_t k, enum reason translated)
+{
+	enum reason reason = ip_options[k].reason == REASON_in2out_translated ? translated : ip_options[k].reason;
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	struct frame with = *f;
+	uint64_t before = counted(reason);
+	size_t size;
+	uint16_t sum;
+
+	with.ip_options = 12;
+	size = frame_build(&with, in);
+	memcpy(in + 34, ip_options[k].octet, 12);
+	in[24] = in[25] = 0;
+	sum = sum_finish(sum_octets(in + 14, 32, 0));
+	in[24] = (uint8_t)(sum >> 8);
+	in[25] = (uint8_t)sum;
+
+	int verdict = run_frame(hook, in, size, out, &size);
+	int dropped = reason != translated;
+
+	cr_expect_eq(counted(reason), before + 1, "%s: hook %d, verdict %d", ip_options[k].name, hook, verdict);
+	cr_expect_eq(verdict, hook == TC_OUTSIDE ? (dropped ? DROP_TC : PASS_TC) : dropped ? DROP_XDP : REDIRECT_XDP);
+	cr_expect_arr_eq(out + 34, ip_options[k].octet, 12, "%s: kept", ip_options[k].name);
+	cr_expect_eq(sum_finish(sum_octets(out + 14, 32, 0)), 0, "%s: header checksum", ip_options[k].name);
+	/* DSCP, ECN, identification and DF are the sender's (RFC 6864). */
+	cr_expect_arr_eq(out + 15, in + 15, 7, "%s: header", ip_options[k].name);
+}
+
+Test(protocols, ip_options_are_kept_and_source_routes_refused)
+{
+	static const struct frame opens = { FROM_HOST, UDP, 5000, 53 };
+	static const struct frame answer = { FROM_ROUTER, UDP, 53, OUT_PORT(5000, 2), .options = DONT_FRAGMENT };
+	static const struct frame gre = { OWN_SENDS, GRE, .payload = 4 };
+	static const struct frame gre_in = { TO_OWN, GRE, .payload = 4, .options = DONT_FRAGMENT };
+	static const struct row own[] = {
+		{ "what is for the gateway itself is the kernel's",
+		  XDP_INSIDE,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = SUBSCRIBER,
+		    .dst = ADDR(10, 0, 0, 1),
+		    UDP,
+		    1,
+		    2,
+		    .ip_options = 4 },
+		  UP },
+	};
+	static const struct row open[] = {
+		{ "opens",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 5000, 53 },
+		  REDIRECT_XDP,
+		  { TO_ROUTER, UDP, OUT_PORT(5000, 2), 53 },
+		  REASON_in2out_translated },
+	};
+
+	RUN_ROWS(open);
+	for (size_t k = 0; k < sizeof(ip_options) / sizeof(*ip_options); k++) {
+		expect_by_options(XDP_INSIDE, &opens, k, REASON_in2out_translated);
+		expect_by_options(TC_OUTSIDE, &opens, k, REASON_in2out_translated);
+		expect_by_options(XDP_OUTSIDE, &answer, k, REASON_out2in_translated);
+		expect_by_options(XDP_INSIDE, &gre, k, REASON_in2out_translated);
+		expect_by_options(TC_OUTSIDE, &gre, k, REASON_in2out_translated);
+		expect_by_options(XDP_OUTSIDE, &gre_in, k, REASON_out2in_translated);
+	}
+	RUN_ROWS(own);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
+}
+
+/* ---- strays --------------------------------------------------------------------------------------------------------
+ */
+
+Test(protocols, strays)
+{
+	static const struct row rows[] = {
+		{ "an inside source from outside, to a pool address",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = OTHER, .dst = POOL, UDP, 53, OUT_PORT(5000, 2) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_martian },
+		{ "an inside source from outside, to an inside address",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = OTHER, .dst = SUBSCRIBER, TCP, 53, 22, .flags = 2 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_direct_to_inside },
+		{ "an inside source from outside, to anywhere",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = OTHER, .dst = ADDR(192, 0, 2, 1), UDP, 1, 2 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_martian },
+		{ "an inside source from outside, to the gateway itself: the kernel's",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = OTHER, .dst = ADDR(198, 51, 100, 1), UDP, 1, 2 },
+		  UP },
+		{ "an inside source from outside, broadcast",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = OTHER, .dst = ADDR(255, 255, 255, 255), UDP, 68, 67 },
+		  UP },
+		{ "straight to an inside address, without ports",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = SUBSCRIBER, GRE, .payload = 4 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_direct_to_inside },
+		{ "straight to an inside address, a fragment",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = EXTERNAL,
+		    .dst = SUBSCRIBER,
+		    UDP,
+		    .options = LATER_FRAGMENT },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_direct_to_inside },
+		{ "a TCP segment of no session",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, TCP, 443, OUT_PORT(5000, 2), .flags = 0x10 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+		{ "an unsolicited SYN",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, TCP, 443, OUT_PORT(5000, 2), .flags = 2 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+	};
+
+	RUN_ROWS(rows);
+}

@@ -71,7 +71,7 @@ static __always_inline int quick_out2in(ctx_t *ctx)
 
 	if (unlikely((truth ^ steady) >> 32 || (key ^ slot_key(src, sport, 0)) >> 16 || LOAD(s->truth) != truth ||
 		     truth_expired(truth, now, m->timeout_ticks) ||
-		     (settings.udp_inbound_refresh && truth_seen(truth) != now))) {
+		     (settings.udp_inbound_refresh && q.proto == IPPROTO_UDP && truth_seen(truth) != now))) {
 		struct out2in oi = { .m = m, .subscriber = subscriber, .now = now };
 
 		quick_packet(&q, &oi.p);

@@ -99,10 +99,13 @@ static __always_inline void session_notify(__u8 type, const struct flow *f, __u1
 	notify(&e);
 }
 
-/* Whether a packet from outside lengthens the life of its session: UDP, where the configuration says so. */
-static __always_inline int session_refreshed_by_outside(const struct packet *p)
+/* What a packet makes of a session's truth: where the configuration says so, UDP from outside refreshes, too. */
+static __always_inline __u64 session_next(__u64 truth, const struct packet *p, int from_inside, __u32 now,
+					  const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	return settings.udp_inbound_refresh && p->proto == IPPROTO_UDP;
+	if (settings.udp_inbound_refresh && p->proto == IPPROTO_UDP)
+		from_inside = 1;
+	return session_step(truth, p->proto, p->flags, from_inside, now, timeout_ticks);
 }
 
 /*
@@ -113,13 +116,12 @@ static __always_inline int session_refreshed_by_outside(const struct packet *p)
 static __always_inline __u64 session_apply(__u64 *word, __u64 *truth, const struct packet *p, int from_inside,
 					   __u32 now, const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	int refreshes = from_inside || session_refreshed_by_outside(p);
-
 	for (int i = 0; i < 2; i++) {
-		__u64 next = session_step(*truth, p->proto, p->flags, refreshes, now, timeout_ticks);
+		__u64 next = session_next(*truth, p, from_inside, now, timeout_ticks);
 
 		if (next == *truth)
 			return next;
+
 		__u64 seen = __sync_val_compare_and_swap(word, *truth, next);
 
 		if (seen == *truth)
@@ -147,7 +149,7 @@ static __always_inline int entered_time_wait(__u64 before, __u64 after)
 static __always_inline __u64 session_hit(struct slot *s, __u64 truth, const struct packet *p, int from_inside,
 					 __u32 now, const struct mapping *m, __u32 subscriber)
 {
-	__u64 after = session_step(truth, p->proto, p->flags, from_inside, now, m->timeout_ticks);
+	__u64 after = session_next(truth, p, from_inside, now, m->timeout_ticks);
 
 	if (truth_same(after, truth)) {
 		if (after != truth)

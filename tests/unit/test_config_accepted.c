@@ -45,6 +45,7 @@ Test(config_accepted, interfaces_alone_bring_every_default)
 	cr_expect_eq(c->unmatched, UNMATCHED_DROP_PRIVATE);
 	cr_expect(c->answer_arp);
 	cr_expect(c->hairpin);
+	cr_expect_not(c->udp_inbound_refresh);
 	cr_expect_eq(c->tcp_mss_clamp, 0);
 	cr_expect_eq(c->quota_icmp_code, 1);
 	cr_expect_eq(c->sweep_interval, 5);

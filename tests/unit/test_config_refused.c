@@ -260,6 +260,7 @@ Test(config_refused, words_and_paths)
 		{ WITH("\"on_exit\":true"), ":2: on_exit: must be one of \"keep\", \"detach\", not true" },
 		{ WITH("\"answer_arp\":1"), ":2: answer_arp: must be true or false, not 1" },
 		{ WITH("\"hairpin\":\"true\""), ":2: hairpin: must be true or false, not \"true\"" },
+		{ WITH("\"udp_inbound_refresh\":1"), ":2: udp_inbound_refresh: must be true or false, not 1" },
 		{ WITH("\"control_socket\":\"\""),
 		  ":2: control_socket: must be an absolute path of at most 107 octets, not \"\"" },
 		{ WITH("\"control_socket\":\"agent.sock\""),

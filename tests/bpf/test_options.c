@@ -364,20 +364,24 @@ Test(options, bypass)
 /* ---- refresh from outside ------------------------------------------------------------------------------------------
  */
 
-#define OPEN(proto_, port_)                                                                                 \
-	{                                                                                                   \
-		"opens", XDP_INSIDE, { FROM_HOST, proto_, port_, 53, .flags = 2 }, REDIRECT_XDP,            \
-			{ TO_ROUTER, proto_, OUT_PORT(port_, 2), 53, .flags = 2 }, REASON_in2out_translated \
+/* With a payload, so that they are long enough for the quick path even without padding. */
+#define OPEN(proto_, port_)                                                                                     \
+	{                                                                                                       \
+		"opens", XDP_INSIDE, { FROM_HOST, proto_, port_, 53, .flags = 2, .payload = 20 }, REDIRECT_XDP, \
+			{ TO_ROUTER, proto_, OUT_PORT(port_, 2), 53, .flags = 2, .payload = 20 },               \
+			REASON_in2out_translated                                                                \
 	}
-#define ANSWER(proto_, port_)                                                                                      \
-	{                                                                                                          \
-		"answer", XDP_OUTSIDE, { FROM_ROUTER, proto_, 53, OUT_PORT(port_, 2), .flags = 16 }, REDIRECT_XDP, \
-			{ TO_HOST, proto_, 53, port_, .flags = 16 }, REASON_out2in_translated                      \
-	}
-#define LATE(proto_, port_)                                                                                         \
+#define ANSWER(proto_, port_)                                                                                       \
 	{                                                                                                           \
-		"late answer", XDP_OUTSIDE, { FROM_ROUTER, proto_, 53, OUT_PORT(port_, 2), .flags = 16 }, DROP_XDP, \
-			{}, REASON_drop_no_session                                                                  \
+		"answer", XDP_OUTSIDE, { FROM_ROUTER, proto_, 53, OUT_PORT(port_, 2), .flags = 16, .payload = 20 }, \
+			REDIRECT_XDP, { TO_HOST, proto_, 53, port_, .flags = 16, .payload = 20 },                   \
+			REASON_out2in_translated                                                                    \
+	}
+#define LATE(proto_, port_)                                                                                        \
+	{                                                                                                          \
+		"late answer", XDP_OUTSIDE,                                                                        \
+			{ FROM_ROUTER, proto_, 53, OUT_PORT(port_, 2), .flags = 16, .payload = 20 }, DROP_XDP, {}, \
+			REASON_drop_no_session                                                                     \
 	}
 
 Test(options, udp_is_refreshed_from_outside_where_the_configuration_says_so)

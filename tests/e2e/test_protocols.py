@@ -3,7 +3,6 @@
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP, IPOption
-from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 import packets

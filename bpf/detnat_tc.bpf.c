@@ -3,6 +3,7 @@
 #include "ctx_tc.h"
 
 #include "icmp_error.h"
+#include "icmp_out.h"
 #include "in2out.h"
 #include "open_overflow.h"
 #include "refuse.h"
@@ -37,4 +38,16 @@ SEC("tc")
 int leaf_icmp_error_tc(struct __sk_buff *ctx)
 {
 	return icmp_error(ctx);
+}
+
+SEC("tc")
+int leaf_refuse_protocol_tc(struct __sk_buff *ctx)
+{
+	return refuse_protocol(ctx);
+}
+
+SEC("tc")
+int leaf_icmp_out_tc(struct __sk_buff *ctx)
+{
+	return icmp_out(ctx);
 }

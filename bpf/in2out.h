@@ -26,6 +26,14 @@ static __always_inline int packet_may_open(const struct packet *p)
 	return p->proto != IPPROTO_ICMP || p->icmp_type == ICMP_ECHO;
 }
 
+/* A subscriber's packet that is no session's. */
+static __always_inline int in2out_refuse(ctx_t *ctx, enum packet_kind kind)
+{
+	if (kind == PACKET_PROTOCOL)
+		return leaf_call(ctx, LEAF_refuse_protocol);
+	return drop(parse_drop_reason(kind));
+}
+
 #if HOOK_XDP
 
 /* GO_ON with *io filled in, or a verdict. */
@@ -52,6 +60,8 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 	if (io->nh->way > WAY_POOL)
 		return is_martian(p) ? drop(REASON_drop_martian) : pass_untranslated();
 	io->hairpin = io->nh->way == WAY_POOL;
+	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p))
+		return leaf_call(ctx, io->hairpin ? LEAF_icmp_hairpin : LEAF_icmp_out);
 
 	io->f.m = mapping_by_inside(p->src);
 	if (!io->f.m) {
@@ -65,7 +75,7 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 	if (kind != PACKET_SESSION) {
 		if (io->hairpin && address_is_local(ctx, p->src, p->dst))
 			return pass_untranslated();
-		return drop(parse_drop_reason(kind));
+		return in2out_refuse(ctx, kind);
 	}
 	if (!packet_may_open(p))
 		return drop(REASON_drop_no_session);
@@ -78,6 +88,15 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 
 #else
 
+/* Whether a packet of the gateway's own is ICMP. Its headers are in reach as the kernel has just written them. */
+static __always_inline int is_own_icmp(ctx_t *ctx)
+{
+	struct iphdr *ip = ctx_data(ctx) + L3_OFFSET;
+
+	return ctx->protocol == bpf_htons(ETH_P_IP) && !ctx->vlan_present && (void *)(ip + 1) <= ctx_data_end(ctx) &&
+	       ip->protocol == IPPROTO_ICMP;
+}
+
 static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 {
 	struct packet *p = &io->f.p;
@@ -85,7 +104,9 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 	struct device *in = ctx_ingress(ctx) ? device_get(ctx_ingress(ctx)) : 0;
 	struct device *out = device_get(ctx->ifindex);
 
-	/* The gateway's own traffic, and what other interfaces route. */
+	/* The gateway's own traffic, and what other interfaces route. But its errors may quote what was translated. */
+	if (!ctx_ingress(ctx) && out && is_own_icmp(ctx))
+		return leaf_call(ctx, LEAF_icmp_out);
 	if (!in || !(in->roles & DEVICE_INSIDE) || !out || ctx->vlan_present)
 		return pass_untranslated();
 	if (headers > ctx->len)
@@ -104,6 +125,8 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 		return pass_untranslated();
 	if (address_is_martian(p->dst))
 		return drop(REASON_drop_martian);
+	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p))
+		return leaf_call(ctx, LEAF_icmp_out);
 	io->f.now = now_ticks();
 	io->hairpin = 0;
 	io->f.m = mapping_by_inside(p->src);
@@ -112,7 +135,7 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 	if (!io->f.m)
 		return unmatched_is_dropped(p->src) ? drop(REASON_drop_no_mapping) : pass_untranslated();
 	if (kind != PACKET_SESSION)
-		return drop(parse_drop_reason(kind));
+		return in2out_refuse(ctx, kind);
 	if (!packet_may_open(p))
 		return drop(REASON_drop_no_session);
 	flow_from_inside(&io->f);

@@ -46,6 +46,8 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 
 	__s64 subscriber = mapping_reverse(&oi->m->geo, p->dst, p->dport);
 
+	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p))
+		return leaf_call(ctx, LEAF_icmp_in);
 	if (kind != PACKET_SESSION || subscriber < 0) {
 		if (!slow)
 			return leaf_call(ctx, LEAF_out2in_slow);

@@ -3,6 +3,7 @@
 #include "ctx_tc.h"
 
 #include "icmp_error.h"
+#include "icmp_out.h"
 #include "in2out.h"
 #include "open_overflow.h"
 #include "protocol.h"
@@ -44,4 +45,16 @@ SEC("tc")
 int leaf_protocol_tc(struct __sk_buff *ctx)
 {
 	return protocol_out(ctx);
+}
+
+SEC("tc")
+int leaf_refuse_protocol_tc(struct __sk_buff *ctx)
+{
+	return refuse_protocol(ctx);
+}
+
+SEC("tc")
+int leaf_icmp_out_tc(struct __sk_buff *ctx)
+{
+	return icmp_out(ctx);
 }

@@ -8,6 +8,9 @@
 #include "arp.h"
 #include "hairpin.h"
 #include "icmp_error.h"
+#include "icmp_hairpin.h"
+#include "icmp_in.h"
+#include "icmp_out.h"
 #include "in2out.h"
 #include "open_overflow.h"
 #include "out2in.h"
@@ -93,6 +96,30 @@ SEC("xdp.frags")
 int leaf_icmp_error_xdp(struct xdp_md *ctx)
 {
 	return icmp_error(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_refuse_protocol_xdp(struct xdp_md *ctx)
+{
+	return refuse_protocol(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_icmp_in_xdp(struct xdp_md *ctx)
+{
+	return icmp_in(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_icmp_out_xdp(struct xdp_md *ctx)
+{
+	return icmp_out(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_icmp_hairpin_xdp(struct xdp_md *ctx)
+{
+	return icmp_hairpin(ctx);
 }
 
 SEC("xdp.frags")

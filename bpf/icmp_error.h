@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The leaf that answers a packet with an ICMP error from the gateway's address on the interface it came in by, quoting
- * it as its sender sent it: as much as fits into 576 octets (RFC 1812 section 4.3.2.3). Callers have made sure that it
- * may be answered (section 4.3.2.7): no ICMP error, no later fragment, a unicast source. What is answered is in the
- * note.
+ * it as its sender sent it: as much as fits into 576 octets (RFC 1812 section 4.3.2.3), where icmp_limit.h lets it.
+ * What is answered is in the note.
  */
 #ifndef DETNAT_ICMP_ERROR_H
 #define DETNAT_ICMP_ERROR_H
 
 #include "checksum.h"
+#include "icmp_limit.h"
 #include "in2out.h"
 
 #define ICMP_ERROR_HEADERS (sizeof(struct iphdr) + sizeof(struct icmphdr))
@@ -69,6 +69,8 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct note *n)
 
 	if (kind == PACKET_NOT_IPV4 || kind == PACKET_BAD_HEADER || !in || !in->addr ||
 	    (void *)(eth + 1) > ctx_data_end(ctx))
+		return drop(n->reason);
+	if (!icmp_may_answer(ctx, &p) || !icmp_budget_allows())
 		return drop(n->reason);
 	__builtin_memcpy(subscriber_mac, eth->h_source, 6);
 	if (icmp_error_resize(ctx, quote))

@@ -33,6 +33,8 @@ static __always_inline int in2out_other_kind(ctx_t *ctx, const struct in2out *io
 {
 	if (kind == PACKET_PROTOCOL && mapping_is_one_to_one(io->f.m))
 		return leaf_call(ctx, LEAF_protocol);
+	if (kind == PACKET_PROTOCOL)
+		return leaf_call(ctx, LEAF_refuse_protocol);
 	return drop(parse_drop_reason(kind));
 }
 
@@ -62,6 +64,8 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 	if (io->nh->way > WAY_POOL)
 		return is_martian(p) ? drop(REASON_drop_martian) : pass_untranslated();
 	io->hairpin = io->nh->way == WAY_POOL;
+	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p))
+		return leaf_call(ctx, io->hairpin ? LEAF_icmp_hairpin : LEAF_icmp_out);
 
 	io->f.m = mapping_by_inside(p->src);
 	if (!io->f.m) {
@@ -91,6 +95,15 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 
 #else
 
+/* Whether a packet of the gateway's own is ICMP. Its headers are in reach as the kernel has just written them. */
+static __always_inline int is_own_icmp(ctx_t *ctx)
+{
+	struct iphdr *ip = ctx_data(ctx) + L3_OFFSET;
+
+	return ctx->protocol == bpf_htons(ETH_P_IP) && !ctx->vlan_present && (void *)(ip + 1) <= ctx_data_end(ctx) &&
+	       ip->protocol == IPPROTO_ICMP;
+}
+
 static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, enum packet_kind wanted)
 {
 	struct packet *p = &io->f.p;
@@ -98,7 +111,9 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 	struct device *in = ctx_ingress(ctx) ? device_get(ctx_ingress(ctx)) : 0;
 	struct device *out = device_get(ctx->ifindex);
 
-	/* The gateway's own traffic, and what other interfaces route. */
+	/* The gateway's own traffic, and what other interfaces route. But its errors may quote what was translated. */
+	if (!ctx_ingress(ctx) && out && is_own_icmp(ctx))
+		return leaf_call(ctx, LEAF_icmp_out);
 	if (!in || !(in->roles & DEVICE_INSIDE) || !out || ctx->vlan_present)
 		return pass_untranslated();
 	if (headers > ctx->len)
@@ -119,6 +134,8 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 		return drop(REASON_drop_martian);
 	if (is_bypassed(p->dst))
 		return source_is_martian(p->src) ? drop(REASON_drop_martian) : pass_untranslated();
+	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p))
+		return leaf_call(ctx, LEAF_icmp_out);
 	io->f.now = now_ticks();
 	io->hairpin = 0;
 	io->f.m = mapping_by_inside(p->src);

@@ -61,6 +61,8 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 
 	enum reason refused = options_refusal(ctx, p);
 
+	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p))
+		return leaf_call(ctx, LEAF_icmp_in);
 	if (kind != PACKET_SESSION || subscriber < 0 || refused) {
 		if (!slow)
 			return leaf_call(ctx, LEAF_out2in_slow);

@@ -18,9 +18,12 @@
 /* <linux/icmp.h> cannot be included here: it leads to the C library's headers. */
 #define ICMP_ECHOREPLY	   0
 #define ICMP_DEST_UNREACH  3
+#define ICMP_SOURCE_QUENCH 4
 #define ICMP_ECHO	   8
 #define ICMP_TIME_EXCEEDED 11
-#define ICMP_FRAG_NEEDED   4 /* code of ICMP_DEST_UNREACH */
+#define ICMP_PARAMETERPROB 12
+#define ICMP_PROT_UNREACH  2 /* codes of ICMP_DEST_UNREACH */
+#define ICMP_FRAG_NEEDED   4
 
 struct icmphdr {
 	__u8 type;
@@ -111,6 +114,13 @@ static __always_inline enum packet_kind parse_transport(void *data, void *data_e
 		return icmp->code ? PACKET_BAD_TRANSPORT : PACKET_SESSION;
 	}
 	return PACKET_PROTOCOL;
+}
+
+/* Whether a packet of PACKET_ICMP_OTHER kind is an error that quotes another packet, and is translated with it. */
+static __always_inline int is_icmp_error(const struct packet *p)
+{
+	return p->icmp_type == ICMP_DEST_UNREACH || p->icmp_type == ICMP_TIME_EXCEEDED ||
+	       p->icmp_type == ICMP_PARAMETERPROB || p->icmp_type == ICMP_SOURCE_QUENCH;
 }
 
 /* Fills *p as far as its kind says. */

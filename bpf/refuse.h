@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The leaf that refuses a session: counts, reports to the operator, answers the subscriber (RFC 6888 REQ-11). */
+/*
+ * The leaves that refuse: a session, which is counted, reported to the operator and answered (RFC 6888 REQ-11), or a
+ * protocol.
+ */
 #ifndef DETNAT_REFUSE_H
 #define DETNAT_REFUSE_H
 
@@ -26,6 +29,23 @@ static __always_inline void refuse_report(const struct flow *f, struct subscribe
 	};
 
 	notify(&e);
+}
+
+/*
+ * The leaf for a subscriber's packet of a protocol that is not translated: answered as often as the limits allow (RFC
+ * 1812 section 5.2.7.1).
+ */
+static __always_inline int refuse_protocol(ctx_t *ctx)
+{
+	struct packet p;
+	struct note *n = note_get();
+	const struct mapping *m = parse(ctx, &p) == PACKET_PROTOCOL ? mapping_by_inside(p.src) : 0;
+	struct subscriber *s = m ? subscriber_get(m, mapping_subscriber(&m->geo, p.src)) : 0;
+
+	if (!s || !n || !rate_allows(&s->icmp_next, REFUSALS_PER_SECOND))
+		return drop(REASON_drop_protocol);
+	note_set(n, REASON_drop_protocol, REASON_sent_icmp_protocol, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0);
+	return leaf_call(ctx, LEAF_icmp_error);
 }
 
 static __always_inline int refuse_session(ctx_t *ctx)

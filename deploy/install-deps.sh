@@ -13,8 +13,8 @@ bench=(iproute2 ethtool nftables)
 # Static checks, unit and end-to-end tests, and kernels in virtual machines.
 test=(
     clang-format clang-tidy libclang-rt-dev cppcheck mandoc
-    libcriterion-dev python3 python3-pytest python3-scapy iproute2 ethtool iputils-ping curl
-    nfdump tshark valgrind nftables
+    libcriterion-dev python3 python3-pytest python3-scapy iproute2 ethtool iputils-ping iputils-tracepath traceroute
+    curl nfdump tshark valgrind nftables
     qemu-system-x86 busybox-static cpio kmod xz-utils
 )
 

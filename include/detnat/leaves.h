@@ -9,17 +9,21 @@
 
 enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 
-#define LEAVES(X)      \
-	X(in2out)      \
-	X(out2in)      \
-	X(out2in_slow) \
-	X(open)        \
-	X(overflow)    \
-	X(refuse)      \
-	X(icmp_error)  \
-	X(hairpin)     \
-	X(arp)         \
-	X(protocol)    \
+#define LEAVES(X)          \
+	X(in2out)          \
+	X(out2in)          \
+	X(out2in_slow)     \
+	X(open)            \
+	X(overflow)        \
+	X(refuse)          \
+	X(refuse_protocol) \
+	X(icmp_error)      \
+	X(icmp_in)         \
+	X(icmp_out)        \
+	X(icmp_hairpin)    \
+	X(hairpin)         \
+	X(arp)             \
+	X(protocol)        \
 	X(protocol_in)
 
 enum leaf {

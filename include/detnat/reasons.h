@@ -37,14 +37,16 @@
 
 #define SENT_KINDS(X)                                                                       \
 	X(sent_icmp_unreachable, "ICMP destination unreachable sent for a refused session") \
+	X(sent_icmp_protocol, "ICMP protocol unreachable sent")                             \
 	X(sent_icmp_ttl, "ICMP time exceeded sent")                                         \
 	X(sent_icmp_too_big, "ICMP fragmentation needed sent")
 
 /* What is counted of the datapath's own doings, not of packets. */
-#define INCIDENTS(X)                                                            \
-	X(sessions_opened, "sessions opened")                                   \
-	X(sessions_overflowed, "sessions opened beyond the subscriber's slots") \
-	X(events_lost, "events that found the ring buffer full")                \
+#define INCIDENTS(X)                                                                     \
+	X(sessions_opened, "sessions opened")                                            \
+	X(sessions_overflowed, "sessions opened beyond the subscriber's slots")          \
+	X(icmp_withheld, "ICMP errors not sent, as all cores together may send no more") \
+	X(events_lost, "events that found the ring buffer full")                         \
 	X(redirect_errors, "redirected frames that the kernel or the other device refused")
 
 enum reason {

@@ -10,7 +10,7 @@
 #include "leaves.h"
 #include "session.h"
 
-#define LAYOUT_VERSION 2
+#define LAYOUT_VERSION 3
 
 #define MAX_MAPPINGS 1024U
 #define MAX_IFINDEX  65536U
@@ -57,10 +57,18 @@ struct globals {
 };
 _Static_assert(sizeof(struct globals) == 64, "a line of its own");
 
-/* One value, as nearly every packet needs both parts: one look-up for the two. */
+/* What the cores have in common but write often: not in the line that every packet reads. */
+struct shared_limits {
+	__u64 icmp_due_ns; /* when the ICMP errors sent so far are due at their highest rate, see icmp_limit.h */
+	__u64 pad[7];
+};
+_Static_assert(sizeof(struct shared_limits) == 64, "a line of its own");
+
+/* One value, as nearly every packet needs the first two parts: one look-up for both. */
 struct mapping_table {
 	struct mapping mapping[MAX_MAPPINGS];
 	struct globals globals;
+	struct shared_limits limits;
 };
 
 /* ---- subscribers and buckets: ARRAY_OF_MAPS `subscribers` and `buckets` of mmapable ARRAYs ("chunks") ----

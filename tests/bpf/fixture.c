@@ -108,7 +108,7 @@ static int hook_program(enum hook hook)
 	static const uint32_t entry[] = { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH };
 	uint32_t id;
 
-	if (hook == TC_OUTSIDE)
+	if (hook == TC_OUTSIDE || hook == TC_OWN)
 		return dup(datapath.tc_outside);
 	cr_assert_eq(bpf_map_lookup_elem(datapath.entries, &entry[hook], &id), 0);
 	return bpf_prog_get_fd_by_id(id);
@@ -119,11 +119,11 @@ int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size
 	_cleanup_close_ int fd = hook_program(hook);
 	struct xdp_md xdp = { .data_end = (uint32_t)size,
 			      .ingress_ifindex = hook == XDP_OUTSIDE ? outside_ifindex : inside_ifindex };
-	struct __sk_buff skb = { .ifindex = outside_ifindex, .ingress_ifindex = inside_ifindex };
+	struct __sk_buff skb = { .ifindex = outside_ifindex, .ingress_ifindex = hook == TC_OWN ? 0 : inside_ifindex };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = (uint32_t)size, .data_out = out,
 		    .data_size_out = FRAME_MAX, .repeat = 1);
 
-	if (hook == TC_OUTSIDE) {
+	if (hook == TC_OUTSIDE || hook == TC_OWN) {
 		opts.ctx_in = &skb;
 		opts.ctx_size_in = sizeof(skb);
 	} else {
@@ -162,7 +162,7 @@ static const char *reason_name(unsigned reason)
 }
 
 /* The packet is in exactly one of the reasons. */
-static void expect_reason(const struct row *row, const struct counters *before)
+static void expect_reason(const char *name, enum reason reason, const struct counters *before)
 {
 	struct counters after = read_counters();
 	unsigned n = 0;
@@ -173,8 +173,18 @@ static void expect_reason(const struct row *row, const struct counters *before)
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t change = ((__u64 *)&after)[i] - ((const __u64 *)before)[i];
 
-		cr_expect_eq(change, i == row->reason, "%s: %s counted %lu times", row->name, reason_name(i), change);
+		cr_expect_eq(change, i == reason, "%s: %s counted %lu times", name, reason_name(i), change);
 	}
+}
+
+void run_frame_counted(const char *name, enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size,
+		       int verdict, enum reason reason)
+{
+	struct counters before = read_counters();
+	int got = run_frame(hook, in, size, out, ret_size);
+
+	cr_expect_eq(got, verdict, "%s: verdict %d, not %d", name, got, verdict);
+	expect_reason(name, reason, &before);
 }
 
 void run_rows(const struct row *rows, size_t n)
@@ -184,12 +194,9 @@ void run_rows(const struct row *rows, size_t n)
 		uint8_t in[FRAME_MAX], out[FRAME_MAX], want[FRAME_MAX];
 		size_t size = frame_build(&row->in, in), out_size;
 		size_t want_size = frame_build(row->out.proto ? &row->out : &row->in, want);
-		struct counters before = read_counters();
-		int verdict = run_frame(row->hook, in, size, out, &out_size);
 
-		cr_expect_eq(verdict, row->verdict, "%s: verdict %d, not %d", row->name, verdict, row->verdict);
+		run_frame_counted(row->name, row->hook, in, size, out, &out_size, row->verdict, row->reason);
 		cr_expect(frame_equal(row->name, out, out_size, want, want_size), "%s: another packet", row->name);
-		expect_reason(row, &before);
 	}
 }
 

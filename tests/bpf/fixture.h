@@ -31,7 +31,8 @@
 
 enum { PASS_XDP = 2, DROP_XDP = 1, REDIRECT_XDP = 4, PASS_TC = 0, DROP_TC = 2, REDIRECT_TC = 7 };
 
-enum hook { XDP_INSIDE, XDP_OUTSIDE, XDP_BOTH, TC_OUTSIDE };
+/* TC_OWN: the same program, for what the gateway itself sends. */
+enum hook { XDP_INSIDE, XDP_OUTSIDE, XDP_BOTH, TC_OUTSIDE, TC_OWN };
 
 extern struct datapath datapath;
 extern struct mappings *mappings;
@@ -46,6 +47,10 @@ void reload_settings(void);
 
 /* Runs a frame through a hook; the frame that comes out is written to out, of FRAME_MAX octets. Returns the verdict. */
 int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size);
+
+/* The same, and the verdict and the only reason counted are these. */
+void run_frame_counted(const char *name, enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size,
+		       int verdict, enum reason reason);
 
 /* A packet, its verdict, what comes out, and the reason that must have been counted, alone. */
 struct row {

@@ -245,7 +245,6 @@ Test(in2out, drops_by_reason)
 		  DROP_XDP,
 		  {},
 		  REASON_drop_fragment },
-		{ "GRE", XDP_INSIDE, { FROM_HOST, 47, .payload = 20 }, DROP_XDP, {}, REASON_drop_protocol },
 		{ "echo reply without a question",
 		  XDP_INSIDE,
 		  { FROM_HOST, ICMP, .dport = 7, .icmp_type = ECHO_REPLY_TYPE },

@@ -2,7 +2,7 @@
 /* Outside to inside: the XDP program of the outside. Whole packets are compared. */
 #include <criterion/criterion.h>
 
-#include "fixture.h"
+#include "icmp_frame.h"
 
 TestSuite(out2in, .init = set_up, .fini = tear_down);
 
@@ -238,36 +238,6 @@ Test(out2in, an_expired_session_is_none)
 	RUN_ROWS(open);
 	RUN_ROWS(in);
 	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
-}
-
-/* Of the IP packet of a frame, which may be padded behind it. */
-static size_t ip_length(const uint8_t *frame)
-{
-	return (size_t)frame[16] << 8 | frame[17];
-}
-
-/* What the gateway answers is checked from scratch: addresses, type, code, MTU, quote and both checksums. */
-static void expect_error(const char *name, const uint8_t *out, size_t size, const uint8_t *in, size_t quote,
-			 uint32_t to, uint32_t from, uint8_t type, uint8_t code, uint16_t mtu)
-{
-	const uint8_t *ip = out + 14, *icmp = out + 34;
-
-	cr_assert_eq(size, 14 + 28 + quote, "%s: %zu octets", name, size);
-	cr_expect_arr_eq(out, in + 6, 6, "%s: to the station that sent it", name);
-	cr_expect_arr_eq(out + 6, in, 6, "%s: from the station it was sent to", name);
-	cr_expect_eq(ip[0], 0x45);
-	cr_expect_eq(ip[2] << 8 | ip[3], (int)(28 + quote), "%s: total length", name);
-	cr_expect_eq(ip[9], 1);
-	cr_expect_eq(ip[8], 64);
-	cr_expect_eq((uint32_t)ip[12] << 24 | ip[13] << 16 | ip[14] << 8 | ip[15], from, "%s: source", name);
-	cr_expect_eq((uint32_t)ip[16] << 24 | ip[17] << 16 | ip[18] << 8 | ip[19], to, "%s: destination", name);
-	cr_expect_eq(sum_finish(sum_octets(ip, 20, 0)), 0, "%s: header checksum", name);
-	cr_expect_eq(icmp[0], type, "%s: type", name);
-	cr_expect_eq(icmp[1], code, "%s: code", name);
-	cr_expect_eq(icmp[4] | icmp[5], 0);
-	cr_expect_eq(icmp[6] << 8 | icmp[7], mtu, "%s: MTU", name);
-	cr_expect_eq(sum_finish(sum_octets(icmp, 8 + quote, 0)), 0, "%s: ICMP checksum", name);
-	cr_expect_arr_eq(icmp + 8, in + 14, quote, "%s: quote", name);
 }
 
 Test(out2in, ttl_and_mtu_are_answered_with_what_the_sender_sent)

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The leaf for ICMP errors from outside about a subscriber's packets (RFC 5508 REQ-4): the quote is what left here,
+ * from a pool address to an external endpoint. Destination and quoted source become the inside endpoint; the source, a
+ * router's as a rule, is kept.
+ */
+#ifndef DETNAT_ICMP_IN_H
+#define DETNAT_ICMP_IN_H
+
+#include "icmp_quote.h"
+#include "out2in.h"
+
+/* Not for a subscriber: the gateway's own, where the pool address is also its, or nobody's. */
+static __always_inline int icmp_in_refuse(ctx_t *ctx, const struct packet *p, enum reason reason)
+{
+	return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() : drop(reason);
+}
+
+static __always_inline int icmp_in(ctx_t *ctx)
+{
+	struct packet p;
+	struct icmp_quote q = {};
+	struct device *in = device_get(ctx_ingress(ctx));
+
+	if (parse(ctx, &p) != PACKET_ICMP_OTHER || !in)
+		return drop(REASON_drop_malformed);
+
+	enum quote_kind kind = quote_parse(ctx, &p, ICMP_ECHO, &q);
+	const struct mapping *m = mapping_by_outside(p.dst);
+
+	if (kind == QUOTE_MALFORMED)
+		return icmp_in_refuse(ctx, &p, REASON_drop_malformed);
+	if (kind != QUOTE_SESSION || !m || q.answer.dst != p.dst)
+		return icmp_in_refuse(ctx, &p, REASON_drop_no_session);
+	if (source_is_martian(p.src))
+		return icmp_in_refuse(ctx, &p, REASON_drop_martian);
+	/* NAT on a stick: a router inside that is no subscriber, about a hairpin. */
+	if (in->roles & DEVICE_INSIDE && index_find(&in_index, q.answer.src))
+		return leaf_call(ctx, LEAF_icmp_hairpin);
+
+	__s64 reverse = mapping_reverse(&m->geo, q.answer.dst, q.answer.dport);
+	__u32 subscriber = (__u32)reverse, now = now_ticks();
+	struct subscriber *s = reverse < 0 ? 0 : subscriber_get(m, subscriber);
+	/* Packets of a hairpin do not come by outside routers. */
+	int in_port = s && !index_find(&out_index, q.answer.src)
+			      ? quote_session_from_outside(&q.answer, m, subscriber, s, now)
+			      : -1;
+
+	if (!s || in_port < 0)
+		return icmp_in_refuse(ctx, &p, REASON_drop_no_session);
+	/* No error is answered with another. */
+	if (p.ttl <= 1)
+		return drop(REASON_drop_ttl);
+	if (!icmp_checksum_holds(ctx, &p))
+		return drop(REASON_drop_malformed);
+
+	struct rewrite source = { .addr = m->geo.in_base + subscriber, .port = (__u16)in_port, .source = 1 };
+	struct way_in way = {};
+	enum way_in_verdict verdict = way_in_get(ctx, s, p.src, source.addr, now, &way);
+	int direct = settings.redirect && verdict == WAY_IN_READY && p.length <= way.mtu;
+	__u64 sum = 0;
+
+	if (verdict == WAY_IN_READY && p.length > way.mtu && p.df && !is_merged(ctx))
+		return drop(REASON_drop_too_big);
+	if (quote_rewrite(ctx, &q, &source, &sum) || icmp_header_rewrite(ctx, &p, p.src, source.addr, sum, direct))
+		return drop(REASON_drop_error);
+	count_add(REASON_icmp_error_translated, 1);
+	return direct ? forward(ctx, &way.mac, way.ifindex) : CTX_PASS;
+}
+
+#endif

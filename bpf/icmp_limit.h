@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What ICMP errors the datapath may send (RFC 1812 sections 4.3.2.7 and 4.3.2.8): about what, and how many by all cores
+ * together. The limit of each subscriber is the caller's: rate_allows() on its record.
+ */
+#ifndef DETNAT_ICMP_LIMIT_H
+#define DETNAT_ICMP_LIMIT_H
+
+#include "classify.h"
+
+#define ICMP_PER_SECOND	 10000U
+#define ICMP_BURST	 1000U /* so many at once after a pause */
+#define ICMP_INTERVAL_NS (1000000000ULL / ICMP_PER_SECOND)
+
+/*
+ * Whether an error may be sent about a packet: not about another error or ICMP of a type unknown here, nor to or about
+ * anything but one station. parse() has filled in *p.
+ */
+static __always_inline int icmp_may_answer(ctx_t *ctx, const struct packet *p)
+{
+	struct ethhdr *eth = ctx_data(ctx);
+	struct iphdr *ip = (void *)(eth + 1);
+
+	if ((void *)(ip + 1) > ctx_data_end(ctx) || eth->h_dest[0] & 1 || eth->h_source[0] & 1)
+		return 0;
+	if (ip->frag_off & bpf_htons(IP_OFFSET_MASK))
+		return 0;
+	if (source_is_martian(p->src) || address_is_martian(p->dst))
+		return 0;
+	if (p->proto != IPPROTO_ICMP)
+		return 1;
+
+	/* Read anew, as parse() leaves it out of fragments. */
+	__u8 *type = (void *)ip + ip->ihl * 4U;
+
+	return (void *)(type + 1) <= ctx_data_end(ctx) && (*type == ICMP_ECHO || *type == ICMP_ECHOREPLY);
+}
+
+/*
+ * Whether all cores together may send one more; books it. Each pushes the time at which all that were sent are due on
+ * by an interval, and that time may run ahead of the clock by a burst.
+ */
+static __always_inline int icmp_budget_allows(void)
+{
+	struct mapping_table *t = mapping_table_get();
+	__u64 now = bpf_ktime_get_ns();
+
+	for (int i = 0; t && i < 4; i++) {
+		__u64 due = LOAD(t->limits.icmp_due_ns), from = due > now ? due : now;
+
+		if (from - now > (ICMP_BURST - 1) * ICMP_INTERVAL_NS)
+			break;
+		if (__sync_val_compare_and_swap(&t->limits.icmp_due_ns, due, from + ICMP_INTERVAL_NS) == due)
+			return 1;
+	}
+	count_add(REASON_icmp_withheld, 1);
+	return 0;
+}
+
+#endif

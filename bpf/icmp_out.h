@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The leaf for ICMP errors that go out (RFC 5508 REQ-5): from a subscriber, from a router inside, or from the gateway
+ * itself, about a packet that came in by a session and is quoted as the inside saw it. The quoted destination becomes
+ * the outside endpoint; the source the sender's outside address, or the gateway's.
+ */
+#ifndef DETNAT_ICMP_OUT_H
+#define DETNAT_ICMP_OUT_H
+
+#include "icmp_quote.h"
+
+/* An error from inside and the flow, from inside, that it is about. */
+struct icmp_from_inside {
+	struct packet p;
+	struct icmp_quote q;
+	struct flow f;		      /* p, the quote's answer; m, NULL where it belongs to no mapping; now */
+	const struct mapping *sender; /* mapping of the error's sender, or NULL */
+	enum quote_kind kind;
+};
+
+/* Fills in *e, which is all 0; the packet is in reach. Whether it is an ICMP message at all. */
+static __always_inline int icmp_from_inside_parse(ctx_t *ctx, struct icmp_from_inside *e)
+{
+	if (parse(ctx, &e->p) != PACKET_ICMP_OTHER)
+		return 0;
+	e->kind = quote_parse(ctx, &e->p, ICMP_ECHOREPLY, &e->q);
+	e->sender = mapping_by_inside(e->p.src);
+	if (e->kind == QUOTE_MALFORMED)
+		return 1;
+	e->f.p = e->q.answer;
+	e->f.now = now_ticks();
+	e->f.m = mapping_by_inside(e->f.p.src);
+	return 1;
+}
+
+/* Outside port of the session that the error is about; 0 for none, or where it goes to another than the quote's sender.
+ */
+static __always_inline __u16 icmp_from_inside_port(struct icmp_from_inside *e)
+{
+	if (e->kind != QUOTE_SESSION || !e->f.m || e->p.dst != e->f.p.dst)
+		return 0;
+	flow_from_inside(&e->f);
+	return quote_session_from_inside(&e->f);
+}
+
+static __always_inline enum reason icmp_from_inside_reason(const struct icmp_from_inside *e)
+{
+	return e->kind == QUOTE_MALFORMED ? REASON_drop_malformed : REASON_drop_no_session;
+}
+
+/* The sender's outside address; that of the gateway's interface for who is no subscriber. Never an inside one. */
+static __always_inline __u32 icmp_from_inside_source(const struct icmp_from_inside *e, __u32 ifindex)
+{
+	struct device *out = device_get(ifindex);
+
+	if (e->sender)
+		return mapping_out_addr(&e->sender->geo, mapping_subscriber(&e->sender->geo, e->p.src));
+	return out && out->addr ? out->addr : mapping_out_addr(&e->f.m->geo, e->f.subscriber);
+}
+
+/*
+ * Whether the error is for nobody here to translate: from a sender in no mapping, about what is no subscriber's. The
+ * barriers keep the compiler from testing two pointers at once, which the verifier forbids.
+ */
+static __always_inline int icmp_from_inside_is_foreign(const struct icmp_from_inside *e)
+{
+	int sender = e->sender != 0, quoted = e->f.m != 0;
+
+	barrier_var(sender);
+	barrier_var(quoted);
+	return !(sender | quoted);
+}
+
+static __always_inline int icmp_out(ctx_t *ctx)
+{
+	struct icmp_from_inside e = {};
+	int own = 0;
+
+#if HOOK_XDP
+	struct next_hop *nh;
+
+	if (!icmp_from_inside_parse(ctx, &e))
+		return drop(REASON_drop_malformed);
+	nh = next_hop_get(ctx, &e.p, now_ticks());
+	/* As in in2out_prepare(), which has asked for this hop already. */
+	if (!nh || nh->way > WAY_OUT_KERNEL)
+		return pass_untranslated();
+	__u32 out_ifindex = nh->out_ifindex;
+#else
+	__u32 out_ifindex = ctx->ifindex, headers = ICMP_QUOTE_HEADERS;
+
+	if (headers > ctx->len)
+		headers = ctx->len;
+	if (ctx_data(ctx) + headers > ctx_data_end(ctx) && bpf_skb_pull_data(ctx, headers))
+		return drop(REASON_drop_error);
+	/* The kernel's own error: about what it was to forward, translated already, or about anything else. */
+	own = !ctx_ingress(ctx);
+	if (!icmp_from_inside_parse(ctx, &e))
+		return own ? pass_untranslated() : drop(REASON_drop_malformed);
+#endif
+	if (!own && source_is_martian(e.p.src))
+		return drop(REASON_drop_martian);
+	if (!own && icmp_from_inside_is_foreign(&e)) {
+		/* Like any other packet of its sender. */
+		if (unmatched_is_dropped(e.p.src))
+			return drop(e.kind == QUOTE_MALFORMED ? REASON_drop_malformed : REASON_drop_no_mapping);
+		return pass_untranslated();
+	}
+#if HOOK_XDP
+	/* The kernel's to send; tc translates it. */
+	if (nh->way == WAY_OUT_KERNEL || e.p.ttl <= 1 || e.p.length > nh->mtu)
+		return pass_untranslated();
+#endif
+
+	__u16 out_port = icmp_from_inside_port(&e);
+
+	if (!out_port)
+		return own ? pass_untranslated() : drop(icmp_from_inside_reason(&e));
+	if (!icmp_checksum_holds(ctx, &e.p))
+		return drop(REASON_drop_malformed);
+
+	struct rewrite destination = { .addr = mapping_out_addr(&e.f.m->geo, e.f.subscriber), .port = out_port };
+	__u32 source = own ? e.p.src : icmp_from_inside_source(&e, out_ifindex);
+	__u64 sum = 0;
+
+	if (quote_rewrite(ctx, &e.q, &destination, &sum) ||
+	    icmp_header_rewrite(ctx, &e.p, source, e.p.dst, sum, HOOK_XDP))
+		return drop(REASON_drop_error);
+	count_add(REASON_icmp_error_translated, 1);
+#if HOOK_XDP
+	return forward(ctx, &nh->mac, nh->out_ifindex);
+#else
+	return CTX_PASS;
+#endif
+}
+
+#endif

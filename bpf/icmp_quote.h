@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * ICMP errors of others (RFC 792): the packet that they quote, the session it belongs to, and the translation of both
+ * headers (RFC 5508 section 4). What stands behind the quoted transport header, extensions of RFC 4884 among it, is
+ * left as it is. The datapath's own errors are icmp_error.h.
+ */
+#ifndef DETNAT_ICMP_QUOTE_H
+#define DETNAT_ICMP_QUOTE_H
+
+#include "in2out.h"
+#include "overflow.h"
+
+/* An outer header with options, ICMP, and the same again: all that is read and written of an error. */
+#define ICMP_QUOTE_HEADERS (L3_OFFSET + 60U + sizeof(struct icmphdr) + 60U + sizeof(struct tcphdr))
+/* Of a quoted packet's transport header: ports, or type and identifier, and the checksum of UDP and ICMP. */
+#define QUOTED_TRANSPORT 8U
+
+enum quote_kind {
+	QUOTE_SESSION, /* TCP, UDP or ICMP echo */
+	QUOTE_MALFORMED,
+	QUOTE_OTHER, /* what this gateway translates no packets of */
+};
+
+struct icmp_quote {
+	/*
+	 * Its endpoints the other way round: the packet that would answer the quoted one, and that would go where the
+	 * error goes. Only addresses, ports and protocol are valid.
+	 */
+	struct packet answer;
+	__u16 l3_offset; /* all from the start of the frame */
+	__u16 l4_offset;
+	__u16 end; /* of the quoted packet, or of what there is of it */
+};
+
+/*
+ * Reads the quote of an error. echo_type: what an ICMP query in it must be, ICMP_ECHO in an error from outside,
+ * ICMP_ECHOREPLY in one from inside.
+ */
+static __always_inline enum quote_kind quote_parse(ctx_t *ctx, const struct packet *p, __u8 echo_type,
+						   struct icmp_quote *ret)
+{
+	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
+	__u32 l3 = (p->l4_offset & 127) + sizeof(struct icmphdr), end = L3_OFFSET + p->length;
+	struct iphdr *ip = data + l3;
+
+	if ((void *)(ip + 1) > data_end || l3 + sizeof(*ip) > end)
+		return QUOTE_MALFORMED;
+
+	__u32 ihl = ip->ihl * 4U, length = bpf_ntohs(ip->tot_len), l4 = l3 + ihl;
+
+	if (ip->version != 4 || ihl < sizeof(*ip) || length < ihl + QUOTED_TRANSPORT)
+		return QUOTE_MALFORMED;
+	if (ip->frag_off & bpf_htons(IP_OFFSET_MASK))
+		return QUOTE_MALFORMED;
+
+	struct icmphdr *icmp = data + (l4 & 255);
+	struct udphdr *ports = (void *)icmp;
+
+	if ((void *)(icmp + 1) > data_end || l4 + QUOTED_TRANSPORT > end)
+		return QUOTE_MALFORMED;
+	__builtin_memset(ret, 0, sizeof(*ret));
+	ret->answer.src = bpf_ntohl(ip->daddr);
+	ret->answer.dst = bpf_ntohl(ip->saddr);
+	ret->answer.proto = ip->protocol;
+	ret->l3_offset = (__u16)l3;
+	ret->l4_offset = (__u16)l4;
+	ret->end = (__u16)(l3 + length < end ? l3 + length : end);
+	switch (ip->protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+		ret->answer.sport = bpf_ntohs(ports->dest);
+		ret->answer.dport = bpf_ntohs(ports->source);
+		return QUOTE_SESSION;
+	case IPPROTO_ICMP:
+		if (icmp->type != echo_type || icmp->code)
+			return QUOTE_OTHER;
+		if (echo_type == ICMP_ECHO)
+			ret->answer.dport = bpf_ntohs(icmp->id);
+		else
+			ret->answer.sport = bpf_ntohs(icmp->id);
+		return QUOTE_SESSION;
+	default:
+		return QUOTE_OTHER;
+	}
+}
+
+/*
+ * Replaces an endpoint of the quote. The change of the ICMP checksum that covers it is added to *sum. 0, or -1 with
+ * nothing changed where the packet is not what quote_parse() saw.
+ */
+static __always_inline int quote_rewrite(ctx_t *ctx, const struct icmp_quote *q, const struct rewrite *w, __u64 *sum)
+{
+	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
+	struct iphdr *ip = data + (q->l3_offset & 127);
+	void *l4 = data + (q->l4_offset & 255);
+	struct packet quoted = { .proto = q->answer.proto };
+
+	if ((void *)(ip + 1) > data_end || l4 + QUOTED_TRANSPORT > data_end)
+		return -1;
+
+	__be16 *port = l4 + rewrite_port_offset(&quoted, w), new_port = bpf_htons(w->port);
+	__be32 *addr = w->source ? &ip->saddr : &ip->daddr, new_addr = bpf_htonl(w->addr);
+	__u64 addr_change = csum_change32(0, *addr, new_addr), port_change = csum_change16(0, *port, new_port);
+	__u64 l4_change = port_change + (quoted.proto == IPPROTO_ICMP ? 0 : addr_change);
+	__sum16 *l4_check = l4 + offsetof(struct udphdr, check), old;
+
+	if (quoted.proto == IPPROTO_TCP) {
+		/* Many quote no more than 8 octets of it. */
+		l4_check = l4 + offsetof(struct tcphdr, check);
+		if (q->l4_offset + offsetof(struct tcphdr, check) + sizeof(*l4_check) > q->end)
+			l4_check = 0;
+		else if (l4 + offsetof(struct tcphdr, check) + sizeof(*l4_check) > data_end)
+			return -1;
+	} else if (quoted.proto == IPPROTO_ICMP) {
+		l4_check = l4 + offsetof(struct icmphdr, checksum);
+	} else if (!*l4_check) {
+		l4_check = 0;
+	}
+	if (l4_check) {
+		old = *l4_check;
+		*l4_check = csum_update(old, l4_change);
+		if (quoted.proto == IPPROTO_UDP && !*l4_check)
+			*l4_check = 0xffff;
+		*sum = csum_change16(*sum, old, *l4_check);
+	}
+	*port = new_port;
+	old = ip->check;
+	ip->check = csum_update(old, addr_change);
+	*addr = new_addr;
+	*sum = csum_change16(*sum + port_change + addr_change, old, ip->check);
+	return 0;
+}
+
+/*
+ * The error's own header. src, dst: its new addresses; sum: the change of what its ICMP checksum covers. lower_ttl: XDP
+ * forwards it by itself. 0, or -1 with nothing changed.
+ */
+static __always_inline int icmp_header_rewrite(ctx_t *ctx, const struct packet *p, __u32 src, __u32 dst, __u64 sum,
+					       int lower_ttl)
+{
+	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
+	struct iphdr *ip = data + L3_OFFSET;
+	struct icmphdr *icmp = data + (p->l4_offset & 127);
+	__be32 src_be = bpf_htonl(src), dst_be = bpf_htonl(dst);
+
+	if ((void *)(ip + 1) > data_end || (void *)(icmp + 1) > data_end)
+		return -1;
+
+	__u64 change = csum_change32(csum_change32(0, ip->saddr, src_be), ip->daddr, dst_be);
+
+	if (lower_ttl) {
+		__u16 *word = (__u16 *)&ip->ttl, old = *word;
+
+		ip->ttl--;
+		change = csum_change16(change, old, *word);
+	}
+	ip->check = csum_update(ip->check, change);
+	ip->saddr = src_be;
+	ip->daddr = dst_be;
+	icmp->checksum = csum_update(icmp->checksum, sum);
+	return 0;
+}
+
+struct icmp_sum {
+	ctx_t *ctx;
+	__u64 sum;
+	__u32 at;
+	__u32 end;
+	__u32 failed;
+	__u32 pad;
+};
+
+/* Adds the next 64 octets of the message, of which the last may be fewer. */
+static long icmp_sum_step(__u32 i, struct icmp_sum *s)
+{
+	__u32 words[16] = {}, size = s->end - s->at;
+
+	if (s->at >= s->end)
+		return 1;
+	if (size > sizeof(words))
+		size = sizeof(words);
+	barrier_var(size);
+	if (!size || size > sizeof(words))
+		return 1;
+#if HOOK_XDP
+	if (bpf_xdp_load_bytes(s->ctx, s->at, words, size)) {
+#else
+	if (bpf_skb_load_bytes(s->ctx, s->at, words, size)) {
+#endif
+		s->failed = 1;
+		return 1;
+	}
+	for (__u32 k = 0; k < 16; k++)
+		s->sum += words[k];
+	s->at += sizeof(words);
+	return 0;
+}
+
+/* Whether the checksum of an ICMP message is right: a wrong one would be translated into another (RFC 5508 REQ-3). */
+static __always_inline int icmp_checksum_holds(ctx_t *ctx, const struct packet *p)
+{
+	struct icmp_sum s = { .ctx = ctx, .at = p->l4_offset, .end = L3_OFFSET + p->length };
+
+	bpf_loop(65536 / 64, icmp_sum_step, &s, 0);
+	return !s.failed && csum_fold(s.sum) == 0xffff;
+}
+
+/*
+ * Outside port of the session that a flow from inside belongs to, or 0. An error changes nothing of it (RFC 5508
+ * REQ-6).
+ */
+static __always_inline __u16 quote_session_from_inside(const struct flow *f)
+{
+	struct subscriber *s = subscriber_get(f->m, f->subscriber);
+	__u64 truth;
+
+	if (flow_find(f, &truth))
+		return truth_out_port(truth);
+	if (!s || !s->overflow)
+		return 0;
+
+	struct overflow_key in = overflow_key_of_flow(f);
+	struct overflow_session *o = bpf_map_lookup_elem(&overflow, &in);
+
+	truth = o ? LOAD(o->truth) : 0;
+	return truth && !truth_expired(truth, f->now, f->m->timeout_ticks) ? truth_out_port(truth) : 0;
+}
+
+/* Inside port of the session that a packet from outside belongs to, or -1. s: the subscriber's record. */
+static __always_inline int quote_session_from_outside(const struct packet *p, const struct mapping *m, __u32 subscriber,
+						      const struct subscriber *s, __u32 now)
+{
+	struct overflow_key in;
+	__u64 truth, key;
+
+	if (reverse_find(m, subscriber, p->src, p->sport, p->dport, p->proto, now, &truth, &key))
+		return key_in_port(key);
+	return s->overflow && overflow_find_out(p, m, now, &in) ? in.port : -1;
+}
+
+#endif

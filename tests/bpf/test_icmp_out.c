@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* ICMP errors from inside, of the gateway itself, and through hairpins. Whole packets are compared. */
+#include <criterion/criterion.h>
+
+#include "icmp_frame.h"
+
+TestSuite(icmp_out, .init = set_up, .fini = tear_down);
+
+#define GATEWAY	  ADDR(198, 51, 100, 1)
+#define UDP_PORT  OUT_PORT(6304, 2)
+#define ECHO_PORT OUT_PORT(6305, 2)
+#define FROM_HOST .from = HOST, .to = GATEWAY_IN, .dst = EXTERNAL
+#define TO_ROUTER .ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .dst = EXTERNAL
+/* The quote as the inside saw it, and as it was sent. */
+#define SEEN .ttl = 9, .src = EXTERNAL, .dst = SUBSCRIBER
+#define SENT .ttl = 9, .src = EXTERNAL, .dst = POOL
+
+#define OPEN(proto_, port_, ext_)                                                                                    \
+	{                                                                                                            \
+		"opens", XDP_INSIDE,                                                                                 \
+			{ .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL, proto_, port_, ext_ }, \
+			REDIRECT_XDP, { .src = POOL, TO_ROUTER, proto_, OUT_PORT(port_, 2), ext_ },                  \
+			REASON_in2out_translated                                                                     \
+	}
+#define DROPPED(reason) DROP_XDP, {}, REASON_##reason
+#define UP		PASS_XDP, {}, REASON_passed_untranslated
+
+static const struct row open[] = { OPEN(UDP, 6304, 53), OPEN(ICMP, 6305, 0) };
+
+Test(icmp_out, reaches_the_sender_as_if_about_its_own_packet)
+{
+	static const struct icmp_row rows[] = {
+		{ "port unreachable from the subscriber",
+		  XDP_INSIDE,
+		  { .src = SUBSCRIBER, FROM_HOST, 3, 3, .quote = { SEEN, UDP, 53, 6304, .payload = 33 } },
+		  REDIRECT_XDP,
+		  { .src = POOL, TO_ROUTER, 3, 3, .quote = { SENT, UDP, 53, UDP_PORT, .payload = 33 } },
+		  REASON_icmp_error_translated },
+		{ "fragmentation needed from another subscriber: by its own mapping",
+		  XDP_INSIDE,
+		  { .src = ADDR(10, 0, 0, 100), FROM_HOST, 3, 4, .mtu = 1280, .quote = { SEEN, UDP, 53, 6304 } },
+		  REDIRECT_XDP,
+		  { .src = POOL + 1, TO_ROUTER, 3, 4, .mtu = 1280, .quote = { SENT, UDP, 53, UDP_PORT } },
+		  REASON_icmp_error_translated },
+		{ "time exceeded from a router in no mapping: from the gateway",
+		  XDP_INSIDE,
+		  { .src = UNMAPPED, FROM_HOST, 11, 0, .quote_length = 28, .quote = { SEEN, UDP, 53, 6304 } },
+		  REDIRECT_XDP,
+		  { .src = GATEWAY, TO_ROUTER, 11, 0, .quote_length = 28, .quote = { SENT, UDP, 53, UDP_PORT } },
+		  REASON_icmp_error_translated },
+		{ "about an echo reply",
+		  XDP_INSIDE,
+		  { .src = SUBSCRIBER,
+		    FROM_HOST,
+		    3,
+		    1,
+		    .quote = { SEEN, ICMP, .dport = 6305, .icmp_type = ECHO_REPLY_TYPE } },
+		  REDIRECT_XDP,
+		  { .src = POOL,
+		    TO_ROUTER,
+		    3,
+		    1,
+		    .quote = { SENT, ICMP, .dport = ECHO_PORT, .icmp_type = ECHO_REPLY_TYPE } },
+		  REASON_icmp_error_translated },
+		{ "about no session",
+		  XDP_INSIDE,
+		  { .src = SUBSCRIBER, FROM_HOST, 3, 3, .quote = { SEEN, UDP, 54, 6304 } },
+		  DROPPED(drop_no_session) },
+		{ "to another than the quote's sender",
+		  XDP_INSIDE,
+		  { .src = SUBSCRIBER,
+		    .from = HOST,
+		    .to = GATEWAY_IN,
+		    .dst = ADDR(192, 0, 2, 77),
+		    3,
+		    3,
+		    .quote = { SEEN, UDP, 53, 6304 } },
+		  DROPPED(drop_no_session) },
+		{ "about what it sent itself",
+		  XDP_INSIDE,
+		  { .src = SUBSCRIBER,
+		    FROM_HOST,
+		    3,
+		    3,
+		    .quote = { .src = SUBSCRIBER, .dst = EXTERNAL, UDP, 6304, 53 } },
+		  DROPPED(drop_no_session) },
+		{ "a private router about what is no subscriber's",
+		  XDP_INSIDE,
+		  { .src = UNMAPPED, FROM_HOST, 3, 3, .quote = { .src = EXTERNAL, .dst = UNMAPPED, UDP, 53, 6304 } },
+		  DROPPED(drop_no_mapping) },
+		{ "a public router about what is no subscriber's",
+		  XDP_INSIDE,
+		  { .src = ADDR(192, 0, 2, 1),
+		    FROM_HOST,
+		    3,
+		    3,
+		    .quote = { .src = EXTERNAL, .dst = ADDR(192, 0, 2, 2), UDP, 53, 6304 } },
+		  UP },
+		{ "a pool address as source",
+		  XDP_INSIDE,
+		  { .src = POOL, FROM_HOST, 3, 3, .quote = { SEEN, UDP, 53, 6304 } },
+		  DROPPED(drop_martian) },
+		{ "a quote that is cut within its header",
+		  XDP_INSIDE,
+		  { .src = SUBSCRIBER, FROM_HOST, 3, 3, .quote_length = 19, .quote = { SEEN, UDP, 53, 6304 } },
+		  DROPPED(drop_malformed) },
+		{ "a wrong checksum",
+		  XDP_INSIDE,
+		  { .src = SUBSCRIBER, FROM_HOST, 3, 3, .options = WRONG_CHECKSUM, .quote = { SEEN, UDP, 53, 6304 } },
+		  DROPPED(drop_malformed) },
+		{ "TTL of 1: the kernel's",
+		  XDP_INSIDE,
+		  { .ttl = 1, .src = SUBSCRIBER, FROM_HOST, 3, 3, .quote = { SEEN, UDP, 53, 6304 } },
+		  UP },
+		{ "to the gateway itself",
+		  XDP_INSIDE,
+		  { .src = SUBSCRIBER,
+		    .from = HOST,
+		    .to = GATEWAY_IN,
+		    .dst = ADDR(10, 0, 0, 1),
+		    3,
+		    3,
+		    .quote = { .src = ADDR(10, 0, 0, 1), .dst = SUBSCRIBER, UDP, 53, 6304 } },
+		  UP },
+	};
+
+	RUN_ROWS(open);
+	age_sessions(SUBSCRIBER, 20);
+	RUN_ICMP_ROWS(rows);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 2, "nothing of it opens a session");
+	age_sessions(SUBSCRIBER, 50);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 1, "nor refreshes one");
+}
+
+/* What the kernel has routed out, its TTL lowered already, and what the kernel says itself. */
+Test(icmp_out, tc_translates_what_the_kernel_routed)
+{
+#define OUT	  .from = GATEWAY_OUT, .to = ROUTER, .dst = EXTERNAL
+#define UNCHANGED PASS_TC, {}, REASON_passed_untranslated
+	static const struct icmp_row rows[] = {
+		{ "from the subscriber",
+		  TC_OUTSIDE,
+		  { .src = SUBSCRIBER, OUT, 3, 3, .quote = { SEEN, UDP, 53, 6304, .payload = 33 } },
+		  PASS_TC,
+		  { .src = POOL, OUT, 3, 3, .quote = { SENT, UDP, 53, UDP_PORT, .payload = 33 } },
+		  REASON_icmp_error_translated },
+		{ "from a router in no mapping",
+		  TC_OUTSIDE,
+		  { .src = UNMAPPED, OUT, 11, 0, .ip_options = 40, .quote = { SEEN, UDP, 53, 6304, .ip_options = 40 } },
+		  PASS_TC,
+		  { .src = GATEWAY,
+		    OUT,
+		    11,
+		    0,
+		    .ip_options = 40,
+		    .quote = { SENT, UDP, 53, UDP_PORT, .ip_options = 40 } },
+		  REASON_icmp_error_translated },
+		{ "about no session",
+		  TC_OUTSIDE,
+		  { .src = SUBSCRIBER, OUT, 3, 3, .quote = { SEEN, UDP, 54, 6304 } },
+		  DROP_TC,
+		  {},
+		  REASON_drop_no_session },
+		{ "malformed",
+		  TC_OUTSIDE,
+		  { .src = SUBSCRIBER, OUT, 3, 3, .quote_length = 27, .quote = { SEEN, UDP, 53, 6304 } },
+		  DROP_TC,
+		  {},
+		  REASON_drop_malformed },
+		{ "the kernel's own, about what was translated on its way in",
+		  TC_OWN,
+		  { .src = GATEWAY, OUT, 3, 4, .mtu = 1000, .quote = { SEEN, UDP, 53, 6304, .payload = 500 } },
+		  PASS_TC,
+		  { .src = GATEWAY, OUT, 3, 4, .mtu = 1000, .quote = { SENT, UDP, 53, UDP_PORT, .payload = 500 } },
+		  REASON_icmp_error_translated },
+		{ "the kernel's own, about an inside address of the gateway",
+		  TC_OWN,
+		  { .src = GATEWAY, OUT, 3, 3, .quote = { .src = EXTERNAL, .dst = ADDR(10, 0, 0, 1), UDP, 53, 6304 } },
+		  UNCHANGED },
+		{ "the kernel's own, about the gateway's own traffic",
+		  TC_OWN,
+		  { .src = GATEWAY, OUT, 3, 3, .quote = { .src = EXTERNAL, .dst = GATEWAY, UDP, 53, 6304 } },
+		  UNCHANGED },
+	};
+
+	RUN_ROWS(open);
+	RUN_ICMP_ROWS(rows);
+}
+
+#define A_PORT OUT_PORT(7000, 2)
+#define B_PORT OUT_PORT(8000, 3)
+
+static const struct row hairpin[] = {
+	{ "A calls B, who has no session",
+	  XDP_INSIDE,
+	  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, UDP, 7000, B_PORT },
+	  DROPPED(drop_no_session) },
+	{ "B calls A, who has one by now",
+	  XDP_INSIDE,
+	  { .from = HOST, .to = GATEWAY_IN, .src = OTHER, .dst = POOL, UDP, 8000, A_PORT },
+	  REDIRECT_XDP,
+	  { .ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = POOL, .dst = SUBSCRIBER, UDP, B_PORT, 7000 },
+	  REASON_hairpin_translated },
+};
+
+static void run_hairpin_errors(void)
+{
+#define TO_POOL .from = HOST, .to = GATEWAY_IN, .dst = POOL
+#define TO_B	.ttl = 63, .from = GATEWAY_IN, .to = HOST, .dst = OTHER
+	static const struct icmp_row rows[] = {
+		{ "A refuses what B sent",
+		  XDP_INSIDE,
+		  { .src = SUBSCRIBER, TO_POOL, 3, 3, .quote = { .src = POOL, .dst = SUBSCRIBER, UDP, B_PORT, 7000 } },
+		  REDIRECT_XDP,
+		  { .src = POOL, TO_B, 3, 3, .quote = { .src = OTHER, .dst = POOL, UDP, 8000, A_PORT } },
+		  REASON_icmp_error_translated },
+		{ "a router in no mapping, from the gateway",
+		  XDP_INSIDE,
+		  { .src = UNMAPPED, TO_POOL, 11, 0, .quote = { .src = POOL, .dst = SUBSCRIBER, UDP, B_PORT, 7000 } },
+		  REDIRECT_XDP,
+		  { .src = ADDR(10, 0, 0, 1), TO_B, 11, 0, .quote = { .src = OTHER, .dst = POOL, UDP, 8000, A_PORT } },
+		  REASON_icmp_error_translated },
+		{ "of a flow that is not B's",
+		  XDP_INSIDE,
+		  { .src = SUBSCRIBER,
+		    TO_POOL,
+		    3,
+		    3,
+		    .quote = { .src = POOL, .dst = SUBSCRIBER, UDP, B_PORT + 1, 7000 } },
+		  DROPPED(drop_no_session) },
+		{ "TTL ran out",
+		  XDP_INSIDE,
+		  { .ttl = 1,
+		    .src = SUBSCRIBER,
+		    TO_POOL,
+		    3,
+		    3,
+		    .quote = { .src = POOL, .dst = SUBSCRIBER, UDP, B_PORT, 7000 } },
+		  DROPPED(drop_ttl) },
+		{ "from outside nobody tells of hairpins",
+		  XDP_OUTSIDE,
+		  { .src = EXTERNAL,
+		    .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .dst = POOL,
+		    3,
+		    3,
+		    .quote = { .src = POOL, .dst = POOL, UDP, B_PORT, A_PORT } },
+		  DROPPED(drop_no_session) },
+	};
+
+	RUN_ICMP_ROWS(rows);
+}
+
+Test(icmp_out, through_a_hairpin)
+{
+	RUN_ROWS(hairpin);
+	run_hairpin_errors();
+}
+
+Test(icmp_out, through_a_hairpin_where_the_kernel_forwards)
+{
+	settings.redirect = 0;
+	reload_settings();
+	RUN_ROWS(hairpin);
+	run_hairpin_errors();
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What ICMP errors the gateway sends, about what, and how many. */
+#include <criterion/criterion.h>
+#include <time.h>
+
+#include "icmp_frame.h"
+
+TestSuite(icmp_sent, .init = set_up, .fini = tear_down);
+
+#define FROM_HOST .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL
+
+static struct subscriber *subscriber(void)
+{
+	return mappings_subscriber(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0));
+}
+
+/* Runs a frame that is refused; whether it was answered. */
+static int answered(const struct frame *f, enum hook hook, enum reason reason, uint8_t *in, uint8_t *out, size_t *size)
+{
+	int dropped = hook == TC_OUTSIDE ? DROP_TC : DROP_XDP;
+	uint64_t before = counted(reason);
+	size_t in_size = frame_build(f, in);
+	int verdict = run_frame(hook, in, in_size, out, size);
+
+	cr_expect_eq(counted(reason), before + 1);
+	return verdict != dropped;
+}
+
+Test(icmp_sent, protocol_unreachable)
+{
+	static const uint8_t protocols[] = { 47, 50, 51, 132, 136, 253 };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size;
+
+	for (size_t i = 0; i < sizeof(protocols); i++) {
+		struct frame f = { FROM_HOST, protocols[i], .payload = 20 };
+
+		subscriber()->icmp_next = 0;
+		cr_expect(answered(&f, XDP_INSIDE, REASON_drop_protocol, in, out, &size), "%u", protocols[i]);
+		expect_error("XDP", out, size, in, ip_length(in), SUBSCRIBER, ADDR(10, 0, 0, 1), 3, 2, 0);
+		cr_expect(!answered(&f, XDP_INSIDE, REASON_drop_protocol, in, out, &size), "ten a second, no more");
+
+		subscriber()->icmp_next = 0;
+		cr_expect(answered(&f, TC_OUTSIDE, REASON_drop_protocol, in, out, &size), "%u", protocols[i]);
+		f.ttl = 65;
+		frame_build(&f, in);
+		expect_error("tc", out, size, in, ip_length(in), SUBSCRIBER, ADDR(10, 0, 0, 1), 3, 2, 0);
+	}
+	cr_expect_eq(counted(REASON_sent_icmp_protocol), 2 * sizeof(protocols));
+	cr_expect_eq(sessions_of(SUBSCRIBER), 0);
+}
+
+/* A frame to all stations of the link is not answered, nor is one from none. */
+Test(icmp_sent, not_about_frames_to_many)
+{
+	struct frame f = { FROM_HOST, 47, .payload = 20 };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&f, in), out_size;
+
+	in[6] = 3;
+	cr_expect_eq(run_frame(XDP_INSIDE, in, size, out, &out_size), DROP_XDP);
+	in[6] = 2;
+	subscriber()->icmp_next = 0;
+	cr_expect_eq(run_frame(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP);
+	cr_expect_eq(counted(REASON_sent_icmp_protocol), 1);
+}
+
+/* All subscribers and cores together: the table says when the next may be sent. */
+Test(icmp_sent, overall_limit)
+{
+	struct frame f = { FROM_HOST, 47, .payload = 20 };
+	struct shared_limits *limits = &datapath.table->limits;
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	struct timespec now;
+	size_t size;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	limits->icmp_due_ns = (uint64_t)(now.tv_sec + 1000) * 1000000000;
+	cr_expect(!answered(&f, XDP_INSIDE, REASON_drop_protocol, in, out, &size), "the limit is reached");
+	cr_expect_eq(counted(REASON_icmp_withheld), 1);
+	cr_expect_eq(counted(REASON_sent_icmp_protocol), 0);
+
+	limits->icmp_due_ns = 0;
+	subscriber()->icmp_next = 0;
+	cr_expect(answered(&f, XDP_INSIDE, REASON_drop_protocol, in, out, &size));
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	cr_expect_leq(limits->icmp_due_ns, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec + 100000);
+	cr_expect_gt(limits->icmp_due_ns, 0);
+
+	/* A burst after a pause, and then no more: each is of another subscriber. */
+	int sent = 0;
+
+	for (unsigned i = 0; i < 3000; i++) {
+		f.src = ADDR(10, 0, 0, 2 + i % 50);
+		mappings_subscriber(mappings, 0, 2 + i % 50)->icmp_next = 0;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		limits->icmp_due_ns += 10000000; /* as other cores that send a hundred each time */
+		sent += answered(&f, XDP_INSIDE, REASON_drop_protocol, in, out, &size);
+	}
+	cr_expect_gt(sent, 0);
+	cr_expect_lt(sent, 300, "%d", sent);
+}

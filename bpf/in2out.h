@@ -8,6 +8,7 @@
 
 #include "classify.h"
 #include "forward.h"
+#include "fragment.h"
 #include "nexthop.h"
 #include "rewrite.h"
 #include "session.h"
@@ -20,15 +21,15 @@ struct in2out {
 	int hairpin;
 };
 
-/* An echo reply opens nothing and belongs to no session of its sender's. */
+/* An echo reply opens nothing and belongs to no session of its sender's. Later fragments only follow. */
 static __always_inline int packet_may_open(const struct packet *p)
 {
-	return p->proto != IPPROTO_ICMP || p->icmp_type == ICMP_ECHO;
+	return p->proto != IPPROTO_ICMP || p->icmp_type == ICMP_ECHO || p->fragment == FRAGMENT_LATER;
 }
 
 #if HOOK_XDP
 
-/* GO_ON with *io filled in, or a verdict. */
+/* GO_ON with *io filled in, or a verdict. Of a later fragment the ports are 0. */
 static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 {
 	struct packet *p = &io->f.p;
@@ -62,7 +63,7 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 		/* To a pool address it is a stranger like any other. */
 		return io->hairpin ? leaf_call(ctx, LEAF_out2in) : pass_untranslated();
 	}
-	if (kind != PACKET_SESSION) {
+	if (kind != PACKET_SESSION && kind != PACKET_FRAGMENT) {
 		if (io->hairpin && address_is_local(ctx, p->src, p->dst))
 			return pass_untranslated();
 		return drop(parse_drop_reason(kind));
@@ -111,7 +112,7 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 		return drop(REASON_drop_martian);
 	if (!io->f.m)
 		return unmatched_is_dropped(p->src) ? drop(REASON_drop_no_mapping) : pass_untranslated();
-	if (kind != PACKET_SESSION)
+	if (kind != PACKET_SESSION && kind != PACKET_FRAGMENT)
 		return drop(parse_drop_reason(kind));
 	if (!packet_may_open(p))
 		return drop(REASON_drop_no_session);
@@ -130,6 +131,12 @@ static __always_inline int in2out_finish(ctx_t *ctx, const struct in2out *io, __
 		.source = 1,
 	};
 
+	if (io->f.p.fragment) {
+		int refused = fragment_begin(ctx, &io->f.p, w.addr, io->f.p.dst, io->f.p.src);
+
+		if (refused)
+			return drop(refused);
+	}
 	if (rewrite_packet(ctx, &io->f.p, &w, HOOK_XDP))
 		return drop(REASON_drop_error);
 	count_add(REASON_in2out_translated, 1);
@@ -154,6 +161,7 @@ static __always_inline int in2out_forget(struct in2out *io)
 	io->f.p.l4_offset = (__u16)forget(n, io->f.p.l4_offset);
 	io->f.key = forget(n, io->f.key);
 	io->f.port_offset = (__u32)forget(n, io->f.port_offset);
+	io->f.p.fragment = (__u8)forget(n, io->f.p.fragment);
 	io->hairpin = (int)forget(n, io->hairpin);
 	return 0;
 }
@@ -169,8 +177,10 @@ static __always_inline int in2out(ctx_t *ctx)
 		return verdict;
 #if HOOK_XDP
 	if (io.hairpin)
-		return leaf_call(ctx, LEAF_hairpin);
+		return leaf_call(ctx, io.f.p.fragment == FRAGMENT_LATER ? LEAF_fragment_hairpin : LEAF_hairpin);
 #endif
+	if (io.f.p.fragment == FRAGMENT_LATER)
+		return leaf_call(ctx, LEAF_fragment);
 
 	struct slot *s = flow_find(&io.f, &truth);
 

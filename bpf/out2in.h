@@ -44,6 +44,9 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 		return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() : drop(REASON_drop_direct_to_inside);
 	}
 
+	if (kind == PACKET_FRAGMENT)
+		return leaf_call(ctx, LEAF_fragment_out2in);
+
 	__s64 subscriber = mapping_reverse(&oi->m->geo, p->dst, p->dport);
 
 	if (kind != PACKET_SESSION || subscriber < 0) {
@@ -98,6 +101,12 @@ static __always_inline int out2in_finish(ctx_t *ctx, const struct out2in *oi, en
 	int direct = settings.redirect && verdict == WAY_IN_READY && oi->p.length <= way->mtu;
 	struct rewrite w = { .addr = oi->m->geo.in_base + oi->subscriber, .port = in_port, .source = 0 };
 
+	if (oi->p.fragment) {
+		int refused = fragment_begin(ctx, &oi->p, oi->p.src, w.addr, w.addr);
+
+		if (refused)
+			return drop(refused);
+	}
 	if (rewrite_packet(ctx, &oi->p, &w, direct))
 		return drop(REASON_drop_error);
 	count_add(REASON_out2in_translated, 1);

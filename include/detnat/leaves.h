@@ -9,16 +9,19 @@
 
 enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 
-#define LEAVES(X)      \
-	X(in2out)      \
-	X(out2in)      \
-	X(out2in_slow) \
-	X(open)        \
-	X(overflow)    \
-	X(refuse)      \
-	X(icmp_error)  \
-	X(hairpin)     \
-	X(arp)
+#define LEAVES(X)           \
+	X(in2out)           \
+	X(out2in)           \
+	X(out2in_slow)      \
+	X(open)             \
+	X(overflow)         \
+	X(refuse)           \
+	X(icmp_error)       \
+	X(hairpin)          \
+	X(arp)              \
+	X(fragment)         \
+	X(fragment_hairpin) \
+	X(fragment_out2in)
 
 enum leaf {
 #define X(name) LEAF_##name,

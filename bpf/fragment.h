@@ -102,6 +102,28 @@ static __always_inline int fragment_is(const struct fragment *e, const struct fr
 	return LOAD(e->word[0]) == key->word[0] && LOAD(e->word[1]) == key->word[1];
 }
 
+/* Units of a datagram that are being marked as passed. */
+struct fragment_marks {
+	struct fragment *e;
+	__u32 first;
+	__u32 last;
+	__u64 before; /* not 0: some had been marked already */
+};
+
+/* Marks those in one word. A function for bpf_loop(), as the verifier would follow each way out of a loop. */
+static long fragment_mark(__u32 i, struct fragment_marks *m)
+{
+	__u32 word = (m->first >> 6) + i;
+	__u64 mask = ~0ULL;
+
+	if (!i)
+		mask <<= m->first & 63;
+	if (word == m->last >> 6)
+		mask &= ~0ULL >> (63 - (m->last & 63));
+	m->before |= __sync_fetch_and_or(&m->e->seen[word & (FRAGMENT_UNITS / 64 - 1)], mask) & mask;
+	return 0;
+}
+
 /*
  * Lets a fragment of a datagram pass: 0, or the reason why not. The entry goes with the last octet. Partly overlapping
  * ones take what they covered with them, so that the datagram never becomes complete.
@@ -111,28 +133,20 @@ __attribute__((noinline)) int fragment_pass(struct fragment *e, const struct fra
 	if (!e || !f)
 		return REASON_drop_error;
 
-	__u32 first = f->start >> FRAGMENT_UNIT_SHIFT, last = (f->end - 1) >> FRAGMENT_UNIT_SHIFT;
+	struct fragment_marks m = {
+		.e = e,
+		.first = f->start >> FRAGMENT_UNIT_SHIFT,
+		.last = (f->end - 1) >> FRAGMENT_UNIT_SHIFT,
+	};
 	__u32 total = LOAD(e->total), octets = f->end - f->start;
-	__u64 before = 0;
 
 	if (f->end <= f->start || f->end > FRAGMENT_END_MAX)
 		return REASON_drop_fragment_endless;
 	/* What is beyond the last fragment, or another last one. */
 	if (total && (f->end > total || !f->more))
 		return REASON_drop_fragment_overlap;
-	for (__u32 i = 0; i < FRAGMENT_UNITS / 64; i++) {
-		__u32 word = (first >> 6) + i;
-		__u64 mask = ~0ULL;
-
-		if (word > last >> 6)
-			break;
-		if (!i)
-			mask <<= first & 63;
-		if (word == last >> 6)
-			mask &= ~0ULL >> (63 - (last & 63));
-		before |= __sync_fetch_and_or(&e->seen[word & (FRAGMENT_UNITS / 64 - 1)], mask) & mask;
-	}
-	if (before)
+	bpf_loop((m.last >> 6) - (m.first >> 6) + 1, fragment_mark, &m, 0);
+	if (m.before)
 		return REASON_drop_fragment_overlap;
 	if (!f->more)
 		*(volatile __u32 *)&e->total = f->end;

@@ -2,6 +2,7 @@
 """Fragments follow their first fragment, whichever comes first."""
 
 import itertools
+import signal
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
@@ -140,3 +141,148 @@ def test_what_the_kernel_fragments_on_the_way_out(narrow):
         assert came[IP].len <= 1000
         pieces[came[IP].frag * 8] = bytes(came[IP].payload)
     assert b"".join(pieces[offset] for offset in sorted(pieces)) == whole
+
+
+# ---- limits, and what an agent's life has to do with them -------------------------------------------------------------
+
+
+def later(lab, host, ident, dst=SERVER):
+    """A fragment from inside whose first one never comes."""
+    return bytes(lab.from_inside(host, bytes(64), dst, proto=17, frag=100, id=ident))
+
+
+def given_up(lab, **expected):
+    """Waits until so many fragments are counted under these reasons since the lab was started, and no more than that."""
+    wait_for(lambda: all(lab.agent.counters()[n] >= c for n, c in expected.items()), 20, f"{expected} to be counted", 0.1)
+    found = lab.agent.counters()
+    assert {n: found[n] for n in expected} == expected
+
+
+def test_what_waits_is_bounded_for_each_subscriber(lab, mode):
+    lab.start(fragments={"timeout": 3, "per_subscriber": 5}, **mode)
+    host, other = lab.host(), lab.host()
+    sent, wanted = outward(lab, other, "udp")
+    lab.inside.send(*(later(lab, host, i) for i in range(20)))
+    wait_for(lambda: lab.agent.counters()["fragments_parked"] == 20, what="all to be taken")
+    given_up(lab, drop_fragment_limit=15)
+    lab.inside.send(sent[1], sent[0], sent[2])
+    lab.outside.expect_all(wanted)
+    lab.open_udp(host)
+    given_up(lab, drop_fragment_limit=15, drop_fragment=5)
+    lab.outside.assert_silent()
+
+
+@pytest.mark.parametrize("limit", [{"max_parked": 6}, {"max_bytes": 4096}], ids=str)
+def test_what_waits_is_bounded_in_all(lab, limit):
+    lab.start(fragments={"timeout": 60, **limit})
+    hosts = [lab.host() for _ in range(40)]
+    lab.inside.send(*(later(lab, host, 7) for host in hosts))
+    wait_for(lambda: lab.agent.counters()["drop_fragment_limit"] >= 10, what="the limit to hold")
+    if "max_parked" in limit:
+        given_up(lab, drop_fragment_limit=34, drop_fragment=0)
+    lab.open_udp(hosts[0])
+
+
+def test_strangers_take_half_of_the_room_at_most(lab):
+    lab.start(fragments={"timeout": 60, "max_parked": 20})
+    for i in range(40):
+        lab.outside.send(lab.from_outside(f"1.1.1.{i % 4}", bytes(64), proto=17, frag=100, id=i))
+    given_up(lab, drop_fragment_limit=30)
+    host = lab.host()
+    sent, wanted = outward(lab, host, "udp")
+    lab.inside.send(*reversed(sent))
+    lab.outside.expect_all(wanted)
+
+
+def test_none_waits_where_the_limit_is_0(lab, mode):
+    lab.start(fragments={"max_parked": 0}, **mode)
+    host = lab.host()
+    sent, wanted = outward(lab, host, "udp")
+    with lab.counting(drop_fragment=1):
+        lab.inside.send(sent[1])
+    for packet, seen in ((sent[0], wanted[0]), (sent[2], wanted[2])):
+        lab.inside.send(packet)
+        lab.outside.expect(seen)
+    assert lab.agent.counters()["fragments_parked"] == 0
+
+
+def test_a_reload_changes_the_limits(lab):
+    lab.start(fragments={"max_parked": 0})
+    host = lab.host()
+    sent, wanted = outward(lab, host, "udp")
+    lab.agent.write(fragments={"timeout": 10})
+    lab.agent.ctl("reload")
+    lab.inside.send(*reversed(sent))
+    lab.outside.expect_all(wanted)
+
+
+def test_without_an_agent_those_in_order_pass(lab, mode):
+    lab.start(**mode)
+    host = lab.host()
+    lab.open_udp(host)
+    lab.agent.stop()
+    sent, wanted = outward(lab, host, "udp")
+    lab.inside.send(sent[1])
+    for packet, seen in zip(sent, wanted):
+        if packet is not sent[1]:
+            lab.inside.send(packet)
+            lab.outside.expect(seen)
+    lab.agent.start()
+    assert lab.agent.counters()["drop_fragment"] == 1, "counted although nobody was there to take it"
+    lab.outside.assert_silent()
+
+
+def test_a_killed_agent_leaves_nothing_uncounted(lab):
+    """What it held is lost; what it had not read yet is taken by the next one."""
+    lab.start(fragments={"timeout": 1})
+    host = lab.host()
+    lab.agent.process.send_signal(signal.SIGSTOP)
+    lab.inside.send(*(later(lab, host, i) for i in range(10)))
+    lab.open_udp(host)
+    lab.agent.kill()
+    lab.agent.start()
+    wait_for(lambda: lab.agent.counters()["drop_fragment"] >= 10, 20, "the fragments to be given up", 0.1)
+
+
+def test_a_flood_leaves_everyone_else_alone(lab):
+    """Two subscribers and a stranger send nothing but fragments, for as long as it takes to fill every table."""
+    lab.start()
+    villains = [lab.host() for _ in range(2)]
+    good = lab.host()
+    src = lab.handshake(good)
+    for burst in range(30):
+        for host in villains:
+            lab.inside.send(*(later(lab, host, burst * 100 + i) for i in range(100)))
+        first = cut(lab.from_inside(villains[0], PAYLOADS["udp"](6000, 53), id=20000 + burst))[0]
+        lab.inside.send(first)
+        lab.outside.send(*(lab.from_outside("1.1.1.0", bytes(64), proto=17, frag=100, id=i) for i in range(50)))
+        if burst % 5 == 0:
+            lab.outside.clear()
+            lab.tcp_out(good, src, "A", seq=101, ack=501)
+            lab.tcp_in(good, src, "A", seq=501, ack=101)
+            sent, wanted = outward(lab, good, "udp")
+            lab.inside.send(*sent)
+            lab.outside.expect_all(wanted)
+    assert lab.agent.counters()["events_lost"] == 0
+    assert len(lab.sessions(good.addr)) == 2
+    assert lab.agent.ctl("status")["sessions"] == 3
+
+
+@pytest.mark.parametrize("first", range(3))
+def test_the_bad_ones_are_refused_by_reason(each, first):
+    """Overlapping (teardrop), endless (ping of death), tiny."""
+    host = each.host()
+    reason, build = list(BAD.items())[first]
+    opening, wanted = outward(each, host, "tcp")
+    each.inside.send(opening[0])
+    each.outside.expect(wanted[0])
+    with each.counting(**{reason: 1}):
+        each.inside.send(build(each, host, Ether(opening[0])[IP].id))
+    each.outside.assert_silent()
+
+
+BAD = {
+    "drop_fragment_overlap": lambda lab, host, ident: lab.from_inside(host, bytes(64), proto=6, frag=3, id=ident, flags="MF"),
+    "drop_fragment_endless": lambda lab, host, ident: lab.from_inside(host, bytes(64), proto=6, frag=8189, id=ident),
+    "drop_fragment_tiny": lambda lab, host, ident: lab.from_inside(host, bytes(16), proto=6, id=ident + 20000, flags="MF"),
+}

@@ -29,6 +29,7 @@ struct agent {
 	struct mappings *mappings;
 	struct devices *devices;
 	struct ipfix *ipfix;
+	struct fragments *fragments;
 	struct change_queue *changes;
 	struct control *control;
 	struct timespec started; /* CLOCK_MONOTONIC */

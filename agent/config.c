@@ -27,6 +27,12 @@ struct config *config_new(void)
 			.template_interval = 600,
 			.events = IPFIX_QUOTA | IPFIX_PORTS,
 		},
+		.fragments = {
+			.max_parked = 2048,
+			.max_bytes = 4U << 20,
+			.timeout = 2,
+			.per_subscriber = 64,
+		},
 		.answer_arp = true,
 		.hairpin = true,
 		.quota_icmp_code = 1,

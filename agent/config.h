@@ -63,6 +63,14 @@ struct config_ipfix {
 	uint8_t events;		    /* enum ipfix_event, or-ed */
 };
 
+/* Fragments that came before the first of their datagram. */
+struct config_fragments {
+	uint32_t max_parked; /* how many wait for it; 0: none */
+	uint32_t max_bytes;  /* of memory that they take */
+	uint32_t timeout;    /* seconds for which they wait */
+	uint32_t per_subscriber;
+};
+
 enum forwarding { FORWARDING_REDIRECT, FORWARDING_KERNEL };
 enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_SKB };
 
@@ -79,6 +87,7 @@ struct config {
 	unsigned overflow_line;	       /* in the file; 0: from elsewhere */
 	uint32_t timeouts[N_TIMEOUTS]; /* seconds */
 	struct config_ipfix ipfix;
+	struct config_fragments fragments;
 	enum forwarding forwarding;
 	enum xdp_mode xdp_mode;
 	enum unmatched unmatched;

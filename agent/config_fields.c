@@ -15,6 +15,11 @@
 #define MAX_TIMEOUT  604800U
 #define MAX_INTERVAL 86400U
 #define MAX_OVERFLOW (16U << 20)
+
+#define MAX_PARKED	 65536U
+#define MAX_PARKED_BYTES (1U << 30)
+#define MAX_PARKED_TIME	 60U
+
 /* What every host must take (RFC 879), and the longest IPv4 packet less its headers. */
 #define MIN_MSS 536U
 #define MAX_MSS 65495U
@@ -50,6 +55,16 @@ static const struct field ipfix_table[] = {
 };
 static const struct fields ipfix_fields = TABLE(ipfix_table);
 
+static const struct field fragments_table[] = {
+	{ "max_parked", &field_number, MEMBER(struct config_fragments, max_parked), .max = MAX_PARKED },
+	{ "max_bytes", &field_number, MEMBER(struct config_fragments, max_bytes), .min = 4096,
+	  .max = MAX_PARKED_BYTES },
+	{ "timeout", &field_number, MEMBER(struct config_fragments, timeout), .min = 1, .max = MAX_PARKED_TIME },
+	{ "per_subscriber", &field_number, MEMBER(struct config_fragments, per_subscriber), .min = 1,
+	  .max = MAX_PARKED },
+};
+static const struct fields fragments_fields = TABLE(fragments_table);
+
 static const struct field metrics_table[] = {
 	{ "listen", &field_endpoint, MEMBER(struct config, metrics_listen), .min = 1 },
 };
@@ -74,6 +89,7 @@ static const struct field config_table[] = {
 	{ "timeouts", &field_object, MEMBER(struct config, timeouts), .fields = &timeouts_fields, .enabled = -1 },
 	{ "ipfix", &field_object, MEMBER(struct config, ipfix), .fields = &ipfix_fields,
 	  .enabled = offsetof(struct config, ipfix.enabled) },
+	{ "fragments", &field_object, MEMBER(struct config, fragments), .fields = &fragments_fields, .enabled = -1 },
 	{ "forwarding", &field_word, MEMBER(struct config, forwarding), .words = forwarding_words },
 	{ "xdp_mode", &field_word, MEMBER(struct config, xdp_mode), .words = xdp_mode_words },
 	{ "unmatched", &field_word, MEMBER(struct config, unmatched), .words = unmatched_words },

@@ -34,6 +34,8 @@ struct datapath {
 	int devices;
 	int counters;
 	int events;
+	int fragments;
+	int early_fragments;
 	int running;
 	int entries; /* PROG_ARRAY that the attached XDP programs jump through */
 
@@ -52,6 +54,7 @@ struct datapath {
 	int xdp_both;
 	int tc_outside;
 	int overflow_removal;	  /* see struct overflow_removal */
+	int fragments_lost;	  /* see struct fragment_loss */
 	int clock;		  /* returns the tick, see datapath_ticks() */
 	struct settings settings; /* of the programs loaded */
 

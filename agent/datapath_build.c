@@ -40,6 +40,7 @@ void build_free(struct datapath_build *b)
 		close_fd(&b->main[i]);
 	close_fd(&b->tc_outside);
 	close_fd(&b->overflow_removal);
+	close_fd(&b->fragments_lost);
 	close_fd(&b->xdp_leaves);
 	close_fd(&b->tc_leaves);
 	close_fd(&b->overflow);
@@ -59,7 +60,7 @@ static struct datapath_build *build_alloc(void)
 		return NULL;
 	for (unsigned i = 0; i < N_ENTRIES; i++)
 		b->main[i] = -1;
-	b->tc_outside = b->overflow_removal = b->xdp_leaves = b->tc_leaves = b->overflow = -1;
+	b->tc_outside = b->overflow_removal = b->fragments_lost = b->xdp_leaves = b->tc_leaves = b->overflow = -1;
 	return b;
 }
 
@@ -112,6 +113,16 @@ static int choose_overflow(const struct datapath *d, struct datapath_build *b, s
 	return object_set_overflow(o, b->overflow, entries);
 }
 
+static int take_program(const struct bpf_program *program, int *ret_fd, struct error *err)
+{
+	int fd = duplicate(bpf_program__fd(program));
+
+	if (fd < 0)
+		return error_set(err, fd, "the program %s: %s", bpf_program__name(program), strerror(-fd));
+	*ret_fd = fd;
+	return 0;
+}
+
 static int load_xdp(const struct datapath *d, struct datapath_build *b, struct error *err)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = d->pin_dir);
@@ -135,12 +146,10 @@ static int load_xdp(const struct datapath *d, struct datapath_build *b, struct e
 		if (b->main[i] < 0)
 			r = error_set(err, b->main[i], "the program %s: %s", main_programs[i], strerror(-b->main[i]));
 	}
-	if (!r) {
-		b->overflow_removal = duplicate(bpf_program__fd(xdp->progs.overflow_removal));
-		if (b->overflow_removal < 0)
-			r = error_set(err, b->overflow_removal, "the program overflow_removal: %s",
-				      strerror(-b->overflow_removal));
-	}
+	if (!r)
+		r = take_program(xdp->progs.overflow_removal, &b->overflow_removal, err);
+	if (!r)
+		r = take_program(xdp->progs.fragments_lost, &b->fragments_lost, err);
 	if (!r) {
 		r = hang_leaves(d, xdp->obj, PIN_XDP_LEAVES, "xdp", b->generation, &b->xdp_leaves);
 		if (r)

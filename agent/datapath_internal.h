@@ -22,6 +22,7 @@ struct datapath_build {
 	int main[N_ENTRIES]; /* by enum entry */
 	int tc_outside;
 	int overflow_removal;
+	int fragments_lost;
 	int xdp_leaves;
 	int tc_leaves;
 	int overflow;	     /* the map that the programs use */

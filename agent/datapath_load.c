@@ -18,6 +18,7 @@ static void set_current(struct datapath *d, const struct datapath_build *b)
 {
 	d->tc_outside = b->tc_outside;
 	d->overflow_removal = b->overflow_removal;
+	d->fragments_lost = b->fragments_lost;
 	d->settings = b->settings;
 }
 

@@ -30,6 +30,11 @@
 	X(xdp_outside, "prog_xdp_outside") \
 	X(xdp_both, "prog_xdp_both")
 
+/* The same for pins that hold nothing of worth: where they are missing, they are made anew. */
+#define PASSING_PINS(X)           \
+	X(fragments, "fragments") \
+	X(early_fragments, "early_fragments")
+
 /* Maps seen through memory: X(member with the descriptor, member with the pointer, octets) */
 #define MMAPS(X)                                                         \
 	X(in_index, in_nodes, sizeof(struct index_node) * INDEX_NODES)   \
@@ -80,6 +85,7 @@ void pins_open(struct datapath *d)
 			d->member = -1;                              \
 	}
 	PINS(X)
+	PASSING_PINS(X)
 #undef X
 }
 
@@ -114,7 +120,7 @@ static uint32_t overflow_entries(const struct datapath *d, const struct config *
 /* Figures and events are no state: where a new version of the agent has more of them, their map is made anew. */
 static void drop_outgrown(const struct datapath *d, const struct bpf_object *o)
 {
-	static const char *const names[] = { "counters", "events" };
+	static const char *const names[] = { "counters", "events", "fragments", "early_fragments" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		const struct bpf_map *m = bpf_object__find_map_by_name(o, names[i]);
@@ -245,5 +251,6 @@ void pins_close(struct datapath *d)
 		close(d->member); \
 	d->member = -1;
 	PINS(X)
+	PASSING_PINS(X)
 #undef X
 }

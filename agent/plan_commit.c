@@ -8,6 +8,7 @@
 
 #include "devices.h"
 #include "events.h"
+#include "fragments.h"
 #include "log.h"
 #include "plan_private.h"
 #include "running.h"
@@ -121,5 +122,6 @@ int plan_commit(struct plan *p, struct error *err)
 	a->config = take_pointer(p->wanted);
 	a->file_hash = p->file_hash;
 	listen_to_sessions(a);
+	fragments_configure(a->fragments, &a->config->fragments);
 	return 0;
 }

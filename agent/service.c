@@ -11,6 +11,7 @@
 #include "detach.h"
 #include "devices.h"
 #include "events.h"
+#include "fragments.h"
 #include "housekeeping.h"
 #include "log.h"
 #include "notify.h"
@@ -137,6 +138,8 @@ static int start(struct service *s, struct startup *up, struct error *err)
 	if (!r)
 		r = events_new(a->base, &a->datapath, a->ipfix, resolve, a->devices, &s->events, err);
 	if (!r)
+		r = fragments_new(a->base, &a->datapath, a->ipfix, &a->config->fragments, &a->fragments, err);
+	if (!r)
 		r = housekeeping_new(a, &s->housekeeping, err);
 	if (!r && change_queue_new(a, &a->changes))
 		r = error_set(err, -ENOMEM, "out of memory");
@@ -153,6 +156,7 @@ static void stop(struct service *s)
 	control_free(take_pointer(a->control));
 	change_queue_free(take_pointer(a->changes));
 	housekeeping_free(take_pointer(s->housekeeping));
+	fragments_free(take_pointer(a->fragments));
 	events_free(take_pointer(s->events));
 	if (a->ipfix) {
 		struct timespec now;

@@ -2,6 +2,7 @@
 /* The programs of the tc hook: egress of the outside interfaces, for what the kernel routed. */
 #include "ctx_tc.h"
 
+#include "fragment_later.h"
 #include "icmp_error.h"
 #include "icmp_out.h"
 #include "in2out.h"
@@ -33,6 +34,12 @@ SEC("tc")
 int leaf_refuse_tc(struct __sk_buff *ctx)
 {
 	return refuse_session(ctx);
+}
+
+SEC("tc")
+int leaf_fragment_tc(struct __sk_buff *ctx)
+{
+	return fragment_in2out(ctx);
 }
 
 SEC("tc")

@@ -6,6 +6,7 @@
 #include "ctx_xdp.h"
 
 #include "arp.h"
+#include "fragment_later.h"
 #include "hairpin.h"
 #include "icmp_error.h"
 #include "icmp_hairpin.h"
@@ -144,6 +145,37 @@ SEC("xdp.frags")
 int leaf_protocol_in_xdp(struct xdp_md *ctx)
 {
 	return protocol_in(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_fragment_xdp(struct xdp_md *ctx)
+{
+	return fragment_in2out(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_fragment_hairpin_xdp(struct xdp_md *ctx)
+{
+	return fragment_hairpin(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_fragment_out2in_xdp(struct xdp_md *ctx)
+{
+	return fragment_out2in(ctx);
+}
+
+/* Counts fragments that the agent gave up. Atomic, as packets may come in between on this core. */
+SEC("syscall")
+int fragments_lost(struct fragment_loss *l)
+{
+	__u32 zero = 0, reason = l->reason;
+	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
+
+	if (!c || reason >= N_REASONS)
+		return -1;
+	__sync_fetch_and_add(&((__u64 *)c)[reason], l->n);
+	return 0;
 }
 
 /* The datapath's clock, for the agent. */

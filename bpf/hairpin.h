@@ -128,6 +128,13 @@ static __always_inline int hairpin(ctx_t *ctx)
 	if (oi.p.length > way.mtu)
 		return drop(REASON_drop_too_big);
 
+	if (io.f.p.fragment) {
+		int refused = fragment_begin(ctx, &io.f.p, oi.p.src, in_addr, io.f.p.src);
+
+		if (refused)
+			return drop(refused);
+	}
+
 	struct rewrite source = { .addr = oi.p.src, .port = out_port, .source = 1 };
 	struct rewrite destination = { .addr = in_addr, .port = (__u16)in_port, .source = 0 };
 

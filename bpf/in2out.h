@@ -8,6 +8,7 @@
 
 #include "classify.h"
 #include "forward.h"
+#include "fragment.h"
 #include "mss.h"
 #include "nexthop.h"
 #include "rewrite.h"
@@ -22,10 +23,10 @@ struct in2out {
 	int hairpin;
 };
 
-/* An echo reply opens nothing and belongs to no session of its sender's. */
+/* An echo reply opens nothing and belongs to no session of its sender's. Later fragments only follow. */
 static __always_inline int packet_may_open(const struct packet *p)
 {
-	return p->proto != IPPROTO_ICMP || p->icmp_type == ICMP_ECHO;
+	return p->proto != IPPROTO_ICMP || p->icmp_type == ICMP_ECHO || p->fragment == FRAGMENT_LATER;
 }
 
 /* What becomes of a packet of a subscriber that is not of the kind that the program is for. */
@@ -38,9 +39,16 @@ static __always_inline int in2out_other_kind(ctx_t *ctx, const struct in2out *io
 	return drop(parse_drop_reason(kind));
 }
 
+/* A later fragment is of a session, whose first one tells which. */
+static __always_inline int is_wanted(enum packet_kind kind, enum packet_kind wanted)
+{
+	return kind == wanted || (kind == PACKET_FRAGMENT && wanted == PACKET_SESSION);
+}
+
 #if HOOK_XDP
 
-/* GO_ON with *io filled in where the packet is of the kind wanted, or a verdict. */
+/* GO_ON with *io filled in where the packet is of the kind wanted, or a verdict. Of a later
+ * fragment, which is of a session too, the ports are 0. */
 static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, enum packet_kind wanted)
 {
 	struct packet *p = &io->f.p;
@@ -79,7 +87,7 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 
 	enum reason refused = options_refusal(ctx, p);
 
-	if (kind != wanted || refused) {
+	if (!is_wanted(kind, wanted) || refused) {
 		if (io->hairpin && address_is_local(ctx, p->src, p->dst))
 			return pass_untranslated();
 		return refused ? drop(refused) : in2out_other_kind(ctx, io, kind);
@@ -146,7 +154,7 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 
 	enum reason refused = options_refusal(ctx, p);
 
-	if (kind != wanted || refused)
+	if (!is_wanted(kind, wanted) || refused)
 		return refused ? drop(refused) : in2out_other_kind(ctx, io, kind);
 	if (wanted == PACKET_SESSION && !packet_may_open(p))
 		return drop(REASON_drop_no_session);
@@ -184,6 +192,12 @@ static __always_inline int in2out_finish(ctx_t *ctx, const struct in2out *io, __
 	};
 
 	mss_clamp(ctx, &io->f.p, in2out_mtu(ctx, io));
+	if (io->f.p.fragment) {
+		int refused = fragment_begin(ctx, &io->f.p, w.addr, io->f.p.dst, io->f.p.src);
+
+		if (refused)
+			return drop(refused);
+	}
 	if (rewrite_packet(ctx, &io->f.p, &w, HOOK_XDP))
 		return drop(REASON_drop_error);
 	count_add(REASON_in2out_translated, 1);
@@ -208,6 +222,7 @@ static __always_inline int in2out_forget(struct in2out *io)
 	io->f.p.l4_offset = (__u16)forget(n, io->f.p.l4_offset);
 	io->f.key = forget(n, io->f.key);
 	io->f.port_offset = (__u32)forget(n, io->f.port_offset);
+	io->f.p.fragment = (__u8)forget(n, io->f.p.fragment);
 	io->hairpin = (int)forget(n, io->hairpin);
 	return 0;
 }
@@ -223,8 +238,10 @@ static __always_inline int in2out(ctx_t *ctx)
 		return verdict;
 #if HOOK_XDP
 	if (io.hairpin)
-		return leaf_call(ctx, LEAF_hairpin);
+		return leaf_call(ctx, io.f.p.fragment == FRAGMENT_LATER ? LEAF_fragment_hairpin : LEAF_hairpin);
 #endif
+	if (io.f.p.fragment == FRAGMENT_LATER)
+		return leaf_call(ctx, LEAF_fragment);
 
 	struct slot *s = flow_find(&io.f, &truth);
 

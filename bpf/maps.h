@@ -8,6 +8,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include <detnat/events.h>
+#include <detnat/fragments.h>
 #include <detnat/tables.h>
 
 struct {
@@ -81,6 +82,21 @@ struct {
 	__type(value, struct device_table);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } devices SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FRAGMENTED_DATAGRAMS);
+	__type(key, struct fragment_key);
+	__type(value, struct fragment);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} fragments SEC(".maps");
+
+/* Its own, so that a flood of fragments leaves no event without room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} early_fragments SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

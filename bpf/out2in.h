@@ -57,6 +57,9 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 		return slow ? out2in_stray(ctx, p) : leaf_call(ctx, LEAF_out2in_slow);
 	}
 
+	if (kind == PACKET_FRAGMENT)
+		return leaf_call(ctx, LEAF_fragment_out2in);
+
 	__s64 subscriber = mapping_reverse(&oi->m->geo, p->dst, p->dport);
 
 	enum reason refused = options_refusal(ctx, p);
@@ -120,6 +123,12 @@ static __always_inline int out2in_finish(ctx_t *ctx, const struct out2in *oi, en
 	struct rewrite w = { .addr = oi->m->geo.in_base + oi->subscriber, .port = in_port, .source = 0 };
 
 	mss_clamp(ctx, &oi->p, verdict == WAY_IN_READY ? way->mtu : 0);
+	if (oi->p.fragment) {
+		int refused = fragment_begin(ctx, &oi->p, oi->p.src, w.addr, w.addr);
+
+		if (refused)
+			return drop(refused);
+	}
 	if (rewrite_packet(ctx, &oi->p, &w, direct))
 		return drop(REASON_drop_error);
 	count_add(REASON_out2in_translated, 1);

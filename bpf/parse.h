@@ -40,14 +40,18 @@ struct icmphdr {
 #define IP_OFFSET_MASK 0x1fffU
 
 enum packet_kind {
-	PACKET_SESSION,	      /* TCP, UDP or ICMP echo: ports are filled in */
-	PACKET_NOT_IPV4,      /* ARP, IPv6, VLAN tags, anything else */
-	PACKET_BAD_HEADER,    /* the IPv4 header is malformed; no field is valid */
-	PACKET_BAD_TRANSPORT, /* malformed behind a sound IPv4 header; from here on addresses are valid */
-	PACKET_FRAGMENT,
-	PACKET_ICMP_OTHER, /* ICMP that is no echo: errors above all */
-	PACKET_PROTOCOL,   /* a protocol without ports, whole or a fragment */
+	PACKET_SESSION,		 /* TCP, UDP or ICMP echo, whole or a first fragment: ports are filled in */
+	PACKET_NOT_IPV4,	 /* ARP, IPv6, VLAN tags, anything else */
+	PACKET_BAD_HEADER,	 /* the IPv4 header is malformed; no field is valid */
+	PACKET_BAD_TRANSPORT,	 /* malformed behind a sound IPv4 header; from here on addresses are valid */
+	PACKET_FRAGMENT,	 /* of TCP, UDP or ICMP, and not the first */
+	PACKET_TINY_FRAGMENT,	 /* a first one without the whole transport header (RFC 1858) */
+	PACKET_ENDLESS_FRAGMENT, /* it ends where no packet can */
+	PACKET_ICMP_OTHER,	 /* ICMP that is no echo: errors above all */
+	PACKET_PROTOCOL,	 /* a protocol without ports, whole or a fragment */
 };
+
+enum packet_fragment { FRAGMENT_NONE, FRAGMENT_FIRST, FRAGMENT_LATER };
 
 /* Host byte order. For ICMP echo the identifier is the port of the inquirer's side, and the other port is 0. */
 struct packet {
@@ -62,7 +66,8 @@ struct packet {
 	__u8 flags; /* of TCP */
 	__u8 icmp_type;
 	__u8 df;
-	__u8 pad[3];
+	__u8 fragment; /* enum packet_fragment */
+	__u8 pad[2];
 };
 
 /* Whether sessions are kept of a protocol; ICMP echo has its identifier for a port. */
@@ -80,9 +85,11 @@ static __always_inline enum packet_kind parse_transport(void *data, void *data_e
 		struct tcphdr *tcp = l4;
 
 		if (length < sizeof(*tcp) || (void *)(tcp + 1) > data_end)
+			return p->fragment ? PACKET_TINY_FRAGMENT : PACKET_BAD_TRANSPORT;
+		if (tcp->doff < 5)
 			return PACKET_BAD_TRANSPORT;
-		if (tcp->doff < 5 || tcp->doff * 4U > length)
-			return PACKET_BAD_TRANSPORT;
+		if (tcp->doff * 4U > length)
+			return p->fragment ? PACKET_TINY_FRAGMENT : PACKET_BAD_TRANSPORT;
 		p->sport = bpf_ntohs(tcp->source);
 		p->dport = bpf_ntohs(tcp->dest);
 		p->flags = ((__u8 *)tcp)[13];
@@ -93,7 +100,8 @@ static __always_inline enum packet_kind parse_transport(void *data, void *data_e
 
 		if (length < sizeof(*udp) || (void *)(udp + 1) > data_end)
 			return PACKET_BAD_TRANSPORT;
-		if (bpf_ntohs(udp->len) < sizeof(*udp) || bpf_ntohs(udp->len) > length)
+		/* A first fragment holds but a part of what it announces. */
+		if (bpf_ntohs(udp->len) < sizeof(*udp) || (!p->fragment && bpf_ntohs(udp->len) > length))
 			return PACKET_BAD_TRANSPORT;
 		p->sport = bpf_ntohs(udp->source);
 		p->dport = bpf_ntohs(udp->dest);
@@ -123,6 +131,21 @@ static __always_inline int is_icmp_error(const struct packet *p)
 	       p->icmp_type == ICMP_PARAMETERPROB || p->icmp_type == ICMP_SOURCE_QUENCH;
 }
 
+/* The place of a fragment in its datagram: only its last one may end within a unit of 8 octets (RFC 791). */
+static __always_inline enum packet_kind parse_fragment(void *data, void *data_end, __u32 field, struct packet *p)
+{
+	__u32 length = p->length - (p->l4_offset - L3_OFFSET), offset = (field & IP_OFFSET_MASK) * 8;
+
+	if (!length || (field & IP_FLAG_MF && length & 7))
+		return PACKET_BAD_TRANSPORT;
+	if (offset + p->length > 65535)
+		return PACKET_ENDLESS_FRAGMENT;
+	p->fragment = offset ? FRAGMENT_LATER : FRAGMENT_FIRST;
+	if (!offset)
+		return parse_transport(data, data_end, p);
+	return protocol_has_ports(p->proto) ? PACKET_FRAGMENT : PACKET_PROTOCOL;
+}
+
 /* Fills *p as far as its kind says. */
 static __always_inline enum packet_kind parse(ctx_t *ctx, struct packet *p)
 {
@@ -148,7 +171,7 @@ static __always_inline enum packet_kind parse(ctx_t *ctx, struct packet *p)
 	p->ttl = ip->ttl;
 	p->df = !!(ip->frag_off & bpf_htons(IP_FLAG_DF));
 	if (ip->frag_off & bpf_htons(IP_FLAG_MF | IP_OFFSET_MASK))
-		return protocol_has_ports(p->proto) ? PACKET_FRAGMENT : PACKET_PROTOCOL;
+		return parse_fragment(data, data_end, bpf_ntohs(ip->frag_off), p);
 	return parse_transport(data, data_end, p);
 }
 
@@ -158,6 +181,10 @@ static __always_inline enum reason parse_drop_reason(enum packet_kind kind)
 	switch (kind) {
 	case PACKET_FRAGMENT:
 		return REASON_drop_fragment;
+	case PACKET_TINY_FRAGMENT:
+		return REASON_drop_fragment_tiny;
+	case PACKET_ENDLESS_FRAGMENT:
+		return REASON_drop_fragment_endless;
 	case PACKET_ICMP_OTHER:
 		return REASON_drop_no_session;
 	case PACKET_PROTOCOL:

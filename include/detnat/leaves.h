@@ -9,22 +9,25 @@
 
 enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 
-#define LEAVES(X)          \
-	X(in2out)          \
-	X(out2in)          \
-	X(out2in_slow)     \
-	X(open)            \
-	X(overflow)        \
-	X(refuse)          \
-	X(refuse_protocol) \
-	X(icmp_error)      \
-	X(icmp_in)         \
-	X(icmp_out)        \
-	X(icmp_hairpin)    \
-	X(hairpin)         \
-	X(arp)             \
-	X(protocol)        \
-	X(protocol_in)
+#define LEAVES(X)           \
+	X(in2out)           \
+	X(out2in)           \
+	X(out2in_slow)      \
+	X(open)             \
+	X(overflow)         \
+	X(refuse)           \
+	X(refuse_protocol)  \
+	X(icmp_error)       \
+	X(icmp_in)          \
+	X(icmp_out)         \
+	X(icmp_hairpin)     \
+	X(hairpin)          \
+	X(arp)              \
+	X(protocol)         \
+	X(protocol_in)      \
+	X(fragment)         \
+	X(fragment_hairpin) \
+	X(fragment_out2in)
 
 enum leaf {
 #define X(name) LEAF_##name,

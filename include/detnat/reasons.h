@@ -24,6 +24,10 @@
 	X(drop_martian, "address that must not be there")                                           \
 	X(drop_protocol, "protocol that is not translated")                                         \
 	X(drop_fragment, "fragment that cannot be translated")                                      \
+	X(drop_fragment_overlap, "fragment that overlaps another, or came before")                  \
+	X(drop_fragment_tiny, "first fragment without the whole transport header")                  \
+	X(drop_fragment_endless, "fragment that ends beyond 65535 octets")                          \
+	X(drop_fragment_limit, "one of too many fragments")                                         \
 	X(drop_busy, "another core was opening a session of this subscriber")                       \
 	X(drop_direct_to_inside, "from outside straight to an inside address")                      \
 	X(drop_source_route, "IP option that lays down the route")                                  \
@@ -46,6 +50,7 @@
 	X(sessions_opened, "sessions opened")                                            \
 	X(sessions_overflowed, "sessions opened beyond the subscriber's slots")          \
 	X(icmp_withheld, "ICMP errors not sent, as all cores together may send no more") \
+	X(fragments_parked, "fragments kept until their first one comes")                \
 	X(events_lost, "events that found the ring buffer full")                         \
 	X(redirect_errors, "redirected frames that the kernel or the other device refused")
 

@@ -51,7 +51,8 @@ _Static_assert(sizeof(struct mapping) == 64, "a mapping is one cache line");
 
 struct globals {
 	__u32 epoch; /* the agent raises it at any change of routes, neighbours, links or mappings; never 0 */
-	__u32 pad;
+	/* Tick up to which an agent takes fragments that come before their first; 0: none does. */
+	__u32 fragments_until;
 	__s64 overflow; /* sessions in the overflow map */
 	__u64 pad2[6];
 };
@@ -118,7 +119,8 @@ struct subscriber {
 	 * it, or another on its port, can be. Set under the lock.
 	 */
 	__u32 displaced;
-	__u32 pad[2];
+	__u32 fragments; /* second 16 | count 16, see fragment_admit() */
+	__u32 pad;
 };
 _Static_assert(sizeof(struct subscriber) == 64, "a subscriber is one cache line");
 

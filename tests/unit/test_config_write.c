@@ -69,6 +69,12 @@ static struct config *random_config(void)
 			.events = (uint8_t)random_below(16),
 		};
 	}
+	c->fragments = (struct config_fragments){
+		.max_parked = pick(0, 1, 65536),
+		.max_bytes = pick(4096, 4097, 1U << 30),
+		.timeout = pick(1, 2, 60),
+		.per_subscriber = pick(1, 2, 65536),
+	};
 	c->forwarding = random_below(2);
 	c->xdp_mode = random_below(3);
 	c->unmatched = random_below(3);

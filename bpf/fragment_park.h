@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A fragment that comes before its first one (RFC 4787 REQ-14): its frame goes to the agent, which sends it through the
+ * datapath again when the first one has passed. It counts under no reason until then, or until the agent gives it up.
+ * Without an agent it is dropped at once.
+ */
+#ifndef DETNAT_FRAGMENT_PARK_H
+#define DETNAT_FRAGMENT_PARK_H
+
+#include "fragment.h"
+
+/* Of fragments from outside nobody knows the subscriber yet: they are limited by outside address. A power of two. */
+#define FRAGMENT_LIMITS 4096U
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FRAGMENT_LIMITS);
+	__type(key, __u32);
+	__type(value, __u32);
+} fragment_limits SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct early_fragment);
+} fragment_copies SEC(".maps");
+
+static __always_inline int fragment_copy(ctx_t *ctx, void *to, __u32 size)
+{
+#if HOOK_XDP
+	return (int)bpf_xdp_load_bytes(ctx, 0, to, size);
+#else
+	return (int)bpf_skb_load_bytes(ctx, 0, to, size);
+#endif
+}
+
+static __always_inline int fragment_park_admit(const struct fragment_piece *f)
+{
+	if (f->key.side == FRAGMENT_FROM_INSIDE) {
+		struct subscriber *s = fragment_subscriber(f->key.src);
+
+		return s ? fragment_admit(&s->fragments) : -1;
+	}
+
+	__u32 at = f->key.dst * 0x9e3779b1U >> 20 & (FRAGMENT_LIMITS - 1);
+	__u32 *word = bpf_map_lookup_elem(&fragment_limits, &at);
+
+	return word ? fragment_admit(word) : -1;
+}
+
+static __always_inline int fragment_park(ctx_t *ctx, const struct fragment_piece *f)
+{
+	const struct globals *g = globals_get();
+	__u32 until = g ? LOAD(g->fragments_until) : 0, zero = 0;
+	struct early_fragment *copy = bpf_map_lookup_elem(&fragment_copies, &zero);
+	__u64 length = ctx_length(ctx);
+
+	if (!copy || !until || (__s32)(until - now_ticks()) < 0 || length < ETH_HLEN || length > FRAGMENT_FRAME_MAX)
+		return drop(REASON_drop_fragment);
+	if (fragment_park_admit(f))
+		return drop(REASON_drop_fragment_limit);
+	barrier_var(length);
+	if (length < ETH_HLEN || length > FRAGMENT_FRAME_MAX || fragment_copy(ctx, copy->frame, length))
+		return drop(REASON_drop_error);
+	copy->time_ns = bpf_ktime_get_ns();
+	copy->key = f->key;
+	copy->ifindex = ctx_ingress(ctx);
+	copy->length = (__u16)length;
+	copy->hook = HOOK_XDP ? FRAGMENT_AT_XDP : FRAGMENT_AT_TC;
+	if (bpf_ringbuf_output(&early_fragments, copy, sizeof(*copy) - FRAGMENT_FRAME_MAX + length, 0))
+		return drop(REASON_drop_fragment_limit);
+	return finish(CTX_DROP, REASON_fragments_parked);
+}
+
+#endif

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Fragments, piece by piece: what comes out must be the pieces of the translated whole. */
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <criterion/criterion.h>
+
+#include <detnat/fragments.h>
+
+#include "fixture.h"
+
+TestSuite(fragments, .init = set_up, .fini = tear_down);
+
+#define FROM_HOST   .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL
+#define TO_ROUTER   .ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .src = POOL, .dst = EXTERNAL
+#define FROM_ROUTER .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL
+#define TO_HOST	    .ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = EXTERNAL, .dst = SUBSCRIBER
+
+#define IP 14
+
+/* Octets start..end of the payload of a frame's packet, in a frame of its own. more: not the last of the datagram. */
+static size_t cut(const uint8_t *whole, uint16_t id, unsigned start, unsigned end, bool more, uint8_t *ret)
+{
+	unsigned header = (whole[IP] & 15) * 4, length = header + end - start;
+	uint16_t field = (uint16_t)(start / 8 | (more ? 0x2000 : 0) | (whole[IP + 6] & 0x40 ? 0x4000 : 0)), check;
+
+	memcpy(ret, whole, IP + header);
+	memcpy(ret + IP + header, whole + IP + header + start, end - start);
+	ret[IP + 2] = (uint8_t)(length >> 8);
+	ret[IP + 3] = (uint8_t)length;
+	ret[IP + 4] = (uint8_t)(id >> 8);
+	ret[IP + 5] = (uint8_t)id;
+	ret[IP + 6] = (uint8_t)(field >> 8);
+	ret[IP + 7] = (uint8_t)field;
+	ret[IP + 10] = ret[IP + 11] = 0;
+	check = sum_finish(sum_octets(ret + IP, header, 0));
+	ret[IP + 10] = (uint8_t)(check >> 8);
+	ret[IP + 11] = (uint8_t)check;
+	return IP + length;
+}
+
+/* A datagram on its way through a hook: what goes in, and what it is as a whole behind. */
+struct way {
+	enum hook hook;
+	struct frame in;
+	struct frame out;
+	int verdict;
+	enum reason reason;
+};
+
+#define OUT(proto_, payload_)                                                                                         \
+	((struct way){                                                                                                \
+		XDP_INSIDE,                                                                                           \
+		{ FROM_HOST, proto_, 7000, (proto_) == ICMP ? 0 : 53, .flags = 2, .payload = payload_ },              \
+		{ TO_ROUTER, proto_, OUT_PORT(7000, 2), (proto_) == ICMP ? 0 : 53, .flags = 2, .payload = payload_ }, \
+		REDIRECT_XDP,                                                                                         \
+		REASON_in2out_translated })
+#define BACK(proto_, payload_)                                                                             \
+	((struct way){ XDP_OUTSIDE,                                                                        \
+		       { FROM_ROUTER, proto_, (proto_) == ICMP ? 0 : 53, OUT_PORT(7000, 2), .flags = 0x10, \
+			 .icmp_type = ECHO_REPLY_TYPE, .payload = payload_ },                              \
+		       { TO_HOST, proto_, (proto_) == ICMP ? 0 : 53, 7000, .flags = 0x10,                  \
+			 .icmp_type = ECHO_REPLY_TYPE, .payload = payload_ },                              \
+		       REDIRECT_XDP,                                                                       \
+		       REASON_out2in_translated })
+
+static bool is_drop(enum reason reason)
+{
+	return reason != REASON_in2out_translated && reason != REASON_out2in_translated &&
+	       reason != REASON_hairpin_translated && reason != REASON_passed_untranslated;
+}
+
+/* One piece goes in; it comes out translated, or is dropped for the reason. */
+static void piece_for(const char *name, const struct way *w, uint16_t id, unsigned start, unsigned end, bool more,
+		      enum reason reason)
+{
+	uint8_t whole[FRAME_MAX], in[FRAME_MAX], out[FRAME_MAX], want[FRAME_MAX];
+	uint64_t before = counted(reason);
+	size_t size, out_size, want_size;
+	int verdict;
+
+	frame_build(&w->in, whole);
+	size = cut(whole, id, start, end, more, in);
+	verdict = run_frame(w->hook, in, size, out, &out_size);
+	cr_expect_eq(counted(reason), before + 1, "%s: counted otherwise", name);
+	if (is_drop(reason)) {
+		cr_expect_eq(verdict, w->hook == TC_OUTSIDE ? DROP_TC : DROP_XDP, "%s: verdict %d", name, verdict);
+		return;
+	}
+	frame_build(&w->out, whole);
+	want_size = cut(whole, id, start, end, more, want);
+	cr_expect_eq(verdict, w->verdict, "%s: verdict %d", name, verdict);
+	cr_expect(frame_equal(name, out, out_size, want, want_size), "%s: another packet", name);
+}
+
+static void piece(const char *name, const struct way *w, uint16_t id, unsigned start, unsigned end, bool more)
+{
+	piece_for(name, w, id, start, end, more, w->reason);
+}
+
+static unsigned remembered(void)
+{
+	struct fragment_key key, *previous = NULL;
+	unsigned n = 0;
+
+	for (; !bpf_map_get_next_key(datapath.fragments, previous, &key); previous = &key)
+		n++;
+	return n;
+}
+
+static void listen_for_early_ones(void)
+{
+	datapath.global->fragments_until = datapath_ticks(&datapath) + 1000;
+}
+
+Test(fragments, both_ways_by_every_protocol)
+{
+	static const uint8_t protocols[] = { TCP, UDP, ICMP };
+
+	for (unsigned i = 0; i < 3; i++) {
+		const struct way ways[] = { OUT(protocols[i], 1600), BACK(protocols[i], 1600) };
+		unsigned length = 1600 + (protocols[i] == TCP ? 20 : 8);
+
+		for (unsigned k = 0; k < 2; k++) {
+			piece("first", &ways[k], 1, 0, 800, true);
+			cr_expect_eq(remembered(), 1);
+			piece("last", &ways[k], 1, 1200, length, false);
+			piece("middle", &ways[k], 1, 800, 1200, true);
+			cr_expect_eq(remembered(), 0, "it is complete");
+		}
+	}
+	cr_expect_eq(sessions_of(SUBSCRIBER), 3);
+}
+
+Test(fragments, what_headers_keep)
+{
+	struct way w = OUT(UDP, 1400);
+
+	w.in.options = w.out.options = NO_UDP_CHECKSUM | DONT_FRAGMENT;
+	w.in.ip_options = w.out.ip_options = 12;
+	piece("first", &w, 0xfedc, 0, 1024, true);
+	piece("last", &w, 0xfedc, 1024, 1408, false);
+	cr_expect_eq(remembered(), 0);
+}
+
+Test(fragments, at_egress)
+{
+	struct way w = OUT(UDP, 1600);
+
+	w.hook = TC_OUTSIDE;
+	w.verdict = PASS_TC;
+	w.out.ttl = 64;
+	w.out.from = HOST;
+	w.out.to = GATEWAY_IN;
+	piece_for("before its first", &w, 5, 800, 1608, false, REASON_drop_fragment);
+	piece("first", &w, 5, 0, 800, true);
+	piece("last", &w, 5, 800, 1608, false);
+	piece_for("comes again", &w, 5, 800, 1608, false, REASON_drop_fragment);
+	w.hook = XDP_INSIDE;
+	piece_for("tiny", &OUT(TCP, 100), 6, 0, 16, true, REASON_drop_fragment_tiny);
+}
+
+/* What one hook has seen of a datagram, the other one knows. */
+Test(fragments, that_change_hooks)
+{
+	struct way xdp = OUT(UDP, 1600), tc = xdp;
+
+	tc.hook = TC_OUTSIDE;
+	tc.verdict = PASS_TC;
+	tc.out.ttl = 64;
+	tc.out.from = HOST;
+	tc.out.to = GATEWAY_IN;
+	piece("first", &xdp, 5, 0, 800, true);
+	piece("last", &tc, 5, 800, 1608, false);
+	piece("first", &tc, 6, 0, 800, true);
+	piece("last", &xdp, 6, 800, 1608, false);
+}
+
+Test(fragments, of_a_hairpin)
+{
+	static const struct row open[] = {
+		{ "the other side opens",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = OTHER, .dst = POOL, UDP, 8000, OUT_PORT(7000, 2) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+	};
+	const struct way w = { XDP_INSIDE,
+			       { .from = HOST,
+				 .to = GATEWAY_IN,
+				 .src = SUBSCRIBER,
+				 .dst = POOL,
+				 UDP,
+				 7000,
+				 OUT_PORT(8000, 3),
+				 .payload = 1600 },
+			       { .from = GATEWAY_IN,
+				 .to = HOST,
+				 .src = POOL,
+				 .dst = OTHER,
+				 UDP,
+				 OUT_PORT(7000, 2),
+				 8000,
+				 .payload = 1600,
+				 .ttl = 63 },
+			       REDIRECT_XDP,
+			       REASON_hairpin_translated };
+	struct way forged = w;
+
+	RUN_ROWS(open);
+	piece_for("before its first", &w, 9, 800, 1608, false, REASON_drop_fragment);
+	piece("first", &w, 9, 0, 800, true);
+	forged.hook = XDP_OUTSIDE;
+	forged.in.from = ROUTER;
+	forged.in.to = GATEWAY_OUT;
+	piece_for("a stranger who says he is the subscriber", &forged, 9, 800, 1608, false, REASON_drop_fragment);
+	piece("last", &w, 9, 800, 1608, false);
+	cr_expect_eq(remembered(), 0);
+}
+
+/* Each octet of a datagram passes once. */
+Test(fragments, that_overlap)
+{
+	const struct way w = OUT(TCP, 1600);
+
+	piece("first", &w, 1, 0, 400, true);
+	piece_for("first again", &w, 1, 0, 400, true, REASON_drop_fragment_overlap);
+	piece_for("another header (RFC 3128)", &w, 1, 8, 400, true, REASON_drop_fragment_overlap);
+	piece_for("the end of the first", &w, 1, 392, 800, true, REASON_drop_fragment_overlap);
+	piece("behind", &w, 2, 0, 400, true);
+	piece("far behind", &w, 2, 800, 1200, true);
+	piece_for("within it", &w, 2, 960, 1000, true, REASON_drop_fragment_overlap);
+	piece_for("around it", &w, 2, 792, 1208, true, REASON_drop_fragment_overlap);
+	piece("the last", &w, 2, 1208, 1304, false);
+	piece_for("another last", &w, 2, 1304, 1400, false, REASON_drop_fragment_overlap);
+	piece_for("behind the last", &w, 2, 1304, 1400, true, REASON_drop_fragment_overlap);
+}
+
+Test(fragments, that_are_no_part_of_a_packet)
+{
+	uint8_t whole[FRAME_MAX], in[FRAME_MAX], out[FRAME_MAX];
+	const struct way tcp = OUT(TCP, 100), udp = OUT(UDP, 1400), back = BACK(UDP, 1400);
+	size_t size, out_size;
+
+	piece_for("a part of the TCP header", &tcp, 1, 0, 16, true, REASON_drop_fragment_tiny);
+	piece_for("the ports alone", &tcp, 1, 0, 8, true, REASON_drop_fragment_tiny);
+	piece("8 octets are all of UDP's", &udp, 2, 0, 8, true);
+	piece_for("ends within 8 octets", &udp, 3, 0, 804, true, REASON_drop_malformed);
+	piece_for("empty", &udp, 2, 8, 8, false, REASON_drop_malformed);
+	for (unsigned k = 0; k < 2; k++) {
+		const struct way *w = k ? &back : &udp;
+
+		frame_build(&w->in, whole);
+		size = cut(whole, 4, 800, 1000, true, in);
+		/* 8191 units of 8 octets before it: there is room for 7 octets, with an IP header for none. */
+		in[IP + 6] = 0x1f;
+		in[IP + 7] = 0xff;
+		cr_expect_eq(run_frame(w->hook, in, size, out, &out_size), DROP_XDP);
+		cr_expect_eq(counted(REASON_drop_fragment_endless), k + 1);
+	}
+}
+
+Test(fragments, from_outside_need_a_session)
+{
+	const struct way w = BACK(UDP, 1600), out = OUT(UDP, 1600);
+
+	piece_for("first without one", &w, 1, 0, 800, true, REASON_drop_no_session);
+	piece_for("its rest", &w, 1, 800, 1608, false, REASON_drop_fragment);
+	cr_expect_eq(remembered(), 0);
+	piece("opens", &out, 1, 0, 800, true);
+	piece_for("of the same identification, the other way", &w, 1, 800, 1608, false, REASON_drop_fragment);
+}
+
+/* TTL and MTU hold for each; only the first is answered (RFC 1812 section 4.3.2.7). */
+Test(fragments, ttl_and_mtu)
+{
+	const struct way out = OUT(UDP, 1600);
+	struct way w = BACK(UDP, 1600);
+
+	piece("opens", &out, 1, 0, 800, true);
+	piece("first", &w, 1, 0, 400, true);
+	w.in.ttl = 1;
+	piece_for("expired", &w, 1, 400, 800, true, REASON_drop_ttl);
+	w.in.ttl = 0;
+	w.in.options = DONT_FRAGMENT;
+	datapath.device[inside_ifindex].mtu = 700;
+	piece_for("too big", &w, 1, 800, 1600, true, REASON_drop_too_big);
+	cr_expect_eq(counted(REASON_sent_icmp_ttl) + counted(REASON_sent_icmp_too_big), 0);
+	w.in.options = 0;
+	w.verdict = PASS_XDP;
+	w.out.ttl = 64;
+	w.out.from = ROUTER;
+	w.out.to = GATEWAY_OUT;
+	piece("for the kernel to cut up", &w, 1, 400, 1600, true);
+}
+
+/* An identification comes again: when the rest of its datagram has been lost, it is another one's. */
+Test(fragments, identifications_come_again)
+{
+	const struct way w = OUT(UDP, 1600);
+	struct fragment_key key;
+	struct fragment value;
+
+	piece("first", &w, 1, 0, 800, true);
+	piece_for("again at once", &w, 1, 0, 800, true, REASON_drop_fragment_overlap);
+	cr_assert_eq(bpf_map_get_next_key(datapath.fragments, NULL, &key), 0);
+	cr_assert_eq(bpf_map_lookup_elem(datapath.fragments, &key, &value), 0);
+	value.since -= ticks_of_seconds(FRAGMENT_ID_REST + 1, datapath.hz);
+	cr_assert_eq(bpf_map_update_elem(datapath.fragments, &key, &value, BPF_EXIST), 0);
+	piece("another datagram's first", &w, 1, 0, 800, true);
+	cr_assert_eq(bpf_map_lookup_elem(datapath.fragments, &key, &value), 0);
+	value.since -= ticks_of_seconds(FRAGMENT_LIFETIME + 1, datapath.hz);
+	cr_assert_eq(bpf_map_update_elem(datapath.fragments, &key, &value, BPF_EXIST), 0);
+	piece_for("of a datagram of long ago", &w, 1, 800, 1608, false, REASON_drop_fragment);
+}
+
+struct taken {
+	unsigned n;
+	struct early_fragment last;
+};
+
+static int take(void *arg, void *data, size_t size)
+{
+	struct taken *t = arg;
+
+	cr_assert_leq(size, sizeof(t->last));
+	memcpy(&t->last, data, size);
+	t->n++;
+	return 0;
+}
+
+Test(fragments, before_their_first_go_to_the_agent)
+{
+	const struct way out = OUT(UDP, 1600), back = BACK(UDP, 1600);
+	uint8_t whole[FRAME_MAX], want[FRAME_MAX];
+	struct taken t = { .n = 0 };
+	struct ring_buffer *ring = ring_buffer__new(datapath.early_fragments, take, &t, NULL);
+	size_t size;
+
+	piece_for("there is none", &out, 1, 800, 1608, false, REASON_drop_fragment);
+	listen_for_early_ones();
+	piece_for("from inside", &out, 1, 800, 1608, false, REASON_fragments_parked);
+	ring_buffer__consume(ring);
+	frame_build(&out.in, whole);
+	size = cut(whole, 1, 800, 1608, false, want);
+	cr_assert_eq(t.n, 1);
+	cr_expect_eq(t.last.ifindex, inside_ifindex);
+	cr_expect(frame_equal("the frame", t.last.frame, t.last.length, want, size));
+	cr_expect_eq(t.last.key.src, SUBSCRIBER);
+	cr_expect_eq(t.last.key.dst, EXTERNAL);
+	cr_expect_eq(t.last.key.id, 1);
+	piece_for("from outside", &back, 1, 800, 1608, false, REASON_fragments_parked);
+	ring_buffer__consume(ring);
+	cr_assert_eq(t.n, 2);
+	cr_expect_eq(t.last.key.side, FRAGMENT_FROM_OUTSIDE);
+	cr_expect_eq(counted(REASON_drop_fragment), 1);
+	datapath.global->fragments_until = datapath_ticks(&datapath) - 1;
+	piece_for("it has died", &out, 1, 800, 1608, false, REASON_drop_fragment);
+	ring_buffer__free(ring);
+}
+
+/* A subscriber who never completes a datagram is stopped; his whole packets and others' fragments are not. */
+Test(fragments, floods)
+{
+	static const struct row whole[] = {
+		{ "a whole packet of his",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 7000, 53 },
+		  REDIRECT_XDP,
+		  { TO_ROUTER, UDP, OUT_PORT(7000, 2), 53 },
+		  REASON_in2out_translated },
+	};
+	const struct way w = OUT(UDP, 1600);
+	struct way other = OUT(UDP, 1600);
+	uint8_t frame[FRAME_MAX], in[FRAME_MAX], out[FRAME_MAX];
+	size_t out_size;
+
+	frame_build(&w.in, frame);
+	for (unsigned id = 0; id < 8 * FRAGMENTS_PER_SECOND && !counted(REASON_drop_fragment_limit); id++)
+		run_frame(XDP_INSIDE, in, cut(frame, (uint16_t)id, 0, 800, true, in), out, &out_size);
+	cr_expect_eq(counted(REASON_drop_fragment_limit), 1, "the limit holds");
+	cr_expect_geq(counted(REASON_in2out_translated), FRAGMENTS_PER_SECOND);
+	RUN_ROWS(whole);
+	other.in.src = OTHER;
+	other.out.sport = OUT_PORT(7000, 3);
+	piece("another subscriber's first", &other, 1, 0, 800, true);
+	piece("another subscriber's last", &other, 1, 800, 1608, false);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
+}
+
+/* Complete datagrams count for nothing. */
+Test(fragments, as_many_complete_ones_as_there_are)
+{
+	const struct way w = OUT(UDP, 1600);
+	uint8_t frame[FRAME_MAX], in[FRAME_MAX], out[FRAME_MAX];
+	size_t out_size;
+
+	frame_build(&w.in, frame);
+	for (unsigned id = 0; id < 3 * FRAGMENTS_PER_SECOND; id++) {
+		cr_assert_eq(run_frame(XDP_INSIDE, in, cut(frame, (uint16_t)id, 0, 800, true, in), out, &out_size),
+			     REDIRECT_XDP);
+		cr_assert_eq(run_frame(XDP_INSIDE, in, cut(frame, (uint16_t)id, 800, 1608, false, in), out, &out_size),
+			     REDIRECT_XDP);
+	}
+	cr_expect_eq(remembered(), 0);
+}

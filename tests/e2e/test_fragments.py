@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Fragments follow their first fragment, whichever comes first."""
+
+import itertools
+import signal
+
+import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
+from scapy.layers.l2 import Ether
+
+import packets
+from agent import wait_for
+from lab import IN_MAC, OUT_MAC, SERVER, SERVER_MAC, block_of
+
+SIZE = 800  # octets of payload to a fragment
+_ids = itertools.count(1000)
+
+PAYLOADS = {
+    "udp": lambda sport, dport: UDP(sport=sport, dport=dport) / (bytes(range(250)) * 8),
+    "tcp": lambda sport, dport: TCP(sport=sport, dport=dport, flags="A") / (bytes(range(250)) * 8),
+    "icmp": lambda sport, dport: ICMP(type=8, id=sport) / (bytes(range(250)) * 8),
+}
+
+
+def cut(packet):
+    """A frame's packet in fragments, each in a frame of its own."""
+    packet = Ether(bytes(packet))
+    return [bytes(Ether(src=packet.src, dst=packet.dst) / f) for f in fragment(packet[IP], fragsize=SIZE)]
+
+
+def outward(lab, host, proto):
+    """Fragments as sent from inside and as they must come outside: the fragments of the translated whole."""
+    whole = lab.from_inside(host, PAYLOADS[proto](5000, 53), id=next(_ids))
+    return cut(whole), cut(packets.translated(whole, (OUT_MAC, SERVER_MAC), src=block_of(host.addr).first_choice(5000)))
+
+
+def inward(lab, host, proto):
+    addr, port = block_of(host.addr).first_choice(5000)
+    payload = PAYLOADS[proto](53, port) if proto != "icmp" else ICMP(type=0, id=port) / (bytes(range(250)) * 8)
+    whole = lab.from_outside(addr, payload, id=next(_ids))
+    return cut(whole), cut(packets.translated(whole, (IN_MAC, host.mac), dst=(host.addr, 5000)))
+
+
+@pytest.mark.parametrize("proto", PAYLOADS)
+def test_in_order_both_ways(each, proto):
+    host = each.host()
+    sent, wanted = outward(each, host, proto)
+    assert len(sent) == 3
+    for packet, seen in zip(sent, wanted):
+        each.inside.send(packet)
+        each.outside.expect(seen)
+    sent, wanted = inward(each, host, proto)
+    for packet, seen in zip(sent, wanted):
+        each.outside.send(packet)
+        each.inside.expect(seen)
+    assert len(each.sessions(host.addr)) == 1
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (2, 1, 0), (1, 2, 0), (0, 2, 1)], ids=str)
+@pytest.mark.parametrize("proto", ["udp", "tcp"])
+def test_out_of_order_both_ways(each, proto, order):
+    host = each.host()
+    sent, wanted = outward(each, host, proto)
+    each.inside.send(*(sent[i] for i in order))
+    each.outside.expect_all(wanted)
+    sent, wanted = inward(each, host, proto)
+    each.outside.send(*(sent[i] for i in order))
+    each.inside.expect_all(wanted)
+
+
+def test_two_packets_with_interleaved_fragments(each):
+    host, other = each.host(), each.host()
+    one, one_wanted = outward(each, host, "udp")
+    two, two_wanted = outward(each, other, "udp")
+    for pair in zip(one, two):
+        each.inside.send(*pair)
+    each.outside.expect_all(one_wanted + two_wanted)
+
+
+def test_later_fragments_alone_do_not_pass_and_are_counted(each):
+    host = each.host()
+    each.open_udp(host)
+    sent, _ = inward(each, host, "udp")
+    each.outside.send(sent[1], sent[2])
+    each.inside.assert_silent()
+    wait_for(lambda: each.agent.counters()["drop_fragment"] >= 2, 40, "the fragments to be given up", 0.2)
+    each.inside.assert_silent()
+
+
+def test_fragments_of_no_session_do_not_pass(each):
+    host = each.host()
+    sent, _ = inward(each, host, "udp")
+    with each.counting(drop_no_session=None, drop_fragment=None):
+        each.outside.send(*sent)
+        each.open_udp(host)
+    each.inside.assert_silent()
+
+
+def test_a_first_fragment_without_ports_does_not_pass(each):
+    """RFC 1858: tiny fragments."""
+    host = each.host()
+    whole = each.from_inside(host, TCP(sport=5000, dport=80, flags="S") / bytes(64), id=next(_ids))
+    tiny = [bytes(Ether(src=whole.src, dst=whole.dst) / f) for f in fragment(whole[IP], fragsize=8)]
+    with each.counting(drop_fragment_tiny=1, drop_fragment=None):
+        each.inside.send(*tiny)
+        each.open_udp(host)
+    each.outside.assert_silent()
+
+
+def test_a_hairpin_in_fragments(each):
+    alice, bob = each.host(), each.host()
+    a, b = block_of(alice.addr).first_choice(4001), block_of(bob.addr).first_choice(4002)
+    with each.counting(drop_no_session=1):
+        each.inside.send(each.from_inside(alice, UDP(sport=4001, dport=b[1]), dst=b[0]))
+    whole = each.from_inside(bob, PAYLOADS["udp"](4002, a[1]), dst=a[0], id=next(_ids))
+    each.inside.send(*cut(whole))
+    each.inside.expect_all(cut(packets.translated(whole, (IN_MAC, alice.mac), src=b, dst=(alice.addr, 4001))))
+
+
+@pytest.fixture
+def narrow(each):
+    """The lab with an MTU of 1000 on the way out."""
+    each.gateway.ip("link", "set", "out0", "mtu", 1000)
+    each.settle()
+    yield each
+    each.gateway.ip("link", "set", "out0", "mtu", 1500)
+    each.settle()
+
+
+def test_what_the_kernel_fragments_on_the_way_out(narrow):
+    """Longer than the way out's MTU and without DF: in pieces, each translated."""
+    lab = narrow
+    host = lab.host()
+    packet = lab.from_inside(host, UDP(sport=5000, dport=53) / bytes(1400), id=next(_ids))
+    lab.inside.send(packet)
+    whole = bytes(lab.going_out(packet, block_of(host.addr).first_choice(5000))[IP].payload)
+    pieces = {}
+    while sum(map(len, pieces.values())) < len(whole):
+        came = lab.outside.packet()
+        assert (came[IP].src, came[IP].dst, came[IP].ttl) == (block_of(host.addr).addr, SERVER, 63)
+        assert came[IP].len <= 1000
+        pieces[came[IP].frag * 8] = bytes(came[IP].payload)
+    assert b"".join(pieces[offset] for offset in sorted(pieces)) == whole
+
+
+# ---- limits, and what an agent's life has to do with them -------------------------------------------------------------
+
+
+def later(lab, host, ident, dst=SERVER):
+    """A fragment from inside whose first one never comes."""
+    return bytes(lab.from_inside(host, bytes(64), dst, proto=17, frag=100, id=ident))
+
+
+def given_up(lab, **expected):
+    """Waits until so many fragments are counted under these reasons since the lab was started, and no more than that."""
+    wait_for(lambda: all(lab.agent.counters()[n] >= c for n, c in expected.items()), 20, f"{expected} to be counted", 0.1)
+    found = lab.agent.counters()
+    assert {n: found[n] for n in expected} == expected
+
+
+def test_what_waits_is_bounded_for_each_subscriber(lab, mode):
+    lab.start(fragments={"timeout": 3, "per_subscriber": 5}, **mode)
+    host, other = lab.host(), lab.host()
+    sent, wanted = outward(lab, other, "udp")
+    lab.inside.send(*(later(lab, host, i) for i in range(20)))
+    wait_for(lambda: lab.agent.counters()["fragments_parked"] == 20, what="all to be taken")
+    given_up(lab, drop_fragment_limit=15)
+    lab.inside.send(sent[1], sent[0], sent[2])
+    lab.outside.expect_all(wanted)
+    lab.open_udp(host)
+    given_up(lab, drop_fragment_limit=15, drop_fragment=5)
+    lab.outside.assert_silent()
+
+
+@pytest.mark.parametrize("limit", [{"max_parked": 6}, {"max_bytes": 4096}], ids=str)
+def test_what_waits_is_bounded_in_all(lab, limit):
+    lab.start(fragments={"timeout": 60, **limit})
+    hosts = [lab.host() for _ in range(40)]
+    lab.inside.send(*(later(lab, host, 7) for host in hosts))
+    wait_for(lambda: lab.agent.counters()["drop_fragment_limit"] >= 10, what="the limit to hold")
+    if "max_parked" in limit:
+        given_up(lab, drop_fragment_limit=34, drop_fragment=0)
+    lab.open_udp(hosts[0])
+
+
+def test_strangers_take_half_of_the_room_at_most(lab):
+    lab.start(fragments={"timeout": 60, "max_parked": 20})
+    for i in range(40):
+        lab.outside.send(lab.from_outside(f"1.1.1.{i % 4}", bytes(64), proto=17, frag=100, id=i))
+    given_up(lab, drop_fragment_limit=30)
+    host = lab.host()
+    sent, wanted = outward(lab, host, "udp")
+    lab.inside.send(*reversed(sent))
+    lab.outside.expect_all(wanted)
+
+
+def test_none_waits_where_the_limit_is_0(lab, mode):
+    lab.start(fragments={"max_parked": 0}, **mode)
+    host = lab.host()
+    sent, wanted = outward(lab, host, "udp")
+    with lab.counting(drop_fragment=1):
+        lab.inside.send(sent[1])
+    for packet, seen in ((sent[0], wanted[0]), (sent[2], wanted[2])):
+        lab.inside.send(packet)
+        lab.outside.expect(seen)
+    assert lab.agent.counters()["fragments_parked"] == 0
+
+
+def test_a_reload_changes_the_limits(lab):
+    lab.start(fragments={"max_parked": 0})
+    host = lab.host()
+    sent, wanted = outward(lab, host, "udp")
+    lab.agent.write(fragments={"timeout": 10})
+    lab.agent.ctl("reload")
+    lab.inside.send(*reversed(sent))
+    lab.outside.expect_all(wanted)
+
+
+def test_without_an_agent_those_in_order_pass(lab, mode):
+    lab.start(**mode)
+    host = lab.host()
+    lab.open_udp(host)
+    lab.agent.stop()
+    sent, wanted = outward(lab, host, "udp")
+    lab.inside.send(sent[1])
+    for packet, seen in zip(sent, wanted):
+        if packet is not sent[1]:
+            lab.inside.send(packet)
+            lab.outside.expect(seen)
+    lab.agent.start()
+    assert lab.agent.counters()["drop_fragment"] == 1, "counted although nobody was there to take it"
+    lab.outside.assert_silent()
+
+
+def test_a_killed_agent_leaves_nothing_uncounted(lab):
+    """What it held is lost; what it had not read yet is taken by the next one."""
+    lab.start(fragments={"timeout": 1})
+    host = lab.host()
+    lab.agent.process.send_signal(signal.SIGSTOP)
+    lab.inside.send(*(later(lab, host, i) for i in range(10)))
+    lab.open_udp(host)
+    lab.agent.kill()
+    lab.agent.start()
+    wait_for(lambda: lab.agent.counters()["drop_fragment"] >= 10, 20, "the fragments to be given up", 0.1)
+
+
+def test_a_flood_leaves_everyone_else_alone(lab):
+    """Two subscribers and a stranger send nothing but fragments, for as long as it takes to fill every table."""
+    lab.start()
+    villains = [lab.host() for _ in range(2)]
+    good = lab.host()
+    src = lab.handshake(good)
+    for burst in range(30):
+        for host in villains:
+            lab.inside.send(*(later(lab, host, burst * 100 + i) for i in range(100)))
+        first = cut(lab.from_inside(villains[0], PAYLOADS["udp"](6000, 53), id=20000 + burst))[0]
+        lab.inside.send(first)
+        lab.outside.send(*(lab.from_outside("1.1.1.0", bytes(64), proto=17, frag=100, id=i) for i in range(50)))
+        if burst % 5 == 0:
+            lab.outside.clear()
+            lab.tcp_out(good, src, "A", seq=101, ack=501)
+            lab.tcp_in(good, src, "A", seq=501, ack=101)
+            sent, wanted = outward(lab, good, "udp")
+            lab.inside.send(*sent)
+            lab.outside.expect_all(wanted)
+    assert lab.agent.counters()["events_lost"] == 0
+    assert len(lab.sessions(good.addr)) == 2
+    assert lab.agent.ctl("status")["sessions"] == 3
+
+
+@pytest.mark.parametrize("first", range(3))
+def test_the_bad_ones_are_refused_by_reason(each, first):
+    """Overlapping (teardrop), endless (ping of death), tiny."""
+    host = each.host()
+    reason, build = list(BAD.items())[first]
+    opening, wanted = outward(each, host, "tcp")
+    each.inside.send(opening[0])
+    each.outside.expect(wanted[0])
+    with each.counting(**{reason: 1}):
+        each.inside.send(build(each, host, Ether(opening[0])[IP].id))
+    each.outside.assert_silent()
+
+
+BAD = {
+    "drop_fragment_overlap": lambda lab, host, ident: lab.from_inside(host, bytes(64), proto=6, frag=3, id=ident, flags="MF"),
+    "drop_fragment_endless": lambda lab, host, ident: lab.from_inside(host, bytes(64), proto=6, frag=8189, id=ident),
+    "drop_fragment_tiny": lambda lab, host, ident: lab.from_inside(host, bytes(16), proto=6, id=ident + 20000, flags="MF"),
+}

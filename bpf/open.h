@@ -94,10 +94,12 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 		__sync_fetch_and_add(&s->sessions, -1U);
 		return OPEN_LOST;
 	}
-	if (reopens)
+	if (reopens) {
+		slot_closed(f->m, f->subscriber, f->key, truth);
 		session_notify(EVENT_SESSION_OPENED, f, truth_out_port(after));
-	else if (entered_time_wait(truth, after))
+	} else if (entered_time_wait(truth, after)) {
 		__sync_fetch_and_add(&s->sessions, -1U);
+	}
 	*ret_truth = after;
 	return OPENED;
 }
@@ -106,7 +108,7 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 static __always_inline enum opened open_claim(const struct flow *f, struct subscriber *s, struct slot *slot, __u64 from,
 					      __u32 out_port, __u64 *ret_truth)
 {
-	__u64 truth = slot_truth((__u16)out_port, f->p.proto, open_state(&f->p), f->now);
+	__u64 truth = slot_truth((__u16)out_port, f->p.proto, open_state(&f->p), f->now), key = LOAD(slot->key);
 	int time_wait = truth_state(from) == SESSION_TIME_WAIT;
 
 	if (truth_live(from) && !time_wait && !truth_expired(from, f->now, f->m->timeout_ticks))
@@ -123,9 +125,23 @@ static __always_inline enum opened open_claim(const struct flow *f, struct subsc
 		return OPEN_LOST;
 	}
 	count_add(REASON_sessions_opened, 1);
+	if (truth_live(from))
+		slot_closed(f->m, f->subscriber, key, from);
 	session_notify(EVENT_SESSION_OPENED, f, out_port);
 	*ret_truth = truth;
 	return OPENED;
+}
+
+/* Tells of the sessions that a scan took away. */
+static __always_inline void opening_tell(const struct opening *o, const struct flow *f)
+{
+	if (!settings.session_events || !LOAD(o->gone))
+		return;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < 2 * BUCKET_SLOTS; i++) {
+		if (LOAD(o->gone) & (1U << i))
+			slot_closed(f->m, f->subscriber, LOAD(o->gone_slot[i].key), LOAD(o->gone_slot[i].truth));
+	}
 }
 
 /* Under the lock: looks at both buckets of the group of a port offset. NULL only where tables are being deleted. */
@@ -139,6 +155,7 @@ static __always_inline struct opening *open_scan(const struct flow *f, struct su
 	opening_scan(o, ret_b, f->now, f->m->timeout_ticks);
 	if (LOAD(o->freed))
 		__sync_fetch_and_add(&s->sessions, -LOAD(o->freed));
+	opening_tell(o, f);
 	return o;
 }
 

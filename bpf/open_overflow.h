@@ -30,7 +30,7 @@ static __always_inline long port_give_up(struct opening *o, const struct bucket_
 {
 	__u32 first = LOAD(o->port_offset), size = group_size(first, f->m->geo.ports_per_host);
 	struct slot *slot;
-	__u64 truth;
+	__u64 truth, key;
 
 	for (__u32 k = 0; k < PORT_GROUP && k < size; k++) {
 		__u32 offset = group_candidate(first, size, k);
@@ -46,8 +46,10 @@ static __always_inline long port_give_up(struct opening *o, const struct bucket_
 		return 0;
 	slot = opening_slot(b, LOAD(o->time_wait_port));
 	truth = LOAD(slot->truth);
+	key = LOAD(slot->key);
 	if (truth_state(truth) != SESSION_TIME_WAIT || !slot_change(slot, truth, 0))
 		return 0;
+	slot_closed(f->m, f->subscriber, key, truth);
 	opening_choose(o, (__s32)(truth_out_port(truth) - LOAD(o->port_lo)));
 	return 1;
 }

@@ -45,6 +45,13 @@ static __always_inline void overflow_release(void)
 		__sync_fetch_and_add(&g->overflow, -1LL);
 }
 
+/* Tells of a session that the datapath took out of the map; those that the agent has taken out it tells of itself. */
+static __always_inline void overflow_closed(const struct overflow_key *in, __u32 out_addr, __u64 truth)
+{
+	if (settings.session_events)
+		session_closed(in->addr, out_addr, slot_key(in->ext_addr, in->ext_port, in->port), truth);
+}
+
 /* Under the lock: takes a session out of the map. Returns whether it was there. */
 static __always_inline int overflow_delete(struct subscriber *s, const struct overflow_key *in, __u32 out_addr,
 					   __u64 truth)
@@ -107,10 +114,12 @@ static __always_inline struct overflow_session *overflow_find_in(const struct fl
 		return 0;
 
 	__u64 truth = LOAD(o->truth);
+	__u32 out_addr = mapping_out_addr(&f->m->geo, f->subscriber);
 
 	if (!truth_expired(truth, f->now, f->m->timeout_ticks))
 		return o;
-	overflow_remove(s, &in, mapping_out_addr(&f->m->geo, f->subscriber), truth);
+	if (overflow_remove(s, &in, out_addr, truth) == OVERFLOW_REMOVED)
+		overflow_closed(&in, out_addr, truth);
 	return 0;
 }
 
@@ -164,7 +173,10 @@ static __always_inline int overflow_port_used(const struct flow *f, struct subsc
 	truth = o ? LOAD(o->truth) : 0;
 	if (!o || truth_out_port(truth) != (__u16)out_port)
 		return bpf_map_delete_elem(&overflow, &out) != 0;
-	return !truth_expired(truth, f->now, f->m->timeout_ticks) || !overflow_delete(s, &in, out.addr, truth);
+	if (!truth_expired(truth, f->now, f->m->timeout_ticks) || !overflow_delete(s, &in, out.addr, truth))
+		return 1;
+	overflow_closed(&in, out.addr, truth);
+	return 0;
 }
 
 /*
@@ -178,10 +190,10 @@ static __always_inline __u64 overflow_hit(struct overflow_session *o, const stru
 	__u64 truth = LOAD(o->truth), before = truth;
 	__u64 next = session_step(truth, p->proto, p->flags, from_inside, now, timeout_ticks);
 
-	if (truth_state(next) == SESSION_TIME_WAIT)
-		overflow_remove(s, in, out_addr, truth);
-	else
+	if (truth_state(next) != SESSION_TIME_WAIT)
 		session_apply(&o->truth, &truth, p, from_inside, now, timeout_ticks);
+	else if (overflow_remove(s, in, out_addr, truth) == OVERFLOW_REMOVED)
+		overflow_closed(in, out_addr, truth);
 	return before;
 }
 

@@ -31,11 +31,13 @@ static long quota_sweep_slot(__u32 i, struct quota_sweep *q)
 		return 1;
 
 	struct slot *slot = &b->slot[i & (BUCKET_SLOTS - 1)];
-	__u64 truth = LOAD(slot->truth);
+	__u64 truth = LOAD(slot->truth), key = LOAD(slot->key);
 
-	if (truth_live(truth) && truth_expired(truth, q->now, q->m->timeout_ticks) && slot_change(slot, truth, 0) &&
-	    truth_state(truth) != SESSION_TIME_WAIT)
+	if (!truth_live(truth) || !truth_expired(truth, q->now, q->m->timeout_ticks) || !slot_change(slot, truth, 0))
+		return 0;
+	if (truth_state(truth) != SESSION_TIME_WAIT)
 		__sync_fetch_and_add(&q->s->sessions, -1U);
+	slot_closed(q->m, q->subscriber, key, truth);
 	return 0;
 }
 

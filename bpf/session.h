@@ -109,6 +109,35 @@ static __always_inline __u64 session_next(__u64 truth, const struct packet *p, i
 }
 
 /*
+ * Tells the agent of a session that the datapath itself has taken away; who won the change of its truth calls this. Key
+ * and truth as they stood in the slot, the key read before that change. A function that the verifier looks at by
+ * itself, as the programs that call it are big.
+ */
+__noinline int session_closed(__u32 in_addr, __u32 out_addr, __u64 key, __u64 truth)
+{
+	struct nat_event e = {
+		.type = EVENT_SESSION_CLOSED,
+		.proto = truth_proto(truth),
+		.in_addr = in_addr,
+		.out_addr = out_addr,
+		.ext_addr = key_ext_addr(key),
+		.in_port = key_in_port(key),
+		.out_port = truth_out_port(truth),
+		.ext_port = key_ext_port(key),
+	};
+
+	notify(&e);
+	return 0;
+}
+
+/* The same for a session in a slot of a subscriber, where the agent wants to know. */
+static __always_inline void slot_closed(const struct mapping *m, __u32 subscriber, __u64 key, __u64 truth)
+{
+	if (settings.session_events)
+		session_closed(m->geo.in_base + subscriber, mapping_out_addr(&m->geo, subscriber), key, truth);
+}
+
+/*
  * Applies a packet to the truth of its session. *truth is what was read of *word, and becomes what this packet
  * replaced. Returns the truth that holds afterwards. A lost race is run again a few times; after that the packet passes
  * without having refreshed, as the winner just did.

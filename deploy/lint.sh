@@ -89,6 +89,11 @@ sample() {
     "$PYTHON" -m json.tool deploy/detnat.json
 }
 
+# Every test that docs/CONFORMANCE.md names is there.
+conformance() {
+    "$PYTHON" tests/conformance.py
+}
+
 manual() {
     [ ${#pages[@]} -eq 0 ] || mandoc -T lint -W warning "${pages[@]}"
 }
@@ -101,6 +106,7 @@ check python python_syntax
 check shell shell_syntax
 check sample sample
 check manual manual
+check conformance conformance
 
 if [ ${#failed[@]} -gt 0 ]; then
     echo "lint: failed: ${failed[*]}" >&2

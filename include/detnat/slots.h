@@ -184,19 +184,23 @@ struct opening {
 	__s32 port;	      /* chosen: offset in the block, or -1 */
 	__u8 proto;
 	__u8 pad[3];
+	__u32 gone; /* sessions taken away, time-wait among them: to be told of, a bit each */
+	__u32 pad2;
+	struct slot gone_slot[2 * BUCKET_SLOTS]; /* what they were */
 };
-_Static_assert(sizeof(struct opening) == 48, "no hidden padding");
+_Static_assert(sizeof(struct opening) == 56 + 2 * sizeof(struct bucket), "no hidden padding");
 
 #define ADD_BITS(field, bits) (*(volatile typeof(field) *)&(field) |= (bits))
 
 /*
  * One slot of a scan. An expired session that stands in the way is freed first, else a late refresh could revive it.
- * bit: the slot's in the masks.
+ * at: the slot's bit in the masks, by its number.
  */
-static __always_inline void opening_scan_slot(struct opening *o, struct slot *s, __u32 bit, __u32 now,
+static __always_inline void opening_scan_slot(struct opening *o, struct slot *s, __u32 at, __u32 now,
 					      const __u32 timeout_ticks[N_TIMEOUTS])
 {
 	__u64 truth = LOAD(s->truth), key = LOAD(s->key);
+	__u32 bit = 1U << at;
 
 	if (!truth_live(truth)) {
 		if (truth_free(truth))
@@ -214,6 +218,8 @@ static __always_inline void opening_scan_slot(struct opening *o, struct slot *s,
 		if (slot_change(s, truth, 0)) {
 			if (truth_state(truth) != SESSION_TIME_WAIT)
 				o->freed++;
+			o->gone_slot[at] = (struct slot){ .key = key, .truth = truth };
+			ADD_BITS(o->gone, bit);
 			ADD_BITS(o->room, bit);
 			return;
 		}
@@ -239,13 +245,13 @@ static __always_inline void opening_scan_slot(struct opening *o, struct slot *s,
 static __always_inline void opening_scan(struct opening *o, const struct bucket_choice *b, __u32 now,
 					 const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	o->room = o->existing = o->time_wait = o->time_wait_port = o->ports_used = o->freed = 0;
+	o->room = o->existing = o->time_wait = o->time_wait_port = o->ports_used = o->freed = o->gone = 0;
 	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
-		opening_scan_slot(o, &b->first->slot[i], 1U << i, now, timeout_ticks);
+		opening_scan_slot(o, &b->first->slot[i], i, now, timeout_ticks);
 	if (b->second == b->first)
 		return;
 	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
-		opening_scan_slot(o, &b->second->slot[i], 0x100U << i, now, timeout_ticks);
+		opening_scan_slot(o, &b->second->slot[i], BUCKET_SLOTS + i, now, timeout_ticks);
 }
 
 /* Slot of the lowest bit of a mask that is not 0. */

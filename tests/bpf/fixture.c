@@ -9,6 +9,7 @@
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
+#include "datapath_internal.h"
 #include "fixture.h"
 
 struct datapath datapath;
@@ -106,10 +107,14 @@ void tear_down(void)
 static int hook_program(enum hook hook)
 {
 	static const uint32_t entry[] = { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH };
-	uint32_t id;
+	uint32_t id, leaf = hook == XDP_OUTSIDE_SLOW ? LEAF_out2in : LEAF_in2out;
 
 	if (hook == TC_OUTSIDE || hook == TC_OWN)
 		return dup(datapath.tc_outside);
+	if (hook == XDP_INSIDE_SLOW || hook == XDP_OUTSIDE_SLOW) {
+		cr_assert_eq(bpf_map_lookup_elem(datapath.build->xdp_leaves, &leaf, &id), 0);
+		return bpf_prog_get_fd_by_id(id);
+	}
 	cr_assert_eq(bpf_map_lookup_elem(datapath.entries, &entry[hook], &id), 0);
 	return bpf_prog_get_fd_by_id(id);
 }
@@ -118,7 +123,8 @@ int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size
 {
 	_cleanup_close_ int fd = hook_program(hook);
 	struct xdp_md xdp = { .data_end = (uint32_t)size,
-			      .ingress_ifindex = hook == XDP_OUTSIDE ? outside_ifindex : inside_ifindex };
+			      .ingress_ifindex = hook == XDP_OUTSIDE || hook == XDP_OUTSIDE_SLOW ? outside_ifindex
+												 : inside_ifindex };
 	struct __sk_buff skb = { .ifindex = outside_ifindex, .ingress_ifindex = hook == TC_OWN ? 0 : inside_ifindex };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = (uint32_t)size, .data_out = out,
 		    .data_size_out = FRAME_MAX, .repeat = 1);

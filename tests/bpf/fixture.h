@@ -31,8 +31,11 @@
 
 enum { PASS_XDP = 2, DROP_XDP = 1, REDIRECT_XDP = 4, PASS_TC = 0, DROP_TC = 2, REDIRECT_TC = 7 };
 
-/* TC_OWN: the same program, for what the gateway itself sends. */
-enum hook { XDP_INSIDE, XDP_OUTSIDE, XDP_BOTH, TC_OUTSIDE, TC_OWN };
+/*
+ * TC_OWN: the same program, for what the gateway itself sends. The slow ones: the programs that take what the quick
+ * path does not, called with any packet.
+ */
+enum hook { XDP_INSIDE, XDP_OUTSIDE, XDP_BOTH, TC_OUTSIDE, TC_OWN, XDP_INSIDE_SLOW, XDP_OUTSIDE_SLOW };
 
 extern struct datapath datapath;
 extern struct mappings *mappings;

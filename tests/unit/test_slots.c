@@ -87,6 +87,9 @@ Test(slots, an_expired_session_in_the_way_is_freed_others_are_room)
 	cr_expect_eq(o.freed, 1);
 	cr_expect_eq(o.ports_used, 0);
 	cr_expect_eq(o.room, 0xff);
+	cr_expect_eq(o.gone, 1, "for whoever tells of it");
+	cr_expect_eq(o.gone_slot[0].key, slot_key(EXT, 443, 7001));
+	cr_expect_eq(truth_out_port(o.gone_slot[0].truth), PORT_LO + 9);
 	cr_expect_eq(first.slot[0].truth, 0, "a late refresh cannot revive it");
 	cr_expect_neq(first.slot[1].truth, 0, "taken over only by a claim");
 }

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "model.h"
+
+#define UDP_SECONDS	    300
+#define ICMP_SECONDS	    60
+#define ESTABLISHED_SECONDS 7440
+#define TRANSITORY_SECONDS  240
+
+/* ---- mapping (RFC 7422 section 2.2) ----------------------------------------------------------------------- */
+
+unsigned model_ratio(const struct model_mapping *m)
+{
+	return m->in_count / m->out_count;
+}
+
+unsigned model_ports(const struct model_mapping *m)
+{
+	return (65536 - 1024) / model_ratio(m);
+}
+
+const struct model_mapping *model_inside(const struct model *model, uint32_t addr)
+{
+	for (size_t i = 0; i < model->n_mappings; i++)
+		if (addr - model->mapping[i].in_base < model->mapping[i].in_count)
+			return &model->mapping[i];
+	return NULL;
+}
+
+uint32_t model_out_addr(const struct model_mapping *m, uint32_t in_addr)
+{
+	return m->out_base + (in_addr - m->in_base) / model_ratio(m);
+}
+
+uint16_t model_port_lo(const struct model_mapping *m, uint32_t in_addr)
+{
+	return (uint16_t)(1024 + model_ports(m) * ((in_addr - m->in_base) % model_ratio(m)));
+}
+
+uint16_t model_first_choice(const struct model_mapping *m, uint32_t in_addr, uint16_t in_port)
+{
+	return (uint16_t)(model_port_lo(m, in_addr) + in_port % model_ports(m));
+}
+
+bool model_owner(const struct model *model, uint32_t out_addr, uint16_t port, uint32_t *ret_in_addr)
+{
+	for (size_t i = 0; i < model->n_mappings; i++) {
+		const struct model_mapping *m = &model->mapping[i];
+
+		/* By trying each of the subscribers of the address. */
+		if (out_addr - m->out_base >= m->out_count || port < 1024)
+			continue;
+		for (unsigned k = 0; k < model_ratio(m); k++) {
+			uint32_t in_addr = m->in_base + (out_addr - m->out_base) * model_ratio(m) + k;
+			unsigned lo = model_port_lo(m, in_addr);
+
+			if (port >= lo && port < lo + model_ports(m)) {
+				*ret_in_addr = in_addr;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* ---- sessions --------------------------------------------------------------------------------------------- */
+
+bool model_expired(const struct model *model, const struct model_session *s)
+{
+	return model->now > s->deadline;
+}
+
+bool model_counts(const struct model *model, const struct model_session *s)
+{
+	return !s->tcp.closed && !model_expired(model, s);
+}
+
+unsigned model_count(const struct model *model, uint32_t in_addr)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < model->n; i++)
+		n += model->session[i].in_addr == in_addr && model_counts(model, &model->session[i]);
+	return n;
+}
+
+unsigned model_count_stale(const struct model *model, uint32_t in_addr)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < model->n; i++) {
+		const struct model_session *s = &model->session[i];
+
+		n += s->in_addr == in_addr && s->overflow && model_expired(model, s);
+	}
+	return n;
+}
+
+static bool same_peer(const struct model_session *s, uint32_t in_addr, uint32_t ext_addr, uint16_t ext_port,
+		      uint8_t proto)
+{
+	return s->in_addr == in_addr && s->ext_addr == ext_addr && s->ext_port == ext_port && s->proto == proto;
+}
+
+unsigned model_ports_held(const struct model *model, uint32_t in_addr, uint32_t ext_addr, uint16_t ext_port,
+			  uint8_t proto)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < model->n; i++) {
+		const struct model_session *s = &model->session[i];
+
+		n += same_peer(s, in_addr, ext_addr, ext_port, proto) && model_counts(model, s);
+	}
+	return n;
+}
+
+/* By outside or by inside port; sessions that count go before closed ones. */
+static struct model_session *find(struct model *model, const struct model_session *like, bool by_out)
+{
+	struct model_session *closed = NULL;
+
+	for (size_t i = 0; i < model->n; i++) {
+		struct model_session *s = &model->session[i];
+
+		if (!same_peer(s, like->in_addr, like->ext_addr, like->ext_port, like->proto) ||
+		    model_expired(model, s) || (by_out ? s->out_port != like->out_port : s->in_port != like->in_port))
+			continue;
+		if (!s->tcp.closed)
+			return s;
+		closed = s;
+	}
+	return closed;
+}
+
+struct model_session *model_find_in(struct model *model, uint32_t in_addr, uint16_t in_port, uint32_t ext_addr,
+				    uint16_t ext_port, uint8_t proto)
+{
+	const struct model_session like = {
+		.in_addr = in_addr, .in_port = in_port, .ext_addr = ext_addr, .ext_port = ext_port, .proto = proto
+	};
+
+	return find(model, &like, false);
+}
+
+struct model_session *model_find_out(struct model *model, uint32_t in_addr, uint16_t out_port, uint32_t ext_addr,
+				     uint16_t ext_port, uint8_t proto)
+{
+	const struct model_session like = {
+		.in_addr = in_addr, .out_port = out_port, .ext_addr = ext_addr, .ext_port = ext_port, .proto = proto
+	};
+
+	return find(model, &like, true);
+}
+
+static bool is_established(const struct model_tcp *t)
+{
+	return t->established && !t->fin_in && !t->fin_out && !t->reset;
+}
+
+static void refresh(const struct model *model, struct model_session *s)
+{
+	double seconds = s->proto == 17		   ? UDP_SECONDS
+			 : s->proto == 1	   ? ICMP_SECONDS
+			 : is_established(&s->tcp) ? ESTABLISHED_SECONDS
+						   : TRANSITORY_SECONDS;
+
+	s->deadline = model->now + seconds;
+}
+
+bool model_reopens(const struct model_session *s, uint8_t flags)
+{
+	return s->proto == 6 && (flags & (MODEL_SYN | MODEL_ACK | MODEL_RST)) == MODEL_SYN &&
+	       (s->tcp.reset || (s->tcp.fin_in && s->tcp.fin_out));
+}
+
+void model_from_inside(struct model *model, struct model_session *s, uint8_t flags)
+{
+	struct model_tcp *t = &s->tcp;
+
+	if (s->proto != 6) {
+		refresh(model, s);
+		return;
+	}
+	if (model_reopens(s, flags)) {
+		*t = (struct model_tcp){};
+		refresh(model, s);
+		return;
+	}
+	if (t->closed)
+		return;
+	if (flags & MODEL_RST) {
+		if (!t->reset) {
+			t->reset = true;
+			refresh(model, s);
+		}
+		return;
+	}
+	t->reset = false;
+	if (flags & MODEL_FIN) {
+		if (!t->fin_in) {
+			t->fin_in = true;
+			t->in_was_last = t->fin_out;
+		}
+	} else if (t->fin_in && t->fin_out) {
+		t->closed = !t->in_was_last && flags & MODEL_ACK;
+	} else if ((flags & (MODEL_SYN | MODEL_ACK)) != MODEL_SYN && t->answered) {
+		t->established = true;
+	}
+	refresh(model, s);
+}
+
+void model_from_outside(struct model *model, struct model_session *s, uint8_t flags)
+{
+	struct model_tcp *t = &s->tcp;
+	bool was_established = is_established(t);
+
+	if (s->proto != 6 || t->closed || t->reset)
+		return;
+	if (flags & MODEL_RST)
+		t->reset = true;
+	else if (flags & MODEL_FIN) {
+		if (!t->fin_out) {
+			t->fin_out = true;
+			t->in_was_last = false;
+		}
+	} else if (t->fin_in && t->fin_out) {
+		t->closed = t->in_was_last && flags & MODEL_ACK;
+	} else if (!t->fin_in && !t->fin_out) {
+		t->answered = true;
+	}
+	/* The outside never lengthens a life, but it may cut it short. */
+	if (was_established && !is_established(t) && s->deadline > model->now + TRANSITORY_SECONDS)
+		s->deadline = model->now + TRANSITORY_SECONDS;
+}
+
+struct model_session *model_open(struct model *model, const struct model_session *like, uint8_t flags)
+{
+	struct model_session *s;
+
+	/* What had expired on that flow, or held that port, is gone. */
+	for (size_t i = model->n; i-- > 0;) {
+		s = &model->session[i];
+		if (same_peer(s, like->in_addr, like->ext_addr, like->ext_port, like->proto) &&
+		    (s->in_port == like->in_port || s->out_port == like->out_port))
+			model_remove(model, s);
+	}
+	if (model->n == MODEL_SESSIONS)
+		return NULL;
+	s = &model->session[model->n++];
+	*s = *like;
+	s->tcp = (struct model_tcp){ .reset = like->proto == 6 && flags & MODEL_RST };
+	refresh(model, s);
+	return s;
+}
+
+void model_remove(struct model *model, struct model_session *s)
+{
+	*s = model->session[--model->n];
+}
+
+void model_remove_expired(struct model *model)
+{
+	for (size_t i = model->n; i-- > 0;)
+		if (model_expired(model, &model->session[i]))
+			model_remove(model, &model->session[i]);
+}
+
+bool model_is_unsure(const struct model *model, double seconds)
+{
+	for (size_t i = 0; i < model->n; i++) {
+		double left = model->session[i].deadline - model->now;
+
+		if (left > -seconds && left < seconds)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The property test in parts: running a packet both ways (property_run.c), judging it (property_judge.c). */
+#ifndef DETNAT_TEST_PROPERTY_H
+#define DETNAT_TEST_PROPERTY_H
+
+#include "fixture.h"
+#include "model.h"
+#include "random_packet.h"
+
+#define PROPERTY_SUBSCRIBERS 6
+#define LOOSE		     ADDR(10, 0, 0, 50) /* not in the model: sends what has its own tests */
+
+extern const struct model_mapping property_mapping[3];
+extern const uint32_t property_subscriber[PROPERTY_SUBSCRIBERS];
+
+/* What became of a packet at a hook. */
+struct outcome {
+	int verdict;
+	enum reason reason; /* the only one counted */
+	unsigned sent;	    /* ICMP errors */
+	unsigned opened;
+	unsigned overflowed;
+	size_t size;
+	uint8_t octet[FRAME_MAX];
+};
+
+struct property {
+	struct random r;
+	struct model model;
+	uint64_t packets;
+	uint64_t by_reason[N_REASONS];
+	double skipped; /* seconds that sessions were aged by */
+};
+
+/* Mappings beside the fixture's, and the model's idea of them. */
+void property_set_up(struct property *t, uint64_t seed);
+
+/*
+ * Runs a packet at a hook. XDP_INSIDE and XDP_OUTSIDE: by the slow path and, from the same tables, by the quick path;
+ * frame, verdict, reason and sessions must be the same.
+ */
+void property_run(struct property *t, enum hook hook, const struct random_packet *p, struct outcome *ret);
+
+/* The same once, by the program that stands at the hook. */
+void property_run_once(struct property *t, enum hook hook, const struct random_packet *p, struct outcome *ret);
+
+/* Holds the outcome against the model, and moves the model on. */
+void property_judge_inside(struct property *t, enum hook hook, const struct random_packet *p, const struct outcome *o);
+void property_judge_outside(struct property *t, const struct random_packet *p, const struct outcome *o);
+/* A packet of or to LOOSE: what must hold of any packet. */
+void property_judge_any(struct property *t, enum hook hook, const struct random_packet *p, const struct outcome *o);
+
+/* Lets time pass, as sessions see it: so many seconds, and more while one is so near its end that clocks may differ. */
+void property_skip(struct property *t, unsigned seconds);
+
+/* The sessions in the tables against those of the model. */
+void property_compare_tables(struct property *t);
+
+/* ---- what the agent is told (property_events.c): sessions opened and closed, each once ----------------------- */
+
+void property_events_begin(void);
+/* Fetches what the last packet made the datapath tell; then it counts, or with the tables put back is forgotten. */
+void property_events_collect(void);
+void property_events_apply(void);
+/* The agent itself has taken a session away: session_visit. */
+int property_closed(const struct session *s, void *arg);
+/* Sessions of a subscriber that were told to be opened, and not yet closed; whether this is one. */
+unsigned property_told(uint32_t in_addr);
+bool property_is_told(const struct session *s);
+
+bool property_is_pool(uint32_t addr);
+
+/* Fails the test with the packet and what came out. o may be NULL. */
+void property_fail(const struct property *t, enum hook hook, const struct random_packet *p, const struct outcome *o,
+		   const char *what);
+
+#endif

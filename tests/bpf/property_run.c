@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <bpf/bpf.h>
+#include <criterion/criterion.h>
+
+#include "property.h"
+
+const struct model_mapping property_mapping[3] = {
+	{ ADDR(10, 0, 0, 0), 256, POOL, 4, 60 },
+	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 114, 0), 1, 24 }, /* 15 ports a host */
+	{ ADDR(10, 96, 0, 0), 4, ADDR(203, 0, 115, 0), 4, 50 },	   /* all ports */
+};
+const uint32_t property_subscriber[PROPERTY_SUBSCRIBERS] = {
+	ADDR(10, 0, 0, 2),  ADDR(10, 0, 0, 3),	   ADDR(10, 64, 0, 0),
+	ADDR(10, 64, 0, 1), ADDR(10, 64, 15, 255), ADDR(10, 96, 0, 1),
+};
+
+static void add_mapping(struct prefix in, struct prefix out, uint32_t quota, uint32_t slots)
+{
+	struct mapping_spec spec = { .in = in, .out = out, .sessions_per_user = quota, .session_slots = slots };
+	struct mapping_job *job;
+	struct error err;
+	int r;
+
+	memcpy(spec.timeout_ticks, datapath.mapping[0].timeout_ticks, sizeof(spec.timeout_ticks));
+	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
+	while ((r = mappings_add_step(job, &err)) > 0)
+		;
+	cr_assert_eq(r, 0, "%s", err.text);
+	cr_assert_eq(mappings_add_commit(job), 0);
+}
+
+static double clock_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+void property_set_up(struct property *t, uint64_t seed)
+{
+	t->r.state = seed ? seed : 1;
+	t->model = (struct model){ .mapping = property_mapping, .n_mappings = 3, .now = clock_seconds() };
+	cr_assert_eq(system("ip route add 10.64.0.0/10 via 10.0.0.2 dev tin"), 0);
+	settings.session_events = 1;
+	reload_settings();
+	property_events_begin();
+	datapath.mapping[0].sessions_per_user = property_mapping[0].quota;
+	/* 8 slots: most sessions of a busy host stand beyond them. */
+	add_mapping((struct prefix){ ADDR(10, 64, 0, 0), 20 }, (struct prefix){ ADDR(203, 0, 114, 0), 32 }, 24, 8);
+	add_mapping((struct prefix){ ADDR(10, 96, 0, 0), 30 }, (struct prefix){ ADDR(203, 0, 115, 0), 30 }, 50, 64);
+}
+
+bool property_is_pool(uint32_t addr)
+{
+	for (int i = 0; i < 3; i++)
+		if (addr - property_mapping[i].out_base < property_mapping[i].out_count)
+			return true;
+	return false;
+}
+
+/* ---- failing ---------------------------------------------------------------------------------------------- */
+
+static const char *const hook_name[] = { "XDP inside", "XDP outside",		"XDP both",
+					 "tc outside", "XDP inside, slow path", "XDP outside, slow path" };
+
+static void print_octets(const char *what, const uint8_t *octet, size_t size)
+{
+	fprintf(stderr, "%s, %zu octets:", what, size);
+	for (size_t i = 0; i < size && i < 128; i++)
+		fprintf(stderr, "%s%02x", i % 16 ? " " : "\n  ", octet[i]);
+	fprintf(stderr, "\n");
+}
+
+static const char *reason_name(unsigned reason)
+{
+	static const char *const names[] = {
+#define X(name, text) #name,
+		REASONS(X) SENT_KINDS(X) INCIDENTS(X)
+#undef X
+	};
+
+	return reason < N_REASONS ? names[reason] : "none";
+}
+
+void property_fail(const struct property *t, enum hook hook, const struct random_packet *p, const struct outcome *o,
+		   const char *what)
+{
+	fprintf(stderr, "packet %llu at %s: %s\n", (unsigned long long)t->packets, hook_name[hook], what);
+	if (p) {
+		fprintf(stderr, "protocol %u, %08x:%u to %08x:%u, flags %02x, TTL %u, flaw %d\n", p->proto, p->src,
+			p->sport, p->dst, p->dport, p->flags, p->ttl, p->flaw);
+		print_octets("in", p->octet, p->size);
+	}
+	if (o) {
+		fprintf(stderr, "verdict %d, %s, %u sent, %u opened, %u of them beyond the slots\n", o->verdict,
+			reason_name(o->reason), o->sent, o->opened, o->overflowed);
+		print_octets("out", o->octet, o->size);
+	}
+	cr_assert(0, "packet %llu: %s", (unsigned long long)t->packets, what);
+}
+
+/* ---- running ---------------------------------------------------------------------------------------------- */
+
+void property_run_once(struct property *t, enum hook hook, const struct random_packet *p, struct outcome *ret)
+{
+	struct counters before, after;
+	unsigned reasons = 0, n = 0;
+
+	cr_assert_eq(datapath_counters(&datapath, &before), 0);
+	property_events_apply();
+	ret->verdict = run_frame(hook, p->octet, p->size, ret->octet, &ret->size);
+	cr_assert_eq(datapath_counters(&datapath, &after), 0);
+#define X(name, text)                                \
+	if (after.name != before.name) {             \
+		reasons += after.name - before.name; \
+		ret->reason = (enum reason)n;        \
+	}                                            \
+	n++;
+	REASONS(X)
+#undef X
+	property_events_collect();
+	ret->sent = 0;
+#define X(name, text) ret->sent += (unsigned)(after.name - before.name);
+	SENT_KINDS(X)
+#undef X
+	ret->opened = (unsigned)(after.sessions_opened - before.sessions_opened);
+	ret->overflowed = (unsigned)(after.sessions_overflowed - before.sessions_overflowed);
+	if (reasons != 1)
+		property_fail(t, hook, p, ret, "not counted exactly once");
+}
+
+/* A subscriber's tables, to be put back. */
+struct snapshot {
+	struct subscriber record;
+	uint64_t slot[2048][2];
+	size_t slots;
+};
+
+static size_t subscriber_tables(uint32_t in_addr, struct subscriber **ret_record, void **ret_slots)
+{
+	int number = mappings_find_inside(mappings, in_addr);
+	const struct mapping *m = number < 0 ? NULL : mappings_get(mappings, number);
+
+	if (!m)
+		return 0;
+	*ret_record = mappings_subscriber(mappings, number, in_addr - m->geo.in_base);
+	*ret_slots = mappings_buckets(mappings, number, in_addr - m->geo.in_base);
+	return (size_t)BUCKET_SLOTS << m->bucket_shift;
+}
+
+static void snapshot_take(struct snapshot *s, uint32_t in_addr)
+{
+	struct subscriber *record;
+	void *slots;
+
+	s->slots = subscriber_tables(in_addr, &record, &slots);
+	if (!s->slots)
+		return;
+	s->record = *record;
+	memcpy(s->slot, slots, s->slots * sizeof(s->slot[0]));
+}
+
+static void snapshot_restore(const struct snapshot *s, uint32_t in_addr)
+{
+	struct subscriber *record;
+	void *slots;
+
+	if (!subscriber_tables(in_addr, &record, &slots))
+		return;
+	*record = s->record;
+	memcpy(slots, s->slot, s->slots * sizeof(s->slot[0]));
+}
+
+static int compare_slots(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	if (x[0] != y[0])
+		return x[0] < y[0] ? -1 : 1;
+	return x[1] < y[1] ? -1 : x[1] > y[1];
+}
+
+/* Those that have not expired, to the front; the others leave the count. */
+static size_t sorted_sessions(struct snapshot *s, uint32_t now)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->slots; i++) {
+		uint64_t truth = s->slot[i][1];
+
+		if (!truth_live(truth))
+			continue;
+		if (truth_expired(truth, now, datapath.mapping[0].timeout_ticks)) {
+			s->record.sessions -= truth_state(truth) != SESSION_TIME_WAIT;
+			continue;
+		}
+		s->slot[n][0] = s->slot[i][0];
+		s->slot[n++][1] = truth;
+	}
+	qsort(s->slot, n, sizeof(s->slot[0]), compare_slots);
+	return n;
+}
+
+/*
+ * Whether two ways of a packet have left the same sessions behind. The slots they stand in may differ, and so may what
+ * expired sessions they took away.
+ */
+static bool same_sessions(struct snapshot *a, struct snapshot *b)
+{
+	uint32_t now = datapath_ticks(&datapath);
+	size_t n = sorted_sessions(a, now);
+
+	if (n != sorted_sessions(b, now) || (a->slots && a->record.sessions != b->record.sessions))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		__s32 ticks = (__s32)(truth_seen(a->slot[i][1]) - truth_seen(b->slot[i][1]));
+
+		if (a->slot[i][0] != b->slot[i][0] || !truth_same(a->slot[i][1], b->slot[i][1]) || ticks > 1 ||
+		    ticks < -1)
+			return false;
+	}
+	return true;
+}
+
+static bool same_outcome(const struct outcome *a, const struct outcome *b)
+{
+	return a->verdict == b->verdict && a->reason == b->reason && a->sent == b->sent && a->opened == b->opened &&
+	       a->size == b->size && (a->verdict == DROP_XDP || !memcmp(a->octet, b->octet, a->size));
+}
+
+/* Whose tables a packet may change, 0 for nobody's. */
+static uint32_t concerned(const struct property *t, enum hook hook, const struct random_packet *p)
+{
+	uint32_t in_addr;
+
+	if (hook == XDP_INSIDE)
+		return model_inside(&t->model, p->src) ? p->src : 0;
+	return model_owner(&t->model, p->dst, p->dport, &in_addr) ? in_addr : 0;
+}
+
+void property_run(struct property *t, enum hook hook, const struct random_packet *p, struct outcome *ret)
+{
+	static struct snapshot before, slow_after, quick_after;
+	static struct outcome slow;
+	uint32_t in_addr = concerned(t, hook, p);
+
+	t->packets++;
+	snapshot_take(&before, in_addr);
+	if (hook == TC_OUTSIDE || (before.slots && before.record.overflow) ||
+	    (hook == XDP_INSIDE && property_is_pool(p->dst))) {
+		property_run_once(t, hook, p, ret);
+		t->by_reason[ret->reason]++;
+		return;
+	}
+	property_run_once(t, hook == XDP_INSIDE ? XDP_INSIDE_SLOW : XDP_OUTSIDE_SLOW, p, &slow);
+	t->by_reason[slow.reason]++;
+	snapshot_take(&slow_after, in_addr);
+	*ret = slow;
+	/* Sessions in the overflow cannot be put back; the quick path leaves them alone. */
+	if (slow_after.slots && slow_after.record.overflow)
+		return;
+	snapshot_restore(&before, in_addr);
+	property_events_collect();
+	property_run_once(t, hook, p, ret);
+	snapshot_take(&quick_after, in_addr);
+	if (!same_outcome(&slow, ret)) {
+		property_fail(t, hook, p, ret, "the quick path does otherwise than the slow path");
+		return;
+	}
+	if (!same_sessions(&slow_after, &quick_after))
+		property_fail(t, hook, p, ret, "the quick path leaves other sessions than the slow path");
+}
+
+/* ---- time ------------------------------------------------------------------------------------------------- */
+
+static void age_overflow(uint32_t ticks)
+{
+	static struct overflow_key keys[1024];
+	struct overflow_key key, *previous = NULL;
+	struct overflow_session session;
+	size_t n = 0;
+
+	/* All keys first, as an update may bring an entry before one that was seen. */
+	for (; !bpf_map_get_next_key(datapath.overflow, previous, &key); previous = &key)
+		if (key.direction == OVERFLOW_IN2OUT && n < sizeof(keys) / sizeof(*keys))
+			keys[n++] = key;
+	while (n-- > 0) {
+		cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &keys[n], &session), 0);
+		session.truth =
+			truth_with(session.truth, truth_state(session.truth), truth_seen(session.truth) - ticks);
+		cr_assert_eq(bpf_map_update_elem(datapath.overflow, &keys[n], &session, BPF_EXIST), 0);
+	}
+}
+
+static void age_slots(uint32_t in_addr, uint32_t ticks)
+{
+	struct subscriber *record;
+	void *slots;
+	size_t n = subscriber_tables(in_addr, &record, &slots);
+	uint64_t(*slot)[2] = slots;
+
+	for (size_t i = 0; i < n; i++)
+		if (truth_live(slot[i][1]))
+			slot[i][1] = truth_with(slot[i][1], truth_state(slot[i][1]), truth_seen(slot[i][1]) - ticks);
+	record->recount_tick = 0;
+}
+
+static void sweep(struct property *t)
+{
+	struct session_sweep *s;
+
+	property_events_apply();
+	cr_assert_eq(session_sweep_new(mappings, &s), 0);
+	while (session_sweep_step(s, 1000000, property_closed, NULL) > 0)
+		;
+	session_sweep_free(s);
+	model_remove_expired(&t->model);
+}
+
+static void skip(struct property *t, unsigned seconds)
+{
+	uint32_t ticks = ticks_of_seconds(seconds, datapath.hz);
+
+	for (int i = 0; i < PROPERTY_SUBSCRIBERS; i++)
+		age_slots(property_subscriber[i], ticks);
+	age_overflow(ticks);
+	t->skipped += (double)ticks * (1U << TICK_SHIFT) / datapath.hz;
+}
+
+void property_skip(struct property *t, unsigned seconds)
+{
+	if (seconds)
+		skip(t, seconds);
+	for (;;) {
+		t->model.now = clock_seconds() + t->skipped;
+		if (!model_is_unsure(&t->model, 2))
+			break;
+		skip(t, 5);
+	}
+	/* The agent is late as often as not. */
+	if (seconds && random_once(&t->r, 2))
+		sweep(t);
+}

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Linux on both sides: real sockets, curl, iperf3 and coturn's NAT discovery, for every way of forwarding."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from agent import wait_for
+from lab import GATEWAY_IN, GATEWAY_OUT, MAPPING, SERVER, SERVER_MAC, Lab, block_of
+
+CLIENT = "10.0.0.9"
+SECOND = "198.51.100.8"  # another address of the server
+
+
+@pytest.fixture(scope="module")
+def world(run_directory, mode):
+    """A lab whose wires end in kernels instead of scapy."""
+    lab = Lab(run_directory)
+    try:
+        lab.inside_ns.batch(f"addr add {CLIENT}/16 dev eth0", f"route add default via {GATEWAY_IN}")
+        lab.outside_ns.batch(f"link set eth0 address {SERVER_MAC}", f"addr add {SERVER}/24 dev eth0",
+                             f"addr add {SECOND}/24 dev eth0", f"route add {MAPPING['out']} via {GATEWAY_OUT}")
+        lab.start(**mode)
+        yield lab
+    finally:
+        lab.close()
+
+
+class Server:
+    """A process outside, up once its TCP port is open."""
+
+    def __init__(self, world, port, *command):
+        self.world, self.port = world, port
+        self.process = world.outside_ns.popen(*command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def listens(self):
+        assert self.process.poll() is None, "the server has ended"
+        # Not by a connection, which the server would serve, or fail to.
+        with self.world.outside_ns.enter(), open("/proc/thread-self/net/tcp") as tcp, open("/proc/thread-self/net/tcp6") as tcp6:
+            sockets = [line.split() for line in (*tcp, *tcp6)]
+        return any(s[1].endswith(f":{self.port:04X}") and s[3] == "0A" for s in sockets)
+
+    def __enter__(self):
+        wait_for(self.listens, what="the server to listen")
+        return self
+
+    def __exit__(self, *exception):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+def inside(world, *command):
+    return world.inside_ns.run(*command).stdout
+
+
+def test_curl(world, tmp_path):
+    (tmp_path / "page").write_bytes(bytes(range(256)) * 4000)
+    with Server(world, 8080, sys.executable, "-m", "http.server", "8080", "--directory", str(tmp_path)):
+        inside(world, "curl", "-sf", "-m", "20", "-o", str(tmp_path / "got"), f"http://{SERVER}:8080/page")
+    assert (tmp_path / "got").read_bytes() == (tmp_path / "page").read_bytes()
+
+
+@pytest.mark.parametrize("options", [(), ("-R",), ("-u", "-b", "5M"), ("-u", "-b", "5M", "-R")], ids="-".join)
+def test_iperf3(world, options):
+    with Server(world, 5201, "iperf3", "-s"):
+        result = json.loads(inside(world, "iperf3", "-J", "-c", SERVER, "-t", "1", *options))
+    assert "error" not in result
+    end = result["end"].get("sum_received") or result["end"]["sum"]
+    assert end["bytes"] > 100000
+    assert end.get("lost_percent", 0) < 50
+
+
+def peer(addr, port):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind((addr, port))
+    s.setblocking(False)
+    return s
+
+
+def test_both_sides_open_at_once(world):
+    """Without any listening socket: each side's SYN meets the other's."""
+    src = block_of(CLIENT).first_choice(5000)
+    with world.outside_ns.enter():
+        there = peer(SERVER, 80)
+    with world.inside_ns.enter():
+        here = peer(CLIENT, 5000)
+    with here, there:
+        before = world.agent.counters()["drop_no_session"]
+        there.connect_ex(src)
+        wait_for(lambda: world.agent.counters()["drop_no_session"] > before, what="the SYN from outside to be dropped")
+        here.connect_ex((SERVER, 80))
+        for s in (here, there):
+            s.settimeout(20)
+        wait_for(lambda: here.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0 and connected(here), what="the connection")
+        here.sendall(b"from inside")
+        there.sendall(b"from outside")
+        assert there.recv(100) == b"from inside"
+        assert here.recv(100) == b"from outside"
+        assert there.getpeername() == src
+        (session,) = [s for s in world.sessions(CLIENT, "--proto", "tcp") if s["in_port"] == 5000]
+        assert session["state"] == "tcp-established"
+
+
+def connected(s):
+    try:
+        s.getpeername()
+    except OSError:
+        return False
+    return True
+
+
+def test_nat_discovery(world):
+    """RFC 5780, by coturn's client and server."""
+    server = ("turnserver", "-n", "-L", SERVER, "-L", SECOND, "--no-auth", "--no-tls", "--no-dtls", "--no-cli",
+              "--log-file", "stdout", "--pidfile", "/dev/null", "--no-software-attribute")
+    with Server(world, 3478, *server):
+        mapping = inside(world, "turnutils_natdiscovery", "-m", SERVER)
+        filtering = inside(world, "turnutils_natdiscovery", "-f", SERVER)
+    assert "Endpoint Independent Mapping" in mapping, mapping
+    assert "Address and Port Dependent Filtering" in filtering, filtering

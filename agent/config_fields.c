@@ -40,7 +40,7 @@ static const struct field timeouts_table[] = {
 static const struct fields timeouts_fields = TABLE(timeouts_table);
 
 static const struct field ipfix_table[] = {
-	{ "collector", &field_endpoint, MEMBER(struct config_ipfix, collector), .required = true, .min = 1 },
+	{ "collector", &field_collectors, .offset = 0, .required = true, .min = 1 },
 	{ "source", &field_source, MEMBER(struct config_ipfix, source) },
 	{ "domain_id", &field_number, MEMBER(struct config_ipfix, domain_id), .max = UINT32_MAX },
 	{ "path_mtu", &field_number, MEMBER(struct config_ipfix, path_mtu), .min = 128, .max = UINT16_MAX },

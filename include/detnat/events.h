@@ -12,6 +12,8 @@ enum event_type {
 	EVENT_SESSION_OPENED = 4,
 	EVENT_SESSION_CLOSED = 5,
 	EVENT_RESOLVE = 6, /* next hop unresolved: in_addr is its address, ifindex where */
+	EVENT_FRAGMENTS =
+		7, /* a fragment was dropped: as many wait for their first one as may; in_addr is its source */
 };
 
 /* 40 bytes. Addresses and ports in host byte order; what an event has no use for is 0. Not `event`: that is libevent's.
@@ -26,7 +28,7 @@ struct nat_event {
 	__u16 ext_port;
 	__u8 type; /* enum event_type */
 	__u8 proto;
-	__u32 limit;   /* EVENT_QUOTA: the quota, sessions */
+	__u32 limit;   /* EVENT_QUOTA: the quota, sessions; EVENT_FRAGMENTS: how many may wait */
 	__u32 ifindex; /* EVENT_RESOLVE */
 	__u32 pad;
 };

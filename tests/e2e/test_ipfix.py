@@ -6,6 +6,7 @@ import time
 import pytest
 from scapy.layers.inet import TCP, UDP
 
+import ipfix_others
 import ipfix_tools
 from agent import wait_for
 from ipfix_tools import Collector
@@ -124,7 +125,7 @@ def test_sessions_created_and_deleted(lab, collector, tmp_path):
 
     # tshark reads the same in all of it.
     collector.write_pcap(tmp_path / "ipfix.pcap")
-    assert ipfix_tools.decode_tshark(tmp_path / "ipfix.pcap") == collector.all_records()
+    assert ipfix_others.decode_tshark(tmp_path / "ipfix.pcap") == collector.all_records()
 
 
 def test_session_closed_by_hand_is_reported(lab, collector):
@@ -250,16 +251,16 @@ def test_nfcapd_reads_what_we_read(lab, tmp_path):
     storage = lab.directory / "nfcapd"
     host = lab.host()
     lab.start(ipfix={"collector": f"127.0.0.1:{ipfix_tools.PORT}", "events": ["quota", "sessions"]}, sessions_per_user=3)
-    with ipfix_tools.nfcapd(lab.gateway, storage):
+    with ipfix_others.nfcapd(lab.gateway, storage):
         udp, echo = lab.open_udp(host, 5000), lab.ping(host, 77)
         lab.tcp_out(host, block_of(host.addr).first_choice(5001), "S", port=5001)
         refuse(lab, lab.from_inside(host, TCP(sport=5002, dport=80, flags="S")), "drop_quota")
         lab.agent.ctl("ipfix", "flush")
-    records = ipfix_tools.decode_nfdump(storage)
+    records = ipfix_others.decode_nfdump(storage)
     wanted = [session_record(4, host, udp, 17, 5000, 53), session_record(4, host, echo, 1, 77, 0),
               session_record(4, host, block_of(host.addr).first_choice(5001), 6, 5001, 80),
               {"natEvent": 13, "sourceIPv4Address": host.addr}]
     assert len(records) == 4, records
     for record in wanted:
-        (theirs,) = [r for r in records if ipfix_tools.same_but_unknown(record, r)]
+        (theirs,) = [r for r in records if ipfix_others.same_but_unknown(record, r)]
         assert_recent(theirs)

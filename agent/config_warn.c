@@ -16,6 +16,11 @@ static const char *const timeout_names[N_TIMEOUTS] = {
 #undef X
 };
 
+static bool exports_fragments(const struct config *c)
+{
+	return c->ipfix.enabled && c->ipfix.events & IPFIX_FRAGMENTS;
+}
+
 /* Keys that a configuration may have and that change nothing yet. */
 static void warn_of_unserved(const struct config *now, const struct config *before, const char *place)
 {
@@ -25,6 +30,8 @@ static void warn_of_unserved(const struct config *now, const struct config *befo
 		log_warning("%sbypass: this version translates towards all destinations alike", place);
 	if (now->tcp_mss_clamp && !(before && before->tcp_mss_clamp))
 		log_warning("%stcp_mss_clamp: this version leaves the MSS as it is", place);
+	if (exports_fragments(now) && !(before && exports_fragments(before)))
+		log_warning("%sipfix.events: the datapath of this version tells of no fragments", place);
 }
 
 void config_warn(const struct config *now, const struct config *before, const char *name)

@@ -9,8 +9,8 @@
 /* A clock that is behind by more was set back; by less, it is only read in another way. */
 #define CLOCK_SLACK_MS 1000U
 
-/* What a collector by TCP has to take what waits for it when the exporter ends. */
-#define END_PATIENCE_MS 1000U
+/* How long collectors by TCP may take for what waits for them when the exporter ends. */
+#define END_PATIENCE_US 1000000U
 
 /* Where a domain that is returned to goes on, in the stream to a collector. */
 struct sequence {
@@ -211,11 +211,11 @@ static void add_figures(struct ipfix_figures *sum, const struct ipfix_figures *f
 	sum->records_lost += f->records_lost;
 }
 
-static void remove_collector(struct ipfix *x, struct ipfix_collector *c, unsigned patience_ms)
+static void remove_collector(struct ipfix *x, struct ipfix_collector *c, uint64_t end_us)
 {
 	struct ipfix_figures figures;
 
-	ipfix_collector_free(c, patience_ms, &figures);
+	ipfix_collector_free(c, end_us, &figures);
 	add_figures(&x->past, &figures);
 }
 
@@ -320,9 +320,12 @@ void ipfix_free(struct ipfix *x)
 {
 	if (!x)
 		return;
+
+	uint64_t end_us = monotonic_us() + END_PATIENCE_US;
+
 	send_gathered(x);
 	for (size_t i = 0; i < x->n; i++)
-		remove_collector(x, x->collectors[i], END_PATIENCE_MS);
+		remove_collector(x, x->collectors[i], end_us);
 	free(x->sequences);
 	free(x);
 }

@@ -178,8 +178,8 @@ void ipfix_collector_send(struct ipfix_collector *c, struct ipfix_message *m)
 {
 	int r = 0;
 
-	/* With UDP: a collector that could not know what the records mean does not get them. */
-	if (!c->templates_due || is_tcp(c)) {
+	/* A collector that could not know what the records mean does not get them. */
+	if (!c->templates_due || (is_tcp(c) && c->tcp.state != IPFIX_TCP_CONNECTED)) {
 		r = put(c, m);
 		if (!r)
 			return;
@@ -282,9 +282,8 @@ static bool waits(const struct ipfix_collector *c)
 	return c->queue.unsent && is_tcp(c) && c->tcp.state == IPFIX_TCP_CONNECTED;
 }
 
-void ipfix_collector_free(struct ipfix_collector *c, unsigned patience_ms, struct ipfix_figures *ret)
+void ipfix_collector_free(struct ipfix_collector *c, uint64_t end_us, struct ipfix_figures *ret)
 {
-	uint64_t end_us = monotonic_us() + patience_ms * 1000ULL;
 	char to[COLLECTOR_TEXT];
 
 	drain(c);

@@ -61,9 +61,11 @@ int ipfix_collector_new(struct ipfix_shared *shared, const struct config_collect
 			const int *own, size_t n_own, struct ipfix_collector **ret, struct error *err);
 void ipfix_collector_start(struct ipfix_collector *c);
 
-/* What waits goes now, within `patience_ms` with TCP, or is lost. *ret, which may be NULL, is how it stood at its end.
+/*
+ * What waits goes now, with TCP until end_us (monotonic_us()) at the latest, or is lost. *ret, which may be NULL, is
+ * how it stood at its end.
  */
-void ipfix_collector_free(struct ipfix_collector *c, unsigned patience_ms, struct ipfix_figures *ret);
+void ipfix_collector_free(struct ipfix_collector *c, uint64_t end_us, struct ipfix_figures *ret);
 
 /* Before the domain changes: what cannot be sent now is lost. Returns the next sequence number. */
 uint32_t ipfix_collector_end_domain(struct ipfix_collector *c);

@@ -224,9 +224,11 @@ int ipfix_tcp_put(struct ipfix_collector *c, struct ipfix_message *m)
 /* A collector says nothing; what it does say is not for us. The end of its stream is the end of ours. */
 static void hear(struct ipfix_collector *c)
 {
-	char nothing[512];
-	ssize_t n = recv(c->socket.fd, nothing, sizeof(nothing), MSG_DONTWAIT);
+	char nothing[4096];
+	ssize_t n = 1;
 
+	for (unsigned i = 0; i < 64 && n > 0; i++)
+		n = recv(c->socket.fd, nothing, sizeof(nothing), MSG_DONTWAIT);
 	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
 	reap(c);

@@ -51,7 +51,7 @@ struct config_mapping {
 	unsigned out_line;
 };
 
-enum ipfix_event { IPFIX_QUOTA = 1, IPFIX_PORTS = 2, IPFIX_SESSIONS = 4, IPFIX_FRAGMENTS = 8 };
+enum ipfix_event { IPFIX_QUOTA = 1, IPFIX_PORTS = 2, IPFIX_SESSIONS = 4, IPFIX_FRAGMENTS = 8, IPFIX_ADDRESSES = 16 };
 
 #define CONFIG_MAX_COLLECTORS 8U
 

@@ -23,7 +23,7 @@ static const char *const forwarding_words[] = { "redirect", "kernel", NULL };
 static const char *const xdp_mode_words[] = { "auto", "native", "skb", NULL };
 static const char *const unmatched_words[] = { "drop-private", "route", "drop", NULL };
 static const char *const on_exit_words[] = { "keep", "detach", NULL };
-static const char *const event_words[] = { "quota", "ports", "sessions", "fragments", NULL };
+static const char *const event_words[] = { "quota", "ports", "sessions", "fragments", "addresses", NULL };
 
 static const struct field interfaces_table[] = {
 	{ "inside", &field_interfaces, .required = true, .min = DEVICE_INSIDE },

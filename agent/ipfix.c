@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ipfix_bindings.h"
 #include "ipfix_collector.h"
 
 /* A clock that is behind by more was set back; by less, it is only read in another way. */
@@ -27,6 +28,7 @@ struct ipfix {
 	struct ipfix_figures past; /* of collectors that are no more */
 	struct sequence *sequences;
 	size_t n_sequences;
+	struct ipfix_bindings bindings;		    /* still to be told */
 	struct ipfix_message data[N_IPFIX_LAYOUTS]; /* under construction */
 };
 
@@ -113,9 +115,27 @@ void ipfix_set_ring_losses(struct ipfix *x, uint64_t events)
 		ring->first_ms = x->shared.now_ms;
 }
 
+void ipfix_mapping(struct ipfix *x, struct prefix in, struct prefix out, bool made, uint64_t wall_ms)
+{
+	const struct config_ipfix *c = &x->shared.settings;
+
+	if (c->enabled && c->events & IPFIX_ADDRESSES)
+		ipfix_bindings_add(&x->bindings, in, out, made, wall_ms);
+}
+
+static void tell_bindings(struct ipfix *x)
+{
+	struct nat_event e;
+	uint64_t wall_ms;
+
+	for (unsigned i = 0; i < IPFIX_BINDINGS_PER_TICK && ipfix_bindings_next(&x->bindings, &e, &wall_ms); i++)
+		ipfix_event(x, &e, wall_ms);
+}
+
 void ipfix_tick(struct ipfix *x, uint64_t now_ms)
 {
 	advance_clock(x, now_ms);
+	tell_bindings(x);
 	send_gathered(x);
 	for (size_t i = 0; i < x->n; i++)
 		ipfix_collector_tick(x->collectors[i]);
@@ -324,6 +344,7 @@ void ipfix_free(struct ipfix *x)
 	uint64_t end_us = monotonic_us() + END_PATIENCE_US;
 
 	send_gathered(x);
+	ipfix_bindings_clear(&x->bindings);
 	for (size_t i = 0; i < x->n; i++)
 		remove_collector(x, x->collectors[i], end_us);
 	free(x->sequences);

@@ -52,6 +52,14 @@ int ipfix_configure(struct ipfix *x, const struct config_ipfix *c, struct error 
 /* Adds the record of an event, if the settings ask for it. wall_ms: milliseconds since 1970, of the event. */
 void ipfix_event(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms);
 
+/*
+ * A mapping has been made or deleted, at wall_ms: an address binding event (RFC 8158, natEvent 14 and 15) for each of
+ * its inside addresses, if the settings ask for it. They are sent over as many ticks as they take,
+ * IPFIX_BINDINGS_PER_TICK each.
+ */
+#define IPFIX_BINDINGS_PER_TICK 20000U
+void ipfix_mapping(struct ipfix *x, struct prefix in, struct prefix out, bool made, uint64_t wall_ms);
+
 /* How many events the ring buffer has had no room for, ever. */
 void ipfix_set_ring_losses(struct ipfix *x, uint64_t events);
 

@@ -62,6 +62,9 @@ static const struct layout layouts[N_IPFIX_LAYOUTS] = {
 	[IPFIX_LAYOUT_FRAGMENTS] = { IPFIX_FRAGMENTS,
 				     { OBSERVATION_TIME_MILLISECONDS, NAT_EVENT, NAT_QUOTA_EXCEEDED_EVENT,
 				       MAX_FRAGMENTS_PENDING_REASSEMBLY, SOURCE_IPV4_ADDRESS } },
+	[IPFIX_LAYOUT_ADDRESS] = { IPFIX_ADDRESSES,
+				   { OBSERVATION_TIME_MILLISECONDS, NAT_EVENT, SOURCE_IPV4_ADDRESS,
+				     POST_NAT_SOURCE_IPV4_ADDRESS } },
 };
 
 /* A field of a report: the element, its octets, its value. The first one is the scope. */
@@ -83,6 +86,10 @@ static uint8_t nat_event_value(const struct nat_event *e)
 		return 5;
 	case EVENT_PORTS_EXHAUSTED:
 		return 12;
+	case EVENT_ADDRESS_BOUND:
+		return 14;
+	case EVENT_ADDRESS_UNBOUND:
+		return 15;
 	default:
 		return 13;
 	}
@@ -182,6 +189,9 @@ int ipfix_layout_of(const struct nat_event *e)
 		return IPFIX_LAYOUT_SESSION;
 	case EVENT_FRAGMENTS:
 		return IPFIX_LAYOUT_FRAGMENTS;
+	case EVENT_ADDRESS_BOUND:
+	case EVENT_ADDRESS_UNBOUND:
+		return IPFIX_LAYOUT_ADDRESS;
 	default:
 		return -1;
 	}

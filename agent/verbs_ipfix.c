@@ -13,6 +13,7 @@ static const struct {
 	{ IPFIX_PORTS, "ports" },
 	{ IPFIX_SESSIONS, "sessions" },
 	{ IPFIX_FRAGMENTS, "fragments" },
+	{ IPFIX_ADDRESSES, "addresses" },
 };
 
 /* One as text, several as a list: as the configuration has them. */

@@ -9,6 +9,7 @@ from scapy.layers.inet import TCP, UDP
 import ipfix_others
 import ipfix_tools
 from agent import wait_for
+from ipfix_decode import Decoder
 from ipfix_tools import Collector
 from lab import SERVER, block_of
 
@@ -136,6 +137,24 @@ def test_session_closed_by_hand_is_reported(lab, collector):
     lab.agent.ctl("ipfix", "flush")
     created = session_record(4, host, udp, 17, 5000, 53)
     assert without_time(collector.records(2)) == [created, {**created, "natEvent": 5}]
+
+
+def test_addresses_bound_and_unbound_with_their_mapping(lab, collector):
+    start(lab, collector, ["addresses"], mapping={"in": "10.0.0.0/28", "out": "1.1.1.0/30"})
+
+    def bound(event, inside, outside, ratio, n):
+        return [{"natEvent": event, "sourceIPv4Address": f"{inside}.{i}", "postNATSourceIPv4Address": f"{outside}.{i // ratio}"}
+                for i in range(n)]
+
+    assert without_time(collector.records(16)) == bound(14, "10.0.0", "1.1.1", 4, 16)
+    lab.agent.ctl("mapping", "add", "10.1.0.0/29", "1.1.2.0/32")
+    assert without_time(collector.records(8)) == bound(14, "10.1.0", "1.1.2", 8, 8)
+    lab.agent.ctl("mapping", "del", "10.0.0.0/28", "1.1.1.0/30")
+    assert without_time(collector.records(16)) == bound(15, "10.0.0", "1.1.1", 4, 16)
+    collector.decoder = Decoder()  # another exporter begins at 0
+    lab.agent.restart()
+    lab.agent.ctl("ipfix", "flush")
+    assert collector.receive(5) and collector.records(0) == [], "what stands is not told again"
 
 
 @pytest.mark.parametrize("path_mtu,records", [(128, 2), (512, 16), (1500, 51)])

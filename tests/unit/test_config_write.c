@@ -66,7 +66,7 @@ static struct config *random_config(void)
 			.domain_id = pick(0, 1, UINT32_MAX),
 			.path_mtu = pick(128, 512, 65535),
 			.template_interval = pick(1, 600, 86400),
-			.events = (uint8_t)random_below(16),
+			.events = (uint8_t)random_below(32),
 		};
 		for (uint32_t i = 0; i < c->ipfix.n_collectors; i++)
 			c->ipfix.collectors[i] = (struct config_collector){

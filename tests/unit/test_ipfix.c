@@ -2,6 +2,8 @@
 /* The exporter against a collector on the loopback, by UDP. */
 #include "ipfix_fixture.h"
 
+#include "ipfix_bindings.h"
+
 TestSuite(ipfix, .init = exporter_set_up, .fini = exporter_tear_down);
 
 Test(ipfix, templates_come_before_the_first_record_and_count_in_no_sequence)
@@ -241,4 +243,50 @@ Test(ipfix, freed_exporter_sends_what_it_has)
 	ipfix_event(x, &quota_event, NOW_MS);
 	ipfix_free(x);
 	EXPECT(&collector, { 2, 0, QUOTA | PORTS }, { 256, 0, 1 });
+}
+
+Test(ipfix, bindings_of_mappings_are_told_over_several_ticks)
+{
+	const struct prefix in = { 0x0a000000, 16 }, out = { 0x01010100, 28 };
+	struct config_ipfix c = exporter_settings();
+
+	ipfix_mapping(exporter, in, out, true, NOW_MS);
+	ipfix_tick(exporter, NOW_MS);
+	EXPECT_NOTHING(&collector);
+
+	c.events = IPFIX_ADDRESSES;
+	configure(c);
+	ipfix_mapping(exporter, in, out, true, NOW_MS);
+	ipfix_mapping(exporter, out, out, false, NOW_MS);
+	for (unsigned ticks = 0; ticks <= 4; ticks++) {
+		unsigned records = ticks * IPFIX_BINDINGS_PER_TICK;
+
+		cr_assert_eq(ipfix_figures(exporter).records_sent, records < 65552 ? records : 65552);
+		ipfix_tick(exporter, NOW_MS + 1000 * ticks);
+	}
+}
+
+Test(ipfix, binding_has_the_mappings_arithmetic)
+{
+	const struct prefix in = { 0x0a000000, 16 }, out = { 0x01010100, 28 }, one = { 0xc0000201, 32 };
+	struct ipfix_bindings b = { 0 };
+	struct nat_event e;
+	uint64_t wall_ms;
+
+	ipfix_bindings_add(&b, in, out, true, NOW_MS);
+	ipfix_bindings_add(&b, one, one, false, NOW_MS + 1);
+	for (uint32_t i = 0; i < 65536; i++) {
+		cr_assert(ipfix_bindings_next(&b, &e, &wall_ms));
+		cr_assert_eq(e.type, EVENT_ADDRESS_BOUND);
+		cr_assert_eq(e.in_addr, in.base + i);
+		cr_assert_eq(e.out_addr, out.base + i / 4096);
+		cr_assert_eq(wall_ms, NOW_MS);
+	}
+	cr_assert(ipfix_bindings_next(&b, &e, &wall_ms));
+	cr_assert_eq(e.type, EVENT_ADDRESS_UNBOUND);
+	cr_assert_eq(e.in_addr, one.base);
+	cr_assert_eq(e.out_addr, one.base);
+	cr_assert_eq(wall_ms, NOW_MS + 1);
+	cr_assert_not(ipfix_bindings_next(&b, &e, &wall_ms));
+	ipfix_bindings_clear(&b);
 }

@@ -32,6 +32,15 @@ static const char *squeeze(const char *spaced)
 
 static struct ipfix_message message;
 
+static const struct nat_event bound_event = { .type = EVENT_ADDRESS_BOUND,
+					      .in_addr = 0x0a000002,
+					      .out_addr = 0x01010100 };
+static const struct nat_event unbound_event = {
+	.type = EVENT_ADDRESS_UNBOUND,
+	.in_addr = 0x0a000002,
+	.out_addr = 0x01010100,
+};
+
 static void finish(uint32_t sequence, uint32_t domain_id)
 {
 	ipfix_finish(&message, domain_id);
@@ -46,12 +55,13 @@ Test(ipfix_encode, templates_are_those_of_the_contract)
 		ipfix_add_template(&message, layout);
 	finish(5, 7);
 	cr_assert_str_eq(hex_of(message.octets, message.length),
-			 squeeze("000a 0084 6553f100 00000005 00000007  0002 0074"
+			 squeeze("000a 0098 6553f100 00000005 00000007  0002 0088"
 				 "0100 0005  0143 0008  00e6 0001  01d2 0004  01d9 0004  0008 0004"
 				 "0101 0005  0143 0008  00e6 0001  00e1 0004  0004 0001  0008 0004"
 				 "0102 0009  0143 0008  00e6 0001  0008 0004  00e1 0004  0007 0002  00e3 0002"
 				 "0004 0001  000c 0004  000b 0002"
-				 "0103 0005  0143 0008  00e6 0001  01d2 0004  01db 0004  0008 0004"));
+				 "0103 0005  0143 0008  00e6 0001  01d2 0004  01db 0004  0008 0004"
+				 "0104 0004  0143 0008  00e6 0001  0008 0004  00e1 0004"));
 	cr_assert_eq(message.records, 0);
 }
 
@@ -75,6 +85,12 @@ Test(ipfix_encode, records_are_those_of_the_contract)
 		{ "ports", &ports_event,
 		  "000a 0026 6553f100 ffffffff fffffffe  0101 0016"
 		  "0000018bcfe56801 0c 01010100 11 0a000002" },
+		{ "address bound", &bound_event,
+		  "000a 0025 6553f100 ffffffff fffffffe  0104 0015"
+		  "0000018bcfe56801 0e 0a000002 01010100" },
+		{ "address unbound", &unbound_event,
+		  "000a 0025 6553f100 ffffffff fffffffe  0104 0015"
+		  "0000018bcfe56801 0f 0a000002 01010100" },
 		{ "fragments pending", &fragments_event,
 		  "000a 0029 6553f100 ffffffff fffffffe  0103 0019"
 		  "0000018bcfe56801 0d 00000005 00000040 0a000002" },
@@ -112,7 +128,8 @@ Test(ipfix_encode, events_that_are_nobodys_record_have_no_layout)
 	for (unsigned type = 0; type < 256; type++) {
 		const struct nat_event e = { .type = (uint8_t)type };
 		bool has = type == EVENT_QUOTA || type == EVENT_PORTS_EXHAUSTED || type == EVENT_SESSION_OPENED ||
-			   type == EVENT_SESSION_CLOSED || type == EVENT_FRAGMENTS;
+			   type == EVENT_SESSION_CLOSED || type == EVENT_FRAGMENTS || type == EVENT_ADDRESS_BOUND ||
+			   type == EVENT_ADDRESS_UNBOUND;
 
 		cr_assert_eq(ipfix_layout_of(&e) >= 0, has, "type %u", type);
 	}

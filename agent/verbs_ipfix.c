@@ -9,11 +9,8 @@ static const struct {
 	uint8_t event;
 	const char *name;
 } event_names[] = {
-	{ IPFIX_QUOTA, "quota" },
-	{ IPFIX_PORTS, "ports" },
-	{ IPFIX_SESSIONS, "sessions" },
-	{ IPFIX_FRAGMENTS, "fragments" },
-	{ IPFIX_ADDRESSES, "addresses" },
+	{ IPFIX_QUOTA, "quota" },	  { IPFIX_PORTS, "ports" },	    { IPFIX_SESSIONS, "sessions" },
+	{ IPFIX_FRAGMENTS, "fragments" }, { IPFIX_ADDRESSES, "addresses" },
 };
 
 /* One as text, several as a list: as the configuration has them. */

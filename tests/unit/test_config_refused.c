@@ -330,10 +330,11 @@ Test(config_refused, ipfix)
 		  ":2: ipfix.template_interval: must be a whole number from 1 to 86400, not 86401" },
 		{ IPFIX(COLLECTOR ",\"events\":\"quota\""), ":2: ipfix.events: must be a list of events" },
 		{ IPFIX(COLLECTOR ",\"events\":[\"quota\",\n\"all\"]"),
-		  ":3: ipfix.events[1]: must be one of \"quota\", \"ports\", \"sessions\", \"fragments\", \"addresses\", not "
+		  ":3: ipfix.events[1]: must be one of \"quota\", \"ports\", \"sessions\", \"fragments\", "
+		  "\"addresses\", not "
 		  "\"all\"" },
-		{ IPFIX(COLLECTOR ",\"events\":[1]"),
-		  ":2: ipfix.events[0]: must be one of \"quota\", \"ports\", \"sessions\", \"fragments\", \"addresses\", not 1" },
+		{ IPFIX(COLLECTOR ",\"events\":[1]"), ":2: ipfix.events[0]: must be one of \"quota\", \"ports\", "
+						      "\"sessions\", \"fragments\", \"addresses\", not 1" },
 		{ IPFIX(COLLECTOR ",\"transport\":\"tcp\""), ":2: ipfix.transport: unknown key" },
 	};
 

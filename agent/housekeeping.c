@@ -40,7 +40,8 @@ static int sweep_slice(struct housekeeping *h)
 	a->sweeps.count++;
 	a->sweeps.last_us = end_us - h->sweep_began_us;
 	if (r < 0)
-		log_warning("the sweep of expired sessions broke off: %s", strerror(-r));
+		log_warning("the sweep of expired sessions broke off: %s; the next one is due in %u seconds",
+			    strerror(-r), a->config->sweep_interval);
 	session_sweep_free(take_pointer(h->sweep));
 	return 0;
 }

@@ -10,9 +10,11 @@
 
 #include "log.h"
 
-#define BACKLOG 64
-#define TICK_US 100000
-#define AGE_US	1000000ULL /* a second of HTTP_..._AGE_S */
+#define BACKLOG		      64
+#define TICK_US		      100000
+#define ACCEPT_RETRY_US	      1000000ULL
+#define COMPLAINT_INTERVAL_US 60000000ULL
+#define AGE_US		      1000000ULL /* a second of HTTP_..._AGE_S */
 
 /* Octets after the request that are read and forgotten. */
 #define MAX_IGNORED (64U << 10)
@@ -38,7 +40,8 @@ struct http {
 	struct event *tick;	      /* pending while there is a client, or the listener is disabled */
 	TAILQ_HEAD(, client) clients; /* oldest first */
 	unsigned n_clients;
-	uint64_t disabled_us; /* since when nobody is accepted; 0: the listener is enabled */
+	uint64_t resume_us;	/* until when nobody is accepted; 0: the listener is enabled */
+	uint64_t complained_us; /* 0: never */
 	struct http_site site;
 };
 
@@ -51,9 +54,9 @@ static void start_ticking(struct http *h)
 }
 
 /* A listener that is not served would be ready for ever, and the event loop would spin. */
-static void pause_accept(struct http *h)
+static void pause_accept(struct http *h, uint64_t us)
 {
-	h->disabled_us = monotonic_us();
+	h->resume_us = monotonic_us() + us;
 	evconnlistener_disable(h->listener);
 	start_ticking(h);
 }
@@ -76,11 +79,11 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		client_free(c);
 	if (h->n_clients >= HTTP_MAX_CLIENTS && now - TAILQ_FIRST(&h->clients)->since_us >= HTTP_MIN_AGE_S * AGE_US)
 		client_free(TAILQ_FIRST(&h->clients));
-	if (h->disabled_us && h->n_clients < HTTP_MAX_CLIENTS) {
-		h->disabled_us = 0;
+	if (h->resume_us && h->resume_us <= now && h->n_clients < HTTP_MAX_CLIENTS) {
+		h->resume_us = 0;
 		evconnlistener_enable(h->listener);
 	}
-	if (h->n_clients || h->disabled_us)
+	if (h->n_clients || h->resume_us)
 		start_ticking(h);
 }
 
@@ -239,13 +242,20 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 	start_ticking(h);
 	if (++h->n_clients >= HTTP_MAX_CLIENTS)
-		pause_accept(h);
+		pause_accept(h, 0);
 }
 
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
-	log_warning("metrics: cannot accept a connection: %s", strerror(errno));
-	pause_accept(arg);
+	struct http *h = arg;
+	uint64_t now = monotonic_us();
+	int error = errno;
+
+	pause_accept(h, ACCEPT_RETRY_US);
+	if (h->complained_us && now - h->complained_us < COMPLAINT_INTERVAL_US)
+		return;
+	h->complained_us = now;
+	log_warning("metrics: cannot accept a connection: %s; trying again every second", strerror(error));
 }
 
 static int bind_endpoint(struct endpoint endpoint, int *ret_fd)

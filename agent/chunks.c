@@ -260,9 +260,13 @@ int chunks_alloc(struct chunks *c, uint64_t count, uint32_t align, uint32_t *ret
 
 static int make(struct chunks *c, uint32_t chunk)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
-	_cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "detnat_chunk", sizeof(uint32_t), c->record_size,
-						1U << c->shift, &opts);
+	static const struct table_types none = { .fd = -1 };
+	char name[BPF_OBJ_NAME_LEN];
+
+	snprintf(name, sizeof(name), "%.10s.%u", c->name ? c->name : "chunk", chunk);
+
+	_cleanup_close_ int fd =
+		table_types_array(c->types ? c->types : &none, name, c->type, c->record_size, 1U << c->shift);
 
 	if (fd < 0)
 		return fd;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "ranges.h"
+#include "table_types.h"
 #include "util.h"
 
 /* Chunks that are added to the outer map, or removed from it, together. */
@@ -34,6 +35,10 @@ struct chunks {
 	uint32_t unused[CHUNKS_BATCH]; /* chunks about to be removed */
 	unsigned n_unused;
 	uint64_t cleared; /* octets, since the last removal */
+	/* For whoever dumps them; set after chunks_open(). */
+	const struct table_types *types; /* NULL: records are not described */
+	uint32_t type;			 /* an id of types */
+	const char *name;		 /* chunks are named NAME.NUMBER; at most 10 octets */
 };
 
 /* An empty set. Chunks of an earlier agent's are found by the next two; until chunks_clear_unused(), the invariant does

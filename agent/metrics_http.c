@@ -37,8 +37,8 @@ struct client {
 struct http {
 	struct event_base *base;
 	struct evconnlistener *listener;
-	struct event *tick;	      /* pending while there is a client, or the listener is disabled */
-	TAILQ_HEAD(, client) clients; /* oldest first */
+	struct event *tick;			 /* pending while there is a client, or the listener is disabled */
+	TAILQ_HEAD(client_list, client) clients; /* oldest first */
 	unsigned n_clients;
 	uint64_t resume_us;	/* until when nobody is accepted; 0: the listener is enabled */
 	uint64_t complained_us; /* 0: never */

@@ -2,6 +2,7 @@
 #include "table_types.h"
 
 #include <bpf/btf.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -77,6 +78,23 @@ static int add_bucket(struct btf *btf, const int integers[static 4])
 	return r ? r : id;
 }
 
+/*
+ * Whether an outer map made without types takes inner maps that have some. Kernels before 6.2 do not, as they tell "no
+ * types" from "types without a timer".
+ */
+static bool outer_maps_take(const struct table_types *t)
+{
+	static const struct table_types none = { .fd = -1 };
+	_cleanup_close_ int without = table_types_array(&none, "types_probe", 0, sizeof(struct subscriber), 1);
+	_cleanup_close_ int with = table_types_array(t, "types_probe", t->subscriber, sizeof(struct subscriber), 1);
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .inner_map_fd = (uint32_t)without);
+	_cleanup_close_ int outer =
+		without < 0 ? -1 : bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "types_probe", 4, 4, 1, &opts);
+	uint32_t zero = 0;
+
+	return outer >= 0 && with >= 0 && !bpf_map_update_elem(outer, &zero, &with, BPF_ANY);
+}
+
 struct table_types table_types_load(void)
 {
 	struct table_types t = { .fd = -1 };
@@ -98,6 +116,8 @@ struct table_types table_types_load(void)
 		}
 	}
 	btf__free(btf);
+	if (t.fd >= 0 && !outer_maps_take(&t))
+		table_types_close(&t);
 	return t;
 }
 

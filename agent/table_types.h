@@ -16,7 +16,7 @@ struct table_types {
 	uint32_t bucket;
 };
 
-/* Loads them into the kernel; without success maps are just harder to read. */
+/* Loads them into the kernel, if it is one that can use them (6.2); otherwise maps are just harder to read. */
 struct table_types table_types_load(void);
 void table_types_close(struct table_types *t);
 

@@ -91,7 +91,7 @@ static void warn_of_overflow(struct usage *u)
 	int64_t sessions = __atomic_load_n(&a->datapath.global->overflow, __ATOMIC_RELAXED);
 	uint32_t limit = a->config->overflow_sessions;
 
-	if (u->overflow_told && sessions * 100 < (int64_t)limit * OVERFLOW_WELL_PERCENT) {
+	if (u->overflow_told && (!limit || sessions * 100 < (int64_t)limit * OVERFLOW_WELL_PERCENT)) {
 		u->overflow_told = false;
 		log_info("the overflow is no longer near its limit: %" PRId64 " of %u sessions", sessions, limit);
 	} else if (!u->overflow_told && limit && sessions * 100 >= (int64_t)limit * OVERFLOW_NEAR_PERCENT) {

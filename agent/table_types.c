@@ -23,18 +23,14 @@ struct member {
 #member, offsetof(struct type, member), sizeof(((struct type *)0)->member) \
 	}
 
+/* In order of offset, as the kernel wants them. */
 static const struct member subscriber_members[] = {
-	MEMBER(subscriber, sessions),
-	MEMBER(subscriber, overflow),
-	MEMBER(subscriber, lock),
-	MEMBER(subscriber, recount_tick),
-	MEMBER(subscriber, refused),
-	MEMBER(subscriber, icmp_next),
-	MEMBER(subscriber, quota_event_next),
-	MEMBER(subscriber, ports_event_next),
-	MEMBER(subscriber, way_stamp),
-	MEMBER(subscriber, way),
-	MEMBER(subscriber, hairpins),
+	MEMBER(subscriber, sessions),	      MEMBER(subscriber, lock),
+	MEMBER(subscriber, overflow),	      MEMBER(subscriber, recount_tick),
+	MEMBER(subscriber, refused),	      MEMBER(subscriber, icmp_next),
+	MEMBER(subscriber, quota_event_next), MEMBER(subscriber, ports_event_next),
+	MEMBER(subscriber, way_stamp),	      MEMBER(subscriber, way),
+	MEMBER(subscriber, hairpins),	      MEMBER(subscriber, displaced),
 };
 
 /* The two words of a slot (session.h) taken apart. */

@@ -49,7 +49,7 @@ def here(lab, command):
     # Chunks of other agents on this machine have the same names.
     for name, outer in (("subscriber.0", "subscribers"), ("bucket.0", "buckets")):
         if f"name {name}" in command:
-            octets = lab.gateway.run("bpftool", "map", "lookup", "pinned", lab.agent.pins / "v1" / outer, "key", *"0000").stdout
+            octets = lab.gateway.run("bpftool", "map", "lookup", "pinned", next(lab.agent.pins.glob("v*")) / outer, "key", *"0000").stdout
             octets = re.search(r"value: ((?:[0-9a-f]{2} ?){4})", octets)[1].split()
             command = command.replace(f"name {name}", f"id {int.from_bytes(bytes.fromhex(''.join(octets)), 'little')}")
     for name, real in (("detnatctl", f"{CTL} -s {lab.agent.socket}"), ("/sys/fs/bpf/detnat/", f"{lab.agent.pins}/"),

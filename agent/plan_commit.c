@@ -8,6 +8,7 @@
 
 #include "devices.h"
 #include "events.h"
+#include "history_tables.h"
 #include "log.h"
 #include "plan_private.h"
 #include "running.h"
@@ -43,6 +44,28 @@ static void undo_additions(struct plan *p)
 	}
 }
 
+/* Writes down what is about to happen to the mappings. From then on the tables change, or it is taken back. */
+static int record(struct plan *p, struct error *err)
+{
+	int r;
+
+	if (!p->n_add && !p->n_del)
+		return 0;
+
+	_cleanup_free_ struct history_mapping *add = calloc(p->n_add + 1, sizeof(*add));
+	_cleanup_free_ struct history_mapping *del = calloc(p->n_del + 1, sizeof(*del));
+
+	if (!add || !del)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < p->n_add; i++)
+		add[i] = (struct history_mapping){ .in = p->add[i].spec.in, .out = p->add[i].spec.out };
+	for (size_t i = 0; i < p->n_del; i++)
+		del[i] = (struct history_mapping){ .in = p->del[i].in, .out = p->del[i].out };
+	r = history_change(p->agent->history, del, p->n_del, add, p->n_add, err);
+	p->recorded = !r;
+	return r;
+}
+
 /* Everything that can fail. New mappings that replace none come before the interfaces, so that no packet misses them.
  */
 static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
@@ -56,8 +79,17 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
 		*ret_loaded = !r;
 	}
 	if (!r && !p->n_del)
+		r = record(p, err);
+	if (!r && !p->n_del)
 		r = commit_additions(p, err);
-	return r ? r : devices_apply(a->devices, p->wanted, err);
+	if (!r) {
+		r = devices_apply(a->devices, p->wanted, err);
+		p->applied = !r;
+	}
+	/* The time that is written down is that of the change, so this comes last. */
+	if (!r && p->n_del)
+		r = record(p, err);
+	return r;
 }
 
 static void undo(struct plan *p, bool loaded)
@@ -66,12 +98,14 @@ static void undo(struct plan *p, bool loaded)
 	struct error err = { 0 };
 
 	undo_additions(p);
+	if (p->recorded)
+		history_reconcile_tables(a->history, a->mappings);
 	if (loaded)
 		datapath_revert(&a->datapath);
 	if (!a->config)
 		return;
-	/* The former programs go back to where the new ones are attached. */
-	if (loaded && devices_apply(a->devices, a->config, &err))
+	/* The former programs go back to where the new ones are attached; and interfaces that were applied go back. */
+	if ((loaded || p->applied) && devices_apply(a->devices, a->config, &err))
 		log_error("the former state cannot be restored: %s", err.text);
 	if (ipfix_configure(a->ipfix, &a->config->ipfix, &err))
 		log_error("the former IPFIX settings cannot be restored: %s", err.text);
@@ -84,8 +118,10 @@ static void commit_mappings(struct plan *p)
 
 	for (size_t i = 0; i < p->n_del; i++)
 		mappings_del(a->mappings, p->del[i].in, p->del[i].out);
-	if (commit_additions(p, &err))
+	if (commit_additions(p, &err)) {
 		log_error("%s; reload the configuration", err.text);
+		history_reconcile_tables(a->history, a->mappings);
+	}
 	for (size_t i = 0; i < p->n_update; i++)
 		mappings_update(a->mappings, &p->update[i]);
 }

@@ -24,7 +24,9 @@ struct plan {
 	uint64_t file_hash;
 	char *json; /* of wanted */
 	struct settings settings;
-	bool load; /* programs with those settings */
+	bool load;     /* programs with those settings */
+	bool recorded; /* in the mapping history */
+	bool applied;  /* to the interfaces */
 	struct plan_addition *add;
 	struct plan_deletion *del;
 	struct mapping_spec *update;

@@ -11,7 +11,7 @@
 #include "log.h"
 
 #define DAY_S 86400
-/* A change that is on the disk so many seconds after its time gets another time. */
+/* A change that takes place so many seconds after its record is written once more. */
 #define LATE_S 2
 
 struct history {
@@ -21,6 +21,8 @@ struct history {
 	/* The tables as they were told last, and what is yet to be written of them. */
 	struct history_mapping *present;
 	size_t n_present;
+	struct history_record *change; /* the last one, for history_confirm() */
+	size_t n_change;
 	bool taken_over;
 	bool owes_start;
 	bool owes_undo;
@@ -313,29 +315,50 @@ int history_ready(struct history *h, struct error *err)
 
 /* ---- changes ---- */
 
-/*
- * A change takes effect when it is on the disk. Where that took so long that its time is wrong, it is taken back and
- * written once more.
- */
-static int append_change(struct history *h, struct history_record *records, size_t n, struct error *err)
+/* Keeps the records of a change for history_confirm(). */
+static int append_change(struct history *h, const struct history_record *records, size_t n, struct error *err)
 {
-	_cleanup_free_ struct history_record *again = calloc(n + 1, sizeof(*again));
-	int64_t begun = history_clock(), late;
+	struct history_record *copy = calloc(n, sizeof(*copy));
 	int r;
 
-	if (!again)
+	if (!copy)
 		return error_set(err, -ENOMEM, "out of memory");
-	memcpy(again + 1, records, n * sizeof(*again));
-	r = append(h, records, n, err);
-	late = history_clock() - begun;
-	if (r || late < LATE_S)
+	memcpy(copy, records, n * sizeof(*copy));
+	r = append(h, copy, n, err);
+	if (r) {
+		free(copy);
 		return r;
-	log_warning("mapping history: it took %" PRId64 " s to write a change down", late);
-	again[0] =
-		(struct history_record){ .event = EVENT_UNDO, .first = records[0].line, .last = records[n - 1].line };
-	r = append(h, again, n + 1, err);
-	h->owes_undo |= r != 0;
-	return r;
+	}
+	free(h->change);
+	h->change = copy;
+	h->n_change = n;
+	return 0;
+}
+
+void history_confirm(struct history *h)
+{
+	_cleanup_free_ struct history_record *again = calloc(h->n_change + 1, sizeof(*again));
+	int64_t late = h->n_change ? history_clock() - h->change[0].time : 0;
+	struct error err = { 0 };
+
+	if (late < LATE_S)
+		return;
+	log_warning("mapping history: a change took %" PRId64 " s from its record on; it is written once more", late);
+	if (!again) {
+		log_error("no memory to write it");
+		return;
+	}
+	memcpy(again + 1, h->change, h->n_change * sizeof(*again));
+	again[0] = (struct history_record){
+		.event = EVENT_UNDO,
+		.first = h->change[0].line,
+		.last = h->change[h->n_change - 1].line,
+	};
+	for (size_t i = 1; i <= h->n_change; i++)
+		if (again[i].event == EVENT_ADD)
+			again[i].mapping.from = TIME_NONE;
+	if (append(h, again, h->n_change + 1, &err))
+		log_error("%s; the change has the time of before", err.text);
 }
 
 /* The tables are about to be as the history says. */
@@ -376,6 +399,7 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 		records[n].event = EVENT_ADD;
 		records[n++].mapping = (struct history_mapping){ add[i].in, add[i].out, TIME_NONE };
 	}
+	h->n_change = 0;
 	r = n ? append_change(h, records, n, err) : 0;
 	if (!r)
 		expect_open(h);
@@ -484,6 +508,7 @@ void history_close(struct history *h)
 	history_file_close(&h->file);
 	close_fd(&h->pin);
 	free(h->present);
+	free(h->change);
 	free(h);
 }
 

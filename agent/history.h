@@ -43,6 +43,12 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 		   const struct history_mapping *add, size_t n_add, struct error *err);
 
 /*
+ * The tables change now. Where the disk or the interfaces took long since history_change(), the change is written once
+ * more with the time of now, and the record of before is taken back.
+ */
+void history_confirm(struct history *h);
+
+/*
  * A change went wrong, and these mappings are in the tables now: takes back what did not take place. Where that cannot
  * be written it is logged, and tried again until it can.
  */

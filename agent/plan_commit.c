@@ -78,18 +78,13 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
 		r = datapath_load_swap(&a->datapath, err);
 		*ret_loaded = !r;
 	}
-	if (!r && !p->n_del)
+	if (!r)
 		r = record(p, err);
-	if (!r && !p->n_del)
+	if (!r && !p->n_del) {
+		history_confirm(a->history);
 		r = commit_additions(p, err);
-	if (!r) {
-		r = devices_apply(a->devices, p->wanted, err);
-		p->applied = !r;
 	}
-	/* The time that is written down is that of the change, so this comes last. */
-	if (!r && p->n_del)
-		r = record(p, err);
-	return r;
+	return r ? r : devices_apply(a->devices, p->wanted, err);
 }
 
 static void undo(struct plan *p, bool loaded)
@@ -104,8 +99,8 @@ static void undo(struct plan *p, bool loaded)
 		datapath_revert(&a->datapath);
 	if (!a->config)
 		return;
-	/* The former programs go back to where the new ones are attached; and interfaces that were applied go back. */
-	if ((loaded || p->applied) && devices_apply(a->devices, a->config, &err))
+	/* The former programs go back to where the new ones are attached. */
+	if (loaded && devices_apply(a->devices, a->config, &err))
 		log_error("the former state cannot be restored: %s", err.text);
 	if (ipfix_configure(a->ipfix, &a->config->ipfix, &err))
 		log_error("the former IPFIX settings cannot be restored: %s", err.text);
@@ -116,6 +111,8 @@ static void commit_mappings(struct plan *p)
 	struct agent *a = p->agent;
 	struct error err = { 0 };
 
+	if (p->n_del)
+		history_confirm(a->history);
 	for (size_t i = 0; i < p->n_del; i++)
 		mappings_del(a->mappings, p->del[i].in, p->del[i].out);
 	if (commit_additions(p, &err)) {

@@ -26,7 +26,6 @@ struct plan {
 	struct settings settings;
 	bool load;     /* programs with those settings */
 	bool recorded; /* in the mapping history */
-	bool applied;  /* to the interfaces */
 	struct plan_addition *add;
 	struct plan_deletion *del;
 	struct mapping_spec *update;

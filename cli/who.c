@@ -19,6 +19,9 @@ static const char *time_or_null(int64_t t, char text[static TIME_TEXT + 2])
 	return text;
 }
 
+/* A running agent says more often that the history goes on. */
+#define CURRENT_S 120
+
 struct holder {
 	uint32_t in_addr;
 	struct prefix in, out;
@@ -76,12 +79,14 @@ static void show_json(struct writer *w, const struct who_answer *a, int64_t know
 		return;
 	fputc('{', memory);
 	print_answer(memory, a);
-	fprintf(memory, ",\"known_until\":%s}", time_or_null(known_until, until));
+	if (known_until != TIME_NONE)
+		fprintf(memory, ",\"known_until\":%s", time_or_null(known_until, until));
+	fputc('}', memory);
 	if (!fclose(memory))
 		writer_json(w, text, size);
 }
 
-static void show_text(struct writer *w, const struct who_answer *a, int64_t t, int64_t known_until)
+static void show_text(struct writer *w, const struct who_answer *a, int64_t known_until)
 {
 	char addr[ADDR_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
 
@@ -90,7 +95,7 @@ static void show_text(struct writer *w, const struct who_answer *a, int64_t t, i
 		    prefix_format(a->out.base, a->out.plen, out));
 	writer_line(w, "From:           %s", time_format(a->from, from));
 	writer_line(w, "To:             %s", time_or(a->to, "still", to));
-	if (a->to == TIME_OPEN && t > known_until)
+	if (known_until != TIME_NONE)
 		writer_line(w, "Known until:    %s", time_format(known_until, to));
 	if (!a->ambiguous)
 		return;
@@ -124,10 +129,12 @@ static int ask_one(const struct who *who, const char *endpoint_text, int64_t t, 
 
 	endpoint_parse(endpoint_text, &out);
 	result = who_ask(who, out, t, &a, &why);
+	if (a.to != TIME_OPEN || t - CURRENT_S <= known_until)
+		known_until = TIME_NONE;
 	if (result == WHO_FOUND && w->json)
 		show_json(w, &a, known_until);
 	else if (result == WHO_FOUND)
-		show_text(w, &a, t, known_until);
+		show_text(w, &a, known_until);
 	if (result == WHO_FOUND)
 		return EXIT_DONE;
 	add_other(&a, &why);

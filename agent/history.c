@@ -200,7 +200,7 @@ static bool is_of_datapath(const struct history *h)
 {
 	struct history_pin pin = { 0 };
 
-	return h->pin >= 0 && !history_pin_read(h->pin, &pin) && pin.line && history_file_has(&h->file, pin.hash);
+	return h->pin >= 0 && !history_pin_read(h->pin, &pin) && pin.line && history_has_hash(h->file.fd, pin.hash);
 }
 
 /* From when on it is not known what was mapped; TIME_NONE: it is. */

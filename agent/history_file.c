@@ -218,19 +218,6 @@ int history_file_append(struct history_file *f, struct history_record *records, 
 	return r ? refuse(f, r, "", err) : 0;
 }
 
-bool history_file_has(const struct history_file *f, const char *hash)
-{
-	struct history_files files = { 0 };
-	char end[HASH_TEXT + 16];
-	bool has = false;
-	int length = snprintf(end, sizeof(end), "\"%.64s\"}\n", hash);
-
-	if (!history_files_read_at(f->dir, f->fd, &files))
-		has = memmem(files.text, files.size, end, (size_t)length);
-	history_files_free(&files);
-	return has;
-}
-
 int history_file_mark(struct history_file *f, int64_t time)
 {
 	char text[256], when[TIME_TEXT];

@@ -34,9 +34,6 @@ void history_file_close(struct history_file *f);
  */
 int history_file_append(struct history_file *f, struct history_record *records, size_t n, struct error *err);
 
-/* Whether a line of the file has that hash. */
-bool history_file_has(const struct history_file *f, const char *hash);
-
 /* Says in HISTORY_HEAD_FILE that the history ends here at that time. 0 or -errno. */
 int history_file_mark(struct history_file *f, int64_t time);
 

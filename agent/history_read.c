@@ -65,18 +65,28 @@ static int read_head(int dir, struct history_head *ret)
 	return r;
 }
 
+static bool has_hash(const char *text, size_t size, const char *hash)
+{
+	char end[HASH_TEXT + 16];
+	int length = snprintf(end, sizeof(end), "\"%.64s\"}\n", hash);
+
+	return memmem(text, size, end, (size_t)length);
+}
+
+bool history_has_hash(int fd, const char *hash)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+
+	return !read_all(fd, &text, &size) && has_hash(text, size, hash);
+}
+
 /* Lines behind those that the head names were appended when the agent died before it wrote the head. */
 static enum history_end compare_end(const struct history_files *f)
 {
-	char end[HASH_TEXT + 16];
-	int length;
-
 	if (f->head.line > f->index.number)
 		return END_MISSING;
-	if (!f->head.line)
-		return END_AGREES;
-	length = snprintf(end, sizeof(end), "\"%s\"}\n", f->head.hash);
-	return memmem(f->text, f->size, end, (size_t)length) ? END_AGREES : END_OTHER;
+	return !f->head.line || has_hash(f->text, f->size, f->head.hash) ? END_AGREES : END_OTHER;
 }
 
 int history_files_read_at(int dir, int fd, struct history_files *ret)

@@ -40,4 +40,7 @@ int64_t history_files_known_until(const struct history_files *f);
 /* For the agent, which has the file open: the same of descriptors. -errno. */
 int history_files_read_at(int dir, int fd, struct history_files *ret);
 
+/* Whether a line of a history has that hash; false also where it cannot be read. */
+bool history_has_hash(int fd, const char *hash);
+
 #endif

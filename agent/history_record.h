@@ -3,7 +3,7 @@
  * Records of the mapping history (RFC 7422): a line of JSON each, chained by checksums. Pure.
  *
  * A line ends in ,"hash":"..."} where the hash is SHA-256, in hexadecimal digits, of the hash of the line before (64
- * zeros before the first) and this line up to that comma. detnat-history(5) describes the format for others.
+ * zeros before the first) and this line up to that comma. detnat-agent(8) describes the format for others.
  */
 #ifndef DETNAT_HISTORY_RECORD_H
 #define DETNAT_HISTORY_RECORD_H

@@ -34,6 +34,8 @@ void history_record_free(struct history_record *r)
 
 /* ---- checksum ---- */
 
+static const char hex[] = "0123456789abcdef";
+
 static void hash_of(const char prev[static HASH_TEXT], const char *text, size_t size, char ret[static HASH_TEXT])
 {
 	uint8_t digest[SHA256_DIGEST_SIZE];
@@ -43,8 +45,11 @@ static void hash_of(const char prev[static HASH_TEXT], const char *text, size_t 
 	sha256_update(&ctx, HASH_TEXT - 1, (const uint8_t *)prev);
 	sha256_update(&ctx, size, (const uint8_t *)text);
 	sha256_digest(&ctx, sizeof(digest), digest);
-	for (size_t i = 0; i < sizeof(digest); i++)
-		snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+	for (size_t i = 0; i < sizeof(digest); i++) {
+		ret[2 * i] = hex[digest[i] >> 4];
+		ret[2 * i + 1] = hex[digest[i] & 15];
+	}
+	ret[HASH_TEXT - 1] = '\0';
 }
 
 int history_hash_check(const char *line, size_t size, const char prev[static HASH_TEXT], char ret[static HASH_TEXT])
@@ -57,7 +62,7 @@ int history_hash_check(const char *line, size_t size, const char prev[static HAS
 	    memcmp(line + size - strlen(HASH_END), HASH_END, strlen(HASH_END)) != 0)
 		return -EINVAL;
 	for (size_t i = 0; i < HASH_TEXT - 1; i++)
-		if (!memchr("0123456789abcdef", hash[i], 16))
+		if (!memchr(hex, hash[i], 16))
 			return -EINVAL;
 	/* prev and ret may be the same. */
 	hash_of(prev, line, size - HASH_TAIL, wanted);

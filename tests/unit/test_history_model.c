@@ -267,14 +267,14 @@ static void live(void)
 	static void (*const rare[])(void) = { do_reboot, do_detach, do_restart, do_crash_in_change };
 
 	while (now < BEGIN + TEN_YEARS) {
-		unsigned kind = below(100);
+		unsigned kind = below(250);
 
 		pass();
 		if (kind < sizeof(rare) / sizeof(*rare))
 			rare[kind]();
-		else if (kind < 10)
+		else if (kind < 25)
 			do_failed_change();
-		else if (kind < 55)
+		else if (kind < 140)
 			do_change();
 		else
 			do_tick();

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import re
+import subprocess
 import time
 
 import pytest
@@ -360,3 +361,37 @@ def test_list(lab):
     assert listed == records(agent)
     text = history(agent, "list").out
     assert re.search(r"2  20\S+Z  add     10\.0\.0\.0/18         1\.1\.1\.0/30", text), text
+
+
+QUESTIONS = """\
+{now} 1.1.1.1:1276
+2001-01-01 10:00 1.1.1.1:1276
+{now}\t1.1.1.1:80
+
+when 1.1.1.1:1276
+{now} 1.1.1.1
+{now}  1.1.1.0:1054
+"""
+
+
+def ask(agent, text, *options):
+    process = isolation.popen(CTL, *options, "who", "-", "--state-dir", agent.state, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    out, err = process.communicate(text, timeout=60)
+    return process.returncode, out, err
+
+
+def test_a_list_of_questions(running):
+    text = QUESTIONS.format(now=stamp())
+    status, out, err = ask(running.agent, text, "-j")
+    answers = json.loads(out)
+    assert status == 2 and "2 of the lines" in err, err
+    assert [a["line"] for a in answers] == [1, 2, 3, 5, 6, 7]
+    assert [a.get("reason") for a in answers] == [None, "no-record", "no-subscriber", "malformed", "malformed", None]
+    assert [a["in_addr"] for a in answers] == ["10.0.16.16", None, None, None, None, "10.0.0.2"]
+    assert answers[0]["mapping"] == MAPPING and answers[0]["to"] is None
+    status, out, _ = ask(running.agent, text)
+    assert status == 2 and len(out.splitlines()) == 7 and "10.0.16.16" in out
+    assert ask(running.agent, f"{stamp()} 1.1.1.1:1276\n" * 3)[0] == 0
+    assert ask(running.agent, f"{stamp()} 1.1.1.1:80\n")[0] == 1
+    assert ask(running.agent, "", "-j") == (0, "[]\n", "")

@@ -357,7 +357,15 @@ static void compare_at(const struct who *w, struct endpoint e, int64_t t)
 	expect(a.ambiguous == ambiguous, "at %ld", (long)t);
 }
 
-Test(history_model, who_is_right_at_every_boundary_of_ten_years, .timeout = 300)
+static void teardown(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
+	cr_assert_eq(system(command), 0);
+}
+
+Test(history_model, who_is_right_at_every_boundary_of_ten_years, .fini = teardown, .timeout = 300)
 {
 	struct history_files f;
 	struct error err;
@@ -396,9 +404,4 @@ Test(history_model, who_is_right_at_every_boundary_of_ten_years, .timeout = 300)
 	history_files_free(&f);
 	history_close(history);
 	close(pin);
-
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf %s", directory);
-	cr_assert_eq(system(command), 0);
 }

@@ -92,6 +92,8 @@ static enum history_end compare_end(const struct history_files *f)
 int history_files_read_at(int dir, int fd, struct history_files *ret)
 {
 	struct history_files f = { 0 };
+	/* The head first: an agent that appends meanwhile writes it last, so what it says is in the file by then. */
+	int head = read_head(dir, &f.head);
 	size_t used;
 	int r = read_all(fd, &f.text, &f.size);
 
@@ -104,8 +106,7 @@ int history_files_read_at(int dir, int fd, struct history_files *ret)
 		return r;
 	}
 	f.torn = f.size - used;
-	r = read_head(dir, &f.head);
-	f.end = !r ? compare_end(&f) : r == -ENOENT ? END_NO_HEAD : END_BAD_HEAD;
+	f.end = !head ? compare_end(&f) : head == -ENOENT ? END_NO_HEAD : END_BAD_HEAD;
 	*ret = f;
 	return 0;
 }

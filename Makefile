@@ -25,8 +25,8 @@ ALL_CFLAGS := -std=gnu17 $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iincl
 BPF_CFLAGS := -O2 -g -mcpu=v3 -target bpf -D__TARGET_ARCH_$(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m))) -Wall -Wextra -Werror -Wno-unused-parameter \
               -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
 
-AGENT_LIBS := -lbpf -levent -lcjson -lmnl -lelf -lz
-CLI_LIBS   := -lcjson
+AGENT_LIBS := -lbpf -levent -lcjson -lmnl -lnettle -lelf -lz
+CLI_LIBS   := -lcjson -lnettle
 
 BPF_SOURCES   := $(wildcard bpf/*.bpf.c)
 SKELETONS     := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/skel/%.skel.h)

@@ -34,6 +34,7 @@ struct agent {
 	uint64_t file_hash;    /* of the file that was last applied */
 	struct datapath datapath;
 	struct mappings *mappings;
+	struct history *history;
 	struct devices *devices;
 	struct ipfix *ipfix;
 	struct usage *usage;

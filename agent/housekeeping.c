@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "events.h"
+#include "history.h"
 #include "log.h"
 #include "notify.h"
 #include "sessions.h"
@@ -20,8 +21,9 @@ struct housekeeping {
 	struct event *watchdog;
 	struct session_sweep *sweep; /* under way, or NULL */
 	uint64_t sweep_began_us;
-	uint32_t seconds; /* since the last sweep began */
-	uint64_t refused; /* packets refused for want of room, a second ago */
+	uint32_t seconds;	  /* since the last sweep began */
+	uint32_t history_seconds; /* since the history was told the time */
+	uint64_t refused;	  /* packets refused for want of room, a second ago */
 };
 
 /* 1: more to do, 0: done */
@@ -96,6 +98,10 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 		h->sweep_began_us = monotonic_us();
 		if (session_sweep_new(h->agent->mappings, &h->sweep))
 			log_warning("no memory to sweep expired sessions");
+	}
+	if (++h->history_seconds >= HISTORY_TICK_S) {
+		h->history_seconds = 0;
+		history_tick(h->agent->history);
 	}
 	if (!evtimer_pending(h->slice, NULL))
 		on_slice(-1, 0, h);

@@ -4,6 +4,7 @@
 
 #include "agent.h"
 #include "detach.h"
+#include "history.h"
 #include "log.h"
 #include "service.h"
 
@@ -74,7 +75,7 @@ static int test(const char *config_path)
 	return print_end(status, config_path, &err);
 }
 
-/* Of the file only the pin path matters: the interfaces may be gone. */
+/* Of the file only the pin path and the state directory matter: the interfaces may be gone. */
 static int detach(const char *config_path)
 {
 	struct config *c;
@@ -85,6 +86,8 @@ static int detach(const char *config_path)
 	if (r)
 		return print_end(EXIT_BAD_CONFIGURATION, config_path, &err);
 	r = detach_pinned(c->pin_path, &found, &err);
+	if (!r && found && history_detach_at(c->state_dir, &err))
+		log_warning("%s; it lacks that the datapath was removed", err.text);
 	if (!r)
 		puts(found ? "detached" : "nothing to detach");
 	config_free(c);

@@ -8,6 +8,7 @@
 
 #include "devices.h"
 #include "events.h"
+#include "history_tables.h"
 #include "log.h"
 #include "metrics.h"
 #include "plan_private.h"
@@ -44,6 +45,28 @@ static void undo_additions(struct plan *p)
 	}
 }
 
+/* Writes down what is about to happen to the mappings. From then on the tables change, or it is taken back. */
+static int record(struct plan *p, struct error *err)
+{
+	int r;
+
+	if (!p->n_add && !p->n_del)
+		return 0;
+
+	_cleanup_free_ struct history_mapping *add = calloc(p->n_add + 1, sizeof(*add));
+	_cleanup_free_ struct history_mapping *del = calloc(p->n_del + 1, sizeof(*del));
+
+	if (!add || !del)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < p->n_add; i++)
+		add[i] = (struct history_mapping){ .in = p->add[i].spec.in, .out = p->add[i].spec.out };
+	for (size_t i = 0; i < p->n_del; i++)
+		del[i] = (struct history_mapping){ .in = p->del[i].in, .out = p->del[i].out };
+	r = history_change(p->agent->history, del, p->n_del, add, p->n_add, err);
+	p->recorded = !r;
+	return r;
+}
+
 /* Everything that can fail. New mappings that replace none come before the interfaces, so that no packet misses them.
  */
 static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
@@ -58,8 +81,12 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
 		r = datapath_load_swap(&a->datapath, err);
 		*ret_loaded = !r;
 	}
-	if (!r && !p->n_del)
+	if (!r)
+		r = record(p, err);
+	if (!r && !p->n_del) {
+		history_confirm(a->history);
 		r = commit_additions(p, err);
+	}
 	return r ? r : devices_apply(a->devices, p->wanted, err);
 }
 
@@ -69,6 +96,8 @@ static void undo(struct plan *p, bool loaded)
 	struct error err = { 0 };
 
 	undo_additions(p);
+	if (p->recorded)
+		history_reconcile_tables(a->history, a->mappings);
 	if (loaded)
 		datapath_revert(&a->datapath);
 	if (!a->config)
@@ -87,10 +116,14 @@ static void commit_mappings(struct plan *p)
 	struct agent *a = p->agent;
 	struct error err = { 0 };
 
+	if (p->n_del)
+		history_confirm(a->history);
 	for (size_t i = 0; i < p->n_del; i++)
 		mappings_del(a->mappings, p->del[i].in, p->del[i].out);
-	if (commit_additions(p, &err))
+	if (commit_additions(p, &err)) {
 		log_error("%s; reload the configuration", err.text);
+		history_reconcile_tables(a->history, a->mappings);
+	}
 	for (size_t i = 0; i < p->n_update; i++)
 		mappings_update(a->mappings, &p->update[i]);
 }

@@ -11,6 +11,7 @@
 #include "detach.h"
 #include "devices.h"
 #include "events.h"
+#include "history_tables.h"
 #include "housekeeping.h"
 #include "log.h"
 #include "metrics.h"
@@ -126,6 +127,8 @@ static int start(struct service *s, struct startup *up, struct error *err)
 	if (a->datapath.reused)
 		log_info("taking over the datapath at %s", a->datapath.pin_dir);
 	r = mappings_open(&a->datapath, &a->mappings, err);
+	if (!r)
+		r = history_open_tables(wanted->state_dir, &a->datapath, a->mappings, &a->history, err);
 	if (!r && ipfix_new(&a->ipfix))
 		r = error_set(err, -ENOMEM, "out of memory");
 	if (!r)
@@ -150,6 +153,8 @@ static int start(struct service *s, struct startup *up, struct error *err)
 		r = error_set(err, -ENOMEM, "out of memory");
 	if (!r && devices_routing(a->devices) != routing)
 		on_routing_change(a);
+	if (!r)
+		r = history_ready(a->history, err);
 	return r ? r : control_new(a, wanted->control_socket, &a->control, err);
 }
 
@@ -184,8 +189,26 @@ static void fail(struct service *s)
 	stop(s);
 	if (d->pin_dir && !d->reused && s->agent.config && devices_detach_all(d, &err))
 		log_error("%s", err.text);
+	if (s->agent.history && d->reused)
+		history_stop(s->agent.history);
+	else if (s->agent.history)
+		history_detach(s->agent.history);
+	history_close(take_pointer(s->agent.history));
 	if (d->pin_dir)
 		datapath_discard(d);
+}
+
+/* The datapath is removed, and nothing is mapped any more. */
+static int end_detached(struct agent *a, struct error *err)
+{
+	int r = detach_datapath(&a->datapath, a->config->pin_path, err);
+
+	if (!r) {
+		history_detach(a->history);
+		log_info("the datapath at %s was removed", a->config->pin_path);
+	}
+	history_close(take_pointer(a->history));
+	return r;
 }
 
 static int end(struct service *s, struct error *err)
@@ -194,13 +217,10 @@ static int end(struct service *s, struct error *err)
 
 	notify_stopping();
 	stop(s);
-	if (a->config->detach_on_exit) {
-		int r = detach_datapath(&a->datapath, a->config->pin_path, err);
-
-		if (!r)
-			log_info("the datapath at %s was removed", a->config->pin_path);
-		return r;
-	}
+	if (a->config->detach_on_exit)
+		return end_detached(a, err);
+	history_stop(a->history);
+	history_close(take_pointer(a->history));
 	log_info("the datapath at %s stays attached", a->datapath.pin_dir);
 	datapath_close(&a->datapath);
 	return 0;

@@ -7,7 +7,7 @@ set -euo pipefail
 
 build=(
     gcc make clang bpftool libbpf-dev libelf-dev zlib1g-dev
-    libc6-dev linux-libc-dev libcjson-dev libevent-dev libmnl-dev
+    libc6-dev linux-libc-dev libcjson-dev libevent-dev libmnl-dev nettle-dev
 )
 demo=(iproute2 ethtool iputils-ping curl python3 tshark)
 bench=(iproute2 ethtool nftables)

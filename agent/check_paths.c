@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "history_record.h"
+
 /* Shortens a path in place by its last name; "/" stays. */
 static void cut_name(char *path)
 {
@@ -48,6 +50,29 @@ static int check_directory(const char *path, char at[static PATH_MAX])
 	return check_writable(at);
 }
 
+/* Whether the files of the history are such as can be written to, where they are there. */
+static int check_history(const char *dir, char at[static PATH_MAX])
+{
+	static const char *const files[] = { HISTORY_FILE, HISTORY_HEAD_FILE };
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		struct stat st;
+
+		if (snprintf(at, PATH_MAX, "%s/%s", dir, files[i]) >= PATH_MAX)
+			return -ENAMETOOLONG;
+		if (lstat(at, &st)) {
+			if (errno != ENOENT)
+				return -errno;
+			continue;
+		}
+		if (!S_ISREG(st.st_mode))
+			return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+		if (access(at, W_OK))
+			return -errno;
+	}
+	return 0;
+}
+
 /* Where the pins go by default the agent mounts a bpffs first. */
 static bool is_under_bpffs_root(const char *path)
 {
@@ -86,5 +111,12 @@ int check_paths(const struct config *c, const char *name, struct error *err)
 			return config_refuse(err, r, name, directories[i].line, directories[i].key,
 					     "the directory %s cannot be used: %s", path, strerror(-r));
 	}
+
+	char at[PATH_MAX];
+	int r = check_history(c->state_dir, at);
+
+	if (r)
+		return config_refuse(err, r, name, c->state_dir_line, "state_dir", "%s cannot be used: %s", at,
+				     r == -EINVAL ? "it is no regular file" : strerror(-r));
 	return 0;
 }

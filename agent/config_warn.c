@@ -16,20 +16,6 @@ static const char *const timeout_names[N_TIMEOUTS] = {
 #undef X
 };
 
-static bool exports_fragments(const struct config *c)
-{
-	return c->ipfix.enabled && c->ipfix.events & IPFIX_FRAGMENTS;
-}
-
-/* Keys that a configuration may have and that change nothing yet. */
-static void warn_of_unserved(const struct config *now, const struct config *before, const char *place)
-{
-	if (now->metrics_enabled && !(before && before->metrics_enabled))
-		log_warning("%smetrics.listen: this version serves no metrics", place);
-	if (exports_fragments(now) && !(before && exports_fragments(before)))
-		log_warning("%sipfix.events: this version exports no records of fragments", place);
-}
-
 void config_warn(const struct config *now, const struct config *before, const char *name)
 {
 	_cleanup_free_ char *place = NULL;
@@ -45,5 +31,4 @@ void config_warn(const struct config *now, const struct config *before, const ch
 			log_warning("%stimeouts.%s: %u s is below the %u s that %s asks for", place, timeout_names[i],
 				    seconds, timeout_minima[i].seconds, timeout_minima[i].source);
 	}
-	warn_of_unserved(now, before, place);
 }

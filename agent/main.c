@@ -4,13 +4,14 @@
 
 #include "agent.h"
 #include "detach.h"
+#include "history.h"
 #include "log.h"
 #include "service.h"
 
 #define DEFAULT_CONFIG "/etc/detnat/detnat.json"
 
 static const char usage[] =
-	"Usage: detnat-agent [-v] [-c FILE] [-t | --detach]\n"
+	"Usage: detnat-agent [-v | -q] [-c FILE] [-t | --detach]\n"
 	"       detnat-agent -V | -h\n"
 	"\n"
 	"Runs the deterministic NAT of this machine, in the foreground, and logs to stderr.\n"
@@ -19,6 +20,7 @@ static const char usage[] =
 	"  -t, --test         check the configuration and this machine, and touch nothing\n"
 	"      --detach       remove the datapath and all that is pinned; no agent may run\n"
 	"  -v, --verbose      log what is of use in a search for errors, too; -vv: and all of libbpf's messages\n"
+	"  -q, --quiet        log warnings and errors alone\n"
 	"  -V, --version      print the version\n"
 	"  -h, --help         print this text\n"
 	"\n"
@@ -41,6 +43,7 @@ static const struct option options[] = {
 	{ "test", no_argument, NULL, 't' },
 	{ "detach", no_argument, NULL, OPTION_DETACH },
 	{ "verbose", no_argument, NULL, 'v' },
+	{ "quiet", no_argument, NULL, 'q' },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
@@ -72,7 +75,7 @@ static int test(const char *config_path)
 	return print_end(status, config_path, &err);
 }
 
-/* Of the file only the pin path matters: the interfaces may be gone. */
+/* Of the file only the pin path and the state directory matter: the interfaces may be gone. */
 static int detach(const char *config_path)
 {
 	struct config *c;
@@ -83,6 +86,8 @@ static int detach(const char *config_path)
 	if (r)
 		return print_end(EXIT_BAD_CONFIGURATION, config_path, &err);
 	r = detach_pinned(c->pin_path, &found, &err);
+	if (!r && found && history_detach_at(c->state_dir, &err))
+		log_warning("%s; it lacks that the datapath was removed", err.text);
 	if (!r)
 		puts(found ? "detached" : "nothing to detach");
 	config_free(c);
@@ -102,12 +107,13 @@ int main(int argc, char **argv)
 	const char *config_path = DEFAULT_CONFIG;
 	enum mode mode = MODE_RUN;
 	unsigned verbosity = 0;
+	bool quiet = false;
 	int option;
 
 	/* getopt's messages begin like all others. */
 	if (argc)
 		argv[0] = program;
-	while ((option = getopt_long(argc, argv, "c:tvVh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:tvqVh", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			config_path = optarg;
@@ -120,6 +126,9 @@ int main(int argc, char **argv)
 			break;
 		case 'v':
 			verbosity++;
+			break;
+		case 'q':
+			quiet = true;
 			break;
 		case 'V':
 			puts("detnat-agent " AGENT_VERSION);
@@ -134,8 +143,12 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		return bad_usage("arguments are not taken");
+	if (verbosity && quiet)
+		return bad_usage("either -v or -q");
 	if (verbosity)
 		log_set_level(LOG_LEVEL_DEBUG);
+	else if (quiet)
+		log_set_level(LOG_LEVEL_WARNING);
 	datapath_log_libbpf(verbosity);
 	switch (mode) {
 	case MODE_TEST:

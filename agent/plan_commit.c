@@ -9,7 +9,9 @@
 #include "devices.h"
 #include "events.h"
 #include "fragments.h"
+#include "history_tables.h"
 #include "log.h"
+#include "metrics.h"
 #include "plan_private.h"
 #include "running.h"
 #include "sessions.h"
@@ -44,6 +46,28 @@ static void undo_additions(struct plan *p)
 	}
 }
 
+/* Writes down what is about to happen to the mappings. From then on the tables change, or it is taken back. */
+static int record(struct plan *p, struct error *err)
+{
+	int r;
+
+	if (!p->n_add && !p->n_del)
+		return 0;
+
+	_cleanup_free_ struct history_mapping *add = calloc(p->n_add + 1, sizeof(*add));
+	_cleanup_free_ struct history_mapping *del = calloc(p->n_del + 1, sizeof(*del));
+
+	if (!add || !del)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < p->n_add; i++)
+		add[i] = (struct history_mapping){ .in = p->add[i].spec.in, .out = p->add[i].spec.out };
+	for (size_t i = 0; i < p->n_del; i++)
+		del[i] = (struct history_mapping){ .in = p->del[i].in, .out = p->del[i].out };
+	r = history_change(p->agent->history, del, p->n_del, add, p->n_add, err);
+	p->recorded = !r;
+	return r;
+}
+
 /* Everything that can fail. New mappings that replace none come before the interfaces, so that no packet misses them.
  */
 static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
@@ -51,13 +75,19 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
 	struct agent *a = p->agent;
 	int r = ipfix_configure(a->ipfix, &p->wanted->ipfix, err);
 
+	if (!r)
+		r = metrics_configure(a->metrics, p->wanted, p->name, err);
 	if (!r && p->load) {
 		p->load = false;
 		r = datapath_load_swap(&a->datapath, err);
 		*ret_loaded = !r;
 	}
-	if (!r && !p->n_del)
+	if (!r)
+		r = record(p, err);
+	if (!r && !p->n_del) {
+		history_confirm(a->history);
 		r = commit_additions(p, err);
+	}
 	return r ? r : devices_apply(a->devices, p->wanted, err);
 }
 
@@ -67,6 +97,8 @@ static void undo(struct plan *p, bool loaded)
 	struct error err = { 0 };
 
 	undo_additions(p);
+	if (p->recorded)
+		history_reconcile_tables(a->history, a->mappings);
 	if (loaded)
 		datapath_revert(&a->datapath);
 	if (!a->config)
@@ -74,6 +106,8 @@ static void undo(struct plan *p, bool loaded)
 	/* The former programs go back to where the new ones are attached. */
 	if (loaded && devices_apply(a->devices, a->config, &err))
 		log_error("the former state cannot be restored: %s", err.text);
+	if (metrics_configure(a->metrics, a->config, NULL, &err))
+		log_error("the former metrics cannot be served again: %s", err.text);
 	if (ipfix_configure(a->ipfix, &a->config->ipfix, &err))
 		log_error("the former IPFIX settings cannot be restored: %s", err.text);
 }
@@ -83,10 +117,14 @@ static void commit_mappings(struct plan *p)
 	struct agent *a = p->agent;
 	struct error err = { 0 };
 
+	if (p->n_del)
+		history_confirm(a->history);
 	for (size_t i = 0; i < p->n_del; i++)
 		mappings_del(a->mappings, p->del[i].in, p->del[i].out);
-	if (commit_additions(p, &err))
+	if (commit_additions(p, &err)) {
 		log_error("%s; reload the configuration", err.text);
+		history_reconcile_tables(a->history, a->mappings);
+	}
 	for (size_t i = 0; i < p->n_update; i++)
 		mappings_update(a->mappings, &p->update[i]);
 }
@@ -97,6 +135,22 @@ static void listen_to_sessions(struct agent *a)
 	bool wanted = a->config->ipfix.enabled && a->config->ipfix.events & IPFIX_SESSIONS;
 
 	sessions_on_close(a->mappings, wanted ? events_session_closed : NULL, a->ipfix);
+}
+
+/* Address bindings, where the settings that hold from now on ask for them. */
+static void tell_exporter(const struct plan *p)
+{
+	struct ipfix *x = p->agent->ipfix;
+	struct timespec now;
+	uint64_t now_ms;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	for (size_t i = 0; i < p->n_del; i++)
+		ipfix_mapping(x, p->del[i].in, p->del[i].out, false, now_ms);
+	for (size_t i = 0; i < p->n_add; i++)
+		if (p->add[i].committed)
+			ipfix_mapping(x, p->add[i].spec.in, p->add[i].spec.out, true, now_ms);
 }
 
 int plan_commit(struct plan *p, struct error *err)
@@ -110,6 +164,7 @@ int plan_commit(struct plan *p, struct error *err)
 		return r;
 	}
 	commit_mappings(p);
+	tell_exporter(p);
 	if (loaded)
 		datapath_settle(&a->datapath);
 	datapath_raise_epoch(&a->datapath);

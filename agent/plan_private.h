@@ -24,7 +24,8 @@ struct plan {
 	uint64_t file_hash;
 	char *json; /* of wanted */
 	struct settings settings;
-	bool load; /* programs with those settings */
+	bool load;     /* programs with those settings */
+	bool recorded; /* in the mapping history */
 	struct plan_addition *add;
 	struct plan_deletion *del;
 	struct mapping_spec *update;

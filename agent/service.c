@@ -12,10 +12,13 @@
 #include "devices.h"
 #include "events.h"
 #include "fragments.h"
+#include "history_tables.h"
 #include "housekeeping.h"
 #include "log.h"
+#include "metrics.h"
 #include "notify.h"
 #include "startup.h"
+#include "usage.h"
 
 struct service {
 	struct agent agent;
@@ -125,8 +128,14 @@ static int start(struct service *s, struct startup *up, struct error *err)
 	if (a->datapath.reused)
 		log_info("taking over the datapath at %s", a->datapath.pin_dir);
 	r = mappings_open(&a->datapath, &a->mappings, err);
+	if (!r)
+		r = history_open_tables(wanted->state_dir, &a->datapath, a->mappings, &a->history, err);
 	if (!r && ipfix_new(&a->ipfix))
 		r = error_set(err, -ENOMEM, "out of memory");
+	if (!r)
+		r = usage_new(a, &a->usage, err);
+	if (!r)
+		r = metrics_new(a, &a->metrics, err);
 	if (!r)
 		r = devices_new(a->base, &a->datapath, &a->devices, err);
 	if (!r)
@@ -135,6 +144,8 @@ static int start(struct service *s, struct startup *up, struct error *err)
 		routing = devices_routing(a->devices);
 		r = change_apply_now(a, wanted, up->file_hash, err);
 	}
+	if (!r)
+		usage_hurry(a->usage);
 	if (!r)
 		r = events_new(a->base, &a->datapath, a->ipfix, resolve, a->devices, &s->events, err);
 	if (!r)
@@ -145,6 +156,8 @@ static int start(struct service *s, struct startup *up, struct error *err)
 		r = error_set(err, -ENOMEM, "out of memory");
 	if (!r && devices_routing(a->devices) != routing)
 		on_routing_change(a);
+	if (!r)
+		r = history_ready(a->history, err);
 	return r ? r : control_new(a, wanted->control_socket, &a->control, err);
 }
 
@@ -158,6 +171,8 @@ static void stop(struct service *s)
 	housekeeping_free(take_pointer(s->housekeeping));
 	fragments_free(take_pointer(a->fragments));
 	events_free(take_pointer(s->events));
+	metrics_free(take_pointer(a->metrics));
+	usage_free(take_pointer(a->usage));
 	if (a->ipfix) {
 		struct timespec now;
 
@@ -178,8 +193,26 @@ static void fail(struct service *s)
 	stop(s);
 	if (d->pin_dir && !d->reused && s->agent.config && devices_detach_all(d, &err))
 		log_error("%s", err.text);
+	if (s->agent.history && d->reused)
+		history_stop(s->agent.history);
+	else if (s->agent.history)
+		history_detach(s->agent.history);
+	history_close(take_pointer(s->agent.history));
 	if (d->pin_dir)
 		datapath_discard(d);
+}
+
+/* The datapath is removed, and nothing is mapped any more. */
+static int end_detached(struct agent *a, struct error *err)
+{
+	int r = detach_datapath(&a->datapath, a->config->pin_path, err);
+
+	if (!r) {
+		history_detach(a->history);
+		log_info("the datapath at %s was removed", a->config->pin_path);
+	}
+	history_close(take_pointer(a->history));
+	return r;
 }
 
 static int end(struct service *s, struct error *err)
@@ -188,13 +221,10 @@ static int end(struct service *s, struct error *err)
 
 	notify_stopping();
 	stop(s);
-	if (a->config->detach_on_exit) {
-		int r = detach_datapath(&a->datapath, a->config->pin_path, err);
-
-		if (!r)
-			log_info("the datapath at %s was removed", a->config->pin_path);
-		return r;
-	}
+	if (a->config->detach_on_exit)
+		return end_detached(a, err);
+	history_stop(a->history);
+	history_close(take_pointer(a->history));
 	log_info("the datapath at %s stays attached", a->datapath.pin_dir);
 	datapath_close(&a->datapath);
 	return 0;
@@ -227,6 +257,7 @@ enum exit_status service_run(const char *config_path, struct error *err)
 	if (r)
 		return EXIT_BAD_CONFIGURATION;
 	clock_gettime(CLOCK_MONOTONIC, &s.agent.started);
+	clock_gettime(CLOCK_REALTIME, &s.agent.started_wall);
 	s.agent.base = event_base_new();
 	r = s.agent.base ? catch_signals(&s, err) : error_set(err, -ENOMEM, "out of memory");
 	if (!r)
@@ -244,7 +275,7 @@ enum exit_status service_check(const char *config_path, struct error *err)
 {
 	__attribute__((cleanup(startup_free))) struct startup up = { 0 };
 
-	if (startup_read(config_path, &up, err))
+	if (startup_read(config_path, &up, err) || metrics_check(startup_wanted(&up), up.running, config_path, err))
 		return EXIT_BAD_CONFIGURATION;
 	devices_check_forwarding(startup_wanted(&up));
 	return EXIT_DONE;

@@ -9,6 +9,7 @@
 
 static unsigned changes_waiting;
 
+/* NULL: not the agent's. */
 static const verb_handler handlers[N_VERBS] = {
 	[VERB_MAPPING_ADD] = verb_mapping_add,
 	[VERB_MAPPING_DEL] = verb_mapping_del,
@@ -157,6 +158,8 @@ int request_start(struct request *r, cJSON **ret_result, int *ret_status, struct
 	ret = parse_args(r, cJSON_GetObjectItemCaseSensitive(r->document, "args"), err);
 	if (ret)
 		return ret;
+	if (!handlers[verb])
+		return error_set(err, -EINVAL, "%s is answered by detnatctl, without the agent", name);
 	*ret_status = 1;
 	return handlers[verb](r, ret_result, err);
 }

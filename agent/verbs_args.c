@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "history_time.h"
+
 #define SECONDS_MAX 604800U
 
 /* A mapping, by its prefixes. */
@@ -17,6 +19,10 @@
 	{ "name", ARG_NAME, ARG_WORD, 0, 0 },    \
 	{                                        \
 		"role", ARG_ROLE, ARG_WORD, 0, 0 \
+	}
+#define STATE_DIR_ARG                                   \
+	{                                               \
+		"state_dir", ARG_PATH, ARG_OPTION, 0, 0 \
 	}
 
 const struct verb_spec verb_specs[N_VERBS] = {
@@ -53,7 +59,7 @@ const struct verb_spec verb_specs[N_VERBS] = {
 	[VERB_STATUS] = { "status", {} },
 	[VERB_IPFIX_SHOW] = { "ipfix show", {} },
 	[VERB_IPFIX_SET] = { "ipfix set",
-			     { { "collector", ARG_ENDPOINT, ARG_ASSIGNMENT, 1, 65535 },
+			     { { "collector", ARG_COLLECTORS, ARG_ASSIGNMENT, 0, 0 },
 			       { "source", ARG_ENDPOINT, ARG_ASSIGNMENT, 0, 65535 },
 			       { "domain_id", ARG_NUMBER, ARG_ASSIGNMENT, 0, UINT32_MAX },
 			       { "path_mtu", ARG_NUMBER, ARG_ASSIGNMENT, 128, 65535 },
@@ -61,6 +67,12 @@ const struct verb_spec verb_specs[N_VERBS] = {
 	[VERB_IPFIX_DISABLE] = { "ipfix disable", {} },
 	[VERB_IPFIX_FLUSH] = { "ipfix flush", {} },
 	[VERB_RELOAD] = { "reload", {} },
+	[VERB_WHO] = { "who",
+		       { { "endpoint", ARG_QUESTION, ARG_WORD, 0, 65535 },
+			 { "at", ARG_TIME, ARG_OPTION, 0, 0 },
+			 STATE_DIR_ARG } },
+	[VERB_HISTORY_LIST] = { "history list", { STATE_DIR_ARG } },
+	[VERB_HISTORY_VERIFY] = { "history verify", { STATE_DIR_ARG } },
 };
 
 /* Values that are words: the number each stands for. */
@@ -155,6 +167,12 @@ int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *r
 		if (!r && value.endpoint.port < spec->min)
 			r = -EINVAL;
 		break;
+	case ARG_COLLECTORS:
+		expected = "an address and port such as 192.0.2.10:4739, the port not 0, or tcp:192.0.2.10:4739, or "
+			   "up to 8 of them with commas between, each once";
+		value.text = text;
+		r = collectors_parse(text, (struct config_collector[CONFIG_MAX_COLLECTORS]){}, &(uint32_t){ 0 });
+		break;
 	case ARG_NAME:
 		expected = "a name that an interface can have";
 		value.text = text;
@@ -171,6 +189,20 @@ int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *r
 	case ARG_PROTO:
 		expected = "tcp, udp or icmp";
 		r = find_word(protos, text, &value.number);
+		break;
+	case ARG_QUESTION:
+		expected = "an address and port such as 1.1.1.1:1276, or - to read them from standard input";
+		r = strcmp(text, "-") ? endpoint_parse(text, &value.endpoint) : 0;
+		value.text = text;
+		break;
+	case ARG_TIME:
+		expected = "a time such as 2026-01-31T10:00:00Z, \"2026-01-31 10:00\" (UTC) or 2026-01-31";
+		r = time_parse(text, &value.time);
+		break;
+	case ARG_PATH:
+		expected = "the path of a directory";
+		value.text = text;
+		r = *text ? 0 : -EINVAL;
 		break;
 	case ARG_NUMBER:
 	case ARG_SLOTS:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The verbs of the control protocol and their arguments, said once: the agent checks requests by this table, and the
- * command line builds them by it, so that both refuse the same things. Pure: no input, no output, no state.
+ * command line builds them by it, so that both refuse the same things. The last ones the command line answers by
+ * itself, from files. Pure: no input, no output, no state.
  */
 #ifndef DETNAT_VERBS_ARGS_H
 #define DETNAT_VERBS_ARGS_H
@@ -33,22 +34,29 @@ enum verb {
 	VERB_IPFIX_DISABLE,
 	VERB_IPFIX_FLUSH,
 	VERB_RELOAD,
+	VERB_WHO,
+	VERB_HISTORY_LIST,
+	VERB_HISTORY_VERIFY,
 	N_VERBS
 };
 
 /* What a value must look like. On the wire numbers are JSON numbers, flags are true or false, all others strings. */
 enum arg_kind {
-	ARG_NONE,     /* ends the list of a verb */
-	ARG_ADDR,     /* 10.0.0.2 */
-	ARG_PREFIX,   /* 10.0.0.0/18, masked */
-	ARG_ENDPOINT, /* 10.0.0.2:6303; min..max bound the port */
-	ARG_NAME,     /* of an interface */
-	ARG_ROLE,     /* inside, outside: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
-	ARG_SIDE,     /* in, out: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
-	ARG_PROTO,    /* tcp, udp, icmp: number is the IP protocol */
-	ARG_NUMBER,   /* min..max */
-	ARG_SLOTS,    /* a power of two, min..max */
-	ARG_FLAG,     /* number is 0 or 1 */
+	ARG_NONE,	/* ends the list of a verb */
+	ARG_ADDR,	/* 10.0.0.2 */
+	ARG_PREFIX,	/* 10.0.0.0/18, masked */
+	ARG_ENDPOINT,	/* 10.0.0.2:6303; min..max bound the port */
+	ARG_COLLECTORS, /* 192.0.2.10:4739,tcp:192.0.2.11:4739 */
+	ARG_NAME,	/* of an interface */
+	ARG_ROLE,	/* inside, outside: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
+	ARG_SIDE,	/* in, out: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
+	ARG_PROTO,	/* tcp, udp, icmp: number is the IP protocol */
+	ARG_NUMBER,	/* min..max */
+	ARG_SLOTS,	/* a power of two, min..max */
+	ARG_FLAG,	/* number is 0 or 1 */
+	ARG_QUESTION,	/* 1.1.1.1:1276, or - for those on standard input: text */
+	ARG_TIME,	/* of RFC 3339, or a date, see history_time.h: time */
+	ARG_PATH,	/* of a directory */
 };
 
 /* How detnatctl writes it. */
@@ -83,6 +91,7 @@ struct arg_value {
 		uint32_t addr; /* host byte order */
 		struct prefix prefix;
 		struct endpoint endpoint;
+		int64_t time;
 		const char *text; /* the caller's */
 	};
 };

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "history.h"
 #include "verbs.h"
 
 int verb_stats(struct request *r, cJSON **ret_result, struct error *err)
@@ -38,6 +39,15 @@ static void add_started(cJSON *json, time_t uptime)
 		cJSON_AddStringToObject(json, "started", text);
 }
 
+static void add_history(cJSON *json, const struct history *h)
+{
+	cJSON *object = cJSON_AddObjectToObject(json, "history");
+	char hash[HASH_TEXT];
+
+	json_add_u64(object, "line", history_end(h, hash));
+	cJSON_AddStringToObject(object, "hash", hash);
+}
+
 static cJSON *answer_status(struct request *r, const struct session_count *count)
 {
 	const struct agent *a = r->agent;
@@ -54,6 +64,8 @@ static cJSON *answer_status(struct request *r, const struct session_count *count
 	json_add_u64(json, "sessions", count->total);
 	add_started(json, uptime);
 	json_add_u64(json, "memory_bytes", mappings_table_memory(a->mappings));
+	if (a->history)
+		add_history(json, a->history);
 	return json;
 }
 

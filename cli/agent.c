@@ -12,6 +12,20 @@ static const struct column counter_columns[] = {
 	{},
 };
 
+/* Where the mapping history ends, to compare it with a copy. */
+static void cell_history(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	const cJSON *history = cJSON_GetObjectItemCaseSensitive(row, key);
+	char line[CELL_TEXT], hash[CELL_TEXT];
+
+	strcpy(text, "-");
+	if (!cJSON_IsObject(history))
+		return;
+	cell_number(history, "line", line);
+	cell_text(history, "hash", hash);
+	snprintf(text, CELL_TEXT, "line %.20s, %.64s", line, hash);
+}
+
 static const struct column status_fields[] = {
 	{ "Version", "version", cell_text, false, 0 },
 	{ "Uptime", "uptime", cell_duration, false, 0 },
@@ -20,6 +34,7 @@ static const struct column status_fields[] = {
 	{ "Mappings", "mappings", cell_number, false, 0 },
 	{ "Sessions", "sessions", cell_number, false, 0 },
 	{ "Memory of tables", "memory_bytes", cell_bytes, false, 0 },
+	{ "Mapping history", "history", cell_history, false, 0 },
 	{},
 };
 

@@ -9,7 +9,8 @@
 #include "verbs_args.h"
 #include "writer.h"
 
-#define DEFAULT_SOCKET "/run/detnat/agent.sock"
+#define DEFAULT_SOCKET	  "/run/detnat/agent.sock"
+#define DEFAULT_STATE_DIR "/var/lib/detnat"
 
 /* What detnatctl exits with. */
 enum exit_status {
@@ -29,6 +30,8 @@ struct command {
 	const struct column *columns;
 	const char *empty; /* the table without a row */
 	void (*show)(struct writer *w, const cJSON *result, const cJSON *args);
+	/* Instead of the agent: an exit status, other than 0 with err. NULL: the agent answers. */
+	int (*run)(const cJSON *args, struct writer *w, struct error *err);
 	/* What the operator should know of a request that was granted, on stderr; not with --json. NULL: nothing. */
 	void (*warn)(const cJSON *args);
 };
@@ -40,6 +43,7 @@ extern const struct command timeouts_commands[];
 extern const struct command session_commands[];
 extern const struct command ipfix_commands[];
 extern const struct command agent_commands[];
+extern const struct command history_commands[];
 
 static inline const char *command_name(const struct command *c)
 {

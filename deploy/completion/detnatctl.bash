@@ -13,7 +13,11 @@ _detnatctl() {
         mapfile -t COMPREPLY < <(compgen -W 'tcp udp icmp' -- "$word")
         return
         ;;
-    --sessions-per-user | --session-slots)
+    --state-dir)
+        mapfile -t COMPREPLY < <(compgen -d -- "$word")
+        return
+        ;;
+    --sessions-per-user | --session-slots | --at)
         return
         ;;
     esac
@@ -35,6 +39,8 @@ _detnatctl() {
         candidates+=' --proto'
         [ ${#typed[@]} -gt 2 ] || candidates+=' in out'
         ;;
+    who*) candidates+=' --at --state-dir' ;;
+    'history list' | 'history verify') candidates+=' --state-dir' ;;
     'mapping add') candidates+=' --sessions-per-user --session-slots' ;;
     'interface add' | 'interface del')
         [ ${#typed[@]} -gt 2 ] || candidates+=" $(ls /sys/class/net)"

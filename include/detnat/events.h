@@ -13,6 +13,9 @@ enum event_type {
 	EVENT_SESSION_CLOSED = 5,
 	EVENT_RESOLVE = 6,   /* next hop unresolved: in_addr is its address, ifindex where */
 	EVENT_FRAGMENTS = 7, /* too many fragments wait for their first one: another, of in_addr, was dropped */
+	/* Of the agent itself: a mapping with this inside address has been made or deleted. */
+	EVENT_ADDRESS_BOUND = 8,
+	EVENT_ADDRESS_UNBOUND = 9,
 };
 
 /* 40 bytes. Addresses and ports in host byte order; what an event has no use for is 0. Not `event`: that is libevent's.

@@ -30,8 +30,8 @@ def _check(result, what):
         raise OSError(error, f"{what}: {os.strerror(error)}")
 
 
-def mount(kind, target, flags=0):
-    _check(_libc.mount(b"none", os.fsencode(target), kind, flags, None), f"mount {target}")
+def mount(kind, target, flags=0, data=None):
+    _check(_libc.mount(b"none", os.fsencode(target), kind, flags, data), f"mount {target}")
 
 
 def unmount(target):

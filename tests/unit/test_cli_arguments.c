@@ -43,6 +43,10 @@ static const struct {
 	{ "mapping add 10.0.0.0/18 1.1.1.0/30", "{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\"}" },
 	{ "mapping add --session-slots 64 10.0.0.0/18 --sessions-per-user=5 1.1.1.0/30",
 	  "{\"session_slots\":64,\"in\":\"10.0.0.0/18\",\"sessions_per_user\":5,\"out\":\"1.1.1.0/30\"}" },
+	{ "who 1.1.1.1:1276", "{\"endpoint\":\"1.1.1.1:1276\"}" },
+	{ "who - --state-dir /mnt/copy", "{\"endpoint\":\"-\",\"state_dir\":\"/mnt/copy\"}" },
+	{ "who --at 2026-01-31T10:00:00Z 1.1.1.1:1", "{\"at\":\"2026-01-31T10:00:00Z\",\"endpoint\":\"1.1.1.1:1\"}" },
+	{ "history verify", "{}" },
 	{ "forward 10.0.0.2", "{\"addr\":\"10.0.0.2\"}" },
 	{ "reverse 1.1.1.1:0", "{\"endpoint\":\"1.1.1.1:0\"}" },
 	{ "interface add eth0.100 outside", "{\"name\":\"eth0.100\",\"role\":\"outside\"}" },
@@ -53,6 +57,7 @@ static const struct {
 	{ "session close out 1.1.1.0:1024 192.0.2.1:0 --proto tcp",
 	  "{\"direction\":\"out\",\"endpoint\":\"1.1.1.0:1024\",\"ext\":\"192.0.2.1:0\",\"proto\":\"tcp\"}" },
 	{ "ipfix set source=0.0.0.0:0 domain_id=4294967295", "{\"source\":\"0.0.0.0:0\",\"domain_id\":4294967295}" },
+	{ "ipfix set collector=tcp:192.0.2.1:1,192.0.2.1:1", "{\"collector\":\"tcp:192.0.2.1:1,192.0.2.1:1\"}" },
 	{ "ipfix set path_mtu=128 template_interval=86400", "{\"path_mtu\":128,\"template_interval\":86400}" },
 };
 
@@ -108,9 +113,16 @@ static const struct {
 	{ "session close up 10.0.0.2:1 192.0.2.1:1", "in or out" },
 	{ "session close in 10.0.0.2:1", "usage" },
 	{ "ipfix set collector=192.0.2.1:0", "collector" },
+	{ "ipfix set collector=192.0.2.1:1,udp:192.0.2.1:1", "collector" },
+	{ "ipfix set collector=192.0.2.1:1,", "collector" },
 	{ "ipfix set path_mtu=127", "128" },
 	{ "ipfix set domain_id=4294967296", "4294967295" },
 	{ "ipfix set events=quota", "events=quota" },
+	{ "who", "usage" },
+	{ "who 1.1.1.1", "1.1.1.1" },
+	{ "who 1.1.1.1:1 --at tomorrow", "tomorrow" },
+	{ "who 1.1.1.1:1 --state-dir=", "directory" },
+	{ "history", "history list, history verify" },
 	{ "reload now", "now" },
 	/* Commands that are none, and what is said of them. */
 	{ "mapping", "mapping add, mapping del, mapping list" },
@@ -173,7 +185,7 @@ Test(cli_arguments, every_verb_has_one_command_and_its_help_is_complete)
 		seen[c->verb]++;
 		cr_expect_eq(command_find(words, n, &n_words, &err), c, "the example of %s", command_name(c));
 		cr_expect(arguments_of(c->example, &err), "%s: %s", c->example, err.text);
-		cr_expect(!c->columns == !c->empty && !c->columns == !!c->show, "%s", command_name(c));
+		cr_expect(!c->columns == !c->empty && !c->columns == (c->show || c->run), "%s", command_name(c));
 		command_help(f, c);
 		fclose(f);
 		for (const struct arg_spec *a = verb_specs[c->verb].args; a->kind; a++) {

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The mapping history: list and verify; who is in who.c. */
+#include "history.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Of damage, so many places are told where that is not what was asked for. */
+#define MAX_WARNINGS 5U
+
+int history_read_named(const cJSON *args, struct history_files *ret, struct error *err)
+{
+	const char *dir = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(args, "state_dir"));
+
+	return history_files_read(dir ? dir : DEFAULT_STATE_DIR, ret, err) ? EXIT_REFUSED : EXIT_DONE;
+}
+
+bool history_end_text(const struct history_files *f, char *text, size_t size)
+{
+	uint64_t last = f->index.number;
+
+	if (f->end == END_MISSING && f->head.line > last + 1)
+		snprintf(text, size, "lines %" PRIu64 " to %" PRIu64 " are missing at the end", last + 1, f->head.line);
+	else if (f->end == END_MISSING)
+		snprintf(text, size, "line %" PRIu64 " is missing at the end", f->head.line);
+	else if (f->end == END_OTHER)
+		snprintf(text, size, "it lacks the line whose checksum is in " HISTORY_HEAD_FILE);
+	else if (f->end == END_BAD_HEAD)
+		snprintf(text, size, HISTORY_HEAD_FILE " is damaged");
+	else
+		return false;
+	return true;
+}
+
+void history_warn(const struct history_files *f)
+{
+	const struct history_index *x = &f->index;
+	char text[128];
+
+	for (size_t i = 0; i < x->n_damages && i < MAX_WARNINGS; i++)
+		fprintf(stderr, "detnatctl: warning: the history is damaged: line %" PRIu64 " %s\n", x->damages[i].line,
+			x->damages[i].text);
+	if (x->n_damages > MAX_WARNINGS)
+		fprintf(stderr, "detnatctl: warning: and %zu more; detnatctl history verify tells them all\n",
+			x->n_damages - MAX_WARNINGS);
+	if (history_end_text(f, text, sizeof(text)))
+		fprintf(stderr, "detnatctl: warning: the history is damaged: %s\n", text);
+}
+
+/* ---- list ---- */
+
+static void describe(const struct history_record *r, char *text, size_t size)
+{
+	char time[TIME_TEXT];
+
+	text[0] = '\0';
+	switch (r->event) {
+	case EVENT_START:
+		if (r->since == TIME_NONE)
+			snprintf(text, size, "on %s, %zu mapping%s", r->host, r->n_mappings,
+				 r->n_mappings == 1 ? "" : "s");
+		else
+			snprintf(text, size, "on %s, %zu mapping%s; no record since %s", r->host, r->n_mappings,
+				 r->n_mappings == 1 ? "" : "s", time_format(r->since, time));
+		break;
+	case EVENT_DAILY:
+		snprintf(text, size, "%zu mapping%s", r->n_mappings, r->n_mappings == 1 ? "" : "s");
+		break;
+	case EVENT_DEL:
+		snprintf(text, size, "since %s", time_format(r->mapping.from, time));
+		break;
+	case EVENT_UNDO:
+		if (r->first == r->last)
+			snprintf(text, size, "line %" PRIu64 " did not take place", r->first);
+		else
+			snprintf(text, size, "lines %" PRIu64 " to %" PRIu64 " did not take place", r->first, r->last);
+		break;
+	case EVENT_CLOCK:
+		snprintf(text, size, "set back from %s", time_format(r->since, time));
+		break;
+	default:
+		break;
+	}
+}
+
+#define ROW "%6" PRIu64 "  %-20s  %-6s  %-18s  %-18s  %s"
+
+static void list_record(struct writer *w, const struct history_record *r)
+{
+	char time[TIME_TEXT], in[ADDR_TEXT] = "-", out[ADDR_TEXT] = "-", text[160];
+
+	if (r->event == EVENT_ADD || r->event == EVENT_DEL) {
+		prefix_format(r->mapping.in.base, r->mapping.in.plen, in);
+		prefix_format(r->mapping.out.base, r->mapping.out.plen, out);
+	}
+	describe(r, text, sizeof(text));
+	writer_line(w, ROW, r->line, time_format(r->time, time), history_event_word(r->event), in, out, text);
+}
+
+/* A line of the file; `place` is its number there. */
+static void list_line(struct writer *w, const char *line, size_t size, uint64_t place)
+{
+	struct history_record r = { 0 };
+	struct error err = { 0 };
+	_cleanup_free_ char *text = NULL;
+	int read = history_record_read(line, size, &r, &err);
+
+	if (w->json && read)
+		text = asprintf(&text, "{\"line\":%" PRIu64 ",\"event\":null}", place) < 0 ? NULL : text;
+	else if (w->json)
+		text = strndup(line, size);
+	if (text)
+		writer_stream_row(w, NULL, text, NULL);
+	else if (read)
+		writer_line(w, ROW, place, "-", "-", "-", "-", err.text);
+	else
+		list_record(w, &r);
+	history_record_free(&r);
+}
+
+static int list_run(const cJSON *args, struct writer *w, struct error *err)
+{
+	struct history_files f;
+	int status = history_read_named(args, &f, err);
+	const char *at, *newline;
+	uint64_t place = 0;
+
+	if (status)
+		return status;
+	if (w->json)
+		writer_stream_begin(w, NULL);
+	else
+		writer_line(w, "%6s  %-20s  %-6s  %-18s  %-18s  %s", "LINE", "TIME", "EVENT", "INSIDE", "OUTSIDE", "");
+	for (at = f.text; !w->failed && (newline = memchr(at, '\n', f.size - (size_t)(at - f.text))); at = newline + 1)
+		list_line(w, at, (size_t)(newline - at), ++place);
+	if (w->json)
+		writer_stream_end(w, "");
+	history_warn(&f);
+	history_files_free(&f);
+	return EXIT_DONE;
+}
+
+/* ---- verify ---- */
+
+static const char *const end_words[] = {
+	[END_AGREES] = "agrees",   [END_NO_HEAD] = "absent", [END_BAD_HEAD] = "damaged",
+	[END_MISSING] = "missing", [END_OTHER] = "other",
+};
+
+static void add_time(cJSON *json, const char *key, int64_t t)
+{
+	char text[TIME_TEXT];
+
+	if (t == TIME_NONE || t == TIME_OPEN)
+		cJSON_AddNullToObject(json, key);
+	else
+		cJSON_AddStringToObject(json, key, time_format(t, text));
+}
+
+static void verify_json(struct writer *w, const struct history_files *f)
+{
+	const struct history_index *x = &f->index;
+	cJSON *json = cJSON_CreateObject();
+	cJSON *damage;
+	char *text;
+
+	cJSON_AddNumberToObject(json, "lines", (double)x->lines);
+	add_time(json, "first", x->first_time);
+	add_time(json, "last", x->last_time);
+	add_time(json, "known_until", history_files_known_until(f));
+	cJSON_AddStringToObject(json, "hash", x->hash);
+	cJSON_AddStringToObject(json, "head", end_words[f->end]);
+	cJSON_AddNumberToObject(json, "torn", (double)f->torn);
+	damage = cJSON_AddArrayToObject(json, "damage");
+	for (size_t i = 0; i < x->n_damages; i++) {
+		cJSON *item = cJSON_CreateObject();
+
+		cJSON_AddNumberToObject(item, "line", (double)x->damages[i].line);
+		cJSON_AddStringToObject(item, "text", x->damages[i].text);
+		cJSON_AddItemToArray(damage, item);
+	}
+	text = cJSON_PrintUnformatted(json);
+	if (text)
+		writer_json(w, text, strlen(text));
+	cJSON_free(text);
+	cJSON_Delete(json);
+}
+
+static void verify_text(struct writer *w, const struct history_files *f)
+{
+	const struct history_index *x = &f->index;
+	char first[TIME_TEXT], last[TIME_TEXT], text[128];
+
+	for (size_t i = 0; i < x->n_damages; i++)
+		writer_line(w, "line %" PRIu64 " %s", x->damages[i].line, x->damages[i].text);
+	if (f->torn)
+		writer_line(w, "line %" PRIu64 " is incomplete, %zu octets: it is being written, or was at a crash",
+			    x->lines + 1, f->torn);
+	if (history_end_text(f, text, sizeof(text)))
+		writer_line(w, "%s", text);
+	if (f->end == END_NO_HEAD)
+		writer_line(w,
+			    "there is no " HISTORY_HEAD_FILE ": whether lines are missing at the end cannot be seen");
+	if (!x->lines)
+		writer_line(w, "0 lines");
+	else
+		writer_line(w, "%" PRIu64 " lines from %s to %s, the last of checksum %s", x->lines,
+			    time_format(x->first_time, first), time_format(x->last_time, last), x->hash);
+}
+
+static int verify_run(const cJSON *args, struct writer *w, struct error *err)
+{
+	struct history_files f;
+	int status = history_read_named(args, &f, err);
+	char text[128];
+
+	if (status)
+		return status;
+	if (w->json)
+		verify_json(w, &f);
+	else
+		verify_text(w, &f);
+	if (f.index.n_damages || f.torn || history_end_text(&f, text, sizeof(text)))
+		status = error_set(err, EXIT_REFUSED, "the history is damaged");
+	history_files_free(&f);
+	return status;
+}
+
+const struct command history_commands[] = {
+	{ .verb = VERB_WHO,
+	  .usage = "ADDR:PORT|- [--at TIME] [--state-dir DIR]",
+	  .purpose = "show who held an outside address and port, now or at a time",
+	  .details = "From the mapping history in DIR (" DEFAULT_STATE_DIR "), without the agent; a copy will do.\n"
+		     "TIME is of RFC 3339, or YYYY-MM-DD[ HH:MM[:SS]] in UTC.\n"
+		     "With -, lines of TIME ADDR:PORT are read from standard input, and each is answered.",
+	  .example = "who 1.1.1.1:1276 --at 2026-01-31T10:00:00Z",
+	  .run = who_run },
+	{ .verb = VERB_HISTORY_LIST,
+	  .usage = "[--state-dir DIR]",
+	  .purpose = "list the records of the mapping history",
+	  .example = "history list",
+	  .run = list_run },
+	{ .verb = VERB_HISTORY_VERIFY,
+	  .usage = "[--state-dir DIR]",
+	  .purpose = "look for lines that were changed or removed",
+	  .details = "By the checksums that chain the lines, and by history.head, which says where the file ends.",
+	  .example = "history verify --state-dir /mnt/copy",
+	  .run = verify_run },
+	{},
+};

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Who held an outside address and port at a time: one question, or a list of them on standard input. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "history.h"
+#include "history_who.h"
+
+/* Rows are written until somebody notices that nobody reads them. */
+#define ROWS_A_LOOK 1024U
+
+static const char *time_or_null(int64_t t, char text[static TIME_TEXT + 2])
+{
+	char plain[TIME_TEXT];
+
+	if (t == TIME_OPEN)
+		return "null";
+	snprintf(text, TIME_TEXT + 2, "\"%s\"", time_format(t, plain));
+	return text;
+}
+
+/* A running agent says more often that the history goes on. */
+#define CURRENT_S 120
+
+struct holder {
+	uint32_t in_addr;
+	struct prefix in, out;
+	int64_t from, to;
+};
+
+/* "in_addr":…,"mapping":…,"from":…,"to":… */
+static void print_holder(FILE *out, const struct holder *h)
+{
+	char addr[ADDR_TEXT], in[ADDR_TEXT], pool[ADDR_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
+
+	fprintf(out, "\"in_addr\":\"%s\",\"mapping\":{\"in\":\"%s\",\"out\":\"%s\"},\"from\":%s,\"to\":%s",
+		addr_format(h->in_addr, addr), prefix_format(h->in.base, h->in.plen, in),
+		prefix_format(h->out.base, h->out.plen, pool), time_or_null(h->from, from), time_or_null(h->to, to));
+}
+
+static struct holder holder_of(const struct who_answer *a)
+{
+	return (struct holder){ a->in_addr, a->in, a->out, a->from, a->to };
+}
+
+static struct holder other_of(const struct who_answer *a)
+{
+	return (struct holder){ a->other_addr, a->other_in, a->other_out, a->other_from, a->other_to };
+}
+
+static void print_answer(FILE *out, const struct who_answer *a)
+{
+	struct holder h = holder_of(a);
+
+	print_holder(out, &h);
+	if (!a->ambiguous)
+		return;
+	h = other_of(a);
+	fputs(",\"also\":{", out);
+	print_holder(out, &h);
+	fputc('}', out);
+}
+
+static const char *time_or(int64_t t, const char *open, char text[static TIME_TEXT])
+{
+	return t == TIME_OPEN ? open : time_format(t, text);
+}
+
+/* ---- one question ---- */
+
+static void show_json(struct writer *w, const struct who_answer *a, int64_t known_until)
+{
+	_cleanup_free_ char *text = NULL;
+	char until[TIME_TEXT + 2];
+	size_t size;
+	FILE *memory = open_memstream(&text, &size);
+
+	if (!memory)
+		return;
+	fputc('{', memory);
+	print_answer(memory, a);
+	if (known_until != TIME_NONE)
+		fprintf(memory, ",\"known_until\":%s", time_or_null(known_until, until));
+	fputc('}', memory);
+	if (!fclose(memory))
+		writer_json(w, text, size);
+}
+
+static void show_text(struct writer *w, const struct who_answer *a, int64_t known_until)
+{
+	char addr[ADDR_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
+
+	writer_line(w, "Inside address: %s", addr_format(a->in_addr, addr));
+	writer_line(w, "Mapping:        %s to %s", prefix_format(a->in.base, a->in.plen, in),
+		    prefix_format(a->out.base, a->out.plen, out));
+	writer_line(w, "From:           %s", time_format(a->from, from));
+	writer_line(w, "To:             %s", time_or(a->to, "still", to));
+	if (known_until != TIME_NONE)
+		writer_line(w, "Known until:    %s", time_format(known_until, to));
+	if (!a->ambiguous)
+		return;
+	writer_line(w,
+		    "But also:       %s, %s to %s, from %s to %s: in the same second, or before the clock was set back",
+		    addr_format(a->other_addr, addr), prefix_format(a->other_in.base, a->other_in.plen, in),
+		    prefix_format(a->other_out.base, a->other_out.plen, out), time_format(a->other_from, from),
+		    time_or(a->other_to, "now", to));
+}
+
+/* What an answer that found nobody says of somebody who held it for a part of the second. */
+static void add_other(const struct who_answer *a, struct error *why)
+{
+	size_t n = strlen(why->text);
+	char addr[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
+
+	if (a->ambiguous)
+		snprintf(why->text + n, sizeof(why->text) - n, "; but %s held it from %s until within the second %s",
+			 addr_format(a->other_addr, addr), time_format(a->other_from, from),
+			 time_or(a->other_to, "now", to));
+}
+
+static int ask_one(const struct who *who, const char *endpoint_text, int64_t t, int64_t known_until, struct writer *w,
+		   struct error *err)
+{
+	struct endpoint out = { 0 };
+	struct who_answer a;
+	struct error why = { 0 };
+	char when[TIME_TEXT];
+	enum who_result result;
+
+	endpoint_parse(endpoint_text, &out);
+	result = who_ask(who, out, t, &a, &why);
+	if (a.to != TIME_OPEN || t - CURRENT_S <= known_until)
+		known_until = TIME_NONE;
+	if (result == WHO_FOUND && w->json)
+		show_json(w, &a, known_until);
+	else if (result == WHO_FOUND)
+		show_text(w, &a, known_until);
+	if (result == WHO_FOUND)
+		return EXIT_DONE;
+	add_other(&a, &why);
+	return error_set(err, EXIT_REFUSED, "%s %s at %s: %.400s",
+			 result == WHO_NOBODY ? "no subscriber held" : "no record of", endpoint_text,
+			 time_format(t, when), why.text);
+}
+
+/* ---- many ---- */
+
+struct question {
+	uint64_t line; /* of the input */
+	int64_t t;
+	struct endpoint out;
+};
+
+/* "TIME ADDR:PORT", where the time may have a blank within it. */
+static bool read_question(char *text, size_t size, struct question *ret)
+{
+	char *blank;
+
+	while (size && strchr("\n\r\t ", text[size - 1]) && text[size - 1])
+		text[--size] = '\0';
+	blank = strrchr(text, ' ');
+	for (char *tab = strrchr(text, '\t'); tab > blank;)
+		blank = tab;
+	if (strlen(text) != size || !blank || endpoint_parse(blank + 1, &ret->out))
+		return false;
+	while (blank > text && (blank[-1] == ' ' || blank[-1] == '\t'))
+		blank--;
+	*blank = '\0';
+	text += strspn(text, " \t");
+	return !time_parse(text, &ret->t);
+}
+
+static void row_json(FILE *out, const struct question *q, enum who_result result, const struct who_answer *a,
+		     const struct error *why)
+{
+	char addr[ADDR_TEXT], when[TIME_TEXT];
+
+	fprintf(out, "{\"line\":%" PRIu64 ",\"time\":\"%s\",\"out_addr\":\"%s\",\"out_port\":%u,", q->line,
+		time_format(q->t, when), addr_format(q->out.addr, addr), q->out.port);
+	if (result == WHO_FOUND)
+		print_answer(out, a);
+	else
+		fprintf(out, "\"in_addr\":null,\"reason\":\"%s\",\"error\":\"%s\"",
+			result == WHO_NOBODY ? "no-subscriber" : "no-record", why->text);
+	fputc('}', out);
+}
+
+#define ROW "%-20s  %-21s  %-15s  "
+
+static void row_text(struct writer *w, const struct question *q, enum who_result result, const struct who_answer *a,
+		     const struct error *why)
+{
+	char endpoint[ADDR_TEXT + 8], addr[ADDR_TEXT], when[TIME_TEXT], in[ADDR_TEXT], out[ADDR_TEXT];
+	char from[TIME_TEXT], to[TIME_TEXT], also[ADDR_TEXT + 16] = "";
+
+	snprintf(endpoint, sizeof(endpoint), "%s:%u", addr_format(q->out.addr, addr), q->out.port);
+	time_format(q->t, when);
+	if (result != WHO_FOUND) {
+		writer_line(w, ROW "%s: %s", when, endpoint, "-", result == WHO_NOBODY ? "no subscriber" : "no record",
+			    why->text);
+		return;
+	}
+	if (a->ambiguous)
+		snprintf(also, sizeof(also), " (also %s)", addr_format(a->other_addr, addr));
+	writer_line(w, ROW "%-20s  %-20s  %s to %s%s", when, endpoint, addr_format(a->in_addr, addr),
+		    time_format(a->from, from), time_or(a->to, "still", to), prefix_format(a->in.base, a->in.plen, in),
+		    prefix_format(a->out.base, a->out.plen, out), also);
+}
+
+static void row_malformed(struct writer *w, uint64_t line)
+{
+	static const char text[] = "is no TIME ADDR:PORT";
+	char json[160];
+
+	snprintf(json, sizeof(json),
+		 "{\"line\":%" PRIu64 ",\"in_addr\":null,\"reason\":\"malformed\",\"error\":\"%s\"}", line, text);
+	if (w->json)
+		writer_stream_row(w, NULL, json, NULL);
+	else
+		writer_line(w, ROW "line %" PRIu64 " %s", "-", "-", "-", line, text);
+}
+
+/* Answers one line of input; an exit status. */
+static int answer_line(const struct who *who, char *text, size_t size, uint64_t line, struct writer *w)
+{
+	struct question q = { .line = line };
+	struct who_answer a;
+	struct error why = { 0 };
+	char buffer[1024];
+	enum who_result result;
+
+	if (!read_question(text, size, &q)) {
+		row_malformed(w, line);
+		return EXIT_USAGE;
+	}
+	result = who_ask(who, q.out, q.t, &a, &why);
+	if (result != WHO_FOUND)
+		add_other(&a, &why);
+	if (w->json) {
+		FILE *memory = fmemopen(buffer, sizeof(buffer), "w");
+
+		if (!memory)
+			return EXIT_REFUSED;
+		row_json(memory, &q, result, &a, &why);
+		fclose(memory);
+		writer_stream_row(w, NULL, buffer, NULL);
+	} else {
+		row_text(w, &q, result, &a, &why);
+	}
+	return result == WHO_FOUND ? EXIT_DONE : EXIT_REFUSED;
+}
+
+static int ask_many(const struct who *who, struct writer *w, struct error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	uint64_t line = 0, malformed = 0, unanswered = 0;
+	size_t room = 0;
+	ssize_t size;
+
+	if (w->json)
+		writer_stream_begin(w, NULL);
+	else
+		writer_line(w, ROW "%-20s  %-20s  %s", "TIME", "OUTSIDE", "INSIDE", "FROM", "TO", "MAPPING");
+	while ((size = getline(&text, &room, stdin)) >= 0) {
+		int status;
+
+		line++;
+		if (text[strspn(text, " \t\r\n")] == '\0' && strlen(text) == (size_t)size)
+			continue;
+		status = answer_line(who, text, (size_t)size, line, w);
+		malformed += status == EXIT_USAGE;
+		unanswered += status == EXIT_REFUSED;
+		if (line % ROWS_A_LOOK == 0 && (w->failed || ferror(w->out)))
+			break;
+	}
+	if (w->json)
+		writer_stream_end(w, "");
+	if (malformed)
+		return error_set(err, EXIT_USAGE, "%" PRIu64 " of the lines are no TIME ADDR:PORT", malformed);
+	if (unanswered)
+		return error_set(err, EXIT_REFUSED, "%" PRIu64 " of the questions have no answer", unanswered);
+	return EXIT_DONE;
+}
+
+/* endpoint: NULL for those on standard input. */
+static int answer(const struct history_files *f, const char *endpoint, int64_t t, struct writer *w, struct error *err)
+{
+	struct who *who;
+	int status;
+
+	if (who_new(&f->index, &who))
+		return error_set(err, EXIT_REFUSED, "out of memory");
+	if (endpoint)
+		status = ask_one(who, endpoint, t, history_files_known_until(f), w, err);
+	else
+		status = ask_many(who, w, err);
+	who_free(who);
+	return status;
+}
+
+int who_run(const cJSON *args, struct writer *w, struct error *err)
+{
+	const char *endpoint = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(args, "endpoint"));
+	const char *at = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(args, "at"));
+	bool many = !strcmp(endpoint, "-");
+	struct history_files f;
+	int64_t t = time(NULL);
+	int status;
+
+	if (many && at)
+		return error_set(err, EXIT_USAGE, "who -: each line has a time of its own, so --at is not taken");
+	if (at)
+		time_parse(at, &t);
+	status = history_read_named(args, &f, err);
+	if (status)
+		return status;
+	history_warn(&f);
+	status = answer(&f, many ? NULL : endpoint, t, w, err);
+	history_files_free(&f);
+	return status;
+}

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""detnatctl who: who held an outside address and port at a time, from the mapping history alone."""
+
+import datetime
+import json
+import time
+
+import pytest
+
+import shapes
+from agent import CTL, execute
+from lab import MAPPING
+
+HISTORY = "history.jsonl"
+
+
+def when(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def who(agent, *arguments):
+    result = execute(CTL, "-j", "who", *arguments, "--state-dir", agent.state)
+    assert result.status == 0 and result.err == "", result
+    return shapes.assert_shape(json.loads(result.out), shapes.WHO)
+
+
+def next_second():
+    """Waits for the clock to reach the next whole second, the grain of the history."""
+    now = time.time()
+    while int(time.time()) == int(now):
+        time.sleep(0.02)
+
+
+def test_the_holder_of_now(running):
+    answer = who(running.agent, "1.1.1.1:1276")
+    assert answer["in_addr"] == "10.0.16.16" and answer["mapping"] == MAPPING and answer["to"] is None
+    age = datetime.datetime.now(datetime.timezone.utc) - when(answer["from"])
+    assert datetime.timedelta(-1) < age < datetime.timedelta(minutes=10)
+
+
+def test_it_needs_no_agent(lab):
+    agent = lab.start()
+    agent.stop()
+    assert who(agent, "1.1.1.1:1276")["in_addr"] == "10.0.16.16"
+
+
+def test_text_says_who(running):
+    result = execute(CTL, "who", "1.1.1.1:1276", "--state-dir", running.agent.state)
+    assert result.status == 0 and "10.0.16.16" in result.out
+
+
+def test_nobody_before_the_mapping_and_below_the_ports(running):
+    for arguments in (("1.1.1.1:1276", "--at", "2001-01-01"), ("1.1.1.1:80",), ("9.9.9.9:5000",), ("1.1.1.0:65535",)):
+        result = execute(CTL, "-j", "who", *arguments, "--state-dir", running.agent.state)
+        assert result.status == 1 and result.out == "" and result.err.startswith("detnatctl: "), result
+
+
+def test_a_mapping_that_ended_is_remembered(lab):
+    agent = lab.start()
+    agent.ctl("mapping", "add", "10.9.0.0/24", "1.1.9.9/32")
+    begun = who(agent, "1.1.9.9:1024")
+    assert begun["in_addr"] == "10.9.0.0" and begun["to"] is None
+    next_second()
+    agent.ctl("mapping", "del", "10.9.0.0/24", "1.1.9.9/32")
+    next_second()
+    agent.ctl("mapping", "add", "10.8.0.0/24", "1.1.9.9/32")
+    ended = who(agent, "1.1.9.9:1024", "--at", begun["from"])
+    assert ended["in_addr"] == "10.9.0.0" and ended["from"] == begun["from"] and when(ended["to"]) > when(ended["from"])
+    now = who(agent, "1.1.9.9:1024")
+    assert now["in_addr"] == "10.8.0.0" and when(now["from"]) >= when(ended["to"])
+    # The end is no part of the interval.
+    at_end = execute(CTL, "-j", "who", "1.1.9.9:1024", "--at", ended["to"], "--state-dir", agent.state)
+    assert at_end.status == 1 or json.loads(at_end.out)["in_addr"] == "10.8.0.0"
+
+
+def test_a_restart_goes_on_with_the_same_interval(lab):
+    agent = lab.start()
+    begun = who(agent, "1.1.1.1:1276")
+    next_second()
+    agent.restart()
+    assert who(agent, "1.1.1.1:1276") == begun
+
+
+@pytest.mark.parametrize("at", ["{:%Y-%m-%dT%H:%M:%SZ}", "{:%Y-%m-%dT%H:%M:%S+00:00}", "{:%Y-%m-%d %H:%M:%S}", "{:%Y-%m-%d %H:%M}", "{:%Y-%m-%d}"])
+def test_ways_to_write_a_time(running, at):
+    tomorrow = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=1)
+    assert who(running.agent, "1.1.1.1:1276", "--at", at.format(tomorrow))["in_addr"] == "10.0.16.16"
+
+
+def test_a_time_with_an_offset(running):
+    start = when(who(running.agent, "1.1.1.1:1276")["from"])
+    east = start.astimezone(datetime.timezone(datetime.timedelta(hours=5)))
+    assert who(running.agent, "1.1.1.1:1276", "--at", east.isoformat())["in_addr"] == "10.0.16.16"
+    before = (start - datetime.timedelta(seconds=1)).astimezone(datetime.timezone(datetime.timedelta(hours=-8)))
+    result = execute(CTL, "who", "1.1.1.1:1276", "--at", before.isoformat(), "--state-dir", running.agent.state)
+    assert result.status == 1
+
+
+@pytest.mark.parametrize("at", ["", "now-ish", "2026-13-01", "2026-02-30", "2026-01-01 25:00", "2026-01-01T10:00", "2026-1-1", "2026-01-01Z"])
+def test_malformed_times_are_bad_usage(running, at):
+    result = execute(CTL, "who", "1.1.1.1:1276", "--at", at, "--state-dir", running.agent.state)
+    assert result.status == 2, result
+
+
+def test_the_history_is_an_object_a_line_and_only_grows(lab):
+    agent = lab.start()
+    history = agent.state / HISTORY
+    before = history.read_bytes()
+    for line in before.splitlines():
+        assert isinstance(json.loads(line), dict)
+    agent.ctl("mapping", "add", "10.9.0.0/24", "1.1.9.9/32")
+    agent.ctl("mapping", "del", "10.9.0.0/24", "1.1.9.9/32")
+    after = history.read_bytes()
+    assert after.startswith(before) and len(after) > len(before)
+
+
+def test_no_history_finds_nothing(run_directory):
+    result = execute(CTL, "who", "1.1.1.1:1276", "--state-dir", run_directory / "nowhere")
+    assert result.status == 1 and result.err.startswith("detnatctl: ")

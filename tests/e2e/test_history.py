@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The mapping history: what the agent writes down, when it refuses to go on without, and what it finds after a crash."""
+
+import datetime
+import hashlib
+import itertools
+import json
+import re
+import subprocess
+import time
+
+import pytest
+
+import isolation
+from agent import AGENT, CTL, execute, wait_for
+from lab import MAPPING
+
+OTHER = {"in": "10.9.0.0/24", "out": "1.1.9.9/32"}
+PAIR = (OTHER["in"], OTHER["out"])
+
+
+def path(agent):
+    return agent.state / "history.jsonl"
+
+
+def records(agent):
+    return [json.loads(line) for line in path(agent).read_text().splitlines()]
+
+
+def events(agent):
+    return [r["event"] for r in records(agent)]
+
+
+def history(agent, verb, status=0, options=()):
+    result = execute(CTL, *options, "history", verb, "--state-dir", agent.state)
+    assert result.status == status, result
+    return result
+
+
+def verified(agent):
+    """The history is sound; what verify says of it."""
+    result = history(agent, "verify", options=("-j",))
+    said = json.loads(result.out)
+    assert said["damage"] == [] and said["torn"] == 0 and said["head"] == "agrees", said
+    return said
+
+
+def who(agent, endpoint, *arguments, status=0):
+    result = execute(CTL, "-j", "who", endpoint, *arguments, "--state-dir", agent.state)
+    assert result.status == status, result
+    return json.loads(result.out) if status == 0 else result.err
+
+
+def next_second():
+    now = int(time.time())
+    wait_for(lambda: int(time.time()) != now, what="the next second")
+
+
+def stamp(seconds=0):
+    now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+    return now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_the_checksums_are_those_of_the_manual(lab):
+    agent = lab.start()
+    agent.ctl("mapping", "add", *PAIR)
+    previous = "0" * 64
+    for line in path(agent).read_text().splitlines():
+        body, given = re.fullmatch(r'(.*),"hash":"([0-9a-f]{64})"}', line).groups()
+        previous = hashlib.sha256((previous + body).encode()).hexdigest()
+        assert previous == given, line
+    assert verified(agent)["hash"] == previous
+    assert agent.ctl("status")["history"] == {"line": len(records(agent)), "hash": previous}
+    assert f"line {len(records(agent))}, {previous}" in agent.log_text()
+
+
+def test_what_is_written_down(lab):
+    agent = lab.start()
+    agent.ctl("mapping", "add", *PAIR)
+    agent.ctl("mapping", "del", *PAIR)
+    agent.ctl("timeouts", "set", "udp=200")
+    agent.restart()
+    assert events(agent) == ["start", "add", "add", "del", "stop", "start"]
+    _, first, added, deleted, _, start = records(agent)
+    assert (first["in"], first["out"], first["to"]) == (MAPPING["in"], MAPPING["out"], None)
+    assert (first["sharing_ratio"], first["ports_per_host"], first["port_lo"], first["port_hi"]) == (4096, 15, 1024, 65535)
+    assert added["from"] == added["time"] == deleted["from"] and deleted["to"] == deleted["time"]
+    assert start["taken_over"] is True and start["unknown_since"] is None
+    assert [(m["in"], m["out"], m["from"]) for m in start["mappings"]] == [(first["in"], first["out"], first["from"])]
+    verified(agent)
+    assert agent.state.stat().st_mode & 0o777 == 0o750 and path(agent).stat().st_mode & 0o777 == 0o640
+
+
+def test_a_reload_replaces_in_one_time(lab):
+    agent = lab.start()
+    agent.write(mappings=[{"in": "10.0.0.0/18", "out": "1.1.2.0/30"}])
+    agent.ctl("reload")
+    deleted, added = records(agent)[-2:]
+    assert (deleted["event"], deleted["out"], added["event"], added["out"]) == ("del", "1.1.1.0/30", "add", "1.1.2.0/30")
+    assert deleted["to"] == added["from"]
+
+
+def test_other_slots_are_no_change_of_the_mapping(lab):
+    agent = lab.start()
+    before = path(agent).read_bytes()
+    agent.write(session_slots=64)
+    agent.ctl("reload")
+    assert path(agent).read_bytes() == before
+
+
+def attach_foreign_program(lab, interface):
+    source, built = lab.directory / "foreign.c", lab.directory / "foreign.o"
+    source.write_text('__attribute__((section("xdp"), used)) int pass(void *ctx) { return 2; }\n')
+    isolation.run("clang", "-O2", "-target", "bpf", "-c", source, "-o", built)
+    lab.gateway.ip("link", "set", "dev", interface, "xdp", "obj", str(built), "sec", "xdp")
+
+
+def test_a_change_that_fails_is_taken_back(lab):
+    """The interface has somebody else's program, which only the attachment finds out."""
+    agent = lab.start()
+    agent.ctl("mapping", "add", *PAIR)
+    before = who(agent, "1.1.9.9:1024")
+    lab.gateway.ip("link", "add", "other0", "type", "veth", "peer", "name", "other1")
+    attach_foreign_program(lab, "other0")
+    interfaces = {"inside": ["in0"], "outside": ["out0", "other0"]}
+    another = {"in": "10.8.0.0/24", "out": "1.1.8.8/32"}
+    for mappings in ([MAPPING, OTHER, another], [MAPPING, another]):
+        agent.write(mappings=mappings, interfaces=interfaces)
+        assert "other0" in agent.refused("reload")
+        assert who(agent, "1.1.9.9:1024") == before
+        assert "no subscriber" in who(agent, "1.1.8.8:1024", status=1)
+    assert events(agent)[3:5] == ["add", "undo"] and events(agent)[-1] == "undo"
+    verified(agent)
+
+
+def lose_datapath(agent):
+    """What a reboot does: nothing is attached or pinned any more, and the history does not know."""
+    state = agent.config["state_dir"]
+    agent.write(state_dir=str(agent.directory / "elsewhere"))
+    agent.detach()
+    agent.write(state_dir=state)
+
+
+def append(agent, **record):
+    """Appends a record as the agent does."""
+    last = records(agent)[-1]
+    body = json.dumps({"line": last["line"] + 1, "time": stamp(), **record}, separators=(",", ":"))[:-1]
+    digest = hashlib.sha256((last["hash"] + body).encode()).hexdigest()
+    with open(path(agent), "a", encoding="ascii") as file:
+        file.write(f'{body},"hash":"{digest}"}}\n')
+
+
+def test_detach_ends_all_and_is_known(lab):
+    agent = lab.start()
+    begun = who(agent, "1.1.1.1:1276")
+    agent.stop()
+    next_second()
+    agent.detach()
+    assert events(agent)[-1] == "detach"
+    assert "no subscriber" in who(agent, "1.1.1.1:1276", status=1)
+    assert who(agent, "1.1.1.1:1276", "--at", begun["from"])["to"] == records(agent)[-1]["time"]
+    next_second()
+    agent.start()
+    assert records(agent)[-2]["unknown_since"] is None
+    assert "no subscriber" in who(agent, "1.1.1.1:1276", "--at", records(agent)[-3]["time"], status=1)
+    assert who(agent, "1.1.1.1:1276")["from"] > begun["from"]
+    verified(agent)
+
+
+def test_on_exit_detach_is_written_down(lab):
+    agent = lab.start(on_exit="detach")
+    agent.stop()
+    assert events(agent) == ["start", "add", "detach"]
+
+
+def test_after_a_reboot_there_is_no_record_of_the_time_between(lab):
+    agent = lab.start()
+    begun = who(agent, "1.1.1.1:1276")
+    agent.kill()
+    lose_datapath(agent)
+    next_second()
+    gap = stamp()
+    next_second()
+    agent.start()
+    start = records(agent)[2]
+    assert start["event"] == "start" and start["taken_over"] is False and start["unknown_since"] == begun["from"]
+    assert "no record" in who(agent, "1.1.1.1:1276", "--at", gap, status=1)
+    assert who(agent, "1.1.1.1:1276")["from"] == start["time"] or who(agent, "1.1.1.1:1276")["from"] > gap
+    verified(agent)
+
+
+def test_a_kill_is_no_end(lab):
+    agent = lab.start()
+    begun = who(agent, "1.1.1.1:1276")
+    next_second()
+    agent.kill()
+    agent.start()
+    now = who(agent, "1.1.1.1:1276")
+    assert (now["from"], now["to"]) == (begun["from"], None)
+    assert events(agent) == ["start", "add", "start"]
+
+
+def test_an_incomplete_line_is_removed_and_said(lab):
+    agent = lab.start()
+    agent.kill()
+    whole = path(agent).read_bytes()
+    with open(path(agent), "ab") as file:
+        file.write(b'{"line":3,"time":"2026-')
+    assert "is incomplete" in history(agent, "verify", status=1).out
+    agent.start()
+    assert path(agent).read_bytes().startswith(whole + b'{"line":3,')
+    assert "23 octets of an incomplete line were removed" in agent.log_text()
+    verified(agent)
+
+
+def test_a_change_that_was_written_and_did_not_take_place_is_undone(lab):
+    """A kill between the append and the change."""
+    agent = lab.start()
+    agent.ctl("mapping", "add", *PAIR)
+    begun = who(agent, "1.1.9.9:1024")
+    agent.kill()
+    ports = {"algorithm": "sequential", "port_lo": 1024, "port_hi": 65535}
+    append(agent, event="del", **OTHER, **{"from": begun["from"], "to": stamp()}, **ports)
+    append(agent, event="add", **{"in": "10.8.0.0/24", "out": "1.1.8.8/32", "from": stamp(), "to": None}, **ports)
+    assert who(agent, "1.1.8.8:1024")["in_addr"] == "10.8.0.0"
+    agent.start()
+    assert events(agent)[-4:] == ["add", "undo", "undo", "start"], events(agent)
+    assert [(m["in"], m["out"]) for m in agent.ctl("mapping", "list")] == [(MAPPING["in"], MAPPING["out"]), PAIR]
+    now = who(agent, "1.1.9.9:1024")
+    assert (now["from"], now["to"], "also" in now) == (begun["from"], None, False)
+    assert "no subscriber" in who(agent, "1.1.8.8:1024", status=1)
+    verified(agent)
+
+
+def test_an_older_copy_of_the_history_is_noticed(lab):
+    agent = lab.start()
+    older = {p: p.read_bytes() for p in agent.state.iterdir()}
+    agent.ctl("mapping", "add", *PAIR)
+    agent.kill()
+    for file, content in older.items():
+        file.write_bytes(content)
+    next_second()
+    agent.start()
+    assert "is not the one that was written for the datapath" in agent.log_text()
+    start = records(agent)[-1]
+    assert start["unknown_since"] == records(agent)[1]["time"]
+    assert sorted(m["in"] for m in start["mappings"]) == [MAPPING["in"], OTHER["in"]]
+    assert "no record" in who(agent, "1.1.9.9:1024", "--at", start["unknown_since"], status=1)
+    assert who(agent, "1.1.9.9:1024")["from"] == start["time"]
+
+
+def test_an_edit_and_a_cut_are_told_with_their_place(lab):
+    agent = lab.start()
+    agent.ctl("mapping", "add", *PAIR)
+    agent.ctl("mapping", "del", *PAIR)
+    lines = path(agent).read_text().splitlines(keepends=True)
+    agent.stop()
+    whole = path(agent).read_text().splitlines(keepends=True)
+
+    path(agent).write_text("".join([*whole[:2], whole[2].replace("1.1.9.9", "1.1.9.8"), *whole[3:]]))
+    said = json.loads(history(agent, "verify", status=1, options=("-j",)).out)
+    assert [d["line"] for d in said["damage"]] == [3], said
+    assert "line 3" in execute(CTL, "who", "1.1.1.1:1276", "--state-dir", agent.state).err
+
+    path(agent).write_text("".join([*whole[:2], *whole[3:]]))
+    said = json.loads(history(agent, "verify", status=1, options=("-j",)).out)
+    assert [d["line"] for d in said["damage"]] == [3] and "missing" in said["damage"][0]["text"], said
+
+    path(agent).write_text("".join(whole[:-1]))
+    assert "line 5 is missing at the end" in history(agent, "verify", status=1).out
+    (agent.state / "history.head").unlink()
+    assert "cannot be seen" in history(agent, "verify").out
+    assert len(lines) == 4
+
+
+def test_damage_does_not_stop_a_start(lab):
+    agent = lab.start()
+    agent.stop()
+    text = path(agent).read_text()
+    path(agent).write_text(text.replace("10.0.0.0/18", "10.0.0.0/19", 1))
+    agent.start()
+    assert "line 2" in agent.log_text()
+    assert who(agent, "1.1.1.1:1276")["in_addr"] == "10.0.16.16"
+
+
+def limit_writes(agent, octets):
+    """A file system with so much room for the state directory."""
+    agent.state.mkdir(exist_ok=True)
+    isolation.mount(b"tmpfs", agent.state, data=f"size={octets}".encode())
+
+
+def test_a_full_disk_refuses_changes_and_nothing_else(lab):
+    agent = lab.prepare()
+    limit_writes(agent, 16384)
+    lab.at_end(isolation.unmount, agent.state)
+    agent.start()
+    before = path(agent).read_bytes()
+    ballast = agent.state / "ballast"
+    with open(ballast, "wb", buffering=0) as file, pytest.raises(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    # What is left of the last page may still take some lines.
+    changes = itertools.cycle((("add", [MAPPING["in"]]), ("del", [MAPPING["in"], OTHER["in"]])))
+    for change, mapped in changes:
+        refused = agent.command("mapping", change, *PAIR)
+        if refused.status:
+            break
+    assert refused.status == 1 and "No space left on device" in refused.err, refused
+    assert [m["in"] for m in agent.ctl("mapping", "list")] == mapped
+    assert (who(agent, "1.1.9.9:1024", status=int(len(mapped) == 1))) and verified(agent)
+    assert path(agent).read_bytes().startswith(before) and path(agent).read_bytes().endswith(b'"}\n')
+    agent.ctl("timeouts", "set", "udp=200")
+    ballast.unlink()
+    agent.ctl("mapping", change, *PAIR)
+    verified(agent)
+
+
+def test_a_history_that_somebody_touches_refuses_changes(lab):
+    agent = lab.start()
+    moved = path(agent).with_suffix(".moved")
+    path(agent).rename(moved)
+    assert "was moved or removed" in agent.refused("mapping", "add", *PAIR)
+    moved.rename(path(agent))
+    agent.ctl("mapping", "add", *PAIR)
+    with open(path(agent), "ab") as file:
+        file.write(b"\n")
+    assert "was changed by somebody else" in agent.refused("mapping", "del", *PAIR)
+
+
+def test_a_state_directory_that_cannot_be_used_is_refused(lab):
+    agent = lab.prepare()
+    agent.state.mkdir()
+    path(agent).mkdir()
+    for options in (["-t"], []):
+        result = agent.once(*options)
+        assert result.status == 2 and "state_dir" in result.err, result
+    path(agent).rmdir()
+    before = sorted(agent.state.iterdir())
+    assert agent.once("-t").status == 0
+    assert sorted(agent.state.iterdir()) == before == []
+
+
+def test_two_agents_do_not_share_a_history(lab):
+    agent = lab.start()
+    second = agent.directory / "second"
+    second.mkdir()
+    isolation.mount(b"bpf", second)
+    lab.at_end(isolation.unmount, second)
+    lab.gateway.ip("link", "add", "other0", "type", "veth", "peer", "name", "other1")
+    config = {**agent.config, "pin_path": str(second), "control_socket": str(agent.directory / "second.sock"),
+              "interfaces": {"inside": ["other0"], "outside": ["other0"]}}
+    file = agent.directory / "second.json"
+    file.write_text(json.dumps(config))
+    result = execute(AGENT, "-c", file, namespace=lab.gateway)
+    assert result.status == 1 and "another agent uses it" in result.err, result
+
+
+def test_list(lab):
+    agent = lab.start()
+    listed = json.loads(history(agent, "list", options=("-j",)).out)
+    assert listed == records(agent)
+    text = history(agent, "list").out
+    assert re.search(r"2  20\S+Z  add     10\.0\.0\.0/18         1\.1\.1\.0/30", text), text
+
+
+QUESTIONS = """\
+{now} 1.1.1.1:1276
+2001-01-01 10:00 1.1.1.1:1276
+{now}\t1.1.1.1:80
+
+when 1.1.1.1:1276
+{now} 1.1.1.1
+{now}  1.1.1.0:1054
+"""
+
+
+def ask(agent, text, *options):
+    process = isolation.popen(CTL, *options, "who", "-", "--state-dir", agent.state, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    out, err = process.communicate(text, timeout=60)
+    return process.returncode, out, err
+
+
+def test_a_list_of_questions(running):
+    text = QUESTIONS.format(now=stamp())
+    status, out, err = ask(running.agent, text, "-j")
+    answers = json.loads(out)
+    assert status == 2 and "2 of the lines" in err, err
+    assert [a["line"] for a in answers] == [1, 2, 3, 5, 6, 7]
+    assert [a.get("reason") for a in answers] == [None, "no-record", "no-subscriber", "malformed", "malformed", None]
+    assert [a["in_addr"] for a in answers] == ["10.0.16.16", None, None, None, None, "10.0.0.2"]
+    assert answers[0]["mapping"] == MAPPING and answers[0]["to"] is None
+    status, out, _ = ask(running.agent, text)
+    assert status == 2 and len(out.splitlines()) == 7 and "10.0.16.16" in out
+    assert ask(running.agent, f"{stamp()} 1.1.1.1:1276\n" * 3)[0] == 0
+    assert ask(running.agent, f"{stamp()} 1.1.1.1:80\n")[0] == 1
+    assert ask(running.agent, "", "-j") == (0, "[]\n", "")

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Histories as text: what they say, what is noticed of damage, and what is still answered then. */
+#include <criterion/criterion.h>
+
+#include <string.h>
+
+#include "history_who.h"
+
+/* A history in the making. */
+static char *text;
+static size_t size;
+static FILE *out;
+static char hash[HASH_TEXT];
+static uint64_t line;
+static struct history_mapping none[1];
+
+static void setup(void)
+{
+	out = open_memstream(&text, &size);
+	strcpy(hash, HASH_NONE);
+	line = 0;
+}
+
+static void teardown(void)
+{
+	fclose(out);
+	free(text);
+}
+
+static void start_anew(void)
+{
+	teardown();
+	setup();
+}
+
+TestSuite(history_index, .init = setup, .fini = teardown);
+
+static struct history_mapping mapping(const char *in, const char *out_text, int64_t from)
+{
+	struct history_mapping m = { .from = from };
+
+	cr_assert_eq(prefix_parse(in, &m.in), 0);
+	cr_assert_eq(prefix_parse(out_text, &m.out), 0);
+	return m;
+}
+
+static void put(struct history_record r)
+{
+	r.line = ++line;
+	cr_assert_eq(history_record_write(out, &r, hash, hash), 0);
+	fflush(out);
+}
+
+static void put_start(int64_t time, int64_t since)
+{
+	put((struct history_record){
+		.time = time, .event = EVENT_START, .since = since, .host = "h", .mappings = none });
+}
+
+static void put_change(int64_t time, enum history_event event, const char *in, const char *out_text, int64_t from)
+{
+	put((struct history_record){ .time = time, .event = event, .mapping = mapping(in, out_text, from) });
+}
+
+static struct history_index read_back(void)
+{
+	struct history_index x;
+	size_t used;
+
+	history_index_init(&x);
+	cr_assert_eq(history_index_feed_all(&x, text, size, &used), 0);
+	cr_assert_eq(used, size);
+	return x;
+}
+
+/* "10.0.0.5", "nobody", "no record"; with "+10.0.0.9" where that held it, too. */
+static const char *ask(const struct history_index *x, const char *endpoint, int64_t t)
+{
+	static char said[2 * ADDR_TEXT + 16];
+	char addr[ADDR_TEXT];
+	struct who_answer a;
+	struct endpoint e;
+	struct who *w;
+	enum who_result r;
+
+	cr_assert_eq(endpoint_parse(endpoint, &e), 0);
+	cr_assert_eq(who_new(x, &w), 0);
+	r = who_ask(w, e, t, &a, NULL);
+	who_free(w);
+	strcpy(said, r == WHO_FOUND ? addr_format(a.in_addr, addr) : r == WHO_NOBODY ? "nobody" : "no record");
+	if (a.ambiguous)
+		snprintf(said + strlen(said), 32, "+%s", addr_format(a.other_addr, addr));
+	return said;
+}
+
+#define A     "10.0.0.0/24", "1.1.1.0/32"
+#define B     "10.9.0.0/24", "1.1.1.0/32"
+#define POINT "1.1.1.0:1024"
+
+static void no_damage(const struct history_index *x)
+{
+	cr_assert_eq(x->n_damages, 0, "line %d %s", (int)x->damages[0].line, x->damages[0].text);
+}
+
+Test(history_index, two_changes_in_a_second_name_the_last_and_mention_the_other)
+{
+	put_start(100, TIME_NONE);
+	put_change(100, EVENT_ADD, A, 100);
+	put_change(200, EVENT_DEL, A, 100);
+	put_change(200, EVENT_ADD, B, 200);
+	put_change(300, EVENT_DEL, B, 200);
+
+	struct history_index x = read_back();
+
+	no_damage(&x);
+	cr_expect_str_eq(ask(&x, POINT, 99), "no record");
+	cr_expect_str_eq(ask(&x, "1.1.1.0:1023", 99), "nobody");
+	cr_expect_str_eq(ask(&x, POINT, 100), "10.0.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 199), "10.0.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 200), "10.9.0.0+10.0.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 201), "10.9.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 300), "nobody+10.9.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 301), "nobody");
+	cr_expect_str_eq(ask(&x, "1.1.1.1:1024", 200), "nobody");
+	cr_expect_str_eq(ask(&x, "1.1.1.0:65535", 150), "10.0.0.255");
+	history_index_free(&x);
+}
+
+Test(history_index, a_mapping_of_less_than_a_second_is_mentioned)
+{
+	put_start(100, TIME_NONE);
+	put_change(100, EVENT_ADD, A, 100);
+	put_change(100, EVENT_DEL, A, 100);
+
+	struct history_index x = read_back();
+
+	no_damage(&x);
+	cr_expect_str_eq(ask(&x, POINT, 100), "nobody+10.0.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 101), "nobody");
+	history_index_free(&x);
+}
+
+Test(history_index, what_is_undone_was_never_there)
+{
+	put_start(100, TIME_NONE);
+	put_change(100, EVENT_ADD, A, 100);
+	put_change(200, EVENT_DEL, A, 100);
+	put_change(200, EVENT_ADD, B, 200);
+	put((struct history_record){ .time = 250, .event = EVENT_UNDO, .first = 3, .last = 4 });
+
+	struct history_index x = read_back();
+
+	no_damage(&x);
+	cr_expect_str_eq(ask(&x, POINT, 199), "10.0.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 200), "10.0.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 1000), "10.0.0.0");
+	history_index_free(&x);
+}
+
+Test(history_index, a_clock_set_back_has_two_reckonings)
+{
+	put_start(1000, TIME_NONE);
+	put_change(1000, EVENT_ADD, A, 1000);
+	put_change(2000, EVENT_DEL, A, 1000);
+	put_change(2000, EVENT_ADD, B, 2000);
+	put((struct history_record){ .time = 1500, .event = EVENT_CLOCK, .since = 2500 });
+	put_change(1600, EVENT_DEL, B, 1500);
+	put_change(1600, EVENT_ADD, A, 1600);
+
+	struct history_index x = read_back();
+
+	no_damage(&x);
+	cr_expect_str_eq(ask(&x, POINT, 1400), "10.0.0.0");
+	/* Then A by the first reckoning and B by the second, which is believed. */
+	cr_expect_str_eq(ask(&x, POINT, 1550), "10.9.0.0+10.0.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 2100), "10.0.0.0+10.9.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 2600), "10.0.0.0");
+	history_index_free(&x);
+}
+
+Test(history_index, a_clock_from_the_future_does_not_hide_the_present)
+{
+	put_start(4000000000, TIME_NONE);
+	put_change(4000000000, EVENT_ADD, A, 4000000000);
+	put((struct history_record){ .time = 1800000000, .event = EVENT_CLOCK, .since = 4000000060 });
+	put_change(1800000100, EVENT_DEL, A, 1800000000);
+
+	struct history_index x = read_back();
+
+	no_damage(&x);
+	cr_expect_str_eq(ask(&x, POINT, 1799999999), "no record");
+	cr_expect_str_eq(ask(&x, POINT, 1800000050), "10.0.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 1800000101), "nobody");
+	cr_expect_lt(x.listed_time, 1800000001);
+	history_index_free(&x);
+}
+
+Test(history_index, of_the_time_in_which_the_datapath_went_there_is_no_record)
+{
+	put_start(100, TIME_NONE);
+	put_change(100, EVENT_ADD, A, 100);
+	put_start(300, 200);
+	put_change(300, EVENT_ADD, B, 300);
+
+	struct history_index x = read_back();
+
+	no_damage(&x);
+	cr_expect_str_eq(ask(&x, POINT, 199), "10.0.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 201), "no record");
+	cr_expect_str_eq(ask(&x, POINT, 299), "no record");
+	cr_expect_str_eq(ask(&x, POINT, 300), "10.9.0.0");
+	history_index_free(&x);
+}
+
+/* ---- damage ---- */
+
+/* Six lines: start, add A, daily, del A, add B, daily. */
+static void put_six(void)
+{
+	struct history_mapping a = mapping(A, 100), b = mapping(B, 300);
+
+	put_start(100, TIME_NONE);
+	put_change(100, EVENT_ADD, A, 100);
+	put((struct history_record){ .time = 200, .event = EVENT_DAILY, .mappings = &a, .n_mappings = 1 });
+	put_change(300, EVENT_DEL, A, 100);
+	put_change(300, EVENT_ADD, B, 300);
+	put((struct history_record){ .time = 400, .event = EVENT_DAILY, .mappings = &b, .n_mappings = 1 });
+}
+
+static char *line_at(unsigned number)
+{
+	char *at = text;
+
+	while (--number)
+		at = strchr(at, '\n') + 1;
+	return at;
+}
+
+static void remove_line(unsigned number)
+{
+	char *at = line_at(number), *next = strchr(at, '\n') + 1;
+
+	size -= (size_t)(next - at);
+	memmove(at, next, size - (size_t)(at - text));
+}
+
+Test(history_index, any_octet_changed_is_noticed_at_its_line)
+{
+	put_six();
+
+	size_t number = 1;
+
+	for (size_t i = 0; i < size; i++) {
+		struct history_index x;
+		char was = text[i];
+
+		if (was == '\n') {
+			number++;
+			continue;
+		}
+		text[i] = was == '0' ? '1' : '0';
+		x = read_back();
+		cr_assert_eq(x.n_damages ? x.damages[0].line : 0, number, "octet %zu", i);
+		cr_assert_leq(x.n_damages, 2);
+		history_index_free(&x);
+		text[i] = was;
+	}
+}
+
+Test(history_index, any_line_removed_is_noticed_at_its_place)
+{
+	for (unsigned number = 1; number < 6; number++) {
+		struct history_index x;
+
+		start_anew();
+		put_six();
+		remove_line(number);
+		x = read_back();
+		cr_expect_geq(x.n_damages, 1);
+		cr_expect_eq(x.damages[0].line, number, "line %u", number);
+		cr_expect(strstr(x.damages[0].text, "missing"), "%s", x.damages[0].text);
+		history_index_free(&x);
+	}
+}
+
+Test(history_index, after_damage_later_lines_still_answer)
+{
+	struct history_mapping b = mapping(B, 300);
+
+	put_six();
+	/* The beginning of A is gone; but its end says when it was. */
+	remove_line(2);
+
+	struct history_index x = read_back();
+
+	cr_expect_eq(x.n_damages, 1);
+	cr_expect_str_eq(ask(&x, POINT, 150), "10.0.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 250), "10.0.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 350), "10.9.0.0");
+	history_index_free(&x);
+
+	start_anew();
+	put_six();
+	put((struct history_record){ .time = 500, .event = EVENT_DAILY, .mappings = &b, .n_mappings = 1 });
+	/* The change from one to the other is: what is not said by later lines is not known, and line 6 hangs on 5. */
+	remove_line(4);
+	remove_line(4);
+	x = read_back();
+	cr_expect_str_eq(ask(&x, POINT, 150), "10.0.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 250), "no record");
+	cr_expect_str_eq(ask(&x, POINT, 350), "10.9.0.0");
+	cr_expect_str_eq(ask(&x, POINT, 450), "10.9.0.0");
+	history_index_free(&x);
+}
+
+Test(history_index, lines_in_another_order_or_twice_are_noticed)
+{
+	put_six();
+
+	char *copy = strndup(text, size);
+	struct history_index x;
+
+	fputs(copy, out);
+	fflush(out);
+	free(copy);
+	x = read_back();
+
+	cr_expect_geq(x.n_damages, 1);
+	cr_expect_eq(x.damages[0].line, 7);
+	cr_expect_str_eq(ask(&x, POINT, 150), "10.0.0.0");
+	history_index_free(&x);
+}
+
+static const struct {
+	const char *text;
+	const char *said;
+} strange[] = {
+	{ "", "is no record" },
+	{ "{}", "is no record" },
+	{ "[]", "is no record" },
+	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"fly\"}",
+	  "\"fly\" is no event that this version knows" },
+	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"stop\"}", "has no checksum" },
+	{ "{\"line\":1,\"time\":\"2026\",\"event\":\"stop\"}", "is no record" },
+	{ "{\"line\":-1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"stop\"}", "is no record" },
+	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\",\"format\":2,\"host\":\"\",\"taken_over\":"
+	  "true}",
+	  "format 2 is of a later version" },
+	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"add\",\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/"
+	  "24\","
+	  "\"from\":\"2026-01-01T00:00:00Z\",\"algorithm\":\"random\"}",
+	  "the ports were given out by an algorithm that this version does not know" },
+	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"add\",\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/"
+	  "8\","
+	  "\"from\":\"2026-01-01T00:00:00Z\"}",
+	  "is no record" },
+};
+
+Test(history_index, lines_that_are_no_records)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(strange); i++) {
+		struct history_index x;
+
+		history_index_init(&x);
+		cr_assert_eq(history_index_feed(&x, strange[i].text, strlen(strange[i].text)), 0);
+		cr_expect_eq(x.n_damages, 1);
+		cr_expect_str_eq(x.damages[0].text, strange[i].said, "%s: %s", strange[i].text, x.damages[0].text);
+		history_index_free(&x);
+	}
+}
+
+Test(history_index, a_history_that_contradicts_itself_is_damaged)
+{
+	put_start(100, TIME_NONE);
+	put_change(100, EVENT_ADD, A, 100);
+	put_change(110, EVENT_ADD, A, 110);
+
+	struct history_index x = read_back();
+
+	cr_expect_eq(x.n_damages, 1);
+	cr_expect_eq(x.damages[0].line, 3);
+	history_index_free(&x);
+
+	start_anew();
+	put_start(100, TIME_NONE);
+	put_change(100, EVENT_DEL, A, 50);
+	x = read_back();
+	cr_expect_eq(x.n_damages, 1);
+	history_index_free(&x);
+
+	start_anew();
+	put_start(100, TIME_NONE);
+	put((struct history_record){ .time = 100, .event = EVENT_UNDO, .first = 1, .last = 1 });
+	x = read_back();
+	cr_expect_eq(x.n_damages, 1);
+	history_index_free(&x);
+}

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Ten years of changes, restarts, crashes and reboots, written by the agent's own module and read as detnatctl does,
+ * against a model that just remembers. Every answer is compared at every second at which anything changed, the one
+ * before and the one after.
+ */
+#include <criterion/criterion.h>
+
+#include <bpf/bpf.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "history.h"
+#include "history_pin.h"
+#include "history_read.h"
+#include "history_who.h"
+#include "log.h"
+
+#define DAY	  86400
+#define TEN_YEARS (3653LL * DAY)
+#define BEGIN	  1767225600LL
+#define MAX_HELD  20000
+#define MAX_TIMES 40000
+
+/* Mappings to choose from; those whose outside prefixes overlap are never there at the same time. */
+static const char *const pairs[][2] = {
+	{ "10.0.0.0/18", "192.0.2.0/30" },   { "10.1.0.0/24", "192.0.2.0/28" },	   { "10.0.0.0/24", "192.0.2.0/30" },
+	{ "10.2.0.0/24", "192.0.2.2/32" },   { "10.3.0.0/20", "198.51.100.0/24" }, { "10.3.0.0/24", "198.51.100.0/24" },
+	{ "10.4.0.0/30", "203.0.113.9/32" }, { "10.4.0.0/29", "203.0.113.8/29" },
+};
+#define N_PAIRS (sizeof(pairs) / sizeof(*pairs))
+
+/* Each is in several of the pools. */
+static const char *const endpoints[] = {
+	"192.0.2.0:1024",     "192.0.2.2:40000",   "192.0.2.3:65534",
+	"198.51.100.77:5000", "203.0.113.9:64000", "203.0.113.9:65535",
+};
+#define N_ENDPOINTS (sizeof(endpoints) / sizeof(*endpoints))
+
+struct held {
+	unsigned pair;
+	int64_t from, to;
+};
+
+static char directory[] = "/dev/shm/detnat-history-XXXXXX";
+static struct held held[MAX_HELD];
+static unsigned n_held;
+static int open_by_pair[N_PAIRS]; /* number in held, or -1 */
+static struct {
+	int64_t from, to;
+} gaps[MAX_HELD];
+static unsigned n_gaps;
+static int64_t times[MAX_TIMES];
+static unsigned n_times;
+static int64_t now = BEGIN, known = BEGIN;
+static struct history *history;
+static int pin;
+static unsigned seed = 1;
+
+static unsigned below(unsigned n)
+{
+	seed = seed * 1103515245 + 12345;
+	return (seed >> 16) % n;
+}
+
+static int64_t model_clock(void)
+{
+	return now;
+}
+
+static struct history_mapping mappings[N_PAIRS];
+
+static void parse_pairs(void)
+{
+	for (unsigned p = 0; p < N_PAIRS; p++) {
+		mappings[p].from = TIME_NONE;
+		cr_assert_eq(prefix_parse(pairs[p][0], &mappings[p].in), 0);
+		cr_assert_eq(prefix_parse(pairs[p][1], &mappings[p].out), 0);
+	}
+}
+
+static struct history_mapping mapping_of(unsigned pair)
+{
+	return mappings[pair];
+}
+
+static bool overlaps(unsigned a, unsigned b)
+{
+	struct history_mapping x = mapping_of(a), y = mapping_of(b);
+
+	return prefix_overlaps(x.in.base, x.in.plen, y.in.base, y.in.plen) ||
+	       prefix_overlaps(x.out.base, x.out.plen, y.out.base, y.out.plen);
+}
+
+static void note_time(void)
+{
+	cr_assert_lt(n_times, MAX_TIMES);
+	if (!n_times || times[n_times - 1] != now)
+		times[n_times++] = now;
+	known = now;
+}
+
+static size_t tables(struct history_mapping *ret)
+{
+	size_t n = 0;
+
+	for (unsigned p = 0; p < N_PAIRS; p++)
+		if (open_by_pair[p] >= 0)
+			ret[n++] = mapping_of(p);
+	return n;
+}
+
+/* What one change does: deletes some of what is there, adds what fits then. */
+struct plan {
+	struct history_mapping del[N_PAIRS], add[N_PAIRS];
+	unsigned del_pair[N_PAIRS], add_pair[N_PAIRS];
+	size_t n_del, n_add;
+};
+
+static struct plan choose(void)
+{
+	struct plan c = { 0 };
+	bool there[N_PAIRS];
+
+	for (unsigned p = 0; p < N_PAIRS; p++) {
+		there[p] = open_by_pair[p] >= 0;
+		if (!there[p] || below(3))
+			continue;
+		there[p] = false;
+		c.del_pair[c.n_del] = p;
+		c.del[c.n_del++] = mapping_of(p);
+	}
+	for (unsigned attempt = 0; attempt < 3; attempt++) {
+		unsigned p = below(N_PAIRS);
+		bool fits = !there[p] && open_by_pair[p] < 0;
+
+		for (unsigned q = 0; q < N_PAIRS; q++)
+			fits &= !there[q] || !overlaps(p, q);
+		if (!fits)
+			continue;
+		there[p] = true;
+		c.add_pair[c.n_add] = p;
+		c.add[c.n_add++] = mapping_of(p);
+	}
+	return c;
+}
+
+static void apply(const struct plan *c)
+{
+	for (size_t i = 0; i < c->n_del; i++) {
+		held[open_by_pair[c->del_pair[i]]].to = now;
+		open_by_pair[c->del_pair[i]] = -1;
+	}
+	for (size_t i = 0; i < c->n_add; i++) {
+		cr_assert_lt(n_held, MAX_HELD);
+		open_by_pair[c->add_pair[i]] = (int)n_held;
+		held[n_held++] = (struct held){ c->add_pair[i], now, TIME_OPEN };
+	}
+}
+
+static void end_all(int64_t at)
+{
+	for (unsigned p = 0; p < N_PAIRS; p++) {
+		if (open_by_pair[p] >= 0)
+			held[open_by_pair[p]].to = at;
+		open_by_pair[p] = -1;
+	}
+}
+
+static void write_change(const struct plan *c)
+{
+	struct error err;
+
+	cr_assert_eq(history_change(history, c->del, c->n_del, c->add, c->n_add, &err), 0, "%s", err.text);
+	if (c->n_del || c->n_add)
+		note_time();
+}
+
+static void do_change(void)
+{
+	struct plan c = choose();
+
+	write_change(&c);
+	apply(&c);
+}
+
+static void do_failed_change(void)
+{
+	struct plan c = choose();
+	struct history_mapping present[N_PAIRS];
+
+	write_change(&c);
+	history_reconcile(history, present, tables(present));
+}
+
+static void begin(bool taken_over)
+{
+	struct history_mapping present[N_PAIRS];
+	struct error err;
+
+	cr_assert_eq(history_open(directory, dup(pin), &history, &err), 0, "%s", err.text);
+	cr_assert_eq(history_begin(history, taken_over, present, tables(present)), 0);
+	cr_assert_eq(history_ready(history, &err), 0, "%s", err.text);
+	note_time();
+}
+
+static void pass(void)
+{
+	now += below(4) ? below(3 * DAY / 2) : below(3);
+}
+
+static void do_restart(void)
+{
+	if (below(2)) {
+		history_stop(history);
+		note_time();
+	}
+	history_close(history);
+	pass();
+	begin(true);
+}
+
+/* Killed between the record and the change. */
+static void do_crash_in_change(void)
+{
+	struct plan c = choose();
+
+	write_change(&c);
+	history_close(history);
+	pass();
+	begin(true);
+}
+
+static void do_reboot(void)
+{
+	bool empty = true;
+
+	for (unsigned p = 0; p < N_PAIRS; p++)
+		empty &= open_by_pair[p] < 0;
+	end_all(known);
+	history_close(history);
+	gaps[n_gaps].from = known;
+	pass();
+	if (!empty && now > known)
+		gaps[n_gaps++].to = now;
+	begin(false);
+}
+
+static void do_detach(void)
+{
+	history_detach(history);
+	end_all(now);
+	note_time();
+	history_close(history);
+	pass();
+	begin(false);
+}
+
+static void do_tick(void)
+{
+	history_tick(history);
+	note_time();
+}
+
+static void live(void)
+{
+	static void (*const rare[])(void) = { do_reboot, do_detach, do_restart, do_crash_in_change };
+
+	while (now < BEGIN + TEN_YEARS) {
+		unsigned kind = below(250);
+
+		pass();
+		if (kind < sizeof(rare) / sizeof(*rare))
+			rare[kind]();
+		else if (kind < 25)
+			do_failed_change();
+		else if (kind < 140)
+			do_change();
+		else
+			do_tick();
+	}
+}
+
+/* The arithmetic of the contract, in its own words. */
+static bool owner(unsigned pair, struct endpoint e, uint32_t *ret)
+{
+	struct history_mapping m = mapping_of(pair);
+	uint32_t ratio = 1U << (m.out.plen - m.in.plen), ports = 64512 / ratio;
+	uint32_t block;
+
+	if ((e.addr & prefix_mask(m.out.plen)) != m.out.base || e.port < 1024)
+		return false;
+	block = (e.port - 1024U) / ports;
+	if (block >= ratio)
+		return false;
+	*ret = m.in.base + (e.addr - m.out.base) * ratio + block;
+	return true;
+}
+
+/* Those that held an endpoint at any time, and who it was. */
+static const struct held *owners[MAX_HELD];
+static uint32_t owner_in[MAX_HELD];
+static unsigned n_owners;
+
+static void find_owners(struct endpoint e)
+{
+	n_owners = 0;
+	for (unsigned i = 0; i < n_held; i++) {
+		if (owner(held[i].pair, e, &owner_in[n_owners]))
+			owners[n_owners++] = &held[i];
+	}
+}
+
+/* Assertions that hold take long, too, and there are a million. */
+#define expect(condition, ...)                       \
+	do {                                         \
+		if (!(condition))                    \
+			cr_assert_fail(__VA_ARGS__); \
+	} while (0)
+
+static void compare_found(const struct who_answer *a, const struct held *best, uint32_t in_addr, int64_t t)
+{
+	struct history_mapping m = mapping_of(best->pair);
+
+	expect(a->in_addr == in_addr, "at %ld", (long)t);
+	expect(a->from == best->from && a->to == best->to, "at %ld: %ld to %ld, not %ld to %ld", (long)t, (long)a->from,
+	       (long)a->to, (long)best->from, (long)best->to);
+	expect(a->in.base == m.in.base && a->in.plen == m.in.plen && a->out.base == m.out.base, "at %ld", (long)t);
+}
+
+static void compare_at(const struct who *w, struct endpoint e, int64_t t)
+{
+	const struct held *best = NULL;
+	bool unknown = t < BEGIN, ambiguous = false;
+	uint32_t best_in = 0;
+	struct who_answer a;
+	struct error why = { 0 };
+	enum who_result result = who_ask(w, e, t, &a, &why);
+
+	for (unsigned i = 0; i < n_owners; i++) {
+		if (t < owners[i]->from || t >= owners[i]->to)
+			continue;
+		expect(!best, "%s", "the model has two");
+		best = owners[i];
+		best_in = owner_in[i];
+	}
+	for (unsigned i = 0; i < n_owners; i++)
+		ambiguous |= t >= owners[i]->from && t <= owners[i]->to && (!best || owner_in[i] != best_in);
+	for (unsigned i = 0; i < n_gaps; i++)
+		unknown |= t >= gaps[i].from && t < gaps[i].to;
+	if (best) {
+		expect(result == WHO_FOUND, "at %ld: %s", (long)t, why.text);
+		compare_found(&a, best, best_in, t);
+	} else {
+		expect(result == (unknown ? WHO_NO_RECORD : WHO_NOBODY), "at %ld: %s", (long)t, why.text);
+	}
+	expect(a.ambiguous == ambiguous, "at %ld", (long)t);
+}
+
+static void teardown(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
+	cr_assert_eq(system(command), 0);
+}
+
+Test(history_model, who_is_right_at_every_boundary_of_ten_years, .fini = teardown, .timeout = 300)
+{
+	struct history_files f;
+	struct error err;
+	struct who *w;
+
+	cr_assert(mkdtemp(directory));
+	pin = bpf_map_create(BPF_MAP_TYPE_ARRAY, "history", 4, sizeof(struct history_pin), 1, NULL);
+	if (pin < 0)
+		cr_skip("BPF maps need root");
+	history_clock = model_clock;
+	log_set_level(LOG_LEVEL_ERROR);
+	parse_pairs();
+	memset(open_by_pair, -1, sizeof(open_by_pair));
+	begin(false);
+	live();
+
+	cr_assert_eq(history_files_read(directory, &f, &err), 0, "%s", err.text);
+	for (size_t i = 0; i < f.index.n_damages; i++)
+		cr_log_error("line %ld %s", (long)f.index.damages[i].line, f.index.damages[i].text);
+	cr_assert_eq(f.index.n_damages, 0);
+	cr_assert_eq(f.end, END_AGREES);
+	cr_assert_eq(who_new(&f.index, &w), 0);
+	cr_assert_gt(n_held, 1000);
+	cr_assert_gt(n_gaps, 10);
+	for (unsigned k = 0; k < N_ENDPOINTS; k++) {
+		struct endpoint e;
+
+		cr_assert_eq(endpoint_parse(endpoints[k], &e), 0);
+		find_owners(e);
+		cr_assert_gt(n_owners, 50);
+		for (unsigned i = 0; i < n_times; i++)
+			for (int64_t t = times[i] - 1; t <= times[i] + 1; t++)
+				compare_at(w, e, t);
+	}
+	who_free(w);
+	history_files_free(&f);
+	history_close(history);
+	close(pin);
+}

@@ -82,7 +82,12 @@ static __always_inline enum options_verdict options_find(ctx_t *ctx, __u32 offse
 
 	/* The verifier is to see the bounds at the call. */
 	barrier_var(length);
-	if (!o || !length || length > MAX_OPTIONS || ctx_load(ctx, offset, w.o->octet, length))
+	if (!o || !length || length > MAX_OPTIONS)
+		return OPTIONS_WITHOUT;
+	/* To that of 6.1 a comparison with 0 says nothing of the lower bound. */
+	barrier_var(length);
+	length = ((length - 1) & 63) + 1;
+	if (ctx_load(ctx, offset, w.o->octet, length))
 		return OPTIONS_WITHOUT;
 	o->length = length;
 	o->at = 0;

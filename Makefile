@@ -187,6 +187,7 @@ lint: deps-test ## formatting and static checks, warnings as errors
 	@$(MAKE) --no-print-directory skeletons
 	@BUILD=$(BUILD) deploy/lint.sh
 
+MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json
 install: all ## install into DESTDIR/PREFIX
 	install -D -m 755 $(BUILD)/detnat-agent $(DESTDIR)$(PREFIX)/sbin/detnat-agent
 	install -D -m 755 $(BUILD)/detnatctl $(DESTDIR)$(PREFIX)/bin/detnatctl
@@ -196,12 +197,13 @@ install: all ## install into DESTDIR/PREFIX
 	install -D -m 644 deploy/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/detnat.conf
 	install -D -m 644 deploy/completion/detnatctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/detnatctl
 	install -D -m 644 deploy/detnat.json $(DESTDIR)$(PREFIX)/share/doc/detnat/detnat.json
+	for file in $(MONITORING); do install -D -m 644 deploy/$$file $(DESTDIR)$(PREFIX)/share/doc/detnat/$$file; done
 	for page in docs/man/*.[1-8]; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/detnat-agent $(DESTDIR)$(PREFIX)/bin/detnatctl \
 	      $(DESTDIR)$(PREFIX)/lib/systemd/system/detnat.service $(DESTDIR)$(PREFIX)/lib/sysusers.d/detnat.conf \
 	      $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/detnat.conf $(DESTDIR)$(PREFIX)/share/bash-completion/completions/detnatctl \
-	      $(DESTDIR)$(PREFIX)/share/doc/detnat/detnat.json \
+	      $(addprefix $(DESTDIR)$(PREFIX)/share/doc/detnat/,detnat.json $(MONITORING)) \
 	      $(addprefix $(DESTDIR)$(PREFIX)/share/man/,$(foreach p,$(notdir $(wildcard docs/man/*.[1-8])),man$(subst .,,$(suffix $(p)))/$(p)))
 
 clean: ## remove build/

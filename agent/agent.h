@@ -20,6 +20,13 @@
 
 #define AGENT_VERSION DETNAT_VERSION
 
+/* Of sweeps that have ended. */
+struct sweep_figures {
+	uint64_t count;
+	uint64_t busy_us; /* work on all of them */
+	uint64_t last_us; /* from beginning to end of the last one */
+};
+
 struct agent {
 	struct event_base *base;
 	const char *config_path;
@@ -29,10 +36,16 @@ struct agent {
 	struct mappings *mappings;
 	struct devices *devices;
 	struct ipfix *ipfix;
+	struct usage *usage;
+	struct metrics *metrics;
 	struct change_queue *changes;
 	struct control *control;
-	struct timespec started; /* CLOCK_MONOTONIC */
-	bool ending;		 /* a signal has asked for it */
+	struct timespec started;      /* CLOCK_MONOTONIC */
+	struct timespec started_wall; /* CLOCK_REALTIME, then */
+	time_t file_applied;	      /* CLOCK_REALTIME */
+	bool reload_failed;	      /* the last one */
+	struct sweep_figures sweeps;
+	bool ending; /* a signal has asked for it */
 };
 
 #endif

@@ -51,6 +51,11 @@ static void finish(struct change_queue *q, int r, const struct error *err)
 {
 	struct change *c = q->first;
 
+	if (!c->edit) {
+		q->agent->reload_failed = r < 0;
+		if (!r)
+			q->agent->file_applied = time(NULL);
+	}
 	plan_free(take_pointer(q->plan));
 	q->first = c->next;
 	if (!q->first)
@@ -166,6 +171,8 @@ int change_apply_now(struct agent *a, const struct config *wanted, uint64_t file
 	} while (r > 0);
 	if (!r)
 		r = plan_commit(p, err);
+	if (!r)
+		a->file_applied = time(NULL);
 	plan_free(p);
 	return r;
 }

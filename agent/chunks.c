@@ -99,10 +99,12 @@ int chunks_find(struct chunks *c, uint64_t first, uint64_t count, struct error *
 
 static int make(const struct chunks *c, struct chunk_change *change)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	static const struct table_types none = { .fd = -1 };
+	char name[BPF_OBJ_NAME_LEN];
 
-	change->fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "detnat_chunk", sizeof(uint32_t), c->record_size,
-				    1U << c->shift, &opts);
+	snprintf(name, sizeof(name), "%.10s.%u", c->name ? c->name : "chunk", change->chunk);
+	change->fd =
+		table_types_array(c->types ? c->types : &none, name, c->type, c->record_size, 1U << c->shift);
 	return change->fd < 0 ? change->fd : map_memory(c, change->fd, &change->base);
 }
 

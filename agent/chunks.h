@@ -14,6 +14,7 @@
 
 #include "background.h"
 #include "ranges.h"
+#include "table_types.h"
 #include "util.h"
 
 /* Chunks that are made and added to the outer map, or removed from it, together. */
@@ -43,6 +44,10 @@ struct chunks {
 	unsigned n_batch;
 	bool making;
 	int error; /* of the last making, until told; 0: none */
+	/* For whoever dumps them; set after chunks_open(). */
+	const struct table_types *types; /* NULL: records are not described */
+	uint32_t type;			 /* an id of types */
+	const char *name;		 /* chunks are named NAME.NUMBER; at most 10 octets */
 };
 
 /* An empty set. Chunks of an earlier agent's are found by the next two; until chunks_clear_unused(), the invariant does

@@ -24,8 +24,6 @@ static bool exports_fragments(const struct config *c)
 /* Keys that a configuration may have and that change nothing yet. */
 static void warn_of_unserved(const struct config *now, const struct config *before, const char *place)
 {
-	if (now->metrics_enabled && !(before && before->metrics_enabled))
-		log_warning("%smetrics.listen: this version serves no metrics", place);
 	if (now->n_bypass && !(before && before->n_bypass))
 		log_warning("%sbypass: this version translates towards all destinations alike", place);
 	if (now->tcp_mss_clamp && !(before && before->tcp_mss_clamp))

@@ -28,6 +28,7 @@ struct events {
 	uint64_t unlogged;	/* refusals for which there was no line left */
 	uint64_t unlogged_until_ns;
 	struct limiter_place lines[EVENTS_LINES];
+	struct limiter_place told[EVENTS_TOLD]; /* subscribers, and what of */
 	struct limiter_place resolves[EVENTS_RESOLVES];
 };
 
@@ -90,8 +91,14 @@ static void log_refusal(const struct nat_event *e)
 /* A subscriber may cause any number of refusals, but only so much log. */
 static void report_refusal(struct events *v, const struct nat_event *e)
 {
-	switch (limiter_ask(v->lines, EVENTS_LINES, e->in_addr, v->now_ns, 60 * NS_PER_S)) {
+	uint64_t key = (uint64_t)e->type << 32 | e->in_addr;
+	struct limiter_place *told = limiter_recall(v->told, EVENTS_TOLD, key);
+
+	if (told->key == key && told->until_ns > v->now_ns)
+		return;
+	switch (limiter_ask(v->lines, EVENTS_LINES, key, v->now_ns, 60 * NS_PER_S)) {
 	case LIMITER_GO:
+		*told = (struct limiter_place){ .key = key, .until_ns = v->now_ns + 3600 * NS_PER_S };
 		log_refusal(e);
 		break;
 	case LIMITER_AGAIN:

@@ -20,8 +20,12 @@ struct events;
 /* Neighbours asked for in a second, each at most once. */
 #define EVENTS_RESOLVES 256U
 
-/* Lines of log about subscribers in a minute, one for each at most. */
+/*
+ * Lines of log about subscribers in a minute. Of each one there is a line an hour for each kind of refusal; so many are
+ * remembered (a power of two).
+ */
 #define EVENTS_LINES 20U
+#define EVENTS_TOLD  4096U
 
 /* addr in host byte order. */
 typedef void (*events_resolve)(void *arg, uint32_t addr, uint32_t ifindex);

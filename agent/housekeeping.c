@@ -19,8 +19,9 @@ struct housekeeping {
 	struct event *slice; /* pending while there is work */
 	struct event *watchdog;
 	struct session_sweep *sweep; /* under way, or NULL */
-	uint32_t seconds;	     /* since the last sweep began */
-	uint64_t refused;	     /* packets refused for want of room, a second ago */
+	uint64_t sweep_began_us;
+	uint32_t seconds; /* since the last sweep began */
+	uint64_t refused; /* packets refused for want of room, a second ago */
 };
 
 /* 1: more to do, 0: done */
@@ -28,15 +29,21 @@ static int sweep_slice(struct housekeeping *h)
 {
 	struct agent *a = h->agent;
 	bool report = a->config->ipfix.enabled && a->config->ipfix.events & IPFIX_SESSIONS;
+	uint64_t begin_us = monotonic_us(), end_us;
 	int r;
 
 	if (!h->sweep)
 		return 0;
 	r = session_sweep_step(h->sweep, SLICE_US, report ? events_session_closed : NULL, a->ipfix);
+	end_us = monotonic_us();
+	a->sweeps.busy_us += end_us - begin_us;
 	if (r > 0)
 		return 1;
+	a->sweeps.count++;
+	a->sweeps.last_us = end_us - h->sweep_began_us;
 	if (r < 0)
-		log_warning("the sweep of expired sessions broke off: %s", strerror(-r));
+		log_warning("the sweep of expired sessions broke off: %s; the next one is due in %u seconds",
+			    strerror(-r), a->config->sweep_interval);
 	session_sweep_free(take_pointer(h->sweep));
 	return 0;
 }
@@ -86,6 +93,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	/* Counted by the second, so that a shorter interval holds as soon as it is set. */
 	if ((++h->seconds >= h->agent->config->sweep_interval || urgent) && !h->sweep) {
 		h->seconds = 0;
+		h->sweep_began_us = monotonic_us();
 		if (session_sweep_new(h->agent->mappings, &h->sweep))
 			log_warning("no memory to sweep expired sessions");
 	}

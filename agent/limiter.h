@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Lets each of many things happen once in a period, and no more of them in a period than there are places. A place is
- * never taken from another before its period has passed, so both bounds hold whatever is asked for.
+ * limiter_ask() lets each of many things happen once in a period, and no more of them in a period than there are
+ * places. A place is never taken from another before its period has passed, so both bounds hold whatever is asked for.
  */
 #ifndef DETNAT_LIMITER_H
 #define DETNAT_LIMITER_H
@@ -35,6 +35,26 @@ static inline enum limiter_verdict limiter_ask(struct limiter_place *places, siz
 		return LIMITER_CROWDED;
 	*vacant = (struct limiter_place){ .key = key, .until_ns = now_ns + period_ns };
 	return LIMITER_GO;
+}
+
+#define LIMITER_WAYS 4U
+
+/*
+ * A memory of n places, a power of two, for things that happen to many: the place of `key`, or the one that it would
+ * take, which may be another's that is forgotten for it. It is the caller's to fill.
+ */
+static inline struct limiter_place *limiter_recall(struct limiter_place *places, size_t n, uint64_t key)
+{
+	struct limiter_place *set = &places[(key * 0x9e3779b97f4a7c15ULL >> 32) % n & ~(size_t)(LIMITER_WAYS - 1)];
+	struct limiter_place *oldest = set;
+
+	for (size_t i = 0; i < LIMITER_WAYS; i++) {
+		if (set[i].until_ns && set[i].key == key)
+			return &set[i];
+		if (set[i].until_ns < oldest->until_ns)
+			oldest = &set[i];
+	}
+	return oldest;
 }
 
 #endif

@@ -10,7 +10,7 @@
 #define DEFAULT_CONFIG "/etc/detnat/detnat.json"
 
 static const char usage[] =
-	"Usage: detnat-agent [-v] [-c FILE] [-t | --detach]\n"
+	"Usage: detnat-agent [-v | -q] [-c FILE] [-t | --detach]\n"
 	"       detnat-agent -V | -h\n"
 	"\n"
 	"Runs the deterministic NAT of this machine, in the foreground, and logs to stderr.\n"
@@ -19,6 +19,7 @@ static const char usage[] =
 	"  -t, --test         check the configuration and this machine, and touch nothing\n"
 	"      --detach       remove the datapath and all that is pinned; no agent may run\n"
 	"  -v, --verbose      log what is of use in a search for errors, too; -vv: and all of libbpf's messages\n"
+	"  -q, --quiet        log warnings and errors alone\n"
 	"  -V, --version      print the version\n"
 	"  -h, --help         print this text\n"
 	"\n"
@@ -41,6 +42,7 @@ static const struct option options[] = {
 	{ "test", no_argument, NULL, 't' },
 	{ "detach", no_argument, NULL, OPTION_DETACH },
 	{ "verbose", no_argument, NULL, 'v' },
+	{ "quiet", no_argument, NULL, 'q' },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
@@ -102,12 +104,13 @@ int main(int argc, char **argv)
 	const char *config_path = DEFAULT_CONFIG;
 	enum mode mode = MODE_RUN;
 	unsigned verbosity = 0;
+	bool quiet = false;
 	int option;
 
 	/* getopt's messages begin like all others. */
 	if (argc)
 		argv[0] = program;
-	while ((option = getopt_long(argc, argv, "c:tvVh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:tvqVh", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			config_path = optarg;
@@ -120,6 +123,9 @@ int main(int argc, char **argv)
 			break;
 		case 'v':
 			verbosity++;
+			break;
+		case 'q':
+			quiet = true;
 			break;
 		case 'V':
 			puts("detnat-agent " AGENT_VERSION);
@@ -134,8 +140,12 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		return bad_usage("arguments are not taken");
+	if (verbosity && quiet)
+		return bad_usage("either -v or -q");
 	if (verbosity)
 		log_set_level(LOG_LEVEL_DEBUG);
+	else if (quiet)
+		log_set_level(LOG_LEVEL_WARNING);
 	datapath_log_libbpf(verbosity);
 	switch (mode) {
 	case MODE_TEST:

@@ -144,6 +144,18 @@ static int find_chunks(struct mappings *m, struct error *err)
 	return r < 0 ? r : 0;
 }
 
+/* For whoever dumps them. */
+static void describe_chunks(struct mappings *m)
+{
+	m->types = table_types_load();
+	m->subscribers.types = &m->types;
+	m->subscribers.type = m->types.subscriber;
+	m->subscribers.name = "subscriber";
+	m->buckets.types = &m->types;
+	m->buckets.type = m->types.bucket;
+	m->buckets.name = "bucket";
+}
+
 int mappings_open(struct datapath *d, struct mappings **ret, struct error *err)
 {
 	struct mappings *m = calloc(1, sizeof(*m));
@@ -152,6 +164,7 @@ int mappings_open(struct datapath *d, struct mappings **ret, struct error *err)
 	if (!m)
 		return error_set(err, -ENOMEM, "out of memory");
 	m->d = d;
+	m->types.fd = -1;
 	r = chunks_open(&m->subscribers, d->subscribers, SUBSCRIBER_CHUNK_SHIFT, sizeof(struct subscriber),
 			MAX_SUBSCRIBER_CHUNKS, err);
 	if (r < 0) {
@@ -159,6 +172,7 @@ int mappings_open(struct datapath *d, struct mappings **ret, struct error *err)
 		return r;
 	}
 	r = chunks_open(&m->buckets, d->buckets, BUCKET_CHUNK_SHIFT, sizeof(struct bucket), MAX_BUCKET_CHUNKS, err);
+	describe_chunks(m);
 	if (r >= 0 && d->reused)
 		r = find_chunks(m, err);
 	if (r >= 0) {
@@ -199,5 +213,6 @@ void mappings_close(struct mappings *m)
 	overflow_scan_end(&m->scan);
 	chunks_close(&m->subscribers);
 	chunks_close(&m->buckets);
+	table_types_close(&m->types);
 	free(m);
 }

@@ -39,6 +39,7 @@ struct mappings {
 	struct datapath *d;
 	struct prefix_index in;
 	struct prefix_index out;
+	struct table_types types;
 	struct chunks subscribers;
 	struct chunks buckets;
 	struct mapping_job *table[MAX_MAPPINGS]; /* by number; NULL: the number is free */

@@ -9,6 +9,7 @@
 #include "devices.h"
 #include "events.h"
 #include "log.h"
+#include "metrics.h"
 #include "plan_private.h"
 #include "running.h"
 #include "sessions.h"
@@ -50,6 +51,8 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
 	struct agent *a = p->agent;
 	int r = ipfix_configure(a->ipfix, &p->wanted->ipfix, err);
 
+	if (!r)
+		r = metrics_configure(a->metrics, p->wanted, p->name, err);
 	if (!r && p->load) {
 		p->load = false;
 		r = datapath_load_swap(&a->datapath, err);
@@ -73,6 +76,8 @@ static void undo(struct plan *p, bool loaded)
 	/* The former programs go back to where the new ones are attached. */
 	if (loaded && devices_apply(a->devices, a->config, &err))
 		log_error("the former state cannot be restored: %s", err.text);
+	if (metrics_configure(a->metrics, a->config, NULL, &err))
+		log_error("the former metrics cannot be served again: %s", err.text);
 	if (ipfix_configure(a->ipfix, &a->config->ipfix, &err))
 		log_error("the former IPFIX settings cannot be restored: %s", err.text);
 }

@@ -13,8 +13,10 @@
 #include "events.h"
 #include "housekeeping.h"
 #include "log.h"
+#include "metrics.h"
 #include "notify.h"
 #include "startup.h"
+#include "usage.h"
 
 struct service {
 	struct agent agent;
@@ -127,6 +129,10 @@ static int start(struct service *s, struct startup *up, struct error *err)
 	if (!r && ipfix_new(&a->ipfix))
 		r = error_set(err, -ENOMEM, "out of memory");
 	if (!r)
+		r = usage_new(a, &a->usage, err);
+	if (!r)
+		r = metrics_new(a, &a->metrics, err);
+	if (!r)
 		r = devices_new(a->base, &a->datapath, &a->devices, err);
 	if (!r)
 		devices_on_routing_change(a->devices, on_routing_change, a);
@@ -134,6 +140,8 @@ static int start(struct service *s, struct startup *up, struct error *err)
 		routing = devices_routing(a->devices);
 		r = change_apply_now(a, wanted, up->file_hash, err);
 	}
+	if (!r)
+		usage_hurry(a->usage);
 	if (!r)
 		r = events_new(a->base, &a->datapath, a->ipfix, resolve, a->devices, &s->events, err);
 	if (!r)
@@ -154,6 +162,8 @@ static void stop(struct service *s)
 	change_queue_free(take_pointer(a->changes));
 	housekeeping_free(take_pointer(s->housekeeping));
 	events_free(take_pointer(s->events));
+	metrics_free(take_pointer(a->metrics));
+	usage_free(take_pointer(a->usage));
 	if (a->ipfix) {
 		struct timespec now;
 
@@ -223,6 +233,7 @@ enum exit_status service_run(const char *config_path, struct error *err)
 	if (r)
 		return EXIT_BAD_CONFIGURATION;
 	clock_gettime(CLOCK_MONOTONIC, &s.agent.started);
+	clock_gettime(CLOCK_REALTIME, &s.agent.started_wall);
 	s.agent.base = event_base_new();
 	r = s.agent.base ? catch_signals(&s, err) : error_set(err, -ENOMEM, "out of memory");
 	if (!r)
@@ -240,7 +251,7 @@ enum exit_status service_check(const char *config_path, struct error *err)
 {
 	__attribute__((cleanup(startup_free))) struct startup up = { 0 };
 
-	if (startup_read(config_path, &up, err))
+	if (startup_read(config_path, &up, err) || metrics_check(startup_wanted(&up), up.running, config_path, err))
 		return EXIT_BAD_CONFIGURATION;
 	devices_check_forwarding(startup_wanted(&up));
 	return EXIT_DONE;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # install-deps.sh [build|bench|demo|test]...: installs the Debian packages that building, the benchmark, the demo and the
-# tests need; all of them without a word. Says nothing and does nothing where all are there.
+# tests need; all of them without a word. Says nothing and does nothing where all are there. Prometheus, which the tests
+# run, is unpacked into build/prometheus where the machine has none: installing its package would start a service.
 set -euo pipefail
 
 build=(
@@ -19,13 +20,19 @@ test=(
 )
 
 [ $# -gt 0 ] || set -- build bench demo test
+tree=$(cd "$(dirname "$0")/.." && pwd)
+prometheus=$tree/build/prometheus
 packages=()
+unpack=false
 for group; do
     case $group in
     build) packages+=("${build[@]}") ;;
     bench) packages+=("${bench[@]}") ;;
     demo) packages+=("${demo[@]}") ;;
-    test) packages+=("${test[@]}") ;;
+    test)
+        packages+=("${test[@]}")
+        { command -v prometheus && command -v promtool; } >/dev/null || [ -x "$prometheus/promtool" ] || unpack=true
+        ;;
     *)
         echo "usage: $0 [build|bench|demo|test]..." >&2
         exit 2
@@ -38,20 +45,36 @@ installed=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' "${packages[@]}" 
 while read -r package; do
     grep -qx "$package" <<<"$installed" || missing+=("$package")
 done < <(printf '%s\n' "${packages[@]}" | sort -u)
-[ ${#missing[@]} -gt 0 ] || exit 0
+[ ${#missing[@]} -gt 0 ] || $unpack || exit 0
 
-if [ "$(id -u)" != 0 ]; then
-    echo "install-deps: packages are missing: ${missing[*]}" >&2
-    echo "install-deps: to install them: sudo $0 $*" >&2
-    exit 1
-fi
-echo "install-deps: installing what is missing for: $* (this may take some minutes)"
-printf '%s\n' "${missing[*]}" | fold -s -w 100 | sed 's/^/    /'
-export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-if ! { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+trap 'rm -rf "$log" "$prometheus.new"' EXIT
+give_up() {
     tail -n 30 "$log" >&2
-    echo "install-deps: apt-get failed, its last lines stand above" >&2
+    echo "install-deps: $1 failed, its last lines stand above" >&2
     exit 1
+}
+
+if [ ${#missing[@]} -gt 0 ]; then
+    if [ "$(id -u)" != 0 ]; then
+        echo "install-deps: packages are missing: ${missing[*]}" >&2
+        echo "install-deps: to install them: sudo $0 $*" >&2
+        exit 1
+    fi
+    echo "install-deps: installing what is missing for: $* (this may take some minutes)"
+    printf '%s\n' "${missing[*]}" | fold -s -w 100 | sed 's/^/    /'
+    export DEBIAN_FRONTEND=noninteractive
+    { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 || give_up apt-get
+fi
+
+if $unpack; then
+    echo "install-deps: unpacking Prometheus into build/"
+    rm -rf "$prometheus.new"
+    mkdir -p "$prometheus.new"
+    download() { (cd "$prometheus.new" && apt-get -q -o APT::Sandbox::User= download prometheus) >"$log" 2>&1; }
+    # Where apt's lists are missing, or older than the mirror.
+    download || { [ "$(id -u)" = 0 ] && apt-get update >"$log" 2>&1 && download; } || give_up "fetching Prometheus"
+    dpkg-deb -x "$prometheus.new"/*.deb "$prometheus.new" >"$log" 2>&1 || give_up dpkg-deb
+    rm -rf "$prometheus"
+    mv "$prometheus.new/usr/bin" "$prometheus"
 fi

@@ -86,7 +86,8 @@ shell_syntax() {
 }
 
 sample() {
-    "$PYTHON" -m json.tool deploy/detnat.json
+    local file
+    for file in deploy/detnat.json deploy/grafana/*.json; do "$PYTHON" -m json.tool "$file" || return 1; done
 }
 
 manual() {

@@ -103,17 +103,18 @@ class Agent:
 
     # ---- life
 
-    def launch(self):
+    def launch(self, *options, **environment):
         """Starts the process and does not wait for anything."""
         assert self.process is None
         with open(self.log, "ab") as log:
             self.process = self.namespace.popen(
-                *wrapper, AGENT, "-c", self.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+                *wrapper, AGENT, "-c", self.path, *options, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+                env={**os.environ, **environment},
             )
 
-    def start(self):
+    def start(self, *options, **environment):
         """Starts the agent and waits for its `ready`."""
-        self.launch()
+        self.launch(*options, **environment)
         line = self.first_line()
         assert line is not None and line.endswith("ready"), f"said {line!r}, not ready\n{self.log_end()}"
         return self

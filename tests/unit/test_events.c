@@ -36,6 +36,33 @@ Test(limiter, once_a_period_and_no_more_than_places)
 		cr_assert_eq(limiter_ask(places, 2, rows[i].key, rows[i].now_ns, 10), rows[i].verdict, "row %zu", i);
 }
 
+Test(limiter, memory_keeps_what_is_recalled_and_forgets_the_oldest_first)
+{
+	struct limiter_place places[LIMITER_WAYS] = { 0 };
+
+	for (uint64_t key = 1; key <= LIMITER_WAYS; key++)
+		*limiter_recall(places, LIMITER_WAYS, key) = (struct limiter_place){ key, 100 + key };
+	for (uint64_t key = 1; key <= LIMITER_WAYS; key++)
+		cr_assert_eq(limiter_recall(places, LIMITER_WAYS, key)->until_ns, 100 + key);
+	*limiter_recall(places, LIMITER_WAYS, 9) = (struct limiter_place){ 9, 200 };
+	cr_assert_eq(limiter_recall(places, LIMITER_WAYS, 9)->until_ns, 200);
+	cr_assert_eq(limiter_recall(places, LIMITER_WAYS, 1)->key, 2, "key 1 went; 2 is the oldest now");
+	cr_assert_eq(limiter_recall(places, LIMITER_WAYS, 4)->until_ns, 104);
+}
+
+Test(limiter, memory_of_thousands_remembers_as_many_as_the_log_can_name_in_an_hour)
+{
+	static struct limiter_place places[EVENTS_TOLD];
+	const uint32_t first = 0x0a000001, n = 60 * EVENTS_LINES;
+	unsigned forgotten = 0;
+
+	for (uint64_t key = first; key < first + n; key++)
+		*limiter_recall(places, EVENTS_TOLD, key) = (struct limiter_place){ key, 100 };
+	for (uint64_t key = first; key < first + n; key++)
+		forgotten += limiter_recall(places, EVENTS_TOLD, key)->key != key;
+	cr_assert_leq(forgotten, n / 50, "%u", forgotten);
+}
+
 /* ---- the queue --------------------------------------------------------------------------------------------- */
 
 static struct datapath datapath;
@@ -291,10 +318,11 @@ Test(events, log_is_bounded_by_subscriber_and_overall)
 	close(console);
 
 	cr_assert_eq(lines_with(log, "subscriber 10.0.0.1 is at its quota of 1000 sessions"), 1);
-	cr_assert_eq(lines_with(log, "subscriber 10.0.0.1 "), 1);
+	cr_assert_eq(lines_with(log, "subscriber 10.0.0.1 has no free port left"), 1);
+	cr_assert_eq(lines_with(log, "subscriber 10.0.0.1 "), 2);
 	cr_assert_eq(lines_with(log, "subscriber 10.0.0.2 was refused a session"), 1);
 	cr_assert_eq(lines_with(log, "subscriber "), EVENTS_LINES);
-	cr_assert_eq(lines_with(log, ": 41 further refusals, of subscribers not named here"), 1);
+	cr_assert_eq(lines_with(log, ": 42 further refusals, of subscribers not named here"), 1);
 	fclose(log);
 	cr_assert_eq(records(), 100, "each is in IPFIX all the same");
 }

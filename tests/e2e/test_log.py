@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The agent's log: its levels, priorities for journald, and one line where a subscriber is refused many times."""
+
+import re
+
+from scapy.layers.inet import UDP
+
+from agent import wait_for
+from lab import SERVER
+
+INFO = "out0: outside, native XDP"
+WARNING = "timeouts.udp: 60 s is below the 120 s that RFC 4787 REQ-5 asks for"
+SHORT = {"timeouts": {"udp": 60}}
+
+
+def test_levels(lab):
+    agent = lab.prepare(**SHORT)
+    for options, has_info in (((), True), (("-q",), False), (("-v",), True)):
+        agent.log.unlink(missing_ok=True)
+        agent.start(*options)
+        text = agent.log_text()
+        assert (INFO in text) == has_info and WARNING in text, f"{options}: {text}"
+        agent.stop()
+    result = agent.once("-q", "-v")
+    assert result.status == 2 and "either -v or -q" in result.err, result
+
+
+def test_journald_gets_priorities(lab):
+    agent = lab.prepare(**SHORT)
+    agent.log.touch()
+    stat = agent.log.stat()
+    agent.start(JOURNAL_STREAM=f"{stat.st_dev}:{stat.st_ino}")
+    agent.path.write_text("{")
+    agent.hang_up()
+    wait_for(lambda: "nothing was changed" in agent.log_text(), what="the refusal in the log")
+    text = agent.log_text()
+    assert f"<6>{INFO}\n" in text
+    assert re.search(rf"^<4>.*{re.escape(WARNING)}$", text, re.MULTILINE), text
+    assert re.search(r"^<3>.*nothing was changed$", text, re.MULTILINE), text
+    assert all(re.match("<[3467]>[^<]", line) for line in text.splitlines()), text
+
+
+def test_refused_subscribers_are_named_once_each(lab):
+    agent = lab.start(sessions_per_user=1)
+    hosts = [lab.host(), lab.host()]
+    for host in hosts:
+        lab.open_udp(host)
+    for number in range(30):
+        for host in hosts:
+            with lab.counting(drop_quota=1, sent_icmp_unreachable=None):
+                lab.inside.send(lab.from_inside(host, UDP(sport=6000 + number, dport=53), SERVER))
+    for host in hosts:
+        wait_for(lambda: f"subscriber {host.addr} " in agent.log_text(), what="the line")
+        line = [line for line in agent.log_text().splitlines() if f"subscriber {host.addr} " in line]
+        assert len(line) == 1, line
+        assert f"at its quota of 1 sessions and was refused another; `detnatctl session list {host.addr}`" in line[0]

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""docs/OPERATING.md tells the truth: every command of its console blocks is run, and prints what stands there, but for numbers."""
+
+import os
+import re
+
+import pytest
+from scapy.layers.inet import UDP
+
+import prometheus
+from agent import CTL, wait_for
+from lab import SERVER, Lab
+
+PAGE = prometheus.TREE / "docs" / "OPERATING.md"
+BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def examples():
+    """(command, lines that it is to print) of every console block."""
+    for block in BLOCK.findall(PAGE.read_text()):
+        for example in re.split(r"^# ", block, flags=re.MULTILINE)[1:]:
+            command, *lines = example.rstrip("\n").split("\n")
+            yield command, lines
+
+
+@pytest.fixture(scope="module")
+def gateway(run_directory):
+    """The gateway that the page describes."""
+    it = Lab(run_directory)
+    try:
+        it.start(metrics={"listen": "127.0.0.1:9469"}, sessions_per_user=3, sweep_interval=1, ipfix={"collector": f"{SERVER}:4739"})
+        full, other = it.host("10.0.0.2"), it.host("10.0.0.3")
+        it.handshake(other)
+        for port in range(5000, 5003):
+            it.open_udp(full, port)
+        with it.counting(drop_quota=1, sent_icmp_unreachable=1):
+            it.inside.send(it.from_inside(full, UDP(sport=6000, dport=53), SERVER))
+        text = "detnat_active_subscribers.*} 2$"
+        wait_for(lambda: re.search(text, it.gateway.run("curl", "-s", "http://127.0.0.1:9469/metrics").stdout, re.MULTILINE),
+                 what="figures of usage", interval=0.1)
+        wait_for(lambda: it.agent.ctl("ipfix", "show")["records_sent"] == 1, what="the record")
+        yield it
+    finally:
+        it.close()
+
+
+def here(lab, command):
+    """A command of the page as it is run in the lab."""
+    # Chunks of other agents on this machine have the same names.
+    for name, outer in (("subscriber.0", "subscribers"), ("bucket.0", "buckets")):
+        if f"name {name}" in command:
+            octets = lab.gateway.run("bpftool", "map", "lookup", "pinned", next(lab.agent.pins.glob("v*")) / outer, "key", *"0000").stdout
+            octets = re.search(r"value: ((?:[0-9a-f]{2} ?){4})", octets)[1].split()
+            command = command.replace(f"name {name}", f"id {int.from_bytes(bytes.fromhex(''.join(octets)), 'little')}")
+    for name, real in (("detnatctl", f"{CTL} -s {lab.agent.socket}"), ("/sys/fs/bpf/detnat/", f"{lab.agent.pins}/"),
+                       ("promtool", prometheus.program("promtool")), ("/var/log/detnat.log", lab.agent.log)):
+        command = command.replace(name, str(real))
+    return command
+
+
+def run(lab, command):
+    result = lab.gateway.run("bash", "-c", here(lab, command), check=False, cwd=prometheus.TREE, env={**os.environ, "LC_ALL": "C"})
+    assert result.stderr == "", f"{command}: {result.stderr}"
+    return result.stdout.rstrip("\n").split("\n")
+
+
+def shape(lines):
+    """Lines with each number as 0, and the columns that numbers push aside closed up."""
+    return [re.sub(r"(?<=\S) +", " ", re.sub(r"\d+(\.\d+)?", "0", line)).rstrip() for line in lines]
+
+
+def matches(wanted, found):
+    """Whether the lines are those wanted, among which "..." stands for any number of lines."""
+    pattern = "".join("(?:.*\n)*?" if line == "..." else re.escape(line) + "\n" for line in wanted)
+    return re.fullmatch(pattern, "".join(line + "\n" for line in found))
+
+
+@pytest.mark.parametrize("command, lines", list(examples()), ids=lambda v: v[:60] if isinstance(v, str) else "")
+def test_commands_print_what_the_page_says(gateway, command, lines):
+    while lines and not lines[-1]:
+        lines = lines[:-1]
+    found = run(gateway, command)
+    assert matches(shape(lines) or [""], shape(found)), "\n".join(["the page:", *lines, "", "in truth:", *found])
+
+
+def test_the_page_has_examples():
+    assert len(list(examples())) >= 10

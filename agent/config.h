@@ -51,11 +51,21 @@ struct config_mapping {
 	unsigned out_line;
 };
 
-enum ipfix_event { IPFIX_QUOTA = 1, IPFIX_PORTS = 2, IPFIX_SESSIONS = 4, IPFIX_FRAGMENTS = 8 };
+enum ipfix_event { IPFIX_QUOTA = 1, IPFIX_PORTS = 2, IPFIX_SESSIONS = 4, IPFIX_FRAGMENTS = 8, IPFIX_ADDRESSES = 16 };
+
+#define CONFIG_MAX_COLLECTORS 8U
+
+enum ipfix_transport { IPFIX_UDP, IPFIX_TCP };
+
+struct config_collector {
+	struct endpoint at;
+	enum ipfix_transport transport;
+};
 
 struct config_ipfix {
 	bool enabled;
-	struct endpoint collector;
+	uint32_t n_collectors; /* 1 or more where enabled, none twice */
+	struct config_collector collectors[CONFIG_MAX_COLLECTORS];
 	struct endpoint source; /* addr 0: the kernel's choice; port 0: any */
 	uint32_t domain_id;
 	uint32_t path_mtu;
@@ -175,5 +185,23 @@ bool interface_name_valid(const char *name);
 int addr_parse(const char *text, uint32_t *ret_addr);
 int prefix_parse(const char *text, struct prefix *ret);
 int endpoint_parse(const char *text, struct endpoint *ret);
+
+/*
+ * A collector is an endpoint whose port is not 0, with "udp:" or "tcp:" before it; UDP where it has neither. A list of
+ * them has commas between. 0, or -EINVAL; -E2BIG where there are too many, -EEXIST where one stands there twice.
+ */
+int collector_parse(const char *text, struct config_collector *ret);
+int collectors_parse(const char *text, struct config_collector ret[CONFIG_MAX_COLLECTORS], uint32_t *ret_n);
+
+/* Enough for "tcp:255.255.255.255:65535". */
+#define COLLECTOR_TEXT 40
+
+/* Writes a collector as collector_parse() reads it, without "udp:", and returns text. */
+const char *collector_format(struct config_collector c, char text[static COLLECTOR_TEXT]);
+
+static inline bool collector_same(struct config_collector a, struct config_collector b)
+{
+	return a.at.addr == b.at.addr && a.at.port == b.at.port && a.transport == b.transport;
+}
 
 #endif

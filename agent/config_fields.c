@@ -23,7 +23,7 @@ static const char *const forwarding_words[] = { "redirect", "kernel", NULL };
 static const char *const xdp_mode_words[] = { "auto", "native", "skb", NULL };
 static const char *const unmatched_words[] = { "drop-private", "route", "drop", NULL };
 static const char *const on_exit_words[] = { "keep", "detach", NULL };
-static const char *const event_words[] = { "quota", "ports", "sessions", "fragments", NULL };
+static const char *const event_words[] = { "quota", "ports", "sessions", "fragments", "addresses", NULL };
 
 static const struct field interfaces_table[] = {
 	{ "inside", &field_interfaces, .required = true, .min = DEVICE_INSIDE },
@@ -40,7 +40,7 @@ static const struct field timeouts_table[] = {
 static const struct fields timeouts_fields = TABLE(timeouts_table);
 
 static const struct field ipfix_table[] = {
-	{ "collector", &field_endpoint, MEMBER(struct config_ipfix, collector), .required = true, .min = 1 },
+	{ "collector", &field_collectors, .offset = 0, .required = true, .min = 1 },
 	{ "source", &field_source, MEMBER(struct config_ipfix, source) },
 	{ "domain_id", &field_number, MEMBER(struct config_ipfix, domain_id), .max = UINT32_MAX },
 	{ "path_mtu", &field_number, MEMBER(struct config_ipfix, path_mtu), .min = 128, .max = UINT16_MAX },

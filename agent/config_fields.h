@@ -27,7 +27,7 @@ struct field_type {
 	/* What should stand there: "a whole number from 1 to 65535". NULL where read() tells by itself. */
 	void (*expected)(const struct field *f, char *text, size_t size);
 	/* Stores the value: 0, -EINVAL where it is none of this type, -ENOMEM. With expected, -EINVAL leaves the
-	 * message to the caller. */
+	 * message to the caller, and -EBADMSG says that it is set. */
 	int (*read)(struct reader *r, const cJSON *json, const struct field *f, void *value);
 	/* Whether a value is in range; NULL where all are. */
 	bool (*valid)(const struct field *f, const void *value);
@@ -67,6 +67,7 @@ extern const struct field_type field_mapping_slots; /* as field_slots, left out 
 /* Values made of others. */
 extern const struct field_type field_object;
 extern const struct field_type field_events;
+extern const struct field_type field_collectors; /* value: struct config_ipfix; one or a list */
 extern const struct field_type field_interfaces; /* the list of the role in min; value: struct config */
 extern const struct field_type field_mappings;	 /* value: struct config */
 extern const struct field_type field_bypass;	 /* value: struct config */

@@ -78,7 +78,7 @@ int field_read(struct reader *r, const cJSON *json, const struct field *f, void 
 		describe(json, found, sizeof(found));
 		return reader_refuse(r, json, "must be %s, not %s", expected, found);
 	}
-	return ret;
+	return ret == -EBADMSG ? -EINVAL : ret;
 }
 
 static const struct field *find_field(const struct fields *t, const char *name)

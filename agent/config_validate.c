@@ -154,6 +154,23 @@ static int validate_mappings(const struct validator *v)
 	return 0;
 }
 
+static int validate_ipfix(const struct validator *v)
+{
+	const struct config_ipfix *c = &v->config->ipfix;
+
+	for (uint32_t i = 0; c->enabled && i < c->n_collectors; i++) {
+		for (uint32_t k = 0; k < i; k++) {
+			char path[32];
+
+			if (!collector_same(c->collectors[i], c->collectors[k]))
+				continue;
+			snprintf(path, sizeof(path), "ipfix.collector[%u]", i);
+			return config_refuse(v->err, -EINVAL, v->name, 0, path, "stands in this list already");
+		}
+	}
+	return 0;
+}
+
 int config_validate(const struct config *c, const char *name, struct error *err)
 {
 	const struct validator v = { .config = c, .name = name, .err = err };
@@ -166,5 +183,7 @@ int config_validate(const struct config *c, const char *name, struct error *err)
 		r = validate_interfaces(&v);
 	if (r == 0)
 		r = validate_mappings(&v);
+	if (r == 0)
+		r = validate_ipfix(&v);
 	return r;
 }

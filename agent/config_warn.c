@@ -29,7 +29,7 @@ static void warn_of_unserved(const struct config *now, const struct config *befo
 	if (now->tcp_mss_clamp && !(before && before->tcp_mss_clamp))
 		log_warning("%stcp_mss_clamp: this version leaves the MSS as it is", place);
 	if (exports_fragments(now) && !(before && exports_fragments(before)))
-		log_warning("%sipfix.events: this version exports no records of fragments", place);
+		log_warning("%sipfix.events: the datapath of this version tells of no fragments", place);
 }
 
 void config_warn(const struct config *now, const struct config *before, const char *name)

@@ -16,6 +16,7 @@
 #define NS_PER_MS 1000000ULL
 
 struct events {
+	const struct datapath *datapath;
 	struct ipfix *ipfix;
 	events_resolve resolve;
 	void *arg;
@@ -27,6 +28,8 @@ struct events {
 	int64_t wall_offset_ns; /* CLOCK_REALTIME less CLOCK_MONOTONIC, then */
 	uint64_t unlogged;	/* refusals for which there was no line left */
 	uint64_t unlogged_until_ns;
+	uint64_t losses_logged; /* events that found the ring buffer full, as last logged */
+	uint64_t losses_logged_until_ns;
 	struct limiter_place lines[EVENTS_LINES];
 	struct limiter_place told[EVENTS_TOLD]; /* subscribers, and what of */
 	struct limiter_place resolves[EVENTS_RESOLVES];
@@ -85,6 +88,10 @@ static void log_refusal(const struct nat_event *e)
 			    "raise session_slots of its mapping, or overflow_sessions",
 			    in);
 		break;
+	case EVENT_FRAGMENTS:
+		log_warning("%s has %u fragments waiting for a first fragment, as many as may, and another was dropped",
+			    in, e->limit);
+		break;
 	}
 }
 
@@ -133,6 +140,7 @@ static void dispatch(struct events *v, const struct nat_event *e)
 	case EVENT_QUOTA:
 	case EVENT_PORTS_EXHAUSTED:
 	case EVENT_OVERFLOW_FULL:
+	case EVENT_FRAGMENTS:
 		report_refusal(v, e);
 		break;
 	case EVENT_RESOLVE:
@@ -164,12 +172,31 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	take_turn(arg);
 }
 
+/* Told to the operator once a minute, to the collectors by the exporter. */
+static void report_ring_losses(struct events *v)
+{
+	struct counters c;
+
+	if (datapath_counters(v->datapath, &c) || !c.events_lost)
+		return;
+	ipfix_set_ring_losses(v->ipfix, c.events_lost);
+	if (c.events_lost == v->losses_logged || v->now_ns < v->losses_logged_until_ns)
+		return;
+	log_warning(
+		"%llu more events found the ring buffer full, so nobody is told of them: more came than this machine "
+		"can export; leave `sessions` out of ipfix.events",
+		(unsigned long long)(c.events_lost - v->losses_logged));
+	v->losses_logged = c.events_lost;
+	v->losses_logged_until_ns = v->now_ns + 60 * NS_PER_S;
+}
+
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
 	struct events *v = arg;
 
 	take_turn(v);
 	report_unlogged(v);
+	report_ring_losses(v);
 	ipfix_tick(v->ipfix, clock_ns(CLOCK_REALTIME) / NS_PER_MS);
 }
 
@@ -184,11 +211,15 @@ int events_new(struct event_base *base, const struct datapath *d, struct ipfix *
 {
 	const struct timeval second = { .tv_sec = 1 };
 	struct events *v = calloc(1, sizeof(*v));
+	struct counters counters;
 	int r = 0;
 
 	if (!v)
 		return error_set(err, -ENOMEM, "out of memory");
+	v->datapath = d;
 	v->ipfix = x;
+	if (!datapath_counters(d, &counters))
+		v->losses_logged = counters.events_lost;
 	v->resolve = resolve;
 	v->arg = arg;
 	errno = 0;

@@ -4,38 +4,31 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ipfix_encode.h"
-#include "ipfix_socket.h"
-#include "log.h"
-
-/* Complaints about the collector are no more frequent than this. */
-#define COMPLAINT_INTERVAL_MS 60000U
-
-/* Templates follow a refusal no more often than this. */
-#define REFUSAL_INTERVAL_MS 500U /* below the second at which a quiet exporter sends */
+#include "ipfix_bindings.h"
+#include "ipfix_collector.h"
 
 /* A clock that is behind by more was set back; by less, it is only read in another way. */
 #define CLOCK_SLACK_MS 1000U
 
+/* How long collectors by TCP may take for what waits for them when the exporter ends. */
+#define END_PATIENCE_US 1000000U
+
+/* Where a domain that is returned to goes on, in the stream to a collector. */
 struct sequence {
+	struct config_collector to;
 	uint32_t domain_id;
 	uint32_t next;
+	uint64_t connection; /* that it is of: 0 with UDP, where there is but one stream */
 };
 
 struct ipfix {
-	struct config_ipfix settings;
-	struct ipfix_socket socket;
-	struct ipfix_figures figures;
-	struct sequence *sequences; /* of every domain that ever was */
+	struct ipfix_shared shared;
+	struct ipfix_collector *collectors[CONFIG_MAX_COLLECTORS]; /* settings.n_collectors where enabled, else none */
+	size_t n;
+	struct ipfix_figures past; /* of collectors that are no more */
+	struct sequence *sequences;
 	size_t n_sequences;
-	size_t sequence; /* the one of settings.domain_id */
-	uint64_t now_ms;
-	uint64_t templates_ms;	/* when they were last sent */
-	uint64_t complained_ms; /* 0: never */
-	bool templates_due;	/* no data record before them */
-	bool refused;		/* the collector may not have seen the last ones */
-	uint32_t last_records;	/* data records of the message sent last */
-	struct ipfix_message template;
+	struct ipfix_bindings bindings;		    /* still to be told */
 	struct ipfix_message data[N_IPFIX_LAYOUTS]; /* under construction */
 };
 
@@ -45,7 +38,6 @@ int ipfix_new(struct ipfix **ret)
 
 	if (!x)
 		return -ENOMEM;
-	x->socket.fd = -1;
 	for (int layout = 0; layout < N_IPFIX_LAYOUTS; layout++)
 		ipfix_begin_data(&x->data[layout], layout);
 	*ret = x;
@@ -54,120 +46,33 @@ int ipfix_new(struct ipfix **ret)
 
 static void advance_clock(struct ipfix *x, uint64_t now_ms)
 {
-	if (now_ms > x->now_ms || now_ms + CLOCK_SLACK_MS < x->now_ms)
-		x->now_ms = now_ms;
+	if (now_ms > x->shared.now_ms || now_ms + CLOCK_SLACK_MS < x->shared.now_ms)
+		x->shared.now_ms = now_ms;
 }
 
-static void complain(struct ipfix *x, const char *what)
+/* ---- records --------------------------------------------------------------------------------------------------- */
+
+static void refresh_templates(struct ipfix *x)
 {
-	char addr[ADDR_TEXT];
-
-	if (x->complained_ms && x->now_ms - x->complained_ms < COMPLAINT_INTERVAL_MS)
-		return;
-	x->complained_ms = x->now_ms;
-	log_warning("ipfix: collector %s:%u: %s; %llu records lost so far, `detnatctl ipfix set` changes the collector",
-		    addr_format(x->settings.collector.addr, addr), x->settings.collector.port, what,
-		    (unsigned long long)x->figures.records_lost);
+	for (size_t i = 0; i < x->n; i++)
+		ipfix_collector_refresh(x->collectors[i]);
 }
 
-/* Takes note of an ICMP error: the latest message at least was in vain. */
-static void note_refusal(struct ipfix *x)
-{
-	if (!x->socket.refused)
-		return;
-	x->socket.refused = false;
-	x->refused = true;
-	x->figures.records_lost += x->last_records;
-	x->last_records = 0;
-	complain(x, "refuses messages, nothing seems to listen there");
-}
-
-static int transmit(struct ipfix *x, struct ipfix_message *m)
-{
-	struct sequence *sequence = &x->sequences[x->sequence];
-
-	ipfix_finish(m, (uint32_t)(x->now_ms / 1000), sequence->next, x->settings.domain_id);
-	sequence->next += m->records;
-
-	int r = ipfix_socket_send(&x->socket, m->octets, m->length);
-
-	note_refusal(x);
-	if (r) {
-		x->figures.records_lost += m->records;
-		if (!x->socket.connected)
-			x->templates_due =
-				true; /* connected again, it may have another source, a stranger to the collector */
-		complain(x, strerror(-r));
-		return r;
-	}
-	x->figures.messages_sent++;
-	x->figures.records_sent += m->records;
-	x->last_records = m->records;
-	return 0;
-}
-
-static size_t message_limit(const struct ipfix *x)
-{
-	return x->settings.path_mtu - IPFIX_PACKET_HEADERS;
-}
-
-/* Sends the templates of the events asked for, in as few messages as hold them. */
-static int send_templates(struct ipfix *x)
-{
-	struct ipfix_message *m = &x->template;
-	bool any = false;
-	int r;
-
-	x->refused = false;
-	ipfix_begin_templates(m);
-	for (int layout = 0; layout < N_IPFIX_LAYOUTS; layout++) {
-		if (!(x->settings.events & ipfix_layout_event(layout)))
-			continue;
-		if (!ipfix_template_fits(m, layout, message_limit(x))) {
-			r = transmit(x, m);
-			if (r)
-				return r;
-			ipfix_begin_templates(m);
-		}
-		ipfix_add_template(m, layout);
-		any = true;
-	}
-	r = any ? transmit(x, m) : 0;
-	if (r)
-		return r;
-	x->templates_due = false;
-	x->templates_ms = x->now_ms;
-	return 0;
-}
-
-static bool templates_wanted(const struct ipfix *x)
-{
-	uint64_t age_ms = x->now_ms - x->templates_ms; /* huge where the clock was set back */
-
-	return x->templates_due || age_ms >= x->settings.template_interval * 1000ULL ||
-	       (x->refused && age_ms >= REFUSAL_INTERVAL_MS);
-}
-
-/* Sends the records of a layout, unless the collector could not know what they mean. */
 static void send_data(struct ipfix *x, enum ipfix_layout layout)
 {
 	struct ipfix_message *m = &x->data[layout];
 
-	if (x->templates_due) {
-		x->figures.records_lost += m->records;
-		x->sequences[x->sequence].next += m->records;
-	} else {
-		transmit(x, m);
-	}
+	ipfix_finish(m, x->shared.settings.domain_id);
+	for (size_t i = 0; i < x->n; i++)
+		ipfix_collector_send(x->collectors[i], m);
 	ipfix_begin_data(m, layout);
 }
 
-static void refresh_templates(struct ipfix *x)
+static void send_all_data(struct ipfix *x)
 {
-	ipfix_socket_poll(&x->socket);
-	note_refusal(x);
-	if (templates_wanted(x))
-		send_templates(x);
+	for (int layout = 0; layout < N_IPFIX_LAYOUTS; layout++)
+		if (x->data[layout].records)
+			send_data(x, layout);
 }
 
 static void send_gathered(struct ipfix *x)
@@ -179,130 +84,302 @@ static void send_gathered(struct ipfix *x)
 	if (!any)
 		return;
 	refresh_templates(x);
-	for (int layout = 0; layout < N_IPFIX_LAYOUTS; layout++) {
-		if (x->data[layout].records)
-			send_data(x, layout);
+	send_all_data(x);
+}
+
+void ipfix_event(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms)
+{
+	struct ipfix_shared *s = &x->shared;
+	int layout = ipfix_layout_of(e);
+
+	if (!s->settings.enabled || layout < 0 || !(s->settings.events & ipfix_layout_event(layout)))
+		return;
+	if (wall_ms > s->now_ms)
+		s->now_ms = wall_ms;
+	ipfix_add_record(&x->data[layout], e, wall_ms);
+	if (!ipfix_record_fits(&x->data[layout], layout, s->settings.path_mtu - IPFIX_PACKET_HEADERS)) {
+		refresh_templates(x);
+		send_data(x, layout);
 	}
 }
 
-void ipfix_free(struct ipfix *x)
+void ipfix_set_ring_losses(struct ipfix *x, uint64_t events)
 {
-	if (!x)
+	struct ipfix_losses *ring = &x->shared.ring;
+
+	if (events == ring->lost)
 		return;
-	send_gathered(x);
-	ipfix_socket_close(&x->socket);
-	free(x->sequences);
-	free(x);
+	ring->lost = events;
+	ring->last_ms = x->shared.now_ms;
+	if (!ring->first_ms)
+		ring->first_ms = x->shared.now_ms;
 }
+
+void ipfix_mapping(struct ipfix *x, struct prefix in, struct prefix out, bool made, uint64_t wall_ms)
+{
+	const struct config_ipfix *c = &x->shared.settings;
+
+	if (c->enabled && c->events & IPFIX_ADDRESSES)
+		ipfix_bindings_add(&x->bindings, in, out, made, wall_ms);
+}
+
+static void tell_bindings(struct ipfix *x)
+{
+	struct nat_event e;
+	uint64_t wall_ms;
+
+	for (unsigned i = 0; i < IPFIX_BINDINGS_PER_TICK && ipfix_bindings_next(&x->bindings, &e, &wall_ms); i++)
+		ipfix_event(x, &e, wall_ms);
+}
+
+void ipfix_tick(struct ipfix *x, uint64_t now_ms)
+{
+	advance_clock(x, now_ms);
+	tell_bindings(x);
+	send_gathered(x);
+	for (size_t i = 0; i < x->n; i++)
+		ipfix_collector_tick(x->collectors[i]);
+}
+
+void ipfix_flush(struct ipfix *x, uint64_t now_ms)
+{
+	if (!x->shared.settings.enabled)
+		return;
+	advance_clock(x, now_ms);
+	for (size_t i = 0; i < x->n; i++)
+		ipfix_collector_send_templates(x->collectors[i]);
+	send_all_data(x);
+}
+
+/* ---- sequences --------------------------------------------------------------------------------------------------- */
+
+static struct sequence *find_sequence(struct ipfix *x, const struct config_collector *to, uint32_t domain_id)
+{
+	for (size_t i = 0; i < x->n_sequences; i++)
+		if (x->sequences[i].domain_id == domain_id && collector_same(x->sequences[i].to, *to))
+			return &x->sequences[i];
+	return NULL;
+}
+
+/* Makes the sequences of all collectors of a configuration, so that nothing needs memory later. */
+static int prepare_sequences(struct ipfix *x, const struct config_ipfix *c)
+{
+	for (uint32_t i = 0; c->enabled && i < c->n_collectors; i++) {
+		struct sequence *grown;
+
+		if (find_sequence(x, &c->collectors[i], c->domain_id))
+			continue;
+		grown = reallocarray(x->sequences, x->n_sequences + 1, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		grown[x->n_sequences++] = (struct sequence){ .to = c->collectors[i], .domain_id = c->domain_id };
+		x->sequences = grown;
+	}
+	return 0;
+}
+
+static uint64_t connection_of(const struct ipfix_collector *c)
+{
+	return c->to.transport == IPFIX_TCP ? c->socket.connections : 0;
+}
+
+static void save_sequence(struct ipfix *x, struct ipfix_collector *c)
+{
+	struct sequence *s = find_sequence(x, &c->to, x->shared.settings.domain_id);
+
+	s->next = ipfix_collector_end_domain(c);
+	s->connection = connection_of(c);
+}
+
+static void load_sequence(struct ipfix *x, struct ipfix_collector *c)
+{
+	const struct sequence *s = find_sequence(x, &c->to, x->shared.settings.domain_id);
+
+	ipfix_collector_begin_domain(c, s->connection == connection_of(c) ? s->next : 0);
+}
+
+/* ---- settings ---------------------------------------------------------------------------------------------------- */
 
 static bool same_endpoint(struct endpoint a, struct endpoint b)
 {
 	return a.addr == b.addr && a.port == b.port;
 }
 
-static bool same_socket(const struct config_ipfix *a, const struct config_ipfix *b)
-{
-	return a->enabled == b->enabled && same_endpoint(a->source, b->source) &&
-	       same_endpoint(a->collector, b->collector);
-}
-
 static bool same_settings(const struct config_ipfix *a, const struct config_ipfix *b)
 {
-	return same_socket(a, b) && a->domain_id == b->domain_id && a->path_mtu == b->path_mtu &&
+	if (a->enabled != b->enabled || a->n_collectors != b->n_collectors || !same_endpoint(a->source, b->source))
+		return false;
+	for (uint32_t i = 0; i < a->n_collectors; i++)
+		if (!collector_same(a->collectors[i], b->collectors[i]))
+			return false;
+	return a->domain_id == b->domain_id && a->path_mtu == b->path_mtu &&
 	       a->template_interval == b->template_interval && a->events == b->events;
 }
 
-/* Index of a domain's sequence, made where there is none; -ENOMEM. */
-static int find_sequence(struct ipfix *x, uint32_t domain_id)
+static struct ipfix_collector *find_collector(const struct ipfix *x, const struct config_collector *to)
 {
-	for (size_t i = 0; i < x->n_sequences; i++) {
-		if (x->sequences[i].domain_id == domain_id)
-			return (int)i;
+	for (size_t i = 0; i < x->n; i++)
+		if (collector_same(x->collectors[i]->to, *to))
+			return x->collectors[i];
+	return NULL;
+}
+
+static void add_figures(struct ipfix_figures *sum, const struct ipfix_figures *f)
+{
+	sum->records_sent += f->records_sent;
+	sum->messages_sent += f->messages_sent;
+	sum->records_lost += f->records_lost;
+}
+
+static void remove_collector(struct ipfix *x, struct ipfix_collector *c, uint64_t end_us)
+{
+	struct ipfix_figures figures;
+
+	ipfix_collector_free(c, end_us, &figures);
+	add_figures(&x->past, &figures);
+}
+
+/* The collectors to be: those that stay as they are, others made anew. */
+struct change {
+	struct ipfix_collector *collectors[CONFIG_MAX_COLLECTORS];
+	bool fresh[CONFIG_MAX_COLLECTORS];
+	size_t n;
+};
+
+static void drop_fresh(struct change *ch)
+{
+	for (size_t i = 0; i < ch->n; i++)
+		if (ch->fresh[i])
+			ipfix_collector_free(ch->collectors[i], 0, NULL);
+}
+
+static int make_collectors(struct ipfix *x, const struct config_ipfix *c, struct change *ch, struct error *err)
+{
+	bool same_source = same_endpoint(x->shared.settings.source, c->source);
+	int own[2 * CONFIG_MAX_COLLECTORS];
+	size_t n_own = 0;
+
+	for (size_t i = 0; i < x->n; i++)
+		if (x->collectors[i]->to.transport == IPFIX_UDP)
+			own[n_own++] = x->collectors[i]->socket.fd;
+	for (uint32_t i = 0; c->enabled && i < c->n_collectors; i++) {
+		const struct config_collector *to = &c->collectors[i];
+		struct ipfix_collector *one = same_source ? find_collector(x, to) : NULL;
+		int r = 0;
+
+		ch->fresh[i] = !one;
+		if (!one)
+			r = ipfix_collector_new(&x->shared, to, c->source, own, n_own, &one, err);
+		if (r) {
+			drop_fresh(ch);
+			return r;
+		}
+		ch->collectors[ch->n++] = one;
+		if (ch->fresh[i] && to->transport == IPFIX_UDP)
+			own[n_own++] = one->socket.fd;
 	}
+	return 0;
+}
 
-	struct sequence *grown = reallocarray(x->sequences, x->n_sequences + 1, sizeof(*grown));
+static bool stays(const struct change *ch, const struct ipfix_collector *c)
+{
+	for (size_t i = 0; i < ch->n; i++)
+		if (ch->collectors[i] == c)
+			return true;
+	return false;
+}
 
-	if (!grown)
-		return -ENOMEM;
-	grown[x->n_sequences] = (struct sequence){ .domain_id = domain_id };
-	x->sequences = grown;
-	return (int)x->n_sequences++;
+/* From here on nothing fails. */
+static void apply(struct ipfix *x, const struct config_ipfix *c, const struct change *ch)
+{
+	bool same_domain = x->shared.settings.domain_id == c->domain_id;
+
+	send_gathered(x);
+	for (size_t i = 0; i < x->n; i++) {
+		struct ipfix_collector *old = x->collectors[i];
+
+		if (!same_domain || !stays(ch, old))
+			save_sequence(x, old);
+		if (!stays(ch, old))
+			remove_collector(x, old, 0);
+	}
+	x->shared.settings = *c;
+	x->n = ch->n;
+	for (size_t i = 0; i < ch->n; i++) {
+		struct ipfix_collector *one = x->collectors[i] = ch->collectors[i];
+
+		if (!same_domain || ch->fresh[i])
+			load_sequence(x, one);
+		one->templates_due = true;
+		one->complained_ms = 0;
+		if (ch->fresh[i])
+			ipfix_collector_start(one);
+	}
 }
 
 int ipfix_configure(struct ipfix *x, const struct config_ipfix *c, struct error *err)
 {
-	struct ipfix_socket fresh = { .fd = -1 };
-	bool keep_socket = same_socket(&x->settings, c);
-	int sequence = find_sequence(x, c->domain_id);
+	struct change ch = { 0 };
+	int r;
 
 	if (c->enabled && (c->path_mtu < IPFIX_MIN_PATH_MTU || c->path_mtu > IPFIX_MAX_PATH_MTU))
 		return error_set(err, -EINVAL, "ipfix.path_mtu: %u is not within %u..%u", c->path_mtu,
 				 IPFIX_MIN_PATH_MTU, IPFIX_MAX_PATH_MTU);
-	if (sequence < 0)
-		return error_set(err, sequence, "out of memory");
-	if (same_settings(&x->settings, c))
+	if (same_settings(&x->shared.settings, c))
 		return 0;
-	if (c->enabled && !keep_socket) {
-		int r = ipfix_socket_open(c, &x->socket, &fresh, err);
-
-		if (r)
-			return r;
-	}
-
-	send_gathered(x);
-	if (!keep_socket) {
-		ipfix_socket_close(&x->socket);
-		x->socket = fresh;
-		x->last_records = 0;
-	}
-	x->settings = *c;
-	x->sequence = (size_t)sequence;
-	x->templates_due = true;
-	x->complained_ms = 0;
+	if (prepare_sequences(x, c))
+		return error_set(err, -ENOMEM, "out of memory");
+	r = make_collectors(x, c, &ch, err);
+	if (r)
+		return r;
+	apply(x, c, &ch);
 	return 0;
 }
 
-void ipfix_event(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms)
+void ipfix_free(struct ipfix *x)
 {
-	int layout = ipfix_layout_of(e);
-
-	if (!x->settings.enabled || layout < 0 || !(x->settings.events & ipfix_layout_event(layout)))
+	if (!x)
 		return;
-	if (wall_ms > x->now_ms)
-		x->now_ms = wall_ms;
-	ipfix_add_record(&x->data[layout], e, wall_ms);
-	if (!ipfix_record_fits(&x->data[layout], layout, message_limit(x))) {
-		refresh_templates(x);
-		send_data(x, layout);
-	}
-}
 
-void ipfix_tick(struct ipfix *x, uint64_t now_ms)
-{
-	advance_clock(x, now_ms);
+	uint64_t end_us = monotonic_us() + END_PATIENCE_US;
+
 	send_gathered(x);
+	ipfix_bindings_clear(&x->bindings);
+	for (size_t i = 0; i < x->n; i++)
+		remove_collector(x, x->collectors[i], end_us);
+	free(x->sequences);
+	free(x);
 }
 
-void ipfix_flush(struct ipfix *x, uint64_t now_ms)
-{
-	if (!x->settings.enabled)
-		return;
-	advance_clock(x, now_ms);
-	ipfix_socket_poll(&x->socket);
-	note_refusal(x);
-	send_templates(x);
-	for (int layout = 0; layout < N_IPFIX_LAYOUTS; layout++) {
-		if (x->data[layout].records)
-			send_data(x, layout);
-	}
-}
+/* ---- figures ----------------------------------------------------------------------------------------------------- */
 
 const struct config_ipfix *ipfix_settings(const struct ipfix *x)
 {
-	return &x->settings;
+	return &x->shared.settings;
 }
 
 struct ipfix_figures ipfix_figures(const struct ipfix *x)
 {
-	return x->figures;
+	struct ipfix_figures sum = x->past;
+
+	for (size_t i = 0; i < x->n; i++)
+		add_figures(&sum, &x->collectors[i]->figures);
+	return sum;
+}
+
+size_t ipfix_stats(const struct ipfix *x, struct ipfix_collector_stats ret[CONFIG_MAX_COLLECTORS])
+{
+	for (size_t i = 0; i < x->n; i++) {
+		const struct ipfix_collector *c = x->collectors[i];
+
+		ret[i] = (struct ipfix_collector_stats){
+			.collector = c->to,
+			.figures = c->figures,
+			.records_waiting = c->queue.events,
+			.queue_octets = c->queue.octets,
+			.reconnects = c->socket.connections > 1 ? c->socket.connections - 1 : 0,
+			.connected = c->socket.connected,
+		};
+	}
+	return x->n;
 }

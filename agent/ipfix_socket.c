@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -21,7 +22,7 @@ static void set_reuse(int fd, int on)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 }
 
-static int refuse_source(struct endpoint source, int r, struct error *err)
+static int refuse_source(enum ipfix_transport transport, struct endpoint source, int r, struct error *err)
 {
 	char addr[ADDR_TEXT];
 
@@ -32,29 +33,40 @@ static int refuse_source(struct endpoint source, int r, struct error *err)
 	case -EADDRINUSE:
 		return error_set(
 			err, r,
-			"ipfix.source: UDP port %u of %s is taken by another program; choose another, or 0 for any",
-			source.port, addr);
+			"ipfix.source: %s port %u of %s is taken by another program; choose another, or 0 for any",
+			transport == IPFIX_TCP ? "TCP" : "UDP", source.port, addr);
 	default:
 		return error_set(err, r, "ipfix.source: cannot send from %s:%u: %s", addr, source.port, strerror(-r));
 	}
 }
 
-/*
- * Connects, after giving up an older connection: where the source is the kernel's choice, that address may have gone.
- */
-static int connect_collector(struct ipfix_socket *s)
+int ipfix_socket_connect(struct ipfix_socket *s)
 {
-	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
 	struct sockaddr_in to = socket_address(s->collector);
 
-	connect(s->fd, &nobody, sizeof(nobody));
-	if (connect(s->fd, (const struct sockaddr *)&to, sizeof(to)))
+	if (connect(s->fd, (const struct sockaddr *)&to, sizeof(to)) && errno != EINPROGRESS)
 		return -errno;
-	s->connected = true;
 	return 0;
 }
 
-/* Session events come in bursts; what finds the send buffer full is lost. Where this is refused, the default does. */
+/*
+ * Connects, after giving up an older connection: where the source is the kernel's choice, that address may have gone.
+ */
+static int connect_udp(struct ipfix_socket *s)
+{
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	int r;
+
+	connect(s->fd, &nobody, sizeof(nobody));
+	r = ipfix_socket_connect(s);
+	if (r)
+		return r;
+	s->connected = true;
+	s->connections++;
+	return 0;
+}
+
+/* Session events come in bursts. Where this is refused, the default does. */
 static void enlarge_send_buffer(int fd)
 {
 	const int octets = 4 << 20;
@@ -62,32 +74,63 @@ static void enlarge_send_buffer(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &octets, sizeof(octets));
 }
 
-int ipfix_socket_open(const struct config_ipfix *c, const struct ipfix_socket *old, struct ipfix_socket *ret,
-		      struct error *err)
+/* A collector that has vanished without a word is found out within half a minute. */
+static void limit_silence(int fd)
 {
-	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct sockaddr_in from = socket_address(c->source);
+	const int on = 1, seconds = 10, probes = 2;
+	const unsigned milliseconds = 30000;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof(seconds));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof(milliseconds));
+}
+
+/*
+ * All of our own may hold the port while one follows the other; nobody else ever may. A TCP port stays open to other
+ * binds of the kind, as a connection that has ended would else keep us from it for a minute.
+ */
+static int bind_source(int fd, bool tcp, struct endpoint source, const int *own, size_t n_own)
+{
+	struct sockaddr_in from = socket_address(source);
 	int r = 0;
 
-	if (fd < 0)
-		return error_set(err, -errno, "cannot make the IPFIX socket: %s", strerror(errno));
-
-	/* Both may hold the port while one follows the other; nobody else ever may. */
-	set_reuse(old->fd, 1);
+	for (size_t i = 0; i < n_own && !tcp; i++)
+		set_reuse(own[i], 1);
 	set_reuse(fd, 1);
 	if (bind(fd, (const struct sockaddr *)&from, sizeof(from)))
 		r = -errno;
-	set_reuse(fd, 0);
-	set_reuse(old->fd, 0);
+	if (!tcp) {
+		set_reuse(fd, 0);
+		for (size_t i = 0; i < n_own; i++)
+			set_reuse(own[i], 0);
+	}
+	return r;
+}
+
+int ipfix_socket_open(const struct config_collector *to, struct endpoint source, const int *own, size_t n_own,
+		      struct ipfix_socket *ret, struct error *err)
+{
+	bool tcp = to->transport == IPFIX_TCP;
+	_cleanup_close_ int fd = socket(AF_INET, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int r;
+
+	if (fd < 0)
+		return error_set(err, -errno, "cannot make the IPFIX socket: %s", strerror(errno));
+	r = bind_source(fd, tcp, source, own, n_own);
 	if (r)
-		return refuse_source(c->source, r, err);
+		return refuse_source(to->transport, source, r, err);
+	if (tcp)
+		limit_silence(fd);
+	else
+		enlarge_send_buffer(fd);
 
-	enlarge_send_buffer(fd);
-
-	struct ipfix_socket s = { .fd = take_fd(fd), .collector = c->collector };
+	struct ipfix_socket s = { .fd = take_fd(fd), .collector = to->at };
 
 	/* It may be a while until there is a route: each message tries again. */
-	connect_collector(&s);
+	if (!tcp)
+		connect_udp(&s);
 	*ret = s;
 	return 0;
 }
@@ -117,7 +160,7 @@ static int send_once(struct ipfix_socket *s, const void *message, size_t length)
 int ipfix_socket_send(struct ipfix_socket *s, const void *message, size_t length)
 {
 	if (!s->connected) {
-		int r = connect_collector(s);
+		int r = connect_udp(s);
 
 		if (r)
 			return r;

@@ -103,6 +103,22 @@ static void listen_to_sessions(struct agent *a)
 	sessions_on_close(a->mappings, wanted ? events_session_closed : NULL, a->ipfix);
 }
 
+/* Address bindings, where the settings that hold from now on ask for them. */
+static void tell_exporter(const struct plan *p)
+{
+	struct ipfix *x = p->agent->ipfix;
+	struct timespec now;
+	uint64_t now_ms;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	for (size_t i = 0; i < p->n_del; i++)
+		ipfix_mapping(x, p->del[i].in, p->del[i].out, false, now_ms);
+	for (size_t i = 0; i < p->n_add; i++)
+		if (p->add[i].committed)
+			ipfix_mapping(x, p->add[i].spec.in, p->add[i].spec.out, true, now_ms);
+}
+
 int plan_commit(struct plan *p, struct error *err)
 {
 	struct agent *a = p->agent;
@@ -114,6 +130,7 @@ int plan_commit(struct plan *p, struct error *err)
 		return r;
 	}
 	commit_mappings(p);
+	tell_exporter(p);
 	if (loaded)
 		datapath_settle(&a->datapath);
 	datapath_raise_epoch(&a->datapath);

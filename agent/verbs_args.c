@@ -53,7 +53,7 @@ const struct verb_spec verb_specs[N_VERBS] = {
 	[VERB_STATUS] = { "status", {} },
 	[VERB_IPFIX_SHOW] = { "ipfix show", {} },
 	[VERB_IPFIX_SET] = { "ipfix set",
-			     { { "collector", ARG_ENDPOINT, ARG_ASSIGNMENT, 1, 65535 },
+			     { { "collector", ARG_COLLECTORS, ARG_ASSIGNMENT, 0, 0 },
 			       { "source", ARG_ENDPOINT, ARG_ASSIGNMENT, 0, 65535 },
 			       { "domain_id", ARG_NUMBER, ARG_ASSIGNMENT, 0, UINT32_MAX },
 			       { "path_mtu", ARG_NUMBER, ARG_ASSIGNMENT, 128, 65535 },
@@ -154,6 +154,12 @@ int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *r
 		r = endpoint_parse(text, &value.endpoint);
 		if (!r && value.endpoint.port < spec->min)
 			r = -EINVAL;
+		break;
+	case ARG_COLLECTORS:
+		expected = "an address and port such as 192.0.2.10:4739, the port not 0, or tcp:192.0.2.10:4739, or "
+			   "up to 8 of them with commas between, each once";
+		value.text = text;
+		r = collectors_parse(text, (struct config_collector[CONFIG_MAX_COLLECTORS]){}, &(uint32_t){ 0 });
 		break;
 	case ARG_NAME:
 		expected = "a name that an interface can have";

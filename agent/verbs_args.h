@@ -38,17 +38,18 @@ enum verb {
 
 /* What a value must look like. On the wire numbers are JSON numbers, flags are true or false, all others strings. */
 enum arg_kind {
-	ARG_NONE,     /* ends the list of a verb */
-	ARG_ADDR,     /* 10.0.0.2 */
-	ARG_PREFIX,   /* 10.0.0.0/18, masked */
-	ARG_ENDPOINT, /* 10.0.0.2:6303; min..max bound the port */
-	ARG_NAME,     /* of an interface */
-	ARG_ROLE,     /* inside, outside: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
-	ARG_SIDE,     /* in, out: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
-	ARG_PROTO,    /* tcp, udp, icmp: number is the IP protocol */
-	ARG_NUMBER,   /* min..max */
-	ARG_SLOTS,    /* a power of two, min..max */
-	ARG_FLAG,     /* number is 0 or 1 */
+	ARG_NONE,	/* ends the list of a verb */
+	ARG_ADDR,	/* 10.0.0.2 */
+	ARG_PREFIX,	/* 10.0.0.0/18, masked */
+	ARG_ENDPOINT,	/* 10.0.0.2:6303; min..max bound the port */
+	ARG_COLLECTORS, /* 192.0.2.10:4739,tcp:192.0.2.11:4739 */
+	ARG_NAME,	/* of an interface */
+	ARG_ROLE,	/* inside, outside: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
+	ARG_SIDE,	/* in, out: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
+	ARG_PROTO,	/* tcp, udp, icmp: number is the IP protocol */
+	ARG_NUMBER,	/* min..max */
+	ARG_SLOTS,	/* a power of two, min..max */
+	ARG_FLAG,	/* number is 0 or 1 */
 };
 
 /* How detnatctl writes it. */

@@ -2,8 +2,17 @@
 /* The export of events. */
 #include "command.h"
 
+/* One is text, several are a list. */
+static void cell_collectors(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	if (cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(row, key)))
+		cell_list(row, key, text);
+	else
+		cell_text(row, key, text);
+}
+
 static const struct column ipfix_fields[] = {
-	{ "Collector", "collector", cell_text, false, 0 },
+	{ "Collector", "collector", cell_collectors, false, 0 },
 	{ "Source", "source", cell_text, false, 0 },
 	{ "Observation domain", "domain_id", cell_number, false, 0 },
 	{ "Path MTU (octets)", "path_mtu", cell_number, false, 0 },
@@ -12,15 +21,33 @@ static const struct column ipfix_fields[] = {
 	{ "Records sent", "records_sent", cell_number, false, 0 },
 	{ "Messages sent", "messages_sent", cell_number, false, 0 },
 	{ "Records lost", "records_lost", cell_number, false, 0 },
+	{ "Events lost", "events_lost", cell_number, false, 0 },
+	{},
+};
+
+static const struct column collector_columns[] = {
+	{ "COLLECTOR", "collector", cell_text, false, 0 },
+	{ "CONNECTED", "connected", cell_flag, false, 0 },
+	{ "RECONNECTS", "reconnects", cell_number, true, 0 },
+	{ "SENT", "records_sent", cell_number, true, 0 },
+	{ "WAITING", "records_waiting", cell_number, true, 0 },
+	{ "LOST", "records_lost", cell_number, true, 0 },
 	{},
 };
 
 static void show_ipfix(struct writer *w, const cJSON *result, const cJSON *args)
 {
-	if (cJSON_GetArraySize(result))
-		writer_fields(w, ipfix_fields, result);
-	else
+	const cJSON *collectors = cJSON_GetObjectItemCaseSensitive(result, "collectors");
+
+	if (!cJSON_GetArraySize(result)) {
 		writer_line(w, "no collector");
+		return;
+	}
+	writer_fields(w, ipfix_fields, result);
+	if (!cJSON_GetArraySize(collectors))
+		return;
+	writer_line(w, "%s", "");
+	writer_table(w, collector_columns, "", collectors);
 }
 
 static void show_disabled(struct writer *w, const cJSON *result, const cJSON *args)
@@ -35,10 +62,11 @@ const struct command ipfix_commands[] = {
 	  .example = "ipfix show",
 	  .show = show_ipfix },
 	{ .verb = VERB_IPFIX_SET,
-	  .usage = "[collector=ADDR:PORT] [source=ADDR:PORT] [domain_id=N] [path_mtu=N] [template_interval=N]",
-	  .purpose = "export events to a collector, or change how",
-	  .details = "What is not named stays as it is. path_mtu is 128 to 65535 octets, headers included; "
-		     "template_interval\n"
+	  .usage = "[collector=[tcp:]ADDR:PORT[,...]] [source=ADDR:PORT] [domain_id=N] [path_mtu=N] "
+		   "[template_interval=N]",
+	  .purpose = "export events to collectors, or change how",
+	  .details = "What is not named stays as it is. Up to 8 collectors, by UDP or by TCP, each gets every record.\n"
+		     "path_mtu is 128 to 65535 octets, headers included; template_interval\n"
 		     "1 to 86400 seconds; port 0 of source means any, address 0.0.0.0 the kernel's choice.",
 	  .example = "ipfix set collector=192.0.2.10:4739 domain_id=7",
 	  .show = show_ipfix },

@@ -15,7 +15,7 @@ bench=(iproute2 ethtool nftables)
 test=(
     clang-format clang-tidy libclang-rt-dev cppcheck mandoc
     libcriterion-dev python3 python3-pytest python3-scapy iproute2 ethtool iputils-ping curl
-    nfdump tshark valgrind nftables
+    nfdump tshark libfixbuf-tools valgrind nftables
     qemu-system-x86 busybox-static cpio kmod xz-utils
 )
 

@@ -11,7 +11,11 @@ enum event_type {
 	EVENT_OVERFLOW_FULL = 3,   /* no room beyond the slots */
 	EVENT_SESSION_OPENED = 4,
 	EVENT_SESSION_CLOSED = 5,
-	EVENT_RESOLVE = 6, /* next hop unresolved: in_addr is its address, ifindex where */
+	EVENT_RESOLVE = 6,   /* next hop unresolved: in_addr is its address, ifindex where */
+	EVENT_FRAGMENTS = 7, /* too many fragments wait for their first one: another, of in_addr, was dropped */
+	/* Of the agent itself: a mapping with this inside address has been made or deleted. */
+	EVENT_ADDRESS_BOUND = 8,
+	EVENT_ADDRESS_UNBOUND = 9,
 };
 
 /* 40 bytes. Addresses and ports in host byte order; what an event has no use for is 0. Not `event`: that is libevent's.
@@ -26,7 +30,7 @@ struct nat_event {
 	__u16 ext_port;
 	__u8 type; /* enum event_type */
 	__u8 proto;
-	__u32 limit;   /* EVENT_QUOTA: the quota, sessions */
+	__u32 limit;   /* EVENT_QUOTA: the quota, sessions; EVENT_FRAGMENTS: how many may wait */
 	__u32 ifindex; /* EVENT_RESOLVE */
 	__u32 pad;
 };

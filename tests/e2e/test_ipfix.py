@@ -6,8 +6,10 @@ import time
 import pytest
 from scapy.layers.inet import TCP, UDP
 
+import ipfix_others
 import ipfix_tools
 from agent import wait_for
+from ipfix_decode import Decoder
 from ipfix_tools import Collector
 from lab import SERVER, block_of
 
@@ -124,7 +126,7 @@ def test_sessions_created_and_deleted(lab, collector, tmp_path):
 
     # tshark reads the same in all of it.
     collector.write_pcap(tmp_path / "ipfix.pcap")
-    assert ipfix_tools.decode_tshark(tmp_path / "ipfix.pcap") == collector.all_records()
+    assert ipfix_others.decode_tshark(tmp_path / "ipfix.pcap") == collector.all_records()
 
 
 def test_session_closed_by_hand_is_reported(lab, collector):
@@ -135,6 +137,24 @@ def test_session_closed_by_hand_is_reported(lab, collector):
     lab.agent.ctl("ipfix", "flush")
     created = session_record(4, host, udp, 17, 5000, 53)
     assert without_time(collector.records(2)) == [created, {**created, "natEvent": 5}]
+
+
+def test_addresses_bound_and_unbound_with_their_mapping(lab, collector):
+    start(lab, collector, ["addresses"], mapping={"in": "10.0.0.0/28", "out": "1.1.1.0/30"})
+
+    def bound(event, inside, outside, ratio, n):
+        return [{"natEvent": event, "sourceIPv4Address": f"{inside}.{i}", "postNATSourceIPv4Address": f"{outside}.{i // ratio}"}
+                for i in range(n)]
+
+    assert without_time(collector.records(16)) == bound(14, "10.0.0", "1.1.1", 4, 16)
+    lab.agent.ctl("mapping", "add", "10.1.0.0/29", "1.1.2.0/32")
+    assert without_time(collector.records(8)) == bound(14, "10.1.0", "1.1.2", 8, 8)
+    lab.agent.ctl("mapping", "del", "10.0.0.0/28", "1.1.1.0/30")
+    assert without_time(collector.records(16)) == bound(15, "10.0.0", "1.1.1", 4, 16)
+    collector.decoder = Decoder()  # another exporter begins at 0
+    lab.agent.restart()
+    lab.agent.ctl("ipfix", "flush")
+    assert collector.receive(5) and collector.records(0) == [], "what stands is not told again"
 
 
 @pytest.mark.parametrize("path_mtu,records", [(128, 2), (512, 16), (1500, 51)])
@@ -250,16 +270,16 @@ def test_nfcapd_reads_what_we_read(lab, tmp_path):
     storage = lab.directory / "nfcapd"
     host = lab.host()
     lab.start(ipfix={"collector": f"127.0.0.1:{ipfix_tools.PORT}", "events": ["quota", "sessions"]}, sessions_per_user=3)
-    with ipfix_tools.nfcapd(lab.gateway, storage):
+    with ipfix_others.nfcapd(lab.gateway, storage):
         udp, echo = lab.open_udp(host, 5000), lab.ping(host, 77)
         lab.tcp_out(host, block_of(host.addr).first_choice(5001), "S", port=5001)
         refuse(lab, lab.from_inside(host, TCP(sport=5002, dport=80, flags="S")), "drop_quota")
         lab.agent.ctl("ipfix", "flush")
-    records = ipfix_tools.decode_nfdump(storage)
+    records = ipfix_others.decode_nfdump(storage)
     wanted = [session_record(4, host, udp, 17, 5000, 53), session_record(4, host, echo, 1, 77, 0),
               session_record(4, host, block_of(host.addr).first_choice(5001), 6, 5001, 80),
               {"natEvent": 13, "sourceIPv4Address": host.addr}]
     assert len(records) == 4, records
     for record in wanted:
-        (theirs,) = [r for r in records if ipfix_tools.same_but_unknown(record, r)]
+        (theirs,) = [r for r in records if ipfix_others.same_but_unknown(record, r)]
         assert_recent(theirs)

@@ -20,6 +20,9 @@ def padded(a_set, padding):
     return a_set[:2] + struct.pack("!H", len(a_set) + len(padding)) + a_set[4:] + padding
 
 
+OPTIONS = bytes.fromhex("0003 0014 0200 0002 0001 0095 0004 00a4 0008 0000".replace(" ", ""))
+REPORT = bytes.fromhex("0200 0010 00000007 0000000000000009".replace(" ", ""))
+
 RECORDS = [{"natEvent": 13, "sourceIPv4Address": "10.0.0.2"}, {"natEvent": 12, "sourceIPv4Address": "10.0.0.3"}]
 
 
@@ -32,6 +35,23 @@ def test_allowed(messages):
     decoded = [decoder.decode(m) for m in messages]
     assert decoded[-1].records == RECORDS
     assert (decoded[-1].export_time, decoded[-1].domain_id) == (1700000000, 7)
+
+
+def test_options():
+    decoder = Decoder()
+    decoded = decoder.decode(message(TEMPLATE, OPTIONS, REPORT))
+    assert (decoded.records, decoded.templates) == ([], [256])
+    assert decoded.options == [{"observationDomainId": 7, "ignoredPacketTotalCount": 9}]
+    decoder.decode(message(DATA, sequence=1))
+
+
+@pytest.mark.parametrize("messages", [
+    (message(REPORT),), (message(OPTIONS.replace(b"\0\1\0\x95", b"\0\0\0\x95"), REPORT),),
+    (message(OPTIONS.replace(b"\0\1\0\x95", b"\0\3\0\x95"), REPORT),), (message(padded(OPTIONS, b"\1")),),
+    (message(OPTIONS, REPORT), message(REPORT)),
+], ids=["before its template", "no scope", "too many scopes", "padding", "not counted"])
+def test_options_refused(messages):
+    test_refused(messages)
 
 
 @pytest.mark.parametrize("messages", [

@@ -53,6 +53,7 @@ static const struct {
 	{ "session close out 1.1.1.0:1024 192.0.2.1:0 --proto tcp",
 	  "{\"direction\":\"out\",\"endpoint\":\"1.1.1.0:1024\",\"ext\":\"192.0.2.1:0\",\"proto\":\"tcp\"}" },
 	{ "ipfix set source=0.0.0.0:0 domain_id=4294967295", "{\"source\":\"0.0.0.0:0\",\"domain_id\":4294967295}" },
+	{ "ipfix set collector=tcp:192.0.2.1:1,192.0.2.1:1", "{\"collector\":\"tcp:192.0.2.1:1,192.0.2.1:1\"}" },
 	{ "ipfix set path_mtu=128 template_interval=86400", "{\"path_mtu\":128,\"template_interval\":86400}" },
 };
 
@@ -108,6 +109,8 @@ static const struct {
 	{ "session close up 10.0.0.2:1 192.0.2.1:1", "in or out" },
 	{ "session close in 10.0.0.2:1", "usage" },
 	{ "ipfix set collector=192.0.2.1:0", "collector" },
+	{ "ipfix set collector=192.0.2.1:1,udp:192.0.2.1:1", "collector" },
+	{ "ipfix set collector=192.0.2.1:1,", "collector" },
 	{ "ipfix set path_mtu=127", "128" },
 	{ "ipfix set domain_id=4294967296", "4294967295" },
 	{ "ipfix set events=quota", "events=quota" },

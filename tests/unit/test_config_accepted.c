@@ -81,8 +81,8 @@ Test(config_accepted, the_example_of_the_contract)
 	cr_expect_eq(c->mappings[0].out_line, 4);
 	cr_expect_eq(c->overflow_line, 6);
 	cr_expect(c->ipfix.enabled);
-	cr_expect_eq(c->ipfix.collector.addr, 0xc000020a);
-	cr_expect_eq(c->ipfix.collector.port, 4739);
+	cr_expect_eq(c->ipfix.collectors[0].at.addr, 0xc000020a);
+	cr_expect_eq(c->ipfix.collectors[0].at.port, 4739);
 	cr_expect_eq(c->ipfix.source.addr, 0xc0000201);
 	cr_expect(c->metrics_enabled);
 	cr_expect_eq(c->metrics_listen.addr, 0x7f000001);

@@ -109,7 +109,8 @@ Test(config_edit, what_an_edit_breaks_is_refused_without_file_and_line)
 	c->ipfix.enabled = true;
 	expect_invalid(
 		c, "ipfix.collector: must be an IPv4 address and a port from 1 to 65535, such as \"192.0.2.10:4739\"");
-	c->ipfix.collector = (struct endpoint){ 1, 1 };
+	c->ipfix.n_collectors = 1;
+	c->ipfix.collectors[0].at = (struct endpoint){ 1, 1 };
 	expect_invalid(c, "ipfix.path_mtu: must be a whole number from 128 to 65535");
 	c->ipfix.path_mtu = 128;
 	cr_expect_eq(config_validate(c, NULL, NULL), 0);

@@ -304,6 +304,16 @@ Test(config_refused, ipfix)
 		{ IPFIX("\"collector\":\"192.0.2.10:65536\""), ":2: ipfix.collector: must be an IPv4 address and a "
 							       "port from 1 to 65535, such as \"192.0.2.10:4739\", not "
 							       "\"192.0.2.10:65536\"" },
+		{ IPFIX("\"collector\":[]"), ":2: ipfix.collector: must name a collector" },
+		{ IPFIX("\"collector\":[\"1.2.3.4:1\",\n\"1.2.3.4\"]"),
+		  ":3: ipfix.collector[1]: must be an IPv4 address and a "
+		  "port from 1 to 65535, such as "
+		  "\"192.0.2.10:4739\", not \"1.2.3.4\"" },
+		{ IPFIX("\"collector\":[\"1.2.3.4:1\",\"tcp:1.2.3.4:1\",\n\"udp:1.2.3.4:1\"]"),
+		  ":3: ipfix.collector[2]: stands in this list already" },
+		{ IPFIX("\"collector\":[\"1.2.3.4:1\",\"1.2.3.4:2\",\"1.2.3.4:3\",\"1.2.3.4:4\",\"1.2.3.4:5\","
+			"\"1.2.3.4:6\",\"1.2.3.4:7\",\"1.2.3.4:8\",\n\"1.2.3.4:9\"]"),
+		  ":3: ipfix.collector[8]: more than 8 collectors" },
 		{ IPFIX(COLLECTOR ",\"source\":\"x\""), ":2: ipfix.source: must be an IPv4 address and a port from 0 "
 							"to 65535, such as \"192.0.2.10:4739\", not \"x\"" },
 		{ IPFIX(COLLECTOR ",\"domain_id\":-1"),
@@ -320,10 +330,11 @@ Test(config_refused, ipfix)
 		  ":2: ipfix.template_interval: must be a whole number from 1 to 86400, not 86401" },
 		{ IPFIX(COLLECTOR ",\"events\":\"quota\""), ":2: ipfix.events: must be a list of events" },
 		{ IPFIX(COLLECTOR ",\"events\":[\"quota\",\n\"all\"]"),
-		  ":3: ipfix.events[1]: must be one of \"quota\", \"ports\", \"sessions\", \"fragments\", not "
+		  ":3: ipfix.events[1]: must be one of \"quota\", \"ports\", \"sessions\", \"fragments\", "
+		  "\"addresses\", not "
 		  "\"all\"" },
-		{ IPFIX(COLLECTOR ",\"events\":[1]"),
-		  ":2: ipfix.events[0]: must be one of \"quota\", \"ports\", \"sessions\", \"fragments\", not 1" },
+		{ IPFIX(COLLECTOR ",\"events\":[1]"), ":2: ipfix.events[0]: must be one of \"quota\", \"ports\", "
+						      "\"sessions\", \"fragments\", \"addresses\", not 1" },
 		{ IPFIX(COLLECTOR ",\"transport\":\"tcp\""), ":2: ipfix.transport: unknown key" },
 	};
 

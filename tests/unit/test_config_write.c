@@ -61,13 +61,18 @@ static struct config *random_config(void)
 	if (random_below(2)) {
 		c->ipfix = (struct config_ipfix){
 			.enabled = true,
-			.collector = { random_below(UINT32_MAX), (uint16_t)(1 + random_below(65535)) },
+			.n_collectors = 1 + random_below(CONFIG_MAX_COLLECTORS),
 			.source = { pick(0, 1, UINT32_MAX), (uint16_t)pick(0, 1, 65535) },
 			.domain_id = pick(0, 1, UINT32_MAX),
 			.path_mtu = pick(128, 512, 65535),
 			.template_interval = pick(1, 600, 86400),
-			.events = (uint8_t)random_below(16),
+			.events = (uint8_t)random_below(32),
 		};
+		for (uint32_t i = 0; i < c->ipfix.n_collectors; i++)
+			c->ipfix.collectors[i] = (struct config_collector){
+				.at = { random_below(UINT32_MAX / 8) * 8 + i, (uint16_t)(1 + random_below(65535)) },
+				.transport = random_below(2) ? IPFIX_TCP : IPFIX_UDP,
+			};
 	}
 	c->forwarding = random_below(2);
 	c->xdp_mode = random_below(3);
@@ -122,7 +127,9 @@ static void expect_equal(const struct config *a, const struct config *b)
 	for (int i = 0; i < N_TIMEOUTS; i++)
 		cr_assert_eq(a->timeouts[i], b->timeouts[i]);
 	cr_assert_eq(a->ipfix.enabled, b->ipfix.enabled);
-	cr_assert(same_endpoint(a->ipfix.collector, b->ipfix.collector));
+	cr_assert_eq(a->ipfix.n_collectors, b->ipfix.n_collectors);
+	for (uint32_t i = 0; i < a->ipfix.n_collectors; i++)
+		cr_assert(collector_same(a->ipfix.collectors[i], b->ipfix.collectors[i]));
 	cr_assert(same_endpoint(a->ipfix.source, b->ipfix.source));
 	cr_assert_eq(a->ipfix.domain_id, b->ipfix.domain_id);
 	cr_assert_eq(a->ipfix.path_mtu, b->ipfix.path_mtu);

@@ -156,7 +156,8 @@ static struct config_ipfix settings(void)
 	cr_assert_eq(setsockopt(collector, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
 	return (struct config_ipfix){
 		.enabled = true,
-		.collector = { INADDR_LOOPBACK, ntohs(at.sin_port) },
+		.n_collectors = 1,
+		.collectors = { { .at = { INADDR_LOOPBACK, ntohs(at.sin_port) } } },
 		.path_mtu = 65535,
 		.template_interval = 600,
 		.events = IPFIX_QUOTA | IPFIX_SESSIONS,

@@ -145,3 +145,47 @@ Test(parse, interface_names_are_those_the_kernel_allows)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		cr_expect_not(interface_name_valid(bad[i]), "\"%s\" was taken", bad[i]);
 }
+
+Test(parse, collectors)
+{
+	static const struct {
+		const char *text;
+		int r;
+		uint32_t n;
+	} rows[] = {
+		{ "192.0.2.1:4739", 0, 1 },
+		{ "udp:192.0.2.1:4739", 0, 1 },
+		{ "tcp:192.0.2.1:4739", 0, 1 },
+		{ "tcp:192.0.2.1:4739,192.0.2.1:4739", 0, 2 },
+		{ "1.1.1.1:1,1.1.1.1:2,1.1.1.1:3,1.1.1.1:4,1.1.1.1:5,1.1.1.1:6,1.1.1.1:7,255.255.255.255:65535", 0, 8 },
+		{ "1.1.1.1:1,1.1.1.1:2,1.1.1.1:3,1.1.1.1:4,1.1.1.1:5,1.1.1.1:6,1.1.1.1:7,1.1.1.1:8,1.1.1.1:9", -E2BIG },
+		{ "udp:192.0.2.1:4739,192.0.2.1:4739", -EEXIST },
+		{ "", -EINVAL },
+		{ ",", -EINVAL },
+		{ "192.0.2.1:4739,", -EINVAL },
+		{ ",192.0.2.1:4739", -EINVAL },
+		{ "192.0.2.1:0", -EINVAL },
+		{ "tcp:192.0.2.1:0", -EINVAL },
+		{ "tcp:", -EINVAL },
+		{ "tcp:udp:192.0.2.1:1", -EINVAL },
+		{ "sctp:192.0.2.1:1", -EINVAL },
+		{ "TCP:192.0.2.1:1", -EINVAL },
+		{ "tcp: 192.0.2.1:1", -EINVAL },
+		{ "tcp:000000000000000000000000000000000000000000192.0.2.1:1", -EINVAL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct config_collector c[CONFIG_MAX_COLLECTORS];
+		char text[COLLECTOR_TEXT];
+		uint32_t n = 0;
+
+		cr_expect_eq(collectors_parse(rows[i].text, c, &n), rows[i].r, "%s", rows[i].text);
+		cr_expect_eq(n, rows[i].n, "%s", rows[i].text);
+		for (uint32_t k = 0; k < n; k++) {
+			struct config_collector again;
+
+			cr_expect_eq(collector_parse(collector_format(c[k], text), &again), 0);
+			cr_expect(collector_same(c[k], again));
+		}
+	}
+}

@@ -103,8 +103,7 @@ static int make(const struct chunks *c, struct chunk_change *change)
 	char name[BPF_OBJ_NAME_LEN];
 
 	snprintf(name, sizeof(name), "%.10s.%u", c->name ? c->name : "chunk", change->chunk);
-	change->fd =
-		table_types_array(c->types ? c->types : &none, name, c->type, c->record_size, 1U << c->shift);
+	change->fd = table_types_array(c->types ? c->types : &none, name, c->type, c->record_size, 1U << c->shift);
 	return change->fd < 0 ? change->fd : map_memory(c, change->fd, &change->base);
 }
 

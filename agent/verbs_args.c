@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "top.h"
+
 #define SECONDS_MAX 604800U
 
 /* A mapping, by its prefixes. */
@@ -61,6 +63,11 @@ const struct verb_spec verb_specs[N_VERBS] = {
 	[VERB_IPFIX_DISABLE] = { "ipfix disable", {} },
 	[VERB_IPFIX_FLUSH] = { "ipfix flush", {} },
 	[VERB_RELOAD] = { "reload", {} },
+	[VERB_TOP] = { "top",
+		       { { "n", ARG_NUMBER, ARG_OPTION, 1, TOP_MAX },
+			 { "by", ARG_RANK, ARG_OPTION, 0, 0 },
+			 { "once", ARG_FLAG, ARG_OPTION, 0, 0 } } },
+	[VERB_EXPLAIN] = { "explain", { { "place", ARG_PLACE, ARG_WORD, 0, 65535 } } },
 };
 
 /* Values that are words: the number each stands for. */
@@ -71,6 +78,7 @@ struct word {
 
 static const struct word roles[] = { { "inside", DEVICE_INSIDE }, { "outside", DEVICE_OUTSIDE }, {} };
 static const struct word sides[] = { { "in", DEVICE_INSIDE }, { "out", DEVICE_OUTSIDE }, {} };
+static const struct word ranks[] = { { "sessions", TOP_BY_SESSIONS }, { "quota", TOP_BY_QUOTA }, {} };
 static const struct word protos[] = { { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP }, { "icmp", IPPROTO_ICMP }, {} };
 
 int verb_find(const char *name)
@@ -133,6 +141,13 @@ static int parse_number(const struct arg_spec *spec, const char *text, struct ar
 	return arg_check_number(spec, number, ret, err);
 }
 
+/* An address, or one with a port. */
+static int parse_place(const char *text, struct arg_value *ret)
+{
+	ret->with_port = strchr(text, ':');
+	return ret->with_port ? endpoint_parse(text, &ret->endpoint) : addr_parse(text, &ret->endpoint.addr);
+}
+
 int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *ret, struct error *err)
 {
 	struct arg_value value = { .given = true };
@@ -177,6 +192,14 @@ int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *r
 	case ARG_PROTO:
 		expected = "tcp, udp or icmp";
 		r = find_word(protos, text, &value.number);
+		break;
+	case ARG_RANK:
+		expected = "sessions or quota";
+		r = find_word(ranks, text, &value.number);
+		break;
+	case ARG_PLACE:
+		expected = "an address such as 10.0.0.2, or one with a port such as 1.1.1.0:1054";
+		r = parse_place(text, &value);
 		break;
 	case ARG_NUMBER:
 	case ARG_SLOTS:

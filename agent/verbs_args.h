@@ -33,6 +33,8 @@ enum verb {
 	VERB_IPFIX_DISABLE,
 	VERB_IPFIX_FLUSH,
 	VERB_RELOAD,
+	VERB_TOP,
+	VERB_EXPLAIN,
 	N_VERBS
 };
 
@@ -50,13 +52,15 @@ enum arg_kind {
 	ARG_NUMBER,	/* min..max */
 	ARG_SLOTS,	/* a power of two, min..max */
 	ARG_FLAG,	/* number is 0 or 1 */
+	ARG_RANK,	/* sessions, quota: number is enum top_order */
+	ARG_PLACE,	/* 10.0.0.2 or 10.0.0.2:6303: endpoint, and with_port */
 };
 
 /* How detnatctl writes it. */
 enum arg_style {
 	ARG_WORD,	/* by its place; required */
 	ARG_MAYBE_WORD, /* by its place; may be left out */
-	ARG_OPTION,	/* --name VALUE, with - for _; may be left out */
+	ARG_OPTION,	/* --name VALUE, with - for _; -n VALUE where the name is a letter; may be left out */
 	ARG_ASSIGNMENT, /* name=VALUE; at least one of those of a verb is required */
 };
 
@@ -79,6 +83,7 @@ extern const struct verb_spec verb_specs[N_VERBS];
 
 struct arg_value {
 	bool given;
+	bool with_port;
 	union {
 		uint32_t number;
 		uint32_t addr; /* host byte order */

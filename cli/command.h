@@ -29,6 +29,13 @@ struct command {
 	const struct column *columns;
 	const char *empty; /* the table without a row */
 	void (*show)(struct writer *w, const cJSON *result, const cJSON *args);
+	/* What to exit with, from the result; other than 0 with err. NULL: EXIT_DONE. */
+	int (*status)(const cJSON *result, struct error *err);
+	/*
+	 * Instead of all that, where the output is a terminal: whether it took over, and then *ret_status, other than 0
+	 * with err. NULL: never.
+	 */
+	bool (*live)(const char *socket, const cJSON *args, struct writer *w, int *ret_status, struct error *err);
 	/* What the operator should know of a request that was granted, on stderr; not with --json. NULL: nothing. */
 	void (*warn)(const cJSON *args);
 };
@@ -40,6 +47,8 @@ extern const struct command timeouts_commands[];
 extern const struct command session_commands[];
 extern const struct command ipfix_commands[];
 extern const struct command agent_commands[];
+extern const struct command top_commands[];
+extern const struct command explain_commands[];
 
 static inline const char *command_name(const struct command *c)
 {

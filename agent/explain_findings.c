@@ -278,17 +278,6 @@ static void add_outside(const struct explanation *e, cJSON *list)
 		    e->pool.at_quota);
 }
 
-static void add_bypass(const struct explanation *e, cJSON *list)
-{
-	const struct config *c = e->agent->config;
-	char prefix[ADDR_TEXT];
-
-	for (size_t i = 0; i < c->n_bypass; i++)
-		if (e->way_out.addr && prefix_contains(c->bypass[i].base, c->bypass[i].plen, e->way_out.addr))
-			add(list, false, "passed_untranslated", "", "towards %s nothing is translated: it is in bypass",
-			    prefix_format(c->bypass[i].base, c->bypass[i].plen, prefix));
-}
-
 cJSON *explain_findings(const struct explanation *e)
 {
 	cJSON *list = cJSON_CreateArray();
@@ -304,7 +293,6 @@ cJSON *explain_findings(const struct explanation *e)
 		add_way(e, list, &e->way_in, true);
 		if (e->way_out.addr)
 			add_way(e, list, &e->way_out, false);
-		add_bypass(e, list);
 		add_quota(e, list);
 		add_ports(e, list);
 		add_overflow(e, list);

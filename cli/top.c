@@ -165,7 +165,9 @@ static int ask_all(struct live *l)
 
 static unsigned pause_ms(const struct live *l)
 {
-	uint64_t rest_ms = l->asked_us * PAUSE / 1000, interval_ms = l->frames == 1 ? FIRST_MS : INTERVAL_MS;
+	/* An answer that never came says nothing of the work. */
+	uint64_t rest_ms = *l->trouble.text ? 0 : l->asked_us * PAUSE / 1000,
+		 interval_ms = l->frames == 1 ? FIRST_MS : INTERVAL_MS;
 
 	return (unsigned)(rest_ms > interval_ms ? rest_ms : interval_ms);
 }

@@ -18,7 +18,7 @@
 #define OTHER_LINES 6U
 
 #define LINE_MAX_COLUMNS 512U
-#define WIDE_COLUMNS	 100U
+#define WIDE_COLUMNS	 104U
 #define BAR_WIDE	 20U
 #define BAR_NARROW	 8U
 
@@ -51,7 +51,7 @@ line(FILE *out, const struct top_view *v, const char *style, const char *format,
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	fprintf(out, "%s%.*s%s" CLEAR_END "\r\n", style, (int)width, text, *style ? PLAIN : "");
+	fprintf(out, "%s%.*s%s" CLEAR_END "\n", style, (int)width, text, *style ? PLAIN : "");
 }
 
 /* "[####......]  40%"; whatever is used shows, and no bar is full before all is. */

@@ -110,7 +110,7 @@ def test_top_bad_usage(small, arguments):
 class Terminal:
     """detnatctl top on a terminal of its own."""
 
-    def __init__(self, *command, rows=24, columns=100, term="xterm"):
+    def __init__(self, *command, rows=24, columns=120, term="xterm"):
         self.master, slave = pty.openpty()
         self.resize(rows, columns)
         self.settings = termios.tcgetattr(slave)
@@ -238,7 +238,7 @@ def test_an_agent_that_restarts_is_waited_for(lab):
         lab.agent.stop()
         terminal.expect("start detnat-agent|went away")
         lab.agent.start()
-        terminal.expect(r"\x1b\[H\x1b\[1mdetnat: 0 sessions, 1 mapping, up [^\r]*\r\n\x1b\[K\r\n")
+        terminal.expect(r"\x1b\[H\x1b\[1mdetnat: 0 sessions, 1 mapping, up [^\r]*\r\n\x1b\[K\r\n")  # and no trouble in the second line
         terminal.type("q")
         assert terminal.ended() == 0
     finally:

@@ -13,7 +13,11 @@ _detnatctl() {
         mapfile -t COMPREPLY < <(compgen -W 'tcp udp icmp' -- "$word")
         return
         ;;
-    --sessions-per-user | --session-slots)
+    --by)
+        mapfile -t COMPREPLY < <(compgen -W 'sessions quota' -- "$word")
+        return
+        ;;
+    -n | --sessions-per-user | --session-slots)
         return
         ;;
     esac
@@ -35,6 +39,7 @@ _detnatctl() {
         candidates+=' --proto'
         [ ${#typed[@]} -gt 2 ] || candidates+=' in out'
         ;;
+    top) candidates+=' -n --by --once' ;;
     'mapping add') candidates+=' --sessions-per-user --session-slots' ;;
     'interface add' | 'interface del')
         [ ${#typed[@]} -gt 2 ] || candidates+=" $(ls /sys/class/net)"

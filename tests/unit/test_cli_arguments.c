@@ -198,7 +198,7 @@ Test(cli_arguments, every_verb_has_one_command_and_its_help_is_complete)
 		for (const struct arg_spec *a = verb_specs[c->verb].args; a->kind; a++) {
 			char option[64];
 
-			snprintf(option, sizeof(option), "--%s", a->name);
+			snprintf(option, sizeof(option), "%s%s", a->name[1] ? "--" : "-", a->name);
 			for (char *p = option; *p; p++)
 				*p = *p == '_' ? '-' : *p;
 			if (a->style == ARG_OPTION)

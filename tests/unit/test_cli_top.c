@@ -2,6 +2,7 @@
 /* The screen of top, of every size. */
 #include <criterion/criterion.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "top_view.h"
@@ -61,6 +62,15 @@ static struct top_view view(unsigned rows, unsigned columns, unsigned subscriber
 	};
 }
 
+static void view_free(struct top_view *v)
+{
+	cJSON_Delete((cJSON *)v->status);
+	cJSON_Delete((cJSON *)v->counters);
+	cJSON_Delete((cJSON *)v->before);
+	cJSON_Delete((cJSON *)v->top);
+	cJSON_Delete((cJSON *)v->top_before);
+}
+
 Test(cli_top, shows_rates_bars_and_subscribers)
 {
 	static const char *const wanted[] = {
@@ -77,6 +87,8 @@ Test(cli_top, shows_rates_bars_and_subscribers)
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
 		cr_expect(strstr(text, wanted[i]), "%s in\n%s", wanted[i], text);
 	cr_expect(!strstr(text, "arp_answered"));
+	free(text);
+	view_free(&v);
 }
 
 Test(cli_top, every_frame_fits_its_screen)
@@ -94,6 +106,7 @@ Test(cli_top, every_frame_fits_its_screen)
 			/* Seven lines are on each; a screen of fewer scrolls. */
 			cr_assert(lines <= rows || lines <= 9, "%u rows: %u", rows, lines);
 			free(text);
+			view_free(&v);
 		}
 	}
 }
@@ -104,10 +117,14 @@ Test(cli_top, shows_what_there_is)
 	char *text = draw(&v);
 
 	cr_expect(strstr(text, "waiting for the agent") && strstr(text, "no agent answers"), "%s", text);
+	free(text);
 	v = view(24, 80, 0);
+	cJSON_Delete((cJSON *)v.before);
 	v.before = NULL;
 	v.by_quota = true;
 	text = draw(&v);
 	cr_expect(strstr(text, "nobody was refused") && strstr(text, "[r by refusals]") && !strstr(text, "in2out"),
 		  "%s", text);
+	free(text);
+	view_free(&v);
 }

@@ -211,20 +211,27 @@ static void add_ports(const struct explanation *e, cJSON *list)
 		    "a session was last refused for want of a free port %" PRId64 " s ago", e->ports_refusal);
 }
 
+/* By the rule that the datapath admits by: less than an eighth of what is free may be one subscriber's. */
 static void add_overflow(const struct explanation *e, cJSON *list)
 {
 	const struct agent *a = e->agent;
-	int64_t sessions = __atomic_load_n(&a->datapath.global->overflow, __ATOMIC_RELAXED);
-	uint32_t limit = a->config->overflow_sessions;
+	const char *advice = "raise overflow_sessions, or session_slots of the mapping";
+	int64_t used = __atomic_load_n(&a->datapath.global->overflow, __ATOMIC_RELAXED);
+	int64_t limit = a->config->overflow_sessions, share = used < limit ? (limit - used + 7) / 8 : 0;
 
-	if (!e->slots_free && sessions >= (int64_t)limit)
-		add(list, true, "drop_overflow_full", "raise overflow_sessions, or session_slots of the mapping",
-		    "its %u slots are full, and so is the room beyond them: %" PRId64 " of %u sessions of all "
+	if (!e->slots_free && used >= limit)
+		add(list, true, "drop_overflow_full", advice,
+		    "its %u slots are full, and so is the room beyond them: %" PRId64 " of %" PRId64 " sessions of all "
 		    "subscribers",
-		    e->slots, sessions, limit);
-	else if (limit && sessions * 10 >= (int64_t)limit * 9)
-		add(list, false, "drop_overflow_full", "raise overflow_sessions, or session_slots of the mapping",
-		    "the room for sessions beyond the slots is nearly full: %" PRId64 " of %u", sessions, limit);
+		    e->slots, used, limit);
+	else if (!e->slots_free && e->overflow >= share)
+		add(list, true, "drop_overflow_full", advice,
+		    "its %u slots are full, and beyond them it has %u sessions: its share of the %" PRId64
+		    " that are free",
+		    e->slots, e->overflow, limit - used);
+	else if (limit && used * 10 >= limit * 9)
+		add(list, false, "drop_overflow_full", advice,
+		    "the room for sessions beyond the slots is nearly full: %" PRId64 " of %" PRId64, used, limit);
 }
 
 static void add_port(const struct explanation *e, cJSON *list)

@@ -17,6 +17,9 @@
  * be. */
 #define EXACT_SLOTS (1U << 20)
 
+/* What it costs to put one in, as so many slots looked at. */
+#define PUT_COST 64U
+
 /* Subscribers measured between two looks at the clock. */
 #define LOOK_INTERVAL 8U
 
@@ -118,6 +121,7 @@ static int choose(struct subscriber_iterator *it, void *arg)
 	if (!rank.first || !top_heap_takes(&t->heap, &rank))
 		return 0;
 	t->failed |= top_heap_put(&t->heap, &rank) != 0;
+	it->cost += PUT_COST;
 	t->any_overflow |= __atomic_load_n(&it->subscriber->overflow, __ATOMIC_RELAXED) != 0;
 	return 0;
 }

@@ -8,7 +8,7 @@
 
 /*
  * Off the straight way: the session is not in its preferred slot, has to be refreshed, changes its state, or is to be
- * opened. A function of its own, so that the straight way has the registers for itself.
+ * opened.
  */
 static __always_inline enum quick_session quick_in2out_session(const struct flow *f, struct slot *s, __u64 *ret_truth)
 {

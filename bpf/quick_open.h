@@ -29,7 +29,7 @@ static __always_inline int slot_concerns(const struct slot *s, __u64 key, __u64 
 {
 	__u64 truth = LOAD(s->truth), other = LOAD(s->key) ^ key;
 
-	return (truth >> 40 == port_and_proto && !(other >> 16)) || (!other && truth);
+	return (truth >> 40 == port_and_proto && !(other >> 16)) || (!other && !truth_free(truth));
 }
 
 /* Of a bucket: whether it concerns the flow, and its free slots. */
@@ -44,7 +44,7 @@ static __always_inline void bucket_view(const struct bucket *b, __u64 key, __u64
 {
 	*ret = (struct bucket_view){};
 	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-		if (!LOAD(b->slot[i].truth)) {
+		if (truth_free(LOAD(b->slot[i].truth))) {
 			ret->free++;
 			ret->last_free = i;
 		} else if (slot_concerns(&b->slot[i], key, port_and_proto)) {
@@ -73,14 +73,14 @@ static __always_inline struct slot *quick_open_slot(const struct flow *f, __u64 
 		return 0;
 	taken = LOAD(b.first->slot[at].truth);
 	/* Taken by a session that has expired: open.h takes its place. */
-	if (taken && truth_expired(taken, f->now, f->m->timeout_ticks))
+	if (!truth_free(taken) && truth_expired(taken, f->now, f->m->timeout_ticks))
 		return 0;
-	*ret_displaced = taken || (crowded && second.free > first.free);
+	*ret_displaced = !truth_free(taken) || (crowded && second.free > first.free);
 	if (!*ret_displaced)
 		return &b.first->slot[at];
 	if (second.free <= first.free)
 		return &b.first->slot[first.last_free & (BUCKET_SLOTS - 1)];
-	if (LOAD(b.second->slot[at].truth))
+	if (!truth_free(LOAD(b.second->slot[at].truth)))
 		at = second.last_free;
 	return &b.second->slot[at & (BUCKET_SLOTS - 1)];
 }
@@ -128,7 +128,7 @@ static __always_inline enum quick_session quick_open(const struct flow *f, struc
 		return QUICK_UNDECIDED;
 	displaced = 0;
 	crowded = slots_crowded(before.sessions, f->m->bucket_shift);
-	if (unlikely(crowded || LOAD(slot->truth) || LOAD(s->displaced) & home)) {
+	if (unlikely(crowded || !truth_free(LOAD(slot->truth)) || LOAD(s->displaced) & home)) {
 		slot = quick_open_slot(f, truth, crowded, &displaced);
 		if (!slot)
 			return QUICK_UNDECIDED;

@@ -8,7 +8,7 @@
 
 /*
  * Off the straight way: the session is not in its preferred slot, or a TCP segment may change its state. 0 with its
- * key, or -1 for the slow path to decide. A function of its own, so that the straight way has the registers for itself.
+ * key, or -1 for the slow path to decide.
  */
 static __always_inline int quick_out2in_session(const struct out2in *oi, __u64 *ret_key)
 {

@@ -112,7 +112,6 @@ static __always_inline __u64 session_apply(__u64 *word, __u64 *truth, const stru
 
 		if (next == *truth)
 			return next;
-
 		__u64 seen = __sync_val_compare_and_swap(word, *truth, next);
 
 		if (seen == *truth)
@@ -140,7 +139,14 @@ static __always_inline int entered_time_wait(__u64 before, __u64 after)
 static __always_inline __u64 session_hit(struct slot *s, __u64 truth, const struct packet *p, int from_inside,
 					 __u32 now, const struct mapping *m, __u32 subscriber)
 {
-	__u64 after = session_apply(&s->truth, &truth, p, from_inside, now, m->timeout_ticks);
+	__u64 after = session_step(truth, p->proto, p->flags, from_inside, now, m->timeout_ticks);
+
+	if (truth_same(after, truth)) {
+		if (after != truth)
+			truth_refresh(&s->truth, truth_seen(after));
+		return after;
+	}
+	after = session_apply(&s->truth, &truth, p, from_inside, now, m->timeout_ticks);
 
 	if (entered_time_wait(truth, after))
 		session_counted(m, subscriber, -1U);

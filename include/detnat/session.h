@@ -14,8 +14,9 @@
  *     then truth -> live, each an atomic operation.
  *  3. A reader reads truth, key and truth again; it is a hit only where both truths are live and equal but for
  *     last seen.
- *  4. Every other change (refresh, state, sweep, close) is a compare-and-exchange of `truth`. Who wins it
- *     adjusts the subscriber's count, exactly once.
+ *  4. Every other change (state, sweep, close) is a compare-and-exchange of `truth`. Who wins it adjusts the
+ *     subscriber's count, exactly once. A refresh stores last seen alone, without asking: at worst it marks a slot that
+ *     is free by now, or another session there that is as fresh. So a free slot is known by its state, not by 0.
  *  5. Age is signed: (s32)(now - seen) > timeout.
  */
 #ifndef DETNAT_SESSION_H
@@ -126,6 +127,22 @@ static __always_inline __u8 truth_state(__u64 truth)
 static __always_inline __u32 truth_seen(__u64 truth)
 {
 	return (__u32)truth;
+}
+
+/* Whether the slot is nobody's, whatever its last seen says. */
+static __always_inline int truth_free(__u64 truth)
+{
+	return truth_state(truth) == SESSION_FREE;
+}
+
+/* Stores last seen, and nothing else of a truth. */
+static __always_inline void truth_refresh(__u64 *word, __u32 seen)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	*(volatile __u32 *)word = seen;
+#else
+	*((volatile __u32 *)word + 1) = seen;
+#endif
 }
 
 /* Whether the slot holds a session, expired or not. */

@@ -153,13 +153,15 @@ static __always_inline int slot_change(struct slot *s, __u64 from, __u64 to)
  */
 static __always_inline int slot_claim(struct slot *s, __u64 from, __u64 key, __u64 truth)
 {
-	__u64 opening = truth_with(truth, SESSION_OPENING, truth_seen(truth));
-
-	if (!slot_change(s, from, opening))
+	if (!slot_change(s, from, truth_with(truth, SESSION_OPENING, truth_seen(truth))))
 		return 0;
-	/* An atomic exchange, as it orders the stores; nobody else writes the key. */
+	/*
+	 * Atomic exchanges, as they order the stores. Nobody else writes the key, and of the truth of an opening slot
+	 * at most a late refresh has stored last seen: so it is not compared.
+	 */
 	__sync_lock_test_and_set(&s->key, key);
-	return slot_change(s, opening, truth);
+	__sync_lock_test_and_set(&s->truth, truth);
+	return 1;
 }
 
 /*
@@ -197,7 +199,7 @@ static __always_inline void opening_scan_slot(struct opening *o, struct slot *s,
 	__u64 truth = LOAD(s->truth), key = LOAD(s->key);
 
 	if (!truth_live(truth)) {
-		if (truth_state(truth) == SESSION_FREE)
+		if (truth_free(truth))
 			ADD_BITS(o->room, bit);
 		return;
 	}

@@ -159,10 +159,11 @@ enum overflow_removed {
 };
 
 /*
- * Entries of the map for a number of admitted sessions: two directions, as much again, and what the kernel's free lists
- * withhold: 128 a core, so this is for 512 cores. An LRU map that finds its list empty evicts, though others are full.
+ * Entries of the map for a number of admitted sessions: two directions, a quarter again, and what the kernel's free
+ * lists withhold: 128 a core, so this is for 512 cores. An LRU map that finds its list empty evicts, though others are
+ * full.
  */
-#define OVERFLOW_ENTRIES(sessions) ((sessions)*4U + 65536U)
+#define OVERFLOW_ENTRIES(sessions) ((sessions)*2U + (sessions) / 2U + 65536U)
 
 /* ---- devices: ARRAY of one struct device_table, by interface index --------------------------------------- */
 

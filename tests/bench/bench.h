@@ -131,6 +131,9 @@ void world_forwarding(struct bench *b, enum forwarding forwarding);
 
 uint64_t random_next(struct bench *b);
 
+/* Nanoseconds of one read at random in so many octets of memory, each waiting for the one before; 0 without memory. */
+double memory_latency(struct bench *b, uint64_t octets);
+
 /* ---- a row's tables (tables.c) ---------------------------------------------------------------------------- */
 
 struct space {
@@ -247,6 +250,7 @@ struct result {
 	uint64_t overflowed;	 /* sessions beyond the slots */
 	uint64_t memory;	 /* octets of all tables */
 	uint64_t memory_mapping; /* of them, what the row's mappings were charged for */
+	double read_ns;		 /* one read at random in as much memory as the sessions take */
 	unsigned verified;	 /* packets whose octets were checked */
 	bool wrong;		 /* sessions missing, or octets wrong: the figures are worth nothing */
 	char skipped[256];

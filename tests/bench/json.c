@@ -109,6 +109,7 @@ static void add_row(cJSON *rows, const struct result *r)
 	cJSON_AddNumberToObject(row, "memory_bytes", (double)r->memory);
 	cJSON_AddNumberToObject(row, "memory_bytes_mapping", (double)r->memory_mapping);
 	cJSON_AddNumberToObject(row, "memory_bytes_per_subscriber", (double)r->memory / r->row->hosts);
+	cJSON_AddNumberToObject(row, "random_read_ns", r->read_ns);
 	paths = cJSON_AddObjectToObject(row, "paths");
 	for (unsigned path = 0; path < N_PATHS; path++)
 		add_path(paths, r, (enum path)path);

@@ -178,6 +178,7 @@ void row_run(struct bench *b, const struct row *row, const struct options *o, st
 	}
 	res.memory = world_memory(b);
 	res.memory_mapping = res.memory - before;
+	res.read_ns = memory_latency(b, row_sessions(row) * sizeof(struct slot));
 	for (unsigned round = 0; round < rounds; round++) {
 		if (refilled || round == 0)
 			fill(b, &s, &res);

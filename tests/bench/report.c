@@ -84,7 +84,9 @@ void report_row(const struct result *r)
 		printf("; beyond the slots %.3f %%, refused %.3f %%",
 		       100.0 * (double)r->overflowed / (double)r->sessions,
 		       100.0 * (double)r->refused / (double)r->sessions);
-	printf("\n  %-28s %8s %8s %7s %9s  %-14s %5s %8s\n", "PATH", "NS", "NET", "MPPS", "OF FLOOR", "GOAL", "VPP",
+	printf("\n  a read at random in %.1f MB, as much as the sessions take: %.1f ns\n",
+	       (double)(row_sessions(r->row) * sizeof(struct slot)) / 1e6, r->read_ns);
+	printf("  %-28s %8s %8s %7s %9s  %-14s %5s %8s\n", "PATH", "NS", "NET", "MPPS", "OF FLOOR", "GOAL", "VPP",
 	       "OF VPP");
 	report_beside(r);
 	for (unsigned path = 0; path < N_PATHS; path++)

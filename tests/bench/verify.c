@@ -91,6 +91,8 @@ static void make_packet(unsigned char *f, const struct flow_tuple *t, bool tcp, 
 		put(f + TRANSPORT, &h, sizeof(h));
 	}
 	sum = htons(transport_checksum(f));
+	if (!sum && !tcp) /* 0 would say that there is none (RFC 768) */
+		sum = 0xffff;
 	put(f + checksum_at(tcp), &sum, 2);
 }
 

@@ -216,7 +216,7 @@ static void *datapath(void *arg)
 		if ((truth_out_port(truth) - PORT_LO) >> 3 != offset_of(in_port) >> 3)
 			__sync_fetch_and_add(&a->torn, 1);
 		if (rand_r(&seed) % 8 == 0)
-			slot_change(s, truth, truth_with(truth, SESSION_UDP, now));
+			truth_refresh(&s->truth, now);
 	}
 	return NULL;
 }
@@ -264,6 +264,8 @@ Test(slots, racing_openers_refreshers_and_sweeper_keep_it_right)
 			struct slot *s = &a.bucket[i >> 3].slot[i & 7];
 
 			live += truth_live(s->truth);
+			cr_assert(truth_live(s->truth) || truth_free(s->truth),
+				  "no slot stays as it was while opening");
 			for (int j = 0; j < i; j++) {
 				struct slot *t = &a.bucket[j >> 3].slot[j & 7];
 
@@ -280,6 +282,42 @@ Test(slots, racing_openers_refreshers_and_sweeper_keep_it_right)
 	}
 	cr_assert_gt(a.hits, 0);
 	cr_assert_eq(a.torn, 0, "no reader pairs a key with another session's port");
+}
+
+struct storm {
+	struct slot slot;
+	int stop;
+};
+
+static void *refresher(void *arg)
+{
+	struct storm *st = arg;
+
+	for (__u32 now = 1; !LOAD(st->stop); now++)
+		truth_refresh(&st->slot.truth, now);
+	return NULL;
+}
+
+Test(slots, late_refreshes_leave_no_slot_opening)
+{
+	static struct storm st;
+	pthread_t thread;
+	unsigned claimed = 0;
+
+	pthread_create(&thread, NULL, refresher, &st);
+	while (claimed < 20000) {
+		__u64 from = LOAD(st.slot.truth);
+
+		if (!slot_claim(&st.slot, from, claimed, slot_truth(1024, UDP, SESSION_UDP, 7)))
+			continue;
+		claimed++;
+		cr_assert(truth_live(LOAD(st.slot.truth)), "claim %u", claimed);
+		/* Now and then it is free before the next claim. */
+		if (claimed & 1)
+			slot_change(&st.slot, LOAD(st.slot.truth), 0);
+	}
+	st.stop = 1;
+	pthread_join(thread, NULL);
 }
 
 /* ---- rendezvous: two threads at the same instant, in one fresh arena after the other --------------------------- */

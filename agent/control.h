@@ -9,7 +9,7 @@
  *	<- {"ok":true,"result":{…}}                     the JSON of the contract's table
  *	<- {"ok":false,"status":1,"error":"…"}          status: what detnatctl exits with (1 refused, 2 malformed)
  *
- * Listings without bound (session list) are streamed, a line an element, and never held in memory:
+ * Long listings (session list, top) are streamed, a line an element, and never held in memory:
  *
  *	<- {"ok":true,"stream":true}
  *	<- {…}                                          an element
@@ -29,8 +29,9 @@
  *	timeouts reset          session list   addr, proto, all (true or false; all optional)
  *	session close           direction ("in"|"out"), endpoint, ext, proto (optional)
  *	user show               addr                          stats, status, reload
- *	ipfix show|disable|flush                              ipfix set   collector, source, domain_id, path_mtu,
- *	                                                                  template_interval (any of them)
+ *	top                     n (a number), by ("sessions"|"quota"), once (true or false; for detnatctl alone); all
+ *optional explain                 place ("ADDR" or "ADDR:PORT") ipfix show|disable|flush ipfix set   collector, source,
+ *domain_id, path_mtu, template_interval (any of them)
  *
  * A client that sends junk is told so and cut off; one that sends no whole line for CONTROL_IDLE_S seconds, or does not
  *read its answer for as long, is closed; when CONTROL_MAX_CLIENTS are connected, the one idle longest makes room.

@@ -44,6 +44,9 @@ void devices_on_routing_change(struct devices *v, devices_notify changed, void *
  */
 int devices_check(const struct config *c, struct error *err);
 
+/* Whether the kernel does not forward what comes in by an interface of that name. */
+bool forwarding_is_off(const char *name);
+
 /* Warns of interfaces by which the kernel does not forward what comes in, as an attachment does. For -t. */
 void devices_check_forwarding(const struct config *c);
 

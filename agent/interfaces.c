@@ -186,7 +186,7 @@ void interface_lost(struct devices *v, struct interface *i)
 	i->attached_s = 0;
 }
 
-static bool forwarding_is_off(const char *name)
+bool forwarding_is_off(const char *name)
 {
 	char path[64 + IFNAMSIZ], value = '1';
 

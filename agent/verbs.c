@@ -32,6 +32,8 @@ static const verb_handler handlers[N_VERBS] = {
 	[VERB_IPFIX_DISABLE] = verb_ipfix_disable,
 	[VERB_IPFIX_FLUSH] = verb_ipfix_flush,
 	[VERB_RELOAD] = verb_reload,
+	[VERB_TOP] = verb_top,
+	[VERB_EXPLAIN] = verb_explain,
 };
 
 /* One JSON value and nothing after it; NULL else. */

@@ -127,5 +127,7 @@ int verb_ipfix_set(struct request *r, cJSON **ret_result, struct error *err);
 int verb_ipfix_disable(struct request *r, cJSON **ret_result, struct error *err);
 int verb_ipfix_flush(struct request *r, cJSON **ret_result, struct error *err);
 int verb_reload(struct request *r, cJSON **ret_result, struct error *err);
+int verb_top(struct request *r, cJSON **ret_result, struct error *err);
+int verb_explain(struct request *r, cJSON **ret_result, struct error *err);
 
 #endif

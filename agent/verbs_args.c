@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "history_time.h"
+#include "top.h"
 
 #define SECONDS_MAX 604800U
 
@@ -73,6 +74,11 @@ const struct verb_spec verb_specs[N_VERBS] = {
 			 STATE_DIR_ARG } },
 	[VERB_HISTORY_LIST] = { "history list", { STATE_DIR_ARG } },
 	[VERB_HISTORY_VERIFY] = { "history verify", { STATE_DIR_ARG } },
+	[VERB_TOP] = { "top",
+		       { { "n", ARG_NUMBER, ARG_OPTION, 1, TOP_MAX },
+			 { "by", ARG_RANK, ARG_OPTION, 0, 0 },
+			 { "once", ARG_FLAG, ARG_OPTION, 0, 0 } } },
+	[VERB_EXPLAIN] = { "explain", { { "place", ARG_PLACE, ARG_WORD, 0, 65535 } } },
 };
 
 /* Values that are words: the number each stands for. */
@@ -83,6 +89,7 @@ struct word {
 
 static const struct word roles[] = { { "inside", DEVICE_INSIDE }, { "outside", DEVICE_OUTSIDE }, {} };
 static const struct word sides[] = { { "in", DEVICE_INSIDE }, { "out", DEVICE_OUTSIDE }, {} };
+static const struct word ranks[] = { { "sessions", TOP_BY_SESSIONS }, { "quota", TOP_BY_QUOTA }, {} };
 static const struct word protos[] = { { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP }, { "icmp", IPPROTO_ICMP }, {} };
 
 int verb_find(const char *name)
@@ -145,6 +152,13 @@ static int parse_number(const struct arg_spec *spec, const char *text, struct ar
 	return arg_check_number(spec, number, ret, err);
 }
 
+/* An address, or one with a port. */
+static int parse_place(const char *text, struct arg_value *ret)
+{
+	ret->with_port = strchr(text, ':');
+	return ret->with_port ? endpoint_parse(text, &ret->endpoint) : addr_parse(text, &ret->endpoint.addr);
+}
+
 int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *ret, struct error *err)
 {
 	struct arg_value value = { .given = true };
@@ -203,6 +217,14 @@ int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *r
 		expected = "the path of a directory";
 		value.text = text;
 		r = *text ? 0 : -EINVAL;
+		break;
+	case ARG_RANK:
+		expected = "sessions or quota";
+		r = find_word(ranks, text, &value.number);
+		break;
+	case ARG_PLACE:
+		expected = "an address such as 10.0.0.2, or one with a port such as 1.1.1.0:1054";
+		r = parse_place(text, &value);
 		break;
 	case ARG_NUMBER:
 	case ARG_SLOTS:

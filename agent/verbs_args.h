@@ -37,6 +37,8 @@ enum verb {
 	VERB_WHO,
 	VERB_HISTORY_LIST,
 	VERB_HISTORY_VERIFY,
+	VERB_TOP,
+	VERB_EXPLAIN,
 	N_VERBS
 };
 
@@ -57,13 +59,15 @@ enum arg_kind {
 	ARG_QUESTION,	/* 1.1.1.1:1276, or - for those on standard input: text */
 	ARG_TIME,	/* of RFC 3339, or a date, see history_time.h: time */
 	ARG_PATH,	/* of a directory */
+	ARG_RANK,	/* sessions, quota: number is enum top_order */
+	ARG_PLACE,	/* 10.0.0.2 or 10.0.0.2:6303: endpoint, and with_port */
 };
 
 /* How detnatctl writes it. */
 enum arg_style {
 	ARG_WORD,	/* by its place; required */
 	ARG_MAYBE_WORD, /* by its place; may be left out */
-	ARG_OPTION,	/* --name VALUE, with - for _; may be left out */
+	ARG_OPTION,	/* --name VALUE, with - for _; -n VALUE where the name is a letter; may be left out */
 	ARG_ASSIGNMENT, /* name=VALUE; at least one of those of a verb is required */
 };
 
@@ -86,6 +90,7 @@ extern const struct verb_spec verb_specs[N_VERBS];
 
 struct arg_value {
 	bool given;
+	bool with_port;
 	union {
 		uint32_t number;
 		uint32_t addr; /* host byte order */

@@ -50,7 +50,10 @@ static int add(struct arguments *a, const struct arg_spec *spec, const char *tex
 	return 0;
 }
 
-/* Takes an option, its value from the word itself (--name=VALUE) or from the next one; how many words, or -errno. */
+/*
+ * Takes an option, its value from the word itself (--name=VALUE, -nVALUE) or from the next one; how many words, or
+ * -errno.
+ */
 static int add_option(struct arguments *a, const char *word, const char *next, struct error *err)
 {
 	size_t size = strcspn(word, "=");
@@ -58,8 +61,13 @@ static int add_option(struct arguments *a, const char *word, const char *next, s
 	const char *value = word[size] ? word + size + 1 : NULL;
 	int words = 1, r;
 
-	if (!strncmp(word, "--", 2))
+	if (!strncmp(word, "--", 2)) {
 		spec = find_spec(a, ARG_OPTION, word + 2, size - 2);
+	} else {
+		spec = find_spec(a, ARG_OPTION, word + 1, 1);
+		value = word[2] ? word + 2 : NULL;
+		size = 2;
+	}
 	if (!spec)
 		return error_set(err, -EINVAL, "%s has no option %.*s", a->name, (int)(size < 64 ? size : 64), word);
 	if (spec->kind == ARG_FLAG && value)

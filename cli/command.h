@@ -32,6 +32,13 @@ struct command {
 	void (*show)(struct writer *w, const cJSON *result, const cJSON *args);
 	/* Instead of the agent: an exit status, other than 0 with err. NULL: the agent answers. */
 	int (*run)(const cJSON *args, struct writer *w, struct error *err);
+	/* What to exit with, from the result; other than 0 with err. NULL: EXIT_DONE. */
+	int (*status)(const cJSON *result, struct error *err);
+	/*
+	 * Instead of all that, where the output is a terminal: whether it took over, and then *ret_status, other than 0
+	 * with err. NULL: never.
+	 */
+	bool (*live)(const char *socket, const cJSON *args, struct writer *w, int *ret_status, struct error *err);
 	/* What the operator should know of a request that was granted, on stderr; not with --json. NULL: nothing. */
 	void (*warn)(const cJSON *args);
 };
@@ -44,6 +51,8 @@ extern const struct command session_commands[];
 extern const struct command ipfix_commands[];
 extern const struct command agent_commands[];
 extern const struct command history_commands[];
+extern const struct command top_commands[];
+extern const struct command explain_commands[];
 
 static inline const char *command_name(const struct command *c)
 {

@@ -94,7 +94,7 @@ static int show_result(const char *line, size_t size, const cJSON *result, const
 		c->show(w, result, args);
 	if (c->warn && !w->json)
 		c->warn(args);
-	return EXIT_DONE;
+	return c->status ? c->status(result, err) : EXIT_DONE;
 }
 
 int command_run(const struct command *c, const char *socket, const cJSON *args, struct writer *w, struct error *err)
@@ -104,9 +104,12 @@ int command_run(const struct command *c, const char *socket, const cJSON *args, 
 	const cJSON *ok;
 	const char *line;
 	size_t size;
+	int status;
 
 	if (c->run)
 		return c->run(args, w, err);
+	if (c->live && c->live(socket, args, w, &status, err))
+		return status;
 	if (client_connect(socket, &client, err) || send_request(&client, c, args, err) ||
 	    client_line(&client, &line, &size, err))
 		return EXIT_UNREACHABLE;

@@ -17,7 +17,11 @@ _detnatctl() {
         mapfile -t COMPREPLY < <(compgen -d -- "$word")
         return
         ;;
-    --sessions-per-user | --session-slots | --at)
+    --by)
+        mapfile -t COMPREPLY < <(compgen -W 'sessions quota' -- "$word")
+        return
+        ;;
+    -n | --sessions-per-user | --session-slots | --at)
         return
         ;;
     esac
@@ -41,6 +45,7 @@ _detnatctl() {
         ;;
     who*) candidates+=' --at --state-dir' ;;
     'history list' | 'history verify') candidates+=' --state-dir' ;;
+    top) candidates+=' -n --by --once' ;;
     'mapping add') candidates+=' --sessions-per-user --session-slots' ;;
     'interface add' | 'interface del')
         [ ${#typed[@]} -gt 2 ] || candidates+=" $(ls /sys/class/net)"

@@ -58,6 +58,11 @@ static const struct {
 	  "{\"direction\":\"out\",\"endpoint\":\"1.1.1.0:1024\",\"ext\":\"192.0.2.1:0\",\"proto\":\"tcp\"}" },
 	{ "ipfix set source=0.0.0.0:0 domain_id=4294967295", "{\"source\":\"0.0.0.0:0\",\"domain_id\":4294967295}" },
 	{ "ipfix set collector=tcp:192.0.2.1:1,192.0.2.1:1", "{\"collector\":\"tcp:192.0.2.1:1,192.0.2.1:1\"}" },
+	{ "top", "{}" },
+	{ "top -n 5 --by quota --once", "{\"n\":5,\"by\":\"quota\",\"once\":true}" },
+	{ "top -n65536 --by=sessions", "{\"n\":65536,\"by\":\"sessions\"}" },
+	{ "explain 10.0.0.2", "{\"place\":\"10.0.0.2\"}" },
+	{ "explain 1.1.1.0:1054", "{\"place\":\"1.1.1.0:1054\"}" },
 	{ "ipfix set path_mtu=128 template_interval=86400", "{\"path_mtu\":128,\"template_interval\":86400}" },
 };
 
@@ -90,6 +95,17 @@ static const struct {
 	{ "mapping add 10.0.0.0/18 1.1.1.0/30 --sessions_per_user 5", "--sessions_per_user" },
 	{ "mapping add 10.0.0.0/18 1.1.1.0/30 --session-slots 8 --session-slots 8", "twice" },
 	{ "forward", "usage" },
+	{ "top -n", "needs a value" },
+	{ "top -n 0", "65536" },
+	{ "top -n -1", "-1" },
+	{ "top -n 5 -n 5", "twice" },
+	{ "top -x", "-x" },
+	{ "top -", "unexpected" },
+	{ "top --by name", "sessions or quota" },
+	{ "top 5", "unexpected" },
+	{ "explain", "usage" },
+	{ "explain 10.0.0.2:", "10.0.0.2:" },
+	{ "explain 10.0.0.2:x", "address" },
 	{ "forward 10.0.0", "10.0.0" },
 	{ "forward \"\"", "addr" },
 	{ "reverse 1.1.1.1", "1.1.1.1" },
@@ -191,7 +207,7 @@ Test(cli_arguments, every_verb_has_one_command_and_its_help_is_complete)
 		for (const struct arg_spec *a = verb_specs[c->verb].args; a->kind; a++) {
 			char option[64];
 
-			snprintf(option, sizeof(option), "--%s", a->name);
+			snprintf(option, sizeof(option), "%s%s", a->name[1] ? "--" : "-", a->name);
 			for (char *p = option; *p; p++)
 				*p = *p == '_' ? '-' : *p;
 			if (a->style == ARG_OPTION)

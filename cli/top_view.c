@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "top_view.h"
+
+#include <detnat/reasons.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "util.h"
+
+#define HOME	  "\033[H"
+#define CLEAR_END "\033[K" /* of the line */
+#define CLEAR	  "\033[J" /* all below */
+#define REVERSE	  "\033[7m"
+#define BOLD	  "\033[1m"
+#define PLAIN	  "\033[0m"
+
+/* Lines that are neither counters nor subscribers: the first one, two headers, two empty ones, the last one. */
+#define OTHER_LINES 6U
+
+#define LINE_MAX_COLUMNS 512U
+#define WIDE_COLUMNS	 104U
+#define BAR_WIDE	 20U
+#define BAR_NARROW	 8U
+
+static const struct {
+	const char *name;
+	const char *text;
+} reasons[] = {
+#define X(name, text) { #name, text },
+	REASONS(X)
+#undef X
+};
+
+static double number_of(const cJSON *object, const char *key)
+{
+	const cJSON *number = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	return cJSON_IsNumber(number) ? number->valuedouble : 0;
+}
+
+/* ---- lines ----------------------------------------------------------------------------------------------------- */
+
+/* A line cut to the screen's width; style stands before it and is ended after it. */
+static void __attribute__((format(printf, 4, 5)))
+line(FILE *out, const struct top_view *v, const char *style, const char *format, ...)
+{
+	char text[LINE_MAX_COLUMNS];
+	unsigned width = v->columns < sizeof(text) ? v->columns : sizeof(text) - 1;
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	fprintf(out, "%s%.*s%s" CLEAR_END "\n", style, (int)width, text, *style ? PLAIN : "");
+}
+
+/* "[####......]  40%"; whatever is used shows, and no bar is full before all is. */
+static const char *bar(char text[static 64], unsigned width, double used, double of)
+{
+	double share = of > 0 ? used / of : 0;
+	unsigned filled = share >= 1 ? width : (unsigned)(share * width), percent = (unsigned)(share * 100);
+	char *at = text;
+
+	if (used > 0 && !filled)
+		filled = 1;
+	if (filled == width && share < 1)
+		filled = width - 1;
+	*at++ = '[';
+	for (unsigned i = 0; i < width; i++)
+		*at++ = i < filled ? '#' : '.';
+	snprintf(at, 16, "] %3u%%", percent < 999 ? percent : 999);
+	return text;
+}
+
+static double rate(const struct top_view *v, const cJSON *now, const cJSON *before, const char *key)
+{
+	double difference = number_of(now, key) - number_of(before, key);
+
+	return before && v->seconds > 0 && difference > 0 ? difference / v->seconds : 0;
+}
+
+/* ---- packets --------------------------------------------------------------------------------------------------- */
+
+static unsigned busy_reasons(const struct top_view *v)
+{
+	unsigned n = 0, most = v->rows / 3;
+
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+		n += rate(v, v->counters, v->before, reasons[i].name) > 0;
+	return n < most ? n : most;
+}
+
+static void draw_packets(FILE *out, const struct top_view *v)
+{
+	unsigned room = busy_reasons(v);
+
+	line(out, v, REVERSE, "%12s  %-24s %-*s", "PACKETS/S", "COUNTER", (int)v->columns, "MEANING");
+	for (size_t i = 0; room && i < ARRAY_SIZE(reasons); i++) {
+		double packets = rate(v, v->counters, v->before, reasons[i].name);
+
+		if (packets <= 0)
+			continue;
+		line(out, v, strncmp(reasons[i].name, "drop_", 5) ? "" : BOLD, "%12.0f  %-24s %s", packets,
+		     reasons[i].name, reasons[i].text);
+		room--;
+	}
+}
+
+/* ---- subscribers ------------------------------------------------------------------------------------------------ */
+
+unsigned top_view_subscribers(const struct top_view *v)
+{
+	unsigned others = OTHER_LINES + busy_reasons(v);
+
+	return v->rows > others + 1 ? v->rows - others : 1;
+}
+
+static const cJSON *find(const cJSON *list, const char *addr)
+{
+	const cJSON *one;
+
+	cJSON_ArrayForEach (one, list) {
+		const char *other = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(one, "in_addr"));
+
+		if (other && !strcmp(other, addr))
+			return one;
+	}
+	return NULL;
+}
+
+static void draw_subscriber(FILE *out, const struct top_view *v, const cJSON *s, unsigned width)
+{
+	const char *addr = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(s, "in_addr"));
+	double sessions = number_of(s, "sessions"), quota = number_of(s, "quota");
+	char quota_bar[64], ports_bar[64];
+
+	if (!addr)
+		return;
+	line(out, v, sessions >= quota ? BOLD : "", "%-15s %8.0f %s %s %12.0f %9.0f", addr, sessions,
+	     bar(quota_bar, width, sessions, quota),
+	     bar(ports_bar, width, number_of(s, "ports_used"), number_of(s, "ports_per_host")),
+	     number_of(s, "quota_exceeded"), rate(v, s, find(v->top_before, addr), "quota_exceeded"));
+}
+
+static void draw_subscribers(FILE *out, const struct top_view *v)
+{
+	unsigned width = v->columns >= WIDE_COLUMNS ? BAR_WIDE : BAR_NARROW, room = top_view_subscribers(v);
+	const cJSON *s;
+
+	line(out, v, REVERSE, "%-15s %8s %-*s %-*s %12s %9s%-*s", "SUBSCRIBER", "SESSIONS", (int)width + 7, "OF QUOTA",
+	     (int)width + 7, "PORTS OF BLOCK", "REFUSED", "REFUSED/S", (int)v->columns, "");
+	cJSON_ArrayForEach (s, v->top)
+		if (room && room--)
+			draw_subscriber(out, v, s, width);
+	if (v->top && !cJSON_GetArraySize(v->top))
+		line(out, v, "", "%s", v->by_quota ? "nobody was refused a session" : "no subscriber has a session");
+}
+
+/* ---- the frame -------------------------------------------------------------------------------------------------- */
+
+static void draw_first(FILE *out, const struct top_view *v)
+{
+	unsigned uptime = (unsigned)number_of(v->status, "uptime");
+
+	if (!v->status) {
+		line(out, v, BOLD, "detnat: waiting for the agent");
+		return;
+	}
+	line(out, v, BOLD, "detnat: %.0f sessions, %.0f mapping%s, up %u d %02u:%02u:%02u",
+	     number_of(v->status, "sessions"), number_of(v->status, "mappings"),
+	     number_of(v->status, "mappings") == 1 ? "" : "s", uptime / 86400, uptime / 3600 % 24, uptime / 60 % 60,
+	     uptime % 60);
+}
+
+void top_view_draw(FILE *out, const struct top_view *v)
+{
+	fputs(HOME, out);
+	draw_first(out, v);
+	line(out, v, "", "%s", v->trouble ? v->trouble : "");
+	draw_packets(out, v);
+	line(out, v, "", "%s", "");
+	draw_subscribers(out, v);
+	fprintf(out, CLEAR "\033[%u;1H%.*s" CLEAR_END, v->rows, (int)v->columns,
+		v->by_quota ? "q quit   s by sessions   [r by refusals]" : "q quit   [s by sessions]   r by refusals");
+}

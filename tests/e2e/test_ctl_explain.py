@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""detnatctl explain: what it knows of an address, and every reason for which packets are dropped."""
+
+import json
+
+import pytest
+from scapy.layers.inet import UDP
+
+import shapes
+from agent import wait_for
+from lab import MAPPING, ROUTER, SERVER, block_of
+
+SUBSCRIBER = {**shapes.USER, "tcp": int, "udp": int, "icmp": int, "time_wait": int, "expired": int, "overflow": int, "slots": int,
+              "slots_free": int, "ports": int, "ports_used": int}
+FINDING = {"drops": bool, "reason": str, "text": str, "advice": str}
+EXPLANATION = {"addr": str, "side": str, "found": bool, "findings": list}
+
+
+def explain(lab, place, found=True):
+    """The explanation; the exit status and stderr must agree with it, and the text must tell the same findings."""
+    result = lab.agent.command("-j", "explain", place)
+    assert result.status == (0 if found else 1), result
+    assert (result.err == "") == found and (found or result.err.startswith("detnatctl: ")), result
+    answer = shapes.assert_shape(json.loads(result.out), EXPLANATION)
+    assert answer["found"] is found
+    shapes.assert_all(answer["findings"], FINDING)
+    text = lab.agent.command("explain", place)
+    assert text.status == result.status and text.out.startswith(place), text
+    for finding in answer["findings"]:
+        assert finding["reason"] in text.out, text
+    assert ("Nothing stands in the way" in text.out) == (answer["findings"] == []), text
+    return answer
+
+
+def reasons(answer):
+    return [(finding["reason"], finding["drops"]) for finding in answer["findings"]]
+
+
+def test_a_subscriber_in_good_order(running):
+    host = running.host()
+    block = block_of(host.addr)
+    running.handshake(host)
+    running.open_udp(host, 6000)
+    running.open_udp(host, 6001)
+    running.ping(host)
+    answer = explain(running, host.addr)
+    assert answer["side"] == "inside" and answer["findings"] == []
+    assert answer["mapping"] == {**MAPPING, "sharing_ratio": 4096, "ports_per_host": 15, "session_slots": 128, "sessions_per_user": 1000}
+    subscriber = shapes.assert_shape(answer["subscriber"], SUBSCRIBER)
+    assert {key: subscriber[key] for key in ("in_addr", "out_addr", "port_lo", "port_hi", "sessions", "quota", "quota_exceeded", "tcp",
+                                             "udp", "icmp", "slots", "slots_free", "overflow", "ports", "ports_used")} == {
+        "in_addr": host.addr, "out_addr": block.addr, "port_lo": block.lo, "port_hi": block.hi, "sessions": 4, "quota": 1000,
+        "quota_exceeded": 0, "tcp": 1, "udp": 2, "icmp": 1, "slots": 128, "slots_free": 124, "overflow": 0, "ports": 15, "ports_used": 2}
+    assert subscriber["busiest"] == {"proto": "udp", "ext_addr": SERVER, "ext_port": 53, "sessions": 2}
+    assert subscriber["last_quota_refusal"] is None and subscriber["last_ports_refusal"] is None
+    assert answer["way_in"] == {"addr": host.addr, "interface": "in0", "next_hop": host.addr, "neighbour": "resolved", "mac": host.mac}
+    assert answer["way_out"]["interface"] == "out0" and answer["way_out"]["next_hop"] == SERVER
+
+
+def test_without_sessions_the_way_out_is_the_default_route(running):
+    answer = explain(running, running.host().addr)
+    assert answer["way_out"]["next_hop"] == ROUTER and answer["findings"] == []
+
+
+def test_endpoints_show_their_sessions(running):
+    host = running.host()
+    out = running.open_udp(host, 7000)
+    running.handshake(host, 7000)
+    running.open_udp(host, 7001)
+    inside = explain(running, f"{host.addr}:7000")
+    assert sorted(session["proto"] for session in shapes.assert_all(inside["sessions"], shapes.SESSION)) == ["tcp", "udp"]
+    assert inside["matching"] == 2 and inside["first_choice"] == f"{out[0]}:{out[1]}" and inside["findings"] == []
+    outside = explain(running, f"{out[0]}:{out[1]}")
+    assert outside["side"] == "outside" and outside["subscriber"]["in_addr"] == host.addr
+    assert {session["in_port"] for session in outside["sessions"]} == {7000}
+
+
+def test_an_endpoint_without_a_session(running):
+    host = running.host()
+    block = block_of(host.addr)
+    assert reasons(explain(running, f"{host.addr}:9")) == [("session", False)]
+    assert reasons(explain(running, f"{block.addr}:{block.lo}")) == [("drop_no_session", True)]
+    with running.counting(drop_no_session=1):
+        running.outside.send(running.from_outside(block.addr, UDP(sport=53, dport=block.lo)))
+
+
+@pytest.mark.parametrize("port", [0, 80, 1023, 64512 // 4096 * 4096 + 1024, 65535])
+def test_ports_of_nobody(running, port):
+    answer = explain(running, f"1.1.1.1:{port}", found=False)
+    assert reasons(answer) == [("drop_no_session", True)] and "subscriber" not in answer
+    assert ("below 1024" if port < 1024 else "remainder") in answer["findings"][0]["text"]
+
+
+def test_a_pool_address(running):
+    host = running.host("10.0.32.9")
+    running.open_udp(host)
+    answer = explain(running, "1.1.1.2")
+    assert answer["pool"] == {"in_first": "10.0.32.0", "in_last": "10.0.47.255", "subscribers": 4096, "active": 1, "at_quota": 0,
+                              "sessions": 1, "quota_exceeded": 0}
+    assert answer["findings"] == []
+
+
+def test_an_address_in_no_mapping(running):
+    private = explain(running, "10.1.0.1", found=False)
+    assert private["side"] == "none" and private["mapping"] is None and reasons(private) == [("drop_no_mapping", True)]
+    assert reasons(explain(running, "192.0.2.9", found=False)) == [("passed_untranslated", False)]
+    own = explain(running, "198.51.100.1:22", found=False)
+    assert reasons(own) == [("passed_untranslated", False)] * 2 and "gateway's own" in own["findings"][1]["text"]
+
+
+@pytest.mark.parametrize("unmatched, public, private", [("route", False, False), ("drop", True, True)])
+def test_what_becomes_of_the_unmatched(lab, unmatched, public, private):
+    lab.start(unmatched=unmatched)
+    for addr, dropped in (("203.0.113.9", public), ("192.168.0.9", private)):
+        assert reasons(explain(lab, addr, found=False)) == [("drop_no_mapping", True) if dropped else ("passed_untranslated", False)]
+
+
+def test_a_mapping_that_was_deleted(lab):
+    lab.start()
+    lab.agent.ctl("mapping", "del", MAPPING["in"], MAPPING["out"])
+    for addr in ("10.0.0.9", "1.1.1.1"):
+        answer = explain(lab, addr, found=False)
+        assert answer["findings"][1]["reason"] == "mapping" and "reload" in answer["findings"][1]["advice"]
+    lab.agent.ctl("reload")
+    assert explain(lab, "10.0.0.9")["side"] == "inside"
+
+
+def test_a_subscriber_at_its_quota(lab):
+    lab.start(sessions_per_user=2)
+    host = lab.host()
+    lab.open_udp(host, 1000)
+    lab.open_udp(host, 1001)
+    assert reasons(explain(lab, host.addr)) == [("drop_quota", True)]
+    with lab.counting(drop_quota=3, sent_icmp_unreachable=None):
+        lab.inside.send(*(lab.from_inside(host, UDP(sport=2000, dport=53)) for _ in range(3)))
+    subscriber = explain(lab, host.addr)["subscriber"]
+    assert subscriber["quota_exceeded"] == 3 and subscriber["last_quota_refusal"] in range(20)
+    lab.agent.ctl("session", "close", "in", f"{host.addr}:1000", f"{SERVER}:53")
+    answer = explain(lab, host.addr)
+    assert reasons(answer) == [("drop_quota", False)] and "s ago" in answer["findings"][0]["text"]
+    assert explain(lab, block_of(host.addr).addr)["pool"]["quota_exceeded"] == 3
+
+
+def test_all_ports_towards_one_destination(lab):
+    lab.start()
+    host = lab.host()
+    for port in range(5000, 5015):
+        lab.open_udp(host, port)
+    answer = explain(lab, host.addr)
+    assert reasons(answer) == [("drop_ports_exhausted", True)] and f"udp {SERVER}:53" in answer["findings"][0]["text"]
+    with lab.counting(drop_ports_exhausted=1, sent_icmp_unreachable=1):
+        lab.inside.send(lab.from_inside(host, UDP(sport=6000, dport=53)))
+    assert explain(lab, host.addr)["subscriber"]["last_ports_refusal"] in range(20)
+
+
+def test_no_room_beyond_the_slots(lab):
+    lab.start(mappings=[{**MAPPING, "session_slots": 8}], overflow_sessions=0)
+    host = lab.host()
+    port = 5000
+    while explain(lab, host.addr)["subscriber"]["slots_free"]:
+        lab.open_udp(host, port, dport=port)
+        port += 1
+    answer = explain(lab, host.addr)
+    assert reasons(answer) == [("drop_overflow_full", True)]
+    with lab.counting(drop_overflow_full=1, sent_icmp_unreachable=1):
+        lab.inside.send(lab.from_inside(host, UDP(sport=port, dport=port)))
+
+
+def test_forwarding_that_is_off(lab):
+    lab.start()
+    host = lab.host()
+    assert explain(lab, host.addr)["findings"] == []
+    lab.gateway.sysctl("net.ipv4.conf.in0.forwarding", 0)
+    answer = explain(lab, host.addr)
+    assert reasons(answer) == [("forwarding", True)] and "in0" in answer["findings"][0]["text"]
+
+
+def test_interfaces_that_are_missing(lab):
+    lab.start()
+    host = lab.host()
+    lab.agent.ctl("interface", "del", "in0", "inside")
+    found = reasons(explain(lab, host.addr))
+    assert found == [("interface", True), ("route", False)]
+    lab.agent.ctl("interface", "add", "in0", "inside")
+    lab.gateway.ip("link", "del", "out0")
+    wait_for(lambda: "absent" in [interface["xdp"] for interface in lab.agent.ctl("interface", "list")], what="the interface to go")
+    assert ("interface", True) in reasons(explain(lab, host.addr))
+
+
+def test_routes_and_neighbours(lab):
+    lab.start()
+    host = lab.host()
+    lab.gateway.ip("neigh", "replace", host.addr, "dev", "in0", "nud", "failed")
+    answer = explain(lab, host.addr)
+    assert reasons(answer) == [("neighbour", True)] and answer["way_in"]["neighbour"] == "failed"
+    lab.gateway.ip("route", "add", "unreachable", f"{host.addr}/32")
+    answer = explain(lab, host.addr)
+    assert reasons(answer) == [("route", True)] and "way_in" not in answer
+    lab.gateway.ip("route", "replace", f"{host.addr}/32", "via", ROUTER)
+    assert reasons(explain(lab, host.addr)) == [("route", False)]
+    lab.gateway.ip("route", "del", f"{host.addr}/32")
+    lab.gateway.ip("route", "del", "default")
+    assert ("drop_unreachable", True) in reasons(explain(lab, host.addr))
+
+
+def test_the_gateway_itself(running):
+    assert reasons(explain(running, "10.0.0.1")) == [("passed_untranslated", False)]
+
+
+def test_expired_sessions_and_time_wait_are_told_apart(lab):
+    lab.start(timeouts={"udp": 1}, sweep_interval=3600)
+    host = lab.host()
+    lab.open_udp(host)
+    wait_for(lambda: explain(lab, host.addr)["subscriber"]["expired"] == 1, what="the session to expire")
+    subscriber = explain(lab, host.addr)["subscriber"]
+    assert (subscriber["sessions"], subscriber["slots_free"]) == (0, 127)
+
+
+@pytest.mark.parametrize("arguments", [(), ("10.0.0",), ("10.0.0.1:65536",), ("10.0.0.1:",), ("10.0.0.0/18",), ("10.0.0.2", "10.0.0.3"),
+                                       ("--all", "10.0.0.2")], ids="-".join)
+def test_explain_bad_usage(running, arguments):
+    running.agent.refused("explain", *arguments, status=2)

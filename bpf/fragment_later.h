@@ -89,7 +89,7 @@ static __always_inline int fragment_way_get(ctx_t *ctx, __u32 src, __u32 in_addr
 	if (!s)
 		return -1;
 	__builtin_memset(ret, 0, sizeof(*ret));
-	ret->verdict = way_in_get(ctx, s, src, in_addr, now_ticks(), &ret->way);
+	ret->verdict = way_in_get(ctx, s, src, in_addr, &ret->way);
 	return 0;
 }
 

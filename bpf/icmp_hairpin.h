@@ -45,7 +45,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	int in_port = -1;
 
 	if (m && s)
-		in_port = quote_session_from_outside(&answer, m, receiver, s, e.f.now);
+		in_port = quote_session_from_outside(m, receiver, &answer);
 
 	if (in_port < 0)
 		return icmp_hairpin_refuse(ctx, &e.p, REASON_drop_no_session);
@@ -55,7 +55,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	struct rewrite source = { .addr = m->geo.in_base + receiver, .port = (__u16)in_port, .source = 1 };
 	struct rewrite destination = { .addr = answer.src, .port = out_port };
 	struct way_in way = {};
-	enum way_in_verdict verdict = way_in_get(ctx, s, e.p.src, source.addr, e.f.now, &way);
+	enum way_in_verdict verdict = way_in_get(ctx, s, e.p.src, source.addr, &way);
 	__u64 sum = 0;
 
 	if (verdict == WAY_IN_UNRESOLVED)

@@ -39,11 +39,11 @@ static __always_inline int icmp_in(ctx_t *ctx)
 		return leaf_call(ctx, LEAF_icmp_hairpin);
 
 	__s64 reverse = mapping_reverse(&m->geo, q.answer.dst, q.answer.dport);
-	__u32 subscriber = (__u32)reverse, now = now_ticks();
+	__u32 subscriber = (__u32)reverse;
 	struct subscriber *s = reverse < 0 ? 0 : subscriber_get(m, subscriber);
 	/* Packets of a hairpin do not come by outside routers. */
 	int in_port = s && !index_find(&out_index, q.answer.src)
-			      ? quote_session_from_outside(&q.answer, m, subscriber, s, now)
+			      ? quote_session_from_outside(m, subscriber, &q.answer)
 			      : -1;
 
 	if (!s || in_port < 0)
@@ -56,7 +56,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 
 	struct rewrite source = { .addr = m->geo.in_base + subscriber, .port = (__u16)in_port, .source = 1 };
 	struct way_in way = {};
-	enum way_in_verdict verdict = way_in_get(ctx, s, p.src, source.addr, now, &way);
+	enum way_in_verdict verdict = way_in_get(ctx, s, p.src, source.addr, &way);
 	int direct = settings.redirect && verdict == WAY_IN_READY && p.length <= way.mtu;
 	__u64 sum = 0;
 

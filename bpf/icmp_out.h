@@ -13,7 +13,7 @@
 struct icmp_from_inside {
 	struct packet p;
 	struct icmp_quote q;
-	struct flow f;		      /* p, the quote's answer; m, NULL where it belongs to no mapping; now */
+	struct flow f;		      /* p, the quote's answer; m, NULL where it belongs to no mapping; subscriber */
 	const struct mapping *sender; /* mapping of the error's sender, or NULL */
 	enum quote_kind kind;
 };
@@ -28,7 +28,6 @@ static __always_inline int icmp_from_inside_parse(ctx_t *ctx, struct icmp_from_i
 	if (e->kind == QUOTE_MALFORMED)
 		return 1;
 	e->f.p = e->q.answer;
-	e->f.now = now_ticks();
 	e->f.m = mapping_by_inside(e->f.p.src);
 	return 1;
 }
@@ -40,7 +39,7 @@ static __always_inline __u16 icmp_from_inside_port(struct icmp_from_inside *e)
 	if (e->kind != QUOTE_SESSION || !e->f.m || e->p.dst != e->f.p.dst)
 		return 0;
 	flow_from_inside(&e->f);
-	return quote_session_from_inside(&e->f);
+	return (__u16)quote_session_from_inside(e->f.m, &e->f.p);
 }
 
 static __always_inline enum reason icmp_from_inside_reason(const struct icmp_from_inside *e)
@@ -81,7 +80,7 @@ static __always_inline int icmp_out(ctx_t *ctx)
 
 	if (!icmp_from_inside_parse(ctx, &e))
 		return drop(REASON_drop_malformed);
-	nh = next_hop_get(ctx, &e.p, now_ticks());
+	nh = next_hop_get(ctx, &e.p);
 	/* As in in2out_prepare(), which has asked for this hop already. */
 	if (!nh || nh->way > WAY_OUT_KERNEL)
 		return pass_untranslated();

@@ -197,8 +197,11 @@ static long icmp_sum_step(__u32 i, struct icmp_sum *s)
 }
 
 /* Whether the checksum of an ICMP message is right: a wrong one would be translated into another (RFC 5508 REQ-3). */
-static __always_inline int icmp_checksum_holds(ctx_t *ctx, const struct packet *p)
+STEP int icmp_checksum_holds(ctx_t *ctx, const struct packet *p)
 {
+	if (!p)
+		return 0;
+
 	struct icmp_sum s = { .ctx = ctx, .at = p->l4_offset, .end = L3_OFFSET + p->length };
 
 	bpf_loop(65536 / 64, icmp_sum_step, &s, 0);
@@ -206,33 +209,46 @@ static __always_inline int icmp_checksum_holds(ctx_t *ctx, const struct packet *
 }
 
 /*
- * Outside port of the session that a flow from inside belongs to, or 0. An error changes nothing of it (RFC 5508
- * REQ-6).
+ * Outside port of the session that a packet from inside belongs to, or 0. m: the mapping of its source. An error
+ * changes nothing of the session (RFC 5508 REQ-6).
  */
-static __always_inline __u16 quote_session_from_inside(const struct flow *f)
+STEP int quote_session_from_inside(const struct mapping *m, const struct packet *p)
 {
-	struct subscriber *s = subscriber_get(f->m, f->subscriber);
+	struct flow f = { .m = m };
+	struct subscriber *s;
 	__u64 truth;
 
-	if (flow_find(f, &truth))
+	if (!m || !p)
+		return 0;
+	f.p = *p;
+	f.now = now_ticks();
+	flow_from_inside(&f);
+	s = subscriber_get(m, f.subscriber);
+	if (flow_find(&f, &truth))
 		return truth_out_port(truth);
 	if (!s || !s->overflow)
 		return 0;
 
-	struct overflow_key in = overflow_key_of_flow(f);
+	struct overflow_key in = overflow_key_of_flow(&f);
 	struct overflow_session *o = bpf_map_lookup_elem(&overflow, &in);
 
 	truth = o ? LOAD(o->truth) : 0;
-	return truth && !truth_expired(truth, f->now, f->m->timeout_ticks) ? truth_out_port(truth) : 0;
+	return truth && !truth_expired(truth, f.now, m->timeout_ticks) ? truth_out_port(truth) : 0;
 }
 
-/* Inside port of the session that a packet from outside belongs to, or -1. s: the subscriber's record. */
-static __always_inline int quote_session_from_outside(const struct packet *p, const struct mapping *m, __u32 subscriber,
-						      const struct subscriber *s, __u32 now)
+/* Inside port of the session that a packet from outside belongs to, or -1. */
+STEP int quote_session_from_outside(const struct mapping *m, __u32 subscriber, const struct packet *p)
 {
+	__u32 now = now_ticks();
 	struct overflow_key in;
+	struct subscriber *s;
 	__u64 truth, key;
 
+	if (!m || !p)
+		return -1;
+	s = subscriber_get(m, subscriber);
+	if (!s)
+		return -1;
 	if (reverse_find(m, subscriber, p->src, p->sport, p->dport, p->proto, now, &truth, &key))
 		return key_in_port(key);
 	return s->overflow && overflow_find_out(p, m, now, &in) ? in.port : -1;

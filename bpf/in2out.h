@@ -63,7 +63,7 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 		return is_martian(p) ? drop(REASON_drop_martian) : pass_untranslated();
 
 	io->f.now = now_ticks();
-	io->nh = next_hop_get(ctx, p, io->f.now);
+	io->nh = next_hop_get(ctx, p);
 
 	struct ethhdr *eth = ctx_data(ctx);
 
@@ -206,25 +206,6 @@ static __always_inline int in2out_finish(ctx_t *ctx, const struct in2out *io, __
 #else
 	return CTX_PASS;
 #endif
-}
-
-/* Lets the verifier follow the ways through in2out_prepare() as one, where much is to come. */
-static __always_inline int in2out_forget(struct in2out *io)
-{
-	struct note *n = note_get();
-
-	if (!n)
-		return -1;
-	io->f.p.proto = (__u8)forget(n, io->f.p.proto);
-	io->f.p.flags = (__u8)forget(n, io->f.p.flags);
-	io->f.p.sport = (__u16)forget(n, io->f.p.sport);
-	io->f.p.dport = (__u16)forget(n, io->f.p.dport);
-	io->f.p.l4_offset = (__u16)forget(n, io->f.p.l4_offset);
-	io->f.key = forget(n, io->f.key);
-	io->f.port_offset = (__u32)forget(n, io->f.port_offset);
-	io->f.p.fragment = (__u8)forget(n, io->f.p.fragment);
-	io->hairpin = (int)forget(n, io->hairpin);
-	return 0;
 }
 
 /* The program of the hook: sessions in slots, everything else by leaves. */

@@ -31,7 +31,6 @@ struct note {
 	__u8 type;
 	__u8 code;
 	__u8 pad[2];
-	__u64 forgotten;
 };
 
 struct {
@@ -56,16 +55,6 @@ static __always_inline void note_set(volatile struct note *n, __u32 reason, __u3
 	n->type = type;
 	n->code = code;
 	n->mtu = mtu;
-}
-
-/*
- * Returns a value of which the verifier knows nothing: it went through a map. Where many paths meet that differ in what
- * they know of it, they are followed on as one.
- */
-static __always_inline __u64 forget(struct note *n, __u64 value)
-{
-	*(volatile __u64 *)&n->forgotten = value;
-	return *(volatile __u64 *)&n->forgotten;
 }
 
 /* Goes on in a leaf. Comes back only where it is missing: the packet goes up, counted. */

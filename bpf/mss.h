@@ -48,31 +48,31 @@ static __always_inline void mss_store(ctx_t *ctx, __u32 offset, __be16 mss, __u3
 #endif
 }
 
-/* Of any packet that is being translated; mtu as in mss_limit(). */
-static __always_inline void mss_clamp(ctx_t *ctx, const struct packet *p, __u32 mtu)
+/* Of a SYN whose TCP header begins there; mtu as in mss_limit(). Returns 0. */
+STEP int mss_clamp_syn(ctx_t *ctx, __u32 tcp, __u32 mtu)
 {
-	__u32 tcp = p->l4_offset & 127, options_offset = tcp + sizeof(struct tcphdr), limit;
+	__u32 options_offset, limit;
 	struct options *o;
 	__be16 mss, from, to;
 	__u8 words;
 
-	if (!settings.tcp_mss_clamp || p->proto != IPPROTO_TCP || !(p->flags & TCP_SYN))
-		return;
+	tcp &= 127;
+	options_offset = tcp + sizeof(struct tcphdr);
 	if (ctx_load(ctx, tcp + 12, &words, sizeof(words)))
-		return;
+		return 0;
 	words >>= 4;
 	if (words <= sizeof(struct tcphdr) / 4 || options_find(ctx, options_offset, words * 4U - sizeof(struct tcphdr),
 							       TCP_OPTION_MSS, TCP_OPTION_MSS, &o) != OPTIONS_FOUND)
-		return;
+		return 0;
 
 	__u32 at = LOAD(o->at) & 63;
 
 	if (o->octet[(at + 1) & 63] != TCP_OPTION_MSS_SIZE)
-		return;
+		return 0;
 	limit = mss_limit(ctx, mtu);
 	mss = bpf_htons((__u16)(o->octet[(at + 2) & 63] << 8 | o->octet[(at + 3) & 63]));
 	if (bpf_ntohs(mss) <= limit)
-		return;
+		return 0;
 	from = mss;
 	mss = to = bpf_htons((__u16)limit);
 	/* At an odd offset it is halves of two of the words that the checksum adds up. */
@@ -81,6 +81,14 @@ static __always_inline void mss_clamp(ctx_t *ctx, const struct packet *p, __u32 
 		to = __builtin_bswap16(to);
 	}
 	mss_store(ctx, options_offset + at + 2, mss, tcp + offsetof(struct tcphdr, check), from, to);
+	return 0;
+}
+
+/* Of any packet that is being translated. */
+static __always_inline void mss_clamp(ctx_t *ctx, const struct packet *p, __u32 mtu)
+{
+	if (settings.tcp_mss_clamp && p->proto == IPPROTO_TCP && p->flags & TCP_SYN)
+		mss_clamp_syn(ctx, p->l4_offset, mtu);
 }
 
 #endif

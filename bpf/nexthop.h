@@ -165,32 +165,34 @@ static __always_inline const struct next_hop *next_hop_cached(const struct globa
 	return nh && next_hop_holds(nh, in_ifindex, next_hop_source(src), dst, g->epoch, now) ? nh : 0;
 }
 
-/* Next hop of a packet, from the cache or from the kernel. NULL where the interface is not one of ours. */
-static __always_inline struct next_hop *next_hop_get(ctx_t *ctx, const struct packet *p, __u32 now)
+/*
+ * Sees to it that the place in the cache of packets from src to dst, host byte order, tells their next hop. 0, or -1
+ * where the interface is not one of ours.
+ */
+STEP int next_hop_learn(ctx_t *ctx, __u32 src, __u32 dst)
 {
-	__u32 in_ifindex = ctx_ingress(ctx);
-	__u32 src = next_hop_source(p->src);
-	struct next_hop *nh = next_hop_place(in_ifindex, src, p->dst);
+	__u32 in_ifindex = ctx_ingress(ctx), source = next_hop_source(src), now = now_ticks();
+	struct next_hop *nh = next_hop_place(in_ifindex, source, dst);
 	struct globals *g = globals_get();
 
 	if (!nh || !g)
+		return -1;
+	if (next_hop_holds(nh, in_ifindex, source, dst, g->epoch, now))
 		return 0;
-	if (next_hop_holds(nh, in_ifindex, src, p->dst, g->epoch, now))
-		return nh;
 
 	struct device *in = device_get(in_ifindex);
 
 	if (!in || !in->roles)
-		return 0;
+		return -1;
 
 	struct bpf_fib_lookup fib;
 	__u32 epoch = LOAD(g->epoch); /* before the look-up: a change during it must make the entry stale */
-	long verdict = route(ctx, p->src, p->dst, in_ifindex, &fib);
+	long verdict = route(ctx, src, dst, in_ifindex, &fib);
 
-	nh->way = index_find(&out_index, p->dst) ? WAY_POOL : next_hop_way(verdict, &fib, p->dst);
-	nh->dst = p->dst;
+	nh->way = index_find(&out_index, dst) ? WAY_POOL : next_hop_way(verdict, &fib, dst);
+	nh->dst = dst;
 	nh->in_ifindex = in_ifindex;
-	nh->src = src;
+	nh->src = source;
 	nh->epoch = epoch;
 	nh->until = next_hop_until(now);
 	nh->out_ifindex = fib.ifindex;
@@ -198,7 +200,15 @@ static __always_inline struct next_hop *next_hop_get(ctx_t *ctx, const struct pa
 	__builtin_memcpy(nh->mac.dmac, fib.dmac, 6);
 	__builtin_memcpy(nh->mac.smac, fib.smac, 6);
 	__builtin_memcpy(nh->in_mac, in->mac, 6);
-	return nh;
+	return 0;
+}
+
+/* Next hop of a packet, from the cache or from the kernel. NULL where the interface is not one of ours. */
+static __always_inline struct next_hop *next_hop_get(ctx_t *ctx, const struct packet *p)
+{
+	if (next_hop_learn(ctx, p->src, p->dst))
+		return 0;
+	return next_hop_place(ctx_ingress(ctx), next_hop_source(p->src), p->dst);
 }
 
 #endif

@@ -65,7 +65,9 @@ enum opened {
 	OPENED,	      /* the session is found or opened, *ret_truth is set */
 	OPEN_NO_ROOM, /* neither a slot nor a port of the group */
 	OPEN_AT_QUOTA,
-	OPEN_LOST, /* lost a race against the sweep */
+	OPEN_LOST,    /* lost a race against the sweep, or another core keeps holding the lock */
+	OPEN_EXISTS,  /* another core has opened it since */
+	OPEN_NO_PORT, /* no port of the block is free towards the endpoint */
 };
 
 /* Counts one more session, under the lock, before it is there, so that the count never dips below what is live. */
@@ -160,7 +162,7 @@ static __always_inline struct opening *open_scan(const struct flow *f, struct su
 }
 
 /* Under the lock. */
-static __always_inline enum opened open_in_slot(const struct flow *f, struct subscriber *s, __u64 *ret_truth)
+static __always_inline enum opened open_in_bucket(const struct flow *f, struct subscriber *s, __u64 *ret_truth)
 {
 	struct bucket_choice b;
 	struct opening *o = open_scan(f, s, f->port_offset, &b);
@@ -199,6 +201,33 @@ static __always_inline enum opened open_in_slot(const struct flow *f, struct sub
 	return open_claim(f, s, slot, from, LOAD(o->port_lo) + offset, ret_truth);
 }
 
+/* The flow of a packet from inside, of a subscriber of m. */
+static __always_inline struct flow flow_of(const struct mapping *m, const struct packet *p)
+{
+	struct flow f = { .p = *p, .m = m, .now = now_ticks() };
+
+	flow_from_inside(&f);
+	return f;
+}
+
+/*
+ * Finds or opens the session of a packet from inside in a slot of its subscriber, under the lock. Returns enum opened.
+ */
+STEP int open_in_slot(const struct mapping *m, struct subscriber *s, const struct packet *p, __u64 *ret_truth)
+{
+	struct flow f;
+	enum opened opened;
+
+	if (!m || !s || !p || !ret_truth)
+		return OPEN_LOST;
+	f = flow_of(m, p);
+	if (open_lock(s))
+		return OPEN_LOST;
+	opened = open_in_bucket(&f, s, ret_truth);
+	open_unlock(s);
+	return opened;
+}
+
 /* The session is there: on with the packet. A hairpin's own leaf finds it now. */
 static __always_inline int open_finish(ctx_t *ctx, const struct in2out *io, __u64 truth)
 {
@@ -218,7 +247,7 @@ static __always_inline int open_prepare(ctx_t *ctx, struct in2out *io, struct su
 	if (verdict != GO_ON)
 		return verdict;
 	s = subscriber_get(io->f.m, io->f.subscriber);
-	if (!s || in2out_forget(io))
+	if (!s)
 		return drop(REASON_drop_no_mapping);
 	*ret_s = s;
 	return GO_ON;
@@ -243,14 +272,10 @@ static __always_inline int open(ctx_t *ctx)
 		return refuse(ctx, REASON_drop_quota);
 	if (io.hairpin)
 		s->hairpins = 1;
-	if (open_lock(s))
-		return drop(REASON_drop_busy);
 
-	__u64 truth;
-	enum opened opened = open_in_slot(&io.f, s, &truth);
+	__u64 truth = 0;
 
-	open_unlock(s);
-	switch (opened) {
+	switch (open_in_slot(io.f.m, s, &io.f.p, &truth)) {
 	case OPENED:
 		return open_finish(ctx, &io, truth);
 	case OPEN_NO_ROOM:

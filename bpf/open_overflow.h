@@ -118,7 +118,7 @@ static __always_inline long overflow_insert(const struct flow *f, __u16 out_port
 
 #define EEXIST 17
 
-/* Under the lock, with a port that is free: OPENED with *ret_truth set, OPEN_LOST to another core, or no room. */
+/* Under the lock, with a port that is free: OPENED with *ret_truth set, OPEN_EXISTS, or no room. */
 static __always_inline enum opened open_overflow_session(const struct flow *f, struct subscriber *s, __u16 out_port,
 							 __u64 *ret_truth)
 {
@@ -139,11 +139,35 @@ static __always_inline enum opened open_overflow_session(const struct flow *f, s
 			*ret_truth = truth;
 			return OPENED;
 		}
-		opened = r == -EEXIST ? OPEN_LOST : OPEN_NO_ROOM;
+		opened = r == -EEXIST ? OPEN_EXISTS : OPEN_NO_ROOM;
 		__sync_fetch_and_add(&s->overflow, -1U);
 		__sync_fetch_and_add(&s->sessions, -1U);
 	}
 	overflow_release();
+	return opened;
+}
+
+/*
+ * Opens a session of a packet from inside beyond the slots, on any port of the block, under the lock. Returns enum
+ * opened; OPEN_LOST where the lock is held for too long, too.
+ */
+STEP int open_beyond_slots(const struct mapping *m, struct subscriber *s, const struct packet *p, __u64 *ret_truth)
+{
+	enum opened opened;
+	struct flow f;
+	__s32 port;
+
+	if (!m || !s || !p || !ret_truth)
+		return OPEN_LOST;
+	f = flow_of(m, p);
+	if (open_lock(s))
+		return OPEN_LOST;
+	port = port_search(&f, s);
+	if (port >= 0)
+		opened = open_overflow_session(&f, s, (__u16)(mapping_port_lo(&m->geo, f.subscriber) + port), ret_truth);
+	else
+		opened = port == PORT_NONE ? OPEN_NO_PORT : OPEN_EXISTS;
+	open_unlock(s);
 	return opened;
 }
 
@@ -156,32 +180,23 @@ static __always_inline int open_overflow(ctx_t *ctx)
 
 	if (verdict != GO_ON)
 		return verdict;
-	if (open_lock(s))
-		return drop(REASON_drop_busy);
 
-	__s32 port = port_search(&io.f, s);
-	enum opened opened = OPEN_LOST;
 	__u64 truth = 0;
 
-	if (port >= 0) {
-		__u32 out_port = mapping_port_lo(&io.f.m->geo, io.f.subscriber) + port;
-
-		opened = open_overflow_session(&io.f, s, (__u16)out_port, &truth);
-	}
-	open_unlock(s);
-
-	if (port == PORT_NONE)
-		return refuse(ctx, REASON_drop_ports_exhausted);
-	switch (opened) {
+	switch (open_beyond_slots(io.f.m, s, &io.f.p, &truth)) {
 	case OPENED:
 		return open_finish(ctx, &io, truth);
+	case OPEN_NO_PORT:
+		return refuse(ctx, REASON_drop_ports_exhausted);
 	case OPEN_NO_ROOM:
 		return refuse(ctx, REASON_drop_overflow_full);
 	case OPEN_AT_QUOTA:
 		return refuse(ctx, REASON_drop_quota);
-	default:
+	case OPEN_EXISTS:
 		/* Another core was faster: the flow's session is there by now. */
 		return leaf_call(ctx, LEAF_open);
+	default:
+		return drop(REASON_drop_busy);
 	}
 }
 

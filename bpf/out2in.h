@@ -156,7 +156,7 @@ static __always_inline int out2in(ctx_t *ctx)
 		return drop(REASON_drop_martian);
 
 	struct way_in way = {};
-	enum way_in_verdict way_verdict = way_in_get(ctx, s, oi.p.src, oi.m->geo.in_base + oi.subscriber, oi.now, &way);
+	enum way_in_verdict way_verdict = way_in_get(ctx, s, oi.p.src, oi.m->geo.in_base + oi.subscriber, &way);
 
 	verdict = ttl_and_mtu(ctx, &oi.p, s, way_verdict, &way);
 	if (verdict != GO_ON)
@@ -183,7 +183,7 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 		o = overflow_find_out(&oi.p, oi.m, oi.now, &in);
 	if (o) {
 		struct way_in way = {};
-		enum way_in_verdict way_verdict = way_in_get(ctx, s, oi.p.src, in.addr, oi.now, &way);
+		enum way_in_verdict way_verdict = way_in_get(ctx, s, oi.p.src, in.addr, &way);
 
 		verdict = ttl_and_mtu(ctx, &oi.p, s, way_verdict, &way);
 		if (verdict != GO_ON)

@@ -12,6 +12,8 @@
 
 #include <detnat/tcp_state.h>
 
+#include "step.h"
+
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -78,7 +80,7 @@ static __always_inline int protocol_has_ports(__u8 proto)
 
 static __always_inline enum packet_kind parse_transport(void *data, void *data_end, struct packet *p)
 {
-	void *l4 = data + p->l4_offset;
+	void *l4 = data + (p->l4_offset & 127); /* the verifier wants to see its bounds */
 	__u32 length = p->length - (p->l4_offset - L3_OFFSET);
 
 	if (p->proto == IPPROTO_TCP) {
@@ -146,13 +148,17 @@ static __always_inline enum packet_kind parse_fragment(void *data, void *data_en
 	return protocol_has_ports(p->proto) ? PACKET_FRAGMENT : PACKET_PROTOCOL;
 }
 
-/* Fills *p as far as its kind says. */
-static __always_inline enum packet_kind parse(ctx_t *ctx, struct packet *p)
+/*
+ * Fills *p as far as the packet's kind, enum packet_kind, says; *p must be initialised. A step: see step.h.
+ */
+STEP int parse(ctx_t *ctx, struct packet *p)
 {
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
 	struct ethhdr *eth = data;
 	struct iphdr *ip = data + L3_OFFSET;
 
+	if (!p)
+		return PACKET_BAD_HEADER;
 	__builtin_memset(p, 0, sizeof(*p));
 	if ((void *)(eth + 1) > data_end || eth->h_proto != bpf_htons(ETH_P_IP))
 		return PACKET_NOT_IPV4;

@@ -28,7 +28,7 @@ static __always_inline int protocol_in(ctx_t *ctx)
 	if (!s)
 		return drop(REASON_drop_no_mapping);
 
-	enum way_in_verdict way_verdict = way_in_get(ctx, s, p.src, in_addr, now_ticks(), &way);
+	enum way_in_verdict way_verdict = way_in_get(ctx, s, p.src, in_addr, &way);
 	int verdict = ttl_and_mtu(ctx, &p, s, way_verdict, &way);
 	int direct = settings.redirect && way_verdict == WAY_IN_READY && p.length <= way.mtu;
 
@@ -62,7 +62,7 @@ static __always_inline int protocol_hairpin(ctx_t *ctx, const struct in2out *io)
 	if (!s)
 		return drop(REASON_drop_no_mapping);
 
-	enum way_in_verdict way_verdict = way_in_get(ctx, s, p->src, in_addr, io->f.now, &way);
+	enum way_in_verdict way_verdict = way_in_get(ctx, s, p->src, in_addr, &way);
 
 	verdict = ttl_and_mtu(ctx, p, sender, way_verdict, &way);
 	if (verdict != GO_ON)

@@ -16,16 +16,13 @@ static __always_inline int packet_has_options(const struct packet *p)
 	return p->l4_offset > L3_OFFSET + sizeof(struct iphdr);
 }
 
-/* Why a packet's IP options forbid to translate it; REASON_in2out_translated, which is 0, where they do not. */
-static __always_inline enum reason options_refusal(ctx_t *ctx, const struct packet *p)
+/* enum reason: why so many octets of IP options, at most MAX_OPTIONS, forbid to translate a packet; 0 where they do not. */
+STEP int options_judge(ctx_t *ctx, __u32 length)
 {
 	struct options *o;
 
-	_Static_assert(!REASON_in2out_translated, "no reason to refuse");
-	if (!packet_has_options(p))
-		return 0;
-	switch (options_find(ctx, L3_OFFSET + sizeof(struct iphdr), p->l4_offset - L3_OFFSET - sizeof(struct iphdr),
-			     IP_OPTION_LOOSE_ROUTE, IP_OPTION_STRICT_ROUTE, &o)) {
+	switch (options_find(ctx, L3_OFFSET + sizeof(struct iphdr), length, IP_OPTION_LOOSE_ROUTE,
+			     IP_OPTION_STRICT_ROUTE, &o)) {
 	case OPTIONS_FOUND:
 		return REASON_drop_source_route;
 	case OPTIONS_MALFORMED:
@@ -33,6 +30,13 @@ static __always_inline enum reason options_refusal(ctx_t *ctx, const struct pack
 	default:
 		return 0;
 	}
+}
+
+/* Why a packet's IP options forbid to translate it; REASON_in2out_translated, which is 0, where they do not. */
+static __always_inline enum reason options_refusal(ctx_t *ctx, const struct packet *p)
+{
+	_Static_assert(!REASON_in2out_translated, "no reason to refuse");
+	return packet_has_options(p) ? options_judge(ctx, p->l4_offset - L3_OFFSET - sizeof(struct iphdr)) : 0;
 }
 
 #endif

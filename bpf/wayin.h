@@ -47,13 +47,19 @@ static __always_inline void way_in_addresses(void *ret, __u64 way, const struct 
 	words->smac_low = *(__u32 *)(out->mac + 2);
 }
 
-static __always_inline enum way_in_verdict way_in_get(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr,
-						      __u32 now, struct way_in *ret)
+/*
+ * The way in to a subscriber, from its record or from the kernel, for a packet from src to in_addr, host byte order.
+ * Returns enum way_in_verdict; *ret must be initialised.
+ */
+STEP int way_in_get(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, struct way_in *ret)
 {
 	struct globals *g = globals_get();
+	__u32 now = now_ticks();
 	__u32 epoch = g ? LOAD(g->epoch) : 0;
 	__u64 way;
 
+	if (!s || !ret)
+		return WAY_IN_KERNEL;
 	if (way_in_fresh(LOAD(s->way_stamp), epoch, now)) {
 		way = LOAD(s->way);
 	} else {

@@ -23,6 +23,10 @@
 #include <detnat/slots.h>
 #include <detnat/tables.h>
 
+#include "../random.h"
+
+static uint64_t seed = RANDOM_SEED;
+
 static void __attribute__((noreturn)) die(const char *what, int r)
 {
 	fprintf(stderr, "fill: %s: %s\n", what, strerror(r < 0 ? -r : r));
@@ -128,16 +132,6 @@ static uint32_t hz(void)
 	return (uint32_t)((1000000000 + t.tv_nsec / 2) / t.tv_nsec);
 }
 
-static uint64_t random_next(void)
-{
-	static uint64_t seed = 0x9e3779b97f4a7c15ULL;
-
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
-
 /* Age of the sessions, in ticks. */
 struct ages {
 	uint32_t now;
@@ -149,7 +143,7 @@ struct ages {
 static int put(struct bucket *buckets, const struct mapping *m, const struct port_block *block, uint32_t i,
 	       const struct ages *a)
 {
-	uint32_t ext_addr = 0xc6336400U + (uint32_t)(random_next() % 100);
+	uint32_t ext_addr = 0xc6336400U + (uint32_t)(random_next(&seed) % 100);
 	uint16_t in_port = (uint16_t)(1024 + i), offset = mapping_first_choice(&m->geo, in_port);
 	uint8_t proto = a->spread && i % 2 ? IPPROTO_TCP : IPPROTO_UDP;
 	uint8_t state = proto == IPPROTO_TCP ? SESSION_ESTABLISHED : SESSION_UDP;
@@ -158,7 +152,7 @@ static int put(struct bucket *buckets, const struct mapping *m, const struct por
 	const uint32_t at[] = { pair.first, pair.second };
 
 	if (a->spread && proto == IPPROTO_UDP)
-		age += (uint32_t)(random_next() % a->spread);
+		age += (uint32_t)(random_next(&seed) % a->spread);
 	for (unsigned k = 0; k < 2 * BUCKET_SLOTS; k++) {
 		struct slot *slot = &buckets[at[k % 2]].slot[k / 2];
 

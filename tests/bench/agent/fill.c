@@ -139,9 +139,9 @@ struct ages {
 	uint32_t spread;
 };
 
-/* Puts a session into a free slot of its two buckets; whether there was one. */
-static int put(struct bucket *buckets, const struct mapping *m, const struct port_block *block, uint32_t i,
-	       const struct ages *a)
+/* Puts a subscriber's session into a free slot of its two buckets; whether there was one. */
+static int put(struct subscriber *s, struct bucket *buckets, const struct mapping *m, const struct port_block *block,
+	       uint32_t i, const struct ages *a)
 {
 	uint32_t ext_addr = 0xc6336400U + (uint32_t)(random_next(&seed) % 100);
 	uint16_t in_port = (uint16_t)(1024 + i), offset = mapping_first_choice(&m->geo, in_port);
@@ -149,15 +149,17 @@ static int put(struct bucket *buckets, const struct mapping *m, const struct por
 	uint8_t state = proto == IPPROTO_TCP ? SESSION_ESTABLISHED : SESSION_UDP;
 	uint32_t age = a->fixed;
 	struct bucket_pair pair = session_buckets(ext_addr, 443, proto, offset, m->bucket_shift);
-	const uint32_t at[] = { pair.first, pair.second };
+	const struct bucket_choice b = { &buckets[pair.first], &buckets[pair.second], home_bit(pair.first) };
 
 	if (a->spread && proto == IPPROTO_UDP)
 		age += (uint32_t)(random_next(&seed) % a->spread);
 	for (unsigned k = 0; k < 2 * BUCKET_SLOTS; k++) {
-		struct slot *slot = &buckets[at[k % 2]].slot[k / 2];
+		struct slot *slot = &(k % 2 ? b.second : b.first)->slot[k / 2];
 
 		if (slot->truth)
 			continue;
+		if (slot != preferred_slot(&b, offset))
+			s->displaced |= b.home;
 		slot->key = slot_key(ext_addr, 443, in_port);
 		slot->truth = slot_truth((uint16_t)(block->port_lo + offset), proto, state, a->now - age);
 		return 1;
@@ -190,7 +192,7 @@ int main(int argc, char **argv)
 		uint32_t opened = 0;
 
 		for (uint32_t i = 0; i < each; i++)
-			opened += (uint32_t)put(b, m, &block, i, &ages);
+			opened += (uint32_t)put(s, b, m, &block, i, &ages);
 		s->sessions += opened;
 		total += opened;
 	}

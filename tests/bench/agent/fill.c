@@ -17,13 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <detnat/slots.h>
 #include <detnat/tables.h>
 
 #include "../random.h"
+#include "datapath.h"
 
 static uint64_t seed = RANDOM_SEED;
 
@@ -124,14 +124,6 @@ static uint32_t ticks_now(void)
 	return run.retval;
 }
 
-static uint32_t hz(void)
-{
-	struct timespec t;
-
-	clock_getres(CLOCK_MONOTONIC_COARSE, &t);
-	return (uint32_t)((1000000000 + t.tv_nsec / 2) / t.tv_nsec);
-}
-
 /* Age of the sessions, in ticks. */
 struct ages {
 	uint32_t now;
@@ -178,7 +170,7 @@ int main(int argc, char **argv)
 	}
 
 	uint32_t addr = ntohl(first.s_addr), subscribers = (uint32_t)atoi(argv[3]), each = (uint32_t)atoi(argv[4]);
-	uint32_t age = ticks_of_seconds((uint32_t)atoi(argv[5] + (*argv[5] == '+')), hz());
+	uint32_t age = ticks_of_seconds((uint32_t)atoi(argv[5] + (*argv[5] == '+')), datapath_hz());
 	struct ages ages = { ticks_now(), *argv[5] == '+' ? age : 0, *argv[5] == '+' ? 0 : age };
 	const struct mapping *m = find_mapping(argv[1], addr);
 	struct space records = open_space(argv[1], "subscribers", SUBSCRIBER_CHUNK_SHIFT, sizeof(struct subscriber));

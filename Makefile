@@ -109,7 +109,8 @@ $(BUILD)/tests/bench/run: $(BENCH_OBJECTS) $(BUILD)/libagent.a
 	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ -lpthread -lm $(AGENT_LIBS)
 $(BUILD)/tests/bench/agent/%: $(BUILD)/tests/bench/agent/%.o
 	$(SAY) LD $@
-	$(Q)$(CC) $(LDFLAGS) $< -o $@ -lbpf -lpthread
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lbpf -lpthread
+$(BUILD)/tests/bench/agent/fill: $(BUILD)/libagent.a
 AGENT_BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/agent/*.c))
 tests-built: $(PROGRAMS) $(BUILD)/tests/unit/run $(BUILD)/tests/bpf/run
 

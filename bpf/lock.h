@@ -6,6 +6,7 @@
 #ifndef DETNAT_LOCK_H
 #define DETNAT_LOCK_H
 
+#include <detnat/slots.h>
 #include <detnat/tables.h>
 
 /*
@@ -31,7 +32,7 @@ static __always_inline void order_memory(void)
 static __always_inline int open_lock(struct subscriber *s)
 {
 	for (int i = 0; i < LOCK_TRIES; i++) {
-		__u32 lock = *(volatile __u32 *)&s->lock;
+		__u32 lock = LOAD(s->lock);
 
 		if (!(lock & 1) && __sync_val_compare_and_swap(&s->lock, lock, lock + 1) == lock)
 			return 0;

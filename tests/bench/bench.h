@@ -17,6 +17,7 @@
 #include "datapath.h"
 #include "flow.h"
 #include "mappings.h"
+#include "random.h"
 
 #define MAX_CORES     2
 #define MAX_LIST      (1U << 22) /* flows listed at a time: 64 MB */
@@ -112,7 +113,7 @@ struct bench {
 	uint32_t inside_ifindex, outside_ifindex;
 	int inside_fd, outside_fd; /* the main programs behind the entries */
 	uint32_t list_max;
-	uint64_t seed;
+	uint64_t seed; /* of random_next() */
 };
 
 /* Ends the run: the machine cannot do what the benchmark needs. */
@@ -128,8 +129,6 @@ void world_end(struct bench *b);
 
 /* Loads the programs for a way of forwarding; hits need no cache of an earlier set of programs. */
 void world_forwarding(struct bench *b, enum forwarding forwarding);
-
-uint64_t random_next(struct bench *b);
 
 /* Nanoseconds of one read at random in so many octets of memory, each waiting for the one before; 0 without memory. */
 double memory_latency(struct bench *b, uint64_t octets);

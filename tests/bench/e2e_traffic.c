@@ -16,6 +16,7 @@
 #include "e2e_clock.h"
 #include "e2e_netns.h"
 #include "e2e_samples.h"
+#include "random.h"
 #include "util.h"
 
 /* What is still under way this long after the last arrival is lost. */
@@ -29,16 +30,7 @@ static struct e2e_flow *flows;
 static struct e2e_endpoint *endpoints;
 static uint32_t *order;
 static uint8_t template[E2E_MAX_FRAME];
-
-static uint64_t random_next(void)
-{
-	static uint64_t seed = 0x9e3779b97f4a7c15ULL;
-
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
+static uint64_t seed = RANDOM_SEED;
 
 static void *map_of(const struct bpf_map *map, size_t size)
 {
@@ -119,7 +111,7 @@ static uint32_t order_sizes(struct e2e_orders *o, enum frame_size size)
 static void shuffle(uint32_t *p, uint32_t n)
 {
 	for (uint32_t i = n; i > 1; i--) {
-		uint32_t other = (uint32_t)(random_next() % i), t = p[i - 1];
+		uint32_t other = (uint32_t)(random_next(&seed) % i), t = p[i - 1];
 
 		p[i - 1] = p[other];
 		p[other] = t;

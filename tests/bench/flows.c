@@ -29,7 +29,7 @@ static uint64_t permute(uint64_t n, unsigned bits, uint64_t key)
 
 struct sequence sequence_new(struct bench *b, const struct space *s, enum order order)
 {
-	struct sequence q = { .s = s, .order = order, .key = random_next(b), .bits = 2 };
+	struct sequence q = { .s = s, .order = order, .key = random_next(&b->seed), .bits = 2 };
 
 	while (1ULL << q.bits < s->n_sessions)
 		q.bits += 2;

@@ -28,7 +28,7 @@ double memory_latency(struct bench *b, uint64_t octets)
 	for (uint32_t i = 0; i < n; i++)
 		order[i] = i;
 	for (uint32_t i = n; i > 1; i--) {
-		uint32_t other = (uint32_t)(random_next(b) % i), kept = order[i - 1];
+		uint32_t other = (uint32_t)(random_next(&b->seed) % i), kept = order[i - 1];
 
 		order[i - 1] = order[other];
 		order[other] = kept;

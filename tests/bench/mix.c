@@ -32,7 +32,7 @@ static double *chances(const struct row *row)
 
 static uint32_t draw(struct bench *b, const double *sum, uint32_t n)
 {
-	double chance = (double)(random_next(b) >> 11) / (double)(1ULL << 53);
+	double chance = (double)(random_next(&b->seed) >> 11) / (double)(1ULL << 53);
 	uint32_t lo = 0, hi = n - 1;
 
 	while (lo < hi) {
@@ -74,7 +74,7 @@ void mix_draw(struct bench *b, struct space *s)
 			flows[i] = (struct flow_tuple){
 				.src = s->geo[0].in_base + h,
 				.dst = DESTINATIONS + draw(b, sum, row->destinations),
-				.sport = (uint16_t)(EPHEMERAL_LO + random_next(b) % EPHEMERAL_N),
+				.sport = (uint16_t)(EPHEMERAL_LO + random_next(&b->seed) % EPHEMERAL_N),
 				.dport = DESTINED_PORT,
 			};
 			i += !drawn_before(flows, i, &flows[i]);

@@ -123,7 +123,7 @@ static bool comes_out(int program, uint32_t ingress, const struct flow_tuple *in
 int verify_sample(struct bench *b, const struct space *s, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		uint64_t session = random_next(b) % s->n_sessions;
+		uint64_t session = random_next(&b->seed) % s->n_sessions;
 		struct flow_tuple in = flow_of(s, session, FROM_INSIDE), back = flow_of(s, session, FROM_OUTSIDE);
 		struct flow_tuple translated = { back.dst, back.src, back.dport, back.sport, 0 };
 		struct flow_tuple delivered = { in.dst, in.src, in.dport, in.sport, 0 };

@@ -168,11 +168,3 @@ void world_end(struct bench *b)
 	mappings_close(b->m);
 	datapath_close(&b->d);
 }
-
-uint64_t random_next(struct bench *b)
-{
-	b->seed ^= b->seed << 13;
-	b->seed ^= b->seed >> 7;
-	b->seed ^= b->seed << 17;
-	return b->seed;
-}

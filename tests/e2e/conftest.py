@@ -106,6 +106,17 @@ def each(run_directory, mode):
         it.close()
 
 
+@pytest.fixture(scope="module")
+def small(run_directory):
+    """A running lab whose subscribers may have two sessions each, shared likewise."""
+    it = lab_module.Lab(run_directory)
+    try:
+        it.start(sessions_per_user=2)
+        yield it
+    finally:
+        it.close()
+
+
 @pytest.fixture(autouse=True)
 def clean_wires(request):
     """What an earlier test left on the wires of a shared lab is none of this one's."""

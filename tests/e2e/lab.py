@@ -175,6 +175,14 @@ class Lab:
         self.send_out(self.from_inside(host, UDP(sport=port, dport=dport) / b"query", dst), src)
         return src
 
+    def refuse(self, host, packets):
+        """Fills a quota of 2 and has further packets refused."""
+        for port in (1000, 1001):
+            self.open_udp(host, port)
+        with self.counting(drop_quota=packets, sent_icmp_unreachable=None):
+            self.inside.send(*(self.from_inside(host, UDP(sport=2000, dport=53)) for _ in range(packets)))
+        self.inside.drain()
+
     def tcp_out(self, host, src, flags, port=5000, dport=80, dst=SERVER, **tcp):
         """A TCP segment from inside, seen outside."""
         self.send_out(self.from_inside(host, TCP(sport=port, dport=dport, flags=flags, **tcp), dst), src)

@@ -13,7 +13,6 @@ import termios
 import time
 
 import pytest
-from scapy.layers.inet import UDP
 
 import shapes
 from agent import CTL, assert_no_report, wait_for
@@ -22,34 +21,12 @@ from lab import MAPPING
 ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
 
 
-def refuse(lab, host, packets):
-    """Fills a quota of 2 and has further packets refused."""
-    for port in (1000, 1001):
-        lab.open_udp(host, port)
-    with lab.counting(drop_quota=packets, sent_icmp_unreachable=None):
-        lab.inside.send(*(lab.from_inside(host, UDP(sport=2000, dport=53)) for _ in range(packets)))
-    lab.inside.drain()
-
-
-@pytest.fixture(scope="module")
-def small(run_directory):
-    """A lab whose subscribers may have two sessions each."""
-    import lab
-
-    it = lab.Lab(run_directory)
-    try:
-        it.start(sessions_per_user=2)
-        yield it
-    finally:
-        it.close()
-
-
 def test_top_by_sessions_and_by_quota(lab):
     lab.start(sessions_per_user=2)
     idle, one, refused = lab.host(), lab.host(), lab.host()
     assert lab.agent.ctl("top") == []
     lab.open_udp(one)
-    refuse(lab, refused, 3)
+    lab.refuse(refused, 3)
     everyone = shapes.assert_all(lab.agent.ctl("top"), shapes.TOP)
     assert [{key: user[key] for key in shapes.TOP} for user in everyone] == [
         {"in_addr": refused.addr, "sessions": 2, "quota_exceeded": 3},
@@ -66,7 +43,7 @@ def test_top_by_sessions_and_by_quota(lab):
 def test_whoever_has_no_sessions_any_more_is_left_out(lab):
     lab.start(timeouts={"udp": 1}, sweep_interval=3600, sessions_per_user=2)
     host = lab.host()
-    refuse(lab, host, 1)
+    lab.refuse(host, 1)
     assert [user["in_addr"] for user in lab.agent.ctl("top")] == [host.addr]
     wait_for(lambda: lab.agent.ctl("top") == [], what="the sessions to expire")
     assert lab.agent.ctl("top", "--by", "quota")[0]["sessions"] == 0
@@ -186,7 +163,7 @@ def test_packets_a_second_are_shown_by_reason(small, terminal):
 
 def test_keys_choose_the_order(small, terminal):
     refused = small.host()
-    refuse(small, refused, 2)
+    small.refuse(refused, 2)
     terminal.expect(r"\[s by sessions\]")
     terminal.type("r")
     terminal.expect(r"\[r by refusals\]")

@@ -2,32 +2,9 @@
 """detnatctl: user show."""
 
 import pytest
-from scapy.layers.inet import UDP
 
 import shapes
 from lab import MAPPING, block_of
-
-
-def refuse(lab, host, packets):
-    """Fills a quota of 2 and has further packets refused."""
-    for port in (1000, 1001):
-        lab.open_udp(host, port)
-    with lab.counting(drop_quota=packets, sent_icmp_unreachable=None):
-        lab.inside.send(*(lab.from_inside(host, UDP(sport=2000, dport=53)) for _ in range(packets)))
-    lab.inside.drain()
-
-
-@pytest.fixture(scope="module")
-def small(run_directory):
-    """A lab whose subscribers may have two sessions each."""
-    import lab
-
-    it = lab.Lab(run_directory)
-    try:
-        it.start(sessions_per_user=2)
-        yield it
-    finally:
-        it.close()
 
 
 def test_user_show(small):
@@ -42,7 +19,7 @@ def test_user_show(small):
 
 def test_quota_exceeded_counts_refused_packets(small):
     host = small.host()
-    refuse(small, host, 7)
+    small.refuse(host, 7)
     user = small.agent.ctl("user", "show", host.addr)
     assert (user["sessions"], user["quota_exceeded"]) == (2, 7)
 

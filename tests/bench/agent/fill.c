@@ -17,11 +17,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <detnat/slots.h>
 #include <detnat/tables.h>
+
+#include "../random.h"
+#include "datapath.h"
+
+static uint64_t seed = RANDOM_SEED;
 
 static void __attribute__((noreturn)) die(const char *what, int r)
 {
@@ -120,24 +124,6 @@ static uint32_t ticks_now(void)
 	return run.retval;
 }
 
-static uint32_t hz(void)
-{
-	struct timespec t;
-
-	clock_getres(CLOCK_MONOTONIC_COARSE, &t);
-	return (uint32_t)((1000000000 + t.tv_nsec / 2) / t.tv_nsec);
-}
-
-static uint64_t random_next(void)
-{
-	static uint64_t seed = 0x9e3779b97f4a7c15ULL;
-
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
-
 /* Age of the sessions, in ticks. */
 struct ages {
 	uint32_t now;
@@ -145,25 +131,27 @@ struct ages {
 	uint32_t spread;
 };
 
-/* Puts a session into a free slot of its two buckets; whether there was one. */
-static int put(struct bucket *buckets, const struct mapping *m, const struct port_block *block, uint32_t i,
-	       const struct ages *a)
+/* Puts a subscriber's session into a free slot of its two buckets; whether there was one. */
+static int put(struct subscriber *s, struct bucket *buckets, const struct mapping *m, const struct port_block *block,
+	       uint32_t i, const struct ages *a)
 {
-	uint32_t ext_addr = 0xc6336400U + (uint32_t)(random_next() % 100);
+	uint32_t ext_addr = 0xc6336400U + (uint32_t)(random_next(&seed) % 100);
 	uint16_t in_port = (uint16_t)(1024 + i), offset = mapping_first_choice(&m->geo, in_port);
 	uint8_t proto = a->spread && i % 2 ? IPPROTO_TCP : IPPROTO_UDP;
 	uint8_t state = proto == IPPROTO_TCP ? SESSION_ESTABLISHED : SESSION_UDP;
 	uint32_t age = a->fixed;
 	struct bucket_pair pair = session_buckets(ext_addr, 443, proto, offset, m->bucket_shift);
-	const uint32_t at[] = { pair.first, pair.second };
+	const struct bucket_choice b = { &buckets[pair.first], &buckets[pair.second], home_bit(pair.first) };
 
 	if (a->spread && proto == IPPROTO_UDP)
-		age += (uint32_t)(random_next() % a->spread);
+		age += (uint32_t)(random_next(&seed) % a->spread);
 	for (unsigned k = 0; k < 2 * BUCKET_SLOTS; k++) {
-		struct slot *slot = &buckets[at[k % 2]].slot[k / 2];
+		struct slot *slot = &(k % 2 ? b.second : b.first)->slot[k / 2];
 
 		if (slot->truth)
 			continue;
+		if (slot != preferred_slot(&b, offset))
+			s->displaced |= b.home;
 		slot->key = slot_key(ext_addr, 443, in_port);
 		slot->truth = slot_truth((uint16_t)(block->port_lo + offset), proto, state, a->now - age);
 		return 1;
@@ -182,7 +170,7 @@ int main(int argc, char **argv)
 	}
 
 	uint32_t addr = ntohl(first.s_addr), subscribers = (uint32_t)atoi(argv[3]), each = (uint32_t)atoi(argv[4]);
-	uint32_t age = ticks_of_seconds((uint32_t)atoi(argv[5] + (*argv[5] == '+')), hz());
+	uint32_t age = ticks_of_seconds((uint32_t)atoi(argv[5] + (*argv[5] == '+')), datapath_hz());
 	struct ages ages = { ticks_now(), *argv[5] == '+' ? age : 0, *argv[5] == '+' ? 0 : age };
 	const struct mapping *m = find_mapping(argv[1], addr);
 	struct space records = open_space(argv[1], "subscribers", SUBSCRIBER_CHUNK_SHIFT, sizeof(struct subscriber));
@@ -196,7 +184,7 @@ int main(int argc, char **argv)
 		uint32_t opened = 0;
 
 		for (uint32_t i = 0; i < each; i++)
-			opened += (uint32_t)put(b, m, &block, i, &ages);
+			opened += (uint32_t)put(s, b, m, &block, i, &ages);
 		s->sessions += opened;
 		total += opened;
 	}

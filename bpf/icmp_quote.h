@@ -179,9 +179,9 @@ static long icmp_sum_step(__u32 i, struct icmp_sum *s)
 		return 1;
 	if (size > sizeof(words))
 		size = sizeof(words);
+	/* To older verifiers a comparison says nothing of the lower bound. */
 	barrier_var(size);
-	if (!size || size > sizeof(words))
-		return 1;
+	size = ((size - 1) & (sizeof(words) - 1)) + 1;
 #if HOOK_XDP
 	if (bpf_xdp_load_bytes(s->ctx, s->at, words, size)) {
 #else

@@ -118,8 +118,11 @@ static __always_inline long overflow_insert(const struct flow *f, __u16 out_port
 
 #define EEXIST 17
 
-/* Under the lock, with a port that is free: OPENED with *ret_truth set, OPEN_EXISTS, or no room. */
-static __always_inline enum opened open_overflow_session(const struct flow *f, struct subscriber *s, __u16 out_port,
+/*
+ * Under the lock, with a port that is free: OPENED with *ret_truth set, OPEN_EXISTS, or no room. Not inline for its
+ * keys' sake: with them the search for a port would have no room on the stack.
+ */
+static __noinline enum opened open_overflow_session(const struct flow *f, struct subscriber *s, __u16 out_port,
 							 __u64 *ret_truth)
 {
 	__u64 truth = slot_truth(out_port, f->p.proto, open_state(&f->p), f->now);

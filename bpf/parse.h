@@ -148,10 +148,8 @@ static __always_inline enum packet_kind parse_fragment(void *data, void *data_en
 	return protocol_has_ports(p->proto) ? PACKET_FRAGMENT : PACKET_PROTOCOL;
 }
 
-/*
- * Fills *p as far as the packet's kind, enum packet_kind, says; *p must be initialised. A step: see step.h.
- */
-STEP int parse(ctx_t *ctx, struct packet *p)
+/* parse() for who has initialised *p: fills it as far as the packet's kind, enum packet_kind, says. */
+STEP int parse_packet(ctx_t *ctx, struct packet *p)
 {
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
 	struct ethhdr *eth = data;
@@ -159,7 +157,6 @@ STEP int parse(ctx_t *ctx, struct packet *p)
 
 	if (!p)
 		return PACKET_BAD_HEADER;
-	__builtin_memset(p, 0, sizeof(*p));
 	if ((void *)(eth + 1) > data_end || eth->h_proto != bpf_htons(ETH_P_IP))
 		return PACKET_NOT_IPV4;
 	if ((void *)(ip + 1) > data_end || ip->version != 4 || ip->ihl < 5)
@@ -179,6 +176,12 @@ STEP int parse(ctx_t *ctx, struct packet *p)
 	if (ip->frag_off & bpf_htons(IP_FLAG_MF | IP_OFFSET_MASK))
 		return parse_fragment(data, data_end, bpf_ntohs(ip->frag_off), p);
 	return parse_transport(data, data_end, p);
+}
+
+static __always_inline enum packet_kind parse(ctx_t *ctx, struct packet *p)
+{
+	__builtin_memset(p, 0, sizeof(*p));
+	return parse_packet(ctx, p);
 }
 
 /* Why a packet that would have to be translated cannot be. */

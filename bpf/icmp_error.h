@@ -60,7 +60,7 @@ static __always_inline int icmp_error_resize(ctx_t *ctx, __u32 quote)
 static __always_inline int icmp_error_send(ctx_t *ctx, const struct note *n)
 {
 	struct packet p;
-	__u32 in_ifindex = ctx_ingress(ctx);
+	__u32 in_ifindex = packet_ingress(ctx);
 	struct device *in = device_get(in_ifindex);
 	enum packet_kind kind = parse(ctx, &p);
 	__u32 quote = p.length < ICMP_ERROR_QUOTE ? p.length : ICMP_ERROR_QUOTE;
@@ -70,6 +70,13 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct note *n)
 	if (kind == PACKET_NOT_IPV4 || kind == PACKET_BAD_HEADER || !in || !in->addr ||
 	    (void *)(eth + 1) > ctx_data_end(ctx))
 		return drop(n->reason);
+#if HOOK_XDP
+	/* Of a frame of several buffers only the first can be read. */
+	__u32 linear = (__u32)(ctx->data_end - ctx->data) - L3_OFFSET;
+
+	if (quote > linear)
+		quote = linear;
+#endif
 	__builtin_memcpy(subscriber_mac, eth->h_source, 6);
 	if (icmp_error_resize(ctx, quote))
 		return drop(n->reason);
@@ -117,7 +124,7 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct note *n)
 	count_add(n->sent, 1);
 	count_add(n->reason, 1);
 #if HOOK_XDP
-	return bpf_redirect(in_ifindex, 0);
+	return send_by(ctx, in_ifindex);
 #else
 	return bpf_redirect_neigh(in_ifindex, 0, 0, 0);
 #endif

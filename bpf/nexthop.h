@@ -9,7 +9,8 @@
 #ifndef DETNAT_NEXTHOP_H
 #define DETNAT_NEXTHOP_H
 
-#include "forward.h"
+#include "ether.h"
+#include "leaf.h"
 #include "lookup.h"
 #include "parse.h"
 #include "settings.h"
@@ -22,6 +23,7 @@
 
 enum way {
 	WAY_OUT,	/* leaves by an outside interface, XDP can send it */
+	WAY_OUT_TAGGED, /* the same, with VLAN tags; not for the quick path */
 	WAY_OUT_KERNEL, /* leaves by an outside interface, the kernel must send it */
 	WAY_POOL,	/* to a pool address */
 	WAY_LOCAL,	/* to the gateway itself, or nothing that is forwarded */
@@ -105,7 +107,7 @@ static __always_inline int address_is_local(ctx_t *ctx, __u32 src, __u32 addr)
 {
 	struct bpf_fib_lookup fib;
 
-	return route(ctx, src, addr, ctx_ingress(ctx), &fib) == BPF_FIB_LKUP_RET_NOT_FWDED;
+	return route(ctx, src, addr, packet_ingress(ctx), &fib) == BPF_FIB_LKUP_RET_NOT_FWDED;
 }
 
 /* Until when something learned now holds: a second at most. */
@@ -128,7 +130,9 @@ static __always_inline enum way next_hop_way(long verdict, const struct bpf_fib_
 	/* NAT on a stick: back out by the same interface to another inside address is routing, not translation. */
 	if (out->roles & DEVICE_INSIDE && index_find(&in_index, dst))
 		return WAY_OTHER;
-	return verdict == BPF_FIB_LKUP_RET_SUCCESS && out->flags & DEVICE_REDIRECT ? WAY_OUT : WAY_OUT_KERNEL;
+	if (verdict != BPF_FIB_LKUP_RET_SUCCESS)
+		return WAY_OUT_KERNEL;
+	return out->flags & DEVICE_REDIRECT ? WAY_OUT : out->flags & DEVICE_TAGGED ? WAY_OUT_TAGGED : WAY_OUT_KERNEL;
 }
 
 /* The place in the cache of a packet's next hop. */
@@ -165,7 +169,7 @@ static __always_inline const struct next_hop *next_hop_cached(const struct globa
 /* Next hop of a packet, from the cache or from the kernel. NULL where the interface is not one of ours. */
 static __always_inline struct next_hop *next_hop_get(ctx_t *ctx, const struct packet *p, __u32 now)
 {
-	__u32 in_ifindex = ctx_ingress(ctx);
+	__u32 in_ifindex = packet_ingress(ctx);
 	__u32 src = next_hop_source(p->src);
 	struct next_hop *nh = next_hop_place(in_ifindex, src, p->dst);
 	struct globals *g = globals_get();

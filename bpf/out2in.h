@@ -21,8 +21,10 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 	struct packet *p = &oi->p;
 	enum packet_kind kind = parse(ctx, p);
 	struct ethhdr *eth = ctx_data(ctx);
-	struct device *in = device_get(ctx_ingress(ctx));
+	struct device *in = device_get(packet_ingress(ctx));
 
+	if (is_tagged(ctx))
+		return leaf_call(ctx, LEAF_vlan);
 	if ((void *)(eth + 1) > ctx_data_end(ctx) || !in || !in->roles)
 		return pass_untranslated();
 	if (kind == PACKET_NOT_IPV4) {
@@ -62,7 +64,7 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
  * again. */
 static __always_inline int is_merged(ctx_t *ctx)
 {
-	struct device *in = device_get(ctx_ingress(ctx));
+	struct device *in = device_get(packet_ingress(ctx));
 
 	return in && in->flags & DEVICE_MERGED;
 }
@@ -95,7 +97,8 @@ static __always_inline int out2in_finish(ctx_t *ctx, const struct out2in *oi, en
 					 const struct way_in *way, __u16 in_port)
 {
 	/* Longer than the way in allows, and DF is not set: the kernel cuts it up. */
-	int direct = settings.redirect && verdict == WAY_IN_READY && oi->p.length <= way->mtu;
+	int direct = settings.redirect && verdict == WAY_IN_READY && oi->p.length <= way->mtu &&
+		     takes_frame(ctx, way->ifindex);
 	struct rewrite w = { .addr = oi->m->geo.in_base + oi->subscriber, .port = in_port, .source = 0 };
 
 	if (rewrite_packet(ctx, &oi->p, &w, direct))

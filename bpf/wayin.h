@@ -58,7 +58,7 @@ static __always_inline enum way_in_verdict way_in_get(ctx_t *ctx, struct subscri
 		way = LOAD(s->way);
 	} else {
 		struct bpf_fib_lookup fib;
-		long verdict = route(ctx, src, in_addr, ctx_ingress(ctx), &fib);
+		long verdict = route(ctx, src, in_addr, packet_ingress(ctx), &fib);
 
 		ret->ifindex = fib.ifindex;
 		ret->gateway = bpf_ntohl(fib.ipv4_dst);
@@ -77,7 +77,7 @@ static __always_inline enum way_in_verdict way_in_get(ctx_t *ctx, struct subscri
 	__u32 ifindex = (__u32)(way >> 48);
 	struct device *out = device_get(ifindex);
 
-	if (!out || !out->roles || !(out->flags & DEVICE_REDIRECT))
+	if (!out || !out->roles || !(out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED)))
 		return WAY_IN_KERNEL;
 	way_in_addresses(&ret->mac, way, out);
 	ret->ifindex = ifindex;

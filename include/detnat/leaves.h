@@ -18,7 +18,9 @@ enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 	X(refuse)      \
 	X(icmp_error)  \
 	X(hairpin)     \
-	X(arp)
+	X(arp)         \
+	X(both)        \
+	X(vlan)
 
 enum leaf {
 #define X(name) LEAF_##name,

@@ -110,7 +110,7 @@ int xdp_refuse_merged(const struct link *l, const struct link *by, struct error 
 			 "%s: generic XDP on a %s sees packets as GRO has merged them on the interfaces below, whose "
 			 "checksums cannot be kept right: switch that off, 'ethtool -K %s gro off'%s",
 			 l->name, l->kind, by->name,
-			 link_is_vlan(l) ? ", or leave tags to XDP, 'ethtool -K … rxvlan off'" : "");
+			 link_is_vlan(l) ? ", or leave tags to XDP, 'ethtool -K … rx-vlan-hw-parse off'" : "");
 }
 
 /* The same for a link of which native XDP was hoped for. */

@@ -63,6 +63,7 @@ static const char *why_not_below(const struct plan *p, const struct link *vlan, 
 				 size_t size)
 {
 	const struct link *carrier = vlan_carrier(&p->links, vlan), *by;
+	const char *offload = vlan_offload(&p->links, vlan);
 
 	if (!carrier) {
 		snprintf(text, size, "the interface below is in another namespace, or there are more than two tags");
@@ -73,11 +74,10 @@ static const char *why_not_below(const struct plan *p, const struct link *vlan, 
 		snprintf(text, size, "%s is a %s, which sees tags no more", carrier->name, carrier->kind);
 		return text;
 	}
-	by = tags_taken_by(&p->links, carrier);
+	by = tags_taken_by(&p->links, carrier, offload);
 	if (by) {
-		snprintf(text, size,
-			 "%s takes tags off before XDP sees them; 'ethtool -K %s rxvlan off' leaves them on", by->name,
-			 by->name);
+		snprintf(text, size, "%s takes tags off before XDP sees them; 'ethtool -K %s %s off' leaves them on",
+			 by->name, by->name, offload);
 		return text;
 	}
 	*ret = carrier;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "stacking.h"
 
+#include <linux/if_ether.h>
 #include <string.h>
 
 #include <detnat/tables.h>
@@ -50,8 +51,8 @@ const struct link *vlan_carrier(const struct link_list *all, const struct link *
 	return l;
 }
 
-static const struct link *search(const struct link_list *all, const struct link *l, int depth,
-				 bool (*found)(const struct link *l))
+/* The first interface at the bottom whose offload is on. */
+static const struct link *search(const struct link_list *all, const struct link *l, int depth, const char *offload)
 {
 	/* A veth names its peer as the interface below. */
 	const struct link *lower = link_is_stacked(l) ? link_find(all, l->lower) : NULL, *below;
@@ -60,7 +61,7 @@ static const struct link *search(const struct link_list *all, const struct link 
 	if (depth == MAX_DEPTH)
 		return NULL;
 	if (lower) {
-		below = search(all, lower, depth + 1, found);
+		below = search(all, lower, depth + 1, offload);
 		if (below)
 			return below;
 	}
@@ -68,31 +69,33 @@ static const struct link *search(const struct link_list *all, const struct link 
 		if (all->link[i].master != l->ifindex || all->link[i].ifindex == l->ifindex)
 			continue;
 		bottom = false;
-		below = search(all, &all->link[i], depth + 1, found);
+		below = search(all, &all->link[i], depth + 1, offload);
 		if (below)
 			return below;
 	}
-	return bottom && found(l) ? l : NULL;
+	return bottom && offload_is_on(l->name, offload) ? l : NULL;
 }
 
-static bool takes_tags(const struct link *l)
+const char *vlan_offload(const struct link_list *all, const struct link *vlan)
 {
-	return offload_is_on(l->name, OFFLOAD_VLAN) || offload_is_on(l->name, OFFLOAD_SERVICE_VLAN);
+	const struct link *l = vlan, *lower;
+
+	for (unsigned tags = 0; tags < MAX_VLAN_TAGS; tags++, l = lower) {
+		lower = link_find(all, l->lower);
+		if (!lower || !link_is_vlan(lower))
+			break;
+	}
+	return l->vlan_tpid == ETH_P_8021AD ? OFFLOAD_SERVICE_VLAN : OFFLOAD_VLAN;
 }
 
-const struct link *tags_taken_by(const struct link_list *all, const struct link *carrier)
+const struct link *tags_taken_by(const struct link_list *all, const struct link *carrier, const char *offload)
 {
-	return search(all, carrier, 0, takes_tags);
-}
-
-static bool merges(const struct link *l)
-{
-	return offload_is_on(l->name, OFFLOAD_GRO);
+	return search(all, carrier, 0, offload);
 }
 
 const struct link *merged_by(const struct link_list *all, const struct link *l)
 {
-	const struct link *by = link_is_stacked(l) ? search(all, l, 0, merges) : NULL;
+	const struct link *by = link_is_stacked(l) ? search(all, l, 0, OFFLOAD_GRO) : NULL;
 
 	return by && by->ifindex != l->ifindex ? by : NULL;
 }

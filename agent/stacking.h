@@ -26,11 +26,14 @@ const struct link *link_find(const struct link_list *all, uint32_t ifindex);
  */
 const struct link *vlan_carrier(const struct link_list *all, const struct link *vlan);
 
+/* Name of the offload by which drivers take the outermost tag of a VLAN interface's frames off. */
+const char *vlan_offload(const struct link_list *all, const struct link *vlan);
+
 /*
- * The first interface below that takes tags off before XDP can see them, as drivers do when receive VLAN offload is
- * on: the carrier itself, or a port of it. NULL: none does.
+ * The first interface below that takes tags off before XDP can see them, as drivers do when that offload is on: the
+ * carrier itself, or a port of it. NULL: none does.
  */
-const struct link *tags_taken_by(const struct link_list *all, const struct link *carrier);
+const struct link *tags_taken_by(const struct link_list *all, const struct link *carrier, const char *offload);
 
 /*
  * The first interface at the bottom of a stack whose GRO is on, so that generic XDP above sees packets merged, with

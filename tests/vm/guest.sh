@@ -326,7 +326,7 @@ vlan_comes_back() {
     ip -n gw link add link in0 name in0.100 type vlan id 100
     move_addresses gw in0 in0.100 10.0.0.1/18
     wait_for attached_as native
-    wait_for expect 1.1.1.0:1066 in_sub peer udp 10.0.0.2:41002 $REFLECTOR 500
+    wait_for expect 1.1.1.0:1061 in_sub peer udp 10.0.0.2:41002 $REFLECTOR 500
 }
 
 # What the gateway itself sends and receives by the VLAN interface, and what is on the link without a tag.

@@ -41,6 +41,9 @@ int xdp_check(const struct link *l, const struct own_programs *own, struct error
 int xdp_attach(const struct link *l, int fd, enum xdp_mode mode, const struct own_programs *own, bool *ret_native,
 	       struct error *err);
 
+/* Sets err to why generic XDP cannot stand on a link above `by`, whose GRO is on; returns -EOPNOTSUPP. */
+int xdp_refuse_merged(const struct link *l, const struct link *by, struct error *err);
+
 /* Takes off what is ours, if it is. 0 or -errno. */
 int xdp_detach(const struct link *l, const struct own_programs *own);
 

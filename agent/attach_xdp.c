@@ -8,6 +8,7 @@
 
 #include "attach.h"
 #include "log.h"
+#include "stacking.h"
 
 static const char *program_name(uint32_t id, char text[static BPF_OBJ_NAME_LEN])
 {
@@ -103,6 +104,33 @@ static int report(const struct link *l, int r, bool native, const char *message,
 			 native ? "native" : "generic", strerror(-r), *message ? ": " : "", message);
 }
 
+int xdp_refuse_merged(const struct link *l, const struct link *by, struct error *err)
+{
+	return error_set(err, -EOPNOTSUPP,
+			 "%s: generic XDP on a %s sees packets as GRO has merged them on the interfaces below, whose "
+			 "checksums cannot be kept right: switch that off, 'ethtool -K %s gro off'%s",
+			 l->name, l->kind, by->name,
+			 link_is_vlan(l) ? ", or leave tags to XDP, 'ethtool -K … rx-vlan-hw-parse off'" : "");
+}
+
+/* The same for a link of which native XDP was hoped for. */
+static int check_merged(const struct link *l, struct error *err)
+{
+	_cleanup_free_ struct link *links = NULL;
+	struct link_list all = { 0 };
+	const struct link *by = NULL;
+	struct netlink *n;
+
+	if (!link_is_stacked(l) || netlink_new(&n))
+		return 0;
+	if (!links_read(n, &links, &all.count)) {
+		all.link = links;
+		by = merged_by(&all, l);
+	}
+	netlink_free(n);
+	return by ? xdp_refuse_merged(l, by, err) : 0;
+}
+
 /* Attaches to a link that carries nothing. */
 static int attach_afresh(const struct link *l, int fd, enum xdp_mode mode, bool *ret_native, struct error *err)
 {
@@ -114,6 +142,8 @@ static int attach_afresh(const struct link *l, int fd, enum xdp_mode mode, bool 
 	r = exchange(l->ifindex, native, 0, fd);
 	message = kernel_message_end();
 	if (r && r != -ENODEV && r != -EBUSY && r != -EEXIST && mode == XDP_MODE_AUTO) {
+		if (check_merged(l, err))
+			return -EOPNOTSUPP;
 		log_info("%s: no native XDP (%s), which is faster; using generic XDP", l->name,
 			 *message ? message : strerror(-r));
 		native = false;
@@ -123,11 +153,6 @@ static int attach_afresh(const struct link *l, int fd, enum xdp_mode mode, bool 
 	}
 	if (r)
 		return report(l, r, native, message, err);
-	if (!native && link_is_stacked(l))
-		log_warning("%s: generic XDP on a %s sees packets as GRO has merged them on the interfaces below, "
-			    "whose checksums it "
-			    "cannot keep right: switch that off there, 'ethtool -K LOWER gro off'",
-			    l->name, l->kind);
 	*ret_native = native;
 	return 0;
 }

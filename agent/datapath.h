@@ -32,6 +32,7 @@ struct datapath {
 	int buckets;	 /* ARRAY_OF_MAPS */
 	int overflow;
 	int devices;
+	int vlans;
 	int counters;
 	int events;
 	int fragments;

@@ -22,6 +22,7 @@ static void datapath_init(struct datapath *d)
 		.buckets = -1,
 		.overflow = -1,
 		.devices = -1,
+		.vlans = -1,
 		.counters = -1,
 		.events = -1,
 		.fragments = -1,

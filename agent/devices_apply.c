@@ -14,38 +14,6 @@ static const char *roles_name(uint8_t roles)
 
 /* ---- preparation: nothing is touched ---------------------------------------------------------------------------- */
 
-/* The configuration's interfaces, with what is known of those that are there already, and their links read anew. */
-static int interfaces_of(struct devices *v, const struct config *c, struct interfaces *ret, struct error *err)
-{
-	_cleanup_free_ struct interface *list = calloc(c->n_interfaces + 1, sizeof(*list));
-
-	if (!list)
-		return error_set(err, -ENOMEM, "out of memory");
-	for (size_t k = 0; k < c->n_interfaces; k++) {
-		const struct config_interface *wanted = &c->interfaces[k];
-		const struct interface *known = interfaces_find(&v->interfaces, wanted->name);
-		struct interface *i = &list[k];
-		struct link l;
-		int r = link_by_name(v->netlink, wanted->name, &l);
-
-		if (r && r != -ENODEV)
-			return error_set(err, r, "%s: cannot be read: %s", wanted->name, strerror(-r));
-		if (known && !r && known->link.ifindex == l.ifindex)
-			*i = *known;
-		memcpy(i->name, wanted->name, sizeof(i->name));
-		i->roles = wanted->roles;
-		i->problem[0] = '\0';
-		i->link = (struct link){ 0 };
-		if (r)
-			i->attachment = DEVICE_ABSENT;
-		else
-			i->link = l;
-	}
-	ret->list = take_pointer(list);
-	ret->count = c->n_interfaces;
-	return 0;
-}
-
 static int prefixes_of(const struct config *c, struct prefix **ret, struct error *err)
 {
 	struct prefix *prefixes = calloc(c->n_mappings + 1, sizeof(*prefixes));
@@ -77,18 +45,18 @@ int devices_check(const struct config *c, struct error *err)
 {
 	__attribute__((cleanup(release_netlink))) struct netlink *n = NULL;
 	__attribute__((cleanup(own_programs_free))) struct own_programs own = { 0 };
+	static const struct interfaces none;
+	struct interfaces all = { 0 };
 	int r = netlink_new(&n);
 
 	if (!r)
 		r = own_programs_read(c->pin_path, NULL, &own);
 	if (r)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
-	for (size_t k = 0; !r && k < c->n_interfaces; k++) {
-		struct link l;
-
-		if (!link_by_name(n, c->interfaces[k].name, &l))
-			r = xdp_check(&l, &own, err);
-	}
+	r = interfaces_plan(n, c->interfaces, c->n_interfaces, &none, c->xdp_mode, &all, err);
+	if (!r)
+		r = check_all(&all, &own, err);
+	free(all.list);
 	return r;
 }
 
@@ -132,6 +100,7 @@ static int attach_all(struct devices *v, struct interfaces *all, enum xdp_mode m
 				return r;
 		}
 	}
+	interfaces_carry(all);
 	return 0;
 }
 
@@ -154,8 +123,8 @@ static void restore_all(struct devices *v, const struct interfaces *all, const s
 	monitor_raise_epoch(v->monitor);
 }
 
-static int change(struct devices *v, struct interfaces *all, const struct config *c, const struct prefix *prefixes,
-		  struct error *err)
+static int change(struct devices *v, struct interfaces *all, enum xdp_mode mode, const struct prefix *prefixes,
+		  size_t n_prefixes, struct error *err)
 {
 	_cleanup_free_ struct attach_before *before = calloc(all->count + 1, sizeof(*before));
 	int r;
@@ -166,9 +135,9 @@ static int change(struct devices *v, struct interfaces *all, const struct config
 		before[k].xdp = before[k].tc = -1;
 	r = note_all(v, all, before, err);
 	if (!r) {
-		r = attach_all(v, all, c->xdp_mode, err);
+		r = attach_all(v, all, mode, err);
 		if (!r)
-			r = routes_apply(v->netlink, prefixes, c->n_mappings, err);
+			r = routes_apply(v->netlink, prefixes, n_prefixes, err);
 		if (r)
 			restore_all(v, all, before);
 	}
@@ -180,19 +149,16 @@ static int change(struct devices *v, struct interfaces *all, const struct config
 /* ---- what is no longer wanted -------------------------------------------------------------------------------------
  */
 
-static const struct interface *find_index(const struct interfaces *all, uint32_t ifindex)
+static bool is_recorded(const struct device *d)
 {
-	for (size_t k = 0; k < all->count; k++)
-		if (all->list[k].link.ifindex == ifindex)
-			return &all->list[k];
-	return NULL;
+	return d->roles || d->lower;
 }
 
 /* Whether a link carries something of this datapath: there may be others, with a pin path and interfaces of their own.
  */
 static bool is_ours(const struct datapath *d, const struct own_programs *own, const struct link *l)
 {
-	if (d->device && l->ifindex < MAX_IFINDEX && d->device[l->ifindex].roles)
+	if (d->device && l->ifindex < MAX_IFINDEX && is_recorded(&d->device[l->ifindex]))
 		return true;
 	return l->xdp.prog_id && own_programs_has(own, l->xdp.prog_id);
 }
@@ -206,7 +172,7 @@ static void detach_others(struct devices *v, const struct interfaces *all)
 
 	for (size_t k = 0; k < n_links; k++) {
 		const struct link *l = &links[k];
-		if (!is_ours(v->datapath, &v->own, l) || find_index(all, l->ifindex))
+		if (!is_ours(v->datapath, &v->own, l) || interfaces_find_index(all, l->ifindex))
 			continue;
 		redirects_stop(v->redirects, l->ifindex);
 		r = interface_detach(v->netlink, v->datapath, &v->own, l->ifindex);
@@ -217,7 +183,7 @@ static void detach_others(struct devices *v, const struct interfaces *all)
 	}
 	/* Records of interfaces that are gone, of an earlier agent's time. */
 	for (uint32_t ifindex = 1; ifindex < MAX_IFINDEX; ifindex++)
-		if (v->datapath->device[ifindex].roles && !find_index(all, ifindex)) {
+		if (is_recorded(&v->datapath->device[ifindex]) && !interfaces_find_index(all, ifindex)) {
 			redirects_stop(v->redirects, ifindex);
 			interface_detach(v->netlink, v->datapath, &v->own, ifindex);
 		}
@@ -231,6 +197,19 @@ static void detach_others(struct devices *v, const struct interfaces *all)
 	}
 }
 
+static void say_attached(const struct interfaces *all, const struct interface *i)
+{
+	const struct interface *carrier = i->carrier ? interfaces_find_index(all, i->carrier) : NULL;
+	const char *xdp = i->attachment == DEVICE_XDP_NATIVE ? "native" : "generic";
+
+	if (i->hidden)
+		log_info("%s: %s XDP, for the VLAN interfaces on it", i->name, xdp);
+	else if (carrier)
+		log_info("%s: %s, %s XDP on %s", i->name, roles_name(i->roles), xdp, carrier->name);
+	else
+		log_info("%s: %s, %s XDP", i->name, roles_name(i->roles), xdp);
+}
+
 static void start(struct devices *v, struct interfaces *all)
 {
 	for (size_t k = 0; k < all->count; k++) {
@@ -238,17 +217,42 @@ static void start(struct devices *v, struct interfaces *all)
 		const struct interface *known = interfaces_find(&v->interfaces, i->name);
 		bool native = i->attachment == DEVICE_XDP_NATIVE;
 
-		if (!i->link.ifindex)
+		if (!i->link.ifindex || (i->hidden && i->carrier))
 			continue;
-		if (known && known->attachment == i->attachment && known->roles == i->roles)
+		if (known && known->attachment == i->attachment && known->roles == i->roles &&
+		    known->carrier == i->carrier)
 			continue;
-		log_info("%s: %s, %s XDP", i->name, roles_name(i->roles), native ? "native" : "generic");
+		say_attached(all, i);
+		if (i->carrier) {
+			interface_check_forwarding(i);
+			continue;
+		}
 		if (i->link.port_kind[0] && strcmp(i->link.port_kind, "vrf"))
 			log_warning("%s: is a port of a %s, to which routes point; most likely that one is meant",
 				    i->name, i->link.port_kind);
-		interface_check_forwarding(i);
+		if (!i->hidden)
+			interface_check_forwarding(i);
 		redirects_start(v->redirects, &i->link, native, &i->health);
 	}
+}
+
+/* Makes the interfaces those of the list, which becomes v's; prefixes NULL: those that v has. */
+static int apply(struct devices *v, struct interfaces *all, enum xdp_mode mode, struct prefix *prefixes,
+		 size_t n_prefixes, struct error *err)
+{
+	int r = check_all(all, &v->own, err);
+
+	if (!r)
+		r = change(v, all, mode, prefixes ? prefixes : v->prefixes, n_prefixes, err);
+	if (r)
+		return r;
+	start(v, all);
+	detach_others(v, all);
+	interfaces_record(v, all);
+	free(v->interfaces.list);
+	v->interfaces = *all;
+	v->mode = mode;
+	return 0;
 }
 
 int devices_apply(struct devices *v, const struct config *c, struct error *err)
@@ -262,29 +266,50 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 		return error_set(err, r, "the pinned programs cannot be read: %s", strerror(-r));
 	own_programs_free(&v->own);
 	v->own = own;
-	r = interfaces_of(v, c, &all, err);
+	r = interfaces_plan(v->netlink, c->interfaces, c->n_interfaces, &v->interfaces, c->xdp_mode, &all, err);
 	if (!r)
 		r = prefixes_of(c, &prefixes, err);
 	if (!r)
-		r = check_all(&all, &v->own, err);
-	if (!r)
-		r = change(v, &all, c, prefixes, err);
+		r = apply(v, &all, c->xdp_mode, prefixes, c->n_mappings, err);
 	if (r) {
 		free(all.list);
 		free(prefixes);
 		return r;
 	}
-	start(v, &all);
-	detach_others(v, &all);
-	interfaces_record(v, &all);
-	free(v->interfaces.list);
 	free(v->prefixes);
-	v->interfaces = all;
 	v->prefixes = prefixes;
 	v->n_prefixes = c->n_mappings;
-	v->mode = c->xdp_mode;
 	v->applied = true;
 	return 0;
+}
+
+int devices_replan(struct devices *v, struct error *err)
+{
+	_cleanup_free_ struct config_interface *wanted = calloc(v->interfaces.count + 1, sizeof(*wanted));
+	struct interfaces all = { 0 };
+	size_t n = 0;
+	int r;
+
+	if (!wanted)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t k = 0; k < v->interfaces.count; k++) {
+		const struct interface *i = &v->interfaces.list[k];
+
+		if (i->hidden)
+			continue;
+		memcpy(wanted[n].name, i->name, sizeof(wanted[n].name));
+		wanted[n++].roles = i->roles;
+	}
+	r = interfaces_plan(v->netlink, wanted, n, &v->interfaces, v->mode, &all, err);
+	if (r)
+		return r;
+	if (!interfaces_same_plan(&all, &v->interfaces))
+		r = apply(v, &all, v->mode, NULL, v->n_prefixes, err);
+	else
+		free(take_pointer(all.list));
+	if (r)
+		free(all.list);
+	return r;
 }
 
 int devices_detach_all(struct datapath *d, struct error *err)

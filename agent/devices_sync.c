@@ -37,9 +37,9 @@ void devices_schedule_sync(struct devices *v, unsigned ms)
 static bool is_attached(const struct devices *v, const struct interface *i, const struct link *l)
 {
 	const struct datapath *d = v->datapath;
-	int fd = i->roles == DEVICE_INSIDE ? d->xdp_inside : i->roles == DEVICE_OUTSIDE ? d->xdp_outside : d->xdp_both;
 
-	if (i->attachment == DEVICE_ABSENT || l->xdp.prog_id != program_id(fd))
+	if (i->carrier ? own_programs_has(&v->own, l->xdp.prog_id)
+		       : i->attachment == DEVICE_ABSENT || l->xdp.prog_id != program_id(interface_program(d, i)))
 		return false;
 	return !(i->roles & DEVICE_OUTSIDE) || tc_attached(l->ifindex) == program_id(d->tc_outside);
 }
@@ -88,10 +88,12 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 		log_info("%s: %s attached, %s XDP", i->name, returned ? "back," : "now",
 			 i->attachment == DEVICE_XDP_NATIVE ? "native" : "generic");
 	i->problem[0] = '\0';
-	redirects_start(v->redirects, &i->link, i->attachment == DEVICE_XDP_NATIVE, &i->health);
+	if (!i->carrier)
+		redirects_start(v->redirects, &i->link, i->attachment == DEVICE_XDP_NATIVE, &i->health);
 }
 
-static void sync_interface(struct devices *v, struct interface *i)
+/* Whether a VLAN interface came back, which is attached where the plan says. */
+static bool sync_interface(struct devices *v, struct interface *i)
 {
 	struct link l;
 	bool returned, came_up;
@@ -100,30 +102,53 @@ static void sync_interface(struct devices *v, struct interface *i)
 	i->dirty = false;
 	if (r && r != -ENODEV) {
 		log_debug("%s: cannot be read: %s", i->name, strerror(-r));
-		return;
+		return false;
 	}
 	if (i->link.ifindex && (r || l.ifindex != i->link.ifindex)) {
 		log_warning("%s: the interface is gone; waiting for one of that name", i->name);
 		interface_lost(v, i);
 	}
 	if (r)
-		return;
+		return false;
 	returned = !i->link.ifindex;
+	if (returned && link_is_vlan(&l))
+		return true;
 	came_up = !(i->link.flags & IFF_RUNNING) && l.flags & IFF_RUNNING;
 	i->link = l;
 	if (!is_attached(v, i, &l))
 		repair(v, i, returned);
-	else if (came_up)
+	else if (came_up && !i->carrier)
 		redirects_start(v->redirects, &l, i->attachment == DEVICE_XDP_NATIVE, &i->health);
-	else
+	else if (!i->carrier)
 		redirects_retry(v->redirects, &l, i->attachment == DEVICE_XDP_NATIVE, &i->health);
-	interface_check_forwarding(i);
+	if (!i->hidden)
+		interface_check_forwarding(i);
+	return false;
+}
+
+/* VLAN interfaces come and go, and may need another interface to carry programs. */
+static void sync_plan(struct devices *v)
+{
+	struct error err;
+	int r = devices_replan(v, &err);
+
+	if (!r) {
+		v->plan_problem[0] = '\0';
+		return;
+	}
+	if (strcmp(v->plan_problem, err.text))
+		log_error("%s; trying again every %u seconds", err.text, REPAIR_S);
+	snprintf(v->plan_problem, sizeof(v->plan_problem), "%s", err.text);
+	if (v->interfaces.count)
+		v->interfaces.list[0].dirty = true;
+	devices_schedule_sync(v, REPAIR_S * 1000);
 }
 
 void devices_sync(struct devices *v)
 {
 	struct error err;
 	enum routing routing;
+	bool dirty = false, replan = false;
 
 	if (v->rules_dirty && !rules_read(v->netlink, &routing)) {
 		v->rules_dirty = false;
@@ -139,9 +164,13 @@ void devices_sync(struct devices *v)
 	}
 	if (!v->applied)
 		return;
-	for (size_t k = 0; k < v->interfaces.count; k++)
+	for (size_t k = 0; k < v->interfaces.count; k++) {
+		dirty |= v->interfaces.list[k].dirty;
 		if (v->interfaces.list[k].dirty)
-			sync_interface(v, &v->interfaces.list[k]);
+			replan |= sync_interface(v, &v->interfaces.list[k]);
+	}
+	if (replan || (dirty && interfaces_have_vlans(&v->interfaces)))
+		sync_plan(v);
 	interfaces_record(v, &v->interfaces);
 	if (v->routes_dirty) {
 		v->routes_dirty = false;

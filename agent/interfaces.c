@@ -21,22 +21,33 @@ struct interface *interfaces_find(const struct interfaces *all, const char *name
 	return NULL;
 }
 
+struct interface *interfaces_find_index(const struct interfaces *all, uint32_t ifindex)
+{
+	for (size_t i = 0; ifindex && i < all->count; i++)
+		if (all->list[i].link.ifindex == ifindex)
+			return &all->list[i];
+	return NULL;
+}
+
 /* ---- records ---------------------------------------------------------------------------------------------------- */
 
 /*
  * Stores a record under the eyes of the datapath. MAC address, roles and flags are one word, address and MTU another,
- * so no packet sees half of either. Whether anything changed.
+ * what VLAN it is a third, so no packet sees half of any. Whether anything changed.
  */
 static bool record_store(struct device *place, const struct device *record)
 {
-	uint64_t now[2], wanted[2];
+	uint64_t now[3], wanted[3];
 	bool changed = false;
 
-	_Static_assert(offsetof(struct device, addr) == sizeof(now[0]), "two words hold all");
+	_Static_assert(offsetof(struct device, addr) == sizeof(now[0]) &&
+			       offsetof(struct device, lower) == 2 * sizeof(now[0]) &&
+			       offsetof(struct device, pad) == sizeof(now),
+		       "three words hold all");
 	memcpy(now, place, sizeof(now));
 	memcpy(wanted, record, sizeof(wanted));
 	/* The word with the roles last: it makes the others count. */
-	for (int i = 1; i >= 0; i--) {
+	for (int i = 2; i >= 0; i--) {
 		if (now[i] == wanted[i])
 			continue;
 		__atomic_store_n((uint64_t *)place + i, wanted[i], __ATOMIC_RELEASE);
@@ -50,6 +61,11 @@ static struct device record_of(const struct interface *i, uint8_t flags)
 	struct device record = { .roles = i->roles, .flags = flags, .addr = i->addr, .mtu = i->link.mtu };
 
 	memcpy(record.mac, i->link.mac, sizeof(record.mac));
+	if (i->carrier) {
+		record.lower = i->link.lower;
+		record.tag_tpid = i->link.vlan_tpid;
+		record.tag_id = i->link.vlan_id;
+	}
 	return record;
 }
 
@@ -71,11 +87,12 @@ void interface_record_begin(struct devices *v, const struct interface *i)
  */
 static bool takes_redirects(const struct interfaces *all, const struct interface *i)
 {
+	const struct interface *sender = i->carrier ? interfaces_find_index(all, i->carrier) : i;
 	bool any_native = false;
 
 	for (size_t k = 0; k < all->count; k++)
 		any_native |= all->list[k].attachment == DEVICE_XDP_NATIVE;
-	if (i->attachment == DEVICE_ABSENT || i->health.refusing)
+	if (i->attachment == DEVICE_ABSENT || !sender || sender->health.refusing)
 		return false;
 	return i->attachment == DEVICE_XDP_NATIVE || !any_native;
 }
@@ -84,13 +101,16 @@ static uint8_t record_flags(const struct interfaces *all, const struct interface
 {
 	uint8_t flags = 0;
 
-	if (takes_redirects(all, i))
-		flags |= DEVICE_REDIRECT;
+	if (i->roles && takes_redirects(all, i))
+		flags |= i->carrier ? DEVICE_TAGGED : DEVICE_REDIRECT;
+	/* Generic XDP sends by the kernel's own queues, which take all. */
+	if (i->attachment == DEVICE_XDP_SKB)
+		flags |= DEVICE_FRAGS;
 	if (i->attachment == DEVICE_XDP_NATIVE)
 		flags |= DEVICE_NATIVE;
 	if (i->made_clsact)
 		flags |= DEVICE_CLSACT;
-	if (i->attachment == DEVICE_XDP_SKB && link_is_stacked(&i->link))
+	if (i->attachment == DEVICE_XDP_SKB && !i->carrier && link_is_stacked(&i->link))
 		flags |= DEVICE_MERGED;
 	return flags;
 }
@@ -104,6 +124,7 @@ void interfaces_record(struct devices *v, struct interfaces *all)
 
 	if (r)
 		log_debug("the addresses cannot be read: %s", strerror(-r));
+	interfaces_carry(all);
 	for (size_t k = 0; k < all->count; k++) {
 		struct interface *i = &all->list[k];
 
@@ -118,6 +139,9 @@ void interfaces_record(struct devices *v, struct interfaces *all)
 		changed |= record_store(&v->datapath->device[i->link.ifindex], &record);
 	}
 	free(addresses);
+	r = interfaces_tell_vlans(all, v->datapath->vlans);
+	if (r)
+		log_error("the datapath cannot be told of VLAN interfaces: %s", strerror(-r));
 	if (changed)
 		monitor_raise_epoch(v->monitor);
 }
@@ -133,14 +157,28 @@ int interface_attach_tc(struct devices *v, struct interface *i, struct error *er
 	return tc_attach(v->netlink, &i->link, v->datapath->tc_outside, &i->made_clsact, err);
 }
 
+int interface_program(const struct datapath *d, const struct interface *i)
+{
+	/* One without a role has VLAN interfaces; that of the outside does nothing else there. */
+	return i->roles == DEVICE_INSIDE		 ? d->xdp_inside
+	       : !i->roles || i->roles == DEVICE_OUTSIDE ? d->xdp_outside
+							 : d->xdp_both;
+}
+
 int interface_attach_xdp(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err)
 {
 	const struct datapath *d = v->datapath;
-	int fd = i->roles == DEVICE_INSIDE ? d->xdp_inside : i->roles == DEVICE_OUTSIDE ? d->xdp_outside : d->xdp_both;
+	int fd = interface_program(d, i);
 	bool native = false;
 	int r = -EAGAIN;
 
 	i->attached_s = monotonic_s();
+	/* Its frames are seen below. */
+	if (i->carrier)
+		return xdp_detach(&i->link, &v->own);
+	/* A bond sees the tags of frames only where XDP runs on its ports. */
+	if (i->carrying && link_is_stacked(&i->link))
+		mode = XDP_MODE_NATIVE;
 	/* Generic was asked for until now; whether native is to be had only a trial tells. */
 	if (v->applied && v->mode == XDP_MODE_SKB && mode == XDP_MODE_AUTO)
 		r = xdp_attach(&i->link, fd, XDP_MODE_NATIVE, &v->own, &native, NULL);
@@ -181,6 +219,7 @@ void interface_lost(struct devices *v, struct interface *i)
 	i->link = (struct link){ 0 };
 	i->attachment = DEVICE_ABSENT;
 	i->made_clsact = i->forwarding_off = false;
+	i->carrier = 0;
 	i->health = (struct redirect_health){ 0 };
 	i->problem[0] = '\0';
 	i->attached_s = 0;

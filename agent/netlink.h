@@ -57,11 +57,15 @@ struct link {
 	uint8_t mac[6];
 	char kind[16];	    /* "veth", "vlan", … or empty */
 	char port_kind[16]; /* "bridge", "bond", … where it is a port of one */
+	uint32_t lower; /* the interface that it stands on, of a VLAN, macvlan or the like; 0: none in this namespace */
+	uint32_t master;    /* the bridge, bond, … whose port it is; 0: none */
+	uint16_t vlan_tpid; /* of a VLAN interface: ETH_P_8021Q or ETH_P_8021AD; else 0 */
+	uint16_t vlan_id;
 	struct link_xdp xdp;
 };
 
-/* Whether the interface stands on others: their GRO merges packets before it sees them. */
-bool link_is_stacked(const struct link *l);
+/* Reads an RTM_NEWLINK. */
+void link_parse(const struct nlmsghdr *h, struct link *ret);
 
 /* 0, -ENODEV where there is no such link, or -errno. */
 int link_by_name(struct netlink *n, const char *name, struct link *ret);

@@ -32,6 +32,21 @@ static void parse_xdp(const struct nlattr *nest, struct link_xdp *ret)
 	}
 }
 
+static void parse_vlan(const struct nlattr *nest, struct link *ret)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, nest)
+	{
+		if (mnl_attr_get_payload_len(attr) < sizeof(uint16_t))
+			continue;
+		if (mnl_attr_get_type(attr) == IFLA_VLAN_ID)
+			ret->vlan_id = mnl_attr_get_u16(attr);
+		else if (mnl_attr_get_type(attr) == IFLA_VLAN_PROTOCOL)
+			ret->vlan_tpid = ntohs(mnl_attr_get_u16(attr));
+	}
+}
+
 static void parse_kinds(const struct nlattr *nest, struct link *ret)
 {
 	const struct nlattr *attr;
@@ -42,10 +57,12 @@ static void parse_kinds(const struct nlattr *nest, struct link *ret)
 			attr_text(attr, ret->kind, sizeof(ret->kind));
 		else if (mnl_attr_get_type(attr) == IFLA_INFO_SLAVE_KIND)
 			attr_text(attr, ret->port_kind, sizeof(ret->port_kind));
+		else if (mnl_attr_get_type(attr) == IFLA_INFO_DATA && !strcmp(ret->kind, "vlan"))
+			parse_vlan(attr, ret);
 	}
 }
 
-static void parse_link(const struct nlmsghdr *h, struct link *ret)
+void link_parse(const struct nlmsghdr *h, struct link *ret)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
 	const struct nlattr *attr[IFLA_XDP + 1];
@@ -56,6 +73,8 @@ static void parse_link(const struct nlmsghdr *h, struct link *ret)
 		.type = info->ifi_type,
 		.flags = info->ifi_flags,
 		.mtu = attr_u32(attr[IFLA_MTU]),
+		.lower = attr[IFLA_LINK_NETNSID] ? 0 : attr_u32(attr[IFLA_LINK]),
+		.master = attr_u32(attr[IFLA_MASTER]),
 	};
 	attr_text(attr[IFLA_IFNAME], ret->name, sizeof(ret->name));
 	if (attr[IFLA_ADDRESS] && mnl_attr_get_payload_len(attr[IFLA_ADDRESS]) == sizeof(ret->mac))
@@ -69,7 +88,7 @@ static void parse_link(const struct nlmsghdr *h, struct link *ret)
 static void visit_link(const struct nlmsghdr *h, void *arg)
 {
 	if (h->nlmsg_type == RTM_NEWLINK)
-		parse_link(h, arg);
+		link_parse(h, arg);
 }
 
 static int link_get(struct netlink *n, uint32_t ifindex, const char *name, struct link *ret)
@@ -150,7 +169,7 @@ static void visit_links(const struct nlmsghdr *h, void *arg)
 	struct link *l = h->nlmsg_type == RTM_NEWLINK ? list_add(arg, sizeof(*l)) : NULL;
 
 	if (l)
-		parse_link(h, l);
+		link_parse(h, l);
 }
 
 int links_read(struct netlink *n, struct link **ret, size_t *ret_count)
@@ -266,14 +285,4 @@ int rules_read(struct netlink *n, enum routing *ret_routing)
 	if (!r)
 		*ret_routing = routing;
 	return r;
-}
-
-bool link_is_stacked(const struct link *l)
-{
-	static const char *const kinds[] = { "vlan", "bridge", "bond", "team", "macvlan", "macsec", "ipvlan", "hsr" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (!strcmp(l->kind, kinds[i]))
-			return true;
-	return false;
 }

@@ -4,7 +4,7 @@
 #define DETNAT_ARP_H
 
 #include "count.h"
-#include "nexthop.h"
+#include "forward.h"
 
 /* <linux/if_arp.h> cannot be included here: it leads to the C library's headers. */
 #define ARP_ETHERNET 1
@@ -27,7 +27,7 @@ struct arp_packet {
 static __always_inline int arp(ctx_t *ctx)
 {
 	struct arp_packet *a = ctx_data(ctx);
-	struct device *in = device_get(ctx_ingress(ctx));
+	struct device *in = device_get(packet_ingress(ctx));
 	__be32 sender_be, target_be;
 
 	if ((void *)(a + 1) > ctx_data_end(ctx) || !in || !in->roles)
@@ -53,7 +53,7 @@ static __always_inline int arp(ctx_t *ctx)
 	__builtin_memcpy(a->sender_mac, in->mac, 6);
 	__builtin_memcpy(a->sender_addr, &target_be, 4);
 	count_add(REASON_arp_answered, 1);
-	return bpf_redirect(ctx_ingress(ctx), 0);
+	return send_by(ctx, packet_ingress(ctx));
 }
 
 #endif

@@ -19,6 +19,7 @@
 #include "quick_in2out.h"
 #include "quick_out2in.h"
 #include "refuse.h"
+#include "vlan.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -42,8 +43,7 @@ int out2in_xdp(struct xdp_md *ctx)
  * One interface for inside and outside (NAT on a stick): what goes to a pool address and is not from a subscriber comes
  * from outside, and so does what goes straight to an inside address.
  */
-SEC("xdp.frags")
-int both_xdp(struct xdp_md *ctx)
+static __always_inline int both(struct xdp_md *ctx)
 {
 	struct packet p;
 	enum packet_kind kind = parse(ctx, &p);
@@ -55,6 +55,24 @@ int both_xdp(struct xdp_md *ctx)
 	if (!index_find(&in_index, p.src) && (index_find(&out_index, p.dst) || index_find(&in_index, p.dst)))
 		return leaf_call(ctx, LEAF_out2in);
 	return leaf_call(ctx, LEAF_in2out);
+}
+
+SEC("xdp.frags")
+int both_xdp(struct xdp_md *ctx)
+{
+	return both(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_both_xdp(struct xdp_md *ctx)
+{
+	return both(ctx);
+}
+
+SEC("xdp.frags")
+int leaf_vlan_xdp(struct xdp_md *ctx)
+{
+	return vlan(ctx);
 }
 
 SEC("xdp.frags")

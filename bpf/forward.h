@@ -1,25 +1,49 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Step 6: out by another interface, from XDP. */
+/* Step 6: out by another interface, from XDP; by a VLAN interface with its tags, from the interface below. */
 #ifndef DETNAT_FORWARD_H
 #define DETNAT_FORWARD_H
 
-#include "parse.h"
+#include "nexthop.h"
+#include "tags.h"
 
-/* The first twelve octets of a frame, to be written as words. */
-struct ether_addresses {
-	__u8 dmac[6];
-	__u8 smac[6];
-} __attribute__((aligned(4)));
-
-static __always_inline void ether_addresses_set(struct ethhdr *eth, const struct ether_addresses *mac)
-{
-	*(struct ether_addresses *)eth = *mac;
-}
+#if HOOK_XDP
 
 /*
  * bpf_redirect() also where the packet goes back by the interface it came from: XDP_TX would need an XDP program at
  * the peer of a veth.
  */
+STEP int send_by(ctx_t *ctx, __u32 ifindex)
+{
+	struct device_table *t = device_table_get();
+	struct device *out = t ? device_at(t, ifindex) : 0;
+	struct vlan_tags tags = {};
+
+	if (!out || !out->lower)
+		return bpf_redirect(ifindex, 0);
+	tags.tag[0] = vlan_tag(out->tag_tpid, out->tag_id);
+	tags.n = 1;
+	ifindex = out->lower;
+	out = device_at(t, ifindex);
+	if (out->lower) {
+		tags.tag[1] = tags.tag[0];
+		tags.tag[0] = vlan_tag(out->tag_tpid, out->tag_id);
+		tags.n = 2;
+		ifindex = out->lower;
+	}
+	return vlan_tags_push(ctx, &tags) ? XDP_ABORTED : bpf_redirect(ifindex, 0);
+}
+
+/* Whether an interface takes the frame from XDP: one of several buffers needs more of a driver. */
+static __always_inline int takes_frame(ctx_t *ctx, __u32 ifindex)
+{
+	struct device *out;
+
+	if (ctx_length(ctx) <= (__u64)((long)ctx->data_end - (long)ctx->data))
+		return 1;
+	out = device_get(ifindex);
+	return out && out->flags & DEVICE_FRAGS;
+}
+
 static __always_inline int forward(ctx_t *ctx, const struct ether_addresses *mac, __u32 ifindex)
 {
 	struct ethhdr *eth = ctx_data(ctx);
@@ -27,7 +51,8 @@ static __always_inline int forward(ctx_t *ctx, const struct ether_addresses *mac
 	if ((void *)(eth + 1) > ctx_data_end(ctx))
 		return XDP_ABORTED;
 	ether_addresses_set(eth, mac);
-	return bpf_redirect(ifindex, 0);
+	return send_by(ctx, ifindex);
 }
 
+#endif
 #endif

@@ -120,7 +120,7 @@ static __always_inline int fragment_hairpin(ctx_t *ctx)
 		return drop(REASON_drop_no_mapping);
 	if (w.verdict == WAY_IN_UNRESOLVED)
 		return hairpin_unresolved(ctx, &w.way);
-	if (w.verdict != WAY_IN_READY)
+	if (!way_in_ready(ctx, w.verdict, &w.way))
 		return drop(REASON_drop_unreachable);
 	if (io.f.p.length > w.way.mtu)
 		return drop(REASON_drop_too_big);
@@ -166,8 +166,7 @@ static __always_inline int fragment_out2in(ctx_t *ctx)
 	if (refused)
 		return drop(refused);
 
-	/* As in out2in_finish(). */
-	int direct = settings.redirect && w.verdict == WAY_IN_READY && p.length <= w.way.mtu;
+	int direct = way_in_direct(ctx, w.verdict, &w.way, p.length);
 
 	if (fragment_rewrite(ctx, src, dst, direct))
 		return drop(REASON_drop_error);

@@ -8,6 +8,7 @@
 #define DETNAT_FRAGMENT_PARK_H
 
 #include "fragment.h"
+#include "leaf.h"
 
 /* Of fragments from outside nobody knows the subscriber yet: they are limited by outside address. A power of two. */
 #define FRAGMENT_LIMITS 4096U
@@ -65,7 +66,7 @@ static __always_inline int fragment_park(ctx_t *ctx, const struct fragment_piece
 		return drop(REASON_drop_error);
 	copy->time_ns = bpf_ktime_get_ns();
 	copy->key = f->key;
-	copy->ifindex = ctx_ingress(ctx);
+	copy->ifindex = packet_ingress(ctx);
 	copy->length = (__u16)length;
 	copy->hook = HOOK_XDP ? FRAGMENT_AT_XDP : FRAGMENT_AT_TC;
 	if (bpf_ringbuf_output(&early_fragments, copy, sizeof(*copy) - FRAGMENT_FRAME_MAX + length, 0))

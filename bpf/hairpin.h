@@ -120,7 +120,7 @@ static __always_inline int hairpin(ctx_t *ctx)
 
 	if (way_verdict == WAY_IN_UNRESOLVED)
 		return hairpin_unresolved(ctx, &way);
-	if (way_verdict != WAY_IN_READY)
+	if (!way_in_ready(ctx, way_verdict, &way))
 		return drop(REASON_drop_unreachable);
 	verdict = ttl_and_mtu(ctx, &io.f.p, sender, way_verdict, &way);
 	if (verdict != GO_ON)

@@ -15,7 +15,7 @@
 #define ICMP_ERROR_QUOTE   (576U - ICMP_ERROR_HEADERS)
 
 /* Sum of the quote, which begins behind the new headers. Only its last word may be cut short. */
-static __always_inline __u64 quote_sum(ctx_t *ctx, __u32 quote)
+STEP __u64 quote_sum(ctx_t *ctx, __u32 quote)
 {
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
 	void *at = data + L3_OFFSET + ICMP_ERROR_HEADERS;
@@ -60,7 +60,7 @@ static __always_inline int icmp_error_resize(ctx_t *ctx, __u32 quote)
 static __always_inline int icmp_error_send(ctx_t *ctx, const struct note *n)
 {
 	struct packet p;
-	__u32 in_ifindex = ctx_ingress(ctx);
+	__u32 in_ifindex = packet_ingress(ctx);
 	struct device *in = device_get(in_ifindex);
 	enum packet_kind kind = parse(ctx, &p);
 	__u32 quote = p.length < ICMP_ERROR_QUOTE ? p.length : ICMP_ERROR_QUOTE;
@@ -72,6 +72,13 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct note *n)
 		return drop(n->reason);
 	if (!icmp_may_answer(ctx, &p) || !icmp_budget_allows())
 		return drop(n->reason);
+#if HOOK_XDP
+	/* Of a frame of several buffers only the first can be read. */
+	__u32 linear = (__u32)(ctx->data_end - ctx->data) - L3_OFFSET;
+
+	if (quote > linear)
+		quote = linear;
+#endif
 	__builtin_memcpy(subscriber_mac, eth->h_source, 6);
 	if (icmp_error_resize(ctx, quote))
 		return drop(n->reason);
@@ -119,7 +126,7 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct note *n)
 	count_add(n->sent, 1);
 	count_add(n->reason, 1);
 #if HOOK_XDP
-	return bpf_redirect(in_ifindex, 0);
+	return send_by(ctx, in_ifindex);
 #else
 	return bpf_redirect_neigh(in_ifindex, 0, 0, 0);
 #endif

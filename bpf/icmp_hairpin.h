@@ -60,7 +60,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 
 	if (verdict == WAY_IN_UNRESOLVED)
 		return hairpin_unresolved(ctx, &way);
-	if (verdict != WAY_IN_READY)
+	if (!way_in_ready(ctx, verdict, &way))
 		return drop(REASON_drop_unreachable);
 	if (e.p.length > way.mtu)
 		return drop(REASON_drop_too_big);

@@ -20,7 +20,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 {
 	struct packet p;
 	struct icmp_quote q = {};
-	struct device *in = device_get(ctx_ingress(ctx));
+	struct device *in = device_get(packet_ingress(ctx));
 
 	if (parse(ctx, &p) != PACKET_ICMP_OTHER || !in)
 		return drop(REASON_drop_malformed);
@@ -42,9 +42,8 @@ static __always_inline int icmp_in(ctx_t *ctx)
 	__u32 subscriber = (__u32)reverse;
 	struct subscriber *s = reverse < 0 ? 0 : subscriber_get(m, subscriber);
 	/* Packets of a hairpin do not come by outside routers. */
-	int in_port = s && !index_find(&out_index, q.answer.src)
-			      ? quote_session_from_outside(m, subscriber, &q.answer)
-			      : -1;
+	int in_port =
+		s && !index_find(&out_index, q.answer.src) ? quote_session_from_outside(m, subscriber, &q.answer) : -1;
 
 	if (!s || in_port < 0)
 		return icmp_in_refuse(ctx, &p, REASON_drop_no_session);
@@ -57,7 +56,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 	struct rewrite source = { .addr = m->geo.in_base + subscriber, .port = (__u16)in_port, .source = 1 };
 	struct way_in way = {};
 	enum way_in_verdict verdict = way_in_get(ctx, s, p.src, source.addr, &way);
-	int direct = settings.redirect && verdict == WAY_IN_READY && p.length <= way.mtu;
+	int direct = way_in_direct(ctx, verdict, &way, p.length);
 	__u64 sum = 0;
 
 	if (verdict == WAY_IN_READY && p.length > way.mtu && p.df && !is_merged(ctx))

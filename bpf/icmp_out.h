@@ -107,7 +107,7 @@ static __always_inline int icmp_out(ctx_t *ctx)
 	}
 #if HOOK_XDP
 	/* The kernel's to send; tc translates it. */
-	if (nh->way == WAY_OUT_KERNEL || e.p.ttl <= 1 || e.p.length > nh->mtu)
+	if (nh->way == WAY_OUT_KERNEL || e.p.ttl <= 1 || e.p.length > nh->mtu || !takes_frame(ctx, nh->out_ifindex))
 		return pass_untranslated();
 #endif
 

@@ -55,7 +55,7 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 	enum packet_kind kind = parse(ctx, p);
 
 	if (kind == PACKET_NOT_IPV4)
-		return pass_untranslated();
+		return is_tagged(ctx) ? leaf_call(ctx, LEAF_vlan) : pass_untranslated();
 	if (kind == PACKET_BAD_HEADER)
 		return drop(REASON_drop_malformed);
 	/* Where the kernel forwards, tc translates; only hairpins are forwarded here. */
@@ -95,7 +95,8 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 	if (wanted == PACKET_SESSION && !packet_may_open(p))
 		return drop(REASON_drop_no_session);
 	/* The kernel sends the ICMP error, or the packet in pieces; but for hairpins, which it would only drop. */
-	if (!io->hairpin && (io->nh->way == WAY_OUT_KERNEL || p->ttl <= 1 || p->length > io->nh->mtu))
+	if (!io->hairpin && (io->nh->way == WAY_OUT_KERNEL || p->ttl <= 1 || p->length > io->nh->mtu ||
+			     !takes_frame(ctx, io->nh->out_ifindex)))
 		return pass_untranslated();
 	flow_from_inside(&io->f);
 	return GO_ON;

@@ -23,7 +23,7 @@ struct {
 #define leaves tc_leaves
 #endif
 
-/* For leaf_refuse: reason. For leaf_icmp_error: all of it. */
+/* For leaf_refuse: reason. For leaf_icmp_error: all up to the code. */
 struct note {
 	__u32 reason; /* enum reason the packet is counted under */
 	__u32 sent;   /* enum reason the answer is counted under */
@@ -31,6 +31,7 @@ struct note {
 	__u8 type;
 	__u8 code;
 	__u8 pad[2];
+	__u32 ingress; /* VLAN interface that the frame came in by, while its tags are off; else 0 */
 };
 
 struct {
@@ -45,6 +46,19 @@ static __always_inline struct note *note_get(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&notes, &zero);
+}
+
+/* Interface the packet came in by: for the slow path, as the quick path sees no tagged frames. */
+static __always_inline __u32 packet_ingress(const ctx_t *ctx)
+{
+#if HOOK_XDP
+	struct note *n = note_get();
+	__u32 vlan = n ? *(volatile __u32 *)&n->ingress : 0;
+
+	if (vlan)
+		return vlan;
+#endif
+	return ctx_ingress(ctx);
 }
 
 /* What leaf_icmp_error is to send. Volatile: clang 14 was seen to lose a store that only another program reads. */

@@ -23,7 +23,7 @@ static __always_inline __u32 mss_limit(ctx_t *ctx, __u32 mtu)
 	if (settings.tcp_mss_clamp != MSS_CLAMP_MTU)
 		return settings.tcp_mss_clamp;
 	/* The segments that this SYN invites come the other way. */
-	in = device_get(ctx_ingress(ctx));
+	in = device_get(packet_ingress(ctx));
 	if (in && in->mtu && (!mtu || in->mtu < mtu))
 		mtu = in->mtu;
 	return mtu > MSS_HEADERS ? mtu - MSS_HEADERS : ~0U;

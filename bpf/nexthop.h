@@ -10,7 +10,8 @@
 #define DETNAT_NEXTHOP_H
 
 #include "bypass.h"
-#include "forward.h"
+#include "ether.h"
+#include "leaf.h"
 #include "lookup.h"
 #include "parse.h"
 #include "settings.h"
@@ -23,6 +24,7 @@
 
 enum way {
 	WAY_OUT,	/* leaves by an outside interface, XDP can send it */
+	WAY_OUT_TAGGED, /* the same, with VLAN tags; not for the quick path */
 	WAY_OUT_KERNEL, /* leaves by an outside interface, the kernel must send it */
 	WAY_POOL,	/* to a pool address */
 	WAY_LOCAL,	/* to the gateway itself, or nothing that is forwarded */
@@ -106,7 +108,7 @@ static __always_inline int address_is_local(ctx_t *ctx, __u32 src, __u32 addr)
 {
 	struct bpf_fib_lookup fib;
 
-	return route(ctx, src, addr, ctx_ingress(ctx), &fib) == BPF_FIB_LKUP_RET_NOT_FWDED;
+	return route(ctx, src, addr, packet_ingress(ctx), &fib) == BPF_FIB_LKUP_RET_NOT_FWDED;
 }
 
 /* Until when something learned now holds: a second at most. */
@@ -131,7 +133,9 @@ static __always_inline enum way next_hop_way(long verdict, const struct bpf_fib_
 	/* NAT on a stick: back out by the same interface to another inside address is routing, not translation. */
 	if (out->roles & DEVICE_INSIDE && index_find(&in_index, dst))
 		return WAY_OTHER;
-	return verdict == BPF_FIB_LKUP_RET_SUCCESS && out->flags & DEVICE_REDIRECT ? WAY_OUT : WAY_OUT_KERNEL;
+	if (verdict != BPF_FIB_LKUP_RET_SUCCESS)
+		return WAY_OUT_KERNEL;
+	return out->flags & DEVICE_REDIRECT ? WAY_OUT : out->flags & DEVICE_TAGGED ? WAY_OUT_TAGGED : WAY_OUT_KERNEL;
 }
 
 /* The place in the cache of a packet's next hop. */
@@ -171,7 +175,7 @@ static __always_inline const struct next_hop *next_hop_cached(const struct globa
  */
 STEP int next_hop_learn(ctx_t *ctx, __u32 src, __u32 dst)
 {
-	__u32 in_ifindex = ctx_ingress(ctx), source = next_hop_source(src), now = now_ticks();
+	__u32 in_ifindex = packet_ingress(ctx), source = next_hop_source(src), now = now_ticks();
 	struct next_hop *nh = next_hop_place(in_ifindex, source, dst);
 	struct globals *g = globals_get();
 
@@ -208,7 +212,7 @@ static __always_inline struct next_hop *next_hop_get(ctx_t *ctx, const struct pa
 {
 	if (next_hop_learn(ctx, p->src, p->dst))
 		return 0;
-	return next_hop_place(ctx_ingress(ctx), next_hop_source(p->src), p->dst);
+	return next_hop_place(packet_ingress(ctx), next_hop_source(p->src), p->dst);
 }
 
 #endif

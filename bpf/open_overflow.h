@@ -123,7 +123,7 @@ static __always_inline long overflow_insert(const struct flow *f, __u16 out_port
  * keys' sake: with them the search for a port would have no room on the stack.
  */
 static __noinline enum opened open_overflow_session(const struct flow *f, struct subscriber *s, __u16 out_port,
-							 __u64 *ret_truth)
+						    __u64 *ret_truth)
 {
 	__u64 truth = slot_truth(out_port, f->p.proto, open_state(&f->p), f->now);
 	enum opened opened = OPEN_AT_QUOTA;
@@ -167,7 +167,8 @@ STEP int open_beyond_slots(const struct mapping *m, struct subscriber *s, const 
 		return OPEN_LOST;
 	port = port_search(&f, s);
 	if (port >= 0)
-		opened = open_overflow_session(&f, s, (__u16)(mapping_port_lo(&m->geo, f.subscriber) + port), ret_truth);
+		opened =
+			open_overflow_session(&f, s, (__u16)(mapping_port_lo(&m->geo, f.subscriber) + port), ret_truth);
 	else
 		opened = port == PORT_NONE ? OPEN_NO_PORT : OPEN_EXISTS;
 	open_unlock(s);

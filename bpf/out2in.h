@@ -36,8 +36,10 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 	struct packet *p = &oi->p;
 	enum packet_kind kind = parse(ctx, p);
 	struct ethhdr *eth = ctx_data(ctx);
-	struct device *in = device_get(ctx_ingress(ctx));
+	struct device *in = device_get(packet_ingress(ctx));
 
+	if (is_tagged(ctx))
+		return leaf_call(ctx, LEAF_vlan);
 	if ((void *)(eth + 1) > ctx_data_end(ctx) || !in || !in->roles)
 		return pass_untranslated();
 	if (kind == PACKET_NOT_IPV4) {
@@ -86,7 +88,7 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
  * again. */
 static __always_inline int is_merged(ctx_t *ctx)
 {
-	struct device *in = device_get(ctx_ingress(ctx));
+	struct device *in = device_get(packet_ingress(ctx));
 
 	return in && in->flags & DEVICE_MERGED;
 }
@@ -114,12 +116,27 @@ static __always_inline int ttl_and_mtu(ctx_t *ctx, const struct packet *p, struc
 	return leaf_call(ctx, LEAF_icmp_error);
 }
 
+/* Whether XDP can deliver at all by a way in; hairpins have no other. */
+static __always_inline int way_in_ready(ctx_t *ctx, enum way_in_verdict verdict, const struct way_in *way)
+{
+	return verdict == WAY_IN_READY && takes_frame(ctx, way->ifindex);
+}
+
+/*
+ * Whether it delivers a packet of so many octets. One longer than the way in allows, without DF, the kernel is to cut
+ * up.
+ */
+static __always_inline int way_in_direct(ctx_t *ctx, enum way_in_verdict verdict, const struct way_in *way,
+					 __u32 length)
+{
+	return settings.redirect && length <= way->mtu && way_in_ready(ctx, verdict, way);
+}
+
 /* The session is known: rewrites the destination and delivers. */
 static __always_inline int out2in_finish(ctx_t *ctx, const struct out2in *oi, enum way_in_verdict verdict,
 					 const struct way_in *way, __u16 in_port)
 {
-	/* Longer than the way in allows, and DF is not set: the kernel cuts it up. */
-	int direct = settings.redirect && verdict == WAY_IN_READY && oi->p.length <= way->mtu;
+	int direct = way_in_direct(ctx, verdict, way, oi->p.length);
 	struct rewrite w = { .addr = oi->m->geo.in_base + oi->subscriber, .port = in_port, .source = 0 };
 
 	mss_clamp(ctx, &oi->p, verdict == WAY_IN_READY ? way->mtu : 0);

@@ -30,7 +30,7 @@ static __always_inline int protocol_in(ctx_t *ctx)
 
 	enum way_in_verdict way_verdict = way_in_get(ctx, s, p.src, in_addr, &way);
 	int verdict = ttl_and_mtu(ctx, &p, s, way_verdict, &way);
-	int direct = settings.redirect && way_verdict == WAY_IN_READY && p.length <= way.mtu;
+	int direct = way_in_direct(ctx, way_verdict, &way, p.length);
 
 	if (verdict != GO_ON)
 		return verdict;
@@ -69,7 +69,7 @@ static __always_inline int protocol_hairpin(ctx_t *ctx, const struct in2out *io)
 		return verdict;
 	if (way_verdict == WAY_IN_UNRESOLVED)
 		return hairpin_unresolved(ctx, &way);
-	if (way_verdict != WAY_IN_READY)
+	if (!way_in_ready(ctx, way_verdict, &way))
 		return drop(REASON_drop_unreachable);
 	if (p->length > way.mtu)
 		return drop(REASON_drop_too_big);

@@ -16,7 +16,8 @@ static __always_inline int packet_has_options(const struct packet *p)
 	return p->l4_offset > L3_OFFSET + sizeof(struct iphdr);
 }
 
-/* enum reason: why so many octets of IP options, at most MAX_OPTIONS, forbid to translate a packet; 0 where they do not. */
+/* enum reason: why so many octets of IP options, at most MAX_OPTIONS, forbid to translate a packet; 0 where they do
+ * not. */
 STEP int options_judge(ctx_t *ctx, __u32 length)
 {
 	struct options *o;

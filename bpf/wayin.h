@@ -64,7 +64,7 @@ STEP int way_in_get(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, 
 		way = LOAD(s->way);
 	} else {
 		struct bpf_fib_lookup fib;
-		long verdict = route(ctx, src, in_addr, ctx_ingress(ctx), &fib);
+		long verdict = route(ctx, src, in_addr, packet_ingress(ctx), &fib);
 
 		ret->ifindex = fib.ifindex;
 		ret->gateway = bpf_ntohl(fib.ipv4_dst);
@@ -83,7 +83,7 @@ STEP int way_in_get(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, 
 	__u32 ifindex = (__u32)(way >> 48);
 	struct device *out = device_get(ifindex);
 
-	if (!out || !out->roles || !(out->flags & DEVICE_REDIRECT))
+	if (!out || !out->roles || !(out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED)))
 		return WAY_IN_KERNEL;
 	way_in_addresses(&ret->mac, way, out);
 	ret->ifindex = ifindex;

@@ -27,7 +27,9 @@ enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 	X(protocol_in)      \
 	X(fragment)         \
 	X(fragment_hairpin) \
-	X(fragment_out2in)
+	X(fragment_out2in)  \
+	X(both)             \
+	X(vlan)
 
 enum leaf {
 #define X(name) LEAF_##name,

@@ -188,6 +188,10 @@ enum overflow_removed {
 #define DEVICE_CLSACT 0x04
 /* Generic XDP on an interface that stands on others: it sees what GRO has merged there. */
 #define DEVICE_MERGED 0x08
+/* A VLAN interface: XDP can send to it by the interface below, with a tag. */
+#define DEVICE_TAGGED 0x10
+/* Redirected frames may be longer than one buffer. */
+#define DEVICE_FRAGS 0x20
 
 struct device {
 	__u8 mac[6];
@@ -195,13 +199,29 @@ struct device {
 	__u8 flags;
 	__u32 addr; /* the gateway's own address on it, host byte order; 0: none */
 	__u32 mtu;  /* octets of an IP packet */
-	__u8 pad[16];
+	/* Of a VLAN interface whose frames XDP sees on the interface below; else 0. */
+	__u32 lower;	/* index of the interface below */
+	__u16 tag_tpid; /* ETH_P_8021Q or ETH_P_8021AD */
+	__u16 tag_id;	/* 1..4094 */
+	__u8 pad[8];
 };
 _Static_assert(sizeof(struct device) == 32, "no hidden padding");
 
 struct device_table {
 	struct device device[MAX_IFINDEX];
 };
+
+/* ---- VLAN interfaces: HASH `vlans`, from the tag of a frame to the index of the interface whose it is ----------- */
+
+#define MAX_VLANS     16384U
+#define MAX_VLAN_TAGS 2U /* of one frame */
+
+struct vlan_key {
+	__u32 lower; /* index of the interface that the frame came in by */
+	__u16 tpid;
+	__u16 id;
+};
+_Static_assert(sizeof(struct vlan_key) == 8, "hashed as octets");
 
 /* ---- settings: read-only data of the programs, set before they are loaded -------------------------------- */
 

@@ -148,3 +148,43 @@ def test_straight_to_an_inside_address_is_dropped(each):
     each.outside.send(each.from_outside(GATEWAY_IN, ICMP(type=8, id=9)))
     answer = each.outside.packet()
     assert (answer[IP].src, answer[IP].dst, answer[ICMP].type) == (GATEWAY_IN, SERVER, 0)
+
+
+@pytest.fixture
+def inside_a_pool(lab, mode):
+    """The gateway's outside address is also one of the pool's."""
+    lab.start(mappings=[{"in": "10.0.0.0/18", "out": "198.51.100.0/30"}], **mode)
+    return lab
+
+
+def test_an_own_address_inside_a_pool(inside_a_pool):
+    lab = inside_a_pool
+    with lab.gateway.enter():
+        own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with own:
+        own.settimeout(5)
+        own.bind((GATEWAY_OUT, 0))
+        port = own.getsockname()[1]
+        own.sendto(b"question", (SERVER, 53))
+        out = lab.outside.packet()
+        assert (out[IP].src, out[UDP].sport) == (GATEWAY_OUT, port)
+        lab.outside.send(lab.from_outside(GATEWAY_OUT, UDP(sport=53, dport=port) / b"answer"))
+        assert own.recvfrom(100) == (b"answer", (SERVER, 53))
+    lab.outside.send(lab.from_outside(GATEWAY_OUT, ICMP(type=8, id=9)))
+    answer = lab.outside.packet()
+    assert (answer[IP].src, answer[IP].dst, answer[ICMP].type) == (GATEWAY_OUT, SERVER, 0)
+
+
+def test_priority_tags_are_no_vlan(each):
+    """Frames of VLAN 0 are the interface's own: to the gateway they go up as they are, others are translated."""
+    from scapy.layers.l2 import Dot1Q
+
+    host = each.host()
+    src = each.open_udp(host)
+    packet = each.from_inside(host, UDP(sport=5000, dport=53) / b"tagged")
+    each.inside.send(Ether(src=host.mac, dst=IN_MAC) / Dot1Q(vlan=0, prio=5) / packet[IP])
+    each.outside.expect(each.going_out(packet, src))
+    ping = each.from_inside(host, ICMP(type=8, id=5), dst=GATEWAY_IN)
+    each.inside.send(Ether(src=host.mac, dst=IN_MAC) / Dot1Q(vlan=0, prio=5) / ping[IP])
+    answer = each.inside.packet()
+    assert (answer[IP].src, answer[ICMP].type) == (GATEWAY_IN, 0)

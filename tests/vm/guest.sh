@@ -10,6 +10,7 @@
 LOG=/tmp/seen.log
 CONFIG=/tmp/detnat.json
 REFLECTOR=198.51.100.7:7
+inside=in0 outside=out0 # interfaces in the configuration
 STATE=none # what the checks are about: "redirect native" and so on
 
 # busybox prefers its own applets to what is on PATH.
@@ -91,7 +92,7 @@ make_network() {
 configure() { # FORWARDING MODE QUOTA
     cat >$CONFIG <<CONFIGURATION
 {
-  "interfaces": { "inside": ["in0"], "outside": ["out0"] },
+  "interfaces": { "inside": ["$inside"], "outside": ["$outside"] },
   "mappings": [ { "in": "10.0.0.0/18", "out": "1.1.1.0/30" } ],
   "forwarding": "$1", "xdp_mode": "$2", "sessions_per_user": $3, "sweep_interval": 1,
   "control_socket": "/run/agent.sock", "state_dir": "/tmp/state"
@@ -106,7 +107,7 @@ start_agent() {
     nsenter --net=/run/netns/gw detnat-agent -c $CONFIG >/tmp/agent.out 2>/tmp/agent.log 5>&- &
     agent=$!
     until grep -qs 'ready$' /tmp/agent.out; do
-        if [ $(($(uptime_ms) - began)) -gt 60000 ] || ! kill -0 $agent 2>/dev/null; then
+        if [ $(($(uptime_ms) - began)) -gt 120000 ] || ! kill -0 $agent 2>/dev/null; then
             cat /proc/$agent/stack /tmp/agent.out /tmp/agent.log
             kill -KILL $agent
             wait $agent
@@ -259,6 +260,94 @@ check_mode() {
     rm -rf /tmp/state
 }
 
+# ---- VLAN interfaces, bonds, bridges, jumbo frames ----
+
+# The addresses of an interface move to another, with the routes that go with them.
+move_addresses() { # NAMESPACE FROM TO ADDRESS…
+    ns=$1 from=$2 to=$3
+    shift 3
+    for addr; do
+        ip -n "$ns" addr del "$addr" dev "$from" 2>/dev/null
+        ip -n "$ns" addr add "$addr" dev "$to"
+    done
+    ip -n "$ns" link set "$to" up
+}
+
+# Tags are in the frames at both ends, as they are on a wire.
+plain_tags() { # NAMESPACE DEVICE
+    nsenter --net="/run/netns/$1" ethtool -K "$2" rxvlan off txvlan off \
+        rx-vlan-stag-hw-parse off tx-vlan-stag-hw-insert off >&2
+}
+
+make_vlans() {
+    for it in "sub sub0" "gw in0" "gw out0" "net net0"; do plain_tags $it; done
+    for it in "sub sub0" "gw in0"; do
+        set -- $it
+        ip -n "$1" link add link "$2" name "$2.100" type vlan id 100
+    done
+    for it in "gw out0" "net net0"; do
+        set -- $it
+        ip -n "$1" link add link "$2" name "$2.7" type vlan proto 802.1ad id 7
+        ip -n "$1" link set "$2.7" up
+        ip -n "$1" link add link "$2.7" name "$2.7.8" type vlan id 8
+        ip -n "$1" link set "$2.7.8" mtu 1492 # a veth's link takes one tag more than its MTU
+    done
+    move_addresses sub sub0 sub0.100 10.0.0.2/18 10.0.0.3/18 10.0.0.4/18
+    move_addresses gw in0 in0.100 10.0.0.1/18
+    move_addresses gw out0 out0.7.8 198.51.100.1/24
+    move_addresses net net0 net0.7.8 198.51.100.7/24
+    ip -n sub route replace default via 10.0.0.1
+    ip -n net route replace 1.1.1.0/30 via 198.51.100.1
+    inside=in0.100 outside=out0.7.8
+}
+
+drop_vlans() {
+    for it in "sub sub0.100" "gw in0.100" "gw out0.7" "net net0.7"; do
+        set -- $it
+        ip -n "$1" link del "$2"
+    done
+    for addr in 10.0.0.2/18 10.0.0.3/18 10.0.0.4/18; do ip -n sub addr add $addr dev sub0; done
+    ip -n gw addr add 10.0.0.1/18 dev in0
+    ip -n gw addr add 198.51.100.1/24 dev out0
+    ip -n net addr add 198.51.100.7/24 dev net0
+    ip -n sub route replace default via 10.0.0.1
+    ip -n net route replace 1.1.1.0/30 via 198.51.100.1
+    inside=in0 outside=out0
+}
+
+carries() { in_gw /usr/bin/ip -d link show dev "$1" | grep -q "prog/xdp"; }
+carries_not() { ! carries "$1"; }
+vlan_gone() { ctl -j interface list | tr -d ' \n\t' | grep -o '"name":"in0.100"[^}]*' | grep -q '"xdp":"absent"'; }
+
+vlan_comes_back() {
+    ip -n gw link del in0.100
+    wait_for vlan_gone || return 1
+    wait_for carries_not in0 || return 1
+    ip -n gw link add link in0 name in0.100 type vlan id 100
+    move_addresses gw in0 in0.100 10.0.0.1/18
+    wait_for attached_as native
+    wait_for expect 1.1.1.0:1061 in_sub peer udp 10.0.0.2:41002 $REFLECTOR 500
+}
+
+# What the gateway itself sends and receives by the VLAN interface, and what is on the link without a tag.
+own_traffic() {
+    in_gw peer icmp 198.51.100.1:77 198.51.100.7:7 || return 1
+    ip -n gw addr add 172.16.9.1/24 dev in0
+    ip -n sub addr add 172.16.9.2/24 dev sub0
+    in_sub peer icmp 172.16.9.2:78 172.16.9.1:7
+}
+
+check_vlans() {
+    check "XDP stands on the interfaces below" eval "carries in0 && carries out0 && carries_not in0.100 && carries_not out0.7.8"
+    check "the gateway's own traffic" own_traffic
+    check "a VLAN interface goes and comes back" vlan_comes_back
+}
+
+offload_refused() { # WORDS OF THE MESSAGE; the configuration is that of the VLANs
+    in_gw detnat-agent -t -c $CONFIG 2>/tmp/refusal && return 1
+    grep -q "$1" /tmp/refusal || { cat /tmp/refusal; return 1; }
+}
+
 trap '' PIPE
 echo "# checks begin $(uptime_ms) ms after the kernel's start"
 make_network
@@ -266,13 +355,38 @@ STATE=guest
 ip -n net route add 10.0.0.0/18 via 198.51.100.1
 check "the network carries traffic without detnat" expect 10.0.0.2:40000 in_sub peer tcp 10.0.0.2:40000 $REFLECTOR 1000
 ip -n net route del 10.0.0.0/18
-# Pool addresses are behind the gateway in one forwarding mode, on the outside link itself (so found by ARP) in the other.
-ip -n net route add 1.1.1.0/30 dev net0
-check_mode redirect native "check_restart check_quota"
-check_mode redirect skb
-ip -n net route replace 1.1.1.0/30 via 198.51.100.1
-check_mode kernel native
-check_mode kernel skb "check_restart check_quota"
+has_part() { grep -qw "$1" /etc/parts; }
+
+plain_part() {
+    # Pool addresses are behind the gateway in one forwarding mode, on the outside link itself (so found by ARP) in the other.
+    ip -n net route add 1.1.1.0/30 dev net0
+    check_mode redirect native "check_restart check_quota"
+    check_mode redirect skb
+    ip -n net route replace 1.1.1.0/30 via 198.51.100.1
+    check_mode kernel native
+    check_mode kernel skb "check_restart check_quota"
+}
+
+# Tags, one on the inside, two on the outside.
+vlan_part() {
+    if ! make_vlans; then
+        echo "not ok VLAN interfaces can be made"
+        return
+    fi
+    STATE="VLAN"
+    configure redirect native 1000
+    in_gw ethtool -K in0 rxvlan on >&2
+    check "native XDP is refused where the driver takes tags off" offload_refused "rx-vlan-hw-parse off"
+    configure redirect auto 1000
+    check "generic XDP is refused where GRO merges below" offload_refused "gro off"
+    in_gw ethtool -K in0 rxvlan off >&2
+    check_mode redirect native "check_vlans"
+    check_mode kernel native
+    drop_vlans
+}
+
+! has_part plain || plain_part
+! has_part vlan || vlan_part
 
 if [ -x /usr/bin/bpf-tests ]; then
     bpf-tests -j1 --tap=/tmp/tap >&2

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # kernels.sh SERIES DIR: puts Debian's cloud kernel of a series (6.1, 6.12) into DIR: vmlinuz, config, modules/, version.
-# Does nothing where it is there already. Exit status 3: none to be had (no network, no Debian mirror known).
+# Does nothing where it is there already, with the modules that are wanted now. Exit status 3: none to be had (no network, no Debian mirror known).
 #
 # The packages come from the Debian mirror that the machine's own apt uses (or DEBIAN_MIRROR), by way of an apt configuration
 # of their own: sources, lists and archives all stand beside DIR, and the machine's apt state is not touched.
@@ -11,7 +11,7 @@ series=$1
 dir=$2
 declare -A suites=([6.1]="bookworm" [6.12]="bookworm-backports trixie")
 # What the guest needs beyond what is built in; a module's dependencies come with it.
-modules=(veth sch_ingress cls_bpf act_mirred)
+modules=(veth sch_ingress cls_bpf act_mirred 8021q bonding bridge)
 
 say() { echo "kernels: $*" >&2; }
 unavailable() {
@@ -19,7 +19,7 @@ unavailable() {
     exit 3
 }
 
-[ -s "$dir/version" ] && exit 0
+[ -s "$dir/version" ] && [ "$(cat "$dir/modules/asked" 2>/dev/null)" = "${modules[*]}" ] && exit 0
 [ -n "${suites[$series]:-}" ] || { say "no suite known for $series"; exit 2; }
 
 mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' 'Component: main' \
@@ -103,6 +103,7 @@ while read -r path; do
     esac
     echo "$name" >>"$dir.new/modules/order"
 done <"$work/order"
+echo "${modules[*]}" >"$dir.new/modules/asked"
 echo "$release" >"$dir.new/version"
 rm -rf "$dir"
 mv "$dir.new" "$dir"

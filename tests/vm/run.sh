@@ -12,6 +12,7 @@ VM_CACHE=${VM_CACHE:-build/vm}
 VM_BPF_TESTS=${VM_BPF_TESTS:-0}
 VM_TIMEOUT=${VM_TIMEOUT:-$((240 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
 SERIES=${SERIES:-6.1 6.12}
+VM_PARTS=${VM_PARTS:-plain vlan} # which of the checks of guest.sh
 here=tests/vm
 out=$BUILD/vm
 
@@ -59,6 +60,7 @@ make_root() {
     ${CC:-gcc} -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -static $here/peer.c -o "$root/usr/bin/peer"
     install -m 755 $here/init "$root/init"
     install -m 644 $here/guest.sh "$root/guest.sh"
+    echo "$VM_PARTS" >"$root/etc/parts"
 }
 
 boot() {

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which interfaces carry programs. XDP stands on the interface below a VLAN interface where it can see the tags there:
+ * natively, if the driver can, and before GRO. Else generic XDP stands on the VLAN interface itself.
+ */
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <string.h>
+
+#include "interfaces.h"
+#include "log.h"
+
+struct plan {
+	const struct interfaces *known;
+	struct link_list links;
+	enum xdp_mode mode;
+	struct interfaces all;
+};
+
+static struct interface *find_link(const struct interfaces *all, const struct link *l)
+{
+	struct interface *i = interfaces_find(all, l->name);
+
+	return i && i->link.ifindex == l->ifindex ? i : NULL;
+}
+
+/* Adds an interface; l is NULL where it is absent. There is room. */
+static struct interface *plan_add(struct plan *p, const char *name, uint8_t roles, const struct link *l)
+{
+	const struct interface *known = interfaces_find(p->known, name);
+	struct interface *i = &p->all.list[p->all.count++];
+
+	*i = (struct interface){ 0 };
+	if (known && (!l || known->link.ifindex == l->ifindex))
+		*i = *known;
+	snprintf(i->name, sizeof(i->name), "%s", name);
+	i->roles = roles;
+	i->carrier = 0;
+	i->hidden = i->carrying = false;
+	i->problem[0] = '\0';
+	i->link = (struct link){ 0 };
+	if (l)
+		i->link = *l;
+	else
+		i->attachment = DEVICE_ABSENT;
+	return i;
+}
+
+/* The one of the list, or a new one that is there for a VLAN interface's sake. */
+static struct interface *plan_below(struct plan *p, const struct link *l)
+{
+	struct interface *i = find_link(&p->all, l);
+
+	if (!i) {
+		i = plan_add(p, l->name, 0, l);
+		i->hidden = true;
+	}
+	return i;
+}
+
+/* Why no interface below can carry the VLAN interface; NULL: *ret is the one that can. */
+static const char *why_not_below(const struct plan *p, const struct link *vlan, const struct link **ret, char *text,
+				 size_t size)
+{
+	const struct link *carrier = vlan_carrier(&p->links, vlan), *by;
+	const char *offload = vlan_offload(&p->links, vlan);
+
+	if (!carrier) {
+		snprintf(text, size, "the interface below is in another namespace, or there are more than two tags");
+		return text;
+	}
+	/* Only a bond that runs XDP natively sees frames as its ports do. */
+	if (link_is_stacked(carrier) && (strcmp(carrier->kind, "bond") != 0 || p->mode == XDP_MODE_SKB)) {
+		snprintf(text, size, "%s is a %s, which sees tags no more", carrier->name, carrier->kind);
+		return text;
+	}
+	by = tags_taken_by(&p->links, carrier, offload);
+	if (by) {
+		snprintf(text, size, "%s takes tags off before XDP sees them; 'ethtool -K %s %s off' leaves them on",
+			 by->name, by->name, offload);
+		return text;
+	}
+	*ret = carrier;
+	return NULL;
+}
+
+static int plan_vlan(struct plan *p, struct interface *i, struct error *err)
+{
+	const struct link *carrier = NULL, *l;
+	char text[192];
+	const char *why = why_not_below(p, &i->link, &carrier, text, sizeof(text));
+
+	if (why && p->mode == XDP_MODE_NATIVE)
+		return error_set(err, -EOPNOTSUPP, "%s: native XDP for a VLAN interface stands on the one below: %s",
+				 i->name, why);
+	if (why) {
+		if (!interfaces_find(p->known, i->name))
+			log_info("%s: generic XDP, on the VLAN interface itself: %s", i->name, why);
+		return 0;
+	}
+	i->carrier = carrier->ifindex;
+	for (l = link_find(&p->links, i->link.lower); l && l != carrier; l = link_find(&p->links, l->lower))
+		plan_below(p, l)->carrier = carrier->ifindex;
+	plan_below(p, carrier)->carrying = true;
+	return 0;
+}
+
+/* Generic XDP above interfaces whose GRO is on would break the checksums of what they merge. */
+static int plan_check_merged(const struct plan *p, const struct interface *i, struct error *err)
+{
+	const struct link *by;
+
+	if (i->carrier || (!strcmp(i->link.kind, "bond") && p->mode != XDP_MODE_SKB))
+		return 0;
+	by = merged_by(&p->links, &i->link);
+	return by ? xdp_refuse_merged(&i->link, by, err) : 0;
+}
+
+static int plan_links(struct plan *p, struct error *err)
+{
+	size_t wanted = p->all.count;
+	int r = 0;
+
+	for (size_t k = 0; !r && k < wanted; k++) {
+		struct interface *i = &p->all.list[k];
+
+		if (!i->link.ifindex)
+			continue;
+		if (link_is_vlan(&i->link))
+			r = plan_vlan(p, i, err);
+		if (!r)
+			r = plan_check_merged(p, i, err);
+	}
+	return r;
+}
+
+int interfaces_plan(struct netlink *n, const struct config_interface *wanted, size_t n_wanted,
+		    const struct interfaces *known, enum xdp_mode mode, struct interfaces *ret, struct error *err)
+{
+	_cleanup_free_ struct link *links = NULL;
+	struct plan p = { .known = known, .mode = mode };
+	bool stacked = false;
+	int r = 0;
+
+	/* Each may need two others: two tags are two interfaces below. */
+	p.all.list = calloc(n_wanted * (1 + MAX_VLAN_TAGS) + 1, sizeof(*p.all.list));
+	if (!p.all.list)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t k = 0; !r && k < n_wanted; k++) {
+		struct link l;
+
+		r = link_by_name(n, wanted[k].name, &l);
+		if (r && r != -ENODEV)
+			error_set(err, r, "%s: cannot be read: %s", wanted[k].name, strerror(-r));
+		else
+			plan_add(&p, wanted[k].name, wanted[k].roles, r ? NULL : &l);
+		stacked |= !r && link_is_stacked(&l);
+		if (r == -ENODEV)
+			r = 0;
+	}
+	if (!r && stacked) {
+		r = links_read(n, &links, &p.links.count);
+		p.links.link = links;
+		r = r ? error_set(err, r, "the interfaces cannot be read: %s", strerror(-r)) : plan_links(&p, err);
+	}
+	if (r) {
+		free(p.all.list);
+		return r;
+	}
+	*ret = p.all;
+	return 0;
+}
+
+/* ---- afterwards ------------------------------------------------------------------------------------------------- */
+
+bool interfaces_have_vlans(const struct interfaces *all)
+{
+	for (size_t k = 0; k < all->count; k++)
+		if (all->list[k].hidden || link_is_vlan(&all->list[k].link))
+			return true;
+	return false;
+}
+
+bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t k = 0; k < a->count; k++) {
+		const struct interface *x = &a->list[k], *y = interfaces_find(b, x->name);
+
+		if (!y || x->link.ifindex != y->link.ifindex || x->carrier != y->carrier || x->hidden != y->hidden ||
+		    x->link.lower != y->link.lower || x->link.vlan_id != y->link.vlan_id ||
+		    x->link.vlan_tpid != y->link.vlan_tpid)
+			return false;
+	}
+	return true;
+}
+
+void interfaces_carry(struct interfaces *all)
+{
+	for (size_t k = 0; k < all->count; k++) {
+		struct interface *i = &all->list[k];
+		const struct interface *carrier = i->carrier ? interfaces_find_index(all, i->carrier) : NULL;
+
+		if (i->carrier)
+			i->attachment = carrier && i->link.ifindex ? carrier->attachment : DEVICE_ABSENT;
+	}
+}

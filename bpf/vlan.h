@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The leaf for frames with VLAN tags. Where the interface of the tags is one of ours, they are taken off, and the frame
+ * goes through the slow path as one that came in by that interface; what the slow path hands to the kernel gets its
+ * tags back, as they were. Frames with VLAN identifier 0 have a priority alone, and are the interface's own.
+ */
+#ifndef DETNAT_VLAN_H
+#define DETNAT_VLAN_H
+
+#include "forward.h"
+
+/* The interface of a frame by its tags, which are copied to *ret; 0 where the kernel is to decide. */
+static __always_inline __u32 vlan_find(ctx_t *ctx, struct vlan_tags *ret)
+{
+	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
+	struct vlan_tag *tag = data + sizeof(struct ether_addresses);
+	__u32 ifindex = ctx_ingress(ctx);
+
+	ret->n = 0;
+	for (__u32 i = 0; i < MAX_VLAN_TAGS; i++, tag++) {
+		if ((void *)(tag + 1) + sizeof(__be16) > data_end)
+			return 0;
+		if (!is_vlan_tpid(tag->tpid))
+			return ifindex;
+
+		struct vlan_key key = { .lower = ifindex,
+					.tpid = bpf_ntohs(tag->tpid),
+					.id = bpf_ntohs(tag->tci) & VLAN_ID_MASK };
+		const __u32 *found = bpf_map_lookup_elem(&vlans, &key);
+
+		if (found)
+			ifindex = *found;
+		else if (key.id)
+			return 0;
+		ret->tag[i] = *tag;
+		ret->n = i + 1;
+	}
+	return is_vlan_tpid(tag->tpid) ? 0 : ifindex;
+}
+
+/*
+ * The slow path, and back again: a tail call from a function ends with that function. What it then returns is not what
+ * the compiler would conclude.
+ */
+STEP int vlan_inner(struct xdp_md *ctx, __u32 leaf)
+{
+	int verdict;
+
+	bpf_tail_call(ctx, &leaves, leaf);
+	verdict = finish(CTX_PASS, REASON_no_program);
+	barrier_var(verdict);
+	return verdict;
+}
+
+static __always_inline int vlan(struct xdp_md *ctx)
+{
+	struct note *n = note_get();
+	struct vlan_tags tags = {};
+	__u32 ifindex = vlan_find(ctx, &tags), leaf;
+	struct device *in = ifindex ? device_get(ifindex) : 0;
+	int verdict;
+
+	if (!n || !in || !in->roles || !tags.n)
+		return pass_untranslated();
+	leaf = in->roles == DEVICE_INSIDE ? LEAF_in2out : in->roles == DEVICE_OUTSIDE ? LEAF_out2in : LEAF_both;
+	if (vlan_tags_pop(ctx, tags.n))
+		return drop(REASON_drop_error);
+	*(volatile __u32 *)&n->ingress = ifindex;
+	verdict = vlan_inner(ctx, leaf);
+	n = note_get();
+	if (!n)
+		return XDP_ABORTED;
+	*(volatile __u32 *)&n->ingress = 0;
+	if (verdict == XDP_PASS && vlan_tags_push(ctx, &tags))
+		return XDP_ABORTED;
+	return verdict;
+}
+
+#endif

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Frames with VLAN tags. The fixture's two interfaces stand for VLAN interfaces here, whose frames come in by others:
+ * tin is VLAN 100 on pin, tout is the 802.1ad VLAN 200 on pout.
+ */
+#include <bpf/bpf.h>
+#include <criterion/criterion.h>
+#include <net/if.h>
+#include <string.h>
+
+#include "fixture.h"
+
+#define Q  0x8100
+#define AD 0x88a8
+
+#define ADDRESSES 12 /* octets of a frame before its tags */
+
+#define FROM_HOST   .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL
+#define TO_ROUTER   .ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .src = POOL, .dst = EXTERNAL
+#define FROM_ROUTER .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL
+#define TO_HOST	    .ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = EXTERNAL, .dst = SUBSCRIBER
+
+static uint32_t below_inside, below_outside;
+
+static void describe_vlan(uint32_t ifindex, uint32_t lower, uint16_t tpid, uint16_t id)
+{
+	struct vlan_key key = { .lower = lower, .tpid = tpid, .id = id };
+	struct device *d = &datapath.device[ifindex];
+
+	cr_assert_eq(bpf_map_update_elem(datapath.vlans, &key, &ifindex, BPF_ANY), 0);
+	d->lower = lower;
+	d->tag_tpid = tpid;
+	d->tag_id = id;
+	d->flags = DEVICE_TAGGED;
+	datapath_raise_epoch(&datapath);
+}
+
+static void set_up_vlans(void)
+{
+	set_up();
+	below_inside = if_nametoindex("pin");
+	below_outside = if_nametoindex("pout");
+	describe_vlan(inside_ifindex, below_inside, Q, 100);
+	describe_vlan(outside_ifindex, below_outside, AD, 200);
+}
+
+TestSuite(vlan, .init = set_up_vlans, .fini = tear_down);
+
+struct tag {
+	uint16_t tpid; /* 0: there is none */
+	uint16_t tci;
+};
+
+static size_t frame_tagged(const struct frame *f, const struct tag tags[3], uint8_t *buffer)
+{
+	size_t size = frame_build(f, buffer), at = ADDRESSES;
+
+	for (int i = 0; i < 3 && tags[i].tpid; i++) {
+		const uint8_t tag[] = { (uint8_t)(tags[i].tpid >> 8), (uint8_t)tags[i].tpid,
+					(uint8_t)(tags[i].tci >> 8), (uint8_t)tags[i].tci };
+
+		memmove(buffer + at + sizeof(tag), buffer + at, size - at);
+		memcpy(buffer + at, tag, sizeof(tag));
+		at += sizeof(tag);
+		size += sizeof(tag);
+	}
+	return size;
+}
+
+struct tagged_row {
+	const char *name;
+	enum hook hook;
+	struct tag in_tags[3];
+	struct frame in;
+	int verdict;
+	struct tag out_tags[3];
+	struct frame out; /* .proto 0: what went in */
+	enum reason reason;
+};
+
+static int run_below(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size)
+{
+	const uint32_t entry = hook == XDP_INSIDE ? ENTRY_INSIDE : hook == XDP_OUTSIDE ? ENTRY_OUTSIDE : ENTRY_BOTH;
+	struct xdp_md xdp = { .data_end = (uint32_t)size,
+			      .ingress_ifindex = hook == XDP_INSIDE ? below_inside : below_outside };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = (uint32_t)size, .data_out = out,
+		    .data_size_out = FRAME_MAX, .ctx_in = &xdp, .ctx_size_in = sizeof(xdp), .repeat = 1);
+	uint32_t id;
+
+	cr_assert_eq(bpf_map_lookup_elem(datapath.entries, &entry, &id), 0);
+
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+
+	cr_assert_eq(bpf_prog_test_run_opts(fd, &opts), 0, "BPF_PROG_TEST_RUN");
+	*ret_size = opts.data_size_out;
+	return (int)opts.retval;
+}
+
+static void run_tagged(const struct tagged_row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct tagged_row *row = &rows[i];
+		uint8_t in[FRAME_MAX + 12], out[FRAME_MAX], want[FRAME_MAX + 12];
+		size_t size = frame_tagged(&row->in, row->in_tags, in), out_size;
+		size_t want_size = row->out.proto ? frame_tagged(&row->out, row->out_tags, want)
+						  : frame_tagged(&row->in, row->in_tags, want);
+		uint64_t before = counted(row->reason);
+		int verdict = run_below(row->hook, in, size, out, &out_size);
+
+		cr_expect_eq(verdict, row->verdict, "%s: verdict %d, not %d", row->name, verdict, row->verdict);
+		cr_expect_eq(counted(row->reason), before + 1, "%s: not counted as it should be", row->name);
+		if (row->verdict != DROP_XDP)
+			cr_expect(frame_equal(row->name, out, out_size, want, want_size), "%s: another packet",
+				  row->name);
+	}
+}
+
+#define RUN_TAGGED(rows) run_tagged(rows, sizeof(rows) / sizeof(*(rows)))
+
+#define OPEN                                                                                                    \
+	{                                                                                                       \
+		"UDP from inside", XDP_INSIDE, { { Q, 100 } }, { FROM_HOST, UDP, 6303, 53, .payload = 9 },      \
+			REDIRECT_XDP, { { AD, 200 } }, { TO_ROUTER, UDP, OUT_PORT(6303, 2), 53, .payload = 9 }, \
+			REASON_in2out_translated                                                                \
+	}
+
+Test(vlan, from_one_to_another_with_the_other_s_tag)
+{
+	static const struct tagged_row rows[] = {
+		OPEN,
+		{ "once more",
+		  XDP_INSIDE,
+		  { { Q, 100 } },
+		  { FROM_HOST, UDP, 6303, 53 },
+		  REDIRECT_XDP,
+		  { { AD, 200 } },
+		  { TO_ROUTER, UDP, OUT_PORT(6303, 2), 53 },
+		  REASON_in2out_translated },
+		{ "the answer",
+		  XDP_OUTSIDE,
+		  { { AD, 200 } },
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6303, 2), .payload = 33 },
+		  REDIRECT_XDP,
+		  { { Q, 100 } },
+		  { TO_HOST, UDP, 53, 6303, .payload = 33 },
+		  REASON_out2in_translated },
+		{ "with a priority",
+		  XDP_OUTSIDE,
+		  { { AD, 0xa000 | 200 } },
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6303, 2) },
+		  REDIRECT_XDP,
+		  { { Q, 100 } },
+		  { TO_HOST, UDP, 53, 6303 },
+		  REASON_out2in_translated },
+		{ "of no session",
+		  XDP_OUTSIDE,
+		  { { AD, 200 } },
+		  { FROM_ROUTER, UDP, 54, OUT_PORT(6303, 2) },
+		  DROP_XDP,
+		  {},
+		  {},
+		  REASON_drop_no_session },
+	};
+
+	RUN_TAGGED(rows);
+}
+
+Test(vlan, what_the_kernel_gets_has_its_tags_as_they_were)
+{
+	static const struct tagged_row rows[] = {
+		OPEN,
+		{ "to the gateway",
+		  XDP_INSIDE,
+		  { { Q, 0x6000 | 100 } },
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = ADDR(10, 0, 0, 1), UDP, 5, 6 },
+		  PASS_XDP,
+		  {},
+		  {},
+		  REASON_passed_untranslated },
+		{ "for another station",
+		  XDP_OUTSIDE,
+		  { { AD, 200 } },
+		  { .from = ROUTER, .to = NOBODY, .src = EXTERNAL, .dst = POOL, UDP, 53, OUT_PORT(6303, 2) },
+		  PASS_XDP,
+		  {},
+		  {},
+		  REASON_passed_untranslated },
+	};
+
+	RUN_TAGGED(rows);
+	settings.redirect = 0;
+	reload_settings();
+
+	static const struct tagged_row kernel[] = {
+		{ "translated, for the kernel to forward",
+		  XDP_OUTSIDE,
+		  { { AD, 200 } },
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6303, 2) },
+		  PASS_XDP,
+		  { { AD, 200 } },
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = SUBSCRIBER, UDP, 53, 6303 },
+		  REASON_out2in_translated },
+	};
+
+	RUN_TAGGED(kernel);
+}
+
+Test(vlan, tags_that_are_not_ours_are_left_alone)
+{
+	static const struct tagged_row rows[] = {
+		OPEN,
+#define UNTOUCHED(name, ...)                                                                                   \
+	{ name, XDP_OUTSIDE, { __VA_ARGS__ },		{ FROM_ROUTER, UDP, 53, OUT_PORT(6303, 2) }, PASS_XDP, \
+	  {},	{},	     REASON_passed_untranslated }
+		UNTOUCHED("another identifier", { AD, 201 }),
+		UNTOUCHED("another kind of tag", { Q, 200 }),
+		UNTOUCHED("a further tag", { AD, 200 }, { Q, 100 }),
+		UNTOUCHED("two further tags", { AD, 200 }, { Q, 0 }, { Q, 0 }),
+		UNTOUCHED("without a tag, by an interface without a role", { 0, 0 }),
+	};
+
+	RUN_TAGGED(rows);
+}
+
+Test(vlan, a_frame_cut_within_its_tags_is_left_alone)
+{
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	const struct frame f = { FROM_ROUTER, UDP, 53, 1234 };
+
+	for (size_t size = 14; size < 22; size++) {
+		size_t out_size;
+
+		frame_tagged(&f, (const struct tag[3]){ { AD, 200 }, { Q, 0 } }, in);
+		cr_expect_eq(run_below(XDP_OUTSIDE, in, size, out, &out_size), PASS_XDP, "%zu octets", size);
+		cr_expect_eq(out_size, size);
+	}
+}
+
+/* A tag of identifier 0 has a priority alone: the frame is the interface's own (IEEE 802.1Q, table 9-2). */
+Test(vlan, a_priority_tag_is_no_vlan)
+{
+	struct device *in = &datapath.device[inside_ifindex], *out = &datapath.device[outside_ifindex];
+
+	in->lower = out->lower = 0;
+	in->flags = out->flags = DEVICE_REDIRECT;
+	below_inside = inside_ifindex;
+	below_outside = outside_ifindex;
+	datapath_raise_epoch(&datapath);
+
+	static const struct tagged_row rows[] = {
+		{ "from inside",
+		  XDP_INSIDE,
+		  { { Q, 0xe000 } },
+		  { FROM_HOST, UDP, 6303, 53 },
+		  REDIRECT_XDP,
+		  {},
+		  { TO_ROUTER, UDP, OUT_PORT(6303, 2), 53 },
+		  REASON_in2out_translated },
+		{ "from outside",
+		  XDP_OUTSIDE,
+		  { { AD, 0xe000 }, { Q, 0xe000 } },
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6303, 2) },
+		  REDIRECT_XDP,
+		  {},
+		  { TO_HOST, UDP, 53, 6303 },
+		  REASON_out2in_translated },
+		{ "from outside, for the kernel",
+		  XDP_OUTSIDE,
+		  { { Q, 0x2000 } },
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = ADDR(198, 51, 100, 1), UDP, 53, 5000 },
+		  PASS_XDP,
+		  {},
+		  {},
+		  REASON_passed_untranslated },
+	};
+
+	RUN_TAGGED(rows);
+}
+
+/* tout is a VLAN on a VLAN: pin is the one below, for once, and pout below that. */
+Test(vlan, two_tags)
+{
+	describe_vlan(below_inside, below_outside, AD, 7);
+	describe_vlan(inside_ifindex, below_inside, Q, 100);
+	describe_vlan(outside_ifindex, below_inside, Q, 8);
+	below_inside = below_outside;
+
+	static const struct tagged_row rows[] = {
+		{ "from inside",
+		  XDP_INSIDE,
+		  { { AD, 7 }, { Q, 100 } },
+		  { FROM_HOST, UDP, 6303, 53 },
+		  REDIRECT_XDP,
+		  { { AD, 7 }, { Q, 8 } },
+		  { TO_ROUTER, UDP, OUT_PORT(6303, 2), 53 },
+		  REASON_in2out_translated },
+		{ "from outside, on the same wire",
+		  XDP_INSIDE,
+		  { { AD, 7 }, { Q, 8 } },
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6303, 2) },
+		  REDIRECT_XDP,
+		  { { AD, 7 }, { Q, 100 } },
+		  { TO_HOST, UDP, 53, 6303 },
+		  REASON_out2in_translated },
+		{ "the outer VLAN alone has no role",
+		  XDP_INSIDE,
+		  { { AD, 7 } },
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6303, 2) },
+		  PASS_XDP,
+		  {},
+		  {},
+		  REASON_passed_untranslated },
+	};
+
+	RUN_TAGGED(rows);
+}
+
+/* From an interface without tags to one with them, and back, which the quick path must leave to the slow one. */
+Test(vlan, tags_on_one_side_alone)
+{
+	struct device *in = &datapath.device[inside_ifindex];
+
+	in->lower = 0;
+	in->flags = DEVICE_REDIRECT | DEVICE_NATIVE;
+	below_inside = inside_ifindex;
+	datapath_raise_epoch(&datapath);
+
+	static const struct tagged_row rows[] = {
+		{ "out",
+		  XDP_INSIDE,
+		  {},
+		  { FROM_HOST, TCP, 6303, 443, .flags = 2 },
+		  REDIRECT_XDP,
+		  { { AD, 200 } },
+		  { TO_ROUTER, TCP, OUT_PORT(6303, 2), 443, .flags = 2 },
+		  REASON_in2out_translated },
+		{ "in",
+		  XDP_OUTSIDE,
+		  { { AD, 200 } },
+		  { FROM_ROUTER, TCP, 443, OUT_PORT(6303, 2), .flags = 0x12 },
+		  REDIRECT_XDP,
+		  {},
+		  { TO_HOST, TCP, 443, 6303, .flags = 0x12 },
+		  REASON_out2in_translated },
+		{ "out once more",
+		  XDP_INSIDE,
+		  {},
+		  { FROM_HOST, TCP, 6303, 443, .flags = 0x10 },
+		  REDIRECT_XDP,
+		  { { AD, 200 } },
+		  { TO_ROUTER, TCP, OUT_PORT(6303, 2), 443, .flags = 0x10 },
+		  REASON_in2out_translated },
+	};
+
+	RUN_TAGGED(rows);
+
+	/* The other way round. */
+	describe_vlan(inside_ifindex, below_outside, Q, 100);
+	datapath.device[outside_ifindex].lower = 0;
+	datapath.device[outside_ifindex].flags = DEVICE_REDIRECT | DEVICE_NATIVE;
+	below_outside = outside_ifindex;
+	datapath_raise_epoch(&datapath);
+
+	static const struct tagged_row other[] = {
+		{ "in, first",
+		  XDP_OUTSIDE,
+		  {},
+		  { FROM_ROUTER, TCP, 443, OUT_PORT(6303, 2), .flags = 0x10 },
+		  REDIRECT_XDP,
+		  { { Q, 100 } },
+		  { TO_HOST, TCP, 443, 6303, .flags = 0x10 },
+		  REASON_out2in_translated },
+		{ "in, with the way known",
+		  XDP_OUTSIDE,
+		  {},
+		  { FROM_ROUTER, TCP, 443, OUT_PORT(6303, 2), .flags = 0x10 },
+		  REDIRECT_XDP,
+		  { { Q, 100 } },
+		  { TO_HOST, TCP, 443, 6303, .flags = 0x10 },
+		  REASON_out2in_translated },
+	};
+
+	RUN_TAGGED(other);
+}

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Packets of up to 9000 octets, which come in several buffers."""
+
+import pytest
+from scapy.layers.inet import IP, TCP, UDP
+
+import packets
+from lab import GATEWAY_OUT, SERVER
+
+
+@pytest.fixture
+def jumbo(lab, mode):
+    for namespace, name in ((lab.inside_ns, "eth0"), (lab.gateway, "in0"), (lab.gateway, "out0"), (lab.outside_ns, "eth0")):
+        namespace.ip("link", "set", name, "mtu", "9000")
+    lab.start(**mode)
+    return lab
+
+
+@pytest.mark.parametrize("make", [lambda **ports: UDP(**ports), lambda **ports: TCP(flags="PA", **ports)], ids=["udp", "tcp"])
+@pytest.mark.parametrize("size", [3000, 4500, 8960])
+def test_both_ways(jumbo, make, size):
+    host = jumbo.host()
+    data = bytes(i * 7 & 255 for i in range(size))
+    src = jumbo.open_udp(host, dport=80) if make(sport=1).name == "UDP" else jumbo.handshake(host)
+    with jumbo.counting():
+        jumbo.send_out(jumbo.from_inside(host, make(sport=5000, dport=80) / data, flags="DF"), src)
+        jumbo.send_in(jumbo.from_outside(src[0], make(sport=80, dport=src[1]) / data, flags="DF"), host, 5000)
+
+
+def test_too_big_for_the_inside(jumbo):
+    """The ICMP error for a packet of several buffers quotes as much as fits into 576 octets."""
+    jumbo.gateway.ip("link", "set", "in0", "mtu", "1500")
+    jumbo.settle()
+    host = jumbo.host()
+    src = jumbo.open_udp(host)
+    sent = jumbo.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(8000), flags="DF")
+    jumbo.outside.send(sent)
+    error = jumbo.outside.packet()
+    quote = packets.assert_icmp_error(error, 3, 4, GATEWAY_OUT, SERVER, sent)
+    assert len(quote) == 548 and error[IP].len == 576
+    assert bytes(error)[14 + 26:14 + 28] == (1500).to_bytes(2, "big")
+    jumbo.inside.assert_silent()

@@ -54,7 +54,8 @@ void reload_settings(void)
 {
 	struct error err;
 
-	settings.hz = datapath.hz;
+	if (!settings.hz)
+		settings.hz = datapath.hz;
 	cr_assert_eq(datapath_load(&datapath, &settings, &err), 0, "%s", err.text);
 	datapath_settle(&datapath);
 }

@@ -105,6 +105,7 @@ struct config {
 	bool hairpin;
 	uint32_t tcp_mss_clamp; /* 0: off; MSS_CLAMP_MTU: "mtu" */
 	bool udp_inbound_refresh;
+	enum unsolicited_tcp unsolicited_tcp;
 	uint8_t quota_icmp_code;
 	uint32_t sweep_interval; /* seconds */
 	char *control_socket;

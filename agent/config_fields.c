@@ -27,6 +27,7 @@
 static const char *const forwarding_words[] = { "redirect", "kernel", NULL };
 static const char *const xdp_mode_words[] = { "auto", "native", "skb", NULL };
 static const char *const unmatched_words[] = { "drop-private", "route", "drop", NULL };
+static const char *const unsolicited_words[] = { "drop", "answer", NULL };
 static const char *const on_exit_words[] = { "keep", "detach", NULL };
 static const char *const event_words[] = { "quota", "ports", "sessions", "fragments", "addresses", NULL };
 
@@ -98,6 +99,7 @@ static const struct field config_table[] = {
 	{ "hairpin", &field_bool, MEMBER(struct config, hairpin) },
 	{ "tcp_mss_clamp", &field_mss, MEMBER(struct config, tcp_mss_clamp), .min = MIN_MSS, .max = MAX_MSS },
 	{ "udp_inbound_refresh", &field_bool, MEMBER(struct config, udp_inbound_refresh) },
+	{ "unsolicited_tcp", &field_word, MEMBER(struct config, unsolicited_tcp), .words = unsolicited_words },
 	{ "quota_icmp_code", &field_number, MEMBER(struct config, quota_icmp_code), .max = 15 },
 	{ "sweep_interval", &field_number, MEMBER(struct config, sweep_interval), .min = 1, .max = MAX_INTERVAL },
 	{ "control_socket", &field_path, MEMBER(struct config, control_socket), .max = MAX_SOCKET_PATH },

@@ -37,6 +37,7 @@ struct datapath {
 	int events;
 	int fragments;
 	int early_fragments;
+	int unsolicited_syns;
 	int running;
 	int entries; /* PROG_ARRAY that the attached XDP programs jump through */
 
@@ -55,7 +56,8 @@ struct datapath {
 	int xdp_both;
 	int tc_outside;
 	int overflow_removal;	  /* see struct overflow_removal */
-	int fragments_lost;	  /* see struct fragment_loss */
+	int agent_count;	  /* see struct agent_count */
+	int session_held;	  /* see struct session_question */
 	int clock;		  /* returns the tick, see datapath_ticks() */
 	struct settings settings; /* of the programs loaded */
 

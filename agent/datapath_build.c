@@ -40,7 +40,8 @@ void build_free(struct datapath_build *b)
 		close_fd(&b->main[i]);
 	close_fd(&b->tc_outside);
 	close_fd(&b->overflow_removal);
-	close_fd(&b->fragments_lost);
+	close_fd(&b->agent_count);
+	close_fd(&b->session_held);
 	close_fd(&b->xdp_leaves);
 	close_fd(&b->tc_leaves);
 	close_fd(&b->overflow);
@@ -60,7 +61,8 @@ static struct datapath_build *build_alloc(void)
 		return NULL;
 	for (unsigned i = 0; i < N_ENTRIES; i++)
 		b->main[i] = -1;
-	b->tc_outside = b->overflow_removal = b->fragments_lost = b->xdp_leaves = b->tc_leaves = b->overflow = -1;
+	b->tc_outside = b->overflow_removal = b->agent_count = b->session_held = b->xdp_leaves = b->tc_leaves =
+		b->overflow = -1;
 	return b;
 }
 
@@ -149,7 +151,9 @@ static int load_xdp(const struct datapath *d, struct datapath_build *b, struct e
 	if (!r)
 		r = take_program(xdp->progs.overflow_removal, &b->overflow_removal, err);
 	if (!r)
-		r = take_program(xdp->progs.fragments_lost, &b->fragments_lost, err);
+		r = take_program(xdp->progs.agent_count, &b->agent_count, err);
+	if (!r)
+		r = take_program(xdp->progs.session_held, &b->session_held, err);
 	if (!r) {
 		r = hang_leaves(d, xdp->obj, PIN_XDP_LEAVES, "xdp", b->generation, &b->xdp_leaves);
 		if (r)

@@ -22,7 +22,8 @@ struct datapath_build {
 	int main[N_ENTRIES]; /* by enum entry */
 	int tc_outside;
 	int overflow_removal;
-	int fragments_lost;
+	int agent_count;
+	int session_held;
 	int xdp_leaves;
 	int tc_leaves;
 	int overflow;	     /* the map that the programs use */

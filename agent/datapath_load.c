@@ -18,7 +18,8 @@ static void set_current(struct datapath *d, const struct datapath_build *b)
 {
 	d->tc_outside = b->tc_outside;
 	d->overflow_removal = b->overflow_removal;
-	d->fragments_lost = b->fragments_lost;
+	d->agent_count = b->agent_count;
+	d->session_held = b->session_held;
 	d->settings = b->settings;
 }
 

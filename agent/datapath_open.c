@@ -27,6 +27,7 @@ static void datapath_init(struct datapath *d)
 		.events = -1,
 		.fragments = -1,
 		.early_fragments = -1,
+		.unsolicited_syns = -1,
 		.running = -1,
 		.entries = -1,
 		.xdp_inside = -1,
@@ -34,7 +35,8 @@ static void datapath_init(struct datapath *d)
 		.xdp_both = -1,
 		.tc_outside = -1,
 		.overflow_removal = -1,
-		.fragments_lost = -1,
+		.agent_count = -1,
+		.session_held = -1,
 		.clock = -1,
 		.grace = -1,
 		.grace_inner = -1,
@@ -231,7 +233,7 @@ void datapath_close(struct datapath *d)
 	datapath_load_abort(d);
 	build_free(take_pointer(d->build));
 	build_free(take_pointer(d->former));
-	d->tc_outside = d->overflow_removal = d->fragments_lost = -1;
+	d->tc_outside = d->overflow_removal = d->agent_count = d->session_held = -1;
 	pins_close(d);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		close_fd(others[i]);

@@ -209,10 +209,10 @@ static void send_due(struct fragments *f)
 
 static void count_loss(const struct fragments *f, uint32_t reason, uint32_t n)
 {
-	struct fragment_loss loss = { .reason = reason, .n = n };
+	struct agent_count loss = { .reason = reason, .n = n };
 	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &loss, .ctx_size_in = sizeof(loss));
 
-	if (n && bpf_prog_test_run_opts(f->d->fragments_lost, &run))
+	if (n && bpf_prog_test_run_opts(f->d->agent_count, &run))
 		log_warning("%u dropped fragments are counted nowhere: %s", n, strerror(errno));
 }
 

@@ -68,6 +68,7 @@ static struct settings settings_of(const struct agent *a, const struct config *c
 		.policy_routing = routing != ROUTING_BY_DESTINATION,
 		.udp_inbound_refresh = c->udp_inbound_refresh,
 		.tcp_mss_clamp = c->tcp_mss_clamp,
+		.unsolicited_tcp = (uint8_t)c->unsolicited_tcp,
 	};
 
 	bypass_ranges(c, &settings);

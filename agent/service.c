@@ -18,11 +18,13 @@
 #include "metrics.h"
 #include "notify.h"
 #include "startup.h"
+#include "unsolicited.h"
 #include "usage.h"
 
 struct service {
 	struct agent agent;
 	struct events *events;
+	struct unsolicited *unsolicited;
 	struct housekeeping *housekeeping;
 	struct event *signals[3];
 	bool reload_waits; /* a reload by signal is queued and has not read the file yet */
@@ -151,6 +153,8 @@ static int start(struct service *s, struct startup *up, struct error *err)
 	if (!r)
 		r = fragments_new(a->base, &a->datapath, a->ipfix, &a->config->fragments, &a->fragments, err);
 	if (!r)
+		r = unsolicited_new(a->base, &a->datapath, &s->unsolicited, err);
+	if (!r)
 		r = housekeeping_new(a, &s->housekeeping, err);
 	if (!r && change_queue_new(a, &a->changes))
 		r = error_set(err, -ENOMEM, "out of memory");
@@ -169,6 +173,7 @@ static void stop(struct service *s)
 	control_free(take_pointer(a->control));
 	change_queue_free(take_pointer(a->changes));
 	housekeeping_free(take_pointer(s->housekeeping));
+	unsolicited_free(take_pointer(s->unsolicited));
 	fragments_free(take_pointer(a->fragments));
 	events_free(take_pointer(s->events));
 	metrics_free(take_pointer(a->metrics));

@@ -19,6 +19,7 @@
 #include "quick_in2out.h"
 #include "quick_out2in.h"
 #include "refuse.h"
+#include "reset.h"
 #include "vlan.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -154,6 +155,12 @@ int leaf_arp_xdp(struct xdp_md *ctx)
 }
 
 SEC("xdp.frags")
+int leaf_tcp_reset_xdp(struct xdp_md *ctx)
+{
+	return tcp_reset(ctx);
+}
+
+SEC("xdp.frags")
 int leaf_protocol_xdp(struct xdp_md *ctx)
 {
 	return protocol_out(ctx);
@@ -183,16 +190,16 @@ int leaf_fragment_out2in_xdp(struct xdp_md *ctx)
 	return fragment_out2in(ctx);
 }
 
-/* Counts fragments that the agent gave up. Atomic, as packets may come in between on this core. */
+/* Counts for the agent. Atomic, as packets may come in between on this core. */
 SEC("syscall")
-int fragments_lost(struct fragment_loss *l)
+int agent_count(struct agent_count *a)
 {
-	__u32 zero = 0, reason = l->reason;
+	__u32 zero = 0, reason = a->reason;
 	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
 
 	if (!c || reason >= N_REASONS)
 		return -1;
-	__sync_fetch_and_add(&((__u64 *)c)[reason], l->n);
+	__sync_fetch_and_add(&((__u64 *)c)[reason], a->n);
 	return 0;
 }
 
@@ -201,6 +208,13 @@ SEC("syscall")
 int clock(void *ctx)
 {
 	return (int)now_ticks();
+}
+
+/* Whether a segment from outside would find a session now: 1 or 0. */
+SEC("syscall")
+int session_held(struct session_question *q)
+{
+	return session_is_held(q);
 }
 
 /* Takes an entry out of the overflow map for the agent, under the lock: returns enum overflow_removed. */

@@ -10,6 +10,7 @@
 #include <detnat/events.h>
 #include <detnat/fragments.h>
 #include <detnat/tables.h>
+#include <detnat/unsolicited.h>
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -97,6 +98,13 @@ struct {
 	__uint(max_entries, 1 << 20);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } early_fragments SEC(".maps");
+
+/* Its own, for the same reason. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} unsolicited_syns SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -30,6 +30,17 @@ static __always_inline int out2in_stray(ctx_t *ctx, const struct packet *p)
 	return drop(to_inside ? REASON_drop_direct_to_inside : REASON_drop_martian);
 }
 
+/*
+ * From outside, of no session: in silence, or, where the configuration says so, whole TCP segments by the leaf that
+ * answers them.
+ */
+static __always_inline int out2in_stranger(ctx_t *ctx, const struct packet *p)
+{
+	if (settings.unsolicited_tcp == UNSOLICITED_ANSWER && p->proto == IPPROTO_TCP && !p->fragment)
+		return leaf_call(ctx, LEAF_tcp_reset);
+	return drop(REASON_drop_no_session);
+}
+
 /* GO_ON with *oi filled in, or a verdict. slow: this is the slow leaf itself. */
 static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slow)
 {
@@ -77,7 +88,7 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 			return drop(refused);
 		if (kind == PACKET_PROTOCOL && mapping_is_one_to_one(oi->m))
 			return leaf_call(ctx, LEAF_protocol_in);
-		return drop(kind != PACKET_SESSION ? parse_drop_reason(kind) : REASON_drop_no_session);
+		return kind != PACKET_SESSION ? drop(parse_drop_reason(kind)) : out2in_stranger(ctx, p);
 	}
 	oi->subscriber = (__u32)subscriber;
 	oi->now = now_ticks();
@@ -212,7 +223,7 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 		return pass_untranslated();
 	if (source_is_martian(oi.p.src) || index_find(&in_index, oi.p.src))
 		return drop(REASON_drop_martian);
-	return drop(REASON_drop_no_session);
+	return out2in_stranger(ctx, &oi.p);
 }
 
 #endif

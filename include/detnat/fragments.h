@@ -77,10 +77,4 @@ struct early_fragment {
 };
 _Static_assert(sizeof(struct early_fragment) == 32 + FRAGMENT_FRAME_MAX, "crosses the ring buffer");
 
-/* Context of the program `fragments_lost`: the agent gave up so many fragments, to be counted under enum reason. */
-struct fragment_loss {
-	__u32 reason;
-	__u32 n;
-};
-
 #endif

@@ -29,7 +29,8 @@ enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 	X(fragment_hairpin) \
 	X(fragment_out2in)  \
 	X(both)             \
-	X(vlan)
+	X(vlan)             \
+	X(tcp_reset)
 
 enum leaf {
 #define X(name) LEAF_##name,

@@ -43,15 +43,17 @@
 	X(sent_icmp_unreachable, "ICMP destination unreachable sent for a refused session") \
 	X(sent_icmp_protocol, "ICMP protocol unreachable sent")                             \
 	X(sent_icmp_ttl, "ICMP time exceeded sent")                                         \
-	X(sent_icmp_too_big, "ICMP fragmentation needed sent")
+	X(sent_icmp_too_big, "ICMP fragmentation needed sent")                              \
+	X(sent_icmp_port, "ICMP port unreachable sent for a TCP SYN from outside")          \
+	X(sent_tcp_reset, "TCP reset sent for a segment from outside, of no session")
 
 /* What is counted of the datapath's own doings, not of packets. */
-#define INCIDENTS(X)                                                                     \
-	X(sessions_opened, "sessions opened")                                            \
-	X(sessions_overflowed, "sessions opened beyond the subscriber's slots")          \
-	X(icmp_withheld, "ICMP errors not sent, as all cores together may send no more") \
-	X(fragments_parked, "fragments kept until their first one comes")                \
-	X(events_lost, "events that found the ring buffer full")                         \
+#define INCIDENTS(X)                                                                            \
+	X(sessions_opened, "sessions opened")                                                   \
+	X(sessions_overflowed, "sessions opened beyond the subscriber's slots")                 \
+	X(icmp_withheld, "ICMP errors and TCP resets not sent, as all together may be no more") \
+	X(fragments_parked, "fragments kept until their first one comes")                       \
+	X(events_lost, "events that found the ring buffer full")                                \
 	X(redirect_errors, "redirected frames that the kernel or the other device refused")
 
 enum reason {
@@ -68,5 +70,11 @@ struct counters {
 #undef X
 };
 _Static_assert(sizeof(struct counters) == N_REASONS * sizeof(__u64), "counters mirror enum reason");
+
+/* Context of the program `agent_count`, by which the agent adds n to a counter, enum reason. */
+struct agent_count {
+	__u32 reason;
+	__u32 n;
+};
 
 #endif

@@ -239,6 +239,9 @@ struct address_range {
 
 enum unmatched { UNMATCHED_DROP_PRIVATE, UNMATCHED_ROUTE, UNMATCHED_DROP };
 
+/* What becomes of TCP from outside that is of no session. */
+enum unsolicited_tcp { UNSOLICITED_DROP, UNSOLICITED_ANSWER };
+
 struct settings {
 	__u32 hz; /* jiffies a second */
 	__u32 overflow_sessions;
@@ -252,9 +255,11 @@ struct settings {
 	__u8 udp_inbound_refresh; /* packets from outside refresh UDP sessions, too (RFC 4787 REQ-6) */
 	__u32 tcp_mss_clamp;	  /* 0: off; highest MSS; MSS_CLAMP_MTU */
 	__u32 n_bypass;		  /* ranges in use */
+	__u8 unsolicited_tcp;	  /* enum unsolicited_tcp */
+	__u8 pad[3];
 	struct address_range bypass[MAX_BYPASS];
 };
-_Static_assert(sizeof(struct settings) == 24 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
+_Static_assert(sizeof(struct settings) == 28 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
 
 /* Jiffies to a tick, the unit of last seen: 64 jiffies, 64..640 ms. */
 #define TICK_SHIFT 6U

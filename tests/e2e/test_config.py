@@ -99,6 +99,7 @@ REFUSED = {
     "forwarding unknown": ("forwarding", one('"forwarding": "magic"')),
     "forwarding no string": ("forwarding", one('"forwarding": true')),
     "xdp_mode unknown": ("xdp_mode", one('"xdp_mode": "offload"')),
+    "unsolicited TCP unknown": ("unsolicited_tcp", one('"unsolicited_tcp": "reset"')),
     "unmatched unknown": ("unmatched", one('"unmatched": "pass"')),
     "on_exit unknown": ("on_exit", one('"on_exit": "stay"')),
     "answer_arp no boolean": ("answer_arp", one('"answer_arp": 1')),
@@ -215,13 +216,13 @@ def test_every_key_with_its_default_is_accepted(idle):
         "ipfix": {"collector": "192.0.2.10:4739", "source": "198.51.100.1:4739", "domain_id": 1, "path_mtu": 512,
                   "template_interval": 600, "events": ["quota", "ports"]},
         "forwarding": "redirect", "xdp_mode": "auto", "unmatched": "drop-private", "bypass": [], "answer_arp": True,
-        "hairpin": True, "tcp_mss_clamp": 0, "udp_inbound_refresh": False, "quota_icmp_code": 1, "sweep_interval": 5,
+        "hairpin": True, "tcp_mss_clamp": 0, "udp_inbound_refresh": False, "unsolicited_tcp": "drop", "quota_icmp_code": 1, "sweep_interval": 5,
         "control_socket": str(idle.agent.socket), "pin_path": str(idle.agent.pins), "state_dir": str(idle.agent.state),
         "metrics": {"listen": "127.0.0.1:9469"}, "on_exit": "keep",
     }
     idle.agent.path.write_text(json.dumps(sample))
     assert idle.agent.once("-t").status == 0
-    for other in ({"tcp_mss_clamp": "mtu"}, {"tcp_mss_clamp": 1400}, {"udp_inbound_refresh": True}, {"bypass": ["192.0.2.0/24"]}, {"session_slots": 2048},
+    for other in ({"tcp_mss_clamp": "mtu"}, {"tcp_mss_clamp": 1400}, {"udp_inbound_refresh": True}, {"unsolicited_tcp": "answer"}, {"bypass": ["192.0.2.0/24"]}, {"session_slots": 2048},
                   {"overflow_sessions": 0}, {"ipfix": {"collector": "192.0.2.10:4739"}}, {"mappings": []},
                   {"mappings": [{"in": "10.0.0.77/24", "out": "1.1.1.1/30", "session_slots": 8, "sessions_per_user": 1}]},
                   {"interfaces": {"inside": ["in0"], "outside": ["in0"]}}):

@@ -46,6 +46,7 @@ Test(config_accepted, interfaces_alone_bring_every_default)
 	cr_expect(c->answer_arp);
 	cr_expect(c->hairpin);
 	cr_expect_not(c->udp_inbound_refresh);
+	cr_expect_eq(c->unsolicited_tcp, UNSOLICITED_DROP);
 	cr_expect_eq(c->tcp_mss_clamp, 0);
 	cr_expect_eq(c->quota_icmp_code, 1);
 	cr_expect_eq(c->sweep_interval, 5);
@@ -95,9 +96,11 @@ Test(config_accepted, every_other_value_of_every_word)
 	_cleanup_config_ struct config *c = parse(WITH(
 		"\"forwarding\":\"kernel\",\"xdp_mode\":\"skb\",\"unmatched\":\"drop\",\"answer_arp\":false,"
 		"\"hairpin\":false,\"tcp_mss_clamp\":\"mtu\",\"on_exit\":\"detach\",\"session_slots\":2048,"
+		"\"unsolicited_tcp\":\"answer\","
 		"\"ipfix\":{\"collector\":\"192.0.2.10:1\",\"events\":[\"fragments\",\"sessions\",\"sessions\"]}"));
 	_cleanup_config_ struct config *d =
-		parse(WITH("\"xdp_mode\":\"native\",\"unmatched\":\"route\",\"tcp_mss_clamp\":1360,\"metrics\":{},"
+		parse(WITH("\"xdp_mode\":\"native\",\"unmatched\":\"route\",\"unsolicited_tcp\":\"drop\","
+			   "\"tcp_mss_clamp\":1360,\"metrics\":{},"
 			   "\"ipfix\":{\"collector\":\"192.0.2.10:1\",\"source\":\"0.0.0.0:4739\",\"events\":[]}"));
 
 	cr_expect_eq(c->forwarding, FORWARDING_KERNEL);
@@ -106,6 +109,7 @@ Test(config_accepted, every_other_value_of_every_word)
 	cr_expect_not(c->answer_arp);
 	cr_expect_not(c->hairpin);
 	cr_expect_eq(c->tcp_mss_clamp, MSS_CLAMP_MTU);
+	cr_expect_eq(c->unsolicited_tcp, UNSOLICITED_ANSWER);
 	cr_expect(c->detach_on_exit);
 	cr_expect_eq(c->session_slots, 2048);
 	cr_expect_eq(c->ipfix.events, IPFIX_FRAGMENTS | IPFIX_SESSIONS);
@@ -113,6 +117,7 @@ Test(config_accepted, every_other_value_of_every_word)
 	cr_expect_eq(c->ipfix.source.port, 0);
 	cr_expect_eq(d->xdp_mode, XDP_MODE_NATIVE);
 	cr_expect_eq(d->unmatched, UNMATCHED_ROUTE);
+	cr_expect_eq(d->unsolicited_tcp, UNSOLICITED_DROP);
 	cr_expect_eq(d->tcp_mss_clamp, 1360);
 	cr_expect_eq(d->ipfix.events, 0);
 	cr_expect_eq(d->ipfix.source.port, 4739);

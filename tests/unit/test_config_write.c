@@ -86,6 +86,7 @@ static struct config *random_config(void)
 	c->answer_arp = random_below(2);
 	c->hairpin = random_below(2);
 	c->udp_inbound_refresh = random_below(2);
+	c->unsolicited_tcp = random_below(2);
 	c->tcp_mss_clamp = pick(0, MSS_CLAMP_MTU, 536 + random_below(64960));
 	c->quota_icmp_code = (uint8_t)random_below(16);
 	c->sweep_interval = 1 + random_below(86400);
@@ -148,6 +149,7 @@ static void expect_equal(const struct config *a, const struct config *b)
 	cr_assert_eq(a->answer_arp, b->answer_arp);
 	cr_assert_eq(a->hairpin, b->hairpin);
 	cr_assert_eq(a->udp_inbound_refresh, b->udp_inbound_refresh);
+	cr_assert_eq(a->unsolicited_tcp, b->unsolicited_tcp);
 	cr_assert_eq(a->tcp_mss_clamp, b->tcp_mss_clamp);
 	cr_assert_eq(a->quota_icmp_code, b->quota_icmp_code);
 	cr_assert_eq(a->sweep_interval, b->sweep_interval);

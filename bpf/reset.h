@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * TCP from outside, to a pool address, of no session (XDP alone), where `unsolicited_tcp` is "answer": the leaf answers
+ * segments with a reset as a host without the connection would (RFC 9293 section 3.10.7.1), and hands SYNs to the agent
+ * (RFC 5382 REQ-4). The checksum of what is answered is not looked at: that of a frame from another namespace of the
+ * same machine may not be computed yet.
+ */
+#ifndef DETNAT_RESET_H
+#define DETNAT_RESET_H
+
+#include "checksum.h"
+#include "forward.h"
+#include "icmp_limit.h"
+#include "overflow.h"
+
+struct reset_frame {
+	struct ethhdr eth;
+	struct iphdr ip;
+	struct tcphdr tcp;
+} __attribute__((packed));
+
+/* Words of 16 bits of a reset's headers. */
+#define RESET_IP_WORDS	(sizeof(struct iphdr) / 2)
+#define RESET_TCP_WORDS (sizeof(struct tcphdr) / 2)
+
+/* What of a segment its reset depends on, in host byte order. */
+struct reset_cause {
+	__u32 seq;
+	__u32 ack;
+	__u32 length; /* SEG.LEN: octets of text, and SYN and FIN */
+};
+
+/* The headers at p, those of a segment, whose ends parse() has seen in the packet. 0, or -1. */
+static __always_inline int reset_cause_get(ctx_t *ctx, const struct packet *p, struct reset_cause *ret)
+{
+	struct tcphdr *tcp = ctx_data(ctx) + (p->l4_offset & 127);
+
+	if ((void *)(tcp + 1) > ctx_data_end(ctx))
+		return -1;
+	ret->seq = bpf_ntohl(tcp->seq);
+	ret->ack = bpf_ntohl(tcp->ack_seq);
+	ret->length = p->length - (p->l4_offset - L3_OFFSET) - tcp->doff * 4U + !!(p->flags & TCP_SYN) +
+		      !!(p->flags & TCP_FIN);
+	return 0;
+}
+
+/* Cuts the frame to what a reset takes, and no less than Ethernet's shortest. Whether there is room for it. */
+static __always_inline struct reset_frame *reset_frame_get(ctx_t *ctx)
+{
+	__s32 cut = (__s32)ctx_length(ctx) - ETH_ZLEN;
+	struct reset_frame *f;
+
+	if (cut > 0 && bpf_xdp_adjust_tail(ctx, -cut))
+		return 0;
+	f = ctx_data(ctx);
+	if ((void *)(f + 1) > ctx_data_end(ctx))
+		return 0;
+	/* The padding is of what came. */
+	if ((void *)f + ETH_ZLEN <= ctx_data_end(ctx))
+		__builtin_memset(f + 1, 0, ETH_ZLEN - sizeof(*f));
+	return f;
+}
+
+/* The segment becomes its reset and goes back. */
+static __always_inline int reset_send(ctx_t *ctx, const struct packet *p)
+{
+	struct reset_cause cause;
+	struct reset_frame *f;
+	__u8 sender[6];
+
+	if (reset_cause_get(ctx, p, &cause) || !icmp_budget_allows())
+		return drop(REASON_drop_no_session);
+	f = reset_frame_get(ctx);
+	if (!f)
+		return drop(REASON_drop_no_session);
+
+	int acknowledges = !!(p->flags & TCP_ACK);
+
+	__builtin_memcpy(sender, f->eth.h_source, 6);
+	__builtin_memcpy(f->eth.h_source, f->eth.h_dest, 6);
+	__builtin_memcpy(f->eth.h_dest, sender, 6);
+	f->ip = (struct iphdr){
+		.version = 4,
+		.ihl = 5,
+		.tot_len = bpf_htons(sizeof(f->ip) + sizeof(f->tcp)),
+		.frag_off = bpf_htons(IP_FLAG_DF),
+		.ttl = 64,
+		.protocol = IPPROTO_TCP,
+		.saddr = bpf_htonl(p->dst),
+		.daddr = bpf_htonl(p->src),
+	};
+	f->tcp = (struct tcphdr){
+		.source = bpf_htons(p->dport),
+		.dest = bpf_htons(p->sport),
+		.seq = acknowledges ? bpf_htonl(cause.ack) : 0,
+		.ack_seq = acknowledges ? 0 : bpf_htonl(cause.seq + cause.length),
+		.doff = sizeof(f->tcp) / 4,
+		.rst = 1,
+		.ack = !acknowledges,
+	};
+
+	__u64 ip_sum = 0, tcp_sum = 0;
+	const __u16 *word = (void *)&f->ip;
+
+	for (__u32 i = 0; i < RESET_IP_WORDS; i++)
+		ip_sum += word[i];
+	word = (void *)&f->tcp;
+	for (__u32 i = 0; i < RESET_TCP_WORDS; i++)
+		tcp_sum += word[i];
+	/* The pseudo header. */
+	tcp_sum += (__u64)f->ip.saddr + f->ip.daddr + bpf_htons(IPPROTO_TCP) + bpf_htons(sizeof(f->tcp));
+	f->ip.check = ~csum_fold(ip_sum);
+	f->tcp.check = ~csum_fold(tcp_sum);
+
+	count_add(REASON_drop_no_session, 1);
+	count_add(REASON_sent_tcp_reset, 1);
+	return send_by(ctx, packet_ingress(ctx));
+}
+
+/* A SYN goes to the agent, which may answer it later; where there is none the ring buffer fills, and it is forgotten.
+ */
+static __always_inline int reset_hand_over(ctx_t *ctx, const struct packet *p)
+{
+	__u32 length = p->length < UNSOLICITED_QUOTE_MAX ? p->length : UNSOLICITED_QUOTE_MAX;
+	struct unsolicited_syn *syn = bpf_ringbuf_reserve(&unsolicited_syns, sizeof(*syn), 0);
+
+	if (!syn)
+		return drop(REASON_drop_no_session);
+	syn->time_ns = bpf_ktime_get_ns();
+	syn->of = (struct session_question){
+		.ext_addr = p->src,
+		.out_addr = p->dst,
+		.ext_port = p->sport,
+		.out_port = p->dport,
+		.proto = p->proto,
+	};
+	syn->ifindex = packet_ingress(ctx);
+	syn->length = length;
+	barrier_var(length);
+	if (length < UNSOLICITED_QUOTE_MIN || length > UNSOLICITED_QUOTE_MAX ||
+	    ctx_load(ctx, L3_OFFSET, syn->packet, length))
+		bpf_ringbuf_discard(syn, 0);
+	else
+		bpf_ringbuf_submit(syn, 0);
+	return drop(REASON_drop_no_session);
+}
+
+static __always_inline int tcp_reset(ctx_t *ctx)
+{
+	struct packet p;
+	enum packet_kind kind = parse(ctx, &p);
+
+	if (kind != PACKET_SESSION || p.proto != IPPROTO_TCP || p.fragment || p.flags & TCP_RST ||
+	    index_find(&in_index, p.src) || !icmp_may_answer(ctx, &p))
+		return drop(REASON_drop_no_session);
+	if ((p.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+		return reset_hand_over(ctx, &p);
+	return reset_send(ctx, &p);
+}
+
+/* Whether a packet from outside, of these endpoints, would find a session. */
+static __always_inline int session_is_held(const struct session_question *q)
+{
+	struct packet p = {
+		.src = q->ext_addr, .dst = q->out_addr, .sport = q->ext_port, .dport = q->out_port, .proto = q->proto
+	};
+	const struct mapping *m = mapping_by_outside(p.dst);
+	__s64 subscriber = m ? mapping_reverse(&m->geo, p.dst, p.dport) : -1;
+	struct subscriber *s = subscriber >= 0 ? subscriber_get(m, (__u32)subscriber) : 0;
+	__u32 now = now_ticks();
+	struct overflow_key in;
+	__u64 truth, key;
+
+	if (!s)
+		return 0;
+	if (reverse_find(m, (__u32)subscriber, p.src, p.sport, p.dport, p.proto, now, &truth, &key))
+		return 1;
+	return s->overflow && overflow_find_out(&p, m, now, &in);
+}
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * TCP SYNs from outside that are of no session, where they are to be answered (RFC 5382 REQ-4): the datapath hands them
+ * to the agent, which waits whether the inside opens the session, and sends an ICMP error if it does not.
+ */
+#ifndef DETNAT_UNSOLICITED_H
+#define DETNAT_UNSOLICITED_H
+
+#include <linux/types.h>
+
+/* Seconds for which a SYN is answered by nothing, as the other side may open, too. */
+#define UNSOLICITED_WAIT 6U
+
+/* Octets of a packet that are handed over, to be quoted: the longest IP and TCP headers. */
+#define UNSOLICITED_QUOTE_MAX 120U
+/* And the fewest there are: both without options. */
+#define UNSOLICITED_QUOTE_MIN 40U
+
+/* Endpoints of a session as the outside sees them, host byte order. Context of the program `session_held`. */
+struct session_question {
+	__u32 ext_addr;
+	__u32 out_addr; /* of the pool */
+	__u16 ext_port;
+	__u16 out_port;
+	__u8 proto;
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct session_question) == 16, "no hidden padding");
+
+/* A record of the ring buffer `unsolicited_syns`. */
+struct unsolicited_syn {
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	struct session_question of;
+	__u32 ifindex;			    /* it came in by */
+	__u32 length;			    /* octets in packet[] */
+	__u8 packet[UNSOLICITED_QUOTE_MAX]; /* from the IP header on, as it came */
+};
+_Static_assert(sizeof(struct unsolicited_syn) == 32 + UNSOLICITED_QUOTE_MAX, "crosses the ring buffer");
+
+#endif

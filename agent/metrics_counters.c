@@ -21,6 +21,14 @@ static const struct {
 	{ REASON_drop_direct_to_inside, "direction=\"in\",outcome=\"dropped\"" },
 };
 
+/* By the reasons of what is translated. */
+static const char *const volume_labels[] = {
+	[REASON_in2out_translated] = "direction=\"out\"",
+	[REASON_out2in_translated] = "direction=\"in\"",
+	[REASON_hairpin_translated] = "direction=\"hairpin\"",
+	[REASON_icmp_error_translated] = "direction=\"icmp_error\"",
+};
+
 static uint64_t counter(const struct counters *c, enum reason reason)
 {
 	return ((const uint64_t *)c)[reason];
@@ -54,12 +62,16 @@ static void write_sent(struct evbuffer *out, const char *family, const char *nam
 void metrics_counters(const struct counters *c, struct evbuffer *out)
 {
 	static const char packets[] = "detnat_packets_total", sent[] = "detnat_sent_packets_total";
+	static const char bytes[] = "detnat_translated_bytes_total";
 
 	metrics_family(out, packets, "counter", "Packets by what became of them, at each hook that they crossed.");
 #define X(name, text) metrics_sample(out, packets, "reason=\"" #name "\"", c->name);
 	REASONS(X)
 #undef X
 	write_directions(c, out);
+	metrics_family(out, bytes, "counter", "Bytes of the IP packets translated, headers included.");
+	for (enum reason r = REASON_in2out_translated; r <= REASON_icmp_error_translated; r++)
+		metrics_sample(out, bytes, volume_labels[r], counter(c, REASON_in2out_octets + r));
 	metrics_family(out, sent, "counter", "Packets that detnat sent by itself.");
 #define X(name, text) write_sent(out, sent, #name, c->name);
 	SENT_KINDS(X)

@@ -25,6 +25,10 @@ int verb_stats(struct request *r, cJSON **ret_result, struct error *err)
 	SENT_KINDS(X)
 	INCIDENTS(X)
 #undef X
+	object = cJSON_AddObjectToObject(json, "octets");
+#define X(name, text) json_add_u64(object, #name, counters.name);
+	VOLUMES(X)
+#undef X
 	*ret_result = json;
 	return 0;
 }

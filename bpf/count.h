@@ -32,6 +32,18 @@ static __always_inline void count_add(__u32 reason, __u64 n)
 		((__u64 *)c)[reason] += n;
 }
 
+/* Of a packet of so many octets: reason is one of the REASON_*_translated. One look-up, as every packet comes here. */
+static __always_inline void count_translated(enum reason reason, __u32 octets)
+{
+	__u32 zero = 0;
+	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
+
+	if (!c)
+		return;
+	((__u64 *)c)[reason]++;
+	((__u64 *)c)[REASON_in2out_octets + (reason - REASON_in2out_translated)] += octets;
+}
+
 static __always_inline int finish(int verdict, enum reason reason)
 {
 	count_add(reason, 1);

@@ -65,7 +65,7 @@ static __always_inline int fragment_in2out(ctx_t *ctx)
 		return drop(refused);
 	if (fragment_rewrite(ctx, src, dst, HOOK_XDP))
 		return drop(REASON_drop_error);
-	count_add(REASON_in2out_translated, 1);
+	count_translated(REASON_in2out_translated, io.f.p.length);
 #if HOOK_XDP
 	return forward(ctx, &io.nh->mac, io.nh->out_ifindex);
 #else
@@ -131,7 +131,7 @@ static __always_inline int fragment_hairpin(ctx_t *ctx)
 		return drop(refused);
 	if (fragment_rewrite(ctx, src, dst, 1))
 		return drop(REASON_drop_error);
-	count_add(REASON_hairpin_translated, 1);
+	count_translated(REASON_hairpin_translated, io.f.p.length);
 	return forward(ctx, &w.way.mac, w.way.ifindex);
 }
 
@@ -170,7 +170,7 @@ static __always_inline int fragment_out2in(ctx_t *ctx)
 
 	if (fragment_rewrite(ctx, src, dst, direct))
 		return drop(REASON_drop_error);
-	count_add(REASON_out2in_translated, 1);
+	count_translated(REASON_out2in_translated, p.length);
 	return direct ? forward(ctx, &w.way.mac, w.way.ifindex) : CTX_PASS;
 }
 

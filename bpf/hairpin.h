@@ -141,7 +141,7 @@ static __always_inline int hairpin(ctx_t *ctx)
 	mss_clamp(ctx, &io.f.p, way.mtu);
 	if (rewrite_packet(ctx, &io.f.p, &source, 1) || rewrite_packet(ctx, &oi.p, &destination, 0))
 		return drop(REASON_drop_error);
-	count_add(REASON_hairpin_translated, 1);
+	count_translated(REASON_hairpin_translated, oi.p.length);
 	return forward(ctx, &way.mac, way.ifindex);
 }
 

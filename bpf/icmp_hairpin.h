@@ -69,7 +69,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	if (quote_rewrite(ctx, &e.q, &destination, &sum) || quote_rewrite(ctx, &e.q, &source, &sum) ||
 	    icmp_header_rewrite(ctx, &e.p, icmp_from_inside_source(&e, way.ifindex), source.addr, sum, 1))
 		return drop(REASON_drop_error);
-	count_add(REASON_icmp_error_translated, 1);
+	count_translated(REASON_icmp_error_translated, e.p.length);
 	return forward(ctx, &way.mac, way.ifindex);
 }
 

@@ -63,7 +63,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 		return drop(REASON_drop_too_big);
 	if (quote_rewrite(ctx, &q, &source, &sum) || icmp_header_rewrite(ctx, &p, p.src, source.addr, sum, direct))
 		return drop(REASON_drop_error);
-	count_add(REASON_icmp_error_translated, 1);
+	count_translated(REASON_icmp_error_translated, p.length);
 	return direct ? forward(ctx, &way.mac, way.ifindex) : CTX_PASS;
 }
 

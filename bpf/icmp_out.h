@@ -125,7 +125,7 @@ static __always_inline int icmp_out(ctx_t *ctx)
 	if (quote_rewrite(ctx, &e.q, &destination, &sum) ||
 	    icmp_header_rewrite(ctx, &e.p, source, e.p.dst, sum, HOOK_XDP))
 		return drop(REASON_drop_error);
-	count_add(REASON_icmp_error_translated, 1);
+	count_translated(REASON_icmp_error_translated, e.p.length);
 #if HOOK_XDP
 	return forward(ctx, &nh->mac, nh->out_ifindex);
 #else

@@ -201,7 +201,7 @@ static __always_inline int in2out_finish(ctx_t *ctx, const struct in2out *io, __
 	}
 	if (rewrite_packet(ctx, &io->f.p, &w, HOOK_XDP))
 		return drop(REASON_drop_error);
-	count_add(REASON_in2out_translated, 1);
+	count_translated(REASON_in2out_translated, io->f.p.length);
 #if HOOK_XDP
 	return forward(ctx, &io->nh->mac, io->nh->out_ifindex);
 #else

@@ -159,7 +159,7 @@ static __always_inline int out2in_finish(ctx_t *ctx, const struct out2in *oi, en
 	}
 	if (rewrite_packet(ctx, &oi->p, &w, direct))
 		return drop(REASON_drop_error);
-	count_add(REASON_out2in_translated, 1);
+	count_translated(REASON_out2in_translated, oi->p.length);
 	return direct ? forward(ctx, &way->mac, way->ifindex) : CTX_PASS;
 }
 

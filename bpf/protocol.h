@@ -29,7 +29,7 @@ static __always_inline int protocol_out(ctx_t *ctx)
 #endif
 	if (protocol_address(ctx, &io.f.p, 1, mapping_out_addr(&io.f.m->geo, io.f.subscriber), HOOK_XDP))
 		return drop(REASON_drop_malformed);
-	count_add(REASON_in2out_translated, 1);
+	count_translated(REASON_in2out_translated, io.f.p.length);
 #if HOOK_XDP
 	return forward(ctx, &io.nh->mac, io.nh->out_ifindex);
 #else

@@ -36,7 +36,7 @@ static __always_inline int protocol_in(ctx_t *ctx)
 		return verdict;
 	if (protocol_address(ctx, &p, 0, in_addr, direct))
 		return drop(REASON_drop_malformed);
-	count_add(REASON_out2in_translated, 1);
+	count_translated(REASON_out2in_translated, p.length);
 	return direct ? forward(ctx, &way.mac, way.ifindex) : CTX_PASS;
 }
 
@@ -76,7 +76,7 @@ static __always_inline int protocol_hairpin(ctx_t *ctx, const struct in2out *io)
 	if (protocol_address(ctx, p, 1, mapping_out_addr(&io->f.m->geo, io->f.subscriber), 1) ||
 	    protocol_address(ctx, p, 0, in_addr, 0))
 		return drop(REASON_drop_malformed);
-	count_add(REASON_hairpin_translated, 1);
+	count_translated(REASON_hairpin_translated, p->length);
 	return forward(ctx, &way.mac, way.ifindex);
 }
 

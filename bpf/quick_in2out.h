@@ -78,7 +78,7 @@ static __always_inline int quick_in2out(ctx_t *ctx)
 		if (found != QUICK_FOUND)
 			return found == QUICK_REFUSED ? CTX_DROP : TO_SLOW_PATH;
 	}
-	count_add(REASON_in2out_translated, 1);
+	count_translated(REASON_in2out_translated, bpf_ntohs(q.ip->tot_len));
 	quick_rewrite(&q, 1, mapping_out_addr(&m->geo, subscriber), truth_out_port(truth));
 	ether_addresses_set(q.eth, &nh->mac);
 	return bpf_redirect(nh->out_ifindex, 0);

@@ -78,7 +78,7 @@ static __always_inline int quick_out2in(ctx_t *ctx)
 		if (quick_out2in_session(&oi, &key))
 			return TO_SLOW_PATH;
 	}
-	count_add(REASON_out2in_translated, 1);
+	count_translated(REASON_out2in_translated, bpf_ntohs(q.ip->tot_len));
 	quick_rewrite(&q, 0, m->geo.in_base + subscriber, key_in_port(key));
 	way_in_addresses(q.eth, way, out);
 	return bpf_redirect((__u32)(way >> 48), 0);

@@ -43,7 +43,7 @@ static const struct {
 	const char *text;
 } meanings[] = {
 #define X(name, text) { #name, text },
-	REASONS(X) SENT_KINDS(X) INCIDENTS(X)
+	REASONS(X) SENT_KINDS(X) INCIDENTS(X) VOLUMES(X)
 #undef X
 };
 
@@ -56,12 +56,12 @@ static const char *meaning(const char *name)
 	return "";
 }
 
-static void show_stats(struct writer *w, const cJSON *result, const cJSON *args)
+/* Those that are not zero. */
+static void add_counters(cJSON *table, const cJSON *counters)
 {
-	cJSON *table = cJSON_CreateArray();
 	const cJSON *item;
 
-	cJSON_ArrayForEach (item, cJSON_GetObjectItemCaseSensitive(result, "counters")) {
+	cJSON_ArrayForEach (item, counters) {
 		cJSON *row;
 
 		if (item->valuedouble == 0)
@@ -72,6 +72,14 @@ static void show_stats(struct writer *w, const cJSON *result, const cJSON *args)
 		cJSON_AddStringToObject(row, "meaning", meaning(item->string));
 		cJSON_AddItemToArray(table, row);
 	}
+}
+
+static void show_stats(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	cJSON *table = cJSON_CreateArray();
+
+	add_counters(table, cJSON_GetObjectItemCaseSensitive(result, "counters"));
+	add_counters(table, cJSON_GetObjectItemCaseSensitive(result, "octets"));
 	writer_table(w, counter_columns, "all counters are zero", table);
 	cJSON_Delete(table);
 }

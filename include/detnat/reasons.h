@@ -56,9 +56,16 @@
 	X(events_lost, "events that found the ring buffer full")                                \
 	X(redirect_errors, "redirected frames that the kernel or the other device refused")
 
+/* Octets of the IP packets that were translated, headers included; in the order of their reasons. */
+#define VOLUMES(X)                                                                          \
+	X(in2out_octets, "octets translated from inside to outside, IP headers included")   \
+	X(out2in_octets, "octets translated from outside to inside, IP headers included")   \
+	X(hairpin_octets, "octets translated between two subscribers, IP headers included") \
+	X(icmp_error_octets, "octets of ICMP errors translated, IP headers included")
+
 enum reason {
 #define X(name, text) REASON_##name,
-	REASONS(X) SENT_KINDS(X) INCIDENTS(X)
+	REASONS(X) SENT_KINDS(X) INCIDENTS(X) VOLUMES(X)
 #undef X
 		N_REASONS
 };
@@ -66,7 +73,7 @@ enum reason {
 /* Value of the per-core map `counters`, indexed by enum reason; named so that a dump can be read. */
 struct counters {
 #define X(name, text) __u64 name;
-	REASONS(X) SENT_KINDS(X) INCIDENTS(X)
+	REASONS(X) SENT_KINDS(X) INCIDENTS(X) VOLUMES(X)
 #undef X
 };
 _Static_assert(sizeof(struct counters) == N_REASONS * sizeof(__u64), "counters mirror enum reason");

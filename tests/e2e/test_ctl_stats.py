@@ -6,14 +6,26 @@ import re
 import shapes
 from agent import AGENT, execute, wait_for
 from lab import MAPPING
+from scapy.layers.inet import UDP
 
 
 def test_stats_have_every_counter(running):
     document = running.agent.ctl("stats")
-    assert list(document) == ["counters"] or "counters" in document
+    assert list(document) == ["counters", "octets"]
     counters = document["counters"]
     assert shapes.COUNTERS <= set(counters)
     assert all(type(v) is int and v >= 0 for v in counters.values())
+
+
+def test_octets_are_those_of_the_packets_both_ways(running):
+    host = running.host()
+    src = running.open_udp(host)
+    before = running.agent.ctl("stats")["octets"]
+    running.send_out(running.from_inside(host, UDP(sport=5000, dport=53) / bytes(1000)), src)
+    running.send_in(running.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(100)), host, 5000)
+    after = running.agent.ctl("stats")["octets"]
+    assert {name: after[name] - before[name] for name in after} == {
+        "in2out_octets": 20 + 8 + 1000, "out2in_octets": 20 + 8 + 100, "hairpin_octets": 0, "icmp_error_octets": 0}
 
 
 def test_text_of_stats_hides_zero_rows(running):

@@ -110,6 +110,9 @@ def test_every_counter_has_its_sample_and_agrees_with_stats(metered):
     assert found['detnat_sent_packets_total{kind="icmp_unreachable"}'] == counters["sent_icmp_unreachable"] > 0
     directed = 'detnat_directed_packets_total{direction="out",outcome="%s"}'
     assert found[directed % "translated"] == counters["in2out_translated"] > 0
+    octets = metered.agent.ctl("stats")["octets"]
+    for direction, name in (("out", "in2out"), ("in", "out2in"), ("hairpin", "hairpin"), ("icmp_error", "icmp_error")):
+        assert found[f'detnat_translated_bytes_total{{direction="{direction}"}}'] == octets[f"{name}_octets"]
     assert found[directed % "dropped"] == counters["drop_quota"] > 0
 
 

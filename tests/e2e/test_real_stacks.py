@@ -15,6 +15,8 @@ from lab import GATEWAY_IN, GATEWAY_OUT, MAPPING, SERVER, SERVER_MAC, Lab, block
 CLIENT = "10.0.0.9"
 SECOND = "198.51.100.8"  # another address of the server
 
+IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
+
 
 @pytest.fixture(scope="module")
 def world(run_directory, mode):
@@ -72,6 +74,45 @@ def test_iperf3(world, options):
     end = result["end"].get("sum_received") or result["end"]["sum"]
     assert end["bytes"] > 100000
     assert end.get("lost_percent", 0) < 50
+
+
+ECHO = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((sys.argv[1], 7))
+print("ready", flush=True)
+while True:
+    data, peer = s.recvfrom(65536)
+    s.sendto(data, peer)
+"""
+
+
+@pytest.mark.parametrize("size", [1473, 2953, 8000, 60000])
+def test_udp_that_both_kernels_fragment(world, size):
+    """Of 2 to 41 fragments each way, several datagrams of one socket on their way at once."""
+    server = world.outside_ns.popen(sys.executable, "-c", ECHO, SERVER, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout.readline() == "ready\n"
+        with world.inside_ns.enter():
+            client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with client:
+            client.settimeout(10)
+            client.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
+            client.bind((CLIENT, 0))
+            sent = [bytes((i * 31 + n) % 251 for i in range(size)) for n in range(4)]
+            with world.counting():
+                for datagram in sent:
+                    client.sendto(datagram, (SERVER, 7))
+                assert sorted(client.recvfrom(65536)[0] for _ in sent) == sorted(sent)
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+def test_ping_in_fragments(world):
+    out = inside(world, "ping", "-c", "3", "-i", "0.2", "-W", "5", "-s", "4000", SERVER)
+    assert "3 received, 0% packet loss" in out, out
 
 
 def peer(addr, port):

@@ -305,11 +305,11 @@ def kernels(run_directory, mode):
             for which in ("all", name):
                 namespace.sysctl(f"net.ipv6.conf.{which}.disable_ipv6", 0)
         lab.gateway.sysctl("net.ipv6.conf.all.forwarding", 1)
-        lab.gateway.batch(f"-6 addr add {GATEWAY_IN6}/64 dev in0 nodad", f"-6 addr add {GATEWAY_OUT6}/64 dev out0 nodad")
+        lab.gateway.batch(f"addr add {GATEWAY_IN6}/64 dev in0 nodad", f"addr add {GATEWAY_OUT6}/64 dev out0 nodad")
         lab.inside_ns.batch(f"addr add {CLIENT}/16 dev eth0", f"route add default via {GATEWAY_IN}",
-                            f"-6 addr add {CLIENT6}/64 dev eth0 nodad", f"-6 route add default via {GATEWAY_IN6}")
+                            f"addr add {CLIENT6}/64 dev eth0 nodad", f"route add default via {GATEWAY_IN6}")
         lab.outside_ns.batch(f"link set eth0 address {SERVER_MAC}", f"addr add {SERVER}/24 dev eth0",
-                             f"-6 addr add {SERVER6}/64 dev eth0 nodad", f"-6 route add default via {GATEWAY_OUT6}")
+                             f"addr add {SERVER6}/64 dev eth0 nodad", f"route add default via {GATEWAY_OUT6}")
         lab.start(mappings=[POOL], **mode)
         assert block_of(CLIENT, POOL).addr == GATEWAY_OUT
         yield lab

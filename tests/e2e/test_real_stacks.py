@@ -11,6 +11,7 @@ import pytest
 
 from agent import wait_for
 from lab import GATEWAY_IN, GATEWAY_OUT, MAPPING, SERVER, SERVER_MAC, Lab, block_of
+from wire import SO_RCVBUFFORCE
 
 CLIENT = "10.0.0.9"
 SECOND = "198.51.100.8"  # another address of the server
@@ -79,6 +80,7 @@ def test_iperf3(world, options):
 ECHO = """
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE: its room is none of this test's
 s.bind((sys.argv[1], 7))
 print("ready", flush=True)
 while True:
@@ -98,6 +100,7 @@ def test_udp_that_both_kernels_fragment(world, size):
         with client:
             client.settimeout(10)
             client.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
+            client.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
             client.bind((CLIENT, 0))
             sent = [bytes((i * 31 + n) % 251 for i in range(size)) for n in range(4)]
             with world.counting():

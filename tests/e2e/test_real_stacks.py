@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Linux on both sides: real sockets, curl, iperf3 and coturn's NAT discovery, for every way of forwarding."""
 
+import itertools
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -14,6 +16,7 @@ from lab import GATEWAY_IN, GATEWAY_OUT, MAPPING, SERVER, SERVER_MAC, Lab, block
 from wire import SO_RCVBUFFORCE
 
 CLIENT = "10.0.0.9"
+OTHER = "10.0.0.10"  # another subscriber of the same kernel
 SECOND = "198.51.100.8"  # another address of the server
 
 IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
@@ -158,12 +161,40 @@ def connected(s):
     return True
 
 
-def test_nat_discovery(world):
-    """RFC 5780, by coturn's client and server."""
-    server = ("turnserver", "-n", "-L", SERVER, "-L", SECOND, "--no-auth", "--no-tls", "--no-dtls", "--no-cli",
-              "--log-file", "stdout", "--pidfile", "/dev/null", "--no-software-attribute")
-    with Server(world, 3478, *server):
-        mapping = inside(world, "turnutils_natdiscovery", "-m", SERVER)
-        filtering = inside(world, "turnutils_natdiscovery", "-f", SERVER)
-    assert "Endpoint Independent Mapping" in mapping, mapping
-    assert "Address and Port Dependent Filtering" in filtering, filtering
+_ports = itertools.count(6000)
+STUN = ("turnserver", "-n", "-L", SERVER, "-L", SECOND, "--no-auth", "--no-tls", "--no-dtls", "--no-cli",
+        "--log-file", "stdout", "--pidfile", "/dev/null", "--no-software-attribute")
+
+
+def reassembled(namespace):
+    """Datagrams that this kernel has made of fragments."""
+    with namespace.enter(), open("/proc/thread-self/net/snmp") as snmp:
+        names, values = [line.split() for line in snmp if line.startswith("Ip:")]
+    return int(values[names.index("ReasmOKs")])
+
+
+def discovery(world, *options):
+    """A run of the client by a local port whose first choice of outside port no other run has had; (local port, output)."""
+    port = next(_ports)
+    with Server(world, 3478, *STUN):
+        return port, inside(world, "turnutils_natdiscovery", "-L", CLIENT, "-l", port, *options, SERVER)
+
+
+@pytest.mark.parametrize("padding", [(), ("-P",)], ids=["short", "in fragments"])
+def test_nat_discovery(world, padding):
+    """RFC 5780, by coturn's client and server: the mapping is independent of the endpoint, filtering is by address and port."""
+    before = reassembled(world.outside_ns)
+    for option, verdict in (("-m", "NAT with Endpoint Independent Mapping!"), ("-f", "NAT with Address and Port Dependent Filtering!")):
+        port, out = discovery(world, option, *padding)
+        assert verdict in out, out
+        assert set(re.findall(r"reflexive addr: (\S+)", out)) == {"{}:{}".format(*block_of(CLIENT).first_choice(port))}, out
+    assert (reassembled(world.outside_ns) > before) == bool(padding)
+
+
+def test_nat_discovery_of_collisions(world):
+    """Two subscribers with one local port get endpoints of their own, each in its block."""
+    world.inside_ns.ip("addr", "replace", f"{OTHER}/16", "dev", "eth0")
+    port, out = discovery(world, "-c", "-A", OTHER)
+    wanted = ["{}:{}".format(*block_of(host).first_choice(port)) for host in (CLIENT, OTHER)]
+    assert re.findall(r"reflexive addr: (\S+)", out) == wanted, out
+    assert re.findall(r"Local addr: :? ?(\S+)", out) == [f"{host}:{port}" for host in (CLIENT, OTHER)], out

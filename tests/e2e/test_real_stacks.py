@@ -173,10 +173,19 @@ def reassembled(namespace):
     return int(values[names.index("ReasmOKs")])
 
 
+def answers(world):
+    """Whether the STUN server has all its UDP sockets, which come after those of TCP; a request before that is lost."""
+    with world.outside_ns.enter(), open("/proc/thread-self/net/udp") as udp:
+        bound = {line.split()[1] for line in udp}
+    return all(f"{int.from_bytes(socket.inet_aton(addr), sys.byteorder):08X}:{port:04X}" in bound
+               for addr in (SERVER, SECOND) for port in (3478, 3479))
+
+
 def discovery(world, *options):
     """A run of the client by a local port whose first choice of outside port no other run has had; (local port, output)."""
     port = next(_ports)
     with Server(world, 3478, *STUN):
+        wait_for(lambda: answers(world), what="the sockets of the STUN server")
         return port, inside(world, "turnutils_natdiscovery", "-L", CLIENT, "-l", port, *options, SERVER)
 
 

@@ -7,8 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-#include <detnat/events.h>
-
 #include "limiter.h"
 #include "log.h"
 
@@ -89,8 +87,10 @@ static void log_refusal(const struct nat_event *e)
 			    in);
 		break;
 	case EVENT_FRAGMENTS:
-		log_warning("%s has %u fragments waiting for a first fragment, as many as may, and another was dropped",
-			    in, e->limit);
+		log_warning(
+			"subscriber %s has %u fragments waiting for their first one, as many as may, and another was "
+			"dropped; fragments.per_subscriber raises the limit",
+			in, e->limit);
 		break;
 	}
 }
@@ -148,6 +148,12 @@ static void dispatch(struct events *v, const struct nat_event *e)
 		return;
 	}
 	ipfix_event(v->ipfix, e, wall_ms(v, e->time_ns));
+}
+
+void events_report(struct events *v, const struct nat_event *e)
+{
+	read_clocks(v);
+	dispatch(v, e);
 }
 
 /* Anything but 0 ends the turn; this sample is consumed all the same. */

@@ -8,6 +8,8 @@
 
 #include <event2/event.h>
 
+#include <detnat/events.h>
+
 #include "datapath.h"
 #include "ipfix.h"
 #include "sessions.h"
@@ -36,6 +38,9 @@ int events_new(struct event_base *base, const struct datapath *d, struct ipfix *
 
 /* Takes one last turn: what is left waits for the next agent. What the exporter has gathered stays with it. */
 void events_free(struct events *v);
+
+/* Reports an event of the agent's own as those of the datapath are: to the log and to the collectors. */
+void events_report(struct events *v, const struct nat_event *e);
 
 /* A session_visit: reports a session that the agent closed by itself (sweep, close). arg: struct ipfix *. Returns 0. */
 int events_session_closed(const struct session *s, void *arg);

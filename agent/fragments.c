@@ -45,7 +45,7 @@ LIST_HEAD(owner_list, parked);
 
 struct fragments {
 	struct datapath *d;
-	struct ipfix *ipfix;
+	struct events *events;
 	struct config_fragments limits;
 	int pass;
 	struct ring_buffer *ring;
@@ -64,11 +64,11 @@ struct fragments {
 	struct limiter_place reports[REPORTS];
 };
 
-static uint64_t clock_ns(clockid_t clock)
+static uint64_t clock_ns(void)
 {
 	struct timespec now;
 
-	clock_gettime(clock, &now);
+	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
@@ -127,7 +127,7 @@ static void report(struct fragments *f, const struct early_fragment *e)
 
 	if (e->key.side == FRAGMENT_FROM_INSIDE &&
 	    limiter_ask(f->reports, REPORTS, e->key.src, f->now_ns, NS_PER_S) == LIMITER_GO)
-		ipfix_event(f->ipfix, &event, clock_ns(CLOCK_REALTIME) / NS_PER_MS);
+		events_report(f->events, &event);
 }
 
 static void park(struct fragments *f, const struct early_fragment *e, size_t size)
@@ -229,7 +229,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	struct fragments *f = arg;
 
 	f->taken = 0;
-	f->now_ns = clock_ns(CLOCK_MONOTONIC);
+	f->now_ns = clock_ns();
 	ring_buffer__consume(f->ring);
 	send_due(f);
 	count_losses(f);
@@ -283,7 +283,7 @@ static int fragments_open(struct fragments *f, struct event_base *base)
 	return 0;
 }
 
-int fragments_new(struct event_base *base, struct datapath *d, struct ipfix *x, const struct config_fragments *limits,
+int fragments_new(struct event_base *base, struct datapath *d, struct events *v, const struct config_fragments *limits,
 		  struct fragments **ret, struct error *err)
 {
 	struct fragments *f = calloc(1, sizeof(*f));
@@ -292,7 +292,7 @@ int fragments_new(struct event_base *base, struct datapath *d, struct ipfix *x, 
 	if (!f)
 		return error_set(err, -ENOMEM, "out of memory");
 	f->d = d;
-	f->ipfix = x;
+	f->events = v;
 	f->pass = -1;
 	TAILQ_INIT(&f->waiting);
 	f->limits = *limits;

@@ -14,12 +14,15 @@
 #include <detnat/fragments.h>
 
 #include "datapath.h"
-#include "ipfix.h"
+#include "events.h"
 
 struct fragments;
 
-/* Begins to take them, until fragments_free(). The base, d and x must outlive the result. */
-int fragments_new(struct event_base *base, struct datapath *d, struct ipfix *x, const struct config_fragments *limits,
+/*
+ * Begins to take them, until fragments_free(). The base, d and v must outlive the result. A subscriber that reaches its
+ * limit is reported to v as EVENT_FRAGMENTS, once a second at most.
+ */
+int fragments_new(struct event_base *base, struct datapath *d, struct events *v, const struct config_fragments *limits,
 		  struct fragments **ret, struct error *err);
 
 /* Other limits; what waits is held to its timeout, and stays where it is now too much. f may be NULL. */

@@ -43,6 +43,14 @@ struct interfaces {
 int interfaces_plan(struct netlink *n, const struct config_interface *wanted, size_t n_wanted,
 		    const struct interfaces *known, enum xdp_mode mode, struct interfaces *ret, struct error *err);
 
+/*
+ * The same, of links that have been read: found[k] is that of wanted[k], with ifindex 0 where there is none. links: all
+ * of the namespace; empty where nothing that was found stands on others.
+ */
+int interfaces_plan_on(const struct config_interface *wanted, const struct link *found, size_t n_wanted,
+		       struct link_list links, const struct interfaces *known, enum xdp_mode mode,
+		       struct interfaces *ret, struct error *err);
+
 /* Whether two lists have the same interfaces below VLAN interfaces, and the same VLANs on them. */
 bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b);
 

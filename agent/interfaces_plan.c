@@ -134,41 +134,50 @@ static int plan_links(struct plan *p, struct error *err)
 	return r;
 }
 
-int interfaces_plan(struct netlink *n, const struct config_interface *wanted, size_t n_wanted,
-		    const struct interfaces *known, enum xdp_mode mode, struct interfaces *ret, struct error *err)
+int interfaces_plan_on(const struct config_interface *wanted, const struct link *found, size_t n_wanted,
+		       struct link_list links, const struct interfaces *known, enum xdp_mode mode,
+		       struct interfaces *ret, struct error *err)
 {
-	_cleanup_free_ struct link *links = NULL;
-	struct plan p = { .known = known, .mode = mode };
-	bool stacked = false;
-	int r = 0;
+	struct plan p = { .known = known, .mode = mode, .links = links };
+	int r;
 
 	/* Each may need two others: two tags are two interfaces below. */
 	p.all.list = calloc(n_wanted * (1 + MAX_VLAN_TAGS) + 1, sizeof(*p.all.list));
 	if (!p.all.list)
 		return error_set(err, -ENOMEM, "out of memory");
-	for (size_t k = 0; !r && k < n_wanted; k++) {
-		struct link l;
-
-		r = link_by_name(n, wanted[k].name, &l);
-		if (r && r != -ENODEV)
-			error_set(err, r, "%s: cannot be read: %s", wanted[k].name, strerror(-r));
-		else
-			plan_add(&p, wanted[k].name, wanted[k].roles, r ? NULL : &l);
-		stacked |= !r && link_is_stacked(&l);
-		if (r == -ENODEV)
-			r = 0;
-	}
-	if (!r && stacked) {
-		r = links_read(n, &links, &p.links.count);
-		p.links.link = links;
-		r = r ? error_set(err, r, "the interfaces cannot be read: %s", strerror(-r)) : plan_links(&p, err);
-	}
+	for (size_t k = 0; k < n_wanted; k++)
+		plan_add(&p, wanted[k].name, wanted[k].roles, found[k].ifindex ? &found[k] : NULL);
+	r = plan_links(&p, err);
 	if (r) {
 		free(p.all.list);
 		return r;
 	}
 	*ret = p.all;
 	return 0;
+}
+
+int interfaces_plan(struct netlink *n, const struct config_interface *wanted, size_t n_wanted,
+		    const struct interfaces *known, enum xdp_mode mode, struct interfaces *ret, struct error *err)
+{
+	_cleanup_free_ struct link *found = calloc(n_wanted + 1, sizeof(*found)), *links = NULL;
+	struct link_list all = { 0 };
+	bool stacked = false;
+	int r;
+
+	if (!found)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t k = 0; k < n_wanted; k++) {
+		r = link_by_name(n, wanted[k].name, &found[k]);
+		if (r && r != -ENODEV)
+			return error_set(err, r, "%s: cannot be read: %s", wanted[k].name, strerror(-r));
+		stacked |= !r && link_is_stacked(&found[k]);
+	}
+	/* All are of interest only where one stands on others. */
+	r = stacked ? links_read(n, &links, &all.count) : 0;
+	if (r)
+		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
+	all.link = links;
+	return interfaces_plan_on(wanted, found, n_wanted, all, known, mode, ret, err);
 }
 
 /* ---- afterwards ------------------------------------------------------------------------------------------------- */

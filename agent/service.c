@@ -151,7 +151,7 @@ static int start(struct service *s, struct startup *up, struct error *err)
 	if (!r)
 		r = events_new(a->base, &a->datapath, a->ipfix, resolve, a->devices, &s->events, err);
 	if (!r)
-		r = fragments_new(a->base, &a->datapath, a->ipfix, &a->config->fragments, &a->fragments, err);
+		r = fragments_new(a->base, &a->datapath, s->events, &a->config->fragments, &a->fragments, err);
 	if (!r)
 		r = unsolicited_new(a->base, &a->datapath, &s->unsolicited, err);
 	if (!r)

@@ -12,7 +12,7 @@ from scapy.layers.inet import UDP
 
 import shapes
 from agent import AGENT, execute, wait_for
-from lab import MAPPING, SERVER, Lab
+from lab import INCIDENTS, MAPPING, SERVER, Lab
 from prometheus import TREE, Prometheus, promtool
 
 LISTEN = "127.0.0.1:9469"
@@ -103,7 +103,7 @@ def test_every_counter_has_its_sample_and_agrees_with_stats(metered):
     for name, value in counters.items():
         if name.startswith("sent_"):
             assert found[f'detnat_sent_packets_total{{kind="{name[5:]}"}}'] == value > -1
-        elif name in ("sessions_opened", "sessions_overflowed", "events_lost", "redirect_errors"):
+        elif name in INCIDENTS:
             assert found[f"detnat_{name}_total"] == value
         else:
             assert found[f'detnat_packets_total{{reason="{name}"}}'] == value

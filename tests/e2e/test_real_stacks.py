@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Linux on both sides: real sockets, curl, iperf3 and coturn's NAT discovery, for every way of forwarding."""
 
+import itertools
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -11,9 +13,13 @@ import pytest
 
 from agent import wait_for
 from lab import GATEWAY_IN, GATEWAY_OUT, MAPPING, SERVER, SERVER_MAC, Lab, block_of
+from wire import SO_RCVBUFFORCE
 
 CLIENT = "10.0.0.9"
+OTHER = "10.0.0.10"  # another subscriber of the same kernel
 SECOND = "198.51.100.8"  # another address of the server
+
+IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +80,47 @@ def test_iperf3(world, options):
     assert end.get("lost_percent", 0) < 50
 
 
+ECHO = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE: its room is none of this test's
+s.bind((sys.argv[1], 7))
+print("ready", flush=True)
+while True:
+    data, peer = s.recvfrom(65536)
+    s.sendto(data, peer)
+"""
+
+
+@pytest.mark.parametrize("size", [1473, 2953, 8000, 60000])
+def test_udp_that_both_kernels_fragment(world, size):
+    """Of 2 to 41 fragments each way, several datagrams of one socket on their way at once."""
+    server = world.outside_ns.popen(sys.executable, "-c", ECHO, SERVER, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout.readline() == "ready\n"
+        with world.inside_ns.enter():
+            client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with client:
+            client.settimeout(10)
+            client.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
+            client.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
+            client.bind((CLIENT, 0))
+            sent = [bytes((i * 31 + n) % 251 for i in range(size)) for n in range(4)]
+            with world.counting():
+                for datagram in sent:
+                    client.sendto(datagram, (SERVER, 7))
+                assert sorted(client.recvfrom(65536)[0] for _ in sent) == sorted(sent)
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+def test_ping_in_fragments(world):
+    out = inside(world, "ping", "-c", "3", "-i", "0.2", "-W", "5", "-s", "4000", SERVER)
+    assert "3 received, 0% packet loss" in out, out
+
+
 def peer(addr, port):
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -114,12 +161,49 @@ def connected(s):
     return True
 
 
-def test_nat_discovery(world):
-    """RFC 5780, by coturn's client and server."""
-    server = ("turnserver", "-n", "-L", SERVER, "-L", SECOND, "--no-auth", "--no-tls", "--no-dtls", "--no-cli",
-              "--log-file", "stdout", "--pidfile", "/dev/null", "--no-software-attribute")
-    with Server(world, 3478, *server):
-        mapping = inside(world, "turnutils_natdiscovery", "-m", SERVER)
-        filtering = inside(world, "turnutils_natdiscovery", "-f", SERVER)
-    assert "Endpoint Independent Mapping" in mapping, mapping
-    assert "Address and Port Dependent Filtering" in filtering, filtering
+_ports = itertools.count(6000)
+STUN = ("turnserver", "-n", "-L", SERVER, "-L", SECOND, "--no-auth", "--no-tls", "--no-dtls", "--no-cli",
+        "--log-file", "stdout", "--pidfile", "/dev/null", "--no-software-attribute")
+
+
+def reassembled(namespace):
+    """Datagrams that this kernel has made of fragments."""
+    with namespace.enter(), open("/proc/thread-self/net/snmp") as snmp:
+        names, values = [line.split() for line in snmp if line.startswith("Ip:")]
+    return int(values[names.index("ReasmOKs")])
+
+
+def answers(world):
+    """Whether the STUN server has all its UDP sockets, which come after those of TCP; a request before that is lost."""
+    with world.outside_ns.enter(), open("/proc/thread-self/net/udp") as udp:
+        bound = {line.split()[1] for line in udp}
+    return all(f"{int.from_bytes(socket.inet_aton(addr), sys.byteorder):08X}:{port:04X}" in bound
+               for addr in (SERVER, SECOND) for port in (3478, 3479))
+
+
+def discovery(world, *options):
+    """A run of the client by a local port whose first choice of outside port no other run has had; (local port, output)."""
+    port = next(_ports)
+    with Server(world, 3478, *STUN):
+        wait_for(lambda: answers(world), what="the sockets of the STUN server")
+        return port, inside(world, "turnutils_natdiscovery", "-L", CLIENT, "-l", port, *options, SERVER)
+
+
+@pytest.mark.parametrize("padding", [(), ("-P",)], ids=["short", "in fragments"])
+def test_nat_discovery(world, padding):
+    """RFC 5780, by coturn's client and server: the mapping is independent of the endpoint, filtering is by address and port."""
+    before = reassembled(world.outside_ns)
+    for option, verdict in (("-m", "NAT with Endpoint Independent Mapping!"), ("-f", "NAT with Address and Port Dependent Filtering!")):
+        port, out = discovery(world, option, *padding)
+        assert verdict in out, out
+        assert set(re.findall(r"reflexive addr: (\S+)", out)) == {"{}:{}".format(*block_of(CLIENT).first_choice(port))}, out
+    assert (reassembled(world.outside_ns) > before) == bool(padding)
+
+
+def test_nat_discovery_of_collisions(world):
+    """Two subscribers with one local port get endpoints of their own, each in its block."""
+    world.inside_ns.ip("addr", "replace", f"{OTHER}/16", "dev", "eth0")
+    port, out = discovery(world, "-c", "-A", OTHER)
+    wanted = ["{}:{}".format(*block_of(host).first_choice(port)) for host in (CLIENT, OTHER)]
+    assert re.findall(r"reflexive addr: (\S+)", out) == wanted, out
+    assert re.findall(r"Local addr: :? ?(\S+)", out) == [f"{host}:{port}" for host in (CLIENT, OTHER)], out

@@ -40,6 +40,10 @@ Test(config_accepted, interfaces_alone_bring_every_default)
 	cr_expect_eq(c->ipfix.path_mtu, 512);
 	cr_expect_eq(c->ipfix.template_interval, 600);
 	cr_expect_eq(c->ipfix.events, IPFIX_QUOTA | IPFIX_PORTS);
+	cr_expect_eq(c->fragments.max_parked, 2048);
+	cr_expect_eq(c->fragments.max_bytes, 4194304);
+	cr_expect_eq(c->fragments.timeout, 2);
+	cr_expect_eq(c->fragments.per_subscriber, 64);
 	cr_expect_eq(c->forwarding, FORWARDING_REDIRECT);
 	cr_expect_eq(c->xdp_mode, XDP_MODE_AUTO);
 	cr_expect_eq(c->unmatched, UNMATCHED_DROP_PRIVATE);
@@ -140,6 +144,9 @@ Test(config_accepted, values_at_the_ends_of_their_ranges)
 		"\"timeouts\":{}",
 		"\"timeouts\":{\"udp\":1}",
 		"\"timeouts\":{\"udp\":604800}",
+		"\"fragments\":{}",
+		"\"fragments\":{\"max_parked\":0,\"max_bytes\":4096,\"timeout\":1,\"per_subscriber\":1}",
+		"\"fragments\":{\"max_parked\":65536,\"max_bytes\":1073741824,\"timeout\":60,\"per_subscriber\":65536}",
 		"\"quota_icmp_code\":0",
 		"\"quota_icmp_code\":15",
 		"\"sweep_interval\":1",

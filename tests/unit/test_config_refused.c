@@ -247,6 +247,34 @@ Test(config_refused, numbers)
 	expect_refused(rows, ARRAY_SIZE(rows));
 }
 
+Test(config_refused, fragments)
+{
+	static const struct row rows[] = {
+		{ WITH("\"fragments\":7"), ":2: fragments: must be an object" },
+		{ WITH("\"fragments\":{\"parked\":1}"), ":2: fragments.parked: unknown key" },
+		{ WITH("\"fragments\":{\"timeout\":1,\n\"timeout\":1}"),
+		  ":3: fragments.timeout: this key stands here twice" },
+		{ WITH("\"fragments\":{\"max_parked\":65537}"),
+		  ":2: fragments.max_parked: must be a whole number from 0 to 65536, not 65537" },
+		{ WITH("\"fragments\":{\"max_parked\":-1}"),
+		  ":2: fragments.max_parked: must be a whole number from 0 to 65536, not -1" },
+		{ WITH("\"fragments\":{\"max_bytes\":4095}"),
+		  ":2: fragments.max_bytes: must be a whole number from 4096 to 1073741824, not 4095" },
+		{ WITH("\"fragments\":{\"max_bytes\":1073741825}"),
+		  ":2: fragments.max_bytes: must be a whole number from 4096 to 1073741824, not 1073741825" },
+		{ WITH("\"fragments\":{\"timeout\":0}"),
+		  ":2: fragments.timeout: must be a whole number from 1 to 60, not 0" },
+		{ WITH("\"fragments\":{\"timeout\":61}"),
+		  ":2: fragments.timeout: must be a whole number from 1 to 60, not 61" },
+		{ WITH("\"fragments\":{\"per_subscriber\":0}"),
+		  ":2: fragments.per_subscriber: must be a whole number from 1 to 65536, not 0" },
+		{ WITH("\"fragments\":{\"per_subscriber\":65537}"),
+		  ":2: fragments.per_subscriber: must be a whole number from 1 to 65536, not 65537" },
+	};
+
+	expect_refused(rows, ARRAY_SIZE(rows));
+}
+
 Test(config_refused, words_and_paths)
 {
 	static const struct row rows[] = {

@@ -143,6 +143,10 @@ static void expect_equal(const struct config *a, const struct config *b)
 	cr_assert_eq(a->ipfix.path_mtu, b->ipfix.path_mtu);
 	cr_assert_eq(a->ipfix.template_interval, b->ipfix.template_interval);
 	cr_assert_eq(a->ipfix.events, b->ipfix.events);
+	cr_assert_eq(a->fragments.max_parked, b->fragments.max_parked);
+	cr_assert_eq(a->fragments.max_bytes, b->fragments.max_bytes);
+	cr_assert_eq(a->fragments.timeout, b->fragments.timeout);
+	cr_assert_eq(a->fragments.per_subscriber, b->fragments.per_subscriber);
 	cr_assert_eq(a->forwarding, b->forwarding);
 	cr_assert_eq(a->xdp_mode, b->xdp_mode);
 	cr_assert_eq(a->unmatched, b->unmatched);

@@ -296,6 +296,24 @@ static unsigned lines_with(FILE *log, const char *text)
 	return n;
 }
 
+Test(events, one_of_the_agents_own_is_logged_and_exported)
+{
+	const struct nat_event e = { .type = EVENT_QUOTA, .in_addr = 0x0a000002, .limit = 64 };
+	FILE *log = tmpfile();
+	int console = dup(STDERR_FILENO);
+
+	dup2(fileno(log), STDERR_FILENO);
+	events_report(events, &e);
+	events_report(events, &e);
+	fflush(stderr);
+	dup2(console, STDERR_FILENO);
+	close(console);
+
+	cr_assert_eq(lines_with(log, "subscriber 10.0.0.2 is at its quota of 64 sessions"), 1);
+	fclose(log);
+	cr_assert_eq(records(), 2);
+}
+
 Test(events, log_is_bounded_by_subscriber_and_overall)
 {
 	struct nat_event e = { .type = EVENT_QUOTA, .in_addr = 0x0a000001, .limit = 1000 };

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * VLAN interfaces, bonds, bridges: which interface sees whose frames, and which carries the program. The links are made
+ * up, as not every kernel has these kinds; what is asked of a driver is asked of veths of the same names, in a network
+ * namespace of the test's own.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <sched.h>
+#include <string.h>
+
+#include "interfaces.h"
+#include "offloads.h"
+
+enum { ETH0 = 1, ETH1, BOND, BRIDGE, VLAN, SERVICE, INNER, DEEPER, ELSEWHERE, MACVLAN, ON_BOND, ON_BRIDGE, PLAIN };
+
+static const struct link links[] = {
+	{ .ifindex = ETH0, .name = "eth0", .kind = "veth", .lower = 77 },
+	{ .ifindex = ETH1, .name = "eth1", .kind = "veth", .lower = 78 },
+	{ .ifindex = BOND, .name = "bond0", .kind = "bond" },
+	{ .ifindex = BRIDGE, .name = "br0", .kind = "bridge" },
+	{ .ifindex = VLAN,
+	  .name = "eth0.100",
+	  .kind = "vlan",
+	  .lower = ETH0,
+	  .vlan_tpid = ETH_P_8021Q,
+	  .vlan_id = 100 },
+	{ .ifindex = SERVICE,
+	  .name = "eth0.7",
+	  .kind = "vlan",
+	  .lower = ETH0,
+	  .vlan_tpid = ETH_P_8021AD,
+	  .vlan_id = 7 },
+	{ .ifindex = INNER,
+	  .name = "eth0.7.8",
+	  .kind = "vlan",
+	  .lower = SERVICE,
+	  .vlan_tpid = ETH_P_8021Q,
+	  .vlan_id = 8 },
+	{ .ifindex = DEEPER,
+	  .name = "eth0.7.8.9",
+	  .kind = "vlan",
+	  .lower = INNER,
+	  .vlan_tpid = ETH_P_8021Q,
+	  .vlan_id = 9 },
+	{ .ifindex = ELSEWHERE, .name = "far.5", .kind = "vlan", .lower = 0, .vlan_tpid = ETH_P_8021Q, .vlan_id = 5 },
+	{ .ifindex = MACVLAN, .name = "mv0", .kind = "macvlan", .lower = ETH0 },
+	{ .ifindex = ON_BOND,
+	  .name = "bond0.3",
+	  .kind = "vlan",
+	  .lower = BOND,
+	  .vlan_tpid = ETH_P_8021Q,
+	  .vlan_id = 3 },
+	{ .ifindex = ON_BRIDGE,
+	  .name = "br0.4",
+	  .kind = "vlan",
+	  .lower = BRIDGE,
+	  .vlan_tpid = ETH_P_8021Q,
+	  .vlan_id = 4 },
+	{ .ifindex = PLAIN, .name = "plain", .kind = "" },
+};
+
+/* A copy that a test may change; eth1 is a port of the bond and eth0 one of the bridge where it says so. */
+static struct link some[ARRAY_SIZE(links)];
+static struct link_list all = { some, ARRAY_SIZE(some) };
+
+static struct link *of(uint32_t ifindex)
+{
+	return (struct link *)link_find(&all, ifindex);
+}
+
+static void offload(const char *name, const char *which, bool on)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "ethtool -K %s %s %s", name, which, on ? "on" : "off");
+	cr_assert_eq(system(command), 0, "%s", command);
+}
+
+static void set_up(void)
+{
+	memcpy(some, links, sizeof(some));
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	cr_assert_eq(unshare(CLONE_NEWNET), 0);
+	cr_assert_eq(system("ip link add eth0 type veth peer name far0 && ip link add eth1 type veth peer name far1"),
+		     0);
+	for (int i = 0; i < 2; i++) {
+		offload(i ? "eth1" : "eth0", "gro", false);
+		offload(i ? "eth1" : "eth0", "rx-vlan-hw-parse", false);
+		offload(i ? "eth1" : "eth0", "rx-vlan-stag-hw-parse", false);
+	}
+}
+
+TestSuite(stacking, .init = set_up);
+
+Test(stacking, kinds)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
+		bool plain = !strcmp(links[i].kind, "veth") || !links[i].kind[0];
+
+		cr_expect_eq(link_is_stacked(&links[i]), !plain, "%s", links[i].name);
+		cr_expect_eq(link_is_vlan(&links[i]), !strcmp(links[i].kind, "vlan"), "%s", links[i].name);
+	}
+}
+
+Test(stacking, links_are_found_by_index)
+{
+	cr_expect_str_eq(link_find(&all, INNER)->name, "eth0.7.8");
+	cr_expect_null(link_find(&all, 99));
+	cr_expect_null(link_find(&all, 0), "0 is nobody's, also where a record is empty");
+}
+
+Test(stacking, carrier_is_the_first_below_that_is_no_vlan_interface)
+{
+	static const struct {
+		uint32_t vlan, carrier; /* 0: none */
+	} rows[] = {
+		{ VLAN, ETH0 },	  { SERVICE, ETH0 }, { INNER, ETH0 },	    { DEEPER, 0 },
+		{ ELSEWHERE, 0 }, { ON_BOND, BOND }, { ON_BRIDGE, BRIDGE },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct link *carrier = vlan_carrier(&all, of(rows[i].vlan));
+
+		cr_expect_eq(carrier ? carrier->ifindex : 0, rows[i].carrier, "%s", of(rows[i].vlan)->name);
+	}
+}
+
+Test(stacking, the_offload_that_matters_is_that_of_the_outermost_tag)
+{
+	cr_expect_str_eq(vlan_offload(&all, of(VLAN)), OFFLOAD_VLAN);
+	cr_expect_str_eq(vlan_offload(&all, of(SERVICE)), OFFLOAD_SERVICE_VLAN);
+	cr_expect_str_eq(vlan_offload(&all, of(INNER)), OFFLOAD_SERVICE_VLAN);
+	of(SERVICE)->vlan_tpid = ETH_P_8021Q;
+	of(INNER)->vlan_tpid = ETH_P_8021AD;
+	cr_expect_str_eq(vlan_offload(&all, of(INNER)), OFFLOAD_VLAN);
+}
+
+/* Name of what tags_taken_by() or merged_by() found. */
+static const char *name(const struct link *l)
+{
+	return l ? l->name : "none";
+}
+
+Test(stacking, tags_are_taken_by_the_driver_at_the_bottom)
+{
+	cr_expect_str_eq(name(tags_taken_by(&all, of(ETH0), OFFLOAD_VLAN)), "none");
+	offload("eth0", "rx-vlan-hw-parse", true);
+	cr_expect_str_eq(name(tags_taken_by(&all, of(ETH0), OFFLOAD_VLAN)), "eth0");
+	cr_expect_str_eq(name(tags_taken_by(&all, of(ETH0), OFFLOAD_SERVICE_VLAN)), "none");
+	cr_expect_str_eq(name(tags_taken_by(&all, of(BOND), OFFLOAD_VLAN)), "none", "eth0 is no port of it yet");
+	of(ETH1)->master = of(ETH0)->master = BOND;
+	cr_expect_str_eq(name(tags_taken_by(&all, of(BOND), OFFLOAD_VLAN)), "eth0");
+	offload("eth0", "rx-vlan-hw-parse", false);
+	offload("eth1", "rx-vlan-hw-parse", true);
+	cr_expect_str_eq(name(tags_taken_by(&all, of(BOND), OFFLOAD_VLAN)), "eth1");
+}
+
+Test(stacking, packets_are_merged_by_gro_at_the_bottom)
+{
+	of(ETH0)->master = BRIDGE;
+	of(ETH1)->master = BOND;
+	offload("eth0", "gro", true);
+	cr_expect_str_eq(name(merged_by(&all, of(VLAN))), "eth0");
+	cr_expect_str_eq(name(merged_by(&all, of(INNER))), "eth0");
+	cr_expect_str_eq(name(merged_by(&all, of(MACVLAN))), "eth0");
+	cr_expect_str_eq(name(merged_by(&all, of(BRIDGE))), "eth0");
+	cr_expect_str_eq(name(merged_by(&all, of(ON_BRIDGE))), "eth0");
+	cr_expect_str_eq(name(merged_by(&all, of(BOND))), "none");
+	cr_expect_str_eq(name(merged_by(&all, of(ON_BOND))), "none");
+	cr_expect_str_eq(name(merged_by(&all, of(ETH0))), "none", "its own GRO comes behind its XDP");
+	offload("eth1", "gro", true);
+	cr_expect_str_eq(name(merged_by(&all, of(ON_BOND))), "eth1");
+	offload("eth0", "gro", false);
+	cr_expect_str_eq(name(merged_by(&all, of(VLAN))), "none");
+}
+
+Test(stacking, a_ring_of_links_ends_the_search)
+{
+	of(SERVICE)->lower = INNER;
+	cr_expect_null(vlan_carrier(&all, of(INNER)));
+	cr_expect_null(merged_by(&all, of(INNER)));
+	of(ETH0)->master = BRIDGE;
+	of(BRIDGE)->master = ETH0;
+	offload("eth0", "gro", true);
+	cr_expect_null(merged_by(&all, of(BRIDGE)));
+}
+
+/* ---- the plan -----------------------------------------------------------------------------------------------------
+ */
+
+static struct interfaces known;
+static struct interfaces plan;
+static struct error error;
+
+/* Plans for these, the first ones inside, the last one outside; the result of interfaces_plan_on(). */
+static int make_plan(enum xdp_mode mode, const char *const *names, size_t n)
+{
+	struct config_interface wanted[8];
+	struct link found[8] = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		wanted[i] = (struct config_interface){ .roles = i + 1 < n ? DEVICE_INSIDE : DEVICE_OUTSIDE };
+		snprintf(wanted[i].name, sizeof(wanted[i].name), "%s", names[i]);
+		for (size_t k = 0; k < all.count; k++)
+			if (!strcmp(some[k].name, names[i]))
+				found[i] = some[k];
+	}
+	return interfaces_plan_on(wanted, found, n, all, &known, mode, &plan, &error);
+}
+
+#define PLAN(mode, ...)                                       \
+	make_plan(mode, (const char *const[]){ __VA_ARGS__ }, \
+		  sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *))
+
+/* What a plan says of an interface: its carrier, and whether it is there for others' sake and carries them. */
+static void expect_interface(const char *which, uint8_t roles, uint32_t carrier, bool hidden, bool carrying)
+{
+	const struct interface *i = interfaces_find(&plan, which);
+
+	cr_assert_not_null(i, "%s is not in the plan", which);
+	cr_expect_eq(i->roles, roles, "%s", which);
+	cr_expect_eq(i->carrier, carrier, "%s: carrier %u", which, i->carrier);
+	cr_expect_eq(i->hidden, hidden, "%s", which);
+	cr_expect_eq(i->carrying, carrying, "%s", which);
+}
+
+static void tear_down(void)
+{
+	free(plan.list);
+}
+
+TestSuite(interfaces_plan, .init = set_up, .fini = tear_down);
+
+Test(interfaces_plan, plain_ones_carry_their_own)
+{
+	cr_assert_eq(PLAN(XDP_MODE_AUTO, "eth0", "eth1"), 0, "%s", error.text);
+	cr_expect_eq(plan.count, 2);
+	expect_interface("eth0", DEVICE_INSIDE, 0, false, false);
+	expect_interface("eth1", DEVICE_OUTSIDE, 0, false, false);
+	cr_expect_not(interfaces_have_vlans(&plan));
+}
+
+Test(interfaces_plan, absent_ones_are_waited_for)
+{
+	cr_assert_eq(PLAN(XDP_MODE_NATIVE, "gone", "eth0.100"), 0, "%s", error.text);
+	expect_interface("gone", DEVICE_INSIDE, 0, false, false);
+	cr_expect_eq(interfaces_find(&plan, "gone")->attachment, DEVICE_ABSENT);
+	cr_expect_eq(interfaces_find(&plan, "gone")->link.ifindex, 0);
+}
+
+Test(interfaces_plan, programs_stand_below_vlan_interfaces)
+{
+	cr_assert_eq(PLAN(XDP_MODE_NATIVE, "eth0.100", "eth0.7.8"), 0, "%s", error.text);
+	cr_expect_eq(plan.count, 4);
+	expect_interface("eth0.100", DEVICE_INSIDE, ETH0, false, false);
+	expect_interface("eth0.7.8", DEVICE_OUTSIDE, ETH0, false, false);
+	expect_interface("eth0.7", 0, ETH0, true, false);
+	expect_interface("eth0", 0, 0, true, true);
+	cr_expect(interfaces_have_vlans(&plan));
+
+	interfaces_find(&plan, "eth0")->attachment = DEVICE_XDP_NATIVE;
+	interfaces_carry(&plan);
+	cr_expect_eq(interfaces_find(&plan, "eth0.7.8")->attachment, DEVICE_XDP_NATIVE, "attached as its carrier is");
+}
+
+Test(interfaces_plan, a_carrier_may_have_a_role_of_its_own)
+{
+	cr_assert_eq(PLAN(XDP_MODE_AUTO, "eth0.100", "eth0"), 0, "%s", error.text);
+	cr_expect_eq(plan.count, 2);
+	expect_interface("eth0.100", DEVICE_INSIDE, ETH0, false, false);
+	expect_interface("eth0", DEVICE_OUTSIDE, 0, false, true);
+}
+
+Test(interfaces_plan, a_bond_carries_where_it_is_native)
+{
+	of(ETH1)->master = BOND;
+	cr_assert_eq(PLAN(XDP_MODE_AUTO, "eth0", "bond0.3"), 0, "%s", error.text);
+	expect_interface("bond0.3", DEVICE_OUTSIDE, BOND, false, false);
+	expect_interface("bond0", 0, 0, true, true);
+	free(plan.list);
+	cr_assert_eq(PLAN(XDP_MODE_SKB, "eth0", "bond0.3"), 0, "%s", error.text);
+	expect_interface("bond0.3", DEVICE_OUTSIDE, 0, false, false);
+	cr_expect_eq(plan.count, 2);
+}
+
+Test(interfaces_plan, where_tags_are_taken_off_the_vlan_interface_carries_its_own)
+{
+	offload("eth0", "rx-vlan-hw-parse", true);
+	cr_assert_eq(PLAN(XDP_MODE_AUTO, "eth0.100", "eth1"), 0, "%s", error.text);
+	cr_expect_eq(plan.count, 2);
+	expect_interface("eth0.100", DEVICE_INSIDE, 0, false, false);
+	free(plan.list);
+	/* The other kind of tag is still there to be seen. */
+	cr_assert_eq(PLAN(XDP_MODE_AUTO, "eth0.7", "eth1"), 0, "%s", error.text);
+	expect_interface("eth0.7", DEVICE_INSIDE, ETH0, false, false);
+}
+
+Test(interfaces_plan, what_cannot_work_is_refused_with_what_to_do)
+{
+	static const struct {
+		const char *inside;
+		enum xdp_mode mode;
+		const char *on[2]; /* offloads of eth0 */
+		uint32_t master;   /* of eth0 */
+		const char *message;
+	} rows[] = {
+		{ "eth0.100",
+		  XDP_MODE_NATIVE,
+		  { "rx-vlan-hw-parse" },
+		  0,
+		  "'ethtool -K eth0 rx-vlan-hw-parse off' leaves them on" },
+		{ "eth0.7.8",
+		  XDP_MODE_NATIVE,
+		  { "rx-vlan-stag-hw-parse" },
+		  0,
+		  "'ethtool -K eth0 rx-vlan-stag-hw-parse off'" },
+		{ "eth0.7.8.9", XDP_MODE_NATIVE, { NULL }, 0, "more than two tags" },
+		{ "far.5", XDP_MODE_NATIVE, { NULL }, 0, "the interface below is in another namespace" },
+		{ "br0.4", XDP_MODE_NATIVE, { NULL }, 0, "br0 is a bridge, which sees tags no more" },
+		{ "eth0.100",
+		  XDP_MODE_AUTO,
+		  { "rx-vlan-hw-parse", "gro" },
+		  0,
+		  "'ethtool -K eth0 gro off', or leave tags to XDP" },
+		{ "br0.4", XDP_MODE_AUTO, { "gro" }, BRIDGE, "'ethtool -K eth0 gro off'" },
+		{ "br0",
+		  XDP_MODE_AUTO,
+		  { "gro" },
+		  BRIDGE,
+		  "br0: generic XDP on a bridge sees packets as GRO has merged them" },
+		{ "br0", XDP_MODE_SKB, { "gro" }, BRIDGE, "'ethtool -K eth0 gro off'" },
+		{ "mv0", XDP_MODE_AUTO, { "gro" }, 0, "mv0: generic XDP on a macvlan" },
+		{ "bond0", XDP_MODE_SKB, { "gro" }, BOND, "bond0: generic XDP on a bond" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		for (int k = 0; k < 2 && rows[i].on[k]; k++)
+			offload("eth0", rows[i].on[k], true);
+		of(ETH0)->master = rows[i].master;
+		cr_expect_eq(PLAN(rows[i].mode, rows[i].inside, "eth1"), -EOPNOTSUPP, "row %zu", i);
+		cr_expect_not_null(strstr(error.text, rows[i].message), "row %zu: %s", i, error.text);
+		for (int k = 0; k < 2 && rows[i].on[k]; k++)
+			offload("eth0", rows[i].on[k], false);
+		if (rows[i].mode != XDP_MODE_NATIVE) {
+			cr_expect_eq(PLAN(rows[i].mode, rows[i].inside, "eth1"), 0, "row %zu: %s", i, error.text);
+			free(plan.list);
+		}
+		plan.list = NULL;
+		of(ETH0)->master = 0;
+	}
+}
+
+Test(interfaces_plan, a_native_bond_is_not_asked_for_its_ports_gro)
+{
+	of(ETH0)->master = BOND;
+	offload("eth0", "gro", true);
+	cr_assert_eq(PLAN(XDP_MODE_AUTO, "bond0", "eth1"), 0, "%s", error.text);
+	free(plan.list);
+	cr_assert_eq(PLAN(XDP_MODE_AUTO, "bond0.3", "eth1"), 0, "%s", error.text);
+}
+
+Test(interfaces_plan, is_the_same_until_a_link_or_a_tag_is_another)
+{
+	struct interfaces before;
+
+	cr_assert_eq(PLAN(XDP_MODE_AUTO, "eth0.100", "eth1"), 0);
+	before = plan;
+	cr_assert_eq(PLAN(XDP_MODE_AUTO, "eth0.100", "eth1"), 0);
+	cr_expect(interfaces_same_plan(&before, &plan));
+	free(plan.list);
+	of(VLAN)->vlan_id = 101;
+	cr_assert_eq(PLAN(XDP_MODE_AUTO, "eth0.100", "eth1"), 0);
+	cr_expect_not(interfaces_same_plan(&before, &plan));
+	free(plan.list);
+	of(VLAN)->vlan_id = 100;
+	of(VLAN)->lower = ETH1;
+	cr_assert_eq(PLAN(XDP_MODE_AUTO, "eth0.100", "eth1"), 0);
+	cr_expect_not(interfaces_same_plan(&before, &plan));
+	free(before.list);
+}
+
+Test(interfaces_plan, what_is_known_of_a_link_is_taken_over_and_of_another_of_its_name_not)
+{
+	cr_assert_eq(PLAN(XDP_MODE_AUTO, "eth0", "eth1"), 0);
+	known = plan;
+	interfaces_find(&known, "eth0")->attachment = DEVICE_XDP_NATIVE;
+	interfaces_find(&known, "eth1")->attachment = DEVICE_XDP_NATIVE;
+	of(ETH1)->ifindex = 99;
+	cr_assert_eq(PLAN(XDP_MODE_AUTO, "eth0", "eth1"), 0);
+	cr_expect_eq(interfaces_find(&plan, "eth0")->attachment, DEVICE_XDP_NATIVE);
+	cr_expect_neq(interfaces_find(&plan, "eth1")->attachment, DEVICE_XDP_NATIVE);
+	free(known.list);
+}

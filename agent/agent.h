@@ -31,6 +31,7 @@ struct agent {
 	struct ipfix *ipfix;
 	struct change_queue *changes;
 	struct control *control;
+	struct trace *trace;
 	struct timespec started; /* CLOCK_MONOTONIC */
 	bool ending;		 /* a signal has asked for it */
 };

@@ -29,6 +29,8 @@
  *	timeouts reset          session list   addr, proto, all (true or false; all optional)
  *	session close           direction ("in"|"out"), endpoint, ext, proto (optional)
  *	user show               addr                          stats, status, reload
+ *	trace start             in, out, ext ("ADDR" or "ADDR:PORT"), proto, count (all optional)
+ *	trace show (streamed), trace stop
  *	ipfix show|disable|flush                              ipfix set   collector, source, domain_id, path_mtu,
  *	                                                                  template_interval (any of them)
  *

@@ -32,6 +32,8 @@ static void datapath_init(struct datapath *d)
 		.tc_outside = -1,
 		.overflow_removal = -1,
 		.clock = -1,
+		.trace_filter = -1,
+		.trace_ring = -1,
 		.grace = -1,
 		.grace_inner = -1,
 	};
@@ -227,6 +229,7 @@ void datapath_close(struct datapath *d)
 	datapath_load_abort(d);
 	build_free(take_pointer(d->build));
 	build_free(take_pointer(d->former));
+	build_free(take_pointer(d->spare));
 	d->tc_outside = d->overflow_removal = -1;
 	pins_close(d);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)

@@ -7,6 +7,7 @@
 #include "log.h"
 #include "plan_private.h"
 #include "running.h"
+#include "trace.h"
 
 static void free_plan(struct plan **p)
 {
@@ -65,6 +66,7 @@ static struct settings settings_of(const struct agent *a, const struct config *c
 		.quota_icmp_code = c->quota_icmp_code,
 		.session_events = c->ipfix.enabled && c->ipfix.events & IPFIX_SESSIONS,
 		.policy_routing = routing != ROUTING_BY_DESTINATION,
+		.trace = a->trace && trace_wanted(a->trace),
 	};
 }
 

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "notify.h"
 #include "startup.h"
+#include "trace.h"
 
 struct service {
 	struct agent agent;
@@ -140,6 +141,8 @@ static int start(struct service *s, struct startup *up, struct error *err)
 		r = housekeeping_new(a, &s->housekeeping, err);
 	if (!r && change_queue_new(a, &a->changes))
 		r = error_set(err, -ENOMEM, "out of memory");
+	if (!r && trace_new(a, &a->trace))
+		r = error_set(err, -ENOMEM, "out of memory");
 	if (!r && devices_routing(a->devices) != routing)
 		on_routing_change(a);
 	return r ? r : control_new(a, wanted->control_socket, &a->control, err);
@@ -152,6 +155,7 @@ static void stop(struct service *s)
 
 	control_free(take_pointer(a->control));
 	change_queue_free(take_pointer(a->changes));
+	trace_free(take_pointer(a->trace));
 	housekeeping_free(take_pointer(s->housekeeping));
 	events_free(take_pointer(s->events));
 	if (a->ipfix) {

@@ -31,6 +31,9 @@ static const verb_handler handlers[N_VERBS] = {
 	[VERB_IPFIX_DISABLE] = verb_ipfix_disable,
 	[VERB_IPFIX_FLUSH] = verb_ipfix_flush,
 	[VERB_RELOAD] = verb_reload,
+	[VERB_TRACE_START] = verb_trace_start,
+	[VERB_TRACE_SHOW] = verb_trace_show,
+	[VERB_TRACE_STOP] = verb_trace_stop,
 };
 
 /* One JSON value and nothing after it; NULL else. */
@@ -204,6 +207,8 @@ static void change_ended(void *arg, int result_r, const struct error *err)
 
 	changes_waiting--;
 	r->changing = false;
+	if (r->ended)
+		r->ended(r, result_r);
 	if (r->client)
 		r->changed(r, result_r, result_r ? NULL : r->answer(r), err);
 	else

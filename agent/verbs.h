@@ -51,6 +51,8 @@ struct request {
 	/* Of a change. */
 	request_answer answer;
 	bool changing; /* the queue of changes holds this request */
+	/* Told how the change ended, before the client is, which may have gone; NULL: nobody. */
+	void (*ended)(struct request *r, int result_r);
 
 	/* The control socket's: set before the start. */
 	struct client *client;	 /* NULL: gone */
@@ -127,5 +129,8 @@ int verb_ipfix_set(struct request *r, cJSON **ret_result, struct error *err);
 int verb_ipfix_disable(struct request *r, cJSON **ret_result, struct error *err);
 int verb_ipfix_flush(struct request *r, cJSON **ret_result, struct error *err);
 int verb_reload(struct request *r, cJSON **ret_result, struct error *err);
+int verb_trace_start(struct request *r, cJSON **ret_result, struct error *err);
+int verb_trace_show(struct request *r, cJSON **ret_result, struct error *err);
+int verb_trace_stop(struct request *r, cJSON **ret_result, struct error *err);
 
 #endif

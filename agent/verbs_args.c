@@ -61,6 +61,14 @@ const struct verb_spec verb_specs[N_VERBS] = {
 	[VERB_IPFIX_DISABLE] = { "ipfix disable", {} },
 	[VERB_IPFIX_FLUSH] = { "ipfix flush", {} },
 	[VERB_RELOAD] = { "reload", {} },
+	[VERB_TRACE_START] = { "trace start",
+			       { { "in", ARG_ADDR_PORT, ARG_OPTION, 0, 0 },
+				 { "out", ARG_ADDR_PORT, ARG_OPTION, 0, 0 },
+				 { "ext", ARG_ADDR_PORT, ARG_OPTION, 0, 0 },
+				 { "proto", ARG_PROTO, ARG_OPTION, 0, 0 },
+				 { "count", ARG_NUMBER, ARG_OPTION, 1, TRACE_MAX_COUNT } } },
+	[VERB_TRACE_SHOW] = { "trace show", {} },
+	[VERB_TRACE_STOP] = { "trace stop", {} },
 };
 
 /* Values that are words: the number each stands for. */
@@ -133,6 +141,18 @@ static int parse_number(const struct arg_spec *spec, const char *text, struct ar
 	return arg_check_number(spec, number, ret, err);
 }
 
+/* Neither address nor port may be 0: that stands for any. */
+static int parse_addr_port(const char *text, struct endpoint *ret)
+{
+	struct endpoint e = { 0 };
+	int r = strchr(text, ':') ? endpoint_parse(text, &e) : addr_parse(text, &e.addr);
+
+	if (r || !e.addr || (strchr(text, ':') && !e.port))
+		return -EINVAL;
+	*ret = e;
+	return 0;
+}
+
 int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *ret, struct error *err)
 {
 	struct arg_value value = { .given = true };
@@ -154,6 +174,10 @@ int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *r
 		r = endpoint_parse(text, &value.endpoint);
 		if (!r && value.endpoint.port < spec->min)
 			r = -EINVAL;
+		break;
+	case ARG_ADDR_PORT:
+		expected = "an address such as 10.0.0.2, or an address and port such as 10.0.0.2:5000";
+		r = parse_addr_port(text, &value.endpoint);
 		break;
 	case ARG_NAME:
 		expected = "a name that an interface can have";

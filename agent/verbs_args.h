@@ -33,22 +33,26 @@ enum verb {
 	VERB_IPFIX_DISABLE,
 	VERB_IPFIX_FLUSH,
 	VERB_RELOAD,
+	VERB_TRACE_START,
+	VERB_TRACE_SHOW,
+	VERB_TRACE_STOP,
 	N_VERBS
 };
 
 /* What a value must look like. On the wire numbers are JSON numbers, flags are true or false, all others strings. */
 enum arg_kind {
-	ARG_NONE,     /* ends the list of a verb */
-	ARG_ADDR,     /* 10.0.0.2 */
-	ARG_PREFIX,   /* 10.0.0.0/18, masked */
-	ARG_ENDPOINT, /* 10.0.0.2:6303; min..max bound the port */
-	ARG_NAME,     /* of an interface */
-	ARG_ROLE,     /* inside, outside: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
-	ARG_SIDE,     /* in, out: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
-	ARG_PROTO,    /* tcp, udp, icmp: number is the IP protocol */
-	ARG_NUMBER,   /* min..max */
-	ARG_SLOTS,    /* a power of two, min..max */
-	ARG_FLAG,     /* number is 0 or 1 */
+	ARG_NONE,      /* ends the list of a verb */
+	ARG_ADDR,      /* 10.0.0.2 */
+	ARG_PREFIX,    /* 10.0.0.0/18, masked */
+	ARG_ENDPOINT,  /* 10.0.0.2:6303; min..max bound the port */
+	ARG_ADDR_PORT, /* 10.0.0.2 or 10.0.0.2:6303; endpoint, port 0: any */
+	ARG_NAME,      /* of an interface */
+	ARG_ROLE,      /* inside, outside: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
+	ARG_SIDE,      /* in, out: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
+	ARG_PROTO,     /* tcp, udp, icmp: number is the IP protocol */
+	ARG_NUMBER,    /* min..max */
+	ARG_SLOTS,     /* a power of two, min..max */
+	ARG_FLAG,      /* number is 0 or 1 */
 };
 
 /* How detnatctl writes it. */
@@ -68,6 +72,9 @@ struct arg_spec {
 };
 
 #define VERB_MAX_ARGS 6U
+
+/* Packets of one trace: bounds what the agent keeps. */
+#define TRACE_MAX_COUNT 10000U
 
 struct verb_spec {
 	const char *name;

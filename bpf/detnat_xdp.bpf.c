@@ -20,17 +20,19 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 SEC("xdp.frags")
 int in2out_xdp(struct xdp_md *ctx)
 {
+	TRACE_BEGIN(ctx);
 	int verdict = quick_in2out(ctx);
 
-	return likely(verdict >= 0) ? verdict : leaf_call(ctx, LEAF_in2out);
+	return TRACED(ctx, likely(verdict >= 0) ? verdict : leaf_call(ctx, LEAF_in2out));
 }
 
 SEC("xdp.frags")
 int out2in_xdp(struct xdp_md *ctx)
 {
+	TRACE_BEGIN(ctx);
 	int verdict = quick_out2in(ctx);
 
-	return likely(verdict >= 0) ? verdict : leaf_call(ctx, LEAF_out2in);
+	return TRACED(ctx, likely(verdict >= 0) ? verdict : leaf_call(ctx, LEAF_out2in));
 }
 
 /*
@@ -40,70 +42,71 @@ int out2in_xdp(struct xdp_md *ctx)
 SEC("xdp.frags")
 int both_xdp(struct xdp_md *ctx)
 {
+	TRACE_BEGIN(ctx);
 	struct packet p;
 	enum packet_kind kind = parse(ctx, &p);
 
 	if (kind == PACKET_NOT_IPV4)
-		return leaf_call(ctx, LEAF_out2in);
+		return TRACED(ctx, leaf_call(ctx, LEAF_out2in));
 	if (kind == PACKET_BAD_HEADER)
-		return drop(REASON_drop_malformed);
+		return TRACED(ctx, drop(REASON_drop_malformed));
 	if (!index_find(&in_index, p.src) && (index_find(&out_index, p.dst) || index_find(&in_index, p.dst)))
-		return leaf_call(ctx, LEAF_out2in);
-	return leaf_call(ctx, LEAF_in2out);
+		return TRACED(ctx, leaf_call(ctx, LEAF_out2in));
+	return TRACED(ctx, leaf_call(ctx, LEAF_in2out));
 }
 
 SEC("xdp.frags")
 int leaf_in2out_xdp(struct xdp_md *ctx)
 {
-	return in2out(ctx);
+	return TRACED(ctx, in2out(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_out2in_xdp(struct xdp_md *ctx)
 {
-	return out2in(ctx);
+	return TRACED(ctx, out2in(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_out2in_slow_xdp(struct xdp_md *ctx)
 {
-	return out2in_slow(ctx);
+	return TRACED(ctx, out2in_slow(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_open_xdp(struct xdp_md *ctx)
 {
-	return open(ctx);
+	return TRACED(ctx, open(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_overflow_xdp(struct xdp_md *ctx)
 {
-	return open_overflow(ctx);
+	return TRACED(ctx, open_overflow(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_refuse_xdp(struct xdp_md *ctx)
 {
-	return refuse_session(ctx);
+	return TRACED(ctx, refuse_session(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_icmp_error_xdp(struct xdp_md *ctx)
 {
-	return icmp_error(ctx);
+	return TRACED(ctx, icmp_error(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_hairpin_xdp(struct xdp_md *ctx)
 {
-	return hairpin(ctx);
+	return TRACED(ctx, hairpin(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_arp_xdp(struct xdp_md *ctx)
 {
-	return arp(ctx);
+	return TRACED(ctx, arp(ctx));
 }
 
 /* The datapath's clock, for the agent. */

@@ -27,6 +27,7 @@ static __always_inline int forward(ctx_t *ctx, const struct ether_addresses *mac
 	if ((void *)(eth + 1) > ctx_data_end(ctx))
 		return XDP_ABORTED;
 	ether_addresses_set(eth, mac);
+	TRACE_STEP(redirect, ifindex, 0);
 	return bpf_redirect(ifindex, 0);
 }
 

@@ -44,6 +44,7 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io)
 
 	io->f.now = now_ticks();
 	io->nh = next_hop_get(ctx, p, io->f.now);
+	TRACE_NEXT_HOP(io->nh);
 
 	struct ethhdr *eth = ctx_data(ctx);
 

@@ -54,6 +54,7 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 		return drop(kind != PACKET_SESSION ? parse_drop_reason(kind) : REASON_drop_no_session);
 	}
 	oi->subscriber = (__u32)subscriber;
+	TRACE_SUBSCRIBER(oi->m, oi->subscriber);
 	oi->now = now_ticks();
 	return GO_ON;
 }
@@ -79,6 +80,7 @@ static __always_inline int ttl_and_mtu(ctx_t *ctx, const struct packet *p, struc
 	enum reason reason = expired ? REASON_drop_ttl : REASON_drop_too_big;
 	struct note *n;
 
+	TRACE_STEP(way_in, (__u64)way->ifindex << 32 | verdict, way->mtu);
 	if (!expired && !too_big)
 		return GO_ON;
 	n = note_get();

@@ -182,6 +182,7 @@ static __always_inline __u64 overflow_hit(struct overflow_session *o, const stru
 		overflow_remove(s, in, out_addr, truth);
 	else
 		session_apply(&o->truth, &truth, p, from_inside, now, timeout_ticks);
+	TRACE_STEP(session, before, next);
 	return before;
 }
 

@@ -25,6 +25,7 @@ static __always_inline void flow_from_inside(struct flow *f)
 	f->subscriber = mapping_subscriber(&f->m->geo, f->p.src);
 	f->port_offset = mapping_first_choice(&f->m->geo, f->p.sport);
 	f->key = slot_key(f->p.dst, f->p.dport, f->p.sport);
+	TRACE_SUBSCRIBER(f->m, f->subscriber);
 }
 
 /* The two candidate buckets of a port offset towards an external endpoint. */
@@ -82,6 +83,7 @@ static __always_inline void session_counted(const struct mapping *m, __u32 subsc
 
 static __always_inline void session_notify(__u8 type, const struct flow *f, __u16 out_port)
 {
+	TRACE_STEP(opened, out_port, 0);
 	if (!settings.session_events)
 		return;
 
@@ -148,6 +150,7 @@ static __always_inline __u64 session_hit(struct slot *s, __u64 truth, const stru
 	}
 	after = session_apply(&s->truth, &truth, p, from_inside, now, m->timeout_ticks);
 
+	TRACE_STEP(session, truth, after);
 	if (entered_time_wait(truth, after))
 		session_counted(m, subscriber, -1U);
 	return after;

@@ -29,6 +29,8 @@ struct command {
 	const struct column *columns;
 	const char *empty; /* the table without a row */
 	void (*show)(struct writer *w, const cJSON *result, const cJSON *args);
+	/* One element of a stream that is no table. */
+	void (*show_element)(struct writer *w, const cJSON *element);
 	/* What the operator should know of a request that was granted, on stderr; not with --json. NULL: nothing. */
 	void (*warn)(const cJSON *args);
 };
@@ -40,6 +42,7 @@ extern const struct command timeouts_commands[];
 extern const struct command session_commands[];
 extern const struct command ipfix_commands[];
 extern const struct command agent_commands[];
+extern const struct command trace_commands[];
 
 static inline const char *command_name(const struct command *c)
 {

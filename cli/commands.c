@@ -5,7 +5,8 @@
 #include "command.h"
 
 static const struct command *const groups[] = {
-	mapping_commands, session_commands, interface_commands, timeouts_commands, ipfix_commands, agent_commands,
+	mapping_commands, session_commands, interface_commands, timeouts_commands,
+	ipfix_commands,	  trace_commands,   agent_commands,
 };
 
 const struct command *command_at(unsigned n)

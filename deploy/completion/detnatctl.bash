@@ -13,7 +13,7 @@ _detnatctl() {
         mapfile -t COMPREPLY < <(compgen -W 'tcp udp icmp' -- "$word")
         return
         ;;
-    --sessions-per-user | --session-slots)
+    --sessions-per-user | --session-slots | --in | --out | --ext | --count)
         return
         ;;
     esac
@@ -41,6 +41,7 @@ _detnatctl() {
         [ ${#typed[@]} -ne 3 ] || candidates+=' inside outside'
         ;;
     'timeouts set') candidates+=' udp= tcp_established= tcp_transitory= icmp=' ;;
+    'trace start') candidates+=' --in --out --ext --proto --count' ;;
     'ipfix set') candidates+=' collector= source= domain_id= path_mtu= template_interval=' ;;
     esac
     [[ $word != -* ]] || candidates+=' --socket --json --help --version'

@@ -207,7 +207,7 @@ struct settings {
 	__u8 quota_icmp_code;
 	__u8 session_events; /* report sessions opened and closed */
 	__u8 policy_routing; /* routing depends on more than the destination: cache next hops by source too */
-	__u8 pad;
+	__u8 trace;	     /* the tracing build, see <detnat/trace.h> */
 };
 _Static_assert(sizeof(struct settings) == 16, "read-only data");
 

@@ -14,6 +14,7 @@ USER = {"in_addr": str, "out_addr": str, "port_lo": int, "port_hi": int, "sessio
 STATUS = {"version": str, "uptime": int, "forwarding": str, "mappings": int, "sessions": int}
 IPFIX = {"collector": str, "source": str, "domain_id": int, "path_mtu": int, "template_interval": int,
          "records_sent": int, "messages_sent": int}
+TRACE = {"time": str, "interface": str, "hook": str, "steps": list, "verdict": str}
 STEP = {"step": str, "src": str, "dst": str}
 
 STATES = {"udp-active", "icmp-active", "tcp-syn-sent", "tcp-established", "tcp-fin-wait", "tcp-close-wait",

@@ -54,6 +54,7 @@ static cJSON *answer_status(struct request *r, const struct session_count *count
 	json_add_u64(json, "sessions", count->total);
 	add_started(json, uptime);
 	json_add_u64(json, "memory_bytes", mappings_table_memory(a->mappings));
+	cJSON_AddBoolToObject(json, "tracing", a->datapath.settings.trace);
 	return json;
 }
 

@@ -143,14 +143,13 @@ static __always_inline __u64 session_hit(struct slot *s, __u64 truth, const stru
 {
 	__u64 after = session_step(truth, p->proto, p->flags, from_inside, now, m->timeout_ticks);
 
+	TRACE_STEP(session, truth, after);
 	if (truth_same(after, truth)) {
 		if (after != truth)
 			truth_refresh(&s->truth, truth_seen(after));
 		return after;
 	}
 	after = session_apply(&s->truth, &truth, p, from_inside, now, m->timeout_ticks);
-
-	TRACE_STEP(session, truth, after);
 	if (entered_time_wait(truth, after))
 		session_counted(m, subscriber, -1U);
 	return after;

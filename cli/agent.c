@@ -20,6 +20,7 @@ static const struct column status_fields[] = {
 	{ "Mappings", "mappings", cell_number, false, 0 },
 	{ "Sessions", "sessions", cell_number, false, 0 },
 	{ "Memory of tables", "memory_bytes", cell_bytes, false, 0 },
+	{ "Tracing", "tracing", cell_flag, false, 0 },
 	{},
 };
 

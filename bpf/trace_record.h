@@ -50,8 +50,8 @@ static __always_inline struct trace_record *trace_record_get(void)
 	return r && r->active ? r : 0;
 }
 
-/* Room for one more step, begun; NULL where there is none. */
-static __always_inline struct trace_step *trace_step_new(struct trace_record *r, __u32 kind, __u64 a, __u64 b)
+/* One more step, at the addresses last seen, where there is room. */
+static __always_inline void trace_add(struct trace_record *r, __u32 kind, __u64 a, __u64 b)
 {
 	__u32 n = r->n_steps;
 	struct trace_step *s;
@@ -59,37 +59,30 @@ static __always_inline struct trace_step *trace_step_new(struct trace_record *r,
 	barrier_var(n);
 	if (n >= TRACE_MAX_STEPS) {
 		r->missed += r->missed != 255;
-		return 0;
+		return;
 	}
 	s = &r->step[n];
 	r->n_steps = n + 1;
 	s->kind = kind;
 	s->a = a;
 	s->b = b;
+	s->src = r->src;
+	s->dst = r->dst;
+	s->sport = r->sport;
+	s->dport = r->dport;
 	s->elapsed_ns = bpf_ktime_get_ns() - r->time_ns;
-	return s;
 }
 
-/* A step that leaves the packet as it is: the addresses are those of the step before. */
+/* A step that leaves the packet as it is. */
 __noinline int trace_mark(__u32 kind, __u64 a, __u64 b)
 {
 	struct trace_record *r = trace_record_get();
-	struct trace_step *s;
-	__u32 last;
 
 	if (!r || (kind == TRACE_session && !b && r->session_seen))
 		return 0;
 	if (kind == TRACE_session || kind == TRACE_opened)
 		r->session_seen = 1;
-	last = r->n_steps;
-	s = trace_step_new(r, kind, a, b);
-	barrier_var(last);
-	if (s && last && last < TRACE_MAX_STEPS) {
-		s->src = r->step[last - 1].src;
-		s->dst = r->step[last - 1].dst;
-		s->sport = r->step[last - 1].sport;
-		s->dport = r->step[last - 1].dport;
-	}
+	trace_add(r, kind, a, b);
 	return 0;
 }
 
@@ -107,14 +100,11 @@ static __always_inline void trace_note_seen(struct trace_record *r, const struct
 static __always_inline void trace_add_packet(struct trace_record *r, const struct trace_filter *f,
 					     const struct trace_headers *h, __u32 kind, __u64 a, __u64 b)
 {
-	struct trace_step *s = trace_step_new(r, kind, a, b);
-
-	if (s) {
-		s->src = h->src;
-		s->dst = h->dst;
-		s->sport = h->sport;
-		s->dport = h->dport;
-	}
+	r->src = h->src;
+	r->dst = h->dst;
+	r->sport = h->sport;
+	r->dport = h->dport;
+	trace_add(r, kind, a, b);
 	trace_note_seen(r, f, h->src, h->sport);
 	trace_note_seen(r, f, h->dst, h->dport);
 	trace_note_seen(r, f, h->quoted_src, h->quoted_sport);

@@ -90,10 +90,15 @@ struct trace_record {
 	__u8 active;
 	__u8 seen;	   /* endpoints of the filter with a port that were seen: TRACE_SEEN_* */
 	__u8 session_seen; /* a step says so */
-	__u8 pad[7];
+	__u8 pad;
+	__u16 sport; /* as last seen */
+	__u16 dport;
+	__u8 pad2[2];
+	__u32 src;
+	__u32 dst;
 	struct trace_step step[TRACE_MAX_STEPS];
 };
-_Static_assert(sizeof(struct trace_record) == 48 + 40 * TRACE_MAX_STEPS, "no hidden padding");
+_Static_assert(sizeof(struct trace_record) == 56 + 40 * TRACE_MAX_STEPS, "no hidden padding");
 
 /* Address 0: any. Port 0: any. */
 struct trace_endpoint {

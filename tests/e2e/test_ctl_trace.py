@@ -100,8 +100,8 @@ def test_the_quick_path_is_told_from_the_slow_one(running, agent):
     agent.ctl("trace", "start", "--in", host.addr)
 
     def quick():
-        """A next hop that has just changed is looked up on the slow path."""
-        running.open_udp(host)
+        """A next hop that has just changed is looked up on the slow path; so is a frame too short for a wire."""
+        running.inside.send(running.from_inside(host, UDP(sport=5000, dport=53) / bytes(32)))
         return [t for t in agent.ctl("trace", "show") if t["path"] == "quick"]
 
     found = wait_for(quick, what="a packet on the quick path")

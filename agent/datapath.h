@@ -54,9 +54,11 @@ struct datapath {
 	int xdp_outside;
 	int xdp_both;
 	int tc_outside;
-	int overflow_removal;	  /* see struct overflow_removal */
-	int fragments_lost;	  /* see struct fragment_loss */
-	int clock;		  /* returns the tick, see datapath_ticks() */
+	int overflow_removal; /* see struct overflow_removal */
+	int fragments_lost;   /* see struct fragment_loss */
+	int clock;	      /* returns the tick, see datapath_ticks() */
+	int trace_filter;     /* maps of the tracing build, -1 while there is none; trace.c's */
+	int trace_ring;
 	struct settings settings; /* of the programs loaded */
 
 	int grace; /* private ARRAY_OF_MAPS, see datapath_grace_period() */
@@ -64,6 +66,7 @@ struct datapath {
 	struct datapath_build *build;	  /* that runs; NULL until datapath_load() */
 	struct datapath_loading *loading; /* under way, or NULL */
 	struct datapath_build *former;	  /* that ran before, until datapath_settle() or datapath_revert() */
+	struct datapath_build *spare;	  /* the normal one while the tracing one runs, ready to come back */
 };
 
 /*

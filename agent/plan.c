@@ -8,6 +8,7 @@
 #include "log.h"
 #include "plan_private.h"
 #include "running.h"
+#include "trace.h"
 
 static void free_plan(struct plan **p)
 {
@@ -68,6 +69,7 @@ static struct settings settings_of(const struct agent *a, const struct config *c
 		.policy_routing = routing != ROUTING_BY_DESTINATION,
 		.udp_inbound_refresh = c->udp_inbound_refresh,
 		.tcp_mss_clamp = c->tcp_mss_clamp,
+		.trace = a->trace && trace_wanted(a->trace),
 	};
 
 	bypass_ranges(c, &settings);

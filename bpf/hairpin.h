@@ -106,6 +106,7 @@ static __always_inline int hairpin(ctx_t *ctx)
 	if (subscriber >= 0) {
 		oi.subscriber = (__u32)subscriber;
 		s = subscriber_get(oi.m, oi.subscriber);
+		TRACE_SUBSCRIBER(oi.m, oi.subscriber);
 		if (s)
 			in_port = hairpin_receiver(&oi, s);
 	}

@@ -49,6 +49,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 
 	if (in_port < 0)
 		return icmp_hairpin_refuse(ctx, &e.p, REASON_drop_no_session);
+	TRACE_SUBSCRIBER(m, receiver);
 	if (e.p.ttl <= 1)
 		return drop(REASON_drop_ttl);
 

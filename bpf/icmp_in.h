@@ -47,6 +47,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 
 	if (!s || in_port < 0)
 		return icmp_in_refuse(ctx, &p, REASON_drop_no_session);
+	TRACE_SUBSCRIBER(m, subscriber);
 	/* No error is answered with another. */
 	if (p.ttl <= 1)
 		return drop(REASON_drop_ttl);

@@ -80,6 +80,7 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 		return drop(kind != PACKET_SESSION ? parse_drop_reason(kind) : REASON_drop_no_session);
 	}
 	oi->subscriber = (__u32)subscriber;
+	TRACE_SUBSCRIBER(oi->m, oi->subscriber);
 	oi->now = now_ticks();
 	return GO_ON;
 }

@@ -27,6 +27,7 @@ static __always_inline int protocol_in(ctx_t *ctx)
 
 	if (!s)
 		return drop(REASON_drop_no_mapping);
+	TRACE_SUBSCRIBER(m, subscriber);
 
 	enum way_in_verdict way_verdict = way_in_get(ctx, s, p.src, in_addr, &way);
 	int verdict = ttl_and_mtu(ctx, &p, s, way_verdict, &way);
@@ -61,6 +62,7 @@ static __always_inline int protocol_hairpin(ctx_t *ctx, const struct in2out *io)
 	s = subscriber_get(m, subscriber);
 	if (!s)
 		return drop(REASON_drop_no_mapping);
+	TRACE_SUBSCRIBER(m, subscriber);
 
 	enum way_in_verdict way_verdict = way_in_get(ctx, s, p->src, in_addr, &way);
 

@@ -253,8 +253,9 @@ struct settings {
 	__u32 tcp_mss_clamp;	  /* 0: off; highest MSS; MSS_CLAMP_MTU */
 	__u32 n_bypass;		  /* ranges in use */
 	struct address_range bypass[MAX_BYPASS];
+	__u32 trace; /* the tracing build, see <detnat/trace.h>; the programs themselves do not read it */
 };
-_Static_assert(sizeof(struct settings) == 24 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
+_Static_assert(sizeof(struct settings) == 28 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
 
 /* Jiffies to a tick, the unit of last seen: 64 jiffies, 64..640 ms. */
 #define TICK_SHIFT 6U

@@ -93,6 +93,7 @@ static __always_inline int fragment_way_get(ctx_t *ctx, __u32 src, __u32 in_addr
 		return -1;
 	__builtin_memset(ret, 0, sizeof(*ret));
 	ret->verdict = way_in_get(ctx, s, src, in_addr, &ret->way);
+	TRACE_WAY_IN(ret->verdict, &ret->way);
 	return 0;
 }
 

@@ -106,7 +106,6 @@ static __always_inline int hairpin(ctx_t *ctx)
 	if (subscriber >= 0) {
 		oi.subscriber = (__u32)subscriber;
 		s = subscriber_get(oi.m, oi.subscriber);
-		TRACE_SUBSCRIBER(oi.m, oi.subscriber);
 		if (s)
 			in_port = hairpin_receiver(&oi, s);
 	}
@@ -119,6 +118,7 @@ static __always_inline int hairpin(ctx_t *ctx)
 	__u32 in_addr = oi.m->geo.in_base + oi.subscriber;
 	enum way_in_verdict way_verdict = way_in_get(ctx, s, io.f.p.src, in_addr, &way);
 
+	TRACE_WAY_IN(way_verdict, &way);
 	if (way_verdict == WAY_IN_UNRESOLVED)
 		return hairpin_unresolved(ctx, &way);
 	if (!way_in_ready(ctx, way_verdict, &way))

@@ -60,6 +60,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 	int direct = way_in_direct(ctx, verdict, &way, p.length);
 	__u64 sum = 0;
 
+	TRACE_WAY_IN(verdict, &way);
 	if (verdict == WAY_IN_READY && p.length > way.mtu && p.df && !is_merged(ctx))
 		return drop(REASON_drop_too_big);
 	if (quote_rewrite(ctx, &q, &source, &sum) || icmp_header_rewrite(ctx, &p, p.src, source.addr, sum, direct))

@@ -176,6 +176,7 @@ static __always_inline int out2in(ctx_t *ctx)
 	struct way_in way = {};
 	enum way_in_verdict way_verdict = way_in_get(ctx, s, oi.p.src, oi.m->geo.in_base + oi.subscriber, &way);
 
+	TRACE_WAY_IN(way_verdict, &way);
 	verdict = ttl_and_mtu(ctx, &oi.p, s, way_verdict, &way);
 	if (verdict != GO_ON)
 		return verdict;
@@ -203,6 +204,7 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 		struct way_in way = {};
 		enum way_in_verdict way_verdict = way_in_get(ctx, s, oi.p.src, in.addr, &way);
 
+		TRACE_WAY_IN(way_verdict, &way);
 		verdict = ttl_and_mtu(ctx, &oi.p, s, way_verdict, &way);
 		if (verdict != GO_ON)
 			return verdict;

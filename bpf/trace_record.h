@@ -116,8 +116,7 @@ static __always_inline void trace_add_packet(struct trace_record *r, const struc
 	trace_note_seen(r, f, h->quoted_dst, h->quoted_dport);
 }
 
-/* A step with the addresses that the packet has now. */
-__noinline int trace_look(ctx_t *ctx, __u32 kind, __u64 a, __u64 b)
+static __always_inline int trace_packet(ctx_t *ctx, __u32 kind, __u64 a, __u64 b)
 {
 	struct trace_record *r = trace_record_get();
 	const struct trace_filter *f = trace_filter_get();
@@ -131,7 +130,20 @@ __noinline int trace_look(ctx_t *ctx, __u32 kind, __u64 a, __u64 b)
 	return 0;
 }
 
-/* A counter of the packet's own fate, or of an answer to it. */
+/* A step with the addresses that the packet has now. */
+__noinline int trace_look(ctx_t *ctx, __u32 kind, __u64 a, __u64 b)
+{
+	return trace_packet(ctx, kind, a, b);
+}
+
+/* Whether a counter is of the packet's own fate, or of an answer to it: others cost no call, and no stack for it. */
+static __always_inline int trace_counts(__u32 reason)
+{
+	return reason < REASON_sessions_opened || reason == REASON_sessions_overflowed ||
+	       reason == REASON_icmp_withheld || reason == REASON_fragments_parked;
+}
+
+/* Such a counter was raised. */
 __noinline int trace_count(__u32 reason)
 {
 	struct trace_record *r = trace_record_get();
@@ -141,11 +153,11 @@ __noinline int trace_count(__u32 reason)
 	if (reason <= REASON_no_program || reason == REASON_fragments_parked)
 		r->reason = reason;
 	else if (reason < REASON_sessions_opened)
-		trace_mark(TRACE_answered, reason, 0);
+		trace_add(r, TRACE_answered, reason, 0);
 	else if (reason == REASON_sessions_overflowed)
-		trace_mark(TRACE_overflowed, 0, 0);
+		trace_add(r, TRACE_overflowed, 0, 0);
 	else if (reason == REASON_icmp_withheld)
-		trace_mark(TRACE_withheld, 0, 0);
+		trace_add(r, TRACE_withheld, 0, 0);
 	return 0;
 }
 
@@ -157,7 +169,7 @@ __noinline int trace_end(ctx_t *ctx, __u32 verdict)
 
 	if (!r || !f)
 		return 0;
-	trace_look(ctx, TRACE_end, verdict, 0);
+	trace_packet(ctx, TRACE_end, verdict, 0);
 	r->active = 0;
 	if ((r->seen & f->seen) != f->seen || r->generation != f->generation)
 		return 0;
@@ -170,8 +182,10 @@ __noinline int trace_end(ctx_t *ctx, __u32 verdict)
 	return 0;
 }
 
-/* In trace_begin.h, as it looks up mappings. */
+/* In trace_begin.h, as they know of mappings. */
+struct mapping;
 int trace_begin(ctx_t *ctx);
+int trace_subscriber(const struct mapping *m, __u32 number);
 
 #define TRACE_BEGIN(ctx) trace_begin(ctx)
 #define TRACED(ctx, verdict)                     \
@@ -182,12 +196,14 @@ int trace_begin(ctx_t *ctx);
 	})
 #define TRACE_STEP(kind, a, b)	    trace_mark(TRACE_##kind, a, b)
 #define TRACE_LOOK(ctx, kind, a, b) trace_look(ctx, TRACE_##kind, a, b)
-#define TRACE_COUNT(reason)	    trace_count(reason)
+#define TRACE_COUNT(reason)                                                \
+	do {                                                               \
+		if (!__builtin_constant_p(reason) || trace_counts(reason)) \
+			trace_count(reason);                               \
+	} while (0)
 #define TRACE_STEADY(truth)	    trace_mark(TRACE_session, truth, 0)
-#define TRACE_SUBSCRIBER(m, number)                                                                                    \
-	trace_mark(TRACE_subscriber, (__u64)((m)->geo.in_base + (number)) << 32 | mapping_out_addr(&(m)->geo, number), \
-		   (__u64)mapping_port_lo(&(m)->geo, number) << 16 |                                                   \
-			   (mapping_port_lo(&(m)->geo, number) + (m)->geo.ports_per_host - 1))
+#define TRACE_SUBSCRIBER(m, number) trace_subscriber(m, number)
+#define TRACE_WAY_IN(verdict, way)  trace_mark(TRACE_way_in, (__u64)(way)->ifindex << 32 | (verdict), (way)->mtu)
 
 #define TRACE_NEXT_HOP(nh)                                                                                 \
 	do {                                                                                               \

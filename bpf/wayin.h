@@ -68,14 +68,10 @@ STEP int way_in_get(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, 
 
 		ret->ifindex = fib.ifindex;
 		ret->gateway = bpf_ntohl(fib.ipv4_dst);
-		if (verdict == BPF_FIB_LKUP_RET_NO_NEIGH) {
-			TRACE_STEP(way_in, WAY_IN_UNRESOLVED, 0);
+		if (verdict == BPF_FIB_LKUP_RET_NO_NEIGH)
 			return WAY_IN_UNRESOLVED;
-		}
-		if (verdict != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex >= MAX_IFINDEX) {
-			TRACE_STEP(way_in, WAY_IN_KERNEL, 0);
+		if (verdict != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex >= MAX_IFINDEX)
 			return WAY_IN_KERNEL;
-		}
 		way = fib.ifindex & 0xffff;
 		way <<= 48;
 		__builtin_memcpy(&way, fib.dmac, 6);
@@ -87,14 +83,11 @@ STEP int way_in_get(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, 
 	__u32 ifindex = (__u32)(way >> 48);
 	struct device *out = device_get(ifindex);
 
-	if (!out || !out->roles || !(out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED))) {
-		TRACE_STEP(way_in, WAY_IN_KERNEL, 0);
+	if (!out || !out->roles || !(out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED)))
 		return WAY_IN_KERNEL;
-	}
 	way_in_addresses(&ret->mac, way, out);
 	ret->ifindex = ifindex;
 	ret->mtu = out->mtu;
-	TRACE_STEP(way_in, (__u64)ifindex << 32 | WAY_IN_READY, out->mtu);
 	return WAY_IN_READY;
 }
 

@@ -4,12 +4,13 @@
 import datetime
 
 import pytest
-from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.l2 import ARP, Ether
+from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
+from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.packet import Raw
 
 import shapes
 from agent import wait_for
-from lab import SERVER, SERVER_MAC, block_of
+from lab import IN_MAC, MAPPING, SERVER, SERVER_MAC, block_of
 from test_restart import Stream
 
 
@@ -46,6 +47,21 @@ def ends(trace):
     """Source and destination as the packet came, and as it left."""
     first, last = trace["steps"][0], trace["steps"][-1]
     return (first["src"], first["dst"]), (last["src"], last["dst"])
+
+
+def details(trace):
+    """Of each kind of step those that have any, in order."""
+    found = {}
+    for step in trace["steps"]:
+        if "detail" in step:
+            found.setdefault(step["step"], []).append(step["detail"])
+    return found
+
+
+def cut(packet):
+    """A frame's packet in two fragments, each in a frame of its own."""
+    packet = Ether(bytes(packet))
+    return [Ether(bytes(Ether(src=packet.src, dst=packet.dst) / f)) for f in fragment(packet[IP], fragsize=800)]
 
 
 def leaves(agent):
@@ -176,6 +192,94 @@ def test_filters_by_outside_and_external_endpoint(running, agent):
         assert all(e in inside for t in found if t["interface"] == "in0" for e in (ends(t)[0][0],))
 
 
+def test_an_icmp_error_from_outside_shows_what_it_quotes(running, agent):
+    host, other = running.host(), running.host()
+    src, router = running.open_udp(host), "203.0.113.9"
+    agent.ctl("trace", "start", "--in", f"{host.addr}:5000")
+
+    def error(port):
+        quote = IP(src=src[0], dst=SERVER) / UDP(sport=port, dport=53) / b"query"
+        return running.from_outside(src[0], ICMP(type=3, code=1) / bytes(quote), src=router)
+
+    running.outside.send(error(block_of(other.addr).lo), error(src[1]))
+    running.inside.packet()
+    (trace,) = traces(agent, 1)
+    assert seen(trace) == ("out0", "xdp", "icmp_error_translated") and "icmp-in" in steps(trace)
+    assert ends(trace) == ((f"{router}:0", f"{src[0]}:0"), (f"{router}:0", f"{host.addr}:0"))
+    told = details(trace)
+    assert told["received"][0].endswith(f", quotes {src[0]}:{src[1]} > {SERVER}:53") and "icmp type 3 code 1" in told["received"][0]
+    assert told["session"] == [f"udp-active, outside port {src[1]}"]
+    assert told["rewritten"] == [f"quotes {host.addr}:5000 > {SERVER}:53"]
+    assert told["way-in"][0].startswith("inside, by in0") and told["redirect"] == ["by in0"]
+    assert f"quotes {host.addr}:5000" in agent.text("trace", "show")
+
+
+def test_an_error_of_no_session_says_so(running, agent):
+    host = running.host()
+    block = block_of(host.addr)
+    agent.ctl("trace", "start", "--in", host.addr)
+    quote = IP(src=block.addr, dst=SERVER) / UDP(sport=block.lo, dport=53)
+    running.outside.send(running.from_outside(block.addr, ICMP(type=11) / bytes(quote)))
+    (trace,) = traces(agent, 1)
+    assert seen(trace) == ("out0", "xdp", "drop_no_session") and steps(trace)[-1] == "dropped"
+    assert "session" not in steps(trace) and "rewritten" not in steps(trace)
+
+
+def test_fragments_show_what_their_first_one_made_of_them(running, agent):
+    host = running.host()
+    src = block_of(host.addr).first_choice(5000)
+    first, later = cut(running.from_inside(host, UDP(sport=5000, dport=53) / bytes(1200), id=4711))
+    agent.ctl("trace", "start", "--in", host.addr)
+    running.inside.send(later)
+    traces(agent, 1)
+    running.inside.send(first)
+    early, whole, late = traces(agent, 3)
+    assert seen(early) == ("in0", "xdp", "fragments_parked") and "first" in early["meaning"]
+    assert seen(whole) == seen(late) == ("in0", "xdp", "in2out_translated")
+    assert "fragment at 0, more follow" in details(whole)["received"][0] and "fragment at 800" in details(late)["received"][0]
+    assert details(whole)["datagram"] == [f"those that follow: {src[0]} > {SERVER}"]
+    assert details(late)["datagram"] == [f"as its first fragment: {src[0]} > {SERVER}"] and "fragment" in steps(late)
+    assert ends(late) == ((f"{host.addr}:0", f"{SERVER}:0"), (f"{src[0]}:0", f"{SERVER}:0"))
+
+    # The other way nobody knows whose a later one is but by the first.
+    agent.ctl("trace", "start", "--in", host.addr)
+    running.outside.send(*cut(running.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(1200), id=4712)))
+    whole, late = traces(agent, 2)
+    assert seen(whole) == seen(late) == ("out0", "xdp", "out2in_translated")
+    assert ends(late) == ((f"{SERVER}:0", f"{src[0]}:0"), (f"{SERVER}:0", f"{host.addr}:0"))
+
+
+def test_a_hairpin_shows_both_sessions_and_both_rewrites(running, agent):
+    alice, bob = running.host(), running.host()
+    a, b = block_of(alice.addr).first_choice(4001), block_of(bob.addr).first_choice(4002)
+    with running.counting(drop_no_session=1):
+        running.inside.send(running.from_inside(alice, UDP(sport=4001, dport=b[1]), dst=b[0]))
+    agent.ctl("trace", "start", "--in", bob.addr)
+    running.inside.send(running.from_inside(bob, UDP(sport=4002, dport=a[1]), dst=a[0]))
+    (trace,) = traces(agent, 1)
+    assert seen(trace) == ("in0", "xdp", "hairpin_translated") and trace["path"] == "slow" and "missed_steps" not in trace
+    assert ends(trace) == ((f"{bob.addr}:4002", f"{a[0]}:{a[1]}"), (f"{b[0]}:{b[1]}", f"{alice.addr}:4001"))
+    told = details(trace)
+    assert [s.split()[0] for s in told["subscriber"]] == [bob.addr]
+    assert told["session-opened"] == [f"outside port {b[1]}"]
+    assert told["session"] == [f"udp-active, outside port {port}" for port in (b[1], a[1])]
+    assert told["next-hop"] == ["a pool address"] and told["redirect"] == ["by in0"]
+    rewritten = [(s["src"], s["dst"]) for s in trace["steps"] if s["step"] == "rewritten"]
+    assert rewritten == [(f"{b[0]}:{b[1]}", f"{a[0]}:{a[1]}"), (f"{b[0]}:{b[1]}", f"{alice.addr}:4001")]
+
+
+def test_tags_are_shown(running, agent):
+    host = running.host()
+    agent.ctl("trace", "start", "--in", host.addr)
+    packet = running.from_inside(host, UDP(sport=5000, dport=53))
+    running.inside.send(Ether(src=host.mac, dst=IN_MAC) / Dot1Q(vlan=0, prio=5) / packet[IP])
+    (trace,) = traces(agent, 1)
+    assert seen(trace) == ("in0", "xdp", "in2out_translated")
+    assert details(trace)["received"][0].startswith("VLAN 0, udp") and details(trace)["untagged"] == ["as by in0"]
+    found = steps(trace)
+    assert found.index("vlan") < found.index("untagged") < found.index("in2out") < found.index("rewritten")
+
+
 def test_what_is_not_ipv4_is_traced_where_nothing_is_asked_for(running, agent):
     asked = block_of("10.0.0.200").addr
     request = Ether(src=SERVER_MAC, dst="ff:ff:ff:ff:ff:ff") / ARP(op=1, hwsrc=SERVER_MAC, psrc=SERVER, pdst=asked)
@@ -272,6 +376,23 @@ def test_the_kernels_way_is_traced_at_both_hooks(lab):
     assert seen(up) == ("in0", "xdp", "passed_untranslated") and steps(up)[-1] == "to-kernel"
     assert seen(down) == ("out0", "tc", "in2out_translated")
     assert ends(down)[1] == (f"{src[0]}:{src[1]}", f"{SERVER}:53")
+
+
+def test_a_protocol_without_ports_is_traced_both_ways(lab):
+    own = {"in": "10.0.64.0/28", "out": "203.0.113.16/28"}
+    agent = lab.start(mappings=[MAPPING, own])
+    host, outside = lab.host("10.0.64.3"), "203.0.113.19"
+    agent.ctl("trace", "start", "--in", host.addr)
+    lab.inside.send(lab.from_inside(host, Raw(bytes(32)), proto=47))
+    lab.outside.packet()
+    lab.outside.send(lab.from_outside(outside, Raw(bytes(32)), proto=47))
+    lab.inside.packet()
+    up, down = traces(agent, 2)
+    assert seen(up) == ("in0", "xdp", "in2out_translated") and seen(down) == ("out0", "xdp", "out2in_translated")
+    assert ends(up) == ((f"{host.addr}:0", f"{SERVER}:0"), (f"{outside}:0", f"{SERVER}:0"))
+    assert ends(down) == ((f"{SERVER}:0", f"{outside}:0"), (f"{SERVER}:0", f"{host.addr}:0"))
+    assert "protocol" in steps(up) and "protocol-in" in steps(down)
+    assert all("protocol 47" in details(t)["received"][0] and details(t)["subscriber"][0].startswith(host.addr) for t in (up, down))
 
 
 def test_start_and_stop_lose_no_packet(lab):

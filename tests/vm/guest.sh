@@ -403,6 +403,9 @@ vlan_part() {
 if [ -x /usr/bin/bpf-tests ]; then
     bpf-tests -j1 --tap=/tmp/tap >&2
     sed -n 's/^ok - /ok BPF test /p; s/^not ok - /not ok BPF test /p' /tmp/tap
+    # The tracing build: with every setting that adds code to it.
+    TRACED=1 bpf-tests -j1 --tap=/tmp/tap --filter '@(property|options|hairpin)/*' >&2
+    sed -n 's/^ok - /ok BPF test, traced, /p; s/^not ok - /not ok BPF test, traced, /p' /tmp/tap
 fi
 
 STATE=guest

@@ -127,6 +127,7 @@ test-bpf: deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory tests-built
 	$(BUILD)/tests/bpf/run
 	PADDED=1 $(BUILD)/tests/bpf/run
+	TRACED=1 $(BUILD)/tests/bpf/run --filter '@(hairpin|icmp_in|options|property|protocols|vlan)/*'
 # The whole run is under AddressSanitizer and UndefinedBehaviorSanitizer: a report of either fails the test it came in.
 test-e2e: deps-test ## agent and command line with real traffic in namespaces; needs root
 	@$(MAKE) --no-print-directory SANITIZE=1 programs

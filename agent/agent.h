@@ -42,6 +42,7 @@ struct agent {
 	struct metrics *metrics;
 	struct change_queue *changes;
 	struct control *control;
+	struct trace *trace;
 	struct timespec started;      /* CLOCK_MONOTONIC */
 	struct timespec started_wall; /* CLOCK_REALTIME, then */
 	time_t file_applied;	      /* CLOCK_REALTIME */

@@ -29,9 +29,10 @@
  *	timeouts reset          session list   addr, proto, all (true or false; all optional)
  *	session close           direction ("in"|"out"), endpoint, ext, proto (optional)
  *	user show               addr                          stats, status, reload
- *	top                     n (a number), by ("sessions"|"quota"), once (true or false; for detnatctl alone); all
- *optional explain                 place ("ADDR" or "ADDR:PORT") ipfix show|disable|flush ipfix set   collector, source,
- *domain_id, path_mtu, template_interval (any of them)
+ *	top                     n (a number), by ("sessions"|"quota"), once (true or false; detnatctl's own); all
+ *optional explain                 place ("ADDR" or "ADDR:PORT") trace start             in, out, ext ("ADDR" or
+ *"ADDR:PORT"), proto, count (all optional) trace show (streamed), trace stop ipfix show|disable|flush ipfix set
+ *collector, source, domain_id, path_mtu, template_interval (any of them)
  *
  * A client that sends junk is told so and cut off; one that sends no whole line for CONTROL_IDLE_S seconds, or does not
  *read its answer for as long, is closed; when CONTROL_MAX_CLIENTS are connected, the one idle longest makes room.

@@ -59,6 +59,8 @@ struct datapath {
 	int agent_count;	  /* see struct agent_count */
 	int session_held;	  /* see struct session_question */
 	int clock;		  /* returns the tick, see datapath_ticks() */
+	int trace_filter;	  /* maps of the tracing build, -1 while there is none; trace.c's */
+	int trace_ring;
 	struct settings settings; /* of the programs loaded */
 
 	int grace; /* private ARRAY_OF_MAPS, see datapath_grace_period() */
@@ -66,6 +68,7 @@ struct datapath {
 	struct datapath_build *build;	  /* that runs; NULL until datapath_load() */
 	struct datapath_loading *loading; /* under way, or NULL */
 	struct datapath_build *former;	  /* that ran before, until datapath_settle() or datapath_revert() */
+	struct datapath_build *spare;	  /* the normal one while the tracing one runs, ready to come back */
 };
 
 /*

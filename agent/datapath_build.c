@@ -7,8 +7,6 @@
 
 #include "bpffs.h"
 #include "datapath_internal.h"
-#include "detnat_tc.skel.h"
-#include "detnat_xdp.skel.h"
 
 #define PIN_XDP_LEAVES "xdp_leaves"
 #define PIN_TC_LEAVES  "tc_leaves"
@@ -115,74 +113,64 @@ static int choose_overflow(const struct datapath *d, struct datapath_build *b, s
 	return object_set_overflow(o, b->overflow, entries);
 }
 
-static int take_program(const struct bpf_program *program, int *ret_fd, struct error *err)
+static int take_program(const struct bpf_object *o, const char *name, int *ret_fd, struct error *err)
 {
-	int fd = duplicate(bpf_program__fd(program));
+	const struct bpf_program *program = bpf_object__find_program_by_name(o, name);
+	int fd = program ? duplicate(bpf_program__fd(program)) : -ENOENT;
 
 	if (fd < 0)
-		return error_set(err, fd, "the program %s: %s", bpf_program__name(program), strerror(-fd));
+		return error_set(err, fd, "the program %s: %s", name, strerror(-fd));
 	*ret_fd = fd;
 	return 0;
 }
 
 static int load_xdp(const struct datapath *d, struct datapath_build *b, struct error *err)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = d->pin_dir);
-	struct detnat_xdp *xdp = detnat_xdp__open_opts(&opts);
-	int r = xdp ? choose_overflow(d, b, xdp->obj) : -errno;
+	__attribute__((cleanup(hook_object_close))) struct hook_object xdp = { 0 };
+	int r = hook_object_open_xdp(d, &b->settings, &xdp);
 
-	if (r) {
-		detnat_xdp__destroy(xdp);
+	if (!r)
+		r = choose_overflow(d, b, xdp.object);
+	if (r)
 		return error_set(err, r, "the XDP programs cannot be opened: %s", strerror(-r));
-	}
-	memcpy((void *)&xdp->rodata->settings, &b->settings, sizeof(b->settings));
-	r = object_load(xdp->obj, err);
+	r = object_load(xdp.object, err);
 	if (!r && b->overflow < 0) {
-		b->overflow = duplicate(bpf_object__find_map_fd_by_name(xdp->obj, PIN_OVERFLOW));
+		b->overflow = duplicate(bpf_object__find_map_fd_by_name(xdp.object, PIN_OVERFLOW));
 		r = b->overflow < 0 ? error_set(err, b->overflow, "the overflow map: %s", strerror(-b->overflow)) : 0;
 	}
-	for (unsigned i = 0; !r && i < N_ENTRIES; i++) {
-		const struct bpf_program *program = bpf_object__find_program_by_name(xdp->obj, main_programs[i]);
-
-		b->main[i] = program ? duplicate(bpf_program__fd(program)) : -ENOENT;
-		if (b->main[i] < 0)
-			r = error_set(err, b->main[i], "the program %s: %s", main_programs[i], strerror(-b->main[i]));
-	}
+	for (unsigned i = 0; !r && i < N_ENTRIES; i++)
+		r = take_program(xdp.object, main_programs[i], &b->main[i], err);
 	if (!r)
-		r = take_program(xdp->progs.overflow_removal, &b->overflow_removal, err);
+		r = take_program(xdp.object, "overflow_removal", &b->overflow_removal, err);
 	if (!r)
-		r = take_program(xdp->progs.agent_count, &b->agent_count, err);
+		r = take_program(xdp.object, "agent_count", &b->agent_count, err);
 	if (!r)
-		r = take_program(xdp->progs.session_held, &b->session_held, err);
+		r = take_program(xdp.object, "session_held", &b->session_held, err);
 	if (!r) {
-		r = hang_leaves(d, xdp->obj, PIN_XDP_LEAVES, "xdp", b->generation, &b->xdp_leaves);
+		r = hang_leaves(d, xdp.object, PIN_XDP_LEAVES, "xdp", b->generation, &b->xdp_leaves);
 		if (r)
 			error_set(err, r, "the leaves of the XDP programs: %s", strerror(-r));
 	}
-	detnat_xdp__destroy(xdp);
 	return r;
 }
 
 static int load_tc(const struct datapath *d, struct datapath_build *b, struct error *err)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = d->pin_dir);
-	struct detnat_tc *tc = detnat_tc__open_opts(&opts);
-	int r = tc ? object_set_overflow(tc->obj, b->overflow, 0) : -errno;
+	__attribute__((cleanup(hook_object_close))) struct hook_object tc = { 0 };
+	int r = hook_object_open_tc(d, &b->settings, &tc);
 
-	if (r) {
-		detnat_tc__destroy(tc);
+	if (!r)
+		r = object_set_overflow(tc.object, b->overflow, 0);
+	if (r)
 		return error_set(err, r, "the tc programs cannot be opened: %s", strerror(-r));
-	}
-	memcpy((void *)&tc->rodata->settings, &b->settings, sizeof(b->settings));
-	r = object_load(tc->obj, err);
+	r = object_load(tc.object, err);
+	if (!r)
+		r = take_program(tc.object, "tc_outside", &b->tc_outside, err);
 	if (!r) {
-		b->tc_outside = duplicate(bpf_program__fd(tc->progs.tc_outside));
-		r = b->tc_outside < 0 ? b->tc_outside
-				      : hang_leaves(d, tc->obj, PIN_TC_LEAVES, "tc", b->generation, &b->tc_leaves);
+		r = hang_leaves(d, tc.object, PIN_TC_LEAVES, "tc", b->generation, &b->tc_leaves);
 		if (r)
 			error_set(err, r, "the leaves of the tc programs: %s", strerror(-r));
 	}
-	detnat_tc__destroy(tc);
 	return r;
 }
 
@@ -261,29 +249,49 @@ int build_swap_in(const struct datapath *d, const struct datapath_build *b)
 	return 0;
 }
 
+static void drop_leaves(const struct datapath *d, const char *name)
+{
+	char path[PATH_MAX];
+
+	unlink(pin_path_of(d, name, path));
+}
+
 struct dropping {
 	const struct datapath *d;
 	unsigned generation;
-	bool others; /* than that generation */
 };
 
 static int visit_drop(const char *name, void *arg)
 {
 	const struct dropping *drop = arg;
 	unsigned generation = leaves_generation(name);
-	char path[PATH_MAX];
 
-	if (generation && (generation == drop->generation) != drop->others)
-		unlink(pin_path_of(drop->d, name, path));
+	if (generation && generation == drop->generation)
+		drop_leaves(drop->d, name);
 	return 0;
 }
 
 void build_drop_leaves(const struct datapath *d, unsigned generation)
 {
-	directory_visit(d->pin_dir, visit_drop, &(struct dropping){ d, generation, false });
+	directory_visit(d->pin_dir, visit_drop, &(struct dropping){ d, generation });
 }
 
-void build_drop_other_leaves(const struct datapath *d, unsigned generation)
+static bool is_of(const struct datapath_build *b, unsigned generation)
 {
-	directory_visit(d->pin_dir, visit_drop, &(struct dropping){ d, generation, true });
+	return b && b->generation == generation;
+}
+
+static int visit_drop_other(const char *name, void *arg)
+{
+	const struct datapath *d = arg;
+	unsigned generation = leaves_generation(name);
+
+	if (generation && !is_of(d->build, generation) && !is_of(d->spare, generation))
+		drop_leaves(d, name);
+	return 0;
+}
+
+void build_drop_other_leaves(const struct datapath *d)
+{
+	directory_visit(d->pin_dir, visit_drop_other, (void *)d);
 }

@@ -42,6 +42,20 @@ int object_load(struct bpf_object *o, struct error *err);
  */
 int object_set_overflow(struct bpf_object *o, int overflow, uint32_t entries);
 
+/* ---- the programs of a hook, in the build that settings ask for (datapath_hooks.c) ------------------------------ */
+
+/* An object opened and not loaded yet, its settings set, its maps those of the datapath. Zeroed: none. */
+struct hook_object {
+	struct bpf_object *object;
+	void *skeleton;
+	void (*destroy)(void *skeleton);
+};
+
+/* 0 or -errno. */
+int hook_object_open_xdp(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
+int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
+void hook_object_close(struct hook_object *o);
+
 /* ---- pins (datapath_pins.c) ----------------------------------------------------------------------------------- */
 
 /*
@@ -82,9 +96,9 @@ int build_swap_in(const struct datapath *d, const struct datapath_build *b);
 
 void build_free(struct datapath_build *b);
 
-/* Removes the leaves' pins of one generation, or of all others. */
+/* Removes the leaves' pins of one generation, or of all but those of d's builds. */
 void build_drop_leaves(const struct datapath *d, unsigned generation);
-void build_drop_other_leaves(const struct datapath *d, unsigned generation);
+void build_drop_other_leaves(const struct datapath *d);
 
 /* ---- overflow sessions (datapath_overflow.c) ----------------------------------------------------------------------
  */

@@ -89,6 +89,13 @@ static void join(struct datapath_loading *l)
 	l->joined = true;
 }
 
+/* Whether the programs that a trace has displaced are those that are wanted. */
+static bool spare_fits(const struct datapath *d, const struct settings *settings)
+{
+	return d->spare && !memcmp(&d->spare->settings, settings, sizeof(*settings)) &&
+	       map_id(d->spare->overflow) == map_id(d->overflow);
+}
+
 int datapath_load_begin(struct datapath *d, const struct settings *settings, struct error *err)
 {
 	struct datapath_loading *l = calloc(1, sizeof(*l));
@@ -99,6 +106,13 @@ int datapath_load_begin(struct datapath *d, const struct settings *settings, str
 		return error_set(err, -ENOMEM, "out of memory");
 	l->datapath = d;
 	l->settings = *settings;
+	if (spare_fits(d, settings)) {
+		l->build = d->spare;
+		l->joined = true;
+		atomic_store(&l->done, true);
+		d->loading = l;
+		return 0;
+	}
 	/* The verifier gives up where a signal waits; signals are the main thread's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -128,9 +142,10 @@ void datapath_load_abort(struct datapath *d)
 	if (!l)
 		return;
 	join(l);
-	if (l->build)
+	if (l->build && l->build != d->spare) {
 		build_drop_leaves(d, l->build->generation);
-	build_free(l->build);
+		build_free(l->build);
+	}
 	free(take_pointer(d->loading));
 }
 
@@ -154,6 +169,8 @@ int datapath_load_swap(struct datapath *d, struct error *err)
 		return error_set(err, r, "the new programs cannot be put in place: %s", strerror(-r));
 	}
 	free(take_pointer(d->loading));
+	if (b == d->spare)
+		d->spare = NULL;
 	d->former = d->build;
 	d->build = b;
 	return 0;
@@ -187,12 +204,26 @@ static int visit_other(const char *name, void *arg)
 	return bpffs_remove_directory(path);
 }
 
+/* The normal programs stay loaded while the tracing ones run. */
+static void keep_spare(struct datapath *d)
+{
+	bool tracing = d->build && d->build->settings.trace;
+
+	if (tracing && d->former && d->former->generation && !d->former->settings.trace) {
+		build_free(d->spare);
+		d->spare = take_pointer(d->former);
+	}
+	if (d->spare && (!tracing || map_id(d->spare->overflow) != map_id(d->overflow)))
+		build_free(take_pointer(d->spare));
+}
+
 void datapath_settle(struct datapath *d)
 {
 	_cleanup_free_ char *pin_path = strdup(d->pin_dir);
 
+	keep_spare(d);
 	if (d->build)
-		build_drop_other_leaves(d, d->build->generation);
+		build_drop_other_leaves(d);
 	build_free(take_pointer(d->former));
 	if (pin_path) {
 		*strrchr(pin_path, '/') = '\0';

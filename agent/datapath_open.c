@@ -38,6 +38,8 @@ static void datapath_init(struct datapath *d)
 		.agent_count = -1,
 		.session_held = -1,
 		.clock = -1,
+		.trace_filter = -1,
+		.trace_ring = -1,
 		.grace = -1,
 		.grace_inner = -1,
 	};
@@ -233,6 +235,7 @@ void datapath_close(struct datapath *d)
 	datapath_load_abort(d);
 	build_free(take_pointer(d->build));
 	build_free(take_pointer(d->former));
+	build_free(take_pointer(d->spare));
 	d->tc_outside = d->overflow_removal = d->agent_count = d->session_held = -1;
 	pins_close(d);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)

@@ -44,7 +44,7 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 
 /*
  * The tables change now. Where the disk or the interfaces took long since history_change(), the change is written once
- * more with the time of now, and the record of before is taken back.
+ * more with the time of now, and the record of before is taken back. Does nothing where none was since the last call.
  */
 void history_confirm(struct history *h);
 

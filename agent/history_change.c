@@ -33,10 +33,13 @@ static int append_change(struct history *h, const struct history_record *records
 
 void history_confirm(struct history *h)
 {
-	_cleanup_free_ struct history_record *again = calloc(h->n_change + 1, sizeof(*again));
-	int64_t late = h->n_change ? history_clock() - h->change[0].time : 0;
+	size_t n = h->n_change;
+	_cleanup_free_ struct history_record *again = calloc(n + 1, sizeof(*again));
+	int64_t late = n ? history_clock() - h->change[0].time : 0;
 	struct error err = { 0 };
 
+	/* Once: the next to call may have changed no mapping. */
+	h->n_change = 0;
 	if (late < LATE_S)
 		return;
 	log_warning("mapping history: a change took %" PRId64 " s from its record on; it is written once more", late);
@@ -44,16 +47,16 @@ void history_confirm(struct history *h)
 		log_error("no memory to write it");
 		return;
 	}
-	memcpy(again + 1, h->change, h->n_change * sizeof(*again));
+	memcpy(again + 1, h->change, n * sizeof(*again));
 	again[0] = (struct history_record){
 		.event = EVENT_UNDO,
 		.first = h->change[0].line,
-		.last = h->change[h->n_change - 1].line,
+		.last = h->change[n - 1].line,
 	};
-	for (size_t i = 1; i <= h->n_change; i++)
+	for (size_t i = 1; i <= n; i++)
 		if (again[i].event == EVENT_ADD)
 			again[i].mapping.from = TIME_NONE;
-	if (history_append(h, again, h->n_change + 1, &err))
+	if (history_append(h, again, n + 1, &err))
 		log_error("%s; the change has the time of before", err.text);
 }
 

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "plan_private.h"
 #include "running.h"
+#include "trace.h"
 
 static void free_plan(struct plan **p)
 {
@@ -69,6 +70,7 @@ static struct settings settings_of(const struct agent *a, const struct config *c
 		.udp_inbound_refresh = c->udp_inbound_refresh,
 		.tcp_mss_clamp = c->tcp_mss_clamp,
 		.unsolicited_tcp = (uint8_t)c->unsolicited_tcp,
+		.trace = a->trace && trace_wanted(a->trace),
 	};
 
 	bypass_ranges(c, &settings);

@@ -18,6 +18,7 @@
 #include "metrics.h"
 #include "notify.h"
 #include "startup.h"
+#include "trace.h"
 #include "unsolicited.h"
 #include "usage.h"
 
@@ -158,6 +159,8 @@ static int start(struct service *s, struct startup *up, struct error *err)
 		r = housekeeping_new(a, &s->housekeeping, err);
 	if (!r && change_queue_new(a, &a->changes))
 		r = error_set(err, -ENOMEM, "out of memory");
+	if (!r && trace_new(a, &a->trace))
+		r = error_set(err, -ENOMEM, "out of memory");
 	if (!r && devices_routing(a->devices) != routing)
 		on_routing_change(a);
 	if (!r)
@@ -172,6 +175,7 @@ static void stop(struct service *s)
 
 	control_free(take_pointer(a->control));
 	change_queue_free(take_pointer(a->changes));
+	trace_free(take_pointer(a->trace));
 	housekeeping_free(take_pointer(s->housekeeping));
 	unsolicited_free(take_pointer(s->unsolicited));
 	fragments_free(take_pointer(a->fragments));

@@ -34,6 +34,9 @@ static const verb_handler handlers[N_VERBS] = {
 	[VERB_RELOAD] = verb_reload,
 	[VERB_TOP] = verb_top,
 	[VERB_EXPLAIN] = verb_explain,
+	[VERB_TRACE_START] = verb_trace_start,
+	[VERB_TRACE_SHOW] = verb_trace_show,
+	[VERB_TRACE_STOP] = verb_trace_stop,
 };
 
 /* One JSON value and nothing after it; NULL else. */
@@ -209,6 +212,8 @@ static void change_ended(void *arg, int result_r, const struct error *err)
 
 	changes_waiting--;
 	r->changing = false;
+	if (r->ended)
+		r->ended(r, result_r);
 	if (r->client)
 		r->changed(r, result_r, result_r ? NULL : r->answer(r), err);
 	else

@@ -51,6 +51,8 @@ struct request {
 	/* Of a change. */
 	request_answer answer;
 	bool changing; /* the queue of changes holds this request */
+	/* Told how the change ended, before the client is, which may have gone; NULL: nobody. */
+	void (*ended)(struct request *r, int result_r);
 
 	/* The control socket's: set before the start. */
 	struct client *client;	 /* NULL: gone */
@@ -129,5 +131,8 @@ int verb_ipfix_flush(struct request *r, cJSON **ret_result, struct error *err);
 int verb_reload(struct request *r, cJSON **ret_result, struct error *err);
 int verb_top(struct request *r, cJSON **ret_result, struct error *err);
 int verb_explain(struct request *r, cJSON **ret_result, struct error *err);
+int verb_trace_start(struct request *r, cJSON **ret_result, struct error *err);
+int verb_trace_show(struct request *r, cJSON **ret_result, struct error *err);
+int verb_trace_stop(struct request *r, cJSON **ret_result, struct error *err);
 
 #endif

@@ -79,6 +79,14 @@ const struct verb_spec verb_specs[N_VERBS] = {
 			 { "by", ARG_RANK, ARG_OPTION, 0, 0 },
 			 { "once", ARG_FLAG, ARG_OPTION, 0, 0 } } },
 	[VERB_EXPLAIN] = { "explain", { { "place", ARG_PLACE, ARG_WORD, 0, 65535 } } },
+	[VERB_TRACE_START] = { "trace start",
+			       { { "in", ARG_PLACE, ARG_OPTION, 1, 65535 },
+				 { "out", ARG_PLACE, ARG_OPTION, 1, 65535 },
+				 { "ext", ARG_PLACE, ARG_OPTION, 1, 65535 },
+				 { "proto", ARG_PROTO, ARG_OPTION, 0, 0 },
+				 { "count", ARG_NUMBER, ARG_OPTION, 1, TRACE_MAX_COUNT } } },
+	[VERB_TRACE_SHOW] = { "trace show", {} },
+	[VERB_TRACE_STOP] = { "trace stop", {} },
 };
 
 /* Values that are words: the number each stands for. */
@@ -152,11 +160,16 @@ static int parse_number(const struct arg_spec *spec, const char *text, struct ar
 	return arg_check_number(spec, number, ret, err);
 }
 
-/* An address, or one with a port. */
-static int parse_place(const char *text, struct arg_value *ret)
+/* An address, or one with a port. Where the lowest port is not 0 the address is not either. */
+static int parse_place(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
+	int r;
+
 	ret->with_port = strchr(text, ':');
-	return ret->with_port ? endpoint_parse(text, &ret->endpoint) : addr_parse(text, &ret->endpoint.addr);
+	r = ret->with_port ? endpoint_parse(text, &ret->endpoint) : addr_parse(text, &ret->endpoint.addr);
+	if (!r && spec->min && (!ret->endpoint.addr || (ret->with_port && ret->endpoint.port < spec->min)))
+		r = -EINVAL;
+	return r;
 }
 
 int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *ret, struct error *err)
@@ -224,7 +237,7 @@ int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *r
 		break;
 	case ARG_PLACE:
 		expected = "an address such as 10.0.0.2, or one with a port such as 1.1.1.0:1054";
-		r = parse_place(text, &value);
+		r = parse_place(spec, text, &value);
 		break;
 	case ARG_NUMBER:
 	case ARG_SLOTS:

@@ -39,6 +39,9 @@ enum verb {
 	VERB_HISTORY_VERIFY,
 	VERB_TOP,
 	VERB_EXPLAIN,
+	VERB_TRACE_START,
+	VERB_TRACE_SHOW,
+	VERB_TRACE_STOP,
 	N_VERBS
 };
 
@@ -80,6 +83,9 @@ struct arg_spec {
 };
 
 #define VERB_MAX_ARGS 6U
+
+/* Packets of one trace: bounds what the agent keeps. */
+#define TRACE_MAX_COUNT 10000U
 
 struct verb_spec {
 	const char *name;

@@ -70,6 +70,7 @@ static cJSON *answer_status(struct request *r, const struct session_count *count
 	json_add_u64(json, "memory_bytes", mappings_table_memory(a->mappings));
 	if (a->history)
 		add_history(json, a->history);
+	cJSON_AddBoolToObject(json, "tracing", a->datapath.settings.trace);
 	return json;
 }
 

@@ -8,6 +8,8 @@
 
 #include <detnat/reasons.h>
 
+#include "trace.h"
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -22,6 +24,7 @@ static __always_inline void count_add(__u32 reason, __u64 n)
 	__u32 zero = 0;
 	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
 
+	TRACE_COUNT(reason);
 	if (!c)
 		return;
 	/* What is checked must be what is used: the verifier of 6.1 does not know them for one if clang keeps two
@@ -38,6 +41,7 @@ static __always_inline void count_translated(enum reason reason, __u32 octets)
 	__u32 zero = 0;
 	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
 
+	TRACE_COUNT(reason);
 	if (!c)
 		return;
 	((__u64 *)c)[reason]++;

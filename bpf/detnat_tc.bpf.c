@@ -15,53 +15,54 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 SEC("tc")
 int tc_outside(struct __sk_buff *ctx)
 {
-	return in2out(ctx);
+	TRACE_BEGIN(ctx);
+	return TRACED(ctx, in2out(ctx));
 }
 
 SEC("tc")
 int leaf_open_tc(struct __sk_buff *ctx)
 {
-	return open(ctx);
+	return TRACED(ctx, open(ctx));
 }
 
 SEC("tc")
 int leaf_overflow_tc(struct __sk_buff *ctx)
 {
-	return open_overflow(ctx);
+	return TRACED(ctx, open_overflow(ctx));
 }
 
 SEC("tc")
 int leaf_refuse_tc(struct __sk_buff *ctx)
 {
-	return refuse_session(ctx);
+	return TRACED(ctx, refuse_session(ctx));
 }
 
 SEC("tc")
 int leaf_fragment_tc(struct __sk_buff *ctx)
 {
-	return fragment_in2out(ctx);
+	return TRACED(ctx, fragment_in2out(ctx));
 }
 
 SEC("tc")
 int leaf_icmp_error_tc(struct __sk_buff *ctx)
 {
-	return icmp_error(ctx);
+	return TRACED(ctx, icmp_error(ctx));
 }
 
 SEC("tc")
 int leaf_protocol_tc(struct __sk_buff *ctx)
 {
-	return protocol_out(ctx);
+	return TRACED(ctx, protocol_out(ctx));
 }
 
 SEC("tc")
 int leaf_refuse_protocol_tc(struct __sk_buff *ctx)
 {
-	return refuse_protocol(ctx);
+	return TRACED(ctx, refuse_protocol(ctx));
 }
 
 SEC("tc")
 int leaf_icmp_out_tc(struct __sk_buff *ctx)
 {
-	return icmp_out(ctx);
+	return TRACED(ctx, icmp_out(ctx));
 }

@@ -27,17 +27,19 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 SEC("xdp.frags")
 int in2out_xdp(struct xdp_md *ctx)
 {
+	TRACE_BEGIN(ctx);
 	int verdict = quick_in2out(ctx);
 
-	return likely(verdict >= 0) ? verdict : leaf_call(ctx, LEAF_in2out);
+	return TRACED(ctx, likely(verdict >= 0) ? verdict : leaf_call(ctx, LEAF_in2out));
 }
 
 SEC("xdp.frags")
 int out2in_xdp(struct xdp_md *ctx)
 {
+	TRACE_BEGIN(ctx);
 	int verdict = quick_out2in(ctx);
 
-	return likely(verdict >= 0) ? verdict : leaf_call(ctx, LEAF_out2in);
+	return TRACED(ctx, likely(verdict >= 0) ? verdict : leaf_call(ctx, LEAF_out2in));
 }
 
 /*
@@ -61,133 +63,134 @@ static __always_inline int both(struct xdp_md *ctx)
 SEC("xdp.frags")
 int both_xdp(struct xdp_md *ctx)
 {
-	return both(ctx);
+	TRACE_BEGIN(ctx);
+	return TRACED(ctx, both(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_both_xdp(struct xdp_md *ctx)
 {
-	return both(ctx);
+	return TRACED(ctx, both(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_vlan_xdp(struct xdp_md *ctx)
 {
-	return vlan(ctx);
+	return TRACED(ctx, vlan(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_in2out_xdp(struct xdp_md *ctx)
 {
-	return in2out(ctx);
+	return TRACED(ctx, in2out(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_out2in_xdp(struct xdp_md *ctx)
 {
-	return out2in(ctx);
+	return TRACED(ctx, out2in(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_out2in_slow_xdp(struct xdp_md *ctx)
 {
-	return out2in_slow(ctx);
+	return TRACED(ctx, out2in_slow(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_open_xdp(struct xdp_md *ctx)
 {
-	return open(ctx);
+	return TRACED(ctx, open(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_overflow_xdp(struct xdp_md *ctx)
 {
-	return open_overflow(ctx);
+	return TRACED(ctx, open_overflow(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_refuse_xdp(struct xdp_md *ctx)
 {
-	return refuse_session(ctx);
+	return TRACED(ctx, refuse_session(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_icmp_error_xdp(struct xdp_md *ctx)
 {
-	return icmp_error(ctx);
+	return TRACED(ctx, icmp_error(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_refuse_protocol_xdp(struct xdp_md *ctx)
 {
-	return refuse_protocol(ctx);
+	return TRACED(ctx, refuse_protocol(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_icmp_in_xdp(struct xdp_md *ctx)
 {
-	return icmp_in(ctx);
+	return TRACED(ctx, icmp_in(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_icmp_out_xdp(struct xdp_md *ctx)
 {
-	return icmp_out(ctx);
+	return TRACED(ctx, icmp_out(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_icmp_hairpin_xdp(struct xdp_md *ctx)
 {
-	return icmp_hairpin(ctx);
+	return TRACED(ctx, icmp_hairpin(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_hairpin_xdp(struct xdp_md *ctx)
 {
-	return hairpin(ctx);
+	return TRACED(ctx, hairpin(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_arp_xdp(struct xdp_md *ctx)
 {
-	return arp(ctx);
+	return TRACED(ctx, arp(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_tcp_reset_xdp(struct xdp_md *ctx)
 {
-	return tcp_reset(ctx);
+	return TRACED(ctx, tcp_reset(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_protocol_xdp(struct xdp_md *ctx)
 {
-	return protocol_out(ctx);
+	return TRACED(ctx, protocol_out(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_protocol_in_xdp(struct xdp_md *ctx)
 {
-	return protocol_in(ctx);
+	return TRACED(ctx, protocol_in(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_fragment_xdp(struct xdp_md *ctx)
 {
-	return fragment_in2out(ctx);
+	return TRACED(ctx, fragment_in2out(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_fragment_hairpin_xdp(struct xdp_md *ctx)
 {
-	return fragment_hairpin(ctx);
+	return TRACED(ctx, fragment_hairpin(ctx));
 }
 
 SEC("xdp.frags")
 int leaf_fragment_out2in_xdp(struct xdp_md *ctx)
 {
-	return fragment_out2in(ctx);
+	return TRACED(ctx, fragment_out2in(ctx));
 }
 
 /* Counts for the agent. Atomic, as packets may come in between on this core. */

@@ -18,6 +18,7 @@ STEP int send_by(ctx_t *ctx, __u32 ifindex)
 	struct device *out = t ? device_at(t, ifindex) : 0;
 	struct vlan_tags tags = {};
 
+	TRACE_STEP(redirect, ifindex, 0);
 	if (!out || !out->lower)
 		return bpf_redirect(ifindex, 0);
 	tags.tag[0] = vlan_tag(out->tag_tpid, out->tag_id);

@@ -192,6 +192,7 @@ __attribute__((noinline)) int fragment_remember(const struct fragment_piece *f, 
 	order_writes();
 	*(volatile __u64 *)&e->word[1] = key.word[1];
 	*(volatile __u64 *)&e->word[0] = key.word[0];
+	TRACE_STEP(datagram, (__u64)src << 32 | dst, 0);
 	return fragment_pass(e, f);
 }
 
@@ -219,7 +220,10 @@ static __always_inline struct fragment *fragment_find(const struct fragment_piec
 	*ret_src = LOAD(e->src);
 	*ret_dst = LOAD(e->dst);
 	order_reads();
-	return fragment_is(e, &f->key) ? e : 0;
+	if (!fragment_is(e, &f->key))
+		return 0;
+	TRACE_STEP(datagram, (__u64)*ret_src << 32 | *ret_dst, 1);
+	return e;
 }
 
 #endif

@@ -27,6 +27,7 @@ static __always_inline int fragment_rewrite(ctx_t *ctx, __u32 src, __u32 dst, in
 	ip->check = csum_update(ip->check, lower_ttl ? rewrite_ttl(ip, sum) : sum);
 	ip->saddr = src_be;
 	ip->daddr = dst_be;
+	TRACE_LOOK(ctx, rewritten, 0, 0);
 	return 0;
 #else
 	/* At egress only the source changes. */
@@ -35,8 +36,10 @@ static __always_inline int fragment_rewrite(ctx_t *ctx, __u32 src, __u32 dst, in
 	if (bpf_skb_load_bytes(ctx, L3_OFFSET + offsetof(struct iphdr, saddr), &old_addr, sizeof(old_addr)) ||
 	    bpf_l3_csum_replace(ctx, L3_OFFSET + offsetof(struct iphdr, check), old_addr, new_addr, 4))
 		return -1;
-	return bpf_skb_store_bytes(ctx, L3_OFFSET + offsetof(struct iphdr, saddr), &new_addr, sizeof(new_addr), 0) ? -1
-														   : 0;
+	if (bpf_skb_store_bytes(ctx, L3_OFFSET + offsetof(struct iphdr, saddr), &new_addr, sizeof(new_addr), 0))
+		return -1;
+	TRACE_LOOK(ctx, rewritten, 0, 0);
+	return 0;
 #endif
 }
 
@@ -90,6 +93,7 @@ static __always_inline int fragment_way_get(ctx_t *ctx, __u32 src, __u32 in_addr
 		return -1;
 	__builtin_memset(ret, 0, sizeof(*ret));
 	ret->verdict = way_in_get(ctx, s, src, in_addr, &ret->way);
+	TRACE_WAY_IN(ret->verdict, &ret->way);
 	return 0;
 }
 

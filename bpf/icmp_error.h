@@ -128,6 +128,7 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct note *n)
 #if HOOK_XDP
 	return send_by(ctx, in_ifindex);
 #else
+	TRACE_STEP(redirect, in_ifindex, 0);
 	return bpf_redirect_neigh(in_ifindex, 0, 0, 0);
 #endif
 }

@@ -49,6 +49,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 
 	if (in_port < 0)
 		return icmp_hairpin_refuse(ctx, &e.p, REASON_drop_no_session);
+	TRACE_SUBSCRIBER(m, receiver);
 	if (e.p.ttl <= 1)
 		return drop(REASON_drop_ttl);
 
@@ -58,6 +59,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	enum way_in_verdict verdict = way_in_get(ctx, s, e.p.src, source.addr, &way);
 	__u64 sum = 0;
 
+	TRACE_WAY_IN(verdict, &way);
 	if (verdict == WAY_IN_UNRESOLVED)
 		return hairpin_unresolved(ctx, &way);
 	if (!way_in_ready(ctx, verdict, &way))

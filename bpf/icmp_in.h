@@ -47,6 +47,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 
 	if (!s || in_port < 0)
 		return icmp_in_refuse(ctx, &p, REASON_drop_no_session);
+	TRACE_SUBSCRIBER(m, subscriber);
 	/* No error is answered with another. */
 	if (p.ttl <= 1)
 		return drop(REASON_drop_ttl);
@@ -59,6 +60,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 	int direct = way_in_direct(ctx, verdict, &way, p.length);
 	__u64 sum = 0;
 
+	TRACE_WAY_IN(verdict, &way);
 	if (verdict == WAY_IN_READY && p.length > way.mtu && p.df && !is_merged(ctx))
 		return drop(REASON_drop_too_big);
 	if (quote_rewrite(ctx, &q, &source, &sum) || icmp_header_rewrite(ctx, &p, p.src, source.addr, sum, direct))

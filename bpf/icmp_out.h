@@ -81,6 +81,7 @@ static __always_inline int icmp_out(ctx_t *ctx)
 	if (!icmp_from_inside_parse(ctx, &e))
 		return drop(REASON_drop_malformed);
 	nh = next_hop_get(ctx, &e.p);
+	TRACE_NEXT_HOP(nh);
 	/* As in in2out_prepare(), which has asked for this hop already. */
 	if (!nh || nh->way > WAY_OUT_KERNEL)
 		return pass_untranslated();

@@ -158,6 +158,7 @@ static __always_inline int icmp_header_rewrite(ctx_t *ctx, const struct packet *
 	ip->saddr = src_be;
 	ip->daddr = dst_be;
 	icmp->checksum = csum_update(icmp->checksum, sum);
+	TRACE_LOOK(ctx, rewritten, 0, 0);
 	return 0;
 }
 
@@ -224,8 +225,10 @@ STEP int quote_session_from_inside(const struct mapping *m, const struct packet 
 	f.now = now_ticks();
 	flow_from_inside(&f);
 	s = subscriber_get(m, f.subscriber);
-	if (flow_find(&f, &truth))
+	if (flow_find(&f, &truth)) {
+		TRACE_STEP(session, truth, truth);
 		return truth_out_port(truth);
+	}
 	if (!s || !s->overflow)
 		return 0;
 
@@ -233,7 +236,10 @@ STEP int quote_session_from_inside(const struct mapping *m, const struct packet 
 	struct overflow_session *o = bpf_map_lookup_elem(&overflow, &in);
 
 	truth = o ? LOAD(o->truth) : 0;
-	return truth && !truth_expired(truth, f.now, m->timeout_ticks) ? truth_out_port(truth) : 0;
+	if (!truth || truth_expired(truth, f.now, m->timeout_ticks))
+		return 0;
+	TRACE_STEP(session, truth, truth);
+	return truth_out_port(truth);
 }
 
 /* Inside port of the session that a packet from outside belongs to, or -1. */
@@ -249,9 +255,14 @@ STEP int quote_session_from_outside(const struct mapping *m, __u32 subscriber, c
 	s = subscriber_get(m, subscriber);
 	if (!s)
 		return -1;
-	if (reverse_find(m, subscriber, p->src, p->sport, p->dport, p->proto, now, &truth, &key))
+	if (reverse_find(m, subscriber, p->src, p->sport, p->dport, p->proto, now, &truth, &key)) {
+		TRACE_STEP(session, truth, truth);
 		return key_in_port(key);
-	return s->overflow && overflow_find_out(p, m, now, &in) ? in.port : -1;
+	}
+	if (!s->overflow || !overflow_find_out(p, m, now, &in))
+		return -1;
+	TRACE_STEP(overflowed, 0, 0);
+	return in.port;
 }
 
 #endif

@@ -64,6 +64,7 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 
 	io->f.now = now_ticks();
 	io->nh = next_hop_get(ctx, p);
+	TRACE_NEXT_HOP(io->nh);
 
 	struct ethhdr *eth = ctx_data(ctx);
 

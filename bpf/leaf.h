@@ -74,6 +74,7 @@ static __always_inline void note_set(volatile struct note *n, __u32 reason, __u3
 /* Goes on in a leaf. Comes back only where it is missing: the packet goes up, counted. */
 static __always_inline int leaf_call(ctx_t *ctx, enum leaf leaf)
 {
+	TRACE_STEP(leaf, leaf, 0);
 	bpf_tail_call(ctx, &leaves, leaf);
 	return finish(CTX_PASS, REASON_no_program);
 }

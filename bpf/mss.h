@@ -73,6 +73,7 @@ STEP int mss_clamp_syn(ctx_t *ctx, __u32 tcp, __u32 mtu)
 	mss = bpf_htons((__u16)(o->octet[(at + 2) & 63] << 8 | o->octet[(at + 3) & 63]));
 	if (bpf_ntohs(mss) <= limit)
 		return 0;
+	TRACE_STEP(mss_clamped, bpf_ntohs(mss), limit);
 	from = mss;
 	mss = to = bpf_htons((__u16)limit);
 	/* At an odd offset it is halves of two of the words that the checksum adds up. */

@@ -91,6 +91,7 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 		return kind != PACKET_SESSION ? drop(parse_drop_reason(kind)) : out2in_stranger(ctx, p);
 	}
 	oi->subscriber = (__u32)subscriber;
+	TRACE_SUBSCRIBER(oi->m, oi->subscriber);
 	oi->now = now_ticks();
 	return GO_ON;
 }
@@ -186,6 +187,7 @@ static __always_inline int out2in(ctx_t *ctx)
 	struct way_in way = {};
 	enum way_in_verdict way_verdict = way_in_get(ctx, s, oi.p.src, oi.m->geo.in_base + oi.subscriber, &way);
 
+	TRACE_WAY_IN(way_verdict, &way);
 	verdict = ttl_and_mtu(ctx, &oi.p, s, way_verdict, &way);
 	if (verdict != GO_ON)
 		return verdict;
@@ -213,6 +215,7 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 		struct way_in way = {};
 		enum way_in_verdict way_verdict = way_in_get(ctx, s, oi.p.src, in.addr, &way);
 
+		TRACE_WAY_IN(way_verdict, &way);
 		verdict = ttl_and_mtu(ctx, &oi.p, s, way_verdict, &way);
 		if (verdict != GO_ON)
 			return verdict;

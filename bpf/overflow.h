@@ -194,6 +194,7 @@ static __always_inline __u64 overflow_hit(struct overflow_session *o, const stru
 		session_apply(&o->truth, &truth, p, from_inside, now, timeout_ticks);
 	else if (overflow_remove(s, in, out_addr, truth) == OVERFLOW_REMOVED)
 		overflow_closed(in, out_addr, truth);
+	TRACE_STEP(session, before, next);
 	return before;
 }
 

@@ -55,6 +55,7 @@ static __always_inline int protocol_address(ctx_t *ctx, const struct packet *p, 
 		return -1;
 	ip->check = csum_update(ip->check, lower_ttl ? rewrite_ttl(ip, sum) : sum);
 	*addr = addr_be;
+	TRACE_LOOK(ctx, rewritten, 0, 0);
 	return 0;
 }
 
@@ -76,7 +77,10 @@ static __always_inline int protocol_address(ctx_t *ctx, const struct packet *p, 
 		return -1;
 	if (bpf_l3_csum_replace(ctx, L3_OFFSET + offsetof(struct iphdr, check), old_be, new_be, 4))
 		return -1;
-	return bpf_skb_store_bytes(ctx, offset, &new_be, sizeof(new_be), 0) ? -1 : 0;
+	if (bpf_skb_store_bytes(ctx, offset, &new_be, sizeof(new_be), 0))
+		return -1;
+	TRACE_LOOK(ctx, rewritten, 0, 0);
+	return 0;
 }
 
 #endif

@@ -27,11 +27,13 @@ static __always_inline int protocol_in(ctx_t *ctx)
 
 	if (!s)
 		return drop(REASON_drop_no_mapping);
+	TRACE_SUBSCRIBER(m, subscriber);
 
 	enum way_in_verdict way_verdict = way_in_get(ctx, s, p.src, in_addr, &way);
 	int verdict = ttl_and_mtu(ctx, &p, s, way_verdict, &way);
 	int direct = way_in_direct(ctx, way_verdict, &way, p.length);
 
+	TRACE_WAY_IN(way_verdict, &way);
 	if (verdict != GO_ON)
 		return verdict;
 	if (protocol_address(ctx, &p, 0, in_addr, direct))
@@ -61,9 +63,11 @@ static __always_inline int protocol_hairpin(ctx_t *ctx, const struct in2out *io)
 	s = subscriber_get(m, subscriber);
 	if (!s)
 		return drop(REASON_drop_no_mapping);
+	TRACE_SUBSCRIBER(m, subscriber);
 
 	enum way_in_verdict way_verdict = way_in_get(ctx, s, p->src, in_addr, &way);
 
+	TRACE_WAY_IN(way_verdict, &way);
 	verdict = ttl_and_mtu(ctx, p, sender, way_verdict, &way);
 	if (verdict != GO_ON)
 		return verdict;

@@ -50,6 +50,8 @@ static __always_inline int quick_in2out(ctx_t *ctx)
 	if (unlikely(!nh || nh->station != quick_station(q.eth) || bpf_ntohs(q.ip->tot_len) > nh->mtu))
 		return TO_SLOW_PATH;
 
+	TRACE_NEXT_HOP(nh);
+
 	__u32 leaf = index_find(&in_index, src);
 
 	if (unlikely(!leaf))
@@ -63,6 +65,7 @@ static __always_inline int quick_in2out(ctx_t *ctx)
 
 	if (unlikely(!s))
 		return TO_SLOW_PATH;
+	TRACE_SUBSCRIBER(m, subscriber);
 
 	/* A truth in which nothing is to be changed, the outside port apart; read as rule 3 of session.h says. */
 	__u64 truth = LOAD(s->truth), steady = (__u64)q.steady << 32 | now;
@@ -78,9 +81,12 @@ static __always_inline int quick_in2out(ctx_t *ctx)
 		if (found != QUICK_FOUND)
 			return found == QUICK_REFUSED ? CTX_DROP : TO_SLOW_PATH;
 	}
+	TRACE_STEADY(truth);
 	count_translated(REASON_in2out_translated, bpf_ntohs(q.ip->tot_len));
 	quick_rewrite(&q, 1, mapping_out_addr(&m->geo, subscriber), truth_out_port(truth));
 	ether_addresses_set(q.eth, &nh->mac);
+	TRACE_LOOK(ctx, rewritten, 0, 0);
+	TRACE_STEP(redirect, nh->out_ifindex, 0);
 	return bpf_redirect(nh->out_ifindex, 0);
 }
 

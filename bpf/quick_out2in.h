@@ -58,6 +58,7 @@ static __always_inline int quick_out2in(ctx_t *ctx)
 
 	if (unlikely(!s || !sub || sub->hairpins || !way_in_fresh(LOAD(sub->way_stamp), t->globals.epoch, now)))
 		return TO_SLOW_PATH;
+	TRACE_SUBSCRIBER(m, subscriber);
 
 	__u64 way = LOAD(sub->way);
 	const struct device *out = device_at(d, (__u32)(way >> 48));
@@ -78,9 +79,13 @@ static __always_inline int quick_out2in(ctx_t *ctx)
 		if (quick_out2in_session(&oi, &key))
 			return TO_SLOW_PATH;
 	}
+	TRACE_STEP(way_in, way >> 48 << 32, out->mtu);
+	TRACE_STEADY(truth);
 	count_translated(REASON_out2in_translated, bpf_ntohs(q.ip->tot_len));
 	quick_rewrite(&q, 0, m->geo.in_base + subscriber, key_in_port(key));
 	way_in_addresses(q.eth, way, out);
+	TRACE_LOOK(ctx, rewritten, 0, 0);
+	TRACE_STEP(redirect, way >> 48, 0);
 	return bpf_redirect((__u32)(way >> 48), 0);
 }
 

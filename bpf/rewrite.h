@@ -107,6 +107,7 @@ static __always_inline int rewrite_packet(ctx_t *ctx, const struct packet *p, co
 		return -1;
 	ip->check = csum_update(ip->check, lower_ttl ? rewrite_ttl(ip, sum) : sum);
 	*addr = new_addr;
+	TRACE_LOOK(ctx, rewritten, 0, 0);
 	return 0;
 }
 
@@ -136,7 +137,10 @@ static __always_inline int rewrite_packet(ctx_t *ctx, const struct packet *p, co
 		return -1;
 	if (bpf_l3_csum_replace(ctx, L3_OFFSET + offsetof(struct iphdr, check), old_addr, new_addr, 4))
 		return -1;
-	return bpf_skb_store_bytes(ctx, addr_offset, &new_addr, sizeof(new_addr), 0) ? -1 : 0;
+	if (bpf_skb_store_bytes(ctx, addr_offset, &new_addr, sizeof(new_addr), 0))
+		return -1;
+	TRACE_LOOK(ctx, rewritten, 0, 0);
+	return 0;
 }
 
 #endif

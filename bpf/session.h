@@ -25,6 +25,7 @@ static __always_inline void flow_from_inside(struct flow *f)
 	f->subscriber = mapping_subscriber(&f->m->geo, f->p.src);
 	f->port_offset = mapping_first_choice(&f->m->geo, f->p.sport);
 	f->key = slot_key(f->p.dst, f->p.dport, f->p.sport);
+	TRACE_SUBSCRIBER(f->m, f->subscriber);
 }
 
 /* The two candidate buckets of a port offset towards an external endpoint. */
@@ -82,6 +83,7 @@ static __always_inline void session_counted(const struct mapping *m, __u32 subsc
 
 static __always_inline void session_notify(__u8 type, const struct flow *f, __u16 out_port)
 {
+	TRACE_STEP(opened, out_port, 0);
 	if (!settings.session_events)
 		return;
 
@@ -182,13 +184,13 @@ static __always_inline __u64 session_hit(struct slot *s, __u64 truth, const stru
 {
 	__u64 after = session_next(truth, p, from_inside, now, m->timeout_ticks);
 
+	TRACE_STEP(session, truth, after);
 	if (truth_same(after, truth)) {
 		if (after != truth)
 			truth_refresh(&s->truth, truth_seen(after));
 		return after;
 	}
 	after = session_apply(&s->truth, &truth, p, from_inside, now, m->timeout_ticks);
-
 	if (entered_time_wait(truth, after))
 		session_counted(m, subscriber, -1U);
 	return after;

@@ -46,6 +46,7 @@ STEP int vlan_inner(struct xdp_md *ctx, __u32 leaf)
 {
 	int verdict;
 
+	TRACE_STEP(leaf, leaf, 0);
 	bpf_tail_call(ctx, &leaves, leaf);
 	verdict = finish(CTX_PASS, REASON_no_program);
 	barrier_var(verdict);
@@ -65,6 +66,7 @@ static __always_inline int vlan(struct xdp_md *ctx)
 	leaf = in->roles == DEVICE_INSIDE ? LEAF_in2out : in->roles == DEVICE_OUTSIDE ? LEAF_out2in : LEAF_both;
 	if (vlan_tags_pop(ctx, tags.n))
 		return drop(REASON_drop_error);
+	TRACE_STEP(untagged, ifindex, 0);
 	*(volatile __u32 *)&n->ingress = ifindex;
 	verdict = vlan_inner(ctx, leaf);
 	n = note_get();

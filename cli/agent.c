@@ -35,6 +35,7 @@ static const struct column status_fields[] = {
 	{ "Sessions", "sessions", cell_number, false, 0 },
 	{ "Memory of tables", "memory_bytes", cell_bytes, false, 0 },
 	{ "Mapping history", "history", cell_history, false, 0 },
+	{ "Tracing", "tracing", cell_flag, false, 0 },
 	{},
 };
 

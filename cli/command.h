@@ -39,6 +39,8 @@ struct command {
 	 * with err. NULL: never.
 	 */
 	bool (*live)(const char *socket, const cJSON *args, struct writer *w, int *ret_status, struct error *err);
+	/* One element of a stream that is no table. */
+	void (*show_element)(struct writer *w, const cJSON *element);
 	/* What the operator should know of a request that was granted, on stderr; not with --json. NULL: nothing. */
 	void (*warn)(const cJSON *args);
 };
@@ -53,6 +55,7 @@ extern const struct command agent_commands[];
 extern const struct command history_commands[];
 extern const struct command top_commands[];
 extern const struct command explain_commands[];
+extern const struct command trace_commands[];
 
 static inline const char *command_name(const struct command *c)
 {

@@ -65,7 +65,10 @@ static int show_stream(struct client *client, const struct command *c, struct wr
 			row = cJSON_ParseWithLength(line, size);
 		if (line[0] != '{' || line[size - 1] != '}' || (!w->json && !row))
 			return not_an_agent(err);
-		writer_stream_row(w, c->columns, line, row);
+		if (c->show_element && !w->json)
+			writer_stream_element(w, c->show_element, row);
+		else
+			writer_stream_row(w, c->columns, line, row);
 	}
 }
 
@@ -119,7 +122,7 @@ int command_run(const struct command *c, const char *socket, const cJSON *args, 
 		return not_an_agent(err);
 	if (!cJSON_IsTrue(ok))
 		return show_refusal(answer, err);
-	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "stream")) && c->columns)
+	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "stream")) && (c->columns || c->show_element))
 		return show_stream(&client, c, w, err);
 	return show_result(line, size, cJSON_GetObjectItemCaseSensitive(answer, "result"), c, args, w, err);
 }

@@ -226,6 +226,13 @@ void writer_stream_row(struct writer *w, const struct column *columns, const cha
 	note_failure(w);
 }
 
+void writer_stream_element(struct writer *w, void (*show)(struct writer *w, const cJSON *element), const cJSON *element)
+{
+	w->rows++;
+	show(w, element);
+	note_failure(w);
+}
+
 void writer_stream_end(struct writer *w, const char *empty)
 {
 	if (w->json)

@@ -58,6 +58,10 @@ void writer_json(struct writer *w, const char *text, size_t size);
  */
 void writer_stream_begin(struct writer *w, const struct column *columns);
 void writer_stream_row(struct writer *w, const struct column *columns, const char *text, const cJSON *row);
+
+/* An element as text, as show makes it, which may write several lines; where a row is too narrow. */
+void writer_stream_element(struct writer *w, void (*show)(struct writer *w, const cJSON *element),
+			   const cJSON *element);
 void writer_stream_end(struct writer *w, const char *empty);
 
 /* 0, or -errno of the first write that failed. */

@@ -21,7 +21,7 @@ _detnatctl() {
         mapfile -t COMPREPLY < <(compgen -W 'sessions quota' -- "$word")
         return
         ;;
-    -n | --sessions-per-user | --session-slots | --at)
+    -n | --sessions-per-user | --session-slots | --at | --in | --out | --ext | --count)
         return
         ;;
     esac
@@ -52,6 +52,7 @@ _detnatctl() {
         [ ${#typed[@]} -ne 3 ] || candidates+=' inside outside'
         ;;
     'timeouts set') candidates+=' udp= tcp_established= tcp_transitory= icmp=' ;;
+    'trace start') candidates+=' --in --out --ext --proto --count' ;;
     'ipfix set') candidates+=' collector= source= domain_id= path_mtu= template_interval=' ;;
     esac
     [[ $word != -* ]] || candidates+=' --socket --json --help --version'

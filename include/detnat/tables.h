@@ -256,7 +256,8 @@ struct settings {
 	__u32 tcp_mss_clamp;	  /* 0: off; highest MSS; MSS_CLAMP_MTU */
 	__u32 n_bypass;		  /* ranges in use */
 	__u8 unsolicited_tcp;	  /* enum unsolicited_tcp */
-	__u8 pad[3];
+	__u8 trace;		  /* the tracing build, see <detnat/trace.h>; the programs themselves do not read it */
+	__u8 pad[2];
 	struct address_range bypass[MAX_BYPASS];
 };
 _Static_assert(sizeof(struct settings) == 28 + MAX_BYPASS * sizeof(struct address_range), "read-only data");

@@ -10,6 +10,8 @@
 #include <criterion/criterion.h>
 
 #include "datapath_internal.h"
+#include <detnat/trace.h>
+
 #include "fixture.h"
 
 struct datapath datapath;
@@ -50,10 +52,27 @@ static void describe_device(uint32_t ifindex, uint8_t roles, uint32_t addr, enum
 	};
 }
 
+/* With TRACED=1 in the environment the tracing build runs, recording every packet: it must decide alike. */
+static void open_trace(void)
+{
+	const struct trace_filter everything = { .left = INT64_MAX };
+	uint32_t zero = 0;
+
+	if (!getenv("TRACED") || datapath.trace_filter >= 0)
+		return;
+	settings.trace = 1;
+	datapath.trace_filter =
+		bpf_map_create(BPF_MAP_TYPE_ARRAY, "trace_filter", sizeof(zero), sizeof(everything), 1, NULL);
+	datapath.trace_ring = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "trace_ring", 0, 0, 1 << 20, NULL);
+	cr_assert(datapath.trace_filter >= 0 && datapath.trace_ring >= 0, "%s", strerror(errno));
+	cr_assert_eq(bpf_map_update_elem(datapath.trace_filter, &zero, &everything, BPF_ANY), 0);
+}
+
 void reload_settings(void)
 {
 	struct error err;
 
+	open_trace();
 	if (!settings.hz)
 		settings.hz = datapath.hz;
 	cr_assert_eq(datapath_load(&datapath, &settings, &err), 0, "%s", err.text);

@@ -16,6 +16,7 @@ STATUS = {"version": str, "uptime": int, "forwarding": str, "mappings": int, "se
 IPFIX = {"collector": str, "source": str, "domain_id": int, "path_mtu": int, "template_interval": int,
          "records_sent": int, "messages_sent": int}
 WHO = {"in_addr": str, "mapping": {"in": str, "out": str}, "from": str, "to": (str, type(None))}
+TRACE = {"time": str, "interface": str, "hook": str, "steps": list, "verdict": str}
 STEP = {"step": str, "src": str, "dst": str}
 
 STATES = {"udp-active", "icmp-active", "tcp-syn-sent", "tcp-established", "tcp-fin-wait", "tcp-close-wait",

@@ -58,6 +58,13 @@ def here(lab, command):
     return command
 
 
+def send_queries(lab):
+    """What the page has traced: a query by a session that is there, and one that is refused."""
+    host = lab.host("10.0.0.2")
+    lab.inside.send(*(lab.from_inside(host, UDP(sport=port, dport=53) / b"query") for port in (5000, 6000)))
+    wait_for(lambda: not lab.agent.ctl("status")["tracing"], what="the trace to have its packets")
+
+
 def run(lab, command):
     result = lab.gateway.run("bash", "-c", here(lab, command), check=False, cwd=prometheus.TREE, env={**os.environ, "LC_ALL": "C"})
     assert result.stderr == "", f"{command}: {result.stderr}"
@@ -66,6 +73,7 @@ def run(lab, command):
 
 def shape(lines):
     """Lines with each number as 0, and the columns that numbers push aside closed up."""
+    lines = [re.sub(r"^ +(?=\d)", "", line) for line in lines]
     return [re.sub(r"(?<=\S) +", " ", re.sub(r"\d+(\.\d+)?", "0", line)).rstrip() for line in lines]
 
 
@@ -80,6 +88,8 @@ def test_commands_print_what_the_page_says(gateway, command, lines):
     while lines and not lines[-1]:
         lines = lines[:-1]
     found = run(gateway, command)
+    if "trace start" in command:
+        send_queries(gateway)
     assert matches(shape(lines) or [""], shape(found)), "\n".join(["the page:", *lines, "", "in truth:", *found])
 
 

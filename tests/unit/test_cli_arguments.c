@@ -201,7 +201,9 @@ Test(cli_arguments, every_verb_has_one_command_and_its_help_is_complete)
 		seen[c->verb]++;
 		cr_expect_eq(command_find(words, n, &n_words, &err), c, "the example of %s", command_name(c));
 		cr_expect(arguments_of(c->example, &err), "%s: %s", c->example, err.text);
-		cr_expect(!c->columns == !c->empty && !c->columns == (c->show || c->run), "%s", command_name(c));
+		/* A list by columns, or by elements, or something else. */
+		cr_expect_eq(!!c->columns + !!c->show_element + (c->show || c->run), 1, "%s", command_name(c));
+		cr_expect_eq(!c->empty, c->show || c->run, "%s", command_name(c));
 		command_help(f, c);
 		fclose(f);
 		for (const struct arg_spec *a = verb_specs[c->verb].args; a->kind; a++) {

@@ -128,13 +128,23 @@ Test(history, a_slow_disk_does_not_make_it_lie)
 	now += 1;
 	history_confirm(history);
 	cr_assert_str_eq(events(), "start add");
+	add("10.0.1.0/24", "1.1.2.0/30");
 	now += 4;
 	history_confirm(history);
-	cr_assert_str_eq(events(), "start add undo add");
+	cr_assert_str_eq(events(), "start add add undo add");
 	cr_assert_eq(history_files_read(state, &f, &err), 0);
-	cr_assert_eq(f.index.n_open, 1);
-	cr_assert_eq(f.index.intervals[f.index.open[0]].from, NOON + 5);
+	cr_assert_eq(f.index.n_open, 2);
+	cr_assert_eq(f.index.intervals[f.index.open[1]].from, NOON + 5);
 	history_files_free(&f);
+}
+
+Test(history, a_change_of_something_else_says_nothing_of_the_last_one)
+{
+	add("10.0.0.0/24", "1.1.1.0/30");
+	history_confirm(history);
+	now += 300;
+	history_confirm(history);
+	cr_assert_str_eq(events(), "start add");
 }
 
 Test(history, a_clock_set_back_is_written_down_and_days_go_on)

@@ -214,6 +214,18 @@ check_restart() {
     wait $streamer
 }
 
+traced() { ctl -j trace show | grep "\"verdict\":\"$1\"" | grep -q "1.1.1.0:1060"; }
+
+# The tracing build takes the place of the normal one, and gives it back.
+check_trace() {
+    check "a trace starts" expect started ctl trace start --in 10.0.0.2 --proto udp --count 20
+    check "UDP while a trace lasts" expect 1.1.1.0:1060 in_sub peer udp 10.0.0.2:45006 $REFLECTOR 100
+    check "the way out is traced" wait_for traced in2out_translated
+    check "the way in is traced" wait_for traced out2in_translated
+    check "the trace stops" expect stopped ctl trace stop
+    check "UDP after the trace" expect 1.1.1.0:1060 in_sub peer udp 10.0.0.2:45006 $REFLECTOR 100
+}
+
 over_quota() {
     configure "$1" "$2" 3
     kill -HUP $agent
@@ -360,11 +372,11 @@ has_part() { grep -qw "$1" /etc/parts; }
 plain_part() {
     # Pool addresses are behind the gateway in one forwarding mode, on the outside link itself (so found by ARP) in the other.
     ip -n net route add 1.1.1.0/30 dev net0
-    check_mode redirect native "check_restart check_quota"
+    check_mode redirect native "check_restart check_trace check_quota"
     check_mode redirect skb
     ip -n net route replace 1.1.1.0/30 via 198.51.100.1
     check_mode kernel native
-    check_mode kernel skb "check_restart check_quota"
+    check_mode kernel skb "check_restart check_trace check_quota"
 }
 
 # Tags, one on the inside, two on the outside.
@@ -391,6 +403,9 @@ vlan_part() {
 if [ -x /usr/bin/bpf-tests ]; then
     bpf-tests -j1 --tap=/tmp/tap >&2
     sed -n 's/^ok - /ok BPF test /p; s/^not ok - /not ok BPF test /p' /tmp/tap
+    # The tracing build: with every setting that adds code to it.
+    TRACED=1 bpf-tests -j1 --tap=/tmp/tap --filter '@(property|options|hairpin)/*' >&2
+    sed -n 's/^ok - /ok BPF test, traced, /p; s/^not ok - /not ok BPF test, traced, /p' /tmp/tap
 fi
 
 STATE=guest

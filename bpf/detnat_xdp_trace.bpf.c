@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The programs of the XDP hook, telling what they do: see trace.h. */
+#define TRACE
+#include "detnat_xdp.bpf.c"
+
+#include "trace_begin.h"

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the tracing build of the programs records of a packet, for `detnatctl trace`, and which packets it records.
+ * Addresses and ports in host byte order. For ICMP echo the identifier is the port of the inquirer's side, as in
+ * sessions; where there are no ports they are 0.
+ */
+#ifndef DETNAT_TRACE_H
+#define DETNAT_TRACE_H
+
+#include <linux/types.h>
+
+/*
+ * The steps: X(name in code, name in answers). `a` and `b` of a step are
+ *	received, rewritten	of an ICMP error a: quoted source 32 | quoted destination 32, b: their ports 16 | 16
+ *	leaf		a: enum leaf
+ *	subscriber	a: inside address 32 | outside address 32, b: first port 16 | last port 16
+ *	next_hop	a: interface 32 | enum trace_way 32, b: MTU
+ *	way_in		a: interface 32 | enum trace_way_in 32, b: MTU
+ *	session		a: truth as it was found, b: truth as the packet leaves it
+ *	opened		a: outside port
+ *	datagram	a: source 32 | destination 32 that its fragments get, b: 1 where they are known from the first
+ *	mss_clamped	a: MSS as it was, b: as it is
+ *	untagged	a: VLAN interface
+ *	answered	a: enum reason (sent_…)
+ *	redirect	a: interface
+ *	end		a: what the program returned
+ */
+#define TRACE_STEPS(X)                \
+	X(received, "received")       \
+	X(leaf, "leaf")               \
+	X(subscriber, "subscriber")   \
+	X(next_hop, "next-hop")       \
+	X(way_in, "way-in")           \
+	X(session, "session")         \
+	X(opened, "session-opened")   \
+	X(overflowed, "overflowed")   \
+	X(datagram, "datagram")       \
+	X(mss_clamped, "mss-clamped") \
+	X(untagged, "untagged")       \
+	X(rewritten, "rewritten")     \
+	X(answered, "answered")       \
+	X(withheld, "not-answered")   \
+	X(redirect, "redirect")       \
+	X(end, "end")
+
+enum trace_step_kind {
+#define X(name, text) TRACE_##name,
+	TRACE_STEPS(X)
+#undef X
+		N_TRACE_STEPS
+};
+
+/* As enum way and enum way_in_verdict of the programs. */
+enum trace_way {
+	TRACE_WAY_OUT,
+	TRACE_WAY_OUT_TAGGED,
+	TRACE_WAY_OUT_KERNEL,
+	TRACE_WAY_POOL,
+	TRACE_WAY_LOCAL,
+	TRACE_WAY_OTHER
+};
+enum trace_way_in { TRACE_WAY_IN_READY, TRACE_WAY_IN_KERNEL, TRACE_WAY_IN_UNRESOLVED };
+
+struct trace_step {
+	__u64 a;
+	__u64 b;
+	__u32 src;
+	__u32 dst;
+	__u16 sport;
+	__u16 dport;
+	__u32 elapsed_ns; /* since the packet was received */
+	__u8 kind;	  /* enum trace_step_kind */
+	__u8 pad[7];
+};
+_Static_assert(sizeof(struct trace_step) == 40, "records cross the ring buffer");
+
+/* Steps kept of a packet. */
+#define TRACE_MAX_STEPS 40U
+
+/* A reason that no packet leaves by: nothing was counted. */
+#define TRACE_NO_REASON 0xffffU
+
+#define TRACE_HOOK_TC  0
+#define TRACE_HOOK_XDP 1
+
+struct trace_record {
+	__u64 time_ns;	  /* CLOCK_MONOTONIC */
+	__u32 generation; /* of the filter that it passed */
+	__u32 ifindex;	  /* where it was seen */
+	__u32 length;	  /* octets of the frame */
+	__u16 ether_type;
+	__u16 ip_length; /* octets of the IP packet; 0: not IPv4 */
+	__u16 fragment;	 /* flags and offset, as they stand in the header */
+	__u16 reason;	 /* enum reason, or TRACE_NO_REASON */
+	__u16 cpu;
+	__u8 n_steps;
+	__u8 missed; /* steps for which there was no room */
+	__u8 hook;
+	__u8 proto;
+	__u8 ttl;
+	__u8 tcp_flags;
+	__u8 icmp_type;
+	__u8 icmp_code;
+	/* Of the programs alone: */
+	__u8 active;
+	__u8 seen;	   /* endpoints of the filter with a port that were seen: TRACE_SEEN_* */
+	__u8 session_seen; /* a step says so */
+	__u8 n_tags;
+	__u16 sport; /* as last seen */
+	__u16 dport;
+	__u16 vlan[2]; /* identifiers of its tags, the outermost first */
+	__u8 pad2[2];
+	__u32 src;
+	__u32 dst;
+	__u32 pad3;
+	struct trace_step step[TRACE_MAX_STEPS];
+};
+_Static_assert(sizeof(struct trace_record) == 64 + 40 * TRACE_MAX_STEPS, "no hidden padding");
+
+/* Address 0: any. Port 0: any. */
+struct trace_endpoint {
+	__u32 addr;
+	__u16 port;
+	__u16 pad;
+};
+
+#define TRACE_SEEN_IN  0x01
+#define TRACE_SEEN_OUT 0x02
+#define TRACE_SEEN_EXT 0x04
+
+/*
+ * A packet passes where every endpoint with an address concerns it. One with a port has to be seen as source or
+ * destination at some step, so that it is known only at the end. The agent sets the filter, the programs count `left`
+ * down; nothing is recorded where it is not above 0.
+ */
+struct trace_filter {
+	__s64 left;
+	__u64 missed; /* records that found the ring buffer full */
+	__u32 generation;
+	struct trace_endpoint in;
+	struct trace_endpoint out;
+	struct trace_endpoint ext;
+	__u8 proto; /* 0: any */
+	__u8 seen;  /* TRACE_SEEN_* that a record needs */
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct trace_filter) == 48, "no hidden padding");
+
+#endif

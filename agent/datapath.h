@@ -55,11 +55,11 @@ struct datapath {
 	int xdp_outside;
 	int xdp_both;
 	int tc_outside;
-	int overflow_removal;	  /* see struct overflow_removal */
-	int agent_count;	  /* see struct agent_count */
-	int session_held;	  /* see struct session_question */
-	int clock;		  /* returns the tick, see datapath_ticks() */
-	int trace_filter;	  /* maps of the tracing build, -1 while there is none; trace.c's */
+	int overflow_removal; /* see struct overflow_removal */
+	int agent_count;      /* see struct agent_count */
+	int session_held;     /* see struct session_question */
+	int clock;	      /* returns the tick, see datapath_ticks() */
+	int trace_filter;     /* maps of the tracing build, -1 while there is none; trace.c's */
 	int trace_ring;
 	struct settings settings; /* of the programs loaded */
 

@@ -6,6 +6,8 @@ PREFIX    ?= /usr
 CLANG     ?= clang
 BPFTOOL   ?= $(firstword $(shell command -v bpftool 2>/dev/null) /usr/sbin/bpftool)
 PYTHON    ?= /usr/bin/python3
+# Test files that run side by side: they wait more than they compute.
+E2E_WORKERS ?= 4
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 
 ifeq ($(SANITIZE),1)
@@ -131,7 +133,7 @@ test-bpf: deps-test ## the datapath packet by packet; needs root
 # The whole run is under AddressSanitizer and UndefinedBehaviorSanitizer: a report of either fails the test it came in.
 test-e2e: deps-test ## agent and command line with real traffic in namespaces; needs root
 	@$(MAKE) --no-print-directory SANITIZE=1 programs
-	cd tests/e2e && BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q $(ARGS)
+	cd tests/e2e && BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -n $(E2E_WORKERS) --dist loadfile $(ARGS)
 test-vm: deps-test ## load, attach and translate on Debian's 6.1 and 6.12 kernels
 	@$(MAKE) --no-print-directory programs
 	BUILD=$(abspath $(BUILD)) tests/vm/run.sh

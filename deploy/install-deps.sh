@@ -14,7 +14,7 @@ bench=(iproute2 ethtool nftables)
 # Static checks, unit and end-to-end tests, and kernels in virtual machines.
 test=(
     clang-format clang-tidy libclang-rt-dev cppcheck mandoc
-    libcriterion-dev python3 python3-pytest python3-scapy iproute2 ethtool iputils-ping iputils-tracepath traceroute
+    libcriterion-dev python3 python3-pytest python3-pytest-xdist python3-scapy iproute2 ethtool iputils-ping iputils-tracepath traceroute
     curl nfdump tshark libfixbuf-tools valgrind nftables iperf3 coturn
     qemu-system-x86 busybox-static cpio kmod xz-utils
 )

@@ -40,6 +40,9 @@ def pytest_configure(config):
         agent.wrapper[:] = shlex.split(VALGRIND)
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGHUP, _terminate)
+    # With -n (pytest-xdist) the tests run in workers, each in a world of its own.
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        return
     isolation.remove_dead_runs()
     config.run_directory = isolation.RUNS / f"detnat-e2e.{os.getpid()}"
     isolation.enter(config.run_directory)

@@ -34,12 +34,35 @@ STEP int send_by(ctx_t *ctx, __u32 ifindex)
 	return vlan_tags_push(ctx, &tags) ? XDP_ABORTED : bpf_redirect(ifindex, 0);
 }
 
+/* Whether all of the frame stands in one buffer. */
+static __always_inline int is_linear(ctx_t *ctx)
+{
+	return ctx_length(ctx) <= (__u64)((long)ctx->data_end - (long)ctx->data);
+}
+
+/*
+ * Cuts off what of a frame is beyond so many octets. 0, or -1 where it cannot be done: where generic XDP sheds buffers
+ * the kernel (seen on 6.18) takes the frame for as long as before, and what is sent would end in memory that is not the
+ * frame's.
+ */
+static __always_inline int frame_cut(ctx_t *ctx, __u32 length)
+{
+	__s32 cut = (__s32)ctx_length(ctx) - (__s32)length;
+	struct device *in = device_get(ctx_ingress(ctx));
+
+	if (cut <= 0)
+		return 0;
+	if (!is_linear(ctx) && !(in && in->flags & DEVICE_NATIVE))
+		return -1;
+	return bpf_xdp_adjust_tail(ctx, -cut) ? -1 : 0;
+}
+
 /* Whether an interface takes the frame from XDP: one of several buffers needs more of a driver. */
 static __always_inline int takes_frame(ctx_t *ctx, __u32 ifindex)
 {
 	struct device *out;
 
-	if (ctx_length(ctx) <= (__u64)((long)ctx->data_end - (long)ctx->data))
+	if (is_linear(ctx))
 		return 1;
 	out = device_get(ifindex);
 	return out && out->flags & DEVICE_FRAGS;

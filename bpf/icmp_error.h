@@ -42,9 +42,7 @@ STEP __u64 quote_sum(ctx_t *ctx, __u32 quote)
 static __always_inline int icmp_error_resize(ctx_t *ctx, __u32 quote)
 {
 #if HOOK_XDP
-	__s32 cut = (__s32)ctx_length(ctx) - (__s32)(L3_OFFSET + quote);
-
-	if (cut > 0 && bpf_xdp_adjust_tail(ctx, -cut))
+	if (frame_cut(ctx, L3_OFFSET + quote))
 		return -1;
 	return bpf_xdp_adjust_head(ctx, -(int)ICMP_ERROR_HEADERS) ? -1 : 0;
 #else

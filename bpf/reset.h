@@ -47,10 +47,9 @@ static __always_inline int reset_cause_get(ctx_t *ctx, const struct packet *p, s
 /* Cuts the frame to what a reset takes, and no less than Ethernet's shortest. Whether there is room for it. */
 static __always_inline struct reset_frame *reset_frame_get(ctx_t *ctx)
 {
-	__s32 cut = (__s32)ctx_length(ctx) - ETH_ZLEN;
 	struct reset_frame *f;
 
-	if (cut > 0 && bpf_xdp_adjust_tail(ctx, -cut))
+	if (frame_cut(ctx, ETH_ZLEN))
 		return 0;
 	f = ctx_data(ctx);
 	if ((void *)(f + 1) > ctx_data_end(ctx))

@@ -28,12 +28,21 @@ def test_both_ways(jumbo, make, size):
 
 
 def test_too_big_for_the_inside(jumbo):
-    """The ICMP error for a packet of several buffers quotes as much as fits into 576 octets."""
+    """
+    The ICMP error for a packet of several buffers quotes as much as fits into 576 octets. In generic XDP there is
+    none: the kernel does not cut such a frame right.
+    """
     jumbo.gateway.ip("link", "set", "in0", "mtu", "1500")
     jumbo.settle()
     host = jumbo.host()
     src = jumbo.open_udp(host)
     sent = jumbo.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(8000), flags="DF")
+    if jumbo.agent.config["xdp_mode"] == "skb":
+        with jumbo.counting(drop_too_big=1):
+            jumbo.outside.send(sent)
+        jumbo.outside.assert_silent()
+        jumbo.inside.assert_silent()
+        return
     jumbo.outside.send(sent)
     error = jumbo.outside.packet()
     quote = packets.assert_icmp_error(error, 3, 4, GATEWAY_OUT, SERVER, sent)

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.."
 BUILD=${BUILD:-build}
 VM_CACHE=${VM_CACHE:-build/vm}
 VM_BPF_TESTS=${VM_BPF_TESTS:-0}
-VM_TIMEOUT=${VM_TIMEOUT:-$((240 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
+VM_TIMEOUT=${VM_TIMEOUT:-$((600 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
 SERIES=${SERIES:-6.1 6.12}
 VM_PARTS=${VM_PARTS:-plain vlan} # which of the checks of guest.sh
 here=tests/vm

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Hairpins, ARP and NAT on a stick. */
+#include <stdlib.h>
 #include <string.h>
 
 #include <criterion/criterion.h>
@@ -110,6 +111,28 @@ Test(hairpin, a_subscriber_to_itself)
 		  REASON_hairpin_translated },
 	};
 
+	RUN_ROWS(rows);
+}
+
+/* A pool address may be the gateway's own as well: what is for itself is not touched. */
+Test(hairpin, to_the_gateways_own_pool_address)
+{
+#define TO_GATEWAY .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL
+#define UNTOUCHED  PASS_XDP, {}, REASON_passed_untranslated
+	static const struct row rows[] = {
+		{ "UDP", XDP_INSIDE, { TO_GATEWAY, UDP, 7000, B_PORT }, UNTOUCHED },
+		{ "an echo request", XDP_INSIDE, { TO_GATEWAY, ICMP, 7000 }, UNTOUCHED },
+		{ "the answer to its own",
+		  XDP_INSIDE,
+		  { TO_GATEWAY, ICMP, .dport = 7000, .icmp_type = ECHO_REPLY_TYPE },
+		  UNTOUCHED },
+	};
+
+	cr_assert_eq(system("ip addr add 203.0.113.0/32 dev tout"), 0);
+	RUN_ROWS(rows);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 0);
+	settings.redirect = 0;
+	reload_settings();
 	RUN_ROWS(rows);
 }
 

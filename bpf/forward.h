@@ -34,15 +34,27 @@ STEP int send_by(ctx_t *ctx, __u32 ifindex)
 	return vlan_tags_push(ctx, &tags) ? XDP_ABORTED : bpf_redirect(ifindex, 0);
 }
 
-/* Whether an interface takes the frame from XDP: one of several buffers needs more of a driver. */
-static __always_inline int takes_frame(ctx_t *ctx, __u32 ifindex)
+/*
+ * Whether an interface takes the frame from XDP: one of several buffers needs more of a driver, and a redirected one
+ * may be longer than the MTU of the interface that sends it by one tag alone.
+ */
+STEP int takes_frame(ctx_t *ctx, __u32 ifindex)
 {
-	struct device *out;
+	struct device_table *t = device_table_get();
+	__u64 length = ctx_length(ctx);
+	struct device *out, *below;
 
-	if (ctx_length(ctx) <= (__u64)((long)ctx->data_end - (long)ctx->data))
+	if (!t)
+		return 0;
+	out = device_at(t, ifindex);
+	if (length > (__u64)((long)ctx->data_end - (long)ctx->data) && !(out->flags & DEVICE_FRAGS))
+		return 0;
+	if (!out->lower)
 		return 1;
-	out = device_get(ifindex);
-	return out && out->flags & DEVICE_FRAGS;
+	below = device_at(t, out->lower);
+	if (!below->lower)
+		return 1;
+	return length + sizeof(struct vlan_tag) <= ETH_HLEN + (__u64)device_at(t, below->lower)->mtu;
 }
 
 static __always_inline int forward(ctx_t *ctx, const struct ether_addresses *mac, __u32 ifindex)

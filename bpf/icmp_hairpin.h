@@ -66,7 +66,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 
 	TRACE_WAY_IN(verdict, &way);
 	if (verdict == WAY_IN_UNRESOLVED)
-		return hairpin_unresolved(ctx, &way);
+		return hairpin_unresolved(s, &way);
 	if (!way_in_ready(ctx, verdict, &way))
 		return drop(REASON_drop_unreachable);
 	if (e.p.length > way.mtu)

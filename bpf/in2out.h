@@ -124,7 +124,7 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 
 	/* The gateway's own traffic, and what other interfaces route. But its errors may quote what was translated. */
 	if (!ctx_ingress(ctx) && out && is_own_icmp(ctx))
-		return leaf_call(ctx, LEAF_icmp_out);
+		return leaf_or(ctx, LEAF_icmp_out, CTX_PASS);
 	if (!in || !(in->roles & DEVICE_INSIDE) || !out || ctx->vlan_present)
 		return pass_untranslated();
 	if (headers > ctx->len)

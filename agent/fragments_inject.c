@@ -67,7 +67,8 @@ int fragments_inject(const struct datapath *d, int program, struct early_fragmen
 		return -ENODEV;
 	if (e->hook == FRAGMENT_AT_TC)
 		make_ingress(e->frame, in);
-	if (in->flags & (DEVICE_NATIVE | DEVICE_TAGGED))
+	/* Where XDP stands on the interface below, none would see what is passed up here. */
+	if (in->flags & DEVICE_NATIVE || in->lower)
 		program = attached_program(d, in);
 	return bpf_prog_test_run_opts(program, &run);
 }

@@ -57,15 +57,27 @@ static __always_inline int frame_cut(ctx_t *ctx, __u32 length)
 	return bpf_xdp_adjust_tail(ctx, -cut) ? -1 : 0;
 }
 
-/* Whether an interface takes the frame from XDP: one of several buffers needs more of a driver. */
-static __always_inline int takes_frame(ctx_t *ctx, __u32 ifindex)
+/*
+ * Whether an interface takes the frame from XDP: one of several buffers needs more of a driver, and a redirected one
+ * may be longer than the MTU of the interface that sends it by one tag alone.
+ */
+STEP int takes_frame(ctx_t *ctx, __u32 ifindex)
 {
-	struct device *out;
+	struct device_table *t = device_table_get();
+	__u64 length = ctx_length(ctx);
+	struct device *out, *below;
 
-	if (is_linear(ctx))
+	if (!t)
+		return 0;
+	out = device_at(t, ifindex);
+	if (!is_linear(ctx) && !(out->flags & DEVICE_FRAGS))
+		return 0;
+	if (!out->lower)
 		return 1;
-	out = device_get(ifindex);
-	return out && out->flags & DEVICE_FRAGS;
+	below = device_at(t, out->lower);
+	if (!below->lower)
+		return 1;
+	return length + sizeof(struct vlan_tag) <= ETH_HLEN + (__u64)device_at(t, below->lower)->mtu;
 }
 
 static __always_inline int forward(ctx_t *ctx, const struct ether_addresses *mac, __u32 ifindex)

@@ -123,7 +123,7 @@ static __always_inline int fragment_hairpin(ctx_t *ctx)
 	if (fragment_way_get(ctx, io.f.p.src, dst, &w))
 		return drop(REASON_drop_no_mapping);
 	if (w.verdict == WAY_IN_UNRESOLVED)
-		return hairpin_unresolved(ctx, &w.way);
+		return hairpin_unresolved(fragment_subscriber(dst), &w.way);
 	if (!way_in_ready(ctx, w.verdict, &w.way))
 		return drop(REASON_drop_unreachable);
 	if (io.f.p.length > w.way.mtu)

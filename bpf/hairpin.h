@@ -53,11 +53,16 @@ static __always_inline int hairpin_receiver(const struct out2in *oi, struct subs
 	return in.port;
 }
 
-static __always_inline int hairpin_unresolved(ctx_t *ctx, const struct way_in *way)
-{
-	struct nat_event e = { .type = EVENT_RESOLVE, .in_addr = way->gateway, .ifindex = way->ifindex };
+#define RESOLVES_PER_SECOND 10U
 
-	notify(&e);
+/* Drops a packet to a subscriber and asks the agent to resolve the way, which is not every packet's to do. */
+STEP int hairpin_unresolved(struct subscriber *s, const struct way_in *way)
+{
+	if (s && way && rate_allows(&s->resolve_next, RESOLVES_PER_SECOND)) {
+		struct nat_event e = { .type = EVENT_RESOLVE, .in_addr = way->gateway, .ifindex = way->ifindex };
+
+		notify(&e);
+	}
 	return drop(REASON_drop_unresolved);
 }
 
@@ -120,7 +125,7 @@ static __always_inline int hairpin(ctx_t *ctx)
 
 	TRACE_WAY_IN(way_verdict, &way);
 	if (way_verdict == WAY_IN_UNRESOLVED)
-		return hairpin_unresolved(ctx, &way);
+		return hairpin_unresolved(s, &way);
 	if (!way_in_ready(ctx, way_verdict, &way))
 		return drop(REASON_drop_unreachable);
 	verdict = ttl_and_mtu(ctx, &io.f.p, sender, way_verdict, &way);

@@ -23,6 +23,11 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 		return drop(REASON_drop_malformed);
 	if (source_is_martian(e.p.src))
 		return drop(REASON_drop_martian);
+
+	enum reason refused = options_refusal(ctx, &e.p);
+
+	if (refused)
+		return icmp_hairpin_refuse(ctx, &e.p, refused);
 	/* To a pool address it is a stranger like any other. */
 	if (icmp_from_inside_is_foreign(&e))
 		return leaf_call(ctx, LEAF_icmp_in);
@@ -61,7 +66,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 
 	TRACE_WAY_IN(verdict, &way);
 	if (verdict == WAY_IN_UNRESOLVED)
-		return hairpin_unresolved(ctx, &way);
+		return hairpin_unresolved(s, &way);
 	if (!way_in_ready(ctx, verdict, &way))
 		return drop(REASON_drop_unreachable);
 	if (e.p.length > way.mtu)

@@ -32,7 +32,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 		return icmp_in_refuse(ctx, &p, REASON_drop_malformed);
 	if (kind != QUOTE_SESSION || !m || q.answer.dst != p.dst)
 		return icmp_in_refuse(ctx, &p, REASON_drop_no_session);
-	if (source_is_martian(p.src))
+	if (source_is_martian(p.src) || index_find(&in_index, p.src))
 		return icmp_in_refuse(ctx, &p, REASON_drop_martian);
 	/* NAT on a stick: a router inside that is no subscriber, about a hairpin. */
 	if (in->roles & DEVICE_INSIDE && index_find(&in_index, q.answer.src))

@@ -106,6 +106,12 @@ static __always_inline int icmp_out(ctx_t *ctx)
 			return drop(e.kind == QUOTE_MALFORMED ? REASON_drop_malformed : REASON_drop_no_mapping);
 		return pass_untranslated();
 	}
+
+	/* What the kernel itself says has the options of what it is about. */
+	enum reason refused = own ? 0 : options_refusal(ctx, &e.p);
+
+	if (refused)
+		return drop(refused);
 #if HOOK_XDP
 	/* The kernel's to send; tc translates it. */
 	if (nh->way == WAY_OUT_KERNEL || e.p.ttl <= 1 || e.p.length > nh->mtu || !takes_frame(ctx, nh->out_ifindex))

@@ -87,14 +87,15 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 	}
 
 	enum reason refused = options_refusal(ctx, p);
+	int other = !is_wanted(kind, wanted);
 
-	if (!is_wanted(kind, wanted) || refused) {
+	if (!other && wanted == PACKET_SESSION && !packet_may_open(p))
+		refused = REASON_drop_no_session;
+	if (other || refused) {
 		if (io->hairpin && address_is_local(ctx, p->src, p->dst))
 			return pass_untranslated();
 		return refused ? drop(refused) : in2out_other_kind(ctx, io, kind);
 	}
-	if (wanted == PACKET_SESSION && !packet_may_open(p))
-		return drop(REASON_drop_no_session);
 	/* The kernel sends the ICMP error, or the packet in pieces; but for hairpins, which it would only drop. */
 	if (!io->hairpin && (io->nh->way == WAY_OUT_KERNEL || p->ttl <= 1 || p->length > io->nh->mtu ||
 			     !takes_frame(ctx, io->nh->out_ifindex)))
@@ -123,7 +124,7 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 
 	/* The gateway's own traffic, and what other interfaces route. But its errors may quote what was translated. */
 	if (!ctx_ingress(ctx) && out && is_own_icmp(ctx))
-		return leaf_call(ctx, LEAF_icmp_out);
+		return leaf_or(ctx, LEAF_icmp_out, CTX_PASS);
 	if (!in || !(in->roles & DEVICE_INSIDE) || !out || ctx->vlan_present)
 		return pass_untranslated();
 	if (headers > ctx->len)

@@ -71,12 +71,18 @@ static __always_inline void note_set(volatile struct note *n, __u32 reason, __u3
 	n->mtu = mtu;
 }
 
-/* Goes on in a leaf. Comes back only where it is missing: the packet goes up, counted. */
-static __always_inline int leaf_call(ctx_t *ctx, enum leaf leaf)
+/* Goes on in a leaf. Comes back only where it is missing: with the verdict, counted. */
+static __always_inline int leaf_or(ctx_t *ctx, enum leaf leaf, int missing)
 {
 	TRACE_STEP(leaf, leaf, 0);
 	bpf_tail_call(ctx, &leaves, leaf);
-	return finish(CTX_PASS, REASON_no_program);
+	return finish(missing, REASON_no_program);
+}
+
+/* What XDP has no leaf for goes up; at egress it must not leave with an inside address. */
+static __always_inline int leaf_call(ctx_t *ctx, enum leaf leaf)
+{
+	return leaf_or(ctx, leaf, HOOK_XDP ? CTX_PASS : CTX_DROP);
 }
 
 /* Refuses a session: counted under the reason, answered and reported as often as the limits allow. */

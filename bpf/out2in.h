@@ -70,14 +70,14 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 		return slow ? out2in_stray(ctx, p) : leaf_call(ctx, LEAF_out2in_slow);
 	}
 
-	if (kind == PACKET_FRAGMENT)
+	enum reason refused = options_refusal(ctx, p);
+
+	if (kind == PACKET_FRAGMENT && !refused)
 		return leaf_call(ctx, LEAF_fragment_out2in);
 
 	__s64 subscriber = mapping_reverse(&oi->m->geo, p->dst, p->dport);
 
-	enum reason refused = options_refusal(ctx, p);
-
-	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p))
+	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p) && !refused)
 		return leaf_call(ctx, LEAF_icmp_in);
 	if (kind != PACKET_SESSION || subscriber < 0 || refused) {
 		if (!slow)

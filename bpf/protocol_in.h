@@ -72,7 +72,7 @@ static __always_inline int protocol_hairpin(ctx_t *ctx, const struct in2out *io)
 	if (verdict != GO_ON)
 		return verdict;
 	if (way_verdict == WAY_IN_UNRESOLVED)
-		return hairpin_unresolved(ctx, &way);
+		return hairpin_unresolved(s, &way);
 	if (!way_in_ready(ctx, way_verdict, &way))
 		return drop(REASON_drop_unreachable);
 	if (p->length > way.mtu)

@@ -37,7 +37,7 @@
 	X(drop_unreachable, "no route to the destination")                                          \
 	X(drop_error, "the packet could not be rewritten")                                          \
 	X(arp_answered, "ARP request for a pool address answered")                                  \
-	X(no_program, "the program was missing; handed to the kernel")
+	X(no_program, "the program was missing; handed to the kernel, or dropped at egress")
 
 #define SENT_KINDS(X)                                                                       \
 	X(sent_icmp_unreachable, "ICMP destination unreachable sent for a refused session") \

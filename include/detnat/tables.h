@@ -119,8 +119,8 @@ struct subscriber {
 	 * it, or another on its port, can be. Set under the lock.
 	 */
 	__u32 displaced;
-	__u32 fragments; /* second 16 | count 16, see fragment_admit() */
-	__u32 pad;
+	__u32 fragments;    /* second 16 | count 16, see fragment_admit() */
+	__u32 resolve_next; /* jiffies before which the agent is not asked again to resolve the way in */
 };
 _Static_assert(sizeof(struct subscriber) == 64, "a subscriber is one cache line");
 

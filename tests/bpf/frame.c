@@ -121,6 +121,16 @@ size_t frame_build(const struct frame *f, uint8_t *buffer)
 	return f->options & CUT_SHORT ? size - 1 : size;
 }
 
+void frame_source_route(uint8_t *frame)
+{
+	static const uint8_t option[] = { 131, 7, 4, 10, 0, 0, 9, 0 };
+	uint8_t *ip = frame + 14;
+
+	memcpy(ip + 20, option, sizeof(option));
+	put16(ip + 10, 0);
+	put16(ip + 10, sum_finish(sum_octets(ip, (ip[0] & 15) * 4U, 0)));
+}
+
 int frame_equal(const char *name, const uint8_t *got, size_t got_size, const uint8_t *want, size_t want_size)
 {
 	int equal = got_size == want_size && !memcmp(got, want, want_size);

@@ -45,6 +45,9 @@ struct frame {
 /* Length of the frame written to buffer, of FRAME_MAX octets. */
 size_t frame_build(const struct frame *f, uint8_t *buffer);
 
+/* Makes a loose source route of the IP options of a frame, of which there are 8 octets at least. */
+void frame_source_route(uint8_t *frame);
+
 /* Sum of RFC 1071 over octets, not complemented; start from 0, or from another part's. */
 uint32_t sum_octets(const uint8_t *data, size_t size, uint32_t sum);
 

@@ -274,6 +274,22 @@ Test(fragments, from_outside_need_a_session)
 }
 
 /* TTL and MTU hold for each; only the first is answered (RFC 1812 section 4.3.2.7). */
+Test(fragments, of_which_a_later_one_has_a_source_route)
+{
+	const struct way out = OUT(UDP, 100);
+	struct way back = BACK(UDP, 100);
+	uint8_t whole[FRAME_MAX], in[FRAME_MAX], got[FRAME_MAX];
+	size_t size, got_size;
+
+	piece("opens", &out, 1, 0, 48, true);
+	piece("the first", &back, 2, 0, 48, true);
+	back.in.ip_options = 8;
+	frame_build(&back.in, whole);
+	size = cut(whole, 2, 48, 108, false, in);
+	frame_source_route(in);
+	run_frame_counted("another", XDP_OUTSIDE, in, size, got, &got_size, DROP_XDP, REASON_drop_source_route);
+}
+
 Test(fragments, ttl_and_mtu)
 {
 	const struct way out = OUT(UDP, 1600);

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Hairpins, ARP and NAT on a stick. */
+#include <stdlib.h>
 #include <string.h>
 
+#include <bpf/libbpf.h>
 #include <criterion/criterion.h>
+
+#include <detnat/events.h>
 
 #include "fixture.h"
 
@@ -110,6 +114,67 @@ Test(hairpin, a_subscriber_to_itself)
 		  REASON_hairpin_translated },
 	};
 
+	RUN_ROWS(rows);
+}
+
+static int count_resolves(void *arg, void *data, size_t size)
+{
+	const struct nat_event *e = data;
+
+	cr_assert_geq(size, sizeof(*e));
+	*(unsigned *)arg += e->type == EVENT_RESOLVE && e->in_addr == OTHER;
+	return 0;
+}
+
+/* The ring buffer is for other events, too, so a flood must not fill it. */
+Test(hairpin, the_agent_is_asked_to_resolve_now_and_then)
+{
+	static const struct row rows[] = {
+		{ "B calls",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = OTHER, .dst = POOL, UDP, 8000, A_PORT },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+	};
+	static const struct frame f = {
+		.from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, UDP, 7000, B_PORT
+	};
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&f, in), out_size;
+	unsigned resolves = 0;
+	struct ring_buffer *ring = ring_buffer__new(datapath.events, count_resolves, &resolves, NULL);
+
+	RUN_ROWS(rows);
+	cr_assert_eq(system("ip neigh del 10.0.0.3 dev tin"), 0);
+	datapath_raise_epoch(&datapath);
+	for (unsigned i = 0; i < 100; i++)
+		run_frame_counted("A answers", XDP_INSIDE, in, size, out, &out_size, DROP_XDP, REASON_drop_unresolved);
+	cr_assert_geq(ring_buffer__consume(ring), 0);
+	cr_expect_geq(resolves, 1);
+	cr_expect_leq(resolves, 20);
+	ring_buffer__free(ring);
+}
+
+/* A pool address may be the gateway's own as well: what is for itself is not touched. */
+Test(hairpin, to_the_gateways_own_pool_address)
+{
+#define TO_GATEWAY .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL
+#define UNTOUCHED  PASS_XDP, {}, REASON_passed_untranslated
+	static const struct row rows[] = {
+		{ "UDP", XDP_INSIDE, { TO_GATEWAY, UDP, 7000, B_PORT }, UNTOUCHED },
+		{ "an echo request", XDP_INSIDE, { TO_GATEWAY, ICMP, 7000 }, UNTOUCHED },
+		{ "the answer to its own",
+		  XDP_INSIDE,
+		  { TO_GATEWAY, ICMP, .dport = 7000, .icmp_type = ECHO_REPLY_TYPE },
+		  UNTOUCHED },
+	};
+
+	cr_assert_eq(system("ip addr add 203.0.113.0/32 dev tout"), 0);
+	RUN_ROWS(rows);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 0);
+	settings.redirect = 0;
+	reload_settings();
 	RUN_ROWS(rows);
 }
 

@@ -195,6 +195,16 @@ Test(icmp_in, what_is_about_no_session_is_dropped)
 		    3,
 		    .quote = { OUTSIDE, UDP, UDP_PORT, 53 } },
 		  DROPPED(drop_martian) },
+		{ "an inside address as source",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = OTHER,
+		    .dst = POOL,
+		    3,
+		    3,
+		    .quote = { OUTSIDE, UDP, UDP_PORT, 53 } },
+		  DROPPED(drop_martian) },
 		{ "TTL ran out, not answered",
 		  XDP_OUTSIDE,
 		  { .ttl = 1, FROM_FAR, 3, 3, .quote = { OUTSIDE, UDP, UDP_PORT, 53 } },
@@ -376,4 +386,15 @@ Test(icmp_in, where_the_kernel_forwards)
 	settings.redirect = 0;
 	reload_settings();
 	RUN_ICMP_ROWS(rows);
+}
+
+Test(icmp_in, source_routes_are_refused)
+{
+	static const struct icmp_error e = { FROM_FAR, 3, 3, .ip_options = 8, .quote = { OUTSIDE, UDP, UDP_PORT, 53 } };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = icmp_error_build(&e, in), out_size;
+
+	open_sessions();
+	frame_source_route(in);
+	run_frame_counted("from outside", XDP_OUTSIDE, in, size, out, &out_size, DROP_XDP, REASON_drop_source_route);
 }

@@ -265,3 +265,36 @@ Test(icmp_out, through_a_hairpin_where_the_kernel_forwards)
 	RUN_ROWS(hairpin);
 	run_hairpin_errors();
 }
+
+Test(icmp_out, source_routes_are_refused)
+{
+	static const struct icmp_error own = {
+		.src = SUBSCRIBER, FROM_HOST, 3, 3, .ip_options = 8, .quote = { SEEN, UDP, 53, 6304 }
+	};
+	static const struct icmp_error router = {
+		.src = UNMAPPED, FROM_HOST, 11, 0, .ip_options = 8, .quote = { SEEN, UDP, 53, 6304 }
+	};
+	static const struct icmp_error other = { .from = HOST,
+						 .to = GATEWAY_IN,
+						 .src = SUBSCRIBER,
+						 .dst = POOL,
+						 3,
+						 3,
+						 .ip_options = 8,
+						 .quote = { .src = POOL, .dst = SUBSCRIBER, UDP, B_PORT, 7000 } };
+	static const struct icmp_error *const errors[] = { &own, &router, &other };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t out_size;
+
+	RUN_ROWS(open);
+	RUN_ROWS(hairpin);
+	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
+		size_t size = icmp_error_build(errors[i], in);
+
+		frame_source_route(in);
+		run_frame_counted("XDP", XDP_INSIDE, in, size, out, &out_size, DROP_XDP, REASON_drop_source_route);
+		if (errors[i] != &other)
+			run_frame_counted("tc", TC_OUTSIDE, in, size, out, &out_size, DROP_TC,
+					  REASON_drop_source_route);
+	}
+}

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Inside to outside: the XDP program of the inside, and tc at egress of the outside. Whole packets are compared. */
+#include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
+#include "datapath_internal.h"
 #include "fixture.h"
 
 TestSuite(in2out, .init = set_up, .fini = tear_down);
@@ -441,5 +443,23 @@ Test(in2out, a_taken_port_gives_way_to_another_of_the_block)
 		  REASON_in2out_translated },
 	};
 
+	RUN_ROWS(rows);
+}
+
+/* Untranslated it would show an inside address. */
+Test(in2out, at_egress_nothing_leaves_without_its_leaf)
+{
+	static const struct row rows[] = {
+		{ "a subscriber's", TC_OUTSIDE, { FROM_HOST, UDP, 6303, 53 }, DROP_TC, {}, REASON_no_program },
+		{ "the gateway's own",
+		  TC_OWN,
+		  { .from = GATEWAY_OUT, .to = ROUTER, .src = ADDR(198, 51, 100, 1), .dst = EXTERNAL, ICMP, 7 },
+		  PASS_TC,
+		  {},
+		  REASON_no_program },
+	};
+
+	for (uint32_t leaf = 0; leaf < N_LEAVES; leaf++)
+		bpf_map_delete_elem(datapath.build->tc_leaves, &leaf);
 	RUN_ROWS(rows);
 }

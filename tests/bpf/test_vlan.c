@@ -32,6 +32,7 @@ static void describe_vlan(uint32_t ifindex, uint32_t lower, uint16_t tpid, uint1
 	d->tag_tpid = tpid;
 	d->tag_id = id;
 	d->flags = DEVICE_TAGGED;
+	datapath.device[lower].mtu = 1500;
 	datapath_raise_epoch(&datapath);
 }
 
@@ -310,6 +311,60 @@ Test(vlan, two_tags)
 		  {},
 		  {},
 		  REASON_passed_untranslated },
+	};
+
+	RUN_TAGGED(rows);
+}
+
+/* The kernel refuses redirected frames longer than the MTU and one tag; it sends them itself. */
+Test(vlan, two_tags_and_all_that_the_mtu_allows)
+{
+	describe_vlan(below_inside, below_outside, AD, 7);
+	describe_vlan(inside_ifindex, below_inside, Q, 100);
+	describe_vlan(outside_ifindex, below_inside, Q, 8);
+	below_inside = below_outside;
+
+	static const struct tagged_row rows[] = {
+		{ "out, as long as XDP may send",
+		  XDP_INSIDE,
+		  { { AD, 7 }, { Q, 100 } },
+		  { FROM_HOST, UDP, 6303, 53, .payload = 1496 - 28 },
+		  REDIRECT_XDP,
+		  { { AD, 7 }, { Q, 8 } },
+		  { TO_ROUTER, UDP, OUT_PORT(6303, 2), 53, .payload = 1496 - 28 },
+		  REASON_in2out_translated },
+		{ "out, longer",
+		  XDP_INSIDE,
+		  { { AD, 7 }, { Q, 100 } },
+		  { FROM_HOST, UDP, 6303, 53, .payload = 1497 - 28, .options = DONT_FRAGMENT },
+		  PASS_XDP,
+		  {},
+		  {},
+		  REASON_passed_untranslated },
+		{ "in, as long as XDP may send",
+		  XDP_INSIDE,
+		  { { AD, 7 }, { Q, 8 } },
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6303, 2), .payload = 1496 - 28 },
+		  REDIRECT_XDP,
+		  { { AD, 7 }, { Q, 100 } },
+		  { TO_HOST, UDP, 53, 6303, .payload = 1496 - 28 },
+		  REASON_out2in_translated },
+		{ "in, longer",
+		  XDP_INSIDE,
+		  { { AD, 7 }, { Q, 8 } },
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6303, 2), .payload = 1500 - 28, .options = DONT_FRAGMENT },
+		  PASS_XDP,
+		  { { AD, 7 }, { Q, 8 } },
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = EXTERNAL,
+		    .dst = SUBSCRIBER,
+		    UDP,
+		    53,
+		    6303,
+		    .payload = 1500 - 28,
+		    .options = DONT_FRAGMENT },
+		  REASON_out2in_translated },
 	};
 
 	RUN_TAGGED(rows);

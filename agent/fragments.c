@@ -65,7 +65,7 @@ struct fragments {
 	uint32_t n;
 	uint32_t n_outside; /* of them, from outside */
 	size_t bytes;
-	unsigned taken;	       /* in this turn */
+	unsigned taken; /* in this turn */
 	unsigned asked;
 	uint64_t now_ns;       /* CLOCK_MONOTONIC, of this turn */
 	uint32_t n_given_up;   /* in this turn: the first one did not come */

@@ -139,8 +139,7 @@ static void sync_plan(struct devices *v)
 	if (strcmp(v->plan_problem, err.text))
 		log_error("%s; trying again every %u seconds", err.text, REPAIR_S);
 	snprintf(v->plan_problem, sizeof(v->plan_problem), "%s", err.text);
-	if (v->interfaces.count)
-		v->interfaces.list[0].dirty = true;
+	devices_mark_all(v);
 	devices_schedule_sync(v, REPAIR_S * 1000);
 }
 

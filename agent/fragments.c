@@ -15,9 +15,11 @@
 
 /* While anything waits, a turn is taken so often. */
 #define TURN_MS 2
-/* Of a turn, so that it stays about a millisecond: frames taken, and frames sent. */
-#define TAKEN_PER_TURN 128U
-#define SENT_PER_TURN  64U
+/* Of a turn, so that it stays about a millisecond: frames taken, looked at, asked after, and sent. */
+#define TAKEN_PER_TURN	128U
+#define LOOKED_PER_TURN 4096U
+#define ASKED_PER_TURN	512U
+#define SENT_PER_TURN	64U
 /* A fragment that has waited longer than the first is asked after at the second interval only. */
 #define YOUNG_NS (50 * NS_PER_MS)
 #define LATER_NS (50 * NS_PER_MS)
@@ -28,20 +30,25 @@
 /* Senders that are reported in a second, each at most once. */
 #define REPORTS 256U
 
-#define OWNERS 1024U /* lists of what waits, by whose it is; a power of two */
+#define OWNERS 1024U /* lists of those of whom anything waits; a power of two */
+
+struct owner {
+	LIST_ENTRY(owner) entry;
+	uint32_t addr;
+	uint32_t n; /* fragments */
+};
 
 struct parked {
 	TAILQ_ENTRY(parked) by_age;
-	LIST_ENTRY(parked) by_owner;
 	uint64_t since_ns;
 	uint64_t next_ns; /* when the datapath is asked again whether the first one came */
-	uint32_t owner;
+	struct owner *owner;
 	size_t size;
 	struct early_fragment e; /* cut behind the frame */
 };
 
 TAILQ_HEAD(parked_list, parked);
-LIST_HEAD(owner_list, parked);
+LIST_HEAD(owner_list, owner);
 
 struct fragments {
 	struct datapath *d;
@@ -53,11 +60,13 @@ struct fragments {
 	struct event *turn; /* pending while anything waits or there is more to take */
 	struct event *second;
 	struct parked_list waiting; /* oldest first */
+	struct parked *next;	    /* where the next turn goes on; NULL: with the oldest */
 	struct owner_list owners[OWNERS];
 	uint32_t n;
 	uint32_t n_outside; /* of them, from outside */
 	size_t bytes;
-	unsigned taken;	       /* in this turn */
+	unsigned taken; /* in this turn */
+	unsigned asked;
 	uint64_t now_ns;       /* CLOCK_MONOTONIC, of this turn */
 	uint32_t n_given_up;   /* in this turn: the first one did not come */
 	uint32_t n_over_limit; /* in this turn */
@@ -81,25 +90,46 @@ static uint32_t owner_of(const struct fragment_key *key)
 	return key->side == FRAGMENT_FROM_INSIDE ? key->src : key->dst;
 }
 
-static struct owner_list *owner_list(struct fragments *f, uint32_t owner)
+static struct owner_list *owner_list(struct fragments *f, uint32_t addr)
 {
-	return &f->owners[owner * 0x9e3779b1U >> 22 & (OWNERS - 1)];
+	return &f->owners[addr * 0x9e3779b1U >> 22 & (OWNERS - 1)];
 }
 
-static uint32_t owned(struct fragments *f, uint32_t owner)
+static struct owner *owner_find(struct fragments *f, uint32_t addr)
 {
-	const struct parked *p;
-	uint32_t n = 0;
+	struct owner *o;
 
-	LIST_FOREACH(p, owner_list(f, owner), by_owner)
-	n += p->owner == owner;
-	return n;
+	LIST_FOREACH(o, owner_list(f, addr), entry)
+	{
+		if (o->addr == addr)
+			return o;
+	}
+	return NULL;
+}
+
+static struct owner *owner_new(struct fragments *f, uint32_t addr)
+{
+	struct owner *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return NULL;
+	o->addr = addr;
+	LIST_INSERT_HEAD(owner_list(f, addr), o, entry);
+	return o;
+}
+
+static void owner_leave(struct owner *o)
+{
+	if (--o->n)
+		return;
+	LIST_REMOVE(o, entry);
+	free(o);
 }
 
 static void leave(struct fragments *f, struct parked *p)
 {
 	TAILQ_REMOVE(&f->waiting, p, by_age);
-	LIST_REMOVE(p, by_owner);
+	owner_leave(p->owner);
 	f->n--;
 	f->n_outside -= p->e.key.side == FRAGMENT_FROM_OUTSIDE;
 	f->bytes -= p->size;
@@ -132,7 +162,8 @@ static void report(struct fragments *f, const struct early_fragment *e)
 
 static void park(struct fragments *f, const struct early_fragment *e, size_t size)
 {
-	uint32_t owner = owner_of(&e->key);
+	uint32_t addr = owner_of(&e->key);
+	struct owner *owner = owner_find(f, addr);
 	struct parked *p;
 
 	/* It has waited in the ring buffer, for an agent. */
@@ -140,14 +171,17 @@ static void park(struct fragments *f, const struct early_fragment *e, size_t siz
 		f->n_given_up++;
 		return;
 	}
-	if (owned(f, owner) >= f->limits.per_subscriber) {
+	if (owner && owner->n >= f->limits.per_subscriber) {
 		f->n_over_limit++;
 		report(f, e);
 		return;
 	}
 	size += offsetof(struct parked, e);
 	p = has_room(f, e, size) ? malloc(size) : NULL;
-	if (!p) {
+	if (p && !owner)
+		owner = owner_new(f, addr);
+	if (!p || !owner) {
+		free(p);
 		f->n_over_limit++;
 		return;
 	}
@@ -157,7 +191,7 @@ static void park(struct fragments *f, const struct early_fragment *e, size_t siz
 	p->size = size;
 	memcpy(&p->e, e, size - offsetof(struct parked, e));
 	TAILQ_INSERT_TAIL(&f->waiting, p, by_age);
-	LIST_INSERT_HEAD(owner_list(f, owner), p, by_owner);
+	owner->n++;
 	f->n++;
 	f->n_outside += e->key.side == FRAGMENT_FROM_OUTSIDE;
 	f->bytes += size;
@@ -184,16 +218,21 @@ static bool is_due(struct fragments *f, struct parked *p)
 
 	if (f->now_ns < p->next_ns)
 		return false;
+	f->asked++;
 	p->next_ns = f->now_ns < p->since_ns + YOUNG_NS ? 0 : f->now_ns + LATER_NS;
 	return !bpf_map_lookup_elem(f->d->fragments, &p->e.key, &value) && value.word[0] == p->e.key.word[0];
 }
 
+/* However many wait, a turn deals with so many of them, and the next one goes on there. */
 static void send_due(struct fragments *f)
 {
-	struct parked *p = TAILQ_FIRST(&f->waiting), *next;
+	uint32_t left = f->n < LOOKED_PER_TURN ? f->n : LOOKED_PER_TURN;
 
-	for (unsigned sent = 0; p && sent < SENT_PER_TURN; p = next) {
-		next = TAILQ_NEXT(p, by_age);
+	f->asked = 0;
+	for (unsigned sent = 0; left && f->asked < ASKED_PER_TURN && sent < SENT_PER_TURN; left--) {
+		struct parked *p = f->next ? f->next : TAILQ_FIRST(&f->waiting);
+
+		f->next = TAILQ_NEXT(p, by_age);
 		if (is_due(f, p)) {
 			sent++;
 			if (fragments_inject(f->d, f->pass, &p->e))

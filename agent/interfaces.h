@@ -45,7 +45,7 @@ int interfaces_plan(struct netlink *n, const struct config_interface *wanted, si
 
 /*
  * The same, of links that have been read: found[k] is that of wanted[k], with ifindex 0 where there is none. links: all
- * of the namespace; empty where nothing that was found stands on others.
+ * of the namespace.
  */
 int interfaces_plan_on(const struct config_interface *wanted, const struct link *found, size_t n_wanted,
 		       struct link_list links, const struct interfaces *known, enum xdp_mode mode,

@@ -84,12 +84,26 @@ static const char *why_not_below(const struct plan *p, const struct link *vlan, 
 	return NULL;
 }
 
+/* The interface with a role to whose XDP the frames of a VLAN interface come without their tags, or NULL. */
+static const struct interface *taken_for(const struct plan *p, const struct link *vlan)
+{
+	const struct link *carrier = vlan_carrier(&p->links, vlan);
+	const struct interface *i = carrier ? find_link(&p->all, carrier) : NULL;
+
+	return i && i->roles ? i : NULL;
+}
+
 static int plan_vlan(struct plan *p, struct interface *i, struct error *err)
 {
 	const struct link *carrier = NULL, *l;
+	const struct interface *other;
 	char text[192];
 	const char *why = why_not_below(p, &i->link, &carrier, text, sizeof(text));
 
+	other = why ? taken_for(p, &i->link) : NULL;
+	if (other)
+		return error_set(err, -EOPNOTSUPP, "%s: its frames would be taken for %s's own: %s", i->name,
+				 other->name, why);
 	if (why && p->mode == XDP_MODE_NATIVE)
 		return error_set(err, -EOPNOTSUPP, "%s: native XDP for a VLAN interface stands on the one below: %s",
 				 i->name, why);
@@ -103,6 +117,22 @@ static int plan_vlan(struct plan *p, struct interface *i, struct error *err)
 		plan_below(p, l)->carrier = carrier->ifindex;
 	plan_below(p, carrier)->carrying = true;
 	return 0;
+}
+
+/* Those that are not of the configuration: their frames are to be the kernel's, but nobody can tell them. */
+static void warn_of_unseen_vlans(const struct plan *p)
+{
+	for (size_t k = 0; k < p->links.count; k++) {
+		const struct link *l = &p->links.link[k], *carrier;
+		const struct interface *i = link_is_vlan(l) && !find_link(&p->all, l) ? taken_for(p, l) : NULL;
+		char text[192];
+		const char *why = i && !interfaces_find(p->known, i->name)
+					  ? why_not_below(p, l, &carrier, text, sizeof(text))
+					  : NULL;
+
+		if (why)
+			log_warning("%s: the frames of %s are taken for its own: %s", i->name, l->name, why);
+	}
 }
 
 /* Generic XDP above interfaces whose GRO is on would break the checksums of what they merge. */
@@ -152,6 +182,7 @@ int interfaces_plan_on(const struct config_interface *wanted, const struct link 
 		free(p.all.list);
 		return r;
 	}
+	warn_of_unseen_vlans(&p);
 	*ret = p.all;
 	return 0;
 }
@@ -161,7 +192,6 @@ int interfaces_plan(struct netlink *n, const struct config_interface *wanted, si
 {
 	_cleanup_free_ struct link *found = calloc(n_wanted + 1, sizeof(*found)), *links = NULL;
 	struct link_list all = { 0 };
-	bool stacked = false;
 	int r;
 
 	if (!found)
@@ -170,10 +200,8 @@ int interfaces_plan(struct netlink *n, const struct config_interface *wanted, si
 		r = link_by_name(n, wanted[k].name, &found[k]);
 		if (r && r != -ENODEV)
 			return error_set(err, r, "%s: cannot be read: %s", wanted[k].name, strerror(-r));
-		stacked |= !r && link_is_stacked(&found[k]);
 	}
-	/* All are of interest only where one stands on others. */
-	r = stacked ? links_read(n, &links, &all.count) : 0;
+	r = links_read(n, &links, &all.count);
 	if (r)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
 	all.link = links;

@@ -4,6 +4,9 @@
 import contextlib
 import itertools
 import signal
+import socket
+import struct
+import time
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
@@ -162,6 +165,17 @@ def later(lab, host, ident, dst=SERVER):
     return bytes(lab.from_inside(host, bytes(64), dst, proto=17, frag=100, id=ident))
 
 
+def renumbered(frame, ident):
+    """A copy of a fragment's frame that is of another datagram."""
+    header = bytearray(frame[14:34])
+    struct.pack_into("!H", header, 4, ident)
+    struct.pack_into("!H", header, 10, 0)
+    total = sum(struct.unpack("!10H", header))
+    total = (total & 0xFFFF) + (total >> 16)
+    struct.pack_into("!H", header, 10, ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF)
+    return bytes(frame[:14]) + bytes(header) + bytes(frame[34:])
+
+
 def given_up(lab, **expected):
     """Waits until so many fragments are counted under these reasons since the lab was started, and no more than that."""
     wait_for(lambda: all(lab.agent.counters()[n] >= c for n, c in expected.items()), 20, f"{expected} to be counted", 0.1)
@@ -253,6 +267,37 @@ def test_a_killed_agent_leaves_nothing_uncounted(lab):
     lab.agent.kill()
     lab.agent.start()
     wait_for(lambda: lab.agent.counters()["drop_fragment"] >= 10, 20, "the fragments to be given up", 0.1)
+
+
+def test_many_that_wait_do_not_keep_the_agent_from_everything_else(lab):
+    lab.start(fragments={"timeout": 60, "max_parked": 65536, "max_bytes": 1 << 30, "per_subscriber": 65536})
+    frames = [later(lab, lab.host(), 0) for _ in range(50)]
+    idents = itertools.count(1)
+
+    def enough():
+        """Some may be lost on the way."""
+        for ident in itertools.islice(idents, 8):
+            lab.inside.send(*(renumbered(frame, ident) for frame in frames))
+        found = lab.agent.counters()
+        return found["fragments_parked"] - found["drop_fragment_limit"] > 25000
+
+    wait_for(enough, 40, "as many fragments to wait")
+
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(lab.agent.socket))
+
+        def quiet():
+            """Whether for half a second no answer takes long; other processes may hold it up now and then."""
+            end = time.monotonic() + 0.5
+            while (begun := time.monotonic()) < end:
+                s.send(b'{"verb":"timeouts show"}\n')
+                assert s.recv(4096)
+                if time.monotonic() > begun + 0.008:
+                    return False
+            return True
+
+        wait_for(quiet, what="the agent to answer at once")
+    assert lab.agent.counters()["drop_fragment"] == 0, "all wait still"
 
 
 def test_a_flood_leaves_everyone_else_alone(lab):

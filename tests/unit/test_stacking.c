@@ -5,6 +5,7 @@
  * namespace of the test's own.
  */
 #include <criterion/criterion.h>
+#include <criterion/redirect.h>
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <sched.h>
@@ -296,6 +297,50 @@ Test(interfaces_plan, where_tags_are_taken_off_the_vlan_interface_carries_its_ow
 	/* The other kind of tag is still there to be seen. */
 	cr_assert_eq(PLAN(XDP_MODE_AUTO, "eth0.7", "eth1"), 0, "%s", error.text);
 	expect_interface("eth0.7", DEVICE_INSIDE, ETH0, false, false);
+}
+
+/* Its frames would be taken for the lower interface's own, and a subscriber's for a stranger's. */
+Test(interfaces_plan, an_interface_that_sees_no_tags_cannot_stand_beside_its_vlans)
+{
+	static const enum xdp_mode modes[] = { XDP_MODE_AUTO, XDP_MODE_SKB };
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		offload("eth0", "rx-vlan-hw-parse", true);
+		cr_expect_eq(PLAN(modes[i], "eth0.100", "eth0"), -EOPNOTSUPP, "mode %d", modes[i]);
+		cr_expect_not_null(strstr(error.text, "eth0.100: its frames would be taken for eth0's own"), "%s",
+				   error.text);
+		cr_expect_not_null(strstr(error.text, "'ethtool -K eth0 rx-vlan-hw-parse off' leaves them on"), "%s",
+				   error.text);
+		cr_expect_eq(PLAN(modes[i], "eth0", "eth0.100"), -EOPNOTSUPP, "mode %d, the other way", modes[i]);
+		cr_expect_eq(PLAN(modes[i], "br0.4", "br0"), -EOPNOTSUPP, "mode %d, on a bridge", modes[i]);
+		offload("eth0", "rx-vlan-hw-parse", false);
+		cr_expect_eq(PLAN(modes[i], "eth0.100", "eth0"), 0, "mode %d: %s", modes[i], error.text);
+		free(plan.list);
+	}
+	plan.list = NULL;
+}
+
+static void set_up_log(void)
+{
+	set_up();
+	cr_redirect_stderr();
+	unsetenv("JOURNAL_STREAM");
+}
+
+/* eth0.7 has the other kind of tag, which is seen. */
+Test(interfaces_plan, vlans_of_nobody_whose_tags_are_not_seen_are_warned_of, .init = set_up_log)
+{
+	char log[1024] = "";
+
+	cr_assert_eq(PLAN(XDP_MODE_AUTO, "eth1", "eth0"), 0, "%s", error.text);
+	free(plan.list);
+	offload("eth0", "rx-vlan-hw-parse", true);
+	cr_assert_eq(PLAN(XDP_MODE_AUTO, "eth1", "eth0"), 0, "%s", error.text);
+	fflush(stderr);
+	cr_assert_gt(fread(log, 1, sizeof(log) - 1, cr_get_redirected_stderr()), 0);
+	cr_expect_str_eq(log,
+			 "detnat-agent: warning: eth0: the frames of eth0.100 are taken for its own: eth0 takes tags "
+			 "off before XDP sees them; 'ethtool -K eth0 rx-vlan-hw-parse off' leaves them on\n");
 }
 
 Test(interfaces_plan, what_cannot_work_is_refused_with_what_to_do)

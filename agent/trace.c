@@ -115,6 +115,19 @@ static bool filter_is_satisfied(const struct trace *t)
 	return bpf_map_lookup_elem(t->agent->datapath.trace_filter, &zero, &f) || f.left <= 0;
 }
 
+/* Records nothing more, and says what the last trace has missed. */
+static int clear_filter(struct trace *t)
+{
+	struct trace_filter f, nothing = { 0 };
+	uint32_t zero = 0;
+
+	if (!bpf_map_lookup_elem(t->agent->datapath.trace_filter, &zero, &f) && f.missed)
+		log_warning("%llu packets are missing from the trace, as they came faster than they could be kept: "
+			    "a narrower filter misses none",
+			    (unsigned long long)f.missed);
+	return set_filter(t, &nothing);
+}
+
 /* ---- maps ------------------------------------------------------------------------------------------------------- */
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
@@ -224,17 +237,15 @@ int trace_prepare(struct trace *t, struct error *err)
 
 void trace_dismiss(struct trace *t)
 {
-	struct trace_filter nothing = { 0 };
-
 	if (t->ring)
-		set_filter(t, &nothing);
+		clear_filter(t);
 	t->wanted = false;
 }
 
 int trace_record(struct trace *t, const struct trace_filter *filter, uint32_t count, struct error *err)
 {
-	struct trace_filter f = *filter, nothing = { 0 };
-	int r = set_filter(t, &nothing);
+	struct trace_filter f = *filter;
+	int r = clear_filter(t);
 
 	if (r)
 		return error_set(err, r, "the filter cannot be set: %s", strerror(-r));

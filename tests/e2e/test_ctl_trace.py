@@ -2,6 +2,8 @@
 """detnatctl trace: what a packet went through, who is traced, and how a trace ends."""
 
 import datetime
+import re
+import signal
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
@@ -425,3 +427,18 @@ def test_an_agent_that_ends_during_a_trace_leaves_the_normal_programs(lab):
         assert leaves(agent) == before
     agent.start()
     assert agent.ctl("status")["tracing"] is False
+
+
+def test_packets_that_a_trace_missed_are_told_of(lab):
+    """The agent sleeps while more come than the ring buffer holds."""
+    agent = lab.start()
+    host = lab.host()
+    lab.open_udp(host)
+    agent.ctl("trace", "start", "--in", host.addr, "--count", "10000")
+    agent.process.send_signal(signal.SIGSTOP)
+    lab.inside.send(*[lab.from_inside(host, UDP(sport=5000, dport=53) / b"again")] * 1500)
+    agent.process.send_signal(signal.SIGCONT)
+    agent.ctl("trace", "stop")
+    found = wait_for(lambda: re.search(r"(\d+) packets are missing from the trace", agent.log_text()), what="the log line")
+    kept = agent.ctl("trace", "show")
+    assert 0 < len(kept) < 1500 and int(found[1]) == 1500 - len(kept)

@@ -44,7 +44,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 				 .dport = e.f.p.dport,
 				 .proto = e.f.p.proto };
 	const struct mapping *m = mapping_by_outside(answer.dst);
-	__s64 reverse = m ? mapping_reverse(&m->geo, answer.dst, answer.dport) : -1;
+	__s64 reverse = m ? quote_subscriber(m, &answer) : -1;
 	__u32 receiver = (__u32)reverse;
 	struct subscriber *s = m && reverse >= 0 ? subscriber_get(m, receiver) : 0;
 	int in_port = -1;

@@ -30,7 +30,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 
 	if (kind == QUOTE_MALFORMED)
 		return icmp_in_refuse(ctx, &p, REASON_drop_malformed);
-	if (kind != QUOTE_SESSION || !m || q.answer.dst != p.dst)
+	if (kind == QUOTE_OTHER || !m || q.answer.dst != p.dst)
 		return icmp_in_refuse(ctx, &p, REASON_drop_no_session);
 	if (source_is_martian(p.src) || index_find(&in_index, p.src))
 		return icmp_in_refuse(ctx, &p, REASON_drop_martian);
@@ -38,7 +38,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 	if (in->roles & DEVICE_INSIDE && index_find(&in_index, q.answer.src))
 		return leaf_call(ctx, LEAF_icmp_hairpin);
 
-	__s64 reverse = mapping_reverse(&m->geo, q.answer.dst, q.answer.dport);
+	__s64 reverse = quote_subscriber(m, &q.answer);
 	__u32 subscriber = (__u32)reverse;
 	struct subscriber *s = reverse < 0 ? 0 : subscriber_get(m, subscriber);
 	/* Packets of a hairpin do not come by outside routers. */

@@ -36,7 +36,7 @@ static __always_inline int icmp_from_inside_parse(ctx_t *ctx, struct icmp_from_i
  */
 static __always_inline __u16 icmp_from_inside_port(struct icmp_from_inside *e)
 {
-	if (e->kind != QUOTE_SESSION || !e->f.m || e->p.dst != e->f.p.dst)
+	if (e->kind == QUOTE_MALFORMED || e->kind == QUOTE_OTHER || !e->f.m || e->p.dst != e->f.p.dst)
 		return 0;
 	flow_from_inside(&e->f);
 	return (__u16)quote_session_from_inside(e->f.m, &e->f.p);

@@ -9,6 +9,7 @@
 
 #include "in2out.h"
 #include "overflow.h"
+#include "protocol_address.h"
 
 /* An outer header with options, ICMP, and the same again: all that is read and written of an error. */
 #define ICMP_QUOTE_HEADERS (L3_OFFSET + 60U + sizeof(struct icmphdr) + 60U + sizeof(struct tcphdr))
@@ -16,9 +17,10 @@
 #define QUOTED_TRANSPORT 8U
 
 enum quote_kind {
-	QUOTE_SESSION, /* TCP, UDP or ICMP echo */
+	QUOTE_SESSION,	/* TCP, UDP or ICMP echo */
+	QUOTE_PROTOCOL, /* what has no ports: translated where the address is the subscriber's own */
 	QUOTE_MALFORMED,
-	QUOTE_OTHER, /* what this gateway translates no packets of */
+	QUOTE_OTHER, /* ICMP that this gateway translates no packets of */
 };
 
 struct icmp_quote {
@@ -80,7 +82,7 @@ static __always_inline enum quote_kind quote_parse(ctx_t *ctx, const struct pack
 			ret->answer.sport = bpf_ntohs(icmp->id);
 		return QUOTE_SESSION;
 	default:
-		return QUOTE_OTHER;
+		return QUOTE_PROTOCOL;
 	}
 }
 
@@ -98,7 +100,8 @@ static __always_inline int quote_rewrite(ctx_t *ctx, const struct icmp_quote *q,
 	if ((void *)(ip + 1) > data_end || l4 + QUOTED_TRANSPORT > data_end)
 		return -1;
 
-	__be16 *port = l4 + rewrite_port_offset(&quoted, w), new_port = bpf_htons(w->port);
+	int has_port = protocol_has_ports(quoted.proto);
+	__be16 *port = l4 + rewrite_port_offset(&quoted, w), new_port = has_port ? bpf_htons(w->port) : *port;
 	__be32 *addr = w->source ? &ip->saddr : &ip->daddr, new_addr = bpf_htonl(w->addr);
 	__u64 addr_change = csum_change32(0, *addr, new_addr), port_change = csum_change16(0, *port, new_port);
 	__u64 l4_change = port_change + (quoted.proto == IPPROTO_ICMP ? 0 : addr_change);
@@ -113,13 +116,15 @@ static __always_inline int quote_rewrite(ctx_t *ctx, const struct icmp_quote *q,
 			return -1;
 	} else if (quoted.proto == IPPROTO_ICMP) {
 		l4_check = l4 + offsetof(struct icmphdr, checksum);
-	} else if (!*l4_check) {
+	} else if (!has_port && !protocol_sums_addresses(ip)) {
+		l4_check = 0;
+	} else if (!*l4_check && quoted.proto != PROTOCOL_DCCP) {
 		l4_check = 0;
 	}
 	if (l4_check) {
 		old = *l4_check;
 		*l4_check = csum_update(old, l4_change);
-		if (quoted.proto == IPPROTO_UDP && !*l4_check)
+		if ((quoted.proto == IPPROTO_UDP || quoted.proto == PROTOCOL_UDP_LITE) && !*l4_check)
 			*l4_check = 0xffff;
 		*sum = csum_change16(*sum, old, *l4_check);
 	}
@@ -211,7 +216,8 @@ STEP int icmp_checksum_holds(ctx_t *ctx, const struct packet *p)
 
 /*
  * Outside port of the session that a packet from inside belongs to, or 0. m: the mapping of its source. An error
- * changes nothing of the session (RFC 5508 REQ-6).
+ * changes nothing of the session (RFC 5508 REQ-6). For a protocol without ports, of which there are no sessions, it is
+ * 1 where the mapping translates it, and is not looked at.
  */
 STEP int quote_session_from_inside(const struct mapping *m, const struct packet *p)
 {
@@ -221,6 +227,8 @@ STEP int quote_session_from_inside(const struct mapping *m, const struct packet 
 
 	if (!m || !p)
 		return 0;
+	if (!protocol_has_ports(p->proto))
+		return mapping_is_one_to_one(m);
 	f.p = *p;
 	f.now = now_ticks();
 	flow_from_inside(&f);
@@ -242,7 +250,15 @@ STEP int quote_session_from_inside(const struct mapping *m, const struct packet 
 	return truth_out_port(truth);
 }
 
-/* Inside port of the session that a packet from outside belongs to, or -1. */
+/* Number of the subscriber of m that a packet from outside is for, or -1. */
+static __always_inline __s64 quote_subscriber(const struct mapping *m, const struct packet *p)
+{
+	if (protocol_has_ports(p->proto))
+		return mapping_reverse(&m->geo, p->dst, p->dport);
+	return mapping_is_one_to_one(m) ? p->dst - m->geo.out_base : -1;
+}
+
+/* Inside port of the session that a packet from outside belongs to, or -1; of a protocol without ports 0. */
 STEP int quote_session_from_outside(const struct mapping *m, __u32 subscriber, const struct packet *p)
 {
 	__u32 now = now_ticks();
@@ -252,6 +268,8 @@ STEP int quote_session_from_outside(const struct mapping *m, __u32 subscriber, c
 
 	if (!m || !p)
 		return -1;
+	if (!protocol_has_ports(p->proto))
+		return mapping_is_one_to_one(m) ? 0 : -1;
 	s = subscriber_get(m, subscriber);
 	if (!s)
 		return -1;

@@ -8,7 +8,7 @@
 
 #include <criterion/criterion.h>
 
-#include "fixture.h"
+#include "icmp_frame.h"
 
 static void set_up_protocols(void);
 
@@ -156,6 +156,110 @@ Test(protocols, pass_where_an_address_is_the_subscribers_own)
 	cr_expect_eq(sessions_of(OWN), 0);
 }
 
+#define FAR	      ADDR(192, 0, 2, 200) /* a router on the way */
+#define FROM_FAR      .from = ROUTER, .to = GATEWAY_OUT, .src = FAR
+#define QUOTED(proto) proto, 1, 2, .ttl = 9, .payload = 40
+
+Test(protocols, icmp_errors_about_them_are_translated)
+{
+	static const struct icmp_row rows[] = {
+		{ "fragmentation needed for GRE",
+		  XDP_OUTSIDE,
+		  { FROM_FAR, .dst = OWN_OUT, 3, 4, .mtu = 1400,
+		    .quote = { .src = OWN_OUT, .dst = EXTERNAL, QUOTED(GRE) } },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = FAR,
+		    .dst = OWN,
+		    3,
+		    4,
+		    .ttl = 63,
+		    .mtu = 1400,
+		    .quote = { .src = OWN, .dst = EXTERNAL, QUOTED(GRE) } },
+		  REASON_icmp_error_translated },
+		{ "time exceeded for ESP, cut after 8 octets",
+		  XDP_OUTSIDE,
+		  { FROM_FAR, .dst = OWN_OUT, 11, 0, .quote_length = 28,
+		    .quote = { .src = OWN_OUT, .dst = EXTERNAL, QUOTED(ESP) } },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = FAR,
+		    .dst = OWN,
+		    11,
+		    0,
+		    .ttl = 63,
+		    .quote_length = 28,
+		    .quote = { .src = OWN, .dst = EXTERNAL, QUOTED(ESP) } },
+		  REASON_icmp_error_translated },
+		{ "to the outside",
+		  XDP_INSIDE,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = OWN,
+		    .dst = EXTERNAL,
+		    3,
+		    2,
+		    .quote = { .src = EXTERNAL, .dst = OWN, QUOTED(SCTP) } },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_OUT,
+		    .to = ROUTER,
+		    .src = OWN_OUT,
+		    .dst = EXTERNAL,
+		    3,
+		    2,
+		    .ttl = 63,
+		    .quote = { .src = EXTERNAL, .dst = OWN_OUT, QUOTED(SCTP) } },
+		  REASON_icmp_error_translated },
+		{ "the gateway's own quotes no inside address",
+		  TC_OWN,
+		  { .from = GATEWAY_OUT,
+		    .to = ROUTER,
+		    .src = ADDR(198, 51, 100, 1),
+		    .dst = EXTERNAL,
+		    3,
+		    1,
+		    .quote = { .src = EXTERNAL, .dst = OWN, QUOTED(GRE) } },
+		  PASS_TC,
+		  { .from = GATEWAY_OUT,
+		    .to = ROUTER,
+		    .src = ADDR(198, 51, 100, 1),
+		    .dst = EXTERNAL,
+		    3,
+		    1,
+		    .quote = { .src = EXTERNAL, .dst = OWN_OUT, QUOTED(GRE) } },
+		  REASON_icmp_error_translated },
+		{ "about a hairpin",
+		  XDP_INSIDE,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = SECOND,
+		    .dst = OWN_OUT,
+		    3,
+		    2,
+		    .quote = { .src = OWN_OUT, .dst = SECOND, QUOTED(GRE) } },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = SECOND_OUT,
+		    .dst = OWN,
+		    3,
+		    2,
+		    .ttl = 63,
+		    .quote = { .src = OWN, .dst = SECOND_OUT, QUOTED(GRE) } },
+		  REASON_icmp_error_translated },
+		{ "about a shared address",
+		  XDP_OUTSIDE,
+		  { FROM_FAR, .dst = POOL, 3, 4, .quote = { .src = POOL, .dst = EXTERNAL, QUOTED(GRE) } },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+	};
+
+	RUN_ICMP_ROWS(rows);
+}
+
 /* A packet of UDP-Lite or DCCP, whose checksum at octet 6 covers a pseudo header. */
 static size_t build_summed(const struct frame *f, uint16_t add, uint8_t *buffer)
 {
@@ -176,6 +280,33 @@ static size_t build_summed(const struct frame *f, uint16_t add, uint8_t *buffer)
 	l4[6] = (uint8_t)(sum >> 8);
 	l4[7] = (uint8_t)sum;
 	return size;
+}
+
+/* An error from outside about UDP-Lite, whose checksum is as right in the quote afterwards. */
+Test(protocols, icmp_errors_keep_quoted_checksums)
+{
+	static const uint8_t protos[] = { UDP_LITE, DCCP };
+
+	for (int i = 0; i < 2; i++) {
+		struct frame sent = { .src = OWN_OUT, .dst = EXTERNAL, protos[i], 1, 2, .payload = 40 };
+		struct frame seen = { .src = OWN, .dst = EXTERNAL, protos[i], 1, 2, .payload = 40 };
+		struct icmp_error e = { FROM_FAR, .dst = OWN_OUT, 3, 4, .quote = sent };
+		uint8_t in[FRAME_MAX], out[FRAME_MAX], quote[FRAME_MAX], *icmp = in + 34;
+		size_t size = icmp_error_build(&e, in), out_size;
+		uint16_t sum;
+
+		build_summed(&sent, 0, quote);
+		memcpy(icmp + 8, quote + 14, ip_length(quote));
+		icmp[2] = icmp[3] = 0;
+		sum = sum_finish(sum_octets(icmp, 8 + ip_length(quote), 0));
+		icmp[2] = (uint8_t)(sum >> 8);
+		icmp[3] = (uint8_t)sum;
+		run_frame_counted("quoted", XDP_OUTSIDE, in, size, out, &out_size, REDIRECT_XDP,
+				  REASON_icmp_error_translated);
+		build_summed(&seen, 0, quote);
+		cr_expect_arr_eq(out + 42, quote + 14, ip_length(quote), "protocol %u", protos[i]);
+		cr_expect_eq(sum_finish(sum_octets(out + 34, 8 + ip_length(quote), 0)), 0);
+	}
 }
 
 static void expect_summed(enum hook hook, const struct frame *f, const struct frame *g, uint16_t add)

@@ -138,8 +138,11 @@ int datapath_open(const struct config *c, struct datapath *ret, struct error *er
 		return r;
 	}
 	if (bpffs_is_private(c->pin_path))
-		log_warning("%s: is mounted in the agent's own mount namespace alone; the datapath ends with it",
-			    c->pin_path);
+		log_warning(
+			"%s: is mounted in the agent's own mount namespace alone; the datapath ends with it, whatever "
+			"on_exit says; to run the agent in a network namespace, `nsenter --net=` keeps the mounts, "
+			"`ip netns exec` does not",
+			c->pin_path);
 	*ret = d;
 	return 0;
 }

@@ -176,7 +176,9 @@ int bpffs_lock(const char *path, int *ret_fd, struct error *err)
 		if (flock(fd, LOCK_EX | LOCK_NB)) {
 			if (errno != EWOULDBLOCK)
 				return error_set(err, -errno, "%s: cannot be locked: %s", path, strerror(errno));
-			return error_set(err, -EBUSY, "%s: another agent runs on these pins", path);
+			return error_set(
+				err, -EBUSY,
+				"%s: another agent runs on these pins; stop it first, or name another pin_path", path);
 		}
 		/* A detach may have removed the directory between the two calls. */
 		if (fstat(fd, &locked) || stat(path, &there))

@@ -119,7 +119,8 @@ int history_files_read(const char *dir, struct history_files *ret, struct error 
 	int r;
 
 	if (dir_fd < 0)
-		return error_set(err, -errno, "no mapping history at %s: %s", dir, strerror(errno));
+		return error_set(err, -errno, "no mapping history at %s: %s; --state-dir names its directory", dir,
+				 strerror(errno));
 	if (fd < 0)
 		return error_set(err, -errno, "no mapping history: %s/" HISTORY_FILE ": %s", dir, strerror(errno));
 	r = history_files_read_at(dir_fd, fd, ret);

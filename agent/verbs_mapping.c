@@ -108,7 +108,9 @@ int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 	cJSON *json;
 
 	if (number < 0)
-		return error_set(err, -ENOENT, "%s is inside no mapping", addr_format(addr, text));
+		return error_set(err, -ENOENT,
+				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them",
+				 addr_format(addr, text));
 	block = mapping_forward(&mappings_get(r->agent->mappings, number)->geo, addr);
 	json = cJSON_CreateObject();
 	json_add_addr(json, "in_addr", addr);

@@ -73,7 +73,9 @@ static int refuse_list(const struct request *r, int ret, struct error *err)
 	char text[ADDR_TEXT];
 
 	if (ret == -ENOENT)
-		return error_set(err, ret, "%s is inside no mapping", addr_format(request_arg(r, "addr")->addr, text));
+		return error_set(err, ret,
+				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them",
+				 addr_format(request_arg(r, "addr")->addr, text));
 	return error_set(err, ret, "the sessions cannot be listed: %s", strerror(-ret));
 }
 
@@ -143,7 +145,9 @@ static int refuse_user(const struct request *r, int ret, struct error *err)
 
 	addr_format(request_arg(r, "addr")->addr, text);
 	if (ret == -ENOENT)
-		return error_set(err, ret, "%s is inside no mapping", text);
+		return error_set(err, ret,
+				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them",
+				 text);
 	return error_set(err, ret, "%s: %s", text, strerror(-ret));
 }
 

@@ -276,9 +276,10 @@ static int ask_many(const struct who *who, struct writer *w, struct error *err)
 	if (w->json)
 		writer_stream_end(w, "");
 	if (malformed)
-		return error_set(err, EXIT_USAGE, "%" PRIu64 " of the lines are no TIME ADDR:PORT", malformed);
+		return error_set(err, EXIT_USAGE, "malformed lines: %" PRIu64 "; each must be TIME ADDR:PORT",
+				 malformed);
 	if (unanswered)
-		return error_set(err, EXIT_REFUSED, "%" PRIu64 " of the questions have no answer", unanswered);
+		return error_set(err, EXIT_REFUSED, "questions without an answer: %" PRIu64, unanswered);
 	return EXIT_DONE;
 }
 

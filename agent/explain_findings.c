@@ -243,8 +243,9 @@ static void add_port(const struct explanation *e, cJSON *list)
 	addr_format(e->asked.addr, addr);
 	if (e->side == EXPLAIN_OUTSIDE)
 		add(list, true, "drop_no_session",
-		    "sessions are opened from inside alone; to be reached from outside, a host needs a mapping of its "
-		    "own or another gateway",
+		    "sessions are opened from inside alone, in a mapping of one to one, too; to be reached from "
+		    "outside, "
+		    "a host needs an address that is in no mapping",
 		    "no session uses %s:%u: what comes from outside to it is dropped", addr, e->asked.port);
 	else
 		add(list, false, "session", "it is opened by the first packet from there to outside",

@@ -82,7 +82,7 @@ static void put_subscriber(cJSON *lines, const cJSON *s)
 
 static void put_pool(cJSON *lines, const cJSON *pool)
 {
-	put(lines, "subscribers", "%.0f, %s to %s; %.0f have sessions, %.0f are at their quota",
+	put(lines, "subscribers", "%.0f, %s to %s; with sessions %.0f, at their quota %.0f",
 	    number_of(pool, "subscribers"), text_of(pool, "in_first"), text_of(pool, "in_last"),
 	    number_of(pool, "active"), number_of(pool, "at_quota"));
 	put(lines, "sessions", "%.0f", number_of(pool, "sessions"));

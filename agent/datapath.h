@@ -38,6 +38,7 @@ struct datapath {
 	int fragments;
 	int early_fragments;
 	int unsolicited_syns;
+	int transmissions;
 	int running;
 	int entries; /* PROG_ARRAY that the attached XDP programs jump through */
 

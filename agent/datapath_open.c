@@ -28,6 +28,7 @@ static void datapath_init(struct datapath *d)
 		.fragments = -1,
 		.early_fragments = -1,
 		.unsolicited_syns = -1,
+		.transmissions = -1,
 		.running = -1,
 		.entries = -1,
 		.xdp_inside = -1,

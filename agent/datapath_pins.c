@@ -32,10 +32,11 @@
 	X(xdp_both, "prog_xdp_both")
 
 /* The same for pins that hold nothing of worth: where they are missing, they are made anew. */
-#define PASSING_PINS(X)                       \
-	X(fragments, "fragments")             \
-	X(early_fragments, "early_fragments") \
-	X(unsolicited_syns, "unsolicited_syns")
+#define PASSING_PINS(X)                         \
+	X(fragments, "fragments")               \
+	X(early_fragments, "early_fragments")   \
+	X(unsolicited_syns, "unsolicited_syns") \
+	X(transmissions, "transmissions")
 
 /* Maps seen through memory: X(member with the descriptor, member with the pointer, octets) */
 #define MMAPS(X)                                                         \
@@ -125,7 +126,8 @@ static uint32_t overflow_entries(const struct datapath *d, const struct config *
 /* Figures and events are no state: where a new version of the agent has more of them, their map is made anew. */
 static void drop_outgrown(const struct datapath *d, const struct bpf_object *o)
 {
-	static const char *const names[] = { "counters", "events", "fragments", "early_fragments", "unsolicited_syns" };
+	static const char *const names[] = { "counters",	"events",	    "fragments",
+					     "early_fragments", "unsolicited_syns", "transmissions" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		const struct bpf_map *m = bpf_object__find_map_by_name(o, names[i]);

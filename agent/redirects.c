@@ -168,14 +168,13 @@ static void set_refusing(const struct redirects *r, const struct link *l, bool t
 	h->refusing = true;
 	h->waited_s = h->bad_seconds = h->good_seconds = 0;
 	h->pause_s = !h->pause_s ? first : h->pause_s * 2 > most ? most : h->pause_s * 2;
-	log_warning(
-		"%s: refuses the frames that XDP redirects to it (%s), so traffic to it goes by way of the kernel, "
-		"which is slower%s",
-		l->name, strerror(last_error(r, l)),
-		veth ? ", and ARP for pool addresses is not answered there; a veth takes them when its peer has GRO "
-		       "on or an XDP program, and the peer must then not leave checksums to a card "
-		       "(`ethtool -K PEER gro on tx off`)"
-		     : "; the driver may need an XDP program on it or more queues");
+	log_warning("%s: refuses the frames that XDP redirects to it (%s), so traffic to it goes by way of the kernel, "
+		    "which is slower%s",
+		    l->name, strerror(last_error(r, l)),
+		    veth ? ", and answers and hairpins by the agent; a veth takes them when its peer has GRO "
+			   "on or an XDP program, and the peer must then not leave checksums to a card "
+			   "(`ethtool -K PEER gro on tx off`)"
+			 : "; the driver may need an XDP program on it or more queues");
 }
 
 static void set_well(const struct link *l, struct redirect_health *h)

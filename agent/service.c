@@ -19,6 +19,7 @@
 #include "notify.h"
 #include "startup.h"
 #include "trace.h"
+#include "transmit.h"
 #include "unsolicited.h"
 #include "usage.h"
 
@@ -26,6 +27,7 @@ struct service {
 	struct agent agent;
 	struct events *events;
 	struct unsolicited *unsolicited;
+	struct transmit *transmit;
 	struct housekeeping *housekeeping;
 	struct event *signals[3];
 	bool reload_waits; /* a reload by signal is queued and has not read the file yet */
@@ -156,6 +158,8 @@ static int start(struct service *s, struct startup *up, struct error *err)
 	if (!r)
 		r = unsolicited_new(a->base, &a->datapath, &s->unsolicited, err);
 	if (!r)
+		r = transmit_new(a->base, &a->datapath, &s->transmit, err);
+	if (!r)
 		r = housekeeping_new(a, &s->housekeeping, err);
 	if (!r && change_queue_new(a, &a->changes))
 		r = error_set(err, -ENOMEM, "out of memory");
@@ -178,6 +182,7 @@ static void stop(struct service *s)
 	trace_free(take_pointer(a->trace));
 	housekeeping_free(take_pointer(s->housekeeping));
 	unsolicited_free(take_pointer(s->unsolicited));
+	transmit_free(take_pointer(s->transmit));
 	fragments_free(take_pointer(a->fragments));
 	events_free(take_pointer(s->events));
 	metrics_free(take_pointer(a->metrics));

@@ -5,6 +5,9 @@
 
 #include "nexthop.h"
 #include "tags.h"
+#if HOOK_XDP
+#include "transmit.h"
+#endif
 
 #if HOOK_XDP
 
@@ -19,6 +22,8 @@ STEP int send_by(ctx_t *ctx, __u32 ifindex)
 	struct vlan_tags tags = {};
 
 	TRACE_STEP(redirect, ifindex, 0);
+	if (out && !(out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED)))
+		return transmit(ctx, ifindex);
 	if (!out || !out->lower)
 		return bpf_redirect(ifindex, 0);
 	tags.tag[0] = vlan_tag(out->tag_tpid, out->tag_id);

@@ -122,6 +122,7 @@ static __always_inline int fragment_hairpin(ctx_t *ctx)
 		return drop(REASON_drop_ttl);
 	if (fragment_way_get(ctx, io.f.p.src, dst, &w))
 		return drop(REASON_drop_no_mapping);
+	w.verdict = hairpin_way(w.verdict);
 	if (w.verdict == WAY_IN_UNRESOLVED)
 		return hairpin_unresolved(fragment_subscriber(dst), &w.way);
 	if (!way_in_ready(ctx, w.verdict, &w.way))

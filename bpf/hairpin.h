@@ -121,7 +121,7 @@ static __always_inline int hairpin(ctx_t *ctx)
 	}
 
 	__u32 in_addr = oi.m->geo.in_base + oi.subscriber;
-	enum way_in_verdict way_verdict = way_in_get(ctx, s, io.f.p.src, in_addr, &way);
+	enum way_in_verdict way_verdict = hairpin_way(way_in_get(ctx, s, io.f.p.src, in_addr, &way));
 
 	TRACE_WAY_IN(way_verdict, &way);
 	if (way_verdict == WAY_IN_UNRESOLVED)

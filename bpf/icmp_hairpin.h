@@ -61,7 +61,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	struct rewrite source = { .addr = m->geo.in_base + receiver, .port = (__u16)in_port, .source = 1 };
 	struct rewrite destination = { .addr = answer.src, .port = out_port };
 	struct way_in way = {};
-	enum way_in_verdict verdict = way_in_get(ctx, s, e.p.src, source.addr, &way);
+	enum way_in_verdict verdict = hairpin_way(way_in_get(ctx, s, e.p.src, source.addr, &way));
 	__u64 sum = 0;
 
 	TRACE_WAY_IN(verdict, &way);

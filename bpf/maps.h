@@ -106,6 +106,13 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } unsolicited_syns SEC(".maps");
 
+/* Its own, for the same reason. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} transmissions SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

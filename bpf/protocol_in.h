@@ -65,7 +65,7 @@ static __always_inline int protocol_hairpin(ctx_t *ctx, const struct in2out *io)
 		return drop(REASON_drop_no_mapping);
 	TRACE_SUBSCRIBER(m, subscriber);
 
-	enum way_in_verdict way_verdict = way_in_get(ctx, s, p->src, in_addr, &way);
+	enum way_in_verdict way_verdict = hairpin_way(way_in_get(ctx, s, p->src, in_addr, &way));
 
 	TRACE_WAY_IN(way_verdict, &way);
 	verdict = ttl_and_mtu(ctx, p, sender, way_verdict, &way);

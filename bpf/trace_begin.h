@@ -13,6 +13,7 @@ _Static_assert((int)WAY_OUT == TRACE_WAY_OUT && (int)WAY_OUT_TAGGED == TRACE_WAY
 		       (int)WAY_LOCAL == TRACE_WAY_LOCAL && (int)WAY_OTHER == TRACE_WAY_OTHER,
 	       "the agent knows them by these numbers");
 _Static_assert((int)WAY_IN_READY == TRACE_WAY_IN_READY && (int)WAY_IN_KERNEL == TRACE_WAY_IN_KERNEL &&
+		       (int)WAY_IN_REFUSING == TRACE_WAY_IN_REFUSING &&
 		       (int)WAY_IN_UNRESOLVED == TRACE_WAY_IN_UNRESOLVED,
 	       "the agent knows them by these numbers");
 

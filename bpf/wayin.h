@@ -8,8 +8,15 @@
 enum way_in_verdict {
 	WAY_IN_READY,	   /* *ret is filled in */
 	WAY_IN_KERNEL,	   /* the kernel must deliver it */
+	WAY_IN_REFUSING,   /* the same, as the interface takes no frames from XDP; *ret is filled in */
 	WAY_IN_UNRESOLVED, /* its neighbour is not resolved: ifindex and gateway address are filled in */
 };
+
+/* A hairpin has no other way than by XDP, which hands it to the agent where it must: see transmit.h. */
+static __always_inline enum way_in_verdict hairpin_way(enum way_in_verdict verdict)
+{
+	return verdict == WAY_IN_REFUSING ? WAY_IN_READY : verdict;
+}
 
 struct way_in {
 	struct ether_addresses mac;
@@ -83,12 +90,12 @@ STEP int way_in_get(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, 
 	__u32 ifindex = (__u32)(way >> 48);
 	struct device *out = device_get(ifindex);
 
-	if (!out || !out->roles || !(out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED)))
+	if (!out || !out->roles)
 		return WAY_IN_KERNEL;
 	way_in_addresses(&ret->mac, way, out);
 	ret->ifindex = ifindex;
 	ret->mtu = out->mtu;
-	return WAY_IN_READY;
+	return out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED) ? WAY_IN_READY : WAY_IN_REFUSING;
 }
 
 #endif

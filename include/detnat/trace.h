@@ -59,7 +59,7 @@ enum trace_way {
 	TRACE_WAY_LOCAL,
 	TRACE_WAY_OTHER
 };
-enum trace_way_in { TRACE_WAY_IN_READY, TRACE_WAY_IN_KERNEL, TRACE_WAY_IN_UNRESOLVED };
+enum trace_way_in { TRACE_WAY_IN_READY, TRACE_WAY_IN_KERNEL, TRACE_WAY_IN_REFUSING, TRACE_WAY_IN_UNRESOLVED };
 
 struct trace_step {
 	__u64 a;

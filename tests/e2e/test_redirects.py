@@ -2,10 +2,14 @@
 """Interfaces that do not take the frames which XDP redirects to them, and others' claims to the same hooks."""
 
 import pytest
-from scapy.layers.inet import UDP
+from scapy.layers.inet import TCP, UDP
 
 import machine
+import packets
 from agent import wait_for
+from lab import GATEWAY_OUT, OUT_MAC, SERVER
+from test_arp import assert_answered, request
+from test_hairpin import open_one_side, pass_
 
 REFUSES = "{}: refuses the frames that XDP redirects to it"
 AGAIN = "{}: frames are redirected to it again"
@@ -62,6 +66,39 @@ def test_an_interface_that_stops_to_take_them_is_served_by_the_kernel(lab):
     says(lab, REFUSES.format("in0"))
     both_ways(lab, host, 5002)
     assert lab.agent.counters()["redirect_errors"] == 2
+
+
+@pytest.fixture
+def refusing(lab):
+    """Both wires refuse what XDP redirects to them; its answers and hairpins go by the agent."""
+    gro(lab, "off")
+    lab.start(forwarding="redirect", xdp_mode="native", unsolicited_tcp="answer")
+    return lab
+
+
+def test_what_an_interface_refuses_the_agent_sends(refusing):
+    lab, host = refusing, refusing.host()
+    asked = request("1.1.1.2")
+    lab.outside.send(asked)
+    assert_answered(lab.outside, asked, OUT_MAC)
+    src = lab.open_udp(host)
+    late = lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"late", ttl=1)
+    lab.outside.send(late)
+    packets.assert_icmp_error(lab.outside.packet(), 11, 0, GATEWAY_OUT, SERVER, late)
+    stray = lab.from_outside(src[0], TCP(sport=80, dport=src[1], flags="A", seq=7, ack=9))
+    lab.outside.send(stray)
+    reset = lab.outside.packet()[TCP]
+    assert (reset.sport, reset.dport, reset.flags, reset.seq) == (src[1], 80, "R", 9)
+    assert lab.agent.counters()["redirect_errors"] == 0
+
+
+def test_hairpins_of_wires_that_refuse_redirects(refusing):
+    alice, bob = refusing.host(), refusing.host()
+    open_one_side(refusing, alice, 4001, bob, 4002)
+    for _ in range(50):
+        pass_(refusing, bob, 4002, alice, 4001)
+        pass_(refusing, alice, 4001, bob, 4002)
+    assert refusing.agent.counters()["redirect_errors"] == 0
 
 
 def test_an_ingress_qdisc_is_refused_and_nothing_changed(lab):

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "transmit.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <detnat/reasons.h>
+#include <detnat/transmit.h>
+
+#include "log.h"
+
+/* Of a turn, so that it stays about a millisecond; between turns where there is more to send. */
+#define SENT_PER_TURN 128U
+#define TURN_MS	      1
+
+struct transmit {
+	const struct datapath *d;
+	int socket;
+	struct ring_buffer *ring;
+	struct event *readable;
+	struct event *turn;
+	unsigned sent; /* in this turn */
+	uint64_t lost; /* not told to the counters yet */
+};
+
+static int on_frame(void *arg, void *data, size_t size)
+{
+	const struct transmission *f = data;
+	struct transmit *t = arg;
+	const struct sockaddr_ll to = { .sll_family = AF_PACKET,
+					.sll_ifindex = (int)f->ifindex,
+					.sll_halen = ETH_ALEN };
+
+	if (size < offsetof(struct transmission, frame) + f->length ||
+	    sendto(t->socket, f->frame, f->length, MSG_DONTWAIT, (const struct sockaddr *)&to, sizeof(to)) < 0)
+		t->lost++;
+	return ++t->sent < SENT_PER_TURN ? 0 : -ECANCELED;
+}
+
+static void count_lost(struct transmit *t)
+{
+	struct agent_count c = { .reason = REASON_redirect_errors, .n = t->lost };
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &c, .ctx_size_in = sizeof(c));
+
+	if (!t->lost)
+		return;
+	bpf_prog_test_run_opts(t->d->agent_count, &run);
+	t->lost = 0;
+}
+
+/* A flood is sent no faster than this, and the loop serves others in between. */
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval again = { .tv_usec = TURN_MS * 1000 };
+	struct transmit *t = arg;
+
+	t->sent = 0;
+	ring_buffer__consume(t->ring);
+	count_lost(t);
+	if (t->sent)
+		evtimer_add(t->turn, &again);
+	else
+		event_add(t->readable, NULL);
+}
+
+static int transmit_open(struct transmit *t, struct event_base *base)
+{
+	/* Of protocol 0: it receives nothing. */
+	t->socket = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (t->socket < 0)
+		return -errno;
+	t->ring = ring_buffer__new(t->d->transmissions, on_frame, t, NULL);
+	if (!t->ring)
+		return errno ? -errno : -ENOMEM;
+	/* A turn adds it again when there is nothing left to send. */
+	t->readable = event_new(base, ring_buffer__epoll_fd(t->ring), EV_READ, on_turn, t);
+	t->turn = evtimer_new(base, on_turn, t);
+	return t->readable && t->turn ? 0 : -ENOMEM;
+}
+
+int transmit_new(struct event_base *base, const struct datapath *d, struct transmit **ret, struct error *err)
+{
+	struct transmit *t = calloc(1, sizeof(*t));
+	int r;
+
+	if (!t)
+		return error_set(err, -ENOMEM, "out of memory");
+	t->d = d;
+	r = transmit_open(t, base);
+	if (r) {
+		transmit_free(t);
+		return error_set(err, r, "frames that XDP cannot send cannot be sent: %s", strerror(-r));
+	}
+	on_turn(-1, 0, t);
+	*ret = t;
+	return 0;
+}
+
+void transmit_free(struct transmit *t)
+{
+	if (!t)
+		return;
+	if (t->readable)
+		event_free(t->readable);
+	if (t->turn)
+		event_free(t->turn);
+	ring_buffer__free(t->ring);
+	close_fd(&t->socket);
+	free(t);
+}

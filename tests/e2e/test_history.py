@@ -385,7 +385,7 @@ def test_a_list_of_questions(running):
     text = QUESTIONS.format(now=stamp())
     status, out, err = ask(running.agent, text, "-j")
     answers = json.loads(out)
-    assert status == 2 and "2 of the lines" in err, err
+    assert status == 2 and "malformed lines: 2" in err, err
     assert [a["line"] for a in answers] == [1, 2, 3, 5, 6, 7]
     assert [a.get("reason") for a in answers] == [None, "no-record", "no-subscriber", "malformed", "malformed", None]
     assert [a["in_addr"] for a in answers] == ["10.0.16.16", None, None, None, None, "10.0.0.2"]

@@ -5,18 +5,24 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "bpffs.h"
 #include "datapath.h"
 #include "running.h"
 
-static char directory[] = "/tmp/detnat-pins-XXXXXX", pin_path[64], layout[80];
+static char directory[] = "/mnt/detnat-pins-XXXXXX", pin_path[64], layout[80];
 static struct config config = { .pin_path = pin_path, .overflow_sessions = 100 };
 
+/* In mounts of its own, which end with the process however it ends. */
 static void setup(void)
 {
+	cr_assert_eq(unshare(CLONE_NEWNS), 0, "%s: the datapath tests need root", strerror(errno));
+	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	cr_assert_eq(mount("tmpfs", "/mnt", "tmpfs", 0, NULL), 0);
 	cr_assert(mkdtemp(directory));
 	snprintf(pin_path, sizeof(pin_path), "%s/pins", directory);
 	snprintf(layout, sizeof(layout), "%s/v%u", pin_path, LAYOUT_VERSION);

@@ -27,15 +27,6 @@ struct {
 	__type(value, struct early_fragment);
 } fragment_copies SEC(".maps");
 
-static __always_inline int fragment_copy(ctx_t *ctx, void *to, __u32 size)
-{
-#if HOOK_XDP
-	return (int)bpf_xdp_load_bytes(ctx, 0, to, size);
-#else
-	return (int)bpf_skb_load_bytes(ctx, 0, to, size);
-#endif
-}
-
 static __always_inline int fragment_park_admit(const struct fragment_piece *f)
 {
 	if (f->key.side == FRAGMENT_FROM_INSIDE) {
@@ -62,7 +53,7 @@ static __always_inline int fragment_park(ctx_t *ctx, const struct fragment_piece
 	if (fragment_park_admit(f))
 		return drop(REASON_drop_fragment_limit);
 	barrier_var(length);
-	if (length < ETH_HLEN || length > FRAGMENT_FRAME_MAX || fragment_copy(ctx, copy->frame, length))
+	if (length < ETH_HLEN || length > FRAGMENT_FRAME_MAX || ctx_load(ctx, 0, copy->frame, length))
 		return drop(REASON_drop_error);
 	copy->time_ns = bpf_ktime_get_ns();
 	copy->key = f->key;

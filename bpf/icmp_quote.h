@@ -153,13 +153,7 @@ static __always_inline int icmp_header_rewrite(ctx_t *ctx, const struct packet *
 
 	__u64 change = csum_change32(csum_change32(0, ip->saddr, src_be), ip->daddr, dst_be);
 
-	if (lower_ttl) {
-		__u16 *word = (__u16 *)&ip->ttl, old = *word;
-
-		ip->ttl--;
-		change = csum_change16(change, old, *word);
-	}
-	ip->check = csum_update(ip->check, change);
+	ip->check = csum_update(ip->check, lower_ttl ? rewrite_ttl(ip, change) : change);
 	ip->saddr = src_be;
 	ip->daddr = dst_be;
 	icmp->checksum = csum_update(icmp->checksum, sum);
@@ -188,11 +182,7 @@ static long icmp_sum_step(__u32 i, struct icmp_sum *s)
 	/* To older verifiers a comparison says nothing of the lower bound. */
 	barrier_var(size);
 	size = ((size - 1) & (sizeof(words) - 1)) + 1;
-#if HOOK_XDP
-	if (bpf_xdp_load_bytes(s->ctx, s->at, words, size)) {
-#else
-	if (bpf_skb_load_bytes(s->ctx, s->at, words, size)) {
-#endif
+	if (ctx_load(s->ctx, s->at, words, size)) {
 		s->failed = 1;
 		return 1;
 	}

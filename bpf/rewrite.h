@@ -40,8 +40,6 @@ static __always_inline __u32 rewrite_check_offset(const struct packet *p)
 	}
 }
 
-#if HOOK_XDP
-
 /* Lowers the TTL by one; the header checksum's change is added to sum. */
 static __always_inline __u64 rewrite_ttl(struct iphdr *ip, __u64 sum)
 {
@@ -50,6 +48,8 @@ static __always_inline __u64 rewrite_ttl(struct iphdr *ip, __u64 sum)
 	ip->ttl--;
 	return csum_change16(sum, old, *word);
 }
+
+#if HOOK_XDP
 
 /* Port and checksum of the transport header; sum is the change of the address. 0, or -1 where it is cut short. */
 static __always_inline int rewrite_transport(void *l4, void *data_end, const struct packet *p, const struct rewrite *w,

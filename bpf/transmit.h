@@ -29,8 +29,7 @@ STEP int transmit(ctx_t *ctx, __u32 ifindex)
 		copy->ifindex = ifindex;
 		copy->length = (__u32)length;
 		size = sizeof(*copy) - TRANSMIT_FRAME_MAX + length;
-		lost = bpf_xdp_load_bytes(ctx, 0, copy->frame, length) ||
-		       bpf_ringbuf_output(&transmissions, copy, size, 0);
+		lost = ctx_load(ctx, 0, copy->frame, length) || bpf_ringbuf_output(&transmissions, copy, size, 0);
 	}
 	if (lost)
 		count_add(REASON_redirect_errors, 1);

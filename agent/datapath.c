@@ -43,6 +43,14 @@ void datapath_grace_period(const struct datapath *d)
 	bpf_map_update_elem(d->grace, &zero, &d->grace_inner, BPF_ANY);
 }
 
+int datapath_count(const struct datapath *d, enum reason reason, uint32_t n)
+{
+	struct agent_count count = { .reason = reason, .n = n };
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &count, .ctx_size_in = sizeof(count));
+
+	return bpf_prog_test_run_opts(d->agent_count, &run) ? -errno : 0;
+}
+
 int datapath_counters(const struct datapath *d, struct counters *ret)
 {
 	int cores = libbpf_num_possible_cpus();

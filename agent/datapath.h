@@ -57,7 +57,7 @@ struct datapath {
 	int xdp_both;
 	int tc_outside;
 	int overflow_removal; /* see struct overflow_removal */
-	int agent_count;      /* see struct agent_count */
+	int agent_count;      /* see datapath_count() */
 	int session_held;     /* see struct session_question */
 	int clock;	      /* returns the tick, see datapath_ticks() */
 	int trace_filter;     /* maps of the tracing build, -1 while there is none; trace.c's */
@@ -147,6 +147,9 @@ void datapath_raise_epoch(struct datapath *d);
 
 /* Waits until no program that started before this call still runs. */
 void datapath_grace_period(const struct datapath *d);
+
+/* Adds n to a counter of the datapath, so that what the agent loses or sends is counted with the rest. 0 or -errno. */
+int datapath_count(const struct datapath *d, enum reason reason, uint32_t n);
 
 /* Sum of the counters over all cores. 0 or -errno. */
 int datapath_counters(const struct datapath *d, struct counters *ret);

@@ -33,14 +33,6 @@ struct events {
 	struct limiter_place resolves[EVENTS_RESOLVES];
 };
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 static void read_clocks(struct events *v)
 {
 	v->now_ns = clock_ns(CLOCK_MONOTONIC);
@@ -204,12 +196,6 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	report_unlogged(v);
 	report_ring_losses(v);
 	ipfix_tick(v->ipfix, clock_ns(CLOCK_REALTIME) / NS_PER_MS);
-}
-
-/* libbpf and libevent leave errno; where they do not, memory was short. */
-static int errno_or(int otherwise)
-{
-	return errno ? -errno : -otherwise;
 }
 
 int events_new(struct event_base *base, const struct datapath *d, struct ipfix *x, events_resolve resolve, void *arg,

@@ -73,14 +73,6 @@ struct fragments {
 	struct limiter_place reports[REPORTS];
 };
 
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 /* ---- what waits ---------------------------------------------------------------------------------------------------
  */
 
@@ -246,13 +238,12 @@ static void send_due(struct fragments *f)
 	}
 }
 
-static void count_loss(const struct fragments *f, uint32_t reason, uint32_t n)
+static void count_loss(const struct fragments *f, enum reason reason, uint32_t n)
 {
-	struct agent_count loss = { .reason = reason, .n = n };
-	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &loss, .ctx_size_in = sizeof(loss));
+	int r = n ? datapath_count(f->d, reason, n) : 0;
 
-	if (n && bpf_prog_test_run_opts(f->d->agent_count, &run))
-		log_warning("%u dropped fragments are counted nowhere: %s", n, strerror(errno));
+	if (r)
+		log_warning("%u dropped fragments are counted nowhere: %s", n, strerror(-r));
 }
 
 static void count_losses(struct fragments *f)
@@ -268,7 +259,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	struct fragments *f = arg;
 
 	f->taken = 0;
-	f->now_ns = clock_ns();
+	f->now_ns = clock_ns(CLOCK_MONOTONIC);
 	ring_buffer__consume(f->ring);
 	send_due(f);
 	count_losses(f);
@@ -295,12 +286,6 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life ---------------------------------------------------------------------------------------------------------
  */
-
-/* libbpf and libevent leave errno; where they do not, memory was short. */
-static int errno_or(int otherwise)
-{
-	return errno ? -errno : -otherwise;
-}
 
 static int fragments_open(struct fragments *f, struct event_base *base)
 {

@@ -43,14 +43,6 @@ static void forget_records(struct trace *t)
 	t->n_records = t->n_places = 0;
 }
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static int add_record(struct trace *t, const struct trace_record *r)
 {
 	size_t size = offsetof(struct trace_record, step) + r->n_steps * sizeof(r->step[0]);

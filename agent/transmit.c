@@ -26,7 +26,7 @@ struct transmit {
 	struct event *readable;
 	struct event *turn;
 	unsigned sent; /* in this turn */
-	uint64_t lost; /* not told to the counters yet */
+	unsigned lost; /* of them, those that could not be sent */
 };
 
 static int on_frame(void *arg, void *data, size_t size)
@@ -43,26 +43,16 @@ static int on_frame(void *arg, void *data, size_t size)
 	return ++t->sent < SENT_PER_TURN ? 0 : -ECANCELED;
 }
 
-static void count_lost(struct transmit *t)
-{
-	struct agent_count c = { .reason = REASON_redirect_errors, .n = t->lost };
-	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &c, .ctx_size_in = sizeof(c));
-
-	if (!t->lost)
-		return;
-	bpf_prog_test_run_opts(t->d->agent_count, &run);
-	t->lost = 0;
-}
-
 /* A flood is sent no faster than this, and the loop serves others in between. */
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct timeval again = { .tv_usec = TURN_MS * 1000 };
 	struct transmit *t = arg;
 
-	t->sent = 0;
+	t->sent = t->lost = 0;
 	ring_buffer__consume(t->ring);
-	count_lost(t);
+	if (t->lost)
+		datapath_count(t->d, REASON_redirect_errors, t->lost);
 	if (t->sent)
 		evtimer_add(t->turn, &again);
 	else
@@ -75,9 +65,10 @@ static int transmit_open(struct transmit *t, struct event_base *base)
 	t->socket = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (t->socket < 0)
 		return -errno;
+	errno = 0;
 	t->ring = ring_buffer__new(t->d->transmissions, on_frame, t, NULL);
 	if (!t->ring)
-		return errno ? -errno : -ENOMEM;
+		return errno_or(ENOMEM);
 	/* A turn adds it again when there is nothing left to send. */
 	t->readable = event_new(base, ring_buffer__epoll_fd(t->ring), EV_READ, on_turn, t);
 	t->turn = evtimer_new(base, on_turn, t);

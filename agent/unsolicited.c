@@ -51,14 +51,6 @@ struct unsolicited {
 	uint32_t n_sent;    /* in that second */
 };
 
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 /* ---- what waits ---------------------------------------------------------------------------------------------------
  */
 
@@ -107,14 +99,6 @@ static struct waiting *oldest_off(struct unsolicited *u)
 /* ---- the end of a wait --------------------------------------------------------------------------------------------
  */
 
-static void count(const struct unsolicited *u, enum reason reason)
-{
-	struct agent_count one = { .reason = reason, .n = 1 };
-	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &one, .ctx_size_in = sizeof(one));
-
-	bpf_prog_test_run_opts(u->d->agent_count, &run);
-}
-
 /* Whether the session is there by now; where that cannot be asked, nobody is told that it is not. */
 static bool is_held(const struct unsolicited *u, const struct session_question *of)
 {
@@ -158,13 +142,13 @@ static void end_wait(struct unsolicited *u, const struct unsolicited_syn *s)
 	if (is_held(u, &s->of))
 		return;
 	if (!may_send(u)) {
-		count(u, REASON_icmp_withheld);
+		datapath_count(u->d, REASON_icmp_withheld, 1);
 		return;
 	}
 	r = answer_send(u, s, in->addr);
 	if (!r) {
 		u->n_sent++;
-		count(u, REASON_sent_icmp_port);
+		datapath_count(u->d, REASON_sent_icmp_port, 1);
 	} else if (!u->warned && (r == -EPERM || r == -EACCES)) {
 		u->warned = true;
 		log_warning("SYNs from outside cannot be answered: %s", strerror(-r));
@@ -214,7 +198,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	const struct waiting *w;
 
 	u->taken = 0;
-	u->now_ns = clock_ns();
+	u->now_ns = clock_ns(CLOCK_MONOTONIC);
 	ring_buffer__consume(u->ring);
 	end_waits(u);
 	w = STAILQ_FIRST(&u->queue);
@@ -229,12 +213,6 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life ---------------------------------------------------------------------------------------------------------
  */
-
-/* libbpf and libevent leave errno; where they do not, memory was short. */
-static int errno_or(int otherwise)
-{
-	return errno ? -errno : -otherwise;
-}
 
 static int unsolicited_open(struct unsolicited *u, struct event_base *base)
 {

@@ -3,6 +3,7 @@
 #ifndef DETNAT_UTIL_H
 #define DETNAT_UTIL_H
 
+#include <errno.h>
 #include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -62,13 +63,25 @@ static inline int __attribute__((format(printf, 3, 4))) error_set(struct error *
 	return r;
 }
 
-/* Microseconds of CLOCK_MONOTONIC. */
-static inline uint64_t monotonic_us(void)
+/* The errno that libbpf and libevent leave, as -errno; where they leave none, -otherwise. */
+static inline int errno_or(int otherwise)
+{
+	return errno ? -errno : -otherwise;
+}
+
+/* Nanoseconds of a clock. */
+static inline uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* Microseconds of CLOCK_MONOTONIC. */
+static inline uint64_t monotonic_us(void)
+{
+	return clock_ns(CLOCK_MONOTONIC) / 1000;
 }
 
 /* Enough for "255.255.255.255/32" and for "255.255.255.255:65535". */

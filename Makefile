@@ -23,11 +23,22 @@ endif
 
 WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wno-unused-parameter
 CFLAGS   ?= -O2 -g
-ALL_CFLAGS := -std=gnu17 $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iinclude -I$(BUILD)/skel -MMD -MP
-BPF_CFLAGS := -O2 -g -mcpu=v3 -target bpf -D__TARGET_ARCH_$(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m))) -Wall -Wextra -Werror -Wno-unused-parameter \
+# Two builds in two directories are the same: the compilers note the working directory by the name that it has in PWD.
+HERE     := PWD=/proc/self/cwd
+PATHS    := $(if $(filter /%,$(BUILD)),-ffile-prefix-map=$(BUILD)=build)
+# What a package's own flags, which come after these, may change.
+HARDENED := -fPIE -fstack-protector-strong
+ifneq ($(SANITIZE),1)
+ifeq ($(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),)
+HARDENED += $(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+endif
+endif
+ALL_CFLAGS := -std=gnu17 $(HARDENED) $(PATHS) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iinclude -I$(BUILD)/skel -MMD -MP
+LINK       := $(CC) $(SANITIZER) -pie -Wl,-z,relro,-z,now $(CFLAGS) $(LDFLAGS)
+BPF_CFLAGS := -O2 -g $(PATHS) -fdebug-compilation-dir=. -mcpu=v3 -target bpf -D__TARGET_ARCH_$(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m))) -Wall -Wextra -Werror -Wno-unused-parameter \
               -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
 
-AGENT_LIBS := -lbpf -levent -lcjson -lmnl -lnettle -lelf -lz
+AGENT_LIBS := -lbpf -levent -lcjson -lmnl -lnftnl -lnettle -lcap-ng -lelf -lz
 CLI_LIBS   := -lcjson -lnettle
 
 BPF_SOURCES   := $(wildcard bpf/*.bpf.c)
@@ -46,7 +57,7 @@ C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] agent/*.[ch] cli/*.[ch
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-bench deps-demo deps-test demo test test-unit test-bpf test-e2e test-vm bench bench-agent bench-full fuzz format lint install uninstall clean help
+.PHONY: all deps deps-bench deps-demo deps-test demo test test-unit test-bpf test-e2e test-kills test-vm test-vm-systemd soak bench bench-agent bench-full fuzz format lint install uninstall clean help
 
 all: deps ## build everything into build/
 	@$(MAKE) --no-print-directory programs
@@ -68,11 +79,11 @@ deps-test:
 $(BUILD)/skel/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
 	$(SAY) BPF $<
-	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	$(Q)$(HERE) $(CLANG) $(BPF_CFLAGS) -c $< -o $@
 $(BUILD)/skel/%.bpf.o: tests/bench/%.bpf.c
 	@mkdir -p $(@D)
 	$(SAY) BPF $<
-	$(Q)$(CLANG) $(BPF_CFLAGS) -Ibpf -c $< -o $@
+	$(Q)$(HERE) $(CLANG) $(BPF_CFLAGS) -Ibpf -c $< -o $@
 $(BUILD)/skel/%.skel.h: $(BUILD)/skel/%.bpf.o
 	$(SAY) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
@@ -80,38 +91,38 @@ $(BUILD)/skel/%.skel.h: $(BUILD)/skel/%.bpf.o
 $(BUILD)/agent/%.o: agent/%.c | $(SKELETONS)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
-	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -c $< -o $@
 $(BUILD)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
-	$(Q)$(CC) $(ALL_CFLAGS) -Iagent -c $< -o $@
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -Iagent -c $< -o $@
 $(BUILD)/tests/%.o: tests/%.c | $(SKELETONS) $(BENCH_BPF)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
-	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -Iagent -Icli -c $< -o $@
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -Iagent -Icli -c $< -o $@
 
 $(BUILD)/libagent.a: $(AGENT_OBJECTS)
 	$(SAY) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 $(BUILD)/detnat-agent: $(BUILD)/agent/main.o $(BUILD)/libagent.a
 	$(SAY) LD $@
-	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ $(AGENT_LIBS)
+	$(Q)$(LINK) $^ -o $@ $(AGENT_LIBS)
 # The command line shares the pure modules of the agent: address parsing and the mapping history.
 $(BUILD)/detnatctl: $(CLI_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
-	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ $(CLI_LIBS)
+	$(Q)$(LINK) $^ -o $@ $(CLI_LIBS)
 $(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(filter-out %/main.o,$(CLI_OBJECTS)) $(BUILD)/libagent.a
 	$(SAY) LD $@
-	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ -lcriterion -lpthread $(AGENT_LIBS)
+	$(Q)$(LINK) $^ -o $@ -lcriterion -lpthread $(AGENT_LIBS)
 $(BUILD)/tests/bpf/run: $(BPFT_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
-	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ -lcriterion -lpthread $(AGENT_LIBS)
+	$(Q)$(LINK) $^ -o $@ -lcriterion -lpthread $(AGENT_LIBS)
 $(BUILD)/tests/bench/run: $(BENCH_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
-	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ -lpthread -lm $(AGENT_LIBS)
+	$(Q)$(LINK) $^ -o $@ -lpthread -lm $(AGENT_LIBS)
 $(BUILD)/tests/bench/agent/%: $(BUILD)/tests/bench/agent/%.o
 	$(SAY) LD $@
-	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lbpf -lpthread
+	$(Q)$(LINK) $^ -o $@ -lbpf -lpthread
 $(BUILD)/tests/bench/agent/fill: $(BUILD)/libagent.a
 AGENT_BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/agent/*.c))
 tests-built: $(PROGRAMS) $(BUILD)/tests/unit/run $(BUILD)/tests/bpf/run
@@ -134,9 +145,19 @@ test-bpf: deps-test ## the datapath packet by packet; needs root
 test-e2e: deps-test ## agent and command line with real traffic in namespaces; needs root
 	@$(MAKE) --no-print-directory SANITIZE=1 programs
 	cd tests/e2e && BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -n $(E2E_WORKERS) --dist loadfile $(ARGS)
+test-kills: deps-test ## SIGKILL at each system call of start, reload, change and stop that changes anything; an hour or more, needs root
+	@$(MAKE) --no-print-directory SANITIZE=1 programs
+	cd tests/e2e && KILLS=all BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -s -n $(E2E_WORKERS) test_kills.py $(ARGS)
+MINUTES ?= 10
+soak: deps-test ## everything at once for MINUTES=10, then what must hold is looked at; needs root
+	@$(MAKE) --no-print-directory programs
+	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) soak.py --minutes $(MINUTES) $(ARGS)
 test-vm: deps-test ## load, attach and translate on Debian's 6.1 and 6.12 kernels
 	@$(MAKE) --no-print-directory programs
 	BUILD=$(abspath $(BUILD)) tests/vm/run.sh
+test-vm-systemd: deps-test ## the units in a virtual machine with systemd: boot, restart, kill, reload, leaks
+	@$(MAKE) --no-print-directory programs
+	BUILD=$(abspath $(BUILD)) VM_PARTS=systemd SERIES=6.1 tests/vm/run.sh
 
 bench: deps-demo ## nanoseconds a packet against the parse-and-rewrite floor, and the goals; needs root (some minutes)
 	@$(MAKE) --no-print-directory $(BUILD)/tests/bench/run
@@ -154,7 +175,7 @@ bench-full: deps-demo ## the same, every row (ROWS='h1024-* …' picks some of t
 # End to end: live frames over veth, against the kernel's forwarding and nft SNAT.
 $(BUILD)/tests/bench/e2e: $(E2E_SOURCES:%.c=$(BUILD)/%.o)
 	$(SAY) LD $@
-	$(Q)$(CC) $(SANITIZER) $(LDFLAGS) $^ -o $@ -lbpf -lcjson -lmnl
+	$(Q)$(LINK) $^ -o $@ -lbpf -lcjson -lmnl
 .PHONY: bench-e2e
 bench-e2e: deps-bench ## detnat against nft SNAT and kernel forwarding, frames over veth; needs root (FULL=1: all rows)
 	@$(MAKE) --no-print-directory programs $(BUILD)/tests/bench/e2e
@@ -167,6 +188,8 @@ bench-agent: deps-test ## the agent at 16.5 million sessions: what its own work 
 FUZZ_SECONDS ?= 60
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_CFLAGS  := -std=gnu17 -O1 -g -D_GNU_SOURCE -Iinclude -Iagent -I$(BUILD)/skel -MMD -MP -fsanitize=address,undefined
+# The datapath's headers read what is not aligned, and take their helpers from a header of the fuzzer's.
+$(BUILD)/fuzz/tests/fuzz/fuzz_packet.o: FUZZ_CFLAGS += -Itests/fuzz/shim -fno-sanitize=alignment
 $(BUILD)/fuzz/%.o: %.c | $(SKELETONS)
 	@mkdir -p $(@D)
 	$(SAY) CLANG $<
@@ -177,13 +200,10 @@ $(BUILD)/fuzz/libagent.a: $(AGENT_SOURCES:%.c=$(BUILD)/fuzz/%.o)
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libagent.a
 	$(SAY) LD $@
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ -o $@ $(AGENT_LIBS)
-fuzz: deps-test ## what comes from outside, on any octets (FUZZ_SECONDS=60 each)
+FUZZ_JOBS    ?= 1
+fuzz: deps-test ## what comes from outside, on any octets (FUZZ_SECONDS=60 each, FUZZ_JOBS=1 at a time)
 	@$(MAKE) --no-print-directory $(FUZZERS)
-	@for fuzzer in $(FUZZERS); do \
-	    mkdir -p $$fuzzer.corpus && cp deploy/detnat.json $$fuzzer.corpus/ && \
-	    $$fuzzer -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/ $$fuzzer.corpus \
-	        >$$fuzzer.log 2>&1 || { tail -n 40 $$fuzzer.log; exit 1; }; \
-	    echo "$$fuzzer: nothing found"; done
+	@BUILD=$(BUILD) SECONDS_EACH=$(FUZZ_SECONDS) JOBS=$(FUZZ_JOBS) tests/fuzz/run.sh $(FUZZERS)
 
 format: deps-test ## clang-format all C
 	clang-format -i $(C_FILES)
@@ -192,12 +212,17 @@ lint: deps-test ## formatting and static checks, warnings as errors
 	@BUILD=$(BUILD) deploy/lint.sh
 
 MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json
+SERVICES   := detnat.service detnat-guard.service
 install: all ## install into DESTDIR/PREFIX
 	install -D -m 755 $(BUILD)/detnat-agent $(DESTDIR)$(PREFIX)/sbin/detnat-agent
 	install -D -m 755 $(BUILD)/detnatctl $(DESTDIR)$(PREFIX)/bin/detnatctl
-	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' deploy/detnat.service > $(BUILD)/detnat.service
-	install -D -m 644 $(BUILD)/detnat.service $(DESTDIR)$(PREFIX)/lib/systemd/system/detnat.service
+	for unit in $(SERVICES); do \
+	    sed 's,/usr/sbin/,$(PREFIX)/sbin/,' deploy/$$unit > $(BUILD)/$$unit && \
+	    install -D -m 644 $(BUILD)/$$unit $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit 1; \
+	done
+	install -D -m 644 deploy/detnat-metrics.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/detnat-metrics.socket
 	install -D -m 644 deploy/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/detnat.conf
+	install -d -m 755 $(DESTDIR)/etc/detnat
 	install -D -m 644 deploy/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/detnat.conf
 	install -D -m 644 deploy/completion/detnatctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/detnatctl
 	install -D -m 644 deploy/detnat.json $(DESTDIR)$(PREFIX)/share/doc/detnat/detnat.json
@@ -205,7 +230,7 @@ install: all ## install into DESTDIR/PREFIX
 	for page in docs/man/*.[1-8]; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/detnat-agent $(DESTDIR)$(PREFIX)/bin/detnatctl \
-	      $(DESTDIR)$(PREFIX)/lib/systemd/system/detnat.service $(DESTDIR)$(PREFIX)/lib/sysusers.d/detnat.conf \
+	      $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(SERVICES) detnat-metrics.socket) $(DESTDIR)$(PREFIX)/lib/sysusers.d/detnat.conf \
 	      $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/detnat.conf $(DESTDIR)$(PREFIX)/share/bash-completion/completions/detnatctl \
 	      $(addprefix $(DESTDIR)$(PREFIX)/share/doc/detnat/,detnat.json $(MONITORING)) \
 	      $(addprefix $(DESTDIR)$(PREFIX)/share/man/,$(foreach p,$(notdir $(wildcard docs/man/*.[1-8])),man$(subst .,,$(suffix $(p)))/$(p)))
@@ -215,4 +240,4 @@ clean: ## remove build/
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -type f -name '*.d' -not -path '*/vm/*' 2>/dev/null)

@@ -34,7 +34,8 @@ struct agent {
 	uint64_t file_hash;    /* of the file that was last applied */
 	struct datapath datapath;
 	struct mappings *mappings;
-	struct history *history;
+	struct history_queue *history;
+	struct guard *guard;
 	struct devices *devices;
 	struct ipfix *ipfix;
 	struct fragments *fragments;

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/if_link.h>
 #include <string.h>
@@ -56,25 +57,22 @@ const char *kernel_message_end(void)
 
 /* ---- whose program is it? --------------------------------------------------------------------------------------- */
 
-uint32_t program_id(int fd)
+static int own_add(struct own_programs *own, int fd)
 {
-	struct bpf_prog_info info = { 0 };
-	uint32_t size = sizeof(info);
-
-	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size) ? info.id : 0;
-}
-
-static int own_add(struct own_programs *own, uint32_t id)
-{
-	uint32_t *grown;
+	uint32_t id = program_id(fd);
+	struct own_program *grown;
+	int copy;
 
 	if (!id)
 		return 0;
-	grown = reallocarray(own->id, own->count + 1, sizeof(*grown));
+	grown = reallocarray(own->program, own->count + 1, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
-	own->id = grown;
-	own->id[own->count++] = id;
+	own->program = grown;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (copy < 0)
+		return -errno;
+	own->program[own->count++] = (struct own_program){ .id = id, .fd = copy };
 	return 0;
 }
 
@@ -98,7 +96,7 @@ static int visit_layout(const char *name, void *arg)
 
 		_cleanup_close_ int fd = bpf_obj_get(path);
 
-		r = own_add(s->own, program_id(fd));
+		r = own_add(s->own, fd);
 	}
 	return r;
 }
@@ -113,7 +111,7 @@ int own_programs_read(const char *pin_path, const struct datapath *d, struct own
 		const int fds[] = { d->xdp_inside, d->xdp_outside, d->xdp_both };
 
 		for (size_t i = 0; !r && i < ARRAY_SIZE(fds); i++)
-			r = own_add(&own, program_id(fds[i]));
+			r = own_add(&own, fds[i]);
 	}
 	if (!r && bpffs_is(pin_path))
 		r = directory_visit(pin_path, visit_layout, &search);
@@ -127,14 +125,26 @@ int own_programs_read(const char *pin_path, const struct datapath *d, struct own
 
 void own_programs_free(struct own_programs *own)
 {
-	free(own->id);
+	for (size_t i = 0; i < own->count; i++)
+		close(own->program[i].fd);
+	free(own->program);
 	*own = (struct own_programs){ 0 };
 }
 
-static bool own_programs_lists(const struct own_programs *own, uint32_t id)
+static const struct own_program *own_find(const struct own_programs *own, uint32_t id)
 {
 	for (size_t i = 0; i < own->count; i++)
-		if (own->id[i] == id)
+		if (own->program[i].id == id)
+			return &own->program[i];
+	return NULL;
+}
+
+bool is_entry_program(const char *name)
+{
+	static const char *const names[] = { "xdp_inside", "xdp_outside", "xdp_both" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(name, names[i]))
 			return true;
 	return false;
 }
@@ -156,21 +166,18 @@ static bool is_empty_prog_array(uint32_t id)
 
 /*
  * Whether a program is an entry program of a datapath whose pins are gone (removed by hand, or with their mount
- * namespace): the kernel emptied its PROG_ARRAY then, so it does nothing but pass packets, for nobody.
+ * namespace): the kernel emptied its PROG_ARRAY then, so it does nothing but pass packets, for nobody. Only its number
+ * is left of it, so this needs CAP_SYS_ADMIN; without that it is taken for somebody else's.
  */
 static bool is_orphan(uint32_t id)
 {
-	static const char *const names[] = { "xdp_inside", "xdp_outside", "xdp_both" };
 	uint32_t maps[16], size = sizeof(struct bpf_prog_info);
 	struct bpf_prog_info info = { .nr_map_ids = ARRAY_SIZE(maps), .map_ids = (uintptr_t)maps };
 	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
-	bool named = false;
 
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size))
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) || !is_entry_program(info.name))
 		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		named |= !strcmp(info.name, names[i]);
-	for (uint32_t i = 0; named && i < info.nr_map_ids && i < ARRAY_SIZE(maps); i++)
+	for (uint32_t i = 0; i < info.nr_map_ids && i < ARRAY_SIZE(maps); i++)
 		if (is_empty_prog_array(maps[i]))
 			return true;
 	return false;
@@ -178,26 +185,36 @@ static bool is_orphan(uint32_t id)
 
 bool own_programs_has(const struct own_programs *own, uint32_t id)
 {
-	return own_programs_lists(own, id) || is_orphan(id);
+	return own_find(own, id) || is_orphan(id);
+}
+
+int own_programs_open(const struct own_programs *own, uint32_t id)
+{
+	const struct own_program *found = own_find(own, id);
+	int fd = found ? fcntl(found->fd, F_DUPFD_CLOEXEC, 3) : bpf_prog_get_fd_by_id(id);
+
+	return fd < 0 ? -errno : fd;
 }
 
 /* ---- undo ------------------------------------------------------------------------------------------------------- */
 
-int attach_note(const struct link *l, const struct datapath *d, const struct own_programs *own,
+int attach_note(struct netlink *n, const struct link *l, const struct datapath *d, const struct own_programs *own,
 		struct attach_before *ret)
 {
 	struct attach_before before = { .ifindex = l->ifindex, .xdp = -1, .tc = -1 };
-	uint32_t tc = tc_attached(l->ifindex);
+	uint32_t tc = tc_attached(n, l->ifindex);
 
 	before.record = d->device[l->ifindex];
 	before.xdp_native = l->xdp.attached == XDP_ATTACHED_DRV;
 	if (l->xdp.attached != XDP_ATTACHED_NONE && own_programs_has(own, l->xdp.prog_id)) {
-		before.xdp = bpf_prog_get_fd_by_id(l->xdp.prog_id);
+		before.xdp = own_programs_open(own, l->xdp.prog_id);
 		if (before.xdp < 0)
-			return -errno;
+			return before.xdp;
 	}
+	/* One of another layout is pinned nowhere here; its successor stays in its place then. */
+	before.had_tc = tc;
 	if (tc)
-		before.tc = bpf_prog_get_fd_by_id(tc);
+		before.tc = pinned_program(d->pin_dir, PIN_TC_PROGRAM, tc);
 	*ret = before;
 	return 0;
 }
@@ -219,9 +236,9 @@ void attach_restore(struct netlink *n, struct datapath *d, const struct attach_b
 		xdp_detach(&l, own);
 	else
 		xdp_attach(&l, before->xdp, mode, own, &ignored, NULL);
-	if (before->tc < 0)
+	if (!before->had_tc)
 		tc_detach(n, l.ifindex, made_clsact);
-	else
+	else if (before->tc >= 0)
 		tc_attach(n, &l, before->tc, &ignored, NULL);
 	d->device[before->ifindex] = before->record;
 }

@@ -9,12 +9,18 @@
 
 #include "datapath.h"
 #include "netlink.h"
+#include "pinned.h"
 
 /* ---- whose program is it? --------------------------------------------------------------------------------------- */
 
-/* Programs that belong to the datapaths under one pin path, of every layout, by their kernel-wide ids. */
+struct own_program {
+	uint32_t id;
+	int fd;
+};
+
+/* XDP programs that belong to the datapaths under one pin path, of every layout. */
 struct own_programs {
-	uint32_t *id;
+	struct own_program *program;
 	size_t count;
 };
 
@@ -22,11 +28,17 @@ struct own_programs {
 int own_programs_read(const char *pin_path, const struct datapath *d, struct own_programs *ret);
 void own_programs_free(struct own_programs *own);
 
-/* Whether a program is one of them, or was of a datapath of ours whose pins are gone. */
+/*
+ * Whether a program is one of them, or was of a datapath of ours whose pins are gone; the latter shows to an agent with
+ * CAP_SYS_ADMIN alone.
+ */
 bool own_programs_has(const struct own_programs *own, uint32_t id);
 
-/* Kernel-wide id of a program, 0 where fd is none. */
-uint32_t program_id(int fd);
+/* A new descriptor of such a program, or -errno. */
+int own_programs_open(const struct own_programs *own, uint32_t id);
+
+/* Whether a program that stands on interfaces is called so. */
+bool is_entry_program(const char *name);
 
 /* ---- XDP ------------------------------------------------------------------------------------------------------ */
 
@@ -60,7 +72,7 @@ int xdp_detach(const struct link *l, const struct own_programs *own);
 int tc_attach(struct netlink *n, const struct link *l, int fd, bool *ret_made_clsact, struct error *err);
 
 /* Id of our program at the link's egress, 0 where there is none. */
-uint32_t tc_attached(uint32_t ifindex);
+uint32_t tc_attached(struct netlink *n, uint32_t ifindex);
 
 /* Takes off our filter, and the clsact qdisc where made_clsact says that it is ours and nothing else hangs in it. */
 int tc_detach(struct netlink *n, uint32_t ifindex, bool made_clsact);
@@ -73,10 +85,11 @@ struct attach_before {
 	bool xdp_native;
 	int xdp; /* descriptors, -1 where there was none of ours */
 	int tc;
+	bool had_tc; /* there was a tc program of ours, even where tc is -1 */
 	struct device record;
 };
 
-int attach_note(const struct link *l, const struct datapath *d, const struct own_programs *own,
+int attach_note(struct netlink *n, const struct link *l, const struct datapath *d, const struct own_programs *own,
 		struct attach_before *ret);
 
 /* Makes the link carry again what was noted; made_clsact as in tc_detach(), of what was made since. */

@@ -2,41 +2,61 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <string.h>
 
 #include "attach.h"
 
-/* Name of our program, which tells our filter from another that stands by chance at the same place. */
-#define TC_PROGRAM "tc_outside"
+/* A filter of cls_bpf. */
+struct filter {
+	uint32_t id;  /* of its program; 0: there is no such filter */
+	bool is_ours; /* by the name that libbpf gave it: that of its program, and its number */
+};
 
-static bool is_own_tc(uint32_t id)
+static void visit_filter(const struct nlmsghdr *h, void *arg)
 {
-	struct bpf_prog_info info = { 0 };
-	uint32_t size = sizeof(info);
-	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+	const struct nlattr *attr[TCA_OPTIONS + 1], *option;
+	static const char ours[] = PIN_TC_PROGRAM ":[";
+	struct filter *f = arg;
 
-	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size) && !strcmp(info.name, TC_PROGRAM);
+	if (h->nlmsg_type != RTM_NEWTFILTER)
+		return;
+	netlink_attributes(h, sizeof(struct tcmsg), attr, ARRAY_SIZE(attr));
+	if (!attr[TCA_KIND] || strcmp(mnl_attr_get_str(attr[TCA_KIND]), "bpf") || !attr[TCA_OPTIONS])
+		return;
+	mnl_attr_for_each_nested(option, attr[TCA_OPTIONS])
+	{
+		if (mnl_attr_get_type(option) == TCA_BPF_ID)
+			f->id = mnl_attr_get_u32(option);
+		else if (mnl_attr_get_type(option) == TCA_BPF_NAME)
+			f->is_ours = !strncmp(mnl_attr_get_str(option), ours, sizeof(ours) - 1);
+	}
 }
 
-/* Id of the program at our place, whosever it is; 0: none. */
-static uint32_t query(uint32_t ifindex)
+/* What stands at our place, whosever it is. */
+static struct filter query(struct netlink *n, uint32_t ifindex)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_EGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY);
-	int r;
+	struct nlmsghdr *h = netlink_request(n, RTM_GETTFILTER, 0, sizeof(struct tcmsg));
+	struct tcmsg *tc = mnl_nlmsg_get_payload(h);
+	struct filter found = { 0 };
 
-	kernel_message_begin();
-	r = bpf_tc_query(&hook, &opts);
-	kernel_message_end();
-	return r ? 0 : opts.prog_id;
+	tc->tcm_ifindex = (int)ifindex;
+	tc->tcm_parent = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS);
+	tc->tcm_info = TC_H_MAKE(TC_PRIORITY << 16, htons(ETH_P_ALL));
+	tc->tcm_handle = TC_HANDLE;
+	mnl_attr_put_strz(h, TCA_KIND, "bpf");
+	if (netlink_call(n, visit_filter, &found))
+		return (struct filter){ 0 };
+	return found;
 }
 
-uint32_t tc_attached(uint32_t ifindex)
+uint32_t tc_attached(struct netlink *n, uint32_t ifindex)
 {
-	uint32_t id = query(ifindex);
+	struct filter f = query(n, ifindex);
 
-	return id && is_own_tc(id) ? id : 0;
+	return f.is_ours ? f.id : 0;
 }
 
 static int report(const struct link *l, int r, const char *message, struct error *err)
@@ -106,18 +126,18 @@ static int attach_filter(struct netlink *n, const struct link *l, struct bpf_tc_
 int tc_attach(struct netlink *n, const struct link *l, int fd, bool *ret_made_clsact, struct error *err)
 {
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY, .prog_fd = fd);
-	uint32_t present = query(l->ifindex);
+	struct filter present = query(n, l->ifindex);
 
 	if (fd < 0)
 		return error_set(err, -EBADF, "%s: there is no tc program to attach", l->name);
-	if (present && present == program_id(fd))
+	if (present.id && present.id == program_id(fd))
 		return 0;
-	if (present && !is_own_tc(present))
+	if (present.id && !present.is_ours)
 		return error_set(err, -EBUSY,
 				 "%s: somebody else's tc filter stands at egress pref %u handle %u (program id %u); "
 				 "take it off with `tc filter del dev %s egress pref %u`",
-				 l->name, TC_PRIORITY, TC_HANDLE, present, l->name, TC_PRIORITY);
-	if (present)
+				 l->name, TC_PRIORITY, TC_HANDLE, present.id, l->name, TC_PRIORITY);
+	if (present.id)
 		opts.flags = BPF_TC_F_REPLACE;
 	return attach_filter(n, l, &opts, ret_made_clsact, err);
 }
@@ -150,7 +170,7 @@ int tc_detach(struct netlink *n, uint32_t ifindex, bool made_clsact)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_EGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY);
-	bool ours = tc_attached(ifindex);
+	bool ours = tc_attached(n, ifindex);
 	int r = 0;
 
 	kernel_message_begin();

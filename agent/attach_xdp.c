@@ -10,6 +10,7 @@
 #include "log.h"
 #include "stacking.h"
 
+/* "?" where the kernel shows it only to CAP_SYS_ADMIN. */
 static const char *program_name(uint32_t id, char text[static BPF_OBJ_NAME_LEN])
 {
 	struct bpf_prog_info info = { 0 };
@@ -37,6 +38,15 @@ static int refuse_foreign(const struct link *l, struct error *err)
 			"%s: carries libxdp's dispatcher (program id %u), with programs of others; take them off with "
 			"`xdp-loader unload %s --all`",
 			l->name, l->xdp.prog_id, l->name);
+	if (is_entry_program(name))
+		return error_set(
+			err, -EBUSY,
+			"%s: carries detnat's program \"%s\" (id %u), whose pins are not at this pin path, or not to "
+			"be "
+			"seen in this mount namespace, as under `ip netns exec`; leave it: it translates. Run this "
+			"with `nsenter --net=/run/netns/NAME`, which keeps the mounts, or end the other datapath by "
+			"`detnat-agent --detach` with its configuration",
+			l->name, name, l->xdp.prog_id);
 	return error_set(
 		err, -EBUSY,
 		"%s: carries the XDP program \"%s\" (id %u), which is not detnat's of this pin path; take it off with "
@@ -83,15 +93,15 @@ static uint32_t mode_flag(bool native)
 }
 
 /* Puts fd (-1: nothing) in the place of the program of this id, and only of it; 0: of none. */
-static int exchange(uint32_t ifindex, bool native, uint32_t old_id, int fd)
+static int exchange(const struct own_programs *own, uint32_t ifindex, bool native, uint32_t old_id, int fd)
 {
 	if (!old_id)
 		return bpf_xdp_attach((int)ifindex, fd, mode_flag(native) | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL);
 
-	_cleanup_close_ int old = bpf_prog_get_fd_by_id(old_id);
+	_cleanup_close_ int old = own_programs_open(own, old_id);
 
 	if (old < 0)
-		return errno == ENOENT ? -EAGAIN : -errno;
+		return old == -ENOENT ? -EAGAIN : old;
 	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = old);
 	return bpf_xdp_attach((int)ifindex, fd, mode_flag(native) | XDP_FLAGS_REPLACE, &opts);
 }
@@ -132,14 +142,15 @@ static int check_merged(const struct link *l, struct error *err)
 }
 
 /* Attaches to a link that carries nothing. */
-static int attach_afresh(const struct link *l, int fd, enum xdp_mode mode, bool *ret_native, struct error *err)
+static int attach_afresh(const struct own_programs *own, const struct link *l, int fd, enum xdp_mode mode,
+			 bool *ret_native, struct error *err)
 {
 	bool native = mode != XDP_MODE_SKB;
 	const char *message;
 	int r;
 
 	kernel_message_begin();
-	r = exchange(l->ifindex, native, 0, fd);
+	r = exchange(own, l->ifindex, native, 0, fd);
 	message = kernel_message_end();
 	if (r && r != -ENODEV && r != -EBUSY && r != -EEXIST && mode == XDP_MODE_AUTO) {
 		if (check_merged(l, err))
@@ -148,7 +159,7 @@ static int attach_afresh(const struct link *l, int fd, enum xdp_mode mode, bool 
 			 *message ? message : strerror(-r));
 		native = false;
 		kernel_message_begin();
-		r = exchange(l->ifindex, native, 0, fd);
+		r = exchange(own, l->ifindex, native, 0, fd);
 		message = kernel_message_end();
 	}
 	if (r)
@@ -159,21 +170,22 @@ static int attach_afresh(const struct link *l, int fd, enum xdp_mode mode, bool 
 
 /* The kernel runs native or generic, not both: the old program has to go first, and comes back where the new one is
  * refused. */
-static int change_mode(const struct link *l, int fd, enum xdp_mode mode, bool *ret_native, struct error *err)
+static int change_mode(const struct own_programs *own, const struct link *l, int fd, enum xdp_mode mode,
+		       bool *ret_native, struct error *err)
 {
 	bool was_native = l->xdp.attached == XDP_ATTACHED_DRV;
-	_cleanup_close_ int old = bpf_prog_get_fd_by_id(l->xdp.prog_id);
+	_cleanup_close_ int old = own_programs_open(own, l->xdp.prog_id);
 	int r;
 
 	kernel_message_begin();
-	r = old < 0 ? -errno : exchange(l->ifindex, was_native, l->xdp.prog_id, -1);
+	r = old < 0 ? old : exchange(own, l->ifindex, was_native, l->xdp.prog_id, -1);
 	if (r)
 		return report(l, r, was_native, kernel_message_end(), err);
 	kernel_message_end();
-	r = attach_afresh(l, fd, mode, ret_native, err);
+	r = attach_afresh(own, l, fd, mode, ret_native, err);
 	if (r) {
 		kernel_message_begin();
-		exchange(l->ifindex, was_native, 0, old);
+		exchange(own, l->ifindex, was_native, 0, old);
 		kernel_message_end();
 	}
 	return r;
@@ -190,12 +202,12 @@ int xdp_attach(const struct link *l, int fd, enum xdp_mode mode, const struct ow
 	if (fd < 0)
 		return error_set(err, -EBADF, "%s: there is no XDP program to attach", l->name);
 	if (l->xdp.attached == XDP_ATTACHED_NONE)
-		return attach_afresh(l, fd, mode, ret_native, err);
+		return attach_afresh(own, l, fd, mode, ret_native, err);
 	if (native ? mode == XDP_MODE_SKB : mode == XDP_MODE_NATIVE)
-		return change_mode(l, fd, mode, ret_native, err);
+		return change_mode(own, l, fd, mode, ret_native, err);
 	if (l->xdp.prog_id != program_id(fd)) {
 		kernel_message_begin();
-		r = exchange(l->ifindex, native, l->xdp.prog_id, fd);
+		r = exchange(own, l->ifindex, native, l->xdp.prog_id, fd);
 
 		const char *message = kernel_message_end();
 
@@ -215,7 +227,7 @@ int xdp_detach(const struct link *l, const struct own_programs *own)
 	if (!own_programs_has(own, l->xdp.prog_id))
 		return 0;
 	kernel_message_begin();
-	r = exchange(l->ifindex, l->xdp.attached == XDP_ATTACHED_DRV, l->xdp.prog_id, -1);
+	r = exchange(own, l->ifindex, l->xdp.attached == XDP_ATTACHED_DRV, l->xdp.prog_id, -1);
 	kernel_message_end();
 	return r == -ENODEV ? 0 : r;
 }

@@ -14,6 +14,7 @@
 #include <sys/vfs.h>
 
 #include "log.h"
+#include "paths.h"
 
 #define BPFFS_ROOT "/sys/fs/bpf"
 /* Tells mounts made here from those that others made. */
@@ -42,21 +43,32 @@ static void existing_ancestor(char *path)
 	}
 }
 
-static int make_directories(const char *path)
+static int make_directory(const char *path, struct error *err)
 {
-	char partial[PATH_MAX];
-	size_t length = strlen(path);
+	struct error why;
+	int r = path_make_directory(path, 0700, &why);
 
-	if (length >= sizeof(partial))
-		return -ENAMETOOLONG;
-	memcpy(partial, path, length + 1);
-	for (char *slash = strchr(partial + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(partial, 0755) && errno != EEXIST)
-			return -errno;
-		*slash = '/';
-	}
-	return mkdir(partial, 0700) && errno != EEXIST ? -errno : 0;
+	if (r && *why.text)
+		return error_set(err, r, "%s", why.text);
+	if (r == -EPERM)
+		return error_set(err, r, "%s: the directory cannot be made; names on a bpffs have no dots in them",
+				 path);
+	return r ? error_set(err, r, "%s: the directory cannot be made: %s", path, strerror(-r)) : 0;
+}
+
+static int visit_any(const char *name, void *arg)
+{
+	return -ENOTEMPTY;
+}
+
+int bpffs_check_mount_point(const char *path, struct error *err)
+{
+	if (directory_visit(path, visit_any, NULL) != -ENOTEMPTY)
+		return 0;
+	return error_set(err, -ENOTEMPTY,
+			 "%s is no bpffs and not empty, and a bpffs mounted there would hide what is in it; name an "
+			 "empty directory",
+			 path);
 }
 
 static int mount_bpffs(const char *path, struct error *err)
@@ -79,21 +91,17 @@ int bpffs_prepare(const char *path, struct error *err)
 	existing_ancestor(ancestor);
 	if (!bpffs_is(ancestor)) {
 		bool standard = !strncmp(path, BPFFS_ROOT "/", strlen(BPFFS_ROOT "/"));
+		const char *point = standard ? BPFFS_ROOT : path;
 
-		r = standard ? 0 : make_directories(path);
-		if (r)
-			return error_set(err, r, "%s: the directory cannot be made: %s", path, strerror(-r));
-		r = mount_bpffs(standard ? BPFFS_ROOT : path, err);
+		r = standard ? 0 : make_directory(path, err);
+		if (!r)
+			r = bpffs_check_mount_point(point, err);
+		if (!r)
+			r = mount_bpffs(point, err);
 		if (r)
 			return r;
 	}
-	r = make_directories(path);
-	if (r == -EPERM)
-		return error_set(err, r, "%s: the directory cannot be made; names on a bpffs have no dots in them",
-				 path);
-	if (r)
-		return error_set(err, r, "%s: the directory cannot be made: %s", path, strerror(-r));
-	return 0;
+	return make_directory(path, err);
 }
 
 /* Splits a line of mountinfo: device, mount point and, behind the dash, type and source. */

@@ -13,6 +13,9 @@
  */
 int bpffs_prepare(const char *path, struct error *err);
 
+/* Refuses a directory that is not empty (-ENOTEMPTY): what is in it would be hidden by a mount. */
+int bpffs_check_mount_point(const char *path, struct error *err);
+
 /* Whether the path is a directory on a bpffs. */
 bool bpffs_is(const char *path);
 

@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "plan.h"
+#include "trouble.h"
 
 /* Longest time in one turn of the loop, of preparing tables; and how often a look is taken at what the kernel works on.
  */
@@ -46,15 +47,28 @@ int change_queue_new(struct agent *a, struct change_queue **ret)
 	return 0;
 }
 
+static void note_reload(struct agent *a, int r, const struct error *err)
+{
+	/* An end says nothing about the file. */
+	if (r == -ECANCELED)
+		return;
+	a->reload_failed = r < 0;
+	if (!r) {
+		a->file_applied = time(NULL);
+		trouble_clear(TROUBLE_CONFIG);
+	} else if (!trouble_set(TROUBLE_CONFIG, "%s; nothing was changed", err->text)) {
+		/* Somebody has asked again, and looks here for the answer. */
+		log_error("%s; nothing was changed", err->text);
+	}
+}
+
 /* Takes the first change off the queue and says how it ended. */
 static void finish(struct change_queue *q, int r, const struct error *err)
 {
 	struct change *c = q->first;
 
 	if (!c->edit) {
-		q->agent->reload_failed = r < 0;
-		if (!r)
-			q->agent->file_applied = time(NULL);
+		note_reload(q->agent, r, err);
 	}
 	plan_free(take_pointer(q->plan));
 	q->first = c->next;

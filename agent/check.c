@@ -5,11 +5,13 @@
 
 #include "check.h"
 #include "check_routes.h"
+#include "log.h"
 #include "mappings.h"
 
 struct check {
 	const struct config *config;
 	const struct config *running; /* NULL: nothing runs */
+	bool starting;
 	const char *name;
 	struct error *err;
 };
@@ -31,6 +33,11 @@ static int check_interfaces(const struct check *k)
 		else
 			snprintf(path, sizeof(path), "interfaces.%s", list);
 		ifindex = if_nametoindex(interface->name);
+		if (!ifindex && k->starting) {
+			log_warning("%s: there is no such interface yet; it is attached when it comes",
+				    interface->name);
+			continue;
+		}
 		if (!ifindex)
 			return config_refuse(k->err, -ENODEV, k->name, interface->line, path,
 					     "there is no interface %s on this machine", interface->name);
@@ -155,9 +162,10 @@ static int check_next_hops(const struct check *k)
 	return 0;
 }
 
-int check_machine(const struct config *c, const struct config *running, const char *name, struct error *err)
+int check_machine(const struct config *c, const struct config *running, bool starting, const char *name,
+		  struct error *err)
 {
-	const struct check k = { .config = c, .running = running, .name = name, .err = err };
+	const struct check k = { .config = c, .running = running, .starting = starting, .name = name, .err = err };
 	int r = check_interfaces(&k);
 
 	if (r == 0)

@@ -6,10 +6,12 @@
 #include "config.h"
 
 /*
- * Refuses interfaces that do not exist (unless they stand in `running`, which may be NULL: those are waited for),
- * mappings whose tables need more memory than the machine has free (those of `running` are paid already), and pools
- * that hold a next hop. Messages name file, line and key path as config_load() does.
+ * Refuses interfaces that do not exist (unless they stand in `running`, which may be NULL: those are waited for; a
+ * start waits for all of them, with a warning, as there may be nobody to read a refusal), mappings whose tables need
+ * more memory than the machine has free (those of `running` are paid already), and pools that hold a next hop. Messages
+ * name file, line and key path as config_load() does.
  */
-int check_machine(const struct config *c, const struct config *running, const char *name, struct error *err);
+int check_machine(const struct config *c, const struct config *running, bool starting, const char *name,
+		  struct error *err);
 
 #endif

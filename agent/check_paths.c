@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "bpffs.h"
 #include "history_record.h"
+#include "paths.h"
 
 /* Shortens a path in place by its last name; "/" stays. */
 static void cut_name(char *path)
@@ -51,12 +53,15 @@ static int check_directory(const char *path, char at[static PATH_MAX])
 }
 
 /* Whether the files of the history are such as can be written to, where they are there. */
-static int check_history(const char *dir, char at[static PATH_MAX])
+static int check_history(const char *dir, char at[static PATH_MAX], struct error *why)
 {
 	static const char *const files[] = { HISTORY_FILE, HISTORY_HEAD_FILE };
 
+	why->text[0] = '\0';
+
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		struct stat st;
+		int r;
 
 		if (snprintf(at, PATH_MAX, "%s/%s", dir, files[i]) >= PATH_MAX)
 			return -ENAMETOOLONG;
@@ -67,6 +72,9 @@ static int check_history(const char *dir, char at[static PATH_MAX])
 		}
 		if (!S_ISREG(st.st_mode))
 			return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+		r = path_check(at, why);
+		if (r)
+			return r;
 		if (access(at, W_OK))
 			return -errno;
 	}
@@ -101,8 +109,15 @@ int check_paths(const struct config *c, const char *name, struct error *err)
 
 	for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
 		const char *path = directories[i].path;
+		struct error why = { 0 };
 		char at[PATH_MAX];
-		int r = path ? check_directory(path, at) : 0;
+		int r = path ? path_check(path, &why) : 0;
+
+		if (!r && path && !strcmp(directories[i].key, "pin_path") && !bpffs_is(path))
+			r = bpffs_check_mount_point(path, &why);
+		if (r && *why.text)
+			return config_refuse(err, r, name, directories[i].line, directories[i].key, "%s", why.text);
+		r = path ? check_directory(path, at) : 0;
 
 		if (r && strcmp(path, at) != 0)
 			return config_refuse(err, r, name, directories[i].line, directories[i].key,
@@ -113,7 +128,11 @@ int check_paths(const struct config *c, const char *name, struct error *err)
 	}
 
 	char at[PATH_MAX];
-	int r = check_history(c->state_dir, at);
+	struct error why;
+	int r = check_history(c->state_dir, at, &why);
+
+	if (r && *why.text)
+		return config_refuse(err, r, name, c->state_dir_line, "state_dir", "%s", why.text);
 
 	if (r)
 		return config_refuse(err, r, name, c->state_dir_line, "state_dir", "%s cannot be used: %s", at,

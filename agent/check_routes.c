@@ -75,14 +75,9 @@ static void visit_route(const struct nlmsghdr *h, void *arg)
 		look_up_multipath(arg, attribute[RTA_MULTIPATH]);
 }
 
-static void free_netlink(struct netlink **n)
-{
-	netlink_free(*n);
-}
-
 int routes_find_next_hop(const struct prefix *prefix, int n, uint32_t *ret_next_hop)
 {
-	__attribute__((cleanup(free_netlink))) struct netlink *netlink = NULL;
+	_cleanup_netlink_ struct netlink *netlink = NULL;
 	struct search s = { .prefix = prefix, .n = n };
 	struct nlmsghdr *request;
 	int r = netlink_new(&netlink);

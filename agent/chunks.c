@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "bpffs.h"
 #include "chunks.h"
+#include "pinned.h"
 
 /* Octets cleared in one step: some tenths of a millisecond. */
 #define CLEAR_STEP (1U << 20)
@@ -43,6 +46,35 @@ int chunks_open(struct chunks *c, int outer, uint32_t shift, uint32_t record_siz
 	return 0;
 }
 
+/* Path of a chunk's pin, or NULL where chunks are not pinned. */
+static const char *pin_of(const struct chunks *c, uint32_t chunk, char text[static PATH_MAX])
+{
+	if (!c->pin_dir || !c->name)
+		return NULL;
+	return chunk_pin(c->pin_dir, c->name, chunk, text);
+}
+
+/* Pinned before the datapath finds it, and unpinned after: what is in use can always be opened again. */
+static int pin(const struct chunks *c, uint32_t chunk, int fd)
+{
+	char text[PATH_MAX];
+	const char *path = pin_of(c, chunk, text);
+
+	if (!path)
+		return 0;
+	unlink(path);
+	return bpf_obj_pin(fd, path);
+}
+
+static void unpin(const struct chunks *c, uint32_t chunk)
+{
+	char text[PATH_MAX];
+	const char *path = pin_of(c, chunk, text);
+
+	if (path)
+		unlink(path);
+}
+
 /* So many look-ups show whether they are slow here. */
 #define SLOW_LOOKUPS 8
 
@@ -50,16 +82,15 @@ int chunks_open(struct chunks *c, int outer, uint32_t shift, uint32_t record_siz
 static int find_chunk(struct chunks *c, uint32_t chunk, struct error *err)
 {
 	_cleanup_close_ int fd = -1;
-	uint32_t id;
+	char path[PATH_MAX];
 	int r;
 
 	if (c->base[chunk])
 		return 0;
-	r = bpf_map_lookup_elem(c->outer, &chunk, &id);
-	if (r == -ENOENT)
+	r = fd = outer_chunk(c->outer, chunk, pin_of(c, chunk, path));
+	/* -ESTALE: an agent was killed while it replaced one that no range needed. */
+	if (r == -ENOENT || r == -ESTALE)
 		return 0;
-	if (r >= 0)
-		r = fd = bpf_map_get_fd_by_id(id);
 	if (r >= 0)
 		r = map_memory(c, fd, &c->base[chunk]);
 	if (r < 0)
@@ -104,7 +135,12 @@ static int make(const struct chunks *c, struct chunk_change *change)
 
 	snprintf(name, sizeof(name), "%.10s.%u", c->name ? c->name : "chunk", change->chunk);
 	change->fd = table_types_array(c->types ? c->types : &none, name, c->type, c->record_size, 1U << c->shift);
-	return change->fd < 0 ? change->fd : map_memory(c, change->fd, &change->base);
+	if (change->fd < 0)
+		return change->fd;
+
+	int r = map_memory(c, change->fd, &change->base);
+
+	return r ? r : pin(c, change->chunk, change->fd);
 }
 
 /* In the thread. The kernel zeroes a chunk for milliseconds, and a change of the outer map waits for a grace period. */
@@ -133,18 +169,23 @@ static void remove_batch(void *arg)
 	struct outer_change changes[CHUNKS_BATCH];
 
 	for (unsigned i = 0; i < c->n_batch; i++) {
-		munmap(c->batch[i].base, chunk_size(c));
+		if (c->batch[i].base)
+			munmap(c->batch[i].base, chunk_size(c));
 		changes[i] = (struct outer_change){ .outer = c->outer, .index = c->batch[i].chunk, .fd = -1 };
 	}
 	outer_apply(changes, c->n_batch);
+	for (unsigned i = 0; i < c->n_batch; i++)
+		if (!changes[i].r || changes[i].r == -ENOENT)
+			unpin(c, changes[i].index);
 }
 
 /* Puts a chunk without users on the list of those to be removed. It is gone for whoever wants it next. */
 static void list_unused(struct chunks *c, uint32_t chunk)
 {
 	c->batch[c->n_batch++] = (struct chunk_change){ .chunk = chunk, .base = c->base[chunk] };
+	if (c->base[chunk])
+		c->n_present--;
 	c->base[chunk] = NULL;
-	c->n_present--;
 }
 
 static void start_removal(struct chunks *c)
@@ -166,6 +207,8 @@ static void finish_batch(struct chunks *c)
 			close(change.fd);
 		if (change.r && change.base)
 			munmap(change.base, chunk_size(c));
+		if (change.r)
+			unpin(c, change.chunk);
 		if (change.r) {
 			c->error = change.r == -ECANCELED ? c->error : change.r;
 			continue;
@@ -255,6 +298,26 @@ static void clear_gaps(struct chunks *c, uint32_t chunk)
 	}
 }
 
+/* A pin of a chunk that was not found: an agent was killed while it made or removed it, or no range needs it. */
+static int visit_pin(const char *name, void *arg)
+{
+	struct chunks *c = arg;
+	long chunk = pinned_number(name, c->name);
+
+	if (chunk < 0 || chunk >= c->max || c->base[chunk])
+		return 0;
+	list_unused(c, (uint32_t)chunk);
+	return c->n_batch == CHUNKS_BATCH;
+}
+
+static void remove_strays(struct chunks *c)
+{
+	while (c->pin_dir && c->name && directory_visit(c->pin_dir, visit_pin, c) == 1) {
+		start_removal(c);
+		wait_until_idle(c);
+	}
+}
+
 void chunks_clear_unused(struct chunks *c)
 {
 	for (uint32_t chunk = 0; chunk < c->max; chunk++) {
@@ -269,6 +332,10 @@ void chunks_clear_unused(struct chunks *c)
 			wait_until_idle(c);
 		}
 	}
+	if (c->n_batch)
+		start_removal(c);
+	wait_until_idle(c);
+	remove_strays(c);
 	if (c->n_batch)
 		start_removal(c);
 	wait_until_idle(c);

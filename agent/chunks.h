@@ -9,6 +9,7 @@
 #ifndef DETNAT_CHUNKS_H
 #define DETNAT_CHUNKS_H
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,10 +45,11 @@ struct chunks {
 	unsigned n_batch;
 	bool making;
 	int error; /* of the last making, until told; 0: none */
-	/* For whoever dumps them; set after chunks_open(). */
+	/* Set after chunks_open(). Types are for whoever dumps them, pins for the next agent. */
 	const struct table_types *types; /* NULL: records are not described */
 	uint32_t type;			 /* an id of types */
 	const char *name;		 /* chunks are named NAME.NUMBER; at most 10 octets */
+	const char *pin_dir;		 /* where each is pinned as NAME_NUMBER; NULL: nowhere */
 };
 
 /* An empty set. Chunks of an earlier agent's are found by the next two; until chunks_clear_unused(), the invariant does
@@ -68,7 +70,7 @@ int chunks_take(struct chunks *c, uint32_t first, uint64_t count);
 /* Takes that back. */
 void chunks_give(struct chunks *c, uint32_t first, uint64_t count);
 
-/* Clears all records that are in no range, and removes chunks without any. */
+/* Clears all records that are in no range, and removes chunks without any, those of a killed agent included. */
 void chunks_clear_unused(struct chunks *c);
 
 /* Takes a free range; errors as ranges_alloc(). Usable when chunks_make_step() has said so. */
@@ -135,5 +137,18 @@ struct outer_change {
  * does on newer kernels but for deletions on none.
  */
 void outer_apply(struct outer_change *changes, unsigned n);
+
+/* What chunks are named by. */
+#define CHUNK_SUBSCRIBER "subscriber"
+#define CHUNK_BUCKET	 "bucket"
+
+/* Path of the pin of a chunk; text is returned. */
+const char *chunk_pin(const char *pin_dir, const char *name, uint32_t chunk, char text[static PATH_MAX]);
+
+/*
+ * A descriptor of a chunk, whose pin would be `path` (NULL: none); -ENOENT where there is none of that number, -ESTALE
+ * where another one is pinned there, or another -errno.
+ */
+int outer_chunk(int outer, uint32_t chunk, const char *path);
 
 #endif

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "chunks.h"
+#include "pinned.h"
 
 #define STACK_SIZE (64U << 10)
 
@@ -40,4 +41,18 @@ void outer_apply(struct outer_change *changes, unsigned n)
 	for (unsigned i = 0; i < n_threads; i++)
 		pthread_join(threads[i], NULL);
 	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+}
+
+const char *chunk_pin(const char *pin_dir, const char *name, uint32_t chunk, char text[static PATH_MAX])
+{
+	snprintf(text, PATH_MAX, "%s/%s_%u", pin_dir, name, chunk);
+	return text;
+}
+
+int outer_chunk(int outer, uint32_t chunk, const char *path)
+{
+	uint32_t id;
+	int r = bpf_map_lookup_elem(outer, &chunk, &id);
+
+	return r < 0 ? r : pinned_map(path, id);
 }

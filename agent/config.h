@@ -21,6 +21,9 @@
 #define CONFIG_MAX_MAPPINGS   1000U
 #define CONFIG_MAX_INTERFACES 4096U
 
+/* The default of pin_path. */
+#define CONFIG_PIN_PATH "/sys/fs/bpf/detnat"
+
 struct prefix {
 	uint32_t base; /* host byte order, host bits cleared */
 	uint8_t plen;
@@ -106,6 +109,7 @@ struct config {
 	uint32_t tcp_mss_clamp; /* 0: off; MSS_CLAMP_MTU: "mtu" */
 	bool udp_inbound_refresh;
 	enum unsolicited_tcp unsolicited_tcp;
+	bool guard;
 	uint8_t quota_icmp_code;
 	uint32_t sweep_interval; /* seconds */
 	char *control_socket;

@@ -26,7 +26,7 @@
 
 static const char *const forwarding_words[] = { "redirect", "kernel", NULL };
 static const char *const xdp_mode_words[] = { "auto", "native", "skb", NULL };
-static const char *const unmatched_words[] = { "drop-private", "route", "drop", NULL };
+static const char *const unmatched_words[] = { "drop-private", "route", "drop", "strict", NULL };
 static const char *const unsolicited_words[] = { "drop", "answer", NULL };
 static const char *const on_exit_words[] = { "keep", "detach", NULL };
 static const char *const event_words[] = { "quota", "ports", "sessions", "fragments", "addresses", NULL };
@@ -95,6 +95,7 @@ static const struct field config_table[] = {
 	{ "xdp_mode", &field_word, MEMBER(struct config, xdp_mode), .words = xdp_mode_words },
 	{ "unmatched", &field_word, MEMBER(struct config, unmatched), .words = unmatched_words },
 	{ "bypass", &field_bypass, .offset = 0 },
+	{ "guard", &field_bool, MEMBER(struct config, guard) },
 	{ "answer_arp", &field_bool, MEMBER(struct config, answer_arp) },
 	{ "hairpin", &field_bool, MEMBER(struct config, hairpin) },
 	{ "tcp_mss_clamp", &field_mss, MEMBER(struct config, tcp_mss_clamp), .min = MIN_MSS, .max = MAX_MSS },

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "config.h"
+#include "paths.h"
 
 /* FNV-1a, 64 bits. Never 0, so that 0 can mean "no file". */
 static uint64_t hash_of(const char *text, size_t size)
@@ -20,10 +21,15 @@ static uint64_t hash_of(const char *text, size_t size)
 /* Opens a regular file; anything else (a FIFO would block, a device never end) is refused. */
 static int open_regular(const char *path, int *ret_fd, struct error *err)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	_cleanup_close_ int fd = -1;
+	struct error why;
 	struct stat st;
+	int r = path_open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd, &why);
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (r)
+		return config_refuse(err, r, path, 0, "", *why.text ? "%s" : "cannot be opened: %s",
+				     *why.text ? why.text : strerror(-r));
+	if (fstat(fd, &st) < 0)
 		return config_refuse(err, -errno, path, 0, "", "cannot be opened: %s", strerror(errno));
 	if (S_ISDIR(st.st_mode))
 		return config_refuse(err, -EISDIR, path, 0, "", "is a directory, not a file");

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The control socket: a Unix stream socket, mode 0660 (group `detnat` where there is one).
+ * The control socket: a Unix stream socket, mode 0660 (group `detnat` where there is one). Who can connect may read;
+ * changes (verb_specs) are for root, the agent's own user and members of `detnat-admin`, and others are refused with
+ * status 1.
  *
  * Protocol: the client sends one line of JSON, at most 8 KiB, and the agent answers with one line; any number of
  *times. Lines sent without waiting are answered in order. An object has the keys shown and no others.
@@ -49,8 +51,12 @@
 
 struct control;
 
-/* Listens; a socket left behind by a dead agent is replaced, one that answers is not (-EADDRINUSE). */
-int control_new(struct agent *a, const char *path, struct control **ret, struct error *err);
+/*
+ * Listens; a socket left behind by a dead agent is replaced, one that answers is not (-EADDRINUSE). Where it cannot,
+ * and `wait` is true or the error can pass, that is trouble (TROUBLE_CONTROL), and is tried again each second; so is a
+ * socket whose path goes while it is listened at.
+ */
+int control_new(struct agent *a, const char *path, bool wait, struct control **ret, struct error *err);
 void control_free(struct control *c); /* closes all and removes the socket */
 
 #endif

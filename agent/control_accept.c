@@ -71,7 +71,8 @@ void clients_accept_again(evutil_socket_t fd, short what, void *arg)
 {
 	struct control *control = arg;
 
-	event_add(control->accept, NULL);
+	if (control->accept)
+		event_add(control->accept, NULL);
 }
 
 void clients_accept(evutil_socket_t listener, short what, void *arg)

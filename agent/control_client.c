@@ -120,7 +120,7 @@ static void client_request(struct client *c, const char *line, size_t size)
 	cJSON *result = NULL;
 	int status = 1, r;
 
-	r = request_new(c->control->agent, line, size, &c->request);
+	r = request_new(c->control->agent, &c->peer, line, size, &c->request);
 	if (r == -EBADMSG) {
 		client_cut_off(c, "not a request: a line of JSON such as {\"verb\":\"status\"} is expected");
 		return;
@@ -141,7 +141,7 @@ static void client_step(struct client *c)
 {
 	struct error err = {};
 	cJSON *result = NULL;
-	int r = c->request->step(c->request, &result, &err);
+	int r = request_go_on(c->request, &result, &err);
 
 	if (r <= 0)
 		conclude(c, r, 1, result, &err);
@@ -251,7 +251,7 @@ void client_new(struct control *control, int fd)
 {
 	struct client *c = calloc(1, sizeof(*c));
 
-	if (c)
+	if (c && !peer_of(fd, &c->peer))
 		c->bev = bufferevent_socket_new(control->agent->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!c || !c->bev) {
 		close(fd);

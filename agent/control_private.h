@@ -18,6 +18,7 @@ struct client {
 	TAILQ_ENTRY(client) next;
 	enum queue queue;
 	struct control *control;
+	struct peer peer;
 	struct bufferevent *bev;
 	struct request *request; /* being answered */
 	uint64_t progress_us;	 /* last whole line, or last octet of an answer read by the client */
@@ -30,7 +31,8 @@ TAILQ_HEAD(clients, client);
 
 struct control {
 	struct agent *agent;
-	struct control_socket socket;
+	char *path;
+	struct control_socket socket; /* fd -1: none, for the time being */
 	struct event *accept;
 	struct event *resume;
 	struct event *pump;

@@ -3,35 +3,34 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "accounts.h"
 #include "log.h"
+#include "paths.h"
+#include "peer.h"
 
-#define GROUP	"detnat"
 #define BACKLOG 512
 
-static int make_directories(const char *path, struct error *err)
+static int make_directory(const char *path, struct error *err)
 {
 	_cleanup_free_ char *dir = strdup(path);
+	struct error why;
+	char *slash;
+	int r;
 
 	if (!dir)
 		return error_set(err, -ENOMEM, "out of memory");
-	for (char *p = strchr(dir + 1, '/'); p; p = strchr(p + 1, '/')) {
-		mode_t old;
-		int r;
-
-		*p = 0;
-		old = umask(0022);
-		r = mkdir(dir, 0755) && errno != EEXIST ? -errno : 0;
-		umask(old);
-		if (r)
-			return error_set(err, r, "cannot make the directory %s: %s", dir, strerror(-r));
-		*p = '/';
-	}
-	return 0;
+	slash = strrchr(dir, '/');
+	if (!slash || slash == dir)
+		return 0;
+	*slash = '\0';
+	r = path_make_directory(dir, 0755, &why);
+	if (r && *why.text)
+		return error_set(err, r, "%s", why.text);
+	return r ? error_set(err, r, "cannot make the directory %s: %s", dir, strerror(-r)) : 0;
 }
 
 /* 0: nobody answers, the socket was left behind. -EADDRINUSE: somebody does, or it is no socket. */
@@ -54,19 +53,26 @@ static int check_stale(const struct sockaddr_un *sa, struct error *err)
 
 static int bind_private(int fd, const struct sockaddr_un *sa)
 {
-	mode_t old = umask(0117);
-	int r = bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) ? -errno : 0;
+	/* The name gets the mode of the socket, less the umask, which is of all threads. */
+	if (fchmod(fd, 0660) || bind(fd, (const struct sockaddr *)sa, sizeof(*sa)))
+		return -errno;
+	if (!chmod(sa->sun_path, 0660))
+		return 0;
 
-	umask(old);
+	int r = -errno;
+
+	unlink(sa->sun_path);
 	return r;
 }
 
 static void give_to_group(const char *path)
 {
-	const struct group *group = getgrnam(GROUP);
+	struct stat st;
+	gid_t group;
 
-	if (group && lchown(path, (uid_t)-1, group->gr_gid))
-		log_warning("cannot give %s to the group " GROUP ": %s", path, strerror(errno));
+	if (!account_group(GROUP_READERS, &group) && !lstat(path, &st) && st.st_gid != group &&
+	    lchown(path, (uid_t)-1, group))
+		log_warning("cannot give %s to the group " GROUP_READERS ": %s", path, strerror(errno));
 }
 
 int control_socket_open(const char *path, struct control_socket *ret, struct error *err)
@@ -83,7 +89,7 @@ int control_socket_open(const char *path, struct control_socket *ret, struct err
 		return error_set(err, -ENAMETOOLONG, "control_socket must be a path of 1 to %zu octets",
 				 sizeof(sa.sun_path) - 1);
 	strcpy(sa.sun_path, path);
-	r = make_directories(path, err);
+	r = make_directory(path, err);
 	if (r)
 		return r;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -114,11 +120,16 @@ int control_socket_open(const char *path, struct control_socket *ret, struct err
 	return 0;
 }
 
-void control_socket_close(struct control_socket *s)
+bool control_socket_is_there(const struct control_socket *s)
 {
 	struct stat st;
 
-	if (s->path && !lstat(s->path, &st) && st.st_dev == s->dev && st.st_ino == s->ino)
+	return !lstat(s->path, &st) && st.st_dev == s->dev && st.st_ino == s->ino;
+}
+
+void control_socket_close(struct control_socket *s)
+{
+	if (s->path && control_socket_is_there(s))
 		unlink(s->path);
 	close_fd(&s->fd);
 	free(s->path);

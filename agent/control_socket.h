@@ -3,6 +3,7 @@
 #ifndef DETNAT_CONTROL_SOCKET_H
 #define DETNAT_CONTROL_SOCKET_H
 
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #include "util.h"
@@ -21,6 +22,9 @@ struct control_socket {
 int control_socket_open(const char *path, struct control_socket *ret, struct error *err);
 
 /* Closes, and removes the file if it is still the one that was made. */
+/* Whether its path leads to it still. */
+bool control_socket_is_there(const struct control_socket *s);
+
 void control_socket_close(struct control_socket *s);
 
 #endif

@@ -9,6 +9,7 @@
 #ifndef DETNAT_DATAPATH_H
 #define DETNAT_DATAPATH_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,10 +19,14 @@
 #include "config.h"
 #include "util.h"
 
+/* The program at tc egress, and its pins, one a set of programs: NAME_<generation>. */
+#define PIN_TC_PROGRAM "tc_outside"
+
 struct datapath {
 	char *pin_dir; /* PIN_PATH/v<LAYOUT_VERSION> */
 	int lock_fd;   /* flock on the pin path: one agent at a time */
 	bool reused;   /* the maps were there */
+	bool replaced; /* a datapath of another layout that was there is replaced */
 	uint32_t hz;
 
 	/* Descriptors of the pinned maps. */
@@ -33,12 +38,14 @@ struct datapath {
 	int overflow;
 	int devices;
 	int vlans;
+	int route_mtus;
 	int counters;
 	int events;
 	int fragments;
 	int early_fragments;
 	int unsolicited_syns;
 	int transmissions;
+	int next_hops_used;
 	int running;
 	int entries; /* PROG_ARRAY that the attached XDP programs jump through */
 
@@ -70,13 +77,20 @@ struct datapath {
 	struct datapath_loading *loading; /* under way, or NULL */
 	struct datapath_build *former;	  /* that ran before, until datapath_settle() or datapath_revert() */
 	struct datapath_build *spare;	  /* the normal one while the tracing one runs, ready to come back */
+	struct migration *migration;	  /* from another layout, until datapath_migrated(); NULL: none */
 };
 
 /*
  * Opens the pinned maps under c->pin_path, or makes and pins them; mounts a bpffs at the pin path where there is
  * none. Takes the lock first: -EBUSY where another agent holds it. Nothing is left behind on failure.
+ *
+ * A datapath of another layout is taken over (migration.h); one that cannot be is replaced where `replace` says so,
+ * else it is -EXDEV.
  */
-int datapath_open(const struct config *c, struct datapath *ret, struct error *err);
+int datapath_open(const struct config *c, bool replace, struct datapath *ret, struct error *err);
+
+/* The tables of a datapath of another layout have been compared with what was copied: removes its pins. */
+void datapath_migrated(struct datapath *d);
 
 /*
  * Takes the lock and opens what is pinned under a pin path, without making anything: what is missing is -1 or NULL in
@@ -88,10 +102,16 @@ int datapath_open_pinned(const char *pin_path, struct datapath *ret, struct erro
 int datapath_of_nothing(const char *pin_path, struct datapath *ret);
 
 /*
- * Reads what an agent saved as its running configuration under a pin path (running.h), without the lock: -errno where
- * there is none.
+ * Reads what an agent saved as its running configuration under a pin path (running.h), of another layout where that is
+ * what runs, without the lock: -errno where there is none.
  */
 int datapath_peek_running(const char *pin_path, char **ret_json, uint64_t *ret_file_hash);
+
+/* Leaves word beside the pins of which file they come, for datapath_find(). */
+void datapath_note_config(const struct datapath *d, const char *config_path);
+
+/* The pin path of the datapath that was made from a configuration file, which need not be there. -ENOENT: none. */
+int datapath_find(const char *config_path, char ret_pin_path[static PATH_MAX]);
 
 /* Whether some pins are there and others not: the next datapath_open() starts afresh then. */
 bool datapath_is_incomplete(const char *pin_path);
@@ -147,6 +167,13 @@ void datapath_raise_epoch(struct datapath *d);
 
 /* Waits until no program that started before this call still runs. */
 void datapath_grace_period(const struct datapath *d);
+
+/*
+ * Compares the pins with what is open, and the programs that the interfaces jump to with those that were loaded; what
+ * differs is added to the findings (table_check.h). Returns how many pins and programs there were to compare.
+ */
+struct check_findings;
+unsigned datapath_audit(const struct datapath *d, bool repair, struct check_findings *findings);
 
 /* Adds n to a counter of the datapath, so that what the agent loses or sends is counted with the rest. 0 or -errno. */
 int datapath_count(const struct datapath *d, enum reason reason, uint32_t n);

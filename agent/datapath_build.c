@@ -7,6 +7,7 @@
 
 #include "bpffs.h"
 #include "datapath_internal.h"
+#include "pinned.h"
 
 #define PIN_XDP_LEAVES "xdp_leaves"
 #define PIN_TC_LEAVES  "tc_leaves"
@@ -20,6 +21,13 @@ static const char *const main_programs[N_ENTRIES] = {
 static const char *const leaf_names[N_LEAVES] = {
 #define X(name) [LEAF_##name] = #name,
 	LEAVES(X)
+#undef X
+};
+
+/* What is pinned of each set of programs, as NAME_<generation>. */
+static const char *const generation_pins[] = { PIN_XDP_LEAVES, PIN_TC_LEAVES, PIN_TC_PROGRAM,
+#define X(name, entry, program) program,
+					       ENTRY_PROGRAMS(X)
 #undef X
 };
 
@@ -113,6 +121,17 @@ static int choose_overflow(const struct datapath *d, struct datapath_build *b, s
 	return object_set_overflow(o, b->overflow, entries);
 }
 
+/* Pins a program as NAME_<generation>, so that the next agent can put it back in place. */
+static int pin_program(const struct datapath *d, const char *name, unsigned generation, int fd, struct error *err)
+{
+	char pin[64], path[PATH_MAX];
+	int r;
+
+	snprintf(pin, sizeof(pin), "%s_%u", name, generation);
+	r = bpf_obj_pin(fd, pin_path_of(d, pin, path));
+	return r ? error_set(err, r, "%s: cannot be pinned: %s", path, strerror(-r)) : 0;
+}
+
 static int take_program(const struct bpf_object *o, const char *name, int *ret_fd, struct error *err)
 {
 	const struct bpf_program *program = bpf_object__find_program_by_name(o, name);
@@ -140,6 +159,8 @@ static int load_xdp(const struct datapath *d, struct datapath_build *b, struct e
 	}
 	for (unsigned i = 0; !r && i < N_ENTRIES; i++)
 		r = take_program(xdp.object, main_programs[i], &b->main[i], err);
+	for (unsigned i = 0; !r && i < N_ENTRIES; i++)
+		r = pin_program(d, main_programs[i], b->generation, b->main[i], err);
 	if (!r)
 		r = take_program(xdp.object, "overflow_removal", &b->overflow_removal, err);
 	if (!r)
@@ -165,7 +186,9 @@ static int load_tc(const struct datapath *d, struct datapath_build *b, struct er
 		return error_set(err, r, "the tc programs cannot be opened: %s", strerror(-r));
 	r = object_load(tc.object, err);
 	if (!r)
-		r = take_program(tc.object, "tc_outside", &b->tc_outside, err);
+		r = take_program(tc.object, PIN_TC_PROGRAM, &b->tc_outside, err);
+	if (!r)
+		r = pin_program(d, PIN_TC_PROGRAM, b->generation, b->tc_outside, err);
 	if (!r) {
 		r = hang_leaves(d, tc.object, PIN_TC_LEAVES, "tc", b->generation, &b->tc_leaves);
 		if (r)
@@ -174,19 +197,21 @@ static int load_tc(const struct datapath *d, struct datapath_build *b, struct er
 	return r;
 }
 
-/* Generation in the name of a leaves' pin, or 0. */
-static unsigned leaves_generation(const char *name)
+/* Generation in the name of a pin of a set of programs, or 0. */
+static unsigned pin_generation(const char *name)
 {
-	unsigned generation = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(generation_pins); i++) {
+		long number = pinned_number(name, generation_pins[i]);
 
-	if (sscanf(name, PIN_XDP_LEAVES "_%u", &generation) != 1)
-		sscanf(name, PIN_TC_LEAVES "_%u", &generation);
-	return generation;
+		if (number > 0)
+			return (unsigned)number;
+	}
+	return 0;
 }
 
 static int visit_generation(const char *name, void *arg)
 {
-	unsigned *highest = arg, generation = leaves_generation(name);
+	unsigned *highest = arg, generation = pin_generation(name);
 
 	if (generation > *highest)
 		*highest = generation;
@@ -208,7 +233,7 @@ int build_new(const struct datapath *d, const struct settings *settings, struct 
 	if (!r)
 		r = load_tc(d, b, err);
 	if (r) {
-		build_drop_leaves(d, b->generation);
+		build_unpin(d, b->generation);
 		return r;
 	}
 	*ret = take_pointer(b);
@@ -227,7 +252,7 @@ int build_of_pins(const struct datapath *d, struct datapath_build **ret)
 
 		if (r)
 			return r;
-		b->main[i] = bpf_prog_get_fd_by_id(id);
+		b->main[i] = pinned_program(d->pin_dir, main_programs[i], id);
 		if (b->main[i] < 0)
 			return b->main[i];
 	}
@@ -249,7 +274,7 @@ int build_swap_in(const struct datapath *d, const struct datapath_build *b)
 	return 0;
 }
 
-static void drop_leaves(const struct datapath *d, const char *name)
+static void drop_pin(const struct datapath *d, const char *name)
 {
 	char path[PATH_MAX];
 
@@ -264,14 +289,14 @@ struct dropping {
 static int visit_drop(const char *name, void *arg)
 {
 	const struct dropping *drop = arg;
-	unsigned generation = leaves_generation(name);
+	unsigned generation = pin_generation(name);
 
 	if (generation && generation == drop->generation)
-		drop_leaves(drop->d, name);
+		drop_pin(drop->d, name);
 	return 0;
 }
 
-void build_drop_leaves(const struct datapath *d, unsigned generation)
+void build_unpin(const struct datapath *d, unsigned generation)
 {
 	directory_visit(d->pin_dir, visit_drop, &(struct dropping){ d, generation });
 }
@@ -284,14 +309,14 @@ static bool is_of(const struct datapath_build *b, unsigned generation)
 static int visit_drop_other(const char *name, void *arg)
 {
 	const struct datapath *d = arg;
-	unsigned generation = leaves_generation(name);
+	unsigned generation = pin_generation(name);
 
 	if (generation && !is_of(d->build, generation) && !is_of(d->spare, generation))
-		drop_leaves(d, name);
+		drop_pin(d, name);
 	return 0;
 }
 
-void build_drop_other_leaves(const struct datapath *d)
+void build_unpin_others(const struct datapath *d)
 {
 	directory_visit(d->pin_dir, visit_drop_other, (void *)d);
 }

@@ -17,6 +17,33 @@
 	X(xdp_outside, ENTRY_OUTSIDE, "out2in_xdp") \
 	X(xdp_both, ENTRY_BOTH, "both_xdp")
 
+/* Members of struct datapath that hold a pin, X(member, name of the pin). */
+#define PINS(X)                            \
+	X(in_index, "in_index")            \
+	X(out_index, "out_index")          \
+	X(mappings, "mappings")            \
+	X(subscribers, "subscribers")      \
+	X(buckets, "buckets")              \
+	X(overflow, PIN_OVERFLOW)          \
+	X(devices, "devices")              \
+	X(vlans, "vlans")                  \
+	X(counters, "counters")            \
+	X(events, "events")                \
+	X(running, PIN_RUNNING)            \
+	X(entries, "entries")              \
+	X(xdp_inside, "prog_xdp_inside")   \
+	X(xdp_outside, "prog_xdp_outside") \
+	X(xdp_both, "prog_xdp_both")
+
+/* The same for pins that hold nothing of worth: where they are missing, they are made anew. */
+#define PASSING_PINS(X)                         \
+	X(fragments, "fragments")               \
+	X(early_fragments, "early_fragments")   \
+	X(unsolicited_syns, "unsolicited_syns") \
+	X(transmissions, "transmissions")       \
+	X(next_hops_used, "next_hops_used")     \
+	X(route_mtus, "route_mtus")
+
 /* A set of programs around the pinned maps. Descriptors, -1 for none. */
 struct datapath_build {
 	int main[N_ENTRIES]; /* by enum entry */
@@ -27,7 +54,7 @@ struct datapath_build {
 	int xdp_leaves;
 	int tc_leaves;
 	int overflow;	     /* the map that the programs use */
-	unsigned generation; /* in the names of the leaves' pins; 0: of an earlier agent */
+	unsigned generation; /* in the names of its pins; 0: of an earlier agent */
 	struct settings settings;
 };
 
@@ -96,9 +123,9 @@ int build_swap_in(const struct datapath *d, const struct datapath_build *b);
 
 void build_free(struct datapath_build *b);
 
-/* Removes the leaves' pins of one generation, or of all but those of d's builds. */
-void build_drop_leaves(const struct datapath *d, unsigned generation);
-void build_drop_other_leaves(const struct datapath *d);
+/* Removes the pins of one generation, or of all but those of d's builds. */
+void build_unpin(const struct datapath *d, unsigned generation);
+void build_unpin_others(const struct datapath *d);
 
 /* ---- overflow sessions (datapath_overflow.c) ----------------------------------------------------------------------
  */

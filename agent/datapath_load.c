@@ -12,6 +12,8 @@
 #include "bpffs.h"
 #include "datapath_internal.h"
 #include "log.h"
+#include "migration.h"
+#include "pinned.h"
 
 /* Makes d's programs and its map of overflow sessions those of a build. */
 static void set_current(struct datapath *d, const struct datapath_build *b)
@@ -21,14 +23,6 @@ static void set_current(struct datapath *d, const struct datapath_build *b)
 	d->agent_count = b->agent_count;
 	d->session_held = b->session_held;
 	d->settings = b->settings;
-}
-
-static uint32_t map_id(int fd)
-{
-	struct bpf_map_info info = { 0 };
-	uint32_t size = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(fd, &info, &size) ? 0 : info.id;
 }
 
 /* As switch_to(), where the build has another map of overflow sessions than the one in use. */
@@ -143,7 +137,7 @@ void datapath_load_abort(struct datapath *d)
 		return;
 	join(l);
 	if (l->build && l->build != d->spare) {
-		build_drop_leaves(d, l->build->generation);
+		build_unpin(d, l->build->generation);
 		build_free(l->build);
 	}
 	free(take_pointer(d->loading));
@@ -161,7 +155,11 @@ int datapath_load_swap(struct datapath *d, struct error *err)
 	/* On a first start there is none. */
 	if (!d->build)
 		build_of_pins(d, &d->build);
+	if (d->migration)
+		migration_before_swap(d, d->migration);
 	r = switch_to(d, b);
+	if (!r && d->migration)
+		migration_after_swap(d, d->migration);
 	if (r) {
 		if (d->build)
 			switch_to(d, d->build);
@@ -217,18 +215,32 @@ static void keep_spare(struct datapath *d)
 		build_free(take_pointer(d->spare));
 }
 
-void datapath_settle(struct datapath *d)
+static void drop_other_layouts(const struct datapath *d)
 {
 	_cleanup_free_ char *pin_path = strdup(d->pin_dir);
 
+	if (!pin_path)
+		return;
+	*strrchr(pin_path, '/') = '\0';
+	directory_visit(pin_path, visit_other, pin_path);
+}
+
+void datapath_settle(struct datapath *d)
+{
 	keep_spare(d);
 	if (d->build)
-		build_drop_other_leaves(d);
+		build_unpin_others(d);
 	build_free(take_pointer(d->former));
-	if (pin_path) {
-		*strrchr(pin_path, '/') = '\0';
-		directory_visit(pin_path, visit_other, pin_path);
-	}
+	if (d->migration)
+		migration_settle(d, d->migration);
+	else
+		drop_other_layouts(d);
+}
+
+void datapath_migrated(struct datapath *d)
+{
+	migration_finish(take_pointer(d->migration));
+	drop_other_layouts(d);
 }
 
 void datapath_revert(struct datapath *d)
@@ -242,6 +254,6 @@ void datapath_revert(struct datapath *d)
 		return;
 	}
 	d->build = take_pointer(d->former);
-	build_drop_leaves(d, failed->generation);
+	build_unpin(d, failed->generation);
 	build_free(failed);
 }

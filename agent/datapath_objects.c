@@ -11,11 +11,22 @@ static unsigned log_libbpf;
 /* Of this thread: programs are loaded in one of their own. */
 static __thread FILE *captured;
 
+static int log_libbpf_text(const char *format, va_list ap)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (vasprintf(&text, format, ap) < 0)
+		text = NULL;
+	else
+		log_debug("%s", text);
+	return 0;
+}
+
 /* Outside a load libbpf has nothing to say that the return value does not. */
 static int print(enum libbpf_print_level level, const char *format, va_list ap)
 {
 	if (log_libbpf > (level == LIBBPF_DEBUG))
-		return vfprintf(stderr, format, ap);
+		return log_libbpf_text(format, ap);
 	return captured && level != LIBBPF_DEBUG ? vfprintf(captured, format, ap) : 0;
 }
 

@@ -8,6 +8,8 @@
 #include "bpffs.h"
 #include "datapath_internal.h"
 #include "log.h"
+#include "namespace.h"
+#include "migration.h"
 #include "running.h"
 
 static void datapath_init(struct datapath *d)
@@ -23,12 +25,14 @@ static void datapath_init(struct datapath *d)
 		.overflow = -1,
 		.devices = -1,
 		.vlans = -1,
+		.route_mtus = -1,
 		.counters = -1,
 		.events = -1,
 		.fragments = -1,
 		.early_fragments = -1,
 		.unsolicited_syns = -1,
 		.transmissions = -1,
+		.next_hops_used = -1,
 		.running = -1,
 		.entries = -1,
 		.xdp_inside = -1,
@@ -71,31 +75,76 @@ static bool pins_usable(const char *pin_dir)
 	datapath_init(&d);
 	d.pin_dir = (char *)pin_dir;
 	pins_open(&d);
-	usable = !pins_mmap(&d, NULL) && d.running_state && !running_load(d.running_state, &json, &hash);
+	usable = !migration_unused(pin_dir) && !pins_mmap(&d, NULL) && d.running_state &&
+		 !running_load(d.running_state, &json, &hash);
 	pins_close(&d);
 	return usable;
 }
 
-/* Everything of datapath_open() that is done under the lock. */
-static int open_locked(struct datapath *d, const struct config *c, struct error *err)
+/* There is nothing to take over, but perhaps a datapath of another layout. */
+static int begin_afresh(struct datapath *d, bool replace, struct error *err)
 {
 	int r;
 
-	d->reused = pins_usable(d->pin_dir);
-	if (!d->reused) {
-		if (!access(d->pin_dir, F_OK))
-			log_warning("%s: left by a start that was not completed; starting afresh", d->pin_dir);
-		r = bpffs_remove_directory(d->pin_dir);
-		if (r)
-			return error_set(err, r, "%s: cannot be removed: %s", d->pin_dir, strerror(-r));
+	if (!access(d->pin_dir, F_OK))
+		log_warning("%s: left by a start that was not completed; starting afresh", d->pin_dir);
+	r = bpffs_remove_directory(d->pin_dir);
+	if (r)
+		return error_set(err, r, "%s: cannot be removed: %s", d->pin_dir, strerror(-r));
+	r = migration_begin(d, &d->migration, err);
+	if (r == -EXDEV && replace) {
+		log_warning("%s; as was asked for, it is replaced", err->text);
+		d->replaced = true;
+		return 0;
 	}
-	r = pins_make(d, c, err);
+	return r;
+}
+
+/* Records of interfaces are of no use, and those of that index here others', where their network namespace is gone. */
+static int claim_namespace(struct datapath *d, bool gone, struct error *err)
+{
+	int r;
+
+	if (gone) {
+		log_warning("%s: its network namespace is gone; sessions and mappings are taken over, interfaces are "
+			    "attached anew",
+			    d->pin_dir);
+		memset(d->device, 0, sizeof(*d->device) * MAX_IFINDEX);
+	}
+	r = namespace_claim(d->pin_dir);
+	return r ? error_set(err, r, "%s: the network namespace cannot be entered: %s", d->pin_dir, strerror(-r)) : 0;
+}
+
+/* Everything of datapath_open() that is done under the lock. */
+static int open_locked(struct datapath *d, const struct config *c, bool replace, struct error *err)
+{
+	bool gone = false;
+	int r = namespace_check(c->pin_path, &gone, err);
+
+	/* As it is another's, nothing is given up by datapath_discard(). */
+	if (r) {
+		d->reused = true;
+		return r;
+	}
+	d->reused = pins_usable(d->pin_dir);
+	if (!d->reused)
+		r = begin_afresh(d, replace, err);
+	if (!r)
+		r = pins_make(d, c, err);
 	if (r)
 		return r;
 	pins_open(d);
 	if (!pins_complete(d->pin_dir))
 		return error_set(err, -ENOENT, "%s: pins are missing", d->pin_dir);
 	r = pins_mmap(d, err);
+	if (!r && d->migration)
+		r = migration_copy(d, d->migration, err);
+	if (!r && d->migration)
+		d->reused = true;
+	else if (!r && d->reused && migration_resume(d, &d->migration))
+		log_warning("the pins of another layout cannot be compared with what was taken over from them");
+	if (!r)
+		r = claim_namespace(d, gone, err);
 	if (!r && !d->global->epoch)
 		datapath_raise_epoch(d);
 	if (!r && make_grace(d))
@@ -125,7 +174,7 @@ static int lock_pins(const char *pin_path, struct datapath *d, struct error *err
 	return r;
 }
 
-int datapath_open(const struct config *c, struct datapath *ret, struct error *err)
+int datapath_open(const struct config *c, bool replace, struct datapath *ret, struct error *err)
 {
 	struct datapath d;
 	int r;
@@ -133,7 +182,7 @@ int datapath_open(const struct config *c, struct datapath *ret, struct error *er
 	datapath_init(&d);
 	r = lock_pins(c->pin_path, &d, err);
 	if (!r)
-		r = open_locked(&d, c, err);
+		r = open_locked(&d, c, replace, err);
 	if (r) {
 		datapath_discard(&d);
 		return r;
@@ -152,7 +201,7 @@ void datapath_discard(struct datapath *d)
 {
 	_cleanup_free_ char *pin_path = d->pin_dir ? strdup(d->pin_dir) : NULL;
 
-	if (pin_path && !d->reused) {
+	if (pin_path && (!d->reused || migration_unused(d->pin_dir))) {
 		bpffs_remove_directory(pin_path);
 		*strrchr(pin_path, '/') = '\0';
 		rmdir(pin_path);
@@ -212,13 +261,13 @@ bool datapath_is_incomplete(const char *pin_path)
 	return !access(path, F_OK) && !pins_complete(path);
 }
 
-int datapath_peek_running(const char *pin_path, char **ret_json, uint64_t *ret_file_hash)
+static int peek_at(const char *pin_dir, char **ret_json, uint64_t *ret_file_hash)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX + 32];
 	void *memory;
 	int r;
 
-	snprintf(path, sizeof(path), "%s/v%u/" PIN_RUNNING, pin_path, LAYOUT_VERSION);
+	snprintf(path, sizeof(path), "%s/" PIN_RUNNING, pin_dir);
 
 	_cleanup_close_ int fd = bpf_obj_get(path);
 
@@ -232,11 +281,25 @@ int datapath_peek_running(const char *pin_path, char **ret_json, uint64_t *ret_f
 	return r;
 }
 
+int datapath_peek_running(const char *pin_path, char **ret_json, uint64_t *ret_file_hash)
+{
+	char pin_dir[PATH_MAX];
+	int r;
+
+	snprintf(pin_dir, sizeof(pin_dir), "%s/v%u", pin_path, LAYOUT_VERSION);
+	r = migration_unused(pin_dir) ? -ENOENT : peek_at(pin_dir, ret_json, ret_file_hash);
+	/* That of another layout which is taken over, or replaced. */
+	if (r && !migration_source(pin_path, pin_dir))
+		r = peek_at(pin_dir, ret_json, ret_file_hash);
+	return r;
+}
+
 void datapath_close(struct datapath *d)
 {
 	const int *const others[] = { &d->clock, &d->grace, &d->grace_inner, &d->lock_fd };
 
 	datapath_load_abort(d);
+	migration_free(take_pointer(d->migration));
 	build_free(take_pointer(d->build));
 	build_free(take_pointer(d->former));
 	build_free(take_pointer(d->spare));

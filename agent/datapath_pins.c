@@ -11,32 +11,8 @@
 #include "detnat_entry.skel.h"
 #include "detnat_tc.skel.h"
 #include "detnat_xdp.skel.h"
+#include "layout.h"
 #include "running.h"
-
-/* Members of struct datapath that hold a pin, X(member, name of the pin). */
-#define PINS(X)                            \
-	X(in_index, "in_index")            \
-	X(out_index, "out_index")          \
-	X(mappings, "mappings")            \
-	X(subscribers, "subscribers")      \
-	X(buckets, "buckets")              \
-	X(overflow, PIN_OVERFLOW)          \
-	X(devices, "devices")              \
-	X(vlans, "vlans")                  \
-	X(counters, "counters")            \
-	X(events, "events")                \
-	X(running, PIN_RUNNING)            \
-	X(entries, "entries")              \
-	X(xdp_inside, "prog_xdp_inside")   \
-	X(xdp_outside, "prog_xdp_outside") \
-	X(xdp_both, "prog_xdp_both")
-
-/* The same for pins that hold nothing of worth: where they are missing, they are made anew. */
-#define PASSING_PINS(X)                         \
-	X(fragments, "fragments")               \
-	X(early_fragments, "early_fragments")   \
-	X(unsolicited_syns, "unsolicited_syns") \
-	X(transmissions, "transmissions")
 
 /* Maps seen through memory: X(member with the descriptor, member with the pointer, octets) */
 #define MMAPS(X)                                                         \
@@ -126,8 +102,8 @@ static uint32_t overflow_entries(const struct datapath *d, const struct config *
 /* Figures and events are no state: where a new version of the agent has more of them, their map is made anew. */
 static void drop_outgrown(const struct datapath *d, const struct bpf_object *o)
 {
-	static const char *const names[] = { "counters",	"events",	    "fragments",
-					     "early_fragments", "unsolicited_syns", "transmissions" };
+	static const char *const names[] = { "counters",	 "events",	  "fragments",	   "early_fragments",
+					     "unsolicited_syns", "transmissions", "next_hops_used" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		const struct bpf_map *m = bpf_object__find_map_by_name(o, names[i]);
@@ -218,6 +194,11 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 			if (r)
 				break;
 		}
+	}
+	if (!r) {
+		r = layout_save(d->pin_dir, bpf_object__btf(xdp->obj));
+		if (r)
+			error_set(err, r, "%s/types: cannot be made: %s", d->pin_dir, strerror(-r));
 	}
 	return r ? r : make_running(d, err);
 }

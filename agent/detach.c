@@ -2,10 +2,14 @@
 #include "detach.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "attach.h"
 #include "bpffs.h"
 #include "devices.h"
+#include "guard.h"
+#include "log.h"
+#include "namespace.h"
 
 int detach_datapath(struct datapath *d, const char *pin_path, struct error *err)
 {
@@ -19,15 +23,22 @@ int detach_datapath(struct datapath *d, const char *pin_path, struct error *err)
 	return r;
 }
 
-static void release_netlink(struct netlink **n)
+/* The interfaces went with their network namespace; those of this one are others'. */
+static int detach_pins(struct datapath *d, const char *pin_path, struct error *err)
 {
-	netlink_free(*n);
+	int r = datapath_unpin(pin_path, err);
+
+	log_info("%s: its network namespace is gone; only the pins were removed", pin_path);
+	datapath_close(d);
+	if (!r)
+		bpffs_release(pin_path);
+	return r;
 }
 
 /* Whether an interface carries a program that was a datapath's before its pins went, with their mount or by hand. */
 static bool any_orphan(void)
 {
-	__attribute__((cleanup(release_netlink))) struct netlink *n = NULL;
+	_cleanup_netlink_ struct netlink *n = NULL;
 	const struct own_programs none = { 0 };
 	_cleanup_free_ struct link *links = NULL;
 	size_t n_links = 0;
@@ -43,11 +54,16 @@ static bool any_orphan(void)
 int detach_pinned(const char *pin_path, bool *ret_found, struct error *err)
 {
 	struct datapath d;
-	int r = datapath_open_pinned(pin_path, &d, err);
+	bool gone = false;
+	int r = namespace_check(pin_path, &gone, err);
 
+	*ret_found = false;
+	if (r)
+		return r;
+	r = datapath_open_pinned(pin_path, &d, err);
 	*ret_found = !r;
 	if (!r)
-		return detach_datapath(&d, pin_path, err);
+		return gone ? detach_pins(&d, pin_path, err) : detach_datapath(&d, pin_path, err);
 	if (r != -ENOENT)
 		return r;
 	/* Without the sign of an orphan nothing is touched: the pin path may be wrong, and the datapath well under
@@ -61,4 +77,12 @@ int detach_pinned(const char *pin_path, bool *ret_found, struct error *err)
 	r = devices_detach_all(&d, err);
 	datapath_close(&d);
 	return r;
+}
+
+int detach_guard(const char *pin_path, bool *ret_found, struct error *err)
+{
+	int r = guard_remove(pin_path);
+
+	*ret_found = !r;
+	return !r || r == -ENOENT ? 0 : error_set(err, r, "the guard's table cannot be removed: %s", strerror(-r));
 }

@@ -14,4 +14,7 @@ int detach_datapath(struct datapath *d, const char *pin_path, struct error *err)
  */
 int detach_pinned(const char *pin_path, bool *ret_found, struct error *err);
 
+/* Takes the guard away, last, so that what is detached half way stays shut. *ret_found: whether there was one. */
+int detach_guard(const char *pin_path, bool *ret_found, struct error *err);
+
 #endif

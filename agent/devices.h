@@ -9,13 +9,17 @@
 #include <event2/event.h>
 
 #include "datapath.h"
+#include "guard.h"
 #include "netlink.h"
+#include "sources.h"
 
 struct devices;
 
 enum device_attachment { DEVICE_ABSENT, DEVICE_XDP_NATIVE, DEVICE_XDP_SKB };
 
-int devices_new(struct event_base *base, struct datapath *d, struct devices **ret, struct error *err);
+/* guard: is told which interfaces carry their programs, before any goes off and after it is on. */
+int devices_new(struct event_base *base, struct datapath *d, struct guard *guard, struct devices **ret,
+		struct error *err);
 void devices_free(struct devices *v); /* leaves everything attached */
 
 /*
@@ -24,18 +28,62 @@ void devices_free(struct devices *v); /* leaves everything attached */
  */
 int devices_apply(struct devices *v, const struct config *c, struct error *err);
 
+/* In these, name is that of the configuration. An interface is followed by its index, so its link may have another. */
 enum device_attachment devices_attachment(const struct devices *v, const char *name);
-bool devices_shared(const struct devices *v, const char *name); /* under libxdp's dispatcher */
+bool devices_shared(const struct devices *v, const char *name);		  /* under libxdp's dispatcher */
+const char *devices_link_name(const struct devices *v, const char *name); /* as it is called now; NULL: absent */
+
+/* What an operator should know of it, NULL: nothing; and whether that keeps packets from being translated. */
+const char *devices_problem(const struct devices *v, const char *name, bool *ret_grave);
+
+/* The name in the configuration of an interface that is called so now, or NULL. */
+const char *devices_configured_name(const struct devices *v, const char *link_name);
+
+/* Refuses a configuration that names a link twice: by the name that it had when it was attached, and by its new one. */
+int devices_check_names(const struct devices *v, const struct config *c, struct error *err);
+
+/*
+ * Compares what is attached, the datapath's records of interfaces, and the blackhole routes with what should be there,
+ * and adds what differs to the findings (table_check.h). repair: has it mended first. 1: changes have not been taken
+ * notice of yet, ask again; 0, or -errno.
+ */
+struct check_findings;
+int devices_audit(struct devices *v, bool repair, struct check_findings *findings, size_t *ret_interfaces,
+		  size_t *ret_routes);
 
 /* Asks the kernel to resolve the neighbour of an address on an interface (EVENT_RESOLVE). */
-void devices_resolve(struct devices *v, uint32_t addr, uint32_t ifindex);
+void devices_resolve(struct devices *v, int family, const void *addr, uint32_t ifindex);
+
+/* An interface with a role whose link is there, as long as nothing changes. */
+struct device_view {
+	const char *name;
+	const char *link_name;
+	uint32_t ifindex;
+	uint8_t roles; /* DEVICE_INSIDE | DEVICE_OUTSIDE */
+	enum device_attachment attachment;
+};
+
+/* The next of them; *position begins at 0. False: there are no more. */
+bool devices_next(const struct devices *v, size_t *position, struct device_view *ret);
 
 /* What routes depend on. By more than XDP can ask of, the kernel has to forward all. */
 enum routing devices_routing(const struct devices *v);
 
-/* Has a function called, from the event loop, whenever devices_routing() begins to say otherwise. */
+/* Whether routes have an `mtu`, which the datapath then finds in the map route_mtus. */
+bool devices_route_mtus(const struct devices *v);
+
+/* The reverse-path filters of a configuration's interfaces, as they are now. */
+struct rp_summary devices_rp_filters(const struct devices *v, const struct config *c);
+
+/*
+ * Has a function called, from the event loop, whenever one of these three says other than what the programs were
+ * loaded for.
+ */
 typedef void (*devices_notify)(void *arg);
 void devices_on_routing_change(struct devices *v, devices_notify changed, void *arg);
+
+/* The same whenever what devices_next() tells may have changed, as soon as it has. */
+void devices_on_attachment_change(struct devices *v, devices_notify changed, void *arg);
 
 /*
  * Refuses interfaces that XDP cannot or must not be attached to (no Ethernet, somebody else's program, an index beyond

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Makes the machine's interfaces equal to the configuration, whole or not at all. */
 #include <errno.h>
+#include <limits.h>
+#include <linux/if_link.h>
 #include <string.h>
 
 #include "interfaces.h"
@@ -36,27 +38,26 @@ static int check_all(const struct interfaces *all, const struct own_programs *ow
 	return r;
 }
 
-static void release_netlink(struct netlink **n)
-{
-	netlink_free(*n);
-}
-
 int devices_check(const struct config *c, struct error *err)
 {
-	__attribute__((cleanup(release_netlink))) struct netlink *n = NULL;
+	_cleanup_netlink_ struct netlink *n = NULL;
 	__attribute__((cleanup(own_programs_free))) struct own_programs own = { 0 };
-	static const struct interfaces none;
-	struct interfaces all = { 0 };
+	struct interfaces all = { 0 }, known = { 0 };
+	char pin_dir[PATH_MAX];
 	int r = netlink_new(&n);
 
+	snprintf(pin_dir, sizeof(pin_dir), "%s/v%u", c->pin_path, LAYOUT_VERSION);
 	if (!r)
 		r = own_programs_read(c->pin_path, NULL, &own);
+	if (!r)
+		r = interfaces_remembered(n, pin_dir, &own, &known);
 	if (r)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
-	r = interfaces_plan(n, c->interfaces, c->n_interfaces, &none, c->xdp_mode, &all, err);
+	r = interfaces_plan(n, c->interfaces, c->n_interfaces, &known, c->xdp_mode, &all, err);
 	if (!r)
 		r = check_all(&all, &own, err);
 	free(all.list);
+	free(known.list);
 	return r;
 }
 
@@ -110,7 +111,7 @@ static int note_all(struct devices *v, const struct interfaces *all, struct atta
 
 	for (size_t k = 0; !r && k < all->count; k++)
 		if (all->list[k].link.ifindex)
-			r = attach_note(&all->list[k].link, v->datapath, &v->own, &before[k]);
+			r = attach_note(v->netlink, &all->list[k].link, v->datapath, &v->own, &before[k]);
 	return r ? error_set(err, r, "what the interfaces carry cannot be read: %s", strerror(-r)) : 0;
 }
 
@@ -154,6 +155,12 @@ static bool is_recorded(const struct device *d)
 	return d->roles || d->lower;
 }
 
+/* Whether a record is that of a port whose bond is in the list: interfaces_record_ports() sees to those. */
+static bool is_port_of_any(const struct interfaces *all, const struct device *d)
+{
+	return d->master && interfaces_find_index(all, d->master);
+}
+
 /* Whether a link carries something of this datapath: there may be others, with a pin path and interfaces of their own.
  */
 static bool is_ours(const struct datapath *d, const struct own_programs *own, const struct link *l)
@@ -163,17 +170,93 @@ static bool is_ours(const struct datapath *d, const struct own_programs *own, co
 	return l->xdp.prog_id && own_programs_has(own, l->xdp.prog_id);
 }
 
+struct standing {
+	const struct link *link;
+	unsigned height;
+};
+
+static int compare_height(const void *a, const void *b)
+{
+	const struct standing *x = a, *y = b;
+
+	return (x->height < y->height) - (x->height > y->height);
+}
+
+/*
+ * What of the links carries something of this datapath and is not in the list (NULL: all of it), the top of a stack
+ * first: the kernel changes no XDP program below an interface that has one. The caller frees *ret. 0 or -ENOMEM.
+ */
+static int find_others(const struct datapath *d, const struct own_programs *own, const struct link_list *links,
+		       const struct interfaces *all, struct standing **ret, size_t *ret_count)
+{
+	struct standing *list = calloc(links->count + 1, sizeof(*list));
+	size_t n = 0;
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t k = 0; k < links->count; k++) {
+		const struct link *l = &links->link[k];
+
+		if (all && (interfaces_find_index(all, l->ifindex) ||
+			    (l->ifindex < MAX_IFINDEX && is_port_of_any(all, &d->device[l->ifindex]))))
+			continue;
+		if (is_ours(d, own, l))
+			list[n++] = (struct standing){ .link = l, .height = link_height(links, l) };
+	}
+	qsort(list, n, sizeof(*list), compare_height);
+	*ret = list;
+	*ret_count = n;
+	return 0;
+}
+
+/* Refuses what would leave a program on an interface that is taken out, as one above keeps its own. */
+static int check_others(struct devices *v, const struct interfaces *all, struct error *err)
+{
+	_cleanup_free_ struct link *read = NULL;
+	_cleanup_free_ struct standing *others = NULL;
+	struct link_list links = { 0 };
+	size_t n = 0;
+	int r = links_read(v->netlink, &read, &links.count);
+
+	links.link = read;
+	if (!r)
+		r = find_others(v->datapath, &v->own, &links, all, &others, &n);
+	if (r)
+		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
+	for (size_t k = 0; k < n; k++)
+		for (size_t u = 0; u < links.count; u++) {
+			const struct link *upper = &links.link[u], *lower = others[k].link;
+
+			if (lower->xdp.attached == XDP_ATTACHED_NONE || upper->xdp.attached == XDP_ATTACHED_NONE ||
+			    !link_stands_on(&links, upper, lower) ||
+			    (is_ours(v->datapath, &v->own, upper) && !interfaces_find_index(all, upper->ifindex)))
+				continue;
+			return error_set(
+				err, -EBUSY,
+				"%s: the kernel takes no program off it while %s, which stands on it, has one; "
+				"take that off first, 'detnatctl interface del %s' if it is detnat's",
+				lower->name, upper->name, upper->name);
+		}
+	return 0;
+}
+
 /* The new configuration runs already, so failures here are told but change nothing. */
 static void detach_others(struct devices *v, const struct interfaces *all)
 {
-	_cleanup_free_ struct link *links = NULL;
-	size_t n_links = 0;
-	int r = links_read(v->netlink, &links, &n_links);
+	_cleanup_free_ struct link *read = NULL;
+	_cleanup_free_ struct standing *others = NULL;
+	struct link_list links = { 0 };
+	size_t n = 0;
+	int r = links_read(v->netlink, &read, &links.count);
 
-	for (size_t k = 0; k < n_links; k++) {
-		const struct link *l = &links[k];
-		if (!is_ours(v->datapath, &v->own, l) || interfaces_find_index(all, l->ifindex))
-			continue;
+	links.link = read;
+	if (!r)
+		r = find_others(v->datapath, &v->own, &links, all, &others, &n);
+	if (r)
+		log_warning("what is no longer wanted cannot be detached: %s", strerror(-r));
+	for (size_t k = 0; k < n; k++) {
+		const struct link *l = others[k].link;
+
 		redirects_stop(v->redirects, l->ifindex);
 		r = interface_detach(v->netlink, v->datapath, &v->own, l->ifindex);
 		if (r)
@@ -183,7 +266,8 @@ static void detach_others(struct devices *v, const struct interfaces *all)
 	}
 	/* Records of interfaces that are gone, of an earlier agent's time. */
 	for (uint32_t ifindex = 1; ifindex < MAX_IFINDEX; ifindex++)
-		if (is_recorded(&v->datapath->device[ifindex]) && !interfaces_find_index(all, ifindex)) {
+		if (is_recorded(&v->datapath->device[ifindex]) && !interfaces_find_index(all, ifindex) &&
+		    !is_port_of_any(all, &v->datapath->device[ifindex])) {
 			redirects_stop(v->redirects, ifindex);
 			interface_detach(v->netlink, v->datapath, &v->own, ifindex);
 		}
@@ -242,16 +326,25 @@ static int apply(struct devices *v, struct interfaces *all, enum xdp_mode mode, 
 {
 	int r = check_all(all, &v->own, err);
 
-	if (!r)
+	/* A start tells what stays, and goes on. */
+	if (!r && v->applied)
+		r = check_others(v, all, err);
+	if (!r) {
+		interfaces_shut(v, all);
 		r = change(v, all, mode, prefixes ? prefixes : v->prefixes, n_prefixes, err);
+		/* Open again where the change was undone; of a first start nothing was. */
+		if (!r || v->applied)
+			interfaces_open(v, r ? &v->interfaces : all);
+	}
 	if (r)
 		return r;
 	start(v, all);
 	detach_others(v, all);
-	interfaces_record(v, all);
 	free(v->interfaces.list);
 	v->interfaces = *all;
 	v->mode = mode;
+	v->tell_attachments = true;
+	interfaces_record(v, &v->interfaces);
 	return 0;
 }
 
@@ -266,6 +359,11 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 		return error_set(err, r, "the pinned programs cannot be read: %s", strerror(-r));
 	own_programs_free(&v->own);
 	v->own = own;
+	if (!v->applied && !v->interfaces.list) {
+		r = interfaces_remembered(v->netlink, v->datapath->pin_dir, &own, &v->interfaces);
+		if (r)
+			return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
+	}
 	r = interfaces_plan(v->netlink, c->interfaces, c->n_interfaces, &v->interfaces, c->xdp_mode, &all, err);
 	if (!r)
 		r = prefixes_of(c, &prefixes, err);
@@ -280,6 +378,9 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 	v->prefixes = prefixes;
 	v->n_prefixes = c->n_mappings;
 	v->applied = true;
+	/* Names that do not fit their links are told of there. */
+	devices_mark_all(v);
+	devices_schedule_sync(v, 0);
 	return 0;
 }
 
@@ -314,11 +415,14 @@ int devices_replan(struct devices *v, struct error *err)
 
 int devices_detach_all(struct datapath *d, struct error *err)
 {
-	__attribute__((cleanup(release_netlink))) struct netlink *n = NULL;
+	_cleanup_netlink_ struct netlink *n = NULL;
 	__attribute__((cleanup(own_programs_free))) struct own_programs own = { 0 };
-	_cleanup_free_ struct link *links = NULL;
+	_cleanup_free_ struct link *read = NULL;
+	_cleanup_free_ struct standing *ours = NULL;
 	_cleanup_free_ char *pin_path = strdup(d->pin_dir);
-	size_t n_links = 0;
+	struct link_list links = { 0 };
+	struct error failures = { 0 };
+	size_t count = 0;
 	int r = pin_path ? netlink_new(&n) : -ENOMEM, failed = 0;
 
 	if (!r) {
@@ -326,14 +430,22 @@ int devices_detach_all(struct datapath *d, struct error *err)
 		r = own_programs_read(pin_path, d, &own);
 	}
 	if (!r)
-		r = links_read(n, &links, &n_links);
+		r = links_read(n, &read, &links.count);
+	links.link = read;
+	if (!r)
+		r = find_others(d, &own, &links, NULL, &ours, &count);
 	if (r)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
-	for (size_t k = 0; k < n_links; k++) {
-		r = is_ours(d, &own, &links[k]) ? interface_detach(n, d, &own, links[k].ifindex) : 0;
-		if (r)
-			failed = error_set(err, r, "%s: cannot be detached: %s", links[k].name, strerror(-r));
+	for (size_t k = 0; k < count; k++) {
+		size_t length = strlen(failures.text);
+
+		r = interface_detach(n, d, &own, ours[k].link->ifindex);
+		if (!r)
+			continue;
+		failed = r;
+		snprintf(failures.text + length, sizeof(failures.text) - length, "%s%s: cannot be detached: %s",
+			 length ? "; " : "", ours[k].link->name, strerror(-r));
 	}
 	r = routes_remove_all(n, failed ? NULL : err);
-	return failed ? failed : r;
+	return failed ? error_set(err, failed, "%s", failures.text) : r;
 }

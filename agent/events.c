@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "events.h"
 
+#include <arpa/inet.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <time.h>
 
@@ -120,10 +120,14 @@ static void report_unlogged(struct events *v)
 
 static void report_unresolved(struct events *v, const struct nat_event *e)
 {
-	uint64_t key = (uint64_t)e->ifindex << 32 | e->in_addr;
+	uint32_t addr = htonl(e->in_addr), last = e->in_addr;
+	bool ipv6 = e->type == EVENT_RESOLVE_IPV6;
 
-	if (limiter_ask(v->resolves, EVENTS_RESOLVES, key, v->now_ns, NS_PER_S) == LIMITER_GO)
-		v->resolve(v->arg, e->in_addr, e->ifindex);
+	if (ipv6)
+		memcpy(&last, e->gateway + 12, sizeof(last));
+	if (limiter_ask(v->resolves, EVENTS_RESOLVES, (uint64_t)e->ifindex << 32 | last, v->now_ns, NS_PER_S) ==
+	    LIMITER_GO)
+		v->resolve(v->arg, ipv6 ? AF_INET6 : AF_INET, ipv6 ? (const void *)e->gateway : &addr, e->ifindex);
 }
 
 static void dispatch(struct events *v, const struct nat_event *e)
@@ -136,6 +140,7 @@ static void dispatch(struct events *v, const struct nat_event *e)
 		report_refusal(v, e);
 		break;
 	case EVENT_RESOLVE:
+	case EVENT_RESOLVE_IPV6:
 		report_unresolved(v, e);
 		return;
 	}

@@ -29,8 +29,8 @@ struct events;
 #define EVENTS_LINES 20U
 #define EVENTS_TOLD  4096U
 
-/* addr in host byte order. */
-typedef void (*events_resolve)(void *arg, uint32_t addr, uint32_t ifindex);
+/* addr: of that family, network byte order. */
+typedef void (*events_resolve)(void *arg, int family, const void *addr, uint32_t ifindex);
 
 /* Listens to d->events. The base, d, x and arg must outlive the result. */
 int events_new(struct event_base *base, const struct datapath *d, struct ipfix *x, events_resolve resolve, void *arg,

@@ -19,7 +19,7 @@ static void __attribute__((format(printf, 5, 6)))
 add(cJSON *list, bool drops, const char *reason, const char *advice, const char *format, ...)
 {
 	cJSON *json = cJSON_CreateObject();
-	char text[256];
+	char text[640];
 	va_list ap;
 
 	va_start(ap, format);
@@ -49,7 +49,9 @@ static bool is_private(uint32_t addr)
 
 bool explain_unmatched_dropped(const struct config *c, uint32_t addr)
 {
-	return c->unmatched == UNMATCHED_DROP || (c->unmatched == UNMATCHED_DROP_PRIVATE && is_private(addr));
+	bool private_too = c->unmatched == UNMATCHED_DROP_PRIVATE || c->unmatched == UNMATCHED_STRICT;
+
+	return c->unmatched == UNMATCHED_DROP || (private_too && is_private(addr));
 }
 
 /* The mapping of the configuration file that covers an address, where it is not in force. */
@@ -75,7 +77,7 @@ static void add_file(const struct explanation *e, cJSON *list)
 
 static void add_unmapped(const struct explanation *e, cJSON *list)
 {
-	static const char *const names[] = { "drop-private", "route", "drop" };
+	static const char *const names[] = { "drop-private", "route", "drop", "strict" };
 	const struct config *c = e->agent->config;
 	char addr[ADDR_TEXT];
 
@@ -87,6 +89,11 @@ static void add_unmapped(const struct explanation *e, cJSON *list)
 		    "is "
 		    "dropped, as unmatched is \"%s\"",
 		    addr, names[c->unmatched]);
+	else if (c->unmatched == UNMATCHED_STRICT)
+		add(list, false, "drop_spoofed", "detnatctl mapping add IN OUT has it translated",
+		    "%s is in no mapping: what comes from it is routed as it is where the route back to it is by the "
+		    "interface that it came in by, and else dropped, as unmatched is \"strict\"",
+		    addr);
 	else
 		add(list, false, "passed_untranslated", "detnatctl mapping add IN OUT has it translated",
 		    "%s is in no mapping: what comes from it is routed as it is, as unmatched is \"%s\"", addr,
@@ -129,10 +136,17 @@ static void add_interfaces(const struct explanation *e, cJSON *list)
 
 	add_role(a, list, DEVICE_INSIDE, "inside");
 	add_role(a, list, DEVICE_OUTSIDE, "outside");
-	for (size_t i = 0; i < a->config->n_interfaces; i++)
-		if (forwarding_is_off(a->config->interfaces[i].name))
+	for (size_t i = 0; i < a->config->n_interfaces; i++) {
+		const char *name = a->config->interfaces[i].name, *link = devices_link_name(a->devices, name);
+		bool grave;
+		const char *problem = devices_problem(a->devices, name, &grave);
+
+		if (link && forwarding_is_off(link))
 			add(list, true, "forwarding", "sysctl net.ipv4.ip_forward=1, or of that interface alone",
-			    "the kernel does not forward what comes in by %s", a->config->interfaces[i].name);
+			    "the kernel does not forward what comes in by %s", link);
+		if (problem && (link || grave))
+			add(list, grave, "interface", "", "%s: %s", name, problem);
+	}
 }
 
 static void add_way(const struct explanation *e, cJSON *list, const struct explain_way *way, bool in)

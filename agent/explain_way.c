@@ -9,11 +9,6 @@
 
 #define NUD_GOOD (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
 
-static void free_netlink(struct netlink **n)
-{
-	netlink_free(*n);
-}
-
 const char *explain_way_neighbour(enum way_neighbour n)
 {
 	static const char *const names[] = {
@@ -90,7 +85,7 @@ static void read_neighbour(struct netlink *n, struct explain_way *way)
 
 int explain_way_read(uint32_t addr, struct explain_way *ret)
 {
-	__attribute__((cleanup(free_netlink))) struct netlink *n = NULL;
+	_cleanup_netlink_ struct netlink *n = NULL;
 	struct explain_way way = { .addr = addr };
 	struct link link;
 	int r = netlink_new(&n);

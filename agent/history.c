@@ -26,11 +26,7 @@ int64_t (*history_clock)(void) = real_clock;
 /* Remembers the end of the history in the other places. */
 static void mark(struct history *h)
 {
-	int r = history_file_mark(&h->file, h->latest);
-
-	if (r && !h->head_failing)
-		log_warning("mapping history: %s cannot be written: %s", HISTORY_HEAD_FILE, strerror(-r));
-	h->head_failing = r != 0;
+	h->head_r = history_file_mark(&h->file, h->latest);
 	if (h->pin >= 0 && h->file.index.number)
 		history_pin_write(h->pin, h->file.index.number, h->file.index.hash);
 }
@@ -48,9 +44,13 @@ static void set_time(struct history_record *r, int64_t now)
 
 int history_append(struct history *h, struct history_record *records, size_t n, struct error *err)
 {
+	return history_append_at(h, history_clock(), records, n, err);
+}
+
+int history_append_at(struct history *h, int64_t now, struct history_record *records, size_t n, struct error *err)
+{
 	struct history_index *x = &h->file.index;
 	size_t n_damages = x->n_damages;
-	int64_t now = history_clock();
 	struct history_record *all = records;
 	_cleanup_free_ struct history_record *more = NULL;
 	bool back = x->number && now < h->latest;
@@ -91,17 +91,6 @@ int history_begin(struct history *h, bool taken_over, const struct history_mappi
 	return history_keep_present(h, present, n);
 }
 
-int history_ready(struct history *h, struct error *err)
-{
-	int r = history_settle(h, err);
-
-	if (!r || !h->taken_over)
-		return r;
-	log_error("%s; no mapping can be changed until this is mended", err->text);
-	h->failing = true;
-	return 0;
-}
-
 /* ---- time goes by ---- */
 
 static bool on_earlier_day(int64_t then, int64_t now)
@@ -115,26 +104,25 @@ static int write_clock(struct history *h, struct error *err)
 	return history_append(h, NULL, 0, err);
 }
 
-void history_tick(struct history *h)
+int history_tick(struct history *h, struct error *err)
 {
 	const struct history_index *x = &h->file.index;
 	int64_t now = history_clock();
-	struct error err = { 0 };
-	int r = history_settle(h, &err);
+	int r = history_settle(h, err);
 
 	if (!r && now < h->latest)
-		r = write_clock(h, &err);
+		r = write_clock(h, err);
 	if (!r && on_earlier_day(x->listed_time, now) && history_agrees(h))
-		r = history_write_list(h, EVENT_DAILY, TIME_NONE, &err);
-	if (r && !h->failing)
-		log_error("%s; tried again every %u s", err.text, HISTORY_TICK_S);
-	else if (!r && h->failing)
-		log_info("the mapping history can be written again");
-	h->failing = r != 0;
+		r = history_write_list(h, EVENT_DAILY, TIME_NONE, err);
+	if (!r)
+		r = history_file_probe(&h->file, err);
 	if (r)
-		return;
+		return r;
 	h->latest = now > h->latest ? now : h->latest;
 	mark(h);
+	return h->head_r ? error_set(err, h->head_r, "mapping history: %s/" HISTORY_HEAD_FILE " cannot be written: %s",
+				     h->dir, strerror(-h->head_r))
+			 : 0;
 }
 
 static void write_end(struct history *h, enum history_event event)
@@ -168,18 +156,47 @@ uint64_t history_end(const struct history *h, char ret_hash[static HASH_TEXT])
 
 /* ---- open ---- */
 
-int history_open(const char *dir, int pin, struct history **ret, struct error *err)
+int history_new(const char *dir, int pin, struct history **ret, struct error *err)
 {
 	_cleanup_close_ int own_pin = pin;
 	struct history *h = calloc(1, sizeof(*h));
-	int r = h ? history_file_open(dir, &h->file, err) : error_set(err, -ENOMEM, "out of memory");
 
-	if (r) {
+	if (h)
+		h->dir = strdup(dir);
+	if (!h || !h->dir) {
 		free(h);
-		return r;
+		return error_set(err, -ENOMEM, "out of memory");
 	}
 	h->pin = take_fd(own_pin);
+	history_file_init(&h->file);
+	h->latest = TIME_NONE;
+	*ret = h;
+	return 0;
+}
+
+int history_try_open(struct history *h, struct error *err)
+{
+	int r = h->opened ? 0 : history_file_open(h->dir, &h->file, err);
+
+	if (r || h->opened)
+		return r;
+	h->opened = true;
 	h->latest = h->file.known_until;
+	return 0;
+}
+
+int history_open(const char *dir, int pin, struct history **ret, struct error *err)
+{
+	struct history *h;
+	int r = history_new(dir, pin, &h, err);
+
+	if (r)
+		return r;
+	r = history_try_open(h, err);
+	if (r) {
+		history_close(h);
+		return r;
+	}
 	*ret = h;
 	return 0;
 }
@@ -190,6 +207,7 @@ void history_close(struct history *h)
 		return;
 	history_file_close(&h->file);
 	close_fd(&h->pin);
+	free(h->dir);
 	free(h->present);
 	free(h->change);
 	free(h);

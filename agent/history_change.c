@@ -8,9 +8,6 @@
 #include "history_private.h"
 #include "log.h"
 
-/* A change that takes place so many seconds after its record is written once more. */
-#define LATE_S 2
-
 /* Keeps the records of a change for history_confirm(). */
 static int append_change(struct history *h, const struct history_record *records, size_t n, struct error *err)
 {
@@ -31,22 +28,24 @@ static int append_change(struct history *h, const struct history_record *records
 	return 0;
 }
 
-void history_confirm(struct history *h)
+int64_t history_change_time(const struct history *h)
+{
+	return h->n_change ? h->change[0].time : TIME_NONE;
+}
+
+int history_confirm(struct history *h, int64_t time, struct error *err)
 {
 	size_t n = h->n_change;
 	_cleanup_free_ struct history_record *again = calloc(n + 1, sizeof(*again));
-	int64_t late = n ? history_clock() - h->change[0].time : 0;
-	struct error err = { 0 };
+	int64_t late = n ? time - h->change[0].time : 0;
 
 	/* Once: the next to call may have changed no mapping. */
 	h->n_change = 0;
-	if (late < LATE_S)
-		return;
+	if (late < HISTORY_LATE_S)
+		return 0;
 	log_warning("mapping history: a change took %" PRId64 " s from its record on; it is written once more", late);
-	if (!again) {
-		log_error("no memory to write it");
-		return;
-	}
+	if (!again)
+		return error_set(err, -ENOMEM, "no memory to write it");
 	memcpy(again + 1, h->change, n * sizeof(*again));
 	again[0] = (struct history_record){
 		.event = EVENT_UNDO,
@@ -56,8 +55,8 @@ void history_confirm(struct history *h)
 	for (size_t i = 1; i <= n; i++)
 		if (again[i].event == EVENT_ADD)
 			again[i].mapping.from = TIME_NONE;
-	if (history_append(h, again, n + 1, &err))
-		log_error("%s; the change has the time of before", err.text);
+	/* Another record may have come meanwhile. */
+	return history_append_at(h, time > h->latest ? time : h->latest, again, n + 1, err);
 }
 
 /* The tables are about to be as the history says. */
@@ -105,15 +104,21 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 	return r;
 }
 
-void history_reconcile(struct history *h, const struct history_mapping *present, size_t n)
+int history_reconcile(struct history *h, const struct history_mapping *present, size_t n, struct error *err)
 {
-	struct error err = { 0 };
-
-	if (history_keep_present(h, present, n)) {
-		log_error("no memory to take the change back in the mapping history");
-		return;
-	}
+	if (history_keep_present(h, present, n))
+		return error_set(err, -ENOMEM, "no memory to take a change back in the mapping history");
 	h->owes_undo = true;
-	if (history_settle(h, &err))
-		log_error("%s; it says of a change that it took place, and it did not", err.text);
+	return history_settle(h, err);
+}
+
+int history_assume(struct history *h, const struct history_mapping *present, size_t n, int64_t time, struct error *err)
+{
+	if (!h->owes_start)
+		return 0;
+	if (history_keep_present(h, present, n))
+		return error_set(err, -ENOMEM, "no memory to follow the mapping history");
+	for (size_t i = 0; i < n; i++)
+		h->present[i].from = time;
+	return 0;
 }

@@ -10,9 +10,14 @@
 #include <sys/stat.h>
 
 #include "log.h"
+#include "paths.h"
+#include "peer.h"
 
 /* Of damage in a file, so many places are logged. */
 #define MAX_LOGGED 5U
+
+/* Room that a change may need: a line has some 450. */
+#define PROBE_OCTETS 4096
 
 static int refuse(const struct history_file *f, int r, const char *what, struct error *err)
 {
@@ -21,27 +26,28 @@ static int refuse(const struct history_file *f, int r, const char *what, struct 
 
 /* ---- open ---- */
 
-static int make_directories(const char *path)
+/* Members of the group of the control socket may ask `who`. */
+static void show_to_readers(const struct history_file *f)
 {
-	char partial[PATH_MAX];
+	const int fds[] = { f->dir, f->fd, f->head };
 
-	if (strlen(path) >= sizeof(partial))
-		return -ENAMETOOLONG;
-	strcpy(partial, path);
-	for (char *slash = strchr(partial + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(partial, 0755) && errno != EEXIST)
-			return -errno;
-		*slash = '/';
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		int r = give_to_readers(fds[i]);
+
+		if (r)
+			log_warning("mapping history %s: cannot be given to the group " GROUP_READERS ": %s", f->path,
+				    strerror(-r));
 	}
-	return mkdir(partial, 0750) && errno != EEXIST ? -errno : 0;
 }
 
 static int open_files(const char *dir, struct history_file *f, struct error *err)
 {
 	const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-	int r = make_directories(dir);
+	struct error why;
+	int r = path_make_directory(dir, 0750, &why);
 
+	if (r && *why.text)
+		return error_set(err, r, "state_dir %s: %s", dir, why.text);
 	if (!r) {
 		f->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		r = f->dir < 0 ? -errno : 0;
@@ -51,11 +57,17 @@ static int open_files(const char *dir, struct history_file *f, struct error *err
 	f->fd = openat(f->dir, HISTORY_FILE, flags | O_APPEND, 0640);
 	if (f->fd < 0)
 		return refuse(f, -errno, "", err);
+	r = path_check_file(f->fd, f->path, &why);
+	if (r)
+		return error_set(err, r, "mapping history: %s", why.text);
 	if (flock(f->fd, LOCK_EX | LOCK_NB))
 		return error_set(err, -errno, "mapping history %s: %s", f->path,
 				 errno == EWOULDBLOCK ? "another agent uses it" : strerror(errno));
 	f->head = openat(f->dir, HISTORY_HEAD_FILE, flags, 0640);
-	return f->head < 0 ? refuse(f, -errno, ", " HISTORY_HEAD_FILE " beside it", err) : 0;
+	if (f->head < 0)
+		return refuse(f, -errno, ", " HISTORY_HEAD_FILE " beside it", err);
+	show_to_readers(f);
+	return 0;
 }
 
 static void tell_damage(const struct history_file *f, const struct history_files *files)
@@ -112,12 +124,18 @@ static int open_locked(const char *dir, struct history_file *f, struct error *er
 	return r;
 }
 
+void history_file_init(struct history_file *f)
+{
+	*f = (struct history_file){ .dir = -1, .fd = -1, .head = -1 };
+	history_index_init(&f->index);
+}
+
 int history_file_open(const char *dir, struct history_file *ret, struct error *err)
 {
-	struct history_file f = { .dir = -1, .fd = -1, .head = -1 };
+	struct history_file f;
 	int r;
 
-	history_index_init(&f.index);
+	history_file_init(&f);
 	if (asprintf(&f.path, "%s/" HISTORY_FILE, dir) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	r = open_locked(dir, &f, err);
@@ -216,6 +234,19 @@ int history_file_append(struct history_file *f, struct history_record *records, 
 	f->size += size;
 	r = history_index_feed_all(&f->index, text, size, NULL);
 	return r ? refuse(f, r, "", err) : 0;
+}
+
+int history_file_probe(struct history_file *f, struct error *err)
+{
+	int r = check_file(f, err);
+
+	if (r)
+		return r;
+	/* Not every file system can reserve room; then the next record finds out. */
+	if (fallocate(f->fd, FALLOC_FL_KEEP_SIZE, (off_t)f->size, PROBE_OCTETS) && errno != EOPNOTSUPP &&
+	    errno != ENOSYS && errno != EINTR)
+		return refuse(f, -errno, "", err);
+	return 0;
 }
 
 int history_file_mark(struct history_file *f, int64_t time)

@@ -28,6 +28,12 @@ struct history_file {
 int history_file_open(const char *dir, struct history_file *ret, struct error *err);
 void history_file_close(struct history_file *f);
 
+/* One that is not open: its index is that of an empty file. */
+void history_file_init(struct history_file *f);
+
+/* Whether records could be appended: it is the file that it was, and there is room. 0 or -errno with err. */
+int history_file_probe(struct history_file *f, struct error *err);
+
 /*
  * Appends records and sets their line: all of them or none, and on the disk when it returns. -errno with err, also
  * where the file is no longer what it was because somebody else has changed, moved or removed it.

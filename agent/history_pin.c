@@ -2,31 +2,23 @@
 #include "history_pin.h"
 
 #include <bpf/bpf.h>
-#include <errno.h>
-#include <limits.h>
 #include <string.h>
+
+#include "pinned_map.h"
 
 static const uint32_t only = 0;
 
 int history_pin_open(const char *pin_dir)
 {
-	char path[PATH_MAX];
-	int fd, r;
+	static const struct pinned_map map = {
+		.name = "history",
+		.type = BPF_MAP_TYPE_ARRAY,
+		.key_size = sizeof(only),
+		.value_size = sizeof(struct history_pin),
+		.entries = 1,
+	};
 
-	if (snprintf(path, sizeof(path), "%s/history", pin_dir) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	fd = bpf_obj_get(path);
-	if (fd >= 0)
-		return fd;
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "history", sizeof(only), sizeof(struct history_pin), 1, NULL);
-	if (fd < 0)
-		return fd;
-	r = bpf_obj_pin(fd, path);
-	if (r) {
-		close(fd);
-		return r;
-	}
-	return fd;
+	return pinned_map_open(pin_dir, &map);
 }
 
 int history_pin_read(int pin, struct history_pin *ret)

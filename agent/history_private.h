@@ -7,7 +7,9 @@
 #include "history_file.h"
 
 struct history {
+	char *dir;
 	struct history_file file;
+	bool opened;
 	int pin;
 	int64_t latest; /* that the clock has said; of the file's end where it was read */
 	/* The tables as they were told last, and what is yet to be written of them. */
@@ -18,8 +20,7 @@ struct history {
 	bool taken_over;
 	bool owes_start;
 	bool owes_undo;
-	bool failing; /* said already */
-	bool head_failing;
+	int head_r; /* of the last write of HISTORY_HEAD_FILE */
 };
 
 /*
@@ -27,6 +28,9 @@ struct history {
  * clock has been set back, a record of that comes before them. 0 or -errno with err, and nothing written.
  */
 int history_append(struct history *h, struct history_record *records, size_t n, struct error *err);
+
+/* The same, with another time for now. */
+int history_append_at(struct history *h, int64_t now, struct history_record *records, size_t n, struct error *err);
 
 bool history_list_has(const struct history_mapping *list, size_t n, struct prefix in, struct prefix out);
 
@@ -44,8 +48,5 @@ size_t history_list_open(const struct history_index *x, struct history_mapping *
 
 /* Writes what is mapped: as it was written before, or as it is seen now. since: of a start. 0 or -errno with err. */
 int history_write_list(struct history *h, enum history_event event, int64_t since, struct error *err);
-
-/* Writes what could not be written before. 0 or -errno with err. */
-int history_settle(struct history *h, struct error *err);
 
 #endif

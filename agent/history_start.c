@@ -47,6 +47,18 @@ bool history_agrees(const struct history *h)
 	return true;
 }
 
+bool history_holds(const struct history *h, const struct history_mapping *present, size_t n)
+{
+	const struct history_index *x = &h->file.index;
+
+	if (!h->opened || h->owes_start || h->owes_undo)
+		return true;
+	for (size_t i = 0; i < n; i++)
+		if (!history_index_find_open(x, present[i].in, present[i].out))
+			return false;
+	return x->n_open == n;
+}
+
 int history_undo(struct history *h, struct error *err)
 {
 	const struct history_index *x = &h->file.index;
@@ -107,6 +119,9 @@ static int64_t unknown_since(const struct history *h)
 {
 	const struct history_index *x = &h->file.index;
 
+	/* Mappings that came while no record could be written. */
+	if (!h->taken_over && h->n_present)
+		return x->number ? h->latest : h->present[0].from;
 	if (!x->number)
 		return TIME_NONE;
 	if (h->taken_over ? is_of_datapath(h) && history_agrees(h) : !x->n_open && !x->lost)
@@ -154,7 +169,7 @@ int history_write_list(struct history *h, enum history_event event, int64_t sinc
 		r.n_mappings = history_list_open(x, list);
 	} else {
 		for (size_t i = 0; i < h->n_present; i++)
-			list[i] = (struct history_mapping){ h->present[i].in, h->present[i].out, TIME_NONE };
+			list[i] = h->present[i];
 		r.n_mappings = h->n_present;
 	}
 	write_host(r.host);
@@ -178,9 +193,9 @@ static int write_start(struct history *h, struct error *err)
 
 int history_settle(struct history *h, struct error *err)
 {
-	int r = 0;
+	int r = history_try_open(h, err);
 
-	if (h->owes_start) {
+	if (!r && h->owes_start) {
 		r = write_start(h, err);
 		h->owes_start = r != 0;
 	}

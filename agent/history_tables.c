@@ -7,8 +7,7 @@
 #include "history_pin.h"
 #include "log.h"
 
-/* The mappings in the tables, by their numbers; NULL where memory is short. The caller frees them. */
-static struct history_mapping *list_tables(const struct mappings *m, size_t *ret_n)
+struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n)
 {
 	struct history_mapping *list = calloc(MAX_MAPPINGS, sizeof(*list));
 	size_t n = 0;
@@ -26,11 +25,11 @@ static struct history_mapping *list_tables(const struct mappings *m, size_t *ret
 	return list;
 }
 
-int history_open_tables(const char *dir, const struct datapath *d, const struct mappings *m, struct history **ret,
-			struct error *err)
+int history_new_tables(const char *dir, const struct datapath *d, const struct mappings *m, struct history **ret,
+		       struct error *err)
 {
 	size_t n = 0;
-	_cleanup_free_ struct history_mapping *list = list_tables(m, &n);
+	_cleanup_free_ struct history_mapping *list = history_tables(m, &n);
 	int pin = history_pin_open(d->pin_dir);
 	struct history *h;
 	int r;
@@ -41,7 +40,7 @@ int history_open_tables(const char *dir, const struct datapath *d, const struct 
 		close_fd(&pin);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
-	r = history_open(dir, pin < 0 ? -1 : pin, &h, err);
+	r = history_new(dir, pin < 0 ? -1 : pin, &h, err);
 	if (r)
 		return r;
 	r = history_begin(h, d->reused, list, n);
@@ -51,15 +50,4 @@ int history_open_tables(const char *dir, const struct datapath *d, const struct 
 	}
 	*ret = h;
 	return 0;
-}
-
-void history_reconcile_tables(struct history *h, const struct mappings *m)
-{
-	size_t n = 0;
-	_cleanup_free_ struct history_mapping *list = list_tables(m, &n);
-
-	if (list)
-		history_reconcile(h, list, n);
-	else
-		log_error("no memory to compare the mapping history with the tables");
 }

@@ -6,11 +6,11 @@
 #include "history.h"
 #include "mappings.h"
 
-/* Opens the history of a state directory for a datapath, as history_open() and history_begin(). */
-int history_open_tables(const char *dir, const struct datapath *d, const struct mappings *m, struct history **ret,
-			struct error *err);
+/* The mappings in the tables, by their numbers; NULL where memory is short. The caller frees them. */
+struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n);
 
-/* history_reconcile() with what is in the tables. */
-void history_reconcile_tables(struct history *h, const struct mappings *m);
+/* The history of a state directory for a datapath, as history_new() and history_begin(). */
+int history_new_tables(const char *dir, const struct datapath *d, const struct mappings *m, struct history **ret,
+		       struct error *err);
 
 #endif

@@ -2,13 +2,17 @@
 #include "housekeeping.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "events.h"
-#include "history.h"
+#include "guard.h"
+#include "history_queue.h"
 #include "log.h"
 #include "notify.h"
 #include "sessions.h"
+#include "table_check.h"
+#include "trouble.h"
 
 #define SLICE_US 1000
 /* How often a look is taken at threads that work for the reclaim. */
@@ -20,10 +24,12 @@ struct housekeeping {
 	struct event *slice; /* pending while there is work */
 	struct event *watchdog;
 	struct session_sweep *sweep; /* under way, or NULL */
+	struct table_check *check;   /* of tables taken over from another layout, or NULL */
+	struct check_findings findings;
 	uint64_t sweep_began_us;
-	uint32_t seconds;	  /* since the last sweep began */
-	uint32_t history_seconds; /* since the history was told the time */
-	uint64_t refused;	  /* packets refused for want of room, a second ago */
+	uint32_t seconds;    /* since the last sweep began */
+	uint64_t lines_lost; /* of the log, a second ago */
+	uint64_t refused;    /* packets refused for want of room, a second ago */
 };
 
 /* 1: more to do, 0: done */
@@ -50,15 +56,37 @@ static int sweep_slice(struct housekeeping *h)
 	return 0;
 }
 
+/* The tables of another layout have been taken over: its pins go when all counts have been compared. */
+static enum table_check_progress check_slice(struct housekeeping *h)
+{
+	int r;
+
+	if (!h->check)
+		return TABLE_CHECK_DONE;
+	r = table_check_step(h->check, SLICE_US);
+	if (r > 0)
+		return r;
+	if (r < 0)
+		log_warning("the tables taken over cannot be compared: %s", strerror(-r));
+	if (h->findings.total)
+		log_info("%" PRIu64 " counts of the tables taken over were set right, among them that of %s",
+			 h->findings.total, h->findings.n ? h->findings.finding[0].where : "one");
+	table_check_free(take_pointer(h->check));
+	check_findings_free(&h->findings);
+	datapath_migrated(&h->agent->datapath);
+	return TABLE_CHECK_DONE;
+}
+
 static void on_slice(evutil_socket_t fd, short what, void *arg)
 {
 	struct housekeeping *h = arg;
 	bool more = sweep_slice(h) > 0;
+	enum table_check_progress check = check_slice(h);
 	enum reclaim reclaim = mappings_reclaim_step(h->agent->mappings);
 
-	if (more || reclaim == RECLAIM_MORE)
+	if (more || reclaim == RECLAIM_MORE || check == TABLE_CHECK_MORE)
 		evtimer_add(h->slice, &(struct timeval){ 0 });
-	else if (reclaim == RECLAIM_WAITS)
+	else if (reclaim == RECLAIM_WAITS || check == TABLE_CHECK_WAITS)
 		evtimer_add(h->slice, &(struct timeval){ .tv_usec = WAIT_US });
 }
 
@@ -86,11 +114,25 @@ static bool sweep_is_urgent(struct housekeeping *h)
 	return h->refused != before && __atomic_load_n(&d->global->overflow, __ATOMIC_RELAXED) > 0;
 }
 
+static void watch_log(struct housekeeping *h)
+{
+	bool waiting;
+	uint64_t lost = log_lost(&waiting);
+
+	if (lost != h->lines_lost)
+		trouble_set(TROUBLE_LOG, "standard error is not read: lines of the log are lost");
+	else if (!waiting)
+		trouble_clear(TROUBLE_LOG);
+	h->lines_lost = lost;
+}
+
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
 	struct housekeeping *h = arg;
 
 	bool urgent = sweep_is_urgent(h);
+
+	guard_count(h->agent->guard, &h->agent->datapath);
 
 	/* Counted by the second, so that a shorter interval holds as soon as it is set. */
 	if ((++h->seconds >= h->agent->config->sweep_interval || urgent) && !h->sweep) {
@@ -99,10 +141,10 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 		if (session_sweep_new(h->agent->mappings, &h->sweep))
 			log_warning("no memory to sweep expired sessions");
 	}
-	if (++h->history_seconds >= HISTORY_TICK_S) {
-		h->history_seconds = 0;
-		history_tick(h->agent->history);
-	}
+	history_queue_second(h->agent->history);
+	watch_log(h);
+	trouble_tick();
+	log_tick();
 	if (!evtimer_pending(h->slice, NULL))
 		on_slice(-1, 0, h);
 }
@@ -138,6 +180,13 @@ int housekeeping_new(struct agent *a, struct housekeeping **ret, struct error *e
 		return error_set(err, -ENOMEM, "the timers cannot be set up");
 	}
 	mappings_on_leave(a->mappings, on_leave, h);
+	if (a->datapath.migration) {
+		if (table_check_new(a->mappings, true, &h->findings, &h->check)) {
+			housekeeping_free(h);
+			return error_set(err, -ENOMEM, "out of memory");
+		}
+		on_leave(h);
+	}
 	*ret = h;
 	return 0;
 }
@@ -155,5 +204,7 @@ void housekeeping_free(struct housekeeping *h)
 			event_free(timers[i]);
 	if (h->sweep)
 		session_sweep_free(h->sweep);
+	table_check_free(h->check);
+	check_findings_free(&h->findings);
 	free(h);
 }

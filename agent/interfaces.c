@@ -31,23 +31,20 @@ struct interface *interfaces_find_index(const struct interfaces *all, uint32_t i
 
 /* ---- records ---------------------------------------------------------------------------------------------------- */
 
-/*
- * Stores a record under the eyes of the datapath. MAC address, roles and flags are one word, address and MTU another,
- * what VLAN it is a third, so no packet sees half of any. Whether anything changed.
- */
-static bool record_store(struct device *place, const struct device *record)
+bool device_store(struct device *place, const struct device *record)
 {
-	uint64_t now[3], wanted[3];
+	uint64_t now[4], wanted[4];
 	bool changed = false;
 
 	_Static_assert(offsetof(struct device, addr) == sizeof(now[0]) &&
 			       offsetof(struct device, lower) == 2 * sizeof(now[0]) &&
-			       offsetof(struct device, pad) == sizeof(now),
-		       "three words hold all");
+			       offsetof(struct device, rp_filter) == 3 * sizeof(now[0]) &&
+			       sizeof(struct device) == sizeof(now),
+		       "four words hold all");
 	memcpy(now, place, sizeof(now));
 	memcpy(wanted, record, sizeof(wanted));
 	/* The word with the roles last: it makes the others count. */
-	for (int i = 2; i >= 0; i--) {
+	for (int i = 3; i >= 0; i--) {
 		if (now[i] == wanted[i])
 			continue;
 		__atomic_store_n((uint64_t *)place + i, wanted[i], __ATOMIC_RELEASE);
@@ -58,14 +55,18 @@ static bool record_store(struct device *place, const struct device *record)
 
 static struct device record_of(const struct interface *i, uint8_t flags)
 {
-	struct device record = { .roles = i->roles, .flags = flags, .addr = i->addr, .mtu = i->link.mtu };
+	struct device record = {
+		.roles = i->roles,
+		.flags = flags,
+		.addr = i->addr,
+		.mtu = i->link.mtu,
+		.lower = i->carrier ? i->link.lower : 0,
+		.tag_tpid = i->link.vlan_tpid,
+		.tag_id = i->link.vlan_id,
+		.rp_filter = i->rp_filter,
+	};
 
 	memcpy(record.mac, i->link.mac, sizeof(record.mac));
-	if (i->carrier) {
-		record.lower = i->link.lower;
-		record.tag_tpid = i->link.vlan_tpid;
-		record.tag_id = i->link.vlan_id;
-	}
 	return record;
 }
 
@@ -76,7 +77,7 @@ void interface_record_begin(struct devices *v, const struct interface *i)
 
 	if (!record.addr)
 		record.addr = place->addr;
-	if (record_store(place, &record))
+	if (device_store(place, &record))
 		monitor_raise_epoch(v->monitor);
 }
 
@@ -115,13 +116,23 @@ static uint8_t record_flags(const struct interfaces *all, const struct interface
 	return flags;
 }
 
+struct device interface_record(const struct interfaces *all, const struct interface *i)
+{
+	return record_of(i, record_flags(all, i));
+}
+
 void interfaces_record(struct devices *v, struct interfaces *all)
 {
 	struct address *addresses = NULL;
 	size_t n_addresses = 0;
 	bool changed = false;
-	int r = addresses_read(v->netlink, &addresses, &n_addresses);
+	struct rp_summary summary = { 0 };
+	_cleanup_free_ struct rp_filters *filters = NULL;
+	int r = rp_filters_read(v->netlink, &filters);
 
+	if (r)
+		log_debug("the reverse-path filters cannot be read: %s", strerror(-r));
+	r = addresses_read(v->netlink, &addresses, &n_addresses);
 	if (r)
 		log_debug("the addresses cannot be read: %s", strerror(-r));
 	interfaces_carry(all);
@@ -133,17 +144,60 @@ void interfaces_record(struct devices *v, struct interfaces *all)
 			continue;
 		if (!r)
 			i->addr = addresses_primary(addresses, n_addresses, i->link.ifindex);
+		if (filters)
+			i->rp_filter = rp_filter_of(filters, i->link.ifindex);
+		rp_summary_add(&summary, i->roles, i->rp_filter);
 
-		struct device record = record_of(i, record_flags(all, i));
+		struct device record = interface_record(all, i);
 
-		changed |= record_store(&v->datapath->device[i->link.ifindex], &record);
+		changed |= device_store(&v->datapath->device[i->link.ifindex], &record);
 	}
+	changed |= interfaces_record_ports(v, all);
 	free(addresses);
+	v->filters = summary;
 	r = interfaces_tell_vlans(all, v->datapath->vlans);
 	if (r)
 		log_error("the datapath cannot be told of VLAN interfaces: %s", strerror(-r));
+	r = interfaces_remember(all, v->names);
+	if (r)
+		log_error("the names of the interfaces cannot be remembered for a restart: %s", strerror(-r));
 	if (changed)
 		monitor_raise_epoch(v->monitor);
+	if ((changed || v->tell_attachments) && v->attachments_changed)
+		v->attachments_changed(v->attachments_changed_arg);
+	v->tell_attachments = false;
+}
+
+/* ---- guard ------------------------------------------------------------------------------------------------------- */
+
+static bool is_open(const struct interface *i)
+{
+	return i->roles && i->link.ifindex && i->attachment != DEVICE_ABSENT && !i->shut;
+}
+
+void interfaces_open(struct devices *v, const struct interfaces *all)
+{
+	_cleanup_free_ uint32_t *open = calloc(all->count + 1, sizeof(*open));
+	size_t n = 0;
+
+	for (size_t k = 0; open && k < all->count; k++)
+		if (is_open(&all->list[k]))
+			open[n++] = all->list[k].link.ifindex;
+	guard_open(v->guard, open, n);
+}
+
+void interfaces_shut(struct devices *v, const struct interfaces *all)
+{
+	_cleanup_free_ uint32_t *kept = calloc(all->count + 1, sizeof(*kept));
+	size_t n = 0;
+
+	for (size_t k = 0; kept && k < all->count; k++) {
+		uint32_t ifindex = all->list[k].link.ifindex;
+
+		if (ifindex && ifindex < MAX_IFINDEX && v->datapath->device[ifindex].roles == all->list[k].roles)
+			kept[n++] = ifindex;
+	}
+	guard_keep(v->guard, kept, n);
 }
 
 /* ---- attach and detach --------------------------------------------------------------------------------------------
@@ -207,22 +261,24 @@ int interface_detach(struct netlink *n, struct datapath *d, const struct own_pro
 			r = tc;
 	}
 	if (in_tables)
-		record_store(&d->device[ifindex], &none);
+		device_store(&d->device[ifindex], &none);
 	return r;
 }
 
 void interface_lost(struct devices *v, struct interface *i)
 {
+	guard_shut(v->guard, i->link.ifindex);
 	interface_detach(v->netlink, v->datapath, &v->own, i->link.ifindex);
 	redirects_stop(v->redirects, i->link.ifindex);
 	monitor_raise_epoch(v->monitor);
 	i->link = (struct link){ 0 };
 	i->attachment = DEVICE_ABSENT;
-	i->made_clsact = i->forwarding_off = false;
+	i->made_clsact = i->forwarding_off = i->shut = false;
 	i->carrier = 0;
 	i->health = (struct redirect_health){ 0 };
-	i->problem[0] = '\0';
+	i->problem[0] = i->name_note[0] = '\0';
 	i->attached_s = 0;
+	v->tell_attachments = true;
 }
 
 bool forwarding_is_off(const char *name)
@@ -245,10 +301,10 @@ static void warn_of_forwarding(const char *name)
 
 void interface_check_forwarding(struct interface *i)
 {
-	bool off = forwarding_is_off(i->name);
+	bool off = forwarding_is_off(i->link.name);
 
 	if (off && !i->forwarding_off)
-		warn_of_forwarding(i->name);
+		warn_of_forwarding(i->link.name);
 	i->forwarding_off = off;
 }
 

@@ -17,22 +17,14 @@ struct plan {
 	struct interfaces all;
 };
 
-static struct interface *find_link(const struct interfaces *all, const struct link *l)
-{
-	struct interface *i = interfaces_find(all, l->name);
-
-	return i && i->link.ifindex == l->ifindex ? i : NULL;
-}
-
 /* Adds an interface; l is NULL where it is absent. There is room. */
 static struct interface *plan_add(struct plan *p, const char *name, uint8_t roles, const struct link *l)
 {
-	const struct interface *known = interfaces_find(p->known, name);
+	const struct interface *known =
+		l ? interfaces_find_index(p->known, l->ifindex) : interfaces_find(p->known, name);
 	struct interface *i = &p->all.list[p->all.count++];
 
-	*i = (struct interface){ 0 };
-	if (known && (!l || known->link.ifindex == l->ifindex))
-		*i = *known;
+	*i = known ? *known : (struct interface){ 0 };
 	snprintf(i->name, sizeof(i->name), "%s", name);
 	i->roles = roles;
 	i->carrier = 0;
@@ -49,7 +41,7 @@ static struct interface *plan_add(struct plan *p, const char *name, uint8_t role
 /* The one of the list, or a new one that is there for a VLAN interface's sake. */
 static struct interface *plan_below(struct plan *p, const struct link *l)
 {
-	struct interface *i = find_link(&p->all, l);
+	struct interface *i = interfaces_find_index(&p->all, l->ifindex);
 
 	if (!i) {
 		i = plan_add(p, l->name, 0, l);
@@ -88,7 +80,7 @@ static const char *why_not_below(const struct plan *p, const struct link *vlan, 
 static const struct interface *taken_for(const struct plan *p, const struct link *vlan)
 {
 	const struct link *carrier = vlan_carrier(&p->links, vlan);
-	const struct interface *i = carrier ? find_link(&p->all, carrier) : NULL;
+	const struct interface *i = carrier ? interfaces_find_index(&p->all, carrier->ifindex) : NULL;
 
 	return i && i->roles ? i : NULL;
 }
@@ -124,7 +116,8 @@ static void warn_of_unseen_vlans(const struct plan *p)
 {
 	for (size_t k = 0; k < p->links.count; k++) {
 		const struct link *l = &p->links.link[k], *carrier;
-		const struct interface *i = link_is_vlan(l) && !find_link(&p->all, l) ? taken_for(p, l) : NULL;
+		const struct interface *i =
+			link_is_vlan(l) && !interfaces_find_index(&p->all, l->ifindex) ? taken_for(p, l) : NULL;
 		char text[192];
 		const char *why = i && !interfaces_find(p->known, i->name)
 					  ? why_not_below(p, l, &carrier, text, sizeof(text))
@@ -146,10 +139,42 @@ static int plan_check_merged(const struct plan *p, const struct interface *i, st
 	return by ? xdp_refuse_merged(&i->link, by, err) : 0;
 }
 
+/*
+ * Two of the configuration where the lower one sees the packets of the upper one as its own: what leaves would be
+ * translated at both, and what comes in be taken for the lower one's where their MAC addresses are the same.
+ */
+static int check_pair(const struct plan *p, const struct interface *upper, const struct interface *lower,
+		      struct error *err)
+{
+	bool same_role = upper->roles & lower->roles;
+
+	if (!link_shows_in(&p->links, &upper->link, &lower->link) ||
+	    (!same_role && memcmp(upper->link.mac, lower->link.mac, sizeof(lower->link.mac)) != 0))
+		return 0;
+	return error_set(err, -EOPNOTSUPP,
+			 "%s: is a %s that stands on %s, and both have a role: %s; name only the one that has the "
+			 "routes, and take the other out ('detnatctl interface del')",
+			 upper->name, upper->link.kind, lower->name,
+			 same_role ? "its packets would be translated at both, and dropped"
+				   : "its packets would be taken for those of the other, which has its MAC address");
+}
+
+static int plan_check_stacks(const struct plan *p, struct error *err)
+{
+	int r = 0;
+
+	for (size_t k = 0; !r && k < p->all.count; k++)
+		for (size_t n = 0; !r && n < p->all.count; n++)
+			if (k != n && p->all.list[k].link.ifindex && link_is_stacked(&p->all.list[k].link) &&
+			    p->all.list[n].link.ifindex)
+				r = check_pair(p, &p->all.list[k], &p->all.list[n], err);
+	return r;
+}
+
 static int plan_links(struct plan *p, struct error *err)
 {
 	size_t wanted = p->all.count;
-	int r = 0;
+	int r = plan_check_stacks(p, err);
 
 	for (size_t k = 0; !r && k < wanted; k++) {
 		struct interface *i = &p->all.list[k];
@@ -164,19 +189,22 @@ static int plan_links(struct plan *p, struct error *err)
 	return r;
 }
 
-int interfaces_plan_on(const struct config_interface *wanted, const struct link *found, size_t n_wanted,
-		       struct link_list links, const struct interfaces *known, enum xdp_mode mode,
-		       struct interfaces *ret, struct error *err)
+int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, struct link_list links,
+		       const struct interfaces *known, enum xdp_mode mode, struct interfaces *ret, struct error *err)
 {
+	_cleanup_free_ const struct link **found = calloc(n_wanted + 1, sizeof(const struct link *));
 	struct plan p = { .known = known, .mode = mode, .links = links };
 	int r;
 
 	/* Each may need two others: two tags are two interfaces below. */
 	p.all.list = calloc(n_wanted * (1 + MAX_VLAN_TAGS) + 1, sizeof(*p.all.list));
-	if (!p.all.list)
+	if (!p.all.list || !found) {
+		free(p.all.list);
 		return error_set(err, -ENOMEM, "out of memory");
+	}
+	interfaces_choose(wanted, n_wanted, known, &links, found);
 	for (size_t k = 0; k < n_wanted; k++)
-		plan_add(&p, wanted[k].name, wanted[k].roles, found[k].ifindex ? &found[k] : NULL);
+		plan_add(&p, wanted[k].name, wanted[k].roles, found[k]);
 	r = plan_links(&p, err);
 	if (r) {
 		free(p.all.list);
@@ -190,22 +218,13 @@ int interfaces_plan_on(const struct config_interface *wanted, const struct link 
 int interfaces_plan(struct netlink *n, const struct config_interface *wanted, size_t n_wanted,
 		    const struct interfaces *known, enum xdp_mode mode, struct interfaces *ret, struct error *err)
 {
-	_cleanup_free_ struct link *found = calloc(n_wanted + 1, sizeof(*found)), *links = NULL;
-	struct link_list all = { 0 };
-	int r;
+	_cleanup_free_ struct link *links = NULL;
+	size_t n_links = 0;
+	int r = links_read(n, &links, &n_links);
 
-	if (!found)
-		return error_set(err, -ENOMEM, "out of memory");
-	for (size_t k = 0; k < n_wanted; k++) {
-		r = link_by_name(n, wanted[k].name, &found[k]);
-		if (r && r != -ENODEV)
-			return error_set(err, r, "%s: cannot be read: %s", wanted[k].name, strerror(-r));
-	}
-	r = links_read(n, &links, &all.count);
 	if (r)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
-	all.link = links;
-	return interfaces_plan_on(wanted, found, n_wanted, all, known, mode, ret, err);
+	return interfaces_plan_on(wanted, n_wanted, (struct link_list){ links, n_links }, known, mode, ret, err);
 }
 
 /* ---- afterwards ------------------------------------------------------------------------------------------------- */

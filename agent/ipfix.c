@@ -6,6 +6,7 @@
 
 #include "ipfix_bindings.h"
 #include "ipfix_collector.h"
+#include "trouble.h"
 
 /* A clock that is behind by more was set back; by less, it is only read in another way. */
 #define CLOCK_SLACK_MS 1000U
@@ -132,13 +133,47 @@ static void tell_bindings(struct ipfix *x)
 		ipfix_event(x, &e, wall_ms);
 }
 
+/* One by UDP whose source could not be had looks for it again; one by TCP does so when it connects. */
+static void find_source(struct ipfix *x, struct ipfix_collector *c)
+{
+	int own[CONFIG_MAX_COLLECTORS];
+	struct error err = { 0 };
+	size_t n_own = 0;
+
+	if (c->to.transport != IPFIX_UDP || c->socket.fd >= 0)
+		return;
+	for (size_t i = 0; i < x->n; i++)
+		if (x->collectors[i]->to.transport == IPFIX_UDP && x->collectors[i]->socket.fd >= 0)
+			own[n_own++] = x->collectors[i]->socket.fd;
+	ipfix_collector_bind(c, x->shared.settings.source, own, n_own, &err);
+}
+
+static void tell_trouble(const struct ipfix *x)
+{
+	char to[COLLECTOR_TEXT];
+
+	for (size_t i = 0; i < x->n; i++) {
+		const char *text = ipfix_collector_trouble(x->collectors[i]);
+
+		if (!text)
+			continue;
+		trouble_set(TROUBLE_IPFIX, "ipfix: collector %s: %s; `detnatctl ipfix show` has what is lost",
+			    collector_format(x->collectors[i]->to, to), text);
+		return;
+	}
+	trouble_clear(TROUBLE_IPFIX);
+}
+
 void ipfix_tick(struct ipfix *x, uint64_t now_ms)
 {
 	advance_clock(x, now_ms);
+	for (size_t i = 0; i < x->n; i++)
+		find_source(x, x->collectors[i]);
 	tell_bindings(x);
 	send_gathered(x);
 	for (size_t i = 0; i < x->n; i++)
 		ipfix_collector_tick(x->collectors[i]);
+	tell_trouble(x);
 }
 
 void ipfix_flush(struct ipfix *x, uint64_t now_ms)
@@ -253,14 +288,15 @@ static void drop_fresh(struct change *ch)
 			ipfix_collector_free(ch->collectors[i], 0, NULL);
 }
 
-static int make_collectors(struct ipfix *x, const struct config_ipfix *c, struct change *ch, struct error *err)
+static int make_collectors(struct ipfix *x, const struct config_ipfix *c, bool wait, struct change *ch,
+			   struct error *err)
 {
 	bool same_source = same_endpoint(x->shared.settings.source, c->source);
 	int own[2 * CONFIG_MAX_COLLECTORS];
 	size_t n_own = 0;
 
 	for (size_t i = 0; i < x->n; i++)
-		if (x->collectors[i]->to.transport == IPFIX_UDP)
+		if (x->collectors[i]->to.transport == IPFIX_UDP && x->collectors[i]->socket.fd >= 0)
 			own[n_own++] = x->collectors[i]->socket.fd;
 	for (uint32_t i = 0; c->enabled && i < c->n_collectors; i++) {
 		const struct config_collector *to = &c->collectors[i];
@@ -269,13 +305,13 @@ static int make_collectors(struct ipfix *x, const struct config_ipfix *c, struct
 
 		ch->fresh[i] = !one;
 		if (!one)
-			r = ipfix_collector_new(&x->shared, to, c->source, own, n_own, &one, err);
+			r = ipfix_collector_new(&x->shared, to, c->source, wait, own, n_own, &one, err);
 		if (r) {
 			drop_fresh(ch);
 			return r;
 		}
 		ch->collectors[ch->n++] = one;
-		if (ch->fresh[i] && to->transport == IPFIX_UDP)
+		if (ch->fresh[i] && to->transport == IPFIX_UDP && one->socket.fd >= 0)
 			own[n_own++] = one->socket.fd;
 	}
 	return 0;
@@ -311,13 +347,14 @@ static void apply(struct ipfix *x, const struct config_ipfix *c, const struct ch
 		if (!same_domain || ch->fresh[i])
 			load_sequence(x, one);
 		one->templates_due = true;
-		one->complained_ms = 0;
+		if (one->socket.fd >= 0)
+			ipfix_collector_mended(one);
 		if (ch->fresh[i])
 			ipfix_collector_start(one);
 	}
 }
 
-int ipfix_configure(struct ipfix *x, const struct config_ipfix *c, struct error *err)
+static int configure(struct ipfix *x, const struct config_ipfix *c, bool wait, struct error *err)
 {
 	struct change ch = { 0 };
 	int r;
@@ -329,11 +366,21 @@ int ipfix_configure(struct ipfix *x, const struct config_ipfix *c, struct error 
 		return 0;
 	if (prepare_sequences(x, c))
 		return error_set(err, -ENOMEM, "out of memory");
-	r = make_collectors(x, c, &ch, err);
+	r = make_collectors(x, c, wait, &ch, err);
 	if (r)
 		return r;
 	apply(x, c, &ch);
 	return 0;
+}
+
+int ipfix_configure(struct ipfix *x, const struct config_ipfix *c, struct error *err)
+{
+	return configure(x, c, false, err);
+}
+
+int ipfix_configure_waiting(struct ipfix *x, const struct config_ipfix *c, struct error *err)
+{
+	return configure(x, c, true, err);
 }
 
 void ipfix_free(struct ipfix *x)

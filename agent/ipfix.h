@@ -49,6 +49,9 @@ void ipfix_free(struct ipfix *x);
  */
 int ipfix_configure(struct ipfix *x, const struct config_ipfix *c, struct error *err);
 
+/* The same for a start: a source that cannot be had is waited for, and is trouble only (TROUBLE_IPFIX). */
+int ipfix_configure_waiting(struct ipfix *x, const struct config_ipfix *c, struct error *err);
+
 /* Adds the record of an event, if the settings ask for it. wall_ms: milliseconds since 1970, of the event. */
 void ipfix_event(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms);
 

@@ -7,8 +7,11 @@
 
 #include "log.h"
 
-/* Complaints about the collector are no more frequent than this. */
-#define COMPLAINT_INTERVAL_MS 60000U
+/* What nothing more was said of for so long is over. */
+#define COMPLAINT_US (60 * 1000000ULL)
+
+/* A message that is sent so long after the last complaint shows that all is well. */
+#define REFUSAL_US (2 * 1000000ULL)
 
 /* Templates follow a refusal no more often than this. */
 #define REFUSAL_INTERVAL_MS 500U /* below the second at which a quiet exporter sends */
@@ -16,8 +19,22 @@
 /* A loss is told of so long after it, with what has been lost meanwhile. */
 #define REPORT_INTERVAL_MS 2000U
 
+int ipfix_collector_bind(struct ipfix_collector *c, struct endpoint source, const int *own, size_t n_own,
+			 struct error *err)
+{
+	int r = ipfix_socket_open(&c->to, source, own, n_own, &c->socket, err);
+
+	if (!r) {
+		ipfix_collector_mended(c);
+		return 0;
+	}
+	c->socket.fd = -1;
+	ipfix_collector_complain(c, err->text);
+	return r;
+}
+
 int ipfix_collector_new(struct ipfix_shared *shared, const struct config_collector *to, struct endpoint source,
-			const int *own, size_t n_own, struct ipfix_collector **ret, struct error *err)
+			bool wait, const int *own, size_t n_own, struct ipfix_collector **ret, struct error *err)
 {
 	struct ipfix_collector *c = calloc(1, sizeof(*c));
 	int r;
@@ -28,8 +45,8 @@ int ipfix_collector_new(struct ipfix_shared *shared, const struct config_collect
 	c->to = *to;
 	c->templates_due = true;
 	ipfix_queue_init(&c->queue);
-	r = ipfix_socket_open(to, source, own, n_own, &c->socket, err);
-	if (r) {
+	r = ipfix_collector_bind(c, source, own, n_own, err);
+	if (r && !wait) {
 		free(c);
 		return r;
 	}
@@ -52,16 +69,19 @@ void ipfix_collector_start(struct ipfix_collector *c)
 
 void ipfix_collector_complain(struct ipfix_collector *c, const char *what)
 {
-	uint64_t now_ms = c->shared->now_ms;
-	char to[COLLECTOR_TEXT];
+	c->complained_ms = c->shared->now_ms ? c->shared->now_ms : 1;
+	c->complained_us = monotonic_us();
+	error_set(&c->complaint, 0, "%s", what);
+}
 
-	if (c->complained_ms && now_ms - c->complained_ms < COMPLAINT_INTERVAL_MS)
-		return;
-	c->complained_ms = now_ms;
-	log_warning("ipfix: collector %s: %s; %llu records wait and %llu are lost so far, "
-		    "`detnatctl ipfix set` changes the collector",
-		    collector_format(c->to, to), what, (unsigned long long)c->queue.events,
-		    (unsigned long long)c->figures.records_lost);
+void ipfix_collector_mended(struct ipfix_collector *c)
+{
+	c->complained_ms = 0;
+}
+
+const char *ipfix_collector_trouble(const struct ipfix_collector *c)
+{
+	return c->complained_ms && monotonic_us() - c->complained_us < COMPLAINT_US ? c->complaint.text : NULL;
 }
 
 void ipfix_collector_sent(struct ipfix_collector *c, uint16_t events)
@@ -69,6 +89,9 @@ void ipfix_collector_sent(struct ipfix_collector *c, uint16_t events)
 	c->figures.messages_sent++;
 	c->figures.records_sent += events;
 	c->last_events = events;
+	/* A refusal comes behind the message that it is of. */
+	if (monotonic_us() - c->complained_us > REFUSAL_US)
+		ipfix_collector_mended(c);
 }
 
 static void note_loss(struct ipfix_collector *c, uint64_t events)
@@ -88,6 +111,13 @@ void ipfix_collector_lost(struct ipfix_collector *c, uint32_t records, uint64_t 
 {
 	c->skipped += records;
 	note_loss(c, events);
+}
+
+/* Of one without a socket it is known why. */
+static void complain_of(struct ipfix_collector *c, int r)
+{
+	if (c->socket.fd >= 0)
+		ipfix_collector_complain(c, r == -ENOSPC ? "all of its queue is taken" : strerror(-r));
 }
 
 static int put(struct ipfix_collector *c, struct ipfix_message *m)
@@ -144,7 +174,7 @@ int ipfix_collector_send_templates(struct ipfix_collector *c)
 		int r = put(c, &s->scratch);
 
 		if (r) {
-			ipfix_collector_complain(c, strerror(-r));
+			complain_of(c, r);
 			return r;
 		}
 	}
@@ -186,7 +216,7 @@ void ipfix_collector_send(struct ipfix_collector *c, struct ipfix_message *m)
 	}
 	ipfix_collector_lost(c, m->records, m->events);
 	if (r)
-		ipfix_collector_complain(c, r == -ENOSPC ? "all of its queue is taken" : strerror(-r));
+		complain_of(c, r);
 }
 
 /* ---- losses ------------------------------------------------------------------------------------------------------ */

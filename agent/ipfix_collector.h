@@ -40,14 +40,16 @@ struct ipfix_collector {
 	struct ipfix_tcp tcp;
 	struct ipfix_queue queue;
 	struct ipfix_figures figures;
-	uint32_t sequence;		/* of the next data record that is sent */
-	uint32_t skipped;		/* data records lost since the message that was put last */
-	uint8_t announced;		/* events whose templates the stream may need (enum ipfix_event) */
-	bool templates_due;		/* no data record before them */
-	bool refused;			/* it may not have seen the last ones */
-	uint64_t templates_ms;		/* when they were last sent */
-	uint32_t last_events;		/* of the message sent last */
-	uint64_t complained_ms;		/* 0: never */
+	uint32_t sequence;	/* of the next data record that is sent */
+	uint32_t skipped;	/* data records lost since the message that was put last */
+	uint8_t announced;	/* events whose templates the stream may need (enum ipfix_event) */
+	bool templates_due;	/* no data record before them */
+	bool refused;		/* it may not have seen the last ones */
+	uint64_t templates_ms;	/* when they were last sent */
+	uint32_t last_events;	/* of the message sent last */
+	uint64_t complained_ms; /* 0: never, or it is mended */
+	uint64_t complained_us; /* CLOCK_MONOTONIC, of the last one */
+	struct error complaint;
 	struct ipfix_losses losses;	/* after the ring */
 	uint64_t told[N_IPFIX_REPORTS]; /* losses that it has been told of */
 	uint64_t told_ms;		/* when the reports were last sent, or the first loss was seen; 0: neither */
@@ -55,10 +57,13 @@ struct ipfix_collector {
 
 /*
  * Makes a collector with its socket bound, as ipfix_socket_open() does; sequence as the stream had it. It sends nothing
- * before ipfix_collector_start().
+ * before ipfix_collector_start(). wait: where the source cannot be had, it is made without a socket, and loses what it
+ * is given until ipfix_collector_bind() finds it.
  */
 int ipfix_collector_new(struct ipfix_shared *shared, const struct config_collector *to, struct endpoint source,
-			const int *own, size_t n_own, struct ipfix_collector **ret, struct error *err);
+			bool wait, const int *own, size_t n_own, struct ipfix_collector **ret, struct error *err);
+int ipfix_collector_bind(struct ipfix_collector *c, struct endpoint source, const int *own, size_t n_own,
+			 struct error *err);
 void ipfix_collector_start(struct ipfix_collector *c);
 
 /*
@@ -102,8 +107,12 @@ void ipfix_tcp_tick(struct ipfix_collector *c);
 void ipfix_collector_sent(struct ipfix_collector *c, uint16_t events);
 void ipfix_collector_lost(struct ipfix_collector *c, uint32_t records, uint64_t events);
 
-/* A warning about the collector, one a minute at most. */
+/* There is trouble with the collector; it is over when nothing more is said of it for a minute, or by the second. */
 void ipfix_collector_complain(struct ipfix_collector *c, const char *what);
+void ipfix_collector_mended(struct ipfix_collector *c);
+
+/* What is wrong with the collector; NULL: nothing. */
+const char *ipfix_collector_trouble(const struct ipfix_collector *c);
 
 /*
  * Makes the next message of templates, from *layout on, which it moves on: true, or false where there are no more. All

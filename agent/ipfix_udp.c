@@ -49,7 +49,7 @@ void ipfix_udp_drain(struct ipfix_collector *c)
 {
 	struct ipfix_queue *q = &c->queue;
 
-	while (q->unsent) {
+	while (q->unsent && c->socket.fd >= 0) {
 		struct ipfix_entry *e = q->unsent;
 		int r = transmit(c, e->octets, e->length, e->skipped, e->records);
 
@@ -72,6 +72,8 @@ int ipfix_udp_put(struct ipfix_collector *c, struct ipfix_message *m)
 {
 	int r;
 
+	if (c->socket.fd < 0)
+		return -EADDRNOTAVAIL;
 	ipfix_udp_drain(c);
 	if (ipfix_queue_empty(&c->queue)) {
 		r = transmit(c, m->octets, m->length, c->skipped, m->records);

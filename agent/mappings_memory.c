@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mappings_private.h"
+#include "memory.h"
 
 uint64_t mappings_memory(struct prefix in, uint32_t session_slots)
 {
@@ -30,9 +31,7 @@ static bool proc_number(const char *path, const char *word, uint64_t *ret)
 
 uint64_t memory_available(void)
 {
-	uint64_t kb;
-
-	return proc_number("/proc/meminfo", "MemAvailable:", &kb) ? kb << 10 : UINT64_MAX;
+	return memory_free("");
 }
 
 /* What the kernel says that a map takes. */

@@ -32,7 +32,7 @@ static void survey_leaf(uint32_t base, unsigned plen, unsigned number, void *arg
 	s->covered[number] += prefix_size(plen);
 }
 
-static bool record_makes_sense(const struct mapping *record)
+bool mapping_makes_sense(const struct mapping *record)
 {
 	const struct geometry *g = &record->geo;
 	struct geometry again;
@@ -60,7 +60,7 @@ static int take_over(struct mappings *m, int number, const struct survey *in, co
 {
 	const struct mapping *record = &m->d->mapping[number];
 
-	if (in->strays[number] || out->strays[number] || !record_makes_sense(record) ||
+	if (in->strays[number] || out->strays[number] || !mapping_makes_sense(record) ||
 	    in->covered[number] != prefix_size(record->geo.in_plen) ||
 	    out->covered[number] != prefix_size(record->geo.out_plen))
 		return -ESTALE;
@@ -133,7 +133,7 @@ static int find_chunks(struct mappings *m, struct error *err)
 		uint64_t subscribers;
 
 		/* A record of all zeroes makes sense as the mapping of /0, which no machine has the memory for. */
-		if (!record_makes_sense(record) || !record->geo.in_plen)
+		if (!mapping_makes_sense(record) || !record->geo.in_plen)
 			continue;
 		subscribers = prefix_size(record->geo.in_plen);
 		r = chunks_find(&m->subscribers, record->first_subscriber, subscribers, err);
@@ -144,16 +144,17 @@ static int find_chunks(struct mappings *m, struct error *err)
 	return r < 0 ? r : 0;
 }
 
-/* For whoever dumps them. */
+/* Types and names for whoever dumps them, pins for the next agent. */
 static void describe_chunks(struct mappings *m)
 {
+	m->subscribers.pin_dir = m->buckets.pin_dir = m->d->pin_dir;
 	m->types = table_types_load();
 	m->subscribers.types = &m->types;
 	m->subscribers.type = m->types.subscriber;
-	m->subscribers.name = "subscriber";
+	m->subscribers.name = CHUNK_SUBSCRIBER;
 	m->buckets.types = &m->types;
 	m->buckets.type = m->types.bucket;
-	m->buckets.name = "bucket";
+	m->buckets.name = CHUNK_BUCKET;
 }
 
 int mappings_open(struct datapath *d, struct mappings **ret, struct error *err)

@@ -8,6 +8,7 @@
 #include "metrics_http.h"
 #include "metrics_text.h"
 #include "metrics_write.h"
+#include "trouble.h"
 #include "usage.h"
 
 struct metrics {
@@ -15,7 +16,11 @@ struct metrics {
 	struct metrics_text *text;
 	struct http *http; /* NULL: not served */
 	struct endpoint listen;
+	bool waits; /* for an address or a port that is not to be had; listen is where */
+	struct event *retry;
 };
+
+static void on_retry(evutil_socket_t fd, short what, void *arg);
 
 static int document(struct evbuffer *out, void *arg)
 {
@@ -39,7 +44,10 @@ int metrics_new(struct agent *a, struct metrics **ret, struct error *err)
 	if (!m)
 		return error_set(err, -ENOMEM, "out of memory");
 	m->agent = a;
-	if (metrics_text_new(a, &m->text)) {
+	m->retry = evtimer_new(a->base, on_retry, m);
+	if (!m->retry || metrics_text_new(a, &m->text)) {
+		if (m->retry)
+			event_free(m->retry);
 		free(m);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
@@ -48,39 +56,92 @@ int metrics_new(struct agent *a, struct metrics **ret, struct error *err)
 	return 0;
 }
 
+static void stop_waiting(struct metrics *m)
+{
+	m->waits = false;
+	event_del(m->retry);
+	trouble_clear(TROUBLE_METRICS);
+}
+
 void metrics_free(struct metrics *m)
 {
 	if (!m)
 		return;
 	usage_on_end(m->agent->usage, NULL, NULL);
+	stop_waiting(m);
+	event_free(m->retry);
 	http_free(m->http);
 	metrics_text_free(m->text);
 	free(m);
 }
 
-static int refuse(const struct config *c, int r, const char *name, struct error *err)
+static int refuse(struct endpoint at, int r, const char *name, struct error *err)
 {
 	char addr[ADDR_TEXT];
 
 	return config_refuse(err, r, name, 0, "metrics.listen", "cannot listen on %s:%u: %s",
-			     addr_format(c->metrics_listen.addr, addr), c->metrics_listen.port, strerror(-r));
+			     addr_format(at.addr, addr), at.port, strerror(-r));
 }
 
-int metrics_configure(struct metrics *m, const struct config *c, const char *name, struct error *err)
+static struct http_site site_of(struct metrics *m)
 {
-	const struct http_site site = { "/metrics", METRICS_CONTENT_TYPE, document, m };
+	return (struct http_site){ "/metrics", METRICS_CONTENT_TYPE, document, m };
+}
+
+static void serve(struct metrics *m, struct http *http, struct endpoint at)
+{
+	char addr[ADDR_TEXT];
+
+	stop_waiting(m);
+	http_free(m->http);
+	m->http = http;
+	m->listen = at;
+	log_info("metrics are served at http://%s:%u%s", addr_format(at.addr, addr), at.port, site_of(m).path);
+	usage_hurry(m->agent->usage);
+}
+
+static void wait_for(struct metrics *m, struct endpoint at, const char *why)
+{
+	static const struct timeval second = { .tv_sec = 1 };
+
+	http_free(take_pointer(m->http));
+	m->listen = at;
+	m->waits = true;
+	trouble_set(TROUBLE_METRICS, "%s; tried again every second", why);
+	evtimer_add(m->retry, &second);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct metrics *m = arg;
+	const struct http_site site = site_of(m);
+	struct http *http;
+	struct error err = { 0 };
+	int r = http_new(m->agent->base, m->listen, &site, &http);
+
+	if (!r) {
+		serve(m, http, m->listen);
+		return;
+	}
+	refuse(m->listen, r, NULL, &err);
+	wait_for(m, m->listen, err.text);
+}
+
+int metrics_configure(struct metrics *m, const struct config *c, bool wait, const char *name, struct error *err)
+{
+	const struct http_site site = site_of(m);
 	struct endpoint to = c->metrics_listen;
 	struct http *http = NULL;
-	char addr[ADDR_TEXT];
 	int r;
 
 	if (!c->metrics_enabled) {
 		if (m->http)
 			log_info("metrics are no longer served");
+		stop_waiting(m);
 		http_free(take_pointer(m->http));
 		return 0;
 	}
-	if (m->http && m->listen.addr == to.addr && m->listen.port == to.port)
+	if ((m->http || m->waits) && m->listen.addr == to.addr && m->listen.port == to.port)
 		return 0;
 	r = http_new(m->agent->base, to, &site, &http);
 	/* One of the two addresses may be that of all interfaces. */
@@ -90,13 +151,15 @@ int metrics_configure(struct metrics *m, const struct config *c, const char *nam
 		if (r)
 			http_new(m->agent->base, m->listen, &site, &m->http);
 	}
-	if (r)
-		return refuse(c, r, name, err);
-	http_free(m->http);
-	m->http = http;
-	m->listen = to;
-	log_info("metrics are served at http://%s:%u%s", addr_format(to.addr, addr), to.port, site.path);
-	usage_hurry(m->agent->usage);
+	if (!r) {
+		serve(m, http, to);
+		return 0;
+	}
+	r = refuse(to, r, name, err);
+	if (!wait)
+		return r;
+	wait_for(m, to, err->text);
+	*err = (struct error){ 0 };
 	return 0;
 }
 
@@ -107,5 +170,5 @@ int metrics_check(const struct config *c, const struct config *running, const ch
 	if (r == -EADDRINUSE && running && running->metrics_enabled &&
 	    running->metrics_listen.port == c->metrics_listen.port)
 		return 0;
-	return r ? refuse(c, r, name, err) : 0;
+	return r ? refuse(c->metrics_listen, r, name, err) : 0;
 }

@@ -18,10 +18,12 @@ int metrics_new(struct agent *a, struct metrics **ret, struct error *err);
 void metrics_free(struct metrics *m); /* NULL is allowed */
 
 /*
- * Listens where the configuration says, or nowhere. On failure (port in use, address not on this machine) nothing
- * changes. name stands for the file in the message, NULL: none.
+ * Listens where the configuration says, or nowhere. Where that cannot be done (port in use, address not on this
+ * machine) it is tried again every second if `wait` is true, and that is the only trouble (TROUBLE_METRICS); else it is
+ * an error, and nothing changes. An address that is waited for already is no error. name stands for the file in the
+ * message, NULL: none.
  */
-int metrics_configure(struct metrics *m, const struct config *c, const char *name, struct error *err);
+int metrics_configure(struct metrics *m, const struct config *c, bool wait, const char *name, struct error *err);
 
 /*
  * For -t: whether it could listen, tried by binding alone. Where the running configuration (may be NULL) has the same

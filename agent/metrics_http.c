@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 
+#include "listeners.h"
 #include "log.h"
 
 #define BACKLOG		      64
@@ -284,14 +285,17 @@ int http_try(struct endpoint endpoint)
 
 static int set_up(struct http *h, struct endpoint endpoint)
 {
-	_cleanup_close_ int fd = -1;
-	int r = bind_endpoint(endpoint, &fd);
+	_cleanup_close_ int fd = listeners_find(endpoint);
 
-	if (r)
-		return r;
-	/* Two may have bound it; the first to listen has it. */
-	if (listen(fd, BACKLOG))
-		return -errno;
+	if (fd < 0) {
+		int r = bind_endpoint(endpoint, &fd);
+
+		if (r)
+			return r;
+		/* Two may have bound it; the first to listen has it. */
+		if (listen(fd, BACKLOG))
+			return -errno;
+	}
 	h->tick = evtimer_new(h->base, on_tick, h);
 	h->listener = evconnlistener_new(h->base, on_accept, h, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 	if (!h->tick || !h->listener)

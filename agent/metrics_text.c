@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <sys/resource.h>
 
+#include "guard.h"
 #include "metrics_write.h"
+#include "trouble.h"
 #include "usage.h"
 
 #define SLICE_US 1000U
@@ -121,6 +123,19 @@ static void write_configuration(const struct agent *a, struct evbuffer *out)
 	metrics_single(out, "detnat_mappings", "gauge", a->config->n_mappings, "Mappings.");
 }
 
+static void write_troubles(struct evbuffer *out)
+{
+	char labels[64];
+
+	metrics_family(
+		out, "detnat_trouble", "gauge",
+		"Whether there is trouble beside the datapath, by what is in trouble; `detnatctl status` says more.");
+	for (unsigned what = 0; what < N_TROUBLES; what++) {
+		snprintf(labels, sizeof(labels), "what=\"%s\"", trouble_word(what));
+		metrics_sample(out, "detnat_trouble", labels, trouble_get(what) != NULL);
+	}
+}
+
 static void write_overflow(const struct agent *a, struct evbuffer *out)
 {
 	int64_t sessions = __atomic_load_n(&a->datapath.global->overflow, __ATOMIC_RELAXED);
@@ -163,11 +178,14 @@ int metrics_text(const struct metrics_text *t, struct evbuffer *out)
 {
 	const struct agent *a = t->agent;
 	struct counters c;
-	int r = datapath_counters(&a->datapath, &c);
+	int r;
 
+	guard_count(a->guard, &a->datapath);
+	r = datapath_counters(&a->datapath, &c);
 	if (r)
 		return r;
 	write_configuration(a, out);
+	write_troubles(out);
 	write_process(a, out);
 	metrics_counters(&c, out);
 	write_overflow(a, out);

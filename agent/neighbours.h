@@ -11,21 +11,18 @@
 #include "datapath.h"
 #include "netlink.h"
 
-/* How often the stale ones are re-validated. */
-#define NEIGHBOURS_PROBE_S 30
-
 struct neighbours;
 
-/* Starts to probe; "our interfaces" are those whose device record has a role. */
+/* Starts to probe those in use, see neighbours_probe.h; "our interfaces" are those whose device record has a role. */
 int neighbours_new(struct event_base *base, struct datapath *d, struct netlink *n, struct neighbours **ret);
 void neighbours_free(struct neighbours *v);
 
 /*
- * Asks the kernel to resolve an address (host byte order) on one of our interfaces: at most once a second and address,
- * and NEIGHBOURS_RESOLVES_S a second in all, whatever subscribers send.
+ * Asks the kernel to resolve an address, AF_INET or AF_INET6 in network byte order, on one of our interfaces: at most
+ * once a second and address, and NEIGHBOURS_RESOLVES_S a second in all, whatever subscribers send.
  */
 #define NEIGHBOURS_RESOLVES_S 256
-void neighbours_resolve(struct neighbours *v, uint32_t addr, uint32_t ifindex);
+void neighbours_resolve(struct neighbours *v, int family, const void *addr, uint32_t ifindex);
 
 /*
  * Whether a notification (RTM_NEWNEIGH, RTM_DELNEIGH) changes what bpf_fib_lookup would answer: the MAC address, or

@@ -20,7 +20,7 @@ struct netlink {
 	_Alignas(struct nlmsghdr) char answer[ANSWER_SIZE];
 };
 
-int netlink_new(struct netlink **ret)
+static int open_bus(int bus, struct netlink **ret)
 {
 	struct netlink *n = calloc(1, sizeof(*n));
 	struct timeval timeout = { .tv_sec = 5 };
@@ -29,7 +29,7 @@ int netlink_new(struct netlink **ret)
 	if (!n)
 		return -ENOMEM;
 	n->seq = (uint32_t)time(NULL);
-	n->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	n->socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
 	if (!n->socket || mnl_socket_bind(n->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
 		int r = -errno;
 
@@ -43,6 +43,16 @@ int netlink_new(struct netlink **ret)
 	setsockopt(mnl_socket_get_fd(n->socket), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 	*ret = n;
 	return 0;
+}
+
+int netlink_new(struct netlink **ret)
+{
+	return open_bus(NETLINK_ROUTE, ret);
+}
+
+int netlink_new_netfilter(struct netlink **ret)
+{
+	return open_bus(NETLINK_NETFILTER, ret);
 }
 
 void netlink_free(struct netlink *n)

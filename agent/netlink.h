@@ -17,7 +17,15 @@
 struct netlink;
 
 int netlink_new(struct netlink **ret);
+int netlink_new_netfilter(struct netlink **ret); /* for requests to nfnetlink */
 void netlink_free(struct netlink *n);
+
+static inline void netlink_free_pointer(struct netlink **n)
+{
+	netlink_free(*n);
+}
+
+#define _cleanup_netlink_ __attribute__((cleanup(netlink_free_pointer)))
 
 /*
  * A request under construction, in a buffer of n's own, valid until the next call. type: RTM_…, flags: NLM_F_… beside
@@ -81,6 +89,7 @@ struct address {
 	uint32_t addr; /* host byte order */
 	uint8_t scope; /* RT_SCOPE_… */
 	bool secondary;
+	uint8_t plen; /* of its network */
 };
 
 /* All IPv4 addresses of the namespace, in the kernel's order; the caller frees *ret. */

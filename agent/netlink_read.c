@@ -200,6 +200,7 @@ static void visit_addresses(const struct nlmsghdr *h, void *arg)
 	a->ifindex = info->ifa_index;
 	a->addr = ntohl(attr_u32(attr[IFA_LOCAL]));
 	a->scope = info->ifa_scope;
+	a->plen = info->ifa_prefixlen;
 	a->secondary = info->ifa_flags & IFA_F_SECONDARY;
 }
 

@@ -60,3 +60,26 @@ bool offload_is_on(const char *name, const char *offload)
 		return false;
 	return features.block[(unsigned)number / WORD].active >> ((unsigned)number % WORD) & 1;
 }
+
+bool driver_name(const char *name, char ret[static DRIVER_NAME])
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
+
+	if (fd < 0 || ethtool(fd, name, &info))
+		return false;
+	snprintf(ret, DRIVER_NAME, "%s", info.driver);
+	return true;
+}
+
+bool receive_queues(const char *name, uint32_t *ret_used, uint32_t *ret_most)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
+
+	if (fd < 0 || ethtool(fd, name, &channels))
+		return false;
+	*ret_used = channels.rx_count + channels.combined_count;
+	*ret_most = channels.max_rx + channels.max_combined;
+	return true;
+}

@@ -22,12 +22,16 @@ static int make_room(struct overflow_scan *s, uint32_t room)
 
 int overflow_scan_step(struct overflow_scan *s, const struct datapath *d)
 {
+	s->n = 0;
+	return s->started || overflow_any(d) ? overflow_scan_any(s, d) : 0;
+}
+
+int overflow_scan_any(struct overflow_scan *s, const struct datapath *d)
+{
 	LIBBPF_OPTS(bpf_map_batch_opts, opts);
 	uint32_t room = s->room ? s->room : OVERFLOW_BATCH;
 
 	s->n = 0;
-	if (!s->started && !overflow_any(d))
-		return 0;
 	if (s->started && s->map != d->overflow)
 		return -EAGAIN;
 	s->map = d->overflow;

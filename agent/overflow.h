@@ -27,6 +27,8 @@ struct overflow_scan {
  * twice. Entries of both directions come.
  */
 int overflow_scan_step(struct overflow_scan *s, const struct datapath *d);
+/* The same where the count of sessions, by which a pass is not even begun, is not believed. */
+int overflow_scan_any(struct overflow_scan *s, const struct datapath *d);
 void overflow_scan_end(struct overflow_scan *s);
 
 /* Whether there may be any entry. */

@@ -5,6 +5,7 @@
 #include "bypass.h"
 #include "check.h"
 #include "devices.h"
+#include "history_queue.h"
 #include "log.h"
 #include "plan_private.h"
 #include "running.h"
@@ -19,6 +20,10 @@ void plan_free(struct plan *p)
 {
 	if (!p)
 		return;
+	if (p->record == RECORD_UNDER_WAY)
+		history_queue_forget(p->agent->history, p);
+	else if (p->record == RECORD_ENDED && !p->record_r && !p->committed)
+		history_queue_reconcile(p->agent->history);
 	if (p->agent && p->load)
 		datapath_load_abort(&p->agent->datapath);
 	for (size_t i = 0; i < p->n_add; i++)
@@ -56,6 +61,7 @@ static int check_frozen(const struct config *c, const struct config *running, co
 static struct settings settings_of(const struct agent *a, const struct config *c)
 {
 	enum routing routing = devices_routing(a->devices);
+	struct rp_summary filters = devices_rp_filters(a->devices, c);
 
 	struct settings settings = {
 		.hz = a->datapath.hz,
@@ -70,7 +76,11 @@ static struct settings settings_of(const struct agent *a, const struct config *c
 		.udp_inbound_refresh = c->udp_inbound_refresh,
 		.tcp_mss_clamp = c->tcp_mss_clamp,
 		.unsolicited_tcp = (uint8_t)c->unsolicited_tcp,
+		.guard = c->guard,
 		.trace = a->trace && trace_wanted(a->trace),
+		.source_check = (uint8_t)rp_source_check(&filters),
+		.outside_strict = rp_outside_strict(&filters),
+		.route_mtus = devices_route_mtus(a->devices),
 	};
 
 	bypass_ranges(c, &settings);
@@ -175,7 +185,9 @@ int plan_new(struct agent *a, const struct config *wanted, uint64_t file_hash, b
 	if (!r && a->config)
 		r = check_frozen(wanted, a->config, name, err);
 	if (!r && !checked)
-		r = check_machine(wanted, a->config, name, err);
+		r = check_machine(wanted, a->config, false, name, err);
+	if (!r && !checked)
+		r = devices_check_names(a->devices, wanted, err);
 	if (r)
 		return r;
 	p->agent = a;
@@ -227,7 +239,8 @@ int plan_step(struct plan *p, struct error *err)
 	}
 	if (p->load) {
 		r = datapath_load_ready(&p->agent->datapath, err);
-		return r > 0 ? PLAN_WAITS : r;
+		if (r)
+			return r > 0 ? PLAN_WAITS : r;
 	}
-	return PLAN_READY;
+	return plan_record(p, err);
 }

@@ -9,7 +9,8 @@
 #include "devices.h"
 #include "events.h"
 #include "fragments.h"
-#include "history_tables.h"
+#include "guard.h"
+#include "history_queue.h"
 #include "log.h"
 #include "metrics.h"
 #include "plan_private.h"
@@ -46,26 +47,11 @@ static void undo_additions(struct plan *p)
 	}
 }
 
-/* Writes down what is about to happen to the mappings. From then on the tables change, or it is taken back. */
-static int record(struct plan *p, struct error *err)
+/* The tables change now. */
+static void confirm(const struct plan *p)
 {
-	int r;
-
-	if (!p->n_add && !p->n_del)
-		return 0;
-
-	_cleanup_free_ struct history_mapping *add = calloc(p->n_add + 1, sizeof(*add));
-	_cleanup_free_ struct history_mapping *del = calloc(p->n_del + 1, sizeof(*del));
-
-	if (!add || !del)
-		return error_set(err, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < p->n_add; i++)
-		add[i] = (struct history_mapping){ .in = p->add[i].spec.in, .out = p->add[i].spec.out };
-	for (size_t i = 0; i < p->n_del; i++)
-		del[i] = (struct history_mapping){ .in = p->del[i].in, .out = p->del[i].out };
-	r = history_change(p->agent->history, del, p->n_del, add, p->n_add, err);
-	p->recorded = !r;
-	return r;
+	if (p->record == RECORD_ENDED && !p->record_r)
+		history_queue_confirm(p->agent->history);
 }
 
 /* Everything that can fail. New mappings that replace none come before the interfaces, so that no packet misses them.
@@ -73,19 +59,19 @@ static int record(struct plan *p, struct error *err)
 static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
 {
 	struct agent *a = p->agent;
-	int r = ipfix_configure(a->ipfix, &p->wanted->ipfix, err);
+	/* At a start there may be nobody to read a refusal. */
+	int r = a->config ? ipfix_configure(a->ipfix, &p->wanted->ipfix, err)
+			  : ipfix_configure_waiting(a->ipfix, &p->wanted->ipfix, err);
 
 	if (!r)
-		r = metrics_configure(a->metrics, p->wanted, p->name, err);
+		r = metrics_configure(a->metrics, p->wanted, !a->config, p->name, err);
 	if (!r && p->load) {
 		p->load = false;
 		r = datapath_load_swap(&a->datapath, err);
 		*ret_loaded = !r;
 	}
-	if (!r)
-		r = record(p, err);
 	if (!r && !p->n_del) {
-		history_confirm(a->history);
+		confirm(p);
 		r = commit_additions(p, err);
 	}
 	return r ? r : devices_apply(a->devices, p->wanted, err);
@@ -97,8 +83,6 @@ static void undo(struct plan *p, bool loaded)
 	struct error err = { 0 };
 
 	undo_additions(p);
-	if (p->recorded)
-		history_reconcile_tables(a->history, a->mappings);
 	if (loaded)
 		datapath_revert(&a->datapath);
 	if (!a->config)
@@ -106,27 +90,53 @@ static void undo(struct plan *p, bool loaded)
 	/* The former programs go back to where the new ones are attached. */
 	if (loaded && devices_apply(a->devices, a->config, &err))
 		log_error("the former state cannot be restored: %s", err.text);
-	if (metrics_configure(a->metrics, a->config, NULL, &err))
-		log_error("the former metrics cannot be served again: %s", err.text);
-	if (ipfix_configure(a->ipfix, &a->config->ipfix, &err))
+	metrics_configure(a->metrics, a->config, true, NULL, &err);
+	if (ipfix_configure_waiting(a->ipfix, &a->config->ipfix, &err))
 		log_error("the former IPFIX settings cannot be restored: %s", err.text);
 }
 
-static void commit_mappings(struct plan *p)
+/*
+ * What is in force where additions failed behind deletions, which cannot be taken back: the configuration without them.
+ * It is of no file, so that the next start applies the file.
+ */
+static void settle_for_less(struct plan *p)
+{
+	char *json;
+
+	for (size_t i = 0; i < p->n_add; i++)
+		if (!p->add[i].committed)
+			config_del_mapping(p->wanted, p->add[i].spec.in, p->add[i].spec.out);
+	p->file_hash = 0;
+	json = config_to_json(p->wanted);
+	/* Without memory the next start still compares the tables with what the longer text says. */
+	if (json) {
+		free(p->json);
+		p->json = json;
+	}
+	history_queue_reconcile(p->agent->history);
+}
+
+/* 0, or -errno with err where only a part could be done: p->wanted is what is in force then. */
+static int commit_mappings(struct plan *p, struct error *err)
 {
 	struct agent *a = p->agent;
-	struct error err = { 0 };
+	struct error why = { 0 };
+	int r;
 
 	if (p->n_del)
-		history_confirm(a->history);
+		confirm(p);
 	for (size_t i = 0; i < p->n_del; i++)
 		mappings_del(a->mappings, p->del[i].in, p->del[i].out);
-	if (commit_additions(p, &err)) {
-		log_error("%s; reload the configuration", err.text);
-		history_reconcile_tables(a->history, a->mappings);
+	r = commit_additions(p, &why);
+	if (r) {
+		error_set(err, r, "%s; the rest of the change is in force, reload the configuration", why.text);
+		settle_for_less(p);
 	}
 	for (size_t i = 0; i < p->n_update; i++)
 		mappings_update(a->mappings, &p->update[i]);
+	if (p->record_r)
+		history_queue_assume(a->history);
+	return r;
 }
 
 /* Millions of sessions that end with their mapping are not gone through for nobody. */
@@ -157,13 +167,22 @@ int plan_commit(struct plan *p, struct error *err)
 {
 	struct agent *a = p->agent;
 	bool loaded = false;
-	int r = commit_undoable(p, &loaded, err);
+	int r;
 
+	/* What is mapped from now on is guarded before it is, and what is mapped no longer as long as it is. At a start
+	 * the guard stands for both already. */
+	if (a->config)
+		guard_configure(a->guard, a->config, p->wanted);
+	r = commit_undoable(p, &loaded, err);
 	if (r) {
 		undo(p, loaded);
+		if (a->config)
+			guard_configure(a->guard, a->config, NULL);
 		return r;
 	}
-	commit_mappings(p);
+	r = commit_mappings(p, err);
+	p->committed = true;
+	guard_configure(a->guard, NULL, p->wanted);
 	tell_exporter(p);
 	if (loaded)
 		datapath_settle(&a->datapath);
@@ -178,5 +197,5 @@ int plan_commit(struct plan *p, struct error *err)
 	a->file_hash = p->file_hash;
 	listen_to_sessions(a);
 	fragments_configure(a->fragments, &a->config->fragments);
-	return 0;
+	return r;
 }

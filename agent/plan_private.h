@@ -24,8 +24,12 @@ struct plan {
 	uint64_t file_hash;
 	char *json; /* of wanted */
 	struct settings settings;
-	bool load;     /* programs with those settings */
-	bool recorded; /* in the mapping history */
+	bool load;						    /* programs with those settings */
+	enum { RECORD_NOT, RECORD_UNDER_WAY, RECORD_ENDED } record; /* in the mapping history */
+	int record_r;						    /* how that ended */
+	struct error record_err;
+	uint64_t record_us; /* when it began */
+	bool committed;
 	struct plan_addition *add;
 	struct plan_deletion *del;
 	struct mapping_spec *update;
@@ -33,5 +37,11 @@ struct plan {
 	size_t n_del;
 	size_t n_update;
 };
+
+/*
+ * Has the mapping history say what is about to happen to the mappings: PLAN_WAITS until that is on the disk. A first
+ * start does not wait for ever, and goes on without where the history is in trouble that can pass.
+ */
+int plan_record(struct plan *p, struct error *err);
 
 #endif

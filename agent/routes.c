@@ -160,6 +160,56 @@ int routes_apply(struct netlink *n, const struct prefix *prefixes, size_t count,
 	return r;
 }
 
+/* Whether a route of another protocol stands where a blackhole route of ours would. */
+struct place {
+	struct prefix prefix;
+	bool taken;
+};
+
+static void visit_place(const struct nlmsghdr *h, void *arg)
+{
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	const struct nlattr *attr[RTA_TABLE + 1];
+	struct place *p = arg;
+
+	if (h->nlmsg_type != RTM_NEWROUTE || rt->rtm_family != AF_INET || rt->rtm_protocol == ROUTE_PROTOCOL)
+		return;
+	netlink_attributes(h, sizeof(*rt), attr, ARRAY_SIZE(attr));
+	if (rt->rtm_table == RT_TABLE_MAIN && rt->rtm_dst_len == p->prefix.plen && attr[RTA_DST] &&
+	    ntohl(mnl_attr_get_u32(attr[RTA_DST])) == p->prefix.base && attr[RTA_PRIORITY] &&
+	    mnl_attr_get_u32(attr[RTA_PRIORITY]) == ROUTE_METRIC)
+		p->taken = true;
+}
+
+static void reset_place(void *arg)
+{
+	((struct place *)arg)->taken = false;
+}
+
+static bool place_taken(struct netlink *n, struct prefix prefix)
+{
+	struct nlmsghdr *h = netlink_request(n, RTM_GETROUTE, NLM_F_DUMP, sizeof(struct rtmsg));
+	struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	struct place p = { .prefix = prefix };
+
+	rt->rtm_family = AF_INET;
+	rt->rtm_table = RT_TABLE_MAIN;
+	return !netlink_dump(n, visit_place, reset_place, &p) && p.taken;
+}
+
+int routes_compare(struct netlink *n, const struct prefix *prefixes, size_t count,
+		   void (*missing)(struct prefix prefix, void *arg), void *arg)
+{
+	struct own_routes own;
+	int r = read_routes(n, &own);
+	_cleanup_free_ struct own_route *routes = r ? NULL : own.route;
+
+	for (size_t i = 0; !r && i < count; i++)
+		if (prefixes[i].plen && !present_route(&own, prefixes[i]) && !place_taken(n, prefixes[i]))
+			missing(prefixes[i], arg);
+	return r;
+}
+
 int routes_remove_all(struct netlink *n, struct error *err)
 {
 	return routes_apply(n, NULL, 0, err);

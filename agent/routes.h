@@ -22,6 +22,10 @@
  */
 int routes_apply(struct netlink *n, const struct prefix *prefixes, size_t count, struct error *err);
 
+/* Calls missing for each of these prefixes that has none of our routes, nor another's in its place. 0 or -errno. */
+int routes_compare(struct netlink *n, const struct prefix *prefixes, size_t count,
+		   void (*missing)(struct prefix prefix, void *arg), void *arg);
+
 /* Deletes all routes of our protocol. */
 int routes_remove_all(struct netlink *n, struct error *err);
 

@@ -51,27 +51,79 @@ const struct link *vlan_carrier(const struct link_list *all, const struct link *
 	return l;
 }
 
+/* The next interface directly below another, of all that there are; *position begins at 0. NULL: no more. */
+static const struct link *next_below(const struct link_list *all, const struct link *l, size_t *position)
+{
+	/* A veth names its peer as the interface below. */
+	uint32_t lower = link_is_stacked(l) ? l->lower : 0;
+
+	while (*position < all->count) {
+		const struct link *below = &all->link[(*position)++];
+
+		if (below->ifindex != l->ifindex && (below->ifindex == lower || below->master == l->ifindex))
+			return below;
+	}
+	return NULL;
+}
+
+static bool stands_on(const struct link_list *all, const struct link *upper, const struct link *lower, bool shown,
+		      int depth)
+{
+	static const char *const hiding[] = { "vlan", "macsec" };
+	const struct link *below;
+	size_t position = 0;
+
+	if (depth == MAX_DEPTH || (shown && is_one_of(upper->kind, hiding, ARRAY_SIZE(hiding))))
+		return false;
+	while ((below = next_below(all, upper, &position)))
+		if (below->ifindex == lower->ifindex || stands_on(all, below, lower, shown, depth + 1))
+			return true;
+	return false;
+}
+
+bool link_stands_on(const struct link_list *all, const struct link *upper, const struct link *lower)
+{
+	return stands_on(all, upper, lower, false, 0);
+}
+
+bool link_shows_in(const struct link_list *all, const struct link *upper, const struct link *lower)
+{
+	return stands_on(all, upper, lower, true, 0);
+}
+
+static unsigned height(const struct link_list *all, const struct link *l, unsigned depth)
+{
+	const struct link *below;
+	unsigned highest = 0;
+	size_t position = 0;
+
+	while (depth < MAX_DEPTH && (below = next_below(all, l, &position))) {
+		unsigned h = 1 + height(all, below, depth + 1);
+
+		highest = h > highest ? h : highest;
+	}
+	return highest;
+}
+
+unsigned link_height(const struct link_list *all, const struct link *l)
+{
+	return height(all, l, 0);
+}
+
 /* The first interface at the bottom whose offload is on. */
 static const struct link *search(const struct link_list *all, const struct link *l, int depth, const char *offload)
 {
-	/* A veth names its peer as the interface below. */
-	const struct link *lower = link_is_stacked(l) ? link_find(all, l->lower) : NULL, *below;
-	bool bottom = !lower;
+	const struct link *below, *found;
+	bool bottom = true;
+	size_t position = 0;
 
 	if (depth == MAX_DEPTH)
 		return NULL;
-	if (lower) {
-		below = search(all, lower, depth + 1, offload);
-		if (below)
-			return below;
-	}
-	for (size_t i = 0; i < all->count; i++) {
-		if (all->link[i].master != l->ifindex || all->link[i].ifindex == l->ifindex)
-			continue;
+	while ((below = next_below(all, l, &position))) {
 		bottom = false;
-		below = search(all, &all->link[i], depth + 1, offload);
-		if (below)
-			return below;
+		found = search(all, below, depth + 1, offload);
+		if (found)
+			return found;
 	}
 	return bottom && offload_is_on(l->name, offload) ? l : NULL;
 }

@@ -17,6 +17,16 @@ bool link_is_stacked(const struct link *l);
 
 bool link_is_vlan(const struct link *l);
 
+/* Whether one interface stands on another, be it by others in between: as its port, or on top of it. */
+bool link_stands_on(const struct link_list *all, const struct link *upper, const struct link *lower);
+
+/* The same where the lower one sees the upper one's packets as its own: not where they are tagged or encrypted there.
+ */
+bool link_shows_in(const struct link_list *all, const struct link *upper, const struct link *lower);
+
+/* How many interfaces stand below it, one on another; 0 for one that stands on none. */
+unsigned link_height(const struct link_list *all, const struct link *l);
+
 /* NULL where there is none of that index. */
 const struct link *link_find(const struct link_list *all, uint32_t ifindex);
 

@@ -13,7 +13,9 @@
 #include <detnat/reasons.h>
 #include <detnat/transmit.h>
 
+#include "ip_fragments.h"
 #include "log.h"
+#include "raw_send.h"
 
 /* Of a turn, so that it stays about a millisecond; between turns where there is more to send. */
 #define SENT_PER_TURN 128U
@@ -21,7 +23,8 @@
 
 struct transmit {
 	const struct datapath *d;
-	int socket;
+	int socket;	/* for frames */
+	int raw_socket; /* for packets; -1 before the first */
 	struct ring_buffer *ring;
 	struct event *readable;
 	struct event *turn;
@@ -29,16 +32,47 @@ struct transmit {
 	unsigned lost; /* of them, those that could not be sent */
 };
 
-static int on_frame(void *arg, void *data, size_t size)
+static int send_frame(const struct transmit *t, uint32_t ifindex, const uint8_t *frame, size_t length)
+{
+	const struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = (int)ifindex, .sll_halen = ETH_ALEN };
+
+	return sendto(t->socket, frame, length, MSG_DONTWAIT, (const struct sockaddr *)&to, sizeof(to)) < 0 ? -errno
+													    : 0;
+}
+
+static int send_fragments(const struct transmit *t, const struct transmission *f)
+{
+	uint8_t frame[TRANSMIT_FRAME_MAX];
+	size_t at = 0, length;
+	int r = -EMSGSIZE;
+
+	if (f->mtu > sizeof(frame) - ETH_HLEN)
+		return r;
+	memcpy(frame, f->frame, ETH_HLEN);
+	while ((length = ip_fragment_next(f->frame + ETH_HLEN, f->length - ETH_HLEN, f->mtu, &at, frame + ETH_HLEN))) {
+		r = send_frame(t, f->ifindex, frame, ETH_HLEN + length);
+		if (r)
+			return r;
+	}
+	return r;
+}
+
+static int send_transmission(struct transmit *t, const struct transmission *f)
+{
+	if (f->kind == TRANSMISSION_PACKET)
+		return raw_send(&t->raw_socket, f->ifindex, f->frame, f->length);
+	if (f->mtu && f->length > ETH_HLEN + f->mtu)
+		return send_fragments(t, f);
+	return send_frame(t, f->ifindex, f->frame, f->length);
+}
+
+static int on_transmission(void *arg, void *data, size_t size)
 {
 	const struct transmission *f = data;
 	struct transmit *t = arg;
-	const struct sockaddr_ll to = { .sll_family = AF_PACKET,
-					.sll_ifindex = (int)f->ifindex,
-					.sll_halen = ETH_ALEN };
 
-	if (size < offsetof(struct transmission, frame) + f->length ||
-	    sendto(t->socket, f->frame, f->length, MSG_DONTWAIT, (const struct sockaddr *)&to, sizeof(to)) < 0)
+	if (size < offsetof(struct transmission, frame) || size - offsetof(struct transmission, frame) < f->length ||
+	    send_transmission(t, f))
 		t->lost++;
 	return ++t->sent < SENT_PER_TURN ? 0 : -ECANCELED;
 }
@@ -66,7 +100,7 @@ static int transmit_open(struct transmit *t, struct event_base *base)
 	if (t->socket < 0)
 		return -errno;
 	errno = 0;
-	t->ring = ring_buffer__new(t->d->transmissions, on_frame, t, NULL);
+	t->ring = ring_buffer__new(t->d->transmissions, on_transmission, t, NULL);
 	if (!t->ring)
 		return errno_or(ENOMEM);
 	/* A turn adds it again when there is nothing left to send. */
@@ -83,6 +117,7 @@ int transmit_new(struct event_base *base, const struct datapath *d, struct trans
 	if (!t)
 		return error_set(err, -ENOMEM, "out of memory");
 	t->d = d;
+	t->raw_socket = -1;
 	r = transmit_open(t, base);
 	if (r) {
 		transmit_free(t);
@@ -103,5 +138,6 @@ void transmit_free(struct transmit *t)
 		event_free(t->turn);
 	ring_buffer__free(t->ring);
 	close_fd(&t->socket);
+	close_fd(&t->raw_socket);
 	free(t);
 }

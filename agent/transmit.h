@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sends the frames that XDP cannot: answers (ARP, ICMP, resets) and hairpins by interfaces that take no frames from it.
- * They come by the ring buffer `transmissions`; see <detnat/transmit.h>.
+ * Sends what the datapath cannot: answers (ARP, ICMP, resets) and hairpins by interfaces that take no frames from XDP,
+ * hairpins that are to be fragmented, and ICMP errors made at tc. They come by the ring buffer `transmissions`; see
+ * <detnat/transmit.h>.
  */
 #ifndef DETNAT_TRANSMIT_AGENT_H
 #define DETNAT_TRANSMIT_AGENT_H

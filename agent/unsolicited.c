@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "log.h"
+#include "raw_send.h"
 
 #define NS_PER_S  1000000000ULL
 #define NS_PER_MS 1000000ULL
@@ -119,17 +120,10 @@ static bool may_send(struct unsolicited *u)
 
 static int answer_send(struct unsolicited *u, const struct unsolicited_syn *s, uint32_t from)
 {
-	const struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(s->of.ext_addr) };
 	uint8_t packet[UNSOLICITED_ANSWER_MAX];
 	size_t length = unsolicited_answer(s, from, packet);
 
-	/* It takes whole IP packets, and receives none. */
-	if (u->socket < 0)
-		u->socket = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
-	if (u->socket < 0)
-		return -errno;
-	return sendto(u->socket, packet, length, MSG_NOSIGNAL, (const struct sockaddr *)&to, sizeof(to)) < 0 ? -errno
-													     : 0;
+	return raw_send(&u->socket, 0, packet, length);
 }
 
 static void end_wait(struct unsolicited *u, const struct unsolicited_syn *s)

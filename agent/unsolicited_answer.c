@@ -2,22 +2,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "ip_checksum.h"
 #include "unsolicited.h"
-
-/* RFC 1071; what is summed is in network byte order, and so is the result. */
-static uint16_t checksum(const uint8_t *data, size_t size)
-{
-	uint32_t sum = 0;
-	uint16_t word;
-
-	for (size_t i = 0; i < size; i += 2) {
-		word = 0;
-		memcpy(&word, data + i, size - i < 2 ? 1 : 2);
-		sum += word;
-	}
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t) ~(sum + (sum >> 16));
-}
 
 size_t unsolicited_answer(const struct unsolicited_syn *s, uint32_t from, uint8_t packet[UNSOLICITED_ANSWER_MAX])
 {
@@ -40,7 +26,7 @@ size_t unsolicited_answer(const struct unsolicited_syn *s, uint32_t from, uint8_
 	memcpy(packet, &ip, sizeof(ip));
 	memcpy(message, &icmp, sizeof(icmp));
 	memcpy(message + sizeof(icmp), s->packet, quote);
-	icmp.checksum = checksum(message, sizeof(icmp) + quote);
+	icmp.checksum = ip_checksum(message, sizeof(icmp) + quote);
 	memcpy(message, &icmp, sizeof(icmp));
 	return length;
 }

@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "audit.h"
+#include "log.h"
+
 /* Changes that may wait at a time, those of clients that have gone included. */
 #define MAX_CHANGES 256U
 
@@ -37,6 +40,7 @@ static const verb_handler handlers[N_VERBS] = {
 	[VERB_TRACE_START] = verb_trace_start,
 	[VERB_TRACE_SHOW] = verb_trace_show,
 	[VERB_TRACE_STOP] = verb_trace_stop,
+	[VERB_CHECK] = verb_check,
 };
 
 /* One JSON value and nothing after it; NULL else. */
@@ -77,7 +81,7 @@ static bool is_request(const cJSON *document)
 	return verb;
 }
 
-int request_new(struct agent *a, const char *line, size_t size, struct request **ret)
+int request_new(struct agent *a, const struct peer *peer, const char *line, size_t size, struct request **ret)
 {
 	cJSON *document = parse_line(line, size);
 
@@ -93,6 +97,7 @@ int request_new(struct agent *a, const char *line, size_t size, struct request *
 		return -ENOMEM;
 	}
 	r->agent = a;
+	r->peer = *peer;
 	r->document = document;
 	*ret = r;
 	return 0;
@@ -150,6 +155,20 @@ static int parse_args(struct request *r, const cJSON *args, struct error *err)
 	return 0;
 }
 
+bool request_changes(const struct request *r)
+{
+	return r->spec->changes || (r->spec->changes_with && request_arg(r, r->spec->changes_with)->number);
+}
+
+static int check_rights(struct request *r, struct error *err)
+{
+	if (!request_changes(r) || r->peer.may_change)
+		return 0;
+	log_warning("%s: refused to uid %u (pid %d), who is not in group " GROUP_ADMINS, r->spec->name, r->peer.uid,
+		    r->peer.pid);
+	return error_set(err, -EPERM, "%s: changes need root or membership of group " GROUP_ADMINS, r->spec->name);
+}
+
 int request_start(struct request *r, cJSON **ret_result, int *ret_status, struct error *err)
 {
 	const char *name = cJSON_GetObjectItemCaseSensitive(r->document, "verb")->valuestring;
@@ -166,7 +185,22 @@ int request_start(struct request *r, cJSON **ret_result, int *ret_status, struct
 	if (!handlers[verb])
 		return error_set(err, -EINVAL, "%s is answered by detnatctl, without the agent", name);
 	*ret_status = 1;
-	return handlers[verb](r, ret_result, err);
+	ret = check_rights(r, err);
+	if (ret)
+		return ret;
+	ret = handlers[verb](r, ret_result, err);
+	if (ret || *ret_result)
+		audit_change(r, ret, err);
+	return ret;
+}
+
+int request_go_on(struct request *r, cJSON **ret_result, struct error *err)
+{
+	int ret = r->step(r, ret_result, err);
+
+	if (ret <= 0)
+		audit_change(r, ret, err);
+	return ret;
 }
 
 void request_free(struct request *r)
@@ -177,6 +211,8 @@ void request_free(struct request *r)
 		r->client = NULL;
 		return;
 	}
+	if (r->step)
+		audit_change(r, -ECANCELED, &(struct error){ "its client went before it had ended" });
 	if (r->state_free)
 		r->state_free(r->state);
 	cJSON_Delete(r->document);
@@ -212,6 +248,7 @@ static void change_ended(void *arg, int result_r, const struct error *err)
 
 	changes_waiting--;
 	r->changing = false;
+	audit_change(r, result_r, err);
 	if (r->ended)
 		r->ended(r, result_r);
 	if (r->client)

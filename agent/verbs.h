@@ -18,6 +18,7 @@
 
 #include "agent.h"
 #include "change.h"
+#include "peer.h"
 #include "sessions.h"
 #include "verbs_args.h"
 
@@ -41,6 +42,8 @@ struct request {
 	const struct verb_spec *spec;
 	struct arg_value args[VERB_MAX_ARGS]; /* in the order of the verb's specification */
 	cJSON *document;		      /* the request; texts of arguments lie in it */
+	struct peer peer;
+	bool audited; /* the log says how it ended */
 
 	/* Of a job. */
 	request_step step;
@@ -60,21 +63,27 @@ struct request {
 	void (*changed)(struct request *r, int result_r, cJSON *result, const struct error *err);
 };
 
-/* Reads a request from a line of size octets: 0, -ENOMEM, or -EBADMSG where it is no request at all. */
-int request_new(struct agent *a, const char *line, size_t size, struct request **ret);
+/* Reads a peer's request from a line of size octets: 0, -ENOMEM, or -EBADMSG where it is no request at all. */
+int request_new(struct agent *a, const struct peer *peer, const char *line, size_t size, struct request **ret);
 
 /*
  * Checks the arguments and calls the handler of the verb: 0 with *ret_result (answered) or without (a job or a change
- * was started), or -errno with err and *ret_status, what detnatctl exits with: 1 refused, 2 unknown verb, unknown or
- * malformed arguments.
+ * was started), or -errno with err and *ret_status, what detnatctl exits with: 1 refused (-EPERM: the peer may not
+ * change anything), 2 unknown verb, unknown or malformed arguments.
  */
 int request_start(struct request *r, cJSON **ret_result, int *ret_status, struct error *err);
+
+/* Calls the step of a job. */
+int request_go_on(struct request *r, cJSON **ret_result, struct error *err);
 
 /*
  * Frees a request. One that the queue of changes holds is only cut off from its client: it is freed when the change
  * has ended, with nobody told.
  */
 void request_free(struct request *r);
+
+/* Whether it changes anything: then it wants the rights of peer.h, and is told in the log. */
+bool request_changes(const struct request *r);
 
 /* ---- for handlers ------------------------------------------------------------------------------------------- */
 
@@ -134,5 +143,6 @@ int verb_explain(struct request *r, cJSON **ret_result, struct error *err);
 int verb_trace_start(struct request *r, cJSON **ret_result, struct error *err);
 int verb_trace_show(struct request *r, cJSON **ret_result, struct error *err);
 int verb_trace_stop(struct request *r, cJSON **ret_result, struct error *err);
+int verb_check(struct request *r, cJSON **ret_result, struct error *err);
 
 #endif

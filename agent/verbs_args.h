@@ -42,6 +42,7 @@ enum verb {
 	VERB_TRACE_START,
 	VERB_TRACE_SHOW,
 	VERB_TRACE_STOP,
+	VERB_CHECK,
 	N_VERBS
 };
 
@@ -90,6 +91,8 @@ struct arg_spec {
 struct verb_spec {
 	const char *name;
 	struct arg_spec args[VERB_MAX_ARGS + 1];
+	const char *changes_with; /* the flag that makes a change of it, or NULL */
+	bool changes;		  /* see request_changes() */
 };
 
 extern const struct verb_spec verb_specs[N_VERBS];

@@ -28,10 +28,14 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 static int edit_del(struct config *c, void *arg, struct error *err)
 {
 	const struct request *r = arg;
-	const char *name = request_arg(r, "name")->text;
+	const char *name = request_arg(r, "name")->text, *configured = devices_configured_name(r->agent->devices, name);
 	uint32_t role = request_arg(r, "role")->number;
-	int ret = config_del_interface(c, name, (uint8_t)role);
+	int ret;
 
+	/* One that was renamed since is known by both names. */
+	if (configured && !config_find_interface(c, name))
+		name = configured;
+	ret = config_del_interface(c, name, (uint8_t)role);
 	if (ret == -ENOENT)
 		return error_set(err, ret, "interface %s is not %s", name, role_name(role));
 	return ret ? error_set(err, ret, "interface %s: %s", name, strerror(-ret)) : 0;
@@ -60,6 +64,12 @@ static const char *attachment_name(enum device_attachment attachment)
 	return "absent";
 }
 
+/* null where there is none */
+static void add_text(cJSON *json, const char *key, const char *text)
+{
+	cJSON_AddItemToObject(json, key, text ? cJSON_CreateString(text) : cJSON_CreateNull());
+}
+
 int verb_interface_list(struct request *r, cJSON **ret_result, struct error *err)
 {
 	const struct config *c = r->agent->config;
@@ -69,11 +79,14 @@ int verb_interface_list(struct request *r, cJSON **ret_result, struct error *err
 	for (size_t i = 0; i < c->n_interfaces; i++) {
 		const struct config_interface *f = &c->interfaces[i];
 		cJSON *json = cJSON_CreateObject();
+		bool grave;
 
 		cJSON_AddStringToObject(json, "name", f->name);
 		cJSON_AddStringToObject(json, "role", role_name(f->roles));
 		cJSON_AddStringToObject(json, "xdp", attachment_name(devices_attachment(v, f->name)));
 		cJSON_AddBoolToObject(json, "shared", devices_shared(v, f->name));
+		add_text(json, "link", devices_link_name(v, f->name));
+		add_text(json, "problem", devices_problem(v, f->name, &grave));
 		cJSON_AddItemToArray(list, json);
 	}
 	*ret_result = list;

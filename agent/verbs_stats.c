@@ -3,13 +3,18 @@
 #include <errno.h>
 #include <string.h>
 
-#include "history.h"
+#include "guard.h"
+#include "history_queue.h"
+#include "trouble.h"
 #include "verbs.h"
 
 int verb_stats(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct counters counters;
-	int ret = datapath_counters(&r->agent->datapath, &counters);
+	int ret;
+
+	guard_count(r->agent->guard, &r->agent->datapath);
+	ret = datapath_counters(&r->agent->datapath, &counters);
 	cJSON *json, *object;
 
 	if (ret)
@@ -43,13 +48,47 @@ static void add_started(cJSON *json, time_t uptime)
 		cJSON_AddStringToObject(json, "started", text);
 }
 
-static void add_history(cJSON *json, const struct history *h)
+static void add_history(cJSON *json, const struct history_queue *q)
 {
 	cJSON *object = cJSON_AddObjectToObject(json, "history");
 	char hash[HASH_TEXT];
 
-	json_add_u64(object, "line", history_end(h, hash));
+	json_add_u64(object, "line", history_queue_end(q, hash));
 	cJSON_AddStringToObject(object, "hash", hash);
+}
+
+static void add_guard(cJSON *json, const struct agent *a)
+{
+	const char *problem = guard_problem(a->guard);
+	cJSON *object = cJSON_AddObjectToObject(json, "guard");
+	struct counters counters = { 0 };
+
+	guard_count(a->guard, &a->datapath);
+	datapath_counters(&a->datapath, &counters);
+	cJSON_AddBoolToObject(object, "active", !problem);
+	if (problem)
+		cJSON_AddStringToObject(object, "reason", problem);
+	else
+		cJSON_AddNullToObject(object, "reason");
+	json_add_u64(object, "dropped", counters.drop_guard_out + counters.drop_guard_in);
+}
+
+static void add_troubles(cJSON *json)
+{
+	cJSON *list = cJSON_AddArrayToObject(json, "troubles");
+
+	for (unsigned what = 0; what < N_TROUBLES; what++) {
+		const struct trouble_state *s = trouble_get(what);
+		cJSON *object = s ? cJSON_CreateObject() : NULL;
+		char since[TIME_TEXT];
+
+		if (!object)
+			continue;
+		cJSON_AddStringToObject(object, "what", trouble_word(what));
+		cJSON_AddStringToObject(object, "since", time_format(s->since, since));
+		cJSON_AddStringToObject(object, "text", s->text);
+		cJSON_AddItemToArray(list, object);
+	}
 }
 
 static cJSON *answer_status(struct request *r, const struct session_count *count)
@@ -70,7 +109,9 @@ static cJSON *answer_status(struct request *r, const struct session_count *count
 	json_add_u64(json, "memory_bytes", mappings_table_memory(a->mappings));
 	if (a->history)
 		add_history(json, a->history);
+	add_guard(json, a);
 	cJSON_AddBoolToObject(json, "tracing", a->datapath.settings.trace);
+	add_troubles(json);
 	return json;
 }
 

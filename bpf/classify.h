@@ -21,14 +21,15 @@ static __always_inline int address_is_private(__u32 addr)
  */
 static __always_inline int source_is_martian(__u32 src)
 {
-	return address_is_martian(src) || index_find(&out_index, src);
+	return address_is_martian(src) || address_is_link_local(src) || index_find(&out_index, src);
 }
 
 /* From inside, leaving by an outside interface, source in no mapping. Returns whether it is to be dropped. */
 static __always_inline int unmatched_is_dropped(__u32 src)
 {
 	return settings.unmatched == UNMATCHED_DROP ||
-	       (settings.unmatched == UNMATCHED_DROP_PRIVATE && address_is_private(src));
+	       ((settings.unmatched == UNMATCHED_DROP_PRIVATE || settings.unmatched == UNMATCHED_STRICT) &&
+		address_is_private(src));
 }
 
 /*

@@ -18,13 +18,12 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } counters SEC(".maps");
 
-/* Adds to a counter of this core. */
-static __always_inline void count_add(__u32 reason, __u64 n)
+/* Adds to a counter of this core what is no step of a packet, so that no trace tells of it. */
+static __always_inline void count_aside(__u32 reason, __u64 n)
 {
 	__u32 zero = 0;
 	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
 
-	TRACE_COUNT(reason);
 	if (!c)
 		return;
 	/* What is checked must be what is used: the verifier of 6.1 does not know them for one if clang keeps two
@@ -33,6 +32,13 @@ static __always_inline void count_add(__u32 reason, __u64 n)
 		barrier_var(reason);
 	if (reason < N_REASONS)
 		((__u64 *)c)[reason] += n;
+}
+
+/* Adds to a counter of this core. */
+static __always_inline void count_add(__u32 reason, __u64 n)
+{
+	TRACE_COUNT(reason);
+	count_aside(reason, n);
 }
 
 /* Of a packet of so many octets: reason is one of the REASON_*_translated. One look-up, as every packet comes here. */

@@ -34,6 +34,12 @@ static __always_inline __u64 ctx_length(ctx_t *ctx)
 	return ctx->len;
 }
 
+/* Octets of payload in each packet that the frame will be cut into; 0 for one that stays as it is. */
+static __always_inline __u32 ctx_gso_size(const ctx_t *ctx)
+{
+	return ctx->gso_size;
+}
+
 static __always_inline long ctx_load(ctx_t *ctx, __u32 offset, void *to, __u32 size)
 {
 	return bpf_skb_load_bytes(ctx, offset, to, size);

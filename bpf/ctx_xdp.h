@@ -34,6 +34,12 @@ static __always_inline __u64 ctx_length(ctx_t *ctx)
 	return bpf_xdp_get_buff_len(ctx);
 }
 
+/* Not told by XDP. */
+static __always_inline __u32 ctx_gso_size(const ctx_t *ctx)
+{
+	return 0;
+}
+
 /* Copies octets from the frame, or to it, wherever they are. 0, or -errno where it ends before them. */
 static __always_inline long ctx_load(ctx_t *ctx, __u32 offset, void *to, __u32 size)
 {

@@ -3,6 +3,7 @@
 #include "ctx_tc.h"
 
 #include "fragment_later.h"
+#include "guard.h"
 #include "icmp_error.h"
 #include "icmp_out.h"
 #include "in2out.h"
@@ -65,4 +66,10 @@ SEC("tc")
 int leaf_icmp_out_tc(struct __sk_buff *ctx)
 {
 	return TRACED(ctx, icmp_out(ctx));
+}
+
+SEC("tc")
+int leaf_guard_tc(struct __sk_buff *ctx)
+{
+	return TRACED(ctx, guard(ctx));
 }

@@ -23,7 +23,7 @@ STEP int send_by(ctx_t *ctx, __u32 ifindex)
 
 	TRACE_STEP(redirect, ifindex, 0);
 	if (out && !(out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED)))
-		return transmit(ctx, ifindex);
+		return transmit(ctx, ifindex, 0);
 	if (!out || !out->lower)
 		return bpf_redirect(ifindex, 0);
 	tags.tag[0] = vlan_tag(out->tag_tpid, out->tag_id);

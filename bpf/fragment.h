@@ -3,7 +3,11 @@
  * Datagrams in fragments: what the first one leaves for those that follow, and what is refused of them. Each octet of a
  * datagram passes once, the first time it comes (RFC 1858, RFC 3128): what overlaps is dropped.
  *
- * The two functions that are not inline are verified once each, and not wherever a packet's way ends.
+ * Nobody takes another's room: a datagram is admitted by the share of its subscriber, from inside and from outside
+ * apart, and what comes from outside by its sender as well. So the map is never full, and no entry is put out by
+ * another subscriber's.
+ *
+ * The functions that are not inline are verified once each, and not wherever a packet's way ends.
  */
 #ifndef DETNAT_FRAGMENT_H
 #define DETNAT_FRAGMENT_H
@@ -50,6 +54,24 @@ static __always_inline int fragment_piece_get(ctx_t *ctx, const struct packet *p
 	return 0;
 }
 
+/* Limits by second of sources that have no record of their own, by a hash of their addresses. A power of two. */
+#define FRAGMENT_LIMITS_SHIFT 14U
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1U << FRAGMENT_LIMITS_SHIFT);
+	__type(key, __u32);
+	__type(value, __u32);
+} fragment_limits SEC(".maps");
+
+static __always_inline __u32 *fragment_limit(__u32 from, __u32 to)
+{
+	__u64 hash = ((__u64)from << 32 | to) * 0x9e3779b97f4a7c15ULL;
+	__u32 at = (__u32)(hash >> (64 - FRAGMENT_LIMITS_SHIFT));
+
+	return bpf_map_lookup_elem(&fragment_limits, &at);
+}
+
 /*
  * A word that counts within a second: second 16 | count 16. Admission is 0, or -1 where the limit is reached; a lost
  * race goes uncounted.
@@ -59,12 +81,12 @@ static __always_inline __u32 fragment_second(void)
 	return (__u32)(bpf_jiffies64() / settings.hz) << 16;
 }
 
-static __always_inline int fragment_admit(__u32 *word)
+static __always_inline int fragment_admit(__u32 *word, __u32 limit)
 {
 	__u32 second = fragment_second(), old = LOAD(*word);
 	__u32 next = (old ^ second) >> 16 ? second | 1 : old + 1;
 
-	if (!((old ^ second) >> 16) && (old & 0xffff) >= FRAGMENTS_PER_SECOND)
+	if (!((old ^ second) >> 16) && (old & 0xffff) >= limit)
 		return -1;
 	__sync_val_compare_and_swap(word, old, next);
 	return 0;
@@ -101,6 +123,125 @@ static __always_inline int fragment_is(const struct fragment *e, const struct fr
 {
 	return LOAD(e->word[0]) == key->word[0] && LOAD(e->word[1]) == key->word[1];
 }
+
+/* ---- who holds what of the map --------------------------------------------------------------------------- */
+
+/* Where in subscriber.datagrams those of a side are counted. */
+static __always_inline __u32 datagrams_shift(__u8 side)
+{
+	return side == FRAGMENT_FROM_OUTSIDE ? 16 : 0;
+}
+
+static __always_inline __u32 datagrams_held(const struct subscriber *s, __u8 side)
+{
+	return LOAD(s->datagrams) >> datagrams_shift(side) & 0xffff;
+}
+
+/* What a subscriber may hold of a side, with `used` of all entries in use. */
+static __always_inline __u64 datagrams_share(__s64 used)
+{
+	return used < FRAGMENTED_DATAGRAMS
+		       ? table_share(FRAGMENTED_DATAGRAMS, (__u64)(FRAGMENTED_DATAGRAMS - used), FRAGMENT_SHARE)
+		       : 0;
+}
+
+/* Counts one more, before it is there: 0, or -1 where there is no room. */
+static __always_inline int datagram_claim(struct mapping_table *t, struct subscriber *s, __u8 side)
+{
+	if (datagrams_held(s, side) < datagrams_share(__sync_fetch_and_add(&t->limits.datagrams, 1LL))) {
+		__sync_fetch_and_add(&s->datagrams, 1U << datagrams_shift(side));
+		return 0;
+	}
+	__sync_fetch_and_add(&t->limits.datagrams, -1LL);
+	return -1;
+}
+
+#define RELEASE_TRIES 16
+
+/* One less. Never below 0: the record may be that of a mapping that was deleted and made again since. */
+static __always_inline void datagram_release(struct mapping_table *t, struct subscriber *s, __u8 side)
+{
+	__u32 one = 1U << datagrams_shift(side);
+
+	__sync_fetch_and_add(&t->limits.datagrams, -1LL);
+	for (int i = 0; s && i < RELEASE_TRIES; i++) {
+		__u32 old = LOAD(s->datagrams);
+
+		if (!(old >> datagrams_shift(side) & 0xffff) ||
+		    __sync_val_compare_and_swap(&s->datagrams, old, old - one) == old)
+			return;
+	}
+}
+
+/* Takes an entry out of the map; who does it counts it off. Not inline for the stack's sake. */
+__attribute__((noinline)) int datagram_end(const struct fragment_key *at, __u32 in_addr)
+{
+	struct mapping_table *t = mapping_table_get();
+	struct fragment_key key;
+
+	if (!at || !t)
+		return -1;
+	key = *at;
+	if (bpf_map_delete_elem(&fragments, &key))
+		return -1;
+	datagram_release(t, fragment_subscriber(in_addr), key.side);
+	return 0;
+}
+
+/* Whether a subscriber's older datagrams are to make room for its next ones. */
+static __always_inline int datagrams_abound(const struct mapping_table *t, __u32 in_addr, __u8 side)
+{
+	const struct subscriber *s = fragment_subscriber(in_addr);
+	__u32 held = s ? datagrams_held(s, side) : 0;
+
+	return held > FRAGMENTS_KEPT && held * 2ULL > datagrams_share(LOAD(t->limits.datagrams));
+}
+
+/*
+ * One entry of the sweep: given up where it is too old, or, beyond FRAGMENT_ID_REST, where its own subscriber has too
+ * many. One that is still being made is left alone.
+ */
+static long datagram_sweep(void *map, const struct fragment_key *at, const struct fragment *e,
+			   const struct mapping_table **t)
+{
+	struct fragment_key key = *at;
+	__u32 in_addr = LOAD(e->in_addr), age = fragment_age(e);
+
+	if (!fragment_is(e, &key) || (__s32)age <= (__s32)fragment_ticks(FRAGMENT_ID_REST))
+		return 0;
+	if (age > fragment_ticks(FRAGMENT_LIFETIME) || datagrams_abound(*t, in_addr, key.side))
+		datagram_end(&key, in_addr);
+	return 0;
+}
+
+#define SWEEP_INTERVAL_NS 1000000000ULL
+
+/* Before anyone is refused, once a second at most: all entries are looked through for what can go. */
+static __always_inline void datagrams_sweep(struct mapping_table *t)
+{
+	__u64 now = bpf_ktime_get_ns(), last = LOAD(t->limits.fragments_swept_ns);
+	const struct mapping_table *context = t;
+
+	if (now - last < SWEEP_INTERVAL_NS ||
+	    __sync_val_compare_and_swap(&t->limits.fragments_swept_ns, last, now) != last)
+		return;
+	bpf_for_each_map_elem(&fragments, datagram_sweep, &context, 0);
+}
+
+/* Room for one more datagram of a subscriber: 0, or -1. Not inline, as above. */
+__attribute__((noinline)) int datagram_admit(struct subscriber *s, __u32 side)
+{
+	struct mapping_table *t = mapping_table_get();
+
+	if (!s || !t)
+		return -1;
+	if (!datagram_claim(t, s, (__u8)side))
+		return 0;
+	datagrams_sweep(t);
+	return datagram_claim(t, s, (__u8)side);
+}
+
+/* ---- passing ---------------------------------------------------------------------------------------------- */
 
 /* Units of a datagram that are being marked as passed. */
 struct fragment_marks {
@@ -152,12 +293,11 @@ __attribute__((noinline)) int fragment_pass(struct fragment *e, const struct fra
 		*(volatile __u32 *)&e->total = f->end;
 	octets += __sync_fetch_and_add(&e->octets, octets);
 	if (octets == LOAD(e->total)) {
-		struct fragment_key key = f->key;
-		struct subscriber *s = fragment_subscriber(f->in_addr);
+		__u32 *word = f->key.side == FRAGMENT_FROM_OUTSIDE ? fragment_limit(f->key.src, f->in_addr) : 0;
 
-		bpf_map_delete_elem(&fragments, &key);
-		if (s)
-			fragment_complete(&s->fragments);
+		datagram_end(&f->key, f->in_addr);
+		if (word)
+			fragment_complete(word);
 	}
 	return 0;
 }
@@ -173,19 +313,31 @@ __attribute__((noinline)) int fragment_remember(const struct fragment_piece *f, 
 	__u32 zero = 0;
 	void *blank = bpf_map_lookup_elem(&fragment_blank, &zero);
 	struct subscriber *s = fragment_subscriber(f->in_addr);
+	struct mapping_table *t = mapping_table_get();
 
-	if (!blank || !s)
+	if (!blank || !s || !t)
 		return REASON_drop_no_mapping;
 	if (e) {
 		if (fragment_age(e) <= fragment_ticks(FRAGMENT_ID_REST))
 			return REASON_drop_fragment_overlap;
-		bpf_map_delete_elem(&fragments, &key);
+		datagram_end(&key, LOAD(e->in_addr));
 	}
-	if (fragment_admit(&s->fragments) || bpf_map_update_elem(&fragments, &key, blank, BPF_NOEXIST))
+	if (key.side == FRAGMENT_FROM_OUTSIDE) {
+		__u32 *word = fragment_limit(key.src, f->in_addr);
+
+		if (word && fragment_admit(word, FRAGMENTS_PER_PEER))
+			return REASON_drop_fragment_limit;
+	}
+	if (datagram_admit(s, key.side))
 		return REASON_drop_fragment_limit;
+	if (bpf_map_update_elem(&fragments, &key, blank, BPF_NOEXIST)) {
+		datagram_release(t, s, key.side);
+		return REASON_drop_fragment_limit;
+	}
 	e = bpf_map_lookup_elem(&fragments, &key);
 	if (!e)
 		return REASON_drop_fragment_limit;
+	*(volatile __u32 *)&e->in_addr = f->in_addr;
 	*(volatile __u32 *)&e->src = src;
 	*(volatile __u32 *)&e->dst = dst;
 	*(volatile __u32 *)&e->since = now_ticks();

@@ -122,12 +122,12 @@ static __always_inline int fragment_hairpin(ctx_t *ctx)
 		return drop(REASON_drop_ttl);
 	if (fragment_way_get(ctx, io.f.p.src, dst, &w))
 		return drop(REASON_drop_no_mapping);
-	w.verdict = hairpin_way(w.verdict);
+	w.verdict = hairpin_way(w.verdict, &w.way);
 	if (w.verdict == WAY_IN_UNRESOLVED)
 		return hairpin_unresolved(fragment_subscriber(dst), &w.way);
-	if (!way_in_ready(ctx, w.verdict, &w.way))
+	if (w.verdict != WAY_IN_READY)
 		return drop(REASON_drop_unreachable);
-	if (io.f.p.length > w.way.mtu)
+	if (hairpin_too_long(&io.f.p, &w.way))
 		return drop(REASON_drop_too_big);
 
 	int refused = fragment_pass(e, &f);
@@ -137,7 +137,7 @@ static __always_inline int fragment_hairpin(ctx_t *ctx)
 	if (fragment_rewrite(ctx, src, dst, 1))
 		return drop(REASON_drop_error);
 	count_translated(REASON_hairpin_translated, io.f.p.length);
-	return forward(ctx, &w.way.mac, w.way.ifindex);
+	return hairpin_forward(ctx, io.f.p.length, &w.way);
 }
 
 /* out2in_prepare() has sent it here. */
@@ -161,9 +161,11 @@ static __always_inline int fragment_out2in(ctx_t *ctx)
 	f.in_addr = dst;
 	if (fragment_way_get(ctx, p.src, dst, &w))
 		return drop(REASON_drop_no_mapping);
+	if (w.verdict == WAY_IN_NOWHERE)
+		return drop(REASON_drop_unreachable);
 	if (p.ttl <= 1)
 		return drop(REASON_drop_ttl);
-	if (w.verdict == WAY_IN_READY && p.length > w.way.mtu && p.df && !is_merged(ctx))
+	if (way_in_too_big(ctx, w.verdict, &w.way, &p))
 		return drop(REASON_drop_too_big);
 
 	int refused = fragment_pass(e, &f);

@@ -10,16 +10,6 @@
 #include "fragment.h"
 #include "leaf.h"
 
-/* Of fragments from outside nobody knows the subscriber yet: they are limited by outside address. A power of two. */
-#define FRAGMENT_LIMITS 4096U
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, FRAGMENT_LIMITS);
-	__type(key, __u32);
-	__type(value, __u32);
-} fragment_limits SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -27,18 +17,13 @@ struct {
 	__type(value, struct early_fragment);
 } fragment_copies SEC(".maps");
 
+/* By source from inside; from outside, where the subscriber is not known yet, by outside address. */
 static __always_inline int fragment_park_admit(const struct fragment_piece *f)
 {
-	if (f->key.side == FRAGMENT_FROM_INSIDE) {
-		struct subscriber *s = fragment_subscriber(f->key.src);
+	int inside = f->key.side == FRAGMENT_FROM_INSIDE;
+	__u32 *word = fragment_limit(inside ? f->key.src : 0, inside ? 0 : f->key.dst);
 
-		return s ? fragment_admit(&s->fragments) : -1;
-	}
-
-	__u32 at = f->key.dst * 0x9e3779b1U >> 20 & (FRAGMENT_LIMITS - 1);
-	__u32 *word = bpf_map_lookup_elem(&fragment_limits, &at);
-
-	return word ? fragment_admit(word) : -1;
+	return word ? fragment_admit(word, FRAGMENTS_PER_SECOND) : -1;
 }
 
 static __always_inline int fragment_park(ctx_t *ctx, const struct fragment_piece *f)

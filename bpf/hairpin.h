@@ -9,67 +9,106 @@
 
 #include "out2in.h"
 
-/* The sender's session: its outside port, or 0 for none yet. */
-static __always_inline __u16 hairpin_sender(const struct in2out *io)
+/* The sender's session, of a packet whose source m maps: its outside port, or 0 for none yet. */
+STEP int hairpin_sender(const struct mapping *m, const struct packet *p)
 {
+	struct overflow_session *o;
+	struct subscriber *s;
+	struct slot *slot;
+	struct flow f;
 	__u64 truth;
-	struct slot *slot = flow_find(&io->f, &truth);
 
+	if (!m || !p)
+		return 0;
+	f = (struct flow){ .p = *p, .m = m, .now = now_ticks() };
+	flow_complete(&f);
+	slot = flow_find(&f, &truth);
 	if (slot) {
-		if (session_reopens(truth, &io->f.p))
+		if (session_reopens(truth, &f.p))
 			return 0;
-		session_hit(slot, truth, &io->f.p, 1, io->f.now, io->f.m, io->f.subscriber);
+		session_hit(slot, truth, &f.p, 1, f.now, m, f.subscriber);
 		return truth_out_port(truth);
 	}
-
-	struct subscriber *s = subscriber_get(io->f.m, io->f.subscriber);
-	struct overflow_session *o = s && s->overflow ? overflow_find_in(&io->f, s) : 0;
-
-	return o ? truth_out_port(overflow_hit_in(o, &io->f, s)) : 0;
+	s = subscriber_get(m, f.subscriber);
+	o = s && s->overflow ? overflow_find_in(&f, s) : 0;
+	return o ? truth_out_port(overflow_hit_in(o, &f, s)) : 0;
 }
 
-/* The receiver's inside port of the session towards the sender's outside endpoint; the packet is applied to it. -1:
- * none. */
-static __always_inline int hairpin_receiver(const struct out2in *oi, struct subscriber *s)
+/*
+ * The inside port of the session of a receiver, subscriber of m, towards the sender's outside endpoint; the packet, as
+ * from there, is applied to it. -1: none.
+ */
+static __always_inline int hairpin_receiver(const struct packet *p, const struct mapping *m, __u32 subscriber,
+					    struct subscriber *s, __u32 now)
 {
-	const struct packet *p = &oi->p;
 	__u64 truth, key;
-	struct slot *slot =
-		reverse_find(oi->m, oi->subscriber, p->src, p->sport, p->dport, p->proto, oi->now, &truth, &key);
+	struct slot *slot = reverse_find(m, subscriber, p->src, p->sport, p->dport, p->proto, now, &truth, &key);
 
 	if (slot) {
-		session_hit(slot, truth, p, 0, oi->now, oi->m, oi->subscriber);
+		session_hit(slot, truth, p, 0, now, m, subscriber);
 		return key_in_port(key);
 	}
 	if (!s->overflow)
 		return -1;
 
 	struct overflow_key in;
-	struct overflow_session *o = overflow_find_out(p, oi->m, oi->now, &in);
+	struct overflow_session *o = overflow_find_out(p, m, now, &in);
 
 	if (!o)
 		return -1;
-	overflow_hit(o, &in, p->dst, s, p, 0, oi->now, oi->m->timeout_ticks);
+	overflow_hit(o, &in, p->dst, s, p, 0, now, m->timeout_ticks);
 	return in.port;
 }
 
-#define RESOLVES_PER_SECOND 10U
-
-/* Drops a packet to a subscriber and asks the agent to resolve the way, which is not every packet's to do. */
+/* Drops a packet to a subscriber and asks the agent to resolve the way, which one packet a tick does. */
 STEP int hairpin_unresolved(struct subscriber *s, const struct way_in *way)
 {
-	if (s && way && rate_allows(&s->resolve_next, RESOLVES_PER_SECOND)) {
-		struct nat_event e = { .type = EVENT_RESOLVE, .in_addr = way->gateway, .ifindex = way->ifindex };
+	__u8 tick = (__u8)now_ticks();
 
+	tick = tick ? tick : 1;
+	if (s && way && LOAD(s->resolve_tick) != tick) {
+		struct nat_event e = { .type = EVENT_RESOLVE, .ifindex = way->ifindex };
+
+		s->resolve_tick = tick;
+		if (way->family == AF_INET) {
+			e.in_addr = bpf_ntohl(way->gateway[0]);
+		} else {
+			e.type = EVENT_RESOLVE_IPV6;
+			__builtin_memcpy(e.gateway, way->gateway, sizeof(e.gateway));
+		}
 		notify(&e);
 	}
 	return drop(REASON_drop_unresolved);
 }
 
+/* Whether a packet can go no further: longer than its way allows, and not to be fragmented. */
+static __always_inline int hairpin_too_long(const struct packet *p, const struct way_in *way)
+{
+	return p->length > way->mtu && p->df;
+}
+
+/*
+ * A hairpin that is translated, an IP packet of so many octets, goes its way. There is no kernel behind it to cut it
+ * into fragments (RFC 791 section 3.2), or to send what the interface takes none of from XDP: the agent does.
+ */
+STEP int hairpin_forward(ctx_t *ctx, __u32 length, const struct way_in *way)
+{
+	struct ethhdr *eth = ctx_data(ctx);
+
+	if (!way)
+		return XDP_ABORTED;
+	if (length <= way->mtu && takes_frame(ctx, way->ifindex))
+		return forward(ctx, &way->mac, way->ifindex);
+	if ((void *)(eth + 1) > ctx_data_end(ctx))
+		return XDP_ABORTED;
+	ether_addresses_set(eth, &way->mac);
+	TRACE_STEP(redirect, way->ifindex, 0);
+	return transmit(ctx, way->ifindex, way->mtu);
+}
+
 static __always_inline int hairpin(ctx_t *ctx)
 {
 	struct in2out io;
-	struct out2in oi = {};
 	int verdict = in2out_prepare(ctx, &io);
 
 	if (verdict != GO_ON)
@@ -89,7 +128,7 @@ static __always_inline int hairpin(ctx_t *ctx)
 	if (!settings.hairpin && !address_is_local(ctx, io.f.p.src, io.f.p.dst))
 		return drop(REASON_drop_no_session);
 
-	__u16 out_port = settings.hairpin ? hairpin_sender(&io) : 0;
+	__u16 out_port = settings.hairpin ? (__u16)hairpin_sender(io.f.m, &io.f.p) : 0;
 
 	if (!out_port) {
 		if (address_is_local(ctx, io.f.p.src, io.f.p.dst))
@@ -98,57 +137,50 @@ static __always_inline int hairpin(ctx_t *ctx)
 	}
 
 	/* From here on it is a packet from outside, as the sender's outside endpoint would send it. */
-	oi.p = io.f.p;
-	oi.p.src = mapping_out_addr(&io.f.m->geo, io.f.subscriber);
-	oi.p.sport = io.f.p.proto == IPPROTO_ICMP ? 0 : out_port;
-	oi.now = io.f.now;
-	oi.m = mapping_by_outside(oi.p.dst);
+	struct packet *p = &io.f.p;
+	__u32 sender_addr = p->src;
 
-	__s64 subscriber = oi.m ? mapping_reverse(&oi.m->geo, oi.p.dst, oi.p.dport) : -1;
-	struct subscriber *s = 0;
-	int in_port = -1;
+	p->src = mapping_out_addr(&io.f.m->geo, io.f.subscriber);
+	p->sport = p->proto == IPPROTO_ICMP ? 0 : out_port;
 
-	if (subscriber >= 0) {
-		oi.subscriber = (__u32)subscriber;
-		s = subscriber_get(oi.m, oi.subscriber);
-		if (s)
-			in_port = hairpin_receiver(&oi, s);
-	}
+	const struct mapping *m = mapping_by_outside(p->dst);
+	__s64 receiver = m ? mapping_reverse(&m->geo, p->dst, p->dport) : -1;
+	struct subscriber *s = receiver >= 0 ? subscriber_get(m, (__u32)receiver) : 0;
+	int in_port = s ? hairpin_receiver(p, m, (__u32)receiver, s, io.f.now) : -1;
+
 	if (in_port < 0 || !s) {
-		if (address_is_local(ctx, io.f.p.src, io.f.p.dst))
+		if (address_is_local(ctx, sender_addr, p->dst))
 			return pass_untranslated();
 		return drop(REASON_drop_no_session);
 	}
 
-	__u32 in_addr = oi.m->geo.in_base + oi.subscriber;
-	enum way_in_verdict way_verdict = hairpin_way(way_in_get(ctx, s, io.f.p.src, in_addr, &way));
+	struct rewrite source = { .addr = p->src, .port = out_port, .source = 1 };
+	struct rewrite destination = { .addr = m->geo.in_base + (__u32)receiver, .port = (__u16)in_port };
+	enum way_in_verdict way_verdict = hairpin_way(way_in_get(ctx, s, sender_addr, destination.addr, &way), &way);
 
 	TRACE_WAY_IN(way_verdict, &way);
 	if (way_verdict == WAY_IN_UNRESOLVED)
 		return hairpin_unresolved(s, &way);
-	if (!way_in_ready(ctx, way_verdict, &way))
+	if (way_verdict != WAY_IN_READY)
 		return drop(REASON_drop_unreachable);
-	verdict = ttl_and_mtu(ctx, &io.f.p, sender, way_verdict, &way);
+	p->src = sender_addr;
+	verdict = ttl_and_mtu(ctx, p, sender, way_verdict, &way);
 	if (verdict != GO_ON)
 		return verdict;
-	if (oi.p.length > way.mtu)
+	if (hairpin_too_long(p, &way))
 		return drop(REASON_drop_too_big);
 
-	if (io.f.p.fragment) {
-		int refused = fragment_begin(ctx, &io.f.p, oi.p.src, in_addr, io.f.p.src);
+	if (p->fragment) {
+		int refused = fragment_begin(ctx, p, source.addr, destination.addr, sender_addr);
 
 		if (refused)
 			return drop(refused);
 	}
-
-	struct rewrite source = { .addr = oi.p.src, .port = out_port, .source = 1 };
-	struct rewrite destination = { .addr = in_addr, .port = (__u16)in_port, .source = 0 };
-
-	mss_clamp(ctx, &io.f.p, way.mtu);
-	if (rewrite_packet(ctx, &io.f.p, &source, 1) || rewrite_packet(ctx, &oi.p, &destination, 0))
+	mss_clamp(ctx, p, way.mtu);
+	if (rewrite_packet(ctx, p, &source, 1) || rewrite_packet(ctx, p, &destination, 0))
 		return drop(REASON_drop_error);
-	count_translated(REASON_hairpin_translated, oi.p.length);
-	return forward(ctx, &way.mac, way.ifindex);
+	count_translated(REASON_hairpin_translated, p->length);
+	return hairpin_forward(ctx, p->length, &way);
 }
 
 #endif

@@ -55,21 +55,24 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	if (in_port < 0)
 		return icmp_hairpin_refuse(ctx, &e.p, REASON_drop_no_session);
 	TRACE_SUBSCRIBER(m, receiver);
+	refused = quote_options_refusal(ctx, &e.q);
+	if (refused)
+		return icmp_hairpin_refuse(ctx, &e.p, refused);
 	if (e.p.ttl <= 1)
 		return drop(REASON_drop_ttl);
 
 	struct rewrite source = { .addr = m->geo.in_base + receiver, .port = (__u16)in_port, .source = 1 };
 	struct rewrite destination = { .addr = answer.src, .port = out_port };
 	struct way_in way = {};
-	enum way_in_verdict verdict = hairpin_way(way_in_get(ctx, s, e.p.src, source.addr, &way));
+	enum way_in_verdict verdict = hairpin_way(way_in_get(ctx, s, e.p.src, source.addr, &way), &way);
 	__u64 sum = 0;
 
 	TRACE_WAY_IN(verdict, &way);
 	if (verdict == WAY_IN_UNRESOLVED)
 		return hairpin_unresolved(s, &way);
-	if (!way_in_ready(ctx, verdict, &way))
+	if (verdict != WAY_IN_READY)
 		return drop(REASON_drop_unreachable);
-	if (e.p.length > way.mtu)
+	if (hairpin_too_long(&e.p, &way))
 		return drop(REASON_drop_too_big);
 	if (!icmp_checksum_holds(ctx, &e.p))
 		return drop(REASON_drop_malformed);
@@ -77,7 +80,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	    icmp_header_rewrite(ctx, &e.p, icmp_from_inside_source(&e, way.ifindex), source.addr, sum, 1))
 		return drop(REASON_drop_error);
 	count_translated(REASON_icmp_error_translated, e.p.length);
-	return forward(ctx, &way.mac, way.ifindex);
+	return hairpin_forward(ctx, e.p.length, &way);
 }
 
 #endif

@@ -48,6 +48,11 @@ static __always_inline int icmp_in(ctx_t *ctx)
 	if (!s || in_port < 0)
 		return icmp_in_refuse(ctx, &p, REASON_drop_no_session);
 	TRACE_SUBSCRIBER(m, subscriber);
+
+	enum reason refused = quote_options_refusal(ctx, &q);
+
+	if (refused)
+		return icmp_in_refuse(ctx, &p, refused);
 	/* No error is answered with another. */
 	if (p.ttl <= 1)
 		return drop(REASON_drop_ttl);
@@ -61,7 +66,9 @@ static __always_inline int icmp_in(ctx_t *ctx)
 	__u64 sum = 0;
 
 	TRACE_WAY_IN(verdict, &way);
-	if (verdict == WAY_IN_READY && p.length > way.mtu && p.df && !is_merged(ctx))
+	if (verdict == WAY_IN_NOWHERE)
+		return drop(REASON_drop_unreachable);
+	if (way_in_too_big(ctx, verdict, &way, &p))
 		return drop(REASON_drop_too_big);
 	if (quote_rewrite(ctx, &q, &source, &sum) || icmp_header_rewrite(ctx, &p, p.src, source.addr, sum, direct))
 		return drop(REASON_drop_error);

@@ -38,23 +38,37 @@ static __always_inline int icmp_may_answer(ctx_t *ctx, const struct packet *p)
 
 /*
  * Whether all cores together may send one more; books it. Each pushes the time at which all that were sent are due on
- * by an interval, and that time may run ahead of the clock by a burst.
+ * by an interval, and that time may run ahead of the clock by a burst. ICMP errors and TCP resets have a time each, in
+ * struct shared_limits: what strangers can provoke leaves the errors of subscribers' traffic alone.
  */
-static __always_inline int icmp_budget_allows(void)
+static __always_inline int budget_allows(__u64 *due_ns)
 {
-	struct mapping_table *t = mapping_table_get();
 	__u64 now = bpf_ktime_get_ns();
 
-	for (int i = 0; t && i < 4; i++) {
-		__u64 due = LOAD(t->limits.icmp_due_ns), from = due > now ? due : now;
+	for (int i = 0; i < 4; i++) {
+		__u64 due = LOAD(*due_ns), from = due > now ? due : now;
 
 		if (from - now > (ICMP_BURST - 1) * ICMP_INTERVAL_NS)
 			break;
-		if (__sync_val_compare_and_swap(&t->limits.icmp_due_ns, due, from + ICMP_INTERVAL_NS) == due)
+		if (__sync_val_compare_and_swap(due_ns, due, from + ICMP_INTERVAL_NS) == due)
 			return 1;
 	}
 	count_add(REASON_icmp_withheld, 1);
 	return 0;
+}
+
+static __always_inline int icmp_budget_allows(void)
+{
+	struct mapping_table *t = mapping_table_get();
+
+	return t && budget_allows(&t->limits.icmp_due_ns);
+}
+
+static __always_inline int reset_budget_allows(void)
+{
+	struct mapping_table *t = mapping_table_get();
+
+	return t && budget_allows(&t->limits.reset_due_ns);
 }
 
 #endif

@@ -47,6 +47,12 @@ static __always_inline enum reason icmp_from_inside_reason(const struct icmp_fro
 	return e->kind == QUOTE_MALFORMED ? REASON_drop_malformed : REASON_drop_no_session;
 }
 
+/* The sender's record, or NULL for who is no subscriber. */
+static __always_inline struct subscriber *icmp_from_inside_sender(const struct icmp_from_inside *e)
+{
+	return e->sender ? subscriber_get(e->sender, mapping_subscriber(&e->sender->geo, e->p.src)) : 0;
+}
+
 /* The sender's outside address; that of the gateway's interface for who is no subscriber. Never an inside one. */
 static __always_inline __u32 icmp_from_inside_source(const struct icmp_from_inside *e, __u32 ifindex)
 {
@@ -69,6 +75,44 @@ static __always_inline int icmp_from_inside_is_foreign(const struct icmp_from_in
 	barrier_var(quoted);
 	return !(sender | quoted);
 }
+
+#if !HOOK_XDP
+
+/*
+ * What the kernel says of a packet that no session has any more quotes it with the subscriber's address, and what it
+ * says of any may come from an address inside, or send its receiver to one (a redirect). Whether that is so; what goes
+ * to where nothing is translated shows nothing.
+ */
+STEP int own_error_shows_inside(ctx_t *ctx, const struct packet *p)
+{
+	struct device *out = device_get(ctx->ifindex);
+	__be32 quoted[2], gateway;
+	__u32 icmp;
+
+	if (!p || is_bypassed(p->dst))
+		return 0;
+	/* NAT on a stick: to a subscriber. */
+	if (out && out->roles & DEVICE_INSIDE && index_find(&in_index, p->dst))
+		return 0;
+	icmp = p->l4_offset & 127;
+	if (ctx_load(ctx, icmp + offsetof(struct icmphdr, id), &gateway, sizeof(gateway)) ||
+	    ctx_load(ctx, icmp + sizeof(struct icmphdr) + offsetof(struct iphdr, saddr), quoted, sizeof(quoted)))
+		return 1;
+	if (p->icmp_type == ICMP_REDIRECT && index_find(&in_index, bpf_ntohl(gateway)))
+		return 1;
+	return index_find(&in_index, p->src) || index_find(&in_index, bpf_ntohl(quoted[0])) ||
+	       index_find(&in_index, bpf_ntohl(quoted[1]));
+}
+
+/* A message of the gateway's own of which there is no session. */
+static __always_inline int icmp_out_own(ctx_t *ctx, const struct packet *p)
+{
+	if ((is_icmp_error(p) || p->icmp_type == ICMP_REDIRECT) && own_error_shows_inside(ctx, p))
+		return drop(REASON_drop_own_error);
+	return pass_untranslated();
+}
+
+#endif
 
 static __always_inline int icmp_out(ctx_t *ctx)
 {
@@ -102,10 +146,16 @@ static __always_inline int icmp_out(ctx_t *ctx)
 		return drop(REASON_drop_martian);
 	if (!own && icmp_from_inside_is_foreign(&e)) {
 		/* Like any other packet of its sender. */
-		if (unmatched_is_dropped(e.p.src))
-			return drop(e.kind == QUOTE_MALFORMED ? REASON_drop_malformed : REASON_drop_no_mapping);
-		return pass_untranslated();
+		if (e.kind == QUOTE_MALFORMED && unmatched_is_dropped(e.p.src))
+			return drop(REASON_drop_malformed);
+		return source_unmatched(ctx, &e.p);
 	}
+
+	int source_verdict =
+		own ? SOURCE_GOOD : source_check(ctx, icmp_from_inside_sender(&e), e.p.src, e.p.dst, out_ifindex);
+
+	if (source_verdict == SOURCE_REFUSED)
+		return drop(REASON_drop_martian);
 
 	/* What the kernel itself says has the options of what it is about. */
 	enum reason refused = own ? 0 : options_refusal(ctx, &e.p);
@@ -114,19 +164,31 @@ static __always_inline int icmp_out(ctx_t *ctx)
 		return drop(refused);
 #if HOOK_XDP
 	/* The kernel's to send; tc translates it. */
-	if (nh->way == WAY_OUT_KERNEL || e.p.ttl <= 1 || e.p.length > nh->mtu || !takes_frame(ctx, nh->out_ifindex))
+	if (source_verdict == SOURCE_KERNEL || nh->way == WAY_OUT_KERNEL || e.p.ttl <= 1 || e.p.length > nh->mtu ||
+	    !takes_frame(ctx, nh->out_ifindex))
 		return pass_untranslated();
 #endif
 
 	__u16 out_port = icmp_from_inside_port(&e);
 
+#if !HOOK_XDP
+	/* No redirect is translated: it tells the way to another than its receiver. */
+	if (own && (!out_port || !is_icmp_error(&e.p)))
+		return icmp_out_own(ctx, &e.p);
+	/* What the kernel itself says comes from an address of its own, and from none inside. */
+	if (own)
+		e.sender = 0;
+#endif
 	if (!out_port)
-		return own ? pass_untranslated() : drop(icmp_from_inside_reason(&e));
+		return drop(icmp_from_inside_reason(&e));
+	refused = quote_options_refusal(ctx, &e.q);
+	if (refused)
+		return drop(refused);
 	if (!icmp_checksum_holds(ctx, &e.p))
 		return drop(REASON_drop_malformed);
 
 	struct rewrite destination = { .addr = mapping_out_addr(&e.f.m->geo, e.f.subscriber), .port = out_port };
-	__u32 source = own ? e.p.src : icmp_from_inside_source(&e, out_ifindex);
+	__u32 source = own && !index_find(&in_index, e.p.src) ? e.p.src : icmp_from_inside_source(&e, out_ifindex);
 	__u64 sum = 0;
 
 	if (quote_rewrite(ctx, &e.q, &destination, &sum) ||

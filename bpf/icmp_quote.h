@@ -7,6 +7,7 @@
 #ifndef DETNAT_ICMP_QUOTE_H
 #define DETNAT_ICMP_QUOTE_H
 
+#include "frame_sum.h"
 #include "in2out.h"
 #include "overflow.h"
 #include "protocol_address.h"
@@ -86,6 +87,14 @@ static __always_inline enum quote_kind quote_parse(ctx_t *ctx, const struct pack
 	}
 }
 
+/* Why the IP options of the quoted packet forbid to translate it; 0 where they do not. */
+static __always_inline enum reason quote_options_refusal(ctx_t *ctx, const struct icmp_quote *q)
+{
+	__u32 options = q->l3_offset + sizeof(struct iphdr);
+
+	return q->l4_offset > options ? options_judge(ctx, options, q->l4_offset - options) : 0;
+}
+
 /*
  * Replaces an endpoint of the quote. The change of the ICMP checksum that covers it is added to *sum. 0, or -1 with
  * nothing changed where the packet is not what quote_parse() saw.
@@ -161,47 +170,15 @@ static __always_inline int icmp_header_rewrite(ctx_t *ctx, const struct packet *
 	return 0;
 }
 
-struct icmp_sum {
-	ctx_t *ctx;
-	__u64 sum;
-	__u32 at;
-	__u32 end;
-	__u32 failed;
-	__u32 pad;
-};
-
-/* Adds the next 64 octets of the message, of which the last may be fewer. */
-static long icmp_sum_step(__u32 i, struct icmp_sum *s)
-{
-	__u32 words[16] = {}, size = s->end - s->at;
-
-	if (s->at >= s->end)
-		return 1;
-	if (size > sizeof(words))
-		size = sizeof(words);
-	/* To older verifiers a comparison says nothing of the lower bound. */
-	barrier_var(size);
-	size = ((size - 1) & (sizeof(words) - 1)) + 1;
-	if (ctx_load(s->ctx, s->at, words, size)) {
-		s->failed = 1;
-		return 1;
-	}
-	for (__u32 k = 0; k < 16; k++)
-		s->sum += words[k];
-	s->at += sizeof(words);
-	return 0;
-}
-
 /* Whether the checksum of an ICMP message is right: a wrong one would be translated into another (RFC 5508 REQ-3). */
 STEP int icmp_checksum_holds(ctx_t *ctx, const struct packet *p)
 {
 	if (!p)
 		return 0;
 
-	struct icmp_sum s = { .ctx = ctx, .at = p->l4_offset, .end = L3_OFFSET + p->length };
+	__u64 sum = frame_sum(ctx, p->l4_offset, L3_OFFSET + p->length);
 
-	bpf_loop(65536 / 64, icmp_sum_step, &s, 0);
-	return !s.failed && csum_fold(s.sum) == 0xffff;
+	return sum != FRAME_SUM_FAILED && csum_fold(sum) == 0xffff;
 }
 
 /*

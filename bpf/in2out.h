@@ -9,11 +9,15 @@
 #include "classify.h"
 #include "forward.h"
 #include "fragment.h"
+#include "ip_options.h"
 #include "mss.h"
 #include "nexthop.h"
 #include "rewrite.h"
 #include "session.h"
-#include "source_route.h"
+#include "source.h"
+#if !HOOK_XDP
+#include "vlan_tc.h"
+#endif
 
 #define GO_ON (-1)
 
@@ -45,6 +49,15 @@ static __always_inline int is_wanted(enum packet_kind kind, enum packet_kind wan
 	return kind == wanted || (kind == PACKET_FRAGMENT && wanted == PACKET_SESSION);
 }
 
+/* Checks the source of a subscriber's packet, which would leave by out_ifindex; 0: not known. */
+static __always_inline int in2out_source(ctx_t *ctx, const struct in2out *io, __u32 out_ifindex)
+{
+	const struct packet *p = &io->f.p;
+
+	return source_check(ctx, subscriber_get(io->f.m, mapping_subscriber(&io->f.m->geo, p->src)), p->src, p->dst,
+			    out_ifindex);
+}
+
 #if HOOK_XDP
 
 /* GO_ON with *io filled in where the packet is of the kind wanted, or a verdict. Of a later
@@ -58,6 +71,8 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 		return is_tagged(ctx) ? leaf_call(ctx, LEAF_vlan) : pass_untranslated();
 	if (kind == PACKET_BAD_HEADER)
 		return drop(REASON_drop_malformed);
+	if (address_is_link_local(p->src) || address_is_link_local(p->dst))
+		return link_local_strays(ctx, p->src, p->dst) ? drop(REASON_drop_martian) : pass_untranslated();
 	/* Where the kernel forwards, tc translates; only hairpins are forwarded here. */
 	if (!settings.redirect && !index_find(&out_index, p->dst))
 		return is_martian(p) ? drop(REASON_drop_martian) : pass_untranslated();
@@ -80,11 +95,16 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 	if (!io->f.m) {
 		if (source_is_martian(p->src))
 			return drop(REASON_drop_martian);
-		if (unmatched_is_dropped(p->src))
-			return drop(REASON_drop_no_mapping);
 		/* To a pool address it is a stranger like any other. */
-		return io->hairpin ? leaf_call(ctx, LEAF_out2in) : pass_untranslated();
+		if (io->hairpin && !unmatched_is_dropped(p->src))
+			return leaf_call(ctx, LEAF_out2in);
+		return source_unmatched(ctx, p);
 	}
+
+	int source = in2out_source(ctx, io, io->hairpin ? 0 : io->nh->out_ifindex);
+
+	if (source != SOURCE_GOOD)
+		return source == SOURCE_REFUSED ? drop(REASON_drop_martian) : pass_untranslated();
 
 	enum reason refused = options_refusal(ctx, p);
 	int other = !is_wanted(kind, wanted);
@@ -106,6 +126,20 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 
 #else
 
+/*
+ * Whether a packet goes from outside to a mapped inside address by an outside interface, as the route inside is gone.
+ * The header is in reach where there is one, as the kernel has read it.
+ */
+static __always_inline int turns_back(ctx_t *ctx, const struct device *in, const struct device *out)
+{
+	struct iphdr *ip = ctx_data(ctx) + L3_OFFSET;
+
+	if (!in || !out || in->roles != DEVICE_OUTSIDE || out->roles != DEVICE_OUTSIDE)
+		return 0;
+	return ctx->protocol == bpf_htons(ETH_P_IP) && !ctx->vlan_present && (void *)(ip + 1) <= ctx_data_end(ctx) &&
+	       index_find(&in_index, bpf_ntohl(ip->daddr));
+}
+
 /* Whether a packet of the gateway's own is ICMP. Its headers are in reach as the kernel has just written them. */
 static __always_inline int is_own_icmp(ctx_t *ctx)
 {
@@ -115,6 +149,12 @@ static __always_inline int is_own_icmp(ctx_t *ctx)
 	       ip->protocol == IPPROTO_ICMP;
 }
 
+/* What was forwarded and is not for translation. */
+static __always_inline int in2out_other(ctx_t *ctx)
+{
+	return settings.guard ? leaf_call(ctx, LEAF_guard) : pass_untranslated();
+}
+
 static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, enum packet_kind wanted)
 {
 	struct packet *p = &io->f.p;
@@ -122,11 +162,19 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 	struct device *in = ctx_ingress(ctx) ? device_get(ctx_ingress(ctx)) : 0;
 	struct device *out = device_get(ctx->ifindex);
 
-	/* The gateway's own traffic, and what other interfaces route. But its errors may quote what was translated. */
+	if (is_tagged_inline(ctx) && vlan_inline_pop(ctx))
+		return drop(REASON_drop_error);
+	/* The gateway's own traffic, but for its errors, which may quote what was translated. */
 	if (!ctx_ingress(ctx) && out && is_own_icmp(ctx))
 		return leaf_or(ctx, LEAF_icmp_out, CTX_PASS);
-	if (!in || !(in->roles & DEVICE_INSIDE) || !out || ctx->vlan_present)
+	if (turns_back(ctx, in, out))
+		return drop(REASON_drop_unreachable);
+	/* What leaves by a VLAN interface above is judged there. */
+	if (!ctx_ingress(ctx) || ctx->vlan_present)
 		return pass_untranslated();
+	/* What other interfaces route. */
+	if (!in || !(in->roles & DEVICE_INSIDE) || !out)
+		return in2out_other(ctx);
 	if (headers > ctx->len)
 		headers = ctx->len;
 	if (ctx_data(ctx) + headers > ctx_data_end(ctx) && bpf_skb_pull_data(ctx, headers))
@@ -135,13 +183,13 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 	enum packet_kind kind = parse(ctx, p);
 
 	if (kind == PACKET_NOT_IPV4)
-		return pass_untranslated();
+		return in2out_other(ctx);
 	if (kind == PACKET_BAD_HEADER)
 		return drop(REASON_drop_malformed);
 	/* NAT on a stick: answers of this program's own, and routing between inside addresses. */
 	if (out->roles & DEVICE_INSIDE && (p->src == out->addr || index_find(&in_index, p->dst)))
 		return pass_untranslated();
-	if (address_is_martian(p->dst))
+	if (address_is_martian(p->dst) || address_is_link_local(p->dst) || address_is_link_local(p->src))
 		return drop(REASON_drop_martian);
 	if (is_bypassed(p->dst))
 		return source_is_martian(p->src) ? drop(REASON_drop_martian) : pass_untranslated();
@@ -153,7 +201,9 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 	if (!io->f.m && source_is_martian(p->src))
 		return drop(REASON_drop_martian);
 	if (!io->f.m)
-		return unmatched_is_dropped(p->src) ? drop(REASON_drop_no_mapping) : pass_untranslated();
+		return source_unmatched(ctx, p);
+	if (in2out_source(ctx, io, ctx->ifindex) == SOURCE_REFUSED)
+		return drop(REASON_drop_martian);
 
 	enum reason refused = options_refusal(ctx, p);
 

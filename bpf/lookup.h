@@ -80,6 +80,15 @@ static __always_inline int address_is_martian(__u32 addr)
 	return addr >> 24 == 0 || addr >> 24 == 127 || addr >> 29 == 7;
 }
 
+/*
+ * 169.254.0.0/16 is for talk on the link, with the gateway itself too, and never forwarded (RFC 3927 section 7). The
+ * kernel would.
+ */
+static __always_inline int address_is_link_local(__u32 addr)
+{
+	return addr >> 16 == (169 << 8 | 254);
+}
+
 /* subscriber: number within the mapping. NULL only while the mapping is being deleted. */
 static __always_inline struct subscriber *subscriber_get(const struct mapping *m, __u32 subscriber)
 {

@@ -9,6 +9,7 @@
 
 #include <detnat/events.h>
 #include <detnat/fragments.h>
+#include <detnat/next_hops.h>
 #include <detnat/tables.h>
 #include <detnat/unsolicited.h>
 
@@ -85,7 +86,7 @@ struct {
 } devices SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, FRAGMENTED_DATAGRAMS);
 	__type(key, struct fragment_key);
 	__type(value, struct fragment);
@@ -114,6 +115,14 @@ struct {
 } transmissions SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, NEXT_HOPS_USED);
+	__type(key, struct next_hop_address);
+	__type(value, struct next_hop_use);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} next_hops_used SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, MAX_VLANS);
@@ -121,6 +130,15 @@ struct {
 	__type(value, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } vlans SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_ROUTE_MTUS);
+	__type(key, struct route_mtu_key);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} route_mtus SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

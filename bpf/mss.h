@@ -15,6 +15,8 @@
 /* IP and TCP headers, neither with options (RFC 6691). */
 #define MSS_HEADERS 40U
 
+static const volatile struct option_kinds mss_option = { { [TCP_OPTION_MSS / 64] = OPTION_BIT(TCP_OPTION_MSS) } };
+
 /* Highest MSS that may pass; mtu is that of the way out of here, 0 where it is not known. */
 static __always_inline __u32 mss_limit(ctx_t *ctx, __u32 mtu)
 {
@@ -62,7 +64,7 @@ STEP int mss_clamp_syn(ctx_t *ctx, __u32 tcp, __u32 mtu)
 		return 0;
 	words >>= 4;
 	if (words <= sizeof(struct tcphdr) / 4 || options_find(ctx, options_offset, words * 4U - sizeof(struct tcphdr),
-							       TCP_OPTION_MSS, TCP_OPTION_MSS, &o) != OPTIONS_FOUND)
+							       (const void *)&mss_option, &o) != OPTIONS_FOUND)
 		return 0;
 
 	__u32 at = LOAD(o->at) & 63;

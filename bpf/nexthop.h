@@ -92,6 +92,44 @@ static __always_inline struct device *device_get(__u32 ifindex)
 	return t ? device_at(t, ifindex) : 0;
 }
 
+/*
+ * Interface that the kernel takes a packet as received by: of one that came in by a port of a bond, whose record `in`
+ * is, the bond.
+ */
+static __always_inline __u32 received_by(const struct device *in, __u32 in_ifindex)
+{
+	return in && in->master ? in->master : in_ifindex;
+}
+
+static __always_inline __u32 packet_received_by(const ctx_t *ctx)
+{
+	return received_by(device_get(packet_ingress(ctx)), packet_ingress(ctx));
+}
+
+/* Notes that packets to dst, host byte order, go to the neighbour that the kernel has just named. */
+STEP int next_hop_used(const struct bpf_fib_lookup *fib, __u32 dst)
+{
+	struct next_hop_address at = {};
+	struct next_hop_use use = { .tick = now_ticks() }, *known;
+
+	if (!fib)
+		return 0;
+	at.ifindex = fib->ifindex;
+	at.family = fib->family;
+	at.addr[0] = fib->ipv4_dst;
+	if (fib->family != AF_INET)
+		__builtin_memcpy(at.addr, fib->ipv6_dst, sizeof(at.addr));
+	use.router = fib->family != AF_INET || fib->ipv4_dst != bpf_htonl(dst);
+	known = bpf_map_lookup_elem(&next_hops_used, &at);
+	if (!known)
+		return bpf_map_update_elem(&next_hops_used, &at, &use, BPF_ANY);
+	if (known->tick != use.tick)
+		*(volatile __u32 *)&known->tick = use.tick;
+	if (known->router < use.router)
+		*(volatile __u32 *)&known->router = use.router;
+	return 0;
+}
+
 /* Routes as the kernel would route a packet that came in by in_ifindex; returns BPF_FIB_LKUP_RET_*, or -errno. */
 static __always_inline long route(ctx_t *ctx, __u32 src, __u32 dst, __u32 in_ifindex, struct bpf_fib_lookup *ret_fib)
 {
@@ -100,7 +138,30 @@ static __always_inline long route(ctx_t *ctx, __u32 src, __u32 dst, __u32 in_ifi
 	ret_fib->ifindex = in_ifindex;
 	ret_fib->ipv4_src = bpf_htonl(src);
 	ret_fib->ipv4_dst = bpf_htonl(dst);
-	return bpf_fib_lookup(ctx, ret_fib, sizeof(*ret_fib), 0);
+
+	long verdict = bpf_fib_lookup(ctx, ret_fib, sizeof(*ret_fib), 0);
+
+	if (verdict == BPF_FIB_LKUP_RET_SUCCESS)
+		next_hop_used(ret_fib, dst);
+	return verdict;
+}
+
+/*
+ * Longest packet to dst that is sure to fit the MTU by which the kernel measures what it forwards: fib.mtu_result, but
+ * that leaves out the `mtu` of a route that is not locked.
+ */
+static __always_inline __u32 route_longest(struct bpf_fib_lookup *fib, __u32 dst)
+{
+	__u32 longest = fib->mtu_result, *mtu;
+	/* Where an IPv6 address would end: the stack is short. */
+	struct route_mtu_key *key = (void *)&fib->ipv6_src[2];
+
+	if (!settings.route_mtus)
+		return longest;
+	key->plen = 32;
+	key->addr = bpf_htonl(dst);
+	mtu = bpf_map_lookup_elem(&route_mtus, key);
+	return mtu && *mtu < longest ? *mtu : longest;
 }
 
 /* Whether an address is one of the gateway's own. For slow paths. */
@@ -109,6 +170,14 @@ static __always_inline int address_is_local(ctx_t *ctx, __u32 src, __u32 addr)
 	struct bpf_fib_lookup fib;
 
 	return route(ctx, src, addr, packet_ingress(ctx), &fib) == BPF_FIB_LKUP_RET_NOT_FWDED;
+}
+
+/* Whether a packet has a link-local address and is not just for this link or the gateway: then it is dropped. */
+STEP int link_local_strays(ctx_t *ctx, __u32 src, __u32 dst)
+{
+	if (!address_is_link_local(src) && !address_is_link_local(dst))
+		return 0;
+	return !address_is_martian(dst) && !address_is_local(ctx, src, dst);
 }
 
 /* Until when something learned now holds: a second at most. */
@@ -191,7 +260,7 @@ STEP int next_hop_learn(ctx_t *ctx, __u32 src, __u32 dst)
 
 	struct bpf_fib_lookup fib;
 	__u32 epoch = LOAD(g->epoch); /* before the look-up: a change during it must make the entry stale */
-	long verdict = route(ctx, src, dst, in_ifindex, &fib);
+	long verdict = route(ctx, src, dst, received_by(in, in_ifindex), &fib);
 
 	nh->way = index_find(&out_index, dst) ? WAY_POOL : next_hop_way(verdict, &fib, dst);
 	nh->dst = dst;
@@ -200,7 +269,7 @@ STEP int next_hop_learn(ctx_t *ctx, __u32 src, __u32 dst)
 	nh->epoch = epoch;
 	nh->until = next_hop_until(now);
 	nh->out_ifindex = fib.ifindex;
-	nh->mtu = fib.mtu_result;
+	nh->mtu = route_longest(&fib, dst);
 	__builtin_memcpy(nh->mac.dmac, fib.dmac, 6);
 	__builtin_memcpy(nh->mac.smac, fib.smac, 6);
 	__builtin_memcpy(nh->in_mac, in->mac, 6);

@@ -11,7 +11,7 @@ static __always_inline void notify(const struct nat_event *e)
 	struct nat_event *slot = bpf_ringbuf_reserve(&events, sizeof(*slot), 0);
 
 	if (!slot) {
-		count_add(REASON_events_lost, 1);
+		count_aside(REASON_events_lost, 1);
 		return;
 	}
 	*slot = *e;

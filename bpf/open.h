@@ -206,7 +206,7 @@ static __always_inline struct flow flow_of(const struct mapping *m, const struct
 {
 	struct flow f = { .p = *p, .m = m, .now = now_ticks() };
 
-	flow_from_inside(&f);
+	flow_complete(&f);
 	return f;
 }
 
@@ -271,7 +271,7 @@ static __always_inline int open(ctx_t *ctx)
 	if (quota_reached(&io.f, s))
 		return refuse(ctx, REASON_drop_quota);
 	if (io.hairpin)
-		s->hairpins = 1;
+		__sync_fetch_and_or(&s->way_epoch, SUBSCRIBER_HAIRPINS);
 
 	__u64 truth = 0;
 

@@ -8,30 +8,58 @@
 
 #include "open.h"
 
-/* A walk through the groups of the block, from the first choice's on, for a port that is free. */
+/* What gives up its port, in this order, where none is free. */
+enum port_of { PORT_FREE, PORT_OF_TIME_WAIT, PORT_OF_RESET };
+
+/* A walk through the groups of the block, from the first choice's on, for a port. */
 struct port_search {
 	const struct flow *f;
 	struct subscriber *s;
 	__u32 first_group;
 	__u32 groups;
-	__u32 give_up; /* take the ports of what is no session any more, as none is free */
+	__u32 of;     /* enum port_of */
+	__u32 others; /* a bit for each kind of them that there may be, seen in the walk for a free one */
 };
 
 /* What the walk leaves in opening.port beside an offset in the block. */
 #define PORT_NONE	 (-1)
 #define PORT_OF_EXISTING (-2) /* another core has opened the flow since */
 
-/*
- * A port of the group from those that are sessions no more: expired ones beyond the slots, and last of all one in
- * time-wait. Returns whether there was one.
- */
-static __always_inline long port_give_up(struct opening *o, const struct bucket_choice *b, const struct flow *f,
-					 struct subscriber *s)
+/* Takes away the first of the sessions of a mask that is still of that state, for its port. Returns whether it was. */
+static __always_inline long port_take(struct opening *o, const struct bucket_choice *b, const struct flow *f,
+				      struct subscriber *s, __u32 mask, enum port_of of)
 {
-	__u32 first = LOAD(o->port_offset), size = group_size(first, f->m->geo.ports_per_host);
 	struct slot *slot;
 	__u64 truth, key;
 
+	if (!mask)
+		return 0;
+	slot = opening_slot(b, mask);
+	truth = LOAD(slot->truth);
+	key = LOAD(slot->key);
+	if (of == PORT_OF_RESET ? !(truth_state(truth) & SESSION_RESET) : truth_state(truth) != SESSION_TIME_WAIT)
+		return 0;
+	if (!slot_change(slot, truth, 0))
+		return 0;
+	if (of == PORT_OF_RESET)
+		__sync_fetch_and_add(&s->sessions, -1U);
+	slot_closed(f->m, f->subscriber, key, truth);
+	opening_choose(o, (__s32)(truth_out_port(truth) - LOAD(o->port_lo)));
+	return 1;
+}
+
+/*
+ * A port of the group that is free, or held beyond the slots by what is no session any more, expired or half deleted.
+ * Returns whether there was one.
+ */
+static __always_inline long port_find(struct opening *o, const struct flow *f, struct subscriber *s)
+{
+	__u32 first = LOAD(o->port_offset), size = group_size(first, f->m->geo.ports_per_host);
+
+	if (opening_port(o, f, s) >= 0)
+		return 1;
+	if (!s->overflow)
+		return 0;
 	for (__u32 k = 0; k < PORT_GROUP && k < size; k++) {
 		__u32 offset = group_candidate(first, size, k);
 
@@ -42,16 +70,7 @@ static __always_inline long port_give_up(struct opening *o, const struct bucket_
 			return 1;
 		}
 	}
-	if (!LOAD(o->time_wait_port))
-		return 0;
-	slot = opening_slot(b, LOAD(o->time_wait_port));
-	truth = LOAD(slot->truth);
-	key = LOAD(slot->key);
-	if (truth_state(truth) != SESSION_TIME_WAIT || !slot_change(slot, truth, 0))
-		return 0;
-	slot_closed(f->m, f->subscriber, key, truth);
-	opening_choose(o, (__s32)(truth_out_port(truth) - LOAD(o->port_lo)));
-	return 1;
+	return 0;
 }
 
 static long port_search_group(__u32 i, struct port_search *ps)
@@ -71,9 +90,17 @@ static long port_search_group(__u32 i, struct port_search *ps)
 		opening_choose(o, PORT_OF_EXISTING);
 		return 1;
 	}
-	if (ps->give_up)
-		return port_give_up(o, &b, f, ps->s);
-	return opening_port(o, f, ps->s) >= 0;
+	if (ps->of == PORT_OF_TIME_WAIT)
+		return port_take(o, &b, f, ps->s, LOAD(o->time_wait_port), PORT_OF_TIME_WAIT);
+	if (ps->of == PORT_OF_RESET)
+		return port_take(o, &b, f, ps->s, LOAD(o->reset_port), PORT_OF_RESET);
+	if (port_find(o, f, ps->s))
+		return 1;
+	if (LOAD(o->time_wait_port))
+		ps->others |= 1U << PORT_OF_TIME_WAIT;
+	if (LOAD(o->reset_port))
+		ps->others |= 1U << PORT_OF_RESET;
+	return 0;
 }
 
 /* Under the lock: the port found, as opening.port says. */
@@ -84,18 +111,28 @@ static __always_inline __s32 port_search(const struct flow *f, struct subscriber
 		.s = s,
 		.first_group = f->port_offset >> PORT_GROUP_SHIFT,
 		.groups = (f->m->geo.ports_per_host + PORT_GROUP - 1) >> PORT_GROUP_SHIFT,
+		.others = 1U << PORT_FREE,
 	};
 	struct opening *o = opening_get(f, f->port_offset);
+	long walked = 0;
+	__s32 port;
 
 	if (!o)
 		return PORT_NONE;
 	opening_choose(o, PORT_NONE);
-	bpf_loop(ps.groups, port_search_group, &ps, 0);
-	if (LOAD(o->port) == PORT_NONE) {
-		ps.give_up = 1;
-		bpf_loop(ps.groups, port_search_group, &ps, 0);
+#pragma unroll
+	for (int of = PORT_FREE; of <= PORT_OF_RESET; of++) {
+		if (LOAD(o->port) != PORT_NONE || !(ps.others & 1U << of))
+			continue;
+		ps.of = of;
+		walked += bpf_loop(ps.groups, port_search_group, &ps, 0);
 	}
-	return LOAD(o->port);
+	port = LOAD(o->port);
+	if (port == PORT_NONE || ps.of != PORT_FREE)
+		search_end(s, (__u32)walked * 2 * BUCKET_SLOTS);
+	if (port == PORT_NONE)
+		s->exhausted = search_mark(&f->p);
+	return port;
 }
 
 /* Both entries of a session that is admitted and counted. 0, or -errno of the map with neither of them there. */
@@ -119,58 +156,76 @@ static __always_inline long overflow_insert(const struct flow *f, __u16 out_port
 #define EEXIST 17
 
 /*
- * Under the lock, with a port that is free: OPENED with *ret_truth set, OPEN_EXISTS, or no room. Not inline for its
- * keys' sake: with them the search for a port would have no room on the stack.
+ * Under the lock, admitted, with a port that is free: OPENED with *ret_truth set, OPEN_EXISTS, or no room. Not inline
+ * for its keys' sake: with them the search for a port would have no room on the stack.
  */
 static __noinline enum opened open_overflow_session(const struct flow *f, struct subscriber *s, __u16 out_port,
 						    __u64 *ret_truth)
 {
 	__u64 truth = slot_truth(out_port, f->p.proto, open_state(&f->p), f->now);
-	enum opened opened = OPEN_AT_QUOTA;
+	long r;
 
+	if (quota_take(f, s))
+		return OPEN_AT_QUOTA;
+	__sync_fetch_and_add(&s->overflow, 1);
+	r = overflow_insert(f, out_port, truth);
+	if (!r) {
+		count_add(REASON_sessions_opened, 1);
+		count_add(REASON_sessions_overflowed, 1);
+		session_notify(EVENT_SESSION_OPENED, f, out_port);
+		*ret_truth = truth;
+		return OPENED;
+	}
+	__sync_fetch_and_add(&s->overflow, -1U);
+	__sync_fetch_and_add(&s->sessions, -1U);
+	return r == -EEXIST ? OPEN_EXISTS : OPEN_NO_ROOM;
+}
+
+/* Under the lock, admitted: on any port of the block, if one is found. */
+static __always_inline enum opened open_on_any_port(const struct flow *f, struct subscriber *s, __u64 *ret_truth)
+{
+	__s32 port = port_search(f, s);
+
+	if (port >= 0)
+		return open_overflow_session(f, s, (__u16)(mapping_port_lo(&f->m->geo, f->subscriber) + port),
+					     ret_truth);
+	return port == PORT_NONE ? OPEN_NO_PORT : OPEN_EXISTS;
+}
+
+/* Under the lock: what is cheap to know comes before the search for a port. */
+static __always_inline enum opened open_admitted(const struct flow *f, struct subscriber *s, __u64 *ret_truth)
+{
+	enum opened opened;
+
+	if (LOAD(s->sessions) >= f->m->sessions_per_user)
+		return OPEN_AT_QUOTA;
+	if (search_begin(s, f->now))
+		return OPEN_LOST;
+	if (s->exhausted == search_mark(&f->p))
+		return OPEN_NO_PORT;
 	if (overflow_admit(s))
 		return OPEN_NO_ROOM;
-	if (!quota_take(f, s)) {
-		long r;
-
-		__sync_fetch_and_add(&s->overflow, 1);
-		r = overflow_insert(f, out_port, truth);
-		if (!r) {
-			count_add(REASON_sessions_opened, 1);
-			count_add(REASON_sessions_overflowed, 1);
-			session_notify(EVENT_SESSION_OPENED, f, out_port);
-			*ret_truth = truth;
-			return OPENED;
-		}
-		opened = r == -EEXIST ? OPEN_EXISTS : OPEN_NO_ROOM;
-		__sync_fetch_and_add(&s->overflow, -1U);
-		__sync_fetch_and_add(&s->sessions, -1U);
-	}
-	overflow_release();
+	opened = open_on_any_port(f, s, ret_truth);
+	if (opened != OPENED)
+		overflow_release();
 	return opened;
 }
 
 /*
  * Opens a session of a packet from inside beyond the slots, on any port of the block, under the lock. Returns enum
- * opened; OPEN_LOST where the lock is held for too long, too.
+ * opened; OPEN_LOST where the lock is held for too long, or the searches of this tick were too many, too.
  */
 STEP int open_beyond_slots(const struct mapping *m, struct subscriber *s, const struct packet *p, __u64 *ret_truth)
 {
 	enum opened opened;
 	struct flow f;
-	__s32 port;
 
 	if (!m || !s || !p || !ret_truth)
 		return OPEN_LOST;
 	f = flow_of(m, p);
 	if (open_lock(s))
 		return OPEN_LOST;
-	port = port_search(&f, s);
-	if (port >= 0)
-		opened =
-			open_overflow_session(&f, s, (__u16)(mapping_port_lo(&m->geo, f.subscriber) + port), ret_truth);
-	else
-		opened = port == PORT_NONE ? OPEN_NO_PORT : OPEN_EXISTS;
+	opened = open_admitted(&f, s, ret_truth);
 	open_unlock(s);
 	return opened;
 }

@@ -21,11 +21,15 @@
 struct options {
 	__u8 octet[64];
 	__u32 length;
-	__u32 at; /* the option that the walk is at; in the end the one sought */
-	__u8 sought[2];
-	__u8 verdict; /* enum options_verdict */
-	__u8 pad;
+	__u32 at;      /* the option that the walk is at; in the end the one sought */
+	__u32 verdict; /* enum options_verdict */
 };
+
+/* A set of kinds of options: a bit each. */
+struct option_kinds {
+	__u64 word[4];
+};
+#define OPTION_BIT(kind) (1ULL << ((kind)&63))
 
 enum options_verdict { OPTIONS_WITHOUT, OPTIONS_FOUND, OPTIONS_MALFORMED };
 
@@ -38,6 +42,7 @@ struct {
 
 struct options_walk {
 	struct options *o;
+	const struct option_kinds *sought;
 };
 
 /* One option. 1 ends the walk. */
@@ -61,7 +66,7 @@ static long options_step(__u32 i, struct options_walk *w)
 		o->verdict = OPTIONS_MALFORMED;
 		return 1;
 	}
-	if (kind == o->sought[0] || kind == o->sought[1]) {
+	if (w->sought->word[kind >> 6] & OPTION_BIT(kind)) {
 		o->verdict = OPTIONS_FOUND;
 		return 1;
 	}
@@ -70,14 +75,14 @@ static long options_step(__u32 i, struct options_walk *w)
 }
 
 /*
- * Looks for the first option of either kind among `length` octets, at most MAX_OPTIONS, of the frame. Where it is
+ * Looks for the first option of the kinds sought among `length` octets, at most MAX_OPTIONS, of the frame. Where it is
  * found, *ret_o has the options, and o->at says where it begins; its length is at least 2 and within the list.
  */
-static __always_inline enum options_verdict options_find(ctx_t *ctx, __u32 offset, __u32 length, __u8 kind, __u8 other,
-							 struct options **ret_o)
+static __always_inline enum options_verdict options_find(ctx_t *ctx, __u32 offset, __u32 length,
+							 const struct option_kinds *sought, struct options **ret_o)
 {
 	__u32 zero = 0;
-	struct options_walk w = { .o = bpf_map_lookup_elem(&options, &zero) };
+	struct options_walk w = { .o = bpf_map_lookup_elem(&options, &zero), .sought = sought };
 	volatile struct options *o = w.o;
 
 	/* The verifier is to see the bounds at the call. */
@@ -91,8 +96,6 @@ static __always_inline enum options_verdict options_find(ctx_t *ctx, __u32 offse
 		return OPTIONS_WITHOUT;
 	o->length = length;
 	o->at = 0;
-	o->sought[0] = kind;
-	o->sought[1] = other;
 	o->verdict = OPTIONS_WITHOUT;
 	bpf_loop(MAX_OPTIONS, options_step, &w, 0);
 	*ret_o = w.o;

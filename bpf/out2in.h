@@ -63,6 +63,8 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 	if (!mac_equal(eth->h_dest, in->mac))
 		return pass_untranslated();
 
+	if (link_local_strays(ctx, p->src, p->dst))
+		return drop(REASON_drop_martian);
 	oi->m = mapping_by_outside(p->dst);
 	if (!oi->m) {
 		if (!index_find(&in_index, p->dst) && !index_find(&in_index, p->src))
@@ -105,6 +107,13 @@ static __always_inline int is_merged(ctx_t *ctx)
 	return in && in->flags & DEVICE_MERGED;
 }
 
+/* Whether it is longer than the MTU of its way, and may not be cut; where the route limits it the kernel says so. */
+static __always_inline int way_in_too_big(ctx_t *ctx, enum way_in_verdict verdict, const struct way_in *way,
+					  const struct packet *p)
+{
+	return verdict == WAY_IN_READY && p->length > way->mtu && way->longest == way->mtu && p->df && !is_merged(ctx);
+}
+
 /*
  * GO_ON where a packet may go on, else the verdict of an ICMP error to its sender, as often as the limit of a
  * subscriber, *s, allows.
@@ -112,16 +121,20 @@ static __always_inline int is_merged(ctx_t *ctx)
 static __always_inline int ttl_and_mtu(ctx_t *ctx, const struct packet *p, struct subscriber *s,
 				       enum way_in_verdict verdict, const struct way_in *way)
 {
-	int expired = p->ttl <= 1;
-	int too_big = verdict == WAY_IN_READY && p->length > way->mtu && p->df && !is_merged(ctx);
-	enum reason reason = expired ? REASON_drop_ttl : REASON_drop_too_big;
+	int nowhere = verdict == WAY_IN_NOWHERE, expired = p->ttl <= 1;
+	int too_big = way_in_too_big(ctx, verdict, way, p);
+	enum reason reason = nowhere ? REASON_drop_unreachable : expired ? REASON_drop_ttl : REASON_drop_too_big;
 	struct note *n;
 
-	if (!expired && !too_big)
+	if (!nowhere && !expired && !too_big)
 		return GO_ON;
 	n = note_get();
 	if (!n || !rate_allows(&s->icmp_next, REFUSALS_PER_SECOND))
 		return drop(reason);
+	if (nowhere) {
+		note_set(n, reason, REASON_sent_icmp_unreachable, ICMP_DEST_UNREACH, ICMP_NET_UNREACH, 0);
+		return leaf_call(ctx, LEAF_icmp_error);
+	}
 	note_set(n, reason, expired ? REASON_sent_icmp_ttl : REASON_sent_icmp_too_big,
 		 expired ? ICMP_TIME_EXCEEDED : ICMP_DEST_UNREACH, expired ? 0 : ICMP_FRAG_NEEDED,
 		 expired ? 0 : way->mtu);
@@ -141,7 +154,7 @@ static __always_inline int way_in_ready(ctx_t *ctx, enum way_in_verdict verdict,
 static __always_inline int way_in_direct(ctx_t *ctx, enum way_in_verdict verdict, const struct way_in *way,
 					 __u32 length)
 {
-	return settings.redirect && length <= way->mtu && way_in_ready(ctx, verdict, way);
+	return settings.redirect && length <= way->longest && way_in_ready(ctx, verdict, way);
 }
 
 /* The session is known: rewrites the destination and delivers. */
@@ -151,7 +164,7 @@ static __always_inline int out2in_finish(ctx_t *ctx, const struct out2in *oi, en
 	int direct = way_in_direct(ctx, verdict, way, oi->p.length);
 	struct rewrite w = { .addr = oi->m->geo.in_base + oi->subscriber, .port = in_port, .source = 0 };
 
-	mss_clamp(ctx, &oi->p, verdict == WAY_IN_READY ? way->mtu : 0);
+	mss_clamp(ctx, &oi->p, verdict == WAY_IN_READY ? way->longest : 0);
 	if (oi->p.fragment) {
 		int refused = fragment_begin(ctx, &oi->p, oi->p.src, w.addr, w.addr);
 
@@ -181,7 +194,7 @@ static __always_inline int out2in(ctx_t *ctx)
 	if (!s)
 		return leaf_call(ctx, LEAF_out2in_slow);
 	/* The peer of a hairpin is a subscriber here, and comes from inside. */
-	if (s->hairpins && index_find(&out_index, oi.p.src))
+	if (LOAD(s->way_epoch) & SUBSCRIBER_HAIRPINS && index_find(&out_index, oi.p.src))
 		return drop(REASON_drop_martian);
 
 	struct way_in way = {};

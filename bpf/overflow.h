@@ -218,8 +218,7 @@ static __always_inline int overflow_admit(const struct subscriber *s)
 
 	__s64 used = __sync_fetch_and_add(&g->overflow, 1);
 
-	/* A subscriber holds less than an eighth of what is free, so that no few of them starve all others. */
-	if (used < limit && s->overflow < (__u32)(limit - used + 7) >> 3)
+	if (used < limit && s->overflow < table_share((__u64)limit, (__u64)(limit - used), OVERFLOW_SHARE))
 		return 0;
 	overflow_release();
 	return -1;

@@ -21,10 +21,12 @@
 #define ICMP_ECHOREPLY	   0
 #define ICMP_DEST_UNREACH  3
 #define ICMP_SOURCE_QUENCH 4
+#define ICMP_REDIRECT	   5
 #define ICMP_ECHO	   8
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAMETERPROB 12
-#define ICMP_PROT_UNREACH  2 /* codes of ICMP_DEST_UNREACH */
+#define ICMP_NET_UNREACH   0 /* codes of ICMP_DEST_UNREACH */
+#define ICMP_PROT_UNREACH  2
 #define ICMP_FRAG_NEEDED   4
 
 struct icmphdr {
@@ -59,17 +61,16 @@ enum packet_fragment { FRAGMENT_NONE, FRAGMENT_FIRST, FRAGMENT_LATER };
 struct packet {
 	__u32 src;
 	__u32 dst;
+	__u32 length; /* of the IP packet, octets; more than 65535 in a segment of several (BIG TCP) */
 	__u16 sport;
 	__u16 dport;
 	__u16 l4_offset; /* from the start of the frame */
-	__u16 length;	 /* of the IP packet, octets */
 	__u8 proto;
 	__u8 ttl;
 	__u8 flags; /* of TCP */
 	__u8 icmp_type;
 	__u8 df;
 	__u8 fragment; /* enum packet_fragment */
-	__u8 pad[2];
 };
 
 /* Whether sessions are kept of a protocol; ICMP echo has its identifier for a port. */
@@ -148,6 +149,24 @@ static __always_inline enum packet_kind parse_fragment(void *data, void *data_en
 	return protocol_has_ports(p->proto) ? PACKET_FRAGMENT : PACKET_PROTOCOL;
 }
 
+/*
+ * Octets of an IP packet. One that the kernel has merged from segments, or is yet to cut into them, may be longer than
+ * its header can say: the total length is then 0 (BIG TCP), and the frame is as long as the packet. No frame of that
+ * length comes from a wire, so at XDP it is enough to look at the length.
+ */
+static __always_inline __u32 ip_length(ctx_t *ctx, const struct iphdr *ip)
+{
+	__u32 length = bpf_ntohs(ip->tot_len);
+	__u64 frame;
+
+	if (likely(length) || ip->protocol != IPPROTO_TCP)
+		return length;
+	frame = ctx_length(ctx);
+	if (!ctx_gso_size(ctx) && frame <= L3_OFFSET + 65535)
+		return 0;
+	return (__u32)frame - L3_OFFSET;
+}
+
 /* parse() for who has initialised *p: fills it as far as the packet's kind, enum packet_kind, says. */
 STEP int parse_packet(ctx_t *ctx, struct packet *p)
 {
@@ -162,7 +181,7 @@ STEP int parse_packet(ctx_t *ctx, struct packet *p)
 	if ((void *)(ip + 1) > data_end || ip->version != 4 || ip->ihl < 5)
 		return PACKET_BAD_HEADER;
 
-	p->length = bpf_ntohs(ip->tot_len);
+	p->length = ip_length(ctx, ip);
 	p->l4_offset = L3_OFFSET + ip->ihl * 4U;
 	if (p->length < ip->ihl * 4U)
 		return PACKET_BAD_HEADER;

@@ -65,7 +65,7 @@ static __always_inline int protocol_hairpin(ctx_t *ctx, const struct in2out *io)
 		return drop(REASON_drop_no_mapping);
 	TRACE_SUBSCRIBER(m, subscriber);
 
-	enum way_in_verdict way_verdict = hairpin_way(way_in_get(ctx, s, p->src, in_addr, &way));
+	enum way_in_verdict way_verdict = hairpin_way(way_in_get(ctx, s, p->src, in_addr, &way), &way);
 
 	TRACE_WAY_IN(way_verdict, &way);
 	verdict = ttl_and_mtu(ctx, p, sender, way_verdict, &way);
@@ -73,15 +73,15 @@ static __always_inline int protocol_hairpin(ctx_t *ctx, const struct in2out *io)
 		return verdict;
 	if (way_verdict == WAY_IN_UNRESOLVED)
 		return hairpin_unresolved(s, &way);
-	if (!way_in_ready(ctx, way_verdict, &way))
+	if (way_verdict != WAY_IN_READY)
 		return drop(REASON_drop_unreachable);
-	if (p->length > way.mtu)
+	if (hairpin_too_long(p, &way))
 		return drop(REASON_drop_too_big);
 	if (protocol_address(ctx, p, 1, mapping_out_addr(&io->f.m->geo, io->f.subscriber), 1) ||
 	    protocol_address(ctx, p, 0, in_addr, 0))
 		return drop(REASON_drop_malformed);
 	count_translated(REASON_hairpin_translated, p->length);
-	return forward(ctx, &way.mac, way.ifindex);
+	return hairpin_forward(ctx, p->length, &way);
 }
 
 #endif

@@ -5,15 +5,23 @@
 
 #include "quick.h"
 #include "quick_open.h"
+#include "source.h"
 
 /*
  * Off the straight way: the session is not in its preferred slot, has to be refreshed, changes its state, or is to be
  * opened.
  */
-static __always_inline enum quick_session quick_in2out_session(const struct flow *f, struct slot *s, __u64 *ret_truth)
+static __always_inline enum quick_session quick_in2out_session(ctx_t *ctx, const struct globals *g,
+							       const struct flow *f, struct slot *s, __u64 *ret_truth)
 {
 	const struct mapping *m = f->m;
 
+	if (unlikely(!source_is_vouched(g, f->p.src, f->now))) {
+		const struct subscriber *sender = subscriber_get(m, f->subscriber);
+
+		if (!sender || !source_is_known(sender, g, ctx_ingress(ctx), f->now))
+			return QUICK_UNDECIDED;
+	}
 	*ret_truth = slot_match_in(s, f->key, f->p.proto, f->now, m->timeout_ticks);
 	if (!*ret_truth) {
 		struct subscriber *sub = subscriber_get(m, f->subscriber);
@@ -66,6 +74,12 @@ static __always_inline int quick_in2out(ctx_t *ctx)
 	if (unlikely(!s))
 		return TO_SLOW_PATH;
 	TRACE_SUBSCRIBER(m, subscriber);
+	if (settings.source_check == SOURCES_STRICT_EACH) {
+		const struct subscriber *sender = subscriber_get(m, subscriber);
+
+		if (!sender || !source_is_known(sender, &t->globals, ctx_ingress(ctx), now))
+			return TO_SLOW_PATH;
+	}
 
 	/* A truth in which nothing is to be changed, the outside port apart; read as rule 3 of session.h says. */
 	__u64 truth = LOAD(s->truth), steady = (__u64)q.steady << 32 | now;
@@ -77,7 +91,7 @@ static __always_inline int quick_in2out(ctx_t *ctx)
 
 		quick_packet(&q, &f.p);
 		f.key = slot_key(dst, dport, sport);
-		found = quick_in2out_session(&f, s, &truth);
+		found = quick_in2out_session(ctx, &t->globals, &f, s, &truth);
 		if (found != QUICK_FOUND)
 			return found == QUICK_REFUSED ? CTX_DROP : TO_SLOW_PATH;
 	}

@@ -87,13 +87,13 @@ static __always_inline struct slot *quick_open_slot(const struct flow *f, __u64 
 
 /*
  * A subscriber at its quota, a flow that is in no slot. Once a tick somebody has to look whether its sessions are all
- * alive, and as often as the limits allow it is told: see quota.h and refuse.h.
+ * alive and open, and as often as the limits allow it is told: see quota.h and refuse.h.
  */
 static __always_inline enum quick_session quick_refuse(const struct flow *f, struct subscriber *s)
 {
 	__u32 jiffies = (__u32)bpf_jiffies64();
 
-	if (LOAD(s->recount_tick) != f->now || rate_is_due(LOAD(s->icmp_next), jiffies) ||
+	if (LOAD(s->recount_tick) != (__u16)f->now || rate_is_due(LOAD(s->icmp_next), jiffies) ||
 	    rate_is_due(LOAD(s->quota_event_next), jiffies))
 		return QUICK_UNDECIDED;
 	if (unlikely(s->overflow)) {

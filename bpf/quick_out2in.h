@@ -30,7 +30,8 @@ static __always_inline int quick_out2in(ctx_t *ctx)
 	struct device_table *d = device_table_get();
 	struct quick q;
 
-	if (!settings.redirect || !t || !d || !quick_parse(ctx, &q))
+	if (!settings.redirect || settings.policy_routing || settings.outside_strict || !t || !d ||
+	    !quick_parse(ctx, &q))
 		return TO_SLOW_PATH;
 
 	const struct device *in = device_at(d, ctx_ingress(ctx));
@@ -56,14 +57,17 @@ static __always_inline int quick_out2in(ctx_t *ctx)
 	__u32 port_offset = dport - mapping_port_lo(&m->geo, subscriber);
 	const struct slot *s = quick_slot(m, subscriber, src, sport, q.proto, port_offset);
 
-	if (unlikely(!s || !sub || sub->hairpins || !way_in_fresh(LOAD(sub->way_stamp), t->globals.epoch, now)))
+	/* With SUBSCRIBER_HAIRPINS the word is that of no epoch. */
+	if (unlikely(!s || !sub || LOAD(sub->way_epoch) != (t->globals.epoch & WAY_EPOCH) ||
+		     now - LOAD(sub->way_tick) > way_in_ticks()))
 		return TO_SLOW_PATH;
 	TRACE_SUBSCRIBER(m, subscriber);
 
 	__u64 way = LOAD(sub->way);
 	const struct device *out = device_at(d, (__u32)(way >> 48));
 
-	if (unlikely(!out->roles || !(out->flags & DEVICE_REDIRECT) || bpf_ntohs(q.ip->tot_len) > out->mtu))
+	if (unlikely(!(out->roles & DEVICE_INSIDE) || !(out->flags & DEVICE_REDIRECT) ||
+		     bpf_ntohs(q.ip->tot_len) > out->mtu))
 		return TO_SLOW_PATH;
 
 	/* A truth that this packet does not change; read as rule 3 of session.h says. */

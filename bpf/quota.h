@@ -6,7 +6,7 @@
 #ifndef DETNAT_QUOTA_H
 #define DETNAT_QUOTA_H
 
-#include "session.h"
+#include "search_limit.h"
 
 #define REFUSALS_PER_SECOND 10U
 #define REPORTS_PER_SECOND  1U
@@ -16,49 +16,92 @@ struct quota_sweep {
 	struct subscriber *s;
 	__u32 subscriber;
 	__u32 now;
+	/* Of the sessions that an RST has closed, the one unused for longest. */
+	__u32 reset_at;
+	__u32 reset_age; /* ticks */
+	__u64 reset;	 /* its truth; 0: there is none */
 };
 
-/* Takes away one slot's session if it has expired. */
-static long quota_sweep_slot(__u32 i, struct quota_sweep *q)
+/* Slot of a subscriber by its number, or NULL. */
+static __always_inline struct slot *quota_slot(const struct quota_sweep *q, __u32 i)
 {
 	struct bucket_range range;
 	struct bucket *b;
 
 	if (bucket_range_get(q->m, q->subscriber, &range))
-		return 1;
-	b = bucket_get(&range, i >> BUCKET_SLOTS_SHIFT);
-	if (!b)
-		return 1;
-
-	struct slot *slot = &b->slot[i & (BUCKET_SLOTS - 1)];
-	__u64 truth = LOAD(slot->truth), key = LOAD(slot->key);
-
-	if (!truth_live(truth) || !truth_expired(truth, q->now, q->m->timeout_ticks) || !slot_change(slot, truth, 0))
 		return 0;
+	b = bucket_get(&range, i >> BUCKET_SLOTS_SHIFT);
+	return b ? &b->slot[i & (BUCKET_SLOTS - 1)] : 0;
+}
+
+static __always_inline void quota_take_away(const struct quota_sweep *q, struct slot *slot, __u64 truth)
+{
+	__u64 key = LOAD(slot->key);
+
+	if (!slot_change(slot, truth, 0))
+		return;
 	if (truth_state(truth) != SESSION_TIME_WAIT)
 		__sync_fetch_and_add(&q->s->sessions, -1U);
 	slot_closed(q->m, q->subscriber, key, truth);
+}
+
+/* Takes away one slot's session if it has expired, and remembers it if it is the oldest that an RST has closed. */
+static long quota_sweep_slot(__u32 i, struct quota_sweep *q)
+{
+	struct slot *slot = quota_slot(q, i);
+	__u64 truth;
+
+	if (!slot)
+		return 1;
+	truth = LOAD(slot->truth);
+	if (!truth_live(truth))
+		return 0;
+	if (truth_expired(truth, q->now, q->m->timeout_ticks)) {
+		quota_take_away(q, slot, truth);
+	} else if (truth_state(truth) & SESSION_RESET) {
+		/* A stamp may be a tick ahead. */
+		__s32 age = (__s32)(q->now - truth_seen(truth)) + 1;
+
+		if (age > 0 && (!q->reset || (__u32)age > q->reset_age)) {
+			q->reset_at = i;
+			q->reset_age = (__u32)age;
+			q->reset = truth;
+		}
+	}
 	return 0;
 }
 
 /*
- * Whether the subscriber is at its quota. Before it says yes it takes away the subscriber's expired sessions itself,
- * once a tick at most, so that a slow or dead agent never turns into refusals.
+ * Whether the subscriber is at its quota. Before it says yes it takes away the subscriber's expired sessions itself, so
+ * that a slow or dead agent never turns into refusals; and where that is not enough, the oldest of those that an RST
+ * has closed. They wait out their time for a segment that shows that the RST was forged (RFC 7857 section 2.2), but
+ * not at the cost of new connections. Once it was in vain, it is not tried again in the tick.
  */
 static __always_inline int quota_reached(const struct flow *f, struct subscriber *s)
 {
+	struct quota_sweep q = { .m = f->m, .s = s, .subscriber = f->subscriber, .now = f->now };
+	__u32 slots = BUCKET_SLOTS << f->m->bucket_shift;
+	struct slot *slot;
+	int reached;
+
 	if (LOAD(s->sessions) < f->m->sessions_per_user)
 		return 0;
-
-	__u32 counted = LOAD(s->recount_tick);
-
-	if (counted == f->now || __sync_val_compare_and_swap(&s->recount_tick, counted, f->now) != counted)
+	if (LOAD(s->recount_tick) == (__u16)f->now)
 		return 1;
-
-	struct quota_sweep q = { .m = f->m, .s = s, .subscriber = f->subscriber, .now = f->now };
-
-	bpf_loop(BUCKET_SLOTS << f->m->bucket_shift, quota_sweep_slot, &q, 0);
-	return LOAD(s->sessions) >= f->m->sessions_per_user;
+	if (!search_begin(s, f->now)) {
+		bpf_loop(slots, quota_sweep_slot, &q, 0);
+		if (q.reset && LOAD(s->sessions) >= f->m->sessions_per_user) {
+			slot = quota_slot(&q, q.reset_at);
+			if (slot)
+				quota_take_away(&q, slot, q.reset);
+		}
+		reached = LOAD(s->sessions) >= f->m->sessions_per_user;
+		search_end(s, slots);
+		if (!reached)
+			return 0;
+	}
+	*(volatile __u16 *)&s->recount_tick = (__u16)f->now;
+	return 1;
 }
 
 #endif

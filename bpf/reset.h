@@ -67,7 +67,7 @@ static __always_inline int reset_send(ctx_t *ctx, const struct packet *p)
 	struct reset_frame *f;
 	__u8 sender[6];
 
-	if (reset_cause_get(ctx, p, &cause) || !icmp_budget_allows())
+	if (reset_cause_get(ctx, p, &cause) || !reset_budget_allows())
 		return drop(REASON_drop_no_session);
 	f = reset_frame_get(ctx);
 	if (!f)

@@ -20,11 +20,16 @@ struct flow {
 };
 
 /* Fills in the subscriber of a packet from inside; p and m are set. */
-static __always_inline void flow_from_inside(struct flow *f)
+static __always_inline void flow_complete(struct flow *f)
 {
 	f->subscriber = mapping_subscriber(&f->m->geo, f->p.src);
 	f->port_offset = mapping_first_choice(&f->m->geo, f->p.sport);
 	f->key = slot_key(f->p.dst, f->p.dport, f->p.sport);
+}
+
+static __always_inline void flow_from_inside(struct flow *f)
+{
+	flow_complete(f);
 	TRACE_SUBSCRIBER(f->m, f->subscriber);
 }
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Step 6 where an interface takes no frames from XDP: the agent sends them. For answers and hairpins, which are few. */
+/* What the agent sends for the datapath: see <detnat/transmit.h>. For answers and hairpins, which are few. */
 #ifndef DETNAT_BPF_TRANSMIT_H
 #define DETNAT_BPF_TRANSMIT_H
+
+#include <stddef.h>
 
 #include <detnat/transmit.h>
 
 #include "count.h"
+#include "maps.h"
 #include "step.h"
 
 struct {
@@ -15,25 +18,46 @@ struct {
 	__type(value, struct transmission);
 } transmission_copies SEC(".maps");
 
-/* The verdict: the frame goes to the agent, or is lost and counted where there is none, or no room. */
-STEP int transmit(ctx_t *ctx, __u32 ifindex)
+static __always_inline struct transmission *transmission_get(void)
 {
 	__u32 zero = 0;
-	struct transmission *copy = bpf_map_lookup_elem(&transmission_copies, &zero);
-	__u64 length = ctx_length(ctx), size;
-	int lost = 1;
+
+	return bpf_map_lookup_elem(&transmission_copies, &zero);
+}
+
+/* Hands over t, of so many octets in frame[], at most TRANSMIT_FRAME_MAX. 0, or -1 where there is no room: counted. */
+static __always_inline int transmission_send(struct transmission *t, __u64 length)
+{
+	if (!bpf_ringbuf_output(&transmissions, t, offsetof(struct transmission, frame) + length, 0))
+		return 0;
+	count_add(REASON_redirect_errors, 1);
+	return -1;
+}
+
+#if HOOK_XDP
+
+/*
+ * The verdict: the frame goes to the agent, or is lost and counted where there is no room, as when there is no agent.
+ * mtu: see struct transmission.
+ */
+STEP int transmit(ctx_t *ctx, __u32 ifindex, __u32 mtu)
+{
+	struct transmission *t = transmission_get();
+	__u64 length = ctx_length(ctx);
 
 	/* What the verifier is to see, the compiler knows to be needless. */
 	barrier_var(length);
-	if (copy && length >= ETH_HLEN && length <= TRANSMIT_FRAME_MAX) {
-		copy->ifindex = ifindex;
-		copy->length = (__u32)length;
-		size = sizeof(*copy) - TRANSMIT_FRAME_MAX + length;
-		lost = ctx_load(ctx, 0, copy->frame, length) || bpf_ringbuf_output(&transmissions, copy, size, 0);
-	}
-	if (lost)
+	if (!t || length < ETH_HLEN || length > TRANSMIT_FRAME_MAX || ctx_load(ctx, 0, t->frame, length)) {
 		count_add(REASON_redirect_errors, 1);
+		return XDP_DROP;
+	}
+	t->ifindex = ifindex;
+	t->length = (__u16)length;
+	t->kind = TRANSMISSION_FRAME;
+	t->mtu = mtu;
+	transmission_send(t, length);
 	return XDP_DROP;
 }
 
+#endif
 #endif

@@ -14,7 +14,7 @@ static __always_inline __u32 vlan_find(ctx_t *ctx, struct vlan_tags *ret)
 {
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
 	struct vlan_tag *tag = data + sizeof(struct ether_addresses);
-	__u32 ifindex = ctx_ingress(ctx);
+	__u32 ifindex = received_by(device_get(ctx_ingress(ctx)), ctx_ingress(ctx));
 
 	ret->n = 0;
 	for (__u32 i = 0; i < MAX_VLAN_TAGS; i++, tag++) {

@@ -3,38 +3,77 @@
 #ifndef DETNAT_WAYIN_H
 #define DETNAT_WAYIN_H
 
+#include <detnat/way.h>
+
 #include "nexthop.h"
+
+#define RP_STRICT 1 /* of device.rp_filter */
 
 enum way_in_verdict {
 	WAY_IN_READY,	   /* *ret is filled in */
 	WAY_IN_KERNEL,	   /* the kernel must deliver it */
 	WAY_IN_REFUSING,   /* the same, as the interface takes no frames from XDP; *ret is filled in */
 	WAY_IN_UNRESOLVED, /* its neighbour is not resolved: ifindex and gateway address are filled in */
+	WAY_IN_NOWHERE,	   /* no route, by an outside interface, or an own address: nobody may have it */
+};
+
+struct way_in {
+	union {
+		struct {
+			struct ether_addresses mac;
+			__u32 mtu;
+		};
+		__u32 gateway[4]; /* WAY_IN_UNRESOLVED: network byte order; of IPv4 the first */
+	};
+	__u32 ifindex;
+	union {
+		__u32 longest; /* packet that XDP may send: what is longer, up to the MTU, is the kernel's to measure */
+		__u32 family;  /* WAY_IN_UNRESOLVED: of the gateway, which may be of IPv6 (RFC 8950) */
+	};
 };
 
 /* A hairpin has no other way than by XDP, which hands it to the agent where it must: see transmit.h. */
-static __always_inline enum way_in_verdict hairpin_way(enum way_in_verdict verdict)
+static __always_inline enum way_in_verdict hairpin_way(enum way_in_verdict verdict, struct way_in *way)
 {
+	if (verdict == WAY_IN_READY || verdict == WAY_IN_REFUSING)
+		way->mtu = way->longest;
 	return verdict == WAY_IN_REFUSING ? WAY_IN_READY : verdict;
 }
 
-struct way_in {
-	struct ether_addresses mac;
-	__u32 ifindex;
-	__u32 mtu;
-	__u32 gateway; /* host byte order */
-};
-
-/* A stamp of which no packet can be older than a second: epoch and tick, never 0. */
-static __always_inline __u32 way_in_stamp(__u32 epoch, __u32 tick)
+/* Ticks for which a way holds where no agent tells of changes. */
+static __always_inline __u32 way_in_ticks(void)
 {
-	return epoch << 16 | (tick & 0xffff);
+	return settings.hz >> TICK_SHIFT;
 }
 
-static __always_inline int way_in_fresh(__u32 stamp, __u32 epoch, __u32 now)
+/* Whether a subscriber's way is of the epoch, and no older than so many ticks. */
+static __always_inline int way_in_fresh(const struct subscriber *s, __u32 epoch, __u32 now, __u32 ticks)
 {
-	return stamp >> 16 == (epoch & 0xffff) && stamp &&
-	       (__u16)((__u16)now - (__u16)stamp) <= settings.hz >> TICK_SHIFT;
+	return !((LOAD(s->way_epoch) ^ epoch) & WAY_EPOCH) && now - LOAD(s->way_tick) <= ticks;
+}
+
+/*
+ * Asks the kernel for the way in to a subscriber, for a packet from src that came in by in_ifindex, and keeps it in the
+ * record, which may be NULL. Where routes depend on more than the destination it holds for that packet alone, and for
+ * what the route limits below its interface's MTU the record has no room. Returns as route(), with ret_fib->mtu_result
+ * as route_longest().
+ */
+static __always_inline long way_in_ask(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, __u32 in_ifindex,
+				       struct bpf_fib_lookup *ret_fib)
+{
+	struct globals *g = globals_get();
+	__u32 epoch = g ? LOAD(g->epoch) : 0, now = now_ticks(); /* before the look-up, as in next_hop_learn() */
+	long verdict = route(ctx, src, in_addr, in_ifindex, ret_fib);
+	__u64 way = ret_fib->ifindex & 0xffff;
+	struct device *out = device_get(ret_fib->ifindex);
+
+	way <<= 48;
+	__builtin_memcpy(&way, ret_fib->dmac, 6);
+	ret_fib->mtu_result = (__u16)route_longest(ret_fib, in_addr);
+	if (s && verdict == BPF_FIB_LKUP_RET_SUCCESS && ret_fib->ifindex < MAX_IFINDEX && !settings.policy_routing &&
+	    !(settings.route_mtus && out && ret_fib->mtu_result < out->mtu))
+		way_keep(s, way, epoch, now);
+	return verdict;
 }
 
 /* The addresses of a frame that goes this way. */
@@ -54,6 +93,31 @@ static __always_inline void way_in_addresses(void *ret, __u64 way, const struct 
 	words->smac_low = *(__u32 *)(out->mac + 2);
 }
 
+/* Whether a route leads out again, by an interface that is an outside one alone. */
+static __always_inline int way_in_leads_out(__u32 ifindex)
+{
+	struct device *out = device_get(ifindex);
+
+	return out && out->roles == DEVICE_OUTSIDE;
+}
+
+/*
+ * Whether a packet from src, outside, came in by the interface that leads back there, or by one with another
+ * reverse-path filter than a strict one. in_ifindex: by which the answer would come.
+ */
+static __always_inline int source_is_behind(ctx_t *ctx, __u32 in_addr, __u32 src, __u32 in_ifindex,
+					    struct bpf_fib_lookup *fib)
+{
+	struct device *in = device_get(packet_ingress(ctx));
+	long verdict;
+
+	if (!in || in->rp_filter != RP_STRICT || in->roles & DEVICE_INSIDE)
+		return 1;
+	verdict = route(ctx, in_addr, src, in_ifindex, fib);
+	return (verdict == BPF_FIB_LKUP_RET_SUCCESS || verdict == BPF_FIB_LKUP_RET_NO_NEIGH) &&
+	       fib->ifindex == received_by(in, packet_ingress(ctx));
+}
+
 /*
  * The way in to a subscriber, from its record or from the kernel, for a packet from src to in_addr, host byte order.
  * Returns enum way_in_verdict; *ret must be initialised.
@@ -61,30 +125,31 @@ static __always_inline void way_in_addresses(void *ret, __u64 way, const struct 
 STEP int way_in_get(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, struct way_in *ret)
 {
 	struct globals *g = globals_get();
-	__u32 now = now_ticks();
-	__u32 epoch = g ? LOAD(g->epoch) : 0;
+	struct bpf_fib_lookup fib; /* scratch: the stack is short here */
+	__u32 longest = ~0U;
 	__u64 way;
 
-	if (!s || !ret)
+	if (!s || !g || !ret)
 		return WAY_IN_KERNEL;
-	if (way_in_fresh(LOAD(s->way_stamp), epoch, now)) {
+	if (!settings.policy_routing && way_in_fresh(s, LOAD(g->epoch), now_ticks(), way_in_ticks())) {
 		way = LOAD(s->way);
 	} else {
-		struct bpf_fib_lookup fib;
-		long verdict = route(ctx, src, in_addr, packet_ingress(ctx), &fib);
+		long verdict = way_in_ask(ctx, s, src, in_addr, packet_received_by(ctx), &fib);
 
 		ret->ifindex = fib.ifindex;
-		ret->gateway = bpf_ntohl(fib.ipv4_dst);
+		ret->family = fib.family;
+		__builtin_memcpy(ret->gateway, fib.ipv6_dst, sizeof(ret->gateway));
+		if (verdict == BPF_FIB_LKUP_RET_NOT_FWDED)
+			return WAY_IN_NOWHERE;
 		if (verdict == BPF_FIB_LKUP_RET_NO_NEIGH)
-			return WAY_IN_UNRESOLVED;
+			return way_in_leads_out(fib.ifindex) ? WAY_IN_NOWHERE : WAY_IN_UNRESOLVED;
 		if (verdict != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex >= MAX_IFINDEX)
 			return WAY_IN_KERNEL;
 		way = fib.ifindex & 0xffff;
 		way <<= 48;
 		__builtin_memcpy(&way, fib.dmac, 6);
-		/* The word first: whoever reads the new stamp then reads a word at least as new. */
-		*(volatile __u64 *)&s->way = way;
-		*(volatile __u32 *)&s->way_stamp = way_in_stamp(epoch, now);
+		if (settings.route_mtus)
+			longest = fib.mtu_result;
 	}
 
 	__u32 ifindex = (__u32)(way >> 48);
@@ -92,9 +157,14 @@ STEP int way_in_get(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, 
 
 	if (!out || !out->roles)
 		return WAY_IN_KERNEL;
+	if (!(out->roles & DEVICE_INSIDE))
+		return WAY_IN_NOWHERE;
+	if (settings.outside_strict && !source_is_behind(ctx, in_addr, src, ifindex, &fib))
+		return WAY_IN_KERNEL;
 	way_in_addresses(&ret->mac, way, out);
 	ret->ifindex = ifindex;
 	ret->mtu = out->mtu;
+	ret->longest = longest < out->mtu ? longest : out->mtu;
 	return out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED) ? WAY_IN_READY : WAY_IN_REFUSING;
 }
 

@@ -26,6 +26,23 @@ static void cell_history(const cJSON *row, const char *key, char text[static CEL
 	snprintf(text, CELL_TEXT, "line %.20s, %.64s", line, hash);
 }
 
+/* Whether the guard stands, or why not, and what it has stopped. */
+static void cell_guard(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	const cJSON *guard = cJSON_GetObjectItemCaseSensitive(row, key);
+	char state[CELL_TEXT], dropped[CELL_TEXT];
+
+	strcpy(text, "-");
+	if (!cJSON_IsObject(guard))
+		return;
+	cell_text(guard, "reason", state);
+	cell_number(guard, "dropped", dropped);
+	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(guard, "active")))
+		snprintf(text, CELL_TEXT, "yes, %.20s packets stopped", dropped);
+	else
+		snprintf(text, CELL_TEXT, "no: %.120s", state);
+}
+
 static const struct column status_fields[] = {
 	{ "Version", "version", cell_text, false, 0 },
 	{ "Uptime", "uptime", cell_duration, false, 0 },
@@ -35,6 +52,7 @@ static const struct column status_fields[] = {
 	{ "Sessions", "sessions", cell_number, false, 0 },
 	{ "Memory of tables", "memory_bytes", cell_bytes, false, 0 },
 	{ "Mapping history", "history", cell_history, false, 0 },
+	{ "Guard", "guard", cell_guard, false, 0 },
 	{ "Tracing", "tracing", cell_flag, false, 0 },
 	{},
 };
@@ -87,7 +105,17 @@ static void show_stats(struct writer *w, const cJSON *result, const cJSON *args)
 
 static void show_status(struct writer *w, const cJSON *result, const cJSON *args)
 {
+	const cJSON *trouble;
+
 	writer_fields(w, status_fields, result);
+	cJSON_ArrayForEach (trouble, cJSON_GetObjectItemCaseSensitive(result, "troubles")) {
+		char what[CELL_TEXT], since[CELL_TEXT];
+
+		cell_text(trouble, "what", what);
+		cell_text(trouble, "since", since);
+		writer_line(w, "Trouble: %s, since %s: %s", what, since,
+			    cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(trouble, "text")));
+	}
 }
 
 static void show_reloaded(struct writer *w, const cJSON *result, const cJSON *args)

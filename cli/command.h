@@ -56,6 +56,7 @@ extern const struct command history_commands[];
 extern const struct command top_commands[];
 extern const struct command explain_commands[];
 extern const struct command trace_commands[];
+extern const struct command check_commands[];
 
 static inline const char *command_name(const struct command *c)
 {

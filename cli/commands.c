@@ -5,8 +5,8 @@
 #include "command.h"
 
 static const struct command *const groups[] = {
-	mapping_commands, history_commands, session_commands, interface_commands, timeouts_commands,
-	ipfix_commands,	  top_commands,	    explain_commands, trace_commands,	  agent_commands,
+	mapping_commands, history_commands, session_commands, interface_commands, timeouts_commands, ipfix_commands,
+	top_commands,	  explain_commands, trace_commands,   check_commands,	  agent_commands,
 };
 
 const struct command *command_at(unsigned n)

@@ -7,6 +7,8 @@ static const struct column interface_columns[] = {
 	{ "ROLE", "role", cell_text, false, 0 },
 	{ "XDP", "xdp", cell_text, false, 0 },
 	{ "SHARED", "shared", cell_flag, false, 0 },
+	{ "LINK", "link", cell_text, false, 0 },
+	{ "PROBLEM", "problem", cell_text, false, 0 },
 	{},
 };
 
@@ -46,7 +48,8 @@ const struct command interface_commands[] = {
 	  .purpose = "list the interfaces and how XDP is attached to them",
 	  .details = "XDP: native (in the driver), skb (generic, slower) or absent (the interface is gone and waited "
 		     "for).\n"
-		     "SHARED: attached by libxdp's dispatcher, beside other programs.",
+		     "SHARED: attached by libxdp's dispatcher, beside other programs.\n"
+		     "LINK: what the interface is called now; it is followed where it is renamed.",
 	  .example = "interface list",
 	  .columns = interface_columns,
 	  .empty = "no interfaces" },

@@ -17,7 +17,7 @@ struct writer {
 	int failed;  /* errno of the first write that failed */
 };
 
-#define CELL_TEXT 128
+#define CELL_TEXT 288
 
 /* Writes the value of a key of a row as text; an absent key is "-". */
 typedef void (*cell_format)(const cJSON *row, const char *key, char text[static CELL_TEXT]);

@@ -237,7 +237,7 @@ if [ -n "$keep" ]; then
 	hint "nsenter --net=/run/netns/$alice ping $web_addr" "as a subscriber (bob is refused until his sessions expire)"
 	hint "$build/detnatctl -s $world/agent.sock session list" "as the operator"
 	hint "nsenter --net=/run/netns/$gateway bpftool net" "what is attached"
-	hint "bpftool map dump pinned $world/bpf/v3/counters" "the counters, as the kernel has them"
+	hint "bpftool map dump pinned $world/bpf/v4/counters" "the counters, as the kernel has them"
 	hint "cat $world/agent.log" "what the agent says"
 	hint "deploy/demo.sh clean" "to end it"
 else

@@ -7,7 +7,7 @@ set -euo pipefail
 
 build=(
     gcc make clang bpftool libbpf-dev libelf-dev zlib1g-dev
-    libc6-dev linux-libc-dev libcjson-dev libevent-dev libmnl-dev nettle-dev
+    libc6-dev linux-libc-dev libcjson-dev libevent-dev libmnl-dev libnftnl-dev nettle-dev libcap-ng-dev
 )
 demo=(iproute2 ethtool iputils-ping curl python3 tshark)
 bench=(iproute2 ethtool nftables)
@@ -15,8 +15,8 @@ bench=(iproute2 ethtool nftables)
 test=(
     clang-format clang-tidy libclang-rt-dev cppcheck mandoc
     libcriterion-dev python3 python3-pytest python3-pytest-xdist python3-scapy iproute2 ethtool iputils-ping iputils-tracepath traceroute
-    curl nfdump tshark libfixbuf-tools valgrind nftables iperf3 coturn
-    qemu-system-x86 busybox-static cpio kmod xz-utils
+    curl nfdump tshark libfixbuf-tools valgrind nftables iperf3 coturn strace
+    qemu-system-x86 busybox-static cpio kmod xz-utils systemd
 )
 
 [ $# -gt 0 ] || set -- build bench demo test

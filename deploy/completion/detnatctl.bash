@@ -51,6 +51,7 @@ _detnatctl() {
         [ ${#typed[@]} -gt 2 ] || candidates+=" $(ls /sys/class/net)"
         [ ${#typed[@]} -ne 3 ] || candidates+=' inside outside'
         ;;
+    check) candidates+=' --repair' ;;
     'timeouts set') candidates+=' udp= tcp_established= tcp_transitory= icmp=' ;;
     'trace start') candidates+=' --in --out --ext --proto --count' ;;
     'ipfix set') candidates+=' collector= source= domain_id= path_mtu= template_interval=' ;;

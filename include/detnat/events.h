@@ -16,22 +16,28 @@ enum event_type {
 	/* Of the agent itself: a mapping with this inside address has been made or deleted. */
 	EVENT_ADDRESS_BOUND = 8,
 	EVENT_ADDRESS_UNBOUND = 9,
+	EVENT_RESOLVE_IPV6 = 10, /* as EVENT_RESOLVE; gateway is its address */
 };
 
 /* 40 bytes. Addresses and ports in host byte order; what an event has no use for is 0. Not `event`: that is libevent's.
  */
 struct nat_event {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
-	__u32 in_addr;
-	__u32 out_addr;
-	__u32 ext_addr;
-	__u16 in_port;
-	__u16 out_port;
+	union {
+		struct {
+			__u32 in_addr;
+			__u32 out_addr;
+			__u32 ext_addr;
+			__u16 in_port;
+			__u16 out_port;
+		};
+		__u8 gateway[16]; /* EVENT_RESOLVE_IPV6 */
+	};
 	__u16 ext_port;
 	__u8 type; /* enum event_type */
 	__u8 proto;
 	__u32 limit;   /* EVENT_QUOTA: the quota, sessions; EVENT_FRAGMENTS: how many may wait */
-	__u32 ifindex; /* EVENT_RESOLVE */
+	__u32 ifindex; /* EVENT_RESOLVE, EVENT_RESOLVE_IPV6 */
 	__u32 pad;
 };
 _Static_assert(sizeof(struct nat_event) == 40, "events cross the ring buffer");

@@ -12,8 +12,12 @@
 
 #include <linux/types.h>
 
-/* Entries of the map `fragments`: datagrams that are not complete. The kernel evicts the least recently used. */
+/* Entries of the map `fragments`: datagrams that are not complete. */
 #define FRAGMENTED_DATAGRAMS 16384U
+/* See table_share(): of datagrams from inside, and of those from outside, a subscriber has a share each. */
+#define FRAGMENT_SHARE 8U
+/* So many a subscriber keeps for the whole lifetime, however small its share has become. */
+#define FRAGMENTS_KEPT 32U
 
 /* Seconds for which the rest of a datagram is waited for; as long as most hosts wait. */
 #define FRAGMENT_LIFETIME 30U
@@ -21,8 +25,10 @@
 /* Seconds after which another first fragment is that of another datagram, as identifications come again (RFC 6864). */
 #define FRAGMENT_ID_REST 1U
 
-/* In a second and subscriber: datagrams begun and not completed, together with fragments before their first. */
+/* Fragments before their first, in a second: of an inside source, or to an outside address. */
 #define FRAGMENTS_PER_SECOND 1024U
+/* Datagrams begun and not completed, in a second, from an external address to a subscriber. */
+#define FRAGMENTS_PER_PEER 256U
 
 /* Longest frame of a fragment before its first one that is kept. BPF_PROG_TEST_RUN takes a page less its own needs. */
 #define FRAGMENT_FRAME_MAX 3328U
@@ -55,10 +61,10 @@ struct fragment {
 	__u64 word[2]; /* of the key, written last: the kernel may give the memory to another entry at any time */
 	__u32 src;     /* addresses behind the translation, host byte order */
 	__u32 dst;
-	__u32 since;  /* tick of the first fragment */
-	__u32 octets; /* of payload that have passed */
-	__u32 total;  /* of payload; 0 until the last fragment came */
-	__u32 pad;
+	__u32 since;			 /* tick of the first fragment */
+	__u32 octets;			 /* of payload that have passed */
+	__u32 total;			 /* of payload; 0 until the last fragment came */
+	__u32 in_addr;			 /* the subscriber it counts for */
 	__u64 seen[FRAGMENT_UNITS / 64]; /* a bit for each unit that has passed */
 };
 _Static_assert(sizeof(struct fragment) == 1064, "no hidden padding");

@@ -30,6 +30,7 @@ enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 	X(fragment_out2in)  \
 	X(both)             \
 	X(vlan)             \
+	X(guard)            \
 	X(tcp_reset)
 
 enum leaf {

@@ -184,8 +184,8 @@ struct opening {
 	__s32 port;	      /* chosen: offset in the block, or -1 */
 	__u8 proto;
 	__u8 pad[3];
-	__u32 gone; /* sessions taken away, time-wait among them: to be told of, a bit each */
-	__u32 pad2;
+	__u32 gone;	  /* sessions taken away, time-wait among them: to be told of, a bit each */
+	__u32 reset_port; /* as time_wait_port, of sessions that an RST has closed */
 	struct slot gone_slot[2 * BUCKET_SLOTS]; /* what they were */
 };
 _Static_assert(sizeof(struct opening) == 56 + 2 * sizeof(struct bucket), "no hidden padding");
@@ -238,6 +238,8 @@ static __always_inline void opening_scan_slot(struct opening *o, struct slot *s,
 		ADD_BITS(o->ports_used, 1U << (offset & (PORT_GROUP - 1)));
 		if (truth_state(truth) == SESSION_TIME_WAIT)
 			ADD_BITS(o->time_wait_port, bit);
+		else if (truth_state(truth) & SESSION_RESET)
+			ADD_BITS(o->reset_port, bit);
 	}
 }
 
@@ -245,7 +247,8 @@ static __always_inline void opening_scan_slot(struct opening *o, struct slot *s,
 static __always_inline void opening_scan(struct opening *o, const struct bucket_choice *b, __u32 now,
 					 const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	o->room = o->existing = o->time_wait = o->time_wait_port = o->ports_used = o->freed = o->gone = 0;
+	o->room = o->existing = o->time_wait = o->time_wait_port = o->ports_used = o->freed = o->gone = o->reset_port =
+		0;
 	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
 		opening_scan_slot(o, &b->first->slot[i], i, now, timeout_ticks);
 	if (b->second == b->first)

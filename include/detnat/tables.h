@@ -10,7 +10,7 @@
 #include "leaves.h"
 #include "session.h"
 
-#define LAYOUT_VERSION 3
+#define LAYOUT_VERSION 4
 
 #define MAX_MAPPINGS 1024U
 #define MAX_IFINDEX  65536U
@@ -54,14 +54,30 @@ struct globals {
 	/* Tick up to which an agent takes fragments that come before their first; 0: none does. */
 	__u32 fragments_until;
 	__s64 overflow; /* sessions in the overflow map */
-	__u64 pad2[6];
+	/*
+	 * Tick up to which an agent vouches for the sources of subscribers, see source.h, but for the gateway's own
+	 * addresses: those whose bit is set, own_source_bit(), may be such. 0: for none.
+	 */
+	__u32 sources_until;
+	__u32 pad;
+	__u64 own_sources[4];
+	__u64 pad2;
 };
 _Static_assert(sizeof(struct globals) == 64, "a line of its own");
 
+/* The bit of an address in own_sources, 0..255. */
+static inline __attribute__((always_inline)) __u32 own_source_bit(__u32 addr)
+{
+	return (addr * 0x9e3779b1U) >> 24;
+}
+
 /* What the cores have in common but write often: not in the line that every packet reads. */
 struct shared_limits {
-	__u64 icmp_due_ns; /* when the ICMP errors sent so far are due at their highest rate, see icmp_limit.h */
-	__u64 pad[7];
+	__u64 icmp_due_ns;	  /* when the ICMP errors sent so far are due at their highest rate, see icmp_limit.h */
+	__u64 reset_due_ns;	  /* the same of TCP resets */
+	__s64 datagrams;	  /* entries of the map `fragments` */
+	__u64 fragments_swept_ns; /* when the entries were last looked through for what can go */
+	__u64 pad[4];
 };
 _Static_assert(sizeof(struct shared_limits) == 64, "a line of its own");
 
@@ -95,6 +111,10 @@ union opener {
 	__u64 word;
 };
 
+#define WAY_EPOCH 0x7fffffffU
+/* Once it opened a session towards a pool address: only then can a pool address be its peer. */
+#define SUBSCRIBER_HAIRPINS 0x80000000U
+
 struct subscriber {
 	union {
 		struct {
@@ -103,24 +123,27 @@ struct subscriber {
 		};
 		union opener opener;
 	};
-	__u32 overflow;		/* of the sessions, those in the map `overflow` */
-	__u32 recount_tick;	/* when the datapath last counted the live slots itself */
+	__u32 overflow; /* of the sessions, those in the map `overflow` */
+	/* Low halves of ticks: at worst a search is left out for one tick that comes 65536 ticks after another. */
+	__u16 recount_tick;	/* in which the datapath last looked in vain for sessions to take away */
+	__u16 search_tick;	/* in which it last searched the slots, see search_limit.h */
 	__u64 refused;		/* packets refused for quota, ports or overflow */
 	__u32 icmp_next;	/* jiffies before which no further ICMP refusal is sent */
 	__u32 quota_event_next; /* jiffies before which no further event is reported */
 	__u32 ports_event_next;
-	__u32 way_stamp; /* epoch and tick for which `way` holds, see nexthop.h; 0: for none */
+	__u32 way_tick;	 /* when `way` was learned */
 	__u64 way;	 /* next hop of the way in: MAC address 48 | interface index 16 */
-	__u32 hairpins;	 /* 1 once it opened a session towards a pool address: only then can a pool address be its peer
-			  */
+	__u32 way_epoch; /* WAY_EPOCH: of the epoch in which `way` was learned, 0 for none; and SUBSCRIBER_HAIRPINS */
 	/*
 	 * A bit for each bucket, home_bit(), that is the first choice of a session which did not get its preferred slot
 	 * there and its first choice of a port. Where it is not set, a flow's preferred slot is the only place where
 	 * it, or another on its port, can be. Set under the lock.
 	 */
 	__u32 displaced;
-	__u32 fragments;    /* second 16 | count 16, see fragment_admit() */
-	__u32 resolve_next; /* jiffies before which the agent is not asked again to resolve the way in */
+	__u32 datagrams;   /* in the map `fragments`: from outside 16 | from inside 16 */
+	__u16 exhausted;   /* hash of the external endpoint for which a search in search_tick found no port, or 0 */
+	__u8 searched;	   /* work of the searches in search_tick, in units of SEARCH_UNIT slots */
+	__u8 resolve_tick; /* in which the agent was last asked to resolve the way in, see hairpin.h; 0: never */
 };
 _Static_assert(sizeof(struct subscriber) == 64, "a subscriber is one cache line");
 
@@ -175,6 +198,18 @@ enum overflow_removed {
  */
 #define OVERFLOW_ENTRIES(sessions) ((sessions)*2U + (sessions) / 2U + 65536U)
 
+/*
+ * What one subscriber may hold of a table that all share, of which `free` entries are: a fraction of what is free that
+ * shrinks with it, so that those who came first leave room for the others: the first gets a `parts`th at most, and N
+ * who take what they can leave 1/(1 + N / parts) of the table. Not 0 while anything is free.
+ */
+static inline __u64 table_share(__u64 entries, __u64 free, __u64 parts)
+{
+	return (free * free + entries * parts - 1) / (entries * parts);
+}
+
+#define OVERFLOW_SHARE 32U
+
 /* ---- devices: ARRAY of one struct device_table, by interface index --------------------------------------- */
 
 #define DEVICE_INSIDE  0x01
@@ -199,11 +234,15 @@ struct device {
 	__u8 flags;
 	__u32 addr; /* the gateway's own address on it, host byte order; 0: none */
 	__u32 mtu;  /* octets of an IP packet */
-	/* Of a VLAN interface whose frames XDP sees on the interface below; else 0. */
-	__u32 lower;	/* index of the interface below */
+	/* Of a VLAN interface; else 0. */
+	__u32 lower;	/* index of the interface below, where XDP sees its frames there; else 0 */
 	__u16 tag_tpid; /* ETH_P_8021Q or ETH_P_8021AD */
 	__u16 tag_id;	/* 1..4094 */
-	__u8 pad[8];
+	/* Reverse-path filter of what comes in by it, as the kernel applies it: 0 off, 1 strict, 2 loose. */
+	__u8 rp_filter;
+	__u8 pad[3];
+	/* Of a port of a bond that runs XDP natively: index of the bond, which frames count as received by; else 0. */
+	__u32 master;
 };
 _Static_assert(sizeof(struct device) == 32, "no hidden padding");
 
@@ -223,6 +262,17 @@ struct vlan_key {
 };
 _Static_assert(sizeof(struct vlan_key) == 8, "hashed as octets");
 
+/* ---- routes with an `mtu`: LPM_TRIE `route_mtus`, from a prefix to the least MTU of all such routes that cover it
+ * -------- */
+
+#define MAX_ROUTE_MTUS 16384U
+
+struct route_mtu_key {
+	__u32 plen;
+	__be32 addr;
+};
+_Static_assert(sizeof(struct route_mtu_key) == 8, "as an LPM_TRIE wants it");
+
 /* ---- settings: read-only data of the programs, set before they are loaded -------------------------------- */
 
 /* Value of tcp_mss_clamp: what the MTUs of the ways that the connection takes allow. */
@@ -237,7 +287,14 @@ struct address_range {
 	__u32 last;
 };
 
-enum unmatched { UNMATCHED_DROP_PRIVATE, UNMATCHED_ROUTE, UNMATCHED_DROP };
+enum unmatched { UNMATCHED_DROP_PRIVATE, UNMATCHED_ROUTE, UNMATCHED_DROP, UNMATCHED_STRICT };
+
+/* How the sources of subscribers are compared with the routes back to them; see source.h. */
+enum source_check {
+	SOURCES_ROUTED,	    /* they have a route, by whatever interface */
+	SOURCES_STRICT,	    /* by the interface that they came in by, where a session opens or is refreshed */
+	SOURCES_STRICT_EACH /* the same for each packet, as there are several inside interfaces */
+};
 
 /* What becomes of TCP from outside that is of no session. */
 enum unsolicited_tcp { UNSOLICITED_DROP, UNSOLICITED_ANSWER };
@@ -257,10 +314,14 @@ struct settings {
 	__u32 n_bypass;		  /* ranges in use */
 	__u8 unsolicited_tcp;	  /* enum unsolicited_tcp */
 	__u8 trace;		  /* the tracing build, see <detnat/trace.h>; the programs themselves do not read it */
+	__u8 source_check;	  /* enum source_check */
+	__u8 outside_strict;	  /* several outside interfaces, and a strict reverse-path filter on one of them */
+	__u8 guard;		  /* what is not translated is judged at the egress, see guard.h */
+	__u8 route_mtus;	  /* the map route_mtus is to be asked */
 	__u8 pad[2];
 	struct address_range bypass[MAX_BYPASS];
 };
-_Static_assert(sizeof(struct settings) == 28 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
+_Static_assert(sizeof(struct settings) == 32 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
 
 /* Jiffies to a tick, the unit of last seen: 64 jiffies, 64..640 ms. */
 #define TICK_SHIFT 6U

@@ -13,7 +13,10 @@
 #define TCP_FIN 0x01U
 #define TCP_SYN 0x02U
 #define TCP_RST 0x04U
+#define TCP_PSH 0x08U
 #define TCP_ACK 0x10U
+/* Set in the last segment of what a program has written: the sign here of new data. */
+#define TCP_PSH 0x08U
 
 /* State of a session that this segment from inside opens. */
 static __always_inline __u8 tcp_first_state(__u8 flags)
@@ -23,11 +26,34 @@ static __always_inline __u8 tcp_first_state(__u8 flags)
 	return (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN ? SESSION_SYN_SENT : SESSION_TRANSITORY;
 }
 
-/* Whether a segment from inside starts a new connection on the tuple of one in this state. */
+/*
+ * Whether a segment from inside starts a new connection on the tuple of one in this state (RFC 5382 REQ-5): a SYN does
+ * once an RST, or a FIN of either side, was seen, as only a host that has forgotten the old connection sends one. While
+ * neither was, it may be a SYN sent again; and in an established connection the outside answers it (RFC 5961 section
+ * 4), so that the host that has forgotten it sends an RST.
+ */
 static __always_inline int tcp_reopens(__u8 state, __u8 flags)
 {
 	return (flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN &&
-	       (state & SESSION_RESET || state >= SESSION_LAST_ACK_IN);
+	       (state & SESSION_RESET || state >= SESSION_FIN_WAIT);
+}
+
+/* Whether the FIN of the outside, and no other, was seen. */
+static __always_inline int tcp_is_close_wait(__u8 state)
+{
+	return state == SESSION_CLOSE_WAIT || state == SESSION_CLOSE_WAIT_IN || state == SESSION_CLOSE_WAIT_OUT;
+}
+
+/*
+ * State after data in one of the close-wait states, in which anyone may have forged the FIN: who has sent a FIN has no
+ * more to say. So data of both sides after it, in whatever order, brings the connection back, as a segment of the
+ * inside does after an RST (RFC 7857 section 2.2). A connection that is closed indeed has none from outside.
+ */
+static __always_inline __u8 tcp_data_after_fin(__u8 state, int from_inside)
+{
+	if (state == (from_inside ? SESSION_CLOSE_WAIT_OUT : SESSION_CLOSE_WAIT_IN))
+		return SESSION_ESTABLISHED;
+	return from_inside ? SESSION_CLOSE_WAIT_IN : SESSION_CLOSE_WAIT_OUT;
 }
 
 static __always_inline __u8 tcp_state_from_inside(__u8 state, __u8 flags)
@@ -42,7 +68,7 @@ static __always_inline __u8 tcp_state_from_inside(__u8 state, __u8 flags)
 	if (flags & TCP_FIN) {
 		if (state < SESSION_FIN_WAIT)
 			return SESSION_FIN_WAIT;
-		return state == SESSION_CLOSE_WAIT ? SESSION_LAST_ACK_OUT : state;
+		return tcp_is_close_wait(state) ? SESSION_LAST_ACK_OUT : state;
 	}
 	if ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
 		return state; /* sent again: proves nothing about the answer */
@@ -50,6 +76,8 @@ static __always_inline __u8 tcp_state_from_inside(__u8 state, __u8 flags)
 		return SESSION_ESTABLISHED;
 	if (state == SESSION_LAST_ACK_IN && flags & TCP_ACK)
 		return SESSION_TIME_WAIT;
+	if (tcp_is_close_wait(state) && flags & TCP_PSH)
+		return tcp_data_after_fin(state, 1);
 	return state;
 }
 
@@ -62,6 +90,8 @@ static __always_inline __u8 tcp_state_from_outside(__u8 state, __u8 flags)
 	if (flags & TCP_FIN) {
 		if (state < SESSION_FIN_WAIT)
 			return SESSION_CLOSE_WAIT;
+		if (tcp_is_close_wait(state))
+			return SESSION_CLOSE_WAIT;
 		return state == SESSION_FIN_WAIT ? SESSION_LAST_ACK_IN : state;
 	}
 	if (state == SESSION_SYN_SENT)
@@ -70,6 +100,8 @@ static __always_inline __u8 tcp_state_from_outside(__u8 state, __u8 flags)
 		return SESSION_TRANSITORY_ANSWERED;
 	if (state == SESSION_LAST_ACK_OUT && flags & TCP_ACK)
 		return SESSION_TIME_WAIT;
+	if (tcp_is_close_wait(state) && flags & (TCP_PSH | TCP_SYN))
+		return tcp_data_after_fin(state, 0);
 	return state;
 }
 
@@ -79,6 +111,7 @@ static __always_inline __u8 tcp_state_from_outside(__u8 state, __u8 flags)
  * Packets from inside refresh (RFC 4787 REQ-6), except in time-wait, which ends after its time whatever comes, and
  * repeated RSTs. Packets from outside never lengthen a session's life: where they cut the timeout from established to
  * transitory, the stamp is moved so that the session ends a transitory timeout from now, or when it would have ended.
+ * Where they bring an established connection back, it ends when it would have ended, until the inside says something.
  */
 static __always_inline __u64 session_step(__u64 truth, __u8 proto, __u8 flags, int from_inside, __u32 now,
 					  const __u32 timeout_ticks[N_TIMEOUTS])
@@ -100,10 +133,14 @@ static __always_inline __u64 session_step(__u64 truth, __u8 proto, __u8 flags, i
 	}
 
 	next = tcp_state_from_outside(state, flags);
+	__u32 longer = timeout_ticks[TIMEOUT_TCP_ESTABLISHED] - timeout_ticks[TIMEOUT_TCP_TRANSITORY];
+
 	if (state == SESSION_ESTABLISHED && next != SESSION_ESTABLISHED) {
-		__u32 moved = seen + timeout_ticks[TIMEOUT_TCP_ESTABLISHED] - timeout_ticks[TIMEOUT_TCP_TRANSITORY];
+		__u32 moved = seen + longer;
 
 		seen = (__s32)(now - moved) > 0 ? moved : now;
+	} else if (state != SESSION_ESTABLISHED && next == SESSION_ESTABLISHED) {
+		seen -= longer;
 	}
 	return truth_with(truth, next, seen);
 }

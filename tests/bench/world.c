@@ -145,7 +145,7 @@ void world_make(struct bench *b, uint32_t list_max, unsigned cores)
 	b->seed = monotonic_us() * 0x9e3779b97f4a7c15ULL | 1;
 	choose_cores(b);
 	make_namespace(b);
-	if (datapath_open(&config, &b->d, &err))
+	if (datapath_open(&config, false, &b->d, &err))
 		die(err.text, EINVAL);
 	describe_device(b, b->inside_ifindex, DEVICE_INSIDE);
 	describe_device(b, b->outside_ifindex, DEVICE_OUTSIDE);
@@ -154,6 +154,8 @@ void world_make(struct bench *b, uint32_t list_max, unsigned cores)
 		make_generator(b, &b->core[i]);
 	}
 	world_forwarding(b, FORWARDING_REDIRECT);
+	/* As an agent does where no reverse-path filter is on. */
+	b->d.global->sources_until = datapath_ticks(&b->d) + 0x40000000;
 	if (mappings_open(&b->d, &b->m, &err))
 		die(err.text, EINVAL);
 	core_pin(&b->core[0]);

@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <criterion/criterion.h>
 
 #include "datapath_internal.h"
@@ -16,9 +17,9 @@
 
 struct datapath datapath;
 struct mappings *mappings;
-uint32_t inside_ifindex, outside_ifindex;
+uint32_t inside_ifindex, outside_ifindex, gso_size;
 struct settings settings = {
-	.overflow_sessions = 65536, .redirect = 1, .answer_arp = 1, .hairpin = 1, .quota_icmp_code = 1
+	.overflow_sessions = 65536, .redirect = 1, .guard = 1, .answer_arp = 1, .hairpin = 1, .quota_icmp_code = 1
 };
 
 static void make_namespace(void)
@@ -109,7 +110,7 @@ void set_up(void)
 	struct error err;
 
 	make_namespace();
-	cr_assert_eq(datapath_open(&config, &datapath, &err), 0, "%s", err.text);
+	cr_assert_eq(datapath_open(&config, false, &datapath, &err), 0, "%s", err.text);
 	reload_settings();
 	cr_assert_eq(mappings_open(&datapath, &mappings, &err), 0, "%s", err.text);
 	describe_device(inside_ifindex, DEVICE_INSIDE, ADDR(10, 0, 0, 1), GATEWAY_IN);
@@ -135,8 +136,15 @@ static int hook_program(enum hook hook)
 		cr_assert_eq(bpf_map_lookup_elem(datapath.build->xdp_leaves, &leaf, &id), 0);
 		return bpf_prog_get_fd_by_id(id);
 	}
-	cr_assert_eq(bpf_map_lookup_elem(datapath.entries, &entry[hook], &id), 0);
-	return bpf_prog_get_fd_by_id(id);
+	/* A test that reloads meanwhile may take the program away between the two. */
+	for (unsigned tries = 0;; tries++) {
+		cr_assert_eq(bpf_map_lookup_elem(datapath.entries, &entry[hook], &id), 0);
+
+		int fd = bpf_prog_get_fd_by_id(id);
+
+		if (fd >= 0 || tries == 100)
+			return fd;
+	}
 }
 
 int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size)
@@ -145,7 +153,10 @@ int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size
 	struct xdp_md xdp = { .data_end = (uint32_t)size,
 			      .ingress_ifindex = hook == XDP_OUTSIDE || hook == XDP_OUTSIDE_SLOW ? outside_ifindex
 												 : inside_ifindex };
-	struct __sk_buff skb = { .ifindex = outside_ifindex, .ingress_ifindex = hook == TC_OWN ? 0 : inside_ifindex };
+	struct __sk_buff skb = { .ifindex = outside_ifindex,
+				 .ingress_ifindex = hook == TC_OWN ? 0 : inside_ifindex,
+				 .gso_size = gso_size,
+				 .gso_segs = gso_size ? 2 : 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = (uint32_t)size, .data_out = out,
 		    .data_size_out = FRAME_MAX, .repeat = 1);
 
@@ -159,6 +170,28 @@ int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size
 	cr_assert_eq(bpf_prog_test_run_opts(fd, &opts), 0, "BPF_PROG_TEST_RUN: %s", strerror(errno));
 	*ret_size = opts.data_size_out;
 	return (int)opts.retval;
+}
+
+static int take_transmission(void *arg, void *data, size_t size)
+{
+	struct transmission *t = arg;
+
+	cr_assert_geq(size, offsetof(struct transmission, frame));
+	cr_assert_leq(size, sizeof(*t));
+	memcpy(t, data, size);
+	cr_assert_eq(size, offsetof(struct transmission, frame) + t->length);
+	return -ECANCELED;
+}
+
+int transmitted(struct transmission *ret)
+{
+	struct ring_buffer *ring = ring_buffer__new(datapath.transmissions, take_transmission, ret, NULL);
+	int r;
+
+	cr_assert_not_null(ring);
+	r = ring_buffer__consume(ring);
+	ring_buffer__free(ring);
+	return r == -ECANCELED;
 }
 
 static struct counters read_counters(void)
@@ -239,6 +272,57 @@ void age_sessions(uint32_t in_addr, uint32_t seconds)
 			s->truth = truth_with(s->truth, truth_state(s->truth),
 					      truth_seen(s->truth) - ticks_of_seconds(seconds, datapath.hz));
 	}
+}
+
+void age_overflow(uint32_t ticks)
+{
+	static struct overflow_key keys[1024];
+	struct overflow_key key, *previous = NULL;
+	struct overflow_session session;
+	size_t n = 0;
+
+	/* All keys first, as an update may bring an entry before one that was seen. */
+	for (; !bpf_map_get_next_key(datapath.overflow, previous, &key); previous = &key)
+		if (key.direction == OVERFLOW_IN2OUT && n < sizeof(keys) / sizeof(*keys))
+			keys[n++] = key;
+	while (n-- > 0) {
+		cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &keys[n], &session), 0);
+		session.truth =
+			truth_with(session.truth, truth_state(session.truth), truth_seen(session.truth) - ticks);
+		cr_assert_eq(bpf_map_update_elem(datapath.overflow, &keys[n], &session, BPF_EXIST), 0);
+	}
+}
+
+void next_tick(void)
+{
+	for (uint32_t tick = datapath_ticks(&datapath); datapath_ticks(&datapath) == tick;)
+		;
+}
+
+int open_flow_of(uint32_t in_addr, uint8_t proto, uint16_t in_port, uint16_t ext_port, uint8_t flags)
+{
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	struct frame f = {
+		.from = HOST,
+		.to = GATEWAY_IN,
+		.src = in_addr,
+		.dst = EXTERNAL,
+		.proto = proto,
+		.sport = in_port,
+		.dport = ext_port,
+		.flags = flags,
+	};
+	size_t size = frame_build(&f, in), out_size;
+	uint64_t translated = counted(REASON_in2out_translated);
+
+	run_frame(XDP_INSIDE, in, size, out, &out_size);
+	/* The verdict of an answered refusal is the same. */
+	return counted(REASON_in2out_translated) > translated ? out[34] << 8 | out[35] : -1;
+}
+
+int open_flow(uint8_t proto, uint16_t in_port, uint16_t ext_port, uint8_t flags)
+{
+	return open_flow_of(SUBSCRIBER, proto, in_port, ext_port, flags);
 }
 
 struct found {

@@ -11,6 +11,7 @@
 #define DETNAT_TEST_FIXTURE_H
 
 #include <detnat/reasons.h>
+#include <detnat/transmit.h>
 
 #include "datapath.h"
 #include "frame.h"
@@ -51,6 +52,12 @@ void reload_settings(void);
 /* Runs a frame through a hook; the frame that comes out is written to out, of FRAME_MAX octets. Returns the verdict. */
 int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size);
 
+/* What the kernel tells tc of the frames that follow: octets of payload in each packet of a segment of several. */
+extern uint32_t gso_size;
+
+/* Takes the oldest frame or packet that was left for the agent to send. Whether there was one. */
+int transmitted(struct transmission *ret);
+
 /* The same, and the verdict and the only reason counted are these. */
 void run_frame_counted(const char *name, enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size,
 		       int verdict, enum reason reason);
@@ -75,6 +82,19 @@ uint64_t counted(enum reason reason);
 
 /* Puts the sessions of a subscriber so many seconds further into the past. */
 void age_sessions(uint32_t in_addr, uint32_t seconds);
+
+/* The same with all sessions beyond the slots, in ticks. */
+void age_overflow(uint32_t ticks);
+
+/* Waits until the datapath's clock goes on. */
+void next_tick(void);
+
+/*
+ * A packet from SUBSCRIBER, or another, to EXTERNAL: its outside port, or -1 where it was not translated. in_port of
+ * ICMP is the identifier.
+ */
+int open_flow(uint8_t proto, uint16_t in_port, uint16_t ext_port, uint8_t flags);
+int open_flow_of(uint32_t in_addr, uint8_t proto, uint16_t in_port, uint16_t ext_port, uint8_t flags);
 
 /* The only session of the subscriber, --all; fails the test where there is not exactly one. */
 struct session only_session(uint32_t in_addr);

@@ -144,3 +144,23 @@ int frame_equal(const char *name, const uint8_t *got, size_t got_size, const uin
 				i < want_size ? want[i] : 0);
 	return 0;
 }
+
+size_t frame_fragment(const uint8_t *whole, uint16_t id, unsigned start, unsigned end, bool more, uint8_t *ret)
+{
+	unsigned header = (whole[14] & 15) * 4, length = header + end - start;
+	uint16_t field = (uint16_t)(start / 8 | (more ? 0x2000 : 0) | (whole[14 + 6] & 0x40 ? 0x4000 : 0)), check;
+
+	memcpy(ret, whole, 14 + header);
+	memcpy(ret + 14 + header, whole + 14 + header + start, end - start);
+	ret[14 + 2] = (uint8_t)(length >> 8);
+	ret[14 + 3] = (uint8_t)length;
+	ret[14 + 4] = (uint8_t)(id >> 8);
+	ret[14 + 5] = (uint8_t)id;
+	ret[14 + 6] = (uint8_t)(field >> 8);
+	ret[14 + 7] = (uint8_t)field;
+	ret[14 + 10] = ret[14 + 11] = 0;
+	check = sum_finish(sum_octets(ret + 14, header, 0));
+	ret[14 + 10] = (uint8_t)(check >> 8);
+	ret[14 + 11] = (uint8_t)check;
+	return 14 + length;
+}

@@ -3,6 +3,7 @@
 #ifndef DETNAT_TEST_FRAME_H
 #define DETNAT_TEST_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,12 @@ struct frame {
 
 /* Length of the frame written to buffer, of FRAME_MAX octets. */
 size_t frame_build(const struct frame *f, uint8_t *buffer);
+
+/*
+ * Octets start..end of the payload of a frame's packet, in a frame of its own. more: not the last of the datagram.
+ * Returns the length of what is written to ret, of FRAME_MAX octets.
+ */
+size_t frame_fragment(const uint8_t *whole, uint16_t id, unsigned start, unsigned end, bool more, uint8_t *ret);
 
 /* Makes a loose source route of the IP options of a frame, of which there are 8 octets at least. */
 void frame_source_route(uint8_t *frame);

@@ -46,6 +46,17 @@ size_t icmp_error_build(const struct icmp_error *e, uint8_t *buffer)
 	return size;
 }
 
+void icmp_error_quote_option(uint8_t *frame, uint8_t kind)
+{
+	uint8_t *icmp = frame + 34, *quote = icmp + 8, *option = quote + 20;
+
+	memcpy(option, (uint8_t[]){ kind, 7, 4, 0, 0, 0, 0, 0 }, 8);
+	memset(quote + 10, 0, 2);
+	put16(quote + 10, sum_finish(sum_octets(quote, 28, 0)));
+	memset(icmp + 2, 0, 2);
+	put16(icmp + 2, sum_finish(sum_octets(icmp, ip_length(frame) - 20, 0)));
+}
+
 void run_icmp_rows(const struct icmp_row *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -57,6 +68,27 @@ void run_icmp_rows(const struct icmp_row *rows, size_t n)
 		run_frame_counted(row->name, row->hook, in, size, out, &out_size, row->verdict, row->reason);
 		cr_expect(frame_equal(row->name, out, out_size, want, want_size), "%s: another packet", row->name);
 	}
+}
+
+int run_answered(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size)
+{
+	static struct transmission t;
+	int verdict = run_frame(hook, in, size, out, ret_size);
+
+	if (hook != TC_OUTSIDE)
+		return verdict == REDIRECT_XDP;
+	cr_expect_eq(verdict, DROP_TC);
+	if (!transmitted(&t))
+		return 0;
+	cr_expect_eq(t.kind, TRANSMISSION_PACKET);
+	cr_expect_eq(t.ifindex, inside_ifindex);
+	cr_expect_eq(t.mtu, 0);
+	memcpy(out, in + 6, 6);
+	memcpy(out + 6, in, 6);
+	memcpy(out + 12, "\x08\x00", 2);
+	memcpy(out + 14, t.frame, t.length);
+	*ret_size = 14U + t.length;
+	return 1;
 }
 
 size_t ip_length(const uint8_t *frame)

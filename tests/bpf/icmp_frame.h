@@ -21,6 +21,9 @@ struct icmp_error {
 
 size_t icmp_error_build(const struct icmp_error *e, uint8_t *buffer);
 
+/* Makes an option of that kind, 7 octets long, of the first of the quoted packet, which has 8 octets of them. */
+void icmp_error_quote_option(uint8_t *frame, uint8_t kind);
+
 /* An error, its verdict, what comes out, and the reason that must have been counted, alone. */
 struct icmp_row {
 	const char *name; /* a sentence */
@@ -37,6 +40,12 @@ void run_icmp_rows(const struct icmp_row *rows, size_t n);
 
 /* Length of the IP packet of a frame, which may be padded behind it. */
 size_t ip_length(const uint8_t *frame);
+
+/*
+ * Runs a frame that the gateway may answer: whether it does. The answer is written to out as the frame that it leaves
+ * in, whoever sends it: XDP sends it back, what tc makes the agent does.
+ */
+int run_answered(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size);
 
 /*
  * What the gateway answered to `in` is checked from scratch: stations, addresses, type, code, MTU, quote and both

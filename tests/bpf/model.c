@@ -170,7 +170,19 @@ static void refresh(const struct model *model, struct model_session *s)
 bool model_reopens(const struct model_session *s, uint8_t flags)
 {
 	return s->proto == 6 && (flags & (MODEL_SYN | MODEL_ACK | MODEL_RST)) == MODEL_SYN &&
-	       (s->tcp.reset || (s->tcp.fin_in && s->tcp.fin_out));
+	       (s->tcp.reset || s->tcp.fin_in || s->tcp.fin_out);
+}
+
+/* The FIN of the outside was none of its own, where both sides go on sending. */
+static void data_after_fin(struct model_tcp *t, bool from_inside)
+{
+	if (!t->fin_out || t->fin_in)
+		return;
+	*(from_inside ? &t->data_in : &t->data_out) = true;
+	if (t->data_in && t->data_out) {
+		t->fin_out = t->data_in = t->data_out = false;
+		t->answered = t->established = true;
+	}
 }
 
 void model_from_inside(struct model *model, struct model_session *s, uint8_t flags)
@@ -203,7 +215,12 @@ void model_from_inside(struct model *model, struct model_session *s, uint8_t fla
 		}
 	} else if (t->fin_in && t->fin_out) {
 		t->closed = !t->in_was_last && flags & MODEL_ACK;
-	} else if ((flags & (MODEL_SYN | MODEL_ACK)) != MODEL_SYN && t->answered) {
+	} else if ((flags & (MODEL_SYN | MODEL_ACK)) == MODEL_SYN) {
+		/* sent again */
+	} else if (t->fin_out) {
+		if (flags & MODEL_PSH)
+			data_after_fin(t, true);
+	} else if (t->answered) {
 		t->established = true;
 	}
 	refresh(model, s);
@@ -219,6 +236,7 @@ void model_from_outside(struct model *model, struct model_session *s, uint8_t fl
 	if (flags & MODEL_RST)
 		t->reset = true;
 	else if (flags & MODEL_FIN) {
+		t->data_in = t->data_out = false;
 		if (!t->fin_out) {
 			t->fin_out = true;
 			t->in_was_last = false;
@@ -227,6 +245,8 @@ void model_from_outside(struct model *model, struct model_session *s, uint8_t fl
 		t->closed = t->in_was_last && flags & MODEL_ACK;
 	} else if (!t->fin_in && !t->fin_out) {
 		t->answered = true;
+	} else if (flags & (MODEL_PSH | MODEL_SYN)) {
+		data_after_fin(t, false);
 	}
 	/* The outside never lengthens a life, but it may cut it short. */
 	if (was_established && !is_established(t) && s->deadline > model->now + TRANSITORY_SECONDS)

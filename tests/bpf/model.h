@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MODEL_FIN = 1, MODEL_SYN = 2, MODEL_RST = 4, MODEL_ACK = 16 };
+enum { MODEL_FIN = 1, MODEL_SYN = 2, MODEL_RST = 4, MODEL_PSH = 8, MODEL_ACK = 16 };
 
 struct model_mapping {
 	uint32_t in_base;
@@ -27,7 +27,8 @@ struct model_mapping {
 struct model_tcp {
 	bool answered, established, reset, closed;
 	bool fin_in, fin_out;
-	bool in_was_last; /* of the two FINs */
+	bool data_in, data_out; /* after a FIN of the outside alone */
+	bool in_was_last;	/* of the two FINs */
 };
 
 struct model_session {

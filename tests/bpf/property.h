@@ -50,6 +50,9 @@ void property_judge_outside(struct property *t, const struct random_packet *p, c
 /* A packet of or to LOOSE: what must hold of any packet. */
 void property_judge_any(struct property *t, enum hook hook, const struct random_packet *p, const struct outcome *o);
 
+/* Whether a search for a port of the subscriber's ended in vain within this tick: it is not repeated. */
+bool property_searched_in_vain(uint32_t in_addr);
+
 /* Lets time pass, as sessions see it: so many seconds, and more while one is so near its end that clocks may differ. */
 void property_skip(struct property *t, unsigned seconds);
 

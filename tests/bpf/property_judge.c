@@ -41,8 +41,8 @@ static void expect_drop(const struct judging *j, enum reason reason, uint8_t typ
 	EXPECT(j, j->o->reason == reason, "should have been dropped for another reason");
 	EXPECT(j, j->o->opened == 0, "a packet that is dropped opened a session");
 	if (j->o->sent && type) {
-		EXPECT(j, j->o->sent == 1 && j->o->verdict == (at_tc(j) ? REDIRECT_TC : REDIRECT_XDP),
-		       "one answer, sent back");
+		EXPECT(j, j->o->sent == 1 && j->o->verdict == (at_tc(j) ? DROP_TC : REDIRECT_XDP),
+		       "one answer, sent back or handed to the agent");
 		wrong = random_packet_compare_error(j->p, gateway, type, code, at_tc(j), j->o->octet, j->o->size);
 		EXPECT(j, !wrong, wrong);
 		return;
@@ -108,6 +108,50 @@ static bool port_is_held(struct model *m, const struct model_session *flow, uint
 	return s && (!counting || model_counts(m, s));
 }
 
+/*
+ * Where a session opens though the subscriber is at its quota, or all its ports are held, one that an RST has closed
+ * has given way: of those in slots, the oldest. Ages within two seconds are alike. Expired ones beyond the slots may
+ * count in the quota until the agent's sweep, so then one may have given way, and `must` is false.
+ */
+static void judge_giving_way(const struct judging *j, const struct model_session *flow, bool must)
+{
+	struct model *m = &j->t->model;
+	struct model_session *gone = NULL;
+	double oldest = 0;
+
+	for (size_t i = 0; i < m->n; i++) {
+		struct model_session *s = &m->session[i];
+		struct model_session like = *s;
+
+		if (s->in_addr != flow->in_addr || !s->tcp.reset || s->overflow || !model_counts(m, s))
+			continue;
+		oldest = oldest && oldest < s->deadline ? oldest : s->deadline;
+		like.out_port = 0;
+		if (port_in_tables(&like))
+			continue;
+		EXPECT(j, !gone, "more than one gave way");
+		gone = s;
+	}
+	if (!gone && !must)
+		return;
+	EXPECT(j, gone, "opened beyond the quota, or on the port of another session");
+	EXPECT(j, gone->out_port == flow->out_port || gone->deadline <= oldest + 2, "not the oldest gave way");
+	model_remove(m, gone);
+}
+
+/* Whether the subscriber is at its quota, those counted that have expired beyond the slots. */
+static bool is_crowded(const struct model *m, const struct model_session *flow)
+{
+	return model_count(m, flow->in_addr) + model_count_stale(m, flow->in_addr) >=
+	       model_inside(m, flow->in_addr)->quota;
+}
+
+static bool ports_are_out(struct model *m, const struct model_session *flow)
+{
+	return model_ports_held(m, flow->in_addr, flow->ext_addr, flow->ext_port, flow->proto) ==
+	       model_ports(model_inside(m, flow->in_addr));
+}
+
 static void judge_opening(const struct judging *j, const struct model_session *flow)
 {
 	struct model *m = &j->t->model;
@@ -117,6 +161,8 @@ static void judge_opening(const struct judging *j, const struct model_session *f
 	struct model_session *s;
 
 	EXPECT(j, j->o->opened == 1, "should have opened one session");
+	if (is_crowded(m, flow) || ports_are_out(m, flow))
+		judge_giving_way(j, flow, model_count(m, flow->in_addr) >= map->quota || ports_are_out(m, flow));
 	EXPECT(j, model_count(m, flow->in_addr) < map->quota, "opened beyond the quota");
 	EXPECT(j, flow->out_port >= lo && flow->out_port < lo + model_ports(map), "a port of another subscriber");
 	EXPECT(j, !port_is_held(m, flow, flow->out_port, true), "the port of another session");
@@ -144,15 +190,11 @@ static void from_outside(struct model *m, struct model_session *s, uint8_t flags
 static bool judge_refusal(const struct judging *j, const struct model_session *flow)
 {
 	struct model *m = &j->t->model;
-	const struct model_mapping *map = model_inside(m, flow->in_addr);
 
 	if (j->o->reason == REASON_drop_quota)
-		EXPECT(j, model_count(m, flow->in_addr) + model_count_stale(m, flow->in_addr) >= map->quota,
-		       "refused below the quota");
+		EXPECT(j, is_crowded(m, flow), "refused below the quota");
 	else if (j->o->reason == REASON_drop_ports_exhausted)
-		EXPECT(j,
-		       model_ports_held(m, flow->in_addr, flow->ext_addr, flow->ext_port, flow->proto) ==
-			       model_ports(map),
+		EXPECT(j, ports_are_out(m, flow) || property_searched_in_vain(flow->in_addr),
 		       "refused though a port is free");
 	else
 		return false;
@@ -178,10 +220,11 @@ static bool judge_sender(const struct judging *j, struct model_session *flow, bo
 		return judge_refusal(j, flow) ? false : (fail(j, "should have been translated"), false);
 	if (s && !j->o->opened) {
 		EXPECT(j, flow->out_port == s->out_port, "has a session in time-wait");
-		EXPECT(j,
-		       !model_reopens(s, j->p->flags) ||
-			       model_count(m, flow->in_addr) < model_inside(m, flow->in_addr)->quota,
-		       "opened again beyond the quota");
+		if (model_reopens(s, j->p->flags) && is_crowded(m, flow)) {
+			judge_giving_way(j, flow,
+					 model_count(m, flow->in_addr) >= model_inside(m, flow->in_addr)->quota);
+			s = model_find_in(m, flow->in_addr, flow->in_port, flow->ext_addr, flow->ext_port, flow->proto);
+		}
 		from_inside(m, s, j->p->flags);
 		return true;
 	}

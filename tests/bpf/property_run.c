@@ -106,6 +106,19 @@ void property_fail(const struct property *t, enum hook hook, const struct random
 
 /* ---- running ---------------------------------------------------------------------------------------------- */
 
+/* What tc answers the agent sends: as the frame that it leaves in. */
+static void take_answer(const struct random_packet *p, struct outcome *ret)
+{
+	static struct transmission t;
+
+	cr_assert(transmitted(&t));
+	cr_assert_leq(14U + t.length, sizeof(ret->octet));
+	memcpy(ret->octet, p->octet + 6, 6);
+	memcpy(ret->octet + 6, p->octet, 6);
+	memcpy(ret->octet + 14, t.frame, t.length);
+	ret->size = 14U + t.length;
+}
+
 void property_run_once(struct property *t, enum hook hook, const struct random_packet *p, struct outcome *ret)
 {
 	struct counters before, after;
@@ -128,6 +141,8 @@ void property_run_once(struct property *t, enum hook hook, const struct random_p
 #define X(name, text) ret->sent += (unsigned)(after.name - before.name);
 	SENT_KINDS(X)
 #undef X
+	if (hook == TC_OUTSIDE && ret->sent)
+		take_answer(p, ret);
 	ret->opened = (unsigned)(after.sessions_opened - before.sessions_opened);
 	ret->overflowed = (unsigned)(after.sessions_overflowed - before.sessions_overflowed);
 	if (reasons != 1)
@@ -243,6 +258,22 @@ static uint32_t concerned(const struct property *t, enum hook hook, const struct
 	return model_owner(&t->model, p->dst, p->dport, &in_addr) ? in_addr : 0;
 }
 
+/*
+ * The limits of refusals are due now, or for nearly a second from now not, so that a packet's two runs find them alike.
+ */
+static void settle_limits(struct property *t, uint32_t in_addr)
+{
+	struct subscriber *record;
+	void *slots;
+	uint32_t later = (datapath_ticks(&datapath) << TICK_SHIFT) + datapath.hz;
+
+	if (!subscriber_tables(in_addr, &record, &slots))
+		return;
+	record->icmp_next = random_once(&t->r, 2) ? 0 : later;
+	record->quota_event_next = random_once(&t->r, 2) ? 0 : later;
+	record->ports_event_next = random_once(&t->r, 2) ? 0 : later;
+}
+
 void property_run(struct property *t, enum hook hook, const struct random_packet *p, struct outcome *ret)
 {
 	static struct snapshot before, slow_after, quick_after;
@@ -250,6 +281,7 @@ void property_run(struct property *t, enum hook hook, const struct random_packet
 	uint32_t in_addr = concerned(t, hook, p);
 
 	t->packets++;
+	settle_limits(t, in_addr);
 	snapshot_take(&before, in_addr);
 	if (hook == TC_OUTSIDE || (before.slots && before.record.overflow) ||
 	    (hook == XDP_INSIDE && property_is_pool(p->dst))) {
@@ -278,25 +310,6 @@ void property_run(struct property *t, enum hook hook, const struct random_packet
 
 /* ---- time ------------------------------------------------------------------------------------------------- */
 
-static void age_overflow(uint32_t ticks)
-{
-	static struct overflow_key keys[1024];
-	struct overflow_key key, *previous = NULL;
-	struct overflow_session session;
-	size_t n = 0;
-
-	/* All keys first, as an update may bring an entry before one that was seen. */
-	for (; !bpf_map_get_next_key(datapath.overflow, previous, &key); previous = &key)
-		if (key.direction == OVERFLOW_IN2OUT && n < sizeof(keys) / sizeof(*keys))
-			keys[n++] = key;
-	while (n-- > 0) {
-		cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &keys[n], &session), 0);
-		session.truth =
-			truth_with(session.truth, truth_state(session.truth), truth_seen(session.truth) - ticks);
-		cr_assert_eq(bpf_map_update_elem(datapath.overflow, &keys[n], &session, BPF_EXIST), 0);
-	}
-}
-
 static void age_slots(uint32_t in_addr, uint32_t ticks)
 {
 	struct subscriber *record;
@@ -307,7 +320,16 @@ static void age_slots(uint32_t in_addr, uint32_t ticks)
 	for (size_t i = 0; i < n; i++)
 		if (truth_live(slot[i][1]))
 			slot[i][1] = truth_with(slot[i][1], truth_state(slot[i][1]), truth_seen(slot[i][1]) - ticks);
-	record->recount_tick = 0;
+	record->recount_tick = record->search_tick = (__u16)(datapath_ticks(&datapath) - 2);
+}
+
+bool property_searched_in_vain(uint32_t in_addr)
+{
+	struct subscriber *record;
+	void *slots;
+
+	return subscriber_tables(in_addr, &record, &slots) && record->exhausted &&
+	       (__u16)((__u16)datapath_ticks(&datapath) - record->search_tick) <= 1;
 }
 
 static void sweep(struct property *t)

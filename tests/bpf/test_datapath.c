@@ -41,7 +41,7 @@ static void open_or_fail(struct datapath *d)
 {
 	struct error err = { "" };
 
-	cr_assert_eq(datapath_open(&config, d, &err), 0, "%s", err.text);
+	cr_assert_eq(datapath_open(&config, false, d, &err), 0, "%s", err.text);
 }
 
 /* An agent that became ready and ended: its pins are taken over from then on. */
@@ -182,7 +182,7 @@ Test(datapath, a_second_agent_is_refused_and_disturbs_nothing)
 
 	open_and_leave_ready();
 	open_or_fail(&d);
-	cr_expect_eq(datapath_open(&config, &second, &err), -EBUSY);
+	cr_expect_eq(datapath_open(&config, false, &second, &err), -EBUSY);
 	cr_expect(strstr(err.text, "another agent runs on these pins"), "%s", err.text);
 	cr_expect_eq(datapath_open_pinned(pin_path, &second, &err), -EBUSY);
 	cr_expect(!datapath_is_incomplete(pin_path));

@@ -19,27 +19,6 @@ TestSuite(fragments, .init = set_up, .fini = tear_down);
 
 #define IP 14
 
-/* Octets start..end of the payload of a frame's packet, in a frame of its own. more: not the last of the datagram. */
-static size_t cut(const uint8_t *whole, uint16_t id, unsigned start, unsigned end, bool more, uint8_t *ret)
-{
-	unsigned header = (whole[IP] & 15) * 4, length = header + end - start;
-	uint16_t field = (uint16_t)(start / 8 | (more ? 0x2000 : 0) | (whole[IP + 6] & 0x40 ? 0x4000 : 0)), check;
-
-	memcpy(ret, whole, IP + header);
-	memcpy(ret + IP + header, whole + IP + header + start, end - start);
-	ret[IP + 2] = (uint8_t)(length >> 8);
-	ret[IP + 3] = (uint8_t)length;
-	ret[IP + 4] = (uint8_t)(id >> 8);
-	ret[IP + 5] = (uint8_t)id;
-	ret[IP + 6] = (uint8_t)(field >> 8);
-	ret[IP + 7] = (uint8_t)field;
-	ret[IP + 10] = ret[IP + 11] = 0;
-	check = sum_finish(sum_octets(ret + IP, header, 0));
-	ret[IP + 10] = (uint8_t)(check >> 8);
-	ret[IP + 11] = (uint8_t)check;
-	return IP + length;
-}
-
 /* A datagram on its way through a hook: what goes in, and what it is as a whole behind. */
 struct way {
 	enum hook hook;
@@ -81,7 +60,7 @@ static void piece_for(const char *name, const struct way *w, uint16_t id, unsign
 	int verdict;
 
 	frame_build(&w->in, whole);
-	size = cut(whole, id, start, end, more, in);
+	size = frame_fragment(whole, id, start, end, more, in);
 	verdict = run_frame(w->hook, in, size, out, &out_size);
 	cr_expect_eq(counted(reason), before + 1, "%s: counted otherwise", name);
 	if (is_drop(reason)) {
@@ -89,7 +68,7 @@ static void piece_for(const char *name, const struct way *w, uint16_t id, unsign
 		return;
 	}
 	frame_build(&w->out, whole);
-	want_size = cut(whole, id, start, end, more, want);
+	want_size = frame_fragment(whole, id, start, end, more, want);
 	cr_expect_eq(verdict, w->verdict, "%s: verdict %d", name, verdict);
 	cr_expect(frame_equal(name, out, out_size, want, want_size), "%s: another packet", name);
 }
@@ -253,7 +232,7 @@ Test(fragments, that_are_no_part_of_a_packet)
 		const struct way *w = k ? &back : &udp;
 
 		frame_build(&w->in, whole);
-		size = cut(whole, 4, 800, 1000, true, in);
+		size = frame_fragment(whole, 4, 800, 1000, true, in);
 		/* 8191 units of 8 octets before it: there is room for 7 octets, with an IP header for none. */
 		in[IP + 6] = 0x1f;
 		in[IP + 7] = 0xff;
@@ -285,7 +264,7 @@ Test(fragments, of_which_a_later_one_has_a_source_route)
 	piece("the first", &back, 2, 0, 48, true);
 	back.in.ip_options = 8;
 	frame_build(&back.in, whole);
-	size = cut(whole, 2, 48, 108, false, in);
+	size = frame_fragment(whole, 2, 48, 108, false, in);
 	frame_source_route(in);
 	run_frame_counted("another", XDP_OUTSIDE, in, size, got, &got_size, DROP_XDP, REASON_drop_source_route);
 }
@@ -360,7 +339,7 @@ Test(fragments, before_their_first_go_to_the_agent)
 	piece_for("from inside", &out, 1, 800, 1608, false, REASON_fragments_parked);
 	ring_buffer__consume(ring);
 	frame_build(&out.in, whole);
-	size = cut(whole, 1, 800, 1608, false, want);
+	size = frame_fragment(whole, 1, 800, 1608, false, want);
 	cr_assert_eq(t.n, 1);
 	cr_expect_eq(t.last.ifindex, inside_ifindex);
 	cr_expect(frame_equal("the frame", t.last.frame, t.last.length, want, size));
@@ -395,7 +374,7 @@ Test(fragments, floods)
 
 	frame_build(&w.in, frame);
 	for (unsigned id = 0; id < 8 * FRAGMENTS_PER_SECOND && !counted(REASON_drop_fragment_limit); id++)
-		run_frame(XDP_INSIDE, in, cut(frame, (uint16_t)id, 0, 800, true, in), out, &out_size);
+		run_frame(XDP_INSIDE, in, frame_fragment(frame, (uint16_t)id, 0, 800, true, in), out, &out_size);
 	cr_expect_eq(counted(REASON_drop_fragment_limit), 1, "the limit holds");
 	cr_expect_geq(counted(REASON_in2out_translated), FRAGMENTS_PER_SECOND);
 	RUN_ROWS(whole);
@@ -415,9 +394,11 @@ Test(fragments, as_many_complete_ones_as_there_are)
 
 	frame_build(&w.in, frame);
 	for (unsigned id = 0; id < 3 * FRAGMENTS_PER_SECOND; id++) {
-		cr_assert_eq(run_frame(XDP_INSIDE, in, cut(frame, (uint16_t)id, 0, 800, true, in), out, &out_size),
+		cr_assert_eq(run_frame(XDP_INSIDE, in, frame_fragment(frame, (uint16_t)id, 0, 800, true, in), out,
+				       &out_size),
 			     REDIRECT_XDP);
-		cr_assert_eq(run_frame(XDP_INSIDE, in, cut(frame, (uint16_t)id, 800, 1608, false, in), out, &out_size),
+		cr_assert_eq(run_frame(XDP_INSIDE, in, frame_fragment(frame, (uint16_t)id, 800, 1608, false, in), out,
+				       &out_size),
 			     REDIRECT_XDP);
 	}
 	cr_expect_eq(remembered(), 0);

@@ -306,3 +306,103 @@ Test(hairpin, one_interface_for_both_sides)
 	datapath.device[inside_ifindex].roles = DEVICE_INSIDE | DEVICE_OUTSIDE;
 	RUN_ROWS(rows);
 }
+
+/* ---- ways that are not straight -------------------------------------------------------------------------------- */
+
+#define A_CALLS	 .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, UDP, 7000, B_PORT
+#define TO_B	 .from = GATEWAY_IN, .to = HOST, .src = POOL, .dst = OTHER, UDP, A_PORT, 8000, .ttl = 63
+#define B_CALLED .from = HOST, .to = GATEWAY_IN, .src = OTHER, .dst = POOL, UDP, 8000, A_PORT
+
+static const struct row b_opens[] = {
+	{ "B opens", XDP_INSIDE, { B_CALLED }, DROP_XDP, {}, REASON_drop_no_session },
+};
+
+struct resolve {
+	unsigned n;
+	struct nat_event last;
+};
+
+static int keep_resolve(void *arg, void *data, size_t size)
+{
+	struct resolve *r = arg;
+	const struct nat_event *e = data;
+
+	cr_assert_geq(size, sizeof(*e));
+	if (e->type != EVENT_RESOLVE && e->type != EVENT_RESOLVE_IPV6)
+		return 0;
+	r->n++;
+	r->last = *e;
+	return 0;
+}
+
+/* The next hop of a route of IPv4 may be of IPv6 (RFC 8950): it is asked for as such, and used once it is resolved. */
+Test(hairpin, a_next_hop_of_ipv6_is_resolved_as_such)
+{
+	static const uint8_t gateway[16] = { 0xfe, 0x80, [15] = 5 };
+	static const struct row unresolved[] = {
+		{ "A calls", XDP_INSIDE, { A_CALLS }, DROP_XDP, {}, REASON_drop_unresolved },
+	};
+	static const struct row resolved[] = {
+		{ "A calls again", XDP_INSIDE, { A_CALLS }, REDIRECT_XDP, { TO_B }, REASON_hairpin_translated },
+	};
+	struct resolve r = { 0 };
+	struct ring_buffer *ring = ring_buffer__new(datapath.events, keep_resolve, &r, NULL);
+
+	RUN_ROWS(b_opens);
+	cr_assert_eq(system("ip route add 10.0.0.3/32 via inet6 fe80::5 dev tin"), 0);
+	datapath_raise_epoch(&datapath);
+	RUN_ROWS(unresolved);
+	cr_assert_geq(ring_buffer__consume(ring), 0);
+	cr_expect_eq(r.n, 1);
+	cr_expect_eq(r.last.type, EVENT_RESOLVE_IPV6);
+	cr_expect_eq(r.last.ifindex, inside_ifindex);
+	cr_expect_arr_eq(r.last.gateway, gateway, sizeof(gateway));
+	cr_assert_eq(system("ip -6 neigh add fe80::5 lladdr 02:00:00:00:00:03 dev tin"), 0);
+	datapath_raise_epoch(&datapath);
+	RUN_ROWS(resolved);
+	ring_buffer__free(ring);
+}
+
+/* Runs a hairpin that the agent has to send in fragments; the frame that it gets is compared. */
+static void expect_left_to_the_agent(const char *name, const struct frame *f, const struct frame *translated)
+{
+	static struct transmission t;
+	uint8_t in[FRAME_MAX], out[FRAME_MAX], want[FRAME_MAX];
+	size_t size = frame_build(f, in), want_size = frame_build(translated, want), out_size;
+
+	run_frame_counted(name, XDP_INSIDE, in, size, out, &out_size, DROP_XDP, REASON_hairpin_translated);
+	cr_assert(transmitted(&t), "%s", name);
+	cr_expect_eq(t.kind, TRANSMISSION_FRAME);
+	cr_expect_eq(t.ifindex, inside_ifindex);
+	cr_expect_eq(t.mtu, 1000);
+	cr_expect(frame_equal(name, t.frame, t.length, want, want_size), "%s", name);
+}
+
+/* Nothing stands behind a hairpin that would do it (RFC 791 section 3.2, RFC 4787 REQ-13). */
+Test(hairpin, what_is_longer_than_its_way_is_fragmented_or_answered)
+{
+	static const struct row fits[] = {
+		{ "as long as the MTU",
+		  XDP_INSIDE,
+		  { A_CALLS, .payload = 972 },
+		  REDIRECT_XDP,
+		  { TO_B, .payload = 972 },
+		  REASON_hairpin_translated },
+	};
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size, out_size;
+
+	RUN_ROWS(b_opens);
+	datapath.device[inside_ifindex].mtu = 1000;
+	RUN_ROWS(fits);
+	expect_left_to_the_agent("one octet more", &(struct frame){ A_CALLS, .payload = 973 },
+				 &(struct frame){ TO_B, .payload = 973 });
+	expect_left_to_the_agent("a first fragment",
+				 &(struct frame){ A_CALLS, .payload = 1400, .options = MORE_FRAGMENTS },
+				 &(struct frame){ TO_B, .payload = 1400, .options = MORE_FRAGMENTS });
+	size = frame_build(&(struct frame){ A_CALLS, .payload = 973, .options = DONT_FRAGMENT }, in);
+	run_frame_counted("with DF", XDP_INSIDE, in, size, out, &out_size, REDIRECT_XDP, REASON_drop_too_big);
+	cr_expect_eq(counted(REASON_sent_icmp_too_big), 1);
+	cr_expect_eq(out[34] << 8 | out[35], 3 << 8 | 4);
+	cr_expect_eq(out[40] << 8 | out[41], 1000, "the MTU of the way");
+}

@@ -12,6 +12,7 @@ TestSuite(icmp_out, .init = set_up, .fini = tear_down);
 #define FROM_HOST .from = HOST, .to = GATEWAY_IN, .dst = EXTERNAL
 #define TO_ROUTER .ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .dst = EXTERNAL
 /* The quote as the inside saw it, and as it was sent. */
+#define GRE  47
 #define SEEN .ttl = 9, .src = EXTERNAL, .dst = SUBSCRIBER
 #define SENT .ttl = 9, .src = EXTERNAL, .dst = POOL
 
@@ -173,10 +174,6 @@ Test(icmp_out, tc_translates_what_the_kernel_routed)
 		  PASS_TC,
 		  { .src = GATEWAY, OUT, 3, 4, .mtu = 1000, .quote = { SENT, UDP, 53, UDP_PORT, .payload = 500 } },
 		  REASON_icmp_error_translated },
-		{ "the kernel's own, about an inside address of the gateway",
-		  TC_OWN,
-		  { .src = GATEWAY, OUT, 3, 3, .quote = { .src = EXTERNAL, .dst = ADDR(10, 0, 0, 1), UDP, 53, 6304 } },
-		  UNCHANGED },
 		{ "the kernel's own, about the gateway's own traffic",
 		  TC_OWN,
 		  { .src = GATEWAY, OUT, 3, 3, .quote = { .src = EXTERNAL, .dst = GATEWAY, UDP, 53, 6304 } },
@@ -184,6 +181,97 @@ Test(icmp_out, tc_translates_what_the_kernel_routed)
 	};
 
 	RUN_ROWS(open);
+	RUN_ICMP_ROWS(rows);
+}
+
+/* What the kernel says itself shows no inside address: neither in its quote nor as its source. */
+Test(icmp_out, the_kernels_own_errors_show_no_inside_address)
+{
+#define OWN(name_, src_, type_, ...)                            \
+	{                                                       \
+		name_, TC_OWN,                                  \
+		{                                               \
+			.src = src_, OUT, type_, 1, __VA_ARGS__ \
+		}
+#define LEFT      \
+	UNCHANGED \
+	}
+#define WITHHELD                           \
+	DROP_TC, {}, REASON_drop_own_error \
+	}
+	static const struct icmp_row rows[] = {
+		OWN("about a session that is gone", GATEWAY, 3, .quote = { SEEN, UDP, 54, 6304, .payload = 20 }),
+		WITHHELD,
+		OWN("about a port of no session", GATEWAY, 11, .quote = { SEEN, TCP, 53, 6304 }),
+		WITHHELD,
+		OWN("about a packet too short for a port", GATEWAY, 3, .quote_length = 24,
+		    .quote = { SEEN, GRE, .payload = 4 }),
+		WITHHELD,
+		OWN("about a protocol without ports", GATEWAY, 3, .quote = { SEEN, GRE, .payload = 8 }),
+		WITHHELD,
+		OWN("with options of its own", GATEWAY, 3, .ip_options = 8, .quote = { SEEN, UDP, 54, 6304 }),
+		WITHHELD,
+		OWN("about an inside address of the gateway", GATEWAY, 3,
+		    .quote = { .src = EXTERNAL, .dst = ADDR(10, 0, 0, 1), UDP, 53, 6304 }),
+		WITHHELD,
+		OWN("from an inside address of the gateway", ADDR(10, 0, 0, 1), 3,
+		    .quote = { .src = EXTERNAL, .dst = GATEWAY, UDP, 53, 6304 }),
+		WITHHELD,
+		OWN("quoting an inside source", GATEWAY, 3, .quote = { .src = OTHER, .dst = GATEWAY, UDP, 53, 6304 }),
+		WITHHELD,
+		OWN("a redirect of a subscriber's packet", GATEWAY, 5, .quote = { SEEN, UDP, 53, 6304 }),
+		WITHHELD,
+		OWN("a redirect of the gateway's own", GATEWAY, 5,
+		    .quote = { .src = EXTERNAL, .dst = ADDR(192, 0, 2, 9), UDP, 53, 6304 }),
+		LEFT,
+		OWN("about the gateway's own traffic", GATEWAY, 3,
+		    .quote = { .src = EXTERNAL, .dst = GATEWAY, UDP, 53, 6304 }),
+		LEFT,
+		OWN("about the gateway's own traffic, short", GATEWAY, 3, .quote_length = 24,
+		    .quote = { .src = EXTERNAL, .dst = GATEWAY, GRE, .payload = 4 }),
+		LEFT,
+		OWN("no error at all", ADDR(10, 0, 0, 1), 14, .quote = { SEEN, UDP, 53, 6304 }),
+		LEFT,
+		{ "about a session, from an inside address of the gateway: by that of the interface",
+		  TC_OWN,
+		  { .src = ADDR(10, 0, 0, 1), OUT, 3, 1, .quote = { SEEN, UDP, 53, 6304 } },
+		  PASS_TC,
+		  { .src = GATEWAY, OUT, 3, 1, .quote = { SENT, UDP, 53, UDP_PORT } },
+		  REASON_icmp_error_translated },
+	};
+
+	RUN_ROWS(open);
+	RUN_ICMP_ROWS(rows);
+}
+
+/* Where nothing is translated there is nothing to hide; nor from subscribers, on a stick. */
+Test(icmp_out, the_kernels_own_errors_to_those_who_know_inside_addresses)
+{
+	static const struct icmp_row rows[] = {
+		OWN("to a bypassed destination", ADDR(10, 0, 0, 1), 3, .quote = { SEEN, UDP, 54, 6304 }),
+		LEFT,
+	};
+	static const struct icmp_row stick[] = {
+		{ "to a subscriber",
+		  TC_OWN,
+		  { .from = GATEWAY_OUT,
+		    .to = HOST,
+		    .src = ADDR(10, 0, 0, 1),
+		    .dst = SUBSCRIBER,
+		    3,
+		    1,
+		    .quote = { .src = SUBSCRIBER, .dst = EXTERNAL, UDP, 6304, 53 } },
+		  UNCHANGED },
+	};
+
+	datapath.device[outside_ifindex].roles = DEVICE_INSIDE | DEVICE_OUTSIDE;
+	RUN_ICMP_ROWS(stick);
+	datapath.device[outside_ifindex].roles = DEVICE_OUTSIDE;
+	for (uint32_t i = 0; i < MAX_BYPASS; i++)
+		settings.bypass[i] =
+			(struct address_range){ .first = i ? UINT32_MAX : EXTERNAL, .last = i ? 0 : EXTERNAL };
+	settings.n_bypass = 1;
+	reload_settings();
 	RUN_ICMP_ROWS(rows);
 }
 
@@ -264,6 +352,36 @@ Test(icmp_out, through_a_hairpin_where_the_kernel_forwards)
 	reload_settings();
 	RUN_ROWS(hairpin);
 	run_hairpin_errors();
+}
+
+Test(icmp_out, options_with_addresses_are_refused_in_quotes)
+{
+	static const struct icmp_error e = {
+		.src = SUBSCRIBER, FROM_HOST, 3, 3, .quote = { SEEN, UDP, 53, 6304, .ip_options = 8 }
+	};
+	static const struct icmp_error through = {
+		.from = HOST,
+		.to = GATEWAY_IN,
+		.src = SUBSCRIBER,
+		.dst = POOL,
+		3,
+		3,
+		.quote = { .src = POOL, .dst = SUBSCRIBER, UDP, B_PORT, 7000, .ip_options = 8 }
+	};
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = icmp_error_build(&e, in), out_size;
+
+	RUN_ROWS(open);
+	RUN_ROWS(hairpin);
+	run_frame_counted("kept", XDP_INSIDE, in, size, out, &out_size, REDIRECT_XDP, REASON_icmp_error_translated);
+	icmp_error_quote_option(in, 7);
+	run_frame_counted("XDP", XDP_INSIDE, in, size, out, &out_size, DROP_XDP, REASON_drop_address_option);
+	run_frame_counted("tc", TC_OUTSIDE, in, size, out, &out_size, DROP_TC, REASON_drop_address_option);
+	icmp_error_quote_option(in, 68);
+	run_frame_counted("timestamp", XDP_INSIDE, in, size, out, &out_size, DROP_XDP, REASON_drop_address_option);
+	size = icmp_error_build(&through, in);
+	icmp_error_quote_option(in, 7);
+	run_frame_counted("hairpin", XDP_INSIDE, in, size, out, &out_size, DROP_XDP, REASON_drop_address_option);
 }
 
 Test(icmp_out, source_routes_are_refused)

@@ -427,8 +427,19 @@ static const struct {
 	enum reason reason;
 } ip_options[] = {
 	{ "router alert", { 148, 4, 0, 0 }, REASON_in2out_translated },
-	{ "record route", { 7, 11, 4 }, REASON_in2out_translated },
-	{ "timestamp", { 68, 12, 5 }, REASON_in2out_translated },
+	{ "an option of the highest number", { 255, 4, 7, 68 }, REASON_in2out_translated },
+	{ "stream identifier", { 136, 4, 7, 68 }, REASON_in2out_translated },
+	{ "record route", { 7, 11, 4 }, REASON_drop_address_option },
+	{ "record route, full", { 7, 7, 8, 10, 0, 0, 2 }, REASON_drop_address_option },
+	{ "record route behind another", { 148, 4, 0, 0, 1, 7, 7, 4 }, REASON_drop_address_option },
+	{ "record route at the very end", { 1, 1, 1, 1, 1, 1, 1, 1, 1, 7, 3, 4 }, REASON_drop_address_option },
+	{ "record route behind the end", { 0, 7, 7, 4 }, REASON_in2out_translated },
+	{ "timestamp", { 68, 12, 5 }, REASON_drop_address_option },
+	{ "timestamp with addresses", { 68, 12, 5, 1, 10, 0, 0, 2 }, REASON_drop_address_option },
+	{ "traceroute", { 82, 12, 0, 1, 0, 0, 0, 0, 10, 0, 0, 2 }, REASON_drop_address_option },
+	{ "extended internet protocol", { 145, 4 }, REASON_drop_address_option },
+	{ "address extension", { 147, 10 }, REASON_drop_address_option },
+	{ "directed broadcast", { 149, 6, 10, 0, 0, 2 }, REASON_drop_address_option },
 	{ "no operation", { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 }, REASON_in2out_translated },
 	{ "a source route behind the end", { 0, 131, 7, 4 }, REASON_in2out_translated },
 	{ "a source route in another's value", { 148, 11, 131, 7, 4 }, REASON_in2out_translated },
@@ -471,7 +482,7 @@ static void expect_by_options(enum hook hook, const struct frame *f, size_t k, e
 	cr_expect_arr_eq(out + 15, in + 15, 7, "%s: header", ip_options[k].name);
 }
 
-Test(protocols, ip_options_are_kept_and_source_routes_refused)
+Test(protocols, ip_options_are_kept_but_for_those_with_addresses)
 {
 	static const struct frame opens = { FROM_HOST, UDP, 5000, 53 };
 	static const struct frame answer = { FROM_ROUTER, UDP, 53, OUT_PORT(5000, 2), .options = DONT_FRAGMENT };
@@ -510,6 +521,28 @@ Test(protocols, ip_options_are_kept_and_source_routes_refused)
 	}
 	RUN_ROWS(own);
 	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
+}
+
+/* Of those options that are not to be copied into later fragments, either, whoever does it all the same. */
+Test(protocols, options_with_addresses_are_refused_in_fragments)
+{
+	static const struct frame first = { FROM_HOST, UDP, 5000, 53, .payload = 16, .options = MORE_FRAGMENTS };
+	static const struct frame later = { FROM_HOST, UDP, .payload = 16, .options = LATER_FRAGMENT };
+	static const struct frame first_in = { FROM_ROUTER,	  UDP,		 53,
+					       OUT_PORT(5000, 2), .payload = 16, .options = MORE_FRAGMENTS };
+	static const struct frame later_in = { FROM_ROUTER, UDP, .payload = 16, .options = LATER_FRAGMENT };
+
+	for (size_t k = 0; k < sizeof(ip_options) / sizeof(*ip_options); k++) {
+		if (ip_options[k].reason != REASON_drop_address_option)
+			continue;
+		expect_by_options(XDP_INSIDE, &first, k, REASON_in2out_translated);
+		expect_by_options(XDP_INSIDE, &later, k, REASON_in2out_translated);
+		expect_by_options(TC_OUTSIDE, &first, k, REASON_in2out_translated);
+		expect_by_options(TC_OUTSIDE, &later, k, REASON_in2out_translated);
+		expect_by_options(XDP_OUTSIDE, &first_in, k, REASON_out2in_translated);
+		expect_by_options(XDP_OUTSIDE, &later_in, k, REASON_out2in_translated);
+	}
+	cr_expect_eq(sessions_of(SUBSCRIBER), 0);
 }
 
 /* ---- strays --------------------------------------------------------------------------------------------------------

@@ -437,3 +437,62 @@ Test(vlan, tags_on_one_side_alone)
 
 	RUN_TAGGED(other);
 }
+
+/* With reorder_hdr off the tag is in the frame at tc already; its driver puts another on. */
+Test(vlan, at_tc_the_interface_s_own_tag_in_the_frame_is_taken_off)
+{
+#define LEFT .from = HOST, .to = GATEWAY_IN, .src = POOL, .dst = EXTERNAL
+	static const struct tagged_row rows[] = {
+		{ "its own",
+		  TC_OUTSIDE,
+		  { { AD, 200 } },
+		  { FROM_HOST, UDP, 6303, 53, .payload = 9 },
+		  PASS_TC,
+		  {},
+		  { LEFT, UDP, OUT_PORT(6303, 2), 53, .payload = 9 },
+		  REASON_in2out_translated },
+		{ "its own, with a priority",
+		  TC_OUTSIDE,
+		  { { AD, 5 << 13 | 200 } },
+		  { FROM_HOST, UDP, 6303, 53 },
+		  PASS_TC,
+		  {},
+		  { LEFT, UDP, OUT_PORT(6303, 2), 53 },
+		  REASON_in2out_translated },
+		{ "behind that of the interface below",
+		  TC_OUTSIDE,
+		  { { Q, 7 }, { AD, 200 } },
+		  { FROM_HOST, UDP, 6303, 53 },
+		  PASS_TC,
+		  {},
+		  { LEFT, UDP, OUT_PORT(6303, 2), 53 },
+		  REASON_in2out_translated },
+		{ "of an interface above: not ours",
+		  TC_OUTSIDE,
+		  { { AD, 200 }, { Q, 7 } },
+		  { FROM_HOST, UDP, 6303, 53 },
+		  PASS_TC,
+		  {},
+		  {},
+		  REASON_passed_untranslated },
+		{ "of another protocol: not ours",
+		  TC_OUTSIDE,
+		  { { Q, 200 } },
+		  { FROM_HOST, UDP, 6303, 53 },
+		  PASS_TC,
+		  {},
+		  {},
+		  REASON_passed_untranslated },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const struct tagged_row *row = &rows[i];
+		uint8_t in[FRAME_MAX + 12], out[FRAME_MAX], want[FRAME_MAX + 12];
+		size_t size = frame_tagged(&row->in, row->in_tags, in), out_size;
+		size_t want_size = row->out.proto ? frame_tagged(&row->out, row->out_tags, want)
+						  : frame_tagged(&row->in, row->in_tags, want);
+
+		run_frame_counted(row->name, row->hook, in, size, out, &out_size, row->verdict, row->reason);
+		cr_expect(frame_equal(row->name, out, out_size, want, want_size), "%s: another packet", row->name);
+	}
+}

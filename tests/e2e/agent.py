@@ -83,6 +83,8 @@ class Agent:
         self.pins.mkdir()
         isolation.mount(b"bpf", self.pins)
         self.process = None
+        self.prefix = ()  # what runs the daemon, e.g. as another user
+        self.inherited = ()  # descriptors that it gets
         self.config = {
             "control_socket": str(self.socket),
             "pin_path": str(self.pins),
@@ -108,8 +110,8 @@ class Agent:
         assert self.process is None
         with open(self.log, "ab") as log:
             self.process = self.namespace.popen(
-                *wrapper, AGENT, "-c", self.path, *options, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-                env={**os.environ, **environment},
+                *wrapper, *self.prefix, AGENT, "-c", self.path, *options, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+                env={**os.environ, **environment}, pass_fds=self.inherited,
             )
 
     def start(self, *options, **environment):
@@ -176,6 +178,13 @@ class Agent:
         finally:
             isolation.unmount(self.pins)
 
+    def check(self):
+        """The tables are as they must be; what the test did to interfaces and routes is its own affair."""
+        # Not where the socket is elsewhere by now, or leads to another agent, or to none that is ready.
+        if self.running() and self.socket.exists() and (found := self.command("-j", "check")).status in (0, 1) and found.out:
+            findings = [f for f in json.loads(found.out)["findings"] if f["what"] not in ("device", "program", "route")]
+            assert not findings, f"{findings}\n{self.log_end()}"
+
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
@@ -188,7 +197,7 @@ class Agent:
 
     def once(self, *options):
         """A run of detnat-agent that is expected to end: -t, --detach, or a start that is refused."""
-        return execute(AGENT, *options, "-c", self.path, namespace=self.namespace)
+        return execute(*self.prefix, AGENT, *options, "-c", self.path, namespace=self.namespace)
 
     def detach(self):
         result = self.once("--detach")

@@ -98,6 +98,7 @@ class Lab:
         try:
             self._cleanups.close()
             if self.agent:
+                self.agent.check()
                 self.agent.dispose()
         finally:
             self.inside.close()

@@ -86,8 +86,9 @@ def test_an_interface_that_is_outside_no_more_translates_nothing(lab):
     host = lab.host()
     src = lab.open_udp(host)
     agent.ctl("interface", "del", "out0", "outside")
-    packet = lab.from_inside(host, UDP(sport=5000, dport=53))
-    lab.send_out(packet, (host.addr, 5000))
+    with lab.counting(drop_guard_out=1):
+        lab.inside.send(lab.from_inside(host, UDP(sport=5000, dport=53)))
+    lab.outside.assert_silent()
     agent.ctl("interface", "add", "out0", "outside")
     assert lab.open_udp(host) == src
     assert len(lab.sessions(host.addr)) == 1

@@ -85,18 +85,6 @@ def test_reload_while_absent(lab):
     assert agent.ctl("timeouts", "show")["udp"] == 99 and xdp(lab)["out0"] == "absent"
 
 
-def test_a_renamed_interface_is_absent_and_its_name_is_waited_for(lab):
-    lab.start()
-    host = lab.host("10.0.0.9")
-    lab.open_udp(host)
-    lab.gateway.batch("link set out0 down", "link set out0 name else0")
-    wait_for(lambda: xdp(lab)["out0"] == "absent", what="absence")
-    lab.gateway.batch("link set else0 name out0", "link set out0 up", f"route replace default via {ROUTER}")
-    wait_for(lambda: xdp(lab)["out0"] == "native", what="attachment")
-    lab.gateway.ip("neigh", "replace", SERVER, "lladdr", SERVER_MAC, "dev", "out0", "nud", "permanent")
-    lab.open_udp(host)
-
-
 def test_down_and_up(each):
     host = each.host()
     src = each.open_udp(host)

@@ -291,7 +291,7 @@ def test_collector_that_comes_late_gets_templates_and_nothing_blocks(lab):
     wait_for(lambda: lab.agent.ctl("ipfix", "show")["records_sent"] == 1, what="the record to be sent")
     lab.open_udp(host, 5001)
     wait_for(lambda: lab.agent.ctl("ipfix", "show")["records_sent"] == 2, what="the record to be sent")
-    assert "nothing seems to listen there" in lab.agent.log_text()
+    wait_for(lambda: "nothing seems to listen there" in lab.agent.log_text(), what="the log")
     with Collector(lab, port=int(endpoint.split(":")[1])) as back:
         lab.open_udp(host, 5002)
         (record,) = back.records(1)

@@ -47,7 +47,7 @@ def test_agent_is_ready_without_its_collector_and_records_wait(lab):
         collector.socket.listen()
         assert ports_of(collector.records(2, 30)) == [5000, 5001]
         assert one(lab)["records_waiting"] == 0
-    assert "cannot be connected to: Connection refused" in lab.agent.log_text()
+    wait_for(lambda: "cannot be connected to: Connection refused" in lab.agent.log_text(), what="the log")
 
 
 def test_no_record_is_lost_over_a_collectors_restart(lab):

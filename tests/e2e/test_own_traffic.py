@@ -114,13 +114,25 @@ def test_sources_of_no_mapping(unmatched, policy, dropped, routed):
     assert lab.sessions() == []
 
 
+def test_strict_drops_what_is_not_routed_back(unmatched):
+    lab = unmatched("strict")
+    for address in PRIVATE:
+        with lab.counting(drop_no_mapping=1):
+            lab.inside.send(lab.from_inside(lab.host(address), UDP(sport=1, dport=2)))
+    for address in [a for a in PUBLIC if a != "203.0.113.50"]:
+        with lab.counting(drop_spoofed=1):
+            lab.inside.send(lab.from_inside(lab.host(address), UDP(sport=1, dport=2)))
+    lab.outside.assert_silent()
+    lab.send_out(lab.from_inside(lab.host("203.0.113.50"), UDP(sport=1, dport=2)), ("203.0.113.50", 1))
+
+
 def test_answers_to_what_was_routed_come_back(unmatched):
     lab = unmatched("drop-private")
     host = lab.host("203.0.113.50")
     lab.send_in(lab.from_outside(host.addr, UDP(sport=53, dport=1000)), host, 1000)
 
 
-@pytest.mark.parametrize("policy", ["drop-private", "route", "drop"])
+@pytest.mark.parametrize("policy", ["drop-private", "route", "drop", "strict"])
 def test_unmatched_traffic_to_the_gateway_is_untouched(unmatched, policy):
     lab = unmatched(policy)
     host = lab.host("10.200.0.9")

@@ -115,6 +115,27 @@ def test_source_routes_are_refused(two, name):
     two.inside.assert_silent()
 
 
+RECORDS = {
+    "record route": b"\x07\x07\x04\x00\x00\x00\x00\x00",
+    "timestamp": b"\x44\x0c\x05\x01\x00\x00\x00\x00\x00\x00\x00\x00",
+    "traceroute": b"\x52\x0c\x00\x01\x00\x00\x00\x00\x0a\x00\x00\x02",
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_options_with_addresses_are_refused(two, name):
+    """They would show outside by which inside addresses a packet came, and so would the answers to such packets."""
+    host = two.host()
+    options = [IPOption(RECORDS[name])]
+    with two.counting(drop_address_option=1):
+        two.inside.send(two.from_inside(host, UDP(sport=1, dport=2), options=options))
+    two.outside.assert_silent()
+    src = two.open_udp(host)
+    with two.counting(drop_address_option=1):
+        two.outside.send(two.from_outside(src[0], UDP(sport=53, dport=src[1]), options=options))
+    two.inside.assert_silent()
+
+
 @pytest.mark.parametrize("options", [b"\x94\x04\x00\x00", b"\x01\x01\x01\x00", b"\x82\x0b\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"], ids=["router alert", "padding", "security"])
 def test_other_ip_options_are_kept(two, options):
     host = two.host()

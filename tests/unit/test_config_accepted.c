@@ -47,6 +47,7 @@ Test(config_accepted, interfaces_alone_bring_every_default)
 	cr_expect_eq(c->forwarding, FORWARDING_REDIRECT);
 	cr_expect_eq(c->xdp_mode, XDP_MODE_AUTO);
 	cr_expect_eq(c->unmatched, UNMATCHED_DROP_PRIVATE);
+	cr_expect(c->guard);
 	cr_expect(c->answer_arp);
 	cr_expect(c->hairpin);
 	cr_expect_not(c->udp_inbound_refresh);
@@ -72,7 +73,8 @@ Test(config_accepted, the_example_of_the_contract)
 		"\"path_mtu\": 512, \"template_interval\": 600, \"events\": [\"quota\", \"ports\"] },\n"
 		"\"forwarding\": \"redirect\", \"xdp_mode\": \"auto\", \"unmatched\": \"drop-private\", \"bypass\": "
 		"[],\n"
-		"\"answer_arp\": true, \"hairpin\": true, \"tcp_mss_clamp\": 0, \"quota_icmp_code\": 1,\n"
+		"\"guard\": true, \"answer_arp\": true, \"hairpin\": true, \"tcp_mss_clamp\": 0, \"quota_icmp_code\": "
+		"1,\n"
 		"\"sweep_interval\": 5, \"control_socket\": \"/run/detnat/agent.sock\",\n"
 		"\"pin_path\": \"/sys/fs/bpf/detnat\", \"state_dir\": \"/var/lib/detnat\",\n"
 		"\"metrics\": { \"listen\": \"127.0.0.1:9469\" }, \"on_exit\": \"keep\"\n}\n");
@@ -98,7 +100,8 @@ Test(config_accepted, the_example_of_the_contract)
 Test(config_accepted, every_other_value_of_every_word)
 {
 	_cleanup_config_ struct config *c = parse(WITH(
-		"\"forwarding\":\"kernel\",\"xdp_mode\":\"skb\",\"unmatched\":\"drop\",\"answer_arp\":false,"
+		"\"forwarding\":\"kernel\",\"xdp_mode\":\"skb\",\"unmatched\":\"drop\",\"guard\":false,\"answer_arp\":"
+		"false,"
 		"\"hairpin\":false,\"tcp_mss_clamp\":\"mtu\",\"on_exit\":\"detach\",\"session_slots\":2048,"
 		"\"unsolicited_tcp\":\"answer\","
 		"\"ipfix\":{\"collector\":\"192.0.2.10:1\",\"events\":[\"fragments\",\"sessions\",\"sessions\"]}"));
@@ -110,6 +113,7 @@ Test(config_accepted, every_other_value_of_every_word)
 	cr_expect_eq(c->forwarding, FORWARDING_KERNEL);
 	cr_expect_eq(c->xdp_mode, XDP_MODE_SKB);
 	cr_expect_eq(c->unmatched, UNMATCHED_DROP);
+	cr_expect_not(c->guard);
 	cr_expect_not(c->answer_arp);
 	cr_expect_not(c->hairpin);
 	cr_expect_eq(c->tcp_mss_clamp, MSS_CLAMP_MTU);

@@ -42,7 +42,7 @@ static void serve(int ready)
 	agent.base = event_base_new();
 	terminate = evsignal_new(agent.base, SIGTERM, on_terminate, NULL);
 	event_add(terminate, NULL);
-	if (control_new(&agent, address.sun_path, &agent.control, &err))
+	if (control_new(&agent, address.sun_path, false, &agent.control, &err))
 		_exit(1);
 	if (write(ready, "", 1) != 1)
 		_exit(1);

@@ -75,15 +75,17 @@ static int collector = -1;
 
 static struct {
 	unsigned calls;
-	uint32_t addr;
+	int family;
+	uint8_t addr[16];
 	uint32_t ifindex;
 } resolved;
 
-static void on_resolve(void *arg, uint32_t addr, uint32_t ifindex)
+static void on_resolve(void *arg, int family, const void *addr, uint32_t ifindex)
 {
 	cr_assert_eq(arg, &resolved);
 	resolved.calls++;
-	resolved.addr = addr;
+	resolved.family = family;
+	memcpy(resolved.addr, addr, family == AF_INET6 ? 16 : 4);
 	resolved.ifindex = ifindex;
 }
 
@@ -267,7 +269,23 @@ Test(events, neighbour_is_asked_for_once_a_second_however_often_it_is_missed)
 	produce(&resolve_event, 500);
 	turn();
 	cr_assert_eq(resolved.calls, 1);
-	cr_assert_eq(resolved.addr, 0x0a000009);
+	cr_assert_eq(resolved.family, AF_INET);
+	cr_assert_arr_eq(resolved.addr, ((uint8_t[]){ 10, 0, 0, 9 }), 4);
+	cr_assert_eq(resolved.ifindex, 3);
+	cr_assert_eq(records(), 0);
+}
+
+Test(events, neighbour_of_ipv6_is_asked_for_by_its_own_address)
+{
+	struct nat_event e = { .type = EVENT_RESOLVE_IPV6, .gateway = { 0xfe, 0x80, [15] = 5 }, .ifindex = 3 };
+
+	produce(&e, 2);
+	e.gateway[15] = 6;
+	produce(&e, 1);
+	turn();
+	cr_assert_eq(resolved.calls, 2, "each once");
+	cr_assert_eq(resolved.family, AF_INET6);
+	cr_assert_arr_eq(resolved.addr, e.gateway, 16);
 	cr_assert_eq(resolved.ifindex, 3);
 	cr_assert_eq(records(), 0);
 }

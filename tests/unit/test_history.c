@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The history as the agent writes it, while time goes by, slowly, fast or backwards. */
 #include <criterion/criterion.h>
+#include <criterion/redirect.h>
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +22,8 @@ static char directory[] = "/tmp/detnat-history-XXXXXX";
 static char state[64];
 static int64_t now = NOON;
 static struct history *history;
+
+static int64_t (*machine_clock)(void);
 
 static int64_t test_clock(void)
 {
@@ -38,13 +45,15 @@ static void begin(void)
 
 	cr_assert_eq(history_open(state, -1, &history, &err), 0, "%s", err.text);
 	cr_assert_eq(history_begin(history, false, NULL, 0), 0);
-	cr_assert_eq(history_ready(history, &err), 0, "%s", err.text);
+	cr_assert_eq(history_settle(history, &err), 0, "%s", err.text);
 }
 
 static void setup(void)
 {
 	cr_assert(mkdtemp(directory));
 	snprintf(state, sizeof(state), "%s/a/b", directory);
+	if (history_clock != test_clock)
+		machine_clock = history_clock;
 	history_clock = test_clock;
 	log_set_level(LOG_LEVEL_ERROR);
 	begin();
@@ -103,7 +112,7 @@ Test(history, is_said_once_a_day_also_without_a_change)
 {
 	add("10.0.0.0/24", "1.1.1.0/30");
 	for (; now < NOON + 3 * DAY; now += HISTORY_TICK_S)
-		history_tick(history);
+		history_tick(history, NULL);
 	cr_assert_str_eq(events(), "start add daily daily daily");
 }
 
@@ -114,7 +123,7 @@ Test(history, a_day_that_a_start_has_listed_needs_no_daily_record)
 			history_close(history);
 			begin();
 		}
-		history_tick(history);
+		history_tick(history, NULL);
 	}
 	cr_assert_str_eq(events(), "start start");
 }
@@ -126,11 +135,11 @@ Test(history, a_slow_disk_does_not_make_it_lie)
 
 	add("10.0.0.0/24", "1.1.1.0/30");
 	now += 1;
-	history_confirm(history);
+	history_confirm(history, now, NULL);
 	cr_assert_str_eq(events(), "start add");
 	add("10.0.1.0/24", "1.1.2.0/30");
 	now += 4;
-	history_confirm(history);
+	history_confirm(history, now, NULL);
 	cr_assert_str_eq(events(), "start add add undo add");
 	cr_assert_eq(history_files_read(state, &f, &err), 0);
 	cr_assert_eq(f.index.n_open, 2);
@@ -141,9 +150,9 @@ Test(history, a_slow_disk_does_not_make_it_lie)
 Test(history, a_change_of_something_else_says_nothing_of_the_last_one)
 {
 	add("10.0.0.0/24", "1.1.1.0/30");
-	history_confirm(history);
+	history_confirm(history, now, NULL);
 	now += 300;
-	history_confirm(history);
+	history_confirm(history, now, NULL);
 	cr_assert_str_eq(events(), "start add");
 }
 
@@ -151,13 +160,13 @@ Test(history, a_clock_set_back_is_written_down_and_days_go_on)
 {
 	add("10.0.0.0/24", "1.1.1.0/30");
 	now += 300 * DAY;
-	history_tick(history);
+	history_tick(history, NULL);
 	now = NOON + 60;
-	history_tick(history);
-	history_tick(history);
+	history_tick(history, NULL);
+	history_tick(history, NULL);
 	cr_assert_str_eq(events(), "start add daily clock");
 	now += DAY;
-	history_tick(history);
+	history_tick(history, NULL);
 	cr_assert_str_eq(events(), "start add daily clock daily");
 }
 
@@ -168,7 +177,7 @@ Test(history, a_start_says_until_when_the_former_agent_lived)
 
 	add("10.0.0.0/24", "1.1.1.0/30");
 	now += 3600;
-	history_tick(history);
+	history_tick(history, NULL);
 	history_close(history);
 	now += 3600;
 	begin();
@@ -186,13 +195,13 @@ Test(history, a_change_that_failed_is_taken_back_whole)
 	struct error err = { 0 };
 
 	add("10.0.0.0/24", "1.1.1.0/30");
-	history_tick(history);
+	history_tick(history, NULL);
 	now += 10;
 	cr_assert_eq(history_change(history, &a, 1, &b, 1, &err), 0);
-	history_reconcile(history, &a, 1);
+	history_reconcile(history, &a, 1, NULL);
 	cr_assert_str_eq(events(), "start add del add undo undo");
 	now += DAY;
-	history_tick(history);
+	history_tick(history, NULL);
 	cr_assert_str_eq(events(), "start add del add undo undo daily");
 }
 
@@ -205,4 +214,205 @@ Test(history, starts_that_come_to_nothing_leave_no_trace)
 	cr_assert_eq(history_begin(history, false, NULL, 0), 0);
 	history_stop(history);
 	cr_assert_str_eq(events(), "start");
+}
+
+/* The record of the clock comes before that of the change, and moves its number. */
+Test(history, a_late_change_with_the_clock_set_back_is_found_again)
+{
+	add("10.0.0.0/24", "1.1.1.0/30");
+	now -= 100;
+	add("10.0.1.0/24", "1.1.2.0/30");
+	now += 50;
+	cr_assert_eq(history_confirm(history, now, NULL), 0);
+	cr_assert_str_eq(events(), "start add clock add undo add");
+}
+
+static const struct {
+	const char *name;
+	const char *del, *add; /* inside prefixes; NULL: none */
+	const char *events;
+} changes[] = {
+	{ "what is not there is not deleted", "10.9.0.0/24", NULL, "start add" },
+	{ "what is deleted and added goes on", "10.0.0.0/24", "10.0.0.0/24", "start add" },
+	{ "what is not there is added all the same", "10.9.0.0/24", "10.9.0.0/24", "start add add" },
+	{ "what is there is not added", NULL, "10.0.0.0/24", "start add" },
+	{ "one for another", "10.0.0.0/24", "10.9.0.0/24", "start add del add" },
+};
+
+Test(history, changes_say_what_differs)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+		struct history_mapping del = mapping(changes[i].del ? changes[i].del : "1.0.0.0/24", "1.1.1.0/30"),
+				       added = mapping(changes[i].add ? changes[i].add : "1.0.0.0/24", "1.1.1.0/30");
+		struct error err = { 0 };
+
+		add("10.0.0.0/24", "1.1.1.0/30");
+		cr_expect_eq(
+			history_change(history, &del, changes[i].del != NULL, &added, changes[i].add != NULL, &err), 0,
+			"%s: %s", changes[i].name, err.text);
+		cr_expect_str_eq(events(), changes[i].events, "%s: %s", changes[i].name, events());
+		teardown();
+		strcpy(directory, "/tmp/detnat-history-XXXXXX");
+		setup();
+	}
+}
+
+Test(history, a_file_that_is_gone_is_noticed_though_nothing_is_to_be_written)
+{
+	char path[128], away[128];
+	struct error err = { 0 };
+
+	snprintf(path, sizeof(path), "%s/" HISTORY_FILE, state);
+	snprintf(away, sizeof(away), "%s/away", state);
+	cr_assert_eq(history_tick(history, &err), 0, "%s", err.text);
+	cr_assert_eq(rename(path, away), 0);
+	cr_assert_eq(history_tick(history, &err), -ESTALE);
+	cr_assert_eq(rename(away, path), 0);
+	cr_assert_eq(history_tick(history, &err), 0);
+	cr_assert_eq(truncate(path, 1), 0);
+	cr_assert_eq(history_tick(history, &err), -ESTALE);
+	cr_assert(strstr(err.text, "changed by somebody else"), "%s", err.text);
+}
+
+static unsigned open_files(void)
+{
+	DIR *fds = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (readdir(fds))
+		n++;
+	closedir(fds);
+	return n;
+}
+
+/* In the order in which they are opened. */
+Test(history, what_cannot_be_opened_leaves_nothing_open)
+{
+	static const char *const names[] = { "", "/" HISTORY_FILE, "/" HISTORY_HEAD_FILE };
+	struct error err = { 0 };
+	struct history *other;
+	unsigned before = open_files();
+
+	cr_assert_eq(history_open(state, -1, &other, &err), -EWOULDBLOCK, "another agent has it");
+	cr_assert_eq(open_files(), before);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), "%s/other%zu%s", directory, i, names[i]);
+		if (i) {
+			char *slash = strrchr(path, '/');
+
+			*slash = '\0';
+			cr_assert_eq(mkdir(path, 0755), 0);
+			*slash = '/';
+			cr_assert_eq(mkdir(path, 0755), 0);
+			*slash = '\0';
+		} else {
+			cr_assert_eq(mknod(path, S_IFREG | 0644, 0), 0);
+		}
+		cr_expect_eq(history_open(path, -1, &other, &err), i ? -EISDIR : -ENOTDIR, "%s: %s", names[i],
+			     err.text);
+		cr_expect_eq(open_files(), before, "%s", names[i]);
+	}
+}
+
+/* What the start of an agent finds, and what it says of it. */
+static const struct {
+	const char *name;
+	bool taken_over;
+	bool damaged;
+	const char *said;
+} starts[] = {
+	{ "the datapath has gone", false, false, "the datapath has gone since 2026-01-01T12:00:00Z" },
+	{ "another datapath", true, false, "is not the one that was written for the datapath that is there" },
+	{ "a damaged end", true, true, "its end is damaged; what is mapped is written down anew" },
+};
+
+Test(history, a_start_says_what_is_not_known)
+{
+	cr_redirect_stderr();
+	log_set_level(LOG_LEVEL_WARNING);
+	for (size_t i = 0; i < ARRAY_SIZE(starts); i++) {
+		struct history_mapping present = mapping("10.0.0.0/24", "1.1.1.0/30");
+		struct error err = { 0 };
+		char path[128], text[4096] = "";
+		int fd;
+
+		add("10.0.0.0/24", "1.1.1.0/30");
+		history_close(history);
+		snprintf(path, sizeof(path), "%s/" HISTORY_FILE, state);
+		fd = open(path, O_WRONLY | O_APPEND);
+		for (unsigned k = 0; starts[i].damaged && k < 8; k++)
+			cr_assert_eq(write(fd, "{}\n", 3), 3);
+		close(fd);
+		cr_assert_eq(history_open(state, -1, &history, &err), 0, "%s", err.text);
+		cr_assert_eq(history_begin(history, starts[i].taken_over, &present, starts[i].taken_over), 0);
+		cr_assert_eq(history_settle(history, &err), 0, "%s", err.text);
+		fflush(stderr);
+		cr_assert_gt(fread(text, 1, sizeof(text) - 1, cr_get_redirected_stderr()), 0, "%s", starts[i].name);
+		cr_expect(strstr(text, starts[i].said), "%s: %s", starts[i].name, text);
+		cr_expect_eq(strstr(text, "and 3 more places") != NULL, starts[i].damaged, "%s", text);
+		teardown();
+		strcpy(directory, "/tmp/detnat-history-XXXXXX");
+		setup();
+		log_set_level(LOG_LEVEL_WARNING);
+	}
+}
+
+Test(history, the_clock_is_that_of_the_machine)
+{
+	time_t before = time(NULL);
+	int64_t said;
+
+	said = machine_clock();
+	cr_assert(said >= before && said <= time(NULL));
+}
+
+/* In a name space of this test's own. */
+Test(history, the_name_of_the_host_is_written_in_plain_letters)
+{
+	static const struct {
+		const char *name;
+		const char *written;
+	} rows[] = {
+		{ "nat-1.example_net", "nat-1.example_net" },
+		{ "azAZ09", "azAZ09" },
+		{ "/:@[`{", "??????" },
+		{ "a b\"c\\d\n", "a?b?c?d?" },
+		{ "\xc3\xa9", "??" },
+	};
+
+	if (unshare(CLONE_NEWUTS))
+		cr_skip_test("a name space needs rights");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct history_files f;
+		struct history_record r;
+		struct error err = { 0 };
+
+		teardown();
+		strcpy(directory, "/tmp/detnat-history-XXXXXX");
+		cr_assert_eq(sethostname(rows[i].name, strlen(rows[i].name)), 0);
+		setup();
+		cr_assert_eq(history_files_read(state, &f, &err), 0, "%s", err.text);
+		cr_assert_eq(history_record_read(f.text, strcspn(f.text, "\n"), &r, &err), 0, "%s", err.text);
+		cr_expect_str_eq(r.host, rows[i].written, "%s", r.host);
+		history_record_free(&r);
+		history_files_free(&f);
+	}
+}
+
+/* Where the agent runs as an ordinary user: a directory that may be passed through, but not read. */
+Test(history, a_directory_that_cannot_be_opened_is_named)
+{
+	struct error err = { 0 };
+	struct history *other;
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/closed", directory);
+	cr_assert_eq(mkdir(path, 0755), 0);
+	if (chown(path, 65534, 65534) || chmod(path, 0311) || chmod(directory, 0711) || seteuid(65534))
+		cr_skip_test("another user needs rights");
+	cr_expect_eq(history_open(path, -1, &other, &err), -EACCES);
+	cr_expect(strstr(err.text, "state_dir ") && strstr(err.text, "closed: Permission denied"), "%s", err.text);
+	cr_assert_eq(seteuid(0), 0);
 }

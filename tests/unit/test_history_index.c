@@ -346,6 +346,21 @@ static const struct {
 	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\",\"format\":2,\"host\":\"\",\"taken_over\":"
 	  "true}",
 	  "format 2 is of a later version" },
+	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\","
+	  "\"host\":\"\",\"taken_over\":true,\"mappings\":[]}",
+	  "is no record" },
+	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\","
+	  "\"format\":1,\"taken_over\":true,\"mappings\":[]}",
+	  "is no record" },
+	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\","
+	  "\"format\":1,\"host\":\"\",\"mappings\":[]}",
+	  "is no record" },
+	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\","
+	  "\"format\":1,\"host\":\"\",\"taken_over\":1,\"mappings\":[]}",
+	  "is no record" },
+	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"start\","
+	  "\"format\":1,\"host\":\"\",\"taken_over\":true}",
+	  "is no record" },
 	{ "{\"line\":1,\"time\":\"2026-01-01T00:00:00Z\",\"event\":\"add\",\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/"
 	  "24\","
 	  "\"from\":\"2026-01-01T00:00:00Z\",\"algorithm\":\"random\"}",
@@ -393,5 +408,54 @@ Test(history_index, a_history_that_contradicts_itself_is_damaged)
 	put((struct history_record){ .time = 100, .event = EVENT_UNDO, .first = 1, .last = 1 });
 	x = read_back();
 	cr_expect_eq(x.n_damages, 1);
+	history_index_free(&x);
+
+	/* A deletion is taken back once. */
+	start_anew();
+	put_start(100, TIME_NONE);
+	put_change(100, EVENT_ADD, A, 100);
+	put_change(110, EVENT_DEL, A, 100);
+	put((struct history_record){ .time = 120, .event = EVENT_UNDO, .first = 3, .last = 3 });
+	put((struct history_record){ .time = 130, .event = EVENT_UNDO, .first = 3, .last = 3 });
+	x = read_back();
+	cr_expect_eq(x.n_damages, 1);
+	cr_expect_eq(x.damages[0].line, 5);
+	history_index_free(&x);
+}
+
+Test(history_index, a_port_that_nobody_had_is_explained)
+{
+	static const struct {
+		const char *endpoint;
+		const char *said; /* NULL: somebody had it */
+	} rows[] = {
+		{ "1.1.1.0:1023", "ports below 1024 are never given out" },
+		{ "1.1.1.0:1024", NULL },
+		{ "1.1.1.0:62463", NULL },
+		{ "1.1.1.0:62464",
+		  "the port is one of the remainder of mapping 10.0.0.0/20 to 1.1.1.0/32, which nobody has" },
+		{ "1.1.1.1:1024", "the address was in no mapping" },
+		{ "1.1.1.1:1023", "ports below 1024 are never given out" },
+	};
+
+	put_start(100, TIME_NONE);
+	put_change(100, EVENT_ADD, "10.0.0.0/20", "1.1.1.0/32", 100);
+
+	struct history_index x = read_back();
+	struct who *w;
+
+	no_damage(&x);
+	cr_assert_eq(who_new(&x, &w), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct error why = { 0 };
+		struct who_answer a;
+		struct endpoint e;
+
+		cr_assert_eq(endpoint_parse(rows[i].endpoint, &e), 0);
+		cr_expect_eq(who_ask(w, e, 200, &a, &why), rows[i].said ? WHO_NOBODY : WHO_FOUND, "%s",
+			     rows[i].endpoint);
+		cr_expect_str_eq(why.text, rows[i].said ? rows[i].said : "", "%s: %s", rows[i].endpoint, why.text);
+	}
+	who_free(w);
 	history_index_free(&x);
 }

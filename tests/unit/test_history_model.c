@@ -190,7 +190,7 @@ static void do_failed_change(void)
 	struct history_mapping present[N_PAIRS];
 
 	write_change(&c);
-	history_reconcile(history, present, tables(present));
+	history_reconcile(history, present, tables(present), NULL);
 }
 
 static void begin(bool taken_over)
@@ -200,7 +200,7 @@ static void begin(bool taken_over)
 
 	cr_assert_eq(history_open(directory, dup(pin), &history, &err), 0, "%s", err.text);
 	cr_assert_eq(history_begin(history, taken_over, present, tables(present)), 0);
-	cr_assert_eq(history_ready(history, &err), 0, "%s", err.text);
+	cr_assert_eq(history_settle(history, &err), 0, "%s", err.text);
 	note_time();
 }
 
@@ -258,7 +258,7 @@ static void do_detach(void)
 
 static void do_tick(void)
 {
-	history_tick(history);
+	history_tick(history, NULL);
 	note_time();
 }
 

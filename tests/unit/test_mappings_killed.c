@@ -5,8 +5,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "ranges.h"
 #include "tables_fixture.h"
@@ -28,7 +29,10 @@ static void setup(void)
 	open_again();
 }
 
-TestSuite(killed_agents, .init = setup, .timeout = 60);
+TestSuite(killed_agents, .init = setup, .timeout = 300);
+
+/* How many changes the present child has made. */
+static unsigned *changes;
 
 /* Prefixes of every shape, 11 of them, over and over until killed. */
 static void change_until_killed(unsigned seed)
@@ -58,6 +62,7 @@ static void change_until_killed(unsigned seed)
 			for (long n = random() % 4; n; n--)
 				mappings_reclaim_step(m);
 		}
+		__atomic_fetch_add(changes, 1, __ATOMIC_RELAXED);
 	}
 }
 
@@ -94,14 +99,23 @@ Test(killed_agents, leave_whole_mappings_or_none)
 {
 	unsigned seen = 0;
 
-	for (unsigned round = 0; round < 60; round++) {
-		pid_t child = fork();
+	changes = mmap(NULL, sizeof(*changes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	cr_assert_neq(changes, MAP_FAILED);
+	/* More rounds, and later kills, where the machine has so much else to do that few children get as far. */
+	for (unsigned round = 0; round < 60 || (seen <= 10 && round < 600); round++) {
 		int status;
+		pid_t child;
+
+		*changes = 0;
+		child = fork();
 
 		if (!child)
 			change_until_killed(round);
 		cr_assert_gt(child, 0);
-		nanosleep(&(struct timespec){ .tv_nsec = 5000000 + (long)(round * 7919 % 60) * 1000000 }, NULL);
+		/* However busy the machine is: in the middle of some change. */
+		while (__atomic_load_n(changes, __ATOMIC_RELAXED) < round % 30 && !waitpid(child, &status, WNOHANG))
+			usleep(200);
+		usleep(round * 7919 % 60 * 100);
 		kill(child, SIGKILL);
 		cr_assert_eq(waitpid(child, &status, 0), child);
 		cr_assert(WIFSIGNALED(status), "the child found a table that was not clean, or failed");

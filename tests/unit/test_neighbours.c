@@ -112,17 +112,31 @@ static void visit_state(const struct nlmsghdr *h, void *arg)
 }
 
 /* The state of a neighbour in the kernel's table, 0 where there is none. */
-static uint16_t kernel_state(uint32_t ifindex, uint32_t addr)
+static uint16_t kernel_state_of(uint32_t ifindex, uint8_t family, const void *addr, size_t size)
 {
 	struct nlmsghdr *h = netlink_request(netlink, RTM_GETNEIGH, 0, sizeof(struct ndmsg));
 	struct ndmsg *nd = mnl_nlmsg_get_payload(h);
 	uint16_t state = 0;
 
-	nd->ndm_family = AF_INET;
+	nd->ndm_family = family;
 	nd->ndm_ifindex = (int)ifindex;
-	mnl_attr_put_u32(h, NDA_DST, htonl(addr));
+	mnl_attr_put(h, NDA_DST, size, addr);
 	netlink_call(netlink, visit_state, &state);
 	return state;
+}
+
+static uint16_t kernel_state(uint32_t ifindex, uint32_t addr)
+{
+	uint32_t addr_be = htonl(addr);
+
+	return kernel_state_of(ifindex, AF_INET, &addr_be, sizeof(addr_be));
+}
+
+static void resolve(uint32_t addr, uint32_t ifindex)
+{
+	uint32_t addr_be = htonl(addr);
+
+	neighbours_resolve(neighbours, AF_INET, &addr_be, ifindex);
 }
 
 /* Makes a veth and returns the index of its end `in0`. */
@@ -143,8 +157,18 @@ Test(neighbours, an_unknown_one_is_resolved_by_the_kernel)
 {
 	uint32_t ifindex = make_veth();
 
-	neighbours_resolve(neighbours, 0x0a000005, ifindex);
+	resolve(0x0a000005, ifindex);
 	cr_expect_eq(kernel_state(ifindex, 0x0a000005), NUD_INCOMPLETE);
+}
+
+Test(neighbours, one_of_ipv6_is_resolved_as_such)
+{
+	const uint8_t addr[16] = { 0xfe, 0x80, [15] = 5 };
+	uint32_t ifindex = make_veth();
+
+	neighbours_resolve(neighbours, AF_INET6, addr, ifindex);
+	cr_expect(kernel_state_of(ifindex, AF_INET6, addr, sizeof(addr)) & (NUD_INCOMPLETE | NUD_FAILED));
+	cr_expect_eq(kernel_state(ifindex, 0xfe800000), 0, "it is no address of IPv4");
 }
 
 Test(neighbours, one_that_was_made_permanent_stays_so)
@@ -152,7 +176,7 @@ Test(neighbours, one_that_was_made_permanent_stays_so)
 	uint32_t ifindex = make_veth();
 
 	cr_assert_eq(system("ip neigh add 10.0.0.6 lladdr 02:00:00:00:00:06 dev in0 nud permanent"), 0);
-	neighbours_resolve(neighbours, 0x0a000006, ifindex);
+	resolve(0x0a000006, ifindex);
 	cr_expect_eq(kernel_state(ifindex, 0x0a000006), NUD_PERMANENT);
 }
 
@@ -161,9 +185,9 @@ Test(neighbours, nothing_is_resolved_on_interfaces_of_others)
 	uint32_t ifindex = make_veth();
 
 	datapath.device[ifindex].roles = 0;
-	neighbours_resolve(neighbours, 0x0a000005, ifindex);
-	neighbours_resolve(neighbours, 0x0a000005, 0);
-	neighbours_resolve(neighbours, 0x0a000005, UINT32_MAX);
+	resolve(0x0a000005, ifindex);
+	resolve(0x0a000005, 0);
+	resolve(0x0a000005, UINT32_MAX);
 	cr_expect_eq(kernel_state(ifindex, 0x0a000005), 0);
 }
 
@@ -172,7 +196,7 @@ Test(neighbours, a_flood_of_requests_is_bounded)
 	uint32_t ifindex = make_veth(), found = 0;
 
 	for (uint32_t i = 1; i < 4096; i++)
-		neighbours_resolve(neighbours, 0x0a010000 + i, ifindex);
+		resolve(0x0a010000 + i, ifindex);
 	for (uint32_t i = 1; i < 4096; i++)
 		found += kernel_state(ifindex, 0x0a010000 + i) != 0;
 	/* The loop may run across the end of a second, or two. */

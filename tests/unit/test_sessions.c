@@ -323,3 +323,24 @@ Test(sessions, of_large_tables_are_counted_by_their_records)
 	tables_set_ticks(&d, NOW + 21);
 	cr_assert_eq(count_all(), 0);
 }
+
+/* Whatever the records say, and though no sweep is due. */
+Test(sessions, small_tables_are_counted_slot_by_slot)
+{
+	struct session_count count;
+	struct session_counter *c;
+	struct session_sweep *s;
+
+	put("10.0.0.7", 31, 7, SESSION_UDP, NOW);
+	cr_assert_eq(session_sweep_new(m, &s), 0);
+	while (session_sweep_step(s, 1000000, NULL, NULL))
+		;
+	session_sweep_free(s);
+	record("10.0.0.7")->sessions = 9;
+	cr_assert_eq(session_counter_new(m, &c), 0);
+	while (session_counter_step(c, 1000000, &count))
+		;
+	session_counter_free(c);
+	cr_expect_eq(count.total, 1);
+	cr_expect_eq(count.by_mapping[big], 1);
+}

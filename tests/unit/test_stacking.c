@@ -200,16 +200,12 @@ static struct error error;
 static int make_plan(enum xdp_mode mode, const char *const *names, size_t n)
 {
 	struct config_interface wanted[8];
-	struct link found[8] = { 0 };
 
 	for (size_t i = 0; i < n; i++) {
 		wanted[i] = (struct config_interface){ .roles = i + 1 < n ? DEVICE_INSIDE : DEVICE_OUTSIDE };
 		snprintf(wanted[i].name, sizeof(wanted[i].name), "%s", names[i]);
-		for (size_t k = 0; k < all.count; k++)
-			if (!strcmp(some[k].name, names[i]))
-				found[i] = some[k];
 	}
-	return interfaces_plan_on(wanted, found, n, all, &known, mode, &plan, &error);
+	return interfaces_plan_on(wanted, n, all, &known, mode, &plan, &error);
 }
 
 #define PLAN(mode, ...)                                       \
@@ -438,4 +434,69 @@ Test(interfaces_plan, what_is_known_of_a_link_is_taken_over_and_of_another_of_it
 	cr_expect_eq(interfaces_find(&plan, "eth0")->attachment, DEVICE_XDP_NATIVE);
 	cr_expect_neq(interfaces_find(&plan, "eth1")->attachment, DEVICE_XDP_NATIVE);
 	free(known.list);
+}
+
+Test(stacking, what_stands_on_what)
+{
+	static const struct {
+		uint32_t upper, lower;
+		bool stands, shows;
+		unsigned height; /* of the upper one */
+	} rows[] = {
+		{ MACVLAN, ETH0, true, true, 1 },     { VLAN, ETH0, true, false, 1 },
+		{ INNER, ETH0, true, false, 2 },      { BOND, ETH1, true, true, 1 },
+		{ ON_BOND, ETH1, true, false, 2 },    { BRIDGE, VLAN, true, true, 2 },
+		{ BRIDGE, ETH0, true, false, 2 },     { ON_BRIDGE, VLAN, true, false, 3 },
+		{ ETH0, MACVLAN, false, false, 0 },   { ETH0, ETH1, false, false, 0 },
+		{ BOND, ETH0, false, false, 1 },      { PLAIN, ETH0, false, false, 0 },
+		{ ELSEWHERE, ETH0, false, false, 0 },
+	};
+
+	of(ETH1)->master = BOND;
+	of(VLAN)->master = BRIDGE;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct link *upper = of(rows[i].upper), *lower = of(rows[i].lower);
+
+		cr_expect_eq(link_stands_on(&all, upper, lower), rows[i].stands, "%s on %s", upper->name, lower->name);
+		cr_expect_eq(link_shows_in(&all, upper, lower), rows[i].shows, "%s in %s", upper->name, lower->name);
+		cr_expect_eq(link_height(&all, upper), rows[i].height, "%s: %u", upper->name, link_height(&all, upper));
+	}
+}
+
+/* PLAN makes the last one an outside interface and the others inside ones. */
+Test(interfaces_plan, interfaces_that_show_in_each_other_are_refused_where_they_cannot_be_told_apart)
+{
+	static const struct {
+		const char *names[3];
+		uint32_t port, master; /* 0: none */
+		bool same_mac;
+		const char *message; /* NULL: it works */
+	} rows[] = {
+		{ { "eth0", "mv0", "plain" }, 0, 0, false, "mv0: is a macvlan that stands on eth0" },
+		{ { "mv0", "eth0", "plain" }, 0, 0, false, "mv0: is a macvlan that stands on eth0" },
+		{ { "plain", "mv0", "eth0" }, 0, 0, false, NULL },
+		{ { "plain", "mv0", "eth0" }, 0, 0, true, "which has its MAC address" },
+		{ { "br0", "eth1", "plain" }, ETH1, BRIDGE, false, "br0: is a bridge that stands on eth1" },
+		{ { "bond0", "eth1", "plain" }, ETH1, BOND, false, "bond0: is a bond that stands on eth1" },
+		{ { "plain", "br0", "eth1" }, ETH1, BRIDGE, true, "which has its MAC address" },
+		{ { "br0", "plain", "eth1" }, 0, 0, false, NULL },
+		{ { "eth0", "eth0.100", "plain" }, 0, 0, true, NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		int r;
+
+		for (size_t k = 0; k < all.count; k++)
+			some[k].mac[5] = rows[i].same_mac ? 1 : (uint8_t)k;
+		if (rows[i].port)
+			of(rows[i].port)->master = rows[i].master;
+		r = PLAN(XDP_MODE_AUTO, rows[i].names[0], rows[i].names[1], rows[i].names[2]);
+		cr_expect_eq(r, rows[i].message ? -EOPNOTSUPP : 0, "row %zu: %d", i, r);
+		if (rows[i].message)
+			cr_expect_not_null(strstr(error.text, rows[i].message), "row %zu: %s", i, error.text);
+		else
+			free(plan.list);
+		plan.list = NULL;
+		memcpy(some, links, sizeof(some));
+	}
 }

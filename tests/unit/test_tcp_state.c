@@ -8,6 +8,7 @@
 #define S   TCP_SYN
 #define R   TCP_RST
 #define A   TCP_ACK
+#define P   TCP_PSH
 #define IN  0x100
 #define OUT 0x200
 
@@ -25,7 +26,7 @@ static __u8 play(const int *segments, size_t n)
 
 struct story {
 	const char *name;
-	int segment[10];
+	int segment[12];
 	__u8 state;
 };
 
@@ -81,13 +82,48 @@ Test(tcp_state, stories)
 		{ "refused: RST to a SYN", { IN | S, OUT | R | A }, SESSION_SYN_SENT | SESSION_RESET },
 		{ "tried again after that", { IN | S, OUT | R | A, IN | S }, SESSION_SYN_SENT },
 		{ "a SYN from inside leaves an established one alone", { ESTABLISH, IN | S }, SESSION_ESTABLISHED },
+		{ "a SYN after the FIN of the inside starts anew", { ESTABLISH, IN | F, IN | S }, SESSION_SYN_SENT },
+		{ "a SYN after the FIN of the outside starts anew", { ESTABLISH, OUT | F, IN | S }, SESSION_SYN_SENT },
+		{ "a SYN after data behind that FIN, too",
+		  { ESTABLISH, OUT | F, IN | A | P, IN | S },
+		  SESSION_SYN_SENT },
+		{ "a SYN before the last ACK starts anew", { ESTABLISH, OUT | F, IN | F, IN | S }, SESSION_SYN_SENT },
+		{ "a SYN from outside after its FIN starts nothing", { ESTABLISH, IN | F, OUT | S }, SESSION_FIN_WAIT },
+		{ "the new connection is established", { ESTABLISH, OUT | F, ESTABLISH }, SESSION_ESTABLISHED },
+		{ "a FIN that nobody meant: data of both sides",
+		  { ESTABLISH, OUT | F, IN | A | P, OUT | A | P },
+		  SESSION_ESTABLISHED },
+		{ "in the other order", { ESTABLISH, OUT | F, OUT | A | P, IN | A | P }, SESSION_ESTABLISHED },
+		{ "data of the inside alone", { ESTABLISH, OUT | F, IN | A | P, IN | A | P }, SESSION_CLOSE_WAIT_IN },
+		{ "data of the outside alone", { ESTABLISH, OUT | F, OUT | A | P, OUT | P }, SESSION_CLOSE_WAIT_OUT },
+		{ "acknowledgements of the inside are no data",
+		  { ESTABLISH, OUT | F, OUT | A | P, IN | A },
+		  SESSION_CLOSE_WAIT_OUT },
+		{ "acknowledgements of the outside are no data",
+		  { ESTABLISH, OUT | F, IN | A | P, OUT | A },
+		  SESSION_CLOSE_WAIT_IN },
+		{ "another FIN takes data before it back",
+		  { ESTABLISH, OUT | F, IN | A | P, OUT | F | P, OUT | A },
+		  SESSION_CLOSE_WAIT },
+		{ "closed after data of the inside",
+		  { ESTABLISH, OUT | F, IN | A | P, IN | F | A, OUT | A },
+		  SESSION_TIME_WAIT },
+		{ "closed after data of the outside came late",
+		  { ESTABLISH, OUT | F, OUT | A | P, IN | F | A, OUT | A },
+		  SESSION_TIME_WAIT },
+		{ "a FIN before the answer, forged: the handshake goes on",
+		  { IN | S, OUT | F, OUT | S | A, IN | A | P },
+		  SESSION_ESTABLISHED },
+		{ "an RST after data behind a FIN",
+		  { ESTABLISH, OUT | F, IN | A | P, OUT | R },
+		  SESSION_CLOSE_WAIT_IN | SESSION_RESET },
 	};
 
 	for (size_t i = 0; i < sizeof(stories) / sizeof(*stories); i++) {
 		const struct story *s = &stories[i];
 		size_t n = 0;
 
-		while (n < 10 && s->segment[n])
+		while (n < 12 && s->segment[n])
 			n++;
 
 		__u8 state = play(s->segment, n);
@@ -138,6 +174,22 @@ Test(tcp_state, shorter_timeout_starts_when_the_outside_cut_it)
 		cr_expect(!truth_expired(after, 100 + 7440, timeouts));
 		cr_expect(truth_expired(after, 100 + 7441, timeouts), "no longer than without it");
 	}
+}
+
+/* Data from outside that shows a FIN to be forged does not lengthen a life, either; the next word of the inside does.
+ */
+Test(tcp_state, a_connection_that_comes_back_ends_when_it_would_have)
+{
+	__u64 after = step(SESSION_CLOSE_WAIT_IN, 1000, 6, A | P, 0, 1100);
+
+	cr_expect_eq(truth_state(after), SESSION_ESTABLISHED);
+	cr_expect(!truth_expired(after, 1240, timeouts));
+	cr_expect(truth_expired(after, 1241, timeouts));
+	after = session_step(after, 6, A, 1, 1200, timeouts);
+	cr_expect(!truth_expired(after, 1200 + 7440, timeouts));
+	after = step(SESSION_CLOSE_WAIT_OUT, 1000, 6, A | P, 1, 1100);
+	cr_expect_eq(truth_state(after), SESSION_ESTABLISHED);
+	cr_expect_eq(truth_seen(after), 1100);
 }
 
 Test(session, age_is_signed)

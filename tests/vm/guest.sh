@@ -399,8 +399,101 @@ vlan_part() {
     drop_vlans
 }
 
+# ---- a bond of two ports towards the subscribers, one of them active; one of one port towards the internet ----
+
+make_bond() {
+    ip link add sub1 netns sub type veth peer name in1 netns gw
+    for it in "sub sub1" "gw in1"; do
+        set -- $it
+        ip -n "$1" link set "$2" up
+        nsenter --net="/run/netns/$1" ethtool -K "$2" tx off gro on >&2
+    done
+    ip -n net route replace 1.1.1.0/30 via 198.51.100.1
+    ip -n gw link add bond0 type bond mode active-backup miimon 20 || return 1
+    for port in in0 in1; do
+        ip -n gw link set $port down
+        ip -n gw link set $port master bond0
+    done
+    move_addresses gw in0 bond0 10.0.0.1/18
+    ip -n gw link add bond1 type bond mode active-backup miimon 20
+    ip -n gw link set out0 down
+    ip -n gw link set out0 master bond1
+    move_addresses gw out0 bond1 198.51.100.1/24
+    inside=bond0 outside=bond1
+}
+
+drop_bond() {
+    ip -n gw link del bond0
+    ip -n gw link del bond1
+    ip -n gw link del in1
+    ip -n gw link set in0 up
+    ip -n gw link set out0 up
+    ip -n gw addr add 10.0.0.1/18 dev in0
+    ip -n gw addr add 198.51.100.1/24 dev out0
+    inside=in0 outside=out0
+}
+
+# The active port fails; the subscribers are then behind the other one.
+bond_fails_over() {
+    ip -n gw link set in0 down
+    wait_for in_gw grep -q "Currently Active Slave: in1" /proc/self/net/bonding/bond0 || return 1
+    for addr in 10.0.0.2/18 10.0.0.3/18 10.0.0.4/18; do
+        ip -n sub addr del $addr dev sub0
+        ip -n sub addr add $addr dev sub1
+    done
+    ip -n sub route replace default via 10.0.0.1
+    wait_for expect 1.1.1.0:1062 in_sub peer udp 10.0.0.2:41003 $REFLECTOR 500
+    r=$?
+    for addr in 10.0.0.2/18 10.0.0.3/18 10.0.0.4/18; do
+        ip -n sub addr del $addr dev sub1
+        ip -n sub addr add $addr dev sub0
+    done
+    ip -n sub route replace default via 10.0.0.1
+    ip -n gw link set in0 up
+    return $r
+}
+
+port_of_bond_refused() {
+    configure redirect native 1000
+    sed -i 's/"inside": \["bond0"\]/"inside": ["bond0", "in0"]/' $CONFIG
+    in_gw detnat-agent -t -c $CONFIG 2>/tmp/refusal && return 1
+    grep -q "in0" /tmp/refusal || { cat /tmp/refusal; return 1; }
+    configure redirect native 1000
+}
+
+traced_by_xdp() { ctl -j trace show | grep '"hook":"xdp"' | grep "\"verdict\":\"$1\"" | grep -q "1.1.1.0:1061"; }
+
+# Not by the kernel, which would do as well but slower on the way out, and not at all on the way in.
+xdp_forwards() {
+    ctl trace start --in 10.0.0.2 --proto udp --count 20 || return 1
+    wait_for expect 1.1.1.0:1061 in_sub peer udp 10.0.0.2:41002 $REFLECTOR 500
+    expect 1.1.1.0:1061 in_sub peer udp 10.0.0.2:41002 $REFLECTOR 500
+    wait_for traced_by_xdp in2out_translated && wait_for traced_by_xdp out2in_translated
+    r=$?
+    ctl trace show
+    ctl trace stop
+    return $r
+}
+
+check_bond() {
+    check "XDP forwards what the ports receive" xdp_forwards
+    check "the bond fails over to its other port" bond_fails_over
+}
+
+bond_part() {
+    if ! make_bond; then
+        echo "not ok a bond can be made"
+        return
+    fi
+    STATE=bond
+    check "a port beside its bond is refused" port_of_bond_refused
+    check_mode redirect native check_bond
+    drop_bond
+}
+
 ! has_part plain || plain_part
 ! has_part vlan || vlan_part
+! has_part bond || bond_part
 
 if [ -x /usr/bin/bpf-tests ]; then
     bpf-tests -j1 --tap=/tmp/tap >&2

@@ -8,6 +8,7 @@
  *	peer stream SRC DST           the same on one TCP connection, once for each line of stdin
  *	peer icmp SRC DST             one echo request whose identifier is SRC's port
  *	peer punch SRC DST            UDP to DST until a datagram comes from there
+ *	peer flood SRC DST FILE       UDP to DST, a datagram a millisecond; FILE says how many so far
  *	peer programs                 name and verified instructions of each BPF program in the kernel, then the number
  *of maps
  *
@@ -400,10 +401,32 @@ static int programs(void)
 	return 0;
 }
 
+static int flood(const char *src, const char *dst, const char *file)
+{
+	struct sockaddr_in from, to;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	FILE *count = fopen(file, "w");
+
+	if (endpoint_of(src, &from) || endpoint_of(dst, &to))
+		return fail("usage");
+	if (fd < 0 || !count || bind(fd, (struct sockaddr *)&from, sizeof(from)))
+		return fail_errno();
+	for (unsigned long sent = 0;; usleep(1000)) {
+		/* Refused while there is no route, or where the gateway answers that there is no way. */
+		if (sendto(fd, "flood", 5, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to)) == 5)
+			sent++;
+		rewind(count);
+		fprintf(count, "%lu\n", sent);
+		fflush(count);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "programs") == 0)
 		return programs();
+	if (argc == 5 && strcmp(argv[1], "flood") == 0)
+		return flood(argv[2], argv[3], argv[4]);
 	if (argc == 4 && strcmp(argv[1], "reflect") == 0)
 		return reflect(argv[2], argv[3]);
 	if (argc == 4 || argc == 5)

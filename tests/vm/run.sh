@@ -12,7 +12,8 @@ VM_CACHE=${VM_CACHE:-build/vm}
 VM_BPF_TESTS=${VM_BPF_TESTS:-0}
 VM_TIMEOUT=${VM_TIMEOUT:-$((600 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
 SERIES=${SERIES:-6.1 6.12}
-VM_PARTS=${VM_PARTS:-plain vlan} # which of the checks of guest.sh
+VM_PARTS=${VM_PARTS:-plain vlan bond} # which of the checks of guest.sh, and the units under systemd
+SYSTEMD_SERIES=${SYSTEMD_SERIES:-6.1}    # the kernel of Debian 12, as its systemd is that of the machine
 here=tests/vm
 out=$BUILD/vm
 
@@ -41,14 +42,29 @@ install_program() {
     done
 }
 
-make_root() {
-    root=$out/root
+# install_file FILE…: at the same place, with libraries.
+install_file() {
+    for file; do
+        install -D -m "$(stat -c %a "$file")" "$(realpath "$file")" "$root$file"
+        { ldd "$file" 2>/dev/null | grep -oE '/[^ ]+' || true; } | while read -r library; do
+            [ -e "$root$library" ] || install -D -m 755 "$(realpath "$library")" "$root$library"
+        done
+    done
+}
+
+make_busybox() {
     rm -rf "$root"
     mkdir -p "$root"/{bin,sbin,dev,proc,sys,tmp,run,etc,usr/bin,modules}
     install -m 755 "$(command -v busybox)" "$root/bin/busybox"
     for applet in $("$root/bin/busybox" --list); do
         [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
     done
+    ${CC:-gcc} -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -static $here/peer.c -o "$root/usr/bin/peer"
+}
+
+make_root() {
+    root=$out/root
+    make_busybox
     for tool in ip tc ethtool; do install_program "$(PATH=$PATH:/usr/sbin:/sbin command -v $tool)"; done
     install_program "$BUILD/detnat-agent"
     install_program "$BUILD/detnatctl"
@@ -57,22 +73,67 @@ make_root() {
         install_program "$(realpath /bin/sh)" sh # they set up interfaces by system(3); busybox's shell prefers its own ip
         ln -sf ../usr/bin/sh "$root/bin/sh"
     fi
-    ${CC:-gcc} -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -static $here/peer.c -o "$root/usr/bin/peer"
     install -m 755 $here/init "$root/init"
     install -m 644 $here/guest.sh "$root/guest.sh"
     echo "$VM_PARTS" >"$root/etc/parts"
 }
 
+# A small system of the machine's own systemd, with detnat as `make install` puts it there and its units enabled.
+make_systemd_root() {
+    local systemd=/lib/systemd system unit
+    root=$out/root-systemd system=$root/etc/systemd/system
+    make_busybox
+    for tool in ip tc ethtool; do install_program "$(PATH=$PATH:/usr/sbin:/sbin command -v $tool)"; done
+    install_file $systemd/systemd{,-journald,-shutdown} /bin/{systemctl,journalctl,systemd-tmpfiles,systemd-sysusers}
+    for unit in $systemd/system/*.target $systemd/system/systemd-{journald.service,journald.socket,journald-dev-log.socket,sysusers.service,tmpfiles-setup.service}; do
+        install_file "$unit"
+    done
+    mkdir -p "$system"/{sysinit,sockets,multi-user,network-online}.target.wants "$root"/var/{log,lib} "$root/root"
+    ln -s $systemd/system/systemd-{journald,sysusers,tmpfiles-setup}.service "$system/sysinit.target.wants/"
+    ln -s $systemd/system/systemd-journald{,-dev-log}.socket "$system/sockets.target.wants/"
+    ln -s $systemd/system/multi-user.target "$system/default.target"
+    echo 'root:x:0:0::/root:/bin/sh' >"$root/etc/passwd"
+    echo 'root:x:0:' >"$root/etc/group"
+    : >"$root/etc/machine-id"
+    install -D -m 644 /dev/stdin "$root/usr/lib/tmpfiles.d/guest.conf" <<<'d /run/lab 0755 root root -'
+    make --no-print-directory -s BUILD="$BUILD" DESTDIR="$(realpath "$root")" install >"$out/install.log" 2>&1 || { cat "$out/install.log"; return 1; }
+    install_program "$BUILD/detnat-agent" ../../tmp/libraries
+    install_program "$BUILD/detnatctl" ../../tmp/libraries
+    rm "$root/tmp/libraries"
+    for unit in "$root"/usr/lib/systemd/system/detnat*.service; do
+        install -D -m 644 "$unit" "$root/lib/systemd/system/$(basename "$unit")"
+        sed -n 's/^WantedBy=//p' "$unit" | tr ' ' '\n' | while read -r target; do
+            mkdir -p "$system/$target.wants"
+            ln -s "$systemd/system/$(basename "$unit")" "$system/$target.wants/"
+        done
+    done
+    install -m 755 $here/systemd/init "$root/init"
+    install -D -m 755 $here/systemd/lab.sh "$root/usr/lib/lab/lab.sh"
+    install -D -m 644 $here/systemd/checks.sh "$root/usr/lib/lab/checks.sh"
+    for unit in lab checks; do
+        install -m 644 "$here/systemd/$unit.service" "$system/$unit.service"
+        ln -s "../$unit.service" "$system/multi-user.target.wants/"
+    done
+    ln -s ../lab.service "$system/network-online.target.wants/"
+    cat >"$root/etc/detnat/detnat.json" <<<'{
+  "interfaces": { "inside": ["in0"], "outside": ["out0"] },
+  "mappings": [ { "in": "10.0.0.0/18", "out": "1.1.1.0/30" } ],
+  "sessions_per_user": 1000, "sweep_interval": 1
+}'
+}
+
+# boot SERIES KERNEL [SUFFIX]: boots $root; the suffix is for the names of its logs.
 boot() {
-    local series=$1 kernel=$2 results=$out/results-$1.log console=$out/console-$1.log line finished=0 began=$SECONDS
+    local series=$1 kernel=$2 name=$1${3:-} line finished=0 began=$SECONDS
+    local results=$out/results-$name.log console=$out/console-$name.log
     rm -rf "$root/modules"
     cp -r "$kernel/modules" "$root/modules"
-    (cd "$root" && find . | cpio -o -H newc --quiet) >"$out/initramfs-$series"
+    (cd "$root" && find . | cpio -o -H newc --quiet) >"$out/initramfs-$name"
     : >"$results"
     echo "# $series: $(cat "$kernel/version")"
     # No CX16: under QEMU 7.2 cmpxchg16b now and then loses the flags register, and the guest with it.
     timeout --foreground -k 5 "$VM_TIMEOUT" qemu-system-x86_64 -accel tcg,thread=multi -machine q35 -cpu max,-cx16 -smp 2 -m 1024 \
-        -nographic -nodefaults -no-reboot -kernel "$kernel/vmlinuz" -initrd "$out/initramfs-$series" \
+        -nographic -nodefaults -no-reboot -kernel "$kernel/vmlinuz" -initrd "$out/initramfs-$name" \
         -append "console=ttyS0 quiet panic=-1 mitigations=off" \
         -serial "file:$console" -serial "file:$results" </dev/null || true
     while IFS= read -r line; do
@@ -86,11 +147,11 @@ boot() {
     done <"$results"
     [ $finished = 1 ] || not_ok "$series the guest ran to its end within $VM_TIMEOUT s"
     echo "# $series: $((SECONDS - began)) s"
-    rm -f "$out/initramfs-$series"
+    rm -f "$out/initramfs-$name"
 }
 
 mkdir -p "$out"
-prepared=0
+has_part() { grep -qw "$1" <<<"$VM_PARTS"; }
 for series in $SERIES; do
     status=0
     $here/kernels.sh "$series" "$VM_CACHE/kernel-$series" || status=$?
@@ -101,10 +162,19 @@ for series in $SERIES; do
         not_ok "$series: fetching the kernel failed"
         continue
     fi
-    [ $prepared = 1 ] || make_root
-    prepared=1
     before=$failed
-    boot "$series" "$VM_CACHE/kernel-$series"
-    [ "$failed" = "$before" ] || echo "# $series: see $out/console-$series.log"
+    if has_part plain || has_part vlan || has_part bond; then
+        make_root
+        boot "$series" "$VM_CACHE/kernel-$series"
+    fi
+    if has_part systemd && [ "$series" = "$SYSTEMD_SERIES" ]; then
+        if [ ! -x /lib/systemd/systemd ] || [ ! -x /bin/systemctl ]; then
+            skip "$series: systemd is not installed here"
+        else
+            make_systemd_root
+            boot "$series" "$VM_CACHE/kernel-$series" -systemd
+        fi
+    fi
+    [ "$failed" = "$before" ] || echo "# $series: see $out/console-$series*.log"
 done
 finish

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Pins and programs against what is open and was loaded. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "datapath_internal.h"
+#include "pinned.h"
+#include "table_check.h"
+
+struct audited_pin {
+	const char *name;
+	int fd;
+	bool program;
+};
+
+static bool is_right(const struct datapath *d, const struct audited_pin *p)
+{
+	char path[PATH_MAX];
+	_cleanup_close_ int fd = bpf_obj_get(pin_path_of(d, p->name, path));
+
+	return fd >= 0 && (p->program ? program_id(fd) == program_id(p->fd) : map_id(fd) == map_id(p->fd));
+}
+
+/* Pins what is open in the place of what is there, or is not. */
+static bool pin_again(const struct datapath *d, const struct audited_pin *p)
+{
+	char path[PATH_MAX];
+
+	unlink(pin_path_of(d, p->name, path));
+	return !bpf_obj_pin(p->fd, path);
+}
+
+/* Where the interfaces' programs jump to. */
+static void audit_entries(const struct datapath *d, bool repair, struct check_findings *findings)
+{
+	for (uint32_t i = 0; d->build && i < N_ENTRIES; i++) {
+		uint32_t id = 0;
+		char text[32];
+
+		if (!bpf_map_lookup_elem(d->entries, &i, &id) && id == program_id(d->build->main[i]))
+			continue;
+		snprintf(text, sizeof(text), "entries %u", i);
+		check_add(findings, CHECK_ENTRY,
+			  repair && !bpf_map_update_elem(d->entries, &i, &d->build->main[i], BPF_ANY), text,
+			  "the interfaces jump to another program than was loaded, or to none");
+	}
+}
+
+unsigned datapath_audit(const struct datapath *d, bool repair, struct check_findings *findings)
+{
+	const struct audited_pin pins[] = {
+#define X(member, name) { name, d->member, !strncmp(name, "prog_", 5) },
+		PINS(X) PASSING_PINS(X)
+#undef X
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(pins); i++)
+		if (!is_right(d, &pins[i]))
+			check_add(findings, CHECK_PIN, repair && pin_again(d, &pins[i]), pins[i].name,
+				  "its pin in %.120s is missing, or another's", d->pin_dir);
+	audit_entries(d, repair, findings);
+	return ARRAY_SIZE(pins) + N_ENTRIES;
+}

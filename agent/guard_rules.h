@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The guard's nftables table as netlink messages. Pure: nothing is sent. */
+#ifndef DETNAT_GUARD_RULES_H
+#define DETNAT_GUARD_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <detnat/tables.h>
+
+#include "guard_batch.h"
+#include "util.h"
+
+/* Room for the longest name that guard_table_name() gives. */
+#define GUARD_NAME    32
+#define GUARD_COMMENT 128
+
+/* Names of the table's counters, which are also the reasons that they are added to. */
+#define GUARD_COUNTER_OUT "drop_guard_out"
+#define GUARD_COUNTER_IN  "drop_guard_in"
+
+struct guard_rules {
+	char table[GUARD_NAME];
+	char comment[GUARD_COMMENT]; /* by which the table is known to be a guard's */
+	/* Disjoint, in order. */
+	struct address_range *inside;
+	size_t n_inside;
+	struct address_range *bypass;
+	size_t n_bypass;
+	/* Inside interfaces, and outside interfaces that carry the programs, by index. */
+	const uint32_t *interfaces;
+	size_t n_interfaces;
+};
+
+/* The table of the datapath under a pin path: its name, and the comment that it bears. */
+void guard_table_name(const char *pin_path, char name[static GUARD_NAME], char comment[static GUARD_COMMENT]);
+
+/*
+ * Makes the table equal to the rules, whether it is there or not, and keeps its counters. anew: takes it away before.
+ * flags: NFT_TABLE_F_*. 0 or -ENOMEM. *ret is freed by batch_free(), after failures too.
+ */
+int guard_rules_write(const struct guard_rules *rules, uint32_t flags, bool anew, struct guard_batch *ret);
+
+/* Takes the table away. */
+int guard_rules_remove(const struct guard_rules *rules, struct guard_batch *ret);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * ICMP errors about what the kernel routed, made at tc and sent by the agent: a packet whose checksum is left to the
+ * card (CHECKSUM_PARTIAL), as a local container or a VM sends it, cannot be turned into another one. The kernel would
+ * still finish the checksum where it stood, in the middle of the quote.
+ *
+ * The quote is what the card would have sent: its checksum finished, and of a segment of several (GSO) the first.
+ */
+#ifndef DETNAT_ICMP_ERROR_TC_H
+#define DETNAT_ICMP_ERROR_TC_H
+
+#include "icmp_error_headers.h"
+#include "transmit.h"
+
+/* Octets of the IP packet that the frame becomes first. */
+static __always_inline __u32 first_packet_length(ctx_t *ctx, const struct packet *p)
+{
+	__u32 headers = p->l4_offset - L3_OFFSET + sizeof(struct udphdr), size = ctx_gso_size(ctx);
+	__u8 words;
+
+	if (!size || (p->proto != IPPROTO_TCP && p->proto != IPPROTO_UDP))
+		return p->length;
+	if (p->proto == IPPROTO_TCP) {
+		if (ctx_load(ctx, (p->l4_offset & 127) + 12, &words, sizeof(words)))
+			return p->length;
+		headers = p->l4_offset - L3_OFFSET + (words >> 4) * 4U;
+	}
+	return headers + size < p->length ? headers + size : p->length;
+}
+
+/* Sum of the pseudo header of TCP and UDP. */
+static __always_inline __u64 pseudo_sum(const struct packet *p, __u32 l4_length)
+{
+	return (__u64)bpf_htonl(p->src) + bpf_htonl(p->dst) + bpf_htons(p->proto) + bpf_htonl(l4_length);
+}
+
+/*
+ * Finishes the checksum of a quoted transport header: what the sender leaves to the card is the sum of the pseudo
+ * header in its place. Any other is right, or wrong, as it is. length: of the IP packet that is quoted, the frame's
+ * first.
+ */
+static __always_inline void quote_finish(ctx_t *ctx, void *l4, const struct packet *p, __u32 length)
+{
+	__u32 header = p->l4_offset - L3_OFFSET;
+	struct tcphdr *tcp = l4;
+	struct udphdr *udp = l4;
+	__sum16 *check = p->proto == IPPROTO_TCP ? &tcp->check : &udp->check, old = *check;
+	__u64 sum = frame_sum(ctx, p->l4_offset, L3_OFFSET + length);
+	int unfinished = (old || p->proto == IPPROTO_TCP) && sum != FRAME_SUM_FAILED &&
+			 csum_fold(pseudo_sum(p, p->length - header)) % 0xffff == old % 0xffff;
+
+	if (p->proto == IPPROTO_UDP && length < p->length) {
+		__be16 udp_length = bpf_htons((__u16)(length - header));
+
+		sum = csum_change16(sum, udp->len, udp_length);
+		udp->len = udp_length;
+	}
+	if (!unfinished)
+		return;
+	/* The last segment has them. */
+	if (p->proto == IPPROTO_TCP && length < p->length) {
+		__be16 *flags = l4 + 12, few = *flags & ~bpf_htons(TCP_FIN | TCP_PSH);
+
+		sum = csum_change16(sum, *flags, few);
+		*flags = few;
+	}
+	sum = csum_change16(sum, old, 0) + pseudo_sum(p, length - header);
+	*check = ~csum_fold(sum);
+	if (p->proto == IPPROTO_UDP && !*check)
+		*check = 0xffff;
+}
+
+/* Makes the quote in *ip what the subscriber sent, or its card would have. */
+static __always_inline void quote_as_sent(ctx_t *ctx, struct iphdr *ip, const struct packet *p, __u32 length)
+{
+	__u16 *ttl = (__u16 *)&ip->ttl, lowered = *ttl;
+	__be16 tot_len = bpf_htons((__u16)length);
+
+	/* The kernel lowered the TTL on its way here; the subscriber knows its packet from before. */
+	ip->ttl++;
+	ip->check = csum_update(ip->check, csum_change16(csum_change16(0, lowered, *ttl), ip->tot_len, tot_len));
+	ip->tot_len = tot_len;
+	if ((p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP) && !p->fragment)
+		quote_finish(ctx, (void *)ip + ((p->l4_offset - L3_OFFSET) & 127), p, length);
+}
+
+/* Hands the error over to the agent: the verdict. quote: octets to be quoted, at most ICMP_ERROR_QUOTE. */
+static __always_inline int icmp_error_send(ctx_t *ctx, const struct note *n, const struct device *in, __u32 in_ifindex,
+					   const struct packet *p, __u32 quote)
+{
+	struct transmission *t = transmission_get();
+	__u32 length = first_packet_length(ctx, p), *word;
+	__u64 sum = 0;
+
+	if (quote > length)
+		quote = length;
+	barrier_var(quote);
+	if (!t || quote < sizeof(struct iphdr) || quote > ICMP_ERROR_QUOTE ||
+	    ctx_load(ctx, L3_OFFSET, t->frame + ICMP_ERROR_HEADERS, quote))
+		return drop(n->reason);
+	/* The word that it may end in. */
+	__builtin_memset(t->frame + ICMP_ERROR_HEADERS + quote, 0, sizeof(*word));
+	quote_as_sent(ctx, (void *)t->frame + ICMP_ERROR_HEADERS, p, length);
+	word = (void *)t->frame + ICMP_ERROR_HEADERS;
+	for (__u32 i = 0; i < ICMP_ERROR_QUOTE / sizeof(*word); i++) {
+		if (i * sizeof(*word) >= quote)
+			break;
+		sum += word[i];
+	}
+	icmp_error_headers((void *)t->frame, n, in, p, quote, sum);
+	t->ifindex = in_ifindex;
+	t->length = (__u16)(ICMP_ERROR_HEADERS + quote);
+	t->kind = TRANSMISSION_PACKET;
+	t->mtu = 0;
+	TRACE_STEP(redirect, in_ifindex, 0);
+	if (!transmission_send(t, ICMP_ERROR_HEADERS + quote))
+		count_add(n->sent, 1);
+	return drop(n->reason);
+}
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The source of what a subscriber sends, checked as the kernel checks sources where it forwards
+ * (fib_validate_source()): none of the gateway's own addresses, and, as the interface's reverse-path filter says (RFC
+ * 3704), an address that is routed back. Asked where a session opens or is refreshed, so at most once a tick and
+ * session; for each packet with SOURCES_STRICT_EACH. What cannot be decided here the kernel decides.
+ *
+ * Where no reverse-path filter is on and routes depend on destinations alone, only the gateway's own addresses are
+ * refused, and the agent vouches for all others (globals.own_sources). Otherwise, and where there is no agent, the way
+ * in to the address must be known: a route back to it was found in this epoch, within the last minute.
+ */
+#ifndef DETNAT_SOURCE_H
+#define DETNAT_SOURCE_H
+
+#include "classify.h"
+#include "wayin.h"
+
+#define SOURCE_SECONDS 60U
+
+enum source_verdict {
+	SOURCE_GOOD,
+	SOURCE_REFUSED, /* an own address, or nobody's */
+	SOURCE_KERNEL,	/* the kernel must decide; at tc it has */
+};
+
+static __always_inline int source_is_vouched(const struct globals *g, __u32 src, __u32 now)
+{
+	__u32 bit = own_source_bit(src);
+
+	return (__s32)(LOAD(g->sources_until) - now) >= 0 && !address_is_link_local(src) &&
+	       !(LOAD(g->own_sources[bit >> 6 & 3]) >> (bit & 63) & 1);
+}
+
+/* Whether the way in to the sender is known, and is the interface that the packet came in by where it has to be. */
+static __always_inline int source_is_known(const struct subscriber *s, const struct globals *g, __u32 in_ifindex,
+					   __u32 now)
+{
+	if (!way_in_fresh(s, LOAD(g->epoch), now, settings.hz * SOURCE_SECONDS >> TICK_SHIFT))
+		return 0;
+	return settings.source_check == SOURCES_ROUTED || LOAD(s->way) >> 48 == in_ifindex;
+}
+
+/*
+ * Of a packet from src to dst, host byte order, that would leave by out_ifindex (0: not known). s: record of the
+ * sender, or NULL where it is no subscriber. Returns enum source_verdict.
+ */
+STEP int source_check(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 dst, __u32 out_ifindex)
+{
+	struct globals *g = globals_get();
+	__u32 in_ifindex = packet_ingress(ctx);
+	struct device *in = device_get(in_ifindex);
+
+	if (!g || !in)
+		return SOURCE_KERNEL;
+	in_ifindex = received_by(in, in_ifindex);
+	if (source_is_vouched(g, src, now_ticks()) || (s && source_is_known(s, g, in_ifindex, now_ticks())))
+		return SOURCE_GOOD;
+
+	struct bpf_fib_lookup fib;
+	int strict = LOAD(in->rp_filter) == RP_STRICT, full = LOAD(in->rp_filter) || settings.policy_routing;
+
+	switch (way_in_ask(ctx, s, dst, src, out_ifindex ? out_ifindex : in_ifindex, &fib)) {
+	case BPF_FIB_LKUP_RET_NOT_FWDED:
+		return SOURCE_REFUSED;
+	case BPF_FIB_LKUP_RET_SUCCESS:
+	case BPF_FIB_LKUP_RET_NO_NEIGH:
+		return strict && fib.ifindex != in_ifindex ? SOURCE_KERNEL : SOURCE_GOOD;
+	case BPF_FIB_LKUP_RET_UNSUPP_LWT:
+		return strict ? SOURCE_KERNEL : SOURCE_GOOD;
+	default:
+		return full ? SOURCE_KERNEL : SOURCE_GOOD;
+	}
+}
+
+/*
+ * Whether a source that is in no mapping is to be dropped (BCP 38): it is not routed back by the interface that the
+ * packet came in by.
+ */
+STEP int source_is_spoofed(ctx_t *ctx, __u32 src, __u32 dst)
+{
+	__u32 in_ifindex = packet_received_by(ctx);
+	struct bpf_fib_lookup fib;
+	long verdict = route(ctx, dst, src, in_ifindex, &fib);
+
+	return (verdict != BPF_FIB_LKUP_RET_SUCCESS && verdict != BPF_FIB_LKUP_RET_NO_NEIGH &&
+		verdict != BPF_FIB_LKUP_RET_FRAG_NEEDED) ||
+	       fib.ifindex != in_ifindex;
+}
+
+/* What becomes of what comes from inside, leaves by an outside interface, and has its source in no mapping. */
+static __always_inline int source_unmatched(ctx_t *ctx, const struct packet *p)
+{
+	if (unmatched_is_dropped(p->src))
+		return drop(REASON_drop_no_mapping);
+	if (settings.unmatched == UNMATCHED_STRICT && source_is_spoofed(ctx, p->src, p->dst))
+		return drop(REASON_drop_spoofed);
+	return pass_untranslated();
+}
+
+#endif

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What one subscriber, or one peer, can take from the others, or from a core: searches, quota, overflow. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "fixture.h"
+
+TestSuite(limits, .init = set_up, .fini = tear_down);
+
+#define SYN 0x02
+#define RST 0x04
+#define ACK 0x10
+
+static struct subscriber *subscriber(void)
+{
+	return mappings_subscriber(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0));
+}
+
+static void from_outside(uint16_t ext_port, uint16_t out_port, uint8_t flags)
+{
+	struct frame f = { .from = ROUTER,
+			   .to = GATEWAY_OUT,
+			   .src = EXTERNAL,
+			   .dst = POOL,
+			   .proto = TCP,
+			   .sport = ext_port,
+			   .dport = out_port,
+			   .flags = flags };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&f, in), out_size;
+
+	run_frame(XDP_OUTSIDE, in, size, out, &out_size);
+}
+
+static void fill_block(uint8_t proto, uint16_t ext_port)
+{
+	datapath.mapping[0].sessions_per_user = 5000;
+	for (unsigned i = 0; i < PORTS; i++)
+		cr_assert_geq(open_flow(proto, (uint16_t)(2000 + i), ext_port, SYN), 0, "flow %u", i);
+}
+
+/* A port of the block that is no one's first choice any more, so that it has to be searched for. */
+#define SEARCHING (2000 + PORTS)
+
+Test(limits, a_search_in_vain_is_made_once_a_tick_and_endpoint)
+{
+	struct subscriber *s = subscriber();
+	unsigned after_one = 0, after_all = 1;
+	uint32_t tick;
+
+	fill_block(UDP, 53);
+	do {
+		next_tick();
+		tick = datapath_ticks(&datapath);
+		cr_expect_eq(open_flow(UDP, SEARCHING, 53, 0), -1);
+		after_one = s->searched;
+		for (unsigned i = 1; i < 50; i++)
+			open_flow(UDP, (uint16_t)(SEARCHING + i), 53, 0);
+		after_all = s->searched;
+	} while (datapath_ticks(&datapath) != tick);
+	cr_expect_gt(after_one, 0);
+	cr_expect_eq(after_all, after_one, "50 packets: %u units of work, not %u", after_all, after_one);
+	cr_expect_eq(counted(REASON_drop_ports_exhausted) % 50, 0);
+
+	/* Towards another endpoint there are ports. */
+	cr_expect_geq(open_flow(UDP, SEARCHING, 54, 0), 0);
+
+	/* A port that is free again is found in the next tick. */
+	cr_assert_eq(sessions_close_in(mappings, (struct endpoint){ .addr = SUBSCRIBER, .port = 2500 },
+				       (struct endpoint){ .addr = EXTERNAL, .port = 53 }, UDP),
+		     1);
+	next_tick();
+	cr_expect_eq(open_flow(UDP, SEARCHING, 53, 0), OUT_PORT(2500, 2));
+}
+
+/* Whoever varies the endpoint searches no more than so much in a tick. */
+Test(limits, all_searches_of_a_tick_together_are_bounded)
+{
+	struct subscriber *s = subscriber();
+	uint64_t busy;
+	uint32_t tick;
+
+	fill_block(UDP, 53);
+	do {
+		next_tick();
+		busy = counted(REASON_drop_busy);
+		tick = datapath_ticks(&datapath);
+		s->search_tick = (uint16_t)tick;
+		s->searched = 240;
+		s->exhausted = 0;
+		cr_expect_eq(open_flow(UDP, SEARCHING, 53, 0), -1);
+	} while (datapath_ticks(&datapath) != tick);
+	cr_expect_eq(counted(REASON_drop_busy), busy + 1);
+	next_tick();
+	busy = counted(REASON_drop_ports_exhausted);
+	cr_expect_eq(open_flow(UDP, SEARCHING, 53, 0), -1);
+	cr_expect_eq(counted(REASON_drop_ports_exhausted), busy + 1, "it was searched for again");
+}
+
+Test(limits, admission_comes_before_the_search)
+{
+	struct subscriber *s = subscriber();
+	int64_t overflow;
+
+	fill_block(UDP, 53);
+	overflow = datapath.global->overflow;
+	datapath.global->overflow = settings.overflow_sessions;
+	next_tick();
+	s->searched = 0;
+	cr_expect_eq(open_flow(UDP, SEARCHING, 53, 0), -1);
+	cr_expect_eq(counted(REASON_drop_overflow_full), 1);
+	cr_expect_eq(s->searched, 0, "nothing was searched for");
+	cr_expect_eq(datapath.global->overflow, settings.overflow_sessions, "what was claimed is given back");
+	datapath.global->overflow = overflow;
+}
+
+/* The block's port 0: neither is it taken for "none", nor does its session stand beyond the slots. */
+Test(limits, the_first_port_of_the_block_is_one_like_others)
+{
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	struct frame f = { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL, UDP, 2 * PORTS, 53 };
+	size_t size = frame_build(&f, in), out_size;
+
+	cr_expect_eq(run_frame(XDP_INSIDE_SLOW, in, size, out, &out_size), REDIRECT_XDP);
+	cr_expect_eq(out[34] << 8 | out[35], PORT_LO);
+	cr_expect_eq(counted(REASON_sessions_overflowed), 0);
+
+	/* And one whose first choice is held gets it where it alone is free, from whichever group. */
+	fill_block(TCP, 80);
+	from_outside(80, PORT_LO, RST);
+	cr_expect_eq(open_flow(TCP, SEARCHING + 500, 80, SYN), PORT_LO);
+}
+
+/* A connection in time-wait on a port of another group makes way. */
+Test(limits, time_wait_of_another_group_gives_up_its_port)
+{
+	uint16_t out_port = OUT_PORT(2000, 2);
+
+	fill_block(TCP, 80);
+	cr_assert_eq(open_flow(TCP, 2000, 80, 0x11), out_port);
+	from_outside(80, out_port, 0x11);
+	cr_assert_eq(open_flow(TCP, 2000, 80, ACK), out_port, "the last ACK");
+	cr_expect_eq(open_flow(TCP, SEARCHING + PORTS / 2, 80, SYN), out_port);
+	cr_expect_eq(sessions_of(SUBSCRIBER), PORTS);
+}
+
+/* One that an RST has closed gives up its port, but not before one in time-wait. */
+Test(limits, reset_connections_give_up_their_ports_last)
+{
+	uint16_t waiting = OUT_PORT(2900, 2), reset = OUT_PORT(2100, 2);
+
+	fill_block(TCP, 80);
+	from_outside(80, reset, RST);
+	cr_assert_eq(open_flow(TCP, 2900, 80, 0x11), waiting);
+	from_outside(80, waiting, 0x11);
+	cr_assert_eq(open_flow(TCP, 2900, 80, ACK), waiting);
+	cr_expect_eq(open_flow(TCP, SEARCHING + 90, 80, SYN), waiting);
+	next_tick();
+	cr_expect_eq(open_flow(TCP, SEARCHING + 700, 80, SYN), reset);
+	cr_expect_eq(sessions_of(SUBSCRIBER), PORTS);
+	next_tick();
+	cr_expect_eq(open_flow(TCP, SEARCHING + 800, 80, SYN), -1, "no other is to go");
+}
+
+/* At the quota the oldest of those that an RST has closed makes way: one for each new connection, and no other. */
+Test(limits, the_oldest_reset_connection_makes_way_at_the_quota)
+{
+	datapath.mapping[0].sessions_per_user = 5;
+	for (unsigned i = 0; i < 5; i++) {
+		cr_assert_geq(open_flow(TCP, (uint16_t)(2000 + i), 80, SYN), 0);
+		if (i < 3)
+			from_outside(80, OUT_PORT(2000 + i, 2), RST);
+		age_sessions(SUBSCRIBER, 10);
+	}
+	/* The second has waited for the longest. */
+	cr_assert_geq(open_flow(TCP, 2000, 80, ACK), 0, "the first comes back");
+	from_outside(80, OUT_PORT(2000, 2), RST);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 5);
+	cr_expect_geq(open_flow(TCP, 3000, 80, SYN), 0);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 5);
+	from_outside(80, OUT_PORT(2001, 2), ACK);
+	cr_expect_eq(counted(REASON_drop_no_session), 1, "the oldest is gone");
+	from_outside(80, OUT_PORT(2002, 2), ACK);
+	cr_expect_eq(counted(REASON_drop_no_session), 1, "and it alone");
+	cr_expect_geq(open_flow(TCP, 2002, 80, ACK), 0, "a segment from inside still brings it back");
+	cr_expect_geq(open_flow(TCP, 3001, 80, SYN), 0, "the first one makes way");
+	next_tick();
+	cr_expect_eq(open_flow(TCP, 3002, 80, SYN), -1, "what is open stays");
+	cr_expect_eq(counted(REASON_drop_quota), 1);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 5);
+}
+
+Test(limits, connections_that_end_in_resets_do_not_use_up_the_quota)
+{
+	datapath.mapping[0].sessions_per_user = 50;
+	for (unsigned i = 0; i < 150; i++) {
+		if (i % 50 == 49)
+			next_tick();
+		cr_assert_geq(open_flow(TCP, (uint16_t)(2000 + i), 80, SYN), 0, "connection %u", i);
+		cr_assert_geq(open_flow(TCP, (uint16_t)(2000 + i), 80, RST), 0);
+	}
+	cr_expect_eq(sessions_of(SUBSCRIBER), 50, "below the quota they wait out their time");
+}
+
+static void add_small_mapping(void)
+{
+	struct mapping_spec spec = { .in = { ADDR(10, 64, 0, 0), 20 },
+				     .out = { ADDR(203, 0, 114, 0), 24 },
+				     .sessions_per_user = 5000,
+				     .session_slots = 8 };
+	struct mapping_job *job;
+	struct error err;
+
+	memcpy(spec.timeout_ticks, datapath.mapping[0].timeout_ticks, sizeof(spec.timeout_ticks));
+	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
+	while (mappings_add_step(job, &err) > 0)
+		;
+	cr_assert_eq(mappings_add_commit(job), 0);
+	cr_assert_eq(system("ip route add 10.64.0.0/10 via 10.0.0.2 dev tin"), 0);
+}
+
+/* The fuller the overflow, the less a subscriber gets, down to one session; what it has it keeps. */
+Test(limits, a_share_of_the_overflow_shrinks_as_it_fills)
+{
+	static const uint32_t free_sessions[] = { 9216, 2000, 512, 8 };
+	const uint64_t limit = settings.overflow_sessions;
+
+	add_small_mapping();
+	for (unsigned i = 0; i < 4; i++) {
+		uint32_t in_addr = ADDR(10, 64, 0, 1 + i), got = 0, want = 0;
+		uint64_t opened = counted(REASON_sessions_overflowed);
+
+		for (int64_t used = (int64_t)(limit - free_sessions[i]);
+		     want < table_share(limit, limit - (uint64_t)used, OVERFLOW_SHARE); used++)
+			want++;
+		datapath.global->overflow = (int64_t)limit - free_sessions[i];
+		for (unsigned port = 0; port < 80; port++)
+			open_flow_of(in_addr, UDP, 5000, (uint16_t)(1000 + port), 0);
+		got = (uint32_t)(counted(REASON_sessions_overflowed) - opened);
+		cr_expect_eq(got, want, "with %u free: %u, not %u", free_sessions[i], got, want);
+		cr_expect_eq(sessions_of(in_addr), got + 8);
+	}
+	cr_expect_gt(counted(REASON_drop_overflow_full), 0);
+}
+
+/* The order of those who take all that they can get does not matter much. */
+Test(limits, fifty_greedy_subscribers_leave_room)
+{
+	const uint64_t limit = 65536;
+	uint64_t used = 0, first = 0, share = 0;
+
+	for (int i = 0; i < 51; i++) {
+		for (share = 0; share < table_share(limit, limit - used, OVERFLOW_SHARE); share++)
+			used++;
+		if (!i)
+			first = share;
+	}
+	cr_expect_geq(share, 60, "the 51st gets %lu sessions", share);
+	cr_expect_leq(first, limit / OVERFLOW_SHARE);
+	cr_expect_geq(first, limit / OVERFLOW_SHARE * 9 / 10, "the first gets %lu", first);
+	cr_expect_eq(table_share(limit, 1, OVERFLOW_SHARE), 1);
+	cr_expect_eq(table_share(limit, 0, OVERFLOW_SHARE), 0);
+	cr_expect_eq(table_share(1U << 24, 1U << 24, OVERFLOW_SHARE), (1U << 24) / OVERFLOW_SHARE);
+}

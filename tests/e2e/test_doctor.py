@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""detnat-agent --doctor: what it finds on a host before it goes live; and the warnings that a start and -t share with it."""
+
+import shlex
+
+import pytest
+
+POOL_OF_OWN = [{"in": "10.0.0.0/18", "out": "198.51.100.0/30"}]
+OUTSIDE_MAPPING = [{"in": "10.0.0.0/18", "out": "1.1.1.0/30"}, {"in": "198.51.100.0/24", "out": "2.2.2.0/28"}]
+
+# what is wrong, how it comes about, configuration, level and check of the line, a part of its text, whether a start warns
+TROUBLES = [
+    ("forwarding is off", ["sysctl -qw net.ipv4.ip_forward=0"], {}, "FAILURE", "forwarding", "sysctl -w net.ipv4.ip_forward=1", False),
+    ("no default route", ["ip route del default"], {}, "WARNING", "route out", "there is no default route", True),
+    ("default route by the inside", ["ip route replace default via 10.0.0.9"], {}, "WARNING", "route out",
+     "leaves by in0, which is no outside interface", True),
+    ("roles swapped", [], {"interfaces": {"inside": ["out0"], "outside": ["in0"]}}, "WARNING", "inside routes",
+     "10.0.0.0/18 are routed by in0, which is outside: are inside and outside swapped", True),
+    ("inside prefix of the outside network", [], {"mappings": OUTSIDE_MAPPING}, "WARNING", "pools",
+     "198.51.100.0/24 overlap the network of out0, which is outside", True),
+    ("no route to the inside", ["ip route add blackhole 100.64.0.0/10"], {"mappings": [{"in": "100.64.0.0/18", "out": "1.1.1.0/30"}]},
+     "WARNING", "inside routes", "there is no route to the inside addresses 100.64.0.0/18", True),
+    ("many mappings without a route", ["ip route add blackhole 100.64.0.0/10"],
+     {"mappings": [{"in": f"100.64.{i}.0/24", "out": f"1.1.1.{i}/32"} for i in range(7)]}, "WARNING", "inside routes",
+     "and so it is with 4 mappings more", True),
+    ("pool with an own address", [], {"mappings": POOL_OF_OWN}, "WARNING", "pools", "holds 198.51.100.1, the gateway's own address on out0", True),
+    ("a firewall's rule", ["nft add table inet fw", "nft add chain inet fw f { type filter hook forward priority 0; }",
+                           "nft add rule inet fw f counter"], {}, "WARNING", "firewall", "nftables table fw, chain f (forward)", True),
+    ("a firewall that drops by policy", ["nft add table ip fw", "nft add chain ip fw f { type filter hook forward priority 0; policy drop; }"],
+     {}, "WARNING", "firewall", "nftables table fw, chain f (forward)", True),
+    ("a shaper", ["tc qdisc add dev out0 root tbf rate 20mbit burst 32k latency 50ms"], {}, "WARNING", "queueing",
+     "out0: what XDP forwards does not wait in its queueing discipline tbf", True),
+    ("somebody's filter", ["tc qdisc add dev in0 clsact", "tc filter add dev in0 ingress bpf bytecode '1,6 0 0 0,'"], {}, "WARNING", "queueing",
+     "in0: what XDP forwards does not pass the tc filters at its ingress", True),
+    ("an interface that is not there", [], {"interfaces": {"inside": ["in0"], "outside": ["wan7"]}}, "FAILURE", "configuration",
+     "there is no interface wan7", False),
+    ("more memory than there is", [], {"mappings": [{"in": "10.0.0.0/8", "out": "1.0.0.0/16", "session_slots": 2048}]}, "FAILURE",
+     "configuration", "GiB of memory", False),
+]
+
+# What is in order where nothing is said to be wrong.
+HEALTHY = ["kernel", "configuration", "offloads", "forwarding", "rp_filter", "inside routes", "route out", "pools", "firewall", "conntrack",
+           "queueing"]
+
+
+def line_of(text, level, check):
+    return [line for line in text.splitlines() if line.startswith(f"{level:8} {check:14} ")]
+
+
+@pytest.mark.parametrize("commands, config, level, check, text, warned", [row[1:] for row in TROUBLES], ids=[row[0] for row in TROUBLES])
+def test_a_trouble_is_found_and_what_to_do_is_said(lab, commands, config, level, check, text, warned):
+    for command in commands:
+        lab.gateway.run(*shlex.split(command))
+    agent = lab.prepare(**config)
+    examined = agent.once("--doctor")
+    assert any(text in line for line in line_of(examined.out, level, check)), examined
+    assert examined.status == (1 if "\nFAILURE " in "\n" + examined.out else 0)
+    assert not list(agent.pins.glob("v*")), "it touches nothing"
+    if warned:
+        tested = agent.once("-t")
+        assert tested.status == 0 and "warning: " in tested.err and text in tested.err, tested
+
+
+def test_a_host_in_order_has_no_finding_of_these(lab):
+    examined = lab.prepare().once("--doctor")
+    for check in HEALTHY:
+        assert line_of(examined.out, "ok", check) and not line_of(examined.out, "WARNING", check) + line_of(examined.out, "FAILURE", check), examined
+    assert examined.status == 0
+
+
+def test_rules_that_the_kernel_applies_are_no_finding(lab):
+    for command in ("nft add table ip fw", "nft add chain ip fw f { type filter hook forward priority 0; policy drop; }"):
+        lab.gateway.run(*shlex.split(command))
+    examined = lab.prepare(forwarding="kernel").once("--doctor")
+    assert line_of(examined.out, "ok", "firewall") and examined.status == 0, examined
+
+
+def test_a_running_gateway_is_in_order_and_goes_on(lab):
+    agent = lab.start()
+    examined = agent.once("--doctor")
+    assert examined.status == 0, examined
+    assert not line_of(examined.out, "WARNING", "queueing"), "its own filter is no one else's"
+    assert agent.command("status").status == 0
+
+
+def test_a_broken_file_is_told_as_by_a_check(lab):
+    agent = lab.prepare()
+    agent.path.write_text("{")
+    examined = agent.once("--doctor")
+    assert examined.status == 2 and f"{agent.path}:1" in examined.err

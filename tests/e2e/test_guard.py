@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The guard: no inside address leaves untranslated and nobody is let in, whatever becomes of agent and interfaces."""
+
+import contextlib
+import signal
+import socket
+
+import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+
+import frame_flood
+import netns
+import packets
+from agent import wait_for
+from lab import GATEWAY_IN, GATEWAY_OUT, IN_MAC, OUT_MAC, ROUTER, ROUTER_MAC, SERVER, SERVER_MAC
+
+THIRD_MAC = "02:00:00:00:03:01"
+THIRD_PEER_MAC = "02:00:00:00:03:07"
+GATEWAY_THIRD = "172.17.0.1"
+THIRD = "172.17.0.2"
+OUT = b"MARK-OUT"
+IN = b"MARK-IN!"
+
+
+def table(lab):
+    """The ruleset of the gateway's namespace, as nft lists it."""
+    return lab.gateway.run("nft", "list", "ruleset").stdout
+
+
+def interfaces(lab):
+    """Names in the guard's set of interfaces."""
+    for line in table(lab).split("set interfaces")[1].split("}")[0].splitlines():
+        if "elements" in line:
+            return sorted(n.strip().strip('"') for n in line.split("{")[1].split(","))
+    return []
+
+
+def make_out0_again(lab, check=True):
+    netns.connect(lab.outside_ns, "eth0", lab.gateway, "out0", OUT_MAC)
+    lab.gateway.batch(
+        f"addr add {GATEWAY_OUT}/24 dev out0",
+        f"route add default via {ROUTER}",
+        f"neigh replace {SERVER} lladdr {SERVER_MAC} dev out0 nud permanent",
+        f"neigh replace {ROUTER} lladdr {ROUTER_MAC} dev out0 nud permanent",
+    )
+
+
+def make_in0_again(lab):
+    netns.connect(lab.inside_ns, "eth0", lab.gateway, "in0", IN_MAC)
+    lab.gateway.ip("addr", "add", f"{GATEWAY_IN}/16", "dev", "in0")
+    lab.host("10.0.0.9")
+
+
+@contextlib.contextmanager
+def flooded(lab):
+    """Traffic of a subscriber to outside, and from outside straight to it: none of it is seen on the other side."""
+    host = lab.host("10.0.0.9")
+    out = lab.from_inside(host, UDP(sport=5000, dport=53) / OUT)
+    direct = lab.from_outside(host.addr, UDP(sport=53, dport=5000) / IN)
+    outside, inside = frame_flood.Sniffer(lab.outside_ns), frame_flood.Sniffer(lab.inside_ns)
+    with frame_flood.Flood(lab.inside_ns, "eth0", out) as up, frame_flood.Flood(lab.outside_ns, "eth0", direct) as down:
+        def enough(packets=300):
+            up.wait(packets)
+            down.wait(packets)
+        enough()
+        yield enough
+        enough()
+    source = socket.inet_aton(host.addr)
+    seen, translated = outside.count(source + socket.inet_aton(SERVER), OUT)
+    (entered,) = inside.count(IN)
+    outside.close()
+    inside.close()
+    assert (seen, entered) == (0, 0), f"{seen} packets left with an inside source, {entered} came straight in, of {up.sent} and {down.sent}"
+    lab.translated = translated
+
+
+def rename(lab, enough):
+    lab.gateway.ip("link", "set", "out0", "name", "wan0")
+    enough()
+    lab.gateway.ip("link", "set", "wan0", "name", "out0")
+
+
+def remake_outside(lab, enough):
+    lab.gateway.ip("link", "del", "out0")
+    make_out0_again(lab)
+
+
+def remake_inside(lab, enough):
+    lab.gateway.ip("link", "del", "in0")
+    make_in0_again(lab)
+
+
+def remake_outside_without_an_agent(lab, enough):
+    lab.agent.stop()
+    lab.gateway.ip("link", "del", "out0")
+    make_out0_again(lab)
+    enough()
+    lab.agent.start()
+
+
+def remake_outside_after_a_kill(lab, enough):
+    lab.agent.kill()
+    lab.gateway.ip("link", "del", "out0")
+    make_out0_again(lab)
+    enough()
+    lab.agent.start()
+
+
+def take_the_outside_role_away(lab, enough):
+    lab.agent.ctl("interface", "del", "out0", "outside")
+    enough()
+    lab.agent.ctl("interface", "add", "out0", "outside")
+
+
+def take_the_inside_role_away(lab, enough):
+    lab.agent.ctl("interface", "del", "in0", "inside")
+    enough()
+    lab.agent.ctl("interface", "add", "in0", "inside")
+
+
+def take_the_programs_off(lab, enough):
+    lab.agent.kill()
+    lab.agent.start()
+
+
+def restart(lab, enough):
+    lab.agent.restart()
+
+
+CHANGES = [rename, remake_outside, remake_inside, remake_outside_without_an_agent, remake_outside_after_a_kill,
+           take_the_outside_role_away, take_the_inside_role_away, restart]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda c: c.__name__.replace("_", " "))
+@pytest.mark.parametrize("forwarding", ["redirect", "kernel"])
+def test_nothing_leaks_under_traffic(lab, forwarding, change):
+    lab.start(forwarding=forwarding)
+    with flooded(lab) as enough:
+        change(lab, enough)
+        wait_for(lambda: interfaces(lab) == ["in0", "out0"], what="the guard to open both interfaces")
+    assert lab.translated, "nothing was translated"
+
+
+# ---- ways out and in that have nothing to do with the programs on in0 and out0
+
+ELSEWHERE = "203.0.113.5"
+
+
+def add_third(lab):
+    """A network behind an interface of the gateway that has no role."""
+    third = netns.Namespace(lab.gateway.name.replace("gw", "third"))
+    lab.at_end(third.delete)
+    netns.connect(third, "eth0", lab.gateway, "third0", THIRD_MAC)
+    lab.gateway.batch(f"addr add {GATEWAY_THIRD}/24 dev third0", f"neigh add {THIRD} lladdr {THIRD_PEER_MAC} dev third0 nud permanent")
+    return third
+
+
+def out_by_an_interface_without_a_role(lab, host):
+    third = add_third(lab)
+    lab.gateway.ip("route", "add", "203.0.113.0/24", "via", THIRD)
+    return lab.inside_ns, lab.from_inside(host, UDP(sport=5000, dport=53) / OUT, ELSEWHERE), third
+
+
+def out_of_an_interface_without_a_role(lab, host):
+    frame = Ether(src=THIRD_PEER_MAC, dst=THIRD_MAC) / IP(src=host.addr, dst=SERVER) / UDP(sport=5000, dport=53) / OUT
+    return add_third(lab), packets.rebuilt(frame), lab.outside_ns
+
+
+def out_by_a_tunnel(lab, host):
+    lab.gateway.batch(
+        f"link add vx0 type vxlan id 3 local {GATEWAY_OUT} remote {SERVER} dstport 4789",
+        "link set vx0 up",
+        "route add 203.0.113.0/24 dev vx0",
+        f"neigh add {ELSEWHERE} lladdr {SERVER_MAC} dev vx0 nud permanent",
+    )
+    return lab.inside_ns, lab.from_inside(host, UDP(sport=5000, dport=53) / OUT, ELSEWHERE), lab.outside_ns
+
+
+def out_by_an_encapsulating_route(lab, host):
+    lab.gateway.sysctl("net.ipv6.conf.out0.disable_ipv6", 0)
+    lab.gateway.sysctl("net.ipv6.conf.all.forwarding", 1)
+    lab.gateway.sysctl("net.ipv6.conf.in0.disable_ipv6", 0)
+    lab.gateway.batch(
+        "addr add fd00::1/64 dev out0 nodad",
+        f"neigh add fd00::2 lladdr {SERVER_MAC} dev out0 nud permanent",
+        "route add 203.0.113.0/24 encap seg6 mode encap segs fd00::2 dev out0",
+    )
+    return lab.inside_ns, lab.from_inside(host, UDP(sport=5000, dport=53) / OUT, ELSEWHERE), lab.outside_ns
+
+
+def in_by_an_interface_without_a_role(lab, host):
+    frame = Ether(src=THIRD_PEER_MAC, dst=THIRD_MAC) / IP(src=THIRD, dst=host.addr) / UDP(sport=53, dport=5000) / OUT
+    return add_third(lab), packets.rebuilt(frame), lab.inside_ns
+
+
+WAYS = [out_by_an_interface_without_a_role, out_of_an_interface_without_a_role, out_by_a_tunnel, out_by_an_encapsulating_route,
+        in_by_an_interface_without_a_role]
+
+
+@pytest.mark.parametrize("guard", [True, False], ids=["guard", "no guard"])
+@pytest.mark.parametrize("way", WAYS, ids=lambda w: w.__name__.replace("_", " "))
+def test_no_way_round_the_programs(lab, way, guard):
+    """Without the guard the same packets are seen, so what is watched for does leave by that way."""
+    lab.start(guard=guard)
+    host = lab.host()
+    sender, frame, receiver = way(lab, host)
+    lab.settle()
+    octets = bytes(frame[IP])[12:20] + bytes(frame[UDP])[:4]
+    sniffer = frame_flood.Sniffer(receiver)
+    with frame_flood.Flood(sender, "eth0", frame) as sent:
+        if guard:
+            sent.wait(50)
+            wait_for(lambda: lab.agent.ctl("status")["guard"]["dropped"] >= 50, what="the guard to have dropped as many")
+        else:
+            wait_for(lambda: sniffer.count(octets) != [0], what="an untranslated packet, as there is no guard")
+    found = sniffer.count(octets)
+    sniffer.close()
+    assert not guard or found == [0], f"{found[0]} of {sent.sent} packets passed"
+
+
+# ---- the table
+
+FOREIGN = """
+table inet foreign {
+	set some {
+		type ipv4_addr
+		elements = { 192.0.2.1 }
+	}
+
+	chain forward {
+		type filter hook forward priority filter; policy accept;
+		ip saddr @some counter packets 0 bytes 0 accept
+	}
+}
+"""
+
+
+def test_it_stands_before_the_first_start_and_goes_with_detach(lab):
+    agent = lab.prepare()
+    lab.gateway.run("nft", "-f", "-", input=FOREIGN)
+    before = table(lab)
+    assert agent.once("--guard").out == "the guard stands\n"
+    assert interfaces(lab) == []
+    with flooded(lab):
+        pass
+    assert not lab.translated
+    # Again, and beside an agent, it changes nothing.
+    assert agent.once("--guard").status == 0
+    agent.start()
+    stands = table(lab)
+    assert interfaces(lab) == ["in0", "out0"] and stands.replace(before, "") != stands
+    assert agent.once("--guard").out == "an agent runs, which sees to the guard\n"
+    assert interfaces(lab) == ["in0", "out0"]
+    agent.stop()
+    agent.detach()
+    assert table(lab) == before
+    assert agent.once("--detach").out == "nothing to detach\n"
+
+
+def test_a_flushed_ruleset_does_not_take_it_away(lab):
+    agent = lab.start()
+    host = lab.host()
+    sender, frame, receiver = out_by_an_interface_without_a_role(lab, host)
+    lab.settle()
+    octets = bytes(frame[IP])[12:20]
+    lab.gateway.run("nft", "flush", "ruleset", check=False)
+    # The kernel keeps it (6.9 and later), or the agent has put it back.
+    wait_for(lambda: "table inet detnat" in table(lab) and interfaces(lab) == ["in0", "out0"], what="the table")
+    sniffer = frame_flood.Sniffer(receiver)
+    with frame_flood.Flood(sender, "eth0", frame) as sent:
+        sent.wait(50)
+    assert sniffer.count(octets) == [0]
+    sniffer.close()
+    # What nobody held is put up again by the next start.
+    agent.kill()
+    lab.gateway.run("nft", "flush", "ruleset")
+    assert table(lab) == ""
+    agent.start()
+    assert interfaces(lab) == ["in0", "out0"]

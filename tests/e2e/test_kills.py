@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""SIGKILL at a system call of a start, a reload, a change of mappings or a stop; what the next start finds.
+
+strace injects the signal at the n-th call of a kind, so a kill comes at a place, not at a time. A kill at a call that
+changes nothing outside the process is one at the next call that does, so only those kinds are taken. KILLS says how
+many of all places are tried in each phase, spread over all of them; KILLS=all (make test-kills) tries each.
+"""
+
+import collections
+import contextlib
+import os
+import random
+import re
+import signal
+import subprocess
+
+import pytest
+import agent as agent_module
+import isolation
+from agent import wait_for
+from lab import MAPPING
+from test_restart import Stream
+
+KILLS = os.environ.get("KILLS", "3")
+SEED = int(os.environ.get("KILLS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+
+# Calls that change something outside the process: files, pins, maps, interfaces, peers.
+KINDS = ("bpf", "sendto", "sendmsg", "write", "writev", "pwrite64", "pwritev", "fsync", "fdatasync", "ftruncate", "openat", "openat2",
+         "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "chmod", "fchmod",
+         "fchmodat", "chown", "fchown", "lchown", "fchownat", "mount", "umount2", "bind", "connect", "listen", "socket", "ioctl", "setsockopt", "close",
+         "munmap", "flock", "clone", "clone3", "prctl", "capset", "setuid", "setgid", "kill", "shutdown", "exit_group")
+
+OTHER = [{"in": f"10.7.{i}.0/24", "out": f"1.1.7.{16 * i}/28"} for i in range(3)]
+MORE = {"in": "10.9.0.0/24", "out": "1.1.9.0/28"}
+
+_CALL = re.compile(r"^(\d+) +(\w+)\(")
+
+
+def strace(path, *options):
+    # Names that a machine's strace does not know are passed over.
+    return ["strace", "-f", "-q", "-o", path, *options]
+
+
+@contextlib.contextmanager
+def attached(agent, *options):
+    """strace on a running agent, all of its threads."""
+    pid = agent.process.pid
+    tracer = isolation.popen(*strace(agent.directory / "strace", *options), "-p", pid, stderr=subprocess.DEVNULL)
+
+    def traced():
+        return all("TracerPid:\t0\n" not in open(f"/proc/{pid}/task/{task}/status").read() for task in os.listdir(f"/proc/{pid}/task"))
+
+    try:
+        wait_for(traced, what="strace")
+        yield
+    finally:
+        # Where the first of several threads died first, strace was seen to wait for the others without end.
+        tracer.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            tracer.wait(timeout=2)
+        tracer.kill()
+        tracer.wait()
+
+
+class Phase:
+    """One of the things that a kill interrupts; every method leaves an agent that runs."""
+
+    name = None
+    traffic = True  # packets flow meanwhile, and none may be lost
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.agent = lab.prepare()
+        self.begin()
+
+    def begin(self):
+        self.agent.start()
+        self.keep()
+
+    def keep(self):
+        self.kept = self.lab.host()
+        self.lab.open_udp(self.kept)
+
+    def ready(self):
+        """What has to be done each time before it can be interrupted."""
+
+    def act(self, options):
+        """Does it under strace; returns whether it was reported as done."""
+        raise NotImplementedError
+
+    def judge(self, done):
+        """What must hold once the next start is ready."""
+        mappings = {m["in"] for m in self.agent.ctl("mapping", "list")}
+        assert mappings >= {MAPPING["in"]}, mappings
+        assert [s["in_port"] for s in self.lab.sessions(self.kept.addr)] == [5000], "a session of an unchanged mapping is lost"
+
+    # ---- the process
+
+    def launch(self, options):
+        """A start under strace; returns whether it became ready."""
+        agent_module.wrapper[:] = strace(self.agent.directory / "strace", "--seccomp-bpf", *options)
+        try:
+            self.agent.launch()
+        finally:
+            agent_module.wrapper[:] = []
+        return self.agent.first_line() is not None
+
+    def bury(self):
+        """Ends what is left of the agent, below strace where it was started by it."""
+        process = self.agent.process
+        if process.poll() is None:
+            for pid in open(f"/proc/{process.pid}/task/{process.pid}/children").read().split() or [process.pid]:
+                os.kill(int(pid), signal.SIGKILL)
+        process.wait(timeout=agent_module.PATIENCE)
+        process.stdout.close()
+        self.agent.process = None
+
+    def count(self):
+        """How often each kind is called at most by a thread, as it goes without a kill."""
+        calls = collections.Counter()
+        self.ready()
+        self.act(["-e", "trace=" + ",".join("?" + kind for kind in KINDS)])
+        for line in (self.agent.directory / "strace").read_text(errors="replace").splitlines():
+            match = _CALL.match(line)
+            if match:
+                calls[match.groups()] += 1
+        most = collections.Counter()
+        for (_, kind), n in calls.items():
+            most[kind] = max(most[kind], n)
+        return most
+
+    def recover(self):
+        """After a kill, or where the process came to its end without one."""
+        if self.agent.process is not None:
+            self.bury()
+        self.agent.start()
+
+    def kill_at(self, kind, n):
+        self.ready()
+        done = self.act(["-e", f"trace={kind}", "-e", f"inject={kind}:signal=SIGKILL:when={n}"])
+        self.recover()
+        self.judge(done)
+
+
+class FirstStart(Phase):
+    name = "first start"
+    traffic = False
+
+    def begin(self):
+        pass
+
+    def ready(self):
+        if self.agent.process is not None:
+            self.agent.stop()
+            self.agent.detach()
+
+    def act(self, options):
+        return self.launch(options)
+
+    def judge(self, done):
+        assert [m["in"] for m in self.agent.ctl("mapping", "list")] == [MAPPING["in"]]
+
+
+class StartOverPins(Phase):
+    name = "start over pins"
+
+    def ready(self):
+        self.agent.kill()
+
+    def act(self, options):
+        return self.launch(options)
+
+
+class Reload(Phase):
+    name = "reload"
+    other = False
+
+    def ready(self):
+        self.other = not self.other
+        self.wanted = [MAPPING, *OTHER] if self.other else [MAPPING]
+        self.agent.write(mappings=self.wanted, answer_arp=not self.other)
+
+    def act(self, options):
+        with attached(self.agent, *options):
+            return self.agent.command("reload").status == 0
+
+    def judge(self, done):
+        super().judge(done)
+        assert {m["in"] for m in self.agent.ctl("mapping", "list")} == {m["in"] for m in self.wanted}, "the file's"
+
+
+class MappingAdded(Phase):
+    name = "mapping add"
+
+    def ready(self):
+        if any(m["in"] == MORE["in"] for m in self.agent.ctl("mapping", "list")):
+            self.agent.ctl("mapping", "del", MORE["in"], MORE["out"])
+
+    def act(self, options):
+        with attached(self.agent, *options):
+            return self.agent.command("mapping", "add", MORE["in"], MORE["out"]).status == 0
+
+    def judge(self, done):
+        super().judge(done)
+        there = MORE["in"] in {m["in"] for m in self.agent.ctl("mapping", "list")}
+        assert there or not done, "it was reported as added"
+        assert (self.agent.command("who", f"{MORE['out'].split('/')[0]}:1024", "--state-dir", self.agent.state).status == 0) == there
+
+
+class Stop(Phase):
+    name = "stop"
+
+    def act(self, options):
+        with attached(self.agent, *options):
+            self.agent.process.terminate()
+            self.agent.process.wait(timeout=agent_module.PATIENCE)
+        return True
+
+
+PHASES = {phase.name: phase for phase in (FirstStart, StartOverPins, Reload, MappingAdded, Stop)}
+
+
+# Of a kind; thousands of calls in a row are one loop that reads, a start's through the numbers of all chunks.
+MOST = 400
+
+
+def numbers(count):
+    return range(1, count + 1) if count <= MOST else [1 + i * count // MOST for i in range(MOST)]
+
+
+def chosen(places):
+    """KILLS of them, one from each of as many stretches of equal length."""
+    if KILLS == "all":
+        return places
+    n = min(int(KILLS), len(places))
+    dice = random.Random(SEED)
+    return [places[dice.randrange(i * len(places) // n, (i + 1) * len(places) // n)] for i in range(n)]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_kill_at_any_system_call_loses_nothing(lab, phase, monkeypatch):
+    monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")  # which is done by ptrace, as strace works
+    it = PHASES[phase](lab)
+    counted = it.count()
+    it.recover()
+    places = [(kind, n) for kind in KINDS for n in numbers(counted[kind])]
+    assert len(places) > 10, counted
+    for kind, n in chosen(places):
+        try:
+            with Stream(lab) if it.traffic else contextlib.nullcontext():
+                it.kill_at(kind, n)
+            lab.open_udp(lab.host())
+            assert lab.agent.command("history", "verify", "--state-dir", lab.agent.state).status == 0
+        except Exception as error:
+            raise AssertionError(f"{phase}: killed at {kind} number {n} of {counted[kind]} (KILLS_SEED={SEED}): {error}") from error
+    print(f"{phase}: {len(chosen(places))} of {len(places)} places")

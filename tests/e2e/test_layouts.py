@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A datapath of another layout is taken over, up and down, under traffic, and whenever the agent is killed."""
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from scapy.layers.inet import UDP
+
+import agent as programs
+import other_layout
+from agent import wait_for
+from test_restart import Stream
+
+RUNTIME = ("10.9.0.0/24", "1.1.9.0/28")
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """The directory of an agent whose records stand in another order."""
+    return other_layout.build(other_layout.migratable, tmp_path_factory.mktemp("other") / "tree")
+
+
+def use(monkeypatch, directory):
+    monkeypatch.setattr(programs, "AGENT", directory / "detnat-agent")
+
+
+def fill(lab):
+    """Sessions of every kind, those beyond the slots too, and a mapping that the file does not know."""
+    agent = lab.agent
+    host = lab.host()
+    lab.open_udp(host)
+    lab.ping(host)
+    lab.handshake(host, 5001)
+    crowd = [bytes(lab.from_inside(h, UDP(sport=1000 + k, dport=80) / bytes(12), dst=f"198.51.{101 + k % 25}.9"))
+             for h in [lab.host() for _ in range(4)] for k in range(300)]
+
+    def opened():
+        for frame in crowd:
+            lab.inside.send(frame)
+        return agent.counters()["sessions_opened"] >= 1203
+
+    wait_for(opened, what="sessions")
+    lab.outside.drain()
+    assert agent.counters()["sessions_overflowed"] > 500
+    agent.ctl("mapping", "add", *RUNTIME)
+
+
+def listed(agent):
+    return sorted((s["proto"], s["in_addr"], s["in_port"], s["out_addr"], s["out_port"], s["ext_addr"]) for s in agent.ctl("session", "list"))
+
+
+def history(agent):
+    return [json.loads(line) for line in (agent.state / "history.jsonl").read_text().splitlines()]
+
+
+def only_layout(agent):
+    """Where the pins are when all has been compared."""
+    wait_for(lambda: len(list(agent.pins.glob("v*"))) == 1, what="the old pins to go")
+    return next(agent.pins.glob("v*")).name
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_an_agent_of_another_layout_loses_nothing(lab, other, monkeypatch, way):
+    own = programs.BUILD
+    use(monkeypatch, own if way == "up" else other)
+    agent = lab.start(session_slots=16)
+    layout = only_layout(agent)
+    fill(lab)
+    before, counters = listed(agent), agent.counters()
+    with Stream(lab) as stream:
+        use(monkeypatch, other if way == "up" else own)
+        agent.stop()
+        assert agent.once("-t").status == 0
+        agent.start()
+        assert only_layout(agent) != layout
+    after = listed(agent)
+    assert not set(before) - set(after)
+    assert [m["in"] for m in agent.ctl("mapping", "list")] == ["10.0.0.0/18", RUNTIME[0]]
+    assert agent.counters()["sessions_opened"] >= counters["sessions_opened"] + 1 and agent.counters()["no_program"] == 0
+    assert agent.ctl("check")["findings"] == []
+    assert f"the datapath of layout {layout[1:]} was taken over as layout" in agent.log_text() and "of 2 mappings" not in agent.log_text()
+    # The history goes on: nothing is unknown.
+    assert [(r["event"], r.get("unknown_since")) for r in history(agent)][-1] == ("start", None)
+    assert history(agent)[-1]["taken_over"] is True
+    assert stream.sent > 0
+
+
+# What can be seen of the pins when the agent is killed.
+MOMENTS = {
+    "the copy is begun": lambda agent, old: any(agent.pins.glob("v*/moving")),
+    "the copy is complete": lambda agent, old: any(p.parent.name != old for p in agent.pins.glob("v*/running")),
+    "the new programs are loaded": lambda agent, old: any(p.parent.name != old for p in agent.pins.glob("v*/tc_leaves_*")),
+    "the new programs run": lambda agent, old: len(list(agent.pins.glob("v*"))) == 2 and not any(agent.pins.glob("v*/moving")),
+    "the old pins are gone": lambda agent, old: not (agent.pins / old).exists(),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_kill_at_any_moment_leaves_what_the_next_start_goes_on_from(lab, other, monkeypatch, moment):
+    agent = lab.start(session_slots=16)
+    layout = only_layout(agent)
+    fill(lab)
+    before = listed(agent)
+    with Stream(lab):
+        agent.stop()
+        use(monkeypatch, other)
+        agent.launch()
+        end = time.monotonic() + 60
+        # The brief ones may be missed; then it is killed later, which must do no harm either.
+        while not MOMENTS[moment](agent, layout) and (agent.pins / layout).exists() and agent.running() and time.monotonic() < end:
+            pass
+        agent.end(signal.SIGKILL)
+        agent.start()
+        assert only_layout(agent) != layout
+    assert not set(before) - set(listed(agent))
+    assert [m["in"] for m in agent.ctl("mapping", "list")] == ["10.0.0.0/18", RUNTIME[0]]
+    assert agent.ctl("check")["findings"] == []
+
+
+def rewrite_types(pin, old, new):
+    """Gives a name in pinned type information another spelling."""
+    size = json.loads(subprocess.run(["bpftool", "-j", "map", "show", "pinned", pin], check=True, stdout=subprocess.PIPE).stdout)["bytes_value"]
+    key, value = ctypes.c_uint32(0), ctypes.create_string_buffer(size)
+    path = ctypes.create_string_buffer(str(pin).encode())
+
+    def bpf(command, *words):
+        attr = (ctypes.c_uint64 * 8)(*words)
+        result = ctypes.CDLL(None, use_errno=True).syscall(321 if os.uname().machine == "x86_64" else 280, command, attr, ctypes.sizeof(attr))
+        assert result >= 0, os.strerror(ctypes.get_errno())
+        return result
+
+    fd = bpf(7, ctypes.addressof(path))
+    bpf(1, fd, ctypes.addressof(key), ctypes.addressof(value))
+    assert old + b"\0" in value.raw and len(old) == len(new)
+    value.raw = value.raw.replace(old + b"\0", new + b"\0")
+    bpf(2, fd, ctypes.addressof(key), ctypes.addressof(value))
+    os.close(fd)
+
+
+def test_what_cannot_be_taken_over_goes_on_until_it_is_asked_to_end(lab):
+    agent = lab.start()
+    agent.ctl("mapping", "add", *RUNTIME)
+    host = lab.host()
+    lab.open_udp(host, 6000)
+    with Stream(lab) as stream:
+        agent.stop()
+        next(agent.pins.glob("v*")).rename(agent.pins / "v99")
+        rewrite_types(agent.pins / "v99" / "types", b"truth", b"trvth")
+        for options in (["-t"], []):
+            result = agent.once(*options)
+            assert result.status == 2, result
+            assert 'its records "slot" differ' in result.err and "--replace; 2 sessions of 2 mappings are lost then" in result.err
+        assert [p.name for p in agent.pins.glob("v*")] == ["v99"]
+        assert agent.once("-t", "--replace").status == 2
+    agent.start("--replace")
+    assert only_layout(agent) != "v99" and "as was asked for, it is replaced" in agent.log_text()
+    # The mappings are those that ran, their sessions are gone, and the history knows when.
+    assert [m["in"] for m in agent.ctl("mapping", "list")] == ["10.0.0.0/18", RUNTIME[0]]
+    assert agent.ctl("status")["sessions"] == 0 and stream.sent > 0
+    events = [(r["event"], r.get("unknown_since")) for r in history(agent)]
+    assert ("detach", None) in events and not any(since for _, since in events), events
+    lab.open_udp(host, 6000)
+    assert agent.ctl("check")["findings"] == []

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Pins belong to a network namespace: what is done to them in another."""
+
+import pytest
+from scapy.layers.inet import UDP
+
+import isolation
+import machine
+import netns
+from agent import AGENT, execute
+
+
+def attached(namespace):
+    return {name: xdp and xdp["prog"]["id"] for name, xdp in machine.links(namespace).items()}
+
+
+def elsewhere(lab, *options):
+    """The daemon, with the same configuration, in another network namespace; a start is to end by itself."""
+    return execute(AGENT, *options, "-c", lab.agent.path, namespace=lab.outside_ns)
+
+
+@pytest.mark.parametrize("agent_runs", [True, False])
+@pytest.mark.parametrize("options", [["-t"], ["--detach"], []], ids=["-t", "--detach", "start"])
+def test_another_namespace_is_refused_and_nothing_is_changed(lab, options, agent_runs):
+    agent = lab.start()
+    host = lab.host()
+    src = lab.open_udp(host)
+    # Of the same name and with the same indexes there may be interfaces of others.
+    before, theirs, traces = attached(lab.gateway), attached(lab.outside_ns), machine.traces(lab)
+    if not agent_runs:
+        agent.kill()
+    result = elsewhere(lab, *options)
+    assert result.status in (1, 2) and result.out == "", result
+    assert "belongs to another network namespace, net:[" in result.err, result
+    assert f"nsenter --net={lab.gateway.path}" in result.err, result
+    assert "take it off" not in result.err and "there is no interface" not in result.err, result
+    assert (attached(lab.gateway), attached(lab.outside_ns), machine.traces(lab)) == (before, theirs, traces)
+    lab.send_out(lab.from_inside(host, UDP(sport=5000, dport=53) / b"on"), src)
+    if not agent_runs:
+        agent.start()
+        lab.send_out(lab.from_inside(host, UDP(sport=5000, dport=53) / b"on"), src)
+        assert len(lab.sessions(host.addr)) == 1
+
+
+def leave_pins_behind(lab):
+    """Pins of a namespace that is gone: the agent is killed, and its namespace is replaced by another."""
+    agent = lab.start()
+    lab.open_udp(lab.host("10.0.0.9"))
+    agent.kill()
+    lab.gateway.delete()
+    lab.gateway = agent.namespace = netns.Namespace("new-" + lab.gateway.name)
+    return agent
+
+
+def test_pins_of_a_namespace_that_is_gone_are_removed_and_no_interface_is_touched(lab):
+    agent = leave_pins_behind(lab)
+    # A stranger's clsact, on an interface of an index that the records have.
+    lab.gateway.ip("link", "add", "in0", "type", "veth", "peer", "name", "out0")
+    for name in ("in0", "out0"):
+        lab.gateway.run("tc", "qdisc", "add", "dev", name, "clsact")
+    before = lab.gateway.run("tc", "qdisc", "show").stdout
+    result = agent.once("--detach")
+    assert (result.status, result.out) == (0, "detached\n"), result
+    assert "its network namespace is gone" in result.err
+    assert lab.gateway.run("tc", "qdisc", "show").stdout == before
+    assert not list(agent.pins.glob("v*"))
+
+
+def test_a_start_takes_over_what_a_namespace_left_that_is_gone(lab):
+    agent = leave_pins_behind(lab)
+    lab.gateway.batch("link add in0 type veth peer name out0", "link set in0 up", "link set out0 up")
+    lab.gateway.sysctl("net.ipv4.ip_forward", 1)
+    agent.start()
+    assert "its network namespace is gone" in agent.log_text()
+    assert agent.ctl("status")["sessions"] == 1
+    agent.restart()
+    assert agent.log_text().count("its network namespace is gone") == 1
+    agent.stop()
+    agent.detach()
+    agent.process = None
+
+
+def test_a_live_program_whose_pins_are_not_to_be_seen_is_not_called_a_strangers(lab):
+    """As under `ip netns exec`, which mounts another /sys: another pin path does the same."""
+    agent = lab.start()
+    hidden = lab.directory / "hidden"
+    hidden.mkdir()
+    isolation.mount(b"bpf", hidden)
+    lab.at_end(isolation.unmount, hidden)
+    right = agent.path.read_text()
+    agent.path.write_text(right.replace(str(agent.pins), str(hidden)))
+    for options in (["-t"], []):
+        result = agent.once(*options)
+        assert result.status == 2 and "carries detnat's program" in result.err, result
+        assert "nsenter --net=" in result.err and "off`" not in result.err, result
+    agent.path.write_text(right)
+    lab.open_udp(lab.host())

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Next hops that die, or change their MAC address without a word."""
+
+import contextlib
+import threading
+
+import pytest
+from scapy.layers.inet import UDP
+from scapy.layers.l2 import Ether
+
+from agent import wait_for
+from lab import ROUTER, Host, block_of
+
+OLD, NEW, OTHER = "02:00:00:00:0a:01", "02:00:00:00:0a:02", "02:00:00:00:0a:03"
+FAR = "203.0.113.77"
+
+# Of the agent alone, without what the kernel knows by itself, it was 64 s.
+PATIENCE = 10
+
+
+def quick(namespace, link):
+    """Three requests without an answer take 0.3 s instead of 3."""
+    for family in ("ipv4", "ipv6"):
+        namespace.sysctl(f"net.{family}.neigh.{link}.retrans_time_ms", 100)
+
+
+def live_router(namespace, address, mac=OLD):
+    """The kernel at the other end of a wire is a router: it answers requests, by this MAC address."""
+    namespace.ip("link", "set", "eth0", "address", mac)
+    namespace.sysctl("net.ipv6.conf.eth0.disable_ipv6", 0)
+    namespace.ip("addr", "add", address, "dev", "eth0", *(("nodad",) if ":" in address else ()))
+
+
+@contextlib.contextmanager
+def traffic(wire, *frames):
+    """The frames, again and again."""
+    end = threading.Event()
+
+    def send():
+        while not end.wait(0.02):
+            wire.send(*frames)
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
+def sent_to(wire, mac):
+    """Whether a frame comes that is sent to this MAC address; those that wait are read first."""
+    wire.drain()
+    frame = wire.receive(0.5)
+    return frame is not None and Ether(frame).dst == mac
+
+
+def out_by_ipv4(lab):
+    live_router(lab.outside_ns, f"{ROUTER}/24")
+    lab.gateway.ip("neigh", "del", ROUTER, "dev", "out0")
+    host = lab.host()
+    return lab.inside, [lab.from_inside(host, UDP(sport=5000, dport=53), FAR)], lab.outside_ns, lab.outside
+
+
+def out_by_ipv6(lab):
+    """RFC 8950: an IPv4 route by an IPv6 next hop."""
+    live_router(lab.outside_ns, "fe80::fe/64")
+    lab.gateway.sysctl("net.ipv6.conf.out0.disable_ipv6", 0)
+    lab.gateway.ip("route", "add", "203.0.113.0/24", "via", "inet6", "fe80::fe", "dev", "out0")
+    host = lab.host()
+    return lab.inside, [lab.from_inside(host, UDP(sport=5000, dport=53), FAR)], lab.outside_ns, lab.outside
+
+
+def in_by_ipv4(lab):
+    live_router(lab.inside_ns, "10.0.0.254/16")
+    lab.gateway.ip("route", "add", "10.0.5.0/24", "via", "10.0.0.254")
+    host = Host("10.0.5.5", OLD)
+    src = block_of(host.addr).first_choice(5000)
+    packet = lab.from_inside(host, UDP(sport=5000, dport=53))
+    lab.inside.send(packet)
+    lab.outside.expect(lab.going_out(packet, src))
+    return lab.outside, [lab.from_outside(src[0], UDP(sport=53, dport=src[1]))], lab.inside_ns, lab.inside
+
+
+@pytest.mark.parametrize("way", [out_by_ipv4, out_by_ipv6, in_by_ipv4])
+def test_a_router_that_changes_its_mac_address_in_silence_is_noticed(lab, way):
+    lab.start()
+    quick(lab.gateway, "out0")
+    quick(lab.gateway, "in0")
+    sender, frames, router, receiver = way(lab)
+    with traffic(sender, *frames):
+        wait_for(lambda: sent_to(receiver, OLD), PATIENCE, "frames to the router")
+        router.ip("link", "set", "eth0", "address", NEW)
+        wait_for(lambda: sent_to(receiver, NEW), PATIENCE, "frames to its new address")
+    receiver.drain()
+
+
+def test_a_router_that_dies_gets_nothing_more_where_another_way_stands(lab):
+    """Which of several next hops serves, where a neighbour has failed, is the kernel's to say: fib_multipath_use_neigh."""
+    lab.start()
+    quick(lab.gateway, "out0")
+    live_router(lab.outside_ns, f"{ROUTER}/24")
+    lab.gateway.sysctl("net.ipv4.fib_multipath_use_neigh", 1)
+    lab.gateway.batch(f"neigh del {ROUTER} dev out0", f"neigh add 198.51.100.253 lladdr {OTHER} dev out0 nud permanent",
+                      f"route replace default nexthop via {ROUTER} nexthop via 198.51.100.253")
+    host = lab.host()
+    frames = [lab.from_inside(host, UDP(sport=5000 + i % 15, dport=53), f"203.0.113.{i}") for i in range(1, 33)]
+
+    def served():
+        """The MAC addresses that a round of them goes to."""
+        lab.outside.drain()
+        lab.inside.send(*frames)
+        return {Ether(lab.outside.receive(1) or bytes(14)).dst for _ in frames}
+
+    wait_for(lambda: served() == {OLD, OTHER}, PATIENCE, "both routers to serve")
+    lab.outside_ns.ip("addr", "del", f"{ROUTER}/24", "dev", "eth0")
+    wait_for(lambda: served() == {OTHER}, PATIENCE, "the dead router to get nothing more")

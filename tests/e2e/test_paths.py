@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Paths of the configuration that somebody else could have a hand in are refused, by -t and by a start, and nothing is done there."""
+
+import os
+
+import pytest
+
+import isolation
+
+STRANGER = 65534
+KEYS = {"state_dir": "", "control_socket": "/agent.sock", "pin_path": "/pins"}
+
+
+class Place:
+    """A world-writable sticky directory, like /tmp, and a directory of root's that a stranger would like to reach."""
+
+    def __init__(self, lab):
+        lab.directory.chmod(0o755)
+        self.open = lab.directory / "open"
+        self.open.mkdir()
+        self.open.chmod(0o1777)
+        self.victim = lab.directory / "victim"
+        self.victim.mkdir(0o700)
+        (self.victim / "precious").write_text("data")
+
+    def by_stranger(self, *command):
+        isolation.run("setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups", *command)
+
+
+@pytest.fixture
+def place(lab):
+    return Place(lab)
+
+
+def refused(agent, *words):
+    """Both -t and a start refuse it with all of these words, and the start leaves nothing; the message."""
+    for options in (("-t",), ()):
+        result = agent.once(*options)
+        assert result.status == 2, result
+        for word in words:
+            assert word in result.err, result
+    assert not agent.socket.exists() and not list(agent.pins.glob("v*"))
+    return result.err
+
+
+@pytest.mark.parametrize("below", ["", "/sub"], ids=["itself", "below it"])
+@pytest.mark.parametrize("key", KEYS)
+def test_a_strangers_link_is_not_followed(lab, place, key, below):
+    place.by_stranger("ln", "-s", place.victim, place.open / "link")
+    agent = lab.prepare(**{key: f"{place.open}/link{below}{KEYS[key]}"})
+    refused(agent, f"{key}: {place.open}/link is a symbolic link of uid {STRANGER} (nobody)", f"`rm {place.open}/link`")
+    assert [p.name for p in place.victim.iterdir()] == ["precious"]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_strangers_directory_is_not_used(lab, place, key):
+    place.by_stranger("mkdir", "-m", "755", place.open / "mine")
+    agent = lab.prepare(**{key: f"{place.open}/mine{KEYS[key]}"})
+    refused(agent, f"{key}: {place.open}/mine belongs to uid {STRANGER} (nobody), mode 0755", f"`chown root {place.open}/mine`")
+    assert not list((place.open / "mine").iterdir())
+
+
+@pytest.mark.parametrize("mode,words", [(0o777, "writable for everybody (owner root, mode 0777); `chmod o-w"), (0o775, "writable for gid 65534 (owner root, mode 0775); `chmod g-w")],
+                         ids=["everybody", "a group"])
+@pytest.mark.parametrize("key", KEYS)
+def test_a_directory_that_others_may_write_to_is_not_used(lab, place, key, mode, words):
+    path = lab.directory / "loose"
+    path.mkdir()
+    os.chown(path, 0, STRANGER)
+    path.chmod(mode)
+    agent = lab.prepare(**{key: f"{path}/sub{KEYS[key]}"})
+    refused(agent, f"{key}: {path} is {words} {path}`")
+    assert not list(path.iterdir())
+
+
+def test_nothing_is_mounted_over_a_directory_that_is_not_empty(lab, place):
+    agent = lab.prepare(pin_path=str(place.victim))
+    refused(agent, f"pin_path: {place.victim} is no bpffs and not empty", "name an empty directory")
+    assert (place.victim / "precious").read_text() == "data"
+
+
+def test_an_empty_directory_gets_a_bpffs(lab, place):
+    path = lab.directory / "empty"
+    path.mkdir(0o700)
+    agent = lab.prepare(pin_path=str(path))
+    try:
+        agent.start()
+        agent.stop()
+        agent.detach()
+    finally:
+        if os.path.ismount(path):
+            isolation.unmount(path)
+
+
+def test_a_history_that_a_stranger_made_is_not_taken_over(lab, place):
+    place.by_stranger("touch", place.open / "history.jsonl")
+    agent = lab.prepare(state_dir=str(place.open))
+    refused(agent, f"state_dir: {place.open}/history.jsonl belongs to uid {STRANGER} (nobody)")
+
+
+LOOSE = [
+    ("a file that everybody may write to", lambda path: path.chmod(0o666), "writable for everybody (owner root, mode 0666); `chmod o-w"),
+    ("a file of a stranger's", lambda path: os.chown(path, STRANGER, STRANGER), f"belongs to uid {STRANGER} (nobody), mode 0644"),
+]
+
+
+@pytest.mark.parametrize("spoil,words", [row[1:] for row in LOOSE], ids=[row[0] for row in LOOSE])
+def test_a_configuration_that_others_may_write_is_refused(lab, spoil, words):
+    agent = lab.prepare()
+    agent.path.chmod(0o644)
+    spoil(agent.path)
+    refused(agent, f"{agent.path} {words}" if words.startswith("belongs") else f"{agent.path} is {words}")
+
+
+def test_a_configuration_in_a_directory_that_everybody_may_write_to_is_refused(lab):
+    agent = lab.prepare()
+    agent.directory.chmod(0o777)
+    refused(agent, f"{agent.directory} is writable for everybody")
+
+
+def test_a_reload_refuses_it_too_and_the_running_configuration_stays(lab):
+    agent = lab.start()
+    agent.write(sessions_per_user=7)
+    agent.path.chmod(0o666)
+    assert "is writable for everybody" in agent.refused("reload")
+    agent.path.chmod(0o644)
+    agent.ctl("reload")
+
+
+def test_links_and_directories_of_roots_are_as_good_as_any(lab, place):
+    (lab.directory / "real").mkdir()
+    (lab.directory / "way").symlink_to("real")
+    (place.open / "own").symlink_to(lab.directory / "way")
+    agent = lab.prepare(state_dir=f"{place.open}/own/../real/./state", control_socket=str(place.open / "agent.sock"))
+    link = lab.directory / "config"
+    link.symlink_to(agent.path)
+    agent.path, agent.socket = link, place.open / "agent.sock"
+    agent.start()
+    assert (lab.directory / "real" / "state" / "history.jsonl").exists()
+    agent.ctl("status")
+
+
+def test_a_file_of_the_one_who_runs_it_by_sudo_is_read(lab, monkeypatch):
+    agent = lab.prepare()
+    os.chown(agent.path, 1234, 1234)
+    agent.path.chmod(0o664)
+    assert agent.once("-t").status == 2
+    monkeypatch.setenv("SUDO_UID", "1234")
+    result = agent.once("-t")
+    assert result.status == 0, result

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Who may do what by the control socket, and what the log says of it.
+
+The groups stand in a copy of /etc/group that only this test run sees.
+"""
+
+import json
+import os
+import pathlib
+import re
+
+import pytest
+
+import isolation
+from agent import CTL, execute, wait_for
+from lab import Lab
+
+READERS, ADMINS, OTHERS = 48101, 48102, 48103
+USER = 47001
+MAPPING = ("10.99.0.0/24", "9.9.9.0/28")
+
+# Everything that changes something: verb and arguments that a running lab takes. Those that follow undo.
+CHANGES = [
+    ("mapping", "add", *MAPPING),
+    ("mapping", "del", *MAPPING),
+    ("interface", "del", "out0", "outside"),
+    ("interface", "add", "out0", "outside"),
+    ("timeouts", "set", "udp=77"),
+    ("timeouts", "reset"),
+    ("session", "close", "in", "10.0.0.10:5000", "198.51.100.7:53"),
+    ("ipfix", "set", "collector=198.51.100.7:4739"),
+    ("ipfix", "flush"),
+    ("ipfix", "disable"),
+    ("trace", "start"),
+    ("trace", "stop"),
+    ("reload",),
+]
+
+READS = [
+    ("status",), ("stats",), ("mapping", "list"), ("interface", "list"), ("timeouts", "show"), ("session", "list"), ("user", "show", "10.0.0.10"),
+    ("ipfix", "show"), ("trace", "show"), ("top",), ("explain", "10.0.0.10"), ("forward", "10.0.0.10"), ("reverse", "1.1.1.0:1100"),
+]
+
+
+@pytest.fixture(scope="module")
+def groups(run_directory):
+    path = run_directory / "group"
+    path.write_text(pathlib.Path("/etc/group").read_text() + f"detnat:x:{READERS}:\ndetnat-admin:x:{ADMINS}:\n")
+    path.chmod(0o644)
+    isolation.run("mount", "--bind", path, "/etc/group")
+    yield
+    isolation.unmount("/etc/group")
+
+
+@pytest.fixture(scope="module")
+def gateway(run_directory, groups):
+    it = Lab(run_directory)
+    try:
+        it.start()
+        yield it
+    finally:
+        it.close()
+
+
+def command_of(lab, those, *words, uid=USER):
+    """detnatctl as an ordinary user of these groups, the first of which is the primary one."""
+    return execute("setpriv", f"--reuid={uid}", f"--regid={those[0]}", f"--groups={','.join(map(str, those))}", "--bounding-set=-all", "--inh-caps=-all",
+                   CTL, "-s", lab.agent.socket, *words)
+
+
+def audited(lab, words, size):
+    """The audit line of a command, among those behind the first `size` octets of the log."""
+    def found():
+        return [line for line in lab.agent.log_text()[size:].splitlines() if line.startswith("detnat-agent: audit: ") and f": {words} {{" in line]
+    lines = wait_for(found, what=f"an audit line of {words}")
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+@pytest.mark.parametrize("words", READS, ids=" ".join)
+def test_members_of_detnat_read_everything(gateway, words):
+    result = command_of(gateway, [OTHERS, READERS], *words)
+    assert result.status == 0, result
+
+
+@pytest.mark.parametrize("words", CHANGES, ids=" ".join)
+def test_members_of_detnat_change_nothing(gateway, words):
+    size = len(gateway.agent.log_text())
+    result = command_of(gateway, [READERS], *words)
+    assert result.status == 1, result
+    verb = " ".join(words[:2]) if words[0] != "reload" else "reload"
+    assert result.err == f"detnatctl: {verb}: changes need root or membership of group detnat-admin\n"
+    assert f"{verb}: refused to uid {USER} (pid " in gateway.agent.log_text()[size:]
+    assert "audit: " not in gateway.agent.log_text()[size:]
+
+
+@pytest.mark.parametrize("those,uid", [([OTHERS, READERS, ADMINS], USER), ([ADMINS, READERS], USER), ([OTHERS], 0)], ids=["supplementary group", "primary group", "root"])
+def test_admins_and_root_change_everything_and_the_log_tells_who(gateway, those, uid):
+    gateway.open_udp(gateway.host("10.0.0.10"))
+    for words in CHANGES:
+        size = len(gateway.agent.log_text())
+        result = command_of(gateway, those, *words, uid=uid)
+        assert result.status == 0, f"{words}: {result}"
+        verb = words[0] if words[0] == "reload" else " ".join(words[:2])
+        line = audited(gateway, verb, size)
+        assert re.fullmatch(rf'detnat-agent: audit: uid={uid} \({"root" if uid == 0 else "[?]"}\) pid=\d+: {verb} \{{.*\}}: done', line), line
+    gateway.inside.clear()
+    gateway.outside.clear()
+
+
+def test_strangers_cannot_connect(gateway):
+    result = command_of(gateway, [OTHERS], "status")
+    assert result.status == 3, result
+
+
+def test_hundreds_of_groups_are_all_looked_at(gateway):
+    assert command_of(gateway, [OTHERS, READERS, *range(60000, 60500), ADMINS], "timeouts", "reset").status == 0
+    assert command_of(gateway, [OTHERS, READERS, *range(60000, 60500)], "timeouts", "reset").status == 1
+
+
+def test_the_audit_line_names_arguments_and_why_it_was_refused(gateway):
+    size = len(gateway.agent.log_text())
+    gateway.agent.refused("mapping", "del", "10.77.0.0/24", "7.7.7.0/28")
+    for line in gateway.agent.log_text()[size:].splitlines():
+        if "audit: " in line:
+            head, arguments, reason = re.fullmatch(r"(.*: mapping del) (\{.*?\}): refused: (.+)", line).groups()
+            assert json.loads(arguments) == {"in": "10.77.0.0/24", "out": "7.7.7.0/28"}
+            assert reason
+
+
+def test_a_quiet_log_has_audit_lines_all_the_same(lab, groups):
+    agent = lab.prepare().start("-q")
+    agent.ctl("timeouts", "set", "udp=78")
+    audited(lab, "timeouts set", 0)
+
+
+def test_a_reader_is_answered_in_the_documented_shape(gateway):
+    result = isolation.run(
+        "setpriv", f"--reuid={USER}", f"--regid={READERS}", "--clear-groups", "/usr/bin/python3", "-c",
+        "import socket,sys;s=socket.socket(socket.AF_UNIX);s.connect(sys.argv[1]);s.send(b'{\"verb\":\"reload\"}\\n');print(s.recv(4096).decode(),end='')",
+        gateway.agent.socket)
+    assert json.loads(result.stdout) == {"ok": False, "status": 1, "error": "reload: changes need root or membership of group detnat-admin"}
+
+
+def test_the_history_is_the_readers_to_ask(gateway):
+    """`who` reads the file, without the agent."""
+    def who(*groups):
+        return execute("setpriv", f"--reuid={USER}", f"--regid={groups[0]}", f"--groups={','.join(map(str, groups))}", CTL, "-j", "who", "1.1.1.0:1100",
+                       "--state-dir", gateway.agent.state)
+    gateway.agent.hang_up()
+    result = who(OTHERS, READERS)
+    assert result.status == 0 and json.loads(result.out)["in_addr"], result
+    assert who(OTHERS).status == 1
+    assert gateway.agent.state.stat().st_mode & 0o7777 == 0o750
+    for file in gateway.agent.state.iterdir():
+        assert file.stat().st_mode & 0o7777 == 0o640, file
+        assert file.stat().st_gid == READERS, file
+
+
+def test_a_group_that_the_operator_chose_stays(lab, groups):
+    agent = lab.prepare()
+    agent.state.mkdir(mode=0o750)
+    os.chown(agent.state, 0, OTHERS)
+    agent.start()
+    assert agent.state.stat().st_gid == OTHERS

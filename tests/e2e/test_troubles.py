@@ -1,0 +1,443 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Trouble beside the datapath: translation starts and goes on, the trouble is told, and it mends itself."""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import typing
+
+import pytest
+
+import isolation
+from agent import AGENT, CTL, execute, wait_for
+from lab import MAPPING
+
+MS_RDONLY, MS_REMOUNT = 1, 32
+
+METRICS = "127.0.0.1:9469"
+OTHER = {"in": "10.9.0.0/24", "out": "1.1.9.9/32"}
+PAIR = (OTHER["in"], OTHER["out"])
+
+
+def troubles(agent):
+    return {t["what"]: t for t in agent.ctl("status")["troubles"]}
+
+
+def told(agent, what, text):
+    """Waits until the trouble is in status; its text has these words, and so has the log."""
+    found = wait_for(lambda: troubles(agent).get(what), what=f"the trouble {what}")
+    assert text in found["text"], found
+    assert found["text"] in agent.log_text()
+    assert f"Trouble: {what}, since {found['since']}: {found['text']}\n" in agent.text("status")
+    return found
+
+
+def healed(agent, what):
+    wait_for(lambda: what not in troubles(agent), what=f"the end of the trouble {what}")
+
+
+# ---- what is there at a start, and ends by itself
+
+
+@contextlib.contextmanager
+def port_taken(lab):
+    """Somebody without any rights listens there."""
+    with lab.gateway.enter(), socket.create_server(("127.0.0.1", 9469)):
+        yield
+
+
+@contextlib.contextmanager
+def address_missing(lab):
+    """The address comes when the block ends."""
+    yield
+    lab.gateway.ip("addr", "add", "10.99.99.99/32", "dev", "out0")
+
+
+@contextlib.contextmanager
+def state_disk(lab, change, back):
+    """The state directory is a disk of its own; change() spoils it, back() mends it."""
+    change(lab.agent.state)
+    yield
+    back(lab.agent.state)
+
+
+def remount(path, flags):
+    isolation.mount(None, path, MS_REMOUNT | flags)
+
+
+def fill(path):
+    # Room that the agent has reserved behind the end of the history is given back.
+    with contextlib.suppress(FileNotFoundError):
+        os.truncate(path / "history.jsonl", (path / "history.jsonl").stat().st_size)
+    with open(path / "ballast", "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    # The last page of the history is as full as a line makes it.
+    with contextlib.suppress(OSError), open(path / "ballast", "ab", buffering=0) as file:
+        while True:
+            file.write(b"x")
+
+
+def disk_full(lab):
+    return state_disk(lab, fill, lambda path: (path / "ballast").unlink())
+
+
+def disk_read_only(lab):
+    return state_disk(lab, lambda path: remount(path, MS_RDONLY), lambda path: remount(path, 0))
+
+
+@dataclasses.dataclass
+class Fault:
+    name: str
+    config: dict
+    fault: typing.Callable
+    what: str
+    text: str
+    strict: str = ""  # what -t says; empty: it does not look at that
+    disk: str = ""  # a directory of the agent's that is a small disk of its own
+
+
+FAULTS = [
+    Fault("the metrics port is taken", {"metrics": {"listen": METRICS}}, port_taken, "metrics",
+          f"metrics.listen: cannot listen on {METRICS}: Address already in use; tried again every second",
+          f"cannot listen on {METRICS}"),
+    Fault("the metrics address is not there yet", {"metrics": {"listen": "10.99.99.99:9469"}}, address_missing, "metrics",
+          "cannot listen on 10.99.99.99:9469: Cannot assign requested address", "Cannot assign requested address"),
+    Fault("the source of IPFIX is not there yet", {"ipfix": {"collector": "198.51.100.7:4739", "source": "10.99.99.99:4739"}},
+          address_missing, "ipfix", "10.99.99.99 is not an address of this machine"),
+    Fault("the disk of the history is full", {}, disk_full, "history", "No space left on device; no mapping can be changed",
+          disk="state"),
+    Fault("the disk of the history is read-only", {}, disk_read_only, "history", "Read-only file system", "Read-only file system",
+          disk="state"),
+]
+
+
+def refused_change(agent, why):
+    """What is left of the last page of a disk may still take some lines; then a change is refused, which one is returned."""
+    for change in itertools.cycle(("add", "del")):
+        result = agent.command("mapping", change, *PAIR)
+        if result.status:
+            assert result.status == 1 and why in result.err, result
+            return change
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.name)
+@pytest.mark.parametrize("over_pins", (False, True), ids=("first start", "restart"))
+def test_a_start_goes_on_with(lab, fault, over_pins):
+    agent = lab.prepare(**fault.config)
+    host, change = lab.host(), "add"
+    if fault.disk:
+        disk = agent.directory / fault.disk
+        disk.mkdir(mode=0o750, exist_ok=True)
+        isolation.mount(b"tmpfs", disk, data=b"size=16k,mode=750")
+        lab.at_end(isolation.unmount, disk)
+    if over_pins:
+        lab.gateway.ip("addr", "add", "10.99.99.99/32", "dev", "out0")
+        agent.start()
+        lab.open_udp(host)
+        agent.kill()
+        lab.gateway.ip("addr", "del", "10.99.99.99/32", "dev", "out0")
+    with fault.fault(lab):
+        # Over pins -t takes what is in the way for the agent that runs.
+        if fault.strict and not over_pins:
+            result = agent.once("-t")
+            assert result.status == 2 and fault.strict in result.err, result
+        agent.start()
+        told(agent, fault.what, fault.text)
+        lab.open_udp(host, 5001)
+        if fault.what == "history":
+            change = refused_change(agent, fault.text.split(";")[0])
+            agent.ctl("timeouts", "set", "udp=200")
+    healed(agent, fault.what)
+    assert troubles(agent) == {}
+    agent.ctl("mapping", change, *PAIR)
+    result = execute(CTL, "history", "verify", "--state-dir", agent.state)
+    assert result.status == 0, result
+    answer = execute(CTL, "-j", "who", "1.1.1.1:1276", "--state-dir", agent.state)
+    assert answer.status == 0 and json.loads(answer.out)["in_addr"] == "10.0.16.16", answer
+    assert len(lab.sessions(host.addr)) == 1 + over_pins
+
+
+# ---- the configuration file
+
+
+def broken(text):
+    return lambda path: path.write_text(text)
+
+
+BAD_FILES = {
+    "is empty": broken(""),
+    "is half written": lambda path: path.write_bytes(path.read_bytes()[:40]),
+    "is gone": lambda path: path.unlink(),
+    "is a directory": lambda path: (path.unlink(), path.mkdir()),
+    "names an interface twice": lambda path: path.write_text(path.read_text().replace('"in0"', '"in0", "in0"')),
+    "has a mapping that cannot be": lambda path: path.write_text(path.read_text().replace("1.1.1.0/30", "1.1.1.0/8")),
+}
+
+
+@pytest.mark.parametrize("file", BAD_FILES)
+def test_a_restart_goes_on_where_the_file(lab, file):
+    agent = lab.start()
+    agent.ctl("mapping", "add", *PAIR)
+    host = lab.host()
+    lab.open_udp(host)
+    agent.kill()
+    good = agent.path.read_bytes()
+    BAD_FILES[file](agent.path)
+    result = agent.once("-t")
+    assert result.status == 2 and result.err, result
+    agent.start()
+    told(agent, "config", "what ran before goes on, reload when this is mended")
+    assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"], OTHER["in"]]
+    lab.open_udp(host, 5001)
+    agent.refused("reload")
+    if agent.path.is_dir():
+        agent.path.rmdir()
+    agent.path.write_bytes(good)
+    agent.ctl("reload")
+    healed(agent, "config")
+    assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"]]
+    assert len(lab.sessions(host.addr)) == 2
+
+
+def test_a_first_start_with_a_bad_file_ends_with_2(lab):
+    agent = lab.prepare()
+    agent.path.write_text("{")
+    result = agent.once()
+    assert result.status == 2 and f"{agent.path}:1" in result.err, result
+
+
+def test_a_bad_file_at_a_reload_is_told_until_it_is_mended(lab):
+    agent = lab.start()
+    good = agent.path.read_text()
+    agent.path.write_text("{")
+    agent.hang_up()
+    told(agent, "config", "nothing was changed")
+    agent.path.write_text(good)
+    agent.hang_up()
+    healed(agent, "config")
+
+
+def test_a_storm_of_reloads_with_a_bad_file_says_so_a_few_times(lab):
+    agent = lab.start()
+    agent.path.write_text("{")
+    before = len(agent.log_text().splitlines())
+    for _ in range(20):
+        agent.refused("reload")
+        agent.hang_up()
+    lines = [line for line in agent.log_text().splitlines()[before:] if "nothing was changed" in line]
+    assert 2 <= len(lines) <= 6, lines
+
+
+# ---- signals
+
+
+def signal_state(pid, key):
+    for line in open(f"/proc/{pid}/status", encoding="ascii"):
+        if line.startswith(key):
+            return int(line.split()[1], 16)
+    return 0
+
+
+def test_a_signal_right_after_the_start_is_not_lost(lab):
+    """The process is hung up on from the moment at which it holds signals back, until it is ready."""
+    agent = lab.prepare()
+    agent.launch()
+    pid = agent.process.pid
+    bit = 1 << (signal.SIGHUP - 1)
+    wait_for(lambda: signal_state(pid, "SigBlk") & bit, what="signals to be held back", interval=0)
+    assert not signal_state(pid, "SigCgt") & bit
+    agent.hang_up()
+    agent.write(timeouts={"udp": 200})
+    line = agent.first_line()
+    assert line is not None and line.endswith("ready"), agent.log_end()
+    wait_for(lambda: agent.ctl("timeouts", "show")["udp"] == 200, what="the reload")
+
+
+def test_an_end_right_after_the_start_is_a_clean_end(lab):
+    agent = lab.prepare()
+    agent.launch()
+    bit = 1 << (signal.SIGTERM - 1)
+    wait_for(lambda: signal_state(agent.process.pid, "SigBlk") & bit, what="signals to be held back", interval=0)
+    assert agent.end() == 0
+
+
+# ---- a log that is not read
+
+
+@contextlib.contextmanager
+def unread_log(lab, agent):
+    """The agent's standard error is a pipe that nobody reads; yields the end to read from."""
+    reader, writer = os.pipe()
+    agent.process = lab.gateway.popen(AGENT, "-v", "-c", agent.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=writer)
+    try:
+        assert agent.first_line().endswith("ready")
+        flags = os.get_blocking(writer)
+        assert flags, "the agent changed the flags of a pipe that it shares"
+        yield reader
+        assert os.get_blocking(writer)
+    finally:
+        os.close(writer)
+        os.close(reader)
+
+
+def test_a_log_that_is_not_read_holds_nobody_up(lab):
+    agent = lab.prepare()
+    with unread_log(lab, agent) as reader:
+        good = agent.path.read_text()
+        agent.path.write_text(json.dumps({"x" * 400: 1}))
+        # A pipe takes 64 KiB, and the agent keeps 256 KiB more.
+        with socket.socket(socket.AF_UNIX) as client, client.makefile("rwb") as stream:
+            client.connect(str(agent.socket))
+
+            def fill():
+                stream.write(b'{"verb":"reload"}\n' * 200)
+                stream.flush()
+                for _ in range(200):
+                    assert b'"status":1' in stream.readline()
+                return "log" in troubles(agent)
+
+            wait_for(fill, what="the trouble")
+        assert "standard error is not read" in troubles(agent)["log"]["text"]
+        lab.open_udp(lab.host())
+        agent.path.write_text(good)
+        agent.ctl("reload")
+        os.set_blocking(reader, False)
+        text = b""
+
+        def read():
+            nonlocal text
+            with contextlib.suppress(BlockingIOError):
+                while piece := os.read(reader, 1 << 16):
+                    text += piece
+            return b"lines of this log were lost, as it was not read" in text
+
+        wait_for(read, what="the number of lines lost")
+        healed(agent, "log")
+        agent.stop()
+
+
+# ---- the mapping history while the agent runs
+
+
+def test_a_restart_goes_on_where_the_state_directory_cannot_be_used(lab):
+    agent = lab.start()
+    host = lab.host()
+    lab.open_udp(host)
+    agent.kill()
+    shutil.rmtree(agent.state)
+    agent.state.write_text("a file in the way")
+    agent.start()
+    told(agent, "history", "Not a directory")
+    lab.open_udp(host, 5001)
+    assert "Not a directory" in agent.refused("mapping", "add", *PAIR)
+    agent.state.unlink()
+    healed(agent, "history")
+    agent.ctl("mapping", "add", *PAIR)
+    assert len(lab.sessions(host.addr)) == 2
+
+
+@contextlib.contextmanager
+def injecting(pid, *what):
+    """strace changes system calls of the process meanwhile."""
+    tracer = isolation.popen("strace", "-f", "-q", "-o", "/dev/null", *what, "-p", str(pid), stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: "TracerPid:\t0" not in open(f"/proc/{pid}/status", encoding="ascii").read(), what="strace")
+        yield
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait()
+
+
+def test_a_slow_disk_delays_changes_of_mappings_and_nothing_else(lab):
+    """fsync takes 4 s. A change takes effect after that, and the history says when."""
+    agent = lab.start()
+    with injecting(agent.process.pid, "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=4000000"):
+        change = isolation.popen(CTL, "-s", agent.socket, "mapping", "add", *PAIR, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        wait_for(lambda: (agent.state / "history.jsonl").read_text().count(OTHER["in"]), what="the record")
+        assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"]]
+        lab.open_udp(lab.host())
+        agent.ctl("stats")
+        assert change.poll() is None, "others were answered only after the change"
+        assert change.wait() == 0
+        assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"], OTHER["in"]]
+
+    def records():
+        return [json.loads(line) for line in (agent.state / "history.jsonl").read_text().splitlines()]
+
+    wait_for(lambda: [r["event"] for r in records()[-3:]] == ["add", "undo", "add"], what="the record with the time of the change")
+    first, undo, second = records()[-3:]
+    assert undo["first"] == undo["last"] == first["line"] and second["from"] > first["from"]
+    assert agent.ctl("status")["history"]["line"] == second["line"]
+
+
+def test_an_end_in_the_middle_of_a_change_takes_it_back(lab):
+    agent = lab.start()
+    with injecting(agent.process.pid, "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=2000000"):
+        change = isolation.popen(CTL, "-s", agent.socket, "mapping", "add", *PAIR, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        wait_for(lambda: (agent.state / "history.jsonl").read_text().count(OTHER["in"]), what="the record")
+        agent.stop()
+        assert change.wait() != 0
+    events = [json.loads(line)["event"] for line in (agent.state / "history.jsonl").read_text().splitlines()]
+    assert events == ["start", "add", "add", "undo", "stop"]
+    agent.start()
+    assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"]]
+
+
+def test_a_file_that_may_not_grow_is_a_full_disk(lab):
+    """RLIMIT_FSIZE: the write fails, and SIGXFSZ ends nobody."""
+    agent = lab.start()
+    size = (agent.state / "history.jsonl").stat().st_size
+    resource.prlimit(agent.process.pid, resource.RLIMIT_FSIZE, (size + 100, resource.RLIM_INFINITY))
+    assert "File too large" in agent.refused("mapping", "add", *PAIR)
+    # Neither can the log grow.
+    assert "File too large" in troubles(agent)["history"]["text"]
+    lab.open_udp(lab.host())
+    resource.prlimit(agent.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    healed(agent, "history")
+    agent.ctl("mapping", "add", *PAIR)
+
+
+# ---- the control socket
+
+
+def test_a_control_socket_that_was_removed_is_made_again(lab):
+    agent = lab.start()
+    agent.socket.unlink()
+    wait_for(agent.socket.exists, what="the socket")
+    assert agent.ctl("status")["troubles"] == []
+    assert "was removed; it is made again" in agent.log_text()
+
+
+def test_a_control_socket_that_cannot_be_made_is_waited_for(lab):
+    agent = lab.start()
+    agent.kill()
+    agent.socket.unlink(missing_ok=True)
+    agent.socket.mkdir()
+    agent.start()
+    assert "is in the way and is not a socket; tried again every second" in agent.log_text()
+    lab.open_udp(lab.host())
+    agent.socket.rmdir()
+    wait_for(lambda: agent.socket.is_socket(), what="the socket")
+    healed(agent, "control")
+
+
+# ---- sources and addresses that come and go
+
+
+def test_an_ipfix_source_that_goes_and_comes_back(lab):
+    agent = lab.prepare(ipfix={"collector": "198.51.100.7:4739", "source": "10.99.99.99:4739", "template_interval": 10})
+    lab.gateway.ip("addr", "add", "10.99.99.99/32", "dev", "out0")
+    agent.start()
+    lab.gateway.ip("addr", "del", "10.99.99.99/32", "dev", "out0")
+    agent.ctl("ipfix", "flush")
+    told(agent, "ipfix", "198.51.100.7:4739")
+    lab.gateway.ip("addr", "add", "10.99.99.99/32", "dev", "out0")
+    wait_for(lambda: agent.ctl("ipfix", "flush") and "ipfix" not in troubles(agent), what="a message that was sent")

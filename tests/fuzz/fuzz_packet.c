@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Frames of any octets, by the datapath's own parser, option walker and rewriting, compiled for user space. The frame
+ * ends where memory does, so that a read behind it is a fault; a rewriting keeps what the checksums add up to.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "../../bpf/ctx_xdp.h"
+
+#include "../../bpf/count.h"
+#include "../../bpf/frame_sum.h"
+#include "../../bpf/ip_options.h"
+#include "../../bpf/rewrite.h"
+
+#define ROOM 65536U
+
+static const struct option_kinds mss = { { 1 << 2 } };
+
+/* A place that ends just before memory that nobody may touch, below 4 GiB. */
+static uint8_t *frame_room(void)
+{
+	static uint8_t *room;
+
+	if (!room) {
+		room = mmap(NULL, ROOM + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+		if (room == MAP_FAILED || mprotect(room + ROOM, 4096, PROT_NONE))
+			abort();
+	}
+	return room;
+}
+
+/* What header and transport add up to, checksums included: 0xffff where they are right. */
+static uint32_t residue(ctx_t *ctx, const struct packet *p)
+{
+	struct iphdr *ip = ctx_data(ctx) + L3_OFFSET;
+	__u64 sum = frame_sum(ctx, p->l4_offset, L3_OFFSET + p->length);
+	__u32 header = csum_fold(frame_sum(ctx, L3_OFFSET, p->l4_offset)) % 0xffff;
+
+	if (sum == FRAME_SUM_FAILED)
+		abort();
+	if (p->proto != IPPROTO_ICMP)
+		sum += (__u64)ip->saddr + ip->daddr;
+	return header << 16 | csum_fold(sum) % 0xffff;
+}
+
+static void check_rewriting(ctx_t *ctx, const struct packet *p, int source)
+{
+	struct rewrite w = { .addr = 0xcb007103, .port = 40000, .source = (__u8)source };
+	struct udphdr *udp = ctx_data(ctx) + p->l4_offset;
+	int unsummed = p->proto == IPPROTO_UDP && !udp->check;
+	uint32_t before = residue(ctx, p), after;
+	struct packet again;
+
+	if (rewrite_packet(ctx, p, &w, 1))
+		abort();
+	after = residue(ctx, p);
+	if (unsummed ? udp->check || (before ^ after) >> 16 : before != after)
+		abort();
+	if (parse(ctx, &again) != PACKET_SESSION || (source ? again.src : again.dst) != w.addr)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint8_t *end = frame_room() + ROOM, *frame;
+	struct xdp_md ctx = { 0 };
+	struct options *o;
+	struct packet p;
+
+	if (size > ROOM)
+		return 0;
+	frame = end - size;
+	memcpy(frame, data, size);
+	ctx.data = (__u32)(uintptr_t)frame;
+	ctx.data_end = (__u32)(uintptr_t)end;
+
+	enum packet_kind kind = parse(&ctx, &p);
+
+	if (kind == PACKET_NOT_IPV4 || kind == PACKET_BAD_HEADER)
+		return 0;
+	if (p.l4_offset < L3_OFFSET + 20 || p.l4_offset > L3_OFFSET + 60 || p.l4_offset > L3_OFFSET + p.length ||
+	    L3_OFFSET + p.length > size)
+		abort();
+	options_refusal(&ctx, &p);
+	if (kind != PACKET_SESSION)
+		return 0;
+	if (p.proto == IPPROTO_TCP &&
+	    options_find(&ctx, p.l4_offset + 20, (frame[p.l4_offset + 12] >> 4) * 4U - 20, &mss, &o) == OPTIONS_FOUND &&
+	    o->at + o->octet[o->at + 1] > 40)
+		abort();
+	if (p.fragment)
+		return 0;
+	check_rewriting(&ctx, &p, 1);
+	check_rewriting(&ctx, &p, 0);
+	return 0;
+}

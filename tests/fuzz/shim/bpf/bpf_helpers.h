@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * In place of libbpf's header: the helpers that the parser and the option walkers of bpf/ call, for user space. A frame
+ * stands below 4 GiB, as its context has addresses of 32 bits.
+ */
+#ifndef DETNAT_FUZZ_BPF_HELPERS_H
+#define DETNAT_FUZZ_BPF_HELPERS_H
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <string.h>
+
+#define SEC(name)
+#define __uint(name, value) int(*name)[value]
+#define __type(name, type)  typeof(type) *name
+#undef __always_inline
+#define __always_inline	   inline __attribute__((always_inline))
+#define LIBBPF_PIN_BY_NAME 1
+#define barrier_var(var)   asm volatile("" : "+r"(var))
+
+/* Every map has one element, of any content: what the walkers keep there they write first. */
+static inline void *bpf_map_lookup_elem(void *map, const void *key)
+{
+	static _Alignas(64) char element[4096];
+
+	return element;
+}
+
+static inline __u64 bpf_xdp_get_buff_len(const struct xdp_md *ctx)
+{
+	return ctx->data_end - ctx->data;
+}
+
+static inline long bpf_xdp_load_bytes(const struct xdp_md *ctx, __u32 offset, void *to, __u32 size)
+{
+	__u32 length = ctx->data_end - ctx->data;
+
+	if (offset > length || size > length - offset)
+		return -EINVAL;
+	memcpy(to, (char *)(long)ctx->data + offset, size);
+	return 0;
+}
+
+static inline long bpf_xdp_store_bytes(const struct xdp_md *ctx, __u32 offset, void *from, __u32 size)
+{
+	__u32 length = ctx->data_end - ctx->data;
+
+	if (offset > length || size > length - offset)
+		return -EINVAL;
+	memcpy((char *)(long)ctx->data + offset, from, size);
+	return 0;
+}
+
+#define bpf_loop(n, step, ctx, flags)              \
+	do {                                       \
+		for (__u32 i_ = 0; i_ < (n); i_++) \
+			if (step(i_, ctx))         \
+				break;             \
+	} while (0)
+
+#endif

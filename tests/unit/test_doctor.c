@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The doctor's checks that read /proc and /sys, on trees of files made up for the purpose. */
+#include <criterion/criterion.h>
+#include <ftw.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "doctor_private.h"
+
+static char root[] = "/tmp/detnat-doctor.XXXXXX";
+static char said[4096];
+
+static void set_up(void)
+{
+	cr_assert_not_null(mkdtemp(root));
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+	return remove(path);
+}
+
+static void tear_down(void)
+{
+	nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Makes a file below the root, with its directories. */
+static void put(const char *path, const char *content)
+{
+	char full[512];
+
+	snprintf(full, sizeof(full), "%s%s", root, path);
+	for (char *slash = full + strlen(root) + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
+		*slash = '\0';
+		mkdir(full, 0700);
+	}
+
+	FILE *f = fopen(full, "w");
+
+	cr_assert_not_null(f, "%s", full);
+	fputs(content, f);
+	fclose(f);
+}
+
+static void collect(struct doctor *d, enum doctor_level level, const char *text)
+{
+	snprintf(said + strlen(said), sizeof(said) - strlen(said), "%s\n", text);
+}
+
+static struct config *two_interfaces(void)
+{
+	static const char json[] =
+		"{\"interfaces\": {\"inside\": [\"in0\"], \"outside\": [\"out0\", \"out1\"]}, \"unmatched\": \"route\","
+		" \"mappings\": [{\"in\": \"10.0.0.0/18\", \"out\": \"1.1.1.0/30\"}]}";
+	struct config *c;
+	struct error err;
+
+	cr_assert_eq(config_parse(json, strlen(json), "test", &c, &err), 0, "%s", err.text);
+	return c;
+}
+
+struct row {
+	const char *name;
+	void (*check)(struct doctor *d);
+	const char *files[3][2]; /* path, content */
+	enum doctor_level level; /* the worst that is said */
+	const char *text;	 /* a part of what is said */
+};
+
+static const struct row rows[] = {
+	{ "a kernel of today",
+	  doctor_kernel,
+	  { { "/proc/sys/kernel/osrelease", "6.1.0-50-amd64\n" }, { "/sys/kernel/btf/vmlinux", "x" } },
+	  DOCTOR_OK,
+	  "Linux 6.1.0-50-amd64 with type information" },
+	{ "a kernel before 6.1",
+	  doctor_kernel,
+	  { { "/proc/sys/kernel/osrelease", "6.0.19\n" }, { "/sys/kernel/btf/vmlinux", "x" } },
+	  DOCTOR_FAILURE,
+	  "6.1 or later is needed" },
+	{ "a kernel of the fives",
+	  doctor_kernel,
+	  { { "/proc/sys/kernel/osrelease", "5.15.2\n" }, { "/sys/kernel/btf/vmlinux", "x" } },
+	  DOCTOR_FAILURE,
+	  "too old" },
+	{ "a kernel without type information",
+	  doctor_kernel,
+	  { { "/proc/sys/kernel/osrelease", "6.12.1\n" } },
+	  DOCTOR_FAILURE,
+	  "CONFIG_DEBUG_INFO_BTF" },
+	{ "programs that are compiled",
+	  doctor_jit,
+	  { { "/proc/sys/net/core/bpf_jit_enable", "1\n" } },
+	  DOCTOR_OK,
+	  "compiled" },
+	{ "programs that are interpreted",
+	  doctor_jit,
+	  { { "/proc/sys/net/core/bpf_jit_enable", "0\n" } },
+	  DOCTOR_WARNING,
+	  "net.core.bpf_jit_enable=1" },
+	{ "no file of the compiler", doctor_jit, { { NULL } }, DOCTOR_OK, "not shown" },
+	{ "a name that the kernel counted",
+	  doctor_names,
+	  { { "/sys/class/net/in0/name_assign_type", "1\n" } },
+	  DOCTOR_WARNING,
+	  "in0: the kernel numbered it" },
+	{ "names that stay",
+	  doctor_names,
+	  { { "/sys/class/net/in0/name_assign_type", "4\n" }, { "/sys/class/net/out0/name_assign_type", "2\n" } },
+	  DOCTOR_OK,
+	  "no interface has a name" },
+	{ "forged sources with unmatched route",
+	  doctor_rp_filter,
+	  { { "/proc/sys/net/ipv4/conf/all/rp_filter", "0\n" }, { "/proc/sys/net/ipv4/conf/in0/rp_filter", "0\n" } },
+	  DOCTOR_WARNING,
+	  "net.ipv4.conf.in0.rp_filter=1" },
+	{ "rp_filter of all interfaces",
+	  doctor_rp_filter,
+	  { { "/proc/sys/net/ipv4/conf/all/rp_filter", "2\n" } },
+	  DOCTOR_OK,
+	  "fits the roles" },
+	{ "a strict filter on one of two outside interfaces",
+	  doctor_rp_filter,
+	  { { "/proc/sys/net/ipv4/conf/in0/rp_filter", "1\n" }, { "/proc/sys/net/ipv4/conf/out1/rp_filter", "1\n" } },
+	  DOCTOR_WARNING,
+	  "out1: rp_filter is 1 (strict) on one of 2 outside interfaces" },
+	{ "too little room for neighbours",
+	  doctor_neighbours,
+	  { { "/proc/sys/net/ipv4/neigh/default/gc_thresh3", "1024\n" } },
+	  DOCTOR_WARNING,
+	  "4096 subscribers can be neighbours, and the kernel keeps 1024" },
+	{ "room for neighbours",
+	  doctor_neighbours,
+	  { { "/proc/sys/net/ipv4/neigh/default/gc_thresh3", "4096\n" } },
+	  DOCTOR_OK,
+	  "room for 4096, 4096 can be neighbours" },
+};
+
+TestSuite(doctor, .init = set_up, .fini = tear_down);
+
+Test(doctor, each_finding_names_what_to_mend)
+{
+	/* Of the mapping's 10.0.0.0/18 a network of 10.0.16.0/20 is on the inside interface, and one outside. */
+	const struct link links[] = { { .ifindex = 3, .name = "in0" }, { .ifindex = 4, .name = "out0" } };
+	struct address addresses[] = { { .ifindex = 3, .addr = 0x0a001001, .plen = 20 },
+				       { .ifindex = 4, .addr = 0x0a000001, .plen = 24 } };
+	_cleanup_config_ struct config *c = two_interfaces();
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct row *row = &rows[i];
+		struct doctor d = { .config = c,
+				    .root = root,
+				    .links = { links, ARRAY_SIZE(links) },
+				    .addresses = addresses,
+				    .n_addresses = ARRAY_SIZE(addresses),
+				    .report = collect };
+		enum doctor_level worst = DOCTOR_OK;
+
+		for (size_t k = 0; k < ARRAY_SIZE(row->files) && row->files[k][0]; k++)
+			put(row->files[k][0], row->files[k][1]);
+		said[0] = '\0';
+		row->check(&d);
+		for (int level = 0; level < DOCTOR_N_LEVELS; level++)
+			if (d.count[level])
+				worst = level;
+		cr_expect_eq(worst, row->level, "%s: said %s", row->name, said);
+		cr_expect_not_null(strstr(said, row->text), "%s: said %s", row->name, said);
+		tear_down();
+		mkdir(root, 0700);
+	}
+}

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Each kind of fault is planted in real maps, found, and repaired; and what is right is not complained of. */
+#include <bpf/bpf.h>
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <string.h>
+
+#include <detnat/slots.h>
+
+#include "sessions_fixture.h"
+#include "table_check.h"
+
+TestSuite(table_check, .init = sessions_set_up);
+
+#define HOST "10.0.0.7"
+#define PEER 0xc6336407U
+
+/* Where a flow from HOST stands by the rules; other: the second bucket instead. */
+static uint32_t place(uint16_t in_port, uint16_t ext_port, bool other)
+{
+	const struct mapping *map = mappings_get(m, big);
+	uint32_t first = mapping_first_choice(&map->geo, in_port);
+	struct bucket_pair p = session_buckets(PEER, ext_port, IPPROTO_UDP, first, map->bucket_shift);
+
+	return (other ? p.second : p.first) * BUCKET_SLOTS + (first & (BUCKET_SLOTS - 1));
+}
+
+static uint32_t port_lo(void)
+{
+	const struct geometry *g = &mappings_get(m, big)->geo;
+
+	return mapping_port_lo(g, 7);
+}
+
+static uint16_t first_port(uint16_t in_port)
+{
+	return (uint16_t)(port_lo() + mapping_first_choice(&mappings_get(m, big)->geo, in_port));
+}
+
+static struct slot *open_at(uint32_t slot, uint16_t in_port, uint16_t out_port, uint8_t state)
+{
+	struct session s = { .ext_addr = PEER,
+			     .in_port = in_port,
+			     .out_port = out_port,
+			     .ext_port = 443,
+			     .proto = IPPROTO_UDP,
+			     .state = state };
+
+	return tables_put(m, tables_addr(HOST), slot, &s, NOW);
+}
+
+/* A session as the datapath opens it. */
+static struct slot *open_flow(uint16_t in_port)
+{
+	return open_at(place(in_port, 443, false), in_port, first_port(in_port), SESSION_UDP);
+}
+
+static void overflow_flow(uint16_t in_port)
+{
+	struct session s = { .ext_addr = PEER,
+			     .in_port = in_port,
+			     .out_port = first_port(in_port),
+			     .ext_port = 443,
+			     .proto = IPPROTO_UDP,
+			     .state = SESSION_UDP };
+
+	tables_put_overflow(m, tables_addr(HOST), &s, NOW);
+}
+
+static struct overflow_key key_of(uint16_t in_port, enum overflow_direction direction)
+{
+	const struct geometry *g = &mappings_get(m, big)->geo;
+	struct overflow_key key = { .addr = tables_addr(HOST),
+				    .ext_addr = PEER,
+				    .port = in_port,
+				    .ext_port = 443,
+				    .proto = IPPROTO_UDP,
+				    .direction = direction };
+
+	if (direction == OVERFLOW_OUT2IN) {
+		key.addr = mapping_out_addr(g, 7);
+		key.port = first_port(in_port);
+	}
+	return key;
+}
+
+/* Goes through all tables. */
+static struct check_findings check(bool repair, struct check_figures *ret_figures)
+{
+	struct check_findings f = { 0 };
+	struct table_check *c;
+	int r;
+
+	cr_assert_eq(table_check_new(m, repair, &f, &c), 0);
+	while ((r = table_check_step(c, 100)) > 0)
+		if (r == TABLE_CHECK_WAITS)
+			usleep(200);
+	cr_assert_eq(r, TABLE_CHECK_DONE);
+	if (ret_figures)
+		*ret_figures = *table_check_figures(c);
+	table_check_free(c);
+	return f;
+}
+
+static void right(void)
+{
+	open_flow(5000);
+	open_flow(5001);
+	overflow_flow(5002);
+	/* Displaced: in the second bucket, or on another port of its group; with their bits. */
+	open_at(place(5016, 443, true), 5016, first_port(5016), SESSION_UDP);
+	open_at(place(5024, 443, false) ^ 1, 5024, (uint16_t)(first_port(5024) ^ 1), SESSION_UDP);
+	record(HOST)->displaced = ~0U;
+}
+
+/* ---- faults ---------------------------------------------------------------------------------------------------- */
+
+static void count_high(void)
+{
+	record(HOST)->sessions += 3;
+}
+
+static void count_low(void)
+{
+	record(HOST)->sessions = 0;
+}
+
+static void count_below_zero(void)
+{
+	record(HOST)->sessions = ~0U;
+}
+
+static void count_without_sessions(void)
+{
+	record("10.0.0.8")->sessions = 1;
+}
+
+static void wrong_bucket(void)
+{
+	uint32_t right_slot = place(5100, 443, false), other = place(5100, 443, true), wrong = 0;
+
+	while (wrong / BUCKET_SLOTS == right_slot / BUCKET_SLOTS || wrong / BUCKET_SLOTS == other / BUCKET_SLOTS)
+		wrong += BUCKET_SLOTS;
+	open_at(wrong, 5100, first_port(5100), SESSION_UDP);
+}
+
+static void same_port(void)
+{
+	/* Another flow, of the same first choice, on the very port. */
+	uint16_t in_port = (uint16_t)(5000 + mappings_get(m, big)->geo.ports_per_host);
+
+	open_at(place(in_port, 443, true), in_port, first_port(5000), SESSION_UDP);
+}
+
+static void same_flow(void)
+{
+	open_at(place(5000, 443, true), 5000, (uint16_t)(first_port(5000) ^ 1), SESSION_UDP);
+}
+
+static void port_of_another(void)
+{
+	open_at(place(5100, 443, false), 5100, (uint16_t)(port_lo() - 1), SESSION_UDP);
+}
+
+static void port_of_another_group(void)
+{
+	open_at(place(5100, 443, false), 5100, (uint16_t)(first_port(5100) ^ 8), SESSION_UDP);
+}
+
+static void strange_state(void)
+{
+	open_at(place(5100, 443, false), 5100, first_port(5100), 0x3f);
+}
+
+static void state_of_another_protocol(void)
+{
+	open_at(place(5100, 443, false), 5100, first_port(5100), SESSION_ESTABLISHED);
+}
+
+static void not_displaced(void)
+{
+	record(HOST)->displaced = 0;
+}
+
+static void overflow_high(void)
+{
+	record(HOST)->overflow++;
+}
+
+static void overflow_low(void)
+{
+	record(HOST)->overflow = 0;
+}
+
+static void total_high(void)
+{
+	d.global->overflow += 5;
+}
+
+static void total_zero(void)
+{
+	d.global->overflow = 0;
+}
+
+static void no_way_in(void)
+{
+	struct overflow_key key = key_of(5002, OVERFLOW_OUT2IN);
+
+	cr_assert_eq(bpf_map_delete_elem(d.overflow, &key), 0);
+}
+
+static void no_way_out(void)
+{
+	struct overflow_key key = key_of(5002, OVERFLOW_IN2OUT);
+
+	cr_assert_eq(bpf_map_delete_elem(d.overflow, &key), 0);
+	record(HOST)->sessions--;
+	record(HOST)->overflow--;
+	d.global->overflow--;
+}
+
+static void way_in_of_another(void)
+{
+	struct overflow_key key = key_of(5002, OVERFLOW_OUT2IN);
+	struct overflow_session s = { .in_addr = tables_addr(HOST), .in_port = 6000 };
+
+	cr_assert_eq(bpf_map_update_elem(d.overflow, &key, &s, BPF_EXIST), 0);
+}
+
+static void record_written_over(void)
+{
+	d.mapping[big].first_bucket ^= 4;
+}
+
+static void quota_written_over(void)
+{
+	d.mapping[big].sessions_per_user++;
+}
+
+static void hole_in_the_index(void)
+{
+	d.in_nodes[10].entry[0] = 0;
+}
+
+static void index_to_nowhere(void)
+{
+	d.out_nodes[77].entry[5] = INDEX_LEAF | 900;
+}
+
+static void index_beyond(void)
+{
+	d.in_nodes[77].entry[5] = (uint16_t)(INDEX_LEAF | big);
+}
+
+static const struct fault {
+	const char *name;
+	void (*plant)(void);
+	enum check_kind kind;
+	const char *where;
+	unsigned n; /* findings of that kind; 0: one */
+	bool stays; /* cannot be repaired */
+} faults[] = {
+	{ "the count is too high", count_high, CHECK_COUNT, HOST },
+	{ "the count is too low", count_low, CHECK_COUNT, HOST },
+	{ "the count is below zero", count_below_zero, CHECK_COUNT, HOST },
+	{ "a count without sessions", count_without_sessions, CHECK_COUNT, "10.0.0.8" },
+	{ "a session in a third bucket", wrong_bucket, CHECK_PLACE, HOST },
+	{ "an outside endpoint given twice", same_port, CHECK_PORT, HOST },
+	{ "a flow with two sessions", same_flow, CHECK_FLOW, HOST },
+	{ "a port of another's block", port_of_another, CHECK_PORT, HOST },
+	{ "a port of another group", port_of_another_group, CHECK_PORT, HOST },
+	{ "a state that there is not", strange_state, CHECK_STATE, HOST },
+	{ "a state of another protocol", state_of_another_protocol, CHECK_STATE, HOST },
+	{ "a displaced session that no bit tells of", not_displaced, CHECK_DISPLACED, HOST },
+	{ "the count of the overflow is too high", overflow_high, CHECK_OVERFLOW_COUNT, HOST },
+	{ "the count of the overflow is too low", overflow_low, CHECK_OVERFLOW_COUNT, HOST },
+	{ "the count of all the overflow is too high", total_high, CHECK_OVERFLOW_TOTAL, "overflow" },
+	{ "the count of all the overflow is zero", total_zero, CHECK_OVERFLOW_TOTAL, "overflow" },
+	{ "an overflow session without its way in", no_way_in, CHECK_OVERFLOW_PAIR, HOST },
+	{ "an overflow session without its way out", no_way_out, CHECK_OVERFLOW_PAIR, "1.1.1.0" },
+	{ "the way in leads to another", way_in_of_another, CHECK_OVERFLOW_PAIR, NULL, 2 },
+	{ "a mapping's record is written over", record_written_over, CHECK_MAPPING, "10.0.0.0/24" },
+	{ "a mapping's quota is written over", quota_written_over, CHECK_MAPPING, "10.0.0.0/24" },
+	{ "the index lacks a mapping", hole_in_the_index, CHECK_INDEX, "10.0.0.0/24", .stays = true },
+	{ "the index leads to no mapping", index_to_nowhere, CHECK_INDEX, "77.5.0.0/16", .stays = true },
+	{ "the index leads from elsewhere", index_beyond, CHECK_INDEX, "10.0.0.0/24", .stays = true },
+};
+
+static void expect(const struct fault *f, bool repair)
+{
+	struct check_findings found = check(repair, NULL);
+	uint64_t wanted = f->n ? f->n : 1;
+
+	/* One entry of a session may go with the other. */
+	if (repair && f->n && found.total)
+		wanted = found.total;
+	cr_assert_eq(found.total, wanted, "%s: %lu findings, the first: %s: %s: %s", f->name, found.total,
+		     found.n ? found.finding[0].where : "-", found.n ? check_kind_name(found.finding[0].kind) : "-",
+		     found.n ? found.finding[0].text : "-");
+	for (size_t i = 0; i < found.n; i++) {
+		cr_expect_eq(found.finding[i].kind, f->kind, "%s: %s", f->name, found.finding[i].text);
+		cr_expect_eq(found.finding[i].repaired, repair && !f->stays, "%s", f->name);
+		if (f->where)
+			cr_expect_str_eq(found.finding[i].where, f->where, "%s", f->name);
+	}
+	cr_expect_eq(found.repaired, repair && !f->stays ? found.total : 0, "%s", f->name);
+	check_findings_free(&found);
+}
+
+ParameterizedTestParameters(table_check, each_fault_is_found_and_repaired)
+{
+	static unsigned numbers[ARRAY_SIZE(faults)];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(faults); i++)
+		numbers[i] = i;
+	return cr_make_param_array(unsigned, numbers, ARRAY_SIZE(numbers));
+}
+
+ParameterizedTest(const unsigned *number, table_check, each_fault_is_found_and_repaired, .init = sessions_set_up)
+{
+	const struct fault *f = &faults[*number];
+	struct check_findings found;
+
+	right();
+	f->plant();
+	expect(f, false);
+	expect(f, false); /* nothing was changed */
+	expect(f, true);
+	found = check(false, NULL);
+	cr_expect_eq(found.total, f->stays ? 1 : 0, "%s: is still there: %s", f->name,
+		     found.n ? found.finding[0].text : "");
+	check_findings_free(&found);
+}
+
+Test(table_check, counts_are_right_after_a_repair)
+{
+	right();
+	count_high();
+	overflow_high();
+	total_high();
+	not_displaced();
+
+	struct check_findings found = check(true, NULL);
+
+	cr_expect_eq(record(HOST)->sessions, 5);
+	cr_expect_eq(record(HOST)->overflow, 1);
+	cr_expect_eq(d.global->overflow, 1);
+	check_findings_free(&found);
+	/* Bits of displaced sessions are those that are needed. */
+	record(HOST)->displaced = ~0U;
+	found = check(true, NULL);
+	cr_expect_eq(found.total, 0);
+	cr_expect_neq(record(HOST)->displaced, ~0U);
+	cr_expect_neq(record(HOST)->displaced, 0);
+	found = check(false, NULL);
+	cr_expect_eq(found.total, 0);
+}
+
+Test(table_check, of_sessions_that_exclude_each_other_the_idle_one_goes)
+{
+	struct slot *idle = open_flow(5000), *busy;
+
+	same_port();
+	busy = (struct slot *)mappings_buckets(m, big, 7) + place(5000, 443, true);
+	record(HOST)->displaced = ~0U;
+	truth_refresh(&idle->truth, NOW - 50);
+
+	struct check_findings found = check(true, NULL);
+
+	cr_expect_eq(found.total, 1);
+	cr_expect(truth_free(idle->truth));
+	cr_expect(truth_live(busy->truth));
+	cr_expect_eq(record(HOST)->sessions, 1);
+	check_findings_free(&found);
+}
+
+Test(table_check, bits_of_displaced_sessions_are_wanted_where_they_are_needed)
+{
+	static const struct {
+		const char *name;
+		bool second;   /* in the second bucket */
+		unsigned slot; /* from the preferred one */
+		unsigned port; /* from the first choice */
+		uint64_t found;
+	} rows[] = {
+		{ "in its preferred slot, on its first choice", false, 0, 0, 0 },
+		{ "in another slot", false, 1, 0, 1 },
+		{ "on another port", false, 0, 1, 1 },
+		{ "in the second bucket", true, 0, 0, 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct slot *s = open_at(place(5024, 443, rows[i].second) ^ rows[i].slot, 5024,
+					 (uint16_t)(first_port(5024) ^ rows[i].port), SESSION_UDP);
+		struct check_findings found = check(false, NULL);
+
+		cr_expect_eq(found.total, rows[i].found, "%s", rows[i].name);
+		check_findings_free(&found);
+		*s = (struct slot){ 0 };
+		record(HOST)->sessions = 0;
+	}
+}
+
+Test(table_check, figures)
+{
+	struct check_figures f;
+	struct check_findings found;
+
+	right();
+	open_at(place(5200, 443, false), 5200, first_port(5200), SESSION_UDP);
+	found = check(false, &f);
+	cr_expect_eq(found.total, 0);
+	cr_expect_eq(f.mappings, 2);
+	cr_expect_eq(f.subscribers, 256 + 4);
+	cr_expect_eq(f.slots, 256 * 32 + 4 * 8);
+	cr_expect_eq(f.sessions, 5);
+	cr_expect_eq(f.overflow_sessions, 1);
+	cr_expect_eq(f.unsettled, 0);
+}
+
+Test(table_check, more_faults_than_are_kept_are_counted)
+{
+	struct check_findings found;
+
+	for (unsigned i = 0; i < 256; i++)
+		mappings_subscriber(m, big, i)->sessions = 9;
+	for (unsigned i = 0; i < 4; i++)
+		mappings_subscriber(m, small, i)->sessions = 9;
+	found = check(true, NULL);
+	cr_expect_eq(found.total, 260);
+	cr_expect_eq(found.n, 260);
+	cr_expect_eq(found.repaired, 260);
+	check_findings_free(&found);
+	for (unsigned i = 0; i < CHECK_FINDINGS_MAX + 5; i++)
+		check_add(&found, CHECK_COUNT, false, "here", "%u", i);
+	cr_expect_eq(found.n, CHECK_FINDINGS_MAX);
+	cr_expect_eq(found.total, CHECK_FINDINGS_MAX + 5);
+	check_findings_free(&found);
+}

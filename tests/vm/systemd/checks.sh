@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The checks of detnat's units, run inside a guest that systemd has booted (busybox sh). stdout: a line "ok NAME" or
+# "not ok NAME" a check, and "# …" for information; stderr: the console.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+CONFIG=/etc/detnat/detnat.json
+REFLECTOR=198.51.100.7:7
+
+uptime_ms() {
+    read -r up _ </proc/uptime
+    echo "${up%.*}${up#*.}0"
+}
+
+# Waits up to 120 s for a command to succeed: an emulated processor takes its time to verify programs.
+wait_for() {
+    deadline=$(($(uptime_ms) + 120000))
+    until "$@" >/dev/null 2>&1; do
+        [ "$(uptime_ms)" -lt $deadline ] || return 1
+        usleep 50000
+    done
+}
+
+check() { # NAME COMMAND…
+    name=$1
+    shift
+    echo "$(uptime_ms) ms: $name" >&2
+    if "$@" >/tmp/said 2>&1; then
+        echo "ok systemd: $name"
+    else
+        echo "not ok systemd: $name"
+        echo "--- $name: $* said:" >&2
+        tail -n 40 /tmp/said >&2
+        journalctl -u detnat -n 20 --no-pager >&2
+    fi
+}
+
+expect() { # WANTED COMMAND…
+    wanted=$1
+    shift
+    got=$("$@" 2>&1)
+    [ "$got" = "$wanted" ] || {
+        echo "wanted '$wanted', got '$got'"
+        return 1
+    }
+}
+
+property() { systemctl show --value -p "$1" "${2:-detnat}"; }
+in_sub() { nsenter --net=/run/netns/sub "$@"; }
+seen() { grep -q "$1" /run/lab/seen.log; }
+sent() { cat /run/lab/sent; }
+
+leaked() { grep -c 'udp 10\.' /run/lab/seen.log; }
+
+nothing_leaked() {
+    [ "$(sent)" -gt 100 ] || { echo "only $(sent) packets were sent"; return 1; }
+    expect 0 leaked
+}
+
+guard_came_first() {
+    expect "active success" echo "$(property ActiveState detnat-guard) $(property Result detnat-guard)" || return 1
+    guard=$(property ActiveEnterTimestampMonotonic detnat-guard) links=$(property InactiveExitTimestampMonotonic lab)
+    [ "$guard" -gt 0 ] && [ "$guard" -lt "$links" ] || { echo "done at $guard us, the network began at $links us"; return 1; }
+}
+
+runs_as_detnat() {
+    pid=$(property MainPID)
+    expect "detnat detnat" stat -c '%U %G' "/proc/$pid/status" || return 1
+    # CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON, CAP_BPF
+    for set in CapEff CapPrm CapBnd; do expect "$set: 000000c000003000" sh -c "grep $set: /proc/$pid/status | tr '\t' ' '" || return 1; done
+}
+
+session_of() { detnatctl -j session list 10.0.0.2 | tr -d ' \n\t' | grep -q "\"in_port\":$1,"; }
+
+restarted() { # PID BEFORE
+    [ "$(property ActiveState)" = active ] && [ "$(property MainPID)" != "$1" ] && [ "$(property MainPID)" != 0 ]
+}
+
+comes_back_after_a_kill() {
+    pid=$(property MainPID)
+    kill -KILL "$pid"
+    expect 1.1.1.0:1062 in_sub peer udp 10.0.0.2:41003 $REFLECTOR 100 || return 1
+    wait_for restarted "$pid"
+}
+
+quota() { detnatctl -j user show 10.0.0.2 | tr -d ' \n\t' | grep -q "\"quota\":$1,"; }
+configure() { sed "s/\"sessions_per_user\": [0-9]*/\"sessions_per_user\": $1/" $CONFIG >/tmp/new && cat /tmp/new >$CONFIG; }
+
+reloads() {
+    configure 77
+    systemctl reload detnat && wait_for quota 77
+}
+
+refuses_a_bad_file() {
+    pid=$(property MainPID)
+    cp $CONFIG /tmp/good
+    echo '{' >$CONFIG
+    systemctl reload detnat && return 1
+    cat /tmp/good >$CONFIG
+    [ "$(property MainPID)" = "$pid" ] && quota 77
+}
+
+stays_without_the_agent() {
+    systemctl stop detnat || return 1
+    ls /sys/fs/bpf/detnat/v*/entries || return 1
+    expect 1.1.1.0:1063 in_sub peer udp 10.0.0.2:41004 $REFLECTOR 100
+}
+
+gives_up_on_a_bad_file() {
+    cp $CONFIG /tmp/good
+    echo '{' >$CONFIG
+    systemctl start detnat && return 1
+    sleep 3 # RestartSec and more: what must not happen cannot be waited for
+    cat /tmp/good >$CONFIG
+    expect "failed 2 0" echo "$(property ActiveState) $(property ExecMainStatus) $(property NRestarts)"
+}
+
+wait_for test -s /run/lab/sent
+check "the agent is ready" wait_for expect active property ActiveState
+echo "# systemd: ready $(uptime_ms) ms after the kernel's start"
+check "it runs as user detnat with four capabilities" runs_as_detnat
+check "UDP is translated" wait_for expect 1.1.1.0:1060 in_sub peer udp 10.0.0.2:41001 $REFLECTOR 100
+before=$(sent)
+check "the guard's unit has done its work before the network came up" guard_came_first
+check "nothing left untranslated from the links' coming up to the agent's first start, under traffic" nothing_leaked
+echo "# systemd: $before packets sent since the links came up, $(leaked) of them seen outside untranslated"
+check "the flood is translated" wait_for seen 'udp 1\.1\.1\.0:10'
+check "a session is listed" session_of 41001
+check "a restart works" systemctl restart detnat
+check "the session is still there" session_of 41001
+check "a killed agent is started again, and the datapath translates meanwhile" comes_back_after_a_kill
+check "the sessions of before and of meanwhile are there" eval "wait_for session_of 41001 && session_of 41003"
+check "a reload applies the file" reloads
+check "a reload of a bad file fails and changes nothing" refuses_a_bad_file
+check "a mapping is added" detnatctl mapping add 10.9.0.0/24 9.9.9.0/28
+check "the log has an audit line" sh -c 'journalctl -u detnat -o cat --no-pager | grep -q "audit: uid=0 (root) pid=.*: mapping add"'
+check "stopped, the datapath stays and translates; its pins are the system's" stays_without_the_agent
+check "--detach by root ends it" detnat-agent --detach
+check "a bad file at a first start: status 2, and not started again" gives_up_on_a_bad_file
+check "the kernel saw nothing wrong" sh -c "! dmesg | grep -E 'BUG|WARNING|Oops|Call Trace|general protection|soft lockup'"

@@ -63,7 +63,8 @@ static int read_whole(int fd, const char *path, char **ret, size_t *ret_size, st
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return config_refuse(err, -errno, path, 0, "", "cannot be read: %s", strerror(errno));
+			/* Whatever the reason, another try alone does not help. */
+			return config_refuse(err, -EINVAL, path, 0, "", "cannot be read: %s", strerror(errno));
 		if (n == 0)
 			break;
 		size += (size_t)n;

@@ -17,7 +17,7 @@ static bool state_fits(uint64_t key, uint64_t truth)
 	if (state == SESSION_ICMP)
 		return proto == IPPROTO_ICMP && !key_ext_port(key);
 	state &= (uint8_t)~SESSION_RESET;
-	return proto == IPPROTO_TCP && state >= SESSION_SYN_SENT && state <= SESSION_TIME_WAIT;
+	return proto == IPPROTO_TCP && state >= SESSION_SYN_SENT && state < N_SESSION_STATES;
 }
 
 /* Which of two sessions that exclude each other is the wrong one: the one that was idle longer. */

@@ -79,6 +79,7 @@ enum session_state {
 #define X(constant, value, name, timeout) constant = value,
 	SESSION_STATES(X)
 #undef X
+		N_SESSION_STATES
 };
 
 /* Set beside a TCP state when an RST was seen; cleared, the state is what it was before (RFC 7857 section 2.2). */

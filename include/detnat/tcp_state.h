@@ -13,10 +13,9 @@
 #define TCP_FIN 0x01U
 #define TCP_SYN 0x02U
 #define TCP_RST 0x04U
-#define TCP_PSH 0x08U
-#define TCP_ACK 0x10U
 /* Set in the last segment of what a program has written: the sign here of new data. */
 #define TCP_PSH 0x08U
+#define TCP_ACK 0x10U
 
 /* State of a session that this segment from inside opens. */
 static __always_inline __u8 tcp_first_state(__u8 flags)

@@ -332,6 +332,40 @@ ParameterizedTest(const unsigned *number, table_check, each_fault_is_found_and_r
 	check_findings_free(&found);
 }
 
+/* Sessions of TCP in each state that session.h knows, each with and without an RST seen. */
+Test(table_check, each_state_of_tcp_is_right)
+{
+	static const uint8_t states[] = {
+#define X(constant, value, name, timeout) constant,
+		SESSION_STATES(X)
+#undef X
+	};
+	const uint16_t in_port = 6000;
+	const struct mapping *map = mappings_get(m, big);
+	uint32_t first = mapping_first_choice(&map->geo, in_port);
+	struct bucket_pair p = session_buckets(PEER, 443, IPPROTO_TCP, first, map->bucket_shift);
+	struct session s = { .ext_addr = PEER,
+			     .in_port = in_port,
+			     .out_port = first_port(in_port),
+			     .ext_port = 443,
+			     .proto = IPPROTO_TCP };
+
+	for (unsigned i = 0; i < 2 * ARRAY_SIZE(states); i++) {
+		struct check_findings found;
+		struct slot *at;
+
+		if (states[i / 2] < SESSION_SYN_SENT)
+			continue;
+		s.state = states[i / 2] | (i % 2 ? SESSION_RESET : 0);
+		at = tables_put(m, tables_addr(HOST), p.first * BUCKET_SLOTS + (first & (BUCKET_SLOTS - 1)), &s, NOW);
+		found = check(false, NULL);
+		cr_expect_eq(found.total, 0, "state %#x: %s", s.state, found.n ? found.finding[0].text : "-");
+		check_findings_free(&found);
+		at->truth = 0;
+		record(HOST)->sessions = 0;
+	}
+}
+
 Test(table_check, counts_are_right_after_a_repair)
 {
 	right();

@@ -14,6 +14,7 @@
 #include "datapath_internal.h"
 #include "history_record.h"
 #include "layout.h"
+#include "log.h"
 #include "paths.h"
 
 struct owner {
@@ -159,9 +160,13 @@ static int prepare_state(const struct config *c, const struct owner *to, struct 
 int prepare_for(const struct config *c, uid_t uid, gid_t gid, struct error *err)
 {
 	const struct owner to = { NULL, uid, gid };
+	struct error why = { 0 };
 	int r = prepare_pins(c, &to, err);
 
-	return r ? r : prepare_state(c, &to, err);
+	/* Whether NAT can go on without its history is the agent's to decide. */
+	if (!r && prepare_state(c, &to, &why))
+		log_warning("%s", why.text);
+	return r;
 }
 
 int prepare_for_agent(const struct config *c, struct error *err)

@@ -379,7 +379,7 @@ def test_a_slow_disk_delays_changes_of_mappings_and_nothing_else(lab):
 
 
 def test_an_end_in_the_middle_of_a_change_takes_it_back(lab):
-    agent = lab.start()
+    agent = lab.prepare().start(ASAN_OPTIONS="detect_leaks=0")  # which is done by ptrace, as strace works
     with injecting(agent.process.pid, "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=2000000"):
         change = isolation.popen(CTL, "-s", agent.socket, "mapping", "add", *PAIR, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         wait_for(lambda: (agent.state / "history.jsonl").read_text().count(OTHER["in"]), what="the record")

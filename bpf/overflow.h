@@ -218,7 +218,7 @@ static __always_inline int overflow_admit(const struct subscriber *s)
 
 	__s64 used = __sync_fetch_and_add(&g->overflow, 1);
 
-	if (used < limit && s->overflow < table_share((__u64)limit, (__u64)(limit - used), OVERFLOW_SHARE))
+	if (used < limit && s->overflow < overflow_share((__u64)limit, (__u64)(limit - used)))
 		return 0;
 	overflow_release();
 	return -1;

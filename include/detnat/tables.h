@@ -208,7 +208,22 @@ static inline __u64 table_share(__u64 entries, __u64 free, __u64 parts)
 	return (free * free + entries * parts - 1) / (entries * parts);
 }
 
-#define OVERFLOW_SHARE 32U
+#define OVERFLOW_SHARE 7U
+
+/* A few sessions are given more readily: up to OVERFLOW_FEW, an eighth of what is free. */
+#define OVERFLOW_FEW	  64U
+#define OVERFLOW_FEW_PART 8U
+
+/* What one subscriber may hold of an overflow of so many sessions, of which `free` are: alone, some 11 % of all. */
+static inline __u64 overflow_share(__u64 sessions, __u64 free)
+{
+	__u64 few = (free + OVERFLOW_FEW_PART - 1) / OVERFLOW_FEW_PART;
+	__u64 share = table_share(sessions, free, OVERFLOW_SHARE);
+
+	if (few > OVERFLOW_FEW)
+		few = OVERFLOW_FEW;
+	return share > few ? share : few;
+}
 
 /* ---- devices: ARRAY of one struct device_table, by interface index --------------------------------------- */
 

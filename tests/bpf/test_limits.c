@@ -224,7 +224,7 @@ static void add_small_mapping(void)
 /* The fuller the overflow, the less a subscriber gets, down to one session; what it has it keeps. */
 Test(limits, a_share_of_the_overflow_shrinks_as_it_fills)
 {
-	static const uint32_t free_sessions[] = { 9216, 2000, 512, 8 };
+	static const uint32_t free_sessions[] = { 6000, 400, 100, 8 };
 	const uint64_t limit = settings.overflow_sessions;
 
 	add_small_mapping();
@@ -232,11 +232,10 @@ Test(limits, a_share_of_the_overflow_shrinks_as_it_fills)
 		uint32_t in_addr = ADDR(10, 64, 0, 1 + i), got = 0, want = 0;
 		uint64_t opened = counted(REASON_sessions_overflowed);
 
-		for (int64_t used = (int64_t)(limit - free_sessions[i]);
-		     want < table_share(limit, limit - (uint64_t)used, OVERFLOW_SHARE); used++)
+		while (want < overflow_share(limit, free_sessions[i] - want))
 			want++;
 		datapath.global->overflow = (int64_t)limit - free_sessions[i];
-		for (unsigned port = 0; port < 80; port++)
+		for (unsigned port = 0; port < 120; port++)
 			open_flow_of(in_addr, UDP, 5000, (uint16_t)(1000 + port), 0);
 		got = (uint32_t)(counted(REASON_sessions_overflowed) - opened);
 		cr_expect_eq(got, want, "with %u free: %u, not %u", free_sessions[i], got, want);
@@ -245,22 +244,32 @@ Test(limits, a_share_of_the_overflow_shrinks_as_it_fills)
 	cr_expect_gt(counted(REASON_drop_overflow_full), 0);
 }
 
-/* The order of those who take all that they can get does not matter much. */
-Test(limits, fifty_greedy_subscribers_leave_room)
+/* What the last of n who take all that they can get one after the other has of an overflow; *ret_first: the first. */
+static uint64_t share_of_last(uint64_t limit, unsigned n, uint64_t *ret_first)
 {
-	const uint64_t limit = 65536;
-	uint64_t used = 0, first = 0, share = 0;
+	uint64_t used = 0, share = 0;
 
-	for (int i = 0; i < 51; i++) {
-		for (share = 0; share < table_share(limit, limit - used, OVERFLOW_SHARE); share++)
+	for (unsigned i = 0; i < n; i++) {
+		for (share = 0; share < overflow_share(limit, limit - used); share++)
 			used++;
 		if (!i)
-			first = share;
+			*ret_first = share;
 	}
-	cr_expect_geq(share, 60, "the 51st gets %lu sessions", share);
-	cr_expect_leq(first, limit / OVERFLOW_SHARE);
-	cr_expect_geq(first, limit / OVERFLOW_SHARE * 9 / 10, "the first gets %lu", first);
-	cr_expect_eq(table_share(limit, 1, OVERFLOW_SHARE), 1);
-	cr_expect_eq(table_share(limit, 0, OVERFLOW_SHARE), 0);
-	cr_expect_eq(table_share(1U << 24, 1U << 24, OVERFLOW_SHARE), (1U << 24) / OVERFLOW_SHARE);
+	return share;
+}
+
+/* Alone a subscriber gets what its block has beyond 1024 slots; after fifty that take all, another has still room. */
+Test(limits, fifty_greedy_subscribers_leave_room)
+{
+	uint64_t first;
+
+	cr_expect_eq(share_of_last(65536, 51, &first), 147);
+	cr_expect_eq(first, 7374);
+	cr_expect_eq(overflow_share(65536, 1), 1);
+	cr_expect_eq(overflow_share(65536, 0), 0);
+	cr_expect_eq(overflow_share(1U << 24, 1U << 24), ((1U << 24) + 6) / 7);
+	cr_expect_eq(overflow_share(65536, 505), 64);
+	cr_expect_eq(overflow_share(65536, 504), 63);
+	cr_expect_eq(overflow_share(65536, 5418), 64);
+	cr_expect_eq(overflow_share(65536, 5461), 66);
 }

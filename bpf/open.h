@@ -44,7 +44,7 @@ static __always_inline __s32 opening_port(struct opening *o, const struct flow *
 	__u32 first = LOAD(o->port_offset), size = group_size(first, f->m->geo.ports_per_host);
 
 	if (s->overflow)
-		overflow_port_used(f, s, LOAD(o->port_lo) + first);
+		overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + first);
 	opening_choose(o, -1);
 	for (__u32 k = 0; k < PORT_GROUP; k++) {
 		__u32 offset = group_candidate(first, size, k);

@@ -9,17 +9,21 @@
 #include "open.h"
 
 /* What gives up its port, in this order, where none is free. */
-enum port_of { PORT_FREE, PORT_OF_TIME_WAIT, PORT_OF_RESET };
+enum port_of { PORT_FREE, PORT_OF_TIME_WAIT, PORT_OF_RESET, N_PORT_OF };
 
-/* A walk through the groups of the block, from the first choice's on, for a port. */
+/*
+ * A walk through the groups of the block, from the first choice's on, for a port: once for each of enum port_of that
+ * opening.others has a bit of. One loop for all, as the verifier looks at its body anew for each loop there is.
+ */
 struct port_search {
 	const struct flow *f;
 	struct subscriber *s;
-	__u32 first_group;
-	__u32 groups;
-	__u32 of;     /* enum port_of */
-	__u32 others; /* a bit for each kind of them that there may be, seen in the walk for a free one */
 };
+
+static __always_inline __u32 port_groups(const struct flow *f)
+{
+	return (f->m->geo.ports_per_host + PORT_GROUP - 1) >> PORT_GROUP_SHIFT;
+}
 
 /* What the walk leaves in opening.port beside an offset in the block. */
 #define PORT_NONE	 (-1)
@@ -65,7 +69,7 @@ static __always_inline long port_find(struct opening *o, const struct flow *f, s
 
 		if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
 			continue;
-		if (!overflow_port_used(f, s, LOAD(o->port_lo) + offset)) {
+		if (!overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + offset)) {
 			opening_choose(o, (__s32)offset);
 			return 1;
 		}
@@ -76,59 +80,52 @@ static __always_inline long port_find(struct opening *o, const struct flow *f, s
 static long port_search_group(__u32 i, struct port_search *ps)
 {
 	const struct flow *f = ps->f;
-	__u32 group = ps->first_group + i;
+	__u32 groups = port_groups(f), of = i / groups, at = i % groups;
+	__u32 group = (f->port_offset >> PORT_GROUP_SHIFT) + at;
+	struct opening *o = opening_get(f, f->port_offset);
 	struct bucket_choice b;
 
-	if (group >= ps->groups)
-		group -= ps->groups;
-
-	struct opening *o = open_scan(f, ps->s, i ? group << PORT_GROUP_SHIFT : f->port_offset, &b);
-
+	if (!o || !(LOAD(o->others) >> of))
+		return 1;
+	if (!(LOAD(o->others) >> of & 1))
+		return 0;
+	if (group >= groups)
+		group -= groups;
+	o = open_scan(f, ps->s, at ? group << PORT_GROUP_SHIFT : f->port_offset, &b);
 	if (!o)
 		return 1;
-	if (!i && LOAD(o->existing)) {
+	if (!at && LOAD(o->existing)) {
 		opening_choose(o, PORT_OF_EXISTING);
 		return 1;
 	}
-	if (ps->of == PORT_OF_TIME_WAIT)
+	if (of == PORT_OF_TIME_WAIT)
 		return port_take(o, &b, f, ps->s, LOAD(o->time_wait_port), PORT_OF_TIME_WAIT);
-	if (ps->of == PORT_OF_RESET)
+	if (of == PORT_OF_RESET)
 		return port_take(o, &b, f, ps->s, LOAD(o->reset_port), PORT_OF_RESET);
 	if (port_find(o, f, ps->s))
 		return 1;
 	if (LOAD(o->time_wait_port))
-		ps->others |= 1U << PORT_OF_TIME_WAIT;
+		ADD_BITS(o->others, 1U << PORT_OF_TIME_WAIT);
 	if (LOAD(o->reset_port))
-		ps->others |= 1U << PORT_OF_RESET;
+		ADD_BITS(o->others, 1U << PORT_OF_RESET);
 	return 0;
 }
 
 /* Under the lock: the port found, as opening.port says. */
 static __always_inline __s32 port_search(const struct flow *f, struct subscriber *s)
 {
-	struct port_search ps = {
-		.f = f,
-		.s = s,
-		.first_group = f->port_offset >> PORT_GROUP_SHIFT,
-		.groups = (f->m->geo.ports_per_host + PORT_GROUP - 1) >> PORT_GROUP_SHIFT,
-		.others = 1U << PORT_FREE,
-	};
+	struct port_search ps = { .f = f, .s = s };
 	struct opening *o = opening_get(f, f->port_offset);
-	long walked = 0;
+	long walked;
 	__s32 port;
 
 	if (!o)
 		return PORT_NONE;
 	opening_choose(o, PORT_NONE);
-#pragma unroll
-	for (int of = PORT_FREE; of <= PORT_OF_RESET; of++) {
-		if (LOAD(o->port) != PORT_NONE || !(ps.others & 1U << of))
-			continue;
-		ps.of = of;
-		walked += bpf_loop(ps.groups, port_search_group, &ps, 0);
-	}
+	*(volatile __u32 *)&o->others = 1U << PORT_FREE;
+	walked = bpf_loop(port_groups(f) * N_PORT_OF, port_search_group, &ps, 0);
 	port = LOAD(o->port);
-	if (port == PORT_NONE || ps.of != PORT_FREE)
+	if (port == PORT_NONE || walked > port_groups(f))
 		search_end(s, (__u32)walked * 2 * BUCKET_SLOTS);
 	if (port == PORT_NONE)
 		s->exhausted = search_mark(&f->p);

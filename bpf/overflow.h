@@ -155,27 +155,33 @@ static __always_inline int overflow_port_held(const struct flow *f, __u32 out_po
 }
 
 /*
- * Under the lock: whether a session holds it. What holds it without being one any more, expired or half deleted, is
- * taken away.
+ * Under the lock, for a packet from inside of one of the mapping's subscribers: whether a session holds an outside port
+ * towards its external endpoint. What holds it without being one any more, expired or half deleted, is taken away.
  */
-static __always_inline int overflow_port_used(const struct flow *f, struct subscriber *s, __u32 out_port)
+STEP int overflow_port_used(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 out_port)
 {
-	struct overflow_key out = overflow_key_of_port(f, out_port);
-	struct overflow_session *o = bpf_map_lookup_elem(&overflow, &out);
-
-	if (!o)
-		return 0;
-
-	struct overflow_key in = overflow_key_in(o->in_addr, o->in_port, f->p.dst, f->p.dport, f->p.proto);
+	struct overflow_session *o;
+	struct overflow_key key; /* one for both ways, as it takes room on the stack */
+	__u32 out_addr;
 	__u64 truth;
 
-	o = bpf_map_lookup_elem(&overflow, &in);
-	truth = o ? LOAD(o->truth) : 0;
-	if (!o || truth_out_port(truth) != (__u16)out_port)
-		return bpf_map_delete_elem(&overflow, &out) != 0;
-	if (!truth_expired(truth, f->now, f->m->timeout_ticks) || !overflow_delete(s, &in, out.addr, truth))
+	if (!m || !s || !p)
 		return 1;
-	overflow_closed(&in, out.addr, truth);
+	out_addr = mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, p->src));
+	key = overflow_key_out(out_addr, (__u16)out_port, p->dst, p->dport, p->proto);
+	o = bpf_map_lookup_elem(&overflow, &key);
+	if (!o)
+		return 0;
+	key = overflow_key_in(o->in_addr, o->in_port, p->dst, p->dport, p->proto);
+	o = bpf_map_lookup_elem(&overflow, &key);
+	truth = o ? LOAD(o->truth) : 0;
+	if (!o || truth_out_port(truth) != (__u16)out_port) {
+		key = overflow_key_out(out_addr, (__u16)out_port, p->dst, p->dport, p->proto);
+		return bpf_map_delete_elem(&overflow, &key) != 0;
+	}
+	if (!truth_expired(truth, now_ticks(), m->timeout_ticks) || !overflow_delete(s, &key, out_addr, truth))
+		return 1;
+	overflow_closed(&key, out_addr, truth);
 	return 0;
 }
 

@@ -39,15 +39,18 @@ struct bucket_view {
 	__u32 last_free;
 };
 
+/* Free slots are counted without a branch, as the verifier would follow each combination of them. */
 static __always_inline void bucket_view(const struct bucket *b, __u64 key, __u64 port_and_proto,
 					struct bucket_view *ret)
 {
 	*ret = (struct bucket_view){};
-	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-		if (truth_free(LOAD(b->slot[i].truth))) {
-			ret->free++;
-			ret->last_free = i;
-		} else if (slot_concerns(&b->slot[i], key, port_and_proto)) {
+	for (__u32 i = 0; i < BUCKET_SLOTS; i++) {
+		__u64 truth = LOAD(b->slot[i].truth);
+		__u32 is_free = ((__u64)truth_state(truth) - 1) >> 63;
+
+		ret->free += is_free;
+		ret->last_free ^= (ret->last_free ^ i) & -is_free;
+		if (!truth_free(truth) && slot_concerns(&b->slot[i], key, port_and_proto)) {
 			ret->concerned = 1;
 			return;
 		}

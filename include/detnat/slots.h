@@ -186,9 +186,11 @@ struct opening {
 	__u8 pad[3];
 	__u32 gone;	  /* sessions taken away, time-wait among them: to be told of, a bit each */
 	__u32 reset_port; /* as time_wait_port, of sessions that an RST has closed */
+	__u32 others;	  /* of a search for a port: what else gives up one, a bit for each enum port_of */
+	__u32 pad2;
 	struct slot gone_slot[2 * BUCKET_SLOTS]; /* what they were */
 };
-_Static_assert(sizeof(struct opening) == 56 + 2 * sizeof(struct bucket), "no hidden padding");
+_Static_assert(sizeof(struct opening) == 64 + 2 * sizeof(struct bucket), "no hidden padding");
 
 #define ADD_BITS(field, bits) (*(volatile typeof(field) *)&(field) |= (bits))
 

@@ -13,6 +13,9 @@ MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 ifeq ($(SANITIZE),1)
 BUILD     := build/asan
 SANITIZER := -fsanitize=address,undefined -fno-omit-frame-pointer
+else ifeq ($(SANITIZE),thread)
+BUILD     := build/tsan
+SANITIZER := -fsanitize=thread --param tsan-distinguish-volatile=1
 endif
 ifneq ($(V),1)
 Q := @
@@ -28,7 +31,7 @@ HERE     := PWD=/proc/self/cwd
 PATHS    := $(if $(filter /%,$(BUILD)),-ffile-prefix-map=$(BUILD)=build)
 # What a package's own flags, which come after these, may change.
 HARDENED := -fPIE -fstack-protector-strong
-ifneq ($(SANITIZE),1)
+ifeq ($(SANITIZER),)
 ifeq ($(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),)
 HARDENED += $(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif
@@ -53,11 +56,11 @@ BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
 BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(BUILD)/skel/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 E2E_SOURCES   := $(filter-out %.bpf.c,$(wildcard tests/bench/e2e*.c))
 PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl
-C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] agent/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/vm/*.[ch])
+C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] agent/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/vm/*.[ch])
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-bench deps-demo deps-test demo test test-unit test-bpf test-e2e test-kills test-vm test-vm-systemd soak bench bench-agent bench-full fuzz format lint install uninstall clean help
+.PHONY: all deps deps-bench deps-demo deps-test demo test test-unit test-tsan test-bpf test-e2e test-kills test-vm test-vm-systemd soak bench bench-agent bench-full fuzz format lint install uninstall clean help
 
 all: deps ## build everything into build/
 	@$(MAKE) --no-print-directory programs
@@ -114,6 +117,17 @@ $(BUILD)/detnatctl: $(CLI_OBJECTS) $(BUILD)/libagent.a
 $(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(filter-out %/main.o,$(CLI_OBJECTS)) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ -lcriterion -lpthread $(AGENT_LIBS)
+# The tests of which several threads work on the same things, with a stand-in for Criterion.
+TSAN_TESTS   := accounts background history_queue mappings output sessions_race slots way
+TSAN_OBJECTS := $(BUILD)/tests/tsan/run.o $(TSAN_TESTS:%=$(BUILD)/tests/tsan/test_%.o) $(patsubst tests/unit/%.c,$(BUILD)/tests/tsan/%.o,$(wildcard tests/unit/*_fixture.c))
+$(TSAN_OBJECTS): ALL_CFLAGS := -Itests/tsan -Itests/unit $(ALL_CFLAGS)
+$(BUILD)/tests/tsan/%.o: tests/unit/%.c | $(SKELETONS)
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -Wno-format-zero-length -Iagent -Icli -c $< -o $@
+$(BUILD)/tests/tsan/run: $(TSAN_OBJECTS) $(BUILD)/libagent.a
+	$(SAY) LD $@
+	$(Q)$(LINK) $^ -o $@ -lpthread $(AGENT_LIBS)
 $(BUILD)/tests/bpf/run: $(BPFT_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ -lcriterion -lpthread $(AGENT_LIBS)
@@ -132,10 +146,14 @@ demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (
 	@KEEP=$(KEEP) BUILD=$(BUILD) deploy/demo.sh
 
 test: lint ## every test; needs root
-	@$(MAKE) --no-print-directory test-unit test-bpf test-e2e test-vm
+	@$(MAKE) --no-print-directory test-unit test-tsan test-bpf test-e2e test-vm
 test-unit: deps-test ## modules of the agent and the command line; without root some are skipped
 	@$(MAKE) --no-print-directory tests-built
 	$(BUILD)/tests/unit/run
+# Without random addresses, which ThreadSanitizer's map of memory does not know on every kernel.
+test-tsan: deps-test ## the unit tests whose threads race, under ThreadSanitizer
+	@$(MAKE) --no-print-directory SANITIZE=thread build/tsan/tests/tsan/run
+	setarch -R build/tsan/tests/tsan/run $(ARGS)
 test-bpf: deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory tests-built
 	$(BUILD)/tests/bpf/run

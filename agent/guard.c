@@ -61,6 +61,7 @@ void guard_free(struct guard *g)
 		event_free(g->retry);
 	free(g->rules.inside);
 	free(g->rules.bypass);
+	free(g->rules.held);
 	free(g->interfaces);
 	free(g->pin_path);
 	free(g);
@@ -231,12 +232,32 @@ int guard_configure(struct guard *g, const struct config *running, const struct 
 {
 	int r = set_prefixes(g, running, wanted);
 
+	g->rules.n_held = 0;
 	if (r) {
 		tell(g, r);
 		return r;
 	}
 	g->enabled = (running && running->guard) || (wanted && wanted->guard);
 	return refresh(g);
+}
+
+void guard_hold(struct guard *g, const struct prefix *in, size_t n)
+{
+	struct address_range *held;
+
+	if (!g->enabled || (!n && !g->rules.n_held))
+		return;
+	held = calloc(n + 1, sizeof(*held));
+	if (!held) {
+		tell(g, -ENOMEM);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		held[i] = address_range_of(in[i]);
+	free(g->rules.held);
+	g->rules.held = held;
+	g->rules.n_held = address_ranges_merge(held, n);
+	write_table(g);
 }
 
 /* ---- interfaces ---------------------------------------------------------------------------------------------------

@@ -28,6 +28,12 @@ void guard_free(struct guard *g); /* leaves the table */
  */
 int guard_configure(struct guard *g, const struct config *running, const struct config *wanted);
 
+/*
+ * Lets nothing of these inside prefixes pass, by whatever interface, until the next guard_configure() or call: between
+ * the end of a mapping and the beginning of another of the same addresses no program knows them. n 0: of none.
+ */
+void guard_hold(struct guard *g, const struct prefix *in, size_t n);
+
 /* Takes the interfaces that carry programs under the pin path now for those that the guard may leave open. */
 int guard_find_interfaces(struct guard *g);
 

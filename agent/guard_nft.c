@@ -182,25 +182,46 @@ static int read_table(struct guard_nft *n, const struct guard_rules *rules, stru
 	return ask(n, h, visit_table, ret);
 }
 
-static int write_once(struct guard_nft *n, const struct guard_rules *rules, uint32_t flags, bool anew)
+enum transaction { MAKE, MAKE_ANEW, TRY, FILL, TURN };
+
+static int write_once(struct guard_nft *n, const struct guard_rules *rules, uint32_t flags, enum transaction what)
 {
-	_cleanup_batch_ struct guard_batch b;
-	int r = guard_rules_write(rules, flags, anew, &b);
+	_cleanup_batch_ struct guard_batch b = { 0 };
+	int r = what == TRY    ? guard_rules_try(rules, &b)
+		: what == FILL ? guard_rules_fill(rules, flags, &b)
+		: what == TURN ? guard_rules_turn(rules, &b)
+			       : guard_rules_make(rules, flags, what == MAKE_ANEW, &b);
 
 	return r ? r : run(n, &b);
 }
 
-static int write_flags(struct guard_nft *n, const struct guard_rules *rules, bool anew)
+/* One that has the table's flags in it. */
+static int write_flags(struct guard_nft *n, const struct guard_rules *rules, enum transaction what)
 {
 	int r = -EOPNOTSUPP;
 
 	if (!n->no_owner)
-		r = write_once(n, rules, TABLE_F_KEPT, anew);
+		r = write_once(n, rules, TABLE_F_KEPT, what);
 	if (r != -EOPNOTSUPP && r != -EINVAL)
 		return r;
-	r = write_once(n, rules, 0, anew);
+	r = write_once(n, rules, 0, what);
 	n->no_owner |= !r;
 	return r;
+}
+
+/* Never without the rules that are there, or those that take their place; see guard_rules.c. */
+static int replace(struct guard_nft *n, const struct guard_rules *rules)
+{
+	struct guard_rules placed = *rules;
+	int r = write_once(n, &placed, 0, TRY);
+
+	if (r == -EBUSY) {
+		placed.place = !placed.place;
+		r = 0;
+	}
+	if (!r)
+		r = write_flags(n, &placed, FILL);
+	return r ? r : write_once(n, &placed, 0, TURN);
 }
 
 int guard_nft_write(struct guard_nft *n, const struct guard_rules *rules)
@@ -208,16 +229,15 @@ int guard_nft_write(struct guard_nft *n, const struct guard_rules *rules)
 	struct table_state state;
 	int r = read_table(n, rules, &state);
 
-	if (r && r != -ENOENT)
+	if (r == -ENOENT)
+		return write_flags(n, rules, MAKE);
+	if (r)
 		return r;
-	if (!r && !state.ours)
+	if (!state.ours)
 		return -EEXIST;
-
-	bool there = !r;
-
-	r = write_flags(n, rules, false);
+	r = replace(n, rules);
 	/* Somebody, or another version, has made parts of it otherwise. */
-	return r && r != -EPERM && there ? write_flags(n, rules, true) : r;
+	return r && r != -EPERM ? write_flags(n, rules, MAKE_ANEW) : r;
 }
 
 int guard_nft_look(struct guard_nft *n, const struct guard_rules *rules)

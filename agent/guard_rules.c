@@ -20,6 +20,14 @@
  * comes in is judged before anybody translates its destination, and what leaves after anybody has translated its
  * source: where an operator's own rules do so, that is not a leak. `iif 0` is what the gateway itself sends. A tunnel
  * whose end is the gateway's inside address has a source in a mapping, so local sources are let go.
+ *
+ * While a mapping is replaced there are such drops of @held, too, before the interfaces are looked at.
+ *
+ * The rules of a chain are replaced all at once; the elements of a set are not. While a transaction replaces a range by
+ * one that begins at the same address, a look-up may find neither (kernels before 7e43e0a1141d of January 2026), and a
+ * set of later kernels is empty from the moment that new rules look in it to the end of their transaction. So sets are
+ * never changed: others are made beside them, under the other name of the two in set_of(), and once those stand the
+ * rules are replaced.
  */
 #include "guard_rules.h"
 
@@ -41,18 +49,37 @@
 #define PRIORITY_RAW	     (-300)
 #define PRIORITY_BEHIND_SNAT 300
 
-#define INCOMING   "incoming"
-#define OUTGOING   "outgoing"
-#define INSIDE	   "inside"
-#define BYPASS	   "bypass"
-#define INTERFACES "interfaces"
-
+#define INCOMING "incoming"
+#define OUTGOING "outgoing"
 /* Numbers by which nft knows the types of keys. */
 #define TYPE_IPADDR  7
 #define TYPE_IFINDEX 20
 
 #define IPV4_SOURCE	 12
 #define IPV4_DESTINATION 16
+
+enum set { INSIDE, BYPASS, INTERFACES, HELD, SETS };
+#define PLACES 2
+
+static const struct guard_set *set_of(unsigned place, enum set set)
+{
+	static const struct guard_set all[PLACES][SETS] = {
+		{
+			{ "inside", 1, TYPE_IPADDR, NFT_SET_INTERVAL },
+			{ "bypass", 2, TYPE_IPADDR, NFT_SET_INTERVAL },
+			{ "interfaces", 3, TYPE_IFINDEX, 0 },
+			{ "held", 4, TYPE_IPADDR, NFT_SET_INTERVAL },
+		},
+		{
+			{ "inside2", 5, TYPE_IPADDR, NFT_SET_INTERVAL },
+			{ "bypass2", 6, TYPE_IPADDR, NFT_SET_INTERVAL },
+			{ "interfaces2", 7, TYPE_IFINDEX, 0 },
+			{ "held2", 8, TYPE_IPADDR, NFT_SET_INTERVAL },
+		},
+	};
+
+	return &all[place][set];
+}
 
 void guard_table_name(const char *pin_path, char name[static GUARD_NAME], char comment[static GUARD_COMMENT])
 {
@@ -168,21 +195,21 @@ static void add_meta_is(struct guard_batch *b, struct nftnl_rule *r, uint32_t ke
 	add_cmp(b, r, NFT_CMP_EQ, &value, sizeof(value));
 }
 
-static void add_lookup(struct guard_batch *b, struct nftnl_rule *r, const char *set, bool inverted)
+static void add_lookup(struct guard_batch *b, struct nftnl_rule *r, const struct guard_set *set, bool inverted)
 {
 	struct nftnl_expr *e = add_expr(b, r, "lookup");
 
 	if (!e)
 		return;
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
-	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set);
+	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set->name);
 	if (inverted)
 		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
 }
 
 /* The address at an offset of a header is, or with inverted is not, in a set. */
-static void add_address(struct guard_batch *b, struct nftnl_rule *r, uint32_t header, uint32_t offset, const char *set,
-			bool inverted)
+static void add_address(struct guard_batch *b, struct nftnl_rule *r, uint32_t header, uint32_t offset,
+			const struct guard_set *set, bool inverted)
 {
 	struct nftnl_expr *e = add_expr(b, r, "payload");
 
@@ -259,42 +286,41 @@ static void put_accept(struct guard_batch *b, const struct guard_rules *rules, c
 	struct nftnl_rule *r = rule_new(b, rules, chain);
 
 	add_meta(b, r, key);
-	add_lookup(b, r, INTERFACES, false);
+	add_lookup(b, r, set_of(rules->place, INTERFACES), false);
 	add_verdict(b, r, NF_ACCEPT);
 	put_rule(b, r, NFT_MSG_NEWRULE);
 }
 
-static void put_incoming(struct guard_batch *b, const struct guard_rules *rules)
+/* What goes straight to an address of a set. */
+static void put_drop_in(struct guard_batch *b, const struct guard_rules *rules, enum set inside)
 {
-	struct nftnl_rule *r;
+	struct nftnl_rule *r = rule_new(b, rules, INCOMING);
 
-	put_rule(b, rule_new(b, rules, INCOMING), NFT_MSG_DELRULE);
-	put_accept(b, rules, INCOMING, NFT_META_IIF);
-	r = rule_new(b, rules, INCOMING);
 	add_meta_is(b, r, NFT_META_NFPROTO, NFPROTO_IPV4);
-	add_address(b, r, NFT_PAYLOAD_NETWORK_HEADER, IPV4_DESTINATION, INSIDE, false);
-	add_address(b, r, NFT_PAYLOAD_NETWORK_HEADER, IPV4_SOURCE, BYPASS, true);
+	add_address(b, r, NFT_PAYLOAD_NETWORK_HEADER, IPV4_DESTINATION, set_of(rules->place, inside), false);
+	add_address(b, r, NFT_PAYLOAD_NETWORK_HEADER, IPV4_SOURCE, set_of(rules->place, BYPASS), true);
 	add_local(b, r, NFTA_FIB_F_DADDR, NFT_CMP_NEQ);
 	add_drop(b, r, GUARD_COUNTER_IN);
 	put_rule(b, r, NFT_MSG_NEWRULE);
 }
 
-static void put_outgoing(struct guard_batch *b, const struct guard_rules *rules)
+static void put_incoming(struct guard_batch *b, const struct guard_rules *rules)
 {
-	const uint32_t no_interface = 0;
-	struct nftnl_rule *r;
+	if (rules->n_held)
+		put_drop_in(b, rules, HELD);
+	put_accept(b, rules, INCOMING, NFT_META_IIF);
+	put_drop_in(b, rules, INSIDE);
+}
 
-	put_rule(b, rule_new(b, rules, OUTGOING), NFT_MSG_DELRULE);
-	put_accept(b, rules, OUTGOING, NFT_META_OIF);
-	r = rule_new(b, rules, OUTGOING);
-	add_meta(b, r, NFT_META_IIF);
-	add_cmp(b, r, NFT_CMP_EQ, &no_interface, sizeof(no_interface));
-	add_verdict(b, r, NF_ACCEPT);
-	put_rule(b, r, NFT_MSG_NEWRULE);
-	r = rule_new(b, rules, OUTGOING);
+/* What leaves with a source in a set. */
+static void put_drop_out(struct guard_batch *b, const struct guard_rules *rules, enum set inside)
+{
+	const struct guard_set *sources = set_of(rules->place, inside), *bypass = set_of(rules->place, BYPASS);
+	struct nftnl_rule *r = rule_new(b, rules, OUTGOING);
+
 	add_meta_is(b, r, NFT_META_NFPROTO, NFPROTO_IPV4);
-	add_address(b, r, NFT_PAYLOAD_NETWORK_HEADER, IPV4_SOURCE, INSIDE, false);
-	add_address(b, r, NFT_PAYLOAD_NETWORK_HEADER, IPV4_DESTINATION, BYPASS, true);
+	add_address(b, r, NFT_PAYLOAD_NETWORK_HEADER, IPV4_SOURCE, sources, false);
+	add_address(b, r, NFT_PAYLOAD_NETWORK_HEADER, IPV4_DESTINATION, bypass, true);
 	add_local(b, r, NFTA_FIB_F_SADDR, NFT_CMP_NEQ);
 	add_drop(b, r, GUARD_COUNTER_OUT);
 	put_rule(b, r, NFT_MSG_NEWRULE);
@@ -302,18 +328,63 @@ static void put_outgoing(struct guard_batch *b, const struct guard_rules *rules)
 	r = rule_new(b, rules, OUTGOING);
 	add_meta_is(b, r, NFT_META_NFPROTO, NFPROTO_IPV6);
 	/* nft 1.0.6 fails to list the rule where the protocol stands before what depends on it. */
-	add_address(b, r, NFT_PAYLOAD_TRANSPORT_HEADER, IPV4_SOURCE, INSIDE, false);
-	add_address(b, r, NFT_PAYLOAD_TRANSPORT_HEADER, IPV4_DESTINATION, BYPASS, true);
+	add_address(b, r, NFT_PAYLOAD_TRANSPORT_HEADER, IPV4_SOURCE, sources, false);
+	add_address(b, r, NFT_PAYLOAD_TRANSPORT_HEADER, IPV4_DESTINATION, bypass, true);
 	add_meta_is(b, r, NFT_META_L4PROTO, IPPROTO_IPIP);
 	add_local(b, r, NFTA_FIB_F_SADDR, NFT_CMP_EQ);
 	add_drop(b, r, GUARD_COUNTER_OUT);
 	put_rule(b, r, NFT_MSG_NEWRULE);
 }
 
+static void put_accept_own(struct guard_batch *b, const struct guard_rules *rules)
+{
+	struct nftnl_rule *r = rule_new(b, rules, OUTGOING);
+	const uint32_t no_interface = 0;
+
+	add_meta(b, r, NFT_META_IIF);
+	add_cmp(b, r, NFT_CMP_EQ, &no_interface, sizeof(no_interface));
+	add_verdict(b, r, NF_ACCEPT);
+	put_rule(b, r, NFT_MSG_NEWRULE);
+}
+
+static void put_outgoing(struct guard_batch *b, const struct guard_rules *rules)
+{
+	if (rules->n_held) {
+		put_accept_own(b, rules);
+		put_drop_out(b, rules, HELD);
+	}
+	put_accept(b, rules, OUTGOING, NFT_META_OIF);
+	put_accept_own(b, rules);
+	put_drop_out(b, rules, INSIDE);
+}
+
 /* ---- the table ----------------------------------------------------------------------------------------------------
  */
 
-int guard_rules_write(const struct guard_rules *rules, uint32_t flags, bool anew, struct guard_batch *ret)
+static void put_sets(struct guard_batch *b, const struct guard_rules *rules)
+{
+	for (enum set set = 0; set < SETS; set++)
+		guard_make_set(b, rules, set_of(rules->place, set));
+	guard_put_ranges(b, rules, set_of(rules->place, INSIDE)->name, rules->inside, rules->n_inside);
+	guard_put_ranges(b, rules, set_of(rules->place, BYPASS)->name, rules->bypass, rules->n_bypass);
+	guard_put_ranges(b, rules, set_of(rules->place, HELD)->name, rules->held, rules->n_held);
+	guard_put_indexes(b, rules, set_of(rules->place, INTERFACES)->name, rules->interfaces, rules->n_interfaces);
+}
+
+/* Chains with rules that look in the sets, in place of what rules there are. */
+static void put_chains(struct guard_batch *b, const struct guard_rules *rules)
+{
+	put_counter(b, rules, GUARD_COUNTER_OUT);
+	put_counter(b, rules, GUARD_COUNTER_IN);
+	put_chain(b, rules, INCOMING, NF_INET_PRE_ROUTING, PRIORITY_RAW);
+	put_chain(b, rules, OUTGOING, NF_INET_POST_ROUTING, PRIORITY_BEHIND_SNAT);
+	put_rule(b, rule_new(b, rules, INCOMING), NFT_MSG_DELRULE);
+	put_rule(b, rule_new(b, rules, OUTGOING), NFT_MSG_DELRULE);
+	put_incoming(b, rules);
+	put_outgoing(b, rules);
+}
+
+int guard_rules_make(const struct guard_rules *rules, uint32_t flags, bool anew, struct guard_batch *ret)
 {
 	batch_begin(ret);
 	if (anew) {
@@ -321,18 +392,32 @@ int guard_rules_write(const struct guard_rules *rules, uint32_t flags, bool anew
 		put_table(ret, rules, NFT_MSG_DELTABLE, 0, 0);
 	}
 	put_table(ret, rules, NFT_MSG_NEWTABLE, NLM_F_CREATE, flags);
-	put_counter(ret, rules, GUARD_COUNTER_OUT);
-	put_counter(ret, rules, GUARD_COUNTER_IN);
-	guard_put_set(ret, rules, INSIDE, 1, TYPE_IPADDR, NFT_SET_INTERVAL);
-	guard_put_set(ret, rules, BYPASS, 2, TYPE_IPADDR, NFT_SET_INTERVAL);
-	guard_put_set(ret, rules, INTERFACES, 3, TYPE_IFINDEX, 0);
-	guard_put_ranges(ret, rules, INSIDE, rules->inside, rules->n_inside);
-	guard_put_ranges(ret, rules, BYPASS, rules->bypass, rules->n_bypass);
-	guard_put_indexes(ret, rules, INTERFACES, rules->interfaces, rules->n_interfaces);
-	put_chain(ret, rules, INCOMING, NF_INET_PRE_ROUTING, PRIORITY_RAW);
-	put_chain(ret, rules, OUTGOING, NF_INET_POST_ROUTING, PRIORITY_BEHIND_SNAT);
-	put_incoming(ret, rules);
-	put_outgoing(ret, rules);
+	put_sets(ret, rules);
+	put_chains(ret, rules);
+	return batch_end(ret);
+}
+
+int guard_rules_try(const struct guard_rules *rules, struct guard_batch *ret)
+{
+	batch_begin(ret);
+	guard_delete_set(ret, rules, set_of(rules->place, INSIDE));
+	return batch_end(ret);
+}
+
+int guard_rules_fill(const struct guard_rules *rules, uint32_t flags, struct guard_batch *ret)
+{
+	batch_begin(ret);
+	put_table(ret, rules, NFT_MSG_NEWTABLE, NLM_F_CREATE, flags);
+	put_sets(ret, rules);
+	return batch_end(ret);
+}
+
+int guard_rules_turn(const struct guard_rules *rules, struct guard_batch *ret)
+{
+	batch_begin(ret);
+	put_chains(ret, rules);
+	for (enum set set = 0; set < SETS; set++)
+		guard_delete_set(ret, rules, set_of(!rules->place, set));
 	return batch_end(ret);
 }
 

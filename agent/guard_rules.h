@@ -28,19 +28,34 @@ struct guard_rules {
 	size_t n_inside;
 	struct address_range *bypass;
 	size_t n_bypass;
+	/* Inside prefixes that nobody translates for the moment: nothing of them passes, by whatever interface. */
+	struct address_range *held;
+	size_t n_held;
 	/* Inside interfaces, and outside interfaces that carry the programs, by index. */
 	const uint32_t *interfaces;
 	size_t n_interfaces;
+	/* Which of the table's two places for sets these are in: 0 or 1. */
+	unsigned place;
 };
 
 /* The table of the datapath under a pin path: its name, and the comment that it bears. */
 void guard_table_name(const char *pin_path, char name[static GUARD_NAME], char comment[static GUARD_COMMENT]);
 
 /*
- * Makes the table equal to the rules, whether it is there or not, and keeps its counters. anew: takes it away before.
- * flags: NFT_TABLE_F_*. 0 or -ENOMEM. *ret is freed by batch_free(), after failures too.
+ * Transactions. Each returns 0 or -ENOMEM, and *ret is freed by batch_free(), after failures too. flags: NFT_TABLE_F_*.
+ *
+ * A table that stands is replaced by two of them: guard_rules_fill() makes sets in the place that no rule looks in, and
+ * guard_rules_turn() makes rules that look there in place of those before, whose sets it takes away.
  */
-int guard_rules_write(const struct guard_rules *rules, uint32_t flags, bool anew, struct guard_batch *ret);
+
+/* Makes the table, and with anew takes away one that stands. */
+int guard_rules_make(const struct guard_rules *rules, uint32_t flags, bool anew, struct guard_batch *ret);
+
+/* Fails with -EBUSY where rules look in the sets of rules->place, and changes nothing that they see. */
+int guard_rules_try(const struct guard_rules *rules, struct guard_batch *ret);
+
+int guard_rules_fill(const struct guard_rules *rules, uint32_t flags, struct guard_batch *ret);
+int guard_rules_turn(const struct guard_rules *rules, struct guard_batch *ret);
 
 /* Takes the table away. */
 int guard_rules_remove(const struct guard_rules *rules, struct guard_batch *ret);

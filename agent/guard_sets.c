@@ -24,11 +24,11 @@ static struct nftnl_set *set_new(struct guard_batch *b, const struct guard_rules
 	return s;
 }
 
-/* Sends what a set has gathered, and empties it. type: NFT_MSG_NEWSETELEM, or NFT_MSG_DELSETELEM, of all where none. */
+/* Sends what a set has gathered, and empties it. */
 static void put_elements(struct guard_batch *b, const struct guard_rules *rules, const char *name,
-			 struct nftnl_set **elements, uint16_t type)
+			 struct nftnl_set **elements)
 {
-	struct nlmsghdr *h = *elements ? batch_message(b, type, NLM_F_CREATE) : NULL;
+	struct nlmsghdr *h = *elements ? batch_message(b, NFT_MSG_NEWSETELEM, NLM_F_CREATE) : NULL;
 
 	if (h) {
 		nftnl_set_elems_nlmsg_build_payload(h, *elements);
@@ -51,21 +51,20 @@ static void add_element(struct guard_batch *b, struct nftnl_set *elements, uint3
 	nftnl_set_elem_add(elements, e);
 }
 
-void guard_put_set(struct guard_batch *b, const struct guard_rules *rules, const char *name, uint32_t id, uint32_t type,
-		   uint32_t flags)
+static void put_set(struct guard_batch *b, const struct guard_rules *rules, const struct guard_set *set)
 {
-	struct nftnl_set *s = set_new(b, rules, name);
+	struct nftnl_set *s = set_new(b, rules, set->name);
 	struct nftnl_udata_buf *udata = BATCH_CHECKED(b, nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN));
 	struct nlmsghdr *h = s && udata ? batch_message(b, NFT_MSG_NEWSET, NLM_F_CREATE) : NULL;
 
 	if (h) {
-		nftnl_set_set_u32(s, NFTNL_SET_ID, id);
-		nftnl_set_set_u32(s, NFTNL_SET_KEY_TYPE, type);
+		nftnl_set_set_u32(s, NFTNL_SET_ID, set->id);
+		nftnl_set_set_u32(s, NFTNL_SET_KEY_TYPE, set->type);
 		nftnl_set_set_u32(s, NFTNL_SET_KEY_LEN, sizeof(uint32_t));
-		nftnl_set_set_u32(s, NFTNL_SET_FLAGS, flags);
+		nftnl_set_set_u32(s, NFTNL_SET_FLAGS, set->flags);
 		/* For nft alone, to show the keys. */
 		nftnl_udata_put_u32(udata, NFTNL_UDATA_SET_KEYBYTEORDER,
-				    flags & NFT_SET_INTERVAL ? BYTEORDER_NETWORK : BYTEORDER_HOST);
+				    set->flags & NFT_SET_INTERVAL ? BYTEORDER_NETWORK : BYTEORDER_HOST);
 		nftnl_set_set_data(s, NFTNL_SET_USERDATA, nftnl_udata_buf_data(udata), nftnl_udata_buf_len(udata));
 		nftnl_set_nlmsg_build_payload(h, s);
 		batch_message_end(b, h);
@@ -74,10 +73,32 @@ void guard_put_set(struct guard_batch *b, const struct guard_rules *rules, const
 		nftnl_udata_buf_free(udata);
 	if (s)
 		nftnl_set_free(s);
-	s = set_new(b, rules, name);
-	put_elements(b, rules, name, &s, NFT_MSG_DELSETELEM);
+}
+
+static void delete_set(struct guard_batch *b, const struct guard_rules *rules, const char *name)
+{
+	struct nftnl_set *s = set_new(b, rules, name);
+	struct nlmsghdr *h = s ? batch_message(b, NFT_MSG_DELSET, 0) : NULL;
+
+	if (h) {
+		nftnl_set_nlmsg_build_payload(h, s);
+		batch_message_end(b, h);
+	}
 	if (s)
 		nftnl_set_free(s);
+}
+
+void guard_delete_set(struct guard_batch *b, const struct guard_rules *rules, const struct guard_set *set)
+{
+	/* A set can be deleted only where there is one. */
+	put_set(b, rules, set);
+	delete_set(b, rules, set->name);
+}
+
+void guard_make_set(struct guard_batch *b, const struct guard_rules *rules, const struct guard_set *set)
+{
+	guard_delete_set(b, rules, set);
+	put_set(b, rules, set);
 }
 
 void guard_put_ranges(struct guard_batch *b, const struct guard_rules *rules, const char *name,
@@ -93,10 +114,10 @@ void guard_put_ranges(struct guard_batch *b, const struct guard_rules *rules, co
 		if (range[i].last != UINT32_MAX)
 			add_element(b, s, htonl(range[i].last + 1), NFT_SET_ELEM_INTERVAL_END);
 		if (i % ELEMENTS_AT_ONCE == ELEMENTS_AT_ONCE - 1)
-			put_elements(b, rules, name, &s, NFT_MSG_NEWSETELEM);
+			put_elements(b, rules, name, &s);
 	}
 	if (n % ELEMENTS_AT_ONCE)
-		put_elements(b, rules, name, &s, NFT_MSG_NEWSETELEM);
+		put_elements(b, rules, name, &s);
 	if (s)
 		nftnl_set_free(s);
 }
@@ -109,10 +130,10 @@ void guard_put_indexes(struct guard_batch *b, const struct guard_rules *rules, c
 	for (size_t i = 0; i < n; i++) {
 		add_element(b, s, index[i], 0);
 		if (i % ELEMENTS_AT_ONCE == ELEMENTS_AT_ONCE - 1)
-			put_elements(b, rules, name, &s, NFT_MSG_NEWSETELEM);
+			put_elements(b, rules, name, &s);
 	}
 	if (n % ELEMENTS_AT_ONCE)
-		put_elements(b, rules, name, &s, NFT_MSG_NEWSETELEM);
+		put_elements(b, rules, name, &s);
 	if (s)
 		nftnl_set_free(s);
 }

@@ -6,12 +6,16 @@
 #include "guard_batch.h"
 #include "guard_rules.h"
 
-/*
- * Makes a set where it is missing, and empties it. id: a number of its own in the batch; type: nft's number of the type
- * of keys; flags: NFT_SET_*.
- */
-void guard_put_set(struct guard_batch *b, const struct guard_rules *rules, const char *name, uint32_t id, uint32_t type,
-		   uint32_t flags);
+struct guard_set {
+	const char *name;
+	uint32_t id;	/* a number of its own in the batch */
+	uint32_t type;	/* nft's number of the type of keys */
+	uint32_t flags; /* NFT_SET_* */
+};
+
+/* Makes an empty set, or takes one away, whether it is there or not. One that rules look in stays (-EBUSY). */
+void guard_make_set(struct guard_batch *b, const struct guard_rules *rules, const struct guard_set *set);
+void guard_delete_set(struct guard_batch *b, const struct guard_rules *rules, const struct guard_set *set);
 
 /* Adds disjoint ranges, in order, to a set of intervals; indexes of interfaces to another. */
 void guard_put_ranges(struct guard_batch *b, const struct guard_rules *rules, const char *name,

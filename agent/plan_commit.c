@@ -54,6 +54,20 @@ static void confirm(const struct plan *p)
 		history_queue_confirm(p->agent->history);
 }
 
+/*
+ * A mapping that takes another's place, by whose end its addresses are in none for a moment: as its programs and
+ * interfaces stand, packets would pass as they are.
+ */
+static void hold_additions(const struct plan *p)
+{
+	_cleanup_free_ struct prefix *in = calloc(p->n_add + 1, sizeof(*in));
+
+	for (size_t i = 0; in && i < p->n_add; i++)
+		in[i] = p->add[i].spec.in;
+	if (in && p->n_del)
+		guard_hold(p->agent->guard, in, p->n_add);
+}
+
 /* Everything that can fail. New mappings that replace none come before the interfaces, so that no packet misses them.
  */
 static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
@@ -74,7 +88,10 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
 		confirm(p);
 		r = commit_additions(p, err);
 	}
-	return r ? r : devices_apply(a->devices, p->wanted, err);
+	if (r)
+		return r;
+	hold_additions(p);
+	return devices_apply(a->devices, p->wanted, err);
 }
 
 static void undo(struct plan *p, bool loaded)
@@ -85,6 +102,7 @@ static void undo(struct plan *p, bool loaded)
 	undo_additions(p);
 	if (loaded)
 		datapath_revert(&a->datapath);
+	guard_hold(a->guard, NULL, 0);
 	if (!a->config)
 		return;
 	/* The former programs go back to where the new ones are attached. */

@@ -56,6 +56,21 @@ static int call(const char *what, struct error *err)
 	return 0;
 }
 
+static bool held;
+
+static void hold(size_t n)
+{
+	if (n || held)
+		call(n ? "hold" : "release", NULL);
+	held = n;
+}
+
+static void configure_guard(const struct config *now, const struct config *then)
+{
+	call(now ? then ? "guard-both" : "guard-old" : "guard-new", NULL);
+	held = false;
+}
+
 static enum routing no_policy(const struct devices *v)
 {
 	(void)v;
@@ -143,8 +158,9 @@ static int update(struct mappings *m, const struct mapping_spec *spec)
 #define ipfix_configure_waiting(x, c, err)		   call("ipfix-waiting", err)
 #define ipfix_mapping(x, in, out, made, ms)		   tell_mapping(x, made, ms)
 #define metrics_configure(m, c, wait, name, err)	   call((wait) ? "metrics-waiting" : "metrics", err)
-#define guard_configure(g, now, then)			   call((now) ? (then) ? "guard-both" : "guard-old" : "guard-new", NULL)
+#define guard_configure(g, now, then)			   configure_guard(now, then)
 #define running_save(map, json, hash, err)		   save_running(json, hash)
+#define guard_hold(g, in, n)				   ((void)(in), hold(n))
 #define config_warn(now, before, name)			   call("warn", NULL)
 #define fragments_configure(f, limits)			   call("fragments", NULL)
 #define sessions_on_close(m, visit, arg)		   (listener = (visit))
@@ -291,9 +307,9 @@ static const struct {
 	{ "so do several", "abc", "a", NULL, 0, "machine names record-b-c",
 	  "guard-both ipfix metrics apply confirm del del guard-new ends ends " DONE, "", "a", NULL },
 	{ "a replacement as well", "a", "b", NULL, 0, "machine names record-a+b",
-	  "guard-both ipfix metrics apply confirm del add guard-new ends begins " DONE, "", "b", NULL },
+	  "guard-both ipfix metrics hold apply confirm del add guard-new ends begins " DONE, "", "b", NULL },
 	{ "another number of slots replaces", "a", "a#", NULL, 0, "machine names record-a+a",
-	  "guard-both ipfix metrics apply confirm del add guard-new ends begins " DONE, "", "a", NULL },
+	  "guard-both ipfix metrics hold apply confirm del add guard-new ends begins " DONE, "", "a", NULL },
 	{ "timeouts are no change of mappings", "ab", "ab+", NULL, 0, "machine names",
 	  "guard-both ipfix metrics apply update update guard-new " DONE, "", "ab", NULL },
 	{ "other programs", "a", "a!", NULL, 0, "machine names load ready",
@@ -316,14 +332,14 @@ static const struct {
 	{ "the interfaces", "a", "ab!", "apply", 1, "machine names load ready record+b",
 	  "guard-both ipfix metrics swap confirm add apply del revert apply " UNDONE, "reconcile", "a", "apply fails" },
 	{ "the interfaces before a deletion", "a", "b", "apply", 1, "machine names record-a+b",
-	  "guard-both ipfix metrics apply " UNDONE, "reconcile", "a", "apply fails" },
+	  "guard-both ipfix metrics hold apply release " UNDONE, "reconcile", "a", "apply fails" },
 	{ "an addition behind a deletion", "a", "bc", "add", 2, "machine names record-a+b+c",
-	  "guard-both ipfix metrics apply confirm del add add reconcile guard-new ends begins " DONE, "", "b",
+	  "guard-both ipfix metrics hold apply confirm del add add reconcile guard-new ends begins " DONE, "", "b",
 	  "mapping 10.0.2.0/24 cannot be added: Input/output error; the rest of the change is in force, reload the "
 	  "configuration" },
 	{ "the first one behind a deletion, with a change of timeouts", "ac", "bc+", "add", 1,
 	  "machine names record-a+b",
-	  "guard-both ipfix metrics apply confirm del add reconcile update guard-new ends " DONE, "", "c",
+	  "guard-both ipfix metrics hold apply confirm del add reconcile update guard-new ends " DONE, "", "c",
 	  "mapping 10.0.1.0/24 cannot be added: Input/output error; the rest of the change is in force, reload the "
 	  "configuration" },
 };

@@ -491,6 +491,48 @@ bond_part() {
     drop_bond
 }
 
+# ---- the guard's table, which is written again while subscribers send: before a start, and at each ----
+
+REWRITES=100
+
+# As many prefixes as a gateway has, so that a transaction takes its time.
+configure_prefixes() {
+    {
+        echo '{ "interfaces": { "inside": ["in0"], "outside": ["out0"] }, "state_dir": "/tmp/state",'
+        echo '"mappings": [ { "in": "10.0.0.0/18", "out": "1.1.1.0/30" }'
+        for i in $(seq 0 2 254); do echo ", { \"in\": \"10.64.$i.0/24\", \"out\": \"2.2.$i.0/28\" }"; done
+        echo '] }'
+    } >$CONFIG
+}
+
+put_up() { expect "the guard stands" in_gw detnat-agent --guard -c $CONFIG; }
+sent_more() { [ "$(cat /tmp/sent)" -gt "$1" ]; }
+
+nothing_passes_while_it_is_written() {
+    nsenter --net=/run/netns/sub peer flood 10.0.0.3:5000 $REFLECTOR /tmp/sent &
+    sender=$!
+    wait_for sent_more 100
+    for i in $(seq $REWRITES); do put_up || break; done
+    kill $sender
+    wait $sender
+    passed=$(grep -c 'udp 10\.' $LOG)
+    echo "# guard: written $i times, $passed of $(cat /tmp/sent) packets passed" | tee /tmp/guard
+    [ "$i $passed" = "$REWRITES 0" ]
+}
+
+guard_part() {
+    STATE=guard
+    ip -n net route add 10.0.0.0/18 via 198.51.100.1
+    configure_prefixes
+    : >$LOG
+    check "the table stands without an agent" put_up
+    check "nothing passes while it is written again" nothing_passes_while_it_is_written
+    cat /tmp/guard
+    check "it goes with --detach" in_gw detnat-agent --detach -c $CONFIG
+    ip -n net route del 10.0.0.0/18
+}
+
+! has_part guard || guard_part
 ! has_part plain || plain_part
 ! has_part vlan || vlan_part
 ! has_part bond || bond_part

@@ -329,11 +329,13 @@ static int take(void *arg, void *data, size_t size)
 Test(fragments, before_their_first_go_to_the_agent)
 {
 	const struct way out = OUT(UDP, 1600), back = BACK(UDP, 1600);
+	struct way egress = out;
 	uint8_t whole[FRAME_MAX], want[FRAME_MAX];
 	struct taken t = { .n = 0 };
 	struct ring_buffer *ring = ring_buffer__new(datapath.early_fragments, take, &t, NULL);
 	size_t size;
 
+	egress.hook = TC_OUTSIDE;
 	piece_for("there is none", &out, 1, 800, 1608, false, REASON_drop_fragment);
 	listen_for_early_ones();
 	piece_for("from inside", &out, 1, 800, 1608, false, REASON_fragments_parked);
@@ -346,10 +348,18 @@ Test(fragments, before_their_first_go_to_the_agent)
 	cr_expect_eq(t.last.key.src, SUBSCRIBER);
 	cr_expect_eq(t.last.key.dst, EXTERNAL);
 	cr_expect_eq(t.last.key.id, 1);
+	cr_expect_eq(t.last.key.side, FRAGMENT_FROM_INSIDE);
+	cr_expect_eq(t.last.hook, FRAGMENT_AT_XDP);
 	piece_for("from outside", &back, 1, 800, 1608, false, REASON_fragments_parked);
 	ring_buffer__consume(ring);
 	cr_assert_eq(t.n, 2);
 	cr_expect_eq(t.last.key.side, FRAGMENT_FROM_OUTSIDE);
+	cr_expect_eq(t.last.ifindex, outside_ifindex);
+	piece_for("at egress", &egress, 1, 800, 1608, false, REASON_fragments_parked);
+	ring_buffer__consume(ring);
+	cr_assert_eq(t.n, 3);
+	cr_expect_eq(t.last.hook, FRAGMENT_AT_TC);
+	cr_expect_eq(t.last.ifindex, inside_ifindex);
 	cr_expect_eq(counted(REASON_drop_fragment), 1);
 	datapath.global->fragments_until = datapath_ticks(&datapath) - 1;
 	piece_for("it has died", &out, 1, 800, 1608, false, REASON_drop_fragment);

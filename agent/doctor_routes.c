@@ -140,13 +140,10 @@ void doctor_inside_routes(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "the inside addresses of all mappings are routed by inside interfaces");
 }
 
-/* An address beyond the outside: TEST-NET-1 (RFC 5737), which is in nobody's routing table but by the default route. */
-#define ANYWHERE 0xc0000201U
-
 void doctor_outside_route(struct doctor *d)
 {
 	struct explain_way way;
-	int r = explain_way_read(ANYWHERE, &way);
+	int r = explain_way_read(ADDRESS_BEYOND, &way);
 
 	if (r || way.error || !way.ifindex)
 		doctor_say(d, DOCTOR_WARNING,

@@ -5,9 +5,6 @@
 
 #include "sessions_private.h"
 
-/* An address beyond the outside, to ask for the way out where no session says where to (TEST-NET-1, RFC 5737). */
-#define ANYWHERE 0xc0000201U
-
 struct explain_gather {
 	struct explanation e;
 	struct mapping mapping; /* as it was at the beginning */
@@ -176,7 +173,7 @@ static uint32_t somewhere_out(const struct explanation *e)
 {
 	if (e->profile.n_match)
 		return e->profile.match[0].ext_addr;
-	return e->busiest.sessions ? e->busiest.ext.addr : ANYWHERE;
+	return e->busiest.sessions ? e->busiest.ext.addr : ADDRESS_BEYOND;
 }
 
 static int read_ways(struct explanation *e)

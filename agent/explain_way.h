@@ -29,6 +29,9 @@ struct explain_way {
 	uint8_t mac[6]; /* where it is resolved */
 };
 
+/* An address beyond the outside, host byte order: TEST-NET-1 (RFC 5737), which only a default route leads to. */
+#define ADDRESS_BEYOND 0xc0000201U
+
 /* Asks the kernel. 0, or -errno where it could not be asked. */
 int explain_way_read(uint32_t addr, struct explain_way *ret);
 

@@ -140,6 +140,21 @@ Test(history_index, a_mapping_of_less_than_a_second_is_mentioned)
 	history_index_free(&x);
 }
 
+Test(history_index, of_several_in_a_second_the_last_is_mentioned)
+{
+	put_start(100, TIME_NONE);
+	put_change(100, EVENT_ADD, A, 100);
+	put_change(100, EVENT_DEL, A, 100);
+	put_change(100, EVENT_ADD, B, 100);
+	put_change(100, EVENT_DEL, B, 100);
+
+	struct history_index x = read_back();
+
+	no_damage(&x);
+	cr_expect_str_eq(ask(&x, POINT, 100), "nobody+10.9.0.0");
+	history_index_free(&x);
+}
+
 Test(history_index, what_is_undone_was_never_there)
 {
 	put_start(100, TIME_NONE);

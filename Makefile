@@ -60,7 +60,7 @@ C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] agent/*.[ch] cli/*.[ch
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-bench deps-demo deps-test demo test test-unit test-tsan test-bpf test-e2e test-kills test-vm test-vm-systemd soak bench bench-agent bench-full fuzz format lint install uninstall clean help
+.PHONY: all deps deps-bench deps-demo deps-test demo test test-unit test-tsan test-clang test-fuzz test-bpf test-e2e test-kills test-vm test-vm-systemd soak bench bench-agent bench-full fuzz format lint install uninstall clean help
 
 all: deps ## build everything into build/
 	@$(MAKE) --no-print-directory programs
@@ -146,7 +146,7 @@ demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (
 	@KEEP=$(KEEP) BUILD=$(BUILD) deploy/demo.sh
 
 test: lint ## every test; needs root
-	@$(MAKE) --no-print-directory test-unit test-tsan test-bpf test-e2e test-vm
+	@$(MAKE) --no-print-directory test-unit test-tsan test-fuzz test-bpf test-e2e test-vm
 test-unit: deps-test ## modules of the agent and the command line; without root some are skipped
 	@$(MAKE) --no-print-directory tests-built
 	$(BUILD)/tests/unit/run
@@ -154,6 +154,14 @@ test-unit: deps-test ## modules of the agent and the command line; without root 
 test-tsan: deps-test ## the unit tests whose threads race, under ThreadSanitizer
 	@$(MAKE) --no-print-directory SANITIZE=thread build/tsan/tests/tsan/run
 	setarch -R build/tsan/tests/tsan/run $(ARGS)
+CLANGS ?= clang-14 clang-16 clang-19
+test-clang: deps-test ## objects of clang 14, 16 and 19, as far as apt has them (CLANGS), load and translate; needs root
+	@deploy/install-deps.sh clang
+	@for clang in $(CLANGS); do \
+	    command -v $$clang >/dev/null || { echo "SKIP $$clang: not installed"; continue; }; \
+	    $(MAKE) --no-print-directory BUILD=build/$$clang CLANG=$$clang build/$$clang/tests/bpf/run && \
+	    build/$$clang/tests/bpf/run --filter 'datapath/*' && echo "ok $$clang" || exit 1; \
+	done
 test-bpf: deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory tests-built
 	$(BUILD)/tests/bpf/run
@@ -215,9 +223,16 @@ $(BUILD)/fuzz/%.o: %.c | $(SKELETONS)
 $(BUILD)/fuzz/libagent.a: $(AGENT_SOURCES:%.c=$(BUILD)/fuzz/%.o)
 	$(SAY) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
+# The kernel's answers are the fuzzer's.
+comma := ,
+$(BUILD)/fuzz/fuzz_replies: private FUZZ_LINK := $(addprefix -Wl$(comma)--wrap=,netlink_call netlink_dump)
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libagent.a
 	$(SAY) LD $@
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ -o $@ $(AGENT_LIBS)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_LINK) -fsanitize=fuzzer $^ -o $@ $(AGENT_LIBS)
+# In `make test`: so short that all of them together take no more than two minutes.
+test-fuzz: deps-test ## each fuzzer from its seeds, for TEST_FUZZ_SECONDS=25, two at a time
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(TEST_FUZZ_SECONDS) FUZZ_JOBS=2
+TEST_FUZZ_SECONDS ?= 25
 FUZZ_JOBS    ?= 1
 fuzz: deps-test ## what comes from outside, on any octets (FUZZ_SECONDS=60 each, FUZZ_JOBS=1 at a time)
 	@$(MAKE) --no-print-directory $(FUZZERS)

@@ -24,14 +24,14 @@ static void visit_filter(const struct nlmsghdr *h, void *arg)
 	if (h->nlmsg_type != RTM_NEWTFILTER)
 		return;
 	netlink_attributes(h, sizeof(struct tcmsg), attr, ARRAY_SIZE(attr));
-	if (!attr[TCA_KIND] || strcmp(mnl_attr_get_str(attr[TCA_KIND]), "bpf") || !attr[TCA_OPTIONS])
+	if (!netlink_is(attr[TCA_KIND], "bpf") || !attr[TCA_OPTIONS])
 		return;
 	mnl_attr_for_each_nested(option, attr[TCA_OPTIONS])
 	{
 		if (mnl_attr_get_type(option) == TCA_BPF_ID)
-			f->id = mnl_attr_get_u32(option);
+			f->id = netlink_u32(option);
 		else if (mnl_attr_get_type(option) == TCA_BPF_NAME)
-			f->is_ours = !strncmp(mnl_attr_get_str(option), ours, sizeof(ours) - 1);
+			f->is_ours = netlink_begins(option, ours);
 	}
 }
 
@@ -77,7 +77,7 @@ static void visit_qdisc(const struct nlmsghdr *h, void *arg)
 	if (h->nlmsg_type != RTM_NEWQDISC || tc->tcm_ifindex != wanted->tcm_ifindex || tc->tcm_parent != TC_H_CLSACT)
 		return;
 	netlink_attributes(h, sizeof(*tc), attr, ARRAY_SIZE(attr));
-	if (attr[TCA_KIND] && !strcmp(mnl_attr_get_str(attr[TCA_KIND]), "ingress"))
+	if (netlink_is(attr[TCA_KIND], "ingress"))
 		wanted->tcm_parent = TC_H_INGRESS;
 }
 

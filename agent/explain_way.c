@@ -19,11 +19,6 @@ const char *explain_way_neighbour(enum way_neighbour n)
 	return names[n];
 }
 
-static uint32_t attr_u32(const struct nlattr *attr)
-{
-	return attr && mnl_attr_get_payload_len(attr) >= sizeof(uint32_t) ? mnl_attr_get_u32(attr) : 0;
-}
-
 static void visit_route(const struct nlmsghdr *h, void *arg)
 {
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
@@ -34,8 +29,8 @@ static void visit_route(const struct nlmsghdr *h, void *arg)
 		return;
 	netlink_attributes(h, sizeof(*rt), attr, ARRAY_SIZE(attr));
 	way->local = rt->rtm_type == RTN_LOCAL || rt->rtm_type == RTN_BROADCAST;
-	way->ifindex = attr_u32(attr[RTA_OIF]);
-	way->next_hop = attr[RTA_GATEWAY] ? ntohl(attr_u32(attr[RTA_GATEWAY])) : way->addr;
+	way->ifindex = netlink_u32(attr[RTA_OIF]);
+	way->next_hop = attr[RTA_GATEWAY] ? ntohl(netlink_u32(attr[RTA_GATEWAY])) : way->addr;
 	if (attr[RTA_VIA])
 		way->neighbour = NEIGHBOUR_UNKNOWN;
 }

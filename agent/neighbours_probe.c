@@ -65,7 +65,7 @@ static void visit_state(const struct nlmsghdr *h, void *arg)
 	netlink_attributes(h, sizeof(*nd), attr, ARRAY_SIZE(attr));
 	s->state = nd->ndm_state;
 	s->flags = nd->ndm_flags;
-	s->extended = attr[NDA_FLAGS_EXT] ? mnl_attr_get_u32(attr[NDA_FLAGS_EXT]) : 0;
+	s->extended = netlink_u32(attr[NDA_FLAGS_EXT]);
 }
 
 /* A request about a neighbour; what else it says is added by the caller. */

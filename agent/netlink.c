@@ -156,3 +156,23 @@ void netlink_attributes(const struct nlmsghdr *h, size_t header_size, const stru
 	memset(table, 0, n * sizeof(*table));
 	mnl_attr_for_each(attr, h, header_size) if (mnl_attr_get_type(attr) < n) table[mnl_attr_get_type(attr)] = attr;
 }
+
+uint32_t netlink_u32(const struct nlattr *attr)
+{
+	return attr && mnl_attr_get_payload_len(attr) >= sizeof(uint32_t) ? mnl_attr_get_u32(attr) : 0;
+}
+
+static bool holds(const struct nlattr *attr, const char *text, size_t size)
+{
+	return attr && mnl_attr_get_payload_len(attr) >= size && !memcmp(mnl_attr_get_payload(attr), text, size);
+}
+
+bool netlink_is(const struct nlattr *attr, const char *text)
+{
+	return holds(attr, text, strlen(text) + 1);
+}
+
+bool netlink_begins(const struct nlattr *attr, const char *text)
+{
+	return holds(attr, text, strlen(text));
+}

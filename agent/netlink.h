@@ -48,6 +48,13 @@ int netlink_dump(struct netlink *n, netlink_visit visit, void (*reset)(void *arg
 /* Puts the attributes in a table of pointers by type; those of higher types are left out. */
 void netlink_attributes(const struct nlmsghdr *h, size_t header_size, const struct nlattr **table, size_t n);
 
+/* What the kernel does not send it need not be trusted to: the number of an attribute, 0 where it is missing or short.
+ */
+uint32_t netlink_u32(const struct nlattr *attr);
+/* Whether an attribute is a text, and begins with one; not where it is missing or not ended. */
+bool netlink_is(const struct nlattr *attr, const char *text);
+bool netlink_begins(const struct nlattr *attr, const char *text);
+
 /* ---- links ---------------------------------------------------------------------------------------------------- */
 
 /* What carries an XDP program, as IFLA_XDP_ATTACHED says. */

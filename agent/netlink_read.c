@@ -7,11 +7,6 @@
 
 #include "netlink.h"
 
-static uint32_t attr_u32(const struct nlattr *attr)
-{
-	return attr && mnl_attr_get_payload_len(attr) >= sizeof(uint32_t) ? mnl_attr_get_u32(attr) : 0;
-}
-
 static void attr_text(const struct nlattr *attr, char *ret, size_t size)
 {
 	snprintf(ret, size, "%.*s", attr ? (int)mnl_attr_get_payload_len(attr) : 0, attr ? mnl_attr_get_str(attr) : "");
@@ -28,7 +23,7 @@ static void parse_xdp(const struct nlattr *nest, struct link_xdp *ret)
 		if (mnl_attr_get_type(attr) == IFLA_XDP_ATTACHED)
 			ret->attached = mnl_attr_get_u8(attr);
 		else if (mnl_attr_get_type(attr) == IFLA_XDP_PROG_ID)
-			ret->prog_id = attr_u32(attr);
+			ret->prog_id = netlink_u32(attr);
 	}
 }
 
@@ -72,9 +67,9 @@ void link_parse(const struct nlmsghdr *h, struct link *ret)
 		.ifindex = (uint32_t)info->ifi_index,
 		.type = info->ifi_type,
 		.flags = info->ifi_flags,
-		.mtu = attr_u32(attr[IFLA_MTU]),
-		.lower = attr[IFLA_LINK_NETNSID] ? 0 : attr_u32(attr[IFLA_LINK]),
-		.master = attr_u32(attr[IFLA_MASTER]),
+		.mtu = netlink_u32(attr[IFLA_MTU]),
+		.lower = attr[IFLA_LINK_NETNSID] ? 0 : netlink_u32(attr[IFLA_LINK]),
+		.master = netlink_u32(attr[IFLA_MASTER]),
 	};
 	attr_text(attr[IFLA_IFNAME], ret->name, sizeof(ret->name));
 	if (attr[IFLA_ADDRESS] && mnl_attr_get_payload_len(attr[IFLA_ADDRESS]) == sizeof(ret->mac))
@@ -198,7 +193,7 @@ static void visit_addresses(const struct nlmsghdr *h, void *arg)
 	if (!a)
 		return;
 	a->ifindex = info->ifa_index;
-	a->addr = ntohl(attr_u32(attr[IFA_LOCAL]));
+	a->addr = ntohl(netlink_u32(attr[IFA_LOCAL]));
 	a->scope = info->ifa_scope;
 	a->plen = info->ifa_prefixlen;
 	a->secondary = info->ifa_flags & IFA_F_SECONDARY;
@@ -261,11 +256,11 @@ static void visit_rules(const struct nlmsghdr *h, void *arg)
 		addresses |= attr[by_addresses[i]] != NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(by_more); i++)
 		more |= attr[by_more[i]] != NULL;
-	table = attr[FRA_TABLE] ? attr_u32(attr[FRA_TABLE]) : rule->table;
+	table = attr[FRA_TABLE] ? netlink_u32(attr[FRA_TABLE]) : rule->table;
 	if (more)
 		*routing = ROUTING_BY_MORE;
 	else if (*routing == ROUTING_BY_DESTINATION &&
-		 !rule_is_default(rule, attr_u32(attr[FRA_PRIORITY]), table, addresses))
+		 !rule_is_default(rule, netlink_u32(attr[FRA_PRIORITY]), table, addresses))
 		*routing = ROUTING_BY_ADDRESSES;
 }
 

@@ -41,11 +41,11 @@ static bool read_route(const struct nlmsghdr *h, struct route_limit *ret)
 		return false;
 	netlink_attributes(h, sizeof(*rt), attr, ARRAY_SIZE(attr));
 	*ret = (struct route_limit){
-		.dst = attr[RTA_DST] ? ntohl(mnl_attr_get_u32(attr[RTA_DST])) : 0,
+		.dst = ntohl(netlink_u32(attr[RTA_DST])),
 		.plen = rt->rtm_dst_len,
 		.tos = rt->rtm_tos,
-		.table = attr[RTA_TABLE] ? mnl_attr_get_u32(attr[RTA_TABLE]) : rt->rtm_table,
-		.priority = attr[RTA_PRIORITY] ? mnl_attr_get_u32(attr[RTA_PRIORITY]) : 0,
+		.table = attr[RTA_TABLE] ? netlink_u32(attr[RTA_TABLE]) : rt->rtm_table,
+		.priority = netlink_u32(attr[RTA_PRIORITY]),
 		.mtu = mtu_of(attr[RTA_METRICS]),
 	};
 	return true;

@@ -44,10 +44,10 @@ static void visit_route(const struct nlmsghdr *h, void *arg)
 	netlink_attributes(h, sizeof(*rt), attr, ARRAY_SIZE(attr));
 	route = &own->route[own->count++];
 	*route = (struct own_route){
-		.prefix.base = attr[RTA_DST] ? ntohl(mnl_attr_get_u32(attr[RTA_DST])) : 0,
+		.prefix.base = ntohl(netlink_u32(attr[RTA_DST])),
 		.prefix.plen = rt->rtm_dst_len,
-		.metric = attr[RTA_PRIORITY] ? mnl_attr_get_u32(attr[RTA_PRIORITY]) : 0,
-		.table = attr[RTA_TABLE] ? mnl_attr_get_u32(attr[RTA_TABLE]) : rt->rtm_table,
+		.metric = netlink_u32(attr[RTA_PRIORITY]),
+		.table = attr[RTA_TABLE] ? netlink_u32(attr[RTA_TABLE]) : rt->rtm_table,
 		.type = rt->rtm_type,
 	};
 }
@@ -176,8 +176,8 @@ static void visit_place(const struct nlmsghdr *h, void *arg)
 		return;
 	netlink_attributes(h, sizeof(*rt), attr, ARRAY_SIZE(attr));
 	if (rt->rtm_table == RT_TABLE_MAIN && rt->rtm_dst_len == p->prefix.plen && attr[RTA_DST] &&
-	    ntohl(mnl_attr_get_u32(attr[RTA_DST])) == p->prefix.base && attr[RTA_PRIORITY] &&
-	    mnl_attr_get_u32(attr[RTA_PRIORITY]) == ROUTE_METRIC)
+	    ntohl(netlink_u32(attr[RTA_DST])) == p->prefix.base && attr[RTA_PRIORITY] &&
+	    netlink_u32(attr[RTA_PRIORITY]) == ROUTE_METRIC)
 		p->taken = true;
 }
 

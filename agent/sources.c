@@ -23,8 +23,8 @@ static void visit_netconf(const struct nlmsghdr *h, void *arg)
 	netlink_attributes(h, sizeof(*msg), attr, ARRAY_SIZE(attr));
 	if (!attr[NETCONFA_IFINDEX] || !attr[NETCONFA_RP_FILTER])
 		return;
-	ifindex = (int32_t)mnl_attr_get_u32(attr[NETCONFA_IFINDEX]);
-	value = (int32_t)mnl_attr_get_u32(attr[NETCONFA_RP_FILTER]);
+	ifindex = (int32_t)netlink_u32(attr[NETCONFA_IFINDEX]);
+	value = (int32_t)netlink_u32(attr[NETCONFA_RP_FILTER]);
 	if (value < 0 || value > UINT8_MAX)
 		value = 0;
 	if (ifindex == NETCONFA_IFINDEX_ALL)
@@ -99,7 +99,7 @@ static void visit_local(const struct nlmsghdr *h, void *arg)
 	if (h->nlmsg_type != RTM_NEWROUTE || rt->rtm_family != AF_INET || rt->rtm_type != RTN_LOCAL)
 		return;
 	netlink_attributes(h, sizeof(*rt), attr, ARRAY_SIZE(attr));
-	addr = attr[RTA_DST] ? ntohl(mnl_attr_get_u32(attr[RTA_DST])) : 0;
+	addr = ntohl(netlink_u32(attr[RTA_DST]));
 	if (rt->rtm_dst_len < 32) {
 		own->prefixes |= addr >> 24 != 127;
 		return;

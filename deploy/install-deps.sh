@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# install-deps.sh [build|bench|demo|test]...: installs the Debian packages that building, the benchmark, the demo and the
-# tests need; all of them without a word. Says nothing and does nothing where all are there. Prometheus, which the tests
+# install-deps.sh [build|bench|demo|test|clang]...: installs the Debian packages that building, the benchmark, the demo and
+# the tests need; all of them but those of clang without a word. Says nothing and does nothing where all are there. Prometheus, which the tests
 # run, is unpacked into build/prometheus where the machine has none: installing its package would start a service.
 set -euo pipefail
 
@@ -18,6 +18,8 @@ test=(
     curl nfdump tshark libfixbuf-tools valgrind nftables iperf3 coturn strace
     qemu-system-x86 busybox-static cpio kmod xz-utils systemd
 )
+# Those of them that apt has: what `make test-clang` compiles with.
+clang=(clang-14 clang-16 clang-19)
 
 [ $# -gt 0 ] || set -- build bench demo test
 tree=$(cd "$(dirname "$0")/.." && pwd)
@@ -33,8 +35,13 @@ for group; do
         packages+=("${test[@]}")
         { command -v prometheus && command -v promtool; } >/dev/null || [ -x "$prometheus/promtool" ] || unpack=true
         ;;
+    clang)
+        for package in "${clang[@]}"; do
+            apt-cache show "$package" >/dev/null 2>&1 && packages+=("$package")
+        done
+        ;;
     *)
-        echo "usage: $0 [build|bench|demo|test]..." >&2
+        echo "usage: $0 [build|bench|demo|test|clang]..." >&2
         exit 2
         ;;
     esac

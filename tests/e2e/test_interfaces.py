@@ -9,6 +9,7 @@ import netns
 import wire
 from agent import wait_for
 from lab import GATEWAY_IN, GATEWAY_OUT, IN_MAC, OUT_MAC, ROUTER, ROUTER_MAC, SERVER, SERVER_MAC, block_of
+from test_history import attach_foreign_program
 
 
 def xdp(lab):
@@ -150,3 +151,19 @@ def test_an_unresolved_neighbour_is_resolved(each):
     frame = wait_for(flows, what="packets to the resolved neighbour")
     assert frame[26:30] == bytes(map(int, block_of(host.addr).addr.split(".")))
     each.outside.drain()
+
+
+def test_a_program_of_somebody_else_is_refused_and_stays(lab):
+    """There is no sharing by libxdp's dispatcher: detnat is attached alone, and says so."""
+    attach_foreign_program(lab, "out0")
+    link = lab.gateway.ip("-d", "link", "show", "out0")
+    agent = lab.prepare()
+    for options in (["-t"], []):
+        result = agent.once(*options)
+        assert result.status != 0 and result.out == "", result
+        assert 'out0: carries the XDP program "pass" (id ' in result.err and "`ip link set dev out0 xdp" in result.err, result
+    assert lab.gateway.ip("-d", "link", "show", "out0") == link
+    lab.gateway.ip("link", "set", "dev", "out0", "xdp", "off")
+    agent.start()
+    assert [(i["name"], i["xdp"], i["shared"]) for i in agent.ctl("interface", "list")] == [("in0", "native", False), ("out0", "native", False)]
+    lab.open_udp(lab.host())

@@ -173,7 +173,7 @@ static void start(void)
 	require(mkdtemp(directory));
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/agent.sock", directory);
 	agent.base = event_base_new();
-	require(!control_new(&agent, address.sun_path, &agent.control, &err));
+	require(!control_new(&agent, address.sun_path, false, &agent.control, &err));
 	atexit(stop);
 }
 

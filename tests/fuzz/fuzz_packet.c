@@ -11,10 +11,13 @@
 
 #include "../../bpf/count.h"
 #include "../../bpf/frame_sum.h"
+#include "../../bpf/icmp_quote.h"
 #include "../../bpf/ip_options.h"
+#include "../../bpf/mss.h"
 #include "../../bpf/rewrite.h"
 
 #define ROOM 65536U
+#define MSS  1000
 
 static const struct option_kinds mss = { { 1 << 2 } };
 
@@ -62,6 +65,63 @@ static void check_rewriting(ctx_t *ctx, const struct packet *p, int source)
 		abort();
 }
 
+/* An ICMP error, its quote with it, gets other addresses: what its checksums add up to stays. */
+static void check_quote(ctx_t *ctx, const struct packet *p, __u8 echo_type)
+{
+	struct rewrite w = { .addr = 0xcb007103, .port = 40000, .source = echo_type == ICMP_ECHO };
+	enum quote_kind kind;
+	struct icmp_quote q;
+	uint32_t before;
+	__u64 sum = 0;
+
+	kind = quote_parse(ctx, p, echo_type, &q);
+	if (kind == QUOTE_MALFORMED || kind == QUOTE_OTHER)
+		return;
+	if (q.l3_offset != p->l4_offset + sizeof(struct icmphdr) || q.l4_offset < q.l3_offset + 20 ||
+	    q.l4_offset > q.l3_offset + 60 || q.l4_offset + QUOTED_TRANSPORT > L3_OFFSET + p->length ||
+	    q.end > L3_OFFSET + p->length)
+		abort();
+	quote_options_refusal(ctx, &q);
+	icmp_checksum_holds(ctx, p);
+	before = residue(ctx, p);
+	if (quote_rewrite(ctx, &q, &w, &sum) || icmp_header_rewrite(ctx, p, w.addr, 0xc6336407, sum, 0))
+		abort();
+	if (residue(ctx, p) != before || quote_parse(ctx, p, echo_type, &q) != kind ||
+	    (w.source ? q.answer.dst : q.answer.src) != w.addr)
+		abort();
+}
+
+/* A SYN whose MSS is lowered adds up to what it did. */
+static void check_clamping(ctx_t *ctx, const struct packet *p, unsigned words)
+{
+	uint32_t before = residue(ctx, p);
+	struct options *o;
+
+	mss_clamp(ctx, p, 0);
+	if (residue(ctx, p) != before)
+		abort();
+	if (options_find(ctx, p->l4_offset + 20, words * 4 - 20, &mss, &o) != OPTIONS_FOUND || o->octet[o->at + 1] != 4)
+		return;
+	if ((o->octet[o->at + 2] << 8 | o->octet[o->at + 3]) > MSS)
+		abort();
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+/* Settings are what an agent writes before it loads the programs, and constant from then on. */
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	struct settings *s = (struct settings *)(uintptr_t)&settings;
+	uintptr_t page = (uintptr_t)s & ~4095UL;
+
+	if (mprotect((void *)page, ((uintptr_t)(s + 1) - page + 4095) & ~4095UL, PROT_READ | PROT_WRITE))
+		abort();
+	/* A store to a constant is left out where the compiler knows that it is one. */
+	barrier_var(s);
+	s->tcp_mss_clamp = MSS;
+	return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -86,6 +146,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    L3_OFFSET + p.length > size)
 		abort();
 	options_refusal(&ctx, &p);
+	if (kind == PACKET_ICMP_OTHER && is_icmp_error(&p)) {
+		check_quote(&ctx, &p, ICMP_ECHO);
+		check_quote(&ctx, &p, ICMP_ECHOREPLY);
+	}
 	if (kind != PACKET_SESSION)
 		return 0;
 	if (p.proto == IPPROTO_TCP &&
@@ -94,6 +158,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (p.fragment)
 		return 0;
+	if (p.proto == IPPROTO_TCP && p.flags & TCP_SYN)
+		check_clamping(&ctx, &p, frame[p.l4_offset + 12] >> 4);
 	check_rewriting(&ctx, &p, 1);
 	check_rewriting(&ctx, &p, 0);
 	return 0;

@@ -8,8 +8,10 @@ import sys
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption
 from scapy.layers.l2 import Ether
+from scapy.packet import Raw
 
 TO = Ether(src="02:00:00:00:00:03", dst="02:00:00:00:00:01") / IP(src="10.0.0.2", dst="198.51.100.7")
+QUOTED = IP(src="1.1.1.0", dst="10.0.0.2")
 
 
 def with_ip(payload, **ip):
@@ -27,6 +29,11 @@ def message(kind, body):
     return struct.pack("IHHII", 16 + len(body), kind, 0, 1, 0) + body
 
 
+def reply(question, *messages):
+    """Answers to one of the questions of fuzz_replies: each a message behind its length."""
+    return bytes([question]) + b"".join(struct.pack("H", len(m)) + m for m in messages)
+
+
 VLAN = attribute(1, b"vlan\0") + attribute(2, attribute(1, struct.pack("H", 100)) + attribute(5, b"\x81\x00"))
 SEEDS = {
     "packet": {
@@ -35,6 +42,15 @@ SEEDS = {
         "syn": with_ip(TCP(sport=5000, dport=80, flags="S", options=[("MSS", 1460), ("WScale", 7)])),
         "echo": with_ip(ICMP(type=8, id=5, seq=1) / b"data"),
         "error": with_ip(ICMP(type=3, code=1) / IP(src="1.1.1.0", dst="10.0.0.2") / UDP(sport=53, dport=5000)),
+        "error-udp-unsummed": with_ip(ICMP(type=3, code=4) / QUOTED / UDP(sport=53, dport=5000, chksum=0) / b"12345678"),
+        "error-tcp-cut": with_ip(ICMP(type=11) / Raw(bytes(QUOTED / TCP(sport=80, dport=5000))[:28])),
+        "error-tcp": with_ip(ICMP(type=11) / QUOTED / TCP(sport=80, dport=5000) / b"1234"),
+        "error-echo": with_ip(ICMP(type=3, code=1) / QUOTED / ICMP(type=8, id=7) / b"data"),
+        "error-reply": with_ip(ICMP(type=3, code=1) / QUOTED / ICMP(type=0, id=7) / b"data"),
+        "error-gre": with_ip(ICMP(type=12) / IP(src="1.1.1.0", dst="10.0.0.2", proto=47) / b"\0\0\x08\0\0\0\0\0"),
+        "error-options": with_ip(ICMP(type=3, code=1) / IP(src="1.1.1.0", dst="10.0.0.2", options=[IPOption(b"\x94\x04\0\0")])
+                                 / UDP(sport=53, dport=5000)),
+        "syn-odd": with_ip(TCP(sport=5000, dport=80, flags="SA", options=[("NOP", None), ("MSS", 9000), ("SAckOK", b"")])),
         "first": with_ip(UDP(sport=5000, dport=53) / b"12345678", flags="MF"),
         "later": with_ip(UDP(sport=5000, dport=53) / b"12345678", frag=100),
         "options": with_ip(UDP(sport=5000, dport=53), options=[IPOption(b"\x94\x04\0\0"), IPOption(b"\x07\x07\x04\0\0\0\0\0")]),
@@ -44,6 +60,21 @@ SEEDS = {
                         + attribute(1, b"\2\0\0\0\0\1") + attribute(18, VLAN) + attribute(43, attribute(2, b"\1") + attribute(4, struct.pack("I", 7)))),
         "neighbour": message(28, struct.pack("BxxxiHBB", 2, 5, 2, 0, 1) + attribute(1, b"\x0a\0\0\5") + attribute(2, b"\2\0\0\0\0\5")),
         "neighbour6": message(28, struct.pack("BxxxiHBB", 10, 5, 4, 0, 1) + attribute(1, b"\xfe\x80" + b"\0" * 13 + b"\5")),
+    },
+    "replies": {
+        "routes": reply(0, message(24, struct.pack("BBBBBBBBI", 2, 30, 0, 0, 254, 215, 0, 6, 0) + attribute(1, b"\1\1\1\0")
+                                   + attribute(6, struct.pack("I", 7)) + attribute(15, struct.pack("I", 254))
+                                   + attribute(8, attribute(2, struct.pack("I", 1400))))),
+        "local": reply(1, message(24, struct.pack("BBBBBBBBI", 2, 32, 0, 0, 255, 2, 254, 2, 0) + attribute(1, b"\x0a\0\0\1")
+                                  + attribute(15, struct.pack("I", 255)))),
+        "short": reply(0, message(24, struct.pack("BBBBBBBBI", 2, 30, 0, 0, 254, 215, 0, 6, 0) + attribute(1, b"\1\1\1\0") + attribute(6, b""))),
+        "short-local": reply(1, message(24, struct.pack("BBBBBBBBI", 2, 32, 0, 0, 255, 2, 254, 2, 0) + attribute(7, b"\1\1\1\0") + attribute(1, b""))),
+        "short-filter": reply(2, message(44, struct.pack("BxxxiIII", 0, 1, 1, 2, 3) + attribute(1, b"bpf\0")
+                                         + attribute(2, attribute(11, b"")))),
+        "filter": reply(2, message(44, struct.pack("BxxxiIII", 0, 1, 1, 2, 3) + attribute(1, b"bpf\0")
+                                   + attribute(2, attribute(7, b"detnat_tc:[5]\0") + attribute(11, struct.pack("I", 9))))),
+        "way": reply(3, message(24, struct.pack("BBBBBBBBI", 2, 32, 0, 0, 254, 2, 0, 1, 0) + attribute(4, struct.pack("I", 3))
+                                + attribute(5, b"\xc6\x33\x64\xfe"))),
     },
     "http": {
         "get": b"\x40GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",

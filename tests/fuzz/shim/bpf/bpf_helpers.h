@@ -8,12 +8,15 @@
 
 #include <errno.h>
 #include <linux/bpf.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SEC(name)
-#define __uint(name, value) int(*name)[value]
-#define __type(name, type)  typeof(type) *name
+#define __uint(name, value)  int(*name)[value]
+#define __type(name, type)   typeof(type) *name
+#define __array(name, value) typeof(value) *name[]
 #undef __always_inline
+#define __noinline	   __attribute__((noinline))
 #define __always_inline	   inline __attribute__((always_inline))
 #define LIBBPF_PIN_BY_NAME 1
 #define barrier_var(var)   asm volatile("" : "+r"(var))
@@ -50,6 +53,22 @@ static inline long bpf_xdp_store_bytes(const struct xdp_md *ctx, __u32 offset, v
 	memcpy((char *)(long)ctx->data + offset, from, size);
 	return 0;
 }
+
+/* What the headers call elsewhere than in the functions that are tried. */
+#define bpf_tail_call(...)	   abort()
+#define bpf_jiffies64()		   ((__u64)0)
+#define bpf_ktime_get_ns()	   ((__u64)0)
+#define bpf_map_update_elem(...)   ((long)-EINVAL)
+#define bpf_map_delete_elem(...)   ((long)-EINVAL)
+#define bpf_for_each_map_elem(...) ((long)-EINVAL)
+#define bpf_fib_lookup(...)	   ((long)-EINVAL)
+#define bpf_redirect(...)	   ((long)-EINVAL)
+#define bpf_xdp_adjust_head(...)   ((long)-EINVAL)
+#define bpf_xdp_adjust_tail(...)   ((long)-EINVAL)
+#define bpf_ringbuf_output(...)	   ((long)-EINVAL)
+#define bpf_ringbuf_reserve(...)   ((void *)0)
+#define bpf_ringbuf_submit(...)	   abort()
+#define bpf_ringbuf_discard(...)   abort()
 
 #define bpf_loop(n, step, ctx, flags)              \
 	do {                                       \

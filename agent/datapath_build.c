@@ -18,6 +18,8 @@ static const char *const main_programs[N_ENTRIES] = {
 #undef X
 };
 
+#define IN2OUT_EACH "in2out_each_xdp"
+
 static const char *const leaf_names[N_LEAVES] = {
 #define X(name) [LEAF_##name] = #name,
 	LEAVES(X)
@@ -143,6 +145,25 @@ static int take_program(const struct bpf_object *o, const char *name, int *ret_f
 	return 0;
 }
 
+/*
+ * Of the main program for what comes from inside there are two, of which one is loaded: where the quick path looks at
+ * the source of each packet, and where it does not.
+ */
+static const char *main_program(const struct settings *s, enum entry entry)
+{
+	if (entry == ENTRY_INSIDE && (s->policy_routing || s->source_check == SOURCES_STRICT_EACH))
+		return IN2OUT_EACH;
+	return main_programs[entry];
+}
+
+static void leave_out_other_in2out(struct bpf_object *o, const struct settings *s)
+{
+	const char *name = main_program(s, ENTRY_INSIDE);
+	const char *other = strcmp(name, IN2OUT_EACH) ? IN2OUT_EACH : main_programs[ENTRY_INSIDE];
+
+	bpf_program__set_autoload(bpf_object__find_program_by_name(o, other), false);
+}
+
 static int load_xdp(const struct datapath *d, struct datapath_build *b, struct error *err)
 {
 	__attribute__((cleanup(hook_object_close))) struct hook_object xdp = { 0 };
@@ -152,13 +173,14 @@ static int load_xdp(const struct datapath *d, struct datapath_build *b, struct e
 		r = choose_overflow(d, b, xdp.object);
 	if (r)
 		return error_set(err, r, "the XDP programs cannot be opened: %s", strerror(-r));
+	leave_out_other_in2out(xdp.object, &b->settings);
 	r = object_load(xdp.object, err);
 	if (!r && b->overflow < 0) {
 		b->overflow = duplicate(bpf_object__find_map_fd_by_name(xdp.object, PIN_OVERFLOW));
 		r = b->overflow < 0 ? error_set(err, b->overflow, "the overflow map: %s", strerror(-b->overflow)) : 0;
 	}
 	for (unsigned i = 0; !r && i < N_ENTRIES; i++)
-		r = take_program(xdp.object, main_programs[i], &b->main[i], err);
+		r = take_program(xdp.object, main_program(&b->settings, i), &b->main[i], err);
 	for (unsigned i = 0; !r && i < N_ENTRIES; i++)
 		r = pin_program(d, main_programs[i], b->generation, b->main[i], err);
 	if (!r)

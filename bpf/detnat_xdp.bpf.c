@@ -33,6 +33,16 @@ int in2out_xdp(struct xdp_md *ctx)
 	return TRACED(ctx, likely(verdict >= 0) ? verdict : leaf_call(ctx, LEAF_in2out));
 }
 
+/* Is loaded in place of in2out_xdp where each packet's source matters: see main_program() of the agent. */
+SEC("xdp.frags")
+int in2out_each_xdp(struct xdp_md *ctx)
+{
+	TRACE_BEGIN(ctx);
+	int verdict = quick_in2out_each(ctx);
+
+	return TRACED(ctx, likely(verdict >= 0) ? verdict : leaf_call(ctx, LEAF_in2out));
+}
+
 SEC("xdp.frags")
 int out2in_xdp(struct xdp_md *ctx)
 {

@@ -229,13 +229,13 @@ static __always_inline int next_hop_holds(const struct next_hop *nh, __u32 in_if
 	return nh->key == sought.key && nh->conditions == sought.conditions && (__s32)(nh->until - now) >= 0;
 }
 
-/* Next hop from the cache alone; NULL for none that holds. */
-static __always_inline const struct next_hop *next_hop_cached(const struct globals *g, __u32 in_ifindex, __u32 src,
+/* Next hop from the cache alone; NULL for none that holds. source: see next_hop_source(). */
+static __always_inline const struct next_hop *next_hop_cached(const struct globals *g, __u32 in_ifindex, __u32 source,
 							      __u32 dst, __u32 now)
 {
-	const struct next_hop *nh = next_hop_place(in_ifindex, next_hop_source(src), dst);
+	const struct next_hop *nh = next_hop_place(in_ifindex, source, dst);
 
-	return nh && next_hop_holds(nh, in_ifindex, next_hop_source(src), dst, g->epoch, now) ? nh : 0;
+	return nh && next_hop_holds(nh, in_ifindex, source, dst, g->epoch, now) ? nh : 0;
 }
 
 /*

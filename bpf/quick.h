@@ -46,6 +46,9 @@ static __always_inline __u8 quick_tcp_flags(const struct quick *q)
 	return ((const __u8 *)&q->l4->tcp)[13];
 }
 
+/* A setting of settings.each_packet, as it stands in that word: all its bits, or those of a value. */
+#define EACH_PACKET(setting, value) ((struct settings){ .setting = (value) }.each_packet)
+
 /* Whether the packet is one for the quick path, its lengths checked as parse() does; then *q is set. */
 static __always_inline int quick_parse(ctx_t *ctx, struct quick *q)
 {
@@ -89,15 +92,20 @@ static __always_inline int quick_parse(ctx_t *ctx, struct quick *q)
 	return headers + sizeof(struct iphdr) <= length;
 }
 
-/* What the slow path's functions want to know of the packet. */
-static __always_inline void quick_packet(const struct quick *q, struct packet *ret)
+/*
+ * What the slow path's functions want to know of the packet. Addresses and ports are those that have been read of it
+ * already: what follows from them, the buckets above all, is then not worked out again.
+ */
+static __always_inline struct packet quick_packet(const struct quick *q, __u32 src, __u32 dst, __u16 sport, __u16 dport)
 {
-	ret->src = bpf_ntohl(q->ip->saddr);
-	ret->dst = bpf_ntohl(q->ip->daddr);
-	ret->sport = bpf_ntohs(q->l4->sport);
-	ret->dport = bpf_ntohs(q->l4->dport);
-	ret->proto = q->proto;
-	ret->flags = q->proto == IPPROTO_TCP ? quick_tcp_flags(q) : 0;
+	return (struct packet){
+		.src = src,
+		.dst = dst,
+		.sport = sport,
+		.dport = dport,
+		.proto = q->proto,
+		.flags = q->proto == IPPROTO_TCP ? quick_tcp_flags(q) : 0,
+	};
 }
 
 /* A frame's destination as it stands in next_hop.station of a hop that the quick path can take. */

@@ -42,17 +42,17 @@ static __always_inline enum quick_session quick_in2out_session(ctx_t *ctx, const
 	return QUICK_FOUND;
 }
 
-/* A verdict, or TO_SLOW_PATH with nothing changed. */
-static __always_inline int quick_in2out(ctx_t *ctx)
+/* A verdict, or TO_SLOW_PATH with nothing changed. by_source, each_source: whether each packet's source matters. */
+static __always_inline int quick_in2out_with(ctx_t *ctx, int by_source, int each_source)
 {
 	const struct mapping_table *t = mapping_table_get();
 	struct quick q;
 
-	if (!settings.redirect || !t || !quick_parse(ctx, &q))
+	if (!t || !quick_parse(ctx, &q))
 		return TO_SLOW_PATH;
 
 	__u32 now = now_ticks(), src = bpf_ntohl(q.ip->saddr), dst = bpf_ntohl(q.ip->daddr);
-	const struct next_hop *nh = next_hop_cached(&t->globals, ctx_ingress(ctx), src, dst, now);
+	const struct next_hop *nh = next_hop_cached(&t->globals, ctx_ingress(ctx), by_source ? src : 0, dst, now);
 
 	_Static_assert(WAY_OUT == 0, "the octets behind the address are 0");
 	if (unlikely(!nh || nh->station != quick_station(q.eth) || bpf_ntohs(q.ip->tot_len) > nh->mtu))
@@ -74,7 +74,7 @@ static __always_inline int quick_in2out(ctx_t *ctx)
 	if (unlikely(!s))
 		return TO_SLOW_PATH;
 	TRACE_SUBSCRIBER(m, subscriber);
-	if (settings.source_check == SOURCES_STRICT_EACH) {
+	if (each_source) {
 		const struct subscriber *sender = subscriber_get(m, subscriber);
 
 		if (!sender || !source_is_known(sender, &t->globals, ctx_ingress(ctx), now))
@@ -89,7 +89,7 @@ static __always_inline int quick_in2out(ctx_t *ctx)
 		struct flow f = { .m = m, .subscriber = subscriber, .port_offset = port_offset, .now = now };
 		enum quick_session found;
 
-		quick_packet(&q, &f.p);
+		f.p = quick_packet(&q, bpf_ntohl(q.ip->saddr), dst, sport, dport);
 		f.key = slot_key(dst, dport, sport);
 		found = quick_in2out_session(ctx, &t->globals, &f, s, &truth);
 		if (found != QUICK_FOUND)
@@ -102,6 +102,23 @@ static __always_inline int quick_in2out(ctx_t *ctx)
 	TRACE_LOOK(ctx, rewritten, 0, 0);
 	TRACE_STEP(redirect, nh->out_ifindex, 0);
 	return bpf_redirect(nh->out_ifindex, 0);
+}
+
+/* Where sources matter only as a session opens or is refreshed. */
+static __always_inline int quick_in2out(ctx_t *ctx)
+{
+	const __u32 mask = EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff) |
+			   EACH_PACKET(source_check, SOURCES_STRICT_EACH);
+
+	return (settings.each_packet & mask) == EACH_PACKET(redirect, 1) ? quick_in2out_with(ctx, 0, 0) : TO_SLOW_PATH;
+}
+
+/* Where each packet's source matters: for routing, or as there are several inside interfaces. */
+static __always_inline int quick_in2out_each(ctx_t *ctx)
+{
+	if (!settings.redirect)
+		return TO_SLOW_PATH;
+	return quick_in2out_with(ctx, settings.policy_routing, settings.source_check == SOURCES_STRICT_EACH);
 }
 
 #endif

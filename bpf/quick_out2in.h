@@ -26,12 +26,13 @@ static __always_inline int quick_out2in_session(const struct out2in *oi, __u64 *
 /* A verdict, or TO_SLOW_PATH with nothing changed. */
 static __always_inline int quick_out2in(ctx_t *ctx)
 {
+	const __u32 mask =
+		EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff) | EACH_PACKET(outside_strict, 0xff);
 	const struct mapping_table *t = mapping_table_get();
 	struct device_table *d = device_table_get();
 	struct quick q;
 
-	if (!settings.redirect || settings.policy_routing || settings.outside_strict || !t || !d ||
-	    !quick_parse(ctx, &q))
+	if ((settings.each_packet & mask) != EACH_PACKET(redirect, 1) || !t || !d || !quick_parse(ctx, &q))
 		return TO_SLOW_PATH;
 
 	const struct device *in = device_at(d, ctx_ingress(ctx));
@@ -79,7 +80,7 @@ static __always_inline int quick_out2in(ctx_t *ctx)
 		     (settings.udp_inbound_refresh && q.proto == IPPROTO_UDP && truth_seen(truth) != now))) {
 		struct out2in oi = { .m = m, .subscriber = subscriber, .now = now };
 
-		quick_packet(&q, &oi.p);
+		oi.p = quick_packet(&q, src, dst, sport, dport);
 		if (quick_out2in_session(&oi, &key))
 			return TO_SLOW_PATH;
 	}

@@ -20,18 +20,45 @@ struct quota_sweep {
 	__u32 reset_at;
 	__u32 reset_age; /* ticks */
 	__u64 reset;	 /* its truth; 0: there is none */
+	__u32 found;	 /* something gives way */
+	__u32 pad;
 };
+
+static __always_inline struct bucket *quota_bucket(const struct quota_sweep *q, __u32 i)
+{
+	struct bucket_range range;
+
+	return bucket_range_get(q->m, q->subscriber, &range) ? 0 : bucket_get(&range, i);
+}
 
 /* Slot of a subscriber by its number, or NULL. */
 static __always_inline struct slot *quota_slot(const struct quota_sweep *q, __u32 i)
 {
-	struct bucket_range range;
-	struct bucket *b;
+	struct bucket *b = quota_bucket(q, i >> BUCKET_SLOTS_SHIFT);
 
-	if (bucket_range_get(q->m, q->subscriber, &range))
-		return 0;
-	b = bucket_get(&range, i >> BUCKET_SLOTS_SHIFT);
 	return b ? &b->slot[i & (BUCKET_SLOTS - 1)] : 0;
+}
+
+/*
+ * Looks whether anything in a bucket gives way: mostly nothing does, and slots are then not looked up one by one. 1
+ * ends the search.
+ */
+static long quota_look(__u32 i, struct quota_sweep *q)
+{
+	struct bucket *b = quota_bucket(q, i);
+
+	if (!b)
+		return 1;
+	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
+		__u64 truth = LOAD(b->slot[k].truth);
+
+		if (truth_live(truth) &&
+		    (truth_state(truth) & SESSION_RESET || truth_expired(truth, q->now, q->m->timeout_ticks))) {
+			q->found = 1;
+			return 1;
+		}
+	}
+	return 0;
 }
 
 static __always_inline void quota_take_away(const struct quota_sweep *q, struct slot *slot, __u64 truth)
@@ -89,7 +116,9 @@ static __always_inline int quota_reached(const struct flow *f, struct subscriber
 	if (LOAD(s->recount_tick) == (__u16)f->now)
 		return 1;
 	if (!search_begin(s, f->now)) {
-		bpf_loop(slots, quota_sweep_slot, &q, 0);
+		bpf_loop(slots >> BUCKET_SLOTS_SHIFT, quota_look, &q, 0);
+		if (q.found)
+			bpf_loop(slots, quota_sweep_slot, &q, 0);
 		if (q.reset && LOAD(s->sessions) >= f->m->sessions_per_user) {
 			slot = quota_slot(&q, q.reset_at);
 			if (slot)

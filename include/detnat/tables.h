@@ -317,20 +317,27 @@ enum unsolicited_tcp { UNSOLICITED_DROP, UNSOLICITED_ANSWER };
 struct settings {
 	__u32 hz; /* jiffies a second */
 	__u32 overflow_sessions;
-	__u8 redirect; /* forwarding: 1 redirect, 0 kernel */
+	/* What the quick path asks for each packet, in one word as each read of a setting costs one. */
+	union {
+		struct {
+			__u8 redirect;	     /* forwarding: 1 redirect, 0 kernel */
+			__u8 policy_routing; /* routing depends on more than the destination: cache next hops by source
+					      */
+			__u8 source_check;   /* enum source_check */
+			__u8 outside_strict; /* several outside interfaces, one with a strict reverse-path filter */
+		};
+		__u32 each_packet;
+	};
 	__u8 unmatched;
 	__u8 answer_arp;
 	__u8 hairpin;
 	__u8 quota_icmp_code;
 	__u8 session_events;	  /* report sessions opened and closed */
-	__u8 policy_routing;	  /* routing depends on more than the destination: cache next hops by source too */
 	__u8 udp_inbound_refresh; /* packets from outside refresh UDP sessions, too (RFC 4787 REQ-6) */
-	__u32 tcp_mss_clamp;	  /* 0: off; highest MSS; MSS_CLAMP_MTU */
-	__u32 n_bypass;		  /* ranges in use */
 	__u8 unsolicited_tcp;	  /* enum unsolicited_tcp */
 	__u8 trace;		  /* the tracing build, see <detnat/trace.h>; the programs themselves do not read it */
-	__u8 source_check;	  /* enum source_check */
-	__u8 outside_strict;	  /* several outside interfaces, and a strict reverse-path filter on one of them */
+	__u32 tcp_mss_clamp;	  /* 0: off; highest MSS; MSS_CLAMP_MTU */
+	__u32 n_bypass;		  /* ranges in use */
 	__u8 guard;		  /* what is not translated is judged at the egress, see guard.h */
 	__u8 route_mtus;	  /* the map route_mtus is to be asked */
 	__u8 pad[2];

@@ -204,6 +204,41 @@ Test(limits, connections_that_end_in_resets_do_not_use_up_the_quota)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 50, "below the quota they wait out their time");
 }
 
+/* The slot of the subscriber's n-th session. */
+static struct slot *slot_of_session(unsigned n)
+{
+	struct bucket *b = mappings_buckets(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0));
+	struct slot *s = &b->slot[0];
+
+	for (;; s++)
+		if (truth_live(s->truth) && !n--)
+			return s;
+}
+
+/* Wherever it stands: the sweep looks at whole buckets first, to see whether there is anything to do. */
+Test(limits, any_one_session_that_has_expired_makes_way_at_the_quota)
+{
+	const unsigned quota = 200;
+	struct slot *s;
+	uint64_t key;
+
+	datapath.mapping[0].sessions_per_user = quota;
+	for (unsigned i = 0; i < quota; i++)
+		cr_assert_geq(open_flow(UDP, (uint16_t)(2000 + i), 53, 0), 0, "flow %u", i);
+	for (unsigned i = 0; i < quota; i++) {
+		s = slot_of_session(i);
+		key = s->key;
+		next_tick();
+		cr_assert_eq(open_flow(UDP, (uint16_t)(4000 + i), 53, 0), -1, "none has expired, slot %u", i);
+		s->truth = truth_with(s->truth, truth_state(s->truth),
+				      truth_seen(s->truth) - ticks_of_seconds(301, datapath.hz));
+		next_tick();
+		cr_assert_geq(open_flow(UDP, (uint16_t)(4000 + i), 53, 0), 0, "slot %u", i);
+		cr_assert_eq(sessions_of(SUBSCRIBER), quota);
+		cr_assert(!truth_live(s->truth) || s->key != key, "the one of slot %u is gone", i);
+	}
+}
+
 static void add_small_mapping(void)
 {
 	struct mapping_spec spec = { .in = { ADDR(10, 64, 0, 0), 20 },

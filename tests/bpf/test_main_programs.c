@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Which main programs are put in place: by the settings, as the quick path from inside has two. */
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <criterion/criterion.h>
+
+#include "fixture.h"
+
+TestSuite(main_programs, .init = set_up, .fini = tear_down);
+
+static void expect_inside(const char *name)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t entry = ENTRY_INSIDE, id = 0, size = sizeof(info);
+	int fd;
+
+	reload_settings();
+	cr_assert_eq(bpf_map_lookup_elem(datapath.entries, &entry, &id), 0);
+	fd = bpf_prog_get_fd_by_id(id);
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(bpf_obj_get_info_by_fd(fd, &info, &size), 0);
+	cr_expect_str_eq(info.name, name);
+	close_fd(&fd);
+}
+
+Test(main_programs, are_chosen_by_whether_each_packets_source_matters)
+{
+	expect_inside("in2out_xdp");
+	settings.source_check = SOURCES_STRICT;
+	expect_inside("in2out_xdp");
+	settings.source_check = SOURCES_STRICT_EACH;
+	expect_inside("in2out_each_xdp");
+	settings.source_check = SOURCES_ROUTED;
+	settings.policy_routing = 1;
+	expect_inside("in2out_each_xdp");
+	settings.policy_routing = 0;
+	expect_inside("in2out_xdp");
+}

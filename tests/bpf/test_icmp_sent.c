@@ -99,3 +99,43 @@ Test(icmp_sent, overall_limit)
 	cr_expect_gt(sent, 0);
 	cr_expect_lt(sent, 300, "%d", sent);
 }
+
+#define INTERVAL_NS 100000ULL /* 10,000 a second */
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* Whether one more is sent where those that were are due so far ahead of the clock, less than an interval later. */
+static int answered_ahead(uint64_t ahead_ns)
+{
+	const struct frame f = { FROM_HOST, 47, .payload = 20 };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+
+	/* The machine may be too slow for an interval now and then. */
+	for (unsigned i = 0; i < 10000; i++) {
+		uint64_t before;
+		size_t size;
+		int sent;
+
+		subscriber()->icmp_next = 0;
+		before = monotonic_ns();
+		datapath.table->limits.icmp_due_ns = before + ahead_ns;
+		sent = answered(&f, XDP_INSIDE, REASON_drop_protocol, in, out, &size);
+		if (monotonic_ns() - before < INTERVAL_NS)
+			return sent;
+	}
+	cr_assert(0, "no packet took less than an interval");
+	return 0;
+}
+
+/* A thousand at once after a pause, and not one more. */
+Test(icmp_sent, burst_is_of_a_thousand)
+{
+	cr_expect(answered_ahead(999 * INTERVAL_NS), "the thousandth");
+	cr_expect(!answered_ahead(1000 * INTERVAL_NS), "the next");
+}

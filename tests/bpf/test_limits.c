@@ -146,6 +146,28 @@ Test(limits, time_wait_of_another_group_gives_up_its_port)
 	cr_expect_eq(sessions_of(SUBSCRIBER), PORTS);
 }
 
+/* But only where no port of the group is free: the block's first one is. */
+Test(limits, time_wait_keeps_its_port_while_another_is_free)
+{
+	struct frame f = { .from = HOST,
+			   .to = GATEWAY_IN,
+			   .src = SUBSCRIBER,
+			   .dst = EXTERNAL,
+			   .proto = TCP,
+			   .sport = 2 * PORTS,
+			   .dport = 80,
+			   .flags = SYN };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&f, in), out_size;
+
+	cr_assert_eq(open_flow(TCP, 2 * PORTS + 3, 80, SYN), PORT_LO + 3);
+	cr_assert_eq(open_flow(TCP, 2 * PORTS + 3, 80, 0x11), PORT_LO + 3);
+	from_outside(80, PORT_LO + 3, 0x11);
+	cr_assert_eq(open_flow(TCP, 2 * PORTS + 3, 80, ACK), PORT_LO + 3, "the last ACK");
+	cr_expect_eq(run_frame(XDP_INSIDE_SLOW, in, size, out, &out_size), REDIRECT_XDP);
+	cr_expect_eq(out[34] << 8 | out[35], PORT_LO);
+}
+
 /* One that an RST has closed gives up its port, but not before one in time-wait. */
 Test(limits, reset_connections_give_up_their_ports_last)
 {

@@ -59,26 +59,30 @@
 #define IPV4_DESTINATION 16
 
 enum set { INSIDE, BYPASS, INTERFACES, HELD, SETS };
-#define PLACES 2
 
 static const struct guard_set *set_of(unsigned place, enum set set)
 {
-	static const struct guard_set all[PLACES][SETS] = {
+	static const struct guard_set all[GUARD_PLACES][SETS] = {
 		{
 			{ "inside", 1, TYPE_IPADDR, NFT_SET_INTERVAL },
 			{ "bypass", 2, TYPE_IPADDR, NFT_SET_INTERVAL },
-			{ "interfaces", 3, TYPE_IFINDEX, 0 },
+			{ GUARD_SET_INTERFACES, 3, TYPE_IFINDEX, 0 },
 			{ "held", 4, TYPE_IPADDR, NFT_SET_INTERVAL },
 		},
 		{
 			{ "inside2", 5, TYPE_IPADDR, NFT_SET_INTERVAL },
 			{ "bypass2", 6, TYPE_IPADDR, NFT_SET_INTERVAL },
-			{ "interfaces2", 7, TYPE_IFINDEX, 0 },
+			{ GUARD_SET_INTERFACES "2", 7, TYPE_IFINDEX, 0 },
 			{ "held2", 8, TYPE_IPADDR, NFT_SET_INTERVAL },
 		},
 	};
 
 	return &all[place][set];
+}
+
+const char *guard_set_name(unsigned number)
+{
+	return number < GUARD_PLACES * SETS ? set_of(number / SETS, number % SETS)->name : NULL;
 }
 
 void guard_table_name(const char *pin_path, char name[static GUARD_NAME], char comment[static GUARD_COMMENT])
@@ -203,8 +207,7 @@ static void add_lookup(struct guard_batch *b, struct nftnl_rule *r, const struct
 		return;
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
 	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set->name);
-	if (inverted)
-		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, inverted ? NFT_LOOKUP_F_INV : 0);
 }
 
 /* The address at an offset of a header is, or with inverted is not, in a set. */
@@ -387,10 +390,8 @@ static void put_chains(struct guard_batch *b, const struct guard_rules *rules)
 int guard_rules_make(const struct guard_rules *rules, uint32_t flags, bool anew, struct guard_batch *ret)
 {
 	batch_begin(ret);
-	if (anew) {
-		put_table(ret, rules, NFT_MSG_NEWTABLE, NLM_F_CREATE, flags);
+	if (anew)
 		put_table(ret, rules, NFT_MSG_DELTABLE, 0, 0);
-	}
 	put_table(ret, rules, NFT_MSG_NEWTABLE, NLM_F_CREATE, flags);
 	put_sets(ret, rules);
 	put_chains(ret, rules);

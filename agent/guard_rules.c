@@ -13,6 +13,7 @@
  *		ip saddr @inside ip daddr != @bypass fib saddr type != local counter name drop_guard_out drop
  *		meta nfproto ipv6 @th,96,32 @inside @th,128,32 != @bypass meta l4proto ipip fib saddr type local
  *			counter name drop_guard_out drop
+ *		the same of @th,208,32, @th,240,32 and l4proto 143: an IPv4 packet in an Ethernet frame in IPv6
  *	}
  * }
  *
@@ -41,6 +42,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
+#include <net/ethernet.h>
 #include <string.h>
 
 #include "config.h"
@@ -57,6 +59,8 @@
 
 #define IPV4_SOURCE	 12
 #define IPV4_DESTINATION 16
+
+#define IPPROTO_ETHERNET_FRAME 143 /* RFC 8986 */
 
 enum set { INSIDE, BYPASS, INTERFACES, HELD, SETS };
 
@@ -315,6 +319,26 @@ static void put_incoming(struct guard_batch *b, const struct guard_rules *rules)
 	put_drop_in(b, rules, INSIDE);
 }
 
+/*
+ * What an encapsulating route has made of an IPv4 packet: the source of the outer header is the gateway's own, and the
+ * inner one is so far behind the outer headers.
+ */
+static void put_drop_wrapped(struct guard_batch *b, const struct guard_rules *rules, enum set inside, uint8_t protocol,
+			     uint32_t offset)
+{
+	const struct guard_set *sources = set_of(rules->place, inside), *bypass = set_of(rules->place, BYPASS);
+	struct nftnl_rule *r = rule_new(b, rules, OUTGOING);
+
+	add_meta_is(b, r, NFT_META_NFPROTO, NFPROTO_IPV6);
+	/* nft 1.0.6 fails to list the rule where the protocol stands before what depends on it. */
+	add_address(b, r, NFT_PAYLOAD_TRANSPORT_HEADER, offset + IPV4_SOURCE, sources, false);
+	add_address(b, r, NFT_PAYLOAD_TRANSPORT_HEADER, offset + IPV4_DESTINATION, bypass, true);
+	add_meta_is(b, r, NFT_META_L4PROTO, protocol);
+	add_local(b, r, NFTA_FIB_F_SADDR, NFT_CMP_EQ);
+	add_drop(b, r, GUARD_COUNTER_OUT);
+	put_rule(b, r, NFT_MSG_NEWRULE);
+}
+
 /* What leaves with a source in a set. */
 static void put_drop_out(struct guard_batch *b, const struct guard_rules *rules, enum set inside)
 {
@@ -327,16 +351,8 @@ static void put_drop_out(struct guard_batch *b, const struct guard_rules *rules,
 	add_local(b, r, NFTA_FIB_F_SADDR, NFT_CMP_NEQ);
 	add_drop(b, r, GUARD_COUNTER_OUT);
 	put_rule(b, r, NFT_MSG_NEWRULE);
-	/* Made of an IPv4 packet by an encapsulating route: the source of the outer header is the gateway's own. */
-	r = rule_new(b, rules, OUTGOING);
-	add_meta_is(b, r, NFT_META_NFPROTO, NFPROTO_IPV6);
-	/* nft 1.0.6 fails to list the rule where the protocol stands before what depends on it. */
-	add_address(b, r, NFT_PAYLOAD_TRANSPORT_HEADER, IPV4_SOURCE, sources, false);
-	add_address(b, r, NFT_PAYLOAD_TRANSPORT_HEADER, IPV4_DESTINATION, bypass, true);
-	add_meta_is(b, r, NFT_META_L4PROTO, IPPROTO_IPIP);
-	add_local(b, r, NFTA_FIB_F_SADDR, NFT_CMP_EQ);
-	add_drop(b, r, GUARD_COUNTER_OUT);
-	put_rule(b, r, NFT_MSG_NEWRULE);
+	put_drop_wrapped(b, rules, inside, IPPROTO_IPIP, 0);
+	put_drop_wrapped(b, rules, inside, IPPROTO_ETHERNET_FRAME, ETH_HLEN);
 }
 
 static void put_accept_own(struct guard_batch *b, const struct guard_rules *rules)

@@ -142,6 +142,19 @@ def test_nothing_leaks_under_traffic(lab, forwarding, change):
     assert lab.translated, "nothing was translated"
 
 
+NEEDING_IT = [remake_outside_without_an_agent, remake_outside_after_a_kill, take_the_outside_role_away, take_the_inside_role_away]
+
+
+@pytest.mark.parametrize("change", NEEDING_IT, ids=lambda c: c.__name__.replace("_", " "))
+def test_without_the_guard_the_same_changes_leak(lab, change):
+    """So the test above can fail."""
+    lab.start(guard=False)
+    with pytest.raises(AssertionError, match="left with an inside source"):
+        with flooded(lab) as enough:
+            change(lab, enough)
+            enough()
+
+
 # ---- ways out and in that have nothing to do with the programs on in0 and out0
 
 ELSEWHERE = "203.0.113.5"
@@ -177,16 +190,67 @@ def out_by_a_tunnel(lab, host):
     return lab.inside_ns, lab.from_inside(host, UDP(sport=5000, dport=53) / OUT, ELSEWHERE), lab.outside_ns
 
 
-def out_by_an_encapsulating_route(lab, host):
-    lab.gateway.sysctl("net.ipv6.conf.out0.disable_ipv6", 0)
-    lab.gateway.sysctl("net.ipv6.conf.all.forwarding", 1)
-    lab.gateway.sysctl("net.ipv6.conf.in0.disable_ipv6", 0)
+def out_by_a_route_into_a_tunnel(lab, host):
+    """The end of the tunnel is the route's."""
     lab.gateway.batch(
-        "addr add fd00::1/64 dev out0 nodad",
-        f"neigh add fd00::2 lladdr {SERVER_MAC} dev out0 nud permanent",
-        "route add 203.0.113.0/24 encap seg6 mode encap segs fd00::2 dev out0",
+        "link add vx0 type vxlan external dstport 4789",
+        "link set vx0 up",
+        f"route add 203.0.113.0/24 encap ip id 3 dst {SERVER} dev vx0",
+        f"neigh add {ELSEWHERE} lladdr {SERVER_MAC} dev vx0 nud permanent",
     )
     return lab.inside_ns, lab.from_inside(host, UDP(sport=5000, dport=53) / OUT, ELSEWHERE), lab.outside_ns
+
+
+def out_by_a_bridge_without_a_role(lab, host):
+    third = netns.Namespace(lab.gateway.name.replace("gw", "third"))
+    lab.at_end(third.delete)
+    netns.connect(third, "eth0", lab.gateway, "third0", THIRD_MAC)
+    lab.gateway.batch(
+        "link add br0 type bridge", "link set third0 master br0", "link set br0 up",
+        f"addr add {GATEWAY_THIRD}/24 dev br0",
+        f"neigh add {THIRD} lladdr {THIRD_PEER_MAC} dev br0 nud permanent",
+        f"route add 203.0.113.0/24 via {THIRD}",
+    )
+    return lab.inside_ns, lab.from_inside(host, UDP(sport=5000, dport=53) / OUT, ELSEWHERE), third
+
+
+def encapsulate(lab, mode, interface, mac):
+    """A route by SRv6 over an interface of the gateway."""
+    lab.gateway.sysctl("net.ipv6.conf.all.forwarding", 1)
+    for name in ("in0", interface):
+        lab.gateway.sysctl(f"net.ipv6.conf.{name}.disable_ipv6", 0)
+    lab.gateway.batch(
+        f"addr add fd00::1/64 dev {interface} nodad",
+        f"neigh add fd00::2 lladdr {mac} dev {interface} nud permanent",
+        f"route add 203.0.113.0/24 encap seg6 mode {mode} segs fd00::2 dev {interface}",
+    )
+
+
+def out_by_an_encapsulating_route(lab, host, mode="encap"):
+    encapsulate(lab, mode, "out0", SERVER_MAC)
+    return lab.inside_ns, lab.from_inside(host, UDP(sport=5000, dport=53) / OUT, ELSEWHERE), lab.outside_ns
+
+
+def out_by_an_encapsulating_route_of_frames(lab, host):
+    return out_by_an_encapsulating_route(lab, host, "l2encap")
+
+
+def out_by_an_encapsulating_route_without_a_role(lab, host, mode="encap"):
+    third = add_third(lab)
+    encapsulate(lab, mode, "third0", THIRD_PEER_MAC)
+    return lab.inside_ns, lab.from_inside(host, UDP(sport=5000, dport=53) / OUT, ELSEWHERE), third
+
+
+def out_by_an_encapsulating_route_of_frames_without_a_role(lab, host):
+    return out_by_an_encapsulating_route_without_a_role(lab, host, "l2encap")
+
+
+def out_of_an_interface_without_a_role_by_an_encapsulating_route(lab, host):
+    sender, frame, receiver = out_of_an_interface_without_a_role(lab, host)
+    encapsulate(lab, "encap", "out0", SERVER_MAC)
+    lab.gateway.sysctl("net.ipv6.conf.third0.disable_ipv6", 0)
+    frame[IP].dst = ELSEWHERE
+    return sender, packets.rebuilt(frame), receiver
 
 
 def in_by_an_interface_without_a_role(lab, host):
@@ -194,8 +258,10 @@ def in_by_an_interface_without_a_role(lab, host):
     return add_third(lab), packets.rebuilt(frame), lab.inside_ns
 
 
-WAYS = [out_by_an_interface_without_a_role, out_of_an_interface_without_a_role, out_by_a_tunnel, out_by_an_encapsulating_route,
-        in_by_an_interface_without_a_role]
+WAYS = [out_by_an_interface_without_a_role, out_of_an_interface_without_a_role, out_by_a_tunnel, out_by_a_route_into_a_tunnel,
+        out_by_a_bridge_without_a_role, out_by_an_encapsulating_route, out_by_an_encapsulating_route_of_frames,
+        out_by_an_encapsulating_route_without_a_role, out_by_an_encapsulating_route_of_frames_without_a_role,
+        out_of_an_interface_without_a_role_by_an_encapsulating_route, in_by_an_interface_without_a_role]
 
 
 @pytest.mark.parametrize("guard", [True, False], ids=["guard", "no guard"])

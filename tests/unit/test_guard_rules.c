@@ -27,7 +27,7 @@ static char *text_of(const struct guard_rules *rules)
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 
-	cr_assert_eq(guard_rules_write(rules, 0, false, &batch), 0);
+	cr_assert_eq(guard_rules_make(rules, 0, false, &batch), 0);
 	guard_image_add_batch(&image, &batch, rules->table);
 	cr_assert_not(image.failed);
 	for (size_t i = 0; i < image.n; i++)
@@ -36,37 +36,73 @@ static char *text_of(const struct guard_rules *rules)
 	return text;
 }
 
-#define FRAME_BEGIN                               \
-	"table: awake\n"                          \
-	"object drop_guard_out: type 1\n"         \
-	"object drop_guard_in: type 1\n"          \
-	"set inside: flags 4, keys of 4 octets\n" \
-	"set bypass: flags 4, keys of 4 octets\n" \
-	"set interfaces: flags 0, keys of 4 octets\n"
-#define FRAME_END                                                                                                      \
-	"chain incoming: type filter, hook 0, priority -300, policy 1\n"                                               \
-	"chain outgoing: type filter, hook 4, priority 300, policy 1\n"                                                \
-	"chain incoming: rule 1 [meta load iif => reg 1 ] [lookup reg 1 set interfaces 0x0 ] [immediate reg 0 accept " \
-	"]\n"                                                                                                          \
-	"chain incoming: rule 2 [meta load nfproto => reg 1 ] [cmp eq reg 1 0x00000002 ]"                              \
-	" [payload load 4b @ network header + 16 => reg 1 ] [lookup reg 1 set inside 0x0 ]"                            \
-	" [payload load 4b @ network header + 12 => reg 1 ] [lookup reg 1 set bypass 0x1 ]"                            \
-	" [fib daddr type => reg 1 ] [cmp neq reg 1 0x00000002 ]"                                                      \
-	" [objref type 1 name drop_guard_in ] [immediate reg 0 drop ]\n"                                               \
-	"chain outgoing: rule 1 [meta load oif => reg 1 ] [lookup reg 1 set interfaces 0x0 ] [immediate reg 0 accept " \
-	"]\n"                                                                                                          \
-	"chain outgoing: rule 2 [meta load iif => reg 1 ] [cmp eq reg 1 0x00000000 ] [immediate reg 0 accept ]\n"      \
-	"chain outgoing: rule 3 [meta load nfproto => reg 1 ] [cmp eq reg 1 0x00000002 ]"                              \
-	" [payload load 4b @ network header + 12 => reg 1 ] [lookup reg 1 set inside 0x0 ]"                            \
-	" [payload load 4b @ network header + 16 => reg 1 ] [lookup reg 1 set bypass 0x1 ]"                            \
-	" [fib saddr type => reg 1 ] [cmp neq reg 1 0x00000002 ]"                                                      \
-	" [objref type 1 name drop_guard_out ] [immediate reg 0 drop ]\n"                                              \
-	"chain outgoing: rule 4 [meta load nfproto => reg 1 ] [cmp eq reg 1 0x0000000a ]"                              \
-	" [payload load 4b @ transport header + 12 => reg 1 ] [lookup reg 1 set inside 0x0 ]"                          \
-	" [payload load 4b @ transport header + 16 => reg 1 ] [lookup reg 1 set bypass 0x1 ]"                          \
-	" [meta load l4proto => reg 1 ] [cmp eq reg 1 0x00000004 ] [fib saddr type => reg 1 ] [cmp eq reg 1 "          \
-	"0x00000002 ]"                                                                                                 \
+#define SETS                                          \
+	"table: awake\n"                              \
+	"set inside: flags 4, keys of 4 octets\n"     \
+	"set bypass: flags 4, keys of 4 octets\n"     \
+	"set interfaces: flags 0, keys of 4 octets\n" \
+	"set held: flags 4, keys of 4 octets\n"
+#define CHAINS                                                           \
+	"object drop_guard_out: type 1\n"                                \
+	"object drop_guard_in: type 1\n"                                 \
+	"chain incoming: type filter, hook 0, priority -300, policy 1\n" \
+	"chain outgoing: type filter, hook 4, priority 300, policy 1\n"
+
+#define ACCEPT_OPEN(key) "[meta load " key " => reg 1 ] [lookup reg 1 set interfaces 0x0 ] [immediate reg 0 accept ]\n"
+#define ACCEPT_OWN	 "[meta load iif => reg 1 ] [cmp eq reg 1 0x00000000 ] [immediate reg 0 accept ]\n"
+#define DROP_IN(set)                                                                         \
+	"[meta load nfproto => reg 1 ] [cmp eq reg 1 0x00000002 ]"                           \
+	" [payload load 4b @ network header + 16 => reg 1 ] [lookup reg 1 set " set " 0x0 ]" \
+	" [payload load 4b @ network header + 12 => reg 1 ] [lookup reg 1 set bypass 0x1 ]"  \
+	" [fib daddr type => reg 1 ] [cmp neq reg 1 0x00000002 ]"                            \
+	" [objref type 1 name drop_guard_in ] [immediate reg 0 drop ]\n"
+#define DROP_OUT(set)                                                                        \
+	"[meta load nfproto => reg 1 ] [cmp eq reg 1 0x00000002 ]"                           \
+	" [payload load 4b @ network header + 12 => reg 1 ] [lookup reg 1 set " set " 0x0 ]" \
+	" [payload load 4b @ network header + 16 => reg 1 ] [lookup reg 1 set bypass 0x1 ]"  \
+	" [fib saddr type => reg 1 ] [cmp neq reg 1 0x00000002 ]"                            \
 	" [objref type 1 name drop_guard_out ] [immediate reg 0 drop ]\n"
+#define DROP_WRAPPED(set)                                                                      \
+	"[meta load nfproto => reg 1 ] [cmp eq reg 1 0x0000000a ]"                             \
+	" [payload load 4b @ transport header + 12 => reg 1 ] [lookup reg 1 set " set " 0x0 ]" \
+	" [payload load 4b @ transport header + 16 => reg 1 ] [lookup reg 1 set bypass 0x1 ]"  \
+	" [meta load l4proto => reg 1 ] [cmp eq reg 1 0x00000004 ]"                            \
+	" [fib saddr type => reg 1 ] [cmp eq reg 1 0x00000002 ]"                               \
+	" [objref type 1 name drop_guard_out ] [immediate reg 0 drop ]\n"
+
+#define DROP_FRAME(set)                                                                        \
+	"[meta load nfproto => reg 1 ] [cmp eq reg 1 0x0000000a ]"                             \
+	" [payload load 4b @ transport header + 26 => reg 1 ] [lookup reg 1 set " set " 0x0 ]" \
+	" [payload load 4b @ transport header + 30 => reg 1 ] [lookup reg 1 set bypass 0x1 ]"  \
+	" [meta load l4proto => reg 1 ] [cmp eq reg 1 0x0000008f ]"                            \
+	" [fib saddr type => reg 1 ] [cmp eq reg 1 0x00000002 ]"                               \
+	" [objref type 1 name drop_guard_out ] [immediate reg 0 drop ]\n"
+
+#define RULES                                                                                                                                \
+	"chain incoming: rule 1 " ACCEPT_OPEN("iif") "chain incoming: rule 2 " DROP_IN(                                                      \
+		"inside") "chain outgoing: rule 1 " ACCEPT_OPEN("oif") "chain outgoing: rule 2 " ACCEPT_OWN                                  \
+								       "chain outgoing: rule 3 " DROP_OUT(                                   \
+									       "inside") "chain outgoing: rule "                             \
+											 "4 " DROP_WRAPPED("inside") "chain outgoing: rule " \
+														     "5 " DROP_FRAME(        \
+															     "inside")
+#define RULES_WITH_HELD                                                                                                                                                                                         \
+	"chain incoming: rule 1 " DROP_IN("held") "chain incoming: rule 2 " ACCEPT_OPEN(                                                                                                                        \
+		"iif") "chain incoming: rule 3 " DROP_IN("inside") "chain outgoing: rule 1 " ACCEPT_OWN                                                                                                         \
+								   "chain outgoing: rule 2 " DROP_OUT(                                                                                                          \
+									   "held") "chain "                                                                                                                     \
+										   "outgoi"                                                                                                                     \
+										   "ng: "                                                                                                                       \
+										   "rule "                                                                                                                      \
+										   "3"                                                                                                                          \
+										   " " DROP_WRAPPED("held") "chain "                                                                                            \
+													    "outgoing"                                                                                          \
+													    ": rule "                                                                                           \
+													    "4"                                                                                                 \
+													    " " DROP_FRAME("held") "chain outgoing: rule 5 " ACCEPT_OPEN(                                       \
+														    "oif") "chain outgoing: rule 6 " ACCEPT_OWN                                                 \
+															   "chain outgoing: rule 7 " DROP_OUT("inside") "chain outgoing: rule 8 " DROP_WRAPPED( \
+																   "inside") "chain outgoing: rule 9 " DROP_FRAME("inside")
 
 struct row {
 	const char *name;
@@ -76,6 +112,8 @@ struct row {
 	size_t n_bypass;
 	uint32_t interfaces[4];
 	size_t n_interfaces;
+	struct address_range held[4];
+	size_t n_held;
 	const char *elements;
 };
 
@@ -113,6 +151,15 @@ static const struct row rows[] = {
 		      "set bypass: what ends before 0.0.0.0\n"
 		      "set bypass: what begins with 10.0.0.0\nset bypass: what ends before 11.0.0.0\n"
 		      "set bypass: what begins with 192.0.2.0\nset bypass: what ends before 192.0.3.0\n" },
+	{ "a mapping that is held",
+	  { { 0x0a000000, 0x0a003fff } },
+	  1,
+	  .held = { { 0x0a000000, 0x0a0000ff } },
+	  .n_held = 1,
+	  .elements = "set inside: what ends before 0.0.0.0\n"
+		      "set inside: what begins with 10.0.0.0\nset inside: what ends before 10.0.64.0\n"
+		      "set held: what ends before 0.0.0.0\n"
+		      "set held: what begins with 10.0.0.0\nset held: what ends before 10.0.1.0\n" },
 	{ "all addresses", { { 0, 0xffffffff } }, 1, .elements = "set inside: what begins with 0.0.0.0\n" },
 };
 
@@ -123,6 +170,8 @@ static struct guard_rules rules_of(const struct row *r)
 		.n_inside = r->n_inside,
 		.bypass = (struct address_range *)r->bypass,
 		.n_bypass = r->n_bypass,
+		.held = (struct address_range *)r->held,
+		.n_held = r->n_held,
 		.interfaces = r->interfaces,
 		.n_interfaces = r->n_interfaces,
 	};
@@ -139,7 +188,8 @@ Test(guard_rules, are_the_same_and_the_sets_are_what_is_configured)
 		_cleanup_free_ char *text = text_of(&rules);
 		_cleanup_free_ char *wanted = NULL;
 
-		cr_assert(asprintf(&wanted, "%s%s%s", FRAME_BEGIN, rows[i].elements, FRAME_END) > 0);
+		cr_assert(asprintf(&wanted, "%s%s%s%s", SETS, rows[i].elements, CHAINS,
+				   rows[i].n_held ? RULES_WITH_HELD : RULES) > 0);
 		cr_expect_str_eq(text, wanted, "%s", rows[i].name);
 	}
 }
@@ -175,7 +225,7 @@ Test(guard_rules, hold_each_of_many_elements_once)
 		size_t found[3] = { 0 };
 
 		rules.n_inside = rules.n_bypass = rules.n_interfaces = n;
-		cr_assert_eq(guard_rules_write(&rules, 0, false, &batch), 0);
+		cr_assert_eq(guard_rules_make(&rules, 0, false, &batch), 0);
 		guard_image_add_batch(&image, &batch, rules.table);
 		for (size_t i = 0; i < image.n; i++) {
 			found[0] += !strncmp(image.line[i], "set inside: what", 16);
@@ -195,7 +245,7 @@ static size_t types_of(const struct guard_rules *rules, uint32_t flags, bool ane
 	const struct nlmsghdr *h;
 	size_t n = 0;
 
-	cr_assert_eq(guard_rules_write(rules, flags, anew, &batch), 0);
+	cr_assert_eq(guard_rules_make(rules, flags, anew, &batch), 0);
 	for (size_t at = 0; at < batch.size && n < room; at += NLMSG_ALIGN(h->nlmsg_len)) {
 		struct nftnl_table *t = nftnl_table_alloc();
 
@@ -214,11 +264,12 @@ static size_t types_of(const struct guard_rules *rules, uint32_t flags, bool ane
 Test(guard_rules, empty_what_is_there_before_they_fill_it)
 {
 	static const uint8_t wanted[] = {
-		NFNL_MSG_BATCH_BEGIN, NFT_MSG_NEWTABLE,	  NFT_MSG_NEWOBJ,     NFT_MSG_NEWOBJ,	NFT_MSG_NEWSET,
-		NFT_MSG_DELSETELEM,   NFT_MSG_NEWSET,	  NFT_MSG_DELSETELEM, NFT_MSG_NEWSET,	NFT_MSG_DELSETELEM,
-		NFT_MSG_NEWSETELEM,   NFT_MSG_NEWSETELEM, NFT_MSG_NEWCHAIN,   NFT_MSG_NEWCHAIN, NFT_MSG_DELRULE,
-		NFT_MSG_NEWRULE,      NFT_MSG_NEWRULE,	  NFT_MSG_DELRULE,    NFT_MSG_NEWRULE,	NFT_MSG_NEWRULE,
-		NFT_MSG_NEWRULE,      NFT_MSG_NEWRULE,	  NFNL_MSG_BATCH_END,
+		NFNL_MSG_BATCH_BEGIN, NFT_MSG_NEWTABLE, NFT_MSG_NEWSET,	 NFT_MSG_DELSET,   NFT_MSG_NEWSET,
+		NFT_MSG_NEWSET,	      NFT_MSG_DELSET,	NFT_MSG_NEWSET,	 NFT_MSG_NEWSET,   NFT_MSG_DELSET,
+		NFT_MSG_NEWSET,	      NFT_MSG_NEWSET,	NFT_MSG_DELSET,	 NFT_MSG_NEWSET,   NFT_MSG_NEWSETELEM,
+		NFT_MSG_NEWSETELEM,   NFT_MSG_NEWOBJ,	NFT_MSG_NEWOBJ,	 NFT_MSG_NEWCHAIN, NFT_MSG_NEWCHAIN,
+		NFT_MSG_DELRULE,      NFT_MSG_DELRULE,	NFT_MSG_NEWRULE, NFT_MSG_NEWRULE,  NFT_MSG_NEWRULE,
+		NFT_MSG_NEWRULE,      NFT_MSG_NEWRULE,	NFT_MSG_NEWRULE, NFT_MSG_NEWRULE,  NFNL_MSG_BATCH_END,
 	};
 	const struct guard_rules rules = rules_of(&rows[2]);
 	uint8_t type[64];
@@ -309,7 +360,7 @@ Test(guard_kernel, shows_what_others_have_changed)
 	} changes[] = {
 		{ "delete table inet detnat", "table", 1 },
 		{ "flush chain inet detnat incoming", "chain incoming", 2 },
-		{ "insert rule inet detnat outgoing accept", "chain outgoing", 9 },
+		{ "insert rule inet detnat outgoing accept", "chain outgoing", 11 },
 		{ "add rule inet detnat outgoing accept", "chain outgoing", 1 },
 		{ "add chain inet detnat incoming { policy drop; }", "chain incoming", 2 },
 		{ "add chain inet detnat more", "chain more", 1 },

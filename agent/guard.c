@@ -30,7 +30,8 @@ struct guard {
 	struct event *quiet; /* pending: others have changed the table lately */
 	bool enabled;
 	uint64_t restored_us;
-	char problem[192]; /* empty: the guard stands */
+	uint64_t dropped_us; /* when the table was last seen to have dropped anything; 0: not yet */
+	char problem[192];   /* empty: the guard stands */
 };
 
 static void on_changed(void *arg);
@@ -385,6 +386,8 @@ static void count(struct guard *g, const struct datapath *d, const char *name, e
 		on_changed(g);
 	if (r)
 		return;
+	if (packets)
+		g->dropped_us = monotonic_us();
 	while (packets) {
 		uint32_t n = packets > UINT32_MAX ? UINT32_MAX : (uint32_t)packets;
 
@@ -399,6 +402,11 @@ void guard_count(struct guard *g, const struct datapath *d)
 		return;
 	count(g, d, GUARD_COUNTER_OUT, REASON_drop_guard_out);
 	count(g, d, GUARD_COUNTER_IN, REASON_drop_guard_in);
+}
+
+int64_t guard_last_drop(const struct guard *g)
+{
+	return g->dropped_us ? (int64_t)((monotonic_us() - g->dropped_us) / 1000000) : -1;
 }
 
 /* ---- check --------------------------------------------------------------------------------------------------------

@@ -48,6 +48,9 @@ void guard_shut(struct guard *g, uint32_t ifindex);
 /* Moves what the table has counted to the datapath's counters. */
 void guard_count(struct guard *g, const struct datapath *d);
 
+/* How many seconds ago the table was last seen to have dropped anything; -1: it was not yet. */
+int64_t guard_last_drop(const struct guard *g);
+
 /* NULL where the guard stands; else why it does not. */
 const char *guard_problem(const struct guard *g);
 

@@ -78,31 +78,30 @@ static char *text_of(const struct guard_rules *rules)
 	" [fib saddr type => reg 1 ] [cmp eq reg 1 0x00000002 ]"                               \
 	" [objref type 1 name drop_guard_out ] [immediate reg 0 drop ]\n"
 
-#define RULES                                                                                                                                \
-	"chain incoming: rule 1 " ACCEPT_OPEN("iif") "chain incoming: rule 2 " DROP_IN(                                                      \
-		"inside") "chain outgoing: rule 1 " ACCEPT_OPEN("oif") "chain outgoing: rule 2 " ACCEPT_OWN                                  \
-								       "chain outgoing: rule 3 " DROP_OUT(                                   \
-									       "inside") "chain outgoing: rule "                             \
-											 "4 " DROP_WRAPPED("inside") "chain outgoing: rule " \
-														     "5 " DROP_FRAME(        \
-															     "inside")
-#define RULES_WITH_HELD                                                                                                                                                                                         \
-	"chain incoming: rule 1 " DROP_IN("held") "chain incoming: rule 2 " ACCEPT_OPEN(                                                                                                                        \
-		"iif") "chain incoming: rule 3 " DROP_IN("inside") "chain outgoing: rule 1 " ACCEPT_OWN                                                                                                         \
-								   "chain outgoing: rule 2 " DROP_OUT(                                                                                                          \
-									   "held") "chain "                                                                                                                     \
-										   "outgoi"                                                                                                                     \
-										   "ng: "                                                                                                                       \
-										   "rule "                                                                                                                      \
-										   "3"                                                                                                                          \
-										   " " DROP_WRAPPED("held") "chain "                                                                                            \
-													    "outgoing"                                                                                          \
-													    ": rule "                                                                                           \
-													    "4"                                                                                                 \
-													    " " DROP_FRAME("held") "chain outgoing: rule 5 " ACCEPT_OPEN(                                       \
-														    "oif") "chain outgoing: rule 6 " ACCEPT_OWN                                                 \
-															   "chain outgoing: rule 7 " DROP_OUT("inside") "chain outgoing: rule 8 " DROP_WRAPPED( \
-																   "inside") "chain outgoing: rule 9 " DROP_FRAME("inside")
+/* clang-format off */
+static const char rules_text[] =
+	"chain incoming: rule 1 " ACCEPT_OPEN("iif")
+	"chain incoming: rule 2 " DROP_IN("inside")
+	"chain outgoing: rule 1 " ACCEPT_OPEN("oif")
+	"chain outgoing: rule 2 " ACCEPT_OWN
+	"chain outgoing: rule 3 " DROP_OUT("inside")
+	"chain outgoing: rule 4 " DROP_WRAPPED("inside")
+	"chain outgoing: rule 5 " DROP_FRAME("inside");
+
+static const char rules_with_held_text[] =
+	"chain incoming: rule 1 " DROP_IN("held")
+	"chain incoming: rule 2 " ACCEPT_OPEN("iif")
+	"chain incoming: rule 3 " DROP_IN("inside")
+	"chain outgoing: rule 1 " ACCEPT_OWN
+	"chain outgoing: rule 2 " DROP_OUT("held")
+	"chain outgoing: rule 3 " DROP_WRAPPED("held")
+	"chain outgoing: rule 4 " DROP_FRAME("held")
+	"chain outgoing: rule 5 " ACCEPT_OPEN("oif")
+	"chain outgoing: rule 6 " ACCEPT_OWN
+	"chain outgoing: rule 7 " DROP_OUT("inside")
+	"chain outgoing: rule 8 " DROP_WRAPPED("inside")
+	"chain outgoing: rule 9 " DROP_FRAME("inside");
+/* clang-format on */
 
 struct row {
 	const char *name;
@@ -189,7 +188,7 @@ Test(guard_rules, are_the_same_and_the_sets_are_what_is_configured)
 		_cleanup_free_ char *wanted = NULL;
 
 		cr_assert(asprintf(&wanted, "%s%s%s%s", SETS, rows[i].elements, CHAINS,
-				   rows[i].n_held ? RULES_WITH_HELD : RULES) > 0);
+				   rows[i].n_held ? rules_with_held_text : rules_text) > 0);
 		cr_expect_str_eq(text, wanted, "%s", rows[i].name);
 	}
 }

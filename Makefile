@@ -136,8 +136,8 @@ $(BUILD)/tests/bench/run: $(BENCH_OBJECTS) $(BUILD)/libagent.a
 	$(Q)$(LINK) $^ -o $@ -lpthread -lm $(AGENT_LIBS)
 $(BUILD)/tests/bench/agent/%: $(BUILD)/tests/bench/agent/%.o
 	$(SAY) LD $@
-	$(Q)$(LINK) $^ -o $@ -lbpf -lpthread
-$(BUILD)/tests/bench/agent/fill: $(BUILD)/libagent.a
+	$(Q)$(LINK) $^ -o $@ -lbpf -lmnl -lnftnl -lpthread
+$(BUILD)/tests/bench/agent/fill $(BUILD)/tests/bench/agent/guard: $(BUILD)/libagent.a
 AGENT_BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/agent/*.c))
 tests-built: $(PROGRAMS) $(BUILD)/tests/unit/run $(BUILD)/tests/bpf/run
 

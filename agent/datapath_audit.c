@@ -47,6 +47,41 @@ static void audit_entries(const struct datapath *d, bool repair, struct check_fi
 	}
 }
 
+/* What the programs of a hook jump to. */
+static unsigned audit_leaves(const struct datapath *d, enum leaves array, bool repair, struct check_findings *findings)
+{
+	const struct leaf_programs *wanted = &d->build->leaf[array];
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < N_LEAVES; i++) {
+		uint32_t id = 0;
+		char text[64];
+
+		if (wanted->fd[i] < 0)
+			continue;
+		n++;
+		if (!bpf_map_lookup_elem(d->build->leaves[array], &i, &id) && id == program_id(wanted->fd[i]))
+			continue;
+		snprintf(text, sizeof(text), "%s %s", leaves_name(array), leaf_name(i));
+		check_add(findings, CHECK_LEAF,
+			  repair && !bpf_map_update_elem(d->build->leaves[array], &i, &wanted->fd[i], BPF_ANY), text,
+			  "the programs jump to another leaf than was loaded, or to none: they drop what it is for");
+	}
+	return n;
+}
+
+/* The array itself is emptied when its last descriptor or pin goes: without a pin, when the agent ends. */
+static void audit_leaves_pin(const struct datapath *d, enum leaves array, bool repair, struct check_findings *findings)
+{
+	char name[64];
+	const struct audited_pin pin = { name, d->build->leaves[array], false };
+
+	snprintf(name, sizeof(name), "%s_%u", leaves_name(array), d->build->generation);
+	if (!is_right(d, &pin))
+		check_add(findings, CHECK_PIN, repair && pin_again(d, &pin), name,
+			  "its pin in %.120s is missing, or another's", d->pin_dir);
+}
+
 unsigned datapath_audit(const struct datapath *d, bool repair, struct check_findings *findings)
 {
 	const struct audited_pin pins[] = {
@@ -60,5 +95,14 @@ unsigned datapath_audit(const struct datapath *d, bool repair, struct check_find
 			check_add(findings, CHECK_PIN, repair && pin_again(d, &pins[i]), pins[i].name,
 				  "its pin in %.120s is missing, or another's", d->pin_dir);
 	audit_entries(d, repair, findings);
-	return ARRAY_SIZE(pins) + N_ENTRIES;
+
+	unsigned n = ARRAY_SIZE(pins) + N_ENTRIES;
+
+	for (unsigned i = 0; d->build && i < N_LEAF_ARRAYS; i++) {
+		if (d->build->leaves[i] < 0)
+			continue;
+		n += 1 + audit_leaves(d, i, repair, findings);
+		audit_leaves_pin(d, i, repair, findings);
+	}
+	return n;
 }

@@ -12,6 +12,9 @@
 #define PIN_XDP_LEAVES "xdp_leaves"
 #define PIN_TC_LEAVES  "tc_leaves"
 
+static const char *const leaves_pins[N_LEAF_ARRAYS] = { [XDP_LEAVES] = PIN_XDP_LEAVES, [TC_LEAVES] = PIN_TC_LEAVES };
+static const char *const leaf_suffixes[N_LEAF_ARRAYS] = { [XDP_LEAVES] = "xdp", [TC_LEAVES] = "tc" };
+
 static const char *const main_programs[N_ENTRIES] = {
 #define X(name, entry, program) [entry] = program,
 	ENTRY_PROGRAMS(X)
@@ -33,6 +36,16 @@ static const char *const generation_pins[] = { PIN_XDP_LEAVES, PIN_TC_LEAVES, PI
 #undef X
 };
 
+const char *leaf_name(enum leaf leaf)
+{
+	return leaf_names[leaf];
+}
+
+const char *leaves_name(enum leaves array)
+{
+	return leaves_pins[array];
+}
+
 static int duplicate(int fd)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -50,8 +63,11 @@ void build_free(struct datapath_build *b)
 	close_fd(&b->overflow_removal);
 	close_fd(&b->agent_count);
 	close_fd(&b->session_held);
-	close_fd(&b->xdp_leaves);
-	close_fd(&b->tc_leaves);
+	for (unsigned i = 0; i < N_LEAF_ARRAYS; i++) {
+		close_fd(&b->leaves[i]);
+		for (unsigned k = 0; k < N_LEAVES; k++)
+			close_fd(&b->leaf[i].fd[k]);
+	}
 	close_fd(&b->overflow);
 	free(b);
 }
@@ -69,42 +85,51 @@ static struct datapath_build *build_alloc(void)
 		return NULL;
 	for (unsigned i = 0; i < N_ENTRIES; i++)
 		b->main[i] = -1;
-	b->tc_outside = b->overflow_removal = b->agent_count = b->session_held = b->xdp_leaves = b->tc_leaves =
-		b->overflow = -1;
+	for (unsigned i = 0; i < N_LEAF_ARRAYS; i++) {
+		b->leaves[i] = -1;
+		for (unsigned k = 0; k < N_LEAVES; k++)
+			b->leaf[i].fd[k] = -1;
+	}
+	b->tc_outside = b->overflow_removal = b->agent_count = b->session_held = b->overflow = -1;
 	return b;
 }
 
-/* Hangs an object's leaves, leaf_NAME_SUFFIX, into its array, and pins that as ARRAY_GENERATION. */
-static int hang_leaves(const struct datapath *d, struct bpf_object *o, const char *array, const char *suffix,
-		       unsigned generation, int *ret_fd)
+/* Hangs an object's leaf into an array, where it has one of that number. */
+static int hang_leaf(struct datapath_build *b, const struct bpf_object *o, enum leaves array, uint32_t number)
 {
-	_cleanup_close_ int fd = duplicate(bpf_object__find_map_fd_by_name(o, array));
+	const struct bpf_program *leaf;
+	char name[64];
+	int fd;
+
+	snprintf(name, sizeof(name), "leaf_%s_%s", leaf_names[number], leaf_suffixes[array]);
+	leaf = bpf_object__find_program_by_name(o, name);
+	if (!leaf)
+		return 0;
+	fd = duplicate(bpf_program__fd(leaf));
+	if (fd < 0)
+		return fd;
+	b->leaf[array].fd[number] = fd;
+	return bpf_map_update_elem(b->leaves[array], &number, &fd, BPF_ANY);
+}
+
+/* Hangs all of an object's leaves, leaf_NAME_SUFFIX, into their array, and pins that as ARRAY_GENERATION. */
+static int hang_leaves(const struct datapath *d, struct datapath_build *b, const struct bpf_object *o,
+		       enum leaves array)
+{
 	char name[64], path[PATH_MAX];
-	int r;
+	int fd = duplicate(bpf_object__find_map_fd_by_name(o, leaves_pins[array])), r = 0;
 
 	if (fd < 0)
 		return fd;
-	for (uint32_t i = 0; i < N_LEAVES; i++) {
-		const struct bpf_program *leaf;
-		int program;
-
-		snprintf(name, sizeof(name), "leaf_%s_%s", leaf_names[i], suffix);
-		leaf = bpf_object__find_program_by_name(o, name);
-		if (!leaf)
-			continue;
-		program = bpf_program__fd(leaf);
-		r = bpf_map_update_elem(fd, &i, &program, BPF_ANY);
-		if (r)
-			return r;
-	}
-	/* A PROG_ARRAY is emptied when its last descriptor or pin goes; the programs that jump through it do not count.
-	 */
-	snprintf(name, sizeof(name), "%s_%u", array, generation);
-	r = bpf_obj_pin(fd, pin_path_of(d, name, path));
+	b->leaves[array] = fd;
+	for (uint32_t i = 0; !r && i < N_LEAVES; i++)
+		r = hang_leaf(b, o, array, i);
 	if (r)
 		return r;
-	*ret_fd = take_fd(fd);
-	return 0;
+	/* A PROG_ARRAY is emptied when its last descriptor or pin goes; the programs that jump through it do not count.
+	 */
+	snprintf(name, sizeof(name), "%s_%u", leaves_pins[array], b->generation);
+	return bpf_obj_pin(fd, pin_path_of(d, name, path));
 }
 
 /* The map of overflow sessions that is in use where it has the right size, else a new one. */
@@ -190,7 +215,7 @@ static int load_xdp(const struct datapath *d, struct datapath_build *b, struct e
 	if (!r)
 		r = take_program(xdp.object, "session_held", &b->session_held, err);
 	if (!r) {
-		r = hang_leaves(d, xdp.object, PIN_XDP_LEAVES, "xdp", b->generation, &b->xdp_leaves);
+		r = hang_leaves(d, b, xdp.object, XDP_LEAVES);
 		if (r)
 			error_set(err, r, "the leaves of the XDP programs: %s", strerror(-r));
 	}
@@ -212,7 +237,7 @@ static int load_tc(const struct datapath *d, struct datapath_build *b, struct er
 	if (!r)
 		r = pin_program(d, PIN_TC_PROGRAM, b->generation, b->tc_outside, err);
 	if (!r) {
-		r = hang_leaves(d, tc.object, PIN_TC_LEAVES, "tc", b->generation, &b->tc_leaves);
+		r = hang_leaves(d, b, tc.object, TC_LEAVES);
 		if (r)
 			error_set(err, r, "the leaves of the tc programs: %s", strerror(-r));
 	}

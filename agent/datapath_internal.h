@@ -6,6 +6,8 @@
 #include <bpf/libbpf.h>
 #include <limits.h>
 
+#include <detnat/leaves.h>
+
 #include "datapath.h"
 
 #define PIN_RUNNING  "running"
@@ -44,6 +46,14 @@
 	X(next_hops_used, "next_hops_used")     \
 	X(route_mtus, "route_mtus")
 
+/* Arrays of leaves, one for each hook. */
+enum leaves { XDP_LEAVES, TC_LEAVES, N_LEAF_ARRAYS };
+
+/* Programs in them, -1 for none. */
+struct leaf_programs {
+	int fd[N_LEAVES];
+};
+
 /* A set of programs around the pinned maps. Descriptors, -1 for none. */
 struct datapath_build {
 	int main[N_ENTRIES]; /* by enum entry */
@@ -51,10 +61,10 @@ struct datapath_build {
 	int overflow_removal;
 	int agent_count;
 	int session_held;
-	int xdp_leaves;
-	int tc_leaves;
-	int overflow;	     /* the map that the programs use */
-	unsigned generation; /* in the names of its pins; 0: of an earlier agent */
+	int leaves[N_LEAF_ARRAYS];
+	struct leaf_programs leaf[N_LEAF_ARRAYS]; /* what is in them */
+	int overflow;				  /* the map that the programs use */
+	unsigned generation;			  /* in the names of its pins; 0: of an earlier agent */
 	struct settings settings;
 };
 
@@ -122,6 +132,10 @@ int build_of_pins(const struct datapath *d, struct datapath_build **ret);
 int build_swap_in(const struct datapath *d, const struct datapath_build *b);
 
 void build_free(struct datapath_build *b);
+
+/* Their names: of a leaf, and of an array, after which its pins are called NAME_<generation>. */
+const char *leaf_name(enum leaf leaf);
+const char *leaves_name(enum leaves array);
 
 /* Removes the pins of one generation, or of all but those of d's builds. */
 void build_unpin(const struct datapath *d, unsigned generation);

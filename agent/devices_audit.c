@@ -91,15 +91,8 @@ int devices_audit(struct devices *v, bool repair, struct check_findings *finding
 	v->routes_dirty = true;
 	devices_sync(v);
 	r = audit(v, &after, ret_interfaces);
-	for (size_t i = before; !r && i < findings->n; i++) {
-		struct check_finding *f = &findings->finding[i];
-
-		f->repaired = true;
-		for (size_t k = 0; k < after.n; k++)
-			if (f->kind == after.finding[k].kind && !strcmp(f->where, after.finding[k].where))
-				f->repaired = false;
-		findings->repaired += f->repaired;
-	}
+	if (!r)
+		check_repaired(findings, before, &after);
 	check_findings_free(&after);
 	return r;
 }

@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "devices.h"
+#include "guard.h"
 #include "verbs.h"
 
-/* Refusals longer ago are of no interest. */
-#define LATELY_S 3600
+/* Refusals longer ago are of no interest, and what the guard drops a little while an interface changes its role. */
+#define LATELY_S       3600
+#define GUARD_LATELY_S 60
 
 /*
  * Adds a finding. drops: packets are, or would be, dropped because of it. reason: the counter that such packets are in,
@@ -149,6 +151,71 @@ static void add_interfaces(const struct explanation *e, cJSON *list)
 	}
 }
 
+static bool guard_stands(const struct explanation *e)
+{
+	return e->agent->config->guard && !guard_problem(e->agent->guard);
+}
+
+static bool is_bypassed(const struct config *c, uint32_t addr)
+{
+	for (size_t i = 0; i < c->n_bypass; i++)
+		if (prefix_contains(c->bypass[i].base, c->bypass[i].plen, addr))
+			return true;
+	return false;
+}
+
+/* The way is by an interface that has not the role that it should have. */
+static void add_wrong_role(const struct explanation *e, cJSON *list, const struct explain_way *way, bool in,
+			   uint8_t roles)
+{
+	const char *advice = "check the routes, or give the interface its role with detnatctl interface add";
+	bool guarded = !roles && guard_stands(e) && (in || !is_bypassed(e->agent->config, way->addr));
+	char addr[ADDR_TEXT];
+
+	addr_format(way->addr, addr);
+	if (in && guarded)
+		add(list, true, "drop_guard_out", advice,
+		    "packets to %s leave by %s, which is no inside interface: what comes from there by it is not "
+		    "translated, and the guard drops it where it would leave",
+		    addr, way->name);
+	else if (in)
+		add(list, false, "route", advice,
+		    "packets to %s leave by %s, which is no inside interface: what comes in by it is not translated",
+		    addr, way->name);
+	else if (guarded)
+		add(list, true, "drop_guard_out", advice,
+		    "packets to %s leave by %s, which is no outside interface: they are not translated, and the guard "
+		    "drops them",
+		    addr, way->name);
+	else
+		add(list, false, "passed_untranslated", advice,
+		    "packets to %s leave by %s, which is no outside interface: they are not translated", addr,
+		    way->name);
+}
+
+static void add_guard(const struct explanation *e, cJSON *list)
+{
+	const char *problem = guard_problem(e->agent->guard);
+	int64_t ago = guard_last_drop(e->agent->guard);
+
+	if (!e->agent->config->guard)
+		add(list, false, "guard", "\"guard\": true in the configuration stops both",
+		    "\"guard\" is false: what is routed past detnat's interfaces leaves with its inside source, and "
+		    "what "
+		    "comes straight to an inside address is let in");
+	else if (problem)
+		add(list, false, "guard", "detnatctl status says more",
+		    "the guard does not stand: %s; what is routed past detnat's interfaces leaves with its inside "
+		    "source",
+		    problem);
+	else if (ago >= 0 && ago <= GUARD_LATELY_S)
+		add(list, false, "drop_guard_out",
+		    "detnatctl stats tells which way; compare `ip route get` with detnatctl interface list",
+		    "the guard has dropped packets of some subscriber %" PRId64
+		    " s ago: they were routed past the interfaces that translate",
+		    ago);
+}
+
 static void add_way(const struct explanation *e, cJSON *list, const struct explain_way *way, bool in)
 {
 	const struct datapath *d = &e->agent->datapath;
@@ -168,12 +235,7 @@ static void add_way(const struct explanation *e, cJSON *list, const struct expla
 		return;
 	}
 	if (!(roles & (in ? DEVICE_INSIDE : DEVICE_OUTSIDE)))
-		add(list, false, in ? "route" : "passed_untranslated",
-		    "check the routes, or give the interface its role with detnatctl interface add",
-		    in ? "packets to %s leave by %s, which is no inside interface: what comes in by it is not "
-			 "translated"
-		       : "packets to %s leave by %s, which is no outside interface: they are not translated",
-		    addr, way->name);
+		add_wrong_role(e, list, way, in, roles);
 	if (!way->up)
 		add(list, true, "interface", "check the cable and the switch", "%s, by which %s is reached, is down",
 		    way->name, addr);
@@ -309,6 +371,7 @@ cJSON *explain_findings(const struct explanation *e)
 		return list;
 	}
 	add_interfaces(e, list);
+	add_guard(e, list);
 	if (e->side == EXPLAIN_OUTSIDE)
 		add_outside(e, list);
 	if (e->subscriber) {

@@ -5,15 +5,19 @@
 #include <string.h>
 
 #include "address_ranges.h"
+#include "guard_audit.h"
 #include "guard_find.h"
 #include "guard_nft.h"
 #include "guard_watch.h"
 #include "log.h"
+#include "table_check.h"
+#include "trouble.h"
 
 #define RETRY_S 5
-/* What others do to the table is undone at once, and told once in so long. */
-#define TELL_S	   60U
+/* What others do to the table is undone at once, but not more often than this. */
 #define RESTORE_MS 200U
+/* It is told until nobody has done anything to the table for so long. */
+#define QUIET_S 10
 
 struct guard {
 	struct event_base *base; /* NULL: not of an agent */
@@ -23,14 +27,16 @@ struct guard {
 	struct guard_nft *nft;
 	struct guard_watch *watch;
 	struct event *retry;
+	struct event *quiet; /* pending: others have changed the table lately */
 	bool enabled;
-	uint64_t told_us;
 	uint64_t restored_us;
-	char problem[192]; /* empty: the guard stands */
+	uint64_t dropped_us; /* when the table was last seen to have dropped anything; 0: not yet */
+	char problem[192];   /* empty: the guard stands */
 };
 
 static void on_changed(void *arg);
 static void on_retry(evutil_socket_t fd, short what, void *arg);
+static void on_quiet(evutil_socket_t fd, short what, void *arg);
 
 int guard_new(struct event_base *base, const char *pin_path, struct guard **ret)
 {
@@ -41,7 +47,8 @@ int guard_new(struct event_base *base, const char *pin_path, struct guard **ret)
 	g->pin_path = strdup(pin_path);
 	g->base = base;
 	g->retry = base ? evtimer_new(base, on_retry, g) : NULL;
-	if (!g->pin_path || (base && !g->retry)) {
+	g->quiet = base ? evtimer_new(base, on_quiet, g) : NULL;
+	if (!g->pin_path || (base && (!g->retry || !g->quiet))) {
 		guard_free(g);
 		return -ENOMEM;
 	}
@@ -59,6 +66,8 @@ void guard_free(struct guard *g)
 	guard_nft_free(g->nft);
 	if (g->retry)
 		event_free(g->retry);
+	if (g->quiet)
+		event_free(g->quiet);
 	free(g->rules.inside);
 	free(g->rules.bypass);
 	free(g->rules.held);
@@ -79,25 +88,41 @@ const char *guard_problem(const struct guard *g)
 
 static void __attribute__((format(printf, 2, 3))) set_problem(struct guard *g, const char *format, ...)
 {
-	char text[sizeof(g->problem)];
+	static const char text[] = "packets that no program of detnat sees are routed as they are";
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
+	vsnprintf(g->problem, sizeof(g->problem), format, ap);
 	va_end(ap);
-	if (strcmp(g->problem, text)) {
-		snprintf(g->problem, sizeof(g->problem), "%s", text);
-		log_error("the guard does not stand: %s; packets that no program of detnat sees are routed as they are",
-			  text);
+	if (!g->base) {
+		log_error("the guard does not stand: %s; %s", g->problem, text);
+		return;
 	}
-	if (g->retry)
-		evtimer_add(g->retry, &(struct timeval){ .tv_sec = RETRY_S });
+	trouble_set(TROUBLE_GUARD, "the guard does not stand: %s; %s; tried again every %d s", g->problem, text,
+		    RETRY_S);
+	evtimer_add(g->retry, &(struct timeval){ .tv_sec = RETRY_S });
+}
+
+/* The table is as it has to be, or is to be none. */
+static void end_trouble(struct guard *g)
+{
+	if (g->base && !evtimer_pending(g->quiet, NULL))
+		trouble_clear(TROUBLE_GUARD);
+}
+
+static void on_quiet(evutil_socket_t fd, short what, void *arg)
+{
+	const struct guard *g = arg;
+
+	if (!g->enabled || !g->problem[0])
+		trouble_clear(TROUBLE_GUARD);
 }
 
 static void tell(struct guard *g, int r)
 {
 	if (!r) {
 		g->problem[0] = '\0';
+		end_trouble(g);
 		return;
 	}
 	switch (r) {
@@ -132,16 +157,23 @@ static int open_sockets(struct guard *g)
 
 static int write_table(struct guard *g)
 {
-	bool stood = !g->problem[0];
 	int r = open_sockets(g);
 
 	if (!r)
 		r = guard_nft_write(g->nft, &g->rules);
 	tell(g, r);
-	if (!r && !stood && g->told_us)
-		log_info("the guard stands again");
-	if (r)
-		g->told_us = monotonic_us();
+	return r;
+}
+
+/* The same, where others may have added to it. */
+static int restore_table(struct guard *g)
+{
+	int r = write_table(g);
+
+	if (r || guard_differs(g->nft, &g->rules) <= 0)
+		return r;
+	r = guard_nft_write_anew(g->nft, &g->rules);
+	tell(g, r);
 	return r;
 }
 
@@ -152,6 +184,7 @@ static int remove_table(struct guard *g)
 	if (!r)
 		r = guard_nft_remove(g->nft, &g->rules);
 	snprintf(g->problem, sizeof(g->problem), "\"guard\" is false");
+	end_trouble(g);
 	/* Without nf_tables there is no table either. */
 	if (!r || r == -ENOENT || r == -EOPNOTSUPP || r == -EPROTONOSUPPORT || r == -EAFNOSUPPORT)
 		return 0;
@@ -169,10 +202,10 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 	struct guard *g = arg;
 
 	if (g->enabled)
-		write_table(g);
+		restore_table(g);
 }
 
-/* Somebody else has changed the table, or has removed it. */
+/* Another program has changed the table, or has removed it. */
 static void on_changed(void *arg)
 {
 	struct guard *g = arg;
@@ -180,18 +213,18 @@ static void on_changed(void *arg)
 
 	if (!g->enabled)
 		return;
-	/* That somebody may be as stubborn. */
+	evtimer_add(g->quiet, &(struct timeval){ .tv_sec = QUIET_S });
+	/* It may do so again and again. */
 	if (g->restored_us && now - g->restored_us < RESTORE_MS * 1000) {
 		evtimer_add(g->retry, &(struct timeval){ .tv_usec = RESTORE_MS * 1000 });
 		return;
 	}
 	g->restored_us = now;
-	if (write_table(g))
-		return;
-	if (!g->told_us || now - g->told_us > TELL_S * 1000000ULL)
-		log_warning("somebody has changed the guard's table inet %s, or has removed it; it was put back",
+	if (!restore_table(g))
+		trouble_set(TROUBLE_GUARD,
+			    "another program has changed the guard's table inet %s, or has removed it; "
+			    "it was put back",
 			    g->rules.table);
-	g->told_us = now;
 }
 
 /* ---- what is guarded ----------------------------------------------------------------------------------------------
@@ -353,6 +386,8 @@ static void count(struct guard *g, const struct datapath *d, const char *name, e
 		on_changed(g);
 	if (r)
 		return;
+	if (packets)
+		g->dropped_us = monotonic_us();
 	while (packets) {
 		uint32_t n = packets > UINT32_MAX ? UINT32_MAX : (uint32_t)packets;
 
@@ -367,6 +402,46 @@ void guard_count(struct guard *g, const struct datapath *d)
 		return;
 	count(g, d, GUARD_COUNTER_OUT, REASON_drop_guard_out);
 	count(g, d, GUARD_COUNTER_IN, REASON_drop_guard_in);
+}
+
+int64_t guard_last_drop(const struct guard *g)
+{
+	return g->dropped_us ? (int64_t)((monotonic_us() - g->dropped_us) / 1000000) : -1;
+}
+
+/* ---- check --------------------------------------------------------------------------------------------------------
+ */
+
+static int find_faults(struct guard *g, struct check_findings *f, size_t *ret_parts)
+{
+	*ret_parts = 0;
+	if (g->enabled && !g->problem[0])
+		return guard_compare(g->nft, &g->rules, f, ret_parts);
+	if (g->enabled)
+		check_add(f, CHECK_GUARD, false, "table", "%s", g->problem);
+	else if (!open_sockets(g) && !guard_nft_look(g->nft, &g->rules))
+		check_add(f, CHECK_GUARD, false, "table", "inet %s is there, although \"guard\" is false",
+			  g->rules.table);
+	return 0;
+}
+
+int guard_audit(struct guard *g, bool repair, struct check_findings *findings, size_t *ret_parts)
+{
+	struct check_findings after = { 0 };
+	size_t before = findings->n;
+	int r = find_faults(g, findings, ret_parts);
+
+	if (r || !repair || findings->n == before)
+		return r;
+	if (g->enabled)
+		restore_table(g);
+	else
+		remove_table(g);
+	r = find_faults(g, &after, ret_parts);
+	if (!r)
+		check_repaired(findings, before, &after);
+	check_findings_free(&after);
+	return r;
 }
 
 /* ---- without an agent ---------------------------------------------------------------------------------------------

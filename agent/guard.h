@@ -16,6 +16,7 @@
 #include "datapath.h"
 
 struct guard;
+struct check_findings;
 
 /* base NULL: for a process that writes the table once and ends. */
 int guard_new(struct event_base *base, const char *pin_path, struct guard **ret);
@@ -47,8 +48,18 @@ void guard_shut(struct guard *g, uint32_t ifindex);
 /* Moves what the table has counted to the datapath's counters. */
 void guard_count(struct guard *g, const struct datapath *d);
 
+/* How many seconds ago the table was last seen to have dropped anything; -1: it was not yet. */
+int64_t guard_last_drop(const struct guard *g);
+
 /* NULL where the guard stands; else why it does not. */
 const char *guard_problem(const struct guard *g);
+
+/*
+ * Adds what the table has that it should not have, or lacks, to the findings; repair: and writes it anew. *ret_parts:
+ * things in it that were compared. 1 where others change tables all the time, so that it is to be asked again; 0, or
+ * -errno.
+ */
+int guard_audit(struct guard *g, bool repair, struct check_findings *findings, size_t *ret_parts);
 
 /* Takes the table of a pin path away. 0, -ENOENT where there is none, or -errno. */
 int guard_remove(const char *pin_path);

@@ -9,6 +9,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct nlmsghdr *batch_message(struct guard_batch *b, uint16_t type, uint16_t flags)
 {
@@ -24,6 +25,9 @@ struct nlmsghdr *batch_message(struct guard_batch *b, uint16_t type, uint16_t fl
 		b->data = larger;
 		b->room += 4 * BATCH_MESSAGE_ROOM;
 	}
+	/* The library leaves out the end of an expression's string where it writes it, and needs it where it reads it.
+	 */
+	memset(b->data + b->size, 0, BATCH_MESSAGE_ROOM);
 	return nftnl_nlmsg_build_hdr(b->data + b->size, type, NFPROTO_INET, flags, ++b->seq);
 }
 

@@ -5,6 +5,7 @@
 #include <libmnl/libmnl.h>
 #include <libnftnl/common.h>
 #include <libnftnl/object.h>
+#include <libnftnl/set.h>
 #include <libnftnl/table.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
@@ -111,7 +112,7 @@ static int run(struct guard_nft *n, const struct guard_batch *b)
 	return transaction_result(n, b);
 }
 
-/* ---- the table as it stands ---------------------------------------------------------------------------------------
+/* ---- one thing of the table ---------------------------------------------------------------------------------------
  */
 
 /* Asks for one thing; handles its answer by parse. */
@@ -182,6 +183,90 @@ static int read_table(struct guard_nft *n, const struct guard_rules *rules, stru
 	return ask(n, h, visit_table, ret);
 }
 
+/* ---- all of the table ---------------------------------------------------------------------------------------------
+ */
+
+/* Others change the tables while they are read: so often it is tried anew. */
+#define READ_TRIES 5
+
+struct reading {
+	struct guard_image *image;
+	const char *table;
+};
+
+static int visit_part(const struct nlmsghdr *h, void *arg)
+{
+	const struct reading *reading = arg;
+
+	guard_image_add(reading->image, h, reading->table);
+	return MNL_CB_OK;
+}
+
+/* Reads all of a kind; -EINTR where it has changed meanwhile. */
+static int dump(struct guard_nft *n, uint16_t type, const struct guard_rules *rules, const char *set,
+		struct guard_image *image)
+{
+	struct reading reading = { image, rules->table };
+	struct nlmsghdr *h = nftnl_nlmsg_build_hdr(n->request, type, NFPROTO_INET, NLM_F_DUMP, ++n->seq);
+	int r;
+
+	/* All messages have their table's name in the attribute of the same number (guard_watch.c). */
+	if (type != NFT_MSG_GETCHAIN)
+		mnl_attr_put_strz(h, NFTA_TABLE_NAME, rules->table);
+	if (set)
+		mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, set);
+	discard_answers(n);
+	if (mnl_socket_sendto(n->socket, h, h->nlmsg_len) < 0)
+		return -errno;
+	do {
+		ssize_t size = mnl_socket_recvfrom(n->socket, n->answer, sizeof(n->answer));
+
+		if (size < 0)
+			return -errno;
+		r = mnl_cb_run(n->answer, (size_t)size, n->seq, n->port, visit_part, &reading);
+	} while (r > 0);
+	return r < 0 ? -errno : 0;
+}
+
+static int dump_all(struct guard_nft *n, const struct guard_rules *rules, struct guard_image *image)
+{
+	static const uint16_t kinds[] = { NFT_MSG_GETCHAIN, NFT_MSG_GETRULE, NFT_MSG_GETSET, NFT_MSG_GETOBJ };
+	struct reading reading = { image, rules->table };
+	struct table_state state;
+	int r = read_table(n, rules, &state);
+
+	if (r)
+		return r;
+	/* The answer is still there. */
+	visit_part((const struct nlmsghdr *)n->answer, &reading);
+	for (size_t i = 0; !r && i < ARRAY_SIZE(kinds); i++)
+		r = dump(n, kinds[i], rules, NULL, image);
+	for (unsigned i = 0; !r && guard_set_name(i); i++) {
+		r = dump(n, NFT_MSG_GETSETELEM, rules, guard_set_name(i), image);
+		/* It is seen that the set is not there. */
+		r = r == -ENOENT ? 0 : r;
+	}
+	return r;
+}
+
+int guard_nft_read(struct guard_nft *n, const struct guard_rules *rules, struct guard_image *ret)
+{
+	int r = -EINTR;
+
+	for (int i = 0; r == -EINTR && i < READ_TRIES; i++) {
+		*ret = (struct guard_image){ 0 };
+		r = dump_all(n, rules, ret);
+		if (!r && ret->failed)
+			r = -ENOMEM;
+		if (r)
+			guard_image_free(ret);
+	}
+	return r;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------------
+ */
+
 enum transaction { MAKE, MAKE_ANEW, TRY, FILL, TURN };
 
 static int write_once(struct guard_nft *n, const struct guard_rules *rules, uint32_t flags, enum transaction what)
@@ -222,6 +307,20 @@ static int replace(struct guard_nft *n, const struct guard_rules *rules)
 	if (!r)
 		r = write_flags(n, &placed, FILL);
 	return r ? r : write_once(n, &placed, 0, TURN);
+}
+
+int guard_nft_write_anew(struct guard_nft *n, const struct guard_rules *rules)
+{
+	struct table_state state;
+	int r = read_table(n, rules, &state);
+
+	if (r)
+		return r == -ENOENT ? write_flags(n, rules, MAKE) : r;
+	if (!state.ours)
+		return -EEXIST;
+	/* One that was put there without an owner gets one. */
+	n->no_owner = false;
+	return write_flags(n, rules, MAKE_ANEW);
 }
 
 int guard_nft_write(struct guard_nft *n, const struct guard_rules *rules)

@@ -3,6 +3,7 @@
 #ifndef DETNAT_GUARD_NFT_H
 #define DETNAT_GUARD_NFT_H
 
+#include "guard_image.h"
 #include "guard_rules.h"
 #include "util.h"
 
@@ -22,6 +23,16 @@ uint32_t guard_nft_port(const struct guard_nft *n);
  * kernel has not what it takes.
  */
 int guard_nft_write(struct guard_nft *n, const struct guard_rules *rules);
+
+/* The same, where the table that is there has more in it than is wanted: that is taken away first, counters included.
+ */
+int guard_nft_write_anew(struct guard_nft *n, const struct guard_rules *rules);
+
+/*
+ * What the table holds; freed by guard_image_free(), but after failures. -ENOENT: there is none of that name. -EINTR:
+ * others change tables all the time.
+ */
+int guard_nft_read(struct guard_nft *n, const struct guard_rules *rules, struct guard_image *ret);
 
 /* -ENOENT: there is none of a guard's. */
 int guard_nft_look(struct guard_nft *n, const struct guard_rules *rules);

@@ -13,6 +13,7 @@
  *		ip saddr @inside ip daddr != @bypass fib saddr type != local counter name drop_guard_out drop
  *		meta nfproto ipv6 @th,96,32 @inside @th,128,32 != @bypass meta l4proto ipip fib saddr type local
  *			counter name drop_guard_out drop
+ *		the same of @th,208,32, @th,240,32 and l4proto 143: an IPv4 packet in an Ethernet frame in IPv6
  *	}
  * }
  *
@@ -41,6 +42,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
+#include <net/ethernet.h>
 #include <string.h>
 
 #include "config.h"
@@ -58,27 +60,33 @@
 #define IPV4_SOURCE	 12
 #define IPV4_DESTINATION 16
 
+#define IPPROTO_ETHERNET_FRAME 143 /* RFC 8986 */
+
 enum set { INSIDE, BYPASS, INTERFACES, HELD, SETS };
-#define PLACES 2
 
 static const struct guard_set *set_of(unsigned place, enum set set)
 {
-	static const struct guard_set all[PLACES][SETS] = {
+	static const struct guard_set all[GUARD_PLACES][SETS] = {
 		{
 			{ "inside", 1, TYPE_IPADDR, NFT_SET_INTERVAL },
 			{ "bypass", 2, TYPE_IPADDR, NFT_SET_INTERVAL },
-			{ "interfaces", 3, TYPE_IFINDEX, 0 },
+			{ GUARD_SET_INTERFACES, 3, TYPE_IFINDEX, 0 },
 			{ "held", 4, TYPE_IPADDR, NFT_SET_INTERVAL },
 		},
 		{
 			{ "inside2", 5, TYPE_IPADDR, NFT_SET_INTERVAL },
 			{ "bypass2", 6, TYPE_IPADDR, NFT_SET_INTERVAL },
-			{ "interfaces2", 7, TYPE_IFINDEX, 0 },
+			{ GUARD_SET_INTERFACES "2", 7, TYPE_IFINDEX, 0 },
 			{ "held2", 8, TYPE_IPADDR, NFT_SET_INTERVAL },
 		},
 	};
 
 	return &all[place][set];
+}
+
+const char *guard_set_name(unsigned number)
+{
+	return number < GUARD_PLACES * SETS ? set_of(number / SETS, number % SETS)->name : NULL;
 }
 
 void guard_table_name(const char *pin_path, char name[static GUARD_NAME], char comment[static GUARD_COMMENT])
@@ -203,8 +211,7 @@ static void add_lookup(struct guard_batch *b, struct nftnl_rule *r, const struct
 		return;
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
 	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set->name);
-	if (inverted)
-		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, inverted ? NFT_LOOKUP_F_INV : 0);
 }
 
 /* The address at an offset of a header is, or with inverted is not, in a set. */
@@ -312,6 +319,26 @@ static void put_incoming(struct guard_batch *b, const struct guard_rules *rules)
 	put_drop_in(b, rules, INSIDE);
 }
 
+/*
+ * What an encapsulating route has made of an IPv4 packet: the source of the outer header is the gateway's own, and the
+ * inner one is so far behind the outer headers.
+ */
+static void put_drop_wrapped(struct guard_batch *b, const struct guard_rules *rules, enum set inside, uint8_t protocol,
+			     uint32_t offset)
+{
+	const struct guard_set *sources = set_of(rules->place, inside), *bypass = set_of(rules->place, BYPASS);
+	struct nftnl_rule *r = rule_new(b, rules, OUTGOING);
+
+	add_meta_is(b, r, NFT_META_NFPROTO, NFPROTO_IPV6);
+	/* nft 1.0.6 fails to list the rule where the protocol stands before what depends on it. */
+	add_address(b, r, NFT_PAYLOAD_TRANSPORT_HEADER, offset + IPV4_SOURCE, sources, false);
+	add_address(b, r, NFT_PAYLOAD_TRANSPORT_HEADER, offset + IPV4_DESTINATION, bypass, true);
+	add_meta_is(b, r, NFT_META_L4PROTO, protocol);
+	add_local(b, r, NFTA_FIB_F_SADDR, NFT_CMP_EQ);
+	add_drop(b, r, GUARD_COUNTER_OUT);
+	put_rule(b, r, NFT_MSG_NEWRULE);
+}
+
 /* What leaves with a source in a set. */
 static void put_drop_out(struct guard_batch *b, const struct guard_rules *rules, enum set inside)
 {
@@ -324,16 +351,8 @@ static void put_drop_out(struct guard_batch *b, const struct guard_rules *rules,
 	add_local(b, r, NFTA_FIB_F_SADDR, NFT_CMP_NEQ);
 	add_drop(b, r, GUARD_COUNTER_OUT);
 	put_rule(b, r, NFT_MSG_NEWRULE);
-	/* Made of an IPv4 packet by an encapsulating route: the source of the outer header is the gateway's own. */
-	r = rule_new(b, rules, OUTGOING);
-	add_meta_is(b, r, NFT_META_NFPROTO, NFPROTO_IPV6);
-	/* nft 1.0.6 fails to list the rule where the protocol stands before what depends on it. */
-	add_address(b, r, NFT_PAYLOAD_TRANSPORT_HEADER, IPV4_SOURCE, sources, false);
-	add_address(b, r, NFT_PAYLOAD_TRANSPORT_HEADER, IPV4_DESTINATION, bypass, true);
-	add_meta_is(b, r, NFT_META_L4PROTO, IPPROTO_IPIP);
-	add_local(b, r, NFTA_FIB_F_SADDR, NFT_CMP_EQ);
-	add_drop(b, r, GUARD_COUNTER_OUT);
-	put_rule(b, r, NFT_MSG_NEWRULE);
+	put_drop_wrapped(b, rules, inside, IPPROTO_IPIP, 0);
+	put_drop_wrapped(b, rules, inside, IPPROTO_ETHERNET_FRAME, ETH_HLEN);
 }
 
 static void put_accept_own(struct guard_batch *b, const struct guard_rules *rules)
@@ -387,10 +406,8 @@ static void put_chains(struct guard_batch *b, const struct guard_rules *rules)
 int guard_rules_make(const struct guard_rules *rules, uint32_t flags, bool anew, struct guard_batch *ret)
 {
 	batch_begin(ret);
-	if (anew) {
-		put_table(ret, rules, NFT_MSG_NEWTABLE, NLM_F_CREATE, flags);
+	if (anew)
 		put_table(ret, rules, NFT_MSG_DELTABLE, 0, 0);
-	}
 	put_table(ret, rules, NFT_MSG_NEWTABLE, NLM_F_CREATE, flags);
 	put_sets(ret, rules);
 	put_chains(ret, rules);

@@ -20,6 +20,15 @@
 #define GUARD_COUNTER_OUT "drop_guard_out"
 #define GUARD_COUNTER_IN  "drop_guard_in"
 
+/* So that the padding of messages ends them, see batch_message(). */
+_Static_assert(sizeof(GUARD_COUNTER_OUT) % 4 != 1 && sizeof(GUARD_COUNTER_IN) % 4 != 1, "some padding");
+
+/* With these the name begins of the set that has indexes of interfaces; the others have addresses. */
+#define GUARD_SET_INTERFACES "interfaces"
+
+/* For sets, of which the rules look in one. */
+#define GUARD_PLACES 2
+
 struct guard_rules {
 	char table[GUARD_NAME];
 	char comment[GUARD_COMMENT]; /* by which the table is known to be a guard's */
@@ -40,6 +49,9 @@ struct guard_rules {
 
 /* The table of the datapath under a pin path: its name, and the comment that it bears. */
 void guard_table_name(const char *pin_path, char name[static GUARD_NAME], char comment[static GUARD_COMMENT]);
+
+/* Names of the sets that the table may have, by number; NULL: no more. */
+const char *guard_set_name(unsigned number);
 
 /*
  * Transactions. Each returns 0 or -ENOMEM, and *ret is freed by batch_free(), after failures too. flags: NFT_TABLE_F_*.

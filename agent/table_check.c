@@ -47,6 +47,19 @@ void check_add(struct check_findings *f, enum check_kind kind, bool repaired, co
 	va_end(ap);
 }
 
+void check_repaired(struct check_findings *f, size_t from, const struct check_findings *after)
+{
+	for (size_t i = from; i < f->n; i++) {
+		struct check_finding *was = &f->finding[i];
+
+		was->repaired = true;
+		for (size_t k = 0; k < after->n; k++)
+			if (was->kind == after->finding[k].kind && !strcmp(was->where, after->finding[k].where))
+				was->repaired = false;
+		f->repaired += was->repaired;
+	}
+}
+
 void check_findings_free(struct check_findings *f)
 {
 	free(f->finding);

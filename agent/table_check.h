@@ -29,6 +29,8 @@
 	X(CHECK_ENTRY, "entry")                   \
 	X(CHECK_PIN, "pin")                       \
 	X(CHECK_ROUTE, "route")                   \
+	X(CHECK_GUARD, "guard")                   \
+	X(CHECK_LEAF, "leaf")                     \
 	X(CHECK_HISTORY, "history")
 
 enum check_kind {
@@ -60,6 +62,9 @@ struct check_findings {
 
 void __attribute__((format(printf, 5, 6)))
 check_add(struct check_findings *f, enum check_kind kind, bool repaired, const char *where, const char *format, ...);
+
+/* Marks the findings from the one of this number on as repaired, but those that a second look has shown again. */
+void check_repaired(struct check_findings *f, size_t from, const struct check_findings *after);
 void check_findings_free(struct check_findings *f);
 
 /* What was looked at. */

@@ -20,6 +20,7 @@
 	X(TROUBLE_IPFIX, "ipfix", "IPFIX records can be sent again")              \
 	X(TROUBLE_CONTROL, "control", "the control socket answers again")         \
 	X(TROUBLE_INTERFACES, "interfaces", "the interfaces are as configured")   \
+	X(TROUBLE_GUARD, "guard", "the guard stands")                             \
 	X(TROUBLE_LOG, "log", "the log is read again")
 
 enum trouble {

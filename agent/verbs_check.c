@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* check: tables, programs, pins, routes and history against the rules, in slices. */
+/* check: tables, programs, pins, routes, guard and history against the rules, in slices. */
 #include <errno.h>
 #include <string.h>
 
 #include "devices.h"
+#include "guard.h"
 #include "history_queue.h"
 #include "table_check.h"
 #include "verbs.h"
@@ -12,15 +13,20 @@
 #define AUDITS_MAX     50U
 #define AUDIT_PAUSE_US 20000U
 
+/* What does not stand in the tables, in this order. */
+enum audit_step { AUDIT_GUARD, AUDIT_INTERFACES, AUDIT_HISTORY, AUDIT_PINS };
+
 struct checking {
 	bool repair;
 	struct check_findings findings;
 	struct table_check *tables;
 	bool tables_done;
+	enum audit_step next;
 	unsigned audits;
 	uint64_t next_us;
 	size_t interfaces;
 	size_t routes;
+	size_t guard; /* things in its table */
 	unsigned pins;
 };
 
@@ -42,7 +48,8 @@ static cJSON *figures(const struct checking *c)
 		  json_add_u64(json, "sessions", f->sessions) &&
 		  json_add_u64(json, "overflow_sessions", f->overflow_sessions) &&
 		  json_add_u64(json, "interfaces", c->interfaces) && json_add_u64(json, "routes", c->routes) &&
-		  json_add_u64(json, "pins", c->pins) && json_add_u64(json, "looked_again", f->looked_again) &&
+		  json_add_u64(json, "pins", c->pins) && json_add_u64(json, "guard", c->guard) &&
+		  json_add_u64(json, "looked_again", f->looked_again) &&
 		  json_add_u64(json, "unsettled", f->unsettled) && json_add_u64(json, "findings", c->findings.total) &&
 		  json_add_u64(json, "repaired", c->findings.repaired);
 
@@ -83,27 +90,48 @@ static cJSON *answer(const struct checking *c)
 	return NULL;
 }
 
-/* What does not stand in the tables: 1 to be asked again, 0 done, -errno. */
+/* 1 where something is just changing, so that it is to be asked again; 0, or -errno. */
+static int audit_one(const struct agent *a, struct checking *c)
+{
+	switch (c->next) {
+	case AUDIT_GUARD:
+		return guard_audit(a->guard, c->repair, &c->findings, &c->guard);
+	case AUDIT_INTERFACES:
+		return devices_audit(a->devices, c->repair, &c->findings, &c->interfaces, &c->routes);
+	case AUDIT_HISTORY:
+		return history_queue_holds(a->history) ? 0 : 1;
+	default:
+		c->pins = datapath_audit(&a->datapath, c->repair, &c->findings);
+		return 0;
+	}
+}
+
+/* The change of mappings that the history waits for, if there is one, is over. */
+static void add_history(const struct agent *a, struct checking *c)
+{
+	if (c->repair)
+		history_queue_reconcile(a->history);
+	check_add(&c->findings, CHECK_HISTORY, c->repair && history_queue_holds(a->history), "history",
+		  "the mapping history says that others are mapped than are in the tables");
+}
+
+/* 1 to be asked again, 0 done, -errno. */
 static int audit(struct request *r, struct checking *c)
 {
-	struct agent *a = r->agent;
-	int ret;
-
 	if (monotonic_us() < c->next_us)
 		return 1;
-	ret = devices_audit(a->devices, c->repair, &c->findings, &c->interfaces, &c->routes);
-	if (ret < 0)
-		return ret;
-	if (ret && ++c->audits < AUDITS_MAX) {
-		c->next_us = monotonic_us() + AUDIT_PAUSE_US;
-		return 1;
-	}
-	c->pins = datapath_audit(&a->datapath, c->repair, &c->findings);
-	if (!history_queue_holds(a->history)) {
-		if (c->repair)
-			history_queue_reconcile(a->history);
-		check_add(&c->findings, CHECK_HISTORY, c->repair && history_queue_holds(a->history), "history",
-			  "the mapping history says that others are mapped than are in the tables");
+	while (c->next <= AUDIT_PINS) {
+		int ret = audit_one(r->agent, c);
+
+		if (ret < 0)
+			return ret;
+		if (ret && ++c->audits < AUDITS_MAX) {
+			c->next_us = monotonic_us() + AUDIT_PAUSE_US;
+			return 1;
+		}
+		if (ret && c->next == AUDIT_HISTORY)
+			add_history(r->agent, c);
+		c->next++;
 	}
 	return 0;
 }
@@ -122,7 +150,9 @@ static int check_step(struct request *r, cJSON **ret_result, struct error *err)
 	}
 	ret = audit(r, c);
 	if (ret)
-		return ret < 0 ? error_set(err, ret, "interfaces and routes cannot be read: %s", strerror(-ret)) : 1;
+		return ret < 0 ? error_set(err, ret, "interfaces, routes or the guard cannot be read: %s",
+					   strerror(-ret))
+			       : 1;
 	*ret_result = answer(c);
 	return *ret_result ? 0 : error_set(err, -ENOMEM, "the agent is out of memory");
 }

@@ -24,7 +24,10 @@
 #define AF_INET6 10
 #endif
 
-/* Offset behind the label stack that begins at an offset; 0 where it has no end. */
+/* What guarded_header() gives for a packet that hides one too deep to be looked at. */
+#define HIDDEN (~0U)
+
+/* Offset behind the label stack that begins at an offset; 0 where the frame ends before it does. */
 static __always_inline __u32 behind_labels(ctx_t *ctx, __u32 offset)
 {
 	__be32 label;
@@ -36,7 +39,7 @@ static __always_inline __u32 behind_labels(ctx_t *ctx, __u32 offset)
 		if (bpf_ntohl(label) & MPLS_BOTTOM)
 			return offset;
 	}
-	return 0;
+	return HIDDEN;
 }
 
 /*
@@ -55,6 +58,11 @@ static __always_inline int came_encapsulated(ctx_t *ctx, const struct ipv6hdr *i
 	       fib.ifindex != ctx->ifindex;
 }
 
+static __always_inline int is_extension(__u8 next)
+{
+	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS;
+}
+
 /* Offset of the IPv4 header in an IPv6 packet that this machine has made of an IPv4 one; 0 where it is no such. */
 static __always_inline __u32 behind_ipv6(ctx_t *ctx)
 {
@@ -71,7 +79,7 @@ static __always_inline __u32 behind_ipv6(ctx_t *ctx)
 		return 0;
 	next = ip6.nexthdr;
 	for (int i = 0; i < MAX_EXTENSIONS; i++) {
-		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS)
+		if (!is_extension(next))
 			break;
 		if (ctx_load(ctx, offset, &extension, sizeof(extension)))
 			return 0;
@@ -82,13 +90,15 @@ static __always_inline __u32 behind_ipv6(ctx_t *ctx)
 		if (ctx_load(ctx, offset + 2 * ETH_ALEN, &inner, sizeof(inner)) || inner != bpf_htons(ETH_P_IP))
 			return 0;
 		offset += ETH_HLEN;
+	} else if (is_extension(next)) {
+		offset = HIDDEN;
 	} else if (next != IPPROTO_IPIP) {
 		return 0;
 	}
 	return came_encapsulated(ctx, &ip6) ? 0 : offset;
 }
 
-/* Offset of the IPv4 header that a forwarded packet carries; 0: none that is its own. */
+/* Offset of the IPv4 header that a forwarded packet carries; 0: none that is its own; or HIDDEN. */
 static __always_inline __u32 guarded_header(ctx_t *ctx)
 {
 	__be16 protocol;
@@ -114,6 +124,8 @@ static __always_inline int guard(ctx_t *ctx)
 	__u32 offset = guarded_header(ctx);
 	struct iphdr ip;
 
+	if (offset == HIDDEN)
+		return drop(REASON_drop_guard_out);
 	if (!offset || ctx_load(ctx, offset, &ip, sizeof(ip)) || ip.version != 4)
 		return pass_untranslated();
 	if (!index_find(&in_index, bpf_ntohl(ip.saddr)) || is_bypassed(bpf_ntohl(ip.daddr)))

@@ -58,11 +58,11 @@ static int status_of(const cJSON *result, struct error *err)
 const struct command check_commands[] = {
 	{ .verb = VERB_CHECK,
 	  .usage = "[--repair]",
-	  .purpose = "compare sessions, counts, programs, pins, routes and history",
+	  .purpose = "compare sessions, counts, programs, pins, routes, guard and history",
 	  .details =
 		  "Packets go on meanwhile. With --repair, counts are set right, sessions that no packet can find are\n"
-		  "closed, and programs, pins and routes that are missing put back. Exit status 1 where anything was\n"
-		  "found.",
+		  "closed, and programs, pins, routes and the guard that are missing put back. Exit status 1 where\n"
+		  "anything was found.",
 	  .example = "check",
 	  .show = show_check,
 	  .status = status_of },

@@ -133,7 +133,7 @@ static int hook_program(enum hook hook)
 	if (hook == TC_OUTSIDE || hook == TC_OWN)
 		return dup(datapath.tc_outside);
 	if (hook == XDP_INSIDE_SLOW || hook == XDP_OUTSIDE_SLOW) {
-		cr_assert_eq(bpf_map_lookup_elem(datapath.build->xdp_leaves, &leaf, &id), 0);
+		cr_assert_eq(bpf_map_lookup_elem(datapath.build->leaves[XDP_LEAVES], &leaf, &id), 0);
 		return bpf_prog_get_fd_by_id(id);
 	}
 	/* A test that reloads meanwhile may take the program away between the two. */

@@ -187,8 +187,10 @@ Test(lengths, each_is_counted_once_by_the_leaves)
 
 	for (uint32_t leaf = 0; leaf < N_LEAVES; leaf++)
 		for (int tc = 0; tc < 2; tc++) {
-			struct run r = { program(tc ? datapath.build->tc_leaves : datapath.build->xdp_leaves, leaf), tc,
-					 inside_ifindex, names[leaf] };
+			struct run r = { program(tc ? datapath.build->leaves[TC_LEAVES]
+						    : datapath.build->leaves[XDP_LEAVES],
+						 leaf),
+					 tc, inside_ifindex, names[leaf] };
 
 			if (r.fd < 0)
 				continue;

@@ -203,6 +203,20 @@ class Agent:
         result = self.once("--detach")
         assert result.status == 0, result
 
+    # ---- the guard's table
+
+    def guard_table(self):
+        """Its name: after a hash of the pin path (FNV-1a)."""
+        number = 0x811C9DC5
+        for octet in str(self.pins).encode():
+            number = (number ^ octet) * 0x01000193 % 2**32
+        return f"detnat-{number:08x}"
+
+    def unowned_guard(self):
+        """For nft: an empty table that the agent takes for its own, and nobody owns."""
+        comment = f"detnat-agent's guard for {str(self.pins)[:64]}; what others change is undone"
+        return f'table inet {self.guard_table()} {{ comment "{comment}"; }}'
+
     # ---- detnatctl
 
     def command(self, *arguments):

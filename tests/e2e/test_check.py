@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """detnatctl check: quiet where all is well, under traffic too; what is wrong is found and repaired."""
 
+import ctypes
 import json
+import os
+import pathlib
+import re
+import socket
 import subprocess
 import threading
 import time
@@ -49,11 +54,23 @@ def swap_entries(lab, agent):
     subprocess.run(["bpftool", "map", "delete", "pinned", pins / "entries", "key", "0", "0", "0", "0"], check=True)
 
 
+LEAVES = pathlib.Path(__file__).parents[2] / "include/detnat/leaves.h"
+
+
+def take_leaf(agent, array, name):
+    number = re.findall(r"^\tX\((\w+)\)", LEAVES.read_text(), re.MULTILINE).index(name)
+    (pin,) = agent.pins.glob(f"v*/{array}_*")
+    subprocess.run(["bpftool", "map", "delete", "pinned", pin, "key", str(number), "0", "0", "0"], check=True)
+
+
 FAULTS = {
     "a pin is gone": (lambda lab, agent: unpin(lab, agent, "buckets"), "pin", "buckets"),
     "the pin of a program is gone": (lambda lab, agent: unpin(lab, agent, "prog_xdp_inside"), "pin", "prog_xdp_inside"),
     "the pin of a chunk is gone": (lambda lab, agent: unpin(lab, agent, "bucket_0"), "pin", "bucket_0"),
     "an entry is gone": (swap_entries, "entry", "entries 0"),
+    "the leaf of the guard is gone": (lambda lab, agent: take_leaf(agent, "tc_leaves", "guard"), "leaf", "tc_leaves guard"),
+    "a leaf of XDP is gone": (lambda lab, agent: take_leaf(agent, "xdp_leaves", "out2in"), "leaf", "xdp_leaves out2in"),
+    "the pin of the leaves is gone": (lambda lab, agent: unpin(lab, agent, "tc_leaves_1"), "pin", "tc_leaves_1"),
 }
 
 
@@ -73,6 +90,129 @@ def test_a_fault_beside_the_tables(lab, what):
     lab.open_udp(lab.host())
     agent.restart()
     assert check(agent)["findings"] == []
+
+
+# ---- the guard's table
+
+SYS_PIDFD_OPEN, SYS_PIDFD_GETFD = 434, 438
+SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, NETLINK_NETFILTER, NFNLGRP_NFTABLES = 270, 2, 12, 7
+
+
+def deafen(agent):
+    """Has the agent hear of no changes of nftables; it undoes those that it hears of before anybody can look."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pid = agent.process.pid
+    pidfd = libc.syscall(SYS_PIDFD_OPEN, pid, 0)
+    assert pidfd >= 0
+    for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        if not os.readlink(entry).startswith("socket:"):
+            continue
+        fd = libc.syscall(SYS_PIDFD_GETFD, pidfd, int(entry.name), 0)
+        assert fd >= 0, os.strerror(ctypes.get_errno())
+        with socket.socket(fileno=fd) as theirs:
+            if theirs.family == socket.AF_NETLINK and theirs.proto == NETLINK_NETFILTER:
+                theirs.setsockopt(SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, NFNLGRP_NFTABLES)
+    os.close(pidfd)
+
+
+def listed(lab):
+    """What is in the ruleset, in any order, but for who owns it and which of the places for sets is in use."""
+    lines = lab.gateway.run("nft", "list", "ruleset").stdout.splitlines()
+    return sorted(re.sub(r"(inside|bypass|interfaces|held)2\b", r"\1", line.split(" # progname")[0])
+                  for line in lines if line and "flags owner" not in line)
+
+
+GUARD_FAULTS = {
+    "a rule is gone": ("delete rule inet {table} incoming handle {drop}", {"chain incoming"}),
+    "a rule is before the others": ("insert rule inet {table} outgoing accept", {"chain outgoing"}),
+    "a rule has another expression": ("replace rule inet {table} incoming handle {drop} ip daddr @inside{place} counter name drop_guard_in accept",
+                                      {"chain incoming"}),
+    "a chain drops all": ("add chain inet {table} outgoing {{ policy drop; }}", {"chain outgoing"}),
+    "a chain is empty": ("flush chain inet {table} incoming", {"chain incoming"}),
+    "there is a further chain": ("add chain inet {table} more {{ type filter hook input priority 0; }}", {"chain more"}),
+    "an inside prefix is gone": ("flush set inet {table} inside{place}", {"set inside"}),
+    "an inside prefix is shorter": ("delete element inet {table} inside{place} {{ 10.0.0.0/18 }}; add element inet {table} inside{place} {{ 10.0.0.0/19 }}",
+                                    {"set inside"}),
+    "a network is bypassed": ("add element inet {table} bypass{place} {{ 192.0.2.0/24 }}", {"set bypass"}),
+    "an interface is open": ('add element inet {table} interfaces{place} {{ "lo" }}', {"set interfaces"}),
+    "an interface is shut": ('delete element inet {table} interfaces{place} {{ "out0" }}', {"set interfaces"}),
+    "the table sleeps": ("add table inet {table} {{ flags dormant; }}", {"table"}),
+}
+
+
+@pytest.mark.parametrize("what", GUARD_FAULTS)
+def test_a_fault_of_the_guard(lab, what):
+    change, where = GUARD_FAULTS[what]
+    agent = lab.start_without_owner()
+    assert check(agent)["findings"] == []
+    before, table = listed(lab), lab.gateway.run("nft", "list", "ruleset").stdout
+    deafen(agent)
+    names = {"table": agent.guard_table(), "place": "2" if "set inside2" in table else ""}
+    for line in lab.gateway.run("nft", "-a", "list", "ruleset").stdout.splitlines():
+        if "drop_guard_in" in line and "# handle" in line and "daddr" in line:
+            names["drop"] = line.split("# handle ")[1]
+    lab.gateway.run("nft", change.format(**names))
+    for options, repaired in ((), False), (("--repair",), True):
+        findings = check(agent, *options)["findings"]
+        assert {f["where"].rstrip("2") for f in findings} == where, findings
+        assert {(f["what"], f["repaired"]) for f in findings} == {("guard", repaired)}, findings
+    assert check(agent)["findings"] == []
+    assert listed(lab) == before
+
+
+def test_a_guard_that_should_not_be_there(lab):
+    agent = lab.start(guard=False)
+    assert check(agent)["findings"] == []
+    lab.gateway.run("nft", "-f", "-", input=agent.unowned_guard())
+    for options, repaired in ((), False), (("--repair",), True):
+        assert [(f["what"], f["where"], f["repaired"]) for f in check(agent, *options)["findings"]] == [("guard", "table", repaired)]
+    assert check(agent)["findings"] == []
+    assert lab.gateway.run("nft", "list", "ruleset").stdout == ""
+
+
+def test_a_guard_that_cannot_stand_is_a_finding(lab):
+    """A table of that name which is another's is left alone."""
+    agent = lab.prepare()
+    foreign = agent.unowned_guard().replace("what others change", "whatever others change")
+    lab.gateway.run("nft", "-f", "-", input=foreign)
+    before = lab.gateway.run("nft", "list", "ruleset").stdout
+    agent.start()
+    for options in (), ("--repair",):
+        (finding,) = check(agent, *options)["findings"]
+        assert (finding["what"], finding["where"], finding["repaired"]) == ("guard", "table", False)
+        assert "that detnat has not made" in finding["text"]
+    assert lab.gateway.run("nft", "list", "ruleset").stdout == before
+    lab.gateway.run("nft", "delete", "table", "inet", agent.guard_table())
+    # By the repair, or by the agent's next try.
+    assert [f["repaired"] for f in check(agent, "--repair")["findings"]] in ([True], [])
+    assert check(agent)["findings"] == []
+
+
+def test_it_is_quiet_while_the_guard_changes(lab):
+    agent = lab.start()
+    stopping = threading.Event()
+    found = []
+
+    def watch():
+        while not stopping.is_set():
+            found.extend(check(agent)["findings"])
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        for round in range(6):
+            agent.ctl("mapping", "add", "10.9.0.0/24", "1.1.9.0/28")
+            agent.write(guard=round % 2 == 1, bypass=["192.0.2.0/24"] * (round % 3 == 1))
+            agent.ctl("reload")
+            agent.ctl("interface", "del", "out0", "outside")
+            agent.ctl("interface", "add", "out0", "outside")
+    finally:
+        stopping.set()
+        watcher.join()
+    assert found == []
+
+
+# ---- the tables
 
 
 def test_it_is_quiet_under_traffic_and_churn(lab):

@@ -6,6 +6,8 @@ import json
 import pytest
 from scapy.layers.inet import UDP
 
+import frame_flood
+import netns
 import shapes
 from agent import wait_for
 from lab import MAPPING, ROUTER, SERVER, block_of
@@ -180,7 +182,7 @@ def test_interfaces_that_are_missing(lab):
     host = lab.host()
     lab.agent.ctl("interface", "del", "in0", "inside")
     found = reasons(explain(lab, host.addr))
-    assert found == [("interface", True), ("route", False)]
+    assert found == [("interface", True), ("drop_guard_out", True)]
     lab.agent.ctl("interface", "add", "in0", "inside")
     lab.gateway.ip("link", "del", "out0")
     wait_for(lambda: "absent" in [interface["xdp"] for interface in lab.agent.ctl("interface", "list")], what="the interface to go")
@@ -201,6 +203,61 @@ def test_routes_and_neighbours(lab):
     lab.gateway.ip("route", "del", f"{host.addr}/32")
     lab.gateway.ip("route", "del", "default")
     assert ("drop_unreachable", True) in reasons(explain(lab, host.addr))
+
+
+THIRD, THIRD_MAC, THIRD_PEER_MAC = "172.17.0.2", "02:00:00:00:03:01", "02:00:00:00:03:07"
+
+
+def add_third(lab):
+    """An interface of the gateway that has no role."""
+    third = netns.Namespace(lab.gateway.name.replace("gw", "third"))
+    lab.at_end(third.delete)
+    netns.connect(third, "eth0", lab.gateway, "third0", THIRD_MAC)
+    lab.gateway.batch("addr add 172.17.0.1/24 dev third0", f"neigh add {THIRD} lladdr {THIRD_PEER_MAC} dev third0 nud permanent")
+    lab.settle()
+    return third
+
+
+@pytest.mark.parametrize("config, out, back", [
+    ({}, [("drop_guard_out", True)], [("drop_guard_out", True)]),
+    ({"bypass": ["192.0.2.0/24"]}, [("passed_untranslated", False)], [("drop_guard_out", True)]),
+    ({"guard": False}, [("guard", False), ("passed_untranslated", False)], [("guard", False), ("route", False)]),
+], ids=["guard", "bypass", "no guard"])
+def test_interfaces_without_a_role(lab, config, out, back):
+    """What explain says of the way out and of a subscriber behind such an interface is what becomes of packets."""
+    lab.start(**config)
+    host = lab.host()
+    third = add_third(lab)
+    lab.gateway.ip("route", "add", "192.0.2.0/24", "via", THIRD)
+    assert reasons(explain(lab, host.addr)) == out
+    sniffer = frame_flood.Sniffer(third)
+    packet = lab.from_inside(host, UDP(sport=5000, dport=53) / b"MARK-OUT", "192.0.2.1")
+    dropped = out == [("drop_guard_out", True)]
+    with lab.counting(passed_untranslated=None, **({"drop_guard_out": 3} if dropped else {})):
+        lab.inside.send(packet, packet, packet)
+        if not dropped:
+            wait_for(lambda: sniffer.count(b"MARK-OUT") != [0], what="the packet")
+    assert not dropped or sniffer.count(b"MARK-OUT") == [0]
+    sniffer.close()
+    if dropped:
+        assert reasons(explain(lab, host.addr))[0] == ("drop_guard_out", False)
+        # Not of what is translated as it should be, either: of somebody, lately.
+        assert "past the interfaces that translate" in explain(lab, "10.0.0.77")["findings"][0]["text"]
+        return
+    lab.gateway.ip("route", "del", "192.0.2.0/24")
+    lab.gateway.ip("route", "add", f"{host.addr}/32", "via", THIRD)
+    assert reasons(explain(lab, host.addr)) == back
+
+
+def test_a_guard_that_does_not_stand(lab):
+    agent = lab.prepare()
+    lab.gateway.run("nft", "add", "table", "inet", agent.guard_table())
+    agent.start()
+    answer = explain(lab, "10.0.0.9")
+    assert reasons(answer) == [("guard", False)] and "that detnat has not made" in answer["findings"][0]["text"]
+    lab.gateway.run("nft", "delete", "table", "inet", agent.guard_table())
+    wait_for(lambda: not lab.agent.ctl("status")["troubles"], what="the guard")
+    assert explain(lab, "10.0.0.9")["findings"] == []
 
 
 def test_the_gateway_itself(running):

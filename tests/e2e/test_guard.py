@@ -2,7 +2,7 @@
 """The guard: no inside address leaves untranslated and nobody is let in, whatever becomes of agent and interfaces."""
 
 import contextlib
-import signal
+import platform
 import socket
 
 import pytest
@@ -142,6 +142,19 @@ def test_nothing_leaks_under_traffic(lab, forwarding, change):
     assert lab.translated, "nothing was translated"
 
 
+NEEDING_IT = [remake_outside_without_an_agent, remake_outside_after_a_kill, take_the_outside_role_away, take_the_inside_role_away]
+
+
+@pytest.mark.parametrize("change", NEEDING_IT, ids=lambda c: c.__name__.replace("_", " "))
+def test_without_the_guard_the_same_changes_leak(lab, change):
+    """So the test above can fail."""
+    lab.start(guard=False)
+    with pytest.raises(AssertionError, match="left with an inside source"):
+        with flooded(lab) as enough:
+            change(lab, enough)
+            enough()
+
+
 # ---- ways out and in that have nothing to do with the programs on in0 and out0
 
 ELSEWHERE = "203.0.113.5"
@@ -177,16 +190,67 @@ def out_by_a_tunnel(lab, host):
     return lab.inside_ns, lab.from_inside(host, UDP(sport=5000, dport=53) / OUT, ELSEWHERE), lab.outside_ns
 
 
-def out_by_an_encapsulating_route(lab, host):
-    lab.gateway.sysctl("net.ipv6.conf.out0.disable_ipv6", 0)
-    lab.gateway.sysctl("net.ipv6.conf.all.forwarding", 1)
-    lab.gateway.sysctl("net.ipv6.conf.in0.disable_ipv6", 0)
+def out_by_a_route_into_a_tunnel(lab, host):
+    """The end of the tunnel is the route's."""
     lab.gateway.batch(
-        "addr add fd00::1/64 dev out0 nodad",
-        f"neigh add fd00::2 lladdr {SERVER_MAC} dev out0 nud permanent",
-        "route add 203.0.113.0/24 encap seg6 mode encap segs fd00::2 dev out0",
+        "link add vx0 type vxlan external dstport 4789",
+        "link set vx0 up",
+        f"route add 203.0.113.0/24 encap ip id 3 dst {SERVER} dev vx0",
+        f"neigh add {ELSEWHERE} lladdr {SERVER_MAC} dev vx0 nud permanent",
     )
     return lab.inside_ns, lab.from_inside(host, UDP(sport=5000, dport=53) / OUT, ELSEWHERE), lab.outside_ns
+
+
+def out_by_a_bridge_without_a_role(lab, host):
+    third = netns.Namespace(lab.gateway.name.replace("gw", "third"))
+    lab.at_end(third.delete)
+    netns.connect(third, "eth0", lab.gateway, "third0", THIRD_MAC)
+    lab.gateway.batch(
+        "link add br0 type bridge", "link set third0 master br0", "link set br0 up",
+        f"addr add {GATEWAY_THIRD}/24 dev br0",
+        f"neigh add {THIRD} lladdr {THIRD_PEER_MAC} dev br0 nud permanent",
+        f"route add 203.0.113.0/24 via {THIRD}",
+    )
+    return lab.inside_ns, lab.from_inside(host, UDP(sport=5000, dport=53) / OUT, ELSEWHERE), third
+
+
+def encapsulate(lab, mode, interface, mac):
+    """A route by SRv6 over an interface of the gateway."""
+    lab.gateway.sysctl("net.ipv6.conf.all.forwarding", 1)
+    for name in ("in0", interface):
+        lab.gateway.sysctl(f"net.ipv6.conf.{name}.disable_ipv6", 0)
+    lab.gateway.batch(
+        f"addr add fd00::1/64 dev {interface} nodad",
+        f"neigh add fd00::2 lladdr {mac} dev {interface} nud permanent",
+        f"route add 203.0.113.0/24 encap seg6 mode {mode} segs fd00::2 dev {interface}",
+    )
+
+
+def out_by_an_encapsulating_route(lab, host, mode="encap"):
+    encapsulate(lab, mode, "out0", SERVER_MAC)
+    return lab.inside_ns, lab.from_inside(host, UDP(sport=5000, dport=53) / OUT, ELSEWHERE), lab.outside_ns
+
+
+def out_by_an_encapsulating_route_of_frames(lab, host):
+    return out_by_an_encapsulating_route(lab, host, "l2encap")
+
+
+def out_by_an_encapsulating_route_without_a_role(lab, host, mode="encap"):
+    third = add_third(lab)
+    encapsulate(lab, mode, "third0", THIRD_PEER_MAC)
+    return lab.inside_ns, lab.from_inside(host, UDP(sport=5000, dport=53) / OUT, ELSEWHERE), third
+
+
+def out_by_an_encapsulating_route_of_frames_without_a_role(lab, host):
+    return out_by_an_encapsulating_route_without_a_role(lab, host, "l2encap")
+
+
+def out_of_an_interface_without_a_role_by_an_encapsulating_route(lab, host):
+    sender, frame, receiver = out_of_an_interface_without_a_role(lab, host)
+    encapsulate(lab, "encap", "out0", SERVER_MAC)
+    lab.gateway.sysctl("net.ipv6.conf.third0.disable_ipv6", 0)
+    frame[IP].dst = ELSEWHERE
+    return sender, packets.rebuilt(frame), receiver
 
 
 def in_by_an_interface_without_a_role(lab, host):
@@ -194,8 +258,10 @@ def in_by_an_interface_without_a_role(lab, host):
     return add_third(lab), packets.rebuilt(frame), lab.inside_ns
 
 
-WAYS = [out_by_an_interface_without_a_role, out_of_an_interface_without_a_role, out_by_a_tunnel, out_by_an_encapsulating_route,
-        in_by_an_interface_without_a_role]
+WAYS = [out_by_an_interface_without_a_role, out_of_an_interface_without_a_role, out_by_a_tunnel, out_by_a_route_into_a_tunnel,
+        out_by_a_bridge_without_a_role, out_by_an_encapsulating_route, out_by_an_encapsulating_route_of_frames,
+        out_by_an_encapsulating_route_without_a_role, out_by_an_encapsulating_route_of_frames_without_a_role,
+        out_of_an_interface_without_a_role_by_an_encapsulating_route, in_by_an_interface_without_a_role]
 
 
 @pytest.mark.parametrize("guard", [True, False], ids=["guard", "no guard"])
@@ -258,23 +324,99 @@ def test_it_stands_before_the_first_start_and_goes_with_detach(lab):
     assert agent.once("--detach").out == "nothing to detach\n"
 
 
-def test_a_flushed_ruleset_does_not_take_it_away(lab):
-    agent = lab.start()
+# ---- what a firewall does that starts anew
+
+
+def flush(lab):
+    lab.gateway.run("nft", "flush", "ruleset", check=False)
+
+
+def delete(lab):
+    lab.gateway.run("nft", "delete", "table", "inet", lab.agent.guard_table(), check=False)
+
+
+def reload_firewall(lab):
+    """As `systemctl reload nftables` does."""
+    lab.gateway.run("nft", "-f", "-", input="flush ruleset\n" + FOREIGN)
+
+
+def empty_it(lab):
+    lab.gateway.run("nft", "flush", "table", "inet", lab.agent.guard_table(), check=False)
+
+
+def troubles(lab):
+    return [t["text"] for t in lab.agent.ctl("status")["troubles"] if t["what"] == "guard"]
+
+
+@pytest.mark.parametrize("change", [flush, delete, reload_firewall, empty_it], ids=lambda c: c.__name__.replace("_", " "))
+@pytest.mark.parametrize("owner", [True, False], ids=["owner", "no owner"])
+def test_a_firewall_that_starts_anew_leaves_it(lab, owner, change):
+    """Where the kernel lets others change it (before 6.9), the agent puts it back and says so."""
+    if owner:
+        lab.start()
+    else:
+        lab.start_without_owner()
     host = lab.host()
     sender, frame, receiver = out_by_an_interface_without_a_role(lab, host)
     lab.settle()
-    octets = bytes(frame[IP])[12:20]
-    lab.gateway.run("nft", "flush", "ruleset", check=False)
-    # The kernel keeps it (6.9 and later), or the agent has put it back.
-    wait_for(lambda: "table inet detnat" in table(lab) and interfaces(lab) == ["in0", "out0"], what="the table")
+    octets = bytes(frame[IP])[12:20] + bytes(frame[UDP])[:4]
+    kept = "flags owner" in table(lab)
+    assert kept or not owner or platform.release().startswith("6.1.")
     sniffer = frame_flood.Sniffer(receiver)
     with frame_flood.Flood(sender, "eth0", frame) as sent:
         sent.wait(50)
-    assert sniffer.count(octets) == [0]
+        assert sniffer.count(octets) == [0]
+        change(lab)
+        if not kept:
+            (text,) = wait_for(lambda: troubles(lab), 2, "the agent to tell")
+            assert "another program has changed the guard's table" in text and text in lab.agent.log_text()
+        assert interfaces(lab) == ["in0", "out0"]
+        (between,) = sniffer.count(octets)
+        sent.wait(50)
+        assert sniffer.count(octets) == [0]
+    sniffer.close()
+    assert not kept or (between, troubles(lab)) == (0, [])
+    assert lab.agent.ctl("check")["findings"] == []
+    print(f"{between} of {sent.sent} packets left in between")
+
+
+def test_a_program_that_fights_for_the_table_is_told_of_until_it_stops(lab):
+    lab.start_without_owner()
+    for _ in range(3):
+        delete(lab)
+        wait_for(lambda: lab.agent.guard_table() in table(lab), 2, "the table")
+        assert len(troubles(lab)) == 1
+    wait_for(lambda: troubles(lab) == [], what="quiet")
+    assert lab.agent.log_text().count("another program has changed the guard's table") == 1
+    assert "the guard stands" in lab.agent.log_text()
+
+
+@pytest.mark.parametrize("way, held", [(out_of_an_interface_without_a_role, True), (out_by_an_encapsulating_route, True),
+                                       (out_by_an_interface_without_a_role, False), (in_by_an_interface_without_a_role, False)],
+                         ids=lambda v: v.__name__.replace("_", " ") if callable(v) else "")
+def test_what_holds_without_agent_and_table(lab, way, held):
+    """The leaf at the egress of outside interfaces does; `detnat-agent --guard` brings back the rest."""
+    agent = lab.start()
+    host = lab.host()
+    sender, frame, receiver = way(lab, host)
+    lab.settle()
+    octets = bytes(frame[IP])[12:20] + bytes(frame[UDP])[:4]
+    agent.kill()
+    flush(lab)
+    assert table(lab) == ""
+    sniffer = frame_flood.Sniffer(receiver)
+    with frame_flood.Flood(sender, "eth0", frame) as sent:
+        sent.wait(50)
+        if held:
+            assert sniffer.count(octets) == [0]
+        else:
+            wait_for(lambda: sniffer.count(octets) != [0], what="an untranslated packet")
+        assert agent.once("--guard").out == "the guard stands\n" and interfaces(lab) == ["in0", "out0"]
+        sniffer.count(octets)
+        sent.wait(50)
+        assert sniffer.count(octets) == [0]
     sniffer.close()
     # What nobody held is put up again by the next start.
-    agent.kill()
-    lab.gateway.run("nft", "flush", "ruleset")
-    assert table(lab) == ""
+    flush(lab)
     agent.start()
     assert interfaces(lab) == ["in0", "out0"]

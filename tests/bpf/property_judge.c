@@ -198,6 +198,9 @@ static bool judge_refusal(const struct judging *j, const struct model_session *f
 		       "refused though a port is free");
 	else
 		return false;
+	/* Room below the quota is made before a port is looked for. */
+	if (j->o->reason == REASON_drop_ports_exhausted && is_crowded(m, flow))
+		judge_giving_way(j, flow, false);
 	expect_drop(j, j->o->reason, 3, 1);
 	return true;
 }

@@ -10,7 +10,7 @@
 
 const struct model_mapping property_mapping[3] = {
 	{ ADDR(10, 0, 0, 0), 256, POOL, 4, 60 },
-	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 114, 0), 1, 24 }, /* 15 ports a host */
+	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 114, 0), 1, 36 }, /* 15 ports a host */
 	{ ADDR(10, 96, 0, 0), 4, ADDR(203, 0, 115, 0), 4, 50 },	   /* all ports */
 };
 const uint32_t property_subscriber[PROPERTY_SUBSCRIBERS] = {
@@ -51,7 +51,7 @@ void property_set_up(struct property *t, uint64_t seed)
 	property_events_begin();
 	datapath.mapping[0].sessions_per_user = property_mapping[0].quota;
 	/* 8 slots: most sessions of a busy host stand beyond them. */
-	add_mapping((struct prefix){ ADDR(10, 64, 0, 0), 20 }, (struct prefix){ ADDR(203, 0, 114, 0), 32 }, 24, 8);
+	add_mapping((struct prefix){ ADDR(10, 64, 0, 0), 20 }, (struct prefix){ ADDR(203, 0, 114, 0), 32 }, 36, 8);
 	add_mapping((struct prefix){ ADDR(10, 96, 0, 0), 30 }, (struct prefix){ ADDR(203, 0, 115, 0), 30 }, 50, 64);
 }
 

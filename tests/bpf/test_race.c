@@ -298,12 +298,19 @@ static void crowd_in(struct worker *w, uint32_t src, uint8_t proto, uint16_t por
 			   .icmp_type = ECHO_REPLY_TYPE };
 	size_t size = frame_build(&f, in), out_size;
 
-	/* It may be closed by now, or swept; but whoever gets it must be who sent it. */
+	struct endpoint again;
+
+	/*
+	 * It may be closed by now, or swept, and its endpoint another's. But where the sender has that endpoint still,
+	 * nobody else may get what comes to it.
+	 */
 	if (run_frame(XDP_OUTSIDE, in, size, out, &out_size) != REDIRECT_XDP)
 		return;
 	w->in++;
-	w->wrong += ADDR(out[30], out[31], out[32], out[33]) != src ||
-		    (uint16_t)(proto == ICMP ? out[38] << 8 | out[39] : out[36] << 8 | out[37]) != port;
+	if (ADDR(out[30], out[31], out[32], out[33]) != src ||
+	    (uint16_t)(proto == ICMP ? out[38] << 8 | out[39] : out[36] << 8 | out[37]) != port)
+		w->wrong += crowd_out(w, src, proto, port, ext, proto == TCP ? 0x10 : 0, &again) &&
+			    again.addr == to.addr && again.port == to.port;
 }
 
 static void *worker_main(void *arg)

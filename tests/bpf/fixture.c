@@ -69,6 +69,15 @@ static void open_trace(void)
 	cr_assert_eq(bpf_map_update_elem(datapath.trace_filter, &zero, &everything, BPF_ANY), 0);
 }
 
+void stay_on_one_core(void)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET((unsigned)sched_getcpu(), &one);
+	cr_assert_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+}
+
 void reload_settings(void)
 {
 	struct error err;

@@ -46,6 +46,9 @@ extern uint32_t inside_ifindex, outside_ifindex;
 void set_up(void);
 void tear_down(void);
 
+/* For what the datapath keeps by core: next hops, and what one program leaves for the next. */
+void stay_on_one_core(void);
+
 /* Loads the programs again with changed settings. */
 void reload_settings(void);
 

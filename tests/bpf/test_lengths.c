@@ -176,6 +176,22 @@ Test(lengths, each_is_counted_once_by_the_main_programs)
 	}
 }
 
+/* Leaves on this core what every answer of a hook is made of: the note of a refusal, of a subscriber that had none. */
+static void leave_a_note(bool tc)
+{
+	static uint32_t src = ADDR(10, 0, 0, 100);
+	const struct frame refused = { .from = HOST, .to = GATEWAY_IN, .src = src++, .dst = EXTERNAL, UDP, 5999, 53 };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&refused, in), out_size;
+	uint64_t before = counted(REASON_drop_quota);
+	uint32_t quota = datapath.mapping[0].sessions_per_user;
+
+	datapath.mapping[0].sessions_per_user = 0;
+	run_frame(tc ? TC_OUTSIDE : XDP_INSIDE, in, size, out, &out_size);
+	datapath.mapping[0].sessions_per_user = quota;
+	cr_assert_eq(counted(REASON_drop_quota), before + 1);
+}
+
 /* Called with anything, whether or not a main program would. */
 Test(lengths, each_is_counted_once_by_the_leaves)
 {
@@ -185,6 +201,7 @@ Test(lengths, each_is_counted_once_by_the_leaves)
 #undef X
 	};
 
+	stay_on_one_core();
 	for (uint32_t leaf = 0; leaf < N_LEAVES; leaf++)
 		for (int tc = 0; tc < 2; tc++) {
 			struct run r = { program(tc ? datapath.build->leaves[TC_LEAVES]
@@ -194,6 +211,7 @@ Test(lengths, each_is_counted_once_by_the_leaves)
 
 			if (r.fd < 0)
 				continue;
+			leave_a_note(tc);
 			run_all(&r, LEAF_STRIDE);
 			close(r.fd);
 		}

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The tracing build: which steps it tells of a packet, in which order, and what it says of each. */
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,16 +114,6 @@ static int read_record(void *arg, void *data, size_t size)
 		append_step(t, &r->step[i]);
 	cr_expect_eq(r->length, t->size);
 	return 0;
-}
-
-/* Next hops are cached by core. */
-static void stay_on_one_core(void)
-{
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET((unsigned)sched_getcpu(), &one);
-	cr_assert_eq(sched_setaffinity(0, sizeof(one), &one), 0);
 }
 
 Test(trace, tells_each_step_of_a_packet)

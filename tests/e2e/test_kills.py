@@ -48,7 +48,10 @@ def attached(agent, *options):
     tracer = isolation.popen(*strace(agent.directory / "strace", *options), "-p", pid, stderr=subprocess.DEVNULL)
 
     def traced():
-        return all("TracerPid:\t0\n" not in open(f"/proc/{pid}/task/{task}/status").read() for task in os.listdir(f"/proc/{pid}/task"))
+        try:
+            return all("TracerPid:\t0\n" not in open(f"/proc/{pid}/task/{task}/status").read() for task in os.listdir(f"/proc/{pid}/task"))
+        except FileNotFoundError:
+            return False  # a thread has ended since it was listed
 
     try:
         wait_for(traced, what="strace")
@@ -70,7 +73,8 @@ class Phase:
 
     def __init__(self, lab):
         self.lab = lab
-        self.agent = lab.prepare()
+        # All places of a phase take longer than a session lives by default.
+        self.agent = lab.prepare(timeouts={"udp": 86400})
         self.begin()
 
     def begin(self):

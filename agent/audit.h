@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A line in the log for each change that somebody asked for at the control socket, whatever the level of the log:
+ * A line in the log for each change requested at the control socket, whatever the level of the log:
  *
  *	audit: uid=1000 (alice) pid=4711: mapping add {"in":"10.0.0.0/18","out":"1.1.1.0/30"}: done
  */

@@ -209,6 +209,16 @@ static int find_others(const struct datapath *d, const struct own_programs *own,
 	return 0;
 }
 
+/* Reads the kernel's links, and finds the others among them. *ret_read holds the links, for the caller to free. */
+static int read_others(const struct devices *v, const struct interfaces *all, struct link **ret_read,
+		       struct link_list *ret_links, struct standing **ret, size_t *ret_count)
+{
+	int r = links_read(v->netlink, ret_read, &ret_links->count);
+
+	ret_links->link = *ret_read;
+	return r ? r : find_others(v->datapath, &v->own, ret_links, all, ret, ret_count);
+}
+
 /* Refuses what would leave a program on an interface that is taken out, as one above keeps its own. */
 static int check_others(struct devices *v, const struct interfaces *all, struct error *err)
 {
@@ -216,11 +226,8 @@ static int check_others(struct devices *v, const struct interfaces *all, struct 
 	_cleanup_free_ struct standing *others = NULL;
 	struct link_list links = { 0 };
 	size_t n = 0;
-	int r = links_read(v->netlink, &read, &links.count);
+	int r = read_others(v, all, &read, &links, &others, &n);
 
-	links.link = read;
-	if (!r)
-		r = find_others(v->datapath, &v->own, &links, all, &others, &n);
 	if (r)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
 	for (size_t k = 0; k < n; k++)
@@ -247,11 +254,8 @@ static void detach_others(struct devices *v, const struct interfaces *all)
 	_cleanup_free_ struct standing *others = NULL;
 	struct link_list links = { 0 };
 	size_t n = 0;
-	int r = links_read(v->netlink, &read, &links.count);
+	int r = read_others(v, all, &read, &links, &others, &n);
 
-	links.link = read;
-	if (!r)
-		r = find_others(v->datapath, &v->own, &links, all, &others, &n);
 	if (r)
 		log_warning("what is no longer wanted cannot be detached: %s", strerror(-r));
 	for (size_t k = 0; k < n; k++) {

@@ -16,7 +16,7 @@
 #define RETRY_S 5
 /* What others do to the table is undone at once, but not more often than this. */
 #define RESTORE_MS 200U
-/* It is told until nobody has done anything to the table for so long. */
+/* A change by another program is told of until the table has been left alone for so long. */
 #define QUIET_S 10
 
 struct guard {

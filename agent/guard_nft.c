@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-/* Of Linux 6.9: the table stays when its owner goes, and is nobody's then. */
+/* Since Linux 6.9: the table stays when its owner's socket is closed, and has no owner then. */
 #define TABLE_F_PERSIST (1U << 2)
 #define TABLE_F_KEPT	(NFT_TABLE_F_OWNER | TABLE_F_PERSIST)
 
@@ -335,7 +335,7 @@ int guard_nft_write(struct guard_nft *n, const struct guard_rules *rules)
 	if (!state.ours)
 		return -EEXIST;
 	r = replace(n, rules);
-	/* Somebody, or another version, has made parts of it otherwise. */
+	/* Another program, or another version of detnat, has changed parts of it. */
 	return r && r != -EPERM ? write_flags(n, rules, MAKE_ANEW) : r;
 }
 

@@ -37,7 +37,7 @@ struct guard_rules {
 	size_t n_inside;
 	struct address_range *bypass;
 	size_t n_bypass;
-	/* Inside prefixes that nobody translates for the moment: nothing of them passes, by whatever interface. */
+	/* Inside prefixes that are not translated for the moment: their packets are dropped at every interface. */
 	struct address_range *held;
 	size_t n_held;
 	/* Inside interfaces, and outside interfaces that carry the programs, by index. */

@@ -1,12 +1,25 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # `make help` lists the targets.
 
-BUILD     ?= build
-PREFIX    ?= /usr
-CLANG     ?= clang
-BPFTOOL   ?= $(firstword $(shell command -v bpftool 2>/dev/null) /usr/sbin/bpftool)
-PYTHON    ?= /usr/bin/python3
-# Test files that run side by side: they wait more than they compute.
+BUILD      ?= build
+CLANG      ?= clang
+BPFTOOL    ?= $(firstword $(shell command -v bpftool 2>/dev/null) /usr/sbin/bpftool)
+PKG_CONFIG ?= pkg-config
+PYTHON     ?= /usr/bin/python3
+
+# Where `make install` puts things, below DESTDIR. The configuration is always /etc/detnat/detnat.json.
+PREFIX        ?= /usr
+BINDIR        ?= $(PREFIX)/bin
+SBINDIR       ?= $(PREFIX)/sbin
+DATADIR       ?= $(PREFIX)/share
+MANDIR        ?= $(DATADIR)/man
+DOCDIR        ?= $(DATADIR)/doc/detnat
+COMPLETIONDIR ?= $(DATADIR)/bash-completion/completions
+UNITDIR       ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR   ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR   ?= $(PREFIX)/lib/tmpfiles.d
+
+# End-to-end test files run side by side: they spend more time waiting than computing.
 E2E_WORKERS ?= 4
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 
@@ -36,17 +49,23 @@ ifeq ($(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),)
 HARDENED += $(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif
 endif
-ALL_CFLAGS := -std=gnu17 $(HARDENED) $(PATHS) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iinclude -I$(BUILD)/skel -MMD -MP
+# By their names for pkg-config; deploy/missing.sh checks for the same.
+AGENT_PACKAGES := libbpf libevent libcjson libmnl libnftnl nettle libcap-ng
+CLI_PACKAGES   := libcjson nettle
+libraries = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
+ALL_CFLAGS := -std=gnu17 $(HARDENED) $(PATHS) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iinclude -Ilib -I$(BUILD)/skel -MMD -MP $(shell $(PKG_CONFIG) --cflags $(AGENT_PACKAGES) 2>/dev/null)
 LINK       := $(CC) $(SANITIZER) -pie -Wl,-z,relro,-z,now $(CFLAGS) $(LDFLAGS)
 BPF_CFLAGS := -O2 -g $(PATHS) -fdebug-compilation-dir=. -mcpu=v3 -target bpf -D__TARGET_ARCH_$(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m))) -Wall -Wextra -Werror -Wno-unused-parameter \
               -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
 
-AGENT_LIBS := -lbpf -levent -lcjson -lmnl -lnftnl -lnettle -lcap-ng -lelf -lz
-CLI_LIBS   := -lcjson -lnettle
+AGENT_LIBS = $(call libraries,$(AGENT_PACKAGES))
+CLI_LIBS   = $(call libraries,$(CLI_PACKAGES))
 
 BPF_SOURCES   := $(wildcard bpf/*.bpf.c)
 SKELETONS     := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/skel/%.skel.h)
-AGENT_SOURCES := $(filter-out agent/main.c,$(wildcard agent/*.c))
+LIB_SOURCES   := $(wildcard lib/*/*.c)
+LIB_OBJECTS   := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
+AGENT_SOURCES := $(filter-out agent/service/main.c,$(wildcard agent/*/*.c))
 AGENT_OBJECTS := $(AGENT_SOURCES:%.c=$(BUILD)/%.o)
 CLI_OBJECTS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
 UNIT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
@@ -56,21 +75,22 @@ BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
 BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(BUILD)/skel/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 E2E_SOURCES   := $(filter-out %.bpf.c,$(wildcard tests/bench/e2e*.c))
 PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl
-C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] agent/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/vm/*.[ch])
+C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/vm/*.[ch])
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-bench deps-demo deps-test demo test test-unit test-tsan test-clang test-fuzz test-bpf test-e2e test-kills test-vm test-vm-systemd soak bench bench-agent bench-full fuzz format lint install uninstall clean help
+.PHONY: all deps deps-bench deps-demo deps-test demo test test-unit test-tsan test-clang test-fuzz test-bpf test-e2e test-kills test-vm test-vm-systemd soak bench bench-agent bench-full fuzz format lint install uninstall clean help compile_commands.json
 
-all: deps ## build everything into build/
+all: ## build the programs into build/; installs nothing
+	@PKG_CONFIG="$(PKG_CONFIG)" CC="$(CC)" CLANG="$(CLANG)" BPFTOOL="$(BPFTOOL)" deploy/missing.sh
 	@$(MAKE) --no-print-directory programs
 .PHONY: programs skeletons tests-built
 programs: $(PROGRAMS)
 skeletons: $(SKELETONS)
 	@:
 
-# Install missing packages, and say nothing when there are none.
-deps:
+# These install missing packages, and print nothing when there are none.
+deps: ## install the Debian packages that a build needs; needs root
 	@deploy/install-deps.sh build
 deps-demo:
 	@deploy/install-deps.sh build demo
@@ -94,29 +114,36 @@ $(BUILD)/skel/%.skel.h: $(BUILD)/skel/%.bpf.o
 $(BUILD)/agent/%.o: agent/%.c | $(SKELETONS)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -Iagent -c $< -o $@
+$(BUILD)/lib/%.o: lib/%.c
+	@mkdir -p $(@D)
+	$(SAY) CC $<
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -c $< -o $@
 $(BUILD)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
-	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -Iagent -c $< -o $@
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -c $< -o $@
 $(BUILD)/tests/%.o: tests/%.c | $(SKELETONS) $(BENCH_BPF)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -Iagent -Icli -c $< -o $@
 
-$(BUILD)/libagent.a: $(AGENT_OBJECTS)
+# Appended, not replaced: files of one name stand in several rooms.
+$(BUILD)/libdetnat.a: $(LIB_OBJECTS)
 	$(SAY) AR $@
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
-$(BUILD)/detnat-agent: $(BUILD)/agent/main.o $(BUILD)/libagent.a
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
+$(BUILD)/libagent.a: $(AGENT_OBJECTS) $(LIB_OBJECTS)
+	$(SAY) AR $@
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
+$(BUILD)/detnat-agent: $(BUILD)/agent/service/main.o $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(AGENT_LIBS)
-# The command line shares the pure modules of the agent: address parsing and the mapping history.
-$(BUILD)/detnatctl: $(CLI_OBJECTS) $(BUILD)/libagent.a
+$(BUILD)/detnatctl: $(CLI_OBJECTS) $(BUILD)/libdetnat.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(CLI_LIBS)
 $(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(filter-out %/main.o,$(CLI_OBJECTS)) $(BUILD)/libagent.a
 	$(SAY) LD $@
-	$(Q)$(LINK) $^ -o $@ -lcriterion -lpthread $(AGENT_LIBS)
+	$(Q)$(LINK) $^ -o $@ $(call libraries,criterion) -lpthread $(AGENT_LIBS)
 # The tests of which several threads work on the same things, with a stand-in for Criterion.
 TSAN_TESTS   := accounts background history_queue mappings output sessions_race slots way
 TSAN_OBJECTS := $(BUILD)/tests/tsan/run.o $(TSAN_TESTS:%=$(BUILD)/tests/tsan/test_%.o) $(patsubst tests/unit/%.c,$(BUILD)/tests/tsan/%.o,$(wildcard tests/unit/*_fixture.c))
@@ -130,13 +157,13 @@ $(BUILD)/tests/tsan/run: $(TSAN_OBJECTS) $(BUILD)/libagent.a
 	$(Q)$(LINK) $^ -o $@ -lpthread $(AGENT_LIBS)
 $(BUILD)/tests/bpf/run: $(BPFT_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
-	$(Q)$(LINK) $^ -o $@ -lcriterion -lpthread $(AGENT_LIBS)
+	$(Q)$(LINK) $^ -o $@ $(call libraries,criterion) -lpthread $(AGENT_LIBS)
 $(BUILD)/tests/bench/run: $(BENCH_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ -lpthread -lm $(AGENT_LIBS)
 $(BUILD)/tests/bench/agent/%: $(BUILD)/tests/bench/agent/%.o
 	$(SAY) LD $@
-	$(Q)$(LINK) $^ -o $@ -lbpf -lmnl -lnftnl -lpthread
+	$(Q)$(LINK) $^ -o $@ $(call libraries,libbpf libmnl libnftnl) -lpthread
 $(BUILD)/tests/bench/agent/fill $(BUILD)/tests/bench/agent/guard: $(BUILD)/libagent.a
 AGENT_BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/agent/*.c))
 tests-built: $(PROGRAMS) $(BUILD)/tests/unit/run $(BUILD)/tests/bpf/run
@@ -201,7 +228,7 @@ bench-full: deps-demo ## the same, every row (ROWS='h1024-* …' picks some of t
 # End to end: live frames over veth, against the kernel's forwarding and nft SNAT.
 $(BUILD)/tests/bench/e2e: $(E2E_SOURCES:%.c=$(BUILD)/%.o)
 	$(SAY) LD $@
-	$(Q)$(LINK) $^ -o $@ -lbpf -lcjson -lmnl
+	$(Q)$(LINK) $^ -o $@ $(call libraries,libbpf libcjson libmnl)
 .PHONY: bench-e2e
 bench-e2e: deps-bench ## detnat against nft SNAT and kernel forwarding, frames over veth; needs root (FULL=1: all rows)
 	@$(MAKE) --no-print-directory programs $(BUILD)/tests/bench/e2e
@@ -213,16 +240,16 @@ bench-agent: deps-test ## the agent at 16.5 million sessions: what its own work 
 
 FUZZ_SECONDS ?= 60
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_CFLAGS  := -std=gnu17 -O1 -g -D_GNU_SOURCE -Iinclude -Iagent -I$(BUILD)/skel -MMD -MP -fsanitize=address,undefined
+FUZZ_CFLAGS  := -std=gnu17 -O1 -g -D_GNU_SOURCE -Iinclude -Ilib -Iagent -I$(BUILD)/skel -MMD -MP -fsanitize=address,undefined
 # The datapath's headers read what is not aligned, and take their helpers from a header of the fuzzer's.
 $(BUILD)/fuzz/tests/fuzz/fuzz_packet.o: FUZZ_CFLAGS += -Itests/fuzz/shim -fno-sanitize=alignment
 $(BUILD)/fuzz/%.o: %.c | $(SKELETONS)
 	@mkdir -p $(@D)
 	$(SAY) CLANG $<
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
-$(BUILD)/fuzz/libagent.a: $(AGENT_SOURCES:%.c=$(BUILD)/fuzz/%.o)
+$(BUILD)/fuzz/libagent.a: $(patsubst %.c,$(BUILD)/fuzz/%.o,$(AGENT_SOURCES) $(LIB_SOURCES))
 	$(SAY) AR $@
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 # The kernel's answers are the fuzzer's.
 comma := ,
 $(BUILD)/fuzz/fuzz_replies: private FUZZ_LINK := $(addprefix -Wl$(comma)--wrap=,netlink_call netlink_dump)
@@ -246,31 +273,37 @@ lint: deps-test ## formatting and static checks, warnings as errors
 
 MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json
 SERVICES   := detnat.service detnat-guard.service
-install: all ## install into DESTDIR/PREFIX
-	install -D -m 755 $(BUILD)/detnat-agent $(DESTDIR)$(PREFIX)/sbin/detnat-agent
-	install -D -m 755 $(BUILD)/detnatctl $(DESTDIR)$(PREFIX)/bin/detnatctl
+PAGES      := $(wildcard docs/man/*.[1-8])
+install: all ## install below DESTDIR: PREFIX=/usr, or BINDIR, SBINDIR, MANDIR, UNITDIR ... one by one
+	install -D -m 755 $(BUILD)/detnat-agent $(DESTDIR)$(SBINDIR)/detnat-agent
+	install -D -m 755 $(BUILD)/detnatctl $(DESTDIR)$(BINDIR)/detnatctl
+	install -d -m 755 $(DESTDIR)/etc/detnat $(DESTDIR)$(UNITDIR)
 	for unit in $(SERVICES); do \
-	    sed 's,/usr/sbin/,$(PREFIX)/sbin/,' deploy/$$unit > $(BUILD)/$$unit && \
-	    install -D -m 644 $(BUILD)/$$unit $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit 1; \
+	    sed 's,/usr/sbin/detnat-agent,$(SBINDIR)/detnat-agent,' deploy/$$unit > $(BUILD)/$$unit && \
+	    install -m 644 $(BUILD)/$$unit $(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
 	done
-	install -D -m 644 deploy/detnat-metrics.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/detnat-metrics.socket
-	install -D -m 644 deploy/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/detnat.conf
-	install -d -m 755 $(DESTDIR)/etc/detnat
-	install -D -m 644 deploy/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/detnat.conf
-	install -D -m 644 deploy/completion/detnatctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/detnatctl
-	install -D -m 644 deploy/detnat.json $(DESTDIR)$(PREFIX)/share/doc/detnat/detnat.json
-	for file in $(MONITORING); do install -D -m 644 deploy/$$file $(DESTDIR)$(PREFIX)/share/doc/detnat/$$file; done
-	for page in docs/man/*.[1-8]; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+	install -m 644 deploy/detnat-metrics.socket $(DESTDIR)$(UNITDIR)/detnat-metrics.socket
+	install -D -m 644 deploy/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/detnat.conf
+	install -D -m 644 deploy/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/detnat.conf
+	install -D -m 644 deploy/completion/detnatctl.bash $(DESTDIR)$(COMPLETIONDIR)/detnatctl
+	install -D -m 644 deploy/detnat.json $(DESTDIR)$(DOCDIR)/detnat.json
+	for file in $(MONITORING); do install -D -m 644 deploy/$$file $(DESTDIR)$(DOCDIR)/$$file || exit 1; done
+	for page in $(PAGES); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/sbin/detnat-agent $(DESTDIR)$(PREFIX)/bin/detnatctl \
-	      $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(SERVICES) detnat-metrics.socket) $(DESTDIR)$(PREFIX)/lib/sysusers.d/detnat.conf \
-	      $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/detnat.conf $(DESTDIR)$(PREFIX)/share/bash-completion/completions/detnatctl \
-	      $(addprefix $(DESTDIR)$(PREFIX)/share/doc/detnat/,detnat.json $(MONITORING)) \
-	      $(addprefix $(DESTDIR)$(PREFIX)/share/man/,$(foreach p,$(notdir $(wildcard docs/man/*.[1-8])),man$(subst .,,$(suffix $(p)))/$(p)))
+	rm -f $(DESTDIR)$(SBINDIR)/detnat-agent $(DESTDIR)$(BINDIR)/detnatctl $(DESTDIR)$(COMPLETIONDIR)/detnatctl \
+	      $(addprefix $(DESTDIR)$(UNITDIR)/,$(SERVICES) detnat-metrics.socket) \
+	      $(DESTDIR)$(SYSUSERSDIR)/detnat.conf $(DESTDIR)$(TMPFILESDIR)/detnat.conf \
+	      $(addprefix $(DESTDIR)$(DOCDIR)/,detnat.json $(MONITORING)) \
+	      $(foreach page,$(PAGES),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 
+# From a dry run: the commands are those that the rules above would run.
+compile_commands.json: skeletons ## for clangd and other tools
+	$(SAY) GEN $@
+	$(Q)$(MAKE) --no-print-directory --always-make --dry-run programs $(BUILD)/tests/unit/run $(BUILD)/tests/bpf/run $(BUILD)/tests/bench/run | \
+	    $(PYTHON) deploy/compile_commands.py > $@
 clean: ## remove build/
-	rm -rf build
+	rm -rf build compile_commands.json
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9_.-]+:.*## / {printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 -include $(shell find $(BUILD) -type f -name '*.d' -not -path '*/vm/*' 2>/dev/null)

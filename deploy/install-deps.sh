@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# install-deps.sh [build|bench|demo|test|clang]...: installs the Debian packages that building, the benchmark, the demo and
-# the tests need; all of them but those of clang without a word. Says nothing and does nothing where all are there. Prometheus, which the tests
-# run, is unpacked into build/prometheus where the machine has none: installing its package would start a service.
+# install-deps.sh [build|bench|demo|test|clang]...: installs the Debian packages that a build, the benchmark, the demo and
+# the tests need; without arguments, all but those of clang. Prints and does nothing where none is missing. The tests run
+# Prometheus: it is unpacked into build/prometheus where the machine has none, as installing the package would start a service.
 set -euo pipefail
 
 build=(
-    gcc make clang bpftool libbpf-dev libelf-dev zlib1g-dev
+    gcc make clang bpftool pkgconf libbpf-dev
     libc6-dev linux-libc-dev libcjson-dev libevent-dev libmnl-dev libnftnl-dev nettle-dev libcap-ng-dev
 )
 demo=(iproute2 ethtool iputils-ping curl python3 tshark)
 bench=(iproute2 ethtool nftables)
 # Static checks, unit and end-to-end tests, and kernels in virtual machines.
 test=(
-    clang-format clang-tidy libclang-rt-dev cppcheck mandoc
+    clang-format clang-tidy libclang-rt-dev cppcheck flake8 mandoc shellcheck
     libcriterion-dev python3 python3-pytest python3-pytest-xdist python3-scapy iproute2 ethtool iputils-ping iputils-tracepath traceroute
     curl nfdump tshark libfixbuf-tools valgrind nftables iperf3 coturn strace
     qemu-system-x86 busybox-static cpio kmod xz-utils systemd
 )
-# Those of them that apt has: what `make test-clang` compiles with.
+# `make test-clang` compiles with those of them that apt has.
 clang=(clang-14 clang-16 clang-19)
 
 [ $# -gt 0 ] || set -- build bench demo test
@@ -65,7 +65,7 @@ give_up() {
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" != 0 ]; then
         echo "install-deps: packages are missing: ${missing[*]}" >&2
-        echo "install-deps: to install them: sudo $0 $*" >&2
+        echo "install-deps: to install them, as root: $0 $*" >&2
         exit 1
     fi
     echo "install-deps: installing what is missing for: $* (this may take some minutes)"

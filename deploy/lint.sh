@@ -23,9 +23,9 @@ sources() {
     find "$@" -name '*.[ch]' -not -path '*/.*' | sort
 }
 
-mapfile -t all_c < <(sources include bpf agent cli tests)
-mapfile -t user_c < <(sources agent cli | grep '\.c$')
-mapfile -t shell < <(find deploy tests .ci -name '*.sh' -o -path .ci/run | sort)
+mapfile -t all_c < <(sources include lib bpf agent cli tests)
+mapfile -t user_c < <(sources lib agent cli | grep '\.c$')
+mapfile -t shell < <(find deploy tests .ci -type f \( -name '*.sh' -o -name '*.bash' -o -path '*/vm/*init' -o -path .ci/run \) | sort)
 mapfile -t python < <(find tests deploy -name '*.py' | sort)
 mapfile -t pages < <(find docs/man -name '*.[1-8]' 2>/dev/null | sort)
 
@@ -39,7 +39,9 @@ format() {
 licence() {
     local missing
     missing=$(grep -L 'SPDX-License-Identifier' "${all_c[@]}" "${shell[@]}" "${python[@]}" Makefile) || true
-    [ -z "$missing" ] || { printf 'no SPDX line: %s\n' $missing && return 1; }
+    [ -n "$missing" ] || return 0
+    printf 'no SPDX line:\n%s\n' "$missing"
+    return 1
 }
 
 # memleak and uninitvar: cppcheck knows neither the cleanup attribute nor the list macros; the compiler and the
@@ -47,12 +49,12 @@ licence() {
 cppchecks() {
     cppcheck -q -j"$(nproc)" --enable=warning,performance,portability --std=c11 --error-exitcode=1 --inline-suppr \
         --suppress=memleak --suppress=uninitvar --suppress=invalidPrintfArgType_uint \
-        -D_GNU_SOURCE -D__x86_64__ -Iinclude -Iagent -Icli \
+        -D_GNU_SOURCE -D__x86_64__ -Iinclude -Ilib -Iagent -Icli \
         '-DLIBBPF_OPTS(type,name,...)=struct type name={__VA_ARGS__}' \
         '-Dbpf_object__for_each_program(p,o)=while(((p)=bpf_object__next_program((o),(p))))' \
         '-Dbpf_object__for_each_map(m,o)=while(((m)=bpf_object__next_map((o),(m))))' \
         '-Devutil_timercmp(a,b,op)=((a)->tv_sec op (b)->tv_sec)' \
-        agent cli include
+        lib agent cli include
 }
 
 # Left out: what is a matter of taste, and what takes our zeroed padding and tables of pointers for mistakes.
@@ -62,27 +64,30 @@ for taste in easily-swappable-parameters reserved-identifier narrowing-conversio
     unused-return-value suspicious-memory-comparison sizeof-expression not-null-terminated-result; do
     tidy_checks+=",-bugprone-$taste"
 done
+# shellcheck disable=SC2016 # the inner shell expands its own arguments
 tidy() {
     printf '%s\0' "${user_c[@]}" | xargs -0 -P "$(nproc)" -n 8 sh -c '
         checks=$1 build=$2
         shift 2
-        clang-tidy --quiet --warnings-as-errors="*" --checks="$checks" "$@" -- -std=gnu17 -D_GNU_SOURCE -Iinclude -Iagent \
+        clang-tidy --quiet --warnings-as-errors="*" --checks="$checks" "$@" -- -std=gnu17 -D_GNU_SOURCE -Iinclude -Ilib -Iagent \
             -Icli -I"$build/skel"' tidy "$tidy_checks" "$BUILD"
 }
 
-python_syntax() {
-    "$PYTHON" - "${python[@]}" <<'END'
-import sys
-
-for path in sys.argv[1:]:
-    with open(path, encoding="utf-8") as source:
-        compile(source.read(), path, "exec")
-END
+# flake8, as Debian 12 has no ruff; its settings are in .flake8.
+python_checks() {
+    "$PYTHON" -m flake8 "${python[@]}"
 }
 
-shell_syntax() {
-    local file
-    for file in "${shell[@]}"; do bash -n "$file" || return 1; done
+shell_checks() {
+    shellcheck "${shell[@]}"
+}
+
+# The version stands in include/detnat/version.h; what the documents show agrees with it.
+version() {
+    local version shown
+    version=$(sed -n 's/^#define DETNAT_VERSION "\(.*\)"$/\1/p' include/detnat/version.h)
+    shown=$(grep -m1 '^## [0-9]' CHANGELOG.md; grep -HoE '[Vv]ersion:? +[0-9]+\.[0-9]+\.[0-9]+' README.md "${pages[@]}")
+    ! grep -vF "${version:?}" <<<"$shown" || { echo "include/detnat/version.h has $version"; return 1; }
 }
 
 sample() {
@@ -103,8 +108,9 @@ check format format
 check licence licence
 check cppcheck cppchecks
 check clang-tidy tidy
-check python python_syntax
-check shell shell_syntax
+check flake8 python_checks
+check shellcheck shell_checks
+check version version
 check sample sample
 check manual manual
 check conformance conformance

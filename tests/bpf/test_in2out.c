@@ -3,7 +3,7 @@
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
-#include "datapath_internal.h"
+#include "datapath/datapath_private.h"
 #include "fixture.h"
 
 TestSuite(in2out, .init = set_up, .fini = tear_down);

@@ -10,7 +10,7 @@
 #include <bpf/libbpf.h>
 #include <criterion/criterion.h>
 
-#include "datapath_internal.h"
+#include "datapath/datapath_private.h"
 #include "icmp_frame.h"
 
 TestSuite(lengths, .init = set_up, .fini = tear_down);

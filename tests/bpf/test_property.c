@@ -13,7 +13,7 @@
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
-#include "datapath_internal.h"
+#include "datapath/datapath_private.h"
 #include "property.h"
 
 TestSuite(property, .init = set_up, .fini = tear_down);

@@ -2,10 +2,8 @@
 """New sessions faster than packets on a wire: each runs the program of an interface once, by BPF_PROG_TEST_RUN."""
 
 import ctypes
-import fcntl
 import json
 import os
-import socket
 import struct
 import time
 

@@ -24,3 +24,24 @@ def test_programs_do_not_tell_where_they_were_built(program):
     if any(path.stat().st_mtime < (prometheus.TREE / "Makefile").stat().st_mtime for path in program.parent.rglob("*.o")):
         pytest.skip("objects are older than the Makefile: make clean, and build again")
     assert str(prometheus.TREE).encode() not in program.read_bytes()
+
+
+def test_install_puts_things_where_packagers_say(run_directory):
+    """A unit starts the agent from where it was installed; uninstall leaves no file behind."""
+    options = ["SBINDIR=/opt/detnat/sbin", "BINDIR=/opt/detnat/bin", "UNITDIR=/etc/systemd/system", "MANDIR=/opt/man"]
+    make = ["make", "-s", "-C", prometheus.TREE, "-o", "all", f"BUILD={AGENT.parent}", f"DESTDIR={run_directory}/root", *options]
+    isolation.run(*make, "install")
+    root = run_directory / "root"
+    for path in ("opt/detnat/sbin/detnat-agent", "opt/detnat/bin/detnatctl", "opt/man/man8/detnat-agent.8", "opt/man/man5/detnat.json.5"):
+        assert (root / path).exists(), path
+    unit = (root / "etc/systemd/system/detnat.service").read_text()
+    assert "ExecStart=/opt/detnat/sbin/detnat-agent " in unit and "/usr/sbin" not in unit
+    isolation.run(*make, "uninstall")
+    assert [path for path in root.rglob("*") if not path.is_dir()] == []
+
+
+def test_make_names_the_packages_of_what_is_missing_and_installs_nothing(run_directory):
+    result = isolation.run("make", "-C", prometheus.TREE, "CLANG=no-such-clang", f"BUILD={run_directory}/build", check=False)
+    assert result.returncode == 2
+    assert "as Debian names the packages: clang\n" in result.stderr and "'make deps'" in result.stderr
+    assert not (run_directory / "build").exists()

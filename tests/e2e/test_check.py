@@ -15,7 +15,6 @@ import pytest
 from scapy.layers.inet import UDP
 
 from agent import wait_for
-from lab import MAPPING
 
 
 def check(agent, *options):

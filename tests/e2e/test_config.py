@@ -12,12 +12,12 @@ import pytest
 import machine
 from agent import AGENT, execute
 
-I = '"interfaces": {"inside": ["in0"], "outside": ["out0"]}'
+INTERFACES = '"interfaces": {"inside": ["in0"], "outside": ["out0"]}'
 
 
 def one(text):
     """A configuration that is right but for one key on the third line."""
-    return "{\n" + I + ",\n" + text + " #\n}"
+    return "{\n" + INTERFACES + ",\n" + text + " #\n}"
 
 
 def mappings(*pairs, wrong=-1, key="in"):
@@ -27,24 +27,24 @@ def mappings(*pairs, wrong=-1, key="in"):
     for number, (inside, outside) in enumerate(pairs):
         mark_in, mark_out = (" #" if number == wrong and key == k else "" for k in ("in", "out"))
         rows.append(f'{{"in": "{inside}",{mark_in}\n "out": "{outside}"{mark_out}}}')
-    return "{" + I + ',\n"mappings": [\n' + ",\n".join(rows) + "]}"
+    return "{" + INTERFACES + ',\n"mappings": [\n' + ",\n".join(rows) + "]}"
 
 
 def ipfix(text):
-    return '{' + I + ',\n"ipfix": {"collector": "198.51.100.7:4739",\n' + text + " #\n}}"
+    return '{' + INTERFACES + ',\n"ipfix": {"collector": "198.51.100.7:4739",\n' + text + " #\n}}"
 
 
 # name: (key path, text)
 REFUSED = {
     "unknown key": ("bogus", one('"bogus": 1')),
     "unknown key in interfaces": ("interfaces.middle", '{"interfaces": {"inside": ["in0"], "outside": ["out0"],\n"middle": ["x"] #\n}}'),
-    "unknown key in a mapping": ("mappings[0].inn", '{' + I + ',"mappings": [{"in": "10.0.0.0/24", "out": "1.1.1.1/32",\n"inn": 1 #\n}]}'),
-    "unknown key in timeouts": ("timeouts.dns", '{' + I + ',"timeouts": {\n"dns": 5 #\n}}'),
+    "unknown key in a mapping": ("mappings[0].inn", '{' + INTERFACES + ',"mappings": [{"in": "10.0.0.0/24", "out": "1.1.1.1/32",\n"inn": 1 #\n}]}'),
+    "unknown key in timeouts": ("timeouts.dns", '{' + INTERFACES + ',"timeouts": {\n"dns": 5 #\n}}'),
     "unknown key in ipfix": ("ipfix.bogus", ipfix('"bogus": 1')),
-    "unknown key in metrics": ("metrics.port", '{' + I + ',"metrics": {\n"port": 5 #\n}}'),
-    "repeated key": ("hairpin", '{"hairpin": true,\n' + I + ',\n"hairpin": true #\n}'),
-    "repeated key in a mapping": ("mappings[0].in", '{' + I + ',"mappings": [{"in": "10.0.0.0/24", "out": "1.1.1.1/32",\n"in": "10.0.0.0/24" #\n}]}'),
-    "repeated key in timeouts": ("timeouts.udp", '{' + I + ',"timeouts": {"udp": 5,\n"udp": 5 #\n}}'),
+    "unknown key in metrics": ("metrics.port", '{' + INTERFACES + ',"metrics": {\n"port": 5 #\n}}'),
+    "repeated key": ("hairpin", '{"hairpin": true,\n' + INTERFACES + ',\n"hairpin": true #\n}'),
+    "repeated key in a mapping": ("mappings[0].in", '{' + INTERFACES + ',"mappings": [{"in": "10.0.0.0/24", "out": "1.1.1.1/32",\n"in": "10.0.0.0/24" #\n}]}'),
+    "repeated key in timeouts": ("timeouts.udp", '{' + INTERFACES + ',"timeouts": {"udp": 5,\n"udp": 5 #\n}}'),
     "no interfaces": ("interfaces", '{"hairpin": true}'),
     "interfaces no object": ("interfaces", '{\n"interfaces": ["in0"] #\n}'),
     "no inside interface list": ("interfaces.inside", '{\n"interfaces": {"inside": "in0", #\n "outside": ["out0"]}}'),
@@ -91,8 +91,8 @@ REFUSED = {
     "quota null": ("sessions_per_user", one('"sessions_per_user": null')),
     "quota beyond numbers": ("sessions_per_user", one('"sessions_per_user": 1e999')),
     "overflow too large": ("overflow_sessions", one('"overflow_sessions": 16777217')),
-    "timeout of 0": ("timeouts.udp", '{' + I + ',"timeouts": {\n"udp": 0 #\n}}'),
-    "timeout too large": ("timeouts.tcp_established", '{' + I + ',"timeouts": {\n"tcp_established": 604801 #\n}}'),
+    "timeout of 0": ("timeouts.udp", '{' + INTERFACES + ',"timeouts": {\n"udp": 0 #\n}}'),
+    "timeout too large": ("timeouts.tcp_established", '{' + INTERFACES + ',"timeouts": {\n"tcp_established": 604801 #\n}}'),
     "timeouts no object": ("timeouts", one('"timeouts": 5')),
     "sweep interval of 0": ("sweep_interval", one('"sweep_interval": 0')),
     "sweep interval too large": ("sweep_interval", one('"sweep_interval": 86401')),
@@ -105,7 +105,7 @@ REFUSED = {
     "answer_arp no boolean": ("answer_arp", one('"answer_arp": 1')),
     "hairpin no boolean": ("hairpin", one('"hairpin": "yes"')),
     "bypass no array": ("bypass", one('"bypass": "10.0.0.0/8"')),
-    "bypass malformed": ("bypass[1]", '{' + I + ',"bypass": ["192.0.2.0/24",\n"192.0.2/24" #\n]}'),
+    "bypass malformed": ("bypass[1]", '{' + INTERFACES + ',"bypass": ["192.0.2.0/24",\n"192.0.2/24" #\n]}'),
     "MSS clamp unknown": ("tcp_mss_clamp", one('"tcp_mss_clamp": "auto"')),
     "ICMP code too large": ("quota_icmp_code", one('"quota_icmp_code": 16')),
     "ipfix without collector": ("ipfix", one('"ipfix": {"domain_id": 1}')),
@@ -127,20 +127,20 @@ REFUSED = {
 BROKEN = {
     "empty": (None, ""),
     "white space alone": (None, "\n\n  \n"),
-    "cut off": (3, "{\n" + I + ",\n"),
+    "cut off": (3, "{\n" + INTERFACES + ",\n"),
     "no object": (1, "[1, 2]"),
     "a string": (1, '"detnat"'),
-    "something behind": (3, "{\n" + I + "}\n}"),
-    "comma behind the last": (2, "{" + I + ",\n}"),
-    "comment": (2, "{" + I + ",\n// no\n\"hairpin\": true}"),
+    "something behind": (3, "{\n" + INTERFACES + "}\n}"),
+    "comma behind the last": (2, "{" + INTERFACES + ",\n}"),
+    "comment": (2, "{" + INTERFACES + ",\n// no\n\"hairpin\": true}"),
     "single quotes": (2, "{\n'interfaces': {}}"),
     "no colon": (2, '{\n"interfaces" {}}'),
     "control character": (2, '{\n"a\tb": 1}'),
     "bad escape": (2, '{\n"a\\q": 1}'),
     "NUL": (2, '{\n"a\0b": 1}'),
-    "literal in capitals": (2, "{" + I + ",\n\"hairpin\": TRUE}"),
-    "hexadecimal": (2, "{" + I + ",\n\"sessions_per_user\": 0x10}"),
-    "leading zero": (2, "{" + I + ",\n\"sessions_per_user\": 010}"),
+    "literal in capitals": (2, "{" + INTERFACES + ",\n\"hairpin\": TRUE}"),
+    "hexadecimal": (2, "{" + INTERFACES + ",\n\"sessions_per_user\": 0x10}"),
+    "leading zero": (2, "{" + INTERFACES + ",\n\"sessions_per_user\": 010}"),
 }
 
 
@@ -223,7 +223,8 @@ def test_every_key_with_its_default_is_accepted(idle):
     }
     idle.agent.path.write_text(json.dumps(sample))
     assert idle.agent.once("-t").status == 0
-    for other in ({"tcp_mss_clamp": "mtu"}, {"tcp_mss_clamp": 1400}, {"udp_inbound_refresh": True}, {"unsolicited_tcp": "answer"}, {"bypass": ["192.0.2.0/24"]}, {"session_slots": 2048},
+    for other in ({"tcp_mss_clamp": "mtu"}, {"tcp_mss_clamp": 1400}, {"udp_inbound_refresh": True},
+                  {"unsolicited_tcp": "answer"}, {"bypass": ["192.0.2.0/24"]}, {"session_slots": 2048},
                   {"overflow_sessions": 0}, {"ipfix": {"collector": "192.0.2.10:4739"}}, {"mappings": []},
                   {"mappings": [{"in": "10.0.0.77/24", "out": "1.1.1.1/30", "session_slots": 8, "sessions_per_user": 1}]},
                   {"interfaces": {"inside": ["in0"], "outside": ["in0"]}}):
@@ -233,15 +234,15 @@ def test_every_key_with_its_default_is_accepted(idle):
 
 
 @pytest.mark.parametrize("name,text", {
-    "10 MB of spaces": b"{" + I.encode() + b" " * 10_000_000 + b"}",
+    "10 MB of spaces": b"{" + INTERFACES.encode() + b" " * 10_000_000 + b"}",
     "10 MB of one string": b'{"' + b"x" * 10_000_000 + b'": 1}',
     "a million brackets": b"[" * 1_000_000,
     "a million nested objects": b'{"a":' * 1_000_000,
-    "a million mappings": b'{"mappings": [' + b'{"in": "10.0.0.0/24", "out": "1.1.1.1/32"},' * 100_000 + b"{}], " + I.encode() + b"}",
+    "a million mappings": b'{"mappings": [' + b'{"in": "10.0.0.0/24", "out": "1.1.1.1/32"},' * 100_000 + b"{}], " + INTERFACES.encode() + b"}",
     "a million interfaces": b'{"interfaces": {"inside": [' + b'"in0",' * 100_000 + b'"in0"], "outside": ["out0"]}}',
     "invalid UTF-8": b'{"\xff\xfe": 1}',
-    "a thousand digits": b'{' + I.encode() + b', "sessions_per_user": ' + b"9" * 1000 + b"}",
-    "a million digits": b'{' + I.encode() + b', "sessions_per_user": 1' + b"0" * 1_000_000 + b"}",
+    "a thousand digits": b'{' + INTERFACES.encode() + b', "sessions_per_user": ' + b"9" * 1000 + b"}",
+    "a million digits": b'{' + INTERFACES.encode() + b', "sessions_per_user": 1' + b"0" * 1_000_000 + b"}",
     "random bytes": bytes((i * 2654435761 >> 13) & 255 for i in range(100_000)),
 }.items(), ids=lambda v: v if isinstance(v, str) else "")
 def test_hostile_files_are_refused_in_time(idle, name, text):

@@ -289,15 +289,15 @@ def test_no_way_round_the_programs(lab, way, guard):
 
 FOREIGN = """
 table inet foreign {
-	set some {
-		type ipv4_addr
-		elements = { 192.0.2.1 }
-	}
+    set some {
+        type ipv4_addr
+        elements = { 192.0.2.1 }
+    }
 
-	chain forward {
-		type filter hook forward priority filter; policy accept;
-		ip saddr @some counter packets 0 bytes 0 accept
-	}
+    chain forward {
+        type filter hook forward priority filter; policy accept;
+        ip saddr @some counter packets 0 bytes 0 accept
+    }
 }
 """
 

@@ -4,13 +4,11 @@
 import signal
 import socket
 import struct
-import time
 
 import pytest
 
-from agent import BUILD, wait_for
+from agent import wait_for
 from flood import Flood
-from lab import Lab
 
 RING = (4 << 20) // 48  # events
 SO_RCVBUFFORCE = 33

@@ -151,8 +151,7 @@ ROWS = [
     Row("a source route", [out(options=IPOption_LSRR(routers=["198.51.100.9"]))], NOTHING),
     # ip_route_input
     *(Row(f"source {a}", [out(a)], NOTHING) for a in ("0.0.0.1", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255")),
-    *(Row(f"destination {a}", [out(dst=a)], NOTHING) for a in ("0.0.0.1", "127.0.0.9", "224.0.0.9", "240.0.0.1",
-                                                             "255.255.255.255")),
+    *(Row(f"destination {a}", [out(dst=a)], NOTHING) for a in ("0.0.0.1", "127.0.0.9", "224.0.0.9", "240.0.0.1", "255.255.255.255")),
     Row("a link-local source", [out("169.254.7.7")], NOTHING),
     Row("a link-local destination", [out(dst="169.254.7.7")], NOTHING),
     Row("a link-local source, way in", [back("169.254.7.7")], NOTHING, by="out0"),

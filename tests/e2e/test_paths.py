@@ -60,7 +60,8 @@ def test_a_strangers_directory_is_not_used(lab, place, key):
     assert not list((place.open / "mine").iterdir())
 
 
-@pytest.mark.parametrize("mode,words", [(0o777, "writable for everybody (owner root, mode 0777); `chmod o-w"), (0o775, "writable for gid 65534 (owner root, mode 0775); `chmod g-w")],
+@pytest.mark.parametrize("mode,words", [(0o777, "writable for everybody (owner root, mode 0777); `chmod o-w"),
+                                        (0o775, "writable for gid 65534 (owner root, mode 0775); `chmod g-w")],
                          ids=["everybody", "a group"])
 @pytest.mark.parametrize("key", KEYS)
 def test_a_directory_that_others_may_write_to_is_not_used(lab, place, key, mode, words):

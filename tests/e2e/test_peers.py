@@ -94,7 +94,8 @@ def test_members_of_detnat_change_nothing(gateway, words):
     assert "audit: " not in gateway.agent.log_text()[size:]
 
 
-@pytest.mark.parametrize("those,uid", [([OTHERS, READERS, ADMINS], USER), ([ADMINS, READERS], USER), ([OTHERS], 0)], ids=["supplementary group", "primary group", "root"])
+@pytest.mark.parametrize("those,uid", [([OTHERS, READERS, ADMINS], USER), ([ADMINS, READERS], USER), ([OTHERS], 0)],
+                         ids=["supplementary group", "primary group", "root"])
 def test_admins_and_root_change_everything_and_the_log_tells_who(gateway, those, uid):
     gateway.open_udp(gateway.host("10.0.0.10"))
     for words in CHANGES:

@@ -216,7 +216,8 @@ def test_a_port_that_the_service_manager_holds_is_nobody_elses(lab):
     held.close()
 
 
-@pytest.mark.parametrize("method,path", [("POST", "/metrics"), ("PUT", "/metrics"), ("DELETE", "/metrics"), ("GET", "/"), ("GET", "/reload"), ("GET", "/-/reload"), ("GET", "/metrics/../reload")])
+@pytest.mark.parametrize("method,path", [("POST", "/metrics"), ("PUT", "/metrics"), ("DELETE", "/metrics"),
+                                         ("GET", "/"), ("GET", "/reload"), ("GET", "/-/reload"), ("GET", "/metrics/../reload")])
 def test_the_metrics_port_has_one_page_and_changes_nothing(gateway, method, path):
     code = gateway.gateway.run("curl", "-s", "--path-as-is", "-o", "/dev/null", "-w", "%{http_code}", "-X", method, f"http://127.0.0.1:9469{path}").stdout
     assert code in ("404", "405")

@@ -136,7 +136,8 @@ def test_options_with_addresses_are_refused(two, name):
     two.inside.assert_silent()
 
 
-@pytest.mark.parametrize("options", [b"\x94\x04\x00\x00", b"\x01\x01\x01\x00", b"\x82\x0b\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"], ids=["router alert", "padding", "security"])
+@pytest.mark.parametrize("options", [b"\x94\x04\x00\x00", b"\x01\x01\x01\x00", b"\x82\x0b\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"],
+                         ids=["router alert", "padding", "security"])
 def test_other_ip_options_are_kept(two, options):
     host = two.host()
     src = block_of(host.addr).first_choice(5000)

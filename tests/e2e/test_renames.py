@@ -140,7 +140,7 @@ def test_one_link_is_not_named_twice(lab):
 
 
 def test_another_link_of_the_old_name_is_told_of_and_taken_when_the_first_is_gone(lab):
-    agent = lab.start()
+    lab.start()
     host = lab.host()
     src = lab.open_udp(host)
     rename(lab, "out0", "wan0")

@@ -19,4 +19,5 @@ run() {
 }
 export -f run
 export BUILD SECONDS_EACH
+# shellcheck disable=SC2016
 printf '%s\n' "$@" | xargs -P "${JOBS:-1}" -I{} bash -c 'run "$1"' _ {}

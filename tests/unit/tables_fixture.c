@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 
 #include <bpf/bpf.h>

@@ -8,7 +8,7 @@
 #include <detnat/slots.h>
 
 #include "sessions_fixture.h"
-#include "table_check.h"
+#include "sessions/check.h"
 
 TestSuite(table_check, .init = sessions_set_up);
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=dash
 # The checks, run inside the guest (busybox sh). stdout: a line "ok NAME" or "not ok NAME" a check, and "# …" for
 # information; stderr: the console.
 #
@@ -109,8 +110,8 @@ start_agent() {
     until grep -qs 'ready$' /tmp/agent.out; do
         if [ $(($(uptime_ms) - began)) -gt 120000 ] || ! kill -0 $agent 2>/dev/null; then
             cat /proc/$agent/stack /tmp/agent.out /tmp/agent.log
-            kill -KILL $agent
-            wait $agent
+            kill -KILL "$agent"
+            wait "$agent"
             return 1
         fi
         usleep 20000
@@ -119,11 +120,12 @@ start_agent() {
 }
 
 stop_agent() {
-    kill -TERM $agent
-    wait $agent
+    kill -TERM "$agent"
+    wait "$agent"
 }
 
 ctl() { detnatctl -s /run/agent.sock "$@"; }
+# shellcheck disable=SC2020 # a line for each member
 counters() { ctl -j stats | tr -d ' \n\t' | tr '{,}' '\n\n\n'; }
 counter() { counters | grep "^\"$1\":" | cut -d: -f2; }
 above() { [ "$(counter "$1")" -gt "$2" ]; }
@@ -228,7 +230,7 @@ check_trace() {
 
 over_quota() {
     configure "$1" "$2" 3
-    kill -HUP $agent
+    kill -HUP "$agent"
     wait_for sh -c "detnatctl -s /run/agent.sock -j user show 10.0.1.1 | tr -d ' \n\t' | grep '\"quota\":3,'"
     for port in 1 2 3; do in_sub peer udp 10.0.0.4:4100$port $REFLECTOR 10 >/dev/null; done
     expect EHOSTUNREACH in_sub peer udp 10.0.0.4:41004 $REFLECTOR 10
@@ -292,12 +294,17 @@ plain_tags() { # NAMESPACE DEVICE
 }
 
 make_vlans() {
-    for it in "sub sub0" "gw in0" "gw out0" "net net0"; do plain_tags $it; done
+    plain_tags sub sub0
+    plain_tags gw in0
+    plain_tags gw out0
+    plain_tags net net0
     for it in "sub sub0" "gw in0"; do
+        # shellcheck disable=SC2086 # two words
         set -- $it
         ip -n "$1" link add link "$2" name "$2.100" type vlan id 100
     done
     for it in "gw out0" "net net0"; do
+        # shellcheck disable=SC2086 # two words
         set -- $it
         ip -n "$1" link add link "$2" name "$2.7" type vlan proto 802.1ad id 7
         ip -n "$1" link set "$2.7" up
@@ -315,6 +322,7 @@ make_vlans() {
 
 drop_vlans() {
     for it in "sub sub0.100" "gw in0.100" "gw out0.7" "net net0.7"; do
+        # shellcheck disable=SC2086 # two words
         set -- $it
         ip -n "$1" link del "$2"
     done
@@ -404,6 +412,7 @@ vlan_part() {
 make_bond() {
     ip link add sub1 netns sub type veth peer name in1 netns gw
     for it in "sub sub1" "gw in1"; do
+        # shellcheck disable=SC2086 # two words
         set -- $it
         ip -n "$1" link set "$2" up
         nsenter --net="/run/netns/$1" ethtool -K "$2" tx off gro on >&2

@@ -22,6 +22,7 @@ unavailable() {
 [ -s "$dir/version" ] && [ "$(cat "$dir/modules/asked" 2>/dev/null)" = "${modules[*]}" ] && exit 0
 [ -n "${suites[$series]:-}" ] || { say "no suite known for $series"; exit 2; }
 
+# shellcheck disable=SC2016 # apt-get expands $(SITE)
 mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' 'Component: main' \
     2>/dev/null | grep -v -- -security | head -n 1)} || true
 [ -n "$mirror" ] || unavailable "the machine's apt knows no Debian mirror; set DEBIAN_MIRROR"

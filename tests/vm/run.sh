@@ -85,7 +85,7 @@ make_systemd_root() {
     make_busybox
     for tool in ip tc ethtool; do install_program "$(PATH=$PATH:/usr/sbin:/sbin command -v $tool)"; done
     install_file $systemd/systemd{,-journald,-shutdown} /bin/{systemctl,journalctl,systemd-tmpfiles,systemd-sysusers}
-    for unit in $systemd/system/*.target $systemd/system/systemd-{journald.service,journald.socket,journald-dev-log.socket,sysusers.service,tmpfiles-setup.service}; do
+    for unit in "$systemd"/system/*.target "$systemd"/system/systemd-{journald.service,journald.socket,journald-dev-log.socket,sysusers.service,tmpfiles-setup.service}; do
         install_file "$unit"
     done
     mkdir -p "$system"/{sysinit,sockets,multi-user,network-online}.target.wants "$root"/var/{log,lib} "$root/root"

@@ -23,7 +23,7 @@
 #include <detnat/tables.h>
 
 #include "../random.h"
-#include "datapath.h"
+#include "datapath/datapath.h"
 
 static uint64_t seed = RANDOM_SEED;
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=dash
 # The checks of detnat's units, run inside a guest that systemd has booted (busybox sh). stdout: a line "ok NAME" or
 # "not ok NAME" a check, and "# …" for information; stderr: the console.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -58,7 +59,9 @@ nothing_leaked() {
 guard_came_first() {
     expect "active success" echo "$(property ActiveState detnat-guard) $(property Result detnat-guard)" || return 1
     guard=$(property ActiveEnterTimestampMonotonic detnat-guard) links=$(property InactiveExitTimestampMonotonic lab)
-    [ "$guard" -gt 0 ] && [ "$guard" -lt "$links" ] || { echo "done at $guard us, the network began at $links us"; return 1; }
+    [ "$guard" -gt 0 ] && [ "$guard" -lt "$links" ] && return
+    echo "done at $guard us, the network began at $links us"
+    return 1
 }
 
 runs_as_detnat() {

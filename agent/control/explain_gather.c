@@ -124,7 +124,7 @@ static int read_record(struct explain_gather *g)
 	now = it.now << TICK_SHIFT;
 	e->slots = it.n_slots;
 	for (uint32_t i = 0; i < it.n_slots; i++)
-		e->slots_free += !truth_live(load_truth(&it.slots[i]));
+		e->slots_free += !word_is_live(load_truth(&it.slots[i]));
 	e->overflow = __atomic_load_n(&s->overflow, __ATOMIC_RELAXED);
 	e->refused = __atomic_load_n(&s->refused, __ATOMIC_RELAXED);
 	e->quota_refusal = last_report(__atomic_load_n(&s->quota_event_next, __ATOMIC_RELAXED), now, d->hz);

@@ -53,7 +53,7 @@ static unsigned audit_leaves(const struct datapath *d, enum leaves array, bool r
 	const struct leaf_programs *wanted = &d->build->leaf[array];
 	unsigned n = 0;
 
-	for (uint32_t i = 0; i < N_LEAVES; i++) {
+	for (uint32_t i = 0; i < N_PROGS; i++) {
 		uint32_t id = 0;
 		char text[64];
 

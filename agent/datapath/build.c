@@ -23,9 +23,9 @@ static const char *const main_programs[N_ENTRIES] = {
 
 #define IN2OUT_EACH "in2out_each_xdp"
 
-static const char *const leaf_names[N_LEAVES] = {
-#define X(name) [LEAF_##name] = #name,
-	LEAVES(X)
+static const char *const leaf_names[N_PROGS] = {
+#define X(name) [PROG_##name] = #name,
+	PROGS(X)
 #undef X
 };
 
@@ -36,7 +36,7 @@ static const char *const generation_pins[] = { PIN_XDP_LEAVES, PIN_TC_LEAVES, PI
 #undef X
 };
 
-const char *leaf_name(enum leaf leaf)
+const char *leaf_name(enum prog leaf)
 {
 	return leaf_names[leaf];
 }
@@ -65,7 +65,7 @@ void build_free(struct datapath_build *b)
 	close_fd(&b->session_held);
 	for (unsigned i = 0; i < N_LEAF_ARRAYS; i++) {
 		close_fd(&b->leaves[i]);
-		for (unsigned k = 0; k < N_LEAVES; k++)
+		for (unsigned k = 0; k < N_PROGS; k++)
 			close_fd(&b->leaf[i].fd[k]);
 	}
 	close_fd(&b->overflow);
@@ -87,7 +87,7 @@ static struct datapath_build *build_alloc(void)
 		b->main[i] = -1;
 	for (unsigned i = 0; i < N_LEAF_ARRAYS; i++) {
 		b->leaves[i] = -1;
-		for (unsigned k = 0; k < N_LEAVES; k++)
+		for (unsigned k = 0; k < N_PROGS; k++)
 			b->leaf[i].fd[k] = -1;
 	}
 	b->tc_outside = b->overflow_removal = b->agent_count = b->session_held = b->overflow = -1;
@@ -101,7 +101,7 @@ static int hang_leaf(struct datapath_build *b, const struct bpf_object *o, enum 
 	char name[64];
 	int fd;
 
-	snprintf(name, sizeof(name), "leaf_%s_%s", leaf_names[number], leaf_suffixes[array]);
+	snprintf(name, sizeof(name), "prog_%s_%s", leaf_names[number], leaf_suffixes[array]);
 	leaf = bpf_object__find_program_by_name(o, name);
 	if (!leaf)
 		return 0;
@@ -112,7 +112,7 @@ static int hang_leaf(struct datapath_build *b, const struct bpf_object *o, enum 
 	return bpf_map_update_elem(b->leaves[array], &number, &fd, BPF_ANY);
 }
 
-/* Hangs all of an object's leaves, leaf_NAME_SUFFIX, into their array, and pins that as ARRAY_GENERATION. */
+/* Hangs all of an object's leaves, prog_NAME_SUFFIX, into their array, and pins that as ARRAY_GENERATION. */
 static int hang_leaves(const struct datapath *d, struct datapath_build *b, const struct bpf_object *o,
 		       enum leaves array)
 {
@@ -122,7 +122,7 @@ static int hang_leaves(const struct datapath *d, struct datapath_build *b, const
 	if (fd < 0)
 		return fd;
 	b->leaves[array] = fd;
-	for (uint32_t i = 0; !r && i < N_LEAVES; i++)
+	for (uint32_t i = 0; !r && i < N_PROGS; i++)
 		r = hang_leaf(b, o, array, i);
 	if (r)
 		return r;

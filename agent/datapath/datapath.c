@@ -30,7 +30,7 @@ uint32_t datapath_ticks(const struct datapath *d)
 void datapath_raise_epoch(struct datapath *d)
 {
 	/* 0 is the epoch of no cache entry, as is 0 in the bits that a subscriber's record keeps of it. */
-	while (!(__atomic_add_fetch(&d->global->epoch, 1, __ATOMIC_SEQ_CST) & WAY_EPOCH))
+	while (!(__atomic_add_fetch(&d->global->epoch, 1, __ATOMIC_SEQ_CST) & HOP_EPOCH))
 		;
 }
 

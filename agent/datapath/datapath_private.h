@@ -6,7 +6,7 @@
 #include <bpf/libbpf.h>
 #include <limits.h>
 
-#include <detnat/leaves.h>
+#include <detnat/programs.h>
 
 #include "datapath/datapath.h"
 
@@ -51,7 +51,7 @@ enum leaves { XDP_LEAVES, TC_LEAVES, N_LEAF_ARRAYS };
 
 /* Programs in them, -1 for none. */
 struct leaf_programs {
-	int fd[N_LEAVES];
+	int fd[N_PROGS];
 };
 
 /* A set of programs around the pinned maps. Descriptors, -1 for none. */
@@ -134,7 +134,7 @@ int build_swap_in(const struct datapath *d, const struct datapath_build *b);
 void build_free(struct datapath_build *b);
 
 /* Their names: of a leaf, and of an array, after which its pins are called NAME_<generation>. */
-const char *leaf_name(enum leaf leaf);
+const char *leaf_name(enum prog leaf);
 const char *leaves_name(enum leaves array);
 
 /* Removes the pins of one generation, or of all but those of d's builds. */

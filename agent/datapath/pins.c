@@ -133,7 +133,7 @@ static int make_maps(struct bpf_object *o, uint32_t overflow, struct error *err)
 	struct bpf_program *program;
 
 	bpf_object__for_each_program(program, o)
-		bpf_program__set_autoload(program, !strcmp(bpf_program__name(program), "clock"));
+		bpf_program__set_autoload(program, !strcmp(bpf_program__name(program), "clock_ticks"));
 	return load_sized(o, overflow, err);
 }
 
@@ -181,7 +181,7 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 	drop_outgrown(d, xdp->obj);
 	r = make_maps(xdp->obj, overflow, err);
 	if (!r) {
-		d->clock = fcntl(bpf_program__fd(xdp->progs.clock), F_DUPFD_CLOEXEC, 3);
+		d->clock = fcntl(bpf_program__fd(xdp->progs.clock_ticks), F_DUPFD_CLOEXEC, 3);
 		r = d->clock < 0 ? error_set(err, -errno, "the clock: %s", strerror(errno))
 				 : make_maps(tc->obj, overflow, err);
 	}

@@ -8,7 +8,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include <detnat/leaves.h>
+#include <detnat/programs.h>
 #include <detnat/reasons.h>
 #include <detnat/session.h>
 #include <detnat/tcp_state.h>
@@ -24,9 +24,9 @@ static const char *const step_names[N_TRACE_STEPS] = {
 #undef X
 };
 
-static const char *const leaf_names[N_LEAVES] = {
-#define X(name) [LEAF_##name] = #name,
-	LEAVES(X)
+static const char *const leaf_names[N_PROGS] = {
+#define X(name) [PROG_##name] = #name,
+	PROGS(X)
 #undef X
 };
 
@@ -146,17 +146,17 @@ static void detail_next_hop(const struct trace_step *s, char *text)
 
 	interface_name((uint32_t)(s->a >> 32), name);
 	switch ((uint32_t)s->a) {
-	case TRACE_WAY_OUT:
-	case TRACE_WAY_OUT_TAGGED:
+	case TRACE_HOP_OUT:
+	case TRACE_HOP_OUT_TAGGED:
 		append(text, "outside, by %s, MTU %u", name, (unsigned)s->b);
 		break;
-	case TRACE_WAY_OUT_KERNEL:
+	case TRACE_HOP_OUT_KERNEL:
 		append(text, "outside, by %s, through the kernel", name);
 		break;
-	case TRACE_WAY_POOL:
+	case TRACE_HOP_POOL:
 		append(text, "a pool address");
 		break;
-	case TRACE_WAY_LOCAL:
+	case TRACE_HOP_LOCAL:
 		append(text, "the gateway itself, or nobody");
 		break;
 	default:
@@ -169,10 +169,10 @@ static void detail_way_in(const struct trace_step *s, char *text)
 	char name[IF_NAMESIZE];
 
 	switch ((uint32_t)s->a) {
-	case TRACE_WAY_IN_READY:
+	case TRACE_EGRESS_READY:
 		append(text, "inside, by %s, MTU %u", interface_name((uint32_t)(s->a >> 32), name), (unsigned)s->b);
 		break;
-	case TRACE_WAY_IN_UNRESOLVED:
+	case TRACE_EGRESS_UNRESOLVED:
 		append(text, "inside, its neighbour not resolved");
 		break;
 	default:
@@ -182,10 +182,10 @@ static void detail_way_in(const struct trace_step *s, char *text)
 
 static void detail_session(const struct trace_step *s, char *text)
 {
-	append(text, "%s", session_state_name(truth_state(s->a)));
-	if (s->b && truth_state(s->b) != truth_state(s->a))
-		append(text, " to %s", session_state_name(truth_state(s->b)));
-	append(text, ", outside port %u", truth_out_port(s->a));
+	append(text, "%s", session_state_name(word_state(s->a)));
+	if (s->b && word_state(s->b) != word_state(s->a))
+		append(text, " to %s", session_state_name(word_state(s->b)));
+	append(text, ", outside port %u", word_out_port(s->a));
 }
 
 static void detail_of(const struct trace_record *r, const struct trace_step *s, char *text)
@@ -207,7 +207,7 @@ static void detail_of(const struct trace_record *r, const struct trace_step *s, 
 	case TRACE_next_hop:
 		detail_next_hop(s, text);
 		break;
-	case TRACE_way_in:
+	case TRACE_egress:
 		detail_way_in(s, text);
 		break;
 	case TRACE_session:
@@ -253,7 +253,7 @@ static const char *step_name(const struct trace_record *r, const struct trace_st
 {
 	if (s->kind == TRACE_end)
 		return fate_names[fate_of(r, s->a)];
-	if (s->kind != TRACE_leaf || s->a >= N_LEAVES)
+	if (s->kind != TRACE_tail_call || s->a >= N_PROGS)
 		return s->kind < N_TRACE_STEPS ? step_names[s->kind] : "unknown";
 	snprintf(text, DETAIL, "%s", leaf_names[s->a]);
 	for (char *c = text; *c; c++)
@@ -267,7 +267,7 @@ static bool is_repeated(const struct trace_record *r, unsigned n)
 {
 	const struct trace_step *s = &r->step[n];
 
-	if (s->kind != TRACE_subscriber && s->kind != TRACE_next_hop && s->kind != TRACE_way_in)
+	if (s->kind != TRACE_subscriber && s->kind != TRACE_next_hop && s->kind != TRACE_egress)
 		return false;
 	for (unsigned i = 0; i < n; i++)
 		if (r->step[i].kind == s->kind && r->step[i].a == s->a && r->step[i].b == s->b)
@@ -295,7 +295,7 @@ static bool add_step(cJSON *steps, const struct trace_record *r, const struct tr
 static bool took_slow_path(const struct trace_record *r)
 {
 	for (unsigned i = 0; i < r->n_steps; i++)
-		if (r->step[i].kind == TRACE_leaf)
+		if (r->step[i].kind == TRACE_tail_call)
 			return true;
 	return r->hook == TRACE_HOOK_TC;
 }

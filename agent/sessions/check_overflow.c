@@ -26,7 +26,7 @@ static bool partner_of(const struct mappings *m, const struct overflow_key *key,
 		if (!g)
 			return false;
 		ret->addr = mapping_out_addr(g, mapping_subscriber(g, key->addr));
-		ret->port = truth_out_port(s->truth);
+		ret->port = word_out_port(s->truth);
 		ret->direction = OVERFLOW_OUT2IN;
 		return true;
 	}
@@ -49,7 +49,7 @@ static bool paired(const struct table_check *c, const struct overflow_key *key, 
 		return false;
 	if (key->direction == OVERFLOW_IN2OUT)
 		return other.in_addr == key->addr && other.in_port == key->port;
-	return truth_out_port(other.truth) == key->port;
+	return word_out_port(other.truth) == key->port;
 }
 
 /* Where a subscriber's overflow sessions are counted, or NULL. */
@@ -176,7 +176,7 @@ void check_overflow_pairs(struct table_check *c)
 		bool repaired;
 
 		c->figures.looked_again++;
-		if (!lookup(d, &s.key, &now) || !truth_same(now.truth, s.session.truth) ||
+		if (!lookup(d, &s.key, &now) || !word_same(now.truth, s.session.truth) ||
 		    now.in_addr != s.session.in_addr || now.in_port != s.session.in_port || paired(c, &s.key, &now))
 			continue;
 		s.session = now;

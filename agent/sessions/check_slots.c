@@ -10,7 +10,7 @@
 
 static bool state_fits(uint64_t key, uint64_t truth)
 {
-	uint8_t state = truth_state(truth), proto = truth_proto(truth);
+	uint8_t state = word_state(truth), proto = word_proto(truth);
 
 	if (state == SESSION_UDP)
 		return proto == IPPROTO_UDP;
@@ -23,7 +23,7 @@ static bool state_fits(uint64_t key, uint64_t truth)
 /* Which of two sessions that exclude each other is the wrong one: the one that was idle longer. */
 static bool is_worse(uint64_t truth, uint64_t other, bool behind)
 {
-	int32_t age = (int32_t)(truth_seen(other) - truth_seen(truth));
+	int32_t age = (int32_t)(word_seen(other) - word_seen(truth));
 
 	return age > 0 || (!age && behind);
 }
@@ -46,12 +46,12 @@ static bool clashes(const struct place *p, enum check_kind *ret_kind)
 			uint32_t at = buckets[b] * BUCKET_SLOTS + i;
 			uint64_t truth = load_truth(&p->slots[at]), key;
 
-			if (at == p->at || !truth_live(truth) || truth_proto(truth) != truth_proto(p->truth))
+			if (at == p->at || !word_is_live(truth) || word_proto(truth) != word_proto(p->truth))
 				continue;
 			key = __atomic_load_n(&p->slots[at].key, __ATOMIC_ACQUIRE);
 			if ((key ^ p->key) >> 16 || !is_worse(p->truth, truth, p->at > at))
 				continue;
-			if (truth_out_port(truth) == truth_out_port(p->truth) || key == p->key) {
+			if (word_out_port(truth) == word_out_port(p->truth) || key == p->key) {
 				*ret_kind = key == p->key ? CHECK_FLOW : CHECK_PORT;
 				return true;
 			}
@@ -66,7 +66,7 @@ static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_
 {
 	const struct geometry *g = &it->map->geo;
 	uint32_t port_lo = mapping_port_lo(g, mapping_subscriber(g, it->in_addr));
-	uint32_t offset = (uint32_t)truth_out_port(truth) - port_lo;
+	uint32_t offset = (uint32_t)word_out_port(truth) - port_lo;
 	uint32_t first = mapping_first_choice(g, key_in_port(key)), bucket = at / BUCKET_SLOTS;
 	struct place p = { .slots = it->slots, .at = at, .key = key, .truth = truth };
 
@@ -76,8 +76,8 @@ static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_
 	*ret_kind = CHECK_PORT;
 	if (offset >= g->ports_per_host || offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT)
 		return true;
-	p.pair = session_buckets(key_ext_addr(key), key_ext_port(key), truth_proto(truth), offset,
-				 it->map->bucket_shift);
+	p.pair =
+		session_buckets(key_ext_addr(key), key_ext_port(key), word_proto(truth), offset, it->map->bucket_shift);
 	*ret_kind = CHECK_PLACE;
 	if (bucket != p.pair.first && bucket != p.pair.second)
 		return true;
@@ -99,7 +99,7 @@ void examine(const struct subscriber_iterator *it, struct examination *ret)
 
 		if (!slot_read(&it->slots[i], &key, &truth))
 			continue;
-		ret->live += truth_state(truth) != SESSION_TIME_WAIT;
+		ret->live += word_state(truth) != SESSION_TIME_WAIT;
 		ret->n_sessions++;
 		if (is_faulty(it, i, key, truth, &kind, &ret->needed) && ret->n_faults < FAULTS_MAX)
 			ret->fault[ret->n_faults++] = (struct slot_fault){ kind, i, key, truth };
@@ -199,7 +199,7 @@ static bool settle_faults(struct table_check *c, const struct suspect *s, const 
 			const struct slot_fault *g = &s->first.fault[k];
 
 			before |= f->slot == g->slot && f->kind == g->kind && f->key == g->key &&
-				  truth_same(f->truth, g->truth);
+				  word_same(f->truth, g->truth);
 		}
 		if (!before) {
 			settled = false;
@@ -209,8 +209,8 @@ static bool settle_faults(struct table_check *c, const struct suspect *s, const 
 		repaired = c->repair && slot_free(&it->slots[f->slot], f->truth, it->subscriber);
 		check_add(c->findings, f->kind, repaired, where(it, addr),
 			  "slot %u: %s: protocol %u, inside port %u, outside port %u, to %s:%u, state %#x%s", f->slot,
-			  fault_text(f->kind), truth_proto(f->truth), key_in_port(f->key), truth_out_port(f->truth),
-			  addr_format(key_ext_addr(f->key), ext), key_ext_port(f->key), truth_state(f->truth),
+			  fault_text(f->kind), word_proto(f->truth), key_in_port(f->key), word_out_port(f->truth),
+			  addr_format(key_ext_addr(f->key), ext), key_ext_port(f->key), word_state(f->truth),
 			  repaired ? "; closed" : "");
 	}
 	return settled;

@@ -25,10 +25,10 @@ void sessions_on_close(struct mappings *m, session_visit closed, void *arg)
 
 static bool matches(const struct closing *c, uint64_t key, uint64_t truth)
 {
-	uint16_t port = c->outside ? truth_out_port(truth) : key_in_port(key);
+	uint16_t port = c->outside ? word_out_port(truth) : key_in_port(key);
 
 	return port == c->endpoint.port && key_ext_addr(key) == c->ext.addr && key_ext_port(key) == c->ext.port &&
-	       (!c->proto || c->proto == truth_proto(truth));
+	       (!c->proto || c->proto == word_proto(truth));
 }
 
 /* Expired sessions and those in time-wait go without being counted. */

@@ -84,7 +84,7 @@ static int count_overflow(struct session_counter *c)
 
 		int number = mappings_find_inside(m, c->scan.keys[i].addr);
 
-		if (number >= 0 && truth_counts(c->scan.sessions[i].truth, now, mappings_get(m, number)->timeout_ticks))
+		if (number >= 0 && word_counts(c->scan.sessions[i].truth, now, mappings_get(m, number)->timeout_ticks))
 			c->count.by_mapping[number]++;
 	}
 	return r;

@@ -9,7 +9,7 @@ static bool is_orphan(const struct datapath *d, const struct overflow_key *out2i
 	uint64_t truth;
 	int r = overflow_truth(d, in2out, &truth);
 
-	return r ? r == -ENOENT : truth_out_port(truth) != out2in->port;
+	return r ? r == -ENOENT : word_out_port(truth) != out2in->port;
 }
 
 void overflow_orphans_look(struct overflow_orphans *o, const struct datapath *d, const struct overflow_key *out2in,

@@ -16,19 +16,19 @@ void age_limits_fill(struct age_limits *l, const uint32_t timeout_ticks[N_TIMEOU
 /* Ticks until a session expires, negative where it has. */
 static inline int64_t ticks_left(const struct age_limits *l, uint64_t truth, uint32_t now)
 {
-	return l->life[truth_state(truth)] - (int32_t)(now - truth_seen(truth));
+	return l->life[word_state(truth)] - (int32_t)(now - word_seen(truth));
 }
 
-/* truth_live() and truth_expired() */
+/* word_is_live() and word_expired() */
 static inline bool too_old(const struct age_limits *l, uint64_t truth, uint32_t now)
 {
 	return ticks_left(l, truth, now) < 0;
 }
 
-/* The same as truth_counts(). */
+/* The same as word_counts(). */
 static inline bool counts_now(const struct age_limits *l, uint64_t truth, uint32_t now)
 {
-	return (int32_t)(now - truth_seen(truth)) <= l->counts[truth_state(truth)];
+	return (int32_t)(now - word_seen(truth)) <= l->counts[word_state(truth)];
 }
 
 /* ---- slots ------------------------------------------------------------------------------------------------ */

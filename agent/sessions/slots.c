@@ -30,14 +30,14 @@ bool slot_read(const struct slot *s, uint64_t *ret_key, uint64_t *ret_truth)
 	for (;;) {
 		uint64_t before = __atomic_load_n(&s->truth, __ATOMIC_ACQUIRE);
 
-		if (!truth_live(before))
+		if (!word_is_live(before))
 			return false;
 
 		uint64_t key = __atomic_load_n(&s->key, __ATOMIC_ACQUIRE);
 		uint64_t after = __atomic_load_n(&s->truth, __ATOMIC_ACQUIRE);
 
 		/* A change of state keeps the key, but so might look another session in its place. */
-		if (truth_same(before, after)) {
+		if (word_same(before, after)) {
 			*ret_key = key;
 			*ret_truth = after;
 			return true;
@@ -49,7 +49,7 @@ bool slot_free(struct slot *s, uint64_t truth, struct subscriber *subscriber)
 {
 	if (!__atomic_compare_exchange_n(&s->truth, &truth, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return false;
-	if (truth_state(truth) != SESSION_TIME_WAIT)
+	if (word_state(truth) != SESSION_TIME_WAIT)
 		count_down(&subscriber->sessions);
 	return true;
 }
@@ -66,19 +66,19 @@ uint32_t slots_count(const struct slot *s, uint32_t n, const struct age_limits *
 struct session session_of(const struct mapping *map, uint32_t in_addr, uint64_t key, uint64_t truth, uint32_t now,
 			  uint32_t hz)
 {
-	int32_t age = (int32_t)(now - truth_seen(truth));
-	int64_t left = (int64_t)map->timeout_ticks[session_timeout(truth_state(truth))] - (age > 0 ? age : 0);
+	int32_t age = (int32_t)(now - word_seen(truth));
+	int64_t left = (int64_t)map->timeout_ticks[session_timeout(word_state(truth))] - (age > 0 ? age : 0);
 
 	return (struct session){
 		.in_addr = in_addr,
 		.out_addr = mapping_out_addr(&map->geo, mapping_subscriber(&map->geo, in_addr)),
 		.ext_addr = key_ext_addr(key),
 		.in_port = key_in_port(key),
-		.out_port = truth_out_port(truth),
+		.out_port = word_out_port(truth),
 		.ext_port = key_ext_port(key),
-		.proto = truth_proto(truth),
-		.state = truth_state(truth),
+		.proto = word_proto(truth),
+		.state = word_state(truth),
 		.expires = left > 0 ? seconds_of_ticks((uint32_t)left, hz) : 0,
-		.counts = truth_counts(truth, now, map->timeout_ticks),
+		.counts = word_counts(truth, now, map->timeout_ticks),
 	};
 }

@@ -114,7 +114,7 @@ static void sweep_overflow_session(struct session_sweep *s, const struct overflo
 	int number = mappings_find_inside(m, in2out->addr);
 
 	/* What is of no mapping goes with its mapping's memory. */
-	if (number < 0 || !truth_expired(truth, s->it.now, mappings_get(m, number)->timeout_ticks))
+	if (number < 0 || !word_expired(truth, s->it.now, mappings_get(m, number)->timeout_ticks))
 		return;
 
 	struct subscriber_iterator one;

@@ -176,7 +176,7 @@ static int count_overflow(struct top *t)
 		number = one ? mappings_find_inside(t->m, one->in_addr) : -1;
 		if (number >= 0)
 			one->overflow +=
-				truth_counts(t->scan.sessions[i].truth, now, mappings_get(t->m, number)->timeout_ticks);
+				word_counts(t->scan.sessions[i].truth, now, mappings_get(t->m, number)->timeout_ticks);
 	}
 	if (r <= 0)
 		overflow_scan_end(&t->scan);
@@ -211,8 +211,8 @@ static void measure(struct top *t, const struct chosen *chosen)
 		memset(t->used[p], 0, (g->ports_per_host + WORD_BITS - 1) / WORD_BITS * sizeof(t->used[p][0]));
 	for (uint32_t i = 0; i < it.n_slots; i++) {
 		uint64_t truth = load_truth(&it.slots[i]);
-		uint32_t port = truth_out_port(truth) - port_lo;
-		unsigned p = protocol_of_state(truth_state(truth));
+		uint32_t port = word_out_port(truth) - port_lo;
+		unsigned p = protocol_of_state(word_state(truth));
 
 		if (!counts_now(&it.limits, truth, it.now))
 			continue;

@@ -140,13 +140,13 @@ static int look_at(struct subscriber_iterator *it, void *arg)
 		if (!counts_now(&it->limits, truth, it->now))
 			continue;
 
-		enum usage_protocol p = protocol_of_state(truth_state(truth));
+		enum usage_protocol p = protocol_of_state(word_state(truth));
 		uint32_t same = count_destination(u, __atomic_load_n(&it->slots[i].key, __ATOMIC_RELAXED), p);
 
 		busiest = same > busiest ? same : busiest;
 		m->sessions[p]++;
 		sessions++;
-		ports[p] += mark(u->used[p], truth_out_port(truth) - port_lo, geo->ports_per_host);
+		ports[p] += mark(u->used[p], word_out_port(truth) - port_lo, geo->ports_per_host);
 	}
 	if (!sessions)
 		return 0;
@@ -176,9 +176,9 @@ static int count_overflow(struct session_usage *u)
 		uint64_t truth = u->scan.sessions[i].truth;
 		int number = key->direction == OVERFLOW_IN2OUT ? mappings_find_inside(m, key->addr) : -1;
 
-		if (number >= 0 && truth_counts(truth, now, mappings_get(m, number)->timeout_ticks))
+		if (number >= 0 && word_counts(truth, now, mappings_get(m, number)->timeout_ticks))
 			entry(u, number, &mappings_get(m, number)->geo)
-				->sessions[protocol_of_state(truth_state(truth))]++;
+				->sessions[protocol_of_state(word_state(truth))]++;
 	}
 	return r;
 }

@@ -78,7 +78,7 @@ static struct overflow_key out2in_key(const struct overflow_key *in2out, uint64_
 	return (struct overflow_key){
 		.addr = out_addr,
 		.ext_addr = in2out->ext_addr,
-		.port = truth_out_port(truth),
+		.port = word_out_port(truth),
 		.ext_port = in2out->ext_port,
 		.proto = in2out->proto,
 		.direction = OVERFLOW_OUT2IN,

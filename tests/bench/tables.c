@@ -237,7 +237,7 @@ static uint64_t leaves_memory(int leaves, struct known *known)
 	uint64_t sum = 0;
 	uint32_t id;
 
-	for (uint32_t leaf = 0; leaf < N_LEAVES; leaf++) {
+	for (uint32_t leaf = 0; leaf < N_PROGS; leaf++) {
 		_cleanup_close_ int fd = -1;
 
 		if (bpf_map_lookup_elem(leaves, &leaf, &id))

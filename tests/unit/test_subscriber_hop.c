@@ -6,7 +6,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-#include <detnat/way.h>
+#include <detnat/subscriber_hop.h>
 
 /* Under ThreadSanitizer, which sees a race without its being lost, fewer do. */
 #ifdef __SANITIZE_THREAD__
@@ -33,7 +33,7 @@ static void *keep_old(void *arg)
 {
 	for (unsigned round = 1; round <= ROUNDS; round++) {
 		meet(&arrived, round);
-		way_keep(&record, OLD_WAY, OLD_EPOCH, 0);
+		subscriber_hop_keep(&record, OLD_WAY, OLD_EPOCH, 0);
 		meet(&left, round);
 	}
 	return arg;
@@ -49,11 +49,11 @@ Test(way, what_was_learned_before_a_change_never_stands_beside_the_epoch_after_i
 		record.way = 0;
 		record.way_epoch = round & 1 ? SUBSCRIBER_HAIRPINS : 0;
 		meet(&arrived, round);
-		way_keep(&record, NEW_WAY, NEW_EPOCH, 0);
+		subscriber_hop_keep(&record, NEW_WAY, NEW_EPOCH, 0);
 		while (atomic_load(&left) < 2 * round - 1)
 			;
-		wrong += (record.way_epoch & WAY_EPOCH) == NEW_EPOCH && record.way != NEW_WAY;
-		kept += (record.way_epoch & WAY_EPOCH) == NEW_EPOCH;
+		wrong += (record.way_epoch & HOP_EPOCH) == NEW_EPOCH && record.way != NEW_WAY;
+		kept += (record.way_epoch & HOP_EPOCH) == NEW_EPOCH;
 		lost_bits += !(record.way_epoch & SUBSCRIBER_HAIRPINS) != !(round & 1);
 		meet(&left, round);
 	}

@@ -2,14 +2,14 @@
 /*
  * Programs that are tail-called. The attached XDP programs call the main program of their hook through the pinned map
  * `entries`; the main programs call leaves through `xdp_leaves` and `tc_leaves`, private to each build. The
- * leaf `NAME` is the function leaf_NAME_xdp or leaf_NAME_tc; a hook that has no use for a leaf leaves it out.
+ * leaf `NAME` is the function prog_NAME_xdp or prog_NAME_tc; a hook that has no use for a leaf leaves it out.
  */
-#ifndef DETNAT_LEAVES_H
-#define DETNAT_LEAVES_H
+#ifndef DETNAT_PROGRAMS_H
+#define DETNAT_PROGRAMS_H
 
 enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 
-#define LEAVES(X)           \
+#define PROGS(X)            \
 	X(in2out)           \
 	X(out2in)           \
 	X(out2in_slow)      \
@@ -33,11 +33,11 @@ enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 	X(guard)            \
 	X(tcp_reset)
 
-enum leaf {
-#define X(name) LEAF_##name,
-	LEAVES(X)
+enum prog {
+#define X(name) PROG_##name,
+	PROGS(X)
 #undef X
-		N_LEAVES
+		N_PROGS
 };
 
 #endif

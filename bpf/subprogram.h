@@ -5,11 +5,11 @@
  * step is given by address may be NULL to the verifier, must be initialised, and is afterwards of unknown content: so
  * pointers do not stand in it. A step returns an integer of which nothing is known either.
  *
- * The quick path has none of them: a call costs it more than it may.
+ * The fast path has none of them: a call costs it more than it may.
  */
-#ifndef DETNAT_STEP_H
-#define DETNAT_STEP_H
+#ifndef DETNAT_SUBPROGRAM_H
+#define DETNAT_SUBPROGRAM_H
 
-#define STEP __attribute__((noinline))
+#define SUBPROGRAM __attribute__((noinline))
 
 #endif

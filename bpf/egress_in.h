@@ -1,55 +1,55 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Step 3 of the way in: the next hop towards a subscriber, cached in the subscriber's record. */
-#ifndef DETNAT_WAYIN_H
-#define DETNAT_WAYIN_H
+#ifndef DETNAT_EGRESS_IN_H
+#define DETNAT_EGRESS_IN_H
 
-#include <detnat/way.h>
+#include <detnat/subscriber_hop.h>
 
 #include "nexthop.h"
 
 #define RP_STRICT 1 /* of device.rp_filter */
 
-enum way_in_verdict {
-	WAY_IN_READY,	   /* *ret is filled in */
-	WAY_IN_KERNEL,	   /* the kernel must deliver it */
-	WAY_IN_REFUSING,   /* the same, as the interface takes no frames from XDP; *ret is filled in */
-	WAY_IN_UNRESOLVED, /* its neighbour is not resolved: ifindex and gateway address are filled in */
-	WAY_IN_NOWHERE,	   /* no route, by an outside interface, or an own address: nobody may have it */
+enum egress_state {
+	EGRESS_READY,	   /* *ret is filled in */
+	EGRESS_KERNEL,	   /* the kernel must deliver it */
+	EGRESS_REFUSING,   /* the same, as the interface takes no frames from XDP; *ret is filled in */
+	EGRESS_UNRESOLVED, /* its neighbour is not resolved: ifindex and gateway address are filled in */
+	EGRESS_NOWHERE,	   /* no route, by an outside interface, or an own address: nobody may have it */
 };
 
-struct way_in {
+struct egress {
 	union {
 		struct {
 			struct ether_addresses mac;
 			__u32 mtu;
 		};
-		__u32 gateway[4]; /* WAY_IN_UNRESOLVED: network byte order; of IPv4 the first */
+		__u32 gateway[4]; /* EGRESS_UNRESOLVED: network byte order; of IPv4 the first */
 	};
 	__u32 ifindex;
 	union {
 		__u32 longest; /* packet that XDP may send: what is longer, up to the MTU, is the kernel's to measure */
-		__u32 family;  /* WAY_IN_UNRESOLVED: of the gateway, which may be of IPv6 (RFC 8950) */
+		__u32 family;  /* EGRESS_UNRESOLVED: of the gateway, which may be of IPv6 (RFC 8950) */
 	};
 };
 
 /* A hairpin has no other way than by XDP, which hands it to the agent where it must: see transmit.h. */
-static __always_inline enum way_in_verdict hairpin_way(enum way_in_verdict verdict, struct way_in *way)
+static __always_inline enum egress_state hairpin_egress(enum egress_state verdict, struct egress *way)
 {
-	if (verdict == WAY_IN_READY || verdict == WAY_IN_REFUSING)
+	if (verdict == EGRESS_READY || verdict == EGRESS_REFUSING)
 		way->mtu = way->longest;
-	return verdict == WAY_IN_REFUSING ? WAY_IN_READY : verdict;
+	return verdict == EGRESS_REFUSING ? EGRESS_READY : verdict;
 }
 
 /* Ticks for which a way holds where no agent tells of changes. */
-static __always_inline __u32 way_in_ticks(void)
+static __always_inline __u32 subscriber_hop_ticks(void)
 {
 	return settings.hz >> TICK_SHIFT;
 }
 
 /* Whether a subscriber's way is of the epoch, and no older than so many ticks. */
-static __always_inline int way_in_fresh(const struct subscriber *s, __u32 epoch, __u32 now, __u32 ticks)
+static __always_inline int subscriber_hop_is_fresh(const struct subscriber *s, __u32 epoch, __u32 now, __u32 ticks)
 {
-	return !((LOAD(s->way_epoch) ^ epoch) & WAY_EPOCH) && now - LOAD(s->way_tick) <= ticks;
+	return !((LOAD(s->way_epoch) ^ epoch) & HOP_EPOCH) && now - LOAD(s->way_tick) <= ticks;
 }
 
 /*
@@ -58,8 +58,8 @@ static __always_inline int way_in_fresh(const struct subscriber *s, __u32 epoch,
  * what the route limits below its interface's MTU the record has no room. Returns as route(), with ret_fib->mtu_result
  * as route_longest().
  */
-static __always_inline long way_in_ask(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, __u32 in_ifindex,
-				       struct bpf_fib_lookup *ret_fib)
+static __always_inline long subscriber_route(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr,
+					     __u32 in_ifindex, struct bpf_fib_lookup *ret_fib)
 {
 	struct globals *g = globals_get();
 	__u32 epoch = g ? LOAD(g->epoch) : 0, now = now_ticks(); /* before the look-up, as in next_hop_learn() */
@@ -72,12 +72,12 @@ static __always_inline long way_in_ask(ctx_t *ctx, struct subscriber *s, __u32 s
 	ret_fib->mtu_result = (__u16)route_longest(ret_fib, in_addr);
 	if (s && verdict == BPF_FIB_LKUP_RET_SUCCESS && ret_fib->ifindex < MAX_IFINDEX && !settings.policy_routing &&
 	    !(settings.route_mtus && out && ret_fib->mtu_result < out->mtu))
-		way_keep(s, way, epoch, now);
+		subscriber_hop_keep(s, way, epoch, now);
 	return verdict;
 }
 
 /* The addresses of a frame that goes this way. */
-static __always_inline void way_in_addresses(void *ret, __u64 way, const struct device *out)
+static __always_inline void subscriber_hop_addresses(void *ret, __u64 way, const struct device *out)
 {
 	/* In words, as the compiler would copy octet by octet; the frame's IP header begins after them. */
 	struct {
@@ -94,7 +94,7 @@ static __always_inline void way_in_addresses(void *ret, __u64 way, const struct 
 }
 
 /* Whether a route leads out again, by an interface that is an outside one alone. */
-static __always_inline int way_in_leads_out(__u32 ifindex)
+static __always_inline int leads_out_again(__u32 ifindex)
 {
 	struct device *out = device_get(ifindex);
 
@@ -120,9 +120,9 @@ static __always_inline int source_is_behind(ctx_t *ctx, __u32 in_addr, __u32 src
 
 /*
  * The way in to a subscriber, from its record or from the kernel, for a packet from src to in_addr, host byte order.
- * Returns enum way_in_verdict; *ret must be initialised.
+ * Returns enum egress_state; *ret must be initialised.
  */
-STEP int way_in_get(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, struct way_in *ret)
+SUBPROGRAM int egress_in(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, struct egress *ret)
 {
 	struct globals *g = globals_get();
 	struct bpf_fib_lookup fib; /* scratch: the stack is short here */
@@ -130,21 +130,22 @@ STEP int way_in_get(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, 
 	__u64 way;
 
 	if (!s || !g || !ret)
-		return WAY_IN_KERNEL;
-	if (!settings.policy_routing && way_in_fresh(s, LOAD(g->epoch), now_ticks(), way_in_ticks())) {
+		return EGRESS_KERNEL;
+	if (!settings.policy_routing &&
+	    subscriber_hop_is_fresh(s, LOAD(g->epoch), now_ticks(), subscriber_hop_ticks())) {
 		way = LOAD(s->way);
 	} else {
-		long verdict = way_in_ask(ctx, s, src, in_addr, packet_received_by(ctx), &fib);
+		long verdict = subscriber_route(ctx, s, src, in_addr, packet_received_by(ctx), &fib);
 
 		ret->ifindex = fib.ifindex;
 		ret->family = fib.family;
 		__builtin_memcpy(ret->gateway, fib.ipv6_dst, sizeof(ret->gateway));
 		if (verdict == BPF_FIB_LKUP_RET_NOT_FWDED)
-			return WAY_IN_NOWHERE;
+			return EGRESS_NOWHERE;
 		if (verdict == BPF_FIB_LKUP_RET_NO_NEIGH)
-			return way_in_leads_out(fib.ifindex) ? WAY_IN_NOWHERE : WAY_IN_UNRESOLVED;
+			return leads_out_again(fib.ifindex) ? EGRESS_NOWHERE : EGRESS_UNRESOLVED;
 		if (verdict != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex >= MAX_IFINDEX)
-			return WAY_IN_KERNEL;
+			return EGRESS_KERNEL;
 		way = fib.ifindex & 0xffff;
 		way <<= 48;
 		__builtin_memcpy(&way, fib.dmac, 6);
@@ -156,16 +157,16 @@ STEP int way_in_get(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, 
 	struct device *out = device_get(ifindex);
 
 	if (!out || !out->roles)
-		return WAY_IN_KERNEL;
+		return EGRESS_KERNEL;
 	if (!(out->roles & DEVICE_INSIDE))
-		return WAY_IN_NOWHERE;
+		return EGRESS_NOWHERE;
 	if (settings.outside_strict && !source_is_behind(ctx, in_addr, src, ifindex, &fib))
-		return WAY_IN_KERNEL;
-	way_in_addresses(&ret->mac, way, out);
+		return EGRESS_KERNEL;
+	subscriber_hop_addresses(&ret->mac, way, out);
 	ret->ifindex = ifindex;
 	ret->mtu = out->mtu;
 	ret->longest = longest < out->mtu ? longest : out->mtu;
-	return out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED) ? WAY_IN_READY : WAY_IN_REFUSING;
+	return out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED) ? EGRESS_READY : EGRESS_REFUSING;
 }
 
 #endif

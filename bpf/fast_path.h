@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The quick path: what nearly every packet is, and nothing else. A whole TCP or UDP packet over an IPv4 header without
+ * The fast path: what nearly every packet is, and nothing else. A whole TCP or UDP packet over an IPv4 header without
  * options, to be redirected, of a session in a slot or one that opens without a question. It decides nothing that the
  * slow path (in2out.h, out2in.h) would decide differently; whatever it does not recognise at once goes there.
  *
  * It is written for the core rather than for the compiler: few values live at a time, no branch that is hard to
  * predict, so that the misses of one packet overlap with the work on the next. docs/PERFORMANCE.md has the figures.
  */
-#ifndef DETNAT_QUICK_H
-#define DETNAT_QUICK_H
+#ifndef DETNAT_FAST_H
+#define DETNAT_FAST_H
 
 #include "nexthop.h"
 #include "rewrite.h"
@@ -17,7 +17,7 @@
 #define TO_SLOW_PATH (-1)
 
 /* A TCP header, or a UDP header and what any Ethernet frame is padded to. */
-union quick_transport {
+union fast_transport {
 	struct tcphdr tcp;
 	struct udphdr udp;
 	struct {
@@ -25,13 +25,13 @@ union quick_transport {
 		__be16 dport;
 	};
 };
-_Static_assert(sizeof(union quick_transport) == 20, "TCP without options");
+_Static_assert(sizeof(union fast_transport) == 20, "TCP without options");
 
 /* Where the headers of a frame are, and what they say of it. */
-struct quick {
+struct fast_packet {
 	struct ethhdr *eth;
 	struct iphdr *ip;
-	union quick_transport *l4;
+	union fast_transport *l4;
 	/*
 	 * Protocol and state, as they stand in a truth, of a session that this packet leaves in its state; 0 where it
 	 * may not leave it: a TCP segment that opens, closes or resets.
@@ -41,7 +41,7 @@ struct quick {
 };
 
 /* Of a TCP segment. */
-static __always_inline __u8 quick_tcp_flags(const struct quick *q)
+static __always_inline __u8 fast_tcp_flags(const struct fast_packet *q)
 {
 	return ((const __u8 *)&q->l4->tcp)[13];
 }
@@ -49,8 +49,8 @@ static __always_inline __u8 quick_tcp_flags(const struct quick *q)
 /* A setting of settings.each_packet, as it stands in that word: all its bits, or those of a value. */
 #define EACH_PACKET(setting, value) ((struct settings){ .setting = (value) }.each_packet)
 
-/* Whether the packet is one for the quick path, its lengths checked as parse() does; then *q is set. */
-static __always_inline int quick_parse(ctx_t *ctx, struct quick *q)
+/* Whether the packet is one for the fast path, its lengths checked as parse() does; then *q is set. */
+static __always_inline int fast_parse(ctx_t *ctx, struct fast_packet *q)
 {
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
 
@@ -82,10 +82,10 @@ static __always_inline int quick_parse(ctx_t *ctx, struct quick *q)
 		headers = q->l4->tcp.doff * 4U;
 		if (unlikely(headers < sizeof(struct tcphdr)))
 			return 0;
-		if (settings.tcp_mss_clamp && quick_tcp_flags(q) & TCP_SYN)
+		if (settings.tcp_mss_clamp && fast_tcp_flags(q) & TCP_SYN)
 			return 0;
 		q->steady =
-			quick_tcp_flags(q) & (TCP_FIN | TCP_SYN | TCP_RST) ? 0 : IPPROTO_TCP << 8 | SESSION_ESTABLISHED;
+			fast_tcp_flags(q) & (TCP_FIN | TCP_SYN | TCP_RST) ? 0 : IPPROTO_TCP << 8 | SESSION_ESTABLISHED;
 	} else {
 		return 0;
 	}
@@ -96,7 +96,8 @@ static __always_inline int quick_parse(ctx_t *ctx, struct quick *q)
  * What the slow path's functions want to know of the packet. Addresses and ports are those that have been read of it
  * already: what follows from them, the buckets above all, is then not worked out again.
  */
-static __always_inline struct packet quick_packet(const struct quick *q, __u32 src, __u32 dst, __u16 sport, __u16 dport)
+static __always_inline struct packet fast_parsed(const struct fast_packet *q, __u32 src, __u32 dst, __u16 sport,
+						 __u16 dport)
 {
 	return (struct packet){
 		.src = src,
@@ -104,19 +105,19 @@ static __always_inline struct packet quick_packet(const struct quick *q, __u32 s
 		.sport = sport,
 		.dport = dport,
 		.proto = q->proto,
-		.flags = q->proto == IPPROTO_TCP ? quick_tcp_flags(q) : 0,
+		.flags = q->proto == IPPROTO_TCP ? fast_tcp_flags(q) : 0,
 	};
 }
 
-/* A frame's destination as it stands in next_hop.station of a hop that the quick path can take. */
-static __always_inline __u64 quick_station(const struct ethhdr *eth)
+/* A frame's destination as it stands in next_hop.station of a hop that the fast path can take. */
+static __always_inline __u64 fast_station(const struct ethhdr *eth)
 {
 	return *(__u64 *)eth & bpf_cpu_to_be64(0xffffffffffff0000ULL);
 }
 
 /* The preferred slot of a port offset towards an external endpoint. */
-static __always_inline struct slot *quick_slot(const struct mapping *m, __u32 subscriber, __u32 ext_addr,
-					       __u16 ext_port, __u8 proto, __u32 port_offset)
+static __always_inline struct slot *fast_slot(const struct mapping *m, __u32 subscriber, __u32 ext_addr, __u16 ext_port,
+					      __u8 proto, __u32 port_offset)
 {
 	struct bucket_pair pair = session_buckets(ext_addr, ext_port, proto, port_offset, m->bucket_shift);
 	struct bucket_range range;
@@ -132,7 +133,7 @@ static __always_inline struct slot *quick_slot(const struct mapping *m, __u32 su
  * Rewrites one endpoint and lowers the TTL. The change of the addresses is folded first, as both checksums need it;
  * that of the TTL is the same for every packet: its word loses 0x0100, in network byte order.
  */
-static __always_inline void quick_rewrite(const struct quick *q, int source, __u32 new_addr, __u16 new_port)
+static __always_inline void fast_rewrite(const struct fast_packet *q, int source, __u32 new_addr, __u16 new_port)
 {
 	__be32 *addr = source ? &q->ip->saddr : &q->ip->daddr, addr_be = bpf_htonl(new_addr);
 	__be16 *port = source ? &q->l4->sport : &q->l4->dport, port_be = bpf_htons(new_port);

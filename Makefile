@@ -53,7 +53,7 @@ endif
 AGENT_PACKAGES := libbpf libevent libcjson libmnl libnftnl nettle libcap-ng
 CLI_PACKAGES   := libcjson nettle
 libraries = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
-ALL_CFLAGS := -std=gnu17 $(HARDENED) $(PATHS) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iinclude -I$(BUILD)/skel -MMD -MP $(shell $(PKG_CONFIG) --cflags $(AGENT_PACKAGES) 2>/dev/null)
+ALL_CFLAGS := -std=gnu17 $(HARDENED) $(PATHS) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iinclude -Ilib -I$(BUILD)/skel -MMD -MP $(shell $(PKG_CONFIG) --cflags $(AGENT_PACKAGES) 2>/dev/null)
 LINK       := $(CC) $(SANITIZER) -pie -Wl,-z,relro,-z,now $(CFLAGS) $(LDFLAGS)
 BPF_CFLAGS := -O2 -g $(PATHS) -fdebug-compilation-dir=. -mcpu=v3 -target bpf -D__TARGET_ARCH_$(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m))) -Wall -Wextra -Werror -Wno-unused-parameter \
               -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
@@ -63,7 +63,9 @@ CLI_LIBS   = $(call libraries,$(CLI_PACKAGES))
 
 BPF_SOURCES   := $(wildcard bpf/*.bpf.c)
 SKELETONS     := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/skel/%.skel.h)
-AGENT_SOURCES := $(filter-out agent/main.c,$(wildcard agent/*.c))
+LIB_SOURCES   := $(wildcard lib/*/*.c)
+LIB_OBJECTS   := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
+AGENT_SOURCES := $(filter-out agent/service/main.c,$(wildcard agent/*/*.c))
 AGENT_OBJECTS := $(AGENT_SOURCES:%.c=$(BUILD)/%.o)
 CLI_OBJECTS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cli/*.c))
 UNIT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
@@ -73,7 +75,7 @@ BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
 BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(BUILD)/skel/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 E2E_SOURCES   := $(filter-out %.bpf.c,$(wildcard tests/bench/e2e*.c))
 PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl
-C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] agent/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/vm/*.[ch])
+C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/vm/*.[ch])
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -112,24 +114,31 @@ $(BUILD)/skel/%.skel.h: $(BUILD)/skel/%.bpf.o
 $(BUILD)/agent/%.o: agent/%.c | $(SKELETONS)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -Iagent -c $< -o $@
+$(BUILD)/lib/%.o: lib/%.c
+	@mkdir -p $(@D)
+	$(SAY) CC $<
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -c $< -o $@
 $(BUILD)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
-	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -Iagent -c $< -o $@
+	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -c $< -o $@
 $(BUILD)/tests/%.o: tests/%.c | $(SKELETONS) $(BENCH_BPF)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
 	$(Q)$(HERE) $(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Wno-missing-field-initializers -Iagent -Icli -c $< -o $@
 
-$(BUILD)/libagent.a: $(AGENT_OBJECTS)
+# Appended, not replaced: files of one name stand in several rooms.
+$(BUILD)/libdetnat.a: $(LIB_OBJECTS)
 	$(SAY) AR $@
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
-$(BUILD)/detnat-agent: $(BUILD)/agent/main.o $(BUILD)/libagent.a
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
+$(BUILD)/libagent.a: $(AGENT_OBJECTS) $(LIB_OBJECTS)
+	$(SAY) AR $@
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
+$(BUILD)/detnat-agent: $(BUILD)/agent/service/main.o $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(AGENT_LIBS)
-# The command line shares the pure modules of the agent: address parsing and the mapping history.
-$(BUILD)/detnatctl: $(CLI_OBJECTS) $(BUILD)/libagent.a
+$(BUILD)/detnatctl: $(CLI_OBJECTS) $(BUILD)/libdetnat.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(CLI_LIBS)
 $(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(filter-out %/main.o,$(CLI_OBJECTS)) $(BUILD)/libagent.a
@@ -231,16 +240,16 @@ bench-agent: deps-test ## the agent at 16.5 million sessions: what its own work 
 
 FUZZ_SECONDS ?= 60
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_CFLAGS  := -std=gnu17 -O1 -g -D_GNU_SOURCE -Iinclude -Iagent -I$(BUILD)/skel -MMD -MP -fsanitize=address,undefined
+FUZZ_CFLAGS  := -std=gnu17 -O1 -g -D_GNU_SOURCE -Iinclude -Ilib -Iagent -I$(BUILD)/skel -MMD -MP -fsanitize=address,undefined
 # The datapath's headers read what is not aligned, and take their helpers from a header of the fuzzer's.
 $(BUILD)/fuzz/tests/fuzz/fuzz_packet.o: FUZZ_CFLAGS += -Itests/fuzz/shim -fno-sanitize=alignment
 $(BUILD)/fuzz/%.o: %.c | $(SKELETONS)
 	@mkdir -p $(@D)
 	$(SAY) CLANG $<
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
-$(BUILD)/fuzz/libagent.a: $(AGENT_SOURCES:%.c=$(BUILD)/fuzz/%.o)
+$(BUILD)/fuzz/libagent.a: $(patsubst %.c,$(BUILD)/fuzz/%.o,$(AGENT_SOURCES) $(LIB_SOURCES))
 	$(SAY) AR $@
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 # The kernel's answers are the fuzzer's.
 comma := ,
 $(BUILD)/fuzz/fuzz_replies: private FUZZ_LINK := $(addprefix -Wl$(comma)--wrap=,netlink_call netlink_dump)

@@ -5,7 +5,7 @@
  */
 #include "ctx_xdp.h"
 
-#include <detnat/leaves.h>
+#include <detnat/programs.h>
 
 #include "count.h"
 

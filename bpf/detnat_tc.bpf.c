@@ -21,55 +21,55 @@ int tc_outside(struct __sk_buff *ctx)
 }
 
 SEC("tc")
-int leaf_open_tc(struct __sk_buff *ctx)
+int prog_open_tc(struct __sk_buff *ctx)
 {
-	return TRACED(ctx, open(ctx));
+	return TRACED(ctx, open_session(ctx));
 }
 
 SEC("tc")
-int leaf_overflow_tc(struct __sk_buff *ctx)
+int prog_overflow_tc(struct __sk_buff *ctx)
 {
 	return TRACED(ctx, open_overflow(ctx));
 }
 
 SEC("tc")
-int leaf_refuse_tc(struct __sk_buff *ctx)
+int prog_refuse_tc(struct __sk_buff *ctx)
 {
 	return TRACED(ctx, refuse_session(ctx));
 }
 
 SEC("tc")
-int leaf_fragment_tc(struct __sk_buff *ctx)
+int prog_fragment_tc(struct __sk_buff *ctx)
 {
 	return TRACED(ctx, fragment_in2out(ctx));
 }
 
 SEC("tc")
-int leaf_icmp_error_tc(struct __sk_buff *ctx)
+int prog_icmp_error_tc(struct __sk_buff *ctx)
 {
 	return TRACED(ctx, icmp_error(ctx));
 }
 
 SEC("tc")
-int leaf_protocol_tc(struct __sk_buff *ctx)
+int prog_protocol_tc(struct __sk_buff *ctx)
 {
 	return TRACED(ctx, protocol_out(ctx));
 }
 
 SEC("tc")
-int leaf_refuse_protocol_tc(struct __sk_buff *ctx)
+int prog_refuse_protocol_tc(struct __sk_buff *ctx)
 {
 	return TRACED(ctx, refuse_protocol(ctx));
 }
 
 SEC("tc")
-int leaf_icmp_out_tc(struct __sk_buff *ctx)
+int prog_icmp_out_tc(struct __sk_buff *ctx)
 {
 	return TRACED(ctx, icmp_out(ctx));
 }
 
 SEC("tc")
-int leaf_guard_tc(struct __sk_buff *ctx)
+int prog_guard_tc(struct __sk_buff *ctx)
 {
 	return TRACED(ctx, guard(ctx));
 }

@@ -16,8 +16,8 @@
 #include "open_overflow.h"
 #include "out2in.h"
 #include "protocol.h"
-#include "quick_in2out.h"
-#include "quick_out2in.h"
+#include "fast_in2out.h"
+#include "fast_out2in.h"
 #include "refuse.h"
 #include "reset.h"
 #include "vlan.h"
@@ -28,9 +28,9 @@ SEC("xdp.frags")
 int in2out_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	int verdict = quick_in2out(ctx);
+	int verdict = fast_in2out(ctx);
 
-	return TRACED(ctx, likely(verdict >= 0) ? verdict : leaf_call(ctx, LEAF_in2out));
+	return TRACED(ctx, likely(verdict >= 0) ? verdict : tail_call(ctx, PROG_in2out));
 }
 
 /* Is loaded in place of in2out_xdp where each packet's source matters: see main_program() of the agent. */
@@ -38,18 +38,18 @@ SEC("xdp.frags")
 int in2out_each_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	int verdict = quick_in2out_each(ctx);
+	int verdict = fast_in2out_each(ctx);
 
-	return TRACED(ctx, likely(verdict >= 0) ? verdict : leaf_call(ctx, LEAF_in2out));
+	return TRACED(ctx, likely(verdict >= 0) ? verdict : tail_call(ctx, PROG_in2out));
 }
 
 SEC("xdp.frags")
 int out2in_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	int verdict = quick_out2in(ctx);
+	int verdict = fast_out2in(ctx);
 
-	return TRACED(ctx, likely(verdict >= 0) ? verdict : leaf_call(ctx, LEAF_out2in));
+	return TRACED(ctx, likely(verdict >= 0) ? verdict : tail_call(ctx, PROG_out2in));
 }
 
 /*
@@ -62,12 +62,12 @@ static __always_inline int both(struct xdp_md *ctx)
 	enum packet_kind kind = parse(ctx, &p);
 
 	if (kind == PACKET_NOT_IPV4)
-		return leaf_call(ctx, LEAF_out2in);
+		return tail_call(ctx, PROG_out2in);
 	if (kind == PACKET_BAD_HEADER)
 		return drop(REASON_drop_malformed);
 	if (!index_find(&in_index, p.src) && (index_find(&out_index, p.dst) || index_find(&in_index, p.dst)))
-		return leaf_call(ctx, LEAF_out2in);
-	return leaf_call(ctx, LEAF_in2out);
+		return tail_call(ctx, PROG_out2in);
+	return tail_call(ctx, PROG_in2out);
 }
 
 SEC("xdp.frags")
@@ -78,127 +78,127 @@ int both_xdp(struct xdp_md *ctx)
 }
 
 SEC("xdp.frags")
-int leaf_both_xdp(struct xdp_md *ctx)
+int prog_both_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, both(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_vlan_xdp(struct xdp_md *ctx)
+int prog_vlan_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, vlan(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_in2out_xdp(struct xdp_md *ctx)
+int prog_in2out_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, in2out(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_out2in_xdp(struct xdp_md *ctx)
+int prog_out2in_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, out2in(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_out2in_slow_xdp(struct xdp_md *ctx)
+int prog_out2in_slow_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, out2in_slow(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_open_xdp(struct xdp_md *ctx)
+int prog_open_xdp(struct xdp_md *ctx)
 {
-	return TRACED(ctx, open(ctx));
+	return TRACED(ctx, open_session(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_overflow_xdp(struct xdp_md *ctx)
+int prog_overflow_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, open_overflow(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_refuse_xdp(struct xdp_md *ctx)
+int prog_refuse_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, refuse_session(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_icmp_error_xdp(struct xdp_md *ctx)
+int prog_icmp_error_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, icmp_error(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_refuse_protocol_xdp(struct xdp_md *ctx)
+int prog_refuse_protocol_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, refuse_protocol(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_icmp_in_xdp(struct xdp_md *ctx)
+int prog_icmp_in_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, icmp_in(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_icmp_out_xdp(struct xdp_md *ctx)
+int prog_icmp_out_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, icmp_out(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_icmp_hairpin_xdp(struct xdp_md *ctx)
+int prog_icmp_hairpin_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, icmp_hairpin(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_hairpin_xdp(struct xdp_md *ctx)
+int prog_hairpin_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, hairpin(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_arp_xdp(struct xdp_md *ctx)
+int prog_arp_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, arp(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_tcp_reset_xdp(struct xdp_md *ctx)
+int prog_tcp_reset_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, tcp_reset(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_protocol_xdp(struct xdp_md *ctx)
+int prog_protocol_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, protocol_out(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_protocol_in_xdp(struct xdp_md *ctx)
+int prog_protocol_in_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, protocol_in(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_fragment_xdp(struct xdp_md *ctx)
+int prog_fragment_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, fragment_in2out(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_fragment_hairpin_xdp(struct xdp_md *ctx)
+int prog_fragment_hairpin_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, fragment_hairpin(ctx));
 }
 
 SEC("xdp.frags")
-int leaf_fragment_out2in_xdp(struct xdp_md *ctx)
+int prog_fragment_out2in_xdp(struct xdp_md *ctx)
 {
 	return TRACED(ctx, fragment_out2in(ctx));
 }
@@ -218,7 +218,7 @@ int agent_count(struct agent_count *a)
 
 /* The datapath's clock, for the agent. */
 SEC("syscall")
-int clock(void *ctx)
+int clock_ticks(void *ctx)
 {
 	return (int)now_ticks();
 }

@@ -15,7 +15,7 @@
  * bpf_redirect() also where the packet goes back by the interface it came from: XDP_TX would need an XDP program at
  * the peer of a veth.
  */
-STEP int send_by(ctx_t *ctx, __u32 ifindex)
+SUBPROGRAM int send_by(ctx_t *ctx, __u32 ifindex)
 {
 	struct device_table *t = device_table_get();
 	struct device *out = t ? device_at(t, ifindex) : 0;
@@ -66,7 +66,7 @@ static __always_inline int frame_cut(ctx_t *ctx, __u32 length)
  * Whether an interface takes the frame from XDP: one of several buffers needs more of a driver, and a redirected one
  * may be longer than the MTU of the interface that sends it by one tag alone.
  */
-STEP int takes_frame(ctx_t *ctx, __u32 ifindex)
+SUBPROGRAM int takes_frame(ctx_t *ctx, __u32 ifindex)
 {
 	struct device_table *t = device_table_get();
 	__u64 length = ctx_length(ctx);

@@ -80,8 +80,8 @@ static __always_inline int fragment_in2out(ctx_t *ctx)
 
 /* The way to the subscriber that a fragment goes to. */
 struct fragment_way {
-	struct way_in way;
-	enum way_in_verdict verdict;
+	struct egress way;
+	enum egress_state verdict;
 };
 
 /* 0, or -1 where the mapping has gone since the first fragment. */
@@ -92,8 +92,8 @@ static __always_inline int fragment_way_get(ctx_t *ctx, __u32 src, __u32 in_addr
 	if (!s)
 		return -1;
 	__builtin_memset(ret, 0, sizeof(*ret));
-	ret->verdict = way_in_get(ctx, s, src, in_addr, &ret->way);
-	TRACE_WAY_IN(ret->verdict, &ret->way);
+	ret->verdict = egress_in(ctx, s, src, in_addr, &ret->way);
+	TRACE_EGRESS(ret->verdict, &ret->way);
 	return 0;
 }
 
@@ -122,10 +122,10 @@ static __always_inline int fragment_hairpin(ctx_t *ctx)
 		return drop(REASON_drop_ttl);
 	if (fragment_way_get(ctx, io.f.p.src, dst, &w))
 		return drop(REASON_drop_no_mapping);
-	w.verdict = hairpin_way(w.verdict, &w.way);
-	if (w.verdict == WAY_IN_UNRESOLVED)
+	w.verdict = hairpin_egress(w.verdict, &w.way);
+	if (w.verdict == EGRESS_UNRESOLVED)
 		return hairpin_unresolved(fragment_subscriber(dst), &w.way);
-	if (w.verdict != WAY_IN_READY)
+	if (w.verdict != EGRESS_READY)
 		return drop(REASON_drop_unreachable);
 	if (hairpin_too_long(&io.f.p, &w.way))
 		return drop(REASON_drop_too_big);
@@ -161,11 +161,11 @@ static __always_inline int fragment_out2in(ctx_t *ctx)
 	f.in_addr = dst;
 	if (fragment_way_get(ctx, p.src, dst, &w))
 		return drop(REASON_drop_no_mapping);
-	if (w.verdict == WAY_IN_NOWHERE)
+	if (w.verdict == EGRESS_NOWHERE)
 		return drop(REASON_drop_unreachable);
 	if (p.ttl <= 1)
 		return drop(REASON_drop_ttl);
-	if (way_in_too_big(ctx, w.verdict, &w.way, &p))
+	if (egress_too_big(ctx, w.verdict, &w.way, &p))
 		return drop(REASON_drop_too_big);
 
 	int refused = fragment_pass(e, &f);
@@ -173,7 +173,7 @@ static __always_inline int fragment_out2in(ctx_t *ctx)
 	if (refused)
 		return drop(refused);
 
-	int direct = way_in_direct(ctx, w.verdict, &w.way, p.length);
+	int direct = egress_is_direct(ctx, w.verdict, &w.way, p.length);
 
 	if (fragment_rewrite(ctx, src, dst, direct))
 		return drop(REASON_drop_error);

@@ -8,7 +8,7 @@
 #define DETNAT_FRAGMENT_PARK_H
 
 #include "fragment.h"
-#include "leaf.h"
+#include "tail_call.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -44,7 +44,7 @@ static long frame_sum_step(__u32 i, struct frame_sum *s)
 }
 
 /* Sum of the octets from `at` on and before `end`, not folded, or FRAME_SUM_FAILED where the frame ends before them. */
-STEP __u64 frame_sum(ctx_t *ctx, __u32 at, __u32 end)
+SUBPROGRAM __u64 frame_sum(ctx_t *ctx, __u32 at, __u32 end)
 {
 	struct frame_sum s = { .ctx = ctx, .at = at, .end = end };
 

@@ -10,7 +10,7 @@
 #include <linux/ipv6.h>
 
 #include "bypass.h"
-#include "leaf.h"
+#include "tail_call.h"
 #include "lookup.h"
 #include "parse.h"
 

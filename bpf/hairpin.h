@@ -10,28 +10,28 @@
 #include "out2in.h"
 
 /* The sender's session, of a packet whose source m maps: its outside port, or 0 for none yet. */
-STEP int hairpin_sender(const struct mapping *m, const struct packet *p)
+SUBPROGRAM int hairpin_sender(const struct mapping *m, const struct packet *p)
 {
 	struct overflow_session *o;
 	struct subscriber *s;
 	struct slot *slot;
 	struct flow f;
-	__u64 truth;
+	__u64 word;
 
 	if (!m || !p)
 		return 0;
 	f = (struct flow){ .p = *p, .m = m, .now = now_ticks() };
 	flow_complete(&f);
-	slot = flow_find(&f, &truth);
+	slot = session_lookup_in2out(&f, &word);
 	if (slot) {
-		if (session_reopens(truth, &f.p))
+		if (session_reopens(word, &f.p))
 			return 0;
-		session_hit(slot, truth, &f.p, 1, f.now, m, f.subscriber);
-		return truth_out_port(truth);
+		session_hit(slot, word, &f.p, 1, f.now, m, f.subscriber);
+		return word_out_port(word);
 	}
 	s = subscriber_get(m, f.subscriber);
 	o = s && s->overflow ? overflow_find_in(&f, s) : 0;
-	return o ? truth_out_port(overflow_hit_in(o, &f, s)) : 0;
+	return o ? word_out_port(overflow_hit_in(o, &f, s)) : 0;
 }
 
 /*
@@ -41,11 +41,12 @@ STEP int hairpin_sender(const struct mapping *m, const struct packet *p)
 static __always_inline int hairpin_receiver(const struct packet *p, const struct mapping *m, __u32 subscriber,
 					    struct subscriber *s, __u32 now)
 {
-	__u64 truth, key;
-	struct slot *slot = reverse_find(m, subscriber, p->src, p->sport, p->dport, p->proto, now, &truth, &key);
+	__u64 word, key;
+	struct slot *slot =
+		session_lookup_out2in(m, subscriber, p->src, p->sport, p->dport, p->proto, now, &word, &key);
 
 	if (slot) {
-		session_hit(slot, truth, p, 0, now, m, subscriber);
+		session_hit(slot, word, p, 0, now, m, subscriber);
 		return key_in_port(key);
 	}
 	if (!s->overflow)
@@ -61,7 +62,7 @@ static __always_inline int hairpin_receiver(const struct packet *p, const struct
 }
 
 /* Drops a packet to a subscriber and asks the agent to resolve the way, which one packet a tick does. */
-STEP int hairpin_unresolved(struct subscriber *s, const struct way_in *way)
+SUBPROGRAM int hairpin_unresolved(struct subscriber *s, const struct egress *way)
 {
 	__u8 tick = (__u8)now_ticks();
 
@@ -82,7 +83,7 @@ STEP int hairpin_unresolved(struct subscriber *s, const struct way_in *way)
 }
 
 /* Whether a packet can go no further: longer than its way allows, and not to be fragmented. */
-static __always_inline int hairpin_too_long(const struct packet *p, const struct way_in *way)
+static __always_inline int hairpin_too_long(const struct packet *p, const struct egress *way)
 {
 	return p->length > way->mtu && p->df;
 }
@@ -91,7 +92,7 @@ static __always_inline int hairpin_too_long(const struct packet *p, const struct
  * A hairpin that is translated, an IP packet of so many octets, goes its way. There is no kernel behind it to cut it
  * into fragments (RFC 791 section 3.2), or to send what the interface takes none of from XDP: the agent does.
  */
-STEP int hairpin_forward(ctx_t *ctx, __u32 length, const struct way_in *way)
+SUBPROGRAM int hairpin_forward(ctx_t *ctx, __u32 length, const struct egress *way)
 {
 	struct ethhdr *eth = ctx_data(ctx);
 
@@ -115,14 +116,14 @@ static __always_inline int hairpin(ctx_t *ctx)
 		return verdict;
 
 	struct subscriber *sender = subscriber_get(io.f.m, io.f.subscriber);
-	struct way_in way = {};
+	struct egress way = {};
 
 	if (!sender)
 		return drop(REASON_drop_no_mapping);
 	if (io.f.p.ttl <= 1 && address_is_local(ctx, io.f.p.src, io.f.p.dst))
 		return pass_untranslated();
 	/* Before anything is opened or refreshed; no next hop is known yet, so this is of the TTL alone. */
-	verdict = ttl_and_mtu(ctx, &io.f.p, sender, WAY_IN_KERNEL, &way);
+	verdict = ttl_and_mtu(ctx, &io.f.p, sender, EGRESS_KERNEL, &way);
 	if (verdict != GO_ON)
 		return verdict;
 	if (!settings.hairpin && !address_is_local(ctx, io.f.p.src, io.f.p.dst))
@@ -133,7 +134,7 @@ static __always_inline int hairpin(ctx_t *ctx)
 	if (!out_port) {
 		if (address_is_local(ctx, io.f.p.src, io.f.p.dst))
 			return pass_untranslated();
-		return leaf_call(ctx, LEAF_open);
+		return tail_call(ctx, PROG_open);
 	}
 
 	/* From here on it is a packet from outside, as the sender's outside endpoint would send it. */
@@ -156,12 +157,12 @@ static __always_inline int hairpin(ctx_t *ctx)
 
 	struct rewrite source = { .addr = p->src, .port = out_port, .source = 1 };
 	struct rewrite destination = { .addr = m->geo.in_base + (__u32)receiver, .port = (__u16)in_port };
-	enum way_in_verdict way_verdict = hairpin_way(way_in_get(ctx, s, sender_addr, destination.addr, &way), &way);
+	enum egress_state way_verdict = hairpin_egress(egress_in(ctx, s, sender_addr, destination.addr, &way), &way);
 
-	TRACE_WAY_IN(way_verdict, &way);
-	if (way_verdict == WAY_IN_UNRESOLVED)
+	TRACE_EGRESS(way_verdict, &way);
+	if (way_verdict == EGRESS_UNRESOLVED)
 		return hairpin_unresolved(s, &way);
-	if (way_verdict != WAY_IN_READY)
+	if (way_verdict != EGRESS_READY)
 		return drop(REASON_drop_unreachable);
 	p->src = sender_addr;
 	verdict = ttl_and_mtu(ctx, p, sender, way_verdict, &way);

@@ -17,8 +17,8 @@
 #if HOOK_XDP
 
 /* The packet becomes the error about it and goes back: the verdict. quote: octets of it to be quoted. */
-static __always_inline int icmp_error_send(ctx_t *ctx, const struct note *n, const struct device *in, __u32 in_ifindex,
-					   const struct packet *p, __u32 quote)
+static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n, const struct device *in,
+					   __u32 in_ifindex, const struct packet *p, __u32 quote)
 {
 	struct ethhdr *eth = ctx_data(ctx);
 	__u32 linear = (__u32)(ctx->data_end - ctx->data) - L3_OFFSET;
@@ -49,7 +49,7 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct note *n, con
 
 #endif
 
-static __always_inline int icmp_error_about(ctx_t *ctx, const struct note *n)
+static __always_inline int icmp_error_about(ctx_t *ctx, const struct arguments *n)
 {
 	struct packet p;
 	__u32 in_ifindex = packet_ingress(ctx);
@@ -66,7 +66,7 @@ static __always_inline int icmp_error_about(ctx_t *ctx, const struct note *n)
 
 static __always_inline int icmp_error(ctx_t *ctx)
 {
-	struct note *n = note_get();
+	struct arguments *n = arguments_get();
 
 	return n ? icmp_error_about(ctx, n) : drop(REASON_drop_error);
 }

@@ -4,7 +4,7 @@
 #define DETNAT_ICMP_ERROR_HEADERS_H
 
 #include "frame_sum.h"
-#include "leaf.h"
+#include "tail_call.h"
 
 #define ICMP_ERROR_HEADERS (sizeof(struct iphdr) + sizeof(struct icmphdr))
 #define ICMP_ERROR_QUOTE   (576U - ICMP_ERROR_HEADERS)
@@ -13,7 +13,7 @@
  * Writes both headers of an error from an interface's address about a packet from p->src; sum: that of the quote, which
  * is so many octets long.
  */
-static __always_inline void icmp_error_headers(struct iphdr *ip, const struct note *n, const struct device *in,
+static __always_inline void icmp_error_headers(struct iphdr *ip, const struct arguments *n, const struct device *in,
 					       const struct packet *p, __u32 quote, __u64 sum)
 {
 	struct icmphdr *icmp = (void *)(ip + 1);

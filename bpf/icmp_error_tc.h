@@ -85,8 +85,8 @@ static __always_inline void quote_as_sent(ctx_t *ctx, struct iphdr *ip, const st
 }
 
 /* Hands the error over to the agent: the verdict. quote: octets to be quoted, at most ICMP_ERROR_QUOTE. */
-static __always_inline int icmp_error_send(ctx_t *ctx, const struct note *n, const struct device *in, __u32 in_ifindex,
-					   const struct packet *p, __u32 quote)
+static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n, const struct device *in,
+					   __u32 in_ifindex, const struct packet *p, __u32 quote)
 {
 	struct transmission *t = transmission_get();
 	__u32 length = first_packet_length(ctx, p), *word;

@@ -30,7 +30,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 		return icmp_hairpin_refuse(ctx, &e.p, refused);
 	/* To a pool address it is a stranger like any other. */
 	if (icmp_from_inside_is_foreign(&e))
-		return leaf_call(ctx, LEAF_icmp_in);
+		return tail_call(ctx, PROG_icmp_in);
 
 	__u16 out_port = settings.hairpin ? icmp_from_inside_port(&e) : 0;
 
@@ -38,19 +38,19 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 		return icmp_hairpin_refuse(ctx, &e.p, icmp_from_inside_reason(&e));
 
 	/* The quoted packet's answer, as from outside. */
-	struct packet answer = { .src = mapping_out_addr(&e.f.m->geo, e.f.subscriber),
-				 .dst = e.f.p.dst,
-				 .sport = out_port,
-				 .dport = e.f.p.dport,
-				 .proto = e.f.p.proto };
-	const struct mapping *m = mapping_by_outside(answer.dst);
-	__s64 reverse = m ? quote_subscriber(m, &answer) : -1;
+	struct packet reply = { .src = mapping_out_addr(&e.f.m->geo, e.f.subscriber),
+				.dst = e.f.p.dst,
+				.sport = out_port,
+				.dport = e.f.p.dport,
+				.proto = e.f.p.proto };
+	const struct mapping *m = mapping_by_outside(reply.dst);
+	__s64 reverse = m ? quote_subscriber(m, &reply) : -1;
 	__u32 receiver = (__u32)reverse;
 	struct subscriber *s = m && reverse >= 0 ? subscriber_get(m, receiver) : 0;
 	int in_port = -1;
 
 	if (m && s)
-		in_port = quote_session_from_outside(m, receiver, &answer);
+		in_port = quote_session_from_outside(m, receiver, &reply);
 
 	if (in_port < 0)
 		return icmp_hairpin_refuse(ctx, &e.p, REASON_drop_no_session);
@@ -62,15 +62,15 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 		return drop(REASON_drop_ttl);
 
 	struct rewrite source = { .addr = m->geo.in_base + receiver, .port = (__u16)in_port, .source = 1 };
-	struct rewrite destination = { .addr = answer.src, .port = out_port };
-	struct way_in way = {};
-	enum way_in_verdict verdict = hairpin_way(way_in_get(ctx, s, e.p.src, source.addr, &way), &way);
+	struct rewrite destination = { .addr = reply.src, .port = out_port };
+	struct egress way = {};
+	enum egress_state verdict = hairpin_egress(egress_in(ctx, s, e.p.src, source.addr, &way), &way);
 	__u64 sum = 0;
 
-	TRACE_WAY_IN(verdict, &way);
-	if (verdict == WAY_IN_UNRESOLVED)
+	TRACE_EGRESS(verdict, &way);
+	if (verdict == EGRESS_UNRESOLVED)
 		return hairpin_unresolved(s, &way);
-	if (verdict != WAY_IN_READY)
+	if (verdict != EGRESS_READY)
 		return drop(REASON_drop_unreachable);
 	if (hairpin_too_long(&e.p, &way))
 		return drop(REASON_drop_too_big);

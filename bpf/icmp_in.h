@@ -30,20 +30,20 @@ static __always_inline int icmp_in(ctx_t *ctx)
 
 	if (kind == QUOTE_MALFORMED)
 		return icmp_in_refuse(ctx, &p, REASON_drop_malformed);
-	if (kind == QUOTE_OTHER || !m || q.answer.dst != p.dst)
+	if (kind == QUOTE_OTHER || !m || q.reply.dst != p.dst)
 		return icmp_in_refuse(ctx, &p, REASON_drop_no_session);
 	if (source_is_martian(p.src) || index_find(&in_index, p.src))
 		return icmp_in_refuse(ctx, &p, REASON_drop_martian);
 	/* NAT on a stick: a router inside that is no subscriber, about a hairpin. */
-	if (in->roles & DEVICE_INSIDE && index_find(&in_index, q.answer.src))
-		return leaf_call(ctx, LEAF_icmp_hairpin);
+	if (in->roles & DEVICE_INSIDE && index_find(&in_index, q.reply.src))
+		return tail_call(ctx, PROG_icmp_hairpin);
 
-	__s64 reverse = quote_subscriber(m, &q.answer);
+	__s64 reverse = quote_subscriber(m, &q.reply);
 	__u32 subscriber = (__u32)reverse;
 	struct subscriber *s = reverse < 0 ? 0 : subscriber_get(m, subscriber);
 	/* Packets of a hairpin do not come by outside routers. */
 	int in_port =
-		s && !index_find(&out_index, q.answer.src) ? quote_session_from_outside(m, subscriber, &q.answer) : -1;
+		s && !index_find(&out_index, q.reply.src) ? quote_session_from_outside(m, subscriber, &q.reply) : -1;
 
 	if (!s || in_port < 0)
 		return icmp_in_refuse(ctx, &p, REASON_drop_no_session);
@@ -60,15 +60,15 @@ static __always_inline int icmp_in(ctx_t *ctx)
 		return drop(REASON_drop_malformed);
 
 	struct rewrite source = { .addr = m->geo.in_base + subscriber, .port = (__u16)in_port, .source = 1 };
-	struct way_in way = {};
-	enum way_in_verdict verdict = way_in_get(ctx, s, p.src, source.addr, &way);
-	int direct = way_in_direct(ctx, verdict, &way, p.length);
+	struct egress way = {};
+	enum egress_state verdict = egress_in(ctx, s, p.src, source.addr, &way);
+	int direct = egress_is_direct(ctx, verdict, &way, p.length);
 	__u64 sum = 0;
 
-	TRACE_WAY_IN(verdict, &way);
-	if (verdict == WAY_IN_NOWHERE)
+	TRACE_EGRESS(verdict, &way);
+	if (verdict == EGRESS_NOWHERE)
 		return drop(REASON_drop_unreachable);
-	if (way_in_too_big(ctx, verdict, &way, &p))
+	if (egress_too_big(ctx, verdict, &way, &p))
 		return drop(REASON_drop_too_big);
 	if (quote_rewrite(ctx, &q, &source, &sum) || icmp_header_rewrite(ctx, &p, p.src, source.addr, sum, direct))
 		return drop(REASON_drop_error);

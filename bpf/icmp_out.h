@@ -27,7 +27,7 @@ static __always_inline int icmp_from_inside_parse(ctx_t *ctx, struct icmp_from_i
 	e->sender = mapping_by_inside(e->p.src);
 	if (e->kind == QUOTE_MALFORMED)
 		return 1;
-	e->f.p = e->q.answer;
+	e->f.p = e->q.reply;
 	e->f.m = mapping_by_inside(e->f.p.src);
 	return 1;
 }
@@ -83,7 +83,7 @@ static __always_inline int icmp_from_inside_is_foreign(const struct icmp_from_in
  * says of any may come from an address inside, or send its receiver to one (a redirect). Whether that is so; what goes
  * to where nothing is translated shows nothing.
  */
-STEP int own_error_shows_inside(ctx_t *ctx, const struct packet *p)
+SUBPROGRAM int own_error_shows_inside(ctx_t *ctx, const struct packet *p)
 {
 	struct device *out = device_get(ctx->ifindex);
 	__be32 quoted[2], gateway;
@@ -127,7 +127,7 @@ static __always_inline int icmp_out(ctx_t *ctx)
 	nh = next_hop_get(ctx, &e.p);
 	TRACE_NEXT_HOP(nh);
 	/* As in in2out_prepare(), which has asked for this hop already. */
-	if (!nh || nh->way > WAY_OUT_KERNEL)
+	if (!nh || nh->kind > HOP_OUT_KERNEL)
 		return pass_untranslated();
 	__u32 out_ifindex = nh->out_ifindex;
 #else
@@ -164,7 +164,7 @@ static __always_inline int icmp_out(ctx_t *ctx)
 		return drop(refused);
 #if HOOK_XDP
 	/* The kernel's to send; tc translates it. */
-	if (source_verdict == SOURCE_KERNEL || nh->way == WAY_OUT_KERNEL || e.p.ttl <= 1 || e.p.length > nh->mtu ||
+	if (source_verdict == SOURCE_KERNEL || nh->kind == HOP_OUT_KERNEL || e.p.ttl <= 1 || e.p.length > nh->mtu ||
 	    !takes_frame(ctx, nh->out_ifindex))
 		return pass_untranslated();
 #endif

@@ -29,7 +29,7 @@ struct icmp_quote {
 	 * Its endpoints the other way round: the packet that would answer the quoted one, and that would go where the
 	 * error goes. Only addresses, ports and protocol are valid.
 	 */
-	struct packet answer;
+	struct packet reply;
 	__u16 l3_offset; /* all from the start of the frame */
 	__u16 l4_offset;
 	__u16 end; /* of the quoted packet, or of what there is of it */
@@ -62,25 +62,25 @@ static __always_inline enum quote_kind quote_parse(ctx_t *ctx, const struct pack
 	if ((void *)(icmp + 1) > data_end || l4 + QUOTED_TRANSPORT > end)
 		return QUOTE_MALFORMED;
 	__builtin_memset(ret, 0, sizeof(*ret));
-	ret->answer.src = bpf_ntohl(ip->daddr);
-	ret->answer.dst = bpf_ntohl(ip->saddr);
-	ret->answer.proto = ip->protocol;
+	ret->reply.src = bpf_ntohl(ip->daddr);
+	ret->reply.dst = bpf_ntohl(ip->saddr);
+	ret->reply.proto = ip->protocol;
 	ret->l3_offset = (__u16)l3;
 	ret->l4_offset = (__u16)l4;
 	ret->end = (__u16)(l3 + length < end ? l3 + length : end);
 	switch (ip->protocol) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
-		ret->answer.sport = bpf_ntohs(ports->dest);
-		ret->answer.dport = bpf_ntohs(ports->source);
+		ret->reply.sport = bpf_ntohs(ports->dest);
+		ret->reply.dport = bpf_ntohs(ports->source);
 		return QUOTE_SESSION;
 	case IPPROTO_ICMP:
 		if (icmp->type != echo_type || icmp->code)
 			return QUOTE_OTHER;
 		if (echo_type == ICMP_ECHO)
-			ret->answer.dport = bpf_ntohs(icmp->id);
+			ret->reply.dport = bpf_ntohs(icmp->id);
 		else
-			ret->answer.sport = bpf_ntohs(icmp->id);
+			ret->reply.sport = bpf_ntohs(icmp->id);
 		return QUOTE_SESSION;
 	default:
 		return QUOTE_PROTOCOL;
@@ -104,7 +104,7 @@ static __always_inline int quote_rewrite(ctx_t *ctx, const struct icmp_quote *q,
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
 	struct iphdr *ip = data + (q->l3_offset & 127);
 	void *l4 = data + (q->l4_offset & 255);
-	struct packet quoted = { .proto = q->answer.proto };
+	struct packet quoted = { .proto = q->reply.proto };
 
 	if ((void *)(ip + 1) > data_end || l4 + QUOTED_TRANSPORT > data_end)
 		return -1;
@@ -171,7 +171,7 @@ static __always_inline int icmp_header_rewrite(ctx_t *ctx, const struct packet *
 }
 
 /* Whether the checksum of an ICMP message is right: a wrong one would be translated into another (RFC 5508 REQ-3). */
-STEP int icmp_checksum_holds(ctx_t *ctx, const struct packet *p)
+SUBPROGRAM int icmp_checksum_holds(ctx_t *ctx, const struct packet *p)
 {
 	if (!p)
 		return 0;
@@ -186,11 +186,11 @@ STEP int icmp_checksum_holds(ctx_t *ctx, const struct packet *p)
  * changes nothing of the session (RFC 5508 REQ-6). For a protocol without ports, of which there are no sessions, it is
  * 1 where the mapping translates it, and is not looked at.
  */
-STEP int quote_session_from_inside(const struct mapping *m, const struct packet *p)
+SUBPROGRAM int quote_session_from_inside(const struct mapping *m, const struct packet *p)
 {
 	struct flow f = { .m = m };
 	struct subscriber *s;
-	__u64 truth;
+	__u64 word;
 
 	if (!m || !p)
 		return 0;
@@ -200,9 +200,9 @@ STEP int quote_session_from_inside(const struct mapping *m, const struct packet 
 	f.now = now_ticks();
 	flow_from_inside(&f);
 	s = subscriber_get(m, f.subscriber);
-	if (flow_find(&f, &truth)) {
-		TRACE_STEP(session, truth, truth);
-		return truth_out_port(truth);
+	if (session_lookup_in2out(&f, &word)) {
+		TRACE_STEP(session, word, word);
+		return word_out_port(word);
 	}
 	if (!s || !s->overflow)
 		return 0;
@@ -210,11 +210,11 @@ STEP int quote_session_from_inside(const struct mapping *m, const struct packet 
 	struct overflow_key in = overflow_key_of_flow(&f);
 	struct overflow_session *o = bpf_map_lookup_elem(&overflow, &in);
 
-	truth = o ? LOAD(o->truth) : 0;
-	if (!truth || truth_expired(truth, f.now, m->timeout_ticks))
+	word = o ? LOAD(o->truth) : 0;
+	if (!word || word_expired(word, f.now, m->timeout_ticks))
 		return 0;
-	TRACE_STEP(session, truth, truth);
-	return truth_out_port(truth);
+	TRACE_STEP(session, word, word);
+	return word_out_port(word);
 }
 
 /* Number of the subscriber of m that a packet from outside is for, or -1. */
@@ -226,12 +226,12 @@ static __always_inline __s64 quote_subscriber(const struct mapping *m, const str
 }
 
 /* Inside port of the session that a packet from outside belongs to, or -1; of a protocol without ports 0. */
-STEP int quote_session_from_outside(const struct mapping *m, __u32 subscriber, const struct packet *p)
+SUBPROGRAM int quote_session_from_outside(const struct mapping *m, __u32 subscriber, const struct packet *p)
 {
 	__u32 now = now_ticks();
 	struct overflow_key in;
 	struct subscriber *s;
-	__u64 truth, key;
+	__u64 word, key;
 
 	if (!m || !p)
 		return -1;
@@ -240,8 +240,8 @@ STEP int quote_session_from_outside(const struct mapping *m, __u32 subscriber, c
 	s = subscriber_get(m, subscriber);
 	if (!s)
 		return -1;
-	if (reverse_find(m, subscriber, p->src, p->sport, p->dport, p->proto, now, &truth, &key)) {
-		TRACE_STEP(session, truth, truth);
+	if (session_lookup_out2in(m, subscriber, p->src, p->sport, p->dport, p->proto, now, &word, &key)) {
+		TRACE_STEP(session, word, word);
 		return key_in_port(key);
 	}
 	if (!s->overflow || !overflow_find_out(p, m, now, &in))

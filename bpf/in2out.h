@@ -37,9 +37,9 @@ static __always_inline int packet_may_open(const struct packet *p)
 static __always_inline int in2out_other_kind(ctx_t *ctx, const struct in2out *io, enum packet_kind kind)
 {
 	if (kind == PACKET_PROTOCOL && mapping_is_one_to_one(io->f.m))
-		return leaf_call(ctx, LEAF_protocol);
+		return tail_call(ctx, PROG_protocol);
 	if (kind == PACKET_PROTOCOL)
-		return leaf_call(ctx, LEAF_refuse_protocol);
+		return tail_call(ctx, PROG_refuse_protocol);
 	return drop(parse_drop_reason(kind));
 }
 
@@ -68,11 +68,11 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 	enum packet_kind kind = parse(ctx, p);
 
 	if (kind == PACKET_NOT_IPV4)
-		return is_tagged(ctx) ? leaf_call(ctx, LEAF_vlan) : pass_untranslated();
+		return is_tagged(ctx) ? tail_call(ctx, PROG_vlan) : pass_untranslated();
 	if (kind == PACKET_BAD_HEADER)
 		return drop(REASON_drop_malformed);
 	if (address_is_link_local(p->src) || address_is_link_local(p->dst))
-		return link_local_strays(ctx, p->src, p->dst) ? drop(REASON_drop_martian) : pass_untranslated();
+		return link_local_is_misplaced(ctx, p->src, p->dst) ? drop(REASON_drop_martian) : pass_untranslated();
 	/* Where the kernel forwards, tc translates; only hairpins are forwarded here. */
 	if (!settings.redirect && !index_find(&out_index, p->dst))
 		return is_martian(p) ? drop(REASON_drop_martian) : pass_untranslated();
@@ -85,11 +85,11 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 
 	if (!io->nh || (void *)(eth + 1) > ctx_data_end(ctx) || !mac_equal(eth->h_dest, io->nh->in_mac))
 		return pass_untranslated();
-	if (io->nh->way > WAY_POOL)
+	if (io->nh->kind > HOP_POOL)
 		return is_martian(p) ? drop(REASON_drop_martian) : pass_untranslated();
-	io->hairpin = io->nh->way == WAY_POOL;
+	io->hairpin = io->nh->kind == HOP_POOL;
 	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p))
-		return leaf_call(ctx, io->hairpin ? LEAF_icmp_hairpin : LEAF_icmp_out);
+		return tail_call(ctx, io->hairpin ? PROG_icmp_hairpin : PROG_icmp_out);
 
 	io->f.m = mapping_by_inside(p->src);
 	if (!io->f.m) {
@@ -97,7 +97,7 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 			return drop(REASON_drop_martian);
 		/* To a pool address it is a stranger like any other. */
 		if (io->hairpin && !unmatched_is_dropped(p->src))
-			return leaf_call(ctx, LEAF_out2in);
+			return tail_call(ctx, PROG_out2in);
 		return source_unmatched(ctx, p);
 	}
 
@@ -117,7 +117,7 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 		return refused ? drop(refused) : in2out_other_kind(ctx, io, kind);
 	}
 	/* The kernel sends the ICMP error, or the packet in pieces; but for hairpins, which it would only drop. */
-	if (!io->hairpin && (io->nh->way == WAY_OUT_KERNEL || p->ttl <= 1 || p->length > io->nh->mtu ||
+	if (!io->hairpin && (io->nh->kind == HOP_OUT_KERNEL || p->ttl <= 1 || p->length > io->nh->mtu ||
 			     !takes_frame(ctx, io->nh->out_ifindex)))
 		return pass_untranslated();
 	flow_from_inside(&io->f);
@@ -152,7 +152,7 @@ static __always_inline int is_own_icmp(ctx_t *ctx)
 /* What was forwarded and is not for translation. */
 static __always_inline int in2out_other(ctx_t *ctx)
 {
-	return settings.guard ? leaf_call(ctx, LEAF_guard) : pass_untranslated();
+	return settings.guard ? tail_call(ctx, PROG_guard) : pass_untranslated();
 }
 
 static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, enum packet_kind wanted)
@@ -166,7 +166,7 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 		return drop(REASON_drop_error);
 	/* The gateway's own traffic, but for its errors, which may quote what was translated. */
 	if (!ctx_ingress(ctx) && out && is_own_icmp(ctx))
-		return leaf_or(ctx, LEAF_icmp_out, CTX_PASS);
+		return tail_call_or(ctx, PROG_icmp_out, CTX_PASS);
 	if (turns_back(ctx, in, out))
 		return drop(REASON_drop_unreachable);
 	/* What leaves by a VLAN interface above is judged there. */
@@ -194,7 +194,7 @@ static __always_inline int in2out_prepare_kind(ctx_t *ctx, struct in2out *io, en
 	if (is_bypassed(p->dst))
 		return source_is_martian(p->src) ? drop(REASON_drop_martian) : pass_untranslated();
 	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p))
-		return leaf_call(ctx, LEAF_icmp_out);
+		return tail_call(ctx, PROG_icmp_out);
 	io->f.now = now_ticks();
 	io->hairpin = 0;
 	io->f.m = mapping_by_inside(p->src);
@@ -236,11 +236,11 @@ static __always_inline __u32 in2out_mtu(ctx_t *ctx, const struct in2out *io)
 }
 
 /* The session is found or opened: rewrites, and sends or leaves that to the kernel. */
-static __always_inline int in2out_finish(ctx_t *ctx, const struct in2out *io, __u64 truth)
+static __always_inline int in2out_finish(ctx_t *ctx, const struct in2out *io, __u64 word)
 {
 	struct rewrite w = {
 		.addr = mapping_out_addr(&io->f.m->geo, io->f.subscriber),
-		.port = truth_out_port(truth),
+		.port = word_out_port(word),
 		.source = 1,
 	};
 
@@ -265,24 +265,24 @@ static __always_inline int in2out_finish(ctx_t *ctx, const struct in2out *io, __
 static __always_inline int in2out(ctx_t *ctx)
 {
 	struct in2out io;
-	__u64 truth;
+	__u64 word;
 	int verdict = in2out_prepare(ctx, &io);
 
 	if (verdict != GO_ON)
 		return verdict;
 #if HOOK_XDP
 	if (io.hairpin)
-		return leaf_call(ctx, io.f.p.fragment == FRAGMENT_LATER ? LEAF_fragment_hairpin : LEAF_hairpin);
+		return tail_call(ctx, io.f.p.fragment == FRAGMENT_LATER ? PROG_fragment_hairpin : PROG_hairpin);
 #endif
 	if (io.f.p.fragment == FRAGMENT_LATER)
-		return leaf_call(ctx, LEAF_fragment);
+		return tail_call(ctx, PROG_fragment);
 
-	struct slot *s = flow_find(&io.f, &truth);
+	struct slot *s = session_lookup_in2out(&io.f, &word);
 
-	if (!s || session_reopens(truth, &io.f.p))
-		return leaf_call(ctx, LEAF_open);
-	session_hit(s, truth, &io.f.p, 1, io.f.now, io.f.m, io.f.subscriber);
-	return in2out_finish(ctx, &io, truth);
+	if (!s || session_reopens(word, &io.f.p))
+		return tail_call(ctx, PROG_open);
+	session_hit(s, word, &io.f.p, 1, io.f.now, io.f.m, io.f.subscriber);
+	return in2out_finish(ctx, &io, word);
 }
 
 #endif

@@ -40,7 +40,7 @@ static __always_inline int packet_has_options(const struct packet *p)
  * enum reason: why IP options, `length` octets from offset on, at most MAX_OPTIONS, forbid to translate a packet; 0
  * where they do not.
  */
-STEP int options_judge(ctx_t *ctx, __u32 offset, __u32 length)
+SUBPROGRAM int options_judge(ctx_t *ctx, __u32 offset, __u32 length)
 {
 	struct options *o;
 	__u8 kind;

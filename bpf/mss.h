@@ -51,7 +51,7 @@ static __always_inline void mss_store(ctx_t *ctx, __u32 offset, __be16 mss, __u3
 }
 
 /* Of a SYN whose TCP header begins there; mtu as in mss_limit(). Returns 0. */
-STEP int mss_clamp_syn(ctx_t *ctx, __u32 tcp, __u32 mtu)
+SUBPROGRAM int mss_clamp_syn(ctx_t *ctx, __u32 tcp, __u32 mtu)
 {
 	__u32 options_offset, limit;
 	struct options *o;

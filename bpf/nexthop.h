@@ -11,7 +11,7 @@
 
 #include "bypass.h"
 #include "ether.h"
-#include "leaf.h"
+#include "tail_call.h"
 #include "lookup.h"
 #include "parse.h"
 #include "settings.h"
@@ -22,13 +22,13 @@
 
 #define NEXT_HOPS 4096U
 
-enum way {
-	WAY_OUT,	/* leaves by an outside interface, XDP can send it */
-	WAY_OUT_TAGGED, /* the same, with VLAN tags; not for the quick path */
-	WAY_OUT_KERNEL, /* leaves by an outside interface, the kernel must send it */
-	WAY_POOL,	/* to a pool address */
-	WAY_LOCAL,	/* to the gateway itself, or nothing that is forwarded */
-	WAY_OTHER,	/* anywhere else, to a bypassed destination, or nowhere */
+enum hop_kind {
+	HOP_OUT,	/* leaves by an outside interface, XDP can send it */
+	HOP_OUT_TAGGED, /* the same, with VLAN tags; not for the fast path */
+	HOP_OUT_KERNEL, /* leaves by an outside interface, the kernel must send it */
+	HOP_POOL,	/* to a pool address */
+	HOP_LOCAL,	/* to the gateway itself, or nothing that is forwarded */
+	HOP_OTHER,	/* anywhere else, to a bypassed destination, or nowhere */
 };
 
 struct next_hop {
@@ -53,7 +53,7 @@ struct next_hop {
 	union {
 		struct {
 			__u8 in_mac[6]; /* of the ingress interface: what is for another station is not ours */
-			__u8 way;
+			__u8 kind;	/* enum hop_kind */
 			__u8 pad;
 		};
 		__u64 station;
@@ -107,7 +107,7 @@ static __always_inline __u32 packet_received_by(const ctx_t *ctx)
 }
 
 /* Notes that packets to dst, host byte order, go to the neighbour that the kernel has just named. */
-STEP int next_hop_used(const struct bpf_fib_lookup *fib, __u32 dst)
+SUBPROGRAM int next_hop_used(const struct bpf_fib_lookup *fib, __u32 dst)
 {
 	struct next_hop_address at = {};
 	struct next_hop_use use = { .tick = now_ticks() }, *known;
@@ -173,7 +173,7 @@ static __always_inline int address_is_local(ctx_t *ctx, __u32 src, __u32 addr)
 }
 
 /* Whether a packet has a link-local address and is not just for this link or the gateway: then it is dropped. */
-STEP int link_local_strays(ctx_t *ctx, __u32 src, __u32 dst)
+SUBPROGRAM int link_local_is_misplaced(ctx_t *ctx, __u32 src, __u32 dst)
 {
 	if (!address_is_link_local(src) && !address_is_link_local(dst))
 		return 0;
@@ -186,25 +186,25 @@ static __always_inline __u32 next_hop_until(__u32 now)
 	return now + (settings.hz >> TICK_SHIFT);
 }
 
-static __always_inline enum way next_hop_way(long verdict, const struct bpf_fib_lookup *fib, __u32 dst)
+static __always_inline enum hop_kind next_hop_kind(long verdict, const struct bpf_fib_lookup *fib, __u32 dst)
 {
 	if (verdict == BPF_FIB_LKUP_RET_NOT_FWDED || address_is_martian(dst))
-		return WAY_LOCAL;
+		return HOP_LOCAL;
 	if (is_bypassed(dst))
-		return WAY_OTHER;
+		return HOP_OTHER;
 	if (verdict != BPF_FIB_LKUP_RET_SUCCESS && verdict != BPF_FIB_LKUP_RET_NO_NEIGH)
-		return WAY_OTHER;
+		return HOP_OTHER;
 
 	struct device *out = device_get(fib->ifindex);
 
 	if (!out || !(out->roles & DEVICE_OUTSIDE))
-		return WAY_OTHER;
+		return HOP_OTHER;
 	/* NAT on a stick: back out by the same interface to another inside address is routing, not translation. */
 	if (out->roles & DEVICE_INSIDE && index_find(&in_index, dst))
-		return WAY_OTHER;
+		return HOP_OTHER;
 	if (verdict != BPF_FIB_LKUP_RET_SUCCESS)
-		return WAY_OUT_KERNEL;
-	return out->flags & DEVICE_REDIRECT ? WAY_OUT : out->flags & DEVICE_TAGGED ? WAY_OUT_TAGGED : WAY_OUT_KERNEL;
+		return HOP_OUT_KERNEL;
+	return out->flags & DEVICE_REDIRECT ? HOP_OUT : out->flags & DEVICE_TAGGED ? HOP_OUT_TAGGED : HOP_OUT_KERNEL;
 }
 
 /* The place in the cache of a packet's next hop. */
@@ -242,7 +242,7 @@ static __always_inline const struct next_hop *next_hop_cached(const struct globa
  * Sees to it that the place in the cache of packets from src to dst, host byte order, tells their next hop. 0, or -1
  * where the interface is not one of ours.
  */
-STEP int next_hop_learn(ctx_t *ctx, __u32 src, __u32 dst)
+SUBPROGRAM int next_hop_learn(ctx_t *ctx, __u32 src, __u32 dst)
 {
 	__u32 in_ifindex = packet_ingress(ctx), source = next_hop_source(src), now = now_ticks();
 	struct next_hop *nh = next_hop_place(in_ifindex, source, dst);
@@ -262,7 +262,7 @@ STEP int next_hop_learn(ctx_t *ctx, __u32 src, __u32 dst)
 	__u32 epoch = LOAD(g->epoch); /* before the look-up: a change during it must make the entry stale */
 	long verdict = route(ctx, src, dst, received_by(in, in_ifindex), &fib);
 
-	nh->way = index_find(&out_index, dst) ? WAY_POOL : next_hop_way(verdict, &fib, dst);
+	nh->kind = index_find(&out_index, dst) ? HOP_POOL : next_hop_kind(verdict, &fib, dst);
 	nh->dst = dst;
 	nh->in_ifindex = in_ifindex;
 	nh->src = source;

@@ -5,7 +5,7 @@
 
 #include "in2out.h"
 #include "overflow.h"
-#include "quick_open.h"
+#include "fast_open.h"
 #include "quota.h"
 
 struct {
@@ -62,7 +62,7 @@ static __always_inline __s32 opening_port(struct opening *o, const struct flow *
 }
 
 enum opened {
-	OPENED,	      /* the session is found or opened, *ret_truth is set */
+	OPENED,	      /* the session is found or opened, *ret_word is set */
 	OPEN_NO_ROOM, /* neither a slot nor a port of the group */
 	OPEN_AT_QUOTA,
 	OPEN_LOST,    /* lost a race against the sweep, or another core keeps holding the lock */
@@ -81,56 +81,56 @@ static __always_inline int quota_take(const struct flow *f, struct subscriber *s
 
 /* The flow has a session already, or one in time-wait that a SYN opens again. */
 static __always_inline enum opened open_existing(const struct flow *f, struct subscriber *s, struct slot *slot,
-						 __u64 *ret_truth)
+						 __u64 *ret_word)
 {
-	__u64 truth = LOAD(slot->truth), after;
-	int reopens = session_reopens(truth, &f->p);
+	__u64 word = LOAD(slot->truth), after;
+	int reopens = session_reopens(word, &f->p);
 
-	if (!truth_live(truth))
+	if (!word_is_live(word))
 		return OPEN_LOST;
 	if (reopens && quota_take(f, s))
 		return OPEN_AT_QUOTA;
-	after = session_apply(&slot->truth, &truth, &f->p, 1, f->now, f->m->timeout_ticks);
-	if (reopens && truth_state(after) == SESSION_TIME_WAIT) {
+	after = session_apply(&slot->truth, &word, &f->p, 1, f->now, f->m->timeout_ticks);
+	if (reopens && word_state(after) == SESSION_TIME_WAIT) {
 		/* Nobody reopens but under the lock, so the slot was swept meanwhile. */
 		__sync_fetch_and_add(&s->sessions, -1U);
 		return OPEN_LOST;
 	}
 	if (reopens) {
-		slot_closed(f->m, f->subscriber, f->key, truth);
-		session_notify(EVENT_SESSION_OPENED, f, truth_out_port(after));
-	} else if (entered_time_wait(truth, after)) {
+		slot_closed(f->m, f->subscriber, f->key, word);
+		session_notify(EVENT_SESSION_OPENED, f, word_out_port(after));
+	} else if (entered_time_wait(word, after)) {
 		__sync_fetch_and_add(&s->sessions, -1U);
 	}
-	*ret_truth = after;
+	*ret_word = after;
 	return OPENED;
 }
 
 /* Makes the slot, whose truth is `from`, the flow's session on a port of the block. */
 static __always_inline enum opened open_claim(const struct flow *f, struct subscriber *s, struct slot *slot, __u64 from,
-					      __u32 out_port, __u64 *ret_truth)
+					      __u32 out_port, __u64 *ret_word)
 {
-	__u64 truth = slot_truth((__u16)out_port, f->p.proto, open_state(&f->p), f->now), key = LOAD(slot->key);
-	int time_wait = truth_state(from) == SESSION_TIME_WAIT;
+	__u64 word = state_word((__u16)out_port, f->p.proto, open_state(&f->p), f->now), key = LOAD(slot->key);
+	int time_wait = word_state(from) == SESSION_TIME_WAIT;
 
-	if (truth_live(from) && !time_wait && !truth_expired(from, f->now, f->m->timeout_ticks))
+	if (word_is_live(from) && !time_wait && !word_expired(from, f->now, f->m->timeout_ticks))
 		return OPEN_LOST;
 
 	/* An expired session that counts makes way for the new one: one out, one in. */
-	int counts = !truth_live(from) || time_wait;
+	int counts = !word_is_live(from) || time_wait;
 
 	if (counts && quota_take(f, s))
 		return OPEN_AT_QUOTA;
-	if (!slot_claim(slot, from, f->key, truth)) {
+	if (!slot_claim(slot, from, f->key, word)) {
 		if (counts)
 			__sync_fetch_and_add(&s->sessions, -1U);
 		return OPEN_LOST;
 	}
 	count_add(REASON_sessions_opened, 1);
-	if (truth_live(from))
+	if (word_is_live(from))
 		slot_closed(f->m, f->subscriber, key, from);
 	session_notify(EVENT_SESSION_OPENED, f, out_port);
-	*ret_truth = truth;
+	*ret_word = word;
 	return OPENED;
 }
 
@@ -162,7 +162,7 @@ static __always_inline struct opening *open_scan(const struct flow *f, struct su
 }
 
 /* Under the lock. */
-static __always_inline enum opened open_in_bucket(const struct flow *f, struct subscriber *s, __u64 *ret_truth)
+static __always_inline enum opened open_in_bucket(const struct flow *f, struct subscriber *s, __u64 *ret_word)
 {
 	struct bucket_choice b;
 	struct opening *o = open_scan(f, s, f->port_offset, &b);
@@ -170,7 +170,7 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 	if (!o)
 		return OPEN_LOST;
 	if (LOAD(o->existing))
-		return open_existing(f, s, opening_slot(&b, LOAD(o->existing)), ret_truth);
+		return open_existing(f, s, opening_slot(&b, LOAD(o->existing)), ret_word);
 
 	__s32 offset = opening_port(o, f, s);
 	__u32 room =
@@ -183,9 +183,9 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 		room = LOAD(o->time_wait_port);
 		slot = opening_slot(&b, room);
 		from = LOAD(slot->truth);
-		offset = (__s32)(truth_out_port(from) - LOAD(o->port_lo));
+		offset = (__s32)(word_out_port(from) - LOAD(o->port_lo));
 		/* It may have been swept since the scan. */
-		if (truth_state(from) != SESSION_TIME_WAIT ||
+		if (word_state(from) != SESSION_TIME_WAIT ||
 		    (__u32)offset >> PORT_GROUP_SHIFT != f->port_offset >> PORT_GROUP_SHIFT)
 			return OPEN_LOST;
 	} else {
@@ -198,7 +198,7 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 	}
 	if ((__u32)offset != f->port_offset || room != preferred_bit(f->port_offset))
 		displace(s, b.home);
-	return open_claim(f, s, slot, from, LOAD(o->port_lo) + offset, ret_truth);
+	return open_claim(f, s, slot, from, LOAD(o->port_lo) + offset, ret_word);
 }
 
 /* The flow of a packet from inside, of a subscriber of m. */
@@ -213,29 +213,29 @@ static __always_inline struct flow flow_of(const struct mapping *m, const struct
 /*
  * Finds or opens the session of a packet from inside in a slot of its subscriber, under the lock. Returns enum opened.
  */
-STEP int open_in_slot(const struct mapping *m, struct subscriber *s, const struct packet *p, __u64 *ret_truth)
+SUBPROGRAM int open_in_slot(const struct mapping *m, struct subscriber *s, const struct packet *p, __u64 *ret_word)
 {
 	struct flow f;
 	enum opened opened;
 
-	if (!m || !s || !p || !ret_truth)
+	if (!m || !s || !p || !ret_word)
 		return OPEN_LOST;
 	f = flow_of(m, p);
 	if (open_lock(s))
 		return OPEN_LOST;
-	opened = open_in_bucket(&f, s, ret_truth);
+	opened = open_in_bucket(&f, s, ret_word);
 	open_unlock(s);
 	return opened;
 }
 
 /* The session is there: on with the packet. A hairpin's own leaf finds it now. */
-static __always_inline int open_finish(ctx_t *ctx, const struct in2out *io, __u64 truth)
+static __always_inline int open_finish(ctx_t *ctx, const struct in2out *io, __u64 word)
 {
 #if HOOK_XDP
 	if (io->hairpin)
-		return leaf_call(ctx, LEAF_hairpin);
+		return tail_call(ctx, PROG_hairpin);
 #endif
-	return in2out_finish(ctx, io, truth);
+	return in2out_finish(ctx, io, word);
 }
 
 /* What both opening leaves begin with: GO_ON with the packet's flow and its subscriber's record, or a verdict. */
@@ -254,7 +254,7 @@ static __always_inline int open_prepare(ctx_t *ctx, struct in2out *io, struct su
 }
 
 /* The leaf: a flow from inside that has no slot. */
-static __always_inline int open(ctx_t *ctx)
+static __always_inline int open_session(ctx_t *ctx)
 {
 	struct in2out io;
 	struct subscriber *s;
@@ -273,13 +273,13 @@ static __always_inline int open(ctx_t *ctx)
 	if (io.hairpin)
 		__sync_fetch_and_or(&s->way_epoch, SUBSCRIBER_HAIRPINS);
 
-	__u64 truth = 0;
+	__u64 word = 0;
 
-	switch (open_in_slot(io.f.m, s, &io.f.p, &truth)) {
+	switch (open_in_slot(io.f.m, s, &io.f.p, &word)) {
 	case OPENED:
-		return open_finish(ctx, &io, truth);
+		return open_finish(ctx, &io, word);
 	case OPEN_NO_ROOM:
-		return leaf_call(ctx, LEAF_overflow);
+		return tail_call(ctx, PROG_overflow);
 	case OPEN_AT_QUOTA:
 		return refuse(ctx, REASON_drop_quota);
 	default:

@@ -34,21 +34,21 @@ static __always_inline long port_take(struct opening *o, const struct bucket_cho
 				      struct subscriber *s, __u32 mask, enum port_of of)
 {
 	struct slot *slot;
-	__u64 truth, key;
+	__u64 word, key;
 
 	if (!mask)
 		return 0;
 	slot = opening_slot(b, mask);
-	truth = LOAD(slot->truth);
+	word = LOAD(slot->truth);
 	key = LOAD(slot->key);
-	if (of == PORT_OF_RESET ? !(truth_state(truth) & SESSION_RESET) : truth_state(truth) != SESSION_TIME_WAIT)
+	if (of == PORT_OF_RESET ? !(word_state(word) & SESSION_RESET) : word_state(word) != SESSION_TIME_WAIT)
 		return 0;
-	if (!slot_change(slot, truth, 0))
+	if (!slot_change(slot, word, 0))
 		return 0;
 	if (of == PORT_OF_RESET)
 		__sync_fetch_and_add(&s->sessions, -1U);
-	slot_closed(f->m, f->subscriber, key, truth);
-	opening_choose(o, (__s32)(truth_out_port(truth) - LOAD(o->port_lo)));
+	slot_closed(f->m, f->subscriber, key, word);
+	opening_choose(o, (__s32)(word_out_port(word) - LOAD(o->port_lo)));
 	return 1;
 }
 
@@ -133,7 +133,7 @@ static __always_inline __s32 port_search(const struct flow *f, struct subscriber
 }
 
 /* Both entries of a session that is admitted and counted. 0, or -errno of the map with neither of them there. */
-static __always_inline long overflow_insert(const struct flow *f, __u16 out_port, __u64 truth)
+static __always_inline long overflow_insert(const struct flow *f, __u16 out_port, __u64 word)
 {
 	struct overflow_key in = overflow_key_of_flow(f);
 	struct overflow_key out = overflow_key_out(mapping_out_addr(&f->m->geo, f->subscriber), out_port, f->p.dst,
@@ -143,7 +143,7 @@ static __always_inline long overflow_insert(const struct flow *f, __u16 out_port
 
 	if (r)
 		return r;
-	session.truth = truth;
+	session.truth = word;
 	r = bpf_map_update_elem(&overflow, &in, &session, BPF_NOEXIST);
 	if (r)
 		bpf_map_delete_elem(&overflow, &out);
@@ -153,24 +153,24 @@ static __always_inline long overflow_insert(const struct flow *f, __u16 out_port
 #define EEXIST 17
 
 /*
- * Under the lock, admitted, with a port that is free: OPENED with *ret_truth set, OPEN_EXISTS, or no room. Not inline
+ * Under the lock, admitted, with a port that is free: OPENED with *ret_word set, OPEN_EXISTS, or no room. Not inline
  * for its keys' sake: with them the search for a port would have no room on the stack.
  */
 static __noinline enum opened open_overflow_session(const struct flow *f, struct subscriber *s, __u16 out_port,
-						    __u64 *ret_truth)
+						    __u64 *ret_word)
 {
-	__u64 truth = slot_truth(out_port, f->p.proto, open_state(&f->p), f->now);
+	__u64 word = state_word(out_port, f->p.proto, open_state(&f->p), f->now);
 	long r;
 
 	if (quota_take(f, s))
 		return OPEN_AT_QUOTA;
 	__sync_fetch_and_add(&s->overflow, 1);
-	r = overflow_insert(f, out_port, truth);
+	r = overflow_insert(f, out_port, word);
 	if (!r) {
 		count_add(REASON_sessions_opened, 1);
 		count_add(REASON_sessions_overflowed, 1);
 		session_notify(EVENT_SESSION_OPENED, f, out_port);
-		*ret_truth = truth;
+		*ret_word = word;
 		return OPENED;
 	}
 	__sync_fetch_and_add(&s->overflow, -1U);
@@ -179,18 +179,18 @@ static __noinline enum opened open_overflow_session(const struct flow *f, struct
 }
 
 /* Under the lock, admitted: on any port of the block, if one is found. */
-static __always_inline enum opened open_on_any_port(const struct flow *f, struct subscriber *s, __u64 *ret_truth)
+static __always_inline enum opened open_on_any_port(const struct flow *f, struct subscriber *s, __u64 *ret_word)
 {
 	__s32 port = port_search(f, s);
 
 	if (port >= 0)
 		return open_overflow_session(f, s, (__u16)(mapping_port_lo(&f->m->geo, f->subscriber) + port),
-					     ret_truth);
+					     ret_word);
 	return port == PORT_NONE ? OPEN_NO_PORT : OPEN_EXISTS;
 }
 
 /* Under the lock: what is cheap to know comes before the search for a port. */
-static __always_inline enum opened open_admitted(const struct flow *f, struct subscriber *s, __u64 *ret_truth)
+static __always_inline enum opened open_admitted(const struct flow *f, struct subscriber *s, __u64 *ret_word)
 {
 	enum opened opened;
 
@@ -202,7 +202,7 @@ static __always_inline enum opened open_admitted(const struct flow *f, struct su
 		return OPEN_NO_PORT;
 	if (overflow_admit(s))
 		return OPEN_NO_ROOM;
-	opened = open_on_any_port(f, s, ret_truth);
+	opened = open_on_any_port(f, s, ret_word);
 	if (opened != OPENED)
 		overflow_release();
 	return opened;
@@ -212,17 +212,17 @@ static __always_inline enum opened open_admitted(const struct flow *f, struct su
  * Opens a session of a packet from inside beyond the slots, on any port of the block, under the lock. Returns enum
  * opened; OPEN_LOST where the lock is held for too long, or the searches of this tick were too many, too.
  */
-STEP int open_beyond_slots(const struct mapping *m, struct subscriber *s, const struct packet *p, __u64 *ret_truth)
+SUBPROGRAM int open_beyond_slots(const struct mapping *m, struct subscriber *s, const struct packet *p, __u64 *ret_word)
 {
 	enum opened opened;
 	struct flow f;
 
-	if (!m || !s || !p || !ret_truth)
+	if (!m || !s || !p || !ret_word)
 		return OPEN_LOST;
 	f = flow_of(m, p);
 	if (open_lock(s))
 		return OPEN_LOST;
-	opened = open_admitted(&f, s, ret_truth);
+	opened = open_admitted(&f, s, ret_word);
 	open_unlock(s);
 	return opened;
 }
@@ -237,11 +237,11 @@ static __always_inline int open_overflow(ctx_t *ctx)
 	if (verdict != GO_ON)
 		return verdict;
 
-	__u64 truth = 0;
+	__u64 word = 0;
 
-	switch (open_beyond_slots(io.f.m, s, &io.f.p, &truth)) {
+	switch (open_beyond_slots(io.f.m, s, &io.f.p, &word)) {
 	case OPENED:
-		return open_finish(ctx, &io, truth);
+		return open_finish(ctx, &io, word);
 	case OPEN_NO_PORT:
 		return refuse(ctx, REASON_drop_ports_exhausted);
 	case OPEN_NO_ROOM:
@@ -250,7 +250,7 @@ static __always_inline int open_overflow(ctx_t *ctx)
 		return refuse(ctx, REASON_drop_quota);
 	case OPEN_EXISTS:
 		/* Another core was faster: the flow's session is there by now. */
-		return leaf_call(ctx, LEAF_open);
+		return tail_call(ctx, PROG_open);
 	default:
 		return drop(REASON_drop_busy);
 	}

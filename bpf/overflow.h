@@ -46,18 +46,18 @@ static __always_inline void overflow_release(void)
 }
 
 /* Tells of a session that the datapath took out of the map; those that the agent has taken out it tells of itself. */
-static __always_inline void overflow_closed(const struct overflow_key *in, __u32 out_addr, __u64 truth)
+static __always_inline void overflow_closed(const struct overflow_key *in, __u32 out_addr, __u64 word)
 {
 	if (settings.session_events)
-		session_closed(in->addr, out_addr, slot_key(in->ext_addr, in->ext_port, in->port), truth);
+		session_closed(in->addr, out_addr, slot_key(in->ext_addr, in->ext_port, in->port), word);
 }
 
 /* Under the lock: takes a session out of the map. Returns whether it was there. */
 static __always_inline int overflow_delete(struct subscriber *s, const struct overflow_key *in, __u32 out_addr,
-					   __u64 truth)
+					   __u64 word)
 {
 	struct overflow_key out =
-		overflow_key_out(out_addr, truth_out_port(truth), in->ext_addr, in->ext_port, in->proto);
+		overflow_key_out(out_addr, word_out_port(word), in->ext_addr, in->ext_port, in->proto);
 
 	if (bpf_map_delete_elem(&overflow, in))
 		return 0;
@@ -70,7 +70,7 @@ static __always_inline int overflow_delete(struct subscriber *s, const struct ov
 
 /* Takes the lock and deletes a session if its truth is still what was read. */
 static __always_inline enum overflow_removed overflow_remove(struct subscriber *s, const struct overflow_key *in,
-							     __u32 out_addr, __u64 truth)
+							     __u32 out_addr, __u64 word)
 {
 	enum overflow_removed removed = OVERFLOW_CHANGED;
 	struct overflow_session *o;
@@ -78,7 +78,7 @@ static __always_inline enum overflow_removed overflow_remove(struct subscriber *
 	if (open_lock(s))
 		return OVERFLOW_BUSY;
 	o = bpf_map_lookup_elem(&overflow, in);
-	if (o && LOAD(o->truth) == truth && overflow_delete(s, in, out_addr, truth))
+	if (o && LOAD(o->truth) == word && overflow_delete(s, in, out_addr, word))
 		removed = OVERFLOW_REMOVED;
 	open_unlock(s);
 	return removed;
@@ -97,7 +97,7 @@ overflow_remove_orphan(struct subscriber *s, const struct overflow_key *out, con
 	reverse = bpf_map_lookup_elem(&overflow, out);
 	o = bpf_map_lookup_elem(&overflow, in);
 	/* The port may be another flow's by now. */
-	if (reverse && reverse->in_port == in->port && (!o || truth_out_port(LOAD(o->truth)) != out->port) &&
+	if (reverse && reverse->in_port == in->port && (!o || word_out_port(LOAD(o->truth)) != out->port) &&
 	    !bpf_map_delete_elem(&overflow, out))
 		removed = OVERFLOW_REMOVED;
 	open_unlock(s);
@@ -113,13 +113,13 @@ static __always_inline struct overflow_session *overflow_find_in(const struct fl
 	if (!o)
 		return 0;
 
-	__u64 truth = LOAD(o->truth);
+	__u64 word = LOAD(o->truth);
 	__u32 out_addr = mapping_out_addr(&f->m->geo, f->subscriber);
 
-	if (!truth_expired(truth, f->now, f->m->timeout_ticks))
+	if (!word_expired(word, f->now, f->m->timeout_ticks))
 		return o;
-	if (overflow_remove(s, &in, out_addr, truth) == OVERFLOW_REMOVED)
-		overflow_closed(&in, out_addr, truth);
+	if (overflow_remove(s, &in, out_addr, word) == OVERFLOW_REMOVED)
+		overflow_closed(&in, out_addr, word);
 	return 0;
 }
 
@@ -137,7 +137,7 @@ static __always_inline struct overflow_session *overflow_find_out(const struct p
 		return 0;
 	*ret_in = overflow_key_in(o->in_addr, o->in_port, p->src, p->sport, p->proto);
 	o = bpf_map_lookup_elem(&overflow, ret_in);
-	return o && !truth_expired(LOAD(o->truth), now, m->timeout_ticks) ? o : 0;
+	return o && !word_expired(LOAD(o->truth), now, m->timeout_ticks) ? o : 0;
 }
 
 static __always_inline struct overflow_key overflow_key_of_port(const struct flow *f, __u32 out_port)
@@ -158,12 +158,12 @@ static __always_inline int overflow_port_held(const struct flow *f, __u32 out_po
  * Under the lock, for a packet from inside of one of the mapping's subscribers: whether a session holds an outside port
  * towards its external endpoint. What holds it without being one any more, expired or half deleted, is taken away.
  */
-STEP int overflow_port_used(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 out_port)
+SUBPROGRAM int overflow_port_used(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 out_port)
 {
 	struct overflow_session *o;
 	struct overflow_key key; /* one for both ways, as it takes room on the stack */
 	__u32 out_addr;
-	__u64 truth;
+	__u64 word;
 
 	if (!m || !s || !p)
 		return 1;
@@ -174,14 +174,14 @@ STEP int overflow_port_used(const struct mapping *m, struct subscriber *s, const
 		return 0;
 	key = overflow_key_in(o->in_addr, o->in_port, p->dst, p->dport, p->proto);
 	o = bpf_map_lookup_elem(&overflow, &key);
-	truth = o ? LOAD(o->truth) : 0;
-	if (!o || truth_out_port(truth) != (__u16)out_port) {
+	word = o ? LOAD(o->truth) : 0;
+	if (!o || word_out_port(word) != (__u16)out_port) {
 		key = overflow_key_out(out_addr, (__u16)out_port, p->dst, p->dport, p->proto);
 		return bpf_map_delete_elem(&overflow, &key) != 0;
 	}
-	if (!truth_expired(truth, now_ticks(), m->timeout_ticks) || !overflow_delete(s, &key, out_addr, truth))
+	if (!word_expired(word, now_ticks(), m->timeout_ticks) || !overflow_delete(s, &key, out_addr, word))
 		return 1;
-	overflow_closed(&key, out_addr, truth);
+	overflow_closed(&key, out_addr, word);
 	return 0;
 }
 
@@ -193,13 +193,13 @@ static __always_inline __u64 overflow_hit(struct overflow_session *o, const stru
 					  struct subscriber *s, const struct packet *p, int from_inside, __u32 now,
 					  const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	__u64 truth = LOAD(o->truth), before = truth;
-	__u64 next = session_step(truth, p->proto, p->flags, from_inside, now, timeout_ticks);
+	__u64 word = LOAD(o->truth), before = word;
+	__u64 next = session_step(word, p->proto, p->flags, from_inside, now, timeout_ticks);
 
-	if (truth_state(next) != SESSION_TIME_WAIT)
-		session_apply(&o->truth, &truth, p, from_inside, now, timeout_ticks);
-	else if (overflow_remove(s, in, out_addr, truth) == OVERFLOW_REMOVED)
-		overflow_closed(in, out_addr, truth);
+	if (word_state(next) != SESSION_TIME_WAIT)
+		session_apply(&o->truth, &word, p, from_inside, now, timeout_ticks);
+	else if (overflow_remove(s, in, out_addr, word) == OVERFLOW_REMOVED)
+		overflow_closed(in, out_addr, word);
 	TRACE_STEP(session, before, next);
 	return before;
 }

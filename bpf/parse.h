@@ -12,7 +12,7 @@
 
 #include <detnat/tcp_state.h>
 
-#include "step.h"
+#include "subprogram.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -168,7 +168,7 @@ static __always_inline __u32 ip_length(ctx_t *ctx, const struct iphdr *ip)
 }
 
 /* parse() for who has initialised *p: fills it as far as the packet's kind, enum packet_kind, says. */
-STEP int parse_packet(ctx_t *ctx, struct packet *p)
+SUBPROGRAM int parse_packet(ctx_t *ctx, struct packet *p)
 {
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
 	struct ethhdr *eth = data;

@@ -23,17 +23,17 @@ static __always_inline int protocol_in(ctx_t *ctx)
 
 	__u32 subscriber = p.dst - m->geo.out_base, in_addr = m->geo.in_base + subscriber;
 	struct subscriber *s = subscriber_get(m, subscriber);
-	struct way_in way = {};
+	struct egress way = {};
 
 	if (!s)
 		return drop(REASON_drop_no_mapping);
 	TRACE_SUBSCRIBER(m, subscriber);
 
-	enum way_in_verdict way_verdict = way_in_get(ctx, s, p.src, in_addr, &way);
+	enum egress_state way_verdict = egress_in(ctx, s, p.src, in_addr, &way);
 	int verdict = ttl_and_mtu(ctx, &p, s, way_verdict, &way);
-	int direct = way_in_direct(ctx, way_verdict, &way, p.length);
+	int direct = egress_is_direct(ctx, way_verdict, &way, p.length);
 
-	TRACE_WAY_IN(way_verdict, &way);
+	TRACE_EGRESS(way_verdict, &way);
 	if (verdict != GO_ON)
 		return verdict;
 	if (protocol_address(ctx, &p, 0, in_addr, direct))
@@ -48,7 +48,7 @@ static __always_inline int protocol_hairpin(ctx_t *ctx, const struct in2out *io)
 	const struct packet *p = &io->f.p;
 	struct mapping *m = mapping_by_outside(p->dst);
 	struct subscriber *sender = subscriber_get(io->f.m, io->f.subscriber), *s;
-	struct way_in way = {};
+	struct egress way = {};
 	__u32 subscriber, in_addr;
 	int verdict;
 
@@ -65,15 +65,15 @@ static __always_inline int protocol_hairpin(ctx_t *ctx, const struct in2out *io)
 		return drop(REASON_drop_no_mapping);
 	TRACE_SUBSCRIBER(m, subscriber);
 
-	enum way_in_verdict way_verdict = hairpin_way(way_in_get(ctx, s, p->src, in_addr, &way), &way);
+	enum egress_state way_verdict = hairpin_egress(egress_in(ctx, s, p->src, in_addr, &way), &way);
 
-	TRACE_WAY_IN(way_verdict, &way);
+	TRACE_EGRESS(way_verdict, &way);
 	verdict = ttl_and_mtu(ctx, p, sender, way_verdict, &way);
 	if (verdict != GO_ON)
 		return verdict;
-	if (way_verdict == WAY_IN_UNRESOLVED)
+	if (way_verdict == EGRESS_UNRESOLVED)
 		return hairpin_unresolved(s, &way);
-	if (way_verdict != WAY_IN_READY)
+	if (way_verdict != EGRESS_READY)
 		return drop(REASON_drop_unreachable);
 	if (hairpin_too_long(p, &way))
 		return drop(REASON_drop_too_big);

@@ -19,7 +19,7 @@ struct quota_sweep {
 	/* Of the sessions that an RST has closed, the one unused for longest. */
 	__u32 reset_at;
 	__u32 reset_age; /* ticks */
-	__u64 reset;	 /* its truth; 0: there is none */
+	__u64 reset;	 /* its word; 0: there is none */
 	__u32 found;	 /* something gives way */
 	__u32 pad;
 };
@@ -50,10 +50,10 @@ static long quota_look(__u32 i, struct quota_sweep *q)
 	if (!b)
 		return 1;
 	for (__u32 k = 0; k < BUCKET_SLOTS; k++) {
-		__u64 truth = LOAD(b->slot[k].truth);
+		__u64 word = LOAD(b->slot[k].truth);
 
-		if (truth_live(truth) &&
-		    (truth_state(truth) & SESSION_RESET || truth_expired(truth, q->now, q->m->timeout_ticks))) {
+		if (word_is_live(word) &&
+		    (word_state(word) & SESSION_RESET || word_expired(word, q->now, q->m->timeout_ticks))) {
 			q->found = 1;
 			return 1;
 		}
@@ -61,38 +61,38 @@ static long quota_look(__u32 i, struct quota_sweep *q)
 	return 0;
 }
 
-static __always_inline void quota_take_away(const struct quota_sweep *q, struct slot *slot, __u64 truth)
+static __always_inline void quota_take_away(const struct quota_sweep *q, struct slot *slot, __u64 word)
 {
 	__u64 key = LOAD(slot->key);
 
-	if (!slot_change(slot, truth, 0))
+	if (!slot_change(slot, word, 0))
 		return;
-	if (truth_state(truth) != SESSION_TIME_WAIT)
+	if (word_state(word) != SESSION_TIME_WAIT)
 		__sync_fetch_and_add(&q->s->sessions, -1U);
-	slot_closed(q->m, q->subscriber, key, truth);
+	slot_closed(q->m, q->subscriber, key, word);
 }
 
 /* Takes away one slot's session if it has expired, and remembers it if it is the oldest that an RST has closed. */
 static long quota_sweep_slot(__u32 i, struct quota_sweep *q)
 {
 	struct slot *slot = quota_slot(q, i);
-	__u64 truth;
+	__u64 word;
 
 	if (!slot)
 		return 1;
-	truth = LOAD(slot->truth);
-	if (!truth_live(truth))
+	word = LOAD(slot->truth);
+	if (!word_is_live(word))
 		return 0;
-	if (truth_expired(truth, q->now, q->m->timeout_ticks)) {
-		quota_take_away(q, slot, truth);
-	} else if (truth_state(truth) & SESSION_RESET) {
+	if (word_expired(word, q->now, q->m->timeout_ticks)) {
+		quota_take_away(q, slot, word);
+	} else if (word_state(word) & SESSION_RESET) {
 		/* A stamp may be a tick ahead. */
-		__s32 age = (__s32)(q->now - truth_seen(truth)) + 1;
+		__s32 age = (__s32)(q->now - word_seen(word)) + 1;
 
 		if (age > 0 && (!q->reset || (__u32)age > q->reset_age)) {
 			q->reset_at = i;
 			q->reset_age = (__u32)age;
-			q->reset = truth;
+			q->reset = word;
 		}
 	}
 	return 0;

@@ -38,20 +38,20 @@ static __always_inline void refuse_report(const struct flow *f, struct subscribe
 static __always_inline int refuse_protocol(ctx_t *ctx)
 {
 	struct packet p;
-	struct note *n = note_get();
+	struct arguments *n = arguments_get();
 	const struct mapping *m = parse(ctx, &p) == PACKET_PROTOCOL ? mapping_by_inside(p.src) : 0;
 	struct subscriber *s = m ? subscriber_get(m, mapping_subscriber(&m->geo, p.src)) : 0;
 
 	if (!s || !n || !rate_allows(&s->icmp_next, REFUSALS_PER_SECOND))
 		return drop(REASON_drop_protocol);
-	note_set(n, REASON_drop_protocol, REASON_sent_icmp_protocol, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0);
-	return leaf_call(ctx, LEAF_icmp_error);
+	arguments_set(n, REASON_drop_protocol, REASON_sent_icmp_protocol, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0);
+	return tail_call(ctx, PROG_icmp_error);
 }
 
 static __always_inline int refuse_session(ctx_t *ctx)
 {
 	struct in2out io;
-	struct note *n = note_get();
+	struct arguments *n = arguments_get();
 	int verdict = in2out_prepare(ctx, &io);
 
 	if (verdict != GO_ON)
@@ -66,8 +66,8 @@ static __always_inline int refuse_session(ctx_t *ctx)
 	refuse_report(&io.f, s, reason);
 	if (!rate_allows(&s->icmp_next, REFUSALS_PER_SECOND))
 		return drop(reason);
-	note_set(n, reason, REASON_sent_icmp_unreachable, ICMP_DEST_UNREACH, settings.quota_icmp_code, 0);
-	return leaf_call(ctx, LEAF_icmp_error);
+	arguments_set(n, reason, REASON_sent_icmp_unreachable, ICMP_DEST_UNREACH, settings.quota_icmp_code, 0);
+	return tail_call(ctx, PROG_icmp_error);
 }
 
 #endif

@@ -168,11 +168,11 @@ static __always_inline int session_is_held(const struct session_question *q)
 	struct subscriber *s = subscriber >= 0 ? subscriber_get(m, (__u32)subscriber) : 0;
 	__u32 now = now_ticks();
 	struct overflow_key in;
-	__u64 truth, key;
+	__u64 word, key;
 
 	if (!s)
 		return 0;
-	if (reverse_find(m, (__u32)subscriber, p.src, p.sport, p.dport, p.proto, now, &truth, &key))
+	if (session_lookup_out2in(m, (__u32)subscriber, p.src, p.sport, p.dport, p.proto, now, &word, &key))
 		return 1;
 	return s->overflow && overflow_find_out(&p, m, now, &in);
 }

@@ -55,19 +55,19 @@ static __always_inline int flow_buckets(const struct flow *f, struct bucket_choi
 }
 
 /* The session of a flow from inside, in its slots. */
-static __always_inline struct slot *flow_find(const struct flow *f, __u64 *ret_truth)
+static __always_inline struct slot *session_lookup_in2out(const struct flow *f, __u64 *ret_word)
 {
 	struct bucket_choice b;
 
 	if (flow_buckets(f, &b))
 		return 0;
-	return session_find_in(&b, f->key, f->port_offset, f->p.proto, f->now, f->m->timeout_ticks, ret_truth);
+	return session_find_in(&b, f->key, f->port_offset, f->p.proto, f->now, f->m->timeout_ticks, ret_word);
 }
 
 /* The way in: external endpoint and outside port are known, *ret_key tells the inside port. */
-static __always_inline struct slot *reverse_find(const struct mapping *m, __u32 subscriber, __u32 ext_addr,
-						 __u16 ext_port, __u16 out_port, __u8 proto, __u32 now,
-						 __u64 *ret_truth, __u64 *ret_key)
+static __always_inline struct slot *session_lookup_out2in(const struct mapping *m, __u32 subscriber, __u32 ext_addr,
+							  __u16 ext_port, __u16 out_port, __u8 proto, __u32 now,
+							  __u64 *ret_word, __u64 *ret_key)
 {
 	__u32 offset = out_port - mapping_port_lo(&m->geo, subscriber);
 	struct bucket_choice b;
@@ -75,7 +75,7 @@ static __always_inline struct slot *reverse_find(const struct mapping *m, __u32 
 	if (bucket_choice_get(m, subscriber, ext_addr, ext_port, proto, offset, &b))
 		return 0;
 	return session_find_out(&b, slot_key(ext_addr, ext_port, 0), offset, out_port, proto, now, m->timeout_ticks,
-				ret_truth, ret_key);
+				ret_word, ret_key);
 }
 
 static __always_inline void session_counted(const struct mapping *m, __u32 subscriber, __u32 change)
@@ -107,12 +107,12 @@ static __always_inline void session_notify(__u8 type, const struct flow *f, __u1
 }
 
 /* What a packet makes of a session's truth: where the configuration says so, UDP from outside refreshes, too. */
-static __always_inline __u64 session_next(__u64 truth, const struct packet *p, int from_inside, __u32 now,
+static __always_inline __u64 session_next(__u64 word, const struct packet *p, int from_inside, __u32 now,
 					  const __u32 timeout_ticks[N_TIMEOUTS])
 {
 	if (settings.udp_inbound_refresh && p->proto == IPPROTO_UDP)
 		from_inside = 1;
-	return session_step(truth, p->proto, p->flags, from_inside, now, timeout_ticks);
+	return session_step(word, p->proto, p->flags, from_inside, now, timeout_ticks);
 }
 
 /*
@@ -120,16 +120,16 @@ static __always_inline __u64 session_next(__u64 truth, const struct packet *p, i
  * and truth as they stood in the slot, the key read before that change. A function that the verifier looks at by
  * itself, as the programs that call it are big.
  */
-__noinline int session_closed(__u32 in_addr, __u32 out_addr, __u64 key, __u64 truth)
+__noinline int session_closed(__u32 in_addr, __u32 out_addr, __u64 key, __u64 word)
 {
 	struct nat_event e = {
 		.type = EVENT_SESSION_CLOSED,
-		.proto = truth_proto(truth),
+		.proto = word_proto(word),
 		.in_addr = in_addr,
 		.out_addr = out_addr,
 		.ext_addr = key_ext_addr(key),
 		.in_port = key_in_port(key),
-		.out_port = truth_out_port(truth),
+		.out_port = word_out_port(word),
 		.ext_port = key_ext_port(key),
 	};
 
@@ -138,10 +138,10 @@ __noinline int session_closed(__u32 in_addr, __u32 out_addr, __u64 key, __u64 tr
 }
 
 /* The same for a session in a slot of a subscriber, where the agent wants to know. */
-static __always_inline void slot_closed(const struct mapping *m, __u32 subscriber, __u64 key, __u64 truth)
+static __always_inline void slot_closed(const struct mapping *m, __u32 subscriber, __u64 key, __u64 word)
 {
 	if (settings.session_events)
-		session_closed(m->geo.in_base + subscriber, mapping_out_addr(&m->geo, subscriber), key, truth);
+		session_closed(m->geo.in_base + subscriber, mapping_out_addr(&m->geo, subscriber), key, word);
 }
 
 /*
@@ -149,54 +149,54 @@ static __always_inline void slot_closed(const struct mapping *m, __u32 subscribe
  * replaced. Returns the truth that holds afterwards. A lost race is run again a few times; after that the packet passes
  * without having refreshed, as the winner just did.
  */
-static __always_inline __u64 session_apply(__u64 *word, __u64 *truth, const struct packet *p, int from_inside,
-					   __u32 now, const __u32 timeout_ticks[N_TIMEOUTS])
+static __always_inline __u64 session_apply(__u64 *at, __u64 *word, const struct packet *p, int from_inside, __u32 now,
+					   const __u32 timeout_ticks[N_TIMEOUTS])
 {
 	/* The verifier of 6.1 takes no loop whose head is fallen into from its end, as this one would be laid out. */
 #pragma unroll
 	for (int i = 0; i < 2; i++) {
-		__u64 next = session_next(*truth, p, from_inside, now, timeout_ticks);
+		__u64 next = session_next(*word, p, from_inside, now, timeout_ticks);
 
-		if (next == *truth)
+		if (next == *word)
 			return next;
 
-		__u64 seen = __sync_val_compare_and_swap(word, *truth, next);
+		__u64 seen = __sync_val_compare_and_swap(at, *word, next);
 
-		if (seen == *truth)
+		if (seen == *word)
 			return next;
-		if (!truth_live(seen) || truth_out_port(seen) != truth_out_port(*truth))
-			return *truth;
-		*truth = seen;
+		if (!word_is_live(seen) || word_out_port(seen) != word_out_port(*word))
+			return *word;
+		*word = seen;
 	}
-	return *truth;
+	return *word;
 }
 
 /* Whether a packet from inside opens a session in time-wait again: that is the opener's to do, by the quota. */
-static __always_inline int session_reopens(__u64 truth, const struct packet *p)
+static __always_inline int session_reopens(__u64 word, const struct packet *p)
 {
-	return truth_state(truth) == SESSION_TIME_WAIT && tcp_reopens(SESSION_TIME_WAIT, p->flags);
+	return word_state(word) == SESSION_TIME_WAIT && tcp_reopens(SESSION_TIME_WAIT, p->flags);
 }
 
 /* Whether the change of a truth took the session out of the counts. */
 static __always_inline int entered_time_wait(__u64 before, __u64 after)
 {
-	return truth_state(after) == SESSION_TIME_WAIT && truth_state(before) != SESSION_TIME_WAIT;
+	return word_state(after) == SESSION_TIME_WAIT && word_state(before) != SESSION_TIME_WAIT;
 }
 
 /* A packet of a session in a slot, as seen by session_apply(). Returns the truth that holds afterwards. */
-static __always_inline __u64 session_hit(struct slot *s, __u64 truth, const struct packet *p, int from_inside,
-					 __u32 now, const struct mapping *m, __u32 subscriber)
+static __always_inline __u64 session_hit(struct slot *s, __u64 word, const struct packet *p, int from_inside, __u32 now,
+					 const struct mapping *m, __u32 subscriber)
 {
-	__u64 after = session_next(truth, p, from_inside, now, m->timeout_ticks);
+	__u64 after = session_next(word, p, from_inside, now, m->timeout_ticks);
 
-	TRACE_STEP(session, truth, after);
-	if (truth_same(after, truth)) {
-		if (after != truth)
-			truth_refresh(&s->truth, truth_seen(after));
+	TRACE_STEP(session, word, after);
+	if (word_same(after, word)) {
+		if (after != word)
+			word_refresh(&s->truth, word_seen(after));
 		return after;
 	}
-	after = session_apply(&s->truth, &truth, p, from_inside, now, m->timeout_ticks);
-	if (entered_time_wait(truth, after))
+	after = session_apply(&s->truth, &word, p, from_inside, now, m->timeout_ticks);
+	if (entered_time_wait(word, after))
 		session_counted(m, subscriber, -1U);
 	return after;
 }

@@ -13,7 +13,7 @@
 #define DETNAT_SOURCE_H
 
 #include "classify.h"
-#include "wayin.h"
+#include "egress_in.h"
 
 #define SOURCE_SECONDS 60U
 
@@ -35,7 +35,7 @@ static __always_inline int source_is_vouched(const struct globals *g, __u32 src,
 static __always_inline int source_is_known(const struct subscriber *s, const struct globals *g, __u32 in_ifindex,
 					   __u32 now)
 {
-	if (!way_in_fresh(s, LOAD(g->epoch), now, settings.hz * SOURCE_SECONDS >> TICK_SHIFT))
+	if (!subscriber_hop_is_fresh(s, LOAD(g->epoch), now, settings.hz * SOURCE_SECONDS >> TICK_SHIFT))
 		return 0;
 	return settings.source_check == SOURCES_ROUTED || LOAD(s->way) >> 48 == in_ifindex;
 }
@@ -44,7 +44,7 @@ static __always_inline int source_is_known(const struct subscriber *s, const str
  * Of a packet from src to dst, host byte order, that would leave by out_ifindex (0: not known). s: record of the
  * sender, or NULL where it is no subscriber. Returns enum source_verdict.
  */
-STEP int source_check(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 dst, __u32 out_ifindex)
+SUBPROGRAM int source_check(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 dst, __u32 out_ifindex)
 {
 	struct globals *g = globals_get();
 	__u32 in_ifindex = packet_ingress(ctx);
@@ -59,7 +59,7 @@ STEP int source_check(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 dst, __
 	struct bpf_fib_lookup fib;
 	int strict = LOAD(in->rp_filter) == RP_STRICT, full = LOAD(in->rp_filter) || settings.policy_routing;
 
-	switch (way_in_ask(ctx, s, dst, src, out_ifindex ? out_ifindex : in_ifindex, &fib)) {
+	switch (subscriber_route(ctx, s, dst, src, out_ifindex ? out_ifindex : in_ifindex, &fib)) {
 	case BPF_FIB_LKUP_RET_NOT_FWDED:
 		return SOURCE_REFUSED;
 	case BPF_FIB_LKUP_RET_SUCCESS:
@@ -76,7 +76,7 @@ STEP int source_check(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 dst, __
  * Whether a source that is in no mapping is to be dropped (BCP 38): it is not routed back by the interface that the
  * packet came in by.
  */
-STEP int source_is_spoofed(ctx_t *ctx, __u32 src, __u32 dst)
+SUBPROGRAM int source_is_spoofed(ctx_t *ctx, __u32 src, __u32 dst)
 {
 	__u32 in_ifindex = packet_received_by(ctx);
 	struct bpf_fib_lookup fib;

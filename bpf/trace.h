@@ -10,7 +10,7 @@
  *	TRACE_COUNT(reason)	a counter was raised
  *	TRACE_STEADY(truth)	the session of a packet that changes nothing in it
  *	TRACE_SUBSCRIBER(m, n)	the packet's subscriber is known
- *	TRACE_WAY_IN(v, way)	so is its way in: what way_in_get() returned, and filled in
+ *	TRACE_EGRESS(v, way)	so is its way in: what egress_in() returned, and filled in
  *	TRACE_NEXT_HOP(nh)	so is its next hop; NULL for none
  */
 #ifndef DETNAT_BPF_TRACE_H
@@ -24,9 +24,9 @@
 #define TRACE_STEP(kind, a, b)
 #define TRACE_LOOK(ctx, kind, a, b)
 #define TRACE_COUNT(reason)
-#define TRACE_STEADY(truth)
+#define TRACE_STEADY(word)
 #define TRACE_SUBSCRIBER(m, n)
-#define TRACE_WAY_IN(verdict, way)
+#define TRACE_EGRESS(verdict, way)
 #define TRACE_NEXT_HOP(nh)
 #endif
 

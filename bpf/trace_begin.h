@@ -6,15 +6,15 @@
 #include "fragment.h"
 #include "lookup.h"
 #include "trace_record.h"
-#include "wayin.h"
+#include "egress_in.h"
 
-_Static_assert((int)WAY_OUT == TRACE_WAY_OUT && (int)WAY_OUT_TAGGED == TRACE_WAY_OUT_TAGGED &&
-		       (int)WAY_OUT_KERNEL == TRACE_WAY_OUT_KERNEL && (int)WAY_POOL == TRACE_WAY_POOL &&
-		       (int)WAY_LOCAL == TRACE_WAY_LOCAL && (int)WAY_OTHER == TRACE_WAY_OTHER,
+_Static_assert((int)HOP_OUT == TRACE_HOP_OUT && (int)HOP_OUT_TAGGED == TRACE_HOP_OUT_TAGGED &&
+		       (int)HOP_OUT_KERNEL == TRACE_HOP_OUT_KERNEL && (int)HOP_POOL == TRACE_HOP_POOL &&
+		       (int)HOP_LOCAL == TRACE_HOP_LOCAL && (int)HOP_OTHER == TRACE_HOP_OTHER,
 	       "the agent knows them by these numbers");
-_Static_assert((int)WAY_IN_READY == TRACE_WAY_IN_READY && (int)WAY_IN_KERNEL == TRACE_WAY_IN_KERNEL &&
-		       (int)WAY_IN_REFUSING == TRACE_WAY_IN_REFUSING &&
-		       (int)WAY_IN_UNRESOLVED == TRACE_WAY_IN_UNRESOLVED,
+_Static_assert((int)EGRESS_READY == TRACE_EGRESS_READY && (int)EGRESS_KERNEL == TRACE_EGRESS_KERNEL &&
+		       (int)EGRESS_REFUSING == TRACE_EGRESS_REFUSING &&
+		       (int)EGRESS_UNRESOLVED == TRACE_EGRESS_UNRESOLVED,
 	       "the agent knows them by these numbers");
 
 /* Whether an outside endpoint is the subscriber's who has this inside address. */

@@ -201,14 +201,14 @@ int trace_subscriber(const struct mapping *m, __u32 number);
 		if (!__builtin_constant_p(reason) || trace_counts(reason)) \
 			trace_count(reason);                               \
 	} while (0)
-#define TRACE_STEADY(truth)	    trace_mark(TRACE_session, truth, 0)
+#define TRACE_STEADY(word)	    trace_mark(TRACE_session, word, 0)
 #define TRACE_SUBSCRIBER(m, number) trace_subscriber(m, number)
-#define TRACE_WAY_IN(verdict, way)  trace_mark(TRACE_way_in, (__u64)(way)->ifindex << 32 | (verdict), (way)->mtu)
+#define TRACE_EGRESS(verdict, way)  trace_mark(TRACE_egress, (__u64)(way)->ifindex << 32 | (verdict), (way)->mtu)
 
 #define TRACE_NEXT_HOP(nh)                                                                                 \
 	do {                                                                                               \
 		if (nh)                                                                                    \
-			trace_mark(TRACE_next_hop, (__u64)(nh)->out_ifindex << 32 | (nh)->way, (nh)->mtu); \
+			trace_mark(TRACE_next_hop, (__u64)(nh)->out_ifindex << 32 | (nh)->kind, (nh)->mtu); \
 	} while (0)
 
 #endif

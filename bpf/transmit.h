@@ -9,7 +9,7 @@
 
 #include "count.h"
 #include "maps.h"
-#include "step.h"
+#include "subprogram.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -40,7 +40,7 @@ static __always_inline int transmission_send(struct transmission *t, __u64 lengt
  * The verdict: the frame goes to the agent, or is lost and counted where there is no room, as when there is no agent.
  * mtu: see struct transmission.
  */
-STEP int transmit(ctx_t *ctx, __u32 ifindex, __u32 mtu)
+SUBPROGRAM int transmit(ctx_t *ctx, __u32 ifindex, __u32 mtu)
 {
 	struct transmission *t = transmission_get();
 	__u64 length = ctx_length(ctx);

@@ -42,12 +42,12 @@ static __always_inline __u32 vlan_find(ctx_t *ctx, struct vlan_tags *ret)
  * The slow path, and back again: a tail call from a function ends with that function. What it then returns is not what
  * the compiler would conclude.
  */
-STEP int vlan_inner(struct xdp_md *ctx, __u32 leaf)
+SUBPROGRAM int vlan_inner(struct xdp_md *ctx, __u32 prog)
 {
 	int verdict;
 
-	TRACE_STEP(leaf, leaf, 0);
-	bpf_tail_call(ctx, &leaves, leaf);
+	TRACE_STEP(tail_call, prog, 0);
+	bpf_tail_call(ctx, &programs, prog);
 	verdict = finish(CTX_PASS, REASON_no_program);
 	barrier_var(verdict);
 	return verdict;
@@ -55,21 +55,21 @@ STEP int vlan_inner(struct xdp_md *ctx, __u32 leaf)
 
 static __always_inline int vlan(struct xdp_md *ctx)
 {
-	struct note *n = note_get();
+	struct arguments *n = arguments_get();
 	struct vlan_tags tags = {};
-	__u32 ifindex = vlan_find(ctx, &tags), leaf;
+	__u32 ifindex = vlan_find(ctx, &tags), prog;
 	struct device *in = ifindex ? device_get(ifindex) : 0;
 	int verdict;
 
 	if (!n || !in || !in->roles || !tags.n)
 		return pass_untranslated();
-	leaf = in->roles == DEVICE_INSIDE ? LEAF_in2out : in->roles == DEVICE_OUTSIDE ? LEAF_out2in : LEAF_both;
+	prog = in->roles == DEVICE_INSIDE ? PROG_in2out : in->roles == DEVICE_OUTSIDE ? PROG_out2in : PROG_both;
 	if (vlan_tags_pop(ctx, tags.n))
 		return drop(REASON_drop_error);
 	TRACE_STEP(untagged, ifindex, 0);
 	*(volatile __u32 *)&n->ingress = ifindex;
-	verdict = vlan_inner(ctx, leaf);
-	n = note_get();
+	verdict = vlan_inner(ctx, prog);
+	n = arguments_get();
 	if (!n)
 		return XDP_ABORTED;
 	*(volatile __u32 *)&n->ingress = 0;

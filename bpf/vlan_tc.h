@@ -31,7 +31,7 @@ static __always_inline __u32 vlan_inline_tags(ctx_t *ctx, const struct device *o
 }
 
 /* Takes them off. 0, or -1. */
-STEP int vlan_inline_pop(ctx_t *ctx)
+SUBPROGRAM int vlan_inline_pop(ctx_t *ctx)
 {
 	struct device *out = device_get(ctx->ifindex);
 	__u32 n = out && out->roles ? vlan_inline_tags(ctx, out) : 0;

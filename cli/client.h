@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The connection to the agent: a line out, lines in (agent/control.h has the protocol). */
+/* The connection to the agent: a line out, lines in (agent/control/control.h has the protocol). */
 #ifndef DETNATCTL_CLIENT_H
 #define DETNATCTL_CLIENT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "util.h"
+#include "base/util.h"
 
 /* An agent that sends nothing for as long, not even a sign of life, is given up. */
 #define CLIENT_PATIENCE_S 60

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The table of commands. One entry says all that there is to say of a command: --help and dispatch both come from it.
- * What its arguments must look like is in agent/verbs_args.h, shared with the agent.
+ * What its arguments must look like is in lib/proto/verbs.h, shared with the agent.
  */
 #ifndef DETNATCTL_COMMAND_H
 #define DETNATCTL_COMMAND_H
 
-#include "verbs_args.h"
+#include "proto/verbs.h"
 #include "writer.h"
 
 #define DEFAULT_SOCKET	  "/run/detnat/agent.sock"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The mapping history: list and verify; who is in who.c. */
-#include "history.h"
+#include "history_files.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Timeouts of sessions. */
 #include "command.h"
+#include "proto/timeouts.h"
 
 static const struct column timeout_columns[] = {
 	{ "TIMEOUT", "name", cell_text, false, 0 },

@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "history.h"
-#include "history_who.h"
+#include "history_files.h"
+#include "proto/history_who.h"
 
 /* Rows are written until somebody notices that nobody reads them. */
 #define ROWS_A_LOOK 1024U

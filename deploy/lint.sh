@@ -23,8 +23,8 @@ sources() {
     find "$@" -name '*.[ch]' -not -path '*/.*' | sort
 }
 
-mapfile -t all_c < <(sources include bpf agent cli tests)
-mapfile -t user_c < <(sources agent cli | grep '\.c$')
+mapfile -t all_c < <(sources include lib bpf agent cli tests)
+mapfile -t user_c < <(sources lib agent cli | grep '\.c$')
 mapfile -t shell < <(find deploy tests .ci -type f \( -name '*.sh' -o -name '*.bash' -o -path '*/vm/*init' -o -path .ci/run \) | sort)
 mapfile -t python < <(find tests deploy -name '*.py' | sort)
 mapfile -t pages < <(find docs/man -name '*.[1-8]' 2>/dev/null | sort)
@@ -49,12 +49,12 @@ licence() {
 cppchecks() {
     cppcheck -q -j"$(nproc)" --enable=warning,performance,portability --std=c11 --error-exitcode=1 --inline-suppr \
         --suppress=memleak --suppress=uninitvar --suppress=invalidPrintfArgType_uint \
-        -D_GNU_SOURCE -D__x86_64__ -Iinclude -Iagent -Icli \
+        -D_GNU_SOURCE -D__x86_64__ -Iinclude -Ilib -Iagent -Icli \
         '-DLIBBPF_OPTS(type,name,...)=struct type name={__VA_ARGS__}' \
         '-Dbpf_object__for_each_program(p,o)=while(((p)=bpf_object__next_program((o),(p))))' \
         '-Dbpf_object__for_each_map(m,o)=while(((m)=bpf_object__next_map((o),(m))))' \
         '-Devutil_timercmp(a,b,op)=((a)->tv_sec op (b)->tv_sec)' \
-        agent cli include
+        lib agent cli include
 }
 
 # Left out: what is a matter of taste, and what takes our zeroed padding and tables of pointers for mistakes.
@@ -69,7 +69,7 @@ tidy() {
     printf '%s\0' "${user_c[@]}" | xargs -0 -P "$(nproc)" -n 8 sh -c '
         checks=$1 build=$2
         shift 2
-        clang-tidy --quiet --warnings-as-errors="*" --checks="$checks" "$@" -- -std=gnu17 -D_GNU_SOURCE -Iinclude -Iagent \
+        clang-tidy --quiet --warnings-as-errors="*" --checks="$checks" "$@" -- -std=gnu17 -D_GNU_SOURCE -Iinclude -Ilib -Iagent \
             -Icli -I"$build/skel"' tidy "$tidy_checks" "$BUILD"
 }
 

@@ -91,7 +91,7 @@ static __always_inline __u64 slot_key(__u32 ext_addr, __u16 ext_port, __u16 in_p
 	return (__u64)ext_addr << 32 | (__u64)ext_port << 16 | in_port;
 }
 
-static __always_inline __u64 slot_truth(__u16 out_port, __u8 proto, __u8 state, __u32 seen)
+static __always_inline __u64 state_word(__u16 out_port, __u8 proto, __u8 state, __u32 seen)
 {
 	return (__u64)out_port << 48 | (__u64)proto << 40 | (__u64)state << 32 | seen;
 }
@@ -111,36 +111,36 @@ static __always_inline __u16 key_in_port(__u64 key)
 	return (__u16)key;
 }
 
-static __always_inline __u16 truth_out_port(__u64 truth)
+static __always_inline __u16 word_out_port(__u64 word)
 {
-	return (__u16)(truth >> 48);
+	return (__u16)(word >> 48);
 }
 
-static __always_inline __u8 truth_proto(__u64 truth)
+static __always_inline __u8 word_proto(__u64 word)
 {
-	return (__u8)(truth >> 40);
+	return (__u8)(word >> 40);
 }
 
 /* State with the SESSION_RESET bit. */
-static __always_inline __u8 truth_state(__u64 truth)
+static __always_inline __u8 word_state(__u64 word)
 {
-	return (__u8)(truth >> 32);
+	return (__u8)(word >> 32);
 }
 
 /* Tick of the last refresh. */
-static __always_inline __u32 truth_seen(__u64 truth)
+static __always_inline __u32 word_seen(__u64 word)
 {
-	return (__u32)truth;
+	return (__u32)word;
 }
 
 /* Whether the slot is nobody's, whatever its last seen says. */
-static __always_inline int truth_free(__u64 truth)
+static __always_inline int word_is_free(__u64 word)
 {
-	return truth_state(truth) == SESSION_FREE;
+	return word_state(word) == SESSION_FREE;
 }
 
 /* Stores last seen, and nothing else of a truth. */
-static __always_inline void truth_refresh(__u64 *word, __u32 seen)
+static __always_inline void word_refresh(__u64 *word, __u32 seen)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 	*(volatile __u32 *)word = seen;
@@ -150,20 +150,20 @@ static __always_inline void truth_refresh(__u64 *word, __u32 seen)
 }
 
 /* Whether the slot holds a session, expired or not. */
-static __always_inline int truth_live(__u64 truth)
+static __always_inline int word_is_live(__u64 word)
 {
-	return truth_state(truth) > SESSION_OPENING;
+	return word_state(word) > SESSION_OPENING;
 }
 
 /* Whether two truths differ in nothing but last seen. */
-static __always_inline int truth_same(__u64 a, __u64 b)
+static __always_inline int word_same(__u64 a, __u64 b)
 {
 	return ((a ^ b) >> 32) == 0;
 }
 
-static __always_inline __u64 truth_with(__u64 truth, __u8 state, __u32 seen)
+static __always_inline __u64 word_with(__u64 word, __u8 state, __u32 seen)
 {
-	return (truth & ~0xffffffffffULL) | (__u64)state << 32 | seen;
+	return (word & ~0xffffffffffULL) | (__u64)state << 32 | seen;
 }
 
 /* Which timeout runs in a state. */
@@ -182,16 +182,15 @@ static __always_inline enum timeout session_timeout(__u8 state)
  * Whether a live slot has outlived its timeout, in ticks. Signed, as a stamp may be a tick ahead of this
  * core's clock.
  */
-static __always_inline int truth_expired(__u64 truth, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS])
+static __always_inline int word_expired(__u64 word, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	return (__s32)(now - truth_seen(truth)) > (__s32)timeout_ticks[session_timeout(truth_state(truth))];
+	return (__s32)(now - word_seen(word)) > (__s32)timeout_ticks[session_timeout(word_state(word))];
 }
 
 /* Whether a live slot counts in a quota and in figures shown: all but expired ones and those in time-wait. */
-static __always_inline int truth_counts(__u64 truth, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS])
+static __always_inline int word_counts(__u64 word, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	return truth_live(truth) && truth_state(truth) != SESSION_TIME_WAIT &&
-	       !truth_expired(truth, now, timeout_ticks);
+	return word_is_live(word) && word_state(word) != SESSION_TIME_WAIT && !word_expired(word, now, timeout_ticks);
 }
 
 /*

@@ -20,28 +20,27 @@
 static __always_inline __u64 slot_match_in(const struct slot *s, __u64 key, __u8 proto, __u32 now,
 					   const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	__u64 truth = LOAD(s->truth);
+	__u64 word = LOAD(s->truth);
 
-	if (LOAD(s->key) != key || !truth_live(truth) || truth_proto(truth) != proto)
+	if (LOAD(s->key) != key || !word_is_live(word) || word_proto(word) != proto)
 		return 0;
-	if (!truth_same(LOAD(s->truth), truth) || truth_expired(truth, now, timeout_ticks))
+	if (!word_same(LOAD(s->truth), word) || word_expired(word, now, timeout_ticks))
 		return 0;
-	return truth;
+	return word;
 }
 
 /* The same for the way in: the key's external endpoint and the truth's outside port. *ret_key is the slot's key. */
 static __always_inline __u64 slot_match_out(const struct slot *s, __u64 key, __u16 out_port, __u8 proto, __u32 now,
 					    const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_key)
 {
-	__u64 truth = LOAD(s->truth), found = LOAD(s->key);
+	__u64 word = LOAD(s->truth), found = LOAD(s->key);
 
-	if ((found ^ key) >> 16 || !truth_live(truth) || truth_out_port(truth) != out_port ||
-	    truth_proto(truth) != proto)
+	if ((found ^ key) >> 16 || !word_is_live(word) || word_out_port(word) != out_port || word_proto(word) != proto)
 		return 0;
-	if (!truth_same(LOAD(s->truth), truth) || truth_expired(truth, now, timeout_ticks))
+	if (!word_same(LOAD(s->truth), word) || word_expired(word, now, timeout_ticks))
 		return 0;
 	*ret_key = found;
-	return truth;
+	return word;
 }
 
 /* The candidate buckets of a session: the same one twice where the subscriber has but one. */
@@ -68,16 +67,16 @@ static __always_inline struct slot *preferred_slot(const struct bucket_choice *b
 }
 
 static __always_inline struct slot *bucket_find_in(struct bucket *b, __u64 key, __u8 proto, __u32 now,
-						   const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_truth)
+						   const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_word)
 {
 	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
 		if (LOAD(b->slot[i].key) != key)
 			continue;
 
-		__u64 truth = slot_match_in(&b->slot[i], key, proto, now, timeout_ticks);
+		__u64 word = slot_match_in(&b->slot[i], key, proto, now, timeout_ticks);
 
-		if (truth) {
-			*ret_truth = truth;
+		if (word) {
+			*ret_word = word;
 			return &b->slot[i];
 		}
 	}
@@ -90,31 +89,31 @@ static __always_inline struct slot *bucket_find_in(struct bucket *b, __u64 key, 
  */
 static __always_inline struct slot *session_find_in(const struct bucket_choice *b, __u64 key, __u32 port_offset,
 						    __u8 proto, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS],
-						    __u64 *ret_truth)
+						    __u64 *ret_word)
 {
 	struct slot *s = preferred_slot(b, port_offset);
-	__u64 truth = slot_match_in(s, key, proto, now, timeout_ticks);
+	__u64 word = slot_match_in(s, key, proto, now, timeout_ticks);
 
-	if (truth) {
-		*ret_truth = truth;
+	if (word) {
+		*ret_word = word;
 		return s;
 	}
-	s = bucket_find_in(b->first, key, proto, now, timeout_ticks, ret_truth);
-	return s ? s : bucket_find_in(b->second, key, proto, now, timeout_ticks, ret_truth);
+	s = bucket_find_in(b->first, key, proto, now, timeout_ticks, ret_word);
+	return s ? s : bucket_find_in(b->second, key, proto, now, timeout_ticks, ret_word);
 }
 
 static __always_inline struct slot *bucket_find_out(struct bucket *b, __u64 key, __u16 out_port, __u8 proto, __u32 now,
-						    const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_truth,
+						    const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_word,
 						    __u64 *ret_key)
 {
 	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-		if (truth_out_port(LOAD(b->slot[i].truth)) != out_port)
+		if (word_out_port(LOAD(b->slot[i].truth)) != out_port)
 			continue;
 
-		__u64 truth = slot_match_out(&b->slot[i], key, out_port, proto, now, timeout_ticks, ret_key);
+		__u64 word = slot_match_out(&b->slot[i], key, out_port, proto, now, timeout_ticks, ret_key);
 
-		if (truth) {
-			*ret_truth = truth;
+		if (word) {
+			*ret_word = word;
 			return &b->slot[i];
 		}
 	}
@@ -127,18 +126,18 @@ static __always_inline struct slot *bucket_find_out(struct bucket *b, __u64 key,
  */
 static __always_inline struct slot *session_find_out(const struct bucket_choice *b, __u64 key, __u32 port_offset,
 						     __u16 out_port, __u8 proto, __u32 now,
-						     const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_truth,
+						     const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_word,
 						     __u64 *ret_key)
 {
 	struct slot *s = preferred_slot(b, port_offset);
-	__u64 truth = slot_match_out(s, key, out_port, proto, now, timeout_ticks, ret_key);
+	__u64 word = slot_match_out(s, key, out_port, proto, now, timeout_ticks, ret_key);
 
-	if (truth) {
-		*ret_truth = truth;
+	if (word) {
+		*ret_word = word;
 		return s;
 	}
-	s = bucket_find_out(b->first, key, out_port, proto, now, timeout_ticks, ret_truth, ret_key);
-	return s ? s : bucket_find_out(b->second, key, out_port, proto, now, timeout_ticks, ret_truth, ret_key);
+	s = bucket_find_out(b->first, key, out_port, proto, now, timeout_ticks, ret_word, ret_key);
+	return s ? s : bucket_find_out(b->second, key, out_port, proto, now, timeout_ticks, ret_word, ret_key);
 }
 
 /* Rule 4: replaces a truth that is still what was read. */
@@ -151,16 +150,16 @@ static __always_inline int slot_change(struct slot *s, __u64 from, __u64 to)
  * Rule 2: makes a slot, seen with truth `from`, the session (key, truth). Returns whether it did; where not, somebody
  * else changed the slot meanwhile and it is as he left it.
  */
-static __always_inline int slot_claim(struct slot *s, __u64 from, __u64 key, __u64 truth)
+static __always_inline int slot_claim(struct slot *s, __u64 from, __u64 key, __u64 word)
 {
-	if (!slot_change(s, from, truth_with(truth, SESSION_OPENING, truth_seen(truth))))
+	if (!slot_change(s, from, word_with(word, SESSION_OPENING, word_seen(word))))
 		return 0;
 	/*
 	 * Atomic exchanges, as they order the stores. Nobody else writes the key, and of the truth of an opening slot
 	 * at most a late refresh has stored last seen: so it is not compared.
 	 */
 	__sync_lock_test_and_set(&s->key, key);
-	__sync_lock_test_and_set(&s->truth, truth);
+	__sync_lock_test_and_set(&s->truth, word);
 	return 1;
 }
 
@@ -201,46 +200,46 @@ _Static_assert(sizeof(struct opening) == 64 + 2 * sizeof(struct bucket), "no hid
 static __always_inline void opening_scan_slot(struct opening *o, struct slot *s, __u32 at, __u32 now,
 					      const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	__u64 truth = LOAD(s->truth), key = LOAD(s->key);
+	__u64 word = LOAD(s->truth), key = LOAD(s->key);
 	__u32 bit = 1U << at;
 
-	if (!truth_live(truth)) {
-		if (truth_free(truth))
+	if (!word_is_live(word)) {
+		if (word_is_free(word))
 			ADD_BITS(o->room, bit);
 		return;
 	}
 
-	int clash = !((key ^ o->key) >> 16) && truth_proto(truth) == o->proto;
+	int clash = !((key ^ o->key) >> 16) && word_proto(word) == o->proto;
 
-	if (truth_expired(truth, now, timeout_ticks)) {
+	if (word_expired(word, now, timeout_ticks)) {
 		if (!clash) {
 			ADD_BITS(o->room, bit);
 			return;
 		}
-		if (slot_change(s, truth, 0)) {
-			if (truth_state(truth) != SESSION_TIME_WAIT)
+		if (slot_change(s, word, 0)) {
+			if (word_state(word) != SESSION_TIME_WAIT)
 				o->freed++;
-			o->gone_slot[at] = (struct slot){ .key = key, .truth = truth };
+			o->gone_slot[at] = (struct slot){ .key = key, .truth = word };
 			ADD_BITS(o->gone, bit);
 			ADD_BITS(o->room, bit);
 			return;
 		}
 		/* Refreshed just now: it lives. Or swept: then it does no harm to take it for alive. */
 	}
-	if (truth_state(truth) == SESSION_TIME_WAIT)
+	if (word_state(word) == SESSION_TIME_WAIT)
 		ADD_BITS(o->time_wait, bit);
 	if (!clash)
 		return;
 	if (key == o->key)
 		ADD_BITS(o->existing, bit);
 
-	__u32 offset = (__u32)truth_out_port(truth) - o->port_lo;
+	__u32 offset = (__u32)word_out_port(word) - o->port_lo;
 
 	if (offset >> PORT_GROUP_SHIFT == o->port_offset >> PORT_GROUP_SHIFT) {
 		ADD_BITS(o->ports_used, 1U << (offset & (PORT_GROUP - 1)));
-		if (truth_state(truth) == SESSION_TIME_WAIT)
+		if (word_state(word) == SESSION_TIME_WAIT)
 			ADD_BITS(o->time_wait_port, bit);
-		else if (truth_state(truth) & SESSION_RESET)
+		else if (word_state(word) & SESSION_RESET)
 			ADD_BITS(o->reset_port, bit);
 	}
 }

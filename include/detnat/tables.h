@@ -7,7 +7,7 @@
 #ifndef DETNAT_TABLES_H
 #define DETNAT_TABLES_H
 
-#include "leaves.h"
+#include "programs.h"
 #include "session.h"
 
 #define LAYOUT_VERSION 4
@@ -111,7 +111,7 @@ union opener {
 	__u64 word;
 };
 
-#define WAY_EPOCH 0x7fffffffU
+#define HOP_EPOCH 0x7fffffffU
 /* Once it opened a session towards a pool address: only then can a pool address be its peer. */
 #define SUBSCRIBER_HAIRPINS 0x80000000U
 
@@ -133,7 +133,7 @@ struct subscriber {
 	__u32 ports_event_next;
 	__u32 way_tick;	 /* when `way` was learned */
 	__u64 way;	 /* next hop of the way in: MAC address 48 | interface index 16 */
-	__u32 way_epoch; /* WAY_EPOCH: of the epoch in which `way` was learned, 0 for none; and SUBSCRIBER_HAIRPINS */
+	__u32 way_epoch; /* HOP_EPOCH: of the epoch in which `way` was learned, 0 for none; and SUBSCRIBER_HAIRPINS */
 	/*
 	 * A bit for each bucket, home_bit(), that is the first choice of a session which did not get its preferred slot
 	 * there and its first choice of a port. Where it is not set, a flow's preferred slot is the only place where
@@ -317,7 +317,7 @@ enum unsolicited_tcp { UNSOLICITED_DROP, UNSOLICITED_ANSWER };
 struct settings {
 	__u32 hz; /* jiffies a second */
 	__u32 overflow_sessions;
-	/* What the quick path asks for each packet, in one word as each read of a setting costs one. */
+	/* What the fast path asks for each packet, in one word as each read of a setting costs one. */
 	union {
 		struct {
 			__u8 redirect;	     /* forwarding: 1 redirect, 0 kernel */

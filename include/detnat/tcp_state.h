@@ -112,23 +112,23 @@ static __always_inline __u8 tcp_state_from_outside(__u8 state, __u8 flags)
  * transitory, the stamp is moved so that the session ends a transitory timeout from now, or when it would have ended.
  * Where they bring an established connection back, it ends when it would have ended, until the inside says something.
  */
-static __always_inline __u64 session_step(__u64 truth, __u8 proto, __u8 flags, int from_inside, __u32 now,
+static __always_inline __u64 session_step(__u64 word, __u8 proto, __u8 flags, int from_inside, __u32 now,
 					  const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	__u8 state = truth_state(truth), next = state;
-	__u32 seen = truth_seen(truth);
+	__u8 state = word_state(word), next = state;
+	__u32 seen = word_seen(word);
 
 	if (proto != 6) {
 		if (from_inside)
 			seen = now;
-		return truth_with(truth, state, seen);
+		return word_with(word, state, seen);
 	}
 
 	if (from_inside) {
 		next = tcp_state_from_inside(state, flags);
 		if (next != state || (state != SESSION_TIME_WAIT && !(state & SESSION_RESET)))
 			seen = now;
-		return truth_with(truth, next, seen);
+		return word_with(word, next, seen);
 	}
 
 	next = tcp_state_from_outside(state, flags);
@@ -141,7 +141,7 @@ static __always_inline __u64 session_step(__u64 truth, __u8 proto, __u8 flags, i
 	} else if (state != SESSION_ESTABLISHED && next == SESSION_ESTABLISHED) {
 		seen -= longer;
 	}
-	return truth_with(truth, next, seen);
+	return word_with(word, next, seen);
 }
 
 #endif

@@ -12,10 +12,10 @@
 /*
  * The steps: X(name in code, name in answers). `a` and `b` of a step are
  *	received, rewritten	of an ICMP error a: quoted source 32 | quoted destination 32, b: their ports 16 | 16
- *	leaf		a: enum leaf
+ *	leaf		a: enum prog
  *	subscriber	a: inside address 32 | outside address 32, b: first port 16 | last port 16
- *	next_hop	a: interface 32 | enum trace_way 32, b: MTU
- *	way_in		a: interface 32 | enum trace_way_in 32, b: MTU
+ *	next_hop	a: interface 32 | enum trace_hop 32, b: MTU
+ *	way_in		a: interface 32 | enum trace_egress 32, b: MTU
  *	session		a: truth as it was found, b: truth as the packet leaves it
  *	opened		a: outside port
  *	datagram	a: source 32 | destination 32 that its fragments get, b: 1 where they are known from the first
@@ -27,10 +27,10 @@
  */
 #define TRACE_STEPS(X)                \
 	X(received, "received")       \
-	X(leaf, "leaf")               \
+	X(tail_call, "leaf")          \
 	X(subscriber, "subscriber")   \
 	X(next_hop, "next-hop")       \
-	X(way_in, "way-in")           \
+	X(egress, "way-in")           \
 	X(session, "session")         \
 	X(opened, "session-opened")   \
 	X(overflowed, "overflowed")   \
@@ -50,16 +50,16 @@ enum trace_step_kind {
 		N_TRACE_STEPS
 };
 
-/* As enum way and enum way_in_verdict of the programs. */
-enum trace_way {
-	TRACE_WAY_OUT,
-	TRACE_WAY_OUT_TAGGED,
-	TRACE_WAY_OUT_KERNEL,
-	TRACE_WAY_POOL,
-	TRACE_WAY_LOCAL,
-	TRACE_WAY_OTHER
+/* As enum hop_kind and enum egress_state of the programs. */
+enum trace_hop {
+	TRACE_HOP_OUT,
+	TRACE_HOP_OUT_TAGGED,
+	TRACE_HOP_OUT_KERNEL,
+	TRACE_HOP_POOL,
+	TRACE_HOP_LOCAL,
+	TRACE_HOP_OTHER
 };
-enum trace_way_in { TRACE_WAY_IN_READY, TRACE_WAY_IN_KERNEL, TRACE_WAY_IN_REFUSING, TRACE_WAY_IN_UNRESOLVED };
+enum trace_egress { TRACE_EGRESS_READY, TRACE_EGRESS_KERNEL, TRACE_EGRESS_REFUSING, TRACE_EGRESS_UNRESOLVED };
 
 struct trace_step {
 	__u64 a;

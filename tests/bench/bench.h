@@ -14,9 +14,9 @@
 
 #include <linux/types.h>
 
-#include "datapath.h"
+#include "datapath/datapath.h"
 #include "flow.h"
-#include "mappings.h"
+#include "tables/mappings.h"
 #include "random.h"
 
 #define MAX_CORES     2

@@ -9,7 +9,7 @@
 
 #include <detnat/tcp_state.h>
 
-#include "sessions.h"
+#include "sessions/sessions.h"
 
 static const struct step {
 	enum direction direction;

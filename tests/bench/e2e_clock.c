@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "e2e_netns.h"
-#include "util.h"
+#include "base/util.h"
 
 static int softirqd = -1;
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "e2e_netns.h"
-#include "util.h"
+#include "base/util.h"
 
 struct row *report_row(struct report *r, const char *name, const char *gateway, const char *direction)
 {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sessions.h"
+#include "sessions/sessions.h"
 
 #define DESTINATIONS  0x14000000U /* 20.0.0.0, as CSIT has it */
 #define DESTINED_PORT 443

@@ -7,9 +7,9 @@
 
 #include <bpf/bpf.h>
 
-#include "datapath_internal.h"
-#include "mappings_private.h"
-#include "sessions.h"
+#include "datapath/datapath_private.h"
+#include "tables/mappings_private.h"
+#include "sessions/sessions.h"
 
 #define INSIDE_BASE    0xac100000U /* 172.16.0.0, as CSIT has it */
 #define INSIDE_SPREAD  0x0a000000U /* 10.0.0.0: many mappings, each with an index node of its own */
@@ -237,7 +237,7 @@ static uint64_t leaves_memory(int leaves, struct known *known)
 	uint64_t sum = 0;
 	uint32_t id;
 
-	for (uint32_t leaf = 0; leaf < N_LEAVES; leaf++) {
+	for (uint32_t leaf = 0; leaf < N_PROGS; leaf++) {
 		_cleanup_close_ int fd = -1;
 
 		if (bpf_map_lookup_elem(leaves, &leaf, &id))

@@ -10,7 +10,7 @@
 #include <bpf/libbpf.h>
 #include <criterion/criterion.h>
 
-#include "datapath_internal.h"
+#include "datapath/datapath_private.h"
 #include <detnat/trace.h>
 
 #include "fixture.h"
@@ -137,7 +137,7 @@ void tear_down(void)
 static int hook_program(enum hook hook)
 {
 	static const uint32_t entry[] = { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH };
-	uint32_t id, leaf = hook == XDP_OUTSIDE_SLOW ? LEAF_out2in : LEAF_in2out;
+	uint32_t id, leaf = hook == XDP_OUTSIDE_SLOW ? PROG_out2in : PROG_in2out;
 
 	if (hook == TC_OUTSIDE || hook == TC_OWN)
 		return dup(datapath.tc_outside);
@@ -277,9 +277,9 @@ void age_sessions(uint32_t in_addr, uint32_t seconds)
 	for (unsigned i = 0; i < BUCKET_SLOTS << m->bucket_shift; i++) {
 		struct slot *s = &b[i / BUCKET_SLOTS].slot[i % BUCKET_SLOTS];
 
-		if (truth_live(s->truth))
-			s->truth = truth_with(s->truth, truth_state(s->truth),
-					      truth_seen(s->truth) - ticks_of_seconds(seconds, datapath.hz));
+		if (word_is_live(s->truth))
+			s->truth = word_with(s->truth, word_state(s->truth),
+					     word_seen(s->truth) - ticks_of_seconds(seconds, datapath.hz));
 	}
 }
 
@@ -296,8 +296,7 @@ void age_overflow(uint32_t ticks)
 			keys[n++] = key;
 	while (n-- > 0) {
 		cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &keys[n], &session), 0);
-		session.truth =
-			truth_with(session.truth, truth_state(session.truth), truth_seen(session.truth) - ticks);
+		session.truth = word_with(session.truth, word_state(session.truth), word_seen(session.truth) - ticks);
 		cr_assert_eq(bpf_map_update_elem(datapath.overflow, &keys[n], &session, BPF_EXIST), 0);
 	}
 }

@@ -13,10 +13,10 @@
 #include <detnat/reasons.h>
 #include <detnat/transmit.h>
 
-#include "datapath.h"
+#include "datapath/datapath.h"
 #include "frame.h"
-#include "mappings.h"
-#include "sessions.h"
+#include "tables/mappings.h"
+#include "sessions/sessions.h"
 
 #define ADDR(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 #define SUBSCRIBER	 ADDR(10, 0, 0, 2)

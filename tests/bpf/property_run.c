@@ -208,10 +208,10 @@ static size_t sorted_sessions(struct snapshot *s, uint32_t now)
 	for (size_t i = 0; i < s->slots; i++) {
 		uint64_t truth = s->slot[i][1];
 
-		if (!truth_live(truth))
+		if (!word_is_live(truth))
 			continue;
-		if (truth_expired(truth, now, datapath.mapping[0].timeout_ticks)) {
-			s->record.sessions -= truth_state(truth) != SESSION_TIME_WAIT;
+		if (word_expired(truth, now, datapath.mapping[0].timeout_ticks)) {
+			s->record.sessions -= word_state(truth) != SESSION_TIME_WAIT;
 			continue;
 		}
 		s->slot[n][0] = s->slot[i][0];
@@ -233,9 +233,9 @@ static bool same_sessions(struct snapshot *a, struct snapshot *b)
 	if (n != sorted_sessions(b, now) || (a->slots && a->record.sessions != b->record.sessions))
 		return false;
 	for (size_t i = 0; i < n; i++) {
-		__s32 ticks = (__s32)(truth_seen(a->slot[i][1]) - truth_seen(b->slot[i][1]));
+		__s32 ticks = (__s32)(word_seen(a->slot[i][1]) - word_seen(b->slot[i][1]));
 
-		if (a->slot[i][0] != b->slot[i][0] || !truth_same(a->slot[i][1], b->slot[i][1]) || ticks > 1 ||
+		if (a->slot[i][0] != b->slot[i][0] || !word_same(a->slot[i][1], b->slot[i][1]) || ticks > 1 ||
 		    ticks < -1)
 			return false;
 	}
@@ -318,8 +318,8 @@ static void age_slots(uint32_t in_addr, uint32_t ticks)
 	uint64_t(*slot)[2] = slots;
 
 	for (size_t i = 0; i < n; i++)
-		if (truth_live(slot[i][1]))
-			slot[i][1] = truth_with(slot[i][1], truth_state(slot[i][1]), truth_seen(slot[i][1]) - ticks);
+		if (word_is_live(slot[i][1]))
+			slot[i][1] = word_with(slot[i][1], word_state(slot[i][1]), word_seen(slot[i][1]) - ticks);
 	record->recount_tick = record->search_tick = (__u16)(datapath_ticks(&datapath) - 2);
 }
 

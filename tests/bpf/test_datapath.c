@@ -10,9 +10,9 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include "bpffs.h"
-#include "datapath.h"
-#include "running.h"
+#include "datapath/bpffs.h"
+#include "datapath/datapath.h"
+#include "datapath/running.h"
 
 static char directory[] = "/mnt/detnat-pins-XXXXXX", pin_path[64], layout[80];
 static struct config config = { .pin_path = pin_path, .overflow_sessions = 100 };

@@ -3,7 +3,7 @@
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
-#include "datapath_internal.h"
+#include "datapath/datapath_private.h"
 #include "fixture.h"
 
 TestSuite(in2out, .init = set_up, .fini = tear_down);
@@ -459,7 +459,7 @@ Test(in2out, at_egress_nothing_leaves_without_its_leaf)
 		  REASON_no_program },
 	};
 
-	for (uint32_t leaf = 0; leaf < N_LEAVES; leaf++)
+	for (uint32_t leaf = 0; leaf < N_PROGS; leaf++)
 		bpf_map_delete_elem(datapath.build->leaves[TC_LEAVES], &leaf);
 	RUN_ROWS(rows);
 }

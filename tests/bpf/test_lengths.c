@@ -10,7 +10,7 @@
 #include <bpf/libbpf.h>
 #include <criterion/criterion.h>
 
-#include "datapath_internal.h"
+#include "datapath/datapath_private.h"
 #include "icmp_frame.h"
 
 TestSuite(lengths, .init = set_up, .fini = tear_down);
@@ -197,12 +197,12 @@ Test(lengths, each_is_counted_once_by_the_leaves)
 {
 	static const char *const names[] = {
 #define X(name) #name,
-		LEAVES(X)
+		PROGS(X)
 #undef X
 	};
 
 	stay_on_one_core();
-	for (uint32_t leaf = 0; leaf < N_LEAVES; leaf++)
+	for (uint32_t leaf = 0; leaf < N_PROGS; leaf++)
 		for (int tc = 0; tc < 2; tc++) {
 			struct run r = { program(tc ? datapath.build->leaves[TC_LEAVES]
 						    : datapath.build->leaves[XDP_LEAVES],

@@ -233,7 +233,7 @@ static struct slot *slot_of_session(unsigned n)
 	struct slot *s = &b->slot[0];
 
 	for (;; s++)
-		if (truth_live(s->truth) && !n--)
+		if (word_is_live(s->truth) && !n--)
 			return s;
 }
 
@@ -252,12 +252,12 @@ Test(limits, any_one_session_that_has_expired_makes_way_at_the_quota)
 		key = s->key;
 		next_tick();
 		cr_assert_eq(open_flow(UDP, (uint16_t)(4000 + i), 53, 0), -1, "none has expired, slot %u", i);
-		s->truth = truth_with(s->truth, truth_state(s->truth),
-				      truth_seen(s->truth) - ticks_of_seconds(301, datapath.hz));
+		s->truth = word_with(s->truth, word_state(s->truth),
+				     word_seen(s->truth) - ticks_of_seconds(301, datapath.hz));
 		next_tick();
 		cr_assert_geq(open_flow(UDP, (uint16_t)(4000 + i), 53, 0), 0, "slot %u", i);
 		cr_assert_eq(sessions_of(SUBSCRIBER), quota);
-		cr_assert(!truth_live(s->truth) || s->key != key, "the one of slot %u is gone", i);
+		cr_assert(!word_is_live(s->truth) || s->key != key, "the one of slot %u is gone", i);
 	}
 }
 

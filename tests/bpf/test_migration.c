@@ -12,9 +12,9 @@
 #include <detnat/slots.h>
 
 #include "fixture.h"
-#include "migration.h"
-#include "running.h"
-#include "table_check.h"
+#include "tables/migration.h"
+#include "datapath/running.h"
+#include "sessions/check.h"
 
 #define PINS	     "/sys/fs/bpf/detnat"
 #define OTHER_LAYOUT PINS "/v99"

@@ -13,7 +13,7 @@
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
-#include "datapath_internal.h"
+#include "datapath/datapath_private.h"
 #include "property.h"
 
 TestSuite(property, .init = set_up, .fini = tear_down);
@@ -345,7 +345,7 @@ Test(property, ordinary_packets_take_the_quick_path)
 		  REASON_out2in_translated },
 	};
 
-	static const uint32_t slow[] = { LEAF_in2out, LEAF_out2in };
+	static const uint32_t slow[] = { PROG_in2out, PROG_out2in };
 
 	/*
 	 * The first time next hops are looked up; then they are known, for what the programs take for a second. On a

@@ -16,7 +16,7 @@
 #include <detnat/slots.h>
 
 #include "fixture.h"
-#include "table_check.h"
+#include "sessions/check.h"
 
 TestSuite(race, .init = set_up, .fini = tear_down, .timeout = 300);
 

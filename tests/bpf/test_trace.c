@@ -7,7 +7,7 @@
 
 #include <bpf/libbpf.h>
 #include <criterion/criterion.h>
-#include <detnat/leaves.h>
+#include <detnat/programs.h>
 #include <detnat/trace.h>
 
 #include "fixture.h"
@@ -60,7 +60,7 @@ static void append_step(struct text *t, const struct trace_step *s)
 
 	static const char *const leaves[] = {
 #define X(name) #name,
-		LEAVES(X)
+		PROGS(X)
 #undef X
 	};
 
@@ -83,18 +83,18 @@ static void append_step(struct text *t, const struct trace_step *s)
 		append(t, " %u-%u", (unsigned)(s->b >> 16), (unsigned)(s->b & 0xffff));
 		break;
 	case TRACE_next_hop:
-	case TRACE_way_in:
+	case TRACE_egress:
 		append(t, " %s %u %u", interface_name((uint32_t)(s->a >> 32)), (uint32_t)s->a, (unsigned)s->b);
 		break;
-	case TRACE_leaf:
-		cr_assert_lt(s->a, N_LEAVES);
+	case TRACE_tail_call:
+		cr_assert_lt(s->a, N_PROGS);
 		append(t, " %s", leaves[s->a]);
 		break;
 	case TRACE_redirect:
 		append(t, " %s", interface_name((uint32_t)s->a));
 		break;
 	case TRACE_session:
-		append(t, " %u", truth_out_port(s->a));
+		append(t, " %u", word_out_port(s->a));
 		break;
 	case TRACE_opened:
 	case TRACE_end:

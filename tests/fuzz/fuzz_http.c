@@ -3,7 +3,7 @@
  * Clients of the metrics server that send any octets, in pieces, and read the answer: it is one of the statuses that
  * there are, whole.
  */
-#include "../../agent/metrics_http.c"
+#include "../../agent/metrics/http.c"
 
 #include <netinet/in.h>
 #include <poll.h>

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "neighbours.h"
-#include "netlink.h"
+#include "links/neighbours.h"
+#include "host/netlink.h"
 
 static struct neighbours *neighbours;
 static struct datapath datapath;

@@ -9,12 +9,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "attach.h"
-#include "explain_way.h"
-#include "netlink.h"
-#include "route_limits.h"
-#include "routes.h"
-#include "sources.h"
+#include "links/attach.h"
+#include "links/route_lookup.h"
+#include "host/netlink.h"
+#include "links/route_limits.h"
+#include "links/routes.h"
+#include "links/sources.h"
 
 /* The longest fixed header behind that of a message. The kernel always sends it whole. */
 #define LONGEST_HEADER sizeof(struct tcmsg)

@@ -248,7 +248,7 @@ void exporter_tear_down(void)
 
 struct ipfix_collector_stats stats_of(size_t i)
 {
-	struct ipfix_collector_stats stats[CONFIG_MAX_COLLECTORS];
+	struct ipfix_collector_stats stats[MAX_COLLECTORS];
 
 	cr_assert_gt(ipfix_stats(exporter, stats), i);
 	return stats[i];

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 
 #include <bpf/bpf.h>
@@ -143,7 +144,7 @@ struct slot *tables_put(struct mappings *m, uint32_t in_addr, uint32_t slot, con
 	struct slot *at = (struct slot *)mappings_buckets(m, number, n) + slot;
 
 	at->key = slot_key(s->ext_addr, s->ext_port, s->in_port);
-	at->truth = slot_truth(s->out_port, s->proto, s->state, seen);
+	at->truth = state_word(s->out_port, s->proto, s->state, seen);
 	if (s->state != SESSION_TIME_WAIT)
 		mappings_subscriber(m, number, n)->sessions++;
 	return at;
@@ -160,7 +161,7 @@ void tables_put_overflow(struct mappings *m, uint32_t in_addr, const struct sess
 				    .ext_port = s->ext_port,
 				    .proto = s->proto,
 				    .direction = OVERFLOW_IN2OUT };
-	struct overflow_session value = { .truth = slot_truth(s->out_port, s->proto, s->state, seen),
+	struct overflow_session value = { .truth = state_word(s->out_port, s->proto, s->state, seen),
 					  .in_addr = in_addr,
 					  .in_port = s->in_port };
 	int fd = mappings_datapath(m)->overflow;

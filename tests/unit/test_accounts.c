@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "accounts.h"
-#include "paths.h"
-#include "peer.h"
+#include "host/accounts.h"
+#include "host/paths.h"
+#include "host/peer.h"
 
 static char directory[] = "/tmp/detnat-accounts-XXXXXX";
 

@@ -2,7 +2,7 @@
 /* Which of the machine's addresses is the gateway's own on an interface. */
 #include <criterion/criterion.h>
 
-#include "netlink.h"
+#include "host/netlink.h"
 
 #define A(n) (0x0a000000U + (n))
 

@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "background.h"
+#include "base/background.h"
 
 struct work {
 	int gate[2];

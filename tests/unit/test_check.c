@@ -7,8 +7,8 @@
 #include <sched.h>
 #include <string.h>
 
-#include "check.h"
-#include "check_paths.h"
+#include "change/preflight.h"
+#include "change/preflight_paths.h"
 
 static void run(const char *command)
 {

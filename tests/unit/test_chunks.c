@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "chunks.h"
+#include "tables/chunks.h"
 
 Test(chunks, a_range_without_its_chunk_is_refused_and_free_again)
 {

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "config.h"
+#include "config/config.h"
 
 static const struct prefix in_a = { 0x0a000000, 18 }, out_a = { 0x01010100, 30 };
 static const struct prefix in_b = { 0x0a010000, 18 }, out_b = { 0x01010200, 30 };

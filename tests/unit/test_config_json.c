@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "json_scan.h"
-#include "util.h"
+#include "base/json_scan.h"
+#include "base/util.h"
 
 struct row {
 	const char *text;

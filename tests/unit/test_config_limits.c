@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "config.h"
+#include "config/config.h"
 
 #define INTERFACES "\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]}"
 /* Generous, as the machine may be busy; what is quadratic takes minutes. */

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "config.h"
+#include "config/config.h"
 
 #define GOOD "{\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]}}"
 

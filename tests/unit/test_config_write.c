@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "config.h"
+#include "config/config.h"
 
 static uint32_t state;
 
@@ -61,7 +61,7 @@ static struct config *random_config(void)
 	if (random_below(2)) {
 		c->ipfix = (struct config_ipfix){
 			.enabled = true,
-			.n_collectors = 1 + random_below(CONFIG_MAX_COLLECTORS),
+			.n_collectors = 1 + random_below(MAX_COLLECTORS),
 			.source = { pick(0, 1, UINT32_MAX), (uint16_t)pick(0, 1, 65535) },
 			.domain_id = pick(0, 1, UINT32_MAX),
 			.path_mtu = pick(128, 512, 65535),
@@ -69,7 +69,7 @@ static struct config *random_config(void)
 			.events = (uint8_t)random_below(32),
 		};
 		for (uint32_t i = 0; i < c->ipfix.n_collectors; i++)
-			c->ipfix.collectors[i] = (struct config_collector){
+			c->ipfix.collectors[i] = (struct collector_endpoint){
 				.at = { random_below(UINT32_MAX / 8) * 8 + i, (uint16_t)(1 + random_below(65535)) },
 				.transport = random_below(2) ? IPFIX_TCP : IPFIX_UDP,
 			};

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "control.h"
+#include "control/control.h"
 #include "tables_fixture.h"
 
 #define IN   "10.0.0.0/18"

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "control_socket.h"
+#include "control/listener.h"
 
 static char directory[] = "/tmp/detnat-socket-XXXXXX";
 static char path[96];

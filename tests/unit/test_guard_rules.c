@@ -11,7 +11,7 @@
 #include <sched.h>
 #include <string.h>
 
-#include "guard_audit.h"
+#include "guard/audit.h"
 
 #define MANY 1000U
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "history_who.h"
+#include "proto/history_who.h"
 
 /* A history in the making. */
 static char *text;

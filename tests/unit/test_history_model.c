@@ -10,11 +10,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "history.h"
-#include "history_pin.h"
-#include "history_read.h"
-#include "history_who.h"
-#include "log.h"
+#include <detnat/mapping.h>
+#include <detnat/tables.h>
+
+#include "history/history.h"
+#include "history/pin.h"
+#include "proto/history_read.h"
+#include "proto/history_who.h"
+#include "base/log.h"
+#include "base/address.h"
 
 #define DAY	  86400
 #define TEN_YEARS (3653LL * DAY)

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "history_time.h"
+#include "base/timestamp.h"
 
 static const struct {
 	const char *text;

@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "interfaces.h"
+#include "links/interfaces.h"
 
 #define MOST 3
 

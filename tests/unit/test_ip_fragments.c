@@ -5,8 +5,8 @@
 #include <netinet/ip.h>
 #include <string.h>
 
-#include "ip_checksum.h"
-#include "ip_fragments.h"
+#include "base/ip_checksum.h"
+#include "punt/ip_fragments.h"
 
 #define SIZE 2000
 

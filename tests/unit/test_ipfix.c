@@ -2,7 +2,7 @@
 /* The exporter against a collector on the loopback, by UDP. */
 #include "ipfix_fixture.h"
 
-#include "ipfix_bindings.h"
+#include "ipfix/bindings.h"
 
 TestSuite(ipfix, .init = exporter_set_up, .fini = exporter_tear_down);
 

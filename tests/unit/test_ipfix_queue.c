@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "ipfix_queue.h"
+#include "ipfix/backlog.h"
 
 static struct ipfix_queue queue;
 static struct ipfix_message message;

@@ -2,7 +2,7 @@
 /* The exporter against collectors by TCP, that come late, go, or are slow; and several collectors at a time. */
 #include "ipfix_fixture.h"
 
-#include "ipfix_queue.h"
+#include "ipfix/backlog.h"
 
 static struct collector stream;
 
@@ -10,7 +10,7 @@ static struct config_ipfix tcp_settings(void)
 {
 	struct config_ipfix c = exporter_settings();
 
-	c.collectors[0] = (struct config_collector){ stream.at, IPFIX_TCP };
+	c.collectors[0] = (struct collector_endpoint){ stream.at, IPFIX_TCP };
 	return c;
 }
 
@@ -241,8 +241,8 @@ Test(ipfix_tcp, every_collector_gets_every_record)
 
 	accept_stream(&stream);
 	c.n_collectors = 3;
-	c.collectors[1] = (struct config_collector){ collector.at, IPFIX_UDP };
-	c.collectors[2] = (struct config_collector){ second.at, IPFIX_UDP };
+	c.collectors[1] = (struct collector_endpoint){ collector.at, IPFIX_UDP };
+	c.collectors[2] = (struct collector_endpoint){ second.at, IPFIX_UDP };
 	c.source.port = free_port();
 	configure(c);
 	close(stream.stream);
@@ -274,7 +274,7 @@ Test(ipfix_tcp, one_that_cannot_be_set_leaves_all_as_they_were)
 
 	accept_stream(&stream);
 	c.n_collectors = 2;
-	c.collectors[1] = (struct config_collector){ collector.at, IPFIX_UDP };
+	c.collectors[1] = (struct collector_endpoint){ collector.at, IPFIX_UDP };
 	c.source = taken.at;
 	cr_assert_eq(ipfix_configure(exporter, &c, &error), -EADDRINUSE);
 	cr_assert(strstr(error.text, "UDP port"), "%s", error.text);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "log_limit.h"
+#include "base/log_limit.h"
 
 #define SECOND 1000000000ULL
 

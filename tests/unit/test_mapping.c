@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <inttypes.h>
 
-#include "config.h"
+#include "config/config.h"
 
 static struct geometry geometry(const char *in, const char *out)
 {

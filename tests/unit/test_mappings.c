@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "mappings_private.h"
+#include "tables/mappings_private.h"
 #include "tables_fixture.h"
 
 static struct datapath d;

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "ranges.h"
+#include "tables/ranges.h"
 #include "tables_fixture.h"
 
 static struct datapath d;

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "memory.h"
-#include "util.h"
+#include "host/memory.h"
+#include "base/util.h"
 
 #define MIB (1ULL << 20)
 

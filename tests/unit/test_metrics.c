@@ -9,8 +9,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include "metrics_http.h"
-#include "metrics_write.h"
+#include "metrics/http.h"
+#include "metrics/exposition.h"
 
 /* ---- the format ---- */
 

@@ -6,7 +6,7 @@
 #include <sched.h>
 #include <string.h>
 
-#include "neighbours.h"
+#include "links/neighbours.h"
 
 #define OURS   7
 #define OTHERS 8

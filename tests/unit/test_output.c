@@ -6,8 +6,8 @@
 #include <signal.h>
 #include <string.h>
 
-#include "output.h"
-#include "util.h"
+#include "base/output.h"
+#include "base/util.h"
 
 static int ends[2];
 static struct output *output;

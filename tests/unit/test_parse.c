@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "config.h"
+#include "config/config.h"
 
 Test(parse, addresses_are_four_plain_decimal_octets)
 {
@@ -175,14 +175,14 @@ Test(parse, collectors)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct config_collector c[CONFIG_MAX_COLLECTORS];
+		struct collector_endpoint c[MAX_COLLECTORS];
 		char text[COLLECTOR_TEXT];
 		uint32_t n = 0;
 
 		cr_expect_eq(collectors_parse(rows[i].text, c, &n), rows[i].r, "%s", rows[i].text);
 		cr_expect_eq(n, rows[i].n, "%s", rows[i].text);
 		for (uint32_t k = 0; k < n; k++) {
-			struct config_collector again;
+			struct collector_endpoint again;
 
 			cr_expect_eq(collector_parse(collector_format(c[k], text), &again), 0);
 			cr_expect(collector_same(c[k], again));

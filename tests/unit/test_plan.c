@@ -10,18 +10,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bypass.h"
-#include "check.h"
-#include "devices.h"
-#include "events.h"
-#include "fragments.h"
-#include "guard.h"
-#include "history_queue.h"
-#include "metrics.h"
-#include "running.h"
-#include "startup.h"
+#include "datapath/bypass.h"
+#include "change/preflight.h"
+#include "links/devices.h"
+#include "punt/event_ring.h"
+#include "punt/parked_fragments.h"
+#include "guard/guard.h"
+#include "history/queue.h"
+#include "metrics/metrics.h"
+#include "datapath/running.h"
+#include "service/startup.h"
 #include "tables_fixture.h"
-#include "trace.h"
+#include "punt/tracing.h"
 
 /* The library has the real ones. */
 #define plan_new    tested_plan_new
@@ -29,7 +29,7 @@
 #define plan_free   tested_plan_free
 #define plan_commit tested_plan_commit
 #define plan_record tested_plan_record
-#include "plan_private.h"
+#include "change/plan_private.h"
 
 static const char *const mapping_of[][2] = {
 	{ "10.0.0.0/24", "1.1.1.0/28" },
@@ -173,9 +173,9 @@ static int update(struct mappings *m, const struct mapping_spec *spec)
 #define mappings_del					   del
 #define mappings_update					   update
 
-#include "plan.c"	 /* NOLINT(bugprone-suspicious-include) */
-#include "plan_commit.c" /* NOLINT(bugprone-suspicious-include) */
-#include "plan_record.c" /* NOLINT(bugprone-suspicious-include) */
+#include "change/plan.c"	/* NOLINT(bugprone-suspicious-include) */
+#include "change/plan_commit.c" /* NOLINT(bugprone-suspicious-include) */
+#include "change/plan_record.c" /* NOLINT(bugprone-suspicious-include) */
 
 #undef mappings_add_commit
 #undef mappings_del

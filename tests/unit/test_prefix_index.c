@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "util.h"
+#include "base/util.h"
 
 static void (*after_store)(void);
 
@@ -27,7 +27,7 @@ static void watched_store(uint16_t *p, uint16_t value)
 }
 
 #define __atomic_store_n(p, value, order) watched_store(p, value)
-#include "prefix_index.c" /* NOLINT(bugprone-suspicious-include) */
+#include "tables/prefix_index.c" /* NOLINT(bugprone-suspicious-include) */
 #undef __atomic_store_n
 
 static struct index_node nodes[INDEX_NODES], snapshot[INDEX_NODES];

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ranges.h"
-#include "util.h"
+#include "tables/ranges.h"
+#include "base/util.h"
 
 Test(ranges, takes_the_first_fit_and_keeps_alignment)
 {

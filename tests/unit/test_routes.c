@@ -4,7 +4,7 @@
 #include <sched.h>
 #include <string.h>
 
-#include "routes.h"
+#include "links/routes.h"
 
 static struct netlink *netlink;
 

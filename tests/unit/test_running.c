@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "running.h"
+#include "datapath/running.h"
 
 static void *fresh_map(void)
 {

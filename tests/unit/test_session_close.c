@@ -27,9 +27,9 @@ Test(session_close, are_closed_by_inside_or_outside_endpoint)
 	out = (struct endpoint){ tables_addr("1.1.1.0"), (uint16_t)(1024 + 7 * 4032 + 7) };
 	cr_assert_eq(sessions_close_out(m, out, ext, 0), 0, "that port has another session");
 	put("10.0.0.7", 4, 7, SESSION_UDP, NOW);
-	mappings_buckets(m, big, 7)[0].slot[4].truth = slot_truth(out.port, IPPROTO_TCP, SESSION_FIN_WAIT, NOW);
+	mappings_buckets(m, big, 7)[0].slot[4].truth = state_word(out.port, IPPROTO_TCP, SESSION_FIN_WAIT, NOW);
 	mappings_buckets(m, big, 7)[0].slot[5] = mappings_buckets(m, big, 7)[0].slot[4];
-	mappings_buckets(m, big, 7)[0].slot[5].truth = slot_truth(out.port, IPPROTO_UDP, SESSION_UDP, NOW);
+	mappings_buckets(m, big, 7)[0].slot[5].truth = state_word(out.port, IPPROTO_UDP, SESSION_UDP, NOW);
 	record("10.0.0.7")->sessions++;
 	cr_assert_eq(sessions_close_out(m, out, ext, 0), 2);
 	cr_assert_eq(record("10.0.0.7")->sessions, 2);

@@ -5,7 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "session_text.h"
+#include "sessions/listing.h"
 
 Test(session_text, is_the_object_of_the_contract)
 {

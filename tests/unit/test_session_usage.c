@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "tables_fixture.h"
-#include "usage.h"
+#include "metrics/usage_monitor.h"
 
 #define NOW 100000U
 

@@ -4,7 +4,7 @@
 
 #include <bpf/bpf.h>
 
-#include "overflow_heap.h"
+#include "tables/overflow_heap.h"
 
 TestSuite(sessions, .init = sessions_set_up, .timeout = 60);
 
@@ -175,19 +175,19 @@ Test(sessions, are_swept_in_time_though_not_each_sweep_looks)
 		tables_set_ticks(&d, now);
 		if (!slot->truth && random() % 4 == 0)
 			put("10.0.0.7", (uint32_t)(slot - slots), 7, states[random() % 4], now);
-		else if (truth_state(slot->truth) == SESSION_ESTABLISHED && random() % 4 == 0)
-			slot->truth = truth_with(slot->truth, SESSION_FIN_WAIT, truth_seen(slot->truth));
+		else if (word_state(slot->truth) == SESSION_ESTABLISHED && random() % 4 == 0)
+			slot->truth = word_with(slot->truth, SESSION_FIN_WAIT, word_seen(slot->truth));
 		sweep(NULL, NULL);
 		for (unsigned i = 0; i < 32; i++) {
 			uint64_t truth = slots[i].truth;
 
-			live += truth_live(truth);
-			if (!truth_live(truth) || !truth_expired(truth, now, d.mapping[big].timeout_ticks)) {
+			live += word_is_live(truth);
+			if (!word_is_live(truth) || !word_expired(truth, now, d.mapping[big].timeout_ticks)) {
 				late_for[i] = 0;
 				continue;
 			}
 			/* Only one whose timeout became shorter is ever late. */
-			cr_assert_eq(truth_state(truth), SESSION_FIN_WAIT);
+			cr_assert_eq(word_state(truth), SESSION_FIN_WAIT);
 			cr_assert_leq(++late_for[i], 30, "half the shortest timeout");
 			late++;
 		}

@@ -68,7 +68,7 @@ static bool change(__u64 *word, __u64 from, __u64 to)
 static void play_open(struct subscriber *s, struct slot *slot, uint64_t from, uint16_t port, uint32_t seen)
 {
 	uint32_t unlocked = 0;
-	bool counts = !truth_live(from) || truth_state(from) == SESSION_TIME_WAIT;
+	bool counts = !word_is_live(from) || word_state(from) == SESSION_TIME_WAIT;
 
 	if (!__atomic_compare_exchange_n(&s->lock, &unlocked, 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return;
@@ -77,7 +77,7 @@ static void play_open(struct subscriber *s, struct slot *slot, uint64_t from, ui
 	if (change(&slot->truth, from, (uint64_t)SESSION_OPENING << 32)) {
 		/* The outside port tells the key, so that a reader can tell a mix of two. */
 		__atomic_store_n(&slot->key, slot_key(port * 65537U, port, port), __ATOMIC_SEQ_CST);
-		__atomic_store_n(&slot->truth, slot_truth(port, IPPROTO_TCP, SESSION_ESTABLISHED, seen),
+		__atomic_store_n(&slot->truth, state_word(port, IPPROTO_TCP, SESSION_ESTABLISHED, seen),
 				 __ATOMIC_SEQ_CST);
 	} else if (counts) {
 		__atomic_fetch_sub(&s->sessions, 1, __ATOMIC_SEQ_CST);
@@ -99,14 +99,14 @@ static void *play_datapath(void *arg)
 		struct slot *slot = &mappings_buckets(m, number, n)->slot[i];
 		uint64_t truth = __atomic_load_n(&slot->truth, __ATOMIC_ACQUIRE);
 
-		if (!truth || (truth_live(truth) && random >> 46 & 1)) {
-			if (!truth || truth_state(truth) == SESSION_TIME_WAIT ||
-			    (int32_t)(clock_ticks - truth_seen(truth)) > 1)
+		if (!truth || (word_is_live(truth) && random >> 46 & 1)) {
+			if (!truth || word_state(truth) == SESSION_TIME_WAIT ||
+			    (int32_t)(clock_ticks - word_seen(truth)) > 1)
 				play_open(s, slot, truth, (uint16_t)(random >> 48), seen);
-		} else if (truth_state(truth) == SESSION_ESTABLISHED) {
+		} else if (word_state(truth) == SESSION_ESTABLISHED) {
 			uint8_t state = random & 0x800 ? SESSION_ESTABLISHED : SESSION_TIME_WAIT;
 
-			if (change(&slot->truth, truth, truth_with(truth, state, seen)) && state == SESSION_TIME_WAIT)
+			if (change(&slot->truth, truth, word_with(truth, state, seen)) && state == SESSION_TIME_WAIT)
 				__atomic_fetch_sub(&s->sessions, 1, __ATOMIC_SEQ_CST);
 		}
 	}
@@ -173,7 +173,7 @@ Test(sessions_under_traffic, counts_are_exact_after_sweeping_walking_and_closing
 		uint32_t live = 0;
 
 		for (unsigned i = 0; i < HOT_SLOTS; i++)
-			live += truth_live(slots[i].truth) && truth_state(slots[i].truth) != SESSION_TIME_WAIT;
+			live += word_is_live(slots[i].truth) && word_state(slots[i].truth) != SESSION_TIME_WAIT;
 		cr_assert_eq(mappings_subscriber(m, number, n)->sessions, live, "subscriber %u", n);
 	}
 	cr_assert_gt(seen.visited, seen.freed);

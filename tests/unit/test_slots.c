@@ -25,7 +25,7 @@ static struct opening sought(__u16 in_port, __u32 port_offset)
 static void put(struct slot *s, __u16 in_port, __u32 port_offset, __u8 state, __u32 seen)
 {
 	s->key = slot_key(EXT, 443, in_port);
-	s->truth = slot_truth((__u16)(PORT_LO + port_offset), state == SESSION_UDP ? UDP : 6, state, seen);
+	s->truth = state_word((__u16)(PORT_LO + port_offset), state == SESSION_UDP ? UDP : 6, state, seen);
 }
 
 Test(slots, finds_by_either_endpoint)
@@ -46,7 +46,7 @@ Test(slots, finds_by_either_endpoint)
 	cr_expect_null(bucket_find_out(&b, slot_key(EXT, 444, 0), PORT_LO + 3, UDP, 100, timeouts, &truth, &key),
 		       "another external port");
 	cr_expect_null(bucket_find_out(&b, slot_key(EXT, 443, 0), PORT_LO + 4, UDP, 100, timeouts, &truth, &key));
-	b.slot[5].truth = slot_truth(PORT_LO + 3, UDP, SESSION_OPENING, 100);
+	b.slot[5].truth = state_word(PORT_LO + 3, UDP, SESSION_OPENING, 100);
 	cr_expect_null(bucket_find_in(&b, slot_key(EXT, 443, 5000), UDP, 100, timeouts, &truth), "still opening");
 }
 
@@ -89,7 +89,7 @@ Test(slots, an_expired_session_in_the_way_is_freed_others_are_room)
 	cr_expect_eq(o.room, 0xff);
 	cr_expect_eq(o.gone, 1, "for whoever tells of it");
 	cr_expect_eq(o.gone_slot[0].key, slot_key(EXT, 443, 7001));
-	cr_expect_eq(truth_out_port(o.gone_slot[0].truth), PORT_LO + 9);
+	cr_expect_eq(word_out_port(o.gone_slot[0].truth), PORT_LO + 9);
 	cr_expect_eq(first.slot[0].truth, 0, "a late refresh cannot revive it");
 	cr_expect_neq(first.slot[1].truth, 0, "taken over only by a claim");
 }
@@ -184,13 +184,13 @@ static void open_one(struct arena *a, __u16 in_port)
 
 		if (o.ports_used & 1U << (offset & 7))
 			continue;
-		if (truth_live(from) && !truth_expired(from, now, timeouts))
+		if (word_is_live(from) && !word_expired(from, now, timeouts))
 			break;
-		if (!truth_live(from))
+		if (!word_is_live(from))
 			__sync_fetch_and_add(&a->sessions, 1);
-		if (slot_claim(s, from, o.key, slot_truth((__u16)(PORT_LO + offset), UDP, SESSION_UDP, now)))
+		if (slot_claim(s, from, o.key, state_word((__u16)(PORT_LO + offset), UDP, SESSION_UDP, now)))
 			__sync_fetch_and_add(&a->opened, 1);
-		else if (!truth_live(from))
+		else if (!word_is_live(from))
 			__sync_fetch_and_add(&a->sessions, -1U);
 		break;
 	}
@@ -216,10 +216,10 @@ static void *datapath(void *arg)
 			continue;
 		}
 		__sync_fetch_and_add(&a->hits, 1);
-		if ((truth_out_port(truth) - PORT_LO) >> 3 != offset_of(in_port) >> 3)
+		if ((word_out_port(truth) - PORT_LO) >> 3 != offset_of(in_port) >> 3)
 			__sync_fetch_and_add(&a->torn, 1);
 		if (rand_r(&seed) % 8 == 0)
-			truth_refresh(&s->truth, now);
+			word_refresh(&s->truth, now);
 	}
 	return NULL;
 }
@@ -234,7 +234,7 @@ static void *sweeper(void *arg)
 			struct slot *s = &a->bucket[i >> 3].slot[i & 7];
 			__u64 truth = LOAD(s->truth);
 
-			if (truth_live(truth) && truth_expired(truth, LOAD(a->now), timeouts) &&
+			if (word_is_live(truth) && word_expired(truth, LOAD(a->now), timeouts) &&
 			    slot_change(s, truth, 0))
 				__sync_fetch_and_add(&a->sessions, -1U);
 		}
@@ -273,18 +273,17 @@ Test(slots, racing_openers_refreshers_and_sweeper_keep_it_right)
 		for (int i = 0; i < 16; i++) {
 			struct slot *s = &a.bucket[i >> 3].slot[i & 7];
 
-			live += truth_live(s->truth);
-			cr_assert(truth_live(s->truth) || truth_free(s->truth),
+			live += word_is_live(s->truth);
+			cr_assert(word_is_live(s->truth) || word_is_free(s->truth),
 				  "no slot stays as it was while opening");
 			for (int j = 0; j < i; j++) {
 				struct slot *t = &a.bucket[j >> 3].slot[j & 7];
 
-				if (!truth_live(s->truth) || !truth_live(t->truth) ||
-				    truth_expired(s->truth, a.now, timeouts) ||
-				    truth_expired(t->truth, a.now, timeouts))
+				if (!word_is_live(s->truth) || !word_is_live(t->truth) ||
+				    word_expired(s->truth, a.now, timeouts) || word_expired(t->truth, a.now, timeouts))
 					continue;
 				cr_assert_neq(s->key, t->key, "a flow is open twice");
-				cr_assert_neq(truth_out_port(s->truth), truth_out_port(t->truth),
+				cr_assert_neq(word_out_port(s->truth), word_out_port(t->truth),
 					      "an outside endpoint serves two flows");
 			}
 		}
@@ -304,7 +303,7 @@ static void *refresher(void *arg)
 	struct storm *st = arg;
 
 	for (__u32 now = 1; !LOAD(st->stop); now++)
-		truth_refresh(&st->slot.truth, now);
+		word_refresh(&st->slot.truth, now);
 	return NULL;
 }
 
@@ -318,10 +317,10 @@ Test(slots, late_refreshes_leave_no_slot_opening)
 	while (claimed < 20000) {
 		__u64 from = LOAD(st.slot.truth);
 
-		if (!slot_claim(&st.slot, from, claimed, slot_truth(1024, UDP, SESSION_UDP, 7)))
+		if (!slot_claim(&st.slot, from, claimed, state_word(1024, UDP, SESSION_UDP, 7)))
 			continue;
 		claimed++;
-		cr_assert(truth_live(LOAD(st.slot.truth)), "claim %u", claimed);
+		cr_assert(word_is_live(LOAD(st.slot.truth)), "claim %u", claimed);
 		/* Now and then it is free before the next claim. */
 		if (claimed & 1)
 			slot_change(&st.slot, LOAD(st.slot.truth), 0);
@@ -350,7 +349,7 @@ static void act(struct arena *a, enum meeting meeting, int second)
 			struct slot *s = &a->bucket[i >> 3].slot[i & 7];
 			__u64 truth = LOAD(s->truth);
 
-			if (truth_live(truth) && truth_expired(truth, a->now, timeouts) && slot_change(s, truth, 0))
+			if (word_is_live(truth) && word_expired(truth, a->now, timeouts) && slot_change(s, truth, 0))
 				__sync_fetch_and_add(&a->sessions, -1U);
 		}
 		return;
@@ -400,13 +399,13 @@ Test(slots, two_at_the_same_instant)
 		for (int i = 0; i < 16; i++) {
 			const struct slot *s = &arenas[r].bucket[i >> 3].slot[i & 7];
 
-			cr_assert_neq(truth_state(s->truth), SESSION_OPENING);
-			live += truth_live(s->truth);
-			if (!truth_live(s->truth) || truth_expired(s->truth, 1000, timeouts))
+			cr_assert_neq(word_state(s->truth), SESSION_OPENING);
+			live += word_is_live(s->truth);
+			if (!word_is_live(s->truth) || word_expired(s->truth, 1000, timeouts))
 				continue;
-			cr_assert_eq(ports >> truth_out_port(s->truth) % BLOCK & 1, 0,
+			cr_assert_eq(ports >> word_out_port(s->truth) % BLOCK & 1, 0,
 				     "an outside endpoint given twice");
-			ports |= 1U << truth_out_port(s->truth) % BLOCK;
+			ports |= 1U << word_out_port(s->truth) % BLOCK;
 			cr_assert_eq(flows >> key_in_port(s->key) % 32 & 1, 0, "a flow opened twice");
 			flows |= 1U << key_in_port(s->key) % 32;
 		}

@@ -8,7 +8,7 @@
 #include <detnat/slots.h>
 
 #include "sessions_fixture.h"
-#include "table_check.h"
+#include "sessions/check.h"
 
 TestSuite(table_check, .init = sessions_set_up);
 
@@ -397,13 +397,13 @@ Test(table_check, of_sessions_that_exclude_each_other_the_idle_one_goes)
 	same_port();
 	busy = (struct slot *)mappings_buckets(m, big, 7) + place(5000, 443, true);
 	record(HOST)->displaced = ~0U;
-	truth_refresh(&idle->truth, NOW - 50);
+	word_refresh(&idle->truth, NOW - 50);
 
 	struct check_findings found = check(true, NULL);
 
 	cr_expect_eq(found.total, 1);
-	cr_expect(truth_free(idle->truth));
-	cr_expect(truth_live(busy->truth));
+	cr_expect(word_is_free(idle->truth));
+	cr_expect(word_is_live(busy->truth));
 	cr_expect_eq(record(HOST)->sessions, 1);
 	check_findings_free(&found);
 }

@@ -134,30 +134,30 @@ Test(tcp_state, stories)
 
 static __u64 step(__u8 state, __u32 seen, __u8 proto, __u8 flags, int from_inside, __u32 now)
 {
-	return session_step(slot_truth(2000, proto, state, seen), proto, flags, from_inside, now, timeouts);
+	return session_step(state_word(2000, proto, state, seen), proto, flags, from_inside, now, timeouts);
 }
 
 Test(tcp_state, packets_from_inside_refresh)
 {
-	cr_expect_eq(truth_seen(step(SESSION_UDP, 100, 17, 0, 1, 250)), 250);
-	cr_expect_eq(truth_seen(step(SESSION_ICMP, 100, 1, 0, 1, 150)), 150);
-	cr_expect_eq(truth_seen(step(SESSION_ESTABLISHED, 100, 6, A, 1, 250)), 250);
-	cr_expect_eq(truth_seen(step(SESSION_CLOSE_WAIT, 100, 6, A, 1, 250)), 250);
+	cr_expect_eq(word_seen(step(SESSION_UDP, 100, 17, 0, 1, 250)), 250);
+	cr_expect_eq(word_seen(step(SESSION_ICMP, 100, 1, 0, 1, 150)), 150);
+	cr_expect_eq(word_seen(step(SESSION_ESTABLISHED, 100, 6, A, 1, 250)), 250);
+	cr_expect_eq(word_seen(step(SESSION_CLOSE_WAIT, 100, 6, A, 1, 250)), 250);
 }
 
 Test(tcp_state, packets_from_outside_do_not)
 {
-	cr_expect_eq(truth_seen(step(SESSION_UDP, 100, 17, 0, 0, 250)), 100);
-	cr_expect_eq(truth_seen(step(SESSION_ICMP, 100, 1, 0, 0, 150)), 100);
-	cr_expect_eq(truth_seen(step(SESSION_ESTABLISHED, 100, 6, A, 0, 250)), 100);
-	cr_expect_eq(truth_seen(step(SESSION_SYN_SENT, 100, 6, S | A, 0, 250)), 100);
+	cr_expect_eq(word_seen(step(SESSION_UDP, 100, 17, 0, 0, 250)), 100);
+	cr_expect_eq(word_seen(step(SESSION_ICMP, 100, 1, 0, 0, 150)), 100);
+	cr_expect_eq(word_seen(step(SESSION_ESTABLISHED, 100, 6, A, 0, 250)), 100);
+	cr_expect_eq(word_seen(step(SESSION_SYN_SENT, 100, 6, S | A, 0, 250)), 100);
 }
 
 Test(tcp_state, time_wait_and_reset_are_not_prolonged)
 {
-	cr_expect_eq(truth_seen(step(SESSION_TIME_WAIT, 100, 6, A, 1, 250)), 100);
-	cr_expect_eq(truth_seen(step(SESSION_ESTABLISHED | SESSION_RESET, 100, 6, R, 1, 250)), 100);
-	cr_expect_eq(truth_seen(step(SESSION_ESTABLISHED | SESSION_RESET, 100, 6, A, 1, 250)), 250);
+	cr_expect_eq(word_seen(step(SESSION_TIME_WAIT, 100, 6, A, 1, 250)), 100);
+	cr_expect_eq(word_seen(step(SESSION_ESTABLISHED | SESSION_RESET, 100, 6, R, 1, 250)), 100);
+	cr_expect_eq(word_seen(step(SESSION_ESTABLISHED | SESSION_RESET, 100, 6, A, 1, 250)), 250);
 }
 
 /* A session idle for an hour must not be cut by one RST or FIN from outside, nor be prolonged by it. */
@@ -166,13 +166,13 @@ Test(tcp_state, shorter_timeout_starts_when_the_outside_cut_it)
 	for (int fin = 0; fin < 2; fin++) {
 		__u64 after = step(SESSION_ESTABLISHED, 100, 6, fin ? F : R, 0, 100 + 3600);
 
-		cr_expect_eq(truth_seen(after), 3700);
-		cr_expect(!truth_expired(after, 3700 + 240, timeouts));
-		cr_expect(truth_expired(after, 3700 + 241, timeouts));
+		cr_expect_eq(word_seen(after), 3700);
+		cr_expect(!word_expired(after, 3700 + 240, timeouts));
+		cr_expect(word_expired(after, 3700 + 241, timeouts));
 
 		after = step(SESSION_ESTABLISHED, 100, 6, fin ? F : R, 0, 100 + 7400);
-		cr_expect(!truth_expired(after, 100 + 7440, timeouts));
-		cr_expect(truth_expired(after, 100 + 7441, timeouts), "no longer than without it");
+		cr_expect(!word_expired(after, 100 + 7440, timeouts));
+		cr_expect(word_expired(after, 100 + 7441, timeouts), "no longer than without it");
 	}
 }
 
@@ -182,22 +182,22 @@ Test(tcp_state, a_connection_that_comes_back_ends_when_it_would_have)
 {
 	__u64 after = step(SESSION_CLOSE_WAIT_IN, 1000, 6, A | P, 0, 1100);
 
-	cr_expect_eq(truth_state(after), SESSION_ESTABLISHED);
-	cr_expect(!truth_expired(after, 1240, timeouts));
-	cr_expect(truth_expired(after, 1241, timeouts));
+	cr_expect_eq(word_state(after), SESSION_ESTABLISHED);
+	cr_expect(!word_expired(after, 1240, timeouts));
+	cr_expect(word_expired(after, 1241, timeouts));
 	after = session_step(after, 6, A, 1, 1200, timeouts);
-	cr_expect(!truth_expired(after, 1200 + 7440, timeouts));
+	cr_expect(!word_expired(after, 1200 + 7440, timeouts));
 	after = step(SESSION_CLOSE_WAIT_OUT, 1000, 6, A | P, 1, 1100);
-	cr_expect_eq(truth_state(after), SESSION_ESTABLISHED);
-	cr_expect_eq(truth_seen(after), 1100);
+	cr_expect_eq(word_state(after), SESSION_ESTABLISHED);
+	cr_expect_eq(word_seen(after), 1100);
 }
 
 Test(session, age_is_signed)
 {
-	__u64 truth = slot_truth(2000, 17, SESSION_UDP, 1001);
+	__u64 truth = state_word(2000, 17, SESSION_UDP, 1001);
 
-	cr_expect(!truth_expired(truth, 1000, timeouts), "a stamp one tick ahead is not an age of 2^32");
-	truth = slot_truth(2000, 17, SESSION_UDP, 0xfffffff0);
-	cr_expect(!truth_expired(truth, 0x10, timeouts), "the clock may wrap");
-	cr_expect(truth_expired(truth, 0x10 + 300, timeouts));
+	cr_expect(!word_expired(truth, 1000, timeouts), "a stamp one tick ahead is not an age of 2^32");
+	truth = state_word(2000, 17, SESSION_UDP, 0xfffffff0);
+	cr_expect(!word_expired(truth, 0x10, timeouts), "the clock may wrap");
+	cr_expect(word_expired(truth, 0x10 + 300, timeouts));
 }

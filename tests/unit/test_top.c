@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "tables_fixture.h"
-#include "top.h"
-#include "top_heap.h"
+#include "sessions/top.h"
+#include "base/heap.h"
 
 #define NOW 100000U
 

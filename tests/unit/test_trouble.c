@@ -4,8 +4,8 @@
 #include <criterion/redirect.h>
 #include <string.h>
 
-#include "trouble.h"
-#include "util.h"
+#include "base/trouble.h"
+#include "base/util.h"
 
 TestSuite(trouble, .init = cr_redirect_stderr);
 

@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "unsolicited.h"
+#include "punt/unsolicited_tcp.h"
 
 /* The sum of RFC 1071 over whole octets, folded; of a message with its checksum it is 0xffff. */
 static uint32_t sum(const uint8_t *data, size_t size)

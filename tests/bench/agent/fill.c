@@ -23,7 +23,7 @@
 #include <detnat/tables.h>
 
 #include "../random.h"
-#include "datapath.h"
+#include "datapath/datapath.h"
 
 static uint64_t seed = RANDOM_SEED;
 
@@ -153,7 +153,7 @@ static int put(struct subscriber *s, struct bucket *buckets, const struct mappin
 		if (slot != preferred_slot(&b, offset))
 			s->displaced |= b.home;
 		slot->key = slot_key(ext_addr, 443, in_port);
-		slot->truth = slot_truth((uint16_t)(block->port_lo + offset), proto, state, a->now - age);
+		slot->truth = state_word((uint16_t)(block->port_lo + offset), proto, state, a->now - age);
 		return 1;
 	}
 	return 0;

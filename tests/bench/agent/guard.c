@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "guard_nft.h"
+#include "guard/nft.h"
 
 #define FLOWS	   64
 #define BURST	   32

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include "datapath/bypass.h"
+#include "change/preflight.h"
+#include "links/devices.h"
+#include "history/queue.h"
+#include "base/log.h"
+#include "change/plan_private.h"
+#include "datapath/running.h"
+#include "punt/tracing.h"
+
+static void free_plan(struct plan **p)
+{
+	plan_free(*p);
+}
+
+void plan_free(struct plan *p)
+{
+	if (!p)
+		return;
+	if (p->record == RECORD_UNDER_WAY)
+		history_queue_forget(p->agent->history, p);
+	else if (p->record == RECORD_ENDED && !p->record_r && !p->committed)
+		history_queue_reconcile(p->agent->history);
+	if (p->agent && p->load)
+		datapath_load_abort(&p->agent->datapath);
+	for (size_t i = 0; i < p->n_add; i++)
+		if (p->add[i].job)
+			mappings_add_abort(p->add[i].job);
+	config_free(p->wanted);
+	free(p->json);
+	free(p->add);
+	free(p->del);
+	free(p->update);
+	free(p);
+}
+
+/* Keys that are settled when the agent starts. */
+static int check_frozen(const struct config *c, const struct config *running, const char *name, struct error *err)
+{
+	const struct {
+		const char *key;
+		const char *now;
+		const char *wanted;
+	} frozen[] = {
+		{ "control_socket", running->control_socket, c->control_socket },
+		{ "pin_path", running->pin_path, c->pin_path },
+		{ "state_dir", running->state_dir, c->state_dir },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(frozen); i++)
+		if (strcmp(frozen[i].now, frozen[i].wanted))
+			return config_refuse(err, -EBUSY, name, 0, frozen[i].key,
+					     "is %s while the agent runs; restart the agent to change it",
+					     frozen[i].now);
+	return 0;
+}
+
+static struct settings settings_of(const struct agent *a, const struct config *c)
+{
+	enum routing routing = devices_routing(a->devices);
+	struct rp_summary filters = devices_rp_filters(a->devices, c);
+
+	struct settings settings = {
+		.hz = a->datapath.hz,
+		.overflow_sessions = c->overflow_sessions,
+		.redirect = c->forwarding == FORWARDING_REDIRECT && routing != ROUTING_BY_MORE,
+		.unmatched = (uint8_t)c->unmatched,
+		.answer_arp = c->answer_arp,
+		.hairpin = c->hairpin,
+		.quota_icmp_code = c->quota_icmp_code,
+		.session_events = c->ipfix.enabled && c->ipfix.events & IPFIX_SESSIONS,
+		.policy_routing = routing != ROUTING_BY_DESTINATION,
+		.udp_inbound_refresh = c->udp_inbound_refresh,
+		.tcp_mss_clamp = c->tcp_mss_clamp,
+		.unsolicited_tcp = (uint8_t)c->unsolicited_tcp,
+		.guard = c->guard,
+		.trace = a->trace && trace_wanted(a->trace),
+		.source_check = (uint8_t)rp_source_check(&filters),
+		.outside_strict = rp_outside_strict(&filters),
+		.route_mtus = devices_route_mtus(a->devices),
+	};
+
+	bypass_ranges(c, &settings);
+	return settings;
+}
+
+static struct mapping_spec spec_of(const struct config *c, const struct config_mapping *m, uint32_t hz)
+{
+	struct mapping_spec spec = {
+		.in = m->in,
+		.out = m->out,
+		.sessions_per_user = config_mapping_quota(c, m),
+		.session_slots = config_mapping_slots(c, m),
+	};
+
+	for (unsigned i = 0; i < N_TIMEOUTS; i++)
+		spec.timeout_ticks[i] = ticks_of_seconds(c->timeouts[i], hz);
+	return spec;
+}
+
+static uint32_t slots_of(const struct mapping *record)
+{
+	return BUCKET_SLOTS << record->bucket_shift;
+}
+
+static void plan_deletion(struct plan *p, const struct mapping *record)
+{
+	p->del[p->n_del++] = (struct plan_deletion){
+		.in = { record->geo.in_base, record->geo.in_plen },
+		.out = { record->geo.out_base, record->geo.out_plen },
+	};
+}
+
+/* One mapping of the tables: to be deleted where nobody wants it, or not with so many slots. */
+static void plan_present(struct plan *p, const struct mapping *record)
+{
+	const struct geometry *g = &record->geo;
+	const struct config_mapping *m = config_find_mapping(p->wanted, (struct prefix){ g->in_base, g->in_plen },
+							     (struct prefix){ g->out_base, g->out_plen });
+
+	if (!m || config_mapping_slots(p->wanted, m) != slots_of(record))
+		plan_deletion(p, record);
+}
+
+/* One mapping that is wanted: to be added, to be updated, or there already. */
+static void plan_wanted(struct plan *p, const struct mapping_spec *spec)
+{
+	const struct mappings *m = p->agent->mappings;
+	int number = mappings_find(m, spec->in, spec->out);
+	const struct mapping *record = number < 0 ? NULL : mappings_get(m, number);
+	char in[ADDR_TEXT];
+
+	if (record && slots_of(record) == spec->session_slots) {
+		if (record->sessions_per_user != spec->sessions_per_user ||
+		    memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(spec->timeout_ticks)))
+			p->update[p->n_update++] = *spec;
+		return;
+	}
+	if (record)
+		log_warning("mapping %s: its sessions are lost, as each address gets %u slots instead of %u",
+			    prefix_format(spec->in.base, spec->in.plen, in), spec->session_slots, slots_of(record));
+	p->add[p->n_add++].spec = *spec;
+}
+
+static int plan_mappings(struct plan *p)
+{
+	const struct mappings *m = p->agent->mappings;
+	const struct config *c = p->wanted;
+
+	p->add = calloc(c->n_mappings + 1, sizeof(*p->add));
+	p->update = calloc(c->n_mappings + 1, sizeof(*p->update));
+	p->del = calloc(MAX_MAPPINGS, sizeof(*p->del));
+	if (!p->add || !p->update || !p->del)
+		return -ENOMEM;
+	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1))
+		plan_present(p, mappings_get(m, number));
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		struct mapping_spec spec = spec_of(c, &c->mappings[i], p->agent->datapath.hz);
+
+		plan_wanted(p, &spec);
+	}
+	return 0;
+}
+
+/* Whether programs with these settings run already, and are this agent's own. */
+static bool programs_right(const struct plan *p)
+{
+	const struct datapath *d = &p->agent->datapath;
+
+	return d->tc_outside >= 0 && !memcmp(&d->settings, &p->settings, sizeof(p->settings));
+}
+
+int plan_new(struct agent *a, const struct config *wanted, uint64_t file_hash, bool checked, const char *name,
+	     struct plan **ret, struct error *err)
+{
+	__attribute__((cleanup(free_plan))) struct plan *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return error_set(err, -ENOMEM, "out of memory");
+	r = config_validate(wanted, name, err);
+	if (!r && a->config)
+		r = check_frozen(wanted, a->config, name, err);
+	if (!r && !checked)
+		r = check_machine(wanted, a->config, false, name, err);
+	if (!r && !checked)
+		r = devices_check_names(a->devices, wanted, err);
+	if (r)
+		return r;
+	p->agent = a;
+	p->file_hash = file_hash;
+	p->name = name;
+	p->wanted = config_clone(wanted);
+	p->json = p->wanted ? config_to_json(p->wanted) : NULL;
+	if (!p->json || plan_mappings(p))
+		return error_set(err, -ENOMEM, "out of memory");
+	if (strlen(p->json) > RUNNING_MAX_LENGTH)
+		return config_refuse(err, -EFBIG, name, 0, "", "the configuration as JSON is longer than %zu octets",
+				     (size_t)RUNNING_MAX_LENGTH);
+	p->settings = settings_of(a, p->wanted);
+	if (!programs_right(p)) {
+		r = datapath_load_begin(&a->datapath, &p->settings, err);
+		if (r)
+			return r;
+		p->load = true;
+	}
+	*ret = take_pointer(p);
+	return 0;
+}
+
+/* The first addition that has not come so far, or NULL. */
+static struct plan_addition *next_addition(const struct plan *p, bool begun)
+{
+	for (size_t i = 0; i < p->n_add; i++)
+		if (begun ? !p->add[i].ready : !p->add[i].job)
+			return &p->add[i];
+	return NULL;
+}
+
+int plan_step(struct plan *p, struct error *err)
+{
+	struct plan_addition *add = next_addition(p, false);
+	int r;
+
+	if (add) {
+		r = mappings_add_begin(p->agent->mappings, &add->spec, &add->job, err);
+		return r ? r : PLAN_MORE;
+	}
+	add = next_addition(p, true);
+	if (add) {
+		r = mappings_add_step(add->job, err);
+		if (r)
+			return r < 0 ? r : PLAN_WAITS;
+		add->ready = true;
+		return PLAN_MORE;
+	}
+	if (p->load) {
+		r = datapath_load_ready(&p->agent->datapath, err);
+		if (r)
+			return r > 0 ? PLAN_WAITS : r;
+	}
+	return plan_record(p, err);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A plan is carried out in an order that can be undone up to the point from which nothing fails any more: exporter,
+ * programs, interfaces; then the mappings. A crash in between is put right by the next start, which plans anew.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "links/devices.h"
+#include "punt/event_ring.h"
+#include "punt/parked_fragments.h"
+#include "guard/guard.h"
+#include "history/queue.h"
+#include "base/log.h"
+#include "metrics/metrics.h"
+#include "change/plan_private.h"
+#include "datapath/running.h"
+#include "sessions/sessions.h"
+
+static int commit_additions(struct plan *p, struct error *err)
+{
+	for (size_t i = 0; i < p->n_add; i++) {
+		struct plan_addition *add = &p->add[i];
+		char in[ADDR_TEXT];
+		int r;
+
+		if (add->committed)
+			continue;
+		r = mappings_add_commit(add->job);
+		if (r)
+			return error_set(err, r, "mapping %s cannot be added: %s",
+					 prefix_format(add->spec.in.base, add->spec.in.plen, in), strerror(-r));
+		add->job = NULL;
+		add->committed = true;
+	}
+	return 0;
+}
+
+static void undo_additions(struct plan *p)
+{
+	for (size_t i = 0; i < p->n_add; i++) {
+		struct plan_addition *add = &p->add[i];
+
+		if (add->committed)
+			mappings_del(p->agent->mappings, add->spec.in, add->spec.out);
+		add->committed = false;
+	}
+}
+
+/* The tables change now. */
+static void confirm(const struct plan *p)
+{
+	if (p->record == RECORD_ENDED && !p->record_r)
+		history_queue_confirm(p->agent->history);
+}
+
+/*
+ * A mapping that takes another's place, by whose end its addresses are in none for a moment: as its programs and
+ * interfaces stand, packets would pass as they are.
+ */
+static void hold_additions(const struct plan *p)
+{
+	_cleanup_free_ struct prefix *in = calloc(p->n_add + 1, sizeof(*in));
+
+	for (size_t i = 0; in && i < p->n_add; i++)
+		in[i] = p->add[i].spec.in;
+	if (in && p->n_del)
+		guard_hold(p->agent->guard, in, p->n_add);
+}
+
+/* Everything that can fail. New mappings that replace none come before the interfaces, so that no packet misses them.
+ */
+static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
+{
+	struct agent *a = p->agent;
+	/* At a start there may be nobody to read a refusal. */
+	int r = a->config ? ipfix_configure(a->ipfix, &p->wanted->ipfix, err)
+			  : ipfix_configure_waiting(a->ipfix, &p->wanted->ipfix, err);
+
+	if (!r)
+		r = metrics_configure(a->metrics, p->wanted, !a->config, p->name, err);
+	if (!r && p->load) {
+		p->load = false;
+		r = datapath_load_swap(&a->datapath, err);
+		*ret_loaded = !r;
+	}
+	if (!r && !p->n_del) {
+		confirm(p);
+		r = commit_additions(p, err);
+	}
+	if (r)
+		return r;
+	hold_additions(p);
+	return devices_apply(a->devices, p->wanted, err);
+}
+
+static void undo(struct plan *p, bool loaded)
+{
+	struct agent *a = p->agent;
+	struct error err = { 0 };
+
+	undo_additions(p);
+	if (loaded)
+		datapath_revert(&a->datapath);
+	guard_hold(a->guard, NULL, 0);
+	if (!a->config)
+		return;
+	/* The former programs go back to where the new ones are attached. */
+	if (loaded && devices_apply(a->devices, a->config, &err))
+		log_error("the former state cannot be restored: %s", err.text);
+	metrics_configure(a->metrics, a->config, true, NULL, &err);
+	if (ipfix_configure_waiting(a->ipfix, &a->config->ipfix, &err))
+		log_error("the former IPFIX settings cannot be restored: %s", err.text);
+}
+
+/*
+ * What is in force where additions failed behind deletions, which cannot be taken back: the configuration without them.
+ * It is of no file, so that the next start applies the file.
+ */
+static void settle_for_less(struct plan *p)
+{
+	char *json;
+
+	for (size_t i = 0; i < p->n_add; i++)
+		if (!p->add[i].committed)
+			config_del_mapping(p->wanted, p->add[i].spec.in, p->add[i].spec.out);
+	p->file_hash = 0;
+	json = config_to_json(p->wanted);
+	/* Without memory the next start still compares the tables with what the longer text says. */
+	if (json) {
+		free(p->json);
+		p->json = json;
+	}
+	history_queue_reconcile(p->agent->history);
+}
+
+/* 0, or -errno with err where only a part could be done: p->wanted is what is in force then. */
+static int commit_mappings(struct plan *p, struct error *err)
+{
+	struct agent *a = p->agent;
+	struct error why = { 0 };
+	int r;
+
+	if (p->n_del)
+		confirm(p);
+	for (size_t i = 0; i < p->n_del; i++)
+		mappings_del(a->mappings, p->del[i].in, p->del[i].out);
+	r = commit_additions(p, &why);
+	if (r) {
+		error_set(err, r, "%s; the rest of the change is in force, reload the configuration", why.text);
+		settle_for_less(p);
+	}
+	for (size_t i = 0; i < p->n_update; i++)
+		mappings_update(a->mappings, &p->update[i]);
+	if (p->record_r)
+		history_queue_assume(a->history);
+	return r;
+}
+
+/* Millions of sessions that end with their mapping are not gone through for nobody. */
+static void listen_to_sessions(struct agent *a)
+{
+	bool wanted = a->config->ipfix.enabled && a->config->ipfix.events & IPFIX_SESSIONS;
+
+	sessions_on_close(a->mappings, wanted ? events_session_closed : NULL, a->ipfix);
+}
+
+/* Address bindings, where the settings that hold from now on ask for them. */
+static void tell_exporter(const struct plan *p)
+{
+	struct ipfix *x = p->agent->ipfix;
+	struct timespec now;
+	uint64_t now_ms;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	for (size_t i = 0; i < p->n_del; i++)
+		ipfix_mapping(x, p->del[i].in, p->del[i].out, false, now_ms);
+	for (size_t i = 0; i < p->n_add; i++)
+		if (p->add[i].committed)
+			ipfix_mapping(x, p->add[i].spec.in, p->add[i].spec.out, true, now_ms);
+}
+
+int plan_commit(struct plan *p, struct error *err)
+{
+	struct agent *a = p->agent;
+	bool loaded = false;
+	int r;
+
+	/* What is mapped from now on is guarded before it is, and what is mapped no longer as long as it is. At a start
+	 * the guard stands for both already. */
+	if (a->config)
+		guard_configure(a->guard, a->config, p->wanted);
+	r = commit_undoable(p, &loaded, err);
+	if (r) {
+		undo(p, loaded);
+		if (a->config)
+			guard_configure(a->guard, a->config, NULL);
+		return r;
+	}
+	r = commit_mappings(p, err);
+	p->committed = true;
+	guard_configure(a->guard, NULL, p->wanted);
+	tell_exporter(p);
+	if (loaded)
+		datapath_settle(&a->datapath);
+	datapath_raise_epoch(&a->datapath);
+	/* Its length was checked, so this cannot fail. */
+	running_save(a->datapath.running_state, p->json, p->file_hash, NULL);
+	/* Of what a start begins with, the start has warned. */
+	if (a->config)
+		config_warn(p->wanted, a->config, p->name);
+	config_free(a->config);
+	a->config = take_pointer(p->wanted);
+	a->file_hash = p->file_hash;
+	listen_to_sessions(a);
+	fragments_configure(a->fragments, &a->config->fragments);
+	return r;
+}

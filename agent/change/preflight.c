@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "change/preflight.h"
+#include "links/route_next_hops.h"
+#include "base/log.h"
+#include "tables/mappings.h"
+
+struct check {
+	const struct config *config;
+	const struct config *running; /* NULL: nothing runs */
+	bool starting;
+	const char *name;
+	struct error *err;
+};
+
+/* ---- interfaces ---- */
+
+static int check_interfaces(const struct check *k)
+{
+	for (size_t i = 0; i < k->config->n_interfaces; i++) {
+		const struct config_interface *interface = &k->config->interfaces[i];
+		const char *list = interface->roles & DEVICE_INSIDE ? "inside" : "outside";
+		char path[48], main_name[IFNAMSIZ];
+		unsigned ifindex;
+
+		if (k->running && config_find_interface(k->running, interface->name))
+			continue;
+		if (interface->line)
+			snprintf(path, sizeof(path), "interfaces.%s[%u]", list, interface->position);
+		else
+			snprintf(path, sizeof(path), "interfaces.%s", list);
+		ifindex = if_nametoindex(interface->name);
+		if (!ifindex && k->starting) {
+			log_warning("%s: there is no such interface yet; it is attached when it comes",
+				    interface->name);
+			continue;
+		}
+		if (!ifindex)
+			return config_refuse(k->err, -ENODEV, k->name, interface->line, path,
+					     "there is no interface %s on this machine", interface->name);
+		/* Followed by its main name; under another it could also stand here twice. */
+		if (if_indextoname(ifindex, main_name) && strcmp(main_name, interface->name) != 0)
+			return config_refuse(k->err, -EINVAL, k->name, interface->line, path,
+					     "%s is another name of %s; write %s", interface->name, main_name,
+					     main_name);
+		if (ifindex >= MAX_IFINDEX)
+			return config_refuse(k->err, -ERANGE, k->name, interface->line, path,
+					     "the index of %s, %u, is above %u", interface->name, ifindex,
+					     MAX_IFINDEX - 1);
+	}
+	return 0;
+}
+
+/* ---- memory ---- */
+
+/* What the kernel takes for the overflow map (as bpftool shows it): its elements, and a hash of heads, a power of two.
+ */
+#define OVERFLOW_ELEMENT 80U
+#define OVERFLOW_HEAD	 16U
+
+static uint64_t overflow_memory(const struct config *c)
+{
+	uint64_t entries = OVERFLOW_ENTRIES(c->overflow_sessions), heads = 1;
+
+	while (heads < entries)
+		heads *= 2;
+	return entries * OVERFLOW_ELEMENT + heads * OVERFLOW_HEAD;
+}
+
+#define MEMORY_TEXT 32
+
+/* MiB are rounded up, so that a refusal never reads "needs 0 MiB". */
+static const char *memory_format(uint64_t octets, char text[static MEMORY_TEXT])
+{
+	if (octets >= 1U << 30)
+		snprintf(text, MEMORY_TEXT, "%.1f GiB", (double)octets / (1U << 30));
+	else
+		snprintf(text, MEMORY_TEXT, "%" PRIu64 " MiB", (octets + (1U << 20) - 1) >> 20);
+	return text;
+}
+
+/* Whether the tables of a mapping stand already. */
+static bool has_tables(const struct check *k, const struct config_mapping *m)
+{
+	const struct config_mapping *known = k->running ? config_find_mapping(k->running, m->in, m->out) : NULL;
+
+	return known && config_mapping_slots(k->running, known) == config_mapping_slots(k->config, m);
+}
+
+static int check_memory(const struct check *k)
+{
+	const struct config *c = k->config;
+	uint64_t available = memory_available(), needed = 0;
+	char needed_text[MEMORY_TEXT], available_text[MEMORY_TEXT];
+
+	if (!k->running || k->running->overflow_sessions != c->overflow_sessions)
+		needed = overflow_memory(c);
+	if (needed > available)
+		return config_refuse(k->err, -ENOMEM, k->name, c->overflow_line, "overflow_sessions",
+				     "%u sessions need %s of memory, %s are free", c->overflow_sessions,
+				     memory_format(needed, needed_text), memory_format(available, available_text));
+
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		const struct config_mapping *m = &c->mappings[i];
+		char path[32], text[ADDR_TEXT], own_text[MEMORY_TEXT];
+		uint64_t own;
+
+		if (has_tables(k, m))
+			continue;
+		own = mappings_memory(m->in, config_mapping_slots(c, m));
+		needed += own;
+		if (needed <= available)
+			continue;
+		snprintf(path, sizeof(path), "mappings[%zu]", i);
+		return config_refuse(
+			k->err, -ENOMEM, k->name, m->line, k->name ? path : "",
+			"the tables of %s need %s of memory, with what comes before it %s; %s are free; fewer "
+			"session_slots make them smaller",
+			prefix_format(m->in.base, m->in.plen, text), memory_format(own, own_text),
+			memory_format(needed, needed_text), memory_format(available, available_text));
+	}
+	return 0;
+}
+
+/* ---- next hops ---- */
+
+/* A pool that holds the next hop would answer ARP for it, and the way out would be lost. */
+static int check_next_hops(const struct check *k)
+{
+	const struct config *c = k->config;
+	_cleanup_free_ struct prefix *prefix = calloc(c->n_mappings + 1, sizeof(*prefix));
+	_cleanup_free_ size_t *number = calloc(c->n_mappings + 1, sizeof(*number));
+	int n = 0, found;
+	uint32_t next_hop = 0;
+
+	if (!prefix || !number)
+		return error_set(k->err, -ENOMEM, "no memory to check the mappings");
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		if (k->running && config_find_mapping(k->running, c->mappings[i].in, c->mappings[i].out))
+			continue;
+		prefix[n] = c->mappings[i].out;
+		number[n++] = i;
+	}
+	if (!n)
+		return 0;
+
+	found = routes_find_next_hop(prefix, n, &next_hop);
+	if (found < 0)
+		return error_set(k->err, found, "the kernel's routes cannot be read: %s", strerror(-found));
+	if (found < n) {
+		char path[32], hop[ADDR_TEXT], pool[ADDR_TEXT];
+
+		snprintf(path, sizeof(path), "mappings[%zu].out", number[found]);
+		return config_refuse(k->err, -EADDRINUSE, k->name, c->mappings[number[found]].out_line,
+				     k->name ? path : "", "%s holds %s, the next hop of a route of this machine",
+				     prefix_format(prefix[found].base, prefix[found].plen, pool),
+				     addr_format(next_hop, hop));
+	}
+	return 0;
+}
+
+int check_machine(const struct config *c, const struct config *running, bool starting, const char *name,
+		  struct error *err)
+{
+	const struct check k = { .config = c, .running = running, .starting = starting, .name = name, .err = err };
+	int r = check_interfaces(&k);
+
+	if (r == 0)
+		r = check_memory(&k);
+	if (r == 0)
+		r = check_next_hops(&k);
+	return r;
+}

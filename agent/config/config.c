@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A configuration as a whole: defaults, copies, and what follows from it for a mapping. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "config/config.h"
+
+#define AUTO_MIN_SLOTS 128U
+#define AUTO_MAX_SLOTS 1024U
+
+struct config *config_new(void)
+{
+	_cleanup_config_ struct config *c = malloc(sizeof(*c));
+
+	if (!c)
+		return NULL;
+	*c = (struct config){
+		.sessions_per_user = 1000,
+		.overflow_sessions = 65536,
+		.timeouts = {
+#define X(constant, name, seconds) [constant] = seconds,
+			TIMEOUTS(X)
+#undef X
+		},
+		.ipfix = {
+			.domain_id = 1,
+			.path_mtu = 512,
+			.template_interval = 600,
+			.events = IPFIX_QUOTA | IPFIX_PORTS,
+		},
+		.fragments = {
+			.max_parked = 2048,
+			.max_bytes = 4U << 20,
+			.timeout = 2,
+			.per_subscriber = 64,
+		},
+		.guard = true,
+		.answer_arp = true,
+		.hairpin = true,
+		.quota_icmp_code = 1,
+		.sweep_interval = 5,
+		.control_socket = strdup("/run/detnat/agent.sock"),
+		.pin_path = strdup(CONFIG_PIN_PATH),
+		.state_dir = strdup("/var/lib/detnat"),
+		.metrics_listen = { .addr = INADDR_LOOPBACK, .port = 9469 },
+	};
+	return c->control_socket && c->pin_path && c->state_dir ? take_pointer(c) : NULL;
+}
+
+void config_free(struct config *c)
+{
+	if (!c)
+		return;
+	free(c->interfaces);
+	free(c->mappings);
+	free(c->bypass);
+	free(c->control_socket);
+	free(c->pin_path);
+	free(c->state_dir);
+	free(c);
+}
+
+/* A copy of n elements in memory of its own, never NULL but for want of memory. */
+static void *copy_array(const void *from, size_t n, size_t size)
+{
+	void *to = calloc(n + 1, size);
+
+	if (to && n)
+		memcpy(to, from, n * size);
+	return to;
+}
+
+struct config *config_clone(const struct config *c)
+{
+	_cleanup_config_ struct config *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return NULL;
+	*copy = *c;
+	copy->interfaces = copy_array(c->interfaces, c->n_interfaces, sizeof(*c->interfaces));
+	copy->mappings = copy_array(c->mappings, c->n_mappings, sizeof(*c->mappings));
+	copy->bypass = copy_array(c->bypass, c->n_bypass, sizeof(*c->bypass));
+	copy->control_socket = strdup(c->control_socket);
+	copy->pin_path = strdup(c->pin_path);
+	copy->state_dir = strdup(c->state_dir);
+	if (!copy->interfaces || !copy->mappings || !copy->bypass || !copy->control_socket || !copy->pin_path ||
+	    !copy->state_dir)
+		return NULL;
+	return take_pointer(copy);
+}
+
+uint32_t config_mapping_quota(const struct config *c, const struct config_mapping *m)
+{
+	return m->sessions_per_user ? m->sessions_per_user : c->sessions_per_user;
+}
+
+/* Smallest power of two not below twice the ports that a host has, within AUTO_MIN_SLOTS..AUTO_MAX_SLOTS. */
+static uint32_t auto_slots(const struct config_mapping *m)
+{
+	uint32_t slots = AUTO_MIN_SLOTS;
+	struct geometry g;
+
+	if (mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g) < 0)
+		return slots;
+	while (slots < 2 * g.ports_per_host && slots < AUTO_MAX_SLOTS)
+		slots *= 2;
+	return slots;
+}
+
+uint32_t config_mapping_slots(const struct config *c, const struct config_mapping *m)
+{
+	uint32_t slots = m->session_slots ? m->session_slots : c->session_slots;
+
+	return slots && slots != CONFIG_SLOTS_AUTO ? slots : auto_slots(m);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Elements of a configuration: found, added, taken away. */
+#include <errno.h>
+#include <string.h>
+
+#include "config/config.h"
+
+static bool prefix_equal(struct prefix a, struct prefix b)
+{
+	return a.base == b.base && a.plen == b.plen;
+}
+
+struct config_interface *config_find_interface(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_interfaces; i++)
+		if (strcmp(c->interfaces[i].name, name) == 0)
+			return &c->interfaces[i];
+	return NULL;
+}
+
+struct config_mapping *config_find_mapping(const struct config *c, struct prefix in, struct prefix out)
+{
+	for (size_t i = 0; i < c->n_mappings; i++)
+		if (prefix_equal(c->mappings[i].in, in) && prefix_equal(c->mappings[i].out, out))
+			return &c->mappings[i];
+	return NULL;
+}
+
+int config_add_mapping(struct config *c, struct prefix in, struct prefix out)
+{
+	struct config_mapping *more;
+
+	if (config_find_mapping(c, in, out))
+		return -EEXIST;
+	more = reallocarray(c->mappings, c->n_mappings + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	c->mappings = more;
+	c->mappings[c->n_mappings++] = (struct config_mapping){ .in = in, .out = out };
+	return 0;
+}
+
+int config_del_mapping(struct config *c, struct prefix in, struct prefix out)
+{
+	struct config_mapping *m = config_find_mapping(c, in, out);
+
+	if (!m)
+		return -ENOENT;
+	c->n_mappings--;
+	memmove(m, m + 1, (size_t)(&c->mappings[c->n_mappings] - m) * sizeof(*m));
+	return 0;
+}
+
+int config_add_interface(struct config *c, const char *name, uint8_t role)
+{
+	struct config_interface *known = config_find_interface(c, name), *more;
+
+	if (known) {
+		if ((known->roles & role) == role)
+			return -EEXIST;
+		known->roles |= role;
+		return 0;
+	}
+	if (!interface_name_valid(name))
+		return -EINVAL;
+	more = reallocarray(c->interfaces, c->n_interfaces + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	c->interfaces = more;
+	more = &c->interfaces[c->n_interfaces++];
+	*more = (struct config_interface){ .roles = role };
+	snprintf(more->name, sizeof(more->name), "%s", name);
+	return 0;
+}
+
+int config_del_interface(struct config *c, const char *name, uint8_t role)
+{
+	struct config_interface *i = config_find_interface(c, name);
+
+	if (!i || !(i->roles & role))
+		return -ENOENT;
+	i->roles &= (uint8_t)~role;
+	if (!i->roles) {
+		c->n_interfaces--;
+		memmove(i, i + 1, (size_t)(&c->interfaces[c->n_interfaces] - i) * sizeof(*i));
+	}
+	return 0;
+}

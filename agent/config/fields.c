@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Every key of the configuration (contract, section 2). The order is that in which the writer writes them. */
+#include "config/fields.h"
+
+#define MEMBER(struct_name, member) .offset = offsetof(struct_name, member), .size = sizeof(((struct_name *)0)->member)
+#define TABLE(array)		    ((struct fields){ array, ARRAY_SIZE(array) })
+
+/* Longest path of a Unix socket, without the NUL. */
+#define MAX_SOCKET_PATH 107U
+/* Leaves room for what the agent appends. */
+#define MAX_DIRECTORY_PATH 1023U
+
+#define MIN_SLOTS    8U
+#define MAX_SLOTS    2048U
+#define MAX_TIMEOUT  604800U
+#define MAX_INTERVAL 86400U
+#define MAX_OVERFLOW (16U << 20)
+
+#define MAX_PARKED	 65536U
+#define MAX_PARKED_BYTES (1U << 30)
+#define MAX_PARKED_TIME	 60U
+
+/* What every host must take (RFC 879), and the longest IPv4 packet less its headers. */
+#define MIN_MSS 536U
+#define MAX_MSS 65495U
+
+static const char *const forwarding_words[] = { "redirect", "kernel", NULL };
+static const char *const xdp_mode_words[] = { "auto", "native", "skb", NULL };
+static const char *const unmatched_words[] = { "drop-private", "route", "drop", "strict", NULL };
+static const char *const unsolicited_words[] = { "drop", "answer", NULL };
+static const char *const on_exit_words[] = { "keep", "detach", NULL };
+static const char *const event_words[] = { "quota", "ports", "sessions", "fragments", "addresses", NULL };
+
+static const struct field interfaces_table[] = {
+	{ "inside", &field_interfaces, .required = true, .min = DEVICE_INSIDE },
+	{ "outside", &field_interfaces, .required = true, .min = DEVICE_OUTSIDE },
+};
+static const struct fields interfaces_fields = TABLE(interfaces_table);
+
+static const struct field timeouts_table[] = {
+#define X(constant, key, seconds) \
+	{ #key, &field_number, constant * sizeof(uint32_t), sizeof(uint32_t), .min = 1, .max = MAX_TIMEOUT },
+	TIMEOUTS(X)
+#undef X
+};
+static const struct fields timeouts_fields = TABLE(timeouts_table);
+
+static const struct field ipfix_table[] = {
+	{ "collector", &field_collectors, .offset = 0, .required = true, .min = 1 },
+	{ "source", &field_source, MEMBER(struct config_ipfix, source) },
+	{ "domain_id", &field_number, MEMBER(struct config_ipfix, domain_id), .max = UINT32_MAX },
+	{ "path_mtu", &field_number, MEMBER(struct config_ipfix, path_mtu), .min = 128, .max = UINT16_MAX },
+	{ "template_interval", &field_number, MEMBER(struct config_ipfix, template_interval), .min = 1,
+	  .max = MAX_INTERVAL },
+	{ "events", &field_events, MEMBER(struct config_ipfix, events), .words = event_words },
+};
+static const struct fields ipfix_fields = TABLE(ipfix_table);
+
+static const struct field fragments_table[] = {
+	{ "max_parked", &field_number, MEMBER(struct config_fragments, max_parked), .max = MAX_PARKED },
+	{ "max_bytes", &field_number, MEMBER(struct config_fragments, max_bytes), .min = 4096,
+	  .max = MAX_PARKED_BYTES },
+	{ "timeout", &field_number, MEMBER(struct config_fragments, timeout), .min = 1, .max = MAX_PARKED_TIME },
+	{ "per_subscriber", &field_number, MEMBER(struct config_fragments, per_subscriber), .min = 1,
+	  .max = MAX_PARKED },
+};
+static const struct fields fragments_fields = TABLE(fragments_table);
+
+static const struct field metrics_table[] = {
+	{ "listen", &field_endpoint, MEMBER(struct config, metrics_listen), .min = 1 },
+};
+static const struct fields metrics_fields = TABLE(metrics_table);
+
+static const struct field mapping_table[] = {
+	{ "in", &field_prefix, MEMBER(struct config_mapping, in), .required = true },
+	{ "out", &field_prefix, MEMBER(struct config_mapping, out), .required = true },
+	{ "sessions_per_user", &field_quota, MEMBER(struct config_mapping, sessions_per_user), .min = 1,
+	  .max = UINT16_MAX },
+	{ "session_slots", &field_mapping_slots, MEMBER(struct config_mapping, session_slots), .min = MIN_SLOTS,
+	  .max = MAX_SLOTS },
+};
+const struct fields config_mapping_fields = TABLE(mapping_table);
+
+static const struct field config_table[] = {
+	{ "interfaces", &field_object, .required = true, .fields = &interfaces_fields, .enabled = -1 },
+	{ "mappings", &field_mappings, .offset = 0 },
+	{ "sessions_per_user", &field_number, MEMBER(struct config, sessions_per_user), .min = 1, .max = UINT16_MAX },
+	{ "session_slots", &field_slots, MEMBER(struct config, session_slots), .min = MIN_SLOTS, .max = MAX_SLOTS },
+	{ "overflow_sessions", &field_number, MEMBER(struct config, overflow_sessions), .max = MAX_OVERFLOW },
+	{ "timeouts", &field_object, MEMBER(struct config, timeouts), .fields = &timeouts_fields, .enabled = -1 },
+	{ "ipfix", &field_object, MEMBER(struct config, ipfix), .fields = &ipfix_fields,
+	  .enabled = offsetof(struct config, ipfix.enabled) },
+	{ "fragments", &field_object, MEMBER(struct config, fragments), .fields = &fragments_fields, .enabled = -1 },
+	{ "forwarding", &field_word, MEMBER(struct config, forwarding), .words = forwarding_words },
+	{ "xdp_mode", &field_word, MEMBER(struct config, xdp_mode), .words = xdp_mode_words },
+	{ "unmatched", &field_word, MEMBER(struct config, unmatched), .words = unmatched_words },
+	{ "bypass", &field_bypass, .offset = 0 },
+	{ "guard", &field_bool, MEMBER(struct config, guard) },
+	{ "answer_arp", &field_bool, MEMBER(struct config, answer_arp) },
+	{ "hairpin", &field_bool, MEMBER(struct config, hairpin) },
+	{ "tcp_mss_clamp", &field_mss, MEMBER(struct config, tcp_mss_clamp), .min = MIN_MSS, .max = MAX_MSS },
+	{ "udp_inbound_refresh", &field_bool, MEMBER(struct config, udp_inbound_refresh) },
+	{ "unsolicited_tcp", &field_word, MEMBER(struct config, unsolicited_tcp), .words = unsolicited_words },
+	{ "quota_icmp_code", &field_number, MEMBER(struct config, quota_icmp_code), .max = 15 },
+	{ "sweep_interval", &field_number, MEMBER(struct config, sweep_interval), .min = 1, .max = MAX_INTERVAL },
+	{ "control_socket", &field_path, MEMBER(struct config, control_socket), .max = MAX_SOCKET_PATH },
+	{ "pin_path", &field_path, MEMBER(struct config, pin_path), .max = MAX_DIRECTORY_PATH },
+	{ "state_dir", &field_path, MEMBER(struct config, state_dir), .max = MAX_DIRECTORY_PATH },
+	{ "metrics", &field_object, .fields = &metrics_fields, .enabled = offsetof(struct config, metrics_enabled) },
+	{ "on_exit", &field_word, MEMBER(struct config, detach_on_exit), .words = on_exit_words },
+};
+const struct fields config_fields = TABLE(config_table);

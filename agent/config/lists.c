@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Values of the configuration that are made of others: objects, and the lists of interfaces, mappings, prefixes and
+ * events. */
+#include <errno.h>
+#include <string.h>
+
+#include "config/fields.h"
+
+/* Refuses what is no array, and names the first element too many. */
+static int expect_array(struct reader *r, const cJSON *json, size_t max, const char *of_what)
+{
+	size_t i = 0;
+	const cJSON *element;
+
+	if (!cJSON_IsArray(json))
+		return reader_refuse(r, json, "must be a list of %s", of_what);
+	cJSON_ArrayForEach (element, json) {
+		if (i == max) {
+			json_path_add_index(&r->path, i);
+			return reader_refuse(r, element, "more than %zu %s", max, of_what);
+		}
+		i++;
+	}
+	return 0;
+}
+
+/* ---- object ---- */
+
+/* Where the struct keeps whether the object is there; NULL: it always is. */
+static bool *object_enabled(const struct field *f, const void *value)
+{
+	return f->enabled < 0 ? NULL : (bool *)((uintptr_t)value - f->offset + (size_t)f->enabled);
+}
+
+static int object_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	int ret = fields_read(r, json, f->fields, value);
+
+	if (ret == 0 && object_enabled(f, value))
+		*object_enabled(f, value) = true;
+	return ret;
+}
+
+static int object_write(cJSON *object, const struct field *f, const void *value)
+{
+	if (object_enabled(f, value) && !*object_enabled(f, value))
+		return 0;
+
+	_cleanup_json_ cJSON *json = cJSON_CreateObject();
+
+	if (!json || fields_write(json, f->fields, value) < 0)
+		return -ENOMEM;
+	return json_add(object, f->name, take_pointer(json));
+}
+
+const struct field_type field_object = { .read = object_read, .write = object_write };
+
+/* ---- interfaces ---- */
+
+static int interface_read(struct reader *r, const cJSON *json, uint8_t role, unsigned position)
+{
+	struct config *c = r->config;
+	struct config_interface *known;
+
+	if (!cJSON_IsString(json) || !interface_name_valid(json->valuestring))
+		return reader_refuse(r, json, "must be the name of an interface, 1 to %d characters", IFNAMSIZ - 1);
+	known = config_find_interface(c, json->valuestring);
+	if (known && known->roles & role)
+		return reader_refuse(r, json, "%s stands in this list already", known->name);
+	if (config_add_interface(c, json->valuestring, role) < 0)
+		return reader_no_memory(r);
+	if (!known || role == DEVICE_INSIDE) {
+		known = config_find_interface(c, json->valuestring);
+		known->line = json_line(json);
+		known->position = position;
+	}
+	return 0;
+}
+
+static int interfaces_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	unsigned position = 0;
+	const cJSON *element;
+	int ret = expect_array(r, json, CONFIG_MAX_INTERFACES, "names of interfaces");
+
+	if (ret < 0)
+		return ret;
+	cJSON_ArrayForEach (element, json) {
+		size_t before = json_path_add_index(&r->path, position);
+
+		ret = interface_read(r, element, (uint8_t)f->min, position++);
+		if (ret < 0)
+			return ret;
+		json_path_cut(&r->path, before);
+	}
+	return 0;
+}
+
+static int interfaces_write(cJSON *object, const struct field *f, const void *value)
+{
+	const struct config *c = value;
+	_cleanup_json_ cJSON *list = cJSON_CreateArray();
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		cJSON *name;
+
+		if (!(c->interfaces[i].roles & f->min))
+			continue;
+		name = cJSON_CreateString(c->interfaces[i].name);
+		if (!name)
+			return -ENOMEM;
+		cJSON_AddItemToArray(list, name);
+	}
+	return json_add(object, f->name, take_pointer(list));
+}
+
+const struct field_type field_interfaces = { .read = interfaces_read, .write = interfaces_write };
+
+/* ---- mappings ---- */
+
+static int mappings_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	struct config *c = value;
+	const cJSON *element;
+	int ret = expect_array(r, json, CONFIG_MAX_MAPPINGS, "mappings");
+
+	if (ret < 0)
+		return ret;
+	c->mappings = calloc((size_t)cJSON_GetArraySize(json) + 1, sizeof(*c->mappings));
+	if (!c->mappings)
+		return reader_no_memory(r);
+	cJSON_ArrayForEach (element, json) {
+		struct config_mapping *m = &c->mappings[c->n_mappings];
+		size_t before = json_path_add_index(&r->path, c->n_mappings);
+
+		ret = fields_read(r, element, &config_mapping_fields, m);
+		if (ret < 0)
+			return ret;
+		m->line = json_line(element);
+		m->in_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "in"));
+		m->out_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "out"));
+		c->n_mappings++;
+		json_path_cut(&r->path, before);
+	}
+	return 0;
+}
+
+static int mappings_write(cJSON *object, const struct field *f, const void *value)
+{
+	const struct config *c = value;
+	_cleanup_json_ cJSON *list = cJSON_CreateArray();
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		cJSON *element = cJSON_CreateObject();
+
+		if (!element)
+			return -ENOMEM;
+		cJSON_AddItemToArray(list, element);
+		if (fields_write(element, &config_mapping_fields, &c->mappings[i]) < 0)
+			return -ENOMEM;
+	}
+	return json_add(object, f->name, take_pointer(list));
+}
+
+const struct field_type field_mappings = { .read = mappings_read, .write = mappings_write };
+
+/* ---- bypass ---- */
+
+static const struct field bypass_element = { "", &field_prefix, .size = sizeof(struct prefix) };
+
+static int bypass_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	struct config *c = value;
+	const cJSON *element;
+	int ret = expect_array(r, json, MAX_BYPASS, "prefixes");
+
+	if (ret < 0)
+		return ret;
+	c->bypass = calloc((size_t)cJSON_GetArraySize(json) + 1, sizeof(*c->bypass));
+	if (!c->bypass)
+		return reader_no_memory(r);
+	cJSON_ArrayForEach (element, json) {
+		size_t before = json_path_add_index(&r->path, c->n_bypass);
+
+		ret = field_read(r, element, &bypass_element, &c->bypass[c->n_bypass]);
+		if (ret < 0)
+			return ret;
+		c->n_bypass++;
+		json_path_cut(&r->path, before);
+	}
+	return 0;
+}
+
+static int bypass_write(cJSON *object, const struct field *f, const void *value)
+{
+	const struct config *c = value;
+	_cleanup_json_ cJSON *list = cJSON_CreateArray();
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_bypass; i++) {
+		char text[ADDR_TEXT];
+		cJSON *prefix = cJSON_CreateString(prefix_format(c->bypass[i].base, c->bypass[i].plen, text));
+
+		if (!prefix)
+			return -ENOMEM;
+		cJSON_AddItemToArray(list, prefix);
+	}
+	return json_add(object, f->name, take_pointer(list));
+}
+
+const struct field_type field_bypass = { .read = bypass_read, .write = bypass_write };
+
+/* ---- events: a bit for each word ---- */
+
+static int events_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	const struct field element_field = { "", &field_word, .size = 1, .words = f->words };
+	uint8_t events = 0;
+	size_t i = 0;
+	const cJSON *element;
+
+	if (!cJSON_IsArray(json))
+		return reader_refuse(r, json, "must be a list of events");
+	cJSON_ArrayForEach (element, json) {
+		size_t before = json_path_add_index(&r->path, i++);
+		uint8_t number;
+		int ret = field_read(r, element, &element_field, &number);
+
+		if (ret < 0)
+			return ret;
+		events |= (uint8_t)(1U << number);
+		json_path_cut(&r->path, before);
+	}
+	*(uint8_t *)value = events;
+	return 0;
+}
+
+static int events_write(cJSON *object, const struct field *f, const void *value)
+{
+	_cleanup_json_ cJSON *list = cJSON_CreateArray();
+
+	if (!list)
+		return -ENOMEM;
+	for (uint32_t i = 0; f->words[i]; i++) {
+		cJSON *word;
+
+		if (!(*(const uint8_t *)value & 1U << i))
+			continue;
+		word = cJSON_CreateString(f->words[i]);
+		if (!word)
+			return -ENOMEM;
+		cJSON_AddItemToArray(list, word);
+	}
+	return json_add(object, f->name, take_pointer(list));
+}
+
+const struct field_type field_events = { .read = events_read, .write = events_write };

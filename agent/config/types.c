@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Single values of the configuration: read from JSON, checked, written back. */
+#include <errno.h>
+#include <string.h>
+
+#include "config/fields.h"
+
+int json_add(cJSON *object, const char *name, cJSON *item)
+{
+	if (!item || !cJSON_AddItemToObject(object, name, item)) {
+		cJSON_Delete(item);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Numbers of either size that the configuration has. */
+static uint32_t load(const struct field *f, const void *value)
+{
+	return f->size == 1 ? *(const uint8_t *)value : *(const uint32_t *)value;
+}
+
+static void store(const struct field *f, void *value, uint32_t n)
+{
+	if (f->size == 1)
+		*(uint8_t *)value = (uint8_t)n;
+	else
+		*(uint32_t *)value = n;
+}
+
+/* JSON knows one kind of number: 1000, 1e3 and 1000.0 are the same; 0.5 is none of ours. */
+static int whole_number(const cJSON *json, uint32_t *ret)
+{
+	double n = json->valuedouble;
+
+	if (!cJSON_IsNumber(json) || !(n >= 0 && n <= UINT32_MAX) || n != (uint32_t)n)
+		return -EINVAL;
+	*ret = (uint32_t)n;
+	return 0;
+}
+
+/* ---- number ---- */
+
+static void number_expected(const struct field *f, char *text, size_t size)
+{
+	snprintf(text, size, "a whole number from %u to %u", f->min, f->max);
+}
+
+static bool number_valid(const struct field *f, const void *value)
+{
+	uint32_t n = load(f, value);
+
+	return n >= f->min && n <= f->max;
+}
+
+static int number_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	uint32_t n;
+
+	if (whole_number(json, &n) < 0 || n < f->min || n > f->max)
+		return -EINVAL;
+	store(f, value, n);
+	return 0;
+}
+
+static int number_write(cJSON *object, const struct field *f, const void *value)
+{
+	return json_add(object, f->name, cJSON_CreateNumber(load(f, value)));
+}
+
+const struct field_type field_number = { number_expected, number_read, number_valid, number_write };
+
+/* ---- number of a mapping that goes before the configuration's; 0 says nothing ---- */
+
+static bool quota_valid(const struct field *f, const void *value)
+{
+	return !load(f, value) || number_valid(f, value);
+}
+
+static int quota_write(cJSON *object, const struct field *f, const void *value)
+{
+	return load(f, value) ? number_write(object, f, value) : 0;
+}
+
+const struct field_type field_quota = { number_expected, number_read, quota_valid, quota_write };
+
+/* ---- bool ---- */
+
+static void bool_expected(const struct field *f, char *text, size_t size)
+{
+	snprintf(text, size, "true or false");
+}
+
+static int bool_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	if (!cJSON_IsBool(json))
+		return -EINVAL;
+	*(bool *)value = cJSON_IsTrue(json);
+	return 0;
+}
+
+static int bool_write(cJSON *object, const struct field *f, const void *value)
+{
+	return json_add(object, f->name, cJSON_CreateBool(*(const bool *)value));
+}
+
+const struct field_type field_bool = { bool_expected, bool_read, NULL, bool_write };
+
+/* ---- word ---- */
+
+static void word_expected(const struct field *f, char *text, size_t size)
+{
+	size_t length = (size_t)snprintf(text, size, "one of");
+
+	for (const char *const *word = f->words; *word && length < size; word++)
+		length +=
+			(size_t)snprintf(text + length, size - length, "%s \"%s\"", word == f->words ? "" : ",", *word);
+}
+
+static int word_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	if (!cJSON_IsString(json))
+		return -EINVAL;
+	for (uint32_t i = 0; f->words[i]; i++) {
+		if (strcmp(json->valuestring, f->words[i]) == 0) {
+			store(f, value, i);
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static bool word_valid(const struct field *f, const void *value)
+{
+	for (uint32_t i = 0; f->words[i]; i++)
+		if (i == load(f, value))
+			return true;
+	return false;
+}
+
+static int word_write(cJSON *object, const struct field *f, const void *value)
+{
+	return json_add(object, f->name, cJSON_CreateString(f->words[load(f, value)]));
+}
+
+const struct field_type field_word = { word_expected, word_read, word_valid, word_write };
+
+/* ---- path ---- */
+
+static void path_expected(const struct field *f, char *text, size_t size)
+{
+	snprintf(text, size, "an absolute path of at most %u octets", f->max);
+}
+
+static bool path_ok(const struct field *f, const char *path)
+{
+	return path && path[0] == '/' && strlen(path) <= f->max;
+}
+
+static int path_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	char *copy;
+
+	if (!cJSON_IsString(json) || !path_ok(f, json->valuestring))
+		return -EINVAL;
+	copy = strdup(json->valuestring);
+	if (!copy)
+		return -ENOMEM;
+	free(*(char **)value);
+	*(char **)value = copy;
+	return 0;
+}
+
+static bool path_valid(const struct field *f, const void *value)
+{
+	return path_ok(f, *(char *const *)value);
+}
+
+static int path_write(cJSON *object, const struct field *f, const void *value)
+{
+	return json_add(object, f->name, cJSON_CreateString(*(char *const *)value));
+}
+
+const struct field_type field_path = { path_expected, path_read, path_valid, path_write };
+
+/* ---- session slots: 0 is "auto" in the configuration; in a mapping 0 says nothing ---- */
+
+static void slots_expected(const struct field *f, char *text, size_t size)
+{
+	snprintf(text, size, "\"auto\" or a power of two from %u to %u", f->min, f->max);
+}
+
+static bool slots_ok(const struct field *f, uint32_t slots)
+{
+	return slots >= f->min && slots <= f->max && (slots & (slots - 1)) == 0;
+}
+
+static int slots_read_auto(const cJSON *json, const struct field *f, uint32_t value_auto, uint32_t *value)
+{
+	uint32_t slots;
+
+	if (cJSON_IsString(json) && strcmp(json->valuestring, "auto") == 0)
+		slots = value_auto;
+	else if (whole_number(json, &slots) < 0 || !slots_ok(f, slots))
+		return -EINVAL;
+	*value = slots;
+	return 0;
+}
+
+static int slots_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	return slots_read_auto(json, f, 0, value);
+}
+
+static bool slots_valid(const struct field *f, const void *value)
+{
+	return !load(f, value) || slots_ok(f, load(f, value));
+}
+
+static int slots_write(cJSON *object, const struct field *f, const void *value)
+{
+	return load(f, value) ? number_write(object, f, value) : json_add(object, f->name, cJSON_CreateString("auto"));
+}
+
+static int mapping_slots_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	return slots_read_auto(json, f, CONFIG_SLOTS_AUTO, value);
+}
+
+static bool mapping_slots_valid(const struct field *f, const void *value)
+{
+	return load(f, value) == CONFIG_SLOTS_AUTO || slots_valid(f, value);
+}
+
+static int mapping_slots_write(cJSON *object, const struct field *f, const void *value)
+{
+	if (load(f, value) == CONFIG_SLOTS_AUTO)
+		return json_add(object, f->name, cJSON_CreateString("auto"));
+	return quota_write(object, f, value);
+}
+
+const struct field_type field_slots = { slots_expected, slots_read, slots_valid, slots_write };
+const struct field_type field_mapping_slots = { slots_expected, mapping_slots_read, mapping_slots_valid,
+						mapping_slots_write };
+
+/* ---- MSS clamp ---- */
+
+static void mss_expected(const struct field *f, char *text, size_t size)
+{
+	snprintf(text, size, "0, \"mtu\", or a whole number from %u to %u", f->min, f->max);
+}
+
+static bool mss_valid(const struct field *f, const void *value)
+{
+	uint32_t mss = load(f, value);
+
+	return !mss || mss == MSS_CLAMP_MTU || (mss >= f->min && mss <= f->max);
+}
+
+static int mss_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	uint32_t mss;
+
+	if (cJSON_IsString(json) && strcmp(json->valuestring, "mtu") == 0)
+		mss = MSS_CLAMP_MTU;
+	else if (whole_number(json, &mss) < 0 || mss == MSS_CLAMP_MTU || !mss_valid(f, &mss))
+		return -EINVAL;
+	*(uint32_t *)value = mss;
+	return 0;
+}
+
+static int mss_write(cJSON *object, const struct field *f, const void *value)
+{
+	if (load(f, value) == MSS_CLAMP_MTU)
+		return json_add(object, f->name, cJSON_CreateString("mtu"));
+	return number_write(object, f, value);
+}
+
+const struct field_type field_mss = { mss_expected, mss_read, mss_valid, mss_write };

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Rules that go beyond the shape of one value. They hold for the file and for every change of the running
+ * configuration. */
+#include <errno.h>
+#include <string.h>
+
+#include "config/fields.h"
+
+struct validator {
+	const struct config *config;
+	const char *name;
+	struct error *err;
+};
+
+int fields_validate(const struct fields *t, const void *base, struct json_path *path, const char *name,
+		    struct error *err)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		const struct field *f = &t->field[i];
+		const void *value = (const char *)base + f->offset;
+		size_t before = json_path_add_key(path, f->name, strlen(f->name));
+
+		if (f->fields && (f->enabled < 0 || *((const bool *)base + f->enabled))) {
+			int r = fields_validate(f->fields, value, path, name, err);
+
+			if (r < 0)
+				return r;
+		}
+		if (f->type->valid && !f->type->valid(f, value)) {
+			char expected[128];
+
+			f->type->expected(f, expected, sizeof(expected));
+			return config_refuse(err, -EINVAL, name, 0, path->text, "must be %s", expected);
+		}
+		json_path_cut(path, before);
+	}
+	return 0;
+}
+
+static int validate_interfaces(const struct validator *v)
+{
+	const struct config *c = v->config;
+
+	if (c->n_interfaces > CONFIG_MAX_INTERFACES)
+		return config_refuse(v->err, -EINVAL, v->name, c->interfaces[CONFIG_MAX_INTERFACES].line, "interfaces",
+				     "more than %u interfaces", CONFIG_MAX_INTERFACES);
+	for (size_t i = 0; i < c->n_interfaces; i++)
+		if (!interface_name_valid(c->interfaces[i].name))
+			return config_refuse(v->err, -EINVAL, v->name, c->interfaces[i].line, "interfaces",
+					     "\"%s\" is no name of an interface", c->interfaces[i].name);
+	return 0;
+}
+
+/* One of the two prefixes of a mapping; the number of the mapping and of the side is its place in the file. */
+struct side {
+	size_t number;
+	bool out;
+};
+
+static struct prefix side_prefix(const struct config *c, struct side s)
+{
+	return s.out ? c->mappings[s.number].out : c->mappings[s.number].in;
+}
+
+static const char *side_name(struct side s)
+{
+	return s.out ? "out" : "in";
+}
+
+static int __attribute__((format(printf, 3, 4)))
+refuse_side(const struct validator *v, struct side s, const char *format, ...)
+{
+	const struct config_mapping *m = &v->config->mappings[s.number];
+	char path[48], text[192];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	snprintf(path, sizeof(path), "mappings[%zu].%s", s.number, side_name(s));
+	/* Positions are those of a file; whoever makes a request sees none. */
+	return config_refuse(v->err, -EINVAL, v->name, s.out ? m->out_line : m->in_line, v->name ? path : "", "%s",
+			     text);
+}
+
+/* Whether the arithmetic of <detnat/mapping.h> has a place for the mapping. */
+static int validate_geometry(const struct validator *v, size_t number)
+{
+	const struct config_mapping *m = &v->config->mappings[number];
+	const struct side out = { number, true };
+	char in_text[ADDR_TEXT], out_text[ADDR_TEXT];
+	struct geometry g;
+
+	if (mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g) == 0)
+		return 0;
+	prefix_format(m->in.base, m->in.plen, in_text);
+	prefix_format(m->out.base, m->out.plen, out_text);
+	if (m->out.plen < m->in.plen)
+		return refuse_side(v, out, "%s is larger than the inside range %s", out_text, in_text);
+	return refuse_side(v, out, "%s is too small for %s: less than one port a host", out_text, in_text);
+}
+
+/* Whether a prefix overlaps one that stands before it; inside and outside prefixes are all to be disjoint. */
+static int validate_disjoint(const struct validator *v, struct side later)
+{
+	struct prefix a = side_prefix(v->config, later);
+
+	for (struct side s = { 0, false }; s.number < later.number || s.out < later.out;
+	     s.number += s.out, s.out = !s.out) {
+		struct prefix b = side_prefix(v->config, s);
+		char text_a[ADDR_TEXT], text_b[ADDR_TEXT];
+
+		if (!prefix_overlaps(a.base, a.plen, b.base, b.plen))
+			continue;
+		prefix_format(a.base, a.plen, text_a);
+		prefix_format(b.base, b.plen, text_b);
+		if (!v->name)
+			return refuse_side(v, later, "%s overlaps %s, %s", text_a, text_b,
+					   s.number == later.number ? "its own inside range"
+								    : "a range of another mapping");
+		return refuse_side(v, later, "%s overlaps %s, mappings[%zu].%s", text_a, text_b, s.number,
+				   side_name(s));
+	}
+	return 0;
+}
+
+static int validate_mappings(const struct validator *v)
+{
+	const struct config *c = v->config;
+
+	if (c->n_mappings > CONFIG_MAX_MAPPINGS) {
+		char path[32];
+
+		snprintf(path, sizeof(path), "mappings[%u]", CONFIG_MAX_MAPPINGS);
+		return config_refuse(v->err, -EINVAL, v->name, c->mappings[CONFIG_MAX_MAPPINGS].line, path,
+				     "more than %u mappings", CONFIG_MAX_MAPPINGS);
+	}
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		struct json_path path = { 0 };
+		int r;
+
+		json_path_add_key(&path, "mappings", strlen("mappings"));
+		json_path_add_index(&path, i);
+		r = fields_validate(&config_mapping_fields, &c->mappings[i], &path, v->name, v->err);
+		if (r == 0)
+			r = validate_geometry(v, i);
+		if (r == 0)
+			r = validate_disjoint(v, (struct side){ i, false });
+		if (r == 0)
+			r = validate_disjoint(v, (struct side){ i, true });
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int validate_ipfix(const struct validator *v)
+{
+	const struct config_ipfix *c = &v->config->ipfix;
+
+	for (uint32_t i = 0; c->enabled && i < c->n_collectors; i++) {
+		for (uint32_t k = 0; k < i; k++) {
+			char path[32];
+
+			if (!collector_same(c->collectors[i], c->collectors[k]))
+				continue;
+			snprintf(path, sizeof(path), "ipfix.collector[%u]", i);
+			return config_refuse(v->err, -EINVAL, v->name, 0, path, "stands in this list already");
+		}
+	}
+	return 0;
+}
+
+int config_validate(const struct config *c, const char *name, struct error *err)
+{
+	const struct validator v = { .config = c, .name = name, .err = err };
+	struct json_path path = { 0 };
+	int r = fields_validate(&config_fields, c, &path, name, err);
+
+	if (r == 0 && c->n_bypass > MAX_BYPASS)
+		r = config_refuse(err, -EINVAL, name, 0, "bypass", "more than %u prefixes", MAX_BYPASS);
+	if (r == 0)
+		r = validate_interfaces(&v);
+	if (r == 0)
+		r = validate_mappings(&v);
+	if (r == 0)
+		r = validate_ipfix(&v);
+	return r;
+}

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "control/explain.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "links/devices.h"
+#include "guard/guard.h"
+#include "control/handlers.h"
+
+/* Refusals longer ago are of no interest, and what the guard drops a little while an interface changes its role. */
+#define LATELY_S       3600
+#define GUARD_LATELY_S 60
+
+/*
+ * Adds a finding. drops: packets are, or would be, dropped because of it. reason: the counter that such packets are in,
+ * or a word where they get as far as no counter of ours.
+ */
+static void __attribute__((format(printf, 5, 6)))
+add(cJSON *list, bool drops, const char *reason, const char *advice, const char *format, ...)
+{
+	cJSON *json = cJSON_CreateObject();
+	char text[640];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	cJSON_AddBoolToObject(json, "drops", drops);
+	cJSON_AddStringToObject(json, "reason", reason);
+	cJSON_AddStringToObject(json, "text", text);
+	cJSON_AddStringToObject(json, "advice", advice);
+	if (!cJSON_AddItemToArray(list, json))
+		cJSON_Delete(json);
+}
+
+/* ---- no mapping ------------------------------------------------------------------------------------------------ */
+
+static bool is_private(uint32_t addr)
+{
+	static const struct prefix prefixes[] = {
+		{ 0x0a000000, 8 }, { 0xac100000, 12 }, { 0xc0a80000, 16 }, { 0x64400000, 10 }
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+		if (prefix_contains(prefixes[i].base, prefixes[i].plen, addr))
+			return true;
+	return false;
+}
+
+bool explain_unmatched_dropped(const struct config *c, uint32_t addr)
+{
+	bool private_too = c->unmatched == UNMATCHED_DROP_PRIVATE || c->unmatched == UNMATCHED_STRICT;
+
+	return c->unmatched == UNMATCHED_DROP || (private_too && is_private(addr));
+}
+
+/* The mapping of the configuration file that covers an address, where it is not in force. */
+static void add_file(const struct explanation *e, cJSON *list)
+{
+	_cleanup_config_ struct config *file = NULL;
+	char in[ADDR_TEXT], out[ADDR_TEXT];
+
+	if (!e->agent->config_path || config_load(e->agent->config_path, &file, NULL, NULL))
+		return;
+	for (size_t i = 0; i < file->n_mappings; i++) {
+		const struct config_mapping *m = &file->mappings[i];
+
+		if (!prefix_contains(m->in.base, m->in.plen, e->asked.addr) &&
+		    !prefix_contains(m->out.base, m->out.plen, e->asked.addr))
+			continue;
+		add(list, false, "mapping", "detnatctl reload makes the running state equal to the file",
+		    "the configuration file has the mapping %s to %s, which is not in force: it was deleted, or never "
+		    "loaded",
+		    prefix_format(m->in.base, m->in.plen, in), prefix_format(m->out.base, m->out.plen, out));
+	}
+}
+
+static void add_unmapped(const struct explanation *e, cJSON *list)
+{
+	static const char *const names[] = { "drop-private", "route", "drop", "strict" };
+	const struct config *c = e->agent->config;
+	char addr[ADDR_TEXT];
+
+	addr_format(e->asked.addr, addr);
+	if (explain_unmatched_dropped(c, e->asked.addr))
+		add(list, true, "drop_no_mapping",
+		    "detnatctl mapping add IN OUT covers it; or set unmatched to \"route\" in the configuration",
+		    "%s is in no mapping: what comes from it by an inside interface and would leave by an outside one "
+		    "is "
+		    "dropped, as unmatched is \"%s\"",
+		    addr, names[c->unmatched]);
+	else if (c->unmatched == UNMATCHED_STRICT)
+		add(list, false, "drop_spoofed", "detnatctl mapping add IN OUT has it translated",
+		    "%s is in no mapping: what comes from it is routed as it is where the route back to it is by the "
+		    "interface that it came in by, and else dropped, as unmatched is \"strict\"",
+		    addr);
+	else
+		add(list, false, "passed_untranslated", "detnatctl mapping add IN OUT has it translated",
+		    "%s is in no mapping: what comes from it is routed as it is, as unmatched is \"%s\"", addr,
+		    names[c->unmatched]);
+	add_file(e, list);
+	if (e->way_out.local)
+		add(list, false, "passed_untranslated", "", "%s is the gateway's own address: its traffic is untouched",
+		    addr);
+}
+
+/* ---- interfaces and routes --------------------------------------------------------------------------------------- */
+
+static void add_role(const struct agent *a, cJSON *list, uint8_t role, const char *name)
+{
+	unsigned there = 0, absent = 0;
+
+	for (size_t i = 0; i < a->config->n_interfaces; i++) {
+		const struct config_interface *c = &a->config->interfaces[i];
+
+		if (!(c->roles & role))
+			continue;
+		if (devices_attachment(a->devices, c->name) != DEVICE_ABSENT) {
+			there++;
+			continue;
+		}
+		absent++;
+		add(list, true, "interface",
+		    "bring it up, or take it out with detnatctl interface del; the log says why",
+		    "the %s interface %s is absent or not attached: nothing that crosses it is translated", name,
+		    c->name);
+	}
+	if (!there && !absent)
+		add(list, true, "interface", "detnatctl interface add NAME inside|outside",
+		    "there is no %s interface: nothing is translated", name);
+}
+
+static void add_interfaces(const struct explanation *e, cJSON *list)
+{
+	const struct agent *a = e->agent;
+
+	add_role(a, list, DEVICE_INSIDE, "inside");
+	add_role(a, list, DEVICE_OUTSIDE, "outside");
+	for (size_t i = 0; i < a->config->n_interfaces; i++) {
+		const char *name = a->config->interfaces[i].name, *link = devices_link_name(a->devices, name);
+		bool grave;
+		const char *problem = devices_problem(a->devices, name, &grave);
+
+		if (link && forwarding_is_off(link))
+			add(list, true, "forwarding", "sysctl net.ipv4.ip_forward=1, or of that interface alone",
+			    "the kernel does not forward what comes in by %s", link);
+		if (problem && (link || grave))
+			add(list, grave, "interface", "", "%s: %s", name, problem);
+	}
+}
+
+static bool guard_stands(const struct explanation *e)
+{
+	return e->agent->config->guard && !guard_problem(e->agent->guard);
+}
+
+static bool is_bypassed(const struct config *c, uint32_t addr)
+{
+	for (size_t i = 0; i < c->n_bypass; i++)
+		if (prefix_contains(c->bypass[i].base, c->bypass[i].plen, addr))
+			return true;
+	return false;
+}
+
+/* The way is by an interface that has not the role that it should have. */
+static void add_wrong_role(const struct explanation *e, cJSON *list, const struct explain_way *way, bool in,
+			   uint8_t roles)
+{
+	const char *advice = "check the routes, or give the interface its role with detnatctl interface add";
+	bool guarded = !roles && guard_stands(e) && (in || !is_bypassed(e->agent->config, way->addr));
+	char addr[ADDR_TEXT];
+
+	addr_format(way->addr, addr);
+	if (in && guarded)
+		add(list, true, "drop_guard_out", advice,
+		    "packets to %s leave by %s, which is no inside interface: what comes from there by it is not "
+		    "translated, and the guard drops it where it would leave",
+		    addr, way->name);
+	else if (in)
+		add(list, false, "route", advice,
+		    "packets to %s leave by %s, which is no inside interface: what comes in by it is not translated",
+		    addr, way->name);
+	else if (guarded)
+		add(list, true, "drop_guard_out", advice,
+		    "packets to %s leave by %s, which is no outside interface: they are not translated, and the guard "
+		    "drops them",
+		    addr, way->name);
+	else
+		add(list, false, "passed_untranslated", advice,
+		    "packets to %s leave by %s, which is no outside interface: they are not translated", addr,
+		    way->name);
+}
+
+static void add_guard(const struct explanation *e, cJSON *list)
+{
+	const char *problem = guard_problem(e->agent->guard);
+	int64_t ago = guard_last_drop(e->agent->guard);
+
+	if (!e->agent->config->guard)
+		add(list, false, "guard", "\"guard\": true in the configuration stops both",
+		    "\"guard\" is false: what is routed past detnat's interfaces leaves with its inside source, and "
+		    "what "
+		    "comes straight to an inside address is let in");
+	else if (problem)
+		add(list, false, "guard", "detnatctl status says more",
+		    "the guard does not stand: %s; what is routed past detnat's interfaces leaves with its inside "
+		    "source",
+		    problem);
+	else if (ago >= 0 && ago <= GUARD_LATELY_S)
+		add(list, false, "drop_guard_out",
+		    "detnatctl stats tells which way; compare `ip route get` with detnatctl interface list",
+		    "the guard has dropped packets of some subscriber %" PRId64
+		    " s ago: they were routed past the interfaces that translate",
+		    ago);
+}
+
+static void add_way(const struct explanation *e, cJSON *list, const struct explain_way *way, bool in)
+{
+	const struct datapath *d = &e->agent->datapath;
+	uint8_t roles = way->ifindex && way->ifindex < MAX_IFINDEX ? d->device[way->ifindex].roles : 0;
+	char addr[ADDR_TEXT], next_hop[ADDR_TEXT];
+
+	addr_format(way->addr, addr);
+	addr_format(way->next_hop, next_hop);
+	if (way->error) {
+		add(list, true, in ? "route" : "drop_unreachable", "add a route, or take away the one that refuses it",
+		    "the kernel has no route to %s: %s", addr, strerror(-way->error));
+		return;
+	}
+	if (way->local) {
+		add(list, false, "passed_untranslated", in ? "give subscribers other addresses than the gateway" : "",
+		    "%s is the gateway's own address: what goes to it, or comes from it, is untouched", addr);
+		return;
+	}
+	if (!(roles & (in ? DEVICE_INSIDE : DEVICE_OUTSIDE)))
+		add_wrong_role(e, list, way, in, roles);
+	if (!way->up)
+		add(list, true, "interface", "check the cable and the switch", "%s, by which %s is reached, is down",
+		    way->name, addr);
+	if (way->neighbour == NEIGHBOUR_FAILED || way->neighbour == NEIGHBOUR_INCOMPLETE)
+		add(list, true, "neighbour", "is it on, at that address, and behind that interface? try arping",
+		    "%s on %s does not answer to ARP: packets to %s wait for it and are dropped", next_hop, way->name,
+		    addr);
+}
+
+/* ---- subscribers ---------------------------------------------------------------------------------------------------
+ */
+
+static void add_quota(const struct explanation *e, cJSON *list)
+{
+	uint32_t sessions = explain_profile_sessions(&e->profile), quota = e->mapping->sessions_per_user;
+	char addr[ADDR_TEXT];
+
+	addr_format(e->in_addr, addr);
+	if (sessions >= quota)
+		add(list, true, "drop_quota",
+		    "detnatctl session list ADDR shows the sessions, session close ends some; sessions_per_user raises "
+		    "the quota",
+		    "%s is at its quota: %u of %u sessions, further ones are refused", addr, sessions, quota);
+	else if (e->quota_refusal >= 0 && e->quota_refusal <= LATELY_S)
+		add(list, false, "drop_quota", "sessions_per_user raises the quota, session_slots the room",
+		    "sessions of %s were last refused for its quota, or for want of room beyond its slots, %" PRId64
+		    " s ago",
+		    addr, e->quota_refusal);
+}
+
+static void add_ports(const struct explanation *e, cJSON *list)
+{
+	static const char *const names[] = {
+#define X(constant, name) name,
+		USAGE_PROTOCOLS(X)
+#undef X
+	};
+	const struct explain_destination *d = &e->busiest;
+	uint32_t ports = e->mapping->geo.ports_per_host;
+	const char *advice = "a mapping to more outside addresses gives each subscriber more ports";
+	char addr[ADDR_TEXT];
+
+	if (d->sessions >= ports)
+		add(list, true, "drop_ports_exhausted", advice,
+		    "all %u ports of the block are in use towards %s %s:%u: further sessions to it are refused", ports,
+		    names[d->proto], addr_format(d->ext.addr, addr), d->ext.port);
+	else if (e->ports_refusal >= 0 && e->ports_refusal <= LATELY_S)
+		add(list, false, "drop_ports_exhausted", advice,
+		    "a session was last refused for want of a free port %" PRId64 " s ago", e->ports_refusal);
+}
+
+/* By the rule that the datapath admits by: less than an eighth of what is free may be one subscriber's. */
+static void add_overflow(const struct explanation *e, cJSON *list)
+{
+	const struct agent *a = e->agent;
+	const char *advice = "raise overflow_sessions, or session_slots of the mapping";
+	int64_t used = __atomic_load_n(&a->datapath.global->overflow, __ATOMIC_RELAXED);
+	int64_t limit = a->config->overflow_sessions, share = used < limit ? (limit - used + 7) / 8 : 0;
+
+	if (!e->slots_free && used >= limit)
+		add(list, true, "drop_overflow_full", advice,
+		    "its %u slots are full, and so is the room beyond them: %" PRId64 " of %" PRId64 " sessions of all "
+		    "subscribers",
+		    e->slots, used, limit);
+	else if (!e->slots_free && e->overflow >= share)
+		add(list, true, "drop_overflow_full", advice,
+		    "its %u slots are full, and beyond them it has %u sessions: its share of the %" PRId64
+		    " that are free",
+		    e->slots, e->overflow, limit - used);
+	else if (limit && used * 10 >= limit * 9)
+		add(list, false, "drop_overflow_full", advice,
+		    "the room for sessions beyond the slots is nearly full: %" PRId64 " of %" PRId64, used, limit);
+}
+
+static void add_port(const struct explanation *e, cJSON *list)
+{
+	char addr[ADDR_TEXT];
+
+	if (!e->with_port || e->profile.n_match)
+		return;
+	addr_format(e->asked.addr, addr);
+	if (e->side == EXPLAIN_OUTSIDE)
+		add(list, true, "drop_no_session",
+		    "sessions are opened from inside alone, in a mapping of one to one, too; to be reached from "
+		    "outside, "
+		    "a host needs an address that is in no mapping",
+		    "no session uses %s:%u: what comes from outside to it is dropped", addr, e->asked.port);
+	else
+		add(list, false, "session", "it is opened by the first packet from there to outside",
+		    "there is no session of %s:%u", addr, e->asked.port);
+}
+
+/* ---- outside -------------------------------------------------------------------------------------------------------
+ */
+
+static void add_no_subscriber(const struct explanation *e, cJSON *list)
+{
+	const struct geometry *g = &e->mapping->geo;
+	char addr[ADDR_TEXT];
+
+	addr_format(e->asked.addr, addr);
+	if (e->asked.port < MAPPING_FIRST_PORT)
+		add(list, true, "drop_no_session", "",
+		    "%s:%u has no subscriber: ports below %u are never given out; what comes to it is dropped, unless "
+		    "the "
+		    "address is the gateway's own",
+		    addr, e->asked.port, MAPPING_FIRST_PORT);
+	else
+		add(list, true, "drop_no_session", "",
+		    "%s:%u has no subscriber: ports above %u are the remainder of %u blocks of %u; what comes to it is "
+		    "dropped, unless the address is the gateway's own",
+		    addr, e->asked.port, MAPPING_FIRST_PORT + (g->ports_per_host << g->ratio_shift) - 1,
+		    1U << g->ratio_shift, g->ports_per_host);
+}
+
+static void add_outside(const struct explanation *e, cJSON *list)
+{
+	if (!e->agent->config->answer_arp)
+		add(list, false, "arp_answered", "a router outside needs a route to the pool by the gateway's address",
+		    "ARP requests for pool addresses are not answered, as answer_arp is false");
+	if (e->pool.at_quota)
+		add(list, true, "drop_quota", "detnatctl top --by quota shows who was refused",
+		    "%u of its subscribers are at their quota: further sessions of theirs are refused",
+		    e->pool.at_quota);
+}
+
+cJSON *explain_findings(const struct explanation *e)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	if (!e->mapping) {
+		add_unmapped(e, list);
+		return list;
+	}
+	add_interfaces(e, list);
+	add_guard(e, list);
+	if (e->side == EXPLAIN_OUTSIDE)
+		add_outside(e, list);
+	if (e->subscriber) {
+		add_way(e, list, &e->way_in, true);
+		if (e->way_out.addr)
+			add_way(e, list, &e->way_out, false);
+		add_quota(e, list);
+		add_ports(e, list);
+		add_overflow(e, list);
+		add_port(e, list);
+	} else if (e->with_port) {
+		add_no_subscriber(e, list);
+	}
+	return list;
+}

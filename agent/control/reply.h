@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The lines that the agent answers with (control/control.h). */
+#ifndef DETNAT_REPLY_H
+#define DETNAT_REPLY_H
+
+#include <cjson/cJSON.h>
+#include <event2/buffer.h>
+
+/* {"ok":true,"result":…}; takes the result, NULL meaning that memory was short for it. */
+void reply_result(struct evbuffer *out, cJSON *result);
+
+/* {"ok":false,"status":…,"error":"…"} */
+void reply_error(struct evbuffer *out, int status, const char *text);
+
+/* {"end":true}, or {"end":false,"error":"…"} where text is not NULL. */
+void reply_end(struct evbuffer *out, const char *text);
+
+#endif

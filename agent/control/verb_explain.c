@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* explain: gathers all that there is to know of an address, in slices, and tells it with what follows from it. */
+#include <errno.h>
+#include <string.h>
+
+#include "control/explain.h"
+#include "control/explain_gather.h"
+#include "sessions/listing.h"
+#include "control/handlers.h"
+
+static const char *const protocols[] = {
+#define X(constant, name) name,
+	USAGE_PROTOCOLS(X)
+#undef X
+};
+
+static void add_mapping(cJSON *json, const struct explanation *e)
+{
+	const struct mapping *m = e->mapping;
+	cJSON *object = m ? cJSON_AddObjectToObject(json, "mapping") : cJSON_AddNullToObject(json, "mapping");
+
+	if (!m)
+		return;
+	json_add_prefix(object, "in", (struct prefix){ m->geo.in_base, m->geo.in_plen });
+	json_add_prefix(object, "out", (struct prefix){ m->geo.out_base, m->geo.out_plen });
+	json_add_u64(object, "sharing_ratio", 1ULL << m->geo.ratio_shift);
+	json_add_u64(object, "ports_per_host", m->geo.ports_per_host);
+	json_add_u64(object, "session_slots", (uint64_t)BUCKET_SLOTS << m->bucket_shift);
+	json_add_u64(object, "sessions_per_user", m->sessions_per_user);
+}
+
+static void add_seconds(cJSON *object, const char *name, int64_t seconds)
+{
+	if (seconds < 0)
+		cJSON_AddNullToObject(object, name);
+	else
+		json_add_u64(object, name, (uint64_t)seconds);
+}
+
+static void add_subscriber(cJSON *json, const struct explanation *e)
+{
+	const struct explain_profile *p = &e->profile;
+	cJSON *object, *busiest;
+
+	if (!e->subscriber)
+		return;
+	object = cJSON_AddObjectToObject(json, "subscriber");
+	json_add_addr(object, "in_addr", e->in_addr);
+	json_add_addr(object, "out_addr", e->block.out_addr);
+	json_add_u64(object, "port_lo", e->block.port_lo);
+	json_add_u64(object, "port_hi", e->block.port_hi);
+	json_add_u64(object, "sessions", explain_profile_sessions(p));
+	json_add_u64(object, "quota", e->mapping->sessions_per_user);
+	json_add_u64(object, "quota_exceeded", e->refused);
+	for (unsigned i = 0; i < N_USAGE_PROTOCOLS; i++)
+		json_add_u64(object, protocols[i], p->sessions[i]);
+	json_add_u64(object, "time_wait", p->time_wait);
+	json_add_u64(object, "expired", p->expired);
+	json_add_u64(object, "overflow", e->overflow);
+	json_add_u64(object, "slots", e->slots);
+	json_add_u64(object, "slots_free", e->slots_free);
+	json_add_u64(object, "ports", e->mapping->geo.ports_per_host);
+	json_add_u64(object, "ports_used", explain_profile_ports(p));
+	add_seconds(object, "last_quota_refusal", e->quota_refusal);
+	add_seconds(object, "last_ports_refusal", e->ports_refusal);
+	if (!e->busiest.sessions) {
+		cJSON_AddNullToObject(object, "busiest");
+		return;
+	}
+	busiest = cJSON_AddObjectToObject(object, "busiest");
+	cJSON_AddStringToObject(busiest, "proto", protocols[e->busiest.proto]);
+	json_add_addr(busiest, "ext_addr", e->busiest.ext.addr);
+	json_add_u64(busiest, "ext_port", e->busiest.ext.port);
+	json_add_u64(busiest, "sessions", e->busiest.sessions);
+}
+
+static void add_pool(cJSON *json, const struct explanation *e)
+{
+	cJSON *object;
+
+	if (e->side != EXPLAIN_OUTSIDE || e->with_port)
+		return;
+	object = cJSON_AddObjectToObject(json, "pool");
+	json_add_addr(object, "in_first", e->pool.first);
+	json_add_addr(object, "in_last", e->pool.last);
+	json_add_u64(object, "subscribers", (uint64_t)e->pool.last - e->pool.first + 1);
+	json_add_u64(object, "active", e->pool.active);
+	json_add_u64(object, "at_quota", e->pool.at_quota);
+	json_add_u64(object, "sessions", e->pool.sessions);
+	json_add_u64(object, "quota_exceeded", e->pool.refused);
+}
+
+/* The sessions of the endpoint asked for, and where the next one of an inside port would stand. */
+static void add_port(cJSON *json, const struct explanation *e)
+{
+	char text[SESSION_TEXT];
+	cJSON *list;
+
+	if (!e->with_port || !e->subscriber)
+		return;
+	if (e->side == EXPLAIN_INSIDE)
+		json_add_endpoint(
+			json, "first_choice",
+			(struct endpoint){
+				e->block.out_addr,
+				(uint16_t)(e->block.port_lo + mapping_first_choice(&e->mapping->geo, e->asked.port)) });
+	json_add_u64(json, "matching", e->profile.n_match);
+	list = cJSON_AddArrayToObject(json, "sessions");
+	for (uint32_t i = 0; i < e->profile.n_match && i < PROFILE_MATCHES; i++) {
+		text[session_text(&e->profile.match[i], text) - 1] = 0;
+		cJSON_AddItemToArray(list, cJSON_CreateRaw(text));
+	}
+}
+
+static void add_way(cJSON *json, const char *name, const struct explain_way *way)
+{
+	cJSON *object;
+	char mac[18];
+
+	if (!way->addr || way->error || way->local)
+		return;
+	object = cJSON_AddObjectToObject(json, name);
+	json_add_addr(object, "addr", way->addr);
+	cJSON_AddStringToObject(object, "interface", way->name);
+	json_add_addr(object, "next_hop", way->next_hop);
+	cJSON_AddStringToObject(object, "neighbour", explain_way_neighbour(way->neighbour));
+	if (way->neighbour != NEIGHBOUR_RESOLVED)
+		return;
+	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", way->mac[0], way->mac[1], way->mac[2], way->mac[3],
+		 way->mac[4], way->mac[5]);
+	cJSON_AddStringToObject(object, "mac", mac);
+}
+
+static cJSON *explanation_json(const struct explanation *e)
+{
+	static const char *const sides[] = { "none", "inside", "outside" };
+	cJSON *json = cJSON_CreateObject(), *findings;
+
+	json_add_addr(json, "addr", e->asked.addr);
+	if (e->with_port)
+		json_add_u64(json, "port", e->asked.port);
+	cJSON_AddStringToObject(json, "side", sides[e->side]);
+	cJSON_AddBoolToObject(json, "found", e->subscriber || (e->mapping && !e->with_port));
+	add_mapping(json, e);
+	add_subscriber(json, e);
+	add_pool(json, e);
+	add_port(json, e);
+	if (e->subscriber) {
+		add_way(json, "way_in", &e->way_in);
+		add_way(json, "way_out", &e->way_out);
+	}
+	findings = explain_findings(e);
+	if (!cJSON_AddItemToObject(json, "findings", findings)) {
+		cJSON_Delete(findings);
+		cJSON_Delete(json);
+		return NULL;
+	}
+	return json;
+}
+
+static int explain_step(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct explain_gather *g = r->state;
+	int ret = explain_gather_step(g, REQUEST_COUNT_US);
+
+	if (ret == -ENOENT)
+		return error_set(err, ret, "the mapping was deleted meanwhile; ask again");
+	if (ret < 0)
+		return error_set(err, ret, "nothing could be found out: %s", strerror(-ret));
+	if (ret)
+		return 1;
+	*ret_result = explanation_json(explain_gather_result(g));
+	return *ret_result ? 0 : -ENOMEM;
+}
+
+static void gather_free(void *state)
+{
+	explain_gather_free(state);
+}
+
+int verb_explain(struct request *r, cJSON **ret_result, struct error *err)
+{
+	const struct arg_value *place = request_arg(r, "place");
+	struct explain_gather *g;
+	int ret = explain_gather_new(r->agent, place->endpoint, place->with_port, &g);
+
+	if (ret)
+		return error_set(err, ret, "nothing can be found out: %s", strerror(-ret));
+	request_run(r, explain_step, g, gather_free);
+	return 0;
+}

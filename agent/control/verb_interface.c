@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* interface add, del, list. */
+#include <errno.h>
+#include <string.h>
+
+#include "links/devices.h"
+#include "control/handlers.h"
+
+static const char *role_name(uint32_t roles)
+{
+	if (roles == (DEVICE_INSIDE | DEVICE_OUTSIDE))
+		return "both";
+	return roles == DEVICE_INSIDE ? "inside" : "outside";
+}
+
+static int edit_add(struct config *c, void *arg, struct error *err)
+{
+	const struct request *r = arg;
+	const char *name = request_arg(r, "name")->text;
+	uint32_t role = request_arg(r, "role")->number;
+	int ret = config_add_interface(c, name, (uint8_t)role);
+
+	if (ret == -EEXIST)
+		return error_set(err, ret, "interface %s is %s already", name, role_name(role));
+	return ret ? error_set(err, ret, "interface %s: %s", name, strerror(-ret)) : 0;
+}
+
+static int edit_del(struct config *c, void *arg, struct error *err)
+{
+	const struct request *r = arg;
+	const char *name = request_arg(r, "name")->text, *configured = devices_configured_name(r->agent->devices, name);
+	uint32_t role = request_arg(r, "role")->number;
+	int ret;
+
+	/* One that was renamed since is known by both names. */
+	if (configured && !config_find_interface(c, name))
+		name = configured;
+	ret = config_del_interface(c, name, (uint8_t)role);
+	if (ret == -ENOENT)
+		return error_set(err, ret, "interface %s is not %s", name, role_name(role));
+	return ret ? error_set(err, ret, "interface %s: %s", name, strerror(-ret)) : 0;
+}
+
+int verb_interface_add(struct request *r, cJSON **ret_result, struct error *err)
+{
+	return request_change(r, edit_add, answer_empty, err);
+}
+
+int verb_interface_del(struct request *r, cJSON **ret_result, struct error *err)
+{
+	return request_change(r, edit_del, answer_empty, err);
+}
+
+static const char *attachment_name(enum device_attachment attachment)
+{
+	switch (attachment) {
+	case DEVICE_XDP_NATIVE:
+		return "native";
+	case DEVICE_XDP_SKB:
+		return "skb";
+	case DEVICE_ABSENT:
+		break;
+	}
+	return "absent";
+}
+
+/* null where there is none */
+static void add_text(cJSON *json, const char *key, const char *text)
+{
+	cJSON_AddItemToObject(json, key, text ? cJSON_CreateString(text) : cJSON_CreateNull());
+}
+
+int verb_interface_list(struct request *r, cJSON **ret_result, struct error *err)
+{
+	const struct config *c = r->agent->config;
+	const struct devices *v = r->agent->devices;
+	cJSON *list = cJSON_CreateArray();
+
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		const struct config_interface *f = &c->interfaces[i];
+		cJSON *json = cJSON_CreateObject();
+		bool grave;
+
+		cJSON_AddStringToObject(json, "name", f->name);
+		cJSON_AddStringToObject(json, "role", role_name(f->roles));
+		cJSON_AddStringToObject(json, "xdp", attachment_name(devices_attachment(v, f->name)));
+		cJSON_AddBoolToObject(json, "shared", devices_shared(v, f->name));
+		add_text(json, "link", devices_link_name(v, f->name));
+		add_text(json, "problem", devices_problem(v, f->name, &grave));
+		cJSON_AddItemToArray(list, json);
+	}
+	*ret_result = list;
+	return list ? 0 : -ENOMEM;
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* mapping add, del, list; forward and reverse. */
+#include <errno.h>
+#include <string.h>
+
+#include "control/handlers.h"
+
+static cJSON *mapping_json(const struct config *c, const struct config_mapping *m, uint64_t sessions)
+{
+	cJSON *json = cJSON_CreateObject();
+	uint32_t slots = config_mapping_slots(c, m);
+	struct geometry g;
+
+	if (mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g) ||
+	    !json_add_prefix(json, "in", m->in) || !json_add_prefix(json, "out", m->out) ||
+	    !json_add_u64(json, "sharing_ratio", 1ULL << g.ratio_shift) ||
+	    !json_add_u64(json, "ports_per_host", g.ports_per_host) || !json_add_u64(json, "session_slots", slots) ||
+	    !json_add_u64(json, "sessions_per_user", config_mapping_quota(c, m)) ||
+	    !json_add_u64(json, "memory_bytes", mappings_memory(m->in, slots)) ||
+	    !json_add_u64(json, "sessions", sessions)) {
+		cJSON_Delete(json);
+		return NULL;
+	}
+	return json;
+}
+
+static int refuse_mapping(const struct request *r, int ret, const char *why, struct error *err)
+{
+	const struct prefix in = request_arg(r, "in")->prefix, out = request_arg(r, "out")->prefix;
+	char in_text[ADDR_TEXT], out_text[ADDR_TEXT];
+
+	return error_set(err, ret, "mapping %s to %s: %s", prefix_format(in.base, in.plen, in_text),
+			 prefix_format(out.base, out.plen, out_text), why);
+}
+
+static int edit_add(struct config *c, void *arg, struct error *err)
+{
+	struct request *r = arg;
+	const struct prefix in = request_arg(r, "in")->prefix, out = request_arg(r, "out")->prefix;
+	int ret = config_add_mapping(c, in, out);
+	struct config_mapping *m;
+
+	if (ret)
+		return refuse_mapping(r, ret, ret == -EEXIST ? "exists already" : strerror(-ret), err);
+	m = config_find_mapping(c, in, out);
+	m->sessions_per_user = request_arg(r, "sessions_per_user")->number;
+	m->session_slots = request_arg(r, "session_slots")->number;
+	return 0;
+}
+
+static cJSON *answer_added(struct request *r)
+{
+	const struct config *c = r->agent->config;
+	const struct config_mapping *m =
+		config_find_mapping(c, request_arg(r, "in")->prefix, request_arg(r, "out")->prefix);
+
+	return m ? mapping_json(c, m, 0) : NULL;
+}
+
+int verb_mapping_add(struct request *r, cJSON **ret_result, struct error *err)
+{
+	return request_change(r, edit_add, answer_added, err);
+}
+
+static int edit_del(struct config *c, void *arg, struct error *err)
+{
+	struct request *r = arg;
+	int ret = config_del_mapping(c, request_arg(r, "in")->prefix, request_arg(r, "out")->prefix);
+
+	return ret ? refuse_mapping(r, ret, ret == -ENOENT ? "there is no such mapping" : strerror(-ret), err) : 0;
+}
+
+int verb_mapping_del(struct request *r, cJSON **ret_result, struct error *err)
+{
+	return request_change(r, edit_del, answer_empty, err);
+}
+
+static cJSON *answer_list(struct request *r, const struct session_count *count)
+{
+	const struct config *c = r->agent->config;
+	cJSON *list = cJSON_CreateArray();
+
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		const struct config_mapping *m = &c->mappings[i];
+		int number = mappings_find(r->agent->mappings, m->in, m->out);
+		cJSON *json = mapping_json(c, m, number >= 0 ? count->by_mapping[number] : 0);
+
+		if (!json || !cJSON_AddItemToArray(list, json)) {
+			cJSON_Delete(json);
+			cJSON_Delete(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+int verb_mapping_list(struct request *r, cJSON **ret_result, struct error *err)
+{
+	return request_count(r, answer_list, err);
+}
+
+int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
+{
+	uint32_t addr = request_arg(r, "addr")->addr;
+	int number = mappings_find_inside(r->agent->mappings, addr);
+	char text[ADDR_TEXT];
+	struct port_block block;
+	cJSON *json;
+
+	if (number < 0)
+		return error_set(err, -ENOENT,
+				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them",
+				 addr_format(addr, text));
+	block = mapping_forward(&mappings_get(r->agent->mappings, number)->geo, addr);
+	json = cJSON_CreateObject();
+	json_add_addr(json, "in_addr", addr);
+	json_add_addr(json, "out_addr", block.out_addr);
+	json_add_u64(json, "port_lo", block.port_lo);
+	json_add_u64(json, "port_hi", block.port_hi);
+	*ret_result = json;
+	return json ? 0 : -ENOMEM;
+}
+
+int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct endpoint out = request_arg(r, "endpoint")->endpoint;
+	int number = mappings_find_outside(r->agent->mappings, out.addr);
+	const struct geometry *g;
+	char text[ADDR_TEXT];
+	int64_t subscriber;
+	cJSON *json;
+
+	addr_format(out.addr, text);
+	if (number < 0)
+		return error_set(err, -ENOENT, "%s is a pool address of no mapping", text);
+	if (out.port < MAPPING_FIRST_PORT)
+		return error_set(err, -ENOENT, "%s:%u has no subscriber: ports below %u are never given out", text,
+				 out.port, MAPPING_FIRST_PORT);
+	g = &mappings_get(r->agent->mappings, number)->geo;
+	subscriber = mapping_reverse(g, out.addr, out.port);
+	if (subscriber < 0)
+		return error_set(err, -ENOENT,
+				 "%s:%u has no subscriber: ports above %u are the remainder of %u blocks of %u", text,
+				 out.port, MAPPING_FIRST_PORT + (g->ports_per_host << g->ratio_shift) - 1,
+				 1U << g->ratio_shift, g->ports_per_host);
+	json = cJSON_CreateObject();
+	json_add_addr(json, "out_addr", out.addr);
+	json_add_u64(json, "out_port", out.port);
+	json_add_addr(json, "in_addr", g->in_base + (uint32_t)subscriber);
+	*ret_result = json;
+	return json ? 0 : -ENOMEM;
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* session list and close, user show. */
+#include <errno.h>
+#include <string.h>
+
+#include "sessions/listing.h"
+#include "control/handlers.h"
+
+/* Octets gathered before they are handed to the client's output. */
+#define LISTING_BUFFER (16U << 10)
+
+struct listing {
+	struct session_walk *walk;
+	struct evbuffer *output;
+	uint8_t proto; /* 0: all */
+	bool all;
+	size_t used;
+	char buffer[LISTING_BUFFER];
+};
+
+static int flush(struct listing *l)
+{
+	int r = l->used ? evbuffer_add(l->output, l->buffer, l->used) : 0;
+
+	l->used = 0;
+	return r;
+}
+
+static int list_one(const struct session *s, void *arg)
+{
+	struct listing *l = arg;
+
+	if ((l->proto && l->proto != s->proto) || (!s->counts && !l->all))
+		return 0;
+	l->used += session_text(s, &l->buffer[l->used]);
+	if (sizeof(l->buffer) - l->used >= SESSION_TEXT)
+		return 0;
+	if (flush(l))
+		return -ENOMEM;
+	/* 1: more another time, when the client has read some of it. */
+	return evbuffer_get_length(l->output) >= REQUEST_OUTPUT_HIGH;
+}
+
+static int list_step(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct listing *l = r->state;
+	int ret = session_walk_step(l->walk, REQUEST_SLICE_US, list_one, l);
+
+	if (flush(l))
+		ret = -ENOMEM;
+	return ret < 0 ? error_set(err, ret, "the listing broke off: %s", strerror(-ret)) : ret;
+}
+
+static void list_free(void *state)
+{
+	struct listing *l = state;
+
+	session_walk_free(l->walk);
+	free(l);
+}
+
+/* 0 or -errno, -ENOENT where the address asked for is in no mapping. */
+static int start_walk(const struct request *r, struct session_walk **ret)
+{
+	const struct arg_value *addr = request_arg(r, "addr");
+	struct mappings *m = r->agent->mappings;
+
+	return addr->given ? session_walk_new_subscriber(m, addr->addr, ret) : session_walk_new(m, ret);
+}
+
+static int refuse_list(const struct request *r, int ret, struct error *err)
+{
+	char text[ADDR_TEXT];
+
+	if (ret == -ENOENT)
+		return error_set(err, ret,
+				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them",
+				 addr_format(request_arg(r, "addr")->addr, text));
+	return error_set(err, ret, "the sessions cannot be listed: %s", strerror(-ret));
+}
+
+int verb_session_list(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct session_walk *walk;
+	struct listing *l;
+	int ret = start_walk(r, &walk);
+
+	if (ret)
+		return refuse_list(r, ret, err);
+	l = malloc(sizeof(*l));
+	if (!l) {
+		session_walk_free(walk);
+		return refuse_list(r, -ENOMEM, err);
+	}
+	l->walk = walk;
+	l->proto = (uint8_t)request_arg(r, "proto")->number;
+	l->all = request_arg(r, "all")->number;
+	l->used = 0;
+	request_run(r, list_step, l, list_free);
+	l->output = request_stream(r);
+	return 0;
+}
+
+int verb_session_close(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct mappings *m = r->agent->mappings;
+	struct endpoint endpoint = request_arg(r, "endpoint")->endpoint, ext = request_arg(r, "ext")->endpoint;
+	uint8_t proto = (uint8_t)request_arg(r, "proto")->number;
+	char text[ADDR_TEXT], ext_text[ADDR_TEXT];
+	int n;
+
+	if (request_arg(r, "direction")->number == DEVICE_INSIDE)
+		n = sessions_close_in(m, endpoint, ext, proto);
+	else
+		n = sessions_close_out(m, endpoint, ext, proto);
+	if (n < 0 && n != -ENOENT)
+		return error_set(err, n, "the session cannot be closed: %s", strerror(-n));
+	if (n <= 0)
+		return error_set(err, -ENOENT, "no session of %s:%u with %s:%u", addr_format(endpoint.addr, text),
+				 endpoint.port, addr_format(ext.addr, ext_text), ext.port);
+	*ret_result = cJSON_CreateObject();
+	json_add_u64(*ret_result, "closed", (uint64_t)n);
+	return *ret_result ? 0 : -ENOMEM;
+}
+
+static cJSON *user_json(const struct mappings *m, uint32_t addr, const struct subscriber_figures *figures)
+{
+	const struct mapping *mapping = mappings_get(m, mappings_find_inside(m, addr));
+	struct port_block block = mapping_forward(&mapping->geo, addr);
+	cJSON *json = cJSON_CreateObject();
+
+	json_add_addr(json, "in_addr", addr);
+	json_add_addr(json, "out_addr", block.out_addr);
+	json_add_u64(json, "port_lo", block.port_lo);
+	json_add_u64(json, "port_hi", block.port_hi);
+	json_add_u64(json, "sessions", figures->sessions);
+	json_add_u64(json, "quota", figures->quota);
+	json_add_u64(json, "quota_exceeded", figures->quota_exceeded);
+	return json;
+}
+
+static int refuse_user(const struct request *r, int ret, struct error *err)
+{
+	char text[ADDR_TEXT];
+
+	addr_format(request_arg(r, "addr")->addr, text);
+	if (ret == -ENOENT)
+		return error_set(err, ret,
+				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them",
+				 text);
+	return error_set(err, ret, "%s: %s", text, strerror(-ret));
+}
+
+static int user_step(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct subscriber_figures figures;
+	int ret = subscriber_counter_step(r->state, REQUEST_COUNT_US, &figures);
+
+	if (ret > 0)
+		return ret;
+	if (ret)
+		return refuse_user(r, ret, err);
+	*ret_result = user_json(r->agent->mappings, request_arg(r, "addr")->addr, &figures);
+	return *ret_result ? 0 : -ENOMEM;
+}
+
+static void user_free(void *state)
+{
+	subscriber_counter_free(state);
+}
+
+int verb_user_show(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct subscriber_counter *c;
+	int ret = subscriber_counter_new(r->agent->mappings, request_arg(r, "addr")->addr, &c);
+
+	if (ret)
+		return refuse_user(r, ret, err);
+	request_run(r, user_step, c, user_free);
+	return 0;
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* stats and status. */
+#include <errno.h>
+#include <string.h>
+
+#include "guard/guard.h"
+#include "history/queue.h"
+#include "base/trouble.h"
+#include "control/handlers.h"
+
+int verb_stats(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct counters counters;
+	int ret;
+
+	guard_count(r->agent->guard, &r->agent->datapath);
+	ret = datapath_counters(&r->agent->datapath, &counters);
+	cJSON *json, *object;
+
+	if (ret)
+		return error_set(err, ret, "the counters cannot be read: %s", strerror(-ret));
+	json = cJSON_CreateObject();
+	object = cJSON_AddObjectToObject(json, "counters");
+	if (!object) {
+		cJSON_Delete(json);
+		return -ENOMEM;
+	}
+#define X(name, text) json_add_u64(object, #name, counters.name);
+	REASONS(X)
+	SENT_KINDS(X)
+	INCIDENTS(X)
+#undef X
+	object = cJSON_AddObjectToObject(json, "octets");
+#define X(name, text) json_add_u64(object, #name, counters.name);
+	VOLUMES(X)
+#undef X
+	*ret_result = json;
+	return 0;
+}
+
+static void add_started(cJSON *json, time_t uptime)
+{
+	time_t started = time(NULL) - uptime;
+	char text[32];
+	struct tm tm;
+
+	if (gmtime_r(&started, &tm) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
+		cJSON_AddStringToObject(json, "started", text);
+}
+
+static void add_history(cJSON *json, const struct history_queue *q)
+{
+	cJSON *object = cJSON_AddObjectToObject(json, "history");
+	char hash[HASH_TEXT];
+
+	json_add_u64(object, "line", history_queue_end(q, hash));
+	cJSON_AddStringToObject(object, "hash", hash);
+}
+
+static void add_guard(cJSON *json, const struct agent *a)
+{
+	const char *problem = guard_problem(a->guard);
+	cJSON *object = cJSON_AddObjectToObject(json, "guard");
+	struct counters counters = { 0 };
+
+	guard_count(a->guard, &a->datapath);
+	datapath_counters(&a->datapath, &counters);
+	cJSON_AddBoolToObject(object, "active", !problem);
+	if (problem)
+		cJSON_AddStringToObject(object, "reason", problem);
+	else
+		cJSON_AddNullToObject(object, "reason");
+	json_add_u64(object, "dropped", counters.drop_guard_out + counters.drop_guard_in);
+}
+
+static void add_troubles(cJSON *json)
+{
+	cJSON *list = cJSON_AddArrayToObject(json, "troubles");
+
+	for (unsigned what = 0; what < N_TROUBLES; what++) {
+		const struct trouble_state *s = trouble_get(what);
+		cJSON *object = s ? cJSON_CreateObject() : NULL;
+		char since[TIME_TEXT];
+
+		if (!object)
+			continue;
+		cJSON_AddStringToObject(object, "what", trouble_word(what));
+		cJSON_AddStringToObject(object, "since", time_format(s->since, since));
+		cJSON_AddStringToObject(object, "text", s->text);
+		cJSON_AddItemToArray(list, object);
+	}
+}
+
+static cJSON *answer_status(struct request *r, const struct session_count *count)
+{
+	const struct agent *a = r->agent;
+	cJSON *json = cJSON_CreateObject();
+	struct timespec now;
+	time_t uptime;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	uptime = now.tv_sec - a->started.tv_sec - (now.tv_nsec < a->started.tv_nsec);
+	cJSON_AddStringToObject(json, "version", AGENT_VERSION);
+	json_add_u64(json, "uptime", (uint64_t)uptime);
+	cJSON_AddStringToObject(json, "forwarding", a->config->forwarding == FORWARDING_KERNEL ? "kernel" : "redirect");
+	json_add_u64(json, "mappings", a->config->n_mappings);
+	json_add_u64(json, "sessions", count->total);
+	add_started(json, uptime);
+	json_add_u64(json, "memory_bytes", mappings_table_memory(a->mappings));
+	if (a->history)
+		add_history(json, a->history);
+	add_guard(json, a);
+	cJSON_AddBoolToObject(json, "tracing", a->datapath.settings.trace);
+	add_troubles(json);
+	return json;
+}
+
+int verb_status(struct request *r, cJSON **ret_result, struct error *err)
+{
+	return request_count(r, answer_status, err);
+}

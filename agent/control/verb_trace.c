@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* trace start, show and stop. */
+#include <errno.h>
+#include <string.h>
+
+#include "punt/tracing.h"
+#include "control/handlers.h"
+
+#define DEFAULT_COUNT 100U
+
+/* ---- start and stop -----------------------------------------------------------------------------------------------
+ */
+
+static struct trace_endpoint endpoint_of(const struct request *r, const char *name)
+{
+	const struct arg_value *v = request_arg(r, name);
+
+	return (struct trace_endpoint){ .addr = v->endpoint.addr, .port = v->endpoint.port };
+}
+
+static int edit_start(struct config *c, void *arg, struct error *err)
+{
+	const struct request *r = arg;
+
+	return trace_prepare(r->agent->trace, err);
+}
+
+static void start_ended(struct request *r, int result_r)
+{
+	const struct trace_filter filter = {
+		.in = endpoint_of(r, "in"),
+		.out = endpoint_of(r, "out"),
+		.ext = endpoint_of(r, "ext"),
+		.proto = (uint8_t)request_arg(r, "proto")->number,
+	};
+	uint32_t count = request_arg(r, "count")->given ? request_arg(r, "count")->number : DEFAULT_COUNT;
+
+	if (result_r)
+		trace_settle(r->agent->trace);
+	else
+		trace_record(r->agent->trace, &filter, count, NULL);
+}
+
+int verb_trace_start(struct request *r, cJSON **ret_result, struct error *err)
+{
+	r->ended = start_ended;
+	return request_change(r, edit_start, answer_empty, err);
+}
+
+static int edit_stop(struct config *c, void *arg, struct error *err)
+{
+	const struct request *r = arg;
+
+	trace_dismiss(r->agent->trace);
+	return 0;
+}
+
+static void stop_ended(struct request *r, int result_r)
+{
+	trace_settle(r->agent->trace);
+}
+
+int verb_trace_stop(struct request *r, cJSON **ret_result, struct error *err)
+{
+	r->ended = stop_ended;
+	return request_change(r, edit_stop, answer_empty, err);
+}
+
+/* ---- show ------------------------------------------------------------------------------------------------------- */
+
+struct showing {
+	struct evbuffer *output;
+	uint32_t generation;
+	size_t next;
+};
+
+static int show_one(struct showing *s, const struct trace_record *record)
+{
+	cJSON *json = trace_record_json(record);
+	_cleanup_free_ char *text = json ? cJSON_PrintUnformatted(json) : NULL;
+
+	cJSON_Delete(json);
+	if (!text || evbuffer_add_printf(s->output, "%s\n", text) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int show_step(struct request *r, cJSON **ret_result, struct error *err)
+{
+	const struct trace *t = r->agent->trace;
+	uint64_t end = monotonic_us() + REQUEST_SLICE_US;
+	struct showing *s = r->state;
+
+	if (trace_generation(t) != s->generation)
+		return error_set(err, -ESTALE, "the listing broke off, as another trace was started");
+	do {
+		const struct trace_record *record = trace_get(t, s->next);
+
+		if (!record)
+			return 0;
+		if (show_one(s, record))
+			return error_set(err, -ENOMEM, "the agent is out of memory");
+		s->next++;
+	} while (monotonic_us() < end && evbuffer_get_length(s->output) < REQUEST_OUTPUT_HIGH);
+	return 1;
+}
+
+int verb_trace_show(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct showing *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return error_set(err, -ENOMEM, "the agent is out of memory");
+	s->generation = trace_generation(r->agent->trace);
+	request_run(r, show_step, s, free);
+	s->output = request_stream(r);
+	return 0;
+}

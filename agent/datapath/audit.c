@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Pins and programs against what is open and was loaded. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "datapath/datapath_private.h"
+#include "datapath/pinned.h"
+#include "sessions/check.h"
+
+struct audited_pin {
+	const char *name;
+	int fd;
+	bool program;
+};
+
+static bool is_right(const struct datapath *d, const struct audited_pin *p)
+{
+	char path[PATH_MAX];
+	_cleanup_close_ int fd = bpf_obj_get(pin_path_of(d, p->name, path));
+
+	return fd >= 0 && (p->program ? program_id(fd) == program_id(p->fd) : map_id(fd) == map_id(p->fd));
+}
+
+/* Pins what is open in the place of what is there, or is not. */
+static bool pin_again(const struct datapath *d, const struct audited_pin *p)
+{
+	char path[PATH_MAX];
+
+	unlink(pin_path_of(d, p->name, path));
+	return !bpf_obj_pin(p->fd, path);
+}
+
+/* Where the interfaces' programs jump to. */
+static void audit_entries(const struct datapath *d, bool repair, struct check_findings *findings)
+{
+	for (uint32_t i = 0; d->build && i < N_ENTRIES; i++) {
+		uint32_t id = 0;
+		char text[32];
+
+		if (!bpf_map_lookup_elem(d->entries, &i, &id) && id == program_id(d->build->main[i]))
+			continue;
+		snprintf(text, sizeof(text), "entries %u", i);
+		check_add(findings, CHECK_ENTRY,
+			  repair && !bpf_map_update_elem(d->entries, &i, &d->build->main[i], BPF_ANY), text,
+			  "the interfaces jump to another program than was loaded, or to none");
+	}
+}
+
+/* What the programs of a hook jump to. */
+static unsigned audit_leaves(const struct datapath *d, enum leaves array, bool repair, struct check_findings *findings)
+{
+	const struct leaf_programs *wanted = &d->build->leaf[array];
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < N_PROGS; i++) {
+		uint32_t id = 0;
+		char text[64];
+
+		if (wanted->fd[i] < 0)
+			continue;
+		n++;
+		if (!bpf_map_lookup_elem(d->build->leaves[array], &i, &id) && id == program_id(wanted->fd[i]))
+			continue;
+		snprintf(text, sizeof(text), "%s %s", leaves_name(array), leaf_name(i));
+		check_add(findings, CHECK_LEAF,
+			  repair && !bpf_map_update_elem(d->build->leaves[array], &i, &wanted->fd[i], BPF_ANY), text,
+			  "the programs jump to another leaf than was loaded, or to none: they drop what it is for");
+	}
+	return n;
+}
+
+/* The array itself is emptied when its last descriptor or pin goes: without a pin, when the agent ends. */
+static void audit_leaves_pin(const struct datapath *d, enum leaves array, bool repair, struct check_findings *findings)
+{
+	char name[64];
+	const struct audited_pin pin = { name, d->build->leaves[array], false };
+
+	snprintf(name, sizeof(name), "%s_%u", leaves_name(array), d->build->generation);
+	if (!is_right(d, &pin))
+		check_add(findings, CHECK_PIN, repair && pin_again(d, &pin), name,
+			  "its pin in %.120s is missing, or another's", d->pin_dir);
+}
+
+unsigned datapath_audit(const struct datapath *d, bool repair, struct check_findings *findings)
+{
+	const struct audited_pin pins[] = {
+#define X(member, name) { name, d->member, !strncmp(name, "prog_", 5) },
+		PINS(X) PASSING_PINS(X)
+#undef X
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(pins); i++)
+		if (!is_right(d, &pins[i]))
+			check_add(findings, CHECK_PIN, repair && pin_again(d, &pins[i]), pins[i].name,
+				  "its pin in %.120s is missing, or another's", d->pin_dir);
+	audit_entries(d, repair, findings);
+
+	unsigned n = ARRAY_SIZE(pins) + N_ENTRIES;
+
+	for (unsigned i = 0; d->build && i < N_LEAF_ARRAYS; i++) {
+		if (d->build->leaves[i] < 0)
+			continue;
+		n += 1 + audit_leaves(d, i, repair, findings);
+		audit_leaves_pin(d, i, repair, findings);
+	}
+	return n;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "datapath/bpffs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+#include "base/log.h"
+#include "host/paths.h"
+
+#define BPFFS_ROOT "/sys/fs/bpf"
+/* Tells mounts made here from those that others made. */
+#define MOUNT_SOURCE "detnat"
+
+bool bpffs_is(const char *path)
+{
+	struct statfs fs;
+
+	return !statfs(path, &fs) && (unsigned long)fs.f_type == BPF_FS_MAGIC;
+}
+
+/* Shortens a path in place to its deepest ancestor that exists, itself included. */
+static void existing_ancestor(char *path)
+{
+	struct stat st;
+
+	while (stat(path, &st)) {
+		char *slash = strrchr(path, '/');
+
+		if (!slash || slash == path) {
+			strcpy(path, "/");
+			return;
+		}
+		*slash = '\0';
+	}
+}
+
+static int make_directory(const char *path, struct error *err)
+{
+	struct error why;
+	int r = path_make_directory(path, 0700, &why);
+
+	if (r && *why.text)
+		return error_set(err, r, "%s", why.text);
+	if (r == -EPERM)
+		return error_set(err, r, "%s: the directory cannot be made; names on a bpffs have no dots in them",
+				 path);
+	return r ? error_set(err, r, "%s: the directory cannot be made: %s", path, strerror(-r)) : 0;
+}
+
+static int visit_any(const char *name, void *arg)
+{
+	return -ENOTEMPTY;
+}
+
+int bpffs_check_mount_point(const char *path, struct error *err)
+{
+	if (directory_visit(path, visit_any, NULL) != -ENOTEMPTY)
+		return 0;
+	return error_set(err, -ENOTEMPTY,
+			 "%s is no bpffs and not empty, and a bpffs mounted there would hide what is in it; name an "
+			 "empty directory",
+			 path);
+}
+
+static int mount_bpffs(const char *path, struct error *err)
+{
+	if (mount(MOUNT_SOURCE, path, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
+		return error_set(err, -errno, "%s: a bpffs cannot be mounted there: %s", path, strerror(errno));
+	log_info("mounted a bpffs at %s", path);
+	return 0;
+}
+
+int bpffs_prepare(const char *path, struct error *err)
+{
+	char ancestor[PATH_MAX];
+	int r;
+
+	if (path[0] != '/' || strlen(path) >= sizeof(ancestor))
+		return error_set(err, -EINVAL, "%s: the pin path must be absolute and shorter than %d octets", path,
+				 PATH_MAX);
+	strcpy(ancestor, path);
+	existing_ancestor(ancestor);
+	if (!bpffs_is(ancestor)) {
+		bool standard = !strncmp(path, BPFFS_ROOT "/", strlen(BPFFS_ROOT "/"));
+		const char *point = standard ? BPFFS_ROOT : path;
+
+		r = standard ? 0 : make_directory(path, err);
+		if (!r)
+			r = bpffs_check_mount_point(point, err);
+		if (!r)
+			r = mount_bpffs(point, err);
+		if (r)
+			return r;
+	}
+	return make_directory(path, err);
+}
+
+/* Splits a line of mountinfo: device, mount point and, behind the dash, type and source. */
+static bool parse_mount(char *line, dev_t *ret_dev, char **ret_point, char **ret_type, char **ret_source)
+{
+	unsigned major, minor;
+	char *rest, *field;
+
+	if (sscanf(line, "%*u %*u %u:%u", &major, &minor) != 2)
+		return false;
+	field = strtok_r(line, " ", &rest);
+	for (int i = 1; field && i <= 4; i++)
+		field = strtok_r(NULL, " ", &rest);
+	*ret_point = field;
+	while (field && strcmp(field, "-"))
+		field = strtok_r(NULL, " ", &rest);
+	*ret_type = field ? strtok_r(NULL, " ", &rest) : NULL;
+	*ret_source = *ret_type ? strtok_r(NULL, " ", &rest) : NULL;
+	*ret_dev = makedev(major, minor);
+	return *ret_source;
+}
+
+/* Whether a mount of that device is listed: any, or where point is not NULL one made here at that point. */
+static int mount_listed(const char *list, dev_t dev, const char *point)
+{
+	FILE *f = fopen(list, "re");
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+	int found = 0;
+
+	if (!f)
+		return -errno;
+	while (!found && getline(&line, &size, f) > 0) {
+		char *at, *type, *source;
+		dev_t listed;
+
+		if (!parse_mount(line, &listed, &at, &type, &source) || listed != dev || strcmp(type, "bpf"))
+			continue;
+		found = !point || (!strcmp(at, point) && !strcmp(source, MOUNT_SOURCE));
+	}
+	fclose(f);
+	return found;
+}
+
+bool bpffs_is_private(const char *path)
+{
+	struct stat pins;
+
+	/* Not the namespaces are compared: a service with a private /tmp still has its host's /sys. */
+	return !stat(path, &pins) && mount_listed("/proc/1/mountinfo", pins.st_dev, NULL) == 0;
+}
+
+/* The kernel puts files of its own, with a dot in the name, into each bpffs. */
+static int visit_pin(const char *name, void *arg)
+{
+	return strchr(name, '.') ? 0 : -ENOTEMPTY;
+}
+
+void bpffs_release(const char *path)
+{
+	struct stat pins;
+
+	if (!bpffs_is(path))
+		return;
+	if (!stat(path, &pins) && mount_listed("/proc/self/mountinfo", pins.st_dev, path) > 0) {
+		/* Busy or not empty: somebody else keeps things there. */
+		if (!directory_visit(path, visit_pin, NULL) && !umount2(path, UMOUNT_NOFOLLOW))
+			rmdir(path);
+	}
+}
+
+int bpffs_lock(const char *path, int *ret_fd, struct error *err)
+{
+	for (;;) {
+		_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		struct stat locked, there;
+
+		if (fd < 0)
+			return error_set(err, -errno, "%s: %s", path, strerror(errno));
+		if (flock(fd, LOCK_EX | LOCK_NB)) {
+			if (errno != EWOULDBLOCK)
+				return error_set(err, -errno, "%s: cannot be locked: %s", path, strerror(errno));
+			return error_set(
+				err, -EBUSY,
+				"%s: another agent runs on these pins; stop it first, or name another pin_path", path);
+		}
+		/* A detach may have removed the directory between the two calls. */
+		if (fstat(fd, &locked) || stat(path, &there))
+			return error_set(err, -errno, "%s: %s", path, strerror(errno));
+		if (locked.st_ino == there.st_ino && locked.st_dev == there.st_dev) {
+			*ret_fd = take_fd(fd);
+			return 0;
+		}
+	}
+}
+
+static void close_directory(DIR **d)
+{
+	if (*d)
+		closedir(*d);
+}
+
+int directory_visit(const char *path, int (*visit)(const char *name, void *arg), void *arg)
+{
+	__attribute__((cleanup(close_directory))) DIR *d = opendir(path);
+	const struct dirent *entry;
+	int r = 0;
+
+	if (!d)
+		return -errno;
+	while (!r && (entry = readdir(d))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		r = visit(entry->d_name, arg);
+	}
+	return r;
+}
+
+static int remove_pin(const char *name, void *arg)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", (const char *)arg, name);
+	return unlink(path) && errno != ENOENT ? -errno : 0;
+}
+
+int bpffs_remove_directory(const char *path)
+{
+	int r = directory_visit(path, remove_pin, (void *)path);
+
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	return rmdir(path) && errno != ENOENT ? -errno : 0;
+}

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One set of programs: loaded around the pinned maps, and its leaves. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "datapath/bpffs.h"
+#include "datapath/datapath_private.h"
+#include "datapath/pinned.h"
+
+#define PIN_XDP_LEAVES "xdp_leaves"
+#define PIN_TC_LEAVES  "tc_leaves"
+
+static const char *const leaves_pins[N_LEAF_ARRAYS] = { [XDP_LEAVES] = PIN_XDP_LEAVES, [TC_LEAVES] = PIN_TC_LEAVES };
+static const char *const leaf_suffixes[N_LEAF_ARRAYS] = { [XDP_LEAVES] = "xdp", [TC_LEAVES] = "tc" };
+
+static const char *const main_programs[N_ENTRIES] = {
+#define X(name, entry, program) [entry] = program,
+	ENTRY_PROGRAMS(X)
+#undef X
+};
+
+#define IN2OUT_EACH "in2out_each_xdp"
+
+static const char *const leaf_names[N_PROGS] = {
+#define X(name) [PROG_##name] = #name,
+	PROGS(X)
+#undef X
+};
+
+/* What is pinned of each set of programs, as NAME_<generation>. */
+static const char *const generation_pins[] = { PIN_XDP_LEAVES, PIN_TC_LEAVES, PIN_TC_PROGRAM,
+#define X(name, entry, program) program,
+					       ENTRY_PROGRAMS(X)
+#undef X
+};
+
+const char *leaf_name(enum prog leaf)
+{
+	return leaf_names[leaf];
+}
+
+const char *leaves_name(enum leaves array)
+{
+	return leaves_pins[array];
+}
+
+static int duplicate(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	return copy < 0 ? -errno : copy;
+}
+
+void build_free(struct datapath_build *b)
+{
+	if (!b)
+		return;
+	for (unsigned i = 0; i < N_ENTRIES; i++)
+		close_fd(&b->main[i]);
+	close_fd(&b->tc_outside);
+	close_fd(&b->overflow_removal);
+	close_fd(&b->agent_count);
+	close_fd(&b->session_held);
+	for (unsigned i = 0; i < N_LEAF_ARRAYS; i++) {
+		close_fd(&b->leaves[i]);
+		for (unsigned k = 0; k < N_PROGS; k++)
+			close_fd(&b->leaf[i].fd[k]);
+	}
+	close_fd(&b->overflow);
+	free(b);
+}
+
+static void free_build(struct datapath_build **b)
+{
+	build_free(*b);
+}
+
+static struct datapath_build *build_alloc(void)
+{
+	struct datapath_build *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return NULL;
+	for (unsigned i = 0; i < N_ENTRIES; i++)
+		b->main[i] = -1;
+	for (unsigned i = 0; i < N_LEAF_ARRAYS; i++) {
+		b->leaves[i] = -1;
+		for (unsigned k = 0; k < N_PROGS; k++)
+			b->leaf[i].fd[k] = -1;
+	}
+	b->tc_outside = b->overflow_removal = b->agent_count = b->session_held = b->overflow = -1;
+	return b;
+}
+
+/* Hangs an object's leaf into an array, where it has one of that number. */
+static int hang_leaf(struct datapath_build *b, const struct bpf_object *o, enum leaves array, uint32_t number)
+{
+	const struct bpf_program *leaf;
+	char name[64];
+	int fd;
+
+	snprintf(name, sizeof(name), "prog_%s_%s", leaf_names[number], leaf_suffixes[array]);
+	leaf = bpf_object__find_program_by_name(o, name);
+	if (!leaf)
+		return 0;
+	fd = duplicate(bpf_program__fd(leaf));
+	if (fd < 0)
+		return fd;
+	b->leaf[array].fd[number] = fd;
+	return bpf_map_update_elem(b->leaves[array], &number, &fd, BPF_ANY);
+}
+
+/* Hangs all of an object's leaves, prog_NAME_SUFFIX, into their array, and pins that as ARRAY_GENERATION. */
+static int hang_leaves(const struct datapath *d, struct datapath_build *b, const struct bpf_object *o,
+		       enum leaves array)
+{
+	char name[64], path[PATH_MAX];
+	int fd = duplicate(bpf_object__find_map_fd_by_name(o, leaves_pins[array])), r = 0;
+
+	if (fd < 0)
+		return fd;
+	b->leaves[array] = fd;
+	for (uint32_t i = 0; !r && i < N_PROGS; i++)
+		r = hang_leaf(b, o, array, i);
+	if (r)
+		return r;
+	/* A PROG_ARRAY is emptied when its last descriptor or pin goes; the programs that jump through it do not count.
+	 */
+	snprintf(name, sizeof(name), "%s_%u", leaves_pins[array], b->generation);
+	return bpf_obj_pin(fd, pin_path_of(d, name, path));
+}
+
+/* The map of overflow sessions that is in use where it has the right size, else a new one. */
+static int choose_overflow(const struct datapath *d, struct datapath_build *b, struct bpf_object *o)
+{
+	uint32_t entries;
+	int r = overflow_wanted(d, b->settings.overflow_sessions, &entries);
+
+	if (r < 0)
+		return r;
+	if (!r) {
+		b->overflow = duplicate(d->overflow);
+		if (b->overflow < 0)
+			return b->overflow;
+	}
+	return object_set_overflow(o, b->overflow, entries);
+}
+
+/* Pins a program as NAME_<generation>, so that the next agent can put it back in place. */
+static int pin_program(const struct datapath *d, const char *name, unsigned generation, int fd, struct error *err)
+{
+	char pin[64], path[PATH_MAX];
+	int r;
+
+	snprintf(pin, sizeof(pin), "%s_%u", name, generation);
+	r = bpf_obj_pin(fd, pin_path_of(d, pin, path));
+	return r ? error_set(err, r, "%s: cannot be pinned: %s", path, strerror(-r)) : 0;
+}
+
+static int take_program(const struct bpf_object *o, const char *name, int *ret_fd, struct error *err)
+{
+	const struct bpf_program *program = bpf_object__find_program_by_name(o, name);
+	int fd = program ? duplicate(bpf_program__fd(program)) : -ENOENT;
+
+	if (fd < 0)
+		return error_set(err, fd, "the program %s: %s", name, strerror(-fd));
+	*ret_fd = fd;
+	return 0;
+}
+
+/*
+ * Of the main program for what comes from inside there are two, of which one is loaded: where the quick path looks at
+ * the source of each packet, and where it does not.
+ */
+static const char *main_program(const struct settings *s, enum entry entry)
+{
+	if (entry == ENTRY_INSIDE && (s->policy_routing || s->source_check == SOURCES_STRICT_EACH))
+		return IN2OUT_EACH;
+	return main_programs[entry];
+}
+
+static void leave_out_other_in2out(struct bpf_object *o, const struct settings *s)
+{
+	const char *name = main_program(s, ENTRY_INSIDE);
+	const char *other = strcmp(name, IN2OUT_EACH) ? IN2OUT_EACH : main_programs[ENTRY_INSIDE];
+
+	bpf_program__set_autoload(bpf_object__find_program_by_name(o, other), false);
+}
+
+static int load_xdp(const struct datapath *d, struct datapath_build *b, struct error *err)
+{
+	__attribute__((cleanup(hook_object_close))) struct hook_object xdp = { 0 };
+	int r = hook_object_open_xdp(d, &b->settings, &xdp);
+
+	if (!r)
+		r = choose_overflow(d, b, xdp.object);
+	if (r)
+		return error_set(err, r, "the XDP programs cannot be opened: %s", strerror(-r));
+	leave_out_other_in2out(xdp.object, &b->settings);
+	r = object_load(xdp.object, err);
+	if (!r && b->overflow < 0) {
+		b->overflow = duplicate(bpf_object__find_map_fd_by_name(xdp.object, PIN_OVERFLOW));
+		r = b->overflow < 0 ? error_set(err, b->overflow, "the overflow map: %s", strerror(-b->overflow)) : 0;
+	}
+	for (unsigned i = 0; !r && i < N_ENTRIES; i++)
+		r = take_program(xdp.object, main_program(&b->settings, i), &b->main[i], err);
+	for (unsigned i = 0; !r && i < N_ENTRIES; i++)
+		r = pin_program(d, main_programs[i], b->generation, b->main[i], err);
+	if (!r)
+		r = take_program(xdp.object, "overflow_removal", &b->overflow_removal, err);
+	if (!r)
+		r = take_program(xdp.object, "agent_count", &b->agent_count, err);
+	if (!r)
+		r = take_program(xdp.object, "session_held", &b->session_held, err);
+	if (!r) {
+		r = hang_leaves(d, b, xdp.object, XDP_LEAVES);
+		if (r)
+			error_set(err, r, "the leaves of the XDP programs: %s", strerror(-r));
+	}
+	return r;
+}
+
+static int load_tc(const struct datapath *d, struct datapath_build *b, struct error *err)
+{
+	__attribute__((cleanup(hook_object_close))) struct hook_object tc = { 0 };
+	int r = hook_object_open_tc(d, &b->settings, &tc);
+
+	if (!r)
+		r = object_set_overflow(tc.object, b->overflow, 0);
+	if (r)
+		return error_set(err, r, "the tc programs cannot be opened: %s", strerror(-r));
+	r = object_load(tc.object, err);
+	if (!r)
+		r = take_program(tc.object, PIN_TC_PROGRAM, &b->tc_outside, err);
+	if (!r)
+		r = pin_program(d, PIN_TC_PROGRAM, b->generation, b->tc_outside, err);
+	if (!r) {
+		r = hang_leaves(d, b, tc.object, TC_LEAVES);
+		if (r)
+			error_set(err, r, "the leaves of the tc programs: %s", strerror(-r));
+	}
+	return r;
+}
+
+/* Generation in the name of a pin of a set of programs, or 0. */
+static unsigned pin_generation(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(generation_pins); i++) {
+		long number = pinned_number(name, generation_pins[i]);
+
+		if (number > 0)
+			return (unsigned)number;
+	}
+	return 0;
+}
+
+static int visit_generation(const char *name, void *arg)
+{
+	unsigned *highest = arg, generation = pin_generation(name);
+
+	if (generation > *highest)
+		*highest = generation;
+	return 0;
+}
+
+int build_new(const struct datapath *d, const struct settings *settings, struct datapath_build **ret, struct error *err)
+{
+	__attribute__((cleanup(free_build))) struct datapath_build *b = build_alloc();
+	unsigned highest = 0;
+	int r;
+
+	if (!b)
+		return error_set(err, -ENOMEM, "out of memory");
+	directory_visit(d->pin_dir, visit_generation, &highest);
+	b->generation = highest + 1;
+	b->settings = *settings;
+	r = load_xdp(d, b, err);
+	if (!r)
+		r = load_tc(d, b, err);
+	if (r) {
+		build_unpin(d, b->generation);
+		return r;
+	}
+	*ret = take_pointer(b);
+	return 0;
+}
+
+int build_of_pins(const struct datapath *d, struct datapath_build **ret)
+{
+	__attribute__((cleanup(free_build))) struct datapath_build *b = build_alloc();
+
+	if (!b)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < N_ENTRIES; i++) {
+		uint32_t id;
+		int r = bpf_map_lookup_elem(d->entries, &i, &id);
+
+		if (r)
+			return r;
+		b->main[i] = pinned_program(d->pin_dir, main_programs[i], id);
+		if (b->main[i] < 0)
+			return b->main[i];
+	}
+	b->overflow = duplicate(d->overflow);
+	if (b->overflow < 0)
+		return b->overflow;
+	*ret = take_pointer(b);
+	return 0;
+}
+
+int build_swap_in(const struct datapath *d, const struct datapath_build *b)
+{
+	for (uint32_t i = 0; i < N_ENTRIES; i++) {
+		int r = bpf_map_update_elem(d->entries, &i, &b->main[i], BPF_ANY);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static void drop_pin(const struct datapath *d, const char *name)
+{
+	char path[PATH_MAX];
+
+	unlink(pin_path_of(d, name, path));
+}
+
+struct dropping {
+	const struct datapath *d;
+	unsigned generation;
+};
+
+static int visit_drop(const char *name, void *arg)
+{
+	const struct dropping *drop = arg;
+	unsigned generation = pin_generation(name);
+
+	if (generation && generation == drop->generation)
+		drop_pin(drop->d, name);
+	return 0;
+}
+
+void build_unpin(const struct datapath *d, unsigned generation)
+{
+	directory_visit(d->pin_dir, visit_drop, &(struct dropping){ d, generation });
+}
+
+static bool is_of(const struct datapath_build *b, unsigned generation)
+{
+	return b && b->generation == generation;
+}
+
+static int visit_drop_other(const char *name, void *arg)
+{
+	const struct datapath *d = arg;
+	unsigned generation = pin_generation(name);
+
+	if (generation && !is_of(d->build, generation) && !is_of(d->spare, generation))
+		drop_pin(d, name);
+	return 0;
+}
+
+void build_unpin_others(const struct datapath *d)
+{
+	directory_visit(d->pin_dir, visit_drop_other, (void *)d);
+}

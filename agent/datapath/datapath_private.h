@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of the datapath module share among themselves. */
+#ifndef DETNAT_DATAPATH_PRIVATE_H
+#define DETNAT_DATAPATH_PRIVATE_H
+
+#include <bpf/libbpf.h>
+#include <limits.h>
+
+#include <detnat/programs.h>
+
+#include "datapath/datapath.h"
+
+#define PIN_RUNNING  "running"
+#define PIN_OVERFLOW "overflow"
+
+/* Pinned programs that stay attached for good: X(name, entry jumped to, main program behind it) */
+#define ENTRY_PROGRAMS(X)                           \
+	X(xdp_inside, ENTRY_INSIDE, "in2out_xdp")   \
+	X(xdp_outside, ENTRY_OUTSIDE, "out2in_xdp") \
+	X(xdp_both, ENTRY_BOTH, "both_xdp")
+
+/* Members of struct datapath that hold a pin, X(member, name of the pin). */
+#define PINS(X)                            \
+	X(in_index, "in_index")            \
+	X(out_index, "out_index")          \
+	X(mappings, "mappings")            \
+	X(subscribers, "subscribers")      \
+	X(buckets, "buckets")              \
+	X(overflow, PIN_OVERFLOW)          \
+	X(devices, "devices")              \
+	X(vlans, "vlans")                  \
+	X(counters, "counters")            \
+	X(events, "events")                \
+	X(running, PIN_RUNNING)            \
+	X(entries, "entries")              \
+	X(xdp_inside, "prog_xdp_inside")   \
+	X(xdp_outside, "prog_xdp_outside") \
+	X(xdp_both, "prog_xdp_both")
+
+/* The same for pins that hold nothing of worth: where they are missing, they are made anew. */
+#define PASSING_PINS(X)                         \
+	X(fragments, "fragments")               \
+	X(early_fragments, "early_fragments")   \
+	X(unsolicited_syns, "unsolicited_syns") \
+	X(transmissions, "transmissions")       \
+	X(next_hops_used, "next_hops_used")     \
+	X(route_mtus, "route_mtus")
+
+/* Arrays of leaves, one for each hook. */
+enum leaves { XDP_LEAVES, TC_LEAVES, N_LEAF_ARRAYS };
+
+/* Programs in them, -1 for none. */
+struct leaf_programs {
+	int fd[N_PROGS];
+};
+
+/* A set of programs around the pinned maps. Descriptors, -1 for none. */
+struct datapath_build {
+	int main[N_ENTRIES]; /* by enum entry */
+	int tc_outside;
+	int overflow_removal;
+	int agent_count;
+	int session_held;
+	int leaves[N_LEAF_ARRAYS];
+	struct leaf_programs leaf[N_LEAF_ARRAYS]; /* what is in them */
+	int overflow;				  /* the map that the programs use */
+	unsigned generation;			  /* in the names of its pins; 0: of an earlier agent */
+	struct settings settings;
+};
+
+/* ---- libbpf's objects (datapath/objects.c) ------------------------------------------------------------------ */
+
+/* Loads an object; on failure everything that libbpf said goes to stderr. */
+int object_load(struct bpf_object *o, struct error *err);
+
+/*
+ * Has the object use this map of overflow sessions instead of the pinned one; where overflow is -1, one that it makes
+ * itself, of so many entries, and does not pin. An object without such a map is left as it is.
+ */
+int object_set_overflow(struct bpf_object *o, int overflow, uint32_t entries);
+
+/* ---- the programs of a hook, in the build that settings ask for (datapath/hooks.c) ------------------------------ */
+
+/* An object opened and not loaded yet, its settings set, its maps those of the datapath. Zeroed: none. */
+struct hook_object {
+	struct bpf_object *object;
+	void *skeleton;
+	void (*destroy)(void *skeleton);
+};
+
+/* 0 or -errno. */
+int hook_object_open_xdp(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
+int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
+void hook_object_close(struct hook_object *o);
+
+/* ---- pins (datapath/pins.c) ----------------------------------------------------------------------------------- */
+
+/*
+ * Whether a name under the pin path is a layout's directory, v<number>. Nothing else there is touched: an operator may
+ * have named a directory that others pin in, too.
+ */
+bool is_layout(const char *name, unsigned *ret_version);
+
+/* Whether every pin that an agent cannot do without is in the directory. */
+bool pins_complete(const char *pin_dir);
+
+/* Opens what is pinned in d->pin_dir; what is missing stays -1. */
+void pins_open(struct datapath *d);
+
+/* Makes and pins maps that are missing, `running` and the entry programs included; loads d->clock. */
+int pins_make(struct datapath *d, const struct config *c, struct error *err);
+
+/* Maps the open maps into memory. */
+int pins_mmap(struct datapath *d, struct error *err);
+
+/* Closes and unmaps what the two above opened. */
+void pins_close(struct datapath *d);
+
+/* A pin's path; text is returned. */
+const char *pin_path_of(const struct datapath *d, const char *name, char text[static PATH_MAX]);
+
+/* ---- builds (datapath/build.c) ---------------------------------------------------------------------------------- */
+
+/* Loads programs around d's maps, ready to be swapped in. */
+int build_new(const struct datapath *d, const struct settings *settings, struct datapath_build **ret,
+	      struct error *err);
+
+/* What runs now, as an earlier agent left it: the programs that `entries` leads to. */
+int build_of_pins(const struct datapath *d, struct datapath_build **ret);
+
+/* Makes all hooks jump to the build. */
+int build_swap_in(const struct datapath *d, const struct datapath_build *b);
+
+void build_free(struct datapath_build *b);
+
+/* Their names: of a leaf, and of an array, after which its pins are called NAME_<generation>. */
+const char *leaf_name(enum prog leaf);
+const char *leaves_name(enum leaves array);
+
+/* Removes the pins of one generation, or of all but those of d's builds. */
+void build_unpin(const struct datapath *d, unsigned generation);
+void build_unpin_others(const struct datapath *d);
+
+/* ---- overflow sessions (datapath/overflow_resize.c)
+ * ----------------------------------------------------------------------
+ */
+
+struct overflow_entry {
+	struct overflow_key key;
+	struct overflow_session session;
+};
+
+/* Sorted by key. */
+struct overflow_entries {
+	struct overflow_entry *entry;
+	size_t n;
+};
+
+void overflow_entries_free(struct overflow_entries *list);
+
+/* Entries that the map should have: 1 where that differs from what it has, else 0, or -errno. */
+int overflow_wanted(const struct datapath *d, uint32_t sessions, uint32_t *ret_entries);
+
+/* Makes a map that no program uses hold what another one does; *ret is freed by the caller. */
+int overflow_copy(int from, int to, struct overflow_entries *ret);
+
+/* When programs use the new map: brings over what those of the old one changed since the copy. */
+int overflow_catch_up(int from, int to, const struct overflow_entries *copied);
+
+/* Pins a map in the place of the present one. */
+int overflow_pin(const struct datapath *d, int overflow);
+
+#endif

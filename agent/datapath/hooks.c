@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The objects of the two hooks, each in two builds: the normal one, and the one that traces. */
+#include <errno.h>
+#include <string.h>
+
+#include "datapath/datapath_private.h"
+#include "detnat_tc.skel.h"
+#include "detnat_tc_trace.skel.h"
+#include "detnat_xdp.skel.h"
+#include "detnat_xdp_trace.skel.h"
+
+/* Defines open_NAME(), which opens the skeleton NAME; skeletons differ in type alone. */
+#define OPENER(name)                                                                                             \
+	static void destroy_##name(void *skeleton)                                                               \
+	{                                                                                                        \
+		name##__destroy(skeleton);                                                                       \
+	}                                                                                                        \
+                                                                                                                 \
+	static int open_##name(const struct datapath *d, const struct settings *settings, struct hook_object *o) \
+	{                                                                                                        \
+		LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = d->pin_dir);                            \
+		struct name *skeleton = name##__open_opts(&opts);                                                \
+                                                                                                                 \
+		if (!skeleton)                                                                                   \
+			return -errno;                                                                           \
+		memcpy((void *)&skeleton->rodata->settings, settings, sizeof(*settings));                        \
+		*o = (struct hook_object){ skeleton->obj, skeleton, destroy_##name };                            \
+		return 0;                                                                                        \
+	}
+
+OPENER(detnat_xdp)
+OPENER(detnat_tc)
+OPENER(detnat_xdp_trace)
+OPENER(detnat_tc_trace)
+
+void hook_object_close(struct hook_object *o)
+{
+	if (o->skeleton)
+		o->destroy(o->skeleton);
+	*o = (struct hook_object){ 0 };
+}
+
+/* Both hooks fill one ring, by one filter. */
+static int set_trace_maps(const struct datapath *d, struct hook_object *o)
+{
+	int r = bpf_map__reuse_fd(bpf_object__find_map_by_name(o->object, "trace_filter"), d->trace_filter);
+
+	return r ? r : bpf_map__reuse_fd(bpf_object__find_map_by_name(o->object, "trace_ring"), d->trace_ring);
+}
+
+int hook_object_open_xdp(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
+{
+	int r = settings->trace ? open_detnat_xdp_trace(d, settings, ret) : open_detnat_xdp(d, settings, ret);
+
+	return r || !settings->trace ? r : set_trace_maps(d, ret);
+}
+
+int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
+{
+	int r = settings->trace ? open_detnat_tc_trace(d, settings, ret) : open_detnat_tc(d, settings, ret);
+
+	return r || !settings->trace ? r : set_trace_maps(d, ret);
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which set of programs runs: the change from one to the next, and back. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "datapath/bpffs.h"
+#include "datapath/datapath_private.h"
+#include "base/log.h"
+#include "tables/migration.h"
+#include "datapath/pinned.h"
+
+/* Makes d's programs and its map of overflow sessions those of a build. */
+static void set_current(struct datapath *d, const struct datapath_build *b)
+{
+	d->tc_outside = b->tc_outside;
+	d->overflow_removal = b->overflow_removal;
+	d->agent_count = b->agent_count;
+	d->session_held = b->session_held;
+	d->settings = b->settings;
+}
+
+/* As switch_to(), where the build has another map of overflow sessions than the one in use. */
+static int switch_with_overflow(struct datapath *d, const struct datapath_build *b)
+{
+	__attribute__((cleanup(overflow_entries_free))) struct overflow_entries copied = { 0 };
+	int r = overflow_copy(d->overflow, b->overflow, &copied);
+
+	if (!r)
+		r = build_swap_in(d, b);
+	if (r)
+		return r;
+	/* XDP uses the new map now. What cannot be brought over any more comes back with its next packet. */
+	r = overflow_catch_up(d->overflow, b->overflow, &copied);
+	if (r)
+		log_warning("overflow sessions opened in this moment may be lost: %s", strerror(-r));
+	r = overflow_pin(d, b->overflow);
+	if (r)
+		return r;
+	/* The descriptor keeps its number, as other modules know it. */
+	return dup3(b->overflow, d->overflow, O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+static int switch_to(struct datapath *d, const struct datapath_build *b)
+{
+	int r = map_id(d->overflow) == map_id(b->overflow) ? build_swap_in(d, b) : switch_with_overflow(d, b);
+
+	if (!r)
+		set_current(d, b);
+	return r;
+}
+
+/* The thread writes build, err and r, then done; thereafter it touches nothing. */
+struct datapath_loading {
+	pthread_t thread;
+	const struct datapath *datapath;
+	struct settings settings;
+	struct datapath_build *build;
+	struct error err;
+	int r;
+	atomic_bool done;
+	bool joined;
+};
+
+static void *load(void *arg)
+{
+	struct datapath_loading *l = arg;
+
+	l->r = build_new(l->datapath, &l->settings, &l->build, &l->err);
+	atomic_store(&l->done, true);
+	return NULL;
+}
+
+static void join(struct datapath_loading *l)
+{
+	if (!l->joined)
+		pthread_join(l->thread, NULL);
+	l->joined = true;
+}
+
+/* Whether the programs that a trace has displaced are those that are wanted. */
+static bool spare_fits(const struct datapath *d, const struct settings *settings)
+{
+	return d->spare && !memcmp(&d->spare->settings, settings, sizeof(*settings)) &&
+	       map_id(d->spare->overflow) == map_id(d->overflow);
+}
+
+int datapath_load_begin(struct datapath *d, const struct settings *settings, struct error *err)
+{
+	struct datapath_loading *l = calloc(1, sizeof(*l));
+	sigset_t all, before;
+	int r;
+
+	if (!l)
+		return error_set(err, -ENOMEM, "out of memory");
+	l->datapath = d;
+	l->settings = *settings;
+	if (spare_fits(d, settings)) {
+		l->build = d->spare;
+		l->joined = true;
+		atomic_store(&l->done, true);
+		d->loading = l;
+		return 0;
+	}
+	/* The verifier gives up where a signal waits; signals are the main thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&l->thread, NULL, load, l);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r) {
+		free(l);
+		return error_set(err, -r, "no thread to load the programs in: %s", strerror(r));
+	}
+	d->loading = l;
+	return 0;
+}
+
+int datapath_load_ready(struct datapath *d, struct error *err)
+{
+	struct datapath_loading *l = d->loading;
+
+	if (!atomic_load(&l->done))
+		return 1;
+	return l->r ? error_set(err, l->r, "%s", l->err.text) : 0;
+}
+
+void datapath_load_abort(struct datapath *d)
+{
+	struct datapath_loading *l = d->loading;
+
+	if (!l)
+		return;
+	join(l);
+	if (l->build && l->build != d->spare) {
+		build_unpin(d, l->build->generation);
+		build_free(l->build);
+	}
+	free(take_pointer(d->loading));
+}
+
+int datapath_load_swap(struct datapath *d, struct error *err)
+{
+	struct datapath_build *b;
+	int r;
+
+	join(d->loading);
+	b = d->loading->build;
+	if (d->former)
+		datapath_settle(d);
+	/* On a first start there is none. */
+	if (!d->build)
+		build_of_pins(d, &d->build);
+	if (d->migration)
+		migration_before_swap(d, d->migration);
+	r = switch_to(d, b);
+	if (!r && d->migration)
+		migration_after_swap(d, d->migration);
+	if (r) {
+		if (d->build)
+			switch_to(d, d->build);
+		datapath_load_abort(d);
+		return error_set(err, r, "the new programs cannot be put in place: %s", strerror(-r));
+	}
+	free(take_pointer(d->loading));
+	if (b == d->spare)
+		d->spare = NULL;
+	d->former = d->build;
+	d->build = b;
+	return 0;
+}
+
+int datapath_load(struct datapath *d, const struct settings *settings, struct error *err)
+{
+	int r = datapath_load_begin(d, settings, err);
+
+	if (r)
+		return r;
+	join(d->loading);
+	r = datapath_load_ready(d, err);
+	if (r) {
+		datapath_load_abort(d);
+		return r;
+	}
+	return datapath_load_swap(d, err);
+}
+
+/* Directories vN of other layouts than this agent's: their state is out of date from now on. */
+static int visit_other(const char *name, void *arg)
+{
+	char path[PATH_MAX];
+	unsigned version;
+
+	if (!is_layout(name, &version) || version == LAYOUT_VERSION)
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s", (const char *)arg, name);
+	log_info("removing the pins of another version, %s", path);
+	return bpffs_remove_directory(path);
+}
+
+/* The normal programs stay loaded while the tracing ones run. */
+static void keep_spare(struct datapath *d)
+{
+	bool tracing = d->build && d->build->settings.trace;
+
+	if (tracing && d->former && d->former->generation && !d->former->settings.trace) {
+		build_free(d->spare);
+		d->spare = take_pointer(d->former);
+	}
+	if (d->spare && (!tracing || map_id(d->spare->overflow) != map_id(d->overflow)))
+		build_free(take_pointer(d->spare));
+}
+
+static void drop_other_layouts(const struct datapath *d)
+{
+	_cleanup_free_ char *pin_path = strdup(d->pin_dir);
+
+	if (!pin_path)
+		return;
+	*strrchr(pin_path, '/') = '\0';
+	directory_visit(pin_path, visit_other, pin_path);
+}
+
+void datapath_settle(struct datapath *d)
+{
+	keep_spare(d);
+	if (d->build)
+		build_unpin_others(d);
+	build_free(take_pointer(d->former));
+	if (d->migration)
+		migration_settle(d, d->migration);
+	else
+		drop_other_layouts(d);
+}
+
+void datapath_migrated(struct datapath *d)
+{
+	migration_finish(take_pointer(d->migration));
+	drop_other_layouts(d);
+}
+
+void datapath_revert(struct datapath *d)
+{
+	struct datapath_build *failed = d->build;
+
+	if (!d->former)
+		return;
+	if (switch_to(d, d->former)) {
+		log_error("the former programs cannot be put back in place; the new ones stay");
+		return;
+	}
+	d->build = take_pointer(d->former);
+	build_unpin(d, failed->generation);
+	build_free(failed);
+}

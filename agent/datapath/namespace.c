@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "datapath/namespace.h"
+
+#include <bpf/bpf.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "datapath/bpffs.h"
+#include "datapath/pinned_map.h"
+
+/* The number of the first PID namespace (PROC_PID_INIT_INO); in another, not all processes are seen. */
+#define INITIAL_PID_NAMESPACE 0xEFFFFFFCU
+
+#define NAMESPACE_TEXT sizeof("net:[18446744073709551615]")
+
+struct identity {
+	uint64_t inode;	 /* may be another namespace's, later */
+	uint64_t cookie; /* never is; 0: unknown, before Linux 5.14 */
+	char boot[40];
+};
+
+static const struct pinned_map identity_map = {
+	.name = "namespace",
+	.type = BPF_MAP_TYPE_ARRAY,
+	.key_size = sizeof(uint32_t),
+	.value_size = sizeof(struct identity),
+	.entries = 1,
+};
+
+static const uint32_t only = 0;
+
+static int read_own(struct identity *ret)
+{
+	_cleanup_close_ int boot = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct identity own = { 0 };
+	socklen_t size = sizeof(own.cookie);
+	struct stat s;
+
+	if (stat("/proc/self/ns/net", &s))
+		return -errno;
+	own.inode = s.st_ino;
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &own.cookie, &size))
+		own.cookie = 0;
+	if (boot < 0 || read(boot, own.boot, sizeof(own.boot) - 1) < 0)
+		own.boot[0] = '\0';
+	*ret = own;
+	return 0;
+}
+
+int namespace_claim(const char *pin_dir)
+{
+	_cleanup_close_ int fd = pinned_map_open(pin_dir, &identity_map);
+	struct identity own;
+	int r = fd < 0 ? fd : read_own(&own);
+
+	return r ? r : bpf_map_update_elem(fd, &only, &own, BPF_ANY);
+}
+
+/* ---- what is pinned --------------------------------------------------------------------------------------------- */
+
+struct pinned {
+	const char *pin_path;
+	struct identity identity;
+};
+
+static int visit_layout(const char *name, void *arg)
+{
+	struct pinned *p = arg;
+	char path[PATH_MAX];
+
+	if (name[0] != 'v' || snprintf(path, sizeof(path), "%s/%s", p->pin_path, name) >= (int)sizeof(path))
+		return 0;
+
+	_cleanup_close_ int fd = pinned_map_find(path, &identity_map);
+
+	return fd >= 0 && !bpf_map_lookup_elem(fd, &only, &p->identity) && p->identity.inode;
+}
+
+/* ---- whether a namespace lives ---------------------------------------------------------------------------------- */
+
+struct search {
+	const char *text;     /* net:[INODE] */
+	char where[PATH_MAX]; /* a path that leads to it */
+	bool blind;	      /* somewhere one may not look */
+};
+
+/* Looks for a mount of the namespace in a mountinfo (proc_pid_mountinfo(5)): fields 4 and 5, root and mount point. */
+static bool search_mounts(struct search *s, const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char *line = NULL, root[64], point[PATH_MAX];
+	bool found = false;
+	size_t size = 0;
+
+	if (!f) {
+		s->blind |= errno == EACCES || errno == EPERM;
+		return false;
+	}
+	while (!found && getline(&line, &size, f) > 0)
+		found = sscanf(line, "%*u %*u %*s %63s %4095s", root, point) == 2 && !strcmp(root, s->text);
+	if (found)
+		snprintf(s->where, sizeof(s->where), "%s", point);
+	free(line);
+	fclose(f);
+	return found;
+}
+
+static bool is_namespace(struct search *s, const char *path)
+{
+	char target[NAMESPACE_TEXT + 1];
+	ssize_t n = readlink(path, target, sizeof(target) - 1);
+
+	if (n < 0) {
+		s->blind |= errno == EACCES || errno == EPERM;
+		return false;
+	}
+	target[n] = '\0';
+	if (strcmp(target, s->text))
+		return false;
+	snprintf(s->where, sizeof(s->where), "%s", path);
+	return true;
+}
+
+static bool search_descriptors(struct search *s, const char *process)
+{
+	char path[PATH_MAX];
+	struct dirent *e;
+	bool found = false;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%s/fd", process);
+	d = opendir(path);
+	if (!d) {
+		s->blind |= errno == EACCES || errno == EPERM;
+		return false;
+	}
+	while (!found && (e = readdir(d))) {
+		snprintf(path, sizeof(path), "/proc/%s/fd/%s", process, e->d_name);
+		found = isdigit((unsigned char)e->d_name[0]) && is_namespace(s, path);
+	}
+	closedir(d);
+	return found;
+}
+
+/* The first process may hide more than others, and is not alone in its namespaces. */
+static bool search_process(struct search *s, const char *process)
+{
+	bool blind = s->blind, found;
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/proc/%s/ns/net", process);
+	found = is_namespace(s, path) || search_descriptors(s, process);
+	snprintf(path, sizeof(path), "/proc/%s/mountinfo", process);
+	found = found || search_mounts(s, path);
+	if (!strcmp(process, "1"))
+		s->blind = blind;
+	return found;
+}
+
+/* A namespace lives as long as a process is in it, or it is mounted or held open somewhere. */
+static bool lives(struct search *s)
+{
+	DIR *proc;
+	struct dirent *e;
+	struct stat pids;
+	bool found = search_mounts(s, "/proc/self/mountinfo");
+
+	if (found)
+		return true;
+	s->blind |= stat("/proc/self/ns/pid", &pids) || pids.st_ino != INITIAL_PID_NAMESPACE;
+	proc = opendir("/proc");
+	if (!proc) {
+		s->blind = true;
+		return false;
+	}
+	while (!found && (e = readdir(proc)))
+		found = isdigit((unsigned char)e->d_name[0]) && search_process(s, e->d_name);
+	closedir(proc);
+	return found;
+}
+
+/* ---- the check -------------------------------------------------------------------------------------------------- */
+
+static bool is_same(const struct identity *a, const struct identity *b)
+{
+	if (a->inode != b->inode || strcmp(a->boot, b->boot))
+		return false;
+	return !a->cookie || !b->cookie || a->cookie == b->cookie;
+}
+
+int namespace_check(const char *pin_path, bool *ret_gone, struct error *err)
+{
+	struct pinned p = { .pin_path = pin_path };
+	char text[NAMESPACE_TEXT];
+	struct search s = { .text = text };
+	struct identity own;
+	int r = read_own(&own);
+
+	*ret_gone = false;
+	if (r)
+		return error_set(err, r, "the network namespace cannot be told: %s", strerror(-r));
+	if (!bpffs_is(pin_path) || directory_visit(pin_path, visit_layout, &p) <= 0 || is_same(&p.identity, &own))
+		return 0;
+	snprintf(text, sizeof(text), "net:[%" PRIu64 "]", p.identity.inode);
+	/* Its number is another's by now. */
+	if (p.identity.inode == own.inode || strcmp(p.identity.boot, own.boot)) {
+		*ret_gone = true;
+		return 0;
+	}
+	if (lives(&s))
+		return error_set(err, -EXDEV,
+				 "%s: belongs to another network namespace, %s; nothing was changed. Run this there, "
+				 "with 'nsenter --net=%.128s', or give this namespace a pin_path of its own",
+				 pin_path, text, s.where);
+	if (s.blind)
+		return error_set(
+			err, -EXDEV,
+			"%s: belongs to another network namespace, %s, which may live where this process "
+			"cannot see it; nothing was changed. Run this there, or give this namespace a pin_path "
+			"of its own; if it is gone, 'rm -r %s/v*' gives up what is pinned",
+			pin_path, text, pin_path);
+	*ret_gone = true;
+	return 0;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* libbpf's objects: loaded quietly, but with every word that libbpf and the verifier said where a load fails. */
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "datapath/datapath_private.h"
+#include "base/log.h"
+
+static unsigned log_libbpf;
+/* Of this thread: programs are loaded in one of their own. */
+static __thread FILE *captured;
+
+static int log_libbpf_text(const char *format, va_list ap)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (vasprintf(&text, format, ap) < 0)
+		text = NULL;
+	else
+		log_debug("%s", text);
+	return 0;
+}
+
+/* Outside a load libbpf has nothing to say that the return value does not. */
+static int print(enum libbpf_print_level level, const char *format, va_list ap)
+{
+	if (log_libbpf > (level == LIBBPF_DEBUG))
+		return log_libbpf_text(format, ap);
+	return captured && level != LIBBPF_DEBUG ? vfprintf(captured, format, ap) : 0;
+}
+
+void datapath_log_libbpf(unsigned verbosity)
+{
+	log_libbpf = verbosity;
+	libbpf_set_print(print);
+}
+
+int object_load(struct bpf_object *o, struct error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r;
+
+	captured = open_memstream(&text, &size);
+	r = bpf_object__load(o);
+	if (captured)
+		fclose(captured);
+	captured = NULL;
+	if (!r)
+		return 0;
+	if (size)
+		fwrite(text, 1, size, stderr);
+	return error_set(err, r, "the kernel refused the BPF object %s: %s; its messages stand above",
+			 bpf_object__name(o), strerror(-r));
+}
+
+int object_set_overflow(struct bpf_object *o, int overflow, uint32_t entries)
+{
+	struct bpf_map *m = bpf_object__find_map_by_name(o, PIN_OVERFLOW);
+	int r = m ? bpf_map__set_pin_path(m, NULL) : 0;
+
+	if (!m || r)
+		return r;
+	return overflow < 0 ? bpf_map__set_max_entries(m, entries) : bpf_map__reuse_fd(m, overflow);
+}

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A datapath is opened, made where there is none, closed, and removed. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "datapath/bpffs.h"
+#include "datapath/datapath_private.h"
+#include "base/log.h"
+#include "datapath/namespace.h"
+#include "tables/migration.h"
+#include "datapath/running.h"
+
+static void datapath_init(struct datapath *d)
+{
+	*d = (struct datapath){
+		.lock_fd = -1,
+		.hz = datapath_hz(),
+		.in_index = -1,
+		.out_index = -1,
+		.mappings = -1,
+		.subscribers = -1,
+		.buckets = -1,
+		.overflow = -1,
+		.devices = -1,
+		.vlans = -1,
+		.route_mtus = -1,
+		.counters = -1,
+		.events = -1,
+		.fragments = -1,
+		.early_fragments = -1,
+		.unsolicited_syns = -1,
+		.transmissions = -1,
+		.next_hops_used = -1,
+		.running = -1,
+		.entries = -1,
+		.xdp_inside = -1,
+		.xdp_outside = -1,
+		.xdp_both = -1,
+		.tc_outside = -1,
+		.overflow_removal = -1,
+		.agent_count = -1,
+		.session_held = -1,
+		.clock = -1,
+		.trace_filter = -1,
+		.trace_ring = -1,
+		.grace = -1,
+		.grace_inner = -1,
+	};
+}
+
+static int make_grace(struct datapath *d)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts);
+
+	d->grace_inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, "grace_inner", sizeof(uint32_t), sizeof(uint32_t), 1, NULL);
+	if (d->grace_inner < 0)
+		return d->grace_inner;
+	opts.inner_map_fd = (uint32_t)d->grace_inner;
+	d->grace = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "grace", sizeof(uint32_t), sizeof(uint32_t), 1, &opts);
+	return d->grace < 0 ? d->grace : 0;
+}
+
+/* Whether the pins are those of an agent that once was ready. */
+static bool pins_usable(const char *pin_dir)
+{
+	struct datapath d;
+	_cleanup_free_ char *json = NULL;
+	uint64_t hash;
+	bool usable;
+
+	if (!pins_complete(pin_dir))
+		return false;
+	datapath_init(&d);
+	d.pin_dir = (char *)pin_dir;
+	pins_open(&d);
+	usable = !migration_unused(pin_dir) && !pins_mmap(&d, NULL) && d.running_state &&
+		 !running_load(d.running_state, &json, &hash);
+	pins_close(&d);
+	return usable;
+}
+
+/* There is nothing to take over, but perhaps a datapath of another layout. */
+static int begin_afresh(struct datapath *d, bool replace, struct error *err)
+{
+	int r;
+
+	if (!access(d->pin_dir, F_OK))
+		log_warning("%s: left by a start that was not completed; starting afresh", d->pin_dir);
+	r = bpffs_remove_directory(d->pin_dir);
+	if (r)
+		return error_set(err, r, "%s: cannot be removed: %s", d->pin_dir, strerror(-r));
+	r = migration_begin(d, &d->migration, err);
+	if (r == -EXDEV && replace) {
+		log_warning("%s; as was asked for, it is replaced", err->text);
+		d->replaced = true;
+		return 0;
+	}
+	return r;
+}
+
+/* Records of interfaces are of no use, and those of that index here others', where their network namespace is gone. */
+static int claim_namespace(struct datapath *d, bool gone, struct error *err)
+{
+	int r;
+
+	if (gone) {
+		log_warning("%s: its network namespace is gone; sessions and mappings are taken over, interfaces are "
+			    "attached anew",
+			    d->pin_dir);
+		memset(d->device, 0, sizeof(*d->device) * MAX_IFINDEX);
+	}
+	r = namespace_claim(d->pin_dir);
+	return r ? error_set(err, r, "%s: the network namespace cannot be entered: %s", d->pin_dir, strerror(-r)) : 0;
+}
+
+/* Everything of datapath_open() that is done under the lock. */
+static int open_locked(struct datapath *d, const struct config *c, bool replace, struct error *err)
+{
+	bool gone = false;
+	int r = namespace_check(c->pin_path, &gone, err);
+
+	/* As it is another's, nothing is given up by datapath_discard(). */
+	if (r) {
+		d->reused = true;
+		return r;
+	}
+	d->reused = pins_usable(d->pin_dir);
+	if (!d->reused)
+		r = begin_afresh(d, replace, err);
+	if (!r)
+		r = pins_make(d, c, err);
+	if (r)
+		return r;
+	pins_open(d);
+	if (!pins_complete(d->pin_dir))
+		return error_set(err, -ENOENT, "%s: pins are missing", d->pin_dir);
+	r = pins_mmap(d, err);
+	if (!r && d->migration)
+		r = migration_copy(d, d->migration, err);
+	if (!r && d->migration)
+		d->reused = true;
+	else if (!r && d->reused && migration_resume(d, &d->migration))
+		log_warning("the pins of another layout cannot be compared with what was taken over from them");
+	if (!r)
+		r = claim_namespace(d, gone, err);
+	if (!r && !d->global->epoch)
+		datapath_raise_epoch(d);
+	if (!r && make_grace(d))
+		r = error_set(err, -errno, "an array of maps cannot be made: %s", strerror(errno));
+	return r;
+}
+
+static int lock_pins(const char *pin_path, struct datapath *d, struct error *err)
+{
+	int r;
+
+	/* A detach that ends in this moment may remove the directory once. */
+	for (int attempt = 0; attempt < 3; attempt++) {
+		r = bpffs_prepare(pin_path, err);
+		if (!r)
+			r = bpffs_lock(pin_path, &d->lock_fd, err);
+		if (r != -ENOENT)
+			break;
+	}
+	if (!r && asprintf(&d->pin_dir, "%s/v%u", pin_path, LAYOUT_VERSION) < 0) {
+		d->pin_dir = NULL;
+		r = error_set(err, -ENOMEM, "out of memory");
+	}
+	/* What bpffs_prepare() mounted goes, unless another agent uses it. */
+	if (r)
+		bpffs_release(pin_path);
+	return r;
+}
+
+int datapath_open(const struct config *c, bool replace, struct datapath *ret, struct error *err)
+{
+	struct datapath d;
+	int r;
+
+	datapath_init(&d);
+	r = lock_pins(c->pin_path, &d, err);
+	if (!r)
+		r = open_locked(&d, c, replace, err);
+	if (r) {
+		datapath_discard(&d);
+		return r;
+	}
+	if (bpffs_is_private(c->pin_path))
+		log_warning(
+			"%s: is mounted in the agent's own mount namespace alone; the datapath ends with it, whatever "
+			"on_exit says; to run the agent in a network namespace, `nsenter --net=` keeps the mounts, "
+			"`ip netns exec` does not",
+			c->pin_path);
+	*ret = d;
+	return 0;
+}
+
+void datapath_discard(struct datapath *d)
+{
+	_cleanup_free_ char *pin_path = d->pin_dir ? strdup(d->pin_dir) : NULL;
+
+	if (pin_path && (!d->reused || migration_unused(d->pin_dir))) {
+		bpffs_remove_directory(pin_path);
+		*strrchr(pin_path, '/') = '\0';
+		rmdir(pin_path);
+	}
+	datapath_close(d);
+	if (pin_path)
+		bpffs_release(pin_path);
+}
+
+static int visit_layout(const char *name, void *arg)
+{
+	unsigned version;
+
+	return is_layout(name, &version);
+}
+
+int datapath_of_nothing(const char *pin_path, struct datapath *ret)
+{
+	datapath_init(ret);
+	if (asprintf(&ret->pin_dir, "%s/v%u", pin_path, LAYOUT_VERSION) >= 0)
+		return 0;
+	ret->pin_dir = NULL;
+	return -ENOMEM;
+}
+
+int datapath_open_pinned(const char *pin_path, struct datapath *ret, struct error *err)
+{
+	struct datapath d;
+	int r;
+
+	if (!bpffs_is(pin_path) || directory_visit(pin_path, visit_layout, NULL) <= 0)
+		return error_set(err, -ENOENT, "%s: nothing is pinned there", pin_path);
+	datapath_init(&d);
+	r = bpffs_lock(pin_path, &d.lock_fd, err);
+	if (r)
+		return r;
+	if (asprintf(&d.pin_dir, "%s/v%u", pin_path, LAYOUT_VERSION) < 0)
+		r = error_set(err, -ENOMEM, "out of memory");
+	else
+		pins_open(&d);
+	if (!r)
+		r = pins_mmap(&d, err);
+	if (r) {
+		datapath_close(&d);
+		return r;
+	}
+	d.reused = true;
+	*ret = d;
+	return 0;
+}
+
+bool datapath_is_incomplete(const char *pin_path)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/v%u", pin_path, LAYOUT_VERSION);
+	return !access(path, F_OK) && !pins_complete(path);
+}
+
+static int peek_at(const char *pin_dir, char **ret_json, uint64_t *ret_file_hash)
+{
+	char path[PATH_MAX + 32];
+	void *memory;
+	int r;
+
+	snprintf(path, sizeof(path), "%s/" PIN_RUNNING, pin_dir);
+
+	_cleanup_close_ int fd = bpf_obj_get(path);
+
+	if (fd < 0)
+		return fd;
+	memory = mmap(NULL, RUNNING_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	r = running_load(memory, ret_json, ret_file_hash);
+	munmap(memory, RUNNING_SIZE);
+	return r;
+}
+
+int datapath_peek_running(const char *pin_path, char **ret_json, uint64_t *ret_file_hash)
+{
+	char pin_dir[PATH_MAX];
+	int r;
+
+	snprintf(pin_dir, sizeof(pin_dir), "%s/v%u", pin_path, LAYOUT_VERSION);
+	r = migration_unused(pin_dir) ? -ENOENT : peek_at(pin_dir, ret_json, ret_file_hash);
+	/* That of another layout which is taken over, or replaced. */
+	if (r && !migration_source(pin_path, pin_dir))
+		r = peek_at(pin_dir, ret_json, ret_file_hash);
+	return r;
+}
+
+void datapath_close(struct datapath *d)
+{
+	const int *const others[] = { &d->clock, &d->grace, &d->grace_inner, &d->lock_fd };
+
+	datapath_load_abort(d);
+	migration_free(take_pointer(d->migration));
+	build_free(take_pointer(d->build));
+	build_free(take_pointer(d->former));
+	build_free(take_pointer(d->spare));
+	d->tc_outside = d->overflow_removal = d->agent_count = d->session_held = -1;
+	pins_close(d);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		close_fd(others[i]);
+	d->clock = d->grace = d->grace_inner = d->lock_fd = -1;
+	free(take_pointer(d->pin_dir));
+}
+
+static int remove_layout(const char *name, void *arg)
+{
+	char path[PATH_MAX];
+	unsigned version;
+
+	if (!is_layout(name, &version))
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s", (const char *)arg, name);
+	return bpffs_remove_directory(path);
+}
+
+int datapath_unpin(const char *pin_path, struct error *err)
+{
+	int r = bpffs_is(pin_path) ? directory_visit(pin_path, remove_layout, (void *)pin_path) : 0;
+
+	if (r)
+		return error_set(err, r, "%s: pins cannot be removed: %s", pin_path, strerror(-r));
+	rmdir(pin_path);
+	return 0;
+}

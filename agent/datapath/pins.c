@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The pins that outlive the agent: maps, and the programs attached to interfaces. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "datapath/datapath_private.h"
+#include "detnat_entry.skel.h"
+#include "detnat_tc.skel.h"
+#include "detnat_xdp.skel.h"
+#include "base/btf_layout.h"
+#include "datapath/running.h"
+
+/* Maps seen through memory: X(member with the descriptor, member with the pointer, octets) */
+#define MMAPS(X)                                                         \
+	X(in_index, in_nodes, sizeof(struct index_node) * INDEX_NODES)   \
+	X(out_index, out_nodes, sizeof(struct index_node) * INDEX_NODES) \
+	X(mappings, table, sizeof(struct mapping_table))                 \
+	X(devices, device, sizeof(struct device) * MAX_IFINDEX)          \
+	X(running, running_state, RUNNING_SIZE)
+
+static const char *const pin_names[] = {
+#define X(member, name) name,
+	PINS(X)
+#undef X
+};
+
+const char *pin_path_of(const struct datapath *d, const char *name, char text[static PATH_MAX])
+{
+	snprintf(text, PATH_MAX, "%s/%s", d->pin_dir, name);
+	return text;
+}
+
+bool is_layout(const char *name, unsigned *ret_version)
+{
+	int end = 0;
+
+	return sscanf(name, "v%u%n", ret_version, &end) == 1 && !name[end];
+}
+
+bool pins_complete(const char *pin_dir)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(pin_names); i++) {
+		char path[PATH_MAX];
+
+		/* Made where it is missing, as in the pins of a version that had none. */
+		if (!strcmp(pin_names[i], "vlans"))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", pin_dir, pin_names[i]);
+		if (access(path, F_OK))
+			return false;
+	}
+	return true;
+}
+
+void pins_open(struct datapath *d)
+{
+	char path[PATH_MAX];
+
+#define X(member, name)                                              \
+	if (d->member < 0) {                                         \
+		d->member = bpf_obj_get(pin_path_of(d, name, path)); \
+		if (d->member < 0)                                   \
+			d->member = -1;                              \
+	}
+	PINS(X)
+	PASSING_PINS(X)
+#undef X
+}
+
+static int make_running(const struct datapath *d, struct error *err)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	char path[PATH_MAX];
+
+	if (!access(pin_path_of(d, PIN_RUNNING, path), F_OK))
+		return 0;
+
+	_cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "running", sizeof(uint32_t), RUNNING_PLACE_SIZE,
+						RUNNING_PLACES, &opts);
+	int r = fd < 0 ? fd : bpf_obj_pin(fd, path);
+
+	return r ? error_set(err, r, "%s: cannot be made: %s", path, strerror(-r)) : 0;
+}
+
+/* Size of the map as it is pinned, or as the configuration asks for. */
+static uint32_t overflow_entries(const struct datapath *d, const struct config *c)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info);
+	char path[PATH_MAX];
+	_cleanup_close_ int fd = bpf_obj_get(pin_path_of(d, PIN_OVERFLOW, path));
+
+	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size))
+		return info.max_entries;
+	return OVERFLOW_ENTRIES(c->overflow_sessions);
+}
+
+/* Figures and events are no state: where a new version of the agent has more of them, their map is made anew. */
+static void drop_outgrown(const struct datapath *d, const struct bpf_object *o)
+{
+	static const char *const names[] = { "counters",	 "events",	  "fragments",	   "early_fragments",
+					     "unsolicited_syns", "transmissions", "next_hops_used" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const struct bpf_map *m = bpf_object__find_map_by_name(o, names[i]);
+		struct bpf_map_info info = { 0 };
+		uint32_t size = sizeof(info);
+		char path[PATH_MAX];
+		_cleanup_close_ int fd = bpf_obj_get(pin_path_of(d, names[i], path));
+
+		if (m && fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size) &&
+		    (info.value_size != bpf_map__value_size(m) || info.max_entries != bpf_map__max_entries(m)))
+			unlink(path);
+	}
+}
+
+static int load_sized(struct bpf_object *o, uint32_t overflow, struct error *err)
+{
+	struct bpf_map *m = bpf_object__find_map_by_name(o, PIN_OVERFLOW);
+
+	if (m)
+		bpf_map__set_max_entries(m, overflow);
+	return object_load(o, err);
+}
+
+/* Loads an object for the sake of the maps that it pins: without its programs, but for the clock. */
+static int make_maps(struct bpf_object *o, uint32_t overflow, struct error *err)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, o)
+		bpf_program__set_autoload(program, !strcmp(bpf_program__name(program), "clock_ticks"));
+	return load_sized(o, overflow, err);
+}
+
+static int pin_entry(const struct datapath *d, struct bpf_program *program, struct error *err)
+{
+	char name[64], path[PATH_MAX];
+	int r;
+
+	snprintf(name, sizeof(name), "prog_%s", bpf_program__name(program));
+	if (!access(pin_path_of(d, name, path), F_OK))
+		return 0;
+	r = bpf_obj_pin(bpf_program__fd(program), path);
+	return r ? error_set(err, r, "%s: cannot be pinned: %s", path, strerror(-r)) : 0;
+}
+
+static void destroy_entry(struct detnat_entry **skeleton)
+{
+	detnat_entry__destroy(*skeleton);
+}
+
+static void destroy_xdp(struct detnat_xdp **skeleton)
+{
+	detnat_xdp__destroy(*skeleton);
+}
+
+static void destroy_tc(struct detnat_tc **skeleton)
+{
+	detnat_tc__destroy(*skeleton);
+}
+
+int pins_make(struct datapath *d, const struct config *c, struct error *err)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = d->pin_dir);
+	__attribute__((cleanup(destroy_entry))) struct detnat_entry *entry = detnat_entry__open_opts(&opts);
+	__attribute__((cleanup(destroy_xdp))) struct detnat_xdp *xdp = detnat_xdp__open_opts(&opts);
+	__attribute__((cleanup(destroy_tc))) struct detnat_tc *tc = detnat_tc__open_opts(&opts);
+	uint32_t overflow = overflow_entries(d, c);
+	struct bpf_program *program;
+	int r = 0;
+
+	if (!entry || !xdp || !tc)
+		return error_set(err, -errno, "the BPF objects cannot be opened: %s", strerror(errno));
+	if (mkdir(d->pin_dir, 0700) && errno != EEXIST)
+		return error_set(err, -errno, "%s: %s", d->pin_dir, strerror(errno));
+	drop_outgrown(d, xdp->obj);
+	r = make_maps(xdp->obj, overflow, err);
+	if (!r) {
+		d->clock = fcntl(bpf_program__fd(xdp->progs.clock_ticks), F_DUPFD_CLOEXEC, 3);
+		r = d->clock < 0 ? error_set(err, -errno, "the clock: %s", strerror(errno))
+				 : make_maps(tc->obj, overflow, err);
+	}
+	if (!r)
+		r = load_sized(entry->obj, overflow, err);
+	if (!r) {
+		bpf_object__for_each_program(program, entry->obj)
+		{
+			r = pin_entry(d, program, err);
+			if (r)
+				break;
+		}
+	}
+	if (!r) {
+		r = layout_save(d->pin_dir, bpf_object__btf(xdp->obj));
+		if (r)
+			error_set(err, r, "%s/types: cannot be made: %s", d->pin_dir, strerror(-r));
+	}
+	return r ? r : make_running(d, err);
+}
+
+int pins_mmap(struct datapath *d, struct error *err)
+{
+#define X(fd, member, size)                                                                               \
+	if (d->fd >= 0 && !d->member) {                                                                   \
+		void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, d->fd, 0);            \
+                                                                                                          \
+		if (memory == MAP_FAILED)                                                                 \
+			return error_set(err, -errno, "the map " #fd " cannot be mapped into memory: %s", \
+					 strerror(errno));                                                \
+		d->member = memory;                                                                       \
+	}
+	MMAPS(X)
+#undef X
+	if (d->table) {
+		d->mapping = d->table->mapping;
+		d->global = &d->table->globals;
+	}
+	return 0;
+}
+
+void pins_close(struct datapath *d)
+{
+#define X(fd, member, size)              \
+	if (d->member) {                 \
+		munmap(d->member, size); \
+		d->member = NULL;        \
+	}
+	MMAPS(X)
+#undef X
+	d->mapping = NULL;
+	d->global = NULL;
+#define X(member, name)           \
+	if (d->member >= 0)       \
+		close(d->member); \
+	d->member = -1;
+	PINS(X)
+	PASSING_PINS(X)
+#undef X
+}

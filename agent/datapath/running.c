@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "datapath/running.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define RUNNING_MAGIC 0x646e7231U
+
+/* FNV-1a, 64 bits: it is to find a torn write, not an attacker. */
+static uint64_t fnv1a(uint64_t sum, const void *data, size_t size)
+{
+	const uint8_t *octet = data;
+
+	for (size_t i = 0; i < size; i++)
+		sum = (sum ^ octet[i]) * 0x100000001b3ULL;
+	return sum;
+}
+
+static uint64_t place_checksum(const struct running_header *header, const void *json)
+{
+	uint64_t sum = fnv1a(0xcbf29ce484222325ULL, header, offsetof(struct running_header, checksum));
+
+	return fnv1a(sum, json, header->length);
+}
+
+/* Copies the header of a place out, so that it cannot change between check and use. */
+static bool place_valid(const void *map, unsigned number, struct running_header *ret)
+{
+	const char *place = (const char *)map + (size_t)number * RUNNING_PLACE_SIZE;
+
+	memcpy(ret, place, sizeof(*ret));
+	return ret->magic == RUNNING_MAGIC && ret->length <= RUNNING_MAX_LENGTH &&
+	       place_checksum(ret, place + sizeof(*ret)) == ret->checksum;
+}
+
+/* Number of the latest valid place, or -ENOENT. */
+static int latest_place(const void *map, struct running_header *ret)
+{
+	int latest = -ENOENT;
+
+	for (unsigned i = 0; i < RUNNING_PLACES; i++) {
+		struct running_header header;
+
+		if (place_valid(map, i, &header) && (latest < 0 || header.generation > ret->generation)) {
+			latest = (int)i;
+			*ret = header;
+		}
+	}
+	return latest;
+}
+
+int running_save(void *map, const char *json, uint64_t file_hash, struct error *err)
+{
+	struct running_header header = { 0 };
+	size_t length = strlen(json);
+
+	if (length > RUNNING_MAX_LENGTH)
+		return error_set(
+			err, -EFBIG,
+			"the running configuration is %zu octets of JSON long, more than the %zu that can be kept",
+			length, (size_t)RUNNING_MAX_LENGTH);
+
+	int latest = latest_place(map, &header);
+	char *place = (char *)map + (latest == 0 ? RUNNING_PLACE_SIZE : 0);
+
+	header = (struct running_header){
+		.magic = RUNNING_MAGIC,
+		.length = (uint32_t)length,
+		.generation = latest < 0 ? 1 : header.generation + 1,
+		.file_hash = file_hash,
+	};
+	header.checksum = place_checksum(&header, json);
+	memcpy(place + sizeof(header), json, length);
+	memcpy(place, &header, sizeof(header));
+	return 0;
+}
+
+int running_load(const void *map, char **ret_json, uint64_t *ret_file_hash)
+{
+	struct running_header header = { 0 };
+	int latest = latest_place(map, &header);
+
+	if (latest < 0)
+		return latest;
+
+	char *json = malloc(header.length + 1UL);
+
+	if (!json)
+		return -ENOMEM;
+	memcpy(json, (const char *)map + (size_t)latest * RUNNING_PLACE_SIZE + sizeof(header), header.length);
+	json[header.length] = '\0';
+	/* Another process may be saving meanwhile; it writes to the other place first. */
+	if (place_checksum(&header, json) != header.checksum) {
+		free(json);
+		return -EAGAIN;
+	}
+	*ret_json = json;
+	*ret_file_hash = header.file_hash;
+	return 0;
+}

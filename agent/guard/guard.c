@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "guard/guard.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/address_ranges.h"
+#include "guard/audit.h"
+#include "links/carriers.h"
+#include "guard/nft.h"
+#include "guard/nft_events.h"
+#include "base/log.h"
+#include "sessions/check.h"
+#include "base/trouble.h"
+
+#define RETRY_S 5
+/* What others do to the table is undone at once, but not more often than this. */
+#define RESTORE_MS 200U
+/* A change by another program is told of until the table has been left alone for so long. */
+#define QUIET_S 10
+
+struct guard {
+	struct event_base *base; /* NULL: not of an agent */
+	char *pin_path;
+	struct guard_rules rules;
+	uint32_t *interfaces; /* what rules.interfaces points at */
+	struct guard_nft *nft;
+	struct guard_watch *watch;
+	struct event *retry;
+	struct event *quiet; /* pending: others have changed the table lately */
+	bool enabled;
+	uint64_t restored_us;
+	uint64_t dropped_us; /* when the table was last seen to have dropped anything; 0: not yet */
+	char problem[192];   /* empty: the guard stands */
+};
+
+static void on_changed(void *arg);
+static void on_retry(evutil_socket_t fd, short what, void *arg);
+static void on_quiet(evutil_socket_t fd, short what, void *arg);
+
+int guard_new(struct event_base *base, const char *pin_path, struct guard **ret)
+{
+	struct guard *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return -ENOMEM;
+	g->pin_path = strdup(pin_path);
+	g->base = base;
+	g->retry = base ? evtimer_new(base, on_retry, g) : NULL;
+	g->quiet = base ? evtimer_new(base, on_quiet, g) : NULL;
+	if (!g->pin_path || (base && (!g->retry || !g->quiet))) {
+		guard_free(g);
+		return -ENOMEM;
+	}
+	guard_table_name(pin_path, g->rules.table, g->rules.comment);
+	snprintf(g->problem, sizeof(g->problem), "it was not put up yet");
+	*ret = g;
+	return 0;
+}
+
+void guard_free(struct guard *g)
+{
+	if (!g)
+		return;
+	guard_watch_free(g->watch);
+	guard_nft_free(g->nft);
+	if (g->retry)
+		event_free(g->retry);
+	if (g->quiet)
+		event_free(g->quiet);
+	free(g->rules.inside);
+	free(g->rules.bypass);
+	free(g->rules.held);
+	free(g->interfaces);
+	free(g->pin_path);
+	free(g);
+}
+
+const char *guard_problem(const struct guard *g)
+{
+	if (!g)
+		return "it was not put up yet";
+	return g->problem[0] ? g->problem : NULL;
+}
+
+/* ---- the table ----------------------------------------------------------------------------------------------------
+ */
+
+static void __attribute__((format(printf, 2, 3))) set_problem(struct guard *g, const char *format, ...)
+{
+	static const char text[] = "packets that no program of detnat sees are routed as they are";
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(g->problem, sizeof(g->problem), format, ap);
+	va_end(ap);
+	if (!g->base) {
+		log_error("the guard does not stand: %s; %s", g->problem, text);
+		return;
+	}
+	trouble_set(TROUBLE_GUARD, "the guard does not stand: %s; %s; tried again every %d s", g->problem, text,
+		    RETRY_S);
+	evtimer_add(g->retry, &(struct timeval){ .tv_sec = RETRY_S });
+}
+
+/* The table is as it has to be, or is to be none. */
+static void end_trouble(struct guard *g)
+{
+	if (g->base && !evtimer_pending(g->quiet, NULL))
+		trouble_clear(TROUBLE_GUARD);
+}
+
+static void on_quiet(evutil_socket_t fd, short what, void *arg)
+{
+	const struct guard *g = arg;
+
+	if (!g->enabled || !g->problem[0])
+		trouble_clear(TROUBLE_GUARD);
+}
+
+static void tell(struct guard *g, int r)
+{
+	if (!r) {
+		g->problem[0] = '\0';
+		end_trouble(g);
+		return;
+	}
+	switch (r) {
+	case -EEXIST:
+		set_problem(g, "a table inet %s is there that detnat has not made; rename or delete it",
+			    g->rules.table);
+		break;
+	case -EPERM:
+		set_problem(g, "the table inet %s belongs to another process, or CAP_NET_ADMIN is missing",
+			    g->rules.table);
+		break;
+	case -ENOENT:
+	case -EOPNOTSUPP:
+	case -EPROTONOSUPPORT:
+	case -EAFNOSUPPORT:
+		set_problem(g, "the kernel has no nf_tables, or not with inet and fib (%s)", strerror(-r));
+		break;
+	default:
+		set_problem(g, "the table inet %s cannot be written: %s", g->rules.table, strerror(-r));
+	}
+}
+
+static int open_sockets(struct guard *g)
+{
+	int r = g->nft ? 0 : guard_nft_new(&g->nft);
+
+	/* Without it guard_count() sees that the table is gone, a second later. */
+	if (!r && g->base && !g->watch)
+		guard_watch_new(g->base, guard_nft_port(g->nft), g->rules.table, on_changed, g, &g->watch);
+	return r;
+}
+
+static int write_table(struct guard *g)
+{
+	int r = open_sockets(g);
+
+	if (!r)
+		r = guard_nft_write(g->nft, &g->rules);
+	tell(g, r);
+	return r;
+}
+
+/* The same, where others may have added to it. */
+static int restore_table(struct guard *g)
+{
+	int r = write_table(g);
+
+	if (r || guard_differs(g->nft, &g->rules) <= 0)
+		return r;
+	r = guard_nft_write_anew(g->nft, &g->rules);
+	tell(g, r);
+	return r;
+}
+
+static int remove_table(struct guard *g)
+{
+	int r = open_sockets(g);
+
+	if (!r)
+		r = guard_nft_remove(g->nft, &g->rules);
+	snprintf(g->problem, sizeof(g->problem), "\"guard\" is false");
+	end_trouble(g);
+	/* Without nf_tables there is no table either. */
+	if (!r || r == -ENOENT || r == -EOPNOTSUPP || r == -EPROTONOSUPPORT || r == -EAFNOSUPPORT)
+		return 0;
+	log_error("the guard's table inet %s cannot be removed: %s", g->rules.table, strerror(-r));
+	return r;
+}
+
+static int refresh(struct guard *g)
+{
+	return g->enabled ? write_table(g) : remove_table(g);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct guard *g = arg;
+
+	if (g->enabled)
+		restore_table(g);
+}
+
+/* Another program has changed the table, or has removed it. */
+static void on_changed(void *arg)
+{
+	struct guard *g = arg;
+	uint64_t now = monotonic_us();
+
+	if (!g->enabled)
+		return;
+	evtimer_add(g->quiet, &(struct timeval){ .tv_sec = QUIET_S });
+	/* It may do so again and again. */
+	if (g->restored_us && now - g->restored_us < RESTORE_MS * 1000) {
+		evtimer_add(g->retry, &(struct timeval){ .tv_usec = RESTORE_MS * 1000 });
+		return;
+	}
+	g->restored_us = now;
+	if (!restore_table(g))
+		trouble_set(TROUBLE_GUARD,
+			    "another program has changed the guard's table inet %s, or has removed it; "
+			    "it was put back",
+			    g->rules.table);
+}
+
+/* ---- what is guarded ----------------------------------------------------------------------------------------------
+ */
+
+static int set_prefixes(struct guard *g, const struct config *running, const struct config *wanted)
+{
+	const struct config *from[] = { running, wanted };
+	const struct config *bypass = wanted ? wanted : running;
+	struct address_range *in = NULL, *by = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(from); i++)
+		n += from[i] ? from[i]->n_mappings : 0;
+	in = calloc(n + 1, sizeof(*in));
+	by = calloc(bypass->n_bypass + 1, sizeof(*by));
+	if (!in || !by) {
+		free(in);
+		free(by);
+		return -ENOMEM;
+	}
+	n = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(from); i++)
+		for (size_t k = 0; from[i] && k < from[i]->n_mappings; k++)
+			in[n++] = address_range_of(from[i]->mappings[k].in);
+	for (size_t k = 0; k < bypass->n_bypass; k++)
+		by[k] = address_range_of(bypass->bypass[k]);
+	free(g->rules.inside);
+	free(g->rules.bypass);
+	g->rules.inside = in;
+	g->rules.n_inside = address_ranges_merge(in, n);
+	g->rules.bypass = by;
+	g->rules.n_bypass = address_ranges_merge(by, bypass->n_bypass);
+	return 0;
+}
+
+int guard_configure(struct guard *g, const struct config *running, const struct config *wanted)
+{
+	int r = set_prefixes(g, running, wanted);
+
+	g->rules.n_held = 0;
+	if (r) {
+		tell(g, r);
+		return r;
+	}
+	g->enabled = (running && running->guard) || (wanted && wanted->guard);
+	return refresh(g);
+}
+
+void guard_hold(struct guard *g, const struct prefix *in, size_t n)
+{
+	struct address_range *held;
+
+	if (!g->enabled || (!n && !g->rules.n_held))
+		return;
+	held = calloc(n + 1, sizeof(*held));
+	if (!held) {
+		tell(g, -ENOMEM);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		held[i] = address_range_of(in[i]);
+	free(g->rules.held);
+	g->rules.held = held;
+	g->rules.n_held = address_ranges_merge(held, n);
+	write_table(g);
+}
+
+/* ---- interfaces ---------------------------------------------------------------------------------------------------
+ */
+
+static int compare(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Takes over a list, which is freed by the guard; writes it where it is another than before. */
+static void set_interfaces(struct guard *g, uint32_t *list, size_t n)
+{
+	bool same;
+
+	if (n)
+		qsort(list, n, sizeof(*list), compare);
+	same = n == g->rules.n_interfaces && (!n || !memcmp(list, g->interfaces, n * sizeof(*list)));
+	free(g->interfaces);
+	g->rules.interfaces = g->interfaces = list;
+	g->rules.n_interfaces = n;
+	if (!same && g->enabled)
+		write_table(g);
+}
+
+static bool contains(const uint32_t *list, size_t n, uint32_t ifindex)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i] == ifindex)
+			return true;
+	return false;
+}
+
+/* NULL as memory is short: all are shut, which is the safe side. */
+static uint32_t *list_new(size_t n)
+{
+	return calloc(n + 1, sizeof(uint32_t));
+}
+
+int guard_find_interfaces(struct guard *g)
+{
+	uint32_t *found = NULL;
+	size_t n = 0;
+	int r = guard_find(g->pin_path, &found, &n);
+
+	set_interfaces(g, found, r ? 0 : n);
+	return r;
+}
+
+void guard_open(struct guard *g, const uint32_t *ifindex, size_t n)
+{
+	uint32_t *list = list_new(n);
+
+	if (list)
+		memcpy(list, ifindex, n * sizeof(*list));
+	set_interfaces(g, list, list ? n : 0);
+}
+
+void guard_keep(struct guard *g, const uint32_t *ifindex, size_t n)
+{
+	uint32_t *list = list_new(g->rules.n_interfaces);
+	size_t kept = 0;
+
+	for (size_t i = 0; list && i < g->rules.n_interfaces; i++)
+		if (contains(ifindex, n, g->interfaces[i]))
+			list[kept++] = g->interfaces[i];
+	set_interfaces(g, list, kept);
+}
+
+void guard_shut(struct guard *g, uint32_t ifindex)
+{
+	uint32_t *list = list_new(g->rules.n_interfaces);
+	size_t kept = 0;
+
+	for (size_t i = 0; list && i < g->rules.n_interfaces; i++)
+		if (g->interfaces[i] != ifindex)
+			list[kept++] = g->interfaces[i];
+	set_interfaces(g, list, kept);
+}
+
+/* ---- counters -----------------------------------------------------------------------------------------------------
+ */
+
+static void count(struct guard *g, const struct datapath *d, const char *name, enum reason reason)
+{
+	uint64_t packets;
+
+	int r = guard_nft_take(g->nft, g->rules.table, name, &packets);
+
+	if (r == -ENOENT)
+		on_changed(g);
+	if (r)
+		return;
+	if (packets)
+		g->dropped_us = monotonic_us();
+	while (packets) {
+		uint32_t n = packets > UINT32_MAX ? UINT32_MAX : (uint32_t)packets;
+
+		datapath_count(d, reason, n);
+		packets -= n;
+	}
+}
+
+void guard_count(struct guard *g, const struct datapath *d)
+{
+	if (!g || !g->enabled || g->problem[0])
+		return;
+	count(g, d, GUARD_COUNTER_OUT, REASON_drop_guard_out);
+	count(g, d, GUARD_COUNTER_IN, REASON_drop_guard_in);
+}
+
+int64_t guard_last_drop(const struct guard *g)
+{
+	return g->dropped_us ? (int64_t)((monotonic_us() - g->dropped_us) / 1000000) : -1;
+}
+
+/* ---- check --------------------------------------------------------------------------------------------------------
+ */
+
+static int find_faults(struct guard *g, struct check_findings *f, size_t *ret_parts)
+{
+	*ret_parts = 0;
+	if (g->enabled && !g->problem[0])
+		return guard_compare(g->nft, &g->rules, f, ret_parts);
+	if (g->enabled)
+		check_add(f, CHECK_GUARD, false, "table", "%s", g->problem);
+	else if (!open_sockets(g) && !guard_nft_look(g->nft, &g->rules))
+		check_add(f, CHECK_GUARD, false, "table", "inet %s is there, although \"guard\" is false",
+			  g->rules.table);
+	return 0;
+}
+
+int guard_audit(struct guard *g, bool repair, struct check_findings *findings, size_t *ret_parts)
+{
+	struct check_findings after = { 0 };
+	size_t before = findings->n;
+	int r = find_faults(g, findings, ret_parts);
+
+	if (r || !repair || findings->n == before)
+		return r;
+	if (g->enabled)
+		restore_table(g);
+	else
+		remove_table(g);
+	r = find_faults(g, &after, ret_parts);
+	if (!r)
+		check_repaired(findings, before, &after);
+	check_findings_free(&after);
+	return r;
+}
+
+/* ---- without an agent ---------------------------------------------------------------------------------------------
+ */
+
+/* What is to be done with the table of a pin path, by a socket of its own. */
+static int on_table(const char *pin_path, int (*act)(struct guard_nft *n, const struct guard_rules *rules))
+{
+	struct guard_rules rules = { 0 };
+	struct guard_nft *n = NULL;
+	int r = guard_nft_new(&n);
+
+	if (r)
+		return -ENOENT;
+	guard_table_name(pin_path, rules.table, rules.comment);
+	r = act(n, &rules);
+	guard_nft_free(n);
+	return r == -EOPNOTSUPP ? -ENOENT : r;
+}
+
+int guard_remove(const char *pin_path)
+{
+	return on_table(pin_path, guard_nft_remove);
+}
+
+bool guard_is_there(const char *pin_path)
+{
+	return !on_table(pin_path, guard_nft_look);
+}

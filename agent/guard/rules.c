@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * table inet detnat {
+ *	chain incoming {
+ *		type filter hook prerouting priority raw
+ *		iif @interfaces accept
+ *		ip daddr @inside ip saddr != @bypass fib daddr type != local counter name drop_guard_in drop
+ *	}
+ *	chain outgoing {
+ *		type filter hook postrouting priority 300
+ *		oif @interfaces accept
+ *		iif 0 accept
+ *		ip saddr @inside ip daddr != @bypass fib saddr type != local counter name drop_guard_out drop
+ *		meta nfproto ipv6 @th,96,32 @inside @th,128,32 != @bypass meta l4proto ipip fib saddr type local
+ *			counter name drop_guard_out drop
+ *		the same of @th,208,32, @th,240,32 and l4proto 143: an IPv4 packet in an Ethernet frame in IPv6
+ *	}
+ * }
+ *
+ * Each packet pays for one look-up a hook; the others are for those that cross an interface that has no role. What
+ * comes in is judged before anybody translates its destination, and what leaves after anybody has translated its
+ * source: where an operator's own rules do so, that is not a leak. `iif 0` is what the gateway itself sends. A tunnel
+ * whose end is the gateway's inside address has a source in a mapping, so local sources are let go.
+ *
+ * While a mapping is replaced there are such drops of @held, too, before the interfaces are looked at.
+ *
+ * The rules of a chain are replaced all at once; the elements of a set are not. While a transaction replaces a range by
+ * one that begins at the same address, a look-up may find neither (kernels before 7e43e0a1141d of January 2026), and a
+ * set of later kernels is empty from the moment that new rules look in it to the end of their transaction. So sets are
+ * never changed: others are made beside them, under the other name of the two in set_of(), and once those stand the
+ * rules are replaced.
+ */
+#include "guard/rules.h"
+
+#include <errno.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/object.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/table.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/rtnetlink.h>
+#include <net/ethernet.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "guard/sets.h"
+
+#define PRIORITY_RAW	     (-300)
+#define PRIORITY_BEHIND_SNAT 300
+
+#define INCOMING "incoming"
+#define OUTGOING "outgoing"
+/* Numbers by which nft knows the types of keys. */
+#define TYPE_IPADDR  7
+#define TYPE_IFINDEX 20
+
+#define IPV4_SOURCE	 12
+#define IPV4_DESTINATION 16
+
+#define IPPROTO_ETHERNET_FRAME 143 /* RFC 8986 */
+
+enum set { INSIDE, BYPASS, INTERFACES, HELD, SETS };
+
+static const struct guard_set *set_of(unsigned place, enum set set)
+{
+	static const struct guard_set all[GUARD_PLACES][SETS] = {
+		{
+			{ "inside", 1, TYPE_IPADDR, NFT_SET_INTERVAL },
+			{ "bypass", 2, TYPE_IPADDR, NFT_SET_INTERVAL },
+			{ GUARD_SET_INTERFACES, 3, TYPE_IFINDEX, 0 },
+			{ "held", 4, TYPE_IPADDR, NFT_SET_INTERVAL },
+		},
+		{
+			{ "inside2", 5, TYPE_IPADDR, NFT_SET_INTERVAL },
+			{ "bypass2", 6, TYPE_IPADDR, NFT_SET_INTERVAL },
+			{ GUARD_SET_INTERFACES "2", 7, TYPE_IFINDEX, 0 },
+			{ "held2", 8, TYPE_IPADDR, NFT_SET_INTERVAL },
+		},
+	};
+
+	return &all[place][set];
+}
+
+const char *guard_set_name(unsigned number)
+{
+	return number < GUARD_PLACES * SETS ? set_of(number / SETS, number % SETS)->name : NULL;
+}
+
+void guard_table_name(const char *pin_path, char name[static GUARD_NAME], char comment[static GUARD_COMMENT])
+{
+	uint32_t hash = 0x811c9dc5;
+
+	for (const char *c = pin_path; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * 0x01000193;
+	if (!strcmp(pin_path, CONFIG_PIN_PATH))
+		snprintf(name, GUARD_NAME, "detnat");
+	else
+		snprintf(name, GUARD_NAME, "detnat-%08x", hash);
+	snprintf(comment, GUARD_COMMENT, "detnat-agent's guard for %.64s; what others change is undone", pin_path);
+}
+
+static void put_table(struct guard_batch *b, const struct guard_rules *rules, uint16_t type, uint16_t nl_flags,
+		      uint32_t flags)
+{
+	struct nftnl_table *t = BATCH_CHECKED(b, nftnl_table_alloc());
+	struct nftnl_udata_buf *udata = BATCH_CHECKED(b, nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN));
+	struct nlmsghdr *h = t && udata ? batch_message(b, type, nl_flags) : NULL;
+
+	if (h) {
+		nftnl_table_set_str(t, NFTNL_TABLE_NAME, rules->table);
+		if (type == NFT_MSG_NEWTABLE) {
+			nftnl_udata_put_strz(udata, NFTNL_UDATA_TABLE_COMMENT, rules->comment);
+			nftnl_table_set_data(t, NFTNL_TABLE_USERDATA, nftnl_udata_buf_data(udata),
+					     nftnl_udata_buf_len(udata));
+			nftnl_table_set_u32(t, NFTNL_TABLE_FLAGS, flags);
+		}
+		nftnl_table_nlmsg_build_payload(h, t);
+		batch_message_end(b, h);
+	}
+	if (t)
+		nftnl_table_free(t);
+	if (udata)
+		nftnl_udata_buf_free(udata);
+}
+
+static void put_counter(struct guard_batch *b, const struct guard_rules *rules, const char *name)
+{
+	struct nftnl_obj *o = BATCH_CHECKED(b, nftnl_obj_alloc());
+	struct nlmsghdr *h = o ? batch_message(b, NFT_MSG_NEWOBJ, NLM_F_CREATE) : NULL;
+
+	if (h) {
+		nftnl_obj_set_str(o, NFTNL_OBJ_TABLE, rules->table);
+		nftnl_obj_set_str(o, NFTNL_OBJ_NAME, name);
+		nftnl_obj_set_u32(o, NFTNL_OBJ_TYPE, NFT_OBJECT_COUNTER);
+		nftnl_obj_set_u64(o, NFTNL_OBJ_CTR_PKTS, 0);
+		nftnl_obj_set_u64(o, NFTNL_OBJ_CTR_BYTES, 0);
+		nftnl_obj_nlmsg_build_payload(h, o);
+		batch_message_end(b, h);
+	}
+	if (o)
+		nftnl_obj_free(o);
+}
+
+static void put_chain(struct guard_batch *b, const struct guard_rules *rules, const char *name, uint32_t hook,
+		      int32_t priority)
+{
+	struct nftnl_chain *c = BATCH_CHECKED(b, nftnl_chain_alloc());
+	struct nlmsghdr *h = c ? batch_message(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE) : NULL;
+
+	if (h) {
+		nftnl_chain_set_str(c, NFTNL_CHAIN_TABLE, rules->table);
+		nftnl_chain_set_str(c, NFTNL_CHAIN_NAME, name);
+		nftnl_chain_set_str(c, NFTNL_CHAIN_TYPE, "filter");
+		nftnl_chain_set_u32(c, NFTNL_CHAIN_HOOKNUM, hook);
+		nftnl_chain_set_s32(c, NFTNL_CHAIN_PRIO, priority);
+		nftnl_chain_set_u32(c, NFTNL_CHAIN_POLICY, NF_ACCEPT);
+		nftnl_chain_nlmsg_build_payload(h, c);
+		batch_message_end(b, h);
+	}
+	if (c)
+		nftnl_chain_free(c);
+}
+
+/* ---- rules --------------------------------------------------------------------------------------------------------
+ */
+
+static struct nftnl_expr *add_expr(struct guard_batch *b, struct nftnl_rule *r, const char *name)
+{
+	struct nftnl_expr *e = r ? BATCH_CHECKED(b, nftnl_expr_alloc(name)) : NULL;
+
+	if (e)
+		nftnl_rule_add_expr(r, e);
+	return e;
+}
+
+static void add_meta(struct guard_batch *b, struct nftnl_rule *r, uint32_t key)
+{
+	struct nftnl_expr *e = add_expr(b, r, "meta");
+
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, key);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, NFT_REG_1);
+}
+
+static void add_cmp(struct guard_batch *b, struct nftnl_rule *r, uint32_t operation, const void *value, uint32_t size)
+{
+	struct nftnl_expr *e = add_expr(b, r, "cmp");
+
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, operation);
+	nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, value, size);
+}
+
+static void add_meta_is(struct guard_batch *b, struct nftnl_rule *r, uint32_t key, uint8_t value)
+{
+	add_meta(b, r, key);
+	add_cmp(b, r, NFT_CMP_EQ, &value, sizeof(value));
+}
+
+static void add_lookup(struct guard_batch *b, struct nftnl_rule *r, const struct guard_set *set, bool inverted)
+{
+	struct nftnl_expr *e = add_expr(b, r, "lookup");
+
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
+	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set->name);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, inverted ? NFT_LOOKUP_F_INV : 0);
+}
+
+/* The address at an offset of a header is, or with inverted is not, in a set. */
+static void add_address(struct guard_batch *b, struct nftnl_rule *r, uint32_t header, uint32_t offset,
+			const struct guard_set *set, bool inverted)
+{
+	struct nftnl_expr *e = add_expr(b, r, "payload");
+
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, header);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, sizeof(uint32_t));
+	add_lookup(b, r, set, inverted);
+}
+
+/* The type of an address is, or is not, that of the gateway's own. flag: NFTA_FIB_F_SADDR or NFTA_FIB_F_DADDR. */
+static void add_local(struct guard_batch *b, struct nftnl_rule *r, uint32_t flag, uint32_t operation)
+{
+	struct nftnl_expr *e = add_expr(b, r, "fib");
+	uint32_t type = RTN_LOCAL;
+
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_FLAGS, flag);
+	add_cmp(b, r, operation, &type, sizeof(type));
+}
+
+static void add_verdict(struct guard_batch *b, struct nftnl_rule *r, uint32_t verdict)
+{
+	struct nftnl_expr *e = add_expr(b, r, "immediate");
+
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, verdict);
+}
+
+static void add_drop(struct guard_batch *b, struct nftnl_rule *r, const char *counter)
+{
+	struct nftnl_expr *e = add_expr(b, r, "objref");
+
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
+	nftnl_expr_set_str(e, NFTNL_EXPR_OBJREF_IMM_NAME, counter);
+	add_verdict(b, r, NF_DROP);
+}
+
+static struct nftnl_rule *rule_new(struct guard_batch *b, const struct guard_rules *rules, const char *chain)
+{
+	struct nftnl_rule *r = BATCH_CHECKED(b, nftnl_rule_alloc());
+
+	if (r) {
+		nftnl_rule_set_str(r, NFTNL_RULE_TABLE, rules->table);
+		nftnl_rule_set_str(r, NFTNL_RULE_CHAIN, chain);
+	}
+	return r;
+}
+
+/* Sends a rule, or for NFT_MSG_DELRULE takes all of its chain away. */
+static void put_rule(struct guard_batch *b, struct nftnl_rule *r, uint16_t type)
+{
+	struct nlmsghdr *h = r ? batch_message(b, type, NLM_F_CREATE | NLM_F_APPEND) : NULL;
+
+	if (h) {
+		nftnl_rule_nlmsg_build_payload(h, r);
+		batch_message_end(b, h);
+	}
+	if (r)
+		nftnl_rule_free(r);
+}
+
+static void put_accept(struct guard_batch *b, const struct guard_rules *rules, const char *chain, uint32_t key)
+{
+	struct nftnl_rule *r = rule_new(b, rules, chain);
+
+	add_meta(b, r, key);
+	add_lookup(b, r, set_of(rules->place, INTERFACES), false);
+	add_verdict(b, r, NF_ACCEPT);
+	put_rule(b, r, NFT_MSG_NEWRULE);
+}
+
+/* What goes straight to an address of a set. */
+static void put_drop_in(struct guard_batch *b, const struct guard_rules *rules, enum set inside)
+{
+	struct nftnl_rule *r = rule_new(b, rules, INCOMING);
+
+	add_meta_is(b, r, NFT_META_NFPROTO, NFPROTO_IPV4);
+	add_address(b, r, NFT_PAYLOAD_NETWORK_HEADER, IPV4_DESTINATION, set_of(rules->place, inside), false);
+	add_address(b, r, NFT_PAYLOAD_NETWORK_HEADER, IPV4_SOURCE, set_of(rules->place, BYPASS), true);
+	add_local(b, r, NFTA_FIB_F_DADDR, NFT_CMP_NEQ);
+	add_drop(b, r, GUARD_COUNTER_IN);
+	put_rule(b, r, NFT_MSG_NEWRULE);
+}
+
+static void put_incoming(struct guard_batch *b, const struct guard_rules *rules)
+{
+	if (rules->n_held)
+		put_drop_in(b, rules, HELD);
+	put_accept(b, rules, INCOMING, NFT_META_IIF);
+	put_drop_in(b, rules, INSIDE);
+}
+
+/*
+ * What an encapsulating route has made of an IPv4 packet: the source of the outer header is the gateway's own, and the
+ * inner one is so far behind the outer headers.
+ */
+static void put_drop_wrapped(struct guard_batch *b, const struct guard_rules *rules, enum set inside, uint8_t protocol,
+			     uint32_t offset)
+{
+	const struct guard_set *sources = set_of(rules->place, inside), *bypass = set_of(rules->place, BYPASS);
+	struct nftnl_rule *r = rule_new(b, rules, OUTGOING);
+
+	add_meta_is(b, r, NFT_META_NFPROTO, NFPROTO_IPV6);
+	/* nft 1.0.6 fails to list the rule where the protocol stands before what depends on it. */
+	add_address(b, r, NFT_PAYLOAD_TRANSPORT_HEADER, offset + IPV4_SOURCE, sources, false);
+	add_address(b, r, NFT_PAYLOAD_TRANSPORT_HEADER, offset + IPV4_DESTINATION, bypass, true);
+	add_meta_is(b, r, NFT_META_L4PROTO, protocol);
+	add_local(b, r, NFTA_FIB_F_SADDR, NFT_CMP_EQ);
+	add_drop(b, r, GUARD_COUNTER_OUT);
+	put_rule(b, r, NFT_MSG_NEWRULE);
+}
+
+/* What leaves with a source in a set. */
+static void put_drop_out(struct guard_batch *b, const struct guard_rules *rules, enum set inside)
+{
+	const struct guard_set *sources = set_of(rules->place, inside), *bypass = set_of(rules->place, BYPASS);
+	struct nftnl_rule *r = rule_new(b, rules, OUTGOING);
+
+	add_meta_is(b, r, NFT_META_NFPROTO, NFPROTO_IPV4);
+	add_address(b, r, NFT_PAYLOAD_NETWORK_HEADER, IPV4_SOURCE, sources, false);
+	add_address(b, r, NFT_PAYLOAD_NETWORK_HEADER, IPV4_DESTINATION, bypass, true);
+	add_local(b, r, NFTA_FIB_F_SADDR, NFT_CMP_NEQ);
+	add_drop(b, r, GUARD_COUNTER_OUT);
+	put_rule(b, r, NFT_MSG_NEWRULE);
+	put_drop_wrapped(b, rules, inside, IPPROTO_IPIP, 0);
+	put_drop_wrapped(b, rules, inside, IPPROTO_ETHERNET_FRAME, ETH_HLEN);
+}
+
+static void put_accept_own(struct guard_batch *b, const struct guard_rules *rules)
+{
+	struct nftnl_rule *r = rule_new(b, rules, OUTGOING);
+	const uint32_t no_interface = 0;
+
+	add_meta(b, r, NFT_META_IIF);
+	add_cmp(b, r, NFT_CMP_EQ, &no_interface, sizeof(no_interface));
+	add_verdict(b, r, NF_ACCEPT);
+	put_rule(b, r, NFT_MSG_NEWRULE);
+}
+
+static void put_outgoing(struct guard_batch *b, const struct guard_rules *rules)
+{
+	if (rules->n_held) {
+		put_accept_own(b, rules);
+		put_drop_out(b, rules, HELD);
+	}
+	put_accept(b, rules, OUTGOING, NFT_META_OIF);
+	put_accept_own(b, rules);
+	put_drop_out(b, rules, INSIDE);
+}
+
+/* ---- the table ----------------------------------------------------------------------------------------------------
+ */
+
+static void put_sets(struct guard_batch *b, const struct guard_rules *rules)
+{
+	for (enum set set = 0; set < SETS; set++)
+		guard_make_set(b, rules, set_of(rules->place, set));
+	guard_put_ranges(b, rules, set_of(rules->place, INSIDE)->name, rules->inside, rules->n_inside);
+	guard_put_ranges(b, rules, set_of(rules->place, BYPASS)->name, rules->bypass, rules->n_bypass);
+	guard_put_ranges(b, rules, set_of(rules->place, HELD)->name, rules->held, rules->n_held);
+	guard_put_indexes(b, rules, set_of(rules->place, INTERFACES)->name, rules->interfaces, rules->n_interfaces);
+}
+
+/* Chains with rules that look in the sets, in place of what rules there are. */
+static void put_chains(struct guard_batch *b, const struct guard_rules *rules)
+{
+	put_counter(b, rules, GUARD_COUNTER_OUT);
+	put_counter(b, rules, GUARD_COUNTER_IN);
+	put_chain(b, rules, INCOMING, NF_INET_PRE_ROUTING, PRIORITY_RAW);
+	put_chain(b, rules, OUTGOING, NF_INET_POST_ROUTING, PRIORITY_BEHIND_SNAT);
+	put_rule(b, rule_new(b, rules, INCOMING), NFT_MSG_DELRULE);
+	put_rule(b, rule_new(b, rules, OUTGOING), NFT_MSG_DELRULE);
+	put_incoming(b, rules);
+	put_outgoing(b, rules);
+}
+
+int guard_rules_make(const struct guard_rules *rules, uint32_t flags, bool anew, struct guard_batch *ret)
+{
+	batch_begin(ret);
+	if (anew)
+		put_table(ret, rules, NFT_MSG_DELTABLE, 0, 0);
+	put_table(ret, rules, NFT_MSG_NEWTABLE, NLM_F_CREATE, flags);
+	put_sets(ret, rules);
+	put_chains(ret, rules);
+	return batch_end(ret);
+}
+
+int guard_rules_try(const struct guard_rules *rules, struct guard_batch *ret)
+{
+	batch_begin(ret);
+	guard_delete_set(ret, rules, set_of(rules->place, INSIDE));
+	return batch_end(ret);
+}
+
+int guard_rules_fill(const struct guard_rules *rules, uint32_t flags, struct guard_batch *ret)
+{
+	batch_begin(ret);
+	put_table(ret, rules, NFT_MSG_NEWTABLE, NLM_F_CREATE, flags);
+	put_sets(ret, rules);
+	return batch_end(ret);
+}
+
+int guard_rules_turn(const struct guard_rules *rules, struct guard_batch *ret)
+{
+	batch_begin(ret);
+	put_chains(ret, rules);
+	for (enum set set = 0; set < SETS; set++)
+		guard_delete_set(ret, rules, set_of(!rules->place, set));
+	return batch_end(ret);
+}
+
+int guard_rules_remove(const struct guard_rules *rules, struct guard_batch *ret)
+{
+	batch_begin(ret);
+	put_table(ret, rules, NFT_MSG_DELTABLE, 0, 0);
+	return batch_end(ret);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Changes of mappings: written before they take place, once more where that takes long, and taken back where they fail.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "history/history_private.h"
+#include "base/log.h"
+
+/* Keeps the records of a change for history_confirm(). */
+static int append_change(struct history *h, const struct history_record *records, size_t n, struct error *err)
+{
+	struct history_record *copy = calloc(n, sizeof(*copy));
+	int r;
+
+	if (!copy)
+		return error_set(err, -ENOMEM, "out of memory");
+	memcpy(copy, records, n * sizeof(*copy));
+	r = history_append(h, copy, n, err);
+	if (r) {
+		free(copy);
+		return r;
+	}
+	free(h->change);
+	h->change = copy;
+	h->n_change = n;
+	return 0;
+}
+
+int64_t history_change_time(const struct history *h)
+{
+	return h->n_change ? h->change[0].time : TIME_NONE;
+}
+
+int history_confirm(struct history *h, int64_t time, struct error *err)
+{
+	size_t n = h->n_change;
+	_cleanup_free_ struct history_record *again = calloc(n + 1, sizeof(*again));
+	int64_t late = n ? time - h->change[0].time : 0;
+
+	/* Once: the next to call may have changed no mapping. */
+	h->n_change = 0;
+	if (late < HISTORY_LATE_S)
+		return 0;
+	log_warning("mapping history: a change took %" PRId64 " s from its record on; it is written once more", late);
+	if (!again)
+		return error_set(err, -ENOMEM, "no memory to write it");
+	memcpy(again + 1, h->change, n * sizeof(*again));
+	again[0] = (struct history_record){
+		.event = EVENT_UNDO,
+		.first = h->change[0].line,
+		.last = h->change[n - 1].line,
+	};
+	for (size_t i = 1; i <= n; i++)
+		if (again[i].event == EVENT_ADD)
+			again[i].mapping.from = TIME_NONE;
+	/* Another record may have come meanwhile. */
+	return history_append_at(h, time > h->latest ? time : h->latest, again, n + 1, err);
+}
+
+/* The tables are about to be as the history says. */
+static void expect_open(struct history *h)
+{
+	struct history_mapping *list = calloc(h->file.index.n_open + 1, sizeof(*list));
+
+	if (!list) {
+		log_error("no memory to follow the mapping history");
+		return;
+	}
+	h->n_present = history_list_open(&h->file.index, list);
+	free(h->present);
+	h->present = list;
+}
+
+int history_change(struct history *h, const struct history_mapping *del, size_t n_del,
+		   const struct history_mapping *add, size_t n_add, struct error *err)
+{
+	const struct history_index *x = &h->file.index;
+	_cleanup_free_ struct history_record *records = calloc(n_del + n_add + 1, sizeof(*records));
+	size_t n = 0;
+	int r = records ? history_settle(h, err) : error_set(err, -ENOMEM, "out of memory");
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < n_del; i++) {
+		const struct history_interval *v = history_index_find_open(x, del[i].in, del[i].out);
+
+		if (!v || history_list_has(add, n_add, del[i].in, del[i].out))
+			continue;
+		records[n].event = EVENT_DEL;
+		records[n++].mapping = (struct history_mapping){ v->in, v->out, v->from };
+	}
+	for (size_t i = 0; i < n_add; i++) {
+		if (history_index_find_open(x, add[i].in, add[i].out))
+			continue;
+		records[n].event = EVENT_ADD;
+		records[n++].mapping = (struct history_mapping){ add[i].in, add[i].out, TIME_NONE };
+	}
+	h->n_change = 0;
+	r = n ? append_change(h, records, n, err) : 0;
+	if (!r)
+		expect_open(h);
+	return r;
+}
+
+int history_reconcile(struct history *h, const struct history_mapping *present, size_t n, struct error *err)
+{
+	if (history_keep_present(h, present, n))
+		return error_set(err, -ENOMEM, "no memory to take a change back in the mapping history");
+	h->owes_undo = true;
+	return history_settle(h, err);
+}
+
+int history_assume(struct history *h, const struct history_mapping *present, size_t n, int64_t time, struct error *err)
+{
+	if (!h->owes_start)
+		return 0;
+	if (history_keep_present(h, present, n))
+		return error_set(err, -ENOMEM, "no memory to follow the mapping history");
+	for (size_t i = 0; i < n; i++)
+		h->present[i].from = time;
+	return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "history/from_tables.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "history/pin.h"
+#include "base/log.h"
+
+struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n)
+{
+	struct history_mapping *list = calloc(MAX_MAPPINGS, sizeof(*list));
+	size_t n = 0;
+
+	for (int number = mappings_next(m, 0); list && number >= 0; number = mappings_next(m, number + 1)) {
+		const struct geometry *g = &mappings_get(m, number)->geo;
+
+		list[n++] = (struct history_mapping){
+			.in = { g->in_base, g->in_plen },
+			.out = { g->out_base, g->out_plen },
+			.from = TIME_NONE,
+		};
+	}
+	*ret_n = n;
+	return list;
+}
+
+int history_new_tables(const char *dir, const struct datapath *d, const struct mappings *m, struct history **ret,
+		       struct error *err)
+{
+	size_t n = 0;
+	_cleanup_free_ struct history_mapping *list = history_tables(m, &n);
+	int pin = history_pin_open(d->pin_dir);
+	struct history *h;
+	int r;
+
+	if (pin < 0)
+		log_warning("%s/history: cannot be made: %s", d->pin_dir, strerror(-pin));
+	if (!list) {
+		close_fd(&pin);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	r = history_new(dir, pin < 0 ? -1 : pin, &h, err);
+	if (r)
+		return r;
+	r = history_begin(h, d->reused, list, n);
+	if (r) {
+		history_close(h);
+		return error_set(err, r, "out of memory");
+	}
+	*ret = h;
+	return 0;
+}

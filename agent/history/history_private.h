@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Shared by history/history.c (append, time, end), history/start.c (against the tables) and history/change.c. */
+#ifndef DETNAT_HISTORY_PRIVATE_H
+#define DETNAT_HISTORY_PRIVATE_H
+
+#include "history/history.h"
+#include "history/file.h"
+
+struct history {
+	char *dir;
+	struct history_file file;
+	bool opened;
+	int pin;
+	int64_t latest; /* that the clock has said; of the file's end where it was read */
+	/* The tables as they were told last, and what is yet to be written of them. */
+	struct history_mapping *present;
+	size_t n_present;
+	struct history_record *change; /* the last one, for history_confirm() */
+	size_t n_change;
+	bool taken_over;
+	bool owes_start;
+	bool owes_undo;
+	int head_r; /* of the last write of HISTORY_HEAD_FILE */
+};
+
+/*
+ * Appends records with the time of now, which also is that of mappings without one; sets their line and time. Where the
+ * clock has been set back, a record of that comes before them. 0 or -errno with err, and nothing written.
+ */
+int history_append(struct history *h, struct history_record *records, size_t n, struct error *err);
+
+/* The same, with another time for now. */
+int history_append_at(struct history *h, int64_t now, struct history_record *records, size_t n, struct error *err);
+
+bool history_list_has(const struct history_mapping *list, size_t n, struct prefix in, struct prefix out);
+
+/* Takes a copy of what is in the tables; -ENOMEM. */
+int history_keep_present(struct history *h, const struct history_mapping *present, size_t n);
+
+/* Whether the history says that there is what is in the tables. */
+bool history_agrees(const struct history *h);
+
+/* Takes back those of the last changes, since any other record, that the tables do not show. 0 or -errno with err. */
+int history_undo(struct history *h, struct error *err);
+
+/* What the index has open, with the times since when; how many. */
+size_t history_list_open(const struct history_index *x, struct history_mapping *ret);
+
+/* Writes what is mapped: as it was written before, or as it is seen now. since: of a start. 0 or -errno with err. */
+int history_write_list(struct history *h, enum history_event event, int64_t since, struct error *err);
+
+#endif

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "history/queue.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "base/background.h"
+#include "history/from_tables.h"
+#include "base/log.h"
+#include "service/startup.h"
+#include "base/trouble.h"
+
+/* A disk that takes longer for one record is told of. */
+#define SLOW_US (5 * 1000000ULL)
+
+/* How long a start and an end wait for the disk. */
+#define READY_PATIENCE_US (5 * 1000000ULL)
+#define END_PATIENCE_US	  (10 * 1000000ULL)
+
+enum job_kind { JOB_CHANGE, JOB_CONFIRM, JOB_RECONCILE, JOB_ASSUME, JOB_TICK };
+
+struct job {
+	struct job *next;
+	enum job_kind kind;
+	struct history_queue *queue;
+	struct history_mapping *del, *add; /* add: of JOB_RECONCILE and JOB_ASSUME, what is in the tables */
+	size_t n_del, n_add;
+	int64_t time; /* of JOB_CONFIRM and JOB_ASSUME */
+	history_done done;
+	void *arg;
+	bool forgotten;
+	int r;
+	struct error err;
+};
+
+struct history_queue {
+	struct history *history; /* the thread's, while there is a job under way */
+	const struct mappings *mappings;
+	struct background background;
+	int wake; /* eventfd: the thread has ended a job */
+	struct event *woken;
+	struct job *first; /* under way, if there is one */
+	struct job **end;
+	uint64_t began_us; /* the first one */
+	uint32_t seconds;
+	int64_t change_time; /* of the last change written */
+	/* As the last job left it. */
+	uint64_t line;
+	char hash[HASH_TEXT];
+};
+
+/* ---- the thread ------------------------------------------------------------------------------------------------ */
+
+static void run(void *arg)
+{
+	struct job *j = arg;
+	struct history *h = j->queue->history;
+	const uint64_t one = 1;
+
+	switch (j->kind) {
+	case JOB_CHANGE:
+		j->r = history_change(h, j->del, j->n_del, j->add, j->n_add, &j->err);
+		break;
+	case JOB_CONFIRM:
+		j->r = history_confirm(h, j->time, &j->err);
+		break;
+	case JOB_RECONCILE:
+		j->r = history_reconcile(h, j->add, j->n_add, &j->err);
+		break;
+	case JOB_ASSUME:
+		j->r = history_assume(h, j->add, j->n_add, j->time, &j->err);
+		break;
+	case JOB_TICK:
+		j->r = history_tick(h, &j->err);
+		break;
+	}
+	if (write(j->queue->wake, &one, sizeof(one)) < 0)
+		log_error("mapping history: the end of a write cannot be told: %s", strerror(errno));
+}
+
+/* ---- the queue ------------------------------------------------------------------------------------------------- */
+
+static void start_first(struct history_queue *q)
+{
+	if (!q->first)
+		return;
+	q->began_us = monotonic_us();
+	background_start(&q->background, run, q->first);
+}
+
+static void free_job(struct job *j)
+{
+	free(j->del);
+	free(j->add);
+	free(j);
+}
+
+static void take_end(struct history_queue *q)
+{
+	q->line = history_end(q->history, q->hash);
+	q->change_time = history_change_time(q->history);
+}
+
+static void tell(const struct job *j)
+{
+	if (j->r)
+		trouble_set(TROUBLE_HISTORY, "%s; no mapping can be changed until this is mended", j->err.text);
+	else if (j->kind != JOB_ASSUME)
+		trouble_clear(TROUBLE_HISTORY);
+}
+
+/* Takes the first job off the queue; it has ended. */
+static void end_first(struct history_queue *q)
+{
+	struct job *j = q->first;
+
+	background_wait(&q->background);
+	take_end(q);
+	tell(j);
+	q->first = j->next;
+	if (!q->first)
+		q->end = &q->first;
+	start_first(q);
+	if (j->forgotten && !j->r)
+		history_queue_reconcile(q);
+	else if (j->done)
+		j->done(j->arg, j->r, &j->err);
+	free_job(j);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	struct history_queue *q = arg;
+	uint64_t count;
+
+	/* One at a time is under way, so the count is one. */
+	if (read(fd, &count, sizeof(count)) == sizeof(count) && q->first)
+		end_first(q);
+}
+
+static struct history_mapping *copy(const struct history_mapping *list, size_t n)
+{
+	struct history_mapping *to = calloc(n + 1, sizeof(*to));
+
+	if (to && n)
+		memcpy(to, list, n * sizeof(*to));
+	return to;
+}
+
+/* Takes the lists, NULL where memory was short. */
+static int submit(struct history_queue *q, const struct job *model)
+{
+	struct job *j = calloc(1, sizeof(*j));
+
+	if (!j || !model->add || !model->del) {
+		free(model->add);
+		free(model->del);
+		free(j);
+		trouble_set(TROUBLE_HISTORY, "mapping history: no memory to write it");
+		return -ENOMEM;
+	}
+	*j = *model;
+	j->queue = q;
+	*q->end = j;
+	q->end = &j->next;
+	if (q->first == j)
+		start_first(q);
+	return 0;
+}
+
+static int submit_simple(struct history_queue *q, enum job_kind kind, int64_t time)
+{
+	const struct job j = { .kind = kind, .time = time, .del = copy(NULL, 0), .add = copy(NULL, 0) };
+
+	return submit(q, &j);
+}
+
+static void submit_tables(struct history_queue *q, enum job_kind kind)
+{
+	struct job j = { .kind = kind, .time = history_clock() };
+
+	if (!q->mappings)
+		return;
+	j.del = copy(NULL, 0);
+	j.add = history_tables(q->mappings, &j.n_add);
+	submit(q, &j);
+}
+
+int history_queue_change(struct history_queue *q, const struct history_mapping *del, size_t n_del,
+			 const struct history_mapping *add, size_t n_add, history_done done, void *arg)
+{
+	const struct job j = {
+		.kind = JOB_CHANGE,
+		.del = copy(del, n_del),
+		.n_del = n_del,
+		.add = copy(add, n_add),
+		.n_add = n_add,
+		.done = done,
+		.arg = arg,
+	};
+
+	return submit(q, &j);
+}
+
+void history_queue_forget(struct history_queue *q, const void *arg)
+{
+	for (struct job *j = q->first; j; j = j->next) {
+		if (j->done && j->arg == arg) {
+			j->done = NULL;
+			j->forgotten = true;
+		}
+	}
+}
+
+void history_queue_confirm(struct history_queue *q)
+{
+	int64_t now = history_clock();
+
+	if (q->change_time != TIME_NONE && now - q->change_time >= HISTORY_LATE_S)
+		submit_simple(q, JOB_CONFIRM, now);
+	q->change_time = TIME_NONE;
+}
+
+void history_queue_reconcile(struct history_queue *q)
+{
+	submit_tables(q, JOB_RECONCILE);
+}
+
+void history_queue_assume(struct history_queue *q)
+{
+	submit_tables(q, JOB_ASSUME);
+}
+
+/* Waits until all is written; false: it takes too long. */
+static bool wait_idle(struct history_queue *q, uint64_t patience_us)
+{
+	uint64_t until = monotonic_us() + patience_us;
+
+	while (q->first && monotonic_us() < until) {
+		if (background_busy(&q->background))
+			usleep(1000);
+		else
+			on_wake(q->wake, EV_READ, q);
+	}
+	return !q->first;
+}
+
+void history_queue_ready(struct history_queue *q)
+{
+	submit_simple(q, JOB_TICK, 0);
+	wait_idle(q, READY_PATIENCE_US);
+}
+
+void history_queue_second(struct history_queue *q)
+{
+	uint32_t period = trouble_get(TROUBLE_HISTORY) ? 1 : HISTORY_TICK_S;
+
+	if (q->first && monotonic_us() - q->began_us > SLOW_US)
+		trouble_set(TROUBLE_HISTORY,
+			    "mapping history: the disk does not take it; changes of mappings wait for it");
+	if (++q->seconds < period || q->first)
+		return;
+	q->seconds = 0;
+	submit_simple(q, JOB_TICK, 0);
+}
+
+uint64_t history_queue_end(const struct history_queue *q, char ret_hash[static HASH_TEXT])
+{
+	memcpy(ret_hash, q->hash, HASH_TEXT);
+	return q->line;
+}
+
+bool history_queue_holds(const struct history_queue *q)
+{
+	bool known = !q->first && !trouble_get(TROUBLE_HISTORY);
+	size_t n = 0;
+	_cleanup_free_ struct history_mapping *list = known ? history_tables(q->mappings, &n) : NULL;
+
+	return !list || history_holds(q->history, list, n);
+}
+
+void history_queue_drain(struct history_queue *q)
+{
+	if (!q)
+		return;
+	wait_idle(q, END_PATIENCE_US);
+	q->mappings = NULL;
+}
+
+/* ---- begin and end --------------------------------------------------------------------------------------------- */
+
+static void release(struct history_queue *q)
+{
+	if (q->woken)
+		event_free(q->woken);
+	close_fd(&q->wake);
+	history_close(q->history);
+	free(q);
+}
+
+int history_queue_new(struct event_base *base, const char *dir, const struct datapath *d, const struct mappings *m,
+		      struct history_queue **ret, struct error *err)
+{
+	struct history_queue *q = calloc(1, sizeof(*q));
+	struct error why = { 0 };
+	int r;
+
+	if (!q)
+		return error_set(err, -ENOMEM, "out of memory");
+	q->mappings = m;
+	q->end = &q->first;
+	q->change_time = TIME_NONE;
+	q->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	q->woken = q->wake < 0 ? NULL : event_new(base, q->wake, EV_READ | EV_PERSIST, on_wake, q);
+	if (!q->woken || event_add(q->woken, NULL))
+		r = error_set(err, -ENOMEM, "the mapping history cannot be set up");
+	else
+		r = history_new_tables(dir, d, m, &q->history, err);
+	if (r) {
+		release(q);
+		return r;
+	}
+	r = history_try_open(q->history, &why);
+	/* Another agent has it, or a human has to mend it first. */
+	if (r == -EWOULDBLOCK || (r && !d->reused && !startup_error_passes(r))) {
+		release(q);
+		return error_set(err, r, "%s", why.text);
+	}
+	if (r)
+		trouble_set(TROUBLE_HISTORY, "%s; no mapping can be changed until this is mended", why.text);
+	take_end(q);
+	*ret = q;
+	return 0;
+}
+
+void history_queue_close(struct history_queue *q, enum history_event event)
+{
+	if (!q)
+		return;
+	if (q->first) {
+		log_error("mapping history: the disk did not take it in time; it lacks that the %s",
+			  event == EVENT_STOP ? "agent ended" : "datapath was removed");
+		/* The thread has the memory until the process ends. */
+		return;
+	}
+	if (event == EVENT_STOP)
+		history_stop(q->history);
+	else
+		history_detach(q->history);
+	release(q);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The history against the tables: at a start, and after a change that went wrong. */
+#include <errno.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "history/pin.h"
+#include "history/history_private.h"
+#include "base/log.h"
+
+static bool same(const struct history_mapping *m, struct prefix in, struct prefix out)
+{
+	return m->in.base == in.base && m->in.plen == in.plen && m->out.base == out.base && m->out.plen == out.plen;
+}
+
+bool history_list_has(const struct history_mapping *list, size_t n, struct prefix in, struct prefix out)
+{
+	for (size_t i = 0; i < n; i++)
+		if (same(&list[i], in, out))
+			return true;
+	return false;
+}
+
+int history_keep_present(struct history *h, const struct history_mapping *present, size_t n)
+{
+	struct history_mapping *copy = calloc(n + 1, sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	if (n)
+		memcpy(copy, present, n * sizeof(*copy));
+	free(h->present);
+	h->present = copy;
+	h->n_present = n;
+	return 0;
+}
+
+bool history_agrees(const struct history *h)
+{
+	const struct history_index *x = &h->file.index;
+
+	if (x->lost || x->n_open != h->n_present)
+		return false;
+	for (size_t i = 0; i < h->n_present; i++)
+		if (!history_index_find_open(x, h->present[i].in, h->present[i].out))
+			return false;
+	return true;
+}
+
+bool history_holds(const struct history *h, const struct history_mapping *present, size_t n)
+{
+	const struct history_index *x = &h->file.index;
+
+	if (!h->opened || h->owes_start || h->owes_undo)
+		return true;
+	for (size_t i = 0; i < n; i++)
+		if (!history_index_find_open(x, present[i].in, present[i].out))
+			return false;
+	return x->n_open == n;
+}
+
+int history_undo(struct history *h, struct error *err)
+{
+	const struct history_index *x = &h->file.index;
+	_cleanup_free_ struct history_record *records = calloc(x->n_intervals + 1, sizeof(*records));
+	_cleanup_free_ struct history_mapping *seen = calloc(x->n_intervals + 1, sizeof(*seen));
+	size_t n = 0;
+
+	if (!records || !seen)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = x->n_intervals; i-- > 0;) {
+		const struct history_interval *v = &x->intervals[i];
+		bool present = history_list_has(h->present, h->n_present, v->in, v->out);
+		uint64_t line = 0;
+
+		/* Of a mapping that came and went several times the last change counts. */
+		if (v->undone || history_list_has(seen, n, v->in, v->out))
+			continue;
+		if (v->to == TIME_OPEN && v->line > x->settled && !present)
+			line = v->line;
+		else if (v->to != TIME_OPEN && v->end_line > x->settled && present &&
+			 !history_index_find_open(x, v->in, v->out))
+			line = v->end_line;
+		if (!line)
+			continue;
+		seen[n] = (struct history_mapping){ v->in, v->out, 0 };
+		records[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };
+	}
+	return n ? history_append(h, records, n, err) : 0;
+}
+
+static void write_host(char text[static HOST_TEXT])
+{
+	struct utsname name;
+	size_t i = 0;
+
+	if (uname(&name))
+		name.nodename[0] = '\0';
+	for (; i < HOST_TEXT - 1 && name.nodename[i]; i++) {
+		char c = name.nodename[i];
+		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+			     c == '-' || c == '_';
+
+		text[i] = plain ? c : '?';
+	}
+	text[i] = '\0';
+}
+
+/* Whether the datapath that was taken over had this history, up to its end or a little less. */
+static bool is_of_datapath(const struct history *h)
+{
+	struct history_pin pin = { 0 };
+
+	return h->pin >= 0 && !history_pin_read(h->pin, &pin) && pin.line && history_has_hash(h->file.fd, pin.hash);
+}
+
+/* From when on it is not known what was mapped; TIME_NONE: it is. */
+static int64_t unknown_since(const struct history *h)
+{
+	const struct history_index *x = &h->file.index;
+
+	/* Mappings that came while no record could be written. */
+	if (!h->taken_over && h->n_present)
+		return x->number ? h->latest : h->present[0].from;
+	if (!x->number)
+		return TIME_NONE;
+	if (h->taken_over ? is_of_datapath(h) && history_agrees(h) : !x->n_open && !x->lost)
+		return TIME_NONE;
+	return h->latest;
+}
+
+static void tell_unknown(const struct history *h, int64_t since)
+{
+	char text[TIME_TEXT];
+
+	if (h->taken_over && h->file.index.lost)
+		log_error("mapping history %s: its end is damaged; what is mapped is written down anew", h->file.path);
+	else if (h->taken_over)
+		log_error(
+			"mapping history %s: is not the one that was written for the datapath that is there; what was "
+			"mapped since %s is not in it",
+			h->file.path, time_format(since, text));
+	else
+		log_warning("mapping history: the datapath has gone since %s, it is not known when; until now "
+			    "there is no record",
+			    time_format(since, text));
+}
+
+size_t history_list_open(const struct history_index *x, struct history_mapping *ret)
+{
+	for (size_t i = 0; i < x->n_open; i++) {
+		const struct history_interval *v = &x->intervals[x->open[i]];
+
+		ret[i] = (struct history_mapping){ v->in, v->out, v->from };
+	}
+	return x->n_open;
+}
+
+int history_write_list(struct history *h, enum history_event event, int64_t since, struct error *err)
+{
+	const struct history_index *x = &h->file.index;
+	size_t room = x->n_open > h->n_present ? x->n_open : h->n_present;
+	_cleanup_free_ struct history_mapping *list = calloc(room + 1, sizeof(*list));
+	struct history_record r = { .event = event, .since = since, .taken_over = h->taken_over, .mappings = list };
+
+	if (!list)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (since == TIME_NONE && history_agrees(h)) {
+		r.n_mappings = history_list_open(x, list);
+	} else {
+		for (size_t i = 0; i < h->n_present; i++)
+			list[i] = h->present[i];
+		r.n_mappings = h->n_present;
+	}
+	write_host(r.host);
+	return history_append(h, &r, 1, err);
+}
+
+static int write_start(struct history *h, struct error *err)
+{
+	int64_t since;
+	int r = 0;
+
+	if (h->taken_over && !h->file.index.lost && is_of_datapath(h))
+		r = history_undo(h, err);
+	if (r)
+		return r;
+	since = unknown_since(h);
+	if (since != TIME_NONE)
+		tell_unknown(h, since);
+	return history_write_list(h, EVENT_START, since, err);
+}
+
+int history_settle(struct history *h, struct error *err)
+{
+	int r = history_try_open(h, err);
+
+	if (!r && h->owes_start) {
+		r = write_start(h, err);
+		h->owes_start = r != 0;
+	}
+	if (!r && h->owes_undo) {
+		r = history_undo(h, err);
+		h->owes_undo = r != 0;
+	}
+	return r;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "host/accounts.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+
+/* A group of thousands of members needs more than its first room; nothing real needs more than the last. */
+#define FIRST_ROOM 1024U
+#define LAST_ROOM  (1U << 24)
+
+static int outcome(int r, const void *found)
+{
+	/* Some name services say in their own ways that there is no such name. */
+	if (r == ESRCH || r == EBADF || r == EPERM)
+		return -ENOENT;
+	return r ? -r : found ? 0 : -ENOENT;
+}
+
+/* By name, or where that is NULL by uid. The texts of *ret are in *ret_room. */
+static int find_user(const char *name, uid_t uid, struct passwd *ret, char **ret_room)
+{
+	struct passwd *found = NULL;
+	int r = ERANGE;
+
+	*ret_room = NULL;
+	for (size_t size = FIRST_ROOM; r == ERANGE && size <= LAST_ROOM; size *= 4) {
+		free(*ret_room);
+		*ret_room = malloc(size);
+		if (!*ret_room)
+			return -ENOMEM;
+		r = name ? getpwnam_r(name, ret, *ret_room, size, &found)
+			 : getpwuid_r(uid, ret, *ret_room, size, &found);
+	}
+	return outcome(r, found);
+}
+
+int account_user(const char *name, uid_t *ret_uid, gid_t *ret_gid)
+{
+	_cleanup_free_ char *room = NULL;
+	struct passwd user;
+	int r = find_user(name, 0, &user, &room);
+
+	if (r)
+		return r;
+	*ret_uid = user.pw_uid;
+	if (ret_gid)
+		*ret_gid = user.pw_gid;
+	return 0;
+}
+
+int account_name(uid_t uid, char ret_name[static ACCOUNT_NAME])
+{
+	_cleanup_free_ char *room = NULL;
+	struct passwd user;
+	int r = find_user(NULL, uid, &user, &room);
+
+	if (!r)
+		snprintf(ret_name, ACCOUNT_NAME, "%s", user.pw_name);
+	return r;
+}
+
+int account_group(const char *name, gid_t *ret_gid)
+{
+	struct group group, *found = NULL;
+	_cleanup_free_ char *room = NULL;
+	int r = ERANGE;
+
+	for (size_t size = FIRST_ROOM; r == ERANGE && size <= LAST_ROOM; size *= 4) {
+		free(room);
+		room = malloc(size);
+		if (!room)
+			return -ENOMEM;
+		r = getgrnam_r(name, &group, room, size, &found);
+	}
+	r = outcome(r, found);
+	if (!r)
+		*ret_gid = group.gr_gid;
+	return r;
+}

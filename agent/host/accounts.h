@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Users and groups of the machine. The history's thread and the event loop may ask at the same time. */
+#ifndef DETNAT_ACCOUNTS_H
+#define DETNAT_ACCOUNTS_H
+
+#include <sys/types.h>
+
+#include "base/util.h"
+
+/* Room for the name of a user; a longer one is cut. */
+#define ACCOUNT_NAME 64
+
+/* All return 0, -ENOENT where there is no such user or group, or another -errno. ret_gid may be NULL. */
+int account_user(const char *name, uid_t *ret_uid, gid_t *ret_gid);
+int account_group(const char *name, gid_t *ret_gid);
+int account_name(uid_t uid, char ret_name[static ACCOUNT_NAME]);
+
+#endif

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "host/paths.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "host/accounts.h"
+
+#define MAX_LINKS 40
+
+/* A path being walked. */
+struct walk {
+	bool reading;	     /* a file that is only read, by the laxer rules */
+	bool make;	     /* missing directories */
+	mode_t mode;	     /* of the last one made */
+	int at;		     /* the directory reached */
+	int links;	     /* followed so far */
+	char done[PATH_MAX]; /* its path, without a slash at the end */
+	char rest[PATH_MAX]; /* names still to come */
+};
+
+/* ---- who may have a say ----------------------------------------------------------------------------------------- */
+
+bool path_trusts(uid_t uid)
+{
+	uid_t agent;
+
+	return !uid || uid == geteuid() || (!account_user(AGENT_USER, &agent, NULL) && uid == agent);
+}
+
+static bool group_trusted(gid_t gid)
+{
+	gid_t agent;
+
+	return !gid || gid == getegid() || (!account_group(AGENT_USER, &agent) && gid == agent);
+}
+
+/* Who runs the agent by sudo could as well write to the file by sudo. */
+static bool called_by(uid_t uid)
+{
+	const char *sudo = geteuid() ? NULL : getenv("SUDO_UID");
+	char *end;
+
+	return sudo && *sudo && strtoul(sudo, &end, 10) == uid && !*end;
+}
+
+static const char *user_name(uid_t uid, char text[static ACCOUNT_NAME])
+{
+	return account_name(uid, text) ? "unknown" : text;
+}
+
+/* Refuses what stands at a path where somebody else could change it. */
+static int check(const struct stat *st, const char *path, bool reading, struct error *err)
+{
+	bool sticky = S_ISDIR(st->st_mode) && st->st_mode & S_ISVTX;
+	char user[ACCOUNT_NAME];
+
+	if (!path_trusts(st->st_uid) && !(reading && called_by(st->st_uid)))
+		return error_set(
+			err, -EPERM,
+			"%s belongs to uid %u (%s), mode %04o, who can change what is in it; `chown root %s`, or "
+			"name another path",
+			path, st->st_uid, user_name(st->st_uid, user), st->st_mode & 07777, path);
+	/* Devices and the like are refused for what they are. */
+	if (!S_ISDIR(st->st_mode) && !S_ISREG(st->st_mode))
+		return 0;
+	if (st->st_mode & S_IWOTH && !sticky)
+		return error_set(
+			err, -EPERM,
+			"%s is writable for everybody (owner %s, mode %04o); `chmod o-w %s`, or name another path",
+			path, user_name(st->st_uid, user), st->st_mode & 07777, path);
+	if (st->st_mode & S_IWGRP && !sticky && !reading && !group_trusted(st->st_gid))
+		return error_set(
+			err, -EPERM,
+			"%s is writable for gid %u (owner %s, mode %04o); `chmod g-w %s`, or name another path", path,
+			st->st_gid, user_name(st->st_uid, user), st->st_mode & 07777, path);
+	return 0;
+}
+
+int path_check_file(int fd, const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	return check(&st, path, false, err);
+}
+
+/* ---- the walk --------------------------------------------------------------------------------------------------- */
+
+static int begin(struct walk *w, const char *path)
+{
+	_cleanup_free_ char *here = *path == '/' ? strdup("") : get_current_dir_name();
+
+	if (!here)
+		return -errno;
+	if ((size_t)snprintf(w->rest, sizeof(w->rest), "%s/%s", here, path) >= sizeof(w->rest))
+		return -ENAMETOOLONG;
+	w->done[0] = '\0';
+	w->at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return w->at < 0 ? -errno : 0;
+}
+
+/* Takes the next name off the rest; false where there is none. */
+static bool next_name(struct walk *w, char name[static NAME_MAX + 1])
+{
+	size_t skip = strspn(w->rest, "/"), length = strcspn(w->rest + skip, "/");
+
+	if (!length || length > NAME_MAX)
+		return false;
+	memcpy(name, w->rest + skip, length);
+	name[length] = '\0';
+	memmove(w->rest, w->rest + skip + length, strlen(w->rest + skip + length) + 1);
+	return true;
+}
+
+static bool is_last(const struct walk *w)
+{
+	return !w->rest[strspn(w->rest, "/")];
+}
+
+static int descend(struct walk *w, int fd, const char *name)
+{
+	size_t length = strlen(w->done);
+	char *slash;
+
+	close(w->at);
+	w->at = fd;
+	if (!strcmp(name, ".."))
+		*((slash = strrchr(w->done, '/')) ? slash : w->done) = '\0';
+	else if ((size_t)snprintf(w->done + length, sizeof(w->done) - length, "/%s", name) >= sizeof(w->done) - length)
+		return -ENAMETOOLONG;
+	return 0;
+}
+
+/* Goes on with what a link says. */
+static int follow(struct walk *w, int link, const char *name)
+{
+	char target[PATH_MAX], rest[PATH_MAX];
+	ssize_t size = readlinkat(link, "", target, sizeof(target) - 1);
+	int root;
+
+	if (size < 0)
+		return -errno;
+	target[size] = '\0';
+	if (++w->links > MAX_LINKS)
+		return -ELOOP;
+	if ((size_t)snprintf(rest, sizeof(rest), "%s/%s", target, w->rest) >= sizeof(rest))
+		return -ENAMETOOLONG;
+	strcpy(w->rest, rest);
+	if (*target != '/')
+		return 0;
+	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	close(w->at);
+	w->at = root;
+	w->done[0] = '\0';
+	return 0;
+}
+
+/* Links of /proc lead to open files, and what they say is no path. */
+static bool is_proc(int fd)
+{
+	struct statfs fs;
+
+	return !fstatfs(fd, &fs) && fs.f_type == PROC_SUPER_MAGIC;
+}
+
+static void name_of(int fd, char text[static 32])
+{
+	snprintf(text, 32, "/proc/self/fd/%d", fd);
+}
+
+/* The mode is the one asked for: what the umask took is given back, as the umask itself is of all threads. */
+static int make_directory(const struct walk *w, const char *name, mode_t mode)
+{
+	bool made = !mkdirat(w->at, name, mode);
+	char self[32];
+	struct stat st;
+
+	if (!made && errno != EEXIST)
+		return -errno;
+
+	_cleanup_close_ int fd = openat(w->at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st))
+		return -errno;
+	name_of(fd, self);
+	if (made && S_ISDIR(st.st_mode) && (st.st_mode & mode) != mode && chmod(self, (st.st_mode & 07777) | mode))
+		return -errno;
+	return take_fd(fd);
+}
+
+/* Opens the next name without following it, making the directory where that is wanted. */
+static int open_name(const struct walk *w, const char *name)
+{
+	int fd = openat(w->at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT && w->make)
+		return make_directory(w, name, is_last(w) ? w->mode : 0755);
+	return fd < 0 ? -errno : fd;
+}
+
+/* One name further: 1, or 0 at the end, or -errno. */
+static int step(struct walk *w, struct error *err)
+{
+	char name[NAME_MAX + 1], path[PATH_MAX], user[ACCOUNT_NAME];
+	struct stat st;
+	int r;
+
+	if (!next_name(w, name))
+		return is_last(w) ? 0 : -ENAMETOOLONG;
+	if (!strcmp(name, "."))
+		return 1;
+
+	_cleanup_close_ int fd = open_name(w, name);
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st))
+		return -errno;
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", w->done, name) >= sizeof(path))
+		return -ENAMETOOLONG;
+	if (S_ISLNK(st.st_mode)) {
+		if (!path_trusts(st.st_uid) && !(w->reading && called_by(st.st_uid)))
+			return error_set(
+				err, -EPERM,
+				"%s is a symbolic link of uid %u (%s), which is not followed; `rm %s`, or name "
+				"another path",
+				path, st.st_uid, user_name(st.st_uid, user), path);
+		if (!is_proc(fd)) {
+			r = follow(w, fd, name);
+			return r ? r : 1;
+		}
+		close(fd);
+		fd = openat(w->at, name, O_PATH | O_CLOEXEC);
+		if (fd < 0 || fstat(fd, &st))
+			return -errno;
+	}
+	r = check(&st, path, w->reading, err);
+	if (!r)
+		r = descend(w, take_fd(fd), name);
+	return r ? r : 1;
+}
+
+/* Walks the path to its end; *w is left there, and its descriptor is the caller's to close. */
+static int walk(struct walk *w, const char *path, struct error *err)
+{
+	int r;
+
+	if (err)
+		err->text[0] = '\0';
+	w->at = -1;
+	r = begin(w, path);
+	if (r)
+		return r;
+	do
+		r = step(w, err);
+	while (r > 0);
+	return r;
+}
+
+/* ---- what others ask for -------------------------------------------------------------------------------------------
+ */
+
+static void end_walk(const struct walk *w)
+{
+	close_fd(&w->at);
+}
+
+int path_open_file(const char *path, int flags, int *ret_fd, struct error *err)
+{
+	__attribute__((cleanup(end_walk))) struct walk w = { .reading = true };
+	char self[32];
+	int r = walk(&w, path, err), fd;
+
+	if (r)
+		return r;
+	/* What was checked, whatever has that name by now. */
+	name_of(w.at, self);
+	fd = open(self, flags | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+int path_check(const char *path, struct error *err)
+{
+	__attribute__((cleanup(end_walk))) struct walk w = { 0 };
+	int r = walk(&w, path, err);
+
+	return r == -ENOENT ? 0 : r;
+}
+
+int path_make_directory(const char *path, mode_t mode, struct error *err)
+{
+	__attribute__((cleanup(end_walk))) struct walk w = { .make = true, .mode = mode };
+	int r = walk(&w, path, err);
+	struct stat st;
+
+	if (r)
+		return r;
+	if (fstat(w.at, &st))
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}

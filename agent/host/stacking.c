@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "host/stacking.h"
+
+#include <linux/if_ether.h>
+#include <string.h>
+
+#include <detnat/tables.h>
+
+#include "host/offloads.h"
+
+/* Deeper than anybody stacks; the kernel's own limit is 8. */
+#define MAX_DEPTH 8
+
+static bool is_one_of(const char *kind, const char *const *kinds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(kind, kinds[i]))
+			return true;
+	return false;
+}
+
+bool link_is_stacked(const struct link *l)
+{
+	static const char *const kinds[] = { "vlan", "bridge", "bond", "team", "macvlan", "macsec", "ipvlan", "hsr" };
+
+	return is_one_of(l->kind, kinds, ARRAY_SIZE(kinds));
+}
+
+bool link_is_vlan(const struct link *l)
+{
+	return !strcmp(l->kind, "vlan");
+}
+
+const struct link *link_find(const struct link_list *all, uint32_t ifindex)
+{
+	for (size_t i = 0; ifindex && i < all->count; i++)
+		if (all->link[i].ifindex == ifindex)
+			return &all->link[i];
+	return NULL;
+}
+
+const struct link *vlan_carrier(const struct link_list *all, const struct link *vlan)
+{
+	const struct link *l = vlan;
+
+	for (unsigned tags = 0; l && link_is_vlan(l); tags++) {
+		if (tags == MAX_VLAN_TAGS)
+			return NULL;
+		l = link_find(all, l->lower);
+	}
+	return l;
+}
+
+/* The next interface directly below another, of all that there are; *position begins at 0. NULL: no more. */
+static const struct link *next_below(const struct link_list *all, const struct link *l, size_t *position)
+{
+	/* A veth names its peer as the interface below. */
+	uint32_t lower = link_is_stacked(l) ? l->lower : 0;
+
+	while (*position < all->count) {
+		const struct link *below = &all->link[(*position)++];
+
+		if (below->ifindex != l->ifindex && (below->ifindex == lower || below->master == l->ifindex))
+			return below;
+	}
+	return NULL;
+}
+
+static bool stands_on(const struct link_list *all, const struct link *upper, const struct link *lower, bool shown,
+		      int depth)
+{
+	static const char *const hiding[] = { "vlan", "macsec" };
+	const struct link *below;
+	size_t position = 0;
+
+	if (depth == MAX_DEPTH || (shown && is_one_of(upper->kind, hiding, ARRAY_SIZE(hiding))))
+		return false;
+	while ((below = next_below(all, upper, &position)))
+		if (below->ifindex == lower->ifindex || stands_on(all, below, lower, shown, depth + 1))
+			return true;
+	return false;
+}
+
+bool link_stands_on(const struct link_list *all, const struct link *upper, const struct link *lower)
+{
+	return stands_on(all, upper, lower, false, 0);
+}
+
+bool link_shows_in(const struct link_list *all, const struct link *upper, const struct link *lower)
+{
+	return stands_on(all, upper, lower, true, 0);
+}
+
+static unsigned height(const struct link_list *all, const struct link *l, unsigned depth)
+{
+	const struct link *below;
+	unsigned highest = 0;
+	size_t position = 0;
+
+	while (depth < MAX_DEPTH && (below = next_below(all, l, &position))) {
+		unsigned h = 1 + height(all, below, depth + 1);
+
+		highest = h > highest ? h : highest;
+	}
+	return highest;
+}
+
+unsigned link_height(const struct link_list *all, const struct link *l)
+{
+	return height(all, l, 0);
+}
+
+/* The first interface at the bottom whose offload is on. */
+static const struct link *search(const struct link_list *all, const struct link *l, int depth, const char *offload)
+{
+	const struct link *below, *found;
+	bool bottom = true;
+	size_t position = 0;
+
+	if (depth == MAX_DEPTH)
+		return NULL;
+	while ((below = next_below(all, l, &position))) {
+		bottom = false;
+		found = search(all, below, depth + 1, offload);
+		if (found)
+			return found;
+	}
+	return bottom && offload_is_on(l->name, offload) ? l : NULL;
+}
+
+const char *vlan_offload(const struct link_list *all, const struct link *vlan)
+{
+	const struct link *l = vlan, *lower;
+
+	for (unsigned tags = 0; tags < MAX_VLAN_TAGS; tags++, l = lower) {
+		lower = link_find(all, l->lower);
+		if (!lower || !link_is_vlan(lower))
+			break;
+	}
+	return l->vlan_tpid == ETH_P_8021AD ? OFFLOAD_SERVICE_VLAN : OFFLOAD_VLAN;
+}
+
+const struct link *tags_taken_by(const struct link_list *all, const struct link *carrier, const char *offload)
+{
+	return search(all, carrier, 0, offload);
+}
+
+const struct link *merged_by(const struct link_list *all, const struct link *l)
+{
+	const struct link *by = link_is_stacked(l) ? search(all, l, 0, OFFLOAD_GRO) : NULL;
+
+	return by && by->ifindex != l->ifindex ? by : NULL;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Messages that wait for a collector, first in, first out, and no more octets of them than IPFIX_QUEUE_OCTETS. Those
+ * before `unsent` are sent and not acknowledged yet (TCP). They are finished, and stamped when they are sent.
+ */
+#ifndef DETNAT_BACKLOG_H
+#define DETNAT_BACKLOG_H
+
+#include <sys/queue.h>
+
+#include "ipfix/encode.h"
+
+/* Some 250,000 session records; headers of entries count. */
+#define IPFIX_QUEUE_OCTETS (8U << 20)
+
+struct ipfix_entry {
+	STAILQ_ENTRY(ipfix_entry) link;
+	uint32_t skipped; /* data records lost between the message before and this one */
+	uint16_t length;
+	uint16_t records;
+	uint16_t events;
+	bool counted; /* among those sent */
+	uint8_t octets[];
+};
+
+struct ipfix_queue {
+	STAILQ_HEAD(ipfix_entries, ipfix_entry) entries;
+	struct ipfix_entry *unsent; /* NULL: all are sent */
+	size_t octets;
+	uint64_t events; /* not sent yet */
+};
+
+void ipfix_queue_init(struct ipfix_queue *q);
+void ipfix_queue_clear(struct ipfix_queue *q);
+
+static inline bool ipfix_queue_empty(const struct ipfix_queue *q)
+{
+	return STAILQ_EMPTY(&q->entries);
+}
+
+/* Appends a copy of a message: 0, -ENOSPC where the queue is full, -ENOMEM. */
+int ipfix_queue_put(struct ipfix_queue *q, const struct ipfix_message *m, uint32_t skipped);
+
+/* Moves on past the first message that is not sent, which must be there. */
+void ipfix_queue_sent(struct ipfix_queue *q);
+
+/* Removes the first message, which must be there and sent. */
+void ipfix_queue_pop(struct ipfix_queue *q);
+
+/* Removes the first message that is not sent, which must be there, and returns it: the caller frees it. */
+struct ipfix_entry *ipfix_queue_take_unsent(struct ipfix_queue *q);
+
+/* All that is there is to be sent again. */
+void ipfix_queue_rewind(struct ipfix_queue *q);
+
+#endif

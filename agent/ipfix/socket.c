@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "ipfix/socket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static struct sockaddr_in socket_address(struct endpoint e)
+{
+	return (struct sockaddr_in){
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(e.addr),
+		.sin_port = htons(e.port),
+	};
+}
+
+static void set_reuse(int fd, int on)
+{
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+}
+
+static int refuse_source(enum ipfix_transport transport, struct endpoint source, int r, struct error *err)
+{
+	char addr[ADDR_TEXT];
+
+	addr_format(source.addr, addr);
+	switch (r) {
+	case -EADDRNOTAVAIL:
+		return error_set(err, r, "ipfix.source: %s is not an address of this machine", addr);
+	case -EADDRINUSE:
+		return error_set(
+			err, r,
+			"ipfix.source: %s port %u of %s is taken by another program; choose another, or 0 for any",
+			transport == IPFIX_TCP ? "TCP" : "UDP", source.port, addr);
+	default:
+		return error_set(err, r, "ipfix.source: cannot send from %s:%u: %s", addr, source.port, strerror(-r));
+	}
+}
+
+int ipfix_socket_connect(struct ipfix_socket *s)
+{
+	struct sockaddr_in to = socket_address(s->collector);
+
+	if (connect(s->fd, (const struct sockaddr *)&to, sizeof(to)) && errno != EINPROGRESS)
+		return -errno;
+	return 0;
+}
+
+/*
+ * Connects, after giving up an older connection: where the source is the kernel's choice, that address may have gone.
+ */
+static int connect_udp(struct ipfix_socket *s)
+{
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	int r;
+
+	connect(s->fd, &nobody, sizeof(nobody));
+	r = ipfix_socket_connect(s);
+	if (r)
+		return r;
+	s->connected = true;
+	s->connections++;
+	return 0;
+}
+
+/* Session events come in bursts. Where this is refused, the default does. */
+static void enlarge_send_buffer(int fd)
+{
+	const int octets = 4 << 20;
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &octets, sizeof(octets));
+}
+
+/* A collector that has vanished without a word is found out within half a minute. */
+static void limit_silence(int fd)
+{
+	const int on = 1, seconds = 10, probes = 2;
+	const unsigned milliseconds = 30000;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof(seconds));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof(milliseconds));
+}
+
+/*
+ * All of our own may hold the port while one follows the other; nobody else ever may. A TCP port stays open to other
+ * binds of the kind, as a connection that has ended would else keep us from it for a minute.
+ */
+static int bind_source(int fd, bool tcp, struct endpoint source, const int *own, size_t n_own)
+{
+	struct sockaddr_in from = socket_address(source);
+	int r = 0;
+
+	for (size_t i = 0; i < n_own && !tcp; i++)
+		set_reuse(own[i], 1);
+	set_reuse(fd, 1);
+	if (bind(fd, (const struct sockaddr *)&from, sizeof(from)))
+		r = -errno;
+	if (!tcp) {
+		set_reuse(fd, 0);
+		for (size_t i = 0; i < n_own; i++)
+			set_reuse(own[i], 0);
+	}
+	return r;
+}
+
+int ipfix_socket_open(const struct collector_endpoint *to, struct endpoint source, const int *own, size_t n_own,
+		      struct ipfix_socket *ret, struct error *err)
+{
+	bool tcp = to->transport == IPFIX_TCP;
+	_cleanup_close_ int fd = socket(AF_INET, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int r;
+
+	if (fd < 0)
+		return error_set(err, -errno, "cannot make the IPFIX socket: %s", strerror(errno));
+	r = bind_source(fd, tcp, source, own, n_own);
+	if (r)
+		return refuse_source(to->transport, source, r, err);
+	if (tcp)
+		limit_silence(fd);
+	else
+		enlarge_send_buffer(fd);
+
+	struct ipfix_socket s = { .fd = take_fd(fd), .collector = to->at };
+
+	/* It may be a while until there is a route: each message tries again. */
+	if (!tcp)
+		connect_udp(&s);
+	*ret = s;
+	return 0;
+}
+
+void ipfix_socket_close(struct ipfix_socket *s)
+{
+	close_fd(&s->fd);
+	*s = (struct ipfix_socket){ .fd = -1 };
+}
+
+void ipfix_socket_poll(struct ipfix_socket *s)
+{
+	int pending = 0;
+	socklen_t size = sizeof(pending);
+
+	if (s->fd >= 0 && !getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &pending, &size) && pending)
+		s->refused = true;
+}
+
+static int send_once(struct ipfix_socket *s, const void *message, size_t length)
+{
+	if (send(s->fd, message, length, MSG_NOSIGNAL) < 0)
+		return -errno;
+	return 0;
+}
+
+int ipfix_socket_send(struct ipfix_socket *s, const void *message, size_t length)
+{
+	if (!s->connected) {
+		int r = connect_udp(s);
+
+		if (r)
+			return r;
+	}
+
+	int r = send_once(s, message, length);
+
+	switch (r) {
+	case -ECONNREFUSED:
+	case -ENOPROTOOPT:
+	case -EHOSTUNREACH:
+		/* The answer to an earlier message, unless a route says so. Told once: the next try is this message's
+		 * own. */
+		s->refused = true;
+		r = send_once(s, message, length);
+		if (r == -EHOSTUNREACH)
+			s->refused = false;
+		break;
+	case -EINVAL:
+	case -EADDRNOTAVAIL:
+	case -ENETUNREACH:
+		s->connected = false;
+		break;
+	}
+	return r;
+}

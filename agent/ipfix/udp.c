@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Messages to a collector by UDP (RFC 7011 section 10.3): a datagram each, queued only while the socket has no room. */
+#include <errno.h>
+#include <string.h>
+
+#include "ipfix/collector.h"
+
+/* Takes note of an ICMP error: the latest message at least was in vain. */
+static void note_refusal(struct ipfix_collector *c)
+{
+	if (!c->socket.refused)
+		return;
+	c->socket.refused = false;
+	c->refused = true;
+	/* It counts in the sequence already. */
+	ipfix_collector_lost(c, 0, c->last_events);
+	c->last_events = 0;
+	ipfix_collector_complain(c, "refuses messages, nothing seems to listen there");
+}
+
+void ipfix_udp_poll(struct ipfix_collector *c)
+{
+	ipfix_socket_poll(&c->socket);
+	note_refusal(c);
+}
+
+static bool no_room(int r)
+{
+	return r == -EAGAIN || r == -ENOBUFS;
+}
+
+/* Stamps and sends; the sequence moves on where that was done. */
+static int transmit(struct ipfix_collector *c, uint8_t *octets, uint16_t length, uint32_t skipped, uint16_t records)
+{
+	int r;
+
+	ipfix_stamp(octets, (uint32_t)(c->shared->now_ms / 1000), c->sequence + skipped);
+	r = ipfix_socket_send(&c->socket, octets, length);
+	note_refusal(c);
+	if (!r)
+		c->sequence += skipped + records;
+	else if (!c->socket.connected)
+		/* Connected again, it may have another source, a stranger to the collector. */
+		c->templates_due = true;
+	return r;
+}
+
+void ipfix_udp_drain(struct ipfix_collector *c)
+{
+	struct ipfix_queue *q = &c->queue;
+
+	while (q->unsent && c->socket.fd >= 0) {
+		struct ipfix_entry *e = q->unsent;
+		int r = transmit(c, e->octets, e->length, e->skipped, e->records);
+
+		if (no_room(r))
+			return;
+		if (r) {
+			/* Those behind it come after a gap of as many. */
+			c->sequence += e->skipped + e->records;
+			ipfix_collector_lost(c, 0, e->events);
+			ipfix_collector_complain(c, strerror(-r));
+		} else {
+			ipfix_collector_sent(c, e->events);
+		}
+		ipfix_queue_sent(q);
+		ipfix_queue_pop(q);
+	}
+}
+
+int ipfix_udp_put(struct ipfix_collector *c, struct ipfix_message *m)
+{
+	int r;
+
+	if (c->socket.fd < 0)
+		return -EADDRNOTAVAIL;
+	ipfix_udp_drain(c);
+	if (ipfix_queue_empty(&c->queue)) {
+		r = transmit(c, m->octets, m->length, c->skipped, m->records);
+		if (!r) {
+			c->skipped = 0;
+			ipfix_collector_sent(c, m->events);
+			return 0;
+		}
+		if (!no_room(r))
+			return r;
+	}
+	r = ipfix_queue_put(&c->queue, m, c->skipped);
+	if (!r)
+		c->skipped = 0;
+	return r;
+}

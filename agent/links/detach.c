@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "links/detach.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "links/attach.h"
+#include "datapath/bpffs.h"
+#include "links/devices.h"
+#include "guard/guard.h"
+#include "base/log.h"
+#include "datapath/namespace.h"
+
+int detach_datapath(struct datapath *d, const char *pin_path, struct error *err)
+{
+	int r = devices_detach_all(d, err);
+
+	if (!r)
+		r = datapath_unpin(pin_path, err);
+	datapath_close(d);
+	if (!r)
+		bpffs_release(pin_path);
+	return r;
+}
+
+/* The interfaces went with their network namespace; those of this one are others'. */
+static int detach_pins(struct datapath *d, const char *pin_path, struct error *err)
+{
+	int r = datapath_unpin(pin_path, err);
+
+	log_info("%s: its network namespace is gone; only the pins were removed", pin_path);
+	datapath_close(d);
+	if (!r)
+		bpffs_release(pin_path);
+	return r;
+}
+
+/* Whether an interface carries a program that was a datapath's before its pins went, with their mount or by hand. */
+static bool any_orphan(void)
+{
+	_cleanup_netlink_ struct netlink *n = NULL;
+	const struct own_programs none = { 0 };
+	_cleanup_free_ struct link *links = NULL;
+	size_t n_links = 0;
+
+	if (netlink_new(&n) || links_read(n, &links, &n_links))
+		return false;
+	for (size_t i = 0; i < n_links; i++)
+		if (links[i].xdp.prog_id && own_programs_has(&none, links[i].xdp.prog_id))
+			return true;
+	return false;
+}
+
+int detach_pinned(const char *pin_path, bool *ret_found, struct error *err)
+{
+	struct datapath d;
+	bool gone = false;
+	int r = namespace_check(pin_path, &gone, err);
+
+	*ret_found = false;
+	if (r)
+		return r;
+	r = datapath_open_pinned(pin_path, &d, err);
+	*ret_found = !r;
+	if (!r)
+		return gone ? detach_pins(&d, pin_path, err) : detach_datapath(&d, pin_path, err);
+	if (r != -ENOENT)
+		return r;
+	/* Without the sign of an orphan nothing is touched: the pin path may be wrong, and the datapath well under
+	 * another. */
+	if (!any_orphan())
+		return 0;
+	*ret_found = true;
+	r = datapath_of_nothing(pin_path, &d);
+	if (r)
+		return error_set(err, r, "out of memory");
+	r = devices_detach_all(&d, err);
+	datapath_close(&d);
+	return r;
+}
+
+int detach_guard(const char *pin_path, bool *ret_found, struct error *err)
+{
+	int r = guard_remove(pin_path);
+
+	*ret_found = !r;
+	return !r || r == -ENOENT ? 0 : error_set(err, r, "the guard's table cannot be removed: %s", strerror(-r));
+}

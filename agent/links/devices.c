@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "links/devices.h"
+
+#include <errno.h>
+#include <linux/if_link.h>
+#include <string.h>
+
+#include "links/interfaces.h"
+#include "base/log.h"
+#include "links/routes.h"
+
+/* How long to wait after notifications were lost before everything is read: while a storm lasts, that would lose more.
+ */
+#define LOST_PAUSE_MS 200
+
+/* Notifications tell of every change; this is for those that never came. */
+#define RESYNC_S 30U
+
+static void on_sync(evutil_socket_t fd, short what, void *arg)
+{
+	devices_sync(arg);
+}
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+	struct devices *v = arg;
+	bool changed = false;
+
+	for (size_t k = 0; k < v->interfaces.count; k++) {
+		struct interface *i = &v->interfaces.list[k];
+
+		if (i->attachment != DEVICE_ABSENT)
+			changed |=
+				redirects_tick(v->redirects, &i->link, i->attachment == DEVICE_XDP_NATIVE, &i->health);
+	}
+	if (changed)
+		interfaces_record(v, &v->interfaces);
+	devices_vouch(v);
+	if (++v->seconds % RESYNC_S == 0) {
+		devices_mark_all(v);
+		devices_sync(v);
+	}
+}
+
+static void on_alarm(uint32_t ifindex, void *arg)
+{
+	struct devices *v = arg;
+
+	for (size_t k = 0; k < v->interfaces.count; k++) {
+		struct interface *i = &v->interfaces.list[k];
+
+		if (i->attachment == DEVICE_ABSENT || i->link.ifindex != ifindex)
+			continue;
+		if (redirects_alarm(v->redirects, &i->link, i->attachment == DEVICE_XDP_NATIVE, &i->health))
+			interfaces_record(v, &v->interfaces);
+	}
+}
+
+/* ---- notifications --------------------------------------------------------------------------------------------------
+ */
+
+/* Has what concerns an interface of ours looked at; name may be NULL. */
+static void mark(struct devices *v, int ifindex, const char *name, unsigned delay_ms)
+{
+	for (size_t k = 0; k < v->interfaces.count; k++) {
+		struct interface *i = &v->interfaces.list[k];
+
+		if (i->link.ifindex != (uint32_t)ifindex && (!name || strcmp(i->name, name)))
+			continue;
+		i->dirty = true;
+		devices_schedule_sync(v, delay_ms);
+	}
+}
+
+static void on_link(struct devices *v, const struct nlmsghdr *h)
+{
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
+	const struct nlattr *attr[IFLA_MASTER + 1];
+	const struct device *record = info->ifi_index < (int)MAX_IFINDEX ? &v->datapath->device[info->ifi_index] : NULL;
+
+	netlink_attributes(h, sizeof(*info), attr, ARRAY_SIZE(attr));
+	monitor_raise_epoch(v->monitor);
+	mark(v, info->ifi_index, attr[IFLA_IFNAME] ? mnl_attr_get_str(attr[IFLA_IFNAME]) : NULL, 0);
+	/* A port joins, or leaves, a bond. */
+	if (attr[IFLA_MASTER] && mnl_attr_get_payload_len(attr[IFLA_MASTER]) >= sizeof(uint32_t))
+		mark(v, (int)mnl_attr_get_u32(attr[IFLA_MASTER]), NULL, 0);
+	if (record && record->master)
+		mark(v, (int)record->master, NULL, 0);
+}
+
+static void on_route(struct devices *v, const struct nlmsghdr *h)
+{
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+
+	route_limits_message(&v->limits, h);
+	if (v->limits.changed)
+		devices_schedule_sync(v, MONITOR_QUIET_MS);
+	monitor_raise_epoch(v->monitor);
+	if (rt->rtm_type == RTN_LOCAL) {
+		v->own_sources_known = false;
+		devices_schedule_sync(v, 0);
+	}
+	if (h->nlmsg_type == RTM_DELROUTE && rt->rtm_protocol == ROUTE_PROTOCOL) {
+		v->routes_dirty = true;
+		devices_schedule_sync(v, MONITOR_QUIET_MS);
+	}
+}
+
+static void on_message(const struct nlmsghdr *h, void *arg)
+{
+	struct devices *v = arg;
+
+	switch (h->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		on_link(v, h);
+		return;
+	case RTM_NEWNEIGH:
+	case RTM_DELNEIGH:
+		if (neighbours_changed(v->neighbours, h))
+			monitor_raise_epoch(v->monitor);
+		return;
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		on_route(v, h);
+		return;
+	case RTM_NEWQDISC:
+	case RTM_DELQDISC:
+	case RTM_NEWTFILTER:
+	case RTM_DELTFILTER:
+		mark(v, ((const struct tcmsg *)mnl_nlmsg_get_payload(h))->tcm_ifindex, NULL, MONITOR_QUIET_MS);
+		return;
+	case RTM_NEWRULE:
+	case RTM_DELRULE:
+		v->rules_dirty = true;
+		break;
+	case RTM_NEWNETCONF:
+	case RTM_DELNETCONF: /* forwarding switched on or off */
+		devices_mark_all(v);
+		break;
+	default: /* addresses, next hop objects */
+		break;
+	}
+	monitor_raise_epoch(v->monitor);
+	devices_schedule_sync(v, MONITOR_QUIET_MS);
+}
+
+static void on_lost(void *arg)
+{
+	struct devices *v = arg;
+
+	neighbours_forget(v->neighbours);
+	devices_mark_all(v);
+	v->rules_dirty = v->routes_dirty = true;
+	v->own_sources_known = v->limits.known = false;
+	devices_schedule_sync(v, LOST_PAUSE_MS);
+}
+
+/* ---- public -------------------------------------------------------------------------------------------------------
+ */
+
+int devices_new(struct event_base *base, struct datapath *d, struct guard *guard, struct devices **ret,
+		struct error *err)
+{
+	const struct timeval second = { .tv_sec = 1 };
+	struct devices *v = calloc(1, sizeof(*v));
+	struct error why;
+	char *slash;
+	int r = 0;
+
+	if (!v)
+		return error_set(err, -ENOMEM, "out of memory");
+	v->datapath = d;
+	v->guard = guard;
+	v->names = -1;
+	v->pin_path = strdup(d->pin_dir);
+	slash = v->pin_path ? strrchr(v->pin_path, '/') : NULL;
+	if (slash)
+		*slash = '\0';
+	v->sync = evtimer_new(base, on_sync, v);
+	v->second = event_new(base, -1, EV_PERSIST, on_second, v);
+	if (!v->pin_path || !v->sync || !v->second || event_add(v->second, &second))
+		r = -ENOMEM;
+	if (!r)
+		r = netlink_new(&v->netlink);
+	/* Notifications first, so that nothing changes unseen between reading and listening. */
+	if (!r)
+		r = monitor_new(base, d, &(struct monitor_handlers){ .message = on_message, .lost = on_lost, .arg = v },
+				&v->monitor);
+	if (!r)
+		r = neighbours_new(base, d, v->netlink, &v->neighbours);
+	if (!r)
+		r = rules_read(v->netlink, &v->routing);
+	if (!r)
+		r = route_limits_read(&v->limits, v->netlink);
+	if (!r)
+		r = route_limits_apply(&v->limits, d->route_mtus);
+	if (!r)
+		v->routing_told = devices_routing(v);
+	if (!r) {
+		v->names = interfaces_names_open(d->pin_dir);
+		r = v->names < 0 ? v->names : 0;
+	}
+	if (r) {
+		devices_free(v);
+		return error_set(err, r, "the kernel's interfaces and routes cannot be read: %s", strerror(-r));
+	}
+	if (redirects_new(base, d, on_alarm, v, &v->redirects, &why))
+		log_debug("what becomes of redirected frames cannot be watched: %s", why.text);
+	*ret = v;
+	return 0;
+}
+
+void devices_free(struct devices *v)
+{
+	if (!v)
+		return;
+	if (v->datapath->global)
+		own_sources_vouch(v->datapath, NULL);
+	redirects_free(v->redirects);
+	neighbours_free(v->neighbours);
+	monitor_free(v->monitor);
+	netlink_free(v->netlink);
+	if (v->sync)
+		event_free(v->sync);
+	if (v->second)
+		event_free(v->second);
+	own_programs_free(&v->own);
+	route_limits_free(&v->limits);
+	close_fd(&v->names);
+	free(v->interfaces.list);
+	free(v->prefixes);
+	free(v->ports);
+	free(v->pin_path);
+	free(v);
+}
+
+enum device_attachment devices_attachment(const struct devices *v, const char *name)
+{
+	const struct interface *i = interfaces_find(&v->interfaces, name);
+
+	return i ? i->attachment : DEVICE_ABSENT;
+}
+
+const char *devices_link_name(const struct devices *v, const char *name)
+{
+	const struct interface *i = interfaces_find(&v->interfaces, name);
+
+	return i && i->link.ifindex ? i->link.name : NULL;
+}
+
+const char *devices_configured_name(const struct devices *v, const char *link_name)
+{
+	for (size_t k = 0; k < v->interfaces.count; k++) {
+		const struct interface *i = &v->interfaces.list[k];
+
+		if (!i->hidden && i->link.ifindex && !strcmp(i->link.name, link_name))
+			return i->name;
+	}
+	return NULL;
+}
+
+const char *devices_problem(const struct devices *v, const char *name, bool *ret_grave)
+{
+	const struct interface *i = interfaces_find(&v->interfaces, name);
+	size_t length = strlen(name);
+
+	*ret_grave = true;
+	if (!i)
+		return NULL;
+	if (i->problem[0])
+		return i->problem;
+	/* It begins with the name that it is about. */
+	if (!strncmp(v->plan_problem, name, length) && v->plan_problem[length] == ':')
+		return v->plan_problem;
+	*ret_grave = false;
+	return i->name_note[0] ? i->name_note : NULL;
+}
+
+bool devices_shared(const struct devices *v, const char *name)
+{
+	return false;
+}
+
+bool devices_next(const struct devices *v, size_t *position, struct device_view *ret)
+{
+	while (*position < v->interfaces.count) {
+		const struct interface *i = &v->interfaces.list[(*position)++];
+
+		if (!i->roles || !i->link.ifindex)
+			continue;
+		*ret = (struct device_view){
+			.name = i->name,
+			.link_name = i->link.name,
+			.ifindex = i->link.ifindex,
+			.roles = i->roles,
+			.attachment = i->attachment,
+		};
+		return true;
+	}
+	return false;
+}
+
+void devices_on_attachment_change(struct devices *v, devices_notify changed, void *arg)
+{
+	v->attachments_changed = changed;
+	v->attachments_changed_arg = arg;
+}
+
+int devices_check_names(const struct devices *v, const struct config *c, struct error *err)
+{
+	for (size_t k = 0; k < c->n_interfaces; k++) {
+		const char *name = c->interfaces[k].name, *followed = devices_configured_name(v, name);
+
+		if (!followed || !strcmp(followed, name) || !config_find_interface(c, followed) ||
+		    interfaces_find(&v->interfaces, name))
+			continue;
+		return error_set(err, -EEXIST,
+				 "%s is %s of the configuration, renamed since; write one of the two names", name,
+				 followed);
+	}
+	return 0;
+}
+
+void devices_resolve(struct devices *v, int family, const void *addr, uint32_t ifindex)
+{
+	neighbours_resolve(v->neighbours, family, addr, ifindex);
+}
+
+enum routing devices_routing(const struct devices *v)
+{
+	return route_limits_tos(&v->limits) ? ROUTING_BY_MORE : v->routing;
+}
+
+bool devices_route_mtus(const struct devices *v)
+{
+	return route_limits_mtu(&v->limits);
+}
+
+struct rp_summary devices_rp_filters(const struct devices *v, const struct config *c)
+{
+	_cleanup_free_ struct rp_filters *filters = NULL;
+	struct rp_summary summary = { 0 };
+	int r = rp_filters_read(v->netlink, &filters);
+
+	if (r)
+		log_debug("the reverse-path filters cannot be read: %s", strerror(-r));
+	for (size_t k = 0; k < c->n_interfaces; k++)
+		rp_summary_add(&summary, c->interfaces[k].roles,
+			       rp_filter_of(filters, if_nametoindex(c->interfaces[k].name)));
+	return summary;
+}
+
+void devices_on_routing_change(struct devices *v, devices_notify changed, void *arg)
+{
+	v->routing_changed = changed;
+	v->routing_changed_arg = arg;
+}

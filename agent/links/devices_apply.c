@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Makes the machine's interfaces equal to the configuration, whole or not at all. */
+#include <errno.h>
+#include <limits.h>
+#include <linux/if_link.h>
+#include <string.h>
+
+#include "links/interfaces.h"
+#include "base/log.h"
+#include "links/routes.h"
+
+static const char *roles_name(uint8_t roles)
+{
+	return roles == DEVICE_INSIDE ? "inside" : roles == DEVICE_OUTSIDE ? "outside" : "inside and outside";
+}
+
+/* ---- preparation: nothing is touched ---------------------------------------------------------------------------- */
+
+static int prefixes_of(const struct config *c, struct prefix **ret, struct error *err)
+{
+	struct prefix *prefixes = calloc(c->n_mappings + 1, sizeof(*prefixes));
+
+	if (!prefixes)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t k = 0; k < c->n_mappings; k++)
+		prefixes[k] = c->mappings[k].out;
+	*ret = prefixes;
+	return 0;
+}
+
+static int check_all(const struct interfaces *all, const struct own_programs *own, struct error *err)
+{
+	int r = 0;
+
+	for (size_t k = 0; !r && k < all->count; k++)
+		if (all->list[k].link.ifindex)
+			r = xdp_check(&all->list[k].link, own, err);
+	return r;
+}
+
+int devices_check(const struct config *c, struct error *err)
+{
+	_cleanup_netlink_ struct netlink *n = NULL;
+	__attribute__((cleanup(own_programs_free))) struct own_programs own = { 0 };
+	struct interfaces all = { 0 }, known = { 0 };
+	char pin_dir[PATH_MAX];
+	int r = netlink_new(&n);
+
+	snprintf(pin_dir, sizeof(pin_dir), "%s/v%u", c->pin_path, LAYOUT_VERSION);
+	if (!r)
+		r = own_programs_read(c->pin_path, NULL, &own);
+	if (!r)
+		r = interfaces_remembered(n, pin_dir, &own, &known);
+	if (r)
+		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
+	r = interfaces_plan(n, c->interfaces, c->n_interfaces, &known, c->xdp_mode, &all, err);
+	if (!r)
+		r = check_all(&all, &own, err);
+	free(all.list);
+	free(known.list);
+	return r;
+}
+
+/* ---- attach, and back -----------------------------------------------------------------------------------------------
+ */
+
+typedef int (*attach_step)(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err);
+
+static int step_begin(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err)
+{
+	interface_record_begin(v, i);
+	return 0;
+}
+
+static int step_tc(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err)
+{
+	return interface_attach_tc(v, i, err);
+}
+
+static int step_xdp(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err)
+{
+	return interface_attach_xdp(v, i, mode, err);
+}
+
+/*
+ * All records first, then tc, then XDP: what XDP hands up to be translated at the egress must find somebody there. An
+ * interface that vanishes under way is absent, which is no failure.
+ */
+static int attach_all(struct devices *v, struct interfaces *all, enum xdp_mode mode, struct error *err)
+{
+	static const attach_step steps[] = { step_begin, step_tc, step_xdp };
+
+	for (size_t s = 0; s < ARRAY_SIZE(steps); s++) {
+		for (size_t k = 0; k < all->count; k++) {
+			struct interface *i = &all->list[k];
+			int r = i->link.ifindex ? steps[s](v, i, mode, err) : 0;
+
+			if (r == -ENODEV)
+				interface_lost(v, i);
+			else if (r)
+				return r;
+		}
+	}
+	interfaces_carry(all);
+	return 0;
+}
+
+static int note_all(struct devices *v, const struct interfaces *all, struct attach_before *before, struct error *err)
+{
+	int r = 0;
+
+	for (size_t k = 0; !r && k < all->count; k++)
+		if (all->list[k].link.ifindex)
+			r = attach_note(v->netlink, &all->list[k].link, v->datapath, &v->own, &before[k]);
+	return r ? error_set(err, r, "what the interfaces carry cannot be read: %s", strerror(-r)) : 0;
+}
+
+static void restore_all(struct devices *v, const struct interfaces *all, const struct attach_before *before)
+{
+	for (size_t k = 0; k < all->count; k++)
+		attach_restore(v->netlink, v->datapath, &before[k], &v->own, all->list[k].made_clsact);
+	if (v->applied)
+		routes_apply(v->netlink, v->prefixes, v->n_prefixes, NULL);
+	monitor_raise_epoch(v->monitor);
+}
+
+static int change(struct devices *v, struct interfaces *all, enum xdp_mode mode, const struct prefix *prefixes,
+		  size_t n_prefixes, struct error *err)
+{
+	_cleanup_free_ struct attach_before *before = calloc(all->count + 1, sizeof(*before));
+	int r;
+
+	if (!before)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t k = 0; k < all->count; k++)
+		before[k].xdp = before[k].tc = -1;
+	r = note_all(v, all, before, err);
+	if (!r) {
+		r = attach_all(v, all, mode, err);
+		if (!r)
+			r = routes_apply(v->netlink, prefixes, n_prefixes, err);
+		if (r)
+			restore_all(v, all, before);
+	}
+	for (size_t k = 0; k < all->count; k++)
+		attach_forget(&before[k]);
+	return r;
+}
+
+/* ---- what is no longer wanted -------------------------------------------------------------------------------------
+ */
+
+static bool is_recorded(const struct device *d)
+{
+	return d->roles || d->lower;
+}
+
+/* Whether a record is that of a port whose bond is in the list: interfaces_record_ports() sees to those. */
+static bool is_port_of_any(const struct interfaces *all, const struct device *d)
+{
+	return d->master && interfaces_find_index(all, d->master);
+}
+
+/* Whether a link carries something of this datapath: there may be others, with a pin path and interfaces of their own.
+ */
+static bool is_ours(const struct datapath *d, const struct own_programs *own, const struct link *l)
+{
+	if (d->device && l->ifindex < MAX_IFINDEX && is_recorded(&d->device[l->ifindex]))
+		return true;
+	return l->xdp.prog_id && own_programs_has(own, l->xdp.prog_id);
+}
+
+struct standing {
+	const struct link *link;
+	unsigned height;
+};
+
+static int compare_height(const void *a, const void *b)
+{
+	const struct standing *x = a, *y = b;
+
+	return (x->height < y->height) - (x->height > y->height);
+}
+
+/*
+ * What of the links carries something of this datapath and is not in the list (NULL: all of it), the top of a stack
+ * first: the kernel changes no XDP program below an interface that has one. The caller frees *ret. 0 or -ENOMEM.
+ */
+static int find_others(const struct datapath *d, const struct own_programs *own, const struct link_list *links,
+		       const struct interfaces *all, struct standing **ret, size_t *ret_count)
+{
+	struct standing *list = calloc(links->count + 1, sizeof(*list));
+	size_t n = 0;
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t k = 0; k < links->count; k++) {
+		const struct link *l = &links->link[k];
+
+		if (all && (interfaces_find_index(all, l->ifindex) ||
+			    (l->ifindex < MAX_IFINDEX && is_port_of_any(all, &d->device[l->ifindex]))))
+			continue;
+		if (is_ours(d, own, l))
+			list[n++] = (struct standing){ .link = l, .height = link_height(links, l) };
+	}
+	qsort(list, n, sizeof(*list), compare_height);
+	*ret = list;
+	*ret_count = n;
+	return 0;
+}
+
+/* Reads the kernel's links, and finds the others among them. *ret_read holds the links, for the caller to free. */
+static int read_others(const struct devices *v, const struct interfaces *all, struct link **ret_read,
+		       struct link_list *ret_links, struct standing **ret, size_t *ret_count)
+{
+	int r = links_read(v->netlink, ret_read, &ret_links->count);
+
+	ret_links->link = *ret_read;
+	return r ? r : find_others(v->datapath, &v->own, ret_links, all, ret, ret_count);
+}
+
+/* Refuses what would leave a program on an interface that is taken out, as one above keeps its own. */
+static int check_others(struct devices *v, const struct interfaces *all, struct error *err)
+{
+	_cleanup_free_ struct link *read = NULL;
+	_cleanup_free_ struct standing *others = NULL;
+	struct link_list links = { 0 };
+	size_t n = 0;
+	int r = read_others(v, all, &read, &links, &others, &n);
+
+	if (r)
+		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
+	for (size_t k = 0; k < n; k++)
+		for (size_t u = 0; u < links.count; u++) {
+			const struct link *upper = &links.link[u], *lower = others[k].link;
+
+			if (lower->xdp.attached == XDP_ATTACHED_NONE || upper->xdp.attached == XDP_ATTACHED_NONE ||
+			    !link_stands_on(&links, upper, lower) ||
+			    (is_ours(v->datapath, &v->own, upper) && !interfaces_find_index(all, upper->ifindex)))
+				continue;
+			return error_set(
+				err, -EBUSY,
+				"%s: the kernel takes no program off it while %s, which stands on it, has one; "
+				"take that off first, 'detnatctl interface del %s' if it is detnat's",
+				lower->name, upper->name, upper->name);
+		}
+	return 0;
+}
+
+/* The new configuration runs already, so failures here are told but change nothing. */
+static void detach_others(struct devices *v, const struct interfaces *all)
+{
+	_cleanup_free_ struct link *read = NULL;
+	_cleanup_free_ struct standing *others = NULL;
+	struct link_list links = { 0 };
+	size_t n = 0;
+	int r = read_others(v, all, &read, &links, &others, &n);
+
+	if (r)
+		log_warning("what is no longer wanted cannot be detached: %s", strerror(-r));
+	for (size_t k = 0; k < n; k++) {
+		const struct link *l = others[k].link;
+
+		redirects_stop(v->redirects, l->ifindex);
+		r = interface_detach(v->netlink, v->datapath, &v->own, l->ifindex);
+		if (r)
+			log_warning("%s: cannot be detached: %s", l->name, strerror(-r));
+		else
+			log_info("%s: detached", l->name);
+	}
+	/* Records of interfaces that are gone, of an earlier agent's time. */
+	for (uint32_t ifindex = 1; ifindex < MAX_IFINDEX; ifindex++)
+		if (is_recorded(&v->datapath->device[ifindex]) && !interfaces_find_index(all, ifindex) &&
+		    !is_port_of_any(all, &v->datapath->device[ifindex])) {
+			redirects_stop(v->redirects, ifindex);
+			interface_detach(v->netlink, v->datapath, &v->own, ifindex);
+		}
+	for (size_t k = 0; k < all->count; k++) {
+		struct interface *i = &all->list[k];
+
+		if (!i->link.ifindex || i->roles & DEVICE_OUTSIDE)
+			continue;
+		tc_detach(v->netlink, i->link.ifindex, v->datapath->device[i->link.ifindex].flags & DEVICE_CLSACT);
+		i->made_clsact = false;
+	}
+}
+
+static void say_attached(const struct interfaces *all, const struct interface *i)
+{
+	const struct interface *carrier = i->carrier ? interfaces_find_index(all, i->carrier) : NULL;
+	const char *xdp = i->attachment == DEVICE_XDP_NATIVE ? "native" : "generic";
+
+	if (i->hidden)
+		log_info("%s: %s XDP, for the VLAN interfaces on it", i->name, xdp);
+	else if (carrier)
+		log_info("%s: %s, %s XDP on %s", i->name, roles_name(i->roles), xdp, carrier->name);
+	else
+		log_info("%s: %s, %s XDP", i->name, roles_name(i->roles), xdp);
+}
+
+static void start(struct devices *v, struct interfaces *all)
+{
+	for (size_t k = 0; k < all->count; k++) {
+		struct interface *i = &all->list[k];
+		const struct interface *known = interfaces_find(&v->interfaces, i->name);
+		bool native = i->attachment == DEVICE_XDP_NATIVE;
+
+		if (!i->link.ifindex || (i->hidden && i->carrier))
+			continue;
+		if (known && known->attachment == i->attachment && known->roles == i->roles &&
+		    known->carrier == i->carrier)
+			continue;
+		say_attached(all, i);
+		if (i->carrier) {
+			interface_check_forwarding(i);
+			continue;
+		}
+		if (i->link.port_kind[0] && strcmp(i->link.port_kind, "vrf"))
+			log_warning("%s: is a port of a %s, to which routes point; most likely that one is meant",
+				    i->name, i->link.port_kind);
+		if (!i->hidden)
+			interface_check_forwarding(i);
+		redirects_start(v->redirects, &i->link, native, &i->health);
+	}
+}
+
+/* Makes the interfaces those of the list, which becomes v's; prefixes NULL: those that v has. */
+static int apply(struct devices *v, struct interfaces *all, enum xdp_mode mode, struct prefix *prefixes,
+		 size_t n_prefixes, struct error *err)
+{
+	int r = check_all(all, &v->own, err);
+
+	/* A start tells what stays, and goes on. */
+	if (!r && v->applied)
+		r = check_others(v, all, err);
+	if (!r) {
+		interfaces_shut(v, all);
+		r = change(v, all, mode, prefixes ? prefixes : v->prefixes, n_prefixes, err);
+		/* Open again where the change was undone; of a first start nothing was. */
+		if (!r || v->applied)
+			interfaces_open(v, r ? &v->interfaces : all);
+	}
+	if (r)
+		return r;
+	start(v, all);
+	detach_others(v, all);
+	free(v->interfaces.list);
+	v->interfaces = *all;
+	v->mode = mode;
+	v->tell_attachments = true;
+	interfaces_record(v, &v->interfaces);
+	return 0;
+}
+
+int devices_apply(struct devices *v, const struct config *c, struct error *err)
+{
+	struct own_programs own;
+	struct interfaces all = { 0 };
+	struct prefix *prefixes = NULL;
+	int r = own_programs_read(v->pin_path, v->datapath, &own);
+
+	if (r)
+		return error_set(err, r, "the pinned programs cannot be read: %s", strerror(-r));
+	own_programs_free(&v->own);
+	v->own = own;
+	if (!v->applied && !v->interfaces.list) {
+		r = interfaces_remembered(v->netlink, v->datapath->pin_dir, &own, &v->interfaces);
+		if (r)
+			return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
+	}
+	r = interfaces_plan(v->netlink, c->interfaces, c->n_interfaces, &v->interfaces, c->xdp_mode, &all, err);
+	if (!r)
+		r = prefixes_of(c, &prefixes, err);
+	if (!r)
+		r = apply(v, &all, c->xdp_mode, prefixes, c->n_mappings, err);
+	if (r) {
+		free(all.list);
+		free(prefixes);
+		return r;
+	}
+	free(v->prefixes);
+	v->prefixes = prefixes;
+	v->n_prefixes = c->n_mappings;
+	v->applied = true;
+	/* Names that do not fit their links are told of there. */
+	devices_mark_all(v);
+	devices_schedule_sync(v, 0);
+	return 0;
+}
+
+int devices_replan(struct devices *v, struct error *err)
+{
+	_cleanup_free_ struct config_interface *wanted = calloc(v->interfaces.count + 1, sizeof(*wanted));
+	struct interfaces all = { 0 };
+	size_t n = 0;
+	int r;
+
+	if (!wanted)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t k = 0; k < v->interfaces.count; k++) {
+		const struct interface *i = &v->interfaces.list[k];
+
+		if (i->hidden)
+			continue;
+		memcpy(wanted[n].name, i->name, sizeof(wanted[n].name));
+		wanted[n++].roles = i->roles;
+	}
+	r = interfaces_plan(v->netlink, wanted, n, &v->interfaces, v->mode, &all, err);
+	if (r)
+		return r;
+	if (!interfaces_same_plan(&all, &v->interfaces))
+		r = apply(v, &all, v->mode, NULL, v->n_prefixes, err);
+	else
+		free(take_pointer(all.list));
+	if (r)
+		free(all.list);
+	return r;
+}
+
+int devices_detach_all(struct datapath *d, struct error *err)
+{
+	_cleanup_netlink_ struct netlink *n = NULL;
+	__attribute__((cleanup(own_programs_free))) struct own_programs own = { 0 };
+	_cleanup_free_ struct link *read = NULL;
+	_cleanup_free_ struct standing *ours = NULL;
+	_cleanup_free_ char *pin_path = strdup(d->pin_dir);
+	struct link_list links = { 0 };
+	struct error failures = { 0 };
+	size_t count = 0;
+	int r = pin_path ? netlink_new(&n) : -ENOMEM, failed = 0;
+
+	if (!r) {
+		*strrchr(pin_path, '/') = '\0';
+		r = own_programs_read(pin_path, d, &own);
+	}
+	if (!r)
+		r = links_read(n, &read, &links.count);
+	links.link = read;
+	if (!r)
+		r = find_others(d, &own, &links, NULL, &ours, &count);
+	if (r)
+		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
+	for (size_t k = 0; k < count; k++) {
+		size_t length = strlen(failures.text);
+
+		r = interface_detach(n, d, &own, ours[k].link->ifindex);
+		if (!r)
+			continue;
+		failed = r;
+		snprintf(failures.text + length, sizeof(failures.text) - length, "%s%s: cannot be detached: %s",
+			 length ? "; " : "", ours[k].link->name, strerror(-r));
+	}
+	r = routes_remove_all(n, failed ? NULL : err);
+	return failed ? error_set(err, failed, "%s", failures.text) : r;
+}

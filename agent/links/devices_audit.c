@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is attached and recorded, and the blackhole routes, against what should be there. */
+#include <errno.h>
+#include <string.h>
+
+#include "links/interfaces.h"
+#include "links/routes.h"
+#include "sessions/check.h"
+
+/* Programs of one interface, and its record. */
+static void audit_interface(const struct devices *v, const struct interface *i, const struct link *l,
+			    struct check_findings *f)
+{
+	struct device record = interface_record(&v->interfaces, i);
+
+	if (!l)
+		check_add(f, CHECK_DEVICE, false, i->name, "it is gone, and was not taken notice of");
+	else if (!interface_is_attached(v, i, l))
+		check_add(f, CHECK_PROGRAM, false, i->name, "it does not carry detnat's programs%s%s",
+			  *i->problem ? ": " : "", i->problem);
+	else if (memcmp(&record, &v->datapath->device[l->ifindex], offsetof(struct device, pad)))
+		check_add(f, CHECK_DEVICE, false, i->name, "the datapath's record of it is another than it should be");
+}
+
+static void audit_routes_missing(struct prefix prefix, void *arg)
+{
+	char text[ADDR_TEXT];
+
+	check_add(arg, CHECK_ROUTE, false, prefix_format(prefix.base, prefix.plen, text),
+		  "its blackhole route is missing");
+}
+
+static int audit(struct devices *v, struct check_findings *f, size_t *ret_interfaces)
+{
+	_cleanup_free_ struct link *links = NULL;
+	size_t n_links = 0;
+	int r = links_read(v->netlink, &links, &n_links);
+
+	for (size_t k = 0; !r && k < v->interfaces.count; k++) {
+		const struct interface *i = &v->interfaces.list[k];
+		const struct link *l = NULL;
+
+		if (!i->link.ifindex || i->link.ifindex >= MAX_IFINDEX)
+			continue;
+		++*ret_interfaces;
+		for (size_t n = 0; n < n_links; n++)
+			if (links[n].ifindex == i->link.ifindex)
+				l = &links[n];
+		audit_interface(v, i, l, f);
+	}
+	for (uint32_t ifindex = 1; !r && ifindex < MAX_IFINDEX; ifindex++) {
+		const struct device *d = &v->datapath->device[ifindex];
+		char text[32];
+
+		if ((!d->roles && !d->lower) || interfaces_find_index(&v->interfaces, ifindex))
+			continue;
+		snprintf(text, sizeof(text), "interface %u", ifindex);
+		check_add(f, CHECK_DEVICE, false, text,
+			  "the datapath has a record of it, and it is not of the configuration");
+	}
+	return r ? r : routes_compare(v->netlink, v->prefixes, v->n_prefixes, audit_routes_missing, f);
+}
+
+/* Something is still to be looked at that the kernel has told of. */
+static bool unsettled(const struct devices *v)
+{
+	for (size_t k = 0; k < v->interfaces.count; k++)
+		if (v->interfaces.list[k].dirty && !*v->interfaces.list[k].problem)
+			return true;
+	return v->routes_dirty || v->rules_dirty;
+}
+
+int devices_audit(struct devices *v, bool repair, struct check_findings *findings, size_t *ret_interfaces,
+		  size_t *ret_routes)
+{
+	size_t before = findings->n;
+	int r;
+
+	*ret_interfaces = 0;
+	*ret_routes = v->n_prefixes;
+	if (unsettled(v))
+		return 1;
+	r = audit(v, findings, ret_interfaces);
+	if (r || !repair || findings->n == before)
+		return r;
+
+	/* What the agent does at each notification mends all of it. */
+	struct check_findings after = { 0 };
+
+	devices_mark_all(v);
+	v->routes_dirty = true;
+	devices_sync(v);
+	r = audit(v, &after, ret_interfaces);
+	if (!r)
+		check_repaired(findings, before, &after);
+	check_findings_free(&after);
+	return r;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Brings interfaces, records, routes and settings in line with the machine as it now is. */
+#include <errno.h>
+#include <linux/if_link.h>
+#include <string.h>
+
+#include "links/interfaces.h"
+#include "base/log.h"
+#include "links/routes.h"
+#include "base/trouble.h"
+
+/* What somebody else takes off is put back, but no more often, as that somebody may be as stubborn. */
+#define REPAIR_S 5U
+
+void devices_mark_all(struct devices *v)
+{
+	for (size_t k = 0; k < v->interfaces.count; k++)
+		v->interfaces.list[k].dirty = true;
+}
+
+void devices_schedule_sync(struct devices *v, unsigned ms)
+{
+	const struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+	struct timeval now, due;
+
+	/* An earlier appointment stands. */
+	event_base_gettimeofday_cached(event_get_base(v->sync), &now);
+	evutil_timeradd(&now, &delay, &now);
+	if (event_pending(v->sync, EV_TIMEOUT, &due) && evutil_timercmp(&due, &now, <))
+		return;
+	event_add(v->sync, &delay);
+}
+
+/* ---- one interface ------------------------------------------------------------------------------------------------
+ */
+
+/* XDP is what others take off, or what is missing on a link that came back. */
+bool interface_is_attached(const struct devices *v, const struct interface *i, const struct link *l)
+{
+	const struct datapath *d = v->datapath;
+
+	if (i->carrier ? own_programs_has(&v->own, l->xdp.prog_id)
+		       : i->attachment == DEVICE_ABSENT || l->xdp.prog_id != program_id(interface_program(d, i)))
+		return false;
+	return !(i->roles & DEVICE_OUTSIDE) || tc_attached(v->netlink, l->ifindex) == program_id(d->tc_outside);
+}
+
+static void complain(struct devices *v, struct interface *i, const struct error *err)
+{
+	if (strcmp(i->problem, err->text))
+		log_error("%s; trying again every %u seconds", err->text, REPAIR_S);
+	snprintf(i->problem, sizeof(i->problem), "%s", err->text);
+	i->dirty = true;
+	devices_schedule_sync(v, REPAIR_S * 1000);
+}
+
+static void repair(struct devices *v, struct interface *i, bool returned)
+{
+	bool was_attached = i->attachment != DEVICE_ABSENT;
+	struct error err;
+	int r;
+
+	i->shut = true;
+	guard_shut(v->guard, i->link.ifindex);
+	if (!returned && monotonic_s() < i->attached_s + REPAIR_S) {
+		i->dirty = true;
+		devices_schedule_sync(v, REPAIR_S * 1000);
+		return;
+	}
+	i->shut = false;
+	if (was_attached)
+		log_warning("%s: somebody took detnat's programs off; attaching them again", i->name);
+	r = xdp_check(&i->link, &v->own, &err);
+	if (!r) {
+		interface_record_begin(v, i);
+		r = interface_attach_tc(v, i, &err);
+	}
+	if (!r)
+		r = interface_attach_xdp(v, i, v->mode, &err);
+	i->attached_s = monotonic_s();
+	if (r) {
+		i->attachment = DEVICE_ABSENT;
+		if (r != -ENODEV) {
+			complain(v, i, &err);
+			return;
+		}
+		i->dirty = true;
+		devices_schedule_sync(v, MONITOR_QUIET_MS);
+		return;
+	}
+	v->tell_attachments = true;
+	if (!was_attached)
+		log_info("%s: %s attached, %s XDP", i->name, returned ? "back," : "now",
+			 i->attachment == DEVICE_XDP_NATIVE ? "native" : "generic");
+	i->problem[0] = '\0';
+	if (!i->carrier)
+		redirects_start(v->redirects, &i->link, i->attachment == DEVICE_XDP_NATIVE, &i->health);
+}
+
+/*
+ * Reads the link of an interface: the one that it was, under whatever name, else the one that has its name now. 0;
+ * -ENODEV where there is none, or -errno.
+ */
+static int read_link(struct devices *v, struct interface *i, struct link *ret)
+{
+	struct link named = { 0 };
+	int r = i->link.ifindex ? link_by_index(v->netlink, i->link.ifindex, ret) : -ENODEV, by_name = -ENODEV;
+
+	if (r && r != -ENODEV)
+		return r;
+	if (r && i->link.ifindex) {
+		log_warning("%s: the interface is gone; waiting for one of that name", i->name);
+		interface_lost(v, i);
+	}
+	/* Those below VLAN interfaces have no name in the configuration. */
+	if (!r && i->hidden)
+		memcpy(i->name, ret->name, sizeof(i->name));
+	if (r || strcmp(ret->name, i->name))
+		by_name = link_by_name(v->netlink, i->name, &named);
+	if (by_name && by_name != -ENODEV)
+		return by_name;
+	if (!r)
+		i->link = *ret;
+	interface_tell_name(&v->interfaces, i, by_name ? NULL : &named);
+	if (!r || by_name || interfaces_find_index(&v->interfaces, named.ifindex))
+		return r;
+	*ret = named;
+	return 0;
+}
+
+/* Whether an interface came back that stands on others, which is attached where the plan says. */
+static bool sync_interface(struct devices *v, struct interface *i)
+{
+	bool returned, was_up = i->link.flags & IFF_RUNNING, came_up;
+	struct link l;
+	int r;
+
+	i->dirty = false;
+	r = read_link(v, i, &l);
+	returned = !i->link.ifindex;
+	if (r && r != -ENODEV)
+		log_debug("%s: cannot be read: %s", i->name, strerror(-r));
+	if (r)
+		return false;
+	if (returned && link_is_stacked(&l))
+		return true;
+	came_up = !was_up && l.flags & IFF_RUNNING;
+	i->link = l;
+	if (!interface_is_attached(v, i, &l))
+		repair(v, i, returned);
+	else if (came_up && !i->carrier)
+		redirects_start(v->redirects, &l, i->attachment == DEVICE_XDP_NATIVE, &i->health);
+	else if (!i->carrier)
+		redirects_retry(v->redirects, &l, i->attachment == DEVICE_XDP_NATIVE, &i->health);
+	if (!i->hidden)
+		interface_check_forwarding(i);
+	return false;
+}
+
+/* What stands on what may be another by now, may need another interface to carry programs, or may not work any more. */
+static void sync_plan(struct devices *v)
+{
+	struct error err;
+	int r = devices_replan(v, &err);
+
+	if (!r) {
+		v->plan_problem[0] = '\0';
+		return;
+	}
+	if (strcmp(v->plan_problem, err.text))
+		log_error("%s; trying again every %u seconds", err.text, REPAIR_S);
+	snprintf(v->plan_problem, sizeof(v->plan_problem), "%s", err.text);
+	devices_mark_all(v);
+	devices_schedule_sync(v, REPAIR_S * 1000);
+}
+
+void devices_vouch(struct devices *v)
+{
+	bool routes_alone = devices_routing(v) == ROUTING_BY_DESTINATION && !v->filters.inside_any;
+
+	if (!v->own_sources_known)
+		v->own_sources_known = !own_sources_read(v->netlink, &v->own_sources);
+	own_sources_vouch(v->datapath, v->applied && routes_alone && v->own_sources_known && !v->own_sources.prefixes
+					       ? &v->own_sources
+					       : NULL);
+}
+
+static void read_routing(struct devices *v)
+{
+	enum routing routing;
+	int r = 0;
+
+	if (v->rules_dirty && !rules_read(v->netlink, &routing)) {
+		v->rules_dirty = false;
+		v->routing = routing;
+	}
+	if (!v->limits.known)
+		r = route_limits_read(&v->limits, v->netlink);
+	if (!r)
+		r = route_limits_apply(&v->limits, v->datapath->route_mtus);
+	if (r)
+		log_warning("the routes' MTUs cannot be read: %s", strerror(-r));
+}
+
+/* Rules, reverse-path filters and whether routes limit packets are built into the programs. */
+static void sync_routing(struct devices *v)
+{
+	const struct settings *s = &v->datapath->settings;
+	enum routing before = v->routing_told, now = devices_routing(v);
+	bool changed = now != before || devices_route_mtus(v) != s->route_mtus;
+
+	if (v->applied)
+		changed |= rp_source_check(&v->filters) != s->source_check ||
+			   rp_outside_strict(&v->filters) != s->outside_strict;
+	v->routing_told = now;
+	if (now != before && now == ROUTING_BY_MORE)
+		log_warning("there are routing rules on marks, ports, TOS or the like, or routes of a TOS, which XDP "
+			    "cannot follow: the kernel forwards all, as with 'forwarding': 'kernel'");
+	if (changed && v->routing_changed)
+		v->routing_changed(v->routing_changed_arg);
+}
+
+/* Has `status` lead to what 'interface list' says of each. */
+static void tell_trouble(const struct devices *v)
+{
+	char names[256] = "";
+	size_t n = 0;
+
+	for (size_t k = 0; k < v->interfaces.count && n < sizeof(names); k++) {
+		const char *name = v->interfaces.list[k].name;
+		bool grave;
+
+		if (devices_problem(v, name, &grave))
+			n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "", name);
+	}
+	if (n)
+		trouble_set(TROUBLE_INTERFACES, "%s: not as configured; 'detnatctl interface list' says what is wrong",
+			    names);
+	else
+		trouble_clear(TROUBLE_INTERFACES);
+}
+
+void devices_sync(struct devices *v)
+{
+	struct error err;
+	bool dirty = false, replan = false;
+
+	read_routing(v);
+	if (!v->applied) {
+		sync_routing(v);
+		return;
+	}
+	for (size_t k = 0; k < v->interfaces.count; k++) {
+		dirty |= v->interfaces.list[k].dirty;
+		if (v->interfaces.list[k].dirty)
+			replan |= sync_interface(v, &v->interfaces.list[k]);
+	}
+	if (replan || dirty)
+		sync_plan(v);
+	interfaces_open(v, &v->interfaces);
+	interfaces_record(v, &v->interfaces);
+	sync_routing(v);
+	devices_vouch(v);
+	tell_trouble(v);
+	if (v->routes_dirty) {
+		v->routes_dirty = false;
+		if (routes_apply(v->netlink, v->prefixes, v->n_prefixes, &err))
+			log_warning("%s", err.text);
+	}
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which interfaces carry programs. XDP stands on the interface below a VLAN interface where it can see the tags there:
+ * natively, if the driver can, and before GRO. Else generic XDP stands on the VLAN interface itself.
+ */
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <string.h>
+
+#include "links/interfaces.h"
+#include "base/log.h"
+
+struct plan {
+	const struct interfaces *known;
+	struct link_list links;
+	enum xdp_mode mode;
+	struct interfaces all;
+};
+
+/* Adds an interface; l is NULL where it is absent. There is room. */
+static struct interface *plan_add(struct plan *p, const char *name, uint8_t roles, const struct link *l)
+{
+	const struct interface *known =
+		l ? interfaces_find_index(p->known, l->ifindex) : interfaces_find(p->known, name);
+	struct interface *i = &p->all.list[p->all.count++];
+
+	*i = known ? *known : (struct interface){ 0 };
+	snprintf(i->name, sizeof(i->name), "%s", name);
+	i->roles = roles;
+	i->carrier = 0;
+	i->hidden = i->carrying = false;
+	i->problem[0] = '\0';
+	i->link = (struct link){ 0 };
+	if (l)
+		i->link = *l;
+	else
+		i->attachment = DEVICE_ABSENT;
+	return i;
+}
+
+/* The one of the list, or a new one that is there for a VLAN interface's sake. */
+static struct interface *plan_below(struct plan *p, const struct link *l)
+{
+	struct interface *i = interfaces_find_index(&p->all, l->ifindex);
+
+	if (!i) {
+		i = plan_add(p, l->name, 0, l);
+		i->hidden = true;
+	}
+	return i;
+}
+
+/* Why no interface below can carry the VLAN interface; NULL: *ret is the one that can. */
+static const char *why_not_below(const struct plan *p, const struct link *vlan, const struct link **ret, char *text,
+				 size_t size)
+{
+	const struct link *carrier = vlan_carrier(&p->links, vlan), *by;
+	const char *offload = vlan_offload(&p->links, vlan);
+
+	if (!carrier) {
+		snprintf(text, size, "the interface below is in another namespace, or there are more than two tags");
+		return text;
+	}
+	/* Only a bond that runs XDP natively sees frames as its ports do. */
+	if (link_is_stacked(carrier) && (strcmp(carrier->kind, "bond") != 0 || p->mode == XDP_MODE_SKB)) {
+		snprintf(text, size, "%s is a %s, which sees tags no more", carrier->name, carrier->kind);
+		return text;
+	}
+	by = tags_taken_by(&p->links, carrier, offload);
+	if (by) {
+		snprintf(text, size, "%s takes tags off before XDP sees them; 'ethtool -K %s %s off' leaves them on",
+			 by->name, by->name, offload);
+		return text;
+	}
+	*ret = carrier;
+	return NULL;
+}
+
+/* The interface with a role to whose XDP the frames of a VLAN interface come without their tags, or NULL. */
+static const struct interface *taken_for(const struct plan *p, const struct link *vlan)
+{
+	const struct link *carrier = vlan_carrier(&p->links, vlan);
+	const struct interface *i = carrier ? interfaces_find_index(&p->all, carrier->ifindex) : NULL;
+
+	return i && i->roles ? i : NULL;
+}
+
+static int plan_vlan(struct plan *p, struct interface *i, struct error *err)
+{
+	const struct link *carrier = NULL, *l;
+	const struct interface *other;
+	char text[192];
+	const char *why = why_not_below(p, &i->link, &carrier, text, sizeof(text));
+
+	other = why ? taken_for(p, &i->link) : NULL;
+	if (other)
+		return error_set(err, -EOPNOTSUPP, "%s: its frames would be taken for %s's own: %s", i->name,
+				 other->name, why);
+	if (why && p->mode == XDP_MODE_NATIVE)
+		return error_set(err, -EOPNOTSUPP, "%s: native XDP for a VLAN interface stands on the one below: %s",
+				 i->name, why);
+	if (why) {
+		if (!interfaces_find(p->known, i->name))
+			log_info("%s: generic XDP, on the VLAN interface itself: %s", i->name, why);
+		return 0;
+	}
+	i->carrier = carrier->ifindex;
+	for (l = link_find(&p->links, i->link.lower); l && l != carrier; l = link_find(&p->links, l->lower))
+		plan_below(p, l)->carrier = carrier->ifindex;
+	plan_below(p, carrier)->carrying = true;
+	return 0;
+}
+
+/* Those that are not of the configuration: their frames are to be the kernel's, but nobody can tell them. */
+static void warn_of_unseen_vlans(const struct plan *p)
+{
+	for (size_t k = 0; k < p->links.count; k++) {
+		const struct link *l = &p->links.link[k], *carrier;
+		const struct interface *i =
+			link_is_vlan(l) && !interfaces_find_index(&p->all, l->ifindex) ? taken_for(p, l) : NULL;
+		char text[192];
+		const char *why = i && !interfaces_find(p->known, i->name)
+					  ? why_not_below(p, l, &carrier, text, sizeof(text))
+					  : NULL;
+
+		if (why)
+			log_warning("%s: the frames of %s are taken for its own: %s", i->name, l->name, why);
+	}
+}
+
+/* Generic XDP above interfaces whose GRO is on would break the checksums of what they merge. */
+static int plan_check_merged(const struct plan *p, const struct interface *i, struct error *err)
+{
+	const struct link *by;
+
+	if (i->carrier || (!strcmp(i->link.kind, "bond") && p->mode != XDP_MODE_SKB))
+		return 0;
+	by = merged_by(&p->links, &i->link);
+	return by ? xdp_refuse_merged(&i->link, by, err) : 0;
+}
+
+/*
+ * Two of the configuration where the lower one sees the packets of the upper one as its own: what leaves would be
+ * translated at both, and what comes in be taken for the lower one's where their MAC addresses are the same.
+ */
+static int check_pair(const struct plan *p, const struct interface *upper, const struct interface *lower,
+		      struct error *err)
+{
+	bool same_role = upper->roles & lower->roles;
+
+	if (!link_shows_in(&p->links, &upper->link, &lower->link) ||
+	    (!same_role && memcmp(upper->link.mac, lower->link.mac, sizeof(lower->link.mac)) != 0))
+		return 0;
+	return error_set(err, -EOPNOTSUPP,
+			 "%s: is a %s that stands on %s, and both have a role: %s; name only the one that has the "
+			 "routes, and take the other out ('detnatctl interface del')",
+			 upper->name, upper->link.kind, lower->name,
+			 same_role ? "its packets would be translated at both, and dropped"
+				   : "its packets would be taken for those of the other, which has its MAC address");
+}
+
+static int plan_check_stacks(const struct plan *p, struct error *err)
+{
+	int r = 0;
+
+	for (size_t k = 0; !r && k < p->all.count; k++)
+		for (size_t n = 0; !r && n < p->all.count; n++)
+			if (k != n && p->all.list[k].link.ifindex && link_is_stacked(&p->all.list[k].link) &&
+			    p->all.list[n].link.ifindex)
+				r = check_pair(p, &p->all.list[k], &p->all.list[n], err);
+	return r;
+}
+
+static int plan_links(struct plan *p, struct error *err)
+{
+	size_t wanted = p->all.count;
+	int r = plan_check_stacks(p, err);
+
+	for (size_t k = 0; !r && k < wanted; k++) {
+		struct interface *i = &p->all.list[k];
+
+		if (!i->link.ifindex)
+			continue;
+		if (link_is_vlan(&i->link))
+			r = plan_vlan(p, i, err);
+		if (!r)
+			r = plan_check_merged(p, i, err);
+	}
+	return r;
+}
+
+int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, struct link_list links,
+		       const struct interfaces *known, enum xdp_mode mode, struct interfaces *ret, struct error *err)
+{
+	_cleanup_free_ const struct link **found = calloc(n_wanted + 1, sizeof(const struct link *));
+	struct plan p = { .known = known, .mode = mode, .links = links };
+	int r;
+
+	/* Each may need two others: two tags are two interfaces below. */
+	p.all.list = calloc(n_wanted * (1 + MAX_VLAN_TAGS) + 1, sizeof(*p.all.list));
+	if (!p.all.list || !found) {
+		free(p.all.list);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	interfaces_choose(wanted, n_wanted, known, &links, found);
+	for (size_t k = 0; k < n_wanted; k++)
+		plan_add(&p, wanted[k].name, wanted[k].roles, found[k]);
+	r = plan_links(&p, err);
+	if (r) {
+		free(p.all.list);
+		return r;
+	}
+	warn_of_unseen_vlans(&p);
+	*ret = p.all;
+	return 0;
+}
+
+int interfaces_plan(struct netlink *n, const struct config_interface *wanted, size_t n_wanted,
+		    const struct interfaces *known, enum xdp_mode mode, struct interfaces *ret, struct error *err)
+{
+	_cleanup_free_ struct link *links = NULL;
+	size_t n_links = 0;
+	int r = links_read(n, &links, &n_links);
+
+	if (r)
+		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
+	return interfaces_plan_on(wanted, n_wanted, (struct link_list){ links, n_links }, known, mode, ret, err);
+}
+
+/* ---- afterwards ------------------------------------------------------------------------------------------------- */
+
+bool interfaces_have_vlans(const struct interfaces *all)
+{
+	for (size_t k = 0; k < all->count; k++)
+		if (all->list[k].hidden || link_is_vlan(&all->list[k].link))
+			return true;
+	return false;
+}
+
+bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t k = 0; k < a->count; k++) {
+		const struct interface *x = &a->list[k], *y = interfaces_find(b, x->name);
+
+		if (!y || x->link.ifindex != y->link.ifindex || x->carrier != y->carrier || x->hidden != y->hidden ||
+		    x->link.lower != y->link.lower || x->link.vlan_id != y->link.vlan_id ||
+		    x->link.vlan_tpid != y->link.vlan_tpid)
+			return false;
+	}
+	return true;
+}
+
+void interfaces_carry(struct interfaces *all)
+{
+	for (size_t k = 0; k < all->count; k++) {
+		struct interface *i = &all->list[k];
+		const struct interface *carrier = i->carrier ? interfaces_find_index(all, i->carrier) : NULL;
+
+		if (i->carrier)
+			i->attachment = carrier && i->link.ifindex ? carrier->attachment : DEVICE_ABSENT;
+	}
+}

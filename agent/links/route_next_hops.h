@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Next hops of the kernel's routes, for change/preflight.c. */
+#ifndef DETNAT_ROUTE_NEXT_HOPS_H
+#define DETNAT_ROUTE_NEXT_HOPS_H
+
+#include <stdint.h>
+
+#include "config/config.h"
+
+/*
+ * Looks through the IPv4 routes of this network namespace for next hops in any of n prefixes: the smallest number of a
+ * prefix that holds one, with the next hop in host byte order, n where there is none, or -errno.
+ */
+int routes_find_next_hop(const struct prefix *prefix, int n, uint32_t *ret_next_hop);
+
+#endif

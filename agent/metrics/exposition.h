@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Prometheus' text exposition format, version 0.0.4. */
+#ifndef DETNAT_EXPOSITION_H
+#define DETNAT_EXPOSITION_H
+
+#include <event2/buffer.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+/* The lines before a family's samples. type: "counter", "gauge", "histogram" or "summary". */
+void metrics_family(struct evbuffer *out, const char *name, const char *type, const char *help);
+
+/* A sample. labels: `key="value",…`, or NULL. */
+void metrics_sample(struct evbuffer *out, const char *name, const char *labels, uint64_t value);
+void metrics_sample_seconds(struct evbuffer *out, const char *name, const char *labels, double seconds);
+
+/* A family of one sample without labels. */
+void metrics_single(struct evbuffer *out, const char *name, const char *type, uint64_t value, const char *help);
+void metrics_single_seconds(struct evbuffer *out, const char *name, const char *type, double seconds, const char *help);
+
+/* A summary without quantiles: seconds that `count` things took together. */
+void metrics_duration(struct evbuffer *out, const char *name, double sum, uint64_t count, const char *help);
+
+/*
+ * Makes a text fit to stand in a label's quotes; what is neither printable ASCII nor allowed there becomes \xNN, so
+ * that different texts stay different. The result is cut to size.
+ */
+void metrics_escape(const char *text, char *ret, size_t size);
+
+#endif

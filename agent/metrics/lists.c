@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Families with samples for each mapping or interface: a row each in a table. */
+#include <string.h>
+
+#include "links/devices.h"
+#include "metrics/page.h"
+#include "metrics/exposition.h"
+#include "metrics/usage_monitor.h"
+
+#define LABELS_TEXT 160
+
+struct item {
+	const struct agent *agent;
+	const char *labels;
+	struct mapping_usage usage;		  /* of a mapping */
+	const struct mapping *mapping;		  /* or NULL */
+	const struct config_interface *interface; /* or NULL */
+	const char *family;
+	struct evbuffer *out;
+};
+
+struct family {
+	const char *name;
+	const char *type;
+	const char *help;
+	void (*write)(const struct item *i);
+};
+
+/* ---- samples of a mapping ---------------------------------------------------------------------------------- */
+
+static void sample(const struct item *i, uint64_t value)
+{
+	metrics_sample(i->out, i->family, i->labels, value);
+}
+
+static void write_sessions(const struct item *i)
+{
+	static const char *const names[] = {
+#define X(constant, name) [constant] = name,
+		USAGE_PROTOCOLS(X)
+#undef X
+	};
+	char labels[LABELS_TEXT];
+
+	for (unsigned p = 0; p < N_USAGE_PROTOCOLS; p++) {
+		snprintf(labels, sizeof(labels), "%s,protocol=\"%s\"", i->labels, names[p]);
+		metrics_sample(i->out, i->family, labels, i->usage.sessions[p]);
+	}
+}
+
+static void write_capacity(const struct item *i)
+{
+	sample(i, prefix_size(i->mapping->geo.in_plen));
+}
+
+static void write_active(const struct item *i)
+{
+	sample(i, i->usage.subscribers);
+}
+
+static void write_at_quota(const struct item *i)
+{
+	sample(i, i->usage.at_quota);
+}
+
+static void write_exhausted(const struct item *i)
+{
+	sample(i, i->usage.exhausted);
+}
+
+static void write_quota(const struct item *i)
+{
+	sample(i, i->mapping->sessions_per_user);
+}
+
+static void write_ports(const struct item *i)
+{
+	sample(i, i->mapping->geo.ports_per_host);
+}
+
+static void write_memory(const struct item *i)
+{
+	const struct prefix in = { i->mapping->geo.in_base, i->mapping->geo.in_plen };
+
+	sample(i, mappings_memory(in, BUCKET_SLOTS << i->mapping->bucket_shift));
+}
+
+/* Buckets of a histogram are cumulative. */
+static void write_histogram(const struct item *i, const struct usage_histogram *h)
+{
+	char name[96], labels[LABELS_TEXT];
+	uint64_t n = 0;
+
+	snprintf(name, sizeof(name), "%s_bucket", i->family);
+	for (unsigned b = 0; b <= N_USAGE_BOUNDS; b++) {
+		n += h->bucket[b];
+		if (b < N_USAGE_BOUNDS)
+			snprintf(labels, sizeof(labels), "%s,le=\"%g\"", i->labels, usage_bounds[b] / 100.0);
+		else
+			snprintf(labels, sizeof(labels), "%s,le=\"+Inf\"", i->labels);
+		metrics_sample(i->out, name, labels, n);
+	}
+	snprintf(name, sizeof(name), "%s_sum", i->family);
+	metrics_sample_seconds(i->out, name, i->labels, h->sum);
+	snprintf(name, sizeof(name), "%s_count", i->family);
+	metrics_sample(i->out, name, i->labels, n);
+}
+
+static void write_quota_utilization(const struct item *i)
+{
+	write_histogram(i, &i->usage.quota);
+}
+
+static void write_block_utilization(const struct item *i)
+{
+	write_histogram(i, &i->usage.block);
+}
+
+static void write_destination_utilization(const struct item *i)
+{
+	write_histogram(i, &i->usage.destination);
+}
+
+/* ---- samples of an interface ------------------------------------------------------------------------------- */
+
+static void write_attached(const struct item *i)
+{
+	sample(i, devices_attachment(i->agent->devices, i->interface->name) != DEVICE_ABSENT);
+}
+
+static void write_native(const struct item *i)
+{
+	sample(i, devices_attachment(i->agent->devices, i->interface->name) == DEVICE_XDP_NATIVE);
+}
+
+/* ---- the tables -------------------------------------------------------------------------------------------- */
+
+static const struct family of_mappings[] = {
+	{ "detnat_sessions", "gauge", "Sessions by mapping and protocol, without expired ones and those in time-wait.",
+	  write_sessions },
+	{ "detnat_mapping_addresses", "gauge", "Inside addresses of the mapping, each a subscriber's.",
+	  write_capacity },
+	{ "detnat_mapping_ports_per_subscriber", "gauge", "Ports of a subscriber's block.", write_ports },
+	{ "detnat_mapping_sessions_per_user", "gauge", "Session quota of a subscriber.", write_quota },
+	{ "detnat_mapping_memory_bytes", "gauge", "Memory of the mapping's tables.", write_memory },
+	{ "detnat_active_subscribers", "gauge", "Subscribers that have sessions.", write_active },
+	{ "detnat_subscribers_at_quota", "gauge", "Subscribers that have as many sessions as they may.",
+	  write_at_quota },
+	{ "detnat_subscribers_port_exhausted", "gauge",
+	  "Subscribers without a free port for their busiest destination.", write_exhausted },
+	{ "detnat_quota_utilization_ratio", "histogram",
+	  "Subscribers that have sessions, by their sessions as share of their quota.", write_quota_utilization },
+	{ "detnat_block_utilization_ratio", "histogram",
+	  "Subscribers that have sessions, by ports in use as share of their block, in the protocol that uses most.",
+	  write_block_utilization },
+	{ "detnat_destination_utilization_ratio", "histogram",
+	  "Subscribers that have sessions, by sessions to their busiest destination as share of the block's ports; at "
+	  "1 "
+	  "they are refused more of them.",
+	  write_destination_utilization },
+};
+
+static const struct family of_interfaces[] = {
+	{ "detnat_interface_attached", "gauge", "Whether the datapath is attached to the interface.", write_attached },
+	{ "detnat_interface_native", "gauge", "Whether it is attached in the driver (native XDP).", write_native },
+};
+
+#define N_OF_MAPPINGS ARRAY_SIZE(of_mappings)
+#define N_FAMILIES    (N_OF_MAPPINGS + ARRAY_SIZE(of_interfaces))
+
+static void write_mapping(const struct agent *a, const struct family *f, int number, struct evbuffer *out)
+{
+	const struct mapping *map = mappings_get(a->mappings, number);
+	char in[ADDR_TEXT], outside[ADDR_TEXT], labels[LABELS_TEXT];
+	const struct item i = {
+		.agent = a,
+		.labels = labels,
+		.usage = session_usage_of(usage_last(a->usage), number),
+		.mapping = map,
+		.family = f->name,
+		.out = out,
+	};
+
+	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"",
+		 prefix_format(map->geo.in_base, map->geo.in_plen, in),
+		 prefix_format(map->geo.out_base, map->geo.out_plen, outside));
+	f->write(&i);
+}
+
+static const char *role_name(uint8_t roles)
+{
+	if (roles == (DEVICE_INSIDE | DEVICE_OUTSIDE))
+		return "both";
+	return roles == DEVICE_INSIDE ? "inside" : "outside";
+}
+
+static void write_interface(const struct agent *a, const struct family *f, int number, struct evbuffer *out)
+{
+	const struct config_interface *interface = &a->config->interfaces[number];
+	char name[4 * IFNAMSIZ + 4], labels[LABELS_TEXT];
+	const struct item i = {
+		.agent = a,
+		.labels = labels,
+		.interface = interface,
+		.family = f->name,
+		.out = out,
+	};
+
+	metrics_escape(interface->name, name, sizeof(name));
+	snprintf(labels, sizeof(labels), "interface=\"%s\",role=\"%s\"", name, role_name(interface->roles));
+	f->write(&i);
+}
+
+int metrics_lists_step(const struct agent *a, struct metrics_cursor *cursor, struct evbuffer *out)
+{
+	bool mapping = cursor->family < N_OF_MAPPINGS;
+	const struct family *f;
+	int item;
+
+	if (cursor->family == N_FAMILIES || !usage_last(a->usage))
+		return 0;
+	f = mapping ? &of_mappings[cursor->family] : &of_interfaces[cursor->family - N_OF_MAPPINGS];
+	if (!cursor->begun)
+		metrics_family(out, f->name, f->type, f->help);
+	cursor->begun = true;
+	item = mapping ? mappings_next(a->mappings, cursor->item) : cursor->item;
+	if (item < 0 || (!mapping && (size_t)item >= a->config->n_interfaces)) {
+		*cursor = (struct metrics_cursor){ .family = cursor->family + 1 };
+		return 1;
+	}
+	(mapping ? write_mapping : write_interface)(a, f, item, out);
+	cursor->item = item + 1;
+	return 1;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "metrics/metrics.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "metrics/http.h"
+#include "metrics/page.h"
+#include "metrics/exposition.h"
+#include "base/trouble.h"
+#include "metrics/usage_monitor.h"
+
+struct metrics {
+	struct agent *agent;
+	struct metrics_text *text;
+	struct http *http; /* NULL: not served */
+	struct endpoint listen;
+	bool waits; /* for an address or a port that is not to be had; listen is where */
+	struct event *retry;
+};
+
+static void on_retry(evutil_socket_t fd, short what, void *arg);
+
+static int document(struct evbuffer *out, void *arg)
+{
+	struct metrics *m = arg;
+
+	return metrics_text(m->text, out);
+}
+
+static void on_usage(void *arg)
+{
+	struct metrics *m = arg;
+
+	if (m->http)
+		metrics_text_gather(m->text);
+}
+
+int metrics_new(struct agent *a, struct metrics **ret, struct error *err)
+{
+	struct metrics *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return error_set(err, -ENOMEM, "out of memory");
+	m->agent = a;
+	m->retry = evtimer_new(a->base, on_retry, m);
+	if (!m->retry || metrics_text_new(a, &m->text)) {
+		if (m->retry)
+			event_free(m->retry);
+		free(m);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	usage_on_end(a->usage, on_usage, m);
+	*ret = m;
+	return 0;
+}
+
+static void stop_waiting(struct metrics *m)
+{
+	m->waits = false;
+	event_del(m->retry);
+	trouble_clear(TROUBLE_METRICS);
+}
+
+void metrics_free(struct metrics *m)
+{
+	if (!m)
+		return;
+	usage_on_end(m->agent->usage, NULL, NULL);
+	stop_waiting(m);
+	event_free(m->retry);
+	http_free(m->http);
+	metrics_text_free(m->text);
+	free(m);
+}
+
+static int refuse(struct endpoint at, int r, const char *name, struct error *err)
+{
+	char addr[ADDR_TEXT];
+
+	return config_refuse(err, r, name, 0, "metrics.listen", "cannot listen on %s:%u: %s",
+			     addr_format(at.addr, addr), at.port, strerror(-r));
+}
+
+static struct http_site site_of(struct metrics *m)
+{
+	return (struct http_site){ "/metrics", METRICS_CONTENT_TYPE, document, m };
+}
+
+static void serve(struct metrics *m, struct http *http, struct endpoint at)
+{
+	char addr[ADDR_TEXT];
+
+	stop_waiting(m);
+	http_free(m->http);
+	m->http = http;
+	m->listen = at;
+	log_info("metrics are served at http://%s:%u%s", addr_format(at.addr, addr), at.port, site_of(m).path);
+	usage_hurry(m->agent->usage);
+}
+
+static void wait_for(struct metrics *m, struct endpoint at, const char *why)
+{
+	static const struct timeval second = { .tv_sec = 1 };
+
+	http_free(take_pointer(m->http));
+	m->listen = at;
+	m->waits = true;
+	trouble_set(TROUBLE_METRICS, "%s; tried again every second", why);
+	evtimer_add(m->retry, &second);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct metrics *m = arg;
+	const struct http_site site = site_of(m);
+	struct http *http;
+	struct error err = { 0 };
+	int r = http_new(m->agent->base, m->listen, &site, &http);
+
+	if (!r) {
+		serve(m, http, m->listen);
+		return;
+	}
+	refuse(m->listen, r, NULL, &err);
+	wait_for(m, m->listen, err.text);
+}
+
+int metrics_configure(struct metrics *m, const struct config *c, bool wait, const char *name, struct error *err)
+{
+	const struct http_site site = site_of(m);
+	struct endpoint to = c->metrics_listen;
+	struct http *http = NULL;
+	int r;
+
+	if (!c->metrics_enabled) {
+		if (m->http)
+			log_info("metrics are no longer served");
+		stop_waiting(m);
+		http_free(take_pointer(m->http));
+		return 0;
+	}
+	if ((m->http || m->waits) && m->listen.addr == to.addr && m->listen.port == to.port)
+		return 0;
+	r = http_new(m->agent->base, to, &site, &http);
+	/* One of the two addresses may be that of all interfaces. */
+	if (r == -EADDRINUSE && m->http && m->listen.port == to.port) {
+		http_free(take_pointer(m->http));
+		r = http_new(m->agent->base, to, &site, &http);
+		if (r)
+			http_new(m->agent->base, m->listen, &site, &m->http);
+	}
+	if (!r) {
+		serve(m, http, to);
+		return 0;
+	}
+	r = refuse(to, r, name, err);
+	if (!wait)
+		return r;
+	wait_for(m, to, err->text);
+	*err = (struct error){ 0 };
+	return 0;
+}
+
+int metrics_check(const struct config *c, const struct config *running, const char *name, struct error *err)
+{
+	int r = c->metrics_enabled ? http_try(c->metrics_listen) : 0;
+
+	if (r == -EADDRINUSE && running && running->metrics_enabled &&
+	    running->metrics_listen.port == c->metrics_listen.port)
+		return 0;
+	return r ? refuse(c->metrics_listen, r, name, err) : 0;
+}

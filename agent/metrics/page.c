@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "metrics/page.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+
+#include "guard/guard.h"
+#include "metrics/exposition.h"
+#include "base/trouble.h"
+#include "metrics/usage_monitor.h"
+
+#define SLICE_US 1000U
+
+struct metrics_text {
+	struct agent *agent;
+	struct event *slice;
+	struct evbuffer *lists;	   /* of mappings and interfaces */
+	struct evbuffer *gathered; /* the next one, under construction; NULL: none */
+	struct metrics_cursor cursor;
+};
+
+static void on_slice(evutil_socket_t fd, short what, void *arg)
+{
+	struct metrics_text *t = arg;
+	uint64_t until = monotonic_us() + SLICE_US;
+	int r;
+
+	if (!t->gathered)
+		return;
+	do
+		r = metrics_lists_step(t->agent, &t->cursor, t->gathered);
+	while (r && monotonic_us() < until);
+	if (r) {
+		evtimer_add(t->slice, &(struct timeval){ 0 });
+		return;
+	}
+	evbuffer_free(t->lists);
+	t->lists = take_pointer(t->gathered);
+}
+
+void metrics_text_gather(struct metrics_text *t)
+{
+	if (t->gathered)
+		evbuffer_free(t->gathered);
+	t->gathered = evbuffer_new();
+	t->cursor = (struct metrics_cursor){ 0 };
+	evtimer_add(t->slice, &(struct timeval){ 0 });
+}
+
+int metrics_text_new(struct agent *a, struct metrics_text **ret)
+{
+	struct metrics_text *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->agent = a;
+	t->lists = evbuffer_new();
+	t->slice = evtimer_new(a->base, on_slice, t);
+	if (!t->lists || !t->slice) {
+		metrics_text_free(t);
+		return -ENOMEM;
+	}
+	*ret = t;
+	return 0;
+}
+
+void metrics_text_free(struct metrics_text *t)
+{
+	if (!t)
+		return;
+	if (t->lists)
+		evbuffer_free(t->lists);
+	if (t->gathered)
+		evbuffer_free(t->gathered);
+	if (t->slice)
+		event_free(t->slice);
+	free(t);
+}
+
+/* ---- what is written when asked for ------------------------------------------------------------------------ */
+
+static double seconds_of_timeval(struct timeval t)
+{
+	return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+}
+
+/* Octets of the agent's memory; 0 where the kernel does not say. */
+static uint64_t resident_memory(void)
+{
+	unsigned long total, resident;
+	FILE *f = fopen("/proc/self/statm", "re");
+	bool read = f && fscanf(f, "%lu %lu", &total, &resident) == 2;
+
+	if (f)
+		fclose(f);
+	return read ? resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+/* Names that Prometheus' own libraries give them. */
+static void write_process(const struct agent *a, struct evbuffer *out)
+{
+	struct rusage usage = { 0 };
+
+	getrusage(RUSAGE_SELF, &usage);
+	metrics_single_seconds(out, "process_start_time_seconds", "gauge",
+			       (double)a->started_wall.tv_sec + (double)a->started_wall.tv_nsec / 1e9,
+			       "Start of the agent, seconds since 1970.");
+	metrics_single_seconds(out, "process_cpu_seconds_total", "counter",
+			       seconds_of_timeval(usage.ru_utime) + seconds_of_timeval(usage.ru_stime),
+			       "Processor time of the agent.");
+	metrics_single(out, "process_resident_memory_bytes", "gauge", resident_memory(),
+		       "Memory of the agent, shared tables that it has touched included.");
+}
+
+static void write_configuration(const struct agent *a, struct evbuffer *out)
+{
+	metrics_family(out, "detnat_build_info", "gauge", "Always 1; the version is a label.");
+	metrics_sample(out, "detnat_build_info", "version=\"" AGENT_VERSION "\"", 1);
+	metrics_single(out, "detnat_config_last_reload_successful", "gauge", !a->reload_failed,
+		       "Whether the last attempt to read the configuration file was applied.");
+	metrics_single(out, "detnat_config_last_reload_success_timestamp_seconds", "gauge", (uint64_t)a->file_applied,
+		       "When the configuration file was last applied, seconds since 1970.");
+	metrics_single(out, "detnat_mappings", "gauge", a->config->n_mappings, "Mappings.");
+}
+
+static void write_troubles(struct evbuffer *out)
+{
+	char labels[64];
+
+	metrics_family(
+		out, "detnat_trouble", "gauge",
+		"Whether there is trouble beside the datapath, by what is in trouble; `detnatctl status` says more.");
+	for (unsigned what = 0; what < N_TROUBLES; what++) {
+		snprintf(labels, sizeof(labels), "what=\"%s\"", trouble_word(what));
+		metrics_sample(out, "detnat_trouble", labels, trouble_get(what) != NULL);
+	}
+}
+
+static void write_overflow(const struct agent *a, struct evbuffer *out)
+{
+	int64_t sessions = __atomic_load_n(&a->datapath.global->overflow, __ATOMIC_RELAXED);
+
+	metrics_single(out, "detnat_overflow_sessions", "gauge", sessions > 0 ? (uint64_t)sessions : 0,
+		       "Sessions beyond their subscribers' slots, expired ones that were not swept yet included.");
+	metrics_single(out, "detnat_overflow_sessions_limit", "gauge", a->config->overflow_sessions,
+		       "Most sessions that may live beyond their subscribers' slots.");
+}
+
+static void write_ipfix(const struct agent *a, struct evbuffer *out)
+{
+	struct ipfix_figures f = ipfix_figures(a->ipfix);
+
+	metrics_single(out, "detnat_ipfix_records_sent_total", "counter", f.records_sent, "IPFIX data records sent.");
+	metrics_single(out, "detnat_ipfix_messages_sent_total", "counter", f.messages_sent,
+		       "IPFIX messages sent, those of templates included.");
+	metrics_single(out, "detnat_ipfix_records_lost_total", "counter", f.records_lost,
+		       "IPFIX data records that the socket or the collector refused.");
+}
+
+static void write_housekeeping(const struct agent *a, struct evbuffer *out)
+{
+	struct usage_figures f = usage_figures(a->usage);
+
+	metrics_duration(out, "detnat_sweep_work_seconds", (double)a->sweeps.busy_us / 1e6, a->sweeps.count,
+			 "Sweeps of expired sessions, and the agent's time that they took.");
+	metrics_single_seconds(out, "detnat_sweep_last_duration_seconds", "gauge", (double)a->sweeps.last_us / 1e6,
+			       "From beginning to end of the last sweep.");
+	metrics_duration(out, "detnat_usage_work_seconds", (double)f.busy_us / 1e6, f.passes,
+			 "Passes through the sessions for the figures of usage, and the agent's time that they took.");
+	metrics_single_seconds(
+		out, "detnat_usage_timestamp_seconds", "gauge", f.ended,
+		"When the figures by mapping and interface were gathered, seconds since 1970; 0: not yet.");
+	metrics_single(out, "detnat_table_memory_bytes", "gauge", f.table_memory,
+		       "Memory of all tables of the datapath, when the figures of usage were gathered.");
+}
+
+int metrics_text(const struct metrics_text *t, struct evbuffer *out)
+{
+	const struct agent *a = t->agent;
+	struct counters c;
+	int r;
+
+	guard_count(a->guard, &a->datapath);
+	r = datapath_counters(&a->datapath, &c);
+	if (r)
+		return r;
+	write_configuration(a, out);
+	write_troubles(out);
+	write_process(a, out);
+	metrics_counters(&c, out);
+	write_overflow(a, out);
+	write_ipfix(a, out);
+	write_housekeeping(a, out);
+	return evbuffer_get_length(t->lists) && evbuffer_add_buffer_reference(out, t->lists) ? -ENOMEM : 0;
+}

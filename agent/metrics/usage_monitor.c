@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "metrics/usage_monitor.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define SLICE_US 1000U
+
+/* Part of a core that passes may take, as pause for each microsecond of work; and the shortest pause. */
+#define SERVED_PAUSE	    20U
+#define UNSERVED_PAUSE	    100U
+#define UNSERVED_INTERVAL_S 60U
+
+/*
+ * A mapping is near exhaustion where so many of its subscribers, and such a share of those with sessions, use more than
+ * NEAR_BOUND of their ports towards one destination; and no more below half of that.
+ */
+#define NEAR_BOUND	 4U /* of usage_bounds: 90 % */
+#define NEAR_SUBSCRIBERS 10U
+#define NEAR_SHARE	 10U
+
+/* The overflow is near its limit from the first share on, and no more below the second. */
+#define OVERFLOW_NEAR_PERCENT 90U
+#define OVERFLOW_WELL_PERCENT 75U
+
+struct usage {
+	struct agent *agent;
+	struct event *timer;
+	struct session_usage *pass; /* under way, or NULL */
+	struct session_usage *last;
+	uint64_t pass_us; /* work on the pass so far */
+	struct usage_figures figures;
+	usage_notify ended;
+	void *arg;
+	bool overflow_told;
+	struct geometry told[MAX_MAPPINGS]; /* mappings by number that were warned of; ports_per_host 0: none */
+};
+
+const struct session_usage *usage_last(const struct usage *u)
+{
+	return u->last;
+}
+
+struct usage_figures usage_figures(const struct usage *u)
+{
+	return u->figures;
+}
+
+void usage_on_end(struct usage *u, usage_notify ended, void *arg)
+{
+	u->ended = ended;
+	u->arg = arg;
+}
+
+/* ---- warnings ---- */
+
+static bool is_told(const struct usage *u, int number, const struct geometry *geo)
+{
+	return !memcmp(&u->told[number], geo, sizeof(*geo));
+}
+
+static void warn_of_mapping(struct usage *u, int number)
+{
+	const struct mapping_usage m = session_usage_of(u->last, number);
+	uint64_t near = usage_above(&m.destination, NEAR_BOUND);
+	char in[ADDR_TEXT];
+
+	prefix_format(m.geo.in_base, m.geo.in_plen, in);
+	if (!is_told(u, number, &m.geo)) {
+		if (near < NEAR_SUBSCRIBERS || near * NEAR_SHARE < m.subscribers)
+			return;
+		u->told[number] = m.geo;
+		log_warning("mapping %s is near exhaustion: of %" PRIu64 " subscribers with sessions, %" PRIu64
+			    " use more than %u %% of their %u ports towards one destination, and %" PRIu64
+			    " all; a mapping to more outside addresses gives each more ports",
+			    in, m.subscribers, near, usage_bounds[NEAR_BOUND], m.geo.ports_per_host, m.exhausted);
+	} else if (near < NEAR_SUBSCRIBERS / 2 || near * NEAR_SHARE * 2 < m.subscribers) {
+		u->told[number] = (struct geometry){ 0 };
+		log_info("mapping %s is no longer near exhaustion: of %" PRIu64 " subscribers with sessions, %" PRIu64
+			 " use more than %u %% of their %u ports towards one destination",
+			 in, m.subscribers, near, usage_bounds[NEAR_BOUND], m.geo.ports_per_host);
+	}
+}
+
+static void warn_of_overflow(struct usage *u)
+{
+	const struct agent *a = u->agent;
+	int64_t sessions = __atomic_load_n(&a->datapath.global->overflow, __ATOMIC_RELAXED);
+	uint32_t limit = a->config->overflow_sessions;
+
+	if (u->overflow_told && (!limit || sessions * 100 < (int64_t)limit * OVERFLOW_WELL_PERCENT)) {
+		u->overflow_told = false;
+		log_info("the overflow is no longer near its limit: %" PRId64 " of %u sessions", sessions, limit);
+	} else if (!u->overflow_told && limit && sessions * 100 >= (int64_t)limit * OVERFLOW_NEAR_PERCENT) {
+		u->overflow_told = true;
+		log_warning("the overflow is near its limit: %" PRId64
+			    " of %u sessions; subscribers whose slots are full will "
+			    "be refused further ones; raise overflow_sessions, or session_slots of their mapping",
+			    sessions, limit);
+	}
+}
+
+/* ---- passes ---- */
+
+static void schedule(struct usage *u, uint64_t delay_us)
+{
+	const struct timeval delay = { (time_t)(delay_us / 1000000), (suseconds_t)(delay_us % 1000000) };
+
+	evtimer_add(u->timer, &delay);
+}
+
+static uint64_t pause_us(const struct usage *u)
+{
+	const struct config *c = u->agent->config;
+	uint64_t interval = (c->metrics_enabled ? c->sweep_interval : UNSERVED_INTERVAL_S) * 1000000ULL;
+	uint64_t rest = u->pass_us * (c->metrics_enabled ? SERVED_PAUSE : UNSERVED_PAUSE);
+
+	return interval > rest ? interval : rest;
+}
+
+static double wall_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void end_pass(struct usage *u)
+{
+	const struct mappings *m = u->agent->mappings;
+
+	session_usage_free(u->last);
+	u->last = take_pointer(u->pass);
+	u->figures.passes++;
+	u->figures.ended = wall_seconds();
+	u->figures.table_memory = mappings_table_memory(m);
+	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1))
+		warn_of_mapping(u, number);
+	warn_of_overflow(u);
+	if (u->ended)
+		u->ended(u->arg);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct usage *u = arg;
+	uint64_t begin = monotonic_us(), spent;
+	int r = 0;
+
+	if (!u->pass) {
+		u->pass_us = 0;
+		r = session_usage_new(u->agent->mappings, &u->pass);
+	}
+	if (!r)
+		r = session_usage_step(u->pass, SLICE_US);
+	spent = monotonic_us() - begin;
+	u->pass_us += spent;
+	u->figures.busy_us += spent;
+	if (r > 0) {
+		schedule(u, 0);
+		return;
+	}
+	if (r < 0) {
+		log_warning("the look through the sessions for figures of usage broke off: %s", strerror(-r));
+		session_usage_free(take_pointer(u->pass));
+	} else {
+		end_pass(u);
+	}
+	schedule(u, pause_us(u));
+}
+
+void usage_hurry(struct usage *u)
+{
+	if (!u->pass)
+		schedule(u, 0);
+}
+
+int usage_new(struct agent *a, struct usage **ret, struct error *err)
+{
+	struct usage *u = calloc(1, sizeof(*u));
+
+	if (!u)
+		return error_set(err, -ENOMEM, "out of memory");
+	u->agent = a;
+	u->timer = evtimer_new(a->base, on_timer, u);
+	if (!u->timer) {
+		usage_free(u);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	*ret = u;
+	return 0;
+}
+
+void usage_free(struct usage *u)
+{
+	if (!u)
+		return;
+	if (u->timer)
+		event_free(u->timer);
+	session_usage_free(u->pass);
+	session_usage_free(u->last);
+	free(u);
+}

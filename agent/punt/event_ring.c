@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "punt/event_ring.h"
+
+#include <arpa/inet.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/limiter.h"
+#include "base/log.h"
+
+#define NS_PER_S  1000000000ULL
+#define NS_PER_MS 1000000ULL
+
+struct events {
+	const struct datapath *datapath;
+	struct ipfix *ipfix;
+	events_resolve resolve;
+	void *arg;
+	struct ring_buffer *ring;
+	struct event *readable;
+	struct event *timer;
+	unsigned taken;		/* events of this turn */
+	uint64_t now_ns;	/* CLOCK_MONOTONIC at the start of this turn */
+	int64_t wall_offset_ns; /* CLOCK_REALTIME less CLOCK_MONOTONIC, then */
+	uint64_t unlogged;	/* refusals for which there was no line left */
+	uint64_t unlogged_until_ns;
+	uint64_t losses_logged; /* events that found the ring buffer full, as last logged */
+	uint64_t losses_logged_until_ns;
+	struct limiter_place lines[EVENTS_LINES];
+	struct limiter_place told[EVENTS_TOLD]; /* subscribers, and what of */
+	struct limiter_place resolves[EVENTS_RESOLVES];
+};
+
+static void read_clocks(struct events *v)
+{
+	v->now_ns = clock_ns(CLOCK_MONOTONIC);
+	v->wall_offset_ns = (int64_t)(clock_ns(CLOCK_REALTIME) - v->now_ns);
+}
+
+static uint64_t wall_ms(const struct events *v, uint64_t monotonic_ns)
+{
+	return (monotonic_ns + (uint64_t)v->wall_offset_ns) / NS_PER_MS;
+}
+
+static const char *protocol_name(uint8_t proto)
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+		return "TCP";
+	case IPPROTO_UDP:
+		return "UDP";
+	default:
+		return "ICMP";
+	}
+}
+
+static void log_refusal(const struct nat_event *e)
+{
+	char in[ADDR_TEXT], ext[ADDR_TEXT];
+
+	addr_format(e->in_addr, in);
+	addr_format(e->ext_addr, ext);
+	switch (e->type) {
+	case EVENT_QUOTA:
+		log_warning("subscriber %s is at its quota of %u sessions and was refused another; "
+			    "`detnatctl session list %s` shows them, sessions_per_user raises the quota",
+			    in, e->limit, in);
+		break;
+	case EVENT_PORTS_EXHAUSTED:
+		log_warning("subscriber %s has no free port left in its block for %s towards %s:%u; "
+			    "`detnatctl session list %s` shows its sessions, more outside addresses make larger blocks",
+			    in, protocol_name(e->proto), ext, e->ext_port, in);
+		break;
+	case EVENT_OVERFLOW_FULL:
+		log_warning("subscriber %s was refused a session: its slots are full and there is no room beyond them; "
+			    "raise session_slots of its mapping, or overflow_sessions",
+			    in);
+		break;
+	case EVENT_FRAGMENTS:
+		log_warning(
+			"subscriber %s has %u fragments waiting for their first one, as many as may, and another was "
+			"dropped; fragments.per_subscriber raises the limit",
+			in, e->limit);
+		break;
+	}
+}
+
+/* A subscriber may cause any number of refusals, but only so much log. */
+static void report_refusal(struct events *v, const struct nat_event *e)
+{
+	uint64_t key = (uint64_t)e->type << 32 | e->in_addr;
+	struct limiter_place *told = limiter_recall(v->told, EVENTS_TOLD, key);
+
+	if (told->key == key && told->until_ns > v->now_ns)
+		return;
+	switch (limiter_ask(v->lines, EVENTS_LINES, key, v->now_ns, 60 * NS_PER_S)) {
+	case LIMITER_GO:
+		*told = (struct limiter_place){ .key = key, .until_ns = v->now_ns + 3600 * NS_PER_S };
+		log_refusal(e);
+		break;
+	case LIMITER_AGAIN:
+		break;
+	case LIMITER_CROWDED:
+		v->unlogged++;
+		break;
+	}
+}
+
+static void report_unlogged(struct events *v)
+{
+	if (!v->unlogged || v->now_ns < v->unlogged_until_ns)
+		return;
+	log_warning("%llu further refusals, of subscribers not named here; `detnatctl top --by quota` shows them",
+		    (unsigned long long)v->unlogged);
+	v->unlogged = 0;
+	v->unlogged_until_ns = v->now_ns + 60 * NS_PER_S;
+}
+
+static void report_unresolved(struct events *v, const struct nat_event *e)
+{
+	uint32_t addr = htonl(e->in_addr), last = e->in_addr;
+	bool ipv6 = e->type == EVENT_RESOLVE_IPV6;
+
+	if (ipv6)
+		memcpy(&last, e->gateway + 12, sizeof(last));
+	if (limiter_ask(v->resolves, EVENTS_RESOLVES, (uint64_t)e->ifindex << 32 | last, v->now_ns, NS_PER_S) ==
+	    LIMITER_GO)
+		v->resolve(v->arg, ipv6 ? AF_INET6 : AF_INET, ipv6 ? (const void *)e->gateway : &addr, e->ifindex);
+}
+
+static void dispatch(struct events *v, const struct nat_event *e)
+{
+	switch (e->type) {
+	case EVENT_QUOTA:
+	case EVENT_PORTS_EXHAUSTED:
+	case EVENT_OVERFLOW_FULL:
+	case EVENT_FRAGMENTS:
+		report_refusal(v, e);
+		break;
+	case EVENT_RESOLVE:
+	case EVENT_RESOLVE_IPV6:
+		report_unresolved(v, e);
+		return;
+	}
+	ipfix_event(v->ipfix, e, wall_ms(v, e->time_ns));
+}
+
+void events_report(struct events *v, const struct nat_event *e)
+{
+	read_clocks(v);
+	dispatch(v, e);
+}
+
+/* Anything but 0 ends the turn; this sample is consumed all the same. */
+static int on_sample(void *arg, void *data, size_t size)
+{
+	struct events *v = arg;
+
+	if (size >= sizeof(struct nat_event))
+		dispatch(v, data);
+	return ++v->taken < EVENTS_PER_TURN ? 0 : -ECANCELED;
+}
+
+static void take_turn(struct events *v)
+{
+	v->taken = 0;
+	read_clocks(v);
+	ring_buffer__consume(v->ring);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	take_turn(arg);
+}
+
+/* Told to the operator once a minute, to the collectors by the exporter. */
+static void report_ring_losses(struct events *v)
+{
+	struct counters c;
+
+	if (datapath_counters(v->datapath, &c) || !c.events_lost)
+		return;
+	ipfix_set_ring_losses(v->ipfix, c.events_lost);
+	if (c.events_lost == v->losses_logged || v->now_ns < v->losses_logged_until_ns)
+		return;
+	log_warning(
+		"%llu more events found the ring buffer full, so nobody is told of them: more came than this machine "
+		"can export; leave `sessions` out of ipfix.events",
+		(unsigned long long)(c.events_lost - v->losses_logged));
+	v->losses_logged = c.events_lost;
+	v->losses_logged_until_ns = v->now_ns + 60 * NS_PER_S;
+}
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+	struct events *v = arg;
+
+	take_turn(v);
+	report_unlogged(v);
+	report_ring_losses(v);
+	ipfix_tick(v->ipfix, clock_ns(CLOCK_REALTIME) / NS_PER_MS);
+}
+
+int events_new(struct event_base *base, const struct datapath *d, struct ipfix *x, events_resolve resolve, void *arg,
+	       struct events **ret, struct error *err)
+{
+	const struct timeval second = { .tv_sec = 1 };
+	struct events *v = calloc(1, sizeof(*v));
+	struct counters counters;
+	int r = 0;
+
+	if (!v)
+		return error_set(err, -ENOMEM, "out of memory");
+	v->datapath = d;
+	v->ipfix = x;
+	if (!datapath_counters(d, &counters))
+		v->losses_logged = counters.events_lost;
+	v->resolve = resolve;
+	v->arg = arg;
+	errno = 0;
+	v->ring = ring_buffer__new(d->events, on_sample, v, NULL);
+	if (v->ring) {
+		v->readable = event_new(base, ring_buffer__epoll_fd(v->ring), EV_READ | EV_PERSIST, on_readable, v);
+		v->timer = event_new(base, -1, EV_PERSIST, on_second, v);
+	}
+	if (!v->readable || !v->timer || event_add(v->readable, NULL) || event_add(v->timer, &second)) {
+		r = error_set(err, errno_or(ENOMEM), "cannot read the datapath's events: %s",
+			      strerror(-errno_or(ENOMEM)));
+		events_free(v);
+		return r;
+	}
+	*ret = v;
+	return 0;
+}
+
+void events_free(struct events *v)
+{
+	if (!v)
+		return;
+	if (v->readable)
+		event_free(v->readable);
+	if (v->timer)
+		event_free(v->timer);
+	if (v->ring) {
+		take_turn(v);
+		ring_buffer__free(v->ring);
+	}
+	free(v);
+}
+
+int events_session_closed(const struct session *s, void *arg)
+{
+	const struct nat_event e = {
+		.type = EVENT_SESSION_CLOSED,
+		.proto = s->proto,
+		.in_addr = s->in_addr,
+		.out_addr = s->out_addr,
+		.ext_addr = s->ext_addr,
+		.in_port = s->in_port,
+		.out_port = s->out_port,
+		.ext_port = s->ext_port,
+	};
+
+	ipfix_event(arg, &e, clock_ns(CLOCK_REALTIME) / NS_PER_MS);
+	return 0;
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "punt/parked_fragments.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/limiter.h"
+#include "base/log.h"
+
+#define NS_PER_S  1000000000ULL
+#define NS_PER_MS 1000000ULL
+
+/* While anything waits, a turn is taken so often. */
+#define TURN_MS 2
+/* Of a turn, so that it stays about a millisecond: frames taken, looked at, asked after, and sent. */
+#define TAKEN_PER_TURN	128U
+#define LOOKED_PER_TURN 4096U
+#define ASKED_PER_TURN	512U
+#define SENT_PER_TURN	64U
+/* A fragment that has waited longer than the first is asked after at the second interval only. */
+#define YOUNG_NS (50 * NS_PER_MS)
+#define LATER_NS (50 * NS_PER_MS)
+
+/* The datapath takes the agent for gone when it has not heard of it for so long. */
+#define HEARD_OF_S 3U
+
+/* Senders that are reported in a second, each at most once. */
+#define REPORTS 256U
+
+#define OWNERS 1024U /* lists of those of whom anything waits; a power of two */
+
+struct owner {
+	LIST_ENTRY(owner) entry;
+	uint32_t addr;
+	uint32_t n; /* fragments */
+};
+
+struct parked {
+	TAILQ_ENTRY(parked) by_age;
+	uint64_t since_ns;
+	uint64_t next_ns; /* when the datapath is asked again whether the first one came */
+	struct owner *owner;
+	size_t size;
+	struct early_fragment e; /* cut behind the frame */
+};
+
+TAILQ_HEAD(parked_list, parked);
+LIST_HEAD(owner_list, owner);
+
+struct fragments {
+	struct datapath *d;
+	struct events *events;
+	struct config_fragments limits;
+	int pass;
+	struct ring_buffer *ring;
+	struct event *readable;
+	struct event *turn; /* pending while anything waits or there is more to take */
+	struct event *second;
+	struct parked_list waiting; /* oldest first */
+	struct parked *next;	    /* where the next turn goes on; NULL: with the oldest */
+	struct owner_list owners[OWNERS];
+	uint32_t n;
+	uint32_t n_outside; /* of them, from outside */
+	size_t bytes;
+	unsigned taken; /* in this turn */
+	unsigned asked;
+	uint64_t now_ns;       /* CLOCK_MONOTONIC, of this turn */
+	uint32_t n_given_up;   /* in this turn: the first one did not come */
+	uint32_t n_over_limit; /* in this turn */
+	struct limiter_place reports[REPORTS];
+};
+
+/* ---- what waits ---------------------------------------------------------------------------------------------------
+ */
+
+/* Whose limit a fragment counts for: its subscriber's, or that of the outside address that it came to. */
+static uint32_t owner_of(const struct fragment_key *key)
+{
+	return key->side == FRAGMENT_FROM_INSIDE ? key->src : key->dst;
+}
+
+static struct owner_list *owner_list(struct fragments *f, uint32_t addr)
+{
+	return &f->owners[addr * 0x9e3779b1U >> 22 & (OWNERS - 1)];
+}
+
+static struct owner *owner_find(struct fragments *f, uint32_t addr)
+{
+	struct owner *o;
+
+	LIST_FOREACH(o, owner_list(f, addr), entry)
+	{
+		if (o->addr == addr)
+			return o;
+	}
+	return NULL;
+}
+
+static struct owner *owner_new(struct fragments *f, uint32_t addr)
+{
+	struct owner *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return NULL;
+	o->addr = addr;
+	LIST_INSERT_HEAD(owner_list(f, addr), o, entry);
+	return o;
+}
+
+static void owner_leave(struct owner *o)
+{
+	if (--o->n)
+		return;
+	LIST_REMOVE(o, entry);
+	free(o);
+}
+
+static void leave(struct fragments *f, struct parked *p)
+{
+	TAILQ_REMOVE(&f->waiting, p, by_age);
+	owner_leave(p->owner);
+	f->n--;
+	f->n_outside -= p->e.key.side == FRAGMENT_FROM_OUTSIDE;
+	f->bytes -= p->size;
+	free(p);
+}
+
+/* Strangers can send any number from outside, so they never take more than half of the room. */
+static bool has_room(const struct fragments *f, const struct early_fragment *e, size_t size)
+{
+	return f->n < f->limits.max_parked && f->bytes + size <= f->limits.max_bytes &&
+	       (e->key.side == FRAGMENT_FROM_INSIDE || f->n_outside < f->limits.max_parked / 2);
+}
+
+/* A subscriber has reached the limit (RFC 8158, fragments pending reassembly). */
+static void report(struct fragments *f, const struct early_fragment *e)
+{
+	const struct nat_event event = {
+		.type = EVENT_FRAGMENTS,
+		.time_ns = f->now_ns,
+		.in_addr = e->key.src,
+		.ext_addr = e->key.dst,
+		.proto = e->key.proto,
+		.limit = f->limits.per_subscriber,
+	};
+
+	if (e->key.side == FRAGMENT_FROM_INSIDE &&
+	    limiter_ask(f->reports, REPORTS, e->key.src, f->now_ns, NS_PER_S) == LIMITER_GO)
+		events_report(f->events, &event);
+}
+
+static void park(struct fragments *f, const struct early_fragment *e, size_t size)
+{
+	uint32_t addr = owner_of(&e->key);
+	struct owner *owner = owner_find(f, addr);
+	struct parked *p;
+
+	/* It has waited in the ring buffer, for an agent. */
+	if (f->now_ns > e->time_ns && f->now_ns - e->time_ns > f->limits.timeout * NS_PER_S) {
+		f->n_given_up++;
+		return;
+	}
+	if (owner && owner->n >= f->limits.per_subscriber) {
+		f->n_over_limit++;
+		report(f, e);
+		return;
+	}
+	size += offsetof(struct parked, e);
+	p = has_room(f, e, size) ? malloc(size) : NULL;
+	if (p && !owner)
+		owner = owner_new(f, addr);
+	if (!p || !owner) {
+		free(p);
+		f->n_over_limit++;
+		return;
+	}
+	p->since_ns = e->time_ns;
+	p->next_ns = 0;
+	p->owner = owner;
+	p->size = size;
+	memcpy(&p->e, e, size - offsetof(struct parked, e));
+	TAILQ_INSERT_TAIL(&f->waiting, p, by_age);
+	owner->n++;
+	f->n++;
+	f->n_outside += e->key.side == FRAGMENT_FROM_OUTSIDE;
+	f->bytes += size;
+}
+
+/* ---- a turn -------------------------------------------------------------------------------------------------------
+ */
+
+static int on_frame(void *arg, void *data, size_t size)
+{
+	const struct early_fragment *e = data;
+	struct fragments *f = arg;
+
+	if (size >= offsetof(struct early_fragment, frame) &&
+	    size - offsetof(struct early_fragment, frame) >= e->length && e->length <= FRAGMENT_FRAME_MAX)
+		park(f, e, offsetof(struct early_fragment, frame) + e->length);
+	return ++f->taken < TAKEN_PER_TURN ? 0 : -ECANCELED;
+}
+
+/* Whether the datapath has seen the first fragment. */
+static bool is_due(struct fragments *f, struct parked *p)
+{
+	struct fragment value;
+
+	if (f->now_ns < p->next_ns)
+		return false;
+	f->asked++;
+	p->next_ns = f->now_ns < p->since_ns + YOUNG_NS ? 0 : f->now_ns + LATER_NS;
+	return !bpf_map_lookup_elem(f->d->fragments, &p->e.key, &value) && value.word[0] == p->e.key.word[0];
+}
+
+/* However many wait, a turn deals with so many of them, and the next one goes on there. */
+static void send_due(struct fragments *f)
+{
+	uint32_t left = f->n < LOOKED_PER_TURN ? f->n : LOOKED_PER_TURN;
+
+	f->asked = 0;
+	for (unsigned sent = 0; left && f->asked < ASKED_PER_TURN && sent < SENT_PER_TURN; left--) {
+		struct parked *p = f->next ? f->next : TAILQ_FIRST(&f->waiting);
+
+		f->next = TAILQ_NEXT(p, by_age);
+		if (is_due(f, p)) {
+			sent++;
+			if (fragments_inject(f->d, f->pass, &p->e))
+				f->n_given_up++;
+		} else if (f->now_ns < p->since_ns + f->limits.timeout * NS_PER_S) {
+			continue;
+		} else {
+			f->n_given_up++;
+		}
+		leave(f, p);
+	}
+}
+
+static void count_loss(const struct fragments *f, enum reason reason, uint32_t n)
+{
+	int r = n ? datapath_count(f->d, reason, n) : 0;
+
+	if (r)
+		log_warning("%u dropped fragments are counted nowhere: %s", n, strerror(-r));
+}
+
+static void count_losses(struct fragments *f)
+{
+	count_loss(f, REASON_drop_fragment, f->n_given_up);
+	count_loss(f, REASON_drop_fragment_limit, f->n_over_limit);
+	f->n_given_up = f->n_over_limit = 0;
+}
+
+/* A flood of fragments is taken no faster than this, and leaves the loop to others in between. */
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct fragments *f = arg;
+
+	f->taken = 0;
+	f->now_ns = clock_ns(CLOCK_MONOTONIC);
+	ring_buffer__consume(f->ring);
+	send_due(f);
+	count_losses(f);
+	if (f->n || f->taken)
+		evtimer_add(f->turn, &(struct timeval){ .tv_usec = TURN_MS * 1000 });
+	else
+		event_add(f->readable, NULL);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	on_turn(fd, what, arg);
+}
+
+/* Tells the datapath that there is an agent to take them. */
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+	const struct fragments *f = arg;
+	uint32_t until = datapath_ticks(f->d) + ticks_of_seconds(HEARD_OF_S, f->d->hz);
+
+	__atomic_store_n(&f->d->global->fragments_until, f->limits.max_parked ? (until ? until : 1) : 0,
+			 __ATOMIC_RELAXED);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------------------------
+ */
+
+static int fragments_open(struct fragments *f, struct event_base *base)
+{
+	const struct timeval second = { .tv_sec = 1 };
+	int r = fragments_inject_open(&f->pass);
+
+	if (r)
+		return r;
+	errno = 0;
+	f->ring = ring_buffer__new(f->d->early_fragments, on_frame, f, NULL);
+	if (!f->ring)
+		return errno_or(ENOMEM);
+	/* The turn adds it again when there is nothing left to do. */
+	f->readable = event_new(base, ring_buffer__epoll_fd(f->ring), EV_READ, on_readable, f);
+	f->turn = evtimer_new(base, on_turn, f);
+	f->second = event_new(base, -1, EV_PERSIST, on_second, f);
+	if (!f->readable || !f->turn || !f->second || event_add(f->second, &second))
+		return errno_or(ENOMEM);
+	return 0;
+}
+
+int fragments_new(struct event_base *base, struct datapath *d, struct events *v, const struct config_fragments *limits,
+		  struct fragments **ret, struct error *err)
+{
+	struct fragments *f = calloc(1, sizeof(*f));
+	int r;
+
+	if (!f)
+		return error_set(err, -ENOMEM, "out of memory");
+	f->d = d;
+	f->events = v;
+	f->pass = -1;
+	TAILQ_INIT(&f->waiting);
+	f->limits = *limits;
+	r = fragments_open(f, base);
+	if (r) {
+		fragments_free(f);
+		return error_set(err, r, "cannot take fragments: %s", strerror(-r));
+	}
+	on_second(-1, 0, f);
+	on_turn(-1, 0, f);
+	*ret = f;
+	return 0;
+}
+
+void fragments_configure(struct fragments *f, const struct config_fragments *limits)
+{
+	if (!f)
+		return;
+	f->limits = *limits;
+	on_second(-1, 0, f);
+}
+
+void fragments_free(struct fragments *f)
+{
+	if (!f)
+		return;
+
+	struct event *const events[] = { f->readable, f->turn, f->second };
+	struct parked *p;
+
+	if (f->d->global)
+		__atomic_store_n(&f->d->global->fragments_until, 0, __ATOMIC_RELAXED);
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+		if (events[i])
+			event_free(events[i]);
+	while ((p = TAILQ_FIRST(&f->waiting))) {
+		f->n_given_up++;
+		leave(f, p);
+	}
+	count_losses(f);
+	ring_buffer__free(f->ring);
+	close_fd(&f->pass);
+	free(f);
+}

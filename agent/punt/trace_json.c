@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A traced packet as JSON: what was recorded in numbers, said in words. */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <detnat/programs.h>
+#include <detnat/reasons.h>
+#include <detnat/session.h>
+#include <detnat/tcp_state.h>
+
+#include "sessions/sessions.h"
+#include "punt/tracing.h"
+
+#define DETAIL 128
+
+static const char *const step_names[N_TRACE_STEPS] = {
+#define X(name, text) [TRACE_##name] = text,
+	TRACE_STEPS(X)
+#undef X
+};
+
+static const char *const leaf_names[N_PROGS] = {
+#define X(name) [PROG_##name] = #name,
+	PROGS(X)
+#undef X
+};
+
+static const struct {
+	const char *name;
+	const char *text;
+} reasons[N_REASONS] = {
+#define X(name, text) [REASON_##name] = { #name, text },
+	REASONS(X) SENT_KINDS(X) INCIDENTS(X)
+#undef X
+};
+
+/* What the last step is called: where the packet went. */
+enum fate { FATE_DROPPED, FATE_KERNEL, FATE_SENT };
+static const char *const fate_names[] = { "dropped", "to-kernel", "sent" };
+
+static enum fate fate_of(const struct trace_record *r, uint64_t verdict)
+{
+	if (r->hook == TRACE_HOOK_TC)
+		return verdict == TC_ACT_SHOT ? FATE_DROPPED : FATE_SENT;
+	return verdict == XDP_PASS			      ? FATE_KERNEL
+	       : verdict == XDP_TX || verdict == XDP_REDIRECT ? FATE_SENT
+							      : FATE_DROPPED;
+}
+
+static const char *interface_name(uint32_t ifindex, char text[static IF_NAMESIZE])
+{
+	/* It may have gone since. */
+	if (!if_indextoname(ifindex, text))
+		snprintf(text, IF_NAMESIZE, "if%u", ifindex % 1000000);
+	return text;
+}
+
+/* Adds to a text that has room for DETAIL octets. */
+static void __attribute__((format(printf, 2, 3))) append(char *text, const char *format, ...)
+{
+	size_t n = strlen(text);
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text + n, DETAIL - n, format, ap);
+	va_end(ap);
+}
+
+static const char *proto_name(uint8_t proto)
+{
+	return proto == IPPROTO_TCP ? "tcp" : proto == IPPROTO_UDP ? "udp" : proto == IPPROTO_ICMP ? "icmp" : NULL;
+}
+
+/* ---- details ------------------------------------------------------------------------------------------------------
+ */
+
+static void tcp_flags(uint8_t flags, char *text)
+{
+	static const char *const names[] = { "FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (flags & 1U << i)
+			append(text, " %s", names[i]);
+}
+
+static void append_addresses(char *text, const char *before, uint64_t both)
+{
+	char src[ADDR_TEXT], dst[ADDR_TEXT];
+
+	append(text, "%s%s > %s", before, addr_format((uint32_t)(both >> 32), src), addr_format((uint32_t)both, dst));
+}
+
+/* The packet that an ICMP error quotes. */
+static void append_quote(char *text, const struct trace_step *s)
+{
+	char src[ADDR_TEXT], dst[ADDR_TEXT];
+
+	if (s->a)
+		append(text, "%squotes %s:%u > %s:%u", *text ? ", " : "", addr_format((uint32_t)(s->a >> 32), src),
+		       (unsigned)(s->b >> 16 & 0xffff), addr_format((uint32_t)s->a, dst), (unsigned)(s->b & 0xffff));
+}
+
+static void detail_packet(const struct trace_record *r, char *text)
+{
+	unsigned offset = (r->fragment & 0x1fffU) * 8;
+
+	for (unsigned i = 0; i < r->n_tags && i < ARRAY_SIZE(r->vlan); i++)
+		append(text, "VLAN %u, ", r->vlan[i]);
+	if (r->ether_type == ETH_P_ARP) {
+		append(text, "ARP");
+		return;
+	}
+	if (r->ether_type != ETH_P_IP) {
+		append(text, "Ethernet type 0x%04x, %u octets", r->ether_type, r->length);
+		return;
+	}
+	if (proto_name(r->proto))
+		append(text, "%s", proto_name(r->proto));
+	else
+		append(text, "protocol %u", r->proto);
+	if (!offset && r->proto == IPPROTO_TCP)
+		tcp_flags(r->tcp_flags, text);
+	if (!offset && r->proto == IPPROTO_ICMP)
+		append(text, " type %u code %u", r->icmp_type, r->icmp_code);
+	append(text, ", %u octets, TTL %u", r->ip_length, r->ttl);
+	if (offset || r->fragment & 0x2000)
+		append(text, ", fragment at %u%s", offset, r->fragment & 0x2000 ? ", more follow" : "");
+}
+
+static void detail_subscriber(const struct trace_step *s, char *text)
+{
+	char in[ADDR_TEXT], out[ADDR_TEXT];
+
+	append(text, "%s has %s:%u-%u", addr_format((uint32_t)(s->a >> 32), in), addr_format((uint32_t)s->a, out),
+	       (unsigned)(s->b >> 16 & 0xffff), (unsigned)(s->b & 0xffff));
+}
+
+static void detail_next_hop(const struct trace_step *s, char *text)
+{
+	char name[IF_NAMESIZE];
+
+	interface_name((uint32_t)(s->a >> 32), name);
+	switch ((uint32_t)s->a) {
+	case TRACE_HOP_OUT:
+	case TRACE_HOP_OUT_TAGGED:
+		append(text, "outside, by %s, MTU %u", name, (unsigned)s->b);
+		break;
+	case TRACE_HOP_OUT_KERNEL:
+		append(text, "outside, by %s, through the kernel", name);
+		break;
+	case TRACE_HOP_POOL:
+		append(text, "a pool address");
+		break;
+	case TRACE_HOP_LOCAL:
+		append(text, "the gateway itself, or nobody");
+		break;
+	default:
+		append(text, "not outside, or a destination of bypass");
+	}
+}
+
+static void detail_way_in(const struct trace_step *s, char *text)
+{
+	char name[IF_NAMESIZE];
+
+	switch ((uint32_t)s->a) {
+	case TRACE_EGRESS_READY:
+		append(text, "inside, by %s, MTU %u", interface_name((uint32_t)(s->a >> 32), name), (unsigned)s->b);
+		break;
+	case TRACE_EGRESS_UNRESOLVED:
+		append(text, "inside, its neighbour not resolved");
+		break;
+	default:
+		append(text, "inside, through the kernel");
+	}
+}
+
+static void detail_session(const struct trace_step *s, char *text)
+{
+	append(text, "%s", session_state_name(word_state(s->a)));
+	if (s->b && word_state(s->b) != word_state(s->a))
+		append(text, " to %s", session_state_name(word_state(s->b)));
+	append(text, ", outside port %u", word_out_port(s->a));
+}
+
+static void detail_of(const struct trace_record *r, const struct trace_step *s, char *text)
+{
+	char name[IF_NAMESIZE];
+
+	*text = '\0';
+	switch (s->kind) {
+	case TRACE_received:
+		detail_packet(r, text);
+		append_quote(text, s);
+		break;
+	case TRACE_rewritten:
+		append_quote(text, s);
+		break;
+	case TRACE_subscriber:
+		detail_subscriber(s, text);
+		break;
+	case TRACE_next_hop:
+		detail_next_hop(s, text);
+		break;
+	case TRACE_egress:
+		detail_way_in(s, text);
+		break;
+	case TRACE_session:
+		detail_session(s, text);
+		break;
+	case TRACE_opened:
+		append(text, "outside port %u", (unsigned)s->a);
+		break;
+	case TRACE_datagram:
+		append_addresses(text, s->b ? "as its first fragment: " : "those that follow: ", s->a);
+		break;
+	case TRACE_mss_clamped:
+		append(text, "%u to %u", (unsigned)s->a, (unsigned)s->b);
+		break;
+	case TRACE_untagged:
+		append(text, "as by %s", interface_name((uint32_t)s->a, name));
+		break;
+	case TRACE_withheld:
+		append(text, "%s", reasons[REASON_icmp_withheld].text);
+		break;
+	case TRACE_answered:
+		append(text, "%s", s->a < N_REASONS ? reasons[s->a].text : "");
+		break;
+	case TRACE_redirect:
+		append(text, "by %s", interface_name((uint32_t)s->a, name));
+		break;
+	}
+}
+
+/* ---- the whole ----------------------------------------------------------------------------------------------------
+ */
+
+static bool add_endpoint(cJSON *object, const char *name, uint32_t addr, uint16_t port)
+{
+	char text[ADDR_TEXT + 8], dotted[ADDR_TEXT];
+
+	snprintf(text, sizeof(text), "%s:%u", addr_format(addr, dotted), port);
+	return cJSON_AddStringToObject(object, name, text);
+}
+
+/* A leaf is called as its program, with - for _. */
+static const char *step_name(const struct trace_record *r, const struct trace_step *s, char text[static DETAIL])
+{
+	if (s->kind == TRACE_end)
+		return fate_names[fate_of(r, s->a)];
+	if (s->kind != TRACE_tail_call || s->a >= N_PROGS)
+		return s->kind < N_TRACE_STEPS ? step_names[s->kind] : "unknown";
+	snprintf(text, DETAIL, "%s", leaf_names[s->a]);
+	for (char *c = text; *c; c++)
+		if (*c == '_')
+			*c = '-';
+	return text;
+}
+
+/* Every leaf starts from the packet again, and finds what the one before it found. */
+static bool is_repeated(const struct trace_record *r, unsigned n)
+{
+	const struct trace_step *s = &r->step[n];
+
+	if (s->kind != TRACE_subscriber && s->kind != TRACE_next_hop && s->kind != TRACE_egress)
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		if (r->step[i].kind == s->kind && r->step[i].a == s->a && r->step[i].b == s->b)
+			return true;
+	return false;
+}
+
+static bool add_step(cJSON *steps, const struct trace_record *r, const struct trace_step *s)
+{
+	cJSON *json = cJSON_CreateObject();
+	char detail[DETAIL], name[DETAIL];
+
+	if (!cJSON_AddItemToArray(steps, json)) {
+		cJSON_Delete(json);
+		return false;
+	}
+	detail_of(r, s, detail);
+	return cJSON_AddStringToObject(json, "step", step_name(r, s, name)) &&
+	       add_endpoint(json, "src", s->src, s->sport) && add_endpoint(json, "dst", s->dst, s->dport) &&
+	       cJSON_AddNumberToObject(json, "ns", s->elapsed_ns) &&
+	       (!*detail || cJSON_AddStringToObject(json, "detail", detail));
+}
+
+/* The quick path calls no leaf. */
+static bool took_slow_path(const struct trace_record *r)
+{
+	for (unsigned i = 0; i < r->n_steps; i++)
+		if (r->step[i].kind == TRACE_tail_call)
+			return true;
+	return r->hook == TRACE_HOOK_TC;
+}
+
+static bool add_time(cJSON *json, uint64_t time_ns)
+{
+	time_t seconds = (time_t)(time_ns / 1000000000);
+	char text[48], day[32];
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) || !strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm))
+		return false;
+	snprintf(text, sizeof(text), "%s.%06uZ", day, (unsigned)(time_ns % 1000000000 / 1000));
+	return cJSON_AddStringToObject(json, "time", text);
+}
+
+static bool fill(cJSON *json, const struct trace_record *r)
+{
+	const char *verdict = r->reason < N_REASONS ? reasons[r->reason].name : "none";
+	const char *meaning = r->reason < N_REASONS ? reasons[r->reason].text : "no exit was counted";
+	char name[IF_NAMESIZE];
+	cJSON *steps;
+	bool ok = add_time(json, r->time_ns) &&
+		  cJSON_AddStringToObject(json, "interface", interface_name(r->ifindex, name)) &&
+		  cJSON_AddStringToObject(json, "hook", r->hook == TRACE_HOOK_XDP ? "xdp" : "tc") &&
+		  cJSON_AddStringToObject(json, "path", took_slow_path(r) ? "slow" : "quick") &&
+		  cJSON_AddNumberToObject(json, "cpu", r->cpu);
+
+	steps = ok ? cJSON_AddArrayToObject(json, "steps") : NULL;
+	for (unsigned i = 0; steps && i < r->n_steps; i++)
+		if (!is_repeated(r, i) && !add_step(steps, r, &r->step[i]))
+			return false;
+	return steps && (!r->missed || cJSON_AddNumberToObject(json, "missed_steps", r->missed)) &&
+	       cJSON_AddStringToObject(json, "verdict", verdict) && cJSON_AddStringToObject(json, "meaning", meaning);
+}
+
+cJSON *trace_record_json(const struct trace_record *r)
+{
+	cJSON *json = cJSON_CreateObject();
+
+	if (json && fill(json, r))
+		return json;
+	cJSON_Delete(json);
+	return NULL;
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "punt/tracing.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "change/change.h"
+#include "links/devices.h"
+#include "base/log.h"
+
+/* Octets: some 600 records that the agent has not taken yet. */
+#define RING_SIZE (1U << 20)
+/* How long to wait before another try to bring the normal programs back. */
+#define RETRY_S 10
+
+struct trace {
+	struct agent *agent;
+	bool wanted;
+	bool ending;		      /* a change that ends it waits */
+	uint32_t ending_generation;   /* the trace that it is to end */
+	uint32_t generation;	      /* of the last trace */
+	uint32_t count;		      /* packets wanted */
+	struct trace_record **record; /* cut behind their last step */
+	size_t n_records;
+	size_t n_places;
+	struct ring_buffer *ring;
+	struct event *readable;
+	struct event *timer;
+};
+
+/* ---- records ------------------------------------------------------------------------------------------------------
+ */
+
+static void forget_records(struct trace *t)
+{
+	for (size_t i = 0; i < t->n_records; i++)
+		free(t->record[i]);
+	free(t->record);
+	t->record = NULL;
+	t->n_records = t->n_places = 0;
+}
+
+static int add_record(struct trace *t, const struct trace_record *r)
+{
+	size_t size = offsetof(struct trace_record, step) + r->n_steps * sizeof(r->step[0]);
+	struct trace_record *copy;
+
+	if (t->n_records == t->n_places) {
+		size_t places = t->n_places * 2 + 64;
+		struct trace_record **grown = reallocarray(t->record, places, sizeof(struct trace_record *));
+
+		if (!grown)
+			return -ENOMEM;
+		t->record = grown;
+		t->n_places = places;
+	}
+	copy = malloc(size);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, r, size);
+	copy->time_ns += clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
+	t->record[t->n_records++] = copy;
+	return 0;
+}
+
+static int on_record(void *arg, void *data, size_t size)
+{
+	struct trace *t = arg;
+	const struct trace_record *r = data;
+
+	/* Of an earlier trace, or more than was asked for. */
+	if (size < sizeof(*r) || r->generation != t->generation || t->n_records >= t->count ||
+	    r->n_steps > TRACE_MAX_STEPS)
+		return 0;
+	if (add_record(t, r))
+		log_warning("no memory to keep the record of a traced packet");
+	return 0;
+}
+
+const struct trace_record *trace_get(const struct trace *t, size_t n)
+{
+	return n < t->n_records ? t->record[n] : NULL;
+}
+
+uint32_t trace_generation(const struct trace *t)
+{
+	return t->generation;
+}
+
+/* ---- the filter ------------------------------------------------------------------------------------------------- */
+
+static int set_filter(struct trace *t, const struct trace_filter *f)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(t->agent->datapath.trace_filter, &zero, f, BPF_ANY);
+}
+
+static bool filter_is_satisfied(const struct trace *t)
+{
+	struct trace_filter f;
+	uint32_t zero = 0;
+
+	return bpf_map_lookup_elem(t->agent->datapath.trace_filter, &zero, &f) || f.left <= 0;
+}
+
+/* Records nothing more, and says what the last trace has missed. */
+static int clear_filter(struct trace *t)
+{
+	struct trace_filter f, nothing = { 0 };
+	uint32_t zero = 0;
+
+	if (!bpf_map_lookup_elem(t->agent->datapath.trace_filter, &zero, &f) && f.missed)
+		log_warning("%llu packets are missing from the trace, as they came faster than they could be kept: "
+			    "a narrower filter misses none",
+			    (unsigned long long)f.missed);
+	return set_filter(t, &nothing);
+}
+
+/* ---- maps ------------------------------------------------------------------------------------------------------- */
+
+static void on_readable(evutil_socket_t fd, short what, void *arg);
+
+static void close_maps(struct trace *t)
+{
+	struct datapath *d = &t->agent->datapath;
+
+	if (t->readable)
+		event_free(take_pointer(t->readable));
+	if (t->ring) {
+		ring_buffer__consume(t->ring);
+		ring_buffer__free(take_pointer(t->ring));
+	}
+	close_fd(&d->trace_filter);
+	close_fd(&d->trace_ring);
+	d->trace_filter = d->trace_ring = -1;
+}
+
+static int open_maps(struct trace *t)
+{
+	struct datapath *d = &t->agent->datapath;
+
+	if (t->ring)
+		return 0;
+	d->trace_filter = bpf_map_create(BPF_MAP_TYPE_ARRAY, "trace_filter", sizeof(uint32_t),
+					 sizeof(struct trace_filter), 1, NULL);
+	d->trace_ring = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "trace_ring", 0, 0, RING_SIZE, NULL);
+	if (d->trace_filter < 0 || d->trace_ring < 0)
+		return -errno;
+	t->ring = ring_buffer__new(d->trace_ring, on_record, t, NULL);
+	if (!t->ring)
+		return -errno;
+	t->readable = event_new(t->agent->base, ring_buffer__epoll_fd(t->ring), EV_READ | EV_PERSIST, on_readable, t);
+	return t->readable && !event_add(t->readable, NULL) ? 0 : -ENOMEM;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------------------
+ */
+
+static int edit_end(struct config *c, void *arg, struct error *err)
+{
+	struct trace *t = arg;
+
+	/* Unless another trace was begun meanwhile. */
+	if (t->ending_generation == t->generation)
+		trace_dismiss(t);
+	return 0;
+}
+
+static void on_end(void *arg, int r, const struct error *err)
+{
+	struct trace *t = arg;
+
+	t->ending = false;
+	if (r && r != -ECANCELED)
+		log_warning("the normal programs cannot be put back after a trace: %s; tried again in %u seconds",
+			    err->text, RETRY_S);
+	trace_settle(t);
+	if (r)
+		evtimer_add(t->timer, &(struct timeval){ .tv_sec = RETRY_S });
+}
+
+static void end(struct trace *t)
+{
+	if (t->ending)
+		return;
+	t->ending_generation = t->generation;
+	t->ending = !change_submit(t->agent->changes, edit_end, on_end, t);
+	if (!t->ending)
+		evtimer_add(t->timer, &(struct timeval){ .tv_sec = RETRY_S });
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct trace *t = arg;
+
+	ring_buffer__consume(t->ring);
+	if (t->wanted && filter_is_satisfied(t))
+		end(t);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	end(arg);
+}
+
+/* ---- public -------------------------------------------------------------------------------------------------------
+ */
+
+bool trace_wanted(const struct trace *t)
+{
+	return t->wanted;
+}
+
+int trace_prepare(struct trace *t, struct error *err)
+{
+	int r = open_maps(t);
+
+	if (r) {
+		close_maps(t);
+		return error_set(err, r, "the maps of a trace cannot be made: %s", strerror(-r));
+	}
+	t->wanted = true;
+	return 0;
+}
+
+void trace_dismiss(struct trace *t)
+{
+	if (t->ring)
+		clear_filter(t);
+	t->wanted = false;
+}
+
+int trace_record(struct trace *t, const struct trace_filter *filter, uint32_t count, struct error *err)
+{
+	struct trace_filter f = *filter;
+	int r = clear_filter(t);
+
+	if (r)
+		return error_set(err, r, "the filter cannot be set: %s", strerror(-r));
+	f.left = count;
+	f.generation = ++t->generation;
+	f.seen = (uint8_t)((f.in.port ? TRACE_SEEN_IN : 0) | (f.out.port ? TRACE_SEEN_OUT : 0) |
+			   (f.ext.port ? TRACE_SEEN_EXT : 0));
+	t->count = count;
+	forget_records(t);
+	evtimer_add(t->timer, &(struct timeval){ .tv_sec = TRACE_MAX_S });
+	r = set_filter(t, &f);
+	return r ? error_set(err, r, "the filter cannot be set: %s", strerror(-r)) : 0;
+}
+
+void trace_settle(struct trace *t)
+{
+	t->wanted = t->agent->datapath.settings.trace;
+	if (t->wanted)
+		return;
+	evtimer_del(t->timer);
+	close_maps(t);
+}
+
+int trace_new(struct agent *a, struct trace **ret)
+{
+	struct trace *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->agent = a;
+	t->timer = evtimer_new(a->base, on_timer, t);
+	if (!t->timer) {
+		free(t);
+		return -ENOMEM;
+	}
+	*ret = t;
+	return 0;
+}
+
+/* The datapath outlives the agent, and is to do so with the normal programs. */
+static void restore(struct trace *t)
+{
+	struct agent *a = t->agent;
+	struct settings settings = a->datapath.settings;
+	struct error err = { 0 };
+	int r;
+
+	settings.trace = 0;
+	r = datapath_load(&a->datapath, &settings, &err);
+	if (!r) {
+		r = devices_apply(a->devices, a->config, &err);
+		datapath_settle(&a->datapath);
+	}
+	if (r)
+		log_warning("the normal programs cannot be put back after a trace: %s; the next start does it",
+			    err.text);
+}
+
+void trace_free(struct trace *t)
+{
+	if (!t)
+		return;
+	if (t->agent->datapath.settings.trace && !t->agent->config->detach_on_exit)
+		restore(t);
+	close_maps(t);
+	event_free(t->timer);
+	forget_records(t);
+	free(t);
+}

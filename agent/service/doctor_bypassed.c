@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What packets do not pass that XDP forwards: rules of nftables and iptables, connection tracking, queueing disciplines
+ * and filters of tc. With 'forwarding' 'kernel' they pass all of it.
+ */
+#include <arpa/inet.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+#include "links/attach.h"
+#include "service/doctor_private.h"
+
+#define WHAT_TO_DO "; if it has to, set 'forwarding' to 'kernel'"
+
+static bool all_by_kernel(struct doctor *d)
+{
+	if (d->config->forwarding != FORWARDING_KERNEL)
+		return false;
+	doctor_say(d, DOCTOR_OK, "'forwarding' is 'kernel': packets pass all of it");
+	return true;
+}
+
+/* ---- nftables, and iptables by it ---- */
+
+struct chains {
+	struct doctor *d;
+	unsigned found;
+};
+
+static bool is_bypassed_hook(uint8_t family, uint32_t hook)
+{
+	if (family == NFPROTO_NETDEV)
+		return true; /* ingress stands behind XDP, egress is not passed by redirected frames */
+	return (family == NFPROTO_IPV4 || family == NFPROTO_INET) &&
+	       (hook == NF_INET_PRE_ROUTING || hook == NF_INET_FORWARD || hook == NF_INET_POST_ROUTING);
+}
+
+static void visit_chain(const struct nlmsghdr *h, void *arg)
+{
+	static const char *const hooks[] = { "prerouting", "input", "forward", "output", "postrouting", "ingress" };
+	const struct nfgenmsg *nf = mnl_nlmsg_get_payload(h);
+	const struct nlattr *attr[NFTA_CHAIN_USE + 1], *nested, *number = NULL;
+	struct chains *c = arg;
+	uint32_t hook, policy = NF_ACCEPT;
+
+	if ((h->nlmsg_type & 0xff) != NFT_MSG_NEWCHAIN)
+		return;
+	netlink_attributes(h, sizeof(*nf), attr, ARRAY_SIZE(attr));
+	if (!attr[NFTA_CHAIN_HOOK] || !attr[NFTA_CHAIN_TABLE] || !attr[NFTA_CHAIN_NAME])
+		return;
+	mnl_attr_for_each_nested(nested, attr[NFTA_CHAIN_HOOK]) if (mnl_attr_get_type(nested) == NFTA_HOOK_HOOKNUM)
+		number = nested;
+	if (!number || !strncmp(mnl_attr_get_str(attr[NFTA_CHAIN_TABLE]), "detnat", 6))
+		return;
+	hook = ntohl(mnl_attr_get_u32(number));
+	if (attr[NFTA_CHAIN_POLICY])
+		policy = ntohl(mnl_attr_get_u32(attr[NFTA_CHAIN_POLICY]));
+	/* Rules count as uses; an empty chain that accepts is nothing. */
+	if (!is_bypassed_hook(nf->nfgen_family, hook) || hook >= ARRAY_SIZE(hooks) ||
+	    (policy == NF_ACCEPT && (!attr[NFTA_CHAIN_USE] || !mnl_attr_get_u32(attr[NFTA_CHAIN_USE]))))
+		return;
+	c->found++;
+	doctor_say(c->d, DOCTOR_WARNING,
+		   "nftables table %s, chain %s (%s): what XDP forwards does not pass it" WHAT_TO_DO,
+		   mnl_attr_get_str(attr[NFTA_CHAIN_TABLE]), mnl_attr_get_str(attr[NFTA_CHAIN_NAME]),
+		   nf->nfgen_family == NFPROTO_NETDEV ? (hook ? "egress" : "ingress") : hooks[hook]);
+}
+
+static unsigned find_chains(struct doctor *d)
+{
+	_cleanup_netlink_ struct netlink *n = NULL;
+	struct chains c = { .d = d };
+	struct nlmsghdr *h;
+
+	if (netlink_new_netfilter(&n))
+		return 0;
+	h = netlink_request(n, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, NLM_F_DUMP, sizeof(struct nfgenmsg));
+	((struct nfgenmsg *)mnl_nlmsg_get_payload(h))->nfgen_family = NFPROTO_UNSPEC;
+	netlink_call(n, visit_chain, &c); /* a kernel without nftables has none */
+	return c.found;
+}
+
+void doctor_firewall(struct doctor *d)
+{
+	unsigned found;
+	char text[64];
+
+	if (all_by_kernel(d))
+		return;
+	found = find_chains(d);
+	if (doctor_read(d, text, sizeof(text), "/proc/self/net/ip_tables_names") && text[0] && ++found)
+		doctor_say(d, DOCTOR_WARNING,
+			   "iptables (legacy) has tables: what XDP forwards does not pass them" WHAT_TO_DO);
+	if (!found)
+		doctor_say(d, DOCTOR_OK, "no rules that forwarding by XDP would pass by");
+}
+
+/* ---- connection tracking ---- */
+
+void doctor_conntrack(struct doctor *d)
+{
+	long long entries = 0;
+
+	if (all_by_kernel(d))
+		return;
+	doctor_read_number(d, &entries, "/proc/sys/net/netfilter/nf_conntrack_count");
+	if (entries > 0)
+		doctor_say(d, DOCTOR_WARNING,
+			   "connection tracking has %lld entr%s: what XDP forwards does not pass it, nor its helpers "
+			   "(FTP, SIP)" WHAT_TO_DO,
+			   entries, entries == 1 ? "y" : "ies");
+	else
+		doctor_say(d, DOCTOR_OK, "nothing is tracked");
+}
+
+/* ---- queueing disciplines ---- */
+
+/* What interfaces have without anybody's doing. */
+static bool is_plain(const char *kind)
+{
+	static const char *const plain[] = { "noqueue", "mq",	 "pfifo_fast", "fq_codel", "fq",
+					     "pfifo",	"bfifo", "clsact",     "ingress" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
+		if (!strcmp(kind, plain[i]))
+			return true;
+	return false;
+}
+
+static void visit_qdisc(const struct nlmsghdr *h, void *arg)
+{
+	const struct tcmsg *tc = mnl_nlmsg_get_payload(h);
+	const struct nlattr *attr[TCA_KIND + 1];
+	struct chains *c = arg;
+	const struct link *l = link_find(&c->d->links, (uint32_t)tc->tcm_ifindex);
+
+	if (h->nlmsg_type != RTM_NEWQDISC || !l || !config_find_interface(c->d->config, l->name))
+		return;
+	netlink_attributes(h, sizeof(*tc), attr, ARRAY_SIZE(attr));
+	if (tc->tcm_parent != TC_H_ROOT || !attr[TCA_KIND] || is_plain(mnl_attr_get_str(attr[TCA_KIND])))
+		return;
+	c->found++;
+	doctor_say(c->d, DOCTOR_WARNING, "%s: what XDP forwards does not wait in its queueing discipline %s" WHAT_TO_DO,
+		   l->name, mnl_attr_get_str(attr[TCA_KIND]));
+}
+
+static void visit_filter(const struct nlmsghdr *h, void *arg)
+{
+	const struct tcmsg *tc = mnl_nlmsg_get_payload(h);
+	struct chains *c = arg;
+
+	/* The upper half of tcm_info is the preference, 0 in a header that stands for no filter. */
+	if (h->nlmsg_type == RTM_NEWTFILTER && tc->tcm_handle && tc->tcm_info >> 16 != TC_PRIORITY)
+		c->found++;
+}
+
+/* Filters of others at both sides of a clsact qdisc. */
+static unsigned find_filters(struct doctor *d, const struct link *l)
+{
+	static const struct {
+		const char *name;
+		uint32_t parent;
+	} sides[] = {
+		{ "ingress", TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS) },
+		{ "egress", TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS) },
+	};
+	unsigned found = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sides); i++) {
+		struct nlmsghdr *h = netlink_request(d->netlink, RTM_GETTFILTER, NLM_F_DUMP, sizeof(struct tcmsg));
+		struct tcmsg *tc = mnl_nlmsg_get_payload(h);
+		struct chains c = { .d = d };
+
+		tc->tcm_ifindex = (int)l->ifindex;
+		tc->tcm_parent = sides[i].parent;
+		if (netlink_call(d->netlink, visit_filter, &c) || !c.found)
+			continue;
+		found++;
+		doctor_say(d, DOCTOR_WARNING, "%s: what XDP forwards does not pass the tc filters at its %s" WHAT_TO_DO,
+			   l->name, sides[i].name);
+	}
+	return found;
+}
+
+void doctor_queueing(struct doctor *d)
+{
+	struct chains c = { .d = d };
+	struct nlmsghdr *h;
+
+	if (all_by_kernel(d))
+		return;
+	h = netlink_request(d->netlink, RTM_GETQDISC, NLM_F_DUMP, sizeof(struct tcmsg));
+	((struct tcmsg *)mnl_nlmsg_get_payload(h))->tcm_family = AF_UNSPEC;
+	netlink_call(d->netlink, visit_qdisc, &c);
+	for (size_t i = 0; i < d->config->n_interfaces; i++) {
+		const struct link *l = doctor_link(d, &d->config->interfaces[i]);
+
+		if (l)
+			c.found += find_filters(d, l);
+	}
+	if (!c.found)
+		doctor_say(d, DOCTOR_OK, "no queueing discipline or filter that forwarding by XDP would pass by");
+}

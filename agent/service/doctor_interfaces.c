@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Drivers, offloads, receive queues and names of the interfaces. */
+#include <ctype.h>
+#include <linux/if_link.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "service/doctor_private.h"
+#include "service/doctor_xdp.h"
+#include "host/offloads.h"
+
+/* ---- XDP ---- */
+
+static void say_xdp(struct doctor *d, const struct link *l)
+{
+	char driver[DRIVER_NAME] = "no driver";
+	uint64_t features;
+	int r = xdp_features(l->ifindex, &features);
+
+	driver_name(l->name, driver);
+	if (r) /* from Linux 6.3 on it tells */
+		doctor_say(d, DOCTOR_OK,
+			   "%s (%s): this kernel does not say what the driver can; 'detnatctl interface list' shows it "
+			   "after the start",
+			   l->name, driver);
+	else if (!(features & XDP_FEATURE_BASIC))
+		doctor_say(d, d->config->xdp_mode == XDP_MODE_NATIVE ? DOCTOR_FAILURE : DOCTOR_WARNING,
+			   "%s (%s): the driver has no XDP; %s", l->name, driver,
+			   d->config->xdp_mode == XDP_MODE_NATIVE ? "set 'xdp_mode' to 'auto' or 'skb'"
+								  : "generic XDP is used, which is slower");
+	else if (!(features & XDP_FEATURE_TRANSMIT) && d->config->forwarding == FORWARDING_REDIRECT)
+		doctor_say(d, DOCTOR_WARNING, "%s (%s): takes no frames from XDP now, so the kernel forwards to it%s",
+			   l->name, driver,
+			   !strcmp(l->kind, "veth") ? "; set 'ethtool -K PEER gro on' at its peer" : "");
+	else
+		doctor_say(d, DOCTOR_OK, "%s (%s): native XDP", l->name, driver);
+}
+
+void doctor_xdp(struct doctor *d)
+{
+	for (size_t i = 0; i < d->config->n_interfaces; i++) {
+		const struct link *l = doctor_link(d, &d->config->interfaces[i]);
+
+		if (l && d->config->xdp_mode != XDP_MODE_SKB)
+			say_xdp(d, l);
+		else if (l)
+			doctor_say(d, DOCTOR_WARNING, "%s: 'xdp_mode' is 'skb': generic XDP, which is slower", l->name);
+	}
+}
+
+/* ---- offloads ---- */
+
+void doctor_offloads(struct doctor *d)
+{
+	/* They merge packets in the card: XDP would see several as one. */
+	static const char *const harmful[] = { OFFLOAD_LRO, OFFLOAD_GRO_HW };
+	unsigned found = 0;
+
+	for (size_t i = 0; i < d->config->n_interfaces; i++) {
+		const char *name = d->config->interfaces[i].name;
+
+		for (size_t k = 0; k < ARRAY_SIZE(harmful); k++) {
+			if (!offload_is_on(name, harmful[k]))
+				continue;
+			doctor_say(d, DOCTOR_WARNING,
+				   "%s: the card merges packets before XDP sees them: ethtool -K %s %s off", name, name,
+				   harmful[k]);
+			found++;
+		}
+	}
+	if (!found)
+		doctor_say(d, DOCTOR_OK, "nothing merges packets before XDP sees them");
+}
+
+/* ---- receive queues and their interrupts ---- */
+
+/*
+ * CPUs that the interrupts of an interface go to, by /proc/interrupts and effective_affinity_list. Returns the number
+ * of interrupts; *ret_cpus: of different CPUs among them, up to 64.
+ */
+static unsigned interrupts(const struct doctor *d, const char *name, unsigned *ret_cpus)
+{
+	char path[256], line[8192];
+	uint64_t cpus = 0;
+	unsigned count = 0;
+
+	snprintf(path, sizeof(path), "%s/proc/interrupts", d->root);
+
+	FILE *f = fopen(path, "re");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		const char *at = strstr(line, name);
+		long long cpu;
+		unsigned number;
+
+		/* eth1 is not eth10. */
+		if (!at || !isspace((unsigned char)at[-1]) || isalnum((unsigned char)at[strlen(name)]) ||
+		    sscanf(line, "%u:", &number) != 1)
+			continue;
+		count++;
+		if (doctor_read_number(d, &cpu, "/proc/irq/%u/effective_affinity_list", number) && cpu >= 0)
+			cpus |= 1ULL << (cpu & 63);
+	}
+	if (f)
+		fclose(f);
+	*ret_cpus = (unsigned)__builtin_popcountll(cpus);
+	return count;
+}
+
+static void say_queues(struct doctor *d, const struct link *l)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	uint32_t used, most;
+	unsigned irqs, cpus;
+
+	if (cores < 2) {
+		doctor_say(d, DOCTOR_OK, "%s: one core does all", l->name);
+		return;
+	}
+	if (!receive_queues(l->name, &used, &most) || !used) {
+		doctor_say(d, DOCTOR_OK, "%s: the driver does not say how many queues it has", l->name);
+		return;
+	}
+	irqs = interrupts(d, l->name, &cpus);
+	if (used == 1 && most > 1)
+		doctor_say(d, DOCTOR_WARNING,
+			   "%s: one receive queue, so one of %ld cores does all: ethtool -L %s combined %ld (or rx)",
+			   l->name, cores, l->name, most < cores ? (long)most : cores);
+	else if (irqs > 1 && cpus == 1)
+		doctor_say(
+			d, DOCTOR_WARNING,
+			"%s: the interrupts of all %u queues go to one core; run irqbalance, or write other cores to "
+			"/proc/irq/NUMBER/smp_affinity_list",
+			l->name, irqs);
+	else
+		doctor_say(d, DOCTOR_OK, "%s: %u receive queue%s", l->name, used, used == 1 ? "" : "s");
+}
+
+void doctor_queues(struct doctor *d)
+{
+	for (size_t i = 0; i < d->config->n_interfaces; i++) {
+		const struct link *l = doctor_link(d, &d->config->interfaces[i]);
+
+		if (l)
+			say_queues(d, l);
+	}
+}
+
+/* ---- names ---- */
+
+/* name_assign_type: the kernel counted, and another order of discovery gives another number. */
+#define NAME_ENUMERATED 1
+
+void doctor_names(struct doctor *d)
+{
+	unsigned found = 0;
+
+	for (size_t i = 0; i < d->config->n_interfaces; i++) {
+		const char *name = d->config->interfaces[i].name;
+		long long type;
+
+		if (!doctor_read_number(d, &type, "/sys/class/net/%s/name_assign_type", name) ||
+		    type != NAME_ENUMERATED)
+			continue;
+		doctor_say(
+			d, DOCTOR_WARNING,
+			"%s: the kernel numbered it, so another boot may give the name to another interface; name it "
+			"by a systemd.link(5) file with its MAC address",
+			name);
+		found++;
+	}
+	if (!found)
+		doctor_say(d, DOCTOR_OK, "no interface has a name that another boot may give away");
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the checks of the doctor share. */
+#ifndef DETNAT_DOCTOR_PRIVATE_H
+#define DETNAT_DOCTOR_PRIVATE_H
+
+#include "config/config.h"
+#include "service/doctor.h"
+#include "host/stacking.h"
+
+enum doctor_level { DOCTOR_OK, DOCTOR_WARNING, DOCTOR_FAILURE, DOCTOR_N_LEVELS };
+
+struct doctor {
+	const struct config *config;
+	const char *config_path; /* NULL where only warnings are asked for */
+	const char *root;	 /* before /proc and /sys: "", or a tree of a test's own */
+	struct netlink *netlink;
+	struct link_list links; /* all of the namespace */
+	struct address *addresses;
+	size_t n_addresses;
+	const char *check; /* the one that runs */
+	void (*report)(struct doctor *d, enum doctor_level level, const char *text);
+	void *report_arg;
+	unsigned count[DOCTOR_N_LEVELS];
+};
+
+void doctor_say(struct doctor *d, enum doctor_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The link of an interface of the configuration, or NULL where there is none. */
+const struct link *doctor_link(const struct doctor *d, const struct config_interface *i);
+
+/* The interface of the configuration with that name and any of the roles, or NULL. */
+const struct config_interface *doctor_interface(const struct doctor *d, const char *name, uint8_t roles);
+
+/* Reads a file below d->root whose path the format makes, without the newline at its end; false: it cannot be read. */
+bool doctor_read(const struct doctor *d, char *ret, size_t size, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* The same, a whole number. */
+bool doctor_read_number(const struct doctor *d, long long *ret, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* ---- the checks: each says what it found, at least one DOCTOR_OK where there is nothing to mend ---- */
+
+void doctor_kernel(struct doctor *d);
+void doctor_jit(struct doctor *d);
+void doctor_bpffs(struct doctor *d);
+void doctor_clock(struct doctor *d);
+void doctor_configuration(struct doctor *d);
+
+void doctor_xdp(struct doctor *d);
+void doctor_offloads(struct doctor *d);
+void doctor_queues(struct doctor *d);
+void doctor_names(struct doctor *d);
+
+void doctor_forwarding(struct doctor *d);
+void doctor_rp_filter(struct doctor *d);
+void doctor_inside_routes(struct doctor *d);
+void doctor_outside_route(struct doctor *d);
+void doctor_pools(struct doctor *d);
+void doctor_neighbours(struct doctor *d);
+
+void doctor_firewall(struct doctor *d);
+void doctor_conntrack(struct doctor *d);
+void doctor_queueing(struct doctor *d);
+
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Forwarding, routes, pools and neighbours: what makes a gateway forward to the right place. */
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+#include <detnat/mapping.h>
+
+#include "links/devices.h"
+#include "service/doctor_private.h"
+#include "links/route_lookup.h"
+
+/* ---- settings of the kernel ---- */
+
+void doctor_forwarding(struct doctor *d)
+{
+	unsigned off = 0;
+
+	for (size_t i = 0; i < d->config->n_interfaces; i++) {
+		const char *name = d->config->interfaces[i].name;
+
+		if (!forwarding_is_off(name))
+			continue;
+		doctor_say(d, DOCTOR_FAILURE,
+			   "%s: the kernel does not forward what comes in by it: sysctl -w net.ipv4.ip_forward=1, and "
+			   "keep it in /etc/sysctl.d",
+			   name);
+		off++;
+	}
+	if (!off)
+		doctor_say(d, DOCTOR_OK, "on, on all interfaces");
+}
+
+/* The higher of an interface's and of all: 0 off, 1 strict, 2 loose (RFC 3704). */
+static long long rp_filter(const struct doctor *d, const char *name)
+{
+	long long all = 0, own = 0;
+
+	doctor_read_number(d, &all, "/proc/sys/net/ipv4/conf/all/rp_filter");
+	doctor_read_number(d, &own, "/proc/sys/net/ipv4/conf/%s/rp_filter", name);
+	return all > own ? all : own;
+}
+
+void doctor_rp_filter(struct doctor *d)
+{
+	unsigned outside = 0, found = 0;
+
+	for (size_t i = 0; i < d->config->n_interfaces; i++)
+		outside += !!(d->config->interfaces[i].roles & DEVICE_OUTSIDE);
+	for (size_t i = 0; i < d->config->n_interfaces; i++) {
+		const struct config_interface *interface = &d->config->interfaces[i];
+		const char *name = interface->name;
+		long long filter = rp_filter(d, name);
+
+		if (interface->roles & DEVICE_INSIDE && !filter && d->config->unmatched == UNMATCHED_ROUTE && ++found)
+			doctor_say(
+				d, DOCTOR_WARNING,
+				"%s: rp_filter is 0 and 'unmatched' is 'route', so forged sources leave as they are: "
+				"sysctl -w net.ipv4.conf.%s.rp_filter=1",
+				name, name);
+		if (interface->roles == DEVICE_OUTSIDE && filter == 1 && outside > 1 && ++found)
+			doctor_say(
+				d, DOCTOR_WARNING,
+				"%s: rp_filter is 1 (strict) on one of %u outside interfaces; answers that come back "
+				"by another one than the route to their sender are dropped: 2 (loose) lets them in",
+				name, outside);
+	}
+	if (!found)
+		doctor_say(d, DOCTOR_OK, "fits the roles of the interfaces");
+}
+
+/* ---- routes ---- */
+
+static const char *prefix_text(struct prefix p, char text[static ADDR_TEXT])
+{
+	return prefix_format(p.base, p.plen, text);
+}
+
+/* An address of a prefix that a host can have: the first is the network's own, where there are more. */
+static uint32_t host_of(struct prefix p)
+{
+	return p.plen < 31 ? p.base + 1 : p.base;
+}
+
+/* Of a prefix whose first host is the gateway, its neighbour tells the same. */
+static int way_of(struct prefix p, struct explain_way *ret)
+{
+	int r = explain_way_read(host_of(p), ret);
+
+	if (!r && ret->local && p.plen < 30)
+		r = explain_way_read(host_of(p) + 1, ret);
+	return r;
+}
+
+/* Of a thousand mappings the first few tell what is wrong. */
+#define MOST_TOLD 3U
+
+/* Whether the inside addresses of a mapping are routed as they should be; else says so, unless enough was said. */
+static bool routed_inside(struct doctor *d, struct prefix in, bool silent)
+{
+	struct explain_way way;
+	char text[ADDR_TEXT];
+
+	if (way_of(in, &way) || way.local)
+		return true;
+	if (!way.error && way.ifindex && doctor_interface(d, way.name, DEVICE_INSIDE))
+		return true;
+	if (silent)
+		return false;
+	prefix_text(in, text);
+	if (way.error || !way.ifindex)
+		doctor_say(d, DOCTOR_WARNING,
+			   "there is no route to the inside addresses %s, so nothing reaches them; route them to the "
+			   "interface that they are behind",
+			   text);
+	else if (doctor_interface(d, way.name, DEVICE_OUTSIDE))
+		doctor_say(
+			d, DOCTOR_WARNING,
+			"the inside addresses %s are routed by %s, which is outside: are inside and outside swapped, "
+			"or is a route missing?",
+			text, way.name);
+	else
+		doctor_say(
+			d, DOCTOR_WARNING,
+			"the inside addresses %s are routed by %s, which is no inside interface: is a bridge or VLAN "
+			"interface meant, or a route missing?",
+			text, way.name);
+	return false;
+}
+
+void doctor_inside_routes(struct doctor *d)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < d->config->n_mappings; i++)
+		found += !routed_inside(d, d->config->mappings[i].in, found >= MOST_TOLD);
+	if (found > MOST_TOLD)
+		doctor_say(d, DOCTOR_WARNING, "and so it is with %zu mappings more", found - MOST_TOLD);
+	if (!found)
+		doctor_say(d, DOCTOR_OK, "the inside addresses of all mappings are routed by inside interfaces");
+}
+
+void doctor_outside_route(struct doctor *d)
+{
+	struct explain_way way;
+	int r = explain_way_read(ADDRESS_BEYOND, &way);
+
+	if (r || way.error || !way.ifindex)
+		doctor_say(d, DOCTOR_WARNING,
+			   "there is no default route, so nothing is translated but towards networks that have a route "
+			   "by an outside interface");
+	else if (!doctor_interface(d, way.name, DEVICE_OUTSIDE))
+		doctor_say(d, DOCTOR_WARNING,
+			   "the default route leaves by %s, which is no outside interface: nothing is translated on it",
+			   way.name);
+	else
+		doctor_say(d, DOCTOR_OK, "the default route leaves by %s", way.name);
+}
+
+/* ---- pools ---- */
+
+static bool in_prefix(struct prefix p, uint32_t addr)
+{
+	return prefix_contains(p.base, p.plen, addr);
+}
+
+static bool overlap(struct prefix a, struct prefix b)
+{
+	return prefix_overlaps(a.base, a.plen, b.base, b.plen);
+}
+
+static const char *link_name(const struct doctor *d, uint32_t ifindex)
+{
+	const struct link *l = link_find(&d->links, ifindex);
+
+	return l ? l->name : "?";
+}
+
+/* What a mapping has in common with an address of the gateway and its network. */
+static unsigned compare(struct doctor *d, const struct config_mapping *m, const struct address *a)
+{
+	const struct prefix own = { .base = a->addr & prefix_mask(a->plen), .plen = a->plen };
+	const char *name = link_name(d, a->ifindex);
+	bool outside = doctor_interface(d, name, DEVICE_OUTSIDE) && !doctor_interface(d, name, DEVICE_INSIDE);
+	char pool[ADDR_TEXT], addr[ADDR_TEXT];
+	unsigned found = 0;
+
+	prefix_text(m->out, pool);
+	addr_format(a->addr, addr);
+	if (in_prefix(m->out, a->addr) && ++found)
+		doctor_say(
+			d, DOCTOR_WARNING,
+			"the pool %s holds %s, the gateway's own address on %s: subscribers use the ports of the "
+			"gateway's own connections; keep those out with net.ipv4.ip_local_reserved_ports, or take the "
+			"address out of the pool",
+			pool, addr, name);
+	else if (a->plen && a->plen < 32 && m->out.plen <= a->plen && in_prefix(m->out, own.base) && ++found)
+		doctor_say(d, DOCTOR_WARNING,
+			   "the pool %s covers the whole network of %s, neighbours included, whose addresses it takes",
+			   pool, name);
+	if (outside && a->plen < 32 && overlap(m->in, own) && ++found)
+		doctor_say(
+			d, DOCTOR_WARNING,
+			"the inside addresses %s overlap the network of %s, which is outside: are inside and outside "
+			"swapped?",
+			prefix_text(m->in, pool), name);
+	return found;
+}
+
+void doctor_pools(struct doctor *d)
+{
+	unsigned found = 0;
+
+	for (size_t i = 0; i < d->config->n_mappings; i++)
+		for (size_t k = 0; k < d->n_addresses; k++)
+			found += compare(d, &d->config->mappings[i], &d->addresses[k]);
+	if (!found)
+		doctor_say(d, DOCTOR_OK, "no pool holds an address of the gateway or of a neighbour's network");
+}
+
+/* ---- neighbours ---- */
+
+/* Inside addresses of mappings that the network of an address covers: the subscribers that are neighbours there. */
+static uint64_t neighbours_of(const struct config *c, const struct address *a)
+{
+	const struct prefix own = { .base = a->addr & prefix_mask(a->plen), .plen = a->plen };
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		struct prefix in = c->mappings[i].in;
+
+		if (overlap(in, own))
+			sum += 1ULL << (32 - (in.plen > own.plen ? in.plen : own.plen));
+	}
+	return sum;
+}
+
+void doctor_neighbours(struct doctor *d)
+{
+	uint64_t sum = 0;
+	long long limit;
+
+	for (size_t k = 0; k < d->n_addresses; k++)
+		if (doctor_interface(d, link_name(d, d->addresses[k].ifindex), DEVICE_INSIDE))
+			sum += neighbours_of(d->config, &d->addresses[k]);
+	/* Namespaces other than the first do not show it. */
+	if (!doctor_read_number(d, &limit, "/proc/sys/net/ipv4/neigh/default/gc_thresh3"))
+		doctor_say(d, DOCTOR_OK, "the limit is not shown in this network namespace");
+	else if (sum > (uint64_t)limit)
+		doctor_say(d, DOCTOR_WARNING,
+			   "%llu subscribers can be neighbours, and the kernel keeps %lld: sysctl -w "
+			   "net.ipv4.neigh.default.gc_thresh2=%llu net.ipv4.neigh.default.gc_thresh3=%llu",
+			   (unsigned long long)sum, limit, (unsigned long long)sum, (unsigned long long)sum * 2);
+	else
+		doctor_say(d, DOCTOR_OK, "room for %lld, %llu can be neighbours", limit, (unsigned long long)sum);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "service/housekeeping.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "punt/event_ring.h"
+#include "guard/guard.h"
+#include "history/queue.h"
+#include "base/log.h"
+#include "host/notify.h"
+#include "sessions/sessions.h"
+#include "sessions/check.h"
+#include "base/trouble.h"
+
+#define SLICE_US 1000
+/* How often a look is taken at threads that work for the reclaim. */
+#define WAIT_US 2000
+
+struct housekeeping {
+	struct agent *agent;
+	struct event *second;
+	struct event *slice; /* pending while there is work */
+	struct event *watchdog;
+	struct session_sweep *sweep; /* under way, or NULL */
+	struct table_check *check;   /* of tables taken over from another layout, or NULL */
+	struct check_findings findings;
+	uint64_t sweep_began_us;
+	uint32_t seconds;    /* since the last sweep began */
+	uint64_t lines_lost; /* of the log, a second ago */
+	uint64_t refused;    /* packets refused for want of room, a second ago */
+};
+
+/* 1: more to do, 0: done */
+static int sweep_slice(struct housekeeping *h)
+{
+	struct agent *a = h->agent;
+	bool report = a->config->ipfix.enabled && a->config->ipfix.events & IPFIX_SESSIONS;
+	uint64_t begin_us = monotonic_us(), end_us;
+	int r;
+
+	if (!h->sweep)
+		return 0;
+	r = session_sweep_step(h->sweep, SLICE_US, report ? events_session_closed : NULL, a->ipfix);
+	end_us = monotonic_us();
+	a->sweeps.busy_us += end_us - begin_us;
+	if (r > 0)
+		return 1;
+	a->sweeps.count++;
+	a->sweeps.last_us = end_us - h->sweep_began_us;
+	if (r < 0)
+		log_warning("the sweep of expired sessions broke off: %s; the next one is due in %u seconds",
+			    strerror(-r), a->config->sweep_interval);
+	session_sweep_free(take_pointer(h->sweep));
+	return 0;
+}
+
+/* The tables of another layout have been taken over: its pins go when all counts have been compared. */
+static enum table_check_progress check_slice(struct housekeeping *h)
+{
+	int r;
+
+	if (!h->check)
+		return TABLE_CHECK_DONE;
+	r = table_check_step(h->check, SLICE_US);
+	if (r > 0)
+		return r;
+	if (r < 0)
+		log_warning("the tables taken over cannot be compared: %s", strerror(-r));
+	if (h->findings.total)
+		log_info("%" PRIu64 " counts of the tables taken over were set right, among them that of %s",
+			 h->findings.total, h->findings.n ? h->findings.finding[0].where : "one");
+	table_check_free(take_pointer(h->check));
+	check_findings_free(&h->findings);
+	datapath_migrated(&h->agent->datapath);
+	return TABLE_CHECK_DONE;
+}
+
+static void on_slice(evutil_socket_t fd, short what, void *arg)
+{
+	struct housekeeping *h = arg;
+	bool more = sweep_slice(h) > 0;
+	enum table_check_progress check = check_slice(h);
+	enum reclaim reclaim = mappings_reclaim_step(h->agent->mappings);
+
+	if (more || reclaim == RECLAIM_MORE || check == TABLE_CHECK_MORE)
+		evtimer_add(h->slice, &(struct timeval){ 0 });
+	else if (reclaim == RECLAIM_WAITS || check == TABLE_CHECK_WAITS)
+		evtimer_add(h->slice, &(struct timeval){ .tv_usec = WAIT_US });
+}
+
+static void on_leave(void *arg)
+{
+	struct housekeeping *h = arg;
+
+	if (!evtimer_pending(h->slice, NULL))
+		evtimer_add(h->slice, &(struct timeval){ 0 });
+}
+
+/*
+ * Whether subscribers are being refused while sessions stand in the overflow map. The datapath takes expired ones out
+ * of a subscriber's slots by itself, but cannot look through that map, so it waits for the sweep.
+ */
+static bool sweep_is_urgent(struct housekeeping *h)
+{
+	const struct datapath *d = &h->agent->datapath;
+	struct counters c;
+	uint64_t before = h->refused;
+
+	if (datapath_counters(d, &c))
+		return false;
+	h->refused = c.drop_quota + c.drop_ports_exhausted + c.drop_overflow_full;
+	return h->refused != before && __atomic_load_n(&d->global->overflow, __ATOMIC_RELAXED) > 0;
+}
+
+static void watch_log(struct housekeeping *h)
+{
+	bool waiting;
+	uint64_t lost = log_lost(&waiting);
+
+	if (lost != h->lines_lost)
+		trouble_set(TROUBLE_LOG, "standard error is not read: lines of the log are lost");
+	else if (!waiting)
+		trouble_clear(TROUBLE_LOG);
+	h->lines_lost = lost;
+}
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+	struct housekeeping *h = arg;
+
+	bool urgent = sweep_is_urgent(h);
+
+	guard_count(h->agent->guard, &h->agent->datapath);
+
+	/* Counted by the second, so that a shorter interval holds as soon as it is set. */
+	if ((++h->seconds >= h->agent->config->sweep_interval || urgent) && !h->sweep) {
+		h->seconds = 0;
+		h->sweep_began_us = monotonic_us();
+		if (session_sweep_new(h->agent->mappings, &h->sweep))
+			log_warning("no memory to sweep expired sessions");
+	}
+	history_queue_second(h->agent->history);
+	watch_log(h);
+	trouble_tick();
+	log_tick();
+	if (!evtimer_pending(h->slice, NULL))
+		on_slice(-1, 0, h);
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	notify_watchdog();
+}
+
+static int start_watchdog(struct housekeeping *h)
+{
+	uint64_t half_us = notify_watchdog_interval_us() / 2;
+	struct timeval interval = { (time_t)(half_us / 1000000), (suseconds_t)(half_us % 1000000) };
+
+	if (!half_us)
+		return 0;
+	h->watchdog = event_new(h->agent->base, -1, EV_PERSIST, on_watchdog, NULL);
+	return h->watchdog ? event_add(h->watchdog, &interval) : -1;
+}
+
+int housekeeping_new(struct agent *a, struct housekeeping **ret, struct error *err)
+{
+	const struct timeval second = { .tv_sec = 1 };
+	struct housekeeping *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return error_set(err, -ENOMEM, "out of memory");
+	h->agent = a;
+	h->second = event_new(a->base, -1, EV_PERSIST, on_second, h);
+	h->slice = evtimer_new(a->base, on_slice, h);
+	if (!h->second || !h->slice || event_add(h->second, &second) || start_watchdog(h)) {
+		housekeeping_free(h);
+		return error_set(err, -ENOMEM, "the timers cannot be set up");
+	}
+	mappings_on_leave(a->mappings, on_leave, h);
+	if (a->datapath.migration) {
+		if (table_check_new(a->mappings, true, &h->findings, &h->check)) {
+			housekeeping_free(h);
+			return error_set(err, -ENOMEM, "out of memory");
+		}
+		on_leave(h);
+	}
+	*ret = h;
+	return 0;
+}
+
+void housekeeping_free(struct housekeeping *h)
+{
+	if (!h)
+		return;
+
+	mappings_on_leave(h->agent->mappings, NULL, NULL);
+	struct event *const timers[] = { h->second, h->slice, h->watchdog };
+
+	for (size_t i = 0; i < ARRAY_SIZE(timers); i++)
+		if (timers[i])
+			event_free(timers[i]);
+	if (h->sweep)
+		session_sweep_free(h->sweep);
+	table_check_free(h->check);
+	check_findings_free(&h->findings);
+	free(h);
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <getopt.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "service/agent.h"
+#include "links/detach.h"
+#include "service/doctor.h"
+#include "service/guard_install.h"
+#include "history/history.h"
+#include "base/log.h"
+#include "service/prepare.h"
+#include "service/service.h"
+
+#define DEFAULT_CONFIG "/etc/detnat/detnat.json"
+
+static const char usage[] =
+	"Usage: detnat-agent [-v | -q] [-c FILE] [-t | --replace | --guard | --detach | --doctor | --prepare]\n"
+	"       detnat-agent -V | -h\n"
+	"\n"
+	"Runs the deterministic NAT of this machine, in the foreground, and logs to stderr.\n"
+	"\n"
+	"  -c, --config FILE  configuration (" DEFAULT_CONFIG ")\n"
+	"  -t, --test         check the configuration and this machine, and touch nothing\n"
+	"      --guard        shut what the mappings cover until the agent has attached its programs, and end\n"
+	"      --replace      replace a datapath of another version that cannot be taken over; its sessions are lost\n"
+	"      --detach       remove the datapath, all that is pinned, and the guard; no agent may run\n"
+	"      --doctor       look this machine over before it goes live: kernel, drivers, routes, firewall ...\n"
+	"      --prepare      as root, before the agent starts as user detnat: the bpffs, and whose pins and history "
+	"are\n"
+	"  -v, --verbose      log what is of use in a search for errors, too; -vv: and all of libbpf's messages\n"
+	"  -q, --quiet        log warnings and errors alone\n"
+	"  -V, --version      print the version\n"
+	"  -h, --help         print this text\n"
+	"\n"
+	"Signals: SIGHUP reloads the file. SIGTERM and SIGINT end the agent; the datapath goes on translating,\n"
+	"unless \"on_exit\" says \"detach\".\n"
+	"Exit status: 0 done, 1 failed, or --doctor found failures, 2 bad usage or bad configuration.\n"
+	"\n"
+	"examples:\n"
+	"  detnat-agent -t -c detnat.json        is this file right, for this machine?\n"
+	"  systemctl reload detnat               apply what has changed in " DEFAULT_CONFIG "\n"
+	"  detnat-agent --doctor -c detnat.json  is this machine fit for it, and what is to be mended?\n"
+	"  detnat-agent --detach                 end NAT here, when the agent is stopped\n";
+
+enum mode { MODE_RUN, MODE_TEST, MODE_GUARD, MODE_DETACH, MODE_DOCTOR, MODE_PREPARE };
+
+#define SIGNAL_BIT(number) (1ULL << ((number)-1))
+
+/* Where long options have no short one. */
+enum { OPTION_DETACH = 256, OPTION_GUARD, OPTION_REPLACE, OPTION_DOCTOR, OPTION_PREPARE };
+
+static const struct option options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "test", no_argument, NULL, 't' },
+	{ "guard", no_argument, NULL, OPTION_GUARD },
+	{ "detach", no_argument, NULL, OPTION_DETACH },
+	{ "replace", no_argument, NULL, OPTION_REPLACE },
+	{ "doctor", no_argument, NULL, OPTION_DOCTOR },
+	{ "prepare", no_argument, NULL, OPTION_PREPARE },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+
+static int bad_usage(const char *text)
+{
+	fprintf(stderr, "detnat-agent: %s; see detnat-agent --help\n", text);
+	return EXIT_BAD_CONFIGURATION;
+}
+
+static int print_end(enum exit_status status, const char *config_path, const struct error *err)
+{
+	if (status == EXIT_DONE)
+		return status;
+	log_error("%s", err->text);
+	if (status == EXIT_BAD_CONFIGURATION && !strcmp(config_path, DEFAULT_CONFIG) && access(config_path, F_OK))
+		log_info("a sample is installed as share/doc/detnat/detnat.json; detnat.json(5) explains it");
+	return status;
+}
+
+static int test(const char *config_path)
+{
+	struct error err = { 0 };
+	enum exit_status status = service_check(config_path, &err);
+
+	if (status == EXIT_DONE)
+		printf("%s: ok\n", config_path);
+	return print_end(status, config_path, &err);
+}
+
+static int put_up_guard(const char *config_path)
+{
+	struct error err = { 0 };
+	const char *done = NULL;
+	enum exit_status status = guard_install(config_path, &done, &err);
+
+	if (status == EXIT_DONE)
+		puts(done);
+	return print_end(status, config_path, &err);
+}
+
+/* Of the file only the pin path and the state directory matter: the interfaces may be gone. */
+static int detach(const char *config_path)
+{
+	struct config *c;
+	struct error err = { 0 };
+	bool found = false, guarded = false;
+	int r = config_load(config_path, &c, NULL, &err);
+
+	if (r)
+		return print_end(EXIT_BAD_CONFIGURATION, config_path, &err);
+	r = detach_pinned(c->pin_path, &found, &err);
+	if (!r && found && history_detach_at(c->state_dir, &err))
+		log_warning("%s; it lacks that the datapath was removed", err.text);
+	if (!r)
+		r = detach_guard(c->pin_path, &guarded, &err);
+	if (!r)
+		puts(found || guarded ? "detached" : "nothing to detach");
+	config_free(c);
+	return print_end(r ? EXIT_FAILED : EXIT_DONE, config_path, &err);
+}
+
+static int doctor(const char *config_path)
+{
+	_cleanup_config_ struct config *c = NULL;
+	struct error err = { 0 };
+
+	if (config_load(config_path, &c, NULL, &err))
+		return print_end(EXIT_BAD_CONFIGURATION, config_path, &err);
+	return doctor_examine(c, config_path) ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* Of a file that is wrong the agent itself will tell. */
+static int prepare(const char *config_path)
+{
+	_cleanup_config_ struct config *c = NULL;
+	struct error err = { 0 };
+
+	if (config_load(config_path, &c, NULL, &err))
+		return EXIT_DONE;
+	return print_end(prepare_for_agent(c, &err) ? EXIT_FAILED : EXIT_DONE, config_path, &err);
+}
+
+static int run(const char *config_path, bool replace)
+{
+	struct error err = { 0 };
+	int status;
+
+	log_begin();
+	status = print_end(service_run(config_path, replace, &err), config_path, &err);
+	log_end();
+	return status;
+}
+
+/*
+ * Signals wait from the first moment on, before the libraries are set up: a reload that comes too early is made up for,
+ * and none of them ends an agent halfway. A system call of its own, as nothing else can be relied on yet.
+ */
+static __attribute__((no_sanitize("address", "undefined"))) void hold_signals(int argc, char **argv, char **environment)
+{
+	const uint64_t held = SIGNAL_BIT(SIGHUP) | SIGNAL_BIT(SIGTERM) | SIGNAL_BIT(SIGINT);
+
+	syscall(SYS_rt_sigprocmask, SIG_BLOCK, &held, NULL, sizeof(held));
+}
+
+static __attribute__((section(".preinit_array"), used)) void (*const first)(int, char **, char **) = hold_signals;
+
+int main(int argc, char **argv)
+{
+	static char program[] = "detnat-agent";
+	const char *config_path = DEFAULT_CONFIG;
+	enum mode mode = MODE_RUN;
+	unsigned verbosity = 0;
+	bool quiet = false, replace = false;
+	int option;
+
+	/* A file that may not grow is told by the write, and a reader that has gone, too. */
+	signal(SIGXFSZ, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	/* getopt's messages begin like all others. */
+	if (argc)
+		argv[0] = program;
+	while ((option = getopt_long(argc, argv, "c:tvqVh", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			config_path = optarg;
+			break;
+		case 't':
+		case OPTION_GUARD:
+		case OPTION_DETACH:
+		case OPTION_DOCTOR:
+		case OPTION_PREPARE:
+			if (mode != MODE_RUN)
+				return bad_usage("one of -t, --guard, --detach, --doctor and --prepare, and once");
+			mode = option == 't'		 ? MODE_TEST
+			       : option == OPTION_GUARD	 ? MODE_GUARD
+			       : option == OPTION_DETACH ? MODE_DETACH
+			       : option == OPTION_DOCTOR ? MODE_DOCTOR
+							 : MODE_PREPARE;
+			break;
+		case OPTION_REPLACE:
+			replace = true;
+			break;
+		case 'v':
+			verbosity++;
+			break;
+		case 'q':
+			quiet = true;
+			break;
+		case 'V':
+			puts("detnat-agent " AGENT_VERSION);
+			return EXIT_DONE;
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_DONE;
+		default:
+			fputs("detnat-agent: see detnat-agent --help\n", stderr);
+			return EXIT_BAD_CONFIGURATION;
+		}
+	}
+	if (optind < argc)
+		return bad_usage("arguments are not taken");
+	if (replace && mode != MODE_RUN)
+		return bad_usage("--replace is for a start");
+	if (verbosity && quiet)
+		return bad_usage("either -v or -q");
+	if (verbosity)
+		log_set_level(LOG_LEVEL_DEBUG);
+	else if (quiet)
+		log_set_level(LOG_LEVEL_WARNING);
+	datapath_log_libbpf(verbosity);
+	if (mode != MODE_RUN)
+		service_release_signals();
+	switch (mode) {
+	case MODE_TEST:
+		return test(config_path);
+	case MODE_GUARD:
+		return put_up_guard(config_path);
+	case MODE_PREPARE:
+		return prepare(config_path);
+	case MODE_DETACH:
+		return detach(config_path);
+	case MODE_DOCTOR:
+		return doctor(config_path);
+	default:
+		return run(config_path, replace);
+	}
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "service/prepare.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "host/accounts.h"
+#include "datapath/bpffs.h"
+#include "tables/chunks.h"
+#include "datapath/datapath_private.h"
+#include "proto/history_record.h"
+#include "base/btf_layout.h"
+#include "base/log.h"
+#include "host/paths.h"
+
+struct owner {
+	const char *dir;
+	uid_t uid;
+	gid_t gid;
+};
+
+static int give(const char *path, const struct owner *to)
+{
+	struct stat st;
+
+	if (lstat(path, &st))
+		return errno == ENOENT ? 0 : -errno;
+	if (st.st_uid == to->uid)
+		return 0;
+	return lchown(path, to->uid, to->gid) ? -errno : 0;
+}
+
+static int give_below(const char *name, void *arg)
+{
+	const struct owner *to = arg;
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", to->dir, name);
+	return give(path, to);
+}
+
+/* So many chunks that are not there say that there are no more. */
+#define MISSING_MAX 16U
+
+/* Pins the chunks of a table that have no pins yet. */
+static void pin_chunks(const struct datapath *d, const char *table, const char *chunks)
+{
+	char path[PATH_MAX];
+	unsigned missing = 0;
+	_cleanup_close_ int outer = bpf_obj_get(pin_path_of(d, table, path));
+
+	for (uint32_t i = 0; outer >= 0 && missing < MISSING_MAX; i++) {
+		const char *pin = chunk_pin(d->pin_dir, chunks, i, path);
+		_cleanup_close_ int fd = outer_chunk(outer, i, pin);
+
+		missing = fd < 0 ? missing + 1 : 0;
+		if (fd >= 0 && access(pin, F_OK))
+			bpf_obj_pin(fd, pin);
+	}
+}
+
+/* What an agent without CAP_SYS_ADMIN cannot ask the kernel for, of a datapath of a version that pinned less. */
+static void pin_what_is_not(const struct datapath *d)
+{
+	char path[PATH_MAX];
+	struct btf *types;
+	_cleanup_close_ int mappings = bpf_obj_get(pin_path_of(d, "mappings", path));
+
+	types = mappings < 0 ? NULL : layout_read(d->pin_dir, mappings);
+	if (types) {
+		layout_save(d->pin_dir, types);
+		btf__free(types);
+	}
+	pin_chunks(d, "subscribers", CHUNK_SUBSCRIBER);
+	pin_chunks(d, "buckets", CHUNK_BUCKET);
+}
+
+/* Layouts of any version; nothing else there is ours. */
+static int give_layout(const char *name, void *arg)
+{
+	const struct owner *to = arg;
+	char path[PATH_MAX];
+	unsigned version;
+	int r;
+
+	if (!is_layout(name, &version))
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s", to->dir, name);
+	pin_what_is_not(&(struct datapath){ .pin_dir = path });
+	r = give(path, to);
+	return r ? r : directory_visit(path, give_below, &(struct owner){ path, to->uid, to->gid });
+}
+
+/* systemd mounts /sys/fs/bpf for root alone. To pass through it shows nothing of what others keep there. */
+static int let_through(const char *path)
+{
+	char partial[PATH_MAX];
+	struct stat st;
+
+	strcpy(partial, path);
+	for (char *slash = strrchr(partial, '/'); slash && slash != partial; slash = strrchr(partial, '/')) {
+		*slash = '\0';
+		if (!bpffs_is(partial))
+			break;
+		if (stat(partial, &st))
+			return -errno;
+		if ((st.st_mode & 0011) != 0011 && chmod(partial, (st.st_mode & 07777) | 0011))
+			return -errno;
+	}
+	return 0;
+}
+
+static int prepare_pins(const struct config *c, const struct owner *to, struct error *err)
+{
+	_cleanup_close_ int lock = -1;
+	int r = bpffs_prepare(c->pin_path, err);
+
+	/* Not while another agent works with them. */
+	if (!r)
+		r = bpffs_lock(c->pin_path, &lock, err);
+	if (r) {
+		bpffs_release(c->pin_path);
+		return r;
+	}
+	r = give(c->pin_path, to);
+	if (!r)
+		r = directory_visit(c->pin_path, give_layout, &(struct owner){ c->pin_path, to->uid, to->gid });
+	if (!r && to->uid)
+		r = let_through(c->pin_path);
+	return r ? error_set(err, r, "%s: cannot be given to uid %u: %s", c->pin_path, to->uid, strerror(-r)) : 0;
+}
+
+/* What detnat keeps there, and the names of the directory itself. */
+static int visit_foreign(const char *name, void *arg)
+{
+	return strncmp(name, "history.", strlen("history.")) ? 1 : 0;
+}
+
+static int prepare_state(const struct config *c, const struct owner *to, struct error *err)
+{
+	static const char *const files[] = { HISTORY_FILE, HISTORY_HEAD_FILE };
+	const struct owner below = { c->state_dir, to->uid, to->gid };
+	struct error why;
+	int r = path_make_directory(c->state_dir, 0750, &why);
+
+	if (r)
+		return error_set(err, r, "state_dir %s: %s", c->state_dir, *why.text ? why.text : strerror(-r));
+	/* A directory that others use, too, stays root's. */
+	r = directory_visit(c->state_dir, visit_foreign, NULL) ? 0 : give(c->state_dir, to);
+	for (size_t i = 0; !r && i < ARRAY_SIZE(files); i++)
+		r = give_below(files[i], (void *)&below);
+	return r ? error_set(err, r, "state_dir %s: cannot be given to uid %u: %s", c->state_dir, to->uid, strerror(-r))
+		 : 0;
+}
+
+int prepare_for(const struct config *c, uid_t uid, gid_t gid, struct error *err)
+{
+	const struct owner to = { NULL, uid, gid };
+	struct error why = { 0 };
+	int r = prepare_pins(c, &to, err);
+
+	/* Whether NAT can go on without its history is the agent's to decide. */
+	if (!r && prepare_state(c, &to, &why))
+		log_warning("%s", why.text);
+	return r;
+}
+
+int prepare_for_agent(const struct config *c, struct error *err)
+{
+	uid_t uid;
+	gid_t gid;
+
+	if (account_user(AGENT_USER, &uid, &gid))
+		return error_set(err, -ENOENT, "there is no user " AGENT_USER "; `systemd-sysusers` makes it");
+	return prepare_for(c, uid, gid, err);
+}

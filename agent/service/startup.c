@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "service/startup.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "change/preflight.h"
+#include "change/preflight_paths.h"
+#include "datapath/datapath.h"
+#include "links/devices.h"
+#include "service/doctor.h"
+#include "base/log.h"
+#include "datapath/namespace.h"
+#include "tables/migration.h"
+
+void startup_free(struct startup *s)
+{
+	config_free(s->file);
+	config_free(s->running);
+}
+
+void startup_read_running(struct startup *s)
+{
+	_cleanup_free_ char *json = NULL;
+	struct error err = { 0 };
+
+	config_free(s->running);
+	s->running = NULL;
+	if (datapath_peek_running(s->file->pin_path, &json, &s->running_hash))
+		return;
+	if (config_parse(json, strlen(json), "running configuration", &s->running, &err))
+		log_warning("%s; the file is applied instead", err.text);
+}
+
+/*
+ * Where pins went with a mount namespace, the kernel takes a moment to empty the arrays by which their programs are
+ * known to be nobody's any more.
+ */
+static int check_devices(const struct config *c, struct error *err)
+{
+	int r;
+
+	for (unsigned attempt = 0;; attempt++) {
+		r = devices_check(c, err);
+		if (r != -EBUSY || attempt == 10)
+			return r;
+		usleep(100000);
+	}
+}
+
+bool startup_error_passes(int r)
+{
+	/* Not ENOMEM: tables that the machine has no room for stay too large until somebody makes them smaller. */
+	static const int passing[] = { ENOSPC, EDQUOT, EROFS, EIO,     ENFILE, EMFILE,
+				       ENODEV, EAGAIN, EINTR, ENOBUFS, ESTALE, ENETDOWN };
+
+	for (size_t i = 0; i < ARRAY_SIZE(passing); i++)
+		if (r == -passing[i])
+			return true;
+	return false;
+}
+
+static int check(struct startup *s, const char *config_path, bool starting, struct error *err)
+{
+	struct error path_err = { 0 };
+	int r = check_machine(s->file, s->running, starting, config_path, err);
+
+	if (r)
+		return r;
+	r = check_paths(s->file, config_path, &path_err);
+	/* Who uses those directories tells, and tries again. */
+	if (r && (!starting || (!s->running && !startup_error_passes(r))))
+		return error_set(err, r, "%s", path_err.text);
+	/* Of an incomplete datapath the programs cannot be told from others' before its pins are gone. */
+	return datapath_is_incomplete(s->file->pin_path) ? 0 : check_devices(s->file, err);
+}
+
+/* A datapath of another layout is taken over, or goes on unless it is asked for that it ends. */
+static int check_layout(const struct config *c, bool replace, struct error *err)
+{
+	int r = migration_check(c->pin_path, err);
+
+	return r == -EXDEV && !replace ? r : 0;
+}
+
+static int read_file(const char *config_path, bool starting, bool replace, struct startup *s, struct error *err)
+{
+	int r = config_load(config_path, &s->file, &s->file_hash, err);
+	bool gone;
+
+	if (!r)
+		r = namespace_check(s->file->pin_path, &gone, err);
+	if (!r)
+		r = check_layout(s->file, replace, err);
+	if (r)
+		return r;
+	startup_read_running(s);
+	return check(s, config_path, starting, err);
+}
+
+/* Makes what an earlier agent left running what is to run. -ENOENT: there is nothing. */
+static int fall_back(const char *config_path, struct startup *s)
+{
+	char pin_path[PATH_MAX];
+	struct error err = { 0 };
+
+	if (!s->running) {
+		struct config at = { .pin_path = pin_path };
+		struct startup found = { .file = &at };
+
+		if (s->file || datapath_find(config_path, pin_path))
+			return -ENOENT;
+		startup_read_running(&found);
+		s->running = found.running;
+		s->running_hash = found.running_hash;
+	}
+	if (!s->running)
+		return -ENOENT;
+	config_free(s->file);
+	s->file = config_clone(s->running);
+	s->file_hash = s->running_hash;
+	s->file_unusable = true;
+	return s->file ? check(s, NULL, true, &err) : -ENOMEM;
+}
+
+int startup_read(const char *config_path, bool starting, bool replace, struct startup *ret, struct error *err)
+{
+	struct startup s = { 0 };
+	int r = read_file(config_path, starting, replace, &s, err);
+
+	if (r && starting && !fall_back(config_path, &s)) {
+		s.trouble = *err;
+		r = 0;
+	}
+	if (r) {
+		startup_free(&s);
+		return r;
+	}
+	config_warn(startup_wanted(&s), NULL, config_path);
+	doctor_warn(startup_wanted(&s));
+	*ret = s;
+	return 0;
+}
+
+const struct config *startup_wanted(const struct startup *s)
+{
+	return s->running && s->running_hash == s->file_hash ? s->running : s->file;
+}

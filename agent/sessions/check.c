@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The pass through all tables, in slices; and the list of what was found. */
+#include "sessions/check.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sessions/check_private.h"
+
+/* ---- findings ------------------------------------------------------------------------------------------------------
+ */
+
+const char *check_kind_name(enum check_kind kind)
+{
+	static const char *const names[] = {
+#define X(constant, name) [constant] = name,
+		CHECK_KINDS(X)
+#undef X
+	};
+
+	return names[kind];
+}
+
+void check_add(struct check_findings *f, enum check_kind kind, bool repaired, const char *where, const char *format,
+	       ...)
+{
+	struct check_finding *grown;
+	va_list ap;
+
+	f->total++;
+	f->repaired += repaired;
+	if (f->n == CHECK_FINDINGS_MAX)
+		return;
+	if (!(f->n & (f->n - 1))) {
+		grown = reallocarray(f->finding, f->n ? 2 * f->n : 1, sizeof(*grown));
+		if (!grown) {
+			f->failed = true;
+			return;
+		}
+		f->finding = grown;
+	}
+	grown = &f->finding[f->n++];
+	*grown = (struct check_finding){ .kind = kind, .repaired = repaired };
+	snprintf(grown->where, sizeof(grown->where), "%s", where);
+	va_start(ap, format);
+	vsnprintf(grown->text, sizeof(grown->text), format, ap);
+	va_end(ap);
+}
+
+void check_repaired(struct check_findings *f, size_t from, const struct check_findings *after)
+{
+	for (size_t i = from; i < f->n; i++) {
+		struct check_finding *was = &f->finding[i];
+
+		was->repaired = true;
+		for (size_t k = 0; k < after->n; k++)
+			if (was->kind == after->finding[k].kind && !strcmp(was->where, after->finding[k].where))
+				was->repaired = false;
+		f->repaired += was->repaired;
+	}
+}
+
+void check_findings_free(struct check_findings *f)
+{
+	free(f->finding);
+	*f = (struct check_findings){ 0 };
+}
+
+/* ---- a grace period, in a thread --------------------------------------------------------------------------------- */
+
+static void wait_for_programs(void *arg)
+{
+	datapath_grace_period(arg);
+}
+
+/* Whether one that began after the last call has gone by. */
+static bool grace_over(struct table_check *c)
+{
+	if (!c->in_grace) {
+		background_start(&c->grace, wait_for_programs, mappings_datapath(c->m));
+		c->in_grace = true;
+	}
+	if (background_busy(&c->grace))
+		return false;
+	c->in_grace = false;
+	return true;
+}
+
+/* ---- subscribers ---------------------------------------------------------------------------------------------------
+ */
+
+static int visit_subscriber(struct subscriber_iterator *it, void *arg)
+{
+	struct table_check *c = arg;
+	struct examination e;
+
+	if (c->n_suspects == SUSPECTS_MAX || c->n_counts == SUSPECTS_MAX)
+		return 1;
+	examine(it, &e);
+	c->figures.subscribers++;
+	c->figures.slots += it->n_slots;
+	c->figures.sessions += e.n_sessions;
+	it->cost += e.n_sessions * BUCKET_SLOTS;
+	/* The count of sessions is compared when that of the overflow is right. */
+	if (check_overflow_count(c, it))
+		return 0;
+	if (examination_suspicious(&e))
+		c->suspect[c->n_suspects++] = (struct suspect){ .in_addr = it->in_addr, .first = e };
+	else if (c->repair)
+		examination_tidy(it, &e);
+	return 0;
+}
+
+/* Looks at the suspects once more; those that changed stay in the list. */
+static void look_again(struct table_check *c)
+{
+	while (c->n_looked < c->n_suspects && monotonic_us() < c->deadline_us) {
+		struct suspect *s = &c->suspect[c->n_looked];
+		struct subscriber_iterator it;
+		struct examination now;
+
+		c->figures.looked_again++;
+		if (subscriber_find(&it, c->m, s->in_addr)) {
+			*s = c->suspect[--c->n_suspects]; /* its mapping has gone */
+			continue;
+		}
+		examine(&it, &now);
+		if (!examination_suspicious(&now) || suspect_settle(c, s, &it, &now)) {
+			if (c->repair)
+				examination_tidy(&it, &now);
+			*s = c->suspect[--c->n_suspects];
+			continue;
+		}
+		s->first = now;
+		if (++s->tries < TRIES_MAX) {
+			c->n_looked++;
+			continue;
+		}
+		c->figures.unsettled++;
+		*s = c->suspect[--c->n_suspects];
+	}
+}
+
+/* ---- the pass -------------------------------------------------------------------------------------------------------
+ */
+
+static void begin_subscribers(struct table_check *c)
+{
+	subscriber_iterator_init(&c->it, c->m);
+	c->phase = PHASE_SUBSCRIBERS;
+}
+
+static int step_overflow(struct table_check *c)
+{
+	int r = check_overflow_step(c);
+
+	/* The map is another by now, as it is after a reload. */
+	if (r == -EAGAIN)
+		return TABLE_CHECK_MORE;
+	if (r)
+		return r < 0 ? r : TABLE_CHECK_MORE;
+	if (c->n_pairs)
+		c->phase = PHASE_OVERFLOW_GRACE;
+	else
+		begin_subscribers(c);
+	return TABLE_CHECK_MORE;
+}
+
+static int step_subscribers(struct table_check *c)
+{
+	if (!c->walked)
+		c->walked = !subscriber_iterate(&c->it, c->deadline_us, visit_subscriber, c);
+	if (c->n_suspects && (c->walked || c->n_suspects == SUSPECTS_MAX)) {
+		c->n_looked = 0;
+		c->phase = PHASE_SUSPECTS_GRACE;
+	} else if (c->walked || c->n_counts == SUSPECTS_MAX) {
+		c->passes = 0;
+		c->phase = PHASE_COUNTS;
+	}
+	return TABLE_CHECK_MORE;
+}
+
+static int step_suspects(struct table_check *c)
+{
+	if (!c->n_looked && !grace_over(c))
+		return TABLE_CHECK_WAITS;
+	look_again(c);
+	if (c->n_looked < c->n_suspects)
+		return TABLE_CHECK_MORE;
+	c->n_looked = 0;
+	if (!c->n_suspects)
+		c->phase = PHASE_SUBSCRIBERS;
+	return TABLE_CHECK_MORE;
+}
+
+static int step_counts(struct table_check *c)
+{
+	int r = check_counts_step(c);
+
+	if (r == -EAGAIN || r > 0)
+		return TABLE_CHECK_MORE;
+	if (r)
+		return r;
+	/* Those whose count of the overflow is right by now are looked at by their slots. */
+	c->phase = c->n_suspects ? PHASE_SUSPECTS_GRACE : c->walked ? PHASE_DONE : PHASE_SUBSCRIBERS;
+	return TABLE_CHECK_MORE;
+}
+
+static int step(struct table_check *c)
+{
+	switch (c->phase) {
+	case PHASE_MAPPINGS:
+		check_mappings(c);
+		c->phase = PHASE_OVERFLOW;
+		return TABLE_CHECK_MORE;
+	case PHASE_OVERFLOW:
+		return step_overflow(c);
+	case PHASE_OVERFLOW_GRACE:
+		if (!grace_over(c))
+			return TABLE_CHECK_WAITS;
+		check_overflow_pairs(c);
+		begin_subscribers(c);
+		return TABLE_CHECK_MORE;
+	case PHASE_SUBSCRIBERS:
+		return step_subscribers(c);
+	case PHASE_SUSPECTS_GRACE:
+		return step_suspects(c);
+	case PHASE_COUNTS:
+		return step_counts(c);
+	default:
+		return TABLE_CHECK_DONE;
+	}
+}
+
+int table_check_step(struct table_check *c, unsigned budget_us)
+{
+	int r;
+
+	c->deadline_us = monotonic_us() + budget_us;
+	do
+		r = step(c);
+	while (r == TABLE_CHECK_MORE && monotonic_us() < c->deadline_us);
+	return r;
+}
+
+int table_check_new(struct mappings *m, bool repair, struct check_findings *findings, struct table_check **ret)
+{
+	struct table_check *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	c->m = m;
+	c->repair = repair;
+	c->findings = findings;
+	*ret = c;
+	return 0;
+}
+
+const struct check_figures *table_check_figures(const struct table_check *c)
+{
+	return &c->figures;
+}
+
+void table_check_free(struct table_check *c)
+{
+	if (!c)
+		return;
+	background_wait(&c->grace);
+	overflow_scan_end(&c->scan);
+	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
+		free(c->tally[i].count);
+	free(c);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Mappings: their records, their ranges of the tables, and the prefix index on both sides. */
+#include <bpf/bpf.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sessions/check_private.h"
+
+struct index_survey {
+	struct table_check *c;
+	bool outside;
+	uint64_t covered[MAX_MAPPINGS];
+	bool strays[MAX_MAPPINGS];
+};
+
+static const char *prefix_of(const struct mapping_job *t, bool outside, char text[static ADDR_TEXT])
+{
+	const struct geometry *g = &t->record.geo;
+
+	return outside ? prefix_format(g->out_base, g->out_plen, text) : prefix_format(g->in_base, g->in_plen, text);
+}
+
+/* Numbers of mappings on their way out are nobody's fault until their grace period is over. */
+static void survey_leaf(uint32_t base, unsigned plen, unsigned number, void *arg)
+{
+	struct index_survey *s = arg;
+	const struct mapping_job *t = number < MAX_MAPPINGS ? s->c->m->table[number] : NULL;
+	char text[ADDR_TEXT];
+	const struct geometry *g;
+
+	if (!t) {
+		check_add(s->c->findings, CHECK_INDEX, false, prefix_format(base, plen, text),
+			  "the index leads to mapping %u, which there is not", number);
+		return;
+	}
+	g = &t->record.geo;
+	if (s->outside ? plen < g->out_plen || !prefix_contains(g->out_base, g->out_plen, base)
+		       : plen < g->in_plen || !prefix_contains(g->in_base, g->in_plen, base))
+		s->strays[number] = true;
+	s->covered[number] += prefix_size(plen);
+}
+
+static void check_index(struct table_check *c, const struct prefix_index *x, bool outside)
+{
+	_cleanup_free_ struct index_survey *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		c->findings->failed = true;
+		return;
+	}
+	s->c = c;
+	s->outside = outside;
+	prefix_index_walk(x, survey_leaf, s);
+	for (unsigned number = 0; number < MAX_MAPPINGS; number++) {
+		const struct mapping_job *t = c->m->table[number];
+		char text[ADDR_TEXT];
+		uint64_t size;
+
+		if (!t || t->stage != TABLE_LIVE)
+			continue;
+		size = prefix_size(outside ? t->record.geo.out_plen : t->record.geo.in_plen);
+		if (s->covered[number] != size || s->strays[number])
+			check_add(c->findings, CHECK_INDEX, false, prefix_of(t, outside, text),
+				  "the index leads to its mapping from %llu addresses instead of %llu%s",
+				  (unsigned long long)s->covered[number], (unsigned long long)size,
+				  s->strays[number] ? ", others among them" : "");
+	}
+}
+
+/* By its pin the next agent opens a chunk. */
+static void check_chunk_pins(struct table_check *c, const struct chunks *chunks, uint32_t first, uint64_t count)
+{
+	for (uint64_t chunk = first >> chunks->shift; chunk <= (first + count - 1) >> chunks->shift; chunk++) {
+		char path[PATH_MAX];
+		bool repaired = false;
+
+		if (!chunks->pin_dir || !access(chunk_pin(chunks->pin_dir, chunks->name, (uint32_t)chunk, path), F_OK))
+			continue;
+		if (c->repair) {
+			_cleanup_close_ int fd = outer_chunk(chunks->outer, (uint32_t)chunk, NULL);
+
+			repaired = fd >= 0 && !bpf_obj_pin(fd, path);
+		}
+		check_add(c->findings, CHECK_PIN, repaired, strrchr(path, '/') + 1, "its pin in %.120s is missing",
+			  chunks->pin_dir);
+	}
+}
+
+static bool apart(uint64_t a, uint64_t n_a, uint64_t b, uint64_t n_b)
+{
+	return a + n_a <= b || b + n_b <= a;
+}
+
+static void check_ranges(struct table_check *c, const struct mapping_job *t)
+{
+	char text[ADDR_TEXT];
+
+	if (!chunks_complete(&c->m->subscribers, t->record.first_subscriber, t->n_subscribers) ||
+	    !chunks_complete(&c->m->buckets, t->record.first_bucket, t->n_buckets))
+		check_add(c->findings, CHECK_MAPPING, false, prefix_of(t, false, text),
+			  "a part of its tables is missing");
+	for (unsigned number = (unsigned)t->number + 1; number < MAX_MAPPINGS; number++) {
+		const struct mapping_job *u = c->m->table[number];
+
+		if (u && (!apart(t->record.first_subscriber, t->n_subscribers, u->record.first_subscriber,
+				 u->n_subscribers) ||
+			  !apart(t->record.first_bucket, t->n_buckets, u->record.first_bucket, u->n_buckets)))
+			check_add(c->findings, CHECK_MAPPING, false, prefix_of(t, false, text),
+				  "its tables are those of mapping %u, too", number);
+	}
+}
+
+void check_mappings(struct table_check *c)
+{
+	for (unsigned number = 0; number < MAX_MAPPINGS; number++) {
+		const struct mapping_job *t = c->m->table[number];
+		char text[ADDR_TEXT];
+
+		if (!t || t->stage != TABLE_LIVE)
+			continue;
+		c->figures.mappings++;
+		if (memcmp(&t->record, &mappings_datapath(c->m)->mapping[number], sizeof(t->record))) {
+			if (c->repair)
+				mappings_datapath(c->m)->mapping[number] = t->record;
+			check_add(c->findings, CHECK_MAPPING, c->repair, prefix_of(t, false, text),
+				  "its record in the tables is not as the agent made it");
+		}
+		check_ranges(c, t);
+		check_chunk_pins(c, &c->m->subscribers, t->record.first_subscriber, t->n_subscribers);
+		check_chunk_pins(c, &c->m->buckets, t->record.first_bucket, t->n_buckets);
+	}
+	check_index(c, &c->m->in, false);
+	check_index(c, &c->m->out, true);
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The overflow: entries in pairs, the counts of subscribers, and the count of all. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <inttypes.h>
+
+#include "sessions/check_private.h"
+
+/* Passes through all entries until the counts are given up. */
+#define PASSES_MAX 4U
+
+static bool lookup(const struct datapath *d, const struct overflow_key *key, struct overflow_session *ret)
+{
+	return !bpf_map_lookup_elem(d->overflow, key, ret);
+}
+
+/* The other entry of a session. false: no mapping has the address. */
+static bool partner_of(const struct mappings *m, const struct overflow_key *key, const struct overflow_session *s,
+		       struct overflow_key *ret)
+{
+	*ret = *key;
+	if (key->direction == OVERFLOW_IN2OUT) {
+		int number = mappings_find_inside(m, key->addr);
+		const struct geometry *g = number < 0 ? NULL : &mappings_get(m, number)->geo;
+
+		if (!g)
+			return false;
+		ret->addr = mapping_out_addr(g, mapping_subscriber(g, key->addr));
+		ret->port = word_out_port(s->truth);
+		ret->direction = OVERFLOW_OUT2IN;
+		return true;
+	}
+	ret->addr = s->in_addr;
+	ret->port = s->in_port;
+	ret->direction = OVERFLOW_IN2OUT;
+	return mappings_find_outside(m, key->addr) >= 0;
+}
+
+/* Whether the partner is there and leads back. */
+static bool paired(const struct table_check *c, const struct overflow_key *key, const struct overflow_session *s)
+{
+	struct overflow_session other;
+	struct overflow_key partner;
+
+	/* What is of no mapping goes with its mapping's memory. */
+	if (!partner_of(c->m, key, s, &partner))
+		return true;
+	if (!lookup(mappings_datapath(c->m), &partner, &other))
+		return false;
+	if (key->direction == OVERFLOW_IN2OUT)
+		return other.in_addr == key->addr && other.in_port == key->port;
+	return word_out_port(other.truth) == key->port;
+}
+
+/* Where a subscriber's overflow sessions are counted, or NULL. */
+static uint32_t *tally(struct table_check *c, uint32_t in_addr, bool make)
+{
+	int number = mappings_find_inside(c->m, in_addr);
+	struct mapping_job *of = number < 0 ? NULL : c->m->table[number];
+	struct overflow_tally *t = number < 0 ? NULL : &c->tally[number];
+
+	if (!of)
+		return NULL;
+	if (!t->of)
+		t->of = of;
+	if (t->of != of)
+		return NULL;
+	if (!t->count && make)
+		t->count = calloc(of->n_subscribers, sizeof(*t->count));
+	return t->count ? &t->count[mapping_subscriber(&of->record.geo, in_addr)] : NULL;
+}
+
+static void look_at(struct table_check *c, const struct overflow_key *key, const struct overflow_session *s)
+{
+	if (key->direction == OVERFLOW_IN2OUT) {
+		uint32_t *n = tally(c, key->addr, true);
+
+		c->total_counted++;
+		c->figures.overflow_sessions++;
+		if (n)
+			++*n;
+	}
+	if (c->n_pairs < SUSPECTS_MAX && !paired(c, key, s))
+		c->pair[c->n_pairs++] = (struct overflow_suspect){ *key, *s };
+}
+
+static int64_t total(const struct table_check *c)
+{
+	return __atomic_load_n(&mappings_datapath(c->m)->global->overflow, __ATOMIC_ACQUIRE);
+}
+
+static void begin_pass(struct table_check *c)
+{
+	if (c->scan.started)
+		return;
+	c->total_before = total(c);
+	c->total_counted = 0;
+}
+
+/* Another map by now: the pass begins again. */
+static int begin_again(struct table_check *c)
+{
+	overflow_scan_end(&c->scan);
+	for (unsigned i = 0; i < MAX_MAPPINGS; i++) {
+		free(c->tally[i].count);
+		c->tally[i] = (struct overflow_tally){ 0 };
+	}
+	c->figures.overflow_sessions = 0;
+	c->n_pairs = 0;
+	return -EAGAIN;
+}
+
+/* The pass is over: notes whether the count of all is another than that of the entries. */
+static void compare_total(struct table_check *c)
+{
+	int64_t now = total(c);
+
+	c->total_wrong = now == c->total_before && now != c->total_counted;
+	if (c->total_wrong && (!c->passes || c->wrong_total != now || c->wrong_counted != c->total_counted)) {
+		c->wrong_total = now;
+		c->wrong_counted = c->total_counted;
+		return;
+	}
+	if (!c->total_wrong)
+		return;
+	c->total_wrong = false;
+	if (c->repair)
+		__atomic_fetch_add(&mappings_datapath(c->m)->global->overflow, c->total_counted - now,
+				   __ATOMIC_ACQ_REL);
+	check_add(c->findings, CHECK_OVERFLOW_TOTAL, c->repair, "overflow",
+		  "%" PRId64 " sessions are counted in the overflow, and %" PRId64 " are there", now, c->total_counted);
+}
+
+int check_overflow_step(struct table_check *c)
+{
+	int r;
+
+	/* A count of 0 is not believed here. */
+	begin_pass(c);
+	r = overflow_scan_any(&c->scan, mappings_datapath(c->m));
+	if (r == -EAGAIN)
+		return begin_again(c);
+	for (uint32_t i = 0; r >= 0 && i < c->scan.n; i++)
+		look_at(c, &c->scan.keys[i], &c->scan.sessions[i]);
+	if (!r) {
+		c->passes = 0;
+		compare_total(c);
+	}
+	if (r <= 0)
+		overflow_scan_end(&c->scan);
+	return r;
+}
+
+static bool remove_unpaired(struct table_check *c, const struct overflow_suspect *s)
+{
+	struct datapath *d = mappings_datapath(c->m);
+	struct subscriber_iterator it;
+	struct overflow_key partner;
+
+	if (!partner_of(c->m, &s->key, &s->session, &partner))
+		return false;
+	if (s->key.direction == OVERFLOW_OUT2IN)
+		return overflow_delete_orphan(d, &s->key, &partner);
+	return !subscriber_find(&it, c->m, s->key.addr) &&
+	       overflow_delete(d, &s->key, s->session.truth, partner.addr, it.subscriber);
+}
+
+void check_overflow_pairs(struct table_check *c)
+{
+	struct datapath *d = mappings_datapath(c->m);
+
+	for (unsigned i = 0; i < c->n_pairs; i++) {
+		struct overflow_suspect s = c->pair[i];
+		struct overflow_session now;
+		char addr[ADDR_TEXT], ext[ADDR_TEXT];
+		bool repaired;
+
+		c->figures.looked_again++;
+		if (!lookup(d, &s.key, &now) || !word_same(now.truth, s.session.truth) ||
+		    now.in_addr != s.session.in_addr || now.in_port != s.session.in_port || paired(c, &s.key, &now))
+			continue;
+		s.session = now;
+		repaired = c->repair && remove_unpaired(c, &s);
+		check_add(c->findings, CHECK_OVERFLOW_PAIR, repaired, addr_format(s.key.addr, addr),
+			  "the %s of an overflow session has no partner: protocol %u, port %u, to %s:%u%s",
+			  s.key.direction == OVERFLOW_IN2OUT ? "way out" : "way in", s.key.proto, s.key.port,
+			  addr_format(s.key.ext_addr, ext), s.key.ext_port, repaired ? "; removed" : "");
+	}
+	c->n_pairs = 0;
+}
+
+bool check_overflow_count(struct table_check *c, const struct subscriber_iterator *it)
+{
+	uint32_t lock = __atomic_load_n(&it->subscriber->lock, __ATOMIC_ACQUIRE);
+	uint32_t overflow = __atomic_load_n(&it->subscriber->overflow, __ATOMIC_ACQUIRE);
+	const uint32_t *n = tally(c, it->in_addr, false);
+
+	if (overflow == (n ? *n : 0))
+		return false;
+	c->count[c->n_counts++] = (struct count_suspect){ .in_addr = it->in_addr, .lock = lock, .overflow = overflow };
+	return true;
+}
+
+/* Sorts nothing: there are few of them, and most entries are of others. */
+static struct count_suspect *find_count(struct table_check *c, uint32_t in_addr)
+{
+	for (unsigned i = 0; i < c->n_counts; i++)
+		if (c->count[i].in_addr == in_addr)
+			return &c->count[i];
+	return NULL;
+}
+
+static void begin_counts(struct table_check *c)
+{
+	begin_pass(c);
+	for (unsigned i = 0; i < c->n_counts; i++) {
+		struct subscriber_iterator it;
+
+		if (subscriber_find(&it, c->m, c->count[i].in_addr))
+			continue;
+		c->count[i].counted = 0;
+		c->count[i].lock = __atomic_load_n(&it.subscriber->lock, __ATOMIC_ACQUIRE);
+		c->count[i].overflow = __atomic_load_n(&it.subscriber->overflow, __ATOMIC_ACQUIRE);
+	}
+}
+
+/* Overflow sessions come and go under the lock alone: where it was not taken during the pass, the count is final. */
+static bool settle_one(struct table_check *c, struct count_suspect *s)
+{
+	struct subscriber_iterator it;
+	char addr[ADDR_TEXT];
+	uint32_t right = s->overflow;
+	bool repaired = false;
+
+	if (subscriber_find(&it, c->m, s->in_addr))
+		return true;
+	if (s->lock & 1 || __atomic_load_n(&it.subscriber->lock, __ATOMIC_ACQUIRE) != s->lock)
+		return false;
+	if (c->repair && s->counted != s->overflow)
+		repaired = __atomic_compare_exchange_n(&it.subscriber->overflow, &right, s->counted, false,
+						       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+	if (repaired || s->counted == s->overflow) {
+		c->suspect[c->n_suspects] = (struct suspect){ .in_addr = s->in_addr };
+		examine(&it, &c->suspect[c->n_suspects++].first);
+	}
+	if (s->counted == s->overflow)
+		return true;
+	check_add(c->findings, CHECK_OVERFLOW_COUNT, repaired, addr_format(s->in_addr, addr),
+		  "its record counts %u sessions in the overflow, and %u are there", s->overflow, s->counted);
+	return true;
+}
+
+static int end_counts(struct table_check *c)
+{
+	compare_total(c);
+	c->passes++;
+	for (unsigned i = 0; i < c->n_counts;)
+		if (settle_one(c, &c->count[i]))
+			c->count[i] = c->count[--c->n_counts];
+		else
+			i++;
+	if ((!c->n_counts && !c->total_wrong) || c->passes >= PASSES_MAX) {
+		c->figures.unsettled += c->n_counts;
+		c->n_counts = 0;
+		return 0;
+	}
+	return 1;
+}
+
+int check_counts_step(struct table_check *c)
+{
+	int r;
+
+	if (!c->n_counts && !c->total_wrong)
+		return 0;
+	if (!c->scan.started)
+		begin_counts(c);
+	r = overflow_scan_any(&c->scan, mappings_datapath(c->m));
+	for (uint32_t i = 0; r >= 0 && i < c->scan.n; i++) {
+		struct count_suspect *s =
+			c->scan.keys[i].direction == OVERFLOW_IN2OUT ? find_count(c, c->scan.keys[i].addr) : NULL;
+
+		c->total_counted += c->scan.keys[i].direction == OVERFLOW_IN2OUT;
+		if (s)
+			s->counted++;
+	}
+	if (r > 0)
+		return 1;
+	overflow_scan_end(&c->scan);
+	return r ? r : end_counts(c);
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A subscriber's record against its slots: the rules of <detnat/session.h> and <detnat/slots.h>. */
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include <detnat/slots.h>
+
+#include "sessions/check_private.h"
+
+static bool state_fits(uint64_t key, uint64_t truth)
+{
+	uint8_t state = word_state(truth), proto = word_proto(truth);
+
+	if (state == SESSION_UDP)
+		return proto == IPPROTO_UDP;
+	if (state == SESSION_ICMP)
+		return proto == IPPROTO_ICMP && !key_ext_port(key);
+	state &= (uint8_t)~SESSION_RESET;
+	return proto == IPPROTO_TCP && state >= SESSION_SYN_SENT && state < N_SESSION_STATES;
+}
+
+/* Which of two sessions that exclude each other is the wrong one: the one that was idle longer. */
+static bool is_worse(uint64_t truth, uint64_t other, bool behind)
+{
+	int32_t age = (int32_t)(word_seen(other) - word_seen(truth));
+
+	return age > 0 || (!age && behind);
+}
+
+struct place {
+	const struct slot *slots;
+	struct bucket_pair pair;
+	uint32_t at; /* number of the slot */
+	uint64_t key;
+	uint64_t truth;
+};
+
+/* Whether another session in the two buckets has the outside endpoint towards the same peer, or is of the same flow. */
+static bool clashes(const struct place *p, enum check_kind *ret_kind)
+{
+	const uint32_t buckets[] = { p->pair.first, p->pair.second };
+
+	for (unsigned b = 0; b < (p->pair.first == p->pair.second ? 1 : ARRAY_SIZE(buckets)); b++) {
+		for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
+			uint32_t at = buckets[b] * BUCKET_SLOTS + i;
+			uint64_t truth = load_truth(&p->slots[at]), key;
+
+			if (at == p->at || !word_is_live(truth) || word_proto(truth) != word_proto(p->truth))
+				continue;
+			key = __atomic_load_n(&p->slots[at].key, __ATOMIC_ACQUIRE);
+			if ((key ^ p->key) >> 16 || !is_worse(p->truth, truth, p->at > at))
+				continue;
+			if (word_out_port(truth) == word_out_port(p->truth) || key == p->key) {
+				*ret_kind = key == p->key ? CHECK_FLOW : CHECK_PORT;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* Looks at one session; *ret_needed are the bits of displaced sessions that it makes necessary. */
+static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_t key, uint64_t truth,
+		      enum check_kind *ret_kind, uint32_t *ret_needed)
+{
+	const struct geometry *g = &it->map->geo;
+	uint32_t port_lo = mapping_port_lo(g, mapping_subscriber(g, it->in_addr));
+	uint32_t offset = (uint32_t)word_out_port(truth) - port_lo;
+	uint32_t first = mapping_first_choice(g, key_in_port(key)), bucket = at / BUCKET_SLOTS;
+	struct place p = { .slots = it->slots, .at = at, .key = key, .truth = truth };
+
+	*ret_kind = CHECK_STATE;
+	if (!state_fits(key, truth))
+		return true;
+	*ret_kind = CHECK_PORT;
+	if (offset >= g->ports_per_host || offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT)
+		return true;
+	p.pair =
+		session_buckets(key_ext_addr(key), key_ext_port(key), word_proto(truth), offset, it->map->bucket_shift);
+	*ret_kind = CHECK_PLACE;
+	if (bucket != p.pair.first && bucket != p.pair.second)
+		return true;
+	if (bucket != p.pair.first || at % BUCKET_SLOTS != (first & (BUCKET_SLOTS - 1)) || offset != first)
+		*ret_needed |= home_bit(p.pair.first);
+	return clashes(&p, ret_kind);
+}
+
+void examine(const struct subscriber_iterator *it, struct examination *ret)
+{
+	const struct subscriber *s = it->subscriber;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->word.word = __atomic_load_n(&s->opener.word, __ATOMIC_ACQUIRE);
+	ret->overflow = __atomic_load_n(&s->overflow, __ATOMIC_ACQUIRE);
+	for (uint32_t i = 0; i < it->n_slots; i++) {
+		enum check_kind kind;
+		uint64_t key, truth;
+
+		if (!slot_read(&it->slots[i], &key, &truth))
+			continue;
+		ret->live += word_state(truth) != SESSION_TIME_WAIT;
+		ret->n_sessions++;
+		if (is_faulty(it, i, key, truth, &kind, &ret->needed) && ret->n_faults < FAULTS_MAX)
+			ret->fault[ret->n_faults++] = (struct slot_fault){ kind, i, key, truth };
+	}
+	/* Read last: a bit is set before its session is there. */
+	ret->displaced = __atomic_load_n(&s->displaced, __ATOMIC_ACQUIRE);
+	ret->steady = !(ret->word.lock & 1) && __atomic_load_n(&s->opener.word, __ATOMIC_ACQUIRE) == ret->word.word &&
+		      __atomic_load_n(&s->overflow, __ATOMIC_ACQUIRE) == ret->overflow;
+}
+
+static bool count_wrong(const struct examination *e)
+{
+	return e->word.sessions != e->live + e->overflow;
+}
+
+bool examination_suspicious(const struct examination *e)
+{
+	return !e->steady || e->n_faults || count_wrong(e) || e->needed & ~e->displaced;
+}
+
+static const char *where(const struct subscriber_iterator *it, char text[static ADDR_TEXT])
+{
+	return addr_format(it->in_addr, text);
+}
+
+/*
+ * A program that changes a slot and then the count had begun after the first look, or has ended; as no session was
+ * opened or closed between the looks, none that has changed a slot is still to change the count.
+ */
+static bool settle_count(struct table_check *c, const struct suspect *s, const struct subscriber_iterator *it,
+			 const struct examination *now)
+{
+	union opener right = now->word, found = now->word;
+	char text[ADDR_TEXT];
+	bool repaired = false;
+
+	if (!count_wrong(now))
+		return true;
+	if (!now->steady || !s->first.steady || now->word.word != s->first.word.word || now->live != s->first.live ||
+	    now->overflow != s->first.overflow)
+		return false;
+	right.sessions = now->live + now->overflow;
+	if (c->repair)
+		repaired = __atomic_compare_exchange_n(&it->subscriber->opener.word, &found.word, right.word, false,
+						       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+	if (c->repair && !repaired)
+		return false;
+	check_add(c->findings, CHECK_COUNT, repaired, where(it, text),
+		  "its record counts %u sessions; %u are in its slots and %u in the overflow", now->word.sessions,
+		  now->live, now->overflow);
+	return true;
+}
+
+static bool settle_displaced(struct table_check *c, const struct suspect *s, const struct subscriber_iterator *it,
+			     const struct examination *now)
+{
+	uint32_t missing = now->needed & ~now->displaced & s->first.needed & ~s->first.displaced;
+	char text[ADDR_TEXT];
+
+	if (!(now->needed & ~now->displaced))
+		return true;
+	if (!missing)
+		return false;
+	if (c->repair)
+		__atomic_fetch_or(&it->subscriber->displaced, missing, __ATOMIC_SEQ_CST);
+	check_add(c->findings, CHECK_DISPLACED, c->repair, where(it, text),
+		  "the bits %#x of buckets with displaced sessions are missing", missing);
+	return true;
+}
+
+static const char *fault_text(enum check_kind kind)
+{
+	switch (kind) {
+	case CHECK_STATE:
+		return "a session of a state that its protocol has not";
+	case CHECK_PLACE:
+		return "a session in neither of its two buckets";
+	case CHECK_FLOW:
+		return "a second session of one flow";
+	default:
+		return "a session of an outside port that is another's, or that it cannot have";
+	}
+}
+
+/* Whether all faults of now were told of: those that the first look has not shown are looked at again. */
+static bool settle_faults(struct table_check *c, const struct suspect *s, const struct subscriber_iterator *it,
+			  const struct examination *now)
+{
+	bool settled = true;
+
+	for (unsigned i = 0; i < now->n_faults; i++) {
+		const struct slot_fault *f = &now->fault[i];
+		char addr[ADDR_TEXT], ext[ADDR_TEXT];
+		bool before = false, repaired;
+
+		for (unsigned k = 0; k < s->first.n_faults; k++) {
+			const struct slot_fault *g = &s->first.fault[k];
+
+			before |= f->slot == g->slot && f->kind == g->kind && f->key == g->key &&
+				  word_same(f->truth, g->truth);
+		}
+		if (!before) {
+			settled = false;
+			continue;
+		}
+		/* Nobody finds it there, or two find each other's: it is closed. */
+		repaired = c->repair && slot_free(&it->slots[f->slot], f->truth, it->subscriber);
+		check_add(c->findings, f->kind, repaired, where(it, addr),
+			  "slot %u: %s: protocol %u, inside port %u, outside port %u, to %s:%u, state %#x%s", f->slot,
+			  fault_text(f->kind), word_proto(f->truth), key_in_port(f->key), word_out_port(f->truth),
+			  addr_format(key_ext_addr(f->key), ext), key_ext_port(f->key), word_state(f->truth),
+			  repaired ? "; closed" : "");
+	}
+	return settled;
+}
+
+bool suspect_settle(struct table_check *c, struct suspect *s, const struct subscriber_iterator *it,
+		    const struct examination *now)
+{
+	if (!s->displaced_told)
+		s->displaced_told = settle_displaced(c, s, it, now);
+	if (now->n_faults && !s->faults_told) {
+		bool told = settle_faults(c, s, it, now);
+
+		/* What was closed changes the count, and there may be more: looked at again. */
+		if (!told || c->repair)
+			return false;
+		s->faults_told = true;
+	}
+	return settle_count(c, s, it, now) && s->displaced_told;
+}
+
+void examination_tidy(const struct subscriber_iterator *it, const struct examination *now)
+{
+	uint32_t all = ~0U;
+
+	if (now->displaced != all || !now->steady)
+		return;
+	__atomic_compare_exchange_n(&it->subscriber->displaced, &all, now->needed, false, __ATOMIC_SEQ_CST,
+				    __ATOMIC_RELAXED);
+	/* Whoever opens a session meanwhile may have set a bit that is lost now. */
+	if (__atomic_load_n(&it->subscriber->lock, __ATOMIC_SEQ_CST) != now->word.lock)
+		__atomic_fetch_or(&it->subscriber->displaced, ~0U, __ATOMIC_SEQ_CST);
+}

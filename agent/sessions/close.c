@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Closing sessions by their endpoints. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <netinet/in.h>
+
+#include "sessions/sessions_private.h"
+
+#define CLOSE_TRIES 1000U
+
+/* What to close of one subscriber. */
+struct closing {
+	bool outside; /* endpoint is the outside one */
+	struct endpoint endpoint;
+	struct endpoint ext;
+	uint8_t proto; /* 0: any */
+	int closed;
+};
+
+void sessions_on_close(struct mappings *m, session_visit closed, void *arg)
+{
+	m->on_close = closed;
+	m->on_close_arg = arg;
+}
+
+static bool matches(const struct closing *c, uint64_t key, uint64_t truth)
+{
+	uint16_t port = c->outside ? word_out_port(truth) : key_in_port(key);
+
+	return port == c->endpoint.port && key_ext_addr(key) == c->ext.addr && key_ext_port(key) == c->ext.port &&
+	       (!c->proto || c->proto == word_proto(truth));
+}
+
+/* Expired sessions and those in time-wait go without being counted. */
+static void count_closed(struct closing *c, const struct subscriber_iterator *it, uint64_t key, uint64_t truth)
+{
+	struct mappings *m = it->m;
+	struct session s = session_of(it->map, it->in_addr, key, truth, it->now, mappings_datapath(m)->hz);
+
+	c->closed += s.counts;
+	if (m->on_close)
+		m->on_close(&s, m->on_close_arg);
+}
+
+static void close_slots(struct closing *c, struct subscriber_iterator *it)
+{
+	for (uint32_t i = 0; i < it->n_slots; i++) {
+		uint64_t key, truth;
+
+		/* Until it is freed, here or by another: a packet may refresh it at any time. */
+		while (slot_read(&it->slots[i], &key, &truth) && matches(c, key, truth)) {
+			if (slot_free(&it->slots[i], truth, it->subscriber)) {
+				count_closed(c, it, key, truth);
+				break;
+			}
+		}
+	}
+}
+
+/* The key of the IN2OUT entry, for an outside endpoint by way of the OUT2IN entry. 0 or -errno. */
+static int in2out_key(const struct closing *c, const struct subscriber_iterator *it, uint8_t proto,
+		      struct overflow_key *ret)
+{
+	struct overflow_key key = {
+		.addr = c->endpoint.addr,
+		.ext_addr = c->ext.addr,
+		.port = c->endpoint.port,
+		.ext_port = c->ext.port,
+		.proto = proto,
+		.direction = c->outside ? OVERFLOW_OUT2IN : OVERFLOW_IN2OUT,
+	};
+	struct overflow_session session;
+
+	if (c->outside) {
+		int r = bpf_map_lookup_elem(mappings_datapath(it->m)->overflow, &key, &session);
+
+		if (r)
+			return r;
+		key.addr = session.in_addr;
+		key.port = session.in_port;
+		key.direction = OVERFLOW_IN2OUT;
+	}
+	*ret = key;
+	return 0;
+}
+
+static void close_overflow(struct closing *c, struct subscriber_iterator *it)
+{
+	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP };
+	struct datapath *d = mappings_datapath(it->m);
+	uint32_t out_addr = mapping_out_addr(&it->map->geo, mapping_subscriber(&it->map->geo, it->in_addr));
+
+	for (unsigned i = 0; i < ARRAY_SIZE(protos); i++) {
+		struct overflow_key key;
+		uint64_t truth;
+
+		if (c->proto && c->proto != protos[i])
+			continue;
+		/* Until it is gone, as in slots; bounded, as the datapath may be the one that takes it away. */
+		for (unsigned tries = 0; tries < CLOSE_TRIES; tries++) {
+			if (in2out_key(c, it, protos[i], &key) || overflow_truth(d, &key, &truth))
+				break;
+			if (overflow_delete(d, &key, truth, out_addr, it->subscriber)) {
+				count_closed(c, it, overflow_slot_key(&key), truth);
+				break;
+			}
+		}
+	}
+}
+
+static int close_of(struct mappings *m, uint32_t in_addr, struct closing *c)
+{
+	struct subscriber_iterator it;
+	int r = subscriber_find(&it, m, in_addr);
+
+	if (r)
+		return r;
+	close_slots(c, &it);
+	if (__atomic_load_n(&it.subscriber->overflow, __ATOMIC_RELAXED))
+		close_overflow(c, &it);
+	return c->closed;
+}
+
+int sessions_close_in(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto)
+{
+	struct closing c = { .endpoint = in, .ext = ext, .proto = proto };
+
+	return close_of(m, in.addr, &c);
+}
+
+int sessions_close_out(struct mappings *m, struct endpoint out, struct endpoint ext, uint8_t proto)
+{
+	struct closing c = { .outside = true, .endpoint = out, .ext = ext, .proto = proto };
+	int number = mappings_find_outside(m, out.addr);
+
+	if (number < 0)
+		return -ENOENT;
+
+	const struct geometry *g = &mappings_get(m, number)->geo;
+	int64_t subscriber = mapping_reverse(g, out.addr, out.port);
+
+	return subscriber < 0 ? -ENOENT : close_of(m, g->in_base + (uint32_t)subscriber, &c);
+}

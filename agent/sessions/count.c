@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Counts of all sessions. */
+#include <errno.h>
+#include <string.h>
+
+#include "sessions/sessions_private.h"
+
+/*
+ * Slots counted one by one, some milliseconds' worth. Beyond them the subscriber's record is believed while none of his
+ * sessions can have expired. It is right but for a session that took a shorter timeout without a packet from inside (an
+ * idle connection that the outside closed), until the sweep looks again. A subscriber of whom one may have expired is
+ * swept, as he soon would be anyway, so that the next count has it easier; but no more than so many sessions are freed.
+ */
+#define EXACT_SLOTS (1U << 20)
+#define MAX_FREED   (1U << 16)
+
+struct session_counter {
+	uint32_t looked; /* slots */
+	uint32_t freed;	 /* sessions */
+	struct subscriber_iterator it;
+	struct overflow_scan scan;
+	bool slots_done;
+	struct session_count count;
+};
+
+int session_counter_new(struct mappings *m, struct session_counter **ret)
+{
+	struct session_counter *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	subscriber_iterator_init(&c->it, m);
+	c->it.idle_turn = 1; /* under a mask of 0: nobody without sessions */
+	*ret = c;
+	return 0;
+}
+
+void session_counter_free(struct session_counter *c)
+{
+	if (!c)
+		return;
+	overflow_scan_end(&c->scan);
+	free(c);
+}
+
+/* Sessions in slots, by the subscriber's record. */
+static uint32_t slots_recorded(const struct subscriber *s)
+{
+	uint32_t sessions = __atomic_load_n(&s->sessions, __ATOMIC_RELAXED);
+	uint32_t overflow = __atomic_load_n(&s->overflow, __ATOMIC_RELAXED);
+
+	return sessions > overflow ? sessions - overflow : 0;
+}
+
+static int count_subscriber(struct subscriber_iterator *it, void *arg)
+{
+	struct session_counter *c = arg;
+	uint64_t *count = &c->count.by_mapping[it->number];
+	bool due = subscriber_due(it);
+
+	if (c->looked < EXACT_SLOTS || (due && c->freed >= MAX_FREED)) {
+		c->looked += c->looked < EXACT_SLOTS ? it->n_slots : 0;
+		*count += slots_count(it->slots, it->n_slots, &it->limits, it->now);
+		return 0;
+	}
+	if (due)
+		c->freed += sweep_subscriber(it, it->m->on_close, it->m->on_close_arg);
+	else
+		it->cost = 1;
+	*count += slots_recorded(it->subscriber);
+	return 0;
+}
+
+static int count_overflow(struct session_counter *c)
+{
+	struct mappings *m = c->it.m;
+	const struct datapath *d = mappings_datapath(m);
+	int r = overflow_scan_step(&c->scan, d);
+	uint32_t now = datapath_ticks(d);
+
+	for (uint32_t i = 0; r >= 0 && i < c->scan.n; i++) {
+		if (c->scan.keys[i].direction != OVERFLOW_IN2OUT)
+			continue;
+
+		int number = mappings_find_inside(m, c->scan.keys[i].addr);
+
+		if (number >= 0 && word_counts(c->scan.sessions[i].truth, now, mappings_get(m, number)->timeout_ticks))
+			c->count.by_mapping[number]++;
+	}
+	return r;
+}
+
+int session_counter_step(struct session_counter *c, unsigned budget_us, struct session_count *ret)
+{
+	uint64_t deadline_us = monotonic_us() + budget_us;
+	int r;
+
+	if (!c->slots_done) {
+		if (subscriber_iterate(&c->it, deadline_us, count_subscriber, c))
+			return 1;
+		c->slots_done = true;
+	}
+	while ((r = count_overflow(c)) > 0)
+		if (monotonic_us() >= deadline_us)
+			return 1;
+	overflow_scan_end(&c->scan);
+	if (r < 0)
+		return r;
+	c->count.total = 0;
+	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
+		c->count.total += c->count.by_mapping[i];
+	*ret = c->count;
+	return 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The sessions that end with their mapping are told of, as those are that are closed (sessions_on_close()). */
+#include "sessions/sessions_private.h"
+
+/* Subscribers' worth of time spent in one step. */
+#define TELL_BUDGET_US 2000U
+
+static void tell(struct mapping_job *t, uint32_t in_addr, uint64_t key, uint64_t truth, uint32_t now)
+{
+	struct mappings *m = t->m;
+	struct session s = session_of(&t->record, in_addr, key, truth, now, m->d->hz);
+
+	m->on_close(&s, m->on_close_arg);
+}
+
+bool mappings_tell_step(struct mapping_job *t)
+{
+	struct mappings *m = t->m;
+	uint64_t deadline_us = monotonic_us() + TELL_BUDGET_US;
+	uint32_t n_slots = BUCKET_SLOTS << t->record.bucket_shift, now = datapath_ticks(m->d), passed = 0;
+
+	while (m->on_close && t->told < t->n_subscribers) {
+		uint32_t n = (uint32_t)t->told++;
+		const struct subscriber *s = chunks_at(&m->subscribers, t->record.first_subscriber + n);
+		const struct slot *slots =
+			chunks_at(&m->buckets, t->record.first_bucket + (n << t->record.bucket_shift));
+		uint64_t key, truth;
+
+		for (uint32_t i = 0; s->sessions && i < n_slots; i++)
+			if (slot_read(&slots[i], &key, &truth))
+				tell(t, t->record.geo.in_base + n, key, truth, now);
+		if ((s->sessions || !(++passed % 1024)) && monotonic_us() >= deadline_us)
+			return false;
+	}
+	return true;
+}
+
+void mappings_tell_overflow(struct mappings *m, const struct overflow_key *in2out, uint64_t truth)
+{
+	for (struct mapping_job *t = m->on_close ? m->leaving : NULL; t; t = t->next) {
+		const struct geometry *g = &t->record.geo;
+
+		if (t->stage != TABLE_IN_SCAN || !prefix_contains(g->in_base, g->in_plen, in2out->addr))
+			continue;
+		tell(t, in2out->addr, overflow_slot_key(in2out), truth, datapath_ticks(m->d));
+		return;
+	}
+}

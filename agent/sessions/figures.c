@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Figures of one subscriber. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "sessions/sessions_private.h"
+
+struct subscriber_counter {
+	struct mappings *m;
+	uint32_t in_addr;
+	struct overflow_scan scan;
+	bool scanned;
+	uint32_t overflow; /* sessions found so far */
+};
+
+int subscriber_counter_new(struct mappings *m, uint32_t in_addr, struct subscriber_counter **ret)
+{
+	struct subscriber_iterator it;
+	int r = subscriber_find(&it, m, in_addr);
+	struct subscriber_counter *c = r ? NULL : calloc(1, sizeof(*c));
+
+	if (!c)
+		return r ? r : -ENOMEM;
+	c->m = m;
+	c->in_addr = in_addr;
+	c->scanned = !__atomic_load_n(&it.subscriber->overflow, __ATOMIC_RELAXED);
+	*ret = c;
+	return 0;
+}
+
+void subscriber_counter_free(struct subscriber_counter *c)
+{
+	if (!c)
+		return;
+	overflow_scan_end(&c->scan);
+	free(c);
+}
+
+/* One batch of all overflow sessions: 1 more to do, 0 done, -errno. */
+static int scan_step(struct subscriber_counter *c, const struct subscriber_iterator *it)
+{
+	int r = overflow_scan_step(&c->scan, mappings_datapath(c->m));
+
+	if (r == -EAGAIN) { /* another map has taken its place */
+		overflow_scan_end(&c->scan);
+		c->overflow = 0;
+		return 1;
+	}
+	for (uint32_t i = 0; r >= 0 && i < c->scan.n; i++)
+		c->overflow += c->scan.keys[i].direction == OVERFLOW_IN2OUT && c->scan.keys[i].addr == c->in_addr &&
+			       counts_now(&it->limits, c->scan.sessions[i].truth, it->now);
+	return r;
+}
+
+int subscriber_counter_step(struct subscriber_counter *c, unsigned budget_us, struct subscriber_figures *ret)
+{
+	uint64_t deadline_us = monotonic_us() + budget_us;
+	struct subscriber_iterator it;
+	int r = subscriber_find(&it, c->m, c->in_addr);
+
+	while (!r && !c->scanned) {
+		r = scan_step(c, &it);
+		c->scanned = !r;
+		if (r > 0 && monotonic_us() >= deadline_us)
+			return 1;
+		r = r < 0 ? r : 0;
+	}
+	if (r)
+		return r;
+	*ret = (struct subscriber_figures){
+		.sessions = slots_count(it.slots, it.n_slots, &it.limits, it.now) + c->overflow,
+		.quota = it.map->sessions_per_user,
+		.quota_exceeded = __atomic_load_n(&it.subscriber->refused, __ATOMIC_RELAXED),
+	};
+	return 0;
+}
+
+int sessions_subscriber(struct mappings *m, uint32_t in_addr, struct subscriber_figures *ret)
+{
+	struct subscriber_counter *c;
+	int r = subscriber_counter_new(m, in_addr, &c);
+
+	if (r)
+		return r;
+	while ((r = subscriber_counter_step(c, UINT_MAX, ret)) > 0)
+		;
+	subscriber_counter_free(c);
+	return r;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Reading and freeing slots while the datapath writes them. */
+#include "sessions/sessions_private.h"
+
+const char *session_state_name(uint8_t state)
+{
+	static const char *const names[] = {
+#define X(constant, value, name, timeout) [constant] = name,
+		SESSION_STATES(X)
+#undef X
+	};
+
+	if (state & SESSION_RESET)
+		return SESSION_RESET_NAME;
+	return state < ARRAY_SIZE(names) && names[state] ? names[state] : "unknown";
+}
+
+void age_limits_fill(struct age_limits *l, const uint32_t timeout_ticks[N_TIMEOUTS])
+{
+	for (unsigned state = 0; state < ARRAY_SIZE(l->life); state++) {
+		int32_t limit = (int32_t)timeout_ticks[session_timeout((uint8_t)state)];
+
+		l->life[state] = state > SESSION_OPENING ? limit : INT64_MAX / 2;
+		l->counts[state] = state > SESSION_OPENING && state != SESSION_TIME_WAIT ? limit : INT64_MIN;
+	}
+}
+
+bool slot_read(const struct slot *s, uint64_t *ret_key, uint64_t *ret_truth)
+{
+	for (;;) {
+		uint64_t before = __atomic_load_n(&s->truth, __ATOMIC_ACQUIRE);
+
+		if (!word_is_live(before))
+			return false;
+
+		uint64_t key = __atomic_load_n(&s->key, __ATOMIC_ACQUIRE);
+		uint64_t after = __atomic_load_n(&s->truth, __ATOMIC_ACQUIRE);
+
+		/* A change of state keeps the key, but so might look another session in its place. */
+		if (word_same(before, after)) {
+			*ret_key = key;
+			*ret_truth = after;
+			return true;
+		}
+	}
+}
+
+bool slot_free(struct slot *s, uint64_t truth, struct subscriber *subscriber)
+{
+	if (!__atomic_compare_exchange_n(&s->truth, &truth, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		return false;
+	if (word_state(truth) != SESSION_TIME_WAIT)
+		count_down(&subscriber->sessions);
+	return true;
+}
+
+uint32_t slots_count(const struct slot *s, uint32_t n, const struct age_limits *l, uint32_t now)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		count += counts_now(l, load_truth(&s[i]), now);
+	return count;
+}
+
+struct session session_of(const struct mapping *map, uint32_t in_addr, uint64_t key, uint64_t truth, uint32_t now,
+			  uint32_t hz)
+{
+	int32_t age = (int32_t)(now - word_seen(truth));
+	int64_t left = (int64_t)map->timeout_ticks[session_timeout(word_state(truth))] - (age > 0 ? age : 0);
+
+	return (struct session){
+		.in_addr = in_addr,
+		.out_addr = mapping_out_addr(&map->geo, mapping_subscriber(&map->geo, in_addr)),
+		.ext_addr = key_ext_addr(key),
+		.in_port = key_in_port(key),
+		.out_port = word_out_port(truth),
+		.ext_port = key_ext_port(key),
+		.proto = word_proto(truth),
+		.state = word_state(truth),
+		.expires = left > 0 ? seconds_of_ticks((uint32_t)left, hz) : 0,
+		.counts = word_counts(truth, now, map->timeout_ticks),
+	};
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The sweep. A subscriber is looked at when the first of its sessions may have expired; until then, and while it has
+ * none, it costs a load or two. Subscribers without sessions are looked at in turn, a share of them in each sweep, as
+ * sessions in time-wait, which count in no figure, stand in their slots all the same.
+ */
+#include <errno.h>
+
+#include "sessions/overflow_orphans.h"
+#include "sessions/sessions_private.h"
+
+/* What can wait, subscribers without sessions and orphans, is looked at in one sweep of this many, a power of two. */
+#define TURNS 64U
+
+struct session_sweep {
+	struct subscriber_iterator it;
+	struct overflow_scan scan;
+	struct overflow_orphans orphans;
+	bool slots_done;
+	uint64_t deadline_us;
+	session_visit closed;
+	void *arg;
+};
+
+int session_sweep_new(struct mappings *m, struct session_sweep **ret)
+{
+	struct session_sweep *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	subscriber_iterator_init(&s->it, m);
+	s->it.heed_due = true;
+	s->it.idle_mask = TURNS - 1;
+	s->it.idle_turn = m->sweeps++ % TURNS;
+	*ret = s;
+	return 0;
+}
+
+void session_sweep_free(struct session_sweep *s)
+{
+	if (!s)
+		return;
+	overflow_scan_end(&s->scan);
+	free(s);
+}
+
+/* Who is told of the sessions of a subscriber that are freed, and how many were. */
+struct freeing {
+	session_visit closed;
+	void *arg;
+	uint32_t n;
+};
+
+/* What it costs to tell of one, as so many slots looked at. */
+#define TELL_COST 16U
+
+static void tell(session_visit closed, void *arg, struct subscriber_iterator *it, uint64_t key, uint64_t truth)
+{
+	if (!closed)
+		return;
+
+	struct session s = session_of(it->map, it->in_addr, key, truth, it->now, mappings_datapath(it->m)->hz);
+
+	closed(&s, arg);
+	it->cost += TELL_COST;
+}
+
+static __attribute__((noinline)) void free_expired(struct freeing *f, struct subscriber_iterator *it, struct slot *slot)
+{
+	uint64_t key, truth;
+
+	if (!slot_read(slot, &key, &truth) || !too_old(&it->limits, truth, it->now) ||
+	    !slot_free(slot, truth, it->subscriber))
+		return;
+	f->n++;
+	tell(f->closed, f->arg, it, key, truth);
+}
+
+uint32_t sweep_subscriber(struct subscriber_iterator *it, session_visit closed, void *arg)
+{
+	struct freeing freeing = { closed, arg, 0 };
+	const struct age_limits *limits = &it->limits;
+	uint32_t now = it->now, n = it->n_slots;
+	int64_t first = it->due_max; /* to expire, ticks from now */
+	struct slot *slots = it->slots;
+
+	for (uint32_t i = 0; i < n; i++) {
+		int64_t left = ticks_left(limits, load_truth(&slots[i]), now);
+
+		if (__builtin_expect(left < first, 0)) {
+			if (left < 0)
+				free_expired(&freeing, it, &slots[i]);
+			else
+				first = left;
+		}
+	}
+	if (it->due)
+		*it->due = now + (uint32_t)first + 1;
+	return freeing.n;
+}
+
+static int visit_subscriber(struct subscriber_iterator *it, void *arg)
+{
+	const struct session_sweep *s = arg;
+
+	sweep_subscriber(it, s->closed, s->arg);
+	return 0;
+}
+
+static void sweep_overflow_session(struct session_sweep *s, const struct overflow_key *in2out, uint64_t truth)
+{
+	struct mappings *m = s->it.m;
+	struct datapath *d = mappings_datapath(m);
+	int number = mappings_find_inside(m, in2out->addr);
+
+	/* What is of no mapping goes with its mapping's memory. */
+	if (number < 0 || !word_expired(truth, s->it.now, mappings_get(m, number)->timeout_ticks))
+		return;
+
+	struct subscriber_iterator one;
+
+	/* It may have been refreshed since it was read. */
+	if (subscriber_find(&one, m, in2out->addr) || overflow_truth(d, in2out, &truth) ||
+	    !too_old(&one.limits, truth, one.now))
+		return;
+
+	uint32_t out_addr = mapping_out_addr(&one.map->geo, mapping_subscriber(&one.map->geo, in2out->addr));
+
+	if (overflow_delete(d, in2out, truth, out_addr, one.subscriber))
+		tell(s->closed, s->arg, &one, overflow_slot_key(in2out), truth);
+}
+
+/* One batch: 1 more to do, 0 done, -errno. */
+static int sweep_overflow(struct session_sweep *s)
+{
+	const struct datapath *d = mappings_datapath(s->it.m);
+	int r = overflow_scan_step(&s->scan, d);
+
+	s->it.now = datapath_ticks(d);
+	for (uint32_t i = 0; r >= 0 && i < s->scan.n; i++) {
+		const struct overflow_key *key = &s->scan.keys[i];
+
+		if (key->direction == OVERFLOW_IN2OUT)
+			sweep_overflow_session(s, key, s->scan.sessions[i].truth);
+		else if (key->port % TURNS == s->it.idle_turn)
+			overflow_orphans_look(&s->orphans, d, key, &s->scan.sessions[i]);
+	}
+	if (r <= 0)
+		overflow_orphans_remove(&s->orphans, s->it.m);
+	return r;
+}
+
+int session_sweep_step(struct session_sweep *s, unsigned budget_us, session_visit closed, void *arg)
+{
+	int r;
+
+	s->closed = closed;
+	s->arg = arg;
+	s->deadline_us = monotonic_us() + budget_us;
+	if (!s->slots_done) {
+		if (subscriber_iterate(&s->it, s->deadline_us, visit_subscriber, s))
+			return 1;
+		s->slots_done = true;
+	}
+	while ((r = sweep_overflow(s)) > 0)
+		if (monotonic_us() >= s->deadline_us)
+			return 1;
+	overflow_scan_end(&s->scan);
+	return r;
+}

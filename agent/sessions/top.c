@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A subscriber's record says how many sessions it has, with expired ones until somebody takes them away: never fewer
+ * than there are. So whom the record does not bring among the highest need not be looked at, and with 16 million
+ * subscribers nearly all cost a load. Of the others, slots are counted where a session may have expired; and of those
+ * chosen all, at the end.
+ */
+#include "sessions/top.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sessions/sessions_private.h"
+#include "base/heap.h"
+
+/* Slots that are counted whatever the record says: some milliseconds' worth. Beyond them it is believed while it can
+ * be. */
+#define EXACT_SLOTS (1U << 20)
+
+/* What it costs to put one in, as so many slots looked at. */
+#define PUT_COST 64U
+
+/* Subscribers measured between two looks at the clock. */
+#define LOOK_INTERVAL 8U
+
+#define N_PROTOCOLS 3U
+#define WORD_BITS   64U
+
+enum phase { PHASE_CHOOSE, PHASE_OVERFLOW, PHASE_MEASURE, PHASE_DONE };
+
+/* Someone who was chosen, in order of address. */
+struct chosen {
+	uint32_t in_addr;
+	uint32_t overflow; /* sessions beyond the slots that count */
+};
+
+struct top {
+	struct mappings *m;
+	enum top_order order;
+	enum phase phase;
+	struct subscriber_iterator it;
+	struct top_heap heap;
+	uint32_t looked; /* slots */
+	bool failed;	 /* memory was short */
+
+	struct chosen *chosen;
+	size_t n_chosen;
+	bool any_overflow; /* one of them, or who was put in before them, may have such sessions */
+	struct overflow_scan scan;
+
+	struct top_entry *entries;
+	size_t n_entries;
+	size_t measured; /* of those chosen */
+	uint64_t used[N_PROTOCOLS][MAPPING_PORTS / WORD_BITS];
+};
+
+int top_new(struct mappings *m, enum top_order order, uint32_t n, struct top **ret)
+{
+	struct top *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->m = m;
+	t->order = order;
+	t->heap.limit = n;
+	subscriber_iterator_init(&t->it, m);
+	if (order == TOP_BY_SESSIONS)
+		t->it.idle_turn = 1; /* under a mask of 0: nobody without sessions */
+	*ret = t;
+	return 0;
+}
+
+void top_free(struct top *t)
+{
+	if (!t)
+		return;
+	overflow_scan_end(&t->scan);
+	top_heap_free(&t->heap);
+	free(t->chosen);
+	free(t->entries);
+	free(t);
+}
+
+/* ---- choosing ------------------------------------------------------------------------------------------------- */
+
+static struct top_rank rank_of(enum top_order order, uint32_t in_addr, uint64_t sessions, uint64_t refused)
+{
+	bool by_sessions = order == TOP_BY_SESSIONS;
+
+	return (struct top_rank){
+		.first = by_sessions ? sessions : refused,
+		.second = by_sessions ? refused : sessions,
+		.in_addr = in_addr,
+	};
+}
+
+/* Sessions by the record, less expired ones where there may be any. */
+static uint32_t count_sessions(struct top *t, struct subscriber_iterator *it, uint32_t recorded)
+{
+	uint32_t overflow = __atomic_load_n(&it->subscriber->overflow, __ATOMIC_RELAXED), sessions;
+
+	if (t->looked >= EXACT_SLOTS && !subscriber_due(it))
+		return recorded;
+	t->looked += t->looked < EXACT_SLOTS ? it->n_slots : 0;
+	it->cost = it->n_slots;
+	sessions = slots_count(it->slots, it->n_slots, &it->limits, it->now) + overflow;
+	return sessions < recorded ? sessions : recorded;
+}
+
+static int choose(struct subscriber_iterator *it, void *arg)
+{
+	struct top *t = arg;
+	uint32_t recorded = __atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED);
+	uint64_t refused = __atomic_load_n(&it->subscriber->refused, __ATOMIC_RELAXED);
+	struct top_rank rank = rank_of(t->order, it->in_addr, recorded, refused);
+
+	it->cost = 1;
+	if (!rank.first || !top_heap_takes(&t->heap, &rank))
+		return 0;
+	rank = rank_of(t->order, it->in_addr, recorded ? count_sessions(t, it, recorded) : 0, refused);
+	if (!rank.first || !top_heap_takes(&t->heap, &rank))
+		return 0;
+	t->failed |= top_heap_put(&t->heap, &rank) != 0;
+	it->cost += PUT_COST;
+	t->any_overflow |= __atomic_load_n(&it->subscriber->overflow, __ATOMIC_RELAXED) != 0;
+	return 0;
+}
+
+/* ---- those chosen --------------------------------------------------------------------------------------------- */
+
+static int compare_addresses(const void *a, const void *b)
+{
+	const struct chosen *x = a, *y = b;
+
+	return (x->in_addr > y->in_addr) - (x->in_addr < y->in_addr);
+}
+
+static int take_chosen(struct top *t)
+{
+	if (t->failed)
+		return -ENOMEM;
+	if (!t->heap.n)
+		return 0;
+	t->chosen = calloc(t->heap.n, sizeof(*t->chosen));
+	t->entries = calloc(t->heap.n, sizeof(*t->entries));
+	if (!t->chosen || !t->entries)
+		return -ENOMEM;
+	t->n_chosen = t->heap.n;
+	for (size_t i = 0; i < t->n_chosen; i++)
+		t->chosen[i].in_addr = t->heap.rank[i].in_addr;
+	top_heap_free(&t->heap);
+	qsort(t->chosen, t->n_chosen, sizeof(*t->chosen), compare_addresses);
+	return 0;
+}
+
+/* One batch of all overflow sessions: 1 more to do, 0 done, -errno. */
+static int count_overflow(struct top *t)
+{
+	const struct datapath *d = mappings_datapath(t->m);
+	int r = overflow_scan_step(&t->scan, d);
+	uint32_t now = datapath_ticks(d);
+
+	if (r == -EAGAIN) { /* another map has taken its place */
+		overflow_scan_end(&t->scan);
+		for (size_t i = 0; i < t->n_chosen; i++)
+			t->chosen[i].overflow = 0;
+		return 1;
+	}
+	for (uint32_t i = 0; r >= 0 && i < t->scan.n; i++) {
+		struct chosen key = { .in_addr = t->scan.keys[i].addr }, *one;
+		int number;
+
+		if (t->scan.keys[i].direction != OVERFLOW_IN2OUT)
+			continue;
+		one = bsearch(&key, t->chosen, t->n_chosen, sizeof(key), compare_addresses);
+		number = one ? mappings_find_inside(t->m, one->in_addr) : -1;
+		if (number >= 0)
+			one->overflow +=
+				word_counts(t->scan.sessions[i].truth, now, mappings_get(t->m, number)->timeout_ticks);
+	}
+	if (r <= 0)
+		overflow_scan_end(&t->scan);
+	return r;
+}
+
+static unsigned protocol_of_state(uint8_t state)
+{
+	return state == SESSION_UDP ? 0 : state == SESSION_ICMP ? 1 : 2;
+}
+
+/* Looks through all slots; sessions of a mapping deleted meanwhile are none. */
+static void measure(struct top *t, const struct chosen *chosen)
+{
+	struct top_entry *e = &t->entries[t->n_entries];
+	uint32_t ports[N_PROTOCOLS] = { 0 }, port_lo;
+	struct subscriber_iterator it;
+	const struct geometry *g;
+
+	if (subscriber_find(&it, t->m, chosen->in_addr))
+		return;
+	g = &it.map->geo;
+	port_lo = mapping_port_lo(g, mapping_subscriber(g, chosen->in_addr));
+	*e = (struct top_entry){
+		.in_addr = chosen->in_addr,
+		.sessions = chosen->overflow,
+		.quota = it.map->sessions_per_user,
+		.quota_exceeded = __atomic_load_n(&it.subscriber->refused, __ATOMIC_RELAXED),
+		.ports_per_host = g->ports_per_host,
+	};
+	for (unsigned p = 0; p < N_PROTOCOLS; p++)
+		memset(t->used[p], 0, (g->ports_per_host + WORD_BITS - 1) / WORD_BITS * sizeof(t->used[p][0]));
+	for (uint32_t i = 0; i < it.n_slots; i++) {
+		uint64_t truth = load_truth(&it.slots[i]);
+		uint32_t port = word_out_port(truth) - port_lo;
+		unsigned p = protocol_of_state(word_state(truth));
+
+		if (!counts_now(&it.limits, truth, it.now))
+			continue;
+		e->sessions++;
+		if (port >= g->ports_per_host || t->used[p][port / WORD_BITS] & 1ULL << port % WORD_BITS)
+			continue;
+		t->used[p][port / WORD_BITS] |= 1ULL << port % WORD_BITS;
+		ports[p]++;
+	}
+	for (unsigned p = 0; p < N_PROTOCOLS; p++)
+		e->ports_used = ports[p] > e->ports_used ? ports[p] : e->ports_used;
+	e->ports_used += chosen->overflow;
+	if (e->ports_used > g->ports_per_host)
+		e->ports_used = g->ports_per_host;
+	t->n_entries += t->order == TOP_BY_SESSIONS ? e->sessions > 0 : e->quota_exceeded > 0;
+}
+
+static int compare_by_sessions(const void *a, const void *b)
+{
+	const struct top_entry *x = a, *y = b;
+	struct top_rank rx = rank_of(TOP_BY_SESSIONS, x->in_addr, x->sessions, x->quota_exceeded);
+	struct top_rank ry = rank_of(TOP_BY_SESSIONS, y->in_addr, y->sessions, y->quota_exceeded);
+
+	return top_rank_compare(&rx, &ry);
+}
+
+static int compare_by_quota(const void *a, const void *b)
+{
+	const struct top_entry *x = a, *y = b;
+	struct top_rank rx = rank_of(TOP_BY_QUOTA, x->in_addr, x->sessions, x->quota_exceeded);
+	struct top_rank ry = rank_of(TOP_BY_QUOTA, y->in_addr, y->sessions, y->quota_exceeded);
+
+	return top_rank_compare(&rx, &ry);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------------------ */
+
+/* Goes on with a phase: 1 the time is up, 0 the phase has ended, -errno. */
+static int phase_step(struct top *t, uint64_t deadline_us)
+{
+	int r;
+
+	switch (t->phase) {
+	case PHASE_CHOOSE:
+		if (subscriber_iterate(&t->it, deadline_us, choose, t))
+			return 1;
+		return take_chosen(t);
+	case PHASE_OVERFLOW:
+		while (t->any_overflow && (r = count_overflow(t)) != 0) {
+			if (r < 0)
+				return r;
+			if (monotonic_us() >= deadline_us)
+				return 1;
+		}
+		return 0;
+	case PHASE_MEASURE:
+		while (t->measured < t->n_chosen) {
+			measure(t, &t->chosen[t->measured]);
+			if (!(++t->measured % LOOK_INTERVAL) && monotonic_us() >= deadline_us)
+				return 1;
+		}
+		if (t->n_entries)
+			qsort(t->entries, t->n_entries, sizeof(*t->entries),
+			      t->order == TOP_BY_SESSIONS ? compare_by_sessions : compare_by_quota);
+		return 0;
+	case PHASE_DONE:
+		break;
+	}
+	return 0;
+}
+
+int top_step(struct top *t, unsigned budget_us)
+{
+	uint64_t deadline_us = monotonic_us() + budget_us;
+
+	while (t->phase != PHASE_DONE) {
+		int r = phase_step(t, deadline_us);
+
+		if (r)
+			return r;
+		t->phase++;
+	}
+	return 0;
+}
+
+const struct top_entry *top_entries(const struct top *t, size_t *ret_n)
+{
+	*ret_n = t->n_entries;
+	return t->entries;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "sessions/usage.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "sessions/sessions_private.h"
+
+#define WORD_BITS 64U
+#define WORDS	  (MAPPING_PORTS / WORD_BITS)
+
+const uint8_t usage_bounds[N_USAGE_BOUNDS] = { 10, 25, 50, 75, 90, 95, 100 };
+
+/* Twice the slots that a subscriber can have, a power of two. */
+#define DESTINATIONS 4096U
+
+struct destination {
+	uint64_t endpoint;
+	uint32_t round; /* entries of other rounds are free */
+	uint32_t sessions;
+};
+
+struct session_usage {
+	struct subscriber_iterator it;
+	struct overflow_scan scan;
+	bool slots_done;
+	struct mapping_usage mapping[MAX_MAPPINGS];
+	uint64_t used[N_USAGE_PROTOCOLS][WORDS];      /* ports of the subscriber that is being looked at */
+	struct destination destination[DESTINATIONS]; /* of its sessions: a hash */
+	uint32_t round;
+};
+
+void usage_observe(struct usage_histogram *h, uint32_t n, uint32_t limit)
+{
+	unsigned i = 0;
+
+	while (i < N_USAGE_BOUNDS && (uint64_t)n * 100 > (uint64_t)limit * usage_bounds[i])
+		i++;
+	h->bucket[i]++;
+	h->sum += limit ? (double)n / limit : 0;
+}
+
+uint64_t usage_above(const struct usage_histogram *h, unsigned bound)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = bound + 1; i <= N_USAGE_BOUNDS; i++)
+		n += h->bucket[i];
+	return n;
+}
+
+static enum usage_protocol protocol_of_state(uint8_t state)
+{
+	return state == SESSION_UDP ? USAGE_UDP : state == SESSION_ICMP ? USAGE_ICMP : USAGE_TCP;
+}
+
+static bool same_mapping(const struct geometry *a, const struct geometry *b)
+{
+	return a->in_base == b->in_base && a->in_plen == b->in_plen && a->out_base == b->out_base &&
+	       a->out_plen == b->out_plen;
+}
+
+/* The entry of a mapping; zeroed where its number was another one's before. */
+static struct mapping_usage *entry(struct session_usage *u, int number, const struct geometry *geo)
+{
+	struct mapping_usage *m = &u->mapping[number];
+
+	if (!same_mapping(&m->geo, geo))
+		*m = (struct mapping_usage){ .geo = *geo };
+	return m;
+}
+
+int session_usage_new(struct mappings *m, struct session_usage **ret)
+{
+	struct session_usage *u = calloc(1, sizeof(*u));
+
+	if (!u)
+		return -ENOMEM;
+	subscriber_iterator_init(&u->it, m);
+	u->it.idle_turn = 1; /* under a mask of 0: nobody without sessions */
+	*ret = u;
+	return 0;
+}
+
+void session_usage_free(struct session_usage *u)
+{
+	if (!u)
+		return;
+	overflow_scan_end(&u->scan);
+	free(u);
+}
+
+/* Whether the port was not marked before; ports of no block are none. */
+static bool mark(uint64_t *used, uint32_t offset, uint32_t ports)
+{
+	uint64_t bit = 1ULL << offset % WORD_BITS;
+
+	if (offset >= ports || used[offset / WORD_BITS] & bit)
+		return false;
+	used[offset / WORD_BITS] |= bit;
+	return true;
+}
+
+/* Counts a session to an external endpoint; how many there are now. */
+static uint32_t count_destination(struct session_usage *u, uint64_t key, enum usage_protocol p)
+{
+	uint64_t endpoint = key >> 16 | (uint64_t)p << 48;
+	uint32_t i = (uint32_t)(endpoint * 0x9e3779b97f4a7c15ULL >> 40);
+	struct destination *d;
+
+	for (d = &u->destination[i % DESTINATIONS]; d->round == u->round && d->endpoint != endpoint;)
+		d = &u->destination[++i % DESTINATIONS];
+	if (d->round != u->round)
+		*d = (struct destination){ .endpoint = endpoint, .round = u->round };
+	return ++d->sessions;
+}
+
+static uint32_t capped(uint32_t n, uint32_t limit)
+{
+	return n < limit ? n : limit;
+}
+
+static int look_at(struct subscriber_iterator *it, void *arg)
+{
+	struct session_usage *u = arg;
+	const struct geometry *geo = &it->map->geo;
+	struct mapping_usage *m = entry(u, it->number, geo);
+	uint32_t port_lo = mapping_port_lo(geo, mapping_subscriber(geo, it->in_addr));
+	uint32_t overflow = __atomic_load_n(&it->subscriber->overflow, __ATOMIC_RELAXED);
+	uint32_t sessions = overflow, most = 0, busiest = 0;
+	uint32_t ports[N_USAGE_PROTOCOLS] = { 0 };
+
+	u->round++;
+	for (unsigned p = 0; p < N_USAGE_PROTOCOLS; p++)
+		memset(u->used[p], 0, (geo->ports_per_host + WORD_BITS - 1) / WORD_BITS * sizeof(u->used[p][0]));
+	for (uint32_t i = 0; i < it->n_slots; i++) {
+		uint64_t truth = load_truth(&it->slots[i]);
+
+		if (!counts_now(&it->limits, truth, it->now))
+			continue;
+
+		enum usage_protocol p = protocol_of_state(word_state(truth));
+		uint32_t same = count_destination(u, __atomic_load_n(&it->slots[i].key, __ATOMIC_RELAXED), p);
+
+		busiest = same > busiest ? same : busiest;
+		m->sessions[p]++;
+		sessions++;
+		ports[p] += mark(u->used[p], word_out_port(truth) - port_lo, geo->ports_per_host);
+	}
+	if (!sessions)
+		return 0;
+	for (unsigned p = 0; p < N_USAGE_PROTOCOLS; p++)
+		most = ports[p] > most ? ports[p] : most;
+	most = capped(most + overflow, geo->ports_per_host);
+	busiest = capped(busiest + overflow, geo->ports_per_host);
+	m->subscribers++;
+	m->at_quota += sessions >= it->map->sessions_per_user;
+	m->exhausted += busiest == geo->ports_per_host;
+	usage_observe(&m->quota, sessions, it->map->sessions_per_user);
+	usage_observe(&m->block, most, geo->ports_per_host);
+	usage_observe(&m->destination, busiest, geo->ports_per_host);
+	return 0;
+}
+
+/* One batch: 1 more to do, 0 done, -errno. */
+static int count_overflow(struct session_usage *u)
+{
+	struct mappings *m = u->it.m;
+	const struct datapath *d = mappings_datapath(m);
+	int r = overflow_scan_step(&u->scan, d);
+	uint32_t now = datapath_ticks(d);
+
+	for (uint32_t i = 0; r >= 0 && i < u->scan.n; i++) {
+		const struct overflow_key *key = &u->scan.keys[i];
+		uint64_t truth = u->scan.sessions[i].truth;
+		int number = key->direction == OVERFLOW_IN2OUT ? mappings_find_inside(m, key->addr) : -1;
+
+		if (number >= 0 && word_counts(truth, now, mappings_get(m, number)->timeout_ticks))
+			entry(u, number, &mappings_get(m, number)->geo)
+				->sessions[protocol_of_state(word_state(truth))]++;
+	}
+	return r;
+}
+
+int session_usage_step(struct session_usage *u, unsigned budget_us)
+{
+	uint64_t deadline_us = monotonic_us() + budget_us;
+	int r;
+
+	if (!u->slots_done) {
+		if (subscriber_iterate(&u->it, deadline_us, look_at, u))
+			return 1;
+		u->slots_done = true;
+	}
+	while ((r = count_overflow(u)) > 0)
+		if (monotonic_us() >= deadline_us)
+			return 1;
+	overflow_scan_end(&u->scan);
+	return r;
+}
+
+struct mapping_usage session_usage_of(const struct session_usage *u, int number)
+{
+	const struct geometry *geo = &mappings_get(u->it.m, number)->geo;
+	const struct mapping_usage *m = &u->mapping[number];
+
+	return same_mapping(&m->geo, geo) ? *m : (struct mapping_usage){ .geo = *geo };
+}

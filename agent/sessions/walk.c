@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The walk that listings are made of. */
+#include <errno.h>
+
+#include "tables/overflow_heap.h"
+#include "sessions/sessions_private.h"
+
+/* Sessions visited between two looks at the clock. */
+#define LOOK_INTERVAL 16U
+
+struct session_walk {
+	struct subscriber_iterator it;
+	bool only_counted;
+	uint64_t last; /* inside address */
+	bool gathered; /* overflow sessions are in the heap, of addresses up to it.last */
+	struct overflow_scan scan;
+	struct overflow_heap heap;
+	uint32_t slot_addr; /* the subscriber in the middle of which the last step ended, */
+	uint32_t slot;	    /* and the slot to go on at */
+
+	/* Of the present step. */
+	session_visit visit;
+	void *arg;
+	uint64_t deadline_us;
+	unsigned visited;
+	int result;
+};
+
+int session_walk_new(struct mappings *m, struct session_walk **ret)
+{
+	struct session_walk *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	subscriber_iterator_init(&w->it, m);
+	w->last = w->it.last;
+	*ret = w;
+	return 0;
+}
+
+int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct session_walk **ret)
+{
+	struct subscriber_iterator one;
+	int r = subscriber_find(&one, m, in_addr);
+
+	if (!r)
+		r = session_walk_new(m, ret);
+	if (r)
+		return r;
+	(*ret)->it.next = (*ret)->it.last = (*ret)->last = in_addr;
+	(*ret)->gathered = !__atomic_load_n(&one.subscriber->overflow, __ATOMIC_RELAXED);
+	return 0;
+}
+
+void session_walk_only_counted(struct session_walk *w)
+{
+	w->only_counted = true;
+	w->it.idle_turn = 1; /* under a mask of 0: never */
+}
+
+void session_walk_free(struct session_walk *w)
+{
+	if (!w)
+		return;
+	overflow_scan_end(&w->scan);
+	overflow_heap_free(&w->heap);
+	free(w);
+}
+
+/* Whether to stop here, for lack of time or because visit says so. */
+static bool visit_one(struct session_walk *w, uint64_t key, uint64_t truth)
+{
+	const struct subscriber_iterator *it = &w->it;
+	struct session s = session_of(it->map, it->in_addr, key, truth, it->now, mappings_datapath(it->m)->hz);
+
+	if (w->only_counted && !s.counts)
+		return false;
+	w->result = w->visit(&s, w->arg);
+	if (w->result)
+		return true;
+	w->result = 1;
+	return !(++w->visited % LOOK_INTERVAL) && monotonic_us() >= w->deadline_us;
+}
+
+static int visit_subscriber(struct subscriber_iterator *it, void *arg)
+{
+	struct session_walk *w = arg;
+	const struct overflow_key *top;
+	uint64_t key, truth;
+
+	if (w->slot_addr != it->in_addr) {
+		w->slot_addr = it->in_addr;
+		w->slot = 0;
+	}
+	while (w->slot < it->n_slots) {
+		const struct slot *slot = &it->slots[w->slot++];
+
+		if (slot_read(slot, &key, &truth) && visit_one(w, key, truth))
+			return 1;
+	}
+	while ((top = overflow_heap_top(&w->heap)) && top->addr <= it->in_addr) {
+		struct overflow_key in2out = *top;
+
+		overflow_heap_pop(&w->heap);
+		if (in2out.addr == it->in_addr && !overflow_truth(mappings_datapath(it->m), &in2out, &truth) &&
+		    visit_one(w, overflow_slot_key(&in2out), truth))
+			return 1;
+	}
+	return 0;
+}
+
+/* Keys of overflow sessions of the subscribers walked: 1 more to gather, 0 done, -errno. */
+static int gather(struct session_walk *w)
+{
+	const struct datapath *d = mappings_datapath(w->it.m);
+	int r = overflow_scan_step(&w->scan, d);
+
+	for (uint32_t i = 0; r >= 0 && i < w->scan.n; i++) {
+		const struct overflow_key *key = &w->scan.keys[i];
+
+		if (key->direction != OVERFLOW_IN2OUT || key->addr < w->it.next || key->addr > w->it.last)
+			continue;
+		if (overflow_heap_push(&w->heap, key))
+			r = -ENOMEM;
+	}
+	if (r <= 0) {
+		overflow_scan_end(&w->scan);
+		w->gathered = true;
+		if (w->heap.cut)
+			w->it.last = w->heap.end - 1;
+	}
+	return r;
+}
+
+/* The slots and overflow sessions that were gathered have been walked through: whether there may be others. */
+static bool go_on(struct session_walk *w)
+{
+	if (w->it.last == w->last)
+		return false;
+	w->it.last = w->last;
+	w->heap.n = 0;
+	w->heap.cut = false;
+	w->gathered = false;
+	return true;
+}
+
+int session_walk_step(struct session_walk *w, unsigned budget_us, session_visit visit, void *arg)
+{
+	w->visit = visit;
+	w->arg = arg;
+	w->deadline_us = monotonic_us() + budget_us;
+	do {
+		while (!w->gathered) {
+			int r = gather(w);
+
+			if (r < 0)
+				return r;
+			if (monotonic_us() >= w->deadline_us)
+				return 1;
+		}
+		w->result = 1;
+		if (subscriber_iterate(&w->it, w->deadline_us, visit_subscriber, w))
+			return w->result;
+	} while (go_on(w));
+	return 0;
+}

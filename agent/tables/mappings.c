@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Mappings in use: found, walked, changed in place, deleted. */
+#include <errno.h>
+#include <string.h>
+
+#include "tables/mappings_private.h"
+
+static uint64_t last_inside(const struct geometry *g)
+{
+	return g->in_base + prefix_size(g->in_plen) - 1;
+}
+
+/* Position in m->order of the first live mapping that ends at or above an inside address. */
+static unsigned order_position(const struct mappings *m, uint32_t in_addr)
+{
+	unsigned low = 0, high = m->n_live;
+
+	while (low < high) {
+		unsigned middle = (low + high) / 2;
+
+		if (last_inside(&m->table[m->order[middle]]->record.geo) < in_addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+void mappings_set_live(struct mappings *m, struct mapping_job *t, int number)
+{
+	unsigned at = order_position(m, t->record.geo.in_base);
+
+	memmove(&m->order[at + 1], &m->order[at], (m->n_live - at) * sizeof(m->order[0]));
+	m->order[at] = (uint16_t)number;
+	m->n_live++;
+	m->table[number] = t;
+	t->number = number;
+	t->stage = TABLE_LIVE;
+	t->sweep_due = calloc(t->n_subscribers, sizeof(*t->sweep_due));
+}
+
+uint32_t *mappings_sweep_due(const struct mappings *m, int number)
+{
+	return m->table[number]->sweep_due;
+}
+
+void mapping_job_free(struct mapping_job *t)
+{
+	free(t->sweep_due);
+	free(t);
+}
+
+void mappings_unset_live(struct mappings *m, struct mapping_job *t)
+{
+	unsigned at = order_position(m, t->record.geo.in_base);
+
+	m->n_live--;
+	memmove(&m->order[at], &m->order[at + 1], (m->n_live - at) * sizeof(m->order[0]));
+}
+
+static struct mapping_job *live(const struct mappings *m, int number)
+{
+	if (number < 0 || (unsigned)number >= MAX_MAPPINGS || !m->table[number] ||
+	    m->table[number]->stage != TABLE_LIVE)
+		return NULL;
+	return m->table[number];
+}
+
+int mappings_find_inside(const struct mappings *m, uint32_t in_addr)
+{
+	return prefix_index_find(&m->in, in_addr);
+}
+
+int mappings_find_outside(const struct mappings *m, uint32_t out_addr)
+{
+	return prefix_index_find(&m->out, out_addr);
+}
+
+int mappings_find(const struct mappings *m, struct prefix in, struct prefix out)
+{
+	int number = mappings_find_inside(m, in.base);
+	const struct mapping_job *t = live(m, number);
+
+	if (!t)
+		return -ENOENT;
+
+	const struct geometry *g = &t->record.geo;
+
+	if (g->in_base != in.base || g->in_plen != in.plen || g->out_base != out.base || g->out_plen != out.plen)
+		return -ENOENT;
+	return number;
+}
+
+int mappings_next(const struct mappings *m, int from)
+{
+	for (int number = from < 0 ? 0 : from; number < (int)MAX_MAPPINGS; number++)
+		if (live(m, number))
+			return number;
+	return -1;
+}
+
+int mappings_next_inside(const struct mappings *m, uint32_t in_addr)
+{
+	unsigned at = order_position(m, in_addr);
+
+	return at < m->n_live ? m->order[at] : -1;
+}
+
+const struct mapping *mappings_get(const struct mappings *m, int number)
+{
+	return live(m, number) ? &m->d->mapping[number] : NULL;
+}
+
+struct subscriber *mappings_subscriber(const struct mappings *m, int number, uint32_t subscriber)
+{
+	return chunks_at(&m->subscribers, m->table[number]->record.first_subscriber + subscriber);
+}
+
+struct bucket *mappings_buckets(const struct mappings *m, int number, uint32_t subscriber)
+{
+	const struct mapping *record = &m->table[number]->record;
+
+	return chunks_at(&m->buckets, record->first_bucket + (subscriber << record->bucket_shift));
+}
+
+uint32_t mappings_run(const struct mappings *m, int number, uint32_t subscriber)
+{
+	const struct mapping_job *t = m->table[number];
+	uint64_t rest = t->n_subscribers - subscriber;
+	uint32_t records = chunks_run(&m->subscribers, t->record.first_subscriber + subscriber);
+	uint32_t buckets = chunks_run(&m->buckets, t->record.first_bucket + (subscriber << t->record.bucket_shift)) >>
+			   t->record.bucket_shift;
+	uint32_t run = records < buckets ? records : buckets;
+
+	return run < rest ? run : (uint32_t)rest;
+}
+
+struct datapath *mappings_datapath(const struct mappings *m)
+{
+	return m->d;
+}
+
+int mappings_update(struct mappings *m, const struct mapping_spec *spec)
+{
+	int number = mappings_find(m, spec->in, spec->out);
+
+	if (number < 0)
+		return number;
+
+	struct mapping_job *t = m->table[number];
+	struct mapping *record = &t->record, *shared = &m->d->mapping[number];
+
+	/* The sweep put off looks by the former timeouts. */
+	if (t->sweep_due && memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(record->timeout_ticks)))
+		memset(t->sweep_due, 0, t->n_subscribers * sizeof(*t->sweep_due));
+	record->sessions_per_user = spec->sessions_per_user;
+	__atomic_store_n(&shared->sessions_per_user, spec->sessions_per_user, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < N_TIMEOUTS; i++) {
+		record->timeout_ticks[i] = spec->timeout_ticks[i];
+		__atomic_store_n(&shared->timeout_ticks[i], spec->timeout_ticks[i], __ATOMIC_RELAXED);
+	}
+	datapath_raise_epoch(m->d);
+	return 0;
+}
+
+int mappings_del(struct mappings *m, struct prefix in, struct prefix out)
+{
+	int number = mappings_find(m, in, out);
+
+	if (number < 0)
+		return number;
+
+	/* Inside first: from then on no session is opened. */
+	prefix_index_remove(&m->in, in.base, in.plen, (unsigned)number);
+	prefix_index_remove(&m->out, out.base, out.plen, (unsigned)number);
+	mappings_unset_live(m, m->table[number]);
+	mappings_leave(m, m->table[number], TABLE_UNLINKED);
+	datapath_raise_epoch(m->d);
+	return 0;
+}

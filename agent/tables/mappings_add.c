@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Addition of mappings. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "tables/mappings_private.h"
+
+/* Slots of one subscriber (contract, `session_slots`). */
+#define MAX_SLOTS 2048U
+
+static int too_much(const struct mapping_job *t, uint64_t needed, struct error *err)
+{
+	const struct geometry *g = &t->record.geo;
+	char in[ADDR_TEXT];
+
+	return error_set(err, -ENOMEM,
+			 "the tables of mapping %s need %" PRIu64 " MiB more memory, %" PRIu64 " MiB are free",
+			 prefix_format(g->in_base, g->in_plen, in), needed >> 20, memory_available() >> 20);
+}
+
+static uint64_t missing_memory(const struct mappings *m)
+{
+	return chunks_missing_memory(&m->subscribers) + chunks_missing_memory(&m->buckets);
+}
+
+static int check_spec(const struct mapping_spec *spec, struct geometry *ret)
+{
+	uint32_t slots = spec->session_slots;
+
+	if (slots < BUCKET_SLOTS || slots > MAX_SLOTS || slots & (slots - 1))
+		return -EINVAL;
+	return mapping_geometry(spec->in.base, spec->in.plen, spec->out.base, spec->out.plen, ret) ? -EINVAL : 0;
+}
+
+int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, struct mapping_job **ret, struct error *err)
+{
+	struct geometry geo;
+
+	if (check_spec(spec, &geo) < 0)
+		return error_set(err, -EINVAL, "the mapping's prefixes or slots are out of range");
+
+	struct mapping_job *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return error_set(err, -ENOMEM, "out of memory");
+	*t = (struct mapping_job){
+		.m = m,
+		.number = -1,
+		.record = {
+			.geo = geo,
+			.sessions_per_user = spec->sessions_per_user,
+			.bucket_shift = (uint32_t)__builtin_ctz(spec->session_slots) - BUCKET_SLOTS_SHIFT,
+		},
+		.n_subscribers = prefix_size(geo.in_plen),
+	};
+	memcpy(t->record.timeout_ticks, spec->timeout_ticks, sizeof(t->record.timeout_ticks));
+	t->n_buckets = t->n_subscribers << t->record.bucket_shift;
+
+	int r = chunks_alloc(&m->subscribers, t->n_subscribers, 1, &t->record.first_subscriber);
+
+	if (r < 0) {
+		r = r == -ENOSPC ? too_much(t, mappings_memory(spec->in, spec->session_slots), err) : r;
+		free(t);
+		return r;
+	}
+	r = chunks_alloc(&m->buckets, t->n_buckets, 1U << t->record.bucket_shift, &t->record.first_bucket);
+	if (r < 0) {
+		r = r == -ENOSPC ? too_much(t, mappings_memory(spec->in, spec->session_slots), err) : r;
+		chunks_release_unused(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
+		free(t);
+		return r;
+	}
+	if (missing_memory(m) > memory_available()) {
+		r = too_much(t, missing_memory(m), err);
+		chunks_release_unused(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
+		chunks_release_unused(&m->buckets, t->record.first_bucket, t->n_buckets);
+		free(t);
+		return r;
+	}
+	*ret = t;
+	return 0;
+}
+
+int mappings_add_step(struct mapping_job *t, struct error *err)
+{
+	struct mappings *m = t->m;
+	int r = chunks_make_step(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
+
+	if (!r)
+		r = chunks_make_step(&m->buckets, t->record.first_bucket, t->n_buckets);
+	if (r == -ENOMEM)
+		return too_much(t, missing_memory(m), err);
+	if (r < 0)
+		return error_set(err, r, "cannot make session tables: %s", strerror(-r));
+	if (!r && mappings_left_of_overlaps(m, &t->record.geo)) {
+		mappings_reclaim_step(m);
+		return 1;
+	}
+	return r;
+}
+
+void mappings_add_abort(struct mapping_job *t)
+{
+	mappings_leave(t->m, t, TABLE_CLEARING);
+}
+
+static int free_number(const struct mappings *m)
+{
+	for (int number = 0; number < (int)MAX_MAPPINGS; number++)
+		if (!m->table[number])
+			return number;
+	return -ENOSPC;
+}
+
+/* Number for a mapping whose prefixes fit the index, or -errno. */
+static int check_commit(const struct mappings *m, const struct geometry *g)
+{
+	int r = prefix_index_check(&m->in, g->in_base, g->in_plen);
+
+	if (!r)
+		r = prefix_index_check(&m->out, g->out_base, g->out_plen);
+	return r ? r : free_number(m);
+}
+
+int mappings_add_commit(struct mapping_job *t)
+{
+	struct mappings *m = t->m;
+	const struct geometry *g = &t->record.geo;
+	int number = check_commit(m, g);
+
+	if (number == -ENOSPC) {
+		mappings_settle(m);
+		number = check_commit(m, g);
+	}
+	if (number < 0)
+		return number;
+	if (!chunks_complete(&m->subscribers, t->record.first_subscriber, t->n_subscribers) ||
+	    !chunks_complete(&m->buckets, t->record.first_bucket, t->n_buckets))
+		return -ENOMEM;
+	mappings_settle_overlaps(m, g);
+
+	/* Inside last: from then on sessions are opened, and their answers must be let in. */
+	m->d->mapping[number] = t->record;
+	prefix_index_insert(&m->out, g->out_base, g->out_plen, (unsigned)number);
+	prefix_index_insert(&m->in, g->in_base, g->in_plen, (unsigned)number);
+	mappings_set_live(m, t, number);
+	datapath_raise_epoch(m->d);
+	return 0;
+}

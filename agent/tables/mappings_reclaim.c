@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The way out of mappings: a grace period, then their overflow sessions, then their memory.
+ *
+ * Overflow sessions go before anything else may use their addresses: one that is left would translate packets
+ * of a later mapping to ports of the former.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "tables/mappings_private.h"
+
+static void set_stage(struct mapping_job *t, enum table_stage stage)
+{
+	t->stage = stage;
+	if (stage != TABLE_CLEARING)
+		return;
+	chunks_retire(&t->m->subscribers, t->record.first_subscriber, t->n_subscribers);
+	chunks_retire(&t->m->buckets, t->record.first_bucket, t->n_buckets);
+}
+
+void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage stage)
+{
+	struct mapping_job **end = &m->leaving;
+
+	while (*end)
+		end = &(*end)->next;
+	set_stage(t, stage);
+	t->next = NULL;
+	*end = t;
+	if (m->on_leave)
+		m->on_leave(m->on_leave_arg);
+}
+
+/* Moves all tables at one stage to another. */
+static void advance(struct mappings *m, enum table_stage from, enum table_stage to)
+{
+	for (struct mapping_job *t = m->leaving; t; t = t->next)
+		if (t->stage == from)
+			set_stage(t, to);
+}
+
+static bool any_at(const struct mappings *m, enum table_stage stage)
+{
+	for (const struct mapping_job *t = m->leaving; t; t = t->next)
+		if (t->stage == stage)
+			return true;
+	return false;
+}
+
+static void wait_for_packets(void *arg)
+{
+	datapath_grace_period(arg);
+}
+
+/* The grace period that tables wait for is over. */
+static void end_grace(struct mappings *m)
+{
+	m->grace_runs = false;
+	/* Nodes that have left since it began wait for the next one with all others. */
+	if (!any_at(m, TABLE_UNLINKED)) {
+		prefix_index_settle(&m->in);
+		prefix_index_settle(&m->out);
+	}
+	for (struct mapping_job *t = m->leaving; t; t = t->next) {
+		if (t->stage == TABLE_IN_GRACE) {
+			m->table[t->number] = NULL;
+			t->number = -1;
+			t->stage = TABLE_AWAITS_SCAN;
+		}
+	}
+}
+
+/* Whether tables are waiting for a grace period. */
+static bool grace_step(struct mappings *m)
+{
+	if (m->grace_runs && !background_busy(&m->grace))
+		end_grace(m);
+	if (!m->grace_runs && any_at(m, TABLE_UNLINKED)) {
+		advance(m, TABLE_UNLINKED, TABLE_IN_GRACE);
+		m->grace_runs = true;
+		background_start(&m->grace, wait_for_packets, m->d);
+	}
+	return m->grace_runs;
+}
+
+void mappings_settle(struct mappings *m)
+{
+	while (grace_step(m))
+		background_wait(&m->grace);
+}
+
+/* Deletes the overflow entries of one batch that are of no mapping. */
+static void purge_batch(struct mappings *m, struct overflow_scan *scan)
+{
+	for (uint32_t i = 0; i < scan->n; i++) {
+		const struct overflow_key *key = &scan->keys[i];
+
+		if (key->direction == OVERFLOW_IN2OUT) {
+			/* Its OUT2IN entry comes in this pass too, by itself. */
+			if (mappings_find_inside(m, key->addr) >= 0)
+				continue;
+			mappings_tell_overflow(m, key, scan->sessions[i].truth);
+			overflow_delete_entry(m->d, key);
+		} else if (mappings_find_outside(m, key->addr) < 0) {
+			overflow_delete_entry(m->d, key);
+		}
+	}
+}
+
+/* 1 more to do, 0 the pass is over. */
+static int purge_step(struct mappings *m)
+{
+	int r = overflow_scan_step(&m->scan, m->d);
+
+	if (r == -EAGAIN) {
+		overflow_scan_end(&m->scan);
+		r = overflow_scan_step(&m->scan, m->d);
+	}
+	if (r >= 0)
+		purge_batch(m, &m->scan);
+	else
+		log_warning("cannot read the overflow sessions: %s", strerror(-r));
+	if (r <= 0)
+		overflow_scan_end(&m->scan);
+	return r > 0;
+}
+
+void mappings_purge_overflow(struct mappings *m)
+{
+	while (purge_step(m))
+		;
+}
+
+/* One step of the pass through the overflow that tables wait for; false: none does. */
+static bool scan_step(struct mappings *m)
+{
+	if (!m->scanning) {
+		if (!any_at(m, TABLE_AWAITS_SCAN))
+			return false;
+		advance(m, TABLE_AWAITS_SCAN, TABLE_IN_SCAN);
+		m->scanning = true;
+	}
+	if (purge_step(m))
+		return true;
+	m->scanning = false;
+	advance(m, TABLE_IN_SCAN, TABLE_TELLING);
+	return true;
+}
+
+static bool overlaps(const struct geometry *a, const struct geometry *b)
+{
+	return prefix_overlaps(a->in_base, a->in_plen, b->in_base, b->in_plen) ||
+	       prefix_overlaps(a->out_base, a->out_plen, b->out_base, b->out_plen);
+}
+
+bool mappings_left_of_overlaps(const struct mappings *m, const struct geometry *g)
+{
+	for (const struct mapping_job *t = m->leaving; t; t = t->next)
+		if (t->stage <= TABLE_IN_SCAN && overlaps(&t->record.geo, g))
+			return true;
+	return false;
+}
+
+void mappings_settle_overlaps(struct mappings *m, const struct geometry *g)
+{
+	while (mappings_left_of_overlaps(m, g)) {
+		mappings_settle(m);
+		scan_step(m);
+	}
+}
+
+/* Gives back tables as far as one step may go. */
+static enum chunks_release release(struct mapping_job *t)
+{
+	struct mappings *m = t->m;
+	enum chunks_release r = CHUNKS_RELEASED;
+
+	if (t->buckets_done < t->n_buckets)
+		r = chunks_release_step(&m->buckets, t->record.first_bucket, t->n_buckets, &t->buckets_done);
+	if (r == CHUNKS_RELEASED)
+		r = chunks_release_step(&m->subscribers, t->record.first_subscriber, t->n_subscribers,
+					&t->subscribers_done);
+	return r;
+}
+
+/* Tells of some sessions of the first tables that have come so far; false: there are none. */
+static bool tell_step(struct mappings *m)
+{
+	for (struct mapping_job *t = m->leaving; t; t = t->next) {
+		if (t->stage != TABLE_TELLING)
+			continue;
+		if (mappings_tell_step(t))
+			set_stage(t, TABLE_CLEARING);
+		return true;
+	}
+	return false;
+}
+
+/* A step of clearing: whether there is more to be done right now. */
+static bool clear_step(struct mappings *m)
+{
+	for (struct mapping_job **at = &m->leaving, *t; (t = *at); at = &t->next) {
+		enum chunks_release r;
+
+		if (t->stage != TABLE_CLEARING)
+			continue;
+		r = release(t);
+		if (r == CHUNKS_RELEASED) {
+			*at = t->next;
+			mapping_job_free(t);
+		}
+		return r != CHUNKS_WAITS;
+	}
+	return false;
+}
+
+enum reclaim mappings_reclaim_step(struct mappings *m)
+{
+	bool waits = grace_step(m);
+
+	if (scan_step(m) || tell_step(m) || clear_step(m))
+		return RECLAIM_MORE;
+	waits |= chunks_busy(&m->buckets) | chunks_busy(&m->subscribers);
+	return waits || m->leaving ? RECLAIM_WAITS : RECLAIM_DONE;
+}
+
+void mappings_on_leave(struct mappings *m, void (*left)(void *arg), void *arg)
+{
+	m->on_leave = left;
+	m->on_leave_arg = arg;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Step 3 of the way in: the next hop towards a subscriber, cached in the subscriber's record. */
+#ifndef DETNAT_EGRESS_IN_H
+#define DETNAT_EGRESS_IN_H
+
+#include <detnat/subscriber_hop.h>
+
+#include "nexthop.h"
+
+#define RP_STRICT 1 /* of device.rp_filter */
+
+enum egress_state {
+	EGRESS_READY,	   /* *ret is filled in */
+	EGRESS_KERNEL,	   /* the kernel must deliver it */
+	EGRESS_REFUSING,   /* the same, as the interface takes no frames from XDP; *ret is filled in */
+	EGRESS_UNRESOLVED, /* its neighbour is not resolved: ifindex and gateway address are filled in */
+	EGRESS_NOWHERE,	   /* no route, by an outside interface, or an own address: nobody may have it */
+};
+
+struct egress {
+	union {
+		struct {
+			struct ether_addresses mac;
+			__u32 mtu;
+		};
+		__u32 gateway[4]; /* EGRESS_UNRESOLVED: network byte order; of IPv4 the first */
+	};
+	__u32 ifindex;
+	union {
+		__u32 longest; /* packet that XDP may send: what is longer, up to the MTU, is the kernel's to measure */
+		__u32 family;  /* EGRESS_UNRESOLVED: of the gateway, which may be of IPv6 (RFC 8950) */
+	};
+};
+
+/* A hairpin has no other way than by XDP, which hands it to the agent where it must: see transmit.h. */
+static __always_inline enum egress_state hairpin_egress(enum egress_state verdict, struct egress *way)
+{
+	if (verdict == EGRESS_READY || verdict == EGRESS_REFUSING)
+		way->mtu = way->longest;
+	return verdict == EGRESS_REFUSING ? EGRESS_READY : verdict;
+}
+
+/* Ticks for which a way holds where no agent tells of changes. */
+static __always_inline __u32 subscriber_hop_ticks(void)
+{
+	return settings.hz >> TICK_SHIFT;
+}
+
+/* Whether a subscriber's way is of the epoch, and no older than so many ticks. */
+static __always_inline int subscriber_hop_is_fresh(const struct subscriber *s, __u32 epoch, __u32 now, __u32 ticks)
+{
+	return !((LOAD(s->way_epoch) ^ epoch) & HOP_EPOCH) && now - LOAD(s->way_tick) <= ticks;
+}
+
+/*
+ * Asks the kernel for the way in to a subscriber, for a packet from src that came in by in_ifindex, and keeps it in the
+ * record, which may be NULL. Where routes depend on more than the destination it holds for that packet alone, and for
+ * what the route limits below its interface's MTU the record has no room. Returns as route(), with ret_fib->mtu_result
+ * as route_longest().
+ */
+static __always_inline long subscriber_route(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr,
+					     __u32 in_ifindex, struct bpf_fib_lookup *ret_fib)
+{
+	struct globals *g = globals_get();
+	__u32 epoch = g ? LOAD(g->epoch) : 0, now = now_ticks(); /* before the look-up, as in next_hop_learn() */
+	long verdict = route(ctx, src, in_addr, in_ifindex, ret_fib);
+	__u64 way = ret_fib->ifindex & 0xffff;
+	struct device *out = device_get(ret_fib->ifindex);
+
+	way <<= 48;
+	__builtin_memcpy(&way, ret_fib->dmac, 6);
+	ret_fib->mtu_result = (__u16)route_longest(ret_fib, in_addr);
+	if (s && verdict == BPF_FIB_LKUP_RET_SUCCESS && ret_fib->ifindex < MAX_IFINDEX && !settings.policy_routing &&
+	    !(settings.route_mtus && out && ret_fib->mtu_result < out->mtu))
+		subscriber_hop_keep(s, way, epoch, now);
+	return verdict;
+}
+
+/* The addresses of a frame that goes this way. */
+static __always_inline void subscriber_hop_addresses(void *ret, __u64 way, const struct device *out)
+{
+	/* In words, as the compiler would copy octet by octet; the frame's IP header begins after them. */
+	struct {
+		__u32 dmac_high;
+		__u16 dmac_low;
+		__u16 smac_high;
+		__u32 smac_low;
+	} *words = ret;
+
+	words->dmac_high = ((__u32 *)&way)[0];
+	words->dmac_low = ((__u16 *)&way)[2];
+	words->smac_high = *(__u16 *)out->mac;
+	words->smac_low = *(__u32 *)(out->mac + 2);
+}
+
+/* Whether a route leads out again, by an interface that is an outside one alone. */
+static __always_inline int leads_out_again(__u32 ifindex)
+{
+	struct device *out = device_get(ifindex);
+
+	return out && out->roles == DEVICE_OUTSIDE;
+}
+
+/*
+ * Whether a packet from src, outside, came in by the interface that leads back there, or by one with another
+ * reverse-path filter than a strict one. in_ifindex: by which the answer would come.
+ */
+static __always_inline int source_is_behind(ctx_t *ctx, __u32 in_addr, __u32 src, __u32 in_ifindex,
+					    struct bpf_fib_lookup *fib)
+{
+	struct device *in = device_get(packet_ingress(ctx));
+	long verdict;
+
+	if (!in || in->rp_filter != RP_STRICT || in->roles & DEVICE_INSIDE)
+		return 1;
+	verdict = route(ctx, in_addr, src, in_ifindex, fib);
+	return (verdict == BPF_FIB_LKUP_RET_SUCCESS || verdict == BPF_FIB_LKUP_RET_NO_NEIGH) &&
+	       fib->ifindex == received_by(in, packet_ingress(ctx));
+}
+
+/*
+ * The way in to a subscriber, from its record or from the kernel, for a packet from src to in_addr, host byte order.
+ * Returns enum egress_state; *ret must be initialised.
+ */
+SUBPROGRAM int egress_in(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, struct egress *ret)
+{
+	struct globals *g = globals_get();
+	struct bpf_fib_lookup fib; /* scratch: the stack is short here */
+	__u32 longest = ~0U;
+	__u64 way;
+
+	if (!s || !g || !ret)
+		return EGRESS_KERNEL;
+	if (!settings.policy_routing &&
+	    subscriber_hop_is_fresh(s, LOAD(g->epoch), now_ticks(), subscriber_hop_ticks())) {
+		way = LOAD(s->way);
+	} else {
+		long verdict = subscriber_route(ctx, s, src, in_addr, packet_received_by(ctx), &fib);
+
+		ret->ifindex = fib.ifindex;
+		ret->family = fib.family;
+		__builtin_memcpy(ret->gateway, fib.ipv6_dst, sizeof(ret->gateway));
+		if (verdict == BPF_FIB_LKUP_RET_NOT_FWDED)
+			return EGRESS_NOWHERE;
+		if (verdict == BPF_FIB_LKUP_RET_NO_NEIGH)
+			return leads_out_again(fib.ifindex) ? EGRESS_NOWHERE : EGRESS_UNRESOLVED;
+		if (verdict != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex >= MAX_IFINDEX)
+			return EGRESS_KERNEL;
+		way = fib.ifindex & 0xffff;
+		way <<= 48;
+		__builtin_memcpy(&way, fib.dmac, 6);
+		if (settings.route_mtus)
+			longest = fib.mtu_result;
+	}
+
+	__u32 ifindex = (__u32)(way >> 48);
+	struct device *out = device_get(ifindex);
+
+	if (!out || !out->roles)
+		return EGRESS_KERNEL;
+	if (!(out->roles & DEVICE_INSIDE))
+		return EGRESS_NOWHERE;
+	if (settings.outside_strict && !source_is_behind(ctx, in_addr, src, ifindex, &fib))
+		return EGRESS_KERNEL;
+	subscriber_hop_addresses(&ret->mac, way, out);
+	ret->ifindex = ifindex;
+	ret->mtu = out->mtu;
+	ret->longest = longest < out->mtu ? longest : out->mtu;
+	return out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED) ? EGRESS_READY : EGRESS_REFUSING;
+}
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Inside to outside on the fast path. The order of checks is that of in2out.h. */
+#ifndef DETNAT_FAST_IN2OUT_H
+#define DETNAT_FAST_IN2OUT_H
+
+#include "fast_path.h"
+#include "fast_open.h"
+#include "source.h"
+
+/*
+ * Off the straight way: the session is not in its preferred slot, has to be refreshed, changes its state, or is to be
+ * opened.
+ */
+static __always_inline enum fast_session fast_in2out_session(ctx_t *ctx, const struct globals *g, const struct flow *f,
+							     struct slot *s, __u64 *ret_word)
+{
+	const struct mapping *m = f->m;
+
+	if (unlikely(!source_is_vouched(g, f->p.src, f->now))) {
+		const struct subscriber *sender = subscriber_get(m, f->subscriber);
+
+		if (!sender || !source_is_known(sender, g, ctx_ingress(ctx), f->now))
+			return FAST_UNDECIDED;
+	}
+	*ret_word = slot_match_in(s, f->key, f->p.proto, f->now, m->timeout_ticks);
+	if (!*ret_word) {
+		struct subscriber *sub = subscriber_get(m, f->subscriber);
+		__u32 home = home_bit(
+			session_buckets(f->p.dst, f->p.dport, f->p.proto, f->port_offset, m->bucket_shift).first);
+		struct slot *elsewhere;
+
+		if (!sub)
+			return FAST_UNDECIDED;
+		elsewhere = LOAD(sub->displaced) & home ? session_lookup_in2out(f, ret_word) : 0;
+		if (!elsewhere)
+			return fast_open(f, sub, s, home, ret_word);
+		s = elsewhere;
+	}
+	if (session_reopens(*ret_word, &f->p))
+		return FAST_UNDECIDED;
+	session_hit(s, *ret_word, &f->p, 1, f->now, m, f->subscriber);
+	return FAST_FOUND;
+}
+
+/* A verdict, or TO_SLOW_PATH with nothing changed. by_source, each_source: whether each packet's source matters. */
+static __always_inline int fast_in2out_with(ctx_t *ctx, int by_source, int each_source)
+{
+	const struct mapping_table *t = mapping_table_get();
+	struct fast_packet q;
+
+	if (!t || !fast_parse(ctx, &q))
+		return TO_SLOW_PATH;
+
+	__u32 now = now_ticks(), src = bpf_ntohl(q.ip->saddr), dst = bpf_ntohl(q.ip->daddr);
+	const struct next_hop *nh = next_hop_cached(&t->globals, ctx_ingress(ctx), by_source ? src : 0, dst, now);
+
+	_Static_assert(HOP_OUT == 0, "the octets behind the address are 0");
+	if (unlikely(!nh || nh->station != fast_station(q.eth) || bpf_ntohs(q.ip->tot_len) > nh->mtu))
+		return TO_SLOW_PATH;
+
+	TRACE_NEXT_HOP(nh);
+
+	__u32 leaf = index_find(&in_index, src);
+
+	if (unlikely(!leaf))
+		return TO_SLOW_PATH;
+
+	const struct mapping *m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
+	__u32 subscriber = mapping_subscriber(&m->geo, src);
+	__u16 sport = bpf_ntohs(q.l4->sport), dport = bpf_ntohs(q.l4->dport);
+	__u32 port_offset = mapping_first_choice(&m->geo, sport);
+	struct slot *s = fast_slot(m, subscriber, dst, dport, q.proto, port_offset);
+
+	if (unlikely(!s))
+		return TO_SLOW_PATH;
+	TRACE_SUBSCRIBER(m, subscriber);
+	if (each_source) {
+		const struct subscriber *sender = subscriber_get(m, subscriber);
+
+		if (!sender || !source_is_known(sender, &t->globals, ctx_ingress(ctx), now))
+			return TO_SLOW_PATH;
+	}
+
+	/* A truth in which nothing is to be changed, the outside port apart; read as rule 3 of session.h says. */
+	__u64 word = LOAD(s->truth), steady = (__u64)q.steady << 32 | now;
+
+	if (unlikely((word ^ steady) << 16 || LOAD(s->key) != slot_key(dst, dport, sport) || LOAD(s->truth) != word)) {
+		struct flow f = { .m = m, .subscriber = subscriber, .port_offset = port_offset, .now = now };
+		enum fast_session found;
+
+		f.p = fast_parsed(&q, bpf_ntohl(q.ip->saddr), dst, sport, dport);
+		f.key = slot_key(dst, dport, sport);
+		found = fast_in2out_session(ctx, &t->globals, &f, s, &word);
+		if (found != FAST_FOUND)
+			return found == FAST_REFUSED ? CTX_DROP : TO_SLOW_PATH;
+	}
+	TRACE_STEADY(word);
+	count_translated(REASON_in2out_translated, bpf_ntohs(q.ip->tot_len));
+	fast_rewrite(&q, 1, mapping_out_addr(&m->geo, subscriber), word_out_port(word));
+	ether_addresses_set(q.eth, &nh->mac);
+	TRACE_LOOK(ctx, rewritten, 0, 0);
+	TRACE_STEP(redirect, nh->out_ifindex, 0);
+	return bpf_redirect(nh->out_ifindex, 0);
+}
+
+/* Where sources matter only as a session opens or is refreshed. */
+static __always_inline int fast_in2out(ctx_t *ctx)
+{
+	const __u32 mask = EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff) |
+			   EACH_PACKET(source_check, SOURCES_STRICT_EACH);
+
+	return (settings.each_packet & mask) == EACH_PACKET(redirect, 1) ? fast_in2out_with(ctx, 0, 0) : TO_SLOW_PATH;
+}
+
+/* Where each packet's source matters: for routing, or as there are several inside interfaces. */
+static __always_inline int fast_in2out_each(ctx_t *ctx)
+{
+	if (!settings.redirect)
+		return TO_SLOW_PATH;
+	return fast_in2out_with(ctx, settings.policy_routing, settings.source_check == SOURCES_STRICT_EACH);
+}
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Opening a session in the common case: nothing of the flow is in its two buckets, its first choice of a port is free
+ * towards the endpoint, and so is a preferred slot. And the refusal of one beyond the quota, where nobody is to be
+ * told. Everything else is open.h's.
+ */
+#ifndef DETNAT_FAST_OPEN_H
+#define DETNAT_FAST_OPEN_H
+
+#include "overflow.h"
+#include "quota.h"
+
+enum fast_session {
+	FAST_FOUND,	/* found or opened: *ret_word is set */
+	FAST_REFUSED,	/* dropped and counted */
+	FAST_UNDECIDED, /* for the slow path; nothing has changed */
+};
+
+/* First state of a session that this packet opens. */
+static __always_inline __u8 open_state(const struct packet *p)
+{
+	if (p->proto == IPPROTO_TCP)
+		return tcp_first_state(p->flags);
+	return p->proto == IPPROTO_UDP ? SESSION_UDP : SESSION_ICMP;
+}
+
+/* Whether a slot holds, or could hold, the flow itself, or its outside port towards its endpoint. */
+static __always_inline int slot_concerns(const struct slot *s, __u64 key, __u64 port_and_proto)
+{
+	__u64 word = LOAD(s->truth), other = LOAD(s->key) ^ key;
+
+	return (word >> 40 == port_and_proto && !(other >> 16)) || (!other && !word_is_free(word));
+}
+
+/* Of a bucket: whether it concerns the flow, and its free slots. */
+struct bucket_view {
+	int concerned;
+	__u32 free;
+	__u32 last_free;
+};
+
+/* Free slots are counted without a branch, as the verifier would follow each combination of them. */
+static __always_inline void bucket_view(const struct bucket *b, __u64 key, __u64 port_and_proto,
+					struct bucket_view *ret)
+{
+	*ret = (struct bucket_view){};
+	for (__u32 i = 0; i < BUCKET_SLOTS; i++) {
+		__u64 word = LOAD(b->slot[i].truth);
+		__u32 is_free = ((__u64)word_state(word) - 1) >> 63;
+
+		ret->free += is_free;
+		ret->last_free ^= (ret->last_free ^ i) & -is_free;
+		if (!word_is_free(word) && slot_concerns(&b->slot[i], key, port_and_proto)) {
+			ret->concerned = 1;
+			return;
+		}
+	}
+}
+
+/*
+ * The slot to take where some sessions of the bucket are displaced, the preferred slot is taken, or the subscriber's
+ * slots are crowded. NULL for open.h to look closer.
+ */
+static __always_inline struct slot *fast_open_slot(const struct flow *f, __u64 word, int crowded, int *ret_displaced)
+{
+	__u32 at = f->port_offset & (BUCKET_SLOTS - 1);
+	struct bucket_view first, second;
+	struct bucket_choice b;
+	__u64 taken;
+
+	if (flow_buckets(f, &b))
+		return 0;
+	bucket_view(b.first, f->key, word >> 40, &first);
+	bucket_view(b.second, f->key, word >> 40, &second);
+	if (first.concerned || second.concerned || !(first.free + second.free))
+		return 0;
+	taken = LOAD(b.first->slot[at].truth);
+	/* Taken by a session that has expired: open.h takes its place. */
+	if (!word_is_free(taken) && word_expired(taken, f->now, f->m->timeout_ticks))
+		return 0;
+	*ret_displaced = !word_is_free(taken) || (crowded && second.free > first.free);
+	if (!*ret_displaced)
+		return &b.first->slot[at];
+	if (second.free <= first.free)
+		return &b.first->slot[first.last_free & (BUCKET_SLOTS - 1)];
+	if (!word_is_free(LOAD(b.second->slot[at].truth)))
+		at = second.last_free;
+	return &b.second->slot[at & (BUCKET_SLOTS - 1)];
+}
+
+/*
+ * A subscriber at its quota, a flow that is in no slot. Once a tick somebody has to look whether its sessions are all
+ * alive and open, and as often as the limits allow it is told: see quota.h and refuse.h.
+ */
+static __always_inline enum fast_session fast_refuse(const struct flow *f, struct subscriber *s)
+{
+	__u32 jiffies = (__u32)bpf_jiffies64();
+
+	if (LOAD(s->recount_tick) != (__u16)f->now || rate_is_due(LOAD(s->icmp_next), jiffies) ||
+	    rate_is_due(LOAD(s->quota_event_next), jiffies))
+		return FAST_UNDECIDED;
+	if (unlikely(s->overflow)) {
+		struct overflow_key key = overflow_key_of_flow(f);
+
+		if (bpf_map_lookup_elem(&overflow, &key))
+			return FAST_UNDECIDED;
+	}
+	__sync_fetch_and_add(&s->refused, 1);
+	count_add(REASON_drop_quota, 1);
+	return FAST_REFUSED;
+}
+
+/*
+ * Nothing of the flow is in its preferred slot. The lock is taken only once all else is known: the word of count and
+ * lock is read first, and who finds it unchanged then knows that nobody has opened a session since. Free slots are
+ * changed by openers alone.
+ */
+static __always_inline enum fast_session fast_open(const struct flow *f, struct subscriber *s, struct slot *slot,
+						   __u32 home, __u64 *ret_word)
+{
+	__u32 out_port = mapping_port_lo(&f->m->geo, f->subscriber) + f->port_offset;
+	__u64 word = state_word((__u16)out_port, f->p.proto, open_state(&f->p), f->now);
+	union opener before, after;
+	int displaced, crowded;
+
+	before.word = LOAD(s->opener.word);
+	order_reads();
+	if (unlikely(before.sessions >= f->m->sessions_per_user))
+		return fast_refuse(f, s);
+	if (before.lock & 1 || s->overflow)
+		return FAST_UNDECIDED;
+	displaced = 0;
+	crowded = slots_crowded(before.sessions, f->m->bucket_shift);
+	if (unlikely(crowded || !word_is_free(LOAD(slot->truth)) || LOAD(s->displaced) & home)) {
+		slot = fast_open_slot(f, word, crowded, &displaced);
+		if (!slot)
+			return FAST_UNDECIDED;
+	}
+	after.sessions = before.sessions + 1;
+	after.lock = before.lock + 1;
+	if (__sync_val_compare_and_swap(&s->opener.word, before.word, after.word) != before.word)
+		return FAST_UNDECIDED;
+	if (displaced)
+		displace(s, home);
+	*(volatile __u64 *)&slot->key = f->key;
+	order_writes();
+	*(volatile __u64 *)&slot->truth = word;
+	order_writes();
+	*(volatile __u32 *)&s->lock = after.lock + 1;
+	count_add(REASON_sessions_opened, 1);
+	session_notify(EVENT_SESSION_OPENED, f, (__u16)out_port);
+	*ret_word = word;
+	return FAST_FOUND;
+}
+
+#endif

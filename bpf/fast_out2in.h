@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Outside to inside on the fast path. The order of checks is that of out2in.h. */
+#ifndef DETNAT_FAST_OUT2IN_H
+#define DETNAT_FAST_OUT2IN_H
+
+#include "fast_path.h"
+#include "out2in.h"
+
+/*
+ * Off the straight way: the session is not in its preferred slot, or a TCP segment may change its state. 0 with its
+ * key, or -1 for the slow path to decide.
+ */
+static __always_inline int fast_out2in_session(const struct out2in *oi, __u64 *ret_key)
+{
+	const struct packet *p = &oi->p;
+	__u64 word;
+	struct slot *s = session_lookup_out2in(oi->m, oi->subscriber, p->src, p->sport, p->dport, p->proto, oi->now,
+					       &word, ret_key);
+
+	if (!s)
+		return -1;
+	session_hit(s, word, p, 0, oi->now, oi->m, oi->subscriber);
+	return 0;
+}
+
+/* A verdict, or TO_SLOW_PATH with nothing changed. */
+static __always_inline int fast_out2in(ctx_t *ctx)
+{
+	const __u32 mask =
+		EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff) | EACH_PACKET(outside_strict, 0xff);
+	const struct mapping_table *t = mapping_table_get();
+	struct device_table *d = device_table_get();
+	struct fast_packet q;
+
+	if ((settings.each_packet & mask) != EACH_PACKET(redirect, 1) || !t || !d || !fast_parse(ctx, &q))
+		return TO_SLOW_PATH;
+
+	const struct device *in = device_at(d, ctx_ingress(ctx));
+
+	if (unlikely(!in->roles || !mac_equal(q.eth->h_dest, in->mac)))
+		return TO_SLOW_PATH;
+
+	__u32 now = now_ticks(), src = bpf_ntohl(q.ip->saddr), dst = bpf_ntohl(q.ip->daddr);
+	__u32 leaf = index_find(&out_index, dst);
+
+	if (unlikely(!leaf))
+		return TO_SLOW_PATH;
+
+	const struct mapping *m = &t->mapping[leaf & (MAX_MAPPINGS - 1)];
+	__u16 sport = bpf_ntohs(q.l4->sport), dport = bpf_ntohs(q.l4->dport);
+	__s64 reverse = mapping_reverse(&m->geo, dst, dport);
+
+	if (unlikely(reverse < 0))
+		return TO_SLOW_PATH;
+
+	__u32 subscriber = (__u32)reverse;
+	struct subscriber *sub = subscriber_get(m, subscriber);
+	__u32 port_offset = dport - mapping_port_lo(&m->geo, subscriber);
+	const struct slot *s = fast_slot(m, subscriber, src, sport, q.proto, port_offset);
+
+	/* With SUBSCRIBER_HAIRPINS the word is that of no epoch. */
+	if (unlikely(!s || !sub || LOAD(sub->way_epoch) != (t->globals.epoch & HOP_EPOCH) ||
+		     now - LOAD(sub->way_tick) > subscriber_hop_ticks()))
+		return TO_SLOW_PATH;
+	TRACE_SUBSCRIBER(m, subscriber);
+
+	__u64 way = LOAD(sub->way);
+	const struct device *out = device_at(d, (__u32)(way >> 48));
+
+	if (unlikely(!(out->roles & DEVICE_INSIDE) || !(out->flags & DEVICE_REDIRECT) ||
+		     bpf_ntohs(q.ip->tot_len) > out->mtu))
+		return TO_SLOW_PATH;
+
+	/* A truth that this packet does not change; read as rule 3 of session.h says. */
+	__u64 word = LOAD(s->truth), key = LOAD(s->key);
+	__u64 steady = (__u64)dport << 48 | (__u64)q.steady << 32;
+
+	if (unlikely((word ^ steady) >> 32 || (key ^ slot_key(src, sport, 0)) >> 16 || LOAD(s->truth) != word ||
+		     word_expired(word, now, m->timeout_ticks) ||
+		     (settings.udp_inbound_refresh && q.proto == IPPROTO_UDP && word_seen(word) != now))) {
+		struct out2in oi = { .m = m, .subscriber = subscriber, .now = now };
+
+		oi.p = fast_parsed(&q, src, dst, sport, dport);
+		if (fast_out2in_session(&oi, &key))
+			return TO_SLOW_PATH;
+	}
+	TRACE_STEP(egress, way >> 48 << 32, out->mtu);
+	TRACE_STEADY(word);
+	count_translated(REASON_out2in_translated, bpf_ntohs(q.ip->tot_len));
+	fast_rewrite(&q, 0, m->geo.in_base + subscriber, key_in_port(key));
+	subscriber_hop_addresses(q.eth, way, out);
+	TRACE_LOOK(ctx, rewritten, 0, 0);
+	TRACE_STEP(redirect, way >> 48, 0);
+	return bpf_redirect((__u32)(way >> 48), 0);
+}
+
+#endif

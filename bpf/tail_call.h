@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Tail calls. A leaf starts from the packet again: parsing and the look-ups are cheap when their lines are warm, and no
+ * state between programs can go stale. Only what the packet does not tell is passed, in this core's note.
+ */
+#ifndef DETNAT_TAIL_CALL_H
+#define DETNAT_TAIL_CALL_H
+
+#include <detnat/programs.h>
+
+#include "count.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, N_PROGS);
+	__type(key, __u32);
+	__type(value, __u32);
+#if HOOK_XDP
+} xdp_leaves SEC(".maps");
+#define programs xdp_leaves
+#else
+} tc_leaves SEC(".maps");
+#define programs tc_leaves
+#endif
+
+/* For leaf_refuse: reason. For leaf_icmp_error: all up to the code. */
+struct arguments {
+	__u32 reason; /* enum reason the packet is counted under */
+	__u32 sent;   /* enum reason the answer is counted under */
+	__u32 mtu;
+	__u8 type;
+	__u8 code;
+	__u8 pad[2];
+	__u32 ingress; /* VLAN interface that the frame came in by, while its tags are off; else 0 */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct arguments);
+} arguments SEC(".maps");
+
+static __always_inline struct arguments *arguments_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&arguments, &zero);
+}
+
+/* Interface the packet came in by: for the slow path, as the fast path sees no tagged frames. */
+static __always_inline __u32 packet_ingress(const ctx_t *ctx)
+{
+#if HOOK_XDP
+	struct arguments *n = arguments_get();
+	__u32 vlan = n ? *(volatile __u32 *)&n->ingress : 0;
+
+	if (vlan)
+		return vlan;
+#endif
+	return ctx_ingress(ctx);
+}
+
+/* What leaf_icmp_error is to send. Volatile: clang 14 was seen to lose a store that only another program reads. */
+static __always_inline void arguments_set(volatile struct arguments *n, __u32 reason, __u32 sent, __u8 type, __u8 code,
+					  __u32 mtu)
+{
+	n->reason = reason;
+	n->sent = sent;
+	n->type = type;
+	n->code = code;
+	n->mtu = mtu;
+}
+
+/* Goes on in a leaf. Comes back only where it is missing: with the verdict, counted. */
+static __always_inline int tail_call_or(ctx_t *ctx, enum prog prog, int missing)
+{
+	TRACE_STEP(tail_call, prog, 0);
+	bpf_tail_call(ctx, &programs, prog);
+	return finish(missing, REASON_no_program);
+}
+
+/* What XDP has no leaf for goes up; at egress it must not leave with an inside address. */
+static __always_inline int tail_call(ctx_t *ctx, enum prog prog)
+{
+	return tail_call_or(ctx, prog, HOOK_XDP ? CTX_PASS : CTX_DROP);
+}
+
+/* Refuses a session: counted under the reason, answered and reported as often as the limits allow. */
+static __always_inline int refuse(ctx_t *ctx, enum reason reason)
+{
+	struct arguments *n = arguments_get();
+
+	if (!n)
+		return drop(reason);
+	*(volatile __u32 *)&n->reason = reason;
+	return tail_call(ctx, PROG_refuse);
+}
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Programs that are tail-called. The attached XDP programs call the main program of their hook through the pinned map
+ * `entries`; the main programs call leaves through `xdp_leaves` and `tc_leaves`, private to each build. The
+ * leaf `NAME` is the function prog_NAME_xdp or prog_NAME_tc; a hook that has no use for a leaf leaves it out.
+ */
+#ifndef DETNAT_PROGRAMS_H
+#define DETNAT_PROGRAMS_H
+
+enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
+
+#define PROGS(X)            \
+	X(in2out)           \
+	X(out2in)           \
+	X(out2in_slow)      \
+	X(open)             \
+	X(overflow)         \
+	X(refuse)           \
+	X(refuse_protocol)  \
+	X(icmp_error)       \
+	X(icmp_in)          \
+	X(icmp_out)         \
+	X(icmp_hairpin)     \
+	X(hairpin)          \
+	X(arp)              \
+	X(protocol)         \
+	X(protocol_in)      \
+	X(fragment)         \
+	X(fragment_hairpin) \
+	X(fragment_out2in)  \
+	X(both)             \
+	X(vlan)             \
+	X(guard)            \
+	X(tcp_reset)
+
+enum prog {
+#define X(name) PROG_##name,
+	PROGS(X)
+#undef X
+		N_PROGS
+};
+
+#endif

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/address.h"
+#include <errno.h>
+#include <string.h>
+
+#include <detnat/tables.h>
+
+/*
+ * Reads a decimal number of at most max at *at and moves *at behind it. No sign, no blanks, and no leading zeros, which
+ * some readers take for octal.
+ */
+static int read_number(const char **at, uint32_t max, uint32_t *ret)
+{
+	const char *start = *at, *c = start;
+	uint32_t n = 0;
+
+	for (; *c >= '0' && *c <= '9'; c++) {
+		n = n * 10 + (uint32_t)(*c - '0');
+		if (n > max)
+			return -EINVAL;
+	}
+	if (c == start || (*start == '0' && c - start > 1))
+		return -EINVAL;
+	*at = c;
+	*ret = n;
+	return 0;
+}
+
+static int read_addr(const char **at, uint32_t *ret)
+{
+	uint32_t addr = 0, octet;
+
+	for (int i = 0; i < 4; i++) {
+		if (i && *(*at)++ != '.')
+			return -EINVAL;
+		if (read_number(at, 255, &octet) < 0)
+			return -EINVAL;
+		addr = addr << 8 | octet;
+	}
+	*ret = addr;
+	return 0;
+}
+
+int addr_parse(const char *text, uint32_t *ret_addr)
+{
+	uint32_t addr;
+
+	if (read_addr(&text, &addr) < 0 || *text)
+		return -EINVAL;
+	*ret_addr = addr;
+	return 0;
+}
+
+/* "a.b.c.d", separator, number of at most max. */
+static int addr_number_parse(const char *text, char separator, uint32_t max, uint32_t *ret_addr, uint32_t *ret_number)
+{
+	uint32_t addr, number;
+
+	if (read_addr(&text, &addr) < 0 || *text++ != separator || read_number(&text, max, &number) < 0 || *text)
+		return -EINVAL;
+	*ret_addr = addr;
+	*ret_number = number;
+	return 0;
+}
+
+int prefix_parse(const char *text, struct prefix *ret)
+{
+	uint32_t addr, plen;
+
+	if (addr_number_parse(text, '/', 32, &addr, &plen) < 0)
+		return -EINVAL;
+	*ret = (struct prefix){ .base = addr & prefix_mask(plen), .plen = (uint8_t)plen };
+	return 0;
+}
+
+int endpoint_parse(const char *text, struct endpoint *ret)
+{
+	uint32_t addr, port;
+
+	if (addr_number_parse(text, ':', UINT16_MAX, &addr, &port) < 0)
+		return -EINVAL;
+	*ret = (struct endpoint){ .addr = addr, .port = (uint16_t)port };
+	return 0;
+}
+
+bool interface_name_valid(const char *name)
+{
+	size_t length = strlen(name);
+
+	if (!length || length >= IFNAMSIZ || !strcmp(name, ".") || !strcmp(name, ".."))
+		return false;
+	for (const char *c = name; *c; c++) {
+		unsigned char byte = (unsigned char)*c;
+
+		if (byte <= ' ' || byte == 0x7f || byte == '/' || byte == ':')
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* IPv4 addresses, prefixes, endpoints and interface names: from text, and back. Addresses are in host byte order. */
+#ifndef DETNAT_ADDRESS_H
+#define DETNAT_ADDRESS_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct prefix {
+	uint32_t base; /* host byte order, host bits cleared */
+	uint8_t plen;
+};
+
+struct endpoint {
+	uint32_t addr; /* host byte order */
+	uint16_t port;
+};
+
+/* Enough for "255.255.255.255/32" and for "255.255.255.255:65535". */
+#define ADDR_TEXT 24
+
+/* Writes an address in host byte order as dotted decimal and returns text. */
+static inline const char *addr_format(uint32_t addr, char text[static ADDR_TEXT])
+{
+	snprintf(text, ADDR_TEXT, "%u.%u.%u.%u", addr >> 24, addr >> 16 & 255, addr >> 8 & 255, addr & 255);
+	return text;
+}
+
+static inline const char *prefix_format(uint32_t base, unsigned plen, char text[static ADDR_TEXT])
+{
+	snprintf(text, ADDR_TEXT, "%u.%u.%u.%u/%u", base >> 24, base >> 16 & 255, base >> 8 & 255, base & 255, plen);
+	return text;
+}
+
+/* Whether the kernel could name an interface so: 1 to 15 octets, no slash, colon, blank or control character. */
+bool interface_name_valid(const char *name);
+
+/* Strict dotted decimal without leading zeros, "a.b.c.d", "a.b.c.d/len" (masked) and "a.b.c.d:port". 0 or -EINVAL. */
+int addr_parse(const char *text, uint32_t *ret_addr);
+int prefix_parse(const char *text, struct prefix *ret);
+int endpoint_parse(const char *text, struct endpoint *ret);
+
+#endif

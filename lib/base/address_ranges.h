@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Sets of addresses as disjoint ranges, for the datapath's settings and for the guard. */
+#ifndef DETNAT_ADDRESS_RANGES_H
+#define DETNAT_ADDRESS_RANGES_H
+
+#include <detnat/tables.h>
+
+#include "base/address.h"
+
+static inline struct address_range address_range_of(struct prefix p)
+{
+	return (struct address_range){ p.base, p.base | ~prefix_mask(p.plen) };
+}
+
+/*
+ * Sorts ranges that may overlap, adjoin or be repeated by address and merges them. Returns how many remain; equal sets
+ * of addresses give equal ranges.
+ */
+size_t address_ranges_merge(struct address_range *range, size_t n);
+
+#endif

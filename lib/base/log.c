@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/log_limit.h"
+#include "base/output.h"
+#include "base/util.h"
+
+/* How long an end waits for a log that is not read. */
+#define END_PATIENCE_MS 1000
+
+static enum log_level highest = LOG_LEVEL_INFO;
+
+/* NULL: texts are written by who has them. */
+static struct output *log_output, *ready_output;
+
+static pthread_mutex_t limit_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct log_limit limit;
+
+void log_set_level(enum log_level level)
+{
+	highest = level;
+}
+
+/* Whether stderr is the stream that journald said it reads: JOURNAL_STREAM is "DEVICE:INODE" of it. */
+static int stderr_is_journal(void)
+{
+	static int known = -1;
+
+	if (known < 0) {
+		const char *stream = getenv("JOURNAL_STREAM");
+		unsigned long long device, inode;
+		struct stat st;
+
+		known = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+			st.st_dev == device && st.st_ino == inode;
+	}
+	return known;
+}
+
+static const char *level_word(enum log_level level)
+{
+	switch (level) {
+	case LOG_LEVEL_ERROR:
+		return "error: ";
+	case LOG_LEVEL_WARNING:
+		return "warning: ";
+	case LOG_LEVEL_DEBUG:
+		return "debug: ";
+	case LOG_LEVEL_AUDIT: /* the texts have it: under journald as well */
+	case LOG_LEVEL_INFO:
+		break;
+	}
+	return "";
+}
+
+static void put(const char *text, size_t size)
+{
+	if (log_output)
+		output_write(log_output, text, size);
+	else
+		fwrite(text, 1, size, stderr);
+}
+
+/* Writes one line, with what could confuse a terminal or forge another line made harmless. */
+static void write_line(enum log_level level, char *line)
+{
+	_cleanup_free_ char *whole = NULL;
+	int length;
+
+	for (char *c = line; *c; c++)
+		if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f)
+			*c = '?';
+	if (stderr_is_journal())
+		length = asprintf(&whole, "<%d>%s\n", level, line);
+	else
+		length = asprintf(&whole, "detnat-agent: %s%s\n", level_word(level), line);
+	if (length < 0)
+		whole = NULL;
+	else
+		put(whole, (size_t)length);
+}
+
+/* Debugging asks for all there is, and each change is told. */
+static bool allowed(enum log_level level, const char *text)
+{
+	bool allowed;
+
+	if (!log_output || highest == LOG_LEVEL_DEBUG || level == LOG_LEVEL_AUDIT)
+		return true;
+	pthread_mutex_lock(&limit_lock);
+	allowed = log_limit_ask(&limit, level, text, clock_ns(CLOCK_MONOTONIC));
+	pthread_mutex_unlock(&limit_lock);
+	return allowed;
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+	static const char no_memory[] = "detnat-agent: a message was lost: no memory\n";
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+	int length;
+
+	if (level > highest && level != LOG_LEVEL_AUDIT)
+		return;
+	va_start(ap, format);
+	length = vasprintf(&text, format, ap);
+	va_end(ap);
+	if (length < 0) {
+		text = NULL;
+		put(no_memory, sizeof(no_memory) - 1);
+		return;
+	}
+	if (!allowed(level, text))
+		return;
+
+	/* A text of several lines (the verifier's) stays readable, and each line gets its level. */
+	char *rest = text, *line;
+
+	while ((line = strsep(&rest, "\n")))
+		if (*line || line == text)
+			write_line(level, line);
+}
+
+static void tell_lost(uint64_t lines, char *text, size_t size)
+{
+	snprintf(text, size, "%s%llu lines of this log were lost, as it was not read\n",
+		 stderr_is_journal() ? "<4>" : "detnat-agent: warning: ", (unsigned long long)lines);
+}
+
+void log_begin(void)
+{
+	/* Where there is no thread to be had, the log is written as before. */
+	if (!log_output && output_new(STDERR_FILENO, tell_lost, &log_output))
+		log_output = NULL;
+	if (!ready_output && output_new(STDOUT_FILENO, NULL, &ready_output))
+		ready_output = NULL;
+}
+
+void log_tick(void)
+{
+	char text[LOG_LIMIT_TEXT + 64];
+	int level;
+	bool any;
+
+	do {
+		pthread_mutex_lock(&limit_lock);
+		any = log_limit_tell(&limit, clock_ns(CLOCK_MONOTONIC), &level, text, sizeof(text));
+		pthread_mutex_unlock(&limit_lock);
+		if (any)
+			write_line((enum log_level)level, text);
+	} while (any);
+}
+
+void log_end(void)
+{
+	output_free(take_pointer(ready_output), END_PATIENCE_MS);
+	output_free(take_pointer(log_output), END_PATIENCE_MS);
+}
+
+uint64_t log_lost(bool *ret_waiting)
+{
+	*ret_waiting = false;
+	return log_output ? output_lost(log_output, ret_waiting) : 0;
+}
+
+void log_say(const char *format, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+	int length;
+
+	va_start(ap, format);
+	length = vasprintf(&text, format, ap);
+	va_end(ap);
+	if (length < 0) {
+		text = NULL;
+	} else if (ready_output) {
+		output_write(ready_output, text, (size_t)length);
+	} else {
+		fputs(text, stdout);
+		fflush(stdout);
+	}
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "proto/history_index.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+void history_index_init(struct history_index *x)
+{
+	*x = (struct history_index){
+		.first_time = TIME_OPEN,
+		.last_time = TIME_NONE,
+		.listed_time = TIME_NONE,
+		.hash = HASH_NONE,
+	};
+}
+
+void history_index_free(struct history_index *x)
+{
+	free(x->intervals);
+	free(x->open);
+	free(x->gaps);
+	free(x->damages);
+	history_index_init(x);
+}
+
+/* Room for one more element; arrays grow at powers of two. */
+static int make_room(void *array, size_t n, size_t size)
+{
+	void **at = array, *larger;
+
+	if (n & (n - 1) || (n && n < 8))
+		return 0;
+	larger = realloc(*at, (n ? n * 2 : 8) * size);
+	if (!larger)
+		return -ENOMEM;
+	*at = larger;
+	return 0;
+}
+
+/* ---- intervals ---- */
+
+struct history_interval *history_index_find_open(const struct history_index *x, struct prefix in, struct prefix out)
+{
+	for (size_t i = 0; i < x->n_open; i++) {
+		struct history_interval *v = &x->intervals[x->open[i]];
+
+		if (v->in.base == in.base && v->in.plen == in.plen && v->out.base == out.base &&
+		    v->out.plen == out.plen)
+			return v;
+	}
+	return NULL;
+}
+
+static int open_again(struct history_index *x, size_t number)
+{
+	if (make_room(&x->open, x->n_open, sizeof(*x->open)))
+		return -ENOMEM;
+	x->intervals[number].to = TIME_OPEN;
+	x->intervals[number].end_line = 0;
+	x->open[x->n_open++] = number;
+	return 0;
+}
+
+static int begin_interval(struct history_index *x, const struct history_mapping *m)
+{
+	if (make_room(&x->intervals, x->n_intervals, sizeof(*x->intervals)))
+		return -ENOMEM;
+	x->intervals[x->n_intervals] = (struct history_interval){
+		.in = m->in,
+		.out = m->out,
+		.from = m->from,
+		.reached = m->from,
+		.line = x->number,
+	};
+	return open_again(x, x->n_intervals++);
+}
+
+static void end_interval(struct history_index *x, struct history_interval *v, int64_t to)
+{
+	size_t number = (size_t)(v - x->intervals);
+
+	v->to = to > v->reached ? to : v->reached;
+	v->end_line = x->number;
+	for (size_t i = 0; i < x->n_open; i++) {
+		if (x->open[i] == number) {
+			x->open[i] = x->open[--x->n_open];
+			break;
+		}
+	}
+}
+
+static void end_all(struct history_index *x, int64_t to)
+{
+	while (x->n_open)
+		end_interval(x, &x->intervals[x->open[x->n_open - 1]], to);
+}
+
+static int add_gap(struct history_index *x, int64_t from, int64_t to, bool damage)
+{
+	if (make_room(&x->gaps, x->n_gaps, sizeof(*x->gaps)))
+		return -ENOMEM;
+	x->gaps[x->n_gaps++] = (struct history_gap){ from, to, damage };
+	return 0;
+}
+
+/* The last line cannot be believed: what held before it held until the last one that can, and then nothing is known. */
+static int __attribute__((format(printf, 2, 3))) note_damage(struct history_index *x, const char *format, ...)
+{
+	struct history_damage *d;
+	va_list ap;
+
+	if (make_room(&x->damages, x->n_damages, sizeof(*x->damages)) ||
+	    (!x->lost && add_gap(x, x->last_time, TIME_OPEN, true)))
+		return -ENOMEM;
+	d = &x->damages[x->n_damages++];
+	d->line = x->lines;
+	va_start(ap, format);
+	vsnprintf(d->text, sizeof(d->text), format, ap);
+	va_end(ap);
+	end_all(x, x->last_time);
+	x->lost = true;
+	return 0;
+}
+
+/* ---- events ---- */
+
+static int take_add(struct history_index *x, const struct history_record *r)
+{
+	if (!history_index_find_open(x, r->mapping.in, r->mapping.out))
+		return begin_interval(x, &r->mapping);
+	return x->lost ? 0 : note_damage(x, "adds a mapping that is there already");
+}
+
+/* A line that ends a mapping also says since when it was there. */
+static int take_del(struct history_index *x, const struct history_record *r)
+{
+	struct history_interval *v = history_index_find_open(x, r->mapping.in, r->mapping.out);
+	int ret = 0;
+
+	if (!v && !x->lost)
+		return note_damage(x, "deletes a mapping that is not there");
+	if (!v) {
+		ret = begin_interval(x, &r->mapping);
+		v = ret ? NULL : &x->intervals[x->n_intervals - 1];
+	}
+	if (v)
+		end_interval(x, v, r->time);
+	return ret;
+}
+
+static bool same_mapping(const struct history_mapping *m, const struct history_interval *v)
+{
+	return m->in.base == v->in.base && m->in.plen == v->in.plen && m->out.base == v->out.base &&
+	       m->out.plen == v->out.plen;
+}
+
+/* The agent lists them in the order in which they stand here; but any order will do. */
+static bool lists_what_is_open(const struct history_index *x, const struct history_record *r)
+{
+	if (r->n_mappings != x->n_open)
+		return false;
+	for (size_t i = 0; i < r->n_mappings; i++) {
+		const struct history_mapping *m = &r->mappings[i];
+
+		if (!same_mapping(m, &x->intervals[x->open[i]]) && !history_index_find_open(x, m->in, m->out))
+			return false;
+	}
+	return true;
+}
+
+/* Makes the open intervals those that are listed; there are none. */
+static int take_list(struct history_index *x, const struct history_record *r)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < r->n_mappings && !ret; i++)
+		ret = begin_interval(x, &r->mappings[i]);
+	return ret;
+}
+
+static int take_snapshot(struct history_index *x, const struct history_record *r)
+{
+	bool unknown = r->event == EVENT_START && r->since != TIME_NONE;
+	int ret = 0;
+
+	x->listed_time = r->time;
+	if (!unknown && !x->lost) {
+		if (lists_what_is_open(x, r))
+			return 0;
+		ret = note_damage(x, "lists other mappings than the lines before it");
+	} else if (unknown && !x->lost && r->since < r->time) {
+		ret = add_gap(x, r->since, r->time, false);
+	}
+	if (ret)
+		return ret;
+	end_all(x, unknown ? r->since : x->last_time);
+	if (x->lost)
+		x->gaps[x->n_gaps - 1].to = r->time;
+	x->lost = false;
+	return take_list(x, r);
+}
+
+/* The change in one line did not take place. */
+static bool undo_line(struct history_index *x, uint64_t line, int *ret)
+{
+	for (size_t i = x->n_intervals; i-- > 0;) {
+		struct history_interval *v = &x->intervals[i];
+
+		if (v->line == line && !v->undone && v->to == TIME_OPEN) {
+			end_interval(x, v, v->from);
+			v->undone = true;
+			return true;
+		}
+		if (v->end_line == line && !v->undone) {
+			*ret = open_again(x, i);
+			return true;
+		}
+	}
+	return false;
+}
+
+static int take_undo(struct history_index *x, const struct history_record *r)
+{
+	int ret = 0;
+
+	if (x->lost)
+		return 0;
+	if (!r->first || r->last < r->first || r->last >= x->number)
+		return note_damage(x, "takes back lines that are not before it");
+	for (uint64_t line = r->last; line >= r->first && !ret; line--)
+		if (!undo_line(x, line, &ret))
+			return note_damage(x, "takes back line %" PRIu64 ", which is no change that holds", line);
+	return ret;
+}
+
+/*
+ * The clock was set back: the times from now on were there before. What is mapped by both reckonings goes on; what
+ * began at a time that has yet to come ends, and begins anew.
+ */
+static int take_clock(struct history_index *x, const struct history_record *r)
+{
+	size_t n = x->n_open;
+	int ret = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct history_interval *v = &x->intervals[x->open[i]];
+
+		if (r->since > v->reached)
+			v->reached = r->since;
+	}
+	for (size_t i = n; i-- > 0 && !ret;) {
+		struct history_interval *v = &x->intervals[x->open[i]];
+		struct history_mapping again = { v->in, v->out, r->time };
+
+		if (v->from <= r->time)
+			continue;
+		end_interval(x, v, r->since);
+		ret = begin_interval(x, &again);
+	}
+	if (x->listed_time > r->time)
+		x->listed_time = r->time;
+	return ret;
+}
+
+static int take(struct history_index *x, const struct history_record *r)
+{
+	switch (r->event) {
+	case EVENT_START:
+	case EVENT_DAILY:
+		return take_snapshot(x, r);
+	case EVENT_ADD:
+		return take_add(x, r);
+	case EVENT_DEL:
+		return take_del(x, r);
+	case EVENT_UNDO:
+		return take_undo(x, r);
+	case EVENT_CLOCK:
+		return take_clock(x, r);
+	case EVENT_DETACH:
+		end_all(x, r->time);
+		break;
+	case EVENT_STOP:
+		break;
+	}
+	return 0;
+}
+
+/* ---- lines ---- */
+
+/* What is wrong with the place of a record: 0 nothing, else 1 with the text in err. */
+static int misplaced(const struct history_index *x, const struct history_record *r, int hash, struct error *err)
+{
+	uint64_t expected = x->number + 1;
+
+	if (hash == -EINVAL)
+		return error_set(err, 1, "has no checksum");
+	if (hash && r->line > expected)
+		return error_set(err, 1, "is number %" PRIu64 ": %" PRIu64 " before it %s missing", r->line,
+				 r->line - expected, r->line - expected == 1 ? "is" : "are");
+	if (r->line != expected)
+		return error_set(err, 1, "is number %" PRIu64 ", and %" PRIu64 " belongs here", r->line, expected);
+	if (hash)
+		return error_set(err, 1, "was changed, or the end of the line before it: its checksum is wrong");
+	if (r->time < x->last_time && r->event != EVENT_CLOCK && !x->lost)
+		return error_set(err, 1, "is of an earlier time than the line before it");
+	return 0;
+}
+
+static int take_record(struct history_index *x, const struct history_record *r)
+{
+	int ret;
+
+	if (x->first_time > r->time)
+		x->first_time = r->time;
+	if (r->event != EVENT_ADD && r->event != EVENT_DEL && r->event != EVENT_CLOCK)
+		x->settled = r->line;
+	ret = take(x, r);
+	x->last_time = r->time;
+	return ret;
+}
+
+int history_index_feed(struct history_index *x, const char *line, size_t size)
+{
+	struct history_record r = { 0 };
+	struct error err = { 0 };
+	int hash = history_hash_check(line, size, x->hash, x->hash);
+	int ret = history_record_read(line, size, &r, &err);
+	bool wrong = ret || misplaced(x, &r, hash, &err);
+
+	if (ret == -ENOMEM)
+		return ret;
+	x->lines++;
+	x->number = ret ? x->number + 1 : r.line;
+	ret = wrong ? note_damage(x, "%s", err.text) : take_record(x, &r);
+	history_record_free(&r);
+	return ret;
+}
+
+int history_index_feed_all(struct history_index *x, const char *text, size_t size, size_t *ret_used)
+{
+	const char *at = text, *end = text + size, *newline;
+	int r = 0;
+
+	while (!r && at < end && (newline = memchr(at, '\n', (size_t)(end - at)))) {
+		r = history_index_feed(x, at, (size_t)(newline - at));
+		at = newline + 1;
+	}
+	if (ret_used)
+		*ret_used = (size_t)(at - text);
+	return r;
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Intervals are sorted by outside prefix and by the time they began. A question looks for the prefix of each length
+ * that there is around the address, and in it backwards from the last interval that had begun; how far back is bounded
+ * by the latest end of all intervals up to each.
+ */
+#include "proto/history_who.h"
+#include "base/address.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <detnat/mapping.h>
+#include <detnat/tables.h>
+
+struct held {
+	struct prefix in;
+	struct prefix out;
+	int64_t from;
+	int64_t to;
+	int64_t latest; /* end of this one and those before it of the same prefix */
+	uint64_t line;
+};
+
+struct who {
+	struct held *held;
+	size_t n_held;
+	uint64_t lengths; /* bit n: there is an outside prefix of length n */
+	struct history_gap *gaps;
+	size_t n_gaps;
+	int64_t first_time;
+};
+
+void who_free(struct who *w)
+{
+	if (!w)
+		return;
+	free(w->held);
+	free(w->gaps);
+	free(w);
+}
+
+static int compare_number(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int compare_prefix(struct prefix a, struct prefix b)
+{
+	return a.plen != b.plen ? compare_number(a.plen, b.plen) : compare_number(a.base, b.base);
+}
+
+static int compare_held(const void *pa, const void *pb)
+{
+	const struct held *a = pa, *b = pb;
+	int r = compare_prefix(a->out, b->out);
+
+	if (!r)
+		r = (a->from > b->from) - (a->from < b->from);
+	return r ? r : compare_number(a->line, b->line);
+}
+
+static void prepare(struct who *w, const struct history_index *x)
+{
+	for (size_t i = 0; i < x->n_intervals; i++) {
+		const struct history_interval *v = &x->intervals[i];
+
+		if (v->undone)
+			continue;
+		w->held[w->n_held++] = (struct held){
+			.in = v->in, .out = v->out, .from = v->from, .to = v->to, .latest = v->to, .line = v->line
+		};
+		w->lengths |= 1ULL << v->out.plen;
+	}
+	qsort(w->held, w->n_held, sizeof(*w->held), compare_held);
+	for (size_t i = 1; i < w->n_held; i++)
+		if (!compare_prefix(w->held[i].out, w->held[i - 1].out) && w->held[i].latest < w->held[i - 1].latest)
+			w->held[i].latest = w->held[i - 1].latest;
+	if (x->n_gaps)
+		memcpy(w->gaps, x->gaps, x->n_gaps * sizeof(*w->gaps));
+	w->n_gaps = x->n_gaps;
+	w->first_time = x->first_time;
+}
+
+int who_new(const struct history_index *x, struct who **ret)
+{
+	struct who *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	w->held = calloc(x->n_intervals + 1, sizeof(*w->held));
+	w->gaps = calloc(x->n_gaps + 1, sizeof(*w->gaps));
+	if (!w->held || !w->gaps) {
+		who_free(w);
+		return -ENOMEM;
+	}
+	prepare(w, x);
+	*ret = w;
+	return 0;
+}
+
+/* How many intervals are of a lesser prefix, or of this one and began at t or before. */
+static size_t count_until(const struct who *w, struct prefix out, int64_t t)
+{
+	size_t low = 0, high = w->n_held;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct held *h = &w->held[middle];
+		int r = compare_prefix(h->out, out);
+
+		if (r < 0 || (!r && h->from <= t))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* What a question has found so far. */
+struct search {
+	uint32_t port;
+	uint32_t addr;
+	int64_t t;
+	unsigned found;		   /* intervals that hold the port, if only for a part of the second t */
+	const struct held *best;   /* of those with from <= t < to the last to begin */
+	const struct held *other;  /* the last of another subscriber */
+	const struct held *covers; /* holds the address, but the port is nobody's */
+	uint32_t best_in;
+	uint32_t other_in;
+	bool others; /* second pass: the best is known */
+};
+
+static void consider(struct search *s, const struct held *h)
+{
+	struct geometry g;
+	int64_t subscriber;
+	uint32_t in_addr;
+
+	/* One that ended in this second, or began and ended in it, held the port for a part of the second. */
+	if (h->to < s->t || mapping_geometry(h->in.base, h->in.plen, h->out.base, h->out.plen, &g))
+		return;
+	subscriber = mapping_reverse(&g, s->addr, s->port);
+	in_addr = g.in_base + (uint32_t)subscriber;
+	if (subscriber < 0) {
+		if (h->to > s->t)
+			s->covers = h;
+		return;
+	}
+	if (!s->others) {
+		s->found++;
+		if (h->to > s->t && (!s->best || h->line > s->best->line)) {
+			s->best = h;
+			s->best_in = in_addr;
+		}
+	} else if ((!s->best || in_addr != s->best_in) && (!s->other || h->line > s->other->line)) {
+		s->other = h;
+		s->other_in = in_addr;
+	}
+}
+
+static void look_in(const struct who *w, struct search *s, struct prefix out)
+{
+
+	for (size_t i = count_until(w, out, s->t); i-- > 0;) {
+		const struct held *h = &w->held[i];
+
+		if (compare_prefix(h->out, out) || h->latest < s->t)
+			return;
+		consider(s, h);
+	}
+}
+
+static void look(const struct who *w, struct search *s)
+{
+	for (uint64_t lengths = w->lengths; lengths; lengths &= lengths - 1) {
+		unsigned plen = (unsigned)__builtin_ctzll(lengths);
+
+		look_in(w, s, (struct prefix){ s->addr & prefix_mask(plen), (uint8_t)plen });
+	}
+}
+
+static enum who_result nobody(const struct search *s, struct error *why)
+{
+	char out[ADDR_TEXT], in[ADDR_TEXT];
+
+	if (s->port < MAPPING_FIRST_PORT)
+		return (enum who_result)error_set(why, WHO_NOBODY, "ports below %u are never given out",
+						  MAPPING_FIRST_PORT);
+	if (!s->covers)
+		return (enum who_result)error_set(why, WHO_NOBODY, "the address was in no mapping");
+	return (enum who_result)error_set(why, WHO_NOBODY,
+					  "the port is one of the remainder of mapping %s to %s, which nobody has",
+					  prefix_format(s->covers->in.base, s->covers->in.plen, in),
+					  prefix_format(s->covers->out.base, s->covers->out.plen, out));
+}
+
+static enum who_result explain(const struct who *w, const struct search *s, struct error *why)
+{
+	char from[TIME_TEXT], to[TIME_TEXT];
+
+	if (s->port < MAPPING_FIRST_PORT || s->covers)
+		return nobody(s, why);
+	if (w->first_time == TIME_OPEN)
+		return (enum who_result)error_set(why, WHO_NO_RECORD, "the history has no record");
+	if (s->t < w->first_time)
+		return (enum who_result)error_set(why, WHO_NO_RECORD, "the history begins at %s",
+						  time_format(w->first_time, from));
+	for (size_t i = 0; i < w->n_gaps; i++) {
+		const struct history_gap *gap = &w->gaps[i];
+
+		if (s->t < gap->from || s->t >= gap->to)
+			continue;
+		time_format(gap->from, from);
+		time_format(gap->to, to);
+		return (enum who_result)error_set(
+			why, WHO_NO_RECORD, "from %s to %s %s", gap->from == TIME_NONE ? "the beginning" : from,
+			gap->to == TIME_OPEN ? "the end" : to,
+			gap->damage ? "the history is damaged"
+				    : "the datapath was lost, by a reboot for example, and it is not known when");
+	}
+	return nobody(s, why);
+}
+
+enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, struct who_answer *ret, struct error *why)
+{
+	struct search s = { .port = out.port, .addr = out.addr, .t = t };
+	struct who_answer answer = { 0 };
+
+	look(w, &s);
+	s.others = true;
+	if (s.found > 1 || (s.found && !s.best))
+		look(w, &s);
+	if (s.other) {
+		answer.ambiguous = true;
+		answer.other_addr = s.other_in;
+		answer.other_in = s.other->in;
+		answer.other_out = s.other->out;
+		answer.other_from = s.other->from;
+		answer.other_to = s.other->to;
+	}
+	if (s.best) {
+		answer.in_addr = s.best_in;
+		answer.in = s.best->in;
+		answer.out = s.best->out;
+		answer.from = s.best->from;
+		answer.to = s.best->to;
+	}
+	*ret = answer;
+	return s.best ? WHO_FOUND : explain(w, &s, why);
+}

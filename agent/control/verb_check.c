@@ -18,7 +18,7 @@ enum audit_step { AUDIT_GUARD, AUDIT_INTERFACES, AUDIT_HISTORY, AUDIT_PINS };
 
 struct checking {
 	bool repair;
-	struct check_findings findings;
+	struct findings findings;
 	struct table_check *tables;
 	bool tables_done;
 	enum audit_step next;
@@ -35,7 +35,7 @@ static void checking_free(void *state)
 	struct checking *c = state;
 
 	table_check_free(c->tables);
-	check_findings_free(&c->findings);
+	findings_free(&c->findings);
 	free(c);
 }
 
@@ -59,11 +59,11 @@ static cJSON *figures(const struct checking *c)
 	return NULL;
 }
 
-static cJSON *finding_json(const struct check_finding *f)
+static cJSON *finding_json(const struct finding *f)
 {
 	cJSON *json = cJSON_CreateObject();
 
-	if (json && cJSON_AddStringToObject(json, "what", check_kind_name(f->kind)) &&
+	if (json && cJSON_AddStringToObject(json, "what", finding_kind_name(f->kind)) &&
 	    cJSON_AddStringToObject(json, "where", f->where) && cJSON_AddStringToObject(json, "text", f->text) &&
 	    cJSON_AddBoolToObject(json, "repaired", f->repaired))
 		return json;
@@ -111,8 +111,8 @@ static void add_history(const struct control_context *a, struct checking *c)
 {
 	if (c->repair)
 		history_queue_reconcile(a->history);
-	check_add(&c->findings, CHECK_HISTORY, c->repair && history_queue_holds(a->history), "history",
-		  "the mapping history says that others are mapped than are in the tables");
+	findings_add(&c->findings, FINDING_HISTORY, c->repair && history_queue_holds(a->history), "history",
+		     "the mapping history says that others are mapped than are in the tables");
 }
 
 /* 1 to be asked again, 0 done, -errno. */

@@ -170,10 +170,10 @@ void datapath_grace_period(const struct datapath *d);
 
 /*
  * Compares the pins with what is open, and the programs that the interfaces jump to with those that were loaded; what
- * differs is added to the findings (sessions/check.h). Returns how many pins and programs there were to compare.
+ * differs is added to the findings (base/findings.h). Returns how many pins and programs there were to compare.
  */
-struct check_findings;
-unsigned datapath_audit(const struct datapath *d, bool repair, struct check_findings *findings);
+struct findings;
+unsigned datapath_audit(const struct datapath *d, bool repair, struct findings *findings);
 
 /* Adds n to a counter of the datapath, so that what the agent loses or sends is counted with the rest. 0 or -errno. */
 int datapath_count(const struct datapath *d, enum reason reason, uint32_t n);

@@ -10,7 +10,7 @@
 #include "guard/nft.h"
 #include "guard/nft_events.h"
 #include "base/log.h"
-#include "sessions/check.h"
+#include "base/findings.h"
 #include "base/trouble.h"
 
 #define RETRY_S 5
@@ -412,22 +412,22 @@ int64_t guard_last_drop(const struct guard *g)
 /* ---- check --------------------------------------------------------------------------------------------------------
  */
 
-static int find_faults(struct guard *g, struct check_findings *f, size_t *ret_parts)
+static int find_faults(struct guard *g, struct findings *f, size_t *ret_parts)
 {
 	*ret_parts = 0;
 	if (g->enabled && !g->problem[0])
 		return guard_compare(g->nft, &g->rules, f, ret_parts);
 	if (g->enabled)
-		check_add(f, CHECK_GUARD, false, "table", "%s", g->problem);
+		findings_add(f, FINDING_GUARD, false, "table", "%s", g->problem);
 	else if (!open_sockets(g) && !guard_nft_look(g->nft, &g->rules))
-		check_add(f, CHECK_GUARD, false, "table", "inet %s is there, although \"guard\" is false",
-			  g->rules.table);
+		findings_add(f, FINDING_GUARD, false, "table", "inet %s is there, although \"guard\" is false",
+			     g->rules.table);
 	return 0;
 }
 
-int guard_audit(struct guard *g, bool repair, struct check_findings *findings, size_t *ret_parts)
+int guard_audit(struct guard *g, bool repair, struct findings *findings, size_t *ret_parts)
 {
-	struct check_findings after = { 0 };
+	struct findings after = { 0 };
 	size_t before = findings->n;
 	int r = find_faults(g, findings, ret_parts);
 
@@ -439,8 +439,8 @@ int guard_audit(struct guard *g, bool repair, struct check_findings *findings, s
 		remove_table(g);
 	r = find_faults(g, &after, ret_parts);
 	if (!r)
-		check_repaired(findings, before, &after);
-	check_findings_free(&after);
+		findings_mark_repaired(findings, before, &after);
+	findings_free(&after);
 	return r;
 }
 

@@ -16,7 +16,7 @@
 #include "datapath/datapath.h"
 
 struct guard;
-struct check_findings;
+struct findings;
 
 /* base NULL: for a process that writes the table once and ends. */
 int guard_new(struct event_base *base, const char *pin_path, struct guard **ret);
@@ -59,7 +59,7 @@ const char *guard_problem(const struct guard *g);
  * things in it that were compared. 1 where others change tables all the time, so that it is to be asked again; 0, or
  * -errno.
  */
-int guard_audit(struct guard *g, bool repair, struct check_findings *findings, size_t *ret_parts);
+int guard_audit(struct guard *g, bool repair, struct findings *findings, size_t *ret_parts);
 
 /* Takes the table of a pin path away. 0, -ENOENT where there is none, or -errno. */
 int guard_remove(const char *pin_path);

@@ -44,11 +44,11 @@ int devices_check_names(const struct devices *v, const struct config *c, struct 
 
 /*
  * Compares what is attached, the datapath's records of interfaces, and the blackhole routes with what should be there,
- * and adds what differs to the findings (sessions/check.h). repair: has it mended first. 1: changes have not been taken
+ * and adds what differs to the findings (base/findings.h). repair: has it mended first. 1: changes have not been taken
  * notice of yet, ask again; 0, or -errno.
  */
-struct check_findings;
-int devices_audit(struct devices *v, bool repair, struct check_findings *findings, size_t *ret_interfaces,
+struct findings;
+int devices_audit(struct devices *v, bool repair, struct findings *findings, size_t *ret_interfaces,
 		  size_t *ret_routes);
 
 /* Asks the kernel to resolve the neighbour of an address on an interface (EVENT_RESOLVE). */

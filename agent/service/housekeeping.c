@@ -26,7 +26,7 @@ struct housekeeping {
 	struct event *watchdog;
 	struct session_sweep *sweep; /* under way, or NULL */
 	struct table_check *check;   /* of tables taken over from another layout, or NULL */
-	struct check_findings findings;
+	struct findings findings;
 	uint64_t sweep_began_us;
 	uint32_t seconds;    /* since the last sweep began */
 	uint64_t lines_lost; /* of the log, a second ago */
@@ -73,7 +73,7 @@ static enum table_check_progress check_slice(struct housekeeping *h)
 		log_info("%" PRIu64 " counts of the tables taken over were set right, among them that of %s",
 			 h->findings.total, h->findings.n ? h->findings.finding[0].where : "one");
 	table_check_free(take_pointer(h->check));
-	check_findings_free(&h->findings);
+	findings_free(&h->findings);
 	datapath_migrated(h->chores->datapath);
 	return TABLE_CHECK_DONE;
 }
@@ -207,6 +207,6 @@ void housekeeping_free(struct housekeeping *h)
 	if (h->sweep)
 		session_sweep_free(h->sweep);
 	table_check_free(h->check);
-	check_findings_free(&h->findings);
+	findings_free(&h->findings);
 	free(h);
 }

@@ -162,7 +162,7 @@ static void resolve(void *arg, int family, const void *addr, uint32_t ifindex)
 /* What an agent took over from another layout before it was killed may be long ago: the counts first. */
 static void compare_tables(struct mappings *m)
 {
-	struct check_findings findings = { 0 };
+	struct findings findings = { 0 };
 	struct table_check *check;
 	int r = table_check_new(m, true, &findings, &check);
 
@@ -174,7 +174,7 @@ static void compare_tables(struct mappings *m)
 		if (r == TABLE_CHECK_WAITS)
 			usleep(1000);
 	table_check_free(check);
-	check_findings_free(&findings);
+	findings_free(&findings);
 }
 
 /* Before anything is attached: what is mapped, or is about to be, is shut but where programs are in place already. */

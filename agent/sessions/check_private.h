@@ -15,7 +15,7 @@
 #define FAULTS_MAX 8U
 
 struct slot_fault {
-	enum check_kind kind;
+	enum finding_kind kind;
 	uint32_t slot;
 	uint64_t key;
 	uint64_t truth;
@@ -75,7 +75,7 @@ enum check_phase {
 struct table_check {
 	struct mappings *m;
 	bool repair;
-	struct check_findings *findings;
+	struct findings *findings;
 	struct check_figures figures;
 	enum check_phase phase;
 	uint64_t deadline_us;

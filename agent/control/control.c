@@ -99,7 +99,7 @@ int control_new(struct event_base *base, const struct control_context *context, 
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	r = start_listening(control, err);
-	if (r && !wait && !trouble_passes(r)) {
+	if (r && !wait && !error_passes(r)) {
 		control_free(control);
 		return r;
 	}

@@ -46,7 +46,7 @@
 #include <stdbool.h>
 #include <time.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 struct active_config;
 struct change_queue;

@@ -486,7 +486,7 @@ enum exit_status service_run(const char *config_path, bool replace, struct error
 	if (!r)
 		r = startup_read(config_path, true, replace, &up, err);
 	if (r)
-		return trouble_passes(r) ? EXIT_FAILED : EXIT_BAD_CONFIGURATION;
+		return error_passes(r) ? EXIT_FAILED : EXIT_BAD_CONFIGURATION;
 	clock_gettime(CLOCK_MONOTONIC, &s.started);
 	clock_gettime(CLOCK_REALTIME, &s.started_wall);
 	raise_descriptors();

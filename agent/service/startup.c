@@ -11,7 +11,6 @@
 #include "links/devices.h"
 #include "service/doctor.h"
 #include "base/log.h"
-#include "base/trouble.h"
 #include "datapath/namespace.h"
 #include "tables/migration.h"
 
@@ -59,7 +58,7 @@ static int check(struct startup *s, const char *config_path, bool starting, stru
 		return r;
 	r = check_paths(s->file, config_path, &path_err);
 	/* Who uses those directories tells, and tries again. */
-	if (r && (!starting || (!s->running && !trouble_passes(r))))
+	if (r && (!starting || (!s->running && !error_passes(r))))
 		return error_set(err, r, "%s", path_err.text);
 	/* Of an incomplete datapath the programs cannot be told from others' before its pins are gone. */
 	return datapath_is_incomplete(s->file->pin_path) ? 0 : check_devices(s->file, err);

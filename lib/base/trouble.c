@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/trouble.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/timestamp.h"
 #include "base/log.h"
-#include "base/util.h"
+#include "base/base.h"
 
 static struct trouble_state states[N_TROUBLES];
 
@@ -72,15 +71,4 @@ void trouble_tick(void)
 		s->repeated_us = now_us;
 		log_warning("%s (%s, since %s)", s->text, names[what].word, time_format(s->since, since));
 	}
-}
-
-bool trouble_passes(int r)
-{
-	static const int passing[] = { ENOSPC, EDQUOT, EROFS, EIO,     ENFILE, EMFILE,
-				       ENODEV, EAGAIN, EINTR, ENOBUFS, ESTALE, ENETDOWN };
-
-	for (size_t i = 0; i < ARRAY_SIZE(passing); i++)
-		if (r == -passing[i])
-			return true;
-	return false;
 }

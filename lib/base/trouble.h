@@ -55,12 +55,6 @@ void trouble_tick(void);
 /* How it stands; NULL: well. */
 const struct trouble_state *trouble_get(enum trouble what);
 
-/*
- * Whether an error can pass without intervention: descriptors or disk space that are short, a file system that cannot
- * be written to, a link that is down. -ENOMEM is none: a table too large for the machine stays too large.
- */
-bool trouble_passes(int r);
-
 /* Its name in `status`, metrics and log. */
 const char *trouble_word(enum trouble what);
 

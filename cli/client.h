@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/base.h"
 #include "base/json_scan.h"
-#include "base/util.h"
 
 /* How long the agent may send nothing, not even the empty line that says it is still at work. */
 #define CLIENT_PATIENCE_S 60

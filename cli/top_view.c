@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "base/util.h"
+#include "base/base.h"
 #include "json_get.h"
 
 #define HOME	  "\033[H"

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
-#include "base/util.h"
+#include "base/base.h"
 #include "proto/words.h"
 
 enum verb {

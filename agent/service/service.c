@@ -16,10 +16,11 @@
 #include "guard/guard.h"
 #include "history/history.h"
 #include "history/queue.h"
+#include "service/guard_install.h"
 #include "service/housekeeping.h"
 #include "base/log.h"
 #include "metrics/metrics.h"
-#include "tables/migration.h"
+#include "datapath/migration.h"
 #include "host/notify.h"
 #include "service/prepare.h"
 #include "host/privileges.h"
@@ -169,8 +170,7 @@ static int start_guard(struct service *s, const struct startup *up, struct error
 	s->guard_is_new = !guard_is_there(pin_path);
 	if (guard_new(a->base, pin_path, &a->guard))
 		return error_set(err, -ENOMEM, "out of memory");
-	/* What cannot be read is shut until it is attached. */
-	guard_find_interfaces(a->guard);
+	guard_open_carriers(a->guard, pin_path);
 	guard_configure(a->guard, up->running, startup_wanted(up));
 	return 0;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The mappings' tables in memory, for the rooms tables and sessions; others use tables/mappings.h. */
- * tables/mappings.h. */
 #ifndef DETNAT_MAPPING_TABLES_H
 #define DETNAT_MAPPING_TABLES_H
 

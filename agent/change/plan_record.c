@@ -5,7 +5,6 @@
 #include "history/queue.h"
 #include "base/log.h"
 #include "change/plan_private.h"
-#include "service/startup.h"
 
 /* How long a first start waits for the disk before it goes on without. */
 #define FIRST_PATIENCE_US (20 * 1000000ULL)
@@ -53,7 +52,7 @@ int plan_record(struct plan *p, struct error *err)
 		p->record_r = -ETIMEDOUT;
 		return PLAN_READY;
 	}
-	if (!p->record_r || (first_start && (p->record_r == -ETIMEDOUT || startup_error_passes(p->record_r))))
+	if (!p->record_r || (first_start && (p->record_r == -ETIMEDOUT || error_passes(p->record_r))))
 		return PLAN_READY;
 	return error_set(err, p->record_r, "%s", p->record_err.text);
 }

@@ -6,7 +6,6 @@
 
 #include "control/control_private.h"
 #include "base/log.h"
-#include "service/startup.h"
 #include "base/trouble.h"
 
 static void stop_listening(struct control *control)
@@ -99,7 +98,7 @@ int control_new(struct agent *a, const char *path, bool wait, struct control **r
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	r = start_listening(control, err);
-	if (r && !wait && !startup_error_passes(r)) {
+	if (r && !wait && !error_passes(r)) {
 		control_free(control);
 		return r;
 	}

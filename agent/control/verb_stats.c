@@ -5,6 +5,7 @@
 
 #include "guard/guard.h"
 #include "history/queue.h"
+#include "base/timestamp.h"
 #include "base/trouble.h"
 #include "control/handlers.h"
 
@@ -40,12 +41,9 @@ int verb_stats(struct request *r, cJSON **ret_result, struct error *err)
 
 static void add_started(cJSON *json, time_t uptime)
 {
-	time_t started = time(NULL) - uptime;
-	char text[32];
-	struct tm tm;
+	char text[TIME_TEXT];
 
-	if (gmtime_r(&started, &tm) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
-		cJSON_AddStringToObject(json, "started", text);
+	cJSON_AddStringToObject(json, "started", time_format(time(NULL) - uptime, text));
 }
 
 static void add_history(cJSON *json, const struct history_queue *q)

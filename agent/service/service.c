@@ -383,7 +383,7 @@ enum exit_status service_run(const char *config_path, bool replace, struct error
 	if (!r)
 		r = startup_read(config_path, true, replace, &up, err);
 	if (r)
-		return startup_error_passes(r) ? EXIT_FAILED : EXIT_BAD_CONFIGURATION;
+		return error_passes(r) ? EXIT_FAILED : EXIT_BAD_CONFIGURATION;
 	clock_gettime(CLOCK_MONOTONIC, &s.agent.started);
 	clock_gettime(CLOCK_REALTIME, &s.agent.started_wall);
 	raise_descriptors();

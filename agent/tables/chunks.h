@@ -17,7 +17,7 @@
 #include "datapath/chunk_maps.h"
 #include "tables/ranges.h"
 #include "datapath/table_types.h"
-#include "base/util.h"
+#include "base/base.h"
 
 /* A chunk to be made, or to be removed. */
 struct chunk_change {

@@ -29,7 +29,7 @@ static int begin(struct plan *p, struct error *err)
 		add[i] = (struct history_mapping){ .in = p->add[i].spec.in, .out = p->add[i].spec.out };
 	for (size_t i = 0; i < p->n_del; i++)
 		del[i] = (struct history_mapping){ .in = p->del[i].in, .out = p->del[i].out };
-	if (history_queue_change(p->agent->history, del, p->n_del, add, p->n_add, on_recorded, p))
+	if (history_queue_change(p->context->history, del, p->n_del, add, p->n_add, on_recorded, p))
 		return error_set(err, -ENOMEM, "out of memory");
 	p->record = RECORD_UNDER_WAY;
 	p->record_us = monotonic_us();
@@ -38,7 +38,7 @@ static int begin(struct plan *p, struct error *err)
 
 int plan_record(struct plan *p, struct error *err)
 {
-	bool first_start = !p->agent->config && !p->agent->datapath.reused;
+	bool first_start = !p->context->active->config && !p->context->datapath->reused;
 
 	if (!p->n_add && !p->n_del)
 		return PLAN_READY;
@@ -47,7 +47,7 @@ int plan_record(struct plan *p, struct error *err)
 	if (p->record == RECORD_UNDER_WAY) {
 		if (!first_start || monotonic_us() - p->record_us < FIRST_PATIENCE_US)
 			return PLAN_WAITS;
-		history_queue_forget(p->agent->history, p);
+		history_queue_forget(p->context->history, p);
 		p->record = RECORD_ENDED;
 		p->record_r = -ETIMEDOUT;
 		return PLAN_READY;

@@ -12,35 +12,11 @@
 
 static unsigned changes_waiting;
 
-/* NULL: not the agent's. */
+/* NULL for a verb that detnatctl answers by itself. */
 static const verb_handler handlers[N_VERBS] = {
-	[VERB_MAPPING_ADD] = verb_mapping_add,
-	[VERB_MAPPING_DEL] = verb_mapping_del,
-	[VERB_MAPPING_LIST] = verb_mapping_list,
-	[VERB_FORWARD] = verb_forward,
-	[VERB_REVERSE] = verb_reverse,
-	[VERB_INTERFACE_ADD] = verb_interface_add,
-	[VERB_INTERFACE_DEL] = verb_interface_del,
-	[VERB_INTERFACE_LIST] = verb_interface_list,
-	[VERB_TIMEOUTS_SHOW] = verb_timeouts_show,
-	[VERB_TIMEOUTS_SET] = verb_timeouts_set,
-	[VERB_TIMEOUTS_RESET] = verb_timeouts_reset,
-	[VERB_SESSION_LIST] = verb_session_list,
-	[VERB_SESSION_CLOSE] = verb_session_close,
-	[VERB_USER_SHOW] = verb_user_show,
-	[VERB_STATS] = verb_stats,
-	[VERB_STATUS] = verb_status,
-	[VERB_IPFIX_SHOW] = verb_ipfix_show,
-	[VERB_IPFIX_SET] = verb_ipfix_set,
-	[VERB_IPFIX_DISABLE] = verb_ipfix_disable,
-	[VERB_IPFIX_FLUSH] = verb_ipfix_flush,
-	[VERB_RELOAD] = verb_reload,
-	[VERB_TOP] = verb_top,
-	[VERB_EXPLAIN] = verb_explain,
-	[VERB_TRACE_START] = verb_trace_start,
-	[VERB_TRACE_SHOW] = verb_trace_show,
-	[VERB_TRACE_STOP] = verb_trace_stop,
-	[VERB_CHECK] = verb_check,
+#define VERB(id, ...) [VERB_##id] = verb_##id,
+#define LOCAL_VERB(id, ...)
+#include "proto/verbs.def"
 };
 
 /* One JSON value and nothing after it; NULL else. */

@@ -117,36 +117,11 @@ bool json_add_prefix(cJSON *object, const char *name, struct prefix p);
 bool json_add_endpoint(cJSON *object, const char *name, struct endpoint e);
 bool json_add_u64(cJSON *object, const char *name, uint64_t number); /* all 64 bits, as no double holds them */
 
-/* ---- handlers, one for each verb ------------------------------------------------------------------------------- */
-
 typedef int (*verb_handler)(struct request *r, cJSON **ret_result, struct error *err);
 
-int verb_mapping_add(struct request *r, cJSON **ret_result, struct error *err);
-int verb_mapping_del(struct request *r, cJSON **ret_result, struct error *err);
-int verb_mapping_list(struct request *r, cJSON **ret_result, struct error *err);
-int verb_forward(struct request *r, cJSON **ret_result, struct error *err);
-int verb_reverse(struct request *r, cJSON **ret_result, struct error *err);
-int verb_interface_add(struct request *r, cJSON **ret_result, struct error *err);
-int verb_interface_del(struct request *r, cJSON **ret_result, struct error *err);
-int verb_interface_list(struct request *r, cJSON **ret_result, struct error *err);
-int verb_timeouts_show(struct request *r, cJSON **ret_result, struct error *err);
-int verb_timeouts_set(struct request *r, cJSON **ret_result, struct error *err);
-int verb_timeouts_reset(struct request *r, cJSON **ret_result, struct error *err);
-int verb_session_list(struct request *r, cJSON **ret_result, struct error *err);
-int verb_session_close(struct request *r, cJSON **ret_result, struct error *err);
-int verb_user_show(struct request *r, cJSON **ret_result, struct error *err);
-int verb_stats(struct request *r, cJSON **ret_result, struct error *err);
-int verb_status(struct request *r, cJSON **ret_result, struct error *err);
-int verb_ipfix_show(struct request *r, cJSON **ret_result, struct error *err);
-int verb_ipfix_set(struct request *r, cJSON **ret_result, struct error *err);
-int verb_ipfix_disable(struct request *r, cJSON **ret_result, struct error *err);
-int verb_ipfix_flush(struct request *r, cJSON **ret_result, struct error *err);
-int verb_reload(struct request *r, cJSON **ret_result, struct error *err);
-int verb_top(struct request *r, cJSON **ret_result, struct error *err);
-int verb_explain(struct request *r, cJSON **ret_result, struct error *err);
-int verb_trace_start(struct request *r, cJSON **ret_result, struct error *err);
-int verb_trace_show(struct request *r, cJSON **ret_result, struct error *err);
-int verb_trace_stop(struct request *r, cJSON **ret_result, struct error *err);
-int verb_check(struct request *r, cJSON **ret_result, struct error *err);
+/* The handlers: verb_mapping_add() and so on. */
+#define VERB(id, ...) int verb_##id(struct request *r, cJSON **ret_result, struct error *err);
+#define LOCAL_VERB(id, ...)
+#include "proto/verbs.def"
 
 #endif

@@ -88,7 +88,7 @@ def lab(run_directory):
 
 
 @pytest.fixture(scope="module")
-def running(run_directory):
+def running_lab(run_directory):
     """A lab with a running agent, shared by the tests of a module; each takes hosts of its own."""
     it = lab_module.Lab(run_directory)
     try:
@@ -99,7 +99,7 @@ def running(run_directory):
 
 
 @pytest.fixture(scope="module")
-def each(run_directory, mode):
+def mode_lab(run_directory, mode):
     """The same for every way of forwarding."""
     it = lab_module.Lab(run_directory)
     try:
@@ -110,7 +110,7 @@ def each(run_directory, mode):
 
 
 @pytest.fixture(scope="module")
-def small(run_directory):
+def small_quota_lab(run_directory):
     """A running lab whose subscribers may have two sessions each, shared likewise."""
     it = lab_module.Lab(run_directory)
     try:
@@ -123,7 +123,7 @@ def small(run_directory):
 @pytest.fixture(autouse=True)
 def clean_wires(request):
     """What an earlier test left on the wires of a shared lab is none of this one's."""
-    for name in ("running", "each"):
+    for name in ("running_lab", "mode_lab"):
         if name in request.fixturenames:
             shared = request.getfixturevalue(name)
             shared.inside.clear()

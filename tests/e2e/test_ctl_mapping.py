@@ -11,10 +11,10 @@ OTHER = ("10.64.0.0/24", "1.1.2.0/28")
 
 
 @pytest.fixture
-def agent(running):
+def agent(running_lab):
     """The agent, with the file's mapping alone again afterwards."""
-    yield running.agent
-    running.agent.ctl("reload")
+    yield running_lab.agent
+    running_lab.agent.ctl("reload")
 
 
 def pairs(agent):
@@ -138,16 +138,16 @@ def test_malformed_addresses_are_bad_usage(agent, arguments):
     agent.refused(*arguments, status=2)
 
 
-def test_an_added_mapping_translates_at_once_and_a_deleted_one_no_more(running, agent):
+def test_an_added_mapping_translates_at_once_and_a_deleted_one_no_more(running_lab, agent):
     mapping = {"in": "10.0.64.0/24", "out": "1.1.9.9/32"}
-    host = running.host("10.0.64.9")
+    host = running_lab.host("10.0.64.9")
     agent.ctl("mapping", "add", mapping["in"], mapping["out"])
-    running.open_udp(host, mapping=mapping)
+    running_lab.open_udp(host, mapping=mapping)
     assert [m["sessions"] for m in agent.ctl("mapping", "list")] == [0, 1]
     agent.ctl("mapping", "del", mapping["in"], mapping["out"])
-    with running.counting(drop_no_mapping=1):
-        running.inside.send(running.from_inside(host, UDP(sport=5000, dport=53)))
-    running.outside.assert_silent()
+    with running_lab.counting(drop_no_mapping=1):
+        running_lab.inside.send(running_lab.from_inside(host, UDP(sport=5000, dport=53)))
+    running_lab.outside.assert_silent()
     agent.ctl("mapping", "add", mapping["in"], mapping["out"])
-    assert running.sessions(host.addr) == [], "a mapping that comes back comes back empty"
-    running.open_udp(host, mapping=mapping)
+    assert running_lab.sessions(host.addr) == [], "a mapping that comes back comes back empty"
+    running_lab.open_udp(host, mapping=mapping)

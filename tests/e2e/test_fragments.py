@@ -46,39 +46,39 @@ def inward(lab, host, proto):
 
 
 @pytest.mark.parametrize("proto", PAYLOADS)
-def test_in_order_both_ways(each, proto):
-    host = each.host()
-    sent, wanted = outward(each, host, proto)
+def test_in_order_both_ways(mode_lab, proto):
+    host = mode_lab.host()
+    sent, wanted = outward(mode_lab, host, proto)
     assert len(sent) == 3
     for packet, seen in zip(sent, wanted):
-        each.inside.send(packet)
-        each.outside.expect(seen)
-    sent, wanted = inward(each, host, proto)
+        mode_lab.inside.send(packet)
+        mode_lab.outside.expect(seen)
+    sent, wanted = inward(mode_lab, host, proto)
     for packet, seen in zip(sent, wanted):
-        each.outside.send(packet)
-        each.inside.expect(seen)
-    assert len(each.sessions(host.addr)) == 1
+        mode_lab.outside.send(packet)
+        mode_lab.inside.expect(seen)
+    assert len(mode_lab.sessions(host.addr)) == 1
 
 
 @pytest.mark.parametrize("order", [(1, 0, 2), (2, 1, 0), (1, 2, 0), (0, 2, 1)], ids=str)
 @pytest.mark.parametrize("proto", ["udp", "tcp"])
-def test_out_of_order_both_ways(each, proto, order):
-    host = each.host()
-    sent, wanted = outward(each, host, proto)
-    each.inside.send(*(sent[i] for i in order))
-    each.outside.expect_all(wanted)
-    sent, wanted = inward(each, host, proto)
-    each.outside.send(*(sent[i] for i in order))
-    each.inside.expect_all(wanted)
+def test_out_of_order_both_ways(mode_lab, proto, order):
+    host = mode_lab.host()
+    sent, wanted = outward(mode_lab, host, proto)
+    mode_lab.inside.send(*(sent[i] for i in order))
+    mode_lab.outside.expect_all(wanted)
+    sent, wanted = inward(mode_lab, host, proto)
+    mode_lab.outside.send(*(sent[i] for i in order))
+    mode_lab.inside.expect_all(wanted)
 
 
-def test_two_packets_with_interleaved_fragments(each):
-    host, other = each.host(), each.host()
-    one, one_wanted = outward(each, host, "udp")
-    two, two_wanted = outward(each, other, "udp")
+def test_two_packets_with_interleaved_fragments(mode_lab):
+    host, other = mode_lab.host(), mode_lab.host()
+    one, one_wanted = outward(mode_lab, host, "udp")
+    two, two_wanted = outward(mode_lab, other, "udp")
     for pair in zip(one, two):
-        each.inside.send(*pair)
-    each.outside.expect_all(one_wanted + two_wanted)
+        mode_lab.inside.send(*pair)
+    mode_lab.outside.expect_all(one_wanted + two_wanted)
 
 
 @contextlib.contextmanager
@@ -89,61 +89,61 @@ def giving_up(lab, number):
     wait_for(lambda: lab.agent.counters()["drop_fragment"] == before + number, 40, "the fragments to be given up", 0.2)
 
 
-def test_later_fragments_alone_do_not_pass_and_are_counted(each):
-    host = each.host()
-    each.open_udp(host)
-    sent, _ = inward(each, host, "udp")
-    with giving_up(each, 2):
-        each.outside.send(sent[1], sent[2])
-        each.inside.assert_silent()
-    each.inside.assert_silent()
+def test_later_fragments_alone_do_not_pass_and_are_counted(mode_lab):
+    host = mode_lab.host()
+    mode_lab.open_udp(host)
+    sent, _ = inward(mode_lab, host, "udp")
+    with giving_up(mode_lab, 2):
+        mode_lab.outside.send(sent[1], sent[2])
+        mode_lab.inside.assert_silent()
+    mode_lab.inside.assert_silent()
 
 
-def test_fragments_of_no_session_do_not_pass(each):
-    host = each.host()
-    sent, _ = inward(each, host, "udp")
-    with giving_up(each, 2):
-        with each.counting(drop_no_session=1, drop_fragment=None):
-            each.outside.send(*sent)
-        each.open_udp(host)
-    each.inside.assert_silent()
+def test_fragments_of_no_session_do_not_pass(mode_lab):
+    host = mode_lab.host()
+    sent, _ = inward(mode_lab, host, "udp")
+    with giving_up(mode_lab, 2):
+        with mode_lab.counting(drop_no_session=1, drop_fragment=None):
+            mode_lab.outside.send(*sent)
+        mode_lab.open_udp(host)
+    mode_lab.inside.assert_silent()
 
 
-def test_a_first_fragment_without_ports_does_not_pass(each):
+def test_a_first_fragment_without_ports_does_not_pass(mode_lab):
     """RFC 1858: tiny fragments."""
-    host = each.host()
-    whole = each.from_inside(host, TCP(sport=5000, dport=80, flags="S") / bytes(64), id=next(_ids))
+    host = mode_lab.host()
+    whole = mode_lab.from_inside(host, TCP(sport=5000, dport=80, flags="S") / bytes(64), id=next(_ids))
     tiny = [bytes(Ether(src=whole.src, dst=whole.dst) / f) for f in fragment(whole[IP], fragsize=8)]
-    with giving_up(each, len(tiny) - 1):
-        with each.counting(drop_fragment_tiny=1, drop_fragment=None):
-            each.inside.send(*tiny)
-        each.open_udp(host)
-    each.outside.assert_silent()
+    with giving_up(mode_lab, len(tiny) - 1):
+        with mode_lab.counting(drop_fragment_tiny=1, drop_fragment=None):
+            mode_lab.inside.send(*tiny)
+        mode_lab.open_udp(host)
+    mode_lab.outside.assert_silent()
 
 
-def test_a_hairpin_in_fragments(each):
-    alice, bob = each.host(), each.host()
+def test_a_hairpin_in_fragments(mode_lab):
+    alice, bob = mode_lab.host(), mode_lab.host()
     a, b = block_of(alice.addr).first_choice(4001), block_of(bob.addr).first_choice(4002)
-    with each.counting(drop_no_session=1):
-        each.inside.send(each.from_inside(alice, UDP(sport=4001, dport=b[1]), dst=b[0]))
-    whole = each.from_inside(bob, PAYLOADS["udp"](4002, a[1]), dst=a[0], id=next(_ids))
-    each.inside.send(*cut(whole))
-    each.inside.expect_all(cut(packets.translated(whole, (IN_MAC, alice.mac), src=b, dst=(alice.addr, 4001))))
+    with mode_lab.counting(drop_no_session=1):
+        mode_lab.inside.send(mode_lab.from_inside(alice, UDP(sport=4001, dport=b[1]), dst=b[0]))
+    whole = mode_lab.from_inside(bob, PAYLOADS["udp"](4002, a[1]), dst=a[0], id=next(_ids))
+    mode_lab.inside.send(*cut(whole))
+    mode_lab.inside.expect_all(cut(packets.translated(whole, (IN_MAC, alice.mac), src=b, dst=(alice.addr, 4001))))
 
 
 @pytest.fixture
-def narrow(each):
+def narrow_uplink_lab(mode_lab):
     """The lab with an MTU of 1000 on the way out."""
-    each.gateway.ip("link", "set", "out0", "mtu", 1000)
-    each.settle()
-    yield each
-    each.gateway.ip("link", "set", "out0", "mtu", 1500)
-    each.settle()
+    mode_lab.gateway.ip("link", "set", "out0", "mtu", 1000)
+    mode_lab.settle()
+    yield mode_lab
+    mode_lab.gateway.ip("link", "set", "out0", "mtu", 1500)
+    mode_lab.settle()
 
 
-def test_what_the_kernel_fragments_on_the_way_out(narrow):
+def test_what_the_kernel_fragments_on_the_way_out(narrow_uplink_lab):
     """Longer than the way out's MTU and without DF: in pieces, each translated."""
-    lab = narrow
+    lab = narrow_uplink_lab
     host = lab.host()
     packet = lab.from_inside(host, UDP(sport=5000, dport=53) / bytes(1400), id=next(_ids))
     lab.inside.send(packet)
@@ -325,16 +325,16 @@ def test_a_flood_leaves_everyone_else_alone(lab):
 
 
 @pytest.mark.parametrize("first", range(3))
-def test_the_bad_ones_are_refused_by_reason(each, first):
+def test_the_bad_ones_are_refused_by_reason(mode_lab, first):
     """Overlapping (teardrop), endless (ping of death), tiny."""
-    host = each.host()
+    host = mode_lab.host()
     reason, build = list(BAD.items())[first]
-    opening, wanted = outward(each, host, "tcp")
-    each.inside.send(opening[0])
-    each.outside.expect(wanted[0])
-    with each.counting(**{reason: 1}):
-        each.inside.send(build(each, host, Ether(opening[0])[IP].id))
-    each.outside.assert_silent()
+    opening, wanted = outward(mode_lab, host, "tcp")
+    mode_lab.inside.send(opening[0])
+    mode_lab.outside.expect(wanted[0])
+    with mode_lab.counting(**{reason: 1}):
+        mode_lab.inside.send(build(mode_lab, host, Ether(opening[0])[IP].id))
+    mode_lab.outside.assert_silent()
 
 
 BAD = {

@@ -383,17 +383,17 @@ def ask(agent, text, *options):
     return process.returncode, out, err
 
 
-def test_a_list_of_questions(running):
+def test_a_list_of_questions(running_lab):
     text = QUESTIONS.format(now=stamp())
-    status, out, err = ask(running.agent, text, "-j")
+    status, out, err = ask(running_lab.agent, text, "-j")
     answers = json.loads(out)
     assert status == 2 and "malformed lines: 2" in err, err
     assert [a["line"] for a in answers] == [1, 2, 3, 5, 6, 7]
     assert [a.get("reason") for a in answers] == [None, "no-record", "no-subscriber", "malformed", "malformed", None]
     assert [a["in_addr"] for a in answers] == ["10.0.16.16", None, None, None, None, "10.0.0.2"]
     assert answers[0]["mapping"] == MAPPING and answers[0]["to"] is None
-    status, out, _ = ask(running.agent, text)
+    status, out, _ = ask(running_lab.agent, text)
     assert status == 2 and len(out.splitlines()) == 7 and "10.0.16.16" in out
-    assert ask(running.agent, f"{stamp()} 1.1.1.1:1276\n" * 3)[0] == 0
-    assert ask(running.agent, f"{stamp()} 1.1.1.1:80\n")[0] == 1
-    assert ask(running.agent, "", "-j") == (0, "[]\n", "")
+    assert ask(running_lab.agent, f"{stamp()} 1.1.1.1:1276\n" * 3)[0] == 0
+    assert ask(running_lab.agent, f"{stamp()} 1.1.1.1:80\n")[0] == 1
+    assert ask(running_lab.agent, "", "-j") == (0, "[]\n", "")

@@ -104,14 +104,14 @@ def early(lab, host, ident):
 
 
 @pytest.fixture(params=["redirect", "kernel"])
-def three_may_wait(lab, collector, request):
+def collector_of_small_overflow(lab, collector, request):
     start(lab, collector, ["fragments"], fragments={"per_subscriber": 3, "timeout": 60}, forwarding=request.param)
     return lab
 
 
-def test_fragments_pending(three_may_wait, collector):
+def test_fragments_pending(collector_of_small_overflow, collector):
     """The record is made by the fragment that is dropped, not by those that wait."""
-    lab = three_may_wait
+    lab = collector_of_small_overflow
     host, other = lab.host(), lab.host()
     lab.inside.send(*(early(lab, h, i) for h in (host, other) for i in range(3)))
     wait_for(lambda: lab.agent.counters()["fragments_parked"] == 6, what="the fragments to be taken")
@@ -131,8 +131,8 @@ def test_fragments_pending(three_may_wait, collector):
     lab.outside.assert_silent()
 
 
-def test_fragments_pending_are_reported_once_a_second_at_most(three_may_wait, collector):
-    lab = three_may_wait
+def test_fragments_pending_are_reported_once_a_second_at_most(collector_of_small_overflow, collector):
+    lab = collector_of_small_overflow
     host = lab.host()
     begun = time.monotonic()
     with lab.counting(drop_fragment_limit=100):
@@ -144,9 +144,9 @@ def test_fragments_pending_are_reported_once_a_second_at_most(three_may_wait, co
     assert lab.agent.log_text().count(f"subscriber {host.addr} ") == 1
 
 
-def test_fragments_from_outside_are_nobodys(three_may_wait, collector):
+def test_fragments_from_outside_are_nobodys(collector_of_small_overflow, collector):
     """Whose they are is not known yet: they are dropped without a record."""
-    lab = three_may_wait
+    lab = collector_of_small_overflow
     with lab.counting(drop_fragment_limit=2):
         lab.outside.send(*(lab.from_outside("1.1.1.1", bytes(64), proto=17, frag=100, id=i) for i in range(5)))
     lab.agent.ctl("ipfix", "flush")

@@ -93,7 +93,7 @@ def settled(frame):
 
 
 @pytest.fixture(scope="module")
-def gateways(run_directory):
+def gateway_of_each_mode(run_directory):
     with contextlib.ExitStack() as stack:
         both = []
         for forwarding in ("redirect", "kernel"):
@@ -231,9 +231,9 @@ def settled_fate(gateway, row):
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda r: r.name)
-def test_redirect_does_what_the_kernel_does(gateways, row):
+def test_redirect_does_what_the_kernel_does(gateway_of_each_mode, row):
     fates = []
-    for gateway in gateways:
+    for gateway in gateway_of_each_mode:
         namespace = gateway.lab.gateway
         gateway.at_rest()
         before = {name: namespace.sysctl(f"net.ipv4.conf.{name}") for name in row.sysctls}
@@ -259,11 +259,11 @@ DROP_ALL = "add table ip f; add chain ip f c { type filter hook forward priority
 
 
 @pytest.mark.parametrize("name", ["the firewall's forward chains", "the checksum of the header"])
-def test_redirect_skips_and_says_so(gateways, name):
+def test_redirect_skips_and_says_so(gateway_of_each_mode, name):
     """What the documentation says of XDP's way: these are the rows that differ."""
     firewall = "firewall" in name
     packet = out() if firewall else out(chksum=0x1234)
-    for gateway, comes in zip(gateways, (OUTSIDE, NOTHING)):
+    for gateway, comes in zip(gateway_of_each_mode, (OUTSIDE, NOTHING)):
         gateway.at_rest()
         try:
             if firewall:

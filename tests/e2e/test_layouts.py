@@ -20,7 +20,7 @@ RUNTIME = ("10.9.0.0/24", "1.1.9.0/28")
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory):
+def other_layout_build(tmp_path_factory):
     """The directory of an agent whose records stand in another order."""
     return other_layout.build(other_layout.migratable, tmp_path_factory.mktemp("other") / "tree")
 
@@ -65,15 +65,15 @@ def only_layout(agent):
 
 
 @pytest.mark.parametrize("way", ["up", "down"])
-def test_an_agent_of_another_layout_loses_nothing(lab, other, monkeypatch, way):
+def test_an_agent_of_another_layout_loses_nothing(lab, other_layout_build, monkeypatch, way):
     own = programs.BUILD
-    use(monkeypatch, own if way == "up" else other)
+    use(monkeypatch, own if way == "up" else other_layout_build)
     agent = lab.start(session_slots=16)
     layout = only_layout(agent)
     fill(lab)
     before, counters = listed(agent), agent.counters()
     with Stream(lab) as stream:
-        use(monkeypatch, other if way == "up" else own)
+        use(monkeypatch, other_layout_build if way == "up" else own)
         agent.stop()
         assert agent.once("-t").status == 0
         agent.start()
@@ -101,14 +101,14 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_kill_at_any_moment_leaves_what_the_next_start_goes_on_from(lab, other, monkeypatch, moment):
+def test_a_kill_at_any_moment_leaves_what_the_next_start_goes_on_from(lab, other_layout_build, monkeypatch, moment):
     agent = lab.start(session_slots=16)
     layout = only_layout(agent)
     fill(lab)
     before = listed(agent)
     with Stream(lab):
         agent.stop()
-        use(monkeypatch, other)
+        use(monkeypatch, other_layout_build)
         agent.launch()
         end = time.monotonic() + 60
         # The brief ones may be missed; then it is killed later, which must do no harm either.

@@ -36,7 +36,7 @@ def assert_in(lab, host, port, options, mss):
 
 
 @pytest.fixture(scope="module")
-def clamped(run_directory, mode):
+def clamping_lab(run_directory, mode):
     """A lab that lets an MSS of 1300 through."""
     it = Lab(run_directory)
     try:
@@ -48,21 +48,21 @@ def clamped(run_directory, mode):
 
 @pytest.fixture(autouse=True)
 def clean_wires(request):
-    if "clamped" in request.fixturenames:
-        shared = request.getfixturevalue("clamped")
+    if "clamping_lab" in request.fixturenames:
+        shared = request.getfixturevalue("clamping_lab")
         shared.inside.clear()
         shared.outside.clear()
 
 
-def test_switched_off(running):
-    host = running.host()
-    assert_out(running, host, 1, [("MSS", 65535)], 65535)
-    assert_in(running, host, 1, [("MSS", 65535)], 65535)
+def test_switched_off(running_lab):
+    host = running_lab.host()
+    assert_out(running_lab, host, 1, [("MSS", 65535)], 65535)
+    assert_in(running_lab, host, 1, [("MSS", 65535)], 65535)
 
 
 @pytest.mark.parametrize("sent,seen", [(1460, 1300), (1301, 1300), (1300, 1300), (536, 536), (0, 0), (65535, 1300)])
-def test_wherever_it_stands(clamped, sent, seen):
-    lab = clamped
+def test_wherever_it_stands(clamping_lab, sent, seen):
+    lab = clamping_lab
     host = lab.host()
     shapes = (
         [("MSS", sent)],
@@ -75,8 +75,8 @@ def test_wherever_it_stands(clamped, sent, seen):
         assert_in(lab, host, port, options, seen)
 
 
-def test_only_in_syns_that_have_one(clamped):
-    lab = clamped
+def test_only_in_syns_that_have_one(clamping_lab):
+    lab = clamping_lab
     host = lab.host()
     src = block_of(host.addr).first_choice(5000)
     assert_out(lab, host, 5000, [("MSS", 1460)], 1300)
@@ -85,8 +85,8 @@ def test_only_in_syns_that_have_one(clamped):
     lab.send_out(syn(lab, host, 5002, [("WScale", 7)]), block_of(host.addr).first_choice(5002))
 
 
-def test_hairpin(clamped):
-    lab = clamped
+def test_hairpin(clamping_lab):
+    lab = clamping_lab
     caller, callee = lab.host(), lab.host()
     its, own = block_of(callee.addr).first_choice(2000), block_of(caller.addr).first_choice(3000)
     with lab.counting(drop_no_session=1):
@@ -134,8 +134,8 @@ MALFORMED = [b"\x02\x03\x05\x00", b"\x02\x00\x00\x00", b"\x01\x02\x04\x05", b"\x
 
 
 @pytest.mark.parametrize("options", MALFORMED, ids=lambda o: o.hex())
-def test_malformed_options_are_left_alone(clamped, options):
-    lab = clamped
+def test_malformed_options_are_left_alone(clamping_lab, options):
+    lab = clamping_lab
     host = lab.host()
     lab.inside.send(lab.from_inside(host, TCP(sport=5000, dport=80, flags="S", dataofs=6) / options))
     came = lab.outside.receive()

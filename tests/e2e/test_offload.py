@@ -23,7 +23,7 @@ RTM_NEWLINK = 16
 
 
 @pytest.fixture
-def kernels(lab):
+def real_hosts_lab(lab):
     """The subscriber and the server are kernels, too, and every interface has its offloads on."""
     for ns, name in ((lab.gateway, "in0"), (lab.gateway, "out0"), (lab.inside_ns, "eth0"), (lab.outside_ns, "eth0")):
         ns.run("ethtool", "-K", name, "tx", "on", "tso", "on", "gso", "on", "gro", "on", "sg", "on")
@@ -55,17 +55,17 @@ def refused(kind, payload, segment):
                                                     (socket.SOCK_STREAM, b"x", 0)],
                          ids=["udp", "long-udp", "udp-segments", "short-udp-segments", "tcp"])
 @pytest.mark.parametrize("tx", ["on", "off"])
-def test_a_refusal_reaches_the_socket_of_a_sender_with_transmit_offload(kernels, tx, kind, payload, segment):
-    kernels.gateway.run("ethtool", "-K", "in0", "tx", tx)
-    kernels.start(forwarding="kernel", sessions_per_user=1)
-    with kernels.inside_ns.enter():
+def test_a_refusal_reaches_the_socket_of_a_sender_with_transmit_offload(real_hosts_lab, tx, kind, payload, segment):
+    real_hosts_lab.gateway.run("ethtool", "-K", "in0", "tx", tx)
+    real_hosts_lab.start(forwarding="kernel", sessions_per_user=1)
+    with real_hosts_lab.inside_ns.enter():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as first:
             first.connect((SERVER, 53))
             first.send(b"the only session")
-        agent.wait_for(lambda: kernels.agent.counters()["sessions_opened"] == 1, 4, "a session")
-        kernels.inside.clear()
+        agent.wait_for(lambda: real_hosts_lab.agent.counters()["sessions_opened"] == 1, 4, "a session")
+        real_hosts_lab.inside.clear()
         assert refused(kind, payload, segment) == "EHOSTUNREACH"
-    error = kernels.inside.packet()
+    error = real_hosts_lab.inside.packet()
     assert (error[IP].src, error[IP].dst, error[ICMP].type, error[ICMP].code) == (GATEWAY_IN, SUBSCRIBER, 3, 1)
     packets.assert_checksums(error)
     # The quote is the packet that the card would have sent first, its own checksum included.
@@ -76,7 +76,7 @@ def test_a_refusal_reaches_the_socket_of_a_sender_with_transmit_offload(kernels,
         again = whole.copy()
         del again.chksum, again.payload.chksum
         assert bytes(again) == quote
-    assert kernels.agent.counters()["sent_icmp_unreachable"] >= 1
+    assert real_hosts_lab.agent.counters()["sent_icmp_unreachable"] >= 1
 
 
 def set_big(ns, name, size):
@@ -88,15 +88,16 @@ def set_big(ns, name, size):
         return struct.unpack_from("i", s.recv(1000), 16)[0]
 
 
-def test_big_tcp_passes(kernels):
-    for ns, name in ((kernels.gateway, "in0"), (kernels.gateway, "out0"), (kernels.inside_ns, "eth0"), (kernels.outside_ns, "eth0")):
+def test_big_tcp_passes(real_hosts_lab):
+    lab = real_hosts_lab
+    for ns, name in ((lab.gateway, "in0"), (lab.gateway, "out0"), (lab.inside_ns, "eth0"), (lab.outside_ns, "eth0")):
         if set_big(ns, name, 180000):
             pytest.skip("this kernel has no BIG TCP for IPv4")
-    kernels.start(forwarding="kernel", xdp_mode="native")
+    real_hosts_lab.start(forwarding="kernel", xdp_mode="native")
     total, got = 32 << 20, 0
-    with kernels.outside_ns.enter():
+    with real_hosts_lab.outside_ns.enter():
         listener = socket.create_server((SERVER, 5001))
-    with kernels.inside_ns.enter():
+    with real_hosts_lab.inside_ns.enter():
         client = socket.create_connection((SERVER, 5001), 5)
     server, _ = listener.accept()
     server.settimeout(10)
@@ -105,7 +106,7 @@ def test_big_tcp_passes(kernels):
     while got < total:
         got += len(server.recv(1 << 20))
     sender.join(5)
-    counters = kernels.agent.counters()
+    counters = real_hosts_lab.agent.counters()
     assert counters["drop_malformed"] == 0
     # The longest were longer than 65535 octets: few packets carried it all.
     assert total / counters["in2out_translated"] > 30000, counters

@@ -24,7 +24,7 @@ def examples():
 
 
 @pytest.fixture(scope="module")
-def gateway(run_directory):
+def example_gateway(run_directory):
     """The gateway that the page describes."""
     it = Lab(run_directory)
     try:
@@ -84,12 +84,12 @@ def matches(wanted, found):
 
 
 @pytest.mark.parametrize("command, lines", list(examples()), ids=lambda v: v[:60] if isinstance(v, str) else "")
-def test_commands_print_what_the_page_says(gateway, command, lines):
+def test_commands_print_what_the_page_says(example_gateway, command, lines):
     while lines and not lines[-1]:
         lines = lines[:-1]
-    found = run(gateway, command)
+    found = run(example_gateway, command)
     if "trace start" in command:
-        send_queries(gateway)
+        send_queries(example_gateway)
     assert matches(shape(lines) or [""], shape(found)), "\n".join(["the page:", *lines, "", "in truth:", *found])
 
 

@@ -28,7 +28,7 @@ class Place:
 
 
 @pytest.fixture
-def place(lab):
+def directories(lab):
     return Place(lab)
 
 
@@ -45,26 +45,26 @@ def refused(agent, *words):
 
 @pytest.mark.parametrize("below", ["", "/sub"], ids=["itself", "below it"])
 @pytest.mark.parametrize("key", KEYS)
-def test_a_strangers_link_is_not_followed(lab, place, key, below):
-    place.by_stranger("ln", "-s", place.victim, place.open / "link")
-    agent = lab.prepare(**{key: f"{place.open}/link{below}{KEYS[key]}"})
-    refused(agent, f"{key}: {place.open}/link is a symbolic link of uid {STRANGER} (nobody)", f"`rm {place.open}/link`")
-    assert [p.name for p in place.victim.iterdir()] == ["precious"]
+def test_a_strangers_link_is_not_followed(lab, directories, key, below):
+    directories.by_stranger("ln", "-s", directories.victim, directories.open / "link")
+    agent = lab.prepare(**{key: f"{directories.open}/link{below}{KEYS[key]}"})
+    refused(agent, f"{key}: {directories.open}/link is a symbolic link of uid {STRANGER} (nobody)", f"`rm {directories.open}/link`")
+    assert [p.name for p in directories.victim.iterdir()] == ["precious"]
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_strangers_directory_is_not_used(lab, place, key):
-    place.by_stranger("mkdir", "-m", "755", place.open / "mine")
-    agent = lab.prepare(**{key: f"{place.open}/mine{KEYS[key]}"})
-    refused(agent, f"{key}: {place.open}/mine belongs to uid {STRANGER} (nobody), mode 0755", f"`chown root {place.open}/mine`")
-    assert not list((place.open / "mine").iterdir())
+def test_a_strangers_directory_is_not_used(lab, directories, key):
+    directories.by_stranger("mkdir", "-m", "755", directories.open / "mine")
+    agent = lab.prepare(**{key: f"{directories.open}/mine{KEYS[key]}"})
+    refused(agent, f"{key}: {directories.open}/mine belongs to uid {STRANGER} (nobody), mode 0755", f"`chown root {directories.open}/mine`")
+    assert not list((directories.open / "mine").iterdir())
 
 
 @pytest.mark.parametrize("mode,words", [(0o777, "writable for everybody (owner root, mode 0777); `chmod o-w"),
                                         (0o775, "writable for gid 65534 (owner root, mode 0775); `chmod g-w")],
                          ids=["everybody", "a group"])
 @pytest.mark.parametrize("key", KEYS)
-def test_a_directory_that_others_may_write_to_is_not_used(lab, place, key, mode, words):
+def test_a_directory_that_others_may_write_to_is_not_used(lab, directories, key, mode, words):
     path = lab.directory / "loose"
     path.mkdir()
     os.chown(path, 0, STRANGER)
@@ -74,13 +74,13 @@ def test_a_directory_that_others_may_write_to_is_not_used(lab, place, key, mode,
     assert not list(path.iterdir())
 
 
-def test_nothing_is_mounted_over_a_directory_that_is_not_empty(lab, place):
-    agent = lab.prepare(pin_path=str(place.victim))
-    refused(agent, f"pin_path: {place.victim} is no bpffs and not empty", "name an empty directory")
-    assert (place.victim / "precious").read_text() == "data"
+def test_nothing_is_mounted_over_a_directory_that_is_not_empty(lab, directories):
+    agent = lab.prepare(pin_path=str(directories.victim))
+    refused(agent, f"pin_path: {directories.victim} is no bpffs and not empty", "name an empty directory")
+    assert (directories.victim / "precious").read_text() == "data"
 
 
-def test_an_empty_directory_gets_a_bpffs(lab, place):
+def test_an_empty_directory_gets_a_bpffs(lab, directories):
     path = lab.directory / "empty"
     path.mkdir(0o700)
     agent = lab.prepare(pin_path=str(path))
@@ -93,10 +93,10 @@ def test_an_empty_directory_gets_a_bpffs(lab, place):
             isolation.unmount(path)
 
 
-def test_a_history_that_a_stranger_made_is_not_taken_over(lab, place):
-    place.by_stranger("touch", place.open / "history.jsonl")
-    agent = lab.prepare(state_dir=str(place.open))
-    refused(agent, f"state_dir: {place.open}/history.jsonl belongs to uid {STRANGER} (nobody)")
+def test_a_history_that_a_stranger_made_is_not_taken_over(lab, directories):
+    directories.by_stranger("touch", directories.open / "history.jsonl")
+    agent = lab.prepare(state_dir=str(directories.open))
+    refused(agent, f"state_dir: {directories.open}/history.jsonl belongs to uid {STRANGER} (nobody)")
 
 
 LOOSE = [
@@ -128,14 +128,14 @@ def test_a_reload_refuses_it_too_and_the_running_configuration_stays(lab):
     agent.ctl("reload")
 
 
-def test_links_and_directories_of_roots_are_as_good_as_any(lab, place):
+def test_links_and_directories_of_roots_are_as_good_as_any(lab, directories):
     (lab.directory / "real").mkdir()
     (lab.directory / "way").symlink_to("real")
-    (place.open / "own").symlink_to(lab.directory / "way")
-    agent = lab.prepare(state_dir=f"{place.open}/own/../real/./state", control_socket=str(place.open / "agent.sock"))
+    (directories.open / "own").symlink_to(lab.directory / "way")
+    agent = lab.prepare(state_dir=f"{directories.open}/own/../real/./state", control_socket=str(directories.open / "agent.sock"))
     link = lab.directory / "config"
     link.symlink_to(agent.path)
-    agent.path, agent.socket = link, place.open / "agent.sock"
+    agent.path, agent.socket = link, directories.open / "agent.sock"
     agent.start()
     assert (lab.directory / "real" / "state" / "history.jsonl").exists()
     agent.ctl("status")

@@ -72,9 +72,9 @@ def test_it_has_these_capabilities_alone(gateway):
     assert_alone(gateway.agent.process)
 
 
-def test_one_that_root_starts_gives_up_all_others(running):
-    assert_alone(running.agent.process)
-    status = pathlib.Path(f"/proc/{running.agent.process.pid}/status").read_text()
+def test_one_that_root_starts_gives_up_all_others(running_lab):
+    assert_alone(running_lab.agent.process)
+    status = pathlib.Path(f"/proc/{running_lab.agent.process.pid}/status").read_text()
     assert "CapBnd:\t0000000000000000\n" in status and "NoNewPrivs:\t1\n" in status
 
 

@@ -69,15 +69,15 @@ def test_an_interface_that_stops_to_take_them_is_served_by_the_kernel(lab):
 
 
 @pytest.fixture
-def refusing(lab):
+def lab_refusing_redirects(lab):
     """Both wires refuse what XDP redirects to them; its answers and hairpins go by the agent."""
     gro(lab, "off")
     lab.start(forwarding="redirect", xdp_mode="native", unsolicited_tcp="answer")
     return lab
 
 
-def test_what_an_interface_refuses_the_agent_sends(refusing):
-    lab, host = refusing, refusing.host()
+def test_what_an_interface_refuses_the_agent_sends(lab_refusing_redirects):
+    lab, host = lab_refusing_redirects, lab_refusing_redirects.host()
     asked = request("1.1.1.2")
     lab.outside.send(asked)
     assert_answered(lab.outside, asked, OUT_MAC)
@@ -92,13 +92,13 @@ def test_what_an_interface_refuses_the_agent_sends(refusing):
     assert lab.agent.counters()["redirect_errors"] == 0
 
 
-def test_hairpins_of_wires_that_refuse_redirects(refusing):
-    alice, bob = refusing.host(), refusing.host()
-    open_one_side(refusing, alice, 4001, bob, 4002)
+def test_hairpins_of_wires_that_refuse_redirects(lab_refusing_redirects):
+    alice, bob = lab_refusing_redirects.host(), lab_refusing_redirects.host()
+    open_one_side(lab_refusing_redirects, alice, 4001, bob, 4002)
     for _ in range(50):
-        pass_(refusing, bob, 4002, alice, 4001)
-        pass_(refusing, alice, 4001, bob, 4002)
-    assert refusing.agent.counters()["redirect_errors"] == 0
+        pass_(lab_refusing_redirects, bob, 4002, alice, 4001)
+        pass_(lab_refusing_redirects, alice, 4001, bob, 4002)
+    assert lab_refusing_redirects.agent.counters()["redirect_errors"] == 0
 
 
 def test_an_ingress_qdisc_is_refused_and_nothing_changed(lab):

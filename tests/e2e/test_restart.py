@@ -98,8 +98,8 @@ def assert_nothing_is_lost(lab, change):
 
 
 @pytest.mark.parametrize("how", RESTARTS)
-def test_a_restart_loses_no_packet(each, how):
-    assert_nothing_is_lost(each, RESTARTS[how])
+def test_a_restart_loses_no_packet(mode_lab, how):
+    assert_nothing_is_lost(mode_lab, RESTARTS[how])
 
 
 @pytest.mark.parametrize("how", CHANGES)
@@ -108,13 +108,13 @@ def test_a_change_loses_no_packet(lab, how):
     assert_nothing_is_lost(lab, CHANGES[how])
 
 
-def test_the_datapath_goes_on_without_an_agent(each):
-    with Stream(each):
-        each.agent.kill()
-    new = each.host()
-    each.open_udp(new)
-    each.agent.start()
-    assert len(each.sessions(new.addr)) == 1
+def test_the_datapath_goes_on_without_an_agent(mode_lab):
+    with Stream(mode_lab):
+        mode_lab.agent.kill()
+    new = mode_lab.host()
+    mode_lab.open_udp(new)
+    mode_lab.agent.start()
+    assert len(mode_lab.sessions(new.addr)) == 1
 
 
 def test_sessions_of_every_kind_survive(lab):

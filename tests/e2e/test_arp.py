@@ -95,7 +95,7 @@ def test_not_answered_on_inside_interfaces(mode_lab):
     assert mode_lab.agent.counters()["arp_answered"] == before
 
 
-def test_not_answered_where_switched_off(lab, mode):
+def test_not_answered_if_disabled(lab, mode):
     lab.start(answer_arp=False, **mode)
     lab.outside.send(request("1.1.1.1"))
     marker = request(GATEWAY_OUT)
@@ -104,7 +104,7 @@ def test_not_answered_where_switched_off(lab, mode):
     assert lab.agent.counters()["arp_answered"] == 0
 
 
-def test_a_new_mapping_is_answered_for_and_a_deleted_one_not(lab):
+def test_arp_is_answered_for_a_new_mapping_and_not_for_a_deleted_one(lab):
     agent = lab.start()
     agent.ctl("mapping", "add", "10.9.0.0/24", "1.1.9.9/32")
     packet = request("1.1.9.9")
@@ -130,7 +130,7 @@ def test_pool_addresses_have_a_blackhole_route(lab):
     assert blackholes() == ["1.1.1.0/30"]
 
 
-def test_what_belongs_to_no_session_does_not_go_back(mode_lab):
+def test_packets_without_a_session_are_not_sent_back(mode_lab):
     """Without detnat it would be routed to the router it came from."""
     with mode_lab.counting(drop_no_session=2):
         mode_lab.outside.send(mode_lab.from_outside("1.1.1.1", UDP(sport=53, dport=5000)),

@@ -43,7 +43,7 @@ def protocol(name):
 
 
 @pytest.mark.parametrize("name", PAYLOADS)
-def test_out_and_in_as_it_is(bypass_lab, name):
+def test_packets_pass_untranslated_in_both_directions(bypass_lab, name):
     lab = bypass_lab
     host = lab.host()
     with lab.counting(passed_untranslated=None):
@@ -64,7 +64,7 @@ def test_everything_else_is_translated(bypass_lab, dst):
     lab.inside.assert_silent()
 
 
-def test_nobody_comes_in_with_an_inside_source(bypass_lab):
+def test_no_packet_from_outside_enters_with_an_inside_source(bypass_lab):
     """10.0.0.0/8 is bypassed, and the subscribers are in it: outside, their addresses are a lie."""
     lab = bypass_lab
     host, victim = lab.host(), lab.host()
@@ -112,7 +112,7 @@ def test_a_reload_changes_it(lab, mode):
     lab.send_out(packet, src)
 
 
-def test_as_many_as_there_can_be(lab):
+def test_the_maximum_number_of_prefixes(lab):
     prefixes = [f"100.100.{n}.64/26" for n in range(256)]
     lab.start(bypass=prefixes)
     host = lab.host()
@@ -122,7 +122,7 @@ def test_as_many_as_there_can_be(lab):
             lab.send_out(packet, block_of(host.addr).first_choice(5000) if translated else (host.addr, None))
 
 
-def test_mappings_are_none_of_its_business(lab):
+def test_changes_of_mappings_do_not_affect_bypass(lab):
     """A mapping added while there is a bypass, and one deleted."""
     lab.start(bypass=["192.0.2.0/24"], mappings=[])
     host = lab.host()

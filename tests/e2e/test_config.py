@@ -200,7 +200,7 @@ def test_broken(idle_lab, name):
     assert_refused(idle_lab, [f"{idle_lab.agent.path}:{line}" if line else str(idle_lab.agent.path)])
 
 
-def test_a_right_one_is_only_checked(idle_lab):
+def test_a_valid_configuration_is_only_checked(idle_lab):
     idle_lab.agent.write()
     before = machine.traces(idle_lab)
     result = idle_lab.agent.once("-t")
@@ -261,7 +261,7 @@ def test_every_cut_of_a_file_is_refused(idle_lab):
 
 
 @pytest.mark.parametrize("path", ["/nonexistent", "/", "/dev/null", "/dev/zero", "/proc/self/mem"])
-def test_what_is_no_file(idle_lab, path):
+def test_paths_that_are_no_files_are_refused(idle_lab, path):
     for options in (("-t",), ()):
         result = execute(AGENT, *options, "-c", path, namespace=idle_lab.gateway, timeout=20)
         assert result.status == 2 and path in result.err, result

@@ -38,7 +38,7 @@ def reasons(answer):
     return [(finding["reason"], finding["drops"]) for finding in answer["findings"]]
 
 
-def test_a_subscriber_in_good_order(running_lab):
+def test_explain_finds_nothing_wrong_with_a_working_subscriber(running_lab):
     host = running_lab.host()
     block = block_of(host.addr)
     running_lab.handshake(host)
@@ -59,7 +59,7 @@ def test_a_subscriber_in_good_order(running_lab):
     assert answer["way_out"]["interface"] == "out0" and answer["way_out"]["next_hop"] == SERVER
 
 
-def test_without_sessions_the_way_out_is_the_default_route(running_lab):
+def test_without_sessions_the_next_hop_is_that_of_the_default_route(running_lab):
     answer = explain(running_lab, running_lab.host().addr)
     assert answer["way_out"]["next_hop"] == ROUTER and answer["findings"] == []
 
@@ -87,7 +87,7 @@ def test_an_endpoint_without_a_session(running_lab):
 
 
 @pytest.mark.parametrize("port", [0, 80, 1023, 64512 // 4096 * 4096 + 1024, 65535])
-def test_ports_of_nobody(running_lab, port):
+def test_ports_without_an_owner(running_lab, port):
     answer = explain(running_lab, f"1.1.1.1:{port}", found=False)
     assert reasons(answer) == [("drop_no_session", True)] and "subscriber" not in answer
     assert ("below 1024" if port < 1024 else "remainder") in answer["findings"][0]["text"]
@@ -111,13 +111,13 @@ def test_an_address_in_no_mapping(running_lab):
 
 
 @pytest.mark.parametrize("unmatched, public, private", [("route", False, False), ("drop", True, True)])
-def test_what_becomes_of_the_unmatched(lab, unmatched, public, private):
+def test_explain_knows_what_happens_to_unmatched_packets(lab, unmatched, public, private):
     lab.start(unmatched=unmatched)
     for addr, dropped in (("203.0.113.9", public), ("192.168.0.9", private)):
         assert reasons(explain(lab, addr, found=False)) == [("drop_no_mapping", True) if dropped else ("passed_untranslated", False)]
 
 
-def test_a_mapping_that_was_deleted(lab):
+def test_explain_names_a_deleted_mapping(lab):
     lab.start()
     lab.agent.ctl("mapping", "del", MAPPING["in"], MAPPING["out"])
     for addr in ("10.0.0.9", "1.1.1.1"):
@@ -189,7 +189,7 @@ def test_interfaces_that_are_missing(lab):
     assert ("interface", True) in reasons(explain(lab, host.addr))
 
 
-def test_routes_and_neighbours(lab):
+def test_explain_checks_routes_and_neighbours(lab):
     lab.start()
     host = lab.host()
     lab.gateway.ip("neigh", "replace", host.addr, "dev", "in0", "nud", "failed")
@@ -249,7 +249,7 @@ def test_interfaces_without_a_role(lab, config, out, back):
     assert reasons(explain(lab, host.addr)) == back
 
 
-def test_a_guard_that_does_not_stand(lab):
+def test_explain_reports_a_missing_guard(lab):
     agent = lab.prepare()
     lab.gateway.run("nft", "add", "table", "inet", agent.guard_table())
     agent.start()
@@ -264,7 +264,7 @@ def test_the_gateway_itself(running_lab):
     assert reasons(explain(running_lab, "10.0.0.1")) == [("passed_untranslated", False)]
 
 
-def test_expired_sessions_and_time_wait_are_told_apart(lab):
+def test_explain_distinguishes_expired_sessions_and_time_wait(lab):
     lab.start(timeouts={"udp": 1}, sweep_interval=3600)
     host = lab.host()
     lab.open_udp(host)

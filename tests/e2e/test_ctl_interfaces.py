@@ -54,7 +54,7 @@ def test_texts(agent, spare_interface):
     assert agent.text("interface", "del", spare_interface, "inside").startswith("deleted ")
 
 
-def test_what_is_deleted_is_detached(running_lab, agent, spare_interface):
+def test_a_deleted_interface_is_detached(running_lab, agent, spare_interface):
     agent.ctl("interface", "add", spare_interface, "outside")
     assert "xdp" in running_lab.gateway.ip("link", "show", spare_interface)
     assert "clsact" in running_lab.gateway.run("tc", "qdisc", "show", "dev", spare_interface).stdout
@@ -81,7 +81,7 @@ def test_bad_usage(agent, arguments):
     agent.refused("interface", *arguments, status=2)
 
 
-def test_an_interface_that_is_outside_no_more_translates_nothing(lab):
+def test_an_interface_that_is_no_longer_outside_translates_nothing(lab):
     agent = lab.start(unmatched="route")
     host = lab.host()
     src = lab.open_udp(host)

@@ -57,7 +57,7 @@ def test_an_address_of_no_mapping_is_refused(running_lab):
     running_lab.agent.refused("session", "list", "192.0.2.1")
 
 
-def test_closed_ones_are_listed_with_all_only(running_lab):
+def test_closed_sessions_are_only_listed_with_all(running_lab):
     host = running_lab.host()
     src = running_lab.handshake(host)
     running_lab.tcp_out(host, src, "FA")
@@ -107,7 +107,7 @@ def test_close_of_an_echo_session(running_lab):
     assert running_lab.agent.ctl("session", "close", "out", f"{out_addr}:{ident}", f"{SERVER}:0") == {"closed": 1}
 
 
-def test_a_closed_session_lets_nothing_in_and_is_opened_again_from_inside(running_lab):
+def test_a_closed_session_lets_nothing_in_and_can_be_reopened_from_inside(running_lab):
     host = running_lab.host()
     src = running_lab.open_udp(host, 4000)
     running_lab.agent.ctl("session", "close", "in", f"{host.addr}:4000", f"{SERVER}:53")
@@ -136,7 +136,7 @@ def test_bad_usage(running_lab, arguments):
     running_lab.agent.refused("session", *arguments, status=2)
 
 
-def test_thousands_are_listed_whole(lab):
+def test_thousands_are_listed_completely(lab):
     lab.start(sessions_per_user=65535)
     opened = set()
     hosts = [lab.host() for _ in range(20)]

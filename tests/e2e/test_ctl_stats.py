@@ -17,7 +17,7 @@ def test_stats_have_every_counter(running_lab):
     assert all(type(v) is int and v >= 0 for v in counters.values())
 
 
-def test_octets_are_those_of_the_packets_both_ways(running_lab):
+def test_octets_are_counted_in_both_directions(running_lab):
     host = running_lab.host()
     src = running_lab.open_udp(host)
     before = running_lab.agent.ctl("stats")["octets"]

@@ -57,7 +57,7 @@ def test_bad_verbs(agent, arguments):
     agent.refused("timeouts", *arguments, status=2)
 
 
-def test_a_change_acts_on_sessions_at_once(running_lab, agent):
+def test_a_change_affects_existing_sessions_at_once(running_lab, agent):
     host = running_lab.host()
     running_lab.open_udp(host)
     assert 295 <= running_lab.session(host)["expires"] <= 300

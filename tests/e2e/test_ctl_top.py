@@ -40,7 +40,7 @@ def test_top_by_sessions_and_by_quota(lab):
     assert refused.addr in text and one.addr in text and idle.addr + " " not in text
 
 
-def test_whoever_has_no_sessions_any_more_is_left_out(lab):
+def test_subscribers_without_sessions_are_left_out(lab):
     lab.start(timeouts={"udp": 1}, sweep_interval=3600, sessions_per_user=2)
     host = lab.host()
     lab.refuse(host, 1)
@@ -186,7 +186,7 @@ def test_control_c(terminal):
     assert terminal.is_restored()
 
 
-def test_it_is_stopped_and_comes_back(terminal):
+def test_the_view_can_be_stopped_and_continued(terminal):
     terminal.expect("PACKETS/S")
     os.kill(terminal.process.pid, signal.SIGTSTP)
     terminal.expect(re.escape(LEAVE))
@@ -207,7 +207,7 @@ def test_it_follows_the_size_of_the_terminal(terminal):
     assert len(lines) <= 10 and max(map(len, lines)) <= 40, lines
 
 
-def test_an_agent_that_restarts_is_waited_for(lab):
+def test_the_view_waits_for_an_agent_that_restarts(lab):
     lab.start()
     terminal = Terminal(CTL, "-s", lab.agent.socket, "top")
     try:
@@ -223,7 +223,7 @@ def test_an_agent_that_restarts_is_waited_for(lab):
 
 
 @pytest.mark.parametrize("arguments, term", [(("--once",), "xterm"), (("-n", "5"), "xterm"), (("--json",), "xterm"), ((), "dumb")])
-def test_once_even_on_a_terminal(small_quota_lab, arguments, term):
+def test_a_single_listing_prints_no_escape_sequences(small_quota_lab, arguments, term):
     terminal = Terminal(CTL, "-s", small_quota_lab.agent.socket, "top", *arguments, term=term)
     try:
         assert terminal.ended() == 0

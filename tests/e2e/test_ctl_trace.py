@@ -70,7 +70,7 @@ def leaves(agent):
     return sorted(p.name for p in agent.pins.glob("v*/*_leaves_*"))
 
 
-def test_start_and_stop_answer_an_empty_object(agent):
+def test_start_and_stop_return_an_empty_object(agent):
     assert agent.ctl("status")["tracing"] is False
     assert agent.ctl("trace", "show") == [] and agent.text("trace", "show") == "no packets\n"
     assert agent.ctl("trace", "start") == {}
@@ -81,7 +81,7 @@ def test_start_and_stop_answer_an_empty_object(agent):
     assert agent.ctl("trace", "stop") == {}
 
 
-def test_both_directions_of_a_subscriber_are_traced_and_nobody_else(running_lab, agent):
+def test_both_directions_of_a_subscriber_are_traced_and_no_other(running_lab, agent):
     host, other = running_lab.host(), running_lab.host()
     agent.ctl("trace", "start", "--in", host.addr)
     src = running_lab.open_udp(host)
@@ -97,7 +97,7 @@ def test_both_directions_of_a_subscriber_are_traced_and_nobody_else(running_lab,
     assert host.addr in text and src[0] in text and "in2out_translated" in text and other.addr not in text
 
 
-def test_steps_tell_session_subscriber_and_way(running_lab, agent):
+def test_steps_name_session_subscriber_and_next_hop(running_lab, agent):
     host = running_lab.host()
     agent.ctl("trace", "start", "--in", host.addr)
     src = running_lab.open_udp(host)
@@ -113,7 +113,7 @@ def test_steps_tell_session_subscriber_and_way(running_lab, agent):
     assert [s["ns"] for s in following["steps"]] == sorted(s["ns"] for s in following["steps"])
 
 
-def test_the_quick_path_is_told_from_the_slow_one(running_lab, agent):
+def test_a_trace_distinguishes_fast_path_and_slow_path(running_lab, agent):
     host = running_lab.host()
     agent.ctl("trace", "start", "--in", host.addr)
 
@@ -216,7 +216,7 @@ def test_an_icmp_error_from_outside_shows_what_it_quotes(running_lab, agent):
     assert f"quotes {host.addr}:5000" in agent.text("trace", "show")
 
 
-def test_an_error_of_no_session_says_so(running_lab, agent):
+def test_an_icmp_error_of_no_session_is_traced_as_such(running_lab, agent):
     host = running_lab.host()
     block = block_of(host.addr)
     agent.ctl("trace", "start", "--in", host.addr)
@@ -227,7 +227,7 @@ def test_an_error_of_no_session_says_so(running_lab, agent):
     assert "session" not in steps(trace) and "rewritten" not in steps(trace)
 
 
-def test_fragments_show_what_their_first_one_made_of_them(running_lab, agent):
+def test_a_trace_of_fragments_shows_the_first_ones_translation(running_lab, agent):
     host = running_lab.host()
     src = block_of(host.addr).first_choice(5000)
     first, later = cut(running_lab.from_inside(host, UDP(sport=5000, dport=53) / bytes(1200), id=4711))
@@ -283,7 +283,7 @@ def test_tags_are_shown(running_lab, agent):
     assert found[at:at + 3] == ["vlan", "untagged", "in2out"] and "rewritten" in found[at:]
 
 
-def test_what_is_not_ipv4_is_traced_where_nothing_is_asked_for(running_lab, agent):
+def test_frames_that_are_not_ipv4_are_traced_without_a_filter(running_lab, agent):
     asked = block_of("10.0.0.200").addr
     request = Ether(src=SERVER_MAC, dst="ff:ff:ff:ff:ff:ff") / ARP(op=1, hwsrc=SERVER_MAC, psrc=SERVER, pdst=asked)
     agent.ctl("trace", "start")
@@ -317,7 +317,7 @@ def test_another_start_replaces_the_trace(running_lab, agent):
     assert ends(trace)[0][0] == f"{other.addr}:5000"
 
 
-def test_a_change_during_a_trace_goes_on_tracing(running_lab, agent):
+def test_a_configuration_change_does_not_end_a_trace(running_lab, agent):
     host = running_lab.host()
     agent.ctl("trace", "start", "--in", host.addr)
     agent.ctl("timeouts", "set", "udp=99")
@@ -328,7 +328,7 @@ def test_a_change_during_a_trace_goes_on_tracing(running_lab, agent):
     agent.ctl("timeouts", "reset")
 
 
-def test_a_flood_is_bounded_and_the_trace_ends_by_itself(running_lab, agent):
+def test_a_flood_ends_the_trace_at_its_packet_count(running_lab, agent):
     host = running_lab.host()
     agent.ctl("trace", "start", "--in", host.addr, "--count", "50")
     packet = running_lab.from_inside(host, UDP(sport=5000, dport=53) / b"query")
@@ -341,7 +341,7 @@ def test_a_flood_is_bounded_and_the_trace_ends_by_itself(running_lab, agent):
     assert len(leaves(agent)) == 2
 
 
-def test_refusals_say_what_is_expected(agent):
+def test_refusals_name_what_is_expected(agent):
     for arguments, word in (
         (("--in", "10.0.0"), "in"),
         (("--in", "0.0.0.0"), "in"),
@@ -370,7 +370,7 @@ def test_a_refusal_is_traced_with_its_answer(lab):
     assert ends(trace)[1] == ("10.0.0.1:0", f"{host.addr}:0")
 
 
-def test_the_kernels_way_is_traced_at_both_hooks(lab):
+def test_a_packet_through_the_kernel_is_traced_at_both_hooks(lab):
     agent = lab.start(forwarding="kernel")
     host = lab.host()
     agent.ctl("trace", "start", "--in", host.addr)
@@ -381,7 +381,7 @@ def test_the_kernels_way_is_traced_at_both_hooks(lab):
     assert ends(down)[1] == (f"{src[0]}:{src[1]}", f"{SERVER}:53")
 
 
-def test_a_protocol_without_ports_is_traced_both_ways(lab):
+def test_a_protocol_without_ports_is_traced_in_both_directions(lab):
     own = {"in": "10.0.64.0/28", "out": "203.0.113.16/28"}
     agent = lab.start(mappings=[MAPPING, own])
     host, outside = lab.host("10.0.64.3"), "203.0.113.19"
@@ -429,7 +429,7 @@ def test_an_agent_that_ends_during_a_trace_leaves_the_normal_programs(lab):
     assert agent.ctl("status")["tracing"] is False
 
 
-def test_packets_that_a_trace_missed_are_told_of(lab):
+def test_packets_that_a_trace_missed_are_reported(lab):
     """The agent sleeps while more come than the ring buffer holds."""
     agent = lab.start()
     host = lab.host()

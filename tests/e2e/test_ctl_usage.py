@@ -16,7 +16,7 @@ def test_no_agent_is_exit_3(run_directory):
             assert result.status == 3 and result.out == "" and result.err.startswith("detnatctl: "), result
 
 
-def test_a_socket_that_nobody_serves_is_exit_3(run_directory):
+def test_a_stale_socket_is_exit_3(run_directory):
     import socket
 
     path = run_directory / "dead.sock"

@@ -31,25 +31,25 @@ def next_second():
         time.sleep(0.02)
 
 
-def test_the_holder_of_now(running_lab):
+def test_the_present_holder(running_lab):
     answer = who(running_lab.agent, "1.1.1.1:1276")
     assert answer["in_addr"] == "10.0.16.16" and answer["mapping"] == MAPPING and answer["to"] is None
     age = datetime.datetime.now(datetime.timezone.utc) - when(answer["from"])
     assert datetime.timedelta(-1) < age < datetime.timedelta(minutes=10)
 
 
-def test_it_needs_no_agent(lab):
+def test_who_needs_no_agent(lab):
     agent = lab.start()
     agent.stop()
     assert who(agent, "1.1.1.1:1276")["in_addr"] == "10.0.16.16"
 
 
-def test_text_says_who(running_lab):
+def test_text_names_the_subscriber(running_lab):
     result = execute(CTL, "who", "1.1.1.1:1276", "--state-dir", running_lab.agent.state)
     assert result.status == 0 and "10.0.16.16" in result.out
 
 
-def test_nobody_before_the_mapping_and_below_the_ports(running_lab):
+def test_no_holder_before_the_mapping_and_below_the_ports(running_lab):
     for arguments in (("1.1.1.1:1276", "--at", "2001-01-01"), ("1.1.1.1:80",), ("9.9.9.9:5000",), ("1.1.1.0:65535",)):
         result = execute(CTL, "-j", "who", *arguments, "--state-dir", running_lab.agent.state)
         assert result.status == 1 and result.out == "" and result.err.startswith("detnatctl: "), result
@@ -73,7 +73,7 @@ def test_a_mapping_that_ended_is_remembered(lab):
     assert at_end.status == 1 or json.loads(at_end.out)["in_addr"] == "10.8.0.0"
 
 
-def test_a_restart_goes_on_with_the_same_interval(lab):
+def test_a_restart_continues_the_same_interval(lab):
     agent = lab.start()
     begun = who(agent, "1.1.1.1:1276")
     next_second()
@@ -82,7 +82,7 @@ def test_a_restart_goes_on_with_the_same_interval(lab):
 
 
 @pytest.mark.parametrize("at", ["{:%Y-%m-%dT%H:%M:%SZ}", "{:%Y-%m-%dT%H:%M:%S+00:00}", "{:%Y-%m-%d %H:%M:%S}", "{:%Y-%m-%d %H:%M}", "{:%Y-%m-%d}"])
-def test_ways_to_write_a_time(running_lab, at):
+def test_formats_of_a_time(running_lab, at):
     tomorrow = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=1)
     assert who(running_lab.agent, "1.1.1.1:1276", "--at", at.format(tomorrow))["in_addr"] == "10.0.16.16"
 
@@ -102,7 +102,7 @@ def test_malformed_times_are_bad_usage(running_lab, at):
     assert result.status == 2, result
 
 
-def test_the_history_is_an_object_a_line_and_only_grows(lab):
+def test_the_history_has_one_object_per_line_and_only_grows(lab):
     agent = lab.start()
     history = agent.state / HISTORY
     before = history.read_bytes()

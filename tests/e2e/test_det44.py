@@ -71,7 +71,7 @@ def test_timeouts_are_set(unmapped_lab):
     assert unmapped_lab.agent.ctl("timeouts", "show") == changed
 
 
-def test_tcp_udp_and_icmp_both_ways(one_to_one_lab):
+def test_tcp_udp_and_icmp_in_both_directions(one_to_one_lab):
     host = one_to_one_lab.subscriber
     block = block_of(host.addr, ONE)
     payloads = {

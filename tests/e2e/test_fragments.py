@@ -46,7 +46,7 @@ def inward(lab, host, proto):
 
 
 @pytest.mark.parametrize("proto", PAYLOADS)
-def test_in_order_both_ways(mode_lab, proto):
+def test_in_order_in_both_directions(mode_lab, proto):
     host = mode_lab.host()
     sent, wanted = outward(mode_lab, host, proto)
     assert len(sent) == 3
@@ -62,7 +62,7 @@ def test_in_order_both_ways(mode_lab, proto):
 
 @pytest.mark.parametrize("order", [(1, 0, 2), (2, 1, 0), (1, 2, 0), (0, 2, 1)], ids=str)
 @pytest.mark.parametrize("proto", ["udp", "tcp"])
-def test_out_of_order_both_ways(mode_lab, proto, order):
+def test_out_of_order_in_both_directions(mode_lab, proto, order):
     host = mode_lab.host()
     sent, wanted = outward(mode_lab, host, proto)
     mode_lab.inside.send(*(sent[i] for i in order))
@@ -141,7 +141,7 @@ def narrow_uplink_lab(mode_lab):
     mode_lab.settle()
 
 
-def test_what_the_kernel_fragments_on_the_way_out(narrow_uplink_lab):
+def test_packets_that_the_kernel_fragments_are_translated(narrow_uplink_lab):
     """Longer than the way out's MTU and without DF: in pieces, each translated."""
     lab = narrow_uplink_lab
     host = lab.host()
@@ -183,7 +183,7 @@ def given_up(lab, **expected):
     assert {n: found[n] for n in expected} == expected
 
 
-def test_what_waits_is_bounded_for_each_subscriber(lab, mode):
+def test_waiting_fragments_are_limited_for_each_subscriber(lab, mode):
     lab.start(fragments={"timeout": 3, "per_subscriber": 5}, **mode)
     host, other = lab.host(), lab.host()
     sent, wanted = outward(lab, other, "udp")
@@ -198,7 +198,7 @@ def test_what_waits_is_bounded_for_each_subscriber(lab, mode):
 
 
 @pytest.mark.parametrize("limit", [{"max_parked": 6}, {"max_bytes": 4096}], ids=str)
-def test_what_waits_is_bounded_in_all(lab, limit):
+def test_waiting_fragments_are_limited_in_all(lab, limit):
     lab.start(fragments={"timeout": 60, **limit})
     hosts = [lab.host() for _ in range(40)]
     lab.inside.send(*(later(lab, host, 7) for host in hosts))
@@ -208,7 +208,7 @@ def test_what_waits_is_bounded_in_all(lab, limit):
     lab.open_udp(hosts[0])
 
 
-def test_strangers_take_half_of_the_room_at_most(lab):
+def test_fragments_from_outside_take_at_most_half_of_the_room(lab):
     lab.start(fragments={"timeout": 60, "max_parked": 20})
     for i in range(40):
         lab.outside.send(lab.from_outside(f"1.1.1.{i % 4}", bytes(64), proto=17, frag=100, id=i))
@@ -219,7 +219,7 @@ def test_strangers_take_half_of_the_room_at_most(lab):
     lab.outside.expect_all(wanted)
 
 
-def test_none_waits_where_the_limit_is_0(lab, mode):
+def test_with_a_limit_of_0_no_fragment_waits(lab, mode):
     lab.start(fragments={"max_parked": 0}, **mode)
     host = lab.host()
     sent, wanted = outward(lab, host, "udp")
@@ -257,7 +257,7 @@ def test_without_an_agent_those_in_order_pass(lab, mode):
     lab.outside.assert_silent()
 
 
-def test_a_killed_agent_leaves_nothing_uncounted(lab):
+def test_fragments_are_counted_after_a_kill(lab):
     """What it held is lost; what it had not read yet is taken by the next one."""
     lab.start(fragments={"timeout": 1})
     host = lab.host()
@@ -269,7 +269,7 @@ def test_a_killed_agent_leaves_nothing_uncounted(lab):
     wait_for(lambda: lab.agent.counters()["drop_fragment"] >= 10, 20, "the fragments to be given up", 0.1)
 
 
-def test_many_that_wait_do_not_keep_the_agent_from_everything_else(lab):
+def test_many_parked_fragments_do_not_delay_the_agent(lab):
     lab.start(fragments={"timeout": 60, "max_parked": 65536, "max_bytes": 1 << 30, "per_subscriber": 65536})
     frames = [later(lab, lab.host(), 0) for _ in range(50)]
     idents = itertools.count(1)
@@ -300,7 +300,7 @@ def test_many_that_wait_do_not_keep_the_agent_from_everything_else(lab):
     assert lab.agent.counters()["drop_fragment"] == 0, "all wait still"
 
 
-def test_a_flood_leaves_everyone_else_alone(lab):
+def test_a_flood_does_not_affect_other_subscribers(lab):
     """Two subscribers and a stranger send nothing but fragments, for as long as it takes to fill every table."""
     lab.start()
     villains = [lab.host() for _ in range(2)]
@@ -325,7 +325,7 @@ def test_a_flood_leaves_everyone_else_alone(lab):
 
 
 @pytest.mark.parametrize("first", range(3))
-def test_the_bad_ones_are_refused_by_reason(mode_lab, first):
+def test_bad_fragments_are_refused_by_reason(mode_lab, first):
     """Overlapping (teardrop), endless (ping of death), tiny."""
     host = mode_lab.host()
     reason, build = list(BAD.items())[first]

@@ -266,7 +266,7 @@ WAYS = [out_by_an_interface_without_a_role, out_of_an_interface_without_a_role, 
 
 @pytest.mark.parametrize("guard", [True, False], ids=["guard", "no guard"])
 @pytest.mark.parametrize("way", WAYS, ids=lambda w: w.__name__.replace("_", " "))
-def test_no_way_round_the_programs(lab, way, guard):
+def test_nothing_bypasses_the_programs(lab, way, guard):
     """Without the guard the same packets are seen, so what is watched for does leave by that way."""
     lab.start(guard=guard)
     host = lab.host()
@@ -302,7 +302,7 @@ table inet foreign {
 """
 
 
-def test_it_stands_before_the_first_start_and_goes_with_detach(lab):
+def test_the_guard_exists_before_the_first_start_and_goes_with_detach(lab):
     agent = lab.prepare()
     lab.gateway.run("nft", "-f", "-", input=FOREIGN)
     before = table(lab)
@@ -350,7 +350,7 @@ def troubles(lab):
 
 @pytest.mark.parametrize("change", [flush, delete, reload_firewall, empty_it], ids=lambda c: c.__name__.replace("_", " "))
 @pytest.mark.parametrize("owner", [True, False], ids=["owner", "no owner"])
-def test_a_firewall_that_starts_anew_leaves_it(lab, owner, change):
+def test_a_firewall_restart_does_not_remove_the_table(lab, owner, change):
     """Where the kernel lets others change it (before 6.9), the agent puts it back and says so."""
     if owner:
         lab.start()
@@ -380,7 +380,7 @@ def test_a_firewall_that_starts_anew_leaves_it(lab, owner, change):
     print(f"{between} of {sent.sent} packets left in between")
 
 
-def test_a_program_that_fights_for_the_table_is_told_of_until_it_stops(lab):
+def test_repeated_changes_of_the_table_are_a_trouble_until_they_stop(lab):
     lab.start_without_owner()
     for _ in range(3):
         delete(lab)
@@ -394,7 +394,7 @@ def test_a_program_that_fights_for_the_table_is_told_of_until_it_stops(lab):
 @pytest.mark.parametrize("way, held", [(out_of_an_interface_without_a_role, True), (out_by_an_encapsulating_route, True),
                                        (out_by_an_interface_without_a_role, False), (in_by_an_interface_without_a_role, False)],
                          ids=lambda v: v.__name__.replace("_", " ") if callable(v) else "")
-def test_what_holds_without_agent_and_table(lab, way, held):
+def test_tc_program_holds_without_agent_and_table(lab, way, held):
     """The leaf at the egress of outside interfaces does; `detnat-agent --guard` brings back the rest."""
     agent = lab.start()
     host = lab.host()

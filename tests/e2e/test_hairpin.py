@@ -90,7 +90,7 @@ def test_between_two_mappings(mode_lab, second_mapping):
     lab.inside.expect(packets.translated(back, (IN_MAC, alice.mac), src=bob_src, dst=(alice.addr, 6)))
 
 
-def test_nobody_else_gets_through(mode_lab):
+def test_no_other_endpoint_gets_through(mode_lab):
     alice, bob, eve = mode_lab.host(), mode_lab.host(), mode_lab.host()
     open_one_side(mode_lab, alice, 4001, bob, 4002)
     packet, _ = hairpin(mode_lab, eve, 4003, alice, 4001, udp)
@@ -109,7 +109,7 @@ def test_ttl_of_1_is_answered_and_goes_nowhere(mode_lab):
     mode_lab.inside.assert_silent()
 
 
-def test_switched_off_it_goes_nowhere(lab, mode):
+def test_a_disabled_hairpin_goes_nowhere(lab, mode):
     lab.start(hairpin=False, **mode)
     alice, bob = lab.host(), lab.host()
     for host, port, peer, peer_port in ((alice, 4001, bob, 4002), (bob, 4002, alice, 4001), (alice, 4001, bob, 4002)):
@@ -121,7 +121,7 @@ def test_switched_off_it_goes_nowhere(lab, mode):
 
 
 @pytest.mark.parametrize("payload", [ICMP(type=8, id=5), UDP(sport=1, dport=80)], ids=["ping", "port below 1024"])
-def test_what_belongs_to_nobody_is_dropped(mode_lab, payload):
+def test_a_hairpin_without_a_session_is_dropped(mode_lab, payload):
     alice = mode_lab.host()
     with mode_lab.counting(drop_no_session=1):
         mode_lab.inside.send(mode_lab.from_inside(alice, payload, dst="1.1.1.3"))

@@ -74,7 +74,7 @@ def test_the_checksums_are_those_of_the_manual(lab):
     assert f"line {len(records(agent))}, {previous}" in agent.log_text()
 
 
-def test_what_is_written_down(lab):
+def test_records_of_the_history(lab):
     agent = lab.start()
     agent.ctl("mapping", "add", *PAIR)
     agent.ctl("mapping", "del", *PAIR)
@@ -91,7 +91,7 @@ def test_what_is_written_down(lab):
     assert agent.state.stat().st_mode & 0o777 == 0o750 and path(agent).stat().st_mode & 0o777 == 0o640
 
 
-def test_a_reload_replaces_in_one_time(lab):
+def test_a_reload_replaces_a_mapping_at_once(lab):
     agent = lab.start()
     agent.write(mappings=[{"in": "10.0.0.0/18", "out": "1.1.2.0/30"}])
     agent.ctl("reload")
@@ -100,7 +100,7 @@ def test_a_reload_replaces_in_one_time(lab):
     assert deleted["to"] == added["from"]
 
 
-def test_other_slots_are_no_change_of_the_mapping(lab):
+def test_other_slots_do_not_change_the_mapping_in_the_history(lab):
     agent = lab.start()
     before = path(agent).read_bytes()
     agent.write(session_slots=64)
@@ -115,7 +115,7 @@ def attach_foreign_program(lab, interface):
     lab.gateway.ip("link", "set", "dev", interface, "xdp", "obj", str(built), "sec", "xdp")
 
 
-def test_a_change_that_fails_is_taken_back(lab):
+def test_a_change_that_fails_is_rolled_back(lab):
     """The interface has somebody else's program, which only the attachment finds out."""
     agent = lab.start()
     agent.ctl("mapping", "add", *PAIR)
@@ -150,7 +150,7 @@ def append(agent, **record):
         file.write(f'{body},"hash":"{digest}"}}\n')
 
 
-def test_detach_ends_all_and_is_known(lab):
+def test_detach_ends_all_mappings_in_the_history(lab):
     agent = lab.start()
     begun = who(agent, "1.1.1.1:1276")
     agent.stop()
@@ -167,7 +167,7 @@ def test_detach_ends_all_and_is_known(lab):
     verified(agent)
 
 
-def test_on_exit_detach_is_written_down(lab):
+def test_on_exit_detach_is_recorded(lab):
     agent = lab.start(on_exit="detach")
     agent.stop()
     assert events(agent) == ["start", "add", "detach"]
@@ -191,7 +191,7 @@ def test_after_a_reboot_there_is_no_record_of_the_time_between(lab):
     verified(agent)
 
 
-def test_a_kill_is_no_end(lab):
+def test_a_kill_does_not_end_the_mappings_in_the_history(lab):
     agent = lab.start()
     begun = who(agent, "1.1.1.1:1276")
     next_second()
@@ -202,7 +202,7 @@ def test_a_kill_is_no_end(lab):
     assert events(agent) == ["start", "add", "start"]
 
 
-def test_an_incomplete_line_is_removed_and_said(lab):
+def test_an_incomplete_line_is_removed_and_reported(lab):
     agent = lab.start()
     agent.kill()
     whole = path(agent).read_bytes()
@@ -215,7 +215,7 @@ def test_an_incomplete_line_is_removed_and_said(lab):
     verified(agent)
 
 
-def test_a_change_that_was_written_and_did_not_take_place_is_undone(lab):
+def test_a_recorded_change_that_did_not_happen_is_undone(lab):
     """A kill between the append and the change."""
     agent = lab.start()
     agent.ctl("mapping", "add", *PAIR)
@@ -251,7 +251,7 @@ def test_an_older_copy_of_the_history_is_noticed(lab):
     assert who(agent, "1.1.9.9:1024")["from"] == start["time"]
 
 
-def test_an_edit_and_a_cut_are_told_with_their_place(lab):
+def test_an_edit_and_a_cut_are_reported_with_their_place(lab):
     agent = lab.start()
     agent.ctl("mapping", "add", *PAIR)
     agent.ctl("mapping", "del", *PAIR)
@@ -275,7 +275,7 @@ def test_an_edit_and_a_cut_are_told_with_their_place(lab):
     assert len(lines) == 4
 
 
-def test_damage_does_not_stop_a_start(lab):
+def test_a_damaged_history_does_not_stop_a_start(lab):
     agent = lab.start()
     agent.stop()
     text = path(agent).read_text()
@@ -317,7 +317,7 @@ def test_a_full_disk_refuses_changes_and_nothing_else(lab):
     verified(agent)
 
 
-def test_a_history_that_somebody_touches_refuses_changes(lab):
+def test_changes_are_refused_if_the_history_is_modified(lab):
     agent = lab.start()
     moved = path(agent).with_suffix(".moved")
     path(agent).rename(moved)
@@ -383,7 +383,7 @@ def ask(agent, text, *options):
     return process.returncode, out, err
 
 
-def test_a_list_of_questions(running_lab):
+def test_a_list_of_queries(running_lab):
     text = QUESTIONS.format(now=stamp())
     status, out, err = ask(running_lab.agent, text, "-j")
     answers = json.loads(out)

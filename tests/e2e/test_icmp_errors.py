@@ -115,7 +115,7 @@ def test_an_error_of_no_session_is_dropped(mode_lab):
     mode_lab.inside.assert_silent()
 
 
-def test_an_error_that_quotes_another_than_it_is_sent_to_is_dropped(mode_lab):
+def test_an_error_whose_quote_does_not_match_its_destination_is_dropped(mode_lab):
     host, other = mode_lab.host(), mode_lab.host("10.0.16.200")
     _, seen = open_(mode_lab, host, "udp")
     assert block_of(other.addr).addr != seen[IP].src
@@ -210,7 +210,7 @@ def test_no_route_is_answered_and_quotes_what_was_sent(mode_lab):
     assert mode_lab.sessions(host.addr) == []
 
 
-def test_a_router_inside_speaks_by_the_gateways_address(mode_lab):
+def test_an_error_of_an_inside_router_has_the_gateways_address(mode_lab):
     host, router = mode_lab.host(), mode_lab.host("10.0.200.1")
     src = mode_lab.open_udp(host)
     answer = mode_lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"answer")

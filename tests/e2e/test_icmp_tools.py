@@ -146,7 +146,7 @@ def test_ping_to_a_host_that_is_not_there(routed_path):
     assert f"From {ROUTER} " in out and "Destination Host Unreachable" in out, out
 
 
-def test_a_download_finds_its_way_through_a_narrow_link_inside(routed_path):
+def test_a_download_adapts_to_a_narrow_link_inside(routed_path):
     """A router inside tells the server, whose segments the host's MSS lets be too long."""
     routed_path.home.ip("route", "replace", f"{HOST}/32", "dev", "lan", "mtu", "lock", "1200")
     try:

@@ -99,7 +99,7 @@ def test_down_and_up(mode_lab):
     assert mode_lab.open_udp(host) == src
 
 
-def test_a_program_taken_off_by_someone_is_put_back_by_a_restart(lab):
+def test_a_restart_reattaches_a_program_that_was_removed(lab):
     agent = lab.start()
     lab.gateway.batch("link set in0 xdp off", "link set out0 xdp off")
     lab.gateway.run("tc", "qdisc", "del", "dev", "out0", "clsact")
@@ -153,7 +153,7 @@ def test_an_unresolved_neighbour_is_resolved(mode_lab):
     mode_lab.outside.drain()
 
 
-def test_a_program_of_somebody_else_is_refused_and_stays(lab):
+def test_a_foreign_program_is_refused_and_stays(lab):
     """There is no sharing by libxdp's dispatcher: detnat is attached alone, and says so."""
     attach_foreign_program(lab, "out0")
     link = lab.gateway.ip("-d", "link", "show", "out0")

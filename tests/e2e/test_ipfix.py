@@ -144,7 +144,7 @@ def test_fragments_pending_are_reported_once_a_second_at_most(collector_of_small
     assert lab.agent.log_text().count(f"subscriber {host.addr} ") == 1
 
 
-def test_fragments_from_outside_are_nobodys(collector_of_small_overflow, collector):
+def test_fragments_from_outside_cause_no_record(collector_of_small_overflow, collector):
     """Whose they are is not known yet: they are dropped without a record."""
     lab = collector_of_small_overflow
     with lab.counting(drop_fragment_limit=2):
@@ -153,7 +153,7 @@ def test_fragments_from_outside_are_nobodys(collector_of_small_overflow, collect
     assert collector.receive(5) and collector.records(0) == []
 
 
-def test_events_not_asked_for_are_not_told(lab, collector):
+def test_events_that_are_not_configured_are_not_reported(lab, collector):
     start(lab, collector, ["ports"], sessions_per_user=1)
     host = lab.host()
     lab.open_udp(host, 5000)
@@ -224,7 +224,7 @@ def test_messages_are_as_long_as_the_path_mtu_allows(lab, collector, path_mtu, r
     assert max(m.length for m in collector.messages) == 20 + 28 * records <= path_mtu - 28
 
 
-def test_sequence_goes_on_through_changes_and_belongs_to_the_domain(lab, collector):
+def test_the_sequence_continues_through_changes_and_belongs_to_the_domain(lab, collector):
     start(lab, collector, ["sessions"])
     host = lab.host()
 
@@ -282,7 +282,7 @@ def test_new_collector_gets_templates_first(lab, collector):
         assert collector.records(0) == []
 
 
-def test_collector_that_comes_late_gets_templates_and_nothing_blocks(lab):
+def test_a_late_collector_gets_templates_and_nothing_blocks(lab):
     with Collector(lab) as gone:
         endpoint = gone.endpoint
     host = lab.host()
@@ -306,7 +306,7 @@ def test_source_is_as_set(lab, collector):
     assert collector.senders == ["127.0.0.5:4741"]
 
 
-def test_source_address_that_goes_and_comes_back(lab, collector):
+def test_a_source_address_that_disappears_and_returns(lab, collector):
     """The kernel's choice of source is made again where that address is gone."""
     gateway = lab.gateway
     gateway.batch("addr add 198.51.100.3/32 dev out0", "route add 192.0.2.20/32 dev out0 src 198.51.100.3",

@@ -59,7 +59,7 @@ def flooded_lab(lab):
     sink.socket.close()
 
 
-def test_as_many_as_the_ring_holds_wait_for_an_agent_that_stands_still(flooded_lab):
+def test_a_full_ring_of_events_waits_for_a_stopped_agent(flooded_lab):
     lab, flood, sink = flooded_lab
     n = RING - 1000
     lab.agent.process.send_signal(signal.SIGSTOP)
@@ -71,7 +71,7 @@ def test_as_many_as_the_ring_holds_wait_for_an_agent_that_stands_still(flooded_l
     assert lab.agent.ctl("ipfix", "show")["records_lost"] == 0
 
 
-def test_a_hundred_thousand_a_second(flooded_lab):
+def test_a_hundred_thousand_sessions_a_second(flooded_lab):
     lab, flood, sink = flooded_lab
     n = 400_000
     took = flood.send(n, rate=100_000)
@@ -80,7 +80,7 @@ def test_a_hundred_thousand_a_second(flooded_lab):
     assert lab.agent.counters()["events_lost"] == 0
 
 
-def test_what_the_ring_loses_is_counted_logged_and_reported(flooded_lab):
+def test_lost_events_are_counted_logged_and_reported(flooded_lab):
     lab, flood, sink = flooded_lab
     n = RING + 20_000
     lab.agent.process.send_signal(signal.SIGSTOP)

@@ -66,7 +66,7 @@ def test_every_layout_by_nfdump(lab, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [Collector, TcpCollector], ids=["udp", "tcp"])
-def test_what_an_agent_sends(lab, tmp_path, kind):
+def test_records_of_an_agent_are_decoded_alike(lab, tmp_path, kind):
     """Sessions of all protocols opened and closed, both refusals: one stream, decoded by all."""
     mapping = {"in": "10.0.0.0/17", "out": "1.1.1.0/32"}  # a port a host
     with kind(lab) as collector:

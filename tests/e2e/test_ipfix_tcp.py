@@ -38,7 +38,7 @@ def test_records_arrive_and_their_source_is_as_set(lab):
                             "records_lost": 0, "records_waiting": 0, "reconnects": 0}
 
 
-def test_agent_is_ready_without_its_collector_and_records_wait(lab):
+def test_the_agent_is_ready_without_its_collector_and_records_wait(lab):
     with TcpCollector(lab, listen=False) as collector:
         lab.start(ipfix={"collector": collector.endpoint, "events": ["sessions"]})
         sessions(lab, 5000, 5001)
@@ -93,7 +93,7 @@ def test_several_collectors_get_the_same(lab):
         assert show(lab)["collector"] == every[1:]
 
 
-def test_one_that_does_not_listen_does_not_hold_the_others_up(lab):
+def test_a_collector_that_does_not_listen_does_not_delay_the_others(lab):
     with Collector(lab) as there, Collector(lab) as gone:
         lab.start(ipfix={"collector": [gone.endpoint, "tcp:127.0.0.1:9", there.endpoint], "events": ["sessions"]})
         gone.close()

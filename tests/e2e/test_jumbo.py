@@ -18,7 +18,7 @@ def jumbo_lab(lab, mode):
 
 @pytest.mark.parametrize("make", [lambda **ports: UDP(**ports), lambda **ports: TCP(flags="PA", **ports)], ids=["udp", "tcp"])
 @pytest.mark.parametrize("size", [3000, 4500, 8960])
-def test_both_ways(jumbo_lab, make, size):
+def test_both_directions(jumbo_lab, make, size):
     host = jumbo_lab.host()
     data = bytes(i * 7 & 255 for i in range(size))
     src = jumbo_lab.open_udp(host, dport=80) if make(sport=1).name == "UDP" else jumbo_lab.handshake(host)

@@ -101,7 +101,7 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_kill_at_any_moment_leaves_what_the_next_start_goes_on_from(lab, other_layout_build, monkeypatch, moment):
+def test_after_a_kill_at_any_moment_the_next_start_continues(lab, other_layout_build, monkeypatch, moment):
     agent = lab.start(session_slots=16)
     layout = only_layout(agent)
     fill(lab)
@@ -142,7 +142,7 @@ def rewrite_types(pin, old, new):
     os.close(fd)
 
 
-def test_what_cannot_be_taken_over_goes_on_until_it_is_asked_to_end(lab):
+def test_an_incompatible_datapath_keeps_running_until_replaced(lab):
     agent = lab.start()
     agent.ctl("mapping", "add", *RUNTIME)
     host = lab.host()

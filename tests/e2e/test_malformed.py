@@ -142,7 +142,7 @@ def test_martians_from_inside(mode_lab, name):
 
 
 @pytest.mark.parametrize("dst", ["127.0.0.1", "0.0.0.0", "224.0.0.5", "240.0.0.1", "255.255.255.255"])
-def test_destinations_that_are_nowhere_do_not_leave(mode_lab, dst):
+def test_packets_to_invalid_destinations_do_not_leave(mode_lab, dst):
     with mode_lab.counting(drop_martian=None):
         assert_dropped(mode_lab, frame(UDP_PACKET, dst=dst))
 
@@ -177,7 +177,7 @@ def test_echo_replies_from_inside_open_nothing(mode_lab):
     assert_dropped(mode_lab, frame(ICMP(type=0, id=5) / b"x"))
 
 
-def test_an_error_that_quotes_nobodys_session(mode_lab):
+def test_an_error_that_quotes_no_session(mode_lab):
     inner = IPerror(src=BLOCK.addr, dst="203.0.113.9") / UDPerror(sport=BLOCK.lo, dport=9)
     packet = mode_lab.from_outside(BLOCK.addr, ICMP(type=3, code=3) / inner)
     assert_dropped(mode_lab, packet, "drop_no_session", mode_lab.outside)
@@ -206,7 +206,7 @@ def test_a_wrong_checksum_is_not_repaired(mode_lab):
     assert bytes(came) == bytes(good)
 
 
-def test_a_udp_checksum_of_0_stays_0_both_ways(mode_lab):
+def test_a_udp_checksum_of_0_stays_0_in_both_directions(mode_lab):
     host = mode_lab.host()
     src = block_of(host.addr).first_choice(5000)
     out = mode_lab.from_inside(host, UDP(sport=5000, dport=53) / b"abcd")

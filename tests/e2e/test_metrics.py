@@ -116,7 +116,7 @@ def test_every_counter_has_its_sample_and_agrees_with_stats(metrics_lab):
     assert found[directed % "dropped"] == counters["drop_quota"] > 0
 
 
-def test_sessions_and_histograms_tell_of_subscribers(lab):
+def test_sessions_and_histograms_count_subscribers(lab):
     """Of 15 ports and a quota of 20: 14 sessions to one destination, 20 to as many, and a ping."""
     lab.start(metrics={"listen": LISTEN}, sessions_per_user=20, sweep_interval=1)
     busy, wide, pinging = lab.host(), lab.host(), lab.host()
@@ -169,7 +169,7 @@ def test_build_interfaces_and_limits(metrics_lab):
     assert found["process_resident_memory_bytes"] > 1 << 20 and found["process_cpu_seconds_total"] > 0
 
 
-def test_interface_that_goes_away(lab):
+def test_an_interface_that_disappears(lab):
     lab.start(metrics={"listen": LISTEN}, sweep_interval=1)
     lab.gateway.ip("link", "del", "in0")
     name = 'detnat_interface_attached{interface="in0",role="inside"}'
@@ -200,7 +200,7 @@ def test_promtool_finds_nothing_wrong(metrics_lab):
     assert promtool("check", "metrics", input=scrape(metrics_lab)) == ""
 
 
-def test_rules_and_configuration():
+def test_explain_checks_rules_and_configuration():
     rules = TREE / "deploy" / "prometheus"
     promtool("check", "config", rules / "prometheus.yml")
     promtool("check", "rules", rules / "detnat.rules.yml")
@@ -308,7 +308,7 @@ def test_a_reload_that_cannot_listen_changes_nothing(lab, listen, why):
         assert agent.ctl("timeouts", "show")["udp"] == 300
 
 
-def test_a_restart_serves_them_again(lab):
+def test_a_restart_serves_metrics_again(lab):
     agent = lab.start(metrics={"listen": LISTEN}, sweep_interval=1)
     with connect(lab) as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
@@ -395,7 +395,7 @@ def test_endless_requests_are_cut_off(metrics_lab):
     assert samples(metrics_lab)
 
 
-def test_silent_connections_take_nobody_elses_place(metrics_lab):
+def test_silent_connections_do_not_displace_others(metrics_lab):
     """Many times more connections than there is room for, none of which says anything; and who asks is served."""
     idle = [connect(metrics_lab) for _ in range(90)]
     try:
@@ -411,7 +411,7 @@ def test_silent_connections_take_nobody_elses_place(metrics_lab):
             client.close()
 
 
-def test_who_does_not_read_or_dribbles_is_cut_off(metrics_lab):
+def test_a_client_that_does_not_read_or_sends_slowly_is_cut_off(metrics_lab):
     with connect(metrics_lab, timeout=30) as silent, connect(metrics_lab, timeout=30) as dribbling:
         with connect(metrics_lab, timeout=30) as asking:
             asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)

@@ -54,14 +54,14 @@ def clean_wires(request):
         shared.outside.clear()
 
 
-def test_switched_off(running_lab):
+def test_disabled(running_lab):
     host = running_lab.host()
     assert_out(running_lab, host, 1, [("MSS", 65535)], 65535)
     assert_in(running_lab, host, 1, [("MSS", 65535)], 65535)
 
 
 @pytest.mark.parametrize("sent,seen", [(1460, 1300), (1301, 1300), (1300, 1300), (536, 536), (0, 0), (65535, 1300)])
-def test_wherever_it_stands(clamping_lab, sent, seen):
+def test_clamped_anywhere_among_the_options(clamping_lab, sent, seen):
     lab = clamping_lab
     host = lab.host()
     shapes = (
@@ -98,7 +98,7 @@ def test_hairpin(clamping_lab):
 
 
 @pytest.mark.parametrize("device", ["out0", "in0"])
-def test_by_the_lower_mtu_of_both_ways(lab, mode, device):
+def test_clamped_to_the_lower_mtu_of_both_sides(lab, mode, device):
     lab.gateway.ip("link", "set", device, "mtu", "1400")
     lab.start(tcp_mss_clamp="mtu", **mode)
     host = lab.host()
@@ -108,7 +108,7 @@ def test_by_the_lower_mtu_of_both_ways(lab, mode, device):
     assert_in(lab, host, 2, [("MSS", 1300)], 1300)
 
 
-def test_a_change_of_the_mtu_counts(lab, mode):
+def test_a_changed_mtu_takes_effect(lab, mode):
     lab.start(tcp_mss_clamp="mtu", **mode)
     host = lab.host()
     assert_out(lab, host, 1, [("MSS", 1460)], 1460)

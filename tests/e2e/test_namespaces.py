@@ -52,7 +52,7 @@ def leave_pins_behind(lab):
     return agent
 
 
-def test_pins_of_a_namespace_that_is_gone_are_removed_and_no_interface_is_touched(lab):
+def test_pins_of_a_deleted_namespace_are_removed_and_no_interface_is_touched(lab):
     agent = leave_pins_behind(lab)
     # A stranger's clsact, on an interface of an index that the records have.
     lab.gateway.ip("link", "add", "in0", "type", "veth", "peer", "name", "out0")
@@ -66,7 +66,7 @@ def test_pins_of_a_namespace_that_is_gone_are_removed_and_no_interface_is_touche
     assert not list(agent.pins.glob("v*"))
 
 
-def test_a_start_takes_over_what_a_namespace_left_that_is_gone(lab):
+def test_a_start_takes_over_pins_of_a_deleted_namespace(lab):
     agent = leave_pins_behind(lab)
     lab.gateway.batch("link add in0 type veth peer name out0", "link set in0 up", "link set out0 up")
     lab.gateway.sysctl("net.ipv4.ip_forward", 1)
@@ -80,7 +80,7 @@ def test_a_start_takes_over_what_a_namespace_left_that_is_gone(lab):
     agent.process = None
 
 
-def test_a_live_program_whose_pins_are_not_to_be_seen_is_not_called_a_strangers(lab):
+def test_a_live_program_with_invisible_pins_is_not_called_foreign(lab):
     """As under `ip netns exec`, which mounts another /sys: another pin path does the same."""
     agent = lab.start()
     hidden = lab.directory / "hidden"

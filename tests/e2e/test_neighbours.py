@@ -84,7 +84,7 @@ def in_by_ipv4(lab):
 
 
 @pytest.mark.parametrize("way", [out_by_ipv4, out_by_ipv6, in_by_ipv4])
-def test_a_router_that_changes_its_mac_address_in_silence_is_noticed(lab, way):
+def test_a_router_that_silently_changes_its_mac_address_is_noticed(lab, way):
     lab.start()
     quick(lab.gateway, "out0")
     quick(lab.gateway, "in0")
@@ -96,7 +96,7 @@ def test_a_router_that_changes_its_mac_address_in_silence_is_noticed(lab, way):
     receiver.drain()
 
 
-def test_a_router_that_dies_gets_nothing_more_where_another_way_stands(lab):
+def test_a_dead_router_gets_no_more_packets_if_there_is_another(lab):
     """Which of several next hops serves, where a neighbour has failed, is the kernel's to say: fib_multipath_use_neigh."""
     lab.start()
     quick(lab.gateway, "out0")

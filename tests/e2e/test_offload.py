@@ -114,7 +114,7 @@ def test_big_tcp_passes(real_hosts_lab):
 
 # A veth takes frames of 4 octets more than its MTU, for a tag.
 @pytest.mark.parametrize("size", [1253, 1256])
-def test_a_hairpin_longer_than_its_way_arrives_in_fragments(lab, mode, size):
+def test_a_hairpin_longer_than_the_mtu_arrives_in_fragments(lab, mode, size):
     a, b = lab.host(), lab.host()
     lab.gateway.ip("link", "set", "in0", "mtu", "1280")
     lab.start(**mode)
@@ -136,7 +136,7 @@ def test_a_hairpin_longer_than_its_way_arrives_in_fragments(lab, mode, size):
     lab.inside.assert_silent()
 
 
-def test_a_hairpin_by_a_next_hop_of_ipv6(lab):
+def test_a_hairpin_through_an_ipv6_next_hop(lab):
     """The receiver is behind a kernel that is known by its link-local address alone."""
     a, b = lab.host(), lab.host()
     for ns, name in ((lab.gateway, "in0"), (lab.inside_ns, "eth0")):

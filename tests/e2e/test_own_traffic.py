@@ -25,7 +25,7 @@ def gateway_socket(mode_lab):
         yield it
 
 
-def test_the_gateways_own_packets_go_out_and_answers_come_in_as_they_are(mode_lab, gateway_socket):
+def test_the_gateways_own_packets_and_their_replies_are_untranslated(mode_lab, gateway_socket):
     port = gateway_socket.getsockname()[1]
     gateway_socket.sendto(b"question", (SERVER, 53))
     out = mode_lab.outside.packet()
@@ -35,7 +35,7 @@ def test_the_gateways_own_packets_go_out_and_answers_come_in_as_they_are(mode_la
     assert gateway_socket.recvfrom(100) == (b"answer", (SERVER, 53))
 
 
-def test_strangers_reach_the_gateways_own_services(mode_lab, gateway_socket):
+def test_external_hosts_reach_the_gateways_own_services(mode_lab, gateway_socket):
     port = gateway_socket.getsockname()[1]
     mode_lab.outside.send(mode_lab.from_outside(GATEWAY_OUT, UDP(sport=1234, dport=port) / b"hello", src="203.0.113.5"))
     assert gateway_socket.recvfrom(100) == (b"hello", ("203.0.113.5", 1234))
@@ -63,7 +63,7 @@ def test_a_subscriber_and_a_service_of_the_gateway(mode_lab, gateway_socket):
 
 
 @pytest.mark.parametrize("payload", [UDP(sport=1, dport=2), TCP(sport=1, dport=2, flags="S"), ICMP(type=8, id=3)], ids=lambda p: p.name)
-def test_inside_to_inside_is_routed_as_it_is(mode_lab, payload):
+def test_inside_to_inside_is_routed_untranslated(mode_lab, payload):
     for name in ("all", "in0"):
         mode_lab.gateway.sysctl(f"net.ipv4.conf.{name}.send_redirects", 0)
     host, other = mode_lab.host(), mode_lab.host()
@@ -126,7 +126,7 @@ def test_strict_drops_what_is_not_routed_back(lab_by_unmatched):
     lab.send_out(lab.from_inside(lab.host("203.0.113.50"), UDP(sport=1, dport=2)), ("203.0.113.50", 1))
 
 
-def test_answers_to_what_was_routed_come_back(lab_by_unmatched):
+def test_replies_to_routed_packets_come_back(lab_by_unmatched):
     lab = lab_by_unmatched("drop-private")
     host = lab.host("203.0.113.50")
     lab.send_in(lab.from_outside(host.addr, UDP(sport=53, dport=1000)), host, 1000)
@@ -141,7 +141,7 @@ def test_unmatched_traffic_to_the_gateway_is_untouched(lab_by_unmatched, policy)
     assert (answer[IP].src, answer[IP].dst, answer[ICMP].type) == (GATEWAY_IN, host.addr, 0)
 
 
-def test_what_is_not_ipv4_goes_up(mode_lab):
+def test_frames_that_are_not_ipv4_go_to_the_kernel(mode_lab):
     """An ARP request on the inside is the kernel's to answer; IPv6 and VLAN frames are dropped by none of ours."""
     host = mode_lab.host()
     with mode_lab.counting():
@@ -408,7 +408,7 @@ def test_a_service_of_the_gateway_on_an_address_of_the_pool(real_hosts_lab, port
 
 @pytest.mark.parametrize("port", [22, 179], ids=["ssh", "bgp"])
 @pytest.mark.parametrize("source", [179, 1023, 45000])
-def test_the_gateway_is_the_client_by_an_address_of_the_pool(real_hosts_lab, port, source):
+def test_the_gateway_connects_from_an_address_of_the_pool(real_hosts_lab, port, source):
     """By a port below all blocks, as BGP may, and by one that lies in a subscriber's."""
     lab = real_hosts_lab
     with lab.counting(), connection(lab.outside_ns, (SERVER, port), lab.gateway, (GATEWAY_OUT, source)) as (client, server, peer):

@@ -45,7 +45,7 @@ def refused(agent, *words):
 
 @pytest.mark.parametrize("below", ["", "/sub"], ids=["itself", "below it"])
 @pytest.mark.parametrize("key", KEYS)
-def test_a_strangers_link_is_not_followed(lab, directories, key, below):
+def test_another_users_symbolic_link_is_not_followed(lab, directories, key, below):
     directories.by_stranger("ln", "-s", directories.victim, directories.open / "link")
     agent = lab.prepare(**{key: f"{directories.open}/link{below}{KEYS[key]}"})
     refused(agent, f"{key}: {directories.open}/link is a symbolic link of uid {STRANGER} (nobody)", f"`rm {directories.open}/link`")
@@ -53,7 +53,7 @@ def test_a_strangers_link_is_not_followed(lab, directories, key, below):
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_strangers_directory_is_not_used(lab, directories, key):
+def test_another_users_directory_is_not_used(lab, directories, key):
     directories.by_stranger("mkdir", "-m", "755", directories.open / "mine")
     agent = lab.prepare(**{key: f"{directories.open}/mine{KEYS[key]}"})
     refused(agent, f"{key}: {directories.open}/mine belongs to uid {STRANGER} (nobody), mode 0755", f"`chown root {directories.open}/mine`")
@@ -64,7 +64,7 @@ def test_a_strangers_directory_is_not_used(lab, directories, key):
                                         (0o775, "writable for gid 65534 (owner root, mode 0775); `chmod g-w")],
                          ids=["everybody", "a group"])
 @pytest.mark.parametrize("key", KEYS)
-def test_a_directory_that_others_may_write_to_is_not_used(lab, directories, key, mode, words):
+def test_a_directory_that_other_users_may_write_to_is_not_used(lab, directories, key, mode, words):
     path = lab.directory / "loose"
     path.mkdir()
     os.chown(path, 0, STRANGER)
@@ -93,7 +93,7 @@ def test_an_empty_directory_gets_a_bpffs(lab, directories):
             isolation.unmount(path)
 
 
-def test_a_history_that_a_stranger_made_is_not_taken_over(lab, directories):
+def test_a_history_of_another_user_is_not_taken_over(lab, directories):
     directories.by_stranger("touch", directories.open / "history.jsonl")
     agent = lab.prepare(state_dir=str(directories.open))
     refused(agent, f"state_dir: {directories.open}/history.jsonl belongs to uid {STRANGER} (nobody)")
@@ -106,20 +106,20 @@ LOOSE = [
 
 
 @pytest.mark.parametrize("spoil,words", [row[1:] for row in LOOSE], ids=[row[0] for row in LOOSE])
-def test_a_configuration_that_others_may_write_is_refused(lab, spoil, words):
+def test_a_configuration_that_other_users_may_write_is_refused(lab, spoil, words):
     agent = lab.prepare()
     agent.path.chmod(0o644)
     spoil(agent.path)
     refused(agent, f"{agent.path} {words}" if words.startswith("belongs") else f"{agent.path} is {words}")
 
 
-def test_a_configuration_in_a_directory_that_everybody_may_write_to_is_refused(lab):
+def test_a_configuration_in_a_world_writable_directory_is_refused(lab):
     agent = lab.prepare()
     agent.directory.chmod(0o777)
     refused(agent, f"{agent.directory} is writable for everybody")
 
 
-def test_a_reload_refuses_it_too_and_the_running_configuration_stays(lab):
+def test_a_reload_refuses_it_too_and_keeps_the_running_configuration(lab):
     agent = lab.start()
     agent.write(sessions_per_user=7)
     agent.path.chmod(0o666)
@@ -128,7 +128,7 @@ def test_a_reload_refuses_it_too_and_the_running_configuration_stays(lab):
     agent.ctl("reload")
 
 
-def test_links_and_directories_of_roots_are_as_good_as_any(lab, directories):
+def test_links_and_directories_of_root_are_accepted(lab, directories):
     (lab.directory / "real").mkdir()
     (lab.directory / "way").symlink_to("real")
     (directories.open / "own").symlink_to(lab.directory / "way")
@@ -141,7 +141,7 @@ def test_links_and_directories_of_roots_are_as_good_as_any(lab, directories):
     agent.ctl("status")
 
 
-def test_a_file_of_the_one_who_runs_it_by_sudo_is_read(lab, monkeypatch):
+def test_a_file_of_the_user_who_runs_sudo_is_read(lab, monkeypatch):
     agent = lab.prepare()
     os.chown(agent.path, 1234, 1234)
     agent.path.chmod(0o664)

@@ -27,7 +27,7 @@ def test_the_first_choice_is_kept_towards_every_destination(mode_lab):
     assert block.first_choice(65534)[1] == block.hi
 
 
-def test_a_clash_takes_another_port_of_the_block(mode_lab):
+def test_a_clash_gets_another_port_of_the_block(mode_lab):
     host = mode_lab.host()
     block = block_of(host.addr)
     ports = [out_port_of(mode_lab, host, 3000 + 15 * n) for n in range(15)]
@@ -94,7 +94,7 @@ def test_an_echo_request_from_outside_opens_nothing(mode_lab):
     mode_lab.outside.assert_silent()
 
 
-def test_the_quota_refuses_and_nothing_else_suffers(lab, mode):
+def test_the_quota_affects_no_other_subscriber(lab, mode):
     lab.start(sessions_per_user=3, quota_icmp_code=13, **mode)
     host, other = lab.host(), lab.host()
     for port in (1, 2, 3):
@@ -131,7 +131,7 @@ def test_refusals_are_answered_ten_times_a_second_at_most(lab):
     assert lab.agent.ctl("user", "show", host.addr)["quota_exceeded"] == 200
 
 
-def test_the_overflow_takes_what_the_slots_do_not(lab, mode):
+def test_the_overflow_takes_sessions_beyond_the_slots(lab, mode):
     lab.start(mappings=[{**MAPPING, "session_slots": 8}], overflow_sessions=8000, **mode)
     host = lab.host()
     block = block_of(host.addr)
@@ -145,7 +145,7 @@ def test_the_overflow_takes_what_the_slots_do_not(lab, mode):
     assert len(lab.sessions()) == len(sessions)
 
 
-def test_a_full_overflow_refuses_and_takes_nothing_from_others(lab):
+def test_a_full_overflow_refuses_and_evicts_no_session(lab):
     lab.start(mappings=[{**MAPPING, "session_slots": 8}], overflow_sessions=0)
     host, other = lab.host(), lab.host()
     lab.open_udp(other)

@@ -77,7 +77,7 @@ def test_the_address_alone_is_translated_where_it_is_the_subscribers_own(two_map
     assert two_mappings_lab.sessions(host.addr) == []
 
 
-def test_hairpin_between_two_that_have_their_own(two_mappings_lab):
+def test_hairpin_between_two_subscribers_with_own_addresses(two_mappings_lab):
     caller, callee = two_mappings_lab.host("10.0.64.6"), two_mappings_lab.host("10.0.64.7")
     packet = packet_of(two_mappings_lab, "GRE", caller, dst="203.0.113.23")
     with two_mappings_lab.counting(hairpin_translated=1):
@@ -180,7 +180,7 @@ def test_a_segment_without_a_session_opens_one_from_inside(two_mappings_lab):
     assert two_mappings_lab.state(host) == "tcp-transitory"
 
 
-def test_udp_is_refreshed_from_outside_where_told_so(lab, mode):
+def test_udp_is_refreshed_from_outside_if_configured(lab, mode):
     """What `expires` says before and after a packet from outside (RFC 4787 REQ-6)."""
     lab.start(timeouts={"udp": 200}, udp_inbound_refresh=True, **mode)
     host = lab.host()

@@ -96,7 +96,7 @@ def test_a_later_agent_follows_the_link_too(lab, how, when):
     works(lab, host, src)
 
 
-def test_a_reload_keeps_the_link_and_one_with_the_new_name_takes_it_over(lab):
+def test_a_reload_keeps_the_link_and_one_with_the_new_name_adopts_it(lab):
     agent = lab.start()
     host = lab.host()
     src = lab.open_udp(host)
@@ -139,7 +139,7 @@ def test_one_link_is_not_named_twice(lab):
     assert listed(lab, "out0")["role"] == "both" and programs(lab, "wan0")[0]
 
 
-def test_another_link_of_the_old_name_is_told_of_and_taken_when_the_first_is_gone(lab):
+def test_another_link_of_the_old_name_is_reported_and_attached_when_the_first_is_gone(lab):
     lab.start()
     host = lab.host()
     src = lab.open_udp(host)
@@ -176,7 +176,7 @@ def test_links_that_swap_names_keep_their_roles(lab):
     works(lab, host, src)
 
 
-def test_an_interface_that_is_not_there_yet_is_waited_for_at_a_start_alone(lab):
+def test_only_a_start_waits_for_a_missing_interface(lab):
     agent = lab.prepare(interfaces={"inside": ["in0"], "outside": ["out0", "late0"]})
     refused = agent.once("-t")
     assert refused.status == 2 and "there is no interface late0" in refused.err, refused

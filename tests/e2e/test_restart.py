@@ -108,7 +108,7 @@ def test_a_change_loses_no_packet(lab, how):
     assert_nothing_is_lost(lab, CHANGES[how])
 
 
-def test_the_datapath_goes_on_without_an_agent(mode_lab):
+def test_the_datapath_continues_without_an_agent(mode_lab):
     with Stream(mode_lab):
         mode_lab.agent.kill()
     new = mode_lab.host()
@@ -167,7 +167,7 @@ def test_a_changed_file_applies_as_a_reload_does(lab):
 
 @pytest.mark.parametrize("change", [{"forwarding": "kernel"}, {"unmatched": "route"}, {"hairpin": False}, {"overflow_sessions": 100}],
                          ids=lambda c: next(iter(c)))
-def test_settings_of_the_programs_change_by_reload(lab, change):
+def test_a_reload_changes_settings_of_the_programs(lab, change):
     agent = lab.start()
     host = lab.host()
     src = lab.open_udp(host)
@@ -240,7 +240,7 @@ def test_on_exit_detach(lab):
     assert machine.traces(lab) == before
 
 
-def test_detach_spares_the_programs_of_others(lab):
+def test_detach_spares_foreign_programs(lab):
     """An interface of no list keeps its qdisc and its routes."""
     lab.gateway.ip("link", "add", "other0", "type", "veth", "peer", "name", "other1")
     lab.gateway.run("tc", "qdisc", "add", "dev", "other0", "clsact")
@@ -268,7 +268,7 @@ def test_a_stale_socket_does_not_hinder_a_start(lab):
     assert agent.ctl("status")["mappings"] == 1
 
 
-def test_ready_is_told_to_systemd(lab):
+def test_readiness_is_reported_to_systemd(lab):
     import os
     import socket
 
@@ -285,7 +285,7 @@ def test_ready_is_told_to_systemd(lab):
         assert b"READY=1" in listener.recv(4096).splitlines()
 
 
-def test_it_mounts_a_bpffs_where_there_is_none(lab):
+def test_it_mounts_a_bpffs_if_there_is_none(lab):
     agent = lab.prepare()
     plain = agent.directory / "plain"
     agent.write(pin_path=str(plain))

@@ -44,7 +44,7 @@ def lab_without_gro(lab):
 BOTH = {"inside": ["in0"], "outside": ["out0", "top0"]}
 
 
-def test_a_stack_is_refused_by_everything_that_is_asked_for_it(lab_without_gro, stacked_interfaces):
+def test_a_stack_is_refused_by_check_start_reload_and_interface_add(lab_without_gro, stacked_interfaces):
     lab = lab_without_gro
     lab.gateway.batch(*stacked_interfaces)
     agent = lab.start()
@@ -64,7 +64,7 @@ def test_a_stack_is_refused_by_everything_that_is_asked_for_it(lab_without_gro, 
     agent.start()
 
 
-def test_a_stack_that_comes_while_the_agent_runs_is_told_of(lab_without_gro, stacked_interfaces):
+def test_a_stack_that_appears_while_the_agent_runs_is_reported(lab_without_gro, stacked_interfaces):
     lab = lab_without_gro
     agent = lab.start(interfaces=BOTH)
     assert listed(lab, "top0")["xdp"] == "absent"
@@ -88,7 +88,7 @@ def make_bridge_of_both(lab):
     return agent
 
 
-def test_del_never_says_deleted_while_a_program_stays(lab_without_gro):
+def test_del_does_not_print_deleted_while_a_program_remains(lab_without_gro):
     lab = lab_without_gro
     if not can_make("bridge"):
         pytest.skip("this kernel has no bridge")
@@ -103,7 +103,7 @@ def test_del_never_says_deleted_while_a_program_stays(lab_without_gro):
 
 
 @pytest.mark.parametrize("how", ["--detach", "a file without them"])
-def test_programs_go_from_the_top_of_a_stack_down(lab_without_gro, how):
+def test_programs_are_detached_from_the_top_of_a_stack_down(lab_without_gro, how):
     lab = lab_without_gro
     if not can_make("bridge"):
         pytest.skip("this kernel has no bridge")

@@ -105,14 +105,14 @@ def test_an_expired_session_lets_nothing_in_and_is_not_listed(lab):
     assert lab.open_udp(host) == src
 
 
-def test_the_sweep_takes_expired_sessions_away(lab):
+def test_the_sweep_removes_expired_sessions(lab):
     lab.start(timeouts={"udp": 1}, sweep_interval=1)
     host = lab.host()
     lab.open_udp(host)
     wait_for(lambda: lab.sessions(host.addr, "--all") == [], what="the sweep", interval=0.1)
 
 
-def test_time_wait_sessions_make_room_for_the_quota(lab):
+def test_sessions_in_time_wait_make_room_at_the_quota(lab):
     lab.start(sessions_per_user=1)
     host = lab.host()
     for port in range(5000, 5010):

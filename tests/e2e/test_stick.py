@@ -43,7 +43,7 @@ def exchange(lab, host, payload_out, answer, port, src):
     lab.inside.expect(packets.translated(back, (IN_MAC, host.mac), dst=(host.addr, port)))
 
 
-def test_both_ways_by_one_interface(stick_lab):
+def test_both_directions_through_one_interface(stick_lab):
     host = stick_lab.host()
     block = block_of(host.addr)
     (interface,) = stick_lab.agent.ctl("interface", "list")
@@ -71,7 +71,7 @@ def test_the_gateway_answers_on_its_own_addresses(stick_lab):
     assert not answer.haslayer(ARP) and stick_lab.sessions(host.addr) == []
 
 
-def test_nothing_of_no_session_comes_in_or_goes_round(stick_lab):
+def test_packets_without_a_session_neither_enter_nor_loop(stick_lab):
     with stick_lab.counting(drop_no_session=1):
         stick_lab.inside.send(packets.rebuilt(Ether(src=SERVER_MAC, dst=IN_MAC) / packets.IP(src=SERVER, dst="1.1.1.1") / UDP(sport=53, dport=5000)))
     stick_lab.inside.assert_silent()

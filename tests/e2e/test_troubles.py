@@ -130,7 +130,7 @@ def refused_change(agent, why):
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.name)
 @pytest.mark.parametrize("over_pins", (False, True), ids=("first start", "restart"))
-def test_a_start_goes_on_with(lab, fault, over_pins):
+def test_a_start_translates_despite(lab, fault, over_pins):
     agent = lab.prepare(**fault.config)
     host, change = lab.host(), "add"
     if fault.disk:
@@ -183,7 +183,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("file", BAD_FILES)
-def test_a_restart_goes_on_where_the_file(lab, file):
+def test_a_restart_continues_with_the_previous_configuration_if_the_file(lab, file):
     agent = lab.start()
     agent.ctl("mapping", "add", *PAIR)
     host = lab.host()
@@ -214,7 +214,7 @@ def test_a_first_start_with_a_bad_file_ends_with_2(lab):
     assert result.status == 2 and f"{agent.path}:1" in result.err, result
 
 
-def test_a_bad_file_at_a_reload_is_told_until_it_is_mended(lab):
+def test_a_bad_file_at_a_reload_is_a_trouble_until_it_is_corrected(lab):
     agent = lab.start()
     good = agent.path.read_text()
     agent.path.write_text("{")
@@ -225,7 +225,7 @@ def test_a_bad_file_at_a_reload_is_told_until_it_is_mended(lab):
     healed(agent, "config")
 
 
-def test_a_storm_of_reloads_with_a_bad_file_says_so_a_few_times(lab):
+def test_a_storm_of_reloads_with_a_bad_file_is_logged_a_few_times(lab):
     agent = lab.start()
     agent.path.write_text("{")
     before = len(agent.log_text().splitlines())
@@ -288,7 +288,7 @@ def unread_log(lab, agent):
         os.close(reader)
 
 
-def test_a_log_that_is_not_read_holds_nobody_up(lab):
+def test_a_log_that_is_not_read_delays_nothing(lab):
     agent = lab.prepare()
     with unread_log(lab, agent) as reader:
         good = agent.path.read_text()
@@ -327,7 +327,7 @@ def test_a_log_that_is_not_read_holds_nobody_up(lab):
 # ---- the mapping history while the agent runs
 
 
-def test_a_restart_goes_on_where_the_state_directory_cannot_be_used(lab):
+def test_a_restart_continues_without_a_usable_state_directory(lab):
     agent = lab.start()
     host = lab.host()
     lab.open_udp(host)
@@ -378,7 +378,7 @@ def test_a_slow_disk_delays_changes_of_mappings_and_nothing_else(lab):
     assert agent.ctl("status")["history"]["line"] == second["line"]
 
 
-def test_an_end_in_the_middle_of_a_change_takes_it_back(lab):
+def test_an_end_in_the_middle_of_a_change_undoes_it(lab):
     agent = lab.prepare().start(ASAN_OPTIONS="detect_leaks=0")  # which is done by ptrace, as strace works
     with injecting(agent.process.pid, "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=2000000"):
         change = isolation.popen(CTL, "-s", agent.socket, "mapping", "add", *PAIR, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -391,7 +391,7 @@ def test_an_end_in_the_middle_of_a_change_takes_it_back(lab):
     assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"]]
 
 
-def test_a_file_that_may_not_grow_is_a_full_disk(lab):
+def test_a_file_at_its_size_limit_is_a_full_disk(lab):
     """RLIMIT_FSIZE: the write fails, and SIGXFSZ ends nobody."""
     agent = lab.start()
     size = (agent.state / "history.jsonl").stat().st_size
@@ -408,7 +408,7 @@ def test_a_file_that_may_not_grow_is_a_full_disk(lab):
 # ---- the control socket
 
 
-def test_a_control_socket_that_was_removed_is_made_again(lab):
+def test_a_control_socket_that_was_removed_is_created_again(lab):
     agent = lab.start()
     agent.socket.unlink()
     wait_for(agent.socket.exists, what="the socket")
@@ -416,7 +416,7 @@ def test_a_control_socket_that_was_removed_is_made_again(lab):
     assert "was removed; it is made again" in agent.log_text()
 
 
-def test_a_control_socket_that_cannot_be_made_is_waited_for(lab):
+def test_a_control_socket_that_cannot_be_created_is_retried(lab):
     agent = lab.start()
     agent.kill()
     agent.socket.unlink(missing_ok=True)
@@ -432,7 +432,7 @@ def test_a_control_socket_that_cannot_be_made_is_waited_for(lab):
 # ---- sources and addresses that come and go
 
 
-def test_an_ipfix_source_that_goes_and_comes_back(lab):
+def test_an_ipfix_source_that_disappears_and_returns(lab):
     agent = lab.prepare(ipfix={"collector": "198.51.100.7:4739", "source": "10.99.99.99:4739", "template_interval": 10})
     lab.gateway.ip("addr", "add", "10.99.99.99/32", "dev", "out0")
     agent.start()

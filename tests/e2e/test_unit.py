@@ -19,7 +19,7 @@ def unit(request):
     return prometheus.TREE / "deploy" / request.param
 
 
-def test_its_exposure_is_low(run_directory, unit):
+def test_systemd_rates_the_exposure_as_low(run_directory, unit):
     result = isolation.run("systemd-analyze", "security", "--offline=true", "--threshold=100", "--no-pager", unit)
     exposure = re.search(rf"Overall exposure level for {unit.name}: ([0-9.]+)", result.stdout)[1]
     assert float(exposure) <= UNITS[unit.name]

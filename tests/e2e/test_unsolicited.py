@@ -92,7 +92,7 @@ def test_a_reset_is_not_answered(answering_lab, flags):
     answering_lab.outside.assert_silent()
 
 
-def test_what_comes_from_nobody_is_not_answered(answering_lab):
+def test_segments_from_martians_are_not_answered(answering_lab):
     block = block_of(answering_lab.host().addr)
     with answering_lab.counting(drop_martian=2):
         for src in ("127.0.0.1", "1.1.1.1"):
@@ -176,7 +176,7 @@ def connecting(addr, port):
     return s
 
 
-def test_a_host_outside_is_told(real_hosts_lab):
+def test_explain_recognises_an_outside_host(real_hosts_lab):
     """connect() fails after some 6 s, and not when it has tried for minutes."""
     with real_hosts_lab.outside_ns.enter():
         s = connecting(SERVER, 80)

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 /* An agent that sends nothing for as long, not even a sign of life, is given up. */
 #define CLIENT_PATIENCE_S 60

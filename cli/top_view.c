@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 #define HOME	  "\033[H"
 #define CLEAR_END "\033[K" /* of the line */

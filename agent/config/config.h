@@ -15,7 +15,7 @@
 #include <detnat/tables.h>
 
 #include "base/address.h"
-#include "base/util.h"
+#include "base/base.h"
 #include "proto/collector_endpoint.h"
 #include "proto/timeouts.h"
 

@@ -120,7 +120,7 @@ static void client_request(struct client *c, const char *line, size_t size)
 	cJSON *result = NULL;
 	int status = 1, r;
 
-	r = request_new(c->control->agent, &c->peer, line, size, &c->request);
+	r = request_new(c->control->context, &c->peer, line, size, &c->request);
 	if (r == -EBADMSG) {
 		client_cut_off(c, "not a request: a line of JSON such as {\"verb\":\"status\"} is expected");
 		return;
@@ -252,7 +252,7 @@ void client_new(struct control *control, int fd)
 	struct client *c = calloc(1, sizeof(*c));
 
 	if (c && !peer_of(fd, &c->peer))
-		c->bev = bufferevent_socket_new(control->agent->base, fd, BEV_OPT_CLOSE_ON_FREE);
+		c->bev = bufferevent_socket_new(control->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!c || !c->bev) {
 		close(fd);
 		free(c);

@@ -6,7 +6,6 @@
 
 #include "control/control_private.h"
 #include "base/log.h"
-#include "service/startup.h"
 #include "base/trouble.h"
 
 static void stop_listening(struct control *control)
@@ -26,8 +25,7 @@ static int start_listening(struct control *control, struct error *err)
 		control->socket = (struct control_socket){ .fd = -1 };
 		return r;
 	}
-	control->accept =
-		event_new(control->agent->base, control->socket.fd, EV_READ | EV_PERSIST, clients_accept, control);
+	control->accept = event_new(control->base, control->socket.fd, EV_READ | EV_PERSIST, clients_accept, control);
 	if (control->accept && !event_add(control->accept, NULL))
 		return 0;
 	stop_listening(control);
@@ -74,7 +72,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-int control_new(struct agent *a, const char *path, bool wait, struct control **ret, struct error *err)
+int control_new(struct event_base *base, const struct control_context *context, const char *path, bool wait,
+		struct control **ret, struct error *err)
 {
 	static const struct timeval second = { .tv_sec = 1 };
 	struct control *control = calloc(1, sizeof(*control));
@@ -85,21 +84,22 @@ int control_new(struct agent *a, const char *path, bool wait, struct control **r
 	TAILQ_INIT(&control->all);
 	for (int i = 0; i < N_QUEUES; i++)
 		TAILQ_INIT(&control->queues[i]);
-	control->agent = a;
+	control->base = base;
+	control->context = context;
 	control->socket.fd = -1;
 	control->path = strdup(path);
 	/* A client that has gone is found by the failing write. */
 	signal(SIGPIPE, SIG_IGN);
-	control->resume = evtimer_new(a->base, clients_accept_again, control);
-	control->pump = evtimer_new(a->base, clients_serve, control);
-	control->tick = event_new(a->base, -1, EV_PERSIST, on_tick, control);
+	control->resume = evtimer_new(base, clients_accept_again, control);
+	control->pump = evtimer_new(base, clients_serve, control);
+	control->tick = event_new(base, -1, EV_PERSIST, on_tick, control);
 	if (!control->path || !control->resume || !control->pump || !control->tick ||
 	    event_add(control->tick, &second)) {
 		control_free(control);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	r = start_listening(control, err);
-	if (r && !wait && !startup_error_passes(r)) {
+	if (r && !wait && !error_passes(r)) {
 		control_free(control);
 		return r;
 	}

@@ -42,7 +42,21 @@
 #ifndef DETNAT_CONTROL_H
 #define DETNAT_CONTROL_H
 
-#include "service/agent.h"
+#include <event2/event.h>
+#include <stdbool.h>
+#include <time.h>
+
+#include "base/base.h"
+
+struct active_config;
+struct change_queue;
+struct datapath;
+struct devices;
+struct guard;
+struct history_queue;
+struct ipfix;
+struct mappings;
+struct trace;
 
 #define CONTROL_MAX_LINE    (64U << 10)
 #define CONTROL_MAX_CLIENTS 256U
@@ -51,12 +65,28 @@
 
 struct control;
 
+/* What verbs read and act on. */
+struct control_context {
+	const struct active_config *active;
+	struct datapath *datapath;
+	struct mappings *mappings;
+	struct history_queue *history;
+	struct guard *guard;
+	struct devices *devices;
+	struct ipfix *ipfix;
+	struct trace *trace;
+	struct change_queue *changes;
+	struct timespec started; /* CLOCK_MONOTONIC */
+};
+
 /*
  * Listens; a socket left behind by a dead agent is replaced, one that answers is not (-EADDRINUSE). Where it cannot,
  * and `wait` is true or the error can pass, that is trouble (TROUBLE_CONTROL), and is tried again each second; so is a
- * socket whose path goes while it is listened at.
+ * socket whose path goes while it is listened at. The context must outlive the queue of changes, which may hold a
+ * request for longer than its client or the socket is there.
  */
-int control_new(struct agent *a, const char *path, bool wait, struct control **ret, struct error *err);
+int control_new(struct event_base *base, const struct control_context *context, const char *path, bool wait,
+		struct control **ret, struct error *err);
 void control_free(struct control *c); /* closes all and removes the socket */
 
 #endif

@@ -30,7 +30,8 @@ struct client {
 TAILQ_HEAD(clients, client);
 
 struct control {
-	struct agent *agent;
+	struct event_base *base;
+	const struct control_context *context;
 	char *path;
 	struct control_socket socket; /* fd -1: none, for the time being */
 	struct event *accept;

@@ -81,7 +81,8 @@ static bool is_request(const cJSON *document)
 	return verb;
 }
 
-int request_new(struct agent *a, const struct peer *peer, const char *line, size_t size, struct request **ret)
+int request_new(const struct control_context *context, const struct peer *peer, const char *line, size_t size,
+		struct request **ret)
 {
 	cJSON *document = parse_line(line, size);
 
@@ -96,7 +97,7 @@ int request_new(struct agent *a, const struct peer *peer, const char *line, size
 		cJSON_Delete(document);
 		return -ENOMEM;
 	}
-	r->agent = a;
+	r->context = context;
 	r->peer = *peer;
 	r->document = document;
 	*ret = r;
@@ -257,19 +258,18 @@ static void change_ended(void *arg, int result_r, const struct error *err)
 		request_free(r);
 }
 
-/* With no edit: the file is read again. */
-static int submit(struct request *r, change_edit edit, request_answer answer, struct error *err)
+static int check_room(struct error *err)
 {
-	int ret;
+	if (changes_waiting < MAX_CHANGES)
+		return 0;
+	return error_set(err, -EBUSY, "%u changes are waiting already, try again later", changes_waiting);
+}
 
-	if (changes_waiting >= MAX_CHANGES)
-		return error_set(err, -EBUSY, "%u changes are waiting already, try again later", changes_waiting);
-	if (edit)
-		ret = change_submit(r->agent->changes, edit, change_ended, r);
-	else
-		ret = change_submit_reload(r->agent->changes, change_ended, r);
-	if (ret)
-		return error_set(err, ret, "%s", strerror(-ret));
+/* submit_r: of the queue of changes. */
+static int wait_for_change(struct request *r, int submit_r, request_answer answer, struct error *err)
+{
+	if (submit_r)
+		return error_set(err, submit_r, "%s", strerror(-submit_r));
 	r->answer = answer;
 	r->changing = true;
 	changes_waiting++;
@@ -278,12 +278,25 @@ static int submit(struct request *r, change_edit edit, request_answer answer, st
 
 int request_change(struct request *r, change_edit edit, request_answer answer, struct error *err)
 {
-	return submit(r, edit, answer, err);
+	int ret = check_room(err);
+
+	return ret ? ret : wait_for_change(r, change_submit(r->context->changes, edit, change_ended, r), answer, err);
 }
 
 int request_reload(struct request *r, request_answer answer, struct error *err)
 {
-	return submit(r, NULL, answer, err);
+	int ret = check_room(err);
+
+	return ret ? ret : wait_for_change(r, change_submit_reload(r->context->changes, change_ended, r), answer, err);
+}
+
+int request_programs(struct request *r, change_prepare prepare, request_answer answer, struct error *err)
+{
+	int ret = check_room(err);
+
+	return ret ? ret
+		   : wait_for_change(r, change_submit_programs(r->context->changes, prepare, change_ended, r), answer,
+				     err);
 }
 
 cJSON *answer_empty(struct request *r)

@@ -16,8 +16,8 @@
 #include <cjson/cJSON.h>
 #include <event2/buffer.h>
 
-#include "service/agent.h"
 #include "change/change.h"
+#include "control/control.h"
 #include "host/peer.h"
 #include "sessions/sessions.h"
 #include "proto/verbs.h"
@@ -38,7 +38,7 @@ typedef int (*request_step)(struct request *r, cJSON **ret_result, struct error 
 typedef cJSON *(*request_answer)(struct request *r);
 
 struct request {
-	struct agent *agent;
+	const struct control_context *context;
 	const struct verb_spec *spec;
 	struct arg_value args[VERB_MAX_ARGS]; /* in the order of the verb's specification */
 	cJSON *document;		      /* the request; texts of arguments lie in it */
@@ -64,7 +64,8 @@ struct request {
 };
 
 /* Reads a peer's request from a line of size octets: 0, -ENOMEM, or -EBADMSG where it is no request at all. */
-int request_new(struct agent *a, const struct peer *peer, const char *line, size_t size, struct request **ret);
+int request_new(const struct control_context *context, const struct peer *peer, const char *line, size_t size,
+		struct request **ret);
 
 /*
  * Checks the arguments and calls the handler of the verb: 0 with *ret_result (answered) or without (a job or a change
@@ -99,6 +100,9 @@ struct evbuffer *request_stream(struct request *r);
 /* Queues a change of the configuration, edit called with the request as its argument, or a reload of the file. */
 int request_change(struct request *r, change_edit edit, request_answer answer, struct error *err);
 int request_reload(struct request *r, request_answer answer, struct error *err);
+
+/* Queues a replacement of the programs, prepare called with the request as its argument. */
+int request_programs(struct request *r, change_prepare prepare, request_answer answer, struct error *err);
 
 /* Counts all sessions in slices, and then makes the answer. */
 typedef cJSON *(*request_count_answer)(struct request *r, const struct session_count *count);

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 struct control_socket {
 	int fd; /* listening, non-blocking */

@@ -91,7 +91,7 @@ static cJSON *answer(const struct checking *c)
 }
 
 /* 1 where something is just changing, so that it is to be asked again; 0, or -errno. */
-static int audit_one(const struct agent *a, struct checking *c)
+static int audit_one(const struct control_context *a, struct checking *c)
 {
 	switch (c->next) {
 	case AUDIT_GUARD:
@@ -101,13 +101,13 @@ static int audit_one(const struct agent *a, struct checking *c)
 	case AUDIT_HISTORY:
 		return history_queue_holds(a->history) ? 0 : 1;
 	default:
-		c->pins = datapath_audit(&a->datapath, c->repair, &c->findings);
+		c->pins = datapath_audit(a->datapath, c->repair, &c->findings);
 		return 0;
 	}
 }
 
 /* The change of mappings that the history waits for, if there is one, is over. */
-static void add_history(const struct agent *a, struct checking *c)
+static void add_history(const struct control_context *a, struct checking *c)
 {
 	if (c->repair)
 		history_queue_reconcile(a->history);
@@ -121,7 +121,7 @@ static int audit(struct request *r, struct checking *c)
 	if (monotonic_us() < c->next_us)
 		return 1;
 	while (c->next <= AUDIT_PINS) {
-		int ret = audit_one(r->agent, c);
+		int ret = audit_one(r->context, c);
 
 		if (ret < 0)
 			return ret;
@@ -130,7 +130,7 @@ static int audit(struct request *r, struct checking *c)
 			return 1;
 		}
 		if (ret && c->next == AUDIT_HISTORY)
-			add_history(r->agent, c);
+			add_history(r->context, c);
 		c->next++;
 	}
 	return 0;
@@ -165,7 +165,7 @@ int verb_check(struct request *r, cJSON **ret_result, struct error *err)
 	if (!c)
 		return error_set(err, -ENOMEM, "the agent is out of memory");
 	c->repair = repair->given && repair->number;
-	if (table_check_new(r->agent->mappings, c->repair, &c->findings, &c->tables)) {
+	if (table_check_new(r->context->mappings, c->repair, &c->findings, &c->tables)) {
 		free(c);
 		return error_set(err, -ENOMEM, "the agent is out of memory");
 	}

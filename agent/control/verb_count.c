@@ -35,7 +35,7 @@ static int counting_step(struct request *r, cJSON **ret_result, struct error *er
 int request_count(struct request *r, request_count_answer answer, struct error *err)
 {
 	struct counting *c = calloc(1, sizeof(*c));
-	int ret = c ? session_counter_new(r->agent->mappings, &c->counter) : -ENOMEM;
+	int ret = c ? session_counter_new(r->context->mappings, &c->counter) : -ENOMEM;
 
 	if (ret) {
 		free(c);

@@ -57,8 +57,8 @@ static void add_collectors(cJSON *json, const struct ipfix *x)
 
 static cJSON *answer_settings(struct request *r)
 {
-	const struct config_ipfix *c = &r->agent->config->ipfix;
-	struct ipfix_figures figures = ipfix_figures(r->agent->ipfix);
+	const struct config_ipfix *c = &r->context->active->config->ipfix;
+	struct ipfix_figures figures = ipfix_figures(r->context->ipfix);
 	struct counters counters = { 0 };
 	cJSON *json = cJSON_CreateObject();
 	cJSON *events;
@@ -75,9 +75,9 @@ static cJSON *answer_settings(struct request *r)
 		if (c->events & event_names[i].event)
 			cJSON_AddItemToArray(events, cJSON_CreateString(event_names[i].name));
 	add_figures(json, &figures);
-	datapath_counters(&r->agent->datapath, &counters);
+	datapath_counters(r->context->datapath, &counters);
 	json_add_u64(json, "events_lost", counters.events_lost);
-	add_collectors(json, r->agent->ipfix);
+	add_collectors(json, r->context->ipfix);
 	return json;
 }
 
@@ -129,7 +129,7 @@ int verb_ipfix_flush(struct request *r, cJSON **ret_result, struct error *err)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	ipfix_flush(r->agent->ipfix, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+	ipfix_flush(r->context->ipfix, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
 	*ret_result = answer_settings(r);
 	return *ret_result ? 0 : -ENOMEM;
 }

@@ -17,7 +17,7 @@
 #include <detnat/tables.h>
 
 #include "config/config.h"
-#include "base/util.h"
+#include "base/base.h"
 
 /* The program at tc egress, and its pins, one a set of programs: NAME_<generation>. */
 #define PIN_TC_PROGRAM "tc_outside"

@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "guard/rules.h"
-#include "base/util.h"
+#include "base/base.h"
 #include "base/address.h"
 
 /* Of a rule's expressions. */

@@ -9,8 +9,6 @@
 #include "history/history_private.h"
 #include "base/log.h"
 
-#define DAY_S 86400
-
 static int64_t real_clock(void)
 {
 	struct timespec t;

@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <time.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 int notify_send(const char *state)
 {

@@ -10,9 +10,6 @@
 #include "base/limiter.h"
 #include "base/log.h"
 
-#define NS_PER_S  1000000000ULL
-#define NS_PER_MS 1000000ULL
-
 struct events {
 	const struct datapath *datapath;
 	struct ipfix *ipfix;

@@ -10,9 +10,6 @@
 #include "base/limiter.h"
 #include "base/log.h"
 
-#define NS_PER_S  1000000000ULL
-#define NS_PER_MS 1000000ULL
-
 /* While anything waits, a turn is taken so often. */
 #define TURN_MS 2
 /* Of a turn, so that it stays about a millisecond: frames taken, looked at, asked after, and sent. */

@@ -7,8 +7,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "change/change.h"
-#include "links/devices.h"
 #include "base/log.h"
 
 /* Octets: some 600 records that the agent has not taken yet. */
@@ -17,7 +15,10 @@
 #define RETRY_S 10
 
 struct trace {
-	struct agent *agent;
+	struct event_base *base;
+	struct datapath *datapath;
+	trace_replace replace; /* the programs */
+	void *replace_arg;
 	bool wanted;
 	bool ending;		      /* a change that ends it waits */
 	uint32_t ending_generation;   /* the trace that it is to end */
@@ -96,7 +97,7 @@ static int set_filter(struct trace *t, const struct trace_filter *f)
 {
 	uint32_t zero = 0;
 
-	return bpf_map_update_elem(t->agent->datapath.trace_filter, &zero, f, BPF_ANY);
+	return bpf_map_update_elem(t->datapath->trace_filter, &zero, f, BPF_ANY);
 }
 
 static bool filter_is_satisfied(const struct trace *t)
@@ -104,7 +105,7 @@ static bool filter_is_satisfied(const struct trace *t)
 	struct trace_filter f;
 	uint32_t zero = 0;
 
-	return bpf_map_lookup_elem(t->agent->datapath.trace_filter, &zero, &f) || f.left <= 0;
+	return bpf_map_lookup_elem(t->datapath->trace_filter, &zero, &f) || f.left <= 0;
 }
 
 /* Records nothing more, and says what the last trace has missed. */
@@ -113,7 +114,7 @@ static int clear_filter(struct trace *t)
 	struct trace_filter f, nothing = { 0 };
 	uint32_t zero = 0;
 
-	if (!bpf_map_lookup_elem(t->agent->datapath.trace_filter, &zero, &f) && f.missed)
+	if (!bpf_map_lookup_elem(t->datapath->trace_filter, &zero, &f) && f.missed)
 		log_warning("%llu packets are missing from the trace, as they came faster than they could be kept: "
 			    "a narrower filter misses none",
 			    (unsigned long long)f.missed);
@@ -126,7 +127,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg);
 
 static void close_maps(struct trace *t)
 {
-	struct datapath *d = &t->agent->datapath;
+	struct datapath *d = t->datapath;
 
 	if (t->readable)
 		event_free(take_pointer(t->readable));
@@ -141,7 +142,7 @@ static void close_maps(struct trace *t)
 
 static int open_maps(struct trace *t)
 {
-	struct datapath *d = &t->agent->datapath;
+	struct datapath *d = t->datapath;
 
 	if (t->ring)
 		return 0;
@@ -153,14 +154,14 @@ static int open_maps(struct trace *t)
 	t->ring = ring_buffer__new(d->trace_ring, on_record, t, NULL);
 	if (!t->ring)
 		return -errno;
-	t->readable = event_new(t->agent->base, ring_buffer__epoll_fd(t->ring), EV_READ | EV_PERSIST, on_readable, t);
+	t->readable = event_new(t->base, ring_buffer__epoll_fd(t->ring), EV_READ | EV_PERSIST, on_readable, t);
 	return t->readable && !event_add(t->readable, NULL) ? 0 : -ENOMEM;
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------------------
  */
 
-static int edit_end(struct config *c, void *arg, struct error *err)
+static int prepare_end(void *arg, struct error *err)
 {
 	struct trace *t = arg;
 
@@ -188,7 +189,7 @@ static void end(struct trace *t)
 	if (t->ending)
 		return;
 	t->ending_generation = t->generation;
-	t->ending = !change_submit(t->agent->changes, edit_end, on_end, t);
+	t->ending = !t->replace(t->replace_arg, prepare_end, on_end, t);
 	if (!t->ending)
 		evtimer_add(t->timer, &(struct timeval){ .tv_sec = RETRY_S });
 }
@@ -254,21 +255,24 @@ int trace_record(struct trace *t, const struct trace_filter *filter, uint32_t co
 
 void trace_settle(struct trace *t)
 {
-	t->wanted = t->agent->datapath.settings.trace;
+	t->wanted = t->datapath->settings.trace;
 	if (t->wanted)
 		return;
 	evtimer_del(t->timer);
 	close_maps(t);
 }
 
-int trace_new(struct agent *a, struct trace **ret)
+int trace_new(struct event_base *base, struct datapath *d, trace_replace replace, void *arg, struct trace **ret)
 {
 	struct trace *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return -ENOMEM;
-	t->agent = a;
-	t->timer = evtimer_new(a->base, on_timer, t);
+	t->base = base;
+	t->datapath = d;
+	t->replace = replace;
+	t->replace_arg = arg;
+	t->timer = evtimer_new(base, on_timer, t);
 	if (!t->timer) {
 		free(t);
 		return -ENOMEM;
@@ -277,31 +281,10 @@ int trace_new(struct agent *a, struct trace **ret)
 	return 0;
 }
 
-/* The datapath outlives the agent, and is to do so with the normal programs. */
-static void restore(struct trace *t)
-{
-	struct agent *a = t->agent;
-	struct settings settings = a->datapath.settings;
-	struct error err = { 0 };
-	int r;
-
-	settings.trace = 0;
-	r = datapath_load(&a->datapath, &settings, &err);
-	if (!r) {
-		r = devices_apply(a->devices, a->config, &err);
-		datapath_settle(&a->datapath);
-	}
-	if (r)
-		log_warning("the normal programs cannot be put back after a trace: %s; the next start does it",
-			    err.text);
-}
-
 void trace_free(struct trace *t)
 {
 	if (!t)
 		return;
-	if (t->agent->datapath.settings.trace && !t->agent->config->detach_on_exit)
-		restore(t);
 	close_maps(t);
 	event_free(t->timer);
 	forget_records(t);

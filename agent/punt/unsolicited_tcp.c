@@ -14,9 +14,7 @@
 #include "base/log.h"
 #include "host/raw_send.h"
 
-#define NS_PER_S  1000000000ULL
-#define NS_PER_MS 1000000ULL
-#define WAIT_NS	  (UNSOLICITED_WAIT * NS_PER_S)
+#define WAIT_NS (UNSOLICITED_WAIT * NS_PER_S)
 
 /* Between turns where there is more to take or to send. */
 #define TURN_MS 2

@@ -16,7 +16,7 @@
 #include "base/background.h"
 #include "tables/ranges.h"
 #include "tables/table_types.h"
-#include "base/util.h"
+#include "base/base.h"
 
 /* Chunks that are made and added to the outer map, or removed from it, together. */
 #define CHUNKS_BATCH 16U

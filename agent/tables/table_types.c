@@ -8,7 +8,7 @@
 
 #include <detnat/tables.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the parts of a slot's words below are in that order");
 

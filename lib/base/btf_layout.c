@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 /* Our records are not deep; a description that says otherwise is none of ours. */
 #define DEPTH_MAX 12U

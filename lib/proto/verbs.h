@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
-#include "base/util.h"
+#include "base/base.h"
 
 enum verb {
 	VERB_MAPPING_ADD,

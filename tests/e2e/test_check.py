@@ -53,11 +53,11 @@ def swap_entries(lab, agent):
     subprocess.run(["bpftool", "map", "delete", "pinned", pins / "entries", "key", "0", "0", "0", "0"], check=True)
 
 
-LEAVES = pathlib.Path(__file__).parents[2] / "include/detnat/leaves.h"
+PROGRAMS = pathlib.Path(__file__).parents[2] / "include/detnat/programs.h"
 
 
-def take_leaf(agent, array, name):
-    number = re.findall(r"^\tX\((\w+)\)", LEAVES.read_text(), re.MULTILINE).index(name)
+def take_program(agent, array, name):
+    number = re.findall(r"^\tX\((\w+)\)", PROGRAMS.read_text(), re.MULTILINE).index(name)
     (pin,) = agent.pins.glob(f"v*/{array}_*")
     subprocess.run(["bpftool", "map", "delete", "pinned", pin, "key", str(number), "0", "0", "0"], check=True)
 
@@ -67,9 +67,9 @@ FAULTS = {
     "the pin of a program is gone": (lambda lab, agent: unpin(lab, agent, "prog_xdp_inside"), "pin", "prog_xdp_inside"),
     "the pin of a chunk is gone": (lambda lab, agent: unpin(lab, agent, "bucket_0"), "pin", "bucket_0"),
     "an entry is gone": (swap_entries, "entry", "entries 0"),
-    "the leaf of the guard is gone": (lambda lab, agent: take_leaf(agent, "tc_leaves", "guard"), "leaf", "tc_leaves guard"),
-    "a leaf of XDP is gone": (lambda lab, agent: take_leaf(agent, "xdp_leaves", "out2in"), "leaf", "xdp_leaves out2in"),
-    "the pin of the leaves is gone": (lambda lab, agent: unpin(lab, agent, "tc_leaves_1"), "pin", "tc_leaves_1"),
+    "the tail-call program of the guard is gone": (lambda lab, agent: take_program(agent, "tc_leaves", "guard"), "leaf", "tc_leaves guard"),
+    "a tail-call program of XDP is gone": (lambda lab, agent: take_program(agent, "xdp_leaves", "out2in"), "leaf", "xdp_leaves out2in"),
+    "the pin of the tail-call programs is gone": (lambda lab, agent: unpin(lab, agent, "tc_leaves_1"), "pin", "tc_leaves_1"),
 }
 
 

@@ -127,6 +127,7 @@ def test_a_change_that_fails_is_rolled_back(lab):
     for mappings in ([MAPPING, OTHER, another], [MAPPING, another]):
         agent.write(mappings=mappings, interfaces=interfaces)
         assert "other0" in agent.refused("reload")
+        wait_for(lambda: events(agent)[-1] == "undo", what="the change to be taken back in the history")
         assert who(agent, "1.1.9.9:1024") == before
         assert "no subscriber" in who(agent, "1.1.8.8:1024", status=1)
     assert events(agent)[3:5] == ["add", "undo"] and events(agent)[-1] == "undo"

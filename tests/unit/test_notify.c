@@ -8,7 +8,7 @@
 #include <sys/un.h>
 
 #include "host/notify.h"
-#include "base/util.h"
+#include "base/base.h"
 
 /* A socket of an abstract name of this process's own, which NOTIFY_SOCKET then names. */
 static int listen_as_manager(void)

@@ -115,7 +115,7 @@ class Terminal:
         os.write(self.master, keys.encode())
 
     def ended(self):
-        """Waits for the end; the exit status."""
+        """Waits for the end; returns the exit status."""
         wait_for(lambda: self.read() is not None and self.process.poll() is not None, what="the end")
         assert_no_report(self.process.stderr.read(), "detnatctl")
         return self.process.returncode

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""detnatctl trace: what a packet went through, who is traced, and how a trace ends."""
+"""detnatctl trace: the steps of a packet, filters, and how a trace ends."""
 
 import datetime
 import re
@@ -18,12 +18,12 @@ from test_restart import Stream
 
 @pytest.fixture(scope="module")
 def agent(running_lab):
-    """Traces are left running: another start only replaces the filter."""
+    """Traces may keep running: another start only replaces the filter."""
     return running_lab.agent
 
 
 def traces(agent, number):
-    """The records, once there are so many; then there are no more of them."""
+    """Waits for this many records, makes sure that there are no more, and returns them."""
 
     def enough():
         found = agent.ctl("trace", "show")
@@ -46,13 +46,13 @@ def steps(trace):
 
 
 def ends(trace):
-    """Source and destination as the packet came, and as it left."""
+    """Source and destination of the packet as it arrived and as it left."""
     first, last = trace["steps"][0], trace["steps"][-1]
     return (first["src"], first["dst"]), (last["src"], last["dst"])
 
 
 def details(trace):
-    """Of each kind of step those that have any, in order."""
+    """The steps that have details, by kind, in order."""
     found = {}
     for step in trace["steps"]:
         if "detail" in step:
@@ -61,7 +61,7 @@ def details(trace):
 
 
 def cut(packet):
-    """A frame's packet in two fragments, each in a frame of its own."""
+    """A frame's packet as two fragments, each in its own frame."""
     packet = Ether(bytes(packet))
     return [Ether(bytes(Ether(src=packet.src, dst=packet.dst) / f)) for f in fragment(packet[IP], fragsize=800)]
 
@@ -243,7 +243,7 @@ def test_a_trace_of_fragments_shows_the_first_ones_translation(running_lab, agen
     assert details(late)["datagram"] == [f"as its first fragment: {src[0]} > {SERVER}"] and "fragment" in steps(late)
     assert ends(late) == ((f"{host.addr}:0", f"{SERVER}:0"), (f"{src[0]}:0", f"{SERVER}:0"))
 
-    # The other way nobody knows whose a later one is but by the first.
+    # From outside, only the first fragment says which subscriber a later one belongs to.
     agent.ctl("trace", "start", "--in", host.addr)
     running_lab.outside.send(*cut(running_lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(1200), id=4712)))
     whole, late = traces(agent, 2)
@@ -430,7 +430,7 @@ def test_an_agent_that_ends_during_a_trace_leaves_the_normal_programs(lab):
 
 
 def test_packets_that_a_trace_missed_are_reported(lab):
-    """The agent sleeps while more come than the ring buffer holds."""
+    """The agent is stopped while more records come than the ring buffer holds."""
     agent = lab.start()
     host = lab.host()
     lab.open_udp(host)

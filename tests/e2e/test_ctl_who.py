@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""detnatctl who: who held an outside address and port at a time, from the mapping history alone."""
+"""detnatctl who: the holder of an outside address and port at a time, from the mapping history alone."""
 
 import datetime
 import json
@@ -68,7 +68,7 @@ def test_a_mapping_that_ended_is_remembered(lab):
     assert ended["in_addr"] == "10.9.0.0" and ended["from"] == begun["from"] and when(ended["to"]) > when(ended["from"])
     now = who(agent, "1.1.9.9:1024")
     assert now["in_addr"] == "10.8.0.0" and when(now["from"]) >= when(ended["to"])
-    # The end is no part of the interval.
+    # The end is not part of the interval.
     at_end = execute(CTL, "-j", "who", "1.1.9.9:1024", "--at", ended["to"], "--state-dir", agent.state)
     assert at_end.status == 1 or json.loads(at_end.out)["in_addr"] == "10.8.0.0"
 

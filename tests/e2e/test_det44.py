@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What operators of deterministic NAT expect first: mapping both ways, sessions, closing, timeouts, the quota.
+"""Basics of deterministic NAT: mapping in both directions, sessions, closing, timeouts, the quota.
 
 The behaviour that FD.io VPP's own test of its deterministic NAT asks for, asked of detnat, for every way of forwarding.
 """
@@ -36,7 +36,7 @@ def shared_unmapped_lab(run_directory, mode):
 
 @pytest.fixture
 def unmapped_lab(shared_unmapped_lab):
-    """The lab without mappings, and with none again afterwards."""
+    """The lab without mappings; mappings added by the test are removed afterwards."""
     shared_unmapped_lab.inside.clear()
     shared_unmapped_lab.outside.clear()
     yield shared_unmapped_lab

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""detnat-agent --doctor: what it finds on a host before it goes live; and the warnings that a start and -t share with it."""
+"""detnat-agent --doctor: problems found on a host before it goes live, and the warnings that a start and -t share with it."""
 
 import shlex
 
@@ -8,7 +8,7 @@ import pytest
 POOL_OF_OWN = [{"in": "10.0.0.0/18", "out": "198.51.100.0/30"}]
 OUTSIDE_MAPPING = [{"in": "10.0.0.0/18", "out": "1.1.1.0/30"}, {"in": "198.51.100.0/24", "out": "2.2.2.0/28"}]
 
-# what is wrong, how it comes about, configuration, level and check of the line, a part of its text, whether a start warns
+# problem, how to cause it, configuration, level and check of the line, a part of its text, whether a start warns
 TROUBLES = [
     ("forwarding is off", ["sysctl -qw net.ipv4.ip_forward=0"], {}, "FAILURE", "forwarding", "sysctl -w net.ipv4.ip_forward=1", False),
     ("no default route", ["ip route del default"], {}, "WARNING", "route out", "there is no default route", True),
@@ -38,7 +38,7 @@ TROUBLES = [
      "configuration", "GiB of memory", False),
 ]
 
-# What is in order where nothing is said to be wrong.
+# Checks that are ok on a healthy host.
 HEALTHY = ["kernel", "configuration", "offloads", "forwarding", "rp_filter", "inside routes", "route out", "pools", "firewall", "conntrack",
            "queueing"]
 

@@ -27,13 +27,13 @@ PAYLOADS = {
 
 
 def cut(packet):
-    """A frame's packet in fragments, each in a frame of its own."""
+    """A frame's packet as fragments, each in its own frame."""
     packet = Ether(bytes(packet))
     return [bytes(Ether(src=packet.src, dst=packet.dst) / f) for f in fragment(packet[IP], fragsize=SIZE)]
 
 
 def outward(lab, host, proto):
-    """Fragments as sent from inside and as they must come outside: the fragments of the translated whole."""
+    """Fragments as sent from inside and as they must arrive outside: the fragments of the translated packet."""
     whole = lab.from_inside(host, PAYLOADS[proto](5000, 53), id=next(_ids))
     return cut(whole), cut(packets.translated(whole, (OUT_MAC, SERVER_MAC), src=block_of(host.addr).first_choice(5000)))
 
@@ -83,7 +83,7 @@ def test_two_packets_with_interleaved_fragments(mode_lab):
 
 @contextlib.contextmanager
 def giving_up(lab, number):
-    """So many early fragments wait in vain; at the end they no longer do."""
+    """This many early fragments wait in vain; at the end they have been given up."""
     before = lab.agent.counters()["drop_fragment"]
     yield
     wait_for(lambda: lab.agent.counters()["drop_fragment"] == before + number, 40, "the fragments to be given up", 0.2)
@@ -133,7 +133,7 @@ def test_a_hairpin_in_fragments(mode_lab):
 
 @pytest.fixture
 def narrow_uplink_lab(mode_lab):
-    """The lab with an MTU of 1000 on the way out."""
+    """The lab with an MTU of 1000 on out0."""
     mode_lab.gateway.ip("link", "set", "out0", "mtu", 1000)
     mode_lab.settle()
     yield mode_lab
@@ -142,7 +142,7 @@ def narrow_uplink_lab(mode_lab):
 
 
 def test_packets_that_the_kernel_fragments_are_translated(narrow_uplink_lab):
-    """Longer than the way out's MTU and without DF: in pieces, each translated."""
+    """Packets longer than the MTU of out0 and without DF leave as translated fragments."""
     lab = narrow_uplink_lab
     host = lab.host()
     packet = lab.from_inside(host, UDP(sport=5000, dport=53) / bytes(1400), id=next(_ids))
@@ -166,7 +166,7 @@ def later(lab, host, ident, dst=SERVER):
 
 
 def renumbered(frame, ident):
-    """A copy of a fragment's frame that is of another datagram."""
+    """A copy of a fragment's frame that belongs to another datagram."""
     header = bytearray(frame[14:34])
     struct.pack_into("!H", header, 4, ident)
     struct.pack_into("!H", header, 10, 0)
@@ -177,7 +177,7 @@ def renumbered(frame, ident):
 
 
 def given_up(lab, **expected):
-    """Waits until so many fragments are counted under these reasons since the lab was started, and no more than that."""
+    """Waits until exactly this many fragments are counted under these reasons since the start of the lab."""
     wait_for(lambda: all(lab.agent.counters()[n] >= c for n, c in expected.items()), 20, f"{expected} to be counted", 0.1)
     found = lab.agent.counters()
     assert {n: found[n] for n in expected} == expected
@@ -258,7 +258,7 @@ def test_without_an_agent_those_in_order_pass(lab, mode):
 
 
 def test_fragments_are_counted_after_a_kill(lab):
-    """What it held is lost; what it had not read yet is taken by the next one."""
+    """Fragments that it held are lost; those that it had not read yet are read by the next agent."""
     lab.start(fragments={"timeout": 1})
     host = lab.host()
     lab.agent.process.send_signal(signal.SIGSTOP)
@@ -275,7 +275,7 @@ def test_many_parked_fragments_do_not_delay_the_agent(lab):
     idents = itertools.count(1)
 
     def enough():
-        """Some may be lost on the way."""
+        """Some may be lost in transit."""
         for ident in itertools.islice(idents, 8):
             lab.inside.send(*(renumbered(frame, ident) for frame in frames))
         found = lab.agent.counters()
@@ -287,7 +287,7 @@ def test_many_parked_fragments_do_not_delay_the_agent(lab):
         s.connect(str(lab.agent.socket))
 
         def quiet():
-            """Whether for half a second no answer takes long; other processes may hold it up now and then."""
+            """Whether no answer takes long for half a second; other processes may delay it occasionally."""
             end = time.monotonic() + 0.5
             while (begun := time.monotonic()) < end:
                 s.send(b'{"verb":"timeouts show"}\n')
@@ -301,7 +301,7 @@ def test_many_parked_fragments_do_not_delay_the_agent(lab):
 
 
 def test_a_flood_does_not_affect_other_subscribers(lab):
-    """Two subscribers and a stranger send nothing but fragments, for as long as it takes to fill every table."""
+    """Two subscribers and an external host send only fragments until every table is full."""
     lab.start()
     villains = [lab.host() for _ in range(2)]
     good = lab.host()

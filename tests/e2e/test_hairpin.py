@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Hairpins: inside hosts that reach each other by their outside addresses."""
+"""Hairpins: inside hosts reach each other by their outside addresses."""
 
 import pytest
 from scapy.layers.inet import ICMP, TCP, UDP
@@ -11,7 +11,7 @@ from lab import GATEWAY_IN, IN_MAC, block_of
 
 
 def hairpin(lab, host, port, peer, peer_port, payload):
-    """What arrives at the peer when the host sends from its port to the peer's outside endpoint; both by first choice."""
+    """The packet that arrives at the peer when the host sends from its port to the peer's outside endpoint; both have first-choice ports."""
     src, dst = block_of(host.addr).first_choice(port), block_of(peer.addr).first_choice(peer_port)
     packet = lab.from_inside(host, payload(port, dst[1]), dst=dst[0])
     return packet, packets.translated(packet, (IN_MAC, peer.mac), src=src, dst=(peer.addr, peer_port))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The mapping history: what the agent writes down, when it refuses to go on without, and what it finds after a crash."""
+"""The mapping history: its records, changes that are refused without it, and recovery after a crash."""
 
 import datetime
 import hashlib
@@ -38,7 +38,7 @@ def history(agent, verb, status=0, options=()):
 
 
 def verified(agent):
-    """The history is sound; what verify says of it."""
+    """Asserts that the history is intact; returns the output of verify."""
     result = history(agent, "verify", options=("-j",))
     said = json.loads(result.out)
     assert said["damage"] == [] and said["torn"] == 0 and said["head"] == "agrees", said
@@ -116,7 +116,7 @@ def attach_foreign_program(lab, interface):
 
 
 def test_a_change_that_fails_is_rolled_back(lab):
-    """The interface has somebody else's program, which only the attachment finds out."""
+    """The interface has a foreign program, which only attaching finds out."""
     agent = lab.start()
     agent.ctl("mapping", "add", *PAIR)
     before = who(agent, "1.1.9.9:1024")
@@ -135,7 +135,7 @@ def test_a_change_that_fails_is_rolled_back(lab):
 
 
 def lose_datapath(agent):
-    """What a reboot does: nothing is attached or pinned any more, and the history does not know."""
+    """Imitates a reboot: nothing is attached or pinned any more, and the history has no record of it."""
     state = agent.config["state_dir"]
     agent.write(state_dir=str(agent.directory / "elsewhere"))
     agent.detach()
@@ -287,7 +287,7 @@ def test_a_damaged_history_does_not_stop_a_start(lab):
 
 
 def limit_writes(agent, octets):
-    """A file system with so much room for the state directory."""
+    """A file system of this size for the state directory."""
     agent.state.mkdir(exist_ok=True)
     isolation.mount(b"tmpfs", agent.state, data=f"size={octets}".encode())
 
@@ -302,7 +302,7 @@ def test_a_full_disk_refuses_changes_and_nothing_else(lab):
     with open(ballast, "wb", buffering=0) as file, pytest.raises(OSError):
         while True:
             file.write(b"x" * 4096)
-    # What is left of the last page may still take some lines.
+    # The rest of the last page may still take some lines.
     changes = itertools.cycle((("add", [MAPPING["in"]]), ("del", [MAPPING["in"], OTHER["in"]])))
     for change, mapped in changes:
         refused = agent.command("mapping", change, *PAIR)

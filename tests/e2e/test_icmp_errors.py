@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""ICMP errors: those of others are translated, header and quote; the gateway's own quote what their receiver sent."""
+"""ICMP errors: those of other hosts are translated, header and quote; the gateway's own quote what their receiver sent."""
 
 import contextlib
 
@@ -23,13 +23,13 @@ KINDS = [(3, 0), (3, 1), (3, 3), (3, 4), (3, 13), (11, 0), (11, 1), (12, 0)]
 
 
 def open_(lab, host, kind, **ip):
-    """Sends a packet out; it as it was sent, and as it was seen outside."""
+    """Sends a packet out; returns it as sent and as seen outside."""
     packet = lab.from_inside(host, PAYLOADS[kind](), **ip)
     return packet, lab.send_out(packet, block_of(host.addr).first_choice(5000))
 
 
 def with_ttl(packet, ttl):
-    """The IP packet of a frame with another TTL, as a router on the way quotes it."""
+    """The IP packet of a frame with another TTL, as a router on the path quotes it."""
     ip = Ether(bytes(packet))[IP]
     ip.ttl = ttl
     ip.chksum = None

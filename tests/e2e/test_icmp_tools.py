@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Path MTU discovery and traceroute through the NAT, by the real tools and the real stacks of all hosts on the way.
+"""Path MTU discovery and traceroute through the NAT, with real tools and a real stack on every host of the path.
 
     host -- home [router] -- in0 [gateway] out0 -- isp [router] -- server
     10.0.9.2     10.0.9.1    10.0.0.2 10.0.0.1   198.51.100.1 .254     192.0.2.1 192.0.2.9
@@ -44,7 +44,7 @@ print(n)
 
 
 class Path:
-    """The routers and hosts; those of the lab at the gateway's wires are the routers."""
+    """Routers and hosts; the lab's namespaces at the gateway's wires are the routers."""
 
     def __init__(self, lab):
         self.lab = lab
@@ -71,12 +71,12 @@ class Path:
         self.server.delete()
 
     def forget(self):
-        """What the hosts have learned of the path."""
+        """Flushes what the hosts have learned about the path."""
         for host in (self.host, self.server):
             host.ip("route", "flush", "cache")
 
     def download(self):
-        """Octets that the host got of 400,000 by TCP from the server."""
+        """Downloads 400,000 octets by TCP from the server; returns how many arrived."""
         server = self.server.popen(sys.executable, "-c", SEND, stdout=subprocess.PIPE, text=True)
         try:
             assert server.stdout.readline() == "ready\n"
@@ -88,7 +88,7 @@ class Path:
 
     @contextlib.contextmanager
     def narrow(self, router, interface, other, mtu):
-        """A link of a smaller MTU, known to the two at its ends."""
+        """Gives a link a smaller MTU, known at both of its ends."""
         router.ip("link", "set", interface, "mtu", mtu)
         other.ip("link", "set", "eth0", "mtu", mtu)
         try:
@@ -106,7 +106,7 @@ def routed_path(run_directory, mode):
         it = Path(lab)
         lab.at_end(it.close)
         lab.start(**mode)
-        # Neighbours on the way are resolved by the first packets.
+        # The first packets resolve the neighbours on the path.
         wait_for(lambda: it.host.run("ping", "-c", "1", "-W", "1", SERVER, check=False).returncode == 0, what="the path")
         yield it
     finally:
@@ -147,7 +147,7 @@ def test_ping_to_a_host_that_is_not_there(routed_path):
 
 
 def test_a_download_adapts_to_a_narrow_link_inside(routed_path):
-    """A router inside tells the server, whose segments the host's MSS lets be too long."""
+    """An inside router reports it to the server, whose segments are too long, as the host's MSS allows them."""
     routed_path.home.ip("route", "replace", f"{HOST}/32", "dev", "lan", "mtu", "lock", "1200")
     try:
         before = routed_path.lab.agent.counters()["icmp_error_translated"]
@@ -160,7 +160,7 @@ def test_a_download_adapts_to_a_narrow_link_inside(routed_path):
 
 
 def test_the_gateways_own_error_quotes_what_its_receiver_sent(routed_path):
-    """The way in has an MTU of its own that only the kernel knows: its error is about the translated packet."""
+    """The route inside has an MTU that only the kernel knows: its error quotes the translated packet."""
     if routed_path.lab.agent.config["forwarding"] != "kernel":
         pytest.skip("XDP forwards by the interface's MTU")
     routed_path.lab.gateway.ip("route", "replace", f"{HOST}/32", "via", HOME_OUT, "mtu", "lock", "1100")

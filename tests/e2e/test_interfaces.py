@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Interfaces that go, come back and change while the agent runs."""
+"""Interfaces that disappear, come back and change while the agent runs."""
 
 import pytest
 from scapy.layers.inet import UDP
@@ -17,7 +17,7 @@ def xdp(lab):
 
 
 def make_again(lab, name):
-    """The link to one side, as it was at the beginning."""
+    """Recreates the link to one side as it was at the beginning."""
     if name == "in0":
         netns.connect(lab.inside_ns, "eth0", lab.gateway, "in0", IN_MAC)
         lab.gateway.ip("addr", "add", f"{GATEWAY_IN}/16", "dev", "in0")
@@ -64,7 +64,7 @@ def test_ten_times_gone_and_back(lab):
 
 
 def test_absent_over_a_restart(lab):
-    """An interface that went is waited for by a new agent, too, as the file is the one that was applied."""
+    """A new agent also waits for a missing interface, as the file is the one last applied."""
     agent = lab.start()
     host = lab.host("10.0.0.9")
     src = lab.open_udp(host)
@@ -109,7 +109,7 @@ def test_a_restart_reattaches_a_program_that_was_removed(lab):
 
 
 def test_next_hops_follow_neighbours_and_routes(mode_lab):
-    """A changed neighbour or route counts for the next packet."""
+    """A changed neighbour or route applies to the next packet."""
     host = mode_lab.host()
     src = mode_lab.open_udp(host)
     packet = mode_lab.from_inside(host, UDP(sport=5000, dport=53))
@@ -131,7 +131,7 @@ def test_next_hops_follow_neighbours_and_routes(mode_lab):
 
 
 def test_an_unresolved_neighbour_is_resolved(mode_lab):
-    """The first packets may be lost to resolution; ARP is asked, and once it is answered packets flow."""
+    """The first packets may be lost during resolution; once ARP is answered, packets flow."""
     from scapy.layers.l2 import ARP, Ether
 
     host = mode_lab.host()
@@ -154,7 +154,7 @@ def test_an_unresolved_neighbour_is_resolved(mode_lab):
 
 
 def test_a_foreign_program_is_refused_and_stays(lab):
-    """There is no sharing by libxdp's dispatcher: detnat is attached alone, and says so."""
+    """Sharing by libxdp's dispatcher is not supported: detnat attaches alone, and reports that."""
     attach_foreign_program(lab, "out0")
     link = lab.gateway.ip("-d", "link", "show", "out0")
     agent = lab.prepare()

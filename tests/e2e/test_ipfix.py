@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""IPFIX of real events, seen by a collector and by the decoders of others."""
+"""IPFIX of real events, received by a collector and decoded by other programs."""
 
 import time
 
@@ -145,7 +145,7 @@ def test_fragments_pending_are_reported_once_a_second_at_most(collector_of_small
 
 
 def test_fragments_from_outside_cause_no_record(collector_of_small_overflow, collector):
-    """Whose they are is not known yet: they are dropped without a record."""
+    """Their subscriber is not known yet: they are dropped without a record."""
     lab = collector_of_small_overflow
     with lab.counting(drop_fragment_limit=2):
         lab.outside.send(*(lab.from_outside("1.1.1.1", bytes(64), proto=17, frag=100, id=i) for i in range(5)))
@@ -232,7 +232,7 @@ def test_the_sequence_continues_through_changes_and_belongs_to_the_domain(lab, c
         lab.open_udp(host, port)
         lab.agent.ctl("ipfix", "flush")
         collector.records(1)
-        # Where a second ended before the flush, templates alone came after the record.
+        # If a second ended before the flush, only templates came after the record.
         (message,) = [m for m in collector.messages if m.records][-1:]
         return message.domain_id, message.sequence
 
@@ -307,7 +307,7 @@ def test_source_is_as_set(lab, collector):
 
 
 def test_a_source_address_that_disappears_and_returns(lab, collector):
-    """The kernel's choice of source is made again where that address is gone."""
+    """The kernel chooses a source again if the address is gone."""
     gateway = lab.gateway
     gateway.batch("addr add 198.51.100.3/32 dev out0", "route add 192.0.2.20/32 dev out0 src 198.51.100.3",
                   "neigh add 192.0.2.20 lladdr 02:00:00:00:02:20 dev out0 nud permanent")

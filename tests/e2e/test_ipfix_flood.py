@@ -15,7 +15,7 @@ SO_RCVBUFFORCE = 33
 
 
 class Sink:
-    """A collector that takes everything and decodes it when all has come."""
+    """A collector that receives everything first and decodes it afterwards."""
 
     def __init__(self, lab):
         with lab.gateway.enter():

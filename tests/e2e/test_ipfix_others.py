@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Every kind of record that there is, as tshark, nfdump and libfixbuf decode it: they agree with us and each other."""
+"""Every kind of record, decoded by tshark, nfdump and libfixbuf: they agree with our decoder and with each other."""
 
 import socket
 
@@ -13,7 +13,7 @@ from ipfix_decode import Decoder
 from ipfix_tools import PORT, Collector, TcpCollector
 from lab import SERVER, block_of
 
-# Messages of every layout and report; tests/unit/test_ipfix_encode.c has the exporter make them octet by octet.
+# Messages of every layout and report; tests/unit/test_ipfix_encode.c compares the exporter's with them octet by octet.
 SAMPLES = [bytes.fromhex(text.replace(" ", "")) for text in (
     "000a 0098 6553f100 00000000 00000007  0002 0088"
     "0100 0005  0143 0008  00e6 0001  01d2 0004  01d9 0004  0008 0004"

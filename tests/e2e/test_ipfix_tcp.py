@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Collectors by TCP that come late, go and come back; several collectors at a time."""
+"""TCP collectors that start late, disappear and return; several collectors at a time."""
 
 import socket
 
@@ -79,7 +79,7 @@ def test_several_collectors_get_the_same(lab):
         document = show(lab)
         assert document["records_sent"] == 3 == sum(c["records_sent"] for c in document["collectors"])
 
-        # One goes; the counts and the others stay.
+        # One is removed; the counts and the others stay.
         document = lab.agent.ctl("ipfix", "set", f"collector={second.endpoint},{third.endpoint}")
         assert document["records_sent"] == 3 and document["collector"] == every[1:]
         sessions(lab, 5001)
@@ -102,7 +102,7 @@ def test_a_collector_that_does_not_listen_does_not_delay_the_others(lab):
             assert ports_of(there.records(1)) == [port]
         there_stats = one(lab, 2)
         assert (there_stats["records_sent"], there_stats["records_lost"]) == (3, 0)
-        # The others' losses are theirs alone.
+        # Losses of one collector are not those of another.
         wait_for(lambda: one(lab)["records_lost"] > 0, what="the loss to be known")
         assert there.options() == []
 

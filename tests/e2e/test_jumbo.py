@@ -52,7 +52,7 @@ def test_too_big_for_the_inside(jumbo_lab):
 
 
 def test_between_subscribers(jumbo_lab):
-    """By generic XDP; drivers take no such frames from XDP, so there the agent sends them."""
+    """In generic XDP; drivers accept no such frames from XDP, so there the agent sends them."""
     alice, bob = jumbo_lab.host(), jumbo_lab.host()
     a, b = block_of(alice.addr).first_choice(4001), block_of(bob.addr).first_choice(4002)
     with jumbo_lab.counting(drop_no_session=1):

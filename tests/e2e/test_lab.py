@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The lab itself: without an agent the gateway is a plain router, so what other tests see is detnat's doing."""
+"""The lab itself: without an agent the gateway is a plain router, so other tests see detnat's effects only."""
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP

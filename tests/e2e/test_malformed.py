@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Malformed and hostile packets: dropped by name, nothing leaves, the agent goes on."""
+"""Malformed and hostile packets: dropped with a reason, nothing leaves, the agent keeps running."""
 
 import random
 import struct
@@ -17,12 +17,12 @@ BLOCK = block_of(HOST.addr)
 
 
 def frame(payload, **ip):
-    """A packet of HOST's with a right IP checksum whatever its fields say."""
+    """A packet of HOST with a correct IP checksum and any fields."""
     return bytes(Ether(src=HOST.mac, dst=IN_MAC) / IP(**{"src": HOST.addr, "dst": SERVER, **ip}) / payload)
 
 
 def cut(payload, length, **ip):
-    """The same with only `length` octets of IP packet on the wire."""
+    """The same with only `length` octets of the IP packet on the wire."""
     return frame(payload, **ip)[: 14 + length]
 
 
@@ -53,7 +53,7 @@ MALFORMED = {
     "no transport at all": frame(b"", proto=17),
 }
 
-# Errors whose quote names no session: malformed or of no session, as one likes to see it.
+# Errors whose quote names no session: either malformed or without a session.
 BAD_QUOTES = {
     "none": frame(ICMP(type=3, code=3)),
     "half of one": frame(ICMP(type=3, code=3) / b"\x45\x00\x00\x30"),
@@ -99,7 +99,7 @@ def sessions(lab):
 
 
 def assert_dropped(lab, packet, reason=None, wire=None, answer=None):
-    """Nothing of the packet leaves on either side and no session is opened; counted as the reason, where one is given.
+    """Nothing of the packet leaves on either side and no session is opened; it is counted under the reason, if one is given.
 
     answer: counter of an answer that it may get, by the limits.
     """
@@ -110,7 +110,7 @@ def assert_dropped(lab, packet, reason=None, wire=None, answer=None):
             wire.send(packet)
     else:
         wire.send(packet)
-    # A packet behind it shows that it is through.
+    # A later packet shows that it has been processed.
     host = lab.host()
     lab.open_udp(host)
     lab.outside.assert_silent()
@@ -186,13 +186,13 @@ def test_an_error_that_quotes_no_session(mode_lab):
 
 
 def test_a_packet_from_and_to_the_same_endpoint(mode_lab):
-    """Outside and source alike: the land attack, by way of the pool."""
+    """Source equals outside address: the land attack, through the pool."""
     packet = mode_lab.from_outside(BLOCK.addr, UDP(sport=BLOCK.lo, dport=BLOCK.lo), src=BLOCK.addr)
     assert_dropped(mode_lab, packet, wire=mode_lab.outside)
 
 
 def test_a_wrong_checksum_is_not_repaired(mode_lab):
-    """Updated by what changed, so that it is as wrong as it was: the receiver will notice."""
+    """Updated by difference, so it stays as wrong as it was and the receiver notices."""
     host = mode_lab.host()
     block = block_of(host.addr)
     src = block.first_choice(5000)
@@ -251,7 +251,7 @@ def test_options_are_kept(mode_lab):
 
 
 def mutations(seed, number, packets):
-    """Packets with a few octets changed, cut or lengthened; the addresses of the frame stay."""
+    """Packets with a few octets changed, cut or added; the frame's addresses are kept."""
     dice = random.Random(seed)
     for _ in range(number):
         packet = bytearray(dice.choice(packets))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Metrics for Prometheus (config `metrics`): what they say, where they are served, and who cannot disturb that."""
+"""Metrics for Prometheus (config `metrics`): their content, where they are served, and resistance to bad clients."""
 
 import http.client
 import json
@@ -68,13 +68,13 @@ def samples(lab, listen=LISTEN):
 
 
 def gathered(lab):
-    """Samples whose figures of usage were all gathered after this call."""
+    """Samples whose usage figures were all gathered after this call."""
 
     def fresh():
         found = samples(lab)
         return found["detnat_usage_work_seconds_count"] >= wanted and found
 
-    # The pass after the one that may be under way; and its lines are written once it has ended.
+    # Wait for the pass after the one that may be running; its lines are written once it has ended.
     wanted = samples(lab)["detnat_usage_work_seconds_count"] + 3
     return wait_for(fresh, what="fresh figures", interval=0.1)
 
@@ -87,7 +87,7 @@ def served(lab, listen=LISTEN):
         return False
 
 
-# ---- what they say
+# ---- content
 
 
 def test_every_counter_has_its_sample_and_agrees_with_stats(metrics_lab):
@@ -319,7 +319,7 @@ def test_a_restart_serves_metrics_again(lab):
     assert found[f'detnat_sessions{{{OF_MAPPING},protocol="udp"}}'] == 1
 
 
-# ---- who cannot disturb that
+# ---- bad clients
 
 
 def read_all(client):
@@ -330,7 +330,7 @@ def read_all(client):
 
 
 def exchange(lab, request, close=False):
-    """What comes back for some octets."""
+    """The answer to some octets."""
     with connect(lab) as client:
         try:
             client.sendall(request)
@@ -396,7 +396,7 @@ def test_endless_requests_are_cut_off(metrics_lab):
 
 
 def test_silent_connections_do_not_displace_others(metrics_lab):
-    """Many times more connections than there is room for, none of which says anything; and who asks is served."""
+    """Many times more silent connections than the limit; a real client is still served."""
     idle = [connect(metrics_lab) for _ in range(90)]
     try:
         begin = time.monotonic()

@@ -37,7 +37,7 @@ def assert_in(lab, host, port, options, mss):
 
 @pytest.fixture(scope="module")
 def clamping_lab(run_directory, mode):
-    """A lab that lets an MSS of 1300 through."""
+    """A lab that clamps the MSS to 1300."""
     it = Lab(run_directory)
     try:
         it.start(tcp_mss_clamp=1300, **mode)
@@ -146,7 +146,7 @@ def test_malformed_options_are_left_alone(clamping_lab, options):
 
 
 def test_two_kernels_agree(lab, mode):
-    """Linux on both sides: what each believes that the other takes is what was let through."""
+    """Linux on both sides: each sees the other's MSS as clamped."""
     lab.inside_ns.batch("addr add 10.0.0.9/16 dev eth0", "route add default via 10.0.0.1")
     lab.outside_ns.batch("addr add 198.51.100.9/24 dev eth0", "route add default via 198.51.100.1")
     lab.start(tcp_mss_clamp=1000, **mode)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Senders that leave checksums and segments to the card, as containers and VMs do: two kernels, offloads on."""
+"""Senders that offload checksums and segmentation, as containers and VMs do: two kernels, offloads on."""
 
 import errno
 import socket
@@ -24,7 +24,7 @@ RTM_NEWLINK = 16
 
 @pytest.fixture
 def real_hosts_lab(lab):
-    """The subscriber and the server are kernels, too, and every interface has its offloads on."""
+    """Subscriber and server are real kernels, and every interface has its offloads on."""
     for ns, name in ((lab.gateway, "in0"), (lab.gateway, "out0"), (lab.inside_ns, "eth0"), (lab.outside_ns, "eth0")):
         ns.run("ethtool", "-K", name, "tx", "on", "tso", "on", "gso", "on", "gro", "on", "sg", "on")
     lab.inside_ns.batch(f"addr add {SUBSCRIBER}/16 dev eth0", f"route add default via {GATEWAY_IN}")
@@ -34,10 +34,10 @@ def real_hosts_lab(lab):
 
 
 def refused(kind, payload, segment):
-    """What a socket of the subscriber is told of a session beyond its quota."""
+    """The error that a socket of the subscriber gets for a session beyond its quota."""
     with socket.socket(socket.AF_INET, kind) as s:
         s.settimeout(4)
-        # Or UDP would not tell of an error that may pass.
+        # Otherwise UDP would not report a transient error.
         s.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
         if segment:
             s.setsockopt(SOL_UDP, UDP_SEGMENT, segment)
@@ -68,7 +68,7 @@ def test_a_refusal_reaches_the_socket_of_a_sender_with_transmit_offload(real_hos
     error = real_hosts_lab.inside.packet()
     assert (error[IP].src, error[IP].dst, error[ICMP].type, error[ICMP].code) == (GATEWAY_IN, SUBSCRIBER, 3, 1)
     packets.assert_checksums(error)
-    # The quote is the packet that the card would have sent first, its own checksum included.
+    # The quote is the packet that the card would have sent first, including its checksum.
     quote = packets.quote_of(error)
     whole = IP(quote)
     assert whole.len == 28 + (segment or len(payload)) or kind == socket.SOCK_STREAM
@@ -80,7 +80,7 @@ def test_a_refusal_reaches_the_socket_of_a_sender_with_transmit_offload(real_hos
 
 
 def set_big(ns, name, size):
-    """Segments of up to so many octets, more than an IPv4 header can say (BIG TCP)."""
+    """Allows segments of this many octets, more than an IPv4 header can express (BIG TCP)."""
     with ns.enter(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as s:
         attributes = b"".join(struct.pack("HHI", 8, a, size) for a in (IFLA_GSO_IPV4_MAX_SIZE, IFLA_GRO_IPV4_MAX_SIZE))
         body = struct.pack("BxHiII", 0, 0, socket.if_nametoindex(name), 0, 0) + attributes
@@ -137,7 +137,7 @@ def test_a_hairpin_longer_than_the_mtu_arrives_in_fragments(lab, mode, size):
 
 
 def test_a_hairpin_through_an_ipv6_next_hop(lab):
-    """The receiver is behind a kernel that is known by its link-local address alone."""
+    """The receiver is behind a kernel known only by its link-local address."""
     a, b = lab.host(), lab.host()
     for ns, name in ((lab.gateway, "in0"), (lab.inside_ns, "eth0")):
         ns.sysctl(f"net.ipv6.conf.{name}.accept_dad", 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What detnat leaves alone: the gateway's own traffic, traffic between inside addresses, what no mapping covers."""
+"""Traffic that detnat does not touch: the gateway's own, between inside addresses, and outside all mappings."""
 
 import contextlib
 import socket
@@ -75,7 +75,7 @@ def test_inside_to_inside_is_routed_untranslated(mode_lab, payload):
 
 @pytest.fixture(scope="module")
 def lab_by_unmatched(run_directory, mode):
-    """Labs by the value of `unmatched`, made when first asked for."""
+    """Labs by the value of `unmatched`, created on first use."""
     import lab
 
     labs = {}
@@ -142,7 +142,7 @@ def test_unmatched_traffic_to_the_gateway_is_untouched(lab_by_unmatched, policy)
 
 
 def test_frames_that_are_not_ipv4_go_to_the_kernel(mode_lab):
-    """An ARP request on the inside is the kernel's to answer; IPv6 and VLAN frames are dropped by none of ours."""
+    """The kernel answers ARP requests on the inside; IPv6 and VLAN frames are not dropped."""
     host = mode_lab.host()
     with mode_lab.counting():
         mode_lab.inside.send(
@@ -160,7 +160,7 @@ def test_straight_to_an_inside_address_is_dropped(mode_lab):
         mode_lab.outside.send(mode_lab.from_outside(host.addr, UDP(sport=53, dport=5000)),
                               mode_lab.from_outside("10.0.33.33", TCP(sport=80, dport=22, flags="S"), src="203.0.113.9"))
     mode_lab.inside.assert_silent()
-    # The gateway's own address lies in the mapping and is let through.
+    # The gateway's own address is in the mapping and is let through.
     mode_lab.outside.send(mode_lab.from_outside(GATEWAY_IN, ICMP(type=8, id=9)))
     answer = mode_lab.outside.packet()
     assert (answer[IP].src, answer[IP].dst, answer[ICMP].type) == (GATEWAY_IN, SERVER, 0)
@@ -192,7 +192,7 @@ def test_an_own_address_inside_a_pool(lab_with_address_in_pool):
 
 
 def test_priority_tags_are_no_vlan(mode_lab):
-    """Frames of VLAN 0 are the interface's own: to the gateway they go up as they are, others are translated."""
+    """Frames of VLAN 0 belong to the interface: those to the gateway go up unchanged, others are translated."""
     from scapy.layers.l2 import Dot1Q
 
     host = mode_lab.host()
@@ -227,7 +227,7 @@ def dhcp(operation, mac, kind):
 
 
 def assert_datagram(frame, ends, macs, payload):
-    """Whole, as the gateway's own stack sends it."""
+    """The complete packet, as the gateway's own stack sends it."""
     (src, sport), (dst, dport) = ends
     assert (frame.src, frame.dst) == macs, frame.summary()
     assert (frame[IP].src, frame[UDP].sport, frame[IP].dst, frame[UDP].dport) == (src, sport, dst, dport), frame.summary()
@@ -236,7 +236,7 @@ def assert_datagram(frame, ends, macs, payload):
 
 
 def test_dhcp_from_inside(mode_lab):
-    """The server is on the gateway: DISCOVER and OFFER to all, then a lease that is renewed from address to address."""
+    """The server is on the gateway: broadcast DISCOVER and OFFER, then a lease renewed by unicast."""
     host = mode_lab.host()
     with dhcp_socket(mode_lab, "in0", 67) as server, mode_lab.counting():
         discover, offer, renew, ack = (dhcp(n, host.mac, kind) for n, kind in ((1, "discover"), (2, "offer"), (1, "request"), (2, "ack")))
@@ -283,7 +283,7 @@ def test_a_dhcp_client_gets_a_lease(mode_lab):
 
 @pytest.mark.parametrize("side", ["inside", "outside"])
 def test_the_gateways_own_arp(mode_lab, side):
-    """It asks for a neighbour, and what is answered gets it its packet; requests to it: test_arp.py."""
+    """The gateway resolves a neighbour and gets its packet through; for requests to it see test_arp.py."""
     wire, mac, own, target = {"inside": (mode_lab.inside, IN_MAC, GATEWAY_IN, "10.0.77.77"),
                               "outside": (mode_lab.outside, OUT_MAC, GATEWAY_OUT, "198.51.100.77")}[side]
     with mode_lab.gateway.enter():
@@ -301,7 +301,7 @@ def test_the_gateways_own_arp(mode_lab, side):
     mode_lab.gateway.ip("neigh", "del", target, "dev", "in0" if side == "inside" else "out0")
 
 
-# ---- kernels at both ends: IPv6, and services on an address that is also one of the pool's ------------------------------
+# ---- kernels at both ends: IPv6, and services on an address that is also in the pool ------------------------------
 
 POOL = {"in": "10.0.0.0/18", "out": "198.51.100.0/30"}
 CLIENT = "10.0.16.9"  # its outside address is GATEWAY_OUT
@@ -310,7 +310,7 @@ CLIENT6, GATEWAY_IN6, GATEWAY_OUT6, SERVER6 = "2001:db8:1::9", "2001:db8:1::1", 
 
 @pytest.fixture(scope="module")
 def real_hosts_lab(run_directory, mode):
-    """A lab whose wires end in kernels, with IPv6 beside IPv4, and the gateway's outside address inside the pool."""
+    """A lab whose hosts are kernels, with IPv6 and IPv4, and with the gateway's outside address in the pool."""
     lab = Lab(run_directory)
     try:
         for namespace, name in ((lab.inside_ns, "eth0"), (lab.gateway, "in0"), (lab.gateway, "out0"), (lab.outside_ns, "eth0")):
@@ -368,7 +368,7 @@ def ping(namespace, *arguments):
 
 
 def test_neighbour_discovery_of_the_gateway(real_hosts_lab):
-    """Solicited and advertised both ways, on both sides."""
+    """Solicitations and advertisements in both directions, on both sides."""
     for namespace in (real_hosts_lab.inside_ns, real_hosts_lab.gateway, real_hosts_lab.outside_ns):
         namespace.ip("-6", "neigh", "flush", "all")
     with real_hosts_lab.counting():
@@ -409,7 +409,7 @@ def test_a_service_of_the_gateway_on_an_address_of_the_pool(real_hosts_lab, port
 @pytest.mark.parametrize("port", [22, 179], ids=["ssh", "bgp"])
 @pytest.mark.parametrize("source", [179, 1023, 45000])
 def test_the_gateway_connects_from_an_address_of_the_pool(real_hosts_lab, port, source):
-    """By a port below all blocks, as BGP may, and by one that lies in a subscriber's."""
+    """From a port below all blocks, as BGP may use, and from one in a subscriber's block."""
     lab = real_hosts_lab
     with lab.counting(), connection(lab.outside_ns, (SERVER, port), lab.gateway, (GATEWAY_OUT, source)) as (client, server, peer):
         assert peer == (GATEWAY_OUT, source)
@@ -426,7 +426,7 @@ def test_ping_from_and_to_an_own_address_of_the_pool(real_hosts_lab):
 
 
 def test_sessions_of_a_subscriber_by_the_gateways_own_address(real_hosts_lab):
-    """Also while a service of the gateway listens at the very port: the server's endpoint tells who is meant."""
+    """Also while a service of the gateway listens on the same port: the server's endpoint tells them apart."""
     with real_hosts_lab.counting():
         with connection(real_hosts_lab.outside_ns, (SERVER, 80), real_hosts_lab.inside_ns) as (client, server, peer):
             assert peer == block_of(CLIENT, POOL).first_choice(client.getsockname()[1])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Paths of the configuration that somebody else could have a hand in are refused, by -t and by a start, and nothing is done there."""
+"""Paths that another user controls are refused, by -t and by a start, and nothing is created there."""
 
 import os
 
@@ -12,7 +12,7 @@ KEYS = {"state_dir": "", "control_socket": "/agent.sock", "pin_path": "/pins"}
 
 
 class Place:
-    """A world-writable sticky directory, like /tmp, and a directory of root's that a stranger would like to reach."""
+    """A world-writable sticky directory, like /tmp, and a directory of root that another user tries to reach."""
 
     def __init__(self, lab):
         lab.directory.chmod(0o755)
@@ -33,7 +33,7 @@ def directories(lab):
 
 
 def refused(agent, *words):
-    """Both -t and a start refuse it with all of these words, and the start leaves nothing; the message."""
+    """Both -t and a start refuse it with all of these words, and the start leaves nothing; returns the message."""
     for options in (("-t",), ()):
         result = agent.once(*options)
         assert result.status == 2, result

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Who may do what by the control socket, and what the log says of it.
+"""Permissions at the control socket, and the audit log.
 
 The groups stand in a copy of /etc/group that only this test run sees.
 """
@@ -19,7 +19,7 @@ READERS, ADMINS, OTHERS = 48101, 48102, 48103
 USER = 47001
 MAPPING = ("10.99.0.0/24", "9.9.9.0/28")
 
-# Everything that changes something: verb and arguments that a running lab takes. Those that follow undo.
+# Every verb that changes something, with arguments that a running lab accepts. Later ones undo earlier ones.
 CHANGES = [
     ("mapping", "add", *MAPPING),
     ("mapping", "del", *MAPPING),
@@ -63,13 +63,13 @@ def gateway(run_directory, groups):
 
 
 def command_of(lab, those, *words, uid=USER):
-    """detnatctl as an ordinary user of these groups, the first of which is the primary one."""
+    """detnatctl as an ordinary user in these groups, the first of which is the primary one."""
     return execute("setpriv", f"--reuid={uid}", f"--regid={those[0]}", f"--groups={','.join(map(str, those))}", "--bounding-set=-all", "--inh-caps=-all",
                    CTL, "-s", lab.agent.socket, *words)
 
 
 def audited(lab, words, size):
-    """The audit line of a command, among those behind the first `size` octets of the log."""
+    """The audit line of a command, after the first `size` octets of the log."""
     def found():
         return [line for line in lab.agent.log_text()[size:].splitlines() if line.startswith("detnat-agent: audit: ") and f": {words} {{" in line]
     lines = wait_for(found, what=f"an audit line of {words}")
@@ -144,7 +144,7 @@ def test_a_reader_is_answered_in_the_documented_shape(gateway):
 
 
 def test_members_of_detnat_can_query_the_history(gateway):
-    """`who` reads the file, without the agent."""
+    """`who` reads the file without the agent."""
     def who(*groups):
         return execute("setpriv", f"--reuid={USER}", f"--regid={groups[0]}", f"--groups={','.join(map(str, groups))}", CTL, "-j", "who", "1.1.1.0:1100",
                        "--state-dir", gateway.agent.state)

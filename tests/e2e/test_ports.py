@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Outside ports, who gets in through them, and what happens when they or the room for sessions run out."""
+"""Outside ports, filtering, and what happens when ports or room for sessions run out."""
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -10,7 +10,7 @@ from lab import GATEWAY_IN, MAPPING, SERVER, block_of
 
 
 def out_port_of(lab, host, port, dst=SERVER, dport=53):
-    """Sends a UDP packet and returns the outside port that it leaves by."""
+    """Sends a UDP packet and returns its outside port."""
     lab.inside.send(lab.from_inside(host, UDP(sport=port, dport=dport), dst))
     came = lab.outside.packet()
     assert came[IP].src == block_of(host.addr).addr
@@ -33,7 +33,7 @@ def test_a_clash_gets_another_port_of_the_block(mode_lab):
     ports = [out_port_of(mode_lab, host, 3000 + 15 * n) for n in range(15)]
     assert ports[0] == block.first_choice(3000)[1]
     assert sorted(ports) == list(range(block.lo, block.hi + 1)), "each port of the block serves once"
-    # Each keeps the port it got, and answers find their way.
+    # Each keeps its port, and replies arrive.
     for n, port in enumerate(ports):
         assert out_port_of(mode_lab, host, 3000 + 15 * n) == port
         mode_lab.send_in(mode_lab.from_outside(block.addr, UDP(sport=53, dport=port)), host, 3000 + 15 * n)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The agent as a user of its own with four capabilities: everything works, and nothing more is asked of the kernel."""
+"""The agent as an unprivileged user with four capabilities: everything works with these alone."""
 
 import os
 import pathlib
@@ -19,14 +19,14 @@ OTHER = ("10.99.0.0/24", "9.9.9.0/28")
 
 
 def as_user(capabilities=CAPABILITIES):
-    """What starts a program as detnat.service does: an ordinary user, ambient capabilities, no way to others."""
+    """A command that starts a program as detnat.service does: an ordinary user, ambient capabilities, no way to get others."""
     these = "-all" + "".join(f",+{c}" for c in capabilities)
     return ("setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--no-new-privs", f"--inh-caps={these}",
             f"--ambient-caps={these}", f"--bounding-set={these}")
 
 
 def prepared(it, capabilities=CAPABILITIES, **config):
-    """An agent that will run so, with directories that are its own."""
+    """An agent that will run like that, with its own directories."""
     agent = it.prepare(**config)
     agent.prefix = as_user(capabilities)
     for path in (agent.directory, agent.pins):
@@ -56,7 +56,7 @@ def gateway(run_directory):
 
 
 def capabilities(process):
-    """Every set of every thread, that of the event loop first."""
+    """The capability sets of every thread, that of the event loop first."""
     for status in sorted(pathlib.Path(f"/proc/{process.pid}/task").glob("*/status"), key=lambda path: int(path.parent.name)):
         fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
         yield {name: int(fields[name], 16) for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")}
@@ -131,7 +131,7 @@ def test_prepare_without_the_user_names_the_command_that_creates_it(lab):
     assert result.status == 1 and "there is no user detnat; `systemd-sysusers` makes it" in result.err
 
 
-# A command that changes the running datapath, and one that takes the change back.
+# A command that changes the running datapath, and one that reverts the change.
 CHANGES = [
     (("mapping", "add", *OTHER), ("mapping", "del", *OTHER)),
     (("interface", "del", "out0", "outside"), ("interface", "add", "out0", "outside")),
@@ -199,7 +199,7 @@ def test_on_exit_detach_leaves_nothing(lab):
 
 
 def test_no_other_program_can_take_a_port_held_by_the_service_manager(lab):
-    """detnat-metrics.socket: the port is the agent's before it starts and while it is away."""
+    """detnat-metrics.socket: the port is reserved before the agent starts and while it is down."""
     with isolation.inside(lab.gateway.path):
         held = socket.create_server(("127.0.0.1", 9469))
     agent = lab.prepare(metrics={})

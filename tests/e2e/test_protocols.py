@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Protocols without ports, IP options, headers that must survive, strays, and refresh from outside."""
+"""Protocols without ports, IP options, headers that must survive, stray packets, and refresh from outside."""
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP, IPOption
@@ -15,7 +15,7 @@ PROTOCOLS = {"GRE": 47, "ESP": 50, "SCTP": 132, "IP in IP": 4, "UDP-Lite": 136, 
 
 @pytest.fixture(scope="module")
 def two_mappings_lab(run_directory, mode):
-    """A mapping whose subscribers share addresses, and one whose subscribers have their own."""
+    """A lab with a mapping whose subscribers share addresses, and one whose subscribers have their own."""
     it = Lab(run_directory)
     try:
         it.start(mappings=[MAPPING, OWN], **mode)
@@ -41,19 +41,19 @@ def ones_sum(octets):
 
 
 def payload(name, src, dst):
-    """Something of the protocol; where a checksum covers the addresses it is right for these."""
+    """A payload of the protocol; a checksum that covers the addresses is correct for these."""
     if name not in ("UDP-Lite", "DCCP"):
         return bytes(range(32))
     octets = bytearray(b"\x13\x88\x00\x35\x00\x08\x00\x00 and its data")
     if name == "UDP-Lite":
-        octets[4:6] = b"\0\0"  # all of it is covered
+        octets[4:6] = b"\0\0"  # it covers the whole payload
     pseudo = b"".join(bytes(map(int, a.split("."))) for a in (src, dst)) + bytes([0, PROTOCOLS[name]]) + len(octets).to_bytes(2, "big")
     octets[6:8] = (~ones_sum(pseudo + bytes(octets)) & 0xFFFF).to_bytes(2, "big")
     return bytes(octets)
 
 
 def translated(packet, name, macs, **addresses):
-    """As packets.translated(), with the payload that is right for the new addresses."""
+    """Like packets.translated(), with the payload that is correct for the new addresses."""
     result = packets.translated(packet, macs, **{k: (v, None) for k, v in addresses.items()})
     result[IP].remove_payload()
     return packets.rebuilt(result / Raw(payload(name, result[IP].src, result[IP].dst)))
@@ -124,7 +124,7 @@ RECORDS = {
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_options_with_addresses_are_refused(two_mappings_lab, name):
-    """They would show outside by which inside addresses a packet came, and so would the answers to such packets."""
+    """They would reveal inside addresses outside, and so would the answers to such packets."""
     host = two_mappings_lab.host()
     options = [IPOption(RECORDS[name])]
     with two_mappings_lab.counting(drop_address_option=1):
@@ -181,7 +181,7 @@ def test_a_segment_without_a_session_opens_one_from_inside(two_mappings_lab):
 
 
 def test_udp_is_refreshed_from_outside_if_configured(lab, mode):
-    """What `expires` says before and after a packet from outside (RFC 4787 REQ-6)."""
+    """The value of `expires` before and after a packet from outside (RFC 4787 REQ-6)."""
     lab.start(timeouts={"udp": 200}, udp_inbound_refresh=True, **mode)
     host = lab.host()
     src = lab.open_udp(host)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Linux on both sides: real sockets, curl, iperf3 and coturn's NAT discovery, for every way of forwarding."""
+"""Linux on both sides: real sockets, curl, iperf3 and coturn's NAT discovery, in every mode."""
 
 import itertools
 import json
@@ -24,7 +24,7 @@ IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
 
 @pytest.fixture(scope="module")
 def real_hosts_lab(run_directory, mode):
-    """A lab whose wires end in kernels instead of scapy."""
+    """A lab whose hosts are kernels instead of scapy."""
     lab = Lab(run_directory)
     try:
         lab.inside_ns.batch(f"addr add {CLIENT}/16 dev eth0", f"route add default via {GATEWAY_IN}")
@@ -45,7 +45,7 @@ class Server:
 
     def listens(self):
         assert self.process.poll() is None, "the server has ended"
-        # Not by a connection, which the server would serve, or fail to.
+        # Not by connecting, which would occupy the server.
         with self.world.outside_ns.enter(), open("/proc/thread-self/net/tcp") as tcp, open("/proc/thread-self/net/tcp6") as tcp6:
             sockets = [line.split() for line in (*tcp, *tcp6)]
         return any(s[1].endswith(f":{self.port:04X}") and s[3] == "0A" for s in sockets)
@@ -83,7 +83,7 @@ def test_iperf3(real_hosts_lab, options):
 ECHO = """
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE: its room is none of this test's
+s.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE: the buffer size is not what is tested
 s.bind((sys.argv[1], 7))
 print("ready", flush=True)
 while True:
@@ -94,7 +94,7 @@ while True:
 
 @pytest.mark.parametrize("size", [1473, 2953, 8000, 60000])
 def test_udp_that_both_kernels_fragment(real_hosts_lab, size):
-    """Of 2 to 41 fragments each way, several datagrams of one socket on their way at once."""
+    """Datagrams of 2 to 41 fragments in each direction, several of one socket in flight at once."""
     server = real_hosts_lab.outside_ns.popen(sys.executable, "-c", ECHO, SERVER, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout.readline() == "ready\n"
@@ -174,7 +174,7 @@ def reassembled(namespace):
 
 
 def answers(world):
-    """Whether the STUN server has all its UDP sockets, which come after those of TCP; a request before that is lost."""
+    """Whether the STUN server has all its UDP sockets, which it opens after those of TCP; earlier requests are lost."""
     with world.outside_ns.enter(), open("/proc/thread-self/net/udp") as udp:
         bound = {line.split()[1] for line in udp}
     return all(f"{int.from_bytes(socket.inet_aton(addr), sys.byteorder):08X}:{port:04X}" in bound
@@ -182,7 +182,7 @@ def answers(world):
 
 
 def discovery(world, *options):
-    """A run of the client by a local port whose first choice of outside port no other run has had; (local port, output)."""
+    """Runs the client from a local port whose first choice no other run has used; returns (local port, output)."""
     port = next(_ports)
     with Server(world, 3478, *STUN):
         wait_for(lambda: answers(world), what="the sockets of the STUN server")
@@ -191,7 +191,7 @@ def discovery(world, *options):
 
 @pytest.mark.parametrize("padding", [(), ("-P",)], ids=["short", "in fragments"])
 def test_nat_discovery(real_hosts_lab, padding):
-    """RFC 5780, by coturn's client and server: the mapping is independent of the endpoint, filtering is by address and port."""
+    """RFC 5780, with coturn's client and server: endpoint-independent mapping, filtering by address and port."""
     before = reassembled(real_hosts_lab.outside_ns)
     for option, verdict in (("-m", "NAT with Endpoint Independent Mapping!"), ("-f", "NAT with Address and Port Dependent Filtering!")):
         port, out = discovery(real_hosts_lab, option, *padding)
@@ -201,7 +201,7 @@ def test_nat_discovery(real_hosts_lab, padding):
 
 
 def test_nat_discovery_of_collisions(real_hosts_lab):
-    """Two subscribers with one local port get endpoints of their own, each in its block."""
+    """Two subscribers with the same local port get different endpoints, each in its own block."""
     real_hosts_lab.inside_ns.ip("addr", "replace", f"{OTHER}/16", "dev", "eth0")
     port, out = discovery(real_hosts_lab, "-c", "-A", OTHER)
     wanted = ["{}:{}".format(*block_of(host).first_choice(port)) for host in (CLIENT, OTHER)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Interfaces that do not take the frames which XDP redirects to them, and others' claims to the same hooks."""
+"""Interfaces that refuse frames redirected by XDP, and foreign programs on the same hooks."""
 
 import pytest
 from scapy.layers.inet import TCP, UDP
@@ -16,7 +16,7 @@ AGAIN = "{}: frames are redirected to it again"
 
 
 def gro(lab, how):
-    """What makes the wires' far ends take redirected frames, or not."""
+    """Makes the wires' far ends accept redirected frames, or not."""
     for namespace in (lab.inside_ns, lab.outside_ns):
         namespace.run("ethtool", "-K", "eth0", "gro", how)
 
@@ -70,7 +70,7 @@ def test_the_kernel_forwards_to_an_interface_that_stops_taking_redirects(lab):
 
 @pytest.fixture
 def lab_refusing_redirects(lab):
-    """Both wires refuse what XDP redirects to them; its answers and hairpins go by the agent."""
+    """Both wires refuse redirected frames; the agent sends answers and hairpins."""
     gro(lab, "off")
     lab.start(forwarding="redirect", xdp_mode="native", unsolicited_tcp="answer")
     return lab

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Interfaces that are called otherwise than in the configuration: followed by their index, and told of."""
+"""Interfaces whose name differs from the configuration: followed by index, and reported."""
 
 import json
 
@@ -18,7 +18,7 @@ def listed(lab, name):
 
 
 def programs(lab, link):
-    """Ids of what the link carries: XDP, and tc at its egress."""
+    """Ids of the link's programs: XDP, and tc at its egress."""
     xdp = machine.links(lab.gateway)[link]
     filters = json.loads(lab.gateway.run("tc", "-j", "filter", "show", "dev", link, "egress").stdout or "[]")
     return xdp and xdp["prog"]["id"], [f["options"]["prog"]["id"] for f in filters if "prog" in f.get("options", {})]
@@ -34,7 +34,7 @@ def wait_for_link(lab, name, link):
 
 
 def works(lab, host, src):
-    """A packet each way, compared whole."""
+    """A packet in each direction, compared completely."""
     lab.send_out(lab.from_inside(host, UDP(sport=5000, dport=53) / b"out"), src)
     lab.send_in(lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"in"), host, 5000)
 

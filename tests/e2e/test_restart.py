@@ -16,13 +16,13 @@ RATE = 200  # packets a second, each way
 
 
 class Stream:
-    """Numbered packets both ways through one session, until told to stop; then all must have come, each whole."""
+    """Numbered packets in both directions through one session until stopped; then all must have arrived unchanged."""
 
     def __init__(self, lab):
         self.lab = lab
         self.host = lab.host()
         self.src = lab.open_udp(self.host)
-        # Without a UDP checksum packets differ in their mark alone: frames are made and compared as octets.
+        # Without a UDP checksum packets differ only in their number, so frames are made and compared as octets.
         out = lab.from_inside(self.host, UDP(sport=5000, dport=53) / bytes(8))
         back = lab.from_outside(self.src[0], UDP(sport=53, dport=self.src[1]) / bytes(8))
         out[UDP].chksum = back[UDP].chksum = 0
@@ -217,7 +217,7 @@ def test_detach_leaves_nothing(lab, mode_):
     after = machine.traces(lab)
     after["neighbours"] = before["neighbours"]
     assert after == before
-    # Once more: nothing to do is no failure.
+    # Once more: having nothing to do is not a failure.
     agent.detach()
     assert machine.links(lab.gateway)["in0"] is None
 
@@ -241,7 +241,7 @@ def test_on_exit_detach(lab):
 
 
 def test_detach_spares_foreign_programs(lab):
-    """An interface of no list keeps its qdisc and its routes."""
+    """An interface without a role keeps its qdisc and its routes."""
     lab.gateway.ip("link", "add", "other0", "type", "veth", "peer", "name", "other1")
     lab.gateway.run("tc", "qdisc", "add", "dev", "other0", "clsact")
     agent = lab.prepare()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Interfaces of the configuration that stand on each other."""
+"""Configured interfaces that are stacked."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def stacked_interfaces(request):
 
 @pytest.fixture
 def lab_without_gro(lab):
-    """Generic XDP above other interfaces wants their GRO off."""
+    """A lab with GRO off, as generic XDP on stacked interfaces requires."""
     lab.gateway.run("ethtool", "-K", "out0", "gro", "off")
     return lab
 
@@ -71,7 +71,7 @@ def test_a_stack_that_appears_while_the_agent_runs_is_reported(lab_without_gro, 
     lab.gateway.batch(*stacked_interfaces)
     wait_for(lambda: "stands on out0" in (listed(lab, "top0")["problem"] or ""), what="the stack to be told of")
     assert agent.log_text().count("stands on out0") == 1
-    # Nothing is taken off; the bridge may have got its programs before the port became one.
+    # Nothing is detached; the bridge may have got its programs before the port was added.
     assert programs(lab) >= {"in0", "out0"}
     assert "stands on out0" in str(agent.ctl("explain", "10.0.0.9"))
     lab.gateway.ip("link", "del", "top0")

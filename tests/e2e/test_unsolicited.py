@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""TCP from outside that is of no session, dropped or answered (unsolicited_tcp, RFC 5382 REQ-4)."""
+"""TCP from outside without a session, dropped or answered (unsolicited_tcp, RFC 5382 REQ-4)."""
 
 import errno
 import select
@@ -15,12 +15,12 @@ from agent import wait_for
 from lab import GATEWAY_IN, GATEWAY_OUT, MAPPING, OUT_MAC, SERVER, SERVER_MAC, Lab, block_of
 
 CLIENT = "10.0.0.9"
-WAIT = 6.0  # seconds for which a SYN is answered by nothing
+WAIT = 6.0  # seconds without an answer to a SYN
 
 
 @pytest.fixture(scope="module")
 def answering_lab(run_directory, mode):
-    """A lab whose gateway answers, shared by the tests of a module; each takes hosts of its own."""
+    """A lab whose gateway answers, shared by the tests of a module; each uses its own hosts."""
     lab = Lab(run_directory)
     try:
         lab.start(unsolicited_tcp="answer", **mode)
@@ -39,7 +39,7 @@ def silent_wires(request):
 
 @pytest.fixture
 def real_hosts_lab(lab, mode):
-    """A lab whose wires end in kernels instead of scapy."""
+    """A lab whose hosts are kernels instead of scapy."""
     lab.inside_ns.batch(f"addr add {CLIENT}/16 dev eth0", f"route add default via {GATEWAY_IN}")
     lab.outside_ns.batch(f"link set eth0 address {SERVER_MAC}", f"addr add {SERVER}/24 dev eth0",
                          f"route add {MAPPING['out']} via {GATEWAY_OUT}")
@@ -101,7 +101,7 @@ def test_segments_from_martians_are_not_answered(answering_lab):
 
 
 def test_a_syn_is_answered_after_six_seconds(answering_lab):
-    """Once, by an ICMP error that quotes it as it came, however often it was sent; and never if the inside opened meanwhile."""
+    """Once, by an ICMP error that quotes it unchanged, however often it was sent; never if the subscriber opened the session meanwhile."""
     host, opener = answering_lab.host(), answering_lab.host()
     syn = stranger(answering_lab, host, "S", seq=77, options=[("MSS", 1400), ("NOP", None), ("WScale", 7)])
     src = block_of(opener.addr).first_choice(5000)
@@ -118,7 +118,7 @@ def test_a_syn_is_answered_after_six_seconds(answering_lab):
     packets.assert_icmp_error(came, 3, 3, GATEWAY_OUT, SERVER, syn)
     assert packets.quote_of(came) == bytes(syn[IP]), "all of it"
     assert (came.src, came.dst, came[IP].tos, came[IP].ttl) == (OUT_MAC, SERVER_MAC, 0xC0, 64)
-    # The other SYN came first; both have had their time, and so has the one that was sent again.
+    # The other SYN came first; the time of both has passed, and that of the repeated one.
     last = stranger(answering_lab, host, "S", seq=78)
     with answering_lab.counting(drop_no_session=1, sent_icmp_port=1):
         answering_lab.outside.send(last)
@@ -144,7 +144,7 @@ def test_by_default_nothing_is_answered_until_a_reload_says_so(lab):
     with lab.counting(drop_no_session=1, sent_tcp_reset=1):
         lab.outside.send(packet)
         assert lab.outside.packet()[TCP].flags == "R"
-    # A SYN that waits when it is turned off is not answered when its time comes.
+    # A SYN that is waiting when the option is disabled is not answered.
     with lab.counting(drop_no_session=1):
         lab.outside.send(stranger(lab, host, "S", seq=3))
     lab.agent.write(unsolicited_tcp="drop")
@@ -159,7 +159,7 @@ def test_without_the_agent_a_syn_is_dropped(lab, mode):
     host = lab.host()
     lab.agent.stop()
     lab.outside.send(stranger(lab, host, "S", seq=1))
-    # The datapath goes on by itself.
+    # The datapath continues by itself.
     lab.outside.send(stranger(lab, host, "A", seq=1, ack=9))
     assert lab.outside.packet()[TCP].flags == "R"
     lab.outside.assert_silent()
@@ -177,7 +177,7 @@ def connecting(addr, port):
 
 
 def test_explain_recognises_an_outside_host(real_hosts_lab):
-    """connect() fails after some 6 s, and not when it has tried for minutes."""
+    """connect() fails after some 6 s instead of minutes."""
     with real_hosts_lab.outside_ns.enter():
         s = connecting(SERVER, 80)
     with s:
@@ -205,7 +205,7 @@ def test_both_sides_open_at_once(real_hosts_lab):
         for s in (here, there):
             assert select.select([], [s], [], 20)[1], "no connection"
             assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
-        # One that nobody inside opens, of later: when it is answered, the first one's time has passed.
+        # A later one that no subscriber opens: when it is answered, the first one's time has passed.
         assert select.select([], [other], [], WAIT + 5)[1]
         assert other.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
         for s in (here, there):

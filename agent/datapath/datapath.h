@@ -84,8 +84,8 @@ struct datapath {
  * Opens the pinned maps under c->pin_path, or makes and pins them; mounts a bpffs at the pin path where there is
  * none. Takes the lock first: -EBUSY where another agent holds it. Nothing is left behind on failure.
  *
- * A datapath of another layout is taken over (tables/migration.h); one that cannot be is replaced where `replace` says
- * so, else it is -EXDEV.
+ * A datapath of another layout is taken over (datapath/migration.h); one that cannot be is replaced where `replace`
+ * says so, else it is -EXDEV.
  */
 int datapath_open(const struct config *c, bool replace, struct datapath *ret, struct error *err);
 
@@ -174,6 +174,9 @@ void datapath_grace_period(const struct datapath *d);
  */
 struct findings;
 unsigned datapath_audit(const struct datapath *d, bool repair, struct findings *findings);
+
+/* Whether a mapping can have this record: its geometry follows from its prefixes, and its buckets are aligned. */
+bool mapping_record_valid(const struct mapping *record);
 
 /* Adds n to a counter of the datapath, so that what the agent loses or sends is counted with the rest. 0 or -errno. */
 int datapath_count(const struct datapath *d, enum reason reason, uint32_t n);

@@ -68,6 +68,9 @@ struct datapath_build {
 	struct settings settings;
 };
 
+/* Sets every descriptor to -1 and every pointer to NULL. */
+void datapath_init(struct datapath *d);
+
 /* ---- libbpf's objects (datapath/objects.c) ------------------------------------------------------------------ */
 
 /* Loads an object; on failure everything that libbpf said goes to stderr. */

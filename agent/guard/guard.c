@@ -6,7 +6,6 @@
 
 #include "base/address_ranges.h"
 #include "guard/audit.h"
-#include "links/carriers.h"
 #include "guard/nft.h"
 #include "guard/nft_events.h"
 #include "base/log.h"
@@ -21,7 +20,6 @@
 
 struct guard {
 	struct event_base *base; /* NULL: not of an agent */
-	char *pin_path;
 	struct guard_rules rules;
 	uint32_t *interfaces; /* what rules.interfaces points at */
 	struct guard_nft *nft;
@@ -44,11 +42,10 @@ int guard_new(struct event_base *base, const char *pin_path, struct guard **ret)
 
 	if (!g)
 		return -ENOMEM;
-	g->pin_path = strdup(pin_path);
 	g->base = base;
 	g->retry = base ? evtimer_new(base, on_retry, g) : NULL;
 	g->quiet = base ? evtimer_new(base, on_quiet, g) : NULL;
-	if (!g->pin_path || (base && (!g->retry || !g->quiet))) {
+	if (base && (!g->retry || !g->quiet)) {
 		guard_free(g);
 		return -ENOMEM;
 	}
@@ -72,7 +69,6 @@ void guard_free(struct guard *g)
 	free(g->rules.bypass);
 	free(g->rules.held);
 	free(g->interfaces);
-	free(g->pin_path);
 	free(g);
 }
 
@@ -330,16 +326,6 @@ static bool contains(const uint32_t *list, size_t n, uint32_t ifindex)
 static uint32_t *list_new(size_t n)
 {
 	return calloc(n + 1, sizeof(uint32_t));
-}
-
-int guard_find_interfaces(struct guard *g)
-{
-	uint32_t *found = NULL;
-	size_t n = 0;
-	int r = guard_find(g->pin_path, &found, &n);
-
-	set_interfaces(g, found, r ? 0 : n);
-	return r;
 }
 
 void guard_open(struct guard *g, const uint32_t *ifindex, size_t n)

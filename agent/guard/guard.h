@@ -35,9 +35,6 @@ int guard_configure(struct guard *g, const struct config *running, const struct 
  */
 void guard_hold(struct guard *g, const struct prefix *in, size_t n);
 
-/* Takes the interfaces that carry programs under the pin path now for those that the guard may leave open. */
-int guard_find_interfaces(struct guard *g);
-
 /* The interfaces that packets of subscribers may cross, by index; what was open and is not among them is shut. */
 void guard_open(struct guard *g, const uint32_t *ifindex, size_t n);
 

@@ -12,15 +12,17 @@
 #include "control/control.h"
 #include "links/detach.h"
 #include "links/devices.h"
+#include "links/forwarding.h"
 #include "punt/event_ring.h"
 #include "punt/parked_fragments.h"
 #include "guard/guard.h"
 #include "history/history.h"
 #include "history/queue.h"
+#include "service/guard_install.h"
 #include "service/housekeeping.h"
 #include "base/log.h"
 #include "metrics/metrics.h"
-#include "tables/migration.h"
+#include "datapath/migration.h"
 #include "host/notify.h"
 #include "service/prepare.h"
 #include "host/privileges.h"
@@ -185,8 +187,7 @@ static int start_guard(struct service *s, const struct startup *up, struct error
 	s->guard_is_new = !guard_is_there(pin_path);
 	if (guard_new(s->base, pin_path, &s->guard))
 		return error_set(err, -ENOMEM, "out of memory");
-	/* What cannot be read is shut until it is attached. */
-	guard_find_interfaces(s->guard);
+	guard_open_carriers(s->guard, pin_path);
 	guard_configure(s->guard, up->running, startup_wanted(up));
 	return 0;
 }
@@ -513,6 +514,6 @@ enum exit_status service_check(const char *config_path, struct error *err)
 	if (startup_read(config_path, false, false, &up, err) ||
 	    metrics_check(startup_wanted(&up), up.running, config_path, err))
 		return EXIT_BAD_CONFIGURATION;
-	devices_check_forwarding(startup_wanted(&up));
+	forwarding_check(startup_wanted(&up));
 	return EXIT_DONE;
 }

@@ -12,7 +12,7 @@
 #include "service/doctor.h"
 #include "base/log.h"
 #include "datapath/namespace.h"
-#include "tables/migration.h"
+#include "datapath/migration.h"
 
 void startup_free(struct startup *s)
 {

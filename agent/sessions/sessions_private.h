@@ -3,7 +3,8 @@
 #ifndef DETNAT_SESSIONS_PRIVATE_H
 #define DETNAT_SESSIONS_PRIVATE_H
 
-#include "tables/mappings_private.h"
+#include "sessions/sessions.h"
+#include "tables/mapping_tables.h"
 
 /* Longest age in ticks by state byte, so that the inner loops need no decisions. */
 struct age_limits {
@@ -56,6 +57,9 @@ static inline uint64_t overflow_slot_key(const struct overflow_key *in2out)
 {
 	return slot_key(in2out->ext_addr, in2out->ext_port, in2out->port);
 }
+
+/* Reports sessions that end with their mapping to the function of sessions_on_close(). */
+extern const struct mappings_ending sessions_ending;
 
 /* ---- subscribers ------------------------------------------------------------------------------------------ */
 

@@ -12,7 +12,7 @@
 #include <detnat/slots.h>
 
 #include "fixture.h"
-#include "tables/migration.h"
+#include "datapath/migration.h"
 #include "datapath/running.h"
 #include "sessions/check.h"
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of the mappings module share, and the sessions module with them. */
-#ifndef DETNAT_MAPPINGS_PRIVATE_H
-#define DETNAT_MAPPINGS_PRIVATE_H
+/* The mappings' tables in memory, for the rooms tables and sessions; others use tables/mappings.h. */
+#ifndef DETNAT_MAPPING_TABLES_H
+#define DETNAT_MAPPING_TABLES_H
 
 #include "tables/chunks.h"
 #include "tables/mappings.h"
 #include "tables/overflow.h"
 #include "tables/prefix_index.h"
-#include "sessions/sessions.h"
 
 /* A mapping's tables, from the beginning of its addition until its memory has been given back. */
 enum table_stage {
@@ -19,6 +18,17 @@ enum table_stage {
 	TABLE_IN_SCAN,	   /* by the present one */
 	TABLE_TELLING,	   /* its sessions are being told of */
 	TABLE_CLEARING,	   /* its ranges are being given back */
+};
+
+struct mapping_job;
+struct session;
+
+/* How sessions that end with their mapping are reported; sessions/ended.c implements it. */
+struct mappings_ending {
+	/* Reports sessions in the slots of a leaving mapping, for a few milliseconds; true once all are reported. */
+	bool (*report_slots)(struct mapping_job *t);
+	/* Reports an overflow session of a leaving mapping, given by its IN2OUT entry. */
+	void (*report_overflow)(struct mappings *m, const struct overflow_key *in2out, uint64_t word);
 };
 
 struct mapping_job {
@@ -50,8 +60,9 @@ struct mappings {
 	bool scanning;
 	struct background grace; /* of tables unlinked */
 	bool grace_runs;
-	uint32_t sweeps; /* sweeps begun */
-	session_visit on_close;
+	uint32_t sweeps;		      /* sweeps begun */
+	const struct mappings_ending *ending; /* NULL: sessions end unreported */
+	int (*on_close)(const struct session *s, void *arg);
 	void *on_close_arg;
 	void (*on_leave)(void *arg);
 	void *on_leave_arg;
@@ -67,6 +78,9 @@ void mapping_job_free(struct mapping_job *t);
 
 /* Takes the tables off the list of live ones. */
 void mappings_unset_live(struct mappings *m, struct mapping_job *t);
+
+/* Moves tables to a stage; at TABLE_CLEARING their chunks are retired. */
+void mapping_job_set_stage(struct mapping_job *t, enum table_stage stage);
 
 /* ---- tables/mappings_reclaim.c -------------------------------------------------------------------------------------
  */
@@ -85,13 +99,5 @@ bool mappings_left_of_overlaps(const struct mappings *m, const struct geometry *
 
 /* Deletes all overflow sessions of no mapping. */
 void mappings_purge_overflow(struct mappings *m);
-
-/* ---- sessions/ended.c ---------------------------------------------------------------------------------------- */
-
-/* Tells of sessions in the slots of tables that are leaving; whether of all by now. */
-bool mappings_tell_step(struct mapping_job *t);
-
-/* Tells of an overflow session of such tables. */
-void mappings_tell_overflow(struct mappings *m, const struct overflow_key *in2out, uint64_t truth);
 
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "datapath/chunk_maps.h"
+
 #include <bpf/bpf.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 
-#include "tables/chunks.h"
 #include "datapath/pinned.h"
 
 #define STACK_SIZE (64U << 10)

@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "tables/migration_private.h"
+#include "datapath/migration_private.h"
+#include "datapath/table_types.h"
 #include "datapath/pinned.h"
 
 static uint32_t load(const uint8_t *record, struct layout_member member)
@@ -113,7 +114,7 @@ static int find_chunks(const struct datapath *d, struct migration *m)
 		const struct mapping *record = &d->mapping[i];
 		uint64_t last;
 
-		if (!mapping_makes_sense(record) || !record->geo.in_plen)
+		if (!mapping_record_valid(record) || !record->geo.in_plen)
 			continue;
 		m->n_mappings++;
 		last = record->first_subscriber + prefix_size(record->geo.in_plen) - 1;

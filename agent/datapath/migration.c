@@ -8,7 +8,7 @@
 
 #include "datapath/bpffs.h"
 #include "base/log.h"
-#include "tables/migration_private.h"
+#include "datapath/migration_private.h"
 #include "datapath/running.h"
 
 static int get(const char *pin_dir, const char *name)
@@ -172,7 +172,7 @@ static int read_types(struct migration *m, struct error *err)
 	r = datapath_of_nothing(path, &none);
 	if (!r)
 		r = hook_object_open_xdp(&none, &none.settings, &m->own);
-	datapath_close(&none);
+	free(none.pin_dir);
 	if (r)
 		return error_set(err, r, "the BPF objects cannot be opened: %s", strerror(-r));
 	m->to = bpf_object__btf(m->own.object);
@@ -250,7 +250,7 @@ static void say_lost(struct migration *m, const char *why, struct error *err)
 	if (table && m->from && m->to)
 		layout_copy(m->from, m->to, "mapping_table", m->table, table);
 	for (unsigned i = 0; table && i < MAX_MAPPINGS; i++)
-		mappings += mapping_makes_sense(&table->mapping[i]) && table->mapping[i].geo.in_plen;
+		mappings += mapping_record_valid(&table->mapping[i]) && table->mapping[i].geo.in_plen;
 	/* Chunks are taken from the lowest number on; each look costs a grace period on 6.1. */
 	for (uint32_t chunk = 0; chunk < MAX_SUBSCRIBER_CHUNKS && missing < MISSING_MAX; chunk++)
 		missing = count_chunk(m, chunk, &t) ? 0 : missing + 1;

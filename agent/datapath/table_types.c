@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "tables/table_types.h"
+#include "datapath/table_types.h"
 
 #include <bpf/btf.h>
 #include <stdbool.h>

@@ -6,11 +6,10 @@
 #include <inttypes.h>
 #include <limits.h>
 
-#include "tables/chunks.h"
+#include "datapath/chunk_maps.h"
 #include "datapath/datapath_private.h"
 #include "base/btf_layout.h"
-#include "tables/mappings.h"
-#include "tables/migration.h"
+#include "datapath/migration.h"
 
 /* Says that the pins beside it are not used yet. */
 #define PIN_MOVING "moving"
@@ -74,7 +73,7 @@ bool migration_shares(const struct migration *m, const struct migration_shared *
 /* Opens the other layout under d's pin path; *ret is NULL where there is none. -EXDEV with err. */
 int migration_open(const struct datapath *d, struct migration **ret, struct error *err);
 
-/* ---- records of subscribers (tables/migration_subscribers.c)
+/* ---- records of subscribers (datapath/migration_subscribers.c)
  * ------------------------------------------------------------ */
 
 /* Makes d's chunks of those of the old layout. 0 or -errno. */

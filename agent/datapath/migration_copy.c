@@ -9,7 +9,7 @@
 
 #include "datapath/bpffs.h"
 #include "base/log.h"
-#include "tables/migration_private.h"
+#include "datapath/migration_private.h"
 #include "datapath/pinned.h"
 #include "datapath/running.h"
 
@@ -94,7 +94,7 @@ static int pin_shared_chunks(const struct datapath *d, const struct migration *m
 		const struct mapping *record = &d->mapping[i];
 		uint64_t n;
 
-		if (!mapping_makes_sense(record) || !record->geo.in_plen)
+		if (!mapping_record_valid(record) || !record->geo.in_plen)
 			continue;
 		n = prefix_size(record->geo.in_plen);
 		r = pin_chunks(d, m, d->buckets, CHUNK_BUCKET, record->first_bucket, n << record->bucket_shift,

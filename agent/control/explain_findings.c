@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "links/devices.h"
+#include "links/forwarding.h"
 #include "guard/guard.h"
 #include "control/handlers.h"
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "links/interfaces.h"
+#include "links/devices_private.h"
 #include "links/routes.h"
 #include "base/findings.h"
 
@@ -15,7 +15,7 @@ static void audit_interface(const struct devices *v, const struct interface *i, 
 
 	if (!l)
 		findings_add(f, FINDING_DEVICE, false, i->name, "it is gone, and was not taken notice of");
-	else if (!interface_is_attached(v, i, l))
+	else if (!devices_is_attached(v, i, l))
 		findings_add(f, FINDING_PROGRAM, false, i->name, "it does not carry detnat's programs%s%s",
 			     *i->problem ? ": " : "", i->problem);
 	else if (memcmp(&record, &v->datapath->device[l->ifindex], offsetof(struct device, pad)))

@@ -12,6 +12,7 @@
 #include "control/control.h"
 #include "links/detach.h"
 #include "links/devices.h"
+#include "links/forwarding.h"
 #include "punt/event_ring.h"
 #include "punt/parked_fragments.h"
 #include "guard/guard.h"
@@ -22,7 +23,7 @@
 #include "base/log.h"
 #include "metrics/metrics.h"
 #include "datapath/migration.h"
-#include "host/notify.h"
+#include "host/service_manager.h"
 #include "service/prepare.h"
 #include "host/privileges.h"
 #include "service/startup.h"
@@ -513,6 +514,6 @@ enum exit_status service_check(const char *config_path, struct error *err)
 	if (startup_read(config_path, false, false, &up, err) ||
 	    metrics_check(startup_wanted(&up), up.running, config_path, err))
 		return EXIT_BAD_CONFIGURATION;
-	devices_check_forwarding(startup_wanted(&up));
+	forwarding_check(startup_wanted(&up));
 	return EXIT_DONE;
 }

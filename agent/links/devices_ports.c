@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "links/interfaces.h"
+#include "links/devices_private.h"
 
 /* Whether frames of a link are seen as those of a bond of the list, which is returned, or NULL. */
 static const struct interface *bond_of(const struct interfaces *all, const struct link *l)
@@ -54,7 +54,7 @@ static void read_ports(struct devices *v)
 			v->ports[v->n_ports++] = i;
 }
 
-bool interfaces_record_ports(struct devices *v, const struct interfaces *all)
+bool devices_record_ports(struct devices *v, const struct interfaces *all)
 {
 	_cleanup_free_ struct link *link = NULL;
 	_cleanup_free_ uint32_t *ports = NULL;

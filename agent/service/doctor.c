@@ -10,7 +10,7 @@
 static const struct {
 	const char *name;
 	void (*run)(struct doctor *d);
-	bool at_start; /* cheap, and worth a warning at every start */
+	bool at_start; /* run at every start, too */
 } checks[] = {
 	{ "kernel", doctor_kernel, false },
 	{ "jit", doctor_jit, false },
@@ -21,7 +21,7 @@ static const struct {
 	{ "offloads", doctor_offloads, false },
 	{ "queues", doctor_queues, false },
 	{ "names", doctor_names, false },
-	{ "forwarding", doctor_forwarding, false }, /* an attachment warns of it, too */
+	{ "forwarding", doctor_forwarding, false }, /* attaching warns of it, too */
 	{ "rp_filter", doctor_rp_filter, false },
 	{ "inside routes", doctor_inside_routes, true },
 	{ "route out", doctor_outside_route, true },
@@ -31,8 +31,6 @@ static const struct {
 	{ "conntrack", doctor_conntrack, true },
 	{ "queueing", doctor_queueing, true },
 };
-
-/* ---- what the checks share -------------------------------------------------------------------------------------- */
 
 void doctor_say(struct doctor *d, enum doctor_level level, const char *format, ...)
 {
@@ -104,8 +102,6 @@ bool doctor_read_number(const struct doctor *d, long long *ret, const char *form
 	*ret = strtoll(text, &end, 10);
 	return end != text;
 }
-
-/* ---- a round ----------------------------------------------------------------------------------------------------- */
 
 static int begin(struct doctor *d)
 {

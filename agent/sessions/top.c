@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "sessions/sessions_private.h"
-#include "base/heap.h"
+#include "sessions/top_heap.h"
 
 /* Slots that are counted whatever the record says: some milliseconds' worth. Beyond them it is believed while it can
  * be. */
@@ -139,15 +139,15 @@ static int take_chosen(struct top *t)
 {
 	if (t->failed)
 		return -ENOMEM;
-	if (!t->heap.n)
+	if (!t->heap.heap.n)
 		return 0;
-	t->chosen = calloc(t->heap.n, sizeof(*t->chosen));
-	t->entries = calloc(t->heap.n, sizeof(*t->entries));
+	t->chosen = calloc(t->heap.heap.n, sizeof(*t->chosen));
+	t->entries = calloc(t->heap.heap.n, sizeof(*t->entries));
 	if (!t->chosen || !t->entries)
 		return -ENOMEM;
-	t->n_chosen = t->heap.n;
+	t->n_chosen = t->heap.heap.n;
 	for (size_t i = 0; i < t->n_chosen; i++)
-		t->chosen[i].in_addr = t->heap.rank[i].in_addr;
+		t->chosen[i].in_addr = top_heap_ranks(&t->heap)[i].in_addr;
 	top_heap_free(&t->heap);
 	qsort(t->chosen, t->n_chosen, sizeof(*t->chosen), compare_addresses);
 	return 0;

@@ -102,9 +102,6 @@ struct table_check {
 	unsigned n_counts;
 };
 
-/* ---- one subscriber (sessions/check_slots.c) ------------------------------------------------------------------------
- */
-
 void examine(const struct subscriber_iterator *it, struct examination *ret);
 
 /*

@@ -81,8 +81,6 @@ void top_free(struct top *t)
 	free(t);
 }
 
-/* ---- choosing ------------------------------------------------------------------------------------------------- */
-
 static struct top_rank rank_of(enum top_order order, uint32_t in_addr, uint64_t sessions, uint64_t refused)
 {
 	bool by_sessions = order == TOP_BY_SESSIONS;
@@ -125,8 +123,6 @@ static int choose(struct subscriber_iterator *it, void *arg)
 	t->any_overflow |= __atomic_load_n(&it->subscriber->overflow, __ATOMIC_RELAXED) != 0;
 	return 0;
 }
-
-/* ---- those chosen --------------------------------------------------------------------------------------------- */
 
 static int compare_addresses(const void *a, const void *b)
 {
@@ -247,8 +243,6 @@ static int compare_by_quota(const void *a, const void *b)
 
 	return top_rank_compare(&rx, &ry);
 }
-
-/* ---- all of it ------------------------------------------------------------------------------------------------ */
 
 /* Goes on with a phase: 1 the time is up, 0 the phase has ended, -errno. */
 static int phase_step(struct top *t, uint64_t deadline_us)

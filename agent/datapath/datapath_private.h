@@ -136,10 +136,6 @@ const char *leaves_name(enum leaves array);
 void build_unpin(const struct datapath *d, unsigned generation);
 void build_unpin_others(const struct datapath *d);
 
-/* ---- overflow sessions (datapath/overflow_resize.c)
- * ----------------------------------------------------------------------
- */
-
 struct overflow_entry {
 	struct overflow_key key;
 	struct overflow_session session;

@@ -82,9 +82,6 @@ void mappings_unset_live(struct mappings *m, struct mapping_job *t);
 /* Moves tables to a stage; at TABLE_CLEARING their chunks are retired. */
 void mapping_job_set_stage(struct mapping_job *t, enum table_stage stage);
 
-/* ---- tables/mappings_reclaim.c -------------------------------------------------------------------------------------
- */
-
 /* Appends tables to the list of those leaving. */
 void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage stage);
 

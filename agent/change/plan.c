@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "datapath/bypass.h"
+#include "datapath/bypass_ranges.h"
 #include "change/preflight.h"
 #include "links/devices.h"
 #include "history/queue.h"

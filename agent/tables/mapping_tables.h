@@ -5,7 +5,7 @@
 
 #include "tables/chunks.h"
 #include "tables/mappings.h"
-#include "tables/overflow.h"
+#include "tables/overflow_map.h"
 #include "tables/prefix_index.h"
 
 /* The stages of a mapping's tables, from the start of its addition until its memory has been returned. */

@@ -9,6 +9,7 @@
 #include <detnat/reasons.h>
 
 #include "trace.h"
+#include "verdict.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

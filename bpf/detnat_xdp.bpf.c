@@ -77,131 +77,35 @@ int both_xdp(struct xdp_md *ctx)
 	return TRACED(ctx, both(ctx));
 }
 
-SEC("xdp.frags")
-int prog_both_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, both(ctx));
-}
+/* A tail-called program and the function that it is. */
+#define PROGRAM(name, function)                    \
+	SEC("xdp.frags")                           \
+	int prog_##name##_xdp(struct xdp_md *ctx)  \
+	{                                          \
+		return TRACED(ctx, function(ctx)); \
+	}
 
-SEC("xdp.frags")
-int prog_vlan_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, vlan(ctx));
-}
-
-SEC("xdp.frags")
-int prog_in2out_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, in2out(ctx));
-}
-
-SEC("xdp.frags")
-int prog_out2in_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, out2in(ctx));
-}
-
-SEC("xdp.frags")
-int prog_out2in_slow_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, out2in_slow(ctx));
-}
-
-SEC("xdp.frags")
-int prog_open_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, open_session(ctx));
-}
-
-SEC("xdp.frags")
-int prog_overflow_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, open_overflow(ctx));
-}
-
-SEC("xdp.frags")
-int prog_refuse_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, refuse_session(ctx));
-}
-
-SEC("xdp.frags")
-int prog_icmp_error_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, icmp_error(ctx));
-}
-
-SEC("xdp.frags")
-int prog_refuse_protocol_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, refuse_protocol(ctx));
-}
-
-SEC("xdp.frags")
-int prog_icmp_in_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, icmp_in(ctx));
-}
-
-SEC("xdp.frags")
-int prog_icmp_out_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, icmp_out(ctx));
-}
-
-SEC("xdp.frags")
-int prog_icmp_hairpin_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, icmp_hairpin(ctx));
-}
-
-SEC("xdp.frags")
-int prog_hairpin_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, hairpin(ctx));
-}
-
-SEC("xdp.frags")
-int prog_arp_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, arp(ctx));
-}
-
-SEC("xdp.frags")
-int prog_tcp_reset_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, tcp_reset(ctx));
-}
-
-SEC("xdp.frags")
-int prog_protocol_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, protocol_out(ctx));
-}
-
-SEC("xdp.frags")
-int prog_protocol_in_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, protocol_in(ctx));
-}
-
-SEC("xdp.frags")
-int prog_fragment_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, fragment_in2out(ctx));
-}
-
-SEC("xdp.frags")
-int prog_fragment_hairpin_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, fragment_hairpin(ctx));
-}
-
-SEC("xdp.frags")
-int prog_fragment_out2in_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, fragment_out2in(ctx));
-}
+PROGRAM(both, both)
+PROGRAM(vlan, vlan)
+PROGRAM(in2out, in2out)
+PROGRAM(out2in, out2in)
+PROGRAM(out2in_slow, out2in_slow)
+PROGRAM(open, open_session)
+PROGRAM(overflow, open_overflow)
+PROGRAM(refuse, refuse_session)
+PROGRAM(icmp_error, icmp_error)
+PROGRAM(refuse_protocol, refuse_protocol)
+PROGRAM(icmp_in, icmp_in)
+PROGRAM(icmp_out, icmp_out)
+PROGRAM(icmp_hairpin, icmp_hairpin)
+PROGRAM(hairpin, hairpin)
+PROGRAM(arp, arp)
+PROGRAM(tcp_reset, tcp_reset)
+PROGRAM(protocol, protocol_out)
+PROGRAM(protocol_in, protocol_in)
+PROGRAM(fragment, fragment_in2out)
+PROGRAM(fragment_hairpin, fragment_hairpin)
+PROGRAM(fragment_out2in, fragment_out2in)
 
 /* Counts for the agent. Atomic, as packets may come in between on this core. */
 SEC("syscall")

@@ -9,35 +9,13 @@
 
 #define RP_STRICT 1 /* of device.rp_filter */
 
-enum egress_state {
-	EGRESS_READY,	   /* *ret is filled in */
-	EGRESS_KERNEL,	   /* the kernel must deliver it */
-	EGRESS_REFUSING,   /* the same, as the interface takes no frames from XDP; *ret is filled in */
-	EGRESS_UNRESOLVED, /* its neighbour is not resolved: ifindex and gateway address are filled in */
-	EGRESS_NOWHERE,	   /* no route, by an outside interface, or an own address: nobody may have it */
-};
-
-struct egress {
-	union {
-		struct {
-			struct ether_addresses mac;
-			__u32 mtu;
-		};
-		__u32 gateway[4]; /* EGRESS_UNRESOLVED: network byte order; of IPv4 the first */
-	};
-	__u32 ifindex;
-	union {
-		__u32 longest; /* packet that XDP may send: what is longer, up to the MTU, is the kernel's to measure */
-		__u32 family;  /* EGRESS_UNRESOLVED: of the gateway, which may be of IPv6 (RFC 8950) */
-	};
-};
-
-/* A hairpin has no other way than by XDP, which hands it to the agent where it must: see transmit.h. */
-static __always_inline enum egress_state hairpin_egress(enum egress_state verdict, struct egress *way)
+/* A hairpin is always sent by XDP, or handed to the agent: what a route limits is the MTU then (transmit.h). */
+static __always_inline void egress_of_hairpin(struct egress *e)
 {
-	if (verdict == EGRESS_READY || verdict == EGRESS_REFUSING)
-		way->mtu = way->longest;
-	return verdict == EGRESS_REFUSING ? EGRESS_READY : verdict;
+	if (e->state == EGRESS_READY || e->state == EGRESS_REFUSING)
+		e->mtu = e->longest;
+	if (e->state == EGRESS_REFUSING)
+		e->state = EGRESS_READY;
 }
 
 /* Ticks for which a way holds where no agent tells of changes. */

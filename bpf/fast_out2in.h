@@ -12,14 +12,12 @@
  */
 static __always_inline int fast_out2in_session(const struct out2in *oi, __u64 *ret_key)
 {
-	const struct packet *p = &oi->p;
 	__u64 word;
-	struct slot *s = session_lookup_out2in(oi->m, oi->subscriber, p->src, p->sport, p->dport, p->proto, oi->now,
-					       &word, ret_key);
+	struct slot *s = slot_lookup_out2in(oi->m, oi->subscriber, &oi->p, oi->now, &word, ret_key);
 
 	if (!s)
 		return -1;
-	session_hit(s, word, p, 0, oi->now, oi->m, oi->subscriber);
+	session_hit(s, word, &oi->p, 0, oi->now, oi->m, oi->subscriber);
 	return 0;
 }
 

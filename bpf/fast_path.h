@@ -14,8 +14,6 @@
 #include "rewrite.h"
 #include "session.h"
 
-#define TO_SLOW_PATH (-1)
-
 /* A TCP header, or a UDP header and what any Ethernet frame is padded to. */
 union fast_transport {
 	struct tcphdr tcp;

@@ -85,15 +85,5 @@ SUBPROGRAM int takes_frame(ctx_t *ctx, __u32 ifindex)
 	return length + sizeof(struct vlan_tag) <= ETH_HLEN + (__u64)device_at(t, below->lower)->mtu;
 }
 
-static __always_inline int forward(ctx_t *ctx, const struct ether_addresses *mac, __u32 ifindex)
-{
-	struct ethhdr *eth = ctx_data(ctx);
-
-	if ((void *)(eth + 1) > ctx_data_end(ctx))
-		return XDP_ABORTED;
-	ether_addresses_set(eth, mac);
-	return send_by(ctx, ifindex);
-}
-
 #endif
 #endif

@@ -174,7 +174,7 @@ static __always_inline void datagram_release(struct mapping_table *t, struct sub
 }
 
 /* Takes an entry out of the map; who does it counts it off. Not inline for the stack's sake. */
-__attribute__((noinline)) int datagram_end(const struct fragment_key *at, __u32 in_addr)
+SUBPROGRAM int datagram_end(const struct fragment_key *at, __u32 in_addr)
 {
 	struct mapping_table *t = mapping_table_get();
 	struct fragment_key key;
@@ -229,7 +229,7 @@ static __always_inline void datagrams_sweep(struct mapping_table *t)
 }
 
 /* Room for one more datagram of a subscriber: 0, or -1. Not inline, as above. */
-__attribute__((noinline)) int datagram_admit(struct subscriber *s, __u32 side)
+SUBPROGRAM int datagram_admit(struct subscriber *s, __u32 side)
 {
 	struct mapping_table *t = mapping_table_get();
 
@@ -269,7 +269,7 @@ static long fragment_mark(__u32 i, struct fragment_marks *m)
  * Lets a fragment of a datagram pass: 0, or the reason why not. The entry goes with the last octet. Partly overlapping
  * ones take what they covered with them, so that the datagram never becomes complete.
  */
-__attribute__((noinline)) int fragment_pass(struct fragment *e, const struct fragment_piece *f)
+SUBPROGRAM int fragment_pass(struct fragment *e, const struct fragment_piece *f)
 {
 	if (!e || !f)
 		return REASON_drop_error;
@@ -303,11 +303,8 @@ __attribute__((noinline)) int fragment_pass(struct fragment *e, const struct fra
 }
 
 /* Makes the entry of a datagram by its first fragment: 0, or the reason why not. Addresses are the translated ones. */
-__attribute__((noinline)) int fragment_remember(const struct fragment_piece *f, __u32 src, __u32 dst)
+static __always_inline int fragment_remember(const struct fragment_piece *f, __u32 src, __u32 dst)
 {
-	if (!f)
-		return REASON_drop_error;
-
 	struct fragment_key key = f->key;
 	struct fragment *e = bpf_map_lookup_elem(&fragments, &key);
 	__u32 zero = 0;
@@ -348,14 +345,16 @@ __attribute__((noinline)) int fragment_remember(const struct fragment_piece *f, 
 	return fragment_pass(e, f);
 }
 
-/* A first fragment is about to be translated to these addresses: 0, or the reason to drop it. in_addr: who pays. */
-static __always_inline int fragment_begin(ctx_t *ctx, const struct packet *p, __u32 src, __u32 dst, __u32 in_addr)
+/*
+ * A first fragment is about to be translated to these addresses: 0, or the reason to drop it. in_addr: the subscriber
+ * that it counts for.
+ */
+SUBPROGRAM int fragment_begin(ctx_t *ctx, const struct packet *p, __u32 src, __u32 dst, __u32 in_addr)
 {
-	/* From inside, the subscriber is the source. */
-	enum fragment_side side = p->src == in_addr ? FRAGMENT_FROM_INSIDE : FRAGMENT_FROM_OUTSIDE;
 	struct fragment_piece f;
 
-	if (fragment_piece_get(ctx, p, side, &f))
+	/* From inside, the subscriber is the source. */
+	if (!p || fragment_piece_get(ctx, p, p->src == in_addr ? FRAGMENT_FROM_INSIDE : FRAGMENT_FROM_OUTSIDE, &f))
 		return REASON_drop_error;
 	f.in_addr = in_addr;
 	return fragment_remember(&f, src, dst);

@@ -10,7 +10,7 @@
 #define DETNAT_NEXTHOP_H
 
 #include "bypass.h"
-#include "ether.h"
+#include "egress.h"
 #include "tail_call.h"
 #include "lookup.h"
 #include "parse.h"
@@ -47,9 +47,7 @@ struct next_hop {
 		__u64 conditions;
 	};
 	__u32 until; /* last tick for which it holds */
-	__u32 mtu;
-	struct ether_addresses mac; /* of the frames it sends */
-	__u32 out_ifindex;
+	struct egress egress;
 	union {
 		struct {
 			__u8 in_mac[6]; /* of the ingress interface: what is for another station is not ours */
@@ -59,7 +57,7 @@ struct next_hop {
 		__u64 station;
 	};
 };
-_Static_assert(sizeof(struct next_hop) == 48, "no hidden padding");
+_Static_assert(sizeof(struct next_hop) == 56, "no hidden padding");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -165,7 +163,7 @@ static __always_inline __u32 route_longest(struct bpf_fib_lookup *fib, __u32 dst
 }
 
 /* Whether an address is one of the gateway's own. For slow paths. */
-static __always_inline int address_is_local(ctx_t *ctx, __u32 src, __u32 addr)
+SUBPROGRAM int address_is_local(ctx_t *ctx, __u32 src, __u32 addr)
 {
 	struct bpf_fib_lookup fib;
 
@@ -268,10 +266,11 @@ SUBPROGRAM int next_hop_learn(ctx_t *ctx, __u32 src, __u32 dst)
 	nh->src = source;
 	nh->epoch = epoch;
 	nh->until = next_hop_until(now);
-	nh->out_ifindex = fib.ifindex;
-	nh->mtu = route_longest(&fib, dst);
-	__builtin_memcpy(nh->mac.dmac, fib.dmac, 6);
-	__builtin_memcpy(nh->mac.smac, fib.smac, 6);
+	nh->egress.state = nh->kind == HOP_OUT_KERNEL ? EGRESS_KERNEL : EGRESS_READY;
+	nh->egress.ifindex = fib.ifindex;
+	nh->egress.mtu = nh->egress.longest = route_longest(&fib, dst);
+	__builtin_memcpy(nh->egress.mac.dmac, fib.dmac, 6);
+	__builtin_memcpy(nh->egress.mac.smac, fib.smac, 6);
 	__builtin_memcpy(nh->in_mac, in->mac, 6);
 	return 0;
 }

@@ -234,14 +234,14 @@ static __always_inline int open_overflow(ctx_t *ctx)
 	struct subscriber *s;
 	int verdict = open_prepare(ctx, &io, &s);
 
-	if (verdict != GO_ON)
+	if (verdict != CONTINUE)
 		return verdict;
 
 	__u64 word = 0;
 
 	switch (open_beyond_slots(io.f.m, s, &io.f.p, &word)) {
 	case OPENED:
-		return open_finish(ctx, &io, word);
+		return open_finish(ctx, &io, word_out_port(word));
 	case OPEN_NO_PORT:
 		return refuse(ctx, REASON_drop_ports_exhausted);
 	case OPEN_NO_ROOM:

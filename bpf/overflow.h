@@ -123,6 +123,15 @@ static __always_inline struct overflow_session *overflow_find_in(const struct fl
 	return 0;
 }
 
+/* The session of an IN2OUT key, not expired, or NULL. */
+static __always_inline struct overflow_session *overflow_find_live(const struct overflow_key *in,
+								   const struct mapping *m, __u32 now)
+{
+	struct overflow_session *o = bpf_map_lookup_elem(&overflow, in);
+
+	return o && !word_expired(LOAD(o->truth), now, m->timeout_ticks) ? o : 0;
+}
+
 /*
  * The session of a packet from outside, not expired, or NULL; *ret_in is then the key of its IN2OUT entry, with the
  * inside endpoint.
@@ -136,8 +145,7 @@ static __always_inline struct overflow_session *overflow_find_out(const struct p
 	if (!o)
 		return 0;
 	*ret_in = overflow_key_in(o->in_addr, o->in_port, p->src, p->sport, p->proto);
-	o = bpf_map_lookup_elem(&overflow, ret_in);
-	return o && !word_expired(LOAD(o->truth), now, m->timeout_ticks) ? o : 0;
+	return overflow_find_live(ret_in, m, now);
 }
 
 static __always_inline struct overflow_key overflow_key_of_port(const struct flow *f, __u32 out_port)

@@ -52,9 +52,9 @@ static __always_inline int refuse_session(ctx_t *ctx)
 {
 	struct in2out io;
 	struct arguments *n = arguments_get();
-	int verdict = in2out_prepare(ctx, &io);
+	int verdict = in2out_prepare(ctx, &io, PACKET_SESSION);
 
-	if (verdict != GO_ON)
+	if (verdict != CONTINUE)
 		return verdict;
 
 	struct subscriber *s = subscriber_get(io.f.m, io.f.subscriber);

@@ -11,7 +11,7 @@
 #include "checksum.h"
 #include "forward.h"
 #include "icmp_limit.h"
-#include "overflow.h"
+#include "session_lookup.h"
 
 struct reset_frame {
 	struct ethhdr eth;
@@ -163,18 +163,9 @@ static __always_inline int session_is_held(const struct session_question *q)
 	struct packet p = {
 		.src = q->ext_addr, .dst = q->out_addr, .sport = q->ext_port, .dport = q->out_port, .proto = q->proto
 	};
-	const struct mapping *m = mapping_by_outside(p.dst);
-	__s64 subscriber = m ? mapping_reverse(&m->geo, p.dst, p.dport) : -1;
-	struct subscriber *s = subscriber >= 0 ? subscriber_get(m, (__u32)subscriber) : 0;
-	__u32 now = now_ticks();
-	struct overflow_key in;
-	__u64 word, key;
+	struct receiver r;
 
-	if (!s)
-		return 0;
-	if (session_lookup_out2in(m, (__u32)subscriber, p.src, p.sport, p.dport, p.proto, now, &word, &key))
-		return 1;
-	return s->overflow && overflow_find_out(&p, m, now, &in);
+	return !receiver_get(&p, &r) && session_seek_out2in(r.m, r.number, &p) >= 0;
 }
 
 #endif

@@ -14,7 +14,6 @@ struct flow {
 	const struct mapping *m;
 	__u32 subscriber;  /* number within the mapping */
 	__u32 port_offset; /* first choice, or outside port, from the first port of the block */
-	__u32 port_lo;
 	__u32 now;
 	__u64 key;
 };
@@ -25,6 +24,15 @@ static __always_inline void flow_complete(struct flow *f)
 	f->subscriber = mapping_subscriber(&f->m->geo, f->p.src);
 	f->port_offset = mapping_first_choice(&f->m->geo, f->p.sport);
 	f->key = slot_key(f->p.dst, f->p.dport, f->p.sport);
+}
+
+/* The flow of a packet from inside, of a subscriber of m. */
+static __always_inline struct flow flow_of(const struct mapping *m, const struct packet *p)
+{
+	struct flow f = { .p = *p, .m = m, .now = now_ticks() };
+
+	flow_complete(&f);
+	return f;
 }
 
 static __always_inline void flow_from_inside(struct flow *f)
@@ -55,7 +63,7 @@ static __always_inline int flow_buckets(const struct flow *f, struct bucket_choi
 }
 
 /* The session of a flow from inside, in its slots. */
-static __always_inline struct slot *session_lookup_in2out(const struct flow *f, __u64 *ret_word)
+static __always_inline struct slot *slot_lookup_in2out(const struct flow *f, __u64 *ret_word)
 {
 	struct bucket_choice b;
 
@@ -64,17 +72,17 @@ static __always_inline struct slot *session_lookup_in2out(const struct flow *f, 
 	return session_find_in(&b, f->key, f->port_offset, f->p.proto, f->now, f->m->timeout_ticks, ret_word);
 }
 
-/* The way in: external endpoint and outside port are known, *ret_key tells the inside port. */
-static __always_inline struct slot *session_lookup_out2in(const struct mapping *m, __u32 subscriber, __u32 ext_addr,
-							  __u16 ext_port, __u16 out_port, __u8 proto, __u32 now,
-							  __u64 *ret_word, __u64 *ret_key)
+/* The session of a packet from outside to that subscriber of m, in its slots; *ret_key has the inside port. */
+static __always_inline struct slot *slot_lookup_out2in(const struct mapping *m, __u32 subscriber,
+						       const struct packet *p, __u32 now, __u64 *ret_word,
+						       __u64 *ret_key)
 {
-	__u32 offset = out_port - mapping_port_lo(&m->geo, subscriber);
+	__u32 offset = p->dport - mapping_port_lo(&m->geo, subscriber);
 	struct bucket_choice b;
 
-	if (bucket_choice_get(m, subscriber, ext_addr, ext_port, proto, offset, &b))
+	if (bucket_choice_get(m, subscriber, p->src, p->sport, p->proto, offset, &b))
 		return 0;
-	return session_find_out(&b, slot_key(ext_addr, ext_port, 0), offset, out_port, proto, now, m->timeout_ticks,
+	return session_find_out(&b, slot_key(p->src, p->sport, 0), offset, p->dport, p->proto, now, m->timeout_ticks,
 				ret_word, ret_key);
 }
 
@@ -199,6 +207,17 @@ static __always_inline __u64 session_hit(struct slot *s, __u64 word, const struc
 	if (entered_time_wait(word, after))
 		session_counted(m, subscriber, -1U);
 	return after;
+}
+
+#define FROM_INSIDE 0x80000000U
+
+/* The same for the slow path. subscriber: its number, with FROM_INSIDE where the packet is from there. Returns 0. */
+SUBPROGRAM int session_hit_slow(struct slot *s, __u64 word, const struct packet *p, const struct mapping *m,
+				__u32 subscriber)
+{
+	if (s && p && m)
+		session_hit(s, word, p, !!(subscriber & FROM_INSIDE), now_ticks(), m, subscriber & ~FROM_INSIDE);
+	return 0;
 }
 
 #endif

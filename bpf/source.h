@@ -14,6 +14,7 @@
 
 #include "classify.h"
 #include "egress_in.h"
+#include "session.h"
 
 #define SOURCE_SECONDS 60U
 
@@ -70,6 +71,13 @@ SUBPROGRAM int source_check(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 d
 	default:
 		return full ? SOURCE_KERNEL : SOURCE_GOOD;
 	}
+}
+
+/* The same of a subscriber's packet, whose mapping is known. */
+static __always_inline int source_of_flow(ctx_t *ctx, const struct flow *f, __u32 out_ifindex)
+{
+	return source_check(ctx, subscriber_get(f->m, mapping_subscriber(&f->m->geo, f->p.src)), f->p.src, f->p.dst,
+			    out_ifindex);
 }
 
 /*

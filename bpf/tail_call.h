@@ -86,6 +86,12 @@ static __always_inline int tail_call(ctx_t *ctx, enum prog prog)
 	return tail_call_or(ctx, prog, HOOK_XDP ? CTX_PASS : CTX_DROP);
 }
 
+/* The verdict of a subprogram, its tail call made. */
+static __always_inline int verdict_resume(ctx_t *ctx, int verdict)
+{
+	return verdict < CONTINUE ? tail_call(ctx, (enum prog)(TAIL_CALL(0) - verdict)) : verdict;
+}
+
 /* Refuses a session: counted under the reason, answered and reported as often as the limits allow. */
 static __always_inline int refuse(ctx_t *ctx, enum reason reason)
 {

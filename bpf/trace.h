@@ -26,7 +26,7 @@
 #define TRACE_COUNT(reason)
 #define TRACE_STEADY(word)
 #define TRACE_SUBSCRIBER(m, n)
-#define TRACE_EGRESS(verdict, way)
+#define TRACE_EGRESS(e)
 #define TRACE_NEXT_HOP(nh)
 #endif
 

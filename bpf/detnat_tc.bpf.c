@@ -20,7 +20,7 @@ int tc_outside(struct __sk_buff *ctx)
 	return TRACED(ctx, in2out(ctx));
 }
 
-/* A tail-called program and the function that it is. */
+/* A tail-called program, and the function that implements it. */
 #define PROGRAM(name, function)                     \
 	SEC("tc")                                   \
 	int prog_##name##_tc(struct __sk_buff *ctx) \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The programs of the XDP hook. Each is one step or one way through the pipeline: see the header of its name, and
- * docs/ARCHITECTURE.md for the whole.
+ * The programs of the XDP hook: the main programs, which the entry programs call, and those that are tail-called from
+ * there. docs/ARCHITECTURE.md shows how a packet goes through them.
  */
 #include "ctx_xdp.h"
 
@@ -33,7 +33,7 @@ int in2out_xdp(struct xdp_md *ctx)
 	return TRACED(ctx, likely(verdict >= 0) ? verdict : tail_call(ctx, PROG_in2out));
 }
 
-/* Is loaded in place of in2out_xdp where each packet's source matters: see main_program() of the agent. */
+/* Loaded in place of in2out_xdp where the source of each packet is checked: see main_program() of the agent. */
 SEC("xdp.frags")
 int in2out_each_xdp(struct xdp_md *ctx)
 {
@@ -77,7 +77,7 @@ int both_xdp(struct xdp_md *ctx)
 	return TRACED(ctx, both(ctx));
 }
 
-/* A tail-called program and the function that it is. */
+/* A tail-called program, and the function that implements it. */
 #define PROGRAM(name, function)                    \
 	SEC("xdp.frags")                           \
 	int prog_##name##_xdp(struct xdp_md *ctx)  \
@@ -120,7 +120,7 @@ int agent_count(struct agent_count *a)
 	return 0;
 }
 
-/* The datapath's clock, for the agent. */
+/* The datapath's clock, for the agent: the present tick. */
 SEC("syscall")
 int clock_ticks(void *ctx)
 {

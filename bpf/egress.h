@@ -16,7 +16,7 @@ enum egress_state {
 	EGRESS_NOWHERE, /* towards a subscriber: no route, one by an outside interface, or the gateway's own address */
 };
 
-/* Which way a packet goes. */
+/* Of a packet that is translated. */
 enum direction { DIRECTION_OUT, DIRECTION_IN, DIRECTION_HAIRPIN };
 
 struct egress {

@@ -8,8 +8,8 @@
 #include "source.h"
 
 /*
- * Off the straight way: the session is not in its preferred slot, has to be refreshed, changes its state, or is to be
- * opened.
+ * Where one look at the preferred slot is not enough: the session is elsewhere, is to be refreshed or opened, or
+ * changes its state. CONTINUE with its state word, or a verdict.
  */
 static __always_inline int fast_in2out_session(ctx_t *ctx, const struct globals *g, const struct flow *f,
 					       struct slot *s, __u64 *ret_word)
@@ -81,7 +81,7 @@ static __always_inline int fast_in2out_with(ctx_t *ctx, int by_source, int each_
 			return TO_SLOW_PATH;
 	}
 
-	/* A truth in which nothing is to be changed, the outside port apart; read as rule 3 of session.h says. */
+	/* Whether nothing in the state word changes, the outside port apart; read as rule 3 of session.h says. */
 	__u64 word = LOAD(s->truth), steady = (__u64)q.steady << 32 | now;
 
 	if (unlikely((word ^ steady) << 16 || LOAD(s->key) != slot_key(dst, dport, sport) || LOAD(s->truth) != word)) {

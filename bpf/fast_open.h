@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Opening a session in the common case: nothing of the flow is in its two buckets, its first choice of a port is free
- * towards the endpoint, and so is a preferred slot. And the refusal of one beyond the quota, where nobody is to be
- * told. Everything else is open.h's.
+ * towards the endpoint, and so is a preferred slot. Also the refusal of one beyond the quota, where neither an
+ * event nor an ICMP error is due. Everything else is done by open.h.
  */
 #ifndef DETNAT_FAST_OPEN_H
 #define DETNAT_FAST_OPEN_H
@@ -83,8 +83,8 @@ static __always_inline struct slot *fast_open_slot(const struct flow *f, __u64 w
 }
 
 /*
- * A subscriber at its quota, a flow that is in no slot. Once a tick somebody has to look whether its sessions are all
- * alive and open, and as often as the limits allow it is told: see quota.h and refuse.h.
+ * A subscriber at its quota, and a flow that is in no slot. The slow path gets one packet a tick, to look for sessions
+ * that have expired, and those that an event or an ICMP error is due for: see quota.h and refuse.h.
  */
 static __always_inline int fast_refuse(const struct flow *f, struct subscriber *s)
 {
@@ -105,7 +105,7 @@ static __always_inline int fast_refuse(const struct flow *f, struct subscriber *
 
 /*
  * Nothing of the flow is in its preferred slot. The lock is taken only once all else is known: the word of count and
- * lock is read first, and who finds it unchanged then knows that nobody has opened a session since. Free slots are
+ * lock is read first: if it is unchanged then, no other core has opened a session since. Free slots are
  * changed by openers alone.
  */
 static __always_inline int fast_open(const struct flow *f, struct subscriber *s, struct slot *slot, __u32 home,

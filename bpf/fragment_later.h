@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The leaves for fragments behind the first: only their addresses change, to what those of the first one became. None
- * of them is ever answered with an ICMP error (RFC 1812 section 4.3.2.7).
+ * The programs for fragments behind the first: their addresses become those that the first one got. None of them is
+ * ever answered with an ICMP error (RFC 1812 section 4.3.2.7).
  */
 #ifndef DETNAT_FRAGMENT_LATER_H
 #define DETNAT_FRAGMENT_LATER_H
@@ -9,7 +9,7 @@
 #include "fragment_park.h"
 #include "in2out.h"
 
-/* A later fragment whose egress is checked: passes once, to the addresses of the first one. */
+/* A later fragment whose egress has been checked passes, if none of its octets has before. */
 static __always_inline int fragment_translate(ctx_t *ctx, const struct packet *p, struct fragment *e,
 					      const struct fragment_piece *f, const struct rewrite *to,
 					      const struct egress *egress, enum direction direction)
@@ -41,7 +41,7 @@ static __always_inline int fragment_in2out(ctx_t *ctx)
 
 #if HOOK_XDP
 
-/* The egress of a later fragment is checked as that of other packets; no ICMP error says so. */
+/* The egress of a later fragment towards a subscriber, checked. */
 static __always_inline int fragment_egress(ctx_t *ctx, const struct packet *p, __u32 in_addr, enum direction direction,
 					   struct egress *ret)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The leaf for ICMP errors that go out (RFC 5508 REQ-5): from a subscriber, from a router inside, or from the gateway
+ * ICMP errors that go out (RFC 5508 REQ-5): from a subscriber, from a router inside, or from the gateway
  * itself, about a packet that came in by a session and is quoted as the inside saw it. The quoted destination becomes
  * the outside endpoint; the source the sender's outside address, or the gateway's.
  */
@@ -13,7 +13,7 @@
 struct icmp_from_inside {
 	struct packet p;
 	struct icmp_quote q;
-	struct flow f;		      /* p, the quote's answer; m, NULL where it belongs to no mapping; subscriber */
+	struct flow f; /* p, the reply tuple of the quote; m, NULL where it belongs to no mapping; subscriber */
 	const struct mapping *sender; /* mapping of the error's sender, or NULL */
 	enum quote_kind kind;
 };
@@ -47,13 +47,13 @@ static __always_inline enum reason icmp_from_inside_reason(const struct icmp_fro
 	return e->kind == QUOTE_MALFORMED ? REASON_drop_malformed : REASON_drop_no_session;
 }
 
-/* The sender's record, or NULL for who is no subscriber. */
+/* The sender's record; NULL where it is no subscriber. */
 static __always_inline struct subscriber *icmp_from_inside_sender(const struct icmp_from_inside *e)
 {
 	return e->sender ? subscriber_get(e->sender, mapping_subscriber(&e->sender->geo, e->p.src)) : 0;
 }
 
-/* The sender's outside address; that of the gateway's interface for who is no subscriber. Never an inside one. */
+/* The sender's outside address; that of the gateway's interface where it is no subscriber. Never an inside one. */
 static __always_inline __u32 icmp_from_inside_source(const struct icmp_from_inside *e, __u32 ifindex)
 {
 	struct device *out = device_get(ifindex);
@@ -64,7 +64,7 @@ static __always_inline __u32 icmp_from_inside_source(const struct icmp_from_insi
 }
 
 /*
- * Whether the error is for nobody here to translate: from a sender in no mapping, about what is no subscriber's. The
+ * Whether no mapping covers the error: neither its sender nor the flow that it is about. The
  * barriers keep the compiler from testing two pointers at once, which the verifier forbids.
  */
 static __always_inline int icmp_from_inside_is_foreign(const struct icmp_from_inside *e)
@@ -188,7 +188,7 @@ static __always_inline int icmp_out_of_kernel(ctx_t *ctx)
 	if (!icmp_from_inside_parse(ctx, &e))
 		return pass_untranslated();
 	out_port = icmp_from_inside_port(&e);
-	/* No redirect is translated: it tells its receiver, and nobody else, of a gateway. */
+	/* A redirect is never translated: its gateway address means something to its receiver alone. */
 	if (!out_port || !is_icmp_error(&e.p))
 		return icmp_out_own(ctx, &e.p);
 	/* It comes from an address of the kernel's own, and may not show one inside. */

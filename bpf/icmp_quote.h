@@ -25,8 +25,8 @@ enum quote_kind {
 
 struct icmp_quote {
 	/*
-	 * Its endpoints the other way round: the packet that would answer the quoted one, and that would go where the
-	 * error goes. Only addresses, ports and protocol are valid.
+	 * Its reply tuple: the packet that would be the reply to the quoted one, which goes where the error goes. Only
+	 * addresses, ports and protocol are valid.
 	 */
 	struct packet reply;
 	__u16 l3_offset; /* all from the start of the frame */
@@ -200,7 +200,7 @@ SUBPROGRAM int icmp_checksum_holds(ctx_t *ctx, const struct packet *p)
 	return sum != FRAME_SUM_FAILED && csum_fold(sum) == 0xffff;
 }
 
-/* An error whose egress has been checked gets its new addresses, and the quote its new endpoints; it leaves. */
+/* Translates an error whose egress has been checked, with its quote, and sends it. */
 static __always_inline int icmp_translate(ctx_t *ctx, const struct packet *p, const struct rewrite *to,
 					  const struct icmp_quote *q, const struct rewrite *quoted,
 					  const struct egress *e, enum direction direction)

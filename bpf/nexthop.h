@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Step 3: where the kernel would route a packet, known before anything is rewritten.
+ * Stage 3, outwards: where the kernel would route a packet, known before anything is rewritten.
  *
  * Per core, direct-mapped by destination and ingress interface. An entry holds while the agent's epoch is the one it
- * was made in, and for a second at most. What `bpf_fib_lookup` cannot answer for good (neighbour unresolved, forwarding
- * off, no route) is the kernel's to handle.
+ * was made in, and for a second at most. Where `bpf_fib_lookup` gives no final result (neighbour unresolved,
+ * forwarding off, no route), the kernel handles the packet.
  */
 #ifndef DETNAT_NEXTHOP_H
 #define DETNAT_NEXTHOP_H
@@ -50,7 +50,7 @@ struct next_hop {
 	struct egress egress;
 	union {
 		struct {
-			__u8 in_mac[6]; /* of the ingress interface: what is for another station is not ours */
+			__u8 in_mac[6]; /* of the ingress interface; frames to other stations pass */
 			__u8 kind;	/* enum hop_kind */
 			__u8 pad;
 		};
@@ -73,7 +73,7 @@ static __always_inline struct device_table *device_table_get(void)
 	return bpf_map_lookup_elem(&devices, &zero);
 }
 
-/* An index too high for the table has no role, like 0, which is nobody's. */
+/* An index too high for the table has no role, like 0, which no interface has. */
 static __always_inline struct device *device_at(struct device_table *t, __u32 ifindex)
 {
 	if (ifindex >= MAX_IFINDEX)
@@ -170,7 +170,7 @@ SUBPROGRAM int address_is_local(ctx_t *ctx, __u32 src, __u32 addr)
 	return route(ctx, src, addr, packet_ingress(ctx), &fib) == BPF_FIB_LKUP_RET_NOT_FWDED;
 }
 
-/* Whether a packet has a link-local address and is not just for this link or the gateway: then it is dropped. */
+/* Whether a packet has a link-local address and would leave the link: then it is dropped. */
 SUBPROGRAM int link_local_is_misplaced(ctx_t *ctx, __u32 src, __u32 dst)
 {
 	if (!address_is_link_local(src) && !address_is_link_local(dst))

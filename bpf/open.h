@@ -93,7 +93,7 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 		return OPEN_AT_QUOTA;
 	after = session_apply(&slot->truth, &word, &f->p, 1, f->now, f->m->timeout_ticks);
 	if (reopens && word_state(after) == SESSION_TIME_WAIT) {
-		/* Nobody reopens but under the lock, so the slot was swept meanwhile. */
+		/* Sessions are reopened under the lock alone, so the slot was swept meanwhile. */
 		__sync_fetch_and_add(&s->sessions, -1U);
 		return OPEN_LOST;
 	}
@@ -107,7 +107,7 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 	return OPENED;
 }
 
-/* Makes the slot, whose truth is `from`, the flow's session on a port of the block. */
+/* Makes the slot, whose state word is `from`, the flow's session on a port of the block. */
 static __always_inline enum opened open_claim(const struct flow *f, struct subscriber *s, struct slot *slot, __u64 from,
 					      __u32 out_port, __u64 *ret_word)
 {
@@ -117,7 +117,7 @@ static __always_inline enum opened open_claim(const struct flow *f, struct subsc
 	if (word_is_live(from) && !time_wait && !word_expired(from, f->now, f->m->timeout_ticks))
 		return OPEN_LOST;
 
-	/* An expired session that counts makes way for the new one: one out, one in. */
+	/* An expired session that counts is replaced by the new one: the count stays. */
 	int counts = !word_is_live(from) || time_wait;
 
 	if (counts && quota_take(f, s))
@@ -226,7 +226,7 @@ static __always_inline int open_finish(ctx_t *ctx, const struct in2out *io, __u1
 	return is_hairpin(io) ? tail_call(ctx, PROG_hairpin) : in2out_finish(ctx, io, out_port);
 }
 
-/* What both opening leaves begin with: CONTINUE with the packet's flow and its subscriber's record, or a verdict. */
+/* The beginning of both opening programs: the packet's flow and its subscriber's record. */
 static __always_inline int open_prepare(ctx_t *ctx, struct in2out *io, struct subscriber **ret_s)
 {
 	int verdict = in2out_prepare(ctx, io, PACKET_SESSION);
@@ -241,7 +241,7 @@ static __always_inline int open_prepare(ctx_t *ctx, struct in2out *io, struct su
 	return CONTINUE;
 }
 
-/* The leaf: a flow from inside that has no slot. */
+/* The program: a flow from inside that has no slot. */
 static __always_inline int open_session(ctx_t *ctx)
 {
 	struct in2out io;

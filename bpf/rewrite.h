@@ -22,7 +22,7 @@
 /* Both have their checksum there. */
 #define PROTOCOL_CHECK_OFFSET 6
 
-/* The endpoints that a packet gets, host byte order; those that do not change are what they were. */
+/* The endpoints that a packet gets, host byte order; those that stay are as they were. */
 struct rewrite {
 	__u32 src;
 	__u32 dst;
@@ -74,7 +74,7 @@ static __always_inline __u64 rewrite_ports(struct udphdr *udp, const struct rewr
 	return sum;
 }
 
-/* Replaces the identifier of an echo request, the inquirer's port, or reply; its change is added to sum. */
+/* Replaces the identifier of an echo message, which is the requester's port; its change is added to sum. */
 static __always_inline __u64 rewrite_echo(struct icmphdr *icmp, const struct rewrite *to, __u64 sum)
 {
 	__be16 id_be = bpf_htons(icmp->type == ICMP_ECHO ? to->sport : to->dport);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Step 4: the session of a packet that has one, and what the packet does to it. Opening is open.h. */
+/* Stage 4: sessions in slots, and what a packet changes in them. open.h opens them. */
 #ifndef DETNAT_BPF_SESSION_H
 #define DETNAT_BPF_SESSION_H
 
@@ -8,7 +8,7 @@
 #include "parse.h"
 #include "settings.h"
 
-/* A subscriber and the way a packet of it is looked up. */
+/* A subscriber's packet, and by what its session is looked up. */
 struct flow {
 	struct packet p;
 	const struct mapping *m;
@@ -114,7 +114,7 @@ static __always_inline void session_notify(__u8 type, const struct flow *f, __u1
 	notify(&e);
 }
 
-/* What a packet makes of a session's truth: where the configuration says so, UDP from outside refreshes, too. */
+/* The state word after a packet: where the configuration says so, UDP from outside refreshes, too. */
 static __always_inline __u64 session_next(__u64 word, const struct packet *p, int from_inside, __u32 now,
 					  const __u32 timeout_ticks[N_TIMEOUTS])
 {
@@ -124,11 +124,10 @@ static __always_inline __u64 session_next(__u64 word, const struct packet *p, in
 }
 
 /*
- * Tells the agent of a session that the datapath itself has taken away; who won the change of its truth calls this. Key
- * and truth as they stood in the slot, the key read before that change. A function that the verifier looks at by
- * itself, as the programs that call it are big.
+ * Reports a session that the datapath itself has taken away: called by the winner of the compare-and-swap. Key and
+ * state word as they stood in the slot, the key read before the swap.
  */
-__noinline int session_closed(__u32 in_addr, __u32 out_addr, __u64 key, __u64 word)
+SUBPROGRAM int session_closed(__u32 in_addr, __u32 out_addr, __u64 key, __u64 word)
 {
 	struct nat_event e = {
 		.type = EVENT_SESSION_CLOSED,
@@ -153,9 +152,9 @@ static __always_inline void slot_closed(const struct mapping *m, __u32 subscribe
 }
 
 /*
- * Applies a packet to the truth of its session. *truth is what was read of *word, and becomes what this packet
- * replaced. Returns the truth that holds afterwards. A lost race is run again a few times; after that the packet passes
- * without having refreshed, as the winner just did.
+ * Applies a packet to the state word *at. *word is what was read of it, and becomes what this packet replaced. Returns
+ * the word that holds afterwards. A lost race is repeated once; then the packet passes without a refresh, as the winner
+ * has just made one.
  */
 static __always_inline __u64 session_apply(__u64 *at, __u64 *word, const struct packet *p, int from_inside, __u32 now,
 					   const __u32 timeout_ticks[N_TIMEOUTS])
@@ -185,13 +184,13 @@ static __always_inline int session_reopens(__u64 word, const struct packet *p)
 	return word_state(word) == SESSION_TIME_WAIT && tcp_reopens(SESSION_TIME_WAIT, p->flags);
 }
 
-/* Whether the change of a truth took the session out of the counts. */
+/* Whether a change of the state word took the session out of the counts. */
 static __always_inline int entered_time_wait(__u64 before, __u64 after)
 {
 	return word_state(after) == SESSION_TIME_WAIT && word_state(before) != SESSION_TIME_WAIT;
 }
 
-/* A packet of a session in a slot, as seen by session_apply(). Returns the truth that holds afterwards. */
+/* A packet of a session in a slot. Returns the state word that holds afterwards. */
 static __always_inline __u64 session_hit(struct slot *s, __u64 word, const struct packet *p, int from_inside, __u32 now,
 					 const struct mapping *m, __u32 subscriber)
 {
@@ -211,7 +210,7 @@ static __always_inline __u64 session_hit(struct slot *s, __u64 word, const struc
 
 #define FROM_INSIDE 0x80000000U
 
-/* The same for the slow path. subscriber: its number, with FROM_INSIDE where the packet is from there. Returns 0. */
+/* The same for the slow path. subscriber: its number, with FROM_INSIDE for a packet from there. Returns 0. */
 SUBPROGRAM int session_hit_slow(struct slot *s, __u64 word, const struct packet *p, const struct mapping *m,
 				__u32 subscriber)
 {

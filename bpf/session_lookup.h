@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The session of a packet, wherever it is kept: in a slot or in the overflow map. Of a protocol without ports there are
- * none; its packets belong to whoever has the outside address alone.
+ * The session of a packet, in a slot or in the overflow map. Protocols without ports have none: their packets belong to
+ * the subscriber that has the outside address to itself.
  */
 #ifndef DETNAT_SESSION_LOOKUP_H
 #define DETNAT_SESSION_LOOKUP_H
@@ -138,7 +138,7 @@ static __always_inline int session_lookup_out2in(const struct mapping *m, __u32 
 	return in.port;
 }
 
-/* Both as subprograms; those that change nothing are apart, as they are much shorter. */
+/* As subprograms, one for each use that there is: those that change nothing are much shorter. */
 SUBPROGRAM int session_packet_in2out(const struct mapping *m, const struct packet *p)
 {
 	return session_lookup_in2out(m, p, SESSION_PACKET);
@@ -164,7 +164,7 @@ SUBPROGRAM int session_seek_out2in(const struct mapping *m, __u32 subscriber, co
 	return session_lookup_out2in(m, subscriber, p, SESSION_SEEK);
 }
 
-/* A packet to a pool address that is no subscriber's: for the gateway, if it has that address itself, or dropped. */
+/* A packet to a pool address without a receiver: the kernel's if the address is also the gateway's own, or dropped. */
 static __always_inline int refuse_to_pool(ctx_t *ctx, const struct packet *p, enum reason reason)
 {
 	return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() : drop(reason);

@@ -8,7 +8,7 @@
 #include "mss.h"
 #include "rewrite.h"
 
-/* Who sends a packet that is translated. */
+/* What sends a packet that is translated. */
 enum sender { SENDER_XDP, SENDER_KERNEL, SENDER_AGENT };
 
 #if HOOK_XDP
@@ -78,7 +78,7 @@ static __always_inline enum reason translated(enum direction direction)
 					   : REASON_hairpin_translated;
 }
 
-/* A packet whose egress has been checked gets its new endpoints and leaves. kind: as to rewrite(). */
+/* Rewrites a packet whose egress has been checked, and sends it. kind: see rewrite(). */
 static __always_inline int translate(ctx_t *ctx, const struct packet *p, enum packet_kind kind,
 				     const struct rewrite *to, const struct egress *e, enum direction direction)
 {

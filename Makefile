@@ -268,7 +268,7 @@ fuzz: deps-test ## what comes from outside, on any octets (FUZZ_SECONDS=60 each,
 format: deps-test ## clang-format all C
 	clang-format -i $(C_FILES)
 lint: deps-test ## formatting and static checks, warnings as errors
-	@$(MAKE) --no-print-directory skeletons
+	@$(MAKE) --no-print-directory skeletons $(BUILD)/detnatctl
 	@BUILD=$(BUILD) deploy/lint.sh
 
 MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "json_get.h"
 
 static const struct column counter_columns[] = {
 	{ "COUNTER", "name", cell_text, false, 0 },
@@ -15,7 +16,7 @@ static const struct column counter_columns[] = {
 /* Where the mapping history ends, to compare it with a copy. */
 static void cell_history(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
-	const cJSON *history = cJSON_GetObjectItemCaseSensitive(row, key);
+	const cJSON *history = json_get(row, key);
 	char line[CELL_TEXT], hash[CELL_TEXT];
 
 	strcpy(text, "-");
@@ -29,7 +30,7 @@ static void cell_history(const cJSON *row, const char *key, char text[static CEL
 /* Whether the guard stands, or why not, and what it has stopped. */
 static void cell_guard(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
-	const cJSON *guard = cJSON_GetObjectItemCaseSensitive(row, key);
+	const cJSON *guard = json_get(row, key);
 	char state[CELL_TEXT], dropped[CELL_TEXT];
 
 	strcpy(text, "-");
@@ -37,7 +38,7 @@ static void cell_guard(const cJSON *row, const char *key, char text[static CELL_
 		return;
 	cell_text(guard, "reason", state);
 	cell_number(guard, "dropped", dropped);
-	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(guard, "active")))
+	if (cJSON_IsTrue(json_get(guard, "active")))
 		snprintf(text, CELL_TEXT, "yes, %.20s packets stopped", dropped);
 	else
 		snprintf(text, CELL_TEXT, "no: %.120s", state);
@@ -97,8 +98,8 @@ static void show_stats(struct writer *w, const cJSON *result, const cJSON *args)
 {
 	cJSON *table = cJSON_CreateArray();
 
-	add_counters(table, cJSON_GetObjectItemCaseSensitive(result, "counters"));
-	add_counters(table, cJSON_GetObjectItemCaseSensitive(result, "octets"));
+	add_counters(table, json_get(result, "counters"));
+	add_counters(table, json_get(result, "octets"));
 	writer_table(w, counter_columns, "all counters are zero", table);
 	cJSON_Delete(table);
 }
@@ -108,13 +109,12 @@ static void show_status(struct writer *w, const cJSON *result, const cJSON *args
 	const cJSON *trouble;
 
 	writer_fields(w, status_fields, result);
-	cJSON_ArrayForEach (trouble, cJSON_GetObjectItemCaseSensitive(result, "troubles")) {
+	cJSON_ArrayForEach (trouble, json_get(result, "troubles")) {
 		char what[CELL_TEXT], since[CELL_TEXT];
 
 		cell_text(trouble, "what", what);
 		cell_text(trouble, "since", since);
-		writer_line(w, "Trouble: %s, since %s: %s", what, since,
-			    cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(trouble, "text")));
+		writer_line(w, "Trouble: %s, since %s: %s", what, since, json_text(trouble, "text", "-"));
 	}
 }
 
@@ -123,23 +123,6 @@ static void show_reloaded(struct writer *w, const cJSON *result, const cJSON *ar
 	writer_line(w, "reloaded");
 }
 
-const struct command agent_commands[] = {
-	{ .verb = VERB_STATS,
-	  .usage = "",
-	  .purpose = "show what became of packets; counters at zero are left out",
-	  .example = "stats",
-	  .show = show_stats },
-	{ .verb = VERB_STATUS,
-	  .usage = "",
-	  .purpose = "show version, uptime and totals",
-	  .example = "status",
-	  .show = show_status },
-	{ .verb = VERB_RELOAD,
-	  .usage = "",
-	  .purpose = "make the running state equal to the configuration file",
-	  .details = "Changes made with detnatctl that are not in the file are undone; what stands in both is not "
-		     "touched.",
-	  .example = "reload",
-	  .show = show_reloaded },
-	{},
-};
+const struct view view_stats = { .show = show_stats };
+const struct view view_status = { .show = show_status };
+const struct view view_reload = { .show = show_reloaded };

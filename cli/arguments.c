@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* From the words after a command to the arguments of a request, by the verb's specification. */
+/* Arguments by the verb's specification: from the words after a command to those of a request, and how to type them. */
 #include <errno.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 struct arguments {
 	const struct arg_spec *specs;
 	const char *name; /* of the command */
-	const char *usage;
+	char usage[USAGE_TEXT];
 	cJSON *json;
 	unsigned next_word; /* specification of the next argument by place */
 };
@@ -100,31 +100,104 @@ static int add_word(struct arguments *a, const char *word, struct error *err)
 	return add(a, spec, word, err);
 }
 
-static int check_complete(const struct arguments *a, const char *usage, struct error *err)
+static int check_complete(const struct arguments *a, struct error *err)
 {
 	bool assignments = false;
 
 	for (const struct arg_spec *spec = a->specs; spec->kind; spec++) {
 		assignments |= spec->style == ARG_ASSIGNMENT;
 		if (spec->style == ARG_WORD && !cJSON_HasObjectItem(a->json, spec->name))
-			return error_set(err, -EINVAL, "usage: detnatctl %s %s", a->name, usage);
+			return error_set(err, -EINVAL, "usage: detnatctl %s %s", a->name, a->usage);
 	}
 	if (assignments && !a->json->child)
-		return error_set(err, -EINVAL, "usage: detnatctl %s %s", a->name, usage);
+		return error_set(err, -EINVAL, "usage: detnatctl %s %s", a->name, a->usage);
 	return 0;
+}
+
+/* What stands for a value of a kind that is no word of a list. */
+static const char *const placeholders[] = {
+	[ARG_ADDR] = "ADDR",
+	[ARG_PREFIX] = "PREFIX",
+	[ARG_ENDPOINT] = "ADDR:PORT",
+	[ARG_COLLECTORS] = "[tcp:]ADDR:PORT[,...]",
+	[ARG_NAME] = "NAME",
+	[ARG_NUMBER] = "N",
+	[ARG_SLOTS] = "N",
+	[ARG_QUESTION] = "ADDR:PORT|-",
+	[ARG_TIME] = "TIME",
+	[ARG_PATH] = "DIR",
+	[ARG_PLACE] = "ADDR[:PORT]",
+};
+
+static const char *value_usage(const struct arg_spec *spec, char text[static USAGE_TEXT])
+{
+	const struct word *words = arg_words(spec->kind);
+
+	if (words)
+		words_join(words, "|", "|", text, USAGE_TEXT);
+	else
+		snprintf(text, USAGE_TEXT, "%s", spec->shown ? spec->shown : placeholders[spec->kind]);
+	return text;
+}
+
+/* "--state-dir", "-n" */
+static const char *option_usage(const struct arg_spec *spec, char text[static USAGE_TEXT])
+{
+	snprintf(text, USAGE_TEXT, "%s%s", spec->name[1] ? "--" : "-", spec->name);
+	for (char *c = text; *c; c++)
+		if (*c == '_')
+			*c = '-';
+	return text;
+}
+
+static void argument_usage(const struct arg_spec *spec, char *text, size_t size)
+{
+	char option[USAGE_TEXT], value[USAGE_TEXT];
+
+	switch (spec->style) {
+	case ARG_WORD:
+		snprintf(text, size, "%s", value_usage(spec, value));
+		break;
+	case ARG_MAYBE_WORD:
+		snprintf(text, size, "[%s]", value_usage(spec, value));
+		break;
+	case ARG_OPTION:
+		if (spec->kind == ARG_FLAG)
+			snprintf(text, size, "[%s]", option_usage(spec, option));
+		else
+			snprintf(text, size, "[%s %s]", option_usage(spec, option), value_usage(spec, value));
+		break;
+	case ARG_ASSIGNMENT:
+		snprintf(text, size, "[%s=%s]", spec->name, value_usage(spec, value));
+		break;
+	}
+}
+
+const char *command_usage(const struct command *c, char text[static USAGE_TEXT])
+{
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (const struct arg_spec *spec = c->verb->args; spec->kind; spec++) {
+		if (n)
+			text[n++] = ' ';
+		argument_usage(spec, text + n, USAGE_TEXT - n);
+		n += strlen(text + n);
+	}
+	return text;
 }
 
 cJSON *command_arguments(const struct command *c, char *const *words, unsigned n_words, struct error *err)
 {
 	struct arguments a = {
-		.specs = verb_specs[c->verb].args,
+		.specs = c->verb->args,
 		.name = command_name(c),
-		.usage = c->usage,
 		.json = cJSON_CreateObject(),
 	};
 	bool options = true;
 	int r = a.json ? 0 : error_set(err, -ENOMEM, "out of memory");
 
+	command_usage(c, a.usage);
 	for (unsigned i = 0; i < n_words && r >= 0;) {
 		const char *word = words[i];
 
@@ -139,7 +212,7 @@ cJSON *command_arguments(const struct command *c, char *const *words, unsigned n
 			i++;
 		}
 	}
-	if (r < 0 || check_complete(&a, c->usage, err)) {
+	if (r < 0 || check_complete(&a, err)) {
 		cJSON_Delete(a.json);
 		return NULL;
 	}

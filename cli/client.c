@@ -8,10 +8,10 @@
 #include <sys/un.h>
 
 #define READ_SIZE (64U << 10)
-/* No agent sends a longer line. */
+/* Longer than any line that the agent sends. */
 #define MAX_LINE (64U << 20)
 
-static int explain(int r, const char *path, struct error *err)
+static int connect_error(int r, const char *path, struct error *err)
 {
 	switch (r) {
 	case -ENOENT:
@@ -53,8 +53,8 @@ int client_connect(const char *path, struct client *ret, struct error *err)
 	if (!r && connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
 		r = -errno;
 	if (r)
-		return explain(r, path, err);
-	*ret = (struct client){ .fd = take_fd(fd) };
+		return connect_error(r, path, err);
+	ret->fd = take_fd(fd);
 	return 0;
 }
 
@@ -63,10 +63,12 @@ void client_close(struct client *c)
 	if (c->fd >= 0)
 		close(c->fd);
 	free(c->buffer);
-	*c = (struct client){ .fd = -1 };
+	c->buffer = NULL;
+	c->fd = -1;
+	c->start = c->end = c->size = 0;
 }
 
-int client_send(struct client *c, const char *text, struct error *err)
+static int send_line(struct client *c, const char *text, struct error *err)
 {
 	_cleanup_free_ char *line = NULL;
 	int size = asprintf(&line, "%s\n", text);
@@ -83,6 +85,18 @@ int client_send(struct client *c, const char *text, struct error *err)
 		sent += n > 0 ? (size_t)n : 0;
 	}
 	return 0;
+}
+
+int client_request(struct client *c, const char *verb, const cJSON *args, struct error *err)
+{
+	_cleanup_json_ cJSON *request = cJSON_CreateObject();
+	_cleanup_free_ char *text = NULL;
+
+	cJSON_AddStringToObject(request, "verb", verb);
+	if (args)
+		cJSON_AddItemReferenceToObject(request, "args", (cJSON *)args);
+	text = cJSON_PrintUnformatted(request);
+	return text ? send_line(c, text, err) : error_set(err, -ENOMEM, "out of memory");
 }
 
 static int make_room(struct client *c)
@@ -106,14 +120,13 @@ static int make_room(struct client *c)
 	return 0;
 }
 
-static int read_more(struct client *c, struct error *err)
+static int wait_readable(const struct client *c, struct error *err)
 {
 	struct pollfd p = { .fd = c->fd, .events = POLLIN };
-	int r = make_room(c);
-	ssize_t n;
+	int r = c->before_wait ? c->before_wait(c, c->before_wait_arg) : 0;
 
 	if (r)
-		return error_set(err, r, "cannot take the agent's answer: %s", strerror(-r));
+		return r;
 	do
 		r = poll(&p, 1, CLIENT_PATIENCE_S * 1000);
 	while (r < 0 && errno == EINTR);
@@ -121,6 +134,19 @@ static int read_more(struct client *c, struct error *err)
 		return error_set(err, -errno, "cannot wait for the agent: %s", strerror(errno));
 	if (!r)
 		return error_set(err, -ETIMEDOUT, "the agent has said nothing for %u seconds", CLIENT_PATIENCE_S);
+	return 0;
+}
+
+static int read_more(struct client *c, struct error *err)
+{
+	int r = make_room(c);
+	ssize_t n;
+
+	if (r)
+		return error_set(err, r, "cannot take the agent's answer: %s", strerror(-r));
+	r = wait_readable(c, err);
+	if (r)
+		return r;
 	n = read(c->fd, c->buffer + c->end, c->size - c->end);
 	if (n < 0 && errno == EINTR)
 		return 0;
@@ -132,12 +158,8 @@ static int read_more(struct client *c, struct error *err)
 	return 0;
 }
 
-bool client_has_line(const struct client *c)
-{
-	return c->end > c->start && memchr(c->buffer + c->start, '\n', c->end - c->start);
-}
-
-int client_line(struct client *c, const char **ret_line, size_t *ret_size, struct error *err)
+/* The next line that is not empty, without its newline, NUL-terminated and valid until the next call. */
+static int read_line(struct client *c, char **ret_line, size_t *ret_size, struct error *err)
 {
 	size_t searched = 0;
 
@@ -163,4 +185,109 @@ int client_line(struct client *c, const char **ret_line, size_t *ret_size, struc
 		*ret_size = (size_t)(newline - line);
 		return 0;
 	}
+}
+
+int client_not_agent(struct error *err)
+{
+	return error_set(err, -EPROTO, "what answers there is no detnat-agent, or one of another version");
+}
+
+/*
+ * Finds the text of a member of an object that cJSON has read without an error. cJSON keeps numbers as doubles, so the
+ * result printed from it would round counters of 64 bits. NULL where there is no such member.
+ */
+static const char *member_text(const char *object, size_t size, const char *name, size_t *ret_size)
+{
+	const char *at = object, *end = object + size;
+
+	for (;;) {
+		_cleanup_json_ cJSON *key = NULL, *value = NULL;
+		const char *begin;
+
+		at += strspn(at, "{, \t\r");
+		key = cJSON_ParseWithLengthOpts(at, (size_t)(end - at), &at, false);
+		if (!cJSON_IsString(key))
+			return NULL;
+		at += strspn(at, ": \t\r");
+		begin = at;
+		value = cJSON_ParseWithLengthOpts(at, (size_t)(end - at), &at, false);
+		if (!value)
+			return NULL;
+		if (!strcmp(key->valuestring, name)) {
+			*ret_size = (size_t)(at - begin);
+			return begin;
+		}
+	}
+}
+
+static int refused(const cJSON *answer, struct answer *ret, struct error *err)
+{
+	const cJSON *status = cJSON_GetObjectItemCaseSensitive(answer, "status");
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(answer, "error"));
+
+	if (!cJSON_IsNumber(status) || !text)
+		return client_not_agent(err);
+	ret->status = status->valueint;
+	return error_set(err, -EREMOTEIO, "%s", text);
+}
+
+int client_answer(struct client *c, struct answer *ret, struct error *err)
+{
+	_cleanup_json_ cJSON *answer = NULL;
+	const cJSON *ok;
+	char *line;
+	size_t size;
+	int r = read_line(c, &line, &size, err);
+
+	*ret = (struct answer){};
+	if (r)
+		return r;
+	answer = cJSON_ParseWithLength(line, size);
+	/* The first member, before a result of any length. */
+	ok = cJSON_IsObject(answer) ? answer->child : NULL;
+	if (!cJSON_IsBool(ok) || strcmp(ok->string, "ok") != 0)
+		return client_not_agent(err);
+	if (!cJSON_IsTrue(ok))
+		return refused(answer, ret, err);
+	ret->stream = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "stream"));
+	if (ret->stream)
+		return 0;
+	ret->text = member_text(line, size, "result", &ret->size);
+	if (!ret->text)
+		return client_not_agent(err);
+	ret->json = cJSON_DetachItemFromObjectCaseSensitive(answer, "result");
+	return 0;
+}
+
+static int stream_ended(const cJSON *end, const cJSON *line, struct error *err)
+{
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "error"));
+
+	return cJSON_IsTrue(end) ? 0 : error_set(err, -EREMOTEIO, "%s", text ? text : "the listing broke off");
+}
+
+int client_element(struct client *c, bool parse, struct answer *ret, struct error *err)
+{
+	_cleanup_json_ cJSON *json = NULL;
+	const cJSON *end;
+	char *line;
+	size_t size;
+	int r = read_line(c, &line, &size, err);
+
+	*ret = (struct answer){};
+	if (r)
+		return r;
+	/* A listing of millions of sessions as JSON is not parsed: only a line with this word can be the last one. */
+	parse = parse || memmem(line, size, "\"end\"", 5);
+	if (parse)
+		json = cJSON_ParseWithLength(line, size);
+	if (line[0] != '{' || line[size - 1] != '}' || (parse && !json))
+		return client_not_agent(err);
+	end = cJSON_GetObjectItemCaseSensitive(json, "end");
+	if (end)
+		return stream_ended(end, json, err);
+	ret->json = take_pointer(json);
+	ret->text = line;
+	ret->size = size;
+	return 1;
 }

@@ -4,18 +4,14 @@
 
 #include "command.h"
 
-static const struct command *const groups[] = {
-	mapping_commands, history_commands, session_commands, interface_commands, timeouts_commands, ipfix_commands,
-	top_commands,	  explain_commands, trace_commands,   check_commands,	  agent_commands,
+static const struct command commands[] = {
+#define VERB(id, ...) { &verb_specs[VERB_##id], &view_##id },
+#include "proto/verbs.def"
 };
 
 const struct command *command_at(unsigned n)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(groups); i++)
-		for (const struct command *c = groups[i]; c->purpose; c++)
-			if (!n--)
-				return c;
-	return NULL;
+	return n < ARRAY_SIZE(commands) ? &commands[n] : NULL;
 }
 
 /* Whether the name is the word, or begins with it and a space. */
@@ -150,11 +146,9 @@ const struct command *command_find(char *const *words, unsigned n_words, unsigne
 	return NULL;
 }
 
-/* ---- help ---------------------------------------------------------------------------------------------------- */
-
 static void help_line(FILE *out, const struct command *c)
 {
-	fprintf(out, "  %-16s %s\n", command_name(c), c->purpose);
+	fprintf(out, "  %-16s %s\n", command_name(c), c->verb->purpose);
 }
 
 void command_help_all(FILE *out)
@@ -194,9 +188,13 @@ bool command_help_group(FILE *out, const char *group)
 
 void command_help(FILE *out, const struct command *c)
 {
-	fprintf(out, "detnatctl %s: %s\n\n", command_name(c), c->purpose);
-	fprintf(out, "Usage: detnatctl [-s SOCKET] [-j] %s%s%s\n\n", command_name(c), *c->usage ? " " : "", c->usage);
-	if (c->details)
-		fprintf(out, "%s\n\n", c->details);
-	fprintf(out, "Example:\n  detnatctl %s\n", c->example);
+	const struct verb_spec *verb = c->verb;
+	char usage[USAGE_TEXT];
+
+	command_usage(c, usage);
+	fprintf(out, "detnatctl %s: %s\n\n", verb->name, verb->purpose);
+	fprintf(out, "Usage: detnatctl [-s SOCKET] [-j] %s%s%s\n\n", verb->name, *usage ? " " : "", usage);
+	if (verb->details)
+		fprintf(out, "%s\n\n", verb->details);
+	fprintf(out, "Example:\n  detnatctl %s\n", verb->example);
 }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The mapping history: list and verify; who is in who.c. */
-#include "history_files.h"
-
 #include <inttypes.h>
 #include <string.h>
+
+#include "history_files.h"
+#include "json_get.h"
 
 /* Of damage, so many places are told where that is not what was asked for. */
 #define MAX_WARNINGS 5U
 
 int history_read_named(const cJSON *args, struct history_files *ret, struct error *err)
 {
-	const char *dir = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(args, "state_dir"));
+	const char *dir = json_text(args, "state_dir", NULL);
 
 	return history_files_read(dir ? dir : DEFAULT_STATE_DIR, ret, err) ? EXIT_REFUSED : EXIT_DONE;
 }
@@ -226,25 +227,5 @@ static int verify_run(const cJSON *args, struct writer *w, struct error *err)
 	return status;
 }
 
-const struct command history_commands[] = {
-	{ .verb = VERB_WHO,
-	  .usage = "ADDR:PORT|- [--at TIME] [--state-dir DIR]",
-	  .purpose = "show who held an outside address and port, now or at a time",
-	  .details = "From the mapping history in DIR (" DEFAULT_STATE_DIR "), without the agent; a copy will do.\n"
-		     "TIME is of RFC 3339, or YYYY-MM-DD[ HH:MM[:SS]] in UTC.\n"
-		     "With -, lines of TIME ADDR:PORT are read from standard input, and each is answered.",
-	  .example = "who 1.1.1.1:1276 --at 2026-01-31T10:00:00Z",
-	  .run = who_run },
-	{ .verb = VERB_HISTORY_LIST,
-	  .usage = "[--state-dir DIR]",
-	  .purpose = "list the records of the mapping history",
-	  .example = "history list",
-	  .run = list_run },
-	{ .verb = VERB_HISTORY_VERIFY,
-	  .usage = "[--state-dir DIR]",
-	  .purpose = "look for lines that were changed or removed",
-	  .details = "By the checksums that chain the lines, and by history.head, which says where the file ends.",
-	  .example = "history verify --state-dir /mnt/copy",
-	  .run = verify_run },
-	{},
-};
+const struct view view_history_list = { .run = list_run };
+const struct view view_history_verify = { .run = verify_run };

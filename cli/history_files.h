@@ -15,6 +15,4 @@ void history_warn(const struct history_files *f);
 /* Lines that are missing at the end, or an incomplete one: writes what it is and returns true. */
 bool history_end_text(const struct history_files *f, char *text, size_t size);
 
-int who_run(const cJSON *args, struct writer *w, struct error *err);
-
 #endif

@@ -31,27 +31,6 @@ static void show_deleted(struct writer *w, const cJSON *result, const cJSON *arg
 	show_change(w, "deleted", args);
 }
 
-const struct command interface_commands[] = {
-	{ .verb = VERB_INTERFACE_ADD,
-	  .usage = "NAME inside|outside",
-	  .purpose = "translate on an interface, as an inside or an outside one",
-	  .details = "One interface may have both roles (NAT on a stick).",
-	  .example = "interface add eth1 inside",
-	  .show = show_added },
-	{ .verb = VERB_INTERFACE_DEL,
-	  .usage = "NAME inside|outside",
-	  .purpose = "take a role from an interface",
-	  .example = "interface del eth1 inside",
-	  .show = show_deleted },
-	{ .verb = VERB_INTERFACE_LIST,
-	  .usage = "",
-	  .purpose = "list the interfaces and how XDP is attached to them",
-	  .details = "XDP: native (in the driver), skb (generic, slower) or absent (the interface is gone and waited "
-		     "for).\n"
-		     "SHARED: attached by libxdp's dispatcher, beside other programs.\n"
-		     "LINK: what the interface is called now; it is followed where it is renamed.",
-	  .example = "interface list",
-	  .columns = interface_columns,
-	  .empty = "no interfaces" },
-	{},
-};
+const struct view view_interface_add = { .show = show_added };
+const struct view view_interface_del = { .show = show_deleted };
+const struct view view_interface_list = { .columns = interface_columns, .empty = "no interfaces" };

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The export of events. */
 #include "command.h"
+#include "json_get.h"
 
 /* One is text, several are a list. */
 static void cell_collectors(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
-	if (cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(row, key)))
+	if (cJSON_IsArray(json_get(row, key)))
 		cell_list(row, key, text);
 	else
 		cell_text(row, key, text);
@@ -37,7 +38,7 @@ static const struct column collector_columns[] = {
 
 static void show_ipfix(struct writer *w, const cJSON *result, const cJSON *args)
 {
-	const cJSON *collectors = cJSON_GetObjectItemCaseSensitive(result, "collectors");
+	const cJSON *collectors = json_get(result, "collectors");
 
 	if (!cJSON_GetArraySize(result)) {
 		writer_line(w, "no collector");
@@ -55,30 +56,7 @@ static void show_disabled(struct writer *w, const cJSON *result, const cJSON *ar
 	writer_line(w, "disabled");
 }
 
-const struct command ipfix_commands[] = {
-	{ .verb = VERB_IPFIX_SHOW,
-	  .usage = "",
-	  .purpose = "show where events go as IPFIX records, and how many have gone",
-	  .example = "ipfix show",
-	  .show = show_ipfix },
-	{ .verb = VERB_IPFIX_SET,
-	  .usage = "[collector=[tcp:]ADDR:PORT[,...]] [source=ADDR:PORT] [domain_id=N] [path_mtu=N] "
-		   "[template_interval=N]",
-	  .purpose = "export events to collectors, or change how",
-	  .details = "What is not named stays as it is. Up to 8 collectors, by UDP or by TCP, each gets every record.\n"
-		     "path_mtu is 128 to 65535 octets, headers included; template_interval\n"
-		     "1 to 86400 seconds; port 0 of source means any, address 0.0.0.0 the kernel's choice.",
-	  .example = "ipfix set collector=192.0.2.10:4739 domain_id=7",
-	  .show = show_ipfix },
-	{ .verb = VERB_IPFIX_DISABLE,
-	  .usage = "",
-	  .purpose = "export nothing more",
-	  .example = "ipfix disable",
-	  .show = show_disabled },
-	{ .verb = VERB_IPFIX_FLUSH,
-	  .usage = "",
-	  .purpose = "send templates and all records gathered, at once",
-	  .example = "ipfix flush",
-	  .show = show_ipfix },
-	{},
-};
+const struct view view_ipfix_show = { .show = show_ipfix };
+const struct view view_ipfix_set = { .show = show_ipfix };
+const struct view view_ipfix_disable = { .show = show_disabled };
+const struct view view_ipfix_flush = { .show = show_ipfix };

@@ -54,35 +54,8 @@ static void show_reverse(struct writer *w, const cJSON *result, const cJSON *arg
 	writer_line(w, "%s", addr);
 }
 
-const struct command mapping_commands[] = {
-	{ .verb = VERB_MAPPING_ADD,
-	  .usage = "IN OUT [--sessions-per-user N] [--session-slots N]",
-	  .purpose = "translate the inside prefix IN to the outside prefix OUT",
-	  .details =
-		  "Prefixes are masked to their length. N sessions at most for each inside address, and N slots kept\n"
-		  "for them (a power of two from 8 to 2048); without these options as the configuration says.",
-	  .example = "mapping add 10.0.0.0/18 1.1.1.0/30",
-	  .show = show_added },
-	{ .verb = VERB_MAPPING_DEL,
-	  .usage = "IN OUT",
-	  .purpose = "translate IN to OUT no more; its sessions end",
-	  .example = "mapping del 10.0.0.0/18 1.1.1.0/30",
-	  .show = show_deleted },
-	{ .verb = VERB_MAPPING_LIST,
-	  .usage = "",
-	  .purpose = "list the mappings with their ports, memory and sessions",
-	  .example = "mapping list",
-	  .columns = mapping_columns,
-	  .empty = "no mappings" },
-	{ .verb = VERB_FORWARD,
-	  .usage = "ADDR",
-	  .purpose = "show the outside address and ports of the inside address ADDR",
-	  .example = "forward 10.0.0.2",
-	  .show = show_forward },
-	{ .verb = VERB_REVERSE,
-	  .usage = "ADDR:PORT",
-	  .purpose = "show the inside address that owns the outside ADDR:PORT",
-	  .example = "reverse 1.1.1.1:1276",
-	  .show = show_reverse },
-	{},
-};
+const struct view view_mapping_add = { .show = show_added };
+const struct view view_mapping_del = { .show = show_deleted };
+const struct view view_mapping_list = { .columns = mapping_columns, .empty = "no mappings" };
+const struct view view_forward = { .show = show_forward };
+const struct view view_reverse = { .show = show_reverse };

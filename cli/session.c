@@ -2,10 +2,7 @@
 /* Sessions and subscribers. */
 #include "command.h"
 
-/* "255.255.255.255:65535" */
-#define ENDPOINT_WIDTH 21
-
-static const struct column session_columns[] = {
+const struct column session_columns[] = {
 	{ "PROTO", "proto", cell_text, false, 5 },
 	{ "INSIDE", "in", cell_endpoint, false, ENDPOINT_WIDTH },
 	{ "OUTSIDE", "out", cell_endpoint, false, ENDPOINT_WIDTH },
@@ -39,26 +36,6 @@ static void show_user(struct writer *w, const cJSON *result, const cJSON *args)
 	writer_fields(w, user_fields, result);
 }
 
-const struct command session_commands[] = {
-	{ .verb = VERB_SESSION_LIST,
-	  .usage = "[ADDR] [--proto tcp|udp|icmp] [--all]",
-	  .purpose = "list the sessions of the inside address ADDR, or all",
-	  .details = "In order of inside address. For ICMP the identifier stands where ports do, and the external port "
-		     "is 0.\n"
-		     "--all: expired sessions and those in tcp-time-wait too, which count in no figure.",
-	  .example = "session list 10.0.0.3 --proto tcp",
-	  .columns = session_columns,
-	  .empty = "no sessions" },
-	{ .verb = VERB_SESSION_CLOSE,
-	  .usage = "in|out ADDR:PORT EXT:PORT [--proto tcp|udp|icmp]",
-	  .purpose = "end a session, named by its inside or outside endpoint and its external one",
-	  .details = "EXT:0 for ICMP. Without --proto, the sessions of all protocols between these endpoints.",
-	  .example = "session close in 10.0.0.3:6303 198.51.100.7:443",
-	  .show = show_closed },
-	{ .verb = VERB_USER_SHOW,
-	  .usage = "ADDR",
-	  .purpose = "show the ports, sessions and quota of the inside address ADDR",
-	  .example = "user show 10.0.0.3",
-	  .show = show_user },
-	{},
-};
+const struct view view_session_list = { .columns = session_columns, .empty = "no sessions" };
+const struct view view_session_close = { .show = show_closed };
+const struct view view_user_show = { .show = show_user };

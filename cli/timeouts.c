@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Timeouts of sessions. */
 #include "command.h"
+#include "json_get.h"
 #include "proto/timeouts.h"
 
 static const struct column timeout_columns[] = {
@@ -34,7 +35,7 @@ static void warn_short(const cJSON *args)
 	};
 
 	for (unsigned i = 0; i < N_TIMEOUTS; i++) {
-		const cJSON *given = cJSON_GetObjectItemCaseSensitive(args, names[i]);
+		const cJSON *given = json_get(args, names[i]);
 
 		if (cJSON_IsNumber(given) && given->valuedouble < timeout_minima[i].seconds)
 			fprintf(stderr, "detnatctl: warning: %s: %d s is below the %u s that %s asks for\n", names[i],
@@ -42,23 +43,6 @@ static void warn_short(const cJSON *args)
 	}
 }
 
-const struct command timeouts_commands[] = {
-	{ .verb = VERB_TIMEOUTS_SHOW,
-	  .usage = "",
-	  .purpose = "show after how many seconds without traffic sessions end",
-	  .example = "timeouts show",
-	  .show = show_timeouts },
-	{ .verb = VERB_TIMEOUTS_SET,
-	  .usage = "[udp=N] [tcp_established=N] [tcp_transitory=N] [icmp=N]",
-	  .purpose = "change timeouts, those of existing sessions too",
-	  .details = "N is 1 to 604800 seconds (a week). What is not named stays as it is.",
-	  .example = "timeouts set udp=180 icmp=90",
-	  .show = show_timeouts,
-	  .warn = warn_short },
-	{ .verb = VERB_TIMEOUTS_RESET,
-	  .usage = "",
-	  .purpose = "set all timeouts to their defaults",
-	  .example = "timeouts reset",
-	  .show = show_timeouts },
-	{},
-};
+const struct view view_timeouts_show = { .show = show_timeouts };
+const struct view view_timeouts_set = { .show = show_timeouts, .warn = warn_short };
+const struct view view_timeouts_reset = { .show = show_timeouts };

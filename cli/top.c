@@ -5,8 +5,9 @@
 #include <signal.h>
 #include <string.h>
 
-#include "ask.h"
+#include "client.h"
 #include "command.h"
+#include "json_get.h"
 #include "terminal.h"
 #include "top_view.h"
 
@@ -57,8 +58,8 @@ static int draw(struct live *l)
 		return -ENOMEM;
 	terminal_size(&l->view.rows, &l->view.columns);
 	l->view.status = l->status;
-	l->view.counters = cJSON_GetObjectItemCaseSensitive(l->stats, "counters");
-	l->view.before = cJSON_GetObjectItemCaseSensitive(l->stats_before, "counters");
+	l->view.counters = json_get(l->stats, "counters");
+	l->view.before = json_get(l->stats_before, "counters");
 	l->view.top = l->top;
 	l->view.top_before = l->top_before;
 	l->view.trouble = *l->trouble.text ? l->trouble.text : NULL;
@@ -96,12 +97,12 @@ static int wait_for(struct live *l, int fd, unsigned ms)
 	}
 }
 
-static int wait_answer(const struct client *c, void *arg)
+static int before_wait(const struct client *c, void *arg)
 {
 	int r = wait_for(arg, c->fd, CLIENT_PATIENCE_S * 1000);
 
-	/* Another order is taken up with the next frame. */
-	return r == QUIT ? QUIT : 0;
+	/* The next frame has the order of the key that was pressed. */
+	return r == QUIT ? -ECANCELED : 0;
 }
 
 /* ---- the agent -------------------------------------------------------------------------------------------------- */
@@ -112,6 +113,34 @@ static void replace(cJSON **held, cJSON *with)
 	*held = with;
 }
 
+static int read_elements(struct live *l, cJSON **ret)
+{
+	_cleanup_json_ cJSON *list = cJSON_CreateArray();
+	struct answer a;
+	int r;
+
+	while ((r = client_element(&l->client, true, &a, &l->trouble)) > 0)
+		cJSON_AddItemToArray(list, a.json);
+	if (!r)
+		*ret = take_pointer(list);
+	return r;
+}
+
+/* Asks, and puts the result into *ret, the elements of a stream as an array: 0, or -errno with trouble. */
+static int ask(struct live *l, const char *verb, const cJSON *args, cJSON **ret)
+{
+	struct answer a;
+	int r = client_request(&l->client, verb, args, &l->trouble);
+
+	if (!r)
+		r = client_answer(&l->client, &a, &l->trouble);
+	if (!r && a.stream)
+		r = read_elements(l, ret);
+	else if (!r)
+		*ret = a.json;
+	return r;
+}
+
 static int ask_top(struct live *l, cJSON **ret)
 {
 	cJSON *args = cJSON_CreateObject();
@@ -119,12 +148,12 @@ static int ask_top(struct live *l, cJSON **ret)
 
 	cJSON_AddNumberToObject(args, "n", top_view_subscribers(&l->view));
 	cJSON_AddStringToObject(args, "by", l->view.by_quota ? "quota" : "sessions");
-	r = client_ask(&l->client, "top", args, wait_answer, l, ret, &l->trouble);
+	r = ask(l, "top", args, ret);
 	cJSON_Delete(args);
 	return r;
 }
 
-/* All that a frame shows: 0, QUIT, or -errno with trouble. */
+/* Asks for all that a frame shows: 0, -ECANCELED where the operator quits, or -errno with trouble. */
 static int ask_all(struct live *l)
 {
 	cJSON *status = NULL, *stats = NULL, *top = NULL;
@@ -133,13 +162,13 @@ static int ask_all(struct live *l)
 
 	l->connected = !r;
 	if (!r)
-		r = client_ask(&l->client, "stats", NULL, wait_answer, l, &stats, &l->trouble);
+		r = ask(l, "stats", NULL, &stats);
 	if (!r) {
 		uint64_t now_us = monotonic_us();
 
 		l->view.seconds = (double)(now_us - l->stats_us) / 1e6;
 		l->stats_us = now_us;
-		r = client_ask(&l->client, "status", NULL, wait_answer, l, &status, &l->trouble);
+		r = ask(l, "status", NULL, &status);
 	}
 	if (!r)
 		r = ask_top(l, &top);
@@ -179,7 +208,7 @@ static void show(struct live *l)
 
 	do {
 		r = ask_all(l);
-		if (r == QUIT || draw(l))
+		if (r == -ECANCELED || draw(l))
 			break;
 		r = wait_for(l, -1, pause_ms(l));
 	} while (r >= 0 && r != QUIT);
@@ -187,9 +216,9 @@ static void show(struct live *l)
 
 static bool live(const char *socket, const cJSON *args, struct writer *w, int *ret_status, struct error *err)
 {
-	const char *by = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(args, "by"));
+	const char *by = json_text(args, "by", NULL);
 	struct live l = { .socket = socket,
-			  .client = { .fd = -1 },
+			  .client = { .fd = -1, .before_wait = before_wait },
 			  .view = { .by_quota = by && !strcmp(by, "quota") } };
 	int r;
 
@@ -200,6 +229,7 @@ static bool live(const char *socket, const cJSON *args, struct writer *w, int *r
 	if (*ret_status)
 		return true;
 	l.connected = true;
+	l.client.before_wait_arg = &l;
 	terminal_size(&l.view.rows, &l.view.columns);
 	r = terminal_enter();
 	if (!r) {
@@ -227,18 +257,4 @@ static const struct column columns[] = {
 	{},
 };
 
-const struct command top_commands[] = {
-	{ .verb = VERB_TOP,
-	  .usage = "[-n N] [--by sessions|quota] [--once]",
-	  .purpose = "show the subscribers with the most sessions, or refused packets",
-	  .details = "On a terminal the view refreshes itself: q ends it, s and r choose the order. With -n, --once, "
-		     "--json, "
-		     "or where\nthe output is no terminal, N subscribers (1000) are listed once; those without "
-		     "sessions, or "
-		     "refusals, are left out.",
-	  .example = "top -n 10 --by quota",
-	  .columns = columns,
-	  .empty = "no subscriber to show",
-	  .live = live },
-	{},
-};
+const struct view view_top = { .columns = columns, .empty = "no subscriber to show", .live = live };

@@ -5,7 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "base/util.h"
+#include "base/base.h"
+#include "json_get.h"
 
 #define HOME	  "\033[H"
 #define CLEAR_END "\033[K" /* of the line */
@@ -30,13 +31,6 @@ static const struct {
 	REASONS(X)
 #undef X
 };
-
-static double number_of(const cJSON *object, const char *key)
-{
-	const cJSON *number = cJSON_GetObjectItemCaseSensitive(object, key);
-
-	return cJSON_IsNumber(number) ? number->valuedouble : 0;
-}
 
 /* ---- lines ----------------------------------------------------------------------------------------------------- */
 
@@ -74,7 +68,7 @@ static const char *bar(char text[static 64], unsigned width, double used, double
 
 static double rate(const struct top_view *v, const cJSON *now, const cJSON *before, const char *key)
 {
-	double difference = number_of(now, key) - number_of(before, key);
+	double difference = json_number(now, key) - json_number(before, key);
 
 	return before && v->seconds > 0 && difference > 0 ? difference / v->seconds : 0;
 }
@@ -120,7 +114,7 @@ static const cJSON *find(const cJSON *list, const char *addr)
 	const cJSON *one;
 
 	cJSON_ArrayForEach (one, list) {
-		const char *other = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(one, "in_addr"));
+		const char *other = json_text(one, "in_addr", NULL);
 
 		if (other && !strcmp(other, addr))
 			return one;
@@ -130,16 +124,16 @@ static const cJSON *find(const cJSON *list, const char *addr)
 
 static void draw_subscriber(FILE *out, const struct top_view *v, const cJSON *s, unsigned width)
 {
-	const char *addr = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(s, "in_addr"));
-	double sessions = number_of(s, "sessions"), quota = number_of(s, "quota");
+	const char *addr = json_text(s, "in_addr", NULL);
+	double sessions = json_number(s, "sessions"), quota = json_number(s, "quota");
 	char quota_bar[64], ports_bar[64];
 
 	if (!addr)
 		return;
 	line(out, v, sessions >= quota ? BOLD : "", "%-15s %8.0f %s %s %12.0f %9.0f", addr, sessions,
 	     bar(quota_bar, width, sessions, quota),
-	     bar(ports_bar, width, number_of(s, "ports_used"), number_of(s, "ports_per_host")),
-	     number_of(s, "quota_exceeded"), rate(v, s, find(v->top_before, addr), "quota_exceeded"));
+	     bar(ports_bar, width, json_number(s, "ports_used"), json_number(s, "ports_per_host")),
+	     json_number(s, "quota_exceeded"), rate(v, s, find(v->top_before, addr), "quota_exceeded"));
 }
 
 static void draw_subscribers(FILE *out, const struct top_view *v)
@@ -160,15 +154,15 @@ static void draw_subscribers(FILE *out, const struct top_view *v)
 
 static void draw_first(FILE *out, const struct top_view *v)
 {
-	unsigned uptime = (unsigned)number_of(v->status, "uptime");
+	unsigned uptime = (unsigned)json_number(v->status, "uptime");
 
 	if (!v->status) {
 		line(out, v, BOLD, "detnat: waiting for the agent");
 		return;
 	}
 	line(out, v, BOLD, "detnat: %.0f sessions, %.0f mapping%s, up %u d %02u:%02u:%02u",
-	     number_of(v->status, "sessions"), number_of(v->status, "mappings"),
-	     number_of(v->status, "mappings") == 1 ? "" : "s", uptime / 86400, uptime / 3600 % 24, uptime / 60 % 60,
+	     json_number(v->status, "sessions"), json_number(v->status, "mappings"),
+	     json_number(v->status, "mappings") == 1 ? "" : "s", uptime / 86400, uptime / 3600 % 24, uptime / 60 % 60,
 	     uptime % 60);
 }
 

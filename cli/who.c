@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "history_files.h"
+#include "json_get.h"
 #include "proto/history_who.h"
 
 /* Rows are written until somebody notices that nobody reads them. */
@@ -299,10 +300,10 @@ static int answer(const struct history_files *f, const char *endpoint, int64_t t
 	return status;
 }
 
-int who_run(const cJSON *args, struct writer *w, struct error *err)
+static int who_run(const cJSON *args, struct writer *w, struct error *err)
 {
-	const char *endpoint = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(args, "endpoint"));
-	const char *at = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(args, "at"));
+	const char *endpoint = json_text(args, "endpoint", NULL);
+	const char *at = json_text(args, "at", NULL);
 	bool many = !strcmp(endpoint, "-");
 	struct history_files f;
 	int64_t t = time(NULL);
@@ -320,3 +321,5 @@ int who_run(const cJSON *args, struct writer *w, struct error *err)
 	history_files_free(&f);
 	return status;
 }
+
+const struct view view_who = { .run = who_run };

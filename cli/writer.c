@@ -5,11 +5,13 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "json_get.h"
+
 /* ---- cells --------------------------------------------------------------------------------------------------- */
 
 static const cJSON *value_of(const cJSON *row, const char *key)
 {
-	return cJSON_GetObjectItemCaseSensitive(row, key);
+	return json_get(row, key);
 }
 
 /* False, with "-" written, where the key is absent or no number. */

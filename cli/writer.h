@@ -19,6 +19,9 @@ struct writer {
 
 #define CELL_TEXT 288
 
+/* Characters of "255.255.255.255:65535". */
+#define ENDPOINT_WIDTH 21
+
 /* Writes the value of a key of a row as text; an absent key is "-". */
 typedef void (*cell_format)(const cJSON *row, const char *key, char text[static CELL_TEXT]);
 

@@ -100,8 +100,28 @@ conformance() {
     "$PYTHON" tests/conformance.py
 }
 
+# Each key of the configuration is in the manual page, and the page has no other.
+keys() {
+    "$PYTHON" deploy/keys.py
+}
+
 manual() {
     [ ${#pages[@]} -eq 0 ] || mandoc -T lint -W warning "${pages[@]}"
+}
+
+# The rows of lib/proto/verbs.def, as detnatctl's help shows them, and the items of detnatctl(8) are the same commands
+# with the same arguments.
+verbs() {
+    local name
+    diff <("$BUILD/detnatctl" --help | sed -n 's/^  \([a-z][a-z ]*[a-z]\)   *.*/\1/p' | while read -r name; do
+        # shellcheck disable=SC2086 # a name is one word or two
+        "$BUILD/detnatctl" $name --help | sed -n 's/^Usage: detnatctl \[-s SOCKET\] \[-j\] //p'
+    done | tr '[:upper:]' '[:lower:]' | sort) \
+        <(mandoc -T ascii -O width=1000,indent=0 docs/man/detnatctl.8 | sed 's/.\x08//g' |
+            sed -n '/^MAPPINGS/,/^FILES/s/^     \([a-z][a-z].*\)/\1/p' | sed 's/ | /|/g; s/   *.*//' | sort) || {
+        echo "docs/man/detnatctl.8 (>) does not agree with lib/proto/verbs.def (<)"
+        return 1
+    }
 }
 
 check format format
@@ -113,6 +133,8 @@ check shellcheck shell_checks
 check version version
 check sample sample
 check manual manual
+check keys keys
+check verbs verbs
 check conformance conformance
 
 if [ ${#failed[@]} -gt 0 ]; then

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "change/plan.h"
+#include "links/devices.h"
 #include "base/trouble.h"
 
 /* Longest time in one turn of the loop, of preparing tables; and how often a look is taken at what the kernel works on.
@@ -13,15 +14,18 @@
 #define TURN_US 2000
 #define WAIT_US 5000
 
+/* One with neither edit nor prepare replaces the programs. */
 struct change {
 	struct change *next;
-	change_edit edit; /* NULL: read the file again */
+	bool reload;
+	change_edit edit;
+	change_prepare prepare;
 	change_done done;
 	void *arg;
 };
 
 struct change_queue {
-	struct agent *agent;
+	const struct change_context *context;
 	struct event *turn;
 	struct change *first; /* whose plan is under way, if there is one */
 	struct change **end;
@@ -30,15 +34,15 @@ struct change_queue {
 
 static void on_turn(evutil_socket_t fd, short what, void *arg);
 
-int change_queue_new(struct agent *a, struct change_queue **ret)
+int change_queue_new(const struct change_context *context, struct change_queue **ret)
 {
 	struct change_queue *q = calloc(1, sizeof(*q));
 
 	if (!q)
 		return -ENOMEM;
-	q->agent = a;
+	q->context = context;
 	q->end = &q->first;
-	q->turn = evtimer_new(a->base, on_turn, q);
+	q->turn = evtimer_new(context->base, on_turn, q);
 	if (!q->turn) {
 		free(q);
 		return -ENOMEM;
@@ -47,7 +51,7 @@ int change_queue_new(struct agent *a, struct change_queue **ret)
 	return 0;
 }
 
-static void note_reload(struct agent *a, int r, const struct error *err)
+static void note_reload(struct active_config *a, int r, const struct error *err)
 {
 	/* An end says nothing about the file. */
 	if (r == -ECANCELED)
@@ -67,9 +71,8 @@ static void finish(struct change_queue *q, int r, const struct error *err)
 {
 	struct change *c = q->first;
 
-	if (!c->edit) {
-		note_reload(q->agent, r, err);
-	}
+	if (c->reload)
+		note_reload(q->context->active, r, err);
 	plan_free(take_pointer(q->plan));
 	q->first = c->next;
 	if (!q->first)
@@ -95,28 +98,42 @@ static void schedule(struct change_queue *q, suseconds_t delay_us)
 	evtimer_add(q->turn, &(struct timeval){ .tv_usec = delay_us });
 }
 
-static void free_config(struct config **c)
+static int begin_reload(struct change_queue *q, struct error *err)
 {
-	config_free(*c);
+	const char *path = q->context->active->path;
+	_cleanup_config_ struct config *file = NULL;
+	uint64_t hash;
+	int r = config_load(path, &file, &hash, err);
+
+	return r ? r : plan_new(q->context, file, hash, false, path, &q->plan, err);
 }
 
-/* Plans the first change: what the file says, or an edited copy of what runs. */
-static int begin(struct change_queue *q, struct error *err)
+static int begin_edit(struct change_queue *q, struct error *err)
 {
-	__attribute__((cleanup(free_config))) struct config *wanted = NULL;
-	struct agent *a = q->agent;
-	uint64_t hash = a->file_hash;
+	const struct active_config *active = q->context->active;
+	_cleanup_config_ struct config *wanted = config_clone(active->config);
 	int r;
 
-	if (!q->first->edit) {
-		r = config_load(a->config_path, &wanted, &hash, err);
-		return r ? r : plan_new(a, wanted, hash, false, a->config_path, &q->plan, err);
-	}
-	wanted = config_clone(a->config);
 	if (!wanted)
 		return error_set(err, -ENOMEM, "out of memory");
 	r = q->first->edit(wanted, q->first->arg, err);
-	return r ? r : plan_new(a, wanted, hash, false, NULL, &q->plan, err);
+	return r ? r : plan_new(q->context, wanted, active->file_hash, false, NULL, &q->plan, err);
+}
+
+/* The configuration stays as it is; the plan finds out which programs it asks for now. */
+static int begin_programs(struct change_queue *q, struct error *err)
+{
+	const struct active_config *active = q->context->active;
+	int r = q->first->prepare ? q->first->prepare(q->first->arg, err) : 0;
+
+	return r ? r : plan_new(q->context, active->config, active->file_hash, false, NULL, &q->plan, err);
+}
+
+static int begin(struct change_queue *q, struct error *err)
+{
+	if (q->first->reload)
+		return begin_reload(q, err);
+	return q->first->edit ? begin_edit(q, err) : begin_programs(q, err);
 }
 
 /* PLAN_MORE or PLAN_WAITS, else how the change ended. */
@@ -148,13 +165,13 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 		schedule(q, r == PLAN_WAITS ? WAIT_US : 0);
 }
 
-int change_submit(struct change_queue *q, change_edit edit, change_done done, void *arg)
+static int submit(struct change_queue *q, const struct change *change)
 {
-	struct change *c = calloc(1, sizeof(*c));
+	struct change *c = malloc(sizeof(*c));
 
 	if (!c)
 		return -ENOMEM;
-	*c = (struct change){ .edit = edit, .done = done, .arg = arg };
+	*c = *change;
 	*q->end = c;
 	q->end = &c->next;
 	if (q->first == c)
@@ -162,31 +179,61 @@ int change_submit(struct change_queue *q, change_edit edit, change_done done, vo
 	return 0;
 }
 
-int change_submit_reload(struct change_queue *q, change_done done, void *arg)
+int change_submit(struct change_queue *q, change_edit edit, change_done done, void *arg)
 {
-	return change_submit(q, NULL, done, arg);
+	return submit(q, &(struct change){ .edit = edit, .done = done, .arg = arg });
 }
 
-int change_apply_now(struct agent *a, const struct config *wanted, uint64_t file_hash, struct error *err)
+int change_submit_reload(struct change_queue *q, change_done done, void *arg)
+{
+	return submit(q, &(struct change){ .reload = true, .done = done, .arg = arg });
+}
+
+int change_submit_programs(struct change_queue *q, change_prepare prepare, change_done done, void *arg)
+{
+	return submit(q, &(struct change){ .prepare = prepare, .done = done, .arg = arg });
+}
+
+int change_apply_now(const struct change_context *context, const struct config *wanted, uint64_t file_hash,
+		     struct error *err)
 {
 	struct plan *p;
-	int r = plan_new(a, wanted, file_hash, true, a->config_path, &p, err);
+	int r = plan_new(context, wanted, file_hash, true, context->active->path, &p, err);
 
 	if (r)
 		return r;
 	do {
 		r = plan_step(p, err);
 		/* Signals are taken meanwhile: big tables take seconds. */
-		event_base_loop(a->base, EVLOOP_NONBLOCK);
+		event_base_loop(context->base, EVLOOP_NONBLOCK);
 		if (r == PLAN_WAITS)
 			usleep(WAIT_US);
-		if (r >= 0 && a->ending)
+		if (r >= 0 && *context->ending)
 			r = error_set(err, -EINTR, "ended by a signal while starting");
 	} while (r > 0);
 	if (!r)
 		r = plan_commit(p, err);
 	if (!r)
-		a->file_applied = time(NULL);
+		context->active->file_applied = time(NULL);
 	plan_free(p);
 	return r;
+}
+
+void change_end_trace(const struct change_context *context)
+{
+	struct settings settings = context->datapath->settings;
+	struct error err = { 0 };
+	int r;
+
+	if (!settings.trace)
+		return;
+	settings.trace = 0;
+	r = datapath_load(context->datapath, &settings, &err);
+	if (!r) {
+		r = devices_apply(context->devices, context->active->config, &err);
+		datapath_settle(context->datapath);
+	}
+	if (r)
+		log_warning("the normal programs cannot be put back after a trace: %s; the next start does it",
+			    err.text);
 }

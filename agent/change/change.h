@@ -1,32 +1,78 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Changes of the running configuration, one at a time and in order, in slices of the event loop.
+ * Changes of what runs, one at a time and in order, in slices of the event loop: edits of the configuration, reloads of
+ * the file, and replacements of the programs.
  *
- * A change edits a copy of the running configuration. The copy is validated and checked against the machine as a file
+ * An edit works on a copy of the active configuration. The copy is validated and checked against the machine as a file
  * is; tables of new mappings are prepared; only when nothing can fail any more does the datapath see any of it, and the
  * new configuration is saved in the pinned map `running`. A change takes effect whole or not at all.
  */
 #ifndef DETNAT_CHANGE_H
 #define DETNAT_CHANGE_H
 
-#include "service/agent.h"
+#include <event2/event.h>
+#include <stdbool.h>
+
+#include "config/active.h"
+#include "datapath/datapath.h"
+#include "ipfix/ipfix.h"
+#include "tables/mappings.h"
+
+struct devices;
+struct fragments;
+struct guard;
+struct history_queue;
+struct metrics;
+struct trace;
+
+struct change_queue;
+
+/* What a change works on. */
+struct change_context {
+	struct event_base *base;
+	struct active_config *active;
+	struct datapath *datapath;
+	struct mappings *mappings;
+	struct history_queue *history;
+	struct guard *guard;
+	struct devices *devices;
+	struct ipfix *ipfix;
+	struct fragments *fragments; /* NULL: not yet, at a start */
+	struct metrics *metrics;
+	struct trace *trace; /* NULL: the same */
+	const bool *ending;  /* a start is to be given up */
+};
 
 /* Edits the copy; -errno with err to refuse. */
 typedef int (*change_edit)(struct config *c, void *arg, struct error *err);
 
-/* Told once how the change ended: r is 0, or -errno with the reason. Must not free the queue. */
+/* Called when a replacement of the programs begins; -errno with err to refuse. */
+typedef int (*change_prepare)(void *arg, struct error *err);
+
+/* Called once when the change has ended: r is 0, or -errno with the reason. Must not free the queue. */
 typedef void (*change_done)(void *arg, int r, const struct error *err);
 
-int change_queue_new(struct agent *a, struct change_queue **ret);
+/* The context must outlive the queue. */
+int change_queue_new(const struct change_context *context, struct change_queue **ret);
 void change_queue_free(struct change_queue *q);
 
-/* Queues a change; arg is handed to both functions. -ENOMEM, or 0 with done called later, never from within. */
+/* Queues an edit; arg is handed to both functions. -ENOMEM, or 0 with done called later, never from within. */
 int change_submit(struct change_queue *q, change_edit edit, change_done done, void *arg);
 
 /* Queues a reload of the file. */
 int change_submit_reload(struct change_queue *q, change_done done, void *arg);
 
+/*
+ * Queues a replacement of the programs by those that the settings ask for when its turn comes: for routing rules that
+ * have changed, or a trace. prepare may be NULL.
+ */
+int change_submit_programs(struct change_queue *q, change_prepare prepare, change_done done, void *arg);
+
 /* Applies a configuration at the start, in one go: as a change from an empty configuration or from the running one. */
-int change_apply_now(struct agent *a, const struct config *wanted, uint64_t file_hash, struct error *err);
+int change_apply_now(const struct change_context *context, const struct config *wanted, uint64_t file_hash,
+		     struct error *err);
+
+/* At the end, with no queue: the datapath outlives the agent, and is to do so without the tracing build. */
+void change_end_trace(const struct change_context *context);
 
 #endif

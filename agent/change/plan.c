@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "datapath/bypass.h"
+#include "datapath/bypass_ranges.h"
 #include "change/preflight.h"
 #include "links/devices.h"
 #include "history/queue.h"
@@ -21,11 +21,11 @@ void plan_free(struct plan *p)
 	if (!p)
 		return;
 	if (p->record == RECORD_UNDER_WAY)
-		history_queue_forget(p->agent->history, p);
+		history_queue_forget(p->context->history, p);
 	else if (p->record == RECORD_ENDED && !p->record_r && !p->committed)
-		history_queue_reconcile(p->agent->history);
-	if (p->agent && p->load)
-		datapath_load_abort(&p->agent->datapath);
+		history_queue_reconcile(p->context->history);
+	if (p->context && p->load)
+		datapath_load_abort(p->context->datapath);
 	for (size_t i = 0; i < p->n_add; i++)
 		if (p->add[i].job)
 			mappings_add_abort(p->add[i].job);
@@ -58,31 +58,23 @@ static int check_frozen(const struct config *c, const struct config *running, co
 	return 0;
 }
 
-static struct settings settings_of(const struct agent *a, const struct config *c)
+static struct settings settings_of(const struct change_context *context, const struct config *c)
 {
-	enum routing routing = devices_routing(a->devices);
-	struct rp_summary filters = devices_rp_filters(a->devices, c);
+	enum routing routing = devices_routing(context->devices);
+	struct rp_summary filters = devices_rp_filters(context->devices, c);
 
 	struct settings settings = {
-		.hz = a->datapath.hz,
-		.overflow_sessions = c->overflow_sessions,
+		.hz = context->datapath->hz,
 		.redirect = c->forwarding == FORWARDING_REDIRECT && routing != ROUTING_BY_MORE,
-		.unmatched = (uint8_t)c->unmatched,
-		.answer_arp = c->answer_arp,
-		.hairpin = c->hairpin,
-		.quota_icmp_code = c->quota_icmp_code,
 		.session_events = c->ipfix.enabled && c->ipfix.events & IPFIX_SESSIONS,
 		.policy_routing = routing != ROUTING_BY_DESTINATION,
-		.udp_inbound_refresh = c->udp_inbound_refresh,
-		.tcp_mss_clamp = c->tcp_mss_clamp,
-		.unsolicited_tcp = (uint8_t)c->unsolicited_tcp,
-		.guard = c->guard,
-		.trace = a->trace && trace_wanted(a->trace),
+		.trace = context->trace && trace_wanted(context->trace),
 		.source_check = (uint8_t)rp_source_check(&filters),
 		.outside_strict = rp_outside_strict(&filters),
-		.route_mtus = devices_route_mtus(a->devices),
+		.route_mtus = devices_route_mtus(context->devices),
 	};
 
+	config_settings(c, &settings);
 	bypass_ranges(c, &settings);
 	return settings;
 }
@@ -128,7 +120,7 @@ static void plan_present(struct plan *p, const struct mapping *record)
 /* One mapping that is wanted: to be added, to be updated, or there already. */
 static void plan_wanted(struct plan *p, const struct mapping_spec *spec)
 {
-	const struct mappings *m = p->agent->mappings;
+	const struct mappings *m = p->context->mappings;
 	int number = mappings_find(m, spec->in, spec->out);
 	const struct mapping *record = number < 0 ? NULL : mappings_get(m, number);
 	char in[ADDR_TEXT];
@@ -147,7 +139,7 @@ static void plan_wanted(struct plan *p, const struct mapping_spec *spec)
 
 static int plan_mappings(struct plan *p)
 {
-	const struct mappings *m = p->agent->mappings;
+	const struct mappings *m = p->context->mappings;
 	const struct config *c = p->wanted;
 
 	p->add = calloc(c->n_mappings + 1, sizeof(*p->add));
@@ -158,7 +150,7 @@ static int plan_mappings(struct plan *p)
 	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1))
 		plan_present(p, mappings_get(m, number));
 	for (size_t i = 0; i < c->n_mappings; i++) {
-		struct mapping_spec spec = spec_of(c, &c->mappings[i], p->agent->datapath.hz);
+		struct mapping_spec spec = spec_of(c, &c->mappings[i], p->context->datapath->hz);
 
 		plan_wanted(p, &spec);
 	}
@@ -168,13 +160,13 @@ static int plan_mappings(struct plan *p)
 /* Whether programs with these settings run already, and are this agent's own. */
 static bool programs_right(const struct plan *p)
 {
-	const struct datapath *d = &p->agent->datapath;
+	const struct datapath *d = p->context->datapath;
 
 	return d->tc_outside >= 0 && !memcmp(&d->settings, &p->settings, sizeof(p->settings));
 }
 
-int plan_new(struct agent *a, const struct config *wanted, uint64_t file_hash, bool checked, const char *name,
-	     struct plan **ret, struct error *err)
+int plan_new(const struct change_context *context, const struct config *wanted, uint64_t file_hash, bool checked,
+	     const char *name, struct plan **ret, struct error *err)
 {
 	__attribute__((cleanup(free_plan))) struct plan *p = calloc(1, sizeof(*p));
 	int r;
@@ -182,15 +174,15 @@ int plan_new(struct agent *a, const struct config *wanted, uint64_t file_hash, b
 	if (!p)
 		return error_set(err, -ENOMEM, "out of memory");
 	r = config_validate(wanted, name, err);
-	if (!r && a->config)
-		r = check_frozen(wanted, a->config, name, err);
+	if (!r && context->active->config)
+		r = check_frozen(wanted, context->active->config, name, err);
 	if (!r && !checked)
-		r = check_machine(wanted, a->config, false, name, err);
+		r = check_machine(wanted, context->active->config, false, name, err);
 	if (!r && !checked)
-		r = devices_check_names(a->devices, wanted, err);
+		r = devices_check_names(context->devices, wanted, err);
 	if (r)
 		return r;
-	p->agent = a;
+	p->context = context;
 	p->file_hash = file_hash;
 	p->name = name;
 	p->wanted = config_clone(wanted);
@@ -200,9 +192,9 @@ int plan_new(struct agent *a, const struct config *wanted, uint64_t file_hash, b
 	if (strlen(p->json) > RUNNING_MAX_LENGTH)
 		return config_refuse(err, -EFBIG, name, 0, "", "the configuration as JSON is longer than %zu octets",
 				     (size_t)RUNNING_MAX_LENGTH);
-	p->settings = settings_of(a, p->wanted);
+	p->settings = settings_of(context, p->wanted);
 	if (!programs_right(p)) {
-		r = datapath_load_begin(&a->datapath, &p->settings, err);
+		r = datapath_load_begin(context->datapath, &p->settings, err);
 		if (r)
 			return r;
 		p->load = true;
@@ -226,7 +218,7 @@ int plan_step(struct plan *p, struct error *err)
 	int r;
 
 	if (add) {
-		r = mappings_add_begin(p->agent->mappings, &add->spec, &add->job, err);
+		r = mappings_add_begin(p->context->mappings, &add->spec, &add->job, err);
 		return r ? r : PLAN_MORE;
 	}
 	add = next_addition(p, true);
@@ -238,7 +230,7 @@ int plan_step(struct plan *p, struct error *err)
 		return PLAN_MORE;
 	}
 	if (p->load) {
-		r = datapath_load_ready(&p->agent->datapath, err);
+		r = datapath_load_ready(p->context->datapath, err);
 		if (r)
 			return r > 0 ? PLAN_WAITS : r;
 	}

@@ -8,7 +8,7 @@
 #ifndef DETNAT_PLAN_H
 #define DETNAT_PLAN_H
 
-#include "service/agent.h"
+#include "change/change.h"
 
 struct plan;
 
@@ -17,8 +17,8 @@ struct plan;
  * already. name stands for the file in messages, as long as the plan is there; NULL: the configuration is of no file.
  * Nothing is changed.
  */
-int plan_new(struct agent *a, const struct config *wanted, uint64_t file_hash, bool checked, const char *name,
-	     struct plan **ret, struct error *err);
+int plan_new(const struct change_context *context, const struct config *wanted, uint64_t file_hash, bool checked,
+	     const char *name, struct plan **ret, struct error *err);
 
 /*
  * Prepares tables and programs, for a few milliseconds: PLAN_MORE to do, PLAN_WAITS for the kernel, PLAN_READY for the

@@ -42,7 +42,7 @@ static void undo_additions(struct plan *p)
 		struct plan_addition *add = &p->add[i];
 
 		if (add->committed)
-			mappings_del(p->agent->mappings, add->spec.in, add->spec.out);
+			mappings_del(p->context->mappings, add->spec.in, add->spec.out);
 		add->committed = false;
 	}
 }
@@ -51,7 +51,7 @@ static void undo_additions(struct plan *p)
 static void confirm(const struct plan *p)
 {
 	if (p->record == RECORD_ENDED && !p->record_r)
-		history_queue_confirm(p->agent->history);
+		history_queue_confirm(p->context->history);
 }
 
 /*
@@ -65,23 +65,23 @@ static void hold_additions(const struct plan *p)
 	for (size_t i = 0; in && i < p->n_add; i++)
 		in[i] = p->add[i].spec.in;
 	if (in && p->n_del)
-		guard_hold(p->agent->guard, in, p->n_add);
+		guard_hold(p->context->guard, in, p->n_add);
 }
 
 /* Everything that can fail. New mappings that replace none come before the interfaces, so that no packet misses them.
  */
 static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
 {
-	struct agent *a = p->agent;
+	const struct change_context *context = p->context;
 	/* At a start there may be nobody to read a refusal. */
-	int r = a->config ? ipfix_configure(a->ipfix, &p->wanted->ipfix, err)
-			  : ipfix_configure_waiting(a->ipfix, &p->wanted->ipfix, err);
+	int r = context->active->config ? ipfix_configure(context->ipfix, &p->wanted->ipfix, err)
+					: ipfix_configure_waiting(context->ipfix, &p->wanted->ipfix, err);
 
 	if (!r)
-		r = metrics_configure(a->metrics, p->wanted, !a->config, p->name, err);
+		r = metrics_configure(context->metrics, p->wanted, !context->active->config, p->name, err);
 	if (!r && p->load) {
 		p->load = false;
-		r = datapath_load_swap(&a->datapath, err);
+		r = datapath_load_swap(context->datapath, err);
 		*ret_loaded = !r;
 	}
 	if (!r && !p->n_del) {
@@ -91,25 +91,25 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
 	if (r)
 		return r;
 	hold_additions(p);
-	return devices_apply(a->devices, p->wanted, err);
+	return devices_apply(context->devices, p->wanted, err);
 }
 
 static void undo(struct plan *p, bool loaded)
 {
-	struct agent *a = p->agent;
+	const struct change_context *context = p->context;
 	struct error err = { 0 };
 
 	undo_additions(p);
 	if (loaded)
-		datapath_revert(&a->datapath);
-	guard_hold(a->guard, NULL, 0);
-	if (!a->config)
+		datapath_revert(context->datapath);
+	guard_hold(context->guard, NULL, 0);
+	if (!context->active->config)
 		return;
 	/* The former programs go back to where the new ones are attached. */
-	if (loaded && devices_apply(a->devices, a->config, &err))
+	if (loaded && devices_apply(context->devices, context->active->config, &err))
 		log_error("the former state cannot be restored: %s", err.text);
-	metrics_configure(a->metrics, a->config, true, NULL, &err);
-	if (ipfix_configure_waiting(a->ipfix, &a->config->ipfix, &err))
+	metrics_configure(context->metrics, context->active->config, true, NULL, &err);
+	if (ipfix_configure_waiting(context->ipfix, &context->active->config->ipfix, &err))
 		log_error("the former IPFIX settings cannot be restored: %s", err.text);
 }
 
@@ -131,44 +131,44 @@ static void settle_for_less(struct plan *p)
 		free(p->json);
 		p->json = json;
 	}
-	history_queue_reconcile(p->agent->history);
+	history_queue_reconcile(p->context->history);
 }
 
 /* 0, or -errno with err where only a part could be done: p->wanted is what is in force then. */
 static int commit_mappings(struct plan *p, struct error *err)
 {
-	struct agent *a = p->agent;
+	const struct change_context *context = p->context;
 	struct error why = { 0 };
 	int r;
 
 	if (p->n_del)
 		confirm(p);
 	for (size_t i = 0; i < p->n_del; i++)
-		mappings_del(a->mappings, p->del[i].in, p->del[i].out);
+		mappings_del(context->mappings, p->del[i].in, p->del[i].out);
 	r = commit_additions(p, &why);
 	if (r) {
 		error_set(err, r, "%s; the rest of the change is in force, reload the configuration", why.text);
 		settle_for_less(p);
 	}
 	for (size_t i = 0; i < p->n_update; i++)
-		mappings_update(a->mappings, &p->update[i]);
+		mappings_update(context->mappings, &p->update[i]);
 	if (p->record_r)
-		history_queue_assume(a->history);
+		history_queue_assume(context->history);
 	return r;
 }
 
 /* Millions of sessions that end with their mapping are not gone through for nobody. */
-static void listen_to_sessions(struct agent *a)
+static void listen_to_sessions(const struct change_context *context)
 {
-	bool wanted = a->config->ipfix.enabled && a->config->ipfix.events & IPFIX_SESSIONS;
+	bool wanted = context->active->config->ipfix.enabled && context->active->config->ipfix.events & IPFIX_SESSIONS;
 
-	sessions_on_close(a->mappings, wanted ? events_session_closed : NULL, a->ipfix);
+	sessions_on_close(context->mappings, wanted ? events_session_closed : NULL, context->ipfix);
 }
 
 /* Address bindings, where the settings that hold from now on ask for them. */
 static void tell_exporter(const struct plan *p)
 {
-	struct ipfix *x = p->agent->ipfix;
+	struct ipfix *x = p->context->ipfix;
 	struct timespec now;
 	uint64_t now_ms;
 
@@ -183,37 +183,37 @@ static void tell_exporter(const struct plan *p)
 
 int plan_commit(struct plan *p, struct error *err)
 {
-	struct agent *a = p->agent;
+	const struct change_context *context = p->context;
 	bool loaded = false;
 	int r;
 
 	/* What is mapped from now on is guarded before it is, and what is mapped no longer as long as it is. At a start
 	 * the guard stands for both already. */
-	if (a->config)
-		guard_configure(a->guard, a->config, p->wanted);
+	if (context->active->config)
+		guard_configure(context->guard, context->active->config, p->wanted);
 	r = commit_undoable(p, &loaded, err);
 	if (r) {
 		undo(p, loaded);
-		if (a->config)
-			guard_configure(a->guard, a->config, NULL);
+		if (context->active->config)
+			guard_configure(context->guard, context->active->config, NULL);
 		return r;
 	}
 	r = commit_mappings(p, err);
 	p->committed = true;
-	guard_configure(a->guard, NULL, p->wanted);
+	guard_configure(context->guard, NULL, p->wanted);
 	tell_exporter(p);
 	if (loaded)
-		datapath_settle(&a->datapath);
-	datapath_raise_epoch(&a->datapath);
+		datapath_settle(context->datapath);
+	datapath_raise_epoch(context->datapath);
 	/* Its length was checked, so this cannot fail. */
-	running_save(a->datapath.running_state, p->json, p->file_hash, NULL);
+	running_save(context->datapath->running_state, p->json, p->file_hash, NULL);
 	/* Of what a start begins with, the start has warned. */
-	if (a->config)
-		config_warn(p->wanted, a->config, p->name);
-	config_free(a->config);
-	a->config = take_pointer(p->wanted);
-	a->file_hash = p->file_hash;
-	listen_to_sessions(a);
-	fragments_configure(a->fragments, &a->config->fragments);
+	if (context->active->config)
+		config_warn(p->wanted, context->active->config, p->name);
+	config_free(context->active->config);
+	context->active->config = take_pointer(p->wanted);
+	context->active->file_hash = p->file_hash;
+	listen_to_sessions(context);
+	fragments_configure(context->fragments, &context->active->config->fragments);
 	return r;
 }

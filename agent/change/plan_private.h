@@ -18,7 +18,7 @@ struct plan_deletion {
 };
 
 struct plan {
-	struct agent *agent;
+	const struct change_context *context;
 	struct config *wanted;
 	const char *name; /* of the file; NULL: it comes from elsewhere */
 	uint64_t file_hash;

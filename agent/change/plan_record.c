@@ -5,7 +5,6 @@
 #include "history/queue.h"
 #include "base/log.h"
 #include "change/plan_private.h"
-#include "service/startup.h"
 
 /* How long a first start waits for the disk before it goes on without. */
 #define FIRST_PATIENCE_US (20 * 1000000ULL)
@@ -30,7 +29,7 @@ static int begin(struct plan *p, struct error *err)
 		add[i] = (struct history_mapping){ .in = p->add[i].spec.in, .out = p->add[i].spec.out };
 	for (size_t i = 0; i < p->n_del; i++)
 		del[i] = (struct history_mapping){ .in = p->del[i].in, .out = p->del[i].out };
-	if (history_queue_change(p->agent->history, del, p->n_del, add, p->n_add, on_recorded, p))
+	if (history_queue_change(p->context->history, del, p->n_del, add, p->n_add, on_recorded, p))
 		return error_set(err, -ENOMEM, "out of memory");
 	p->record = RECORD_UNDER_WAY;
 	p->record_us = monotonic_us();
@@ -39,7 +38,7 @@ static int begin(struct plan *p, struct error *err)
 
 int plan_record(struct plan *p, struct error *err)
 {
-	bool first_start = !p->agent->config && !p->agent->datapath.reused;
+	bool first_start = !p->context->active->config && !p->context->datapath->reused;
 
 	if (!p->n_add && !p->n_del)
 		return PLAN_READY;
@@ -48,12 +47,12 @@ int plan_record(struct plan *p, struct error *err)
 	if (p->record == RECORD_UNDER_WAY) {
 		if (!first_start || monotonic_us() - p->record_us < FIRST_PATIENCE_US)
 			return PLAN_WAITS;
-		history_queue_forget(p->agent->history, p);
+		history_queue_forget(p->context->history, p);
 		p->record = RECORD_ENDED;
 		p->record_r = -ETIMEDOUT;
 		return PLAN_READY;
 	}
-	if (!p->record_r || (first_start && (p->record_r == -ETIMEDOUT || startup_error_passes(p->record_r))))
+	if (!p->record_r || (first_start && (p->record_r == -ETIMEDOUT || error_passes(p->record_r))))
 		return PLAN_READY;
 	return error_set(err, p->record_r, "%s", p->record_err.text);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "proto/defaults.h"
 
 #define AUTO_MIN_SLOTS 128U
 #define AUTO_MAX_SLOTS 1024U
@@ -39,9 +40,9 @@ struct config *config_new(void)
 		.hairpin = true,
 		.quota_icmp_code = 1,
 		.sweep_interval = 5,
-		.control_socket = strdup("/run/detnat/agent.sock"),
+		.control_socket = strdup(DEFAULT_SOCKET),
 		.pin_path = strdup(CONFIG_PIN_PATH),
-		.state_dir = strdup("/var/lib/detnat"),
+		.state_dir = strdup(DEFAULT_STATE_DIR),
 		.metrics_listen = { .addr = INADDR_LOOPBACK, .port = 9469 },
 	};
 	return c->control_socket && c->pin_path && c->state_dir ? take_pointer(c) : NULL;

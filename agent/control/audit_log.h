@@ -7,7 +7,7 @@
 #ifndef DETNAT_AUDIT_LOG_H
 #define DETNAT_AUDIT_LOG_H
 
-#include "control/handlers.h"
+#include "control/request.h"
 
 /* Tells how a change ended; result_r and err as its client hears of them. Of verbs that only read nothing is told. */
 void audit_change(struct request *r, int result_r, const struct error *err);

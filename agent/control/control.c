@@ -1,13 +1,79 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The control socket's server as a whole: made, kept in order every second, ended. */
+/* The listening socket: accepts clients, and is made again where its path goes. */
+#include "control/control.h"
+
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 
-#include "control/control_private.h"
 #include "base/log.h"
-#include "service/startup.h"
 #include "base/trouble.h"
+#include "control/clients.h"
+#include "control/listener.h"
+
+/* Connections accepted in one turn of the event loop. */
+#define ACCEPT_BATCH 64
+
+struct control {
+	struct event_base *base;
+	struct clients *clients;
+	char *path;
+	struct control_socket socket; /* fd -1: none, for the time being */
+	struct event *accept;
+	struct event *resume; /* accepting, after a pause */
+	struct event *tick;
+};
+
+/* Whether a socket has something to be read, or a connection to be accepted. */
+static bool is_readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+/* Without this the event loop would spin, as the listener stays readable while it is not served. */
+static void pause_accept(struct control *control, unsigned ms)
+{
+	const struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	event_del(control->accept);
+	evtimer_add(control->resume, &tv);
+}
+
+static void accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct control *control = arg;
+
+	if (control->accept)
+		event_add(control->accept, NULL);
+}
+
+static void accept_clients(evutil_socket_t listener, short what, void *arg)
+{
+	struct control *control = arg;
+
+	for (int i = 0; i < ACCEPT_BATCH && is_readable(listener); i++) {
+		int fd;
+
+		/* Where no client can be closed, new ones wait in the backlog until some of those have been served. */
+		if (!clients_make_room(control->clients)) {
+			pause_accept(control, 2);
+			return;
+		}
+		fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			clients_add(control->clients, fd);
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			log_warning("control socket: cannot accept a connection: %s", strerror(errno));
+			clients_evict(control->clients);
+			pause_accept(control, 1000);
+			return;
+		}
+	}
+}
 
 static void stop_listening(struct control *control)
 {
@@ -26,8 +92,7 @@ static int start_listening(struct control *control, struct error *err)
 		control->socket = (struct control_socket){ .fd = -1 };
 		return r;
 	}
-	control->accept =
-		event_new(control->agent->base, control->socket.fd, EV_READ | EV_PERSIST, clients_accept, control);
+	control->accept = event_new(control->base, control->socket.fd, EV_READ | EV_PERSIST, accept_clients, control);
 	if (control->accept && !event_add(control->accept, NULL))
 		return 0;
 	stop_listening(control);
@@ -39,7 +104,7 @@ static void tell_trouble(const struct error *err)
 	trouble_set(TROUBLE_CONTROL, "control socket: %s; tried again every second", err->text);
 }
 
-/* Clients that are connected stay so, whatever becomes of the path. */
+/* Connected clients stay, whatever happens to the path. */
 static void look_after_socket(struct control *control)
 {
 	struct error err = { 0 };
@@ -59,22 +124,13 @@ static void look_after_socket(struct control *control)
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct control *control = arg;
-	struct client *c, *next;
-	uint64_t now = monotonic_us();
 
 	look_after_socket(control);
-	for (c = TAILQ_FIRST(&control->all); c; c = next) {
-		next = TAILQ_NEXT(c, all);
-		if (c->request && !evbuffer_get_length(client_output(c))) {
-			if (now - c->sent_us >= CONTROL_SIGN_S * 1000000ULL)
-				evbuffer_add(client_output(c), "\n", 1);
-		} else if (now - c->progress_us >= CONTROL_IDLE_S * 1000000ULL) {
-			client_free(c);
-		}
-	}
+	clients_tick(control->clients);
 }
 
-int control_new(struct agent *a, const char *path, bool wait, struct control **ret, struct error *err)
+int control_new(struct event_base *base, const struct control_context *context, const char *path, bool wait,
+		struct control **ret, struct error *err)
 {
 	static const struct timeval second = { .tv_sec = 1 };
 	struct control *control = calloc(1, sizeof(*control));
@@ -82,24 +138,20 @@ int control_new(struct agent *a, const char *path, bool wait, struct control **r
 
 	if (!control)
 		return error_set(err, -ENOMEM, "out of memory");
-	TAILQ_INIT(&control->all);
-	for (int i = 0; i < N_QUEUES; i++)
-		TAILQ_INIT(&control->queues[i]);
-	control->agent = a;
+	control->base = base;
 	control->socket.fd = -1;
 	control->path = strdup(path);
-	/* A client that has gone is found by the failing write. */
+	/* A client that has gone is noticed when writing to it fails. */
 	signal(SIGPIPE, SIG_IGN);
-	control->resume = evtimer_new(a->base, clients_accept_again, control);
-	control->pump = evtimer_new(a->base, clients_serve, control);
-	control->tick = event_new(a->base, -1, EV_PERSIST, on_tick, control);
-	if (!control->path || !control->resume || !control->pump || !control->tick ||
+	control->resume = evtimer_new(base, accept_again, control);
+	control->tick = event_new(base, -1, EV_PERSIST, on_tick, control);
+	if (!control->path || !control->resume || !control->tick || clients_new(base, context, &control->clients) ||
 	    event_add(control->tick, &second)) {
 		control_free(control);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	r = start_listening(control, err);
-	if (r && !wait && !startup_error_passes(r)) {
+	if (r && !wait && !error_passes(r)) {
 		control_free(control);
 		return r;
 	}
@@ -111,13 +163,10 @@ int control_new(struct agent *a, const char *path, bool wait, struct control **r
 
 void control_free(struct control *control)
 {
-	struct client *c;
-
 	if (!control)
 		return;
-	while ((c = TAILQ_FIRST(&control->all)))
-		client_free(c);
-	struct event *events[] = { control->accept, control->resume, control->pump, control->tick };
+	clients_free(control->clients);
+	struct event *events[] = { control->accept, control->resume, control->tick };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(events); i++)
 		if (events[i])

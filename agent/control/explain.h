@@ -8,7 +8,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "service/agent.h"
+#include "control/control.h"
 #include "control/explain_profile.h"
 #include "links/route_lookup.h"
 
@@ -25,7 +25,7 @@ struct explain_pool {
 };
 
 struct explanation {
-	const struct agent *agent;
+	const struct control_context *context;
 	struct endpoint asked;
 	bool with_port;
 	enum explain_side side;

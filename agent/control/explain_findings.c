@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "links/devices.h"
+#include "links/forwarding.h"
 #include "guard/guard.h"
 #include "control/handlers.h"
 
@@ -62,7 +63,7 @@ static void add_file(const struct explanation *e, cJSON *list)
 	_cleanup_config_ struct config *file = NULL;
 	char in[ADDR_TEXT], out[ADDR_TEXT];
 
-	if (!e->agent->config_path || config_load(e->agent->config_path, &file, NULL, NULL))
+	if (!e->context->active->path || config_load(e->context->active->path, &file, NULL, NULL))
 		return;
 	for (size_t i = 0; i < file->n_mappings; i++) {
 		const struct config_mapping *m = &file->mappings[i];
@@ -80,7 +81,7 @@ static void add_file(const struct explanation *e, cJSON *list)
 static void add_unmapped(const struct explanation *e, cJSON *list)
 {
 	static const char *const names[] = { "drop-private", "route", "drop", "strict" };
-	const struct config *c = e->agent->config;
+	const struct config *c = e->context->active->config;
 	char addr[ADDR_TEXT];
 
 	addr_format(e->asked.addr, addr);
@@ -108,12 +109,12 @@ static void add_unmapped(const struct explanation *e, cJSON *list)
 
 /* ---- interfaces and routes --------------------------------------------------------------------------------------- */
 
-static void add_role(const struct agent *a, cJSON *list, uint8_t role, const char *name)
+static void add_role(const struct control_context *a, cJSON *list, uint8_t role, const char *name)
 {
 	unsigned there = 0, absent = 0;
 
-	for (size_t i = 0; i < a->config->n_interfaces; i++) {
-		const struct config_interface *c = &a->config->interfaces[i];
+	for (size_t i = 0; i < a->active->config->n_interfaces; i++) {
+		const struct config_interface *c = &a->active->config->interfaces[i];
 
 		if (!(c->roles & role))
 			continue;
@@ -134,12 +135,12 @@ static void add_role(const struct agent *a, cJSON *list, uint8_t role, const cha
 
 static void add_interfaces(const struct explanation *e, cJSON *list)
 {
-	const struct agent *a = e->agent;
+	const struct control_context *a = e->context;
 
 	add_role(a, list, DEVICE_INSIDE, "inside");
 	add_role(a, list, DEVICE_OUTSIDE, "outside");
-	for (size_t i = 0; i < a->config->n_interfaces; i++) {
-		const char *name = a->config->interfaces[i].name, *link = devices_link_name(a->devices, name);
+	for (size_t i = 0; i < a->active->config->n_interfaces; i++) {
+		const char *name = a->active->config->interfaces[i].name, *link = devices_link_name(a->devices, name);
 		bool grave;
 		const char *problem = devices_problem(a->devices, name, &grave);
 
@@ -153,7 +154,7 @@ static void add_interfaces(const struct explanation *e, cJSON *list)
 
 static bool guard_stands(const struct explanation *e)
 {
-	return e->agent->config->guard && !guard_problem(e->agent->guard);
+	return e->context->active->config->guard && !guard_problem(e->context->guard);
 }
 
 static bool is_bypassed(const struct config *c, uint32_t addr)
@@ -169,7 +170,7 @@ static void add_wrong_role(const struct explanation *e, cJSON *list, const struc
 			   uint8_t roles)
 {
 	const char *advice = "check the routes, or give the interface its role with detnatctl interface add";
-	bool guarded = !roles && guard_stands(e) && (in || !is_bypassed(e->agent->config, way->addr));
+	bool guarded = !roles && guard_stands(e) && (in || !is_bypassed(e->context->active->config, way->addr));
 	char addr[ADDR_TEXT];
 
 	addr_format(way->addr, addr);
@@ -195,10 +196,10 @@ static void add_wrong_role(const struct explanation *e, cJSON *list, const struc
 
 static void add_guard(const struct explanation *e, cJSON *list)
 {
-	const char *problem = guard_problem(e->agent->guard);
-	int64_t ago = guard_last_drop(e->agent->guard);
+	const char *problem = guard_problem(e->context->guard);
+	int64_t ago = guard_last_drop(e->context->guard);
 
-	if (!e->agent->config->guard)
+	if (!e->context->active->config->guard)
 		add(list, false, "guard", "\"guard\": true in the configuration stops both",
 		    "\"guard\" is false: what is routed past detnat's interfaces leaves with its inside source, and "
 		    "what "
@@ -218,7 +219,7 @@ static void add_guard(const struct explanation *e, cJSON *list)
 
 static void add_way(const struct explanation *e, cJSON *list, const struct explain_way *way, bool in)
 {
-	const struct datapath *d = &e->agent->datapath;
+	const struct datapath *d = e->context->datapath;
 	uint8_t roles = way->ifindex && way->ifindex < MAX_IFINDEX ? d->device[way->ifindex].roles : 0;
 	char addr[ADDR_TEXT], next_hop[ADDR_TEXT];
 
@@ -290,10 +291,10 @@ static void add_ports(const struct explanation *e, cJSON *list)
 /* By the rule that the datapath admits by: less than an eighth of what is free may be one subscriber's. */
 static void add_overflow(const struct explanation *e, cJSON *list)
 {
-	const struct agent *a = e->agent;
+	const struct control_context *a = e->context;
 	const char *advice = "raise overflow_sessions, or session_slots of the mapping";
-	int64_t used = __atomic_load_n(&a->datapath.global->overflow, __ATOMIC_RELAXED);
-	int64_t limit = a->config->overflow_sessions, share = used < limit ? (limit - used + 7) / 8 : 0;
+	int64_t used = __atomic_load_n(&a->datapath->global->overflow, __ATOMIC_RELAXED);
+	int64_t limit = a->active->config->overflow_sessions, share = used < limit ? (limit - used + 7) / 8 : 0;
 
 	if (!e->slots_free && used >= limit)
 		add(list, true, "drop_overflow_full", advice,
@@ -353,7 +354,7 @@ static void add_no_subscriber(const struct explanation *e, cJSON *list)
 
 static void add_outside(const struct explanation *e, cJSON *list)
 {
-	if (!e->agent->config->answer_arp)
+	if (!e->context->active->config->answer_arp)
 		add(list, false, "arp_answered", "a router outside needs a route to the pool by the gateway's address",
 		    "ARP requests for pool addresses are not answered, as answer_arp is false");
 	if (e->pool.at_quota)

@@ -64,7 +64,8 @@ static int find(struct explain_gather *g)
 	return session_walk_new_subscriber(g->m, e->in_addr, &g->walk);
 }
 
-int explain_gather_new(const struct agent *a, struct endpoint asked, bool with_port, struct explain_gather **ret)
+int explain_gather_new(const struct control_context *a, struct endpoint asked, bool with_port,
+		       struct explain_gather **ret)
 {
 	struct explain_gather *g = calloc(1, sizeof(*g));
 	int r;
@@ -72,7 +73,7 @@ int explain_gather_new(const struct agent *a, struct endpoint asked, bool with_p
 	if (!g)
 		return -ENOMEM;
 	g->m = a->mappings;
-	g->e.agent = a;
+	g->e.context = a;
 	g->e.asked = asked;
 	g->e.with_port = with_port;
 	g->e.quota_refusal = g->e.ports_refusal = -1;
@@ -112,7 +113,7 @@ static int64_t last_report(uint32_t next, uint32_t now_jiffies, uint32_t hz)
 static int read_record(struct explain_gather *g)
 {
 	struct explanation *e = &g->e;
-	const struct datapath *d = &e->agent->datapath;
+	const struct datapath *d = e->context->datapath;
 	const struct subscriber *s;
 	struct subscriber_iterator it;
 	uint32_t now;

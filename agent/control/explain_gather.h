@@ -8,7 +8,8 @@
 struct explain_gather;
 
 /* port: of the endpoint, where with_port says that there is one. 0 or -errno. */
-int explain_gather_new(const struct agent *a, struct endpoint asked, bool with_port, struct explain_gather **ret);
+int explain_gather_new(const struct control_context *a, struct endpoint asked, bool with_port,
+		       struct explain_gather **ret);
 
 /* Goes on for about budget_us microseconds: 1 more to do, 0 done, -ENOENT where the mapping has gone meanwhile, -errno.
  */

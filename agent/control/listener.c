@@ -33,7 +33,7 @@ static int make_directory(const char *path, struct error *err)
 	return r ? error_set(err, r, "cannot make the directory %s: %s", dir, strerror(-r)) : 0;
 }
 
-/* 0: nobody answers, the socket was left behind. -EADDRINUSE: somebody does, or it is no socket. */
+/* 0: no agent answers, so the socket was left behind. -EADDRINUSE: one answers, or it is no socket. */
 static int check_stale(const struct sockaddr_un *sa, struct error *err)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -45,7 +45,7 @@ static int check_stale(const struct sockaddr_un *sa, struct error *err)
 		return errno == ENOENT ? 0 : error_set(err, -errno, "%s: %s", sa->sun_path, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
 		return error_set(err, -EADDRINUSE, "%s is in the way and is not a socket", sa->sun_path);
-	/* A full backlog (EAGAIN) is a living listener's too. */
+	/* A full backlog (EAGAIN) also means that an agent listens. */
 	if (!connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) || errno != ECONNREFUSED)
 		return error_set(err, -EADDRINUSE, "another agent answers at %s", sa->sun_path);
 	return 0;
@@ -53,7 +53,7 @@ static int check_stale(const struct sockaddr_un *sa, struct error *err)
 
 static int bind_private(int fd, const struct sockaddr_un *sa)
 {
-	/* The name gets the mode of the socket, less the umask, which is of all threads. */
+	/* The file gets the mode of the socket less the umask, which must not be changed: all threads share it. */
 	if (fchmod(fd, 0660) || bind(fd, (const struct sockaddr *)sa, sizeof(*sa)))
 		return -errno;
 	if (!chmod(sa->sun_path, 0660))

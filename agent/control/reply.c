@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 /* Octets of the UTF-8 character at s, 0 where there is none. */
 static unsigned utf8_length(const unsigned char *s)

@@ -18,7 +18,7 @@ enum audit_step { AUDIT_GUARD, AUDIT_INTERFACES, AUDIT_HISTORY, AUDIT_PINS };
 
 struct checking {
 	bool repair;
-	struct check_findings findings;
+	struct findings findings;
 	struct table_check *tables;
 	bool tables_done;
 	enum audit_step next;
@@ -35,7 +35,7 @@ static void checking_free(void *state)
 	struct checking *c = state;
 
 	table_check_free(c->tables);
-	check_findings_free(&c->findings);
+	findings_free(&c->findings);
 	free(c);
 }
 
@@ -59,11 +59,11 @@ static cJSON *figures(const struct checking *c)
 	return NULL;
 }
 
-static cJSON *finding_json(const struct check_finding *f)
+static cJSON *finding_json(const struct finding *f)
 {
 	cJSON *json = cJSON_CreateObject();
 
-	if (json && cJSON_AddStringToObject(json, "what", check_kind_name(f->kind)) &&
+	if (json && cJSON_AddStringToObject(json, "what", finding_kind_name(f->kind)) &&
 	    cJSON_AddStringToObject(json, "where", f->where) && cJSON_AddStringToObject(json, "text", f->text) &&
 	    cJSON_AddBoolToObject(json, "repaired", f->repaired))
 		return json;
@@ -91,7 +91,7 @@ static cJSON *answer(const struct checking *c)
 }
 
 /* 1 where something is just changing, so that it is to be asked again; 0, or -errno. */
-static int audit_one(const struct agent *a, struct checking *c)
+static int audit_one(const struct control_context *a, struct checking *c)
 {
 	switch (c->next) {
 	case AUDIT_GUARD:
@@ -101,18 +101,18 @@ static int audit_one(const struct agent *a, struct checking *c)
 	case AUDIT_HISTORY:
 		return history_queue_holds(a->history) ? 0 : 1;
 	default:
-		c->pins = datapath_audit(&a->datapath, c->repair, &c->findings);
+		c->pins = datapath_audit(a->datapath, c->repair, &c->findings);
 		return 0;
 	}
 }
 
 /* The change of mappings that the history waits for, if there is one, is over. */
-static void add_history(const struct agent *a, struct checking *c)
+static void add_history(const struct control_context *a, struct checking *c)
 {
 	if (c->repair)
 		history_queue_reconcile(a->history);
-	check_add(&c->findings, CHECK_HISTORY, c->repair && history_queue_holds(a->history), "history",
-		  "the mapping history says that others are mapped than are in the tables");
+	findings_add(&c->findings, FINDING_HISTORY, c->repair && history_queue_holds(a->history), "history",
+		     "the mapping history says that others are mapped than are in the tables");
 }
 
 /* 1 to be asked again, 0 done, -errno. */
@@ -121,7 +121,7 @@ static int audit(struct request *r, struct checking *c)
 	if (monotonic_us() < c->next_us)
 		return 1;
 	while (c->next <= AUDIT_PINS) {
-		int ret = audit_one(r->agent, c);
+		int ret = audit_one(r->context, c);
 
 		if (ret < 0)
 			return ret;
@@ -130,7 +130,7 @@ static int audit(struct request *r, struct checking *c)
 			return 1;
 		}
 		if (ret && c->next == AUDIT_HISTORY)
-			add_history(r->agent, c);
+			add_history(r->context, c);
 		c->next++;
 	}
 	return 0;
@@ -165,7 +165,7 @@ int verb_check(struct request *r, cJSON **ret_result, struct error *err)
 	if (!c)
 		return error_set(err, -ENOMEM, "the agent is out of memory");
 	c->repair = repair->given && repair->number;
-	if (table_check_new(r->agent->mappings, c->repair, &c->findings, &c->tables)) {
+	if (table_check_new(r->context->mappings, c->repair, &c->findings, &c->tables)) {
 		free(c);
 		return error_set(err, -ENOMEM, "the agent is out of memory");
 	}

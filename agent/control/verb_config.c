@@ -6,7 +6,7 @@
 
 static cJSON *answer_timeouts(struct request *r)
 {
-	const uint32_t *timeouts = r->agent->config->timeouts;
+	const uint32_t *timeouts = r->context->active->config->timeouts;
 	cJSON *json = cJSON_CreateObject();
 
 #define X(constant, name, seconds) json_add_u64(json, #name, timeouts[constant]);

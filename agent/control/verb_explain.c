@@ -182,7 +182,7 @@ int verb_explain(struct request *r, cJSON **ret_result, struct error *err)
 {
 	const struct arg_value *place = request_arg(r, "place");
 	struct explain_gather *g;
-	int ret = explain_gather_new(r->agent, place->endpoint, place->with_port, &g);
+	int ret = explain_gather_new(r->context, place->endpoint, place->with_port, &g);
 
 	if (ret)
 		return error_set(err, ret, "nothing can be found out: %s", strerror(-ret));

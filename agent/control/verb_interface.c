@@ -28,7 +28,8 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 static int edit_del(struct config *c, void *arg, struct error *err)
 {
 	const struct request *r = arg;
-	const char *name = request_arg(r, "name")->text, *configured = devices_configured_name(r->agent->devices, name);
+	const char *name = request_arg(r, "name")->text,
+		   *configured = devices_configured_name(r->context->devices, name);
 	uint32_t role = request_arg(r, "role")->number;
 	int ret;
 
@@ -72,8 +73,8 @@ static void add_text(cJSON *json, const char *key, const char *text)
 
 int verb_interface_list(struct request *r, cJSON **ret_result, struct error *err)
 {
-	const struct config *c = r->agent->config;
-	const struct devices *v = r->agent->devices;
+	const struct config *c = r->context->active->config;
+	const struct devices *v = r->context->devices;
 	cJSON *list = cJSON_CreateArray();
 
 	for (size_t i = 0; i < c->n_interfaces; i++) {

@@ -5,14 +5,6 @@
 
 #include "control/handlers.h"
 
-static const struct {
-	uint8_t event;
-	const char *name;
-} event_names[] = {
-	{ IPFIX_QUOTA, "quota" },	  { IPFIX_PORTS, "ports" },	    { IPFIX_SESSIONS, "sessions" },
-	{ IPFIX_FRAGMENTS, "fragments" }, { IPFIX_ADDRESSES, "addresses" },
-};
-
 /* One as text, several as a list: as the configuration has them. */
 static void add_collector_names(cJSON *json, const struct config_ipfix *c)
 {
@@ -57,8 +49,8 @@ static void add_collectors(cJSON *json, const struct ipfix *x)
 
 static cJSON *answer_settings(struct request *r)
 {
-	const struct config_ipfix *c = &r->agent->config->ipfix;
-	struct ipfix_figures figures = ipfix_figures(r->agent->ipfix);
+	const struct config_ipfix *c = &r->context->active->config->ipfix;
+	struct ipfix_figures figures = ipfix_figures(r->context->ipfix);
 	struct counters counters = { 0 };
 	cJSON *json = cJSON_CreateObject();
 	cJSON *events;
@@ -71,13 +63,13 @@ static cJSON *answer_settings(struct request *r)
 	json_add_u64(json, "path_mtu", c->path_mtu);
 	json_add_u64(json, "template_interval", c->template_interval);
 	events = cJSON_AddArrayToObject(json, "events");
-	for (unsigned i = 0; i < ARRAY_SIZE(event_names); i++)
-		if (c->events & event_names[i].event)
-			cJSON_AddItemToArray(events, cJSON_CreateString(event_names[i].name));
+	for (const struct word *event = ipfix_event_words; event->text; event++)
+		if (c->events & event->number)
+			cJSON_AddItemToArray(events, cJSON_CreateString(event->text));
 	add_figures(json, &figures);
-	datapath_counters(&r->agent->datapath, &counters);
+	datapath_counters(r->context->datapath, &counters);
 	json_add_u64(json, "events_lost", counters.events_lost);
-	add_collectors(json, r->agent->ipfix);
+	add_collectors(json, r->context->ipfix);
 	return json;
 }
 
@@ -129,7 +121,7 @@ int verb_ipfix_flush(struct request *r, cJSON **ret_result, struct error *err)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	ipfix_flush(r->agent->ipfix, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+	ipfix_flush(r->context->ipfix, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
 	*ret_result = answer_settings(r);
 	return *ret_result ? 0 : -ENOMEM;
 }

@@ -50,7 +50,7 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 
 static cJSON *answer_added(struct request *r)
 {
-	const struct config *c = r->agent->config;
+	const struct config *c = r->context->active->config;
 	const struct config_mapping *m =
 		config_find_mapping(c, request_arg(r, "in")->prefix, request_arg(r, "out")->prefix);
 
@@ -77,12 +77,12 @@ int verb_mapping_del(struct request *r, cJSON **ret_result, struct error *err)
 
 static cJSON *answer_list(struct request *r, const struct session_count *count)
 {
-	const struct config *c = r->agent->config;
+	const struct config *c = r->context->active->config;
 	cJSON *list = cJSON_CreateArray();
 
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
-		int number = mappings_find(r->agent->mappings, m->in, m->out);
+		int number = mappings_find(r->context->mappings, m->in, m->out);
 		cJSON *json = mapping_json(c, m, number >= 0 ? count->by_mapping[number] : 0);
 
 		if (!json || !cJSON_AddItemToArray(list, json)) {
@@ -102,7 +102,7 @@ int verb_mapping_list(struct request *r, cJSON **ret_result, struct error *err)
 int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 {
 	uint32_t addr = request_arg(r, "addr")->addr;
-	int number = mappings_find_inside(r->agent->mappings, addr);
+	int number = mappings_find_inside(r->context->mappings, addr);
 	char text[ADDR_TEXT];
 	struct port_block block;
 	cJSON *json;
@@ -111,7 +111,7 @@ int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 		return error_set(err, -ENOENT,
 				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them",
 				 addr_format(addr, text));
-	block = mapping_forward(&mappings_get(r->agent->mappings, number)->geo, addr);
+	block = mapping_forward(&mappings_get(r->context->mappings, number)->geo, addr);
 	json = cJSON_CreateObject();
 	json_add_addr(json, "in_addr", addr);
 	json_add_addr(json, "out_addr", block.out_addr);
@@ -124,7 +124,7 @@ int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct endpoint out = request_arg(r, "endpoint")->endpoint;
-	int number = mappings_find_outside(r->agent->mappings, out.addr);
+	int number = mappings_find_outside(r->context->mappings, out.addr);
 	const struct geometry *g;
 	char text[ADDR_TEXT];
 	int64_t subscriber;
@@ -136,7 +136,7 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	if (out.port < MAPPING_FIRST_PORT)
 		return error_set(err, -ENOENT, "%s:%u has no subscriber: ports below %u are never given out", text,
 				 out.port, MAPPING_FIRST_PORT);
-	g = &mappings_get(r->agent->mappings, number)->geo;
+	g = &mappings_get(r->context->mappings, number)->geo;
 	subscriber = mapping_reverse(g, out.addr, out.port);
 	if (subscriber < 0)
 		return error_set(err, -ENOENT,

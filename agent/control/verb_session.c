@@ -63,7 +63,7 @@ static void list_free(void *state)
 static int start_walk(const struct request *r, struct session_walk **ret)
 {
 	const struct arg_value *addr = request_arg(r, "addr");
-	struct mappings *m = r->agent->mappings;
+	struct mappings *m = r->context->mappings;
 
 	return addr->given ? session_walk_new_subscriber(m, addr->addr, ret) : session_walk_new(m, ret);
 }
@@ -103,7 +103,7 @@ int verb_session_list(struct request *r, cJSON **ret_result, struct error *err)
 
 int verb_session_close(struct request *r, cJSON **ret_result, struct error *err)
 {
-	struct mappings *m = r->agent->mappings;
+	struct mappings *m = r->context->mappings;
 	struct endpoint endpoint = request_arg(r, "endpoint")->endpoint, ext = request_arg(r, "ext")->endpoint;
 	uint8_t proto = (uint8_t)request_arg(r, "proto")->number;
 	char text[ADDR_TEXT], ext_text[ADDR_TEXT];
@@ -160,7 +160,7 @@ static int user_step(struct request *r, cJSON **ret_result, struct error *err)
 		return ret;
 	if (ret)
 		return refuse_user(r, ret, err);
-	*ret_result = user_json(r->agent->mappings, request_arg(r, "addr")->addr, &figures);
+	*ret_result = user_json(r->context->mappings, request_arg(r, "addr")->addr, &figures);
 	return *ret_result ? 0 : -ENOMEM;
 }
 
@@ -172,7 +172,7 @@ static void user_free(void *state)
 int verb_user_show(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct subscriber_counter *c;
-	int ret = subscriber_counter_new(r->agent->mappings, request_arg(r, "addr")->addr, &c);
+	int ret = subscriber_counter_new(r->context->mappings, request_arg(r, "addr")->addr, &c);
 
 	if (ret)
 		return refuse_user(r, ret, err);

@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include <detnat/version.h>
+
 #include "guard/guard.h"
 #include "history/queue.h"
+#include "base/timestamp.h"
 #include "base/trouble.h"
 #include "control/handlers.h"
 
@@ -13,8 +16,8 @@ int verb_stats(struct request *r, cJSON **ret_result, struct error *err)
 	struct counters counters;
 	int ret;
 
-	guard_count(r->agent->guard, &r->agent->datapath);
-	ret = datapath_counters(&r->agent->datapath, &counters);
+	guard_count(r->context->guard, r->context->datapath);
+	ret = datapath_counters(r->context->datapath, &counters);
 	cJSON *json, *object;
 
 	if (ret)
@@ -40,12 +43,9 @@ int verb_stats(struct request *r, cJSON **ret_result, struct error *err)
 
 static void add_started(cJSON *json, time_t uptime)
 {
-	time_t started = time(NULL) - uptime;
-	char text[32];
-	struct tm tm;
+	char text[TIME_TEXT];
 
-	if (gmtime_r(&started, &tm) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
-		cJSON_AddStringToObject(json, "started", text);
+	cJSON_AddStringToObject(json, "started", time_format(time(NULL) - uptime, text));
 }
 
 static void add_history(cJSON *json, const struct history_queue *q)
@@ -57,14 +57,14 @@ static void add_history(cJSON *json, const struct history_queue *q)
 	cJSON_AddStringToObject(object, "hash", hash);
 }
 
-static void add_guard(cJSON *json, const struct agent *a)
+static void add_guard(cJSON *json, const struct control_context *a)
 {
 	const char *problem = guard_problem(a->guard);
 	cJSON *object = cJSON_AddObjectToObject(json, "guard");
 	struct counters counters = { 0 };
 
-	guard_count(a->guard, &a->datapath);
-	datapath_counters(&a->datapath, &counters);
+	guard_count(a->guard, a->datapath);
+	datapath_counters(a->datapath, &counters);
 	cJSON_AddBoolToObject(object, "active", !problem);
 	if (problem)
 		cJSON_AddStringToObject(object, "reason", problem);
@@ -93,24 +93,24 @@ static void add_troubles(cJSON *json)
 
 static cJSON *answer_status(struct request *r, const struct session_count *count)
 {
-	const struct agent *a = r->agent;
+	const struct control_context *a = r->context;
 	cJSON *json = cJSON_CreateObject();
 	struct timespec now;
 	time_t uptime;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	uptime = now.tv_sec - a->started.tv_sec - (now.tv_nsec < a->started.tv_nsec);
-	cJSON_AddStringToObject(json, "version", AGENT_VERSION);
+	cJSON_AddStringToObject(json, "version", DETNAT_VERSION);
 	json_add_u64(json, "uptime", (uint64_t)uptime);
-	cJSON_AddStringToObject(json, "forwarding", a->config->forwarding == FORWARDING_KERNEL ? "kernel" : "redirect");
-	json_add_u64(json, "mappings", a->config->n_mappings);
+	cJSON_AddStringToObject(json, "forwarding", word_text(forwarding_words, a->active->config->forwarding));
+	json_add_u64(json, "mappings", a->active->config->n_mappings);
 	json_add_u64(json, "sessions", count->total);
 	add_started(json, uptime);
 	json_add_u64(json, "memory_bytes", mappings_table_memory(a->mappings));
 	if (a->history)
 		add_history(json, a->history);
 	add_guard(json, a);
-	cJSON_AddBoolToObject(json, "tracing", a->datapath.settings.trace);
+	cJSON_AddBoolToObject(json, "tracing", a->datapath->settings.trace);
 	add_troubles(json);
 	return json;
 }

@@ -75,7 +75,7 @@ int verb_top(struct request *r, cJSON **ret_result, struct error *err)
 	enum top_order order = by->given ? (enum top_order)by->number : TOP_BY_SESSIONS;
 	struct listing *l = calloc(1, sizeof(*l));
 
-	if (!l || top_new(r->agent->mappings, order, n->given ? n->number : TOP_DEFAULT, &l->top)) {
+	if (!l || top_new(r->context->mappings, order, n->given ? n->number : TOP_DEFAULT, &l->top)) {
 		free(l);
 		return error_set(err, -ENOMEM, "the agent is out of memory");
 	}

@@ -18,11 +18,11 @@ static struct trace_endpoint endpoint_of(const struct request *r, const char *na
 	return (struct trace_endpoint){ .addr = v->endpoint.addr, .port = v->endpoint.port };
 }
 
-static int edit_start(struct config *c, void *arg, struct error *err)
+static int prepare_start(void *arg, struct error *err)
 {
 	const struct request *r = arg;
 
-	return trace_prepare(r->agent->trace, err);
+	return trace_prepare(r->context->trace, err);
 }
 
 static void start_ended(struct request *r, int result_r)
@@ -36,34 +36,34 @@ static void start_ended(struct request *r, int result_r)
 	uint32_t count = request_arg(r, "count")->given ? request_arg(r, "count")->number : DEFAULT_COUNT;
 
 	if (result_r)
-		trace_settle(r->agent->trace);
+		trace_settle(r->context->trace);
 	else
-		trace_record(r->agent->trace, &filter, count, NULL);
+		trace_record(r->context->trace, &filter, count, NULL);
 }
 
 int verb_trace_start(struct request *r, cJSON **ret_result, struct error *err)
 {
 	r->ended = start_ended;
-	return request_change(r, edit_start, answer_empty, err);
+	return request_programs(r, prepare_start, answer_empty, err);
 }
 
-static int edit_stop(struct config *c, void *arg, struct error *err)
+static int prepare_stop(void *arg, struct error *err)
 {
 	const struct request *r = arg;
 
-	trace_dismiss(r->agent->trace);
+	trace_dismiss(r->context->trace);
 	return 0;
 }
 
 static void stop_ended(struct request *r, int result_r)
 {
-	trace_settle(r->agent->trace);
+	trace_settle(r->context->trace);
 }
 
 int verb_trace_stop(struct request *r, cJSON **ret_result, struct error *err)
 {
 	r->ended = stop_ended;
-	return request_change(r, edit_stop, answer_empty, err);
+	return request_programs(r, prepare_stop, answer_empty, err);
 }
 
 /* ---- show ------------------------------------------------------------------------------------------------------- */
@@ -87,7 +87,7 @@ static int show_one(struct showing *s, const struct trace_record *record)
 
 static int show_step(struct request *r, cJSON **ret_result, struct error *err)
 {
-	const struct trace *t = r->agent->trace;
+	const struct trace *t = r->context->trace;
 	uint64_t end = monotonic_us() + REQUEST_SLICE_US;
 	struct showing *s = r->state;
 
@@ -111,7 +111,7 @@ int verb_trace_show(struct request *r, cJSON **ret_result, struct error *err)
 
 	if (!s)
 		return error_set(err, -ENOMEM, "the agent is out of memory");
-	s->generation = trace_generation(r->agent->trace);
+	s->generation = trace_generation(r->context->trace);
 	request_run(r, show_step, s, free);
 	s->output = request_stream(r);
 	return 0;

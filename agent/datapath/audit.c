@@ -6,7 +6,7 @@
 
 #include "datapath/datapath_private.h"
 #include "datapath/pinned.h"
-#include "sessions/check.h"
+#include "base/findings.h"
 
 struct audited_pin {
 	const char *name;
@@ -32,7 +32,7 @@ static bool pin_again(const struct datapath *d, const struct audited_pin *p)
 }
 
 /* Where the interfaces' programs jump to. */
-static void audit_entries(const struct datapath *d, bool repair, struct check_findings *findings)
+static void audit_entries(const struct datapath *d, bool repair, struct findings *findings)
 {
 	for (uint32_t i = 0; d->build && i < N_ENTRIES; i++) {
 		uint32_t id = 0;
@@ -41,14 +41,14 @@ static void audit_entries(const struct datapath *d, bool repair, struct check_fi
 		if (!bpf_map_lookup_elem(d->entries, &i, &id) && id == program_id(d->build->main[i]))
 			continue;
 		snprintf(text, sizeof(text), "entries %u", i);
-		check_add(findings, CHECK_ENTRY,
-			  repair && !bpf_map_update_elem(d->entries, &i, &d->build->main[i], BPF_ANY), text,
-			  "the interfaces jump to another program than was loaded, or to none");
+		findings_add(findings, FINDING_ENTRY,
+			     repair && !bpf_map_update_elem(d->entries, &i, &d->build->main[i], BPF_ANY), text,
+			     "the interfaces jump to another program than was loaded, or to none");
 	}
 }
 
 /* What the programs of a hook jump to. */
-static unsigned audit_leaves(const struct datapath *d, enum leaves array, bool repair, struct check_findings *findings)
+static unsigned audit_leaves(const struct datapath *d, enum leaves array, bool repair, struct findings *findings)
 {
 	const struct leaf_programs *wanted = &d->build->leaf[array];
 	unsigned n = 0;
@@ -63,26 +63,26 @@ static unsigned audit_leaves(const struct datapath *d, enum leaves array, bool r
 		if (!bpf_map_lookup_elem(d->build->leaves[array], &i, &id) && id == program_id(wanted->fd[i]))
 			continue;
 		snprintf(text, sizeof(text), "%s %s", leaves_name(array), leaf_name(i));
-		check_add(findings, CHECK_LEAF,
-			  repair && !bpf_map_update_elem(d->build->leaves[array], &i, &wanted->fd[i], BPF_ANY), text,
-			  "the programs jump to another leaf than was loaded, or to none: they drop what it is for");
+		findings_add(findings, FINDING_TAIL_CALL,
+			     repair && !bpf_map_update_elem(d->build->leaves[array], &i, &wanted->fd[i], BPF_ANY), text,
+			     "the programs jump to another leaf than was loaded, or to none: they drop what it is for");
 	}
 	return n;
 }
 
 /* The array itself is emptied when its last descriptor or pin goes: without a pin, when the agent ends. */
-static void audit_leaves_pin(const struct datapath *d, enum leaves array, bool repair, struct check_findings *findings)
+static void audit_leaves_pin(const struct datapath *d, enum leaves array, bool repair, struct findings *findings)
 {
 	char name[64];
 	const struct audited_pin pin = { name, d->build->leaves[array], false };
 
 	snprintf(name, sizeof(name), "%s_%u", leaves_name(array), d->build->generation);
 	if (!is_right(d, &pin))
-		check_add(findings, CHECK_PIN, repair && pin_again(d, &pin), name,
-			  "its pin in %.120s is missing, or another's", d->pin_dir);
+		findings_add(findings, FINDING_PIN, repair && pin_again(d, &pin), name,
+			     "its pin in %.120s is missing, or another's", d->pin_dir);
 }
 
-unsigned datapath_audit(const struct datapath *d, bool repair, struct check_findings *findings)
+unsigned datapath_audit(const struct datapath *d, bool repair, struct findings *findings)
 {
 	const struct audited_pin pins[] = {
 #define X(member, name) { name, d->member, !strncmp(name, "prog_", 5) },
@@ -92,8 +92,8 @@ unsigned datapath_audit(const struct datapath *d, bool repair, struct check_find
 
 	for (size_t i = 0; i < ARRAY_SIZE(pins); i++)
 		if (!is_right(d, &pins[i]))
-			check_add(findings, CHECK_PIN, repair && pin_again(d, &pins[i]), pins[i].name,
-				  "its pin in %.120s is missing, or another's", d->pin_dir);
+			findings_add(findings, FINDING_PIN, repair && pin_again(d, &pins[i]), pins[i].name,
+				     "its pin in %.120s is missing, or another's", d->pin_dir);
 	audit_entries(d, repair, findings);
 
 	unsigned n = ARRAY_SIZE(pins) + N_ENTRIES;

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 /*
  * Makes the directory `path` on a bpffs. Where it is on none, one is mounted: at /sys/fs/bpf for a path under it, else

@@ -8,6 +8,53 @@
 
 #include "datapath/datapath_private.h"
 
+void datapath_init(struct datapath *d)
+{
+	*d = (struct datapath){
+		.lock_fd = -1,
+		.hz = datapath_hz(),
+		.in_index = -1,
+		.out_index = -1,
+		.mappings = -1,
+		.subscribers = -1,
+		.buckets = -1,
+		.overflow = -1,
+		.devices = -1,
+		.vlans = -1,
+		.route_mtus = -1,
+		.counters = -1,
+		.events = -1,
+		.fragments = -1,
+		.early_fragments = -1,
+		.unsolicited_syns = -1,
+		.transmissions = -1,
+		.next_hops_used = -1,
+		.running = -1,
+		.entries = -1,
+		.xdp_inside = -1,
+		.xdp_outside = -1,
+		.xdp_both = -1,
+		.tc_outside = -1,
+		.overflow_removal = -1,
+		.agent_count = -1,
+		.session_held = -1,
+		.clock = -1,
+		.trace_filter = -1,
+		.trace_ring = -1,
+		.grace = -1,
+		.grace_inner = -1,
+	};
+}
+
+int datapath_of_nothing(const char *pin_path, struct datapath *ret)
+{
+	datapath_init(ret);
+	if (asprintf(&ret->pin_dir, "%s/v%u", pin_path, LAYOUT_VERSION) >= 0)
+		return 0;
+	ret->pin_dir = NULL;
+	return -ENOMEM;
+}
+
 uint32_t datapath_hz(void)
 {
 	struct timespec tick;
@@ -41,6 +88,16 @@ void datapath_grace_period(const struct datapath *d)
 	/* The kernel waits for all running programs after an update of an array of maps, on machines with nohz_full
 	 * too. */
 	bpf_map_update_elem(d->grace, &zero, &d->grace_inner, BPF_ANY);
+}
+
+bool mapping_record_valid(const struct mapping *record)
+{
+	const struct geometry *g = &record->geo;
+	struct geometry again;
+
+	return !mapping_geometry(g->in_base, g->in_plen, g->out_base, g->out_plen, &again) &&
+	       !memcmp(g, &again, sizeof(again)) && record->bucket_shift <= 8 &&
+	       !(record->first_bucket & ((1U << record->bucket_shift) - 1));
 }
 
 int datapath_count(const struct datapath *d, enum reason reason, uint32_t n)

@@ -17,7 +17,7 @@
 #include <detnat/tables.h>
 
 #include "config/config.h"
-#include "base/util.h"
+#include "base/base.h"
 
 /* The program at tc egress, and its pins, one a set of programs: NAME_<generation>. */
 #define PIN_TC_PROGRAM "tc_outside"
@@ -84,8 +84,8 @@ struct datapath {
  * Opens the pinned maps under c->pin_path, or makes and pins them; mounts a bpffs at the pin path where there is
  * none. Takes the lock first: -EBUSY where another agent holds it. Nothing is left behind on failure.
  *
- * A datapath of another layout is taken over (tables/migration.h); one that cannot be is replaced where `replace` says
- * so, else it is -EXDEV.
+ * A datapath of another layout is taken over (datapath/migration.h); one that cannot be is replaced where `replace`
+ * says so, else it is -EXDEV.
  */
 int datapath_open(const struct config *c, bool replace, struct datapath *ret, struct error *err);
 
@@ -170,10 +170,13 @@ void datapath_grace_period(const struct datapath *d);
 
 /*
  * Compares the pins with what is open, and the programs that the interfaces jump to with those that were loaded; what
- * differs is added to the findings (sessions/check.h). Returns how many pins and programs there were to compare.
+ * differs is added to the findings (base/findings.h). Returns how many pins and programs there were to compare.
  */
-struct check_findings;
-unsigned datapath_audit(const struct datapath *d, bool repair, struct check_findings *findings);
+struct findings;
+unsigned datapath_audit(const struct datapath *d, bool repair, struct findings *findings);
+
+/* Whether a mapping can have this record: its geometry follows from its prefixes, and its buckets are aligned. */
+bool mapping_record_valid(const struct mapping *record);
 
 /* Adds n to a counter of the datapath, so that what the agent loses or sends is counted with the rest. 0 or -errno. */
 int datapath_count(const struct datapath *d, enum reason reason, uint32_t n);

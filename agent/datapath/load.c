@@ -12,7 +12,7 @@
 #include "datapath/bpffs.h"
 #include "datapath/datapath_private.h"
 #include "base/log.h"
-#include "tables/migration.h"
+#include "datapath/migration.h"
 #include "datapath/pinned.h"
 
 /* Makes d's programs and its map of overflow sessions those of a build. */

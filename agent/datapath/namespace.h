@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 /*
  * 0 where what is pinned under the pin path, of whatever layout, is of this process's network namespace, or does not

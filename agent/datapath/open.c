@@ -9,46 +9,8 @@
 #include "datapath/datapath_private.h"
 #include "base/log.h"
 #include "datapath/namespace.h"
-#include "tables/migration.h"
+#include "datapath/migration.h"
 #include "datapath/running.h"
-
-static void datapath_init(struct datapath *d)
-{
-	*d = (struct datapath){
-		.lock_fd = -1,
-		.hz = datapath_hz(),
-		.in_index = -1,
-		.out_index = -1,
-		.mappings = -1,
-		.subscribers = -1,
-		.buckets = -1,
-		.overflow = -1,
-		.devices = -1,
-		.vlans = -1,
-		.route_mtus = -1,
-		.counters = -1,
-		.events = -1,
-		.fragments = -1,
-		.early_fragments = -1,
-		.unsolicited_syns = -1,
-		.transmissions = -1,
-		.next_hops_used = -1,
-		.running = -1,
-		.entries = -1,
-		.xdp_inside = -1,
-		.xdp_outside = -1,
-		.xdp_both = -1,
-		.tc_outside = -1,
-		.overflow_removal = -1,
-		.agent_count = -1,
-		.session_held = -1,
-		.clock = -1,
-		.trace_filter = -1,
-		.trace_ring = -1,
-		.grace = -1,
-		.grace_inner = -1,
-	};
-}
 
 static int make_grace(struct datapath *d)
 {
@@ -216,15 +178,6 @@ static int visit_layout(const char *name, void *arg)
 	unsigned version;
 
 	return is_layout(name, &version);
-}
-
-int datapath_of_nothing(const char *pin_path, struct datapath *ret)
-{
-	datapath_init(ret);
-	if (asprintf(&ret->pin_dir, "%s/v%u", pin_path, LAYOUT_VERSION) >= 0)
-		return 0;
-	ret->pin_dir = NULL;
-	return -ENOMEM;
 }
 
 int datapath_open_pinned(const char *pin_path, struct datapath *ret, struct error *err)

@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 static int path_of(const char *pin_dir, const struct pinned_map *map, char text[static PATH_MAX])
 {

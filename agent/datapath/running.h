@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 /* Octets of one place, header included; the map is an ARRAY of RUNNING_PLACES such values. */
 #define RUNNING_PLACE_SIZE (512U << 10)

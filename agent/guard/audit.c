@@ -8,15 +8,15 @@
 static void add_difference(const char *line, bool missing, void *arg)
 {
 	const char *text = strstr(line, ": ");
-	char place[sizeof(((struct check_finding *)0)->where)];
+	char place[sizeof(((struct finding *)0)->where)];
 
 	snprintf(place, sizeof(place), "%.*s", (int)(text - line), line);
-	check_add(arg, CHECK_GUARD, false, place, missing ? "missing: %s" : "not of the guard: %s", text + 2);
+	findings_add(arg, FINDING_GUARD, false, place, missing ? "missing: %s" : "not of the guard: %s", text + 2);
 }
 
 /* Compares with the rules in one of the places. */
 static int compare_place(const struct guard_rules *rules, unsigned place, struct guard_image *found,
-			 struct check_findings *findings, size_t *ret_parts)
+			 struct findings *findings, size_t *ret_parts)
 {
 	_cleanup_image_ struct guard_image wanted = { 0 };
 	_cleanup_batch_ struct guard_batch batch = { 0 };
@@ -35,36 +35,35 @@ static int compare_place(const struct guard_rules *rules, unsigned place, struct
 }
 
 /* Which place has the rules: the one with the fewest differences. */
-static int compare_all(const struct guard_rules *rules, struct guard_image *found, struct check_findings *findings,
+static int compare_all(const struct guard_rules *rules, struct guard_image *found, struct findings *findings,
 		       size_t *ret_parts)
 {
 	uint64_t least = UINT64_MAX;
 	unsigned best = 0;
 
 	for (unsigned place = 0; place < GUARD_PLACES; place++) {
-		struct check_findings differences = { 0 };
+		struct findings differences = { 0 };
 		int r = compare_place(rules, place, found, &differences, ret_parts);
 
 		if (!r && differences.total < least) {
 			least = differences.total;
 			best = place;
 		}
-		check_findings_free(&differences);
+		findings_free(&differences);
 		if (r)
 			return r;
 	}
 	return compare_place(rules, best, found, findings, ret_parts);
 }
 
-int guard_compare(struct guard_nft *n, const struct guard_rules *rules, struct check_findings *findings,
-		  size_t *ret_parts)
+int guard_compare(struct guard_nft *n, const struct guard_rules *rules, struct findings *findings, size_t *ret_parts)
 {
 	_cleanup_image_ struct guard_image found = { 0 };
 	int r = guard_nft_read(n, rules, &found);
 
 	*ret_parts = 0;
 	if (r == -ENOENT) {
-		check_add(findings, CHECK_GUARD, false, "table", "inet %s is missing", rules->table);
+		findings_add(findings, FINDING_GUARD, false, "table", "inet %s is missing", rules->table);
 		return 0;
 	}
 	if (r)
@@ -74,11 +73,11 @@ int guard_compare(struct guard_nft *n, const struct guard_rules *rules, struct c
 
 int guard_differs(struct guard_nft *n, const struct guard_rules *rules)
 {
-	struct check_findings findings = { 0 };
+	struct findings findings = { 0 };
 	size_t parts;
 	int r = guard_compare(n, rules, &findings, &parts);
 
 	r = !r ? (int)findings.n : r > 0 ? -EINTR : r;
-	check_findings_free(&findings);
+	findings_free(&findings);
 	return r;
 }

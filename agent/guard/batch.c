@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "guard/batch.h"
 
-#include "base/util.h"
+#include "base/base.h"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>

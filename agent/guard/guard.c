@@ -6,11 +6,10 @@
 
 #include "base/address_ranges.h"
 #include "guard/audit.h"
-#include "links/carriers.h"
 #include "guard/nft.h"
 #include "guard/nft_events.h"
 #include "base/log.h"
-#include "sessions/check.h"
+#include "base/findings.h"
 #include "base/trouble.h"
 
 #define RETRY_S 5
@@ -21,7 +20,6 @@
 
 struct guard {
 	struct event_base *base; /* NULL: not of an agent */
-	char *pin_path;
 	struct guard_rules rules;
 	uint32_t *interfaces; /* what rules.interfaces points at */
 	struct guard_nft *nft;
@@ -44,11 +42,10 @@ int guard_new(struct event_base *base, const char *pin_path, struct guard **ret)
 
 	if (!g)
 		return -ENOMEM;
-	g->pin_path = strdup(pin_path);
 	g->base = base;
 	g->retry = base ? evtimer_new(base, on_retry, g) : NULL;
 	g->quiet = base ? evtimer_new(base, on_quiet, g) : NULL;
-	if (!g->pin_path || (base && (!g->retry || !g->quiet))) {
+	if (base && (!g->retry || !g->quiet)) {
 		guard_free(g);
 		return -ENOMEM;
 	}
@@ -72,7 +69,6 @@ void guard_free(struct guard *g)
 	free(g->rules.bypass);
 	free(g->rules.held);
 	free(g->interfaces);
-	free(g->pin_path);
 	free(g);
 }
 
@@ -82,9 +78,6 @@ const char *guard_problem(const struct guard *g)
 		return "it was not put up yet";
 	return g->problem[0] ? g->problem : NULL;
 }
-
-/* ---- the table ----------------------------------------------------------------------------------------------------
- */
 
 static void __attribute__((format(printf, 2, 3))) set_problem(struct guard *g, const char *format, ...)
 {
@@ -227,9 +220,6 @@ static void on_changed(void *arg)
 			    g->rules.table);
 }
 
-/* ---- what is guarded ----------------------------------------------------------------------------------------------
- */
-
 static int set_prefixes(struct guard *g, const struct config *running, const struct config *wanted)
 {
 	const struct config *from[] = { running, wanted };
@@ -293,9 +283,6 @@ void guard_hold(struct guard *g, const struct prefix *in, size_t n)
 	write_table(g);
 }
 
-/* ---- interfaces ---------------------------------------------------------------------------------------------------
- */
-
 static int compare(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -332,16 +319,6 @@ static uint32_t *list_new(size_t n)
 	return calloc(n + 1, sizeof(uint32_t));
 }
 
-int guard_find_interfaces(struct guard *g)
-{
-	uint32_t *found = NULL;
-	size_t n = 0;
-	int r = guard_find(g->pin_path, &found, &n);
-
-	set_interfaces(g, found, r ? 0 : n);
-	return r;
-}
-
 void guard_open(struct guard *g, const uint32_t *ifindex, size_t n)
 {
 	uint32_t *list = list_new(n);
@@ -372,9 +349,6 @@ void guard_shut(struct guard *g, uint32_t ifindex)
 			list[kept++] = g->interfaces[i];
 	set_interfaces(g, list, kept);
 }
-
-/* ---- counters -----------------------------------------------------------------------------------------------------
- */
 
 static void count(struct guard *g, const struct datapath *d, const char *name, enum reason reason)
 {
@@ -409,25 +383,22 @@ int64_t guard_last_drop(const struct guard *g)
 	return g->dropped_us ? (int64_t)((monotonic_us() - g->dropped_us) / 1000000) : -1;
 }
 
-/* ---- check --------------------------------------------------------------------------------------------------------
- */
-
-static int find_faults(struct guard *g, struct check_findings *f, size_t *ret_parts)
+static int find_faults(struct guard *g, struct findings *f, size_t *ret_parts)
 {
 	*ret_parts = 0;
 	if (g->enabled && !g->problem[0])
 		return guard_compare(g->nft, &g->rules, f, ret_parts);
 	if (g->enabled)
-		check_add(f, CHECK_GUARD, false, "table", "%s", g->problem);
+		findings_add(f, FINDING_GUARD, false, "table", "%s", g->problem);
 	else if (!open_sockets(g) && !guard_nft_look(g->nft, &g->rules))
-		check_add(f, CHECK_GUARD, false, "table", "inet %s is there, although \"guard\" is false",
-			  g->rules.table);
+		findings_add(f, FINDING_GUARD, false, "table", "inet %s is there, although \"guard\" is false",
+			     g->rules.table);
 	return 0;
 }
 
-int guard_audit(struct guard *g, bool repair, struct check_findings *findings, size_t *ret_parts)
+int guard_audit(struct guard *g, bool repair, struct findings *findings, size_t *ret_parts)
 {
-	struct check_findings after = { 0 };
+	struct findings after = { 0 };
 	size_t before = findings->n;
 	int r = find_faults(g, findings, ret_parts);
 
@@ -439,13 +410,10 @@ int guard_audit(struct guard *g, bool repair, struct check_findings *findings, s
 		remove_table(g);
 	r = find_faults(g, &after, ret_parts);
 	if (!r)
-		check_repaired(findings, before, &after);
-	check_findings_free(&after);
+		findings_mark_repaired(findings, before, &after);
+	findings_free(&after);
 	return r;
 }
-
-/* ---- without an agent ---------------------------------------------------------------------------------------------
- */
 
 /* What is to be done with the table of a pin path, by a socket of its own. */
 static int on_table(const char *pin_path, int (*act)(struct guard_nft *n, const struct guard_rules *rules))

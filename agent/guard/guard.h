@@ -16,7 +16,7 @@
 #include "datapath/datapath.h"
 
 struct guard;
-struct check_findings;
+struct findings;
 
 /* base NULL: for a process that writes the table once and ends. */
 int guard_new(struct event_base *base, const char *pin_path, struct guard **ret);
@@ -34,9 +34,6 @@ int guard_configure(struct guard *g, const struct config *running, const struct 
  * the end of a mapping and the beginning of another of the same addresses no program knows them. n 0: of none.
  */
 void guard_hold(struct guard *g, const struct prefix *in, size_t n);
-
-/* Takes the interfaces that carry programs under the pin path now for those that the guard may leave open. */
-int guard_find_interfaces(struct guard *g);
 
 /* The interfaces that packets of subscribers may cross, by index; what was open and is not among them is shut. */
 void guard_open(struct guard *g, const uint32_t *ifindex, size_t n);
@@ -59,7 +56,7 @@ const char *guard_problem(const struct guard *g);
  * things in it that were compared. 1 where others change tables all the time, so that it is to be asked again; 0, or
  * -errno.
  */
-int guard_audit(struct guard *g, bool repair, struct check_findings *findings, size_t *ret_parts);
+int guard_audit(struct guard *g, bool repair, struct findings *findings, size_t *ret_parts);
 
 /* Takes the table of a pin path away. 0, -ENOENT where there is none, or -errno. */
 int guard_remove(const char *pin_path);

@@ -5,7 +5,7 @@
 
 #include "guard/image.h"
 #include "guard/rules.h"
-#include "base/util.h"
+#include "base/base.h"
 
 struct guard_nft;
 

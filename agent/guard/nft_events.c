@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
-#include "base/util.h"
+#include "base/base.h"
 
 #define RECEIVE_BUFFER (1 << 20)
 #define MESSAGE_BUFFER 65536U

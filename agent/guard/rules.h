@@ -10,7 +10,7 @@
 #include <detnat/tables.h>
 
 #include "guard/batch.h"
-#include "base/util.h"
+#include "base/base.h"
 
 /* Room for the longest name that guard_table_name() gives. */
 #define GUARD_NAME    32

@@ -8,7 +8,6 @@
 #include "base/background.h"
 #include "history/from_tables.h"
 #include "base/log.h"
-#include "service/startup.h"
 #include "base/trouble.h"
 
 /* A disk that takes longer for one record is told of. */
@@ -323,7 +322,7 @@ int history_queue_new(struct event_base *base, const char *dir, const struct dat
 	}
 	r = history_try_open(q->history, &why);
 	/* Another agent has it, or a human has to mend it first. */
-	if (r == -EWOULDBLOCK || (r && !d->reused && !startup_error_passes(r))) {
+	if (r == -EWOULDBLOCK || (r && !d->reused && !error_passes(r))) {
 		release(q);
 		return error_set(err, r, "%s", why.text);
 	}

@@ -5,7 +5,7 @@
 
 #include <sys/types.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 /* Room for the name of a user; a longer one is cut. */
 #define ACCOUNT_NAME 64

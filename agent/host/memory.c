@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 /* What the two versions of control groups call things. */
 struct version {

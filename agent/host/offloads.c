@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 /* More than any kernel has; they come in words of 32. */
 #define MAX_OFFLOADS 256U

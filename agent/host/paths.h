@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 /* The user that detnat.service runs the agent as. */
 #define AGENT_USER "detnat"

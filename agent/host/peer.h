@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 /* Group of the control socket and of the mapping history, and group of those who may change things. */
 #define GROUP_READERS "detnat"

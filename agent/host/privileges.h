@@ -3,7 +3,7 @@
 #ifndef DETNAT_PRIVILEGES_H
 #define DETNAT_PRIVILEGES_H
 
-#include "base/util.h"
+#include "base/base.h"
 
 /* Refuses to go on (-EPERM) without one of them; err names those that are missing and how to give them. */
 int privileges_check(struct error *err);

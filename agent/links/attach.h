@@ -8,39 +8,11 @@
 #define DETNAT_ATTACH_H
 
 #include "datapath/datapath.h"
+#include "links/own_programs.h"
 #include "host/netlink.h"
 #include "datapath/pinned.h"
 
-/* ---- whose program is it? --------------------------------------------------------------------------------------- */
-
-struct own_program {
-	uint32_t id;
-	int fd;
-};
-
-/* XDP programs that belong to the datapaths under one pin path, of every layout. */
-struct own_programs {
-	struct own_program *program;
-	size_t count;
-};
-
-/* d may be NULL: only what is pinned under pin_path counts then. */
-int own_programs_read(const char *pin_path, const struct datapath *d, struct own_programs *ret);
-void own_programs_free(struct own_programs *own);
-
-/*
- * Whether a program is one of them, or was of a datapath of ours whose pins are gone; the latter shows to an agent with
- * CAP_SYS_ADMIN alone.
- */
-bool own_programs_has(const struct own_programs *own, uint32_t id);
-
-/* A new descriptor of such a program, or -errno. */
-int own_programs_open(const struct own_programs *own, uint32_t id);
-
-/* Whether a program that stands on interfaces is called so. */
-bool is_entry_program(const char *name);
-
-/* ---- XDP ------------------------------------------------------------------------------------------------------ */
+enum device_attachment { DEVICE_ABSENT, DEVICE_XDP_NATIVE, DEVICE_XDP_SKB };
 
 /* Refuses a link on which XDP cannot work or must not: 0, or -errno with err naming the link and what to do. */
 int xdp_check(const struct link *l, const struct own_programs *own, struct error *err);
@@ -59,8 +31,6 @@ int xdp_refuse_merged(const struct link *l, const struct link *by, struct error 
 /* Takes off what is ours, if it is. 0 or -errno. */
 int xdp_detach(const struct link *l, const struct own_programs *own);
 
-/* ---- tc egress -------------------------------------------------------------------------------------------------- */
-
 /* Where the filter stands: `tc filter show dev NAME egress` shows it as pref 215 handle 0x1. */
 #define TC_PRIORITY 215U
 #define TC_HANDLE   1U
@@ -76,8 +46,6 @@ uint32_t tc_attached(struct netlink *n, uint32_t ifindex);
 
 /* Takes off our filter, and the clsact qdisc where made_clsact says that it is ours and nothing else hangs in it. */
 int tc_detach(struct netlink *n, uint32_t ifindex, bool made_clsact);
-
-/* ---- undo ------------------------------------------------------------------------------------------------------- */
 
 /* What a link carried before a change. */
 struct attach_before {
@@ -96,15 +64,5 @@ int attach_note(struct netlink *n, const struct link *l, const struct datapath *
 void attach_restore(struct netlink *n, struct datapath *d, const struct attach_before *before,
 		    const struct own_programs *own, bool made_clsact);
 void attach_forget(struct attach_before *before);
-
-/* ---- libbpf's messages --------------------------------------------------------------------------------------------
- */
-
-/*
- * Between the two, libbpf prints nothing, and what it reports of the kernel's own words about a refusal is kept. The
- * text is valid until the next call; empty where the kernel gave none.
- */
-void kernel_message_begin(void);
-const char *kernel_message_end(void);
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "links/attach.h"
+#include "links/kernel_message.h"
 
 /* A filter of cls_bpf. */
 struct filter {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "links/attach.h"
+#include "links/kernel_message.h"
 #include "base/log.h"
 #include "host/stacking.h"
 

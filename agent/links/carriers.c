@@ -66,7 +66,7 @@ static int visit_layout(const char *name, void *arg)
 	return 0;
 }
 
-int guard_find(const char *pin_path, uint32_t **ret, size_t *ret_n)
+int carriers_find(const char *pin_path, uint32_t **ret, size_t *ret_n)
 {
 	struct search s = { .pin_path = pin_path };
 	int r = netlink_new(&s.netlink);

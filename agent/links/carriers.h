@@ -11,6 +11,6 @@
  * role wants: XDP, or a carrier that has it, and at the egress of an outside interface tc. The caller frees *ret. 0 or
  * -errno.
  */
-int guard_find(const char *pin_path, uint32_t **ret, size_t *ret_n);
+int carriers_find(const char *pin_path, uint32_t **ret, size_t *ret_n);
 
 #endif

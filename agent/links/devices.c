@@ -5,7 +5,7 @@
 #include <linux/if_link.h>
 #include <string.h>
 
-#include "links/interfaces.h"
+#include "links/devices_private.h"
 #include "base/log.h"
 #include "links/routes.h"
 
@@ -34,7 +34,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 				redirects_tick(v->redirects, &i->link, i->attachment == DEVICE_XDP_NATIVE, &i->health);
 	}
 	if (changed)
-		interfaces_record(v, &v->interfaces);
+		devices_record(v, &v->interfaces);
 	devices_vouch(v);
 	if (++v->seconds % RESYNC_S == 0) {
 		devices_mark_all(v);
@@ -52,12 +52,9 @@ static void on_alarm(uint32_t ifindex, void *arg)
 		if (i->attachment == DEVICE_ABSENT || i->link.ifindex != ifindex)
 			continue;
 		if (redirects_alarm(v->redirects, &i->link, i->attachment == DEVICE_XDP_NATIVE, &i->health))
-			interfaces_record(v, &v->interfaces);
+			devices_record(v, &v->interfaces);
 	}
 }
-
-/* ---- notifications --------------------------------------------------------------------------------------------------
- */
 
 /* Has what concerns an interface of ours looked at; name may be NULL. */
 static void mark(struct devices *v, int ifindex, const char *name, unsigned delay_ms)
@@ -156,9 +153,6 @@ static void on_lost(void *arg)
 	devices_schedule_sync(v, LOST_PAUSE_MS);
 }
 
-/* ---- public -------------------------------------------------------------------------------------------------------
- */
-
 int devices_new(struct event_base *base, struct datapath *d, struct guard *guard, struct devices **ret,
 		struct error *err)
 {
@@ -235,120 +229,15 @@ void devices_free(struct devices *v)
 	free(v);
 }
 
-enum device_attachment devices_attachment(const struct devices *v, const char *name)
-{
-	const struct interface *i = interfaces_find(&v->interfaces, name);
-
-	return i ? i->attachment : DEVICE_ABSENT;
-}
-
-const char *devices_link_name(const struct devices *v, const char *name)
-{
-	const struct interface *i = interfaces_find(&v->interfaces, name);
-
-	return i && i->link.ifindex ? i->link.name : NULL;
-}
-
-const char *devices_configured_name(const struct devices *v, const char *link_name)
-{
-	for (size_t k = 0; k < v->interfaces.count; k++) {
-		const struct interface *i = &v->interfaces.list[k];
-
-		if (!i->hidden && i->link.ifindex && !strcmp(i->link.name, link_name))
-			return i->name;
-	}
-	return NULL;
-}
-
-const char *devices_problem(const struct devices *v, const char *name, bool *ret_grave)
-{
-	const struct interface *i = interfaces_find(&v->interfaces, name);
-	size_t length = strlen(name);
-
-	*ret_grave = true;
-	if (!i)
-		return NULL;
-	if (i->problem[0])
-		return i->problem;
-	/* It begins with the name that it is about. */
-	if (!strncmp(v->plan_problem, name, length) && v->plan_problem[length] == ':')
-		return v->plan_problem;
-	*ret_grave = false;
-	return i->name_note[0] ? i->name_note : NULL;
-}
-
-bool devices_shared(const struct devices *v, const char *name)
-{
-	return false;
-}
-
-bool devices_next(const struct devices *v, size_t *position, struct device_view *ret)
-{
-	while (*position < v->interfaces.count) {
-		const struct interface *i = &v->interfaces.list[(*position)++];
-
-		if (!i->roles || !i->link.ifindex)
-			continue;
-		*ret = (struct device_view){
-			.name = i->name,
-			.link_name = i->link.name,
-			.ifindex = i->link.ifindex,
-			.roles = i->roles,
-			.attachment = i->attachment,
-		};
-		return true;
-	}
-	return false;
-}
-
 void devices_on_attachment_change(struct devices *v, devices_notify changed, void *arg)
 {
 	v->attachments_changed = changed;
 	v->attachments_changed_arg = arg;
 }
 
-int devices_check_names(const struct devices *v, const struct config *c, struct error *err)
-{
-	for (size_t k = 0; k < c->n_interfaces; k++) {
-		const char *name = c->interfaces[k].name, *followed = devices_configured_name(v, name);
-
-		if (!followed || !strcmp(followed, name) || !config_find_interface(c, followed) ||
-		    interfaces_find(&v->interfaces, name))
-			continue;
-		return error_set(err, -EEXIST,
-				 "%s is %s of the configuration, renamed since; write one of the two names", name,
-				 followed);
-	}
-	return 0;
-}
-
 void devices_resolve(struct devices *v, int family, const void *addr, uint32_t ifindex)
 {
 	neighbours_resolve(v->neighbours, family, addr, ifindex);
-}
-
-enum routing devices_routing(const struct devices *v)
-{
-	return route_limits_tos(&v->limits) ? ROUTING_BY_MORE : v->routing;
-}
-
-bool devices_route_mtus(const struct devices *v)
-{
-	return route_limits_mtu(&v->limits);
-}
-
-struct rp_summary devices_rp_filters(const struct devices *v, const struct config *c)
-{
-	_cleanup_free_ struct rp_filters *filters = NULL;
-	struct rp_summary summary = { 0 };
-	int r = rp_filters_read(v->netlink, &filters);
-
-	if (r)
-		log_debug("the reverse-path filters cannot be read: %s", strerror(-r));
-	for (size_t k = 0; k < c->n_interfaces; k++)
-		rp_summary_add(&summary, c->interfaces[k].roles,
-			       rp_filter_of(filters, if_nametoindex(c->interfaces[k].name)));
-	return summary;
 }
 
 void devices_on_routing_change(struct devices *v, devices_notify changed, void *arg)

@@ -11,11 +11,10 @@
 #include "datapath/datapath.h"
 #include "guard/guard.h"
 #include "host/netlink.h"
+#include "links/attach.h"
 #include "links/sources.h"
 
 struct devices;
-
-enum device_attachment { DEVICE_ABSENT, DEVICE_XDP_NATIVE, DEVICE_XDP_SKB };
 
 /* guard: is told which interfaces carry their programs, before any goes off and after it is on. */
 int devices_new(struct event_base *base, struct datapath *d, struct guard *guard, struct devices **ret,
@@ -44,11 +43,11 @@ int devices_check_names(const struct devices *v, const struct config *c, struct 
 
 /*
  * Compares what is attached, the datapath's records of interfaces, and the blackhole routes with what should be there,
- * and adds what differs to the findings (sessions/check.h). repair: has it mended first. 1: changes have not been taken
+ * and adds what differs to the findings (base/findings.h). repair: has it mended first. 1: changes have not been taken
  * notice of yet, ask again; 0, or -errno.
  */
-struct check_findings;
-int devices_audit(struct devices *v, bool repair, struct check_findings *findings, size_t *ret_interfaces,
+struct findings;
+int devices_audit(struct devices *v, bool repair, struct findings *findings, size_t *ret_interfaces,
 		  size_t *ret_routes);
 
 /* Asks the kernel to resolve the neighbour of an address on an interface (EVENT_RESOLVE). */
@@ -91,12 +90,6 @@ void devices_on_attachment_change(struct devices *v, devices_notify changed, voi
  * itself.
  */
 int devices_check(const struct config *c, struct error *err);
-
-/* Whether the kernel does not forward what comes in by an interface of that name. */
-bool forwarding_is_off(const char *name);
-
-/* Warns of interfaces by which the kernel does not forward what comes in, as an attachment does. For -t. */
-void devices_check_forwarding(const struct config *c);
 
 /* Detaches everything that belongs to the datapath pinned in d, blackhole routes included; for --detach. */
 int devices_detach_all(struct datapath *d, struct error *err);

@@ -5,7 +5,7 @@
 #include <linux/if_link.h>
 #include <string.h>
 
-#include "links/interfaces.h"
+#include "links/devices_private.h"
 #include "base/log.h"
 #include "links/routes.h"
 
@@ -13,8 +13,6 @@ static const char *roles_name(uint8_t roles)
 {
 	return roles == DEVICE_INSIDE ? "inside" : roles == DEVICE_OUTSIDE ? "outside" : "inside and outside";
 }
-
-/* ---- preparation: nothing is touched ---------------------------------------------------------------------------- */
 
 static int prefixes_of(const struct config *c, struct prefix **ret, struct error *err)
 {
@@ -61,25 +59,22 @@ int devices_check(const struct config *c, struct error *err)
 	return r;
 }
 
-/* ---- attach, and back -----------------------------------------------------------------------------------------------
- */
-
 typedef int (*attach_step)(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err);
 
 static int step_begin(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err)
 {
-	interface_record_begin(v, i);
+	devices_record_begin(v, i);
 	return 0;
 }
 
 static int step_tc(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err)
 {
-	return interface_attach_tc(v, i, err);
+	return devices_attach_tc(v, i, err);
 }
 
 static int step_xdp(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err)
 {
-	return interface_attach_xdp(v, i, mode, err);
+	return devices_attach_xdp(v, i, mode, err);
 }
 
 /*
@@ -96,7 +91,7 @@ static int attach_all(struct devices *v, struct interfaces *all, enum xdp_mode m
 			int r = i->link.ifindex ? steps[s](v, i, mode, err) : 0;
 
 			if (r == -ENODEV)
-				interface_lost(v, i);
+				devices_lost(v, i);
 			else if (r)
 				return r;
 		}
@@ -147,15 +142,12 @@ static int change(struct devices *v, struct interfaces *all, enum xdp_mode mode,
 	return r;
 }
 
-/* ---- what is no longer wanted -------------------------------------------------------------------------------------
- */
-
 static bool is_recorded(const struct device *d)
 {
 	return d->roles || d->lower;
 }
 
-/* Whether a record is that of a port whose bond is in the list: interfaces_record_ports() sees to those. */
+/* Whether a record is that of a port whose bond is in the list: devices_record_ports() sees to those. */
 static bool is_port_of_any(const struct interfaces *all, const struct device *d)
 {
 	return d->master && interfaces_find_index(all, d->master);
@@ -334,11 +326,11 @@ static int apply(struct devices *v, struct interfaces *all, enum xdp_mode mode, 
 	if (!r && v->applied)
 		r = check_others(v, all, err);
 	if (!r) {
-		interfaces_shut(v, all);
+		devices_shut_guard(v, all);
 		r = change(v, all, mode, prefixes ? prefixes : v->prefixes, n_prefixes, err);
 		/* Open again where the change was undone; of a first start nothing was. */
 		if (!r || v->applied)
-			interfaces_open(v, r ? &v->interfaces : all);
+			devices_open_guard(v, r ? &v->interfaces : all);
 	}
 	if (r)
 		return r;
@@ -348,7 +340,7 @@ static int apply(struct devices *v, struct interfaces *all, enum xdp_mode mode, 
 	v->interfaces = *all;
 	v->mode = mode;
 	v->tell_attachments = true;
-	interfaces_record(v, &v->interfaces);
+	devices_record(v, &v->interfaces);
 	return 0;
 }
 

@@ -3,34 +3,35 @@
 #include <errno.h>
 #include <string.h>
 
-#include "links/interfaces.h"
+#include "links/devices_private.h"
 #include "links/routes.h"
-#include "sessions/check.h"
+#include "base/findings.h"
 
 /* Programs of one interface, and its record. */
 static void audit_interface(const struct devices *v, const struct interface *i, const struct link *l,
-			    struct check_findings *f)
+			    struct findings *f)
 {
 	struct device record = interface_record(&v->interfaces, i);
 
 	if (!l)
-		check_add(f, CHECK_DEVICE, false, i->name, "it is gone, and was not taken notice of");
-	else if (!interface_is_attached(v, i, l))
-		check_add(f, CHECK_PROGRAM, false, i->name, "it does not carry detnat's programs%s%s",
-			  *i->problem ? ": " : "", i->problem);
+		findings_add(f, FINDING_DEVICE, false, i->name, "it is gone, and was not taken notice of");
+	else if (!devices_is_attached(v, i, l))
+		findings_add(f, FINDING_PROGRAM, false, i->name, "it does not carry detnat's programs%s%s",
+			     *i->problem ? ": " : "", i->problem);
 	else if (memcmp(&record, &v->datapath->device[l->ifindex], offsetof(struct device, pad)))
-		check_add(f, CHECK_DEVICE, false, i->name, "the datapath's record of it is another than it should be");
+		findings_add(f, FINDING_DEVICE, false, i->name,
+			     "the datapath's record of it is another than it should be");
 }
 
 static void audit_routes_missing(struct prefix prefix, void *arg)
 {
 	char text[ADDR_TEXT];
 
-	check_add(arg, CHECK_ROUTE, false, prefix_format(prefix.base, prefix.plen, text),
-		  "its blackhole route is missing");
+	findings_add(arg, FINDING_ROUTE, false, prefix_format(prefix.base, prefix.plen, text),
+		     "its blackhole route is missing");
 }
 
-static int audit(struct devices *v, struct check_findings *f, size_t *ret_interfaces)
+static int audit(struct devices *v, struct findings *f, size_t *ret_interfaces)
 {
 	_cleanup_free_ struct link *links = NULL;
 	size_t n_links = 0;
@@ -55,8 +56,8 @@ static int audit(struct devices *v, struct check_findings *f, size_t *ret_interf
 		if ((!d->roles && !d->lower) || interfaces_find_index(&v->interfaces, ifindex))
 			continue;
 		snprintf(text, sizeof(text), "interface %u", ifindex);
-		check_add(f, CHECK_DEVICE, false, text,
-			  "the datapath has a record of it, and it is not of the configuration");
+		findings_add(f, FINDING_DEVICE, false, text,
+			     "the datapath has a record of it, and it is not of the configuration");
 	}
 	return r ? r : routes_compare(v->netlink, v->prefixes, v->n_prefixes, audit_routes_missing, f);
 }
@@ -70,8 +71,7 @@ static bool unsettled(const struct devices *v)
 	return v->routes_dirty || v->rules_dirty;
 }
 
-int devices_audit(struct devices *v, bool repair, struct check_findings *findings, size_t *ret_interfaces,
-		  size_t *ret_routes)
+int devices_audit(struct devices *v, bool repair, struct findings *findings, size_t *ret_interfaces, size_t *ret_routes)
 {
 	size_t before = findings->n;
 	int r;
@@ -85,14 +85,14 @@ int devices_audit(struct devices *v, bool repair, struct check_findings *finding
 		return r;
 
 	/* What the agent does at each notification mends all of it. */
-	struct check_findings after = { 0 };
+	struct findings after = { 0 };
 
 	devices_mark_all(v);
 	v->routes_dirty = true;
 	devices_sync(v);
 	r = audit(v, &after, ret_interfaces);
 	if (!r)
-		check_repaired(findings, before, &after);
-	check_findings_free(&after);
+		findings_mark_repaired(findings, before, &after);
+	findings_free(&after);
 	return r;
 }

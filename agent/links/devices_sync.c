@@ -4,46 +4,13 @@
 #include <linux/if_link.h>
 #include <string.h>
 
-#include "links/interfaces.h"
+#include "links/devices_private.h"
 #include "base/log.h"
 #include "links/routes.h"
 #include "base/trouble.h"
 
 /* What somebody else takes off is put back, but no more often, as that somebody may be as stubborn. */
 #define REPAIR_S 5U
-
-void devices_mark_all(struct devices *v)
-{
-	for (size_t k = 0; k < v->interfaces.count; k++)
-		v->interfaces.list[k].dirty = true;
-}
-
-void devices_schedule_sync(struct devices *v, unsigned ms)
-{
-	const struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
-	struct timeval now, due;
-
-	/* An earlier appointment stands. */
-	event_base_gettimeofday_cached(event_get_base(v->sync), &now);
-	evutil_timeradd(&now, &delay, &now);
-	if (event_pending(v->sync, EV_TIMEOUT, &due) && evutil_timercmp(&due, &now, <))
-		return;
-	event_add(v->sync, &delay);
-}
-
-/* ---- one interface ------------------------------------------------------------------------------------------------
- */
-
-/* XDP is what others take off, or what is missing on a link that came back. */
-bool interface_is_attached(const struct devices *v, const struct interface *i, const struct link *l)
-{
-	const struct datapath *d = v->datapath;
-
-	if (i->carrier ? own_programs_has(&v->own, l->xdp.prog_id)
-		       : i->attachment == DEVICE_ABSENT || l->xdp.prog_id != program_id(interface_program(d, i)))
-		return false;
-	return !(i->roles & DEVICE_OUTSIDE) || tc_attached(v->netlink, l->ifindex) == program_id(d->tc_outside);
-}
 
 static void complain(struct devices *v, struct interface *i, const struct error *err)
 {
@@ -72,11 +39,11 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 		log_warning("%s: somebody took detnat's programs off; attaching them again", i->name);
 	r = xdp_check(&i->link, &v->own, &err);
 	if (!r) {
-		interface_record_begin(v, i);
-		r = interface_attach_tc(v, i, &err);
+		devices_record_begin(v, i);
+		r = devices_attach_tc(v, i, &err);
 	}
 	if (!r)
-		r = interface_attach_xdp(v, i, v->mode, &err);
+		r = devices_attach_xdp(v, i, v->mode, &err);
 	i->attached_s = monotonic_s();
 	if (r) {
 		i->attachment = DEVICE_ABSENT;
@@ -110,7 +77,7 @@ static int read_link(struct devices *v, struct interface *i, struct link *ret)
 		return r;
 	if (r && i->link.ifindex) {
 		log_warning("%s: the interface is gone; waiting for one of that name", i->name);
-		interface_lost(v, i);
+		devices_lost(v, i);
 	}
 	/* Those below VLAN interfaces have no name in the configuration. */
 	if (!r && i->hidden)
@@ -146,7 +113,7 @@ static bool sync_interface(struct devices *v, struct interface *i)
 		return true;
 	came_up = !was_up && l.flags & IFF_RUNNING;
 	i->link = l;
-	if (!interface_is_attached(v, i, &l))
+	if (!devices_is_attached(v, i, &l))
 		repair(v, i, returned);
 	else if (came_up && !i->carrier)
 		redirects_start(v->redirects, &l, i->attachment == DEVICE_XDP_NATIVE, &i->health);
@@ -257,8 +224,8 @@ void devices_sync(struct devices *v)
 	}
 	if (replan || dirty)
 		sync_plan(v);
-	interfaces_open(v, &v->interfaces);
-	interfaces_record(v, &v->interfaces);
+	devices_open_guard(v, &v->interfaces);
+	devices_record(v, &v->interfaces);
 	sync_routing(v);
 	devices_vouch(v);
 	tell_trouble(v);

@@ -29,8 +29,6 @@ int interfaces_names_open(const char *pin_dir)
 	return pinned_map_open(pin_dir, &names_map);
 }
 
-/* ---- which link is it? ------------------------------------------------------------------------------------------ */
-
 static const struct link *link_named(const struct link_list *links, const char *name)
 {
 	for (size_t i = 0; i < links->count; i++)
@@ -66,8 +64,6 @@ void interfaces_choose(const struct config_interface *wanted, size_t n, const st
 			ret_found[k] = l;
 	}
 }
-
-/* ---- over a restart --------------------------------------------------------------------------------------------- */
 
 /* Whether a link still is the one that was attached: an index may be another link's by now. */
 static bool is_attached_still(const struct link_list *links, const struct link *l, const struct own_programs *own)
@@ -137,8 +133,6 @@ int interfaces_remember(const struct interfaces *all, int map)
 	}
 	return failed;
 }
-
-/* ---- told ------------------------------------------------------------------------------------------------------- */
 
 bool interface_is_renamed(const struct interface *i)
 {

@@ -227,8 +227,6 @@ int interfaces_plan(struct netlink *n, const struct config_interface *wanted, si
 	return interfaces_plan_on(wanted, n_wanted, (struct link_list){ links, n_links }, known, mode, ret, err);
 }
 
-/* ---- afterwards ------------------------------------------------------------------------------------------------- */
-
 bool interfaces_have_vlans(const struct interfaces *all)
 {
 	for (size_t k = 0; k < all->count; k++)
@@ -250,15 +248,4 @@ bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b
 			return false;
 	}
 	return true;
-}
-
-void interfaces_carry(struct interfaces *all)
-{
-	for (size_t k = 0; k < all->count; k++) {
-		struct interface *i = &all->list[k];
-		const struct interface *carrier = i->carrier ? interfaces_find_index(all, i->carrier) : NULL;
-
-		if (i->carrier)
-			i->attachment = carrier && i->link.ifindex ? carrier->attachment : DEVICE_ABSENT;
-	}
 }

@@ -62,8 +62,6 @@ static bool is_ours(const struct neighbours *v, uint32_t ifindex)
 	return ifindex && ifindex < MAX_IFINDEX && v->datapath->device[ifindex].roles;
 }
 
-/* ---- asking the kernel ------------------------------------------------------------------------------------------ */
-
 static void visit_state(const struct nlmsghdr *h, void *arg)
 {
 	const struct ndmsg *nd = mnl_nlmsg_get_payload(h);
@@ -130,8 +128,6 @@ void neighbours_resolve(struct neighbours *v, int family, const void *addr, uint
 	*recent = (struct recent){ .target = t, .until_ms = (uint32_t)now + 1000 };
 	use_neighbour(v, &t);
 }
-
-/* ---- notifications ---------------------------------------------------------------------------------------------- */
 
 /*
  * Enters what was told, and whether it differs from what was known. An entry under resolution had no MAC address just

@@ -46,8 +46,6 @@ struct prober {
 	struct next_hop_use values[BATCH];
 };
 
-/* ---- the kernel ------------------------------------------------------------------------------------------------- */
-
 struct state {
 	uint16_t state;
 	uint8_t flags;
@@ -105,8 +103,6 @@ static void probe(struct prober *p, const struct queued *q)
 	if (r && r != -ENOENT && r != -EINVAL && r != -ENODEV)
 		log_debug("a neighbour on interface %u cannot be probed: %s", q->at.ifindex, strerror(-r));
 }
-
-/* ---- turns ------------------------------------------------------------------------------------------------------ */
 
 static void queue_turns(struct prober *p, struct turns *t, size_t most, bool router)
 {

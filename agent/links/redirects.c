@@ -10,6 +10,7 @@
 #include <detnat/watch.h>
 
 #include "links/attach.h"
+#include "links/kernel_message.h"
 #include "detnat_watch.skel.h"
 #include "base/log.h"
 

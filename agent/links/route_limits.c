@@ -16,9 +16,6 @@ void route_limits_free(struct route_limits *l)
 	*l = (struct route_limits){ 0 };
 }
 
-/* ---- the list -----------------------------------------------------------------------------------------------------
- */
-
 static uint32_t mtu_of(const struct nlattr *metrics)
 {
 	const struct nlattr *attr;
@@ -131,9 +128,6 @@ int route_limits_read(struct route_limits *l, struct netlink *n)
 	return r;
 }
 
-/* ---- the map ------------------------------------------------------------------------------------------------------
- */
-
 static uint32_t least_covering(const struct route_limits *l, uint32_t base, unsigned plen)
 {
 	uint32_t least = ~0U;
@@ -210,9 +204,6 @@ int route_limits_apply(struct route_limits *l, int map)
 	l->changed = false;
 	return 0;
 }
-
-/* ---- what follows -------------------------------------------------------------------------------------------------
- */
 
 static bool forwards_by_path_mtu(void)
 {

@@ -10,8 +10,6 @@
 /* Nobody vouches any more so long after the agent was last heard of. */
 #define HEARD_OF_S 3U
 
-/* ---- reverse-path filters ---------------------------------------------------------------------------------------- */
-
 static void visit_netconf(const struct nlmsghdr *h, void *arg)
 {
 	const struct netconfmsg *msg = mnl_nlmsg_get_payload(h);
@@ -86,9 +84,6 @@ bool rp_outside_strict(const struct rp_summary *s)
 {
 	return s->outside_strict && s->outside > 1;
 }
-
-/* ---- own addresses ------------------------------------------------------------------------------------------------
- */
 
 static void visit_local(const struct nlmsghdr *h, void *arg)
 {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "links/devices.h"
+#include "proto/words.h"
 #include "metrics/page.h"
 #include "metrics/exposition.h"
 #include "metrics/usage_monitor.h"
@@ -10,7 +11,7 @@
 #define LABELS_TEXT 160
 
 struct item {
-	const struct agent *agent;
+	const struct metrics_sources *from;
 	const char *labels;
 	struct mapping_usage usage;		  /* of a mapping */
 	const struct mapping *mapping;		  /* or NULL */
@@ -125,12 +126,12 @@ static void write_destination_utilization(const struct item *i)
 
 static void write_attached(const struct item *i)
 {
-	sample(i, devices_attachment(i->agent->devices, i->interface->name) != DEVICE_ABSENT);
+	sample(i, devices_attachment(i->from->devices, i->interface->name) != DEVICE_ABSENT);
 }
 
 static void write_native(const struct item *i)
 {
-	sample(i, devices_attachment(i->agent->devices, i->interface->name) == DEVICE_XDP_NATIVE);
+	sample(i, devices_attachment(i->from->devices, i->interface->name) == DEVICE_XDP_NATIVE);
 }
 
 /* ---- the tables -------------------------------------------------------------------------------------------- */
@@ -168,14 +169,14 @@ static const struct family of_interfaces[] = {
 #define N_OF_MAPPINGS ARRAY_SIZE(of_mappings)
 #define N_FAMILIES    (N_OF_MAPPINGS + ARRAY_SIZE(of_interfaces))
 
-static void write_mapping(const struct agent *a, const struct family *f, int number, struct evbuffer *out)
+static void write_mapping(const struct metrics_sources *from, const struct family *f, int number, struct evbuffer *out)
 {
-	const struct mapping *map = mappings_get(a->mappings, number);
+	const struct mapping *map = mappings_get(from->mappings, number);
 	char in[ADDR_TEXT], outside[ADDR_TEXT], labels[LABELS_TEXT];
 	const struct item i = {
-		.agent = a,
+		.from = from,
 		.labels = labels,
-		.usage = session_usage_of(usage_last(a->usage), number),
+		.usage = session_usage_of(usage_last(from->usage), number),
 		.mapping = map,
 		.family = f->name,
 		.out = out,
@@ -187,19 +188,13 @@ static void write_mapping(const struct agent *a, const struct family *f, int num
 	f->write(&i);
 }
 
-static const char *role_name(uint8_t roles)
+static void write_interface(const struct metrics_sources *from, const struct family *f, int number,
+			    struct evbuffer *out)
 {
-	if (roles == (DEVICE_INSIDE | DEVICE_OUTSIDE))
-		return "both";
-	return roles == DEVICE_INSIDE ? "inside" : "outside";
-}
-
-static void write_interface(const struct agent *a, const struct family *f, int number, struct evbuffer *out)
-{
-	const struct config_interface *interface = &a->config->interfaces[number];
+	const struct config_interface *interface = &from->active->config->interfaces[number];
 	char name[4 * IFNAMSIZ + 4], labels[LABELS_TEXT];
 	const struct item i = {
-		.agent = a,
+		.from = from,
 		.labels = labels,
 		.interface = interface,
 		.family = f->name,
@@ -207,28 +202,28 @@ static void write_interface(const struct agent *a, const struct family *f, int n
 	};
 
 	metrics_escape(interface->name, name, sizeof(name));
-	snprintf(labels, sizeof(labels), "interface=\"%s\",role=\"%s\"", name, role_name(interface->roles));
+	snprintf(labels, sizeof(labels), "interface=\"%s\",role=\"%s\"", name, roles_text(interface->roles));
 	f->write(&i);
 }
 
-int metrics_lists_step(const struct agent *a, struct metrics_cursor *cursor, struct evbuffer *out)
+int metrics_lists_step(const struct metrics_sources *from, struct metrics_cursor *cursor, struct evbuffer *out)
 {
 	bool mapping = cursor->family < N_OF_MAPPINGS;
 	const struct family *f;
 	int item;
 
-	if (cursor->family == N_FAMILIES || !usage_last(a->usage))
+	if (cursor->family == N_FAMILIES || !usage_last(from->usage))
 		return 0;
 	f = mapping ? &of_mappings[cursor->family] : &of_interfaces[cursor->family - N_OF_MAPPINGS];
 	if (!cursor->begun)
 		metrics_family(out, f->name, f->type, f->help);
 	cursor->begun = true;
-	item = mapping ? mappings_next(a->mappings, cursor->item) : cursor->item;
-	if (item < 0 || (!mapping && (size_t)item >= a->config->n_interfaces)) {
+	item = mapping ? mappings_next(from->mappings, cursor->item) : cursor->item;
+	if (item < 0 || (!mapping && (size_t)item >= from->active->config->n_interfaces)) {
 		*cursor = (struct metrics_cursor){ .family = cursor->family + 1 };
 		return 1;
 	}
-	(mapping ? write_mapping : write_interface)(a, f, item, out);
+	(mapping ? write_mapping : write_interface)(from, f, item, out);
 	cursor->item = item + 1;
 	return 1;
 }

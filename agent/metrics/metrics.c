@@ -12,7 +12,8 @@
 #include "metrics/usage_monitor.h"
 
 struct metrics {
-	struct agent *agent;
+	struct event_base *base;
+	const struct metrics_sources *from;
 	struct metrics_text *text;
 	struct http *http; /* NULL: not served */
 	struct endpoint listen;
@@ -37,21 +38,22 @@ static void on_usage(void *arg)
 		metrics_text_gather(m->text);
 }
 
-int metrics_new(struct agent *a, struct metrics **ret, struct error *err)
+int metrics_new(struct event_base *base, const struct metrics_sources *from, struct metrics **ret, struct error *err)
 {
 	struct metrics *m = calloc(1, sizeof(*m));
 
 	if (!m)
 		return error_set(err, -ENOMEM, "out of memory");
-	m->agent = a;
-	m->retry = evtimer_new(a->base, on_retry, m);
-	if (!m->retry || metrics_text_new(a, &m->text)) {
+	m->base = base;
+	m->from = from;
+	m->retry = evtimer_new(base, on_retry, m);
+	if (!m->retry || metrics_text_new(base, from, &m->text)) {
 		if (m->retry)
 			event_free(m->retry);
 		free(m);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
-	usage_on_end(a->usage, on_usage, m);
+	usage_on_end(from->usage, on_usage, m);
 	*ret = m;
 	return 0;
 }
@@ -67,7 +69,7 @@ void metrics_free(struct metrics *m)
 {
 	if (!m)
 		return;
-	usage_on_end(m->agent->usage, NULL, NULL);
+	usage_on_end(m->from->usage, NULL, NULL);
 	stop_waiting(m);
 	event_free(m->retry);
 	http_free(m->http);
@@ -97,7 +99,7 @@ static void serve(struct metrics *m, struct http *http, struct endpoint at)
 	m->http = http;
 	m->listen = at;
 	log_info("metrics are served at http://%s:%u%s", addr_format(at.addr, addr), at.port, site_of(m).path);
-	usage_hurry(m->agent->usage);
+	usage_hurry(m->from->usage);
 }
 
 static void wait_for(struct metrics *m, struct endpoint at, const char *why)
@@ -117,7 +119,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 	const struct http_site site = site_of(m);
 	struct http *http;
 	struct error err = { 0 };
-	int r = http_new(m->agent->base, m->listen, &site, &http);
+	int r = http_new(m->base, m->listen, &site, &http);
 
 	if (!r) {
 		serve(m, http, m->listen);
@@ -143,13 +145,13 @@ int metrics_configure(struct metrics *m, const struct config *c, bool wait, cons
 	}
 	if ((m->http || m->waits) && m->listen.addr == to.addr && m->listen.port == to.port)
 		return 0;
-	r = http_new(m->agent->base, to, &site, &http);
+	r = http_new(m->base, to, &site, &http);
 	/* One of the two addresses may be that of all interfaces. */
 	if (r == -EADDRINUSE && m->http && m->listen.port == to.port) {
 		http_free(take_pointer(m->http));
-		r = http_new(m->agent->base, to, &site, &http);
+		r = http_new(m->base, to, &site, &http);
 		if (r)
-			http_new(m->agent->base, m->listen, &site, &m->http);
+			http_new(m->base, m->listen, &site, &m->http);
 	}
 	if (!r) {
 		serve(m, http, to);

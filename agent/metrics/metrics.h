@@ -9,12 +9,42 @@
 #ifndef DETNAT_METRICS_H
 #define DETNAT_METRICS_H
 
-#include "service/agent.h"
+#include <event2/event.h>
+#include <time.h>
+
+#include "config/active.h"
+#include "datapath/datapath.h"
+#include "ipfix/ipfix.h"
+#include "tables/mappings.h"
+
+struct devices;
+struct guard;
+struct usage;
+
+/* Sweeps of expired sessions that have ended. */
+struct sweep_figures {
+	uint64_t count;
+	uint64_t busy_us; /* work on all of them */
+	uint64_t last_us; /* from beginning to end of the last one */
+};
+
+/* Where the figures come from. */
+struct metrics_sources {
+	const struct active_config *active;
+	const struct datapath *datapath;
+	const struct mappings *mappings;
+	struct guard *guard; /* counts its drops when asked */
+	const struct devices *devices;
+	const struct ipfix *ipfix;
+	struct usage *usage;
+	const struct sweep_figures *sweeps;
+	struct timespec started_wall; /* CLOCK_REALTIME */
+};
 
 struct metrics;
 
-/* Serves nothing until configured. -ENOMEM. a->usage must be there. */
-int metrics_new(struct agent *a, struct metrics **ret, struct error *err);
+/* Serves nothing until configured. The sources must outlive the result. -ENOMEM. */
+int metrics_new(struct event_base *base, const struct metrics_sources *from, struct metrics **ret, struct error *err);
 void metrics_free(struct metrics *m); /* NULL is allowed */
 
 /*

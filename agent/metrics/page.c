@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <sys/resource.h>
 
+#include <detnat/version.h>
+
 #include "guard/guard.h"
 #include "metrics/exposition.h"
 #include "base/trouble.h"
@@ -12,7 +14,7 @@
 #define SLICE_US 1000U
 
 struct metrics_text {
-	struct agent *agent;
+	const struct metrics_sources *from;
 	struct event *slice;
 	struct evbuffer *lists;	   /* of mappings and interfaces */
 	struct evbuffer *gathered; /* the next one, under construction; NULL: none */
@@ -28,7 +30,7 @@ static void on_slice(evutil_socket_t fd, short what, void *arg)
 	if (!t->gathered)
 		return;
 	do
-		r = metrics_lists_step(t->agent, &t->cursor, t->gathered);
+		r = metrics_lists_step(t->from, &t->cursor, t->gathered);
 	while (r && monotonic_us() < until);
 	if (r) {
 		evtimer_add(t->slice, &(struct timeval){ 0 });
@@ -47,15 +49,15 @@ void metrics_text_gather(struct metrics_text *t)
 	evtimer_add(t->slice, &(struct timeval){ 0 });
 }
 
-int metrics_text_new(struct agent *a, struct metrics_text **ret)
+int metrics_text_new(struct event_base *base, const struct metrics_sources *from, struct metrics_text **ret)
 {
 	struct metrics_text *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return -ENOMEM;
-	t->agent = a;
+	t->from = from;
 	t->lists = evbuffer_new();
-	t->slice = evtimer_new(a->base, on_slice, t);
+	t->slice = evtimer_new(base, on_slice, t);
 	if (!t->lists || !t->slice) {
 		metrics_text_free(t);
 		return -ENOMEM;
@@ -97,13 +99,13 @@ static uint64_t resident_memory(void)
 }
 
 /* Names that Prometheus' own libraries give them. */
-static void write_process(const struct agent *a, struct evbuffer *out)
+static void write_process(const struct metrics_sources *from, struct evbuffer *out)
 {
 	struct rusage usage = { 0 };
 
 	getrusage(RUSAGE_SELF, &usage);
 	metrics_single_seconds(out, "process_start_time_seconds", "gauge",
-			       (double)a->started_wall.tv_sec + (double)a->started_wall.tv_nsec / 1e9,
+			       (double)from->started_wall.tv_sec + (double)from->started_wall.tv_nsec / 1e9,
 			       "Start of the agent, seconds since 1970.");
 	metrics_single_seconds(out, "process_cpu_seconds_total", "counter",
 			       seconds_of_timeval(usage.ru_utime) + seconds_of_timeval(usage.ru_stime),
@@ -112,15 +114,16 @@ static void write_process(const struct agent *a, struct evbuffer *out)
 		       "Memory of the agent, shared tables that it has touched included.");
 }
 
-static void write_configuration(const struct agent *a, struct evbuffer *out)
+static void write_configuration(const struct metrics_sources *from, struct evbuffer *out)
 {
 	metrics_family(out, "detnat_build_info", "gauge", "Always 1; the version is a label.");
-	metrics_sample(out, "detnat_build_info", "version=\"" AGENT_VERSION "\"", 1);
-	metrics_single(out, "detnat_config_last_reload_successful", "gauge", !a->reload_failed,
+	metrics_sample(out, "detnat_build_info", "version=\"" DETNAT_VERSION "\"", 1);
+	metrics_single(out, "detnat_config_last_reload_successful", "gauge", !from->active->reload_failed,
 		       "Whether the last attempt to read the configuration file was applied.");
-	metrics_single(out, "detnat_config_last_reload_success_timestamp_seconds", "gauge", (uint64_t)a->file_applied,
+	metrics_single(out, "detnat_config_last_reload_success_timestamp_seconds", "gauge",
+		       (uint64_t)from->active->file_applied,
 		       "When the configuration file was last applied, seconds since 1970.");
-	metrics_single(out, "detnat_mappings", "gauge", a->config->n_mappings, "Mappings.");
+	metrics_single(out, "detnat_mappings", "gauge", from->active->config->n_mappings, "Mappings.");
 }
 
 static void write_troubles(struct evbuffer *out)
@@ -136,19 +139,19 @@ static void write_troubles(struct evbuffer *out)
 	}
 }
 
-static void write_overflow(const struct agent *a, struct evbuffer *out)
+static void write_overflow(const struct metrics_sources *from, struct evbuffer *out)
 {
-	int64_t sessions = __atomic_load_n(&a->datapath.global->overflow, __ATOMIC_RELAXED);
+	int64_t sessions = __atomic_load_n(&from->datapath->global->overflow, __ATOMIC_RELAXED);
 
 	metrics_single(out, "detnat_overflow_sessions", "gauge", sessions > 0 ? (uint64_t)sessions : 0,
 		       "Sessions beyond their subscribers' slots, expired ones that were not swept yet included.");
-	metrics_single(out, "detnat_overflow_sessions_limit", "gauge", a->config->overflow_sessions,
+	metrics_single(out, "detnat_overflow_sessions_limit", "gauge", from->active->config->overflow_sessions,
 		       "Most sessions that may live beyond their subscribers' slots.");
 }
 
-static void write_ipfix(const struct agent *a, struct evbuffer *out)
+static void write_ipfix(const struct metrics_sources *from, struct evbuffer *out)
 {
-	struct ipfix_figures f = ipfix_figures(a->ipfix);
+	struct ipfix_figures f = ipfix_figures(from->ipfix);
 
 	metrics_single(out, "detnat_ipfix_records_sent_total", "counter", f.records_sent, "IPFIX data records sent.");
 	metrics_single(out, "detnat_ipfix_messages_sent_total", "counter", f.messages_sent,
@@ -157,13 +160,13 @@ static void write_ipfix(const struct agent *a, struct evbuffer *out)
 		       "IPFIX data records that the socket or the collector refused.");
 }
 
-static void write_housekeeping(const struct agent *a, struct evbuffer *out)
+static void write_housekeeping(const struct metrics_sources *from, struct evbuffer *out)
 {
-	struct usage_figures f = usage_figures(a->usage);
+	struct usage_figures f = usage_figures(from->usage);
 
-	metrics_duration(out, "detnat_sweep_work_seconds", (double)a->sweeps.busy_us / 1e6, a->sweeps.count,
+	metrics_duration(out, "detnat_sweep_work_seconds", (double)from->sweeps->busy_us / 1e6, from->sweeps->count,
 			 "Sweeps of expired sessions, and the agent's time that they took.");
-	metrics_single_seconds(out, "detnat_sweep_last_duration_seconds", "gauge", (double)a->sweeps.last_us / 1e6,
+	metrics_single_seconds(out, "detnat_sweep_last_duration_seconds", "gauge", (double)from->sweeps->last_us / 1e6,
 			       "From beginning to end of the last sweep.");
 	metrics_duration(out, "detnat_usage_work_seconds", (double)f.busy_us / 1e6, f.passes,
 			 "Passes through the sessions for the figures of usage, and the agent's time that they took.");
@@ -176,20 +179,20 @@ static void write_housekeeping(const struct agent *a, struct evbuffer *out)
 
 int metrics_text(const struct metrics_text *t, struct evbuffer *out)
 {
-	const struct agent *a = t->agent;
+	const struct metrics_sources *from = t->from;
 	struct counters c;
 	int r;
 
-	guard_count(a->guard, &a->datapath);
-	r = datapath_counters(&a->datapath, &c);
+	guard_count(from->guard, from->datapath);
+	r = datapath_counters(from->datapath, &c);
 	if (r)
 		return r;
-	write_configuration(a, out);
+	write_configuration(from, out);
 	write_troubles(out);
-	write_process(a, out);
+	write_process(from, out);
 	metrics_counters(&c, out);
-	write_overflow(a, out);
-	write_ipfix(a, out);
-	write_housekeeping(a, out);
+	write_overflow(from, out);
+	write_ipfix(from, out);
+	write_housekeeping(from, out);
 	return evbuffer_get_length(t->lists) && evbuffer_add_buffer_reference(out, t->lists) ? -ENOMEM : 0;
 }

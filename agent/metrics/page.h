@@ -8,12 +8,13 @@
 
 #include <event2/buffer.h>
 
-#include "service/agent.h"
+#include "metrics/metrics.h"
 
 struct metrics_text;
 
-int metrics_text_new(struct agent *a, struct metrics_text **ret); /* -ENOMEM */
-void metrics_text_free(struct metrics_text *t);			  /* NULL is allowed */
+/* -ENOMEM */
+int metrics_text_new(struct event_base *base, const struct metrics_sources *from, struct metrics_text **ret);
+void metrics_text_free(struct metrics_text *t); /* NULL is allowed */
 
 /* Gathers mappings and interfaces anew; until it is done the former text serves. */
 void metrics_text_gather(struct metrics_text *t);
@@ -31,7 +32,7 @@ struct metrics_cursor {
 };
 
 /* Writes the samples of one mapping or interface: 1 more to do, 0 done. */
-int metrics_lists_step(const struct agent *a, struct metrics_cursor *cursor, struct evbuffer *out);
+int metrics_lists_step(const struct metrics_sources *from, struct metrics_cursor *cursor, struct evbuffer *out);
 
 /* ---- metrics/counters.c ------------------------------------------------------------------------------------ */
 

@@ -27,7 +27,8 @@
 #define OVERFLOW_WELL_PERCENT 75U
 
 struct usage {
-	struct agent *agent;
+	const struct active_config *active;
+	struct mappings *mappings;
 	struct event *timer;
 	struct session_usage *pass; /* under way, or NULL */
 	struct session_usage *last;
@@ -87,9 +88,8 @@ static void warn_of_mapping(struct usage *u, int number)
 
 static void warn_of_overflow(struct usage *u)
 {
-	const struct agent *a = u->agent;
-	int64_t sessions = __atomic_load_n(&a->datapath.global->overflow, __ATOMIC_RELAXED);
-	uint32_t limit = a->config->overflow_sessions;
+	int64_t sessions = __atomic_load_n(&mappings_datapath(u->mappings)->global->overflow, __ATOMIC_RELAXED);
+	uint32_t limit = u->active->config->overflow_sessions;
 
 	if (u->overflow_told && (!limit || sessions * 100 < (int64_t)limit * OVERFLOW_WELL_PERCENT)) {
 		u->overflow_told = false;
@@ -114,7 +114,7 @@ static void schedule(struct usage *u, uint64_t delay_us)
 
 static uint64_t pause_us(const struct usage *u)
 {
-	const struct config *c = u->agent->config;
+	const struct config *c = u->active->config;
 	uint64_t interval = (c->metrics_enabled ? c->sweep_interval : UNSERVED_INTERVAL_S) * 1000000ULL;
 	uint64_t rest = u->pass_us * (c->metrics_enabled ? SERVED_PAUSE : UNSERVED_PAUSE);
 
@@ -131,7 +131,7 @@ static double wall_seconds(void)
 
 static void end_pass(struct usage *u)
 {
-	const struct mappings *m = u->agent->mappings;
+	const struct mappings *m = u->mappings;
 
 	session_usage_free(u->last);
 	u->last = take_pointer(u->pass);
@@ -153,7 +153,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 	if (!u->pass) {
 		u->pass_us = 0;
-		r = session_usage_new(u->agent->mappings, &u->pass);
+		r = session_usage_new(u->mappings, &u->pass);
 	}
 	if (!r)
 		r = session_usage_step(u->pass, SLICE_US);
@@ -179,14 +179,16 @@ void usage_hurry(struct usage *u)
 		schedule(u, 0);
 }
 
-int usage_new(struct agent *a, struct usage **ret, struct error *err)
+int usage_new(struct event_base *base, const struct active_config *active, struct mappings *m, struct usage **ret,
+	      struct error *err)
 {
 	struct usage *u = calloc(1, sizeof(*u));
 
 	if (!u)
 		return error_set(err, -ENOMEM, "out of memory");
-	u->agent = a;
-	u->timer = evtimer_new(a->base, on_timer, u);
+	u->active = active;
+	u->mappings = m;
+	u->timer = evtimer_new(base, on_timer, u);
 	if (!u->timer) {
 		usage_free(u);
 		return error_set(err, -ENOMEM, "out of memory");

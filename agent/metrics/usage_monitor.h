@@ -6,7 +6,9 @@
 #ifndef DETNAT_USAGE_MONITOR_H
 #define DETNAT_USAGE_MONITOR_H
 
-#include "service/agent.h"
+#include <event2/event.h>
+
+#include "config/active.h"
 #include "sessions/usage.h"
 
 struct usage;
@@ -23,14 +25,15 @@ struct usage_figures {
  * The first pass begins with usage_hurry(). While metrics are served, the next one begins sweep_interval seconds after
  * the last and takes a twentieth of a core at most; else one a minute and a hundredth.
  */
-int usage_new(struct agent *a, struct usage **ret, struct error *err);
+int usage_new(struct event_base *base, const struct active_config *active, struct mappings *m, struct usage **ret,
+	      struct error *err);
 void usage_free(struct usage *u); /* NULL is allowed */
 
 /* Has a function called at the end of each pass. */
 typedef void (*usage_notify)(void *arg);
 void usage_on_end(struct usage *u, usage_notify ended, void *arg);
 
-/* Begins a pass at once, unless one is under way. a->config must be there when the event loop turns next. */
+/* Begins a pass at once, unless one is under way. A configuration must be active when the event loop turns next. */
 void usage_hurry(struct usage *u);
 
 /* Of the last pass that ended, until the next one ends; NULL: none has. */

@@ -14,6 +14,7 @@
 #include <detnat/tcp_state.h>
 
 #include "sessions/sessions.h"
+#include "base/timestamp.h"
 #include "punt/tracing.h"
 
 #define DETAIL 128
@@ -302,14 +303,9 @@ static bool took_slow_path(const struct trace_record *r)
 
 static bool add_time(cJSON *json, uint64_t time_ns)
 {
-	time_t seconds = (time_t)(time_ns / 1000000000);
-	char text[48], day[32];
-	struct tm tm;
+	char text[TIME_US_TEXT];
 
-	if (!gmtime_r(&seconds, &tm) || !strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm))
-		return false;
-	snprintf(text, sizeof(text), "%s.%06uZ", day, (unsigned)(time_ns % 1000000000 / 1000));
-	return cJSON_AddStringToObject(json, "time", text);
+	return cJSON_AddStringToObject(json, "time", time_format_us(time_ns, text));
 }
 
 static bool fill(cJSON *json, const struct trace_record *r)

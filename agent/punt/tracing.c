@@ -2,14 +2,12 @@
 #include "punt/tracing.h"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
-#include "change/change.h"
-#include "links/devices.h"
 #include "base/log.h"
+#include "host/ring_reader.h"
 
 /* Octets: some 600 records that the agent has not taken yet. */
 #define RING_SIZE (1U << 20)
@@ -17,7 +15,10 @@
 #define RETRY_S 10
 
 struct trace {
-	struct agent *agent;
+	struct event_base *base;
+	struct datapath *datapath;
+	trace_replace replace; /* the programs */
+	void *replace_arg;
 	bool wanted;
 	bool ending;		      /* a change that ends it waits */
 	uint32_t ending_generation;   /* the trace that it is to end */
@@ -26,8 +27,7 @@ struct trace {
 	struct trace_record **record; /* cut behind their last step */
 	size_t n_records;
 	size_t n_places;
-	struct ring_buffer *ring;
-	struct event *readable;
+	struct ring_reader *ring;
 	struct event *timer;
 };
 
@@ -66,7 +66,7 @@ static int add_record(struct trace *t, const struct trace_record *r)
 	return 0;
 }
 
-static int on_record(void *arg, void *data, size_t size)
+static void on_record(void *arg, void *data, size_t size)
 {
 	struct trace *t = arg;
 	const struct trace_record *r = data;
@@ -74,10 +74,9 @@ static int on_record(void *arg, void *data, size_t size)
 	/* Of an earlier trace, or more than was asked for. */
 	if (size < sizeof(*r) || r->generation != t->generation || t->n_records >= t->count ||
 	    r->n_steps > TRACE_MAX_STEPS)
-		return 0;
+		return;
 	if (add_record(t, r))
 		log_warning("no memory to keep the record of a traced packet");
-	return 0;
 }
 
 const struct trace_record *trace_get(const struct trace *t, size_t n)
@@ -96,7 +95,7 @@ static int set_filter(struct trace *t, const struct trace_filter *f)
 {
 	uint32_t zero = 0;
 
-	return bpf_map_update_elem(t->agent->datapath.trace_filter, &zero, f, BPF_ANY);
+	return bpf_map_update_elem(t->datapath->trace_filter, &zero, f, BPF_ANY);
 }
 
 static bool filter_is_satisfied(const struct trace *t)
@@ -104,7 +103,7 @@ static bool filter_is_satisfied(const struct trace *t)
 	struct trace_filter f;
 	uint32_t zero = 0;
 
-	return bpf_map_lookup_elem(t->agent->datapath.trace_filter, &zero, &f) || f.left <= 0;
+	return bpf_map_lookup_elem(t->datapath->trace_filter, &zero, &f) || f.left <= 0;
 }
 
 /* Records nothing more, and says what the last trace has missed. */
@@ -113,54 +112,17 @@ static int clear_filter(struct trace *t)
 	struct trace_filter f, nothing = { 0 };
 	uint32_t zero = 0;
 
-	if (!bpf_map_lookup_elem(t->agent->datapath.trace_filter, &zero, &f) && f.missed)
+	if (!bpf_map_lookup_elem(t->datapath->trace_filter, &zero, &f) && f.missed)
 		log_warning("%llu packets are missing from the trace, as they came faster than they could be kept: "
 			    "a narrower filter misses none",
 			    (unsigned long long)f.missed);
 	return set_filter(t, &nothing);
 }
 
-/* ---- maps ------------------------------------------------------------------------------------------------------- */
-
-static void on_readable(evutil_socket_t fd, short what, void *arg);
-
-static void close_maps(struct trace *t)
-{
-	struct datapath *d = &t->agent->datapath;
-
-	if (t->readable)
-		event_free(take_pointer(t->readable));
-	if (t->ring) {
-		ring_buffer__consume(t->ring);
-		ring_buffer__free(take_pointer(t->ring));
-	}
-	close_fd(&d->trace_filter);
-	close_fd(&d->trace_ring);
-	d->trace_filter = d->trace_ring = -1;
-}
-
-static int open_maps(struct trace *t)
-{
-	struct datapath *d = &t->agent->datapath;
-
-	if (t->ring)
-		return 0;
-	d->trace_filter = bpf_map_create(BPF_MAP_TYPE_ARRAY, "trace_filter", sizeof(uint32_t),
-					 sizeof(struct trace_filter), 1, NULL);
-	d->trace_ring = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "trace_ring", 0, 0, RING_SIZE, NULL);
-	if (d->trace_filter < 0 || d->trace_ring < 0)
-		return -errno;
-	t->ring = ring_buffer__new(d->trace_ring, on_record, t, NULL);
-	if (!t->ring)
-		return -errno;
-	t->readable = event_new(t->agent->base, ring_buffer__epoll_fd(t->ring), EV_READ | EV_PERSIST, on_readable, t);
-	return t->readable && !event_add(t->readable, NULL) ? 0 : -ENOMEM;
-}
-
 /* ---- the end ------------------------------------------------------------------------------------------------------
  */
 
-static int edit_end(struct config *c, void *arg, struct error *err)
+static int prepare_end(void *arg, struct error *err)
 {
 	struct trace *t = arg;
 
@@ -188,18 +150,9 @@ static void end(struct trace *t)
 	if (t->ending)
 		return;
 	t->ending_generation = t->generation;
-	t->ending = !change_submit(t->agent->changes, edit_end, on_end, t);
+	t->ending = !t->replace(t->replace_arg, prepare_end, on_end, t);
 	if (!t->ending)
 		evtimer_add(t->timer, &(struct timeval){ .tv_sec = RETRY_S });
-}
-
-static void on_readable(evutil_socket_t fd, short what, void *arg)
-{
-	struct trace *t = arg;
-
-	ring_buffer__consume(t->ring);
-	if (t->wanted && filter_is_satisfied(t))
-		end(t);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -207,8 +160,45 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	end(arg);
 }
 
-/* ---- public -------------------------------------------------------------------------------------------------------
- */
+static uint64_t end_if_complete(void *arg, unsigned taken)
+{
+	struct trace *t = arg;
+
+	if (t->wanted && filter_is_satisfied(t))
+		end(t);
+	return RING_READER_IDLE;
+}
+
+static const struct ring_reader_ops records_ring = {
+	.sample = on_record,
+	.turn_ended = end_if_complete,
+};
+
+static void close_maps(struct trace *t)
+{
+	struct datapath *d = t->datapath;
+
+	if (t->ring)
+		ring_reader_turn(t->ring);
+	ring_reader_free(take_pointer(t->ring));
+	close_fd(&d->trace_filter);
+	close_fd(&d->trace_ring);
+	d->trace_filter = d->trace_ring = -1;
+}
+
+static int open_maps(struct trace *t)
+{
+	struct datapath *d = t->datapath;
+
+	if (t->ring)
+		return 0;
+	d->trace_filter = bpf_map_create(BPF_MAP_TYPE_ARRAY, "trace_filter", sizeof(uint32_t),
+					 sizeof(struct trace_filter), 1, NULL);
+	d->trace_ring = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "trace_ring", 0, 0, RING_SIZE, NULL);
+	if (d->trace_filter < 0 || d->trace_ring < 0)
+		return -errno;
+	return ring_reader_new(t->base, d->trace_ring, &records_ring, t, &t->ring);
+}
 
 bool trace_wanted(const struct trace *t)
 {
@@ -254,21 +244,24 @@ int trace_record(struct trace *t, const struct trace_filter *filter, uint32_t co
 
 void trace_settle(struct trace *t)
 {
-	t->wanted = t->agent->datapath.settings.trace;
+	t->wanted = t->datapath->settings.trace;
 	if (t->wanted)
 		return;
 	evtimer_del(t->timer);
 	close_maps(t);
 }
 
-int trace_new(struct agent *a, struct trace **ret)
+int trace_new(struct event_base *base, struct datapath *d, trace_replace replace, void *arg, struct trace **ret)
 {
 	struct trace *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return -ENOMEM;
-	t->agent = a;
-	t->timer = evtimer_new(a->base, on_timer, t);
+	t->base = base;
+	t->datapath = d;
+	t->replace = replace;
+	t->replace_arg = arg;
+	t->timer = evtimer_new(base, on_timer, t);
 	if (!t->timer) {
 		free(t);
 		return -ENOMEM;
@@ -277,31 +270,11 @@ int trace_new(struct agent *a, struct trace **ret)
 	return 0;
 }
 
-/* The datapath outlives the agent, and is to do so with the normal programs. */
-static void restore(struct trace *t)
-{
-	struct agent *a = t->agent;
-	struct settings settings = a->datapath.settings;
-	struct error err = { 0 };
-	int r;
-
-	settings.trace = 0;
-	r = datapath_load(&a->datapath, &settings, &err);
-	if (!r) {
-		r = devices_apply(a->devices, a->config, &err);
-		datapath_settle(&a->datapath);
-	}
-	if (r)
-		log_warning("the normal programs cannot be put back after a trace: %s; the next start does it",
-			    err.text);
-}
-
 void trace_free(struct trace *t)
 {
 	if (!t)
 		return;
-	if (t->agent->datapath.settings.trace && !t->agent->config->detach_on_exit)
-		restore(t);
+	t->wanted = false;
 	close_maps(t);
 	event_free(t->timer);
 	forget_records(t);

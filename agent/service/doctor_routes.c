@@ -7,6 +7,7 @@
 #include <detnat/mapping.h>
 
 #include "links/devices.h"
+#include "links/forwarding.h"
 #include "service/doctor_private.h"
 #include "links/route_lookup.h"
 

@@ -5,7 +5,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 #define FAMILY "netdev"
 

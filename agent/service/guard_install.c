@@ -6,7 +6,17 @@
 
 #include "datapath/datapath.h"
 #include "guard/guard.h"
+#include "links/carriers.h"
 #include "service/startup.h"
+
+void guard_open_carriers(struct guard *g, const char *pin_path)
+{
+	_cleanup_free_ uint32_t *ifindex = NULL;
+	size_t n = 0;
+
+	if (!carriers_find(pin_path, &ifindex, &n))
+		guard_open(g, ifindex, n);
+}
 
 static int install(const struct startup *up, struct error *err)
 {
@@ -15,7 +25,7 @@ static int install(const struct startup *up, struct error *err)
 
 	if (guard_new(NULL, up->file->pin_path, &g))
 		return error_set(err, -ENOMEM, "out of memory");
-	guard_find_interfaces(g);
+	guard_open_carriers(g, up->file->pin_path);
 	r = guard_configure(g, up->running, startup_wanted(up));
 	if (r)
 		error_set(err, r, "the guard was not put up");

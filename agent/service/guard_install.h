@@ -3,7 +3,11 @@
 #ifndef DETNAT_GUARD_INSTALL_H
 #define DETNAT_GUARD_INSTALL_H
 
+#include "guard/guard.h"
 #include "service/service.h"
+
+/* Lets the guard leave open the interfaces that carry programs under the pin path; none if they cannot be read. */
+void guard_open_carriers(struct guard *g, const char *pin_path);
 
 /*
  * Puts the guard up for the mappings of the file, and of a datapath that stands; open is what carries its programs.

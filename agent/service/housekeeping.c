@@ -9,7 +9,7 @@
 #include "guard/guard.h"
 #include "history/queue.h"
 #include "base/log.h"
-#include "host/notify.h"
+#include "host/service_manager.h"
 #include "sessions/sessions.h"
 #include "sessions/check.h"
 #include "base/trouble.h"
@@ -19,13 +19,14 @@
 #define WAIT_US 2000
 
 struct housekeeping {
-	struct agent *agent;
+	struct event_base *base;
+	const struct chores *chores;
 	struct event *second;
 	struct event *slice; /* pending while there is work */
 	struct event *watchdog;
 	struct session_sweep *sweep; /* under way, or NULL */
 	struct table_check *check;   /* of tables taken over from another layout, or NULL */
-	struct check_findings findings;
+	struct findings findings;
 	uint64_t sweep_began_us;
 	uint32_t seconds;    /* since the last sweep began */
 	uint64_t lines_lost; /* of the log, a second ago */
@@ -35,23 +36,23 @@ struct housekeeping {
 /* 1: more to do, 0: done */
 static int sweep_slice(struct housekeeping *h)
 {
-	struct agent *a = h->agent;
-	bool report = a->config->ipfix.enabled && a->config->ipfix.events & IPFIX_SESSIONS;
+	const struct chores *c = h->chores;
+	bool report = c->active->config->ipfix.enabled && c->active->config->ipfix.events & IPFIX_SESSIONS;
 	uint64_t begin_us = monotonic_us(), end_us;
 	int r;
 
 	if (!h->sweep)
 		return 0;
-	r = session_sweep_step(h->sweep, SLICE_US, report ? events_session_closed : NULL, a->ipfix);
+	r = session_sweep_step(h->sweep, SLICE_US, report ? events_session_closed : NULL, c->ipfix);
 	end_us = monotonic_us();
-	a->sweeps.busy_us += end_us - begin_us;
+	c->sweeps->busy_us += end_us - begin_us;
 	if (r > 0)
 		return 1;
-	a->sweeps.count++;
-	a->sweeps.last_us = end_us - h->sweep_began_us;
+	c->sweeps->count++;
+	c->sweeps->last_us = end_us - h->sweep_began_us;
 	if (r < 0)
 		log_warning("the sweep of expired sessions broke off: %s; the next one is due in %u seconds",
-			    strerror(-r), a->config->sweep_interval);
+			    strerror(-r), c->active->config->sweep_interval);
 	session_sweep_free(take_pointer(h->sweep));
 	return 0;
 }
@@ -72,8 +73,8 @@ static enum table_check_progress check_slice(struct housekeeping *h)
 		log_info("%" PRIu64 " counts of the tables taken over were set right, among them that of %s",
 			 h->findings.total, h->findings.n ? h->findings.finding[0].where : "one");
 	table_check_free(take_pointer(h->check));
-	check_findings_free(&h->findings);
-	datapath_migrated(&h->agent->datapath);
+	findings_free(&h->findings);
+	datapath_migrated(h->chores->datapath);
 	return TABLE_CHECK_DONE;
 }
 
@@ -82,7 +83,7 @@ static void on_slice(evutil_socket_t fd, short what, void *arg)
 	struct housekeeping *h = arg;
 	bool more = sweep_slice(h) > 0;
 	enum table_check_progress check = check_slice(h);
-	enum reclaim reclaim = mappings_reclaim_step(h->agent->mappings);
+	enum reclaim reclaim = mappings_reclaim_step(h->chores->mappings);
 
 	if (more || reclaim == RECLAIM_MORE || check == TABLE_CHECK_MORE)
 		evtimer_add(h->slice, &(struct timeval){ 0 });
@@ -104,7 +105,7 @@ static void on_leave(void *arg)
  */
 static bool sweep_is_urgent(struct housekeeping *h)
 {
-	const struct datapath *d = &h->agent->datapath;
+	const struct datapath *d = h->chores->datapath;
 	struct counters c;
 	uint64_t before = h->refused;
 
@@ -132,16 +133,16 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 
 	bool urgent = sweep_is_urgent(h);
 
-	guard_count(h->agent->guard, &h->agent->datapath);
+	guard_count(h->chores->guard, h->chores->datapath);
 
 	/* Counted by the second, so that a shorter interval holds as soon as it is set. */
-	if ((++h->seconds >= h->agent->config->sweep_interval || urgent) && !h->sweep) {
+	if ((++h->seconds >= h->chores->active->config->sweep_interval || urgent) && !h->sweep) {
 		h->seconds = 0;
 		h->sweep_began_us = monotonic_us();
-		if (session_sweep_new(h->agent->mappings, &h->sweep))
+		if (session_sweep_new(h->chores->mappings, &h->sweep))
 			log_warning("no memory to sweep expired sessions");
 	}
-	history_queue_second(h->agent->history);
+	history_queue_second(h->chores->history);
 	watch_log(h);
 	trouble_tick();
 	log_tick();
@@ -161,27 +162,28 @@ static int start_watchdog(struct housekeeping *h)
 
 	if (!half_us)
 		return 0;
-	h->watchdog = event_new(h->agent->base, -1, EV_PERSIST, on_watchdog, NULL);
+	h->watchdog = event_new(h->base, -1, EV_PERSIST, on_watchdog, NULL);
 	return h->watchdog ? event_add(h->watchdog, &interval) : -1;
 }
 
-int housekeeping_new(struct agent *a, struct housekeeping **ret, struct error *err)
+int housekeeping_new(struct event_base *base, const struct chores *chores, struct housekeeping **ret, struct error *err)
 {
 	const struct timeval second = { .tv_sec = 1 };
 	struct housekeeping *h = calloc(1, sizeof(*h));
 
 	if (!h)
 		return error_set(err, -ENOMEM, "out of memory");
-	h->agent = a;
-	h->second = event_new(a->base, -1, EV_PERSIST, on_second, h);
-	h->slice = evtimer_new(a->base, on_slice, h);
+	h->base = base;
+	h->chores = chores;
+	h->second = event_new(base, -1, EV_PERSIST, on_second, h);
+	h->slice = evtimer_new(base, on_slice, h);
 	if (!h->second || !h->slice || event_add(h->second, &second) || start_watchdog(h)) {
 		housekeeping_free(h);
 		return error_set(err, -ENOMEM, "the timers cannot be set up");
 	}
-	mappings_on_leave(a->mappings, on_leave, h);
-	if (a->datapath.migration) {
-		if (table_check_new(a->mappings, true, &h->findings, &h->check)) {
+	mappings_on_leave(chores->mappings, on_leave, h);
+	if (chores->datapath->migration) {
+		if (table_check_new(chores->mappings, true, &h->findings, &h->check)) {
 			housekeeping_free(h);
 			return error_set(err, -ENOMEM, "out of memory");
 		}
@@ -196,7 +198,7 @@ void housekeeping_free(struct housekeeping *h)
 	if (!h)
 		return;
 
-	mappings_on_leave(h->agent->mappings, NULL, NULL);
+	mappings_on_leave(h->chores->mappings, NULL, NULL);
 	struct event *const timers[] = { h->second, h->slice, h->watchdog };
 
 	for (size_t i = 0; i < ARRAY_SIZE(timers); i++)
@@ -205,6 +207,6 @@ void housekeeping_free(struct housekeeping *h)
 	if (h->sweep)
 		session_sweep_free(h->sweep);
 	table_check_free(h->check);
-	check_findings_free(&h->findings);
+	findings_free(&h->findings);
 	free(h);
 }

@@ -3,12 +3,31 @@
 #ifndef DETNAT_HOUSEKEEPING_H
 #define DETNAT_HOUSEKEEPING_H
 
-#include "service/agent.h"
+#include <event2/event.h>
+
+#include "config/active.h"
+#include "metrics/metrics.h"
+#include "tables/mappings.h"
+
+struct history_queue;
 
 struct housekeeping;
 
-/* Works in slices of the agent's event loop until freed; a->config says how often. */
-int housekeeping_new(struct agent *a, struct housekeeping **ret, struct error *err);
+/* What there is to look after. */
+struct chores {
+	const struct active_config *active;
+	struct datapath *datapath;
+	struct mappings *mappings;
+	struct history_queue *history;
+	struct guard *guard;
+	struct ipfix *ipfix;
+	struct sweep_figures *sweeps; /* kept up to date */
+};
+
+/* Works in slices of the event loop until freed; the active configuration says how often. The chores must outlive it.
+ */
+int housekeeping_new(struct event_base *base, const struct chores *chores, struct housekeeping **ret,
+		     struct error *err);
 void housekeeping_free(struct housekeeping *h);
 
 #endif

@@ -4,7 +4,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "service/agent.h"
+#include <detnat/version.h>
+
 #include "links/detach.h"
 #include "service/doctor.h"
 #include "service/guard_install.h"
@@ -212,7 +213,7 @@ int main(int argc, char **argv)
 			quiet = true;
 			break;
 		case 'V':
-			puts("detnat-agent " AGENT_VERSION);
+			puts("detnat-agent " DETNAT_VERSION);
 			return EXIT_DONE;
 		case 'h':
 			fputs(usage, stdout);

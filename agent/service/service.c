@@ -6,21 +6,24 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "service/agent.h"
+#include <detnat/version.h>
+
 #include "change/change.h"
 #include "control/control.h"
 #include "links/detach.h"
 #include "links/devices.h"
+#include "links/forwarding.h"
 #include "punt/event_ring.h"
 #include "punt/parked_fragments.h"
 #include "guard/guard.h"
 #include "history/history.h"
 #include "history/queue.h"
+#include "service/guard_install.h"
 #include "service/housekeeping.h"
 #include "base/log.h"
 #include "metrics/metrics.h"
-#include "tables/migration.h"
-#include "host/notify.h"
+#include "datapath/migration.h"
+#include "host/service_manager.h"
 #include "service/prepare.h"
 #include "host/privileges.h"
 #include "service/startup.h"
@@ -32,11 +35,32 @@
 #include "metrics/usage_monitor.h"
 
 struct service {
-	struct agent agent;
+	struct event_base *base;
+	struct active_config active;
+	struct datapath datapath;
+	struct mappings *mappings;
+	struct history_queue *history;
+	struct guard *guard;
+	struct devices *devices;
+	struct ipfix *ipfix;
 	struct events *events;
+	struct fragments *fragments;
 	struct unsolicited *unsolicited;
 	struct transmit *transmit;
+	struct usage *usage;
+	struct metrics *metrics;
+	struct metrics_sources metrics_sources;
+	struct change_queue *changes;
+	struct change_context change_context;
+	struct trace *trace;
+	struct control *control;
+	struct control_context control_context;
 	struct housekeeping *housekeeping;
+	struct chores chores;
+	struct sweep_figures sweeps;
+	struct timespec started;      /* CLOCK_MONOTONIC */
+	struct timespec started_wall; /* CLOCK_REALTIME, then */
+	bool ending;		      /* a signal has asked for it */
 	struct event *signals[3];
 	bool guard_is_new;  /* there was none when the agent started */
 	bool replace;	    /* a datapath of another layout that cannot be taken over */
@@ -51,8 +75,8 @@ static void on_end(evutil_socket_t number, short what, void *arg)
 	struct service *s = arg;
 
 	log_info("ending by %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
-	s->agent.ending = true;
-	event_base_loopbreak(s->agent.base);
+	s->ending = true;
+	event_base_loopbreak(s->base);
 }
 
 static void on_reloaded(void *arg, int r, const struct error *err)
@@ -61,7 +85,7 @@ static void on_reloaded(void *arg, int r, const struct error *err)
 
 	s->reload_waits = false;
 	if (!r)
-		log_info("reloaded %s", s->agent.config_path);
+		log_info("reloaded %s", s->active.path);
 	notify_ready();
 }
 
@@ -72,11 +96,11 @@ static void on_hangup(evutil_socket_t number, short what, void *arg)
 	/* One reload serves all signals that came before it. */
 	if (s->reload_waits)
 		return;
-	if (!s->agent.changes) {
+	if (!s->changes) {
 		s->reload_wanted = true;
 		return;
 	}
-	s->reload_waits = !change_submit_reload(s->agent.changes, on_reloaded, s);
+	s->reload_waits = !change_submit_reload(s->changes, on_reloaded, s);
 	if (s->reload_waits)
 		notify_reloading();
 	else
@@ -103,7 +127,7 @@ static int catch_signals(struct service *s, struct error *err)
 
 	_Static_assert(ARRAY_SIZE(caught) == ARRAY_SIZE(s->signals), "one event a signal");
 	for (size_t i = 0; i < ARRAY_SIZE(caught); i++) {
-		s->signals[i] = evsignal_new(s->agent.base, caught[i].number, caught[i].handler, s);
+		s->signals[i] = evsignal_new(s->base, caught[i].number, caught[i].handler, s);
 		if (!s->signals[i] || evsignal_add(s->signals[i], NULL))
 			return error_set(err, -ENOMEM, "signals cannot be caught");
 	}
@@ -112,11 +136,6 @@ static int catch_signals(struct service *s, struct error *err)
 }
 
 /* ---- routing rules ----------------------------------------------------------------------------------------------- */
-
-static int edit_nothing(struct config *c, void *arg, struct error *err)
-{
-	return 0;
-}
 
 static void on_adapted(void *arg, int r, const struct error *err)
 {
@@ -129,9 +148,9 @@ static void on_adapted(void *arg, int r, const struct error *err)
 /* How next hops are cached is built into the programs. */
 static void on_routing_change(void *arg)
 {
-	const struct agent *a = arg;
+	struct service *s = arg;
 
-	if (a->changes && change_submit(a->changes, edit_nothing, on_adapted, NULL))
+	if (s->changes && change_submit_programs(s->changes, NULL, on_adapted, NULL))
 		log_error("no memory to take notice of the routing rules");
 }
 
@@ -145,7 +164,7 @@ static void resolve(void *arg, int family, const void *addr, uint32_t ifindex)
 /* What an agent took over from another layout before it was killed may be long ago: the counts first. */
 static void compare_tables(struct mappings *m)
 {
-	struct check_findings findings = { 0 };
+	struct findings findings = { 0 };
 	struct table_check *check;
 	int r = table_check_new(m, true, &findings, &check);
 
@@ -157,189 +176,274 @@ static void compare_tables(struct mappings *m)
 		if (r == TABLE_CHECK_WAITS)
 			usleep(1000);
 	table_check_free(check);
-	check_findings_free(&findings);
+	findings_free(&findings);
 }
 
 /* Before anything is attached: what is mapped, or is about to be, is shut but where programs are in place already. */
 static int start_guard(struct service *s, const struct startup *up, struct error *err)
 {
-	struct agent *a = &s->agent;
 	const char *pin_path = up->file->pin_path;
 
 	s->guard_is_new = !guard_is_there(pin_path);
-	if (guard_new(a->base, pin_path, &a->guard))
+	if (guard_new(s->base, pin_path, &s->guard))
 		return error_set(err, -ENOMEM, "out of memory");
-	/* What cannot be read is shut until it is attached. */
-	guard_find_interfaces(a->guard);
-	guard_configure(a->guard, up->running, startup_wanted(up));
+	guard_open_carriers(s->guard, pin_path);
+	guard_configure(s->guard, up->running, startup_wanted(up));
 	return 0;
 }
 
-static void note_trouble(struct agent *a, const struct error *err)
+static void note_trouble(struct service *s, const struct error *err)
 {
 	trouble_set(TROUBLE_CONFIG, "%s; what ran before goes on, reload when this is mended", err->text);
-	a->reload_failed = true;
+	s->active.reload_failed = true;
 }
 
 /* The configuration that is wanted; where that cannot be done, what ran before. */
 static int apply(struct service *s, struct startup *up, struct error *err)
 {
-	struct agent *a = &s->agent;
 	const struct config *wanted = startup_wanted(up);
 	struct error first;
 	int r;
 
 	if (up->file_unusable)
-		note_trouble(a, &up->trouble);
-	r = change_apply_now(a, wanted, up->file_hash, err);
+		note_trouble(s, &up->trouble);
+	r = change_apply_now(&s->change_context, wanted, up->file_hash, err);
 	/* A part is in force, and there is no way back. */
-	if (r && a->config) {
-		note_trouble(a, err);
+	if (r && s->active.config) {
+		note_trouble(s, err);
 		return 0;
 	}
-	if (!r || a->ending || !a->datapath.reused || !up->running || wanted == up->running || up->file_unusable)
+	if (!r || s->ending || !s->datapath.reused || !up->running || wanted == up->running || up->file_unusable)
 		return r;
 	first = *err;
-	if (change_apply_now(a, up->running, up->running_hash, err)) {
+	if (change_apply_now(&s->change_context, up->running, up->running_hash, err)) {
 		*err = first;
 		return r;
 	}
-	note_trouble(a, &first);
+	note_trouble(s, &first);
 	return 0;
 }
 
-/* Everything up to the ready line, in the order in which each needs what stands before it. */
-static int start(struct service *s, struct startup *up, struct error *err)
+/* The datapath, the guard, the tables and their history. */
+static int start_tables(struct service *s, struct startup *up, struct error *err)
 {
-	struct agent *a = &s->agent;
-	enum routing routing = ROUTING_BY_DESTINATION;
 	struct error replaced = { 0 };
-	int r = datapath_open(up->file, s->replace, &a->datapath, err);
+	int r = datapath_open(up->file, s->replace, &s->datapath, err);
 
 	if (r)
 		return r;
 	startup_read_running(up);
-	if (a->datapath.reused)
-		log_info("taking over the datapath at %s", a->datapath.pin_dir);
+	if (s->datapath.reused)
+		log_info("taking over the datapath at %s", s->datapath.pin_dir);
 	r = start_guard(s, up, err);
 	if (!r)
-		r = mappings_open(&a->datapath, &a->mappings, err);
-	if (!r && a->datapath.migration && migration_is_resumed(a->datapath.migration))
-		compare_tables(a->mappings);
-	if (!r && a->datapath.replaced && history_detach_at(startup_wanted(up)->state_dir, &replaced))
+		r = mappings_open(&s->datapath, &s->mappings, err);
+	if (r)
+		return r;
+	if (s->datapath.migration && migration_is_resumed(s->datapath.migration))
+		compare_tables(s->mappings);
+	if (s->datapath.replaced && history_detach_at(startup_wanted(up)->state_dir, &replaced))
 		log_warning("%s; it lacks that the former datapath was removed", replaced.text);
+	return history_queue_new(s->base, startup_wanted(up)->state_dir, &s->datapath, s->mappings, &s->history, err);
+}
+
+static int replace_programs(void *arg, change_prepare prepare, change_done done, void *done_arg)
+{
+	struct service *s = arg;
+
+	return change_submit_programs(s->changes, prepare, done, done_arg);
+}
+
+static int start_metrics(struct service *s, struct error *err)
+{
+	s->metrics_sources = (struct metrics_sources){
+		.active = &s->active,
+		.datapath = &s->datapath,
+		.mappings = s->mappings,
+		.guard = s->guard,
+		.devices = s->devices,
+		.ipfix = s->ipfix,
+		.usage = s->usage,
+		.sweeps = &s->sweeps,
+		.started_wall = s->started_wall,
+	};
+	return metrics_new(s->base, &s->metrics_sources, &s->metrics, err);
+}
+
+/* What a change of the configuration reaches. */
+static int start_modules(struct service *s, struct error *err)
+{
+	int r = ipfix_new(&s->ipfix) ? error_set(err, -ENOMEM, "out of memory") : 0;
+
 	if (!r)
-		r = history_queue_new(a->base, startup_wanted(up)->state_dir, &a->datapath, a->mappings, &a->history,
-				      err);
-	if (!r && ipfix_new(&a->ipfix))
+		r = usage_new(s->base, &s->active, s->mappings, &s->usage, err);
+	if (!r)
+		r = devices_new(s->base, &s->datapath, s->guard, &s->devices, err);
+	if (!r)
+		r = start_metrics(s, err);
+	if (!r && trace_new(s->base, &s->datapath, replace_programs, s, &s->trace))
 		r = error_set(err, -ENOMEM, "out of memory");
+	if (r)
+		return r;
+	devices_on_routing_change(s->devices, on_routing_change, s);
+	s->change_context = (struct change_context){
+		.base = s->base,
+		.active = &s->active,
+		.datapath = &s->datapath,
+		.mappings = s->mappings,
+		.history = s->history,
+		.guard = s->guard,
+		.devices = s->devices,
+		.ipfix = s->ipfix,
+		.metrics = s->metrics,
+		.trace = s->trace,
+		.ending = &s->ending,
+	};
+	return 0;
+}
+
+/* What works with the running datapath: readers of its ring buffers, and timers. */
+static int start_workers(struct service *s, struct error *err)
+{
+	int r = events_new(s->base, &s->datapath, s->ipfix, resolve, s->devices, &s->events, err);
+
 	if (!r)
-		r = usage_new(a, &a->usage, err);
+		r = fragments_new(s->base, &s->datapath, s->events, &s->active.config->fragments, &s->fragments, err);
 	if (!r)
-		r = metrics_new(a, &a->metrics, err);
+		r = unsolicited_new(s->base, &s->datapath, &s->unsolicited, err);
 	if (!r)
-		r = devices_new(a->base, &a->datapath, a->guard, &a->devices, err);
-	if (!r)
-		devices_on_routing_change(a->devices, on_routing_change, a);
-	if (!r) {
-		routing = devices_routing(a->devices);
-		r = apply(s, up, err);
-	}
-	if (!r) {
-		datapath_note_config(&a->datapath, a->config_path);
-		usage_hurry(a->usage);
-	}
-	if (!r)
-		r = events_new(a->base, &a->datapath, a->ipfix, resolve, a->devices, &s->events, err);
-	if (!r)
-		r = fragments_new(a->base, &a->datapath, s->events, &a->config->fragments, &a->fragments, err);
-	if (!r)
-		r = unsolicited_new(a->base, &a->datapath, &s->unsolicited, err);
-	if (!r)
-		r = transmit_new(a->base, &a->datapath, &s->transmit, err);
-	if (!r)
-		r = housekeeping_new(a, &s->housekeeping, err);
-	if (!r && change_queue_new(a, &a->changes))
+		r = transmit_new(s->base, &s->datapath, &s->transmit, err);
+	if (r)
+		return r;
+	s->change_context.fragments = s->fragments;
+	s->chores = (struct chores){
+		.active = &s->active,
+		.datapath = &s->datapath,
+		.mappings = s->mappings,
+		.history = s->history,
+		.guard = s->guard,
+		.ipfix = s->ipfix,
+		.sweeps = &s->sweeps,
+	};
+	r = housekeeping_new(s->base, &s->chores, &s->housekeeping, err);
+	if (!r && change_queue_new(&s->change_context, &s->changes))
 		r = error_set(err, -ENOMEM, "out of memory");
-	if (!r && trace_new(a, &a->trace))
-		r = error_set(err, -ENOMEM, "out of memory");
-	if (!r && devices_routing(a->devices) != routing)
-		on_routing_change(a);
+	return r;
+}
+
+static int start_control(struct service *s, struct error *err)
+{
+	s->control_context = (struct control_context){
+		.active = &s->active,
+		.datapath = &s->datapath,
+		.mappings = s->mappings,
+		.history = s->history,
+		.guard = s->guard,
+		.devices = s->devices,
+		.ipfix = s->ipfix,
+		.trace = s->trace,
+		.changes = s->changes,
+		.started = s->started,
+	};
+	return control_new(s->base, &s->control_context, s->active.config->control_socket, s->datapath.reused,
+			   &s->control, err);
+}
+
+/* Everything up to the ready line, each after what it needs. */
+static int start(struct service *s, struct startup *up, struct error *err)
+{
+	enum routing routing;
+	int r = start_tables(s, up, err);
+
 	if (!r)
-		history_queue_ready(a->history);
-	return r ? r : control_new(a, a->config->control_socket, a->datapath.reused, &a->control, err);
+		r = start_modules(s, err);
+	if (r)
+		return r;
+	routing = devices_routing(s->devices);
+	r = apply(s, up, err);
+	if (r)
+		return r;
+	datapath_note_config(&s->datapath, s->active.path);
+	usage_hurry(s->usage);
+	r = start_workers(s, err);
+	if (r)
+		return r;
+	if (devices_routing(s->devices) != routing)
+		on_routing_change(s);
+	history_queue_ready(s->history);
+	return start_control(s, err);
 }
 
 /* Takes everything down but the datapath. */
 static void stop(struct service *s)
 {
-	struct agent *a = &s->agent;
 
-	control_free(take_pointer(a->control));
-	change_queue_free(take_pointer(a->changes));
-	trace_free(take_pointer(a->trace));
+	control_free(take_pointer(s->control));
+	change_queue_free(take_pointer(s->changes));
+	if (s->active.config && !s->active.config->detach_on_exit)
+		change_end_trace(&s->change_context);
+	trace_free(take_pointer(s->trace));
 	housekeeping_free(take_pointer(s->housekeeping));
 	unsolicited_free(take_pointer(s->unsolicited));
 	transmit_free(take_pointer(s->transmit));
-	fragments_free(take_pointer(a->fragments));
+	fragments_free(take_pointer(s->fragments));
 	events_free(take_pointer(s->events));
-	metrics_free(take_pointer(a->metrics));
-	usage_free(take_pointer(a->usage));
-	if (a->ipfix) {
+	metrics_free(take_pointer(s->metrics));
+	usage_free(take_pointer(s->usage));
+	if (s->ipfix) {
 		struct timespec now;
 
 		clock_gettime(CLOCK_REALTIME, &now);
-		ipfix_tick(a->ipfix, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+		ipfix_tick(s->ipfix, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
 	}
-	devices_free(take_pointer(a->devices));
-	guard_count(a->guard, &a->datapath);
-	guard_free(take_pointer(a->guard));
-	ipfix_free(take_pointer(a->ipfix));
-	history_queue_drain(a->history);
-	mappings_close(take_pointer(a->mappings));
+	devices_free(take_pointer(s->devices));
+	guard_count(s->guard, &s->datapath);
+	guard_free(take_pointer(s->guard));
+	ipfix_free(take_pointer(s->ipfix));
+	history_queue_drain(s->history);
+	mappings_close(take_pointer(s->mappings));
 }
 
 /* A first start that failed leaves nothing behind; over pins that were there, the datapath goes on as it was. */
 static void fail(struct service *s, const struct startup *up)
 {
-	struct datapath *d = &s->agent.datapath;
+	struct datapath *d = &s->datapath;
 	struct error err = { 0 };
 
 	stop(s);
-	if (d->pin_dir && !d->reused && s->agent.config && devices_detach_all(d, &err))
+	if (d->pin_dir && !d->reused && s->active.config && devices_detach_all(d, &err))
 		log_error("%s", err.text);
 	if (d->pin_dir && !d->reused && s->guard_is_new)
 		guard_remove(up->file->pin_path);
-	history_queue_close(take_pointer(s->agent.history), d->reused ? EVENT_STOP : EVENT_DETACH);
+	history_queue_close(take_pointer(s->history), d->reused ? EVENT_STOP : EVENT_DETACH);
 	if (d->pin_dir)
 		datapath_discard(d);
 }
 
 /* The datapath is removed, and nothing is mapped any more. */
-static int end_detached(struct agent *a, struct error *err)
+static int end_detached(struct service *s, struct error *err)
 {
-	int r = detach_datapath(&a->datapath, a->config->pin_path, err);
+	int r = detach_datapath(&s->datapath, s->active.config->pin_path, err);
 	bool ignored;
 
 	if (!r)
-		r = detach_guard(a->config->pin_path, &ignored, err);
+		r = detach_guard(s->active.config->pin_path, &ignored, err);
 	if (!r)
-		log_info("the datapath at %s was removed", a->config->pin_path);
-	history_queue_close(take_pointer(a->history), r ? EVENT_STOP : EVENT_DETACH);
+		log_info("the datapath at %s was removed", s->active.config->pin_path);
+	history_queue_close(take_pointer(s->history), r ? EVENT_STOP : EVENT_DETACH);
 	return r;
 }
 
 static int end(struct service *s, struct error *err)
 {
-	struct agent *a = &s->agent;
 
 	notify_stopping();
 	stop(s);
-	if (a->config->detach_on_exit)
-		return end_detached(a, err);
-	history_queue_close(take_pointer(a->history), EVENT_STOP);
-	log_info("the datapath at %s stays attached", a->datapath.pin_dir);
-	datapath_close(&a->datapath);
+	if (s->active.config->detach_on_exit)
+		return end_detached(s, err);
+	history_queue_close(take_pointer(s->history), EVENT_STOP);
+	log_info("the datapath at %s stays attached", s->datapath.pin_dir);
+	datapath_close(&s->datapath);
 	return 0;
 }
 
@@ -350,16 +454,16 @@ static int run(struct service *s, struct startup *up, struct error *err)
 
 	if (r) {
 		fail(s, up);
-		return s->agent.ending ? 0 : r;
+		return s->ending ? 0 : r;
 	}
 	privileges_drop();
-	c = s->agent.config;
-	log_say("detnat-agent %s: %zu interface%s, %zu mapping%s, ready\n", AGENT_VERSION, c->n_interfaces,
+	c = s->active.config;
+	log_say("detnat-agent %s: %zu interface%s, %zu mapping%s, ready\n", DETNAT_VERSION, c->n_interfaces,
 		c->n_interfaces == 1 ? "" : "s", c->n_mappings, c->n_mappings == 1 ? "" : "s");
 	notify_ready();
 	if (s->reload_wanted)
 		on_hangup(SIGHUP, EV_SIGNAL, s);
-	event_base_dispatch(s->agent.base);
+	event_base_dispatch(s->base);
 	return end(s, err);
 }
 
@@ -377,18 +481,18 @@ static void raise_descriptors(void)
 enum exit_status service_run(const char *config_path, bool replace, struct error *err)
 {
 	__attribute__((cleanup(startup_free))) struct startup up = { 0 };
-	struct service s = { .agent.config_path = config_path, .replace = replace };
+	struct service s = { .active.path = config_path, .replace = replace };
 	int r = privileges_check(err);
 
 	if (!r)
 		r = startup_read(config_path, true, replace, &up, err);
 	if (r)
-		return startup_error_passes(r) ? EXIT_FAILED : EXIT_BAD_CONFIGURATION;
-	clock_gettime(CLOCK_MONOTONIC, &s.agent.started);
-	clock_gettime(CLOCK_REALTIME, &s.agent.started_wall);
+		return error_passes(r) ? EXIT_FAILED : EXIT_BAD_CONFIGURATION;
+	clock_gettime(CLOCK_MONOTONIC, &s.started);
+	clock_gettime(CLOCK_REALTIME, &s.started_wall);
 	raise_descriptors();
-	s.agent.base = event_base_new();
-	r = s.agent.base ? catch_signals(&s, err) : error_set(err, -ENOMEM, "out of memory");
+	s.base = event_base_new();
+	r = s.base ? catch_signals(&s, err) : error_set(err, -ENOMEM, "out of memory");
 	/* Where an agent that ran as another user has left something. */
 	if (!r && !geteuid())
 		r = prepare_for(up.file, 0, 0, err);
@@ -397,9 +501,9 @@ enum exit_status service_run(const char *config_path, bool replace, struct error
 	for (size_t i = 0; i < ARRAY_SIZE(s.signals); i++)
 		if (s.signals[i])
 			event_free(s.signals[i]);
-	if (s.agent.base)
-		event_base_free(s.agent.base);
-	config_free(s.agent.config);
+	if (s.base)
+		event_base_free(s.base);
+	config_free(s.active.config);
 	return r ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -410,6 +514,6 @@ enum exit_status service_check(const char *config_path, struct error *err)
 	if (startup_read(config_path, false, false, &up, err) ||
 	    metrics_check(startup_wanted(&up), up.running, config_path, err))
 		return EXIT_BAD_CONFIGURATION;
-	devices_check_forwarding(startup_wanted(&up));
+	forwarding_check(startup_wanted(&up));
 	return EXIT_DONE;
 }

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 /* What the program exits with. */
 enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_BAD_CONFIGURATION = 2 };

@@ -12,7 +12,7 @@
 #include "service/doctor.h"
 #include "base/log.h"
 #include "datapath/namespace.h"
-#include "tables/migration.h"
+#include "datapath/migration.h"
 
 void startup_free(struct startup *s)
 {
@@ -49,18 +49,6 @@ static int check_devices(const struct config *c, struct error *err)
 	}
 }
 
-bool startup_error_passes(int r)
-{
-	/* Not ENOMEM: tables that the machine has no room for stay too large until somebody makes them smaller. */
-	static const int passing[] = { ENOSPC, EDQUOT, EROFS, EIO,     ENFILE, EMFILE,
-				       ENODEV, EAGAIN, EINTR, ENOBUFS, ESTALE, ENETDOWN };
-
-	for (size_t i = 0; i < ARRAY_SIZE(passing); i++)
-		if (r == -passing[i])
-			return true;
-	return false;
-}
-
 static int check(struct startup *s, const char *config_path, bool starting, struct error *err)
 {
 	struct error path_err = { 0 };
@@ -70,7 +58,7 @@ static int check(struct startup *s, const char *config_path, bool starting, stru
 		return r;
 	r = check_paths(s->file, config_path, &path_err);
 	/* Who uses those directories tells, and tries again. */
-	if (r && (!starting || (!s->running && !startup_error_passes(r))))
+	if (r && (!starting || (!s->running && !error_passes(r))))
 		return error_set(err, r, "%s", path_err.text);
 	/* Of an incomplete datapath the programs cannot be told from others' before its pins are gone. */
 	return datapath_is_incomplete(s->file->pin_path) ? 0 : check_devices(s->file, err);

@@ -27,9 +27,6 @@ struct startup {
 int startup_read(const char *config_path, bool starting, bool replace, struct startup *ret, struct error *err);
 void startup_free(struct startup *s);
 
-/* Whether an error can pass without a human: memory or room that is short, a file system that cannot be written to. */
-bool startup_error_passes(int r);
-
 /*
  * Reads what an earlier agent left running once more, where it did and its words can still be read: that agent may have
  * gone on until it gave up the lock.

@@ -1,72 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The pass through all tables, in slices; and the list of what was found. */
+/* The pass through all tables, in slices. */
 #include "sessions/check.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "sessions/check_private.h"
-
-/* ---- findings ------------------------------------------------------------------------------------------------------
- */
-
-const char *check_kind_name(enum check_kind kind)
-{
-	static const char *const names[] = {
-#define X(constant, name) [constant] = name,
-		CHECK_KINDS(X)
-#undef X
-	};
-
-	return names[kind];
-}
-
-void check_add(struct check_findings *f, enum check_kind kind, bool repaired, const char *where, const char *format,
-	       ...)
-{
-	struct check_finding *grown;
-	va_list ap;
-
-	f->total++;
-	f->repaired += repaired;
-	if (f->n == CHECK_FINDINGS_MAX)
-		return;
-	if (!(f->n & (f->n - 1))) {
-		grown = reallocarray(f->finding, f->n ? 2 * f->n : 1, sizeof(*grown));
-		if (!grown) {
-			f->failed = true;
-			return;
-		}
-		f->finding = grown;
-	}
-	grown = &f->finding[f->n++];
-	*grown = (struct check_finding){ .kind = kind, .repaired = repaired };
-	snprintf(grown->where, sizeof(grown->where), "%s", where);
-	va_start(ap, format);
-	vsnprintf(grown->text, sizeof(grown->text), format, ap);
-	va_end(ap);
-}
-
-void check_repaired(struct check_findings *f, size_t from, const struct check_findings *after)
-{
-	for (size_t i = from; i < f->n; i++) {
-		struct check_finding *was = &f->finding[i];
-
-		was->repaired = true;
-		for (size_t k = 0; k < after->n; k++)
-			if (was->kind == after->finding[k].kind && !strcmp(was->where, after->finding[k].where))
-				was->repaired = false;
-		f->repaired += was->repaired;
-	}
-}
-
-void check_findings_free(struct check_findings *f)
-{
-	free(f->finding);
-	*f = (struct check_findings){ 0 };
-}
-
-/* ---- a grace period, in a thread --------------------------------------------------------------------------------- */
 
 static void wait_for_programs(void *arg)
 {
@@ -85,9 +24,6 @@ static bool grace_over(struct table_check *c)
 	c->in_grace = false;
 	return true;
 }
-
-/* ---- subscribers ---------------------------------------------------------------------------------------------------
- */
 
 static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 {
@@ -140,9 +76,6 @@ static void look_again(struct table_check *c)
 		*s = c->suspect[--c->n_suspects];
 	}
 }
-
-/* ---- the pass -------------------------------------------------------------------------------------------------------
- */
 
 static void begin_subscribers(struct table_check *c)
 {
@@ -243,7 +176,7 @@ int table_check_step(struct table_check *c, unsigned budget_us)
 	return r;
 }
 
-int table_check_new(struct mappings *m, bool repair, struct check_findings *findings, struct table_check **ret)
+int table_check_new(struct mappings *m, bool repair, struct findings *findings, struct table_check **ret)
 {
 	struct table_check *c = calloc(1, sizeof(*c));
 

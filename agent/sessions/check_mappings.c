@@ -29,8 +29,8 @@ static void survey_leaf(uint32_t base, unsigned plen, unsigned number, void *arg
 	const struct geometry *g;
 
 	if (!t) {
-		check_add(s->c->findings, CHECK_INDEX, false, prefix_format(base, plen, text),
-			  "the index leads to mapping %u, which there is not", number);
+		findings_add(s->c->findings, FINDING_INDEX, false, prefix_format(base, plen, text),
+			     "the index leads to mapping %u, which there is not", number);
 		return;
 	}
 	g = &t->record.geo;
@@ -60,10 +60,10 @@ static void check_index(struct table_check *c, const struct prefix_index *x, boo
 			continue;
 		size = prefix_size(outside ? t->record.geo.out_plen : t->record.geo.in_plen);
 		if (s->covered[number] != size || s->strays[number])
-			check_add(c->findings, CHECK_INDEX, false, prefix_of(t, outside, text),
-				  "the index leads to its mapping from %llu addresses instead of %llu%s",
-				  (unsigned long long)s->covered[number], (unsigned long long)size,
-				  s->strays[number] ? ", others among them" : "");
+			findings_add(c->findings, FINDING_INDEX, false, prefix_of(t, outside, text),
+				     "the index leads to its mapping from %llu addresses instead of %llu%s",
+				     (unsigned long long)s->covered[number], (unsigned long long)size,
+				     s->strays[number] ? ", others among them" : "");
 	}
 }
 
@@ -81,8 +81,8 @@ static void check_chunk_pins(struct table_check *c, const struct chunks *chunks,
 
 			repaired = fd >= 0 && !bpf_obj_pin(fd, path);
 		}
-		check_add(c->findings, CHECK_PIN, repaired, strrchr(path, '/') + 1, "its pin in %.120s is missing",
-			  chunks->pin_dir);
+		findings_add(c->findings, FINDING_PIN, repaired, strrchr(path, '/') + 1, "its pin in %.120s is missing",
+			     chunks->pin_dir);
 	}
 }
 
@@ -97,16 +97,16 @@ static void check_ranges(struct table_check *c, const struct mapping_job *t)
 
 	if (!chunks_complete(&c->m->subscribers, t->record.first_subscriber, t->n_subscribers) ||
 	    !chunks_complete(&c->m->buckets, t->record.first_bucket, t->n_buckets))
-		check_add(c->findings, CHECK_MAPPING, false, prefix_of(t, false, text),
-			  "a part of its tables is missing");
+		findings_add(c->findings, FINDING_MAPPING, false, prefix_of(t, false, text),
+			     "a part of its tables is missing");
 	for (unsigned number = (unsigned)t->number + 1; number < MAX_MAPPINGS; number++) {
 		const struct mapping_job *u = c->m->table[number];
 
 		if (u && (!apart(t->record.first_subscriber, t->n_subscribers, u->record.first_subscriber,
 				 u->n_subscribers) ||
 			  !apart(t->record.first_bucket, t->n_buckets, u->record.first_bucket, u->n_buckets)))
-			check_add(c->findings, CHECK_MAPPING, false, prefix_of(t, false, text),
-				  "its tables are those of mapping %u, too", number);
+			findings_add(c->findings, FINDING_MAPPING, false, prefix_of(t, false, text),
+				     "its tables are those of mapping %u, too", number);
 	}
 }
 
@@ -122,8 +122,8 @@ void check_mappings(struct table_check *c)
 		if (memcmp(&t->record, &mappings_datapath(c->m)->mapping[number], sizeof(t->record))) {
 			if (c->repair)
 				mappings_datapath(c->m)->mapping[number] = t->record;
-			check_add(c->findings, CHECK_MAPPING, c->repair, prefix_of(t, false, text),
-				  "its record in the tables is not as the agent made it");
+			findings_add(c->findings, FINDING_MAPPING, c->repair, prefix_of(t, false, text),
+				     "its record in the tables is not as the agent made it");
 		}
 		check_ranges(c, t);
 		check_chunk_pins(c, &c->m->subscribers, t->record.first_subscriber, t->n_subscribers);

@@ -127,8 +127,9 @@ static void compare_total(struct table_check *c)
 	if (c->repair)
 		__atomic_fetch_add(&mappings_datapath(c->m)->global->overflow, c->total_counted - now,
 				   __ATOMIC_ACQ_REL);
-	check_add(c->findings, CHECK_OVERFLOW_TOTAL, c->repair, "overflow",
-		  "%" PRId64 " sessions are counted in the overflow, and %" PRId64 " are there", now, c->total_counted);
+	findings_add(c->findings, FINDING_OVERFLOW_TOTAL, c->repair, "overflow",
+		     "%" PRId64 " sessions are counted in the overflow, and %" PRId64 " are there", now,
+		     c->total_counted);
 }
 
 int check_overflow_step(struct table_check *c)
@@ -181,10 +182,10 @@ void check_overflow_pairs(struct table_check *c)
 			continue;
 		s.session = now;
 		repaired = c->repair && remove_unpaired(c, &s);
-		check_add(c->findings, CHECK_OVERFLOW_PAIR, repaired, addr_format(s.key.addr, addr),
-			  "the %s of an overflow session has no partner: protocol %u, port %u, to %s:%u%s",
-			  s.key.direction == OVERFLOW_IN2OUT ? "way out" : "way in", s.key.proto, s.key.port,
-			  addr_format(s.key.ext_addr, ext), s.key.ext_port, repaired ? "; removed" : "");
+		findings_add(c->findings, FINDING_OVERFLOW_PAIR, repaired, addr_format(s.key.addr, addr),
+			     "the %s of an overflow session has no partner: protocol %u, port %u, to %s:%u%s",
+			     s.key.direction == OVERFLOW_IN2OUT ? "way out" : "way in", s.key.proto, s.key.port,
+			     addr_format(s.key.ext_addr, ext), s.key.ext_port, repaired ? "; removed" : "");
 	}
 	c->n_pairs = 0;
 }
@@ -245,8 +246,8 @@ static bool settle_one(struct table_check *c, struct count_suspect *s)
 	}
 	if (s->counted == s->overflow)
 		return true;
-	check_add(c->findings, CHECK_OVERFLOW_COUNT, repaired, addr_format(s->in_addr, addr),
-		  "its record counts %u sessions in the overflow, and %u are there", s->overflow, s->counted);
+	findings_add(c->findings, FINDING_OVERFLOW_COUNT, repaired, addr_format(s->in_addr, addr),
+		     "its record counts %u sessions in the overflow, and %u are there", s->overflow, s->counted);
 	return true;
 }
 

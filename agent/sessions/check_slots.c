@@ -37,7 +37,7 @@ struct place {
 };
 
 /* Whether another session in the two buckets has the outside endpoint towards the same peer, or is of the same flow. */
-static bool clashes(const struct place *p, enum check_kind *ret_kind)
+static bool clashes(const struct place *p, enum finding_kind *ret_kind)
 {
 	const uint32_t buckets[] = { p->pair.first, p->pair.second };
 
@@ -52,7 +52,7 @@ static bool clashes(const struct place *p, enum check_kind *ret_kind)
 			if ((key ^ p->key) >> 16 || !is_worse(p->truth, truth, p->at > at))
 				continue;
 			if (word_out_port(truth) == word_out_port(p->truth) || key == p->key) {
-				*ret_kind = key == p->key ? CHECK_FLOW : CHECK_PORT;
+				*ret_kind = key == p->key ? FINDING_FLOW : FINDING_PORT;
 				return true;
 			}
 		}
@@ -62,7 +62,7 @@ static bool clashes(const struct place *p, enum check_kind *ret_kind)
 
 /* Looks at one session; *ret_needed are the bits of displaced sessions that it makes necessary. */
 static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_t key, uint64_t truth,
-		      enum check_kind *ret_kind, uint32_t *ret_needed)
+		      enum finding_kind *ret_kind, uint32_t *ret_needed)
 {
 	const struct geometry *g = &it->map->geo;
 	uint32_t port_lo = mapping_port_lo(g, mapping_subscriber(g, it->in_addr));
@@ -70,15 +70,15 @@ static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_
 	uint32_t first = mapping_first_choice(g, key_in_port(key)), bucket = at / BUCKET_SLOTS;
 	struct place p = { .slots = it->slots, .at = at, .key = key, .truth = truth };
 
-	*ret_kind = CHECK_STATE;
+	*ret_kind = FINDING_STATE;
 	if (!state_fits(key, truth))
 		return true;
-	*ret_kind = CHECK_PORT;
+	*ret_kind = FINDING_PORT;
 	if (offset >= g->ports_per_host || offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT)
 		return true;
 	p.pair =
 		session_buckets(key_ext_addr(key), key_ext_port(key), word_proto(truth), offset, it->map->bucket_shift);
-	*ret_kind = CHECK_PLACE;
+	*ret_kind = FINDING_PLACE;
 	if (bucket != p.pair.first && bucket != p.pair.second)
 		return true;
 	if (bucket != p.pair.first || at % BUCKET_SLOTS != (first & (BUCKET_SLOTS - 1)) || offset != first)
@@ -94,7 +94,7 @@ void examine(const struct subscriber_iterator *it, struct examination *ret)
 	ret->word.word = __atomic_load_n(&s->opener.word, __ATOMIC_ACQUIRE);
 	ret->overflow = __atomic_load_n(&s->overflow, __ATOMIC_ACQUIRE);
 	for (uint32_t i = 0; i < it->n_slots; i++) {
-		enum check_kind kind;
+		enum finding_kind kind;
 		uint64_t key, truth;
 
 		if (!slot_read(&it->slots[i], &key, &truth))
@@ -147,9 +147,9 @@ static bool settle_count(struct table_check *c, const struct suspect *s, const s
 						       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 	if (c->repair && !repaired)
 		return false;
-	check_add(c->findings, CHECK_COUNT, repaired, where(it, text),
-		  "its record counts %u sessions; %u are in its slots and %u in the overflow", now->word.sessions,
-		  now->live, now->overflow);
+	findings_add(c->findings, FINDING_COUNT, repaired, where(it, text),
+		     "its record counts %u sessions; %u are in its slots and %u in the overflow", now->word.sessions,
+		     now->live, now->overflow);
 	return true;
 }
 
@@ -165,19 +165,19 @@ static bool settle_displaced(struct table_check *c, const struct suspect *s, con
 		return false;
 	if (c->repair)
 		__atomic_fetch_or(&it->subscriber->displaced, missing, __ATOMIC_SEQ_CST);
-	check_add(c->findings, CHECK_DISPLACED, c->repair, where(it, text),
-		  "the bits %#x of buckets with displaced sessions are missing", missing);
+	findings_add(c->findings, FINDING_DISPLACED, c->repair, where(it, text),
+		     "the bits %#x of buckets with displaced sessions are missing", missing);
 	return true;
 }
 
-static const char *fault_text(enum check_kind kind)
+static const char *fault_text(enum finding_kind kind)
 {
 	switch (kind) {
-	case CHECK_STATE:
+	case FINDING_STATE:
 		return "a session of a state that its protocol has not";
-	case CHECK_PLACE:
+	case FINDING_PLACE:
 		return "a session in neither of its two buckets";
-	case CHECK_FLOW:
+	case FINDING_FLOW:
 		return "a second session of one flow";
 	default:
 		return "a session of an outside port that is another's, or that it cannot have";
@@ -207,11 +207,11 @@ static bool settle_faults(struct table_check *c, const struct suspect *s, const 
 		}
 		/* Nobody finds it there, or two find each other's: it is closed. */
 		repaired = c->repair && slot_free(&it->slots[f->slot], f->truth, it->subscriber);
-		check_add(c->findings, f->kind, repaired, where(it, addr),
-			  "slot %u: %s: protocol %u, inside port %u, outside port %u, to %s:%u, state %#x%s", f->slot,
-			  fault_text(f->kind), word_proto(f->truth), key_in_port(f->key), word_out_port(f->truth),
-			  addr_format(key_ext_addr(f->key), ext), key_ext_port(f->key), word_state(f->truth),
-			  repaired ? "; closed" : "");
+		findings_add(c->findings, f->kind, repaired, where(it, addr),
+			     "slot %u: %s: protocol %u, inside port %u, outside port %u, to %s:%u, state %#x%s",
+			     f->slot, fault_text(f->kind), word_proto(f->truth), key_in_port(f->key),
+			     word_out_port(f->truth), addr_format(key_ext_addr(f->key), ext), key_ext_port(f->key),
+			     word_state(f->truth), repaired ? "; closed" : "");
 	}
 	return settled;
 }

@@ -19,6 +19,7 @@ struct closing {
 
 void sessions_on_close(struct mappings *m, session_visit closed, void *arg)
 {
+	m->ending = closed ? &sessions_ending : NULL;
 	m->on_close = closed;
 	m->on_close_arg = arg;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The sessions that end with their mapping are told of, as those are that are closed (sessions_on_close()). */
+/* Reports sessions that end with their mapping, as sessions_on_close() does those that are closed. */
 #include "sessions/sessions_private.h"
 
 /* Subscribers' worth of time spent in one step. */
@@ -13,13 +13,13 @@ static void tell(struct mapping_job *t, uint32_t in_addr, uint64_t key, uint64_t
 	m->on_close(&s, m->on_close_arg);
 }
 
-bool mappings_tell_step(struct mapping_job *t)
+static bool report_slots(struct mapping_job *t)
 {
 	struct mappings *m = t->m;
 	uint64_t deadline_us = monotonic_us() + TELL_BUDGET_US;
 	uint32_t n_slots = BUCKET_SLOTS << t->record.bucket_shift, now = datapath_ticks(m->d), passed = 0;
 
-	while (m->on_close && t->told < t->n_subscribers) {
+	while (t->told < t->n_subscribers) {
 		uint32_t n = (uint32_t)t->told++;
 		const struct subscriber *s = chunks_at(&m->subscribers, t->record.first_subscriber + n);
 		const struct slot *slots =
@@ -35,9 +35,9 @@ bool mappings_tell_step(struct mapping_job *t)
 	return true;
 }
 
-void mappings_tell_overflow(struct mappings *m, const struct overflow_key *in2out, uint64_t truth)
+static void report_overflow(struct mappings *m, const struct overflow_key *in2out, uint64_t truth)
 {
-	for (struct mapping_job *t = m->on_close ? m->leaving : NULL; t; t = t->next) {
+	for (struct mapping_job *t = m->leaving; t; t = t->next) {
 		const struct geometry *g = &t->record.geo;
 
 		if (t->stage != TABLE_IN_SCAN || !prefix_contains(g->in_base, g->in_plen, in2out->addr))
@@ -46,3 +46,8 @@ void mappings_tell_overflow(struct mappings *m, const struct overflow_key *in2ou
 		return;
 	}
 }
+
+const struct mappings_ending sessions_ending = {
+	.report_slots = report_slots,
+	.report_overflow = report_overflow,
+};

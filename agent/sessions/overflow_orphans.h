@@ -6,7 +6,7 @@
 #ifndef DETNAT_OVERFLOW_ORPHANS_H
 #define DETNAT_OVERFLOW_ORPHANS_H
 
-#include "tables/mappings_private.h"
+#include "tables/mapping_tables.h"
 
 #define ORPHANS_MAX 256U
 

@@ -3,7 +3,8 @@
 #ifndef DETNAT_SESSIONS_PRIVATE_H
 #define DETNAT_SESSIONS_PRIVATE_H
 
-#include "tables/mappings_private.h"
+#include "sessions/sessions.h"
+#include "tables/mapping_tables.h"
 
 /* Longest age in ticks by state byte, so that the inner loops need no decisions. */
 struct age_limits {
@@ -31,8 +32,6 @@ static inline bool counts_now(const struct age_limits *l, uint64_t truth, uint32
 	return (int32_t)(now - word_seen(truth)) <= l->counts[word_state(truth)];
 }
 
-/* ---- slots ------------------------------------------------------------------------------------------------ */
-
 static inline uint64_t load_truth(const struct slot *s)
 {
 	return __atomic_load_n(&s->truth, __ATOMIC_RELAXED);
@@ -57,7 +56,8 @@ static inline uint64_t overflow_slot_key(const struct overflow_key *in2out)
 	return slot_key(in2out->ext_addr, in2out->ext_port, in2out->port);
 }
 
-/* ---- subscribers ------------------------------------------------------------------------------------------ */
+/* Reports sessions that end with their mapping to the function of sessions_on_close(). */
+extern const struct mappings_ending sessions_ending;
 
 struct subscriber_iterator {
 	struct mappings *m;

@@ -14,12 +14,10 @@
 #include <stdint.h>
 
 #include "base/background.h"
+#include "datapath/chunk_maps.h"
 #include "tables/ranges.h"
-#include "tables/table_types.h"
-#include "base/util.h"
-
-/* Chunks that are made and added to the outer map, or removed from it, together. */
-#define CHUNKS_BATCH 16U
+#include "datapath/table_types.h"
+#include "base/base.h"
 
 /* A chunk to be made, or to be removed. */
 struct chunk_change {
@@ -121,34 +119,5 @@ static inline uint32_t chunks_run(const struct chunks *c, uint32_t n)
 {
 	return (1U << c->shift) - (n & ((1U << c->shift) - 1));
 }
-
-/* ---- tables/chunks_outer.c --------------------------------------------------------------------------------------- */
-
-struct outer_change {
-	int outer;
-	uint32_t index;
-	int fd; /* -1: delete the element */
-	int r;	/* 0 or -errno */
-};
-
-/*
- * Makes changes of outer maps, at most CHUNKS_BATCH. The kernel has each one wait for a grace period, of some 10 ms;
- * made at the same time by short-lived threads they wait for the same one, which is what a batch update
- * does on newer kernels but for deletions on none.
- */
-void outer_apply(struct outer_change *changes, unsigned n);
-
-/* What chunks are named by. */
-#define CHUNK_SUBSCRIBER "subscriber"
-#define CHUNK_BUCKET	 "bucket"
-
-/* Path of the pin of a chunk; text is returned. */
-const char *chunk_pin(const char *pin_dir, const char *name, uint32_t chunk, char text[static PATH_MAX]);
-
-/*
- * A descriptor of a chunk, whose pin would be `path` (NULL: none); -ENOENT where there is none of that number, -ESTALE
- * where another one is pinned there, or another -errno.
- */
-int outer_chunk(int outer, uint32_t chunk, const char *path);
 
 #endif

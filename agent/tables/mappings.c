@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "tables/mappings_private.h"
+#include "tables/mapping_tables.h"
 
 static uint64_t last_inside(const struct geometry *g)
 {
@@ -161,6 +161,28 @@ int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 	}
 	datapath_raise_epoch(m->d);
 	return 0;
+}
+
+void mapping_job_set_stage(struct mapping_job *t, enum table_stage stage)
+{
+	t->stage = stage;
+	if (stage != TABLE_CLEARING)
+		return;
+	chunks_retire(&t->m->subscribers, t->record.first_subscriber, t->n_subscribers);
+	chunks_retire(&t->m->buckets, t->record.first_bucket, t->n_buckets);
+}
+
+void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage stage)
+{
+	struct mapping_job **end = &m->leaving;
+
+	while (*end)
+		end = &(*end)->next;
+	mapping_job_set_stage(t, stage);
+	t->next = NULL;
+	*end = t;
+	if (m->on_leave)
+		m->on_leave(m->on_leave_arg);
 }
 
 int mappings_del(struct mappings *m, struct prefix in, struct prefix out)

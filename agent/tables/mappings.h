@@ -31,9 +31,6 @@ struct mapping_spec {
 int mappings_open(struct datapath *d, struct mappings **ret, struct error *err);
 void mappings_close(struct mappings *m);
 
-/* Whether a record is one that a mapping can have: its geometry follows from its prefixes, its buckets are aligned. */
-bool mapping_makes_sense(const struct mapping *record);
-
 /* Octets of tables that a mapping of this shape takes. */
 uint64_t mappings_memory(struct prefix in, uint32_t session_slots);
 

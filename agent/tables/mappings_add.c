@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "tables/mappings_private.h"
+#include "tables/mapping_tables.h"
 
 /* Slots of one subscriber (contract, `session_slots`). */
 #define MAX_SLOTS 2048U

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tables/mappings_private.h"
+#include "tables/mapping_tables.h"
 #include "host/memory.h"
 
 uint64_t mappings_memory(struct prefix in, uint32_t session_slots)

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "tables/mappings_private.h"
+#include "tables/mapping_tables.h"
 
 /* What an index says of each number. */
 struct survey {
@@ -32,16 +32,6 @@ static void survey_leaf(uint32_t base, unsigned plen, unsigned number, void *arg
 	s->covered[number] += prefix_size(plen);
 }
 
-bool mapping_makes_sense(const struct mapping *record)
-{
-	const struct geometry *g = &record->geo;
-	struct geometry again;
-
-	return !mapping_geometry(g->in_base, g->in_plen, g->out_base, g->out_plen, &again) &&
-	       !memcmp(g, &again, sizeof(again)) && record->bucket_shift <= 8 &&
-	       !(record->first_bucket & ((1U << record->bucket_shift) - 1));
-}
-
 /* Takes the ranges of a mapping's record. */
 static int take_tables(struct mappings *m, struct mapping_job *t)
 {
@@ -60,7 +50,7 @@ static int take_over(struct mappings *m, int number, const struct survey *in, co
 {
 	const struct mapping *record = &m->d->mapping[number];
 
-	if (in->strays[number] || out->strays[number] || !mapping_makes_sense(record) ||
+	if (in->strays[number] || out->strays[number] || !mapping_record_valid(record) ||
 	    in->covered[number] != prefix_size(record->geo.in_plen) ||
 	    out->covered[number] != prefix_size(record->geo.out_plen))
 		return -ESTALE;
@@ -133,7 +123,7 @@ static int find_chunks(struct mappings *m, struct error *err)
 		uint64_t subscribers;
 
 		/* A record of all zeroes makes sense as the mapping of /0, which no machine has the memory for. */
-		if (!mapping_makes_sense(record) || !record->geo.in_plen)
+		if (!mapping_record_valid(record) || !record->geo.in_plen)
 			continue;
 		subscribers = prefix_size(record->geo.in_plen);
 		r = chunks_find(&m->subscribers, record->first_subscriber, subscribers, err);

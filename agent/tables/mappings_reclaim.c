@@ -9,36 +9,14 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "tables/mappings_private.h"
-
-static void set_stage(struct mapping_job *t, enum table_stage stage)
-{
-	t->stage = stage;
-	if (stage != TABLE_CLEARING)
-		return;
-	chunks_retire(&t->m->subscribers, t->record.first_subscriber, t->n_subscribers);
-	chunks_retire(&t->m->buckets, t->record.first_bucket, t->n_buckets);
-}
-
-void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage stage)
-{
-	struct mapping_job **end = &m->leaving;
-
-	while (*end)
-		end = &(*end)->next;
-	set_stage(t, stage);
-	t->next = NULL;
-	*end = t;
-	if (m->on_leave)
-		m->on_leave(m->on_leave_arg);
-}
+#include "tables/mapping_tables.h"
 
 /* Moves all tables at one stage to another. */
 static void advance(struct mappings *m, enum table_stage from, enum table_stage to)
 {
 	for (struct mapping_job *t = m->leaving; t; t = t->next)
 		if (t->stage == from)
-			set_stage(t, to);
+			mapping_job_set_stage(t, to);
 }
 
 static bool any_at(const struct mappings *m, enum table_stage stage)
@@ -101,7 +79,8 @@ static void purge_batch(struct mappings *m, struct overflow_scan *scan)
 			/* Its OUT2IN entry comes in this pass too, by itself. */
 			if (mappings_find_inside(m, key->addr) >= 0)
 				continue;
-			mappings_tell_overflow(m, key, scan->sessions[i].truth);
+			if (m->ending)
+				m->ending->report_overflow(m, key, scan->sessions[i].truth);
 			overflow_delete_entry(m->d, key);
 		} else if (mappings_find_outside(m, key->addr) < 0) {
 			overflow_delete_entry(m->d, key);
@@ -191,8 +170,8 @@ static bool tell_step(struct mappings *m)
 	for (struct mapping_job *t = m->leaving; t; t = t->next) {
 		if (t->stage != TABLE_TELLING)
 			continue;
-		if (mappings_tell_step(t))
-			set_stage(t, TABLE_CLEARING);
+		if (!m->ending || m->ending->report_slots(t))
+			mapping_job_set_stage(t, TABLE_CLEARING);
 		return true;
 	}
 	return false;

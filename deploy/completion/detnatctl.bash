@@ -1,27 +1,23 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Completion of detnatctl for bash. The commands come from its own help, so that there is one list of them.
+# Completion of detnatctl for bash. Commands, options and values come from its own help, so nothing is listed here.
+
+# Candidates for a value as the usage shows it: tcp|udp|icmp, DIR, NAME. Other words in capitals have none.
+_detnatctl_value() {
+    case $1 in
+    DIR) compgen -d -- "$2" ;;
+    NAME) ls /sys/class/net ;;
+    *[A-Z]*) ;;
+    *) tr '|' '\n' <<<"$1" ;;
+    esac
+}
 
 _detnatctl() {
-    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} commands typed=() candidates='' i
+    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    local commands typed=() named=0 usage=() token option place=0 candidates='' i
 
     case $previous in
     -s | --socket)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
-        return
-        ;;
-    --proto)
-        mapfile -t COMPREPLY < <(compgen -W 'tcp udp icmp' -- "$word")
-        return
-        ;;
-    --state-dir)
-        mapfile -t COMPREPLY < <(compgen -d -- "$word")
-        return
-        ;;
-    --by)
-        mapfile -t COMPREPLY < <(compgen -W 'sessions quota' -- "$word")
-        return
-        ;;
-    -n | --sessions-per-user | --session-slots | --at | --in | --out | --ext | --count)
         return
         ;;
     esac
@@ -37,25 +33,32 @@ _detnatctl() {
     0) candidates=$(cut -d ' ' -f 1 <<<"$commands" | sort -u) ;;
     1) candidates=$(sed -n "s/^${typed[0]//[^a-z]/} //p" <<<"$commands") ;;
     esac
-    case "${typed[*]:0:2}" in
-    'session list') candidates+=' --proto --all' ;;
-    'session close')
-        candidates+=' --proto'
-        [ ${#typed[@]} -gt 2 ] || candidates+=' in out'
-        ;;
-    who*) candidates+=' --at --state-dir' ;;
-    'history list' | 'history verify') candidates+=' --state-dir' ;;
-    top) candidates+=' -n --by --once' ;;
-    'mapping add') candidates+=' --sessions-per-user --session-slots' ;;
-    'interface add' | 'interface del')
-        [ ${#typed[@]} -gt 2 ] || candidates+=" $(ls /sys/class/net)"
-        [ ${#typed[@]} -ne 3 ] || candidates+=' inside outside'
-        ;;
-    check) candidates+=' --repair' ;;
-    'timeouts set') candidates+=' udp= tcp_established= tcp_transitory= icmp=' ;;
-    'trace start') candidates+=' --in --out --ext --proto --count' ;;
-    'ipfix set') candidates+=' collector= source= domain_id= path_mtu= template_interval=' ;;
-    esac
+    for ((i = 1; i <= 2 && i <= ${#typed[@]}; i++)); do
+        ! grep -qxF -e "${typed[*]:0:i}" <<<"$commands" || named=$i
+    done
+    if ((named)); then
+        read -ra usage < <(detnatctl "${typed[@]:0:named}" --help 2>/dev/null | sed -n "s/^Usage: .*\] ${typed[*]:0:named} //p")
+    fi
+    for ((i = 0; i < ${#usage[@]}; i++)); do
+        token=${usage[i]#[}
+        case $token in
+        -*])
+            candidates+=" ${token%]}"
+            ;;
+        -*)
+            option=$token token=${usage[++i]%]}
+            candidates+=" $option"
+            if [ "$previous" = "$option" ]; then
+                mapfile -t COMPREPLY < <(compgen -W "$(_detnatctl_value "$token" "$word")" -- "$word")
+                return
+            fi
+            ;;
+        *=*) candidates+=" ${token%%=*}=" ;;
+        *)
+            ((named + place++ != ${#typed[@]})) || candidates+=" $(_detnatctl_value "${token%]}" "$word")"
+            ;;
+        esac
+    done
     [[ $word != -* ]] || candidates+=' --socket --json --help --version'
     mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "$word")
     # A name that ends in = is followed by its value, without a blank.

@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 /* Our records are not deep; a description that says otherwise is none of ours. */
 #define DEPTH_MAX 12U
@@ -229,7 +229,8 @@ static void copy_type(const struct copy *c, uint32_t from, uint32_t to, const ui
 	} else if (btf_is_array(u)) {
 		copy_array(c, btf_array(t), btf_array(u), source, target, depth - 1);
 	} else {
-		/* Numbers, of little-endian octets where their sizes differ (tables/table_types.c insists on them). */
+		/* Numbers, of little-endian octets where their sizes differ (datapath/table_types.c insists on them).
+		 */
 		memset(target, 0, u->size);
 		memcpy(target, source, t->size < u->size ? t->size : u->size);
 	}

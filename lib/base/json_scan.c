@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/json_scan.h"
-#include "base/util.h"
+#include "base/base.h"
 
 struct scan {
 	const char *at;

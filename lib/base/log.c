@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "base/output.h"
-#include "base/util.h"
+#include "base/base.h"
 
 /* How long an end waits for a log that is not read. */
 #define END_PATIENCE_MS 1000

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 /* Where a text took too long, none is waited for during this time. */
 #define SLOW_US (10 * 1000000ULL)

@@ -7,7 +7,7 @@
 
 #include "base/timestamp.h"
 #include "base/log.h"
-#include "base/util.h"
+#include "base/base.h"
 
 static struct trouble_state states[N_TROUBLES];
 

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "base/address.h"
-#include "base/util.h"
+#include "base/base.h"
 #include "base/timestamp.h"
 
 #define HISTORY_FILE "history.jsonl"

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The verbs of the control protocol and their arguments, said once: the agent checks requests by this table, and the
- * command line builds them by it, so that both refuse the same things. The last ones the command line answers by
- * itself, from files. Pure: no input, no output, no state.
+ * The verbs of the control protocol and their arguments; their rows are in proto/verbs.def. The agent checks requests
+ * by this table and detnatctl builds them by it, so that both refuse the same things.
  */
 #ifndef DETNAT_VERBS_H
 #define DETNAT_VERBS_H
@@ -11,39 +10,12 @@
 #include <stdint.h>
 
 #include "base/address.h"
-#include "base/util.h"
+#include "base/base.h"
+#include "proto/words.h"
 
 enum verb {
-	VERB_MAPPING_ADD,
-	VERB_MAPPING_DEL,
-	VERB_MAPPING_LIST,
-	VERB_FORWARD,
-	VERB_REVERSE,
-	VERB_INTERFACE_ADD,
-	VERB_INTERFACE_DEL,
-	VERB_INTERFACE_LIST,
-	VERB_TIMEOUTS_SHOW,
-	VERB_TIMEOUTS_SET,
-	VERB_TIMEOUTS_RESET,
-	VERB_SESSION_LIST,
-	VERB_SESSION_CLOSE,
-	VERB_USER_SHOW,
-	VERB_STATS,
-	VERB_STATUS,
-	VERB_IPFIX_SHOW,
-	VERB_IPFIX_SET,
-	VERB_IPFIX_DISABLE,
-	VERB_IPFIX_FLUSH,
-	VERB_RELOAD,
-	VERB_WHO,
-	VERB_HISTORY_LIST,
-	VERB_HISTORY_VERIFY,
-	VERB_TOP,
-	VERB_EXPLAIN,
-	VERB_TRACE_START,
-	VERB_TRACE_SHOW,
-	VERB_TRACE_STOP,
-	VERB_CHECK,
+#define VERB(id, ...) VERB_##id,
+#include "proto/verbs.def"
 	N_VERBS
 };
 
@@ -52,7 +24,7 @@ enum arg_kind {
 	ARG_NONE,	/* ends the list of a verb */
 	ARG_ADDR,	/* 10.0.0.2 */
 	ARG_PREFIX,	/* 10.0.0.0/18, masked */
-	ARG_ENDPOINT,	/* 10.0.0.2:6303; min..max bound the port */
+	ARG_ENDPOINT,	/* 10.0.0.2:6303 */
 	ARG_COLLECTORS, /* 192.0.2.10:4739,tcp:192.0.2.11:4739 */
 	ARG_NAME,	/* of an interface */
 	ARG_ROLE,	/* inside, outside: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
@@ -64,11 +36,11 @@ enum arg_kind {
 	ARG_QUESTION,	/* 1.1.1.1:1276, or - for those on standard input: text */
 	ARG_TIME,	/* of RFC 3339, or a date, see base/timestamp.h: time */
 	ARG_PATH,	/* of a directory */
-	ARG_RANK,	/* sessions, quota: number is enum top_order */
-	ARG_PLACE,	/* 10.0.0.2 or 10.0.0.2:6303: endpoint, and with_port */
+	ARG_ORDER,	/* sessions, quota: number is enum top_order */
+	ARG_PLACE, /* 10.0.0.2 or 10.0.0.2:6303: endpoint, and with_port; with min 1 neither address nor port is 0 */
 };
 
-/* How detnatctl writes it. */
+/* How it is typed after the command. */
 enum arg_style {
 	ARG_WORD,	/* by its place; required */
 	ARG_MAYBE_WORD, /* by its place; may be left out */
@@ -82,6 +54,7 @@ struct arg_spec {
 	enum arg_style style;
 	uint32_t min;
 	uint32_t max;
+	const char *shown; /* the value in the usage; NULL: that of its kind */
 };
 
 #define VERB_MAX_ARGS 6U
@@ -98,10 +71,13 @@ enum top_order {
 };
 
 struct verb_spec {
-	const char *name;
+	const char *name; /* one word or two */
 	struct arg_spec args[VERB_MAX_ARGS + 1];
-	const char *changes_with; /* the flag that makes a change of it, or NULL */
-	bool changes;		  /* see request_changes() */
+	bool changes;		  /* the running state, so that it needs the rights to */
+	const char *changes_with; /* the flag with which alone it does, or NULL */
+	const char *purpose;	  /* in a line, for the list of commands */
+	const char *details;	  /* further lines for its own help, or NULL */
+	const char *example;	  /* as typed, without the program's name */
 };
 
 extern const struct verb_spec verb_specs[N_VERBS];
@@ -121,6 +97,9 @@ struct arg_value {
 
 /* The verb of that name, or -ENOENT. */
 int verb_find(const char *name);
+
+/* The words that a value of this kind can be, or NULL where it is no word of a list. */
+const struct word *arg_words(enum arg_kind kind);
 
 /*
  * Reads a value; numbers in decimal digits, flags not at all. 0, or -EINVAL with err naming the argument, the value and

@@ -24,7 +24,7 @@
 #include "e2e_netns.h"
 #include "e2e_report.h"
 #include "e2e_traffic.h"
-#include "base/util.h"
+#include "base/base.h"
 
 /* Packets of a run: each session four times at 64,512. */
 #define PACKETS (4U * 64512U)

@@ -12,7 +12,7 @@
 
 #include "e2e_gateway.h"
 #include "e2e_netns.h"
-#include "base/util.h"
+#include "base/base.h"
 
 static void path_in(const struct gateway *g, const char *name, char ret[static 64])
 {

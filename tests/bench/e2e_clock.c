@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "e2e_netns.h"
-#include "base/util.h"
+#include "base/base.h"
 
 static int softirqd = -1;
 

@@ -13,7 +13,7 @@
 
 #include "e2e_gateway.h"
 #include "e2e_netns.h"
-#include "base/util.h"
+#include "base/base.h"
 
 /* Entries of a namespace that others, the packets in flight at a change for one, may take. */
 #define SPARE 1024U

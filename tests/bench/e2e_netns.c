@@ -14,7 +14,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "base/util.h"
+#include "base/base.h"
 
 /* What children may run on, whatever this process is pinned to. */
 static cpu_set_t all_cpus;

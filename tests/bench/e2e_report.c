@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "e2e_netns.h"
-#include "base/util.h"
+#include "base/base.h"
 
 struct row *report_row(struct report *r, const char *name, const char *gateway, const char *direction)
 {

@@ -17,7 +17,7 @@
 #include "e2e_netns.h"
 #include "e2e_samples.h"
 #include "random.h"
-#include "base/util.h"
+#include "base/base.h"
 
 /* What is still under way this long after the last arrival is lost. */
 #define PATIENCE_NS 50000000ULL

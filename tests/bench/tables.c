@@ -8,7 +8,7 @@
 #include <bpf/bpf.h>
 
 #include "datapath/datapath_private.h"
-#include "tables/mappings_private.h"
+#include "tables/mapping_tables.h"
 #include "sessions/sessions.h"
 
 #define INSIDE_BASE    0xac100000U /* 172.16.0.0, as CSIT has it */

@@ -12,7 +12,7 @@
 #include <detnat/slots.h>
 
 #include "fixture.h"
-#include "tables/migration.h"
+#include "datapath/migration.h"
 #include "datapath/running.h"
 #include "sessions/check.h"
 
@@ -120,7 +120,7 @@ static void open_or_fail(void)
 
 static uint64_t compare(bool repair)
 {
-	struct check_findings f = { 0 };
+	struct findings f = { 0 };
 	struct table_check *c;
 	int r;
 
@@ -135,7 +135,7 @@ static uint64_t compare(bool repair)
 
 	if (f.n && !repair)
 		cr_log_error("%s: %s", f.finding[0].where, f.finding[0].text);
-	check_findings_free(&f);
+	findings_free(&f);
 	return total;
 }
 

@@ -340,7 +340,7 @@ static void *worker_main(void *arg)
 
 static uint64_t compare_tables(bool repair)
 {
-	struct check_findings found = { 0 };
+	struct findings found = { 0 };
 	struct table_check *c;
 	int r;
 
@@ -355,7 +355,7 @@ static uint64_t compare_tables(bool repair)
 
 	uint64_t total = found.total;
 
-	check_findings_free(&found);
+	findings_free(&found);
 	return total;
 }
 

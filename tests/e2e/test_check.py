@@ -31,7 +31,7 @@ def whats(document):
     return sorted({f["what"] for f in document["findings"]})
 
 
-def test_what_is_looked_at(lab):
+def test_check_counts_what_it_examined(lab):
     agent = lab.start()
     host = lab.host()
     lab.open_udp(host)
@@ -53,11 +53,11 @@ def swap_entries(lab, agent):
     subprocess.run(["bpftool", "map", "delete", "pinned", pins / "entries", "key", "0", "0", "0", "0"], check=True)
 
 
-LEAVES = pathlib.Path(__file__).parents[2] / "include/detnat/leaves.h"
+PROGRAMS = pathlib.Path(__file__).parents[2] / "include/detnat/programs.h"
 
 
-def take_leaf(agent, array, name):
-    number = re.findall(r"^\tX\((\w+)\)", LEAVES.read_text(), re.MULTILINE).index(name)
+def take_program(agent, array, name):
+    number = re.findall(r"^\tX\((\w+)\)", PROGRAMS.read_text(), re.MULTILINE).index(name)
     (pin,) = agent.pins.glob(f"v*/{array}_*")
     subprocess.run(["bpftool", "map", "delete", "pinned", pin, "key", str(number), "0", "0", "0"], check=True)
 
@@ -67,14 +67,14 @@ FAULTS = {
     "the pin of a program is gone": (lambda lab, agent: unpin(lab, agent, "prog_xdp_inside"), "pin", "prog_xdp_inside"),
     "the pin of a chunk is gone": (lambda lab, agent: unpin(lab, agent, "bucket_0"), "pin", "bucket_0"),
     "an entry is gone": (swap_entries, "entry", "entries 0"),
-    "the leaf of the guard is gone": (lambda lab, agent: take_leaf(agent, "tc_leaves", "guard"), "leaf", "tc_leaves guard"),
-    "a leaf of XDP is gone": (lambda lab, agent: take_leaf(agent, "xdp_leaves", "out2in"), "leaf", "xdp_leaves out2in"),
-    "the pin of the leaves is gone": (lambda lab, agent: unpin(lab, agent, "tc_leaves_1"), "pin", "tc_leaves_1"),
+    "the tail-call program of the guard is gone": (lambda lab, agent: take_program(agent, "tc_leaves", "guard"), "leaf", "tc_leaves guard"),
+    "a tail-call program of XDP is gone": (lambda lab, agent: take_program(agent, "xdp_leaves", "out2in"), "leaf", "xdp_leaves out2in"),
+    "the pin of the tail-call programs is gone": (lambda lab, agent: unpin(lab, agent, "tc_leaves_1"), "pin", "tc_leaves_1"),
 }
 
 
 @pytest.mark.parametrize("what", FAULTS)
-def test_a_fault_beside_the_tables(lab, what):
+def test_a_fault_outside_the_tables_is_found_and_repaired(lab, what):
     plant, kind, where = FAULTS[what]
     agent = lab.start()
     plant(lab, agent)
@@ -98,7 +98,7 @@ SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, NETLINK_NETFILTER, NFNLGRP_NFTABLES = 270,
 
 
 def deafen(agent):
-    """Has the agent hear of no changes of nftables; it undoes those that it hears of before anybody can look."""
+    """Withholds nftables notifications from the agent, which would undo the changes at once."""
     libc = ctypes.CDLL(None, use_errno=True)
     pid = agent.process.pid
     pidfd = libc.syscall(SYS_PIDFD_OPEN, pid, 0)
@@ -140,7 +140,7 @@ GUARD_FAULTS = {
 
 
 @pytest.mark.parametrize("what", GUARD_FAULTS)
-def test_a_fault_of_the_guard(lab, what):
+def test_a_fault_of_the_guard_is_found_and_repaired(lab, what):
     change, where = GUARD_FAULTS[what]
     agent = lab.start_without_owner()
     assert check(agent)["findings"] == []
@@ -159,7 +159,7 @@ def test_a_fault_of_the_guard(lab, what):
     assert listed(lab) == before
 
 
-def test_a_guard_that_should_not_be_there(lab):
+def test_a_guard_that_should_not_exist_is_found(lab):
     agent = lab.start(guard=False)
     assert check(agent)["findings"] == []
     lab.gateway.run("nft", "-f", "-", input=agent.unowned_guard())
@@ -169,7 +169,7 @@ def test_a_guard_that_should_not_be_there(lab):
     assert lab.gateway.run("nft", "list", "ruleset").stdout == ""
 
 
-def test_a_guard_that_cannot_stand_is_a_finding(lab):
+def test_a_guard_that_cannot_be_installed_is_a_finding(lab):
     """A table of that name which is another's is left alone."""
     agent = lab.prepare()
     foreign = agent.unowned_guard().replace("what others change", "whatever others change")
@@ -187,7 +187,7 @@ def test_a_guard_that_cannot_stand_is_a_finding(lab):
     assert check(agent)["findings"] == []
 
 
-def test_it_is_quiet_while_the_guard_changes(lab):
+def test_check_finds_nothing_while_the_guard_changes(lab):
     agent = lab.start()
     stopping = threading.Event()
     found = []
@@ -214,7 +214,7 @@ def test_it_is_quiet_while_the_guard_changes(lab):
 # ---- the tables
 
 
-def test_it_is_quiet_under_traffic_and_churn(lab):
+def test_check_finds_nothing_under_traffic_and_churn(lab):
     """Sessions open, overflow and expire on 15 ports with 8 slots, mappings come and go, programs are replaced; 0 findings."""
     agent = lab.start(session_slots=8, timeouts={"udp": 1, "icmp": 1}, sweep_interval=1, sessions_per_user=200)
     hosts = [lab.host() for _ in range(8)]

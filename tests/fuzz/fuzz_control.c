@@ -14,7 +14,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct agent agent;
+static struct event_base *base;
+static const struct control_context context;
+static struct control *control;
 static char directory[] = "/tmp/detnat-fuzz-XXXXXX";
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
 
@@ -148,7 +150,12 @@ int change_submit(struct change_queue *q, change_edit edit, change_done done, vo
 	struct change *c = malloc(sizeof(*c));
 
 	*c = (struct change){ done, arg };
-	return event_base_once(agent.base, -1, EV_TIMEOUT, on_change, c, &at_next_turn);
+	return event_base_once(base, -1, EV_TIMEOUT, on_change, c, &at_next_turn);
+}
+
+int change_submit_programs(struct change_queue *q, change_prepare prepare, change_done done, void *arg)
+{
+	return change_submit(q, edit_nothing, done, arg);
 }
 
 int change_submit_reload(struct change_queue *q, change_done done, void *arg)
@@ -161,8 +168,8 @@ int change_submit_reload(struct change_queue *q, change_done done, void *arg)
 
 static void stop(void)
 {
-	control_free(agent.control);
-	event_base_free(agent.base);
+	control_free(control);
+	event_base_free(base);
 	rmdir(directory);
 }
 
@@ -172,8 +179,8 @@ static void start(void)
 
 	require(mkdtemp(directory));
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/agent.sock", directory);
-	agent.base = event_base_new();
-	require(!control_new(&agent, address.sun_path, false, &agent.control, &err));
+	base = event_base_new();
+	require(!control_new(base, &context, address.sun_path, false, &control, &err));
 	atexit(stop);
 }
 
@@ -204,7 +211,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t sent = 0, got = 0;
 	int fd;
 
-	if (!agent.base)
+	if (!base)
 		start();
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	require(!connect(fd, (struct sockaddr *)&address, sizeof(address)));
@@ -217,7 +224,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			sent = size; /* cut off */
 		if (sent >= size)
 			shutdown(fd, SHUT_WR);
-		event_base_loop(agent.base, EVLOOP_NONBLOCK);
+		event_base_loop(base, EVLOOP_NONBLOCK);
 		n = recv(fd, answer + got, sizeof(answer) - got, 0);
 		if (!n || (n < 0 && errno != EAGAIN))
 			break;

@@ -193,20 +193,21 @@ Test(cli_arguments, every_verb_has_one_command_and_its_help_is_complete)
 
 	for (unsigned i = 0; (c = command_at(i)); i++) {
 		char copy[256], *words[MAX_WORDS], *text = NULL;
-		unsigned n = split(c->example, copy, words), n_words;
+		unsigned n = split(c->verb->example, copy, words), n_words;
 		struct error err = { "" };
 		size_t size;
 		FILE *f = open_memstream(&text, &size);
 
-		seen[c->verb]++;
+		seen[c->verb - verb_specs]++;
 		cr_expect_eq(command_find(words, n, &n_words, &err), c, "the example of %s", command_name(c));
-		cr_expect(arguments_of(c->example, &err), "%s: %s", c->example, err.text);
+		cr_expect(arguments_of(c->verb->example, &err), "%s: %s", c->verb->example, err.text);
 		/* A list by columns, or by elements, or something else. */
-		cr_expect_eq(!!c->columns + !!c->show_element + (c->show || c->run), 1, "%s", command_name(c));
-		cr_expect_eq(!c->empty, c->show || c->run, "%s", command_name(c));
+		cr_expect_eq(!!c->view->columns + !!c->view->show_element + (c->view->show || c->view->run), 1, "%s",
+			     command_name(c));
+		cr_expect_eq(!c->view->empty, c->view->show || c->view->run, "%s", command_name(c));
 		command_help(f, c);
 		fclose(f);
-		for (const struct arg_spec *a = verb_specs[c->verb].args; a->kind; a++) {
+		for (const struct arg_spec *a = c->verb->args; a->kind; a++) {
 			char option[64];
 
 			snprintf(option, sizeof(option), "%s%s", a->name[1] ? "--" : "-", a->name);

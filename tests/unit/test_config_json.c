@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/json_scan.h"
-#include "base/util.h"
+#include "base/base.h"
 
 struct row {
 	const char *text;

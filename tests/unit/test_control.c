@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "config/active.h"
 #include "control/control.h"
 #include "tables_fixture.h"
 
@@ -25,12 +26,16 @@ static const char configuration[] = "{\"interfaces\":{\"inside\":[\"eth1\"],\"ou
 				    "\"mappings\":[{\"in\":\"" IN "\",\"out\":\"" OUT "\"}]}";
 static char directory[] = "/tmp/detnat-control-XXXXXX";
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
-static struct agent agent;
+static struct event_base *base;
+static struct active_config active;
+static struct datapath datapath;
+static struct control_context context = { .active = &active, .datapath = &datapath };
+static struct control *control;
 static pid_t server;
 
 static void on_terminate(evutil_socket_t number, short what, void *arg)
 {
-	event_base_loopbreak(agent.base);
+	event_base_loopbreak(base);
 }
 
 static void serve(int ready)
@@ -39,15 +44,15 @@ static void serve(int ready)
 	struct event *terminate;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	agent.base = event_base_new();
-	terminate = evsignal_new(agent.base, SIGTERM, on_terminate, NULL);
+	base = event_base_new();
+	terminate = evsignal_new(base, SIGTERM, on_terminate, NULL);
 	event_add(terminate, NULL);
-	if (control_new(&agent, address.sun_path, false, &agent.control, &err))
+	if (control_new(base, &context, address.sun_path, false, &control, &err))
 		_exit(1);
 	if (write(ready, "", 1) != 1)
 		_exit(1);
-	event_base_dispatch(agent.base);
-	control_free(agent.control);
+	event_base_dispatch(base);
+	control_free(control);
 	_exit(0);
 }
 
@@ -60,7 +65,7 @@ static void fill(unsigned subscribers)
 		for (uint32_t i = 0; i < EACH; i++) {
 			s.in_port = (uint16_t)(4000 + i);
 			s.out_port = (uint16_t)(1024 + i);
-			tables_put(agent.mappings, tables_addr("10.0.0.0") + n, i, &s, 100000);
+			tables_put(context.mappings, tables_addr("10.0.0.0") + n, i, &s, 100000);
 		}
 	}
 }
@@ -73,11 +78,11 @@ static void start(unsigned subscribers)
 	int ready[2];
 	char c;
 
-	tables_make(&agent.datapath);
-	cr_assert_eq(mappings_open(&agent.datapath, &agent.mappings, &err), 0, "%s", err.text);
-	cr_assert_geq(tables_add(agent.mappings, &spec), 0);
+	tables_make(&datapath);
+	cr_assert_eq(mappings_open(&datapath, &context.mappings, &err), 0, "%s", err.text);
+	cr_assert_geq(tables_add(context.mappings, &spec), 0);
 	fill(subscribers);
-	cr_assert_eq(config_parse(configuration, strlen(configuration), "test", &agent.config, &err), 0, "%s",
+	cr_assert_eq(config_parse(configuration, strlen(configuration), "test", &active.config, &err), 0, "%s",
 		     err.text);
 	cr_assert(mkdtemp(directory));
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/agent.sock", directory);

@@ -304,13 +304,13 @@ TestSuite(guard_kernel, .init = set_up, .fini = tear_down);
 
 static void expect_same(const struct guard_rules *rules, const char *name)
 {
-	struct check_findings findings = { 0 };
+	struct findings findings = { 0 };
 	size_t parts;
 
 	cr_assert_eq(guard_compare(nft, rules, &findings, &parts), 0, "%s", name);
 	cr_expect_eq(findings.n, 0, "%s: %s: %s", name, findings.n ? findings.finding[0].where : "",
 		     findings.n ? findings.finding[0].text : "");
-	check_findings_free(&findings);
+	findings_free(&findings);
 }
 
 Test(guard_kernel, holds_what_was_written)
@@ -374,7 +374,7 @@ Test(guard_kernel, shows_what_others_have_changed)
 
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
 		const struct guard_rules rules = write_unowned();
-		struct check_findings findings = { 0 };
+		struct findings findings = { 0 };
 		char command[256];
 		size_t parts;
 
@@ -385,7 +385,7 @@ Test(guard_kernel, shows_what_others_have_changed)
 		for (size_t k = 0; k < findings.n; k++)
 			cr_expect_str_eq(findings.finding[k].where, changes[i].where, "%s: %s", changes[i].command,
 					 findings.finding[k].text);
-		check_findings_free(&findings);
+		findings_free(&findings);
 		cr_assert_eq(guard_nft_write_anew(nft, &rules), 0);
 		expect_same(&rules, changes[i].command);
 		cr_assert_eq(guard_nft_remove(nft, &rules), 0);

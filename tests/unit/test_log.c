@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
-#include "base/util.h"
+#include "base/base.h"
 
 static void setup(void)
 {

@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "tables/mappings_private.h"
+#include "tables/mapping_tables.h"
 #include "tables_fixture.h"
 
 static struct datapath d;

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "host/memory.h"
-#include "base/util.h"
+#include "base/base.h"
 
 #define MIB (1ULL << 20)
 

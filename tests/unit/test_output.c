@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/output.h"
-#include "base/util.h"
+#include "base/base.h"
 
 static int ends[2];
 static struct output *output;

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "datapath/bypass.h"
+#include "datapath/bypass_ranges.h"
 #include "change/preflight.h"
 #include "links/devices.h"
 #include "punt/event_ring.h"
@@ -19,7 +19,6 @@
 #include "history/queue.h"
 #include "metrics/metrics.h"
 #include "datapath/running.h"
-#include "service/startup.h"
 #include "tables_fixture.h"
 #include "punt/tracing.h"
 
@@ -182,15 +181,18 @@ static int update(struct mappings *m, const struct mapping_spec *spec)
 #undef mappings_update
 #undef sessions_on_close
 
-static struct agent agent;
+static struct active_config active;
+static struct datapath datapath;
+static bool ending;
+static struct change_context context = { .active = &active, .datapath = &datapath, .ending = &ending };
 
 static void setup(void)
 {
 	struct error err = { 0 };
 
-	tables_make(&agent.datapath);
-	agent.datapath.reused = false;
-	cr_assert_eq(mappings_open(&agent.datapath, &agent.mappings, &err), 0, "%s", err.text);
+	tables_make(&datapath);
+	datapath.reused = false;
+	cr_assert_eq(mappings_open(&datapath, &context.mappings, &err), 0, "%s", err.text);
 }
 
 TestSuite(plan, .init = setup, .timeout = 60);
@@ -232,7 +234,7 @@ static const char *in_tables(void)
 	for (unsigned i = 0; i < ARRAY_SIZE(mapping_of); i++) {
 		struct mapping_spec spec = tables_spec(mapping_of[i][0], mapping_of[i][1]);
 
-		if (mappings_find(agent.mappings, spec.in, spec.out) >= 0)
+		if (mappings_find(context.mappings, spec.in, spec.out) >= 0)
 			letters[n++] = (char)('a' + i);
 	}
 	letters[n] = '\0';
@@ -269,13 +271,13 @@ static void run_with(const char *letters)
 	struct error err = { 0 };
 	struct plan *p;
 
-	cr_assert_eq(plan_new(&agent, c, 1, false, "x", &p, &err), 0, "%s", err.text);
+	cr_assert_eq(plan_new(&context, c, 1, false, "x", &p, &err), 0, "%s", err.text);
 	cr_assert_eq(prepare(p, 0, &err), 0, "%s", err.text);
 	cr_assert_eq(plan_commit(p, &err), 0, "%s", err.text);
-	agent.datapath.tc_outside = 0;
-	agent.datapath.settings = p->settings;
+	datapath.tc_outside = 0;
+	datapath.settings = p->settings;
 	plan_free(p);
-	agent.datapath.reused = true;
+	datapath.reused = true;
 	forget_calls();
 }
 
@@ -350,14 +352,14 @@ static void check_in_force(const char *name, const char *letters, bool saves, ui
 	struct config *expected = config_of(letters);
 
 	cr_expect_str_eq(in_tables(), letters, "%s: %s", name, in_tables());
-	cr_expect_eq(agent.config ? agent.config->n_mappings : 0, expected->n_mappings, "%s", name);
+	cr_expect_eq(active.config ? active.config->n_mappings : 0, expected->n_mappings, "%s", name);
 	cr_expect_eq(*saved != 0, saves, "%s", name);
 	for (unsigned i = 0; saves && i < ARRAY_SIZE(mapping_of); i++)
 		cr_expect_eq(strstr(saved, mapping_of[i][0]) != NULL, strchr(letters, (int)('a' + i)) != NULL, "%s: %s",
 			     name, saved);
 	if (saves)
 		cr_expect_eq(saved_hash, hash, "%s", name);
-	cr_expect_eq(agent.file_hash, saves ? hash : agent.config ? 1 : 0, "%s", name);
+	cr_expect_eq(active.file_hash, saves ? hash : active.config ? 1 : 0, "%s", name);
 	config_free(expected);
 }
 
@@ -366,19 +368,19 @@ static void take_all_away(void)
 	for (unsigned i = 0; i < ARRAY_SIZE(mapping_of); i++) {
 		struct mapping_spec spec = tables_spec(mapping_of[i][0], mapping_of[i][1]);
 
-		mappings_del(agent.mappings, spec.in, spec.out);
+		mappings_del(context.mappings, spec.in, spec.out);
 	}
-	tables_reclaim(agent.mappings);
-	config_free(agent.config);
-	agent.config = NULL;
-	agent.file_hash = 0;
-	agent.datapath.tc_outside = -1;
-	agent.datapath.reused = false;
+	tables_reclaim(context.mappings);
+	config_free(active.config);
+	active.config = NULL;
+	active.file_hash = 0;
+	datapath.tc_outside = -1;
+	datapath.reused = false;
 }
 
 Test(plan, is_carried_out_in_order_and_taken_back_where_it_fails)
 {
-	uint64_t empty = mappings_table_memory(agent.mappings);
+	uint64_t empty = mappings_table_memory(context.mappings);
 
 	for (size_t i = 0; i < ARRAY_SIZE(commits); i++) {
 		_cleanup_config_ struct config *wanted = config_of(commits[i].wanted);
@@ -389,7 +391,7 @@ Test(plan, is_carried_out_in_order_and_taken_back_where_it_fails)
 		if (commits[i].before)
 			run_with(commits[i].before);
 		forget_calls();
-		cr_assert_eq(plan_new(&agent, wanted, 7, false, "x", &p, &err), 0, "%s: %s", name, err.text);
+		cr_assert_eq(plan_new(&context, wanted, 7, false, "x", &p, &err), 0, "%s: %s", name, err.text);
 		cr_assert_eq(prepare(p, 0, &err), 0, "%s: %s", name, err.text);
 		cr_expect_str_eq(calls, commits[i].prepared, "%s: %s", name, calls);
 		cr_expect_str_eq(in_tables(), commits[i].before ? commits[i].before : "", "%s", name);
@@ -408,7 +410,7 @@ Test(plan, is_carried_out_in_order_and_taken_back_where_it_fails)
 		plan_free(p);
 		cr_expect_str_eq(calls, commits[i].freed, "%s: %s", name, calls);
 		take_all_away();
-		cr_expect_eq(mappings_table_memory(agent.mappings), empty, "%s", name);
+		cr_expect_eq(mappings_table_memory(context.mappings), empty, "%s", name);
 	}
 }
 
@@ -421,7 +423,7 @@ Test(plan, waits_for_tables_and_programs_before_its_record)
 	int r;
 
 	load_waits = 3;
-	cr_assert_eq(plan_new(&agent, wanted, 7, true, "x", &p, &err), 0);
+	cr_assert_eq(plan_new(&context, wanted, 7, true, "x", &p, &err), 0);
 	cr_assert_str_eq(calls, "load", "what was checked is not asked again");
 	while (load_waits >= 0) {
 		r = plan_step(p, &err);
@@ -447,7 +449,7 @@ static const struct {
 
 Test(plan, that_cannot_be_prepared_leaves_nothing)
 {
-	uint64_t empty = mappings_table_memory(agent.mappings);
+	uint64_t empty = mappings_table_memory(context.mappings);
 
 	for (size_t i = 0; i < ARRAY_SIZE(preparations); i++) {
 		_cleanup_config_ struct config *wanted = config_of("ab");
@@ -459,7 +461,7 @@ Test(plan, that_cannot_be_prepared_leaves_nothing)
 		forget_calls();
 		failing = preparations[i].failing;
 		failing_number = 1;
-		r = plan_new(&agent, wanted, 7, false, "x", &p, &err);
+		r = plan_new(&context, wanted, 7, false, "x", &p, &err);
 		if (!r)
 			r = prepare(p, 0, &err);
 		plan_free(p);
@@ -467,8 +469,8 @@ Test(plan, that_cannot_be_prepared_leaves_nothing)
 		cr_expect_eq(r, -EIO, "%s", preparations[i].failing);
 		cr_expect_str_eq(err.text, said, "%s", err.text);
 		cr_expect_str_eq(calls, preparations[i].prepared, "%s", calls);
-		tables_reclaim(agent.mappings);
-		cr_expect_eq(mappings_table_memory(agent.mappings), empty);
+		tables_reclaim(context.mappings);
+		cr_expect_eq(mappings_table_memory(context.mappings), empty);
 	}
 }
 
@@ -497,8 +499,8 @@ Test(plan, needs_its_record_but_at_a_first_start)
 
 		if (records[i].before)
 			run_with(records[i].before);
-		agent.datapath.reused = records[i].reused;
-		cr_assert_eq(plan_new(&agent, wanted, 7, false, "x", &p, &err), 0);
+		datapath.reused = records[i].reused;
+		cr_assert_eq(plan_new(&context, wanted, 7, false, "x", &p, &err), 0);
 		cr_expect_eq(prepare(p, records[i].record_r, &err), records[i].r, "%s", records[i].name);
 		cr_expect_str_eq(err.text, records[i].r ? "the disk is full" : "", "%s", records[i].name);
 		forget_calls();
@@ -520,10 +522,10 @@ Test(plan, a_first_start_alone_goes_on_without_a_disk_that_does_not_answer)
 		struct error err = { 0 };
 		struct plan *p;
 
-		agent.datapath.reused = !first;
+		datapath.reused = !first;
 		clock_us = 1000;
 		forget_calls();
-		cr_assert_eq(plan_new(&agent, wanted, 7, true, "x", &p, &err), 0);
+		cr_assert_eq(plan_new(&context, wanted, 7, true, "x", &p, &err), 0);
 		while (p->record != RECORD_UNDER_WAY)
 			cr_assert_gt(plan_step(p, &err), 0);
 		clock_us += 19999999;
@@ -549,7 +551,7 @@ Test(plan, keys_that_are_settled_at_the_start_cannot_change)
 
 		free(*path[i]);
 		*path[i] = strdup("/somewhere/else");
-		cr_assert_eq(plan_new(&agent, wanted, 7, false, "x", &p, &err), -EBUSY);
+		cr_assert_eq(plan_new(&context, wanted, 7, false, "x", &p, &err), -EBUSY);
 		cr_assert(strstr(err.text, keys[i]) && strstr(err.text, "while the agent runs"), "%s", err.text);
 		cr_assert_str_empty(calls);
 	}
@@ -567,7 +569,7 @@ Test(plan, sessions_that_end_are_listened_to_where_their_events_are_sent)
 		struct error err = { 0 };
 		struct plan *p;
 
-		cr_assert_eq(plan_new(&agent, wanted, 7, true, "x", &p, &err), 0, "%s", err.text);
+		cr_assert_eq(plan_new(&context, wanted, 7, true, "x", &p, &err), 0, "%s", err.text);
 		cr_assert_eq(prepare(p, 0, &err), 0);
 		cr_assert_eq(plan_commit(p, &err), 0);
 		plan_free(p);
@@ -609,7 +611,7 @@ Test(plan, programs_get_the_settings_that_are_wanted)
 		wanted->ipfix.enabled = rows[i].exporter;
 		wanted->ipfix.events = rows[i].events;
 		wanted->forwarding = rows[i].forwarding;
-		cr_assert_eq(plan_new(&agent, wanted, 7, true, "x", &p, &err), 0, "%s: %s", rows[i].name, err.text);
+		cr_assert_eq(plan_new(&context, wanted, 7, true, "x", &p, &err), 0, "%s: %s", rows[i].name, err.text);
 		cr_expect_eq(p->settings.session_events, rows[i].session_events, "%s", rows[i].name);
 		cr_expect_eq(p->settings.redirect, rows[i].redirect, "%s", rows[i].name);
 		cr_expect_eq(p->settings.overflow_sessions, 12345);
@@ -630,8 +632,8 @@ Test(plan, tables_that_cannot_be_made_end_it)
 	struct error err = { 0 };
 	struct plan *p;
 
-	cr_assert_eq(dup2(other, agent.datapath.buckets), agent.datapath.buckets);
-	cr_assert_eq(plan_new(&agent, wanted, 7, true, "x", &p, &err), 0);
+	cr_assert_eq(dup2(other, datapath.buckets), datapath.buckets);
+	cr_assert_eq(plan_new(&context, wanted, 7, true, "x", &p, &err), 0);
 	cr_assert_lt(prepare(p, 0, &err), 0);
 	cr_assert(strstr(err.text, "cannot make session tables"), "%s", err.text);
 	plan_free(p);

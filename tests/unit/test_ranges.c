@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "tables/ranges.h"
-#include "base/util.h"
+#include "base/base.h"
 
 Test(ranges, takes_the_first_fit_and_keeps_alignment)
 {

@@ -11,18 +11,17 @@
 
 #define NOW 100000U
 
-static struct datapath *d;
-static struct agent agent;
+static struct datapath datapath, *const d = &datapath;
+static struct active_config active;
+static struct event_base *base;
 static struct mappings *m;
 
 static void setup(void)
 {
 	struct error err = { 0 };
 
-	d = &agent.datapath;
 	tables_make(d);
 	cr_assert_eq(mappings_open(d, &m, &err), 0, "%s", err.text);
-	agent.mappings = m;
 }
 
 TestSuite(usage, .init = setup, .timeout = 60);
@@ -236,7 +235,7 @@ static const char *log_of_passes(struct usage *u, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		usage_hurry(u);
 		while (ended <= i)
-			event_base_loop(agent.base, EVLOOP_ONCE);
+			event_base_loop(base, EVLOOP_ONCE);
 	}
 	fflush(stderr);
 	dup2(console, STDERR_FILENO);
@@ -253,9 +252,9 @@ static struct usage *make_usage(void)
 	struct error err = { 0 };
 	struct usage *u;
 
-	agent.base = event_base_new();
-	agent.config = config_new();
-	cr_assert_eq(usage_new(&agent, &u, &err), 0);
+	base = event_base_new();
+	active.config = config_new();
+	cr_assert_eq(usage_new(base, &active, m, &u, &err), 0);
 	cr_assert_null(usage_last(u));
 	return u;
 }
@@ -315,7 +314,7 @@ Test(usage, overflow_near_its_limit_is_said_once_and_again_after_it_was_well)
 	};
 	struct usage *u = make_usage();
 
-	agent.config->overflow_sessions = 100;
+	active.config->overflow_sessions = 100;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const char *log;
 

@@ -85,9 +85,9 @@ static struct overflow_key key_of(uint16_t in_port, enum overflow_direction dire
 }
 
 /* Goes through all tables. */
-static struct check_findings check(bool repair, struct check_figures *ret_figures)
+static struct findings check(bool repair, struct check_figures *ret_figures)
 {
-	struct check_findings f = { 0 };
+	struct findings f = { 0 };
 	struct table_check *c;
 	int r;
 
@@ -255,47 +255,47 @@ static void index_beyond(void)
 static const struct fault {
 	const char *name;
 	void (*plant)(void);
-	enum check_kind kind;
+	enum finding_kind kind;
 	const char *where;
 	unsigned n; /* findings of that kind; 0: one */
 	bool stays; /* cannot be repaired */
 } faults[] = {
-	{ "the count is too high", count_high, CHECK_COUNT, HOST },
-	{ "the count is too low", count_low, CHECK_COUNT, HOST },
-	{ "the count is below zero", count_below_zero, CHECK_COUNT, HOST },
-	{ "a count without sessions", count_without_sessions, CHECK_COUNT, "10.0.0.8" },
-	{ "a session in a third bucket", wrong_bucket, CHECK_PLACE, HOST },
-	{ "an outside endpoint given twice", same_port, CHECK_PORT, HOST },
-	{ "a flow with two sessions", same_flow, CHECK_FLOW, HOST },
-	{ "a port of another's block", port_of_another, CHECK_PORT, HOST },
-	{ "a port of another group", port_of_another_group, CHECK_PORT, HOST },
-	{ "a state that there is not", strange_state, CHECK_STATE, HOST },
-	{ "a state of another protocol", state_of_another_protocol, CHECK_STATE, HOST },
-	{ "a displaced session that no bit tells of", not_displaced, CHECK_DISPLACED, HOST },
-	{ "the count of the overflow is too high", overflow_high, CHECK_OVERFLOW_COUNT, HOST },
-	{ "the count of the overflow is too low", overflow_low, CHECK_OVERFLOW_COUNT, HOST },
-	{ "the count of all the overflow is too high", total_high, CHECK_OVERFLOW_TOTAL, "overflow" },
-	{ "the count of all the overflow is zero", total_zero, CHECK_OVERFLOW_TOTAL, "overflow" },
-	{ "an overflow session without its way in", no_way_in, CHECK_OVERFLOW_PAIR, HOST },
-	{ "an overflow session without its way out", no_way_out, CHECK_OVERFLOW_PAIR, "1.1.1.0" },
-	{ "the way in leads to another", way_in_of_another, CHECK_OVERFLOW_PAIR, NULL, 2 },
-	{ "a mapping's record is written over", record_written_over, CHECK_MAPPING, "10.0.0.0/24" },
-	{ "a mapping's quota is written over", quota_written_over, CHECK_MAPPING, "10.0.0.0/24" },
-	{ "the index lacks a mapping", hole_in_the_index, CHECK_INDEX, "10.0.0.0/24", .stays = true },
-	{ "the index leads to no mapping", index_to_nowhere, CHECK_INDEX, "77.5.0.0/16", .stays = true },
-	{ "the index leads from elsewhere", index_beyond, CHECK_INDEX, "10.0.0.0/24", .stays = true },
+	{ "the count is too high", count_high, FINDING_COUNT, HOST },
+	{ "the count is too low", count_low, FINDING_COUNT, HOST },
+	{ "the count is below zero", count_below_zero, FINDING_COUNT, HOST },
+	{ "a count without sessions", count_without_sessions, FINDING_COUNT, "10.0.0.8" },
+	{ "a session in a third bucket", wrong_bucket, FINDING_PLACE, HOST },
+	{ "an outside endpoint given twice", same_port, FINDING_PORT, HOST },
+	{ "a flow with two sessions", same_flow, FINDING_FLOW, HOST },
+	{ "a port of another's block", port_of_another, FINDING_PORT, HOST },
+	{ "a port of another group", port_of_another_group, FINDING_PORT, HOST },
+	{ "a state that there is not", strange_state, FINDING_STATE, HOST },
+	{ "a state of another protocol", state_of_another_protocol, FINDING_STATE, HOST },
+	{ "a displaced session that no bit tells of", not_displaced, FINDING_DISPLACED, HOST },
+	{ "the count of the overflow is too high", overflow_high, FINDING_OVERFLOW_COUNT, HOST },
+	{ "the count of the overflow is too low", overflow_low, FINDING_OVERFLOW_COUNT, HOST },
+	{ "the count of all the overflow is too high", total_high, FINDING_OVERFLOW_TOTAL, "overflow" },
+	{ "the count of all the overflow is zero", total_zero, FINDING_OVERFLOW_TOTAL, "overflow" },
+	{ "an overflow session without its way in", no_way_in, FINDING_OVERFLOW_PAIR, HOST },
+	{ "an overflow session without its way out", no_way_out, FINDING_OVERFLOW_PAIR, "1.1.1.0" },
+	{ "the way in leads to another", way_in_of_another, FINDING_OVERFLOW_PAIR, NULL, 2 },
+	{ "a mapping's record is written over", record_written_over, FINDING_MAPPING, "10.0.0.0/24" },
+	{ "a mapping's quota is written over", quota_written_over, FINDING_MAPPING, "10.0.0.0/24" },
+	{ "the index lacks a mapping", hole_in_the_index, FINDING_INDEX, "10.0.0.0/24", .stays = true },
+	{ "the index leads to no mapping", index_to_nowhere, FINDING_INDEX, "77.5.0.0/16", .stays = true },
+	{ "the index leads from elsewhere", index_beyond, FINDING_INDEX, "10.0.0.0/24", .stays = true },
 };
 
 static void expect(const struct fault *f, bool repair)
 {
-	struct check_findings found = check(repair, NULL);
+	struct findings found = check(repair, NULL);
 	uint64_t wanted = f->n ? f->n : 1;
 
 	/* One entry of a session may go with the other. */
 	if (repair && f->n && found.total)
 		wanted = found.total;
 	cr_assert_eq(found.total, wanted, "%s: %lu findings, the first: %s: %s: %s", f->name, found.total,
-		     found.n ? found.finding[0].where : "-", found.n ? check_kind_name(found.finding[0].kind) : "-",
+		     found.n ? found.finding[0].where : "-", found.n ? finding_kind_name(found.finding[0].kind) : "-",
 		     found.n ? found.finding[0].text : "-");
 	for (size_t i = 0; i < found.n; i++) {
 		cr_expect_eq(found.finding[i].kind, f->kind, "%s: %s", f->name, found.finding[i].text);
@@ -304,7 +304,7 @@ static void expect(const struct fault *f, bool repair)
 			cr_expect_str_eq(found.finding[i].where, f->where, "%s", f->name);
 	}
 	cr_expect_eq(found.repaired, repair && !f->stays ? found.total : 0, "%s", f->name);
-	check_findings_free(&found);
+	findings_free(&found);
 }
 
 ParameterizedTestParameters(table_check, each_fault_is_found_and_repaired)
@@ -319,7 +319,7 @@ ParameterizedTestParameters(table_check, each_fault_is_found_and_repaired)
 ParameterizedTest(const unsigned *number, table_check, each_fault_is_found_and_repaired, .init = sessions_set_up)
 {
 	const struct fault *f = &faults[*number];
-	struct check_findings found;
+	struct findings found;
 
 	right();
 	f->plant();
@@ -329,7 +329,7 @@ ParameterizedTest(const unsigned *number, table_check, each_fault_is_found_and_r
 	found = check(false, NULL);
 	cr_expect_eq(found.total, f->stays ? 1 : 0, "%s: is still there: %s", f->name,
 		     found.n ? found.finding[0].text : "");
-	check_findings_free(&found);
+	findings_free(&found);
 }
 
 /* Sessions of TCP in each state that session.h knows, each with and without an RST seen. */
@@ -351,7 +351,7 @@ Test(table_check, each_state_of_tcp_is_right)
 			     .proto = IPPROTO_TCP };
 
 	for (unsigned i = 0; i < 2 * ARRAY_SIZE(states); i++) {
-		struct check_findings found;
+		struct findings found;
 		struct slot *at;
 
 		if (states[i / 2] < SESSION_SYN_SENT)
@@ -360,7 +360,7 @@ Test(table_check, each_state_of_tcp_is_right)
 		at = tables_put(m, tables_addr(HOST), p.first * BUCKET_SLOTS + (first & (BUCKET_SLOTS - 1)), &s, NOW);
 		found = check(false, NULL);
 		cr_expect_eq(found.total, 0, "state %#x: %s", s.state, found.n ? found.finding[0].text : "-");
-		check_findings_free(&found);
+		findings_free(&found);
 		at->truth = 0;
 		record(HOST)->sessions = 0;
 	}
@@ -374,12 +374,12 @@ Test(table_check, counts_are_right_after_a_repair)
 	total_high();
 	not_displaced();
 
-	struct check_findings found = check(true, NULL);
+	struct findings found = check(true, NULL);
 
 	cr_expect_eq(record(HOST)->sessions, 5);
 	cr_expect_eq(record(HOST)->overflow, 1);
 	cr_expect_eq(d.global->overflow, 1);
-	check_findings_free(&found);
+	findings_free(&found);
 	/* Bits of displaced sessions are those that are needed. */
 	record(HOST)->displaced = ~0U;
 	found = check(true, NULL);
@@ -399,13 +399,13 @@ Test(table_check, of_sessions_that_exclude_each_other_the_idle_one_goes)
 	record(HOST)->displaced = ~0U;
 	word_refresh(&idle->truth, NOW - 50);
 
-	struct check_findings found = check(true, NULL);
+	struct findings found = check(true, NULL);
 
 	cr_expect_eq(found.total, 1);
 	cr_expect(word_is_free(idle->truth));
 	cr_expect(word_is_live(busy->truth));
 	cr_expect_eq(record(HOST)->sessions, 1);
-	check_findings_free(&found);
+	findings_free(&found);
 }
 
 Test(table_check, bits_of_displaced_sessions_are_wanted_where_they_are_needed)
@@ -426,10 +426,10 @@ Test(table_check, bits_of_displaced_sessions_are_wanted_where_they_are_needed)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct slot *s = open_at(place(5024, 443, rows[i].second) ^ rows[i].slot, 5024,
 					 (uint16_t)(first_port(5024) ^ rows[i].port), SESSION_UDP);
-		struct check_findings found = check(false, NULL);
+		struct findings found = check(false, NULL);
 
 		cr_expect_eq(found.total, rows[i].found, "%s", rows[i].name);
-		check_findings_free(&found);
+		findings_free(&found);
 		*s = (struct slot){ 0 };
 		record(HOST)->sessions = 0;
 	}
@@ -438,7 +438,7 @@ Test(table_check, bits_of_displaced_sessions_are_wanted_where_they_are_needed)
 Test(table_check, figures)
 {
 	struct check_figures f;
-	struct check_findings found;
+	struct findings found;
 
 	right();
 	open_at(place(5200, 443, false), 5200, first_port(5200), SESSION_UDP);
@@ -454,7 +454,7 @@ Test(table_check, figures)
 
 Test(table_check, more_faults_than_are_kept_are_counted)
 {
-	struct check_findings found;
+	struct findings found;
 
 	for (unsigned i = 0; i < 256; i++)
 		mappings_subscriber(m, big, i)->sessions = 9;
@@ -464,10 +464,10 @@ Test(table_check, more_faults_than_are_kept_are_counted)
 	cr_expect_eq(found.total, 260);
 	cr_expect_eq(found.n, 260);
 	cr_expect_eq(found.repaired, 260);
-	check_findings_free(&found);
-	for (unsigned i = 0; i < CHECK_FINDINGS_MAX + 5; i++)
-		check_add(&found, CHECK_COUNT, false, "here", "%u", i);
-	cr_expect_eq(found.n, CHECK_FINDINGS_MAX);
-	cr_expect_eq(found.total, CHECK_FINDINGS_MAX + 5);
-	check_findings_free(&found);
+	findings_free(&found);
+	for (unsigned i = 0; i < FINDINGS_MAX + 5; i++)
+		findings_add(&found, FINDING_COUNT, false, "here", "%u", i);
+	cr_expect_eq(found.n, FINDINGS_MAX);
+	cr_expect_eq(found.total, FINDINGS_MAX + 5);
+	findings_free(&found);
 }

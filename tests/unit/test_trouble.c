@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/trouble.h"
-#include "base/util.h"
+#include "base/base.h"
 
 TestSuite(trouble, .init = cr_redirect_stderr);
 

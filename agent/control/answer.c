@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "control/answer.h"
+
+#include <errno.h>
+#include <string.h>
+
+cJSON *answer_empty(struct request *r)
+{
+	return cJSON_CreateObject();
+}
+
+bool json_add_addr(cJSON *object, const char *name, uint32_t addr)
+{
+	char text[ADDR_TEXT];
+
+	return cJSON_AddStringToObject(object, name, addr_format(addr, text));
+}
+
+bool json_add_prefix(cJSON *object, const char *name, struct prefix p)
+{
+	char text[ADDR_TEXT];
+
+	return cJSON_AddStringToObject(object, name, prefix_format(p.base, p.plen, text));
+}
+
+bool json_add_endpoint(cJSON *object, const char *name, struct endpoint e)
+{
+	char text[ADDR_TEXT + 8], addr[ADDR_TEXT];
+
+	snprintf(text, sizeof(text), "%s:%u", addr_format(e.addr, addr), e.port);
+	return cJSON_AddStringToObject(object, name, text);
+}
+
+bool json_add_u64(cJSON *object, const char *name, uint64_t number)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+	return cJSON_AddRawToObject(object, name, text);
+}
+
+struct counting {
+	struct session_counter *counter;
+	struct session_count count;
+	answer_count answer;
+};
+
+static void counting_free(void *state)
+{
+	struct counting *c = state;
+
+	session_counter_free(c->counter);
+	free(c);
+}
+
+static int counting_step(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct counting *c = r->state;
+	int ret = session_counter_step(c->counter, REQUEST_COUNT_US, &c->count);
+
+	if (ret < 0)
+		return error_set(err, ret, "the sessions could not be counted: %s", strerror(-ret));
+	if (ret)
+		return 1;
+	*ret_result = c->answer(r, &c->count);
+	return *ret_result ? 0 : error_set(err, -ENOMEM, "the agent is out of memory");
+}
+
+int request_count(struct request *r, answer_count answer, struct error *err)
+{
+	struct counting *c = calloc(1, sizeof(*c));
+	int ret = c ? session_counter_new(r->context->mappings, &c->counter) : -ENOMEM;
+
+	if (ret) {
+		free(c);
+		return error_set(err, ret, "the sessions cannot be counted: %s", strerror(-ret));
+	}
+	c->answer = answer;
+	request_run(r, counting_step, c, counting_free);
+	return 0;
+}

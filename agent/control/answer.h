@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What answers are made of. */
+#ifndef DETNAT_ANSWER_H
+#define DETNAT_ANSWER_H
+
+#include <cjson/cJSON.h>
+
+#include "base/address.h"
+#include "control/request.h"
+#include "sessions/sessions.h"
+
+/* An empty object, the answer of verbs that have nothing to show. */
+cJSON *answer_empty(struct request *r);
+
+/* Makes the request a job that counts all sessions, and then the answer from their number. */
+typedef cJSON *(*answer_count)(struct request *r, const struct session_count *count);
+int request_count(struct request *r, answer_count answer, struct error *err);
+
+/* Adds to an object what cJSON has no function for; false when memory is short. */
+bool json_add_addr(cJSON *object, const char *name, uint32_t addr);
+bool json_add_prefix(cJSON *object, const char *name, struct prefix p);
+bool json_add_endpoint(cJSON *object, const char *name, struct endpoint e);
+bool json_add_u64(cJSON *object, const char *name, uint64_t number); /* all 64 bits, which no double holds */
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The connected clients of the control socket: their requests are served in turns, and the idle ones are closed. */
+#ifndef DETNAT_CLIENTS_H
+#define DETNAT_CLIENTS_H
+
+#include <event2/event.h>
+
+#include "control/control.h"
+
+struct clients;
+
+/* 0, or -ENOMEM. */
+int clients_new(struct event_base *base, const struct control_context *context, struct clients **ret);
+void clients_free(struct clients *l); /* closes all; NULL is allowed */
+
+/* Takes a connected socket, and closes it where memory is short. */
+void clients_add(struct clients *l, int fd);
+
+/* Closes a client if there are as many as there may be. False where each of them is to be served within a moment. */
+bool clients_make_room(struct clients *l);
+
+/* Closes a client if one can be spared, whatever their number. */
+bool clients_evict(struct clients *l);
+
+/* Every second: closes clients that were idle for too long, and tells those that wait that the agent is at work. */
+void clients_tick(struct clients *l);
+
+#endif

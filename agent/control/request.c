@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "control/request.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "control/audit_log.h"
+
+/* Changes that may wait at a time, those of clients that have gone included. */
+#define MAX_CHANGES 256U
+
+static unsigned changes_waiting;
+
+/* One JSON value and nothing after it; NULL else. */
+static cJSON *parse_line(const char *line, size_t size)
+{
+	const char *end;
+	cJSON *document;
+
+	/* A NUL would end a text early, and what follows it would go unseen. */
+	if (memchr(line, 0, size) || memmem(line, size, "\\u0000", 6))
+		return NULL;
+	document = cJSON_ParseWithLengthOpts(line, size, &end, false);
+	while (document && end < line + size) {
+		if (!strchr(" \t\r", *end++)) {
+			cJSON_Delete(document);
+			return NULL;
+		}
+	}
+	return document;
+}
+
+/* Whether it has a verb, perhaps arguments, and nothing else, once each. */
+static bool is_request(const cJSON *document)
+{
+	const cJSON *json;
+	bool verb = false, args = false;
+
+	if (!cJSON_IsObject(document))
+		return false;
+	cJSON_ArrayForEach (json, document) {
+		if (!strcmp(json->string, "verb") && cJSON_IsString(json) && !verb)
+			verb = true;
+		else if (!strcmp(json->string, "args") && cJSON_IsObject(json) && !args)
+			args = true;
+		else
+			return false;
+	}
+	return verb;
+}
+
+int request_new(const struct control_context *context, const struct peer *peer, const char *line, size_t size,
+		struct request **ret)
+{
+	cJSON *document = parse_line(line, size);
+
+	if (!is_request(document)) {
+		cJSON_Delete(document);
+		return -EBADMSG;
+	}
+
+	struct request *r = calloc(1, sizeof(*r));
+
+	if (!r) {
+		cJSON_Delete(document);
+		return -ENOMEM;
+	}
+	r->context = context;
+	r->peer = *peer;
+	r->document = document;
+	*ret = r;
+	return 0;
+}
+
+void request_run(struct request *r, request_step step, void *state, void (*state_free)(void *state))
+{
+	r->step = step;
+	r->state = state;
+	r->state_free = state_free;
+}
+
+struct evbuffer *request_stream(struct request *r)
+{
+	r->stream = r->output;
+	evbuffer_add_printf(r->stream, "{\"ok\":true,\"stream\":true}\n");
+	return r->stream;
+}
+
+int request_go_on(struct request *r, cJSON **ret_result, struct error *err)
+{
+	int ret = r->step(r, ret_result, err);
+
+	if (ret <= 0)
+		audit_change(r, ret, err);
+	return ret;
+}
+
+void request_free(struct request *r)
+{
+	if (!r)
+		return;
+	if (r->changing) {
+		r->client = NULL;
+		return;
+	}
+	if (r->step)
+		audit_change(r, -ECANCELED, &(struct error){ "its client went before it had ended" });
+	if (r->state_free)
+		r->state_free(r->state);
+	cJSON_Delete(r->document);
+	free(r);
+}
+
+static void change_ended(void *arg, int result_r, const struct error *err)
+{
+	struct request *r = arg;
+
+	changes_waiting--;
+	r->changing = false;
+	audit_change(r, result_r, err);
+	if (r->ended)
+		r->ended(r, result_r);
+	if (r->client)
+		r->changed(r, result_r, result_r ? NULL : r->answer(r), err);
+	else
+		request_free(r);
+}
+
+static int check_room(struct error *err)
+{
+	if (changes_waiting < MAX_CHANGES)
+		return 0;
+	return error_set(err, -EBUSY, "%u changes are waiting already, try again later", changes_waiting);
+}
+
+/* submit_r: of the queue of changes. */
+static int wait_for_change(struct request *r, int submit_r, request_answer answer, struct error *err)
+{
+	if (submit_r)
+		return error_set(err, submit_r, "%s", strerror(-submit_r));
+	r->answer = answer;
+	r->changing = true;
+	changes_waiting++;
+	return 0;
+}
+
+int request_change(struct request *r, change_edit edit, request_answer answer, struct error *err)
+{
+	int ret = check_room(err);
+
+	return ret ? ret : wait_for_change(r, change_submit(r->context->changes, edit, change_ended, r), answer, err);
+}
+
+int request_reload(struct request *r, request_answer answer, struct error *err)
+{
+	int ret = check_room(err);
+
+	return ret ? ret : wait_for_change(r, change_submit_reload(r->context->changes, change_ended, r), answer, err);
+}
+
+int request_programs(struct request *r, change_prepare prepare, request_answer answer, struct error *err)
+{
+	int ret = check_room(err);
+
+	return ret ? ret
+		   : wait_for_change(r, change_submit_programs(r->context->changes, prepare, change_ended, r), answer,
+				     err);
+}

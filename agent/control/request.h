@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A request from its line to its answer; it knows neither sockets nor clients. */
+#ifndef DETNAT_REQUEST_H
+#define DETNAT_REQUEST_H
+
+#include <cjson/cJSON.h>
+#include <event2/buffer.h>
+
+#include "change/change.h"
+#include "control/control.h"
+#include "host/peer.h"
+#include "proto/verbs.h"
+
+/* How long one slice of a listing may take, and one slice of any other job, which ends soon. */
+#define REQUEST_SLICE_US 500U
+#define REQUEST_COUNT_US 2000U
+
+/* A client with this much output that it has not read gets no more until it has read most of it. */
+#define REQUEST_OUTPUT_HIGH (64U << 10)
+
+struct client;
+struct request;
+
+/* 1: more to do; 0: done, with the answer unless it was streamed; -errno with err. */
+typedef int (*request_step)(struct request *r, cJSON **ret_result, struct error *err);
+/* Makes the answer to a change; NULL when memory is short. */
+typedef cJSON *(*request_answer)(struct request *r);
+
+struct request {
+	const struct control_context *context;
+	const struct verb_spec *spec;
+	struct arg_value args[VERB_MAX_ARGS]; /* in the order of the verb's specification */
+	cJSON *document;		      /* the request; texts of arguments point into it */
+	struct peer peer;
+	bool audited; /* its outcome is in the log */
+
+	/* Of a job. */
+	request_step step;
+	void *state;
+	void (*state_free)(void *state);
+	struct evbuffer *stream; /* where elements go, a line each; NULL: not a stream */
+
+	/* Of a change. */
+	request_answer answer;
+	bool changing; /* the queue of changes holds this request */
+	/* Called with the change's result before the client is answered, which may have gone. May be NULL. */
+	void (*ended)(struct request *r, int result_r);
+
+	/* The control socket's: set before the start. */
+	struct client *client;	 /* NULL: gone */
+	struct evbuffer *output; /* of the client */
+	void (*changed)(struct request *r, int result_r, cJSON *result, const struct error *err);
+};
+
+/* Makes a request of a peer's line of size octets: 0, -ENOMEM, or -EBADMSG where the line is no request at all. */
+int request_new(const struct control_context *context, const struct peer *peer, const char *line, size_t size,
+		struct request **ret);
+
+/* Calls the step of a job. */
+int request_go_on(struct request *r, cJSON **ret_result, struct error *err);
+
+/*
+ * Frees a request. One held by the queue of changes only loses its client: it is freed when the change has ended, and
+ * its answer is dropped.
+ */
+void request_free(struct request *r);
+
+/* Reads the arguments of r->spec: 0, or -EINVAL with err. */
+int request_parse_args(struct request *r, struct error *err);
+
+/* The argument of that name, which the verb's specification must have. */
+const struct arg_value *request_arg(const struct request *r, const char *name);
+
+/* Whether it changes the running state: then its peer needs the right to (host/peer.h), and its outcome is logged. */
+bool request_changes(const struct request *r);
+
+/* Makes it a job that continues with step in slices. Takes the state, and frees it when the job has ended in any way.
+ */
+void request_run(struct request *r, request_step step, void *state, void (*state_free)(void *state));
+
+/* Makes the answer a stream; elements are then lines added to what is returned. */
+struct evbuffer *request_stream(struct request *r);
+
+/* Queues a change of the configuration, with edit called with the request as its argument, or a reload of the file. */
+int request_change(struct request *r, change_edit edit, request_answer answer, struct error *err);
+int request_reload(struct request *r, request_answer answer, struct error *err);
+
+/* Queues a replacement of the programs, with prepare called with the request as its argument. */
+int request_programs(struct request *r, change_prepare prepare, request_answer answer, struct error *err);
+
+#endif

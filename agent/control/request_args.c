@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The arguments of a request, by the verb's specification. */
+#include <errno.h>
+#include <string.h>
+
+#include "control/request.h"
+
+static int parse_arg(const struct arg_spec *spec, const cJSON *json, struct arg_value *ret, struct error *err)
+{
+	if (ret->given)
+		return error_set(err, -EINVAL, "%s is given twice", spec->name);
+	if (spec->kind == ARG_FLAG) {
+		if (!cJSON_IsBool(json))
+			return error_set(err, -EINVAL, "%s must be true or false", spec->name);
+		*ret = (struct arg_value){ .given = true, .number = cJSON_IsTrue(json) };
+		return 0;
+	}
+	if (spec->kind == ARG_NUMBER || spec->kind == ARG_SLOTS) {
+		if (!cJSON_IsNumber(json))
+			return error_set(err, -EINVAL, "%s must be a number", spec->name);
+		return arg_check_number(spec, json->valuedouble, ret, err);
+	}
+	if (!cJSON_IsString(json))
+		return error_set(err, -EINVAL, "%s must be a string", spec->name);
+	return arg_parse(spec, json->valuestring, ret, err);
+}
+
+int request_parse_args(struct request *r, struct error *err)
+{
+	const cJSON *args = cJSON_GetObjectItemCaseSensitive(r->document, "args");
+	const struct arg_spec *specs = r->spec->args;
+	bool assignments = false, assigned = false;
+	const cJSON *json;
+
+	cJSON_ArrayForEach (json, args) {
+		unsigned i = 0;
+
+		while (specs[i].kind && strcmp(specs[i].name, json->string))
+			i++;
+		if (!specs[i].kind)
+			return error_set(err, -EINVAL, "%s has no argument \"%.64s\"", r->spec->name, json->string);
+
+		int ret = parse_arg(&specs[i], json, &r->args[i], err);
+
+		if (ret)
+			return ret;
+	}
+	for (unsigned i = 0; specs[i].kind; i++) {
+		if (specs[i].style == ARG_WORD && !r->args[i].given)
+			return error_set(err, -EINVAL, "%s needs %s", r->spec->name, specs[i].name);
+		if (specs[i].style == ARG_ASSIGNMENT) {
+			assignments = true;
+			assigned |= r->args[i].given;
+		}
+	}
+	if (assignments && !assigned)
+		return error_set(err, -EINVAL, "%s needs at least one value", r->spec->name);
+	return 0;
+}
+
+const struct arg_value *request_arg(const struct request *r, const char *name)
+{
+	unsigned i = 0;
+
+	while (strcmp(r->spec->args[i].name, name))
+		i++;
+	return &r->args[i];
+}
+
+bool request_changes(const struct request *r)
+{
+	return r->spec->changes || (r->spec->changes_with && request_arg(r, r->spec->changes_with)->number);
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What another layout's pins are, and whether they can be taken over. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "datapath/bpffs.h"
+#include "base/log.h"
+#include "datapath/migration_private.h"
+#include "datapath/running.h"
+
+static int get(const char *pin_dir, const char *name)
+{
+	char path[PATH_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s/%s", pin_dir, name);
+	return bpf_obj_get(path);
+}
+
+void *migration_mmap(int map, size_t *ret_size)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), octets;
+	void *memory;
+
+	if (map < 0 || bpf_obj_get_info_by_fd(map, &info, &size))
+		return NULL;
+	octets = ((size_t)((info.value_size + 7) & ~7U) * info.max_entries + page - 1) / page * page;
+	memory = mmap(NULL, octets, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+	if (memory == MAP_FAILED)
+		return NULL;
+	*ret_size = octets;
+	return memory;
+}
+
+void migration_free(struct migration *m)
+{
+	if (!m)
+		return;
+	for (size_t i = 0; i < m->n_chunks; i++) {
+		if (m->chunk[i].from)
+			munmap(m->chunk[i].from, m->chunk[i].from_octets);
+		if (m->chunk[i].to)
+			munmap(m->chunk[i].to, m->chunk[i].to_octets);
+		free(m->chunk[i].seen);
+	}
+	free(m->chunk);
+	if (m->table)
+		munmap(m->table, m->table_octets);
+	close_fd(&m->mappings);
+	close_fd(&m->subscribers);
+	close_fd(&m->counters);
+	btf__free(m->from);
+	hook_object_close(&m->own);
+	free(m);
+}
+
+static void free_migration(struct migration **m)
+{
+	migration_free(*m);
+}
+
+struct search {
+	const char *pin_path;
+	char *pin_dir;
+	bool found;
+};
+
+/* Of several, any: an agent that is ready leaves one alone. */
+static int visit_source(const char *name, void *arg)
+{
+	struct search *s = arg;
+	unsigned version;
+	size_t size;
+	char path[PATH_MAX];
+	_cleanup_free_ char *json = NULL;
+	uint64_t hash;
+
+	if (!is_layout(name, &version) || version == LAYOUT_VERSION)
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s", s->pin_path, name);
+	if (!pins_complete(path) || migration_unused(path))
+		return 0;
+
+	_cleanup_close_ int running = get(path, PIN_RUNNING);
+	void *memory = migration_mmap(running, &size);
+
+	/* One that never was ready is nobody's. */
+	s->found = memory && size >= RUNNING_SIZE && !running_load(memory, &json, &hash);
+	if (memory)
+		munmap(memory, size);
+	if (s->found)
+		snprintf(s->pin_dir, PATH_MAX, "%s", path);
+	return s->found;
+}
+
+int migration_source(const char *pin_path, char *ret_pin_dir)
+{
+	struct search s = { .pin_path = pin_path, .pin_dir = ret_pin_dir };
+
+	if (bpffs_is(pin_path))
+		directory_visit(pin_path, visit_source, &s);
+	return s.found ? 0 : -ENOENT;
+}
+
+bool migration_unused(const char *pin_dir)
+{
+	char path[PATH_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s/" PIN_MOVING, pin_dir);
+	return !access(path, F_OK);
+}
+
+/* Not `fragments`: how many of its entries are whose is told by records that begin anew. */
+const struct migration_shared migration_shared[] = {
+	{ "in_index", { "index_table" }, true },
+	{ "out_index", { "index_table" }, true },
+	{ "buckets", { "bucket_chunk", "slot" }, true },
+	{ "overflow", { "overflow_key", "overflow_session" }, true },
+	{ "subscribers", { "subscriber_chunk", "subscriber" }, false },
+	{ "devices", { "device_table" }, false },
+	{ "vlans", { "vlan_key" }, false },
+	{ "entries", { NULL }, false },
+	{ "history", { NULL }, false },
+	{ NULL },
+};
+
+bool migration_shares(const struct migration *m, const struct migration_shared *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(s->types) && s->types[i]; i++)
+		if (!layout_same(m->from, m->to, s->types[i]))
+			return false;
+	return true;
+}
+
+/* The first thing that stands in the way, or NULL. */
+static const char *obstacle(const struct migration *m)
+{
+	static const char *const needed[] = { "sessions", "lock", "overflow" };
+	struct layout_member member;
+
+	for (const struct migration_shared *s = migration_shared; s->pin; s++)
+		if (s->needed && !migration_shares(m, s))
+			return s->types[1] ? s->types[1] : s->types[0];
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+		if (layout_find(m->from, "subscriber", needed[i], &member) || member.size != sizeof(uint32_t))
+			return "subscriber";
+	if (layout_find(m->from, "mapping", "geo", &member) || !layout_same(m->from, m->to, "geometry"))
+		return "mapping";
+	return NULL;
+}
+
+static int read_types(struct migration *m, struct error *err)
+{
+	struct datapath none;
+	char path[PATH_MAX];
+	int r;
+
+	m->from = layout_read(m->pin_dir, m->mappings);
+	if (!m->from)
+		return error_set(err, errno_or(EIO), "its type information cannot be read: %s%s", strerror(errno),
+				 errno == EPERM ? " (it takes CAP_SYS_ADMIN, once)" : "");
+	snprintf(path, sizeof(path), "%s", m->pin_dir);
+	*strrchr(path, '/') = '\0';
+	r = datapath_of_nothing(path, &none);
+	if (!r)
+		r = hook_object_open_xdp(&none, &none.settings, &m->own);
+	free(none.pin_dir);
+	if (r)
+		return error_set(err, r, "the BPF objects cannot be opened: %s", strerror(-r));
+	m->to = bpf_object__btf(m->own.object);
+	return 0;
+}
+
+/* Opens what is pinned in a directory; 0, or -errno with err saying why it cannot be taken over. */
+static int open_source(const char *pin_dir, struct migration **ret, struct error *err)
+{
+	__attribute__((cleanup(free_migration))) struct migration *m = calloc(1, sizeof(*m));
+	const char *type;
+	int r;
+
+	if (!m)
+		return error_set(err, -ENOMEM, "out of memory");
+	m->mappings = m->subscribers = m->counters = -1;
+	m->began_us = monotonic_us();
+	snprintf(m->pin_dir, sizeof(m->pin_dir), "%s", pin_dir);
+	if (!is_layout(strrchr(pin_dir, '/') + 1, &m->version))
+		return error_set(err, -EINVAL, "%s is no layout", pin_dir);
+	m->mappings = get(pin_dir, "mappings");
+	m->subscribers = get(pin_dir, "subscribers");
+	m->counters = get(pin_dir, "counters");
+	m->table = migration_mmap(m->mappings, &m->table_octets);
+	if (!m->table || m->subscribers < 0)
+		return error_set(err, errno_or(EIO), "its tables cannot be read: %s", strerror(errno));
+	r = read_types(m, err);
+	if (r)
+		return r;
+	type = obstacle(m);
+	*ret = take_pointer(m);
+	return type ? error_set(err, -EXDEV, "its records \"%s\" differ", type) : 0;
+}
+
+struct tally {
+	struct migration *m;
+	uint64_t sessions;
+};
+
+/* So many chunks that are not there say that there are no more. */
+#define MISSING_MAX 16U
+
+static bool count_chunk(struct migration *m, uint32_t chunk, struct tally *t)
+{
+	struct layout_member member;
+	char path[PATH_MAX];
+	_cleanup_close_ int fd =
+		outer_chunk(m->subscribers, chunk, chunk_pin(m->pin_dir, CHUNK_SUBSCRIBER, chunk, path));
+	struct bpf_map_info info = { 0 };
+	uint32_t info_size = sizeof(info);
+	size_t size;
+	uint8_t *memory = fd < 0 ? NULL : migration_mmap(fd, &size);
+
+	if (!memory)
+		return false;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &info_size) && m->from &&
+	    !layout_find(m->from, "subscriber", "sessions", &member) && member.size == sizeof(uint32_t) &&
+	    member.offset + member.size <= info.value_size)
+		for (uint32_t i = 0; i < info.max_entries; i++)
+			t->sessions += *(volatile uint32_t *)(memory + (size_t)i * info.value_size + member.offset);
+	munmap(memory, size);
+	return true;
+}
+
+/* Mappings by the old table, where it can be read; sessions by the records of subscribers. */
+static void say_lost(struct migration *m, const char *why, struct error *err)
+{
+	_cleanup_free_ struct mapping_table *table = calloc(1, sizeof(*table));
+	struct tally t = { .m = m };
+	unsigned mappings = 0;
+	unsigned missing = 0;
+
+	if (table && m->from && m->to)
+		layout_copy(m->from, m->to, "mapping_table", m->table, table);
+	for (unsigned i = 0; table && i < MAX_MAPPINGS; i++)
+		mappings += mapping_record_valid(&table->mapping[i]) && table->mapping[i].geo.in_plen;
+	/* Chunks are taken from the lowest number on; each look costs a grace period on 6.1. */
+	for (uint32_t chunk = 0; chunk < MAX_SUBSCRIBER_CHUNKS && missing < MISSING_MAX; chunk++)
+		missing = count_chunk(m, chunk, &t) ? 0 : missing + 1;
+	error_set(err, 0,
+		  "the datapath that runs here is of layout %u, and this agent's is %u: %s. It goes on as it is. To "
+		  "replace it, start the agent with --replace; %" PRIu64 " sessions of %u mappings are lost then",
+		  m->version, LAYOUT_VERSION, why, t.sessions, mappings);
+}
+
+static int open_or_say(const char *pin_dir, struct migration **ret, struct error *err)
+{
+	struct error why = { 0 };
+	int r = open_source(pin_dir, ret, &why);
+
+	if (r == -EXDEV)
+		say_lost(*ret, why.text, err);
+	else if (r)
+		error_set(err, r,
+			  "the datapath that runs here, %s, is of another layout than this agent's, %u: %s. It goes on "
+			  "as it is. To replace it, start the agent with --replace; its sessions are lost then",
+			  pin_dir, LAYOUT_VERSION, why.text);
+	if (r && *ret) {
+		migration_free(*ret);
+		*ret = NULL;
+	}
+	return r ? -EXDEV : 0;
+}
+
+int migration_check(const char *pin_path, struct error *err)
+{
+	__attribute__((cleanup(free_migration))) struct migration *m = NULL;
+	char pin_dir[PATH_MAX], own[PATH_MAX];
+
+	snprintf(own, sizeof(own), "%s/v%u", pin_path, LAYOUT_VERSION);
+	if ((pins_complete(own) && !migration_unused(own)) || migration_source(pin_path, pin_dir))
+		return 0;
+	return open_or_say(pin_dir, &m, err) ? -EXDEV : 1;
+}
+
+int migration_open(const struct datapath *d, struct migration **ret, struct error *err)
+{
+	char pin_dir[PATH_MAX], pin_path[PATH_MAX];
+
+	*ret = NULL;
+	snprintf(pin_path, sizeof(pin_path), "%s", d->pin_dir);
+	*strrchr(pin_path, '/') = '\0';
+	return migration_source(pin_path, pin_dir) ? 0 : open_or_say(pin_dir, ret, err);
+}

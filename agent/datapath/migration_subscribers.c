@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The records of subscribers, from one layout to the other. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "datapath/migration_private.h"
+#include "datapath/table_types.h"
+#include "datapath/pinned.h"
+
+static uint32_t load(const uint8_t *record, struct layout_member member)
+{
+	return __atomic_load_n((const uint32_t *)(record + member.offset), __ATOMIC_RELAXED);
+}
+
+/* A number of any size, of which it only matters whether it is 0. */
+static bool is_set(const uint8_t *record, struct layout_member member)
+{
+	for (uint32_t i = 0; i < member.size; i++)
+		if (record[member.offset + i])
+			return true;
+	return false;
+}
+
+static uint8_t *old_record(const struct migration *m, const struct migration_chunk *c, uint32_t i)
+{
+	return c->from + (size_t)i * m->fields.record_size;
+}
+
+/* Whether a subscriber may have peers at pool addresses: each, where it is not told. Layout 3 had a word for it. */
+static bool has_hairpins(const struct migration *m, uint8_t *from)
+{
+	if (m->fields.way_epoch.size)
+		return load(from, m->fields.way_epoch) & SUBSCRIBER_HAIRPINS;
+	return !m->fields.hairpins.size || is_set(from, m->fields.hairpins);
+}
+
+/*
+ * What outlives a packet. Limits and next hops begin anew, as of a subscriber just made. Until the bits of displaced
+ * sessions have been computed from the slots, any session may be anywhere.
+ */
+static void copy_subscriber(struct migration *m, struct migration_chunk *c, uint32_t i)
+{
+	uint8_t *from = old_record(m, c, i);
+	struct subscriber *to = &c->to[i];
+	struct migration_seen seen = { load(from, m->fields.sessions), load(from, m->fields.overflow) };
+
+	c->seen[i] = seen;
+	to->sessions = seen.sessions;
+	to->overflow = seen.overflow;
+	to->displaced = ~0U;
+	to->way_epoch = has_hairpins(m, from) ? SUBSCRIBER_HAIRPINS : 0;
+	m->n_sessions += seen.sessions;
+	m->n_overflow += seen.overflow;
+}
+
+static int read_fields(struct migration *m)
+{
+	struct layout_member all;
+	const struct btf_type *t;
+	int id = btf__find_by_name_kind(m->from, "subscriber", BTF_KIND_STRUCT);
+
+	if (id < 0 || layout_find(m->from, "subscriber", "sessions", &m->fields.sessions) ||
+	    layout_find(m->from, "subscriber", "overflow", &m->fields.overflow))
+		return -EXDEV;
+	t = btf__type_by_id(m->from, (uint32_t)id);
+	m->fields.record_size = (t->size + 7) & ~7U;
+	if (!layout_find(m->from, "subscriber", "refused", &all) && all.size == sizeof(uint64_t))
+		m->fields.refused = all;
+	if (!layout_find(m->from, "subscriber", "hairpins", &all))
+		m->fields.hairpins = all;
+	if (!layout_find(m->from, "subscriber", "way_epoch", &all) && all.size == sizeof(uint32_t))
+		m->fields.way_epoch = all;
+	return 0;
+}
+
+/* Makes room for a chunk of that number, and maps the old one. 0 where it is known already, 1 added, or -errno. */
+static int add_chunk(struct migration *m, uint32_t number)
+{
+	struct migration_chunk *grown, *c;
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < m->n_chunks; i++)
+		if (m->chunk[i].number == number)
+			return 0;
+
+	_cleanup_close_ int fd =
+		outer_chunk(m->subscribers, number, chunk_pin(m->pin_dir, CHUNK_SUBSCRIBER, number, path));
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	grown = reallocarray(m->chunk, m->n_chunks + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	m->chunk = grown;
+	c = &grown[m->n_chunks];
+	*c = (struct migration_chunk){ .number = number };
+	c->from = migration_mmap(fd, &c->from_octets);
+	if (!c->from)
+		return -errno;
+	m->n_chunks++;
+	if (c->from_octets < (size_t)m->fields.record_size * SUBSCRIBER_CHUNK)
+		return -EXDEV;
+	c->seen = calloc(SUBSCRIBER_CHUNK, sizeof(*c->seen));
+	return c->seen ? 1 : -ENOMEM;
+}
+
+/* Chunks by the records of the mappings: 6.1 takes some 10 ms for each look into an outer map. */
+static int find_chunks(const struct datapath *d, struct migration *m)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r >= 0 && i < MAX_MAPPINGS; i++) {
+		const struct mapping *record = &d->mapping[i];
+		uint64_t last;
+
+		if (!mapping_record_valid(record) || !record->geo.in_plen)
+			continue;
+		m->n_mappings++;
+		last = record->first_subscriber + prefix_size(record->geo.in_plen) - 1;
+		for (uint64_t chunk = record->first_subscriber >> SUBSCRIBER_CHUNK_SHIFT;
+		     r >= 0 && chunk <= last >> SUBSCRIBER_CHUNK_SHIFT && chunk < MAX_SUBSCRIBER_CHUNKS; chunk++)
+			r = add_chunk(m, (uint32_t)chunk);
+	}
+	return r < 0 ? r : 0;
+}
+
+/* New chunks of some of the old ones, as many as can wait for one grace period. */
+static int make_batch(const struct datapath *d, struct migration *m, const struct table_types *types, size_t first)
+{
+	struct outer_change changes[CHUNKS_BATCH];
+	unsigned n = 0;
+	int r = 0;
+
+	for (size_t i = first; !r && i < m->n_chunks && n < CHUNKS_BATCH; i++) {
+		struct migration_chunk *c = &m->chunk[i];
+		char name[BPF_OBJ_NAME_LEN], path[PATH_MAX];
+		int fd;
+
+		snprintf(name, sizeof(name), "subscriber.%u", c->number % 10000);
+		fd = table_types_array(types, name, types->subscriber, sizeof(struct subscriber), SUBSCRIBER_CHUNK);
+		r = fd < 0 ? fd : 0;
+		if (r)
+			break;
+		changes[n++] = (struct outer_change){ .outer = d->subscribers, .index = c->number, .fd = fd };
+		c->to = migration_mmap(fd, &c->to_octets);
+		r = c->to ? bpf_obj_pin(fd, chunk_pin(d->pin_dir, CHUNK_SUBSCRIBER, c->number, path)) : -errno;
+		for (uint32_t k = 0; !r && k < SUBSCRIBER_CHUNK; k++)
+			copy_subscriber(m, c, k);
+	}
+	if (!r)
+		outer_apply(changes, n);
+	for (unsigned i = 0; i < n; i++) {
+		if (!r)
+			r = changes[i].r;
+		close(changes[i].fd);
+	}
+	return r;
+}
+
+int migration_subscribers_copy(const struct datapath *d, struct migration *m)
+{
+	struct table_types types;
+	int r = read_fields(m);
+
+	if (!r)
+		r = find_chunks(d, m);
+	if (r)
+		return r;
+	types = table_types_load();
+	for (size_t first = 0; !r && first < m->n_chunks; first += CHUNKS_BATCH)
+		r = make_batch(d, m, &types, first);
+	table_types_close(&types);
+	return r;
+}
+
+/* Where the records are shared there is nothing to copy but figures to tell. */
+int migration_subscribers_count(const struct datapath *d, struct migration *m)
+{
+	int r = read_fields(m);
+
+	if (!r)
+		r = find_chunks(d, m);
+	for (size_t i = 0; !r && i < m->n_chunks; i++) {
+		for (uint32_t k = 0; k < SUBSCRIBER_CHUNK; k++) {
+			m->n_sessions += load(old_record(m, &m->chunk[i], k), m->fields.sessions);
+			m->n_overflow += load(old_record(m, &m->chunk[i], k), m->fields.overflow);
+		}
+	}
+	return r;
+}
+
+/* What the old programs have counted since the last time goes to the new records. */
+void migration_subscribers_bring_over(struct migration *m)
+{
+	for (size_t i = 0; i < m->n_chunks; i++) {
+		struct migration_chunk *c = &m->chunk[i];
+
+		for (uint32_t k = 0; c->to && k < SUBSCRIBER_CHUNK; k++) {
+			uint8_t *from = old_record(m, c, k);
+			struct migration_seen now = { load(from, m->fields.sessions), load(from, m->fields.overflow) };
+			struct migration_seen before = c->seen[k];
+
+			if (now.sessions == before.sessions && now.overflow == before.overflow)
+				continue;
+			c->seen[k] = now;
+			__atomic_fetch_add(&c->to[k].sessions, now.sessions - before.sessions, __ATOMIC_ACQ_REL);
+			__atomic_fetch_add(&c->to[k].overflow, now.overflow - before.overflow, __ATOMIC_ACQ_REL);
+			if (now.sessions > before.sessions)
+				m->n_later += now.sessions - before.sessions;
+		}
+	}
+}
+
+/* Figures and marks that no old program changes any more. They are moved, so that it can be done again. */
+void migration_subscribers_move_rest(struct migration *m)
+{
+	for (size_t i = 0; i < m->n_chunks; i++) {
+		struct migration_chunk *c = &m->chunk[i];
+
+		for (uint32_t k = 0; c->to && k < SUBSCRIBER_CHUNK; k++) {
+			uint8_t *from = old_record(m, c, k);
+
+			if (has_hairpins(m, from))
+				__atomic_fetch_or(&c->to[k].way_epoch, SUBSCRIBER_HAIRPINS, __ATOMIC_ACQ_REL);
+			if (m->fields.refused.size) {
+				uint64_t *old = (uint64_t *)(from + m->fields.refused.offset);
+				uint64_t refused = __atomic_exchange_n(old, 0, __ATOMIC_ACQ_REL);
+
+				if (refused)
+					__atomic_fetch_add(&c->to[k].refused, refused, __ATOMIC_ACQ_REL);
+			}
+		}
+	}
+}
+
+/* Maps both copies of a subscribers' chunk where there are two. */
+int migration_subscribers_map(const struct datapath *d, struct migration *m)
+{
+	int r = read_fields(m);
+
+	if (!r)
+		r = find_chunks(d, m);
+	for (size_t i = 0; !r && i < m->n_chunks; i++) {
+		struct migration_chunk *c = &m->chunk[i];
+		char path[PATH_MAX];
+		_cleanup_close_ int fd = outer_chunk(d->subscribers, c->number,
+						     chunk_pin(d->pin_dir, CHUNK_SUBSCRIBER, c->number, path));
+
+		c->to = fd < 0 ? NULL : migration_mmap(fd, &c->to_octets);
+		for (uint32_t k = 0; c->to && k < SUBSCRIBER_CHUNK; k++)
+			c->seen[k] = (struct migration_seen){ load(old_record(m, c, k), m->fields.sessions),
+							      load(old_record(m, c, k), m->fields.overflow) };
+	}
+	return r;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Steps on the interfaces that the agent follows: records, the guard, attaching, losing one. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "links/devices_private.h"
+
+void devices_mark_all(struct devices *v)
+{
+	for (size_t k = 0; k < v->interfaces.count; k++)
+		v->interfaces.list[k].dirty = true;
+}
+
+void devices_schedule_sync(struct devices *v, unsigned ms)
+{
+	const struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+	struct timeval now, due;
+
+	/* An earlier appointment stands. */
+	event_base_gettimeofday_cached(event_get_base(v->sync), &now);
+	evutil_timeradd(&now, &delay, &now);
+	if (event_pending(v->sync, EV_TIMEOUT, &due) && evutil_timercmp(&due, &now, <))
+		return;
+	event_add(v->sync, &delay);
+}
+
+/* XDP is what others take off, or what is missing on a link that came back. */
+bool devices_is_attached(const struct devices *v, const struct interface *i, const struct link *l)
+{
+	const struct datapath *d = v->datapath;
+
+	if (i->carrier ? own_programs_has(&v->own, l->xdp.prog_id)
+		       : i->attachment == DEVICE_ABSENT || l->xdp.prog_id != program_id(interface_program(d, i)))
+		return false;
+	return !(i->roles & DEVICE_OUTSIDE) || tc_attached(v->netlink, l->ifindex) == program_id(d->tc_outside);
+}
+
+void devices_record_begin(struct devices *v, const struct interface *i)
+{
+	struct device *place = &v->datapath->device[i->link.ifindex];
+	struct device record = interface_record_with(i, place->flags);
+
+	if (!record.addr)
+		record.addr = place->addr;
+	if (device_store(place, &record))
+		monitor_raise_epoch(v->monitor);
+}
+
+void devices_record(struct devices *v, struct interfaces *all)
+{
+	struct address *addresses = NULL;
+	size_t n_addresses = 0;
+	bool changed = false;
+	struct rp_summary summary = { 0 };
+	_cleanup_free_ struct rp_filters *filters = NULL;
+	int r = rp_filters_read(v->netlink, &filters);
+
+	if (r)
+		log_debug("the reverse-path filters cannot be read: %s", strerror(-r));
+	r = addresses_read(v->netlink, &addresses, &n_addresses);
+	if (r)
+		log_debug("the addresses cannot be read: %s", strerror(-r));
+	interfaces_carry(all);
+	for (size_t k = 0; k < all->count; k++) {
+		struct interface *i = &all->list[k];
+
+		/* One beyond the tables is not attached, and was complained of. */
+		if (!i->link.ifindex || i->link.ifindex >= MAX_IFINDEX)
+			continue;
+		if (!r)
+			i->addr = addresses_primary(addresses, n_addresses, i->link.ifindex);
+		if (filters)
+			i->rp_filter = rp_filter_of(filters, i->link.ifindex);
+		rp_summary_add(&summary, i->roles, i->rp_filter);
+
+		struct device record = interface_record(all, i);
+
+		changed |= device_store(&v->datapath->device[i->link.ifindex], &record);
+	}
+	changed |= devices_record_ports(v, all);
+	free(addresses);
+	v->filters = summary;
+	r = interfaces_tell_vlans(all, v->datapath->vlans);
+	if (r)
+		log_error("the datapath cannot be told of VLAN interfaces: %s", strerror(-r));
+	r = interfaces_remember(all, v->names);
+	if (r)
+		log_error("the names of the interfaces cannot be remembered for a restart: %s", strerror(-r));
+	if (changed)
+		monitor_raise_epoch(v->monitor);
+	if ((changed || v->tell_attachments) && v->attachments_changed)
+		v->attachments_changed(v->attachments_changed_arg);
+	v->tell_attachments = false;
+}
+
+static bool is_open(const struct interface *i)
+{
+	return i->roles && i->link.ifindex && i->attachment != DEVICE_ABSENT && !i->shut;
+}
+
+void devices_open_guard(struct devices *v, const struct interfaces *all)
+{
+	_cleanup_free_ uint32_t *open = calloc(all->count + 1, sizeof(*open));
+	size_t n = 0;
+
+	for (size_t k = 0; open && k < all->count; k++)
+		if (is_open(&all->list[k]))
+			open[n++] = all->list[k].link.ifindex;
+	guard_open(v->guard, open, n);
+}
+
+void devices_shut_guard(struct devices *v, const struct interfaces *all)
+{
+	_cleanup_free_ uint32_t *kept = calloc(all->count + 1, sizeof(*kept));
+	size_t n = 0;
+
+	for (size_t k = 0; kept && k < all->count; k++) {
+		uint32_t ifindex = all->list[k].link.ifindex;
+
+		if (ifindex && ifindex < MAX_IFINDEX && v->datapath->device[ifindex].roles == all->list[k].roles)
+			kept[n++] = ifindex;
+	}
+	guard_keep(v->guard, kept, n);
+}
+
+int devices_attach_tc(struct devices *v, struct interface *i, struct error *err)
+{
+	if (!(i->roles & DEVICE_OUTSIDE))
+		return 0;
+	i->made_clsact = v->datapath->device[i->link.ifindex].flags & DEVICE_CLSACT;
+	return tc_attach(v->netlink, &i->link, v->datapath->tc_outside, &i->made_clsact, err);
+}
+
+int devices_attach_xdp(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err)
+{
+	const struct datapath *d = v->datapath;
+	int fd = interface_program(d, i);
+	bool native = false;
+	int r = -EAGAIN;
+
+	i->attached_s = monotonic_s();
+	/* Its frames are seen below. */
+	if (i->carrier)
+		return xdp_detach(&i->link, &v->own);
+	/* A bond sees the tags of frames only where XDP runs on its ports. */
+	if (i->carrying && link_is_stacked(&i->link))
+		mode = XDP_MODE_NATIVE;
+	/* Generic was asked for until now; whether native is to be had only a trial tells. */
+	if (v->applied && v->mode == XDP_MODE_SKB && mode == XDP_MODE_AUTO)
+		r = xdp_attach(&i->link, fd, XDP_MODE_NATIVE, &v->own, &native, NULL);
+	if (r && r != -ENODEV)
+		r = xdp_attach(&i->link, fd, mode, &v->own, &native, err);
+	if (r) {
+		i->attachment = DEVICE_ABSENT;
+		return r;
+	}
+	i->attachment = native ? DEVICE_XDP_NATIVE : DEVICE_XDP_SKB;
+	return 0;
+}
+
+void devices_lost(struct devices *v, struct interface *i)
+{
+	guard_shut(v->guard, i->link.ifindex);
+	interface_detach(v->netlink, v->datapath, &v->own, i->link.ifindex);
+	redirects_stop(v->redirects, i->link.ifindex);
+	monitor_raise_epoch(v->monitor);
+	i->link = (struct link){ 0 };
+	i->attachment = DEVICE_ABSENT;
+	i->made_clsact = i->forwarding_off = i->shut = false;
+	i->carrier = 0;
+	i->health = (struct redirect_health){ 0 };
+	i->problem[0] = i->name_note[0] = '\0';
+	i->attached_s = 0;
+	v->tell_attachments = true;
+}

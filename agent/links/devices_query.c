@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the other rooms ask about interfaces and routing. */
+#include <errno.h>
+#include <net/if.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "links/devices_private.h"
+
+enum device_attachment devices_attachment(const struct devices *v, const char *name)
+{
+	const struct interface *i = interfaces_find(&v->interfaces, name);
+
+	return i ? i->attachment : DEVICE_ABSENT;
+}
+
+const char *devices_link_name(const struct devices *v, const char *name)
+{
+	const struct interface *i = interfaces_find(&v->interfaces, name);
+
+	return i && i->link.ifindex ? i->link.name : NULL;
+}
+
+const char *devices_configured_name(const struct devices *v, const char *link_name)
+{
+	for (size_t k = 0; k < v->interfaces.count; k++) {
+		const struct interface *i = &v->interfaces.list[k];
+
+		if (!i->hidden && i->link.ifindex && !strcmp(i->link.name, link_name))
+			return i->name;
+	}
+	return NULL;
+}
+
+const char *devices_problem(const struct devices *v, const char *name, bool *ret_grave)
+{
+	const struct interface *i = interfaces_find(&v->interfaces, name);
+	size_t length = strlen(name);
+
+	*ret_grave = true;
+	if (!i)
+		return NULL;
+	if (i->problem[0])
+		return i->problem;
+	/* It begins with the name that it is about. */
+	if (!strncmp(v->plan_problem, name, length) && v->plan_problem[length] == ':')
+		return v->plan_problem;
+	*ret_grave = false;
+	return i->name_note[0] ? i->name_note : NULL;
+}
+
+bool devices_shared(const struct devices *v, const char *name)
+{
+	return false;
+}
+
+bool devices_next(const struct devices *v, size_t *position, struct device_view *ret)
+{
+	while (*position < v->interfaces.count) {
+		const struct interface *i = &v->interfaces.list[(*position)++];
+
+		if (!i->roles || !i->link.ifindex)
+			continue;
+		*ret = (struct device_view){
+			.name = i->name,
+			.link_name = i->link.name,
+			.ifindex = i->link.ifindex,
+			.roles = i->roles,
+			.attachment = i->attachment,
+		};
+		return true;
+	}
+	return false;
+}
+
+int devices_check_names(const struct devices *v, const struct config *c, struct error *err)
+{
+	for (size_t k = 0; k < c->n_interfaces; k++) {
+		const char *name = c->interfaces[k].name, *followed = devices_configured_name(v, name);
+
+		if (!followed || !strcmp(followed, name) || !config_find_interface(c, followed) ||
+		    interfaces_find(&v->interfaces, name))
+			continue;
+		return error_set(err, -EEXIST,
+				 "%s is %s of the configuration, renamed since; write one of the two names", name,
+				 followed);
+	}
+	return 0;
+}
+
+enum routing devices_routing(const struct devices *v)
+{
+	return route_limits_tos(&v->limits) ? ROUTING_BY_MORE : v->routing;
+}
+
+bool devices_route_mtus(const struct devices *v)
+{
+	return route_limits_mtu(&v->limits);
+}
+
+struct rp_summary devices_rp_filters(const struct devices *v, const struct config *c)
+{
+	_cleanup_free_ struct rp_filters *filters = NULL;
+	struct rp_summary summary = { 0 };
+	int r = rp_filters_read(v->netlink, &filters);
+
+	if (r)
+		log_debug("the reverse-path filters cannot be read: %s", strerror(-r));
+	for (size_t k = 0; k < c->n_interfaces; k++)
+		rp_summary_add(&summary, c->interfaces[k].roles,
+			       rp_filter_of(filters, if_nametoindex(c->interfaces[k].name)));
+	return summary;
+}

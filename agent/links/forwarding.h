@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Whether the kernel forwards what an interface receives (sysctl net.ipv4.conf.NAME.forwarding). */
+#ifndef DETNAT_FORWARDING_H
+#define DETNAT_FORWARDING_H
+
+#include <stdbool.h>
+
+#include "config/config.h"
+
+/* Whether forwarding is off for the interface of that name; false if there is none. */
+bool forwarding_is_off(const char *name);
+
+/* Logs that forwarding is off for an interface, and how to switch it on. */
+void forwarding_warn(const char *name);
+
+/* Warns of each interface of the configuration for which forwarding is off. For -t. */
+void forwarding_check(const struct config *c);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <bpf/bpf.h>
+#include <errno.h>
+
+#include "tables/overflow_map.h"
+
+static int make_room(struct overflow_scan *s, uint32_t room)
+{
+	struct overflow_key *keys = realloc(s->keys, room * sizeof(*keys));
+
+	if (keys)
+		s->keys = keys;
+
+	struct overflow_session *sessions = keys ? realloc(s->sessions, room * sizeof(*sessions)) : NULL;
+
+	if (!sessions)
+		return -ENOMEM;
+	s->sessions = sessions;
+	s->room = room;
+	return 0;
+}
+
+int overflow_scan_step(struct overflow_scan *s, const struct datapath *d)
+{
+	s->n = 0;
+	return s->started || overflow_any(d) ? overflow_scan_any(s, d) : 0;
+}
+
+int overflow_scan_any(struct overflow_scan *s, const struct datapath *d)
+{
+	LIBBPF_OPTS(bpf_map_batch_opts, opts);
+	uint32_t room = s->room ? s->room : OVERFLOW_BATCH;
+
+	s->n = 0;
+	if (s->started && s->map != d->overflow)
+		return -EAGAIN;
+	s->map = d->overflow;
+	for (;;) {
+		uint32_t next = 0, n = room;
+		int r = s->room < room ? make_room(s, room) : 0;
+
+		if (r < 0)
+			return r;
+		r = bpf_map_lookup_batch(d->overflow, s->started ? &s->cursor : NULL, &next, s->keys, s->sessions, &n,
+					 &opts);
+		if (r == -ENOSPC) { /* more in one hash bucket than there is room for */
+			room = 2 * s->room;
+			continue;
+		}
+		if (r < 0 && r != -ENOENT)
+			return r;
+		s->started = true;
+		s->cursor = next;
+		s->n = n;
+		return r < 0 ? 0 : 1;
+	}
+}
+
+void overflow_scan_end(struct overflow_scan *s)
+{
+	free(s->keys);
+	free(s->sessions);
+	*s = (struct overflow_scan){};
+}
+
+int overflow_truth(const struct datapath *d, const struct overflow_key *in2out, uint64_t *ret_truth)
+{
+	struct overflow_session session;
+	int r = bpf_map_lookup_elem(d->overflow, in2out, &session);
+
+	if (!r)
+		*ret_truth = session.truth;
+	return r;
+}
+
+static struct overflow_key out2in_key(const struct overflow_key *in2out, uint64_t truth, uint32_t out_addr)
+{
+	return (struct overflow_key){
+		.addr = out_addr,
+		.ext_addr = in2out->ext_addr,
+		.port = word_out_port(truth),
+		.ext_port = in2out->ext_port,
+		.proto = in2out->proto,
+		.direction = OVERFLOW_OUT2IN,
+	};
+}
+
+/* Through the datapath's own program, as sessions come and go under the opener's lock. */
+static bool remove_under_lock(const struct datapath *d, const struct overflow_removal *removal)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = removal, .ctx_size_in = sizeof(*removal));
+
+	/* A lock that is held is free again after a packet's time. */
+	for (int tries = 0; tries < 100; tries++) {
+		if (bpf_prog_test_run_opts(d->overflow_removal, &run))
+			return false;
+		if (run.retval != OVERFLOW_BUSY)
+			return run.retval == OVERFLOW_REMOVED;
+	}
+	return false;
+}
+
+bool overflow_delete_orphan(const struct datapath *d, const struct overflow_key *out2in,
+			    const struct overflow_key *in2out)
+{
+	struct overflow_removal removal = { .in2out = *in2out, .out2in = *out2in };
+
+	if (d->overflow_removal >= 0)
+		return remove_under_lock(d, &removal);
+	return !bpf_map_delete_elem(d->overflow, out2in);
+}
+
+bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint64_t truth, uint32_t out_addr,
+		     struct subscriber *subscriber)
+{
+	struct overflow_key out2in = out2in_key(in2out, truth, out_addr);
+
+	if (subscriber && d->overflow_removal >= 0)
+		return remove_under_lock(d, &(struct overflow_removal){ *in2out, out2in, truth });
+
+	/* The datapath knows no such subscriber any more: nobody else changes its entries. */
+	if (bpf_map_delete_elem(d->overflow, in2out))
+		return false;
+	bpf_map_delete_elem(d->overflow, &out2in);
+	if (subscriber) {
+		count_down(&subscriber->sessions);
+		count_down(&subscriber->overflow);
+	}
+	__atomic_fetch_sub(&d->global->overflow, 1, __ATOMIC_ACQ_REL);
+	return true;
+}
+
+void overflow_delete_entry(struct datapath *d, const struct overflow_key *key)
+{
+	if (!bpf_map_delete_elem(d->overflow, key) && key->direction == OVERFLOW_IN2OUT)
+		__atomic_fetch_sub(&d->global->overflow, 1, __ATOMIC_ACQ_REL);
+}

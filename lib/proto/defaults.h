@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Paths that the configuration and detnatctl fall back on. */
+#ifndef DETNAT_DEFAULTS_H
+#define DETNAT_DEFAULTS_H
+
+#define DEFAULT_SOCKET	  "/run/detnat/agent.sock"
+#define DEFAULT_STATE_DIR "/var/lib/detnat"
+
+#endif

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proto/words.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <detnat/tables.h>
+
+#include "proto/verbs.h"
+
+const struct word role_words[] = { { "inside", DEVICE_INSIDE }, { "outside", DEVICE_OUTSIDE }, {} };
+const struct word side_words[] = { { "in", DEVICE_INSIDE }, { "out", DEVICE_OUTSIDE }, {} };
+const struct word proto_words[] = { { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP }, { "icmp", IPPROTO_ICMP }, {} };
+const struct word order_words[] = { { "sessions", TOP_BY_SESSIONS }, { "quota", TOP_BY_QUOTA }, {} };
+
+int word_number(const struct word *words, const char *text, uint32_t *ret)
+{
+	for (; words->text; words++) {
+		if (!strcmp(words->text, text)) {
+			*ret = words->number;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+const char *word_text(const struct word *words, uint32_t number)
+{
+	while (words->text && words->number != number)
+		words++;
+	return words->text;
+}
+
+const char *roles_text(uint32_t roles)
+{
+	return roles == (DEVICE_INSIDE | DEVICE_OUTSIDE) ? "both" : word_text(role_words, roles);
+}
+
+void words_join(const struct word *words, const char *between, const char *last, char *text, size_t size)
+{
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (; words->text && n < size; words++)
+		n += (size_t)snprintf(text + n, size - n, "%s%s", words->text,
+				      !words[1].text  ? ""
+				      : words[2].text ? between
+						      : last);
+}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Pool addresses on the outside network: ARP is answered for them, and what nobody answers does not loop."""
+"""Pool addresses on the outside network: ARP is answered for them, and unanswered packets do not loop."""
 
 import errno
 import json
@@ -56,7 +56,7 @@ NOT = {
     "an address beside the pool": request("1.1.1.4"),
     "an address before the pool": request("1.1.0.255"),
     "an inside address": request("10.0.0.2"),
-    "an address of nobody": request("198.51.100.99"),
+    "an unused address": request("198.51.100.99"),
     "an answer": Ether(src=ROUTER_MAC, dst=OUT_MAC) / ARP(op=2, hwsrc=ROUTER_MAC, psrc=ROUTER, hwdst=OUT_MAC, pdst="1.1.1.1"),
     "another hardware": request("1.1.1.1", hwtype=6),
     "another protocol": request("1.1.1.1", ptype=0x86DD),

@@ -98,7 +98,7 @@ SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, NETLINK_NETFILTER, NFNLGRP_NFTABLES = 270,
 
 
 def deafen(agent):
-    """Has the agent hear of no changes of nftables; it undoes those that it hears of before anybody can look."""
+    """Withholds nftables notifications from the agent, which would undo the changes at once."""
     libc = ctypes.CDLL(None, use_errno=True)
     pid = agent.process.pid
     pidfd = libc.syscall(SYS_PIDFD_OPEN, pid, 0)

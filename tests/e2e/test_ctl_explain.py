@@ -224,7 +224,7 @@ def add_third(lab):
     ({"guard": False}, [("guard", False), ("passed_untranslated", False)], [("guard", False), ("route", False)]),
 ], ids=["guard", "bypass", "no guard"])
 def test_interfaces_without_a_role(lab, config, out, back):
-    """What explain says of the way out and of a subscriber behind such an interface is what becomes of packets."""
+    """explain agrees with what happens to packets from a subscriber behind such an interface."""
     lab.start(**config)
     host = lab.host()
     third = add_third(lab)
@@ -241,7 +241,7 @@ def test_interfaces_without_a_role(lab, config, out, back):
     sniffer.close()
     if dropped:
         assert reasons(explain(lab, host.addr))[0] == ("drop_guard_out", False)
-        # Not of what is translated as it should be, either: of somebody, lately.
+        # Nor about packets that are translated as they should be.
         assert "past the interfaces that translate" in explain(lab, "10.0.0.77")["findings"][0]["text"]
         return
     lab.gateway.ip("route", "del", "192.0.2.0/24")

@@ -122,7 +122,7 @@ def test_a_trace_distinguishes_fast_path_and_slow_path(running_lab, agent):
         running_lab.inside.send(running_lab.from_inside(host, UDP(sport=5000, dport=53) / bytes(32)))
         return [t for t in agent.ctl("trace", "show") if t["path"] == "quick"]
 
-    found = wait_for(quick, what="a packet on the quick path")
+    found = wait_for(quick, what="a packet on the fast path")
     assert "in2out" not in steps(found[-1]) and seen(found[-1]) == ("in0", "xdp", "in2out_translated")
     agent.ctl("trace", "start", "--in", host.addr)
     running_lab.inside.send(running_lab.from_inside(host, ICMP(type=8, id=5)))

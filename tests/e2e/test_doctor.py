@@ -30,7 +30,7 @@ TROUBLES = [
      {}, "WARNING", "firewall", "nftables table fw, chain f (forward)", True),
     ("a shaper", ["tc qdisc add dev out0 root tbf rate 20mbit burst 32k latency 50ms"], {}, "WARNING", "queueing",
      "out0: what XDP forwards does not wait in its queueing discipline tbf", True),
-    ("somebody's filter", ["tc qdisc add dev in0 clsact", "tc filter add dev in0 ingress bpf bytecode '1,6 0 0 0,'"], {}, "WARNING", "queueing",
+    ("a foreign filter", ["tc qdisc add dev in0 clsact", "tc filter add dev in0 ingress bpf bytecode '1,6 0 0 0,'"], {}, "WARNING", "queueing",
      "in0: what XDP forwards does not pass the tc filters at its ingress", True),
     ("an interface that is not there", [], {"interfaces": {"inside": ["in0"], "outside": ["wan7"]}}, "FAILURE", "configuration",
      "there is no interface wan7", False),

@@ -253,7 +253,7 @@ def test_without_an_agent_those_in_order_pass(lab, mode):
             lab.inside.send(packet)
             lab.outside.expect(seen)
     lab.agent.start()
-    assert lab.agent.counters()["drop_fragment"] == 1, "counted although nobody was there to take it"
+    assert lab.agent.counters()["drop_fragment"] == 1, "counted although no agent was running"
     lab.outside.assert_silent()
 
 

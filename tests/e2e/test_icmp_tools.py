@@ -152,7 +152,7 @@ def test_a_download_adapts_to_a_narrow_link_inside(routed_path):
     try:
         before = routed_path.lab.agent.counters()["icmp_error_translated"]
         assert routed_path.download() == 400000
-        assert routed_path.lab.agent.counters()["icmp_error_translated"] > before, "nobody was told"
+        assert routed_path.lab.agent.counters()["icmp_error_translated"] > before, "no error was translated"
         assert "mtu 1200" in routed_path.server.ip("route", "get", block_of(HOST).addr)
     finally:
         routed_path.home.ip("route", "del", f"{HOST}/32", "dev", "lan")

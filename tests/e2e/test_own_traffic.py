@@ -383,7 +383,7 @@ def test_ipv6_is_routed_end_to_end(real_hosts_lab):
     with real_hosts_lab.counting():
         result = ping(real_hosts_lab.inside_ns, "-6", SERVER6)
         assert result.returncode == 0 and "ttl=63" in result.stdout, result
-        assert ping(real_hosts_lab.outside_ns, "-6", CLIENT6).returncode == 0, "nothing keeps strangers out: that is a firewall's"
+        assert ping(real_hosts_lab.outside_ns, "-6", CLIENT6).returncode == 0, "inbound IPv6 is not filtered: that is a firewall's task"
         for server_ns, at, client_ns, addr in ((real_hosts_lab.outside_ns, SERVER6, real_hosts_lab.inside_ns, CLIENT6),
                                                (real_hosts_lab.inside_ns, CLIENT6, real_hosts_lab.outside_ns, SERVER6)):
             with connection(server_ns, (at, 8000), client_ns) as (client, server, peer):
@@ -432,9 +432,9 @@ def test_sessions_of_a_subscriber_by_the_gateways_own_address(real_hosts_lab):
             assert peer == block_of(CLIENT, POOL).first_choice(client.getsockname()[1])
             assert peer[0] == GATEWAY_OUT
             talk(client, server)
-            with connection(real_hosts_lab.gateway, peer, real_hosts_lab.outside_ns) as (stranger, own, seen):
-                assert seen == (SERVER, stranger.getsockname()[1])
-                talk(stranger, own)
+            with connection(real_hosts_lab.gateway, peer, real_hosts_lab.outside_ns) as (external, own, seen):
+                assert seen == (SERVER, external.getsockname()[1])
+                talk(external, own)
                 talk(client, server)
             talk(client, server)
         assert ping(real_hosts_lab.inside_ns, SERVER).returncode == 0

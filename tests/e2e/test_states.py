@@ -29,7 +29,7 @@ HISTORIES = {
     "reset by outside": [("iS", None), ("oSA", None), ("iA", "tcp-established"), ("oR", "tcp-reset")],
     "reset by inside": [("iS", None), ("oSA", None), ("iA", "tcp-established"), ("iRA", "tcp-reset")],
     "a reset that was forged": [("iS", None), ("oSA", None), ("iA", None), ("oR", "tcp-reset"), ("iPA", "tcp-established")],
-    "reset, and outside goes on": [("iS", None), ("oSA", None), ("iA", None), ("oR", "tcp-reset"), ("oA", "tcp-reset"), ("iA", "tcp-established")],
+    "reset, and outside continues": [("iS", None), ("oSA", None), ("iA", None), ("oR", "tcp-reset"), ("oA", "tcp-reset"), ("iA", "tcp-established")],
     "reset twice": [("iS", None), ("oSA", None), ("iA", None), ("oR", "tcp-reset"), ("iR", "tcp-reset"), ("iA", "tcp-established")],
     "refused connection": [("iS", "tcp-syn-sent"), ("oRA", "tcp-reset"), ("iS", "tcp-syn-sent")],
     "opened again from time-wait": [("iS", None), ("oSA", None), ("iA", None), ("iFA", None), ("oFA", None), ("iA", "tcp-time-wait"),

@@ -111,9 +111,8 @@ static int check_memory(const struct check *k)
 			continue;
 		snprintf(path, sizeof(path), "mappings[%zu]", i);
 		return config_refuse(k->err, -ENOMEM, k->name, m->line, k->name ? path : "",
-				     "the tables of %s need %s of memory, %s with those of the mappings before it; %s "
-				     "are free; fewer "
-				     "session_slots make them smaller",
+				     "the tables of %s need %s of memory, with what comes before it %s; %s "
+				     "are free; fewer session_slots make them smaller",
 				     prefix_format(m->in.base, m->in.plen, text), memory_format(own, own_text),
 				     memory_format(needed, needed_text), memory_format(available, available_text));
 	}

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Room to begin with; most questions are for a few. */
+/* Initial room; most queries ask for a few. */
 #define ROOM_MIN 64U
 
 int top_rank_compare(const void *a, const void *b)
@@ -36,7 +36,7 @@ static void swap(struct top_rank *a, struct top_rank *b)
 	*b = other;
 }
 
-/* The lowest stands first. */
+/* The lowest is at the root. */
 static void sift_down(struct top_heap *h)
 {
 	for (size_t i = 0;;) {

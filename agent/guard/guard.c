@@ -13,23 +13,23 @@
 #include "base/trouble.h"
 
 #define RETRY_S 5
-/* What others do to the table is undone at once, but not more often than this. */
+/* Changes by other programs are undone at once, but not more often than this. */
 #define RESTORE_MS 200U
-/* A change by another program is told of until the table has been left alone for so long. */
+/* A change by another program stays reported until the table has been left alone for this long. */
 #define QUIET_S 10
 
 struct guard {
-	struct event_base *base; /* NULL: not of an agent */
+	struct event_base *base; /* NULL: outside an agent */
 	struct guard_rules rules;
-	uint32_t *interfaces; /* what rules.interfaces points at */
+	uint32_t *interfaces; /* rules.interfaces points to it */
 	struct guard_nft *nft;
 	struct guard_watch *watch;
 	struct event *retry;
-	struct event *quiet; /* pending: others have changed the table lately */
+	struct event *quiet; /* pending: another program has changed the table recently */
 	bool enabled;
 	uint64_t restored_us;
-	uint64_t dropped_us; /* when the table was last seen to have dropped anything; 0: not yet */
-	char problem[192];   /* empty: the guard stands */
+	uint64_t dropped_us; /* when new drops were last seen in the table; 0: never */
+	char problem[192];   /* empty: the guard is in place */
 };
 
 static void on_changed(void *arg);
@@ -79,9 +79,6 @@ const char *guard_problem(const struct guard *g)
 	return g->problem[0] ? g->problem : NULL;
 }
 
-/* ---- the table ----------------------------------------------------------------------------------------------------
- */
-
 static void __attribute__((format(printf, 2, 3))) set_problem(struct guard *g, const char *format, ...)
 {
 	static const char text[] = "packets that no program of detnat sees are routed as they are";
@@ -99,7 +96,7 @@ static void __attribute__((format(printf, 2, 3))) set_problem(struct guard *g, c
 	evtimer_add(g->retry, &(struct timeval){ .tv_sec = RETRY_S });
 }
 
-/* The table is as it has to be, or is to be none. */
+/* The table is as wanted, or is not wanted. */
 static void end_trouble(struct guard *g)
 {
 	if (g->base && !evtimer_pending(g->quiet, NULL))
@@ -145,7 +142,7 @@ static int open_sockets(struct guard *g)
 {
 	int r = g->nft ? 0 : guard_nft_new(&g->nft);
 
-	/* Without it guard_count() sees that the table is gone, a second later. */
+	/* Without notifications, guard_count() notices a second later that the table is gone. */
 	if (!r && g->base && !g->watch)
 		guard_watch_new(g->base, guard_nft_port(g->nft), g->rules.table, on_changed, g, &g->watch);
 	return r;
@@ -161,7 +158,7 @@ static int write_table(struct guard *g)
 	return r;
 }
 
-/* The same, where others may have added to it. */
+/* The same if other programs may have added to it. */
 static int restore_table(struct guard *g)
 {
 	int r = write_table(g);
@@ -201,7 +198,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 		restore_table(g);
 }
 
-/* Another program has changed the table, or has removed it. */
+/* Another program has changed or removed the table. */
 static void on_changed(void *arg)
 {
 	struct guard *g = arg;
@@ -222,9 +219,6 @@ static void on_changed(void *arg)
 			    "it was put back",
 			    g->rules.table);
 }
-
-/* ---- what is guarded ----------------------------------------------------------------------------------------------
- */
 
 static int set_prefixes(struct guard *g, const struct config *running, const struct config *wanted)
 {
@@ -289,9 +283,6 @@ void guard_hold(struct guard *g, const struct prefix *in, size_t n)
 	write_table(g);
 }
 
-/* ---- interfaces ---------------------------------------------------------------------------------------------------
- */
-
 static int compare(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -299,7 +290,7 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Takes over a list, which is freed by the guard; writes it where it is another than before. */
+/* Takes ownership of a list, and writes it to the table if it has changed. */
 static void set_interfaces(struct guard *g, uint32_t *list, size_t n)
 {
 	bool same;
@@ -322,7 +313,7 @@ static bool contains(const uint32_t *list, size_t n, uint32_t ifindex)
 	return false;
 }
 
-/* NULL as memory is short: all are shut, which is the safe side. */
+/* NULL if out of memory: then every interface is shut, which is safe. */
 static uint32_t *list_new(size_t n)
 {
 	return calloc(n + 1, sizeof(uint32_t));
@@ -359,9 +350,6 @@ void guard_shut(struct guard *g, uint32_t ifindex)
 	set_interfaces(g, list, kept);
 }
 
-/* ---- counters -----------------------------------------------------------------------------------------------------
- */
-
 static void count(struct guard *g, const struct datapath *d, const char *name, enum reason reason)
 {
 	uint64_t packets;
@@ -395,9 +383,6 @@ int64_t guard_last_drop(const struct guard *g)
 	return g->dropped_us ? (int64_t)((monotonic_us() - g->dropped_us) / 1000000) : -1;
 }
 
-/* ---- check --------------------------------------------------------------------------------------------------------
- */
-
 static int find_faults(struct guard *g, struct findings *f, size_t *ret_parts)
 {
 	*ret_parts = 0;
@@ -430,10 +415,7 @@ int guard_audit(struct guard *g, bool repair, struct findings *findings, size_t 
 	return r;
 }
 
-/* ---- without an agent ---------------------------------------------------------------------------------------------
- */
-
-/* What is to be done with the table of a pin path, by a socket of its own. */
+/* Acts on the table of a pin path through a socket of its own. */
 static int on_table(const char *pin_path, int (*act)(struct guard_nft *n, const struct guard_rules *rules))
 {
 	struct guard_rules rules = { 0 };

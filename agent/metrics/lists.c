@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "links/devices.h"
+#include "proto/words.h"
 #include "metrics/page.h"
 #include "metrics/exposition.h"
 #include "metrics/usage_monitor.h"
@@ -187,13 +188,6 @@ static void write_mapping(const struct metrics_sources *from, const struct famil
 	f->write(&i);
 }
 
-static const char *role_name(uint8_t roles)
-{
-	if (roles == (DEVICE_INSIDE | DEVICE_OUTSIDE))
-		return "both";
-	return roles == DEVICE_INSIDE ? "inside" : "outside";
-}
-
 static void write_interface(const struct metrics_sources *from, const struct family *f, int number,
 			    struct evbuffer *out)
 {
@@ -208,7 +202,7 @@ static void write_interface(const struct metrics_sources *from, const struct fam
 	};
 
 	metrics_escape(interface->name, name, sizeof(name));
-	snprintf(labels, sizeof(labels), "interface=\"%s\",role=\"%s\"", name, role_name(interface->roles));
+	snprintf(labels, sizeof(labels), "interface=\"%s\",role=\"%s\"", name, roles_text(interface->roles));
 	f->write(&i);
 }
 

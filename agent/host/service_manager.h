@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Notifications to the service manager (sd_notify protocol); without NOTIFY_SOCKET they do nothing. */
+#ifndef DETNAT_SERVICE_MANAGER_H
+#define DETNAT_SERVICE_MANAGER_H
+
+#include <stdint.h>
+
+/* Sends assignments such as "READY=1", separated by newlines. 0, also where nobody listens, or -errno. */
+int notify_send(const char *state);
+
+int notify_ready(void);
+int notify_reloading(void); /* with the time stamp that Type=notify-reload asks for */
+int notify_stopping(void);
+int notify_watchdog(void);
+
+/* Interval at which the manager wants to hear of this process, in microseconds; 0: not at all. */
+uint64_t notify_watchdog_interval_us(void);
+
+#endif

@@ -137,12 +137,12 @@ void tear_down(void)
 static int hook_program(enum hook hook)
 {
 	static const uint32_t entry[] = { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH };
-	uint32_t id, leaf = hook == XDP_OUTSIDE_SLOW ? PROG_out2in : PROG_in2out;
+	uint32_t id, prog = hook == XDP_OUTSIDE_SLOW ? PROG_out2in : PROG_in2out;
 
 	if (hook == TC_OUTSIDE || hook == TC_OWN)
 		return dup(datapath.tc_outside);
 	if (hook == XDP_INSIDE_SLOW || hook == XDP_OUTSIDE_SLOW) {
-		cr_assert_eq(bpf_map_lookup_elem(datapath.build->leaves[XDP_LEAVES], &leaf, &id), 0);
+		cr_assert_eq(bpf_map_lookup_elem(datapath.build->leaves[XDP_LEAVES], &prog, &id), 0);
 		return bpf_prog_get_fd_by_id(id);
 	}
 	/* A test that reloads meanwhile may take the program away between the two. */

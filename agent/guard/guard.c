@@ -208,8 +208,8 @@ static void on_changed(void *arg)
 		return;
 	evtimer_add(g->quiet, &(struct timeval){ .tv_sec = QUIET_S });
 	/* It may do so again and again. */
-	if (g->restored_us && now - g->restored_us < RESTORE_MS * 1000) {
-		evtimer_add(g->retry, &(struct timeval){ .tv_usec = RESTORE_MS * 1000 });
+	if (g->restored_us && now - g->restored_us < RESTORE_MS * 1000UL) {
+		evtimer_add(g->retry, &(struct timeval){ .tv_usec = RESTORE_MS * 1000L });
 		return;
 	}
 	g->restored_us = now;

@@ -14,7 +14,7 @@ void devices_mark_all(struct devices *v)
 
 void devices_schedule_sync(struct devices *v, unsigned ms)
 {
-	const struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+	const struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L };
 	struct timeval now, due;
 
 	/* An earlier time stands. */

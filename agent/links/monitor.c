@@ -26,7 +26,7 @@ struct monitor {
 
 void monitor_raise_epoch(struct monitor *m)
 {
-	const struct timeval quiet = { .tv_usec = MONITOR_QUIET_MS * 1000 };
+	const struct timeval quiet = { .tv_usec = MONITOR_QUIET_MS * 1000L };
 
 	if (event_pending(m->quiet, EV_TIMEOUT, NULL)) {
 		m->raise_again = true;

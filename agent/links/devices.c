@@ -199,7 +199,7 @@ int devices_new(struct event_base *base, struct datapath *d, struct guard *guard
 		return error_set(err, r, "the kernel's interfaces and routes cannot be read: %s", strerror(-r));
 	}
 	if (redirects_new(base, d, on_alarm, v, &v->redirects, &why))
-		log_debug("what becomes of redirected frames cannot be watched: %s", why.text);
+		log_debug("redirected frames cannot be watched: %s", why.text);
 	*ret = v;
 	return 0;
 }

@@ -83,10 +83,10 @@ void devices_record(struct devices *v, struct interfaces *all)
 	v->filters = summary;
 	r = interfaces_tell_vlans(all, v->datapath->vlans);
 	if (r)
-		log_error("the datapath cannot be told of VLAN interfaces: %s", strerror(-r));
+		log_error("the map of VLAN interfaces cannot be written: %s", strerror(-r));
 	r = interfaces_remember(all, v->names);
 	if (r)
-		log_error("the names of the interfaces cannot be remembered for a restart: %s", strerror(-r));
+		log_error("the names of the interfaces cannot be saved for a restart: %s", strerror(-r));
 	if (changed)
 		monitor_raise_epoch(v->monitor);
 	if ((changed || v->tell_attachments) && v->attachments_changed)

@@ -228,12 +228,6 @@ void devices_free(struct devices *v)
 	free(v);
 }
 
-void devices_on_attachment_change(struct devices *v, devices_notify changed, void *arg)
-{
-	v->attachments_changed = changed;
-	v->attachments_changed_arg = arg;
-}
-
 void devices_resolve(struct devices *v, int family, const void *addr, uint32_t ifindex)
 {
 	neighbours_resolve(v->neighbours, family, addr, ifindex);

@@ -340,7 +340,6 @@ static int apply(struct devices *v, struct interfaces *all, enum xdp_mode mode, 
 	free(v->interfaces.list);
 	v->interfaces = *all;
 	v->mode = mode;
-	v->tell_attachments = true;
 	devices_record(v, &v->interfaces);
 	return 0;
 }

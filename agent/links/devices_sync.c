@@ -55,7 +55,6 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 		devices_schedule_sync(v, MONITOR_QUIET_MS);
 		return;
 	}
-	v->tell_attachments = true;
 	if (!was_attached)
 		log_info("%s: %s attached, %s XDP", i->name, returned ? "back," : "now",
 			 i->attachment == DEVICE_XDP_NATIVE ? "native" : "generic");

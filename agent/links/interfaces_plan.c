@@ -228,14 +228,6 @@ int interfaces_plan(struct netlink *n, const struct config_interface *wanted, si
 	return interfaces_plan_on(wanted, n_wanted, (struct link_list){ links, n_links }, known, mode, ret, err);
 }
 
-bool interfaces_have_vlans(const struct interfaces *all)
-{
-	for (size_t k = 0; k < all->count; k++)
-		if (all->list[k].hidden || link_is_vlan(&all->list[k].link))
-			return true;
-	return false;
-}
-
 bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b)
 {
 	if (a->count != b->count)

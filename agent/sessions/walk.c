@@ -10,7 +10,6 @@
 
 struct session_walk {
 	struct subscriber_iterator it;
-	bool only_counted;
 	uint64_t last; /* inside address */
 	bool gathered; /* overflow sessions up to it.last are in the heap */
 	struct overflow_scan scan;
@@ -52,12 +51,6 @@ int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct ses
 	return 0;
 }
 
-void session_walk_only_counted(struct session_walk *w)
-{
-	w->only_counted = true;
-	w->it.idle_turn = 1; /* under a mask of 0: never */
-}
-
 void session_walk_free(struct session_walk *w)
 {
 	if (!w)
@@ -73,8 +66,6 @@ static bool visit_one(struct session_walk *w, uint64_t key, uint64_t word)
 	const struct subscriber_iterator *it = &w->it;
 	struct session s = session_of(it->map, it->in_addr, key, word, it->now, mappings_datapath(it->m)->hz);
 
-	if (w->only_counted && !s.counts)
-		return false;
 	w->result = w->visit(&s, w->arg);
 	if (w->result)
 		return true;

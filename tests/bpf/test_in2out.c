@@ -460,6 +460,6 @@ Test(in2out, at_egress_nothing_leaves_without_its_leaf)
 	};
 
 	for (uint32_t leaf = 0; leaf < N_PROGS; leaf++)
-		bpf_map_delete_elem(datapath.build->leaves[TC_LEAVES], &leaf);
+		bpf_map_delete_elem(datapath.build->arrays[TC_PROGS], &leaf);
 	RUN_ROWS(rows);
 }

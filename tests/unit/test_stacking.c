@@ -229,10 +229,10 @@ static void tear_down(void)
 	free(plan.list);
 }
 
-static bool have_vlans(const struct interfaces *all)
+static bool have_vlans(const struct interfaces *list)
 {
-	for (size_t k = 0; k < all->count; k++)
-		if (all->list[k].hidden || link_is_vlan(&all->list[k].link))
+	for (size_t k = 0; k < list->count; k++)
+		if (list->list[k].hidden || link_is_vlan(&list->list[k].link))
 			return true;
 	return false;
 }

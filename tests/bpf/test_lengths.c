@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Frames of every length, each cut at every octet, so that what headers claim and what came disagree in every way: by
- * every main program and every leaf, as nothing but a packet tells a leaf what it is called for.
+ * every main program and every tail-call program, as the packet alone tells such a program what it is called for.
  */
 #include <errno.h>
 #include <string.h>
@@ -193,7 +193,7 @@ static void leave_a_note(bool tc)
 }
 
 /* Called with anything, whether or not a main program would. */
-Test(lengths, each_is_counted_once_by_the_leaves)
+Test(lengths, each_is_counted_once_by_the_tail_call_programs)
 {
 	static const char *const names[] = {
 #define X(name) #name,

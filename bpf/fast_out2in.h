@@ -69,7 +69,7 @@ static __always_inline int fast_out2in(ctx_t *ctx)
 		     bpf_ntohs(q.ip->tot_len) > out->mtu))
 		return TO_SLOW_PATH;
 
-	/* Whether this packet leaves the state word as it is; read as rule 3 of session.h says. */
+	/* Whether this packet leaves the state word as it is; read as rule 3 of <detnat/session.h> says. */
 	__u64 word = LOAD(s->truth), key = LOAD(s->key);
 	__u64 steady = (__u64)dport << 48 | (__u64)q.steady << 32;
 

@@ -70,6 +70,9 @@ struct config_fragments {
 };
 
 enum forwarding { FORWARDING_REDIRECT, FORWARDING_KERNEL };
+/* The words of the configuration for `forwarding` and `unmatched`, by their numbers. */
+extern const char *const forwarding_words[];
+extern const char *const unmatched_words[];
 enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_SKB };
 
 struct config {

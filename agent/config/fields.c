@@ -24,9 +24,9 @@
 #define MIN_MSS 536U
 #define MAX_MSS 65495U
 
-static const char *const forwarding_words[] = { "redirect", "kernel", NULL };
+const char *const forwarding_words[] = { "redirect", "kernel", NULL };
 static const char *const xdp_mode_words[] = { "auto", "native", "skb", NULL };
-static const char *const unmatched_words[] = { "drop-private", "route", "drop", "strict", NULL };
+const char *const unmatched_words[] = { "drop-private", "route", "drop", "strict", NULL };
 static const char *const unsolicited_words[] = { "drop", "answer", NULL };
 static const char *const on_exit_words[] = { "keep", "detach", NULL };
 static const char *const event_words[] = { "quota", "ports", "sessions", "fragments", "addresses", NULL };

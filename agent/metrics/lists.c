@@ -6,6 +6,7 @@
 #include "metrics/page.h"
 #include "metrics/exposition.h"
 #include "metrics/usage_monitor.h"
+#include "proto/words.h"
 
 #define LABELS_TEXT 160
 
@@ -35,15 +36,10 @@ static void sample(const struct item *i, uint64_t value)
 
 static void write_sessions(const struct item *i)
 {
-	static const char *const names[] = {
-#define X(constant, name) [constant] = name,
-		USAGE_PROTOCOLS(X)
-#undef X
-	};
 	char labels[LABELS_TEXT];
 
 	for (unsigned p = 0; p < N_USAGE_PROTOCOLS; p++) {
-		snprintf(labels, sizeof(labels), "%s,protocol=\"%s\"", i->labels, names[p]);
+		snprintf(labels, sizeof(labels), "%s,protocol=\"%s\"", i->labels, usage_protocol_text(p));
 		metrics_sample(i->out, i->family, labels, i->usage.sessions[p]);
 	}
 }
@@ -187,13 +183,6 @@ static void write_mapping(const struct metrics_sources *from, const struct famil
 	f->write(&i);
 }
 
-static const char *role_name(uint8_t roles)
-{
-	if (roles == (DEVICE_INSIDE | DEVICE_OUTSIDE))
-		return "both";
-	return roles == DEVICE_INSIDE ? "inside" : "outside";
-}
-
 static void write_interface(const struct metrics_sources *from, const struct family *f, int number,
 			    struct evbuffer *out)
 {
@@ -208,7 +197,7 @@ static void write_interface(const struct metrics_sources *from, const struct fam
 	};
 
 	metrics_escape(interface->name, name, sizeof(name));
-	snprintf(labels, sizeof(labels), "interface=\"%s\",role=\"%s\"", name, role_name(interface->roles));
+	snprintf(labels, sizeof(labels), "interface=\"%s\",role=\"%s\"", name, roles_text(interface->roles));
 	f->write(&i);
 }
 

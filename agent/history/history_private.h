@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Shared by history/history.c (append, time, end), history/start.c (against the tables) and history/change.c. */
+/*
+ * Shared by the files behind history/history.h, each of which calls only those before it: append.c (open, append),
+ * start.c (compare with the tables), change.c and history.c (daily record, end).
+ */
 #ifndef DETNAT_HISTORY_PRIVATE_H
 #define DETNAT_HISTORY_PRIVATE_H
 
@@ -31,6 +34,9 @@ int history_append(struct history *h, struct history_record *records, size_t n, 
 
 /* The same, with another time for now. */
 int history_append_at(struct history *h, int64_t now, struct history_record *records, size_t n, struct error *err);
+
+/* Stores where the history ends in HISTORY_HEAD_FILE (the result in h->head_r) and in the pinned map. */
+void history_mark(struct history *h);
 
 bool history_list_has(const struct history_mapping *list, size_t n, struct prefix in, struct prefix out);
 

@@ -205,3 +205,10 @@ int history_settle(struct history *h, struct error *err)
 	}
 	return r;
 }
+
+int history_begin(struct history *h, bool taken_over, const struct history_mapping *present, size_t n)
+{
+	h->taken_over = taken_over;
+	h->owes_start = true;
+	return history_keep_present(h, present, n);
+}

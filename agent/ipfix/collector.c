@@ -7,11 +7,8 @@
 
 #include "base/log.h"
 
-/* What nothing more was said of for so long is over. */
+/* Trouble that was not noted again for this long is over. */
 #define COMPLAINT_US (60 * 1000000ULL)
-
-/* A message that is sent so long after the last complaint shows that all is well. */
-#define REFUSAL_US (2 * 1000000ULL)
 
 /* Templates follow a refusal no more often than this. */
 #define REFUSAL_INTERVAL_MS 500U /* below the second at which a quiet exporter sends */
@@ -43,6 +40,7 @@ int ipfix_collector_new(struct ipfix_shared *shared, const struct collector_endp
 		return error_set(err, -ENOMEM, "out of memory");
 	c->shared = shared;
 	c->to = *to;
+	c->transport = to->transport == IPFIX_TCP ? &ipfix_tcp : &ipfix_udp;
 	c->templates_due = true;
 	ipfix_queue_init(&c->queue);
 	r = ipfix_collector_bind(c, source, own, n_own, err);
@@ -54,63 +52,14 @@ int ipfix_collector_new(struct ipfix_shared *shared, const struct collector_endp
 	return 0;
 }
 
-static bool is_tcp(const struct ipfix_collector *c)
-{
-	return c->to.transport == IPFIX_TCP;
-}
-
 void ipfix_collector_start(struct ipfix_collector *c)
 {
-	if (is_tcp(c))
-		ipfix_tcp_start(c);
-}
-
-/* ---- accounts -------------------------------------------------------------------------------------------------- */
-
-void ipfix_collector_complain(struct ipfix_collector *c, const char *what)
-{
-	c->complained_ms = c->shared->now_ms ? c->shared->now_ms : 1;
-	c->complained_us = monotonic_us();
-	error_set(&c->complaint, 0, "%s", what);
-}
-
-void ipfix_collector_mended(struct ipfix_collector *c)
-{
-	c->complained_ms = 0;
+	c->transport->start(c);
 }
 
 const char *ipfix_collector_trouble(const struct ipfix_collector *c)
 {
 	return c->complained_ms && monotonic_us() - c->complained_us < COMPLAINT_US ? c->complaint.text : NULL;
-}
-
-void ipfix_collector_sent(struct ipfix_collector *c, uint16_t events)
-{
-	c->figures.messages_sent++;
-	c->figures.records_sent += events;
-	c->last_events = events;
-	/* A refusal comes behind the message that it is of. */
-	if (monotonic_us() - c->complained_us > REFUSAL_US)
-		ipfix_collector_mended(c);
-}
-
-static void note_loss(struct ipfix_collector *c, uint64_t events)
-{
-	uint64_t now_ms = c->shared->now_ms;
-
-	if (!events)
-		return;
-	c->figures.records_lost += events;
-	c->losses.lost += events;
-	c->losses.last_ms = now_ms;
-	if (!c->losses.first_ms)
-		c->losses.first_ms = now_ms;
-}
-
-void ipfix_collector_lost(struct ipfix_collector *c, uint32_t records, uint64_t events)
-{
-	c->skipped += records;
-	note_loss(c, events);
 }
 
 /* Of one without a socket it is known why. */
@@ -120,58 +69,21 @@ static void complain_of(struct ipfix_collector *c, int r)
 		ipfix_collector_complain(c, r == -ENOSPC ? "all of its queue is taken" : strerror(-r));
 }
 
-static int put(struct ipfix_collector *c, struct ipfix_message *m)
-{
-	return is_tcp(c) ? ipfix_tcp_put(c, m) : ipfix_udp_put(c, m);
-}
-
-static void drain(struct ipfix_collector *c)
-{
-	if (is_tcp(c))
-		ipfix_tcp_drain(c);
-	else
-		ipfix_udp_drain(c);
-}
-
-static size_t message_limit(const struct ipfix_collector *c)
-{
-	return c->shared->settings.path_mtu - IPFIX_PACKET_HEADERS;
-}
-
 /* ---- templates --------------------------------------------------------------------------------------------------- */
-
-bool ipfix_collector_next_templates(const struct ipfix_collector *c, uint8_t events, struct ipfix_message *m,
-				    unsigned *layout)
-{
-	bool any = false;
-
-	ipfix_begin_templates(m);
-	for (; *layout < N_IPFIX_LAYOUTS; (*layout)++) {
-		if (!(events & ipfix_layout_event(*layout)))
-			continue;
-		if (!ipfix_template_fits(m, *layout, message_limit(c)))
-			break;
-		ipfix_add_template(m, *layout);
-		any = true;
-	}
-	ipfix_finish(m, c->shared->settings.domain_id);
-	return any;
-}
 
 int ipfix_collector_send_templates(struct ipfix_collector *c)
 {
 	struct ipfix_shared *s = c->shared;
 	unsigned layout = 0;
 
-	if (!is_tcp(c))
-		ipfix_udp_poll(c);
+	c->transport->poll(c);
 	c->refused = false;
 	c->announced |= s->settings.events;
-	/* A connection to come begins with them. */
-	if (is_tcp(c) && c->tcp.state != IPFIX_TCP_CONNECTED)
+	/* A new connection begins with them. */
+	if (!c->transport->is_ready(c))
 		return 0;
 	while (ipfix_collector_next_templates(c, s->settings.events, &s->scratch, &layout)) {
-		int r = put(c, &s->scratch);
+		int r = c->transport->put(c, &s->scratch);
 
 		if (r) {
 			complain_of(c, r);
@@ -189,15 +101,14 @@ static bool templates_wanted(const struct ipfix_collector *c)
 	const struct ipfix_shared *s = c->shared;
 	uint64_t age_ms = s->now_ms - c->templates_ms; /* huge where the clock was set back */
 
-	if (c->templates_due || is_tcp(c))
+	if (c->templates_due || c->transport->is_stream)
 		return c->templates_due;
 	return age_ms >= s->settings.template_interval * 1000ULL || (c->refused && age_ms >= REFUSAL_INTERVAL_MS);
 }
 
 void ipfix_collector_refresh(struct ipfix_collector *c)
 {
-	if (!is_tcp(c))
-		ipfix_udp_poll(c);
+	c->transport->poll(c);
 	if (templates_wanted(c))
 		ipfix_collector_send_templates(c);
 }
@@ -209,8 +120,8 @@ void ipfix_collector_send(struct ipfix_collector *c, struct ipfix_message *m)
 	int r = 0;
 
 	/* A collector that could not know what the records mean does not get them. */
-	if (!c->templates_due || (is_tcp(c) && c->tcp.state != IPFIX_TCP_CONNECTED)) {
-		r = put(c, m);
+	if (!c->templates_due || !c->transport->is_ready(c)) {
+		r = c->transport->put(c, m);
 		if (!r)
 			return;
 	}
@@ -227,7 +138,7 @@ static bool send_report(struct ipfix_collector *c, enum ipfix_report report, con
 
 	ipfix_make_report(&s->scratch, report, losses);
 	ipfix_finish(&s->scratch, s->settings.domain_id);
-	if (put(c, &s->scratch)) {
+	if (c->transport->put(c, &s->scratch)) {
 		ipfix_collector_lost(c, s->scratch.records, 0);
 		return false;
 	}
@@ -255,7 +166,7 @@ static void report_losses(struct ipfix_collector *c)
 	bool new = exporting.lost != c->told[IPFIX_REPORT_EXPORTING];
 	uint64_t interval_ms = new ? REPORT_INTERVAL_MS : s->settings.template_interval * 1000ULL;
 
-	if (!exporting.lost || (is_tcp(c) && c->tcp.state != IPFIX_TCP_CONNECTED))
+	if (!exporting.lost || !c->transport->is_ready(c))
 		return;
 	if (new && !c->told_ms)
 		c->told_ms = s->now_ms;
@@ -271,9 +182,8 @@ static void report_losses(struct ipfix_collector *c)
 
 void ipfix_collector_tick(struct ipfix_collector *c)
 {
-	if (is_tcp(c))
-		ipfix_tcp_tick(c);
-	drain(c);
+	c->transport->tick(c);
+	c->transport->drain(c);
 	report_losses(c);
 }
 
@@ -295,7 +205,7 @@ static void lose_unsent(struct ipfix_collector *c)
 
 uint32_t ipfix_collector_end_domain(struct ipfix_collector *c)
 {
-	drain(c);
+	c->transport->drain(c);
 	lose_unsent(c);
 	return c->sequence + c->skipped;
 }
@@ -309,22 +219,22 @@ void ipfix_collector_begin_domain(struct ipfix_collector *c, uint32_t sequence)
 
 static bool waits(const struct ipfix_collector *c)
 {
-	return c->queue.unsent && is_tcp(c) && c->tcp.state == IPFIX_TCP_CONNECTED;
+	return c->queue.unsent && c->transport->is_stream && c->transport->is_ready(c);
 }
 
 void ipfix_collector_free(struct ipfix_collector *c, uint64_t end_us, struct ipfix_figures *ret)
 {
 	char to[COLLECTOR_TEXT];
 
-	drain(c);
+	c->transport->drain(c);
 	while (waits(c) && monotonic_us() < end_us) {
 		usleep(1000);
-		drain(c);
+		c->transport->drain(c);
 	}
 	if (c->queue.events) {
 		log_warning("ipfix: collector %s: %llu records that waited for it are lost",
 			    collector_format(c->to, to), (unsigned long long)c->queue.events);
-		note_loss(c, c->queue.events);
+		ipfix_collector_lost(c, 0, c->queue.events);
 	}
 	if (ret)
 		*ret = c->figures;

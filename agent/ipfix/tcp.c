@@ -11,8 +11,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "ipfix/collector.h"
 #include "base/log.h"
+#include "ipfix/transport.h"
 
 /* Seconds, which is what ticks are: between two attempts, doubled each time, and for one. */
 #define FIRST_BACKOFF	 1U
@@ -133,7 +133,7 @@ static void check_connecting(struct ipfix_collector *c)
 		connected(c);
 }
 
-void ipfix_tcp_start(struct ipfix_collector *c)
+static void start(struct ipfix_collector *c)
 {
 	int r = c->socket.fd < 0 ? renew_socket(c) : 0;
 
@@ -179,7 +179,7 @@ static void message_written(struct ipfix_collector *c, struct ipfix_entry *e)
 	ipfix_queue_sent(&c->queue);
 }
 
-void ipfix_tcp_drain(struct ipfix_collector *c)
+static void drain(struct ipfix_collector *c)
 {
 	struct ipfix_entry *e;
 
@@ -206,7 +206,7 @@ void ipfix_tcp_drain(struct ipfix_collector *c)
 	}
 }
 
-int ipfix_tcp_put(struct ipfix_collector *c, struct ipfix_message *m)
+static int put(struct ipfix_collector *c, struct ipfix_message *m)
 {
 	int r = ipfix_queue_put(&c->queue, m, c->skipped);
 
@@ -217,7 +217,7 @@ int ipfix_tcp_put(struct ipfix_collector *c, struct ipfix_message *m)
 	if (r)
 		return r;
 	c->skipped = 0;
-	ipfix_tcp_drain(c);
+	drain(c);
 	return 0;
 }
 
@@ -235,14 +235,14 @@ static void hear(struct ipfix_collector *c)
 	fail(c, n ? strerror(errno) : "the collector has ended it");
 }
 
-void ipfix_tcp_tick(struct ipfix_collector *c)
+static void tick(struct ipfix_collector *c)
 {
 	switch (c->tcp.state) {
 	case IPFIX_TCP_WAITING:
 		if (c->tcp.ticks > 1)
 			c->tcp.ticks--;
 		else
-			ipfix_tcp_start(c);
+			start(c);
 		break;
 	case IPFIX_TCP_CONNECTING:
 		check_connecting(c);
@@ -255,3 +255,22 @@ void ipfix_tcp_tick(struct ipfix_collector *c)
 		break;
 	}
 }
+
+static bool is_ready(const struct ipfix_collector *c)
+{
+	return c->tcp.state == IPFIX_TCP_CONNECTED;
+}
+
+static void do_nothing(struct ipfix_collector *c)
+{
+}
+
+const struct ipfix_transport_ops ipfix_tcp = {
+	.is_stream = true,
+	.start = start,
+	.is_ready = is_ready,
+	.poll = do_nothing,
+	.put = put,
+	.drain = drain,
+	.tick = tick,
+};

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ipfix/collector.h"
+#include "ipfix/transport.h"
 
 /* Takes note of an ICMP error: the latest message at least was in vain. */
 static void note_refusal(struct ipfix_collector *c)
@@ -18,7 +18,7 @@ static void note_refusal(struct ipfix_collector *c)
 	ipfix_collector_complain(c, "refuses messages, nothing seems to listen there");
 }
 
-void ipfix_udp_poll(struct ipfix_collector *c)
+static void poll_refusals(struct ipfix_collector *c)
 {
 	ipfix_socket_poll(&c->socket);
 	note_refusal(c);
@@ -45,7 +45,7 @@ static int transmit(struct ipfix_collector *c, uint8_t *octets, uint16_t length,
 	return r;
 }
 
-void ipfix_udp_drain(struct ipfix_collector *c)
+static void drain(struct ipfix_collector *c)
 {
 	struct ipfix_queue *q = &c->queue;
 
@@ -68,13 +68,13 @@ void ipfix_udp_drain(struct ipfix_collector *c)
 	}
 }
 
-int ipfix_udp_put(struct ipfix_collector *c, struct ipfix_message *m)
+static int put(struct ipfix_collector *c, struct ipfix_message *m)
 {
 	int r;
 
 	if (c->socket.fd < 0)
 		return -EADDRNOTAVAIL;
-	ipfix_udp_drain(c);
+	drain(c);
 	if (ipfix_queue_empty(&c->queue)) {
 		r = transmit(c, m->octets, m->length, c->skipped, m->records);
 		if (!r) {
@@ -90,3 +90,21 @@ int ipfix_udp_put(struct ipfix_collector *c, struct ipfix_message *m)
 		c->skipped = 0;
 	return r;
 }
+
+static bool is_ready(const struct ipfix_collector *c)
+{
+	return true;
+}
+
+static void do_nothing(struct ipfix_collector *c)
+{
+}
+
+const struct ipfix_transport_ops ipfix_udp = {
+	.start = do_nothing,
+	.is_ready = is_ready,
+	.poll = poll_refusals,
+	.put = put,
+	.drain = drain,
+	.tick = do_nothing,
+};

@@ -2,23 +2,21 @@
 #include "punt/event_ring.h"
 
 #include <arpa/inet.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/limiter.h"
 #include "base/log.h"
+#include "host/ring_reader.h"
 
 struct events {
 	const struct datapath *datapath;
 	struct ipfix *ipfix;
 	events_resolve resolve;
 	void *arg;
-	struct ring_buffer *ring;
-	struct event *readable;
+	struct ring_reader *ring;
 	struct event *timer;
-	unsigned taken;		/* events of this turn */
 	uint64_t now_ns;	/* CLOCK_MONOTONIC at the start of this turn */
 	int64_t wall_offset_ns; /* CLOCK_REALTIME less CLOCK_MONOTONIC, then */
 	uint64_t unlogged;	/* refusals for which there was no line left */
@@ -150,27 +148,22 @@ void events_report(struct events *v, const struct nat_event *e)
 	dispatch(v, e);
 }
 
-/* Anything but 0 ends the turn; this sample is consumed all the same. */
-static int on_sample(void *arg, void *data, size_t size)
+static void on_turn(void *arg)
 {
-	struct events *v = arg;
+	read_clocks(arg);
+}
 
+static void on_sample(void *arg, void *data, size_t size)
+{
 	if (size >= sizeof(struct nat_event))
-		dispatch(v, data);
-	return ++v->taken < EVENTS_PER_TURN ? 0 : -ECANCELED;
+		dispatch(arg, data);
 }
 
-static void take_turn(struct events *v)
-{
-	v->taken = 0;
-	read_clocks(v);
-	ring_buffer__consume(v->ring);
-}
-
-static void on_readable(evutil_socket_t fd, short what, void *arg)
-{
-	take_turn(arg);
-}
+static const struct ring_reader_ops events_ring = {
+	.budget = EVENTS_PER_TURN,
+	.turn_begins = on_turn,
+	.sample = on_sample,
+};
 
 /* Told to the operator once a minute, to the collectors by the exporter. */
 static void report_ring_losses(struct events *v)
@@ -194,10 +187,10 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 {
 	struct events *v = arg;
 
-	take_turn(v);
+	ring_reader_turn(v->ring);
 	report_unlogged(v);
 	report_ring_losses(v);
-	ipfix_tick(v->ipfix, clock_ns(CLOCK_REALTIME) / NS_PER_MS);
+	ipfix_tick(v->ipfix, wall_clock_ms());
 }
 
 int events_new(struct event_base *base, const struct datapath *d, struct ipfix *x, events_resolve resolve, void *arg,
@@ -206,7 +199,7 @@ int events_new(struct event_base *base, const struct datapath *d, struct ipfix *
 	const struct timeval second = { .tv_sec = 1 };
 	struct events *v = calloc(1, sizeof(*v));
 	struct counters counters;
-	int r = 0;
+	int r;
 
 	if (!v)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -216,17 +209,13 @@ int events_new(struct event_base *base, const struct datapath *d, struct ipfix *
 		v->losses_logged = counters.events_lost;
 	v->resolve = resolve;
 	v->arg = arg;
-	errno = 0;
-	v->ring = ring_buffer__new(d->events, on_sample, v, NULL);
-	if (v->ring) {
-		v->readable = event_new(base, ring_buffer__epoll_fd(v->ring), EV_READ | EV_PERSIST, on_readable, v);
-		v->timer = event_new(base, -1, EV_PERSIST, on_second, v);
-	}
-	if (!v->readable || !v->timer || event_add(v->readable, NULL) || event_add(v->timer, &second)) {
-		r = error_set(err, errno_or(ENOMEM), "cannot read the datapath's events: %s",
-			      strerror(-errno_or(ENOMEM)));
+	v->timer = event_new(base, -1, EV_PERSIST, on_second, v);
+	r = v->timer && !event_add(v->timer, &second) ? 0 : -ENOMEM;
+	if (!r)
+		r = ring_reader_new(base, d->events, &events_ring, v, &v->ring);
+	if (r) {
 		events_free(v);
-		return r;
+		return error_set(err, r, "cannot read the datapath's events: %s", strerror(-r));
 	}
 	*ret = v;
 	return 0;
@@ -236,14 +225,11 @@ void events_free(struct events *v)
 {
 	if (!v)
 		return;
-	if (v->readable)
-		event_free(v->readable);
 	if (v->timer)
 		event_free(v->timer);
-	if (v->ring) {
-		take_turn(v);
-		ring_buffer__free(v->ring);
-	}
+	if (v->ring)
+		ring_reader_turn(v->ring);
+	ring_reader_free(v->ring);
 	free(v);
 }
 
@@ -260,6 +246,6 @@ int events_session_closed(const struct session *s, void *arg)
 		.ext_port = s->ext_port,
 	};
 
-	ipfix_event(arg, &e, clock_ns(CLOCK_REALTIME) / NS_PER_MS);
+	ipfix_event(arg, &e, wall_clock_ms());
 	return 0;
 }

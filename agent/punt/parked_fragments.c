@@ -2,13 +2,13 @@
 #include "punt/parked_fragments.h"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/queue.h>
 
 #include "base/limiter.h"
 #include "base/log.h"
+#include "host/ring_reader.h"
 
 /* While anything waits, a turn is taken so often. */
 #define TURN_MS 2
@@ -52,9 +52,7 @@ struct fragments {
 	struct events *events;
 	struct config_fragments limits;
 	int pass;
-	struct ring_buffer *ring;
-	struct event *readable;
-	struct event *turn; /* pending while anything waits or there is more to take */
+	struct ring_reader *ring;
 	struct event *second;
 	struct parked_list waiting; /* oldest first */
 	struct parked *next;	    /* where the next turn goes on; NULL: with the oldest */
@@ -62,8 +60,7 @@ struct fragments {
 	uint32_t n;
 	uint32_t n_outside; /* of them, from outside */
 	size_t bytes;
-	unsigned taken; /* in this turn */
-	unsigned asked;
+	unsigned asked;	       /* in this turn */
 	uint64_t now_ns;       /* CLOCK_MONOTONIC, of this turn */
 	uint32_t n_given_up;   /* in this turn: the first one did not come */
 	uint32_t n_over_limit; /* in this turn */
@@ -189,15 +186,13 @@ static void park(struct fragments *f, const struct early_fragment *e, size_t siz
 /* ---- a turn -------------------------------------------------------------------------------------------------------
  */
 
-static int on_frame(void *arg, void *data, size_t size)
+static void on_frame(void *arg, void *data, size_t size)
 {
 	const struct early_fragment *e = data;
-	struct fragments *f = arg;
 
 	if (size >= offsetof(struct early_fragment, frame) &&
 	    size - offsetof(struct early_fragment, frame) >= e->length && e->length <= FRAGMENT_FRAME_MAX)
-		park(f, e, offsetof(struct early_fragment, frame) + e->length);
-	return ++f->taken < TAKEN_PER_TURN ? 0 : -ECANCELED;
+		park(arg, e, offsetof(struct early_fragment, frame) + e->length);
 }
 
 /* Whether the datapath has seen the first fragment. */
@@ -250,26 +245,29 @@ static void count_losses(struct fragments *f)
 	f->n_given_up = f->n_over_limit = 0;
 }
 
-/* A flood of fragments is taken no faster than this, and leaves the loop to others in between. */
-static void on_turn(evutil_socket_t fd, short what, void *arg)
+static void begin_turn(void *arg)
 {
 	struct fragments *f = arg;
 
-	f->taken = 0;
 	f->now_ns = clock_ns(CLOCK_MONOTONIC);
-	ring_buffer__consume(f->ring);
-	send_due(f);
-	count_losses(f);
-	if (f->n || f->taken)
-		evtimer_add(f->turn, &(struct timeval){ .tv_usec = TURN_MS * 1000 });
-	else
-		event_add(f->readable, NULL);
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static uint64_t end_turn(void *arg, unsigned taken)
 {
-	on_turn(fd, what, arg);
+	struct fragments *f = arg;
+
+	send_due(f);
+	count_losses(f);
+	return f->n ? TURN_MS : RING_READER_IDLE;
 }
+
+static const struct ring_reader_ops fragments_ring = {
+	.budget = TAKEN_PER_TURN,
+	.pause_ms = TURN_MS,
+	.turn_begins = begin_turn,
+	.sample = on_frame,
+	.turn_ended = end_turn,
+};
 
 /* Tells the datapath that there is an agent to take them. */
 static void on_second(evutil_socket_t fd, short what, void *arg)
@@ -291,17 +289,10 @@ static int fragments_open(struct fragments *f, struct event_base *base)
 
 	if (r)
 		return r;
-	errno = 0;
-	f->ring = ring_buffer__new(f->d->early_fragments, on_frame, f, NULL);
-	if (!f->ring)
-		return errno_or(ENOMEM);
-	/* The turn adds it again when there is nothing left to do. */
-	f->readable = event_new(base, ring_buffer__epoll_fd(f->ring), EV_READ, on_readable, f);
-	f->turn = evtimer_new(base, on_turn, f);
 	f->second = event_new(base, -1, EV_PERSIST, on_second, f);
-	if (!f->readable || !f->turn || !f->second || event_add(f->second, &second))
-		return errno_or(ENOMEM);
-	return 0;
+	if (!f->second || event_add(f->second, &second))
+		return -ENOMEM;
+	return ring_reader_new(base, f->d->early_fragments, &fragments_ring, f, &f->ring);
 }
 
 int fragments_new(struct event_base *base, struct datapath *d, struct events *v, const struct config_fragments *limits,
@@ -323,7 +314,7 @@ int fragments_new(struct event_base *base, struct datapath *d, struct events *v,
 		return error_set(err, r, "cannot take fragments: %s", strerror(-r));
 	}
 	on_second(-1, 0, f);
-	on_turn(-1, 0, f);
+	ring_reader_turn(f->ring);
 	*ret = f;
 	return 0;
 }
@@ -341,20 +332,18 @@ void fragments_free(struct fragments *f)
 	if (!f)
 		return;
 
-	struct event *const events[] = { f->readable, f->turn, f->second };
 	struct parked *p;
 
 	if (f->d->global)
 		__atomic_store_n(&f->d->global->fragments_until, 0, __ATOMIC_RELAXED);
-	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
-		if (events[i])
-			event_free(events[i]);
+	if (f->second)
+		event_free(f->second);
+	ring_reader_free(f->ring);
 	while ((p = TAILQ_FIRST(&f->waiting))) {
 		f->n_given_up++;
 		leave(f, p);
 	}
 	count_losses(f);
-	ring_buffer__free(f->ring);
 	close_fd(&f->pass);
 	free(f);
 }

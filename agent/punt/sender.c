@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "punt/sender.h"
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -16,20 +14,18 @@
 #include "punt/ip_fragments.h"
 #include "base/log.h"
 #include "host/raw_send.h"
+#include "host/ring_reader.h"
 
-/* Of a turn, so that it stays about a millisecond; between turns where there is more to send. */
+/* Sized so that a turn takes about a millisecond. */
 #define SENT_PER_TURN 128U
-#define TURN_MS	      1
+#define PAUSE_MS      1
 
 struct transmit {
 	const struct datapath *d;
 	int socket;	/* for frames */
 	int raw_socket; /* for packets; -1 before the first */
-	struct ring_buffer *ring;
-	struct event *readable;
-	struct event *turn;
-	unsigned sent; /* in this turn */
-	unsigned lost; /* of them, those that could not be sent */
+	struct ring_reader *ring;
+	unsigned lost; /* in this turn: could not be sent */
 };
 
 static int send_frame(const struct transmit *t, uint32_t ifindex, const uint8_t *frame, size_t length)
@@ -66,7 +62,7 @@ static int send_transmission(struct transmit *t, const struct transmission *f)
 	return send_frame(t, f->ifindex, f->frame, f->length);
 }
 
-static int on_transmission(void *arg, void *data, size_t size)
+static void on_transmission(void *arg, void *data, size_t size)
 {
 	const struct transmission *f = data;
 	struct transmit *t = arg;
@@ -74,24 +70,24 @@ static int on_transmission(void *arg, void *data, size_t size)
 	if (size < offsetof(struct transmission, frame) || size - offsetof(struct transmission, frame) < f->length ||
 	    send_transmission(t, f))
 		t->lost++;
-	return ++t->sent < SENT_PER_TURN ? 0 : -ECANCELED;
 }
 
-/* A flood is sent no faster than this, and the loop serves others in between. */
-static void on_turn(evutil_socket_t fd, short what, void *arg)
+static uint64_t count_lost(void *arg, unsigned taken)
 {
-	static const struct timeval again = { .tv_usec = TURN_MS * 1000 };
 	struct transmit *t = arg;
 
-	t->sent = t->lost = 0;
-	ring_buffer__consume(t->ring);
 	if (t->lost)
 		datapath_count(t->d, REASON_redirect_errors, t->lost);
-	if (t->sent)
-		evtimer_add(t->turn, &again);
-	else
-		event_add(t->readable, NULL);
+	t->lost = 0;
+	return RING_READER_IDLE;
 }
+
+static const struct ring_reader_ops transmissions_ring = {
+	.budget = SENT_PER_TURN,
+	.pause_ms = PAUSE_MS,
+	.sample = on_transmission,
+	.turn_ended = count_lost,
+};
 
 static int transmit_open(struct transmit *t, struct event_base *base)
 {
@@ -99,14 +95,7 @@ static int transmit_open(struct transmit *t, struct event_base *base)
 	t->socket = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (t->socket < 0)
 		return -errno;
-	errno = 0;
-	t->ring = ring_buffer__new(t->d->transmissions, on_transmission, t, NULL);
-	if (!t->ring)
-		return errno_or(ENOMEM);
-	/* A turn adds it again when there is nothing left to send. */
-	t->readable = event_new(base, ring_buffer__epoll_fd(t->ring), EV_READ, on_turn, t);
-	t->turn = evtimer_new(base, on_turn, t);
-	return t->readable && t->turn ? 0 : -ENOMEM;
+	return ring_reader_new(base, t->d->transmissions, &transmissions_ring, t, &t->ring);
 }
 
 int transmit_new(struct event_base *base, const struct datapath *d, struct transmit **ret, struct error *err)
@@ -123,7 +112,7 @@ int transmit_new(struct event_base *base, const struct datapath *d, struct trans
 		transmit_free(t);
 		return error_set(err, r, "frames that XDP cannot send cannot be sent: %s", strerror(-r));
 	}
-	on_turn(-1, 0, t);
+	ring_reader_turn(t->ring);
 	*ret = t;
 	return 0;
 }
@@ -132,11 +121,7 @@ void transmit_free(struct transmit *t)
 {
 	if (!t)
 		return;
-	if (t->readable)
-		event_free(t->readable);
-	if (t->turn)
-		event_free(t->turn);
-	ring_buffer__free(t->ring);
+	ring_reader_free(t->ring);
 	close_fd(&t->socket);
 	close_fd(&t->raw_socket);
 	free(t);

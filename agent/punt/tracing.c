@@ -2,12 +2,12 @@
 #include "punt/tracing.h"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "host/ring_reader.h"
 
 /* Octets: some 600 records that the agent has not taken yet. */
 #define RING_SIZE (1U << 20)
@@ -27,8 +27,7 @@ struct trace {
 	struct trace_record **record; /* cut behind their last step */
 	size_t n_records;
 	size_t n_places;
-	struct ring_buffer *ring;
-	struct event *readable;
+	struct ring_reader *ring;
 	struct event *timer;
 };
 
@@ -67,7 +66,7 @@ static int add_record(struct trace *t, const struct trace_record *r)
 	return 0;
 }
 
-static int on_record(void *arg, void *data, size_t size)
+static void on_record(void *arg, void *data, size_t size)
 {
 	struct trace *t = arg;
 	const struct trace_record *r = data;
@@ -75,10 +74,9 @@ static int on_record(void *arg, void *data, size_t size)
 	/* Of an earlier trace, or more than was asked for. */
 	if (size < sizeof(*r) || r->generation != t->generation || t->n_records >= t->count ||
 	    r->n_steps > TRACE_MAX_STEPS)
-		return 0;
+		return;
 	if (add_record(t, r))
 		log_warning("no memory to keep the record of a traced packet");
-	return 0;
 }
 
 const struct trace_record *trace_get(const struct trace *t, size_t n)
@@ -121,43 +119,6 @@ static int clear_filter(struct trace *t)
 	return set_filter(t, &nothing);
 }
 
-/* ---- maps ------------------------------------------------------------------------------------------------------- */
-
-static void on_readable(evutil_socket_t fd, short what, void *arg);
-
-static void close_maps(struct trace *t)
-{
-	struct datapath *d = t->datapath;
-
-	if (t->readable)
-		event_free(take_pointer(t->readable));
-	if (t->ring) {
-		ring_buffer__consume(t->ring);
-		ring_buffer__free(take_pointer(t->ring));
-	}
-	close_fd(&d->trace_filter);
-	close_fd(&d->trace_ring);
-	d->trace_filter = d->trace_ring = -1;
-}
-
-static int open_maps(struct trace *t)
-{
-	struct datapath *d = t->datapath;
-
-	if (t->ring)
-		return 0;
-	d->trace_filter = bpf_map_create(BPF_MAP_TYPE_ARRAY, "trace_filter", sizeof(uint32_t),
-					 sizeof(struct trace_filter), 1, NULL);
-	d->trace_ring = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "trace_ring", 0, 0, RING_SIZE, NULL);
-	if (d->trace_filter < 0 || d->trace_ring < 0)
-		return -errno;
-	t->ring = ring_buffer__new(d->trace_ring, on_record, t, NULL);
-	if (!t->ring)
-		return -errno;
-	t->readable = event_new(t->base, ring_buffer__epoll_fd(t->ring), EV_READ | EV_PERSIST, on_readable, t);
-	return t->readable && !event_add(t->readable, NULL) ? 0 : -ENOMEM;
-}
-
 /* ---- the end ------------------------------------------------------------------------------------------------------
  */
 
@@ -194,22 +155,50 @@ static void end(struct trace *t)
 		evtimer_add(t->timer, &(struct timeval){ .tv_sec = RETRY_S });
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
-{
-	struct trace *t = arg;
-
-	ring_buffer__consume(t->ring);
-	if (t->wanted && filter_is_satisfied(t))
-		end(t);
-}
-
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	end(arg);
 }
 
-/* ---- public -------------------------------------------------------------------------------------------------------
- */
+static uint64_t end_if_complete(void *arg, unsigned taken)
+{
+	struct trace *t = arg;
+
+	if (t->wanted && filter_is_satisfied(t))
+		end(t);
+	return RING_READER_IDLE;
+}
+
+static const struct ring_reader_ops records_ring = {
+	.sample = on_record,
+	.turn_ended = end_if_complete,
+};
+
+static void close_maps(struct trace *t)
+{
+	struct datapath *d = t->datapath;
+
+	if (t->ring)
+		ring_reader_turn(t->ring);
+	ring_reader_free(take_pointer(t->ring));
+	close_fd(&d->trace_filter);
+	close_fd(&d->trace_ring);
+	d->trace_filter = d->trace_ring = -1;
+}
+
+static int open_maps(struct trace *t)
+{
+	struct datapath *d = t->datapath;
+
+	if (t->ring)
+		return 0;
+	d->trace_filter = bpf_map_create(BPF_MAP_TYPE_ARRAY, "trace_filter", sizeof(uint32_t),
+					 sizeof(struct trace_filter), 1, NULL);
+	d->trace_ring = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "trace_ring", 0, 0, RING_SIZE, NULL);
+	if (d->trace_filter < 0 || d->trace_ring < 0)
+		return -errno;
+	return ring_reader_new(t->base, d->trace_ring, &records_ring, t, &t->ring);
+}
 
 bool trace_wanted(const struct trace *t)
 {
@@ -285,6 +274,7 @@ void trace_free(struct trace *t)
 {
 	if (!t)
 		return;
+	t->wanted = false;
 	close_maps(t);
 	event_free(t->timer);
 	forget_records(t);

@@ -13,12 +13,12 @@
 
 #include "base/log.h"
 #include "host/raw_send.h"
+#include "host/ring_reader.h"
 
 #define WAIT_NS (UNSOLICITED_WAIT * NS_PER_S)
 
-/* Between turns where there is more to take or to send. */
-#define TURN_MS 2
-/* Of a turn, so that it stays about a millisecond: SYNs taken, and SYNs whose wait ends. */
+#define PAUSE_MS 2
+/* SYNs taken from the ring buffer and waits ended in a turn, so that it takes about a millisecond. */
 #define TAKEN_PER_TURN 128U
 #define ENDED_PER_TURN 64U
 
@@ -37,14 +37,11 @@ struct unsolicited {
 	const struct datapath *d;
 	int socket; /* -1 until the first answer */
 	bool warned;
-	struct ring_buffer *ring;
-	struct event *readable;
-	struct event *turn;
+	struct ring_reader *ring;
 	struct waiting_queue queue; /* oldest first */
 	struct waiting_list places[1U << PLACES_SHIFT];
 	uint64_t seed[4]; /* of the hash, as strangers choose what is hashed */
 	uint32_t n;
-	unsigned taken;	    /* in this turn */
 	uint64_t now_ns;    /* CLOCK_MONOTONIC, of this turn */
 	uint64_t second_ns; /* when the second began whose answers are counted */
 	uint32_t n_sent;    /* in that second */
@@ -165,43 +162,40 @@ static void end_waits(struct unsolicited *u)
 /* ---- a turn -------------------------------------------------------------------------------------------------------
  */
 
-static int on_syn(void *arg, void *data, size_t size)
+static void begin_turn(void *arg)
 {
-	const struct unsolicited_syn *s = data;
 	struct unsolicited *u = arg;
 
-	if (size >= sizeof(*s) && s->length >= UNSOLICITED_QUOTE_MIN && s->length <= UNSOLICITED_QUOTE_MAX)
-		take(u, s);
-	return ++u->taken < TAKEN_PER_TURN ? 0 : -ECANCELED;
+	u->now_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
-static void next_turn_in(struct unsolicited *u, uint64_t ms)
+static void on_syn(void *arg, void *data, size_t size)
 {
-	const struct timeval in = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
+	const struct unsolicited_syn *s = data;
 
-	evtimer_add(u->turn, &in);
+	if (size >= sizeof(*s) && s->length >= UNSOLICITED_QUOTE_MIN && s->length <= UNSOLICITED_QUOTE_MAX)
+		take(arg, s);
 }
 
-/* When something is to be taken, or a wait is over. A flood is taken no faster than this, and the loop serves others in
- * between. */
-static void on_turn(evutil_socket_t fd, short what, void *arg)
+static uint64_t end_turn(void *arg, unsigned taken)
 {
 	struct unsolicited *u = arg;
 	const struct waiting *w;
 
-	u->taken = 0;
-	u->now_ns = clock_ns(CLOCK_MONOTONIC);
-	ring_buffer__consume(u->ring);
 	end_waits(u);
 	w = STAILQ_FIRST(&u->queue);
-	if (u->taken || is_over(u, w)) {
-		next_turn_in(u, TURN_MS);
-		return;
-	}
-	event_add(u->readable, NULL);
-	if (w)
-		next_turn_in(u, (w->syn.time_ns + WAIT_NS - u->now_ns) / NS_PER_MS + 1);
+	if (!w)
+		return RING_READER_IDLE;
+	return is_over(u, w) ? 0 : (w->syn.time_ns + WAIT_NS - u->now_ns) / NS_PER_MS + 1;
 }
+
+static const struct ring_reader_ops syns_ring = {
+	.budget = TAKEN_PER_TURN,
+	.pause_ms = PAUSE_MS,
+	.turn_begins = begin_turn,
+	.sample = on_syn,
+	.turn_ended = end_turn,
+};
 
 /* ---- life ---------------------------------------------------------------------------------------------------------
  */
@@ -211,13 +205,7 @@ static int unsolicited_open(struct unsolicited *u, struct event_base *base)
 	errno = 0;
 	if (getrandom(u->seed, sizeof(u->seed), 0) != (ssize_t)sizeof(u->seed))
 		return errno_or(EIO);
-	u->ring = ring_buffer__new(u->d->unsolicited_syns, on_syn, u, NULL);
-	if (!u->ring)
-		return errno_or(ENOMEM);
-	/* A turn adds it again when there is nothing left to take. */
-	u->readable = event_new(base, ring_buffer__epoll_fd(u->ring), EV_READ, on_turn, u);
-	u->turn = evtimer_new(base, on_turn, u);
-	return u->readable && u->turn ? 0 : errno_or(ENOMEM);
+	return ring_reader_new(base, u->d->unsolicited_syns, &syns_ring, u, &u->ring);
 }
 
 int unsolicited_new(struct event_base *base, const struct datapath *d, struct unsolicited **ret, struct error *err)
@@ -235,7 +223,7 @@ int unsolicited_new(struct event_base *base, const struct datapath *d, struct un
 		unsolicited_free(u);
 		return error_set(err, r, "cannot take SYNs from outside: %s", strerror(-r));
 	}
-	on_turn(-1, 0, u);
+	ring_reader_turn(u->ring);
 	*ret = u;
 	return 0;
 }
@@ -244,13 +232,9 @@ void unsolicited_free(struct unsolicited *u)
 {
 	if (!u)
 		return;
-	if (u->readable)
-		event_free(u->readable);
-	if (u->turn)
-		event_free(u->turn);
 	while (!STAILQ_EMPTY(&u->queue))
 		free(oldest_off(u));
-	ring_buffer__free(u->ring);
+	ring_reader_free(u->ring);
 	close_fd(&u->socket);
 	free(u);
 }

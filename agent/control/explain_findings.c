@@ -249,11 +249,6 @@ static void add_quota(const struct explanation *e, cJSON *list)
 
 static void add_ports(const struct explanation *e, cJSON *list)
 {
-	static const char *const names[] = {
-#define X(constant, name) name,
-		USAGE_PROTOCOLS(X)
-#undef X
-	};
 	const struct explain_destination *d = &e->busiest;
 	uint32_t ports = e->mapping->geo.ports_per_host;
 	const char *advice = "a mapping to more outside addresses gives each subscriber more ports";
@@ -262,7 +257,7 @@ static void add_ports(const struct explanation *e, cJSON *list)
 	if (d->sessions >= ports)
 		add(list, true, "drop_ports_exhausted", advice,
 		    "all %u ports of the block are in use towards %s %s:%u: further sessions to it are refused", ports,
-		    names[d->proto], addr_format(d->ext.addr, addr), d->ext.port);
+		    usage_protocol_text(d->proto), addr_format(d->ext.addr, addr), d->ext.port);
 	else if (e->record.ports_refusal >= 0 && e->record.ports_refusal <= LATELY_S)
 		add(list, false, "drop_ports_exhausted", advice,
 		    "a session was last refused for want of a free port %" PRId64 " s ago", e->record.ports_refusal);

@@ -205,9 +205,9 @@ int trace_subscriber(const struct mapping *m, __u32 number);
 #define TRACE_SUBSCRIBER(m, number) trace_subscriber(m, number)
 #define TRACE_EGRESS(verdict, way)  trace_mark(TRACE_egress, (__u64)(way)->ifindex << 32 | (verdict), (way)->mtu)
 
-#define TRACE_NEXT_HOP(nh)                                                                                 \
-	do {                                                                                               \
-		if (nh)                                                                                    \
+#define TRACE_NEXT_HOP(nh)                                                                                  \
+	do {                                                                                                \
+		if (nh)                                                                                     \
 			trace_mark(TRACE_next_hop, (__u64)(nh)->out_ifindex << 32 | (nh)->kind, (nh)->mtu); \
 	} while (0)
 

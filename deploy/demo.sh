@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# A guided tour of detnat in network namespaces of its own: nothing of the machine's network is touched.
+# A guided tour of detnat in network namespaces: the machine's own network is not touched.
 #
 #   sudo make demo             builds, shows, cleans up
-#   sudo make demo KEEP=1      leaves it running and says how to look around
+#   sudo make demo KEEP=1      leaves it running and explains how to look around
 #   sudo deploy/demo.sh clean  removes what KEEP=1 left
 set -euo pipefail
 umask 077
@@ -30,7 +30,7 @@ say() {
 	printf '   %s\n' "$@"
 }
 
-# run TEXT COMMAND…: prints the text as if typed, runs the command, prints what it says, indented, and returns its status.
+# run TEXT COMMAND…: prints the text as if typed, runs the command, prints its output indented, and returns its status.
 run() {
 	local text=$1
 	shift
@@ -77,7 +77,7 @@ fail() {
 
 finish() {
 	local status=$?
-	# A second Ctrl-C must not stop the cleaning up, nor what it runs.
+	# A second Ctrl-C must stop neither the cleanup nor the commands that it runs.
 	trap - EXIT
 	trap '' INT TERM HUP
 	if [ -z "$keep" ] || [ "$status" != 0 ]; then
@@ -117,7 +117,7 @@ start_collector() {
 	wait_until 150 grep -q 'Capturing on' "$world/tshark.log" || fail "tshark did not start"
 }
 
-# The quota's record among what the collector got, as tshark decodes it.
+# The quota record that the collector received, as tshark decodes it.
 decoded_record() {
 	tshark -r "$world/ipfix.pcap" -O cflow -Y cflow.nat_quota_exceeded_event 2>/dev/null |
 		sed -n 's/^ *//; /^Observation Time/p; /^Nat Event/p; /^NAT Quota/p; /^Max Entries/p; /^SrcAddr/p' | head -n 5
@@ -127,7 +127,7 @@ record_is_there() {
 	[ -n "$(decoded_record)" ]
 }
 
-# Whether the slow download goes on: the number of lines it has.
+# Progress of the slow download: its number of lines.
 lines() {
 	wc -l <"$world/slow"
 }
@@ -139,10 +139,10 @@ more_lines_than() {
 # ------------------------------------------------------------------------------------------------------------------
 
 if [ "$(id -u)" != 0 ]; then
-	echo "demo: it makes network namespaces and loads BPF programs, so it needs root: sudo make demo" >&2
+	echo "demo: needs root to create network namespaces and load BPF programs: sudo make demo" >&2
 	exit 1
 fi
-# The file stays: to remove a file that is locked, without a race, takes more than it is worth.
+# The file stays: removing a locked file without a race is not worth the effort.
 exec 9>/run/detnat-demo.lock
 flock -n 9 || { echo "demo: another demo is running" >&2 && exit 1; }
 if [ "${1:-}" = clean ]; then
@@ -158,7 +158,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 remove_world
-printf '%s\n' "${bold}detnat: carrier-grade NAT that knows by arithmetic who was who${plain}"
+printf '%s\n' "${bold}detnat: carrier-grade NAT that identifies subscribers by arithmetic${plain}"
 
 title "A small provider, in four network namespaces"
 say "alice 10.0.0.2   --." \
@@ -204,7 +204,7 @@ refused_as bob curl -sS --max-time 5 "http://$web_addr/"
 sleep 0.2
 refused_as bob ping -c 2 -i 0.3 -W 1 "$web_addr"
 ctl user show "$bob_addr"
-say "Alice notices nothing of it:"
+say "Alice does not notice:"
 as alice curl -sS --max-time 5 "http://$web_addr/"
 
 title "The operator was told: the IPFIX record, decoded by tshark"
@@ -217,14 +217,14 @@ title "An upgrade under way: the agent is killed during alice's download, and st
 spawn "$alice" curl -sSN --max-time 60 "http://$web_addr/slow" >"$world/slow" 2>"$world/slow.log"
 download=$!
 wait_until 50 more_lines_than 5 || fail "the download did not start"
-{ kill -KILL "$agent" && wait "$agent"; } 2>/dev/null || true # bash would report the death of a job
+{ kill -KILL "$agent" && wait "$agent"; } 2>/dev/null || true # bash would report the killed job
 before=$(lines)
 wait_until 50 more_lines_than $((before + 10)) || fail "the download stopped with the agent"
 say "Without an agent the download went from line $before to line $(lines)."
 start_agent
 before=$(lines)
 wait_until 50 more_lines_than $((before + 10)) || fail "the download stopped with the new agent"
-say "With the new agent it goes on, line $(lines), and its session was never lost:"
+say "With the new agent it continues, line $(lines), and its session was never lost:"
 ctl session list "$alice_addr" --proto tcp
 kill "$download" 2>/dev/null || true
 
@@ -238,8 +238,8 @@ if [ -n "$keep" ]; then
 	hint "$build/detnatctl -s $world/agent.sock session list" "as the operator"
 	hint "nsenter --net=/run/netns/$gateway bpftool net" "what is attached"
 	hint "bpftool map dump pinned $world/bpf/v4/counters" "the counters, as the kernel has them"
-	hint "cat $world/agent.log" "what the agent says"
+	hint "cat $world/agent.log" "the agent's log"
 	hint "deploy/demo.sh clean" "to end it"
 else
-	printf '\n%sThat was detnat. All is cleaned up; "make demo KEEP=1" leaves it running to look around.%s\n' "$dim" "$plain"
+	printf '\n%sThat was detnat. Everything is cleaned up; "make demo KEEP=1" leaves it running to look around.%s\n' "$dim" "$plain"
 fi

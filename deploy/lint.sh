@@ -100,6 +100,11 @@ conformance() {
     "$PYTHON" tests/conformance.py
 }
 
+# Each key of the configuration is in the manual page, and the page has no other.
+keys() {
+    "$PYTHON" deploy/keys.py
+}
+
 manual() {
     [ ${#pages[@]} -eq 0 ] || mandoc -T lint -W warning "${pages[@]}"
 }
@@ -128,6 +133,7 @@ check shellcheck shell_checks
 check version version
 check sample sample
 check manual manual
+check keys keys
 check verbs verbs
 check conformance conformance
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Checks docs/CONFORMANCE.md: every row has a known status, and names tests that exist. Says what is wrong, exits 1."""
+"""Checks docs/CONFORMANCE.md: every row has a known status and names tests that exist. Prints what is wrong and exits with 1."""
 
 import pathlib
 import re
@@ -8,12 +8,12 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "CONFORMANCE.md"
 STATUSES = {"yes", "option", "partly", "no", "n/a"}
-# Of these a row may name no test.
+# Rows of this status need no test.
 UNTESTED = {"no", "n/a"}
 
 
 def tests_of_the_tree(root):
-    """Names as the page writes them."""
+    """Test names in the form that the page uses."""
     names = set()
     for path in [*root.glob("tests/unit/*.c"), *root.glob("tests/bpf/*.c")]:
         names.update(f"{suite}/{test}" for suite, test in re.findall(r"^Test\((\w+),\s*(\w+)", path.read_text(), re.MULTILINE))
@@ -23,7 +23,7 @@ def tests_of_the_tree(root):
 
 
 def check(page, tests):
-    """What is wrong with the page's text, one line each."""
+    """Yields the page's faults, one line each."""
     section, rows = "", 0
     for number, line in enumerate(page.splitlines(), 1):
         if line.startswith("## "):

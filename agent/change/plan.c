@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "datapath/bypass.h"
+#include "datapath/bypass_ranges.h"
 #include "change/preflight.h"
 #include "links/devices.h"
 #include "history/queue.h"
@@ -65,24 +65,16 @@ static struct settings settings_of(const struct change_context *context, const s
 
 	struct settings settings = {
 		.hz = context->datapath->hz,
-		.overflow_sessions = c->overflow_sessions,
 		.redirect = c->forwarding == FORWARDING_REDIRECT && routing != ROUTING_BY_MORE,
-		.unmatched = (uint8_t)c->unmatched,
-		.answer_arp = c->answer_arp,
-		.hairpin = c->hairpin,
-		.quota_icmp_code = c->quota_icmp_code,
 		.session_events = c->ipfix.enabled && c->ipfix.events & IPFIX_SESSIONS,
 		.policy_routing = routing != ROUTING_BY_DESTINATION,
-		.udp_inbound_refresh = c->udp_inbound_refresh,
-		.tcp_mss_clamp = c->tcp_mss_clamp,
-		.unsolicited_tcp = (uint8_t)c->unsolicited_tcp,
-		.guard = c->guard,
 		.trace = context->trace && trace_wanted(context->trace),
 		.source_check = (uint8_t)rp_source_check(&filters),
 		.outside_strict = rp_outside_strict(&filters),
 		.route_mtus = devices_route_mtus(context->devices),
 	};
 
+	config_settings(c, &settings);
 	bypass_ranges(c, &settings);
 	return settings;
 }

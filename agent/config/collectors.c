@@ -78,13 +78,9 @@ static int collectors_write(cJSON *object, const struct field *f, const void *va
 	if (x->n_collectors == 1)
 		return json_add(object, f->name, cJSON_CreateString(collector_format(x->collectors[0], text)));
 	list = cJSON_CreateArray();
-	for (uint32_t i = 0; list && i < x->n_collectors; i++) {
-		cJSON *element = cJSON_CreateString(collector_format(x->collectors[i], text));
-
-		if (!element)
+	for (uint32_t i = 0; list && i < x->n_collectors; i++)
+		if (json_append(list, cJSON_CreateString(collector_format(x->collectors[i], text))))
 			return -ENOMEM;
-		cJSON_AddItemToArray(list, element);
-	}
 	return list ? json_add(object, f->name, take_pointer(list)) : -ENOMEM;
 }
 

@@ -18,6 +18,7 @@
 #include "base/base.h"
 #include "proto/collector_endpoint.h"
 #include "proto/timeouts.h"
+#include "proto/words.h"
 
 /* A file longer than this is refused. */
 #define CONFIG_MAX_SIZE (8U << 20)
@@ -49,6 +50,7 @@ struct config_mapping {
 };
 
 enum ipfix_event { IPFIX_QUOTA = 1, IPFIX_PORTS = 2, IPFIX_SESSIONS = 4, IPFIX_FRAGMENTS = 8, IPFIX_ADDRESSES = 16 };
+extern const struct word ipfix_event_words[];
 
 struct config_ipfix {
 	bool enabled;
@@ -70,9 +72,9 @@ struct config_fragments {
 };
 
 enum forwarding { FORWARDING_REDIRECT, FORWARDING_KERNEL };
-/* The words of the configuration for `forwarding` and `unmatched`, by their numbers. */
-extern const char *const forwarding_words[];
-extern const char *const unmatched_words[];
+extern const struct word forwarding_words[];
+extern const struct word unmatched_words[];
+
 enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_SKB };
 
 struct config {
@@ -156,6 +158,9 @@ static inline void config_free_pointer(struct config **c)
 
 /* The configuration as JSON that config_parse() reads back to an equal one; the caller frees it. NULL: no memory. */
 char *config_to_json(const struct config *c);
+
+/* Copies what the programs read of the configuration; settings that depend on the machine are left as they are. */
+void config_settings(const struct config *c, struct settings *settings);
 
 /* Quota and slots of a mapping after defaults; slots is a power of two from 8 to 2048 (contract, `session_slots`). */
 uint32_t config_mapping_quota(const struct config *c, const struct config_mapping *m);

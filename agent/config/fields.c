@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Every key of the configuration (contract, section 2). The order is that in which the writer writes them. */
+/* Every key of the configuration, in the order in which they are written. */
 #include "config/fields.h"
 
 #define MEMBER(struct_name, member) .offset = offsetof(struct_name, member), .size = sizeof(((struct_name *)0)->member)
+#define SETTING(member)		    .setting = { offsetof(struct settings, member), sizeof(((struct settings *)0)->member) }
 #define TABLE(array)		    ((struct fields){ array, ARRAY_SIZE(array) })
 
 /* Longest path of a Unix socket, without the NUL. */
@@ -24,12 +25,31 @@
 #define MIN_MSS 536U
 #define MAX_MSS 65495U
 
-const char *const forwarding_words[] = { "redirect", "kernel", NULL };
-static const char *const xdp_mode_words[] = { "auto", "native", "skb", NULL };
-const char *const unmatched_words[] = { "drop-private", "route", "drop", "strict", NULL };
-static const char *const unsolicited_words[] = { "drop", "answer", NULL };
-static const char *const on_exit_words[] = { "keep", "detach", NULL };
-static const char *const event_words[] = { "quota", "ports", "sessions", "fragments", "addresses", NULL };
+const struct word forwarding_words[] = { { "redirect", FORWARDING_REDIRECT }, { "kernel", FORWARDING_KERNEL }, {} };
+const struct word ipfix_event_words[] = {
+	{ "quota", IPFIX_QUOTA },	  { "ports", IPFIX_PORTS },	    { "sessions", IPFIX_SESSIONS },
+	{ "fragments", IPFIX_FRAGMENTS }, { "addresses", IPFIX_ADDRESSES }, {},
+};
+
+static const struct word xdp_mode_words[] = {
+	{ "auto", XDP_MODE_AUTO },
+	{ "native", XDP_MODE_NATIVE },
+	{ "skb", XDP_MODE_SKB },
+	{},
+};
+const struct word unmatched_words[] = {
+	{ "drop-private", UNMATCHED_DROP_PRIVATE },
+	{ "route", UNMATCHED_ROUTE },
+	{ "drop", UNMATCHED_DROP },
+	{ "strict", UNMATCHED_STRICT },
+	{},
+};
+static const struct word unsolicited_words[] = {
+	{ "drop", UNSOLICITED_DROP },
+	{ "answer", UNSOLICITED_ANSWER },
+	{},
+};
+static const struct word on_exit_words[] = { { "keep", false }, { "detach", true }, {} };
 
 static const struct field interfaces_table[] = {
 	{ "inside", &field_interfaces, .required = true, .min = DEVICE_INSIDE },
@@ -52,7 +72,7 @@ static const struct field ipfix_table[] = {
 	{ "path_mtu", &field_number, MEMBER(struct config_ipfix, path_mtu), .min = 128, .max = UINT16_MAX },
 	{ "template_interval", &field_number, MEMBER(struct config_ipfix, template_interval), .min = 1,
 	  .max = MAX_INTERVAL },
-	{ "events", &field_events, MEMBER(struct config_ipfix, events), .words = event_words },
+	{ "events", &field_events, MEMBER(struct config_ipfix, events), .words = ipfix_event_words },
 };
 static const struct fields ipfix_fields = TABLE(ipfix_table);
 
@@ -83,25 +103,30 @@ const struct fields config_mapping_fields = TABLE(mapping_table);
 
 static const struct field config_table[] = {
 	{ "interfaces", &field_object, .required = true, .fields = &interfaces_fields, .enabled = -1 },
-	{ "mappings", &field_mappings, .offset = 0 },
+	{ "mappings", &field_mappings, .offset = 0, .fields = &config_mapping_fields },
 	{ "sessions_per_user", &field_number, MEMBER(struct config, sessions_per_user), .min = 1, .max = UINT16_MAX },
 	{ "session_slots", &field_slots, MEMBER(struct config, session_slots), .min = MIN_SLOTS, .max = MAX_SLOTS },
-	{ "overflow_sessions", &field_number, MEMBER(struct config, overflow_sessions), .max = MAX_OVERFLOW },
+	{ "overflow_sessions", &field_number, MEMBER(struct config, overflow_sessions), .max = MAX_OVERFLOW,
+	  SETTING(overflow_sessions) },
 	{ "timeouts", &field_object, MEMBER(struct config, timeouts), .fields = &timeouts_fields, .enabled = -1 },
 	{ "ipfix", &field_object, MEMBER(struct config, ipfix), .fields = &ipfix_fields,
 	  .enabled = offsetof(struct config, ipfix.enabled) },
 	{ "fragments", &field_object, MEMBER(struct config, fragments), .fields = &fragments_fields, .enabled = -1 },
 	{ "forwarding", &field_word, MEMBER(struct config, forwarding), .words = forwarding_words },
 	{ "xdp_mode", &field_word, MEMBER(struct config, xdp_mode), .words = xdp_mode_words },
-	{ "unmatched", &field_word, MEMBER(struct config, unmatched), .words = unmatched_words },
+	{ "unmatched", &field_word, MEMBER(struct config, unmatched), .words = unmatched_words, SETTING(unmatched) },
 	{ "bypass", &field_bypass, .offset = 0 },
-	{ "guard", &field_bool, MEMBER(struct config, guard) },
-	{ "answer_arp", &field_bool, MEMBER(struct config, answer_arp) },
-	{ "hairpin", &field_bool, MEMBER(struct config, hairpin) },
-	{ "tcp_mss_clamp", &field_mss, MEMBER(struct config, tcp_mss_clamp), .min = MIN_MSS, .max = MAX_MSS },
-	{ "udp_inbound_refresh", &field_bool, MEMBER(struct config, udp_inbound_refresh) },
-	{ "unsolicited_tcp", &field_word, MEMBER(struct config, unsolicited_tcp), .words = unsolicited_words },
-	{ "quota_icmp_code", &field_number, MEMBER(struct config, quota_icmp_code), .max = 15 },
+	{ "guard", &field_bool, MEMBER(struct config, guard), SETTING(guard) },
+	{ "answer_arp", &field_bool, MEMBER(struct config, answer_arp), SETTING(answer_arp) },
+	{ "hairpin", &field_bool, MEMBER(struct config, hairpin), SETTING(hairpin) },
+	{ "tcp_mss_clamp", &field_mss, MEMBER(struct config, tcp_mss_clamp), .min = MIN_MSS, .max = MAX_MSS,
+	  SETTING(tcp_mss_clamp) },
+	{ "udp_inbound_refresh", &field_bool, MEMBER(struct config, udp_inbound_refresh),
+	  SETTING(udp_inbound_refresh) },
+	{ "unsolicited_tcp", &field_word, MEMBER(struct config, unsolicited_tcp), .words = unsolicited_words,
+	  SETTING(unsolicited_tcp) },
+	{ "quota_icmp_code", &field_number, MEMBER(struct config, quota_icmp_code), .max = 15,
+	  SETTING(quota_icmp_code) },
 	{ "sweep_interval", &field_number, MEMBER(struct config, sweep_interval), .min = 1, .max = MAX_INTERVAL },
 	{ "control_socket", &field_path, MEMBER(struct config, control_socket), .max = MAX_SOCKET_PATH },
 	{ "pin_path", &field_path, MEMBER(struct config, pin_path), .max = MAX_DIRECTORY_PATH },

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The keys of the configuration as tables: what may stand behind each, where it is kept, how it is read and written.
- * Reader, writer and validation go by these tables alone, so that adding a key is one row.
+ * Private to config/: the keys of the configuration as tables. A row says what values a key takes, which member of
+ * struct config keeps it, and which member of struct settings it is copied to for the programs. Reading, writing and
+ * checking use these tables alone, so a new key is one row here and one item in docs/man/detnat.json.5.
  */
 #ifndef DETNAT_FIELDS_H
 #define DETNAT_FIELDS_H
@@ -43,9 +44,13 @@ struct field {
 	bool required;
 	uint32_t min;
 	uint32_t max;
-	const char *const *words;    /* NULL-terminated */
+	const struct word *words;
 	const struct fields *fields; /* of an object */
 	ptrdiff_t enabled;	     /* of an object: where the struct keeps whether it is there; -1: it always is */
+	struct {
+		size_t offset;
+		size_t size;
+	} setting; /* the member of struct settings that takes the value; size 0: none does */
 };
 
 extern const struct fields config_fields;	  /* of struct config */
@@ -85,6 +90,10 @@ int fields_write(cJSON *object, const struct fields *t, const void *base);
 int fields_validate(const struct fields *t, const void *base, struct json_path *path, const char *name,
 		    struct error *err);
 
+/* Numbers of one or four octets. */
+uint32_t number_load(const void *value, size_t size);
+void number_store(void *value, size_t size, uint32_t n);
+
 /* Stores a message about json where r->path is, and returns -EINVAL. */
 int reader_refuse(struct reader *r, const cJSON *json, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -93,5 +102,8 @@ int reader_no_memory(struct reader *r);
 
 /* Adds an item, which may be NULL for want of memory, under a name. 0 or -ENOMEM; the item is the object's or gone. */
 int json_add(cJSON *object, const char *name, cJSON *item);
+
+/* The same for an array. */
+int json_append(cJSON *array, cJSON *item);
 
 #endif

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Values of the configuration that are made of others: objects, and the lists of interfaces, mappings, prefixes and
- * events. */
+/* Values made of others: objects, and the lists of interfaces, mappings, prefixes and events. */
 #include <errno.h>
 #include <string.h>
 
 #include "config/fields.h"
 
-/* Refuses what is no array, and names the first element too many. */
+/* Refuses a value that is no array, or the first element beyond max. */
 static int expect_array(struct reader *r, const cJSON *json, size_t max, const char *of_what)
 {
 	size_t i = 0;
@@ -24,9 +23,7 @@ static int expect_array(struct reader *r, const cJSON *json, size_t max, const c
 	return 0;
 }
 
-/* ---- object ---- */
-
-/* Where the struct keeps whether the object is there; NULL: it always is. */
+/* The flag that says whether the object is present; NULL: it always is. */
 static bool *object_enabled(const struct field *f, const void *value)
 {
 	return f->enabled < 0 ? NULL : (bool *)((uintptr_t)value - f->offset + (size_t)f->enabled);
@@ -54,8 +51,6 @@ static int object_write(cJSON *object, const struct field *f, const void *value)
 }
 
 const struct field_type field_object = { .read = object_read, .write = object_write };
-
-/* ---- interfaces ---- */
 
 static int interface_read(struct reader *r, const cJSON *json, uint8_t role, unsigned position)
 {
@@ -104,21 +99,15 @@ static int interfaces_write(cJSON *object, const struct field *f, const void *va
 	if (!list)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->n_interfaces; i++) {
-		cJSON *name;
+		const struct config_interface *interface = &c->interfaces[i];
 
-		if (!(c->interfaces[i].roles & f->min))
-			continue;
-		name = cJSON_CreateString(c->interfaces[i].name);
-		if (!name)
+		if (interface->roles & f->min && json_append(list, cJSON_CreateString(interface->name)))
 			return -ENOMEM;
-		cJSON_AddItemToArray(list, name);
 	}
 	return json_add(object, f->name, take_pointer(list));
 }
 
 const struct field_type field_interfaces = { .read = interfaces_read, .write = interfaces_write };
-
-/* ---- mappings ---- */
 
 static int mappings_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
 {
@@ -135,7 +124,7 @@ static int mappings_read(struct reader *r, const cJSON *json, const struct field
 		struct config_mapping *m = &c->mappings[c->n_mappings];
 		size_t before = json_path_add_index(&r->path, c->n_mappings);
 
-		ret = fields_read(r, element, &config_mapping_fields, m);
+		ret = fields_read(r, element, f->fields, m);
 		if (ret < 0)
 			return ret;
 		m->line = json_line(element);
@@ -157,18 +146,13 @@ static int mappings_write(cJSON *object, const struct field *f, const void *valu
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		cJSON *element = cJSON_CreateObject();
 
-		if (!element)
-			return -ENOMEM;
-		cJSON_AddItemToArray(list, element);
-		if (fields_write(element, &config_mapping_fields, &c->mappings[i]) < 0)
+		if (json_append(list, element) || fields_write(element, f->fields, &c->mappings[i]) < 0)
 			return -ENOMEM;
 	}
 	return json_add(object, f->name, take_pointer(list));
 }
 
 const struct field_type field_mappings = { .read = mappings_read, .write = mappings_write };
-
-/* ---- bypass ---- */
 
 static const struct field bypass_element = { "", &field_prefix, .size = sizeof(struct prefix) };
 
@@ -204,18 +188,16 @@ static int bypass_write(cJSON *object, const struct field *f, const void *value)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->n_bypass; i++) {
 		char text[ADDR_TEXT];
-		cJSON *prefix = cJSON_CreateString(prefix_format(c->bypass[i].base, c->bypass[i].plen, text));
 
-		if (!prefix)
+		if (json_append(list, cJSON_CreateString(prefix_format(c->bypass[i].base, c->bypass[i].plen, text))))
 			return -ENOMEM;
-		cJSON_AddItemToArray(list, prefix);
 	}
 	return json_add(object, f->name, take_pointer(list));
 }
 
 const struct field_type field_bypass = { .read = bypass_read, .write = bypass_write };
 
-/* ---- events: a bit for each word ---- */
+/* Events: one bit for each word. */
 
 static int events_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
 {
@@ -233,7 +215,7 @@ static int events_read(struct reader *r, const cJSON *json, const struct field *
 
 		if (ret < 0)
 			return ret;
-		events |= (uint8_t)(1U << number);
+		events |= number;
 		json_path_cut(&r->path, before);
 	}
 	*(uint8_t *)value = events;
@@ -246,16 +228,9 @@ static int events_write(cJSON *object, const struct field *f, const void *value)
 
 	if (!list)
 		return -ENOMEM;
-	for (uint32_t i = 0; f->words[i]; i++) {
-		cJSON *word;
-
-		if (!(*(const uint8_t *)value & 1U << i))
-			continue;
-		word = cJSON_CreateString(f->words[i]);
-		if (!word)
+	for (const struct word *event = f->words; event->text; event++)
+		if (*(const uint8_t *)value & event->number && json_append(list, cJSON_CreateString(event->text)))
 			return -ENOMEM;
-		cJSON_AddItemToArray(list, word);
-	}
 	return json_add(object, f->name, take_pointer(list));
 }
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The configuration file: read whole, bounded, and never waited for. */
+/*
+ * The configuration file and its text. A file is read whole, up to a size, and only if it is a regular one: opening or
+ * reading never blocks.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "config/config.h"
+#include "config/fields.h"
 #include "host/paths.h"
 
 /* FNV-1a, 64 bits. Never 0, so that 0 can mean "no file". */
@@ -73,6 +76,44 @@ static int read_whole(int fd, const char *path, char **ret, size_t *ret_size, st
 	}
 	*ret = take_pointer(text);
 	*ret_size = size;
+	return 0;
+}
+
+/* The line of a key of the document, or 0. */
+static unsigned line_of(const cJSON *json, const char *key)
+{
+	const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
+
+	return value ? json_line(value) : 0;
+}
+
+int config_parse(const char *text, size_t size, const char *name, struct config **ret, struct error *err)
+{
+	_cleanup_config_ struct config *c = config_new();
+	_cleanup_json_ cJSON *json = NULL;
+	struct reader reader = { .name = name, .config = c, .err = err };
+	struct json_fault fault;
+	int r;
+
+	if (!c)
+		return reader_no_memory(&reader);
+	r = json_read(text, size, &json, &fault);
+	if (r == -ENOMEM)
+		return reader_no_memory(&reader);
+	if (r < 0)
+		return config_refuse(err, r, name, fault.line, fault.path.text, "%s", fault.text);
+
+	r = fields_read(&reader, json, &config_fields, c);
+	if (r < 0)
+		return r;
+	c->overflow_line = line_of(json, "overflow_sessions");
+	c->control_socket_line = line_of(json, "control_socket");
+	c->pin_path_line = line_of(json, "pin_path");
+	c->state_dir_line = line_of(json, "state_dir");
+	r = config_validate(c, name, err);
+	if (r < 0)
+		return r;
+	*ret = take_pointer(c);
 	return 0;
 }
 

@@ -1,49 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From JSON to a configuration, by the tables of config/fields.c. */
+/* Objects and values read from JSON by the tables of config/fields.c. */
 #include <errno.h>
 #include <string.h>
 
 #include "config/fields.h"
 
-/* Characters of a wrong value that a message quotes, and of the end of a file's name. */
+/* Characters of a wrong value that a message quotes. */
 #define VALUE_SHOWN 40
-#define NAME_SHOWN  200U
-
-int config_refuse(struct error *err, int r, const char *name, unsigned line, const char *path, const char *format, ...)
-{
-	size_t length = name ? strlen(name) : 0;
-	char text[256], number[16] = "";
-	const char *cut = "";
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
-	if (name && line)
-		snprintf(number, sizeof(number), ":%u", line);
-	if (length > NAME_SHOWN) {
-		name += length - NAME_SHOWN;
-		cut = "...";
-	}
-	return error_set(err, r, "%s%s%s%s%s%s%s", cut, name ? name : "", number, name ? ": " : "", path,
-			 *path ? ": " : "", text);
-}
-
-int reader_refuse(struct reader *r, const cJSON *json, const char *format, ...)
-{
-	char text[256];
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
-	return config_refuse(r->err, -EINVAL, r->name, json_line(json), r->path.text, "%s", text);
-}
-
-int reader_no_memory(struct reader *r)
-{
-	return config_refuse(r->err, -ENOMEM, r->name, 0, "", "no memory to read it");
-}
 
 /* A value as a message shows it: short, and without what a terminal would act on. */
 static void describe(const cJSON *json, char *text, size_t size)
@@ -119,43 +82,5 @@ int fields_read(struct reader *r, const cJSON *json, const struct fields *t, voi
 			return reader_refuse(r, json, "this key is missing");
 		}
 	}
-	return 0;
-}
-
-/* The line of a key of the document, or 0. */
-static unsigned line_of(const cJSON *json, const char *key)
-{
-	const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
-
-	return value ? json_line(value) : 0;
-}
-
-int config_parse(const char *text, size_t size, const char *name, struct config **ret, struct error *err)
-{
-	_cleanup_config_ struct config *c = config_new();
-	_cleanup_json_ cJSON *json = NULL;
-	struct reader reader = { .name = name, .config = c, .err = err };
-	struct json_fault fault;
-	int r;
-
-	if (!c)
-		return reader_no_memory(&reader);
-	r = json_read(text, size, &json, &fault);
-	if (r == -ENOMEM)
-		return reader_no_memory(&reader);
-	if (r < 0)
-		return config_refuse(err, r, name, fault.line, fault.path.text, "%s", fault.text);
-
-	r = fields_read(&reader, json, &config_fields, c);
-	if (r < 0)
-		return r;
-	c->overflow_line = line_of(json, "overflow_sessions");
-	c->control_socket_line = line_of(json, "control_socket");
-	c->pin_path_line = line_of(json, "pin_path");
-	c->state_dir_line = line_of(json, "state_dir");
-	r = config_validate(c, name, err);
-	if (r < 0)
-		return r;
-	*ret = take_pointer(c);
 	return 0;
 }

@@ -14,18 +14,31 @@ int json_add(cJSON *object, const char *name, cJSON *item)
 	return 0;
 }
 
-/* Numbers of either size that the configuration has. */
-static uint32_t load(const struct field *f, const void *value)
+int json_append(cJSON *array, cJSON *item)
 {
-	return f->size == 1 ? *(const uint8_t *)value : *(const uint32_t *)value;
+	if (!item || !cJSON_AddItemToArray(array, item)) {
+		cJSON_Delete(item);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
-static void store(const struct field *f, void *value, uint32_t n)
+uint32_t number_load(const void *value, size_t size)
 {
-	if (f->size == 1)
+	return size == 1 ? *(const uint8_t *)value : *(const uint32_t *)value;
+}
+
+void number_store(void *value, size_t size, uint32_t n)
+{
+	if (size == 1)
 		*(uint8_t *)value = (uint8_t)n;
 	else
 		*(uint32_t *)value = n;
+}
+
+static uint32_t load(const struct field *f, const void *value)
+{
+	return number_load(value, f->size);
 }
 
 /* JSON knows one kind of number: 1000, 1e3 and 1000.0 are the same; 0.5 is none of ours. */
@@ -38,8 +51,6 @@ static int whole_number(const cJSON *json, uint32_t *ret)
 	*ret = (uint32_t)n;
 	return 0;
 }
-
-/* ---- number ---- */
 
 static void number_expected(const struct field *f, char *text, size_t size)
 {
@@ -59,7 +70,7 @@ static int number_read(struct reader *r, const cJSON *json, const struct field *
 
 	if (whole_number(json, &n) < 0 || n < f->min || n > f->max)
 		return -EINVAL;
-	store(f, value, n);
+	number_store(value, f->size, n);
 	return 0;
 }
 
@@ -70,7 +81,7 @@ static int number_write(cJSON *object, const struct field *f, const void *value)
 
 const struct field_type field_number = { number_expected, number_read, number_valid, number_write };
 
-/* ---- number of a mapping that goes before the configuration's; 0 says nothing ---- */
+/* Number of a mapping that goes before the configuration's; 0 says nothing */
 
 static bool quota_valid(const struct field *f, const void *value)
 {
@@ -83,8 +94,6 @@ static int quota_write(cJSON *object, const struct field *f, const void *value)
 }
 
 const struct field_type field_quota = { number_expected, number_read, quota_valid, quota_write };
-
-/* ---- bool ---- */
 
 static void bool_expected(const struct field *f, char *text, size_t size)
 {
@@ -106,46 +115,36 @@ static int bool_write(cJSON *object, const struct field *f, const void *value)
 
 const struct field_type field_bool = { bool_expected, bool_read, NULL, bool_write };
 
-/* ---- word ---- */
-
 static void word_expected(const struct field *f, char *text, size_t size)
 {
 	size_t length = (size_t)snprintf(text, size, "one of");
 
-	for (const char *const *word = f->words; *word && length < size; word++)
-		length +=
-			(size_t)snprintf(text + length, size - length, "%s \"%s\"", word == f->words ? "" : ",", *word);
+	for (const struct word *word = f->words; word->text && length < size; word++)
+		length += (size_t)snprintf(text + length, size - length, "%s \"%s\"", word == f->words ? "" : ",",
+					   word->text);
 }
 
 static int word_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
 {
-	if (!cJSON_IsString(json))
+	uint32_t number;
+
+	if (!cJSON_IsString(json) || word_number(f->words, json->valuestring, &number))
 		return -EINVAL;
-	for (uint32_t i = 0; f->words[i]; i++) {
-		if (strcmp(json->valuestring, f->words[i]) == 0) {
-			store(f, value, i);
-			return 0;
-		}
-	}
-	return -EINVAL;
+	number_store(value, f->size, number);
+	return 0;
 }
 
 static bool word_valid(const struct field *f, const void *value)
 {
-	for (uint32_t i = 0; f->words[i]; i++)
-		if (i == load(f, value))
-			return true;
-	return false;
+	return word_text(f->words, load(f, value)) != NULL;
 }
 
 static int word_write(cJSON *object, const struct field *f, const void *value)
 {
-	return json_add(object, f->name, cJSON_CreateString(f->words[load(f, value)]));
+	return json_add(object, f->name, cJSON_CreateString(word_text(f->words, load(f, value))));
 }
 
 const struct field_type field_word = { word_expected, word_read, word_valid, word_write };
-
-/* ---- path ---- */
 
 static void path_expected(const struct field *f, char *text, size_t size)
 {
@@ -183,7 +182,7 @@ static int path_write(cJSON *object, const struct field *f, const void *value)
 
 const struct field_type field_path = { path_expected, path_read, path_valid, path_write };
 
-/* ---- session slots: 0 is "auto" in the configuration; in a mapping 0 says nothing ---- */
+/* Session slots: 0 is "auto" in the configuration; in a mapping 0 says nothing */
 
 static void slots_expected(const struct field *f, char *text, size_t size)
 {
@@ -242,8 +241,6 @@ static int mapping_slots_write(cJSON *object, const struct field *f, const void 
 const struct field_type field_slots = { slots_expected, slots_read, slots_valid, slots_write };
 const struct field_type field_mapping_slots = { slots_expected, mapping_slots_read, mapping_slots_valid,
 						mapping_slots_write };
-
-/* ---- MSS clamp ---- */
 
 static void mss_expected(const struct field *f, char *text, size_t size)
 {

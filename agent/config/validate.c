@@ -20,7 +20,7 @@ int fields_validate(const struct fields *t, const void *base, struct json_path *
 		const void *value = (const char *)base + f->offset;
 		size_t before = json_path_add_key(path, f->name, strlen(f->name));
 
-		if (f->fields && (f->enabled < 0 || *((const bool *)base + f->enabled))) {
+		if (f->type == &field_object && (f->enabled < 0 || *((const bool *)base + f->enabled))) {
 			int r = fields_validate(f->fields, value, path, name, err);
 
 			if (r < 0)

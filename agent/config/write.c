@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The configuration as others take it: JSON, and the settings of the programs. */
 #include <errno.h>
 
 #include "config/fields.h"
@@ -22,4 +23,15 @@ char *config_to_json(const struct config *c)
 	if (!json || fields_write(json, &config_fields, c) < 0)
 		return NULL;
 	return cJSON_PrintUnformatted(json);
+}
+
+void config_settings(const struct config *c, struct settings *settings)
+{
+	for (size_t i = 0; i < config_fields.n; i++) {
+		const struct field *f = &config_fields.field[i];
+
+		if (f->setting.size)
+			number_store((char *)settings + f->setting.offset, f->setting.size,
+				     number_load((const char *)c + f->offset, f->size));
+	}
 }

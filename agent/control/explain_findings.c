@@ -71,7 +71,7 @@ static void add_unmapped(const struct explanation *e, cJSON *list)
 		    "%s is in no mapping: what comes from it by an inside interface and would leave by an outside one "
 		    "is "
 		    "dropped, as unmatched is \"%s\"",
-		    addr, unmatched_words[c->unmatched]);
+		    addr, word_text(unmatched_words, c->unmatched));
 	else if (c->unmatched == UNMATCHED_STRICT)
 		add(list, false, "drop_spoofed", "detnatctl mapping add IN OUT has it translated",
 		    "%s is in no mapping: what comes from it is routed as it is where the route back to it is by the "
@@ -80,7 +80,7 @@ static void add_unmapped(const struct explanation *e, cJSON *list)
 	else
 		add(list, false, "passed_untranslated", "detnatctl mapping add IN OUT has it translated",
 		    "%s is in no mapping: what comes from it is routed as it is, as unmatched is \"%s\"", addr,
-		    unmatched_words[c->unmatched]);
+		    word_text(unmatched_words, c->unmatched));
 	add_file(e, list);
 	if (e->way_out.local)
 		add(list, false, "passed_untranslated", "", "%s is the gateway's own address: its traffic is untouched",

@@ -5,14 +5,6 @@
 
 #include "control/handlers.h"
 
-static const struct {
-	uint8_t event;
-	const char *name;
-} event_names[] = {
-	{ IPFIX_QUOTA, "quota" },	  { IPFIX_PORTS, "ports" },	    { IPFIX_SESSIONS, "sessions" },
-	{ IPFIX_FRAGMENTS, "fragments" }, { IPFIX_ADDRESSES, "addresses" },
-};
-
 /* One as text, several as a list: as the configuration has them. */
 static void add_collector_names(cJSON *json, const struct config_ipfix *c)
 {
@@ -71,9 +63,9 @@ static cJSON *answer_settings(struct request *r)
 	json_add_u64(json, "path_mtu", c->path_mtu);
 	json_add_u64(json, "template_interval", c->template_interval);
 	events = cJSON_AddArrayToObject(json, "events");
-	for (unsigned i = 0; i < ARRAY_SIZE(event_names); i++)
-		if (c->events & event_names[i].event)
-			cJSON_AddItemToArray(events, cJSON_CreateString(event_names[i].name));
+	for (const struct word *event = ipfix_event_words; event->text; event++)
+		if (c->events & event->number)
+			cJSON_AddItemToArray(events, cJSON_CreateString(event->text));
 	add_figures(json, &figures);
 	datapath_counters(r->context->datapath, &counters);
 	json_add_u64(json, "events_lost", counters.events_lost);

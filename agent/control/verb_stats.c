@@ -102,7 +102,7 @@ static cJSON *answer_status(struct request *r, const struct session_count *count
 	uptime = now.tv_sec - a->started.tv_sec - (now.tv_nsec < a->started.tv_nsec);
 	cJSON_AddStringToObject(json, "version", DETNAT_VERSION);
 	json_add_u64(json, "uptime", (uint64_t)uptime);
-	cJSON_AddStringToObject(json, "forwarding", forwarding_words[a->active->config->forwarding]);
+	cJSON_AddStringToObject(json, "forwarding", word_text(forwarding_words, a->active->config->forwarding));
 	json_add_u64(json, "mappings", a->active->config->n_mappings);
 	json_add_u64(json, "sessions", count->total);
 	add_started(json, uptime);

@@ -71,8 +71,6 @@ struct datapath_build {
 /* Sets every descriptor to -1 and every pointer to NULL. */
 void datapath_init(struct datapath *d);
 
-/* ---- libbpf's objects (datapath/objects.c) ------------------------------------------------------------------ */
-
 /* Loads an object; on failure everything that libbpf said goes to stderr. */
 int object_load(struct bpf_object *o, struct error *err);
 
@@ -81,8 +79,6 @@ int object_load(struct bpf_object *o, struct error *err);
  * itself, of so many entries, and does not pin. An object without such a map is left as it is.
  */
 int object_set_overflow(struct bpf_object *o, int overflow, uint32_t entries);
-
-/* ---- the programs of a hook, in the build that settings ask for (datapath/hooks.c) ------------------------------ */
 
 /* An object opened and not loaded yet, its settings set, its maps those of the datapath. Zeroed: none. */
 struct hook_object {
@@ -95,8 +91,6 @@ struct hook_object {
 int hook_object_open_xdp(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 void hook_object_close(struct hook_object *o);
-
-/* ---- pins (datapath/pins.c) ----------------------------------------------------------------------------------- */
 
 /*
  * Whether a name under the pin path is a layout's directory, v<number>. Nothing else there is touched: an operator may
@@ -122,8 +116,6 @@ void pins_close(struct datapath *d);
 /* A pin's path; text is returned. */
 const char *pin_path_of(const struct datapath *d, const char *name, char text[static PATH_MAX]);
 
-/* ---- builds (datapath/build.c) ---------------------------------------------------------------------------------- */
-
 /* Loads programs around d's maps, ready to be swapped in. */
 int build_new(const struct datapath *d, const struct settings *settings, struct datapath_build **ret,
 	      struct error *err);
@@ -143,10 +135,6 @@ const char *leaves_name(enum leaves array);
 /* Removes the pins of one generation, or of all but those of d's builds. */
 void build_unpin(const struct datapath *d, unsigned generation);
 void build_unpin_others(const struct datapath *d);
-
-/* ---- overflow sessions (datapath/overflow_resize.c)
- * ----------------------------------------------------------------------
- */
 
 struct overflow_entry {
 	struct overflow_key key;

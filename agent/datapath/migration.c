@@ -63,8 +63,6 @@ static void free_migration(struct migration **m)
 	migration_free(*m);
 }
 
-/* ---- which one ------------------------------------------------------------------------------------------------ */
-
 struct search {
 	const char *pin_path;
 	char *pin_dir;
@@ -115,8 +113,6 @@ bool migration_unused(const char *pin_dir)
 	snprintf(path, sizeof(path), "%s/" PIN_MOVING, pin_dir);
 	return !access(path, F_OK);
 }
-
-/* ---- what it is made of ------------------------------------------------------------------------------------------ */
 
 /* Not `fragments`: how many of its entries are whose is told by records that begin anew. */
 const struct migration_shared migration_shared[] = {
@@ -206,8 +202,6 @@ static int open_source(const char *pin_dir, struct migration **ret, struct error
 	*ret = take_pointer(m);
 	return type ? error_set(err, -EXDEV, "its records \"%s\" differ", type) : 0;
 }
-
-/* ---- what would be lost ------------------------------------------------------------------------------------------ */
 
 struct tally {
 	struct migration *m;

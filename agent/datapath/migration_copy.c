@@ -13,9 +13,6 @@
 #include "datapath/pinned.h"
 #include "datapath/running.h"
 
-/* ---- pins ---------------------------------------------------------------------------------------------------------
- */
-
 static int pin_mark(const struct datapath *d)
 {
 	char path[PATH_MAX];
@@ -106,9 +103,6 @@ static int pin_shared_chunks(const struct datapath *d, const struct migration *m
 	return r;
 }
 
-/* ---- counters ------------------------------------------------------------------------------------------------------
- */
-
 /* The old counters of each core by their names; *ret_sum is their sum. The values are the caller's. */
 static struct counters *read_counters(const struct migration *m, struct counters *ret_sum)
 {
@@ -159,9 +153,6 @@ static void bring_over_counters(const struct datapath *d, struct migration *m)
 	}
 	m->counted = now;
 }
-
-/* ---- all of it -----------------------------------------------------------------------------------------------------
- */
 
 /* Last of all: from then on the copy is complete. */
 static int copy_running(const struct datapath *d, const struct migration *m, struct error *err)

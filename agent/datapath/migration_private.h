@@ -73,9 +73,6 @@ bool migration_shares(const struct migration *m, const struct migration_shared *
 /* Opens the other layout under d's pin path; *ret is NULL where there is none. -EXDEV with err. */
 int migration_open(const struct datapath *d, struct migration **ret, struct error *err);
 
-/* ---- records of subscribers (datapath/migration_subscribers.c)
- * ------------------------------------------------------------ */
-
 /* Makes d's chunks of those of the old layout. 0 or -errno. */
 int migration_subscribers_copy(const struct datapath *d, struct migration *m);
 

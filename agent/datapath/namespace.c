@@ -64,8 +64,6 @@ int namespace_claim(const char *pin_dir)
 	return r ? r : bpf_map_update_elem(fd, &only, &own, BPF_ANY);
 }
 
-/* ---- what is pinned --------------------------------------------------------------------------------------------- */
-
 struct pinned {
 	const char *pin_path;
 	struct identity identity;
@@ -83,8 +81,6 @@ static int visit_layout(const char *name, void *arg)
 
 	return fd >= 0 && !bpf_map_lookup_elem(fd, &only, &p->identity) && p->identity.inode;
 }
-
-/* ---- whether a namespace lives ---------------------------------------------------------------------------------- */
 
 struct search {
 	const char *text;     /* net:[INODE] */
@@ -186,8 +182,6 @@ static bool lives(struct search *s)
 	closedir(proc);
 	return found;
 }
-
-/* ---- the check -------------------------------------------------------------------------------------------------- */
 
 static bool is_same(const struct identity *a, const struct identity *b)
 {

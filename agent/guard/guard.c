@@ -79,9 +79,6 @@ const char *guard_problem(const struct guard *g)
 	return g->problem[0] ? g->problem : NULL;
 }
 
-/* ---- the table ----------------------------------------------------------------------------------------------------
- */
-
 static void __attribute__((format(printf, 2, 3))) set_problem(struct guard *g, const char *format, ...)
 {
 	static const char text[] = "packets that no program of detnat sees are routed as they are";
@@ -223,9 +220,6 @@ static void on_changed(void *arg)
 			    g->rules.table);
 }
 
-/* ---- what is guarded ----------------------------------------------------------------------------------------------
- */
-
 static int set_prefixes(struct guard *g, const struct config *running, const struct config *wanted)
 {
 	const struct config *from[] = { running, wanted };
@@ -288,9 +282,6 @@ void guard_hold(struct guard *g, const struct prefix *in, size_t n)
 	g->rules.n_held = address_ranges_merge(held, n);
 	write_table(g);
 }
-
-/* ---- interfaces ---------------------------------------------------------------------------------------------------
- */
 
 static int compare(const void *a, const void *b)
 {
@@ -359,9 +350,6 @@ void guard_shut(struct guard *g, uint32_t ifindex)
 	set_interfaces(g, list, kept);
 }
 
-/* ---- counters -----------------------------------------------------------------------------------------------------
- */
-
 static void count(struct guard *g, const struct datapath *d, const char *name, enum reason reason)
 {
 	uint64_t packets;
@@ -395,9 +383,6 @@ int64_t guard_last_drop(const struct guard *g)
 	return g->dropped_us ? (int64_t)((monotonic_us() - g->dropped_us) / 1000000) : -1;
 }
 
-/* ---- check --------------------------------------------------------------------------------------------------------
- */
-
 static int find_faults(struct guard *g, struct findings *f, size_t *ret_parts)
 {
 	*ret_parts = 0;
@@ -429,9 +414,6 @@ int guard_audit(struct guard *g, bool repair, struct findings *findings, size_t 
 	findings_free(&after);
 	return r;
 }
-
-/* ---- without an agent ---------------------------------------------------------------------------------------------
- */
 
 /* What is to be done with the table of a pin path, by a socket of its own. */
 static int on_table(const char *pin_path, int (*act)(struct guard_nft *n, const struct guard_rules *rules))

@@ -55,9 +55,6 @@ static bool is_table(const char *found, const char *table)
 	return found && !strcmp(found, table);
 }
 
-/* ---- what messages tell of ----------------------------------------------------------------------------------------
- */
-
 /* Whose it is, and its comment, decide whether it is a guard's at all (guard/nft.c). */
 static void add_table(struct guard_image *image, const struct nftnl_table *t, const char *table)
 {
@@ -245,9 +242,6 @@ void guard_image_add_batch(struct guard_image *image, const struct guard_batch *
 		guard_image_add(image, h, table);
 	}
 }
-
-/* ---- comparison ---------------------------------------------------------------------------------------------------
- */
 
 static int compare(const void *a, const void *b)
 {

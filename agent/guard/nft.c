@@ -68,9 +68,6 @@ uint32_t guard_nft_port(const struct guard_nft *n)
 	return n->port;
 }
 
-/* ---- transactions -------------------------------------------------------------------------------------------------
- */
-
 /* Answers to an earlier request, whose reader gave up, are no business of this one. */
 static void discard_answers(struct guard_nft *n)
 {
@@ -111,9 +108,6 @@ static int run(struct guard_nft *n, const struct guard_batch *b)
 		return -errno;
 	return transaction_result(n, b);
 }
-
-/* ---- one thing of the table ---------------------------------------------------------------------------------------
- */
 
 /* Asks for one thing; handles its answer by parse. */
 static int ask(struct guard_nft *n, const struct nlmsghdr *h, mnl_cb_t parse, void *arg)
@@ -182,9 +176,6 @@ static int read_table(struct guard_nft *n, const struct guard_rules *rules, stru
 	nftnl_table_free(t);
 	return ask(n, h, visit_table, ret);
 }
-
-/* ---- all of the table ---------------------------------------------------------------------------------------------
- */
 
 /* Others change the tables while they are read: so often it is tried anew. */
 #define READ_TRIES 5
@@ -263,9 +254,6 @@ int guard_nft_read(struct guard_nft *n, const struct guard_rules *rules, struct 
 	}
 	return r;
 }
-
-/* ---- writing ------------------------------------------------------------------------------------------------------
- */
 
 enum transaction { MAKE, MAKE_ANEW, TRY, FILL, TURN };
 

@@ -164,9 +164,6 @@ static void put_chain(struct guard_batch *b, const struct guard_rules *rules, co
 		nftnl_chain_free(c);
 }
 
-/* ---- rules --------------------------------------------------------------------------------------------------------
- */
-
 static struct nftnl_expr *add_expr(struct guard_batch *b, struct nftnl_rule *r, const char *name)
 {
 	struct nftnl_expr *e = r ? BATCH_CHECKED(b, nftnl_expr_alloc(name)) : NULL;
@@ -376,9 +373,6 @@ static void put_outgoing(struct guard_batch *b, const struct guard_rules *rules)
 	put_accept_own(b, rules);
 	put_drop_out(b, rules, INSIDE);
 }
-
-/* ---- the table ----------------------------------------------------------------------------------------------------
- */
 
 static void put_sets(struct guard_batch *b, const struct guard_rules *rules)
 {

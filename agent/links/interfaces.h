@@ -60,9 +60,6 @@ void interfaces_carry(struct interfaces *all);
 /* Tells the datapath whose frames with which tags are. 0 or -errno. */
 int interfaces_tell_vlans(const struct interfaces *all, int vlans);
 
-/* ---- names (links/interfaces_names.c)
- * --------------------------------------------------------------------------------- */
-
 /* The link that an interface of this name is known to be, whatever it is called now. NULL: it is not known, or gone. */
 const struct link *interfaces_followed(const struct interfaces *known, const struct link_list *links, const char *name);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "links/devices.h"
+#include "proto/words.h"
 #include "metrics/page.h"
 #include "metrics/exposition.h"
 #include "metrics/usage_monitor.h"

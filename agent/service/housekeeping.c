@@ -9,7 +9,7 @@
 #include "guard/guard.h"
 #include "history/queue.h"
 #include "base/log.h"
-#include "host/notify.h"
+#include "host/service_manager.h"
 #include "sessions/sessions.h"
 #include "sessions/check.h"
 #include "base/trouble.h"

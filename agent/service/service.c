@@ -23,7 +23,7 @@
 #include "base/log.h"
 #include "metrics/metrics.h"
 #include "datapath/migration.h"
-#include "host/notify.h"
+#include "host/service_manager.h"
 #include "service/prepare.h"
 #include "host/privileges.h"
 #include "service/startup.h"

@@ -7,8 +7,6 @@
 
 #include "sessions/check_private.h"
 
-/* ---- a grace period, in a thread --------------------------------------------------------------------------------- */
-
 static void wait_for_programs(void *arg)
 {
 	datapath_grace_period(arg);
@@ -26,9 +24,6 @@ static bool grace_over(struct table_check *c)
 	c->in_grace = false;
 	return true;
 }
-
-/* ---- subscribers ---------------------------------------------------------------------------------------------------
- */
 
 static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 {
@@ -81,9 +76,6 @@ static void look_again(struct table_check *c)
 		*s = c->suspect[--c->n_suspects];
 	}
 }
-
-/* ---- the pass -------------------------------------------------------------------------------------------------------
- */
 
 static void begin_subscribers(struct table_check *c)
 {

@@ -102,9 +102,6 @@ struct table_check {
 	unsigned n_counts;
 };
 
-/* ---- one subscriber (sessions/check_slots.c) ------------------------------------------------------------------------
- */
-
 void examine(const struct subscriber_iterator *it, struct examination *ret);
 
 /*
@@ -120,10 +117,6 @@ bool examination_suspicious(const struct examination *e);
 bool suspect_settle(struct table_check *c, struct suspect *s, const struct subscriber_iterator *it,
 		    const struct examination *now);
 
-/* ---- the overflow (sessions/check_overflow.c)
- * -------------------------------------------------------------------------
- */
-
 /* A batch of the pass: 1 more to do, 0 done, -errno. */
 int check_overflow_step(struct table_check *c);
 /* Entries without a partner, once more. */
@@ -132,10 +125,6 @@ void check_overflow_pairs(struct table_check *c);
 bool check_overflow_count(struct table_check *c, const struct subscriber_iterator *it);
 /* A batch of the pass for those whose count was wrong: as above. */
 int check_counts_step(struct table_check *c);
-
-/* ---- mappings and the prefix index (sessions/check_mappings.c)
- * --------------------------------------------------------
- */
 
 void check_mappings(struct table_check *c);
 

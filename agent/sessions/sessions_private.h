@@ -32,8 +32,6 @@ static inline bool counts_now(const struct age_limits *l, uint64_t truth, uint32
 	return (int32_t)(now - word_seen(truth)) <= l->counts[word_state(truth)];
 }
 
-/* ---- slots ------------------------------------------------------------------------------------------------ */
-
 static inline uint64_t load_truth(const struct slot *s)
 {
 	return __atomic_load_n(&s->truth, __ATOMIC_RELAXED);
@@ -60,8 +58,6 @@ static inline uint64_t overflow_slot_key(const struct overflow_key *in2out)
 
 /* Reports sessions that end with their mapping to the function of sessions_on_close(). */
 extern const struct mappings_ending sessions_ending;
-
-/* ---- subscribers ------------------------------------------------------------------------------------------ */
 
 struct subscriber_iterator {
 	struct mappings *m;

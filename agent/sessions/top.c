@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "sessions/sessions_private.h"
-#include "base/heap.h"
+#include "sessions/top_heap.h"
 
 /* Slots that are counted whatever the record says: some milliseconds' worth. Beyond them it is believed while it can
  * be. */
@@ -81,8 +81,6 @@ void top_free(struct top *t)
 	free(t);
 }
 
-/* ---- choosing ------------------------------------------------------------------------------------------------- */
-
 static struct top_rank rank_of(enum top_order order, uint32_t in_addr, uint64_t sessions, uint64_t refused)
 {
 	bool by_sessions = order == TOP_BY_SESSIONS;
@@ -126,8 +124,6 @@ static int choose(struct subscriber_iterator *it, void *arg)
 	return 0;
 }
 
-/* ---- those chosen --------------------------------------------------------------------------------------------- */
-
 static int compare_addresses(const void *a, const void *b)
 {
 	const struct chosen *x = a, *y = b;
@@ -139,15 +135,15 @@ static int take_chosen(struct top *t)
 {
 	if (t->failed)
 		return -ENOMEM;
-	if (!t->heap.n)
+	if (!t->heap.heap.n)
 		return 0;
-	t->chosen = calloc(t->heap.n, sizeof(*t->chosen));
-	t->entries = calloc(t->heap.n, sizeof(*t->entries));
+	t->chosen = calloc(t->heap.heap.n, sizeof(*t->chosen));
+	t->entries = calloc(t->heap.heap.n, sizeof(*t->entries));
 	if (!t->chosen || !t->entries)
 		return -ENOMEM;
-	t->n_chosen = t->heap.n;
+	t->n_chosen = t->heap.heap.n;
 	for (size_t i = 0; i < t->n_chosen; i++)
-		t->chosen[i].in_addr = t->heap.rank[i].in_addr;
+		t->chosen[i].in_addr = top_heap_ranks(&t->heap)[i].in_addr;
 	top_heap_free(&t->heap);
 	qsort(t->chosen, t->n_chosen, sizeof(*t->chosen), compare_addresses);
 	return 0;
@@ -247,8 +243,6 @@ static int compare_by_quota(const void *a, const void *b)
 
 	return top_rank_compare(&rx, &ry);
 }
-
-/* ---- all of it ------------------------------------------------------------------------------------------------ */
 
 /* Goes on with a phase: 1 the time is up, 0 the phase has ended, -errno. */
 static int phase_step(struct top *t, uint64_t deadline_us)

@@ -138,8 +138,7 @@ static bool go_on(struct session_walk *w)
 	if (w->it.last == w->last)
 		return false;
 	w->it.last = w->last;
-	w->heap.n = 0;
-	w->heap.cut = false;
+	overflow_heap_clear(&w->heap);
 	w->gathered = false;
 	return true;
 }

@@ -126,8 +126,6 @@ int chunks_find(struct chunks *c, uint64_t first, uint64_t count, struct error *
 	return r;
 }
 
-/* ---- making and removal ----------------------------------------------------------------------------------- */
-
 static int make(const struct chunks *c, struct chunk_change *change)
 {
 	static const struct table_types none = { .fd = -1 };
@@ -248,8 +246,6 @@ void chunks_close(struct chunks *c)
 	ranges_free_all(&c->ranges);
 	*c = (struct chunks){ .outer = -1 };
 }
-
-/* ---- ranges ------------------------------------------------------------------------------------------------ */
 
 static void add_users(struct chunks *c, uint32_t first, uint64_t count)
 {

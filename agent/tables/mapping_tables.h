@@ -5,7 +5,7 @@
 
 #include "tables/chunks.h"
 #include "tables/mappings.h"
-#include "tables/overflow.h"
+#include "tables/overflow_map.h"
 #include "tables/prefix_index.h"
 
 /* A mapping's tables, from the beginning of its addition until its memory has been given back. */
@@ -81,9 +81,6 @@ void mappings_unset_live(struct mappings *m, struct mapping_job *t);
 
 /* Moves tables to a stage; at TABLE_CLEARING their chunks are retired. */
 void mapping_job_set_stage(struct mapping_job *t, enum table_stage stage);
-
-/* ---- tables/mappings_reclaim.c -------------------------------------------------------------------------------------
- */
 
 /* Appends tables to the list of those leaving. */
 void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage stage);

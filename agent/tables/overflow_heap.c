@@ -1,104 +1,85 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <errno.h>
-#include <stdlib.h>
-
 #include "tables/overflow_heap.h"
 
 size_t overflow_heap_max = 256U << 10;
 
-/* Puts a key in at a position from which it may have to go up. */
-static void sift_up(struct overflow_heap *h, size_t i, struct overflow_key key)
+static int compare_addresses(const void *a, const void *b)
 {
-	for (; i && h->key[(i - 1) / 2].addr > key.addr; i = (i - 1) / 2)
-		h->key[i] = h->key[(i - 1) / 2];
-	h->key[i] = key;
+	const struct overflow_key *x = a, *y = b;
+
+	return (x->addr > y->addr) - (x->addr < y->addr);
 }
 
-/* The same for one that may have to go down. */
-static void sift_down(struct overflow_heap *h, size_t i, struct overflow_key key)
-{
-	for (size_t child; (child = 2 * i + 1) < h->n; i = child) {
-		if (child + 1 < h->n && h->key[child + 1].addr < h->key[child].addr)
-			child++;
-		if (h->key[child].addr >= key.addr)
-			break;
-		h->key[i] = h->key[child];
-	}
-	h->key[i] = key;
-}
+static const struct heap_type keys = { .item_size = sizeof(struct overflow_key), .compare = compare_addresses };
+_Static_assert(sizeof(struct overflow_key) <= HEAP_ITEM_MAX, "fits into a heap");
 
-/* The address in the middle of all, found by dividing them again and again. */
-static uint32_t middle_addr(struct overflow_heap *h)
+/* The median of the addresses, by quickselect, which leaves the keys in another order. */
+static uint32_t median_addr(struct overflow_key *key, size_t n)
 {
-	size_t low = 0, high = h->n - 1, middle = h->n / 2;
+	size_t low = 0, high = n - 1, middle = n / 2;
 
 	while (low < high) {
-		uint32_t pivot = h->key[(low + high) / 2].addr;
+		uint32_t pivot = key[(low + high) / 2].addr;
 		size_t i = low, j = high;
 
 		for (;; i++, j--) {
-			while (h->key[i].addr < pivot)
+			while (key[i].addr < pivot)
 				i++;
-			while (h->key[j].addr > pivot)
+			while (key[j].addr > pivot)
 				j--;
 			if (i >= j)
 				break;
 
-			struct overflow_key key = h->key[i];
+			struct overflow_key other = key[i];
 
-			h->key[i] = h->key[j];
-			h->key[j] = key;
+			key[i] = key[j];
+			key[j] = other;
 		}
 		if (middle <= j)
 			high = j;
 		else
 			low = j + 1;
 	}
-	return h->key[middle].addr;
+	return key[middle].addr;
 }
 
-/* Leaves out the upper half of the addresses. */
+/* Drops the upper half of the addresses. */
 static void cut(struct overflow_heap *h)
 {
+	struct overflow_key *key = h->heap.items;
 	size_t kept = 0;
 
-	h->end = middle_addr(h);
+	h->end = median_addr(key, h->heap.n);
 	h->cut = true;
-	for (size_t i = 0; i < h->n; i++)
-		if (h->key[i].addr < h->end)
-			h->key[kept++] = h->key[i];
-	h->n = kept;
-	for (size_t i = kept / 2; i-- > 0;)
-		sift_down(h, i, h->key[i]);
+	for (size_t i = 0; i < h->heap.n; i++)
+		if (key[i].addr < h->end)
+			key[kept++] = key[i];
+	h->heap.n = kept;
+	heap_rebuild(&keys, &h->heap);
 }
 
 int overflow_heap_push(struct overflow_heap *h, const struct overflow_key *key)
 {
-	if (h->n == overflow_heap_max)
+	if (h->heap.n == overflow_heap_max)
 		cut(h);
 	if (h->cut && key->addr >= h->end)
 		return 0;
-	if (h->n == h->room) {
-		size_t room = h->room ? 2 * h->room : 256;
-		struct overflow_key *grown = reallocarray(h->key, room, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		h->key = grown;
-		h->room = room;
-	}
-	sift_up(h, h->n++, *key);
-	return 0;
+	return heap_push(&keys, &h->heap, key);
 }
 
 void overflow_heap_pop(struct overflow_heap *h)
 {
-	h->n--;
-	sift_down(h, 0, h->key[h->n]);
+	heap_pop(&keys, &h->heap);
+}
+
+void overflow_heap_clear(struct overflow_heap *h)
+{
+	h->heap.n = 0;
+	h->cut = false;
 }
 
 void overflow_heap_free(struct overflow_heap *h)
 {
-	free(h->key);
+	heap_free(&h->heap);
 	*h = (struct overflow_heap){ 0 };
 }

@@ -58,8 +58,6 @@ static int new_node(struct prefix_index *x)
 	return node;
 }
 
-/* ---- taking over ------------------------------------------------------------------------------------------ */
-
 /* Depth of entries: 0 in the root, 1 in nodes of the third octet, 2 in nodes of the fourth. */
 static unsigned open_node(struct prefix_index *x, uint32_t node, unsigned depth)
 {
@@ -116,8 +114,6 @@ void prefix_index_walk(const struct prefix_index *x, prefix_index_visit visit, v
 	for (uint32_t root = 0; root < INDEX_ROOTS; root++)
 		walk_node(x, root, root << 24, 16, visit, arg);
 }
-
-/* ---- changes ---------------------------------------------------------------------------------------------- */
 
 int prefix_index_check(const struct prefix_index *x, uint32_t base, unsigned plen)
 {

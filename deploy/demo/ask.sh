@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# ask.sh ADDRESS MAXIMUM: asks the demo's UDP server one question after the other, each from a new port, until one is refused.
+# ask.sh ADDRESS MAXIMUM: sends questions to the demo's UDP server, each from a new port, until one is refused.
 set -u
 error=$(mktemp)
 trap 'rm -f "$error"' EXIT

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The demo's internet: a web server on TCP port 80 and a server on UDP port 53, which tell each client where it seems to be.
+"""The demo's internet: a web server on TCP port 80 and a server on UDP port 53, which tell each client its apparent address.
 
 /slow sends a line every 50 ms, for as long as the client listens. UDP port 4739 takes IPFIX messages, for others to
 decode. Prints one line once all of them listen.
@@ -29,7 +29,7 @@ class Web(http.server.BaseHTTPRequestHandler):
         try:
             super().handle()
         except OSError:
-            pass  # the client has heard enough
+            pass  # the client has closed the connection
 
     def log_message(self, *arguments):
         pass

@@ -11,14 +11,14 @@ readonly alice=detnat-alice bob=detnat-bob gateway=detnat-gateway internet=detna
 readonly namespaces=("$alice" "$bob" "$gateway" "$internet")
 readonly alice_addr=10.0.0.2 bob_addr=10.0.16.16 gateway_addr=10.0.0.1 web_addr=198.51.100.7
 
-# Runs a command in a namespace. Unlike `ip netns exec` it leaves mounts alone, so that BPF pins are seen.
+# Runs a command in a namespace. Unlike `ip netns exec` it keeps the mounts, so that BPF pins are visible.
 in_ns() {
 	local namespace=$1
 	shift
 	nsenter --net="/run/netns/$namespace" -- "$@"
 }
 
-# Takes away all that a demo made, whether it ended well or was killed. Silent where there is nothing.
+# Removes all that a demo created, whether it ended normally or was killed. Prints nothing if there is nothing.
 remove_world() {
 	local namespace pids pid
 	for namespace in "${namespaces[@]}"; do
@@ -51,7 +51,7 @@ wait_until() {
 link() {
 	local host=$1 address=$2 interface=$3
 	ip link add eth0 netns "$host" type veth peer name "$interface" netns "$gateway"
-	# veth takes redirected frames only where its peer has GRO on, and XDP cannot finish checksums that are left to a card.
+	# A veth accepts redirected frames only if its peer has GRO on, and XDP cannot finish checksums that are left to a card.
 	in_ns "$host" ethtool -K eth0 gro on tx off >/dev/null
 	ip -n "$host" addr add "$address" dev eth0
 	ip -n "$host" link set lo up

@@ -3,95 +3,83 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* Room to begin with; most questions are for a few. */
 #define ROOM_MIN 64U
 
-int top_rank_compare(const void *a, const void *b)
+static void *at(const struct heap_type *type, const struct heap *h, size_t i)
 {
-	const struct top_rank *x = a, *y = b;
-
-	if (x->first != y->first)
-		return x->first > y->first ? -1 : 1;
-	if (x->second != y->second)
-		return x->second > y->second ? -1 : 1;
-	return (x->in_addr > y->in_addr) - (x->in_addr < y->in_addr);
+	return (char *)h->items + i * type->item_size;
 }
 
-static bool lower(const struct top_rank *a, const struct top_rank *b)
+static void set(const struct heap_type *type, struct heap *h, size_t i, const void *item)
 {
-	return top_rank_compare(a, b) > 0;
+	memcpy(at(type, h, i), item, type->item_size);
 }
 
-bool top_heap_takes(const struct top_heap *h, const struct top_rank *rank)
+/* Puts an item, which is not in the heap, at i or above. */
+static void sift_up(const struct heap_type *type, struct heap *h, size_t i, const void *item)
 {
-	return h->n < h->limit || lower(&h->rank[0], rank);
+	for (; i && type->compare(item, at(type, h, (i - 1) / 2)) < 0; i = (i - 1) / 2)
+		set(type, h, i, at(type, h, (i - 1) / 2));
+	set(type, h, i, item);
 }
 
-static void swap(struct top_rank *a, struct top_rank *b)
+/* Puts an item, which is not in the heap, at i or below. */
+static void sift_down(const struct heap_type *type, struct heap *h, size_t i, const void *item)
 {
-	struct top_rank other = *a;
-
-	*a = *b;
-	*b = other;
-}
-
-/* The lowest stands first. */
-static void sift_down(struct top_heap *h)
-{
-	for (size_t i = 0;;) {
-		size_t child = 2 * i + 1;
-
-		if (child >= h->n)
-			return;
-		if (child + 1 < h->n && lower(&h->rank[child + 1], &h->rank[child]))
+	for (size_t child; (child = 2 * i + 1) < h->n; i = child) {
+		if (child + 1 < h->n && type->compare(at(type, h, child + 1), at(type, h, child)) < 0)
 			child++;
-		if (!lower(&h->rank[child], &h->rank[i]))
-			return;
-		swap(&h->rank[child], &h->rank[i]);
-		i = child;
+		if (type->compare(at(type, h, child), item) >= 0)
+			break;
+		set(type, h, i, at(type, h, child));
 	}
+	set(type, h, i, item);
 }
 
-static void sift_up(struct top_heap *h, size_t i)
+int heap_push(const struct heap_type *type, struct heap *h, const void *item)
 {
-	while (i && lower(&h->rank[i], &h->rank[(i - 1) / 2])) {
-		swap(&h->rank[i], &h->rank[(i - 1) / 2]);
-		i = (i - 1) / 2;
+	if (h->n == h->room) {
+		size_t room = h->room ? 2 * h->room : ROOM_MIN;
+		void *grown;
+
+		if (h->max && room > h->max)
+			room = h->max;
+		grown = reallocarray(h->items, room, type->item_size);
+		if (!grown)
+			return -ENOMEM;
+		h->items = grown;
+		h->room = room;
 	}
-}
-
-static int grow(struct top_heap *h)
-{
-	size_t room = h->room ? h->room * 2 : ROOM_MIN;
-	struct top_rank *rank;
-
-	if (room > h->limit)
-		room = h->limit;
-	rank = reallocarray(h->rank, room, sizeof(*rank));
-	if (!rank)
-		return -ENOMEM;
-	h->rank = rank;
-	h->room = room;
+	sift_up(type, h, h->n++, item);
 	return 0;
 }
 
-int top_heap_put(struct top_heap *h, const struct top_rank *rank)
+void heap_pop(const struct heap_type *type, struct heap *h)
 {
-	if (h->n == h->limit) {
-		h->rank[0] = *rank;
-		sift_down(h);
-		return 0;
-	}
-	if (h->n == h->room && grow(h))
-		return -ENOMEM;
-	h->rank[h->n] = *rank;
-	sift_up(h, h->n++);
-	return 0;
+	h->n--;
+	if (h->n)
+		sift_down(type, h, 0, at(type, h, h->n));
 }
 
-void top_heap_free(struct top_heap *h)
+void heap_replace_top(const struct heap_type *type, struct heap *h, const void *item)
 {
-	free(h->rank);
-	*h = (struct top_heap){ 0 };
+	sift_down(type, h, 0, item);
+}
+
+void heap_rebuild(const struct heap_type *type, struct heap *h)
+{
+	char item[HEAP_ITEM_MAX];
+
+	for (size_t i = h->n / 2; i-- > 0;) {
+		memcpy(item, at(type, h, i), type->item_size);
+		sift_down(type, h, i, item);
+	}
+}
+
+void heap_free(struct heap *h)
+{
+	free(h->items);
+	*h = (struct heap){ 0 };
 }

@@ -1,36 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The N highest of any number of subscribers that are put in, in memory for N alone. */
+/* A binary heap of items of one size. The item that compares lowest is at the top. */
 #ifndef DETNAT_HEAP_H
 #define DETNAT_HEAP_H
 
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-/* Where a subscriber ranks: by the first number, then by the second one, then by its address, the lower one higher. */
-struct top_rank {
-	uint64_t first;
-	uint64_t second;
-	uint32_t in_addr;
+#define HEAP_ITEM_MAX 32U
+
+struct heap_type {
+	size_t item_size;			      /* octets, at most HEAP_ITEM_MAX */
+	int (*compare)(const void *a, const void *b); /* as for qsort() */
 };
 
-/* Zeroed to begin with, but for the limit. */
-struct top_heap {
-	uint32_t limit; /* 1 or more */
-	struct top_rank *rank;
+/* Zero-initialised; released by heap_free(). */
+struct heap {
+	void *items; /* n of them, in heap order */
 	size_t n;
 	size_t room;
+	size_t max; /* never make room for more; 0: no limit */
 };
 
-/* Whether a subscriber of this rank would be taken. */
-bool top_heap_takes(const struct top_heap *h, const struct top_rank *rank);
+/* 0 or -ENOMEM. With `max` items in it, a heap takes no more. */
+int heap_push(const struct heap_type *type, struct heap *h, const void *item);
 
-/* Puts one in that top_heap_takes(); the lowest makes room. 0 or -ENOMEM. */
-int top_heap_put(struct top_heap *h, const struct top_rank *rank);
+/* These need an item in the heap. */
+void heap_pop(const struct heap_type *type, struct heap *h);
+void heap_replace_top(const struct heap_type *type, struct heap *h, const void *item);
 
-/* Below 0 where a ranks higher than b: for qsort(), too. */
-int top_rank_compare(const void *a, const void *b);
+/* Restores heap order after items were changed or removed in place. */
+void heap_rebuild(const struct heap_type *type, struct heap *h);
 
-void top_heap_free(struct top_heap *h);
+void heap_free(struct heap *h);
 
 #endif

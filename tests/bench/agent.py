@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The agent at 16.5 million sessions: what its own work costs, and what others wait for it.
+"""The agent at 16.5 million sessions: the cost of its own work, and how long others wait for it.
 
 A real agent in namespaces of its own gets a mapping of 262,144 subscribers, whose tables are filled with 63 sessions
 each straight through the pinned maps. Then each row below is measured while requests are sent over the control socket
@@ -36,13 +36,13 @@ SUBSCRIBERS, EACH = 262144, 63
 BIG = ("10.0.0.0/14", "203.0.112.0/24")
 SECOND = ("10.4.0.0/14", "203.0.113.0/24")
 OTHER = ("10.200.0.0/24", "192.0.2.0/30")
-# Answered at once, and now and then one that counts all sessions.
+# Requests answered at once, and now and then one that counts all sessions.
 REQUESTS = 5 * ('{"verb":"forward","args":{"addr":"10.200.0.2"}}', '{"verb":"stats"}') + ('{"verb":"status"}',)
 MIB = 1 << 20
 
 
 class Gateway:
-    """An agent between a subscriber of the mapping OTHER and a host outside."""
+    """An agent between a subscriber of the mapping OTHER and an outside host."""
 
     def __init__(self, directory):
         self.gateway, self.inside, self.outside = (netns.Namespace(f"dnb-{n}") for n in ("gw", "in", "out"))
@@ -81,7 +81,7 @@ class Gateway:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def own_memory(self):
-        """Octets of memory that are the agent's own: its shared tables are not."""
+        """Octets of the agent's own memory, without the shared tables."""
         text = pathlib.Path(f"/proc/{self.agent.process.pid}/smaps_rollup").read_text()
         return sum(int(line.split()[1]) << 10 for line in text.splitlines() if line.startswith(("Anonymous:", "Swap:")))
 
@@ -92,7 +92,7 @@ class Gateway:
         return int(isolation.run(TOOLS / "fill", pins, mapping[0].split("/")[0], subscribers, each, ages).stdout)
 
     def request(self, verb, **args):
-        """One request over a connection of its own; the result, and how long it took."""
+        """One request over a new connection; returns the result and its duration."""
         began = time.monotonic()
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(str(self.agent.socket))
@@ -113,21 +113,21 @@ class Gateway:
         return self.request("status")[0]["memory_bytes"]
 
     def kernel_tables(self):
-        """Octets of the tables by the kernel's own account: in chunks, and others."""
+        """Octets of the tables as the kernel accounts for them: in chunks, and others."""
         told = json.loads(isolation.run(TOOLS / "tables", next(self.agent.pins.glob("v*"))).stdout)
         return told["chunks"], told["fixed"]
 
     def wait_given_back(self, octets, timeout=60):
-        """Waits until the tables take no more than so much; seconds."""
+        """Waits until the tables take no more than this much; returns the seconds."""
         began = time.monotonic()
         daemon.wait_for(lambda: self.tables() <= octets, timeout, "tables to be given back")
         return time.monotonic() - began
 
-    # ---- what others see meanwhile
+    # ---- effects on others meanwhile
 
     @contextlib.contextmanager
     def watching(self):
-        """Measures calls, packets, processor time and memory during the block; they are in what it yields afterwards."""
+        """Measures calls, packets, processor time and memory during the block; the yielded object has them afterwards."""
         seen = {}
         calls = isolation.popen(TOOLS / "calls", self.agent.socket, self.agent.process.pid, 2, *REQUESTS,
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -155,7 +155,7 @@ class Gateway:
 
 
 class Report:
-    """Rows: a figure, and the goal it is held against where there is one."""
+    """Rows: a figure, and its goal if there is one."""
 
     def __init__(self):
         self.rows = []
@@ -167,7 +167,7 @@ class Report:
         print(f"{name:32} {what:34} {value:12,.3f} {unit:5} {against}", flush=True)
 
     def seen(self, name, seen):
-        """What others saw during a row. The goals are for what the agent makes them wait."""
+        """Effects on others during a row. The goals apply to waits that the agent causes."""
         for verb in ("forward", "stats", "status"):
             calls = seen["calls"][verb]
             self.row(name, f"{verb}, worst of {calls['calls']}", calls["worst_ms"], "ms")
@@ -182,7 +182,7 @@ class Report:
 
 
 def lines_of_listing(gateway, store, *, read=True, **args):
-    """Lists sessions, and leaves in store[0] how many there were; with read=False asks and never reads."""
+    """Lists sessions and stores their number in store[0]; with read=False requests and never reads."""
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(str(gateway.agent.socket))
         s.sendall(json.dumps({"verb": "session list", "args": args}).encode() + b"\n")
@@ -222,7 +222,7 @@ def add(gateway, report):
 
 def sweep(gateway, report):
     report.row("filled", "sessions", gateway.fill(BIG, 300), "")
-    time.sleep(6)  # the first sweep after that looks at everybody
+    time.sleep(6)  # the first sweep after that reads all subscribers
     cpu, began = gateway.cpu_s(), time.monotonic()
     time.sleep(30)
     report.row("sweep, interval 5 s", "processor", 100 * (gateway.cpu_s() - cpu) / (time.monotonic() - began), "%", 5)
@@ -244,7 +244,7 @@ def listing(gateway, report):
 
 
 def slow_readers(gateway, report):
-    """Sixty clients ask for all sessions and do not read; one does."""
+    """Sixty clients request all sessions and do not read; one does."""
     count, end = [0], threading.Event()
     stuck = [threading.Thread(target=lines_of_listing, args=(gateway, [end]), kwargs={"read": False}) for _ in range(60)]
     with gateway.watching() as seen:
@@ -262,7 +262,7 @@ def slow_readers(gateway, report):
 
 
 def delete(gateway, report):
-    """Deleted full of sessions, while they are being listed."""
+    """The mapping is deleted full of sessions, while they are being listed."""
     before = gateway.tables()
     with gateway.watching() as seen:
         lister = threading.Thread(target=lines_of_listing, args=(gateway, [0]))
@@ -296,7 +296,7 @@ def mass_expiry(gateway, report):
 
 
 def thousand(gateway, report):
-    """The same beside 1000 mappings."""
+    """The same with 1000 mappings."""
     many = [{"in": f"100.{64 + i // 256}.{i % 256}.0/24", "out": f"203.1.{i // 256}.{i % 256}/32"} for i in range(998)]
     gateway.agent.stop()
     gateway.agent.write(mappings=[{"in": OTHER[0], "out": OTHER[1]}, *many], ipfix=None)

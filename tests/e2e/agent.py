@@ -17,10 +17,10 @@ BUILD = pathlib.Path(os.environ.get("BUILD") or pathlib.Path(__file__).parents[2
 AGENT = BUILD / "detnat-agent"
 CTL = BUILD / "detnatctl"
 
-# What runs the programs, e.g. valgrind; set by conftest.py.
+# A command that runs the programs, such as valgrind; set by conftest.py.
 wrapper = []
 
-# What sanitizers and valgrind write.
+# Reports of sanitizers and valgrind.
 _REPORT = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:|^==\d+==", re.MULTILINE)
 
 START_PATIENCE = 60
@@ -83,8 +83,8 @@ class Agent:
         self.pins.mkdir()
         isolation.mount(b"bpf", self.pins)
         self.process = None
-        self.prefix = ()  # what runs the daemon, e.g. as another user
-        self.inherited = ()  # descriptors that it gets
+        self.prefix = ()  # a command that runs the daemon, for instance as another user
+        self.inherited = ()  # descriptors passed to it
         self.config = {
             "control_socket": str(self.socket),
             "pin_path": str(self.pins),
@@ -96,7 +96,7 @@ class Agent:
     # ---- configuration
 
     def write(self, **changes):
-        """Writes the configuration file; a value of None takes the key out."""
+        """Writes the configuration file; a value of None removes the key."""
         self.config.update(changes)
         self.config = {k: v for k, v in self.config.items() if v is not None}
         new = self.path.with_suffix(".new")
@@ -122,7 +122,7 @@ class Agent:
         return self
 
     def first_line(self, timeout=START_PATIENCE):
-        """The first line on stdout, None where the process ended without one."""
+        """The first line on stdout, or None if the process ended without one."""
         end = time.monotonic() + timeout
         text = b""
         out = self.process.stdout.fileno()
@@ -179,8 +179,8 @@ class Agent:
             isolation.unmount(self.pins)
 
     def check(self):
-        """The tables are as they must be; what the test did to interfaces and routes is its own affair."""
-        # Not where the socket is elsewhere by now, or leads to another agent, or to none that is ready.
+        """`detnatctl check` finds nothing wrong with the tables; changes of interfaces and routes by the test do not count."""
+        # Not if the socket has moved, belongs to another agent, or to one that is not ready.
         if self.running() and self.socket.exists() and (found := self.command("-j", "check")).status in (0, 1) and found.out:
             findings = [f for f in json.loads(found.out)["findings"] if f["what"] not in ("device", "program", "route")]
             assert not findings, f"{findings}\n{self.log_end()}"
@@ -196,7 +196,7 @@ class Agent:
     # ---- other runs of the daemon
 
     def once(self, *options):
-        """A run of detnat-agent that is expected to end: -t, --detach, or a start that is refused."""
+        """A run of detnat-agent that ends by itself: -t, --detach, or a start that is refused."""
         return execute(*self.prefix, AGENT, *options, "-c", self.path, namespace=self.namespace)
 
     def detach(self):
@@ -213,7 +213,7 @@ class Agent:
         return f"detnat-{number:08x}"
 
     def unowned_guard(self):
-        """For nft: an empty table that the agent takes for its own, and nobody owns."""
+        """For nft: an empty table without an owner, which the agent adopts."""
         comment = f"detnat-agent's guard for {str(self.pins)[:64]}; what others change is undone"
         return f'table inet {self.guard_table()} {{ comment "{comment}"; }}'
 
@@ -236,7 +236,7 @@ class Agent:
         return result.out
 
     def refused(self, *arguments, status=1):
-        """detnatctl ends with this status and says why on stderr, alike with and without -j; the message."""
+        """detnatctl ends with this status and explains why on stderr, equally with and without -j; returns the message."""
         for options in ((), ("-j",)):
             result = self.command(*options, *arguments)
             assert result.status == status, f"detnatctl {options} {arguments}: {result}"

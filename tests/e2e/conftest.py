@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Fixtures: a world of its own for the run, a lab for each test or module, every way of forwarding."""
+"""Fixtures: isolation of the run, a lab for each test or module, all forwarding modes."""
 
 import os
 import pathlib
@@ -13,12 +13,12 @@ import agent
 import isolation
 import lab as lab_module
 
-# It does not know that bpf(2) fills memory: undefined values are not looked at.
+# valgrind does not know that bpf(2) fills memory, so undefined values are not checked.
 VALGRIND = ("valgrind -q --undef-value-errors=no --error-exitcode=99 --leak-check=full --show-leak-kinds=definite "
             "--errors-for-leak-kinds=definite "
             f"--suppressions={pathlib.Path(__file__).parent / 'valgrind.supp'}")
 
-# Every way a packet can go through the gateway: by XDP or by the kernel, in the driver or in generic XDP.
+# All paths through the gateway: forwarded by XDP or by the kernel, in native or generic XDP.
 MODES = [(forwarding, xdp) for forwarding in ("redirect", "kernel") for xdp in ("native", "skb")]
 
 
@@ -40,7 +40,7 @@ def pytest_configure(config):
         agent.wrapper[:] = shlex.split(VALGRIND)
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGHUP, _terminate)
-    # With -n (pytest-xdist) the tests run in workers, each in a world of its own.
+    # With -n (pytest-xdist) the tests run in workers, each isolated.
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         return
     isolation.remove_dead_runs()
@@ -88,8 +88,8 @@ def lab(run_directory):
 
 
 @pytest.fixture(scope="module")
-def running(run_directory):
-    """A lab with a running agent, shared by the tests of a module; each takes hosts of its own."""
+def running_lab(run_directory):
+    """A lab with a running agent, shared by the tests of a module; each uses its own hosts."""
     it = lab_module.Lab(run_directory)
     try:
         it.start()
@@ -99,8 +99,8 @@ def running(run_directory):
 
 
 @pytest.fixture(scope="module")
-def each(run_directory, mode):
-    """The same for every way of forwarding."""
+def mode_lab(run_directory, mode):
+    """The same, once for each mode."""
     it = lab_module.Lab(run_directory)
     try:
         it.start(**mode)
@@ -110,8 +110,8 @@ def each(run_directory, mode):
 
 
 @pytest.fixture(scope="module")
-def small(run_directory):
-    """A running lab whose subscribers may have two sessions each, shared likewise."""
+def small_quota_lab(run_directory):
+    """A running lab with a quota of two sessions, shared by the tests of a module."""
     it = lab_module.Lab(run_directory)
     try:
         it.start(sessions_per_user=2)
@@ -122,8 +122,8 @@ def small(run_directory):
 
 @pytest.fixture(autouse=True)
 def clean_wires(request):
-    """What an earlier test left on the wires of a shared lab is none of this one's."""
-    for name in ("running", "each"):
+    """Discards what an earlier test left on the wires of a shared lab."""
+    for name in ("running_lab", "mode_lab"):
         if name in request.fixturenames:
             shared = request.getfixturevalue(name)
             shared.inside.clear()

@@ -27,11 +27,11 @@ def _bpf(command, attributes):
 
 
 class Flood:
-    """Packets of a lab's subscribers, each of a session of its own, through the XDP program of in0."""
+    """Packets of a lab's subscribers, each opening a session, through the XDP program of in0."""
 
     def __init__(self, lab):
         self.namespace = lab.gateway
-        # The way out is known before any of them.
+        # The next hop is cached before the first of them.
         lab.open_udp(lab.host(), 1)
         link = json.loads(lab.gateway.ip("-j", "-d", "link", "show", "dev", "in0"))[0]
         self.program = _bpf(_PROG_GET_FD_BY_ID, ctypes.create_string_buffer(struct.pack("=I", link["xdp"]["prog"]["id"]), 128))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Packets that go on while interfaces, agents and firewalls change, and what of them is seen where it must not be."""
+"""Packets that continue while interfaces, agents and firewalls change, and a sniffer for those that must not appear."""
 
 import contextlib
 import socket
@@ -8,12 +8,12 @@ import time
 
 from wire import ETH_P_ALL, PACKET_IGNORE_OUTGOING, SO_RCVBUFFORCE, SOL_PACKET
 
-# A moment between packets: the test's own processes need the cores, too.
+# A pause between packets: the test's own processes need the cores too.
 PAUSE = 0.0005
 
 
 class Flood:
-    """Sends frames by an interface of a namespace, by name, so that one made again serves, too."""
+    """Sends frames through an interface of a namespace, by name, so that a recreated one is used too."""
 
     def __init__(self, namespace, interface, *frames):
         with namespace.enter():
@@ -27,7 +27,7 @@ class Flood:
     def _run(self):
         while not self._end.is_set():
             for frame in self.frames:
-                # It may be gone, or down.
+                # The interface may be missing or down.
                 with contextlib.suppress(OSError):
                     self.socket.sendto(frame, (self.interface, 0))
                     self.sent += 1
@@ -43,7 +43,7 @@ class Flood:
         self.socket.close()
 
     def wait(self, packets):
-        """Waits until so many more were sent."""
+        """Waits until this many more were sent."""
         end = time.monotonic() + 20
         wanted = self.sent + packets
         while self.sent < wanted:
@@ -52,7 +52,7 @@ class Flood:
 
 
 class Sniffer:
-    """Every frame that comes to a namespace, by whatever interface, those that are made later included."""
+    """Every frame that arrives in a namespace through any interface, including interfaces created later."""
 
     def __init__(self, namespace):
         with namespace.enter():
@@ -65,7 +65,7 @@ class Sniffer:
         self.socket.close()
 
     def count(self, *marks):
-        """Of the frames that have come since the last call, how many hold each of these octets."""
+        """How many frames since the last call contain each of these octet strings."""
         found = [0] * len(marks)
         while True:
             try:

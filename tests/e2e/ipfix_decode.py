@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""An IPFIX collector's half of RFC 7011, strict: whatever a message may not be is an IpfixError.
+"""A strict IPFIX decoder after RFC 7011: any violation is an IpfixError.
 
 Written from the RFCs, apart from the exporter. `python3 ipfix_decode.py < message` prints one message's records.
 """
@@ -14,7 +14,7 @@ TEMPLATE_SET, OPTIONS_TEMPLATE_SET, FIRST_DATA_SET = 2, 3, 256
 VARIABLE = 0xFFFF
 ENTERPRISE = 0x8000
 
-# Of IANA's registry: number, name, octets, address or number.
+# From IANA's registry: number, name, octets, address or number.
 ELEMENTS = {
     4: ("protocolIdentifier", 1, int),
     7: ("sourceTransportPort", 2, int),
@@ -72,12 +72,12 @@ def _name(number):
 
 
 def add_value(record, name, value):
-    """An element's name -> number, or address as text; an element that comes again has " 2" behind its name."""
+    """An element's name -> number, or address as text; a repeated element has " 2" after its name."""
     record[f"{name} 2" if name in record else name] = value
 
 
 class Decoder:
-    """The state of one stream: templates by domain and, where continuous is set, the sequence number to come."""
+    """The state of one stream: templates by domain and, if continuous is set, the next sequence number."""
 
     def __init__(self, continuous=True):
         self.templates = {}  # (domain, template id) -> [(element, octets)]
@@ -86,7 +86,7 @@ class Decoder:
         self._next = {}  # domain -> sequence number
 
     def decode(self, octets):
-        """Takes one message apart."""
+        """Decodes one message."""
         _require(len(octets) >= 16, f"message of {len(octets)} octets")
         version, length, export_time, sequence, domain_id = struct.unpack_from("!HHIII", octets)
         _require(version == 10, f"version {version}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""IPFIX as others decode it: tshark, nfcapd with nfdump, libfixbuf's ipfixDump.
+"""IPFIX decoded by other programs: tshark, nfcapd with nfdump, libfixbuf's ipfixDump.
 
 Every decoder gives records in the shape of ipfix_decode.add_value().
 """
@@ -99,20 +99,20 @@ def decode_nfdump(directory):
 
 
 def same_but_unknown(record, theirs):
-    """Whether nfdump's record is this one, in all that both of them tell."""
+    """Whether nfdump's record equals this one in all fields that both have."""
     return all(record[name] == value for name, value in theirs.items() if name in record)
 
 
 @contextlib.contextmanager
 def nfcapd(namespace, directory, port=PORT):
-    """nfcapd in a namespace, which has stored everything in the directory when the block ends."""
+    """nfcapd in a namespace; when the block ends, everything is stored in the directory."""
     directory.mkdir(exist_ok=True)
     process = namespace.popen("nfcapd", "-w", directory, "-p", str(port), "-I", "test", "-t", "3600",
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                               env={"PATH": "/usr/bin:/bin", "TZ": "UTC"})
 
     def queued():
-        """Octets that wait in its socket; None where it does not listen yet."""
+        """Octets waiting in its socket; None if it does not listen yet."""
         lines = namespace.run("ss", "-Hlun", "sport", "=", f":{port}").stdout.splitlines()
         return int(lines[0].split()[1]) if lines else None
 

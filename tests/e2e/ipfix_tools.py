@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Collectors of IPFIX for tests, by UDP and by TCP; ipfix_others.py has the decoders of others."""
+"""IPFIX collectors for tests, over UDP and TCP; ipfix_others.py has the decoders of other programs."""
 
 import select
 import socket
@@ -17,7 +17,7 @@ PATIENCE = 10.0
 
 
 class Collector:
-    """A collector at the loopback of a lab's gateway (or of any namespace); everything it gets is decoded strictly."""
+    """A collector on the loopback of a lab's gateway (or of any namespace) that decodes strictly all it receives."""
 
     def __init__(self, where, addr="127.0.0.1", port=0):
         namespace = getattr(where, "gateway", where)
@@ -43,7 +43,7 @@ class Collector:
         self.socket.close()
 
     def receive(self, timeout=0.0):
-        """Decodes what has come, waiting so long for the first; whether anything came."""
+        """Decodes what has arrived, waiting this long for the first message; returns whether anything arrived."""
         any_came = False
         while select.select([self.socket], [], [], 0 if any_came else timeout)[0]:
             datagram, sender = self.socket.recvfrom(65536)
@@ -54,7 +54,7 @@ class Collector:
         return any_came
 
     def options(self):
-        """Records of options templates, all that have come."""
+        """All records of options templates received."""
         self.receive()
         return [record for message in self.messages for record in message.options]
 
@@ -62,7 +62,7 @@ class Collector:
         return [record for message in self.messages for record in message.records]
 
     def records(self, n, timeout=PATIENCE):
-        """The records since the last call: waits for n of them, and fails where there are more."""
+        """The records since the last call: waits for n of them, and fails if there are more."""
         end = time.monotonic() + timeout
         self.receive()
         while len(self.all_records()) - self._taken < n and time.monotonic() < end:
@@ -77,13 +77,13 @@ class Collector:
         path.write_bytes(b"".join(self.datagrams))
 
     def write_pcap(self, path, port=PORT):
-        """Everything received, as packets to the port that others decode as IPFIX."""
+        """Everything received, as packets to the port that other programs decode as IPFIX."""
         wrpcap(str(path), [Ether() / IP(src="192.0.2.1", dst="192.0.2.10") / UDP(sport=PORT, dport=port) / d
                            for d in self.datagrams])
 
 
 class TcpCollector(Collector):
-    """The same by TCP. Each connection is a stream of its own, with a decoder of its own."""
+    """The same over TCP. Each connection is a separate stream with its own decoder."""
 
     def __init__(self, where, addr="127.0.0.1", port=0, listen=True):
         namespace = getattr(where, "gateway", where)

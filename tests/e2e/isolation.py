@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A world of its own for a test run: private mounts, so that nothing outlives the process.
+"""Isolation of a test run: private mounts, so that nothing outlives the process.
 
 Namespaces, bpffs and files hang in mounts that only this process and its children see. When they end, however they end
 (SIGKILL included), the kernel takes all of it away. Children are tied to this process by PR_SET_PDEATHSIG.
@@ -39,7 +39,7 @@ def unmount(target):
 
 
 def remove_dead_runs():
-    """Removes directories of test runs whose process is gone; their mounts went with it."""
+    """Removes directories of test runs whose process has ended; their mounts ended with it."""
     for path in RUNS.glob("detnat-e2e.*"):
         pid = path.name.split(".")[1]
         if pid.isdigit() and not pathlib.Path("/proc", pid).exists():
@@ -62,7 +62,7 @@ def die_with_parent():
 
 
 def run(*command, check=True, **options):
-    """Runs a command to its end; its output is in the exception where it fails."""
+    """Runs a command to its end; if it fails, the exception has its output."""
     result = subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
     if check and result.returncode:
         raise RuntimeError(f"{' '.join(map(str, command))}: exit {result.returncode}\n{result.stdout}{result.stderr}")
@@ -76,7 +76,7 @@ def popen(*command, **options):
 
 @contextlib.contextmanager
 def inside(namespace_path):
-    """This thread works in a network namespace for the length of the block; sockets opened in it stay there."""
+    """Moves this thread into a network namespace during the block; sockets opened in it stay there."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         there = os.open(namespace_path, os.O_RDONLY | os.O_CLOEXEC)

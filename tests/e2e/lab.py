@@ -31,7 +31,7 @@ ROUTER = "198.51.100.254"
 
 MAPPING = {"in": "10.0.0.0/18", "out": "1.1.1.0/30"}
 
-# Counters of the datapath's own doings, which are no packet's fate.
+# Counters of events in the datapath that are not exits of a packet.
 INCIDENTS = {"sessions_opened", "sessions_overflowed", "icmp_withheld", "fragments_parked", "events_lost", "redirect_errors"}
 
 _numbers = itertools.count(1)
@@ -45,7 +45,7 @@ class Host:
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """A subscriber's outside address and ports, by the contract's arithmetic."""
+    """A subscriber's outside address and ports, by the arithmetic of RFC 7422."""
 
     addr: str
     lo: int
@@ -107,7 +107,7 @@ class Lab:
                 namespace.delete()
 
     def at_end(self, function, *arguments):
-        """Has the function called when the lab closes, before the agent ends."""
+        """Calls the function when the lab closes, before the agent ends."""
         self._cleanups.callback(function, *arguments)
 
     # ---- the agent
@@ -125,7 +125,7 @@ class Lab:
         return self.prepare(**config).start()
 
     def start_without_owner(self, **config):
-        """The same, on a guard's table that nobody owns, as on kernels before 6.9: others can change it."""
+        """The same with a guard's table without an owner, as on kernels before 6.9: other programs can change it."""
         it = self.prepare(**config)
         self.gateway.run("nft", "-f", "-", input=it.unowned_guard())
         return it.start()
@@ -133,7 +133,7 @@ class Lab:
     # ---- hosts
 
     def host(self, addr=None):
-        """An inside host; without an address one that no other test of this lab had."""
+        """An inside host; without `addr` one that no other test of this lab has used."""
         if addr is None:
             addr = str(ipaddress.ip_address("10.0.0.0") + next(self._host_numbers))
         number = int(ipaddress.ip_address(addr)) & 0xFFFFFF
@@ -145,32 +145,32 @@ class Lab:
 
     @staticmethod
     def from_inside(host, payload, dst=SERVER, **ip):
-        """What an inside host sends to an outside address."""
+        """A packet from an inside host to an outside address."""
         return packets.rebuilt(Ether(src=host.mac, dst=IN_MAC) / IP(src=host.addr, dst=dst, **ip) / payload)
 
     @staticmethod
     def from_outside(dst, payload, src=SERVER, **ip):
-        """What an outside host sends to an address behind the gateway."""
+        """A packet from an outside host to an address behind the gateway."""
         mac = SERVER_MAC if src == SERVER else ROUTER_MAC
         return packets.rebuilt(Ether(src=mac, dst=OUT_MAC) / IP(src=src, dst=dst, **ip) / payload)
 
     def going_out(self, packet, src):
-        """What becomes of a packet from inside, sent out by the outside address and port `src`."""
+        """A packet from inside as it must leave, with the outside address and port `src`."""
         return packets.translated(packet, (OUT_MAC, SERVER_MAC if packet[IP].dst == SERVER else ROUTER_MAC), src=src)
 
     def coming_in(self, packet, host, port):
-        """What becomes of a packet from outside that belongs to a session of the host's."""
+        """A packet from outside in a session of the host, as it must arrive there."""
         return packets.translated(packet, (IN_MAC, host.mac), dst=(host.addr, port))
 
     def send_out(self, packet, src):
-        """Sends a packet from inside and sees it outside, translated to `src`; returns what came."""
+        """Sends a packet from inside and expects it outside, translated to `src`; returns it."""
         wanted = self.going_out(packet, src)
         self.inside.send(packet)
         self.outside.expect(wanted)
         return wanted
 
     def send_in(self, packet, host, port):
-        """Sends a packet from outside and sees it inside, translated."""
+        """Sends a packet from outside and expects it inside, translated."""
         wanted = self.coming_in(packet, host, port)
         self.outside.send(packet)
         self.inside.expect(wanted)
@@ -183,7 +183,7 @@ class Lab:
         return src
 
     def refuse(self, host, packets):
-        """Fills a quota of 2 and has further packets refused."""
+        """Fills a quota of 2, then sends packets that are refused."""
         for port in (1000, 1001):
             self.open_udp(host, port)
         with self.counting(drop_quota=packets, sent_icmp_unreachable=None):
@@ -191,15 +191,15 @@ class Lab:
         self.inside.drain()
 
     def tcp_out(self, host, src, flags, port=5000, dport=80, dst=SERVER, **tcp):
-        """A TCP segment from inside, seen outside."""
+        """Sends a TCP segment from inside and expects it outside."""
         self.send_out(self.from_inside(host, TCP(sport=port, dport=dport, flags=flags, **tcp), dst), src)
 
     def tcp_in(self, host, src, flags, port=5000, dport=80, dst=SERVER, **tcp):
-        """A TCP segment from outside, seen inside."""
+        """Sends a TCP segment from outside and expects it inside."""
         self.send_in(self.from_outside(src[0], TCP(sport=dport, dport=src[1], flags=flags, **tcp), dst), host, port)
 
     def handshake(self, host, port=5000, dport=80, dst=SERVER, mapping=MAPPING):
-        """A TCP connection opened from inside; returns its outside endpoint."""
+        """Opens a TCP connection from inside; returns its outside endpoint."""
         src = block_of(host.addr, mapping).first_choice(port)
         self.tcp_out(host, src, "S", port, dport, dst, seq=100)
         self.tcp_in(host, src, "SA", port, dport, dst, seq=500, ack=101)
@@ -207,14 +207,14 @@ class Lab:
         return src
 
     def ping(self, host, ident=77, dst=SERVER, mapping=MAPPING):
-        """An echo session; returns its outside address and identifier."""
+        """Opens an echo session; returns its outside address and identifier."""
         src = block_of(host.addr, mapping).first_choice(ident)
         self.send_out(self.from_inside(host, ICMP(type=8, id=ident, seq=1) / b"ping", dst), src)
         return src
 
     def settle(self):
-        """Waits until the agent has heard of changes of interfaces and routes that were made before."""
-        # It hears of them in the round of its event loop that serves the first request, at the latest; the second follows.
+        """Waits until the agent has processed earlier changes of interfaces and routes."""
+        # It reads them at the latest in the round of its event loop that serves the first request; the second comes after that.
         for _ in range(2):
             self.agent.ctl("status")
 
@@ -234,7 +234,7 @@ class Lab:
 
     @contextlib.contextmanager
     def counting(self, **expected):
-        """What is sent in the block raises these counters by exactly so much (None: by any amount), and drops nothing else."""
+        """Packets sent in the block raise these counters by exactly this much (None: by any amount), and nothing else is dropped."""
         before = self.agent.counters()
         yield
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What detnat may leave on a machine: programs on interfaces, routes, pins, files."""
+"""What detnat can leave on a machine: programs on interfaces, routes, pins, files."""
 
 import json
 
@@ -10,7 +10,7 @@ def links(namespace):
 
 
 def traces(lab):
-    """Everything of detnat's that can be seen from outside; equal before and after where nothing was touched."""
+    """Everything that detnat leaves on the machine; equal before and after if nothing was touched."""
     namespace = lab.gateway
     agent = lab.agent
     return {

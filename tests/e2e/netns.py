@@ -50,7 +50,7 @@ class Namespace:
 
 
 def connect(left, left_name, right, right_name, right_mac=None):
-    """A veth pair, up at both ends. Each end can take redirected frames and gets whole checksums from the other."""
+    """A veth pair, up at both ends. Each end accepts redirected frames and gets complete checksums from the other."""
     isolation.run(
         "ip", "link", "add", left_name, "netns", left.name, "type", "veth", "peer", "name", right_name,
         *(("address", right_mac) if right_mac else ()), "netns", right.name,

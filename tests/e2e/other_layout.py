@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Agents of other layouts: this tree with its records in another order, built once a run."""
+"""Agents with other layouts: this tree with the members of its records in another order, built once per run."""
 
 import os
 import pathlib
@@ -26,7 +26,7 @@ def struct(text, name):
 
 
 def rotate(text, name):
-    """Each 32-bit member of a struct takes the place of the next one."""
+    """Moves each 32-bit member of a struct to the place of the next one."""
     begin, end = struct(text, name)
     body = text[begin:end]
     # Not those in a union at the beginning, which the programs change as one word.
@@ -43,13 +43,13 @@ def version(text, by):
 
 
 def migratable(directory):
-    """Other places for the members of subscribers and of what all share, and one more counter."""
+    """Reorders the members of subscribers and of the shared record, and adds a counter."""
     edit(directory, TABLES, lambda t: rotate(rotate(version(t, +1), "subscriber"), "globals"))
     edit(directory, "include/detnat/reasons.h", lambda t: t.replace("\tX(drop_quota,", '\tX(drop_of_other_layout, "") \\\n\tX(drop_quota,', 1))
 
 
 def build(kind, directory):
-    """Builds an agent of another layout; the directory with the programs."""
+    """Builds an agent with another layout; returns the directory with the programs."""
     directory.mkdir()
     for part in ("Makefile", "agent", "bpf", "cli", "include"):
         source, target = TOP / part, directory / part

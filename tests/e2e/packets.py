@@ -6,7 +6,7 @@ from scapy.layers.l2 import Ether
 
 
 def rebuilt(packet):
-    """The same packet with lengths and checksums computed from what it says now."""
+    """The same packet with lengths and checksums recomputed."""
     packet = packet.copy()
     for layer in (IP, TCP, UDP, ICMP):
         if packet.haslayer(layer):
@@ -53,12 +53,12 @@ def quote_of(packet):
 
 
 def assert_checksums(packet):
-    """Every checksum of the outer packet is right."""
+    """Every checksum of the outer packet is correct."""
     assert bytes(rebuilt(packet)) == bytes(packet), f"wrong checksum: {packet.show(dump=True)}"
 
 
 def assert_icmp_error(packet, kind, code, src, dst, quoted):
-    """An ICMP error, whole and correct, from src to dst, that quotes the IP packet of the frame `quoted` as it was sent."""
+    """A complete, correct ICMP error from src to dst that quotes the IP packet of the frame `quoted` as it was sent."""
     assert packet.haslayer(ICMP), packet.summary()
     assert (packet[ICMP].type, packet[ICMP].code) == (kind, code), packet.summary()
     assert (packet[IP].src, packet[IP].dst) == (src, dst), packet.summary()

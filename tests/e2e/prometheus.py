@@ -23,7 +23,7 @@ def program(name):
 
 
 def promtool(*arguments, **options):
-    """Runs promtool; what it printed. A complaint is a failure."""
+    """Runs promtool; returns its output. A complaint is a failure."""
     result = isolation.run(program("promtool"), *arguments, check=False, **options)
     assert result.returncode == 0, f"promtool {arguments}: exit {result.returncode}\n{result.stdout}{result.stderr}"
     return result.stdout + result.stderr

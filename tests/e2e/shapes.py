@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""JSON shapes of the contract: these keys, these types; further keys are allowed."""
+"""JSON shapes of detnatctl(8): these keys, these types; further keys are allowed."""
 
 MAPPING = {"in": str, "out": str, "sharing_ratio": int, "ports_per_host": int, "session_slots": int,
            "memory_bytes": int, "sessions": int}
@@ -31,7 +31,7 @@ COUNTERS = {
 
 
 def assert_shape(value, shape):
-    """value is an object with every key of the shape, each of its type; a number is never a boolean. Returns it."""
+    """Asserts that value is an object with every key of the shape and the right types (a boolean is no number). Returns it."""
     assert isinstance(value, dict), f"{value!r} is no object"
     for key, kind in shape.items():
         assert key in value, f"no {key!r} in {value}"

@@ -19,7 +19,7 @@ def test_programs_are_hardened(program):
 
 
 @pytest.mark.parametrize("program", [AGENT, CTL], ids=lambda path: path.name)
-def test_programs_do_not_tell_where_they_were_built(program):
+def test_programs_contain_no_build_path(program):
     """So that two builds in two directories are the same; the BPF objects in the agent have type and line information."""
     if any(path.stat().st_mtime < (prometheus.TREE / "Makefile").stat().st_mtime for path in program.parent.rglob("*.o")):
         pytest.skip("objects are older than the Makefile: make clean, and build again")

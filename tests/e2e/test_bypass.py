@@ -12,7 +12,7 @@ ANOTHER = "203.0.113.9"
 
 
 @pytest.fixture(scope="module")
-def bypassing(run_directory, mode):
+def bypass_lab(run_directory, mode):
     it = Lab(run_directory)
     try:
         it.start(bypass=["192.0.2.0/25", "192.0.2.32/27", "203.0.113.9/32", "10.0.0.0/8"], **mode)
@@ -23,8 +23,8 @@ def bypassing(run_directory, mode):
 
 @pytest.fixture(autouse=True)
 def clean_wires(request):
-    if "bypassing" in request.fixturenames:
-        shared = request.getfixturevalue("bypassing")
+    if "bypass_lab" in request.fixturenames:
+        shared = request.getfixturevalue("bypass_lab")
         shared.inside.clear()
         shared.outside.clear()
 
@@ -43,8 +43,8 @@ def protocol(name):
 
 
 @pytest.mark.parametrize("name", PAYLOADS)
-def test_out_and_in_as_it_is(bypassing, name):
-    lab = bypassing
+def test_packets_pass_untranslated_in_both_directions(bypass_lab, name):
+    lab = bypass_lab
     host = lab.host()
     with lab.counting(passed_untranslated=None):
         for dst in (FRIEND, ANOTHER, "192.0.2.0", "192.0.2.127"):
@@ -54,8 +54,8 @@ def test_out_and_in_as_it_is(bypassing, name):
 
 
 @pytest.mark.parametrize("dst", [SERVER, "192.0.2.128", "192.0.1.255", "203.0.113.8", "203.0.113.10"])
-def test_everything_else_is_translated(bypassing, dst):
-    lab = bypassing
+def test_everything_else_is_translated(bypass_lab, dst):
+    lab = bypass_lab
     host = lab.host()
     lab.open_udp(host, dst=dst)
     assert len(lab.sessions(host.addr)) == 1
@@ -64,9 +64,9 @@ def test_everything_else_is_translated(bypassing, dst):
     lab.inside.assert_silent()
 
 
-def test_nobody_comes_in_with_an_inside_source(bypassing):
+def test_no_packet_from_outside_enters_with_an_inside_source(bypass_lab):
     """10.0.0.0/8 is bypassed, and the subscribers are in it: outside, their addresses are a lie."""
-    lab = bypassing
+    lab = bypass_lab
     host, victim = lab.host(), lab.host()
     with lab.counting(drop_direct_to_inside=1):
         lab.outside.send(lab.from_outside(victim.addr, UDP(sport=1, dport=2), src=host.addr))
@@ -112,7 +112,7 @@ def test_a_reload_changes_it(lab, mode):
     lab.send_out(packet, src)
 
 
-def test_as_many_as_there_can_be(lab):
+def test_the_maximum_number_of_prefixes(lab):
     prefixes = [f"100.100.{n}.64/26" for n in range(256)]
     lab.start(bypass=prefixes)
     host = lab.host()
@@ -122,7 +122,7 @@ def test_as_many_as_there_can_be(lab):
             lab.send_out(packet, block_of(host.addr).first_choice(5000) if translated else (host.addr, None))
 
 
-def test_mappings_are_none_of_its_business(lab):
+def test_changes_of_mappings_do_not_affect_bypass(lab):
     """A mapping added while there is a bypass, and one deleted."""
     lab.start(bypass=["192.0.2.0/24"], mappings=[])
     host = lab.host()

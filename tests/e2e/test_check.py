@@ -31,7 +31,7 @@ def whats(document):
     return sorted({f["what"] for f in document["findings"]})
 
 
-def test_what_is_looked_at(lab):
+def test_check_counts_what_it_examined(lab):
     agent = lab.start()
     host = lab.host()
     lab.open_udp(host)
@@ -74,7 +74,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("what", FAULTS)
-def test_a_fault_beside_the_tables(lab, what):
+def test_a_fault_outside_the_tables_is_found_and_repaired(lab, what):
     plant, kind, where = FAULTS[what]
     agent = lab.start()
     plant(lab, agent)
@@ -98,7 +98,7 @@ SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, NETLINK_NETFILTER, NFNLGRP_NFTABLES = 270,
 
 
 def deafen(agent):
-    """Has the agent hear of no changes of nftables; it undoes those that it hears of before anybody can look."""
+    """Withholds nftables notifications from the agent, which would undo the changes at once."""
     libc = ctypes.CDLL(None, use_errno=True)
     pid = agent.process.pid
     pidfd = libc.syscall(SYS_PIDFD_OPEN, pid, 0)
@@ -140,7 +140,7 @@ GUARD_FAULTS = {
 
 
 @pytest.mark.parametrize("what", GUARD_FAULTS)
-def test_a_fault_of_the_guard(lab, what):
+def test_a_fault_of_the_guard_is_found_and_repaired(lab, what):
     change, where = GUARD_FAULTS[what]
     agent = lab.start_without_owner()
     assert check(agent)["findings"] == []
@@ -159,7 +159,7 @@ def test_a_fault_of_the_guard(lab, what):
     assert listed(lab) == before
 
 
-def test_a_guard_that_should_not_be_there(lab):
+def test_a_guard_that_should_not_exist_is_found(lab):
     agent = lab.start(guard=False)
     assert check(agent)["findings"] == []
     lab.gateway.run("nft", "-f", "-", input=agent.unowned_guard())
@@ -169,7 +169,7 @@ def test_a_guard_that_should_not_be_there(lab):
     assert lab.gateway.run("nft", "list", "ruleset").stdout == ""
 
 
-def test_a_guard_that_cannot_stand_is_a_finding(lab):
+def test_a_guard_that_cannot_be_installed_is_a_finding(lab):
     """A table of that name which is another's is left alone."""
     agent = lab.prepare()
     foreign = agent.unowned_guard().replace("what others change", "whatever others change")
@@ -187,7 +187,7 @@ def test_a_guard_that_cannot_stand_is_a_finding(lab):
     assert check(agent)["findings"] == []
 
 
-def test_it_is_quiet_while_the_guard_changes(lab):
+def test_check_finds_nothing_while_the_guard_changes(lab):
     agent = lab.start()
     stopping = threading.Event()
     found = []
@@ -214,7 +214,7 @@ def test_it_is_quiet_while_the_guard_changes(lab):
 # ---- the tables
 
 
-def test_it_is_quiet_under_traffic_and_churn(lab):
+def test_check_finds_nothing_under_traffic_and_churn(lab):
     """Sessions open, overflow and expire on 15 ports with 8 slots, mappings come and go, programs are replaced; 0 findings."""
     agent = lab.start(session_slots=8, timeouts={"udp": 1, "icmp": 1}, sweep_interval=1, sessions_per_user=200)
     hosts = [lab.host() for _ in range(8)]

@@ -145,7 +145,7 @@ BROKEN = {
 
 
 @pytest.fixture(scope="module")
-def idle(run_directory):
+def idle_lab(run_directory):
     """A lab whose agent never gets to run."""
     import lab
 
@@ -182,33 +182,33 @@ def assert_refused(lab, words, absent=False):
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused(idle, name):
+def test_refused(idle_lab, name):
     path, text = REFUSED[name]
-    write(idle.agent, text)
-    words = [str(idle.agent.path), path]
+    write(idle_lab.agent, text)
+    words = [str(idle_lab.agent.path), path]
     if "#" in text:
-        words.append(f"{idle.agent.path}:{text[: text.index('#')].count(chr(10)) + 1}")
-    message = assert_refused(idle, words, absent="does not exist" in name)
+        words.append(f"{idle_lab.agent.path}:{text[: text.index('#')].count(chr(10)) + 1}")
+    message = assert_refused(idle_lab, words, absent="does not exist" in name)
     if "memory" in name:
         assert any(c.isdigit() for c in message.split(path, 1)[1]), "the message says how much"
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken(idle, name):
+def test_broken(idle_lab, name):
     line, text = BROKEN[name]
-    idle.agent.path.write_text(text)
-    assert_refused(idle, [f"{idle.agent.path}:{line}" if line else str(idle.agent.path)])
+    idle_lab.agent.path.write_text(text)
+    assert_refused(idle_lab, [f"{idle_lab.agent.path}:{line}" if line else str(idle_lab.agent.path)])
 
 
-def test_a_right_one_is_only_checked(idle):
-    idle.agent.write()
-    before = machine.traces(idle)
-    result = idle.agent.once("-t")
+def test_a_valid_configuration_is_only_checked(idle_lab):
+    idle_lab.agent.write()
+    before = machine.traces(idle_lab)
+    result = idle_lab.agent.once("-t")
     assert result.status == 0, result
-    assert machine.traces(idle) == before and not idle.agent.state.exists()
+    assert machine.traces(idle_lab) == before and not idle_lab.agent.state.exists()
 
 
-def test_every_key_with_its_default_is_accepted(idle):
+def test_every_key_with_its_default_is_accepted(idle_lab):
     sample = {
         "interfaces": {"inside": ["in0"], "outside": ["out0"]},
         "mappings": [{"in": "10.0.0.0/18", "out": "1.1.1.0/30"}],
@@ -218,18 +218,18 @@ def test_every_key_with_its_default_is_accepted(idle):
                   "template_interval": 600, "events": ["quota", "ports"]},
         "forwarding": "redirect", "xdp_mode": "auto", "unmatched": "drop-private", "bypass": [], "guard": True, "answer_arp": True,
         "hairpin": True, "tcp_mss_clamp": 0, "udp_inbound_refresh": False, "unsolicited_tcp": "drop", "quota_icmp_code": 1, "sweep_interval": 5,
-        "control_socket": str(idle.agent.socket), "pin_path": str(idle.agent.pins), "state_dir": str(idle.agent.state),
+        "control_socket": str(idle_lab.agent.socket), "pin_path": str(idle_lab.agent.pins), "state_dir": str(idle_lab.agent.state),
         "metrics": {"listen": "127.0.0.1:9469"}, "on_exit": "keep",
     }
-    idle.agent.path.write_text(json.dumps(sample))
-    assert idle.agent.once("-t").status == 0
+    idle_lab.agent.path.write_text(json.dumps(sample))
+    assert idle_lab.agent.once("-t").status == 0
     for other in ({"tcp_mss_clamp": "mtu"}, {"tcp_mss_clamp": 1400}, {"udp_inbound_refresh": True},
                   {"unsolicited_tcp": "answer"}, {"bypass": ["192.0.2.0/24"]}, {"session_slots": 2048},
                   {"overflow_sessions": 0}, {"ipfix": {"collector": "192.0.2.10:4739"}}, {"mappings": []},
                   {"mappings": [{"in": "10.0.0.77/24", "out": "1.1.1.1/30", "session_slots": 8, "sessions_per_user": 1}]},
                   {"interfaces": {"inside": ["in0"], "outside": ["in0"]}}):
-        idle.agent.path.write_text(json.dumps({**sample, **other}))
-        result = idle.agent.once("-t")
+        idle_lab.agent.path.write_text(json.dumps({**sample, **other}))
+        result = idle_lab.agent.once("-t")
         assert result.status == 0, f"{other}: {result}"
 
 
@@ -245,32 +245,32 @@ def test_every_key_with_its_default_is_accepted(idle):
     "a million digits": b'{' + INTERFACES.encode() + b', "sessions_per_user": 1' + b"0" * 1_000_000 + b"}",
     "random bytes": bytes((i * 2654435761 >> 13) & 255 for i in range(100_000)),
 }.items(), ids=lambda v: v if isinstance(v, str) else "")
-def test_hostile_files_are_refused_in_time(idle, name, text):
-    idle.agent.path.write_bytes(text)
-    before = machine.traces(idle)
-    result = execute(AGENT, "-t", "-c", idle.agent.path, namespace=idle.gateway, timeout=20)
+def test_hostile_files_are_refused_in_time(idle_lab, name, text):
+    idle_lab.agent.path.write_bytes(text)
+    before = machine.traces(idle_lab)
+    result = execute(AGENT, "-t", "-c", idle_lab.agent.path, namespace=idle_lab.gateway, timeout=20)
     assert result.status == 2 and len(result.err) < 5000, f"{result.status}: {result.err[:500]}"
-    assert machine.traces(idle) == before
+    assert machine.traces(idle_lab) == before
 
 
-def test_every_cut_of_a_file_is_refused(idle):
+def test_every_cut_of_a_file_is_refused(idle_lab):
     text = json.dumps({"interfaces": {"inside": ["in0"], "outside": ["out0"]}, "mappings": [{"in": "10.0.0.0/24", "out": "1.1.1.1/32"}]})
     for length in range(0, len(text), 7):
-        idle.agent.path.write_text(text[:length])
-        assert idle.agent.once("-t").status == 2, text[:length]
+        idle_lab.agent.path.write_text(text[:length])
+        assert idle_lab.agent.once("-t").status == 2, text[:length]
 
 
 @pytest.mark.parametrize("path", ["/nonexistent", "/", "/dev/null", "/dev/zero", "/proc/self/mem"])
-def test_what_is_no_file(idle, path):
+def test_paths_that_are_no_files_are_refused(idle_lab, path):
     for options in (("-t",), ()):
-        result = execute(AGENT, *options, "-c", path, namespace=idle.gateway, timeout=20)
+        result = execute(AGENT, *options, "-c", path, namespace=idle_lab.gateway, timeout=20)
         assert result.status == 2 and path in result.err, result
 
 
-def test_a_fifo_does_not_hang_it(idle):
+def test_a_fifo_does_not_hang_it(idle_lab):
     import os
 
-    path = pathlib.Path(idle.agent.directory, "fifo")
+    path = pathlib.Path(idle_lab.agent.directory, "fifo")
     os.mkfifo(path)
-    result = execute(AGENT, "-t", "-c", path, namespace=idle.gateway, timeout=20)
+    result = execute(AGENT, "-t", "-c", path, namespace=idle_lab.gateway, timeout=20)
     assert result.status == 2, result

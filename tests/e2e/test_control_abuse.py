@@ -67,8 +67,8 @@ JUNK = {
 
 
 @pytest.mark.parametrize("name", JUNK)
-def test_junk_is_refused(running, name):
-    with client(running.agent) as it:
+def test_junk_is_refused(running_lab, name):
+    with client(running_lab.agent) as it:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             it.sendall(JUNK[name])
         text = answer(it)
@@ -76,70 +76,70 @@ def test_junk_is_refused(running, name):
             reply = json.loads(text)
             if name not in ("an argument that is unknown", "a repeated key"):
                 assert reply["ok"] is False and reply["error"] and reply["status"] in (1, 2)
-    assert_served(running.agent)
+    assert_served(running_lab.agent)
 
 
-def test_a_megabyte_without_a_line_is_cut_off(running):
-    with client(running.agent) as it:
+def test_a_megabyte_without_a_line_is_cut_off(running_lab):
+    with client(running_lab.agent) as it:
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
             for _ in range(64):
                 it.sendall(b"x" * 65536)
             while it.recv(65536):
                 pass
             raise BrokenPipeError
-    assert_served(running.agent)
+    assert_served(running_lab.agent)
 
 
-def test_half_a_request_and_gone(running):
+def test_half_a_request_and_gone(running_lab):
     for length in range(0, 40, 3):
-        with client(running.agent) as it:
+        with client(running_lab.agent) as it:
             it.sendall(b'{"verb":"session list","args":{"addr":"10.0.0.2"}}\n'[:length])
-    assert_served(running.agent)
+    assert_served(running_lab.agent)
 
 
-def test_a_request_in_single_octets_is_served(running):
-    with client(running.agent) as it:
+def test_a_request_in_single_octets_is_served(running_lab):
+    with client(running_lab.agent) as it:
         for octet in b'{"verb":"status","args":{}}\n':
             it.sendall(bytes([octet]))
         assert json.loads(answer(it))["ok"] is True
 
 
-def test_many_requests_by_one_client(running):
-    with client(running.agent) as it:
+def test_many_requests_by_one_client(running_lab):
+    with client(running_lab.agent) as it:
         for _ in range(50):
             it.sendall(b'{"verb":"timeouts show"}\n')
             assert json.loads(answer(it))["ok"] is True
 
 
-def test_two_hundred_silent_clients(running):
+def test_two_hundred_silent_clients(running_lab):
     with contextlib.ExitStack() as stack:
         for _ in range(200):
-            stack.enter_context(client(running.agent))
-        assert_served(running.agent)
-    assert_served(running.agent)
+            stack.enter_context(client(running_lab.agent))
+        assert_served(running_lab.agent)
+    assert_served(running_lab.agent)
 
 
-def test_four_hundred_silent_clients(running):
+def test_four_hundred_silent_clients(running_lab):
     """More than the agent keeps: the idle ones make room."""
     with contextlib.ExitStack() as stack:
         for _ in range(400):
-            stack.enter_context(client(running.agent))
-        assert_served(running.agent)
+            stack.enter_context(client(running_lab.agent))
+        assert_served(running_lab.agent)
 
 
-def test_clients_that_never_read(running):
+def test_clients_that_never_read(running_lab):
     with contextlib.ExitStack() as stack:
         for _ in range(50):
-            it = stack.enter_context(client(running.agent))
+            it = stack.enter_context(client(running_lab.agent))
             it.setblocking(False)
             with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
                 for _ in range(1000):
                     it.send(b'{"verb":"stats"}\n{"verb":"session list"}\n' * 20)
-        assert_served(running.agent)
+        assert_served(running_lab.agent)
 
 
-def test_descriptors_do_not_leak(running):
-    agent = running.agent
+def test_descriptors_do_not_leak(running_lab):
+    agent = running_lab.agent
 
     def descriptors():
         return len(os.listdir(f"/proc/{agent.process.pid}/fd"))

@@ -38,14 +38,14 @@ def reasons(answer):
     return [(finding["reason"], finding["drops"]) for finding in answer["findings"]]
 
 
-def test_a_subscriber_in_good_order(running):
-    host = running.host()
+def test_explain_finds_nothing_wrong_with_a_working_subscriber(running_lab):
+    host = running_lab.host()
     block = block_of(host.addr)
-    running.handshake(host)
-    running.open_udp(host, 6000)
-    running.open_udp(host, 6001)
-    running.ping(host)
-    answer = explain(running, host.addr)
+    running_lab.handshake(host)
+    running_lab.open_udp(host, 6000)
+    running_lab.open_udp(host, 6001)
+    running_lab.ping(host)
+    answer = explain(running_lab, host.addr)
     assert answer["side"] == "inside" and answer["findings"] == []
     assert answer["mapping"] == {**MAPPING, "sharing_ratio": 4096, "ports_per_host": 15, "session_slots": 128, "sessions_per_user": 1000}
     subscriber = shapes.assert_shape(answer["subscriber"], SUBSCRIBER)
@@ -59,65 +59,65 @@ def test_a_subscriber_in_good_order(running):
     assert answer["way_out"]["interface"] == "out0" and answer["way_out"]["next_hop"] == SERVER
 
 
-def test_without_sessions_the_way_out_is_the_default_route(running):
-    answer = explain(running, running.host().addr)
+def test_without_sessions_the_next_hop_is_that_of_the_default_route(running_lab):
+    answer = explain(running_lab, running_lab.host().addr)
     assert answer["way_out"]["next_hop"] == ROUTER and answer["findings"] == []
 
 
-def test_endpoints_show_their_sessions(running):
-    host = running.host()
-    out = running.open_udp(host, 7000)
-    running.handshake(host, 7000)
-    running.open_udp(host, 7001)
-    inside = explain(running, f"{host.addr}:7000")
+def test_endpoints_show_their_sessions(running_lab):
+    host = running_lab.host()
+    out = running_lab.open_udp(host, 7000)
+    running_lab.handshake(host, 7000)
+    running_lab.open_udp(host, 7001)
+    inside = explain(running_lab, f"{host.addr}:7000")
     assert sorted(session["proto"] for session in shapes.assert_all(inside["sessions"], shapes.SESSION)) == ["tcp", "udp"]
     assert inside["matching"] == 2 and inside["first_choice"] == f"{out[0]}:{out[1]}" and inside["findings"] == []
-    outside = explain(running, f"{out[0]}:{out[1]}")
+    outside = explain(running_lab, f"{out[0]}:{out[1]}")
     assert outside["side"] == "outside" and outside["subscriber"]["in_addr"] == host.addr
     assert {session["in_port"] for session in outside["sessions"]} == {7000}
 
 
-def test_an_endpoint_without_a_session(running):
-    host = running.host()
+def test_an_endpoint_without_a_session(running_lab):
+    host = running_lab.host()
     block = block_of(host.addr)
-    assert reasons(explain(running, f"{host.addr}:9")) == [("session", False)]
-    assert reasons(explain(running, f"{block.addr}:{block.lo}")) == [("drop_no_session", True)]
-    with running.counting(drop_no_session=1):
-        running.outside.send(running.from_outside(block.addr, UDP(sport=53, dport=block.lo)))
+    assert reasons(explain(running_lab, f"{host.addr}:9")) == [("session", False)]
+    assert reasons(explain(running_lab, f"{block.addr}:{block.lo}")) == [("drop_no_session", True)]
+    with running_lab.counting(drop_no_session=1):
+        running_lab.outside.send(running_lab.from_outside(block.addr, UDP(sport=53, dport=block.lo)))
 
 
 @pytest.mark.parametrize("port", [0, 80, 1023, 64512 // 4096 * 4096 + 1024, 65535])
-def test_ports_of_nobody(running, port):
-    answer = explain(running, f"1.1.1.1:{port}", found=False)
+def test_ports_without_an_owner(running_lab, port):
+    answer = explain(running_lab, f"1.1.1.1:{port}", found=False)
     assert reasons(answer) == [("drop_no_session", True)] and "subscriber" not in answer
     assert ("below 1024" if port < 1024 else "remainder") in answer["findings"][0]["text"]
 
 
-def test_a_pool_address(running):
-    host = running.host("10.0.32.9")
-    running.open_udp(host)
-    answer = explain(running, "1.1.1.2")
+def test_a_pool_address(running_lab):
+    host = running_lab.host("10.0.32.9")
+    running_lab.open_udp(host)
+    answer = explain(running_lab, "1.1.1.2")
     assert answer["pool"] == {"in_first": "10.0.32.0", "in_last": "10.0.47.255", "subscribers": 4096, "active": 1, "at_quota": 0,
                               "sessions": 1, "quota_exceeded": 0}
     assert answer["findings"] == []
 
 
-def test_an_address_in_no_mapping(running):
-    private = explain(running, "10.1.0.1", found=False)
+def test_an_address_in_no_mapping(running_lab):
+    private = explain(running_lab, "10.1.0.1", found=False)
     assert private["side"] == "none" and private["mapping"] is None and reasons(private) == [("drop_no_mapping", True)]
-    assert reasons(explain(running, "192.0.2.9", found=False)) == [("passed_untranslated", False)]
-    own = explain(running, "198.51.100.1:22", found=False)
+    assert reasons(explain(running_lab, "192.0.2.9", found=False)) == [("passed_untranslated", False)]
+    own = explain(running_lab, "198.51.100.1:22", found=False)
     assert reasons(own) == [("passed_untranslated", False)] * 2 and "gateway's own" in own["findings"][1]["text"]
 
 
 @pytest.mark.parametrize("unmatched, public, private", [("route", False, False), ("drop", True, True)])
-def test_what_becomes_of_the_unmatched(lab, unmatched, public, private):
+def test_explain_knows_what_happens_to_unmatched_packets(lab, unmatched, public, private):
     lab.start(unmatched=unmatched)
     for addr, dropped in (("203.0.113.9", public), ("192.168.0.9", private)):
         assert reasons(explain(lab, addr, found=False)) == [("drop_no_mapping", True) if dropped else ("passed_untranslated", False)]
 
 
-def test_a_mapping_that_was_deleted(lab):
+def test_explain_names_a_deleted_mapping(lab):
     lab.start()
     lab.agent.ctl("mapping", "del", MAPPING["in"], MAPPING["out"])
     for addr in ("10.0.0.9", "1.1.1.1"):
@@ -189,7 +189,7 @@ def test_interfaces_that_are_missing(lab):
     assert ("interface", True) in reasons(explain(lab, host.addr))
 
 
-def test_routes_and_neighbours(lab):
+def test_explain_checks_routes_and_neighbours(lab):
     lab.start()
     host = lab.host()
     lab.gateway.ip("neigh", "replace", host.addr, "dev", "in0", "nud", "failed")
@@ -224,7 +224,7 @@ def add_third(lab):
     ({"guard": False}, [("guard", False), ("passed_untranslated", False)], [("guard", False), ("route", False)]),
 ], ids=["guard", "bypass", "no guard"])
 def test_interfaces_without_a_role(lab, config, out, back):
-    """What explain says of the way out and of a subscriber behind such an interface is what becomes of packets."""
+    """explain agrees with what happens to packets from a subscriber behind such an interface."""
     lab.start(**config)
     host = lab.host()
     third = add_third(lab)
@@ -241,7 +241,7 @@ def test_interfaces_without_a_role(lab, config, out, back):
     sniffer.close()
     if dropped:
         assert reasons(explain(lab, host.addr))[0] == ("drop_guard_out", False)
-        # Not of what is translated as it should be, either: of somebody, lately.
+        # Nor about packets that are translated as they should be.
         assert "past the interfaces that translate" in explain(lab, "10.0.0.77")["findings"][0]["text"]
         return
     lab.gateway.ip("route", "del", "192.0.2.0/24")
@@ -249,7 +249,7 @@ def test_interfaces_without_a_role(lab, config, out, back):
     assert reasons(explain(lab, host.addr)) == back
 
 
-def test_a_guard_that_does_not_stand(lab):
+def test_explain_reports_a_missing_guard(lab):
     agent = lab.prepare()
     lab.gateway.run("nft", "add", "table", "inet", agent.guard_table())
     agent.start()
@@ -260,11 +260,11 @@ def test_a_guard_that_does_not_stand(lab):
     assert explain(lab, "10.0.0.9")["findings"] == []
 
 
-def test_the_gateway_itself(running):
-    assert reasons(explain(running, "10.0.0.1")) == [("passed_untranslated", False)]
+def test_the_gateway_itself(running_lab):
+    assert reasons(explain(running_lab, "10.0.0.1")) == [("passed_untranslated", False)]
 
 
-def test_expired_sessions_and_time_wait_are_told_apart(lab):
+def test_explain_distinguishes_expired_sessions_and_time_wait(lab):
     lab.start(timeouts={"udp": 1}, sweep_interval=3600)
     host = lab.host()
     lab.open_udp(host)
@@ -275,5 +275,5 @@ def test_expired_sessions_and_time_wait_are_told_apart(lab):
 
 @pytest.mark.parametrize("arguments", [(), ("10.0.0",), ("10.0.0.1:65536",), ("10.0.0.1:",), ("10.0.0.0/18",), ("10.0.0.2", "10.0.0.3"),
                                        ("--all", "10.0.0.2")], ids="-".join)
-def test_explain_bad_usage(running, arguments):
-    running.agent.refused("explain", *arguments, status=2)
+def test_explain_bad_usage(running_lab, arguments):
+    running_lab.agent.refused("explain", *arguments, status=2)

@@ -8,16 +8,16 @@ import shapes
 
 
 @pytest.fixture
-def agent(running):
-    yield running.agent
-    running.agent.ctl("reload")
-    if "spare0" in running.gateway.ip("link"):
-        running.gateway.ip("link", "del", "spare0")
+def agent(running_lab):
+    yield running_lab.agent
+    running_lab.agent.ctl("reload")
+    if "spare0" in running_lab.gateway.ip("link"):
+        running_lab.gateway.ip("link", "del", "spare0")
 
 
 @pytest.fixture
-def spare(running):
-    running.gateway.ip("link", "add", "spare0", "type", "veth", "peer", "name", "spare1")
+def spare_interface(running_lab):
+    running_lab.gateway.ip("link", "add", "spare0", "type", "veth", "peer", "name", "spare1")
     return "spare0"
 
 
@@ -31,36 +31,36 @@ def test_list_has_the_shape_of_the_contract(agent):
     assert {i["xdp"] for i in interfaces} == {"native"}
 
 
-def test_add_and_del(agent, spare):
+def test_add_and_del(agent, spare_interface):
     for role in ("inside", "outside"):
-        assert agent.ctl("interface", "add", spare, role) == {}
-        assert roles(agent)[spare] == role
-        assert agent.ctl("interface", "del", spare, role) == {}
-        assert spare not in roles(agent)
+        assert agent.ctl("interface", "add", spare_interface, role) == {}
+        assert roles(agent)[spare_interface] == role
+        assert agent.ctl("interface", "del", spare_interface, role) == {}
+        assert spare_interface not in roles(agent)
 
 
-def test_both_roles_in_turn(agent, spare):
-    agent.ctl("interface", "add", spare, "outside")
-    agent.ctl("interface", "add", spare, "inside")
-    assert roles(agent)[spare] == "both"
-    agent.refused("interface", "add", spare, "inside")
-    agent.ctl("interface", "del", spare, "outside")
-    assert roles(agent)[spare] == "inside"
+def test_both_roles_in_turn(agent, spare_interface):
+    agent.ctl("interface", "add", spare_interface, "outside")
+    agent.ctl("interface", "add", spare_interface, "inside")
+    assert roles(agent)[spare_interface] == "both"
+    agent.refused("interface", "add", spare_interface, "inside")
+    agent.ctl("interface", "del", spare_interface, "outside")
+    assert roles(agent)[spare_interface] == "inside"
 
 
-def test_texts(agent, spare):
-    assert agent.text("interface", "add", spare, "inside").startswith("added ")
-    assert all(word in agent.text("interface", "list") for word in (spare, "in0", "out0", "inside", "outside", "native"))
-    assert agent.text("interface", "del", spare, "inside").startswith("deleted ")
+def test_texts(agent, spare_interface):
+    assert agent.text("interface", "add", spare_interface, "inside").startswith("added ")
+    assert all(word in agent.text("interface", "list") for word in (spare_interface, "in0", "out0", "inside", "outside", "native"))
+    assert agent.text("interface", "del", spare_interface, "inside").startswith("deleted ")
 
 
-def test_what_is_deleted_is_detached(running, agent, spare):
-    agent.ctl("interface", "add", spare, "outside")
-    assert "xdp" in running.gateway.ip("link", "show", spare)
-    assert "clsact" in running.gateway.run("tc", "qdisc", "show", "dev", spare).stdout
-    agent.ctl("interface", "del", spare, "outside")
-    assert "xdp" not in running.gateway.ip("link", "show", spare)
-    assert "clsact" not in running.gateway.run("tc", "qdisc", "show", "dev", spare).stdout
+def test_a_deleted_interface_is_detached(running_lab, agent, spare_interface):
+    agent.ctl("interface", "add", spare_interface, "outside")
+    assert "xdp" in running_lab.gateway.ip("link", "show", spare_interface)
+    assert "clsact" in running_lab.gateway.run("tc", "qdisc", "show", "dev", spare_interface).stdout
+    agent.ctl("interface", "del", spare_interface, "outside")
+    assert "xdp" not in running_lab.gateway.ip("link", "show", spare_interface)
+    assert "clsact" not in running_lab.gateway.run("tc", "qdisc", "show", "dev", spare_interface).stdout
 
 
 @pytest.mark.parametrize("arguments", [
@@ -81,7 +81,7 @@ def test_bad_usage(agent, arguments):
     agent.refused("interface", *arguments, status=2)
 
 
-def test_an_interface_that_is_outside_no_more_translates_nothing(lab):
+def test_an_interface_that_is_no_longer_outside_translates_nothing(lab):
     agent = lab.start(unmatched="route")
     host = lab.host()
     src = lab.open_udp(host)

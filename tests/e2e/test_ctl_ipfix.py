@@ -18,10 +18,10 @@ def settings_of(document):
 
 
 @pytest.fixture
-def agent(running):
-    running.agent.ctl("ipfix", "disable")
-    yield running.agent
-    running.agent.ctl("reload")
+def agent(running_lab):
+    running_lab.agent.ctl("ipfix", "disable")
+    yield running_lab.agent
+    running_lab.agent.ctl("reload")
 
 
 def test_without_a_collector_there_is_nothing_to_show(agent):

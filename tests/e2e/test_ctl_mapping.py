@@ -11,10 +11,10 @@ OTHER = ("10.64.0.0/24", "1.1.2.0/28")
 
 
 @pytest.fixture
-def agent(running):
+def agent(running_lab):
     """The agent, with the file's mapping alone again afterwards."""
-    yield running.agent
-    running.agent.ctl("reload")
+    yield running_lab.agent
+    running_lab.agent.ctl("reload")
 
 
 def pairs(agent):
@@ -66,7 +66,7 @@ def test_automatic_slots_follow_the_ports_of_a_host(agent, slots, inside, outsid
     assert agent.ctl("mapping", "add", inside, outside)["session_slots"] == slots
 
 
-def test_one_port_a_host_is_the_least(agent):
+def test_one_port_per_host_is_the_minimum(agent):
     added = agent.ctl("mapping", "add", "10.128.0.0/15", "1.1.2.0/30")
     assert (added["sharing_ratio"], added["ports_per_host"]) == (32768, 1)
     assert agent.ctl("forward", "10.129.255.255") == {
@@ -89,7 +89,7 @@ def test_add_is_refused(agent, pair, why):
     assert pairs(agent) == [(MAPPING["in"], MAPPING["out"])]
 
 
-def test_a_mapping_that_no_memory_holds_is_refused_at_once(agent):
+def test_a_mapping_that_does_not_fit_into_memory_is_refused_at_once(agent):
     message = agent.refused("mapping", "add", "16.0.0.0/5", "32.0.0.0/5")
     assert "memory" in message
     assert len(pairs(agent)) == 1
@@ -97,7 +97,7 @@ def test_a_mapping_that_no_memory_holds_is_refused_at_once(agent):
 
 @pytest.mark.parametrize("pair", [
     ("10.64.0.0/24", "1.1.2.0/28"), ("10.0.0.0/18", "1.1.1.0/31"), ("10.0.0.0/17", "1.1.1.0/30")])
-def test_del_of_what_is_not_there_is_refused(agent, pair):
+def test_del_of_a_missing_entry_is_refused(agent, pair):
     agent.refused("mapping", "del", *pair)
     assert len(pairs(agent)) == 1
 
@@ -125,7 +125,7 @@ def test_forward_and_reverse_agree(agent, addr):
     ("reverse", "1.1.1.0:1023"), ("reverse", "1.1.1.0:0"), ("reverse", "1.1.1.4:2000"), ("reverse", "10.0.0.2:2000"),
     ("reverse", "1.1.1.0:62464"), ("reverse", "1.1.1.3:65535"),  # the remainder of 4096 blocks of 15 ports
 ], ids="-".join)
-def test_nobody_is_found(agent, arguments):
+def test_an_address_or_port_without_a_subscriber_is_refused(agent, arguments):
     agent.refused(*arguments)
 
 
@@ -138,16 +138,16 @@ def test_malformed_addresses_are_bad_usage(agent, arguments):
     agent.refused(*arguments, status=2)
 
 
-def test_an_added_mapping_translates_at_once_and_a_deleted_one_no_more(running, agent):
+def test_an_added_mapping_translates_at_once_and_a_deleted_one_no_more(running_lab, agent):
     mapping = {"in": "10.0.64.0/24", "out": "1.1.9.9/32"}
-    host = running.host("10.0.64.9")
+    host = running_lab.host("10.0.64.9")
     agent.ctl("mapping", "add", mapping["in"], mapping["out"])
-    running.open_udp(host, mapping=mapping)
+    running_lab.open_udp(host, mapping=mapping)
     assert [m["sessions"] for m in agent.ctl("mapping", "list")] == [0, 1]
     agent.ctl("mapping", "del", mapping["in"], mapping["out"])
-    with running.counting(drop_no_mapping=1):
-        running.inside.send(running.from_inside(host, UDP(sport=5000, dport=53)))
-    running.outside.assert_silent()
+    with running_lab.counting(drop_no_mapping=1):
+        running_lab.inside.send(running_lab.from_inside(host, UDP(sport=5000, dport=53)))
+    running_lab.outside.assert_silent()
     agent.ctl("mapping", "add", mapping["in"], mapping["out"])
-    assert running.sessions(host.addr) == [], "a mapping that comes back comes back empty"
-    running.open_udp(host, mapping=mapping)
+    assert running_lab.sessions(host.addr) == [], "a mapping that comes back comes back empty"
+    running_lab.open_udp(host, mapping=mapping)

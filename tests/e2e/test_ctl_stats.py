@@ -9,48 +9,48 @@ from lab import INCIDENTS, MAPPING
 from scapy.layers.inet import UDP
 
 
-def test_stats_have_every_counter(running):
-    document = running.agent.ctl("stats")
+def test_stats_have_every_counter(running_lab):
+    document = running_lab.agent.ctl("stats")
     assert list(document) == ["counters", "octets"]
     counters = document["counters"]
     assert shapes.COUNTERS <= set(counters)
     assert all(type(v) is int and v >= 0 for v in counters.values())
 
 
-def test_octets_are_those_of_the_packets_both_ways(running):
-    host = running.host()
-    src = running.open_udp(host)
-    before = running.agent.ctl("stats")["octets"]
-    running.send_out(running.from_inside(host, UDP(sport=5000, dport=53) / bytes(1000)), src)
-    running.send_in(running.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(100)), host, 5000)
-    after = running.agent.ctl("stats")["octets"]
+def test_octets_are_counted_in_both_directions(running_lab):
+    host = running_lab.host()
+    src = running_lab.open_udp(host)
+    before = running_lab.agent.ctl("stats")["octets"]
+    running_lab.send_out(running_lab.from_inside(host, UDP(sport=5000, dport=53) / bytes(1000)), src)
+    running_lab.send_in(running_lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(100)), host, 5000)
+    after = running_lab.agent.ctl("stats")["octets"]
     assert {name: after[name] - before[name] for name in after} == {
         "in2out_octets": 20 + 8 + 1000, "out2in_octets": 20 + 8 + 100, "hairpin_octets": 0, "icmp_error_octets": 0}
 
 
-def test_text_of_stats_hides_zero_rows(running):
-    running.open_udp(running.host())
-    text = running.agent.text("stats")
+def test_text_of_stats_hides_zero_rows(running_lab):
+    running_lab.open_udp(running_lab.host())
+    text = running_lab.agent.text("stats")
     assert "in2out_translated" in text
     assert "drop_martian" not in text
     assert not re.search(r"\s0$", text, re.MULTILINE)
 
 
-def test_each_packet_is_in_one_counter_at_the_hook_that_it_crosses(running):
-    host = running.host()
-    before = running.agent.counters()
-    src = running.open_udp(host)
-    after = wait_for(lambda: (c := running.agent.counters()) != before and c, what="a count")
+def test_each_packet_is_in_one_counter_at_the_hook_that_it_crosses(running_lab):
+    host = running_lab.host()
+    before = running_lab.agent.counters()
+    src = running_lab.open_udp(host)
+    after = wait_for(lambda: (c := running_lab.agent.counters()) != before and c, what="a count")
     changed = {n: after[n] - before[n] for n in after if after[n] != before[n] and n not in INCIDENTS}
     assert changed == {"in2out_translated": 1}, src
 
 
-def test_status(running):
-    status = shapes.assert_shape(running.agent.ctl("status"), shapes.STATUS)
+def test_status(running_lab):
+    status = shapes.assert_shape(running_lab.agent.ctl("status"), shapes.STATUS)
     assert status["forwarding"] == "redirect" and status["mappings"] == 1 and status["uptime"] >= 0
     version = execute(AGENT, "-V")
     assert version.status == 0 and status["version"] in version.out
-    text = running.agent.text("status")
+    text = running_lab.agent.text("status")
     assert status["version"] in text and "redirect" in text
 
 

@@ -9,9 +9,9 @@ DEFAULTS = {"udp": 300, "tcp_established": 7440, "tcp_transitory": 240, "icmp": 
 
 
 @pytest.fixture
-def agent(running):
-    yield running.agent
-    running.agent.ctl("timeouts", "reset")
+def agent(running_lab):
+    yield running_lab.agent
+    running_lab.agent.ctl("timeouts", "reset")
 
 
 def test_defaults(agent):
@@ -57,11 +57,11 @@ def test_bad_verbs(agent, arguments):
     agent.refused("timeouts", *arguments, status=2)
 
 
-def test_a_change_acts_on_sessions_at_once(running, agent):
-    host = running.host()
-    running.open_udp(host)
-    assert 295 <= running.session(host)["expires"] <= 300
+def test_a_change_affects_existing_sessions_at_once(running_lab, agent):
+    host = running_lab.host()
+    running_lab.open_udp(host)
+    assert 295 <= running_lab.session(host)["expires"] <= 300
     agent.ctl("timeouts", "set", "udp=1000")
-    assert 995 <= running.session(host)["expires"] <= 1000
+    assert 995 <= running_lab.session(host)["expires"] <= 1000
     agent.ctl("timeouts", "set", "udp=40")
-    assert 30 <= running.session(host)["expires"] <= 40
+    assert 30 <= running_lab.session(host)["expires"] <= 40

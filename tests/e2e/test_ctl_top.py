@@ -40,7 +40,7 @@ def test_top_by_sessions_and_by_quota(lab):
     assert refused.addr in text and one.addr in text and idle.addr + " " not in text
 
 
-def test_whoever_has_no_sessions_any_more_is_left_out(lab):
+def test_subscribers_without_sessions_are_left_out(lab):
     lab.start(timeouts={"udp": 1}, sweep_interval=3600, sessions_per_user=2)
     host = lab.host()
     lab.refuse(host, 1)
@@ -49,12 +49,12 @@ def test_whoever_has_no_sessions_any_more_is_left_out(lab):
     assert lab.agent.ctl("top", "--by", "quota")[0]["sessions"] == 0
 
 
-def test_equals_come_in_order_of_address(small):
-    hosts = [small.host(f"10.0.1.{i}") for i in range(20, 12, -1)]
+def test_equals_come_in_order_of_address(small_quota_lab):
+    hosts = [small_quota_lab.host(f"10.0.1.{i}") for i in range(20, 12, -1)]
     for host in hosts:
-        small.open_udp(host)
+        small_quota_lab.open_udp(host)
     addresses = [host.addr for host in reversed(hosts)]
-    assert [user["in_addr"] for user in small.agent.ctl("top") if user["in_addr"] in addresses] == addresses
+    assert [user["in_addr"] for user in small_quota_lab.agent.ctl("top") if user["in_addr"] in addresses] == addresses
 
 
 def test_sessions_beyond_the_slots_count(lab):
@@ -77,8 +77,8 @@ def test_a_deleted_mapping_has_no_subscribers(lab):
 
 @pytest.mark.parametrize("arguments", [("-n",), ("-n", "x"), ("-n", "-1"), ("-n", "0"), ("-n", "65537"), ("-n", "1", "-n", "2"),
                                        ("--by",), ("--by", "name"), ("-x",), ("--once=1",), ("10.0.0.2",)], ids="-".join)
-def test_top_bad_usage(small, arguments):
-    small.agent.refused("top", *arguments, status=2)
+def test_top_bad_usage(small_quota_lab, arguments):
+    small_quota_lab.agent.refused("top", *arguments, status=2)
 
 
 # ---- on a terminal
@@ -115,7 +115,7 @@ class Terminal:
         os.write(self.master, keys.encode())
 
     def ended(self):
-        """Waits for the end; the exit status."""
+        """Waits for the end; returns the exit status."""
         wait_for(lambda: self.read() is not None and self.process.poll() is not None, what="the end")
         assert_no_report(self.process.stderr.read(), "detnatctl")
         return self.process.returncode
@@ -133,18 +133,18 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(small):
-    it = Terminal(CTL, "-s", small.agent.socket, "top")
+def terminal(small_quota_lab):
+    it = Terminal(CTL, "-s", small_quota_lab.agent.socket, "top")
     try:
         yield it
     finally:
         it.close()
 
 
-def test_the_view_refreshes_itself(small, terminal):
+def test_the_view_refreshes_itself(small_quota_lab, terminal):
     terminal.expect(re.escape(ENTER) + ".*sessions, 1 mapping")
-    host = small.host()
-    small.open_udp(host)
+    host = small_quota_lab.host()
+    small_quota_lab.open_udp(host)
     terminal.expect(rf"{re.escape(host.addr)} +1 \[#+\.+\] +50% \[#\.+\] +6%")
     assert not terminal.is_restored()
     terminal.type("q")
@@ -152,18 +152,18 @@ def test_the_view_refreshes_itself(small, terminal):
     assert LEAVE in terminal.text and terminal.is_restored()
 
 
-def test_packets_a_second_are_shown_by_reason(small, terminal):
+def test_packets_a_second_are_shown_by_reason(small_quota_lab, terminal):
     terminal.expect("PACKETS/S")
-    host = small.host()
+    host = small_quota_lab.host()
     end = time.monotonic() + 20
     while not re.search(r"[0-9]+  in2out_translated", terminal.read()):
         assert time.monotonic() < end, terminal.text
-        small.open_udp(host)
+        small_quota_lab.open_udp(host)
 
 
-def test_keys_choose_the_order(small, terminal):
-    refused = small.host()
-    small.refuse(refused, 2)
+def test_keys_choose_the_order(small_quota_lab, terminal):
+    refused = small_quota_lab.host()
+    small_quota_lab.refuse(refused, 2)
     terminal.expect(r"\[s by sessions\]")
     terminal.type("r")
     terminal.expect(r"\[r by refusals\]")
@@ -186,7 +186,7 @@ def test_control_c(terminal):
     assert terminal.is_restored()
 
 
-def test_it_is_stopped_and_comes_back(terminal):
+def test_the_view_can_be_stopped_and_continued(terminal):
     terminal.expect("PACKETS/S")
     os.kill(terminal.process.pid, signal.SIGTSTP)
     terminal.expect(re.escape(LEAVE))
@@ -207,7 +207,7 @@ def test_it_follows_the_size_of_the_terminal(terminal):
     assert len(lines) <= 10 and max(map(len, lines)) <= 40, lines
 
 
-def test_an_agent_that_restarts_is_waited_for(lab):
+def test_the_view_waits_for_an_agent_that_restarts(lab):
     lab.start()
     terminal = Terminal(CTL, "-s", lab.agent.socket, "top")
     try:
@@ -223,8 +223,8 @@ def test_an_agent_that_restarts_is_waited_for(lab):
 
 
 @pytest.mark.parametrize("arguments, term", [(("--once",), "xterm"), (("-n", "5"), "xterm"), (("--json",), "xterm"), ((), "dumb")])
-def test_once_even_on_a_terminal(small, arguments, term):
-    terminal = Terminal(CTL, "-s", small.agent.socket, "top", *arguments, term=term)
+def test_a_single_listing_prints_no_escape_sequences(small_quota_lab, arguments, term):
+    terminal = Terminal(CTL, "-s", small_quota_lab.agent.socket, "top", *arguments, term=term)
     try:
         assert terminal.ended() == 0
         assert "\x1b" not in terminal.read()
@@ -232,7 +232,7 @@ def test_once_even_on_a_terminal(small, arguments, term):
         terminal.close()
 
 
-def test_no_agent_at_all(small, tmp_path):
+def test_no_agent_at_all(small_quota_lab, tmp_path):
     terminal = Terminal(CTL, "-s", tmp_path / "none.sock", "top")
     try:
         assert terminal.ended() == 3

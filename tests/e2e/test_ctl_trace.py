@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""detnatctl trace: what a packet went through, who is traced, and how a trace ends."""
+"""detnatctl trace: the steps of a packet, filters, and how a trace ends."""
 
 import datetime
 import re
@@ -17,13 +17,13 @@ from test_restart import Stream
 
 
 @pytest.fixture(scope="module")
-def agent(running):
-    """Traces are left running: another start only replaces the filter."""
-    return running.agent
+def agent(running_lab):
+    """Traces may keep running: another start only replaces the filter."""
+    return running_lab.agent
 
 
 def traces(agent, number):
-    """The records, once there are so many; then there are no more of them."""
+    """Waits for this many records, makes sure that there are no more, and returns them."""
 
     def enough():
         found = agent.ctl("trace", "show")
@@ -46,13 +46,13 @@ def steps(trace):
 
 
 def ends(trace):
-    """Source and destination as the packet came, and as it left."""
+    """Source and destination of the packet as it arrived and as it left."""
     first, last = trace["steps"][0], trace["steps"][-1]
     return (first["src"], first["dst"]), (last["src"], last["dst"])
 
 
 def details(trace):
-    """Of each kind of step those that have any, in order."""
+    """The steps that have details, by kind, in order."""
     found = {}
     for step in trace["steps"]:
         if "detail" in step:
@@ -61,7 +61,7 @@ def details(trace):
 
 
 def cut(packet):
-    """A frame's packet in two fragments, each in a frame of its own."""
+    """A frame's packet as two fragments, each in its own frame."""
     packet = Ether(bytes(packet))
     return [Ether(bytes(Ether(src=packet.src, dst=packet.dst) / f)) for f in fragment(packet[IP], fragsize=800)]
 
@@ -70,7 +70,7 @@ def leaves(agent):
     return sorted(p.name for p in agent.pins.glob("v*/*_leaves_*"))
 
 
-def test_start_and_stop_answer_an_empty_object(agent):
+def test_start_and_stop_return_an_empty_object(agent):
     assert agent.ctl("status")["tracing"] is False
     assert agent.ctl("trace", "show") == [] and agent.text("trace", "show") == "no packets\n"
     assert agent.ctl("trace", "start") == {}
@@ -81,12 +81,12 @@ def test_start_and_stop_answer_an_empty_object(agent):
     assert agent.ctl("trace", "stop") == {}
 
 
-def test_both_directions_of_a_subscriber_are_traced_and_nobody_else(running, agent):
-    host, other = running.host(), running.host()
+def test_both_directions_of_a_subscriber_are_traced_and_no_other(running_lab, agent):
+    host, other = running_lab.host(), running_lab.host()
     agent.ctl("trace", "start", "--in", host.addr)
-    src = running.open_udp(host)
-    running.open_udp(other)
-    running.send_in(running.from_outside(src[0], UDP(sport=53, dport=src[1])), host, 5000)
+    src = running_lab.open_udp(host)
+    running_lab.open_udp(other)
+    running_lab.send_in(running_lab.from_outside(src[0], UDP(sport=53, dport=src[1])), host, 5000)
     outward, inward = traces(agent, 2)
     assert seen(outward) == ("in0", "xdp", "in2out_translated")
     assert seen(inward) == ("out0", "xdp", "out2in_translated")
@@ -97,11 +97,11 @@ def test_both_directions_of_a_subscriber_are_traced_and_nobody_else(running, age
     assert host.addr in text and src[0] in text and "in2out_translated" in text and other.addr not in text
 
 
-def test_steps_tell_session_subscriber_and_way(running, agent):
-    host = running.host()
+def test_steps_name_session_subscriber_and_next_hop(running_lab, agent):
+    host = running_lab.host()
     agent.ctl("trace", "start", "--in", host.addr)
-    src = running.open_udp(host)
-    running.open_udp(host)
+    src = running_lab.open_udp(host)
+    running_lab.open_udp(host)
     opening, following = traces(agent, 2)
     block = block_of(host.addr)
     details = {s["step"]: s.get("detail") for s in opening["steps"]}
@@ -113,70 +113,70 @@ def test_steps_tell_session_subscriber_and_way(running, agent):
     assert [s["ns"] for s in following["steps"]] == sorted(s["ns"] for s in following["steps"])
 
 
-def test_the_quick_path_is_told_from_the_slow_one(running, agent):
-    host = running.host()
+def test_a_trace_distinguishes_fast_path_and_slow_path(running_lab, agent):
+    host = running_lab.host()
     agent.ctl("trace", "start", "--in", host.addr)
 
     def quick():
         """A next hop that has just changed is looked up on the slow path; so is a frame too short for a wire."""
-        running.inside.send(running.from_inside(host, UDP(sport=5000, dport=53) / bytes(32)))
+        running_lab.inside.send(running_lab.from_inside(host, UDP(sport=5000, dport=53) / bytes(32)))
         return [t for t in agent.ctl("trace", "show") if t["path"] == "quick"]
 
-    found = wait_for(quick, what="a packet on the quick path")
+    found = wait_for(quick, what="a packet on the fast path")
     assert "in2out" not in steps(found[-1]) and seen(found[-1]) == ("in0", "xdp", "in2out_translated")
     agent.ctl("trace", "start", "--in", host.addr)
-    running.inside.send(running.from_inside(host, ICMP(type=8, id=5)))
+    running_lab.inside.send(running_lab.from_inside(host, ICMP(type=8, id=5)))
     (echo,) = traces(agent, 1)
     assert echo["path"] == "slow"
     assert echo["steps"][0]["src"] == f"{host.addr}:5" and "in2out" in steps(echo)
 
 
-def test_tcp_states(running, agent):
-    host = running.host()
+def test_tcp_states(running_lab, agent):
+    host = running_lab.host()
     src = block_of(host.addr).first_choice(5000)
     agent.ctl("trace", "start", "--in", host.addr, "--proto", "tcp")
-    running.open_udp(host, 7000)
-    running.tcp_out(host, src, "S")
-    running.tcp_in(host, src, "SA")
-    running.tcp_out(host, src, "A")
+    running_lab.open_udp(host, 7000)
+    running_lab.tcp_out(host, src, "S")
+    running_lab.tcp_in(host, src, "SA")
+    running_lab.tcp_out(host, src, "A")
     found = traces(agent, 3)
     assert found[0]["steps"][0]["detail"].startswith("tcp SYN,")
     session = [s["detail"] for s in found[2]["steps"] if s["step"] == "session"]
     assert session and session[0].startswith("tcp-") and "to tcp-established" in session[0]
 
 
-def test_a_drop_is_traced_with_its_reason(running, agent):
-    host = running.host()
-    src = running.open_udp(host)
+def test_a_drop_is_traced_with_its_reason(running_lab, agent):
+    host = running_lab.host()
+    src = running_lab.open_udp(host)
     agent.ctl("trace", "start", "--in", host.addr)
-    running.outside.send(running.from_outside(src[0], UDP(sport=9999, dport=src[1])))
+    running_lab.outside.send(running_lab.from_outside(src[0], UDP(sport=9999, dport=src[1])))
     (trace,) = traces(agent, 1)
     assert seen(trace) == ("out0", "xdp", "drop_no_session") and steps(trace)[-1] == "dropped"
     before, after = ends(trace)
     assert before == after == (f"{SERVER}:9999", f"{src[0]}:{src[1]}")
 
 
-def test_an_error_about_the_subscribers_packet_is_its_own(running, agent):
-    host = running.host()
-    src = running.open_udp(host)
+def test_an_error_about_the_subscribers_packet_is_its_own(running_lab, agent):
+    host = running_lab.host()
+    src = running_lab.open_udp(host)
     sent = IP(src=src[0], dst=SERVER) / UDP(sport=src[1], dport=53) / b"query"
     agent.ctl("trace", "start", "--in", host.addr)
-    running.outside.send(running.from_outside(src[0], ICMP(type=3, code=3) / sent))
+    running_lab.outside.send(running_lab.from_outside(src[0], ICMP(type=3, code=3) / sent))
     (trace,) = traces(agent, 1)
     assert trace["interface"] == "out0" and "icmp type 3 code 3" in trace["steps"][0]["detail"]
 
 
-def test_filters_by_outside_and_external_endpoint(running, agent):
-    host, other = running.host(), running.host()
-    first, second = running.open_udp(host), running.open_udp(host, 5001)
-    running.open_udp(other)
+def test_filters_by_outside_and_external_endpoint(running_lab, agent):
+    host, other = running_lab.host(), running_lab.host()
+    first, second = running_lab.open_udp(host), running_lab.open_udp(host, 5001)
+    running_lab.open_udp(other)
 
     def packets():
         for port, src in ((5000, first), (5001, second)):
-            running.open_udp(host, port)
-            running.send_in(running.from_outside(src[0], UDP(sport=53, dport=src[1])), host, port)
-        running.open_udp(other)
-        running.open_udp(host, 5000, dport=54)
+            running_lab.open_udp(host, port)
+            running_lab.send_in(running_lab.from_outside(src[0], UDP(sport=53, dport=src[1])), host, port)
+        running_lab.open_udp(other)
+        running_lab.open_udp(host, 5000, dport=54)
 
     inside = {f"{host.addr}:5000", f"{host.addr}:5001", f"{other.addr}:5000"}
     for options, number, interfaces in (
@@ -194,17 +194,17 @@ def test_filters_by_outside_and_external_endpoint(running, agent):
         assert all(e in inside for t in found if t["interface"] == "in0" for e in (ends(t)[0][0],))
 
 
-def test_an_icmp_error_from_outside_shows_what_it_quotes(running, agent):
-    host, other = running.host(), running.host()
-    src, router = running.open_udp(host), "203.0.113.9"
+def test_an_icmp_error_from_outside_shows_what_it_quotes(running_lab, agent):
+    host, other = running_lab.host(), running_lab.host()
+    src, router = running_lab.open_udp(host), "203.0.113.9"
     agent.ctl("trace", "start", "--in", f"{host.addr}:5000")
 
     def error(port):
         quote = IP(src=src[0], dst=SERVER) / UDP(sport=port, dport=53) / b"query"
-        return running.from_outside(src[0], ICMP(type=3, code=1) / bytes(quote), src=router)
+        return running_lab.from_outside(src[0], ICMP(type=3, code=1) / bytes(quote), src=router)
 
-    running.outside.send(error(block_of(other.addr).lo), error(src[1]))
-    running.inside.packet()
+    running_lab.outside.send(error(block_of(other.addr).lo), error(src[1]))
+    running_lab.inside.packet()
     (trace,) = traces(agent, 1)
     assert seen(trace) == ("out0", "xdp", "icmp_error_translated") and "icmp-in" in steps(trace)
     assert ends(trace) == ((f"{router}:0", f"{src[0]}:0"), (f"{router}:0", f"{host.addr}:0"))
@@ -216,25 +216,25 @@ def test_an_icmp_error_from_outside_shows_what_it_quotes(running, agent):
     assert f"quotes {host.addr}:5000" in agent.text("trace", "show")
 
 
-def test_an_error_of_no_session_says_so(running, agent):
-    host = running.host()
+def test_an_icmp_error_of_no_session_is_traced_as_such(running_lab, agent):
+    host = running_lab.host()
     block = block_of(host.addr)
     agent.ctl("trace", "start", "--in", host.addr)
     quote = IP(src=block.addr, dst=SERVER) / UDP(sport=block.lo, dport=53)
-    running.outside.send(running.from_outside(block.addr, ICMP(type=11) / bytes(quote)))
+    running_lab.outside.send(running_lab.from_outside(block.addr, ICMP(type=11) / bytes(quote)))
     (trace,) = traces(agent, 1)
     assert seen(trace) == ("out0", "xdp", "drop_no_session") and steps(trace)[-1] == "dropped"
     assert "session" not in steps(trace) and "rewritten" not in steps(trace)
 
 
-def test_fragments_show_what_their_first_one_made_of_them(running, agent):
-    host = running.host()
+def test_a_trace_of_fragments_shows_the_first_ones_translation(running_lab, agent):
+    host = running_lab.host()
     src = block_of(host.addr).first_choice(5000)
-    first, later = cut(running.from_inside(host, UDP(sport=5000, dport=53) / bytes(1200), id=4711))
+    first, later = cut(running_lab.from_inside(host, UDP(sport=5000, dport=53) / bytes(1200), id=4711))
     agent.ctl("trace", "start", "--in", host.addr)
-    running.inside.send(later)
+    running_lab.inside.send(later)
     traces(agent, 1)
-    running.inside.send(first)
+    running_lab.inside.send(first)
     early, whole, late = traces(agent, 3)
     assert seen(early) == ("in0", "xdp", "fragments_parked") and "first" in early["meaning"]
     assert seen(whole) == seen(late) == ("in0", "xdp", "in2out_translated")
@@ -243,21 +243,21 @@ def test_fragments_show_what_their_first_one_made_of_them(running, agent):
     assert details(late)["datagram"] == [f"as its first fragment: {src[0]} > {SERVER}"] and "fragment" in steps(late)
     assert ends(late) == ((f"{host.addr}:0", f"{SERVER}:0"), (f"{src[0]}:0", f"{SERVER}:0"))
 
-    # The other way nobody knows whose a later one is but by the first.
+    # From outside, only the first fragment says which subscriber a later one belongs to.
     agent.ctl("trace", "start", "--in", host.addr)
-    running.outside.send(*cut(running.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(1200), id=4712)))
+    running_lab.outside.send(*cut(running_lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(1200), id=4712)))
     whole, late = traces(agent, 2)
     assert seen(whole) == seen(late) == ("out0", "xdp", "out2in_translated")
     assert ends(late) == ((f"{SERVER}:0", f"{src[0]}:0"), (f"{SERVER}:0", f"{host.addr}:0"))
 
 
-def test_a_hairpin_shows_both_sessions_and_both_rewrites(running, agent):
-    alice, bob = running.host(), running.host()
+def test_a_hairpin_shows_both_sessions_and_both_rewrites(running_lab, agent):
+    alice, bob = running_lab.host(), running_lab.host()
     a, b = block_of(alice.addr).first_choice(4001), block_of(bob.addr).first_choice(4002)
-    with running.counting(drop_no_session=1):
-        running.inside.send(running.from_inside(alice, UDP(sport=4001, dport=b[1]), dst=b[0]))
+    with running_lab.counting(drop_no_session=1):
+        running_lab.inside.send(running_lab.from_inside(alice, UDP(sport=4001, dport=b[1]), dst=b[0]))
     agent.ctl("trace", "start", "--in", bob.addr)
-    running.inside.send(running.from_inside(bob, UDP(sport=4002, dport=a[1]), dst=a[0]))
+    running_lab.inside.send(running_lab.from_inside(bob, UDP(sport=4002, dport=a[1]), dst=a[0]))
     (trace,) = traces(agent, 1)
     assert seen(trace) == ("in0", "xdp", "hairpin_translated") and trace["path"] == "slow" and "missed_steps" not in trace
     assert ends(trace) == ((f"{bob.addr}:4002", f"{a[0]}:{a[1]}"), (f"{b[0]}:{b[1]}", f"{alice.addr}:4001"))
@@ -270,11 +270,11 @@ def test_a_hairpin_shows_both_sessions_and_both_rewrites(running, agent):
     assert rewritten == [(f"{b[0]}:{b[1]}", f"{a[0]}:{a[1]}"), (f"{b[0]}:{b[1]}", f"{alice.addr}:4001")]
 
 
-def test_tags_are_shown(running, agent):
-    host = running.host()
+def test_tags_are_shown(running_lab, agent):
+    host = running_lab.host()
     agent.ctl("trace", "start", "--in", host.addr)
-    packet = running.from_inside(host, UDP(sport=5000, dport=53))
-    running.inside.send(Ether(src=host.mac, dst=IN_MAC) / Dot1Q(vlan=0, prio=5) / packet[IP])
+    packet = running_lab.from_inside(host, UDP(sport=5000, dport=53))
+    running_lab.inside.send(Ether(src=host.mac, dst=IN_MAC) / Dot1Q(vlan=0, prio=5) / packet[IP])
     (trace,) = traces(agent, 1)
     assert seen(trace) == ("in0", "xdp", "in2out_translated")
     assert details(trace)["received"][0].startswith("VLAN 0, udp") and details(trace)["untagged"] == ["as by in0"]
@@ -283,65 +283,65 @@ def test_tags_are_shown(running, agent):
     assert found[at:at + 3] == ["vlan", "untagged", "in2out"] and "rewritten" in found[at:]
 
 
-def test_what_is_not_ipv4_is_traced_where_nothing_is_asked_for(running, agent):
+def test_frames_that_are_not_ipv4_are_traced_without_a_filter(running_lab, agent):
     asked = block_of("10.0.0.200").addr
     request = Ether(src=SERVER_MAC, dst="ff:ff:ff:ff:ff:ff") / ARP(op=1, hwsrc=SERVER_MAC, psrc=SERVER, pdst=asked)
     agent.ctl("trace", "start")
-    running.outside.send(request)
+    running_lab.outside.send(request)
     wait_for(lambda: any(t["verdict"] == "arp_answered" for t in agent.ctl("trace", "show")), what="the ARP request")
     (trace,) = (t for t in agent.ctl("trace", "show") if t["verdict"] == "arp_answered")
     assert trace["steps"][0]["src"] == f"{SERVER}:0" and trace["steps"][0]["dst"] == f"{asked}:0"
     assert "arp" in steps(trace) and steps(trace)[-1] == "sent"
 
 
-def test_malformed_and_cut_packets_are_shown(running, agent):
-    host = running.host()
+def test_malformed_and_cut_packets_are_shown(running_lab, agent):
+    host = running_lab.host()
     agent.ctl("trace", "start", "--in", host.addr)
-    frame = bytes(running.from_inside(host, TCP(sport=1, dport=2)))
+    frame = bytes(running_lab.from_inside(host, TCP(sport=1, dport=2)))
     for size in range(34, len(frame), 5):
-        running.inside.send(frame[:size])
+        running_lab.inside.send(frame[:size])
     found = traces(agent, len(range(34, len(frame), 5)))
     assert {t["verdict"] for t in found} == {"drop_malformed"}
 
 
-def test_another_start_replaces_the_trace(running, agent):
-    host, other = running.host(), running.host()
+def test_another_start_replaces_the_trace(running_lab, agent):
+    host, other = running_lab.host(), running_lab.host()
     agent.ctl("trace", "start", "--in", host.addr)
-    running.open_udp(host)
+    running_lab.open_udp(host)
     traces(agent, 1)
     agent.ctl("trace", "start", "--in", other.addr)
     assert agent.ctl("trace", "show") == []
-    running.open_udp(host)
-    running.open_udp(other)
+    running_lab.open_udp(host)
+    running_lab.open_udp(other)
     (trace,) = traces(agent, 1)
     assert ends(trace)[0][0] == f"{other.addr}:5000"
 
 
-def test_a_change_during_a_trace_goes_on_tracing(running, agent):
-    host = running.host()
+def test_a_configuration_change_does_not_end_a_trace(running_lab, agent):
+    host = running_lab.host()
     agent.ctl("trace", "start", "--in", host.addr)
     agent.ctl("timeouts", "set", "udp=99")
     agent.ctl("mapping", "add", "10.9.0.0/24", "1.1.9.0/28")
-    running.open_udp(host)
+    running_lab.open_udp(host)
     traces(agent, 1)
     agent.ctl("mapping", "del", "10.9.0.0/24", "1.1.9.0/28")
     agent.ctl("timeouts", "reset")
 
 
-def test_a_flood_is_bounded_and_the_trace_ends_by_itself(running, agent):
-    host = running.host()
+def test_a_flood_ends_the_trace_at_its_packet_count(running_lab, agent):
+    host = running_lab.host()
     agent.ctl("trace", "start", "--in", host.addr, "--count", "50")
-    packet = running.from_inside(host, UDP(sport=5000, dport=53) / b"query")
+    packet = running_lab.from_inside(host, UDP(sport=5000, dport=53) / b"query")
     for _ in range(300):
-        running.inside.send(packet)
+        running_lab.inside.send(packet)
     wait_for(lambda: not agent.ctl("status")["tracing"], what="the trace to end")
     assert len(traces(agent, 50)) == 50
-    running.open_udp(host)
+    running_lab.open_udp(host)
     assert len(agent.ctl("trace", "show")) == 50, "records stay, and no more come"
     assert len(leaves(agent)) == 2
 
 
-def test_refusals_say_what_is_expected(agent):
+def test_refusals_name_what_is_expected(agent):
     for arguments, word in (
         (("--in", "10.0.0"), "in"),
         (("--in", "0.0.0.0"), "in"),
@@ -370,7 +370,7 @@ def test_a_refusal_is_traced_with_its_answer(lab):
     assert ends(trace)[1] == ("10.0.0.1:0", f"{host.addr}:0")
 
 
-def test_the_kernels_way_is_traced_at_both_hooks(lab):
+def test_a_packet_through_the_kernel_is_traced_at_both_hooks(lab):
     agent = lab.start(forwarding="kernel")
     host = lab.host()
     agent.ctl("trace", "start", "--in", host.addr)
@@ -381,7 +381,7 @@ def test_the_kernels_way_is_traced_at_both_hooks(lab):
     assert ends(down)[1] == (f"{src[0]}:{src[1]}", f"{SERVER}:53")
 
 
-def test_a_protocol_without_ports_is_traced_both_ways(lab):
+def test_a_protocol_without_ports_is_traced_in_both_directions(lab):
     own = {"in": "10.0.64.0/28", "out": "203.0.113.16/28"}
     agent = lab.start(mappings=[MAPPING, own])
     host, outside = lab.host("10.0.64.3"), "203.0.113.19"
@@ -429,8 +429,8 @@ def test_an_agent_that_ends_during_a_trace_leaves_the_normal_programs(lab):
     assert agent.ctl("status")["tracing"] is False
 
 
-def test_packets_that_a_trace_missed_are_told_of(lab):
-    """The agent sleeps while more come than the ring buffer holds."""
+def test_packets_that_a_trace_missed_are_reported(lab):
+    """The agent is stopped while more records come than the ring buffer holds."""
     agent = lab.start()
     host = lab.host()
     lab.open_udp(host)

@@ -16,7 +16,7 @@ def test_no_agent_is_exit_3(run_directory):
             assert result.status == 3 and result.out == "" and result.err.startswith("detnatctl: "), result
 
 
-def test_a_socket_that_nobody_serves_is_exit_3(run_directory):
+def test_a_stale_socket_is_exit_3(run_directory):
     import socket
 
     path = run_directory / "dead.sock"
@@ -33,29 +33,29 @@ def test_a_socket_that_nobody_serves_is_exit_3(run_directory):
     ("trace", "start", "--in", "x"), ("trace", "start", "--count", "0x"), ("who",), ("who", "1.1.1.1"),
     ("who", "1.1.1.1:80", "--at", "yesterday"),
 ], ids=lambda a: "-".join(a) or "none")
-def test_bad_usage_is_exit_2_with_or_without_an_agent(running, run_directory, arguments):
-    running.agent.refused(*arguments, status=2)
+def test_bad_usage_is_exit_2_with_or_without_an_agent(running_lab, run_directory, arguments):
+    running_lab.agent.refused(*arguments, status=2)
     if arguments[:1] not in (("-s",), ("-x",)):
         result = execute(CTL, "-s", run_directory / "nobody.sock", *arguments)
         assert result.status == 2, result
 
 
-def test_long_and_short_json_option(running):
+def test_long_and_short_json_option(running_lab):
     for option in ("-j", "--json"):
-        result = running.agent.command(option, "timeouts", "show")
+        result = running_lab.agent.command(option, "timeouts", "show")
         assert result.status == 0 and json.loads(result.out)["udp"] == 300
 
 
-def test_json_is_one_document_and_nothing_else(running):
+def test_json_is_one_document_and_nothing_else(running_lab):
     for command in (("mapping", "list"), ("interface", "list"), ("stats",), ("status",), ("session", "list")):
-        result = running.agent.command("-j", *command)
+        result = running_lab.agent.command("-j", *command)
         assert result.status == 0 and result.err == "", result
         json.loads(result.out)
         assert result.out.endswith("\n")
 
 
-def test_the_socket_has_mode_0660(running):
-    mode = running.agent.socket.stat().st_mode
+def test_the_socket_has_mode_0660(running_lab):
+    mode = running_lab.agent.socket.stat().st_mode
     assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o660
 
 

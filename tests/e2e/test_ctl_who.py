@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""detnatctl who: who held an outside address and port at a time, from the mapping history alone."""
+"""detnatctl who: the holder of an outside address and port at a time, from the mapping history alone."""
 
 import datetime
 import json
@@ -31,27 +31,27 @@ def next_second():
         time.sleep(0.02)
 
 
-def test_the_holder_of_now(running):
-    answer = who(running.agent, "1.1.1.1:1276")
+def test_the_present_holder(running_lab):
+    answer = who(running_lab.agent, "1.1.1.1:1276")
     assert answer["in_addr"] == "10.0.16.16" and answer["mapping"] == MAPPING and answer["to"] is None
     age = datetime.datetime.now(datetime.timezone.utc) - when(answer["from"])
     assert datetime.timedelta(-1) < age < datetime.timedelta(minutes=10)
 
 
-def test_it_needs_no_agent(lab):
+def test_who_needs_no_agent(lab):
     agent = lab.start()
     agent.stop()
     assert who(agent, "1.1.1.1:1276")["in_addr"] == "10.0.16.16"
 
 
-def test_text_says_who(running):
-    result = execute(CTL, "who", "1.1.1.1:1276", "--state-dir", running.agent.state)
+def test_text_names_the_subscriber(running_lab):
+    result = execute(CTL, "who", "1.1.1.1:1276", "--state-dir", running_lab.agent.state)
     assert result.status == 0 and "10.0.16.16" in result.out
 
 
-def test_nobody_before_the_mapping_and_below_the_ports(running):
+def test_no_holder_before_the_mapping_and_below_the_ports(running_lab):
     for arguments in (("1.1.1.1:1276", "--at", "2001-01-01"), ("1.1.1.1:80",), ("9.9.9.9:5000",), ("1.1.1.0:65535",)):
-        result = execute(CTL, "-j", "who", *arguments, "--state-dir", running.agent.state)
+        result = execute(CTL, "-j", "who", *arguments, "--state-dir", running_lab.agent.state)
         assert result.status == 1 and result.out == "" and result.err.startswith("detnatctl: "), result
 
 
@@ -68,12 +68,12 @@ def test_a_mapping_that_ended_is_remembered(lab):
     assert ended["in_addr"] == "10.9.0.0" and ended["from"] == begun["from"] and when(ended["to"]) > when(ended["from"])
     now = who(agent, "1.1.9.9:1024")
     assert now["in_addr"] == "10.8.0.0" and when(now["from"]) >= when(ended["to"])
-    # The end is no part of the interval.
+    # The end is not part of the interval.
     at_end = execute(CTL, "-j", "who", "1.1.9.9:1024", "--at", ended["to"], "--state-dir", agent.state)
     assert at_end.status == 1 or json.loads(at_end.out)["in_addr"] == "10.8.0.0"
 
 
-def test_a_restart_goes_on_with_the_same_interval(lab):
+def test_a_restart_continues_the_same_interval(lab):
     agent = lab.start()
     begun = who(agent, "1.1.1.1:1276")
     next_second()
@@ -82,27 +82,27 @@ def test_a_restart_goes_on_with_the_same_interval(lab):
 
 
 @pytest.mark.parametrize("at", ["{:%Y-%m-%dT%H:%M:%SZ}", "{:%Y-%m-%dT%H:%M:%S+00:00}", "{:%Y-%m-%d %H:%M:%S}", "{:%Y-%m-%d %H:%M}", "{:%Y-%m-%d}"])
-def test_ways_to_write_a_time(running, at):
+def test_formats_of_a_time(running_lab, at):
     tomorrow = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=1)
-    assert who(running.agent, "1.1.1.1:1276", "--at", at.format(tomorrow))["in_addr"] == "10.0.16.16"
+    assert who(running_lab.agent, "1.1.1.1:1276", "--at", at.format(tomorrow))["in_addr"] == "10.0.16.16"
 
 
-def test_a_time_with_an_offset(running):
-    start = when(who(running.agent, "1.1.1.1:1276")["from"])
+def test_a_time_with_an_offset(running_lab):
+    start = when(who(running_lab.agent, "1.1.1.1:1276")["from"])
     east = start.astimezone(datetime.timezone(datetime.timedelta(hours=5)))
-    assert who(running.agent, "1.1.1.1:1276", "--at", east.isoformat())["in_addr"] == "10.0.16.16"
+    assert who(running_lab.agent, "1.1.1.1:1276", "--at", east.isoformat())["in_addr"] == "10.0.16.16"
     before = (start - datetime.timedelta(seconds=1)).astimezone(datetime.timezone(datetime.timedelta(hours=-8)))
-    result = execute(CTL, "who", "1.1.1.1:1276", "--at", before.isoformat(), "--state-dir", running.agent.state)
+    result = execute(CTL, "who", "1.1.1.1:1276", "--at", before.isoformat(), "--state-dir", running_lab.agent.state)
     assert result.status == 1
 
 
 @pytest.mark.parametrize("at", ["", "now-ish", "2026-13-01", "2026-02-30", "2026-01-01 25:00", "2026-01-01T10:00", "2026-1-1", "2026-01-01Z"])
-def test_malformed_times_are_bad_usage(running, at):
-    result = execute(CTL, "who", "1.1.1.1:1276", "--at", at, "--state-dir", running.agent.state)
+def test_malformed_times_are_bad_usage(running_lab, at):
+    result = execute(CTL, "who", "1.1.1.1:1276", "--at", at, "--state-dir", running_lab.agent.state)
     assert result.status == 2, result
 
 
-def test_the_history_is_an_object_a_line_and_only_grows(lab):
+def test_the_history_has_one_object_per_line_and_only_grows(lab):
     agent = lab.start()
     history = agent.state / HISTORY
     before = history.read_bytes()

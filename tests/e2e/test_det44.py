@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What operators of deterministic NAT expect first: mapping both ways, sessions, closing, timeouts, the quota.
+"""Basics of deterministic NAT: mapping in both directions, sessions, closing, timeouts, the quota.
 
 The behaviour that FD.io VPP's own test of its deterministic NAT asks for, asked of detnat, for every way of forwarding.
 """
@@ -24,7 +24,7 @@ def mapping_sessions(lab):
 
 
 @pytest.fixture(scope="module")
-def empty(run_directory, mode):
+def shared_unmapped_lab(run_directory, mode):
     """A lab without mappings."""
     it = Lab(run_directory)
     try:
@@ -35,24 +35,24 @@ def empty(run_directory, mode):
 
 
 @pytest.fixture
-def fresh(empty):
-    """The lab without mappings, and with none again afterwards."""
-    empty.inside.clear()
-    empty.outside.clear()
-    yield empty
-    empty.agent.ctl("reload")
+def unmapped_lab(shared_unmapped_lab):
+    """The lab without mappings; mappings added by the test are removed afterwards."""
+    shared_unmapped_lab.inside.clear()
+    shared_unmapped_lab.outside.clear()
+    yield shared_unmapped_lab
+    shared_unmapped_lab.agent.ctl("reload")
 
 
 @pytest.fixture
-def one(fresh):
+def one_to_one_lab(unmapped_lab):
     """A mapping of one inside address to one outside address."""
-    fresh.agent.ctl("mapping", "add", ONE["in"], ONE["out"])
-    fresh.subscriber = fresh.host("10.0.0.2")
-    return fresh
+    unmapped_lab.agent.ctl("mapping", "add", ONE["in"], ONE["out"])
+    unmapped_lab.subscriber = unmapped_lab.host("10.0.0.2")
+    return unmapped_lab
 
 
-def test_mapping_forward_and_reverse(fresh):
-    ctl = fresh.agent.ctl
+def test_mapping_forward_and_reverse(unmapped_lab):
+    ctl = unmapped_lab.agent.ctl
     ctl("mapping", "add", "172.16.255.0/24", "172.17.255.50/32")
 
     forward = ctl("forward", "172.16.255.20")
@@ -64,15 +64,15 @@ def test_mapping_forward_and_reverse(fresh):
     assert (mapping["in"], mapping["out"]) == ("172.16.255.0/24", "172.17.255.50/32")
 
 
-def test_timeouts_are_set(fresh):
-    before = fresh.agent.ctl("timeouts", "show")
+def test_timeouts_are_set(unmapped_lab):
+    before = unmapped_lab.agent.ctl("timeouts", "show")
     changed = {name: value + 10 for name, value in before.items()}
-    fresh.agent.ctl("timeouts", "set", *(f"{name}={value}" for name, value in changed.items()))
-    assert fresh.agent.ctl("timeouts", "show") == changed
+    unmapped_lab.agent.ctl("timeouts", "set", *(f"{name}={value}" for name, value in changed.items()))
+    assert unmapped_lab.agent.ctl("timeouts", "show") == changed
 
 
-def test_tcp_udp_and_icmp_both_ways(one):
-    host = one.subscriber
+def test_tcp_udp_and_icmp_in_both_directions(one_to_one_lab):
+    host = one_to_one_lab.subscriber
     block = block_of(host.addr, ONE)
     payloads = {
         TCP_IN: TCP(sport=TCP_IN, dport=6303, flags="S"),
@@ -81,7 +81,7 @@ def test_tcp_udp_and_icmp_both_ways(one):
     }
     out = {port: block.first_choice(port)[1] for port in payloads}
     for port, payload in payloads.items():
-        one.send_out(one.from_inside(host, payload), (block.addr, out[port]))
+        one_to_one_lab.send_out(one_to_one_lab.from_inside(host, payload), (block.addr, out[port]))
 
     answers = {
         TCP_IN: TCP(sport=6303, dport=out[TCP_IN], flags="SA"),
@@ -89,9 +89,9 @@ def test_tcp_udp_and_icmp_both_ways(one):
         ICMP_IN: ICMP(type=0, id=out[ICMP_IN]),
     }
     for port, payload in answers.items():
-        one.send_in(one.from_outside(block.addr, payload), host, port)
+        one_to_one_lab.send_in(one_to_one_lab.from_outside(block.addr, payload), host, port)
 
-    sessions = {s["proto"]: s for s in one.sessions(host.addr)}
+    sessions = {s["proto"]: s for s in one_to_one_lab.sessions(host.addr)}
     assert sorted(sessions) == ["icmp", "tcp", "udp"]
     for proto, port, ext_port in (("tcp", TCP_IN, 6303), ("udp", UDP_IN, 6304), ("icmp", ICMP_IN, 0)):
         session = sessions[proto]
@@ -99,8 +99,8 @@ def test_tcp_udp_and_icmp_both_ways(one):
         assert (session["in_port"], session["out_port"], session["ext_port"]) == (port, out[port], ext_port)
 
 
-def test_several_users_and_closing_of_sessions(fresh):
-    lab = fresh
+def test_several_users_and_closing_of_sessions(unmapped_lab):
+    lab = unmapped_lab
     lab.agent.ctl("mapping", "add", MANY["in"], MANY["out"])
     hosts = [lab.host("10.0.0.2"), lab.host("10.0.0.3")]
     sources = []
@@ -120,64 +120,64 @@ def test_several_users_and_closing_of_sessions(fresh):
     assert mapping_sessions(lab) == 0
 
 
-def test_tcp_closed_from_inside(one):
-    host = one.subscriber
-    src = one.handshake(host, mapping=ONE)
-    assert mapping_sessions(one) == 1
-    one.tcp_out(host, src, "F")
-    one.tcp_in(host, src, "A")
-    one.tcp_in(host, src, "F")
-    assert mapping_sessions(one) == 1
-    one.tcp_out(host, src, "A")
-    assert mapping_sessions(one) == 0
+def test_tcp_closed_from_inside(one_to_one_lab):
+    host = one_to_one_lab.subscriber
+    src = one_to_one_lab.handshake(host, mapping=ONE)
+    assert mapping_sessions(one_to_one_lab) == 1
+    one_to_one_lab.tcp_out(host, src, "F")
+    one_to_one_lab.tcp_in(host, src, "A")
+    one_to_one_lab.tcp_in(host, src, "F")
+    assert mapping_sessions(one_to_one_lab) == 1
+    one_to_one_lab.tcp_out(host, src, "A")
+    assert mapping_sessions(one_to_one_lab) == 0
 
 
-def test_tcp_closed_from_outside(one):
-    host = one.subscriber
-    src = one.handshake(host, mapping=ONE)
-    one.tcp_in(host, src, "F")
-    one.tcp_out(host, src, "A")
-    one.tcp_out(host, src, "F")
-    assert mapping_sessions(one) == 1
-    one.tcp_in(host, src, "A")
-    assert mapping_sessions(one) == 0
+def test_tcp_closed_from_outside(one_to_one_lab):
+    host = one_to_one_lab.subscriber
+    src = one_to_one_lab.handshake(host, mapping=ONE)
+    one_to_one_lab.tcp_in(host, src, "F")
+    one_to_one_lab.tcp_out(host, src, "A")
+    one_to_one_lab.tcp_out(host, src, "F")
+    assert mapping_sessions(one_to_one_lab) == 1
+    one_to_one_lab.tcp_in(host, src, "A")
+    assert mapping_sessions(one_to_one_lab) == 0
 
 
-def test_sessions_time_out(one):
-    host = one.subscriber
-    one.handshake(host, mapping=ONE)
-    one.agent.ctl("timeouts", "set", "udp=5", "tcp_established=5", "tcp_transitory=5", "icmp=5")
-    one.tcp_out(host, block_of(host.addr, ONE).first_choice(TCP_IN), "S", port=TCP_IN)
-    one.open_udp(host, UDP_IN, mapping=ONE)
-    one.ping(host, ICMP_IN, mapping=ONE)
-    assert mapping_sessions(one) == 4
-    wait_for(lambda: mapping_sessions(one) == 0, 15, "sessions to expire", 0.1)
-    assert one.sessions(host.addr) == []
+def test_sessions_time_out(one_to_one_lab):
+    host = one_to_one_lab.subscriber
+    one_to_one_lab.handshake(host, mapping=ONE)
+    one_to_one_lab.agent.ctl("timeouts", "set", "udp=5", "tcp_established=5", "tcp_transitory=5", "icmp=5")
+    one_to_one_lab.tcp_out(host, block_of(host.addr, ONE).first_choice(TCP_IN), "S", port=TCP_IN)
+    one_to_one_lab.open_udp(host, UDP_IN, mapping=ONE)
+    one_to_one_lab.ping(host, ICMP_IN, mapping=ONE)
+    assert mapping_sessions(one_to_one_lab) == 4
+    wait_for(lambda: mapping_sessions(one_to_one_lab) == 0, 15, "sessions to expire", 0.1)
+    assert one_to_one_lab.sessions(host.addr) == []
 
 
-def test_session_limit_of_a_user(one):
-    host = one.subscriber
+def test_session_limit_of_a_user(one_to_one_lab):
+    host = one_to_one_lab.subscriber
     block = block_of(host.addr, ONE)
-    with Collector(one) as collector:
-        one.agent.ctl("ipfix", "set", *collector.settings)
-        opening = [one.from_inside(host, UDP(sport=port, dport=port)) for port in range(1025, 2025)]
+    with Collector(one_to_one_lab) as collector:
+        one_to_one_lab.agent.ctl("ipfix", "set", *collector.settings)
+        opening = [one_to_one_lab.from_inside(host, UDP(sport=port, dport=port)) for port in range(1025, 2025)]
         for start in range(0, len(opening), 100):
             batch = opening[start : start + 100]
-            one.inside.send(*batch)
-            one.outside.expect_all(one.going_out(p, block.first_choice(p[UDP].sport)) for p in batch)
-        assert mapping_sessions(one) == 1000
+            one_to_one_lab.inside.send(*batch)
+            one_to_one_lab.outside.expect_all(one_to_one_lab.going_out(p, block.first_choice(p[UDP].sport)) for p in batch)
+        assert mapping_sessions(one_to_one_lab) == 1000
 
-        refused = one.from_inside(host, UDP(sport=3001, dport=3002) / b"one too many")
-        with one.counting(drop_quota=1, sent_icmp_unreachable=1):
-            one.inside.send(refused)
-        answer = one.inside.packet()
+        refused = one_to_one_lab.from_inside(host, UDP(sport=3001, dport=3002) / b"one too many")
+        with one_to_one_lab.counting(drop_quota=1, sent_icmp_unreachable=1):
+            one_to_one_lab.inside.send(refused)
+        answer = one_to_one_lab.inside.packet()
         quote = packets.assert_icmp_error(answer, 3, 1, GATEWAY_IN, host.addr, refused)
         assert quote == bytes(refused[IP]), "the whole packet is quoted"
         assert (answer.src, answer.dst) == (wire.Ether(bytes(refused)).dst, host.mac)
-        one.outside.assert_silent()
-        assert mapping_sessions(one) == 1000
+        one_to_one_lab.outside.assert_silent()
+        assert mapping_sessions(one_to_one_lab) == 1000
 
-        one.agent.ctl("ipfix", "flush")
+        one_to_one_lab.agent.ctl("ipfix", "flush")
         (record,) = collector.records(1)
         assert record["natEvent"] == 13
         assert record["natQuotaExceededEvent"] == 3

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""detnat-agent --doctor: what it finds on a host before it goes live; and the warnings that a start and -t share with it."""
+"""detnat-agent --doctor: problems found on a host before it goes live, and the warnings that a start and -t share with it."""
 
 import shlex
 
@@ -8,7 +8,7 @@ import pytest
 POOL_OF_OWN = [{"in": "10.0.0.0/18", "out": "198.51.100.0/30"}]
 OUTSIDE_MAPPING = [{"in": "10.0.0.0/18", "out": "1.1.1.0/30"}, {"in": "198.51.100.0/24", "out": "2.2.2.0/28"}]
 
-# what is wrong, how it comes about, configuration, level and check of the line, a part of its text, whether a start warns
+# problem, how to cause it, configuration, level and check of the line, a part of its text, whether a start warns
 TROUBLES = [
     ("forwarding is off", ["sysctl -qw net.ipv4.ip_forward=0"], {}, "FAILURE", "forwarding", "sysctl -w net.ipv4.ip_forward=1", False),
     ("no default route", ["ip route del default"], {}, "WARNING", "route out", "there is no default route", True),
@@ -30,7 +30,7 @@ TROUBLES = [
      {}, "WARNING", "firewall", "nftables table fw, chain f (forward)", True),
     ("a shaper", ["tc qdisc add dev out0 root tbf rate 20mbit burst 32k latency 50ms"], {}, "WARNING", "queueing",
      "out0: what XDP forwards does not wait in its queueing discipline tbf", True),
-    ("somebody's filter", ["tc qdisc add dev in0 clsact", "tc filter add dev in0 ingress bpf bytecode '1,6 0 0 0,'"], {}, "WARNING", "queueing",
+    ("a foreign filter", ["tc qdisc add dev in0 clsact", "tc filter add dev in0 ingress bpf bytecode '1,6 0 0 0,'"], {}, "WARNING", "queueing",
      "in0: what XDP forwards does not pass the tc filters at its ingress", True),
     ("an interface that is not there", [], {"interfaces": {"inside": ["in0"], "outside": ["wan7"]}}, "FAILURE", "configuration",
      "there is no interface wan7", False),
@@ -38,7 +38,7 @@ TROUBLES = [
      "configuration", "GiB of memory", False),
 ]
 
-# What is in order where nothing is said to be wrong.
+# Checks that are ok on a healthy host.
 HEALTHY = ["kernel", "configuration", "offloads", "forwarding", "rp_filter", "inside routes", "route out", "pools", "firewall", "conntrack",
            "queueing"]
 
@@ -48,7 +48,7 @@ def line_of(text, level, check):
 
 
 @pytest.mark.parametrize("commands, config, level, check, text, warned", [row[1:] for row in TROUBLES], ids=[row[0] for row in TROUBLES])
-def test_a_trouble_is_found_and_what_to_do_is_said(lab, commands, config, level, check, text, warned):
+def test_a_problem_is_found_with_its_remedy(lab, commands, config, level, check, text, warned):
     for command in commands:
         lab.gateway.run(*shlex.split(command))
     agent = lab.prepare(**config)
@@ -61,7 +61,7 @@ def test_a_trouble_is_found_and_what_to_do_is_said(lab, commands, config, level,
         assert tested.status == 0 and "warning: " in tested.err and text in tested.err, tested
 
 
-def test_a_host_in_order_has_no_finding_of_these(lab):
+def test_a_healthy_host_has_none_of_these_findings(lab):
     examined = lab.prepare().once("--doctor")
     for check in HEALTHY:
         assert line_of(examined.out, "ok", check) and not line_of(examined.out, "WARNING", check) + line_of(examined.out, "FAILURE", check), examined
@@ -75,7 +75,7 @@ def test_rules_that_the_kernel_applies_are_no_finding(lab):
     assert line_of(examined.out, "ok", "firewall") and examined.status == 0, examined
 
 
-def test_a_running_gateway_is_in_order_and_goes_on(lab):
+def test_check_finds_nothing_on_a_running_gateway(lab):
     agent = lab.start()
     examined = agent.once("--doctor")
     assert examined.status == 0, examined
@@ -83,7 +83,7 @@ def test_a_running_gateway_is_in_order_and_goes_on(lab):
     assert agent.command("status").status == 0
 
 
-def test_a_broken_file_is_told_as_by_a_check(lab):
+def test_a_bad_file_is_reported_as_by_dash_t(lab):
     agent = lab.prepare()
     agent.path.write_text("{")
     examined = agent.once("--doctor")

@@ -27,13 +27,13 @@ PAYLOADS = {
 
 
 def cut(packet):
-    """A frame's packet in fragments, each in a frame of its own."""
+    """A frame's packet as fragments, each in its own frame."""
     packet = Ether(bytes(packet))
     return [bytes(Ether(src=packet.src, dst=packet.dst) / f) for f in fragment(packet[IP], fragsize=SIZE)]
 
 
 def outward(lab, host, proto):
-    """Fragments as sent from inside and as they must come outside: the fragments of the translated whole."""
+    """Fragments as sent from inside and as they must arrive outside: the fragments of the translated packet."""
     whole = lab.from_inside(host, PAYLOADS[proto](5000, 53), id=next(_ids))
     return cut(whole), cut(packets.translated(whole, (OUT_MAC, SERVER_MAC), src=block_of(host.addr).first_choice(5000)))
 
@@ -46,104 +46,104 @@ def inward(lab, host, proto):
 
 
 @pytest.mark.parametrize("proto", PAYLOADS)
-def test_in_order_both_ways(each, proto):
-    host = each.host()
-    sent, wanted = outward(each, host, proto)
+def test_in_order_in_both_directions(mode_lab, proto):
+    host = mode_lab.host()
+    sent, wanted = outward(mode_lab, host, proto)
     assert len(sent) == 3
     for packet, seen in zip(sent, wanted):
-        each.inside.send(packet)
-        each.outside.expect(seen)
-    sent, wanted = inward(each, host, proto)
+        mode_lab.inside.send(packet)
+        mode_lab.outside.expect(seen)
+    sent, wanted = inward(mode_lab, host, proto)
     for packet, seen in zip(sent, wanted):
-        each.outside.send(packet)
-        each.inside.expect(seen)
-    assert len(each.sessions(host.addr)) == 1
+        mode_lab.outside.send(packet)
+        mode_lab.inside.expect(seen)
+    assert len(mode_lab.sessions(host.addr)) == 1
 
 
 @pytest.mark.parametrize("order", [(1, 0, 2), (2, 1, 0), (1, 2, 0), (0, 2, 1)], ids=str)
 @pytest.mark.parametrize("proto", ["udp", "tcp"])
-def test_out_of_order_both_ways(each, proto, order):
-    host = each.host()
-    sent, wanted = outward(each, host, proto)
-    each.inside.send(*(sent[i] for i in order))
-    each.outside.expect_all(wanted)
-    sent, wanted = inward(each, host, proto)
-    each.outside.send(*(sent[i] for i in order))
-    each.inside.expect_all(wanted)
+def test_out_of_order_in_both_directions(mode_lab, proto, order):
+    host = mode_lab.host()
+    sent, wanted = outward(mode_lab, host, proto)
+    mode_lab.inside.send(*(sent[i] for i in order))
+    mode_lab.outside.expect_all(wanted)
+    sent, wanted = inward(mode_lab, host, proto)
+    mode_lab.outside.send(*(sent[i] for i in order))
+    mode_lab.inside.expect_all(wanted)
 
 
-def test_two_packets_with_interleaved_fragments(each):
-    host, other = each.host(), each.host()
-    one, one_wanted = outward(each, host, "udp")
-    two, two_wanted = outward(each, other, "udp")
+def test_two_packets_with_interleaved_fragments(mode_lab):
+    host, other = mode_lab.host(), mode_lab.host()
+    one, one_wanted = outward(mode_lab, host, "udp")
+    two, two_wanted = outward(mode_lab, other, "udp")
     for pair in zip(one, two):
-        each.inside.send(*pair)
-    each.outside.expect_all(one_wanted + two_wanted)
+        mode_lab.inside.send(*pair)
+    mode_lab.outside.expect_all(one_wanted + two_wanted)
 
 
 @contextlib.contextmanager
 def giving_up(lab, number):
-    """So many early fragments wait in vain; at the end they no longer do."""
+    """This many early fragments wait in vain; at the end they have been given up."""
     before = lab.agent.counters()["drop_fragment"]
     yield
     wait_for(lambda: lab.agent.counters()["drop_fragment"] == before + number, 40, "the fragments to be given up", 0.2)
 
 
-def test_later_fragments_alone_do_not_pass_and_are_counted(each):
-    host = each.host()
-    each.open_udp(host)
-    sent, _ = inward(each, host, "udp")
-    with giving_up(each, 2):
-        each.outside.send(sent[1], sent[2])
-        each.inside.assert_silent()
-    each.inside.assert_silent()
+def test_later_fragments_alone_do_not_pass_and_are_counted(mode_lab):
+    host = mode_lab.host()
+    mode_lab.open_udp(host)
+    sent, _ = inward(mode_lab, host, "udp")
+    with giving_up(mode_lab, 2):
+        mode_lab.outside.send(sent[1], sent[2])
+        mode_lab.inside.assert_silent()
+    mode_lab.inside.assert_silent()
 
 
-def test_fragments_of_no_session_do_not_pass(each):
-    host = each.host()
-    sent, _ = inward(each, host, "udp")
-    with giving_up(each, 2):
-        with each.counting(drop_no_session=1, drop_fragment=None):
-            each.outside.send(*sent)
-        each.open_udp(host)
-    each.inside.assert_silent()
+def test_fragments_of_no_session_do_not_pass(mode_lab):
+    host = mode_lab.host()
+    sent, _ = inward(mode_lab, host, "udp")
+    with giving_up(mode_lab, 2):
+        with mode_lab.counting(drop_no_session=1, drop_fragment=None):
+            mode_lab.outside.send(*sent)
+        mode_lab.open_udp(host)
+    mode_lab.inside.assert_silent()
 
 
-def test_a_first_fragment_without_ports_does_not_pass(each):
+def test_a_first_fragment_without_ports_does_not_pass(mode_lab):
     """RFC 1858: tiny fragments."""
-    host = each.host()
-    whole = each.from_inside(host, TCP(sport=5000, dport=80, flags="S") / bytes(64), id=next(_ids))
+    host = mode_lab.host()
+    whole = mode_lab.from_inside(host, TCP(sport=5000, dport=80, flags="S") / bytes(64), id=next(_ids))
     tiny = [bytes(Ether(src=whole.src, dst=whole.dst) / f) for f in fragment(whole[IP], fragsize=8)]
-    with giving_up(each, len(tiny) - 1):
-        with each.counting(drop_fragment_tiny=1, drop_fragment=None):
-            each.inside.send(*tiny)
-        each.open_udp(host)
-    each.outside.assert_silent()
+    with giving_up(mode_lab, len(tiny) - 1):
+        with mode_lab.counting(drop_fragment_tiny=1, drop_fragment=None):
+            mode_lab.inside.send(*tiny)
+        mode_lab.open_udp(host)
+    mode_lab.outside.assert_silent()
 
 
-def test_a_hairpin_in_fragments(each):
-    alice, bob = each.host(), each.host()
+def test_a_hairpin_in_fragments(mode_lab):
+    alice, bob = mode_lab.host(), mode_lab.host()
     a, b = block_of(alice.addr).first_choice(4001), block_of(bob.addr).first_choice(4002)
-    with each.counting(drop_no_session=1):
-        each.inside.send(each.from_inside(alice, UDP(sport=4001, dport=b[1]), dst=b[0]))
-    whole = each.from_inside(bob, PAYLOADS["udp"](4002, a[1]), dst=a[0], id=next(_ids))
-    each.inside.send(*cut(whole))
-    each.inside.expect_all(cut(packets.translated(whole, (IN_MAC, alice.mac), src=b, dst=(alice.addr, 4001))))
+    with mode_lab.counting(drop_no_session=1):
+        mode_lab.inside.send(mode_lab.from_inside(alice, UDP(sport=4001, dport=b[1]), dst=b[0]))
+    whole = mode_lab.from_inside(bob, PAYLOADS["udp"](4002, a[1]), dst=a[0], id=next(_ids))
+    mode_lab.inside.send(*cut(whole))
+    mode_lab.inside.expect_all(cut(packets.translated(whole, (IN_MAC, alice.mac), src=b, dst=(alice.addr, 4001))))
 
 
 @pytest.fixture
-def narrow(each):
-    """The lab with an MTU of 1000 on the way out."""
-    each.gateway.ip("link", "set", "out0", "mtu", 1000)
-    each.settle()
-    yield each
-    each.gateway.ip("link", "set", "out0", "mtu", 1500)
-    each.settle()
+def narrow_uplink_lab(mode_lab):
+    """The lab with an MTU of 1000 on out0."""
+    mode_lab.gateway.ip("link", "set", "out0", "mtu", 1000)
+    mode_lab.settle()
+    yield mode_lab
+    mode_lab.gateway.ip("link", "set", "out0", "mtu", 1500)
+    mode_lab.settle()
 
 
-def test_what_the_kernel_fragments_on_the_way_out(narrow):
-    """Longer than the way out's MTU and without DF: in pieces, each translated."""
-    lab = narrow
+def test_packets_that_the_kernel_fragments_are_translated(narrow_uplink_lab):
+    """Packets longer than the MTU of out0 and without DF leave as translated fragments."""
+    lab = narrow_uplink_lab
     host = lab.host()
     packet = lab.from_inside(host, UDP(sport=5000, dport=53) / bytes(1400), id=next(_ids))
     lab.inside.send(packet)
@@ -166,7 +166,7 @@ def later(lab, host, ident, dst=SERVER):
 
 
 def renumbered(frame, ident):
-    """A copy of a fragment's frame that is of another datagram."""
+    """A copy of a fragment's frame that belongs to another datagram."""
     header = bytearray(frame[14:34])
     struct.pack_into("!H", header, 4, ident)
     struct.pack_into("!H", header, 10, 0)
@@ -177,13 +177,13 @@ def renumbered(frame, ident):
 
 
 def given_up(lab, **expected):
-    """Waits until so many fragments are counted under these reasons since the lab was started, and no more than that."""
+    """Waits until exactly this many fragments are counted under these reasons since the start of the lab."""
     wait_for(lambda: all(lab.agent.counters()[n] >= c for n, c in expected.items()), 20, f"{expected} to be counted", 0.1)
     found = lab.agent.counters()
     assert {n: found[n] for n in expected} == expected
 
 
-def test_what_waits_is_bounded_for_each_subscriber(lab, mode):
+def test_waiting_fragments_are_limited_for_each_subscriber(lab, mode):
     lab.start(fragments={"timeout": 3, "per_subscriber": 5}, **mode)
     host, other = lab.host(), lab.host()
     sent, wanted = outward(lab, other, "udp")
@@ -198,7 +198,7 @@ def test_what_waits_is_bounded_for_each_subscriber(lab, mode):
 
 
 @pytest.mark.parametrize("limit", [{"max_parked": 6}, {"max_bytes": 4096}], ids=str)
-def test_what_waits_is_bounded_in_all(lab, limit):
+def test_waiting_fragments_are_limited_in_all(lab, limit):
     lab.start(fragments={"timeout": 60, **limit})
     hosts = [lab.host() for _ in range(40)]
     lab.inside.send(*(later(lab, host, 7) for host in hosts))
@@ -208,7 +208,7 @@ def test_what_waits_is_bounded_in_all(lab, limit):
     lab.open_udp(hosts[0])
 
 
-def test_strangers_take_half_of_the_room_at_most(lab):
+def test_fragments_from_outside_take_at_most_half_of_the_room(lab):
     lab.start(fragments={"timeout": 60, "max_parked": 20})
     for i in range(40):
         lab.outside.send(lab.from_outside(f"1.1.1.{i % 4}", bytes(64), proto=17, frag=100, id=i))
@@ -219,7 +219,7 @@ def test_strangers_take_half_of_the_room_at_most(lab):
     lab.outside.expect_all(wanted)
 
 
-def test_none_waits_where_the_limit_is_0(lab, mode):
+def test_with_a_limit_of_0_no_fragment_waits(lab, mode):
     lab.start(fragments={"max_parked": 0}, **mode)
     host = lab.host()
     sent, wanted = outward(lab, host, "udp")
@@ -253,12 +253,12 @@ def test_without_an_agent_those_in_order_pass(lab, mode):
             lab.inside.send(packet)
             lab.outside.expect(seen)
     lab.agent.start()
-    assert lab.agent.counters()["drop_fragment"] == 1, "counted although nobody was there to take it"
+    assert lab.agent.counters()["drop_fragment"] == 1, "counted although no agent was running"
     lab.outside.assert_silent()
 
 
-def test_a_killed_agent_leaves_nothing_uncounted(lab):
-    """What it held is lost; what it had not read yet is taken by the next one."""
+def test_fragments_are_counted_after_a_kill(lab):
+    """Fragments that it held are lost; those that it had not read yet are read by the next agent."""
     lab.start(fragments={"timeout": 1})
     host = lab.host()
     lab.agent.process.send_signal(signal.SIGSTOP)
@@ -269,13 +269,13 @@ def test_a_killed_agent_leaves_nothing_uncounted(lab):
     wait_for(lambda: lab.agent.counters()["drop_fragment"] >= 10, 20, "the fragments to be given up", 0.1)
 
 
-def test_many_that_wait_do_not_keep_the_agent_from_everything_else(lab):
+def test_many_parked_fragments_do_not_delay_the_agent(lab):
     lab.start(fragments={"timeout": 60, "max_parked": 65536, "max_bytes": 1 << 30, "per_subscriber": 65536})
     frames = [later(lab, lab.host(), 0) for _ in range(50)]
     idents = itertools.count(1)
 
     def enough():
-        """Some may be lost on the way."""
+        """Some may be lost in transit."""
         for ident in itertools.islice(idents, 8):
             lab.inside.send(*(renumbered(frame, ident) for frame in frames))
         found = lab.agent.counters()
@@ -287,7 +287,7 @@ def test_many_that_wait_do_not_keep_the_agent_from_everything_else(lab):
         s.connect(str(lab.agent.socket))
 
         def quiet():
-            """Whether for half a second no answer takes long; other processes may hold it up now and then."""
+            """Whether no answer takes long for half a second; other processes may delay it occasionally."""
             end = time.monotonic() + 0.5
             while (begun := time.monotonic()) < end:
                 s.send(b'{"verb":"timeouts show"}\n')
@@ -300,8 +300,8 @@ def test_many_that_wait_do_not_keep_the_agent_from_everything_else(lab):
     assert lab.agent.counters()["drop_fragment"] == 0, "all wait still"
 
 
-def test_a_flood_leaves_everyone_else_alone(lab):
-    """Two subscribers and a stranger send nothing but fragments, for as long as it takes to fill every table."""
+def test_a_flood_does_not_affect_other_subscribers(lab):
+    """Two subscribers and an external host send only fragments until every table is full."""
     lab.start()
     villains = [lab.host() for _ in range(2)]
     good = lab.host()
@@ -325,16 +325,16 @@ def test_a_flood_leaves_everyone_else_alone(lab):
 
 
 @pytest.mark.parametrize("first", range(3))
-def test_the_bad_ones_are_refused_by_reason(each, first):
+def test_bad_fragments_are_refused_by_reason(mode_lab, first):
     """Overlapping (teardrop), endless (ping of death), tiny."""
-    host = each.host()
+    host = mode_lab.host()
     reason, build = list(BAD.items())[first]
-    opening, wanted = outward(each, host, "tcp")
-    each.inside.send(opening[0])
-    each.outside.expect(wanted[0])
-    with each.counting(**{reason: 1}):
-        each.inside.send(build(each, host, Ether(opening[0])[IP].id))
-    each.outside.assert_silent()
+    opening, wanted = outward(mode_lab, host, "tcp")
+    mode_lab.inside.send(opening[0])
+    mode_lab.outside.expect(wanted[0])
+    with mode_lab.counting(**{reason: 1}):
+        mode_lab.inside.send(build(mode_lab, host, Ether(opening[0])[IP].id))
+    mode_lab.outside.assert_silent()
 
 
 BAD = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The guard: no inside address leaves untranslated and nobody is let in, whatever becomes of agent and interfaces."""
+"""The guard: no inside address leaves untranslated and no packet gets in, whatever happens to agent and interfaces."""
 
 import contextlib
 import platform
@@ -54,7 +54,7 @@ def make_in0_again(lab):
 
 @contextlib.contextmanager
 def flooded(lab):
-    """Traffic of a subscriber to outside, and from outside straight to it: none of it is seen on the other side."""
+    """Traffic from a subscriber to outside, and from outside straight to it: none of it may appear on the other side."""
     host = lab.host("10.0.0.9")
     out = lab.from_inside(host, UDP(sport=5000, dport=53) / OUT)
     direct = lab.from_outside(host.addr, UDP(sport=53, dport=5000) / IN)
@@ -147,7 +147,7 @@ NEEDING_IT = [remake_outside_without_an_agent, remake_outside_after_a_kill, take
 
 @pytest.mark.parametrize("change", NEEDING_IT, ids=lambda c: c.__name__.replace("_", " "))
 def test_without_the_guard_the_same_changes_leak(lab, change):
-    """So the test above can fail."""
+    """Shows that the test above can fail."""
     lab.start(guard=False)
     with pytest.raises(AssertionError, match="left with an inside source"):
         with flooded(lab) as enough:
@@ -155,7 +155,7 @@ def test_without_the_guard_the_same_changes_leak(lab, change):
             enough()
 
 
-# ---- ways out and in that have nothing to do with the programs on in0 and out0
+# ---- paths that bypass the programs on in0 and out0
 
 ELSEWHERE = "203.0.113.5"
 
@@ -191,7 +191,7 @@ def out_by_a_tunnel(lab, host):
 
 
 def out_by_a_route_into_a_tunnel(lab, host):
-    """The end of the tunnel is the route's."""
+    """The route sets the tunnel's endpoint."""
     lab.gateway.batch(
         "link add vx0 type vxlan external dstport 4789",
         "link set vx0 up",
@@ -215,7 +215,7 @@ def out_by_a_bridge_without_a_role(lab, host):
 
 
 def encapsulate(lab, mode, interface, mac):
-    """A route by SRv6 over an interface of the gateway."""
+    """An SRv6 route through an interface of the gateway."""
     lab.gateway.sysctl("net.ipv6.conf.all.forwarding", 1)
     for name in ("in0", interface):
         lab.gateway.sysctl(f"net.ipv6.conf.{name}.disable_ipv6", 0)
@@ -266,8 +266,8 @@ WAYS = [out_by_an_interface_without_a_role, out_of_an_interface_without_a_role, 
 
 @pytest.mark.parametrize("guard", [True, False], ids=["guard", "no guard"])
 @pytest.mark.parametrize("way", WAYS, ids=lambda w: w.__name__.replace("_", " "))
-def test_no_way_round_the_programs(lab, way, guard):
-    """Without the guard the same packets are seen, so what is watched for does leave by that way."""
+def test_nothing_bypasses_the_programs(lab, way, guard):
+    """Without the guard the same packets are seen, so the sniffer watches the right place."""
     lab.start(guard=guard)
     host = lab.host()
     sender, frame, receiver = way(lab, host)
@@ -302,7 +302,7 @@ table inet foreign {
 """
 
 
-def test_it_stands_before_the_first_start_and_goes_with_detach(lab):
+def test_the_guard_exists_before_the_first_start_and_goes_with_detach(lab):
     agent = lab.prepare()
     lab.gateway.run("nft", "-f", "-", input=FOREIGN)
     before = table(lab)
@@ -311,7 +311,7 @@ def test_it_stands_before_the_first_start_and_goes_with_detach(lab):
     with flooded(lab):
         pass
     assert not lab.translated
-    # Again, and beside an agent, it changes nothing.
+    # Repeated, and with a running agent, it changes nothing.
     assert agent.once("--guard").status == 0
     agent.start()
     stands = table(lab)
@@ -324,7 +324,7 @@ def test_it_stands_before_the_first_start_and_goes_with_detach(lab):
     assert agent.once("--detach").out == "nothing to detach\n"
 
 
-# ---- what a firewall does that starts anew
+# ---- firewall restarts
 
 
 def flush(lab):
@@ -350,8 +350,8 @@ def troubles(lab):
 
 @pytest.mark.parametrize("change", [flush, delete, reload_firewall, empty_it], ids=lambda c: c.__name__.replace("_", " "))
 @pytest.mark.parametrize("owner", [True, False], ids=["owner", "no owner"])
-def test_a_firewall_that_starts_anew_leaves_it(lab, owner, change):
-    """Where the kernel lets others change it (before 6.9), the agent puts it back and says so."""
+def test_a_firewall_restart_does_not_remove_the_table(lab, owner, change):
+    """If the kernel lets other programs change it (before 6.9), the agent restores it and reports that."""
     if owner:
         lab.start()
     else:
@@ -380,7 +380,7 @@ def test_a_firewall_that_starts_anew_leaves_it(lab, owner, change):
     print(f"{between} of {sent.sent} packets left in between")
 
 
-def test_a_program_that_fights_for_the_table_is_told_of_until_it_stops(lab):
+def test_repeated_changes_of_the_table_are_a_trouble_until_they_stop(lab):
     lab.start_without_owner()
     for _ in range(3):
         delete(lab)
@@ -394,8 +394,8 @@ def test_a_program_that_fights_for_the_table_is_told_of_until_it_stops(lab):
 @pytest.mark.parametrize("way, held", [(out_of_an_interface_without_a_role, True), (out_by_an_encapsulating_route, True),
                                        (out_by_an_interface_without_a_role, False), (in_by_an_interface_without_a_role, False)],
                          ids=lambda v: v.__name__.replace("_", " ") if callable(v) else "")
-def test_what_holds_without_agent_and_table(lab, way, held):
-    """The leaf at the egress of outside interfaces does; `detnat-agent --guard` brings back the rest."""
+def test_tc_program_holds_without_agent_and_table(lab, way, held):
+    """The tc program at the egress of outside interfaces still holds; `detnat-agent --guard` restores the rest."""
     agent = lab.start()
     host = lab.host()
     sender, frame, receiver = way(lab, host)
@@ -416,7 +416,7 @@ def test_what_holds_without_agent_and_table(lab, way, held):
         sent.wait(50)
         assert sniffer.count(octets) == [0]
     sniffer.close()
-    # What nobody held is put up again by the next start.
+    # The next start restores the table.
     flush(lab)
     agent.start()
     assert interfaces(lab) == ["in0", "out0"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Hairpins: inside hosts that reach each other by their outside addresses."""
+"""Hairpins: inside hosts reach each other by their outside addresses."""
 
 import pytest
 from scapy.layers.inet import ICMP, TCP, UDP
@@ -11,7 +11,7 @@ from lab import GATEWAY_IN, IN_MAC, block_of
 
 
 def hairpin(lab, host, port, peer, peer_port, payload):
-    """What arrives at the peer when the host sends from its port to the peer's outside endpoint; both by first choice."""
+    """The packet that arrives at the peer when the host sends from its port to the peer's outside endpoint; both have first-choice ports."""
     src, dst = block_of(host.addr).first_choice(port), block_of(peer.addr).first_choice(peer_port)
     packet = lab.from_inside(host, payload(port, dst[1]), dst=dst[0])
     return packet, packets.translated(packet, (IN_MAC, peer.mac), src=src, dst=(peer.addr, peer_port))
@@ -43,44 +43,44 @@ def pass_(lab, host, port, peer, peer_port, payload=udp):
     lab.outside.assert_silent()
 
 
-def test_udp_by_hole_punching(each):
-    alice, bob = each.host(), each.host()
-    open_one_side(each, alice, 4001, bob, 4002)
-    pass_(each, bob, 4002, alice, 4001)
-    pass_(each, alice, 4001, bob, 4002)
-    assert [s["state"] for s in each.sessions(alice.addr)] == ["udp-active"]
+def test_udp_by_hole_punching(mode_lab):
+    alice, bob = mode_lab.host(), mode_lab.host()
+    open_one_side(mode_lab, alice, 4001, bob, 4002)
+    pass_(mode_lab, bob, 4002, alice, 4001)
+    pass_(mode_lab, alice, 4001, bob, 4002)
+    assert [s["state"] for s in mode_lab.sessions(alice.addr)] == ["udp-active"]
 
 
-def test_tcp_simultaneous_open(each):
-    alice, bob = each.host(), each.host()
-    open_one_side(each, alice, 4001, bob, 4002, tcp("S"))
-    pass_(each, bob, 4002, alice, 4001, tcp("S"))
-    pass_(each, alice, 4001, bob, 4002, tcp("SA"))
-    pass_(each, bob, 4002, alice, 4001, tcp("A"))
-    pass_(each, alice, 4001, bob, 4002, tcp("A"))
-    assert each.state(alice) == each.state(bob) == "tcp-established"
+def test_tcp_simultaneous_open(mode_lab):
+    alice, bob = mode_lab.host(), mode_lab.host()
+    open_one_side(mode_lab, alice, 4001, bob, 4002, tcp("S"))
+    pass_(mode_lab, bob, 4002, alice, 4001, tcp("S"))
+    pass_(mode_lab, alice, 4001, bob, 4002, tcp("SA"))
+    pass_(mode_lab, bob, 4002, alice, 4001, tcp("A"))
+    pass_(mode_lab, alice, 4001, bob, 4002, tcp("A"))
+    assert mode_lab.state(alice) == mode_lab.state(bob) == "tcp-established"
 
 
-def test_a_subscriber_reaches_itself(each):
-    alice = each.host()
-    open_one_side(each, alice, 4001, alice, 4002)
-    packet, wanted = hairpin(each, alice, 4002, alice, 4001, udp)
-    each.inside.send(packet)
-    each.inside.expect(wanted)
+def test_a_subscriber_reaches_itself(mode_lab):
+    alice = mode_lab.host()
+    open_one_side(mode_lab, alice, 4001, alice, 4002)
+    packet, wanted = hairpin(mode_lab, alice, 4002, alice, 4001, udp)
+    mode_lab.inside.send(packet)
+    mode_lab.inside.expect(wanted)
 
 
 @pytest.fixture
-def second(each):
+def second_mapping(mode_lab):
     mapping = {"in": "10.0.64.0/24", "out": "203.0.113.64/28"}
-    each.agent.ctl("mapping", "add", mapping["in"], mapping["out"])
+    mode_lab.agent.ctl("mapping", "add", mapping["in"], mapping["out"])
     yield mapping
-    each.agent.ctl("mapping", "del", mapping["in"], mapping["out"])
+    mode_lab.agent.ctl("mapping", "del", mapping["in"], mapping["out"])
 
 
-def test_between_two_mappings(each, second):
-    lab = each
+def test_between_two_mappings(mode_lab, second_mapping):
+    lab = mode_lab
     alice, bob = lab.host(), lab.host("10.0.64.9")
-    bob_src = block_of(bob.addr, second).first_choice(7)
+    bob_src = block_of(bob.addr, second_mapping).first_choice(7)
     alice_src = block_of(alice.addr).first_choice(6)
     out = lab.from_inside(alice, UDP(sport=6, dport=bob_src[1]), dst=bob_src[0])
     with lab.counting(drop_no_session=1):
@@ -90,26 +90,26 @@ def test_between_two_mappings(each, second):
     lab.inside.expect(packets.translated(back, (IN_MAC, alice.mac), src=bob_src, dst=(alice.addr, 6)))
 
 
-def test_nobody_else_gets_through(each):
-    alice, bob, eve = each.host(), each.host(), each.host()
-    open_one_side(each, alice, 4001, bob, 4002)
-    packet, _ = hairpin(each, eve, 4003, alice, 4001, udp)
-    with each.counting(drop_no_session=1):
-        each.inside.send(packet)
-    each.inside.assert_silent()
+def test_no_other_endpoint_gets_through(mode_lab):
+    alice, bob, eve = mode_lab.host(), mode_lab.host(), mode_lab.host()
+    open_one_side(mode_lab, alice, 4001, bob, 4002)
+    packet, _ = hairpin(mode_lab, eve, 4003, alice, 4001, udp)
+    with mode_lab.counting(drop_no_session=1):
+        mode_lab.inside.send(packet)
+    mode_lab.inside.assert_silent()
 
 
-def test_ttl_of_1_is_answered_and_goes_nowhere(each):
-    alice, bob = each.host(), each.host()
-    open_one_side(each, alice, 4001, bob, 4002)
+def test_ttl_of_1_is_answered_and_goes_nowhere(mode_lab):
+    alice, bob = mode_lab.host(), mode_lab.host()
+    open_one_side(mode_lab, alice, 4001, bob, 4002)
     dst = block_of(alice.addr).first_choice(4001)
-    packet = each.from_inside(bob, UDP(sport=4002, dport=dst[1]) / b"last", dst=dst[0], ttl=1)
-    each.inside.send(packet)
-    packets.assert_icmp_error(each.inside.packet(), 11, 0, GATEWAY_IN, bob.addr, packet)
-    each.inside.assert_silent()
+    packet = mode_lab.from_inside(bob, UDP(sport=4002, dport=dst[1]) / b"last", dst=dst[0], ttl=1)
+    mode_lab.inside.send(packet)
+    packets.assert_icmp_error(mode_lab.inside.packet(), 11, 0, GATEWAY_IN, bob.addr, packet)
+    mode_lab.inside.assert_silent()
 
 
-def test_switched_off_it_goes_nowhere(lab, mode):
+def test_a_disabled_hairpin_goes_nowhere(lab, mode):
     lab.start(hairpin=False, **mode)
     alice, bob = lab.host(), lab.host()
     for host, port, peer, peer_port in ((alice, 4001, bob, 4002), (bob, 4002, alice, 4001), (alice, 4001, bob, 4002)):
@@ -121,12 +121,12 @@ def test_switched_off_it_goes_nowhere(lab, mode):
 
 
 @pytest.mark.parametrize("payload", [ICMP(type=8, id=5), UDP(sport=1, dport=80)], ids=["ping", "port below 1024"])
-def test_what_belongs_to_nobody_is_dropped(each, payload):
-    alice = each.host()
-    with each.counting(drop_no_session=1):
-        each.inside.send(each.from_inside(alice, payload, dst="1.1.1.3"))
-    each.inside.assert_silent()
-    each.outside.assert_silent()
+def test_a_hairpin_without_a_session_is_dropped(mode_lab, payload):
+    alice = mode_lab.host()
+    with mode_lab.counting(drop_no_session=1):
+        mode_lab.inside.send(mode_lab.from_inside(alice, payload, dst="1.1.1.3"))
+    mode_lab.inside.assert_silent()
+    mode_lab.outside.assert_silent()
 
 
 def test_too_big_is_answered(lab, mode):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The mapping history: what the agent writes down, when it refuses to go on without, and what it finds after a crash."""
+"""The mapping history: its records, changes that are refused without it, and recovery after a crash."""
 
 import datetime
 import hashlib
@@ -38,7 +38,7 @@ def history(agent, verb, status=0, options=()):
 
 
 def verified(agent):
-    """The history is sound; what verify says of it."""
+    """Asserts that the history is intact; returns the output of verify."""
     result = history(agent, "verify", options=("-j",))
     said = json.loads(result.out)
     assert said["damage"] == [] and said["torn"] == 0 and said["head"] == "agrees", said
@@ -74,7 +74,7 @@ def test_the_checksums_are_those_of_the_manual(lab):
     assert f"line {len(records(agent))}, {previous}" in agent.log_text()
 
 
-def test_what_is_written_down(lab):
+def test_records_of_the_history(lab):
     agent = lab.start()
     agent.ctl("mapping", "add", *PAIR)
     agent.ctl("mapping", "del", *PAIR)
@@ -91,7 +91,7 @@ def test_what_is_written_down(lab):
     assert agent.state.stat().st_mode & 0o777 == 0o750 and path(agent).stat().st_mode & 0o777 == 0o640
 
 
-def test_a_reload_replaces_in_one_time(lab):
+def test_a_reload_replaces_a_mapping_at_once(lab):
     agent = lab.start()
     agent.write(mappings=[{"in": "10.0.0.0/18", "out": "1.1.2.0/30"}])
     agent.ctl("reload")
@@ -100,7 +100,7 @@ def test_a_reload_replaces_in_one_time(lab):
     assert deleted["to"] == added["from"]
 
 
-def test_other_slots_are_no_change_of_the_mapping(lab):
+def test_other_slots_do_not_change_the_mapping_in_the_history(lab):
     agent = lab.start()
     before = path(agent).read_bytes()
     agent.write(session_slots=64)
@@ -115,8 +115,8 @@ def attach_foreign_program(lab, interface):
     lab.gateway.ip("link", "set", "dev", interface, "xdp", "obj", str(built), "sec", "xdp")
 
 
-def test_a_change_that_fails_is_taken_back(lab):
-    """The interface has somebody else's program, which only the attachment finds out."""
+def test_a_change_that_fails_is_rolled_back(lab):
+    """The interface has a foreign program, which only attaching finds out."""
     agent = lab.start()
     agent.ctl("mapping", "add", *PAIR)
     before = who(agent, "1.1.9.9:1024")
@@ -135,7 +135,7 @@ def test_a_change_that_fails_is_taken_back(lab):
 
 
 def lose_datapath(agent):
-    """What a reboot does: nothing is attached or pinned any more, and the history does not know."""
+    """Imitates a reboot: nothing is attached or pinned any more, and the history has no record of it."""
     state = agent.config["state_dir"]
     agent.write(state_dir=str(agent.directory / "elsewhere"))
     agent.detach()
@@ -151,7 +151,7 @@ def append(agent, **record):
         file.write(f'{body},"hash":"{digest}"}}\n')
 
 
-def test_detach_ends_all_and_is_known(lab):
+def test_detach_ends_all_mappings_in_the_history(lab):
     agent = lab.start()
     begun = who(agent, "1.1.1.1:1276")
     agent.stop()
@@ -168,7 +168,7 @@ def test_detach_ends_all_and_is_known(lab):
     verified(agent)
 
 
-def test_on_exit_detach_is_written_down(lab):
+def test_on_exit_detach_is_recorded(lab):
     agent = lab.start(on_exit="detach")
     agent.stop()
     assert events(agent) == ["start", "add", "detach"]
@@ -192,7 +192,7 @@ def test_after_a_reboot_there_is_no_record_of_the_time_between(lab):
     verified(agent)
 
 
-def test_a_kill_is_no_end(lab):
+def test_a_kill_does_not_end_the_mappings_in_the_history(lab):
     agent = lab.start()
     begun = who(agent, "1.1.1.1:1276")
     next_second()
@@ -203,7 +203,7 @@ def test_a_kill_is_no_end(lab):
     assert events(agent) == ["start", "add", "start"]
 
 
-def test_an_incomplete_line_is_removed_and_said(lab):
+def test_an_incomplete_line_is_removed_and_reported(lab):
     agent = lab.start()
     agent.kill()
     whole = path(agent).read_bytes()
@@ -216,7 +216,7 @@ def test_an_incomplete_line_is_removed_and_said(lab):
     verified(agent)
 
 
-def test_a_change_that_was_written_and_did_not_take_place_is_undone(lab):
+def test_a_recorded_change_that_did_not_happen_is_undone(lab):
     """A kill between the append and the change."""
     agent = lab.start()
     agent.ctl("mapping", "add", *PAIR)
@@ -252,7 +252,7 @@ def test_an_older_copy_of_the_history_is_noticed(lab):
     assert who(agent, "1.1.9.9:1024")["from"] == start["time"]
 
 
-def test_an_edit_and_a_cut_are_told_with_their_place(lab):
+def test_an_edit_and_a_cut_are_reported_with_their_place(lab):
     agent = lab.start()
     agent.ctl("mapping", "add", *PAIR)
     agent.ctl("mapping", "del", *PAIR)
@@ -276,7 +276,7 @@ def test_an_edit_and_a_cut_are_told_with_their_place(lab):
     assert len(lines) == 4
 
 
-def test_damage_does_not_stop_a_start(lab):
+def test_a_damaged_history_does_not_stop_a_start(lab):
     agent = lab.start()
     agent.stop()
     text = path(agent).read_text()
@@ -287,7 +287,7 @@ def test_damage_does_not_stop_a_start(lab):
 
 
 def limit_writes(agent, octets):
-    """A file system with so much room for the state directory."""
+    """A file system of this size for the state directory."""
     agent.state.mkdir(exist_ok=True)
     isolation.mount(b"tmpfs", agent.state, data=f"size={octets}".encode())
 
@@ -302,7 +302,7 @@ def test_a_full_disk_refuses_changes_and_nothing_else(lab):
     with open(ballast, "wb", buffering=0) as file, pytest.raises(OSError):
         while True:
             file.write(b"x" * 4096)
-    # What is left of the last page may still take some lines.
+    # The rest of the last page may still take some lines.
     changes = itertools.cycle((("add", [MAPPING["in"]]), ("del", [MAPPING["in"], OTHER["in"]])))
     for change, mapped in changes:
         refused = agent.command("mapping", change, *PAIR)
@@ -318,7 +318,7 @@ def test_a_full_disk_refuses_changes_and_nothing_else(lab):
     verified(agent)
 
 
-def test_a_history_that_somebody_touches_refuses_changes(lab):
+def test_changes_are_refused_if_the_history_is_modified(lab):
     agent = lab.start()
     moved = path(agent).with_suffix(".moved")
     path(agent).rename(moved)
@@ -384,17 +384,17 @@ def ask(agent, text, *options):
     return process.returncode, out, err
 
 
-def test_a_list_of_questions(running):
+def test_a_list_of_queries(running_lab):
     text = QUESTIONS.format(now=stamp())
-    status, out, err = ask(running.agent, text, "-j")
+    status, out, err = ask(running_lab.agent, text, "-j")
     answers = json.loads(out)
     assert status == 2 and "malformed lines: 2" in err, err
     assert [a["line"] for a in answers] == [1, 2, 3, 5, 6, 7]
     assert [a.get("reason") for a in answers] == [None, "no-record", "no-subscriber", "malformed", "malformed", None]
     assert [a["in_addr"] for a in answers] == ["10.0.16.16", None, None, None, None, "10.0.0.2"]
     assert answers[0]["mapping"] == MAPPING and answers[0]["to"] is None
-    status, out, _ = ask(running.agent, text)
+    status, out, _ = ask(running_lab.agent, text)
     assert status == 2 and len(out.splitlines()) == 7 and "10.0.16.16" in out
-    assert ask(running.agent, f"{stamp()} 1.1.1.1:1276\n" * 3)[0] == 0
-    assert ask(running.agent, f"{stamp()} 1.1.1.1:80\n")[0] == 1
-    assert ask(running.agent, "", "-j") == (0, "[]\n", "")
+    assert ask(running_lab.agent, f"{stamp()} 1.1.1.1:1276\n" * 3)[0] == 0
+    assert ask(running_lab.agent, f"{stamp()} 1.1.1.1:80\n")[0] == 1
+    assert ask(running_lab.agent, "", "-j") == (0, "[]\n", "")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""ICMP errors: those of others are translated, header and quote; the gateway's own quote what their receiver sent."""
+"""ICMP errors: those of other hosts are translated, header and quote; the gateway's own quote what their receiver sent."""
 
 import contextlib
 
@@ -23,13 +23,13 @@ KINDS = [(3, 0), (3, 1), (3, 3), (3, 4), (3, 13), (11, 0), (11, 1), (12, 0)]
 
 
 def open_(lab, host, kind, **ip):
-    """Sends a packet out; it as it was sent, and as it was seen outside."""
+    """Sends a packet out; returns it as sent and as seen outside."""
     packet = lab.from_inside(host, PAYLOADS[kind](), **ip)
     return packet, lab.send_out(packet, block_of(host.addr).first_choice(5000))
 
 
 def with_ttl(packet, ttl):
-    """The IP packet of a frame with another TTL, as a router on the way quotes it."""
+    """The IP packet of a frame with another TTL, as a router on the path quotes it."""
     ip = Ether(bytes(packet))[IP]
     ip.ttl = ttl
     ip.chksum = None
@@ -43,13 +43,13 @@ def error_in(lab, to, kind, quote, src=ROUTER_FAR):
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: f"{k[0]}-{k[1]}")
 @pytest.mark.parametrize("proto", PAYLOADS)
-def test_an_error_from_outside_reaches_the_subscriber_as_if_about_its_own_packet(each, proto, kind):
-    host = each.host()
-    sent, seen = open_(each, host, proto)
-    error = error_in(each, seen[IP].src, kind, with_ttl(seen, 17))
-    with each.counting(icmp_error_translated=1):
-        each.outside.send(error)
-        came = each.inside.packet()
+def test_an_error_from_outside_reaches_the_subscriber_as_if_about_its_own_packet(mode_lab, proto, kind):
+    host = mode_lab.host()
+    sent, seen = open_(mode_lab, host, proto)
+    error = error_in(mode_lab, seen[IP].src, kind, with_ttl(seen, 17))
+    with mode_lab.counting(icmp_error_translated=1):
+        mode_lab.outside.send(error)
+        came = mode_lab.inside.packet()
     assert (came.src, came.dst) == (IN_MAC, host.mac)
     assert (came[IP].src, came[IP].dst, came[IP].ttl) == (ROUTER_FAR, host.addr, error[IP].ttl - 1)
     assert (came[ICMP].type, came[ICMP].code) == kind
@@ -59,101 +59,101 @@ def test_an_error_from_outside_reaches_the_subscriber_as_if_about_its_own_packet
 
 
 @pytest.mark.parametrize("proto", PAYLOADS)
-def test_a_quote_of_eight_octets_is_enough(each, proto):
-    host = each.host()
-    sent, seen = open_(each, host, proto)
-    each.outside.send(error_in(each, seen[IP].src, (3, 1), with_ttl(seen, 17)[:28]))
-    came = each.inside.packet()
+def test_a_quote_of_eight_octets_is_enough(mode_lab, proto):
+    host = mode_lab.host()
+    sent, seen = open_(mode_lab, host, proto)
+    mode_lab.outside.send(error_in(mode_lab, seen[IP].src, (3, 1), with_ttl(seen, 17)[:28]))
+    came = mode_lab.inside.packet()
     quote, original = packets.quote_of(came), with_ttl(sent, 17)
     assert quote[:24] == original[:24] and len(quote) == 28
     assert came[IP].dst == host.addr
 
 
-def test_a_quote_with_options(each):
-    host = each.host()
-    sent, seen = open_(each, host, "udp", options=[IPOption(b"\x94\x04\x00\x00")])
-    each.outside.send(error_in(each, seen[IP].src, (3, 1), with_ttl(seen, 17)))
-    assert packets.quote_of(each.inside.packet()) == with_ttl(sent, 17)
+def test_a_quote_with_options(mode_lab):
+    host = mode_lab.host()
+    sent, seen = open_(mode_lab, host, "udp", options=[IPOption(b"\x94\x04\x00\x00")])
+    mode_lab.outside.send(error_in(mode_lab, seen[IP].src, (3, 1), with_ttl(seen, 17)))
+    assert packets.quote_of(mode_lab.inside.packet()) == with_ttl(sent, 17)
 
 
-def test_an_error_neither_refreshes_nor_ends_a_session(each):
-    host = each.host()
-    _, seen = open_(each, host, "tcp")
-    before = each.session(host)
-    each.outside.send(error_in(each, seen[IP].src, (3, 3), with_ttl(seen, 17)))
-    each.inside.packet()
-    after = each.session(host)
+def test_an_error_neither_refreshes_nor_ends_a_session(mode_lab):
+    host = mode_lab.host()
+    _, seen = open_(mode_lab, host, "tcp")
+    before = mode_lab.session(host)
+    mode_lab.outside.send(error_in(mode_lab, seen[IP].src, (3, 3), with_ttl(seen, 17)))
+    mode_lab.inside.packet()
+    after = mode_lab.session(host)
     assert after["state"] == before["state"] and after["expires"] <= before["expires"]
 
 
 @pytest.mark.parametrize("proto", ["udp", "tcp"])
-def test_an_error_from_inside_reaches_the_sender_as_if_about_its_own_packet(each, proto):
-    host = each.host()
-    _, seen = open_(each, host, proto)
+def test_an_error_from_inside_reaches_the_sender_as_if_about_its_own_packet(mode_lab, proto):
+    host = mode_lab.host()
+    _, seen = open_(mode_lab, host, proto)
     src = (seen[IP].src, block_of(host.addr).first_choice(5000)[1])
     payload = UDP(sport=53, dport=src[1]) / b"answer" if proto == "udp" else TCP(sport=53, dport=src[1], flags="SA")
-    answer = each.from_outside(src[0], payload)
-    arrived = each.send_in(answer, host, 5000)
-    error = each.from_inside(host, ICMP(type=3, code=3) / bytes(arrived[IP]))
-    with each.counting(icmp_error_translated=1):
-        each.inside.send(error)
-        came = each.outside.packet()
+    answer = mode_lab.from_outside(src[0], payload)
+    arrived = mode_lab.send_in(answer, host, 5000)
+    error = mode_lab.from_inside(host, ICMP(type=3, code=3) / bytes(arrived[IP]))
+    with mode_lab.counting(icmp_error_translated=1):
+        mode_lab.inside.send(error)
+        came = mode_lab.outside.packet()
     assert (came.src, came.dst) == (OUT_MAC, SERVER_MAC)
     assert (came[IP].src, came[IP].dst, came[IP].ttl) == (src[0], SERVER, 63)
     assert packets.quote_of(came) == with_ttl(answer, 63), "the quote is the packet as it was sent"
     packets.assert_checksums(came)
 
 
-def test_an_error_of_no_session_is_dropped(each):
-    host = each.host()
-    _, seen = open_(each, host, "udp")
+def test_an_error_of_no_session_is_dropped(mode_lab):
+    host = mode_lab.host()
+    _, seen = open_(mode_lab, host, "udp")
     stranger = Ether(bytes(seen))
     stranger[UDP].dport = 99
     stranger[UDP].chksum = None
-    with each.counting(drop_no_session=1):
-        each.outside.send(error_in(each, seen[IP].src, (3, 3), bytes(Ether(bytes(stranger))[IP])))
-    each.inside.assert_silent()
+    with mode_lab.counting(drop_no_session=1):
+        mode_lab.outside.send(error_in(mode_lab, seen[IP].src, (3, 3), bytes(Ether(bytes(stranger))[IP])))
+    mode_lab.inside.assert_silent()
 
 
-def test_an_error_that_quotes_another_than_it_is_sent_to_is_dropped(each):
-    host, other = each.host(), each.host("10.0.16.200")
-    _, seen = open_(each, host, "udp")
+def test_an_error_whose_quote_does_not_match_its_destination_is_dropped(mode_lab):
+    host, other = mode_lab.host(), mode_lab.host("10.0.16.200")
+    _, seen = open_(mode_lab, host, "udp")
     assert block_of(other.addr).addr != seen[IP].src
-    each.outside.send(error_in(each, block_of(other.addr).addr, (3, 3), with_ttl(seen, 17)))
-    each.open_udp(other)
-    each.inside.assert_silent()
+    mode_lab.outside.send(error_in(mode_lab, block_of(other.addr).addr, (3, 3), with_ttl(seen, 17)))
+    mode_lab.open_udp(other)
+    mode_lab.inside.assert_silent()
 
 
-def test_an_error_with_a_wrong_checksum_is_dropped(each):
+def test_an_error_with_a_wrong_checksum_is_dropped(mode_lab):
     """RFC 5508, REQ-3."""
-    host = each.host()
-    _, seen = open_(each, host, "udp")
-    error = error_in(each, seen[IP].src, (3, 3), with_ttl(seen, 17))
+    host = mode_lab.host()
+    _, seen = open_(mode_lab, host, "udp")
+    error = error_in(mode_lab, seen[IP].src, (3, 3), with_ttl(seen, 17))
     error[ICMP].chksum ^= 1
-    each.outside.send(error)
-    each.open_udp(host)
-    each.inside.assert_silent()
+    mode_lab.outside.send(error)
+    mode_lab.open_udp(host)
+    mode_lab.inside.assert_silent()
 
 
 @pytest.mark.parametrize("proto", PAYLOADS)
-def test_ttl_of_1_from_inside(each, proto):
-    host = each.host()
-    packet = each.from_inside(host, PAYLOADS[proto](), ttl=1)
-    each.inside.send(packet)
-    packets.assert_icmp_error(each.inside.packet(), 11, 0, GATEWAY_IN, host.addr, packet)
-    each.outside.assert_silent()
-    packet = each.from_inside(host, PAYLOADS[proto](), ttl=2)
-    each.send_out(packet, block_of(host.addr).first_choice(5000))
+def test_ttl_of_1_from_inside(mode_lab, proto):
+    host = mode_lab.host()
+    packet = mode_lab.from_inside(host, PAYLOADS[proto](), ttl=1)
+    mode_lab.inside.send(packet)
+    packets.assert_icmp_error(mode_lab.inside.packet(), 11, 0, GATEWAY_IN, host.addr, packet)
+    mode_lab.outside.assert_silent()
+    packet = mode_lab.from_inside(host, PAYLOADS[proto](), ttl=2)
+    mode_lab.send_out(packet, block_of(host.addr).first_choice(5000))
 
 
-def test_ttl_of_1_from_outside(each):
-    host = each.host()
-    src = each.open_udp(host)
-    packet = each.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"late", ttl=1)
-    each.outside.send(packet)
-    packets.assert_icmp_error(each.outside.packet(), 11, 0, GATEWAY_OUT, SERVER, packet)
-    each.inside.assert_silent()
-    each.send_in(each.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"late", ttl=2), host, 5000)
+def test_ttl_of_1_from_outside(mode_lab):
+    host = mode_lab.host()
+    src = mode_lab.open_udp(host)
+    packet = mode_lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"late", ttl=1)
+    mode_lab.outside.send(packet)
+    packets.assert_icmp_error(mode_lab.outside.packet(), 11, 0, GATEWAY_OUT, SERVER, packet)
+    mode_lab.inside.assert_silent()
+    mode_lab.send_in(mode_lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"late", ttl=2), host, 5000)
 
 
 @contextlib.contextmanager
@@ -173,101 +173,101 @@ def mtu(lab, interface, octets):
         lab.settle()
 
 
-def test_too_big_from_inside(each):
-    host = each.host()
-    src = each.open_udp(host)
-    with mtu(each, "out0", 1200):
-        packet = each.from_inside(host, UDP(sport=5000, dport=53) / bytes(1300), flags="DF")
-        each.inside.send(packet)
-        came = each.inside.packet()
+def test_too_big_from_inside(mode_lab):
+    host = mode_lab.host()
+    src = mode_lab.open_udp(host)
+    with mtu(mode_lab, "out0", 1200):
+        packet = mode_lab.from_inside(host, UDP(sport=5000, dport=53) / bytes(1300), flags="DF")
+        mode_lab.inside.send(packet)
+        came = mode_lab.inside.packet()
         packets.assert_icmp_error(came, 3, 4, GATEWAY_IN, host.addr, packet)
         assert came[ICMP].nexthopmtu == 1200
-        each.outside.assert_silent()
-        each.send_out(each.from_inside(host, UDP(sport=5000, dport=53) / bytes(1172), flags="DF"), src)
+        mode_lab.outside.assert_silent()
+        mode_lab.send_out(mode_lab.from_inside(host, UDP(sport=5000, dport=53) / bytes(1172), flags="DF"), src)
 
 
-def test_too_big_from_outside(each):
-    host = each.host()
-    src = each.open_udp(host)
-    with mtu(each, "in0", 1200):
-        packet = each.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(1300), flags="DF")
-        each.outside.send(packet)
-        came = each.outside.packet()
+def test_too_big_from_outside(mode_lab):
+    host = mode_lab.host()
+    src = mode_lab.open_udp(host)
+    with mtu(mode_lab, "in0", 1200):
+        packet = mode_lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(1300), flags="DF")
+        mode_lab.outside.send(packet)
+        came = mode_lab.outside.packet()
         packets.assert_icmp_error(came, 3, 4, GATEWAY_OUT, SERVER, packet)
         assert came[ICMP].nexthopmtu == 1200
-        each.inside.assert_silent()
-        each.send_in(each.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(1172), flags="DF"), host, 5000)
+        mode_lab.inside.assert_silent()
+        mode_lab.send_in(mode_lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(1172), flags="DF"), host, 5000)
 
 
-def test_no_route_is_answered_and_quotes_what_was_sent(each):
-    each.gateway.ip("route", "replace", "unreachable", "203.0.113.192/26")
-    each.settle()
-    host = each.host()
-    packet = each.from_inside(host, UDP(sport=5000, dport=53) / b"nowhere", dst="203.0.113.200")
-    each.inside.send(packet)
-    packets.assert_icmp_error(each.inside.packet(), 3, 1, GATEWAY_IN, host.addr, packet)
-    each.outside.assert_silent()
-    assert each.sessions(host.addr) == []
+def test_no_route_is_answered_and_quotes_what_was_sent(mode_lab):
+    mode_lab.gateway.ip("route", "replace", "unreachable", "203.0.113.192/26")
+    mode_lab.settle()
+    host = mode_lab.host()
+    packet = mode_lab.from_inside(host, UDP(sport=5000, dport=53) / b"nowhere", dst="203.0.113.200")
+    mode_lab.inside.send(packet)
+    packets.assert_icmp_error(mode_lab.inside.packet(), 3, 1, GATEWAY_IN, host.addr, packet)
+    mode_lab.outside.assert_silent()
+    assert mode_lab.sessions(host.addr) == []
 
 
-def test_a_router_inside_speaks_by_the_gateways_address(each):
-    host, router = each.host(), each.host("10.0.200.1")
-    src = each.open_udp(host)
-    answer = each.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"answer")
-    arrived = each.send_in(answer, host, 5000)
-    error = each.from_inside(router, ICMP(type=11, code=0) / bytes(arrived[IP])[:28])
-    with each.counting(icmp_error_translated=1):
-        each.inside.send(error)
-        came = each.outside.packet()
+def test_an_error_of_an_inside_router_has_the_gateways_address(mode_lab):
+    host, router = mode_lab.host(), mode_lab.host("10.0.200.1")
+    src = mode_lab.open_udp(host)
+    answer = mode_lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"answer")
+    arrived = mode_lab.send_in(answer, host, 5000)
+    error = mode_lab.from_inside(router, ICMP(type=11, code=0) / bytes(arrived[IP])[:28])
+    with mode_lab.counting(icmp_error_translated=1):
+        mode_lab.inside.send(error)
+        came = mode_lab.outside.packet()
     assert (came[IP].src, came[IP].dst) == (GATEWAY_OUT, SERVER), "no inside address leaves"
     assert packets.quote_of(came)[:24] == with_ttl(answer, 63)[:24]
     packets.assert_checksums(came)
 
 
-def test_an_error_from_inside_about_no_session_is_dropped(each):
-    host = each.host()
+def test_an_error_from_inside_about_no_session_is_dropped(mode_lab):
+    host = mode_lab.host()
     quote = IP(src=SERVER, dst=host.addr) / UDP(sport=53, dport=5000)
-    with each.counting(drop_no_session=1):
-        each.inside.send(each.from_inside(host, ICMP(type=3, code=3) / bytes(quote)))
-    each.outside.assert_silent()
-    assert each.sessions(host.addr) == []
+    with mode_lab.counting(drop_no_session=1):
+        mode_lab.inside.send(mode_lab.from_inside(host, ICMP(type=3, code=3) / bytes(quote)))
+    mode_lab.outside.assert_silent()
+    assert mode_lab.sessions(host.addr) == []
 
 
-def test_an_error_through_a_hairpin(each):
-    alice, bob = each.host(), each.host()
+def test_an_error_through_a_hairpin(mode_lab):
+    alice, bob = mode_lab.host(), mode_lab.host()
     alice_out, bob_out = block_of(alice.addr).first_choice(4001), block_of(bob.addr).first_choice(4002)
-    with each.counting(drop_no_session=1):
-        each.inside.send(each.from_inside(alice, UDP(sport=4001, dport=bob_out[1]) / b"open", dst=bob_out[0]))
-    packet = each.from_inside(bob, UDP(sport=4002, dport=alice_out[1]) / b"neighbour", dst=alice_out[0])
-    each.inside.send(packet)
-    arrived = each.inside.packet()
+    with mode_lab.counting(drop_no_session=1):
+        mode_lab.inside.send(mode_lab.from_inside(alice, UDP(sport=4001, dport=bob_out[1]) / b"open", dst=bob_out[0]))
+    packet = mode_lab.from_inside(bob, UDP(sport=4002, dport=alice_out[1]) / b"neighbour", dst=alice_out[0])
+    mode_lab.inside.send(packet)
+    arrived = mode_lab.inside.packet()
     assert (arrived[IP].src, arrived[IP].dst) == (bob_out[0], alice.addr)
-    with each.counting(icmp_error_translated=1):
-        each.inside.send(each.from_inside(alice, ICMP(type=3, code=3) / bytes(arrived[IP]), dst=bob_out[0]))
-        came = each.inside.packet()
+    with mode_lab.counting(icmp_error_translated=1):
+        mode_lab.inside.send(mode_lab.from_inside(alice, ICMP(type=3, code=3) / bytes(arrived[IP]), dst=bob_out[0]))
+        came = mode_lab.inside.packet()
     assert (came.src, came.dst) == (IN_MAC, bob.mac)
     assert (came[IP].src, came[IP].dst, came[IP].ttl) == (alice_out[0], bob.addr, 63)
     assert packets.quote_of(came) == with_ttl(packet, 63)
     packets.assert_checksums(came)
-    each.outside.assert_silent()
+    mode_lab.outside.assert_silent()
 
 
 @pytest.mark.parametrize("proto", [47, 50, 132, 136], ids=["gre", "esp", "sctp", "udp-lite"])
-def test_protocols_that_are_not_translated_are_answered(each, proto):
-    host = each.host()
-    packet = each.from_inside(host, bytes(range(40)), proto=proto)
-    with each.counting(drop_protocol=1, sent_icmp_protocol=1):
-        each.inside.send(packet)
-        packets.assert_icmp_error(each.inside.packet(), 3, 2, GATEWAY_IN, host.addr, packet)
-    each.outside.assert_silent()
+def test_protocols_that_are_not_translated_are_answered(mode_lab, proto):
+    host = mode_lab.host()
+    packet = mode_lab.from_inside(host, bytes(range(40)), proto=proto)
+    with mode_lab.counting(drop_protocol=1, sent_icmp_protocol=1):
+        mode_lab.inside.send(packet)
+        packets.assert_icmp_error(mode_lab.inside.packet(), 3, 2, GATEWAY_IN, host.addr, packet)
+    mode_lab.outside.assert_silent()
 
 
-def test_answers_are_limited_for_each_subscriber(each):
-    host, other = each.host(), each.host()
-    flood = [each.from_inside(host, bytes(range(40)), proto=47)] * 500
-    with each.counting(drop_protocol=501, sent_icmp_protocol=None):
-        each.inside.send(*flood)
-        each.inside.send(each.from_inside(other, bytes(range(40)), proto=47))
-    answers = [Ether(frame)[IP].dst for frame in each.inside.drain()]
+def test_answers_are_limited_for_each_subscriber(mode_lab):
+    host, other = mode_lab.host(), mode_lab.host()
+    flood = [mode_lab.from_inside(host, bytes(range(40)), proto=47)] * 500
+    with mode_lab.counting(drop_protocol=501, sent_icmp_protocol=None):
+        mode_lab.inside.send(*flood)
+        mode_lab.inside.send(mode_lab.from_inside(other, bytes(range(40)), proto=47))
+    answers = [Ether(frame)[IP].dst for frame in mode_lab.inside.drain()]
     assert 1 <= answers.count(host.addr) <= 20, "about ten a second"
     assert answers.count(other.addr) == 1, "others have limits of their own"

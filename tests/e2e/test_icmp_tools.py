@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Path MTU discovery and traceroute through the NAT, by the real tools and the real stacks of all hosts on the way.
+"""Path MTU discovery and traceroute through the NAT, with real tools and a real stack on every host of the path.
 
     host -- home [router] -- in0 [gateway] out0 -- isp [router] -- server
     10.0.9.2     10.0.9.1    10.0.0.2 10.0.0.1   198.51.100.1 .254     192.0.2.1 192.0.2.9
@@ -44,7 +44,7 @@ print(n)
 
 
 class Path:
-    """The routers and hosts; those of the lab at the gateway's wires are the routers."""
+    """Routers and hosts; the lab's namespaces at the gateway's wires are the routers."""
 
     def __init__(self, lab):
         self.lab = lab
@@ -71,12 +71,12 @@ class Path:
         self.server.delete()
 
     def forget(self):
-        """What the hosts have learned of the path."""
+        """Flushes what the hosts have learned about the path."""
         for host in (self.host, self.server):
             host.ip("route", "flush", "cache")
 
     def download(self):
-        """Octets that the host got of 400,000 by TCP from the server."""
+        """Downloads 400,000 octets by TCP from the server; returns how many arrived."""
         server = self.server.popen(sys.executable, "-c", SEND, stdout=subprocess.PIPE, text=True)
         try:
             assert server.stdout.readline() == "ready\n"
@@ -88,7 +88,7 @@ class Path:
 
     @contextlib.contextmanager
     def narrow(self, router, interface, other, mtu):
-        """A link of a smaller MTU, known to the two at its ends."""
+        """Gives a link a smaller MTU, known at both of its ends."""
         router.ip("link", "set", interface, "mtu", mtu)
         other.ip("link", "set", "eth0", "mtu", mtu)
         try:
@@ -100,13 +100,13 @@ class Path:
 
 
 @pytest.fixture(scope="module")
-def path(run_directory, mode):
+def routed_path(run_directory, mode):
     lab = Lab(run_directory)
     try:
         it = Path(lab)
         lab.at_end(it.close)
         lab.start(**mode)
-        # Neighbours on the way are resolved by the first packets.
+        # The first packets resolve the neighbours on the path.
         wait_for(lambda: it.host.run("ping", "-c", "1", "-W", "1", SERVER, check=False).returncode == 0, what="the path")
         yield it
     finally:
@@ -119,54 +119,54 @@ def hops(text):
 
 
 @pytest.mark.parametrize("way", [["-U"], ["-I"], ["-T", "-p", "81"], []], ids=["udp-to-53", "icmp", "tcp", "udp"])
-def test_traceroute(path, way):
-    with path.lab.counting(icmp_error_translated=None, drop_no_session=None):
-        out = path.host.run("traceroute", "-n", "-q", "1", "-w", "2", "-N", "1", *way, SERVER).stdout
+def test_traceroute(routed_path, way):
+    with routed_path.lab.counting(icmp_error_translated=None, drop_no_session=None):
+        out = routed_path.host.run("traceroute", "-n", "-q", "1", "-w", "2", "-N", "1", *way, SERVER).stdout
     assert hops(out) == [HOME, GATEWAY_IN, ROUTER, SERVER], out
 
 
-def test_tracepath(path):
-    with path.narrow(path.isp, "lan", path.server, 1300):
-        out = path.host.run("tracepath", "-n", "-m", "6", SERVER).stdout
+def test_tracepath(routed_path):
+    with routed_path.narrow(routed_path.isp, "lan", routed_path.server, 1300):
+        out = routed_path.host.run("tracepath", "-n", "-m", "6", SERVER).stdout
     assert "pmtu 1300" in out and re.search(rf"^ *\d+:  {re.escape(SERVER)} .*reached", out, re.MULTILINE), out
     assert ROUTER in out, out
 
 
-def test_ping_that_is_too_long_learns_the_mtu(path):
-    with path.narrow(path.isp, "lan", path.server, 1300):
+def test_ping_that_is_too_long_learns_the_mtu(routed_path):
+    with routed_path.narrow(routed_path.isp, "lan", routed_path.server, 1300):
         ping = ["ping", "-W", "2", "-M", "do"]
-        out = path.host.run(*ping, "-c", "2", "-i", "0.2", "-s", "1400", SERVER, check=False).stdout
+        out = routed_path.host.run(*ping, "-c", "2", "-i", "0.2", "-s", "1400", SERVER, check=False).stdout
         assert f"From {ROUTER} " in out and "mtu = 1300" in out, out
-        assert "mtu 1300" in path.host.ip("route", "get", SERVER), "the host's stack believed the error"
-        path.host.run(*ping, "-c", "1", "-s", "1272", SERVER)
+        assert "mtu 1300" in routed_path.host.ip("route", "get", SERVER), "the host's stack believed the error"
+        routed_path.host.run(*ping, "-c", "1", "-s", "1272", SERVER)
 
 
-def test_ping_to_a_host_that_is_not_there(path):
-    out = path.host.run("ping", "-c", "1", "-W", "5", "192.0.2.77", check=False).stdout
+def test_ping_to_a_host_that_is_not_there(routed_path):
+    out = routed_path.host.run("ping", "-c", "1", "-W", "5", "192.0.2.77", check=False).stdout
     assert f"From {ROUTER} " in out and "Destination Host Unreachable" in out, out
 
 
-def test_a_download_finds_its_way_through_a_narrow_link_inside(path):
-    """A router inside tells the server, whose segments the host's MSS lets be too long."""
-    path.home.ip("route", "replace", f"{HOST}/32", "dev", "lan", "mtu", "lock", "1200")
+def test_a_download_adapts_to_a_narrow_link_inside(routed_path):
+    """An inside router reports it to the server, whose segments are too long, as the host's MSS allows them."""
+    routed_path.home.ip("route", "replace", f"{HOST}/32", "dev", "lan", "mtu", "lock", "1200")
     try:
-        before = path.lab.agent.counters()["icmp_error_translated"]
-        assert path.download() == 400000
-        assert path.lab.agent.counters()["icmp_error_translated"] > before, "nobody was told"
-        assert "mtu 1200" in path.server.ip("route", "get", block_of(HOST).addr)
+        before = routed_path.lab.agent.counters()["icmp_error_translated"]
+        assert routed_path.download() == 400000
+        assert routed_path.lab.agent.counters()["icmp_error_translated"] > before, "no error was translated"
+        assert "mtu 1200" in routed_path.server.ip("route", "get", block_of(HOST).addr)
     finally:
-        path.home.ip("route", "del", f"{HOST}/32", "dev", "lan")
-        path.forget()
+        routed_path.home.ip("route", "del", f"{HOST}/32", "dev", "lan")
+        routed_path.forget()
 
 
-def test_the_gateways_own_error_quotes_what_its_receiver_sent(path):
-    """The way in has an MTU of its own that only the kernel knows: its error is about the translated packet."""
-    if path.lab.agent.config["forwarding"] != "kernel":
+def test_the_gateways_own_error_quotes_what_its_receiver_sent(routed_path):
+    """The route inside has an MTU that only the kernel knows: its error quotes the translated packet."""
+    if routed_path.lab.agent.config["forwarding"] != "kernel":
         pytest.skip("XDP forwards by the interface's MTU")
-    path.lab.gateway.ip("route", "replace", f"{HOST}/32", "via", HOME_OUT, "mtu", "lock", "1100")
+    routed_path.lab.gateway.ip("route", "replace", f"{HOST}/32", "via", HOME_OUT, "mtu", "lock", "1100")
     try:
-        assert path.download() == 400000
-        assert "mtu 1100" in path.server.ip("route", "get", block_of(HOST).addr)
+        assert routed_path.download() == 400000
+        assert "mtu 1100" in routed_path.server.ip("route", "get", block_of(HOST).addr)
     finally:
-        path.lab.gateway.ip("route", "del", f"{HOST}/32")
-        path.forget()
+        routed_path.lab.gateway.ip("route", "del", f"{HOST}/32")
+        routed_path.forget()

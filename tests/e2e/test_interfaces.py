@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Interfaces that go, come back and change while the agent runs."""
+"""Interfaces that disappear, come back and change while the agent runs."""
 
 import pytest
 from scapy.layers.inet import UDP
@@ -17,7 +17,7 @@ def xdp(lab):
 
 
 def make_again(lab, name):
-    """The link to one side, as it was at the beginning."""
+    """Recreates the link to one side as it was at the beginning."""
     if name == "in0":
         netns.connect(lab.inside_ns, "eth0", lab.gateway, "in0", IN_MAC)
         lab.gateway.ip("addr", "add", f"{GATEWAY_IN}/16", "dev", "in0")
@@ -64,7 +64,7 @@ def test_ten_times_gone_and_back(lab):
 
 
 def test_absent_over_a_restart(lab):
-    """An interface that went is waited for by a new agent, too, as the file is the one that was applied."""
+    """A new agent also waits for a missing interface, as the file is the one last applied."""
     agent = lab.start()
     host = lab.host("10.0.0.9")
     src = lab.open_udp(host)
@@ -86,20 +86,20 @@ def test_reload_while_absent(lab):
     assert agent.ctl("timeouts", "show")["udp"] == 99 and xdp(lab)["out0"] == "absent"
 
 
-def test_down_and_up(each):
-    host = each.host()
-    src = each.open_udp(host)
-    each.gateway.ip("link", "set", "out0", "down")
-    each.inside.send(each.from_inside(host, UDP(sport=5000, dport=53)))
-    each.gateway.batch("link set out0 up", f"route replace default via {ROUTER}",
-                       f"neigh replace {SERVER} lladdr {SERVER_MAC} dev out0 nud permanent",
-                       f"neigh replace {ROUTER} lladdr {ROUTER_MAC} dev out0 nud permanent")
-    each.inside.drain()
-    each.outside.drain()
-    assert each.open_udp(host) == src
+def test_down_and_up(mode_lab):
+    host = mode_lab.host()
+    src = mode_lab.open_udp(host)
+    mode_lab.gateway.ip("link", "set", "out0", "down")
+    mode_lab.inside.send(mode_lab.from_inside(host, UDP(sport=5000, dport=53)))
+    mode_lab.gateway.batch("link set out0 up", f"route replace default via {ROUTER}",
+                           f"neigh replace {SERVER} lladdr {SERVER_MAC} dev out0 nud permanent",
+                           f"neigh replace {ROUTER} lladdr {ROUTER_MAC} dev out0 nud permanent")
+    mode_lab.inside.drain()
+    mode_lab.outside.drain()
+    assert mode_lab.open_udp(host) == src
 
 
-def test_a_program_taken_off_by_someone_is_put_back_by_a_restart(lab):
+def test_a_restart_reattaches_a_program_that_was_removed(lab):
     agent = lab.start()
     lab.gateway.batch("link set in0 xdp off", "link set out0 xdp off")
     lab.gateway.run("tc", "qdisc", "del", "dev", "out0", "clsact")
@@ -108,53 +108,53 @@ def test_a_program_taken_off_by_someone_is_put_back_by_a_restart(lab):
     assert "clsact" in lab.gateway.run("tc", "qdisc", "show", "dev", "out0").stdout
 
 
-def test_next_hops_follow_neighbours_and_routes(each):
-    """A changed neighbour or route counts for the next packet."""
-    host = each.host()
-    src = each.open_udp(host)
-    packet = each.from_inside(host, UDP(sport=5000, dport=53))
+def test_next_hops_follow_neighbours_and_routes(mode_lab):
+    """A changed neighbour or route applies to the next packet."""
+    host = mode_lab.host()
+    src = mode_lab.open_udp(host)
+    packet = mode_lab.from_inside(host, UDP(sport=5000, dport=53))
     try:
-        each.gateway.ip("neigh", "replace", SERVER, "lladdr", "02:00:00:00:02:99", "dev", "out0", "nud", "permanent")
+        mode_lab.gateway.ip("neigh", "replace", SERVER, "lladdr", "02:00:00:00:02:99", "dev", "out0", "nud", "permanent")
 
         def moved():
-            each.inside.send(packet)
-            came = each.outside.packet()
+            mode_lab.inside.send(packet)
+            came = mode_lab.outside.packet()
             return came.dst == "02:00:00:00:02:99"
 
         wait_for(moved, what="the new neighbour to be used")
     finally:
-        each.gateway.ip("neigh", "replace", SERVER, "lladdr", SERVER_MAC, "dev", "out0", "nud", "permanent")
+        mode_lab.gateway.ip("neigh", "replace", SERVER, "lladdr", SERVER_MAC, "dev", "out0", "nud", "permanent")
     wait_for(lambda: not moved(), what="the old neighbour to be used")
-    each.outside.drain()
+    mode_lab.outside.drain()
     other = block_of(host.addr)
     assert other.addr == src[0]
 
 
-def test_an_unresolved_neighbour_is_resolved(each):
-    """The first packets may be lost to resolution; ARP is asked, and once it is answered packets flow."""
+def test_an_unresolved_neighbour_is_resolved(mode_lab):
+    """The first packets may be lost during resolution; once ARP is answered, packets flow."""
     from scapy.layers.l2 import ARP, Ether
 
-    host = each.host()
+    host = mode_lab.host()
     target = "198.51.100.77"
     mac = "02:00:00:00:02:77"
-    packet = each.from_inside(host, UDP(sport=5000, dport=53) / b"first", dst=target)
-    each.inside.send(packet)
-    asked = each.outside.packet(kinds=(wire.ETH_ARP,))
+    packet = mode_lab.from_inside(host, UDP(sport=5000, dport=53) / b"first", dst=target)
+    mode_lab.inside.send(packet)
+    asked = mode_lab.outside.packet(kinds=(wire.ETH_ARP,))
     assert asked[ARP].op == 1 and asked[ARP].pdst == target and asked.src == OUT_MAC
-    each.outside.send(Ether(src=mac, dst=OUT_MAC) / ARP(op=2, hwsrc=mac, psrc=target, hwdst=OUT_MAC, pdst=asked[ARP].psrc))
+    mode_lab.outside.send(Ether(src=mac, dst=OUT_MAC) / ARP(op=2, hwsrc=mac, psrc=target, hwdst=OUT_MAC, pdst=asked[ARP].psrc))
 
     def flows():
-        each.inside.send(packet)
-        frame = each.outside.receive(0.2)
+        mode_lab.inside.send(packet)
+        frame = mode_lab.outside.receive(0.2)
         return frame is not None and frame[:6] == bytes.fromhex(mac.replace(":", "")) and frame
 
     frame = wait_for(flows, what="packets to the resolved neighbour")
     assert frame[26:30] == bytes(map(int, block_of(host.addr).addr.split(".")))
-    each.outside.drain()
+    mode_lab.outside.drain()
 
 
-def test_a_program_of_somebody_else_is_refused_and_stays(lab):
-    """There is no sharing by libxdp's dispatcher: detnat is attached alone, and says so."""
+def test_a_foreign_program_is_refused_and_stays(lab):
+    """Sharing by libxdp's dispatcher is not supported: detnat attaches alone, and reports that."""
     attach_foreign_program(lab, "out0")
     link = lab.gateway.ip("-d", "link", "show", "out0")
     agent = lab.prepare()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""IPFIX of real events, seen by a collector and by the decoders of others."""
+"""IPFIX of real events, received by a collector and decoded by other programs."""
 
 import time
 
@@ -104,14 +104,14 @@ def early(lab, host, ident):
 
 
 @pytest.fixture(params=["redirect", "kernel"])
-def three_may_wait(lab, collector, request):
+def collector_of_small_overflow(lab, collector, request):
     start(lab, collector, ["fragments"], fragments={"per_subscriber": 3, "timeout": 60}, forwarding=request.param)
     return lab
 
 
-def test_fragments_pending(three_may_wait, collector):
+def test_fragments_pending(collector_of_small_overflow, collector):
     """The record is made by the fragment that is dropped, not by those that wait."""
-    lab = three_may_wait
+    lab = collector_of_small_overflow
     host, other = lab.host(), lab.host()
     lab.inside.send(*(early(lab, h, i) for h in (host, other) for i in range(3)))
     wait_for(lambda: lab.agent.counters()["fragments_parked"] == 6, what="the fragments to be taken")
@@ -131,8 +131,8 @@ def test_fragments_pending(three_may_wait, collector):
     lab.outside.assert_silent()
 
 
-def test_fragments_pending_are_reported_once_a_second_at_most(three_may_wait, collector):
-    lab = three_may_wait
+def test_fragments_pending_are_reported_once_a_second_at_most(collector_of_small_overflow, collector):
+    lab = collector_of_small_overflow
     host = lab.host()
     begun = time.monotonic()
     with lab.counting(drop_fragment_limit=100):
@@ -144,16 +144,16 @@ def test_fragments_pending_are_reported_once_a_second_at_most(three_may_wait, co
     assert lab.agent.log_text().count(f"subscriber {host.addr} ") == 1
 
 
-def test_fragments_from_outside_are_nobodys(three_may_wait, collector):
-    """Whose they are is not known yet: they are dropped without a record."""
-    lab = three_may_wait
+def test_fragments_from_outside_cause_no_record(collector_of_small_overflow, collector):
+    """Their subscriber is not known yet: they are dropped without a record."""
+    lab = collector_of_small_overflow
     with lab.counting(drop_fragment_limit=2):
         lab.outside.send(*(lab.from_outside("1.1.1.1", bytes(64), proto=17, frag=100, id=i) for i in range(5)))
     lab.agent.ctl("ipfix", "flush")
     assert collector.receive(5) and collector.records(0) == []
 
 
-def test_events_not_asked_for_are_not_told(lab, collector):
+def test_events_that_are_not_configured_are_not_reported(lab, collector):
     start(lab, collector, ["ports"], sessions_per_user=1)
     host = lab.host()
     lab.open_udp(host, 5000)
@@ -224,7 +224,7 @@ def test_messages_are_as_long_as_the_path_mtu_allows(lab, collector, path_mtu, r
     assert max(m.length for m in collector.messages) == 20 + 28 * records <= path_mtu - 28
 
 
-def test_sequence_goes_on_through_changes_and_belongs_to_the_domain(lab, collector):
+def test_the_sequence_continues_through_changes_and_belongs_to_the_domain(lab, collector):
     start(lab, collector, ["sessions"])
     host = lab.host()
 
@@ -232,7 +232,7 @@ def test_sequence_goes_on_through_changes_and_belongs_to_the_domain(lab, collect
         lab.open_udp(host, port)
         lab.agent.ctl("ipfix", "flush")
         collector.records(1)
-        # Where a second ended before the flush, templates alone came after the record.
+        # If a second ended before the flush, only templates came after the record.
         (message,) = [m for m in collector.messages if m.records][-1:]
         return message.domain_id, message.sequence
 
@@ -282,7 +282,7 @@ def test_new_collector_gets_templates_first(lab, collector):
         assert collector.records(0) == []
 
 
-def test_collector_that_comes_late_gets_templates_and_nothing_blocks(lab):
+def test_a_late_collector_gets_templates_and_nothing_blocks(lab):
     with Collector(lab) as gone:
         endpoint = gone.endpoint
     host = lab.host()
@@ -306,8 +306,8 @@ def test_source_is_as_set(lab, collector):
     assert collector.senders == ["127.0.0.5:4741"]
 
 
-def test_source_address_that_goes_and_comes_back(lab, collector):
-    """The kernel's choice of source is made again where that address is gone."""
+def test_a_source_address_that_disappears_and_returns(lab, collector):
+    """The kernel chooses a source again if the address is gone."""
     gateway = lab.gateway
     gateway.batch("addr add 198.51.100.3/32 dev out0", "route add 192.0.2.20/32 dev out0 src 198.51.100.3",
                   "neigh add 192.0.2.20 lladdr 02:00:00:00:02:20 dev out0 nud permanent")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The tests' own IPFIX decoder: reads what RFC 7011 allows and refuses the rest."""
+"""The tests' own IPFIX decoder: accepts what RFC 7011 allows and refuses the rest."""
 
 import struct
 

@@ -15,7 +15,7 @@ SO_RCVBUFFORCE = 33
 
 
 class Sink:
-    """A collector that takes everything and decodes it when all has come."""
+    """A collector that receives everything first and decodes it afterwards."""
 
     def __init__(self, lab):
         with lab.gateway.enter():
@@ -50,7 +50,7 @@ class Sink:
 
 
 @pytest.fixture
-def flooded(lab):
+def flooded_lab(lab):
     sink = Sink(lab)
     lab.start(ipfix={"collector": sink.endpoint, "events": ["sessions"]})
     flood = Flood(lab)
@@ -59,8 +59,8 @@ def flooded(lab):
     sink.socket.close()
 
 
-def test_as_many_as_the_ring_holds_wait_for_an_agent_that_stands_still(flooded):
-    lab, flood, sink = flooded
+def test_a_full_ring_of_events_waits_for_a_stopped_agent(flooded_lab):
+    lab, flood, sink = flooded_lab
     n = RING - 1000
     lab.agent.process.send_signal(signal.SIGSTOP)
     took = flood.send(n)
@@ -71,8 +71,8 @@ def test_as_many_as_the_ring_holds_wait_for_an_agent_that_stands_still(flooded):
     assert lab.agent.ctl("ipfix", "show")["records_lost"] == 0
 
 
-def test_a_hundred_thousand_a_second(flooded):
-    lab, flood, sink = flooded
+def test_a_hundred_thousand_sessions_a_second(flooded_lab):
+    lab, flood, sink = flooded_lab
     n = 400_000
     took = flood.send(n, rate=100_000)
     print(f"{n} events in {took:.2f} s: {n / took:.0f} a second")
@@ -80,8 +80,8 @@ def test_a_hundred_thousand_a_second(flooded):
     assert lab.agent.counters()["events_lost"] == 0
 
 
-def test_what_the_ring_loses_is_counted_logged_and_reported(flooded):
-    lab, flood, sink = flooded
+def test_lost_events_are_counted_logged_and_reported(flooded_lab):
+    lab, flood, sink = flooded_lab
     n = RING + 20_000
     lab.agent.process.send_signal(signal.SIGSTOP)
     flood.send(n)

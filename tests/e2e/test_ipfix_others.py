@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Every kind of record that there is, as tshark, nfdump and libfixbuf decode it: they agree with us and each other."""
+"""Every kind of record, decoded by tshark, nfdump and libfixbuf: they agree with our decoder and with each other."""
 
 import socket
 
@@ -13,7 +13,7 @@ from ipfix_decode import Decoder
 from ipfix_tools import PORT, Collector, TcpCollector
 from lab import SERVER, block_of
 
-# Messages of every layout and report; tests/unit/test_ipfix_encode.c has the exporter make them octet by octet.
+# Messages of every layout and report; tests/unit/test_ipfix_encode.c compares the exporter's with them octet by octet.
 SAMPLES = [bytes.fromhex(text.replace(" ", "")) for text in (
     "000a 0098 6553f100 00000000 00000007  0002 0088"
     "0100 0005  0143 0008  00e6 0001  01d2 0004  01d9 0004  0008 0004"
@@ -66,7 +66,7 @@ def test_every_layout_by_nfdump(lab, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [Collector, TcpCollector], ids=["udp", "tcp"])
-def test_what_an_agent_sends(lab, tmp_path, kind):
+def test_records_of_an_agent_are_decoded_alike(lab, tmp_path, kind):
     """Sessions of all protocols opened and closed, both refusals: one stream, decoded by all."""
     mapping = {"in": "10.0.0.0/17", "out": "1.1.1.0/32"}  # a port a host
     with kind(lab) as collector:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Every session created is deleted once in the records, whoever ends it: the agent, or the datapath by itself."""
+"""The records delete every created session once, whether the agent or the datapath ends it."""
 
 import collections
 import contextlib
@@ -11,7 +11,7 @@ from agent import wait_for
 from ipfix_tools import Collector
 from lab import MAPPING, SERVER
 
-# One port a host, and few slots, so that sessions are in each other's way.
+# One port a host, and few slots, so that sessions compete.
 ONE_PORT = {"in": "10.0.0.0/17", "out": "1.1.1.0/32", "session_slots": 8}
 EIGHT_SLOTS = {**MAPPING, "session_slots": 8}
 TWO_MORE = ("192.0.2.1", "192.0.2.2")
@@ -22,7 +22,7 @@ def expired(lab, host):
 
 
 def send(lab, host, port, dst=SERVER, dport=53):
-    """Opens a UDP session on whatever outside port there is."""
+    """Opens a UDP session on any outside port."""
     lab.inside.send(lab.from_inside(host, UDP(sport=port, dport=dport), dst))
     lab.outside.packet()
 
@@ -110,7 +110,7 @@ def connection_beyond_the_slots_that_ends(lab, host, mapping):
     lab.tcp_out(host, src, "A", port, 4000 + port, seq=102, ack=502)
 
 
-# What frees sessions, the mapping, the quota, and whether the datapath tells of it.
+# What frees sessions, the mapping, the quota, and whether the datapath reports it.
 ENDS = [
     (swept_by_the_agent, MAPPING, 1000, True),
     (port_taken_over_from_an_expired_session, ONE_PORT, 1000, True),
@@ -131,7 +131,7 @@ def flow_of(record):
 
 
 def created_and_deleted(collector):
-    """How often each flow was, by what has come so far."""
+    """How often each flow occurs in the records so far."""
     collector.receive()
     return [collections.Counter(flow_of(r) for r in collector.all_records() if r["natEvent"] == event) for event in (4, 5)]
 
@@ -151,7 +151,7 @@ def test_created_and_deleted_pair_up(lab, end, mapping, quota):
                   timeouts={"udp": 1, "tcp_transitory": 240}, ipfix={"collector": collector.endpoint, "events": ["sessions"]})
         end(lab, lab.host(), mapping)
         lab.agent.ctl("mapping", "del", mapping["in"], mapping["out"])
-        # The sessions that end with their mapping are told of while its memory is given back.
+        # Sessions that end with their mapping are reported while its memory is freed.
         with contextlib.suppress(AssertionError):
             wait_for(lambda: paired(*created_and_deleted(collector)), 5)
         created, deleted = created_and_deleted(collector)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Collectors by TCP that come late, go and come back; several collectors at a time."""
+"""TCP collectors that start late, disappear and return; several collectors at a time."""
 
 import socket
 
@@ -38,7 +38,7 @@ def test_records_arrive_and_their_source_is_as_set(lab):
                             "records_lost": 0, "records_waiting": 0, "reconnects": 0}
 
 
-def test_agent_is_ready_without_its_collector_and_records_wait(lab):
+def test_the_agent_is_ready_without_its_collector_and_records_wait(lab):
     with TcpCollector(lab, listen=False) as collector:
         lab.start(ipfix={"collector": collector.endpoint, "events": ["sessions"]})
         sessions(lab, 5000, 5001)
@@ -79,7 +79,7 @@ def test_several_collectors_get_the_same(lab):
         document = show(lab)
         assert document["records_sent"] == 3 == sum(c["records_sent"] for c in document["collectors"])
 
-        # One goes; the counts and the others stay.
+        # One is removed; the counts and the others stay.
         document = lab.agent.ctl("ipfix", "set", f"collector={second.endpoint},{third.endpoint}")
         assert document["records_sent"] == 3 and document["collector"] == every[1:]
         sessions(lab, 5001)
@@ -93,7 +93,7 @@ def test_several_collectors_get_the_same(lab):
         assert show(lab)["collector"] == every[1:]
 
 
-def test_one_that_does_not_listen_does_not_hold_the_others_up(lab):
+def test_a_collector_that_does_not_listen_does_not_delay_the_others(lab):
     with Collector(lab) as there, Collector(lab) as gone:
         lab.start(ipfix={"collector": [gone.endpoint, "tcp:127.0.0.1:9", there.endpoint], "events": ["sessions"]})
         gone.close()
@@ -102,7 +102,7 @@ def test_one_that_does_not_listen_does_not_hold_the_others_up(lab):
             assert ports_of(there.records(1)) == [port]
         there_stats = one(lab, 2)
         assert (there_stats["records_sent"], there_stats["records_lost"]) == (3, 0)
-        # The others' losses are theirs alone.
+        # Losses of one collector are not those of another.
         wait_for(lambda: one(lab)["records_lost"] > 0, what="the loss to be known")
         assert there.options() == []
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the kernel refuses where it forwards, XDP does not forward: the table of docs/ARCHITECTURE.md, row by row.
+"""XDP forwards nothing that the kernel would refuse: the table of docs/ARCHITECTURE.md, row by row.
 
 The same packets go through two gateways that differ in `forwarding` alone; what comes out at every wire is the same, octet by
 octet, and is what the row says.
@@ -22,7 +22,7 @@ HOST, HOST_MAC = "10.0.0.10", "02:00:01:00:00:0a"
 BEHIND_IN1 = "10.0.32.5"
 FAR = "192.0.2.9"
 
-# What is sent before and after, and comes through whatever the row does: behind it nothing is under way any more.
+# Marks are sent before and after and always pass: when a mark arrives, no earlier packet is in flight.
 MARK_HOST, MARK_MAC = "10.0.0.250", "02:00:01:00:00:fa"
 MARK_SERVER, MARK_SERVER_MAC = "198.51.100.77", "02:00:00:00:02:77"
 
@@ -47,14 +47,14 @@ class Gateway:
         for name in ("all", "in0", "in1", "out0"):
             gateway.sysctl(f"net.ipv4.conf.{name}.rp_filter", 0)
             gateway.sysctl(f"net.ipv4.conf.{name}.send_redirects", 0)
-        # So that no answer is missing because another was sent before.
+        # So that a rate limit suppresses no answer.
         gateway.sysctl("net.ipv4.icmp_ratelimit", 0)
         self.lab.start(forwarding=forwarding, unmatched="route", interfaces={"inside": ["in0", "in1"], "outside": ["out0"]})
         self.wires = {"in0": self.lab.inside, "in1": wire.Wire(self.inside1_ns, "eth0"), "out0": self.lab.outside}
         self.lab.at_end(self.wires["in1"].close)
 
     def at_rest(self):
-        """Waits until nothing of an earlier row is left: XDP forwards by itself again, where it is to."""
+        """Waits until nothing of an earlier row is left: XDP forwards again, in the mode in which it does."""
         def is_at_rest():
             before = self.lab.agent.counters()["passed_untranslated"]
             self.fate("in0", [out()])
@@ -63,11 +63,11 @@ class Gateway:
         agent_module.wait_for(is_at_rest, agent_module.START_PATIENCE, "the rest after a row", interval=0.05)
 
     def fate(self, name, packets):
-        """What comes out at each wire when the packets come in by one."""
+        """The packets that leave at each wire when these packets arrive at one."""
         for w in self.wires.values():
             w.clear()
         self.wires[name].send(*packets)
-        # Marks both ways: what was sent before them is decided when they are out.
+        # Marks in both directions: once they are out, what was sent before them is decided.
         mark = Ether(src=MARK_MAC, dst=IN_MAC) / IP(src=MARK_HOST, dst=MARK_SERVER) / UDP(sport=7, dport=7) / b"mark"
         self.wires["in0"].send(mark)
         came = {n: [] for n in self.wires}
@@ -84,7 +84,7 @@ class Gateway:
 
 
 def settled(frame):
-    """A frame without what the kernel draws by lot: the identification of what it says itself, of precedence 6."""
+    """A frame without what the kernel draws at random: the identification of its own messages, of precedence 6."""
     packet = Ether(frame)
     if packet.haslayer(ICMP) and packet[IP].tos & 0xC0 == 0xC0:
         packet[IP].id = packet[IP].chksum = 0
@@ -93,7 +93,7 @@ def settled(frame):
 
 
 @pytest.fixture(scope="module")
-def gateways(run_directory):
+def gateway_of_each_mode(run_directory):
     with contextlib.ExitStack() as stack:
         both = []
         for forwarding in ("redirect", "kernel"):
@@ -107,7 +107,7 @@ def out(src=HOST, dst=SERVER, mac=HOST_MAC, to=IN_MAC, size=20, **ip):
 
 
 def back(src=SERVER, size=20, **ip):
-    """From outside, to the session that out() opens for HOST."""
+    """A packet from outside in the session that out() opens for HOST."""
     import lab
 
     addr, port = lab.block_of(HOST).first_choice(5000)
@@ -119,7 +119,7 @@ def back(src=SERVER, size=20, **ip):
 class Row:
     name: str
     packets: list
-    comes: dict  # at which wires, and what: a list of (source, type of ICMP or None)
+    comes: dict  # by wire: a list of (source, type of ICMP or None)
     by: str = "in0"
     setup: tuple = ()  # arguments of `ip`
     undo: tuple = ()
@@ -204,7 +204,7 @@ ROWS = [
 
 
 def summary(came):
-    """What came in the terms of a row."""
+    """The arrived packets in the terms of a row."""
     def of(frame):
         packet = Ether(frame)
         error = packet.haslayer(ICMP) and packet[ICMP].type in (3, 11)
@@ -221,7 +221,7 @@ def fate_of(gateway, row):
 
 
 def settled_fate(gateway, row):
-    """The fate of the packets once the agent has taken notice, for which programs may have to be loaded."""
+    """What happens to the packets once the agent has noticed the change, for which it may load programs."""
     end = time.monotonic() + agent_module.START_PATIENCE
     while True:
         fate = fate_of(gateway, row)
@@ -231,9 +231,9 @@ def settled_fate(gateway, row):
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda r: r.name)
-def test_redirect_does_what_the_kernel_does(gateways, row):
+def test_redirect_does_what_the_kernel_does(gateway_of_each_mode, row):
     fates = []
-    for gateway in gateways:
+    for gateway in gateway_of_each_mode:
         namespace = gateway.lab.gateway
         gateway.at_rest()
         before = {name: namespace.sysctl(f"net.ipv4.conf.{name}") for name in row.sysctls}
@@ -259,16 +259,16 @@ DROP_ALL = "add table ip f; add chain ip f c { type filter hook forward priority
 
 
 @pytest.mark.parametrize("name", ["the firewall's forward chains", "the checksum of the header"])
-def test_redirect_skips_and_says_so(gateways, name):
-    """What the documentation says of XDP's way: these are the rows that differ."""
+def test_redirect_skips_and_says_so(gateway_of_each_mode, name):
+    """The rows in which XDP differs from the kernel, as documented."""
     firewall = "firewall" in name
     packet = out() if firewall else out(chksum=0x1234)
-    for gateway, comes in zip(gateways, (OUTSIDE, NOTHING)):
+    for gateway, comes in zip(gateway_of_each_mode, (OUTSIDE, NOTHING)):
         gateway.at_rest()
         try:
             if firewall:
                 gateway.lab.gateway.run("nft", DROP_ALL)
-            # No mark here: the firewall would stop that of the kernel's way, too.
+            # No mark here: the firewall would drop that of the kernel's path too.
             gateway.wires["out0"].clear()
             gateway.wires["in0"].send(packet)
             frame = gateway.wires["out0"].receive(wire.PATIENCE if comes else 0.3)

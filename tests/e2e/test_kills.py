@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""SIGKILL at a system call of a start, a reload, a change of mappings or a stop; what the next start finds.
+"""SIGKILL at a system call of a start, a reload, a change of mappings or a stop, and the next start.
 
 strace injects the signal at the n-th call of a kind, so a kill comes at a place, not at a time. A kill at a call that
 changes nothing outside the process is one at the next call that does, so only those kinds are taken. KILLS says how
@@ -37,7 +37,7 @@ _CALL = re.compile(r"^(\d+) +(\w+)\(")
 
 
 def strace(path, *options):
-    # Names that a machine's strace does not know are passed over.
+    # Names that the machine's strace does not know are skipped.
     return ["strace", "-f", "-q", "-o", path, *options]
 
 
@@ -57,7 +57,7 @@ def attached(agent, *options):
         wait_for(traced, what="strace")
         yield
     finally:
-        # Where the first of several threads died first, strace was seen to wait for the others without end.
+        # If the first of several threads died first, strace was seen to wait for the others for ever.
         tracer.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             tracer.wait(timeout=2)
@@ -66,14 +66,14 @@ def attached(agent, *options):
 
 
 class Phase:
-    """One of the things that a kill interrupts; every method leaves an agent that runs."""
+    """An operation that a kill interrupts; every method leaves a running agent."""
 
     name = None
     traffic = True  # packets flow meanwhile, and none may be lost
 
     def __init__(self, lab):
         self.lab = lab
-        # All places of a phase take longer than a session lives by default.
+        # All kills of a phase take longer than a session's default timeout.
         self.agent = lab.prepare(timeouts={"udp": 86400})
         self.begin()
 
@@ -86,14 +86,14 @@ class Phase:
         self.lab.open_udp(self.kept)
 
     def ready(self):
-        """What has to be done each time before it can be interrupted."""
+        """Preparation before each interruption."""
 
     def act(self, options):
-        """Does it under strace; returns whether it was reported as done."""
+        """Performs it under strace; returns whether it was reported as done."""
         raise NotImplementedError
 
     def judge(self, done):
-        """What must hold once the next start is ready."""
+        """Assertions once the next start is ready."""
         mappings = {m["in"] for m in self.agent.ctl("mapping", "list")}
         assert mappings >= {MAPPING["in"]}, mappings
         assert [s["in_port"] for s in self.lab.sessions(self.kept.addr)] == [5000], "a session of an unchanged mapping is lost"
@@ -110,7 +110,7 @@ class Phase:
         return self.agent.first_line() is not None
 
     def bury(self):
-        """Ends what is left of the agent, below strace where it was started by it."""
+        """Ends what is left of the agent, including one started under strace."""
         process = self.agent.process
         if process.poll() is None:
             for pid in open(f"/proc/{process.pid}/task/{process.pid}/children").read().split() or [process.pid]:
@@ -120,7 +120,7 @@ class Phase:
         self.agent.process = None
 
     def count(self):
-        """How often each kind is called at most by a thread, as it goes without a kill."""
+        """The most calls of each kind by one thread in a run without a kill."""
         calls = collections.Counter()
         self.ready()
         self.act(["-e", "trace=" + ",".join("?" + kind for kind in KINDS)])
@@ -134,7 +134,7 @@ class Phase:
         return most
 
     def recover(self):
-        """After a kill, or where the process came to its end without one."""
+        """After a kill, or after the process ended without one."""
         if self.agent.process is not None:
             self.bury()
         self.agent.start()
@@ -224,7 +224,7 @@ class Stop(Phase):
 PHASES = {phase.name: phase for phase in (FirstStart, StartOverPins, Reload, MappingAdded, Stop)}
 
 
-# Of a kind; thousands of calls in a row are one loop that reads, a start's through the numbers of all chunks.
+# Per kind; thousands of calls in a row are one reading loop, in a start over the numbers of all chunks.
 MOST = 400
 
 
@@ -233,7 +233,7 @@ def numbers(count):
 
 
 def chosen(places):
-    """KILLS of them, one from each of as many stretches of equal length."""
+    """KILLS of them, one from each of as many sections of equal length."""
     if KILLS == "all":
         return places
     n = min(int(KILLS), len(places))
@@ -243,7 +243,7 @@ def chosen(places):
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_kill_at_any_system_call_loses_nothing(lab, phase, monkeypatch):
-    monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")  # which is done by ptrace, as strace works
+    monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")  # leak detection needs ptrace, which strace uses
     it = PHASES[phase](lab)
     counted = it.count()
     it.recover()

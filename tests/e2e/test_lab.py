@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The lab itself: without an agent the gateway is a plain router, so what other tests see is detnat's doing."""
+"""The lab itself: without an agent the gateway is a plain router, so other tests see detnat's effects only."""
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
@@ -26,7 +26,7 @@ def test_a_wrong_byte_is_noticed(lab):
         lab.outside.expect(wrong)
 
 
-def test_a_packet_that_must_not_come_is_noticed(lab):
+def test_an_unexpected_packet_is_noticed(lab):
     host = lab.host()
     packet = lab.from_inside(host, UDP(sport=1000, dport=53))
     lab.send_out(packet, (host.addr, 1000))
@@ -36,7 +36,7 @@ def test_a_packet_that_must_not_come_is_noticed(lab):
         lab.outside.expect(lab.from_inside(host, UDP(sport=1, dport=1)))
 
 
-def test_arithmetic_of_the_lab_is_the_contracts_worked_example():
+def test_arithmetic_of_the_lab_matches_the_worked_example():
     block = block_of("10.0.0.2")
     assert (block.addr, block.lo, block.hi) == ("1.1.1.0", 1054, 1068)
     block = block_of("10.0.16.16")

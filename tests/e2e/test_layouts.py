@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A datapath of another layout is taken over, up and down, under traffic, and whenever the agent is killed."""
+"""A datapath of another layout is taken over, newer or older, under traffic, and after a kill at any moment."""
 
 import ctypes
 import json
@@ -20,8 +20,8 @@ RUNTIME = ("10.9.0.0/24", "1.1.9.0/28")
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory):
-    """The directory of an agent whose records stand in another order."""
+def other_layout_build(tmp_path_factory):
+    """The directory of an agent whose records have their members in another order."""
     return other_layout.build(other_layout.migratable, tmp_path_factory.mktemp("other") / "tree")
 
 
@@ -30,7 +30,7 @@ def use(monkeypatch, directory):
 
 
 def fill(lab):
-    """Sessions of every kind, those beyond the slots too, and a mapping that the file does not know."""
+    """Sessions of every kind, including the overflow, and a mapping that is not in the file."""
     agent = lab.agent
     host = lab.host()
     lab.open_udp(host)
@@ -59,21 +59,21 @@ def history(agent):
 
 
 def only_layout(agent):
-    """Where the pins are when all has been compared."""
+    """The directory of the pins once everything has been compared."""
     wait_for(lambda: len(list(agent.pins.glob("v*"))) == 1, what="the old pins to go")
     return next(agent.pins.glob("v*")).name
 
 
 @pytest.mark.parametrize("way", ["up", "down"])
-def test_an_agent_of_another_layout_loses_nothing(lab, other, monkeypatch, way):
+def test_an_agent_of_another_layout_loses_nothing(lab, other_layout_build, monkeypatch, way):
     own = programs.BUILD
-    use(monkeypatch, own if way == "up" else other)
+    use(monkeypatch, own if way == "up" else other_layout_build)
     agent = lab.start(session_slots=16)
     layout = only_layout(agent)
     fill(lab)
     before, counters = listed(agent), agent.counters()
     with Stream(lab) as stream:
-        use(monkeypatch, other if way == "up" else own)
+        use(monkeypatch, other_layout_build if way == "up" else own)
         agent.stop()
         assert agent.once("-t").status == 0
         agent.start()
@@ -84,13 +84,13 @@ def test_an_agent_of_another_layout_loses_nothing(lab, other, monkeypatch, way):
     assert agent.counters()["sessions_opened"] >= counters["sessions_opened"] + 1 and agent.counters()["no_program"] == 0
     assert agent.ctl("check")["findings"] == []
     assert f"the datapath of layout {layout[1:]} was taken over as layout" in agent.log_text() and "of 2 mappings" not in agent.log_text()
-    # The history goes on: nothing is unknown.
+    # The history continues: no time is unknown.
     assert [(r["event"], r.get("unknown_since")) for r in history(agent)][-1] == ("start", None)
     assert history(agent)[-1]["taken_over"] is True
     assert stream.sent > 0
 
 
-# What can be seen of the pins when the agent is killed.
+# State of the pins when the agent is killed.
 MOMENTS = {
     "the copy is begun": lambda agent, old: any(agent.pins.glob("v*/moving")),
     "the copy is complete": lambda agent, old: any(p.parent.name != old for p in agent.pins.glob("v*/running")),
@@ -101,17 +101,17 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_kill_at_any_moment_leaves_what_the_next_start_goes_on_from(lab, other, monkeypatch, moment):
+def test_after_a_kill_at_any_moment_the_next_start_continues(lab, other_layout_build, monkeypatch, moment):
     agent = lab.start(session_slots=16)
     layout = only_layout(agent)
     fill(lab)
     before = listed(agent)
     with Stream(lab):
         agent.stop()
-        use(monkeypatch, other)
+        use(monkeypatch, other_layout_build)
         agent.launch()
         end = time.monotonic() + 60
-        # The brief ones may be missed; then it is killed later, which must do no harm either.
+        # Brief states may be missed; then it is killed later, which must do no harm either.
         while not MOMENTS[moment](agent, layout) and (agent.pins / layout).exists() and agent.running() and time.monotonic() < end:
             pass
         agent.end(signal.SIGKILL)
@@ -123,7 +123,7 @@ def test_a_kill_at_any_moment_leaves_what_the_next_start_goes_on_from(lab, other
 
 
 def rewrite_types(pin, old, new):
-    """Gives a name in pinned type information another spelling."""
+    """Changes the spelling of a name in pinned type information."""
     size = json.loads(subprocess.run(["bpftool", "-j", "map", "show", "pinned", pin], check=True, stdout=subprocess.PIPE).stdout)["bytes_value"]
     key, value = ctypes.c_uint32(0), ctypes.create_string_buffer(size)
     path = ctypes.create_string_buffer(str(pin).encode())
@@ -142,7 +142,7 @@ def rewrite_types(pin, old, new):
     os.close(fd)
 
 
-def test_what_cannot_be_taken_over_goes_on_until_it_is_asked_to_end(lab):
+def test_an_incompatible_datapath_keeps_running_until_replaced(lab):
     agent = lab.start()
     agent.ctl("mapping", "add", *RUNTIME)
     host = lab.host()
@@ -159,7 +159,7 @@ def test_what_cannot_be_taken_over_goes_on_until_it_is_asked_to_end(lab):
         assert agent.once("-t", "--replace").status == 2
     agent.start("--replace")
     assert only_layout(agent) != "v99" and "as was asked for, it is replaced" in agent.log_text()
-    # The mappings are those that ran, their sessions are gone, and the history knows when.
+    # The mappings are the same, their sessions are gone, and the history knows when.
     assert [m["in"] for m in agent.ctl("mapping", "list")] == ["10.0.0.0/18", RUNTIME[0]]
     assert agent.ctl("status")["sessions"] == 0 and stream.sent > 0
     events = [(r["event"], r.get("unknown_since")) for r in history(agent)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The agent's log: its levels, priorities for journald, and one line where a subscriber is refused many times."""
+"""The agent's log: levels, priorities for journald, and one line for a subscriber that is refused many times."""
 
 import re
 

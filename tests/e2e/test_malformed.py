@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Malformed and hostile packets: dropped by name, nothing leaves, the agent goes on."""
+"""Malformed and hostile packets: dropped with a reason, nothing leaves, the agent keeps running."""
 
 import random
 import struct
@@ -17,12 +17,12 @@ BLOCK = block_of(HOST.addr)
 
 
 def frame(payload, **ip):
-    """A packet of HOST's with a right IP checksum whatever its fields say."""
+    """A packet of HOST with a correct IP checksum and any fields."""
     return bytes(Ether(src=HOST.mac, dst=IN_MAC) / IP(**{"src": HOST.addr, "dst": SERVER, **ip}) / payload)
 
 
 def cut(payload, length, **ip):
-    """The same with only `length` octets of IP packet on the wire."""
+    """The same with only `length` octets of the IP packet on the wire."""
     return frame(payload, **ip)[: 14 + length]
 
 
@@ -53,7 +53,7 @@ MALFORMED = {
     "no transport at all": frame(b"", proto=17),
 }
 
-# Errors whose quote names no session: malformed or of no session, as one likes to see it.
+# Errors whose quote names no session: either malformed or without a session.
 BAD_QUOTES = {
     "none": frame(ICMP(type=3, code=3)),
     "half of one": frame(ICMP(type=3, code=3) / b"\x45\x00\x00\x30"),
@@ -99,7 +99,7 @@ def sessions(lab):
 
 
 def assert_dropped(lab, packet, reason=None, wire=None, answer=None):
-    """Nothing of the packet leaves on either side and no session is opened; counted as the reason, where one is given.
+    """Nothing of the packet leaves on either side and no session is opened; it is counted under the reason, if one is given.
 
     answer: counter of an answer that it may get, by the limits.
     """
@@ -110,7 +110,7 @@ def assert_dropped(lab, packet, reason=None, wire=None, answer=None):
             wire.send(packet)
     else:
         wire.send(packet)
-    # A packet behind it shows that it is through.
+    # A later packet shows that it has been processed.
     host = lab.host()
     lab.open_udp(host)
     lab.outside.assert_silent()
@@ -120,138 +120,138 @@ def assert_dropped(lab, packet, reason=None, wire=None, answer=None):
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_malformed_from_inside(each, name):
-    assert_dropped(each, MALFORMED[name], "drop_malformed")
+def test_malformed_from_inside(mode_lab, name):
+    assert_dropped(mode_lab, MALFORMED[name], "drop_malformed")
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_malformed_from_outside(each, name):
-    assert_dropped(each, from_outside(MALFORMED[name]), "drop_malformed", each.outside)
+def test_malformed_from_outside(mode_lab, name):
+    assert_dropped(mode_lab, from_outside(MALFORMED[name]), "drop_malformed", mode_lab.outside)
 
 
 @pytest.mark.parametrize("name", BAD_QUOTES)
-def test_icmp_errors_with_a_bad_quote(each, name):
-    with each.counting(drop_malformed=None, drop_no_session=None):
-        assert_dropped(each, BAD_QUOTES[name])
-        assert_dropped(each, from_outside(BAD_QUOTES[name]), wire=each.outside)
+def test_icmp_errors_with_a_bad_quote(mode_lab, name):
+    with mode_lab.counting(drop_malformed=None, drop_no_session=None):
+        assert_dropped(mode_lab, BAD_QUOTES[name])
+        assert_dropped(mode_lab, from_outside(BAD_QUOTES[name]), wire=mode_lab.outside)
 
 
 @pytest.mark.parametrize("name", MARTIAN)
-def test_martians_from_inside(each, name):
-    assert_dropped(each, frame(UDP_PACKET, **MARTIAN[name]), "drop_martian")
+def test_martians_from_inside(mode_lab, name):
+    assert_dropped(mode_lab, frame(UDP_PACKET, **MARTIAN[name]), "drop_martian")
 
 
 @pytest.mark.parametrize("dst", ["127.0.0.1", "0.0.0.0", "224.0.0.5", "240.0.0.1", "255.255.255.255"])
-def test_destinations_that_are_nowhere_do_not_leave(each, dst):
-    with each.counting(drop_martian=None):
-        assert_dropped(each, frame(UDP_PACKET, dst=dst))
+def test_packets_to_invalid_destinations_do_not_leave(mode_lab, dst):
+    with mode_lab.counting(drop_martian=None):
+        assert_dropped(mode_lab, frame(UDP_PACKET, dst=dst))
 
 
-def test_a_dhcp_request_reaches_the_kernel(each):
+def test_a_dhcp_request_reaches_the_kernel(mode_lab):
     request = Ether(src=HOST.mac, dst="ff:ff:ff:ff:ff:ff") / IP(src="0.0.0.0", dst="255.255.255.255") / UDP(sport=68, dport=67) / bytes(240)
-    with each.counting(passed_untranslated=1):
-        each.inside.send(request)
+    with mode_lab.counting(passed_untranslated=1):
+        mode_lab.inside.send(request)
 
 
-def test_a_martian_from_outside(each):
-    host = each.host()
-    src = each.open_udp(host)
+def test_a_martian_from_outside(mode_lab):
+    host = mode_lab.host()
+    src = mode_lab.open_udp(host)
     packet = Ether(src=ROUTER_MAC, dst=OUT_MAC) / IP(src="127.0.0.1", dst=src[0]) / UDP(sport=53, dport=src[1])
-    assert_dropped(each, packet, "drop_martian", each.outside)
+    assert_dropped(mode_lab, packet, "drop_martian", mode_lab.outside)
 
 
 @pytest.mark.parametrize("proto", [2, 41, 47, 50, 89, 132, 255])
-def test_protocols_without_ports(each, proto):
-    assert_dropped(each, frame(Raw(bytes(40)), proto=proto), "drop_protocol", answer="sent_icmp_protocol")
-    each.inside.clear()
-    packet = each.from_outside(BLOCK.addr, Raw(bytes(40)), proto=proto)
-    assert_dropped(each, packet, "drop_protocol", each.outside)
+def test_protocols_without_ports(mode_lab, proto):
+    assert_dropped(mode_lab, frame(Raw(bytes(40)), proto=proto), "drop_protocol", answer="sent_icmp_protocol")
+    mode_lab.inside.clear()
+    packet = mode_lab.from_outside(BLOCK.addr, Raw(bytes(40)), proto=proto)
+    assert_dropped(mode_lab, packet, "drop_protocol", mode_lab.outside)
 
 
 @pytest.mark.parametrize("kind", [5, 9, 10, 13, 15, 17, 40, 255])
-def test_icmp_that_is_neither_echo_nor_error_does_not_leave(each, kind):
-    assert_dropped(each, frame(ICMP(type=kind) / bytes(20)))
+def test_icmp_that_is_neither_echo_nor_error_does_not_leave(mode_lab, kind):
+    assert_dropped(mode_lab, frame(ICMP(type=kind) / bytes(20)))
 
 
-def test_echo_replies_from_inside_open_nothing(each):
-    assert_dropped(each, frame(ICMP(type=0, id=5) / b"x"))
+def test_echo_replies_from_inside_open_nothing(mode_lab):
+    assert_dropped(mode_lab, frame(ICMP(type=0, id=5) / b"x"))
 
 
-def test_an_error_that_quotes_nobodys_session(each):
+def test_an_error_that_quotes_no_session(mode_lab):
     inner = IPerror(src=BLOCK.addr, dst="203.0.113.9") / UDPerror(sport=BLOCK.lo, dport=9)
-    packet = each.from_outside(BLOCK.addr, ICMP(type=3, code=3) / inner)
-    assert_dropped(each, packet, "drop_no_session", each.outside)
+    packet = mode_lab.from_outside(BLOCK.addr, ICMP(type=3, code=3) / inner)
+    assert_dropped(mode_lab, packet, "drop_no_session", mode_lab.outside)
     inner = IPerror(src="203.0.113.9", dst=HOST.addr) / UDPerror(sport=9, dport=9)
-    assert_dropped(each, frame(ICMP(type=3, code=3) / inner))
+    assert_dropped(mode_lab, frame(ICMP(type=3, code=3) / inner))
 
 
-def test_a_packet_from_and_to_the_same_endpoint(each):
-    """Outside and source alike: the land attack, by way of the pool."""
-    packet = each.from_outside(BLOCK.addr, UDP(sport=BLOCK.lo, dport=BLOCK.lo), src=BLOCK.addr)
-    assert_dropped(each, packet, wire=each.outside)
+def test_a_packet_from_and_to_the_same_endpoint(mode_lab):
+    """Source equals outside address: the land attack, through the pool."""
+    packet = mode_lab.from_outside(BLOCK.addr, UDP(sport=BLOCK.lo, dport=BLOCK.lo), src=BLOCK.addr)
+    assert_dropped(mode_lab, packet, wire=mode_lab.outside)
 
 
-def test_a_wrong_checksum_is_not_repaired(each):
-    """Updated by what changed, so that it is as wrong as it was: the receiver will notice."""
-    host = each.host()
+def test_a_wrong_checksum_is_not_repaired(mode_lab):
+    """Updated by difference, so it stays as wrong as it was and the receiver notices."""
+    host = mode_lab.host()
     block = block_of(host.addr)
     src = block.first_choice(5000)
-    packet = each.from_inside(host, UDP(sport=5000, dport=53) / b"abcd")
-    good = each.going_out(packet, src)
+    packet = mode_lab.from_inside(host, UDP(sport=5000, dport=53) / b"abcd")
+    good = mode_lab.going_out(packet, src)
     packet[UDP].chksum ^= 0x0101
-    each.inside.send(packet)
-    came = each.outside.packet()
+    mode_lab.inside.send(packet)
+    came = mode_lab.outside.packet()
     assert came[UDP].chksum != good[UDP].chksum, "repaired"
     came[UDP].chksum = good[UDP].chksum
     assert bytes(came) == bytes(good)
 
 
-def test_a_udp_checksum_of_0_stays_0_both_ways(each):
-    host = each.host()
+def test_a_udp_checksum_of_0_stays_0_in_both_directions(mode_lab):
+    host = mode_lab.host()
     src = block_of(host.addr).first_choice(5000)
-    out = each.from_inside(host, UDP(sport=5000, dport=53) / b"abcd")
+    out = mode_lab.from_inside(host, UDP(sport=5000, dport=53) / b"abcd")
     out[UDP].chksum = 0
-    each.send_out(out, src)
-    back = each.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"abcd")
+    mode_lab.send_out(out, src)
+    back = mode_lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"abcd")
     back[UDP].chksum = 0
-    each.send_in(back, host, 5000)
+    mode_lab.send_in(back, host, 5000)
 
 
-def test_no_udp_checksum_becomes_0(each):
+def test_no_udp_checksum_becomes_0(mode_lab):
     """A packet whose new checksum computes to 0 carries 0xffff."""
-    host = each.host()
+    host = mode_lab.host()
     src = block_of(host.addr).first_choice(5000)
-    packet = each.from_inside(host, UDP(sport=5000, dport=53) / b"\0\0abcd")
-    sum_after = each.going_out(packet, src)[UDP].chksum
+    packet = mode_lab.from_inside(host, UDP(sport=5000, dport=53) / b"\0\0abcd")
+    sum_after = mode_lab.going_out(packet, src)[UDP].chksum
     # Raising two zero octets of payload by the checksum lowers the checksum to 0.
     packet[UDP].payload = Raw(struct.pack("!H", sum_after) + b"abcd")
     packet[UDP].chksum = None
     packet = Ether(bytes(packet))
-    each.inside.send(packet)
-    came = each.outside.packet()
+    mode_lab.inside.send(packet)
+    came = mode_lab.outside.packet()
     assert came[UDP].chksum == 0xFFFF
-    assert bytes(came) == bytes(each.going_out(packet, src))
+    assert bytes(came) == bytes(mode_lab.going_out(packet, src))
 
 
-def test_padding_behind_the_packet_is_harmless(each):
-    host = each.host()
+def test_padding_behind_the_packet_is_harmless(mode_lab):
+    host = mode_lab.host()
     src = block_of(host.addr).first_choice(5000)
-    packet = each.from_inside(host, UDP(sport=5000, dport=53))
-    each.inside.send(bytes(packet) + b"\xaa" * 18)
-    came = each.outside.receive()
-    wanted = bytes(each.going_out(packet, src))
+    packet = mode_lab.from_inside(host, UDP(sport=5000, dport=53))
+    mode_lab.inside.send(bytes(packet) + b"\xaa" * 18)
+    came = mode_lab.outside.receive()
+    wanted = bytes(mode_lab.going_out(packet, src))
     assert came is not None and came[: len(wanted)] == wanted
 
 
-def test_options_are_kept(each):
-    host = each.host()
+def test_options_are_kept(mode_lab):
+    host = mode_lab.host()
     src = block_of(host.addr).first_choice(5000)
-    each.send_out(each.from_inside(host, UDP(sport=5000, dport=53) / b"x", options=b"\x01\x01\x01\x00"), src)
-    each.send_in(each.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"x", options=b"\x94\x04\x00\x00"), host, 5000)
+    mode_lab.send_out(mode_lab.from_inside(host, UDP(sport=5000, dport=53) / b"x", options=b"\x01\x01\x01\x00"), src)
+    mode_lab.send_in(mode_lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"x", options=b"\x94\x04\x00\x00"), host, 5000)
 
 
 def mutations(seed, number, packets):
-    """Packets with a few octets changed, cut or lengthened; the addresses of the frame stay."""
+    """Packets with a few octets changed, cut or added; the frame's addresses are kept."""
     dice = random.Random(seed)
     for _ in range(number):
         packet = bytearray(dice.choice(packets))
@@ -265,41 +265,41 @@ def mutations(seed, number, packets):
         yield bytes(packet)
 
 
-def test_thousands_of_mutations_do_no_harm(each):
-    host = each.host()
-    src = each.handshake(host)
+def test_thousands_of_mutations_do_no_harm(mode_lab):
+    host = mode_lab.host()
+    src = mode_lab.handshake(host)
     quote = bytes(IP(src=src[0], dst=SERVER) / TCP(sport=src[1], dport=80))[:28]
     inward = [bytes(p) for p in (
-        each.from_outside(src[0], TCP(sport=80, dport=src[1], flags="PA") / b"data"),
-        each.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"data"),
-        each.from_outside(src[0], ICMP(type=3, code=4) / quote),
-        each.from_outside(src[0], ICMP(type=0, id=src[1]) / b"data"),
-        each.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(64), flags="MF", id=7),
+        mode_lab.from_outside(src[0], TCP(sport=80, dport=src[1], flags="PA") / b"data"),
+        mode_lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"data"),
+        mode_lab.from_outside(src[0], ICMP(type=3, code=4) / quote),
+        mode_lab.from_outside(src[0], ICMP(type=0, id=src[1]) / b"data"),
+        mode_lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / bytes(64), flags="MF", id=7),
     )]
     outward = [bytes(p) for p in (
-        each.from_inside(host, TCP(sport=5000, dport=80, flags="PA") / b"data"),
-        each.from_inside(host, UDP(sport=5000, dport=53) / b"data"),
-        each.from_inside(host, ICMP(type=8, id=5) / b"data"),
-        each.from_inside(host, ICMP(type=3, code=1) / quote),
-        each.from_inside(host, UDP(sport=5000, dport=53) / bytes(64), dst=src[0]),
-        each.from_inside(host, UDP(sport=5000, dport=53) / bytes(64), flags="MF", id=7),
+        mode_lab.from_inside(host, TCP(sport=5000, dport=80, flags="PA") / b"data"),
+        mode_lab.from_inside(host, UDP(sport=5000, dport=53) / b"data"),
+        mode_lab.from_inside(host, ICMP(type=8, id=5) / b"data"),
+        mode_lab.from_inside(host, ICMP(type=3, code=1) / quote),
+        mode_lab.from_inside(host, UDP(sport=5000, dport=53) / bytes(64), dst=src[0]),
+        mode_lab.from_inside(host, UDP(sport=5000, dport=53) / bytes(64), flags="MF", id=7),
     )]
     for packet in mutations(1, 1500, outward):
-        each.inside.send(packet)
+        mode_lab.inside.send(packet)
     for packet in mutations(2, 1500, inward):
-        each.outside.send(packet)
-    assert each.agent.running()
-    fresh = each.host()
+        mode_lab.outside.send(packet)
+    assert mode_lab.agent.running()
+    fresh = mode_lab.host()
     src = block_of(fresh.addr).first_choice(5000)
-    each.outside.drain()
-    each.inside.send(each.from_inside(fresh, UDP(sport=5000, dport=53) / b"still here"))
-    wanted = bytes(each.going_out(each.from_inside(fresh, UDP(sport=5000, dport=53) / b"still here"), src))
+    mode_lab.outside.drain()
+    mode_lab.inside.send(mode_lab.from_inside(fresh, UDP(sport=5000, dport=53) / b"still here"))
+    wanted = bytes(mode_lab.going_out(mode_lab.from_inside(fresh, UDP(sport=5000, dport=53) / b"still here"), src))
     for _ in range(5000):
-        came = each.outside.receive()
+        came = mode_lab.outside.receive()
         assert came is not None, "the marker did not come"
         if came == wanted:
             break
         # Nothing leaves with an inside source address.
         assert not (came[12:14] == ETH_IPV4 and came[26:28] == b"\x0a\x00" and came[26:30] != b"\x0a\x00\x00\x01"), came.hex()
-    each.inside.drain()
-    each.outside.drain()
+    mode_lab.inside.drain()
+    mode_lab.outside.drain()

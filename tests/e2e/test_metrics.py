@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Metrics for Prometheus (config `metrics`): what they say, where they are served, and who cannot disturb that."""
+"""Metrics for Prometheus (config `metrics`): their content, where they are served, and resistance to bad clients."""
 
 import http.client
 import json
@@ -22,7 +22,7 @@ OF_MAPPING = f'inside="{MAPPING["in"]}",outside="{MAPPING["out"]}"'
 
 
 @pytest.fixture(scope="module")
-def metered(run_directory):
+def metrics_lab(run_directory):
     it = Lab(run_directory)
     try:
         it.start(metrics={"listen": LISTEN}, sessions_per_user=20, sweep_interval=1)
@@ -68,13 +68,13 @@ def samples(lab, listen=LISTEN):
 
 
 def gathered(lab):
-    """Samples whose figures of usage were all gathered after this call."""
+    """Samples whose usage figures were all gathered after this call."""
 
     def fresh():
         found = samples(lab)
         return found["detnat_usage_work_seconds_count"] >= wanted and found
 
-    # The pass after the one that may be under way; and its lines are written once it has ended.
+    # Wait for the pass after the one that may be running; its lines are written once it has ended.
     wanted = samples(lab)["detnat_usage_work_seconds_count"] + 3
     return wait_for(fresh, what="fresh figures", interval=0.1)
 
@@ -87,18 +87,18 @@ def served(lab, listen=LISTEN):
         return False
 
 
-# ---- what they say
+# ---- content
 
 
-def test_every_counter_has_its_sample_and_agrees_with_stats(metered):
-    host = metered.host()
+def test_every_counter_has_its_sample_and_agrees_with_stats(metrics_lab):
+    host = metrics_lab.host()
     for port in range(5000, 5020):
-        metered.open_udp(host, port, dport=port)
-    with metered.counting(drop_quota=1, sent_icmp_unreachable=1):
-        metered.inside.send(metered.from_inside(host, UDP(sport=6000, dport=53), SERVER))
-    metered.inside.drain()
-    counters = metered.agent.counters()
-    found = samples(metered)
+        metrics_lab.open_udp(host, port, dport=port)
+    with metrics_lab.counting(drop_quota=1, sent_icmp_unreachable=1):
+        metrics_lab.inside.send(metrics_lab.from_inside(host, UDP(sport=6000, dport=53), SERVER))
+    metrics_lab.inside.drain()
+    counters = metrics_lab.agent.counters()
+    found = samples(metrics_lab)
     assert shapes.COUNTERS <= set(counters)
     for name, value in counters.items():
         if name.startswith("sent_"):
@@ -110,13 +110,13 @@ def test_every_counter_has_its_sample_and_agrees_with_stats(metered):
     assert found['detnat_sent_packets_total{kind="icmp_unreachable"}'] == counters["sent_icmp_unreachable"] > 0
     directed = 'detnat_directed_packets_total{direction="out",outcome="%s"}'
     assert found[directed % "translated"] == counters["in2out_translated"] > 0
-    octets = metered.agent.ctl("stats")["octets"]
+    octets = metrics_lab.agent.ctl("stats")["octets"]
     for direction, name in (("out", "in2out"), ("in", "out2in"), ("hairpin", "hairpin"), ("icmp_error", "icmp_error")):
         assert found[f'detnat_translated_bytes_total{{direction="{direction}"}}'] == octets[f"{name}_octets"]
     assert found[directed % "dropped"] == counters["drop_quota"] > 0
 
 
-def test_sessions_and_histograms_tell_of_subscribers(lab):
+def test_sessions_and_histograms_count_subscribers(lab):
     """Of 15 ports and a quota of 20: 14 sessions to one destination, 20 to as many, and a ping."""
     lab.start(metrics={"listen": LISTEN}, sessions_per_user=20, sweep_interval=1)
     busy, wide, pinging = lab.host(), lab.host(), lab.host()
@@ -155,21 +155,21 @@ def test_sessions_and_histograms_tell_of_subscribers(lab):
         {'detnat_active_subscribers{inside="10.9.0.0/24",outside="1.1.9.0/28"}'}
 
 
-def test_build_interfaces_and_limits(metered):
-    found = gathered(metered)
+def test_build_interfaces_and_limits(metrics_lab):
+    found = gathered(metrics_lab)
     version = execute(AGENT, "-V").out.split()[-1]
     assert found[f'detnat_build_info{{version="{version}"}}'] == 1
     assert found['detnat_interface_attached{interface="in0",role="inside"}'] == 1
     assert found['detnat_interface_attached{interface="out0",role="outside"}'] == 1
     assert found["detnat_overflow_sessions"] == 0 and found["detnat_overflow_sessions_limit"] == 65536
-    status = metered.agent.ctl("status")
+    status = metrics_lab.agent.ctl("status")
     assert found["detnat_table_memory_bytes"] == status["memory_bytes"]
     assert abs(time.time() - found["process_start_time_seconds"] - status["uptime"]) < 2
     assert found["detnat_mappings"] == status["mappings"]
     assert found["process_resident_memory_bytes"] > 1 << 20 and found["process_cpu_seconds_total"] > 0
 
 
-def test_interface_that_goes_away(lab):
+def test_an_interface_that_disappears(lab):
     lab.start(metrics={"listen": LISTEN}, sweep_interval=1)
     lab.gateway.ip("link", "del", "in0")
     name = 'detnat_interface_attached{interface="in0",role="inside"}'
@@ -195,12 +195,12 @@ def test_a_refused_reload_is_seen(lab):
 # ---- Prometheus, its rules and the dashboard
 
 
-def test_promtool_finds_nothing_wrong(metered):
-    gathered(metered)
-    assert promtool("check", "metrics", input=scrape(metered)) == ""
+def test_promtool_finds_nothing_wrong(metrics_lab):
+    gathered(metrics_lab)
+    assert promtool("check", "metrics", input=scrape(metrics_lab)) == ""
 
 
-def test_rules_and_configuration():
+def test_explain_checks_rules_and_configuration():
     rules = TREE / "deploy" / "prometheus"
     promtool("check", "config", rules / "prometheus.yml")
     promtool("check", "rules", rules / "detnat.rules.yml")
@@ -215,11 +215,11 @@ def expressions(dashboard):
         yield title, expression.replace("$instance", ".+").replace("$__rate_interval", "10s")
 
 
-def test_prometheus_scrapes_and_the_dashboard_shows_data(metered, run_directory):
-    host = metered.host()
-    metered.open_udp(host)
-    prometheus = Prometheus(metered.gateway, run_directory / "prometheus")
-    metered.at_end(prometheus.close)
+def test_prometheus_scrapes_and_the_dashboard_shows_data(metrics_lab, run_directory):
+    host = metrics_lab.host()
+    metrics_lab.open_udp(host)
+    prometheus = Prometheus(metrics_lab.gateway, run_directory / "prometheus")
+    metrics_lab.at_end(prometheus.close)
     [target] = prometheus.targets()
     assert target["lastError"] == "", target
     dashboard = json.loads((TREE / "deploy" / "grafana" / "detnat.json").read_text())
@@ -227,7 +227,7 @@ def test_prometheus_scrapes_and_the_dashboard_shows_data(metered, run_directory)
     assert len(queries) > 30
     # Rates need two scrapes.
     wait_for(lambda: prometheus.query("rate(detnat_packets_total[10s])"), what="two scrapes", interval=0.2)
-    metered.open_udp(host, 5001)
+    metrics_lab.open_udp(host, 5001)
     empty = {}
 
     def all_have_data():
@@ -241,7 +241,7 @@ def test_prometheus_scrapes_and_the_dashboard_shows_data(metered, run_directory)
     except AssertionError:
         raise AssertionError(f"queries without data: {empty}") from None
     prometheus.query(dict(queries)["Agent started"])
-    sessions = metered.agent.ctl("status")["sessions"]
+    sessions = metrics_lab.agent.ctl("status")["sessions"]
     wait_for(lambda: prometheus.query("sum(detnat_sessions)") == [({}, sessions)], what="the sessions", interval=0.2)
     rules = [rule for group in prometheus.api("rules")["groups"] for rule in group["rules"]]
     wait_for(lambda: all(r["health"] == "ok" for g in prometheus.api("rules")["groups"] for r in g["rules"]),
@@ -308,7 +308,7 @@ def test_a_reload_that_cannot_listen_changes_nothing(lab, listen, why):
         assert agent.ctl("timeouts", "show")["udp"] == 300
 
 
-def test_a_restart_serves_them_again(lab):
+def test_a_restart_serves_metrics_again(lab):
     agent = lab.start(metrics={"listen": LISTEN}, sweep_interval=1)
     with connect(lab) as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
@@ -319,7 +319,7 @@ def test_a_restart_serves_them_again(lab):
     assert found[f'detnat_sessions{{{OF_MAPPING},protocol="udp"}}'] == 1
 
 
-# ---- who cannot disturb that
+# ---- bad clients
 
 
 def read_all(client):
@@ -330,7 +330,7 @@ def read_all(client):
 
 
 def exchange(lab, request, close=False):
-    """What comes back for some octets."""
+    """The answer to some octets."""
     with connect(lab) as client:
         try:
             client.sendall(request)
@@ -365,44 +365,44 @@ HOST = b"Host: x\r\n\r\n"
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"400"),
     (b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 9000 + b"\r\n\r\n", b"431"),
 ], ids=range(19))
-def test_requests(metered, request_, status):
+def test_requests(metrics_lab, request_, status):
     for close in (False, True):
-        answer = exchange(metered, request_, close)
+        answer = exchange(metrics_lab, request_, close)
         assert answer.startswith(b"HTTP/1.1 " + status + b" "), answer[:200]
         head, body = answer.split(b"\r\n\r\n", 1)
         assert f"Content-Length: {len(body)}\r\n".encode() in head + b"\r\n"
-    assert metered.agent.running()
+    assert metrics_lab.agent.running()
 
 
-def test_head_has_the_length_and_no_body(metered):
-    answer = exchange(metered, b"HEAD /metrics HTTP/1.1\r\n" + HOST)
+def test_head_has_the_length_and_no_body(metrics_lab):
+    answer = exchange(metrics_lab, b"HEAD /metrics HTTP/1.1\r\n" + HOST)
     head, body = answer.split(b"\r\n\r\n", 1)
     assert body == b"" and int(re.search(rb"Content-Length: (\d+)", head)[1]) > 1000
 
 
-def test_a_request_in_pieces(metered):
-    with connect(metered) as client:
+def test_a_request_in_pieces(metrics_lab):
+    with connect(metrics_lab) as client:
         for octet in b"GET /metrics HTTP/1.1\r\n" + HOST:
             client.send(bytes((octet,)))
         assert read_all(client).startswith(b"HTTP/1.1 200 ")
 
 
-def test_endless_requests_are_cut_off(metered):
-    with connect(metered, timeout=30) as client:
+def test_endless_requests_are_cut_off(metrics_lab):
+    with connect(metrics_lab, timeout=30) as client:
         with pytest.raises(OSError):
             for _ in range(100_000):
                 client.sendall(b"x" * 1024)
-    assert samples(metered)
+    assert samples(metrics_lab)
 
 
-def test_silent_connections_take_nobody_elses_place(metered):
-    """Many times more connections than there is room for, none of which says anything; and who asks is served."""
-    idle = [connect(metered) for _ in range(90)]
+def test_silent_connections_do_not_displace_others(metrics_lab):
+    """Many times more silent connections than the limit; a real client is still served."""
+    idle = [connect(metrics_lab) for _ in range(90)]
     try:
         begin = time.monotonic()
-        assert metered.agent.ctl("status")["mappings"] == 1
+        assert metrics_lab.agent.ctl("status")["mappings"] == 1
         assert time.monotonic() - begin < 2
-        with connect(metered, timeout=30) as client:
+        with connect(metrics_lab, timeout=30) as client:
             client.sendall(b"GET /metrics HTTP/1.1\r\n" + HOST)
             assert read_all(client).startswith(b"HTTP/1.1 200 ")
         assert time.monotonic() - begin < 25
@@ -411,9 +411,9 @@ def test_silent_connections_take_nobody_elses_place(metered):
             client.close()
 
 
-def test_who_does_not_read_or_dribbles_is_cut_off(metered):
-    with connect(metered, timeout=30) as silent, connect(metered, timeout=30) as dribbling:
-        with connect(metered, timeout=30) as asking:
+def test_a_client_that_does_not_read_or_sends_slowly_is_cut_off(metrics_lab):
+    with connect(metrics_lab, timeout=30) as silent, connect(metrics_lab, timeout=30) as dribbling:
+        with connect(metrics_lab, timeout=30) as asking:
             asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
             asking.sendall(b"GET /metrics HTTP/1.1\r\n" + HOST)
             begin = time.monotonic()
@@ -430,7 +430,7 @@ def test_who_does_not_read_or_dribbles_is_cut_off(metered):
                     gone = time.monotonic()
             assert gone and 8 < gone - begin < 13, "dribbling on"
             assert silent.recv(1) == b""
-    assert samples(metered)
+    assert samples(metrics_lab)
 
 
 def test_an_agent_that_ends_does_not_wait_for_clients(lab):

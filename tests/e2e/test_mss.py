@@ -36,8 +36,8 @@ def assert_in(lab, host, port, options, mss):
 
 
 @pytest.fixture(scope="module")
-def clamped(run_directory, mode):
-    """A lab that lets an MSS of 1300 through."""
+def clamping_lab(run_directory, mode):
+    """A lab that clamps the MSS to 1300."""
     it = Lab(run_directory)
     try:
         it.start(tcp_mss_clamp=1300, **mode)
@@ -48,21 +48,21 @@ def clamped(run_directory, mode):
 
 @pytest.fixture(autouse=True)
 def clean_wires(request):
-    if "clamped" in request.fixturenames:
-        shared = request.getfixturevalue("clamped")
+    if "clamping_lab" in request.fixturenames:
+        shared = request.getfixturevalue("clamping_lab")
         shared.inside.clear()
         shared.outside.clear()
 
 
-def test_switched_off(running):
-    host = running.host()
-    assert_out(running, host, 1, [("MSS", 65535)], 65535)
-    assert_in(running, host, 1, [("MSS", 65535)], 65535)
+def test_disabled(running_lab):
+    host = running_lab.host()
+    assert_out(running_lab, host, 1, [("MSS", 65535)], 65535)
+    assert_in(running_lab, host, 1, [("MSS", 65535)], 65535)
 
 
 @pytest.mark.parametrize("sent,seen", [(1460, 1300), (1301, 1300), (1300, 1300), (536, 536), (0, 0), (65535, 1300)])
-def test_wherever_it_stands(clamped, sent, seen):
-    lab = clamped
+def test_clamped_anywhere_among_the_options(clamping_lab, sent, seen):
+    lab = clamping_lab
     host = lab.host()
     shapes = (
         [("MSS", sent)],
@@ -75,8 +75,8 @@ def test_wherever_it_stands(clamped, sent, seen):
         assert_in(lab, host, port, options, seen)
 
 
-def test_only_in_syns_that_have_one(clamped):
-    lab = clamped
+def test_only_in_syns_that_have_one(clamping_lab):
+    lab = clamping_lab
     host = lab.host()
     src = block_of(host.addr).first_choice(5000)
     assert_out(lab, host, 5000, [("MSS", 1460)], 1300)
@@ -85,8 +85,8 @@ def test_only_in_syns_that_have_one(clamped):
     lab.send_out(syn(lab, host, 5002, [("WScale", 7)]), block_of(host.addr).first_choice(5002))
 
 
-def test_hairpin(clamped):
-    lab = clamped
+def test_hairpin(clamping_lab):
+    lab = clamping_lab
     caller, callee = lab.host(), lab.host()
     its, own = block_of(callee.addr).first_choice(2000), block_of(caller.addr).first_choice(3000)
     with lab.counting(drop_no_session=1):
@@ -98,7 +98,7 @@ def test_hairpin(clamped):
 
 
 @pytest.mark.parametrize("device", ["out0", "in0"])
-def test_by_the_lower_mtu_of_both_ways(lab, mode, device):
+def test_clamped_to_the_lower_mtu_of_both_sides(lab, mode, device):
     lab.gateway.ip("link", "set", device, "mtu", "1400")
     lab.start(tcp_mss_clamp="mtu", **mode)
     host = lab.host()
@@ -108,7 +108,7 @@ def test_by_the_lower_mtu_of_both_ways(lab, mode, device):
     assert_in(lab, host, 2, [("MSS", 1300)], 1300)
 
 
-def test_a_change_of_the_mtu_counts(lab, mode):
+def test_a_changed_mtu_takes_effect(lab, mode):
     lab.start(tcp_mss_clamp="mtu", **mode)
     host = lab.host()
     assert_out(lab, host, 1, [("MSS", 1460)], 1460)
@@ -134,8 +134,8 @@ MALFORMED = [b"\x02\x03\x05\x00", b"\x02\x00\x00\x00", b"\x01\x02\x04\x05", b"\x
 
 
 @pytest.mark.parametrize("options", MALFORMED, ids=lambda o: o.hex())
-def test_malformed_options_are_left_alone(clamped, options):
-    lab = clamped
+def test_malformed_options_are_left_alone(clamping_lab, options):
+    lab = clamping_lab
     host = lab.host()
     lab.inside.send(lab.from_inside(host, TCP(sport=5000, dport=80, flags="S", dataofs=6) / options))
     came = lab.outside.receive()
@@ -146,7 +146,7 @@ def test_malformed_options_are_left_alone(clamped, options):
 
 
 def test_two_kernels_agree(lab, mode):
-    """Linux on both sides: what each believes that the other takes is what was let through."""
+    """Linux on both sides: each sees the other's MSS as clamped."""
     lab.inside_ns.batch("addr add 10.0.0.9/16 dev eth0", "route add default via 10.0.0.1")
     lab.outside_ns.batch("addr add 198.51.100.9/24 dev eth0", "route add default via 198.51.100.1")
     lab.start(tcp_mss_clamp=1000, **mode)

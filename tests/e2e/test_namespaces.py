@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Pins belong to a network namespace: what is done to them in another."""
+"""Pins belong to a network namespace: operations on them in another."""
 
 import pytest
 from scapy.layers.inet import UDP
@@ -15,7 +15,7 @@ def attached(namespace):
 
 
 def elsewhere(lab, *options):
-    """The daemon, with the same configuration, in another network namespace; a start is to end by itself."""
+    """The daemon, with the same configuration, in another network namespace; a start must end by itself."""
     return execute(AGENT, *options, "-c", lab.agent.path, namespace=lab.outside_ns)
 
 
@@ -25,7 +25,7 @@ def test_another_namespace_is_refused_and_nothing_is_changed(lab, options, agent
     agent = lab.start()
     host = lab.host()
     src = lab.open_udp(host)
-    # Of the same name and with the same indexes there may be interfaces of others.
+    # There may be unrelated interfaces with the same names and indexes.
     before, theirs, traces = attached(lab.gateway), attached(lab.outside_ns), machine.traces(lab)
     if not agent_runs:
         agent.kill()
@@ -43,7 +43,7 @@ def test_another_namespace_is_refused_and_nothing_is_changed(lab, options, agent
 
 
 def leave_pins_behind(lab):
-    """Pins of a namespace that is gone: the agent is killed, and its namespace is replaced by another."""
+    """Pins of a deleted namespace: the agent is killed, and another namespace replaces its own."""
     agent = lab.start()
     lab.open_udp(lab.host("10.0.0.9"))
     agent.kill()
@@ -52,9 +52,9 @@ def leave_pins_behind(lab):
     return agent
 
 
-def test_pins_of_a_namespace_that_is_gone_are_removed_and_no_interface_is_touched(lab):
+def test_pins_of_a_deleted_namespace_are_removed_and_no_interface_is_touched(lab):
     agent = leave_pins_behind(lab)
-    # A stranger's clsact, on an interface of an index that the records have.
+    # An unrelated clsact, on an interface whose index is in the records.
     lab.gateway.ip("link", "add", "in0", "type", "veth", "peer", "name", "out0")
     for name in ("in0", "out0"):
         lab.gateway.run("tc", "qdisc", "add", "dev", name, "clsact")
@@ -66,7 +66,7 @@ def test_pins_of_a_namespace_that_is_gone_are_removed_and_no_interface_is_touche
     assert not list(agent.pins.glob("v*"))
 
 
-def test_a_start_takes_over_what_a_namespace_left_that_is_gone(lab):
+def test_a_start_takes_over_pins_of_a_deleted_namespace(lab):
     agent = leave_pins_behind(lab)
     lab.gateway.batch("link add in0 type veth peer name out0", "link set in0 up", "link set out0 up")
     lab.gateway.sysctl("net.ipv4.ip_forward", 1)
@@ -80,7 +80,7 @@ def test_a_start_takes_over_what_a_namespace_left_that_is_gone(lab):
     agent.process = None
 
 
-def test_a_live_program_whose_pins_are_not_to_be_seen_is_not_called_a_strangers(lab):
+def test_a_live_program_with_invisible_pins_is_not_called_foreign(lab):
     """As under `ip netns exec`, which mounts another /sys: another pin path does the same."""
     agent = lab.start()
     hidden = lab.directory / "hidden"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Next hops that die, or change their MAC address without a word."""
+"""Next hops that die or silently change their MAC address."""
 
 import contextlib
 import threading
@@ -14,7 +14,7 @@ from lab import ROUTER, Host, block_of
 OLD, NEW, OTHER = "02:00:00:00:0a:01", "02:00:00:00:0a:02", "02:00:00:00:0a:03"
 FAR = "203.0.113.77"
 
-# Of the agent alone, without what the kernel knows by itself, it was 64 s.
+# Without probing it took 64 s.
 PATIENCE = 10
 
 
@@ -33,7 +33,7 @@ def live_router(namespace, address, mac=OLD):
 
 @contextlib.contextmanager
 def traffic(wire, *frames):
-    """The frames, again and again."""
+    """Sends the frames repeatedly."""
     end = threading.Event()
 
     def send():
@@ -50,7 +50,7 @@ def traffic(wire, *frames):
 
 
 def sent_to(wire, mac):
-    """Whether a frame comes that is sent to this MAC address; those that wait are read first."""
+    """Whether a frame to this MAC address arrives; waiting frames are read first."""
     wire.drain()
     frame = wire.receive(0.5)
     return frame is not None and Ether(frame).dst == mac
@@ -84,7 +84,7 @@ def in_by_ipv4(lab):
 
 
 @pytest.mark.parametrize("way", [out_by_ipv4, out_by_ipv6, in_by_ipv4])
-def test_a_router_that_changes_its_mac_address_in_silence_is_noticed(lab, way):
+def test_a_router_that_silently_changes_its_mac_address_is_noticed(lab, way):
     lab.start()
     quick(lab.gateway, "out0")
     quick(lab.gateway, "in0")
@@ -96,8 +96,8 @@ def test_a_router_that_changes_its_mac_address_in_silence_is_noticed(lab, way):
     receiver.drain()
 
 
-def test_a_router_that_dies_gets_nothing_more_where_another_way_stands(lab):
-    """Which of several next hops serves, where a neighbour has failed, is the kernel's to say: fib_multipath_use_neigh."""
+def test_a_dead_router_gets_no_more_packets_if_there_is_another(lab):
+    """With fib_multipath_use_neigh the kernel selects among several next hops when a neighbour has failed."""
     lab.start()
     quick(lab.gateway, "out0")
     live_router(lab.outside_ns, f"{ROUTER}/24")
@@ -108,7 +108,7 @@ def test_a_router_that_dies_gets_nothing_more_where_another_way_stands(lab):
     frames = [lab.from_inside(host, UDP(sport=5000 + i % 15, dport=53), f"203.0.113.{i}") for i in range(1, 33)]
 
     def served():
-        """The MAC addresses that a round of them goes to."""
+        """The MAC addresses that one round of flows is sent to."""
         lab.outside.drain()
         lab.inside.send(*frames)
         return {Ether(lab.outside.receive(1) or bytes(14)).dst for _ in frames}

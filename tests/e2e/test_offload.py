@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Senders that leave checksums and segments to the card, as containers and VMs do: two kernels, offloads on."""
+"""Senders that offload checksums and segmentation, as containers and VMs do: two kernels, offloads on."""
 
 import errno
 import socket
@@ -23,8 +23,8 @@ RTM_NEWLINK = 16
 
 
 @pytest.fixture
-def kernels(lab):
-    """The subscriber and the server are kernels, too, and every interface has its offloads on."""
+def real_hosts_lab(lab):
+    """Subscriber and server are real kernels, and every interface has its offloads on."""
     for ns, name in ((lab.gateway, "in0"), (lab.gateway, "out0"), (lab.inside_ns, "eth0"), (lab.outside_ns, "eth0")):
         ns.run("ethtool", "-K", name, "tx", "on", "tso", "on", "gso", "on", "gro", "on", "sg", "on")
     lab.inside_ns.batch(f"addr add {SUBSCRIBER}/16 dev eth0", f"route add default via {GATEWAY_IN}")
@@ -34,10 +34,10 @@ def kernels(lab):
 
 
 def refused(kind, payload, segment):
-    """What a socket of the subscriber is told of a session beyond its quota."""
+    """The error that a socket of the subscriber gets for a session beyond its quota."""
     with socket.socket(socket.AF_INET, kind) as s:
         s.settimeout(4)
-        # Or UDP would not tell of an error that may pass.
+        # Otherwise UDP would not report a transient error.
         s.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
         if segment:
             s.setsockopt(SOL_UDP, UDP_SEGMENT, segment)
@@ -55,20 +55,20 @@ def refused(kind, payload, segment):
                                                     (socket.SOCK_STREAM, b"x", 0)],
                          ids=["udp", "long-udp", "udp-segments", "short-udp-segments", "tcp"])
 @pytest.mark.parametrize("tx", ["on", "off"])
-def test_a_refusal_reaches_the_socket_of_a_sender_with_transmit_offload(kernels, tx, kind, payload, segment):
-    kernels.gateway.run("ethtool", "-K", "in0", "tx", tx)
-    kernels.start(forwarding="kernel", sessions_per_user=1)
-    with kernels.inside_ns.enter():
+def test_a_refusal_reaches_the_socket_of_a_sender_with_transmit_offload(real_hosts_lab, tx, kind, payload, segment):
+    real_hosts_lab.gateway.run("ethtool", "-K", "in0", "tx", tx)
+    real_hosts_lab.start(forwarding="kernel", sessions_per_user=1)
+    with real_hosts_lab.inside_ns.enter():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as first:
             first.connect((SERVER, 53))
             first.send(b"the only session")
-        agent.wait_for(lambda: kernels.agent.counters()["sessions_opened"] == 1, 4, "a session")
-        kernels.inside.clear()
+        agent.wait_for(lambda: real_hosts_lab.agent.counters()["sessions_opened"] == 1, 4, "a session")
+        real_hosts_lab.inside.clear()
         assert refused(kind, payload, segment) == "EHOSTUNREACH"
-    error = kernels.inside.packet()
+    error = real_hosts_lab.inside.packet()
     assert (error[IP].src, error[IP].dst, error[ICMP].type, error[ICMP].code) == (GATEWAY_IN, SUBSCRIBER, 3, 1)
     packets.assert_checksums(error)
-    # The quote is the packet that the card would have sent first, its own checksum included.
+    # The quote is the packet that the card would have sent first, including its checksum.
     quote = packets.quote_of(error)
     whole = IP(quote)
     assert whole.len == 28 + (segment or len(payload)) or kind == socket.SOCK_STREAM
@@ -76,11 +76,11 @@ def test_a_refusal_reaches_the_socket_of_a_sender_with_transmit_offload(kernels,
         again = whole.copy()
         del again.chksum, again.payload.chksum
         assert bytes(again) == quote
-    assert kernels.agent.counters()["sent_icmp_unreachable"] >= 1
+    assert real_hosts_lab.agent.counters()["sent_icmp_unreachable"] >= 1
 
 
 def set_big(ns, name, size):
-    """Segments of up to so many octets, more than an IPv4 header can say (BIG TCP)."""
+    """Allows segments of this many octets, more than an IPv4 header can express (BIG TCP)."""
     with ns.enter(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as s:
         attributes = b"".join(struct.pack("HHI", 8, a, size) for a in (IFLA_GSO_IPV4_MAX_SIZE, IFLA_GRO_IPV4_MAX_SIZE))
         body = struct.pack("BxHiII", 0, 0, socket.if_nametoindex(name), 0, 0) + attributes
@@ -88,15 +88,16 @@ def set_big(ns, name, size):
         return struct.unpack_from("i", s.recv(1000), 16)[0]
 
 
-def test_big_tcp_passes(kernels):
-    for ns, name in ((kernels.gateway, "in0"), (kernels.gateway, "out0"), (kernels.inside_ns, "eth0"), (kernels.outside_ns, "eth0")):
+def test_big_tcp_passes(real_hosts_lab):
+    lab = real_hosts_lab
+    for ns, name in ((lab.gateway, "in0"), (lab.gateway, "out0"), (lab.inside_ns, "eth0"), (lab.outside_ns, "eth0")):
         if set_big(ns, name, 180000):
             pytest.skip("this kernel has no BIG TCP for IPv4")
-    kernels.start(forwarding="kernel", xdp_mode="native")
+    real_hosts_lab.start(forwarding="kernel", xdp_mode="native")
     total, got = 32 << 20, 0
-    with kernels.outside_ns.enter():
+    with real_hosts_lab.outside_ns.enter():
         listener = socket.create_server((SERVER, 5001))
-    with kernels.inside_ns.enter():
+    with real_hosts_lab.inside_ns.enter():
         client = socket.create_connection((SERVER, 5001), 5)
     server, _ = listener.accept()
     server.settimeout(10)
@@ -105,7 +106,7 @@ def test_big_tcp_passes(kernels):
     while got < total:
         got += len(server.recv(1 << 20))
     sender.join(5)
-    counters = kernels.agent.counters()
+    counters = real_hosts_lab.agent.counters()
     assert counters["drop_malformed"] == 0
     # The longest were longer than 65535 octets: few packets carried it all.
     assert total / counters["in2out_translated"] > 30000, counters
@@ -113,7 +114,7 @@ def test_big_tcp_passes(kernels):
 
 # A veth takes frames of 4 octets more than its MTU, for a tag.
 @pytest.mark.parametrize("size", [1253, 1256])
-def test_a_hairpin_longer_than_its_way_arrives_in_fragments(lab, mode, size):
+def test_a_hairpin_longer_than_the_mtu_arrives_in_fragments(lab, mode, size):
     a, b = lab.host(), lab.host()
     lab.gateway.ip("link", "set", "in0", "mtu", "1280")
     lab.start(**mode)
@@ -135,8 +136,8 @@ def test_a_hairpin_longer_than_its_way_arrives_in_fragments(lab, mode, size):
     lab.inside.assert_silent()
 
 
-def test_a_hairpin_by_a_next_hop_of_ipv6(lab):
-    """The receiver is behind a kernel that is known by its link-local address alone."""
+def test_a_hairpin_through_an_ipv6_next_hop(lab):
+    """The receiver is behind a kernel known only by its link-local address."""
     a, b = lab.host(), lab.host()
     for ns, name in ((lab.gateway, "in0"), (lab.inside_ns, "eth0")):
         ns.sysctl(f"net.ipv6.conf.{name}.accept_dad", 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""docs/OPERATING.md tells the truth: every command of its console blocks is run, and prints what stands there, but for numbers."""
+"""docs/OPERATING.md: every command of its console blocks is run and prints what the page shows, except for numbers."""
 
 import os
 import re
@@ -16,7 +16,7 @@ BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def examples():
-    """(command, lines that it is to print) of every console block."""
+    """(command, expected lines) of every console block."""
     for block in BLOCK.findall(PAGE.read_text()):
         for example in re.split(r"^# ", block, flags=re.MULTILINE)[1:]:
             command, *lines = example.rstrip("\n").split("\n")
@@ -24,7 +24,7 @@ def examples():
 
 
 @pytest.fixture(scope="module")
-def gateway(run_directory):
+def example_gateway(run_directory):
     """The gateway that the page describes."""
     it = Lab(run_directory)
     try:
@@ -59,7 +59,7 @@ def here(lab, command):
 
 
 def send_queries(lab):
-    """What the page has traced: a query by a session that is there, and one that is refused."""
+    """The packets that the page traces: a query in an existing session, and one that is refused."""
     host = lab.host("10.0.0.2")
     lab.inside.send(*(lab.from_inside(host, UDP(sport=port, dport=53) / b"query") for port in (5000, 6000)))
     wait_for(lambda: not lab.agent.ctl("status")["tracing"], what="the trace to have its packets")
@@ -78,18 +78,18 @@ def shape(lines):
 
 
 def matches(wanted, found):
-    """Whether the lines are those wanted, among which "..." stands for any number of lines."""
+    """Whether the lines match those wanted, in which "..." stands for any number of lines."""
     pattern = "".join("(?:.*\n)*?" if line == "..." else re.escape(line) + "\n" for line in wanted)
     return re.fullmatch(pattern, "".join(line + "\n" for line in found))
 
 
 @pytest.mark.parametrize("command, lines", list(examples()), ids=lambda v: v[:60] if isinstance(v, str) else "")
-def test_commands_print_what_the_page_says(gateway, command, lines):
+def test_commands_print_what_the_page_says(example_gateway, command, lines):
     while lines and not lines[-1]:
         lines = lines[:-1]
-    found = run(gateway, command)
+    found = run(example_gateway, command)
     if "trace start" in command:
-        send_queries(gateway)
+        send_queries(example_gateway)
     assert matches(shape(lines) or [""], shape(found)), "\n".join(["the page:", *lines, "", "in truth:", *found])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What detnat leaves alone: the gateway's own traffic, traffic between inside addresses, what no mapping covers."""
+"""Traffic that detnat does not touch: the gateway's own, between inside addresses, and outside all mappings."""
 
 import contextlib
 import socket
@@ -16,8 +16,8 @@ from wire import ETH_ARP
 
 
 @pytest.fixture
-def own_socket(each):
-    with each.gateway.enter():
+def gateway_socket(mode_lab):
+    with mode_lab.gateway.enter():
         it = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     it.settimeout(5)
     it.bind((GATEWAY_OUT, 0))
@@ -25,57 +25,57 @@ def own_socket(each):
         yield it
 
 
-def test_the_gateways_own_packets_go_out_and_answers_come_in_as_they_are(each, own_socket):
-    port = own_socket.getsockname()[1]
-    own_socket.sendto(b"question", (SERVER, 53))
-    out = each.outside.packet()
+def test_the_gateways_own_packets_and_their_replies_are_untranslated(mode_lab, gateway_socket):
+    port = gateway_socket.getsockname()[1]
+    gateway_socket.sendto(b"question", (SERVER, 53))
+    out = mode_lab.outside.packet()
     assert (out.src, out.dst) == (OUT_MAC, SERVER_MAC)
     assert (out[IP].src, out[UDP].sport, out[IP].dst, out[UDP].dport, out[IP].ttl) == (GATEWAY_OUT, port, SERVER, 53, 64)
-    each.outside.send(each.from_outside(GATEWAY_OUT, UDP(sport=53, dport=port) / b"answer"))
-    assert own_socket.recvfrom(100) == (b"answer", (SERVER, 53))
+    mode_lab.outside.send(mode_lab.from_outside(GATEWAY_OUT, UDP(sport=53, dport=port) / b"answer"))
+    assert gateway_socket.recvfrom(100) == (b"answer", (SERVER, 53))
 
 
-def test_strangers_reach_the_gateways_own_services(each, own_socket):
-    port = own_socket.getsockname()[1]
-    each.outside.send(each.from_outside(GATEWAY_OUT, UDP(sport=1234, dport=port) / b"hello", src="203.0.113.5"))
-    assert own_socket.recvfrom(100) == (b"hello", ("203.0.113.5", 1234))
+def test_external_hosts_reach_the_gateways_own_services(mode_lab, gateway_socket):
+    port = gateway_socket.getsockname()[1]
+    mode_lab.outside.send(mode_lab.from_outside(GATEWAY_OUT, UDP(sport=1234, dport=port) / b"hello", src="203.0.113.5"))
+    assert gateway_socket.recvfrom(100) == (b"hello", ("203.0.113.5", 1234))
 
 
 @pytest.mark.parametrize("address", [GATEWAY_IN, GATEWAY_OUT])
-def test_subscribers_reach_the_gateways_own_addresses(each, address):
-    host = each.host()
-    each.inside.send(each.from_inside(host, ICMP(type=8, id=5, seq=6) / b"data", dst=address))
-    answer = each.inside.packet()
+def test_subscribers_reach_the_gateways_own_addresses(mode_lab, address):
+    host = mode_lab.host()
+    mode_lab.inside.send(mode_lab.from_inside(host, ICMP(type=8, id=5, seq=6) / b"data", dst=address))
+    answer = mode_lab.inside.packet()
     assert (answer.src, answer.dst) == (IN_MAC, host.mac)
     assert (answer[IP].src, answer[IP].dst) == (address, host.addr)
     assert (answer[ICMP].type, answer[ICMP].id, answer[ICMP].seq) == (0, 5, 6)
-    assert each.sessions(host.addr) == []
+    assert mode_lab.sessions(host.addr) == []
 
 
-def test_a_subscriber_and_a_service_of_the_gateway(each, own_socket):
-    host = each.host()
-    port = own_socket.getsockname()[1]
-    each.inside.send(each.from_inside(host, UDP(sport=4444, dport=port) / b"up", dst=GATEWAY_OUT))
-    assert own_socket.recvfrom(100) == (b"up", (host.addr, 4444))
-    own_socket.sendto(b"down", (host.addr, 4444))
-    down = each.inside.packet()
+def test_a_subscriber_and_a_service_of_the_gateway(mode_lab, gateway_socket):
+    host = mode_lab.host()
+    port = gateway_socket.getsockname()[1]
+    mode_lab.inside.send(mode_lab.from_inside(host, UDP(sport=4444, dport=port) / b"up", dst=GATEWAY_OUT))
+    assert gateway_socket.recvfrom(100) == (b"up", (host.addr, 4444))
+    gateway_socket.sendto(b"down", (host.addr, 4444))
+    down = mode_lab.inside.packet()
     assert (down[IP].src, down[UDP].sport, down[IP].dst, down[UDP].dport) == (GATEWAY_OUT, port, host.addr, 4444)
 
 
 @pytest.mark.parametrize("payload", [UDP(sport=1, dport=2), TCP(sport=1, dport=2, flags="S"), ICMP(type=8, id=3)], ids=lambda p: p.name)
-def test_inside_to_inside_is_routed_as_it_is(each, payload):
+def test_inside_to_inside_is_routed_untranslated(mode_lab, payload):
     for name in ("all", "in0"):
-        each.gateway.sysctl(f"net.ipv4.conf.{name}.send_redirects", 0)
-    host, other = each.host(), each.host()
-    packet = each.from_inside(host, payload, dst=other.addr)
-    each.inside.send(packet)
-    each.inside.expect(packets.translated(packet, (IN_MAC, other.mac)))
-    assert each.sessions(host.addr) == []
+        mode_lab.gateway.sysctl(f"net.ipv4.conf.{name}.send_redirects", 0)
+    host, other = mode_lab.host(), mode_lab.host()
+    packet = mode_lab.from_inside(host, payload, dst=other.addr)
+    mode_lab.inside.send(packet)
+    mode_lab.inside.expect(packets.translated(packet, (IN_MAC, other.mac)))
+    assert mode_lab.sessions(host.addr) == []
 
 
 @pytest.fixture(scope="module")
-def unmatched(run_directory, mode):
-    """Labs by the value of `unmatched`, made when first asked for."""
+def lab_by_unmatched(run_directory, mode):
+    """Labs by the value of `unmatched`, created on first use."""
     import lab
 
     labs = {}
@@ -102,8 +102,8 @@ PUBLIC = ["203.0.113.50", "172.15.0.1", "172.32.0.1", "192.169.0.1", "100.63.0.1
 @pytest.mark.parametrize("policy,dropped,routed", [
     ("drop-private", PRIVATE, PUBLIC), ("route", [], PRIVATE + PUBLIC), ("drop", PRIVATE + PUBLIC, [])],
     ids=["drop-private", "route", "drop"])
-def test_sources_of_no_mapping(unmatched, policy, dropped, routed):
-    lab = unmatched(policy)
+def test_sources_of_no_mapping(lab_by_unmatched, policy, dropped, routed):
+    lab = lab_by_unmatched(policy)
     for address in dropped:
         with lab.counting(drop_no_mapping=1):
             lab.inside.send(lab.from_inside(lab.host(address), UDP(sport=1, dport=2)))
@@ -114,8 +114,8 @@ def test_sources_of_no_mapping(unmatched, policy, dropped, routed):
     assert lab.sessions() == []
 
 
-def test_strict_drops_what_is_not_routed_back(unmatched):
-    lab = unmatched("strict")
+def test_strict_drops_what_is_not_routed_back(lab_by_unmatched):
+    lab = lab_by_unmatched("strict")
     for address in PRIVATE:
         with lab.counting(drop_no_mapping=1):
             lab.inside.send(lab.from_inside(lab.host(address), UDP(sport=1, dport=2)))
@@ -126,55 +126,55 @@ def test_strict_drops_what_is_not_routed_back(unmatched):
     lab.send_out(lab.from_inside(lab.host("203.0.113.50"), UDP(sport=1, dport=2)), ("203.0.113.50", 1))
 
 
-def test_answers_to_what_was_routed_come_back(unmatched):
-    lab = unmatched("drop-private")
+def test_replies_to_routed_packets_come_back(lab_by_unmatched):
+    lab = lab_by_unmatched("drop-private")
     host = lab.host("203.0.113.50")
     lab.send_in(lab.from_outside(host.addr, UDP(sport=53, dport=1000)), host, 1000)
 
 
 @pytest.mark.parametrize("policy", ["drop-private", "route", "drop", "strict"])
-def test_unmatched_traffic_to_the_gateway_is_untouched(unmatched, policy):
-    lab = unmatched(policy)
+def test_unmatched_traffic_to_the_gateway_is_untouched(lab_by_unmatched, policy):
+    lab = lab_by_unmatched(policy)
     host = lab.host("10.200.0.9")
     lab.inside.send(lab.from_inside(host, ICMP(type=8, id=5), dst=GATEWAY_IN))
     answer = lab.inside.packet()
     assert (answer[IP].src, answer[IP].dst, answer[ICMP].type) == (GATEWAY_IN, host.addr, 0)
 
 
-def test_what_is_not_ipv4_goes_up(each):
-    """An ARP request on the inside is the kernel's to answer; IPv6 and VLAN frames are dropped by none of ours."""
-    host = each.host()
-    with each.counting():
-        each.inside.send(
+def test_frames_that_are_not_ipv4_go_to_the_kernel(mode_lab):
+    """The kernel answers ARP requests on the inside; IPv6 and VLAN frames are not dropped."""
+    host = mode_lab.host()
+    with mode_lab.counting():
+        mode_lab.inside.send(
             Ether(src=host.mac, dst=IN_MAC, type=0x86DD) / (b"\x60" + bytes(60)),
             Ether(src=host.mac, dst=IN_MAC, type=0x88CC) / bytes(46),
             Ether(src=host.mac, dst=IN_MAC, type=0x0806) / bytes(28),
             Ether(src=host.mac, dst=IN_MAC, type=0x8863) / bytes(46),
         )
-        each.open_udp(host)
+        mode_lab.open_udp(host)
 
 
-def test_straight_to_an_inside_address_is_dropped(each):
-    host = each.host()
-    with each.counting(drop_direct_to_inside=2):
-        each.outside.send(each.from_outside(host.addr, UDP(sport=53, dport=5000)),
-                          each.from_outside("10.0.33.33", TCP(sport=80, dport=22, flags="S"), src="203.0.113.9"))
-    each.inside.assert_silent()
-    # The gateway's own address lies in the mapping and is let through.
-    each.outside.send(each.from_outside(GATEWAY_IN, ICMP(type=8, id=9)))
-    answer = each.outside.packet()
+def test_straight_to_an_inside_address_is_dropped(mode_lab):
+    host = mode_lab.host()
+    with mode_lab.counting(drop_direct_to_inside=2):
+        mode_lab.outside.send(mode_lab.from_outside(host.addr, UDP(sport=53, dport=5000)),
+                              mode_lab.from_outside("10.0.33.33", TCP(sport=80, dport=22, flags="S"), src="203.0.113.9"))
+    mode_lab.inside.assert_silent()
+    # The gateway's own address is in the mapping and is let through.
+    mode_lab.outside.send(mode_lab.from_outside(GATEWAY_IN, ICMP(type=8, id=9)))
+    answer = mode_lab.outside.packet()
     assert (answer[IP].src, answer[IP].dst, answer[ICMP].type) == (GATEWAY_IN, SERVER, 0)
 
 
 @pytest.fixture
-def inside_a_pool(lab, mode):
+def lab_with_address_in_pool(lab, mode):
     """The gateway's outside address is also one of the pool's."""
     lab.start(mappings=[{"in": "10.0.0.0/18", "out": "198.51.100.0/30"}], **mode)
     return lab
 
 
-def test_an_own_address_inside_a_pool(inside_a_pool):
-    lab = inside_a_pool
+def test_an_own_address_inside_a_pool(lab_with_address_in_pool):
+    lab = lab_with_address_in_pool
     with lab.gateway.enter():
         own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with own:
@@ -191,18 +191,18 @@ def test_an_own_address_inside_a_pool(inside_a_pool):
     assert (answer[IP].src, answer[IP].dst, answer[ICMP].type) == (GATEWAY_OUT, SERVER, 0)
 
 
-def test_priority_tags_are_no_vlan(each):
-    """Frames of VLAN 0 are the interface's own: to the gateway they go up as they are, others are translated."""
+def test_priority_tags_are_no_vlan(mode_lab):
+    """Frames of VLAN 0 belong to the interface: those to the gateway go up unchanged, others are translated."""
     from scapy.layers.l2 import Dot1Q
 
-    host = each.host()
-    src = each.open_udp(host)
-    packet = each.from_inside(host, UDP(sport=5000, dport=53) / b"tagged")
-    each.inside.send(Ether(src=host.mac, dst=IN_MAC) / Dot1Q(vlan=0, prio=5) / packet[IP])
-    each.outside.expect(each.going_out(packet, src))
-    ping = each.from_inside(host, ICMP(type=8, id=5), dst=GATEWAY_IN)
-    each.inside.send(Ether(src=host.mac, dst=IN_MAC) / Dot1Q(vlan=0, prio=5) / ping[IP])
-    answer = each.inside.packet()
+    host = mode_lab.host()
+    src = mode_lab.open_udp(host)
+    packet = mode_lab.from_inside(host, UDP(sport=5000, dport=53) / b"tagged")
+    mode_lab.inside.send(Ether(src=host.mac, dst=IN_MAC) / Dot1Q(vlan=0, prio=5) / packet[IP])
+    mode_lab.outside.expect(mode_lab.going_out(packet, src))
+    ping = mode_lab.from_inside(host, ICMP(type=8, id=5), dst=GATEWAY_IN)
+    mode_lab.inside.send(Ether(src=host.mac, dst=IN_MAC) / Dot1Q(vlan=0, prio=5) / ping[IP])
+    answer = mode_lab.inside.packet()
     assert (answer[IP].src, answer[ICMP].type) == (GATEWAY_IN, 0)
 
 
@@ -227,7 +227,7 @@ def dhcp(operation, mac, kind):
 
 
 def assert_datagram(frame, ends, macs, payload):
-    """Whole, as the gateway's own stack sends it."""
+    """The complete packet, as the gateway's own stack sends it."""
     (src, sport), (dst, dport) = ends
     assert (frame.src, frame.dst) == macs, frame.summary()
     assert (frame[IP].src, frame[UDP].sport, frame[IP].dst, frame[UDP].dport) == (src, sport, dst, dport), frame.summary()
@@ -235,60 +235,60 @@ def assert_datagram(frame, ends, macs, payload):
     packets.assert_checksums(frame)
 
 
-def test_dhcp_from_inside(each):
-    """The server is on the gateway: DISCOVER and OFFER to all, then a lease that is renewed from address to address."""
-    host = each.host()
-    with dhcp_socket(each, "in0", 67) as server, each.counting():
+def test_dhcp_from_inside(mode_lab):
+    """The server is on the gateway: broadcast DISCOVER and OFFER, then a lease renewed by unicast."""
+    host = mode_lab.host()
+    with dhcp_socket(mode_lab, "in0", 67) as server, mode_lab.counting():
         discover, offer, renew, ack = (dhcp(n, host.mac, kind) for n, kind in ((1, "discover"), (2, "offer"), (1, "request"), (2, "ack")))
-        each.inside.send(packets.rebuilt(Ether(src=host.mac, dst=EVERYBODY) / IP(src="0.0.0.0", dst="255.255.255.255")
-                                         / UDP(sport=68, dport=67) / discover))
+        mode_lab.inside.send(packets.rebuilt(Ether(src=host.mac, dst=EVERYBODY) / IP(src="0.0.0.0", dst="255.255.255.255")
+                                             / UDP(sport=68, dport=67) / discover))
         assert server.recvfrom(2000) == (discover, ("0.0.0.0", 68))
         server.sendto(offer, ("255.255.255.255", 68))
-        assert_datagram(each.inside.packet(), ((GATEWAY_IN, 67), ("255.255.255.255", 68)), (IN_MAC, EVERYBODY), offer)
-        each.inside.send(each.from_inside(host, UDP(sport=68, dport=67) / renew, dst=GATEWAY_IN))
+        assert_datagram(mode_lab.inside.packet(), ((GATEWAY_IN, 67), ("255.255.255.255", 68)), (IN_MAC, EVERYBODY), offer)
+        mode_lab.inside.send(mode_lab.from_inside(host, UDP(sport=68, dport=67) / renew, dst=GATEWAY_IN))
         assert server.recvfrom(2000) == (renew, (host.addr, 68))
         server.sendto(ack, (host.addr, 68))
-        assert_datagram(each.inside.packet(), ((GATEWAY_IN, 67), (host.addr, 68)), (IN_MAC, host.mac), ack)
-    assert each.sessions(host.addr) == []
+        assert_datagram(mode_lab.inside.packet(), ((GATEWAY_IN, 67), (host.addr, 68)), (IN_MAC, host.mac), ack)
+    assert mode_lab.sessions(host.addr) == []
 
 
-def test_dhcp_of_the_gateway_outside(each):
+def test_dhcp_of_the_gateway_outside(mode_lab):
     """The gateway is a client of the network outside."""
-    with dhcp_socket(each, "out0", 68) as client, each.counting():
+    with dhcp_socket(mode_lab, "out0", 68) as client, mode_lab.counting():
         discover, offer = dhcp(1, OUT_MAC, "discover"), dhcp(2, OUT_MAC, "offer")
         client.sendto(discover, ("255.255.255.255", 67))
-        assert_datagram(each.outside.packet(), ((GATEWAY_OUT, 68), ("255.255.255.255", 67)), (OUT_MAC, EVERYBODY), discover)
-        each.outside.send(packets.rebuilt(Ether(src=SERVER_MAC, dst=EVERYBODY) / IP(src=SERVER, dst="255.255.255.255")
-                                          / UDP(sport=67, dport=68) / offer))
+        assert_datagram(mode_lab.outside.packet(), ((GATEWAY_OUT, 68), ("255.255.255.255", 67)), (OUT_MAC, EVERYBODY), discover)
+        mode_lab.outside.send(packets.rebuilt(Ether(src=SERVER_MAC, dst=EVERYBODY) / IP(src=SERVER, dst="255.255.255.255")
+                                              / UDP(sport=67, dport=68) / offer))
         assert client.recvfrom(2000) == (offer, (SERVER, 67))
 
 
-def test_a_dhcp_client_gets_a_lease(each):
+def test_a_dhcp_client_gets_a_lease(mode_lab):
     """udhcpd on the gateway, udhcpc inside."""
-    configuration = each.directory / "udhcpd.conf"
-    leases = each.directory / "udhcpd.leases"
+    configuration = mode_lab.directory / "udhcpd.conf"
+    leases = mode_lab.directory / "udhcpd.leases"
     leases.touch()
-    configuration.write_text(f"start 10.0.40.7\nend 10.0.40.7\ninterface in0\nlease_file {leases}\npidfile {each.directory}/udhcpd.pid\n")
-    server = each.gateway.popen("busybox", "udhcpd", "-f", "-a", "1", configuration, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    configuration.write_text(f"start 10.0.40.7\nend 10.0.40.7\ninterface in0\nlease_file {leases}\npidfile {mode_lab.directory}/udhcpd.pid\n")
+    server = mode_lab.gateway.popen("busybox", "udhcpd", "-f", "-a", "1", configuration, stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        with each.counting():
-            client = each.inside_ns.run("busybox", "udhcpc", "-i", "eth0", "-f", "-q", "-n", "-t", "10", "-T", "1", "-s", "/bin/true")
+        with mode_lab.counting():
+            client = mode_lab.inside_ns.run("busybox", "udhcpc", "-i", "eth0", "-f", "-q", "-n", "-t", "10", "-T", "1", "-s", "/bin/true")
         assert "lease of 10.0.40.7 obtained" in client.stdout + client.stderr, client
     finally:
         server.kill()
         server.wait()
-    each.inside.clear()
+    mode_lab.inside.clear()
 
 
 @pytest.mark.parametrize("side", ["inside", "outside"])
-def test_the_gateways_own_arp(each, side):
-    """It asks for a neighbour, and what is answered gets it its packet; requests to it: test_arp.py."""
-    wire, mac, own, target = {"inside": (each.inside, IN_MAC, GATEWAY_IN, "10.0.77.77"),
-                              "outside": (each.outside, OUT_MAC, GATEWAY_OUT, "198.51.100.77")}[side]
-    with each.gateway.enter():
+def test_the_gateways_own_arp(mode_lab, side):
+    """The gateway resolves a neighbour and gets its packet through; for requests to it see test_arp.py."""
+    wire, mac, own, target = {"inside": (mode_lab.inside, IN_MAC, GATEWAY_IN, "10.0.77.77"),
+                              "outside": (mode_lab.outside, OUT_MAC, GATEWAY_OUT, "198.51.100.77")}[side]
+    with mode_lab.gateway.enter():
         it = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with it, each.counting():
+    with it, mode_lab.counting():
         it.sendto(b"to a new neighbour", (target, 9))
         asked = wire.packet(kinds=(ETH_ARP,))
         assert (asked.src, asked.dst, asked[ARP].op) == (mac, EVERYBODY, 1)
@@ -298,10 +298,10 @@ def test_the_gateways_own_arp(each, side):
         came = wire.packet()
         assert (came.src, came.dst, came[IP].src, came[IP].dst) == (mac, "02:00:00:00:77:77", own, target)
         assert bytes(came[UDP].payload) == b"to a new neighbour"
-    each.gateway.ip("neigh", "del", target, "dev", "in0" if side == "inside" else "out0")
+    mode_lab.gateway.ip("neigh", "del", target, "dev", "in0" if side == "inside" else "out0")
 
 
-# ---- kernels at both ends: IPv6, and services on an address that is also one of the pool's ------------------------------
+# ---- kernels at both ends: IPv6, and services on an address that is also in the pool ------------------------------
 
 POOL = {"in": "10.0.0.0/18", "out": "198.51.100.0/30"}
 CLIENT = "10.0.16.9"  # its outside address is GATEWAY_OUT
@@ -309,8 +309,8 @@ CLIENT6, GATEWAY_IN6, GATEWAY_OUT6, SERVER6 = "2001:db8:1::9", "2001:db8:1::1", 
 
 
 @pytest.fixture(scope="module")
-def kernels(run_directory, mode):
-    """A lab whose wires end in kernels, with IPv6 beside IPv4, and the gateway's outside address inside the pool."""
+def real_hosts_lab(run_directory, mode):
+    """A lab whose hosts are kernels, with IPv6 and IPv4, and with the gateway's outside address in the pool."""
     lab = Lab(run_directory)
     try:
         for namespace, name in ((lab.inside_ns, "eth0"), (lab.gateway, "in0"), (lab.gateway, "out0"), (lab.outside_ns, "eth0")):
@@ -367,73 +367,74 @@ def ping(namespace, *arguments):
     return namespace.run("ping", "-n", "-c", "3", "-i", "0.2", "-W", "5", *arguments, check=False)
 
 
-def test_neighbour_discovery_of_the_gateway(kernels):
-    """Solicited and advertised both ways, on both sides."""
-    for namespace in (kernels.inside_ns, kernels.gateway, kernels.outside_ns):
+def test_neighbour_discovery_of_the_gateway(real_hosts_lab):
+    """Solicitations and advertisements in both directions, on both sides."""
+    for namespace in (real_hosts_lab.inside_ns, real_hosts_lab.gateway, real_hosts_lab.outside_ns):
         namespace.ip("-6", "neigh", "flush", "all")
-    with kernels.counting():
-        assert ping(kernels.inside_ns, "-6", GATEWAY_IN6).returncode == 0
-        assert ping(kernels.gateway, "-6", SERVER6).returncode == 0
-    assert f"lladdr {IN_MAC}" in kernels.inside_ns.ip("-6", "neigh", "show", GATEWAY_IN6)
-    assert f"lladdr {SERVER_MAC}" in kernels.gateway.ip("-6", "neigh", "show", SERVER6)
+    with real_hosts_lab.counting():
+        assert ping(real_hosts_lab.inside_ns, "-6", GATEWAY_IN6).returncode == 0
+        assert ping(real_hosts_lab.gateway, "-6", SERVER6).returncode == 0
+    assert f"lladdr {IN_MAC}" in real_hosts_lab.inside_ns.ip("-6", "neigh", "show", GATEWAY_IN6)
+    assert f"lladdr {SERVER_MAC}" in real_hosts_lab.gateway.ip("-6", "neigh", "show", SERVER6)
 
 
-def test_ipv6_is_routed_end_to_end(kernels):
-    before = kernels.agent.counters()
-    with kernels.counting():
-        result = ping(kernels.inside_ns, "-6", SERVER6)
+def test_ipv6_is_routed_end_to_end(real_hosts_lab):
+    before = real_hosts_lab.agent.counters()
+    with real_hosts_lab.counting():
+        result = ping(real_hosts_lab.inside_ns, "-6", SERVER6)
         assert result.returncode == 0 and "ttl=63" in result.stdout, result
-        assert ping(kernels.outside_ns, "-6", CLIENT6).returncode == 0, "nothing keeps strangers out: that is a firewall's"
-        for server_ns, at, client_ns, addr in ((kernels.outside_ns, SERVER6, kernels.inside_ns, CLIENT6),
-                                               (kernels.inside_ns, CLIENT6, kernels.outside_ns, SERVER6)):
+        assert ping(real_hosts_lab.outside_ns, "-6", CLIENT6).returncode == 0, "inbound IPv6 is not filtered: that is a firewall's task"
+        for server_ns, at, client_ns, addr in ((real_hosts_lab.outside_ns, SERVER6, real_hosts_lab.inside_ns, CLIENT6),
+                                               (real_hosts_lab.inside_ns, CLIENT6, real_hosts_lab.outside_ns, SERVER6)):
             with connection(server_ns, (at, 8000), client_ns) as (client, server, peer):
                 assert peer == (addr, client.getsockname()[1])
                 talk(client, server)
-    after = kernels.agent.counters()
+    after = real_hosts_lab.agent.counters()
     assert after["passed_untranslated"] > before["passed_untranslated"]
     assert after["sessions_opened"] == before["sessions_opened"]
 
 
 @pytest.mark.parametrize("port", [22, 179], ids=["ssh", "bgp"])
-def test_a_service_of_the_gateway_on_an_address_of_the_pool(kernels, port):
-    with kernels.counting():
-        with connection(kernels.gateway, (GATEWAY_OUT, port), kernels.outside_ns) as (client, server, peer):
+def test_a_service_of_the_gateway_on_an_address_of_the_pool(real_hosts_lab, port):
+    with real_hosts_lab.counting():
+        with connection(real_hosts_lab.gateway, (GATEWAY_OUT, port), real_hosts_lab.outside_ns) as (client, server, peer):
             assert peer == (SERVER, client.getsockname()[1])
             talk(client, server)
-        with connection(kernels.gateway, (GATEWAY_OUT, port), kernels.inside_ns) as (client, server, peer):
+        with connection(real_hosts_lab.gateway, (GATEWAY_OUT, port), real_hosts_lab.inside_ns) as (client, server, peer):
             assert peer == (CLIENT, client.getsockname()[1])
             talk(client, server)
-    assert kernels.sessions("--all") == []
+    assert real_hosts_lab.sessions("--all") == []
 
 
 @pytest.mark.parametrize("port", [22, 179], ids=["ssh", "bgp"])
 @pytest.mark.parametrize("source", [179, 1023, 45000])
-def test_the_gateway_is_the_client_by_an_address_of_the_pool(kernels, port, source):
-    """By a port below all blocks, as BGP may, and by one that lies in a subscriber's."""
-    with kernels.counting(), connection(kernels.outside_ns, (SERVER, port), kernels.gateway, (GATEWAY_OUT, source)) as (client, server, peer):
+def test_the_gateway_connects_from_an_address_of_the_pool(real_hosts_lab, port, source):
+    """From a port below all blocks, as BGP may use, and from one in a subscriber's block."""
+    lab = real_hosts_lab
+    with lab.counting(), connection(lab.outside_ns, (SERVER, port), lab.gateway, (GATEWAY_OUT, source)) as (client, server, peer):
         assert peer == (GATEWAY_OUT, source)
         talk(client, server)
-    assert kernels.sessions("--all") == []
+    assert real_hosts_lab.sessions("--all") == []
 
 
-def test_ping_from_and_to_an_own_address_of_the_pool(kernels):
-    with kernels.counting():
-        assert ping(kernels.gateway, "-I", GATEWAY_OUT, SERVER).returncode == 0
-        assert ping(kernels.outside_ns, GATEWAY_OUT).returncode == 0
-        assert ping(kernels.inside_ns, GATEWAY_OUT).returncode == 0
-    assert kernels.sessions("--all") == []
+def test_ping_from_and_to_an_own_address_of_the_pool(real_hosts_lab):
+    with real_hosts_lab.counting():
+        assert ping(real_hosts_lab.gateway, "-I", GATEWAY_OUT, SERVER).returncode == 0
+        assert ping(real_hosts_lab.outside_ns, GATEWAY_OUT).returncode == 0
+        assert ping(real_hosts_lab.inside_ns, GATEWAY_OUT).returncode == 0
+    assert real_hosts_lab.sessions("--all") == []
 
 
-def test_sessions_of_a_subscriber_by_the_gateways_own_address(kernels):
-    """Also while a service of the gateway listens at the very port: the server's endpoint tells who is meant."""
-    with kernels.counting():
-        with connection(kernels.outside_ns, (SERVER, 80), kernels.inside_ns) as (client, server, peer):
+def test_sessions_of_a_subscriber_by_the_gateways_own_address(real_hosts_lab):
+    """Also while a service of the gateway listens on the same port: the server's endpoint tells them apart."""
+    with real_hosts_lab.counting():
+        with connection(real_hosts_lab.outside_ns, (SERVER, 80), real_hosts_lab.inside_ns) as (client, server, peer):
             assert peer == block_of(CLIENT, POOL).first_choice(client.getsockname()[1])
             assert peer[0] == GATEWAY_OUT
             talk(client, server)
-            with connection(kernels.gateway, peer, kernels.outside_ns) as (stranger, own, seen):
-                assert seen == (SERVER, stranger.getsockname()[1])
-                talk(stranger, own)
+            with connection(real_hosts_lab.gateway, peer, real_hosts_lab.outside_ns) as (external, own, seen):
+                assert seen == (SERVER, external.getsockname()[1])
+                talk(external, own)
                 talk(client, server)
             talk(client, server)
-        assert ping(kernels.inside_ns, SERVER).returncode == 0
+        assert ping(real_hosts_lab.inside_ns, SERVER).returncode == 0

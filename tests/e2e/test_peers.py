@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Who may do what by the control socket, and what the log says of it.
+"""Permissions at the control socket, and the audit log.
 
 The groups stand in a copy of /etc/group that only this test run sees.
 """
@@ -19,7 +19,7 @@ READERS, ADMINS, OTHERS = 48101, 48102, 48103
 USER = 47001
 MAPPING = ("10.99.0.0/24", "9.9.9.0/28")
 
-# Everything that changes something: verb and arguments that a running lab takes. Those that follow undo.
+# Every verb that changes something, with arguments that a running lab accepts. Later ones undo earlier ones.
 CHANGES = [
     ("mapping", "add", *MAPPING),
     ("mapping", "del", *MAPPING),
@@ -63,13 +63,13 @@ def gateway(run_directory, groups):
 
 
 def command_of(lab, those, *words, uid=USER):
-    """detnatctl as an ordinary user of these groups, the first of which is the primary one."""
+    """detnatctl as an ordinary user in these groups, the first of which is the primary one."""
     return execute("setpriv", f"--reuid={uid}", f"--regid={those[0]}", f"--groups={','.join(map(str, those))}", "--bounding-set=-all", "--inh-caps=-all",
                    CTL, "-s", lab.agent.socket, *words)
 
 
 def audited(lab, words, size):
-    """The audit line of a command, among those behind the first `size` octets of the log."""
+    """The audit line of a command, after the first `size` octets of the log."""
     def found():
         return [line for line in lab.agent.log_text()[size:].splitlines() if line.startswith("detnat-agent: audit: ") and f": {words} {{" in line]
     lines = wait_for(found, what=f"an audit line of {words}")
@@ -96,7 +96,7 @@ def test_members_of_detnat_change_nothing(gateway, words):
 
 @pytest.mark.parametrize("those,uid", [([OTHERS, READERS, ADMINS], USER), ([ADMINS, READERS], USER), ([OTHERS], 0)],
                          ids=["supplementary group", "primary group", "root"])
-def test_admins_and_root_change_everything_and_the_log_tells_who(gateway, those, uid):
+def test_admins_and_root_change_everything_and_the_log_names_the_user(gateway, those, uid):
     gateway.open_udp(gateway.host("10.0.0.10"))
     for words in CHANGES:
         size = len(gateway.agent.log_text())
@@ -109,12 +109,12 @@ def test_admins_and_root_change_everything_and_the_log_tells_who(gateway, those,
     gateway.outside.clear()
 
 
-def test_strangers_cannot_connect(gateway):
+def test_other_users_cannot_connect(gateway):
     result = command_of(gateway, [OTHERS], "status")
     assert result.status == 3, result
 
 
-def test_hundreds_of_groups_are_all_looked_at(gateway):
+def test_all_of_hundreds_of_groups_are_checked(gateway):
     assert command_of(gateway, [OTHERS, READERS, *range(60000, 60500), ADMINS], "timeouts", "reset").status == 0
     assert command_of(gateway, [OTHERS, READERS, *range(60000, 60500)], "timeouts", "reset").status == 1
 
@@ -129,7 +129,7 @@ def test_the_audit_line_names_arguments_and_why_it_was_refused(gateway):
             assert reason
 
 
-def test_a_quiet_log_has_audit_lines_all_the_same(lab, groups):
+def test_a_quiet_log_still_has_audit_lines(lab, groups):
     agent = lab.prepare().start("-q")
     agent.ctl("timeouts", "set", "udp=78")
     audited(lab, "timeouts set", 0)
@@ -143,8 +143,8 @@ def test_a_reader_is_answered_in_the_documented_shape(gateway):
     assert json.loads(result.stdout) == {"ok": False, "status": 1, "error": "reload: changes need root or membership of group detnat-admin"}
 
 
-def test_the_history_is_the_readers_to_ask(gateway):
-    """`who` reads the file, without the agent."""
+def test_members_of_detnat_can_query_the_history(gateway):
+    """`who` reads the file without the agent."""
     def who(*groups):
         return execute("setpriv", f"--reuid={USER}", f"--regid={groups[0]}", f"--groups={','.join(map(str, groups))}", CTL, "-j", "who", "1.1.1.0:1100",
                        "--state-dir", gateway.agent.state)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Outside ports, who gets in through them, and what happens when they or the room for sessions run out."""
+"""Outside ports, filtering, and what happens when ports or room for sessions run out."""
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -10,7 +10,7 @@ from lab import GATEWAY_IN, MAPPING, SERVER, block_of
 
 
 def out_port_of(lab, host, port, dst=SERVER, dport=53):
-    """Sends a UDP packet and returns the outside port that it leaves by."""
+    """Sends a UDP packet and returns its outside port."""
     lab.inside.send(lab.from_inside(host, UDP(sport=port, dport=dport), dst))
     came = lab.outside.packet()
     assert came[IP].src == block_of(host.addr).addr
@@ -18,46 +18,46 @@ def out_port_of(lab, host, port, dst=SERVER, dport=53):
     return came[UDP].sport
 
 
-def test_the_first_choice_is_kept_towards_every_destination(each):
-    host = each.host()
+def test_the_first_choice_is_kept_towards_every_destination(mode_lab):
+    host = mode_lab.host()
     block = block_of(host.addr)
     for port in (0, 1, 1023, 1024, 40000, 65534):
         for dst in (SERVER, "192.0.2.1", "192.0.2.2"):
-            each.open_udp(host, port, dst)
+            mode_lab.open_udp(host, port, dst)
     assert block.first_choice(65534)[1] == block.hi
 
 
-def test_a_clash_takes_another_port_of_the_block(each):
-    host = each.host()
+def test_a_clash_gets_another_port_of_the_block(mode_lab):
+    host = mode_lab.host()
     block = block_of(host.addr)
-    ports = [out_port_of(each, host, 3000 + 15 * n) for n in range(15)]
+    ports = [out_port_of(mode_lab, host, 3000 + 15 * n) for n in range(15)]
     assert ports[0] == block.first_choice(3000)[1]
     assert sorted(ports) == list(range(block.lo, block.hi + 1)), "each port of the block serves once"
-    # Each keeps the port it got, and answers find their way.
+    # Each keeps its port, and replies arrive.
     for n, port in enumerate(ports):
-        assert out_port_of(each, host, 3000 + 15 * n) == port
-        each.send_in(each.from_outside(block.addr, UDP(sport=53, dport=port)), host, 3000 + 15 * n)
+        assert out_port_of(mode_lab, host, 3000 + 15 * n) == port
+        mode_lab.send_in(mode_lab.from_outside(block.addr, UDP(sport=53, dport=port)), host, 3000 + 15 * n)
     # The next one is refused, though another destination, protocol or external port is not.
-    refused = each.from_inside(host, UDP(sport=9000, dport=53) / b"one more")
-    with each.counting(drop_ports_exhausted=1, sent_icmp_unreachable=1):
-        each.inside.send(refused)
-    packets.assert_icmp_error(each.inside.packet(), 3, 1, GATEWAY_IN, host.addr, refused)
-    each.outside.assert_silent()
-    each.open_udp(host, 9000, dport=54)
-    each.open_udp(host, 9000, "192.0.2.1")
-    each.tcp_out(host, block.first_choice(9000), "S", port=9000, dport=53)
-    each.ping(host, 9000)
-    user = each.agent.ctl("user", "show", host.addr)
+    refused = mode_lab.from_inside(host, UDP(sport=9000, dport=53) / b"one more")
+    with mode_lab.counting(drop_ports_exhausted=1, sent_icmp_unreachable=1):
+        mode_lab.inside.send(refused)
+    packets.assert_icmp_error(mode_lab.inside.packet(), 3, 1, GATEWAY_IN, host.addr, refused)
+    mode_lab.outside.assert_silent()
+    mode_lab.open_udp(host, 9000, dport=54)
+    mode_lab.open_udp(host, 9000, "192.0.2.1")
+    mode_lab.tcp_out(host, block.first_choice(9000), "S", port=9000, dport=53)
+    mode_lab.ping(host, 9000)
+    user = mode_lab.agent.ctl("user", "show", host.addr)
     assert (user["sessions"], user["quota_exceeded"]) == (19, 1)
 
 
-def test_protocols_have_the_whole_block_each(each):
-    host = each.host()
-    src = each.open_udp(host, 100, dport=80)
-    each.tcp_out(host, src, "S", port=100, dport=80)
-    assert each.ping(host, 100) == src
+def test_protocols_have_the_whole_block_each(mode_lab):
+    host = mode_lab.host()
+    src = mode_lab.open_udp(host, 100, dport=80)
+    mode_lab.tcp_out(host, src, "S", port=100, dport=80)
+    assert mode_lab.ping(host, 100) == src
     for payload in (UDP(sport=80, dport=src[1]), TCP(sport=80, dport=src[1], flags="SA"), ICMP(type=0, id=src[1])):
-        each.send_in(each.from_outside(src[0], payload), host, 100)
+        mode_lab.send_in(mode_lab.from_outside(src[0], payload), host, 100)
 
 
 STRANGERS = {
@@ -72,29 +72,29 @@ STRANGERS = {
 
 
 @pytest.mark.parametrize("name", STRANGERS)
-def test_only_the_external_endpoint_gets_in(each, name):
-    host = each.host()
-    addr, port = each.open_udp(host, block_of(host.addr).lo % 15)
+def test_only_the_external_endpoint_gets_in(mode_lab, name):
+    host = mode_lab.host()
+    addr, port = mode_lab.open_udp(host, block_of(host.addr).lo % 15)
     how = STRANGERS[name]
     port = how.get("port", port + how.get("offset", 0))
     payload = TCP(sport=53, dport=port, flags="A") if "tcp" in how else UDP(sport=how.get("sport", 53), dport=port)
-    with each.counting(drop_no_session=1):
-        each.outside.send(each.from_outside(how.get("addr", addr), payload, src=how.get("src", SERVER)))
-    each.inside.assert_silent()
-    each.outside.assert_silent()
+    with mode_lab.counting(drop_no_session=1):
+        mode_lab.outside.send(mode_lab.from_outside(how.get("addr", addr), payload, src=how.get("src", SERVER)))
+    mode_lab.inside.assert_silent()
+    mode_lab.outside.assert_silent()
 
 
-def test_an_echo_request_from_outside_opens_nothing(each):
-    host = each.host()
-    addr, ident = each.ping(host)
-    with each.counting(drop_no_session=None, drop_protocol=None):
-        each.outside.send(each.from_outside(addr, ICMP(type=8, id=ident)))
-        each.open_udp(host)
-    each.inside.assert_silent()
-    each.outside.assert_silent()
+def test_an_echo_request_from_outside_opens_nothing(mode_lab):
+    host = mode_lab.host()
+    addr, ident = mode_lab.ping(host)
+    with mode_lab.counting(drop_no_session=None, drop_protocol=None):
+        mode_lab.outside.send(mode_lab.from_outside(addr, ICMP(type=8, id=ident)))
+        mode_lab.open_udp(host)
+    mode_lab.inside.assert_silent()
+    mode_lab.outside.assert_silent()
 
 
-def test_the_quota_refuses_and_nothing_else_suffers(lab, mode):
+def test_the_quota_affects_no_other_subscriber(lab, mode):
     lab.start(sessions_per_user=3, quota_icmp_code=13, **mode)
     host, other = lab.host(), lab.host()
     for port in (1, 2, 3):
@@ -131,7 +131,7 @@ def test_refusals_are_answered_ten_times_a_second_at_most(lab):
     assert lab.agent.ctl("user", "show", host.addr)["quota_exceeded"] == 200
 
 
-def test_the_overflow_takes_what_the_slots_do_not(lab, mode):
+def test_the_overflow_takes_sessions_beyond_the_slots(lab, mode):
     lab.start(mappings=[{**MAPPING, "session_slots": 8}], overflow_sessions=8000, **mode)
     host = lab.host()
     block = block_of(host.addr)
@@ -145,7 +145,7 @@ def test_the_overflow_takes_what_the_slots_do_not(lab, mode):
     assert len(lab.sessions()) == len(sessions)
 
 
-def test_a_full_overflow_refuses_and_takes_nothing_from_others(lab):
+def test_a_full_overflow_refuses_and_evicts_no_session(lab):
     lab.start(mappings=[{**MAPPING, "session_slots": 8}], overflow_sessions=0)
     host, other = lab.host(), lab.host()
     lab.open_udp(other)

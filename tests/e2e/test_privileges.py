@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The agent as a user of its own with four capabilities: everything works, and nothing more is asked of the kernel."""
+"""The agent as an unprivileged user with four capabilities: everything works with these alone."""
 
 import os
 import pathlib
@@ -19,14 +19,14 @@ OTHER = ("10.99.0.0/24", "9.9.9.0/28")
 
 
 def as_user(capabilities=CAPABILITIES):
-    """What starts a program as detnat.service does: an ordinary user, ambient capabilities, no way to others."""
+    """A command that starts a program as detnat.service does: an ordinary user, ambient capabilities, no way to get others."""
     these = "-all" + "".join(f",+{c}" for c in capabilities)
     return ("setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--no-new-privs", f"--inh-caps={these}",
             f"--ambient-caps={these}", f"--bounding-set={these}")
 
 
 def prepared(it, capabilities=CAPABILITIES, **config):
-    """An agent that will run so, with directories that are its own."""
+    """An agent that will run like that, with its own directories."""
     agent = it.prepare(**config)
     agent.prefix = as_user(capabilities)
     for path in (agent.directory, agent.pins):
@@ -56,7 +56,7 @@ def gateway(run_directory):
 
 
 def capabilities(process):
-    """Every set of every thread, that of the event loop first."""
+    """The capability sets of every thread, that of the event loop first."""
     for status in sorted(pathlib.Path(f"/proc/{process.pid}/task").glob("*/status"), key=lambda path: int(path.parent.name)):
         fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
         yield {name: int(fields[name], 16) for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")}
@@ -68,18 +68,18 @@ def assert_alone(process):
     assert all(mask & ~MASK == 0 for sets in others for mask in sets.values())
 
 
-def test_it_has_these_capabilities_alone(gateway):
+def test_the_agent_has_only_these_capabilities(gateway):
     assert_alone(gateway.agent.process)
 
 
-def test_one_that_root_starts_gives_up_all_others(running):
-    assert_alone(running.agent.process)
-    status = pathlib.Path(f"/proc/{running.agent.process.pid}/status").read_text()
+def test_an_agent_started_by_root_drops_all_other_capabilities(running_lab):
+    assert_alone(running_lab.agent.process)
+    status = pathlib.Path(f"/proc/{running_lab.agent.process.pid}/status").read_text()
     assert "CapBnd:\t0000000000000000\n" in status and "NoNewPrivs:\t1\n" in status
 
 
 @pytest.mark.parametrize("missing", CAPABILITIES)
-def test_what_is_missing_is_named_at_the_start(lab, missing):
+def test_a_missing_capability_is_named_at_the_start(lab, missing):
     agent = prepared(lab, [c for c in CAPABILITIES if c != missing])
     result = agent.once()
     assert result.status == 2
@@ -126,12 +126,12 @@ def test_prepare_waits_for_no_other_agent(lab, accounts):
     assert lab.agent.pins.stat().st_uid == 0
 
 
-def test_prepare_without_the_user_says_what_makes_it(lab):
+def test_prepare_without_the_user_names_the_command_that_creates_it(lab):
     result = lab.prepare().once("--prepare")
     assert result.status == 1 and "there is no user detnat; `systemd-sysusers` makes it" in result.err
 
 
-# A command that changes the running datapath, and one that takes the change back.
+# A command that changes the running datapath, and one that reverts the change.
 CHANGES = [
     (("mapping", "add", *OTHER), ("mapping", "del", *OTHER)),
     (("interface", "del", "out0", "outside"), ("interface", "add", "out0", "outside")),
@@ -173,7 +173,7 @@ def test_sessions_outlive_the_agent(gateway, end):
     gateway.open_udp(host)
 
 
-def test_a_kill_during_a_trace_leaves_nothing_that_the_next_start_cannot_put_right(gateway):
+def test_a_start_after_a_kill_during_a_trace_restores_the_normal_programs(gateway):
     gateway.agent.ctl("trace", "start")
     gateway.agent.kill()
     gateway.agent.start()
@@ -198,8 +198,8 @@ def test_on_exit_detach_leaves_nothing(lab):
     assert not list(agent.pins.glob("v*"))
 
 
-def test_a_port_that_the_service_manager_holds_is_nobody_elses(lab):
-    """detnat-metrics.socket: the port is the agent's before it starts and while it is away."""
+def test_no_other_program_can_take_a_port_held_by_the_service_manager(lab):
+    """detnat-metrics.socket: the port is reserved before the agent starts and while it is down."""
     with isolation.inside(lab.gateway.path):
         held = socket.create_server(("127.0.0.1", 9469))
     agent = lab.prepare(metrics={})
@@ -227,7 +227,7 @@ def chunk_pins(agent):
     return sorted(path.name for path in agent.pins.glob("v*/*") if path.name.startswith(("subscriber_", "bucket_")))
 
 
-def test_pins_of_tables_come_and_go_with_them_and_strays_of_a_kill_are_removed(lab):
+def test_pins_of_tables_come_and_go_with_them_and_leftovers_of_a_kill_are_removed(lab):
     agent = prepared(lab).start()
     before = chunk_pins(agent)
     assert before, "a mapping has tables"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Interfaces that do not take the frames which XDP redirects to them, and others' claims to the same hooks."""
+"""Interfaces that refuse frames redirected by XDP, and foreign programs on the same hooks."""
 
 import pytest
 from scapy.layers.inet import TCP, UDP
@@ -16,7 +16,7 @@ AGAIN = "{}: frames are redirected to it again"
 
 
 def gro(lab, how):
-    """What makes the wires' far ends take redirected frames, or not."""
+    """Makes the wires' far ends accept redirected frames, or not."""
     for namespace in (lab.inside_ns, lab.outside_ns):
         namespace.run("ethtool", "-K", "eth0", "gro", how)
 
@@ -30,7 +30,7 @@ def both_ways(lab, host, port):
     lab.send_in(lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"answer"), host, port)
 
 
-def test_no_packet_is_lost_to_find_out(lab):
+def test_finding_out_loses_no_packet(lab):
     gro(lab, "off")
     lab.start(forwarding="redirect", xdp_mode="native")
     host = lab.host()
@@ -53,7 +53,7 @@ def test_redirects_resume_when_the_interface_takes_them(lab):
     assert lab.agent.counters()["redirect_errors"] == 0
 
 
-def test_an_interface_that_stops_to_take_them_is_served_by_the_kernel(lab):
+def test_the_kernel_forwards_to_an_interface_that_stops_taking_redirects(lab):
     lab.start(forwarding="redirect", xdp_mode="native")
     host = lab.host()
     both_ways(lab, host, 5000)
@@ -69,15 +69,15 @@ def test_an_interface_that_stops_to_take_them_is_served_by_the_kernel(lab):
 
 
 @pytest.fixture
-def refusing(lab):
-    """Both wires refuse what XDP redirects to them; its answers and hairpins go by the agent."""
+def lab_refusing_redirects(lab):
+    """Both wires refuse redirected frames; the agent sends answers and hairpins."""
     gro(lab, "off")
     lab.start(forwarding="redirect", xdp_mode="native", unsolicited_tcp="answer")
     return lab
 
 
-def test_what_an_interface_refuses_the_agent_sends(refusing):
-    lab, host = refusing, refusing.host()
+def test_the_agent_sends_frames_that_an_interface_refuses(lab_refusing_redirects):
+    lab, host = lab_refusing_redirects, lab_refusing_redirects.host()
     asked = request("1.1.1.2")
     lab.outside.send(asked)
     assert_answered(lab.outside, asked, OUT_MAC)
@@ -92,13 +92,13 @@ def test_what_an_interface_refuses_the_agent_sends(refusing):
     assert lab.agent.counters()["redirect_errors"] == 0
 
 
-def test_hairpins_of_wires_that_refuse_redirects(refusing):
-    alice, bob = refusing.host(), refusing.host()
-    open_one_side(refusing, alice, 4001, bob, 4002)
+def test_hairpins_between_interfaces_that_refuse_redirects(lab_refusing_redirects):
+    alice, bob = lab_refusing_redirects.host(), lab_refusing_redirects.host()
+    open_one_side(lab_refusing_redirects, alice, 4001, bob, 4002)
     for _ in range(50):
-        pass_(refusing, bob, 4002, alice, 4001)
-        pass_(refusing, alice, 4001, bob, 4002)
-    assert refusing.agent.counters()["redirect_errors"] == 0
+        pass_(lab_refusing_redirects, bob, 4002, alice, 4001)
+        pass_(lab_refusing_redirects, alice, 4001, bob, 4002)
+    assert lab_refusing_redirects.agent.counters()["redirect_errors"] == 0
 
 
 def test_an_ingress_qdisc_is_refused_and_nothing_changed(lab):
@@ -121,7 +121,7 @@ def test_a_deleted_blackhole_route_comes_back(lab):
 
 
 @pytest.mark.parametrize("rule", ["from 10.0.0.0/24 lookup main", "fwmark 7 lookup 100"])
-def test_policy_routing_that_comes_and_goes_breaks_nothing(lab, rule):
+def test_adding_and_removing_routing_rules_breaks_nothing(lab, rule):
     lab.start()
     host = lab.host()
     both_ways(lab, host, 5000)

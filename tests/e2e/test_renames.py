@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Interfaces that are called otherwise than in the configuration: followed by their index, and told of."""
+"""Interfaces whose name differs from the configuration: followed by index, and reported."""
 
 import json
 
@@ -18,7 +18,7 @@ def listed(lab, name):
 
 
 def programs(lab, link):
-    """Ids of what the link carries: XDP, and tc at its egress."""
+    """Ids of the link's programs: XDP, and tc at its egress."""
     xdp = machine.links(lab.gateway)[link]
     filters = json.loads(lab.gateway.run("tc", "-j", "filter", "show", "dev", link, "egress").stdout or "[]")
     return xdp and xdp["prog"]["id"], [f["options"]["prog"]["id"] for f in filters if "prog" in f.get("options", {})]
@@ -34,7 +34,7 @@ def wait_for_link(lab, name, link):
 
 
 def works(lab, host, src):
-    """A packet each way, compared whole."""
+    """A packet in each direction, compared completely."""
     lab.send_out(lab.from_inside(host, UDP(sport=5000, dport=53) / b"out"), src)
     lab.send_in(lab.from_outside(src[0], UDP(sport=53, dport=src[1]) / b"in"), host, 5000)
 
@@ -96,7 +96,7 @@ def test_a_later_agent_follows_the_link_too(lab, how, when):
     works(lab, host, src)
 
 
-def test_a_reload_keeps_the_link_and_one_with_the_new_name_takes_it_over(lab):
+def test_a_reload_keeps_the_link_and_one_with_the_new_name_adopts_it(lab):
     agent = lab.start()
     host = lab.host()
     src = lab.open_udp(host)
@@ -139,7 +139,7 @@ def test_one_link_is_not_named_twice(lab):
     assert listed(lab, "out0")["role"] == "both" and programs(lab, "wan0")[0]
 
 
-def test_another_link_of_the_old_name_is_told_of_and_taken_when_the_first_is_gone(lab):
+def test_another_link_of_the_old_name_is_reported_and_attached_when_the_first_is_gone(lab):
     lab.start()
     host = lab.host()
     src = lab.open_udp(host)
@@ -176,7 +176,7 @@ def test_links_that_swap_names_keep_their_roles(lab):
     works(lab, host, src)
 
 
-def test_an_interface_that_is_not_there_yet_is_waited_for_at_a_start_alone(lab):
+def test_only_a_start_waits_for_a_missing_interface(lab):
     agent = lab.prepare(interfaces={"inside": ["in0"], "outside": ["out0", "late0"]})
     refused = agent.once("-t")
     assert refused.status == 2 and "there is no interface late0" in refused.err, refused

@@ -16,13 +16,13 @@ RATE = 200  # packets a second, each way
 
 
 class Stream:
-    """Numbered packets both ways through one session, until told to stop; then all must have come, each whole."""
+    """Numbered packets in both directions through one session until stopped; then all must have arrived unchanged."""
 
     def __init__(self, lab):
         self.lab = lab
         self.host = lab.host()
         self.src = lab.open_udp(self.host)
-        # Without a UDP checksum packets differ in their mark alone: frames are made and compared as octets.
+        # Without a UDP checksum packets differ only in their number, so frames are made and compared as octets.
         out = lab.from_inside(self.host, UDP(sport=5000, dport=53) / bytes(8))
         back = lab.from_outside(self.src[0], UDP(sport=53, dport=self.src[1]) / bytes(8))
         out[UDP].chksum = back[UDP].chksum = 0
@@ -98,8 +98,8 @@ def assert_nothing_is_lost(lab, change):
 
 
 @pytest.mark.parametrize("how", RESTARTS)
-def test_a_restart_loses_no_packet(each, how):
-    assert_nothing_is_lost(each, RESTARTS[how])
+def test_a_restart_loses_no_packet(mode_lab, how):
+    assert_nothing_is_lost(mode_lab, RESTARTS[how])
 
 
 @pytest.mark.parametrize("how", CHANGES)
@@ -108,13 +108,13 @@ def test_a_change_loses_no_packet(lab, how):
     assert_nothing_is_lost(lab, CHANGES[how])
 
 
-def test_the_datapath_goes_on_without_an_agent(each):
-    with Stream(each):
-        each.agent.kill()
-    new = each.host()
-    each.open_udp(new)
-    each.agent.start()
-    assert len(each.sessions(new.addr)) == 1
+def test_the_datapath_continues_without_an_agent(mode_lab):
+    with Stream(mode_lab):
+        mode_lab.agent.kill()
+    new = mode_lab.host()
+    mode_lab.open_udp(new)
+    mode_lab.agent.start()
+    assert len(mode_lab.sessions(new.addr)) == 1
 
 
 def test_sessions_of_every_kind_survive(lab):
@@ -167,7 +167,7 @@ def test_a_changed_file_applies_as_a_reload_does(lab):
 
 @pytest.mark.parametrize("change", [{"forwarding": "kernel"}, {"unmatched": "route"}, {"hairpin": False}, {"overflow_sessions": 100}],
                          ids=lambda c: next(iter(c)))
-def test_settings_of_the_programs_change_by_reload(lab, change):
+def test_a_reload_changes_settings_of_the_programs(lab, change):
     agent = lab.start()
     host = lab.host()
     src = lab.open_udp(host)
@@ -217,7 +217,7 @@ def test_detach_leaves_nothing(lab, mode_):
     after = machine.traces(lab)
     after["neighbours"] = before["neighbours"]
     assert after == before
-    # Once more: nothing to do is no failure.
+    # Once more: having nothing to do is not a failure.
     agent.detach()
     assert machine.links(lab.gateway)["in0"] is None
 
@@ -240,8 +240,8 @@ def test_on_exit_detach(lab):
     assert machine.traces(lab) == before
 
 
-def test_detach_spares_the_programs_of_others(lab):
-    """An interface of no list keeps its qdisc and its routes."""
+def test_detach_spares_foreign_programs(lab):
+    """An interface without a role keeps its qdisc and its routes."""
     lab.gateway.ip("link", "add", "other0", "type", "veth", "peer", "name", "other1")
     lab.gateway.run("tc", "qdisc", "add", "dev", "other0", "clsact")
     agent = lab.prepare()
@@ -268,7 +268,7 @@ def test_a_stale_socket_does_not_hinder_a_start(lab):
     assert agent.ctl("status")["mappings"] == 1
 
 
-def test_ready_is_told_to_systemd(lab):
+def test_readiness_is_reported_to_systemd(lab):
     import os
     import socket
 
@@ -285,7 +285,7 @@ def test_ready_is_told_to_systemd(lab):
         assert b"READY=1" in listener.recv(4096).splitlines()
 
 
-def test_it_mounts_a_bpffs_where_there_is_none(lab):
+def test_it_mounts_a_bpffs_if_there_is_none(lab):
     agent = lab.prepare()
     plain = agent.directory / "plain"
     agent.write(pin_path=str(plain))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Starts and changes in slow motion: packets come behind each call by which the agent changes anything.
+"""Starts and changes in slow motion: packets arrive after each call by which the agent changes anything.
 
 strace holds the agent up for a few milliseconds after every call, so that a moment in which an inside address would
 leave untranslated is as long, wherever it is, and the flood finds it. What is in no mapping is routed, not dropped.
@@ -41,12 +41,12 @@ def calls(lab):
 
 @pytest.fixture(autouse=True)
 def no_leak_check(monkeypatch):
-    monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")  # which is done by ptrace, as strace works
+    monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")  # leak detection needs ptrace, which strace uses
 
 
 @pytest.mark.parametrize("forwarding", ["redirect", "kernel"])
 def test_nothing_leaks_during_a_first_start(lab, forwarding, monkeypatch):
-    """The guard is up, as the units see to it."""
+    """The guard is in place, as with the units."""
     assert lab.prepare(forwarding=forwarding, unmatched="route").once("--guard").status == 0
     with flooded(lab):
         start(lab, monkeypatch)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Interfaces of the configuration that stand on each other."""
+"""Configured interfaces that are stacked."""
 
 import pytest
 
@@ -28,15 +28,15 @@ def programs(lab):
 
 
 @pytest.fixture(params=STACKS)
-def stack(request):
+def stacked_interfaces(request):
     if not can_make(request.param):
         pytest.skip(f"this kernel has no {request.param}")
     return STACKS[request.param]
 
 
 @pytest.fixture
-def unmerged(lab):
-    """Generic XDP above other interfaces wants their GRO off."""
+def lab_without_gro(lab):
+    """A lab with GRO off, as generic XDP on stacked interfaces requires."""
     lab.gateway.run("ethtool", "-K", "out0", "gro", "off")
     return lab
 
@@ -44,11 +44,11 @@ def unmerged(lab):
 BOTH = {"inside": ["in0"], "outside": ["out0", "top0"]}
 
 
-def test_a_stack_is_refused_by_everything_that_is_asked_for_it(unmerged, stack):
-    lab = unmerged
-    lab.gateway.batch(*stack)
+def test_a_stack_is_refused_by_check_start_reload_and_interface_add(lab_without_gro, stacked_interfaces):
+    lab = lab_without_gro
+    lab.gateway.batch(*stacked_interfaces)
     agent = lab.start()
-    message = "top0: is a %s that stands on out0, and both have a role" % stack[0].split("type ")[1].split()[0]
+    message = "top0: is a %s that stands on out0, and both have a role" % stacked_interfaces[0].split("type ")[1].split()[0]
     assert message in agent.refused("interface", "add", "top0", "outside")
     agent.write(interfaces=BOTH)
     assert message in agent.refused("reload")
@@ -64,14 +64,14 @@ def test_a_stack_is_refused_by_everything_that_is_asked_for_it(unmerged, stack):
     agent.start()
 
 
-def test_a_stack_that_comes_while_the_agent_runs_is_told_of(unmerged, stack):
-    lab = unmerged
+def test_a_stack_that_appears_while_the_agent_runs_is_reported(lab_without_gro, stacked_interfaces):
+    lab = lab_without_gro
     agent = lab.start(interfaces=BOTH)
     assert listed(lab, "top0")["xdp"] == "absent"
-    lab.gateway.batch(*stack)
+    lab.gateway.batch(*stacked_interfaces)
     wait_for(lambda: "stands on out0" in (listed(lab, "top0")["problem"] or ""), what="the stack to be told of")
     assert agent.log_text().count("stands on out0") == 1
-    # Nothing is taken off; the bridge may have got its programs before the port became one.
+    # Nothing is detached; the bridge may have got its programs before the port was added.
     assert programs(lab) >= {"in0", "out0"}
     assert "stands on out0" in str(agent.ctl("explain", "10.0.0.9"))
     lab.gateway.ip("link", "del", "top0")
@@ -88,8 +88,8 @@ def make_bridge_of_both(lab):
     return agent
 
 
-def test_del_never_says_deleted_while_a_program_stays(unmerged):
-    lab = unmerged
+def test_del_does_not_print_deleted_while_a_program_remains(lab_without_gro):
+    lab = lab_without_gro
     if not can_make("bridge"):
         pytest.skip("this kernel has no bridge")
     agent = make_bridge_of_both(lab)
@@ -103,8 +103,8 @@ def test_del_never_says_deleted_while_a_program_stays(unmerged):
 
 
 @pytest.mark.parametrize("how", ["--detach", "a file without them"])
-def test_programs_go_from_the_top_of_a_stack_down(unmerged, how):
-    lab = unmerged
+def test_programs_are_detached_from_the_top_of_a_stack_down(lab_without_gro, how):
+    lab = lab_without_gro
     if not can_make("bridge"):
         pytest.skip("this kernel has no bridge")
     agent = make_bridge_of_both(lab)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Trouble beside the datapath: translation starts and goes on, the trouble is told, and it mends itself."""
+"""Troubles outside the datapath: translation starts and continues, the trouble is reported, and the agent recovers."""
 
 import contextlib
 import dataclasses
@@ -31,7 +31,7 @@ def troubles(agent):
 
 
 def told(agent, what, text):
-    """Waits until the trouble is in status; its text has these words, and so has the log."""
+    """Waits until the trouble is in status; its text and the log have these words."""
     found = wait_for(lambda: troubles(agent).get(what), what=f"the trouble {what}")
     assert text in found["text"], found
     assert found["text"] in agent.log_text()
@@ -43,26 +43,26 @@ def healed(agent, what):
     wait_for(lambda: what not in troubles(agent), what=f"the end of the trouble {what}")
 
 
-# ---- what is there at a start, and ends by itself
+# ---- troubles that exist at a start and end
 
 
 @contextlib.contextmanager
 def port_taken(lab):
-    """Somebody without any rights listens there."""
+    """An unprivileged process listens there."""
     with lab.gateway.enter(), socket.create_server(("127.0.0.1", 9469)):
         yield
 
 
 @contextlib.contextmanager
 def address_missing(lab):
-    """The address comes when the block ends."""
+    """The address appears when the block ends."""
     yield
     lab.gateway.ip("addr", "add", "10.99.99.99/32", "dev", "out0")
 
 
 @contextlib.contextmanager
 def state_disk(lab, change, back):
-    """The state directory is a disk of its own; change() spoils it, back() mends it."""
+    """The state directory is a separate disk; change() breaks it, back() restores it."""
     change(lab.agent.state)
     yield
     back(lab.agent.state)
@@ -73,7 +73,7 @@ def remount(path, flags):
 
 
 def fill(path):
-    # Room that the agent has reserved behind the end of the history is given back.
+    # Frees the room that the agent has reserved after the end of the history.
     with contextlib.suppress(FileNotFoundError):
         os.truncate(path / "history.jsonl", (path / "history.jsonl").stat().st_size)
     with open(path / "ballast", "wb", buffering=0) as file, contextlib.suppress(OSError):
@@ -100,8 +100,8 @@ class Fault:
     fault: typing.Callable
     what: str
     text: str
-    strict: str = ""  # what -t says; empty: it does not look at that
-    disk: str = ""  # a directory of the agent's that is a small disk of its own
+    strict: str = ""  # the message of -t; empty: -t does not check that
+    disk: str = ""  # a directory of the agent that is a small separate disk
 
 
 FAULTS = [
@@ -120,7 +120,7 @@ FAULTS = [
 
 
 def refused_change(agent, why):
-    """What is left of the last page of a disk may still take some lines; then a change is refused, which one is returned."""
+    """The last page of a disk may still take some lines; then a change is refused. Returns which one."""
     for change in itertools.cycle(("add", "del")):
         result = agent.command("mapping", change, *PAIR)
         if result.status:
@@ -130,7 +130,7 @@ def refused_change(agent, why):
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.name)
 @pytest.mark.parametrize("over_pins", (False, True), ids=("first start", "restart"))
-def test_a_start_goes_on_with(lab, fault, over_pins):
+def test_a_start_translates_despite(lab, fault, over_pins):
     agent = lab.prepare(**fault.config)
     host, change = lab.host(), "add"
     if fault.disk:
@@ -145,7 +145,7 @@ def test_a_start_goes_on_with(lab, fault, over_pins):
         agent.kill()
         lab.gateway.ip("addr", "del", "10.99.99.99/32", "dev", "out0")
     with fault.fault(lab):
-        # Over pins -t takes what is in the way for the agent that runs.
+        # Over pins, -t takes the obstacle for the running agent.
         if fault.strict and not over_pins:
             result = agent.once("-t")
             assert result.status == 2 and fault.strict in result.err, result
@@ -183,7 +183,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("file", BAD_FILES)
-def test_a_restart_goes_on_where_the_file(lab, file):
+def test_a_restart_continues_with_the_previous_configuration_if_the_file(lab, file):
     agent = lab.start()
     agent.ctl("mapping", "add", *PAIR)
     host = lab.host()
@@ -214,7 +214,7 @@ def test_a_first_start_with_a_bad_file_ends_with_2(lab):
     assert result.status == 2 and f"{agent.path}:1" in result.err, result
 
 
-def test_a_bad_file_at_a_reload_is_told_until_it_is_mended(lab):
+def test_a_bad_file_at_a_reload_is_a_trouble_until_it_is_corrected(lab):
     agent = lab.start()
     good = agent.path.read_text()
     agent.path.write_text("{")
@@ -225,7 +225,7 @@ def test_a_bad_file_at_a_reload_is_told_until_it_is_mended(lab):
     healed(agent, "config")
 
 
-def test_a_storm_of_reloads_with_a_bad_file_says_so_a_few_times(lab):
+def test_a_storm_of_reloads_with_a_bad_file_is_logged_a_few_times(lab):
     agent = lab.start()
     agent.path.write_text("{")
     before = len(agent.log_text().splitlines())
@@ -247,7 +247,7 @@ def signal_state(pid, key):
 
 
 def test_a_signal_right_after_the_start_is_not_lost(lab):
-    """The process is hung up on from the moment at which it holds signals back, until it is ready."""
+    """Sends SIGHUP to the process from the moment it blocks signals until it is ready."""
     agent = lab.prepare()
     agent.launch()
     pid = agent.process.pid
@@ -274,7 +274,7 @@ def test_an_end_right_after_the_start_is_a_clean_end(lab):
 
 @contextlib.contextmanager
 def unread_log(lab, agent):
-    """The agent's standard error is a pipe that nobody reads; yields the end to read from."""
+    """The agent's standard error is a pipe that is not read; yields the reading end."""
     reader, writer = os.pipe()
     agent.process = lab.gateway.popen(AGENT, "-v", "-c", agent.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=writer)
     try:
@@ -288,7 +288,7 @@ def unread_log(lab, agent):
         os.close(reader)
 
 
-def test_a_log_that_is_not_read_holds_nobody_up(lab):
+def test_a_log_that_is_not_read_delays_nothing(lab):
     agent = lab.prepare()
     with unread_log(lab, agent) as reader:
         good = agent.path.read_text()
@@ -327,7 +327,7 @@ def test_a_log_that_is_not_read_holds_nobody_up(lab):
 # ---- the mapping history while the agent runs
 
 
-def test_a_restart_goes_on_where_the_state_directory_cannot_be_used(lab):
+def test_a_restart_continues_without_a_usable_state_directory(lab):
     agent = lab.start()
     host = lab.host()
     lab.open_udp(host)
@@ -346,7 +346,7 @@ def test_a_restart_goes_on_where_the_state_directory_cannot_be_used(lab):
 
 @contextlib.contextmanager
 def injecting(pid, *what):
-    """strace changes system calls of the process meanwhile."""
+    """strace tampers with system calls of the process during the block."""
     tracer = isolation.popen("strace", "-f", "-q", "-o", "/dev/null", *what, "-p", str(pid), stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: "TracerPid:\t0" not in open(f"/proc/{pid}/status", encoding="ascii").read(), what="strace")
@@ -357,7 +357,7 @@ def injecting(pid, *what):
 
 
 def test_a_slow_disk_delays_changes_of_mappings_and_nothing_else(lab):
-    """fsync takes 4 s. A change takes effect after that, and the history says when."""
+    """fsync takes 4 s. A change takes effect after that, at the time that the history records."""
     agent = lab.start()
     with injecting(agent.process.pid, "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=4000000"):
         change = isolation.popen(CTL, "-s", agent.socket, "mapping", "add", *PAIR, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -378,8 +378,8 @@ def test_a_slow_disk_delays_changes_of_mappings_and_nothing_else(lab):
     assert agent.ctl("status")["history"]["line"] == second["line"]
 
 
-def test_an_end_in_the_middle_of_a_change_takes_it_back(lab):
-    agent = lab.prepare().start(ASAN_OPTIONS="detect_leaks=0")  # which is done by ptrace, as strace works
+def test_an_end_in_the_middle_of_a_change_undoes_it(lab):
+    agent = lab.prepare().start(ASAN_OPTIONS="detect_leaks=0")  # leak detection needs ptrace, which strace uses
     with injecting(agent.process.pid, "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=2000000"):
         change = isolation.popen(CTL, "-s", agent.socket, "mapping", "add", *PAIR, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         wait_for(lambda: (agent.state / "history.jsonl").read_text().count(OTHER["in"]), what="the record")
@@ -391,8 +391,8 @@ def test_an_end_in_the_middle_of_a_change_takes_it_back(lab):
     assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"]]
 
 
-def test_a_file_that_may_not_grow_is_a_full_disk(lab):
-    """RLIMIT_FSIZE: the write fails, and SIGXFSZ ends nobody."""
+def test_a_file_at_its_size_limit_is_a_full_disk(lab):
+    """RLIMIT_FSIZE: the write fails, and SIGXFSZ does not end the agent."""
     agent = lab.start()
     size = (agent.state / "history.jsonl").stat().st_size
     resource.prlimit(agent.process.pid, resource.RLIMIT_FSIZE, (size + 100, resource.RLIM_INFINITY))
@@ -408,7 +408,7 @@ def test_a_file_that_may_not_grow_is_a_full_disk(lab):
 # ---- the control socket
 
 
-def test_a_control_socket_that_was_removed_is_made_again(lab):
+def test_a_control_socket_that_was_removed_is_created_again(lab):
     agent = lab.start()
     agent.socket.unlink()
     wait_for(agent.socket.exists, what="the socket")
@@ -416,7 +416,7 @@ def test_a_control_socket_that_was_removed_is_made_again(lab):
     assert "was removed; it is made again" in agent.log_text()
 
 
-def test_a_control_socket_that_cannot_be_made_is_waited_for(lab):
+def test_a_control_socket_that_cannot_be_created_is_retried(lab):
     agent = lab.start()
     agent.kill()
     agent.socket.unlink(missing_ok=True)
@@ -429,10 +429,10 @@ def test_a_control_socket_that_cannot_be_made_is_waited_for(lab):
     healed(agent, "control")
 
 
-# ---- sources and addresses that come and go
+# ---- addresses that come and go
 
 
-def test_an_ipfix_source_that_goes_and_comes_back(lab):
+def test_an_ipfix_source_that_disappears_and_returns(lab):
     agent = lab.prepare(ipfix={"collector": "198.51.100.7:4739", "source": "10.99.99.99:4739", "template_interval": 10})
     lab.gateway.ip("addr", "add", "10.99.99.99/32", "dev", "out0")
     agent.start()

@@ -8,7 +8,7 @@ import pytest
 import isolation
 import prometheus
 
-UNITS = {  # and how much of 10 systemd may rate their exposure: the guard's runs as root, before there need be users
+UNITS = {  # and their highest exposure of 10 by systemd's rating: the guard's unit runs as root, possibly before users exist
     "detnat.service": 2.0,
     "detnat-guard.service": 2.5,
 }
@@ -19,14 +19,14 @@ def unit(request):
     return prometheus.TREE / "deploy" / request.param
 
 
-def test_its_exposure_is_low(run_directory, unit):
+def test_systemd_rates_the_exposure_as_low(run_directory, unit):
     result = isolation.run("systemd-analyze", "security", "--offline=true", "--threshold=100", "--no-pager", unit)
     exposure = re.search(rf"Overall exposure level for {unit.name}: ([0-9.]+)", result.stdout)[1]
     assert float(exposure) <= UNITS[unit.name]
 
 
 def test_systemd_finds_nothing_wrong_with_it(run_directory, unit):
-    """Unknown settings and values are what it complains of; the programs are not installed here."""
+    """It would report unknown settings and values; the programs are replaced, as they are not installed here."""
     text = re.sub(r"/usr/sbin/detnat-agent|/bin/kill", "/bin/true", unit.read_text())
     path = run_directory / unit.name
     path.write_text(text)

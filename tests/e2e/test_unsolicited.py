@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""TCP from outside that is of no session, dropped or answered (unsolicited_tcp, RFC 5382 REQ-4)."""
+"""TCP from outside without a session, dropped or answered (unsolicited_tcp, RFC 5382 REQ-4)."""
 
 import errno
 import select
@@ -15,12 +15,12 @@ from agent import wait_for
 from lab import GATEWAY_IN, GATEWAY_OUT, MAPPING, OUT_MAC, SERVER, SERVER_MAC, Lab, block_of
 
 CLIENT = "10.0.0.9"
-WAIT = 6.0  # seconds for which a SYN is answered by nothing
+WAIT = 6.0  # seconds without an answer to a SYN
 
 
 @pytest.fixture(scope="module")
-def answering(run_directory, mode):
-    """A lab whose gateway answers, shared by the tests of a module; each takes hosts of its own."""
+def answering_lab(run_directory, mode):
+    """A lab whose gateway answers, shared by the tests of a module; each uses its own hosts."""
     lab = Lab(run_directory)
     try:
         lab.start(unsolicited_tcp="answer", **mode)
@@ -31,15 +31,15 @@ def answering(run_directory, mode):
 
 @pytest.fixture(autouse=True)
 def silent_wires(request):
-    if "answering" in request.fixturenames:
-        lab = request.getfixturevalue("answering")
+    if "answering_lab" in request.fixturenames:
+        lab = request.getfixturevalue("answering_lab")
         lab.inside.clear()
         lab.outside.clear()
 
 
 @pytest.fixture
-def world(lab, mode):
-    """A lab whose wires end in kernels instead of scapy."""
+def real_hosts_lab(lab, mode):
+    """A lab whose hosts are kernels instead of scapy."""
     lab.inside_ns.batch(f"addr add {CLIENT}/16 dev eth0", f"route add default via {GATEWAY_IN}")
     lab.outside_ns.batch(f"link set eth0 address {SERVER_MAC}", f"addr add {SERVER}/24 dev eth0",
                          f"route add {MAPPING['out']} via {GATEWAY_OUT}")
@@ -72,60 +72,60 @@ def forget_padding(frame):
     ("F", b"", 1000, 0, ("RA", 0, 1001)),
     ("P", b"x" * 7, 0xFFFFFFFE, 0, ("RA", 0, 5)),
 ], ids=lambda v: v if isinstance(v, str) else "")
-def test_a_segment_is_reset(answering, flags, text, seq, ack, answer):
-    host = answering.host()
-    packet = stranger(answering, host, flags, text, seq=seq, ack=ack)
-    with answering.counting(drop_no_session=1, sent_tcp_reset=1):
-        answering.outside.send(packet)
-        came = answering.outside.receive()
+def test_a_segment_is_reset(answering_lab, flags, text, seq, ack, answer):
+    host = answering_lab.host()
+    packet = stranger(answering_lab, host, flags, text, seq=seq, ack=ack)
+    with answering_lab.counting(drop_no_session=1, sent_tcp_reset=1):
+        answering_lab.outside.send(packet)
+        came = answering_lab.outside.receive()
     assert came is not None, "nothing came"
     assert forget_padding(came) == bytes(reset_of(packet, *answer))
-    answering.inside.assert_silent()
-    assert answering.sessions(host.addr, "--all") == []
+    answering_lab.inside.assert_silent()
+    assert answering_lab.sessions(host.addr, "--all") == []
 
 
 @pytest.mark.parametrize("flags", ["R", "RA", "RS"])
-def test_a_reset_is_not_answered(answering, flags):
-    host = answering.host()
-    with answering.counting(drop_no_session=1):
-        answering.outside.send(stranger(answering, host, flags))
-    answering.outside.assert_silent()
+def test_a_reset_is_not_answered(answering_lab, flags):
+    host = answering_lab.host()
+    with answering_lab.counting(drop_no_session=1):
+        answering_lab.outside.send(stranger(answering_lab, host, flags))
+    answering_lab.outside.assert_silent()
 
 
-def test_what_comes_from_nobody_is_not_answered(answering):
-    block = block_of(answering.host().addr)
-    with answering.counting(drop_martian=2):
+def test_segments_from_martians_are_not_answered(answering_lab):
+    block = block_of(answering_lab.host().addr)
+    with answering_lab.counting(drop_martian=2):
         for src in ("127.0.0.1", "1.1.1.1"):
-            answering.outside.send(answering.from_outside(block.addr, TCP(sport=80, dport=block.lo, flags="A"), src=src))
-    answering.outside.assert_silent()
+            answering_lab.outside.send(answering_lab.from_outside(block.addr, TCP(sport=80, dport=block.lo, flags="A"), src=src))
+    answering_lab.outside.assert_silent()
 
 
-def test_a_syn_is_answered_after_six_seconds(answering):
-    """Once, by an ICMP error that quotes it as it came, however often it was sent; and never if the inside opened meanwhile."""
-    host, opener = answering.host(), answering.host()
-    syn = stranger(answering, host, "S", seq=77, options=[("MSS", 1400), ("NOP", None), ("WScale", 7)])
+def test_a_syn_is_answered_after_six_seconds(answering_lab):
+    """Once, by an ICMP error that quotes it unchanged, however often it was sent; never if the subscriber opened the session meanwhile."""
+    host, opener = answering_lab.host(), answering_lab.host()
+    syn = stranger(answering_lab, host, "S", seq=77, options=[("MSS", 1400), ("NOP", None), ("WScale", 7)])
     src = block_of(opener.addr).first_choice(5000)
-    with answering.counting(drop_no_session=3, sent_icmp_port=1):
+    with answering_lab.counting(drop_no_session=3, sent_icmp_port=1):
         began = time.monotonic()
-        answering.outside.send(answering.from_outside(src[0], TCP(sport=80, dport=src[1], flags="S")))
-        answering.outside.send(syn)
+        answering_lab.outside.send(answering_lab.from_outside(src[0], TCP(sport=80, dport=src[1], flags="S")))
+        answering_lab.outside.send(syn)
         wait_for(lambda: time.monotonic() > began + 1, what="a second")  # as a host sends it again
-        answering.outside.send(syn)
-        answering.tcp_out(opener, src, "S")
-        came = answering.outside.packet(timeout=WAIT + 4)
+        answering_lab.outside.send(syn)
+        answering_lab.tcp_out(opener, src, "S")
+        came = answering_lab.outside.packet(timeout=WAIT + 4)
         took = time.monotonic() - began
     assert WAIT <= took < WAIT + 2, took
     packets.assert_icmp_error(came, 3, 3, GATEWAY_OUT, SERVER, syn)
     assert packets.quote_of(came) == bytes(syn[IP]), "all of it"
     assert (came.src, came.dst, came[IP].tos, came[IP].ttl) == (OUT_MAC, SERVER_MAC, 0xC0, 64)
-    # The other SYN came first; both have had their time, and so has the one that was sent again.
-    last = stranger(answering, host, "S", seq=78)
-    with answering.counting(drop_no_session=1, sent_icmp_port=1):
-        answering.outside.send(last)
-        came = answering.outside.packet(timeout=WAIT + 4)
+    # The other SYN came first; the time of both has passed, and that of the repeated one.
+    last = stranger(answering_lab, host, "S", seq=78)
+    with answering_lab.counting(drop_no_session=1, sent_icmp_port=1):
+        answering_lab.outside.send(last)
+        came = answering_lab.outside.packet(timeout=WAIT + 4)
     assert packets.quote_of(came) == bytes(last[IP])
-    answering.outside.assert_silent()
-    answering.inside.assert_silent()
+    answering_lab.outside.assert_silent()
+    answering_lab.inside.assert_silent()
 
 
 def test_by_default_nothing_is_answered_until_a_reload_says_so(lab):
@@ -144,7 +144,7 @@ def test_by_default_nothing_is_answered_until_a_reload_says_so(lab):
     with lab.counting(drop_no_session=1, sent_tcp_reset=1):
         lab.outside.send(packet)
         assert lab.outside.packet()[TCP].flags == "R"
-    # A SYN that waits when it is turned off is not answered when its time comes.
+    # A SYN that is waiting when the option is disabled is not answered.
     with lab.counting(drop_no_session=1):
         lab.outside.send(stranger(lab, host, "S", seq=3))
     lab.agent.write(unsolicited_tcp="drop")
@@ -159,7 +159,7 @@ def test_without_the_agent_a_syn_is_dropped(lab, mode):
     host = lab.host()
     lab.agent.stop()
     lab.outside.send(stranger(lab, host, "S", seq=1))
-    # The datapath goes on by itself.
+    # The datapath continues by itself.
     lab.outside.send(stranger(lab, host, "A", seq=1, ack=9))
     assert lab.outside.packet()[TCP].flags == "R"
     lab.outside.assert_silent()
@@ -176,9 +176,9 @@ def connecting(addr, port):
     return s
 
 
-def test_a_host_outside_is_told(world):
-    """connect() fails after some 6 s, and not when it has tried for minutes."""
-    with world.outside_ns.enter():
+def test_explain_recognises_an_outside_host(real_hosts_lab):
+    """connect() fails after some 6 s instead of minutes."""
+    with real_hosts_lab.outside_ns.enter():
         s = connecting(SERVER, 80)
     with s:
         began = time.monotonic()
@@ -188,24 +188,24 @@ def test_a_host_outside_is_told(world):
         assert WAIT <= time.monotonic() - began < WAIT + 3
 
 
-def test_both_sides_open_at_once(world):
+def test_both_sides_open_at_once(real_hosts_lab):
     """Without any listening socket: each side's SYN meets the other's, and no ICMP error disturbs it."""
     src = block_of(CLIENT).first_choice(5000)
-    with world.outside_ns.enter():
+    with real_hosts_lab.outside_ns.enter():
         there = connecting(SERVER, 80)
         other = connecting(SERVER, 81)
-    with world.inside_ns.enter():
+    with real_hosts_lab.inside_ns.enter():
         here = connecting(CLIENT, 5000)
     with here, there, other:
-        before = world.agent.counters()["drop_no_session"]
+        before = real_hosts_lab.agent.counters()["drop_no_session"]
         there.connect_ex(src)
-        wait_for(lambda: world.agent.counters()["drop_no_session"] > before, what="the SYN from outside to be dropped")
+        wait_for(lambda: real_hosts_lab.agent.counters()["drop_no_session"] > before, what="the SYN from outside to be dropped")
         other.connect_ex((src[0], src[1] + 1))
         here.connect_ex((SERVER, 80))
         for s in (here, there):
             assert select.select([], [s], [], 20)[1], "no connection"
             assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
-        # One that nobody inside opens, of later: when it is answered, the first one's time has passed.
+        # A later one that no subscriber opens: when it is answered, the first one's time has passed.
         assert select.select([], [other], [], WAIT + 5)[1]
         assert other.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
         for s in (here, there):
@@ -214,6 +214,6 @@ def test_both_sides_open_at_once(world):
         there.sendall(b"from outside")
         assert there.recv(100) == b"from inside"
         assert here.recv(100) == b"from outside"
-    assert world.agent.counters()["sent_icmp_port"] == 1
-    answers = [frame for frame in world.outside.drain() if Ether(frame).haslayer(ICMP)]
+    assert real_hosts_lab.agent.counters()["sent_icmp_port"] == 1
+    answers = [frame for frame in real_hosts_lab.outside.drain() if Ether(frame).haslayer(ICMP)]
     assert len(answers) == 1 and Ether(answers[0])[ICMP].code == 3

@@ -21,7 +21,7 @@ def describe(frame):
 
 
 class Wire:
-    """The far end of a link of the gateway: sends frames to the gateway and sees all that come from it."""
+    """The far end of a gateway's link: sends frames to the gateway and receives all frames from it."""
 
     def __init__(self, namespace, interface):
         with namespace.enter():
@@ -35,7 +35,7 @@ class Wire:
         self.socket.close()
 
     def send(self, *packets):
-        """Sends packets (scapy or bytes) as they are; returns them as bytes."""
+        """Sends packets (scapy or bytes) unchanged; returns them as bytes."""
         frames = [bytes(p) for p in packets]
         for frame in frames:
             self.socket.send(frame)
@@ -70,24 +70,24 @@ class Wire:
             missing.remove(frame)
 
     def packet(self, timeout=PATIENCE, kinds=(ETH_IPV4,)):
-        """The next frame of the wanted kinds, taken apart."""
+        """The next frame of the wanted kinds, dissected."""
         frame = self.receive(timeout, kinds)
         assert frame is not None, f"{self.name}: nothing came"
         return Ether(frame)
 
     def clear(self):
-        """Forgets all frames that have come, of whatever kind."""
+        """Discards all frames received so far."""
         while self.receive(timeout=0, kinds=None) is not None:
             pass
 
     def drain(self):
-        """All frames of IPv4 that have come already."""
+        """All IPv4 frames received so far."""
         frames = []
         while (frame := self.receive(timeout=0)) is not None:
             frames.append(frame)
         return frames
 
     def assert_silent(self):
-        """No IPv4 frame has come. Call it once it is known that the packet's fate is decided."""
+        """Asserts that no IPv4 frame has arrived. Call it once the packet has been processed."""
         frames = self.drain()
         assert not frames, f"{self.name}: came " + "\n".join(map(describe, frames))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Writes the seeds of the fuzzers: seeds.py DIRECTORY, a folder for each fuzzer there."""
+"""Writes the seeds of the fuzzers: seeds.py DIRECTORY, with one folder per fuzzer."""
 
 import pathlib
 import struct
@@ -30,7 +30,7 @@ def message(kind, body):
 
 
 def reply(question, *messages):
-    """Answers to one of the questions of fuzz_replies: each a message behind its length."""
+    """Answers to one request of fuzz_replies: each message preceded by its length."""
     return bytes([question]) + b"".join(struct.pack("H", len(m)) + m for m in messages)
 
 

@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "datapath/bypass.h"
+#include "datapath/bypass_ranges.h"
 
 static struct settings settings_of(const char *const *prefixes, size_t n)
 {

@@ -188,3 +188,27 @@ Test(config_write, any_configuration_is_read_back_as_it_was)
 		cr_assert_null(strchr(text, '\n'), "one line, as the control socket and the pinned map want it");
 	}
 }
+
+Test(config_write, any_configuration_gives_the_programs_the_settings_of_its_keys)
+{
+	for (uint32_t seed = 1; seed <= 100; seed++) {
+		struct settings s = { .hz = 250, .trace = 1 };
+
+		state = seed * 2654435761U;
+
+		_cleanup_config_ struct config *c = random_config();
+
+		config_settings(c, &s);
+		cr_assert_eq(s.overflow_sessions, c->overflow_sessions);
+		cr_assert_eq(s.unmatched, c->unmatched);
+		cr_assert_eq(s.guard, c->guard);
+		cr_assert_eq(s.answer_arp, c->answer_arp);
+		cr_assert_eq(s.hairpin, c->hairpin);
+		cr_assert_eq(s.tcp_mss_clamp, c->tcp_mss_clamp);
+		cr_assert_eq(s.udp_inbound_refresh, c->udp_inbound_refresh);
+		cr_assert_eq(s.unsolicited_tcp, c->unsolicited_tcp);
+		cr_assert_eq(s.quota_icmp_code, c->quota_icmp_code);
+		cr_assert_eq(s.hz, 250, "what the machine decides stays");
+		cr_assert_eq(s.trace, 1);
+	}
+}

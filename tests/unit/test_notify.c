@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "host/notify.h"
+#include "host/service_manager.h"
 #include "base/base.h"
 
 /* A socket of an abstract name of this process's own, which NOTIFY_SOCKET then names. */

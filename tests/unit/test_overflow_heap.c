@@ -26,7 +26,7 @@ static void take_all(const uint32_t *count, uint32_t n_addrs, unsigned *ret_wind
 
 			for (uint32_t k = 0; addr >= from && k < count[addr]; k++)
 				cr_assert_eq(overflow_heap_push(&h, &(struct overflow_key){ .addr = addr }), 0);
-			cr_assert_leq(h.n, overflow_heap_max);
+			cr_assert_leq(h.heap.n, overflow_heap_max);
 		}
 		for (; (top = overflow_heap_top(&h)); overflow_heap_pop(&h)) {
 			cr_assert_geq(top->addr, last);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "datapath/bypass.h"
+#include "datapath/bypass_ranges.h"
 #include "change/preflight.h"
 #include "links/devices.h"
 #include "punt/event_ring.h"

@@ -7,7 +7,7 @@
 
 #include "tables_fixture.h"
 #include "sessions/top.h"
-#include "base/heap.h"
+#include "sessions/top_heap.h"
 
 #define NOW 100000U
 
@@ -201,13 +201,15 @@ Test(top_heap, keeps_the_highest_whatever_the_order)
 
 			if (top_heap_takes(&h, &rank))
 				cr_assert_eq(top_heap_put(&h, &rank), 0);
-			cr_assert(h.n <= 100 && h.room <= 100);
+			cr_assert(h.heap.n <= 100 && h.heap.room <= 100);
 		}
-		qsort(h.rank, h.n, sizeof(*h.rank), top_rank_compare);
-		cr_assert_eq(h.n, 100);
+		struct top_rank *rank = h.heap.items;
+
+		cr_assert_eq(h.heap.n, 100);
+		qsort(rank, h.heap.n, sizeof(*rank), top_rank_compare);
 		for (uint32_t i = 0; i < 100; i++)
-			cr_expect_eq(h.rank[i].in_addr, 9990 - i / 10 * 10 + i % 10, "turn %d, %u: %u", turn, i,
-				     h.rank[i].in_addr);
+			cr_expect_eq(rank[i].in_addr, 9990 - i / 10 * 10 + i % 10, "turn %d, %u: %u", turn, i,
+				     rank[i].in_addr);
 		top_heap_free(&h);
 	}
 }

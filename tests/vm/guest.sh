@@ -34,7 +34,7 @@ wait_for() {
     done
 }
 
-# check NAME COMMAND…: one line of result. The command runs in this shell. What a failing command said goes to the console.
+# check NAME COMMAND…: one line of result. The command runs in this shell. The output of a failing command goes to the console.
 check() {
     name=$1
     shift
@@ -67,7 +67,7 @@ ethernet() { # NAMESPACE DEVICE ADDRESS…
     shift 2
     for addr; do ip -n "$ns" addr add "$addr" dev "$dev"; done
     ip -n "$ns" link set "$dev" up
-    # Whole checksums, as a wire has them; and a veth takes redirected frames only where its peer has GRO on.
+    # Complete checksums, as on a wire; and a veth accepts redirected frames only if its peer has GRO on.
     nsenter --net="/run/netns/$ns" ethtool -K "$dev" tx off gro on >&2
 }
 
@@ -138,7 +138,7 @@ has_session() { # PROTO INSIDE_PORT OUTSIDE_PORT STATE
 
 attached_as() { ctl -j interface list | tr -d ' \n\t' | grep -o "\"xdp\":\"$1\"" | wc -l | grep -qx 2; }
 
-# No drop but those that the checks bring about by themselves.
+# No drops except those that the checks cause.
 no_other_drops() {
     counters | grep -q '"drop_no_session":' || return 1
     ! counters | grep -E '"(drop_[a-z_]*|no_program)":[1-9]' | grep -v drop_no_session
@@ -193,7 +193,7 @@ check_translation() {
 
 answers() { [ "$(grep -cx 1.1.1.0:1054 /tmp/answers)" = "$1" ]; }
 
-# A TCP connection lives through the agent's end and its restart.
+# A TCP connection survives the agent's end and its restart.
 check_restart() {
     rm -f /tmp/lines /tmp/answers
     mkfifo /tmp/lines
@@ -204,26 +204,26 @@ check_restart() {
     check "a connection is open" wait_for answers 1
     check "the agent ends by SIGTERM with status 0" stop_agent
     echo >&5
-    check "the connection goes on without an agent" wait_for answers 2
+    check "the connection continues without an agent" wait_for answers 2
     check "UDP opens a session without an agent" expect 1.1.1.0:1058 in_sub peer udp 10.0.0.2:45004 $REFLECTOR 100
     check "a new start over the pins" start_agent
     echo "# $STATE: ready again after $ready_ms ms"
     check "the session is still there" has_session tcp 45000 1054 tcp-established
     check "the session opened in between is listed" has_session udp 45004 1058 udp-active
     echo >&5
-    check "the connection goes on with the new agent" wait_for answers 3
+    check "the connection continues with the new agent" wait_for answers 3
     exec 5>&-
     wait $streamer
 }
 
 traced() { ctl -j trace show | grep "\"verdict\":\"$1\"" | grep -q "1.1.1.0:1060"; }
 
-# The tracing build takes the place of the normal one, and gives it back.
+# The tracing build replaces the normal one, and the normal one comes back.
 check_trace() {
     check "a trace starts" expect started ctl trace start --in 10.0.0.2 --proto udp --count 20
     check "UDP while a trace lasts" expect 1.1.1.0:1060 in_sub peer udp 10.0.0.2:45006 $REFLECTOR 100
-    check "the way out is traced" wait_for traced in2out_translated
-    check "the way in is traced" wait_for traced out2in_translated
+    check "a packet from inside is traced" wait_for traced in2out_translated
+    check "a packet from outside is traced" wait_for traced out2in_translated
     check "the trace stops" expect stopped ctl trace stop
     check "UDP after the trace" expect 1.1.1.0:1060 in_sub peer udp 10.0.0.2:45006 $REFLECTOR 100
 }
@@ -349,7 +349,7 @@ vlan_comes_back() {
     wait_for expect 1.1.1.0:1061 in_sub peer udp 10.0.0.2:41002 $REFLECTOR 500
 }
 
-# What the gateway itself sends and receives by the VLAN interface, and what is on the link without a tag.
+# The gateway's own packets through the VLAN interface, and untagged packets on the link.
 own_traffic() {
     in_gw peer icmp 198.51.100.1:77 198.51.100.7:7 || return 1
     ip -n gw addr add 172.16.9.1/24 dev in0
@@ -472,7 +472,7 @@ port_of_bond_refused() {
 
 traced_by_xdp() { ctl -j trace show | grep '"hook":"xdp"' | grep "\"verdict\":\"$1\"" | grep -q "1.1.1.0:1061"; }
 
-# Not by the kernel, which would do as well but slower on the way out, and not at all on the way in.
+# By XDP, not by the kernel, which would be slower from inside and would not work from outside.
 xdp_forwards() {
     ctl trace start --in 10.0.0.2 --proto udp --count 20 || return 1
     wait_for expect 1.1.1.0:1061 in_sub peer udp 10.0.0.2:41002 $REFLECTOR 500
@@ -500,11 +500,11 @@ bond_part() {
     drop_bond
 }
 
-# ---- the guard's table, which is written again while subscribers send: before a start, and at each ----
+# ---- the guard's table, which is rewritten while subscribers send: before a start, and at each ----
 
 REWRITES=100
 
-# As many prefixes as a gateway has, so that a transaction takes its time.
+# As many prefixes as on a real gateway, so that a transaction takes some time.
 configure_prefixes() {
     {
         echo '{ "interfaces": { "inside": ["in0"], "outside": ["out0"] }, "state_dir": "/tmp/state",'

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # kernels.sh SERIES DIR: puts Debian's cloud kernel of a series (6.1, 6.12) into DIR: vmlinuz, config, modules/, version.
-# Does nothing where it is there already, with the modules that are wanted now. Exit status 3: none to be had (no network, no Debian mirror known).
+# Does nothing if it is already there, with the modules that are needed now. Exit status 3: not available (no network, no Debian mirror known).
 #
 # The packages come from the Debian mirror that the machine's own apt uses (or DEBIAN_MIRROR), by way of an apt configuration
-# of their own: sources, lists and archives all stand beside DIR, and the machine's apt state is not touched.
+# of their own: sources, lists and archives are next to DIR, and the machine's apt state is not touched.
 set -euo pipefail
 
 series=$1
@@ -89,7 +89,7 @@ mkdir -p "$dir.new/modules"
 cp "$work/tree/boot/vmlinuz-$release" "$dir.new/vmlinuz"
 cp "$work/tree/boot/config-$release" "$dir.new/config"
 
-# In the order in which they are to be loaded, uncompressed.
+# In loading order, uncompressed.
 for module in "${modules[@]}"; do
     modprobe -d "$work/tree" -S "$release" --show-depends "$module" || say "$series has no module $module"
 done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' >"$work/order"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Boots Debian's kernels under QEMU, each with the agent and its tools in an initramfs, and counts what the guest reports
-# (guest.sh). Kernels are fetched once and kept in VM_CACHE. A kernel that cannot be had is skipped, and said so; with
+# (guest.sh). Kernels are fetched once and kept in VM_CACHE. A kernel that is not available is skipped with a message; with
 # VM_REQUIRED=1 that is a failure. The consoles are kept in BUILD/vm/. VM_BPF_TESTS=1 runs the datapath's unit tests in the
-# guests too, which takes minutes, as each of them has the programs verified by an emulated processor.
+# guests too, which takes minutes, as an emulated processor verifies the programs.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -34,7 +34,7 @@ if [ "$(uname -m)" != x86_64 ]; then
     finish
 fi
 
-# install_program FILE [NAME]: with the libraries that it is linked with, at the places where the loader looks for them.
+# install_program FILE [NAME]: with the libraries that it is linked to, where the loader looks for them.
 install_program() {
     install -D -m 755 "$1" "$root/usr/bin/${2:-$(basename "$1")}"
     { ldd "$1" 2>/dev/null | grep -oE '/[^ ]+' || true; } | while read -r library; do
@@ -131,7 +131,7 @@ boot() {
     (cd "$root" && find . | cpio -o -H newc --quiet) >"$out/initramfs-$name"
     : >"$results"
     echo "# $series: $(cat "$kernel/version")"
-    # No CX16: under QEMU 7.2 cmpxchg16b now and then loses the flags register, and the guest with it.
+    # No CX16: under QEMU 7.2 cmpxchg16b occasionally corrupts the flags register, which crashes the guest.
     timeout --foreground -k 5 "$VM_TIMEOUT" qemu-system-x86_64 -accel tcg,thread=multi -machine q35 -cpu max,-cx16 -smp 2 -m 1024 \
         -nographic -nodefaults -no-reboot -kernel "$kernel/vmlinuz" -initrd "$out/initramfs-$name" \
         -append "console=ttyS0 quiet panic=-1 mitigations=off" \

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# sub: 10.0.0.2, .3 --- this machine: 10.0.0.1, 198.51.100.1 --- net: 198.51.100.7, which sees who sends to it
+# sub: 10.0.0.2, .3 --- this machine: 10.0.0.1, 198.51.100.1 --- net: 198.51.100.7, which sees the sources of packets
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 ip() { /usr/bin/ip "$@"; }
 
@@ -22,7 +22,7 @@ ethernet sub sub0 10.0.0.2/18 10.0.0.3/18
 ethernet net net0 198.51.100.7/24
 ip -n sub route add default via 10.0.0.1
 ip -n net route add 1.1.1.0/30 via 198.51.100.1
-# Where an inside address gets out, its answer would find back: nothing else keeps a leak from being seen.
+# A reply to a leaked inside address would be routed back, so nothing hides a leak.
 ip -n net route add 10.0.0.0/18 via 198.51.100.1
 nsenter --net=/run/netns/net peer reflect 7 /run/lab/seen.log &
 echo 1 >/proc/sys/net/ipv4/ip_forward

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "datapath/bypass.h"
+#include "datapath/bypass_ranges.h"
 
 #include "base/address_ranges.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "host/notify.h"
+#include "host/service_manager.h"
 
 #include <errno.h>
 #include <stddef.h>

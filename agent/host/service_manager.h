@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the service manager is told (sd_notify protocol): nothing happens where NOTIFY_SOCKET is not set. */
-#ifndef DETNAT_NOTIFY_H
-#define DETNAT_NOTIFY_H
+#ifndef DETNAT_SERVICE_MANAGER_H
+#define DETNAT_SERVICE_MANAGER_H
 
 #include <stdint.h>
 

@@ -2,7 +2,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 
-#include "tables/overflow.h"
+#include "tables/overflow_map.h"
 
 static int make_room(struct overflow_scan *s, uint32_t room)
 {

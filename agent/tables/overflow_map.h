@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The map `overflow`, sessions beyond the slots, as the agent reads it and deletes from it. */
-#ifndef DETNAT_OVERFLOW_H
-#define DETNAT_OVERFLOW_H
+#ifndef DETNAT_OVERFLOW_MAP_H
+#define DETNAT_OVERFLOW_MAP_H
 
 #include <stdbool.h>
 #include <stdint.h>

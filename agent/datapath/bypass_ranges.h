@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The destinations of `bypass` as the datapath looks them up. */
-#ifndef DETNAT_BYPASS_H
-#define DETNAT_BYPASS_H
+#ifndef DETNAT_BYPASS_RANGES_H
+#define DETNAT_BYPASS_RANGES_H
 
 #include <detnat/tables.h>
 

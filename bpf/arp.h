@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The leaf that answers ARP requests for pool addresses (RFC 826). The gateway's own addresses are the kernel's. */
+/* Answers ARP requests for pool addresses (RFC 826). Those for the gateway's own addresses are the kernel's. */
 #ifndef DETNAT_ARP_H
 #define DETNAT_ARP_H
 
@@ -32,7 +32,7 @@ static __always_inline int arp(ctx_t *ctx)
 
 	if ((void *)(a + 1) > ctx_data_end(ctx) || !in || !in->roles)
 		return pass_untranslated();
-	/* Not what another station was asked; a broadcast has the group bit. */
+	/* For this station or for all: a broadcast has the group bit. */
 	if (!(a->eth.h_dest[0] & 1) && !mac_equal(a->eth.h_dest, in->mac))
 		return pass_untranslated();
 	if (a->hardware != bpf_htons(ARP_ETHERNET) || a->protocol != bpf_htons(ETH_P_IP) || a->hardware_length != 6 ||
@@ -40,7 +40,7 @@ static __always_inline int arp(ctx_t *ctx)
 		return pass_untranslated();
 	__builtin_memcpy(&sender_be, a->sender_addr, 4);
 	__builtin_memcpy(&target_be, a->target_addr, 4);
-	/* An announcement of its own address asks for no answer. */
+	/* A gratuitous ARP expects no reply. */
 	if (sender_be == target_be || !index_find(&out_index, bpf_ntohl(target_be)) ||
 	    address_is_local(ctx, bpf_ntohl(sender_be), bpf_ntohl(target_be)))
 		return pass_untranslated();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What becomes of packets that no mapping covers. */
+/* Packets that no mapping covers. */
 #ifndef DETNAT_CLASSIFY_H
 #define DETNAT_CLASSIFY_H
 
@@ -9,8 +9,8 @@
 #include "settings.h"
 
 /*
- * A source that nobody outside may answer to (RFC 1812 section 5.3.7): none that is forwarded, and no pool address, as
- * those are this gateway's to give out.
+ * A source that must not be sent outside (RFC 1812 section 5.3.7): one that is never forwarded, or a pool address,
+ * which only this gateway assigns.
  */
 static __always_inline int source_is_martian(__u32 src)
 {
@@ -24,8 +24,8 @@ static __always_inline int unmatched_is_dropped(__u32 src)
 }
 
 /*
- * A packet from inside that no host may send to where this one goes: a martian source towards anything but what stays
- * on the link (a DHCP client has no address yet), or class E as destination, which the kernel would route.
+ * Whether a packet from inside is martian: a class E destination, which the kernel would route, or a martian source
+ * towards a destination beyond the link (a DHCP client has no address yet).
  */
 static __always_inline int is_martian(const struct packet *p)
 {

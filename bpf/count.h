@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Exits: every packet leaves through one of these, with its reason counted. */
+/* Counters, and the ends of the pipeline: every packet ends in one of these functions, its reason counted. */
 #ifndef DETNAT_COUNT_H
 #define DETNAT_COUNT_H
 
@@ -9,6 +9,7 @@
 #include <detnat/reasons.h>
 
 #include "trace.h"
+#include "verdict.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -18,7 +19,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } counters SEC(".maps");
 
-/* Adds to a counter of this core what is no step of a packet, so that no trace tells of it. */
+/* Adds to a counter of this core without a step in the packet's trace. */
 static __always_inline void count_aside(__u32 reason, __u64 n)
 {
 	__u32 zero = 0;
@@ -26,8 +27,7 @@ static __always_inline void count_aside(__u32 reason, __u64 n)
 
 	if (!c)
 		return;
-	/* What is checked must be what is used: the verifier of 6.1 does not know them for one if clang keeps two
-	 * copies. */
+	/* One copy for the check and the use: the verifier of 6.1 does not relate two copies of a value. */
 	if (!__builtin_constant_p(reason))
 		barrier_var(reason);
 	if (reason < N_REASONS)
@@ -41,7 +41,7 @@ static __always_inline void count_add(__u32 reason, __u64 n)
 	count_aside(reason, n);
 }
 
-/* Of a packet of so many octets: reason is one of the REASON_*_translated. One look-up, as every packet comes here. */
+/* reason: one of REASON_*_translated. One look-up for both counters, as every translated packet needs it. */
 static __always_inline void count_translated(enum reason reason, __u32 octets)
 {
 	__u32 zero = 0;
@@ -65,7 +65,7 @@ static __always_inline int drop(enum reason reason)
 	return finish(CTX_DROP, reason);
 }
 
-/* Hands the packet to the kernel as it came. */
+/* Hands the packet to the kernel unchanged. */
 static __always_inline int pass_untranslated(void)
 {
 	return finish(CTX_PASS, REASON_passed_untranslated);

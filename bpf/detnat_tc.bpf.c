@@ -20,56 +20,20 @@ int tc_outside(struct __sk_buff *ctx)
 	return TRACED(ctx, in2out(ctx));
 }
 
-SEC("tc")
-int prog_open_tc(struct __sk_buff *ctx)
-{
-	return TRACED(ctx, open_session(ctx));
-}
+/* A tail-called program, and the function that implements it. */
+#define PROGRAM(name, function)                     \
+	SEC("tc")                                   \
+	int prog_##name##_tc(struct __sk_buff *ctx) \
+	{                                           \
+		return TRACED(ctx, function(ctx));  \
+	}
 
-SEC("tc")
-int prog_overflow_tc(struct __sk_buff *ctx)
-{
-	return TRACED(ctx, open_overflow(ctx));
-}
-
-SEC("tc")
-int prog_refuse_tc(struct __sk_buff *ctx)
-{
-	return TRACED(ctx, refuse_session(ctx));
-}
-
-SEC("tc")
-int prog_fragment_tc(struct __sk_buff *ctx)
-{
-	return TRACED(ctx, fragment_in2out(ctx));
-}
-
-SEC("tc")
-int prog_icmp_error_tc(struct __sk_buff *ctx)
-{
-	return TRACED(ctx, icmp_error(ctx));
-}
-
-SEC("tc")
-int prog_protocol_tc(struct __sk_buff *ctx)
-{
-	return TRACED(ctx, protocol_out(ctx));
-}
-
-SEC("tc")
-int prog_refuse_protocol_tc(struct __sk_buff *ctx)
-{
-	return TRACED(ctx, refuse_protocol(ctx));
-}
-
-SEC("tc")
-int prog_icmp_out_tc(struct __sk_buff *ctx)
-{
-	return TRACED(ctx, icmp_out(ctx));
-}
-
-SEC("tc")
-int prog_guard_tc(struct __sk_buff *ctx)
-{
-	return TRACED(ctx, guard(ctx));
-}
+PROGRAM(open, open_session)
+PROGRAM(overflow, open_overflow)
+PROGRAM(refuse, refuse_session)
+PROGRAM(fragment, fragment_in2out)
+PROGRAM(icmp_error, icmp_error)
+PROGRAM(protocol, protocol_out)
+PROGRAM(refuse_protocol, refuse_protocol)
+PROGRAM(icmp_out, icmp_out)
+PROGRAM(guard, guard)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The programs of the XDP hook. Each is one step or one way through the pipeline: see the header of its name, and
- * docs/ARCHITECTURE.md for the whole.
+ * The programs of the XDP hook: the main programs, which the entry programs call, and those that are tail-called from
+ * there. docs/ARCHITECTURE.md shows how a packet goes through them.
  */
 #include "ctx_xdp.h"
 
@@ -33,7 +33,7 @@ int in2out_xdp(struct xdp_md *ctx)
 	return TRACED(ctx, likely(verdict >= 0) ? verdict : tail_call(ctx, PROG_in2out));
 }
 
-/* Is loaded in place of in2out_xdp where each packet's source matters: see main_program() of the agent. */
+/* Loaded in place of in2out_xdp where the source of each packet is checked: see main_program() of the agent. */
 SEC("xdp.frags")
 int in2out_each_xdp(struct xdp_md *ctx)
 {
@@ -77,131 +77,35 @@ int both_xdp(struct xdp_md *ctx)
 	return TRACED(ctx, both(ctx));
 }
 
-SEC("xdp.frags")
-int prog_both_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, both(ctx));
-}
+/* A tail-called program, and the function that implements it. */
+#define PROGRAM(name, function)                    \
+	SEC("xdp.frags")                           \
+	int prog_##name##_xdp(struct xdp_md *ctx)  \
+	{                                          \
+		return TRACED(ctx, function(ctx)); \
+	}
 
-SEC("xdp.frags")
-int prog_vlan_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, vlan(ctx));
-}
-
-SEC("xdp.frags")
-int prog_in2out_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, in2out(ctx));
-}
-
-SEC("xdp.frags")
-int prog_out2in_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, out2in(ctx));
-}
-
-SEC("xdp.frags")
-int prog_out2in_slow_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, out2in_slow(ctx));
-}
-
-SEC("xdp.frags")
-int prog_open_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, open_session(ctx));
-}
-
-SEC("xdp.frags")
-int prog_overflow_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, open_overflow(ctx));
-}
-
-SEC("xdp.frags")
-int prog_refuse_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, refuse_session(ctx));
-}
-
-SEC("xdp.frags")
-int prog_icmp_error_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, icmp_error(ctx));
-}
-
-SEC("xdp.frags")
-int prog_refuse_protocol_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, refuse_protocol(ctx));
-}
-
-SEC("xdp.frags")
-int prog_icmp_in_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, icmp_in(ctx));
-}
-
-SEC("xdp.frags")
-int prog_icmp_out_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, icmp_out(ctx));
-}
-
-SEC("xdp.frags")
-int prog_icmp_hairpin_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, icmp_hairpin(ctx));
-}
-
-SEC("xdp.frags")
-int prog_hairpin_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, hairpin(ctx));
-}
-
-SEC("xdp.frags")
-int prog_arp_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, arp(ctx));
-}
-
-SEC("xdp.frags")
-int prog_tcp_reset_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, tcp_reset(ctx));
-}
-
-SEC("xdp.frags")
-int prog_protocol_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, protocol_out(ctx));
-}
-
-SEC("xdp.frags")
-int prog_protocol_in_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, protocol_in(ctx));
-}
-
-SEC("xdp.frags")
-int prog_fragment_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, fragment_in2out(ctx));
-}
-
-SEC("xdp.frags")
-int prog_fragment_hairpin_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, fragment_hairpin(ctx));
-}
-
-SEC("xdp.frags")
-int prog_fragment_out2in_xdp(struct xdp_md *ctx)
-{
-	return TRACED(ctx, fragment_out2in(ctx));
-}
+PROGRAM(both, both)
+PROGRAM(vlan, vlan)
+PROGRAM(in2out, in2out)
+PROGRAM(out2in, out2in)
+PROGRAM(out2in_slow, out2in_slow)
+PROGRAM(open, open_session)
+PROGRAM(overflow, open_overflow)
+PROGRAM(refuse, refuse_session)
+PROGRAM(icmp_error, icmp_error)
+PROGRAM(refuse_protocol, refuse_protocol)
+PROGRAM(icmp_in, icmp_in)
+PROGRAM(icmp_out, icmp_out)
+PROGRAM(icmp_hairpin, icmp_hairpin)
+PROGRAM(hairpin, hairpin)
+PROGRAM(arp, arp)
+PROGRAM(tcp_reset, tcp_reset)
+PROGRAM(protocol, protocol_out)
+PROGRAM(protocol_in, protocol_in)
+PROGRAM(fragment, fragment_in2out)
+PROGRAM(fragment_hairpin, fragment_hairpin)
+PROGRAM(fragment_out2in, fragment_out2in)
 
 /* Counts for the agent. Atomic, as packets may come in between on this core. */
 SEC("syscall")
@@ -216,7 +120,7 @@ int agent_count(struct agent_count *a)
 	return 0;
 }
 
-/* The datapath's clock, for the agent. */
+/* The datapath's clock, for the agent: the present tick. */
 SEC("syscall")
 int clock_ticks(void *ctx)
 {

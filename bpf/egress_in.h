@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Step 3 of the way in: the next hop towards a subscriber, cached in the subscriber's record. */
+/* Stage 3, inwards: the egress towards a subscriber. Its next hop is cached in the subscriber's record. */
 #ifndef DETNAT_EGRESS_IN_H
 #define DETNAT_EGRESS_IN_H
 
@@ -9,54 +9,31 @@
 
 #define RP_STRICT 1 /* of device.rp_filter */
 
-enum egress_state {
-	EGRESS_READY,	   /* *ret is filled in */
-	EGRESS_KERNEL,	   /* the kernel must deliver it */
-	EGRESS_REFUSING,   /* the same, as the interface takes no frames from XDP; *ret is filled in */
-	EGRESS_UNRESOLVED, /* its neighbour is not resolved: ifindex and gateway address are filled in */
-	EGRESS_NOWHERE,	   /* no route, by an outside interface, or an own address: nobody may have it */
-};
-
-struct egress {
-	union {
-		struct {
-			struct ether_addresses mac;
-			__u32 mtu;
-		};
-		__u32 gateway[4]; /* EGRESS_UNRESOLVED: network byte order; of IPv4 the first */
-	};
-	__u32 ifindex;
-	union {
-		__u32 longest; /* packet that XDP may send: what is longer, up to the MTU, is the kernel's to measure */
-		__u32 family;  /* EGRESS_UNRESOLVED: of the gateway, which may be of IPv6 (RFC 8950) */
-	};
-};
-
-/* A hairpin has no other way than by XDP, which hands it to the agent where it must: see transmit.h. */
-static __always_inline enum egress_state hairpin_egress(enum egress_state verdict, struct egress *way)
+/* A hairpin is always sent by XDP, or handed to the agent: what a route limits is the MTU then (transmit.h). */
+static __always_inline void egress_of_hairpin(struct egress *e)
 {
-	if (verdict == EGRESS_READY || verdict == EGRESS_REFUSING)
-		way->mtu = way->longest;
-	return verdict == EGRESS_REFUSING ? EGRESS_READY : verdict;
+	if (e->state == EGRESS_READY || e->state == EGRESS_REFUSING)
+		e->mtu = e->longest;
+	if (e->state == EGRESS_REFUSING)
+		e->state = EGRESS_READY;
 }
 
-/* Ticks for which a way holds where no agent tells of changes. */
+/* Ticks for which a next hop holds without an agent that reports changes. */
 static __always_inline __u32 subscriber_hop_ticks(void)
 {
 	return settings.hz >> TICK_SHIFT;
 }
 
-/* Whether a subscriber's way is of the epoch, and no older than so many ticks. */
+/* Whether a subscriber's next hop was learned in this epoch, and not more than so many ticks ago. */
 static __always_inline int subscriber_hop_is_fresh(const struct subscriber *s, __u32 epoch, __u32 now, __u32 ticks)
 {
 	return !((LOAD(s->way_epoch) ^ epoch) & HOP_EPOCH) && now - LOAD(s->way_tick) <= ticks;
 }
 
 /*
- * Asks the kernel for the way in to a subscriber, for a packet from src that came in by in_ifindex, and keeps it in the
- * record, which may be NULL. Where routes depend on more than the destination it holds for that packet alone, and for
- * what the route limits below its interface's MTU the record has no room. Returns as route(), with ret_fib->mtu_result
- * as route_longest().
+ * Routes a packet from src, received by in_ifindex, to a subscriber, and keeps the next hop in the record; NULL:
+ * nowhere. It is not kept where routes depend on more than the destination, nor where the route's MTU is below the
+ * interface's, for which the record has no room. Returns as route(), with ret_fib->mtu_result as route_longest().
  */
 static __always_inline long subscriber_route(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr,
 					     __u32 in_ifindex, struct bpf_fib_lookup *ret_fib)
@@ -64,22 +41,22 @@ static __always_inline long subscriber_route(ctx_t *ctx, struct subscriber *s, _
 	struct globals *g = globals_get();
 	__u32 epoch = g ? LOAD(g->epoch) : 0, now = now_ticks(); /* before the look-up, as in next_hop_learn() */
 	long verdict = route(ctx, src, in_addr, in_ifindex, ret_fib);
-	__u64 way = ret_fib->ifindex & 0xffff;
+	__u64 hop = ret_fib->ifindex & 0xffff;
 	struct device *out = device_get(ret_fib->ifindex);
 
-	way <<= 48;
-	__builtin_memcpy(&way, ret_fib->dmac, 6);
+	hop <<= 48;
+	__builtin_memcpy(&hop, ret_fib->dmac, 6);
 	ret_fib->mtu_result = (__u16)route_longest(ret_fib, in_addr);
 	if (s && verdict == BPF_FIB_LKUP_RET_SUCCESS && ret_fib->ifindex < MAX_IFINDEX && !settings.policy_routing &&
 	    !(settings.route_mtus && out && ret_fib->mtu_result < out->mtu))
-		subscriber_hop_keep(s, way, epoch, now);
+		subscriber_hop_keep(s, hop, epoch, now);
 	return verdict;
 }
 
-/* The addresses of a frame that goes this way. */
-static __always_inline void subscriber_hop_addresses(void *ret, __u64 way, const struct device *out)
+/* The addresses of a frame to a subscriber's next hop, as it stands in the record. */
+static __always_inline void subscriber_hop_addresses(void *ret, __u64 hop, const struct device *out)
 {
-	/* In words, as the compiler would copy octet by octet; the frame's IP header begins after them. */
+	/* In words, as the compiler would copy octet by octet. */
 	struct {
 		__u32 dmac_high;
 		__u16 dmac_low;
@@ -87,13 +64,13 @@ static __always_inline void subscriber_hop_addresses(void *ret, __u64 way, const
 		__u32 smac_low;
 	} *words = ret;
 
-	words->dmac_high = ((__u32 *)&way)[0];
-	words->dmac_low = ((__u16 *)&way)[2];
+	words->dmac_high = ((__u32 *)&hop)[0];
+	words->dmac_low = ((__u16 *)&hop)[2];
 	words->smac_high = *(__u16 *)out->mac;
 	words->smac_low = *(__u32 *)(out->mac + 2);
 }
 
-/* Whether a route leads out again, by an interface that is an outside one alone. */
+/* Whether an interface is an outside one alone, so that a route by it leads out again. */
 static __always_inline int leads_out_again(__u32 ifindex)
 {
 	struct device *out = device_get(ifindex);
@@ -102,8 +79,8 @@ static __always_inline int leads_out_again(__u32 ifindex)
 }
 
 /*
- * Whether a packet from src, outside, came in by the interface that leads back there, or by one with another
- * reverse-path filter than a strict one. in_ifindex: by which the answer would come.
+ * Whether a packet from outside passes the strict reverse-path filter of the interface that it came in by, if it has
+ * one. in_ifindex: the interface by which a reply would come in.
  */
 static __always_inline int source_is_behind(ctx_t *ctx, __u32 in_addr, __u32 src, __u32 in_ifindex,
 					    struct bpf_fib_lookup *fib)
@@ -119,21 +96,21 @@ static __always_inline int source_is_behind(ctx_t *ctx, __u32 in_addr, __u32 src
 }
 
 /*
- * The way in to a subscriber, from its record or from the kernel, for a packet from src to in_addr, host byte order.
- * Returns enum egress_state; *ret must be initialised.
+ * The egress towards a subscriber, from its record or from the kernel, for a packet from src to in_addr, host byte
+ * order. Returns enum egress_state; *ret must be initialised.
  */
 SUBPROGRAM int egress_in(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, struct egress *ret)
 {
 	struct globals *g = globals_get();
 	struct bpf_fib_lookup fib; /* scratch: the stack is short here */
 	__u32 longest = ~0U;
-	__u64 way;
+	__u64 hop;
 
 	if (!s || !g || !ret)
 		return EGRESS_KERNEL;
 	if (!settings.policy_routing &&
 	    subscriber_hop_is_fresh(s, LOAD(g->epoch), now_ticks(), subscriber_hop_ticks())) {
-		way = LOAD(s->way);
+		hop = LOAD(s->way);
 	} else {
 		long verdict = subscriber_route(ctx, s, src, in_addr, packet_received_by(ctx), &fib);
 
@@ -146,14 +123,14 @@ SUBPROGRAM int egress_in(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_a
 			return leads_out_again(fib.ifindex) ? EGRESS_NOWHERE : EGRESS_UNRESOLVED;
 		if (verdict != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex >= MAX_IFINDEX)
 			return EGRESS_KERNEL;
-		way = fib.ifindex & 0xffff;
-		way <<= 48;
-		__builtin_memcpy(&way, fib.dmac, 6);
+		hop = fib.ifindex & 0xffff;
+		hop <<= 48;
+		__builtin_memcpy(&hop, fib.dmac, 6);
 		if (settings.route_mtus)
 			longest = fib.mtu_result;
 	}
 
-	__u32 ifindex = (__u32)(way >> 48);
+	__u32 ifindex = (__u32)(hop >> 48);
 	struct device *out = device_get(ifindex);
 
 	if (!out || !out->roles)
@@ -162,7 +139,7 @@ SUBPROGRAM int egress_in(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_a
 		return EGRESS_NOWHERE;
 	if (settings.outside_strict && !source_is_behind(ctx, in_addr, src, ifindex, &fib))
 		return EGRESS_KERNEL;
-	subscriber_hop_addresses(&ret->mac, way, out);
+	subscriber_hop_addresses(&ret->mac, hop, out);
 	ret->ifindex = ifindex;
 	ret->mtu = out->mtu;
 	ret->longest = longest < out->mtu ? longest : out->mtu;

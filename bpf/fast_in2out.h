@@ -8,11 +8,11 @@
 #include "source.h"
 
 /*
- * Off the straight way: the session is not in its preferred slot, has to be refreshed, changes its state, or is to be
- * opened.
+ * Where one look at the preferred slot is not enough: the session is elsewhere, is to be refreshed or opened, or
+ * changes its state. CONTINUE with its state word, or a verdict.
  */
-static __always_inline enum fast_session fast_in2out_session(ctx_t *ctx, const struct globals *g, const struct flow *f,
-							     struct slot *s, __u64 *ret_word)
+static __always_inline int fast_in2out_session(ctx_t *ctx, const struct globals *g, const struct flow *f,
+					       struct slot *s, __u64 *ret_word)
 {
 	const struct mapping *m = f->m;
 
@@ -20,7 +20,7 @@ static __always_inline enum fast_session fast_in2out_session(ctx_t *ctx, const s
 		const struct subscriber *sender = subscriber_get(m, f->subscriber);
 
 		if (!sender || !source_is_known(sender, g, ctx_ingress(ctx), f->now))
-			return FAST_UNDECIDED;
+			return TO_SLOW_PATH;
 	}
 	*ret_word = slot_match_in(s, f->key, f->p.proto, f->now, m->timeout_ticks);
 	if (!*ret_word) {
@@ -30,16 +30,16 @@ static __always_inline enum fast_session fast_in2out_session(ctx_t *ctx, const s
 		struct slot *elsewhere;
 
 		if (!sub)
-			return FAST_UNDECIDED;
-		elsewhere = LOAD(sub->displaced) & home ? session_lookup_in2out(f, ret_word) : 0;
+			return TO_SLOW_PATH;
+		elsewhere = LOAD(sub->displaced) & home ? slot_lookup_in2out(f, ret_word) : 0;
 		if (!elsewhere)
 			return fast_open(f, sub, s, home, ret_word);
 		s = elsewhere;
 	}
 	if (session_reopens(*ret_word, &f->p))
-		return FAST_UNDECIDED;
+		return TO_SLOW_PATH;
 	session_hit(s, *ret_word, &f->p, 1, f->now, m, f->subscriber);
-	return FAST_FOUND;
+	return CONTINUE;
 }
 
 /* A verdict, or TO_SLOW_PATH with nothing changed. by_source, each_source: whether each packet's source matters. */
@@ -55,7 +55,7 @@ static __always_inline int fast_in2out_with(ctx_t *ctx, int by_source, int each_
 	const struct next_hop *nh = next_hop_cached(&t->globals, ctx_ingress(ctx), by_source ? src : 0, dst, now);
 
 	_Static_assert(HOP_OUT == 0, "the octets behind the address are 0");
-	if (unlikely(!nh || nh->station != fast_station(q.eth) || bpf_ntohs(q.ip->tot_len) > nh->mtu))
+	if (unlikely(!nh || nh->station != fast_station(q.eth) || bpf_ntohs(q.ip->tot_len) > nh->egress.mtu))
 		return TO_SLOW_PATH;
 
 	TRACE_NEXT_HOP(nh);
@@ -81,26 +81,26 @@ static __always_inline int fast_in2out_with(ctx_t *ctx, int by_source, int each_
 			return TO_SLOW_PATH;
 	}
 
-	/* A truth in which nothing is to be changed, the outside port apart; read as rule 3 of session.h says. */
+	/* Whether nothing in the state word changes, the outside port apart; read as rule 3 of session.h says. */
 	__u64 word = LOAD(s->truth), steady = (__u64)q.steady << 32 | now;
 
 	if (unlikely((word ^ steady) << 16 || LOAD(s->key) != slot_key(dst, dport, sport) || LOAD(s->truth) != word)) {
 		struct flow f = { .m = m, .subscriber = subscriber, .port_offset = port_offset, .now = now };
-		enum fast_session found;
+		int verdict;
 
 		f.p = fast_parsed(&q, bpf_ntohl(q.ip->saddr), dst, sport, dport);
 		f.key = slot_key(dst, dport, sport);
-		found = fast_in2out_session(ctx, &t->globals, &f, s, &word);
-		if (found != FAST_FOUND)
-			return found == FAST_REFUSED ? CTX_DROP : TO_SLOW_PATH;
+		verdict = fast_in2out_session(ctx, &t->globals, &f, s, &word);
+		if (verdict != CONTINUE)
+			return verdict;
 	}
 	TRACE_STEADY(word);
 	count_translated(REASON_in2out_translated, bpf_ntohs(q.ip->tot_len));
 	fast_rewrite(&q, 1, mapping_out_addr(&m->geo, subscriber), word_out_port(word));
-	ether_addresses_set(q.eth, &nh->mac);
+	ether_addresses_set(q.eth, &nh->egress.mac);
 	TRACE_LOOK(ctx, rewritten, 0, 0);
-	TRACE_STEP(redirect, nh->out_ifindex, 0);
-	return bpf_redirect(nh->out_ifindex, 0);
+	TRACE_STEP(redirect, nh->egress.ifindex, 0);
+	return bpf_redirect(nh->egress.ifindex, 0);
 }
 
 /* Where sources matter only as a session opens or is refreshed. */

@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Opening a session in the common case: nothing of the flow is in its two buckets, its first choice of a port is free
- * towards the endpoint, and so is a preferred slot. And the refusal of one beyond the quota, where nobody is to be
- * told. Everything else is open.h's.
+ * towards the endpoint, and so is a preferred slot. Also the refusal of one beyond the quota, where neither an
+ * event nor an ICMP error is due. Everything else is done by open.h.
  */
 #ifndef DETNAT_FAST_OPEN_H
 #define DETNAT_FAST_OPEN_H
 
 #include "overflow.h"
 #include "quota.h"
-
-enum fast_session {
-	FAST_FOUND,	/* found or opened: *ret_word is set */
-	FAST_REFUSED,	/* dropped and counted */
-	FAST_UNDECIDED, /* for the slow path; nothing has changed */
-};
 
 /* First state of a session that this packet opens. */
 static __always_inline __u8 open_state(const struct packet *p)
@@ -89,34 +83,33 @@ static __always_inline struct slot *fast_open_slot(const struct flow *f, __u64 w
 }
 
 /*
- * A subscriber at its quota, a flow that is in no slot. Once a tick somebody has to look whether its sessions are all
- * alive and open, and as often as the limits allow it is told: see quota.h and refuse.h.
+ * A subscriber at its quota, and a flow that is in no slot. The slow path gets one packet a tick, to look for sessions
+ * that have expired, and those that an event or an ICMP error is due for: see quota.h and refuse.h.
  */
-static __always_inline enum fast_session fast_refuse(const struct flow *f, struct subscriber *s)
+static __always_inline int fast_refuse(const struct flow *f, struct subscriber *s)
 {
 	__u32 jiffies = (__u32)bpf_jiffies64();
 
 	if (LOAD(s->recount_tick) != (__u16)f->now || rate_is_due(LOAD(s->icmp_next), jiffies) ||
 	    rate_is_due(LOAD(s->quota_event_next), jiffies))
-		return FAST_UNDECIDED;
+		return TO_SLOW_PATH;
 	if (unlikely(s->overflow)) {
 		struct overflow_key key = overflow_key_of_flow(f);
 
 		if (bpf_map_lookup_elem(&overflow, &key))
-			return FAST_UNDECIDED;
+			return TO_SLOW_PATH;
 	}
 	__sync_fetch_and_add(&s->refused, 1);
-	count_add(REASON_drop_quota, 1);
-	return FAST_REFUSED;
+	return drop(REASON_drop_quota);
 }
 
 /*
  * Nothing of the flow is in its preferred slot. The lock is taken only once all else is known: the word of count and
- * lock is read first, and who finds it unchanged then knows that nobody has opened a session since. Free slots are
+ * lock is read first: if it is unchanged then, no other core has opened a session since. Free slots are
  * changed by openers alone.
  */
-static __always_inline enum fast_session fast_open(const struct flow *f, struct subscriber *s, struct slot *slot,
-						   __u32 home, __u64 *ret_word)
+static __always_inline int fast_open(const struct flow *f, struct subscriber *s, struct slot *slot, __u32 home,
+				     __u64 *ret_word)
 {
 	__u32 out_port = mapping_port_lo(&f->m->geo, f->subscriber) + f->port_offset;
 	__u64 word = state_word((__u16)out_port, f->p.proto, open_state(&f->p), f->now);
@@ -128,18 +121,18 @@ static __always_inline enum fast_session fast_open(const struct flow *f, struct 
 	if (unlikely(before.sessions >= f->m->sessions_per_user))
 		return fast_refuse(f, s);
 	if (before.lock & 1 || s->overflow)
-		return FAST_UNDECIDED;
+		return TO_SLOW_PATH;
 	displaced = 0;
 	crowded = slots_crowded(before.sessions, f->m->bucket_shift);
 	if (unlikely(crowded || !word_is_free(LOAD(slot->truth)) || LOAD(s->displaced) & home)) {
 		slot = fast_open_slot(f, word, crowded, &displaced);
 		if (!slot)
-			return FAST_UNDECIDED;
+			return TO_SLOW_PATH;
 	}
 	after.sessions = before.sessions + 1;
 	after.lock = before.lock + 1;
 	if (__sync_val_compare_and_swap(&s->opener.word, before.word, after.word) != before.word)
-		return FAST_UNDECIDED;
+		return TO_SLOW_PATH;
 	if (displaced)
 		displace(s, home);
 	*(volatile __u64 *)&slot->key = f->key;
@@ -150,7 +143,7 @@ static __always_inline enum fast_session fast_open(const struct flow *f, struct 
 	count_add(REASON_sessions_opened, 1);
 	session_notify(EVENT_SESSION_OPENED, f, (__u16)out_port);
 	*ret_word = word;
-	return FAST_FOUND;
+	return CONTINUE;
 }
 
 #endif

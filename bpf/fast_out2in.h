@@ -7,19 +7,17 @@
 #include "out2in.h"
 
 /*
- * Off the straight way: the session is not in its preferred slot, or a TCP segment may change its state. 0 with its
- * key, or -1 for the slow path to decide.
+ * Where one look at the preferred slot is not enough: the session is elsewhere, or may change its state. 0 with its key,
+ * or -1 for the slow path to decide.
  */
 static __always_inline int fast_out2in_session(const struct out2in *oi, __u64 *ret_key)
 {
-	const struct packet *p = &oi->p;
 	__u64 word;
-	struct slot *s = session_lookup_out2in(oi->m, oi->subscriber, p->src, p->sport, p->dport, p->proto, oi->now,
-					       &word, ret_key);
+	struct slot *s = slot_lookup_out2in(oi->m, oi->subscriber, &oi->p, oi->now, &word, ret_key);
 
 	if (!s)
 		return -1;
-	session_hit(s, word, p, 0, oi->now, oi->m, oi->subscriber);
+	session_hit(s, word, &oi->p, 0, oi->now, oi->m, oi->subscriber);
 	return 0;
 }
 
@@ -64,14 +62,14 @@ static __always_inline int fast_out2in(ctx_t *ctx)
 		return TO_SLOW_PATH;
 	TRACE_SUBSCRIBER(m, subscriber);
 
-	__u64 way = LOAD(sub->way);
-	const struct device *out = device_at(d, (__u32)(way >> 48));
+	__u64 hop = LOAD(sub->way);
+	const struct device *out = device_at(d, (__u32)(hop >> 48));
 
 	if (unlikely(!(out->roles & DEVICE_INSIDE) || !(out->flags & DEVICE_REDIRECT) ||
 		     bpf_ntohs(q.ip->tot_len) > out->mtu))
 		return TO_SLOW_PATH;
 
-	/* A truth that this packet does not change; read as rule 3 of session.h says. */
+	/* Whether this packet leaves the state word as it is; read as rule 3 of session.h says. */
 	__u64 word = LOAD(s->truth), key = LOAD(s->key);
 	__u64 steady = (__u64)dport << 48 | (__u64)q.steady << 32;
 
@@ -84,14 +82,14 @@ static __always_inline int fast_out2in(ctx_t *ctx)
 		if (fast_out2in_session(&oi, &key))
 			return TO_SLOW_PATH;
 	}
-	TRACE_STEP(egress, way >> 48 << 32, out->mtu);
+	TRACE_STEP(egress, hop >> 48 << 32, out->mtu);
 	TRACE_STEADY(word);
 	count_translated(REASON_out2in_translated, bpf_ntohs(q.ip->tot_len));
 	fast_rewrite(&q, 0, m->geo.in_base + subscriber, key_in_port(key));
-	subscriber_hop_addresses(q.eth, way, out);
+	subscriber_hop_addresses(q.eth, hop, out);
 	TRACE_LOOK(ctx, rewritten, 0, 0);
-	TRACE_STEP(redirect, way >> 48, 0);
-	return bpf_redirect((__u32)(way >> 48), 0);
+	TRACE_STEP(redirect, hop >> 48, 0);
+	return bpf_redirect((__u32)(hop >> 48), 0);
 }
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The fast path: what nearly every packet is, and nothing else. A whole TCP or UDP packet over an IPv4 header without
- * options, to be redirected, of a session in a slot or one that opens without a question. It decides nothing that the
- * slow path (in2out.h, out2in.h) would decide differently; whatever it does not recognise at once goes there.
+ * The fast path, for nearly all packets: whole TCP and UDP packets over an IPv4 header without options, to be
+ * redirected, of a session that is in a slot or opens in the simplest case (fast_open.h). It never decides differently
+ * from the slow path (in2out.h, out2in.h), and leaves to it, unchanged, whatever it does not recognise at once.
  *
  * It is written for the core rather than for the compiler: few values live at a time, no branch that is hard to
  * predict, so that the misses of one packet overlap with the work on the next. docs/PERFORMANCE.md has the figures.
@@ -13,8 +13,6 @@
 #include "nexthop.h"
 #include "rewrite.h"
 #include "session.h"
-
-#define TO_SLOW_PATH (-1)
 
 /* A TCP header, or a UDP header and what any Ethernet frame is padded to. */
 union fast_transport {
@@ -33,8 +31,8 @@ struct fast_packet {
 	struct iphdr *ip;
 	union fast_transport *l4;
 	/*
-	 * Protocol and state, as they stand in a truth, of a session that this packet leaves in its state; 0 where it
-	 * may not leave it: a TCP segment that opens, closes or resets.
+	 * Protocol and state, as they stand in a state word, of a session that this packet cannot change; 0 for a TCP
+	 * segment that opens, closes or resets.
 	 */
 	__u32 steady;
 	__u8 proto;
@@ -93,8 +91,8 @@ static __always_inline int fast_parse(ctx_t *ctx, struct fast_packet *q)
 }
 
 /*
- * What the slow path's functions want to know of the packet. Addresses and ports are those that have been read of it
- * already: what follows from them, the buckets above all, is then not worked out again.
+ * The packet for functions of the slow path. The caller passes the addresses and ports that it has read, so that the
+ * compiler reuses what it has computed of them, above all the buckets.
  */
 static __always_inline struct packet fast_parsed(const struct fast_packet *q, __u32 src, __u32 dst, __u16 sport,
 						 __u16 dport)

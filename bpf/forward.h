@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Step 6: out by another interface, from XDP; by a VLAN interface with its tags, from the interface below. */
+/* Stage 6: sending a frame from XDP; by a VLAN interface with its tags, from the interface below. */
 #ifndef DETNAT_FORWARD_H
 #define DETNAT_FORWARD_H
 
@@ -39,16 +39,15 @@ SUBPROGRAM int send_by(ctx_t *ctx, __u32 ifindex)
 	return vlan_tags_push(ctx, &tags) ? XDP_ABORTED : bpf_redirect(ifindex, 0);
 }
 
-/* Whether all of the frame stands in one buffer. */
+/* Whether the whole frame is in one buffer. */
 static __always_inline int is_linear(ctx_t *ctx)
 {
 	return ctx_length(ctx) <= (__u64)((long)ctx->data_end - (long)ctx->data);
 }
 
 /*
- * Cuts off what of a frame is beyond so many octets. 0, or -1 where it cannot be done: where generic XDP sheds buffers
- * the kernel (seen on 6.18) takes the frame for as long as before, and what is sent would end in memory that is not the
- * frame's.
+ * Truncates a frame to so many octets. 0, or -1: with generic XDP, where whole buffers go, the kernel (seen on 6.18)
+ * goes on with the old length, and would send memory that is not the frame's.
  */
 static __always_inline int frame_cut(ctx_t *ctx, __u32 length)
 {
@@ -83,16 +82,6 @@ SUBPROGRAM int takes_frame(ctx_t *ctx, __u32 ifindex)
 	if (!below->lower)
 		return 1;
 	return length + sizeof(struct vlan_tag) <= ETH_HLEN + (__u64)device_at(t, below->lower)->mtu;
-}
-
-static __always_inline int forward(ctx_t *ctx, const struct ether_addresses *mac, __u32 ifindex)
-{
-	struct ethhdr *eth = ctx_data(ctx);
-
-	if ((void *)(eth + 1) > ctx_data_end(ctx))
-		return XDP_ABORTED;
-	ether_addresses_set(eth, mac);
-	return send_by(ctx, ifindex);
 }
 
 #endif

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Datagrams in fragments: what the first one leaves for those that follow, and what is refused of them. Each octet of a
- * datagram passes once, the first time it comes (RFC 1858, RFC 3128): what overlaps is dropped.
+ * Datagrams in fragments: the entry that a first fragment makes for those that follow, and which fragments are refused.
+ * Each octet of a datagram passes once, the first time it comes (RFC 1858, RFC 3128); overlapping fragments are
+ * dropped.
  *
- * Nobody takes another's room: a datagram is admitted by the share of its subscriber, from inside and from outside
- * apart, and what comes from outside by its sender as well. So the map is never full, and no entry is put out by
- * another subscriber's.
- *
- * The functions that are not inline are verified once each, and not wherever a packet's way ends.
+ * A datagram is admitted against the share of its subscriber, separately for each direction, and one from outside also
+ * against its sender's limit. So the map is never full, and no subscriber displaces another's entries.
  */
 #ifndef DETNAT_FRAGMENT_H
 #define DETNAT_FRAGMENT_H
@@ -27,7 +25,7 @@ struct fragment_piece {
 	__u32 in_addr; /* the subscriber it counts for */
 };
 
-/* What a new entry begins as: it is longer than the stack. Never written. */
+/* What a new entry begins as, as it would not fit on the stack. Never written. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -124,8 +122,6 @@ static __always_inline int fragment_is(const struct fragment *e, const struct fr
 	return LOAD(e->word[0]) == key->word[0] && LOAD(e->word[1]) == key->word[1];
 }
 
-/* ---- who holds what of the map --------------------------------------------------------------------------- */
-
 /* Where in subscriber.datagrams those of a side are counted. */
 static __always_inline __u32 datagrams_shift(__u8 side)
 {
@@ -173,8 +169,8 @@ static __always_inline void datagram_release(struct mapping_table *t, struct sub
 	}
 }
 
-/* Takes an entry out of the map; who does it counts it off. Not inline for the stack's sake. */
-__attribute__((noinline)) int datagram_end(const struct fragment_key *at, __u32 in_addr)
+/* Takes an entry out of the map, and off the counts where this call did. A subprogram as the stack is short. */
+SUBPROGRAM int datagram_end(const struct fragment_key *at, __u32 in_addr)
 {
 	struct mapping_table *t = mapping_table_get();
 	struct fragment_key key;
@@ -216,7 +212,7 @@ static long datagram_sweep(void *map, const struct fragment_key *at, const struc
 
 #define SWEEP_INTERVAL_NS 1000000000ULL
 
-/* Before anyone is refused, once a second at most: all entries are looked through for what can go. */
+/* Before a datagram is refused, once a second at most: removes the entries that can go. */
 static __always_inline void datagrams_sweep(struct mapping_table *t)
 {
 	__u64 now = bpf_ktime_get_ns(), last = LOAD(t->limits.fragments_swept_ns);
@@ -228,8 +224,8 @@ static __always_inline void datagrams_sweep(struct mapping_table *t)
 	bpf_for_each_map_elem(&fragments, datagram_sweep, &context, 0);
 }
 
-/* Room for one more datagram of a subscriber: 0, or -1. Not inline, as above. */
-__attribute__((noinline)) int datagram_admit(struct subscriber *s, __u32 side)
+/* Claims room for one more datagram of a subscriber: 0, or -1. A subprogram for the same reason. */
+SUBPROGRAM int datagram_admit(struct subscriber *s, __u32 side)
 {
 	struct mapping_table *t = mapping_table_get();
 
@@ -241,8 +237,6 @@ __attribute__((noinline)) int datagram_admit(struct subscriber *s, __u32 side)
 	return datagram_claim(t, s, (__u8)side);
 }
 
-/* ---- passing ---------------------------------------------------------------------------------------------- */
-
 /* Units of a datagram that are being marked as passed. */
 struct fragment_marks {
 	struct fragment *e;
@@ -251,7 +245,7 @@ struct fragment_marks {
 	__u64 before; /* not 0: some had been marked already */
 };
 
-/* Marks those in one word. A function for bpf_loop(), as the verifier would follow each way out of a loop. */
+/* Marks those in one word. A callback of bpf_loop(), as the verifier would follow each exit of a loop. */
 static long fragment_mark(__u32 i, struct fragment_marks *m)
 {
 	__u32 word = (m->first >> 6) + i;
@@ -269,7 +263,7 @@ static long fragment_mark(__u32 i, struct fragment_marks *m)
  * Lets a fragment of a datagram pass: 0, or the reason why not. The entry goes with the last octet. Partly overlapping
  * ones take what they covered with them, so that the datagram never becomes complete.
  */
-__attribute__((noinline)) int fragment_pass(struct fragment *e, const struct fragment_piece *f)
+SUBPROGRAM int fragment_pass(struct fragment *e, const struct fragment_piece *f)
 {
 	if (!e || !f)
 		return REASON_drop_error;
@@ -303,11 +297,8 @@ __attribute__((noinline)) int fragment_pass(struct fragment *e, const struct fra
 }
 
 /* Makes the entry of a datagram by its first fragment: 0, or the reason why not. Addresses are the translated ones. */
-__attribute__((noinline)) int fragment_remember(const struct fragment_piece *f, __u32 src, __u32 dst)
+static __always_inline int fragment_remember(const struct fragment_piece *f, __u32 src, __u32 dst)
 {
-	if (!f)
-		return REASON_drop_error;
-
 	struct fragment_key key = f->key;
 	struct fragment *e = bpf_map_lookup_elem(&fragments, &key);
 	__u32 zero = 0;
@@ -348,14 +339,16 @@ __attribute__((noinline)) int fragment_remember(const struct fragment_piece *f, 
 	return fragment_pass(e, f);
 }
 
-/* A first fragment is about to be translated to these addresses: 0, or the reason to drop it. in_addr: who pays. */
-static __always_inline int fragment_begin(ctx_t *ctx, const struct packet *p, __u32 src, __u32 dst, __u32 in_addr)
+/*
+ * A first fragment is about to be translated to these addresses: 0, or the reason to drop it. in_addr: the subscriber
+ * that it counts for.
+ */
+SUBPROGRAM int fragment_begin(ctx_t *ctx, const struct packet *p, __u32 src, __u32 dst, __u32 in_addr)
 {
-	/* From inside, the subscriber is the source. */
-	enum fragment_side side = p->src == in_addr ? FRAGMENT_FROM_INSIDE : FRAGMENT_FROM_OUTSIDE;
 	struct fragment_piece f;
 
-	if (fragment_piece_get(ctx, p, side, &f))
+	/* From inside, the subscriber is the source. */
+	if (!p || fragment_piece_get(ctx, p, p->src == in_addr ? FRAGMENT_FROM_INSIDE : FRAGMENT_FROM_OUTSIDE, &f))
 		return REASON_drop_error;
 	f.in_addr = in_addr;
 	return fragment_remember(&f, src, dst);

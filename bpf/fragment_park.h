@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * A fragment that comes before its first one (RFC 4787 REQ-14): its frame goes to the agent, which sends it through the
- * datapath again when the first one has passed. It counts under no reason until then, or until the agent gives it up.
- * Without an agent it is dropped at once.
+ * datapath again once the first one has passed. Until then, or until the agent gives it up, it is counted under no
+ * reason. Without an agent it is dropped at once.
  */
 #ifndef DETNAT_FRAGMENT_PARK_H
 #define DETNAT_FRAGMENT_PARK_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The guard at the egress of outside interfaces: what the kernel has forwarded and no program translates must not show
- * an inside address, as it is or inside the headers that an encapsulating route (SRv6, MPLS) has put in front of it.
- * What leaves by other interfaces the nftables table of the agent judges (guard_rules.c).
+ * The guard at the egress of outside interfaces: a packet that the kernel forwards untranslated must not carry an
+ * inside source address, neither in its own header nor in one that an encapsulating route (SRv6, MPLS) has wrapped.
+ * Other interfaces are guarded by the agent's nftables table (guard_rules.c).
  */
 #ifndef DETNAT_GUARD_H
 #define DETNAT_GUARD_H
@@ -24,7 +24,7 @@
 #define AF_INET6 10
 #endif
 
-/* What guarded_header() gives for a packet that hides one too deep to be looked at. */
+/* guarded_header() of a packet whose IPv4 header is too deep to be found. */
 #define HIDDEN (~0U)
 
 /* Offset behind the label stack that begins at an offset; 0 where the frame ends before it does. */
@@ -43,8 +43,8 @@ static __always_inline __u32 behind_labels(ctx_t *ctx, __u32 offset)
 }
 
 /*
- * Whether an IPv6 packet's source lives behind another interface than that which it leaves by: then it came as it is,
- * and what it carries is somebody's own tunnel. An encapsulating route of this machine takes an address of its own.
+ * Whether an IPv6 packet was encapsulated before it came here: its source is routed by another interface than the one
+ * that it leaves by. An encapsulating route of this machine uses an address of its own.
  */
 static __always_inline int came_encapsulated(ctx_t *ctx, const struct ipv6hdr *ip6)
 {
@@ -117,7 +117,7 @@ static __always_inline __u32 guarded_header(ctx_t *ctx)
 	}
 }
 
-/* What becomes of a packet that the kernel forwards out and that is not for translation. */
+/* The program: a packet that the kernel forwards out and that is not for translation. */
 static __always_inline int guard(ctx_t *ctx)
 {
 	struct device *out = device_get(ctx->ifindex);
@@ -130,7 +130,7 @@ static __always_inline int guard(ctx_t *ctx)
 		return pass_untranslated();
 	if (!index_find(&in_index, bpf_ntohl(ip.saddr)) || is_bypassed(bpf_ntohl(ip.daddr)))
 		return pass_untranslated();
-	/* NAT on a stick: this is the way in, too. */
+	/* NAT on a stick: also the interface towards subscribers. */
 	if (offset == L3_OFFSET && out && out->roles & DEVICE_INSIDE && index_find(&in_index, bpf_ntohl(ip.daddr)))
 		return pass_untranslated();
 	return drop(REASON_drop_guard_out);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The leaf that answers a packet with an ICMP error from the gateway's address on the interface it came in by, quoting
- * it as its sender sent it: as much as fits into 576 octets (RFC 1812 section 4.3.2.3), where icmp_limit.h lets it.
- * What is answered is in the note.
+ * Answers a packet with an ICMP error from the gateway's address on the interface that it came in by. The quote is the
+ * packet as its sender sent it, up to 576 octets in all (RFC 1812 section 4.3.2.3). icmp_limit.h says what may be
+ * answered; struct arguments says with what.
  */
 #ifndef DETNAT_ICMP_ERROR_H
 #define DETNAT_ICMP_ERROR_H

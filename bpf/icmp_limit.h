@@ -30,7 +30,7 @@ static __always_inline int icmp_may_answer(ctx_t *ctx, const struct packet *p)
 	if (p->proto != IPPROTO_ICMP)
 		return 1;
 
-	/* Read anew, as parse() leaves it out of fragments. */
+	/* Read here, as parse() does not for fragments. */
 	__u8 *type = (void *)ip + ip->ihl * 4U;
 
 	return (void *)(type + 1) <= ctx_data_end(ctx) && (*type == ICMP_ECHO || *type == ICMP_ECHOREPLY);
@@ -39,7 +39,7 @@ static __always_inline int icmp_may_answer(ctx_t *ctx, const struct packet *p)
 /*
  * Whether all cores together may send one more; books it. Each pushes the time at which all that were sent are due on
  * by an interval, and that time may run ahead of the clock by a burst. ICMP errors and TCP resets have a time each, in
- * struct shared_limits: what strangers can provoke leaves the errors of subscribers' traffic alone.
+ * struct shared_limits: what hosts outside can provoke does not use up the errors of subscribers' traffic.
  */
 static __always_inline int budget_allows(__u64 *due_ns)
 {

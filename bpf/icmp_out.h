@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The leaf for ICMP errors that go out (RFC 5508 REQ-5): from a subscriber, from a router inside, or from the gateway
+ * ICMP errors that go out (RFC 5508 REQ-5): from a subscriber, from a router inside, or from the gateway
  * itself, about a packet that came in by a session and is quoted as the inside saw it. The quoted destination becomes
  * the outside endpoint; the source the sender's outside address, or the gateway's.
  */
@@ -13,7 +13,7 @@
 struct icmp_from_inside {
 	struct packet p;
 	struct icmp_quote q;
-	struct flow f;		      /* p, the quote's answer; m, NULL where it belongs to no mapping; subscriber */
+	struct flow f; /* p, the reply tuple of the quote; m, NULL where it belongs to no mapping; subscriber */
 	const struct mapping *sender; /* mapping of the error's sender, or NULL */
 	enum quote_kind kind;
 };
@@ -39,7 +39,7 @@ static __always_inline __u16 icmp_from_inside_port(struct icmp_from_inside *e)
 	if (e->kind == QUOTE_MALFORMED || e->kind == QUOTE_OTHER || !e->f.m || e->p.dst != e->f.p.dst)
 		return 0;
 	flow_from_inside(&e->f);
-	return (__u16)quote_session_from_inside(e->f.m, &e->f.p);
+	return (__u16)session_quote_in2out(e->f.m, &e->f.p);
 }
 
 static __always_inline enum reason icmp_from_inside_reason(const struct icmp_from_inside *e)
@@ -47,13 +47,13 @@ static __always_inline enum reason icmp_from_inside_reason(const struct icmp_fro
 	return e->kind == QUOTE_MALFORMED ? REASON_drop_malformed : REASON_drop_no_session;
 }
 
-/* The sender's record, or NULL for who is no subscriber. */
+/* The sender's record; NULL where it is no subscriber. */
 static __always_inline struct subscriber *icmp_from_inside_sender(const struct icmp_from_inside *e)
 {
 	return e->sender ? subscriber_get(e->sender, mapping_subscriber(&e->sender->geo, e->p.src)) : 0;
 }
 
-/* The sender's outside address; that of the gateway's interface for who is no subscriber. Never an inside one. */
+/* The sender's outside address; that of the gateway's interface where it is no subscriber. Never an inside one. */
 static __always_inline __u32 icmp_from_inside_source(const struct icmp_from_inside *e, __u32 ifindex)
 {
 	struct device *out = device_get(ifindex);
@@ -64,7 +64,7 @@ static __always_inline __u32 icmp_from_inside_source(const struct icmp_from_insi
 }
 
 /*
- * Whether the error is for nobody here to translate: from a sender in no mapping, about what is no subscriber's. The
+ * Whether no mapping covers the error: neither its sender nor the flow that it is about. The
  * barriers keep the compiler from testing two pointers at once, which the verifier forbids.
  */
 static __always_inline int icmp_from_inside_is_foreign(const struct icmp_from_inside *e)
@@ -76,7 +76,73 @@ static __always_inline int icmp_from_inside_is_foreign(const struct icmp_from_in
 	return !(sender | quoted);
 }
 
-#if !HOOK_XDP
+/* Sender and header of an error: whether it may be translated. out_ifindex: where it would leave. */
+static __always_inline int icmp_out_check(ctx_t *ctx, const struct icmp_from_inside *e, __u32 out_ifindex)
+{
+	enum reason refused;
+	int source;
+
+	if (source_is_martian(e->p.src))
+		return drop(REASON_drop_martian);
+	if (icmp_from_inside_is_foreign(e)) {
+		/* Like any other packet of its sender. */
+		if (e->kind == QUOTE_MALFORMED && unmatched_is_dropped(e->p.src))
+			return drop(REASON_drop_malformed);
+		return source_unmatched(ctx, &e->p);
+	}
+	source = source_check(ctx, icmp_from_inside_sender(e), e->p.src, e->p.dst, out_ifindex);
+	if (source == SOURCE_REFUSED)
+		return drop(REASON_drop_martian);
+	refused = options_refusal(ctx, &e->p);
+	if (refused)
+		return drop(refused);
+	return HOOK_XDP && source == SOURCE_KERNEL ? pass_untranslated() : CONTINUE;
+}
+
+/* The session that the error is about has this outside port. src: the new source. */
+static __always_inline int icmp_out_finish(ctx_t *ctx, const struct icmp_from_inside *e, __u16 out_port, __u32 src,
+					   const struct egress *egress)
+{
+	struct rewrite to = rewrite_of(&e->p), quoted = rewrite_of_quote(&e->q);
+	enum reason refused = quote_options_refusal(ctx, &e->q);
+
+	if (refused)
+		return drop(refused);
+	to.src = src;
+	quoted.dst = mapping_out_addr(&e->f.m->geo, e->f.subscriber);
+	quoted.dport = out_port;
+	return icmp_translate(ctx, &e->p, &to, &e->q, &quoted, egress, DIRECTION_OUT);
+}
+
+#if HOOK_XDP
+
+/* The program. */
+static __always_inline int icmp_out(ctx_t *ctx)
+{
+	struct icmp_from_inside e = {};
+	struct next_hop *nh;
+	__u16 out_port;
+	int verdict;
+
+	if (!icmp_from_inside_parse(ctx, &e))
+		return drop(REASON_drop_malformed);
+	nh = next_hop_get(ctx, &e.p);
+	TRACE_NEXT_HOP(nh);
+	/* As in in2out_admit(), which has asked for this hop already. */
+	if (!nh || nh->kind > HOP_OUT_KERNEL)
+		return pass_untranslated();
+	verdict = icmp_out_check(ctx, &e, nh->egress.ifindex);
+	if (verdict == CONTINUE)
+		verdict = egress_check_out(ctx, &e.p, &nh->egress);
+	if (verdict != CONTINUE)
+		return verdict;
+	out_port = icmp_from_inside_port(&e);
+	if (!out_port)
+		return drop(icmp_from_inside_reason(&e));
+	return icmp_out_finish(ctx, &e, out_port, icmp_from_inside_source(&e, nh->egress.ifindex), &nh->egress);
+}
+
+#else
 
 /*
  * What the kernel says of a packet that no session has any more quotes it with the subscriber's address, and what it
@@ -112,94 +178,50 @@ static __always_inline int icmp_out_own(ctx_t *ctx, const struct packet *p)
 	return pass_untranslated();
 }
 
-#endif
-
-static __always_inline int icmp_out(ctx_t *ctx)
+/* An error of the kernel's own: about what it was to forward, translated already, or about anything else. */
+static __always_inline int icmp_out_of_kernel(ctx_t *ctx)
 {
 	struct icmp_from_inside e = {};
-	int own = 0;
-
-#if HOOK_XDP
-	struct next_hop *nh;
+	__u32 src;
+	__u16 out_port;
 
 	if (!icmp_from_inside_parse(ctx, &e))
-		return drop(REASON_drop_malformed);
-	nh = next_hop_get(ctx, &e.p);
-	TRACE_NEXT_HOP(nh);
-	/* As in in2out_prepare(), which has asked for this hop already. */
-	if (!nh || nh->kind > HOP_OUT_KERNEL)
 		return pass_untranslated();
-	__u32 out_ifindex = nh->out_ifindex;
-#else
-	__u32 out_ifindex = ctx->ifindex, headers = ICMP_QUOTE_HEADERS;
-
-	if (headers > ctx->len)
-		headers = ctx->len;
-	if (ctx_data(ctx) + headers > ctx_data_end(ctx) && bpf_skb_pull_data(ctx, headers))
-		return drop(REASON_drop_error);
-	/* The kernel's own error: about what it was to forward, translated already, or about anything else. */
-	own = !ctx_ingress(ctx);
-	if (!icmp_from_inside_parse(ctx, &e))
-		return own ? pass_untranslated() : drop(REASON_drop_malformed);
-#endif
-	if (!own && source_is_martian(e.p.src))
-		return drop(REASON_drop_martian);
-	if (!own && icmp_from_inside_is_foreign(&e)) {
-		/* Like any other packet of its sender. */
-		if (e.kind == QUOTE_MALFORMED && unmatched_is_dropped(e.p.src))
-			return drop(REASON_drop_malformed);
-		return source_unmatched(ctx, &e.p);
-	}
-
-	int source_verdict =
-		own ? SOURCE_GOOD : source_check(ctx, icmp_from_inside_sender(&e), e.p.src, e.p.dst, out_ifindex);
-
-	if (source_verdict == SOURCE_REFUSED)
-		return drop(REASON_drop_martian);
-
-	/* What the kernel itself says has the options of what it is about. */
-	enum reason refused = own ? 0 : options_refusal(ctx, &e.p);
-
-	if (refused)
-		return drop(refused);
-#if HOOK_XDP
-	/* The kernel's to send; tc translates it. */
-	if (source_verdict == SOURCE_KERNEL || nh->kind == HOP_OUT_KERNEL || e.p.ttl <= 1 || e.p.length > nh->mtu ||
-	    !takes_frame(ctx, nh->out_ifindex))
-		return pass_untranslated();
-#endif
-
-	__u16 out_port = icmp_from_inside_port(&e);
-
-#if !HOOK_XDP
-	/* No redirect is translated: it tells the way to another than its receiver. */
-	if (own && (!out_port || !is_icmp_error(&e.p)))
+	out_port = icmp_from_inside_port(&e);
+	/* A redirect is never translated: its gateway address means something to its receiver alone. */
+	if (!out_port || !is_icmp_error(&e.p))
 		return icmp_out_own(ctx, &e.p);
-	/* What the kernel itself says comes from an address of its own, and from none inside. */
-	if (own)
-		e.sender = 0;
-#endif
-	if (!out_port)
-		return drop(icmp_from_inside_reason(&e));
-	refused = quote_options_refusal(ctx, &e.q);
-	if (refused)
-		return drop(refused);
-	if (!icmp_checksum_holds(ctx, &e.p))
-		return drop(REASON_drop_malformed);
-
-	struct rewrite destination = { .addr = mapping_out_addr(&e.f.m->geo, e.f.subscriber), .port = out_port };
-	__u32 source = own && !index_find(&in_index, e.p.src) ? e.p.src : icmp_from_inside_source(&e, out_ifindex);
-	__u64 sum = 0;
-
-	if (quote_rewrite(ctx, &e.q, &destination, &sum) ||
-	    icmp_header_rewrite(ctx, &e.p, source, e.p.dst, sum, HOOK_XDP))
-		return drop(REASON_drop_error);
-	count_translated(REASON_icmp_error_translated, e.p.length);
-#if HOOK_XDP
-	return forward(ctx, &nh->mac, nh->out_ifindex);
-#else
-	return CTX_PASS;
-#endif
+	/* It comes from an address of the kernel's own, and may not show one inside. */
+	e.sender = 0;
+	src = index_find(&in_index, e.p.src) ? icmp_from_inside_source(&e, ctx->ifindex) : e.p.src;
+	return icmp_out_finish(ctx, &e, out_port, src, 0);
 }
 
+/* An error that was forwarded. */
+static __always_inline int icmp_out_forwarded(ctx_t *ctx)
+{
+	struct icmp_from_inside e = {};
+	__u16 out_port;
+	int verdict;
+
+	if (!icmp_from_inside_parse(ctx, &e))
+		return drop(REASON_drop_malformed);
+	verdict = icmp_out_check(ctx, &e, ctx->ifindex);
+	if (verdict != CONTINUE)
+		return verdict;
+	out_port = icmp_from_inside_port(&e);
+	if (!out_port)
+		return drop(icmp_from_inside_reason(&e));
+	return icmp_out_finish(ctx, &e, out_port, icmp_from_inside_source(&e, ctx->ifindex), 0);
+}
+
+/* The program. */
+static __always_inline int icmp_out(ctx_t *ctx)
+{
+	if (pull_headers(ctx, ICMP_QUOTE_HEADERS))
+		return drop(REASON_drop_error);
+	return ctx_ingress(ctx) ? icmp_out_forwarded(ctx) : icmp_out_of_kernel(ctx);
+}
+
+#endif
 #endif

@@ -9,8 +9,7 @@
 
 #include "frame_sum.h"
 #include "in2out.h"
-#include "overflow.h"
-#include "protocol_address.h"
+#include "session_lookup.h"
 
 /* An outer header with options, ICMP, and the same again: all that is read and written of an error. */
 #define ICMP_QUOTE_HEADERS (L3_OFFSET + 60U + sizeof(struct icmphdr) + 60U + sizeof(struct tcphdr))
@@ -26,8 +25,8 @@ enum quote_kind {
 
 struct icmp_quote {
 	/*
-	 * Its endpoints the other way round: the packet that would answer the quoted one, and that would go where the
-	 * error goes. Only addresses, ports and protocol are valid.
+	 * Its reply tuple: the packet that would be the reply to the quoted one, which goes where the error goes. Only
+	 * addresses, ports and protocol are valid.
 	 */
 	struct packet reply;
 	__u16 l3_offset; /* all from the start of the frame */
@@ -95,76 +94,96 @@ static __always_inline enum reason quote_options_refusal(ctx_t *ctx, const struc
 	return q->l4_offset > options ? options_judge(ctx, options, q->l4_offset - options) : 0;
 }
 
-/*
- * Replaces an endpoint of the quote. The change of the ICMP checksum that covers it is added to *sum. 0, or -1 with
- * nothing changed where the packet is not what quote_parse() saw.
- */
-static __always_inline int quote_rewrite(ctx_t *ctx, const struct icmp_quote *q, const struct rewrite *w, __u64 *sum)
+/* The endpoints of the quoted packet. */
+static __always_inline struct rewrite rewrite_of_quote(const struct icmp_quote *q)
 {
-	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
-	struct iphdr *ip = data + (q->l3_offset & 127);
-	void *l4 = data + (q->l4_offset & 255);
-	struct packet quoted = { .proto = q->reply.proto };
+	return (struct rewrite){
+		.src = q->reply.dst, .dst = q->reply.src, .sport = q->reply.dport, .dport = q->reply.sport
+	};
+}
 
-	if ((void *)(ip + 1) > data_end || l4 + QUOTED_TRANSPORT > data_end)
-		return -1;
+/*
+ * The checksum of the quoted transport header, NULL where there is none, or none that changes. 0, or -1 where it is
+ * beyond what can be reached.
+ */
+static __always_inline int quote_check(const struct icmp_quote *q, void *l4, void *data_end, __sum16 **ret)
+{
+	__sum16 *check = l4 + offsetof(struct udphdr, check);
 
-	int has_port = protocol_has_ports(quoted.proto);
-	__be16 *port = l4 + rewrite_port_offset(&quoted, w), new_port = has_port ? bpf_htons(w->port) : *port;
-	__be32 *addr = w->source ? &ip->saddr : &ip->daddr, new_addr = bpf_htonl(w->addr);
-	__u64 addr_change = csum_change32(0, *addr, new_addr), port_change = csum_change16(0, *port, new_port);
-	__u64 l4_change = port_change + (quoted.proto == IPPROTO_ICMP ? 0 : addr_change);
-	__sum16 *l4_check = l4 + offsetof(struct udphdr, check), old;
-
-	if (quoted.proto == IPPROTO_TCP) {
+	*ret = 0;
+	switch (q->reply.proto) {
+	case IPPROTO_TCP:
 		/* Many quote no more than 8 octets of it. */
-		l4_check = l4 + offsetof(struct tcphdr, check);
-		if (q->l4_offset + offsetof(struct tcphdr, check) + sizeof(*l4_check) > q->end)
-			l4_check = 0;
-		else if (l4 + offsetof(struct tcphdr, check) + sizeof(*l4_check) > data_end)
+		check = l4 + offsetof(struct tcphdr, check);
+		if (q->l4_offset + offsetof(struct tcphdr, check) + sizeof(*check) > q->end)
+			return 0;
+		if ((void *)(check + 1) > data_end)
 			return -1;
-	} else if (quoted.proto == IPPROTO_ICMP) {
-		l4_check = l4 + offsetof(struct icmphdr, checksum);
-	} else if (!has_port && !protocol_sums_addresses(ip)) {
-		l4_check = 0;
-	} else if (!*l4_check && quoted.proto != PROTOCOL_DCCP) {
-		l4_check = 0;
+		break;
+	case IPPROTO_ICMP:
+		check = l4 + offsetof(struct icmphdr, checksum);
+		break;
+	case PROTOCOL_DCCP:
+		break;
+	case IPPROTO_UDP:
+	case PROTOCOL_UDP_LITE:
+		if (!*check)
+			return 0;
+		break;
+	default:
+		return 0;
 	}
-	if (l4_check) {
-		old = *l4_check;
-		*l4_check = csum_update(old, l4_change);
-		if ((quoted.proto == IPPROTO_UDP || quoted.proto == PROTOCOL_UDP_LITE) && !*l4_check)
-			*l4_check = 0xffff;
-		*sum = csum_change16(*sum, old, *l4_check);
-	}
-	*port = new_port;
-	old = ip->check;
-	ip->check = csum_update(old, addr_change);
-	*addr = new_addr;
-	*sum = csum_change16(*sum + port_change + addr_change, old, ip->check);
+	*ret = check;
 	return 0;
 }
 
 /*
- * The error's own header. src, dst: its new addresses; sum: the change of what its ICMP checksum covers. lower_ttl: XDP
- * forwards it by itself. 0, or -1 with nothing changed.
+ * Replaces the endpoints of the quote. The change of the ICMP checksum that covers it is added to *sum. 0, or -1 with
+ * nothing changed where the packet is not what quote_parse() saw.
  */
-static __always_inline int icmp_header_rewrite(ctx_t *ctx, const struct packet *p, __u32 src, __u32 dst, __u64 sum,
+static __always_inline int quote_rewrite(ctx_t *ctx, const struct icmp_quote *q, const struct rewrite *to, __u64 *sum)
+{
+	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
+	struct iphdr *ip = data + (q->l3_offset & 127);
+	void *l4 = data + (q->l4_offset & 255);
+	__u8 proto = q->reply.proto;
+	__sum16 *check, old;
+	__u64 addresses, ports = 0;
+
+	if ((void *)(ip + 1) > data_end || l4 + QUOTED_TRANSPORT > data_end || quote_check(q, l4, data_end, &check))
+		return -1;
+	old = ip->check;
+	addresses = rewrite_addresses(ip, to, 0);
+	*sum = csum_change16(*sum + addresses, old, ip->check);
+	if (proto == IPPROTO_ICMP)
+		ports = rewrite_echo(l4, to, 0);
+	else if (protocol_has_ports(proto))
+		ports = rewrite_ports(l4, to, 0);
+	if (check) {
+		old = *check;
+		*check = csum_update(old, proto == IPPROTO_ICMP ? ports : addresses + ports);
+		if (!*check && (proto == IPPROTO_UDP || proto == PROTOCOL_UDP_LITE))
+			*check = 0xffff;
+		*sum = csum_change16(*sum, old, *check);
+	}
+	*sum += ports;
+	return 0;
+}
+
+/*
+ * The error's own header: addresses, and the checksum by the change of what it covers. lower_ttl: XDP forwards it by
+ * itself. 0, or -1 with nothing changed.
+ */
+static __always_inline int icmp_header_rewrite(ctx_t *ctx, const struct packet *p, const struct rewrite *to, __u64 sum,
 					       int lower_ttl)
 {
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
 	struct iphdr *ip = data + L3_OFFSET;
 	struct icmphdr *icmp = data + (p->l4_offset & 127);
-	__be32 src_be = bpf_htonl(src), dst_be = bpf_htonl(dst);
 
 	if ((void *)(ip + 1) > data_end || (void *)(icmp + 1) > data_end)
 		return -1;
-
-	__u64 change = csum_change32(csum_change32(0, ip->saddr, src_be), ip->daddr, dst_be);
-
-	ip->check = csum_update(ip->check, lower_ttl ? rewrite_ttl(ip, change) : change);
-	ip->saddr = src_be;
-	ip->daddr = dst_be;
+	rewrite_addresses(ip, to, lower_ttl);
 	icmp->checksum = csum_update(icmp->checksum, sum);
 	TRACE_LOOK(ctx, rewritten, 0, 0);
 	return 0;
@@ -181,73 +200,21 @@ SUBPROGRAM int icmp_checksum_holds(ctx_t *ctx, const struct packet *p)
 	return sum != FRAME_SUM_FAILED && csum_fold(sum) == 0xffff;
 }
 
-/*
- * Outside port of the session that a packet from inside belongs to, or 0. m: the mapping of its source. An error
- * changes nothing of the session (RFC 5508 REQ-6). For a protocol without ports, of which there are no sessions, it is
- * 1 where the mapping translates it, and is not looked at.
- */
-SUBPROGRAM int quote_session_from_inside(const struct mapping *m, const struct packet *p)
+/* Translates an error whose egress has been checked, with its quote, and sends it. */
+static __always_inline int icmp_translate(ctx_t *ctx, const struct packet *p, const struct rewrite *to,
+					  const struct icmp_quote *q, const struct rewrite *quoted,
+					  const struct egress *e, enum direction direction)
 {
-	struct flow f = { .m = m };
-	struct subscriber *s;
-	__u64 word;
+	enum sender sender;
+	__u64 sum = 0;
 
-	if (!m || !p)
-		return 0;
-	if (!protocol_has_ports(p->proto))
-		return mapping_is_one_to_one(m);
-	f.p = *p;
-	f.now = now_ticks();
-	flow_from_inside(&f);
-	s = subscriber_get(m, f.subscriber);
-	if (session_lookup_in2out(&f, &word)) {
-		TRACE_STEP(session, word, word);
-		return word_out_port(word);
-	}
-	if (!s || !s->overflow)
-		return 0;
-
-	struct overflow_key in = overflow_key_of_flow(&f);
-	struct overflow_session *o = bpf_map_lookup_elem(&overflow, &in);
-
-	word = o ? LOAD(o->truth) : 0;
-	if (!word || word_expired(word, f.now, m->timeout_ticks))
-		return 0;
-	TRACE_STEP(session, word, word);
-	return word_out_port(word);
-}
-
-/* Number of the subscriber of m that a packet from outside is for, or -1. */
-static __always_inline __s64 quote_subscriber(const struct mapping *m, const struct packet *p)
-{
-	if (protocol_has_ports(p->proto))
-		return mapping_reverse(&m->geo, p->dst, p->dport);
-	return mapping_is_one_to_one(m) ? p->dst - m->geo.out_base : -1;
-}
-
-/* Inside port of the session that a packet from outside belongs to, or -1; of a protocol without ports 0. */
-SUBPROGRAM int quote_session_from_outside(const struct mapping *m, __u32 subscriber, const struct packet *p)
-{
-	__u32 now = now_ticks();
-	struct overflow_key in;
-	struct subscriber *s;
-	__u64 word, key;
-
-	if (!m || !p)
-		return -1;
-	if (!protocol_has_ports(p->proto))
-		return mapping_is_one_to_one(m) ? 0 : -1;
-	s = subscriber_get(m, subscriber);
-	if (!s)
-		return -1;
-	if (session_lookup_out2in(m, subscriber, p->src, p->sport, p->dport, p->proto, now, &word, &key)) {
-		TRACE_STEP(session, word, word);
-		return key_in_port(key);
-	}
-	if (!s->overflow || !overflow_find_out(p, m, now, &in))
-		return -1;
-	TRACE_STEP(overflowed, 0, 0);
-	return in.port;
+	if (!icmp_checksum_holds(ctx, p))
+		return drop(REASON_drop_malformed);
+	sender = egress_sender(ctx, e, p->length, direction);
+	if (quote_rewrite(ctx, q, quoted, &sum) || icmp_header_rewrite(ctx, p, to, sum, sender != SENDER_KERNEL))
+		return drop(REASON_drop_error);
+	count_translated(REASON_icmp_error_translated, p->length);
+	return deliver(ctx, e, sender);
 }
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * IP options of packets to be translated, and of packets that ICMP errors quote: kept as they are, but for those with
  * addresses in them, which are translated nowhere. Such packets are dropped, in either direction (RFC 7126; RFC 1812
- * section 5.3.13.4 for source routes): one that records its way would show outside where it came by inside, and so
- * would the answer to one that came from outside.
+ * section 5.3.13.4 for source routes): one that records its route would show inside addresses outside, and so would the
+ * reply to one from outside.
  */
 #ifndef DETNAT_IP_OPTIONS_H
 #define DETNAT_IP_OPTIONS_H
@@ -15,7 +15,7 @@
 #define IP_OPTION_TIMESTAMP    68
 #define IP_OPTION_LOOSE_ROUTE  131
 #define IP_OPTION_STRICT_ROUTE 137
-/* RFC 1393: the address of who asks. */
+/* RFC 1393: the address of the originator. */
 #define IP_OPTION_TRACEROUTE 82
 /* RFC 1385, RFC 1475: further parts of the addresses. */
 #define IP_OPTION_EXTENDED_PROTOCOL 145

@@ -10,17 +10,17 @@
 #include <detnat/tables.h>
 
 /*
- * Keeps reads, or writes, in the order of the program as other cores see it. x86 does so by itself; elsewhere an atomic
- * operation is a barrier, as clang 14 has none for BPF.
+ * Memory barriers between reads, or writes. x86 keeps their order itself; elsewhere an atomic operation serves, as
+ * clang 14 has no barrier for BPF.
  */
 #ifdef __TARGET_ARCH_x86
 #define order_memory() asm volatile("" ::: "memory")
 #else
 static __always_inline void order_memory(void)
 {
-	__u64 nobody = 0;
+	__u64 unused = 0;
 
-	__sync_fetch_and_add(&nobody, 1);
+	__sync_fetch_and_add(&unused, 1);
 }
 #endif
 #define order_reads()  order_memory()
@@ -45,7 +45,7 @@ static __always_inline void open_unlock(struct subscriber *s)
 	__sync_fetch_and_add(&s->lock, 1);
 }
 
-/* Under the lock: a session whose first bucket is `home` stands elsewhere than a look at one slot would find it. */
+/* Under the lock: a session whose first bucket is `home` is not in its preferred slot. */
 static __always_inline void displace(struct subscriber *s, __u32 home)
 {
 	*(volatile __u32 *)&s->displaced |= home;

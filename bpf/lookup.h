@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Step 2: the mapping of an address, by the prefix index; then the subscriber's record and buckets. */
+/* Stage 2: the mapping of an address, by the prefix index; then the subscriber's record and buckets. */
 #ifndef DETNAT_LOOKUP_H
 #define DETNAT_LOOKUP_H
 

@@ -93,7 +93,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } fragments SEC(".maps");
 
-/* Its own, so that a flood of fragments leaves no event without room. */
+/* Its own, so that a flood of fragments does not crowd out events. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);

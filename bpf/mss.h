@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The MSS option of a TCP SYN (RFC 9293 section 3.7.1), lowered to what the configuration or the MTUs of both ways
- * allow; never raised, never added. Both sides' SYNs are treated alike, as each of them says what the other may send.
+ * The MSS option of a TCP SYN (RFC 9293 section 3.7.1), lowered to what the configuration or the MTUs of both
+ * directions allow; never raised, never added. Both sides' SYNs are treated alike, as each of them says what the other
+ * may send.
  */
 #ifndef DETNAT_MSS_H
 #define DETNAT_MSS_H
@@ -17,14 +18,14 @@
 
 static const volatile struct option_kinds mss_option = { { [TCP_OPTION_MSS / 64] = OPTION_BIT(TCP_OPTION_MSS) } };
 
-/* Highest MSS that may pass; mtu is that of the way out of here, 0 where it is not known. */
+/* Highest MSS that may pass; mtu: of the egress, 0 where it is not known. */
 static __always_inline __u32 mss_limit(ctx_t *ctx, __u32 mtu)
 {
 	struct device *in;
 
 	if (settings.tcp_mss_clamp != MSS_CLAMP_MTU)
 		return settings.tcp_mss_clamp;
-	/* The segments that this SYN invites come the other way. */
+	/* The segments that this SYN announces come in the other direction. */
 	in = device_get(packet_ingress(ctx));
 	if (in && in->mtu && (!mtu || in->mtu < mtu))
 		mtu = in->mtu;

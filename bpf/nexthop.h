@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Step 3: where the kernel would route a packet, known before anything is rewritten.
+ * Stage 3, outwards: where the kernel would route a packet, known before anything is rewritten.
  *
  * Per core, direct-mapped by destination and ingress interface. An entry holds while the agent's epoch is the one it
- * was made in, and for a second at most. What `bpf_fib_lookup` cannot answer for good (neighbour unresolved, forwarding
- * off, no route) is the kernel's to handle.
+ * was made in, and for a second at most. Where `bpf_fib_lookup` gives no final result (neighbour unresolved,
+ * forwarding off, no route), the kernel handles the packet.
  */
 #ifndef DETNAT_NEXTHOP_H
 #define DETNAT_NEXTHOP_H
 
 #include "bypass.h"
-#include "ether.h"
+#include "egress.h"
 #include "tail_call.h"
 #include "lookup.h"
 #include "parse.h"
@@ -47,19 +47,17 @@ struct next_hop {
 		__u64 conditions;
 	};
 	__u32 until; /* last tick for which it holds */
-	__u32 mtu;
-	struct ether_addresses mac; /* of the frames it sends */
-	__u32 out_ifindex;
+	struct egress egress;
 	union {
 		struct {
-			__u8 in_mac[6]; /* of the ingress interface: what is for another station is not ours */
+			__u8 in_mac[6]; /* of the ingress interface; frames to other stations pass */
 			__u8 kind;	/* enum hop_kind */
 			__u8 pad;
 		};
 		__u64 station;
 	};
 };
-_Static_assert(sizeof(struct next_hop) == 48, "no hidden padding");
+_Static_assert(sizeof(struct next_hop) == 56, "no hidden padding");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -75,7 +73,7 @@ static __always_inline struct device_table *device_table_get(void)
 	return bpf_map_lookup_elem(&devices, &zero);
 }
 
-/* An index too high for the table has no role, like 0, which is nobody's. */
+/* An index too high for the table has no role, like 0, which no interface has. */
 static __always_inline struct device *device_at(struct device_table *t, __u32 ifindex)
 {
 	if (ifindex >= MAX_IFINDEX)
@@ -165,14 +163,14 @@ static __always_inline __u32 route_longest(struct bpf_fib_lookup *fib, __u32 dst
 }
 
 /* Whether an address is one of the gateway's own. For slow paths. */
-static __always_inline int address_is_local(ctx_t *ctx, __u32 src, __u32 addr)
+SUBPROGRAM int address_is_local(ctx_t *ctx, __u32 src, __u32 addr)
 {
 	struct bpf_fib_lookup fib;
 
 	return route(ctx, src, addr, packet_ingress(ctx), &fib) == BPF_FIB_LKUP_RET_NOT_FWDED;
 }
 
-/* Whether a packet has a link-local address and is not just for this link or the gateway: then it is dropped. */
+/* Whether a packet has a link-local address and would leave the link: then it is dropped. */
 SUBPROGRAM int link_local_is_misplaced(ctx_t *ctx, __u32 src, __u32 dst)
 {
 	if (!address_is_link_local(src) && !address_is_link_local(dst))
@@ -268,10 +266,11 @@ SUBPROGRAM int next_hop_learn(ctx_t *ctx, __u32 src, __u32 dst)
 	nh->src = source;
 	nh->epoch = epoch;
 	nh->until = next_hop_until(now);
-	nh->out_ifindex = fib.ifindex;
-	nh->mtu = route_longest(&fib, dst);
-	__builtin_memcpy(nh->mac.dmac, fib.dmac, 6);
-	__builtin_memcpy(nh->mac.smac, fib.smac, 6);
+	nh->egress.state = nh->kind == HOP_OUT_KERNEL ? EGRESS_KERNEL : EGRESS_READY;
+	nh->egress.ifindex = fib.ifindex;
+	nh->egress.mtu = nh->egress.longest = route_longest(&fib, dst);
+	__builtin_memcpy(nh->egress.mac.dmac, fib.dmac, 6);
+	__builtin_memcpy(nh->egress.mac.smac, fib.smac, 6);
 	__builtin_memcpy(nh->in_mac, in->mac, 6);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "overflow.h"
 #include "fast_open.h"
 #include "quota.h"
+#include "session_lookup.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -92,7 +93,7 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 		return OPEN_AT_QUOTA;
 	after = session_apply(&slot->truth, &word, &f->p, 1, f->now, f->m->timeout_ticks);
 	if (reopens && word_state(after) == SESSION_TIME_WAIT) {
-		/* Nobody reopens but under the lock, so the slot was swept meanwhile. */
+		/* Sessions are reopened under the lock alone, so the slot was swept meanwhile. */
 		__sync_fetch_and_add(&s->sessions, -1U);
 		return OPEN_LOST;
 	}
@@ -106,7 +107,7 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 	return OPENED;
 }
 
-/* Makes the slot, whose truth is `from`, the flow's session on a port of the block. */
+/* Makes the slot, whose state word is `from`, the flow's session on a port of the block. */
 static __always_inline enum opened open_claim(const struct flow *f, struct subscriber *s, struct slot *slot, __u64 from,
 					      __u32 out_port, __u64 *ret_word)
 {
@@ -116,7 +117,7 @@ static __always_inline enum opened open_claim(const struct flow *f, struct subsc
 	if (word_is_live(from) && !time_wait && !word_expired(from, f->now, f->m->timeout_ticks))
 		return OPEN_LOST;
 
-	/* An expired session that counts makes way for the new one: one out, one in. */
+	/* An expired session that counts is replaced by the new one: the count stays. */
 	int counts = !word_is_live(from) || time_wait;
 
 	if (counts && quota_take(f, s))
@@ -201,15 +202,6 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 	return open_claim(f, s, slot, from, LOAD(o->port_lo) + offset, ret_word);
 }
 
-/* The flow of a packet from inside, of a subscriber of m. */
-static __always_inline struct flow flow_of(const struct mapping *m, const struct packet *p)
-{
-	struct flow f = { .p = *p, .m = m, .now = now_ticks() };
-
-	flow_complete(&f);
-	return f;
-}
-
 /*
  * Finds or opens the session of a packet from inside in a slot of its subscriber, under the lock. Returns enum opened.
  */
@@ -228,56 +220,52 @@ SUBPROGRAM int open_in_slot(const struct mapping *m, struct subscriber *s, const
 	return opened;
 }
 
-/* The session is there: on with the packet. A hairpin's own leaf finds it now. */
-static __always_inline int open_finish(ctx_t *ctx, const struct in2out *io, __u64 word)
+/* The session is there: on with the packet. The hairpin program finds it now. */
+static __always_inline int open_finish(ctx_t *ctx, const struct in2out *io, __u16 out_port)
 {
-#if HOOK_XDP
-	if (io->hairpin)
-		return tail_call(ctx, PROG_hairpin);
-#endif
-	return in2out_finish(ctx, io, word);
+	return is_hairpin(io) ? tail_call(ctx, PROG_hairpin) : in2out_finish(ctx, io, out_port);
 }
 
-/* What both opening leaves begin with: GO_ON with the packet's flow and its subscriber's record, or a verdict. */
+/* The beginning of both opening programs: the packet's flow and its subscriber's record. */
 static __always_inline int open_prepare(ctx_t *ctx, struct in2out *io, struct subscriber **ret_s)
 {
-	int verdict = in2out_prepare(ctx, io);
+	int verdict = in2out_prepare(ctx, io, PACKET_SESSION);
 	struct subscriber *s;
 
-	if (verdict != GO_ON)
+	if (verdict != CONTINUE)
 		return verdict;
 	s = subscriber_get(io->f.m, io->f.subscriber);
 	if (!s)
 		return drop(REASON_drop_no_mapping);
 	*ret_s = s;
-	return GO_ON;
+	return CONTINUE;
 }
 
-/* The leaf: a flow from inside that has no slot. */
+/* The program: a flow from inside that has no slot. */
 static __always_inline int open_session(ctx_t *ctx)
 {
 	struct in2out io;
 	struct subscriber *s;
 	int verdict = open_prepare(ctx, &io, &s);
 
-	if (verdict != GO_ON)
+	if (verdict != CONTINUE)
 		return verdict;
 	if (s->overflow) {
-		struct overflow_session *o = overflow_find_in(&io.f, s);
+		__u16 out_port = (__u16)overflow_packet_in2out(io.f.m, &io.f.p);
 
-		if (o)
-			return open_finish(ctx, &io, overflow_hit_in(o, &io.f, s));
+		if (out_port)
+			return open_finish(ctx, &io, out_port);
 	}
 	if (quota_reached(&io.f, s))
 		return refuse(ctx, REASON_drop_quota);
-	if (io.hairpin)
+	if (is_hairpin(&io))
 		__sync_fetch_and_or(&s->way_epoch, SUBSCRIBER_HAIRPINS);
 
 	__u64 word = 0;
 
 	switch (open_in_slot(io.f.m, s, &io.f.p, &word)) {
 	case OPENED:
-		return open_finish(ctx, &io, word);
+		return open_finish(ctx, &io, word_out_port(word));
 	case OPEN_NO_ROOM:
 		return tail_call(ctx, PROG_overflow);
 	case OPEN_AT_QUOTA:

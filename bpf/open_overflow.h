@@ -13,7 +13,7 @@ enum port_of { PORT_FREE, PORT_OF_TIME_WAIT, PORT_OF_RESET, N_PORT_OF };
 
 /*
  * A walk through the groups of the block, from the first choice's on, for a port: once for each of enum port_of that
- * opening.others has a bit of. One loop for all, as the verifier looks at its body anew for each loop there is.
+ * opening.others has a bit of. One loop for all, as each loop's body is verified separately.
  */
 struct port_search {
 	const struct flow *f;
@@ -227,21 +227,21 @@ SUBPROGRAM int open_beyond_slots(const struct mapping *m, struct subscriber *s, 
 	return opened;
 }
 
-/* The leaf: a flow from inside that found no room in its slots. */
+/* The program: a flow from inside that found no room in its slots. */
 static __always_inline int open_overflow(ctx_t *ctx)
 {
 	struct in2out io;
 	struct subscriber *s;
 	int verdict = open_prepare(ctx, &io, &s);
 
-	if (verdict != GO_ON)
+	if (verdict != CONTINUE)
 		return verdict;
 
 	__u64 word = 0;
 
 	switch (open_beyond_slots(io.f.m, s, &io.f.p, &word)) {
 	case OPENED:
-		return open_finish(ctx, &io, word);
+		return open_finish(ctx, &io, word_out_port(word));
 	case OPEN_NO_PORT:
 		return refuse(ctx, REASON_drop_ports_exhausted);
 	case OPEN_NO_ROOM:

@@ -3,10 +3,11 @@
 #ifndef DETNAT_OUT2IN_H
 #define DETNAT_OUT2IN_H
 
-#include "in2out.h"
-#include "overflow.h"
-#include "quota.h"
-#include "egress_in.h"
+#include "classify.h"
+#include "egress_check.h"
+#include "ip_options.h"
+#include "session_lookup.h"
+#include "translate.h"
 
 struct out2in {
 	struct packet p;
@@ -17,7 +18,7 @@ struct out2in {
 
 /*
  * From outside, straight to an inside address or from one. Only destinations of `bypass` may talk to inside addresses,
- * and nobody outside has an inside address of his own.
+ * and no host outside has an inside address.
  */
 static __always_inline int out2in_direct(ctx_t *ctx, const struct packet *p)
 {
@@ -30,10 +31,7 @@ static __always_inline int out2in_direct(ctx_t *ctx, const struct packet *p)
 	return drop(to_inside ? REASON_drop_direct_to_inside : REASON_drop_martian);
 }
 
-/*
- * From outside, of no session: in silence, or, where the configuration says so, whole TCP segments by the leaf that
- * answers them.
- */
+/* From outside, without a session: dropped, or, where the configuration says so, whole TCP segments are answered. */
 static __always_inline int out2in_unsolicited(ctx_t *ctx, const struct packet *p)
 {
 	if (settings.unsolicited_tcp == UNSOLICITED_ANSWER && p->proto == IPPROTO_TCP && !p->fragment)
@@ -41,10 +39,9 @@ static __always_inline int out2in_unsolicited(ctx_t *ctx, const struct packet *p
 	return drop(REASON_drop_no_session);
 }
 
-/* GO_ON with *oi filled in, or a verdict. slow: this is the slow leaf itself. */
-static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slow)
+/* Parses the packet; goes on where it is IPv4, and its frame is for this station. */
+static __always_inline int out2in_admit(ctx_t *ctx, struct packet *p, enum packet_kind *ret_kind)
 {
-	struct packet *p = &oi->p;
 	enum packet_kind kind = parse(ctx, p);
 	struct ethhdr *eth = ctx_data(ctx);
 	struct device *in = device_get(packet_ingress(ctx));
@@ -62,184 +59,121 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 		return drop(REASON_drop_malformed);
 	if (!mac_equal(eth->h_dest, in->mac))
 		return pass_untranslated();
-
 	if (link_local_is_misplaced(ctx, p->src, p->dst))
 		return drop(REASON_drop_martian);
+	*ret_kind = kind;
+	return CONTINUE;
+}
+
+/* To a pool address, and of no session's kind, to a port that is no subscriber's, or with a forbidden IP option. */
+static __always_inline int out2in_other_kind(ctx_t *ctx, const struct out2in *oi, enum packet_kind kind,
+					     enum reason refused)
+{
+	if (address_is_local(ctx, oi->p.src, oi->p.dst))
+		return pass_untranslated();
+	if (refused)
+		return drop(refused);
+	if (kind == PACKET_PROTOCOL && mapping_is_one_to_one(oi->m))
+		return tail_call(ctx, PROG_protocol_in);
+	return kind != PACKET_SESSION ? drop(parse_drop_reason(kind)) : out2in_unsolicited(ctx, &oi->p);
+}
+
+/*
+ * Fills in *oi for a packet to a subscriber. slow: the caller is the slow program itself, to which all that is unusual
+ * is left.
+ */
+static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slow)
+{
+	struct packet *p = &oi->p;
+	enum packet_kind kind;
+	enum reason refused;
+	__s64 subscriber;
+	int verdict = out2in_admit(ctx, p, &kind);
+
+	if (verdict != CONTINUE)
+		return verdict;
 	oi->m = mapping_by_outside(p->dst);
 	if (!oi->m) {
 		if (!index_find(&in_index, p->dst) && !index_find(&in_index, p->src))
 			return pass_untranslated();
 		return slow ? out2in_direct(ctx, p) : tail_call(ctx, PROG_out2in_slow);
 	}
-
-	enum reason refused = options_refusal(ctx, p);
-
+	refused = options_refusal(ctx, p);
 	if (kind == PACKET_FRAGMENT && !refused)
 		return tail_call(ctx, PROG_fragment_out2in);
-
-	__s64 subscriber = mapping_reverse(&oi->m->geo, p->dst, p->dport);
-
 	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p) && !refused)
 		return tail_call(ctx, PROG_icmp_in);
-	if (kind != PACKET_SESSION || subscriber < 0 || refused) {
-		if (!slow)
-			return tail_call(ctx, PROG_out2in_slow);
-		if (address_is_local(ctx, p->src, p->dst))
-			return pass_untranslated();
-		if (refused)
-			return drop(refused);
-		if (kind == PACKET_PROTOCOL && mapping_is_one_to_one(oi->m))
-			return tail_call(ctx, PROG_protocol_in);
-		return kind != PACKET_SESSION ? drop(parse_drop_reason(kind)) : out2in_unsolicited(ctx, p);
-	}
+	subscriber = mapping_reverse(&oi->m->geo, p->dst, p->dport);
+	if (kind != PACKET_SESSION || subscriber < 0 || refused)
+		return slow ? out2in_other_kind(ctx, oi, kind, refused) : tail_call(ctx, PROG_out2in_slow);
 	oi->subscriber = (__u32)subscriber;
 	TRACE_SUBSCRIBER(oi->m, oi->subscriber);
 	oi->now = now_ticks();
-	return GO_ON;
+	return CONTINUE;
 }
 
-/* Whether the packet may be several that GRO has merged: longer than any that was sent, and for the kernel to cut
- * again. */
-static __always_inline int is_merged(ctx_t *ctx)
+/* The session and the egress are known. */
+static __always_inline int out2in_finish(ctx_t *ctx, const struct out2in *oi, const struct egress *e, __u16 in_port)
 {
-	struct device *in = device_get(packet_ingress(ctx));
+	struct rewrite to = rewrite_of(&oi->p);
 
-	return in && in->flags & DEVICE_MERGED;
+	to.dst = oi->m->geo.in_base + oi->subscriber;
+	to.dport = in_port;
+	return translate_session(ctx, &oi->p, &to, e, DIRECTION_IN, to.dst);
 }
 
-/* Whether it is longer than the MTU of its way, and may not be cut; where the route limits it the kernel says so. */
-static __always_inline int egress_too_big(ctx_t *ctx, enum egress_state verdict, const struct egress *way,
-					  const struct packet *p)
-{
-	return verdict == EGRESS_READY && p->length > way->mtu && way->longest == way->mtu && p->df && !is_merged(ctx);
-}
-
-/*
- * GO_ON where a packet may go on, else the verdict of an ICMP error to its sender, as often as the limit of a
- * subscriber, *s, allows.
- */
-static __always_inline int ttl_and_mtu(ctx_t *ctx, const struct packet *p, struct subscriber *s,
-				       enum egress_state verdict, const struct egress *way)
-{
-	int nowhere = verdict == EGRESS_NOWHERE, expired = p->ttl <= 1;
-	int too_big = egress_too_big(ctx, verdict, way, p);
-	enum reason reason = nowhere ? REASON_drop_unreachable : expired ? REASON_drop_ttl : REASON_drop_too_big;
-	struct arguments *n;
-
-	if (!nowhere && !expired && !too_big)
-		return GO_ON;
-	n = arguments_get();
-	if (!n || !rate_allows(&s->icmp_next, REFUSALS_PER_SECOND))
-		return drop(reason);
-	if (nowhere) {
-		arguments_set(n, reason, REASON_sent_icmp_unreachable, ICMP_DEST_UNREACH, ICMP_NET_UNREACH, 0);
-		return tail_call(ctx, PROG_icmp_error);
-	}
-	arguments_set(n, reason, expired ? REASON_sent_icmp_ttl : REASON_sent_icmp_too_big,
-		      expired ? ICMP_TIME_EXCEEDED : ICMP_DEST_UNREACH, expired ? 0 : ICMP_FRAG_NEEDED,
-		      expired ? 0 : way->mtu);
-	return tail_call(ctx, PROG_icmp_error);
-}
-
-/* Whether XDP can deliver at all by a way in; hairpins have no other. */
-static __always_inline int egress_ready(ctx_t *ctx, enum egress_state verdict, const struct egress *way)
-{
-	return verdict == EGRESS_READY && takes_frame(ctx, way->ifindex);
-}
-
-/*
- * Whether it delivers a packet of so many octets. One longer than the way in allows, without DF, the kernel is to cut
- * up.
- */
-static __always_inline int egress_is_direct(ctx_t *ctx, enum egress_state verdict, const struct egress *way,
-					    __u32 length)
-{
-	return settings.redirect && length <= way->longest && egress_ready(ctx, verdict, way);
-}
-
-/* The session is known: rewrites the destination and delivers. */
-static __always_inline int out2in_finish(ctx_t *ctx, const struct out2in *oi, enum egress_state verdict,
-					 const struct egress *way, __u16 in_port)
-{
-	int direct = egress_is_direct(ctx, verdict, way, oi->p.length);
-	struct rewrite w = { .addr = oi->m->geo.in_base + oi->subscriber, .port = in_port, .source = 0 };
-
-	mss_clamp(ctx, &oi->p, verdict == EGRESS_READY ? way->longest : 0);
-	if (oi->p.fragment) {
-		int refused = fragment_begin(ctx, &oi->p, oi->p.src, w.addr, w.addr);
-
-		if (refused)
-			return drop(refused);
-	}
-	if (rewrite_packet(ctx, &oi->p, &w, direct))
-		return drop(REASON_drop_error);
-	count_translated(REASON_out2in_translated, oi->p.length);
-	return direct ? forward(ctx, &way->mac, way->ifindex) : CTX_PASS;
-}
-
-/* The program of the outside: sessions in slots. */
+/* The program: sessions in slots. */
 static __always_inline int out2in(ctx_t *ctx)
 {
+	struct egress e = {};
+	struct subscriber *s;
+	struct slot *slot;
 	struct out2in oi;
 	__u64 word, key;
 	int verdict = out2in_prepare(ctx, &oi, 0);
 
-	if (verdict != GO_ON)
+	if (verdict != CONTINUE)
 		return verdict;
-
-	struct slot *slot = session_lookup_out2in(oi.m, oi.subscriber, oi.p.src, oi.p.sport, oi.p.dport, oi.p.proto,
-						  oi.now, &word, &key);
-	struct subscriber *s = slot ? subscriber_get(oi.m, oi.subscriber) : 0;
-
+	slot = slot_lookup_out2in(oi.m, oi.subscriber, &oi.p, oi.now, &word, &key);
+	s = slot ? subscriber_get(oi.m, oi.subscriber) : 0;
 	if (!s)
 		return tail_call(ctx, PROG_out2in_slow);
 	/* The peer of a hairpin is a subscriber here, and comes from inside. */
 	if (LOAD(s->way_epoch) & SUBSCRIBER_HAIRPINS && index_find(&out_index, oi.p.src))
 		return drop(REASON_drop_martian);
-
-	struct egress way = {};
-	enum egress_state way_verdict = egress_in(ctx, s, oi.p.src, oi.m->geo.in_base + oi.subscriber, &way);
-
-	TRACE_EGRESS(way_verdict, &way);
-	verdict = ttl_and_mtu(ctx, &oi.p, s, way_verdict, &way);
-	if (verdict != GO_ON)
+	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
+	if (verdict != CONTINUE)
 		return verdict;
-	session_hit(slot, word, &oi.p, 0, oi.now, oi.m, oi.subscriber);
-	return out2in_finish(ctx, &oi, way_verdict, &way, key_in_port(key));
+	session_hit_slow(slot, word, &oi.p, oi.m, oi.subscriber);
+	return out2in_finish(ctx, &oi, &e, key_in_port(key));
 }
 
-/* The leaf for what is in no slot: overflow sessions, the gateway's own addresses, strangers. */
+/* The program for what is in no slot: overflow sessions, the gateway's own addresses, unsolicited packets. */
 static __always_inline int out2in_slow(ctx_t *ctx)
 {
+	struct egress e = {};
+	struct subscriber *s;
 	struct out2in oi;
-	int verdict = out2in_prepare(ctx, &oi, 1);
+	int verdict = out2in_prepare(ctx, &oi, 1), in_port = -1;
 
-	if (verdict != GO_ON)
+	if (verdict != CONTINUE)
 		return verdict;
-
-	struct subscriber *s = subscriber_get(oi.m, oi.subscriber);
-	struct overflow_key in;
-	struct overflow_session *o = 0;
-
+	s = subscriber_get(oi.m, oi.subscriber);
 	/* As in out2in(): a pool address as source is a hairpin's peer, and those come from inside. */
 	if (s && s->overflow && !index_find(&out_index, oi.p.src))
-		o = overflow_find_out(&oi.p, oi.m, oi.now, &in);
-	if (o) {
-		struct egress way = {};
-		enum egress_state way_verdict = egress_in(ctx, s, oi.p.src, in.addr, &way);
-
-		TRACE_EGRESS(way_verdict, &way);
-		verdict = ttl_and_mtu(ctx, &oi.p, s, way_verdict, &way);
-		if (verdict != GO_ON)
-			return verdict;
-		overflow_hit(o, &in, oi.p.dst, s, &oi.p, 0, oi.now, oi.m->timeout_ticks);
-		return out2in_finish(ctx, &oi, way_verdict, &way, in.port);
+		in_port = session_seek_out2in(oi.m, oi.subscriber, &oi.p);
+	if (in_port < 0) {
+		if (address_is_local(ctx, oi.p.src, oi.p.dst))
+			return pass_untranslated();
+		if (source_is_martian(oi.p.src) || index_find(&in_index, oi.p.src))
+			return drop(REASON_drop_martian);
+		return out2in_unsolicited(ctx, &oi.p);
 	}
-	if (address_is_local(ctx, oi.p.src, oi.p.dst))
-		return pass_untranslated();
-	if (source_is_martian(oi.p.src) || index_find(&in_index, oi.p.src))
-		return drop(REASON_drop_martian);
-	return out2in_unsolicited(ctx, &oi.p);
+	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
+	if (verdict != CONTINUE)
+		return verdict;
+	session_packet_out2in(oi.m, oi.subscriber, &oi.p);
+	return out2in_finish(ctx, &oi, &e, (__u16)in_port);
 }
 
 #endif

@@ -45,7 +45,7 @@ static __always_inline void overflow_release(void)
 		__sync_fetch_and_add(&g->overflow, -1LL);
 }
 
-/* Tells of a session that the datapath took out of the map; those that the agent has taken out it tells of itself. */
+/* Reports a session that the datapath took out of the map; the agent reports those that it removes itself. */
 static __always_inline void overflow_closed(const struct overflow_key *in, __u32 out_addr, __u64 word)
 {
 	if (settings.session_events)
@@ -68,7 +68,7 @@ static __always_inline int overflow_delete(struct subscriber *s, const struct ov
 	return 1;
 }
 
-/* Takes the lock and deletes a session if its truth is still what was read. */
+/* Takes the lock and deletes a session if its state word is still what was read. */
 static __always_inline enum overflow_removed overflow_remove(struct subscriber *s, const struct overflow_key *in,
 							     __u32 out_addr, __u64 word)
 {
@@ -123,6 +123,15 @@ static __always_inline struct overflow_session *overflow_find_in(const struct fl
 	return 0;
 }
 
+/* The session of an IN2OUT key, not expired, or NULL. */
+static __always_inline struct overflow_session *overflow_find_live(const struct overflow_key *in,
+								   const struct mapping *m, __u32 now)
+{
+	struct overflow_session *o = bpf_map_lookup_elem(&overflow, in);
+
+	return o && !word_expired(LOAD(o->truth), now, m->timeout_ticks) ? o : 0;
+}
+
 /*
  * The session of a packet from outside, not expired, or NULL; *ret_in is then the key of its IN2OUT entry, with the
  * inside endpoint.
@@ -136,8 +145,7 @@ static __always_inline struct overflow_session *overflow_find_out(const struct p
 	if (!o)
 		return 0;
 	*ret_in = overflow_key_in(o->in_addr, o->in_port, p->src, p->sport, p->proto);
-	o = bpf_map_lookup_elem(&overflow, ret_in);
-	return o && !word_expired(LOAD(o->truth), now, m->timeout_ticks) ? o : 0;
+	return overflow_find_live(ret_in, m, now);
 }
 
 static __always_inline struct overflow_key overflow_key_of_port(const struct flow *f, __u32 out_port)
@@ -161,7 +169,7 @@ static __always_inline int overflow_port_held(const struct flow *f, __u32 out_po
 SUBPROGRAM int overflow_port_used(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 out_port)
 {
 	struct overflow_session *o;
-	struct overflow_key key; /* one for both ways, as it takes room on the stack */
+	struct overflow_key key; /* one for both directions, as the stack is short */
 	__u32 out_addr;
 	__u64 word;
 
@@ -187,7 +195,7 @@ SUBPROGRAM int overflow_port_used(const struct mapping *m, struct subscriber *s,
 
 /*
  * Applies a packet. A session that would reach time-wait leaves the map instead; where the lock is held it stays as it
- * was. Returns the truth before, for its port.
+ * was. Returns the state word before, for its port.
  */
 static __always_inline __u64 overflow_hit(struct overflow_session *o, const struct overflow_key *in, __u32 out_addr,
 					  struct subscriber *s, const struct packet *p, int from_inside, __u32 now,

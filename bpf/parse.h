@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Step 1: what kind of packet this is. Nothing is changed, nothing is decided yet. */
+/* Stage 1: what kind of packet this is. Nothing is changed, nothing is decided yet. */
 #ifndef DETNAT_PARSE_H
 #define DETNAT_PARSE_H
 
@@ -57,7 +57,7 @@ enum packet_kind {
 
 enum packet_fragment { FRAGMENT_NONE, FRAGMENT_FIRST, FRAGMENT_LATER };
 
-/* Host byte order. For ICMP echo the identifier is the port of the inquirer's side, and the other port is 0. */
+/* Host byte order. For ICMP echo the identifier is the port of the requester, and the other port is 0. */
 struct packet {
 	__u32 src;
 	__u32 dst;
@@ -152,7 +152,7 @@ static __always_inline enum packet_kind parse_fragment(void *data, void *data_en
 /*
  * Octets of an IP packet. One that the kernel has merged from segments, or is yet to cut into them, may be longer than
  * its header can say: the total length is then 0 (BIG TCP), and the frame is as long as the packet. No frame of that
- * length comes from a wire, so at XDP it is enough to look at the length.
+ * length comes from a wire, so at XDP the length alone decides.
  */
 static __always_inline __u32 ip_length(ctx_t *ctx, const struct iphdr *ip)
 {
@@ -167,7 +167,7 @@ static __always_inline __u32 ip_length(ctx_t *ctx, const struct iphdr *ip)
 	return (__u32)frame - L3_OFFSET;
 }
 
-/* parse() for who has initialised *p: fills it as far as the packet's kind, enum packet_kind, says. */
+/* parse() with *p initialised: fills in what is valid for the packet's kind. Returns enum packet_kind. */
 SUBPROGRAM int parse_packet(ctx_t *ctx, struct packet *p)
 {
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);

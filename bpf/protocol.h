@@ -1,40 +1,80 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The leaf for protocols without ports (GRE, ESP, SCTP, UDP-Lite ...) from subscribers that have an outside address to
- * themselves, that is of mappings with a sharing ratio of 1: the address alone is translated. No session is kept, so
- * nothing is refused for a quota, and what comes from outside is let in: see protocol_in.h.
+ * Protocols without ports (GRE, ESP, SCTP, UDP-Lite ...) of subscribers that have an outside address to themselves,
+ * that is of mappings with a sharing ratio of 1: the address alone is translated. No session is kept, so nothing is
+ * refused for a quota, and what comes from outside is let in.
  */
 #ifndef DETNAT_PROTOCOL_H
 #define DETNAT_PROTOCOL_H
 
 #include "in2out.h"
-#include "protocol_address.h"
+#include "session_lookup.h"
 
 #if HOOK_XDP
-#include "protocol_in.h"
+
+/* The program for those from outside, to a pool address that is not the gateway's own, as out2in_prepare() has seen. */
+static __always_inline int protocol_in(ctx_t *ctx)
+{
+	struct egress e = {};
+	struct receiver r;
+	struct rewrite to;
+	struct packet p;
+	int verdict;
+
+	if (parse(ctx, &p) != PACKET_PROTOCOL || receiver_get(&p, &r))
+		return drop(REASON_drop_protocol);
+	if (source_is_martian(p.src) || index_find(&in_index, p.src))
+		return drop(REASON_drop_martian);
+	TRACE_SUBSCRIBER(r.m, r.number);
+	verdict = egress_towards(ctx, &p, r.s, r.in_addr, DIRECTION_IN, r.s, &e);
+	if (verdict != CONTINUE)
+		return verdict;
+	to = rewrite_of(&p);
+	to.dst = r.in_addr;
+	return translate(ctx, &p, PACKET_PROTOCOL, &to, &e, DIRECTION_IN);
+}
+
+/* From one subscriber to another; to: the sender's outside address already. */
+static __always_inline int protocol_hairpin(ctx_t *ctx, const struct in2out *io, struct rewrite *to)
+{
+	const struct packet *p = &io->f.p;
+	struct egress e = {};
+	struct receiver r;
+	int verdict;
+
+	if (!settings.hairpin)
+		return drop(REASON_drop_no_session);
+	if (receiver_get(p, &r))
+		return drop(REASON_drop_protocol);
+	TRACE_SUBSCRIBER(r.m, r.number);
+	verdict = egress_towards(ctx, p, r.s, r.in_addr, DIRECTION_HAIRPIN, subscriber_get(io->f.m, io->f.subscriber),
+				 &e);
+	if (verdict != CONTINUE)
+		return verdict;
+	to->dst = r.in_addr;
+	return translate(ctx, p, PACKET_PROTOCOL, to, &e, DIRECTION_HAIRPIN);
+}
+
 #endif
 
+/* The program for those from inside. */
 static __always_inline int protocol_out(ctx_t *ctx)
 {
 	struct in2out io;
-	int verdict = in2out_prepare_kind(ctx, &io, PACKET_PROTOCOL);
+	struct rewrite to;
+	int verdict = in2out_prepare(ctx, &io, PACKET_PROTOCOL);
 
-	if (verdict != GO_ON)
+	if (verdict != CONTINUE)
 		return verdict;
 	if (!mapping_is_one_to_one(io.f.m))
 		return drop(REASON_drop_protocol);
+	to = rewrite_of(&io.f.p);
+	to.src = mapping_out_addr(&io.f.m->geo, io.f.subscriber);
 #if HOOK_XDP
-	if (io.hairpin)
-		return protocol_hairpin(ctx, &io);
+	if (is_hairpin(&io))
+		return protocol_hairpin(ctx, &io, &to);
 #endif
-	if (protocol_address(ctx, &io.f.p, 1, mapping_out_addr(&io.f.m->geo, io.f.subscriber), HOOK_XDP))
-		return drop(REASON_drop_malformed);
-	count_translated(REASON_in2out_translated, io.f.p.length);
-#if HOOK_XDP
-	return forward(ctx, &io.nh->mac, io.nh->out_ifindex);
-#else
-	return CTX_PASS;
-#endif
+	return translate(ctx, &io.f.p, PACKET_PROTOCOL, &to, in2out_egress(&io), DIRECTION_OUT);
 }
 
 #endif

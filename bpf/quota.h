@@ -40,8 +40,8 @@ static __always_inline struct slot *quota_slot(const struct quota_sweep *q, __u3
 }
 
 /*
- * Looks whether anything in a bucket gives way: mostly nothing does, and slots are then not looked up one by one. 1
- * ends the search.
+ * Whether a bucket has a session that can be taken away. Mostly none has, and slots are then not looked up one by one.
+ * 1 ends the search.
  */
 static long quota_look(__u32 i, struct quota_sweep *q)
 {

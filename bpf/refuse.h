@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The leaves that refuse: a session, which is counted, reported to the operator and answered (RFC 6888 REQ-11), or a
+ * The programs that refuse: a session, which is counted, reported to the operator and answered (RFC 6888 REQ-11), or a
  * protocol.
  */
 #ifndef DETNAT_REFUSE_H
@@ -32,7 +32,7 @@ static __always_inline void refuse_report(const struct flow *f, struct subscribe
 }
 
 /*
- * The leaf for a subscriber's packet of a protocol that is not translated: answered as often as the limits allow (RFC
+ * A subscriber's packet of a protocol that is not translated: answered as often as the limits allow (RFC
  * 1812 section 5.2.7.1).
  */
 static __always_inline int refuse_protocol(ctx_t *ctx)
@@ -52,9 +52,9 @@ static __always_inline int refuse_session(ctx_t *ctx)
 {
 	struct in2out io;
 	struct arguments *n = arguments_get();
-	int verdict = in2out_prepare(ctx, &io);
+	int verdict = in2out_prepare(ctx, &io, PACKET_SESSION);
 
-	if (verdict != GO_ON)
+	if (verdict != CONTINUE)
 		return verdict;
 
 	struct subscriber *s = subscriber_get(io.f.m, io.f.subscriber);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * TCP from outside, to a pool address, of no session (XDP alone), where `unsolicited_tcp` is "answer": the leaf answers
- * segments with a reset as a host without the connection would (RFC 9293 section 3.10.7.1), and hands SYNs to the agent
- * (RFC 5382 REQ-4). The checksum of what is answered is not looked at: that of a frame from another namespace of the
- * same machine may not be computed yet.
+ * Unsolicited TCP to a pool address (XDP alone), where `unsolicited_tcp` is "answer": segments are answered with a
+ * reset as a host without the connection would (RFC 9293 section 3.10.7.1), and SYNs go to the agent (RFC 5382 REQ-4).
+ * The checksum of the segment is not checked: in a frame from another namespace of the same machine it may not be
+ * computed yet.
  */
 #ifndef DETNAT_RESET_H
 #define DETNAT_RESET_H
@@ -11,7 +11,7 @@
 #include "checksum.h"
 #include "forward.h"
 #include "icmp_limit.h"
-#include "overflow.h"
+#include "session_lookup.h"
 
 struct reset_frame {
 	struct ethhdr eth;
@@ -116,8 +116,7 @@ static __always_inline int reset_send(ctx_t *ctx, const struct packet *p)
 	return send_by(ctx, packet_ingress(ctx));
 }
 
-/* A SYN goes to the agent, which may answer it later; where there is none the ring buffer fills, and it is forgotten.
- */
+/* A SYN goes to the agent, which may answer it later; without an agent the ring buffer fills, and it is lost. */
 static __always_inline int reset_hand_over(ctx_t *ctx, const struct packet *p)
 {
 	__u32 length = p->length < UNSOLICITED_QUOTE_MAX ? p->length : UNSOLICITED_QUOTE_MAX;
@@ -163,18 +162,9 @@ static __always_inline int session_is_held(const struct session_question *q)
 	struct packet p = {
 		.src = q->ext_addr, .dst = q->out_addr, .sport = q->ext_port, .dport = q->out_port, .proto = q->proto
 	};
-	const struct mapping *m = mapping_by_outside(p.dst);
-	__s64 subscriber = m ? mapping_reverse(&m->geo, p.dst, p.dport) : -1;
-	struct subscriber *s = subscriber >= 0 ? subscriber_get(m, (__u32)subscriber) : 0;
-	__u32 now = now_ticks();
-	struct overflow_key in;
-	__u64 word, key;
+	struct receiver r;
 
-	if (!s)
-		return 0;
-	if (session_lookup_out2in(m, (__u32)subscriber, p.src, p.sport, p.dport, p.proto, now, &word, &key))
-		return 1;
-	return s->overflow && overflow_find_out(&p, m, now, &in);
+	return !receiver_get(&p, &r) && session_seek_out2in(r.m, r.number, &p) >= 0;
 }
 
 #endif

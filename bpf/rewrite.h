@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Step 5: addresses, ports and checksums of a packet of PACKET_SESSION kind.
+ * Stage 5: addresses, ports and checksums.
  *
  * Checksums are updated by difference, so a wrong one stays wrong. A UDP checksum of 0 (none) stays 0, and none
  * becomes 0 (RFC 768).
+ *
+ * Of the transport protocols that sum up a pseudo header, TCP and UDP have sessions; of UDP-Lite (RFC 3828) and DCCP
+ * (RFC 4340) the address alone is translated. SCTP's checksum, GRE and ESP do not cover addresses; that of AH does, and
+ * no NAT can pass it intact.
  */
 #ifndef DETNAT_REWRITE_H
 #define DETNAT_REWRITE_H
@@ -13,31 +17,29 @@
 #include "checksum.h"
 #include "parse.h"
 
-/* New endpoint for one side of the packet, host byte order. */
+#define PROTOCOL_DCCP	  33
+#define PROTOCOL_UDP_LITE 136
+/* Both have their checksum there. */
+#define PROTOCOL_CHECK_OFFSET 6
+
+/* The endpoints that a packet gets, host byte order; those that stay are as they were. */
 struct rewrite {
-	__u32 addr;
-	__u16 port;
-	__u8 source; /* 1: replaces the source, 0: the destination */
+	__u32 src;
+	__u32 dst;
+	__u16 sport;
+	__u16 dport;
 };
 
-/* Offset of the port to replace, from the start of the transport header. */
-static __always_inline __u32 rewrite_port_offset(const struct packet *p, const struct rewrite *w)
+/* All as it is: to be changed by the caller. */
+static __always_inline struct rewrite rewrite_of(const struct packet *p)
 {
-	if (p->proto == IPPROTO_ICMP)
-		return offsetof(struct icmphdr, id);
-	return w->source ? offsetof(struct udphdr, source) : offsetof(struct udphdr, dest);
+	return (struct rewrite){ .src = p->src, .dst = p->dst, .sport = p->sport, .dport = p->dport };
 }
 
-static __always_inline __u32 rewrite_check_offset(const struct packet *p)
+/* Whether a protocol without ports has a checksum that covers the addresses. */
+static __always_inline int protocol_sums_addresses(__u8 proto)
 {
-	switch (p->proto) {
-	case IPPROTO_TCP:
-		return offsetof(struct tcphdr, check);
-	case IPPROTO_UDP:
-		return offsetof(struct udphdr, check);
-	default:
-		return offsetof(struct icmphdr, checksum);
-	}
+	return proto == PROTOCOL_DCCP || proto == PROTOCOL_UDP_LITE;
 }
 
 /* Lowers the TTL by one; the header checksum's change is added to sum. */
@@ -49,95 +51,173 @@ static __always_inline __u64 rewrite_ttl(struct iphdr *ip, __u64 sum)
 	return csum_change16(sum, old, *word);
 }
 
+/* Replaces both addresses of a header. Returns their change, for the checksums that cover them. */
+static __always_inline __u64 rewrite_addresses(struct iphdr *ip, const struct rewrite *to, int lower_ttl)
+{
+	__be32 src_be = bpf_htonl(to->src), dst_be = bpf_htonl(to->dst);
+	__u64 sum = csum_change32(csum_change32(0, ip->saddr, src_be), ip->daddr, dst_be);
+
+	ip->check = csum_update(ip->check, lower_ttl ? rewrite_ttl(ip, sum) : sum);
+	ip->saddr = src_be;
+	ip->daddr = dst_be;
+	return sum;
+}
+
+/* Replaces both ports; their change is added to sum. udp: the beginning of a TCP or UDP header. */
+static __always_inline __u64 rewrite_ports(struct udphdr *udp, const struct rewrite *to, __u64 sum)
+{
+	__be16 sport_be = bpf_htons(to->sport), dport_be = bpf_htons(to->dport);
+
+	sum = csum_change16(csum_change16(sum, udp->source, sport_be), udp->dest, dport_be);
+	udp->source = sport_be;
+	udp->dest = dport_be;
+	return sum;
+}
+
+/* Replaces the identifier of an echo message, which is the requester's port; its change is added to sum. */
+static __always_inline __u64 rewrite_echo(struct icmphdr *icmp, const struct rewrite *to, __u64 sum)
+{
+	__be16 id_be = bpf_htons(icmp->type == ICMP_ECHO ? to->sport : to->dport);
+
+	sum = csum_change16(sum, icmp->id, id_be);
+	icmp->id = id_be;
+	return sum;
+}
+
+/* A checksum of which 0 says that there is none. */
+static __always_inline void rewrite_optional_check(__sum16 *check, __u64 sum)
+{
+	if (!*check)
+		return;
+	*check = csum_update(*check, sum);
+	if (!*check)
+		*check = 0xffff;
+}
+
 #if HOOK_XDP
 
-/* Port and checksum of the transport header; sum is the change of the address. 0, or -1 where it is cut short. */
-static __always_inline int rewrite_transport(void *l4, void *data_end, const struct packet *p, const struct rewrite *w,
-					     __u64 sum)
+/* The transport header of a packet with ports; sum is the change of the addresses. 0, or -1 where it is cut short. */
+static __always_inline int rewrite_session(void *l4, void *data_end, __u8 proto, const struct rewrite *to, __u64 sum)
 {
-	__be16 new_port = bpf_htons(w->port);
+	struct icmphdr *icmp = l4;
+	struct tcphdr *tcp = l4;
+	struct udphdr *udp = l4;
 
-	if (p->proto == IPPROTO_TCP) {
-		struct tcphdr *tcp = l4;
-		__be16 *port = w->source ? &tcp->source : &tcp->dest;
-
+	if (proto == IPPROTO_TCP) {
 		if ((void *)(tcp + 1) > data_end)
 			return -1;
-		tcp->check = csum_update(tcp->check, csum_change16(sum, *port, new_port));
-		*port = new_port;
-	} else if (p->proto == IPPROTO_UDP) {
-		struct udphdr *udp = l4;
-		__be16 *port = w->source ? &udp->source : &udp->dest;
-
+		tcp->check = csum_update(tcp->check, rewrite_ports(l4, to, sum));
+	} else if (proto == IPPROTO_UDP) {
 		if ((void *)(udp + 1) > data_end)
 			return -1;
-		if (udp->check) {
-			udp->check = csum_update(udp->check, csum_change16(sum, *port, new_port));
-			if (!udp->check)
-				udp->check = 0xffff;
-		}
-		*port = new_port;
+		rewrite_optional_check(&udp->check, rewrite_ports(l4, to, sum));
 	} else {
-		struct icmphdr *icmp = l4;
-
 		if ((void *)(icmp + 1) > data_end)
 			return -1;
-		icmp->checksum = csum_update(icmp->checksum, csum_change16(0, icmp->id, new_port));
-		icmp->id = new_port;
+		icmp->checksum = csum_update(icmp->checksum, rewrite_echo(l4, to, 0));
 	}
 	return 0;
 }
 
-/*
- * 0, or -1 with nothing changed where the packet is not what parse() saw. lower_ttl: XDP forwards it by itself.
- */
-static __always_inline int rewrite_packet(ctx_t *ctx, const struct packet *p, const struct rewrite *w, int lower_ttl)
+/* The same of a packet without ports. */
+static __always_inline int rewrite_protocol(void *l4, void *data_end, __u8 proto, __u64 sum)
 {
-	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
+	__sum16 *check = l4 + PROTOCOL_CHECK_OFFSET;
+
+	if (!protocol_sums_addresses(proto))
+		return 0;
+	if ((void *)(check + 1) > data_end)
+		return -1;
+	/* To UDP-Lite 0 is no checksum, and none that it takes. */
+	if (proto == PROTOCOL_UDP_LITE)
+		rewrite_optional_check(check, sum);
+	else
+		*check = csum_update(*check, sum);
+	return 0;
+}
+
+/*
+ * kind: what parse() found; of a fragment behind the first the addresses alone change. lower_ttl: XDP forwards it by
+ * itself. 0, or -1 where the packet is not what parse() saw.
+ */
+static __always_inline int rewrite(ctx_t *ctx, const struct packet *p, enum packet_kind kind, const struct rewrite *to,
+				   int lower_ttl)
+{
+	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx), *l4 = data + (p->l4_offset & 127);
 	struct iphdr *ip = data + L3_OFFSET;
+	__u64 sum;
 
 	if ((void *)(ip + 1) > data_end)
 		return -1;
-
-	__be32 *addr = w->source ? &ip->saddr : &ip->daddr;
-	__be32 new_addr = bpf_htonl(w->addr);
-	__u64 sum = csum_change32(0, *addr, new_addr);
-
-	if (rewrite_transport(data + (p->l4_offset & 127), data_end, p, w, sum))
+	sum = rewrite_addresses(ip, to, lower_ttl);
+	if (kind == PACKET_SESSION && rewrite_session(l4, data_end, p->proto, to, sum))
 		return -1;
-	ip->check = csum_update(ip->check, lower_ttl ? rewrite_ttl(ip, sum) : sum);
-	*addr = new_addr;
+	if (kind == PACKET_PROTOCOL && p->fragment != FRAGMENT_LATER && rewrite_protocol(l4, data_end, p->proto, sum))
+		return -1;
 	TRACE_LOOK(ctx, rewritten, 0, 0);
 	return 0;
 }
 
 #else
 
-/*
- * The same by helpers, as they know of segmentation and checksum offload (CHECKSUM_PARTIAL). The kernel has lowered
- * the TTL itself.
- */
-static __always_inline int rewrite_packet(ctx_t *ctx, const struct packet *p, const struct rewrite *w, int lower_ttl)
+static __always_inline __u32 rewrite_check_offset(__u8 proto)
 {
-	__u32 l4 = p->l4_offset & 127, check = l4 + rewrite_check_offset(p);
-	__u32 addr_offset = L3_OFFSET + (w->source ? offsetof(struct iphdr, saddr) : offsetof(struct iphdr, daddr));
-	__be32 old_addr = bpf_htonl(w->source ? p->src : p->dst), new_addr = bpf_htonl(w->addr);
-	__be16 new_port = bpf_htons(w->port), old_port;
-	__u32 port_offset = l4 + rewrite_port_offset(p, w);
-	__u64 flags = p->proto == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
+	switch (proto) {
+	case IPPROTO_TCP:
+		return offsetof(struct tcphdr, check);
+	case IPPROTO_UDP:
+		return offsetof(struct udphdr, check);
+	default:
+		return offsetof(struct icmphdr, checksum);
+	}
+}
 
-	if (bpf_skb_load_bytes(ctx, port_offset, &old_port, sizeof(old_port)))
+/* The source of a packet with ports: what the transport header has of it. 0, or -1. */
+static __always_inline int rewrite_session(ctx_t *ctx, const struct packet *p, const struct rewrite *to)
+{
+	__u32 l4 = p->l4_offset & 127, check = l4 + rewrite_check_offset(p->proto);
+	__u32 port = l4 + (p->proto == IPPROTO_ICMP ? offsetof(struct icmphdr, id) : offsetof(struct udphdr, source));
+	__u64 flags = p->proto == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
+	__be16 new_port = bpf_htons(to->sport), old_port;
+
+	if (ctx_load(ctx, port, &old_port, sizeof(old_port)))
 		return -1;
 	if (p->proto != IPPROTO_ICMP &&
-	    bpf_l4_csum_replace(ctx, check, old_addr, new_addr, flags | BPF_F_PSEUDO_HDR | 4))
+	    bpf_l4_csum_replace(ctx, check, bpf_htonl(p->src), bpf_htonl(to->src), flags | BPF_F_PSEUDO_HDR | 4))
 		return -1;
 	if (bpf_l4_csum_replace(ctx, check, old_port, new_port, flags | 2))
 		return -1;
-	if (bpf_skb_store_bytes(ctx, port_offset, &new_port, sizeof(new_port), 0))
+	return ctx_store(ctx, port, &new_port, sizeof(new_port)) ? -1 : 0;
+}
+
+/* The same of a packet without ports. */
+static __always_inline int rewrite_protocol(ctx_t *ctx, const struct packet *p, const struct rewrite *to)
+{
+	__u64 flags = BPF_F_PSEUDO_HDR | (p->proto == PROTOCOL_UDP_LITE ? BPF_F_MARK_MANGLED_0 : 0);
+
+	return protocol_sums_addresses(p->proto) &&
+			       bpf_l4_csum_replace(ctx, (p->l4_offset & 127) + PROTOCOL_CHECK_OFFSET, bpf_htonl(p->src),
+						   bpf_htonl(to->src), flags | 4)
+		       ? -1
+		       : 0;
+}
+
+/*
+ * The same by helpers, as they know of segmentation and checksum offload (CHECKSUM_PARTIAL). At egress only the source
+ * changes, and the kernel has lowered the TTL itself.
+ */
+static __always_inline int rewrite(ctx_t *ctx, const struct packet *p, enum packet_kind kind, const struct rewrite *to,
+				   int lower_ttl)
+{
+	__be32 src = bpf_htonl(to->src);
+
+	if (kind == PACKET_SESSION && rewrite_session(ctx, p, to))
 		return -1;
-	if (bpf_l3_csum_replace(ctx, L3_OFFSET + offsetof(struct iphdr, check), old_addr, new_addr, 4))
+	if (kind == PACKET_PROTOCOL && p->fragment != FRAGMENT_LATER && rewrite_protocol(ctx, p, to))
 		return -1;
-	if (bpf_skb_store_bytes(ctx, addr_offset, &new_addr, sizeof(new_addr), 0))
+	if (bpf_l3_csum_replace(ctx, L3_OFFSET + offsetof(struct iphdr, check), bpf_htonl(p->src), src, 4))
+		return -1;
+	if (ctx_store(ctx, L3_OFFSET + offsetof(struct iphdr, saddr), &src, sizeof(src)))
 		return -1;
 	TRACE_LOOK(ctx, rewritten, 0, 0);
 	return 0;

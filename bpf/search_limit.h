@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * How much a subscriber may have its slots searched in a tick: for what gives way at its quota, and for a port of its
- * block. Without a bound each packet that finds none would cost a walk through them all, and one subscriber could keep
- * a core busy.
+ * How much of a subscriber's slots may be searched in a tick: for sessions to take away at its quota, and for a port
+ * of its block. Without a bound each packet that finds none would cost a walk through them all, and one subscriber
+ * could keep a core busy.
  *
  * A search for a port that ended in vain is not repeated in the tick for the same external endpoint. As the endpoint
  * can be varied, the work of all searches together is bounded, too; but for those that found a free port, as the
@@ -13,7 +13,7 @@
 
 #include "session.h"
 
-/* Slots looked at are counted by so many. */
+/* Slots searched, in units of so many. */
 #define SEARCH_UNIT 256U
 /* In a tick and subscriber: some 2 ms of a core. */
 #define SEARCH_UNITS 240U

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Step 4: the session of a packet that has one, and what the packet does to it. Opening is open.h. */
+/* Stage 4: sessions in slots, and what a packet changes in them. open.h opens them. */
 #ifndef DETNAT_BPF_SESSION_H
 #define DETNAT_BPF_SESSION_H
 
@@ -8,13 +8,12 @@
 #include "parse.h"
 #include "settings.h"
 
-/* A subscriber and the way a packet of it is looked up. */
+/* A subscriber's packet, and by what its session is looked up. */
 struct flow {
 	struct packet p;
 	const struct mapping *m;
 	__u32 subscriber;  /* number within the mapping */
 	__u32 port_offset; /* first choice, or outside port, from the first port of the block */
-	__u32 port_lo;
 	__u32 now;
 	__u64 key;
 };
@@ -25,6 +24,15 @@ static __always_inline void flow_complete(struct flow *f)
 	f->subscriber = mapping_subscriber(&f->m->geo, f->p.src);
 	f->port_offset = mapping_first_choice(&f->m->geo, f->p.sport);
 	f->key = slot_key(f->p.dst, f->p.dport, f->p.sport);
+}
+
+/* The flow of a packet from inside, of a subscriber of m. */
+static __always_inline struct flow flow_of(const struct mapping *m, const struct packet *p)
+{
+	struct flow f = { .p = *p, .m = m, .now = now_ticks() };
+
+	flow_complete(&f);
+	return f;
 }
 
 static __always_inline void flow_from_inside(struct flow *f)
@@ -55,7 +63,7 @@ static __always_inline int flow_buckets(const struct flow *f, struct bucket_choi
 }
 
 /* The session of a flow from inside, in its slots. */
-static __always_inline struct slot *session_lookup_in2out(const struct flow *f, __u64 *ret_word)
+static __always_inline struct slot *slot_lookup_in2out(const struct flow *f, __u64 *ret_word)
 {
 	struct bucket_choice b;
 
@@ -64,17 +72,17 @@ static __always_inline struct slot *session_lookup_in2out(const struct flow *f, 
 	return session_find_in(&b, f->key, f->port_offset, f->p.proto, f->now, f->m->timeout_ticks, ret_word);
 }
 
-/* The way in: external endpoint and outside port are known, *ret_key tells the inside port. */
-static __always_inline struct slot *session_lookup_out2in(const struct mapping *m, __u32 subscriber, __u32 ext_addr,
-							  __u16 ext_port, __u16 out_port, __u8 proto, __u32 now,
-							  __u64 *ret_word, __u64 *ret_key)
+/* The session of a packet from outside to that subscriber of m, in its slots; *ret_key has the inside port. */
+static __always_inline struct slot *slot_lookup_out2in(const struct mapping *m, __u32 subscriber,
+						       const struct packet *p, __u32 now, __u64 *ret_word,
+						       __u64 *ret_key)
 {
-	__u32 offset = out_port - mapping_port_lo(&m->geo, subscriber);
+	__u32 offset = p->dport - mapping_port_lo(&m->geo, subscriber);
 	struct bucket_choice b;
 
-	if (bucket_choice_get(m, subscriber, ext_addr, ext_port, proto, offset, &b))
+	if (bucket_choice_get(m, subscriber, p->src, p->sport, p->proto, offset, &b))
 		return 0;
-	return session_find_out(&b, slot_key(ext_addr, ext_port, 0), offset, out_port, proto, now, m->timeout_ticks,
+	return session_find_out(&b, slot_key(p->src, p->sport, 0), offset, p->dport, p->proto, now, m->timeout_ticks,
 				ret_word, ret_key);
 }
 
@@ -106,7 +114,7 @@ static __always_inline void session_notify(__u8 type, const struct flow *f, __u1
 	notify(&e);
 }
 
-/* What a packet makes of a session's truth: where the configuration says so, UDP from outside refreshes, too. */
+/* The state word after a packet: where the configuration says so, UDP from outside refreshes, too. */
 static __always_inline __u64 session_next(__u64 word, const struct packet *p, int from_inside, __u32 now,
 					  const __u32 timeout_ticks[N_TIMEOUTS])
 {
@@ -116,11 +124,10 @@ static __always_inline __u64 session_next(__u64 word, const struct packet *p, in
 }
 
 /*
- * Tells the agent of a session that the datapath itself has taken away; who won the change of its truth calls this. Key
- * and truth as they stood in the slot, the key read before that change. A function that the verifier looks at by
- * itself, as the programs that call it are big.
+ * Reports a session that the datapath itself has taken away: called by the winner of the compare-and-swap. Key and
+ * state word as they stood in the slot, the key read before the swap.
  */
-__noinline int session_closed(__u32 in_addr, __u32 out_addr, __u64 key, __u64 word)
+SUBPROGRAM int session_closed(__u32 in_addr, __u32 out_addr, __u64 key, __u64 word)
 {
 	struct nat_event e = {
 		.type = EVENT_SESSION_CLOSED,
@@ -145,9 +152,9 @@ static __always_inline void slot_closed(const struct mapping *m, __u32 subscribe
 }
 
 /*
- * Applies a packet to the truth of its session. *truth is what was read of *word, and becomes what this packet
- * replaced. Returns the truth that holds afterwards. A lost race is run again a few times; after that the packet passes
- * without having refreshed, as the winner just did.
+ * Applies a packet to the state word *at. *word is what was read of it, and becomes what this packet replaced. Returns
+ * the word that holds afterwards. A lost race is repeated once; then the packet passes without a refresh, as the winner
+ * has just made one.
  */
 static __always_inline __u64 session_apply(__u64 *at, __u64 *word, const struct packet *p, int from_inside, __u32 now,
 					   const __u32 timeout_ticks[N_TIMEOUTS])
@@ -177,13 +184,13 @@ static __always_inline int session_reopens(__u64 word, const struct packet *p)
 	return word_state(word) == SESSION_TIME_WAIT && tcp_reopens(SESSION_TIME_WAIT, p->flags);
 }
 
-/* Whether the change of a truth took the session out of the counts. */
+/* Whether a change of the state word took the session out of the counts. */
 static __always_inline int entered_time_wait(__u64 before, __u64 after)
 {
 	return word_state(after) == SESSION_TIME_WAIT && word_state(before) != SESSION_TIME_WAIT;
 }
 
-/* A packet of a session in a slot, as seen by session_apply(). Returns the truth that holds afterwards. */
+/* A packet of a session in a slot. Returns the state word that holds afterwards. */
 static __always_inline __u64 session_hit(struct slot *s, __u64 word, const struct packet *p, int from_inside, __u32 now,
 					 const struct mapping *m, __u32 subscriber)
 {
@@ -199,6 +206,17 @@ static __always_inline __u64 session_hit(struct slot *s, __u64 word, const struc
 	if (entered_time_wait(word, after))
 		session_counted(m, subscriber, -1U);
 	return after;
+}
+
+#define FROM_INSIDE 0x80000000U
+
+/* The same for the slow path. subscriber: its number, with FROM_INSIDE for a packet from there. Returns 0. */
+SUBPROGRAM int session_hit_slow(struct slot *s, __u64 word, const struct packet *p, const struct mapping *m,
+				__u32 subscriber)
+{
+	if (s && p && m)
+		session_hit(s, word, p, !!(subscriber & FROM_INSIDE), now_ticks(), m, subscriber & ~FROM_INSIDE);
+	return 0;
 }
 
 #endif

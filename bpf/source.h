@@ -6,20 +6,21 @@
  * session; for each packet with SOURCES_STRICT_EACH. What cannot be decided here the kernel decides.
  *
  * Where no reverse-path filter is on and routes depend on destinations alone, only the gateway's own addresses are
- * refused, and the agent vouches for all others (globals.own_sources). Otherwise, and where there is no agent, the way
- * in to the address must be known: a route back to it was found in this epoch, within the last minute.
+ * refused, and the agent vouches for all others (globals.own_sources). Otherwise, and without an agent, a
+ * route back to the address must have been found in this epoch, within the last minute.
  */
 #ifndef DETNAT_SOURCE_H
 #define DETNAT_SOURCE_H
 
 #include "classify.h"
 #include "egress_in.h"
+#include "session.h"
 
 #define SOURCE_SECONDS 60U
 
 enum source_verdict {
 	SOURCE_GOOD,
-	SOURCE_REFUSED, /* an own address, or nobody's */
+	SOURCE_REFUSED, /* one of the gateway's own addresses, or none that can be routed */
 	SOURCE_KERNEL,	/* the kernel must decide; at tc it has */
 };
 
@@ -31,7 +32,7 @@ static __always_inline int source_is_vouched(const struct globals *g, __u32 src,
 	       !(LOAD(g->own_sources[bit >> 6 & 3]) >> (bit & 63) & 1);
 }
 
-/* Whether the way in to the sender is known, and is the interface that the packet came in by where it has to be. */
+/* Whether the route back to the sender is known, and is by the interface that the packet came in by if it must be. */
 static __always_inline int source_is_known(const struct subscriber *s, const struct globals *g, __u32 in_ifindex,
 					   __u32 now)
 {
@@ -72,6 +73,13 @@ SUBPROGRAM int source_check(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 d
 	}
 }
 
+/* The same of a subscriber's packet, whose mapping is known. */
+static __always_inline int source_of_flow(ctx_t *ctx, const struct flow *f, __u32 out_ifindex)
+{
+	return source_check(ctx, subscriber_get(f->m, mapping_subscriber(&f->m->geo, f->p.src)), f->p.src, f->p.dst,
+			    out_ifindex);
+}
+
 /*
  * Whether a source that is in no mapping is to be dropped (BCP 38): it is not routed back by the interface that the
  * packet came in by.
@@ -87,7 +95,7 @@ SUBPROGRAM int source_is_spoofed(ctx_t *ctx, __u32 src, __u32 dst)
 	       fib.ifindex != in_ifindex;
 }
 
-/* What becomes of what comes from inside, leaves by an outside interface, and has its source in no mapping. */
+/* A packet from inside that leaves by an outside interface, with a source in no mapping. */
 static __always_inline int source_unmatched(ctx_t *ctx, const struct packet *p)
 {
 	if (unmatched_is_dropped(p->src))

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Steps of the slow path: functions that the verifier looks at once, by themselves, whoever calls them with whatever.
- * Inline, every way through one would be followed on through all that comes after it, and the ways multiply. What a
- * step is given by address may be NULL to the verifier, must be initialised, and is afterwards of unknown content: so
- * pointers do not stand in it. A step returns an integer of which nothing is known either.
+ * Global subprograms: verified once, independently of their callers. Inlined, every path through one would be followed
+ * on through all that comes after it. Memory that is passed by address must be initialised, may be NULL to the
+ * verifier, and is of unknown content afterwards, so it holds no pointers. The integer that a subprogram returns is of
+ * unknown value, too.
  *
- * The fast path has none of them: a call costs it more than it may.
+ * The fast path has none: the call costs too much.
  */
 #ifndef DETNAT_SUBPROGRAM_H
 #define DETNAT_SUBPROGRAM_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Tail calls. A leaf starts from the packet again: parsing and the look-ups are cheap when their lines are warm, and no
- * state between programs can go stale. Only what the packet does not tell is passed, in this core's note.
+ * Tail calls. The called program parses the packet again: that and the look-ups are cheap while their cache lines are
+ * warm, and no state between programs can go stale. Only what the packet does not tell is passed, in struct arguments.
  */
 #ifndef DETNAT_TAIL_CALL_H
 #define DETNAT_TAIL_CALL_H
@@ -23,10 +23,10 @@ struct {
 #define programs tc_leaves
 #endif
 
-/* For leaf_refuse: reason. For leaf_icmp_error: all up to the code. */
+/* Arguments of PROG_refuse: reason; of PROG_icmp_error: all up to code. */
 struct arguments {
 	__u32 reason; /* enum reason the packet is counted under */
-	__u32 sent;   /* enum reason the answer is counted under */
+	__u32 sent;   /* enum reason the ICMP error is counted under */
 	__u32 mtu;
 	__u8 type;
 	__u8 code;
@@ -48,7 +48,7 @@ static __always_inline struct arguments *arguments_get(void)
 	return bpf_map_lookup_elem(&arguments, &zero);
 }
 
-/* Interface the packet came in by: for the slow path, as the fast path sees no tagged frames. */
+/* Interface that the packet came in by. For the slow path, as the fast path sees no tagged frames. */
 static __always_inline __u32 packet_ingress(const ctx_t *ctx)
 {
 #if HOOK_XDP
@@ -61,7 +61,7 @@ static __always_inline __u32 packet_ingress(const ctx_t *ctx)
 	return ctx_ingress(ctx);
 }
 
-/* What leaf_icmp_error is to send. Volatile: clang 14 was seen to lose a store that only another program reads. */
+/* For PROG_icmp_error. Volatile, as clang 14 was seen to drop a store that only another program reads. */
 static __always_inline void arguments_set(volatile struct arguments *n, __u32 reason, __u32 sent, __u8 type, __u8 code,
 					  __u32 mtu)
 {
@@ -72,7 +72,7 @@ static __always_inline void arguments_set(volatile struct arguments *n, __u32 re
 	n->mtu = mtu;
 }
 
-/* Goes on in a leaf. Comes back only where it is missing: with the verdict, counted. */
+/* Ends in the called program. Returns only where that is missing: this verdict, counted. */
 static __always_inline int tail_call_or(ctx_t *ctx, enum prog prog, int missing)
 {
 	TRACE_STEP(tail_call, prog, 0);
@@ -80,10 +80,16 @@ static __always_inline int tail_call_or(ctx_t *ctx, enum prog prog, int missing)
 	return finish(missing, REASON_no_program);
 }
 
-/* What XDP has no leaf for goes up; at egress it must not leave with an inside address. */
+/* With the program missing, XDP hands the packet to the kernel; at egress it must not leave with an inside address. */
 static __always_inline int tail_call(ctx_t *ctx, enum prog prog)
 {
 	return tail_call_or(ctx, prog, HOOK_XDP ? CTX_PASS : CTX_DROP);
+}
+
+/* The verdict of a subprogram, its tail call made. */
+static __always_inline int verdict_resume(ctx_t *ctx, int verdict)
+{
+	return verdict < CONTINUE ? tail_call(ctx, (enum prog)(TAIL_CALL(0) - verdict)) : verdict;
 }
 
 /* Refuses a session: counted under the reason, answered and reported as often as the limits allow. */

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Where the programs tell what they do to a packet: names that stand for nothing, so that a packet pays nothing, but in
- * the tracing build (detnat_xdp_trace.bpf.c, detnat_tc_trace.bpf.c), which runs only while somebody traces.
+ * the tracing build (detnat_xdp_trace.bpf.c, detnat_tc_trace.bpf.c), which runs only during a trace.
  *
  *	TRACE_BEGIN(ctx)	in main programs, before anything else
  *	TRACED(ctx, verdict)	what every program returns
  *	TRACE_STEP(kind, a, b)	a step that leaves the packet as it is; see <detnat/trace.h>
  *	TRACE_LOOK(ctx, kind, a, b)	one that may have changed its addresses
  *	TRACE_COUNT(reason)	a counter was raised
- *	TRACE_STEADY(truth)	the session of a packet that changes nothing in it
+ *	TRACE_STEADY(word)	the state word of a session in which the packet changes nothing
  *	TRACE_SUBSCRIBER(m, n)	the packet's subscriber is known
- *	TRACE_EGRESS(v, way)	so is its way in: what egress_in() returned, and filled in
+ *	TRACE_EGRESS(e)		so is its egress towards a subscriber
  *	TRACE_NEXT_HOP(nh)	so is its next hop; NULL for none
  */
 #ifndef DETNAT_BPF_TRACE_H
@@ -26,7 +26,7 @@
 #define TRACE_COUNT(reason)
 #define TRACE_STEADY(word)
 #define TRACE_SUBSCRIBER(m, n)
-#define TRACE_EGRESS(verdict, way)
+#define TRACE_EGRESS(e)
 #define TRACE_NEXT_HOP(nh)
 #endif
 

@@ -17,7 +17,7 @@ _Static_assert((int)EGRESS_READY == TRACE_EGRESS_READY && (int)EGRESS_KERNEL == 
 		       (int)EGRESS_UNRESOLVED == TRACE_EGRESS_UNRESOLVED,
 	       "the agent knows them by these numbers");
 
-/* Whether an outside endpoint is the subscriber's who has this inside address. */
+/* Whether an outside endpoint belongs to the subscriber with this inside address. */
 static __always_inline int trace_is_owner(__u32 in_addr, __u32 out_addr, __u16 out_port)
 {
 	const struct mapping *m = mapping_by_outside(out_addr);

@@ -75,7 +75,7 @@ static __always_inline int trace_is_icmp_error(__u8 type)
 	return type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED || type == 4 || type == 5 || type == 12;
 }
 
-/* Ports behind an IPv4 header, those of the one who sent it first. Of other protocols h->l4 becomes 0. */
+/* Source and destination port behind an IPv4 header. Of other protocols h->l4 becomes 0. */
 static __always_inline void trace_read_ports(ctx_t *ctx, __u32 offset, __u8 proto, struct trace_headers *h,
 					     __u16 *sport, __u16 *dport)
 {

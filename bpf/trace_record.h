@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The tracing build: this core's record of the packet in hand, and what the names of trace.h do with it. Functions that
- * are not inlined are global, so that the verifier looks at each once, however many programs and paths call it.
+ * are not inlined are global, so that each is verified once, however many paths call it.
  */
 #ifndef DETNAT_TRACE_RECORD_H
 #define DETNAT_TRACE_RECORD_H
@@ -203,12 +203,12 @@ int trace_subscriber(const struct mapping *m, __u32 number);
 	} while (0)
 #define TRACE_STEADY(word)	    trace_mark(TRACE_session, word, 0)
 #define TRACE_SUBSCRIBER(m, number) trace_subscriber(m, number)
-#define TRACE_EGRESS(verdict, way)  trace_mark(TRACE_egress, (__u64)(way)->ifindex << 32 | (verdict), (way)->mtu)
+#define TRACE_EGRESS(e)		    trace_mark(TRACE_egress, (__u64)(e)->ifindex << 32 | (e)->state, (e)->mtu)
 
-#define TRACE_NEXT_HOP(nh)                                                                                  \
-	do {                                                                                                \
-		if (nh)                                                                                     \
-			trace_mark(TRACE_next_hop, (__u64)(nh)->out_ifindex << 32 | (nh)->kind, (nh)->mtu); \
+#define TRACE_NEXT_HOP(nh)                                                                                            \
+	do {                                                                                                          \
+		if (nh)                                                                                               \
+			trace_mark(TRACE_next_hop, (__u64)(nh)->egress.ifindex << 32 | (nh)->kind, (nh)->egress.mtu); \
 	} while (0)
 
 #endif

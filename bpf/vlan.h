@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The leaf for frames with VLAN tags. Where the interface of the tags is one of ours, they are taken off, and the frame
+ * Frames with VLAN tags. Where the interface of the tags is one of ours, they are taken off, and the frame
  * goes through the slow path as one that came in by that interface; what the slow path hands to the kernel gets its
  * tags back, as they were. Frames with VLAN identifier 0 have a priority alone, and are the interface's own.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Pins and programs against what is open and was loaded. */
+/* Compares pins and programs with what is open and what was loaded. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
@@ -22,7 +22,7 @@ static bool is_right(const struct datapath *d, const struct audited_pin *p)
 	return fd >= 0 && (p->program ? program_id(fd) == program_id(p->fd) : map_id(fd) == map_id(p->fd));
 }
 
-/* Pins what is open in the place of what is there, or is not. */
+/* Pins the open object in place of whatever is pinned there. */
 static bool pin_again(const struct datapath *d, const struct audited_pin *p)
 {
 	char path[PATH_MAX];
@@ -31,7 +31,7 @@ static bool pin_again(const struct datapath *d, const struct audited_pin *p)
 	return !bpf_obj_pin(p->fd, path);
 }
 
-/* Where the interfaces' programs jump to. */
+/* The programs that the attached XDP programs jump to. */
 static void audit_entries(const struct datapath *d, bool repair, struct findings *findings)
 {
 	for (uint32_t i = 0; d->build && i < N_ENTRIES; i++) {
@@ -47,7 +47,7 @@ static void audit_entries(const struct datapath *d, bool repair, struct findings
 	}
 }
 
-/* What the programs of a hook jump to. */
+/* The tail-call programs of a hook. */
 static unsigned audit_leaves(const struct datapath *d, enum leaves array, bool repair, struct findings *findings)
 {
 	const struct leaf_programs *wanted = &d->build->leaf[array];
@@ -70,7 +70,7 @@ static unsigned audit_leaves(const struct datapath *d, enum leaves array, bool r
 	return n;
 }
 
-/* The array itself is emptied when its last descriptor or pin goes: without a pin, when the agent ends. */
+/* The kernel empties a PROG_ARRAY when its last descriptor or pin goes: without a pin, when the agent ends. */
 static void audit_leaves_pin(const struct datapath *d, enum leaves array, bool repair, struct findings *findings)
 {
 	char name[64];

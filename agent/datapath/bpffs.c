@@ -17,7 +17,7 @@
 #include "host/paths.h"
 
 #define BPFFS_ROOT "/sys/fs/bpf"
-/* Tells mounts made here from those that others made. */
+/* The source by which mounts made here are told from others. */
 #define MOUNT_SOURCE "detnat"
 
 bool bpffs_is(const char *path)
@@ -27,7 +27,7 @@ bool bpffs_is(const char *path)
 	return !statfs(path, &fs) && (unsigned long)fs.f_type == BPF_FS_MAGIC;
 }
 
-/* Shortens a path in place to its deepest ancestor that exists, itself included. */
+/* Shortens a path in place to its deepest existing ancestor, which may be the path itself. */
 static void existing_ancestor(char *path)
 {
 	struct stat st;
@@ -104,7 +104,7 @@ int bpffs_prepare(const char *path, struct error *err)
 	return make_directory(path, err);
 }
 
-/* Splits a line of mountinfo: device, mount point and, behind the dash, type and source. */
+/* Splits a line of mountinfo: device, mount point and, after the dash, type and source. */
 static bool parse_mount(char *line, dev_t *ret_dev, char **ret_point, char **ret_type, char **ret_source)
 {
 	unsigned major, minor;
@@ -124,7 +124,7 @@ static bool parse_mount(char *line, dev_t *ret_dev, char **ret_point, char **ret
 	return *ret_source;
 }
 
-/* Whether a mount of that device is listed: any, or where point is not NULL one made here at that point. */
+/* Whether a mount of that device is listed. With `point`, only one that was made here, at that point, counts. */
 static int mount_listed(const char *list, dev_t dev, const char *point)
 {
 	FILE *f = fopen(list, "re");
@@ -150,11 +150,11 @@ bool bpffs_is_private(const char *path)
 {
 	struct stat pins;
 
-	/* Not the namespaces are compared: a service with a private /tmp still has its host's /sys. */
+	/* Comparing mount namespaces would not do: a service with a private /tmp still sees its host's /sys. */
 	return !stat(path, &pins) && mount_listed("/proc/1/mountinfo", pins.st_dev, NULL) == 0;
 }
 
-/* The kernel puts files of its own, with a dot in the name, into each bpffs. */
+/* The kernel creates files of its own in each bpffs; their names contain a dot. */
 static int visit_pin(const char *name, void *arg)
 {
 	return strchr(name, '.') ? 0 : -ENOTEMPTY;
@@ -167,7 +167,7 @@ void bpffs_release(const char *path)
 	if (!bpffs_is(path))
 		return;
 	if (!stat(path, &pins) && mount_listed("/proc/self/mountinfo", pins.st_dev, path) > 0) {
-		/* Busy or not empty: somebody else keeps things there. */
+		/* Busy or not empty: something else is using it. */
 		if (!directory_visit(path, visit_pin, NULL) && !umount2(path, UMOUNT_NOFOLLOW))
 			rmdir(path);
 	}

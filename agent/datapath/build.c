@@ -132,7 +132,7 @@ static int hang_leaves(const struct datapath *d, struct datapath_build *b, const
 	return bpf_obj_pin(fd, pin_path_of(d, name, path));
 }
 
-/* The map of overflow sessions that is in use where it has the right size, else a new one. */
+/* Uses the current map of overflow sessions if its size is right, else creates a new one. */
 static int choose_overflow(const struct datapath *d, struct datapath_build *b, struct bpf_object *o)
 {
 	uint32_t entries;
@@ -148,7 +148,7 @@ static int choose_overflow(const struct datapath *d, struct datapath_build *b, s
 	return object_set_overflow(o, b->overflow, entries);
 }
 
-/* Pins a program as NAME_<generation>, so that the next agent can put it back in place. */
+/* Pins a program as NAME_<generation>, so that the next agent can restore it. */
 static int pin_program(const struct datapath *d, const char *name, unsigned generation, int fd, struct error *err)
 {
 	char pin[64], path[PATH_MAX];
@@ -244,7 +244,7 @@ static int load_tc(const struct datapath *d, struct datapath_build *b, struct er
 	return r;
 }
 
-/* Generation in the name of a pin of a set of programs, or 0. */
+/* The generation in the name of a pin of a set of programs, or 0. */
 static unsigned pin_generation(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(generation_pins); i++) {

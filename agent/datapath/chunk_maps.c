@@ -28,7 +28,7 @@ void outer_apply(struct outer_change *changes, unsigned n)
 
 	if (!n)
 		return;
-	/* Signals are for the thread of the event loop. */
+	/* Signals are handled by the thread of the event loop. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &saved);
 	pthread_attr_init(&attr);
@@ -37,7 +37,7 @@ void outer_apply(struct outer_change *changes, unsigned n)
 	       !pthread_create(&threads[n_threads], &attr, apply, &changes[n_threads]))
 		n_threads++;
 	pthread_attr_destroy(&attr);
-	/* The last one, and those that no thread could be had for. */
+	/* The last change, and those for which no thread could be started. */
 	for (unsigned i = n_threads; i < n; i++)
 		apply(&changes[i]);
 	for (unsigned i = 0; i < n_threads; i++)

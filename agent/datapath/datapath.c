@@ -59,7 +59,7 @@ uint32_t datapath_hz(void)
 {
 	struct timespec tick;
 
-	/* The coarse clocks advance once a jiffy. */
+	/* The coarse clocks advance once per jiffy. */
 	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) || tick.tv_nsec <= 0)
 		return 100;
 	return (uint32_t)((1000000000L + tick.tv_nsec / 2) / tick.tv_nsec);
@@ -76,7 +76,7 @@ uint32_t datapath_ticks(const struct datapath *d)
 
 void datapath_raise_epoch(struct datapath *d)
 {
-	/* 0 is the epoch of no cache entry, as is 0 in the bits that a subscriber's record keeps of it. */
+	/* Epoch 0 means "no cache entry", also in the bits that a subscriber's record keeps of it. */
 	while (!(__atomic_add_fetch(&d->global->epoch, 1, __ATOMIC_SEQ_CST) & HOP_EPOCH))
 		;
 }
@@ -85,8 +85,7 @@ void datapath_grace_period(const struct datapath *d)
 {
 	uint32_t zero = 0;
 
-	/* The kernel waits for all running programs after an update of an array of maps, on machines with nohz_full
-	 * too. */
+	/* After an update of an array of maps the kernel waits for all running programs, even with nohz_full. */
 	bpf_map_update_elem(d->grace, &zero, &d->grace_inner, BPF_ANY);
 }
 

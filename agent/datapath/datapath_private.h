@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of the datapath module share among themselves. */
+/* Shared by the files of the datapath. */
 #ifndef DETNAT_DATAPATH_PRIVATE_H
 #define DETNAT_DATAPATH_PRIVATE_H
 
@@ -13,13 +13,13 @@
 #define PIN_RUNNING  "running"
 #define PIN_OVERFLOW "overflow"
 
-/* Pinned programs that stay attached for good: X(name, entry jumped to, main program behind it) */
+/* Pinned programs that stay attached permanently: X(name, entry jumped to, main program behind it) */
 #define ENTRY_PROGRAMS(X)                           \
 	X(xdp_inside, ENTRY_INSIDE, "in2out_xdp")   \
 	X(xdp_outside, ENTRY_OUTSIDE, "out2in_xdp") \
 	X(xdp_both, ENTRY_BOTH, "both_xdp")
 
-/* Members of struct datapath that hold a pin, X(member, name of the pin). */
+/* Members of struct datapath that are pinned: X(member, name of the pin). */
 #define PINS(X)                            \
 	X(in_index, "in_index")            \
 	X(out_index, "out_index")          \
@@ -37,7 +37,7 @@
 	X(xdp_outside, "prog_xdp_outside") \
 	X(xdp_both, "prog_xdp_both")
 
-/* The same for pins that hold nothing of worth: where they are missing, they are made anew. */
+/* The same for pins without lasting state, which are created afresh if missing. */
 #define PASSING_PINS(X)                         \
 	X(fragments, "fragments")               \
 	X(early_fragments, "early_fragments")   \
@@ -46,10 +46,10 @@
 	X(next_hops_used, "next_hops_used")     \
 	X(route_mtus, "route_mtus")
 
-/* Arrays of leaves, one for each hook. */
+/* Arrays of tail-call programs, one per hook. */
 enum leaves { XDP_LEAVES, TC_LEAVES, N_LEAF_ARRAYS };
 
-/* Programs in them, -1 for none. */
+/* The programs in an array, -1 for none. */
 struct leaf_programs {
 	int fd[N_PROGS];
 };
@@ -62,25 +62,25 @@ struct datapath_build {
 	int agent_count;
 	int session_held;
 	int leaves[N_LEAF_ARRAYS];
-	struct leaf_programs leaf[N_LEAF_ARRAYS]; /* what is in them */
+	struct leaf_programs leaf[N_LEAF_ARRAYS]; /* what the arrays hold */
 	int overflow;				  /* the map that the programs use */
-	unsigned generation;			  /* in the names of its pins; 0: of an earlier agent */
+	unsigned generation;			  /* in the names of its pins; 0: an earlier agent's */
 	struct settings settings;
 };
 
 /* Sets every descriptor to -1 and every pointer to NULL. */
 void datapath_init(struct datapath *d);
 
-/* Loads an object; on failure everything that libbpf said goes to stderr. */
+/* Loads an object; on failure, writes everything that libbpf said to stderr. */
 int object_load(struct bpf_object *o, struct error *err);
 
 /*
- * Has the object use this map of overflow sessions instead of the pinned one; where overflow is -1, one that it makes
- * itself, of so many entries, and does not pin. An object without such a map is left as it is.
+ * Makes the object use this map of overflow sessions instead of the pinned one. If overflow is -1, the object creates
+ * its own, unpinned, with that many entries. An object without such a map is left unchanged.
  */
 int object_set_overflow(struct bpf_object *o, int overflow, uint32_t entries);
 
-/* An object opened and not loaded yet, its settings set, its maps those of the datapath. Zeroed: none. */
+/* An object that is open but not loaded, with its settings and the datapath's maps in place. Zero-initialised: none. */
 struct hook_object {
 	struct bpf_object *object;
 	void *skeleton;
@@ -93,18 +93,18 @@ int hook_object_open_tc(const struct datapath *d, const struct settings *setting
 void hook_object_close(struct hook_object *o);
 
 /*
- * Whether a name under the pin path is a layout's directory, v<number>. Nothing else there is touched: an operator may
- * have named a directory that others pin in, too.
+ * Whether a name under the pin path is a layout's directory, v<number>. Nothing else there is touched, as operators may
+ * have chosen a directory in which other programs pin too.
  */
 bool is_layout(const char *name, unsigned *ret_version);
 
-/* Whether every pin that an agent cannot do without is in the directory. */
+/* Whether the directory has every pin that an agent needs. */
 bool pins_complete(const char *pin_dir);
 
-/* Opens what is pinned in d->pin_dir; what is missing stays -1. */
+/* Opens what is pinned in d->pin_dir; missing pins stay -1. */
 void pins_open(struct datapath *d);
 
-/* Makes and pins maps that are missing, `running` and the entry programs included; loads d->clock. */
+/* Creates and pins missing maps, including `running`, and the entry programs; loads d->clock. */
 int pins_make(struct datapath *d, const struct config *c, struct error *err);
 
 /* Maps the open maps into memory. */
@@ -113,26 +113,26 @@ int pins_mmap(struct datapath *d, struct error *err);
 /* Closes and unmaps what the two above opened. */
 void pins_close(struct datapath *d);
 
-/* A pin's path; text is returned. */
+/* Path of a pin; returns text. */
 const char *pin_path_of(const struct datapath *d, const char *name, char text[static PATH_MAX]);
 
-/* Loads programs around d's maps, ready to be swapped in. */
+/* Loads programs around d's maps, ready for build_swap_in(). */
 int build_new(const struct datapath *d, const struct settings *settings, struct datapath_build **ret,
 	      struct error *err);
 
-/* What runs now, as an earlier agent left it: the programs that `entries` leads to. */
+/* The programs that `entries` leads to, as an earlier agent left them. */
 int build_of_pins(const struct datapath *d, struct datapath_build **ret);
 
-/* Makes all hooks jump to the build. */
+/* Makes the hooks jump to the programs of a build. */
 int build_swap_in(const struct datapath *d, const struct datapath_build *b);
 
 void build_free(struct datapath_build *b);
 
-/* Their names: of a leaf, and of an array, after which its pins are called NAME_<generation>. */
+/* Names of a tail-call program and of an array; the array's pins are called NAME_<generation>. */
 const char *leaf_name(enum prog leaf);
 const char *leaves_name(enum leaves array);
 
-/* Removes the pins of one generation, or of all but those of d's builds. */
+/* Removes the pins of one generation, or of all generations except those of d's builds. */
 void build_unpin(const struct datapath *d, unsigned generation);
 void build_unpin_others(const struct datapath *d);
 
@@ -149,16 +149,16 @@ struct overflow_entries {
 
 void overflow_entries_free(struct overflow_entries *list);
 
-/* Entries that the map should have: 1 where that differs from what it has, else 0, or -errno. */
+/* The number of entries that the map should have: 1 if it differs from the present one, 0 if not, or -errno. */
 int overflow_wanted(const struct datapath *d, uint32_t sessions, uint32_t *ret_entries);
 
-/* Makes a map that no program uses hold what another one does; *ret is freed by the caller. */
+/* Copies a map's entries to a map that no program uses; the caller frees *ret. */
 int overflow_copy(int from, int to, struct overflow_entries *ret);
 
-/* When programs use the new map: brings over what those of the old one changed since the copy. */
+/* Carries over what the programs of the old map changed since the copy, once programs use the new map. */
 int overflow_catch_up(int from, int to, const struct overflow_entries *copied);
 
-/* Pins a map in the place of the present one. */
+/* Pins a map in place of the present one. */
 int overflow_pin(const struct datapath *d, int overflow);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A datapath found by the configuration file that it was made from, for a start whose file cannot be read: beside the
- * pins stands a symbolic link to that file.
+ * Finds a datapath by the configuration file that it was created from, for a start whose file cannot be read. A
+ * symbolic link to the file stands beside the pins.
  */
 #include <errno.h>
 #include <limits.h>
@@ -14,10 +14,10 @@
 
 #define LINK_NAME "configuration"
 
-/* How deep in a bpffs pin paths are looked for. */
+/* How deep to search a bpffs for pin paths. */
 #define MAX_DEPTH 3
 
-/* The path as it is known in every working directory; links are not followed, as the file may be gone. */
+/* Makes a path absolute without following links, as the file may be gone. */
 static bool make_absolute(const char *path, char ret[static PATH_MAX])
 {
 	char dir[PATH_MAX];
@@ -42,14 +42,14 @@ void datapath_note_config(const struct datapath *d, const char *config_path)
 			return;
 		unlink(name);
 	}
-	/* Without it only a start with a file that cannot be read will not find the pins. */
+	/* Without it, only a start whose file cannot be read fails to find the pins. */
 	if (symlink(target, name))
 		return;
 }
 
 struct search {
 	const char *config; /* absolute */
-	const char *dir;    /* under which to look */
+	const char *dir;    /* where to look */
 	unsigned depth;
 	char *ret;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The objects of the two hooks, each in two builds: the normal one, and the one that traces. */
+/* The objects of the two hooks, in two builds each: the normal one and the tracing one. */
 #include <errno.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "detnat_xdp.skel.h"
 #include "detnat_xdp_trace.skel.h"
 
-/* Defines open_NAME(), which opens the skeleton NAME; skeletons differ in type alone. */
+/* Defines open_NAME(), which opens the skeleton NAME; skeletons differ only in type. */
 #define OPENER(name)                                                                                             \
 	static void destroy_##name(void *skeleton)                                                               \
 	{                                                                                                        \
@@ -40,7 +40,7 @@ void hook_object_close(struct hook_object *o)
 	*o = (struct hook_object){ 0 };
 }
 
-/* Both hooks fill one ring, by one filter. */
+/* Both hooks write to one ring, through one filter. */
 static int set_trace_maps(const struct datapath *d, struct hook_object *o)
 {
 	int r = bpf_map__reuse_fd(bpf_object__find_map_by_name(o->object, "trace_filter"), d->trace_filter);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which set of programs runs: the change from one to the next, and back. */
+/* Switches from one set of programs to another, and back. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include "datapath/migration.h"
 #include "datapath/pinned.h"
 
-/* Makes d's programs and its map of overflow sessions those of a build. */
+/* Makes a build's programs and overflow map the current ones. */
 static void set_current(struct datapath *d, const struct datapath_build *b)
 {
 	d->tc_outside = b->tc_outside;
@@ -25,7 +25,7 @@ static void set_current(struct datapath *d, const struct datapath_build *b)
 	d->settings = b->settings;
 }
 
-/* As switch_to(), where the build has another map of overflow sessions than the one in use. */
+/* Like switch_to(), for a build with another overflow map than the current one. */
 static int switch_with_overflow(struct datapath *d, const struct datapath_build *b)
 {
 	__attribute__((cleanup(overflow_entries_free))) struct overflow_entries copied = { 0 };
@@ -35,14 +35,14 @@ static int switch_with_overflow(struct datapath *d, const struct datapath_build 
 		r = build_swap_in(d, b);
 	if (r)
 		return r;
-	/* XDP uses the new map now. What cannot be brought over any more comes back with its next packet. */
+	/* XDP uses the new map from here on. A session that cannot be copied any more reopens with its next packet. */
 	r = overflow_catch_up(d->overflow, b->overflow, &copied);
 	if (r)
 		log_warning("overflow sessions opened in this moment may be lost: %s", strerror(-r));
 	r = overflow_pin(d, b->overflow);
 	if (r)
 		return r;
-	/* The descriptor keeps its number, as other modules know it. */
+	/* The descriptor keeps its number, which other modules hold. */
 	return dup3(b->overflow, d->overflow, O_CLOEXEC) < 0 ? -errno : 0;
 }
 
@@ -55,7 +55,7 @@ static int switch_to(struct datapath *d, const struct datapath_build *b)
 	return r;
 }
 
-/* The thread writes build, err and r, then done; thereafter it touches nothing. */
+/* The thread writes build, err and r, then done, and touches nothing afterwards. */
 struct datapath_loading {
 	pthread_t thread;
 	const struct datapath *datapath;
@@ -83,7 +83,7 @@ static void join(struct datapath_loading *l)
 	l->joined = true;
 }
 
-/* Whether the programs that a trace has displaced are those that are wanted. */
+/* Whether the programs set aside for a trace are the ones that are wanted. */
 static bool spare_fits(const struct datapath *d, const struct settings *settings)
 {
 	return d->spare && !memcmp(&d->spare->settings, settings, sizeof(*settings)) &&
@@ -107,7 +107,7 @@ int datapath_load_begin(struct datapath *d, const struct settings *settings, str
 		d->loading = l;
 		return 0;
 	}
-	/* The verifier gives up where a signal waits; signals are the main thread's. */
+	/* The verifier aborts if a signal is pending; signals are handled by the main thread. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	r = pthread_create(&l->thread, NULL, load, l);
@@ -152,7 +152,7 @@ int datapath_load_swap(struct datapath *d, struct error *err)
 	b = d->loading->build;
 	if (d->former)
 		datapath_settle(d);
-	/* On a first start there is none. */
+	/* There is none on a first start. */
 	if (!d->build)
 		build_of_pins(d, &d->build);
 	if (d->migration)
@@ -189,7 +189,7 @@ int datapath_load(struct datapath *d, const struct settings *settings, struct er
 	return datapath_load_swap(d, err);
 }
 
-/* Directories vN of other layouts than this agent's: their state is out of date from now on. */
+/* Directories vN of other layouts: their state is out of date from now on. */
 static int visit_other(const char *name, void *arg)
 {
 	char path[PATH_MAX];
@@ -202,7 +202,7 @@ static int visit_other(const char *name, void *arg)
 	return bpffs_remove_directory(path);
 }
 
-/* The normal programs stay loaded while the tracing ones run. */
+/* The normal programs stay loaded while the tracing programs run. */
 static void keep_spare(struct datapath *d)
 {
 	bool tracing = d->build && d->build->settings.trace;

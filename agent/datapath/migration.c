@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What another layout's pins are, and whether they can be taken over. */
+/* Finds the pins of another layout and decides whether they can be taken over. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <limits.h>
@@ -69,7 +69,7 @@ struct search {
 	bool found;
 };
 
-/* Of several, any: an agent that is ready leaves one alone. */
+/* There is at most one of interest: an agent that is ready leaves only one. */
 static int visit_source(const char *name, void *arg)
 {
 	struct search *s = arg;
@@ -88,7 +88,7 @@ static int visit_source(const char *name, void *arg)
 	_cleanup_close_ int running = get(path, PIN_RUNNING);
 	void *memory = migration_mmap(running, &size);
 
-	/* One that never was ready is nobody's. */
+	/* One whose agent never became ready is ignored. */
 	s->found = memory && size >= RUNNING_SIZE && !running_load(memory, &json, &hash);
 	if (memory)
 		munmap(memory, size);
@@ -114,7 +114,7 @@ bool migration_unused(const char *pin_dir)
 	return !access(path, F_OK);
 }
 
-/* Not `fragments`: how many of its entries are whose is told by records that begin anew. */
+/* `fragments` is not shared: its entries are counted in records that start from zero. */
 const struct migration_shared migration_shared[] = {
 	{ "in_index", { "index_table" }, true },
 	{ "out_index", { "index_table" }, true },
@@ -136,7 +136,7 @@ bool migration_shares(const struct migration *m, const struct migration_shared *
 	return true;
 }
 
-/* The first thing that stands in the way, or NULL. */
+/* The first record type that prevents a takeover, or NULL. */
 static const char *obstacle(const struct migration *m)
 {
 	static const char *const needed[] = { "sessions", "lock", "overflow" };
@@ -175,7 +175,7 @@ static int read_types(struct migration *m, struct error *err)
 	return 0;
 }
 
-/* Opens what is pinned in a directory; 0, or -errno with err saying why it cannot be taken over. */
+/* Opens what is pinned in a directory; 0, or -errno with the reason in err. */
 static int open_source(const char *pin_dir, struct migration **ret, struct error *err)
 {
 	__attribute__((cleanup(free_migration))) struct migration *m = calloc(1, sizeof(*m));
@@ -208,7 +208,7 @@ struct tally {
 	uint64_t sessions;
 };
 
-/* So many chunks that are not there say that there are no more. */
+/* After this many missing chunks in a row, no more are expected. */
 #define MISSING_MAX 16U
 
 static bool count_chunk(struct migration *m, uint32_t chunk, struct tally *t)
@@ -233,7 +233,7 @@ static bool count_chunk(struct migration *m, uint32_t chunk, struct tally *t)
 	return true;
 }
 
-/* Mappings by the old table, where it can be read; sessions by the records of subscribers. */
+/* Mappings are counted in the old table, if it can be read; sessions in the records of subscribers. */
 static void say_lost(struct migration *m, const char *why, struct error *err)
 {
 	_cleanup_free_ struct mapping_table *table = calloc(1, sizeof(*table));
@@ -245,7 +245,7 @@ static void say_lost(struct migration *m, const char *why, struct error *err)
 		layout_copy(m->from, m->to, "mapping_table", m->table, table);
 	for (unsigned i = 0; table && i < MAX_MAPPINGS; i++)
 		mappings += mapping_record_valid(&table->mapping[i]) && table->mapping[i].geo.in_plen;
-	/* Chunks are taken from the lowest number on; each look costs a grace period on 6.1. */
+	/* Chunks are allocated from the lowest number up; on 6.1 each lookup costs a grace period. */
 	for (uint32_t chunk = 0; chunk < MAX_SUBSCRIBER_CHUNKS && missing < MISSING_MAX; chunk++)
 		missing = count_chunk(m, chunk, &t) ? 0 : missing + 1;
 	error_set(err, 0,

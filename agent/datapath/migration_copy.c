@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The copy of a datapath of another layout, and what is brought over thereafter. */
+/* Copies a datapath of another layout, and carries over what changes afterwards. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@ static int pin_mark(const struct datapath *d)
 	return fd < 0 ? fd : bpf_obj_pin(fd, pin_path_of(d, PIN_MOVING, path));
 }
 
-/* Pins a map of the old layout in d's, too; what is not there, or not alike, is made anew later. */
+/* Pins a map of the old layout in d's directory too. A missing or different map is created later. */
 static int share(const struct datapath *d, const struct migration *m, const struct migration_shared *s)
 {
 	char from[PATH_MAX + 32], to[PATH_MAX];
@@ -63,7 +63,7 @@ int migration_begin(const struct datapath *d, struct migration **ret, struct err
 	return 0;
 }
 
-/* Pins the chunks of a range of records that both layouts share beside the others. */
+/* Pins the chunks of a range of records that both layouts share. */
 static int pin_chunks(const struct datapath *d, const struct migration *m, int outer, const char *name, uint64_t first,
 		      uint64_t count, unsigned shift)
 {
@@ -75,7 +75,7 @@ static int pin_chunks(const struct datapath *d, const struct migration *m, int o
 			outer_chunk(outer, (uint32_t)chunk, chunk_pin(m->pin_dir, name, (uint32_t)chunk, path));
 
 		r = fd < 0 ? fd : bpf_obj_pin(fd, chunk_pin(d->pin_dir, name, (uint32_t)chunk, path));
-		/* Shared by two mappings, or of half a mapping, which goes anyway. */
+		/* A chunk of two mappings, or of a half-deleted mapping, which is removed anyway. */
 		if (r == -EEXIST || r == -ENOENT || r == -ESTALE)
 			r = 0;
 	}
@@ -103,7 +103,7 @@ static int pin_shared_chunks(const struct datapath *d, const struct migration *m
 	return r;
 }
 
-/* The old counters of each core by their names; *ret_sum is their sum. The values are the caller's. */
+/* The old counters of each core, matched by name; *ret_sum is their sum. The caller frees the result. */
 static struct counters *read_counters(const struct migration *m, struct counters *ret_sum)
 {
 	int cores = libbpf_num_possible_cpus();
@@ -154,7 +154,7 @@ static void bring_over_counters(const struct datapath *d, struct migration *m)
 	m->counted = now;
 }
 
-/* Last of all: from then on the copy is complete. */
+/* Done last: it marks the copy as complete. */
 static int copy_running(const struct datapath *d, const struct migration *m, struct error *err)
 {
 	char path[PATH_MAX + 32];
@@ -180,7 +180,7 @@ int migration_copy(struct datapath *d, struct migration *m, struct error *err)
 {
 	int r = layout_copy(m->from, m->to, "mapping_table", m->table, d->table);
 
-	/* Limits begin anew, those of subscribers too. */
+	/* Rate limits start afresh, those of subscribers too. */
 	d->table->limits = (struct shared_limits){ 0 };
 	if (!r)
 		r = pin_shared_chunks(d, m);
@@ -208,7 +208,7 @@ int migration_resume(const struct datapath *d, struct migration **ret)
 
 	_cleanup_close_ int buckets = bpf_obj_get(path);
 
-	/* Tables of their own are of a datapath that was replaced, not taken over. */
+	/* Separate tables: that datapath was replaced, not taken over. */
 	if (map_id(buckets) != map_id(d->buckets)) {
 		migration_free(m);
 		return 0;

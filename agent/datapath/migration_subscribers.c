@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The records of subscribers, from one layout to the other. */
+/* Copies the records of subscribers from one layout to the other. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
@@ -13,7 +13,7 @@ static uint32_t load(const uint8_t *record, struct layout_member member)
 	return __atomic_load_n((const uint32_t *)(record + member.offset), __ATOMIC_RELAXED);
 }
 
-/* A number of any size, of which it only matters whether it is 0. */
+/* Whether a number of any size is not 0. */
 static bool is_set(const uint8_t *record, struct layout_member member)
 {
 	for (uint32_t i = 0; i < member.size; i++)
@@ -27,7 +27,10 @@ static uint8_t *old_record(const struct migration *m, const struct migration_chu
 	return c->from + (size_t)i * m->fields.record_size;
 }
 
-/* Whether a subscriber may have peers at pool addresses: each, where it is not told. Layout 3 had a word for it. */
+/*
+ * Whether a subscriber may have peers at pool addresses; true if the old layout does not record it. Layout 3 kept it in
+ * way_epoch.
+ */
 static bool has_hairpins(const struct migration *m, uint8_t *from)
 {
 	if (m->fields.way_epoch.size)
@@ -36,8 +39,8 @@ static bool has_hairpins(const struct migration *m, uint8_t *from)
 }
 
 /*
- * What outlives a packet. Limits and next hops begin anew, as of a subscriber just made. Until the bits of displaced
- * sessions have been computed from the slots, any session may be anywhere.
+ * Copies what outlives a packet. Limits and next hops start as in a new record. Until the bits of displaced sessions
+ * are recomputed from the slots, any session may be in any slot.
  */
 static void copy_subscriber(struct migration *m, struct migration_chunk *c, uint32_t i)
 {
@@ -74,7 +77,9 @@ static int read_fields(struct migration *m)
 	return 0;
 }
 
-/* Makes room for a chunk of that number, and maps the old one. 0 where it is known already, 1 added, or -errno. */
+/*
+ * Adds a chunk of that number and maps the old one. 0 if it was added before or does not exist, 1 if added, or -errno.
+ */
 static int add_chunk(struct migration *m, uint32_t number)
 {
 	struct migration_chunk *grown, *c;
@@ -105,7 +110,7 @@ static int add_chunk(struct migration *m, uint32_t number)
 	return c->seen ? 1 : -ENOMEM;
 }
 
-/* Chunks by the records of the mappings: 6.1 takes some 10 ms for each look into an outer map. */
+/* Finds chunks by the records of the mappings: on 6.1 each lookup in an outer map takes about 10 ms. */
 static int find_chunks(const struct datapath *d, struct migration *m)
 {
 	int r = 0;
@@ -125,7 +130,7 @@ static int find_chunks(const struct datapath *d, struct migration *m)
 	return r < 0 ? r : 0;
 }
 
-/* New chunks of some of the old ones, as many as can wait for one grace period. */
+/* Creates new chunks for some of the old ones, as many as share one grace period. */
 static int make_batch(const struct datapath *d, struct migration *m, const struct table_types *types, size_t first)
 {
 	struct outer_change changes[CHUNKS_BATCH];
@@ -174,7 +179,6 @@ int migration_subscribers_copy(const struct datapath *d, struct migration *m)
 	return r;
 }
 
-/* Where the records are shared there is nothing to copy but figures to tell. */
 int migration_subscribers_count(const struct datapath *d, struct migration *m)
 {
 	int r = read_fields(m);
@@ -190,7 +194,6 @@ int migration_subscribers_count(const struct datapath *d, struct migration *m)
 	return r;
 }
 
-/* What the old programs have counted since the last time goes to the new records. */
 void migration_subscribers_bring_over(struct migration *m)
 {
 	for (size_t i = 0; i < m->n_chunks; i++) {
@@ -212,7 +215,6 @@ void migration_subscribers_bring_over(struct migration *m)
 	}
 }
 
-/* Figures and marks that no old program changes any more. They are moved, so that it can be done again. */
 void migration_subscribers_move_rest(struct migration *m)
 {
 	for (size_t i = 0; i < m->n_chunks; i++) {
@@ -234,7 +236,6 @@ void migration_subscribers_move_rest(struct migration *m)
 	}
 }
 
-/* Maps both copies of a subscribers' chunk where there are two. */
 int migration_subscribers_map(const struct datapath *d, struct migration *m)
 {
 	int r = read_fields(m);

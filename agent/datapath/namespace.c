@@ -15,14 +15,14 @@
 #include "datapath/bpffs.h"
 #include "datapath/pinned_map.h"
 
-/* The number of the first PID namespace (PROC_PID_INIT_INO); in another, not all processes are seen. */
+/* The inode of the first PID namespace (PROC_PID_INIT_INO); in another one, not all processes are visible. */
 #define INITIAL_PID_NAMESPACE 0xEFFFFFFCU
 
 #define NAMESPACE_TEXT sizeof("net:[18446744073709551615]")
 
 struct identity {
-	uint64_t inode;	 /* may be another namespace's, later */
-	uint64_t cookie; /* never is; 0: unknown, before Linux 5.14 */
+	uint64_t inode;	 /* may be reused for another namespace */
+	uint64_t cookie; /* is never reused; 0: unknown, before Linux 5.14 */
 	char boot[40];
 };
 
@@ -84,8 +84,8 @@ static int visit_layout(const char *name, void *arg)
 
 struct search {
 	const char *text;     /* net:[INODE] */
-	char where[PATH_MAX]; /* a path that leads to it */
-	bool blind;	      /* somewhere one may not look */
+	char where[PATH_MAX]; /* a path that refers to it */
+	bool blind;	      /* some place could not be read */
 };
 
 /* Looks for a mount of the namespace in a mountinfo (proc_pid_mountinfo(5)): fields 4 and 5, root and mount point. */
@@ -146,7 +146,7 @@ static bool search_descriptors(struct search *s, const char *process)
 	return found;
 }
 
-/* The first process may hide more than others, and is not alone in its namespaces. */
+/* PID 1 may be harder to inspect than others, and other processes share its namespaces. */
 static bool search_process(struct search *s, const char *process)
 {
 	bool blind = s->blind, found;
@@ -161,7 +161,7 @@ static bool search_process(struct search *s, const char *process)
 	return found;
 }
 
-/* A namespace lives as long as a process is in it, or it is mounted or held open somewhere. */
+/* A namespace exists as long as a process is in it, or it is mounted or held open somewhere. */
 static bool lives(struct search *s)
 {
 	DIR *proc;
@@ -204,7 +204,7 @@ int namespace_check(const char *pin_path, bool *ret_gone, struct error *err)
 	if (!bpffs_is(pin_path) || directory_visit(pin_path, visit_layout, &p) <= 0 || is_same(&p.identity, &own))
 		return 0;
 	snprintf(text, sizeof(text), "net:[%" PRIu64 "]", p.identity.inode);
-	/* Its number is another's by now. */
+	/* Its inode has been reused. */
 	if (p.identity.inode == own.inode || strcmp(p.identity.boot, own.boot)) {
 		*ret_gone = true;
 		return 0;

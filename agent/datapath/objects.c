@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* libbpf's objects: loaded quietly, but with every word that libbpf and the verifier said where a load fails. */
+/* Loads libbpf's objects quietly; if a load fails, prints everything that libbpf and the verifier said. */
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "base/log.h"
 
 static unsigned log_libbpf;
-/* Of this thread: programs are loaded in one of their own. */
+/* Per thread: programs are loaded in a thread of their own. */
 static __thread FILE *captured;
 
 static int log_libbpf_text(const char *format, va_list ap)
@@ -22,7 +22,7 @@ static int log_libbpf_text(const char *format, va_list ap)
 	return 0;
 }
 
-/* Outside a load libbpf has nothing to say that the return value does not. */
+/* Outside a load, libbpf's messages add nothing to its return values. */
 static int print(enum libbpf_print_level level, const char *format, va_list ap)
 {
 	if (log_libbpf > (level == LIBBPF_DEBUG))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A datapath is opened, made where there is none, closed, and removed. */
+/* Opens, creates, closes and removes a datapath. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static int make_grace(struct datapath *d)
 	return d->grace < 0 ? d->grace : 0;
 }
 
-/* Whether the pins are those of an agent that once was ready. */
+/* Whether the pins were left by an agent that had become ready. */
 static bool pins_usable(const char *pin_dir)
 {
 	struct datapath d;
@@ -43,7 +43,7 @@ static bool pins_usable(const char *pin_dir)
 	return usable;
 }
 
-/* There is nothing to take over, but perhaps a datapath of another layout. */
+/* There are no maps to reuse, but perhaps a datapath of another layout. */
 static int begin_afresh(struct datapath *d, bool replace, struct error *err)
 {
 	int r;
@@ -62,7 +62,10 @@ static int begin_afresh(struct datapath *d, bool replace, struct error *err)
 	return r;
 }
 
-/* Records of interfaces are of no use, and those of that index here others', where their network namespace is gone. */
+/*
+ * If the pins' network namespace is gone, the records of interfaces are useless: their indexes belong to other
+ * interfaces here.
+ */
 static int claim_namespace(struct datapath *d, bool gone, struct error *err)
 {
 	int r;
@@ -77,13 +80,13 @@ static int claim_namespace(struct datapath *d, bool gone, struct error *err)
 	return r ? error_set(err, r, "%s: the network namespace cannot be entered: %s", d->pin_dir, strerror(-r)) : 0;
 }
 
-/* Everything of datapath_open() that is done under the lock. */
+/* The part of datapath_open() that runs under the lock. */
 static int open_locked(struct datapath *d, const struct config *c, bool replace, struct error *err)
 {
 	bool gone = false;
 	int r = namespace_check(c->pin_path, &gone, err);
 
-	/* As it is another's, nothing is given up by datapath_discard(). */
+	/* It belongs to another namespace, so datapath_discard() must not remove it. */
 	if (r) {
 		d->reused = true;
 		return r;
@@ -118,7 +121,7 @@ static int lock_pins(const char *pin_path, struct datapath *d, struct error *err
 {
 	int r;
 
-	/* A detach that ends in this moment may remove the directory once. */
+	/* A detach that is just ending may remove the directory once. */
 	for (int attempt = 0; attempt < 3; attempt++) {
 		r = bpffs_prepare(pin_path, err);
 		if (!r)
@@ -130,7 +133,7 @@ static int lock_pins(const char *pin_path, struct datapath *d, struct error *err
 		d->pin_dir = NULL;
 		r = error_set(err, -ENOMEM, "out of memory");
 	}
-	/* What bpffs_prepare() mounted goes, unless another agent uses it. */
+	/* Unmounts what bpffs_prepare() mounted, unless another agent uses it. */
 	if (r)
 		bpffs_release(pin_path);
 	return r;
@@ -241,7 +244,7 @@ int datapath_peek_running(const char *pin_path, char **ret_json, uint64_t *ret_f
 
 	snprintf(pin_dir, sizeof(pin_dir), "%s/v%u", pin_path, LAYOUT_VERSION);
 	r = migration_unused(pin_dir) ? -ENOENT : peek_at(pin_dir, ret_json, ret_file_hash);
-	/* That of another layout which is taken over, or replaced. */
+	/* The saved state of another layout, which is going to be taken over or replaced. */
 	if (r && !migration_source(pin_path, pin_dir))
 		r = peek_at(pin_dir, ret_json, ret_file_hash);
 	return r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Overflow sessions move from one map to another of another size while the datapath runs. */
+/* Moves overflow sessions to a map of another size while the datapath runs. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
@@ -35,7 +35,7 @@ static int append(struct overflow_entries *list, const struct overflow_key *keys
 	return 0;
 }
 
-/* Everything in the map, sorted by key. */
+/* All entries of a map, sorted by key. */
 static int read_entries(int map, struct overflow_entries *ret)
 {
 	_cleanup_free_ struct overflow_key *keys = calloc(BATCH, sizeof(*keys));
@@ -138,7 +138,7 @@ int overflow_wanted(const struct datapath *d, uint32_t sessions, uint32_t *ret_e
 
 	if (r)
 		return r;
-	/* A smaller map still has to hold the sessions there are. */
+	/* A smaller map must still hold the present sessions. */
 	if (live > (int64_t)sessions && live <= (1 << 24))
 		sessions = (uint32_t)live;
 	*ret_entries = OVERFLOW_ENTRIES(sessions);

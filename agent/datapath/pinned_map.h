@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Maps that the agent alone reads and writes, pinned beside those of the datapath so that a later agent finds them. */
+/* Maps that only the agent uses, pinned beside those of the datapath so that a later agent finds them. */
 #ifndef DETNAT_PINNED_MAP_H
 #define DETNAT_PINNED_MAP_H
 
@@ -14,10 +14,10 @@ struct pinned_map {
 	uint32_t entries;
 };
 
-/* A descriptor of what is pinned under that name in a directory; -errno where there is none. */
+/* Opens the map pinned under that name in a directory; -errno if there is none. */
 int pinned_map_find(const char *pin_dir, const struct pinned_map *map);
 
-/* The same, and makes and pins the map where there is none. */
+/* The same, but creates and pins the map if there is none. */
 int pinned_map_open(const char *pin_dir, const struct pinned_map *map);
 
 #endif

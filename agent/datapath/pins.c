@@ -14,7 +14,7 @@
 #include "base/btf_layout.h"
 #include "datapath/running.h"
 
-/* Maps seen through memory: X(member with the descriptor, member with the pointer, octets) */
+/* Memory-mapped maps: X(member with the descriptor, member with the pointer, octets) */
 #define MMAPS(X)                                                         \
 	X(in_index, in_nodes, sizeof(struct index_node) * INDEX_NODES)   \
 	X(out_index, out_nodes, sizeof(struct index_node) * INDEX_NODES) \
@@ -46,7 +46,7 @@ bool pins_complete(const char *pin_dir)
 	for (size_t i = 0; i < ARRAY_SIZE(pin_names); i++) {
 		char path[PATH_MAX];
 
-		/* Made where it is missing, as in the pins of a version that had none. */
+		/* Created if missing: earlier versions had none. */
 		if (!strcmp(pin_names[i], "vlans"))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", pin_dir, pin_names[i]);
@@ -86,7 +86,7 @@ static int make_running(const struct datapath *d, struct error *err)
 	return r ? error_set(err, r, "%s: cannot be made: %s", path, strerror(-r)) : 0;
 }
 
-/* Size of the map as it is pinned, or as the configuration asks for. */
+/* The size of the pinned map, or else the configured one. */
 static uint32_t overflow_entries(const struct datapath *d, const struct config *c)
 {
 	struct bpf_map_info info = { 0 };
@@ -99,7 +99,7 @@ static uint32_t overflow_entries(const struct datapath *d, const struct config *
 	return OVERFLOW_ENTRIES(c->overflow_sessions);
 }
 
-/* Figures and events are no state: where a new version of the agent has more of them, their map is made anew. */
+/* Counters and events are not state: if a new version of the agent has more of them, their map is created afresh. */
 static void drop_outgrown(const struct datapath *d, const struct bpf_object *o)
 {
 	static const char *const names[] = { "counters",	 "events",	  "fragments",	   "early_fragments",
@@ -127,7 +127,7 @@ static int load_sized(struct bpf_object *o, uint32_t overflow, struct error *err
 	return object_load(o, err);
 }
 
-/* Loads an object for the sake of the maps that it pins: without its programs, but for the clock. */
+/* Loads an object for its maps, with no programs but the clock. */
 static int make_maps(struct bpf_object *o, uint32_t overflow, struct error *err)
 {
 	struct bpf_program *program;

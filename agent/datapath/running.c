@@ -7,7 +7,7 @@
 
 #define RUNNING_MAGIC 0x646e7231U
 
-/* FNV-1a, 64 bits: it is to find a torn write, not an attacker. */
+/* FNV-1a, 64 bits: it detects a torn write, not an attacker. */
 static uint64_t fnv1a(uint64_t sum, const void *data, size_t size)
 {
 	const uint8_t *octet = data;
@@ -34,7 +34,7 @@ static bool place_valid(const void *map, unsigned number, struct running_header 
 	       place_checksum(ret, place + sizeof(*ret)) == ret->checksum;
 }
 
-/* Number of the latest valid place, or -ENOENT. */
+/* The number of the latest valid place, or -ENOENT. */
 static int latest_place(const void *map, struct running_header *ret)
 {
 	int latest = -ENOENT;
@@ -90,7 +90,7 @@ int running_load(const void *map, char **ret_json, uint64_t *ret_file_hash)
 		return -ENOMEM;
 	memcpy(json, (const char *)map + (size_t)latest * RUNNING_PLACE_SIZE + sizeof(header), header.length);
 	json[header.length] = '\0';
-	/* Another process may be saving meanwhile; it writes to the other place first. */
+	/* Another process may be saving; it writes to the other place first. */
 	if (place_checksum(&header, json) != header.checksum) {
 		free(json);
 		return -EAGAIN;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The running configuration, saved in the pinned map `running` so that a restart takes it over.
+ * The running configuration, saved in the pinned map `running` for the next start.
  *
- * The map has two places, written in turn, each with a generation and a checksum: an agent killed in the middle of a
- * save leaves the former state valid. What is saved is the configuration as JSON and the hash of the file that was last
- * applied.
+ * The map has two places, written in turn, each with a generation and a checksum: if an agent is killed during a save,
+ * the former state stays valid. Saved are the configuration as JSON and the hash of the file that was last applied.
  */
 #ifndef DETNAT_RUNNING_H
 #define DETNAT_RUNNING_H
@@ -27,15 +26,15 @@ struct running_header {
 	uint64_t checksum; /* of the above and the JSON */
 };
 
-/* Longest JSON that can be saved. */
+/* The longest JSON that can be saved. */
 #define RUNNING_MAX_LENGTH (RUNNING_PLACE_SIZE - sizeof(struct running_header))
 
-/* `map` is the whole map in memory. -EFBIG where the JSON is too long: nothing is written then. */
+/* `map` is the whole map in memory. -EFBIG if the JSON is too long; nothing is written then. */
 int running_save(void *map, const char *json, uint64_t file_hash, struct error *err);
 
 /*
- * Latest state saved, a string that the caller frees; -ENOENT where there is none, -EAGAIN where
- * another process wrote it meanwhile.
+ * The latest saved state, a string that the caller frees; -ENOENT if there is none, -EAGAIN if another process was
+ * writing it.
  */
 int running_load(const void *map, char **ret_json, uint64_t *ret_file_hash);
 

@@ -23,7 +23,7 @@ struct member {
 #member, offsetof(struct type, member), sizeof(((struct type *)0)->member) \
 	}
 
-/* In order of offset, as the kernel wants them. */
+/* In order of offset, as the kernel requires. */
 static const struct member subscriber_members[] = {
 	MEMBER(subscriber, sessions),
 	MEMBER(subscriber, lock),
@@ -44,7 +44,7 @@ static const struct member subscriber_members[] = {
 	MEMBER(subscriber, resolve_tick),
 };
 
-/* The two words of a slot (session.h) taken apart. */
+/* The two words of a slot (session.h), field by field. */
 static const struct member slot_members[] = {
 	{ "in_port", 0, 2 }, { "ext_port", 2, 2 },  { "ext_addr", 4, 4 },  { "last_seen", 8, 4 },
 	{ "state", 12, 1 },  { "protocol", 13, 1 }, { "out_port", 14, 2 },
@@ -86,8 +86,8 @@ static int add_bucket(struct btf *btf, const int integers[static 4])
 }
 
 /*
- * Whether an outer map made without types takes inner maps that have some. Kernels before 6.2 do not, as they tell "no
- * types" from "types without a timer".
+ * Whether an outer map created without types takes inner maps that have types. Kernels before 6.2 refuse: they
+ * distinguish "no types" from "types without a timer".
  */
 static bool outer_maps_take(const struct table_types *t)
 {

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* A place, such as "chain incoming", and what is wrong there. */
+/* A place such as "chain incoming", and what is wrong there. */
 static void add_difference(const char *line, bool missing, void *arg)
 {
 	const char *text = strstr(line, ": ");
@@ -14,7 +14,7 @@ static void add_difference(const char *line, bool missing, void *arg)
 	findings_add(arg, FINDING_GUARD, false, place, missing ? "missing: %s" : "not of the guard: %s", text + 2);
 }
 
-/* Compares with the rules in one of the places. */
+/* Compares with the rules as they would be in one of the two places for sets. */
 static int compare_place(const struct guard_rules *rules, unsigned place, struct guard_image *found,
 			 struct findings *findings, size_t *ret_parts)
 {
@@ -34,7 +34,7 @@ static int compare_place(const struct guard_rules *rules, unsigned place, struct
 	return 0;
 }
 
-/* Which place has the rules: the one with the fewest differences. */
+/* The rules are in the place that shows fewer differences. */
 static int compare_all(const struct guard_rules *rules, struct guard_image *found, struct findings *findings,
 		       size_t *ret_parts)
 {

@@ -25,8 +25,7 @@ struct nlmsghdr *batch_message(struct guard_batch *b, uint16_t type, uint16_t fl
 		b->data = larger;
 		b->room += 4 * BATCH_MESSAGE_ROOM;
 	}
-	/* The library leaves out the end of an expression's string where it writes it, and needs it where it reads it.
-	 */
+	/* The library omits the end of an expression's string when writing, but needs it when reading. */
 	memset(b->data + b->size, 0, BATCH_MESSAGE_ROOM);
 	return nftnl_nlmsg_build_hdr(b->data + b->size, type, NFPROTO_INET, flags, ++b->seq);
 }
@@ -47,7 +46,7 @@ int batch_end(struct guard_batch *b)
 {
 	struct nlmsghdr *last = NULL;
 
-	/* The kernel answers to each message that fails, and to the last one in any case. */
+	/* The kernel answers each message that fails, and always the last one. */
 	for (size_t at = 0; at < b->size; at += MNL_ALIGN(last->nlmsg_len))
 		last = (struct nlmsghdr *)(b->data + at);
 	if (last)

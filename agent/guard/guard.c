@@ -13,23 +13,23 @@
 #include "base/trouble.h"
 
 #define RETRY_S 5
-/* What others do to the table is undone at once, but not more often than this. */
+/* Changes by other programs are undone at once, but not more often than this. */
 #define RESTORE_MS 200U
-/* A change by another program is told of until the table has been left alone for so long. */
+/* A change by another program stays reported until the table has been left alone for this long. */
 #define QUIET_S 10
 
 struct guard {
-	struct event_base *base; /* NULL: not of an agent */
+	struct event_base *base; /* NULL: outside an agent */
 	struct guard_rules rules;
-	uint32_t *interfaces; /* what rules.interfaces points at */
+	uint32_t *interfaces; /* rules.interfaces points to it */
 	struct guard_nft *nft;
 	struct guard_watch *watch;
 	struct event *retry;
-	struct event *quiet; /* pending: others have changed the table lately */
+	struct event *quiet; /* pending: another program has changed the table recently */
 	bool enabled;
 	uint64_t restored_us;
-	uint64_t dropped_us; /* when the table was last seen to have dropped anything; 0: not yet */
-	char problem[192];   /* empty: the guard stands */
+	uint64_t dropped_us; /* when new drops were last seen in the table; 0: never */
+	char problem[192];   /* empty: the guard is in place */
 };
 
 static void on_changed(void *arg);
@@ -96,7 +96,7 @@ static void __attribute__((format(printf, 2, 3))) set_problem(struct guard *g, c
 	evtimer_add(g->retry, &(struct timeval){ .tv_sec = RETRY_S });
 }
 
-/* The table is as it has to be, or is to be none. */
+/* The table is as wanted, or is not wanted. */
 static void end_trouble(struct guard *g)
 {
 	if (g->base && !evtimer_pending(g->quiet, NULL))
@@ -142,7 +142,7 @@ static int open_sockets(struct guard *g)
 {
 	int r = g->nft ? 0 : guard_nft_new(&g->nft);
 
-	/* Without it guard_count() sees that the table is gone, a second later. */
+	/* Without notifications, guard_count() notices a second later that the table is gone. */
 	if (!r && g->base && !g->watch)
 		guard_watch_new(g->base, guard_nft_port(g->nft), g->rules.table, on_changed, g, &g->watch);
 	return r;
@@ -158,7 +158,7 @@ static int write_table(struct guard *g)
 	return r;
 }
 
-/* The same, where others may have added to it. */
+/* The same if other programs may have added to it. */
 static int restore_table(struct guard *g)
 {
 	int r = write_table(g);
@@ -198,7 +198,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 		restore_table(g);
 }
 
-/* Another program has changed the table, or has removed it. */
+/* Another program has changed or removed the table. */
 static void on_changed(void *arg)
 {
 	struct guard *g = arg;
@@ -290,7 +290,7 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Takes over a list, which is freed by the guard; writes it where it is another than before. */
+/* Takes ownership of a list, and writes it to the table if it has changed. */
 static void set_interfaces(struct guard *g, uint32_t *list, size_t n)
 {
 	bool same;
@@ -313,7 +313,7 @@ static bool contains(const uint32_t *list, size_t n, uint32_t ifindex)
 	return false;
 }
 
-/* NULL as memory is short: all are shut, which is the safe side. */
+/* NULL if out of memory: then every interface is shut, which is safe. */
 static uint32_t *list_new(size_t n)
 {
 	return calloc(n + 1, sizeof(uint32_t));
@@ -415,7 +415,7 @@ int guard_audit(struct guard *g, bool repair, struct findings *findings, size_t 
 	return r;
 }
 
-/* What is to be done with the table of a pin path, by a socket of its own. */
+/* Acts on the table of a pin path through a socket of its own. */
 static int on_table(const char *pin_path, int (*act)(struct guard_nft *n, const struct guard_rules *rules))
 {
 	struct guard_rules rules = { 0 };

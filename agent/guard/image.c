@@ -55,7 +55,7 @@ static bool is_table(const char *found, const char *table)
 	return found && !strcmp(found, table);
 }
 
-/* Whose it is, and its comment, decide whether it is a guard's at all (guard/nft.c). */
+/* Owner and comment decide whether the table is a guard's at all (guard/nft.c). */
 static void add_table(struct guard_image *image, const struct nftnl_table *t, const char *table)
 {
 	if (is_table(nftnl_table_get_str(t, NFTNL_TABLE_NAME), table))
@@ -112,7 +112,7 @@ static void add_set(struct guard_image *image, const struct nftnl_set *s, const 
 			 nftnl_set_get_u32(s, NFTNL_SET_FLAGS), nftnl_set_get_u32(s, NFTNL_SET_KEY_LEN));
 }
 
-/* A batch takes away what it makes anew. */
+/* A batch deletes what it creates afresh. */
 static void remove_set(struct guard_image *image, const struct nftnl_set *s, const char *table)
 {
 	char head[64];
@@ -156,7 +156,7 @@ static void add_element(struct guard_image *image, const char *set, const struct
 			 addr_format(ntohl(number), text));
 }
 
-/* By hand: the library numbers elements as it writes them, and then does not read them. */
+/* By hand, because the library numbers elements when writing, but does not read the numbers. */
 static void add_elements(struct guard_image *image, const struct nlmsghdr *h, const char *table)
 {
 	const struct nlattr *attr, *list = NULL, *element;
@@ -190,7 +190,7 @@ static void add_object(struct guard_image *image, struct nftnl_obj *o, const cha
 			 nftnl_obj_get_u32(o, NFTNL_OBJ_TYPE));
 }
 
-/* Reads a message into an object of the library's, which is handed to add. */
+/* Parses a message into an object of the library's and passes it to add. */
 #define READ(image, h, table, kind, parse, add)                   \
 	do {                                                      \
 		struct nftnl_##kind *_o = nftnl_##kind##_alloc(); \

@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-/* Since Linux 6.9: the table stays when its owner's socket is closed, and has no owner then. */
+/* Since Linux 6.9: the table outlives its owner's socket, and has no owner then. */
 #define TABLE_F_PERSIST (1U << 2)
 #define TABLE_F_KEPT	(NFT_TABLE_F_OWNER | TABLE_F_PERSIST)
 
@@ -25,7 +25,7 @@ struct guard_nft {
 	struct mnl_socket *socket;
 	uint32_t port;
 	uint32_t seq;
-	bool no_owner; /* the kernel does not know tables that outlive their owner */
+	bool no_owner; /* the kernel does not support tables that outlive their owner */
 	_Alignas(struct nlmsghdr) char request[1024];
 	_Alignas(struct nlmsghdr) char answer[ANSWER_SIZE];
 };
@@ -68,14 +68,14 @@ uint32_t guard_nft_port(const struct guard_nft *n)
 	return n->port;
 }
 
-/* Answers to an earlier request, whose reader gave up, are no business of this one. */
+/* Late answers to an earlier request are skipped. */
 static void discard_answers(struct guard_nft *n)
 {
 	while (recv(mnl_socket_get_fd(n->socket), n->answer, sizeof(n->answer), MSG_DONTWAIT) >= 0)
 		;
 }
 
-/* The first error of a transaction, or 0. The kernel answers to all that fail, in order, and to the last message. */
+/* The first error of a transaction, or 0. The kernel answers all messages that fail, in order, and the last one. */
 static int transaction_result(struct guard_nft *n, const struct guard_batch *b)
 {
 	int result = 0;
@@ -94,7 +94,7 @@ static int transaction_result(struct guard_nft *n, const struct guard_batch *b)
 				continue;
 			if (!result)
 				result = e->error;
-			/* Of the begin: the transaction as a whole was refused. */
+			/* An error of the begin message: the whole transaction was refused. */
 			if (h->nlmsg_seq == b->last_in_batch || (e->error && h->nlmsg_seq == 1))
 				return result;
 		}
@@ -109,7 +109,7 @@ static int run(struct guard_nft *n, const struct guard_batch *b)
 	return transaction_result(n, b);
 }
 
-/* Asks for one thing; handles its answer by parse. */
+/* Sends a request and parses its answer. */
 static int ask(struct guard_nft *n, const struct nlmsghdr *h, mnl_cb_t parse, void *arg)
 {
 	ssize_t size;
@@ -126,7 +126,7 @@ static int ask(struct guard_nft *n, const struct nlmsghdr *h, mnl_cb_t parse, vo
 struct table_state {
 	uint32_t flags;
 	bool ours;
-	const char *comment; /* by which it is known */
+	const char *comment; /* identifies the answer */
 };
 
 static int visit_udata(const struct nftnl_udata *attr, void *arg)
@@ -161,7 +161,7 @@ static int visit_table(const struct nlmsghdr *h, void *arg)
 	return MNL_CB_OK;
 }
 
-/* -ENOENT: there is none. */
+/* -ENOENT if there is none. */
 static int read_table(struct guard_nft *n, const struct guard_rules *rules, struct table_state *ret)
 {
 	struct nftnl_table *t = nftnl_table_alloc();
@@ -177,7 +177,7 @@ static int read_table(struct guard_nft *n, const struct guard_rules *rules, stru
 	return ask(n, h, visit_table, ret);
 }
 
-/* Others change the tables while they are read: so often it is tried anew. */
+/* How often a dump is retried when other programs change tables meanwhile. */
 #define READ_TRIES 5
 
 struct reading {
@@ -193,7 +193,7 @@ static int visit_part(const struct nlmsghdr *h, void *arg)
 	return MNL_CB_OK;
 }
 
-/* Reads all of a kind; -EINTR where it has changed meanwhile. */
+/* Dumps all objects of a kind; -EINTR if they changed meanwhile. */
 static int dump(struct guard_nft *n, uint16_t type, const struct guard_rules *rules, const char *set,
 		struct guard_image *image)
 {
@@ -201,7 +201,7 @@ static int dump(struct guard_nft *n, uint16_t type, const struct guard_rules *ru
 	struct nlmsghdr *h = nftnl_nlmsg_build_hdr(n->request, type, NFPROTO_INET, NLM_F_DUMP, ++n->seq);
 	int r;
 
-	/* All messages have their table's name in the attribute of the same number (guard/nft_events.c). */
+	/* All messages carry their table's name in the attribute of the same number (guard/nft_events.c). */
 	if (type != NFT_MSG_GETCHAIN)
 		mnl_attr_put_strz(h, NFTA_TABLE_NAME, rules->table);
 	if (set)
@@ -228,13 +228,13 @@ static int dump_all(struct guard_nft *n, const struct guard_rules *rules, struct
 
 	if (r)
 		return r;
-	/* The answer is still there. */
+	/* The answer is still to be read. */
 	visit_part((const struct nlmsghdr *)n->answer, &reading);
 	for (size_t i = 0; !r && i < ARRAY_SIZE(kinds); i++)
 		r = dump(n, kinds[i], rules, NULL, image);
 	for (unsigned i = 0; !r && guard_set_name(i); i++) {
 		r = dump(n, NFT_MSG_GETSETELEM, rules, guard_set_name(i), image);
-		/* It is seen that the set is not there. */
+		/* The error shows that the set does not exist. */
 		r = r == -ENOENT ? 0 : r;
 	}
 	return r;
@@ -268,7 +268,7 @@ static int write_once(struct guard_nft *n, const struct guard_rules *rules, uint
 	return r ? r : run(n, &b);
 }
 
-/* One that has the table's flags in it. */
+/* A message that carries the table's flags. */
 static int write_flags(struct guard_nft *n, const struct guard_rules *rules, enum transaction what)
 {
 	int r = -EOPNOTSUPP;
@@ -282,7 +282,7 @@ static int write_flags(struct guard_nft *n, const struct guard_rules *rules, enu
 	return r;
 }
 
-/* Never without the rules that are there, or those that take their place; see guard/rules.c. */
+/* At any moment either the old or the new rules are in place; see guard/rules.c. */
 static int replace(struct guard_nft *n, const struct guard_rules *rules)
 {
 	struct guard_rules placed = *rules;
@@ -306,7 +306,7 @@ int guard_nft_write_anew(struct guard_nft *n, const struct guard_rules *rules)
 		return r == -ENOENT ? write_flags(n, rules, MAKE) : r;
 	if (!state.ours)
 		return -EEXIST;
-	/* One that was put there without an owner gets one. */
+	/* A table without an owner gets one. */
 	n->no_owner = false;
 	return write_flags(n, rules, MAKE_ANEW);
 }

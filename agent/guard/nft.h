@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The kernel's side of the guard: transactions, the table as it stands, its counters. Everything waits for answers. */
+/* Talks to the kernel's nf_tables: transactions, the present table, its counters. All calls block until the answer. */
 #ifndef DETNAT_NFT_H
 #define DETNAT_NFT_H
 
@@ -9,36 +9,35 @@
 
 struct guard_nft;
 
-/* -EPROTONOSUPPORT and the like where the kernel has no nfnetlink. */
+/* -EPROTONOSUPPORT or similar if the kernel has no nfnetlink. */
 int guard_nft_new(struct guard_nft **ret);
 void guard_nft_free(struct guard_nft *n);
 
-/* By which the kernel's notifications tell whose change they are of. */
+/* The port by which the kernel's notifications identify changes made through this socket. */
 uint32_t guard_nft_port(const struct guard_nft *n);
 
 /*
- * Makes the table equal to the rules, or takes it away; in one transaction. While the socket is open nobody else can
- * change the table, where the kernel knows tables that have an owner and outlive it (6.9). -EEXIST: there is one of
- * that name which no guard has made; it is left alone. -EPERM: another process owns it. -EOPNOTSUPP, -ENOENT: the
- * kernel has not what it takes.
+ * Makes the table equal to the rules, or removes it, in one transaction. Where the kernel supports tables that have an
+ * owner and outlive it (6.9), no other process can change the table while the socket is open. -EEXIST: a table of that
+ * name was not made by a guard; it is left alone. -EPERM: another process owns it. -EOPNOTSUPP, -ENOENT: the kernel
+ * lacks support.
  */
 int guard_nft_write(struct guard_nft *n, const struct guard_rules *rules);
 
-/* The same, where the table that is there has more in it than is wanted: that is taken away first, counters included.
- */
+/* The same if the present table has more in it than wanted: deletes it first, counters included. */
 int guard_nft_write_anew(struct guard_nft *n, const struct guard_rules *rules);
 
 /*
- * What the table holds; freed by guard_image_free(), but after failures. -ENOENT: there is none of that name. -EINTR:
- * others change tables all the time.
+ * Reads the table; on success the caller frees *ret with guard_image_free(). -ENOENT if there is none of that name.
+ * -EINTR if other programs keep changing tables.
  */
 int guard_nft_read(struct guard_nft *n, const struct guard_rules *rules, struct guard_image *ret);
 
-/* -ENOENT: there is none of a guard's. */
+/* -ENOENT if no guard has made one. */
 int guard_nft_look(struct guard_nft *n, const struct guard_rules *rules);
 int guard_nft_remove(struct guard_nft *n, const struct guard_rules *rules);
 
-/* Reads a counter of packets and sets it to 0, at once. */
+/* Reads a packet counter and resets it to 0 atomically. */
 int guard_nft_take(struct guard_nft *n, const char *table, const char *counter, uint64_t *ret_packets);
 
 #endif

@@ -14,7 +14,7 @@
 
 #define RECEIVE_BUFFER (1 << 20)
 #define MESSAGE_BUFFER 65536U
-/* A storm of them does not keep the event loop from everything else. */
+/* Bounded, so that a storm of messages does not block the event loop. */
 #define READS_AT_ONCE 64
 
 struct guard_watch {
@@ -24,11 +24,11 @@ struct guard_watch {
 	struct event *readable;
 	uint32_t port;
 	char table[64];
-	bool seen; /* a change of the table, in what is being read */
+	bool seen; /* a change of the table was among the messages */
 	_Alignas(struct nlmsghdr) char buffer[MESSAGE_BUFFER];
 };
 
-/* All messages that matter name their table in the attribute of the same number. */
+/* All relevant messages name their table in the attribute of the same number. */
 _Static_assert((int)NFTA_CHAIN_TABLE == (int)NFTA_TABLE_NAME && (int)NFTA_RULE_TABLE == (int)NFTA_TABLE_NAME &&
 		       (int)NFTA_SET_TABLE == (int)NFTA_TABLE_NAME &&
 		       (int)NFTA_SET_ELEM_LIST_TABLE == (int)NFTA_TABLE_NAME &&

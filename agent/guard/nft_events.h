@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* nftables' notifications: tells when others change the guard's table. */
+/* nf_tables notifications: reports changes of the guard's table by other programs. */
 #ifndef DETNAT_NFT_EVENTS_H
 #define DETNAT_NFT_EVENTS_H
 
@@ -9,8 +9,8 @@
 struct guard_watch;
 
 /*
- * changed is called from the event loop, once for what came together, when another netlink socket than that of the port
- * changes the table. 0 or -errno.
+ * Calls `changed` from the event loop, once per batch of messages, when a netlink socket with another port changes the
+ * table. 0 or -errno.
  */
 int guard_watch_new(struct event_base *base, uint32_t port, const char *table, void (*changed)(void *arg), void *arg,
 		    struct guard_watch **ret);

@@ -17,18 +17,18 @@
  *	}
  * }
  *
- * Each packet pays for one look-up a hook; the others are for those that cross an interface that has no role. What
- * comes in is judged before anybody translates its destination, and what leaves after anybody has translated its
- * source: where an operator's own rules do so, that is not a leak. `iif 0` is what the gateway itself sends. A tunnel
- * whose end is the gateway's inside address has a source in a mapping, so local sources are let go.
+ * Most packets cost one lookup per hook; only those that cross an interface without a role go further. Incoming packets
+ * are judged before anything can translate their destination, and outgoing ones after anything has translated their
+ * source: if an operator's own rules do so, it is not a leak. `iif 0` stands for what the gateway itself sends. A
+ *tunnel that ends at the gateway's inside address has a source within a mapping, so local sources pass.
  *
- * While a mapping is replaced there are such drops of @held, too, before the interfaces are looked at.
+ * While a mapping is being replaced, packets of @held are dropped in the same way, before interfaces are looked at.
  *
- * The rules of a chain are replaced all at once; the elements of a set are not. While a transaction replaces a range by
- * one that begins at the same address, a look-up may find neither (kernels before 7e43e0a1141d of January 2026), and a
- * set of later kernels is empty from the moment that new rules look in it to the end of their transaction. So sets are
- * never changed: others are made beside them, under the other name of the two in set_of(), and once those stand the
- * rules are replaced.
+ * The rules of a chain are replaced atomically, the elements of a set are not. While a transaction replaces a range by
+ * one that begins at the same address, a lookup may find neither (kernels before 7e43e0a1141d of January 2026); in
+ *later kernels a set is empty from the moment that new rules use it until the end of their transaction. So sets are
+ *never changed: new ones are created beside them, under the other name of the two in set_of(), and then the rules are
+ * replaced.
  */
 #include "guard/rules.h"
 
@@ -53,7 +53,7 @@
 
 #define INCOMING "incoming"
 #define OUTGOING "outgoing"
-/* Numbers by which nft knows the types of keys. */
+/* nft's numbers for types of keys. */
 #define TYPE_IPADDR  7
 #define TYPE_IFINDEX 20
 
@@ -211,7 +211,7 @@ static void add_lookup(struct guard_batch *b, struct nftnl_rule *r, const struct
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, inverted ? NFT_LOOKUP_F_INV : 0);
 }
 
-/* The address at an offset of a header is, or with inverted is not, in a set. */
+/* Matches if the address at an offset of a header is, or with `inverted` is not, in a set. */
 static void add_address(struct guard_batch *b, struct nftnl_rule *r, uint32_t header, uint32_t offset,
 			const struct guard_set *set, bool inverted)
 {
@@ -226,7 +226,7 @@ static void add_address(struct guard_batch *b, struct nftnl_rule *r, uint32_t he
 	add_lookup(b, r, set, inverted);
 }
 
-/* The type of an address is, or is not, that of the gateway's own. flag: NFTA_FIB_F_SADDR or NFTA_FIB_F_DADDR. */
+/* Matches if an address is, or is not, local to the gateway. flag: NFTA_FIB_F_SADDR or NFTA_FIB_F_DADDR. */
 static void add_local(struct guard_batch *b, struct nftnl_rule *r, uint32_t flag, uint32_t operation)
 {
 	struct nftnl_expr *e = add_expr(b, r, "fib");
@@ -272,7 +272,7 @@ static struct nftnl_rule *rule_new(struct guard_batch *b, const struct guard_rul
 	return r;
 }
 
-/* Sends a rule, or for NFT_MSG_DELRULE takes all of its chain away. */
+/* Adds a rule, or with NFT_MSG_DELRULE removes all rules of its chain. */
 static void put_rule(struct guard_batch *b, struct nftnl_rule *r, uint16_t type)
 {
 	struct nlmsghdr *h = r ? batch_message(b, type, NLM_F_CREATE | NLM_F_APPEND) : NULL;
@@ -295,7 +295,7 @@ static void put_accept(struct guard_batch *b, const struct guard_rules *rules, c
 	put_rule(b, r, NFT_MSG_NEWRULE);
 }
 
-/* What goes straight to an address of a set. */
+/* Packets addressed directly to an address in a set. */
 static void put_drop_in(struct guard_batch *b, const struct guard_rules *rules, enum set inside)
 {
 	struct nftnl_rule *r = rule_new(b, rules, INCOMING);
@@ -317,8 +317,8 @@ static void put_incoming(struct guard_batch *b, const struct guard_rules *rules)
 }
 
 /*
- * What an encapsulating route has made of an IPv4 packet: the source of the outer header is the gateway's own, and the
- * inner one is so far behind the outer headers.
+ * IPv4 packets that an encapsulating route has wrapped: the outer source is the gateway's own, and the inner header
+ * follows the outer headers at this offset.
  */
 static void put_drop_wrapped(struct guard_batch *b, const struct guard_rules *rules, enum set inside, uint8_t protocol,
 			     uint32_t offset)
@@ -327,7 +327,7 @@ static void put_drop_wrapped(struct guard_batch *b, const struct guard_rules *ru
 	struct nftnl_rule *r = rule_new(b, rules, OUTGOING);
 
 	add_meta_is(b, r, NFT_META_NFPROTO, NFPROTO_IPV6);
-	/* nft 1.0.6 fails to list the rule where the protocol stands before what depends on it. */
+	/* nft 1.0.6 cannot list the rule if the protocol comes before an expression that depends on it. */
 	add_address(b, r, NFT_PAYLOAD_TRANSPORT_HEADER, offset + IPV4_SOURCE, sources, false);
 	add_address(b, r, NFT_PAYLOAD_TRANSPORT_HEADER, offset + IPV4_DESTINATION, bypass, true);
 	add_meta_is(b, r, NFT_META_L4PROTO, protocol);
@@ -336,7 +336,7 @@ static void put_drop_wrapped(struct guard_batch *b, const struct guard_rules *ru
 	put_rule(b, r, NFT_MSG_NEWRULE);
 }
 
-/* What leaves with a source in a set. */
+/* Packets that leave with a source address in a set. */
 static void put_drop_out(struct guard_batch *b, const struct guard_rules *rules, enum set inside)
 {
 	const struct guard_set *sources = set_of(rules->place, inside), *bypass = set_of(rules->place, BYPASS);
@@ -384,7 +384,7 @@ static void put_sets(struct guard_batch *b, const struct guard_rules *rules)
 	guard_put_indexes(b, rules, set_of(rules->place, INTERFACES)->name, rules->interfaces, rules->n_interfaces);
 }
 
-/* Chains with rules that look in the sets, in place of what rules there are. */
+/* Replaces all rules by chains that look in these sets. */
 static void put_chains(struct guard_batch *b, const struct guard_rules *rules)
 {
 	put_counter(b, rules, GUARD_COUNTER_OUT);

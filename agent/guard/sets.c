@@ -6,11 +6,11 @@
 #include <libnftnl/udata.h>
 #include <linux/netfilter/nf_tables.h>
 
-/* As nft numbers the order of octets. */
+/* nft's numbers for byte orders. */
 #define BYTEORDER_HOST	  1
 #define BYTEORDER_NETWORK 2
 
-/* So many fit into a message. */
+/* The most elements that fit into a message. */
 #define ELEMENTS_AT_ONCE 128U
 
 static struct nftnl_set *set_new(struct guard_batch *b, const struct guard_rules *rules, const char *name)
@@ -24,7 +24,7 @@ static struct nftnl_set *set_new(struct guard_batch *b, const struct guard_rules
 	return s;
 }
 
-/* Sends what a set has gathered, and empties it. */
+/* Sends the gathered elements of a set, and empties it. */
 static void put_elements(struct guard_batch *b, const struct guard_rules *rules, const char *name,
 			 struct nftnl_set **elements)
 {
@@ -62,7 +62,7 @@ static void put_set(struct guard_batch *b, const struct guard_rules *rules, cons
 		nftnl_set_set_u32(s, NFTNL_SET_KEY_TYPE, set->type);
 		nftnl_set_set_u32(s, NFTNL_SET_KEY_LEN, sizeof(uint32_t));
 		nftnl_set_set_u32(s, NFTNL_SET_FLAGS, set->flags);
-		/* For nft alone, to show the keys. */
+		/* Only for nft, to print the keys. */
 		nftnl_udata_put_u32(udata, NFTNL_UDATA_SET_KEYBYTEORDER,
 				    set->flags & NFT_SET_INTERVAL ? BYTEORDER_NETWORK : BYTEORDER_HOST);
 		nftnl_set_set_data(s, NFTNL_SET_USERDATA, nftnl_udata_buf_data(udata), nftnl_udata_buf_len(udata));
@@ -90,7 +90,7 @@ static void delete_set(struct guard_batch *b, const struct guard_rules *rules, c
 
 void guard_delete_set(struct guard_batch *b, const struct guard_rules *rules, const struct guard_set *set)
 {
-	/* A set can be deleted only where there is one. */
+	/* Deleting a set fails unless it exists. */
 	put_set(b, rules, set);
 	delete_set(b, rules, set->name);
 }
@@ -106,7 +106,10 @@ void guard_put_ranges(struct guard_batch *b, const struct guard_rules *rules, co
 {
 	struct nftnl_set *s = set_new(b, rules, name);
 
-	/* Where intervals end, the next one begins that matches nothing; the first of these begins at 0. */
+	/*
+	 * An interval ends where the next begins, which may be one that matches nothing; the first of those begins at
+	 * 0.
+	 */
 	if (n && range[0].first)
 		add_element(b, s, 0, NFT_SET_ELEM_INTERVAL_END);
 	for (size_t i = 0; i < n; i++) {

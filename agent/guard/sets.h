@@ -8,16 +8,16 @@
 
 struct guard_set {
 	const char *name;
-	uint32_t id;	/* a number of its own in the batch */
-	uint32_t type;	/* nft's number of the type of keys */
+	uint32_t id;	/* unique within the batch */
+	uint32_t type;	/* nft's number for the type of keys */
 	uint32_t flags; /* NFT_SET_* */
 };
 
-/* Makes an empty set, or takes one away, whether it is there or not. One that rules look in stays (-EBUSY). */
+/* Creates an empty set, or deletes one whether or not it exists. Deleting a set that rules use fails (-EBUSY). */
 void guard_make_set(struct guard_batch *b, const struct guard_rules *rules, const struct guard_set *set);
 void guard_delete_set(struct guard_batch *b, const struct guard_rules *rules, const struct guard_set *set);
 
-/* Adds disjoint ranges, in order, to a set of intervals; indexes of interfaces to another. */
+/* Adds disjoint, sorted ranges to a set of intervals, or interface indexes to another. */
 void guard_put_ranges(struct guard_batch *b, const struct guard_rules *rules, const char *name,
 		      const struct address_range *range, size_t n);
 void guard_put_indexes(struct guard_batch *b, const struct guard_rules *rules, const char *name, const uint32_t *index,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A history's life from open to close, and the appending of records with the clock's time. */
+/* Opening and closing a history, and appending records with the current time. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -25,7 +25,7 @@ void history_mark(struct history *h)
 		history_pin_write(h->pin, h->file.index.number, h->file.index.hash);
 }
 
-/* What has no time yet is of now. */
+/* Records and mappings without a time get the current one. */
 static void set_time(struct history_record *r, int64_t now)
 {
 	r->time = now;
@@ -70,7 +70,7 @@ int history_append_at(struct history *h, int64_t now, struct history_record *rec
 		memcpy(records, more + 1, (n - 1) * sizeof(*records));
 	h->latest = now;
 	history_mark(h);
-	/* The log goes elsewhere often, so an end that is cut off here is still known there. */
+	/* The log is often stored elsewhere, where the checksum reveals that the file was truncated. */
 	log_info("mapping history: line %" PRIu64 ", %s", x->number, x->hash);
 	if (x->n_damages != n_damages)
 		log_error("mapping history: line %" PRIu64 " %s", x->damages[n_damages].line,

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Changes of mappings: written before they take place, once more where that takes long, and taken back where they fail.
- */
+/* Changes of mappings: recorded before they take effect, recorded again if that takes long, and undone if they fail. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -39,13 +38,13 @@ int history_confirm(struct history *h, int64_t time, struct error *err)
 	_cleanup_free_ struct history_record *again = calloc(n + 1, sizeof(*again));
 	int64_t late = n ? time - h->change[0].time : 0;
 
-	/* Once: the next to call may have changed no mapping. */
+	/* Only once: the next caller may not have changed any mapping. */
 	h->n_change = 0;
 	if (late < HISTORY_LATE_S)
 		return 0;
-	log_warning("mapping history: a change took %" PRId64 " s from its record on; it is written once more", late);
+	log_warning("mapping history: a change took effect %" PRId64 " s after its record; it is recorded again", late);
 	if (!again)
-		return error_set(err, -ENOMEM, "no memory to write it");
+		return error_set(err, -ENOMEM, "mapping history: out of memory");
 	memcpy(again + 1, h->change, n * sizeof(*again));
 	again[0] = (struct history_record){
 		.event = EVENT_UNDO,
@@ -55,17 +54,17 @@ int history_confirm(struct history *h, int64_t time, struct error *err)
 	for (size_t i = 1; i <= n; i++)
 		if (again[i].event == EVENT_ADD)
 			again[i].mapping.from = TIME_NONE;
-	/* Another record may have come meanwhile. */
+	/* Another record may have been appended in the meantime. */
 	return history_append_at(h, time > h->latest ? time : h->latest, again, n + 1, err);
 }
 
-/* The tables are about to be as the history says. */
+/* Expects the tables to become what the history says. */
 static void expect_open(struct history *h)
 {
 	struct history_mapping *list = calloc(h->file.index.n_open + 1, sizeof(*list));
 
 	if (!list) {
-		log_error("no memory to follow the mapping history");
+		log_error("mapping history: out of memory");
 		return;
 	}
 	h->n_present = history_list_open(&h->file.index, list);
@@ -107,7 +106,7 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 int history_reconcile(struct history *h, const struct history_mapping *present, size_t n, struct error *err)
 {
 	if (history_keep_present(h, present, n))
-		return error_set(err, -ENOMEM, "no memory to take a change back in the mapping history");
+		return error_set(err, -ENOMEM, "mapping history: no memory to undo a change");
 	h->owes_undo = true;
 	return history_settle(h, err);
 }
@@ -117,7 +116,7 @@ int history_assume(struct history *h, const struct history_mapping *present, siz
 	if (!h->owes_start)
 		return 0;
 	if (history_keep_present(h, present, n))
-		return error_set(err, -ENOMEM, "no memory to follow the mapping history");
+		return error_set(err, -ENOMEM, "mapping history: out of memory");
 	for (size_t i = 0; i < n; i++)
 		h->present[i].from = time;
 	return 0;

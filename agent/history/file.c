@@ -13,10 +13,10 @@
 #include "host/paths.h"
 #include "host/peer.h"
 
-/* Of damage in a file, so many places are logged. */
+/* Damaged places of a file that are logged. */
 #define MAX_LOGGED 5U
 
-/* Room that a change may need: a line has some 450. */
+/* Room that a change may need: a line has about 450 octets. */
 #define PROBE_OCTETS 4096
 
 static int refuse(const struct history_file *f, int r, const char *what, struct error *err)
@@ -24,9 +24,7 @@ static int refuse(const struct history_file *f, int r, const char *what, struct 
 	return error_set(err, r, "mapping history %s%s: %s", f->path, what, strerror(-r));
 }
 
-/* ---- open ---- */
-
-/* Members of the group of the control socket may ask `who`. */
+/* Members of the control socket's group may run `who`. */
 static void show_to_readers(const struct history_file *f)
 {
 	const int fds[] = { f->dir, f->fd, f->head };
@@ -83,11 +81,14 @@ static void tell_damage(const struct history_file *f, const struct history_files
 		log_error("mapping history %s: lines %" PRIu64 " to %" PRIu64 " are missing at its end", f->path,
 			  x->number + 1, files->head.line);
 	if (files->end == END_OTHER)
-		log_error("mapping history %s: it once had a line that it no longer has, of the checksum %s", f->path,
+		log_error("mapping history %s: a line that it once had, with checksum %s, is missing", f->path,
 			  files->head.hash);
 }
 
-/* Takes over what was read, without an incomplete line: it was being written at a crash, and nothing came of it. */
+/*
+ * Takes over what was read, and removes an incomplete line: a crash interrupted its write, so its change never took
+ * effect.
+ */
 static int mend(struct history_file *f, struct history_files *files, struct error *err)
 {
 	f->index = files->index;
@@ -97,8 +98,8 @@ static int mend(struct history_file *f, struct history_files *files, struct erro
 		return 0;
 	if (ftruncate(f->fd, (off_t)f->size) || fsync(f->fd))
 		return refuse(f, -errno, ": an incomplete line at its end cannot be removed", err);
-	log_warning("mapping history %s: %zu octets of an incomplete line were removed from its end; the change that "
-		    "they were of did not take place",
+	log_warning("mapping history %s: %zu octets of an incomplete line were removed from its end; the change they "
+		    "recorded did not take effect",
 		    f->path, files->torn);
 	return 0;
 }
@@ -118,7 +119,7 @@ static int open_locked(const char *dir, struct history_file *f, struct error *er
 	if (!r)
 		tell_damage(f, &files);
 	history_files_free(&files);
-	/* A file that was made just now must be found after a crash. */
+	/* Makes the directory entry of a new file survive a crash. */
 	if (!r && fsync(f->dir))
 		r = refuse(f, -errno, ": its directory", err);
 	return r;
@@ -157,9 +158,7 @@ void history_file_close(struct history_file *f)
 	free(take_pointer(f->path));
 }
 
-/* ---- append ---- */
-
-/* Whether the path still leads to the file, and nobody else has written to it. */
+/* Checks that the path still leads to the file and that no other program has written to it. */
 static int check_file(struct history_file *f, struct error *err)
 {
 	struct stat open, found;
@@ -242,7 +241,7 @@ int history_file_probe(struct history_file *f, struct error *err)
 
 	if (r)
 		return r;
-	/* Not every file system can reserve room; then the next record finds out. */
+	/* On a file system that cannot reserve room, only the next record finds out. */
 	if (fallocate(f->fd, FALLOC_FL_KEEP_SIZE, (off_t)f->size, PROBE_OCTETS) && errno != EOPNOTSUPP &&
 	    errno != ENOSYS && errno != EINTR)
 		return refuse(f, -errno, "", err);

@@ -35,7 +35,7 @@ int history_new_tables(const char *dir, const struct datapath *d, const struct m
 	int r;
 
 	if (pin < 0)
-		log_warning("%s/history: cannot be made: %s", d->pin_dir, strerror(-pin));
+		log_warning("%s/history: cannot be created: %s", d->pin_dir, strerror(-pin));
 	if (!list) {
 		close_fd(&pin);
 		return error_set(err, -ENOMEM, "out of memory");

@@ -12,7 +12,7 @@ static bool on_earlier_day(int64_t then, int64_t now)
 	return then == TIME_NONE || then / DAY_S < now / DAY_S;
 }
 
-/* The clock has been set back: written down at once, while it is known how far it had come. */
+/* The clock was set back: recorded at once, while the time that it had reached is known. */
 static int write_clock(struct history *h, struct error *err)
 {
 	return history_append(h, NULL, 0, err);
@@ -44,11 +44,11 @@ static void write_end(struct history *h, enum history_event event)
 	struct history_record r = { .event = event };
 	struct error err = { 0 };
 
-	/* Of a start that came to nothing there is nothing to end. */
+	/* A start that was never recorded needs no end. */
 	if (h->owes_start)
 		return;
 	if (history_settle(h, &err) || history_append(h, &r, 1, &err))
-		log_error("%s; it lacks that the %s", err.text,
+		log_error("%s; it does not record that the %s", err.text,
 			  event == EVENT_STOP ? "agent ended" : "datapath was removed");
 }
 

@@ -14,8 +14,8 @@ struct history {
 	struct history_file file;
 	bool opened;
 	int pin;
-	int64_t latest; /* that the clock has said; of the file's end where it was read */
-	/* The tables as they were told last, and what is yet to be written of them. */
+	int64_t latest; /* latest time seen: of the clock, or of the end of the file */
+	/* The mappings in the tables as last reported, and the records that are owed. */
 	struct history_mapping *present;
 	size_t n_present;
 	struct history_record *change; /* the last one, for history_confirm() */
@@ -27,12 +27,12 @@ struct history {
 };
 
 /*
- * Appends records with the time of now, which also is that of mappings without one; sets their line and time. Where the
- * clock has been set back, a record of that comes before them. 0 or -errno with err, and nothing written.
+ * Appends records with the current time, which is also that of mappings without one, and sets their line and time. If
+ * the clock was set back, a record of that comes first. 0, or -errno with err and nothing written.
  */
 int history_append(struct history *h, struct history_record *records, size_t n, struct error *err);
 
-/* The same, with another time for now. */
+/* The same with a given time. */
 int history_append_at(struct history *h, int64_t now, struct history_record *records, size_t n, struct error *err);
 
 /* Stores where the history ends in HISTORY_HEAD_FILE (the result in h->head_r) and in the pinned map. */
@@ -40,19 +40,22 @@ void history_mark(struct history *h);
 
 bool history_list_has(const struct history_mapping *list, size_t n, struct prefix in, struct prefix out);
 
-/* Takes a copy of what is in the tables; -ENOMEM. */
+/* Copies the list of mappings in the tables. 0 or -ENOMEM. */
 int history_keep_present(struct history *h, const struct history_mapping *present, size_t n);
 
-/* Whether the history says that there is what is in the tables. */
+/* Whether the history matches the tables. */
 bool history_agrees(const struct history *h);
 
-/* Takes back those of the last changes, since any other record, that the tables do not show. 0 or -errno with err. */
+/* Undoes the changes since the last record of another kind that the tables do not show. 0 or -errno with err. */
 int history_undo(struct history *h, struct error *err);
 
-/* What the index has open, with the times since when; how many. */
+/* Copies the mappings that the index has open, with their start times; returns their number. */
 size_t history_list_open(const struct history_index *x, struct history_mapping *ret);
 
-/* Writes what is mapped: as it was written before, or as it is seen now. since: of a start. 0 or -errno with err. */
+/*
+ * Records all mappings: with the times of their records if history and tables agree, else with the current time. since:
+ * for a start. 0 or -errno with err.
+ */
 int history_write_list(struct history *h, enum history_event event, int64_t since, struct error *err);
 
 #endif

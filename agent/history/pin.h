@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The last line of the history, remembered by the datapath: a map of one element, pinned beside the others. */
+/* The last line of the history, stored with the datapath: a map of one element, pinned beside the others. */
 #ifndef DETNAT_PIN_H
 #define DETNAT_PIN_H
 
@@ -11,7 +11,7 @@ struct history_pin {
 };
 _Static_assert(sizeof(struct history_pin) == 80, "value of a map");
 
-/* A descriptor of the map under a pin directory; it is made where it is not there. -errno. */
+/* Opens the map under a pin directory, creating it if needed. Returns a descriptor or -errno. */
 int history_pin_open(const char *pin_dir);
 
 /* 0 or -errno. */

@@ -10,10 +10,10 @@
 #include "base/log.h"
 #include "base/trouble.h"
 
-/* A disk that takes longer for one record is told of. */
+/* A disk that takes longer for one record is reported. */
 #define SLOW_US (5 * 1000000ULL)
 
-/* How long a start and an end wait for the disk. */
+/* Time limits for the disk at the start and at the end. */
 #define READY_PATIENCE_US (5 * 1000000ULL)
 #define END_PATIENCE_US	  (10 * 1000000ULL)
 
@@ -34,22 +34,20 @@ struct job {
 };
 
 struct history_queue {
-	struct history *history; /* the thread's, while there is a job under way */
+	struct history *history; /* owned by the thread while a job is running */
 	const struct mappings *mappings;
 	struct background background;
-	int wake; /* eventfd: the thread has ended a job */
+	int wake; /* eventfd: the thread has finished a job */
 	struct event *woken;
-	struct job *first; /* under way, if there is one */
+	struct job *first; /* the running job, if any */
 	struct job **end;
-	uint64_t began_us; /* the first one */
+	uint64_t began_us; /* start of the first job */
 	uint32_t seconds;
 	int64_t change_time; /* of the last change written */
-	/* As the last job left it. */
+	/* The end of the history after the last job. */
 	uint64_t line;
 	char hash[HASH_TEXT];
 };
-
-/* ---- the thread ------------------------------------------------------------------------------------------------ */
 
 static void run(void *arg)
 {
@@ -75,10 +73,8 @@ static void run(void *arg)
 		break;
 	}
 	if (write(j->queue->wake, &one, sizeof(one)) < 0)
-		log_error("mapping history: the end of a write cannot be told: %s", strerror(errno));
+		log_error("mapping history: cannot signal the end of a write: %s", strerror(errno));
 }
-
-/* ---- the queue ------------------------------------------------------------------------------------------------- */
 
 static void start_first(struct history_queue *q)
 {
@@ -109,7 +105,7 @@ static void tell(const struct job *j)
 		trouble_clear(TROUBLE_HISTORY);
 }
 
-/* Takes the first job off the queue; it has ended. */
+/* Takes the finished first job off the queue. */
 static void end_first(struct history_queue *q)
 {
 	struct job *j = q->first;
@@ -133,7 +129,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	struct history_queue *q = arg;
 	uint64_t count;
 
-	/* One at a time is under way, so the count is one. */
+	/* Only one job runs at a time, so the count is one. */
 	if (read(fd, &count, sizeof(count)) == sizeof(count) && q->first)
 		end_first(q);
 }
@@ -147,7 +143,7 @@ static struct history_mapping *copy(const struct history_mapping *list, size_t n
 	return to;
 }
 
-/* Takes the lists, NULL where memory was short. */
+/* Takes ownership of the lists, which are NULL if memory ran out. */
 static int submit(struct history_queue *q, const struct job *model)
 {
 	struct job *j = calloc(1, sizeof(*j));
@@ -156,7 +152,7 @@ static int submit(struct history_queue *q, const struct job *model)
 		free(model->add);
 		free(model->del);
 		free(j);
-		trouble_set(TROUBLE_HISTORY, "mapping history: no memory to write it");
+		trouble_set(TROUBLE_HISTORY, "mapping history: out of memory");
 		return -ENOMEM;
 	}
 	*j = *model;
@@ -231,7 +227,7 @@ void history_queue_assume(struct history_queue *q)
 	submit_tables(q, JOB_ASSUME);
 }
 
-/* Waits until all is written; false: it takes too long. */
+/* Waits until the queue is empty; false if that takes too long. */
 static bool wait_idle(struct history_queue *q, uint64_t patience_us)
 {
 	uint64_t until = monotonic_us() + patience_us;
@@ -257,7 +253,7 @@ void history_queue_second(struct history_queue *q)
 
 	if (q->first && monotonic_us() - q->began_us > SLOW_US)
 		trouble_set(TROUBLE_HISTORY,
-			    "mapping history: the disk does not take it; changes of mappings wait for it");
+			    "mapping history: the disk does not respond; changes of mappings wait for it");
 	if (++q->seconds < period || q->first)
 		return;
 	q->seconds = 0;
@@ -286,8 +282,6 @@ void history_queue_drain(struct history_queue *q)
 	wait_idle(q, END_PATIENCE_US);
 	q->mappings = NULL;
 }
-
-/* ---- begin and end --------------------------------------------------------------------------------------------- */
 
 static void release(struct history_queue *q)
 {
@@ -321,7 +315,7 @@ int history_queue_new(struct event_base *base, const char *dir, const struct dat
 		return r;
 	}
 	r = history_try_open(q->history, &why);
-	/* Another agent has it, or a human has to mend it first. */
+	/* Another agent uses it, or an operator must repair it first. */
 	if (r == -EWOULDBLOCK || (r && !d->reused && !error_passes(r))) {
 		release(q);
 		return error_set(err, r, "%s", why.text);
@@ -338,9 +332,9 @@ void history_queue_close(struct history_queue *q, enum history_event event)
 	if (!q)
 		return;
 	if (q->first) {
-		log_error("mapping history: the disk did not take it in time; it lacks that the %s",
+		log_error("mapping history: the disk did not respond in time; it does not record that the %s",
 			  event == EVENT_STOP ? "agent ended" : "datapath was removed");
-		/* The thread has the memory until the process ends. */
+		/* Not freed: the thread still uses the memory. */
 		return;
 	}
 	if (event == EVENT_STOP)

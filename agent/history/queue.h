@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mapping history for the event loop: what is to be written is queued, and a thread writes it, one after the other,
- * as a disk may take its time. A change of mappings takes effect when its record is on the disk, and everything else
- * goes on meanwhile. What does not work is TROUBLE_HISTORY, and is tried again.
+ * The mapping history for the event loop: writes are queued and done one by one by a thread, as a disk may be slow. A
+ * change of mappings takes effect when its record is on the disk; everything else goes on in the meantime. Failures are
+ * reported as TROUBLE_HISTORY and retried.
  */
 #ifndef DETNAT_QUEUE_H
 #define DETNAT_QUEUE_H
@@ -15,23 +15,23 @@
 struct history_queue;
 
 /*
- * Opens the history of a state directory for a datapath, as history_new() and history_begin(). Where it cannot be
- * opened: an error that can pass, or any over a datapath that was there, is trouble only; else it is an error.
+ * Opens the history of a state directory for a datapath, as history_new() and history_begin() do. If it cannot be
+ * opened, an error that can pass, or any error on an existing datapath, is only reported as trouble.
  */
 int history_queue_new(struct event_base *base, const char *dir, const struct datapath *d, const struct mappings *m,
 		      struct history_queue **ret, struct error *err);
 
-/* Told in the event loop how it ended. */
+/* Called in the event loop with the result. */
 typedef void (*history_done)(void *arg, int r, const struct error *err);
 
-/* history_change(); done is called later, never from within. -ENOMEM. */
+/* history_change(); done is called later, never from within. 0 or -ENOMEM. */
 int history_queue_change(struct history_queue *q, const struct history_mapping *del, size_t n_del,
 			 const struct history_mapping *add, size_t n_add, history_done done, void *arg);
 
-/* Whoever waits with this argument waits no longer. What was written is compared with the tables when it ends. */
+/* Drops the callbacks with this argument. Once their changes are written, the history is compared with the tables. */
 void history_queue_forget(struct history_queue *q, const void *arg);
 
-/* history_confirm(): the tables change in this moment, by the last change that was written. */
+/* history_confirm(): the tables change now, by the last change that was written. */
 void history_queue_confirm(struct history_queue *q);
 
 /* history_reconcile() with what is in the tables now. */
@@ -40,26 +40,24 @@ void history_queue_reconcile(struct history_queue *q);
 /* history_assume(): the tables have changed without a record. */
 void history_queue_assume(struct history_queue *q);
 
-/* history_tick(): the agent runs. Waits for it for a moment, so that normally it is written when this returns. */
+/* history_tick() for the start. Waits briefly, so that the record is normally written when this returns. */
 void history_queue_ready(struct history_queue *q);
 
-/* To be called every second: history_tick() each HISTORY_TICK_S, or each second while there is trouble. */
+/* Must be called every second: runs history_tick() every HISTORY_TICK_S, or every second while there is trouble. */
 void history_queue_second(struct history_queue *q);
 
-/* Where the history ends, as history_end(). */
+/* The end of the history as history_end() returns it. */
 uint64_t history_queue_end(const struct history_queue *q, char ret_hash[static HASH_TEXT]);
 
-/*
- * history_holds() of what is in the tables; true, too, while anything is being written, and where nothing can be.
- */
+/* history_holds() of the mappings in the tables; true also while anything is being written or nothing can be. */
 bool history_queue_holds(const struct history_queue *q);
 
-/* The tables are about to be closed: waits for what is to be compared with them. NULL is allowed. */
+/* Called before the tables are closed: waits for jobs that compare the history with them. q may be NULL. */
 void history_queue_drain(struct history_queue *q);
 
 /*
- * The agent ends, and the datapath goes on (EVENT_STOP) or was removed (EVENT_DETACH): written after all that waits,
- * unless the disk takes longer than anybody would wait; and freed. NULL is allowed.
+ * Records that the agent ends and the datapath goes on (EVENT_STOP) or was removed (EVENT_DETACH), after everything
+ * queued unless the disk takes too long, and frees the queue. q may be NULL.
  */
 void history_queue_close(struct history_queue *q, enum history_event event);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The history against the tables: at a start, and after a change that went wrong. */
+/* Compares the history with the tables: at a start, and after a change that failed. */
 #include <errno.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -73,7 +73,7 @@ int history_undo(struct history *h, struct error *err)
 		bool present = history_list_has(h->present, h->n_present, v->in, v->out);
 		uint64_t line = 0;
 
-		/* Of a mapping that came and went several times the last change counts. */
+		/* Only the last change of a mapping counts. */
 		if (v->undone || history_list_has(seen, n, v->in, v->out))
 			continue;
 		if (v->to == TIME_OPEN && v->line > x->settled && !present)
@@ -106,7 +106,7 @@ static void write_host(char text[static HOST_TEXT])
 	text[i] = '\0';
 }
 
-/* Whether the datapath that was taken over had this history, up to its end or a little less. */
+/* Whether the existing datapath was recorded in this history: the line that its pinned map names is in the file. */
 static bool is_of_datapath(const struct history *h)
 {
 	struct history_pin pin = { 0 };
@@ -114,12 +114,12 @@ static bool is_of_datapath(const struct history *h)
 	return h->pin >= 0 && !history_pin_read(h->pin, &pin) && pin.line && history_has_hash(h->file.fd, pin.hash);
 }
 
-/* From when on it is not known what was mapped; TIME_NONE: it is. */
+/* Time since which it is unknown what was mapped, or TIME_NONE. */
 static int64_t unknown_since(const struct history *h)
 {
 	const struct history_index *x = &h->file.index;
 
-	/* Mappings that came while no record could be written. */
+	/* Mappings that were added while no record could be written. */
 	if (!h->taken_over && h->n_present)
 		return x->number ? h->latest : h->present[0].from;
 	if (!x->number)
@@ -137,13 +137,14 @@ static void tell_unknown(const struct history *h, int64_t since)
 		log_error("mapping history %s: its end is damaged; what is mapped is written down anew", h->file.path);
 	else if (h->taken_over)
 		log_error(
-			"mapping history %s: is not the one that was written for the datapath that is there; what was "
-			"mapped since %s is not in it",
+			"mapping history %s: is not the one that was written for the datapath that is there; mappings "
+			"since %s are not in it",
 			h->file.path, time_format(since, text));
 	else
-		log_warning("mapping history: the datapath has gone since %s, it is not known when; until now "
-			    "there is no record",
-			    time_format(since, text));
+		log_warning(
+			"mapping history: the datapath has gone since %s, at an unknown time; there is no record from "
+			"then until now",
+			time_format(since, text));
 }
 
 size_t history_list_open(const struct history_index *x, struct history_mapping *ret)

@@ -6,19 +6,19 @@
 #include <pwd.h>
 #include <string.h>
 
-/* A group of thousands of members needs more than its first room; nothing real needs more than the last. */
+/* A group of thousands of members needs more than the initial room; no real one needs more than the maximum. */
 #define FIRST_ROOM 1024U
 #define LAST_ROOM  (1U << 24)
 
 static int outcome(int r, const void *found)
 {
-	/* Some name services say in their own ways that there is no such name. */
+	/* Some name services have their own ways to report an unknown name. */
 	if (r == ESRCH || r == EBADF || r == EPERM)
 		return -ENOENT;
 	return r ? -r : found ? 0 : -ENOENT;
 }
 
-/* By name, or where that is NULL by uid. The texts of *ret are in *ret_room. */
+/* By name, or by uid if that is NULL. The texts of *ret are in *ret_room. */
 static int find_user(const char *name, uid_t uid, struct passwd *ret, char **ret_room)
 {
 	struct passwd *found = NULL;

@@ -13,7 +13,7 @@
 #define FIRST 3
 #define MAX   64
 
-/* How many there are; they are this process's if LISTEN_PID says so. */
+/* Number of passed sockets, which are for this process if LISTEN_PID says so. */
 static int count(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");

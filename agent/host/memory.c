@@ -8,12 +8,12 @@
 
 #include "base/base.h"
 
-/* What the two versions of control groups call things. */
+/* File names and keys of the two cgroup versions. */
 struct version {
 	const char *file_system;
 	const char *limit;
 	const char *usage;
-	const char *cache; /* in memory.stat, of all groups below, too */
+	const char *cache; /* in memory.stat, including all groups below */
 };
 
 static const struct version versions[] = {
@@ -27,7 +27,7 @@ static void close_file(FILE **f)
 		fclose(*f);
 }
 
-/* The number behind a word at the beginning of a line; "" is the first line. False: not there, or no number. */
+/* Reads the number that follows a word at the beginning of a line ("": the first line). False if there is none. */
 static bool read_number(const char *path, const char *word, uint64_t *ret)
 {
 	__attribute__((cleanup(close_file))) FILE *f = fopen(path, "re");
@@ -60,7 +60,7 @@ static uint64_t read_group(const char *dir, const struct version *v)
 	return limit > usage ? limit - usage : 0;
 }
 
-/* The least of a group and all above it, up to the mount. */
+/* The minimum over a group and all groups above it, up to the mount. */
 static uint64_t read_groups(const char *mount, const char *group, const struct version *v)
 {
 	uint64_t least = UINT64_MAX;
@@ -89,7 +89,7 @@ static bool has_word(const char *list, const char *word)
 	return false;
 }
 
-/* Where the control groups of a version are mounted. */
+/* Finds the mount point of a cgroup version. */
 static bool find_mount(const char *root, const struct version *v, char ret[static PATH_MAX])
 {
 	char path[PATH_MAX];
@@ -109,7 +109,7 @@ static bool find_mount(const char *root, const struct version *v, char ret[stati
 	return found;
 }
 
-/* The group that the process is in: lines are "number:controllers:group", version 2 has number 0 and no controllers. */
+/* Finds the group of this process: lines are "number:controllers:group"; version 2 has number 0 and no controllers. */
 static bool find_group(const char *root, const struct version *v, char ret[static PATH_MAX])
 {
 	__attribute__((cleanup(close_file))) FILE *f = NULL;

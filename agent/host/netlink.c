@@ -37,7 +37,7 @@ static int open_bus(int bus, struct netlink **ret)
 		return r;
 	}
 	n->port = mnl_socket_get_portid(n->socket);
-	/* Dumps are filtered by the kernel; only helpful, all is checked again. */
+	/* Lets the kernel filter dumps. This only saves work: results are checked in any case. */
 	mnl_socket_setsockopt(n->socket, NETLINK_GET_STRICT_CHK, &yes, sizeof(yes));
 	mnl_socket_setsockopt(n->socket, NETLINK_CAP_ACK, &yes, sizeof(yes));
 	setsockopt(mnl_socket_get_fd(n->socket), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
@@ -92,8 +92,8 @@ static int visit_message(const struct nlmsghdr *h, void *arg)
 }
 
 /*
- * Whether a dump says that it changed under way. The mark is taken away, as libmnl would stop at it and leave the rest
- * of the answer for the next call to stumble over.
+ * Whether a dump was interrupted by a change. Clears the flag, as libmnl would stop at it and leave the rest of the
+ * answer to the next call.
  */
 static bool take_interrupted(void *answer, int size)
 {
@@ -122,7 +122,7 @@ int netlink_call(struct netlink *n, netlink_visit visit, void *arg)
 			continue;
 		if (size < 0)
 			return -errno;
-		/* What is left of an earlier call that ran into its time limit. */
+		/* Left over from an earlier call that timed out. */
 		if (((struct nlmsghdr *)n->answer)->nlmsg_seq != request->nlmsg_seq)
 			continue;
 		interrupted |= take_interrupted(n->answer, (int)size);
@@ -145,7 +145,7 @@ int netlink_dump(struct netlink *n, netlink_visit visit, void (*reset)(void *arg
 		}
 		r = netlink_call(n, visit, arg);
 	}
-	/* On a machine that never stands still, the last view is what there is; its events will correct it. */
+	/* If the state changes all the time, the last dump has to do; events will correct it. */
 	return r == -EINTR ? 0 : r;
 }
 

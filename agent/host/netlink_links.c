@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Links, addresses and rules as the kernel tells them. */
+/* Reads links, addresses and rules from the kernel. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/fib_rules.h>
@@ -12,8 +12,6 @@ static void attr_text(const struct nlattr *attr, char *ret, size_t size)
 {
 	snprintf(ret, size, "%.*s", attr ? (int)mnl_attr_get_payload_len(attr) : 0, attr ? mnl_attr_get_str(attr) : "");
 }
-
-/* ---- links ---------------------------------------------------------------------------------------------------- */
 
 static void parse_xdp(const struct nlattr *nest, struct link_xdp *ret)
 {
@@ -116,7 +114,7 @@ int link_by_index(struct netlink *n, uint32_t ifindex, struct link *ret)
 	return link_get(n, ifindex, NULL, ret);
 }
 
-/* An array that grows while a dump is read. */
+/* An array that grows as a dump is read. */
 struct list {
 	void *data;
 	size_t count;
@@ -129,7 +127,7 @@ static void list_reset(void *arg)
 	((struct list *)arg)->count = 0;
 }
 
-/* Room for one more element, zeroed, or NULL. */
+/* Adds a zeroed element, or returns NULL. */
 static void *list_add(struct list *l, size_t size)
 {
 	if (l->count == l->room) {
@@ -146,7 +144,7 @@ static void *list_add(struct list *l, size_t size)
 	return memset((char *)l->data + size * l->count++, 0, size);
 }
 
-/* Ends a dump: hands the array over, or frees it. */
+/* Finishes a dump: hands the array over, or frees it on failure. */
 static int list_take(struct list *l, int r, void **ret, size_t *ret_count)
 {
 	if (!r && l->failed)
@@ -176,8 +174,6 @@ int links_read(struct netlink *n, struct link **ret, size_t *ret_count)
 	mnl_attr_put_u32(h, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	return list_take(&list, netlink_dump(n, visit_links, list_reset, &list), (void **)ret, ret_count);
 }
-
-/* ---- addresses ------------------------------------------------------------------------------------------------ */
 
 static void visit_addresses(const struct nlmsghdr *h, void *arg)
 {
@@ -227,8 +223,6 @@ uint32_t addresses_primary(const struct address *a, size_t count, uint32_t ifind
 		own = other;
 	return own ? own->addr : 0;
 }
-
-/* ---- policy routing -------------------------------------------------------------------------------------------- */
 
 /* local 0, main 32766 and default 32767, with no condition. */
 static bool rule_is_default(const struct fib_rule_hdr *rule, uint32_t priority, uint32_t table, bool conditions)

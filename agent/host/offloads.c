@@ -10,7 +10,7 @@
 
 #include "base/base.h"
 
-/* More than any kernel has; they come in words of 32. */
+/* More than any kernel has; a multiple of 32. */
 #define MAX_OFFLOADS 256U
 #define WORD	     32U
 

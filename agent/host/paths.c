@@ -15,16 +15,14 @@
 
 /* A path being walked. */
 struct walk {
-	bool reading;	     /* a file that is only read, by the laxer rules */
-	bool make;	     /* missing directories */
-	mode_t mode;	     /* of the last one made */
-	int at;		     /* the directory reached */
+	bool reading;	     /* a file that is only read, for which looser rules apply */
+	bool make;	     /* make missing directories */
+	mode_t mode;	     /* mode of the last directory made */
+	int at;		     /* the directory reached so far */
 	int links;	     /* followed so far */
 	char done[PATH_MAX]; /* its path, without a slash at the end */
 	char rest[PATH_MAX]; /* names still to come */
 };
-
-/* ---- who may have a say ----------------------------------------------------------------------------------------- */
 
 bool path_trusts(uid_t uid)
 {
@@ -40,7 +38,7 @@ static bool group_trusted(gid_t gid)
 	return !gid || gid == getegid() || (!account_group(AGENT_USER, &agent) && gid == agent);
 }
 
-/* Who runs the agent by sudo could as well write to the file by sudo. */
+/* A user who runs the agent with sudo could also write to the file with sudo. */
 static bool called_by(uid_t uid)
 {
 	const char *sudo = geteuid() ? NULL : getenv("SUDO_UID");
@@ -54,7 +52,7 @@ static const char *user_name(uid_t uid, char text[static ACCOUNT_NAME])
 	return account_name(uid, text) ? "unknown" : text;
 }
 
-/* Refuses what stands at a path where somebody else could change it. */
+/* Refuses an object at the path that another user could change. */
 static int check(const struct stat *st, const char *path, bool reading, struct error *err)
 {
 	bool sticky = S_ISDIR(st->st_mode) && st->st_mode & S_ISVTX;
@@ -66,7 +64,7 @@ static int check(const struct stat *st, const char *path, bool reading, struct e
 			"%s belongs to uid %u (%s), mode %04o, who can change what is in it; `chown root %s`, or "
 			"name another path",
 			path, st->st_uid, user_name(st->st_uid, user), st->st_mode & 07777, path);
-	/* Devices and the like are refused for what they are. */
+	/* Devices and the like are refused elsewhere, for their type. */
 	if (!S_ISDIR(st->st_mode) && !S_ISREG(st->st_mode))
 		return 0;
 	if (st->st_mode & S_IWOTH && !sticky)
@@ -91,8 +89,6 @@ int path_check_file(int fd, const char *path, struct error *err)
 	return check(&st, path, false, err);
 }
 
-/* ---- the walk --------------------------------------------------------------------------------------------------- */
-
 static int begin(struct walk *w, const char *path)
 {
 	_cleanup_free_ char *here = *path == '/' ? strdup("") : get_current_dir_name();
@@ -106,7 +102,7 @@ static int begin(struct walk *w, const char *path)
 	return w->at < 0 ? -errno : 0;
 }
 
-/* Takes the next name off the rest; false where there is none. */
+/* Takes the next name off the rest; false if there is none. */
 static bool next_name(struct walk *w, char name[static NAME_MAX + 1])
 {
 	size_t skip = strspn(w->rest, "/"), length = strcspn(w->rest + skip, "/");
@@ -138,7 +134,7 @@ static int descend(struct walk *w, int fd, const char *name)
 	return 0;
 }
 
-/* Goes on with what a link says. */
+/* Continues with the target of a symbolic link. */
 static int follow(struct walk *w, int link, const char *name)
 {
 	char target[PATH_MAX], rest[PATH_MAX];
@@ -164,7 +160,7 @@ static int follow(struct walk *w, int link, const char *name)
 	return 0;
 }
 
-/* Links of /proc lead to open files, and what they say is no path. */
+/* Links in /proc lead to open files; their text is no path. */
 static bool is_proc(int fd)
 {
 	struct statfs fs;
@@ -177,7 +173,7 @@ static void name_of(int fd, char text[static 32])
 	snprintf(text, 32, "/proc/self/fd/%d", fd);
 }
 
-/* The mode is the one asked for: what the umask took is given back, as the umask itself is of all threads. */
+/* Sets the mode after creation, as the umask is shared by all threads and must not be changed. */
 static int make_directory(const struct walk *w, const char *name, mode_t mode)
 {
 	bool made = !mkdirat(w->at, name, mode);
@@ -197,7 +193,7 @@ static int make_directory(const struct walk *w, const char *name, mode_t mode)
 	return take_fd(fd);
 }
 
-/* Opens the next name without following it, making the directory where that is wanted. */
+/* Opens the next name without following it; makes the directory if that is wanted. */
 static int open_name(const struct walk *w, const char *name)
 {
 	int fd = openat(w->at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -207,7 +203,7 @@ static int open_name(const struct walk *w, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-/* One name further: 1, or 0 at the end, or -errno. */
+/* Advances by one name: 1, 0 at the end, or -errno. */
 static int step(struct walk *w, struct error *err)
 {
 	char name[NAME_MAX + 1], path[PATH_MAX], user[ACCOUNT_NAME];
@@ -249,7 +245,7 @@ static int step(struct walk *w, struct error *err)
 	return r ? r : 1;
 }
 
-/* Walks the path to its end; *w is left there, and its descriptor is the caller's to close. */
+/* Walks the path to its end; the caller closes the descriptor in *w. */
 static int walk(struct walk *w, const char *path, struct error *err)
 {
 	int r;
@@ -266,9 +262,6 @@ static int walk(struct walk *w, const char *path, struct error *err)
 	return r;
 }
 
-/* ---- what others ask for -------------------------------------------------------------------------------------------
- */
-
 static void end_walk(const struct walk *w)
 {
 	close_fd(&w->at);
@@ -282,7 +275,7 @@ int path_open_file(const char *path, int flags, int *ret_fd, struct error *err)
 
 	if (r)
 		return r;
-	/* What was checked, whatever has that name by now. */
+	/* Reopens the object that was checked, whatever the name leads to by now. */
 	name_of(w.at, self);
 	fd = open(self, flags | O_CLOEXEC);
 	if (fd < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Paths of the configuration, walked name by name so that nobody but root and the agent's own user has a say in where
- * they lead: every directory on the way, and every symbolic link, is theirs, and nobody else may write to it, but for
- * sticky directories such as /tmp.
+ * Paths of the configuration, walked name by name so that only root and the agent's own user control where they lead:
+ * they must own every directory and every symbolic link on the way, and no other user may write to those directories,
+ * except sticky ones such as /tmp.
  */
 #ifndef DETNAT_PATHS_H
 #define DETNAT_PATHS_H
@@ -12,24 +12,24 @@
 
 #include "base/base.h"
 
-/* The user that detnat.service runs the agent as. */
+/* The user of detnat.service. */
 #define AGENT_USER "detnat"
 
 /*
- * All return 0 or -errno. Where somebody else could change what the path leads to it is -EPERM, with err naming the
- * part of it, its owner and mode and the command that mends it; else err is empty.
+ * All return 0 or -errno. -EPERM if another user could change what the path leads to; err then names the part of the
+ * path, its owner, its mode and the command that corrects it. For other errors err is empty.
  */
 
-/* Opens an existing file to read it. Who ran the agent by sudo may own it, and groups may write to it. */
+/* Opens an existing file for reading. The user who ran sudo may own it, and groups may write to it. */
 int path_open_file(const char *path, int flags, int *ret_fd, struct error *err);
 
-/* Checks what there is of a path, the last name included; what does not exist is no error. */
+/* Checks the part of a path that exists, the last name included; a missing part is no error. */
 int path_check(const char *path, struct error *err);
 
-/* The same, and makes the directories that are missing: parents with mode 0755, the last one with the mode given. */
+/* The same, and makes missing directories: parents with mode 0755, the last one with the given mode. */
 int path_make_directory(const char *path, mode_t mode, struct error *err);
 
-/* Refuses an open file that somebody else owns or may write to; path is what it is called in err. */
+/* Refuses an open file that another user owns or may write to; path is its name in err. */
 int path_check_file(int fd, const char *path, struct error *err);
 
 /* Whether the user is root or the agent's. */

@@ -19,7 +19,7 @@ static bool is_admin(const gid_t *groups, size_t n)
 	return false;
 }
 
-/* The groups of a peer, its first one left out; -errno. */
+/* Reads the supplementary groups of a peer. 0 or -errno. */
 static ssize_t read_groups(int fd, gid_t **ret)
 {
 	socklen_t size = 32 * sizeof(gid_t);
@@ -35,7 +35,7 @@ static ssize_t read_groups(int fd, gid_t **ret)
 		groups = grown;
 		if (!getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size))
 			break;
-		/* The kernel has said how much there is. */
+		/* The kernel has returned the size needed. */
 		if (errno != ERANGE) {
 			free(groups);
 			return -errno;

@@ -12,13 +12,13 @@ static const struct needed {
 	unsigned capability;
 	const char *name;
 } needed[] = {
-	{ CAP_BPF, "CAP_BPF" },		    /* maps and programs */
-	{ CAP_NET_ADMIN, "CAP_NET_ADMIN" }, /* programs of the network, on interfaces, and routes */
-	{ CAP_NET_RAW, "CAP_NET_RAW" },	    /* frames and ICMP messages of the agent's own */
-	{ CAP_PERFMON, "CAP_PERFMON" },	    /* tracepoints, and what the verifier allows to programs of the network */
+	{ CAP_BPF, "CAP_BPF" },		    /* BPF maps and programs */
+	{ CAP_NET_ADMIN, "CAP_NET_ADMIN" }, /* network programs, interfaces and routes */
+	{ CAP_NET_RAW, "CAP_NET_RAW" },	    /* frames and ICMP messages that the agent sends */
+	{ CAP_PERFMON, "CAP_PERFMON" },	    /* tracepoints, and what the verifier allows network programs */
 };
 
-/* CAP_SYS_ADMIN has the rights of those that were split off from it. */
+/* CAP_SYS_ADMIN includes the capabilities that were split off from it. */
 static bool stands_in(unsigned capability)
 {
 	return (capability == CAP_BPF || capability == CAP_PERFMON) &&
@@ -66,5 +66,5 @@ void privileges_drop(void)
 		if (keep & UINT64_C(1) << capability)
 			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, capability);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || capng_apply(sets) < 0)
-		log_warning("capabilities that are not needed cannot be given up: %s", strerror(errno));
+		log_warning("cannot drop capabilities that are not needed: %s", strerror(errno));
 }

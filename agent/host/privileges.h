@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which capabilities the agent works with: four, whoever it runs as. */
+/* The four capabilities that the agent works with, whatever user it runs as. */
 #ifndef DETNAT_PRIVILEGES_H
 #define DETNAT_PRIVILEGES_H
 
 #include "base/base.h"
 
-/* Refuses to go on (-EPERM) without one of them; err names those that are missing and how to give them. */
+/* Returns -EPERM if one is missing; err names the missing ones and how to grant them. */
 int privileges_check(struct error *err);
 
 /*
- * Gives up all others for good, also those that an executed program would get, in the calling thread and those that it
- * starts. What root alone can do is done before: mounts, directories, the files of other users.
+ * Drops all other capabilities for good, also from the bounding set, in the calling thread and the threads it starts.
+ * What needs root is done before: mounts, directories, other users' files.
  */
 void privileges_drop(void);
 

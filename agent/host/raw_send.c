@@ -26,7 +26,7 @@ int raw_send(int *fd, uint32_t ifindex, const void *packet, size_t length)
 
 	if (length < sizeof(struct iphdr))
 		return -EINVAL;
-	/* It takes whole IP packets, and receives none. */
+	/* The socket takes whole IP packets and receives none. */
 	if (*fd < 0)
 		*fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
 	if (*fd < 0)

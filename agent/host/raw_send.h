@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Whole IPv4 packets, sent by the kernel's routing. */
+/* Sends whole IPv4 packets through the kernel's routing. */
 #ifndef DETNAT_RAW_SEND_H
 #define DETNAT_RAW_SEND_H
 
@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * Sends an IPv4 packet with its header to its destination: by that interface, or where routes lead (0). *socket is
- * opened where it is negative, and stays the caller's. Returns 0 or -errno.
+ * Sends an IPv4 packet, header included, through the given interface, or by the routing table (0). *socket is opened if
+ * it is negative, and belongs to the caller. 0 or -errno.
  */
 int raw_send(int *socket, uint32_t ifindex, const void *packet, size_t length);
 

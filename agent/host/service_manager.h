@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the service manager is told (sd_notify protocol): nothing happens where NOTIFY_SOCKET is not set. */
+/* Notifications to the service manager (sd_notify protocol); without NOTIFY_SOCKET they do nothing. */
 #ifndef DETNAT_SERVICE_MANAGER_H
 #define DETNAT_SERVICE_MANAGER_H
 

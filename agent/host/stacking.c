@@ -8,7 +8,7 @@
 
 #include "host/offloads.h"
 
-/* Deeper than anybody stacks; the kernel's own limit is 8. */
+/* Deeper than real stacks; the kernel's own limit is 8. */
 #define MAX_DEPTH 8
 
 static bool is_one_of(const char *kind, const char *const *kinds, size_t n)
@@ -51,10 +51,10 @@ const struct link *vlan_carrier(const struct link_list *all, const struct link *
 	return l;
 }
 
-/* The next interface directly below another, of all that there are; *position begins at 0. NULL: no more. */
+/* Iterates over the interfaces directly below another; *position begins at 0. NULL after the last. */
 static const struct link *next_below(const struct link_list *all, const struct link *l, size_t *position)
 {
-	/* A veth names its peer as the interface below. */
+	/* A veth reports its peer as its lower interface. */
 	uint32_t lower = link_is_stacked(l) ? l->lower : 0;
 
 	while (*position < all->count) {
@@ -110,7 +110,7 @@ unsigned link_height(const struct link_list *all, const struct link *l)
 	return height(all, l, 0);
 }
 
-/* The first interface at the bottom whose offload is on. */
+/* The first interface at the bottom of the stack whose offload is on. */
 static const struct link *search(const struct link_list *all, const struct link *l, int depth, const char *offload)
 {
 	const struct link *below, *found;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Interfaces that stand on others. The functions look at all links of the namespace, as links_read() returns them.
+ * Interfaces stacked on others (VLAN, bond, bridge, …). The functions take all links of the namespace, as links_read()
+ * returns them.
  */
 #ifndef DETNAT_STACKING_H
 #define DETNAT_STACKING_H
@@ -12,42 +13,41 @@ struct link_list {
 	size_t count;
 };
 
-/* Whether the interface stands on others: their GRO merges packets before it sees them. */
+/* Whether the interface has lower interfaces, whose GRO merges packets before they reach it. */
 bool link_is_stacked(const struct link *l);
 
 bool link_is_vlan(const struct link *l);
 
-/* Whether one interface stands on another, be it by others in between: as its port, or on top of it. */
+/* Whether one interface is above another, directly or not: as its upper interface, or with it as a port. */
 bool link_stands_on(const struct link_list *all, const struct link *upper, const struct link *lower);
 
-/* The same where the lower one sees the upper one's packets as its own: not where they are tagged or encrypted there.
- */
+/* The same, but only if the lower one sees the upper one's packets unchanged: neither tagged nor encrypted. */
 bool link_shows_in(const struct link_list *all, const struct link *upper, const struct link *lower);
 
-/* How many interfaces stand below it, one on another; 0 for one that stands on none. */
+/* Number of layers below it; 0 for an interface without lower ones. */
 unsigned link_height(const struct link_list *all, const struct link *l);
 
-/* NULL where there is none of that index. */
+/* NULL if there is none with that index. */
 const struct link *link_find(const struct link_list *all, uint32_t ifindex);
 
 /*
  * The interface whose XDP program sees the frames of a VLAN interface, with their tags: the first below that is no VLAN
- * interface itself. NULL where it is in another namespace or there are more tags than the datapath looks at.
+ * interface. NULL if that is in another namespace, or if there are more tags than the datapath parses.
  */
 const struct link *vlan_carrier(const struct link_list *all, const struct link *vlan);
 
-/* Name of the offload by which drivers take the outermost tag of a VLAN interface's frames off. */
+/* Name of the offload with which drivers strip the outermost tag of a VLAN interface's frames. */
 const char *vlan_offload(const struct link_list *all, const struct link *vlan);
 
 /*
- * The first interface below that takes tags off before XDP can see them, as drivers do when that offload is on: the
- * carrier itself, or a port of it. NULL: none does.
+ * The first interface below that strips tags before XDP sees them, as drivers do when that offload is on: the carrier
+ * itself, or a port of it. NULL: none does.
  */
 const struct link *tags_taken_by(const struct link_list *all, const struct link *carrier, const char *offload);
 
 /*
- * The first interface at the bottom of a stack whose GRO is on, so that generic XDP above sees packets merged, with
- * checksums that are none. NULL: there is none.
+ * The first interface at the bottom of a stack whose GRO is on, so that generic XDP above it sees merged packets
+ * without valid checksums. NULL: none.
  */
 const struct link *merged_by(const struct link_list *all, const struct link *l);
 

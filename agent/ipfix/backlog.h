@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages that wait for a collector, first in, first out, and no more octets of them than IPFIX_QUEUE_OCTETS. Those
- * before `unsent` are sent and not acknowledged yet (TCP). They are finished, and stamped when they are sent.
+ * Queue of messages for a collector, first in, first out, of at most IPFIX_QUEUE_OCTETS. Messages before `unsent` have
+ * been sent and wait for an acknowledgement (TCP). They are queued finished and stamped when sent.
  */
 #ifndef DETNAT_BACKLOG_H
 #define DETNAT_BACKLOG_H
@@ -10,7 +10,7 @@
 
 #include "ipfix/encode.h"
 
-/* Some 250,000 session records; headers of entries count. */
+/* Room for about 250,000 session records, headers of entries included. */
 #define IPFIX_QUEUE_OCTETS (8U << 20)
 
 struct ipfix_entry {
@@ -19,13 +19,13 @@ struct ipfix_entry {
 	uint16_t length;
 	uint16_t records;
 	uint16_t events;
-	bool counted; /* among those sent */
+	bool counted; /* in the figures, as sent */
 	uint8_t octets[];
 };
 
 struct ipfix_queue {
 	STAILQ_HEAD(ipfix_entries, ipfix_entry) entries;
-	struct ipfix_entry *unsent; /* NULL: all are sent */
+	struct ipfix_entry *unsent; /* the first one; NULL: all are sent */
 	size_t octets;
 	uint64_t events; /* not sent yet */
 };
@@ -38,19 +38,19 @@ static inline bool ipfix_queue_empty(const struct ipfix_queue *q)
 	return STAILQ_EMPTY(&q->entries);
 }
 
-/* Appends a copy of a message: 0, -ENOSPC where the queue is full, -ENOMEM. */
+/* Appends a copy of a message: 0, -ENOSPC if the queue is full, or -ENOMEM. */
 int ipfix_queue_put(struct ipfix_queue *q, const struct ipfix_message *m, uint32_t skipped);
 
-/* Moves on past the first message that is not sent, which must be there. */
+/* Marks the first unsent message, which must exist, as sent. */
 void ipfix_queue_sent(struct ipfix_queue *q);
 
-/* Removes the first message, which must be there and sent. */
+/* Removes the first message, which must exist and be sent. */
 void ipfix_queue_pop(struct ipfix_queue *q);
 
-/* Removes the first message that is not sent, which must be there, and returns it: the caller frees it. */
+/* Removes the first unsent message, which must exist, and returns it; the caller frees it. */
 struct ipfix_entry *ipfix_queue_take_unsent(struct ipfix_queue *q);
 
-/* All that is there is to be sent again. */
+/* Marks all messages as unsent. */
 void ipfix_queue_rewind(struct ipfix_queue *q);
 
 #endif

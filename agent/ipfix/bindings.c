@@ -15,7 +15,8 @@ void ipfix_bindings_add(struct ipfix_bindings *b, struct prefix in, struct prefi
 	if (!mapping_geometry(in.base, in.plen, out.base, out.plen, &one.geometry))
 		grown = reallocarray(b->list, b->n + 1, sizeof(*grown));
 	if (!grown) {
-		log_warning("ipfix: the addresses of mapping %s are not told", prefix_format(in.base, in.plen, text));
+		log_warning("ipfix: the addresses of mapping %s are not exported: out of memory",
+			    prefix_format(in.base, in.plen, text));
 		return;
 	}
 	grown[b->n++] = one;
@@ -46,7 +47,7 @@ void ipfix_bindings_clear(struct ipfix_bindings *b)
 	for (size_t i = 0; i < b->n; i++)
 		left += b->list[i].count - b->list[i].next;
 	if (left)
-		log_warning("ipfix: the bindings of %llu addresses were not told before the end",
+		log_warning("ipfix: the bindings of %llu addresses were not exported before the end",
 			    (unsigned long long)left);
 	free(b->list);
 	*b = (struct ipfix_bindings){ 0 };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Mappings that were made or deleted, as one event for each inside address, to be told bit by bit. */
+/*
+ * Queue of mappings that were added or deleted, which yields one event for each inside address, so that a large mapping
+ * is exported over several ticks.
+ */
 #ifndef DETNAT_BINDINGS_H
 #define DETNAT_BINDINGS_H
 
@@ -10,8 +13,8 @@
 
 struct ipfix_binding {
 	struct geometry geometry;
-	uint64_t next;	/* inside address, counted from the first */
-	uint64_t count; /* of them */
+	uint64_t next;	/* index of the next inside address */
+	uint64_t count; /* inside addresses */
 	uint64_t wall_ms;
 	bool made;
 };
@@ -22,13 +25,13 @@ struct ipfix_bindings {
 	size_t n;
 };
 
-/* Where memory is short they are not told, and that is logged. */
+/* Without memory, the mapping's events are lost and that is logged. */
 void ipfix_bindings_add(struct ipfix_bindings *b, struct prefix in, struct prefix out, bool made, uint64_t wall_ms);
 
-/* The next event and its time, milliseconds since 1970; false where there is none. */
+/* Takes the next event and its time (milliseconds since 1970); false if there is none. */
 bool ipfix_bindings_next(struct ipfix_bindings *b, struct nat_event *ret, uint64_t *ret_wall_ms);
 
-/* Frees; what was not told is logged. */
+/* Frees the queue; events that are left are lost and logged. */
 void ipfix_bindings_clear(struct ipfix_bindings *b);
 
 #endif

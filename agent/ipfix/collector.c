@@ -10,10 +10,10 @@
 /* Trouble that was not noted again for this long is over. */
 #define COMPLAINT_US (60 * 1000000ULL)
 
-/* Templates follow a refusal no more often than this. */
+/* Templates are repeated after refusals at most this often. */
 #define REFUSAL_INTERVAL_MS 500U /* below the second at which a quiet exporter sends */
 
-/* A loss is told of so long after it, with what has been lost meanwhile. */
+/* Losses are reported this long after the first one. */
 #define REPORT_INTERVAL_MS 2000U
 
 int ipfix_collector_bind(struct ipfix_collector *c, struct endpoint source, const int *own, size_t n_own,
@@ -62,14 +62,12 @@ const char *ipfix_collector_trouble(const struct ipfix_collector *c)
 	return c->complained_ms && monotonic_us() - c->complained_us < COMPLAINT_US ? c->complaint.text : NULL;
 }
 
-/* Of one without a socket it is known why. */
+/* Without a socket, the reason is known already. */
 static void complain_of(struct ipfix_collector *c, int r)
 {
 	if (c->socket.fd >= 0)
 		ipfix_collector_complain(c, r == -ENOSPC ? "all of its queue is taken" : strerror(-r));
 }
-
-/* ---- templates --------------------------------------------------------------------------------------------------- */
 
 int ipfix_collector_send_templates(struct ipfix_collector *c)
 {
@@ -95,11 +93,11 @@ int ipfix_collector_send_templates(struct ipfix_collector *c)
 	return 0;
 }
 
-/* Over TCP they arrive, so there is no need to say them again (RFC 7011 section 8). */
+/* A stream delivers them, so they are not repeated (RFC 7011 section 8). */
 static bool templates_wanted(const struct ipfix_collector *c)
 {
 	const struct ipfix_shared *s = c->shared;
-	uint64_t age_ms = s->now_ms - c->templates_ms; /* huge where the clock was set back */
+	uint64_t age_ms = s->now_ms - c->templates_ms; /* huge if the clock was set back */
 
 	if (c->templates_due || c->transport->is_stream)
 		return c->templates_due;
@@ -113,13 +111,11 @@ void ipfix_collector_refresh(struct ipfix_collector *c)
 		ipfix_collector_send_templates(c);
 }
 
-/* ---- data -------------------------------------------------------------------------------------------------------- */
-
 void ipfix_collector_send(struct ipfix_collector *c, struct ipfix_message *m)
 {
 	int r = 0;
 
-	/* A collector that could not know what the records mean does not get them. */
+	/* Without templates a collector could not decode the records. */
 	if (!c->templates_due || !c->transport->is_ready(c)) {
 		r = c->transport->put(c, m);
 		if (!r)
@@ -129,8 +125,6 @@ void ipfix_collector_send(struct ipfix_collector *c, struct ipfix_message *m)
 	if (r)
 		complain_of(c, r);
 }
-
-/* ---- losses ------------------------------------------------------------------------------------------------------ */
 
 static bool send_report(struct ipfix_collector *c, enum ipfix_report report, const struct ipfix_losses *losses)
 {
@@ -156,8 +150,8 @@ static struct ipfix_losses sum_of(const struct ipfix_losses *a, const struct ipf
 }
 
 /*
- * Tells the collector of losses when there are new ones, and again every template_interval (RFC 7011 section 4.3 asks
- * for regular reports). A collector of everything has no report to read.
+ * Reports losses to the collector when there are new ones, and every template_interval after that (RFC 7011 section 4.3
+ * asks for regular reports). A collector that lost nothing gets no report.
  */
 static void report_losses(struct ipfix_collector *c)
 {
@@ -187,10 +181,7 @@ void ipfix_collector_tick(struct ipfix_collector *c)
 	report_losses(c);
 }
 
-/* ---- changes and end -----------------------------------------------------------------------------------------------
- */
-
-/* What is not sent yet is lost; but for a message of which a part is. */
+/* Drops the unsent messages, except one that has been sent in part. */
 static void lose_unsent(struct ipfix_collector *c)
 {
 	struct ipfix_queue *q = &c->queue;
@@ -232,8 +223,8 @@ void ipfix_collector_free(struct ipfix_collector *c, uint64_t end_us, struct ipf
 		c->transport->drain(c);
 	}
 	if (c->queue.events) {
-		log_warning("ipfix: collector %s: %llu records that waited for it are lost",
-			    collector_format(c->to, to), (unsigned long long)c->queue.events);
+		log_warning("ipfix: collector %s: %llu queued records are lost", collector_format(c->to, to),
+			    (unsigned long long)c->queue.events);
 		ipfix_collector_lost(c, 0, c->queue.events);
 	}
 	if (ret)

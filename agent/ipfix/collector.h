@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One collector of an exporter: what it has been sent, what waits for it, what it will never see. How messages get
- * there is ipfix/udp.c's and ipfix/tcp.c's; everything else is the same for both.
+ * One collector of an exporter: its templates, its queue, its losses. ipfix/udp.c and ipfix/tcp.c send the messages;
+ * the rest is the same for both.
  *
- * Sequence numbers count data records of the domain in the stream: with UDP, all that were ever meant for the
- * collector; with TCP, those of the connection. Lost ones count too, so a collector sees that it misses them.
+ * Sequence numbers count the data records of the domain in the stream: over UDP all that were meant for the collector,
+ * over TCP those of the connection. Lost records count as well, so that a collector can detect the gap.
  */
 #ifndef DETNAT_COLLECTOR_H
 #define DETNAT_COLLECTOR_H
@@ -12,9 +12,9 @@
 #include "ipfix/transport.h"
 
 /*
- * Makes a collector with its socket bound, as ipfix_socket_open() does; sequence as the stream had it. It sends nothing
- * before ipfix_collector_start(). wait: where the source cannot be had, it is made without a socket, and loses what it
- * is given until ipfix_collector_bind() finds it.
+ * Makes a collector and binds its socket as ipfix_socket_open() does. It sends nothing before ipfix_collector_start().
+ * wait: if the source is not available, makes it without a socket; its records are lost until ipfix_collector_bind()
+ * succeeds.
  */
 int ipfix_collector_new(struct ipfix_shared *shared, const struct collector_endpoint *to, struct endpoint source,
 			bool wait, const int *own, size_t n_own, struct ipfix_collector **ret, struct error *err);
@@ -23,29 +23,29 @@ int ipfix_collector_bind(struct ipfix_collector *c, struct endpoint source, cons
 void ipfix_collector_start(struct ipfix_collector *c);
 
 /*
- * What waits goes now, with TCP until end_us (monotonic_us()) at the latest, or is lost. *ret, which may be NULL, is
- * how it stood at its end.
+ * Sends what is queued, over TCP until end_us (monotonic_us()) at the latest; the rest is lost. Stores the final
+ * figures in *ret, which may be NULL.
  */
 void ipfix_collector_free(struct ipfix_collector *c, uint64_t end_us, struct ipfix_figures *ret);
 
-/* Before the domain changes: what cannot be sent now is lost. Returns the next sequence number. */
+/* Called before the domain changes: what cannot be sent now is lost. Returns the next sequence number. */
 uint32_t ipfix_collector_end_domain(struct ipfix_collector *c);
-/* After it: the new one goes on with this number, and templates are due. */
+/* Called after the domain has changed: continues with this sequence number; templates are due. */
 void ipfix_collector_begin_domain(struct ipfix_collector *c, uint32_t sequence);
 
-/* Before data records: templates, if they are due. */
+/* Sends templates if they are due. Called before data records. */
 void ipfix_collector_refresh(struct ipfix_collector *c);
 
-/* Sends templates, due or not. 0, or -errno: the collector does not have them. */
+/* Sends templates, due or not. 0, or -errno if the collector does not have them. */
 int ipfix_collector_send_templates(struct ipfix_collector *c);
 
-/* Sends data records, or loses them; finished, of the current domain. */
+/* Sends a finished message of data records of the current domain, or counts them as lost. */
 void ipfix_collector_send(struct ipfix_collector *c, struct ipfix_message *m);
 
-/* Once a second: connects, sends what waits, reports losses. */
+/* Called once a second: connects, sends what is queued, reports losses. */
 void ipfix_collector_tick(struct ipfix_collector *c);
 
-/* What is wrong with the collector; NULL: nothing. */
+/* What is wrong with the collector, or NULL. */
 const char *ipfix_collector_trouble(const struct ipfix_collector *c);
 
 #endif

@@ -138,7 +138,7 @@ static void put(struct ipfix_message *m, uint64_t value, unsigned octets)
 	m->length = (uint16_t)(m->length + octets);
 }
 
-/* The length of the set under way, up to here. */
+/* Sets the length of the current set, which ends here. */
 static void end_set(struct ipfix_message *m)
 {
 	put_at(m, m->set + 2U, m->length - (uint64_t)m->set, 2);
@@ -243,7 +243,7 @@ void ipfix_add_record(struct ipfix_message *m, const struct nat_event *e, uint64
 static void report_fields(enum ipfix_report report, const struct ipfix_losses *l,
 			  struct report_field ret[REPORT_FIELDS], unsigned *ret_n)
 {
-	/* A record is of one packet; its octets are not known. Times are those of the first loss and of the last. */
+	/* A record stands for one packet of unknown length. Times are those of the first and the last loss. */
 	const struct report_field exporting[] = {
 		{ 144, 4, l->scope }, { 166, 8, l->lost },     { 167, 8, l->lost },
 		{ 168, 8, 0 },	      { 323, 8, l->first_ms }, { 323, 8, l->last_ms },

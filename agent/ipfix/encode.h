@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * IPFIX messages (RFC 7011 section 3) of NAT events (RFC 8158) and of what was lost of them (RFC 7011 sections 4.2 and
- * 4.3), written into memory; pure.
+ * Encodes IPFIX messages (RFC 7011 section 3): NAT events (RFC 8158) and reports of losses (RFC 7011 sections 4.2 and
+ * 4.3). Pure: writes to memory only.
  *
- * A message of templates or of data records holds one set, so there is no following set to align, and it is not padded
- * (section 3.3.1). A report of losses holds two: its options template, padded to a multiple of 4 octets, and its
+ * A message of templates or data records holds one set, so no set follows that would need alignment, and it is not
+ * padded (section 3.3.1). A report of losses holds two: its options template, padded to a multiple of 4 octets, and its
  * record.
  */
 #ifndef DETNAT_ENCODE_H
@@ -22,7 +22,7 @@
 #define IPFIX_MAX_PATH_MTU   65535U
 #define IPFIX_MAX_MESSAGE    (IPFIX_MAX_PATH_MTU - IPFIX_PACKET_HEADERS)
 
-/* Layouts of data records. Their order gives the template ids, which never change: append only. */
+/* Layouts of data records. Their order determines the template ids, which never change: append only. */
 enum ipfix_layout {
 	IPFIX_LAYOUT_QUOTA,
 	IPFIX_LAYOUT_PORTS,
@@ -34,7 +34,7 @@ enum ipfix_layout {
 
 #define IPFIX_FIRST_TEMPLATE 256U
 
-/* Reports of losses, and what a report says. Their order gives the ids of the options templates. */
+/* Reports of losses. Their order determines the ids of the options templates. */
 enum ipfix_report {
 	IPFIX_REPORT_EXPORTING, /* Exporting Process Reliability Statistics, RFC 7011 section 4.3 */
 	IPFIX_REPORT_METERING,	/* Metering Process Reliability Statistics, RFC 7011 section 4.2 */
@@ -53,15 +53,15 @@ struct ipfix_losses {
 struct ipfix_message {
 	uint16_t length;
 	uint16_t records; /* data records in it, those of options templates included: what the sequence number counts */
-	uint16_t events;  /* those that are of events */
-	uint16_t set;	  /* where its last set begins */
+	uint16_t events;  /* those that report events */
+	uint16_t set;	  /* offset of its last set */
 	uint8_t octets[IPFIX_MAX_MESSAGE];
 };
 
-/* Layout of the record that reports an event, or -1: none does. */
+/* Layout of the record that reports an event, or -1 if the event is not exported. */
 int ipfix_layout_of(const struct nat_event *e);
 
-/* The setting (enum ipfix_event) that asks for a layout's records. */
+/* The setting (enum ipfix_event) that enables a layout's records. */
 uint8_t ipfix_layout_event(enum ipfix_layout layout);
 
 /* Starts a message of templates. */
@@ -85,7 +85,7 @@ void ipfix_add_record(struct ipfix_message *m, const struct nat_event *e, uint64
 /* Makes a message of a report: options template and record. At most 100 octets. */
 void ipfix_make_report(struct ipfix_message *m, enum ipfix_report report, const struct ipfix_losses *losses);
 
-/* Fills in lengths and domain; what is left to fill in is known when the message is sent: ipfix_stamp(). */
+/* Fills in lengths and domain; ipfix_stamp() fills in the rest when the message is sent. */
 void ipfix_finish(struct ipfix_message *m, uint32_t domain_id);
 
 /*
@@ -94,7 +94,7 @@ void ipfix_finish(struct ipfix_message *m, uint32_t domain_id);
  */
 void ipfix_stamp(uint8_t *octets, uint32_t export_time_s, uint32_t sequence);
 
-/* Observation domain of a message that is finished. */
+/* Observation domain of a finished message. */
 uint32_t ipfix_domain_of(const uint8_t *octets);
 
 #endif

@@ -8,28 +8,28 @@
 #include "ipfix/collector.h"
 #include "base/trouble.h"
 
-/* A clock that is behind by more was set back; by less, it is only read in another way. */
+/* A clock that is behind by more than this was set back; less is a difference between two ways of reading it. */
 #define CLOCK_SLACK_MS 1000U
 
-/* How long collectors by TCP may take for what waits for them when the exporter ends. */
+/* Time that TCP collectors get for their queues when the exporter ends. */
 #define END_PATIENCE_US 1000000U
 
-/* Where a domain that is returned to goes on, in the stream to a collector. */
+/* Sequence number at which a domain continues in the stream to a collector, if the configuration returns to it. */
 struct sequence {
 	struct collector_endpoint to;
 	uint32_t domain_id;
 	uint32_t next;
-	uint64_t connection; /* that it is of: 0 with UDP, where there is but one stream */
+	uint64_t connection; /* connection that `next` belongs to; 0 for UDP, which has one stream */
 };
 
 struct ipfix {
 	struct ipfix_shared shared;
-	struct ipfix_collector *collectors[MAX_COLLECTORS]; /* settings.n_collectors where enabled, else none */
+	struct ipfix_collector *collectors[MAX_COLLECTORS]; /* settings.n_collectors of them if enabled, else none */
 	size_t n;
-	struct ipfix_figures past; /* of collectors that are no more */
+	struct ipfix_figures past; /* of collectors that were removed */
 	struct sequence *sequences;
 	size_t n_sequences;
-	struct ipfix_bindings bindings;		    /* still to be told */
+	struct ipfix_bindings bindings;		    /* still to be exported */
 	struct ipfix_message data[N_IPFIX_LAYOUTS]; /* under construction */
 };
 
@@ -50,8 +50,6 @@ static void advance_clock(struct ipfix *x, uint64_t now_ms)
 	if (now_ms > x->shared.now_ms || now_ms + CLOCK_SLACK_MS < x->shared.now_ms)
 		x->shared.now_ms = now_ms;
 }
-
-/* ---- records --------------------------------------------------------------------------------------------------- */
 
 static void refresh_templates(struct ipfix *x)
 {
@@ -133,7 +131,7 @@ static void tell_bindings(struct ipfix *x)
 		ipfix_event(x, &e, wall_ms);
 }
 
-/* One by UDP whose source could not be had looks for it again; one by TCP does so when it connects. */
+/* Retries to bind a UDP collector whose source was not available; a TCP collector does so when it connects. */
 static void find_source(struct ipfix *x, struct ipfix_collector *c)
 {
 	int own[MAX_COLLECTORS];
@@ -157,7 +155,7 @@ static void tell_trouble(const struct ipfix *x)
 
 		if (!text)
 			continue;
-		trouble_set(TROUBLE_IPFIX, "ipfix: collector %s: %s; `detnatctl ipfix show` has what is lost",
+		trouble_set(TROUBLE_IPFIX, "ipfix: collector %s: %s; `detnatctl ipfix show` counts what is lost",
 			    collector_format(x->collectors[i]->to, to), text);
 		return;
 	}
@@ -186,8 +184,6 @@ void ipfix_flush(struct ipfix *x, uint64_t now_ms)
 	send_all_data(x);
 }
 
-/* ---- sequences --------------------------------------------------------------------------------------------------- */
-
 static struct sequence *find_sequence(struct ipfix *x, const struct collector_endpoint *to, uint32_t domain_id)
 {
 	for (size_t i = 0; i < x->n_sequences; i++)
@@ -196,7 +192,7 @@ static struct sequence *find_sequence(struct ipfix *x, const struct collector_en
 	return NULL;
 }
 
-/* Makes the sequences of all collectors of a configuration, so that nothing needs memory later. */
+/* Allocates the sequences of all collectors of a configuration, so that nothing can fail later. */
 static int prepare_sequences(struct ipfix *x, const struct config_ipfix *c)
 {
 	for (uint32_t i = 0; c->enabled && i < c->n_collectors; i++) {
@@ -232,8 +228,6 @@ static void load_sequence(struct ipfix *x, struct ipfix_collector *c)
 
 	ipfix_collector_begin_domain(c, s->connection == connection_of(c) ? s->next : 0);
 }
-
-/* ---- settings ---------------------------------------------------------------------------------------------------- */
 
 static bool same_endpoint(struct endpoint a, struct endpoint b)
 {
@@ -274,7 +268,7 @@ static void remove_collector(struct ipfix *x, struct ipfix_collector *c, uint64_
 	add_figures(&x->past, &figures);
 }
 
-/* The collectors to be: those that stay as they are, others made anew. */
+/* The collectors of the new configuration: those that stay, and new ones. */
 struct change {
 	struct ipfix_collector *collectors[MAX_COLLECTORS];
 	bool fresh[MAX_COLLECTORS];
@@ -397,8 +391,6 @@ void ipfix_free(struct ipfix *x)
 	free(x->sequences);
 	free(x);
 }
-
-/* ---- figures ----------------------------------------------------------------------------------------------------- */
 
 const struct config_ipfix *ipfix_settings(const struct ipfix *x)
 {

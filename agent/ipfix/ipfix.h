@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * IPFIX exporter (RFC 7011) of NAT events (RFC 8158), over UDP and TCP, to one collector or several.
+ * IPFIX exporter (RFC 7011) of NAT events (RFC 8158), over UDP and TCP, to one collector or several. All collectors get
+ * the same records.
  *
- * Templates go out before the first data record, every template_interval seconds while records flow (UDP), and at a
- * flush; also before the next data record where the settings changed or the collector was found not to listen. Records
- * are gathered into messages no longer than path_mtu less IP and UDP headers, and sent when one is full, at a flush, or
- * by ipfix_tick(). All collectors get the same records.
+ * Templates are sent before the first data record, every template_interval seconds while records flow (UDP) and at a
+ * flush; also before the next data record after the settings changed or the collector was found not to be listening.
+ * Records are gathered into messages no longer than path_mtu less IP and UDP headers, which are sent when full, at a
+ * flush, or by ipfix_tick().
  *
- * Nothing here blocks. What a collector cannot take at once waits in a queue of bounded size; what finds it full, or is
- * refused, is counted, leaves a gap in the sequence numbers, and is told to the collector in a report (RFC 7011
- * section 4.3), as are events that the datapath lost before.
+ * Nothing here blocks. What a collector cannot take at once waits in a queue of bounded size. Records that do not fit
+ * in it, or are refused, are counted, leave a gap in the sequence numbers, and are reported to the collector (RFC 7011
+ * section 4.3), as are events that the datapath lost.
  */
 #ifndef DETNAT_IPFIX_H
 #define DETNAT_IPFIX_H
@@ -20,64 +21,63 @@
 
 struct ipfix;
 
-/* Figures since the exporter was made; they survive ipfix_configure(). Records are those of events. */
+/* Figures since the exporter was made; ipfix_configure() keeps them. Records are those of events. */
 struct ipfix_figures {
 	uint64_t records_sent;
-	uint64_t messages_sent; /* those of templates and reports included */
-	uint64_t records_lost;	/* refused by the socket, sent to where nobody listens, or without room in the queue */
+	uint64_t messages_sent; /* templates and reports included */
+	uint64_t records_lost;	/* refused by the socket or by the collector's host, or without room in the queue */
 };
 
-/* One collector as it is now. */
+/* The current state of one collector. */
 struct ipfix_collector_stats {
 	struct collector_endpoint collector;
-	struct ipfix_figures figures; /* since it was set */
+	struct ipfix_figures figures; /* since it was configured */
 	uint64_t records_waiting;     /* in its queue */
-	uint64_t queue_octets;	      /* of memory, messages not yet acknowledged included */
-	uint64_t reconnects;	      /* connections but for the first */
-	bool connected;		      /* TCP: a connection stands; UDP: there is a way there */
+	uint64_t queue_octets;	      /* unacknowledged messages included */
+	uint64_t reconnects;	      /* connections after the first */
+	bool connected;		      /* TCP: connected; UDP: there is a route */
 };
 
 int ipfix_new(struct ipfix **ret); /* -ENOMEM */
 
-/* Sends what was gathered, and gives what waits for a TCP collector a second to go. */
+/* Sends what was gathered, and waits up to a second for the queues of TCP collectors. x may be NULL. */
 void ipfix_free(struct ipfix *x);
 
 /*
  * Binds the source and sets the collectors; nothing changes on failure (source address not on this machine, port
- * taken). What was gathered is sent by the old settings first. A configuration that is not enabled stops the export. A
- * collector that cannot be reached is no failure: it is tried again.
+ * taken). What was gathered is sent with the old settings first. A configuration that is not enabled stops the export.
+ * An unreachable collector is no failure: it is retried.
  */
 int ipfix_configure(struct ipfix *x, const struct config_ipfix *c, struct error *err);
 
-/* The same for a start: a source that cannot be had is waited for, and is trouble only (TROUBLE_IPFIX). */
+/* The same for a start: a source that is not available yet is retried and reported as TROUBLE_IPFIX. */
 int ipfix_configure_waiting(struct ipfix *x, const struct config_ipfix *c, struct error *err);
 
-/* Adds the record of an event, if the settings ask for it. wall_ms: milliseconds since 1970, of the event. */
+/* Adds the record of an event, if the settings enable it. wall_ms: time of the event in milliseconds since 1970. */
 void ipfix_event(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms);
 
 /*
- * A mapping has been made or deleted, at wall_ms: an address binding event (RFC 8158, natEvent 14 and 15) for each of
- * its inside addresses, if the settings ask for it. They are sent over as many ticks as they take,
- * IPFIX_BINDINGS_PER_TICK each.
+ * A mapping was added or deleted at wall_ms: exports an address binding event (RFC 8158, natEvent 14 and 15) for each
+ * of its inside addresses, if the settings enable them, at most IPFIX_BINDINGS_PER_TICK a tick.
  */
 #define IPFIX_BINDINGS_PER_TICK 20000U
 void ipfix_mapping(struct ipfix *x, struct prefix in, struct prefix out, bool made, uint64_t wall_ms);
 
-/* How many events the ring buffer has had no room for, ever. */
+/* Sets the total of events that did not fit in the ring buffer. */
 void ipfix_set_ring_losses(struct ipfix *x, uint64_t events);
 
-/* Sends what has been gathered, connects, reports; call once a second, as ticks measure waits. now_ms as wall_ms. */
+/* Sends what was gathered, connects, reports losses. Must be called once a second, as waits are counted in ticks. */
 void ipfix_tick(struct ipfix *x, uint64_t now_ms);
 
-/* Sends templates and everything gathered, at once; nothing where there is no collector. */
+/* Sends templates and everything gathered at once. */
 void ipfix_flush(struct ipfix *x, uint64_t now_ms);
 
 const struct config_ipfix *ipfix_settings(const struct ipfix *x);
 
-/* The sums over all collectors, those of the past included. */
+/* The sums over all collectors, removed ones included. */
 struct ipfix_figures ipfix_figures(const struct ipfix *x);
 
-/* Of each collector, in the order of the settings; returns how many there are. */
+/* Fills in the collectors in the order of the settings; returns their number. */
 size_t ipfix_stats(const struct ipfix *x, struct ipfix_collector_stats ret[MAX_COLLECTORS]);
 
 #endif

@@ -49,9 +49,7 @@ int ipfix_socket_connect(struct ipfix_socket *s)
 	return 0;
 }
 
-/*
- * Connects, after giving up an older connection: where the source is the kernel's choice, that address may have gone.
- */
+/* Connects again from scratch: if the kernel chose the source address, that address may have gone. */
 static int connect_udp(struct ipfix_socket *s)
 {
 	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
@@ -66,7 +64,7 @@ static int connect_udp(struct ipfix_socket *s)
 	return 0;
 }
 
-/* Session events come in bursts. Where this is refused, the default does. */
+/* Session events come in bursts. The default is good enough if this is refused. */
 static void enlarge_send_buffer(int fd)
 {
 	const int octets = 4 << 20;
@@ -74,7 +72,7 @@ static void enlarge_send_buffer(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &octets, sizeof(octets));
 }
 
-/* A collector that has vanished without a word is found out within half a minute. */
+/* A collector that vanished without closing the connection is detected within half a minute. */
 static void limit_silence(int fd)
 {
 	const int on = 1, seconds = 10, probes = 2;
@@ -88,8 +86,8 @@ static void limit_silence(int fd)
 }
 
 /*
- * All of our own may hold the port while one follows the other; nobody else ever may. A TCP port stays open to other
- * binds of the kind, as a connection that has ended would else keep us from it for a minute.
+ * The agent's own sockets may share the port while one replaces the other; other programs may not. A TCP port stays
+ * open to other binds of this kind, as a closed connection would otherwise keep the agent from it for a minute.
  */
 static int bind_source(int fd, bool tcp, struct endpoint source, const int *own, size_t n_own)
 {
@@ -128,7 +126,7 @@ int ipfix_socket_open(const struct collector_endpoint *to, struct endpoint sourc
 
 	struct ipfix_socket s = { .fd = take_fd(fd), .collector = to->at };
 
-	/* It may be a while until there is a route: each message tries again. */
+	/* There may be no route yet: each message tries again. */
 	if (!tcp)
 		connect_udp(&s);
 	*ret = s;
@@ -172,8 +170,10 @@ int ipfix_socket_send(struct ipfix_socket *s, const void *message, size_t length
 	case -ECONNREFUSED:
 	case -ENOPROTOOPT:
 	case -EHOSTUNREACH:
-		/* The answer to an earlier message, unless a route says so. Told once: the next try is this message's
-		 * own. */
+		/*
+		 * An ICMP error for an earlier message, unless a route says so. It is reported once: the next attempt
+		 * is for this message.
+		 */
 		s->refused = true;
 		r = send_once(s, message, length);
 		if (r == -EHOSTUNREACH)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages to a collector by TCP (RFC 7011 section 10.4). Everything goes through the queue and stays there until the
- * collector's host has acknowledged it, so that what a connection that broke had not delivered goes by the next one.
- * Whatever is slow or gone there is waited for here by the tick alone: nothing blocks.
+ * Messages to a collector over TCP (RFC 7011 section 10.4). Messages stay in the queue until the collector's host has
+ * acknowledged them, so that the next connection delivers what a broken one did not. All waiting is done by the tick:
+ * nothing blocks.
  */
 #include <errno.h>
 #include <linux/sockios.h>
@@ -14,12 +14,12 @@
 #include "base/log.h"
 #include "ipfix/transport.h"
 
-/* Seconds, which is what ticks are: between two attempts, doubled each time, and for one. */
+/* In ticks, which are seconds: the delay between two attempts, doubled each time, and the time limit of an attempt. */
 #define FIRST_BACKOFF	 1U
 #define LONGEST_BACKOFF	 60U
 #define CONNECT_PATIENCE 10U
 
-/* Back to before a connection; what the last one had not delivered, and is of this domain, waits again. */
+/* Resets to before a connection; undelivered messages of the current domain become unsent. */
 static void forget_connection(struct ipfix_collector *c)
 {
 	struct ipfix_queue *q = &c->queue;
@@ -37,7 +37,7 @@ static void forget_connection(struct ipfix_collector *c)
 	c->sequence = 0;
 }
 
-/* A socket bound to the source for the next attempt: the port stays ours. */
+/* Binds a socket to the source for the next attempt, so that no other program can take the port. */
 static int renew_socket(struct ipfix_collector *c)
 {
 	struct ipfix_socket fresh;
@@ -78,9 +78,7 @@ static void fail(struct ipfix_collector *c, const char *what)
 	back_off(c);
 }
 
-/* ---- connecting -------------------------------------------------------------------------------------------------- */
-
-/* A connection begins with the templates of all that may follow. Its send buffer is empty, so they fit. */
+/* A connection begins with the templates of all records that may follow. They fit, as its send buffer is empty. */
 static int begin_stream(struct ipfix_collector *c)
 {
 	struct ipfix_message *m = &c->shared->scratch;
@@ -109,8 +107,8 @@ static void connected(struct ipfix_collector *c)
 	c->socket.connected = true;
 	c->socket.connections++;
 	if (c->complained_ms)
-		log_info("ipfix: collector %s is connected; %llu records waited for it", collector_format(c->to, to),
-			 (unsigned long long)c->queue.events);
+		log_info("ipfix: collector %s is connected; %llu records were queued for it",
+			 collector_format(c->to, to), (unsigned long long)c->queue.events);
 	c->complained_ms = 0;
 	r = begin_stream(c);
 	if (r)
@@ -148,9 +146,6 @@ static void start(struct ipfix_collector *c)
 	c->tcp.state = IPFIX_TCP_CONNECTING;
 	check_connecting(c);
 }
-
-/* ---- the stream ----------------------------------------------------------------------------------------------------
- */
 
 /* Removes what the collector's host has acknowledged. */
 static void reap(struct ipfix_collector *c)
@@ -221,7 +216,7 @@ static int put(struct ipfix_collector *c, struct ipfix_message *m)
 	return 0;
 }
 
-/* A collector says nothing; what it does say is not for us. The end of its stream is the end of ours. */
+/* Discards what the collector sends, which is normally nothing. The end of its stream ends the connection. */
 static void hear(struct ipfix_collector *c)
 {
 	char nothing[4096];
@@ -232,7 +227,7 @@ static void hear(struct ipfix_collector *c)
 	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
 	reap(c);
-	fail(c, n ? strerror(errno) : "the collector has ended it");
+	fail(c, n ? strerror(errno) : "closed by the collector");
 }
 
 static void tick(struct ipfix_collector *c)

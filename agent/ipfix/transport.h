@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What ipfix/collector.c shares with the transports (ipfix/udp.c, ipfix/tcp.c): the state of a collector, the table of
+ * What ipfix/collector.c shares with the transports ipfix/udp.c and ipfix/tcp.c: the state of a collector, the
  * operations that a transport implements, and the accounts that both keep.
  */
 #ifndef DETNAT_TRANSPORT_H
@@ -39,12 +39,12 @@ struct ipfix_collector {
 	struct ipfix_queue queue;
 	struct ipfix_figures figures;
 	uint32_t sequence;	/* of the next data record that is sent */
-	uint32_t skipped;	/* data records lost since the message that was put last */
-	uint8_t announced;	/* events whose templates the stream may need (enum ipfix_event) */
+	uint32_t skipped;	/* data records lost since the last message */
+	uint8_t announced;	/* events whose templates the stream needs (enum ipfix_event) */
 	bool templates_due;	/* before any data record */
 	bool refused;		/* an ICMP error came back: it may have missed the last templates */
 	uint64_t templates_ms;	/* when they were last sent */
-	uint32_t last_events;	/* of the message sent last */
+	uint32_t last_events;	/* in the last message sent */
 	uint64_t complained_ms; /* 0: never, or the trouble is over */
 	uint64_t complained_us; /* the same by CLOCK_MONOTONIC */
 	struct error complaint;
@@ -54,7 +54,7 @@ struct ipfix_collector {
 };
 
 struct ipfix_transport_ops {
-	/* A connection carries the messages: templates are sent once on each, and what waits survives its loss. */
+	/* Messages go over a connection: templates are sent once on each, and queued messages survive its loss. */
 	bool is_stream;
 
 	/* Begins to send: connects, if the transport has connections. */
@@ -78,7 +78,7 @@ struct ipfix_transport_ops {
 
 extern const struct ipfix_transport_ops ipfix_udp, ipfix_tcp;
 
-/* Accounts for messages sent and lost. */
+/* Count messages sent and lost. */
 void ipfix_collector_sent(struct ipfix_collector *c, uint16_t events);
 void ipfix_collector_lost(struct ipfix_collector *c, uint32_t records, uint64_t events);
 

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Messages to a collector by UDP (RFC 7011 section 10.3): a datagram each, queued only while the socket has no room. */
+/*
+ * Messages to a collector over UDP (RFC 7011 section 10.3): one datagram each, queued only while the socket has no
+ * room.
+ */
 #include <errno.h>
 #include <string.h>
 
 #include "ipfix/transport.h"
 
-/* Takes note of an ICMP error: the latest message at least was in vain. */
+/* Notes an ICMP error: at least the last message did not arrive. */
 static void note_refusal(struct ipfix_collector *c)
 {
 	if (!c->socket.refused)
 		return;
 	c->socket.refused = false;
 	c->refused = true;
-	/* It counts in the sequence already. */
+	/* The sequence number counts it already. */
 	ipfix_collector_lost(c, 0, c->last_events);
 	c->last_events = 0;
 	ipfix_collector_complain(c, "refuses messages, nothing seems to listen there");
@@ -29,7 +32,7 @@ static bool no_room(int r)
 	return r == -EAGAIN || r == -ENOBUFS;
 }
 
-/* Stamps and sends; the sequence moves on where that was done. */
+/* Stamps and sends; advances the sequence number on success. */
 static int transmit(struct ipfix_collector *c, uint8_t *octets, uint16_t length, uint32_t skipped, uint16_t records)
 {
 	int r;
@@ -40,7 +43,7 @@ static int transmit(struct ipfix_collector *c, uint8_t *octets, uint16_t length,
 	if (!r)
 		c->sequence += skipped + records;
 	else if (!c->socket.connected)
-		/* Connected again, it may have another source, a stranger to the collector. */
+		/* After connecting again the source may differ, and the collector would not know its templates. */
 		c->templates_due = true;
 	return r;
 }
@@ -56,7 +59,7 @@ static void drain(struct ipfix_collector *c)
 		if (no_room(r))
 			return;
 		if (r) {
-			/* Those behind it come after a gap of as many. */
+			/* Leaves a gap in the sequence numbers. */
 			c->sequence += e->skipped + e->records;
 			ipfix_collector_lost(c, 0, e->events);
 			ipfix_collector_complain(c, strerror(-r));

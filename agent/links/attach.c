@@ -24,7 +24,7 @@ int attach_note(struct netlink *n, const struct link *l, const struct datapath *
 		if (before.xdp < 0)
 			return before.xdp;
 	}
-	/* One of another layout is pinned nowhere here; its successor stays in its place then. */
+	/* A program of another layout is not pinned here, so its successor stays in place. */
 	before.had_tc = tc;
 	if (tc)
 		before.tc = pinned_program(d->pin_dir, PIN_TC_PROGRAM, tc);

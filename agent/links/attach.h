@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * XDP and tc programs of one interface: attached, replaced in place, detached, with nobody else's ever touched.
+ * Attaches, replaces and detaches the XDP and tc programs of one interface; other programs are never touched.
  *
- * Attached by netlink, not by bpf_link, so that the programs stay when the agent goes.
+ * Programs are attached by netlink, not by bpf_link, so that they stay when the agent ends.
  */
 #ifndef DETNAT_ATTACH_H
 #define DETNAT_ATTACH_H
@@ -14,53 +14,56 @@
 
 enum device_attachment { DEVICE_ABSENT, DEVICE_XDP_NATIVE, DEVICE_XDP_SKB };
 
-/* Refuses a link on which XDP cannot work or must not: 0, or -errno with err naming the link and what to do. */
+/*
+ * Refuses a link on which XDP cannot work or must not be attached: 0, or -errno with err naming the link and what to
+ * do.
+ */
 int xdp_check(const struct link *l, const struct own_programs *own, struct error *err);
 
 /*
- * Has the link run the program fd. Where it does already, in a mode that fits, nothing is done; another program of ours
- * is replaced without a gap, unless the mode must change. l is as link_by_name() just returned it. *ret_native says the
- * mode. -ENODEV: the interface is gone.
+ * Makes the link run the program fd. If it does already, in a suitable mode, nothing is done. Another program of
+ * detnat's is replaced without a gap, unless the mode has to change. l is as link_by_name() just returned it.
+ * *ret_native tells the mode. -ENODEV if the interface is gone.
  */
 int xdp_attach(const struct link *l, int fd, enum xdp_mode mode, const struct own_programs *own, bool *ret_native,
 	       struct error *err);
 
-/* Sets err to why generic XDP cannot stand on a link above `by`, whose GRO is on; returns -EOPNOTSUPP. */
+/* Sets err to the reason why generic XDP cannot be used on a link above `by`, whose GRO is on; returns -EOPNOTSUPP. */
 int xdp_refuse_merged(const struct link *l, const struct link *by, struct error *err);
 
-/* Takes off what is ours, if it is. 0 or -errno. */
+/* Detaches the program if it is detnat's. 0 or -errno. */
 int xdp_detach(const struct link *l, const struct own_programs *own);
 
-/* Where the filter stands: `tc filter show dev NAME egress` shows it as pref 215 handle 0x1. */
+/* The filter's place: `tc filter show dev NAME egress` shows it as pref 215 handle 0x1. */
 #define TC_PRIORITY 215U
 #define TC_HANDLE   1U
 
 /*
- * Has the link run the program fd at its egress, in place of an earlier one of ours. *ret_made_clsact is set where the
- * clsact qdisc had to be made, else left alone.
+ * Makes the link run the program fd at its egress, in place of an earlier one of detnat's. Sets *ret_made_clsact if the
+ * clsact qdisc had to be created, else leaves it unchanged.
  */
 int tc_attach(struct netlink *n, const struct link *l, int fd, bool *ret_made_clsact, struct error *err);
 
-/* Id of our program at the link's egress, 0 where there is none. */
+/* Id of detnat's program at the link's egress, 0 if there is none. */
 uint32_t tc_attached(struct netlink *n, uint32_t ifindex);
 
-/* Takes off our filter, and the clsact qdisc where made_clsact says that it is ours and nothing else hangs in it. */
+/* Detaches detnat's filter; with made_clsact also the clsact qdisc, if nothing else is attached to it. */
 int tc_detach(struct netlink *n, uint32_t ifindex, bool made_clsact);
 
 /* What a link carried before a change. */
 struct attach_before {
-	uint32_t ifindex; /* 0: nothing was noted */
+	uint32_t ifindex; /* 0: not filled in */
 	bool xdp_native;
-	int xdp; /* descriptors, -1 where there was none of ours */
+	int xdp; /* descriptors; -1: no program of detnat's */
 	int tc;
-	bool had_tc; /* there was a tc program of ours, even where tc is -1 */
+	bool had_tc; /* there was a tc program of detnat's, even if tc is -1 */
 	struct device record;
 };
 
 int attach_note(struct netlink *n, const struct link *l, const struct datapath *d, const struct own_programs *own,
 		struct attach_before *ret);
 
-/* Makes the link carry again what was noted; made_clsact as in tc_detach(), of what was made since. */
+/* Restores what the link carried; made_clsact as for tc_detach(), since the note was taken. */
 void attach_restore(struct netlink *n, struct datapath *d, const struct attach_before *before,
 		    const struct own_programs *own, bool made_clsact);
 void attach_forget(struct attach_before *before);

@@ -11,10 +11,10 @@
 #include "links/attach.h"
 #include "links/kernel_message.h"
 
-/* A filter of cls_bpf. */
+/* A cls_bpf filter. */
 struct filter {
-	uint32_t id;  /* of its program; 0: there is no such filter */
-	bool is_ours; /* by the name that libbpf gave it: that of its program, and its number */
+	uint32_t id;  /* of its program; 0: no such filter */
+	bool is_ours; /* by the name that libbpf gives it: the program's name and id */
 };
 
 static void visit_filter(const struct nlmsghdr *h, void *arg)
@@ -37,7 +37,7 @@ static void visit_filter(const struct nlmsghdr *h, void *arg)
 	}
 }
 
-/* What stands at our place, whosever it is. */
+/* Any filter in detnat's place. */
 static struct filter query(struct netlink *n, uint32_t ifindex)
 {
 	struct nlmsghdr *h = netlink_request(n, RTM_GETTFILTER, 0, sizeof(struct tcmsg));
@@ -75,7 +75,7 @@ static void visit_qdisc(const struct nlmsghdr *h, void *arg)
 	const struct nlattr *attr[TCA_KIND + 1];
 	struct tcmsg *wanted = arg;
 
-	/* Other interfaces' come too. */
+	/* The dump also contains other interfaces. */
 	if (h->nlmsg_type != RTM_NEWQDISC || tc->tcm_ifindex != wanted->tcm_ifindex || tc->tcm_parent != TC_H_CLSACT)
 		return;
 	netlink_attributes(h, sizeof(*tc), attr, ARRAY_SIZE(attr));
@@ -84,8 +84,8 @@ static void visit_qdisc(const struct nlmsghdr *h, void *arg)
 }
 
 /*
- * An `ingress` qdisc stands where clsact would. The kernel lets a filter for egress be added to it all the same, and
- * runs it at the ingress.
+ * An `ingress` qdisc is in clsact's place. The kernel would still accept an egress filter there, and run it at the
+ * ingress.
  */
 static bool has_ingress_qdisc(struct netlink *n, uint32_t ifindex)
 {
@@ -150,7 +150,7 @@ static void visit_filters(const struct nlmsghdr *h, void *arg)
 		*(bool *)arg = true;
 }
 
-/* Whether any filter hangs in the clsact qdisc; also where that cannot be told. */
+/* Whether the clsact qdisc has any filter; true if unknown. */
 static bool clsact_in_use(struct netlink *n, uint32_t ifindex)
 {
 	static const uint32_t sides[] = { TC_H_MIN_INGRESS, TC_H_MIN_EGRESS };

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "host/stacking.h"
 
-/* "?" where the kernel shows it only to CAP_SYS_ADMIN. */
+/* "?" if the kernel shows the name only to CAP_SYS_ADMIN. */
 static const char *program_name(uint32_t id, char text[static BPF_OBJ_NAME_LEN])
 {
 	struct bpf_prog_info info = { 0 };
@@ -93,7 +93,7 @@ static uint32_t mode_flag(bool native)
 	return native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
 }
 
-/* Puts fd (-1: nothing) in the place of the program of this id, and only of it; 0: of none. */
+/* Puts fd (-1: nothing) in place of the program with this id, and only of that one; 0: of none. */
 static int exchange(const struct own_programs *own, uint32_t ifindex, bool native, uint32_t old_id, int fd)
 {
 	if (!old_id)
@@ -124,7 +124,7 @@ int xdp_refuse_merged(const struct link *l, const struct link *by, struct error 
 			 link_is_vlan(l) ? ", or leave tags to XDP, 'ethtool -K … rx-vlan-hw-parse off'" : "");
 }
 
-/* The same for a link of which native XDP was hoped for. */
+/* The same for a link that should have got native XDP. */
 static int check_merged(const struct link *l, struct error *err)
 {
 	_cleanup_free_ struct link *links = NULL;
@@ -142,7 +142,7 @@ static int check_merged(const struct link *l, struct error *err)
 	return by ? xdp_refuse_merged(l, by, err) : 0;
 }
 
-/* Attaches to a link that carries nothing. */
+/* Attaches to a link that carries no program. */
 static int attach_afresh(const struct own_programs *own, const struct link *l, int fd, enum xdp_mode mode,
 			 bool *ret_native, struct error *err)
 {
@@ -169,8 +169,10 @@ static int attach_afresh(const struct own_programs *own, const struct link *l, i
 	return 0;
 }
 
-/* The kernel runs native or generic, not both: the old program has to go first, and comes back where the new one is
- * refused. */
+/*
+ * The kernel runs either native or generic XDP: the old program is detached first, and restored if the new one is
+ * refused.
+ */
 static int change_mode(const struct own_programs *own, const struct link *l, int fd, enum xdp_mode mode,
 		       bool *ret_native, struct error *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which interfaces carry the programs of a datapath, told without an agent. */
+/* Which interfaces carry the programs of a datapath, found without a running agent. */
 #ifndef DETNAT_CARRIERS_H
 #define DETNAT_CARRIERS_H
 
@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 /*
- * Indexes of the interfaces of this namespace that have a role in what is pinned under a pin path, and carry what the
- * role wants: XDP, or a carrier that has it, and at the egress of an outside interface tc. The caller frees *ret. 0 or
- * -errno.
+ * Indexes of this namespace's interfaces that have a role in the datapath pinned under a pin path and carry what the
+ * role needs: XDP, on the interface or on its carrier, and tc at the egress of an outside interface. The caller frees
+ * *ret. 0 or -errno.
  */
 int carriers_find(const char *pin_path, uint32_t **ret, size_t *ret_n);
 

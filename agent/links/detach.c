@@ -23,7 +23,7 @@ int detach_datapath(struct datapath *d, const char *pin_path, struct error *err)
 	return r;
 }
 
-/* The interfaces went with their network namespace; those of this one are others'. */
+/* The interfaces went with their network namespace; those here are different ones. */
 static int detach_pins(struct datapath *d, const char *pin_path, struct error *err)
 {
 	int r = datapath_unpin(pin_path, err);
@@ -35,7 +35,7 @@ static int detach_pins(struct datapath *d, const char *pin_path, struct error *e
 	return r;
 }
 
-/* Whether an interface carries a program that was a datapath's before its pins went, with their mount or by hand. */
+/* Whether an interface carries a program of a datapath whose pins are gone, by hand or with their mount. */
 static bool any_orphan(void)
 {
 	_cleanup_netlink_ struct netlink *n = NULL;
@@ -66,8 +66,10 @@ int detach_pinned(const char *pin_path, bool *ret_found, struct error *err)
 		return gone ? detach_pins(&d, pin_path, err) : detach_datapath(&d, pin_path, err);
 	if (r != -ENOENT)
 		return r;
-	/* Without the sign of an orphan nothing is touched: the pin path may be wrong, and the datapath well under
-	 * another. */
+	/*
+	 * Nothing is touched unless it is recognised as an orphan: the pin path may be wrong, and the datapath intact
+	 * under another.
+	 */
 	if (!any_orphan())
 		return 0;
 	*ret_found = true;

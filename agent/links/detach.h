@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The end of a datapath: off the interfaces, off the routes, and no pin left. */
+/* Removes a datapath: from the interfaces, from the routes, and its pins. */
 #ifndef DETNAT_DETACH_H
 #define DETNAT_DETACH_H
 
 #include "datapath/datapath.h"
 
-/* Detaches d and removes what is pinned under the pin path; d is closed in any case. */
+/* Detaches d and removes its pins under the pin path; closes d in any case. */
 int detach_datapath(struct datapath *d, const char *pin_path, struct error *err);
 
 /*
- * The same for whatever is found under a pin path, for --detach; programs whose pins are gone go, too. *ret_found:
- * whether there was anything. -EBUSY where an agent runs.
+ * The same for whatever is found under a pin path, for --detach, including programs whose pins are gone. *ret_found:
+ * whether there was anything. -EBUSY if an agent is running.
  */
 int detach_pinned(const char *pin_path, bool *ret_found, struct error *err);
 
-/* Takes the guard away, last, so that what is detached half way stays shut. *ret_found: whether there was one. */
+/* Removes the guard, last, so that a partial detach stays shut. *ret_found: whether there was one. */
 int detach_guard(const char *pin_path, bool *ret_found, struct error *err);
 
 #endif

@@ -9,11 +9,10 @@
 #include "base/log.h"
 #include "links/routes.h"
 
-/* How long to wait after notifications were lost before everything is read: while a storm lasts, that would lose more.
- */
+/* How long to wait after lost notifications before everything is read again; reading during a storm would lose more. */
 #define LOST_PAUSE_MS 200
 
-/* Notifications tell of every change; this is for those that never came. */
+/* Every change is notified; this is for notifications that got lost. */
 #define RESYNC_S 30U
 
 static void on_sync(evutil_socket_t fd, short what, void *arg)
@@ -56,7 +55,7 @@ static void on_alarm(uint32_t ifindex, void *arg)
 	}
 }
 
-/* Has what concerns an interface of ours looked at; name may be NULL. */
+/* Schedules a look at the interface with that index or name; name may be NULL. */
 static void mark(struct devices *v, int ifindex, const char *name, unsigned delay_ms)
 {
 	for (size_t k = 0; k < v->interfaces.count; k++) {
@@ -78,7 +77,7 @@ static void on_link(struct devices *v, const struct nlmsghdr *h)
 	netlink_attributes(h, sizeof(*info), attr, ARRAY_SIZE(attr));
 	monitor_raise_epoch(v->monitor);
 	mark(v, info->ifi_index, attr[IFLA_IFNAME] ? mnl_attr_get_str(attr[IFLA_IFNAME]) : NULL, 0);
-	/* A port joins, or leaves, a bond. */
+	/* A port has joined or left a bond. */
 	if (attr[IFLA_MASTER] && mnl_attr_get_payload_len(attr[IFLA_MASTER]) >= sizeof(uint32_t))
 		mark(v, (int)mnl_attr_get_u32(attr[IFLA_MASTER]), NULL, 0);
 	if (record && record->master)
@@ -177,7 +176,7 @@ int devices_new(struct event_base *base, struct datapath *d, struct guard *guard
 		r = -ENOMEM;
 	if (!r)
 		r = netlink_new(&v->netlink);
-	/* Notifications first, so that nothing changes unseen between reading and listening. */
+	/* Subscribe before reading, so that no change goes unseen in between. */
 	if (!r)
 		r = monitor_new(base, d, &(struct monitor_handlers){ .message = on_message, .lost = on_lost, .arg = v },
 				&v->monitor);

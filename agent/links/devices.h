@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Interfaces: attach and detach XDP and tc, follow them as they come and go, and keep the datapath's device records,
- * the blackhole routes of pool addresses and the epoch true to the kernel (rtnetlink).
+ * The machine's interfaces and routing as they change: attaches and detaches XDP and tc, follows interfaces as they
+ * come and go, and keeps the datapath's device records, the blackhole routes for pool addresses and the epoch up to
+ * date (rtnetlink).
  */
 #ifndef DETNAT_DEVICES_H
 #define DETNAT_DEVICES_H
@@ -16,35 +17,40 @@
 
 struct devices;
 
-/* guard: is told which interfaces carry their programs, before any goes off and after it is on. */
+/* guard: it is told which interfaces carry their programs, before one is detached and after one is attached. */
 int devices_new(struct event_base *base, struct datapath *d, struct guard *guard, struct devices **ret,
 		struct error *err);
-void devices_free(struct devices *v); /* leaves everything attached */
+void devices_free(struct devices *v); /* keeps everything attached */
 
 /*
- * Makes what is attached equal to the interfaces of the configuration, and the blackhole routes equal to its outside
- * prefixes. What is right already is left alone. On failure what was changed is changed back.
+ * Makes the attached programs match the interfaces of the configuration, and the blackhole routes its outside prefixes.
+ * Whatever is right already is left alone. On failure every change is undone.
  */
 int devices_apply(struct devices *v, const struct config *c, struct error *err);
 
-/* In these, name is that of the configuration. An interface is followed by its index, so its link may have another. */
+/*
+ * In these, `name` is the one in the configuration. An interface is followed by its index, so its link may have been
+ * renamed.
+ */
 enum device_attachment devices_attachment(const struct devices *v, const char *name);
 bool devices_shared(const struct devices *v, const char *name);		  /* under libxdp's dispatcher */
-const char *devices_link_name(const struct devices *v, const char *name); /* as it is called now; NULL: absent */
+const char *devices_link_name(const struct devices *v, const char *name); /* its present name; NULL: absent */
 
-/* What an operator should know of it, NULL: nothing; and whether that keeps packets from being translated. */
+/*
+ * What an operator should know about an interface, or NULL. *ret_grave: whether it keeps packets from being translated.
+ */
 const char *devices_problem(const struct devices *v, const char *name, bool *ret_grave);
 
-/* The name in the configuration of an interface that is called so now, or NULL. */
+/* The configured name of the interface that has this name now, or NULL. */
 const char *devices_configured_name(const struct devices *v, const char *link_name);
 
-/* Refuses a configuration that names a link twice: by the name that it had when it was attached, and by its new one. */
+/* Refuses a configuration that names a link twice: by the name it had when attached, and by its new one. */
 int devices_check_names(const struct devices *v, const struct config *c, struct error *err);
 
 /*
- * Compares what is attached, the datapath's records of interfaces, and the blackhole routes with what should be there,
- * and adds what differs to the findings (base/findings.h). repair: has it mended first. 1: changes have not been taken
- * notice of yet, ask again; 0, or -errno.
+ * Compares the attached programs, the datapath's records of interfaces and the blackhole routes with what they should
+ * be, and adds differences to the findings. repair: also repairs them. 1 if changes are still to be processed, so ask
+ * again; 0; or -errno.
  */
 struct findings;
 int devices_audit(struct devices *v, bool repair, struct findings *findings, size_t *ret_interfaces,
@@ -53,7 +59,7 @@ int devices_audit(struct devices *v, bool repair, struct findings *findings, siz
 /* Asks the kernel to resolve the neighbour of an address on an interface (EVENT_RESOLVE). */
 void devices_resolve(struct devices *v, int family, const void *addr, uint32_t ifindex);
 
-/* An interface with a role whose link is there, as long as nothing changes. */
+/* A present interface with a role; valid until the next event. */
 struct device_view {
 	const char *name;
 	const char *link_name;
@@ -62,36 +68,32 @@ struct device_view {
 	enum device_attachment attachment;
 };
 
-/* The next of them; *position begins at 0. False: there are no more. */
+/* Returns the next one; *position starts at 0. False if there are no more. */
 bool devices_next(const struct devices *v, size_t *position, struct device_view *ret);
 
-/* What routes depend on. By more than XDP can ask of, the kernel has to forward all. */
+/* What routing decisions depend on. If on more than XDP can look up, the kernel must forward everything. */
 enum routing devices_routing(const struct devices *v);
 
-/* Whether routes have an `mtu`, which the datapath then finds in the map route_mtus. */
+/* Whether routes have an `mtu`; the datapath then finds it in the map route_mtus. */
 bool devices_route_mtus(const struct devices *v);
 
-/* The reverse-path filters of a configuration's interfaces, as they are now. */
+/* The present reverse-path filters of a configuration's interfaces. */
 struct rp_summary devices_rp_filters(const struct devices *v, const struct config *c);
 
-/*
- * Has a function called, from the event loop, whenever one of these three says other than what the programs were
- * loaded for.
- */
+/* Calls a function from the event loop whenever one of these three differs from what the programs were loaded for. */
 typedef void (*devices_notify)(void *arg);
 void devices_on_routing_change(struct devices *v, devices_notify changed, void *arg);
 
-/* The same whenever what devices_next() tells may have changed, as soon as it has. */
+/* Calls a function as soon as the result of devices_next() may have changed. */
 void devices_on_attachment_change(struct devices *v, devices_notify changed, void *arg);
 
 /*
- * Refuses interfaces that XDP cannot or must not be attached to (no Ethernet, somebody else's program, an index beyond
- * the tables); those that do not exist are passed over. Changes nothing. For -t, and called by devices_apply() for
- * itself.
+ * Refuses interfaces that XDP cannot or must not be attached to (not Ethernet, another program, an index beyond the
+ * tables); missing interfaces are skipped. Changes nothing. For -t; devices_apply() checks by itself.
  */
 int devices_check(const struct config *c, struct error *err);
 
-/* Detaches everything that belongs to the datapath pinned in d, blackhole routes included; for --detach. */
+/* Detaches everything that belongs to the datapath pinned in d, including blackhole routes; for --detach. */
 int devices_detach_all(struct datapath *d, struct error *err);
 
 #endif

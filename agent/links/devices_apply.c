@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Makes the machine's interfaces equal to the configuration, whole or not at all. */
+/* Makes the machine's interfaces match the configuration, all or nothing. */
 #include <errno.h>
 #include <limits.h>
 #include <linux/if_link.h>
@@ -78,8 +78,8 @@ static int step_xdp(struct devices *v, struct interface *i, enum xdp_mode mode, 
 }
 
 /*
- * All records first, then tc, then XDP: what XDP hands up to be translated at the egress must find somebody there. An
- * interface that vanishes under way is absent, which is no failure.
+ * All records first, then tc, then XDP: the tc program must be in place before XDP passes packets on to be translated
+ * at the egress. An interface that vanishes meanwhile counts as absent, which is not a failure.
  */
 static int attach_all(struct devices *v, struct interfaces *all, enum xdp_mode mode, struct error *err)
 {
@@ -147,14 +147,13 @@ static bool is_recorded(const struct device *d)
 	return d->roles || d->lower;
 }
 
-/* Whether a record is that of a port whose bond is in the list: devices_record_ports() sees to those. */
+/* Whether a record is that of a port whose bond is in the list; devices_record_ports() maintains those. */
 static bool is_port_of_any(const struct interfaces *all, const struct device *d)
 {
 	return d->master && interfaces_find_index(all, d->master);
 }
 
-/* Whether a link carries something of this datapath: there may be others, with a pin path and interfaces of their own.
- */
+/* Whether a link carries anything of this datapath; other datapaths have their own pin paths and interfaces. */
 static bool is_ours(const struct datapath *d, const struct own_programs *own, const struct link *l)
 {
 	if (d->device && l->ifindex < MAX_IFINDEX && is_recorded(&d->device[l->ifindex]))
@@ -175,8 +174,9 @@ static int compare_height(const void *a, const void *b)
 }
 
 /*
- * What of the links carries something of this datapath and is not in the list (NULL: all of it), the top of a stack
- * first: the kernel changes no XDP program below an interface that has one. The caller frees *ret. 0 or -ENOMEM.
+ * Finds the links that carry something of this datapath and are not in the list (NULL: all links). Upper interfaces
+ * come first, because the kernel refuses to change an XDP program below an interface that has one. The caller frees
+ * *ret. 0 or -ENOMEM.
  */
 static int find_others(const struct datapath *d, const struct own_programs *own, const struct link_list *links,
 		       const struct interfaces *all, struct standing **ret, size_t *ret_count)
@@ -201,7 +201,7 @@ static int find_others(const struct datapath *d, const struct own_programs *own,
 	return 0;
 }
 
-/* Reads the kernel's links, and finds the others among them. *ret_read holds the links, for the caller to free. */
+/* Reads the kernel's links and finds the others among them. The caller frees *ret_read, which holds the links. */
 static int read_others(const struct devices *v, const struct interfaces *all, struct link **ret_read,
 		       struct link_list *ret_links, struct standing **ret, size_t *ret_count)
 {
@@ -211,7 +211,7 @@ static int read_others(const struct devices *v, const struct interfaces *all, st
 	return r ? r : find_others(v->datapath, &v->own, ret_links, all, ret, ret_count);
 }
 
-/* Refuses what would leave a program on an interface that is taken out, as one above keeps its own. */
+/* Refuses to take out an interface that would keep its program because an upper one keeps its own. */
 static int check_others(struct devices *v, const struct interfaces *all, struct error *err)
 {
 	_cleanup_free_ struct link *read = NULL;
@@ -239,7 +239,7 @@ static int check_others(struct devices *v, const struct interfaces *all, struct 
 	return 0;
 }
 
-/* The new configuration runs already, so failures here are told but change nothing. */
+/* The new configuration is already running, so failures are only logged. */
 static void detach_others(struct devices *v, const struct interfaces *all)
 {
 	_cleanup_free_ struct link *read = NULL;
@@ -260,7 +260,7 @@ static void detach_others(struct devices *v, const struct interfaces *all)
 		else
 			log_info("%s: detached", l->name);
 	}
-	/* Records of interfaces that are gone, of an earlier agent's time. */
+	/* Records that an earlier agent left of interfaces that are gone. */
 	for (uint32_t ifindex = 1; ifindex < MAX_IFINDEX; ifindex++)
 		if (is_recorded(&v->datapath->device[ifindex]) && !interfaces_find_index(all, ifindex) &&
 		    !is_port_of_any(all, &v->datapath->device[ifindex])) {
@@ -316,19 +316,19 @@ static void start(struct devices *v, struct interfaces *all)
 	}
 }
 
-/* Makes the interfaces those of the list, which becomes v's; prefixes NULL: those that v has. */
+/* Switches to the interfaces of the list, which becomes v's; prefixes NULL: v's own. */
 static int apply(struct devices *v, struct interfaces *all, enum xdp_mode mode, struct prefix *prefixes,
 		 size_t n_prefixes, struct error *err)
 {
 	int r = check_all(all, &v->own, err);
 
-	/* A start tells what stays, and goes on. */
+	/* A start logs what stays attached, and continues. */
 	if (!r && v->applied)
 		r = check_others(v, all, err);
 	if (!r) {
 		devices_shut_guard(v, all);
 		r = change(v, all, mode, prefixes ? prefixes : v->prefixes, n_prefixes, err);
-		/* Open again where the change was undone; of a first start nothing was. */
+		/* Reopen if the change was undone; a first start had nothing open. */
 		if (!r || v->applied)
 			devices_open_guard(v, r ? &v->interfaces : all);
 	}
@@ -374,7 +374,7 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 	v->prefixes = prefixes;
 	v->n_prefixes = c->n_mappings;
 	v->applied = true;
-	/* Names that do not fit their links are told of there. */
+	/* devices_sync() logs names that do not fit their links. */
 	devices_mark_all(v);
 	devices_schedule_sync(v, 0);
 	return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is attached and recorded, and the blackhole routes, against what should be there. */
+/* Compares attached programs, records and blackhole routes with what they should be. */
 #include <errno.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "links/routes.h"
 #include "base/findings.h"
 
-/* Programs of one interface, and its record. */
+/* The programs and the record of one interface. */
 static void audit_interface(const struct devices *v, const struct interface *i, const struct link *l,
 			    struct findings *f)
 {
@@ -62,7 +62,7 @@ static int audit(struct devices *v, struct findings *f, size_t *ret_interfaces)
 	return r ? r : routes_compare(v->netlink, v->prefixes, v->n_prefixes, audit_routes_missing, f);
 }
 
-/* Something is still to be looked at that the kernel has told of. */
+/* Whether notified changes are still to be processed. */
 static bool unsettled(const struct devices *v)
 {
 	for (size_t k = 0; k < v->interfaces.count; k++)
@@ -84,7 +84,7 @@ int devices_audit(struct devices *v, bool repair, struct findings *findings, siz
 	if (r || !repair || findings->n == before)
 		return r;
 
-	/* What the agent does at each notification mends all of it. */
+	/* The usual reaction to a notification repairs everything. */
 	struct findings after = { 0 };
 
 	devices_mark_all(v);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Steps on the interfaces that the agent follows: records, the guard, attaching, losing one. */
+/* Acts on the interfaces that the agent follows: their records, the guard, attaching, losing one. */
 #include <errno.h>
 #include <string.h>
 
@@ -17,7 +17,7 @@ void devices_schedule_sync(struct devices *v, unsigned ms)
 	const struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
 	struct timeval now, due;
 
-	/* An earlier appointment stands. */
+	/* An earlier time stands. */
 	event_base_gettimeofday_cached(event_get_base(v->sync), &now);
 	evutil_timeradd(&now, &delay, &now);
 	if (event_pending(v->sync, EV_TIMEOUT, &due) && evutil_timercmp(&due, &now, <))
@@ -25,7 +25,7 @@ void devices_schedule_sync(struct devices *v, unsigned ms)
 	event_add(v->sync, &delay);
 }
 
-/* XDP is what others take off, or what is missing on a link that came back. */
+/* Other programs may detach XDP, and an interface that is recreated lacks it. */
 bool devices_is_attached(const struct devices *v, const struct interface *i, const struct link *l)
 {
 	const struct datapath *d = v->datapath;
@@ -65,7 +65,7 @@ void devices_record(struct devices *v, struct interfaces *all)
 	for (size_t k = 0; k < all->count; k++) {
 		struct interface *i = &all->list[k];
 
-		/* One beyond the tables is not attached, and was complained of. */
+		/* An index beyond the tables is not attached, and was logged. */
 		if (!i->link.ifindex || i->link.ifindex >= MAX_IFINDEX)
 			continue;
 		if (!r)
@@ -140,13 +140,13 @@ int devices_attach_xdp(struct devices *v, struct interface *i, enum xdp_mode mod
 	int r = -EAGAIN;
 
 	i->attached_s = monotonic_s();
-	/* Its frames are seen below. */
+	/* Its carrier sees its frames. */
 	if (i->carrier)
 		return xdp_detach(&i->link, &v->own);
-	/* A bond sees the tags of frames only where XDP runs on its ports. */
+	/* A bond sees the tags of frames only if XDP runs on its ports. */
 	if (i->carrying && link_is_stacked(&i->link))
 		mode = XDP_MODE_NATIVE;
-	/* Generic was asked for until now; whether native is to be had only a trial tells. */
+	/* Generic XDP was configured until now; only a try shows whether native XDP works. */
 	if (v->applied && v->mode == XDP_MODE_SKB && mode == XDP_MODE_AUTO)
 		r = xdp_attach(&i->link, fd, XDP_MODE_NATIVE, &v->own, &native, NULL);
 	if (r && r != -ENODEV)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Ports of bonds. A bond that runs XDP natively has its ports run the program, which then sees frames as received by
- * the port. So each port has the record of its bond, with the bond's index, by which the kernel routes.
+ * Ports of bonds. If a bond runs XDP natively, its ports run the program, which then sees frames as received by the
+ * port. So each port has the record of its bond, including the bond's index, which the kernel uses for routing.
  */
 #include <string.h>
 
 #include "links/devices_private.h"
 
-/* Whether frames of a link are seen as those of a bond of the list, which is returned, or NULL. */
+/* The bond in the list that the frames of a link belong to, or NULL. */
 static const struct interface *bond_of(const struct interfaces *all, const struct link *l)
 {
 	const struct interface *bond = l->master ? interfaces_find_index(all, l->master) : NULL;
@@ -26,7 +26,7 @@ static bool any_bond(const struct interfaces *all)
 	return false;
 }
 
-/* Clears the records of those that were ports and are none any more. */
+/* Clears the records of former ports. */
 static bool forget_others(struct devices *v, const struct interfaces *all, const struct link_list *links)
 {
 	static const struct device none;
@@ -41,7 +41,7 @@ static bool forget_others(struct devices *v, const struct interfaces *all, const
 	return changed;
 }
 
-/* Those that an earlier agent recorded. */
+/* Ports that an earlier agent recorded. */
 static void read_ports(struct devices *v)
 {
 	size_t count = 0;

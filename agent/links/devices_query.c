@@ -42,7 +42,7 @@ const char *devices_problem(const struct devices *v, const char *name, bool *ret
 		return NULL;
 	if (i->problem[0])
 		return i->problem;
-	/* It begins with the name that it is about. */
+	/* The text begins with the name of its interface. */
 	if (!strncmp(v->plan_problem, name, length) && v->plan_problem[length] == ':')
 		return v->plan_problem;
 	*ret_grave = false;

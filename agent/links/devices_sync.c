@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Brings interfaces, records, routes and settings in line with the machine as it now is. */
+/* Updates interfaces, records, routes and settings to match the present state of the machine. */
 #include <errno.h>
 #include <linux/if_link.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "links/routes.h"
 #include "base/trouble.h"
 
-/* What somebody else takes off is put back, but no more often, as that somebody may be as stubborn. */
+/* Programs that were detached by others are attached again, but not more often than this, in case the others insist. */
 #define REPAIR_S 5U
 
 static void complain(struct devices *v, struct interface *i, const struct error *err)
@@ -65,8 +65,8 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 }
 
 /*
- * Reads the link of an interface: the one that it was, under whatever name, else the one that has its name now. 0;
- * -ENODEV where there is none, or -errno.
+ * Reads the link of an interface: the same link as before, even if renamed, else the one that has its name now. 0;
+ * -ENODEV if there is none; or -errno.
  */
 static int read_link(struct devices *v, struct interface *i, struct link *ret)
 {
@@ -79,7 +79,7 @@ static int read_link(struct devices *v, struct interface *i, struct link *ret)
 		log_warning("%s: the interface is gone; waiting for one of that name", i->name);
 		devices_lost(v, i);
 	}
-	/* Those below VLAN interfaces have no name in the configuration. */
+	/* Interfaces below VLAN interfaces are not named in the configuration. */
 	if (!r && i->hidden)
 		memcpy(i->name, ret->name, sizeof(i->name));
 	if (r || strcmp(ret->name, i->name))
@@ -95,7 +95,7 @@ static int read_link(struct devices *v, struct interface *i, struct link *ret)
 	return 0;
 }
 
-/* Whether an interface came back that stands on others, which is attached where the plan says. */
+/* True if a stacked interface has come back, which is attached according to the plan. */
 static bool sync_interface(struct devices *v, struct interface *i)
 {
 	bool returned, was_up = i->link.flags & IFF_RUNNING, came_up;
@@ -124,7 +124,10 @@ static bool sync_interface(struct devices *v, struct interface *i)
 	return false;
 }
 
-/* What stands on what may be another by now, may need another interface to carry programs, or may not work any more. */
+/*
+ * What the interfaces are stacked on may have changed: another one may have to carry programs, or the plan may have
+ * become impossible.
+ */
 static void sync_plan(struct devices *v)
 {
 	struct error err;
@@ -169,7 +172,7 @@ static void read_routing(struct devices *v)
 		log_warning("the routes' MTUs cannot be read: %s", strerror(-r));
 }
 
-/* Rules, reverse-path filters and whether routes limit packets are built into the programs. */
+/* Rules, reverse-path filters and whether routes have MTUs are built into the programs. */
 static void sync_routing(struct devices *v)
 {
 	const struct settings *s = &v->datapath->settings;
@@ -187,7 +190,7 @@ static void sync_routing(struct devices *v)
 		v->routing_changed(v->routing_changed_arg);
 }
 
-/* Has `status` lead to what 'interface list' says of each. */
+/* Makes `status` refer to 'interface list', which says what is wrong with each interface. */
 static void tell_trouble(const struct devices *v)
 {
 	char names[256] = "";

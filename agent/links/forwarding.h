@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Whether the kernel forwards what an interface receives (sysctl net.ipv4.conf.NAME.forwarding). */
+/* Whether the kernel forwards packets received by an interface (sysctl net.ipv4.conf.NAME.forwarding). */
 #ifndef DETNAT_FORWARDING_H
 #define DETNAT_FORWARDING_H
 

@@ -36,7 +36,7 @@ bool device_store(struct device *place, const struct device *record)
 		       "four words hold all");
 	memcpy(now, place, sizeof(now));
 	memcpy(wanted, record, sizeof(wanted));
-	/* The word with the roles last: it makes the others count. */
+	/* The word with the roles is stored last: it makes the others take effect. */
 	for (int i = 3; i >= 0; i--) {
 		if (now[i] == wanted[i])
 			continue;
@@ -64,9 +64,9 @@ struct device interface_record_with(const struct interface *i, uint8_t flags)
 }
 
 /*
- * Native XDP hands frames to the driver of the way out, which takes them only if it has native XDP too; generic XDP
- * sends by way of the ordinary queue of any interface. So where the two are mixed, generic interfaces are served by the
- * kernel.
+ * Native XDP passes frames to the driver of the egress interface, which takes them only if it has native XDP too;
+ * generic XDP sends through the ordinary queue of any interface. So if both are in use, the kernel serves the generic
+ * interfaces.
  */
 static bool takes_redirects(const struct interfaces *all, const struct interface *i)
 {
@@ -86,7 +86,7 @@ static uint8_t flags_of(const struct interfaces *all, const struct interface *i)
 
 	if (i->roles && takes_redirects(all, i))
 		flags |= i->carrier ? DEVICE_TAGGED : DEVICE_REDIRECT;
-	/* Generic XDP sends by the kernel's own queues, which take all. */
+	/* Generic XDP sends through the kernel's queues, which take any frame. */
 	if (i->attachment == DEVICE_XDP_SKB)
 		flags |= DEVICE_FRAGS;
 	if (i->attachment == DEVICE_XDP_NATIVE)
@@ -105,7 +105,7 @@ struct device interface_record(const struct interfaces *all, const struct interf
 
 int interface_program(const struct datapath *d, const struct interface *i)
 {
-	/* One without a role has VLAN interfaces; that of the outside does nothing else there. */
+	/* An interface without a role carries VLAN interfaces; the outside program does nothing else there. */
 	return i->roles == DEVICE_INSIDE		 ? d->xdp_inside
 	       : !i->roles || i->roles == DEVICE_OUTSIDE ? d->xdp_outside
 							 : d->xdp_both;

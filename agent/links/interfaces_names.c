@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which link an interface of the configuration is. A name is looked up once, when the interface is first attached; from
- * then on the link is followed by its index, whatever it is called, until it is gone or the configuration does not name
- * it any more. The pinned map `interfaces` remembers the names, so that a later agent follows the same links.
+ * Which link an interface of the configuration is. The name is looked up once, when the interface is first attached;
+ * from then on the link is followed by its index, even if renamed, until it is gone or no longer configured. The pinned
+ * map `interfaces` stores the names, so that a later agent follows the same links.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include "datapath/pinned_map.h"
 
 struct remembered {
-	char name[IFNAMSIZ]; /* as the configuration has it */
+	char name[IFNAMSIZ]; /* as configured */
 };
 
 static const struct pinned_map names_map = {
@@ -65,7 +65,7 @@ void interfaces_choose(const struct config_interface *wanted, size_t n, const st
 	}
 }
 
-/* Whether a link still is the one that was attached: an index may be another link's by now. */
+/* Whether a link is still the one that was attached: its index may have been reused. */
 static bool is_attached_still(const struct link_list *links, const struct link *l, const struct own_programs *own)
 {
 	const struct link *carrier = link_is_vlan(l) ? vlan_carrier(links, l) : NULL;
@@ -139,7 +139,7 @@ bool interface_is_renamed(const struct interface *i)
 	return i->link.ifindex && strcmp(i->link.name, i->name) != 0;
 }
 
-/* other: the link that has the configured name, NULL: none. */
+/* other: another link with the configured name, or NULL. */
 static void describe(const struct interfaces *all, const struct interface *i, const struct link *other, char *text,
 		     size_t size)
 {

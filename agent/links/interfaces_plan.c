@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which interfaces carry programs. XDP stands on the interface below a VLAN interface where it can see the tags there:
- * natively, if the driver can, and before GRO. Else generic XDP stands on the VLAN interface itself.
+ * Decides which interfaces carry programs. XDP for a VLAN interface runs on the interface below it if it can see the
+ * tags there: natively, if the driver supports it, and before GRO. Otherwise generic XDP runs on the VLAN interface
+ * itself.
  */
 #include <errno.h>
 #include <linux/if_ether.h>
@@ -17,7 +18,7 @@ struct plan {
 	struct interfaces all;
 };
 
-/* Adds an interface; l is NULL where it is absent. There is room. */
+/* Adds an interface, for which there is room; l is NULL if it is absent. */
 static struct interface *plan_add(struct plan *p, const char *name, uint8_t roles, const struct link *l)
 {
 	const struct interface *known =
@@ -38,7 +39,7 @@ static struct interface *plan_add(struct plan *p, const char *name, uint8_t role
 	return i;
 }
 
-/* The one of the list, or a new one that is there for a VLAN interface's sake. */
+/* The interface in the list, or a new one added to carry a VLAN interface. */
 static struct interface *plan_below(struct plan *p, const struct link *l)
 {
 	struct interface *i = interfaces_find_index(&p->all, l->ifindex);
@@ -50,7 +51,7 @@ static struct interface *plan_below(struct plan *p, const struct link *l)
 	return i;
 }
 
-/* Why no interface below can carry the VLAN interface; NULL: *ret is the one that can. */
+/* Why no lower interface can carry the VLAN interface; NULL: *ret can. */
 static const char *why_not_below(const struct plan *p, const struct link *vlan, const struct link **ret, char *text,
 				 size_t size)
 {
@@ -76,7 +77,7 @@ static const char *why_not_below(const struct plan *p, const struct link *vlan, 
 	return NULL;
 }
 
-/* The interface with a role to whose XDP the frames of a VLAN interface come without their tags, or NULL. */
+/* The interface with a role whose XDP sees the frames of a VLAN interface without their tags, or NULL. */
 static const struct interface *taken_for(const struct plan *p, const struct link *vlan)
 {
 	const struct link *carrier = vlan_carrier(&p->links, vlan);
@@ -111,7 +112,7 @@ static int plan_vlan(struct plan *p, struct interface *i, struct error *err)
 	return 0;
 }
 
-/* Those that are not of the configuration: their frames are to be the kernel's, but nobody can tell them. */
+/* VLAN interfaces that are not configured: their frames belong to the kernel, but cannot be told apart. */
 static void warn_of_unseen_vlans(const struct plan *p)
 {
 	for (size_t k = 0; k < p->links.count; k++) {
@@ -128,7 +129,7 @@ static void warn_of_unseen_vlans(const struct plan *p)
 	}
 }
 
-/* Generic XDP above interfaces whose GRO is on would break the checksums of what they merge. */
+/* Generic XDP above interfaces with GRO on would break the checksums of merged packets. */
 static int plan_check_merged(const struct plan *p, const struct interface *i, struct error *err)
 {
 	const struct link *by;
@@ -140,8 +141,8 @@ static int plan_check_merged(const struct plan *p, const struct interface *i, st
 }
 
 /*
- * Two of the configuration where the lower one sees the packets of the upper one as its own: what leaves would be
- * translated at both, and what comes in be taken for the lower one's where their MAC addresses are the same.
+ * Two configured interfaces of which the lower one sees the packets of the upper one as its own: outgoing packets would
+ * be translated at both, and incoming ones taken for the lower one's if their MAC addresses are the same.
  */
 static int check_pair(const struct plan *p, const struct interface *upper, const struct interface *lower,
 		      struct error *err)
@@ -196,7 +197,7 @@ int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, s
 	struct plan p = { .known = known, .mode = mode, .links = links };
 	int r;
 
-	/* Each may need two others: two tags are two interfaces below. */
+	/* Each may need two more: two tags mean two interfaces below. */
 	p.all.list = calloc(n_wanted * (1 + MAX_VLAN_TAGS) + 1, sizeof(*p.all.list));
 	if (!p.all.list || !found) {
 		free(p.all.list);

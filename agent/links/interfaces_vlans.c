@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The map `vlans`, by which the datapath knows VLAN interfaces by their tags. */
+/* Maintains the map `vlans`, by which the datapath finds VLAN interfaces by tag. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
 
 #include "links/interfaces.h"
 
-/* The key of an interface's frames; false where none come by it. */
+/* The key for an interface's frames; false if it receives none. */
 static bool key_of(const struct interface *i, struct vlan_key *ret)
 {
 	if (!i->carrier || !(i->link.flags & IFF_UP) || i->link.ifindex >= MAX_IFINDEX)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static libbpf_print_fn_t print_otherwise;
-/* Of this thread: another may be loading programs, whose messages are not ours. */
+/* Per thread: another thread may be loading programs, whose messages are not captured here. */
 static __thread bool listening;
 static char kernel_message[256];
 
@@ -34,7 +34,7 @@ void kernel_message_begin(void)
 {
 	libbpf_print_fn_t before = libbpf_set_print(listen_to_libbpf);
 
-	/* It stays in place; taking it away could undo what another thread has set meanwhile. */
+	/* The function stays set; resetting it could undo what another thread has set meanwhile. */
 	if (before != listen_to_libbpf)
 		print_otherwise = before;
 	kernel_message[0] = '\0';

@@ -11,7 +11,7 @@
 #define RECEIVE_BUFFER (4 << 20)
 #define MESSAGE_BUFFER 65536U
 
-/* Reads in a row, so that a storm of notifications does not keep the event loop from everything else. */
+/* Reads in a row, bounded so that a storm of notifications does not block the event loop. */
 #define READS_AT_ONCE 64
 
 struct monitor {
@@ -19,7 +19,7 @@ struct monitor {
 	struct monitor_handlers handlers;
 	struct mnl_socket *socket;
 	struct event *readable;
-	struct event *quiet; /* pending while the epoch was raised a moment ago */
+	struct event *quiet; /* pending if the epoch was raised recently */
 	bool raise_again;
 	_Alignas(struct nlmsghdr) char buffer[MESSAGE_BUFFER];
 };
@@ -71,7 +71,9 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 			continue;
 		if (r == EAGAIN)
 			return;
-		/* ENOBUFS: more came than the socket holds. ENOSPC: a message larger than the buffer was cut. */
+		/*
+		 * ENOBUFS: more messages than the socket holds. ENOSPC: a message larger than the buffer was cut off.
+		 */
 		log_debug("rtnetlink notifications were lost, reading everything anew");
 		monitor_raise_epoch(m);
 		m->handlers.lost(m->handlers.arg);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * rtnetlink's notifications, and the epoch raised at what they tell: at once at the first of them, then at most once in
- * MONITOR_QUIET_MS, as a routing daemon may bring thousands a second and each raise empties the datapath's caches.
+ * Receives rtnetlink notifications and raises the epoch: at once for the first one, then at most once in
+ * MONITOR_QUIET_MS, because a routing daemon may cause thousands a second and each raise invalidates the datapath's
+ * caches.
  */
 #ifndef DETNAT_MONITOR_H
 #define DETNAT_MONITOR_H
@@ -17,8 +18,7 @@ struct monitor;
 
 struct monitor_handlers {
 	void (*message)(const struct nlmsghdr *h, void *arg);
-	void (*lost)(
-		void *arg); /* notifications were lost: everything has to be read anew; the epoch is raised already */
+	void (*lost)(void *arg); /* notifications were lost: read everything again; the epoch has been raised */
 	void *arg;
 };
 
@@ -26,7 +26,7 @@ int monitor_new(struct event_base *base, struct datapath *d, const struct monito
 		struct monitor **ret);
 void monitor_free(struct monitor *m);
 
-/* Has the epoch raised now or, if that was done within MONITOR_QUIET_MS, at their end. */
+/* Raises the epoch now or, if that was done within MONITOR_QUIET_MS, when they are over. */
 void monitor_raise_epoch(struct monitor *m);
 
 #endif

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "links/neighbours_probe.h"
 
-/* Places in the table of what was last told of a neighbour; two that share one cost but an epoch now and then. */
+/* Size of the table of neighbours as last notified; if two share an entry, that only costs an epoch now and then. */
 #define KNOWN_NEIGHBOURS 16384U
 #define RECENT_RESOLVES	 1024U
 
@@ -27,7 +27,7 @@ struct known {
 struct target {
 	uint32_t ifindex;
 	uint32_t family;
-	uint8_t addr[16]; /* network byte order; of IPv4 the first four */
+	uint8_t addr[16]; /* network byte order; IPv4 uses the first four */
 };
 
 struct recent {
@@ -41,7 +41,7 @@ struct neighbours {
 	struct prober *prober;
 	struct known known[KNOWN_NEIGHBOURS];
 	struct recent recent[RECENT_RESOLVES];
-	uint32_t second; /* of the monotonic clock, that `resolves` counts in */
+	uint32_t second; /* of the monotonic clock; `resolves` counts in it */
 	uint32_t resolves;
 };
 
@@ -89,13 +89,13 @@ static int neighbour_request(struct netlink *n, uint16_t type, uint16_t nlm_flag
 	return netlink_call(n, visit, arg);
 }
 
-/* Has the kernel use the neighbour as if it had a packet for it: resolve it. */
+/* Makes the kernel resolve the neighbour as if it had a packet for it. */
 static void use_neighbour(struct neighbours *v, const struct target *t)
 {
 	uint16_t state = NUD_NONE;
 	int r = neighbour_request(v->netlink, RTM_GETNEIGH, 0, t, visit_state, &state);
 
-	/* NTF_USE would make an ordinary entry of one that the operator made permanent. */
+	/* NTF_USE would turn an operator's permanent entry into an ordinary one. */
 	if (!r && state & (NUD_PERMANENT | NUD_NOARP))
 		return;
 	r = neighbour_request(v->netlink, RTM_NEWNEIGH, NLM_F_CREATE, t, NULL, NULL);
@@ -130,9 +130,9 @@ void neighbours_resolve(struct neighbours *v, int family, const void *addr, uint
 }
 
 /*
- * Enters what was told, and whether it differs from what was known. An entry under resolution had no MAC address just
- * before, so where it was not known nothing has changed; and as a subscriber can make any number of them by asking for
- * addresses that nobody has, they drive no usable one out of the table.
+ * Enters a notification; true if it differs from what was known. An entry being resolved had no MAC address just
+ * before, so if it was unknown nothing has changed. Subscribers can create any number of such entries by sending to
+ * unused addresses, so they must not displace usable ones.
  */
 static bool enter(struct known *known, const struct known *told, bool resolving)
 {
@@ -169,7 +169,7 @@ bool neighbours_changed(struct neighbours *v, const struct nlmsghdr *h)
 	netlink_attributes(h, sizeof(*nd), attr, ARRAY_SIZE(attr));
 	if (!is_ours(v, (uint32_t)nd->ndm_ifindex) || !attr[NDA_DST])
 		return false;
-	memset(&told, 0, sizeof(told)); /* compared as octets, padding included */
+	memset(&told, 0, sizeof(told)); /* compared as octets, including padding */
 	told.ifindex = (uint32_t)nd->ndm_ifindex;
 	size = mnl_attr_get_payload_len(attr[NDA_DST]);
 	memcpy(told.addr, mnl_attr_get_payload(attr[NDA_DST]), size < sizeof(told.addr) ? size : sizeof(told.addr));

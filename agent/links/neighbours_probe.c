@@ -8,19 +8,19 @@
 
 #include "base/log.h"
 
-/* A next hop is in use where XDP has asked for it so many seconds ago at most; it does once a second. */
+/* A next hop is in use if XDP looked it up within this many seconds; it does so once a second. */
 #define USED_S 3U
-/* So much later it is taken out of the map. */
+/* After this long it is removed from the map. */
 #define FORGOTTEN_S 60U
 
-/* A second's probes go out in slices, not in a burst. */
+/* A second's probes are sent in slices, not in a burst. */
 #define SLICE_MS 100
 #define SLICE	 ((PROBE_ROUTERS_S + PROBE_HOSTS_S) * SLICE_MS / 1000U + 1U)
 
-/* Elements of the map read at a time; more than ever share a place in its hash. */
+/* Map elements read at a time; more than one hash bucket ever holds. */
 #define BATCH 1024U
 
-/* Next hops of a kind that are in use, and who of them is next. */
+/* Next hops of one kind that are in use, and which comes next. */
 struct turns {
 	struct next_hop_address *list;
 	size_t count;
@@ -66,7 +66,7 @@ static void visit_state(const struct nlmsghdr *h, void *arg)
 	s->extended = netlink_u32(attr[NDA_FLAGS_EXT]);
 }
 
-/* A request about a neighbour; what else it says is added by the caller. */
+/* The start of a neighbour request; the caller adds the rest. */
 static struct nlmsghdr *request(struct prober *p, uint16_t type, uint16_t flags, const struct next_hop_address *at)
 {
 	struct nlmsghdr *h = netlink_request(p->netlink, type, flags, sizeof(struct ndmsg));
@@ -78,7 +78,7 @@ static struct nlmsghdr *request(struct prober *p, uint16_t type, uint16_t flags,
 	return h;
 }
 
-/* Has the kernel ask a neighbour whether it is still there, in turn; its MAC address is used until it is not. */
+/* Makes the kernel ask a neighbour whether it is still there; its MAC address stays in use until it does not answer. */
 static void probe(struct prober *p, const struct queued *q)
 {
 	uint16_t due = q->router ? NUD_REACHABLE | NUD_STALE | NUD_DELAY : NUD_STALE;
@@ -89,7 +89,7 @@ static void probe(struct prober *p, const struct queued *q)
 
 	request(p, RTM_GETNEIGH, 0, &q->at);
 	r = netlink_call(p->netlink, visit_state, &state);
-	/* Those that a control plane or an operator has entered are theirs. */
+	/* Entries of a control plane or an operator are left alone. */
 	if (r || !(state.state & due) || state.state & (NUD_PERMANENT | NUD_NOARP) || state.flags & NTF_EXT_LEARNED)
 		return;
 	h = request(p, RTM_NEWNEIGH, 0, &q->at);
@@ -99,7 +99,7 @@ static void probe(struct prober *p, const struct queued *q)
 	if (state.extended)
 		mnl_attr_put_u32(h, NDA_FLAGS_EXT, state.extended);
 	r = netlink_call(p->netlink, NULL, NULL);
-	/* Gone, or failed, meanwhile. */
+	/* Gone or failed meanwhile. */
 	if (r && r != -ENOENT && r != -EINVAL && r != -ENODEV)
 		log_debug("a neighbour on interface %u cannot be probed: %s", q->at.ifindex, strerror(-r));
 }
@@ -117,7 +117,7 @@ static void take(struct prober *p, const struct next_hop_address *at, const stru
 	struct turns *t = use->router ? &p->routers : &p->hosts;
 	uint32_t age_s = seconds_of_ticks(now - use->tick, p->datapath->hz);
 
-	/* Noted a moment after the clock was read. */
+	/* Noted just after the clock was read. */
 	if ((int32_t)(now - use->tick) < 0)
 		age_s = 0;
 	if (age_s > FORGOTTEN_S)

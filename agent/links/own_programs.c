@@ -35,7 +35,7 @@ struct pin_search {
 	const char *pin_path;
 };
 
-/* Pins of every layout count: an upgrade finds the programs of the version before. */
+/* Pins of every layout count: an upgrade finds the programs of the former version. */
 static int visit_layout(const char *name, void *arg)
 {
 	static const char *const pins[] = { "prog_xdp_inside", "prog_xdp_outside", "prog_xdp_both" };
@@ -103,7 +103,7 @@ bool is_entry_program(const char *name)
 	return false;
 }
 
-/* Whether a map is a PROG_ARRAY in which nothing is left. */
+/* Whether a map is an empty PROG_ARRAY. */
 static bool is_empty_prog_array(uint32_t id)
 {
 	struct bpf_map_info info = { 0 };
@@ -120,8 +120,8 @@ static bool is_empty_prog_array(uint32_t id)
 
 /*
  * Whether a program is an entry program of a datapath whose pins are gone (removed by hand, or with their mount
- * namespace): the kernel emptied its PROG_ARRAY then, so it does nothing but pass packets, for nobody. Only its number
- * is left of it, so this needs CAP_SYS_ADMIN; without that it is taken for somebody else's.
+ * namespace): the kernel has then emptied its PROG_ARRAY, and it only passes packets. Just its id is left, so this
+ * needs CAP_SYS_ADMIN; without it the program is taken for a foreign one.
  */
 static bool is_orphan(uint32_t id)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which XDP programs belong to detnat: only those are ever replaced or taken off. */
+/* Recognises the XDP programs that belong to detnat: only those are ever replaced or detached. */
 #ifndef DETNAT_OWN_PROGRAMS_H
 #define DETNAT_OWN_PROGRAMS_H
 
@@ -14,26 +14,26 @@ struct own_program {
 	int fd;
 };
 
-/* XDP programs that belong to the datapaths under one pin path, of every layout. */
+/* The XDP programs of the datapaths under one pin path, of every layout. */
 struct own_programs {
 	struct own_program *program;
 	size_t count;
 };
 
-/* d may be NULL: only what is pinned under pin_path counts then. */
+/* d may be NULL: then only what is pinned under pin_path counts. */
 int own_programs_read(const char *pin_path, const struct datapath *d, struct own_programs *ret);
 void own_programs_free(struct own_programs *own);
 
 /*
- * Whether a program is one of them, or was of a datapath of ours whose pins are gone; the latter shows to an agent with
- * CAP_SYS_ADMIN alone.
+ * Whether a program is one of them, or belonged to a datapath of detnat's whose pins are gone; the latter needs
+ * CAP_SYS_ADMIN to recognise.
  */
 bool own_programs_has(const struct own_programs *own, uint32_t id);
 
-/* A new descriptor of such a program, or -errno. */
+/* Opens such a program: a new descriptor, or -errno. */
 int own_programs_open(const struct own_programs *own, uint32_t id);
 
-/* Whether a program that stands on interfaces is called so. */
+/* Whether this is the name of a program that detnat attaches to interfaces. */
 bool is_entry_program(const char *name);
 
 #endif

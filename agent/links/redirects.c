@@ -14,20 +14,23 @@
 #include "detnat_watch.skel.h"
 #include "base/log.h"
 
-/* IEEE 802 local experimental EtherType 1: no station takes it for anything. */
+/* IEEE 802 local experimental EtherType 1: every station ignores it. */
 #define TRIAL_ETHERTYPE 0x88b5
 #define TRIAL_FRAME	60
 
-/* A trial costs nobody a packet, else subscribers' packets are what is tried with. */
+/*
+ * How long to wait between tries with a frame of the agent's own, and with packets of subscribers, which cost some of
+ * them.
+ */
 #define PAUSE_TRIAL_S	  5U
 #define PAUSE_TRIAL_MAX_S 60U
 #define PAUSE_S		  60U
 #define PAUSE_MAX_S	  3600U
 
-/* Well for so long, an interface is trusted again as if it had never failed. */
+/* After this long without failures, an interface is trusted again as if it had never failed. */
 #define FORGIVEN_S 600U
 
-/* A link that goes down refuses frames for a moment, which its notification is about to tell. */
+/* A link that goes down refuses frames just before its notification arrives. */
 #define DOWN_SECONDS 3U
 
 struct redirects {
@@ -127,7 +130,7 @@ static bool can_try(const struct link *l, bool native)
 	return native && !strcmp(l->kind, "veth") && l->flags & IFF_UP && l->flags & IFF_RUNNING;
 }
 
-/* Redirects a frame of our own to the link: 1 it was taken, 0 it was refused, -errno that could not be told. */
+/* Redirects a frame of the agent's own to the link: 1: it was taken, 0: it was refused, -errno: unknown. */
 static int try_frame(struct redirects *r, const struct link *l)
 {
 	uint8_t frame[TRIAL_FRAME] = { 0 };
@@ -195,7 +198,7 @@ void redirects_start(struct redirects *r, const struct link *l, bool native, str
 	if (bpf_map_update_elem(r->watched, &l->ifindex, &zero, BPF_ANY))
 		log_debug("%s: more interfaces than are watched", l->name);
 	if (can_try(l, native) && !try_frame(r, l)) {
-		if (!h->refusing) /* else it was said */
+		if (!h->refusing) /* not logged yet */
 			set_refusing(r, l, true, h);
 		h->pause_s = PAUSE_TRIAL_S;
 	} else if (h->refusing) {
@@ -228,7 +231,7 @@ bool redirects_alarm(struct redirects *r, const struct link *l, bool native, str
 
 	if (!r || h->refusing || bpf_map_lookup_elem(r->watched, &l->ifindex, &w) || w.unable == h->unable)
 		return false;
-	/* A link that goes down is left to the next seconds. */
+	/* A link that goes down is decided in the next seconds. */
 	if (w.error == -ENETDOWN)
 		return false;
 	h->unable = w.unable;

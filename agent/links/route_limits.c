@@ -28,8 +28,10 @@ static uint32_t mtu_of(const struct nlattr *metrics)
 	return 0;
 }
 
-/* Whether the message is of a route of the tables that packets are forwarded by, of whatever type: a prohibition has a
- * TOS, too. */
+/*
+ * Whether the message is about a route in a table used for forwarding, of any type: a `prohibit` route may have a TOS
+ * too.
+ */
 static bool read_route(const struct nlmsghdr *h, struct route_limit *ret)
 {
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
@@ -90,7 +92,9 @@ void route_limits_message(struct route_limits *l, const struct nlmsghdr *h)
 
 	if (!read_route(h, &route))
 		return;
-	/* One that is added beside another of the same key is told of without NLM_F_REPLACE, and rare: the last counts.
+	/*
+	 * A route added beside another with the same key is notified without NLM_F_REPLACE; that is rare, and the last
+	 * one counts.
 	 */
 	forget(l, &route);
 	if (h->nlmsg_type == RTM_NEWROUTE)
@@ -166,7 +170,7 @@ static int put(int map, uint32_t base, uint32_t plen, uint32_t mtu)
 	return bpf_map_update_elem(map, &key, &mtu, BPF_ANY);
 }
 
-/* Takes out what is not of the list. */
+/* Removes from the map what is not in the list. */
 static void remove_others(const struct route_limits *l, int map)
 {
 	struct route_mtu_key key, next;
@@ -174,7 +178,7 @@ static void remove_others(const struct route_limits *l, int map)
 
 	while (!bpf_map_get_next_key(map, from, &next)) {
 		if (!wanted(l, &next)) {
-			/* Where one is taken out under way, the next is the first again. */
+			/* If an element was removed meanwhile, the next one is the first again. */
 			bpf_map_delete_elem(map, &next);
 			from = NULL;
 			continue;
@@ -190,7 +194,7 @@ int route_limits_apply(struct route_limits *l, int map)
 
 	if (!l->changed)
 		return 0;
-	/* More than are worth telling apart: one limit for all. */
+	/* Too many to tell apart: one limit for all. */
 	if (l->count > MAX_ROUTE_MTUS / 2)
 		r = put(map, 0, 0, least_of_all(l));
 	for (size_t i = 0; !r && l->count <= MAX_ROUTE_MTUS / 2 && i < l->count; i++)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Routes that limit more than bpf_fib_lookup() tells the datapath of: those with an `mtu`, by which the kernel measures
- * what it forwards, and those of a TOS. The datapath gets the former as the map `route_mtus`: a prefix, and the least
- * MTU of all such routes that cover it, in whatever table. What is longer it leaves to the kernel.
+ * Routes with restrictions that bpf_fib_lookup() does not report to the datapath: those with an `mtu`, by which the
+ * kernel limits what it forwards, and those for a TOS. The datapath gets the former in the map `route_mtus`: a prefix
+ * and the lowest MTU of all such routes that cover it, in any table. It leaves longer packets to the kernel.
  *
- * Routes that vanish with an interface are not told of; what is kept too long costs speed alone.
+ * Routes that vanish with an interface are not notified; an outdated entry only costs speed.
  */
 #ifndef DETNAT_ROUTE_LIMITS_H
 #define DETNAT_ROUTE_LIMITS_H
@@ -21,25 +21,27 @@ struct route_limit {
 };
 
 struct route_limits {
-	struct route_limit *list; /* routes with an mtu or a TOS */
+	struct route_limit *list; /* routes with an MTU or a TOS */
 	size_t count;
 	size_t room;
-	bool known;   /* the list is that of the kernel */
+	bool known;   /* the list matches the kernel */
 	bool changed; /* since route_limits_apply() */
 };
 
 void route_limits_free(struct route_limits *l);
 
-/* Takes notice of an RTM_NEWROUTE or RTM_DELROUTE. */
+/* Processes an RTM_NEWROUTE or RTM_DELROUTE. */
 void route_limits_message(struct route_limits *l, const struct nlmsghdr *h);
 
 /* Reads all routes of the machine. 0 or -errno. */
 int route_limits_read(struct route_limits *l, struct netlink *n);
 
-/* Makes the datapath's map that of the list. 0 or -errno. */
+/* Writes the list to the datapath's map. 0 or -errno. */
 int route_limits_apply(struct route_limits *l, int map);
 
-/* Whether the datapath has to look into the map: there are such routes, or the kernel forwards by path MTUs it learned.
+/*
+ * Whether the datapath has to look in the map: there are such routes, or the kernel applies learned path MTUs when
+ * forwarding.
  */
 bool route_limits_mtu(const struct route_limits *l);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where the kernel would send a packet to an address, for explain: route, interface, neighbour. */
+/* Where the kernel would send a packet for an address, for `explain`: route, interface, neighbour. */
 #ifndef DETNAT_ROUTE_LOOKUP_H
 #define DETNAT_ROUTE_LOOKUP_H
 
@@ -8,34 +8,33 @@
 #include <stdint.h>
 
 enum way_neighbour {
-	NEIGHBOUR_NONE,	      /* nobody asked lately */
+	NEIGHBOUR_NONE,	      /* not asked recently */
 	NEIGHBOUR_RESOLVED,   /* or being confirmed */
-	NEIGHBOUR_INCOMPLETE, /* asked, and no answer yet */
-	NEIGHBOUR_FAILED,     /* asked, and no answer */
+	NEIGHBOUR_INCOMPLETE, /* asked, no answer yet */
+	NEIGHBOUR_FAILED,     /* asked, not answered */
 	NEIGHBOUR_NEEDLESS,   /* the interface has no addresses */
-	NEIGHBOUR_UNKNOWN,    /* could not be read, or is of IPv6 */
+	NEIGHBOUR_UNKNOWN,    /* could not be read, or is IPv6 */
 };
 
 struct explain_way {
 	uint32_t addr;
-	int error;  /* of the route, -errno: -ENETUNREACH, -EHOSTUNREACH, -EACCES, -EINVAL (blackhole); 0: there is one
-		     */
-	bool local; /* the gateway's own address */
-	bool up;    /* the interface */
+	int error; /* -errno of the route: -ENETUNREACH, -EHOSTUNREACH, -EACCES, -EINVAL (blackhole); 0: there is one */
+	bool local;	  /* the gateway's own address */
+	bool up;	  /* the interface */
 	uint32_t ifindex; /* 0: none */
 	char name[IFNAMSIZ];
-	uint32_t next_hop; /* router, or the address itself */
+	uint32_t next_hop; /* the router, or the address itself */
 	enum way_neighbour neighbour;
-	uint8_t mac[6]; /* where it is resolved */
+	uint8_t mac[6]; /* if resolved */
 };
 
-/* An address beyond the outside, host byte order: TEST-NET-1 (RFC 5737), which only a default route leads to. */
+/* An address beyond the outside, in host byte order: TEST-NET-1 (RFC 5737), which only a default route covers. */
 #define ADDRESS_BEYOND 0xc0000201U
 
-/* Asks the kernel. 0, or -errno where it could not be asked. */
+/* Asks the kernel. 0, or -errno if that failed. */
 int explain_way_read(uint32_t addr, struct explain_way *ret);
 
-/* "resolved" and so on. */
+/* The name of a neighbour's state, such as "resolved". */
 const char *explain_way_neighbour(enum way_neighbour n);
 
 #endif

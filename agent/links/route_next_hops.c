@@ -6,7 +6,7 @@
 #include "links/route_next_hops.h"
 #include "host/netlink.h"
 
-/* A table of a million routes has few next hops; those seen lately are not looked up again. */
+/* A table of a million routes has few next hops; recent ones are not looked up again. */
 #define SEEN 64U
 
 struct search {
@@ -14,7 +14,7 @@ struct search {
 	int n;
 	int found;
 	uint32_t next_hop;
-	uint32_t seen[SEEN]; /* 0: nothing */
+	uint32_t seen[SEEN]; /* 0: free */
 };
 
 static void search_reset(void *arg)

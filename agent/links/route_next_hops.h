@@ -8,8 +8,8 @@
 #include "config/config.h"
 
 /*
- * Looks through the IPv4 routes of this network namespace for next hops in any of n prefixes: the smallest number of a
- * prefix that holds one, with the next hop in host byte order, n where there is none, or -errno.
+ * Searches the IPv4 routes of this network namespace for next hops in any of n prefixes. Returns the lowest number of a
+ * prefix that contains one, with the next hop in host byte order; n if there is none; or -errno.
  */
 int routes_find_next_hop(const struct prefix *prefix, int n, uint32_t *ret_next_hop);
 

@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 
-/* A route of ours that the kernel has. */
+/* A route of detnat's in the kernel. */
 struct own_route {
 	struct prefix prefix;
 	uint32_t metric;
@@ -58,7 +58,7 @@ static void reset_routes(void *arg)
 	((struct own_routes *)arg)->count = 0;
 }
 
-/* The kernel filters by protocol: a gateway may have a million routes. */
+/* The kernel filters by protocol, as a gateway may have a million routes. */
 static int read_routes(struct netlink *n, struct own_routes *ret)
 {
 	struct nlmsghdr *h = netlink_request(n, RTM_GETROUTE, NLM_F_DUMP, sizeof(struct rtmsg));
@@ -88,7 +88,7 @@ static int change_route(struct netlink *n, uint16_t type, const struct own_route
 	rt->rtm_family = AF_INET;
 	rt->rtm_dst_len = route->prefix.plen;
 	rt->rtm_protocol = ROUTE_PROTOCOL;
-	rt->rtm_scope = type == RTM_NEWROUTE ? RT_SCOPE_UNIVERSE : RT_SCOPE_NOWHERE; /* the latter: of any scope */
+	rt->rtm_scope = type == RTM_NEWROUTE ? RT_SCOPE_UNIVERSE : RT_SCOPE_NOWHERE; /* the latter: any scope */
 	rt->rtm_type = route->type;
 	mnl_attr_put_u32(h, RTA_DST, htonl(route->prefix.base));
 	mnl_attr_put_u32(h, RTA_PRIORITY, route->metric);
@@ -151,7 +151,10 @@ int routes_apply(struct netlink *n, const struct prefix *prefixes, size_t count,
 	if (r)
 		return error_set(err, r, "the routes cannot be read: %s", strerror(-r));
 	for (size_t i = 0; !r && i < count; i++) {
-		/* Nobody owns the whole internet; and it would be the default route where there is no other. */
+		/*
+		 * An outside prefix of /0 cannot be real, and the route would become the default route where there is
+		 * no other.
+		 */
 		if (prefixes[i].plen && !present_route(&own, prefixes[i]))
 			r = add_route(n, prefixes[i], err);
 	}
@@ -161,7 +164,7 @@ int routes_apply(struct netlink *n, const struct prefix *prefixes, size_t count,
 	return r;
 }
 
-/* Whether a route of another protocol stands where a blackhole route of ours would. */
+/* Whether a route of another protocol is in the place of a blackhole route. */
 struct place {
 	struct prefix prefix;
 	bool taken;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Nobody vouches any more so long after the agent was last heard of. */
+/* This long after the agent was last heard of, addresses are no longer vouched for. */
 #define HEARD_OF_S 3U
 
 static void visit_netconf(const struct nlmsghdr *h, void *arg)
@@ -72,7 +72,7 @@ void rp_summary_add(struct rp_summary *s, uint8_t roles, uint8_t rp_filter)
 	}
 }
 
-/* With one inside interface a session's packets all come in by the one that was checked when it was opened. */
+/* With one inside interface, all packets of a session arrive through the one that was checked when it was opened. */
 enum source_check rp_source_check(const struct rp_summary *s)
 {
 	if (!s->inside_strict)

@@ -19,12 +19,12 @@ struct events {
 	struct event *timer;
 	uint64_t now_ns;	/* CLOCK_MONOTONIC at the start of this turn */
 	int64_t wall_offset_ns; /* CLOCK_REALTIME less CLOCK_MONOTONIC, then */
-	uint64_t unlogged;	/* refusals for which there was no line left */
+	uint64_t unlogged;	/* refusals not logged, as the minute's lines were used up */
 	uint64_t unlogged_until_ns;
-	uint64_t losses_logged; /* events that found the ring buffer full, as last logged */
+	uint64_t losses_logged; /* events that did not fit in the ring buffer, as last logged */
 	uint64_t losses_logged_until_ns;
 	struct limiter_place lines[EVENTS_LINES];
-	struct limiter_place told[EVENTS_TOLD]; /* subscribers, and what of */
+	struct limiter_place told[EVENTS_TOLD]; /* subscriber and kind of refusal */
 	struct limiter_place resolves[EVENTS_RESOLVES];
 };
 
@@ -69,20 +69,20 @@ static void log_refusal(const struct nat_event *e)
 			    in, protocol_name(e->proto), ext, e->ext_port, in);
 		break;
 	case EVENT_OVERFLOW_FULL:
-		log_warning("subscriber %s was refused a session: its slots are full and there is no room beyond them; "
+		log_warning("subscriber %s was refused a session: its slots and the overflow are full; "
 			    "raise session_slots of its mapping, or overflow_sessions",
 			    in);
 		break;
 	case EVENT_FRAGMENTS:
-		log_warning(
-			"subscriber %s has %u fragments waiting for their first one, as many as may, and another was "
-			"dropped; fragments.per_subscriber raises the limit",
-			in, e->limit);
+		log_warning("subscriber %s has %u fragments waiting for their first one: limit reached, another "
+			    "fragment dropped; "
+			    "fragments.per_subscriber raises the limit",
+			    in, e->limit);
 		break;
 	}
 }
 
-/* A subscriber may cause any number of refusals, but only so much log. */
+/* Limits what a subscriber's refusals add to the log. */
 static void report_refusal(struct events *v, const struct nat_event *e)
 {
 	uint64_t key = (uint64_t)e->type << 32 | e->in_addr;
@@ -165,7 +165,7 @@ static const struct ring_reader_ops events_ring = {
 	.sample = on_sample,
 };
 
-/* Told to the operator once a minute, to the collectors by the exporter. */
+/* The operator gets a line a minute; the exporter reports losses to its collectors. */
 static void report_ring_losses(struct events *v)
 {
 	struct counters c;
@@ -175,10 +175,10 @@ static void report_ring_losses(struct events *v)
 	ipfix_set_ring_losses(v->ipfix, c.events_lost);
 	if (c.events_lost == v->losses_logged || v->now_ns < v->losses_logged_until_ns)
 		return;
-	log_warning(
-		"%llu more events found the ring buffer full, so nobody is told of them: more came than this machine "
-		"can export; leave `sessions` out of ipfix.events",
-		(unsigned long long)(c.events_lost - v->losses_logged));
+	log_warning("%llu more events did not fit in the ring buffer and are lost: more occur than this machine can "
+		    "export; "
+		    "leave `sessions` out of ipfix.events",
+		    (unsigned long long)(c.events_lost - v->losses_logged));
 	v->losses_logged = c.events_lost;
 	v->losses_logged_until_ns = v->now_ns + 60 * NS_PER_S;
 }

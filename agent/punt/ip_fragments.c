@@ -7,7 +7,7 @@
 
 #include "base/ip_checksum.h"
 
-/* What is not copied into later fragments becomes no operation, so that the header keeps its length. */
+/* Options that later fragments do not carry become no-operations, so that the header keeps its length. */
 static void drop_uncopied_options(uint8_t *options, size_t size)
 {
 	size_t length;

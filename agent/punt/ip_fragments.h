@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 /*
- * Writes the next fragment of a packet to `ret`, of mtu octets, and moves *at on, which is 0 before the first. The
- * packet may be a fragment itself. Returns its length; 0 after the last, or where the packet is malformed, or where the
- * MTU leaves no room for 8 octets.
+ * Writes the next fragment of a packet, at most mtu octets, to `ret`, and advances *at, which is 0 before the first.
+ * The packet may be a fragment itself. Returns the fragment's length; 0 after the last one, if the packet is malformed,
+ * or if the MTU leaves no room for 8 octets.
  */
 size_t ip_fragment_next(const uint8_t *packet, size_t size, size_t mtu, size_t *at, uint8_t *ret);
 

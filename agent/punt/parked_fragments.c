@@ -10,24 +10,24 @@
 #include "base/log.h"
 #include "host/ring_reader.h"
 
-/* While anything waits, a turn is taken so often. */
+/* Time between turns while fragments are parked. */
 #define TURN_MS 2
-/* Of a turn, so that it stays about a millisecond: frames taken, looked at, asked after, and sent. */
+/* Limits of a turn, so that it takes about a millisecond: fragments taken, examined, looked up in the map, and sent. */
 #define TAKEN_PER_TURN	128U
 #define LOOKED_PER_TURN 4096U
 #define ASKED_PER_TURN	512U
 #define SENT_PER_TURN	64U
-/* A fragment that has waited longer than the first is asked after at the second interval only. */
+/* A fragment parked for longer than YOUNG_NS is looked up every LATER_NS only. */
 #define YOUNG_NS (50 * NS_PER_MS)
 #define LATER_NS (50 * NS_PER_MS)
 
-/* The datapath takes the agent for gone when it has not heard of it for so long. */
+/* The datapath parks nothing if the agent has not reported for this long. */
 #define HEARD_OF_S 3U
 
-/* Senders that are reported in a second, each at most once. */
+/* Senders reported per second, each at most once. */
 #define REPORTS 256U
 
-#define OWNERS 1024U /* lists of those of whom anything waits; a power of two */
+#define OWNERS 1024U /* hash lists of owners with parked fragments; a power of two */
 
 struct owner {
 	LIST_ENTRY(owner) entry;
@@ -38,10 +38,10 @@ struct owner {
 struct parked {
 	TAILQ_ENTRY(parked) by_age;
 	uint64_t since_ns;
-	uint64_t next_ns; /* when the datapath is asked again whether the first one came */
+	uint64_t next_ns; /* when the map is next checked for the first fragment */
 	struct owner *owner;
 	size_t size;
-	struct early_fragment e; /* cut behind the frame */
+	struct early_fragment e; /* allocated only up to the end of the frame */
 };
 
 TAILQ_HEAD(parked_list, parked);
@@ -55,22 +55,19 @@ struct fragments {
 	struct ring_reader *ring;
 	struct event *second;
 	struct parked_list waiting; /* oldest first */
-	struct parked *next;	    /* where the next turn goes on; NULL: with the oldest */
+	struct parked *next;	    /* where the next turn continues; NULL: at the oldest */
 	struct owner_list owners[OWNERS];
 	uint32_t n;
-	uint32_t n_outside; /* of them, from outside */
+	uint32_t n_outside; /* of n, from outside */
 	size_t bytes;
 	unsigned asked;	       /* in this turn */
 	uint64_t now_ns;       /* CLOCK_MONOTONIC, of this turn */
-	uint32_t n_given_up;   /* in this turn: the first one did not come */
+	uint32_t n_given_up;   /* in this turn: the first fragment did not arrive */
 	uint32_t n_over_limit; /* in this turn */
 	struct limiter_place reports[REPORTS];
 };
 
-/* ---- what waits ---------------------------------------------------------------------------------------------------
- */
-
-/* Whose limit a fragment counts for: its subscriber's, or that of the outside address that it came to. */
+/* The address whose limit applies: the subscriber, or the outside address that the fragment was sent to. */
 static uint32_t owner_of(const struct fragment_key *key)
 {
 	return key->side == FRAGMENT_FROM_INSIDE ? key->src : key->dst;
@@ -122,7 +119,7 @@ static void leave(struct fragments *f, struct parked *p)
 	free(p);
 }
 
-/* Strangers can send any number from outside, so they never take more than half of the room. */
+/* Hosts outside can send any number of fragments, so they get at most half of the room. */
 static bool has_room(const struct fragments *f, const struct early_fragment *e, size_t size)
 {
 	return f->n < f->limits.max_parked && f->bytes + size <= f->limits.max_bytes &&
@@ -152,7 +149,7 @@ static void park(struct fragments *f, const struct early_fragment *e, size_t siz
 	struct owner *owner = owner_find(f, addr);
 	struct parked *p;
 
-	/* It has waited in the ring buffer, for an agent. */
+	/* It lay in the ring buffer while no agent was running. */
 	if (f->now_ns > e->time_ns && f->now_ns - e->time_ns > f->limits.timeout * NS_PER_S) {
 		f->n_given_up++;
 		return;
@@ -183,9 +180,6 @@ static void park(struct fragments *f, const struct early_fragment *e, size_t siz
 	f->bytes += size;
 }
 
-/* ---- a turn -------------------------------------------------------------------------------------------------------
- */
-
 static void on_frame(void *arg, void *data, size_t size)
 {
 	const struct early_fragment *e = data;
@@ -207,7 +201,7 @@ static bool is_due(struct fragments *f, struct parked *p)
 	return !bpf_map_lookup_elem(f->d->fragments, &p->e.key, &value) && value.word[0] == p->e.key.word[0];
 }
 
-/* However many wait, a turn deals with so many of them, and the next one goes on there. */
+/* Examines a bounded number of parked fragments; the next turn continues where this one stopped. */
 static void send_due(struct fragments *f)
 {
 	uint32_t left = f->n < LOOKED_PER_TURN ? f->n : LOOKED_PER_TURN;
@@ -269,7 +263,7 @@ static const struct ring_reader_ops fragments_ring = {
 	.turn_ended = end_turn,
 };
 
-/* Tells the datapath that there is an agent to take them. */
+/* Tells the datapath that an agent is running and parks fragments. */
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
 	const struct fragments *f = arg;
@@ -278,9 +272,6 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	__atomic_store_n(&f->d->global->fragments_until, f->limits.max_parked ? (until ? until : 1) : 0,
 			 __ATOMIC_RELAXED);
 }
-
-/* ---- life ---------------------------------------------------------------------------------------------------------
- */
 
 static int fragments_open(struct fragments *f, struct event_base *base)
 {

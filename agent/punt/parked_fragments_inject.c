@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Frames come in again by BPF_PROG_TEST_RUN, which does with a live frame what the program says: through the program
- * that is attached natively; or through one that only passes it up, where the kernel runs the attached program itself
- * (generic XDP).
+ * Frames are injected by BPF_PROG_TEST_RUN with live frames: through the attached program where XDP is native, else
+ * through a program that returns XDP_PASS, after which the kernel runs the attached program itself (generic XDP).
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -49,7 +48,7 @@ static void make_ingress(uint8_t *frame, const struct device *in)
 	memcpy(frame, in->mac, ETH_ALEN);
 	memcpy(&ip, frame + ETH_HLEN, sizeof(ip));
 	ip.ttl++;
-	/* Its word grew by 0x0100 (RFC 1624). */
+	/* The TTL's 16-bit word grew by 0x0100 (RFC 1624). */
 	check = (uint32_t)(uint16_t)~ntohs(ip.check) + 0x0100;
 	check = (check & 0xffff) + (check >> 16);
 	ip.check = htons((uint16_t)~check);
@@ -67,7 +66,7 @@ int fragments_inject(const struct datapath *d, int program, struct early_fragmen
 		return -ENODEV;
 	if (e->hook == FRAGMENT_AT_TC)
 		make_ingress(e->frame, in);
-	/* Where XDP stands on the interface below, none would see what is passed up here. */
+	/* With XDP on the lower interface, no program would see a frame that is passed up here. */
 	if (in->flags & DEVICE_NATIVE || in->lower)
 		program = attached_program(d, in);
 	return bpf_prog_test_run_opts(program, &run);

@@ -110,7 +110,7 @@ int transmit_new(struct event_base *base, const struct datapath *d, struct trans
 	r = transmit_open(t, base);
 	if (r) {
 		transmit_free(t);
-		return error_set(err, r, "frames that XDP cannot send cannot be sent: %s", strerror(-r));
+		return error_set(err, r, "cannot prepare to send the frames that XDP cannot send: %s", strerror(-r));
 	}
 	ring_reader_turn(t->ring);
 	*ret = t;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sends what the datapath cannot: answers (ARP, ICMP, resets) and hairpins by interfaces that take no frames from XDP,
- * hairpins that are to be fragmented, and ICMP errors made at tc. They come by the ring buffer `transmissions`; see
- * <detnat/transmit.h>.
+ * Sends what the datapath cannot send itself: replies (ARP, ICMP, resets) and hairpinned packets through interfaces
+ * that take no frames from XDP, hairpinned packets that must be fragmented, and ICMP errors made at tc. They come by
+ * the ring buffer `transmissions`; see <detnat/transmit.h>.
  */
 #ifndef DETNAT_SENDER_H
 #define DETNAT_SENDER_H
@@ -13,7 +13,7 @@
 
 struct transmit;
 
-/* Begins to send, until transmit_free(). The base and d must outlive the result. 0 or -errno with err. */
+/* Sends until transmit_free(). base and d must outlive the result. 0 or -errno with err. */
 int transmit_new(struct event_base *base, const struct datapath *d, struct transmit **ret, struct error *err);
 
 /* t may be NULL. */

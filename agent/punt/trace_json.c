@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A traced packet as JSON: what was recorded in numbers, said in words. */
+/* Converts the record of a traced packet, which is all numbers, to JSON with names. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
@@ -41,7 +41,7 @@ static const struct {
 #undef X
 };
 
-/* What the last step is called: where the packet went. */
+/* The name of the last step says where the packet went. */
 enum fate { FATE_DROPPED, FATE_KERNEL, FATE_SENT };
 static const char *const fate_names[] = { "dropped", "to-kernel", "sent" };
 
@@ -56,7 +56,7 @@ static enum fate fate_of(const struct trace_record *r, uint64_t verdict)
 
 static const char *interface_name(uint32_t ifindex, char text[static IF_NAMESIZE])
 {
-	/* It may have gone since. */
+	/* The interface may have gone since. */
 	if (!if_indextoname(ifindex, text))
 		snprintf(text, IF_NAMESIZE, "if%u", ifindex % 1000000);
 	return text;
@@ -72,9 +72,6 @@ static void __attribute__((format(printf, 2, 3))) append(char *text, const char 
 	vsnprintf(text + n, DETAIL - n, format, ap);
 	va_end(ap);
 }
-
-/* ---- details ------------------------------------------------------------------------------------------------------
- */
 
 static void tcp_flags(uint8_t flags, char *text)
 {
@@ -235,9 +232,6 @@ static void detail_of(const struct trace_record *r, const struct trace_step *s, 
 	}
 }
 
-/* ---- the whole ----------------------------------------------------------------------------------------------------
- */
-
 static bool add_endpoint(cJSON *object, const char *name, uint32_t addr, uint16_t port)
 {
 	char text[ADDR_TEXT + 8], dotted[ADDR_TEXT];
@@ -246,7 +240,7 @@ static bool add_endpoint(cJSON *object, const char *name, uint32_t addr, uint16_
 	return cJSON_AddStringToObject(object, name, text);
 }
 
-/* A leaf is called as its program, with - for _. */
+/* A tail call is named for its program, with - for _. */
 static const char *step_name(const struct trace_record *r, const struct trace_step *s, char text[static DETAIL])
 {
 	if (s->kind == TRACE_end)
@@ -260,7 +254,7 @@ static const char *step_name(const struct trace_record *r, const struct trace_st
 	return text;
 }
 
-/* Every leaf starts from the packet again, and finds what the one before it found. */
+/* Each tail-called program parses the packet again, which repeats steps of the one before it. */
 static bool is_repeated(const struct trace_record *r, unsigned n)
 {
 	const struct trace_step *s = &r->step[n];
@@ -289,7 +283,7 @@ static bool add_step(cJSON *steps, const struct trace_record *r, const struct tr
 	       (!*detail || cJSON_AddStringToObject(json, "detail", detail));
 }
 
-/* The quick path calls no leaf. */
+/* The fast path makes no tail call. */
 static bool took_slow_path(const struct trace_record *r)
 {
 	for (unsigned i = 0; i < r->n_steps; i++)

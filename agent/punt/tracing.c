@@ -9,30 +9,27 @@
 #include "base/log.h"
 #include "host/ring_reader.h"
 
-/* Octets: some 600 records that the agent has not taken yet. */
+/* Octets; room for about 600 records. */
 #define RING_SIZE (1U << 20)
-/* How long to wait before another try to bring the normal programs back. */
+/* Delay before another attempt to load the normal programs. */
 #define RETRY_S 10
 
 struct trace {
 	struct event_base *base;
 	struct datapath *datapath;
-	trace_replace replace; /* the programs */
+	trace_replace replace; /* replaces the programs */
 	void *replace_arg;
 	bool wanted;
-	bool ending;		      /* a change that ends it waits */
-	uint32_t ending_generation;   /* the trace that it is to end */
+	bool ending;		      /* its end has been submitted */
+	uint32_t ending_generation;   /* of the trace that the submitted end is for */
 	uint32_t generation;	      /* of the last trace */
 	uint32_t count;		      /* packets wanted */
-	struct trace_record **record; /* cut behind their last step */
+	struct trace_record **record; /* allocated only up to their last step */
 	size_t n_records;
 	size_t n_places;
 	struct ring_reader *ring;
 	struct event *timer;
 };
-
-/* ---- records ------------------------------------------------------------------------------------------------------
- */
 
 static void forget_records(struct trace *t)
 {
@@ -71,7 +68,7 @@ static void on_record(void *arg, void *data, size_t size)
 	struct trace *t = arg;
 	const struct trace_record *r = data;
 
-	/* Of an earlier trace, or more than was asked for. */
+	/* Of an earlier trace, or beyond the count that was asked for. */
 	if (size < sizeof(*r) || r->generation != t->generation || t->n_records >= t->count ||
 	    r->n_steps > TRACE_MAX_STEPS)
 		return;
@@ -89,8 +86,6 @@ uint32_t trace_generation(const struct trace *t)
 	return t->generation;
 }
 
-/* ---- the filter ------------------------------------------------------------------------------------------------- */
-
 static int set_filter(struct trace *t, const struct trace_filter *f)
 {
 	uint32_t zero = 0;
@@ -106,7 +101,7 @@ static bool filter_is_satisfied(const struct trace *t)
 	return bpf_map_lookup_elem(t->datapath->trace_filter, &zero, &f) || f.left <= 0;
 }
 
-/* Records nothing more, and says what the last trace has missed. */
+/* Stops recording, and logs how many packets the last trace missed. */
 static int clear_filter(struct trace *t)
 {
 	struct trace_filter f, nothing = { 0 };
@@ -119,14 +114,11 @@ static int clear_filter(struct trace *t)
 	return set_filter(t, &nothing);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------------------
- */
-
 static int prepare_end(void *arg, struct error *err)
 {
 	struct trace *t = arg;
 
-	/* Unless another trace was begun meanwhile. */
+	/* Unless another trace has started in the meantime. */
 	if (t->ending_generation == t->generation)
 		trace_dismiss(t);
 	return 0;
@@ -211,7 +203,7 @@ int trace_prepare(struct trace *t, struct error *err)
 
 	if (r) {
 		close_maps(t);
-		return error_set(err, r, "the maps of a trace cannot be made: %s", strerror(-r));
+		return error_set(err, r, "cannot create the maps of a trace: %s", strerror(-r));
 	}
 	t->wanted = true;
 	return 0;

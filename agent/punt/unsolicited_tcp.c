@@ -22,7 +22,7 @@
 #define TAKEN_PER_TURN 128U
 #define ENDED_PER_TURN 64U
 
-#define PLACES_SHIFT 13U /* lists of what waits, by endpoints */
+#define PLACES_SHIFT 13U /* hash lists of waiting SYNs, by endpoints */
 
 struct waiting {
 	STAILQ_ENTRY(waiting) by_age;
@@ -40,18 +40,14 @@ struct unsolicited {
 	struct ring_reader *ring;
 	struct waiting_queue queue; /* oldest first */
 	struct waiting_list places[1U << PLACES_SHIFT];
-	uint64_t seed[4]; /* of the hash, as strangers choose what is hashed */
+	uint64_t seed[4]; /* of the hash, whose input hosts outside can choose */
 	uint32_t n;
 	uint64_t now_ns;    /* CLOCK_MONOTONIC, of this turn */
-	uint64_t second_ns; /* when the second began whose answers are counted */
-	uint32_t n_sent;    /* in that second */
+	uint64_t second_ns; /* start of the second in which n_sent are counted */
+	uint32_t n_sent;
 };
 
-/* ---- what waits ---------------------------------------------------------------------------------------------------
- */
-
-/* Multiply-shift over three words: whoever does not know the seed finds no two endpoints that clash more than others.
- */
+/* Multiply-shift over three words: without the seed, no endpoints can be chosen that collide more often than others. */
 static struct waiting_list *place_of(struct unsolicited *u, const struct session_question *q)
 {
 	uint64_t hash = u->seed[0] + u->seed[1] * q->ext_addr + u->seed[2] * q->out_addr +
@@ -65,7 +61,7 @@ static void take(struct unsolicited *u, const struct unsolicited_syn *s)
 	struct waiting_list *place = place_of(u, &s->of);
 	struct waiting *w;
 
-	/* It lay in the ring buffer while there was no agent: its sender has given up, or tries again. */
+	/* A SYN that lay in the ring buffer while no agent was running: its sender has given up or retries. */
 	if (u->d->settings.unsolicited_tcp != UNSOLICITED_ANSWER || s->time_ns + WAIT_NS <= u->now_ns)
 		return;
 	LIST_FOREACH(w, place, by_endpoints)
@@ -92,10 +88,7 @@ static struct waiting *oldest_off(struct unsolicited *u)
 	return w;
 }
 
-/* ---- the end of a wait --------------------------------------------------------------------------------------------
- */
-
-/* Whether the session is there by now; where that cannot be asked, nobody is told that it is not. */
+/* Whether the session exists by now; true if that cannot be found out, so that no SYN is refused in error. */
 static bool is_held(const struct unsolicited *u, const struct session_question *of)
 {
 	struct session_question question = *of;
@@ -159,9 +152,6 @@ static void end_waits(struct unsolicited *u)
 	}
 }
 
-/* ---- a turn -------------------------------------------------------------------------------------------------------
- */
-
 static void begin_turn(void *arg)
 {
 	struct unsolicited *u = arg;
@@ -196,9 +186,6 @@ static const struct ring_reader_ops syns_ring = {
 	.sample = on_syn,
 	.turn_ended = end_turn,
 };
-
-/* ---- life ---------------------------------------------------------------------------------------------------------
- */
 
 static int unsolicited_open(struct unsolicited *u, struct event_base *base)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * TCP SYNs from outside that are of no session (RFC 5382 REQ-4), where `unsolicited_tcp` is "answer": they wait, and
- * who sent one gets an ICMP port unreachable if the inside has opened no session for it after UNSOLICITED_WAIT seconds.
- * The datapath hands them over by the ring buffer `unsolicited_syns`; see <detnat/unsolicited.h>.
+ * TCP SYNs from outside that belong to no session (RFC 5382 REQ-4), with `unsolicited_tcp` set to "answer". They wait
+ * for UNSOLICITED_WAIT seconds to see whether the subscriber opens the session; if not, the sender gets an ICMP port
+ * unreachable. They come by the ring buffer `unsolicited_syns`; see <detnat/unsolicited.h>.
  */
 #ifndef DETNAT_UNSOLICITED_TCP_H
 #define DETNAT_UNSOLICITED_TCP_H
@@ -16,29 +16,26 @@
 
 #include "datapath/datapath.h"
 
-/* SYNs that may wait; of further ones, and of those sent again, nothing is kept. */
+/* SYNs that wait at a time; further ones and retransmissions are dropped. */
 #define UNSOLICITED_WAITING 8192U
 
-/* Answers in a second. */
+/* ICMP errors sent per second. */
 #define UNSOLICITED_PER_SECOND 1000U
 
 struct unsolicited;
 
-/* Begins to take SYNs, until unsolicited_free(). The base and d must outlive the result. 0 or -errno with err. */
+/* Takes SYNs until unsolicited_free(). base and d must outlive the result. 0 or -errno with err. */
 int unsolicited_new(struct event_base *base, const struct datapath *d, struct unsolicited **ret, struct error *err);
 
-/* What still waits is forgotten. u may be NULL. */
+/* Drops the SYNs that still wait. u may be NULL. */
 void unsolicited_free(struct unsolicited *u);
-
-/* ---- the answer (punt/unsolicited_tcp_answer.c)
- * --------------------------------------------------------------------------- */
 
 #define UNSOLICITED_ANSWER_MAX (sizeof(struct iphdr) + sizeof(struct icmphdr) + UNSOLICITED_QUOTE_MAX)
 
 /*
- * Writes the ICMP port unreachable (RFC 792) about a SYN, from an address (host byte order), as an IP packet of
- * UNSOLICITED_ANSWER_MAX octets at most. Identification and checksum of the IP header are left to the kernel. Its
- * length.
+ * Writes the ICMP port unreachable (RFC 792) for a SYN, sent from an address (host byte order), as an IP packet of at
+ * most UNSOLICITED_ANSWER_MAX octets, and returns its length. The kernel fills in the identification and the checksum
+ * of the IP header.
  */
 size_t unsolicited_answer(const struct unsolicited_syn *s, uint32_t from, uint8_t packet[UNSOLICITED_ANSWER_MAX]);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The pass through all tables, in slices. */
+/* Runs the check through all tables, in slices. */
 #include "sessions/check.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@ static void wait_for_programs(void *arg)
 	datapath_grace_period(arg);
 }
 
-/* Whether one that began after the last call has gone by. */
+/* Whether a grace period that began after the previous call has ended. */
 static bool grace_over(struct table_check *c)
 {
 	if (!c->in_grace) {
@@ -37,7 +37,7 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 	c->figures.slots += it->n_slots;
 	c->figures.sessions += e.n_sessions;
 	it->cost += e.n_sessions * BUCKET_SLOTS;
-	/* The count of sessions is compared when that of the overflow is right. */
+	/* The count of sessions is compared only if the overflow count is right. */
 	if (check_overflow_count(c, it))
 		return 0;
 	if (examination_suspicious(&e))
@@ -47,7 +47,7 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 	return 0;
 }
 
-/* Looks at the suspects once more; those that changed stay in the list. */
+/* Examines the suspects again; those that changed stay in the list. */
 static void look_again(struct table_check *c)
 {
 	while (c->n_looked < c->n_suspects && monotonic_us() < c->deadline_us) {
@@ -57,7 +57,7 @@ static void look_again(struct table_check *c)
 
 		c->figures.looked_again++;
 		if (subscriber_find(&it, c->m, s->in_addr)) {
-			*s = c->suspect[--c->n_suspects]; /* its mapping has gone */
+			*s = c->suspect[--c->n_suspects]; /* its mapping is gone */
 			continue;
 		}
 		examine(&it, &now);
@@ -87,7 +87,7 @@ static int step_overflow(struct table_check *c)
 {
 	int r = check_overflow_step(c);
 
-	/* The map is another by now, as it is after a reload. */
+	/* The overflow map has been replaced, by a reload for example. */
 	if (r == -EAGAIN)
 		return TABLE_CHECK_MORE;
 	if (r)
@@ -134,7 +134,7 @@ static int step_counts(struct table_check *c)
 		return TABLE_CHECK_MORE;
 	if (r)
 		return r;
-	/* Those whose count of the overflow is right by now are looked at by their slots. */
+	/* Subscribers whose overflow count is right by now are examined by their slots. */
 	c->phase = c->n_suspects ? PHASE_SUSPECTS_GRACE : c->walked ? PHASE_DONE : PHASE_SUBSCRIBERS;
 	return TABLE_CHECK_MORE;
 }

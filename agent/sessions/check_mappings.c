@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Mappings: their records, their ranges of the tables, and the prefix index on both sides. */
+/* Checks mappings: their records, their ranges in the tables, and both prefix indexes. */
 #include <bpf/bpf.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,7 +20,7 @@ static const char *prefix_of(const struct mapping_job *t, bool outside, char tex
 	return outside ? prefix_format(g->out_base, g->out_plen, text) : prefix_format(g->in_base, g->in_plen, text);
 }
 
-/* Numbers of mappings on their way out are nobody's fault until their grace period is over. */
+/* Numbers of former mappings may appear until their grace period is over. */
 static void survey_leaf(uint32_t base, unsigned plen, unsigned number, void *arg)
 {
 	struct index_survey *s = arg;
@@ -67,7 +67,7 @@ static void check_index(struct table_check *c, const struct prefix_index *x, boo
 	}
 }
 
-/* By its pin the next agent opens a chunk. */
+/* The next agent opens a chunk by its pin. */
 static void check_chunk_pins(struct table_check *c, const struct chunks *chunks, uint32_t first, uint64_t count)
 {
 	for (uint64_t chunk = first >> chunks->shift; chunk <= (first + count - 1) >> chunks->shift; chunk++) {

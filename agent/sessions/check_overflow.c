@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The overflow: entries in pairs, the counts of subscribers, and the count of all. */
+/* Checks the overflow: that entries are in pairs, the counts of subscribers, and the total. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <inttypes.h>
 
 #include "sessions/check_private.h"
 
-/* Passes through all entries until the counts are given up. */
+/* Passes through all entries before the counts are given up. */
 #define PASSES_MAX 4U
 
 static bool lookup(const struct datapath *d, const struct overflow_key *key, struct overflow_session *ret)
@@ -14,7 +14,7 @@ static bool lookup(const struct datapath *d, const struct overflow_key *key, str
 	return !bpf_map_lookup_elem(d->overflow, key, ret);
 }
 
-/* The other entry of a session. false: no mapping has the address. */
+/* The key of a session's other entry; false if no mapping has the address. */
 static bool partner_of(const struct mappings *m, const struct overflow_key *key, const struct overflow_session *s,
 		       struct overflow_key *ret)
 {
@@ -36,13 +36,13 @@ static bool partner_of(const struct mappings *m, const struct overflow_key *key,
 	return mappings_find_outside(m, key->addr) >= 0;
 }
 
-/* Whether the partner is there and leads back. */
+/* Whether the other entry exists and refers back to this one. */
 static bool paired(const struct table_check *c, const struct overflow_key *key, const struct overflow_session *s)
 {
 	struct overflow_session other;
 	struct overflow_key partner;
 
-	/* What is of no mapping goes with its mapping's memory. */
+	/* Entries without a mapping are deleted with the mapping's memory. */
 	if (!partner_of(c->m, key, s, &partner))
 		return true;
 	if (!lookup(mappings_datapath(c->m), &partner, &other))
@@ -52,7 +52,7 @@ static bool paired(const struct table_check *c, const struct overflow_key *key, 
 	return word_out_port(other.truth) == key->port;
 }
 
-/* Where a subscriber's overflow sessions are counted, or NULL. */
+/* The counter of a subscriber's overflow sessions, or NULL. */
 static uint32_t *tally(struct table_check *c, uint32_t in_addr, bool make)
 {
 	int number = mappings_find_inside(c->m, in_addr);
@@ -97,7 +97,7 @@ static void begin_pass(struct table_check *c)
 	c->total_counted = 0;
 }
 
-/* Another map by now: the pass begins again. */
+/* The map has been replaced: starts the pass again. */
 static int begin_again(struct table_check *c)
 {
 	overflow_scan_end(&c->scan);
@@ -110,7 +110,7 @@ static int begin_again(struct table_check *c)
 	return -EAGAIN;
 }
 
-/* The pass is over: notes whether the count of all is another than that of the entries. */
+/* At the end of the pass, notes whether the total differs from the number of entries. */
 static void compare_total(struct table_check *c)
 {
 	int64_t now = total(c);
@@ -136,7 +136,7 @@ int check_overflow_step(struct table_check *c)
 {
 	int r;
 
-	/* A count of 0 is not believed here. */
+	/* A count of 0 is not trusted here. */
 	begin_pass(c);
 	r = overflow_scan_any(&c->scan, mappings_datapath(c->m));
 	if (r == -EAGAIN)
@@ -202,7 +202,7 @@ bool check_overflow_count(struct table_check *c, const struct subscriber_iterato
 	return true;
 }
 
-/* Sorts nothing: there are few of them, and most entries are of others. */
+/* A linear search: there are few suspects, and most entries belong to other subscribers. */
 static struct count_suspect *find_count(struct table_check *c, uint32_t in_addr)
 {
 	for (unsigned i = 0; i < c->n_counts; i++)
@@ -225,7 +225,9 @@ static void begin_counts(struct table_check *c)
 	}
 }
 
-/* Overflow sessions come and go under the lock alone: where it was not taken during the pass, the count is final. */
+/*
+ * Overflow sessions are opened and closed only under the lock: if it was not taken during the pass, the count is final.
+ */
 static bool settle_one(struct table_check *c, struct count_suspect *s)
 {
 	struct subscriber_iterator it;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of the check share among themselves. */
+/* Shared by the files of the check. */
 #ifndef DETNAT_CHECK_PRIVATE_H
 #define DETNAT_CHECK_PRIVATE_H
 
@@ -7,11 +7,11 @@
 #include "sessions/sessions_private.h"
 #include "sessions/check.h"
 
-/* Suspects that are looked at again together, and how often before they are given up. */
+/* Suspects that are examined again together, and how often before they are given up. */
 #define SUSPECTS_MAX 256U
 #define TRIES_MAX    6U
 
-/* Faults of one subscriber's slots that are told of at a time. */
+/* Faults of one subscriber's slots that are reported at a time. */
 #define FAULTS_MAX 8U
 
 struct slot_fault {
@@ -21,15 +21,15 @@ struct slot_fault {
 	uint64_t truth;
 };
 
-/* What one look at a subscriber's record and slots has shown. */
+/* The result of one look at a subscriber's record and slots. */
 struct examination {
 	union opener word;
-	bool steady; /* nobody opened or closed a session meanwhile */
+	bool steady; /* no session was opened or closed meanwhile */
 	uint32_t overflow;
 	uint32_t n_sessions; /* in slots */
-	uint32_t live;	     /* of them, those not in time-wait */
-	uint32_t needed;     /* bits of displaced sessions */
-	uint32_t displaced;  /* that are set */
+	uint32_t live;	     /* of these, not in time-wait */
+	uint32_t needed;     /* the `displaced` bits that its sessions need */
+	uint32_t displaced;  /* the `displaced` bits that are set */
 	unsigned n_faults;
 	struct slot_fault fault[FAULTS_MAX];
 };
@@ -42,13 +42,13 @@ struct suspect {
 	struct examination first;
 };
 
-/* An overflow entry without its partner. */
+/* An overflow entry whose other entry is missing. */
 struct overflow_suspect {
 	struct overflow_key key;
 	struct overflow_session session;
 };
 
-/* A subscriber whose count of overflow sessions is not that of the entries. */
+/* A subscriber whose overflow count differs from the number of entries. */
 struct count_suspect {
 	uint32_t in_addr;
 	uint32_t lock;
@@ -56,19 +56,19 @@ struct count_suspect {
 	uint32_t counted;
 };
 
-/* Overflow sessions of a mapping's subscribers. */
+/* Overflow sessions counted for each subscriber of a mapping. */
 struct overflow_tally {
-	const struct mapping_job *of; /* the mapping that was counted; another has its number by now where it differs */
+	const struct mapping_job *of; /* the mapping counted; if another one has its number now, the counts are void */
 	uint32_t *count;
 };
 
 enum check_phase {
 	PHASE_MAPPINGS,
-	PHASE_OVERFLOW,	      /* all entries: pairs, and their number for each subscriber */
-	PHASE_OVERFLOW_GRACE, /* those without a partner once more */
+	PHASE_OVERFLOW,	      /* all entries: pairs, and how many each subscriber has */
+	PHASE_OVERFLOW_GRACE, /* a second look at single entries */
 	PHASE_SUBSCRIBERS,    /* all records and slots */
-	PHASE_SUSPECTS_GRACE, /* those that looked wrong once more, then on */
-	PHASE_COUNTS,	      /* all entries again, for wrong counts */
+	PHASE_SUSPECTS_GRACE, /* a second look at suspects, then on with the subscribers */
+	PHASE_COUNTS,	      /* all entries again, because of wrong counts */
 	PHASE_DONE,
 };
 
@@ -86,13 +86,13 @@ struct table_check {
 	bool walked;
 	struct suspect suspect[SUSPECTS_MAX];
 	unsigned n_suspects;
-	unsigned n_looked; /* of them, in this round */
+	unsigned n_looked; /* of these, in this round */
 	/* The overflow. */
 	struct overflow_scan scan;
 	struct overflow_tally tally[MAX_MAPPINGS];
-	int64_t total_before; /* the global count when the pass began */
+	int64_t total_before; /* the global count at the start of the pass */
 	int64_t total_counted;
-	bool total_wrong; /* was so in the pass before, too, by the two below */
+	bool total_wrong; /* the previous pass found it wrong, with the two figures below */
 	int64_t wrong_total;
 	int64_t wrong_counted;
 	unsigned passes;
@@ -105,25 +105,25 @@ struct table_check {
 void examine(const struct subscriber_iterator *it, struct examination *ret);
 
 /*
- * After a migration each bit of displaced sessions is set: leaves those that are needed. A bit too many is no fault, it
- * only costs an opener a look at more slots.
+ * Clears the `displaced` bits that no session needs: a migration sets them all. A superfluous bit is no fault, it only
+ * makes an opener look at more slots.
  */
 void examination_tidy(const struct subscriber_iterator *it, const struct examination *now);
 
-/* Whether it shows anything that may be wrong, or could not be read in peace. */
+/* Whether it shows something that may be wrong, or changed while it was made. */
 bool examination_suspicious(const struct examination *e);
 
-/* Tells of what both looks have shown, and mends it. Whether there is nothing left to look at again. */
+/* Reports, and repairs, what both looks have shown. True if nothing is left to examine again. */
 bool suspect_settle(struct table_check *c, struct suspect *s, const struct subscriber_iterator *it,
 		    const struct examination *now);
 
-/* A batch of the pass: 1 more to do, 0 done, -errno. */
+/* Processes a batch of the pass: 1: more to do, 0: done, or -errno. */
 int check_overflow_step(struct table_check *c);
-/* Entries without a partner, once more. */
+/* Takes a second look at entries whose other entry is missing. */
 void check_overflow_pairs(struct table_check *c);
-/* Compares a subscriber's count with the entries: whether it is to be looked at again. */
+/* Compares a subscriber's count with the number of entries; true if it has to be examined again. */
 bool check_overflow_count(struct table_check *c, const struct subscriber_iterator *it);
-/* A batch of the pass for those whose count was wrong: as above. */
+/* Processes a batch of the pass for wrong counts; returns as above. */
 int check_counts_step(struct table_check *c);
 
 void check_mappings(struct table_check *c);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A subscriber's record against its slots: the rules of <detnat/session.h> and <detnat/slots.h>. */
+/* Checks a subscriber's record against its slots, by the rules of <detnat/session.h> and <detnat/slots.h>. */
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static bool state_fits(uint64_t key, uint64_t truth)
 	return proto == IPPROTO_TCP && state >= SESSION_SYN_SENT && state < N_SESSION_STATES;
 }
 
-/* Which of two sessions that exclude each other is the wrong one: the one that was idle longer. */
+/* Of two sessions that exclude each other, the one that was idle longer is wrong. */
 static bool is_worse(uint64_t truth, uint64_t other, bool behind)
 {
 	int32_t age = (int32_t)(word_seen(other) - word_seen(truth));
@@ -36,7 +36,10 @@ struct place {
 	uint64_t truth;
 };
 
-/* Whether another session in the two buckets has the outside endpoint towards the same peer, or is of the same flow. */
+/*
+ * Whether another session in the two buckets has the same outside endpoint towards the same peer, or is of the same
+ * flow.
+ */
 static bool clashes(const struct place *p, enum finding_kind *ret_kind)
 {
 	const uint32_t buckets[] = { p->pair.first, p->pair.second };
@@ -60,7 +63,7 @@ static bool clashes(const struct place *p, enum finding_kind *ret_kind)
 	return false;
 }
 
-/* Looks at one session; *ret_needed are the bits of displaced sessions that it makes necessary. */
+/* Examines one session; *ret_needed are the `displaced` bits that it requires. */
 static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_t key, uint64_t truth,
 		      enum finding_kind *ret_kind, uint32_t *ret_needed)
 {
@@ -104,7 +107,7 @@ void examine(const struct subscriber_iterator *it, struct examination *ret)
 		if (is_faulty(it, i, key, truth, &kind, &ret->needed) && ret->n_faults < FAULTS_MAX)
 			ret->fault[ret->n_faults++] = (struct slot_fault){ kind, i, key, truth };
 	}
-	/* Read last: a bit is set before its session is there. */
+	/* Read last: a bit is set before its session appears. */
 	ret->displaced = __atomic_load_n(&s->displaced, __ATOMIC_ACQUIRE);
 	ret->steady = !(ret->word.lock & 1) && __atomic_load_n(&s->opener.word, __ATOMIC_ACQUIRE) == ret->word.word &&
 		      __atomic_load_n(&s->overflow, __ATOMIC_ACQUIRE) == ret->overflow;
@@ -126,8 +129,8 @@ static const char *where(const struct subscriber_iterator *it, char text[static 
 }
 
 /*
- * A program that changes a slot and then the count had begun after the first look, or has ended; as no session was
- * opened or closed between the looks, none that has changed a slot is still to change the count.
+ * A program that changes a slot and then the count either began after the first look or has ended. No session was
+ * opened or closed between the looks, so no program that changed a slot has yet to change the count.
  */
 static bool settle_count(struct table_check *c, const struct suspect *s, const struct subscriber_iterator *it,
 			 const struct examination *now)
@@ -184,7 +187,7 @@ static const char *fault_text(enum finding_kind kind)
 	}
 }
 
-/* Whether all faults of now were told of: those that the first look has not shown are looked at again. */
+/* True if all present faults were reported; those that the first look did not show are examined again. */
 static bool settle_faults(struct table_check *c, const struct suspect *s, const struct subscriber_iterator *it,
 			  const struct examination *now)
 {
@@ -205,7 +208,7 @@ static bool settle_faults(struct table_check *c, const struct suspect *s, const 
 			settled = false;
 			continue;
 		}
-		/* Nobody finds it there, or two find each other's: it is closed. */
+		/* No lookup finds it, or two flows find each other's session: close it. */
 		repaired = c->repair && slot_free(&it->slots[f->slot], f->truth, it->subscriber);
 		findings_add(c->findings, f->kind, repaired, where(it, addr),
 			     "slot %u: %s: protocol %u, inside port %u, outside port %u, to %s:%u, state %#x%s",
@@ -224,7 +227,7 @@ bool suspect_settle(struct table_check *c, struct suspect *s, const struct subsc
 	if (now->n_faults && !s->faults_told) {
 		bool told = settle_faults(c, s, it, now);
 
-		/* What was closed changes the count, and there may be more: looked at again. */
+		/* Closing changed the count, and there may be more faults: examine it again. */
 		if (!told || c->repair)
 			return false;
 		s->faults_told = true;
@@ -240,7 +243,7 @@ void examination_tidy(const struct subscriber_iterator *it, const struct examina
 		return;
 	__atomic_compare_exchange_n(&it->subscriber->displaced, &all, now->needed, false, __ATOMIC_SEQ_CST,
 				    __ATOMIC_RELAXED);
-	/* Whoever opens a session meanwhile may have set a bit that is lost now. */
+	/* A session opened meanwhile may have set a bit that has just been cleared. */
 	if (__atomic_load_n(&it->subscriber->lock, __ATOMIC_SEQ_CST) != now->word.lock)
 		__atomic_fetch_or(&it->subscriber->displaced, ~0U, __ATOMIC_SEQ_CST);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Closing sessions by their endpoints. */
+/* Closes sessions by their endpoints. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -8,9 +8,9 @@
 
 #define CLOSE_TRIES 1000U
 
-/* What to close of one subscriber. */
+/* What to close for one subscriber. */
 struct closing {
-	bool outside; /* endpoint is the outside one */
+	bool outside; /* `endpoint` is the outside one */
 	struct endpoint endpoint;
 	struct endpoint ext;
 	uint8_t proto; /* 0: any */
@@ -32,7 +32,7 @@ static bool matches(const struct closing *c, uint64_t key, uint64_t truth)
 	       (!c->proto || c->proto == word_proto(truth));
 }
 
-/* Expired sessions and those in time-wait go without being counted. */
+/* Expired sessions and those in time-wait are closed but not counted. */
 static void count_closed(struct closing *c, const struct subscriber_iterator *it, uint64_t key, uint64_t truth)
 {
 	struct mappings *m = it->m;
@@ -48,7 +48,7 @@ static void close_slots(struct closing *c, struct subscriber_iterator *it)
 	for (uint32_t i = 0; i < it->n_slots; i++) {
 		uint64_t key, truth;
 
-		/* Until it is freed, here or by another: a packet may refresh it at any time. */
+		/* Retry until it is freed, here or elsewhere: a packet may refresh it at any time. */
 		while (slot_read(&it->slots[i], &key, &truth) && matches(c, key, truth)) {
 			if (slot_free(&it->slots[i], truth, it->subscriber)) {
 				count_closed(c, it, key, truth);
@@ -58,7 +58,7 @@ static void close_slots(struct closing *c, struct subscriber_iterator *it)
 	}
 }
 
-/* The key of the IN2OUT entry, for an outside endpoint by way of the OUT2IN entry. 0 or -errno. */
+/* The key of the IN2OUT entry; for an outside endpoint, found through the OUT2IN entry. 0 or -errno. */
 static int in2out_key(const struct closing *c, const struct subscriber_iterator *it, uint8_t proto,
 		      struct overflow_key *ret)
 {
@@ -97,7 +97,7 @@ static void close_overflow(struct closing *c, struct subscriber_iterator *it)
 
 		if (c->proto && c->proto != protos[i])
 			continue;
-		/* Until it is gone, as in slots; bounded, as the datapath may be the one that takes it away. */
+		/* Retry until it is gone, as for slots; bounded, because the datapath may be deleting it. */
 		for (unsigned tries = 0; tries < CLOSE_TRIES; tries++) {
 			if (in2out_key(c, it, protos[i], &key) || overflow_truth(d, &key, &truth))
 				break;

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Counts of all sessions. */
+/* Counts all sessions. */
 #include <errno.h>
 #include <string.h>
 
 #include "sessions/sessions_private.h"
 
 /*
- * Slots counted one by one, some milliseconds' worth. Beyond them the subscriber's record is believed while none of his
- * sessions can have expired. It is right but for a session that took a shorter timeout without a packet from inside (an
- * idle connection that the outside closed), until the sweep looks again. A subscriber of whom one may have expired is
- * swept, as he soon would be anyway, so that the next count has it easier; but no more than so many sessions are freed.
+ * Slots counted one by one, for some milliseconds. Beyond that the subscriber's record is trusted as long as none of
+ * its sessions can have expired. It is right except for a session that took a shorter timeout without a packet from
+ * inside (an idle connection closed by the outside), until the next sweep. A subscriber with a session that may have
+ * expired is swept here, as it soon would be anyway, which makes the next count cheaper; at most this many sessions are
+ * freed.
  */
 #define EXACT_SLOTS (1U << 20)
 #define MAX_FREED   (1U << 16)
@@ -30,7 +31,7 @@ int session_counter_new(struct mappings *m, struct session_counter **ret)
 	if (!c)
 		return -ENOMEM;
 	subscriber_iterator_init(&c->it, m);
-	c->it.idle_turn = 1; /* under a mask of 0: nobody without sessions */
+	c->it.idle_turn = 1; /* under a mask of 0: skips those without sessions */
 	*ret = c;
 	return 0;
 }
@@ -43,7 +44,7 @@ void session_counter_free(struct session_counter *c)
 	free(c);
 }
 
-/* Sessions in slots, by the subscriber's record. */
+/* Sessions in slots, according to the subscriber's record. */
 static uint32_t slots_recorded(const struct subscriber *s)
 {
 	uint32_t sessions = __atomic_load_n(&s->sessions, __ATOMIC_RELAXED);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reports sessions that end with their mapping, as sessions_on_close() does those that are closed. */
+/* Reports sessions that end with their mapping, as sessions_on_close() does for those that are closed. */
 #include "sessions/sessions_private.h"
 
-/* Subscribers' worth of time spent in one step. */
+/* Time spent on reporting in one step. */
 #define TELL_BUDGET_US 2000U
 
 static void tell(struct mapping_job *t, uint32_t in_addr, uint64_t key, uint64_t truth, uint32_t now)

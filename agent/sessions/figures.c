@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Figures of one subscriber. */
+/* The figures of one subscriber. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -37,12 +37,12 @@ void subscriber_counter_free(struct subscriber_counter *c)
 	free(c);
 }
 
-/* One batch of all overflow sessions: 1 more to do, 0 done, -errno. */
+/* Processes a batch of all overflow sessions: 1: more to do, 0: done, or -errno. */
 static int scan_step(struct subscriber_counter *c, const struct subscriber_iterator *it)
 {
 	int r = overflow_scan_step(&c->scan, mappings_datapath(c->m));
 
-	if (r == -EAGAIN) { /* another map has taken its place */
+	if (r == -EAGAIN) { /* the map has been replaced */
 		overflow_scan_end(&c->scan);
 		c->overflow = 0;
 		return 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A session as a line of JSON, written by hand: a listing may have many millions. */
+/* Writes a session as a line of JSON, without a JSON library, because a listing may have many millions of lines. */
 #ifndef DETNAT_LISTING_H
 #define DETNAT_LISTING_H
 
@@ -7,10 +7,10 @@
 
 #include "sessions/sessions.h"
 
-/* Room for the longest line. */
+/* Space for the longest line. */
 #define SESSION_TEXT 256U
 
-/* Writes the object of the contract and a newline; returns how many octets. No NUL. */
+/* Writes the object that `session list` prints and a newline, without a NUL; returns the number of octets. */
 size_t session_text(const struct session *s, char text[static SESSION_TEXT]);
 
 #endif

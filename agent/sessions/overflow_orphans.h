@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * OUT2IN entries of the overflow whose IN2OUT entry is gone: their deletion failed because the kernel held their hash
- * bucket locked. Such an entry keeps its port from being used again.
+ * OUT2IN entries of the overflow without their IN2OUT entry: their deletion failed because the kernel held the lock of
+ * their hash bucket. Such an entry blocks its port.
  */
 #ifndef DETNAT_OVERFLOW_ORPHANS_H
 #define DETNAT_OVERFLOW_ORPHANS_H
@@ -19,11 +19,11 @@ struct overflow_orphans {
 	} found[ORPHANS_MAX];
 };
 
-/* Looks at an OUT2IN entry. What exceeds ORPHANS_MAX is left for another time. */
+/* Examines an OUT2IN entry. Orphans beyond ORPHANS_MAX are left for the next pass. */
 void overflow_orphans_look(struct overflow_orphans *o, const struct datapath *d, const struct overflow_key *out2in,
 			   const struct overflow_session *session);
 
-/* Deletes those that still are orphans after a grace period. */
+/* Deletes those that are still orphans after a grace period. */
 void overflow_orphans_remove(struct overflow_orphans *o, struct mappings *m);
 
 #endif

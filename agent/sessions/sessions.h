@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sessions as the agent sees them: walked in slices, swept, counted, listed, closed. All of it works on the memory
- * that the datapath writes at the same time, by the rules of <detnat/session.h>.
+ * Sessions as the agent handles them: walked, listed, swept, counted and closed, in slices between other events. All of
+ * this works on memory that the datapath changes at the same time, by the rules of <detnat/session.h>.
  */
 #ifndef DETNAT_SESSIONS_H
 #define DETNAT_SESSIONS_H
 
 #include "tables/mappings.h"
 
-/* A session, host byte order. */
+/* A session, in host byte order. */
 struct session {
 	uint32_t in_addr;
 	uint32_t out_addr;
@@ -22,30 +22,29 @@ struct session {
 	bool counts;	  /* neither expired nor in time-wait */
 };
 
-/* "tcp-established" and so on. */
+/* The name of a state in JSON, such as "tcp-established". */
 const char *session_state_name(uint8_t state);
 
-/* Called for each session; a value other than 0 ends the walk at once and is returned. */
+/* Called for each session; a non-zero value ends the walk and is returned. */
 typedef int (*session_visit)(const struct session *s, void *arg);
 
 /*
- * A walk through the sessions of one subscriber, or of all in order of inside address: every mapping by inside prefix,
- * subscriber by subscriber, slots first, then that subscriber's overflow sessions. Sessions opened or
- * closed meanwhile may or may not be seen; no session is seen twice.
+ * Walks through the sessions of one subscriber, or of all in order of inside address: for each subscriber the slots,
+ * then the overflow sessions. Sessions opened or closed meanwhile may or may not be visited; none is visited twice.
  */
 struct session_walk;
 int session_walk_new(struct mappings *m, struct session_walk **ret); /* all */
 int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr,
 				struct session_walk **ret); /* -ENOENT: no mapping */
-/* Visit sessions that count alone; subscribers without any cost one load each. To be called before the first step. */
+/* Visits only sessions that count; subscribers without any then cost one load each. Call it before the first step. */
 void session_walk_only_counted(struct session_walk *w);
-/* Goes on for about budget_us microseconds: 1 more to do, 0 done, else what visit returned. */
+/* Continues for about budget_us microseconds: 1: more to do, 0: done, or what visit returned. */
 int session_walk_step(struct session_walk *w, unsigned budget_us, session_visit visit, void *arg);
 void session_walk_free(struct session_walk *w);
 
 /*
- * Sweep: frees expired sessions (slots and overflow) and puts counts right. closed, where not NULL, is called for each
- * session freed (IPFIX session events). The same slices as a walk.
+ * Sweeps: frees expired sessions (slots and overflow) and corrects counts, in slices like a walk. `closed`, unless
+ * NULL, is called for each session freed (IPFIX session events).
  */
 struct session_sweep;
 int session_sweep_new(struct mappings *m, struct session_sweep **ret);
@@ -53,19 +52,21 @@ int session_sweep_step(struct session_sweep *s, unsigned budget_us, session_visi
 void session_sweep_free(struct session_sweep *s);
 
 /*
- * Has `closed` called (NULL: nothing) for each session that the two functions below close, and each that ends with its
+ * Calls `closed` (NULL: no call) for each session that the two functions below close, and for each that ends with its
  * mapping (IPFIX session events).
  */
 void sessions_on_close(struct mappings *m, session_visit closed, void *arg);
 
-/* Closes sessions by inside or outside endpoint and external endpoint; proto 0: of every protocol. How many, or -errno.
+/*
+ * Closes sessions by their inside or outside endpoint and their external endpoint; proto 0 means any protocol. Returns
+ * how many were closed, or -errno.
  */
 int sessions_close_in(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto);
 int sessions_close_out(struct mappings *m, struct endpoint out, struct endpoint ext, uint8_t proto);
 
 /*
- * Figures of one subscriber, computed in slices where he has overflow sessions, which are to be found among all.
- * -ENOENT where the address is in no mapping.
+ * The figures of one subscriber, computed in slices if it has overflow sessions, as these have to be searched for among
+ * all. -ENOENT if no mapping has the address.
  */
 struct subscriber_figures {
 	uint32_t sessions;
@@ -78,12 +79,10 @@ int subscriber_counter_step(struct subscriber_counter *c, unsigned budget_us,
 			    struct subscriber_figures *ret); /* 1 more, 0 done, -ENOENT */
 void subscriber_counter_free(struct subscriber_counter *c);
 
-/* The same while the caller waits. */
+/* The same in one blocking call. */
 int sessions_subscriber(struct mappings *m, uint32_t in_addr, struct subscriber_figures *ret);
 
-/*
- * Counts of sessions per mapping number, computed in slices; subscribers that have none cost one load.
- */
+/* Counts sessions per mapping number, in slices; subscribers without sessions cost one load. */
 struct session_count {
 	uint64_t total;
 	uint64_t by_mapping[MAX_MAPPINGS];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reading and freeing slots while the datapath writes them. */
+/* Reads and frees slots while the datapath writes to them. */
 #include "sessions/sessions_private.h"
 
 const char *session_state_name(uint8_t state)
@@ -36,7 +36,7 @@ bool slot_read(const struct slot *s, uint64_t *ret_key, uint64_t *ret_truth)
 		uint64_t key = __atomic_load_n(&s->key, __ATOMIC_ACQUIRE);
 		uint64_t after = __atomic_load_n(&s->truth, __ATOMIC_ACQUIRE);
 
-		/* A change of state keeps the key, but so might look another session in its place. */
+		/* A change of state keeps the key; a new session in the slot might have the same state. */
 		if (word_same(before, after)) {
 			*ret_key = key;
 			*ret_truth = after;

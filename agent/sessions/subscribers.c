@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Going through subscribers in order of address, in slices. */
+/* Iterates over subscribers in order of address, in slices. */
 #include <errno.h>
 
 #include "sessions/sessions_private.h"
 
-/* Slots, or subscribers passed over, between two looks at the clock: some microseconds. */
+/* Slots read, or subscribers skipped, between two looks at the clock: a few microseconds. */
 #define LOOK_INTERVAL 4096U
 
 void subscriber_iterator_init(struct subscriber_iterator *it, struct mappings *m)
@@ -13,9 +13,9 @@ void subscriber_iterator_init(struct subscriber_iterator *it, struct mappings *m
 }
 
 /*
- * How far ahead the next look may be put off: a session opened right after this one lives for the shortest timeout at
- * least, and one that takes a state of shorter timeout is not to be found expired too late. A due tick further ahead
- * than this, from before timeouts were shortened, is not heeded.
+ * How far the next look may be put off: a session opened right after this one lives for at least the shortest timeout,
+ * and one that changes to a state with a shorter timeout must not be found expired too late. A due tick further ahead
+ * than this dates from before timeouts were shortened and is ignored.
  */
 static uint32_t longest_delay(const uint32_t timeout_ticks[N_TIMEOUTS])
 {
@@ -67,8 +67,10 @@ static bool passed_over(const struct subscriber_iterator *it)
 	return it->heed_due && !subscriber_due(it);
 }
 
-/* Subscribers whose records and slots follow each other in memory, from it->next on. *cost: since the last look at the
- * clock. */
+/*
+ * Visits subscribers whose records and slots are contiguous in memory, from it->next on. *cost: since the last look at
+ * the clock.
+ */
 static int iterate_run(struct subscriber_iterator *it, uint64_t n, uint32_t *cost, uint64_t deadline_us,
 		       subscriber_visit visit, void *arg)
 {

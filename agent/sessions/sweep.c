@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sweep. A subscriber is looked at when the first of its sessions may have expired; until then, and while it has
- * none, it costs a load or two. Subscribers without sessions are looked at in turn, a share of them in each sweep, as
- * sessions in time-wait, which count in no figure, stand in their slots all the same.
+ * The sweep. A subscriber is looked at when the first of its sessions may have expired; until then, or without
+ * sessions, it costs a load or two. A share of the subscribers without sessions is looked at in each sweep, because
+ * sessions in time-wait are not counted but still occupy slots.
  */
 #include <errno.h>
 
 #include "sessions/overflow_orphans.h"
 #include "sessions/sessions_private.h"
 
-/* What can wait, subscribers without sessions and orphans, is looked at in one sweep of this many, a power of two. */
+/* Subscribers without sessions, and orphans, are looked at in one sweep out of this many, a power of two. */
 #define TURNS 64U
 
 struct session_sweep {
@@ -44,14 +44,14 @@ void session_sweep_free(struct session_sweep *s)
 	free(s);
 }
 
-/* Who is told of the sessions of a subscriber that are freed, and how many were. */
+/* Where the freed sessions of a subscriber are reported, and how many were freed. */
 struct freeing {
 	session_visit closed;
 	void *arg;
 	uint32_t n;
 };
 
-/* What it costs to tell of one, as so many slots looked at. */
+/* The cost of reporting one, in slots read. */
 #define TELL_COST 16U
 
 static void tell(session_visit closed, void *arg, struct subscriber_iterator *it, uint64_t key, uint64_t truth)
@@ -81,7 +81,7 @@ uint32_t sweep_subscriber(struct subscriber_iterator *it, session_visit closed, 
 	struct freeing freeing = { closed, arg, 0 };
 	const struct age_limits *limits = &it->limits;
 	uint32_t now = it->now, n = it->n_slots;
-	int64_t first = it->due_max; /* to expire, ticks from now */
+	int64_t first = it->due_max; /* until it expires, in ticks */
 	struct slot *slots = it->slots;
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -113,7 +113,7 @@ static void sweep_overflow_session(struct session_sweep *s, const struct overflo
 	struct datapath *d = mappings_datapath(m);
 	int number = mappings_find_inside(m, in2out->addr);
 
-	/* What is of no mapping goes with its mapping's memory. */
+	/* Entries without a mapping are deleted with the mapping's memory. */
 	if (number < 0 || !word_expired(truth, s->it.now, mappings_get(m, number)->timeout_ticks))
 		return;
 
@@ -130,7 +130,7 @@ static void sweep_overflow_session(struct session_sweep *s, const struct overflo
 		tell(s->closed, s->arg, &one, overflow_slot_key(in2out), truth);
 }
 
-/* One batch: 1 more to do, 0 done, -errno. */
+/* Processes a batch: 1: more to do, 0: done, or -errno. */
 static int sweep_overflow(struct session_sweep *s)
 {
 	const struct datapath *d = mappings_datapath(s->it.m);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A subscriber's record says how many sessions it has, with expired ones until somebody takes them away: never fewer
- * than there are. So whom the record does not bring among the highest need not be looked at, and with 16 million
- * subscribers nearly all cost a load. Of the others, slots are counted where a session may have expired; and of those
- * chosen all, at the end.
+ * The record of a subscriber says how many sessions it has, including expired ones that have not been freed: it never
+ * shows too few. So a subscriber whose record does not rank among the highest need not be examined, and with 16 million
+ * subscribers nearly all cost one load. For the others, slots are counted if a session may have expired, and at the end
+ * for all that were chosen.
  */
 #include "sessions/top.h"
 
@@ -13,11 +13,10 @@
 #include "sessions/sessions_private.h"
 #include "sessions/top_heap.h"
 
-/* Slots that are counted whatever the record says: some milliseconds' worth. Beyond them it is believed while it can
- * be. */
+/* Slots that are counted in any case, for some milliseconds. Beyond that the record is trusted while possible. */
 #define EXACT_SLOTS (1U << 20)
 
-/* What it costs to put one in, as so many slots looked at. */
+/* The cost of adding one, in slots read. */
 #define PUT_COST 64U
 
 /* Subscribers measured between two looks at the clock. */
@@ -28,10 +27,10 @@
 
 enum phase { PHASE_CHOOSE, PHASE_OVERFLOW, PHASE_MEASURE, PHASE_DONE };
 
-/* Someone who was chosen, in order of address. */
+/* A chosen subscriber; they are sorted by address. */
 struct chosen {
 	uint32_t in_addr;
-	uint32_t overflow; /* sessions beyond the slots that count */
+	uint32_t overflow; /* overflow sessions that count */
 };
 
 struct top {
@@ -41,16 +40,16 @@ struct top {
 	struct subscriber_iterator it;
 	struct top_heap heap;
 	uint32_t looked; /* slots */
-	bool failed;	 /* memory was short */
+	bool failed;	 /* out of memory */
 
 	struct chosen *chosen;
 	size_t n_chosen;
-	bool any_overflow; /* one of them, or who was put in before them, may have such sessions */
+	bool any_overflow; /* a chosen subscriber, or one displaced by it, may have overflow sessions */
 	struct overflow_scan scan;
 
 	struct top_entry *entries;
 	size_t n_entries;
-	size_t measured; /* of those chosen */
+	size_t measured; /* number of chosen subscribers */
 	uint64_t used[N_PROTOCOLS][MAPPING_PORTS / WORD_BITS];
 };
 
@@ -65,7 +64,7 @@ int top_new(struct mappings *m, enum top_order order, uint32_t n, struct top **r
 	t->heap.limit = n;
 	subscriber_iterator_init(&t->it, m);
 	if (order == TOP_BY_SESSIONS)
-		t->it.idle_turn = 1; /* under a mask of 0: nobody without sessions */
+		t->it.idle_turn = 1; /* under a mask of 0: skips those without sessions */
 	*ret = t;
 	return 0;
 }
@@ -92,7 +91,7 @@ static struct top_rank rank_of(enum top_order order, uint32_t in_addr, uint64_t 
 	};
 }
 
-/* Sessions by the record, less expired ones where there may be any. */
+/* Sessions according to the record, less expired ones if there may be any. */
 static uint32_t count_sessions(struct top *t, struct subscriber_iterator *it, uint32_t recorded)
 {
 	uint32_t overflow = __atomic_load_n(&it->subscriber->overflow, __ATOMIC_RELAXED), sessions;
@@ -149,14 +148,14 @@ static int take_chosen(struct top *t)
 	return 0;
 }
 
-/* One batch of all overflow sessions: 1 more to do, 0 done, -errno. */
+/* Processes a batch of all overflow sessions: 1: more to do, 0: done, or -errno. */
 static int count_overflow(struct top *t)
 {
 	const struct datapath *d = mappings_datapath(t->m);
 	int r = overflow_scan_step(&t->scan, d);
 	uint32_t now = datapath_ticks(d);
 
-	if (r == -EAGAIN) { /* another map has taken its place */
+	if (r == -EAGAIN) { /* the map has been replaced */
 		overflow_scan_end(&t->scan);
 		for (size_t i = 0; i < t->n_chosen; i++)
 			t->chosen[i].overflow = 0;
@@ -184,7 +183,7 @@ static unsigned protocol_of_state(uint8_t state)
 	return state == SESSION_UDP ? 0 : state == SESSION_ICMP ? 1 : 2;
 }
 
-/* Looks through all slots; sessions of a mapping deleted meanwhile are none. */
+/* Counts all slots; sessions of a mapping deleted meanwhile do not count. */
 static void measure(struct top *t, const struct chosen *chosen)
 {
 	struct top_entry *e = &t->entries[t->n_entries];
@@ -244,7 +243,7 @@ static int compare_by_quota(const void *a, const void *b)
 	return top_rank_compare(&rx, &ry);
 }
 
-/* Goes on with a phase: 1 the time is up, 0 the phase has ended, -errno. */
+/* Continues a phase: 1: the time is up, 0: the phase has ended, or -errno. */
 static int phase_step(struct top *t, uint64_t deadline_us)
 {
 	int r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The highest-ranking subscribers among any number, with memory only for as many as are asked for. */
+/* Keeps the highest-ranking subscribers of any number, with memory only for as many as are wanted. */
 #ifndef DETNAT_TOP_HEAP_H
 #define DETNAT_TOP_HEAP_H
 

@@ -13,7 +13,7 @@
 
 const uint8_t usage_bounds[N_USAGE_BOUNDS] = { 10, 25, 50, 75, 90, 95, 100 };
 
-/* Twice the slots that a subscriber can have, a power of two. */
+/* Twice the most slots of a subscriber, a power of two. */
 #define DESTINATIONS 4096U
 
 struct destination {
@@ -27,8 +27,8 @@ struct session_usage {
 	struct overflow_scan scan;
 	bool slots_done;
 	struct mapping_usage mapping[MAX_MAPPINGS];
-	uint64_t used[N_USAGE_PROTOCOLS][WORDS];      /* ports of the subscriber that is being looked at */
-	struct destination destination[DESTINATIONS]; /* of its sessions: a hash */
+	uint64_t used[N_USAGE_PROTOCOLS][WORDS];      /* ports of the current subscriber */
+	struct destination destination[DESTINATIONS]; /* of its sessions, a hash table */
 	uint32_t round;
 };
 
@@ -71,7 +71,7 @@ static bool same_mapping(const struct geometry *a, const struct geometry *b)
 	       a->out_plen == b->out_plen;
 }
 
-/* The entry of a mapping; zeroed where its number was another one's before. */
+/* The entry of a mapping, zeroed if its number belonged to another one. */
 static struct mapping_usage *entry(struct session_usage *u, int number, const struct geometry *geo)
 {
 	struct mapping_usage *m = &u->mapping[number];
@@ -88,7 +88,7 @@ int session_usage_new(struct mappings *m, struct session_usage **ret)
 	if (!u)
 		return -ENOMEM;
 	subscriber_iterator_init(&u->it, m);
-	u->it.idle_turn = 1; /* under a mask of 0: nobody without sessions */
+	u->it.idle_turn = 1; /* under a mask of 0: skips those without sessions */
 	*ret = u;
 	return 0;
 }
@@ -101,7 +101,7 @@ void session_usage_free(struct session_usage *u)
 	free(u);
 }
 
-/* Whether the port was not marked before; ports of no block are none. */
+/* Marks a port; true if it was not marked before. Ports outside the block do not count. */
 static bool mark(uint64_t *used, uint32_t offset, uint32_t ports)
 {
 	uint64_t bit = 1ULL << offset % WORD_BITS;
@@ -112,7 +112,7 @@ static bool mark(uint64_t *used, uint32_t offset, uint32_t ports)
 	return true;
 }
 
-/* Counts a session to an external endpoint; how many there are now. */
+/* Counts a session to an external endpoint; returns how many there are now. */
 static uint32_t count_destination(struct session_usage *u, uint64_t key, enum usage_protocol p)
 {
 	uint64_t endpoint = key >> 16 | (uint64_t)p << 48;
@@ -173,7 +173,7 @@ static int look_at(struct subscriber_iterator *it, void *arg)
 	return 0;
 }
 
-/* One batch: 1 more to do, 0 done, -errno. */
+/* Processes a batch: 1: more to do, 0: done, or -errno. */
 static int count_overflow(struct session_usage *u)
 {
 	struct mappings *m = u->it.m;

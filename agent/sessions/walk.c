@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The walk that listings are made of. */
+/* The walk behind listings. */
 #include <errno.h>
 
 #include "tables/overflow_heap.h"
@@ -12,13 +12,13 @@ struct session_walk {
 	struct subscriber_iterator it;
 	bool only_counted;
 	uint64_t last; /* inside address */
-	bool gathered; /* overflow sessions are in the heap, of addresses up to it.last */
+	bool gathered; /* overflow sessions up to it.last are in the heap */
 	struct overflow_scan scan;
 	struct overflow_heap heap;
-	uint32_t slot_addr; /* the subscriber in the middle of which the last step ended, */
-	uint32_t slot;	    /* and the slot to go on at */
+	uint32_t slot_addr; /* the subscriber that the last step stopped at, */
+	uint32_t slot;	    /* and the slot to continue at */
 
-	/* Of the present step. */
+	/* For the present step. */
 	session_visit visit;
 	void *arg;
 	uint64_t deadline_us;
@@ -67,7 +67,7 @@ void session_walk_free(struct session_walk *w)
 	free(w);
 }
 
-/* Whether to stop here, for lack of time or because visit says so. */
+/* True to stop here: the time is up, or visit said so. */
 static bool visit_one(struct session_walk *w, uint64_t key, uint64_t truth)
 {
 	const struct subscriber_iterator *it = &w->it;
@@ -109,7 +109,7 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 	return 0;
 }
 
-/* Keys of overflow sessions of the subscribers walked: 1 more to gather, 0 done, -errno. */
+/* Gathers keys of overflow sessions of the subscribers walked: 1: more to do, 0: done, or -errno. */
 static int gather(struct session_walk *w)
 {
 	const struct datapath *d = mappings_datapath(w->it.m);
@@ -132,7 +132,7 @@ static int gather(struct session_walk *w)
 	return r;
 }
 
-/* The slots and overflow sessions that were gathered have been walked through: whether there may be others. */
+/* Slots and gathered overflow sessions are done: prepares to gather the next ones. False if there are none. */
 static bool go_on(struct session_walk *w)
 {
 	if (w->it.last == w->last)

@@ -10,7 +10,7 @@
 #include "tables/chunks.h"
 #include "datapath/pinned.h"
 
-/* Octets cleared in one step: some tenths of a millisecond. */
+/* Octets cleared per step: a few tenths of a millisecond. */
 #define CLEAR_STEP (1U << 20)
 
 static size_t chunk_size(const struct chunks *c)
@@ -46,7 +46,7 @@ int chunks_open(struct chunks *c, int outer, uint32_t shift, uint32_t record_siz
 	return 0;
 }
 
-/* Path of a chunk's pin, or NULL where chunks are not pinned. */
+/* Path of a chunk's pin, or NULL if chunks are not pinned. */
 static const char *pin_of(const struct chunks *c, uint32_t chunk, char text[static PATH_MAX])
 {
 	if (!c->pin_dir || !c->name)
@@ -54,7 +54,9 @@ static const char *pin_of(const struct chunks *c, uint32_t chunk, char text[stat
 	return chunk_pin(c->pin_dir, c->name, chunk, text);
 }
 
-/* Pinned before the datapath finds it, and unpinned after: what is in use can always be opened again. */
+/*
+ * A chunk is pinned before the datapath can find it and unpinned afterwards, so a chunk in use can always be reopened.
+ */
 static int pin(const struct chunks *c, uint32_t chunk, int fd)
 {
 	char text[PATH_MAX];
@@ -75,10 +77,10 @@ static void unpin(const struct chunks *c, uint32_t chunk)
 		unlink(path);
 }
 
-/* So many look-ups show whether they are slow here. */
+/* Lookups after which it is known whether they are slow here. */
 #define SLOW_LOOKUPS 8
 
-/* Maps a chunk of an earlier agent's, if there is one of that number. */
+/* Maps the chunk of that number, if an earlier agent left one. */
 static int find_chunk(struct chunks *c, uint32_t chunk, struct error *err)
 {
 	_cleanup_close_ int fd = -1;
@@ -88,7 +90,7 @@ static int find_chunk(struct chunks *c, uint32_t chunk, struct error *err)
 	if (c->base[chunk])
 		return 0;
 	r = fd = outer_chunk(c->outer, chunk, pin_of(c, chunk, path));
-	/* -ESTALE: an agent was killed while it replaced one that no range needed. */
+	/* -ESTALE: an agent was killed while it replaced a chunk that no range needed. */
 	if (r == -ENOENT || r == -ESTALE)
 		return 0;
 	if (r >= 0)
@@ -108,7 +110,7 @@ int chunks_find_all(struct chunks *c, struct error *err)
 
 		if (r < 0)
 			return r;
-		/* 6.1 waits for a grace period at each of them: minutes in all. */
+		/* On 6.1 each lookup waits for a grace period: minutes in all. */
 		if (chunk == SLOW_LOOKUPS && monotonic_us() - started > SLOW_LOOKUPS * 2000ULL)
 			return 1;
 	}
@@ -141,7 +143,10 @@ static int make(const struct chunks *c, struct chunk_change *change)
 	return r ? r : pin(c, change->chunk, change->fd);
 }
 
-/* In the thread. The kernel zeroes a chunk for milliseconds, and a change of the outer map waits for a grace period. */
+/*
+ * Runs in the thread: the kernel takes milliseconds to zero a chunk, and a change of the outer map waits for a grace
+ * period.
+ */
 static void make_batch(void *arg)
 {
 	struct chunks *c = arg;
@@ -177,7 +182,7 @@ static void remove_batch(void *arg)
 			unpin(c, changes[i].index);
 }
 
-/* Puts a chunk without users on the list of those to be removed. It is gone for whoever wants it next. */
+/* Queues a chunk without users for removal. From here on it counts as missing. */
 static void list_unused(struct chunks *c, uint32_t chunk)
 {
 	c->batch[c->n_batch++] = (struct chunk_change){ .chunk = chunk, .base = c->base[chunk] };
@@ -192,7 +197,7 @@ static void start_removal(struct chunks *c)
 	background_start(&c->thread, remove_batch, c);
 }
 
-/* What was made is there for the agent too. An array that could not be removed is replaced when it is made again. */
+/* Enters new chunks. An array that could not be removed is replaced when its chunk is made again. */
 static void finish_batch(struct chunks *c)
 {
 	unsigned n = c->n_batch;
@@ -216,7 +221,7 @@ static void finish_batch(struct chunks *c)
 		if (c->users[change.chunk])
 			c->n_missing--;
 		else
-			list_unused(c, change.chunk); /* nobody wants it any more */
+			list_unused(c, change.chunk); /* no longer needed */
 	}
 	if (c->n_batch)
 		start_removal(c);
@@ -294,7 +299,10 @@ static void clear_gaps(struct chunks *c, uint32_t chunk)
 	}
 }
 
-/* A pin of a chunk that was not found: an agent was killed while it made or removed it, or no range needs it. */
+/*
+ * Removes the pin of a chunk that was not found: an agent was killed while it made or removed the chunk, or no range
+ * needs it.
+ */
 static int visit_pin(const char *name, void *arg)
 {
 	struct chunks *c = arg;
@@ -349,7 +357,7 @@ int chunks_alloc(struct chunks *c, uint64_t count, uint32_t align, uint32_t *ret
 	return 0;
 }
 
-/* Lists missing chunks from number `from` on, below `end`. */
+/* Queues missing chunks from number `from` on, below `end`. */
 static void list_missing(struct chunks *c, uint32_t from, uint32_t end)
 {
 	for (uint32_t chunk = from; chunk < end && c->n_batch < CHUNKS_BATCH; chunk++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The mappings' tables in memory, for the rooms tables and sessions; others use tables/mappings.h. */
+/* A mapping's tables in memory, for the rooms tables and sessions; other rooms use tables/mappings.h. */
 #ifndef DETNAT_MAPPING_TABLES_H
 #define DETNAT_MAPPING_TABLES_H
 
@@ -8,16 +8,16 @@
 #include "tables/overflow_map.h"
 #include "tables/prefix_index.h"
 
-/* A mapping's tables, from the beginning of its addition until its memory has been given back. */
+/* The stages of a mapping's tables, from the start of its addition until its memory has been returned. */
 enum table_stage {
-	TABLE_MADE,	   /* chunks are being made; the datapath does not know of it */
+	TABLE_MADE,	   /* chunks are being made; unknown to the datapath */
 	TABLE_LIVE,	   /* in the index */
-	TABLE_UNLINKED,	   /* taken from the index; packets that found it there may still be on their way */
-	TABLE_IN_GRACE,	   /* the grace period goes on after which there are none */
-	TABLE_AWAITS_SCAN, /* its overflow sessions are to be deleted by the next pass through the overflow */
-	TABLE_IN_SCAN,	   /* by the present one */
-	TABLE_TELLING,	   /* its sessions are being told of */
-	TABLE_CLEARING,	   /* its ranges are being given back */
+	TABLE_UNLINKED,	   /* removed from the index; packets in flight may still use them */
+	TABLE_IN_GRACE,	   /* waiting for a grace period, after which none does */
+	TABLE_AWAITS_SCAN, /* its overflow sessions are deleted in the next pass through the overflow */
+	TABLE_IN_SCAN,	   /* or in the present one */
+	TABLE_TELLING,	   /* its sessions are being reported as ended */
+	TABLE_CLEARING,	   /* its memory is being returned */
 };
 
 struct mapping_job;
@@ -33,15 +33,15 @@ struct mappings_ending {
 
 struct mapping_job {
 	struct mappings *m;
-	struct mapping_job *next; /* in the list of those that are on their way out */
+	struct mapping_job *next; /* in mappings.leaving */
 	enum table_stage stage;
 	struct mapping record;
 	int number; /* -1: none */
 	uint64_t n_subscribers;
 	uint64_t n_buckets;
-	uint32_t *sweep_due;	   /* by subscriber: the tick before which no sweep need look; NULL: not kept */
-	uint64_t told;		   /* subscribers whose sessions were told of */
-	uint64_t subscribers_done; /* given back */
+	uint32_t *sweep_due;	   /* per subscriber: no sweep needs to look before this tick; NULL: not kept */
+	uint64_t told;		   /* subscribers whose sessions have been reported */
+	uint64_t subscribers_done; /* returned so far */
 	uint64_t buckets_done;
 };
 
@@ -53,14 +53,14 @@ struct mappings {
 	struct chunks subscribers;
 	struct chunks buckets;
 	struct mapping_job *table[MAX_MAPPINGS]; /* by number; NULL: the number is free */
-	uint16_t order[MAX_MAPPINGS];		 /* numbers of live mappings, by in_base */
+	uint16_t order[MAX_MAPPINGS];		 /* numbers of live mappings, sorted by in_base */
 	unsigned n_live;
-	struct mapping_job *leaving; /* list */
-	struct overflow_scan scan;   /* deletes overflow sessions of no mapping */
+	struct mapping_job *leaving; /* list of tables on their way out */
+	struct overflow_scan scan;   /* deletes overflow sessions without a mapping */
 	bool scanning;
-	struct background grace; /* of tables unlinked */
+	struct background grace; /* for unlinked tables */
 	bool grace_runs;
-	uint32_t sweeps;		      /* sweeps begun */
+	uint32_t sweeps;		      /* number of sweeps begun */
 	const struct mappings_ending *ending; /* NULL: sessions end unreported */
 	int (*on_close)(const struct session *s, void *arg);
 	void *on_close_arg;
@@ -68,33 +68,33 @@ struct mappings {
 	void *on_leave_arg;
 };
 
-/* Reserves number and puts the tables into the list of live ones (tables/mappings.c). */
+/* Reserves a number and makes the tables live. */
 void mappings_set_live(struct mappings *m, struct mapping_job *t, int number);
 
-/* The ticks of mapping_job.sweep_due; NULL where there are none. */
+/* The ticks in mapping_job.sweep_due, or NULL. */
 uint32_t *mappings_sweep_due(const struct mappings *m, int number);
 
 void mapping_job_free(struct mapping_job *t);
 
-/* Takes the tables off the list of live ones. */
+/* Makes the tables no longer live. */
 void mappings_unset_live(struct mappings *m, struct mapping_job *t);
 
 /* Moves tables to a stage; at TABLE_CLEARING their chunks are retired. */
 void mapping_job_set_stage(struct mapping_job *t, enum table_stage stage);
 
-/* Appends tables to the list of those leaving. */
+/* Appends tables to the list of those on their way out. */
 void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage stage);
 
-/* Waits until no packet is on its way in unlinked tables; their numbers and index nodes are free then. */
+/* Waits until no packet in flight uses unlinked tables; their numbers and index nodes are free then. */
 void mappings_settle(struct mappings *m);
 
-/* Makes sure that nothing is left of leaving mappings that share inside or outside addresses with this one. */
+/* Waits until nothing is left of former mappings that share inside or outside addresses with this one. */
 void mappings_settle_overlaps(struct mappings *m, const struct geometry *g);
 
-/* Whether overflow sessions may be left of a leaving mapping that shares addresses with this one. */
+/* Whether a former mapping that shares addresses with this one may still have overflow sessions. */
 bool mappings_left_of_overlaps(const struct mappings *m, const struct geometry *g);
 
-/* Deletes all overflow sessions of no mapping. */
+/* Deletes all overflow sessions without a mapping. */
 void mappings_purge_overflow(struct mappings *m);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Mappings in use: found, walked, changed in place, deleted. */
+/* Mappings in use: looked up, iterated, changed in place, deleted. */
 #include <errno.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@ static uint64_t last_inside(const struct geometry *g)
 	return g->in_base + prefix_size(g->in_plen) - 1;
 }
 
-/* Position in m->order of the first live mapping that ends at or above an inside address. */
+/* Index in m->order of the first live mapping that ends at or above an inside address. */
 static unsigned order_position(const struct mappings *m, uint32_t in_addr)
 {
 	unsigned low = 0, high = m->n_live;
@@ -150,7 +150,7 @@ int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 	struct mapping_job *t = m->table[number];
 	struct mapping *record = &t->record, *shared = &m->d->mapping[number];
 
-	/* The sweep put off looks by the former timeouts. */
+	/* The sweep has put off looks according to the former timeouts. */
 	if (t->sweep_due && memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(record->timeout_ticks)))
 		memset(t->sweep_due, 0, t->n_subscribers * sizeof(*t->sweep_due));
 	record->sessions_per_user = spec->sessions_per_user;
@@ -192,7 +192,7 @@ int mappings_del(struct mappings *m, struct prefix in, struct prefix out)
 	if (number < 0)
 		return number;
 
-	/* Inside first: from then on no session is opened. */
+	/* Inside first, so that no further sessions are opened. */
 	prefix_index_remove(&m->in, in.base, in.plen, (unsigned)number);
 	prefix_index_remove(&m->out, out.base, out.plen, (unsigned)number);
 	mappings_unset_live(m, m->table[number]);

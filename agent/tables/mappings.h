@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Mappings and their tables: numbers, ranges of subscriber records and of buckets, chunks, the prefix index.
+ * Mappings and their tables: added, looked up, changed and deleted, with the memory of their subscribers and slots.
  *
- * The datapath sees a mapping once its index entries point at it, and no more once they are cleared and a grace
- * period has passed; only then is its memory reused. Work that grows with the mapping (making chunks, clearing ranges)
- * is done in threads or in steps of a millisecond, so that the event loop turns meanwhile.
+ * The datapath sees a mapping as soon as its index entries point to it. It has forgotten the mapping once these are
+ * cleared and a grace period has passed; only then is the memory reused. Work that grows with the mapping (making
+ * chunks, clearing ranges) runs in threads or in steps of a millisecond, so that the event loop keeps turning.
  */
 #ifndef DETNAT_MAPPINGS_H
 #define DETNAT_MAPPINGS_H
@@ -14,7 +14,7 @@
 struct mappings;
 struct mapping_job;
 
-/* What is asked for, with defaults applied. */
+/* A requested mapping, with defaults applied. */
 struct mapping_spec {
 	struct prefix in;
 	struct prefix out;
@@ -24,28 +24,29 @@ struct mapping_spec {
 };
 
 /*
- * Maps the tables; where they hold mappings already (pins of an earlier agent) takes them over: which ranges are in use
- * follows from the mapping records that the index leads to. Ranges of no mapping (an earlier agent was killed in the
- * middle of an addition or deletion) are cleared. The datapath must outlive the result.
+ * Maps the tables. Mappings that an earlier agent pinned are taken over: the records that the index leads to tell which
+ * ranges are in use. Ranges without a mapping (an agent was killed during an addition or deletion) are cleared. The
+ * datapath must outlive the result.
  */
 int mappings_open(struct datapath *d, struct mappings **ret, struct error *err);
 void mappings_close(struct mappings *m);
 
-/* Octets of tables that a mapping of this shape takes. */
+/* Octets of tables that such a mapping takes. */
 uint64_t mappings_memory(struct prefix in, uint32_t session_slots);
 
-/* Octets that the machine can give without swapping; UINT64_MAX where it does not say. */
+/* Octets that the machine can provide without swapping; UINT64_MAX if unknown. */
 uint64_t memory_available(void);
 
 /*
- * Addition: begin, step until it returns 0 (1: a thread is at work, ask again in some milliseconds), then commit, which
- * makes it visible to the datapath. abort frees a job at any time before commit. -ENOMEM with the figures in err where
- * memory is short. Begin all that are to be added before the first step: their chunks are made together then.
+ * Adds a mapping: begin, then step until it returns 0 (1: a thread is working, ask again in some milliseconds), then
+ * commit, which makes the mapping visible to the datapath. abort frees a job at any time before commit. -ENOMEM, with
+ * figures in err, if memory is short. Begin all additions before the first step, so that their chunks are made
+ * together.
  *
- * Overlaps with other mappings are looked at by commit alone (-EEXIST, and the job is still the caller's), so that a
- * mapping can be prepared while the one that it replaces still serves. Commit waits for a grace period (some 10 ms)
- * where a mapping of the same addresses was deleted since the last step (delete all, then commit all, and it is one for
- * all); or where no number is free but those of mappings just deleted.
+ * Only commit checks for overlaps with other mappings (-EEXIST; the caller keeps the job), so that a mapping can be
+ * prepared while the one it replaces still serves. Commit waits for a grace period (about 10 ms) if a mapping with the
+ * same addresses was deleted since the last step, or if the only free numbers are those of mappings just deleted.
+ * Deleting all, then committing all, costs a single grace period.
  */
 int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, struct mapping_job **ret,
 		       struct error *err);
@@ -53,24 +54,24 @@ int mappings_add_step(struct mapping_job *job, struct error *err);
 int mappings_add_commit(struct mapping_job *job);
 void mappings_add_abort(struct mapping_job *job);
 
-/* Makes the datapath forget a mapping, and queues its memory for mappings_reclaim_step(). -ENOENT. */
+/* Deletes a mapping from the datapath and queues its memory for mappings_reclaim_step(). -ENOENT if there is none. */
 int mappings_del(struct mappings *m, struct prefix in, struct prefix out);
 
 /*
- * Gives back memory of deleted mappings and aborted additions, some milliseconds at a time. To be called until done
- * after each deletion and abort, from the event loop.
+ * Returns the memory of deleted mappings and aborted additions, a few milliseconds at a time. After each deletion or
+ * abort, call it from the event loop until it is done.
  */
 enum reclaim {
 	RECLAIM_DONE,
-	RECLAIM_MORE,  /* more to do at once */
-	RECLAIM_WAITS, /* for a thread or a grace period: to be called again in some milliseconds */
+	RECLAIM_MORE,  /* call again at once */
+	RECLAIM_WAITS, /* waiting for a thread or a grace period: call again in some milliseconds */
 };
 enum reclaim mappings_reclaim_step(struct mappings *m);
 
-/* Has left(arg) called whenever there is something to reclaim anew; NULL: nothing. */
+/* Calls left(arg) whenever there is something new to reclaim; NULL: no call. */
 void mappings_on_leave(struct mappings *m, void (*left)(void *arg), void *arg);
 
-/* Changes quota and timeouts of a mapping in place. */
+/* Changes the quota and the timeouts of a mapping in place. */
 int mappings_update(struct mappings *m, const struct mapping_spec *spec);
 
 /* Number of the mapping, 0..MAX_MAPPINGS-1, or -ENOENT. */
@@ -78,27 +79,31 @@ int mappings_find(const struct mappings *m, struct prefix in, struct prefix out)
 int mappings_find_inside(const struct mappings *m, uint32_t in_addr);
 int mappings_find_outside(const struct mappings *m, uint32_t out_addr);
 
-/* Next mapping number in use at or above `from`, or -1. */
+/* The next mapping number in use at or above `from`, or -1. */
 int mappings_next(const struct mappings *m, int from);
 
-/* Number of the mapping that covers an inside address, else of the next one above it, or -1. Walks in order of address.
+/*
+ * The number of the mapping that covers an inside address, else of the next one above it, or -1: iterates in order of
+ * address.
  */
 int mappings_next_inside(const struct mappings *m, uint32_t in_addr);
 
-/* Record of a mapping in use. */
+/* The record of a mapping in use. */
 const struct mapping *mappings_get(const struct mappings *m, int number);
 
-/* A subscriber's record, and its 1 << bucket_shift buckets, in shared memory. subscriber: number within the mapping. */
+/*
+ * A subscriber's record and its 1 << bucket_shift buckets, in shared memory. subscriber: its number within the mapping.
+ */
 struct subscriber *mappings_subscriber(const struct mappings *m, int number, uint32_t subscriber);
 struct bucket *mappings_buckets(const struct mappings *m, int number, uint32_t subscriber);
 
-/* How many subscribers' records, from this one on, and all their buckets, follow each other in memory. */
+/* How many subscribers from this one on have contiguous records and contiguous buckets. */
 uint32_t mappings_run(const struct mappings *m, int number, uint32_t subscriber);
 
 /* The datapath that the tables belong to. */
 struct datapath *mappings_datapath(const struct mappings *m);
 
-/* Octets of memory in all tables, chunks and fixed maps included. */
+/* Octets of all tables, including chunks and fixed maps. */
 uint64_t mappings_table_memory(const struct mappings *m);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Addition of mappings. */
+/* Adds mappings. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "tables/mapping_tables.h"
 
-/* Slots of one subscriber (contract, `session_slots`). */
+/* The most slots that `session_slots` may give a subscriber. */
 #define MAX_SLOTS 2048U
 
 static int too_much(const struct mapping_job *t, uint64_t needed, struct error *err)
@@ -113,7 +113,7 @@ static int free_number(const struct mappings *m)
 	return -ENOSPC;
 }
 
-/* Number for a mapping whose prefixes fit the index, or -errno. */
+/* A number for a mapping whose prefixes fit the index, or -errno. */
 static int check_commit(const struct mappings *m, const struct geometry *g)
 {
 	int r = prefix_index_check(&m->in, g->in_base, g->in_plen);
@@ -140,7 +140,7 @@ int mappings_add_commit(struct mapping_job *t)
 		return -ENOMEM;
 	mappings_settle_overlaps(m, g);
 
-	/* Inside last: from then on sessions are opened, and their answers must be let in. */
+	/* Inside last: sessions are opened from then on, and their replies must be accepted. */
 	m->d->mapping[number] = t->record;
 	prefix_index_insert(&m->out, g->out_base, g->out_plen, (unsigned)number);
 	prefix_index_insert(&m->in, g->in_base, g->in_plen, (unsigned)number);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What tables cost, and what the machine has left. */
+/* What tables cost, and what memory the machine has left. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@ uint64_t mappings_memory(struct prefix in, uint32_t session_slots)
 	return prefix_size(in.plen) * (sizeof(struct subscriber) + session_slots * (uint64_t)sizeof(struct slot));
 }
 
-/* The number behind a word in a file of /proc; false: not there. */
+/* The number after a word in a file of /proc; false if it is not there. */
 static bool proc_number(const char *path, const char *word, uint64_t *ret)
 {
 	FILE *f = fopen(path, "re");
@@ -34,7 +34,7 @@ uint64_t memory_available(void)
 	return memory_free("");
 }
 
-/* What the kernel says that a map takes. */
+/* The memory of a map, according to the kernel. */
 static uint64_t map_memory(int fd)
 {
 	uint64_t octets;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Taking over the tables as they stand, whatever an earlier agent was in the middle of.
+ * Takes over the tables as an earlier agent left them, even in the middle of a change.
  *
- * A mapping is one whose number covers all of its inside prefix in one index and all of its outside prefix in the
- * other, with a record that makes sense and tables that exist. Everything else is half an addition or half a deletion,
- * and removed.
+ * A number is a mapping if one index maps all of its inside prefix to it, the other index all of its outside prefix,
+ * its record is valid and its tables exist. Everything else is a partial addition or deletion and is removed.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,12 +11,12 @@
 #include "base/log.h"
 #include "tables/mapping_tables.h"
 
-/* What an index says of each number. */
+/* What an index holds for each number. */
 struct survey {
 	const struct mapping *records;
 	bool outside;
 	uint64_t covered[MAX_MAPPINGS]; /* addresses within the record's prefix */
-	bool strays[MAX_MAPPINGS];	/* and whether there are any beyond */
+	bool strays[MAX_MAPPINGS];	/* whether there are any outside it */
 };
 
 static void survey_leaf(uint32_t base, unsigned plen, unsigned number, void *arg)
@@ -32,7 +31,7 @@ static void survey_leaf(uint32_t base, unsigned plen, unsigned number, void *arg
 	s->covered[number] += prefix_size(plen);
 }
 
-/* Takes the ranges of a mapping's record. */
+/* Takes the ranges named in a mapping's record. */
 static int take_tables(struct mappings *m, struct mapping_job *t)
 {
 	int r = chunks_take(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
@@ -45,7 +44,7 @@ static int take_tables(struct mappings *m, struct mapping_job *t)
 	return r;
 }
 
-/* -ESTALE where the number is of no mapping. */
+/* -ESTALE if the number is not a mapping. */
 static int take_over(struct mappings *m, int number, const struct survey *in, const struct survey *out)
 {
 	const struct mapping *record = &m->d->mapping[number];
@@ -110,8 +109,7 @@ static int take_over_all(struct mappings *m)
 	return 0;
 }
 
-/* The chunks of an earlier agent: all of them, or where the kernel is slow those that a record of a mapping tells of.
- */
+/* Finds the chunks of an earlier agent: all of them, or on a slow kernel those named in the records of mappings. */
 static int find_chunks(struct mappings *m, struct error *err)
 {
 	int r = chunks_find_all(&m->subscribers, err);
@@ -122,7 +120,7 @@ static int find_chunks(struct mappings *m, struct error *err)
 		const struct mapping *record = &m->d->mapping[i];
 		uint64_t subscribers;
 
-		/* A record of all zeroes makes sense as the mapping of /0, which no machine has the memory for. */
+		/* A record of zeroes is valid for the mapping of /0, which no machine has memory for. */
 		if (!mapping_record_valid(record) || !record->geo.in_plen)
 			continue;
 		subscribers = prefix_size(record->geo.in_plen);
@@ -134,7 +132,7 @@ static int find_chunks(struct mappings *m, struct error *err)
 	return r < 0 ? r : 0;
 }
 
-/* Types and names for whoever dumps them, pins for the next agent. */
+/* Types and names serve dumps of the maps, pins serve the next agent. */
 static void describe_chunks(struct mappings *m)
 {
 	m->subscribers.pin_dir = m->buckets.pin_dir = m->d->pin_dir;
@@ -176,7 +174,7 @@ int mappings_open(struct datapath *d, struct mappings **ret, struct error *err)
 		return r;
 	}
 
-	/* Packets may still be on their way in what was removed, now or by an agent that was killed thereafter. */
+	/* Packets in flight may still use what was removed, now or by an agent that was killed right afterwards. */
 	datapath_grace_period(d);
 	prefix_index_settle(&m->in);
 	prefix_index_settle(&m->out);

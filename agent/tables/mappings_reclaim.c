@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The way out of mappings: a grace period, then their overflow sessions, then their memory.
+ * Retires deleted mappings: a grace period, then their overflow sessions, then their memory.
  *
- * Overflow sessions go before anything else may use their addresses: one that is left would translate packets
- * of a later mapping to ports of the former.
+ * Their overflow sessions must be deleted before the addresses are reused: otherwise packets of a later mapping would
+ * be translated to ports of the former one.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "tables/mapping_tables.h"
 
-/* Moves all tables at one stage to another. */
+/* Moves all tables from one stage to another. */
 static void advance(struct mappings *m, enum table_stage from, enum table_stage to)
 {
 	for (struct mapping_job *t = m->leaving; t; t = t->next)
@@ -32,11 +32,11 @@ static void wait_for_packets(void *arg)
 	datapath_grace_period(arg);
 }
 
-/* The grace period that tables wait for is over. */
+/* The grace period that unlinked tables wait for has ended. */
 static void end_grace(struct mappings *m)
 {
 	m->grace_runs = false;
-	/* Nodes that have left since it began wait for the next one with all others. */
+	/* If others were unlinked since it began, all index nodes wait for the next grace period. */
 	if (!any_at(m, TABLE_UNLINKED)) {
 		prefix_index_settle(&m->in);
 		prefix_index_settle(&m->out);
@@ -50,7 +50,7 @@ static void end_grace(struct mappings *m)
 	}
 }
 
-/* Whether tables are waiting for a grace period. */
+/* Whether tables wait for a grace period. */
 static bool grace_step(struct mappings *m)
 {
 	if (m->grace_runs && !background_busy(&m->grace))
@@ -69,14 +69,14 @@ void mappings_settle(struct mappings *m)
 		background_wait(&m->grace);
 }
 
-/* Deletes the overflow entries of one batch that are of no mapping. */
+/* Deletes the entries of a batch that belong to no mapping. */
 static void purge_batch(struct mappings *m, struct overflow_scan *scan)
 {
 	for (uint32_t i = 0; i < scan->n; i++) {
 		const struct overflow_key *key = &scan->keys[i];
 
 		if (key->direction == OVERFLOW_IN2OUT) {
-			/* Its OUT2IN entry comes in this pass too, by itself. */
+			/* Its OUT2IN entry is found in this pass as well. */
 			if (mappings_find_inside(m, key->addr) >= 0)
 				continue;
 			if (m->ending)
@@ -88,7 +88,7 @@ static void purge_batch(struct mappings *m, struct overflow_scan *scan)
 	}
 }
 
-/* 1 more to do, 0 the pass is over. */
+/* 1: more to do; 0: the pass is complete. */
 static int purge_step(struct mappings *m)
 {
 	int r = overflow_scan_step(&m->scan, m->d);
@@ -112,7 +112,7 @@ void mappings_purge_overflow(struct mappings *m)
 		;
 }
 
-/* One step of the pass through the overflow that tables wait for; false: none does. */
+/* A step of the pass through the overflow that tables wait for; false if none is needed. */
 static bool scan_step(struct mappings *m)
 {
 	if (!m->scanning) {
@@ -150,7 +150,7 @@ void mappings_settle_overlaps(struct mappings *m, const struct geometry *g)
 	}
 }
 
-/* Gives back tables as far as one step may go. */
+/* Returns memory of the tables, as much as one step may. */
 static enum chunks_release release(struct mapping_job *t)
 {
 	struct mappings *m = t->m;
@@ -164,7 +164,7 @@ static enum chunks_release release(struct mapping_job *t)
 	return r;
 }
 
-/* Tells of some sessions of the first tables that have come so far; false: there are none. */
+/* Reports some ended sessions of the first tables at that stage; false if there are none. */
 static bool tell_step(struct mappings *m)
 {
 	for (struct mapping_job *t = m->leaving; t; t = t->next) {
@@ -177,7 +177,7 @@ static bool tell_step(struct mappings *m)
 	return false;
 }
 
-/* A step of clearing: whether there is more to be done right now. */
+/* Clears a little; true if there is more to do right now. */
 static bool clear_step(struct mappings *m)
 {
 	for (struct mapping_job **at = &m->leaving, *t; (t = *at); at = &t->next) {

@@ -43,7 +43,7 @@ int overflow_scan_any(struct overflow_scan *s, const struct datapath *d)
 			return r;
 		r = bpf_map_lookup_batch(d->overflow, s->started ? &s->cursor : NULL, &next, s->keys, s->sessions, &n,
 					 &opts);
-		if (r == -ENOSPC) { /* more in one hash bucket than there is room for */
+		if (r == -ENOSPC) { /* more entries in one hash bucket than the batch holds */
 			room = 2 * s->room;
 			continue;
 		}
@@ -85,12 +85,12 @@ static struct overflow_key out2in_key(const struct overflow_key *in2out, uint64_
 	};
 }
 
-/* Through the datapath's own program, as sessions come and go under the opener's lock. */
+/* Deletes by a program of the datapath, because sessions come and go under the opener's lock. */
 static bool remove_under_lock(const struct datapath *d, const struct overflow_removal *removal)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = removal, .ctx_size_in = sizeof(*removal));
 
-	/* A lock that is held is free again after a packet's time. */
+	/* The lock is held for the time of one packet at most. */
 	for (int tries = 0; tries < 100; tries++) {
 		if (bpf_prog_test_run_opts(d->overflow_removal, &run))
 			return false;
@@ -118,7 +118,7 @@ bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint
 	if (subscriber && d->overflow_removal >= 0)
 		return remove_under_lock(d, &(struct overflow_removal){ *in2out, out2in, truth });
 
-	/* The datapath knows no such subscriber any more: nobody else changes its entries. */
+	/* The datapath no longer knows the subscriber, so nothing else changes its entries. */
 	if (bpf_map_delete_elem(d->overflow, in2out))
 		return false;
 	bpf_map_delete_elem(d->overflow, &out2in);

@@ -28,7 +28,7 @@ static bool is_empty(const struct prefix_index *x, uint32_t node)
 	return !memcmp(&x->nodes[node], &empty, sizeof(empty));
 }
 
-/* Octets of an address, as the trie takes them: the root by the first two. */
+/* The octets of an address as the trie uses them: the first two at the root. */
 static uint32_t octet(uint32_t addr, unsigned n)
 {
 	return addr >> (24 - 8 * n) & 255;
@@ -58,7 +58,7 @@ static int new_node(struct prefix_index *x)
 	return node;
 }
 
-/* Depth of entries: 0 in the root, 1 in nodes of the third octet, 2 in nodes of the fourth. */
+/* Depth of entries: 0 at the root, 1 in nodes of the third octet, 2 in nodes of the fourth. */
 static unsigned open_node(struct prefix_index *x, uint32_t node, unsigned depth)
 {
 	unsigned cleared = 0;

@@ -51,7 +51,7 @@ static size_t position(const struct ranges *r, uint64_t from)
 
 int ranges_alloc(struct ranges *r, uint64_t count, uint64_t align, uint64_t *ret_first)
 {
-	uint64_t end = 0; /* of the range before the gap looked at */
+	uint64_t end = 0; /* of the range before the current gap */
 
 	if (!count || !align)
 		return -EINVAL;

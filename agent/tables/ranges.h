@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* An allocator of ranges of numbers: first fit, sorted by start. Knows nothing of what the numbers stand for. */
+/* Allocates ranges of numbers: first fit, sorted by start. */
 #ifndef DETNAT_RANGES_H
 #define DETNAT_RANGES_H
 
@@ -16,22 +16,24 @@ struct ranges {
 	struct range *used; /* sorted, none empty, none overlapping */
 	size_t n;
 	size_t room;
-	uint64_t size; /* numbers are 0..size-1 */
+	uint64_t size; /* numbers run from 0 to size-1 */
 };
 
 void ranges_init(struct ranges *r, uint64_t size);
 void ranges_free_all(struct ranges *r);
 
-/* Takes the lowest free range of count numbers that starts at a multiple of align. -ENOSPC, -ENOMEM, -EINVAL. */
+/* Allocates the lowest free range of count numbers that starts at a multiple of align. -ENOSPC, -ENOMEM, -EINVAL. */
 int ranges_alloc(struct ranges *r, uint64_t count, uint64_t align, uint64_t *ret_first);
 
-/* Takes this very range. -EEXIST where it is not free, -ERANGE outside the space, -EINVAL where empty, -ENOMEM. */
+/*
+ * Allocates exactly this range. -EEXIST if part of it is taken, -ERANGE outside the space, -EINVAL if empty, -ENOMEM.
+ */
 int ranges_take(struct ranges *r, uint64_t first, uint64_t count);
 
-/* Gives back a range exactly as it was taken; -ENOENT where there is no such one. */
+/* Frees a range exactly as it was allocated; -ENOENT if there is no such range. */
 int ranges_give(struct ranges *r, uint64_t first, uint64_t count);
 
-/* The first taken range that ends above `from`; false: none. */
+/* The first allocated range that ends above `from`; false if there is none. */
 bool ranges_next(const struct ranges *r, uint64_t from, struct range *ret);
 
 #endif

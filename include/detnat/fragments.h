@@ -5,7 +5,7 @@
  *
  * The first fragment opens, or finds, a session as a whole packet does and leaves an entry in the map `fragments`; the
  * others follow it by that entry alone. It goes when the datagram is complete. Only first fragments make entries, so
- * that nobody without a session fills the map.
+ * that packets without a session cannot fill the map.
  */
 #ifndef DETNAT_FRAGMENTS_H
 #define DETNAT_FRAGMENTS_H

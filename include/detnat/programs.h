@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Programs that are tail-called. The attached XDP programs call the main program of their hook through the pinned map
- * `entries`; the main programs call leaves through `xdp_leaves` and `tc_leaves`, private to each build. The
- * leaf `NAME` is the function prog_NAME_xdp or prog_NAME_tc; a hook that has no use for a leaf leaves it out.
+ * Programs that are tail-called. The attached XDP programs call the main program of their role through the pinned map
+ * `entries`; main programs call further ones through `xdp_leaves` and `tc_leaves`, private to each build. PROG_NAME is
+ * the function prog_NAME_xdp or prog_NAME_tc; a hook may lack it.
  */
 #ifndef DETNAT_PROGRAMS_H
 #define DETNAT_PROGRAMS_H

@@ -3,18 +3,18 @@
  * A session slot: 16 bytes, shared by the datapath on every core and by the agent, by mmap.
  *
  *	key    ext_addr 32 | ext_port 16 | in_port 16
- *	truth  out_port 16 | protocol 8 | state 8 | last seen 32
+ *	truth  out_port 16 | protocol 8 | state 8 | last seen 32: the state word
  *
  * The subscriber whose bucket it stands in gives the rest of the tuple. Ports and addresses are numbers
  * in host byte order; for ICMP echo the identifier is the port and ext_port is 0.
  *
- * Rules that all who touch a slot obey:
- *  1. `truth` alone says whether the slot is free, being opened, or live.
- *  2. Only the datapath opens, under the opener's lock of the subscriber: truth -> OPENING, then the key,
- *     then truth -> live, each an atomic operation.
- *  3. A reader reads truth, key and truth again; it is a hit only where both truths are live and equal but for
- *     last seen.
- *  4. Every other change (state, sweep, close) is a compare-and-exchange of `truth`. Who wins it adjusts the
+ * An upgrade compares the fields' names, so `truth` keeps its. Rules for all code that touches a slot:
+ *  1. The state word alone says whether the slot is free, being opened, or live.
+ *  2. Only the datapath opens, under the opener's lock of the subscriber: state word -> OPENING, then the
+ *     key, then state word -> live, each an atomic operation.
+ *  3. A reader reads state word, key and state word again; it is a hit only where both words are live and equal but
+ *     for last seen.
+ *  4. Every other change (state, sweep, close) is a compare-and-swap of the state word. The winner adjusts the
  *     subscriber's count, exactly once. A refresh stores last seen alone, without asking: at worst it marks a slot that
  *     is free by now, or another session there that is as fresh. So a free slot is known by its state, not by 0.
  *  5. Age is signed: (s32)(now - seen) > timeout.
@@ -37,7 +37,7 @@ struct bucket {
 };
 _Static_assert(sizeof(struct bucket) == 128, "a bucket is two cache lines");
 
-/* The timeouts of the contract, in the order of the datapath's arrays: X(constant, name, default in seconds) */
+/* The timeouts, in the order of the datapath's arrays: X(constant, name, default in seconds) */
 #define TIMEOUTS(X)                                       \
 	X(TIMEOUT_UDP, udp, 300)                          \
 	X(TIMEOUT_TCP_ESTABLISHED, tcp_established, 7440) \
@@ -133,13 +133,13 @@ static __always_inline __u32 word_seen(__u64 word)
 	return (__u32)word;
 }
 
-/* Whether the slot is nobody's, whatever its last seen says. */
+/* Whether the slot is free, whatever its last seen says. */
 static __always_inline int word_is_free(__u64 word)
 {
 	return word_state(word) == SESSION_FREE;
 }
 
-/* Stores last seen, and nothing else of a truth. */
+/* Stores last seen, and nothing else of a state word. */
 static __always_inline void word_refresh(__u64 *word, __u32 seen)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -155,7 +155,7 @@ static __always_inline int word_is_live(__u64 word)
 	return word_state(word) > SESSION_OPENING;
 }
 
-/* Whether two truths differ in nothing but last seen. */
+/* Whether two state words differ in nothing but last seen. */
 static __always_inline int word_same(__u64 a, __u64 b)
 {
 	return ((a ^ b) >> 32) == 0;

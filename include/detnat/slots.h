@@ -14,7 +14,7 @@
 #define LOAD(x) (*(const volatile typeof(x) *)&(x))
 
 /*
- * Reads a slot as rule 3 says. Returns the truth if it is live and belongs to the key, of this protocol, and not
+ * Reads a slot as rule 3 says. Returns the state word if it is live and belongs to the key, of this protocol, and not
  * expired; else 0.
  */
 static __always_inline __u64 slot_match_in(const struct slot *s, __u64 key, __u8 proto, __u32 now,
@@ -29,7 +29,7 @@ static __always_inline __u64 slot_match_in(const struct slot *s, __u64 key, __u8
 	return word;
 }
 
-/* The same for the way in: the key's external endpoint and the truth's outside port. *ret_key is the slot's key. */
+/* The same from outside: by the key's external endpoint and the word's outside port. *ret_key is the slot's key. */
 static __always_inline __u64 slot_match_out(const struct slot *s, __u64 key, __u16 out_port, __u8 proto, __u32 now,
 					    const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_key)
 {
@@ -84,8 +84,8 @@ static __always_inline struct slot *bucket_find_in(struct bucket *b, __u64 key, 
 }
 
 /*
- * Session of an inside endpoint towards an external one: its slot and truth, or NULL. key: slot_key(); port_offset:
- * that of the first choice.
+ * Session of an inside endpoint towards an external one: its slot and state word, or NULL. key: slot_key();
+ * port_offset: that of the first choice.
  */
 static __always_inline struct slot *session_find_in(const struct bucket_choice *b, __u64 key, __u32 port_offset,
 						    __u8 proto, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS],
@@ -140,23 +140,23 @@ static __always_inline struct slot *session_find_out(const struct bucket_choice 
 	return s ? s : bucket_find_out(b->second, key, out_port, proto, now, timeout_ticks, ret_word, ret_key);
 }
 
-/* Rule 4: replaces a truth that is still what was read. */
+/* Rule 4: replaces a state word that is still what was read. */
 static __always_inline int slot_change(struct slot *s, __u64 from, __u64 to)
 {
 	return __sync_val_compare_and_swap(&s->truth, from, to) == from;
 }
 
 /*
- * Rule 2: makes a slot, seen with truth `from`, the session (key, truth). Returns whether it did; where not, somebody
- * else changed the slot meanwhile and it is as he left it.
+ * Rule 2: makes a slot, seen with state word `from`, the session (key, word). Returns whether it did; where not, the
+ * slot was changed meanwhile, and is left alone.
  */
 static __always_inline int slot_claim(struct slot *s, __u64 from, __u64 key, __u64 word)
 {
 	if (!slot_change(s, from, word_with(word, SESSION_OPENING, word_seen(word))))
 		return 0;
 	/*
-	 * Atomic exchanges, as they order the stores. Nobody else writes the key, and of the truth of an opening slot
-	 * at most a late refresh has stored last seen: so it is not compared.
+	 * Atomic exchanges, as they order the stores. Only the opener writes the key, and of the state word of an
+	 * opening slot at most a late refresh has stored last seen: so it is not compared.
 	 */
 	__sync_lock_test_and_set(&s->key, key);
 	__sync_lock_test_and_set(&s->truth, word);

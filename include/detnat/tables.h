@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Values of the pinned maps, shared by the BPF programs and the agent.
- * Whoever changes a layout here raises LAYOUT_VERSION: it is part of the pin path, so that a new agent never
- * reads an old table.
+ * A change of a layout here raises LAYOUT_VERSION, which is part of the pin path, so that a new agent never reads an
+ * old table. Fields keep their names: an agent that takes another layout over finds and compares them by name.
  */
 #ifndef DETNAT_TABLES_H
 #define DETNAT_TABLES_H
@@ -16,7 +16,8 @@
 #define MAX_IFINDEX  65536U
 #define MAX_BYPASS   256U
 
-/* ---- prefix index: 16-8-8 multibit trie ------------------------------------------------------------------
+/*
+ * Prefix index: 16-8-8 multibit trie.
  *
  * Maps `in_index` and `out_index`, ARRAYs of one struct index_table: a look-up walks three nodes, and calls the map
  * once. Nodes 0..255 are the root, one for each first octet, indexed by the second octet; further nodes are indexed by
@@ -37,7 +38,7 @@ struct index_table {
 	struct index_node node[INDEX_NODES];
 };
 
-/* ---- mappings: map `mappings`, ARRAY of one struct mapping_table ----------------------------------------- */
+/* Mappings: map `mappings`, ARRAY of one struct mapping_table. */
 
 struct mapping {
 	struct geometry geo;
@@ -88,7 +89,8 @@ struct mapping_table {
 	struct shared_limits limits;
 };
 
-/* ---- subscribers and buckets: ARRAY_OF_MAPS `subscribers` and `buckets` of mmapable ARRAYs ("chunks") ----
+/*
+ * Subscribers and buckets: ARRAY_OF_MAPS `subscribers` and `buckets` of mmapable ARRAYs ("chunks").
  *
  * Number >> shift picks the chunk, the rest the element. All chunks of a kind have one size.
  */
@@ -101,11 +103,11 @@ struct mapping_table {
 
 /*
  * Count and lock of a subscriber, in one word so that an opener takes both at once. The lock is held where it is odd,
- * and never the same twice: who finds it unchanged knows that nobody opened a session meanwhile.
+ * and never the same twice: where it is unchanged, no session was opened meanwhile.
  */
 union opener {
 	struct {
-		__u32 sessions; /* live sessions not in time-wait, with expired ones that nobody took away yet */
+		__u32 sessions; /* live sessions not in time-wait, with expired ones that are not taken away yet */
 		__u32 lock;	/* taken by the datapath alone */
 	};
 	__u64 word;
@@ -132,7 +134,7 @@ struct subscriber {
 	__u32 quota_event_next; /* jiffies before which no further event is reported */
 	__u32 ports_event_next;
 	__u32 way_tick;	 /* when `way` was learned */
-	__u64 way;	 /* next hop of the way in: MAC address 48 | interface index 16 */
+	__u64 way;	 /* next hop: MAC address 48 | interface index 16 */
 	__u32 way_epoch; /* HOP_EPOCH: of the epoch in which `way` was learned, 0 for none; and SUBSCRIBER_HAIRPINS */
 	/*
 	 * A bit for each bucket, home_bit(), that is the first choice of a session which did not get its preferred slot
@@ -143,14 +145,15 @@ struct subscriber {
 	__u32 datagrams;   /* in the map `fragments`: from outside 16 | from inside 16 */
 	__u16 exhausted;   /* hash of the external endpoint for which a search in search_tick found no port, or 0 */
 	__u8 searched;	   /* work of the searches in search_tick, in units of SEARCH_UNIT slots */
-	__u8 resolve_tick; /* in which the agent was last asked to resolve the way in, see hairpin.h; 0: never */
+	__u8 resolve_tick; /* in which the agent was last asked to resolve the next hop, see egress_check.h; 0: never */
 };
 _Static_assert(sizeof(struct subscriber) == 64, "a subscriber is one cache line");
 
-/* ---- overflow: LRU_HASH of sessions that found no slot, an entry per direction ---------------------------
+/*
+ * Overflow: LRU_HASH of sessions that found no slot, an entry per direction.
  *
- * The entry of OVERFLOW_IN2OUT holds the truth; the one of OVERFLOW_OUT2IN leads to it. Both come and go under the
- * subscriber's opener's lock. Whoever opens admits first (globals.overflow), so that the kernel never evicts.
+ * The entry of OVERFLOW_IN2OUT holds the state word; the one of OVERFLOW_OUT2IN leads to it. Both come and go under the
+ * subscriber's opener's lock. A session is admitted first (globals.overflow), so that the kernel never evicts.
  */
 enum overflow_direction { OVERFLOW_IN2OUT = 0, OVERFLOW_OUT2IN = 1 };
 
@@ -166,7 +169,7 @@ struct overflow_key {
 _Static_assert(sizeof(struct overflow_key) == 16, "hashed as bytes");
 
 struct overflow_session {
-	__u64 truth; /* as in a slot; 0 in an OUT2IN entry */
+	__u64 truth; /* the state word, as in a slot; 0 in an OUT2IN entry */
 	__u32 in_addr;
 	__u16 in_port;
 	__u16 pad;
@@ -174,7 +177,7 @@ struct overflow_session {
 
 /*
  * What the agent asks the program `overflow_removal` (a syscall program) to do: take away the session of an IN2OUT key
- * if its truth is still what the agent read; or, with a truth of 0, the OUT2IN entry if it leads to no session.
+ * if its state word is still what the agent read; or, with a word of 0, the OUT2IN entry if it leads to no session.
  * Sessions enter and leave the map under the opener's lock alone, which the agent never takes: it could die holding it.
  */
 struct overflow_removal {
@@ -200,8 +203,8 @@ enum overflow_removed {
 
 /*
  * What one subscriber may hold of a table that all share, of which `free` entries are: a fraction of what is free that
- * shrinks with it, so that those who came first leave room for the others: the first gets a `parts`th at most, and N
- * who take what they can leave 1/(1 + N / parts) of the table. Not 0 while anything is free.
+ * shrinks with it, so that the first subscribers leave room for others: the first gets a `parts`th at most, and N that
+ * take what they can leave 1/(1 + N / parts) of the table. Not 0 while anything is free.
  */
 static inline __u64 table_share(__u64 entries, __u64 free, __u64 parts)
 {
@@ -225,7 +228,7 @@ static inline __u64 overflow_share(__u64 sessions, __u64 free)
 	return share > few ? share : few;
 }
 
-/* ---- devices: ARRAY of one struct device_table, by interface index --------------------------------------- */
+/* Devices: ARRAY of one struct device_table, by interface index. */
 
 #define DEVICE_INSIDE  0x01
 #define DEVICE_OUTSIDE 0x02
@@ -234,7 +237,7 @@ static inline __u64 overflow_share(__u64 sessions, __u64 free)
 #define DEVICE_REDIRECT 0x01
 /* XDP is attached natively. */
 #define DEVICE_NATIVE 0x02
-/* The clsact qdisc on it was made by the agent, for whoever detaches. */
+/* The clsact qdisc on it was made by the agent, which removes it when it detaches. */
 #define DEVICE_CLSACT 0x04
 /* Generic XDP on an interface that stands on others: it sees what GRO has merged there. */
 #define DEVICE_MERGED 0x08
@@ -265,7 +268,7 @@ struct device_table {
 	struct device device[MAX_IFINDEX];
 };
 
-/* ---- VLAN interfaces: HASH `vlans`, from the tag of a frame to the index of the interface whose it is ----------- */
+/* VLAN interfaces: HASH `vlans`, from the tag of a frame to the index of the interface whose it is. */
 
 #define MAX_VLANS     16384U
 #define MAX_VLAN_TAGS 2U /* of one frame */
@@ -277,8 +280,7 @@ struct vlan_key {
 };
 _Static_assert(sizeof(struct vlan_key) == 8, "hashed as octets");
 
-/* ---- routes with an `mtu`: LPM_TRIE `route_mtus`, from a prefix to the least MTU of all such routes that cover it
- * -------- */
+/* Routes with an `mtu`: LPM_TRIE `route_mtus`, from a prefix to the least MTU of all such routes that cover it. */
 
 #define MAX_ROUTE_MTUS 16384U
 
@@ -288,9 +290,9 @@ struct route_mtu_key {
 };
 _Static_assert(sizeof(struct route_mtu_key) == 8, "as an LPM_TRIE wants it");
 
-/* ---- settings: read-only data of the programs, set before they are loaded -------------------------------- */
+/* Settings: read-only data of the programs, set before they are loaded. */
 
-/* Value of tcp_mss_clamp: what the MTUs of the ways that the connection takes allow. */
+/* Value of tcp_mss_clamp: what the MTUs of both directions allow. */
 #define MSS_CLAMP_MTU (~0U)
 
 /*
@@ -331,7 +333,7 @@ enum unsolicited_tcp { UNSOLICITED_DROP, UNSOLICITED_ANSWER };
 struct settings {
 	__u32 hz; /* jiffies a second */
 	__u32 overflow_sessions;
-	/* What the fast path asks for each packet, in one word as each read of a setting costs one. */
+	/* What the fast path reads for each packet, in one word as each read of a setting costs one. */
 	union {
 		struct {
 			__u8 redirect;	     /* forwarding: 1 redirect, 0 kernel */
@@ -375,6 +377,6 @@ static inline __u32 seconds_of_ticks(__u32 ticks, __u32 hz)
 }
 
 /* Map names, as they are pinned. `counters` is a PERCPU_ARRAY of one struct counters, `events` a RINGBUF of struct
- * event. */
+ * nat_event. */
 
 #endif

@@ -44,8 +44,8 @@ static __always_inline int tcp_is_close_wait(__u8 state)
 }
 
 /*
- * State after data in one of the close-wait states, in which anyone may have forged the FIN: who has sent a FIN has no
- * more to say. So data of both sides after it, in whatever order, brings the connection back, as a segment of the
+ * State after data in one of the close-wait states, in which the FIN may be forged: a host that has sent one sends
+ * no more data. So data of both sides after it, in whatever order, brings the connection back, as a segment of the
  * inside does after an RST (RFC 7857 section 2.2). A connection that is closed indeed has none from outside.
  */
 static __always_inline __u8 tcp_data_after_fin(__u8 state, int from_inside)
@@ -105,7 +105,7 @@ static __always_inline __u8 tcp_state_from_outside(__u8 state, __u8 flags)
 }
 
 /*
- * What a packet makes of a session's truth. now in ticks.
+ * The state word of a session after a packet. now in ticks.
  *
  * Packets from inside refresh (RFC 4787 REQ-6), except in time-wait, which ends after its time whatever comes, and
  * repeated RSTs. Packets from outside never lengthen a session's life: where they cut the timeout from established to

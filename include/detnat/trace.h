@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What the tracing build of the programs records of a packet, for `detnatctl trace`, and which packets it records.
- * Addresses and ports in host byte order. For ICMP echo the identifier is the port of the inquirer's side, as in
+ * Addresses and ports in host byte order. For ICMP echo the identifier is the port of the requester, as in
  * sessions; where there are no ports they are 0.
  */
 #ifndef DETNAT_TRACE_H
@@ -12,11 +12,11 @@
 /*
  * The steps: X(name in code, name in answers). `a` and `b` of a step are
  *	received, rewritten	of an ICMP error a: quoted source 32 | quoted destination 32, b: their ports 16 | 16
- *	leaf		a: enum prog
+ *	tail_call	a: enum prog
  *	subscriber	a: inside address 32 | outside address 32, b: first port 16 | last port 16
  *	next_hop	a: interface 32 | enum trace_hop 32, b: MTU
  *	way_in		a: interface 32 | enum trace_egress 32, b: MTU
- *	session		a: truth as it was found, b: truth as the packet leaves it
+ *	session		a: state word as it was found, b: as the packet leaves it
  *	opened		a: outside port
  *	datagram	a: source 32 | destination 32 that its fragments get, b: 1 where they are known from the first
  *	mss_clamped	a: MSS as it was, b: as it is

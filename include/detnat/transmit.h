@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What the datapath has made and cannot send, the agent sends: frames for an interface that takes none from XDP (a veth
- * whose peer has neither GRO nor an XDP program, above all), packets that are longer than the way that they go, and
+ * whose peer has neither GRO nor an XDP program, above all), packets that are longer than the MTU of their egress, and
  * answers made at tc.
  */
 #ifndef DETNAT_TRANSMIT_H
@@ -23,7 +23,7 @@ struct transmission {
 	__u16 length;  /* octets in frame[] */
 	__u8 kind;     /* enum transmission_kind */
 	__u8 pad;
-	__u32 mtu; /* of the way, octets of an IP packet: a frame of a longer one goes in fragments; 0: as it is */
+	__u32 mtu; /* of the egress, octets of an IP packet: a longer one goes in fragments; 0: sent as it is */
 	__u8 frame[TRANSMIT_FRAME_MAX];
 };
 _Static_assert(sizeof(struct transmission) == 12 + TRANSMIT_FRAME_MAX, "crosses the ring buffer");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * TCP SYNs from outside that are of no session, where they are to be answered (RFC 5382 REQ-4): the datapath hands them
- * to the agent, which waits whether the inside opens the session, and sends an ICMP error if it does not.
+ * to the agent, which waits to see whether the subscriber opens it, and sends an ICMP error if not.
  */
 #ifndef DETNAT_UNSOLICITED_H
 #define DETNAT_UNSOLICITED_H

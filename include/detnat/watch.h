@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the tracepoint programs note of the interfaces that XDP redirects to: map `watched`, by interface index. */
+/* What the tracepoint programs record of the interfaces that XDP redirects to: map `watched`, by interface index. */
 #ifndef DETNAT_WATCH_H
 #define DETNAT_WATCH_H
 

@@ -6,8 +6,8 @@
 #include <detnat/tables.h>
 
 /*
- * Reads a decimal number of at most max at *at and moves *at behind it. No sign, no blanks, and no leading zeros, which
- * some readers take for octal.
+ * Reads a decimal number of at most max at *at and advances *at. No sign, no blanks, and no leading zeros, which some
+ * parsers take for octal.
  */
 static int read_number(const char **at, uint32_t max, uint32_t *ret)
 {

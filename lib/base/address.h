@@ -34,7 +34,9 @@ static inline const char *prefix_format(uint32_t base, unsigned plen, char text[
 	return text;
 }
 
-/* Whether the kernel could name an interface so: 1 to 15 octets, no slash, colon, blank or control character. */
+/*
+ * Whether the kernel accepts this name for an interface: 1 to 15 octets, no slash, colon, blank or control character.
+ */
 bool interface_name_valid(const char *name);
 
 /* Strict dotted decimal without leading zeros, "a.b.c.d", "a.b.c.d/len" (masked) and "a.b.c.d:port". 0 or -EINVAL. */

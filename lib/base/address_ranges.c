@@ -17,7 +17,7 @@ size_t address_ranges_merge(struct address_range *range, size_t n)
 	if (n)
 		qsort(range, n, sizeof(*range), compare);
 	for (size_t i = 0; i < n; i++) {
-		/* In 64 bits, as an address after the last one has no number in 32. */
+		/* In 64 bits, as the end of the last range does not fit in 32. */
 		if (merged && range[i].first <= (uint64_t)range[merged - 1].last + 1) {
 			if (range[i].last > range[merged - 1].last)
 				range[merged - 1].last = range[i].last;

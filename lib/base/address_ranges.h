@@ -13,8 +13,8 @@ static inline struct address_range address_range_of(struct prefix p)
 }
 
 /*
- * Sorts ranges that may overlap, adjoin or be repeated by address and merges them. Returns how many remain; equal sets
- * of addresses give equal ranges.
+ * Sorts ranges by address and merges those that overlap, adjoin or repeat. Returns how many remain; equal sets of
+ * addresses give equal ranges.
  */
 size_t address_ranges_merge(struct address_range *range, size_t n);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A function that takes long, in a thread of its own, while the event loop goes on. One at a time. */
+/* Runs a slow function in a thread of its own while the event loop continues. One at a time. */
 #ifndef DETNAT_BACKGROUND_H
 #define DETNAT_BACKGROUND_H
 
@@ -7,25 +7,25 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* Zeroed to begin with. */
+/* Zero-initialised. */
 struct background {
 	pthread_t thread;
-	bool started; /* and not seen to have ended */
+	bool started; /* started, and not yet joined */
 	atomic_bool ended;
 	void (*run)(void *arg);
 	void *arg;
 };
 
 /*
- * Has run(arg) called in a thread, which gets no signals; where none can be had it is called at once. What it touches
- * is the thread's until background_busy() says false. Nothing may be under way already.
+ * Calls run(arg) in a thread that gets no signals, or at once if no thread can be made. What it uses belongs to the
+ * thread until background_busy() is false. Nothing may be running already.
  */
 void background_start(struct background *b, void (*run)(void *arg), void *arg);
 
-/* Whether it goes on still. */
+/* Whether the function is still running. */
 bool background_busy(struct background *b);
 
-/* Waits for the end. */
+/* Waits until it has returned. */
 void background_wait(struct background *b);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The room's public header: what every other file uses of it, which is error texts, cleanup attributes and clocks.
- * Everything in lib/base is independent of NAT and of the configuration; parts with a header of their own (log, JSON,
- * addresses, heap) are included by name.
+ * What every other room uses: error texts, cleanup attributes and clocks. The parts of lib/base with a header of their
+ * own (log, JSON, addresses, heap, …) are included by name; none of them depends on NAT or on the configuration.
  */
 #ifndef DETNAT_BASE_H
 #define DETNAT_BASE_H

@@ -8,7 +8,7 @@
 
 #include "base/base.h"
 
-/* Our records are not deep; a description that says otherwise is none of ours. */
+/* The agent's records are shallow; a deeper description is not of the agent's making. */
 #define DEPTH_MAX 12U
 
 static const char *path_of(const char *pin_dir, char text[static PATH_MAX])
@@ -17,7 +17,7 @@ static const char *path_of(const char *pin_dir, char text[static PATH_MAX])
 	return text;
 }
 
-/* The value of the only element of the map at a path; freed by the caller. */
+/* Reads the only element of the map at a path; the caller frees the result. */
 static void *read_saved(const char *path, uint32_t *ret_size)
 {
 	_cleanup_close_ int fd = bpf_obj_get(path);
@@ -75,7 +75,7 @@ struct btf *layout_read(const char *pin_dir, int map)
 	return btf__load_from_kernel_by_id(info.btf_id);
 }
 
-/* A type without typedefs and qualifiers. */
+/* Resolves typedefs and qualifiers. */
 static const struct btf_type *plain(const struct btf *btf, uint32_t id)
 {
 	const struct btf_type *t = btf__type_by_id(btf, id);
@@ -184,7 +184,7 @@ struct copy {
 static void copy_type(const struct copy *c, uint32_t from, uint32_t to, const uint8_t *source, uint8_t *target,
 		      unsigned depth);
 
-/* Every named member that the target has, those of its anonymous parts as its own. */
+/* Calls for every named member of the target, including those of its anonymous structs and unions. */
 static void copy_members(const struct copy *c, const struct btf_type *source_type, const struct btf_type *target_type,
 			 const uint8_t *source, uint8_t *target, unsigned depth)
 {
@@ -229,7 +229,9 @@ static void copy_type(const struct copy *c, uint32_t from, uint32_t to, const ui
 	} else if (btf_is_array(u)) {
 		copy_array(c, btf_array(t), btf_array(u), source, target, depth - 1);
 	} else {
-		/* Numbers, of little-endian octets where their sizes differ (datapath/table_types.c insists on them).
+		/*
+		 * Copies numbers; if their sizes differ, as little-endian octets (tables/table_types.c checks the byte
+		 * order).
 		 */
 		memset(target, 0, u->size);
 		memcpy(target, source, t->size < u->size ? t->size : u->size);

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The Internet checksum (RFC 1071) of so many octets. What is summed is in network byte order, and so is the result. */
+/* The Internet checksum (RFC 1071) of size octets; data and result are in network byte order. */
 static inline uint16_t ip_checksum(const uint8_t *data, size_t size)
 {
 	uint32_t sum = 0;

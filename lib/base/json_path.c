@@ -4,7 +4,7 @@
 
 #include "base/json_scan.h"
 
-/* A key longer than this is no key of ours. */
+/* Longer keys cannot be valid ones. */
 #define KEY_SHOWN 48U
 
 static void append(struct json_path *p, const char *text, size_t size)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A strict scan of RFC 8259: accepts exactly what the grammar has, and notes the line of each value in document order.
- */
+/* A strict RFC 8259 scanner: accepts exactly the grammar, and records the line of each value in document order. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -14,7 +13,7 @@ struct scan {
 	const char *end;
 	unsigned line;
 	unsigned depth;
-	unsigned *lines; /* of the values, each before those in it */
+	unsigned *lines; /* lines of the values, each before those inside it */
 	size_t n_lines;
 	struct json_path path;
 	struct json_fault *fault;
@@ -56,7 +55,7 @@ static void skip_blanks(struct scan *s)
 	}
 }
 
-/* Whether the next character is c; steps over it then. */
+/* Whether the next character is c; if so, skips it. */
 static bool take(struct scan *s, char c)
 {
 	if (s->at == s->end || *s->at != c)
@@ -152,7 +151,7 @@ static int scan_escape(struct scan *s)
 	return 0;
 }
 
-/* From behind the opening quote to behind the closing one. */
+/* Scans from after the opening quote to after the closing one. */
 static int scan_string(struct scan *s)
 {
 	while (s->at < s->end) {
@@ -319,7 +318,7 @@ static int scan_document(struct scan *s)
 	return s->at == s->end ? 0 : unexpected(s, "the end");
 }
 
-/* Notes the lines in the values; both are in document order. */
+/* Stores the lines in the values; both are in document order. */
 static const unsigned *note_lines(cJSON *value, const unsigned *line)
 {
 	for (; value; value = value->next) {

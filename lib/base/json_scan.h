@@ -2,9 +2,9 @@
 /*
  * JSON with the line of each value.
  *
- * cJSON makes the values. It forgets where they stood and is lenient (RFC 8259 is not: control characters, broken
- * UTF-8, numbers such as 01, text behind the end), so a strict scan goes first, which also finds the lines and bounds
- * depth and number of values.
+ * cJSON parses the values, but it forgets their position and is more lenient than RFC 8259 (control characters, broken
+ * UTF-8, numbers such as 01, text after the end). A strict scan therefore goes first; it also finds the lines and
+ * limits the depth and the number of values.
  */
 #ifndef DETNAT_JSON_SCAN_H
 #define DETNAT_JSON_SCAN_H
@@ -17,13 +17,13 @@
 #define JSON_MAX_VALUES 100000U
 #define JSON_MAX_NUMBER 40U /* characters */
 
-/* Where in a document: "mappings[1].in". Cut off where it grows too long; never anything but printable ASCII. */
+/* A position in a document: "mappings[1].in". Truncated if too long; printable ASCII only. */
 struct json_path {
 	size_t length;
 	char text[160];
 };
 
-/* Each returns the length before, for json_path_cut(). */
+/* Each returns the previous length, for json_path_cut(). */
 size_t json_path_add_key(struct json_path *p, const char *key, size_t size);
 size_t json_path_add_index(struct json_path *p, size_t index);
 void json_path_cut(struct json_path *p, size_t length);
@@ -36,8 +36,8 @@ struct json_fault {
 };
 
 /*
- * Reads a text; the caller deletes *ret. Returns 0, -EINVAL with *ret_fault filled, or -ENOMEM.
- * Values keep their line, see json_line(); valueint is taken for that, so numbers are in valuedouble alone.
+ * Reads a text; the caller deletes *ret. 0, -EINVAL with *ret_fault filled in, or -ENOMEM. Values keep their line, see
+ * json_line(), in valueint, so numbers are in valuedouble only.
  */
 int json_read(const char *text, size_t size, cJSON **ret, struct json_fault *ret_fault);
 

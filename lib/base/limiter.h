@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * limiter_ask() lets each of many things happen once in a period, and no more of them in a period than there are
- * places. A place is never taken from another before its period has passed, so both bounds hold whatever is asked for.
+ * limiter_ask() lets each of many things happen once per period, and no more of them per period than there are places.
+ * A place is never reused before its period has passed, so both limits hold for any sequence of calls.
  */
 #ifndef DETNAT_LIMITER_H
 #define DETNAT_LIMITER_H
@@ -11,14 +11,14 @@
 
 struct limiter_place {
 	uint64_t key;
-	uint64_t until_ns; /* 0: never taken */
+	uint64_t until_ns; /* 0: never used */
 };
 
 enum limiter_verdict { LIMITER_GO, LIMITER_AGAIN, LIMITER_CROWDED };
 
 /*
- * Whether the thing `key` may happen now. LIMITER_AGAIN: it did so in this period; LIMITER_CROWDED: no place is free.
- * now_ns: of a clock that never goes back.
+ * Whether the thing `key` may happen now. LIMITER_AGAIN: it has happened in this period; LIMITER_CROWDED: no place is
+ * free. now_ns: from a monotonic clock.
  */
 static inline enum limiter_verdict limiter_ask(struct limiter_place *places, size_t n, uint64_t key, uint64_t now_ns,
 					       uint64_t period_ns)
@@ -40,8 +40,8 @@ static inline enum limiter_verdict limiter_ask(struct limiter_place *places, siz
 #define LIMITER_WAYS 4U
 
 /*
- * A memory of n places, a power of two, for things that happen to many: the place of `key`, or the one that it would
- * take, which may be another's that is forgotten for it. It is the caller's to fill.
+ * A table of n places, a power of two, for things that happen to many: returns the place of `key`, or the one to use
+ * for it, whose old entry is then lost. The caller fills it in.
  */
 static inline struct limiter_place *limiter_recall(struct limiter_place *places, size_t n, uint64_t key)
 {

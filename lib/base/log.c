@@ -8,12 +8,12 @@
 #include "base/output.h"
 #include "base/base.h"
 
-/* How long an end waits for a log that is not read. */
+/* Time that log_end() waits for a log that is not read. */
 #define END_PATIENCE_MS 1000
 
 static enum log_level highest = LOG_LEVEL_INFO;
 
-/* NULL: texts are written by who has them. */
+/* NULL: the calling thread writes. */
 static struct output *log_output, *ready_output;
 
 static pthread_mutex_t limit_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -24,7 +24,7 @@ void log_set_level(enum log_level level)
 	highest = level;
 }
 
-/* Whether stderr is the stream that journald said it reads: JOURNAL_STREAM is "DEVICE:INODE" of it. */
+/* Whether stderr is connected to journald: JOURNAL_STREAM is its "DEVICE:INODE". */
 static int stderr_is_journal(void)
 {
 	static int known = -1;
@@ -49,7 +49,7 @@ static const char *level_word(enum log_level level)
 		return "warning: ";
 	case LOG_LEVEL_DEBUG:
 		return "debug: ";
-	case LOG_LEVEL_AUDIT: /* the texts have it: under journald as well */
+	case LOG_LEVEL_AUDIT: /* the text names the level, under journald as well */
 	case LOG_LEVEL_INFO:
 		break;
 	}
@@ -64,7 +64,7 @@ static void put(const char *text, size_t size)
 		fwrite(text, 1, size, stderr);
 }
 
-/* Writes one line, with what could confuse a terminal or forge another line made harmless. */
+/* Writes one line, with characters escaped that could confuse a terminal or fake another line. */
 static void write_line(enum log_level level, char *line)
 {
 	_cleanup_free_ char *whole = NULL;
@@ -83,7 +83,7 @@ static void write_line(enum log_level level, char *line)
 		put(whole, (size_t)length);
 }
 
-/* Debugging asks for all there is, and each change is told. */
+/* Debug messages and audit lines are never limited. */
 static bool allowed(enum log_level level, const char *text)
 {
 	bool allowed;
@@ -116,7 +116,7 @@ void log_write(enum log_level level, const char *format, ...)
 	if (!allowed(level, text))
 		return;
 
-	/* A text of several lines (the verifier's) stays readable, and each line gets its level. */
+	/* Splits a text of several lines (the verifier's), so that each line gets its level. */
 	char *rest = text, *line;
 
 	while ((line = strsep(&rest, "\n")))
@@ -132,7 +132,7 @@ static void tell_lost(uint64_t lines, char *text, size_t size)
 
 void log_begin(void)
 {
-	/* Where there is no thread to be had, the log is written as before. */
+	/* Without a thread, the log is written directly as before. */
 	if (!log_output && output_new(STDERR_FILENO, tell_lost, &log_output))
 		log_output = NULL;
 	if (!ready_output && output_new(STDOUT_FILENO, NULL, &ready_output))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The agent's log: stderr, a line a message. Under journald (JOURNAL_STREAM) lines carry a <priority>, elsewhere
- * the level in words. Messages say what happened and what the operator can do.
+ * The agent's log: one line per message on stderr. Under journald (JOURNAL_STREAM) lines carry a <priority>, elsewhere
+ * the level as a word. Messages say what happened and what the operator can do.
  */
 #ifndef DETNAT_LOG_H
 #define DETNAT_LOG_H
@@ -17,7 +17,7 @@ enum log_level {
 	LOG_LEVEL_DEBUG = 7
 };
 
-/* Messages above the level are left out, but for LOG_LEVEL_AUDIT; the default is LOG_LEVEL_INFO. */
+/* Messages above the level are suppressed, except LOG_LEVEL_AUDIT; the default is LOG_LEVEL_INFO. */
 void log_set_level(enum log_level level);
 
 /* May be called by any thread. */
@@ -30,18 +30,18 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 #define log_debug(...)	 log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
 /*
- * For one who runs for long: from log_begin() on a log that is not read stops nobody (base/output.h), and one that
- * repeats itself does not fill the disk (base/log_limit.h): log_tick(), once a second, tells what was left out.
- * log_end() waits a moment for what is not written yet.
+ * For a long-running process: after log_begin(), a log that is not read blocks no thread (base/output.h), and repeated
+ * lines do not fill the disk (base/log_limit.h); log_tick(), once a second, logs how many were suppressed. log_end()
+ * waits briefly for lines not yet written.
  */
 void log_begin(void);
 void log_tick(void);
 void log_end(void);
 
-/* Lines that nobody will read, and whether some wait to be read. */
+/* Number of lines lost, and whether some are still waiting to be written. */
 uint64_t log_lost(bool *ret_waiting);
 
-/* A line on stdout, with the same promise. */
+/* Writes a line to stdout, which does not block either. */
 void log_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Level at which lines that were too many are told of: that of warnings. */
+/* Level of the lines that report suppressed ones: warning. */
 #define LEVEL_OF_ALL 4
 
 /* FNV-1a, 64 bits. */
@@ -17,7 +17,7 @@ static uint64_t hash_of(int level, const char *text)
 	return hash;
 }
 
-/* The place of a line, or one that it may take: one whose minute is over, and of which nothing is to be told. */
+/* The place of a line, or a free one: its minute is over and nothing is left to report. */
 static struct log_limit_place *find(struct log_limit *l, uint64_t hash, uint64_t now_ns)
 {
 	struct log_limit_place *vacant = NULL;
@@ -35,7 +35,7 @@ static struct log_limit_place *find(struct log_limit *l, uint64_t hash, uint64_t
 	return vacant;
 }
 
-/* One that finds no place counts among all only: LOG_LIMIT_ALL bounds it. */
+/* A line without a place is only limited by LOG_LIMIT_ALL. */
 static bool same_allowed(struct log_limit_place *p, int level, const char *text)
 {
 	if (!p || p->said < LOG_LIMIT_SAME) {

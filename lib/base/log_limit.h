@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What keeps a trouble that comes back all the time from filling the log: the same line is written LOG_LIMIT_SAME times
- * a minute, and LOG_LIMIT_ALL lines a minute are written of all. The rest is counted, and the count is written when the
- * minute is over. Pure: the caller has the clock.
+ * Keeps a recurring problem from filling the log: the same line is written at most LOG_LIMIT_SAME times a minute, and
+ * at most LOG_LIMIT_ALL lines in total. The rest is counted, and the count is written when the minute is over. Pure:
+ * the caller supplies the time.
  */
 #ifndef DETNAT_LOG_LIMIT_H
 #define DETNAT_LOG_LIMIT_H
@@ -23,23 +23,23 @@ struct log_limit_place {
 	uint32_t said;
 	uint32_t withheld;
 	int level;
-	char text[LOG_LIMIT_TEXT]; /* of the line, as far as it goes */
+	char text[LOG_LIMIT_TEXT]; /* beginning of the line */
 };
 
-/* Zeroed to begin with. */
+/* Zero-initialised. */
 struct log_limit {
 	struct log_limit_place places[LOG_LIMIT_PLACES];
 	uint64_t until_ns;
 	uint32_t said;
-	uint32_t withheld; /* for all were too many, or there was no place left to remember them by */
+	uint32_t withheld; /* lines over the total limit, or without a place */
 };
 
-/* Whether the line may be written; now_ns: of a clock that never goes back. */
+/* Whether the line may be written. now_ns: from a monotonic clock. */
 bool log_limit_ask(struct log_limit *l, int level, const char *text, uint64_t now_ns);
 
 /*
- * What was withheld in a minute that is over: true with one line of it in text, and its level; to be called until it
- * says false, once a second.
+ * Reports what was suppressed in a minute that is over: true with one line and its level. Called once a second,
+ * repeatedly until it returns false.
  */
 bool log_limit_tell(struct log_limit *l, uint64_t now_ns, int *ret_level, char *text, size_t size);
 

@@ -11,7 +11,7 @@
 
 #include "base/base.h"
 
-/* Where a text took too long, none is waited for during this time. */
+/* After a text took too long, none is waited for during this time. */
 #define SLOW_US (10 * 1000000ULL)
 
 #define STACK_SIZE (128U << 10)
@@ -22,14 +22,14 @@ struct output {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t more;	/* for the thread */
-	pthread_cond_t drained; /* for those who wait for it */
-	char *waiting;		/* OUTPUT_MAX octets, of which `length` are used */
-	char *writing;		/* as many, the thread's */
+	pthread_cond_t drained; /* for threads that wait for it */
+	char *waiting;		/* OUTPUT_MAX octets, `length` of them used */
+	char *writing;		/* as large; used by the thread */
 	size_t length;
 	bool busy; /* the thread is writing */
 	bool ending;
 	uint64_t lost; /* lines */
-	uint64_t told; /* of those */
+	uint64_t told; /* lost lines that the reader was told of */
 	uint64_t slow_until_us;
 };
 
@@ -42,7 +42,7 @@ static size_t count_lines(const char *text, size_t size)
 	return lines;
 }
 
-/* How many octets were taken: less than size where the rest never will be. */
+/* Returns the octets written: fewer than size if the rest can never be written. */
 static size_t write_all(int fd, const char *text, size_t size)
 {
 	size_t done = 0;
@@ -71,7 +71,7 @@ static bool append(struct output *o, const char *text, size_t size)
 	return true;
 }
 
-/* Under the lock: what was lost stands where it would have stood. */
+/* Called with the lock held: reports lost lines at the place where they were lost. */
 static void tell_losses(struct output *o)
 {
 	uint64_t lines = o->lost - o->told;
@@ -86,7 +86,7 @@ static void tell_losses(struct output *o)
 		o->told = o->lost;
 }
 
-/* The thread may be there before the agent has given up what it does not need, and writing needs nothing. */
+/* The thread may start before the agent drops its capabilities, and writing needs none. */
 static void give_up_capabilities(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -183,7 +183,7 @@ int output_new(int fd, output_tell tell, struct output **ret)
 	return 0;
 }
 
-/* Under the lock: waits until all is written. False where that takes longer. */
+/* Called with the lock held: waits until everything is written; false if that takes too long. */
 static bool wait_drained(struct output *o, unsigned patience_ms)
 {
 	uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + patience_ms * 1000000ULL;
@@ -229,7 +229,7 @@ void output_free(struct output *o, unsigned patience_ms)
 	o->ending = true;
 	pthread_cond_signal(&o->more);
 	pthread_mutex_unlock(&o->lock);
-	/* A thread that waits still has the memory; it ends with the process. */
+	/* Not freed: a blocked thread still uses it. */
 	if (!drained) {
 		pthread_detach(o->thread);
 		return;

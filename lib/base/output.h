@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Text to a descriptor that may not take it: a pipe that is not read, a stopped terminal, a full or slow disk. A thread
- * writes it, so that only that thread ever waits. What is shared with other processes is left as it is: O_NONBLOCK
- * would change the descriptor for all who have it.
+ * Writes text to a descriptor that may block: a pipe that is not read, a stopped terminal, a full or slow disk. A
+ * thread does the writing, so that only this thread blocks. O_NONBLOCK is not set, as it would affect all processes
+ * that share the descriptor.
  *
- * Normally a text is written when output_write() returns. Where it takes longer than OUTPUT_PATIENCE_MS, it is left to
- * the thread, and so are the texts after it. Those that find OUTPUT_MAX octets waiting are lost and counted, and the
+ * Normally a text is written when output_write() returns. If that takes longer than OUTPUT_PATIENCE_MS, this text and
+ * the following ones are left to the thread. Texts that find OUTPUT_MAX octets waiting are lost and counted, and the
  * reader is told how many.
  */
 #ifndef DETNAT_OUTPUT_H
@@ -20,21 +20,19 @@
 
 struct output;
 
-/* Writes the line that tells a reader of lines lost. */
+/* Formats the line that reports lost lines to the reader. */
 typedef void (*output_tell)(uint64_t lines, char *text, size_t size);
 
-/* fd stays the caller's. tell: NULL: losses are only counted. -ENOMEM, or -errno where no thread can be had. */
+/* fd belongs to the caller. tell: NULL: losses are only counted. 0, -ENOMEM, or -errno if no thread can be made. */
 int output_new(int fd, output_tell tell, struct output **ret);
 
-/* Whole lines. May be called by any thread. */
+/* Writes whole lines. May be called by any thread. */
 void output_write(struct output *o, const char *text, size_t size);
 
-/* Lines lost since the beginning, and whether any wait to be written. */
+/* Number of lines lost so far, and whether any wait to be written. */
 uint64_t output_lost(struct output *o, bool *ret_waiting);
 
-/*
- * Waits until all is written, for so long at most, and frees it; what is left goes with the process. NULL is allowed.
- */
+/* Waits up to the given time until everything is written, and frees it; lines left are lost. o may be NULL. */
 void output_free(struct output *o, unsigned patience_ms);
 
 #endif

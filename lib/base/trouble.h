@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Trouble beside the datapath: something that the agent goes on without, tries again by itself, and tells until it is
- * mended: in the log when it begins, when it changes and once a minute, in `detnatctl status`, and as a metric.
+ * Trouble outside the datapath: something that the agent runs without and retries. It is reported until it is over: in
+ * the log when it begins, when it changes and once a minute, in `detnatctl status`, and as a metric.
  *
- * The event loop's thread alone may call these.
+ * May only be called by the event loop's thread.
  */
 #ifndef DETNAT_TROUBLE_H
 #define DETNAT_TROUBLE_H
@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <time.h>
 
-/* X(constant, what, said when it has ended) */
+/* X(constant, name, log line when it is over) */
 #define TROUBLES(X)                                                               \
 	X(TROUBLE_CONFIG, "config", "the configuration file is in force")         \
 	X(TROUBLE_HISTORY, "history", "the mapping history can be written again") \
@@ -41,21 +41,21 @@ struct trouble_state {
 };
 
 /*
- * There is trouble: logged where it is new, or not what it was. True where that was done. The text says what does not
+ * Reports trouble: logged if it is new or has changed, in which case true is returned. The text says what does not
  * work, why, and what can be done.
  */
 bool trouble_set(enum trouble what, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* There is none, or no more. */
+/* The trouble is over, or there was none. */
 void trouble_clear(enum trouble what);
 
-/* Once a second: says again what has lasted for a minute since it was last said. */
+/* Called once a second: logs trouble again when the last line about it is a minute old. */
 void trouble_tick(void);
 
-/* How it stands; NULL: well. */
+/* The current trouble, or NULL. */
 const struct trouble_state *trouble_get(enum trouble what);
 
-/* Its name in `status`, metrics and log. */
+/* Its name in `status`, metrics and the log. */
 const char *trouble_word(enum trouble what);
 
 #endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The session of a packet, in a slot or in the overflow map. Protocols without ports have none: their packets belong to
+ * the subscriber that has the outside address to itself.
+ */
+#ifndef DETNAT_SESSION_LOOKUP_H
+#define DETNAT_SESSION_LOOKUP_H
+
+#include "overflow.h"
+
+/* What a session is looked up for. */
+enum session_use {
+	SESSION_SEEK,	/* whether there is one */
+	SESSION_QUOTE,	/* an ICMP error about it, which changes nothing in it (RFC 5508 REQ-6) */
+	SESSION_PACKET, /* a packet of it, which is applied to it */
+};
+
+/* The subscriber that a packet to a pool address is for. */
+struct receiver {
+	const struct mapping *m;
+	struct subscriber *s;
+	__u32 number; /* within the mapping */
+	__u32 in_addr;
+};
+
+/* 0, or -1 where there is none. */
+static __always_inline int receiver_get(const struct packet *p, struct receiver *ret)
+{
+	const struct mapping *m = mapping_by_outside(p->dst);
+	__s64 number = -1;
+
+	if (!m)
+		return -1;
+	if (protocol_has_ports(p->proto))
+		number = mapping_reverse(&m->geo, p->dst, p->dport);
+	else if (mapping_is_one_to_one(m))
+		number = p->dst - m->geo.out_base;
+	if (number < 0)
+		return -1;
+	ret->m = m;
+	ret->number = (__u32)number;
+	ret->in_addr = m->geo.in_base + ret->number;
+	ret->s = subscriber_get(m, ret->number);
+	return ret->s ? 0 : -1;
+}
+
+/* As session_packet_in2out(), in the overflow map alone. */
+SUBPROGRAM int overflow_packet_in2out(const struct mapping *m, const struct packet *p)
+{
+	struct overflow_session *o;
+	struct subscriber *s;
+	struct flow f;
+
+	if (!m || !p)
+		return 0;
+	f = flow_of(m, p);
+	s = subscriber_get(m, f.subscriber);
+	o = s && s->overflow ? overflow_find_in(&f, s) : 0;
+	return s && o ? word_out_port(overflow_hit_in(o, &f, s)) : 0;
+}
+
+/*
+ * Outside port of the session of a packet from inside, whose source m maps; 0: none, or one that the packet opens
+ * again. Of a protocol without ports 1 where m translates it.
+ */
+static __always_inline int session_lookup_in2out(const struct mapping *m, const struct packet *p, enum session_use use)
+{
+	struct overflow_session *o;
+	struct overflow_key in;
+	struct subscriber *s;
+	struct slot *slot;
+	struct flow f;
+	__u64 word;
+
+	if (!m || !p)
+		return 0;
+	if (!protocol_has_ports(p->proto))
+		return mapping_is_one_to_one(m);
+	f = flow_of(m, p);
+	slot = slot_lookup_in2out(&f, &word);
+	if (slot) {
+		if (use == SESSION_PACKET && session_reopens(word, p))
+			return 0;
+		if (use == SESSION_PACKET)
+			session_hit_slow(slot, word, p, m, f.subscriber | FROM_INSIDE);
+		else
+			TRACE_STEP(session, word, word);
+		return word_out_port(word);
+	}
+	if (use == SESSION_PACKET)
+		return overflow_packet_in2out(m, p);
+	s = subscriber_get(m, f.subscriber);
+	if (!s || !s->overflow)
+		return 0;
+	in = overflow_key_of_flow(&f);
+	o = overflow_find_live(&in, m, f.now);
+	if (!o)
+		return 0;
+	word = LOAD(o->truth);
+	TRACE_STEP(session, word, word);
+	return word_out_port(word);
+}
+
+/*
+ * Inside port of the session of a packet from outside, for that subscriber of m; -1: none. Of a protocol without ports
+ * 0 where m translates it.
+ */
+static __always_inline int session_lookup_out2in(const struct mapping *m, __u32 subscriber, const struct packet *p,
+						 enum session_use use)
+{
+	__u32 now = now_ticks();
+	struct overflow_session *o;
+	struct overflow_key in;
+	struct subscriber *s;
+	struct slot *slot;
+	__u64 word, key;
+
+	if (!m || !p)
+		return -1;
+	if (!protocol_has_ports(p->proto))
+		return mapping_is_one_to_one(m) ? 0 : -1;
+	slot = slot_lookup_out2in(m, subscriber, p, now, &word, &key);
+	if (slot) {
+		if (use == SESSION_PACKET)
+			session_hit_slow(slot, word, p, m, subscriber);
+		else if (use == SESSION_QUOTE)
+			TRACE_STEP(session, word, word);
+		return key_in_port(key);
+	}
+	s = subscriber_get(m, subscriber);
+	o = s && s->overflow ? overflow_find_out(p, m, now, &in) : 0;
+	if (!s || !o)
+		return -1;
+	if (use == SESSION_PACKET)
+		overflow_hit(o, &in, p->dst, s, p, 0, now, m->timeout_ticks);
+	else if (use == SESSION_QUOTE)
+		TRACE_STEP(overflowed, 0, 0);
+	return in.port;
+}
+
+/* As subprograms, one for each use that there is: those that change nothing are much shorter. */
+SUBPROGRAM int session_packet_in2out(const struct mapping *m, const struct packet *p)
+{
+	return session_lookup_in2out(m, p, SESSION_PACKET);
+}
+
+SUBPROGRAM int session_quote_in2out(const struct mapping *m, const struct packet *p)
+{
+	return session_lookup_in2out(m, p, SESSION_QUOTE);
+}
+
+SUBPROGRAM int session_packet_out2in(const struct mapping *m, __u32 subscriber, const struct packet *p)
+{
+	return session_lookup_out2in(m, subscriber, p, SESSION_PACKET);
+}
+
+SUBPROGRAM int session_quote_out2in(const struct mapping *m, __u32 subscriber, const struct packet *p)
+{
+	return session_lookup_out2in(m, subscriber, p, SESSION_QUOTE);
+}
+
+SUBPROGRAM int session_seek_out2in(const struct mapping *m, __u32 subscriber, const struct packet *p)
+{
+	return session_lookup_out2in(m, subscriber, p, SESSION_SEEK);
+}
+
+/* A packet to a pool address without a receiver: the kernel's if the address is also the gateway's own, or dropped. */
+static __always_inline int refuse_to_pool(ctx_t *ctx, const struct packet *p, enum reason reason)
+{
+	return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() : drop(reason);
+}
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The end of the pipeline, for every packet that is translated: rewritten, counted, and sent. */
+#ifndef DETNAT_TRANSLATE_H
+#define DETNAT_TRANSLATE_H
+
+#include "forward.h"
+#include "fragment.h"
+#include "mss.h"
+#include "rewrite.h"
+
+/* What sends a packet that is translated. */
+enum sender { SENDER_XDP, SENDER_KERNEL, SENDER_AGENT };
+
+#if HOOK_XDP
+
+/*
+ * Outwards XDP does, as egress_check_out() has seen to; inwards the kernel where XDP cannot. A hairpin never goes to
+ * the kernel translated, which drops what comes from inside with an outside source: the agent sends it, in fragments
+ * where it is too long (RFC 791 section 3.2).
+ */
+static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, __u32 length,
+						 enum direction direction)
+{
+	int ready = direction == DIRECTION_OUT ||
+		    ((settings.redirect || direction == DIRECTION_HAIRPIN) && e->state == EGRESS_READY &&
+		     length <= e->longest && takes_frame(ctx, e->ifindex));
+
+	return ready ? SENDER_XDP : direction == DIRECTION_HAIRPIN ? SENDER_AGENT : SENDER_KERNEL;
+}
+
+static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
+{
+	struct ethhdr *eth = ctx_data(ctx);
+
+	if (sender == SENDER_KERNEL)
+		return CTX_PASS;
+	if ((void *)(eth + 1) > ctx_data_end(ctx))
+		return XDP_ABORTED;
+	ether_addresses_set(eth, &e->mac);
+	if (sender == SENDER_XDP)
+		return send_by(ctx, e->ifindex);
+	TRACE_STEP(redirect, e->ifindex, 0);
+	return transmit(ctx, e->ifindex, e->mtu);
+}
+
+/* MTU of an egress, for the MSS of a SYN; 0: not known. */
+static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, enum direction direction)
+{
+	return direction == DIRECTION_OUT || e->state == EGRESS_READY ? e->longest : 0;
+}
+
+#else
+
+static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, __u32 length,
+						 enum direction direction)
+{
+	return SENDER_KERNEL;
+}
+
+static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
+{
+	return CTX_PASS;
+}
+
+static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, enum direction direction)
+{
+	struct device *out = device_get(ctx->ifindex);
+
+	return out ? out->mtu : 0;
+}
+
+#endif
+
+static __always_inline enum reason translated(enum direction direction)
+{
+	return direction == DIRECTION_OUT  ? REASON_in2out_translated
+	       : direction == DIRECTION_IN ? REASON_out2in_translated
+					   : REASON_hairpin_translated;
+}
+
+/* Rewrites a packet whose egress has been checked, and sends it. kind: see rewrite(). */
+static __always_inline int translate(ctx_t *ctx, const struct packet *p, enum packet_kind kind,
+				     const struct rewrite *to, const struct egress *e, enum direction direction)
+{
+	enum sender sender = egress_sender(ctx, e, p->length, direction);
+
+	if (rewrite(ctx, p, kind, to, sender != SENDER_KERNEL))
+		return drop(kind == PACKET_PROTOCOL ? REASON_drop_malformed : REASON_drop_error);
+	count_translated(translated(direction), p->length);
+	return deliver(ctx, e, sender);
+}
+
+/* The same for a packet of a session, whole or a first fragment. in_addr: the subscriber that fragments count for. */
+static __always_inline int translate_session(ctx_t *ctx, const struct packet *p, const struct rewrite *to,
+					     const struct egress *e, enum direction direction, __u32 in_addr)
+{
+	if (p->fragment) {
+		int refused = fragment_begin(ctx, p, to->src, to->dst, in_addr);
+
+		if (refused)
+			return drop(refused);
+	}
+	mss_clamp(ctx, p, egress_mss_mtu(ctx, e, direction));
+	return translate(ctx, p, PACKET_SESSION, to, e, direction);
+}
+
+#endif

@@ -74,7 +74,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		/*
 		 * ENOBUFS: more messages than the socket holds. ENOSPC: a message larger than the buffer was cut off.
 		 */
-		log_debug("rtnetlink notifications were lost, reading everything anew");
+		log_debug("rtnetlink notifications were lost; reading everything again");
 		monitor_raise_epoch(m);
 		m->handlers.lost(m->handlers.arg);
 		if (r != ENOBUFS && r != ENOSPC)

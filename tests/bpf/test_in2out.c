@@ -460,6 +460,6 @@ Test(in2out, at_egress_nothing_leaves_without_its_program)
 	};
 
 	for (uint32_t prog = 0; prog < N_PROGS; prog++)
-		bpf_map_delete_elem(datapath.build->leaves[TC_LEAVES], &prog);
+		bpf_map_delete_elem(datapath.build->arrays[TC_PROGS], &prog);
 	RUN_ROWS(rows);
 }

@@ -204,8 +204,8 @@ Test(lengths, each_is_counted_once_by_the_tail_call_programs)
 	stay_on_one_core();
 	for (uint32_t leaf = 0; leaf < N_PROGS; leaf++)
 		for (int tc = 0; tc < 2; tc++) {
-			struct run r = { program(tc ? datapath.build->leaves[TC_LEAVES]
-						    : datapath.build->leaves[XDP_LEAVES],
+			struct run r = { program(tc ? datapath.build->arrays[TC_PROGS]
+						    : datapath.build->arrays[XDP_PROGS],
 						 leaf),
 					 tc, inside_ifindex, names[leaf] };
 

@@ -356,6 +356,6 @@ Test(property, ordinary_packets_take_the_fast_path)
 	reload_settings();
 	RUN_ROWS(first);
 	for (size_t i = 0; i < ARRAY_SIZE(slow); i++)
-		bpf_map_delete_elem(datapath.build->leaves[XDP_LEAVES], &slow[i]);
+		bpf_map_delete_elem(datapath.build->arrays[XDP_PROGS], &slow[i]);
 	RUN_ROWS(first);
 }

@@ -8,7 +8,7 @@
 
 #include <detnat/reasons.h>
 
-#include "trace.h"
+#include "trace_points.h"
 #include "verdict.h"
 
 struct {

@@ -3,7 +3,7 @@
 #include "ctx_tc.h"
 
 #include "fragment_later.h"
-#include "guard.h"
+#include "guard_tc.h"
 #include "icmp_error.h"
 #include "icmp_out.h"
 #include "in2out.h"

@@ -9,7 +9,7 @@
 
 #define RP_STRICT 1 /* of device.rp_filter */
 
-/* A hairpin is always sent by XDP, or handed to the agent: what a route limits is the MTU then (transmit.h). */
+/* A hairpin is always sent by XDP, or handed to the agent: what a route limits is the MTU then (transmit_ring.h). */
 static __always_inline void egress_of_hairpin(struct egress *e)
 {
 	if (e->state == EGRESS_READY || e->state == EGRESS_REFUSING)

@@ -81,7 +81,8 @@ static __always_inline int fast_in2out_with(ctx_t *ctx, int by_source, int each_
 			return TO_SLOW_PATH;
 	}
 
-	/* Whether nothing in the state word changes, the outside port apart; read as rule 3 of session.h says. */
+	/* Whether nothing in the state word changes, the outside port apart; read as rule 3 of <detnat/session.h> says.
+	 */
 	__u64 word = LOAD(s->truth), steady = (__u64)q.steady << 32 | now;
 
 	if (unlikely((word ^ steady) << 16 || LOAD(s->key) != slot_key(dst, dport, sport) || LOAD(s->truth) != word)) {

@@ -7,8 +7,8 @@
 #include "out2in.h"
 
 /*
- * Where one look at the preferred slot is not enough: the session is elsewhere, or may change its state. 0 with its key,
- * or -1 for the slow path to decide.
+ * Where one look at the preferred slot is not enough: the session is elsewhere, or may change its state. CONTINUE
+ * with its key, or TO_SLOW_PATH.
  */
 static __always_inline int fast_out2in_session(const struct out2in *oi, __u64 *ret_key)
 {
@@ -16,9 +16,9 @@ static __always_inline int fast_out2in_session(const struct out2in *oi, __u64 *r
 	struct slot *s = slot_lookup_out2in(oi->m, oi->subscriber, &oi->p, oi->now, &word, ret_key);
 
 	if (!s)
-		return -1;
+		return TO_SLOW_PATH;
 	session_hit(s, word, &oi->p, 0, oi->now, oi->m, oi->subscriber);
-	return 0;
+	return CONTINUE;
 }
 
 /* A verdict, or TO_SLOW_PATH with nothing changed. */
@@ -69,7 +69,7 @@ static __always_inline int fast_out2in(ctx_t *ctx)
 		     bpf_ntohs(q.ip->tot_len) > out->mtu))
 		return TO_SLOW_PATH;
 
-	/* Whether this packet leaves the state word as it is; read as rule 3 of session.h says. */
+	/* Whether this packet leaves the state word as it is; read as rule 3 of <detnat/session.h> says. */
 	__u64 word = LOAD(s->truth), key = LOAD(s->key);
 	__u64 steady = (__u64)dport << 48 | (__u64)q.steady << 32;
 
@@ -79,7 +79,7 @@ static __always_inline int fast_out2in(ctx_t *ctx)
 		struct out2in oi = { .m = m, .subscriber = subscriber, .now = now };
 
 		oi.p = fast_parsed(&q, src, dst, sport, dport);
-		if (fast_out2in_session(&oi, &key))
+		if (fast_out2in_session(&oi, &key) != CONTINUE)
 			return TO_SLOW_PATH;
 	}
 	TRACE_STEP(egress, hop >> 48 << 32, out->mtu);

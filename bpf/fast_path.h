@@ -12,7 +12,7 @@
 
 #include "nexthop.h"
 #include "rewrite.h"
-#include "session.h"
+#include "session_slots.h"
 
 /* A TCP header, or a UDP header and what any Ethernet frame is padded to. */
 union fast_transport {

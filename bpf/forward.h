@@ -6,7 +6,7 @@
 #include "nexthop.h"
 #include "tags.h"
 #if HOOK_XDP
-#include "transmit.h"
+#include "transmit_ring.h"
 #endif
 
 #if HOOK_XDP

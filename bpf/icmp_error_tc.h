@@ -10,7 +10,7 @@
 #define DETNAT_ICMP_ERROR_TC_H
 
 #include "icmp_error_headers.h"
-#include "transmit.h"
+#include "transmit_ring.h"
 
 /* Octets of the IP packet that the frame becomes first. */
 static __always_inline __u32 first_packet_length(ctx_t *ctx, const struct packet *p)

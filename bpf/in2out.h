@@ -9,7 +9,7 @@
 
 #include "classify.h"
 #include "ip_options.h"
-#include "session.h"
+#include "session_slots.h"
 #include "source.h"
 #include "translate.h"
 

@@ -7,7 +7,7 @@
 #define DETNAT_OVERFLOW_H
 
 #include "lock.h"
-#include "session.h"
+#include "session_slots.h"
 
 static __always_inline struct overflow_key overflow_key_in(__u32 in_addr, __u16 in_port, __u32 ext_addr, __u16 ext_port,
 							   __u8 proto)

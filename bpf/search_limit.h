@@ -11,7 +11,7 @@
 #ifndef DETNAT_SEARCH_LIMIT_H
 #define DETNAT_SEARCH_LIMIT_H
 
-#include "session.h"
+#include "session_slots.h"
 
 /* Slots searched, in units of so many. */
 #define SEARCH_UNIT 256U

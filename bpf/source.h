@@ -14,7 +14,7 @@
 
 #include "classify.h"
 #include "egress_in.h"
-#include "session.h"
+#include "session_slots.h"
 
 #define SOURCE_SECONDS 60U
 

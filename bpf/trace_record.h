@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The tracing build: this core's record of the packet in hand, and what the names of trace.h do with it. Functions that
- * are not inlined are global, so that each is verified once, however many paths call it.
+ * The tracing build: this core's record of the packet in hand, and what the names of trace_points.h do with it.
+ * Functions that are not inlined are global, so that each is verified once, however many paths call it.
  */
 #ifndef DETNAT_TRACE_RECORD_H
 #define DETNAT_TRACE_RECORD_H

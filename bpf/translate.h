@@ -78,13 +78,26 @@ static __always_inline enum reason translated(enum direction direction)
 					   : REASON_hairpin_translated;
 }
 
+/* A hairpin is rewritten as by two gateways, the source first: a trace shows both. */
+static __always_inline int rewrite_in_steps(ctx_t *ctx, const struct packet *p, enum packet_kind kind,
+					    const struct rewrite *to, enum direction direction, int lower_ttl)
+{
+	struct rewrite source = *to;
+
+	if (direction != DIRECTION_HAIRPIN || kind == PACKET_FRAGMENT)
+		return rewrite(ctx, p, kind, to, lower_ttl);
+	source.dst = p->dst;
+	source.dport = p->dport;
+	return rewrite(ctx, p, kind, &source, lower_ttl) || rewrite(ctx, p, kind, to, 0) ? -1 : 0;
+}
+
 /* Rewrites a packet whose egress has been checked, and sends it. kind: see rewrite(). */
 static __always_inline int translate(ctx_t *ctx, const struct packet *p, enum packet_kind kind,
 				     const struct rewrite *to, const struct egress *e, enum direction direction)
 {
 	enum sender sender = egress_sender(ctx, e, p->length, direction);
 
-	if (rewrite(ctx, p, kind, to, sender != SENDER_KERNEL))
+	if (rewrite_in_steps(ctx, p, kind, to, direction, sender != SENDER_KERNEL))
 		return drop(kind == PACKET_PROTOCOL ? REASON_drop_malformed : REASON_drop_error);
 	count_translated(translated(direction), p->length);
 	return deliver(ctx, e, sender);

@@ -129,7 +129,7 @@ static int read_elements(struct live *l, cJSON **ret)
 /* Asks, and puts the result into *ret, the elements of a stream as an array: 0, or -errno with trouble. */
 static int ask(struct live *l, const char *verb, const cJSON *args, cJSON **ret)
 {
-	struct answer a;
+	struct answer a = { 0 };
 	int r = client_request(&l->client, verb, args, &l->trouble);
 
 	if (!r)

@@ -37,7 +37,7 @@ static bool is_readable(int fd)
 /* Without this the event loop would spin, as the listener stays readable while it is not served. */
 static void pause_accept(struct control *control, unsigned ms)
 {
-	const struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+	const struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L };
 
 	event_del(control->accept);
 	evtimer_add(control->resume, &tv);

@@ -43,14 +43,15 @@ static void audit_entries(const struct datapath *d, bool repair, struct findings
 		snprintf(text, sizeof(text), "entries %u", i);
 		findings_add(findings, FINDING_ENTRY,
 			     repair && !bpf_map_update_elem(d->entries, &i, &d->build->main[i], BPF_ANY), text,
-			     "the interfaces jump to another program than was loaded, or to none");
+			     "the interfaces jump to a program other than the one loaded, or to none");
 	}
 }
 
 /* The tail-call programs of a hook. */
-static unsigned audit_leaves(const struct datapath *d, enum leaves array, bool repair, struct findings *findings)
+static unsigned audit_tail_calls(const struct datapath *d, enum prog_array array, bool repair,
+				 struct findings *findings)
 {
-	const struct leaf_programs *wanted = &d->build->leaf[array];
+	const struct prog_fds *wanted = &d->build->progs[array];
 	unsigned n = 0;
 
 	for (uint32_t i = 0; i < N_PROGS; i++) {
@@ -60,26 +61,28 @@ static unsigned audit_leaves(const struct datapath *d, enum leaves array, bool r
 		if (wanted->fd[i] < 0)
 			continue;
 		n++;
-		if (!bpf_map_lookup_elem(d->build->leaves[array], &i, &id) && id == program_id(wanted->fd[i]))
+		if (!bpf_map_lookup_elem(d->build->arrays[array], &i, &id) && id == program_id(wanted->fd[i]))
 			continue;
-		snprintf(text, sizeof(text), "%s %s", leaves_name(array), leaf_name(i));
+		snprintf(text, sizeof(text), "%s %s", prog_array_name(array), prog_name(i));
 		findings_add(findings, FINDING_TAIL_CALL,
-			     repair && !bpf_map_update_elem(d->build->leaves[array], &i, &wanted->fd[i], BPF_ANY), text,
-			     "the programs jump to another leaf than was loaded, or to none: they drop what it is for");
+			     repair && !bpf_map_update_elem(d->build->arrays[array], &i, &wanted->fd[i], BPF_ANY), text,
+			     "the programs jump to a tail-call program other than the one loaded, or to none; packets "
+			     "that need it are dropped");
 	}
 	return n;
 }
 
 /* The kernel empties a PROG_ARRAY when its last descriptor or pin goes: without a pin, when the agent ends. */
-static void audit_leaves_pin(const struct datapath *d, enum leaves array, bool repair, struct findings *findings)
+static void audit_tail_calls_pin(const struct datapath *d, enum prog_array array, bool repair,
+				 struct findings *findings)
 {
 	char name[64];
-	const struct audited_pin pin = { name, d->build->leaves[array], false };
+	const struct audited_pin pin = { name, d->build->arrays[array], false };
 
-	snprintf(name, sizeof(name), "%s_%u", leaves_name(array), d->build->generation);
+	snprintf(name, sizeof(name), "%s_%u", prog_array_name(array), d->build->generation);
 	if (!is_right(d, &pin))
 		findings_add(findings, FINDING_PIN, repair && pin_again(d, &pin), name,
-			     "its pin in %.120s is missing, or another's", d->pin_dir);
+			     "its pin in %.120s is missing, or is another object's", d->pin_dir);
 }
 
 unsigned datapath_audit(const struct datapath *d, bool repair, struct findings *findings)
@@ -93,16 +96,16 @@ unsigned datapath_audit(const struct datapath *d, bool repair, struct findings *
 	for (size_t i = 0; i < ARRAY_SIZE(pins); i++)
 		if (!is_right(d, &pins[i]))
 			findings_add(findings, FINDING_PIN, repair && pin_again(d, &pins[i]), pins[i].name,
-				     "its pin in %.120s is missing, or another's", d->pin_dir);
+				     "its pin in %.120s is missing, or is another object's", d->pin_dir);
 	audit_entries(d, repair, findings);
 
 	unsigned n = ARRAY_SIZE(pins) + N_ENTRIES;
 
-	for (unsigned i = 0; d->build && i < N_LEAF_ARRAYS; i++) {
-		if (d->build->leaves[i] < 0)
+	for (unsigned i = 0; d->build && i < N_PROG_ARRAYS; i++) {
+		if (d->build->arrays[i] < 0)
 			continue;
-		n += 1 + audit_leaves(d, i, repair, findings);
-		audit_leaves_pin(d, i, repair, findings);
+		n += 1 + audit_tail_calls(d, i, repair, findings);
+		audit_tail_calls_pin(d, i, repair, findings);
 	}
 	return n;
 }

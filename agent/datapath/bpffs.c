@@ -51,9 +51,9 @@ static int make_directory(const char *path, struct error *err)
 	if (r && *why.text)
 		return error_set(err, r, "%s", why.text);
 	if (r == -EPERM)
-		return error_set(err, r, "%s: the directory cannot be made; names on a bpffs have no dots in them",
+		return error_set(err, r, "%s: the directory cannot be created; names on a bpffs must not contain dots",
 				 path);
-	return r ? error_set(err, r, "%s: the directory cannot be made: %s", path, strerror(-r)) : 0;
+	return r ? error_set(err, r, "%s: the directory cannot be created: %s", path, strerror(-r)) : 0;
 }
 
 static int visit_any(const char *name, void *arg)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One set of programs: loaded around the pinned maps, and its leaves. */
+/* Builds one set of programs: main programs and tail-call programs, loaded around the pinned maps. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,11 +9,11 @@
 #include "datapath/datapath_private.h"
 #include "datapath/pinned.h"
 
-#define PIN_XDP_LEAVES "xdp_leaves"
-#define PIN_TC_LEAVES  "tc_leaves"
+#define PIN_XDP_PROGS "xdp_leaves"
+#define PIN_TC_PROGS  "tc_leaves"
 
-static const char *const leaves_pins[N_LEAF_ARRAYS] = { [XDP_LEAVES] = PIN_XDP_LEAVES, [TC_LEAVES] = PIN_TC_LEAVES };
-static const char *const leaf_suffixes[N_LEAF_ARRAYS] = { [XDP_LEAVES] = "xdp", [TC_LEAVES] = "tc" };
+static const char *const array_pins[N_PROG_ARRAYS] = { [XDP_PROGS] = PIN_XDP_PROGS, [TC_PROGS] = PIN_TC_PROGS };
+static const char *const prog_suffixes[N_PROG_ARRAYS] = { [XDP_PROGS] = "xdp", [TC_PROGS] = "tc" };
 
 static const char *const main_programs[N_ENTRIES] = {
 #define X(name, entry, program) [entry] = program,
@@ -23,27 +23,27 @@ static const char *const main_programs[N_ENTRIES] = {
 
 #define IN2OUT_EACH "in2out_each_xdp"
 
-static const char *const leaf_names[N_PROGS] = {
+static const char *const prog_names[N_PROGS] = {
 #define X(name) [PROG_##name] = #name,
 	PROGS(X)
 #undef X
 };
 
-/* What is pinned of each set of programs, as NAME_<generation>. */
-static const char *const generation_pins[] = { PIN_XDP_LEAVES, PIN_TC_LEAVES, PIN_TC_PROGRAM,
+/* The pins of each set of programs, called NAME_<generation>. */
+static const char *const generation_pins[] = { PIN_XDP_PROGS, PIN_TC_PROGS, PIN_TC_PROGRAM,
 #define X(name, entry, program) program,
 					       ENTRY_PROGRAMS(X)
 #undef X
 };
 
-const char *leaf_name(enum prog leaf)
+const char *prog_name(enum prog prog)
 {
-	return leaf_names[leaf];
+	return prog_names[prog];
 }
 
-const char *leaves_name(enum leaves array)
+const char *prog_array_name(enum prog_array array)
 {
-	return leaves_pins[array];
+	return array_pins[array];
 }
 
 static int duplicate(int fd)
@@ -63,10 +63,10 @@ void build_free(struct datapath_build *b)
 	close_fd(&b->overflow_removal);
 	close_fd(&b->agent_count);
 	close_fd(&b->session_held);
-	for (unsigned i = 0; i < N_LEAF_ARRAYS; i++) {
-		close_fd(&b->leaves[i]);
+	for (unsigned i = 0; i < N_PROG_ARRAYS; i++) {
+		close_fd(&b->arrays[i]);
 		for (unsigned k = 0; k < N_PROGS; k++)
-			close_fd(&b->leaf[i].fd[k]);
+			close_fd(&b->progs[i].fd[k]);
 	}
 	close_fd(&b->overflow);
 	free(b);
@@ -85,50 +85,49 @@ static struct datapath_build *build_alloc(void)
 		return NULL;
 	for (unsigned i = 0; i < N_ENTRIES; i++)
 		b->main[i] = -1;
-	for (unsigned i = 0; i < N_LEAF_ARRAYS; i++) {
-		b->leaves[i] = -1;
+	for (unsigned i = 0; i < N_PROG_ARRAYS; i++) {
+		b->arrays[i] = -1;
 		for (unsigned k = 0; k < N_PROGS; k++)
-			b->leaf[i].fd[k] = -1;
+			b->progs[i].fd[k] = -1;
 	}
 	b->tc_outside = b->overflow_removal = b->agent_count = b->session_held = b->overflow = -1;
 	return b;
 }
 
-/* Hangs an object's leaf into an array, where it has one of that number. */
-static int hang_leaf(struct datapath_build *b, const struct bpf_object *o, enum leaves array, uint32_t number)
+/* Adds an object's tail-call program of that number, if it has one, to an array. */
+static int add_tail_call(struct datapath_build *b, const struct bpf_object *o, enum prog_array array, uint32_t number)
 {
-	const struct bpf_program *leaf;
+	const struct bpf_program *prog;
 	char name[64];
 	int fd;
 
-	snprintf(name, sizeof(name), "prog_%s_%s", leaf_names[number], leaf_suffixes[array]);
-	leaf = bpf_object__find_program_by_name(o, name);
-	if (!leaf)
+	snprintf(name, sizeof(name), "prog_%s_%s", prog_names[number], prog_suffixes[array]);
+	prog = bpf_object__find_program_by_name(o, name);
+	if (!prog)
 		return 0;
-	fd = duplicate(bpf_program__fd(leaf));
+	fd = duplicate(bpf_program__fd(prog));
 	if (fd < 0)
 		return fd;
-	b->leaf[array].fd[number] = fd;
-	return bpf_map_update_elem(b->leaves[array], &number, &fd, BPF_ANY);
+	b->progs[array].fd[number] = fd;
+	return bpf_map_update_elem(b->arrays[array], &number, &fd, BPF_ANY);
 }
 
-/* Hangs all of an object's leaves, prog_NAME_SUFFIX, into their array, and pins that as ARRAY_GENERATION. */
-static int hang_leaves(const struct datapath *d, struct datapath_build *b, const struct bpf_object *o,
-		       enum leaves array)
+/* Adds all tail-call programs of an object, prog_NAME_SUFFIX, to their array, which is pinned as ARRAY_GENERATION. */
+static int add_tail_calls(const struct datapath *d, struct datapath_build *b, const struct bpf_object *o,
+			  enum prog_array array)
 {
 	char name[64], path[PATH_MAX];
-	int fd = duplicate(bpf_object__find_map_fd_by_name(o, leaves_pins[array])), r = 0;
+	int fd = duplicate(bpf_object__find_map_fd_by_name(o, array_pins[array])), r = 0;
 
 	if (fd < 0)
 		return fd;
-	b->leaves[array] = fd;
+	b->arrays[array] = fd;
 	for (uint32_t i = 0; !r && i < N_PROGS; i++)
-		r = hang_leaf(b, o, array, i);
+		r = add_tail_call(b, o, array, i);
 	if (r)
 		return r;
-	/* A PROG_ARRAY is emptied when its last descriptor or pin goes; the programs that jump through it do not count.
-	 */
-	snprintf(name, sizeof(name), "%s_%u", leaves_pins[array], b->generation);
+	/* The kernel empties a PROG_ARRAY with its last descriptor or pin, even while programs jump through it. */
+	snprintf(name, sizeof(name), "%s_%u", array_pins[array], b->generation);
 	return bpf_obj_pin(fd, pin_path_of(d, name, path));
 }
 
@@ -171,8 +170,8 @@ static int take_program(const struct bpf_object *o, const char *name, int *ret_f
 }
 
 /*
- * Of the main program for what comes from inside there are two, of which one is loaded: where the quick path looks at
- * the source of each packet, and where it does not.
+ * There are two main programs for packets from inside: in one the fast path checks the source of each packet, in the
+ * other it does not. One of them is loaded.
  */
 static const char *main_program(const struct settings *s, enum entry entry)
 {
@@ -215,9 +214,9 @@ static int load_xdp(const struct datapath *d, struct datapath_build *b, struct e
 	if (!r)
 		r = take_program(xdp.object, "session_held", &b->session_held, err);
 	if (!r) {
-		r = hang_leaves(d, b, xdp.object, XDP_LEAVES);
+		r = add_tail_calls(d, b, xdp.object, XDP_PROGS);
 		if (r)
-			error_set(err, r, "the leaves of the XDP programs: %s", strerror(-r));
+			error_set(err, r, "the tail-call programs of XDP: %s", strerror(-r));
 	}
 	return r;
 }
@@ -237,9 +236,9 @@ static int load_tc(const struct datapath *d, struct datapath_build *b, struct er
 	if (!r)
 		r = pin_program(d, PIN_TC_PROGRAM, b->generation, b->tc_outside, err);
 	if (!r) {
-		r = hang_leaves(d, b, tc.object, TC_LEAVES);
+		r = add_tail_calls(d, b, tc.object, TC_PROGS);
 		if (r)
-			error_set(err, r, "the leaves of the tc programs: %s", strerror(-r));
+			error_set(err, r, "the tail-call programs of tc: %s", strerror(-r));
 	}
 	return r;
 }

@@ -121,6 +121,18 @@ int datapath_find(const char *config_path, char ret_pin_path[static PATH_MAX]);
 /* Whether only some of the pins exist; datapath_open() then starts afresh. */
 bool datapath_is_incomplete(const char *pin_path);
 
+/*
+ * Whether a name under the pin path is a layout's directory, v<number>. Nothing else there is touched, as operators may
+ * have chosen a directory in which other programs pin too.
+ */
+bool datapath_is_layout(const char *name, unsigned *ret_version);
+
+/*
+ * Pins chunks and type information that an earlier version did not pin: without CAP_SYS_ADMIN an agent can open only
+ * what is pinned.
+ */
+void datapath_pin_missing(const char *pin_dir);
+
 /* Closes descriptors and memory maps; pins stay. */
 void datapath_close(struct datapath *d);
 

@@ -47,10 +47,10 @@
 	X(route_mtus, "route_mtus")
 
 /* Arrays of tail-call programs, one per hook. */
-enum leaves { XDP_LEAVES, TC_LEAVES, N_LEAF_ARRAYS };
+enum prog_array { XDP_PROGS, TC_PROGS, N_PROG_ARRAYS };
 
 /* The programs in an array, -1 for none. */
-struct leaf_programs {
+struct prog_fds {
 	int fd[N_PROGS];
 };
 
@@ -61,10 +61,10 @@ struct datapath_build {
 	int overflow_removal;
 	int agent_count;
 	int session_held;
-	int leaves[N_LEAF_ARRAYS];
-	struct leaf_programs leaf[N_LEAF_ARRAYS]; /* what the arrays hold */
-	int overflow;				  /* the map that the programs use */
-	unsigned generation;			  /* in the names of its pins; 0: an earlier agent's */
+	int arrays[N_PROG_ARRAYS];
+	struct prog_fds progs[N_PROG_ARRAYS]; /* what the arrays hold */
+	int overflow;			      /* the map that the programs use */
+	unsigned generation;		      /* in the names of its pins; 0: an earlier agent's */
 	struct settings settings;
 };
 
@@ -91,12 +91,6 @@ struct hook_object {
 int hook_object_open_xdp(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 void hook_object_close(struct hook_object *o);
-
-/*
- * Whether a name under the pin path is a layout's directory, v<number>. Nothing else there is touched, as operators may
- * have chosen a directory in which other programs pin too.
- */
-bool is_layout(const char *name, unsigned *ret_version);
 
 /* Whether the directory has every pin that an agent needs. */
 bool pins_complete(const char *pin_dir);
@@ -129,8 +123,8 @@ int build_swap_in(const struct datapath *d, const struct datapath_build *b);
 void build_free(struct datapath_build *b);
 
 /* Names of a tail-call program and of an array; the array's pins are called NAME_<generation>. */
-const char *leaf_name(enum prog leaf);
-const char *leaves_name(enum leaves array);
+const char *prog_name(enum prog prog);
+const char *prog_array_name(enum prog_array array);
 
 /* Removes the pins of one generation, or of all generations except those of d's builds. */
 void build_unpin(const struct datapath *d, unsigned generation);

@@ -38,7 +38,7 @@ static int switch_with_overflow(struct datapath *d, const struct datapath_build 
 	/* XDP uses the new map from here on. A session that cannot be copied any more reopens with its next packet. */
 	r = overflow_catch_up(d->overflow, b->overflow, &copied);
 	if (r)
-		log_warning("overflow sessions opened in this moment may be lost: %s", strerror(-r));
+		log_warning("overflow sessions that are being opened may be lost: %s", strerror(-r));
 	r = overflow_pin(d, b->overflow);
 	if (r)
 		return r;
@@ -114,7 +114,7 @@ int datapath_load_begin(struct datapath *d, const struct settings *settings, str
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r) {
 		free(l);
-		return error_set(err, -r, "no thread to load the programs in: %s", strerror(r));
+		return error_set(err, -r, "no thread can be started to load the programs: %s", strerror(r));
 	}
 	d->loading = l;
 	return 0;
@@ -195,7 +195,7 @@ static int visit_other(const char *name, void *arg)
 	char path[PATH_MAX];
 	unsigned version;
 
-	if (!is_layout(name, &version) || version == LAYOUT_VERSION)
+	if (!datapath_is_layout(name, &version) || version == LAYOUT_VERSION)
 		return 0;
 	snprintf(path, sizeof(path), "%s/%s", (const char *)arg, name);
 	log_info("removing the pins of another version, %s", path);
@@ -250,7 +250,7 @@ void datapath_revert(struct datapath *d)
 	if (!d->former)
 		return;
 	if (switch_to(d, d->former)) {
-		log_error("the former programs cannot be put back in place; the new ones stay");
+		log_error("the former programs cannot be restored; the new ones stay");
 		return;
 	}
 	d->build = take_pointer(d->former);

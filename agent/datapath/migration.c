@@ -79,7 +79,7 @@ static int visit_source(const char *name, void *arg)
 	_cleanup_free_ char *json = NULL;
 	uint64_t hash;
 
-	if (!is_layout(name, &version) || version == LAYOUT_VERSION)
+	if (!datapath_is_layout(name, &version) || version == LAYOUT_VERSION)
 		return 0;
 	snprintf(path, sizeof(path), "%s/%s", s->pin_path, name);
 	if (!pins_complete(path) || migration_unused(path))
@@ -162,7 +162,7 @@ static int read_types(struct migration *m, struct error *err)
 	m->from = layout_read(m->pin_dir, m->mappings);
 	if (!m->from)
 		return error_set(err, errno_or(EIO), "its type information cannot be read: %s%s", strerror(errno),
-				 errno == EPERM ? " (it takes CAP_SYS_ADMIN, once)" : "");
+				 errno == EPERM ? " (this needs CAP_SYS_ADMIN, once)" : "");
 	snprintf(path, sizeof(path), "%s", m->pin_dir);
 	*strrchr(path, '/') = '\0';
 	r = datapath_of_nothing(path, &none);
@@ -187,8 +187,8 @@ static int open_source(const char *pin_dir, struct migration **ret, struct error
 	m->mappings = m->subscribers = m->counters = -1;
 	m->began_us = monotonic_us();
 	snprintf(m->pin_dir, sizeof(m->pin_dir), "%s", pin_dir);
-	if (!is_layout(strrchr(pin_dir, '/') + 1, &m->version))
-		return error_set(err, -EINVAL, "%s is no layout", pin_dir);
+	if (!datapath_is_layout(strrchr(pin_dir, '/') + 1, &m->version))
+		return error_set(err, -EINVAL, "%s is not a layout", pin_dir);
 	m->mappings = get(pin_dir, "mappings");
 	m->subscribers = get(pin_dir, "subscribers");
 	m->counters = get(pin_dir, "counters");
@@ -248,10 +248,11 @@ static void say_lost(struct migration *m, const char *why, struct error *err)
 	/* Chunks are allocated from the lowest number up; on 6.1 each lookup costs a grace period. */
 	for (uint32_t chunk = 0; chunk < MAX_SUBSCRIBER_CHUNKS && missing < MISSING_MAX; chunk++)
 		missing = count_chunk(m, chunk, &t) ? 0 : missing + 1;
-	error_set(err, 0,
-		  "the datapath that runs here is of layout %u, and this agent's is %u: %s. It goes on as it is. To "
-		  "replace it, start the agent with --replace; %" PRIu64 " sessions of %u mappings are lost then",
-		  m->version, LAYOUT_VERSION, why, t.sessions, mappings);
+	error_set(
+		err, 0,
+		"the running datapath has layout %u, this agent has layout %u: %s. The datapath goes on unchanged. To "
+		"replace it, start the agent with --replace; %" PRIu64 " sessions of %u mappings are lost then",
+		m->version, LAYOUT_VERSION, why, t.sessions, mappings);
 }
 
 static int open_or_say(const char *pin_dir, struct migration **ret, struct error *err)
@@ -263,8 +264,8 @@ static int open_or_say(const char *pin_dir, struct migration **ret, struct error
 		say_lost(*ret, why.text, err);
 	else if (r)
 		error_set(err, r,
-			  "the datapath that runs here, %s, is of another layout than this agent's, %u: %s. It goes on "
-			  "as it is. To replace it, start the agent with --replace; its sessions are lost then",
+			  "the running datapath, %s, has another layout than this agent, %u: %s. The datapath goes on "
+			  "unchanged. To replace it, start the agent with --replace; its sessions will be lost",
 			  pin_dir, LAYOUT_VERSION, why.text);
 	if (r && *ret) {
 		migration_free(*ret);

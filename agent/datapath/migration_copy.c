@@ -260,8 +260,7 @@ void migration_finish(struct migration *m)
 		log_warning("%s: cannot be removed: %s", m->pin_dir, strerror(-r));
 	if (m->resumed)
 		log_info("the datapath of layout %u was taken over, and its counts were compared with the slots, after "
-			 "a start "
-			 "that did not come to its end",
+			 "an interrupted start",
 			 m->version);
 	else
 		log_info("the datapath of layout %u was taken over as layout %u in %" PRIu64

@@ -200,7 +200,7 @@ int namespace_check(const char *pin_path, bool *ret_gone, struct error *err)
 
 	*ret_gone = false;
 	if (r)
-		return error_set(err, r, "the network namespace cannot be told: %s", strerror(-r));
+		return error_set(err, r, "the network namespace cannot be determined: %s", strerror(-r));
 	if (!bpffs_is(pin_path) || directory_visit(pin_path, visit_layout, &p) <= 0 || is_same(&p.identity, &own))
 		return 0;
 	snprintf(text, sizeof(text), "net:[%" PRIu64 "]", p.identity.inode);
@@ -217,9 +217,9 @@ int namespace_check(const char *pin_path, bool *ret_gone, struct error *err)
 	if (s.blind)
 		return error_set(
 			err, -EXDEV,
-			"%s: belongs to another network namespace, %s, which may live where this process "
+			"%s: belongs to another network namespace, %s, which may exist where this process "
 			"cannot see it; nothing was changed. Run this there, or give this namespace a pin_path "
-			"of its own; if it is gone, 'rm -r %s/v*' gives up what is pinned",
+			"of its own; if it is gone, 'rm -r %s/v*' removes the pins",
 			pin_path, text, pin_path);
 	*ret_gone = true;
 	return 0;

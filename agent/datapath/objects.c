@@ -51,7 +51,7 @@ int object_load(struct bpf_object *o, struct error *err)
 		return 0;
 	if (size)
 		fwrite(text, 1, size, stderr);
-	return error_set(err, r, "the kernel refused the BPF object %s: %s; its messages stand above",
+	return error_set(err, r, "the kernel refused the BPF object %s: %s; see its messages above",
 			 bpf_object__name(o), strerror(-r));
 }
 

@@ -49,7 +49,7 @@ static int begin_afresh(struct datapath *d, bool replace, struct error *err)
 	int r;
 
 	if (!access(d->pin_dir, F_OK))
-		log_warning("%s: left by a start that was not completed; starting afresh", d->pin_dir);
+		log_warning("%s: left by an incomplete start; starting afresh", d->pin_dir);
 	r = bpffs_remove_directory(d->pin_dir);
 	if (r)
 		return error_set(err, r, "%s: cannot be removed: %s", d->pin_dir, strerror(-r));
@@ -72,12 +72,12 @@ static int claim_namespace(struct datapath *d, bool gone, struct error *err)
 
 	if (gone) {
 		log_warning("%s: its network namespace is gone; sessions and mappings are taken over, interfaces are "
-			    "attached anew",
+			    "attached again",
 			    d->pin_dir);
 		memset(d->device, 0, sizeof(*d->device) * MAX_IFINDEX);
 	}
 	r = namespace_claim(d->pin_dir);
-	return r ? error_set(err, r, "%s: the network namespace cannot be entered: %s", d->pin_dir, strerror(-r)) : 0;
+	return r ? error_set(err, r, "%s: the network namespace cannot be recorded: %s", d->pin_dir, strerror(-r)) : 0;
 }
 
 /* The part of datapath_open() that runs under the lock. */
@@ -113,7 +113,7 @@ static int open_locked(struct datapath *d, const struct config *c, bool replace,
 	if (!r && !d->global->epoch)
 		datapath_raise_epoch(d);
 	if (!r && make_grace(d))
-		r = error_set(err, -errno, "an array of maps cannot be made: %s", strerror(errno));
+		r = error_set(err, -errno, "an array of maps cannot be created: %s", strerror(errno));
 	return r;
 }
 
@@ -154,7 +154,7 @@ int datapath_open(const struct config *c, bool replace, struct datapath *ret, st
 	}
 	if (bpffs_is_private(c->pin_path))
 		log_warning(
-			"%s: is mounted in the agent's own mount namespace alone; the datapath ends with it, whatever "
+			"%s: is mounted only in the agent's own mount namespace; the datapath ends with it, whatever "
 			"on_exit says; to run the agent in a network namespace, `nsenter --net=` keeps the mounts, "
 			"`ip netns exec` does not",
 			c->pin_path);
@@ -180,7 +180,7 @@ static int visit_layout(const char *name, void *arg)
 {
 	unsigned version;
 
-	return is_layout(name, &version);
+	return datapath_is_layout(name, &version);
 }
 
 int datapath_open_pinned(const char *pin_path, struct datapath *ret, struct error *err)
@@ -272,7 +272,7 @@ static int remove_layout(const char *name, void *arg)
 	char path[PATH_MAX];
 	unsigned version;
 
-	if (!is_layout(name, &version))
+	if (!datapath_is_layout(name, &version))
 		return 0;
 	snprintf(path, sizeof(path), "%s/%s", (const char *)arg, name);
 	return bpffs_remove_directory(path);

@@ -34,7 +34,7 @@ const char *pin_path_of(const struct datapath *d, const char *name, char text[st
 	return text;
 }
 
-bool is_layout(const char *name, unsigned *ret_version)
+bool datapath_is_layout(const char *name, unsigned *ret_version)
 {
 	int end = 0;
 
@@ -83,7 +83,7 @@ static int make_running(const struct datapath *d, struct error *err)
 						RUNNING_PLACES, &opts);
 	int r = fd < 0 ? fd : bpf_obj_pin(fd, path);
 
-	return r ? error_set(err, r, "%s: cannot be made: %s", path, strerror(-r)) : 0;
+	return r ? error_set(err, r, "%s: cannot be created: %s", path, strerror(-r)) : 0;
 }
 
 /* The size of the pinned map, or else the configured one. */
@@ -198,7 +198,7 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 	if (!r) {
 		r = layout_save(d->pin_dir, bpf_object__btf(xdp->obj));
 		if (r)
-			error_set(err, r, "%s/types: cannot be made: %s", d->pin_dir, strerror(-r));
+			error_set(err, r, "%s/types: cannot be created: %s", d->pin_dir, strerror(-r));
 	}
 	return r ? r : make_running(d, err);
 }

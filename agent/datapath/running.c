@@ -56,10 +56,9 @@ int running_save(void *map, const char *json, uint64_t file_hash, struct error *
 	size_t length = strlen(json);
 
 	if (length > RUNNING_MAX_LENGTH)
-		return error_set(
-			err, -EFBIG,
-			"the running configuration is %zu octets of JSON long, more than the %zu that can be kept",
-			length, (size_t)RUNNING_MAX_LENGTH);
+		return error_set(err, -EFBIG,
+				 "the running configuration is %zu octets of JSON, more than the %zu that can be saved",
+				 length, (size_t)RUNNING_MAX_LENGTH);
 
 	int latest = latest_place(map, &header);
 	char *place = (char *)map + (latest == 0 ? RUNNING_PLACE_SIZE : 0);

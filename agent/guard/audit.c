@@ -11,7 +11,7 @@ static void add_difference(const char *line, bool missing, void *arg)
 	char place[sizeof(((struct finding *)0)->where)];
 
 	snprintf(place, sizeof(place), "%.*s", (int)(text - line), line);
-	findings_add(arg, FINDING_GUARD, false, place, missing ? "missing: %s" : "not of the guard: %s", text + 2);
+	findings_add(arg, FINDING_GUARD, false, place, missing ? "missing: %s" : "not part of the guard: %s", text + 2);
 }
 
 /* Compares with the rules as they would be in one of the two places for sets. */

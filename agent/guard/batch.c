@@ -16,14 +16,14 @@ struct nlmsghdr *batch_message(struct guard_batch *b, uint16_t type, uint16_t fl
 	if (b->failed)
 		return NULL;
 	if (b->room - b->size < BATCH_MESSAGE_ROOM) {
-		char *larger = realloc(b->data, b->room + 4 * BATCH_MESSAGE_ROOM);
+		char *larger = realloc(b->data, b->room + 4UL * BATCH_MESSAGE_ROOM);
 
 		if (!larger) {
 			b->failed = true;
 			return NULL;
 		}
 		b->data = larger;
-		b->room += 4 * BATCH_MESSAGE_ROOM;
+		b->room += 4UL * BATCH_MESSAGE_ROOM;
 	}
 	/* The library omits the end of an expression's string when writing, but needs it when reading. */
 	memset(b->data + b->size, 0, BATCH_MESSAGE_ROOM);

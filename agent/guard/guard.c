@@ -50,7 +50,7 @@ int guard_new(struct event_base *base, const char *pin_path, struct guard **ret)
 		return -ENOMEM;
 	}
 	guard_table_name(pin_path, g->rules.table, g->rules.comment);
-	snprintf(g->problem, sizeof(g->problem), "it was not put up yet");
+	snprintf(g->problem, sizeof(g->problem), "it is not in place yet");
 	*ret = g;
 	return 0;
 }
@@ -75,24 +75,23 @@ void guard_free(struct guard *g)
 const char *guard_problem(const struct guard *g)
 {
 	if (!g)
-		return "it was not put up yet";
+		return "it is not in place yet";
 	return g->problem[0] ? g->problem : NULL;
 }
 
 static void __attribute__((format(printf, 2, 3))) set_problem(struct guard *g, const char *format, ...)
 {
-	static const char text[] = "packets that no program of detnat sees are routed as they are";
+	static const char text[] = "packets that bypass detnat's programs are routed untranslated";
 	va_list ap;
 
 	va_start(ap, format);
 	vsnprintf(g->problem, sizeof(g->problem), format, ap);
 	va_end(ap);
 	if (!g->base) {
-		log_error("the guard does not stand: %s; %s", g->problem, text);
+		log_error("the guard is not in place: %s; %s", g->problem, text);
 		return;
 	}
-	trouble_set(TROUBLE_GUARD, "the guard does not stand: %s; %s; tried again every %d s", g->problem, text,
-		    RETRY_S);
+	trouble_set(TROUBLE_GUARD, "the guard is not in place: %s; %s; retrying every %d s", g->problem, text, RETRY_S);
 	evtimer_add(g->retry, &(struct timeval){ .tv_sec = RETRY_S });
 }
 
@@ -131,7 +130,7 @@ static void tell(struct guard *g, int r)
 	case -EOPNOTSUPP:
 	case -EPROTONOSUPPORT:
 	case -EAFNOSUPPORT:
-		set_problem(g, "the kernel has no nf_tables, or not with inet and fib (%s)", strerror(-r));
+		set_problem(g, "the kernel has no nf_tables, or none with inet and fib (%s)", strerror(-r));
 		break;
 	default:
 		set_problem(g, "the table inet %s cannot be written: %s", g->rules.table, strerror(-r));
@@ -208,15 +207,14 @@ static void on_changed(void *arg)
 		return;
 	evtimer_add(g->quiet, &(struct timeval){ .tv_sec = QUIET_S });
 	/* It may do so again and again. */
-	if (g->restored_us && now - g->restored_us < RESTORE_MS * 1000) {
-		evtimer_add(g->retry, &(struct timeval){ .tv_usec = RESTORE_MS * 1000 });
+	if (g->restored_us && now - g->restored_us < RESTORE_MS * 1000UL) {
+		evtimer_add(g->retry, &(struct timeval){ .tv_usec = RESTORE_MS * 1000L });
 		return;
 	}
 	g->restored_us = now;
 	if (!restore_table(g))
 		trouble_set(TROUBLE_GUARD,
-			    "another program has changed the guard's table inet %s, or has removed it; "
-			    "it was put back",
+			    "another program has changed the guard's table inet %s or removed it; it was restored",
 			    g->rules.table);
 }
 
@@ -391,7 +389,7 @@ static int find_faults(struct guard *g, struct findings *f, size_t *ret_parts)
 	if (g->enabled)
 		findings_add(f, FINDING_GUARD, false, "table", "%s", g->problem);
 	else if (!open_sockets(g) && !guard_nft_look(g->nft, &g->rules))
-		findings_add(f, FINDING_GUARD, false, "table", "inet %s is there, although \"guard\" is false",
+		findings_add(f, FINDING_GUARD, false, "table", "inet %s exists although \"guard\" is false",
 			     g->rules.table);
 	return 0;
 }

@@ -68,7 +68,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 			continue;
 		if (errno != ENOBUFS && errno != ENOSPC)
 			break;
-		log_debug("notifications of nftables were lost");
+		log_debug("nftables notifications were lost");
 		w->seen = true;
 	}
 	if (w->seen)
@@ -98,7 +98,7 @@ int guard_watch_new(struct event_base *base, uint32_t port, const char *table, v
 			r = -ENOMEM;
 	}
 	if (r) {
-		log_debug("changes of nftables are not seen: %s", strerror(-r));
+		log_debug("nftables notifications cannot be read: %s", strerror(-r));
 		guard_watch_free(w);
 		return r;
 	}

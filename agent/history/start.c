@@ -101,7 +101,7 @@ static void write_host(char text[static HOST_TEXT])
 		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
 			     c == '-' || c == '_';
 
-		text[i] = plain ? c : '?';
+		text[i] = (char)(plain ? c : '?');
 	}
 	text[i] = '\0';
 }

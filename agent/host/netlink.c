@@ -153,7 +153,7 @@ void netlink_attributes(const struct nlmsghdr *h, size_t header_size, const stru
 {
 	const struct nlattr *attr;
 
-	memset(table, 0, n * sizeof(*table));
+	memset(table, 0, n * sizeof(*table)); /* NOLINT(bugprone-sizeof-expression): an array of pointers */
 	mnl_attr_for_each(attr, h, header_size) if (mnl_attr_get_type(attr) < n) table[mnl_attr_get_type(attr)] = attr;
 }
 

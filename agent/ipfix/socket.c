@@ -52,10 +52,10 @@ int ipfix_socket_connect(struct ipfix_socket *s)
 /* Connects again from scratch: if the kernel chose the source address, that address may have gone. */
 static int connect_udp(struct ipfix_socket *s)
 {
-	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
 	int r;
 
-	connect(s->fd, &nobody, sizeof(nobody));
+	(void)connect(s->fd, &none, sizeof(none)); /* forgets the present peer, if there is one */
 	r = ipfix_socket_connect(s);
 	if (r)
 		return r;

@@ -114,7 +114,7 @@ static int attach_filter(struct netlink *n, const struct link *l, struct bpf_tc_
 			return error_set(
 				err, -EBUSY,
 				"%s: has an `ingress` qdisc, which leaves no room for `clsact`; replace it: `tc "
-				"qdisc del dev %s ingress`, `tc qdisc add dev %s clsact`, then add its filters anew",
+				"qdisc del dev %s ingress`, `tc qdisc add dev %s clsact`, then add its filters again",
 				l->name, l->name, l->name);
 		}
 		r = 0;
@@ -136,7 +136,7 @@ int tc_attach(struct netlink *n, const struct link *l, int fd, bool *ret_made_cl
 		return 0;
 	if (present.id && !present.is_ours)
 		return error_set(err, -EBUSY,
-				 "%s: somebody else's tc filter stands at egress pref %u handle %u (program id %u); "
+				 "%s: another tc filter is in place at egress pref %u handle %u (program id %u); "
 				 "take it off with `tc filter del dev %s egress pref %u`",
 				 l->name, TC_PRIORITY, TC_HANDLE, present.id, l->name, TC_PRIORITY);
 	if (present.id)

@@ -28,15 +28,14 @@ static int refuse_foreign(const struct link *l, struct error *err)
 	char name[BPF_OBJ_NAME_LEN];
 
 	if (!l->xdp.prog_id)
-		return error_set(
-			err, -EBUSY,
-			"%s: carries XDP programs of somebody else; see `bpftool net show dev %s`, take them off",
-			l->name, l->name);
+		return error_set(err, -EBUSY,
+				 "%s: carries other XDP programs; see `bpftool net show dev %s` and detach them",
+				 l->name, l->name);
 	program_name(l->xdp.prog_id, name);
 	if (!strcmp(name, "xdp_dispatcher"))
 		return error_set(
 			err, -EBUSY,
-			"%s: carries libxdp's dispatcher (program id %u), with programs of others; take them off with "
+			"%s: carries libxdp's dispatcher (program id %u), with other programs; detach them with "
 			"`xdp-loader unload %s --all`",
 			l->name, l->xdp.prog_id, l->name);
 	if (is_entry_program(name))
@@ -61,7 +60,7 @@ static int refuse_foreign(const struct link *l, struct error *err)
 int xdp_check(const struct link *l, const struct own_programs *own, struct error *err)
 {
 	if (l->type == ARPHRD_LOOPBACK)
-		return error_set(err, -EINVAL, "%s: is the loopback interface, no traffic of subscribers passes it",
+		return error_set(err, -EINVAL, "%s: is the loopback interface, which carries no traffic of subscribers",
 				 l->name);
 	if (!strcmp(l->port_kind, "vrf"))
 		return error_set(err, -EOPNOTSUPP,
@@ -71,12 +70,12 @@ int xdp_check(const struct link *l, const struct own_programs *own, struct error
 				 l->name, l->name);
 	if (l->type != ARPHRD_ETHER)
 		return error_set(err, -EINVAL,
-				 "%s: has no Ethernet header (link type %u), as tunnels and PPP have none; name an "
+				 "%s: has no Ethernet header (link type %u), like tunnels and PPP; name an "
 				 "Ethernet interface",
 				 l->name, l->type);
 	if (l->ifindex >= MAX_IFINDEX)
 		return error_set(err, -ERANGE,
-				 "%s: has interface index %u, and detnat's tables end at %u; indexes begin anew in a "
+				 "%s: has interface index %u, and detnat's tables end at %u; indexes start over in a "
 				 "new network "
 				 "namespace or after a reboot",
 				 l->name, l->ifindex, MAX_IFINDEX - 1);

@@ -199,7 +199,7 @@ int devices_new(struct event_base *base, struct datapath *d, struct guard *guard
 		return error_set(err, r, "the kernel's interfaces and routes cannot be read: %s", strerror(-r));
 	}
 	if (redirects_new(base, d, on_alarm, v, &v->redirects, &why))
-		log_debug("what becomes of redirected frames cannot be watched: %s", why.text);
+		log_debug("redirected frames cannot be watched: %s", why.text);
 	*ret = v;
 	return 0;
 }
@@ -226,12 +226,6 @@ void devices_free(struct devices *v)
 	free(v->ports);
 	free(v->pin_path);
 	free(v);
-}
-
-void devices_on_attachment_change(struct devices *v, devices_notify changed, void *arg)
-{
-	v->attachments_changed = changed;
-	v->attachments_changed_arg = arg;
 }
 
 void devices_resolve(struct devices *v, int family, const void *addr, uint32_t ifindex)

@@ -59,18 +59,6 @@ int devices_audit(struct devices *v, bool repair, struct findings *findings, siz
 /* Asks the kernel to resolve the neighbour of an address on an interface (EVENT_RESOLVE). */
 void devices_resolve(struct devices *v, int family, const void *addr, uint32_t ifindex);
 
-/* A present interface with a role; valid until the next event. */
-struct device_view {
-	const char *name;
-	const char *link_name;
-	uint32_t ifindex;
-	uint8_t roles; /* DEVICE_INSIDE | DEVICE_OUTSIDE */
-	enum device_attachment attachment;
-};
-
-/* Returns the next one; *position starts at 0. False if there are no more. */
-bool devices_next(const struct devices *v, size_t *position, struct device_view *ret);
-
 /* What routing decisions depend on. If on more than XDP can look up, the kernel must forward everything. */
 enum routing devices_routing(const struct devices *v);
 
@@ -83,9 +71,6 @@ struct rp_summary devices_rp_filters(const struct devices *v, const struct confi
 /* Calls a function from the event loop whenever one of these three differs from what the programs were loaded for. */
 typedef void (*devices_notify)(void *arg);
 void devices_on_routing_change(struct devices *v, devices_notify changed, void *arg);
-
-/* Calls a function as soon as the result of devices_next() may have changed. */
-void devices_on_attachment_change(struct devices *v, devices_notify changed, void *arg);
 
 /*
  * Refuses interfaces that XDP cannot or must not be attached to (not Ethernet, another program, an index beyond the

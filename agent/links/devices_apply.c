@@ -233,7 +233,7 @@ static int check_others(struct devices *v, const struct interfaces *all, struct 
 			return error_set(
 				err, -EBUSY,
 				"%s: the kernel takes no program off it while %s, which stands on it, has one; "
-				"take that off first, 'detnatctl interface del %s' if it is detnat's",
+				"detach that one first, 'detnatctl interface del %s' if it is detnat's",
 				lower->name, upper->name, upper->name);
 		}
 	return 0;
@@ -249,7 +249,7 @@ static void detach_others(struct devices *v, const struct interfaces *all)
 	int r = read_others(v, all, &read, &links, &others, &n);
 
 	if (r)
-		log_warning("what is no longer wanted cannot be detached: %s", strerror(-r));
+		log_warning("former interfaces cannot be detached: %s", strerror(-r));
 	for (size_t k = 0; k < n; k++) {
 		const struct link *l = others[k].link;
 
@@ -308,8 +308,9 @@ static void start(struct devices *v, struct interfaces *all)
 			continue;
 		}
 		if (i->link.port_kind[0] && strcmp(i->link.port_kind, "vrf"))
-			log_warning("%s: is a port of a %s, to which routes point; most likely that one is meant",
-				    i->name, i->link.port_kind);
+			log_warning(
+				"%s: is a port of a %s, which is what routes refer to; most likely that one is meant",
+				i->name, i->link.port_kind);
 		if (!i->hidden)
 			interface_check_forwarding(i);
 		redirects_start(v->redirects, &i->link, native, &i->health);
@@ -339,7 +340,6 @@ static int apply(struct devices *v, struct interfaces *all, enum xdp_mode mode, 
 	free(v->interfaces.list);
 	v->interfaces = *all;
 	v->mode = mode;
-	v->tell_attachments = true;
 	devices_record(v, &v->interfaces);
 	return 0;
 }

@@ -14,13 +14,12 @@ static void audit_interface(const struct devices *v, const struct interface *i, 
 	struct device record = interface_record(&v->interfaces, i);
 
 	if (!l)
-		findings_add(f, FINDING_DEVICE, false, i->name, "it is gone, and was not taken notice of");
+		findings_add(f, FINDING_DEVICE, false, i->name, "it is gone, which went unnoticed");
 	else if (!devices_is_attached(v, i, l))
 		findings_add(f, FINDING_PROGRAM, false, i->name, "it does not carry detnat's programs%s%s",
 			     *i->problem ? ": " : "", i->problem);
 	else if (memcmp(&record, &v->datapath->device[l->ifindex], offsetof(struct device, pad)))
-		findings_add(f, FINDING_DEVICE, false, i->name,
-			     "the datapath's record of it is another than it should be");
+		findings_add(f, FINDING_DEVICE, false, i->name, "the datapath's record of it is wrong");
 }
 
 static void audit_routes_missing(struct prefix prefix, void *arg)
@@ -57,7 +56,7 @@ static int audit(struct devices *v, struct findings *f, size_t *ret_interfaces)
 			continue;
 		snprintf(text, sizeof(text), "interface %u", ifindex);
 		findings_add(f, FINDING_DEVICE, false, text,
-			     "the datapath has a record of it, and it is not of the configuration");
+			     "the datapath has a record of it, but it is not configured");
 	}
 	return r ? r : routes_compare(v->netlink, v->prefixes, v->n_prefixes, audit_routes_missing, f);
 }

@@ -14,7 +14,7 @@ void devices_mark_all(struct devices *v)
 
 void devices_schedule_sync(struct devices *v, unsigned ms)
 {
-	const struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+	const struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L };
 	struct timeval now, due;
 
 	/* An earlier time stands. */
@@ -83,15 +83,12 @@ void devices_record(struct devices *v, struct interfaces *all)
 	v->filters = summary;
 	r = interfaces_tell_vlans(all, v->datapath->vlans);
 	if (r)
-		log_error("the datapath cannot be told of VLAN interfaces: %s", strerror(-r));
+		log_error("the map of VLAN interfaces cannot be written: %s", strerror(-r));
 	r = interfaces_remember(all, v->names);
 	if (r)
-		log_error("the names of the interfaces cannot be remembered for a restart: %s", strerror(-r));
+		log_error("the names of the interfaces cannot be saved for a restart: %s", strerror(-r));
 	if (changed)
 		monitor_raise_epoch(v->monitor);
-	if ((changed || v->tell_attachments) && v->attachments_changed)
-		v->attachments_changed(v->attachments_changed_arg);
-	v->tell_attachments = false;
 }
 
 static bool is_open(const struct interface *i)
@@ -172,5 +169,4 @@ void devices_lost(struct devices *v, struct interface *i)
 	i->health = (struct redirect_health){ 0 };
 	i->problem[0] = i->name_note[0] = '\0';
 	i->attached_s = 0;
-	v->tell_attachments = true;
 }

@@ -37,9 +37,6 @@ struct devices {
 	bool own_sources_known;
 	devices_notify routing_changed;
 	void *routing_changed_arg;
-	devices_notify attachments_changed;
-	void *attachments_changed_arg;
-	bool tell_attachments; /* they have changed since the last call */
 	struct event *sync;
 	struct event *second;
 	unsigned seconds;

@@ -54,25 +54,6 @@ bool devices_shared(const struct devices *v, const char *name)
 	return false;
 }
 
-bool devices_next(const struct devices *v, size_t *position, struct device_view *ret)
-{
-	while (*position < v->interfaces.count) {
-		const struct interface *i = &v->interfaces.list[(*position)++];
-
-		if (!i->roles || !i->link.ifindex)
-			continue;
-		*ret = (struct device_view){
-			.name = i->name,
-			.link_name = i->link.name,
-			.ifindex = i->link.ifindex,
-			.roles = i->roles,
-			.attachment = i->attachment,
-		};
-		return true;
-	}
-	return false;
-}
-
 int devices_check_names(const struct devices *v, const struct config *c, struct error *err)
 {
 	for (size_t k = 0; k < c->n_interfaces; k++) {
@@ -82,8 +63,8 @@ int devices_check_names(const struct devices *v, const struct config *c, struct 
 		    interfaces_find(&v->interfaces, name))
 			continue;
 		return error_set(err, -EEXIST,
-				 "%s is %s of the configuration, renamed since; write one of the two names", name,
-				 followed);
+				 "%s is the interface configured as %s, renamed since; use only one of the two names",
+				 name, followed);
 	}
 	return 0;
 }

@@ -15,7 +15,7 @@
 static void complain(struct devices *v, struct interface *i, const struct error *err)
 {
 	if (strcmp(i->problem, err->text))
-		log_error("%s; trying again every %u seconds", err->text, REPAIR_S);
+		log_error("%s; retrying every %u seconds", err->text, REPAIR_S);
 	snprintf(i->problem, sizeof(i->problem), "%s", err->text);
 	i->dirty = true;
 	devices_schedule_sync(v, REPAIR_S * 1000);
@@ -36,7 +36,7 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 	}
 	i->shut = false;
 	if (was_attached)
-		log_warning("%s: somebody took detnat's programs off; attaching them again", i->name);
+		log_warning("%s: detnat's programs were detached by something else; attaching them again", i->name);
 	r = xdp_check(&i->link, &v->own, &err);
 	if (!r) {
 		devices_record_begin(v, i);
@@ -55,7 +55,6 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 		devices_schedule_sync(v, MONITOR_QUIET_MS);
 		return;
 	}
-	v->tell_attachments = true;
 	if (!was_attached)
 		log_info("%s: %s attached, %s XDP", i->name, returned ? "back," : "now",
 			 i->attachment == DEVICE_XDP_NATIVE ? "native" : "generic");
@@ -138,7 +137,7 @@ static void sync_plan(struct devices *v)
 		return;
 	}
 	if (strcmp(v->plan_problem, err.text))
-		log_error("%s; trying again every %u seconds", err.text, REPAIR_S);
+		log_error("%s; retrying every %u seconds", err.text, REPAIR_S);
 	snprintf(v->plan_problem, sizeof(v->plan_problem), "%s", err.text);
 	devices_mark_all(v);
 	devices_schedule_sync(v, REPAIR_S * 1000);
@@ -185,7 +184,7 @@ static void sync_routing(struct devices *v)
 	v->routing_told = now;
 	if (now != before && now == ROUTING_BY_MORE)
 		log_warning("there are routing rules on marks, ports, TOS or the like, or routes of a TOS, which XDP "
-			    "cannot follow: the kernel forwards all, as with 'forwarding': 'kernel'");
+			    "cannot follow: the kernel forwards everything, as with 'forwarding': 'kernel'");
 	if (changed && v->routing_changed)
 		v->routing_changed(v->routing_changed_arg);
 }

@@ -51,9 +51,6 @@ int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, s
 /* Whether two lists have the same interfaces below VLAN interfaces, and the same VLANs on them. */
 bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b);
 
-/* Whether the plan may change: there are, or were, VLAN interfaces. */
-bool interfaces_have_vlans(const struct interfaces *all);
-
 /* Sets the attachment of VLAN interfaces to that of their carriers. */
 void interfaces_carry(struct interfaces *all);
 
@@ -82,9 +79,6 @@ int interfaces_remember(const struct interfaces *all, int map);
  */
 int interfaces_remembered(struct netlink *n, const char *pin_dir, const struct own_programs *own,
 			  struct interfaces *ret);
-
-/* Whether the link's name differs from the configured one. */
-bool interface_is_renamed(const struct interface *i);
 
 /* Logs once if name and link do not fit. other: another link that has the configured name, or NULL. */
 void interface_tell_name(const struct interfaces *all, struct interface *i, const struct link *other);

@@ -134,7 +134,7 @@ int interfaces_remember(const struct interfaces *all, int map)
 	return failed;
 }
 
-bool interface_is_renamed(const struct interface *i)
+static bool interface_is_renamed(const struct interface *i)
 {
 	return i->link.ifindex && strcmp(i->link.name, i->name) != 0;
 }

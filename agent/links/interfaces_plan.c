@@ -98,8 +98,8 @@ static int plan_vlan(struct plan *p, struct interface *i, struct error *err)
 		return error_set(err, -EOPNOTSUPP, "%s: its frames would be taken for %s's own: %s", i->name,
 				 other->name, why);
 	if (why && p->mode == XDP_MODE_NATIVE)
-		return error_set(err, -EOPNOTSUPP, "%s: native XDP for a VLAN interface stands on the one below: %s",
-				 i->name, why);
+		return error_set(err, -EOPNOTSUPP,
+				 "%s: native XDP for a VLAN interface runs on the interface below: %s", i->name, why);
 	if (why) {
 		if (!interfaces_find(p->known, i->name))
 			log_info("%s: generic XDP, on the VLAN interface itself: %s", i->name, why);
@@ -154,7 +154,7 @@ static int check_pair(const struct plan *p, const struct interface *upper, const
 		return 0;
 	return error_set(err, -EOPNOTSUPP,
 			 "%s: is a %s that stands on %s, and both have a role: %s; name only the one that has the "
-			 "routes, and take the other out ('detnatctl interface del')",
+			 "routes, and remove the other ('detnatctl interface del')",
 			 upper->name, upper->link.kind, lower->name,
 			 same_role ? "its packets would be translated at both, and dropped"
 				   : "its packets would be taken for those of the other, which has its MAC address");
@@ -226,14 +226,6 @@ int interfaces_plan(struct netlink *n, const struct config_interface *wanted, si
 	if (r)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
 	return interfaces_plan_on(wanted, n_wanted, (struct link_list){ links, n_links }, known, mode, ret, err);
-}
-
-bool interfaces_have_vlans(const struct interfaces *all)
-{
-	for (size_t k = 0; k < all->count; k++)
-		if (all->list[k].hidden || link_is_vlan(&all->list[k].link))
-			return true;
-	return false;
 }
 
 bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b)

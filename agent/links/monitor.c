@@ -26,7 +26,7 @@ struct monitor {
 
 void monitor_raise_epoch(struct monitor *m)
 {
-	const struct timeval quiet = { .tv_usec = MONITOR_QUIET_MS * 1000 };
+	const struct timeval quiet = { .tv_usec = MONITOR_QUIET_MS * 1000L };
 
 	if (event_pending(m->quiet, EV_TIMEOUT, NULL)) {
 		m->raise_again = true;
@@ -74,7 +74,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		/*
 		 * ENOBUFS: more messages than the socket holds. ENOSPC: a message larger than the buffer was cut off.
 		 */
-		log_debug("rtnetlink notifications were lost, reading everything anew");
+		log_debug("rtnetlink notifications were lost; reading everything again");
 		monitor_raise_epoch(m);
 		m->handlers.lost(m->handlers.arg);
 		if (r != ENOBUFS && r != ENOSPC)

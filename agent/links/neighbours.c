@@ -137,7 +137,7 @@ void neighbours_resolve(struct neighbours *v, int family, const void *addr, uint
 static bool enter(struct known *known, const struct known *told, bool resolving)
 {
 	bool same = known->ifindex == told->ifindex && !memcmp(known->addr, told->addr, sizeof(known->addr));
-	bool changed = memcmp(known, told, sizeof(*known));
+	bool changed = !same || memcmp(known->mac, told->mac, sizeof(known->mac)) != 0 || known->usable != told->usable;
 
 	if (!same && resolving) {
 		if (known->usable)

@@ -147,7 +147,7 @@ static void read_used(struct prober *p)
 
 static void on_slice(evutil_socket_t fd, short what, void *arg)
 {
-	const struct timeval pause = { .tv_usec = SLICE_MS * 1000 };
+	const struct timeval pause = { .tv_usec = SLICE_MS * 1000L };
 	struct prober *p = arg;
 
 	for (size_t i = 0; i < SLICE && p->next_queued < p->n_queued; i++)

@@ -172,10 +172,10 @@ static void set_refusing(const struct redirects *r, const struct link *l, bool t
 	h->refusing = true;
 	h->waited_s = h->bad_seconds = h->good_seconds = 0;
 	h->pause_s = !h->pause_s ? first : h->pause_s * 2 > most ? most : h->pause_s * 2;
-	log_warning("%s: refuses the frames that XDP redirects to it (%s), so traffic to it goes by way of the kernel, "
+	log_warning("%s: refuses the frames that XDP redirects to it (%s), so traffic to it goes through the kernel, "
 		    "which is slower%s",
 		    l->name, strerror(last_error(r, l)),
-		    veth ? ", and answers and hairpins by the agent; a veth takes them when its peer has GRO "
+		    veth ? ", and replies and hairpins through the agent; a veth takes them when its peer has GRO "
 			   "on or an XDP program, and the peer must then not leave checksums to a card "
 			   "(`ethtool -K PEER gro on tx off`)"
 			 : "; the driver may need an XDP program on it or more queues");
@@ -196,7 +196,7 @@ void redirects_start(struct redirects *r, const struct link *l, bool native, str
 	if (!r)
 		return;
 	if (bpf_map_update_elem(r->watched, &l->ifindex, &zero, BPF_ANY))
-		log_debug("%s: more interfaces than are watched", l->name);
+		log_debug("%s: too many interfaces to watch", l->name);
 	if (can_try(l, native) && !try_frame(r, l)) {
 		if (!h->refusing) /* not logged yet */
 			set_refusing(r, l, true, h);

@@ -135,7 +135,7 @@ static int add_route(struct netlink *n, struct prefix prefix, struct error *err)
 
 	prefix_format(prefix.base, prefix.plen, text);
 	if (r == -EEXIST) {
-		log_info("%s: another route with metric %u stands there, so no blackhole route is added", text,
+		log_info("%s: there is another route with metric %u, so no blackhole route is added", text,
 			 ROUTE_METRIC);
 		return 0;
 	}

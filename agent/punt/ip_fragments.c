@@ -30,7 +30,7 @@ size_t ip_fragment_next(const uint8_t *packet, size_t size, size_t mtu, size_t *
 	if (size < sizeof(ip))
 		return 0;
 	memcpy(&ip, packet, sizeof(ip));
-	header = ip.ihl * 4U;
+	header = ip.ihl * 4UL;
 	if (header < sizeof(ip) || ntohs(ip.tot_len) > size || ntohs(ip.tot_len) <= header || mtu < header + 8)
 		return 0;
 	payload = ntohs(ip.tot_len) - header;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tracing: while a trace runs, the tracing build of the programs (bpf/trace.h) replaces the normal one and records the
- * packets that match a filter in a ring buffer.
+ * Tracing: while a trace runs, the tracing build of the programs (bpf/trace_points.h) replaces the normal one and
+ * records the packets that match a filter in a ring buffer.
  *
  * Start and end each replace the programs, in turn with changes of the configuration (change/change.h). The tracing
  * build stays loaded while a trace is wanted, so a change of the configuration does not interrupt it. A trace ends when

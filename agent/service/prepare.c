@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "service/prepare.h"
 
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,10 +9,8 @@
 
 #include "host/accounts.h"
 #include "datapath/bpffs.h"
-#include "tables/chunks.h"
-#include "datapath/datapath_private.h"
+#include "datapath/datapath.h"
 #include "proto/history_record.h"
-#include "base/btf_layout.h"
 #include "base/log.h"
 #include "host/paths.h"
 
@@ -43,42 +40,6 @@ static int give_below(const char *name, void *arg)
 	return give(path, to);
 }
 
-/* So many chunks that are not there say that there are no more. */
-#define MISSING_MAX 16U
-
-/* Pins the chunks of a table that have no pins yet. */
-static void pin_chunks(const struct datapath *d, const char *table, const char *chunks)
-{
-	char path[PATH_MAX];
-	unsigned missing = 0;
-	_cleanup_close_ int outer = bpf_obj_get(pin_path_of(d, table, path));
-
-	for (uint32_t i = 0; outer >= 0 && missing < MISSING_MAX; i++) {
-		const char *pin = chunk_pin(d->pin_dir, chunks, i, path);
-		_cleanup_close_ int fd = outer_chunk(outer, i, pin);
-
-		missing = fd < 0 ? missing + 1 : 0;
-		if (fd >= 0 && access(pin, F_OK))
-			bpf_obj_pin(fd, pin);
-	}
-}
-
-/* What an agent without CAP_SYS_ADMIN cannot ask the kernel for, of a datapath of a version that pinned less. */
-static void pin_what_is_not(const struct datapath *d)
-{
-	char path[PATH_MAX];
-	struct btf *types;
-	_cleanup_close_ int mappings = bpf_obj_get(pin_path_of(d, "mappings", path));
-
-	types = mappings < 0 ? NULL : layout_read(d->pin_dir, mappings);
-	if (types) {
-		layout_save(d->pin_dir, types);
-		btf__free(types);
-	}
-	pin_chunks(d, "subscribers", CHUNK_SUBSCRIBER);
-	pin_chunks(d, "buckets", CHUNK_BUCKET);
-}
-
 /* Layouts of any version; nothing else there is ours. */
 static int give_layout(const char *name, void *arg)
 {
@@ -87,10 +48,10 @@ static int give_layout(const char *name, void *arg)
 	unsigned version;
 	int r;
 
-	if (!is_layout(name, &version))
+	if (!datapath_is_layout(name, &version))
 		return 0;
 	snprintf(path, sizeof(path), "%s/%s", to->dir, name);
-	pin_what_is_not(&(struct datapath){ .pin_dir = path });
+	datapath_pin_missing(path);
 	r = give(path, to);
 	return r ? r : directory_visit(path, give_below, &(struct owner){ path, to->uid, to->gid });
 }

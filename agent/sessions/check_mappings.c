@@ -30,7 +30,7 @@ static void survey_leaf(uint32_t base, unsigned plen, unsigned number, void *arg
 
 	if (!t) {
 		findings_add(s->c->findings, FINDING_INDEX, false, prefix_format(base, plen, text),
-			     "the index leads to mapping %u, which there is not", number);
+			     "the index refers to mapping %u, which does not exist", number);
 		return;
 	}
 	g = &t->record.geo;
@@ -61,9 +61,9 @@ static void check_index(struct table_check *c, const struct prefix_index *x, boo
 		size = prefix_size(outside ? t->record.geo.out_plen : t->record.geo.in_plen);
 		if (s->covered[number] != size || s->strays[number])
 			findings_add(c->findings, FINDING_INDEX, false, prefix_of(t, outside, text),
-				     "the index leads to its mapping from %llu addresses instead of %llu%s",
+				     "the index maps %llu addresses to it instead of %llu%s",
 				     (unsigned long long)s->covered[number], (unsigned long long)size,
-				     s->strays[number] ? ", others among them" : "");
+				     s->strays[number] ? ", including addresses outside the prefix" : "");
 	}
 }
 
@@ -98,7 +98,7 @@ static void check_ranges(struct table_check *c, const struct mapping_job *t)
 	if (!chunks_complete(&c->m->subscribers, t->record.first_subscriber, t->n_subscribers) ||
 	    !chunks_complete(&c->m->buckets, t->record.first_bucket, t->n_buckets))
 		findings_add(c->findings, FINDING_MAPPING, false, prefix_of(t, false, text),
-			     "a part of its tables is missing");
+			     "part of its tables is missing");
 	for (unsigned number = (unsigned)t->number + 1; number < MAX_MAPPINGS; number++) {
 		const struct mapping_job *u = c->m->table[number];
 
@@ -106,7 +106,7 @@ static void check_ranges(struct table_check *c, const struct mapping_job *t)
 				 u->n_subscribers) ||
 			  !apart(t->record.first_bucket, t->n_buckets, u->record.first_bucket, u->n_buckets)))
 			findings_add(c->findings, FINDING_MAPPING, false, prefix_of(t, false, text),
-				     "its tables are those of mapping %u, too", number);
+				     "it shares its tables with mapping %u", number);
 	}
 }
 
@@ -123,7 +123,7 @@ void check_mappings(struct table_check *c)
 			if (c->repair)
 				mappings_datapath(c->m)->mapping[number] = t->record;
 			findings_add(c->findings, FINDING_MAPPING, c->repair, prefix_of(t, false, text),
-				     "its record in the tables is not as the agent made it");
+				     "its record in the tables is not what the agent wrote");
 		}
 		check_ranges(c, t);
 		check_chunk_pins(c, &c->m->subscribers, t->record.first_subscriber, t->n_subscribers);

@@ -128,7 +128,7 @@ static void compare_total(struct table_check *c)
 		__atomic_fetch_add(&mappings_datapath(c->m)->global->overflow, c->total_counted - now,
 				   __ATOMIC_ACQ_REL);
 	findings_add(c->findings, FINDING_OVERFLOW_TOTAL, c->repair, "overflow",
-		     "%" PRId64 " sessions are counted in the overflow, and %" PRId64 " are there", now,
+		     "%" PRId64 " sessions are counted in the overflow, but %" PRId64 " are there", now,
 		     c->total_counted);
 }
 
@@ -183,8 +183,8 @@ void check_overflow_pairs(struct table_check *c)
 		s.session = now;
 		repaired = c->repair && remove_unpaired(c, &s);
 		findings_add(c->findings, FINDING_OVERFLOW_PAIR, repaired, addr_format(s.key.addr, addr),
-			     "the %s of an overflow session has no partner: protocol %u, port %u, to %s:%u%s",
-			     s.key.direction == OVERFLOW_IN2OUT ? "way out" : "way in", s.key.proto, s.key.port,
+			     "the %s entry of an overflow session stands alone: protocol %u, port %u, to %s:%u%s",
+			     s.key.direction == OVERFLOW_IN2OUT ? "outbound" : "inbound", s.key.proto, s.key.port,
 			     addr_format(s.key.ext_addr, ext), s.key.ext_port, repaired ? "; removed" : "");
 	}
 	c->n_pairs = 0;
@@ -249,7 +249,7 @@ static bool settle_one(struct table_check *c, struct count_suspect *s)
 	if (s->counted == s->overflow)
 		return true;
 	findings_add(c->findings, FINDING_OVERFLOW_COUNT, repaired, addr_format(s->in_addr, addr),
-		     "its record counts %u sessions in the overflow, and %u are there", s->overflow, s->counted);
+		     "its record counts %u sessions in the overflow, but there are %u", s->overflow, s->counted);
 	return true;
 }
 

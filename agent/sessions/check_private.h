@@ -18,7 +18,7 @@ struct slot_fault {
 	enum finding_kind kind;
 	uint32_t slot;
 	uint64_t key;
-	uint64_t truth;
+	uint64_t word;
 };
 
 /* The result of one look at a subscriber's record and slots. */

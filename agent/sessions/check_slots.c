@@ -8,9 +8,9 @@
 
 #include "sessions/check_private.h"
 
-static bool state_fits(uint64_t key, uint64_t truth)
+static bool state_fits(uint64_t key, uint64_t word)
 {
-	uint8_t state = word_state(truth), proto = word_proto(truth);
+	uint8_t state = word_state(word), proto = word_proto(word);
 
 	if (state == SESSION_UDP)
 		return proto == IPPROTO_UDP;
@@ -21,9 +21,9 @@ static bool state_fits(uint64_t key, uint64_t truth)
 }
 
 /* Of two sessions that exclude each other, the one that was idle longer is wrong. */
-static bool is_worse(uint64_t truth, uint64_t other, bool behind)
+static bool is_worse(uint64_t word, uint64_t other, bool behind)
 {
-	int32_t age = (int32_t)(word_seen(other) - word_seen(truth));
+	int32_t age = (int32_t)(word_seen(other) - word_seen(word));
 
 	return age > 0 || (!age && behind);
 }
@@ -33,7 +33,7 @@ struct place {
 	struct bucket_pair pair;
 	uint32_t at; /* number of the slot */
 	uint64_t key;
-	uint64_t truth;
+	uint64_t word;
 };
 
 /*
@@ -47,14 +47,14 @@ static bool clashes(const struct place *p, enum finding_kind *ret_kind)
 	for (unsigned b = 0; b < (p->pair.first == p->pair.second ? 1 : ARRAY_SIZE(buckets)); b++) {
 		for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
 			uint32_t at = buckets[b] * BUCKET_SLOTS + i;
-			uint64_t truth = load_truth(&p->slots[at]), key;
+			uint64_t word = load_truth(&p->slots[at]), key;
 
-			if (at == p->at || !word_is_live(truth) || word_proto(truth) != word_proto(p->truth))
+			if (at == p->at || !word_is_live(word) || word_proto(word) != word_proto(p->word))
 				continue;
 			key = __atomic_load_n(&p->slots[at].key, __ATOMIC_ACQUIRE);
-			if ((key ^ p->key) >> 16 || !is_worse(p->truth, truth, p->at > at))
+			if ((key ^ p->key) >> 16 || !is_worse(p->word, word, p->at > at))
 				continue;
-			if (word_out_port(truth) == word_out_port(p->truth) || key == p->key) {
+			if (word_out_port(word) == word_out_port(p->word) || key == p->key) {
 				*ret_kind = key == p->key ? FINDING_FLOW : FINDING_PORT;
 				return true;
 			}
@@ -64,23 +64,22 @@ static bool clashes(const struct place *p, enum finding_kind *ret_kind)
 }
 
 /* Examines one session; *ret_needed are the `displaced` bits that it requires. */
-static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_t key, uint64_t truth,
+static bool is_faulty(const struct subscriber_iterator *it, uint32_t at, uint64_t key, uint64_t word,
 		      enum finding_kind *ret_kind, uint32_t *ret_needed)
 {
 	const struct geometry *g = &it->map->geo;
 	uint32_t port_lo = mapping_port_lo(g, mapping_subscriber(g, it->in_addr));
-	uint32_t offset = (uint32_t)word_out_port(truth) - port_lo;
+	uint32_t offset = (uint32_t)word_out_port(word) - port_lo;
 	uint32_t first = mapping_first_choice(g, key_in_port(key)), bucket = at / BUCKET_SLOTS;
-	struct place p = { .slots = it->slots, .at = at, .key = key, .truth = truth };
+	struct place p = { .slots = it->slots, .at = at, .key = key, .word = word };
 
 	*ret_kind = FINDING_STATE;
-	if (!state_fits(key, truth))
+	if (!state_fits(key, word))
 		return true;
 	*ret_kind = FINDING_PORT;
 	if (offset >= g->ports_per_host || offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT)
 		return true;
-	p.pair =
-		session_buckets(key_ext_addr(key), key_ext_port(key), word_proto(truth), offset, it->map->bucket_shift);
+	p.pair = session_buckets(key_ext_addr(key), key_ext_port(key), word_proto(word), offset, it->map->bucket_shift);
 	*ret_kind = FINDING_PLACE;
 	if (bucket != p.pair.first && bucket != p.pair.second)
 		return true;
@@ -98,14 +97,14 @@ void examine(const struct subscriber_iterator *it, struct examination *ret)
 	ret->overflow = __atomic_load_n(&s->overflow, __ATOMIC_ACQUIRE);
 	for (uint32_t i = 0; i < it->n_slots; i++) {
 		enum finding_kind kind;
-		uint64_t key, truth;
+		uint64_t key, word;
 
-		if (!slot_read(&it->slots[i], &key, &truth))
+		if (!slot_read(&it->slots[i], &key, &word))
 			continue;
-		ret->live += word_state(truth) != SESSION_TIME_WAIT;
+		ret->live += word_state(word) != SESSION_TIME_WAIT;
 		ret->n_sessions++;
-		if (is_faulty(it, i, key, truth, &kind, &ret->needed) && ret->n_faults < FAULTS_MAX)
-			ret->fault[ret->n_faults++] = (struct slot_fault){ kind, i, key, truth };
+		if (is_faulty(it, i, key, word, &kind, &ret->needed) && ret->n_faults < FAULTS_MAX)
+			ret->fault[ret->n_faults++] = (struct slot_fault){ kind, i, key, word };
 	}
 	/* Read last: a bit is set before its session appears. */
 	ret->displaced = __atomic_load_n(&s->displaced, __ATOMIC_ACQUIRE);
@@ -202,19 +201,19 @@ static bool settle_faults(struct table_check *c, const struct suspect *s, const 
 			const struct slot_fault *g = &s->first.fault[k];
 
 			before |= f->slot == g->slot && f->kind == g->kind && f->key == g->key &&
-				  word_same(f->truth, g->truth);
+				  word_same(f->word, g->word);
 		}
 		if (!before) {
 			settled = false;
 			continue;
 		}
 		/* No lookup finds it, or two flows find each other's session: close it. */
-		repaired = c->repair && slot_free(&it->slots[f->slot], f->truth, it->subscriber);
+		repaired = c->repair && slot_free(&it->slots[f->slot], f->word, it->subscriber);
 		findings_add(c->findings, f->kind, repaired, where(it, addr),
 			     "slot %u: %s: protocol %u, inside port %u, outside port %u, to %s:%u, state %#x%s",
-			     f->slot, fault_text(f->kind), word_proto(f->truth), key_in_port(f->key),
-			     word_out_port(f->truth), addr_format(key_ext_addr(f->key), ext), key_ext_port(f->key),
-			     word_state(f->truth), repaired ? "; closed" : "");
+			     f->slot, fault_text(f->kind), word_proto(f->word), key_in_port(f->key),
+			     word_out_port(f->word), addr_format(key_ext_addr(f->key), ext), key_ext_port(f->key),
+			     word_state(f->word), repaired ? "; closed" : "");
 	}
 	return settled;
 }

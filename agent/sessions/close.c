@@ -24,19 +24,19 @@ void sessions_on_close(struct mappings *m, session_visit closed, void *arg)
 	m->on_close_arg = arg;
 }
 
-static bool matches(const struct closing *c, uint64_t key, uint64_t truth)
+static bool matches(const struct closing *c, uint64_t key, uint64_t word)
 {
-	uint16_t port = c->outside ? word_out_port(truth) : key_in_port(key);
+	uint16_t port = c->outside ? word_out_port(word) : key_in_port(key);
 
 	return port == c->endpoint.port && key_ext_addr(key) == c->ext.addr && key_ext_port(key) == c->ext.port &&
-	       (!c->proto || c->proto == word_proto(truth));
+	       (!c->proto || c->proto == word_proto(word));
 }
 
 /* Expired sessions and those in time-wait are closed but not counted. */
-static void count_closed(struct closing *c, const struct subscriber_iterator *it, uint64_t key, uint64_t truth)
+static void count_closed(struct closing *c, const struct subscriber_iterator *it, uint64_t key, uint64_t word)
 {
 	struct mappings *m = it->m;
-	struct session s = session_of(it->map, it->in_addr, key, truth, it->now, mappings_datapath(m)->hz);
+	struct session s = session_of(it->map, it->in_addr, key, word, it->now, mappings_datapath(m)->hz);
 
 	c->closed += s.counts;
 	if (m->on_close)
@@ -46,12 +46,12 @@ static void count_closed(struct closing *c, const struct subscriber_iterator *it
 static void close_slots(struct closing *c, struct subscriber_iterator *it)
 {
 	for (uint32_t i = 0; i < it->n_slots; i++) {
-		uint64_t key, truth;
+		uint64_t key, word;
 
 		/* Retry until it is freed, here or elsewhere: a packet may refresh it at any time. */
-		while (slot_read(&it->slots[i], &key, &truth) && matches(c, key, truth)) {
-			if (slot_free(&it->slots[i], truth, it->subscriber)) {
-				count_closed(c, it, key, truth);
+		while (slot_read(&it->slots[i], &key, &word) && matches(c, key, word)) {
+			if (slot_free(&it->slots[i], word, it->subscriber)) {
+				count_closed(c, it, key, word);
 				break;
 			}
 		}
@@ -93,16 +93,16 @@ static void close_overflow(struct closing *c, struct subscriber_iterator *it)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(protos); i++) {
 		struct overflow_key key;
-		uint64_t truth;
+		uint64_t word;
 
 		if (c->proto && c->proto != protos[i])
 			continue;
 		/* Retry until it is gone, as for slots; bounded, because the datapath may be deleting it. */
 		for (unsigned tries = 0; tries < CLOSE_TRIES; tries++) {
-			if (in2out_key(c, it, protos[i], &key) || overflow_truth(d, &key, &truth))
+			if (in2out_key(c, it, protos[i], &key) || overflow_word(d, &key, &word))
 				break;
-			if (overflow_delete(d, &key, truth, out_addr, it->subscriber)) {
-				count_closed(c, it, overflow_slot_key(&key), truth);
+			if (overflow_delete(d, &key, word, out_addr, it->subscriber)) {
+				count_closed(c, it, overflow_slot_key(&key), word);
 				break;
 			}
 		}

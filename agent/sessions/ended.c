@@ -5,10 +5,10 @@
 /* Time spent on reporting in one step. */
 #define TELL_BUDGET_US 2000U
 
-static void tell(struct mapping_job *t, uint32_t in_addr, uint64_t key, uint64_t truth, uint32_t now)
+static void tell(struct mapping_job *t, uint32_t in_addr, uint64_t key, uint64_t word, uint32_t now)
 {
 	struct mappings *m = t->m;
-	struct session s = session_of(&t->record, in_addr, key, truth, now, m->d->hz);
+	struct session s = session_of(&t->record, in_addr, key, word, now, m->d->hz);
 
 	m->on_close(&s, m->on_close_arg);
 }
@@ -24,25 +24,25 @@ static bool report_slots(struct mapping_job *t)
 		const struct subscriber *s = chunks_at(&m->subscribers, t->record.first_subscriber + n);
 		const struct slot *slots =
 			chunks_at(&m->buckets, t->record.first_bucket + (n << t->record.bucket_shift));
-		uint64_t key, truth;
+		uint64_t key, word;
 
 		for (uint32_t i = 0; s->sessions && i < n_slots; i++)
-			if (slot_read(&slots[i], &key, &truth))
-				tell(t, t->record.geo.in_base + n, key, truth, now);
+			if (slot_read(&slots[i], &key, &word))
+				tell(t, t->record.geo.in_base + n, key, word, now);
 		if ((s->sessions || !(++passed % 1024)) && monotonic_us() >= deadline_us)
 			return false;
 	}
 	return true;
 }
 
-static void report_overflow(struct mappings *m, const struct overflow_key *in2out, uint64_t truth)
+static void report_overflow(struct mappings *m, const struct overflow_key *in2out, uint64_t word)
 {
 	for (struct mapping_job *t = m->leaving; t; t = t->next) {
 		const struct geometry *g = &t->record.geo;
 
 		if (t->stage != TABLE_IN_SCAN || !prefix_contains(g->in_base, g->in_plen, in2out->addr))
 			continue;
-		tell(t, in2out->addr, overflow_slot_key(in2out), truth, datapath_ticks(m->d));
+		tell(t, in2out->addr, overflow_slot_key(in2out), word, datapath_ticks(m->d));
 		return;
 	}
 }

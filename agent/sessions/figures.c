@@ -75,16 +75,3 @@ int subscriber_counter_step(struct subscriber_counter *c, unsigned budget_us, st
 	};
 	return 0;
 }
-
-int sessions_subscriber(struct mappings *m, uint32_t in_addr, struct subscriber_figures *ret)
-{
-	struct subscriber_counter *c;
-	int r = subscriber_counter_new(m, in_addr, &c);
-
-	if (r)
-		return r;
-	while ((r = subscriber_counter_step(c, UINT_MAX, ret)) > 0)
-		;
-	subscriber_counter_free(c);
-	return r;
-}

@@ -6,10 +6,10 @@
 
 static bool is_orphan(const struct datapath *d, const struct overflow_key *out2in, const struct overflow_key *in2out)
 {
-	uint64_t truth;
-	int r = overflow_truth(d, in2out, &truth);
+	uint64_t word;
+	int r = overflow_word(d, in2out, &word);
 
-	return r ? r == -ENOENT : word_out_port(truth) != out2in->port;
+	return r ? r == -ENOENT : word_out_port(word) != out2in->port;
 }
 
 void overflow_orphans_look(struct overflow_orphans *o, const struct datapath *d, const struct overflow_key *out2in,

@@ -36,8 +36,6 @@ struct session_walk;
 int session_walk_new(struct mappings *m, struct session_walk **ret); /* all */
 int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr,
 				struct session_walk **ret); /* -ENOENT: no mapping */
-/* Visits only sessions that count; subscribers without any then cost one load each. Call it before the first step. */
-void session_walk_only_counted(struct session_walk *w);
 /* Continues for about budget_us microseconds: 1: more to do, 0: done, or what visit returned. */
 int session_walk_step(struct session_walk *w, unsigned budget_us, session_visit visit, void *arg);
 void session_walk_free(struct session_walk *w);
@@ -78,9 +76,6 @@ int subscriber_counter_new(struct mappings *m, uint32_t in_addr, struct subscrib
 int subscriber_counter_step(struct subscriber_counter *c, unsigned budget_us,
 			    struct subscriber_figures *ret); /* 1 more, 0 done, -ENOENT */
 void subscriber_counter_free(struct subscriber_counter *c);
-
-/* The same in one blocking call. */
-int sessions_subscriber(struct mappings *m, uint32_t in_addr, struct subscriber_figures *ret);
 
 /* Counts sessions per mapping number, in slices; subscribers without sessions cost one load. */
 struct session_count {

@@ -15,21 +15,21 @@ struct age_limits {
 void age_limits_fill(struct age_limits *l, const uint32_t timeout_ticks[N_TIMEOUTS]);
 
 /* Ticks until a session expires; negative if it has expired. */
-static inline int64_t ticks_left(const struct age_limits *l, uint64_t truth, uint32_t now)
+static inline int64_t ticks_left(const struct age_limits *l, uint64_t word, uint32_t now)
 {
-	return l->life[word_state(truth)] - (int32_t)(now - word_seen(truth));
+	return l->life[word_state(word)] - (int32_t)(now - word_seen(word));
 }
 
 /* The same as word_is_live() and word_expired(). */
-static inline bool too_old(const struct age_limits *l, uint64_t truth, uint32_t now)
+static inline bool too_old(const struct age_limits *l, uint64_t word, uint32_t now)
 {
-	return ticks_left(l, truth, now) < 0;
+	return ticks_left(l, word, now) < 0;
 }
 
 /* The same as word_counts(). */
-static inline bool counts_now(const struct age_limits *l, uint64_t truth, uint32_t now)
+static inline bool counts_now(const struct age_limits *l, uint64_t word, uint32_t now)
 {
-	return (int32_t)(now - word_seen(truth)) <= l->counts[word_state(truth)];
+	return (int32_t)(now - word_seen(word)) <= l->counts[word_state(word)];
 }
 
 static inline uint64_t load_truth(const struct slot *s)
@@ -38,16 +38,16 @@ static inline uint64_t load_truth(const struct slot *s)
 }
 
 /* Reads a slot by rule 3 of <detnat/session.h>; false if it holds no session. */
-bool slot_read(const struct slot *s, uint64_t *ret_key, uint64_t *ret_truth);
+bool slot_read(const struct slot *s, uint64_t *ret_key, uint64_t *ret_word);
 
 /* Frees a slot if it still has this state word. True if this call freed it; the counts are then adjusted. */
-bool slot_free(struct slot *s, uint64_t truth, struct subscriber *subscriber);
+bool slot_free(struct slot *s, uint64_t word, struct subscriber *subscriber);
 
 /* How many of the slots hold a session that counts. */
 uint32_t slots_count(const struct slot *s, uint32_t n, const struct age_limits *l, uint32_t now);
 
 /* Builds a session from the key and state word of a slot or of an overflow session. */
-struct session session_of(const struct mapping *map, uint32_t in_addr, uint64_t key, uint64_t truth, uint32_t now,
+struct session session_of(const struct mapping *map, uint32_t in_addr, uint64_t key, uint64_t word, uint32_t now,
 			  uint32_t hz);
 
 /* The key word that this overflow session would have in a slot. */

@@ -25,7 +25,7 @@ void age_limits_fill(struct age_limits *l, const uint32_t timeout_ticks[N_TIMEOU
 	}
 }
 
-bool slot_read(const struct slot *s, uint64_t *ret_key, uint64_t *ret_truth)
+bool slot_read(const struct slot *s, uint64_t *ret_key, uint64_t *ret_word)
 {
 	for (;;) {
 		uint64_t before = __atomic_load_n(&s->truth, __ATOMIC_ACQUIRE);
@@ -39,17 +39,17 @@ bool slot_read(const struct slot *s, uint64_t *ret_key, uint64_t *ret_truth)
 		/* A change of state keeps the key; a new session in the slot might have the same state. */
 		if (word_same(before, after)) {
 			*ret_key = key;
-			*ret_truth = after;
+			*ret_word = after;
 			return true;
 		}
 	}
 }
 
-bool slot_free(struct slot *s, uint64_t truth, struct subscriber *subscriber)
+bool slot_free(struct slot *s, uint64_t word, struct subscriber *subscriber)
 {
-	if (!__atomic_compare_exchange_n(&s->truth, &truth, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(&s->truth, &word, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return false;
-	if (word_state(truth) != SESSION_TIME_WAIT)
+	if (word_state(word) != SESSION_TIME_WAIT)
 		count_down(&subscriber->sessions);
 	return true;
 }
@@ -63,22 +63,22 @@ uint32_t slots_count(const struct slot *s, uint32_t n, const struct age_limits *
 	return count;
 }
 
-struct session session_of(const struct mapping *map, uint32_t in_addr, uint64_t key, uint64_t truth, uint32_t now,
+struct session session_of(const struct mapping *map, uint32_t in_addr, uint64_t key, uint64_t word, uint32_t now,
 			  uint32_t hz)
 {
-	int32_t age = (int32_t)(now - word_seen(truth));
-	int64_t left = (int64_t)map->timeout_ticks[session_timeout(word_state(truth))] - (age > 0 ? age : 0);
+	int32_t age = (int32_t)(now - word_seen(word));
+	int64_t left = (int64_t)map->timeout_ticks[session_timeout(word_state(word))] - (age > 0 ? age : 0);
 
 	return (struct session){
 		.in_addr = in_addr,
 		.out_addr = mapping_out_addr(&map->geo, mapping_subscriber(&map->geo, in_addr)),
 		.ext_addr = key_ext_addr(key),
 		.in_port = key_in_port(key),
-		.out_port = word_out_port(truth),
+		.out_port = word_out_port(word),
 		.ext_port = key_ext_port(key),
-		.proto = word_proto(truth),
-		.state = word_state(truth),
+		.proto = word_proto(word),
+		.state = word_state(word),
 		.expires = left > 0 ? seconds_of_ticks((uint32_t)left, hz) : 0,
-		.counts = word_counts(truth, now, map->timeout_ticks),
+		.counts = word_counts(word, now, map->timeout_ticks),
 	};
 }

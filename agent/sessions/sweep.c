@@ -54,12 +54,12 @@ struct freeing {
 /* The cost of reporting one, in slots read. */
 #define TELL_COST 16U
 
-static void tell(session_visit closed, void *arg, struct subscriber_iterator *it, uint64_t key, uint64_t truth)
+static void tell(session_visit closed, void *arg, struct subscriber_iterator *it, uint64_t key, uint64_t word)
 {
 	if (!closed)
 		return;
 
-	struct session s = session_of(it->map, it->in_addr, key, truth, it->now, mappings_datapath(it->m)->hz);
+	struct session s = session_of(it->map, it->in_addr, key, word, it->now, mappings_datapath(it->m)->hz);
 
 	closed(&s, arg);
 	it->cost += TELL_COST;
@@ -67,13 +67,13 @@ static void tell(session_visit closed, void *arg, struct subscriber_iterator *it
 
 static __attribute__((noinline)) void free_expired(struct freeing *f, struct subscriber_iterator *it, struct slot *slot)
 {
-	uint64_t key, truth;
+	uint64_t key, word;
 
-	if (!slot_read(slot, &key, &truth) || !too_old(&it->limits, truth, it->now) ||
-	    !slot_free(slot, truth, it->subscriber))
+	if (!slot_read(slot, &key, &word) || !too_old(&it->limits, word, it->now) ||
+	    !slot_free(slot, word, it->subscriber))
 		return;
 	f->n++;
-	tell(f->closed, f->arg, it, key, truth);
+	tell(f->closed, f->arg, it, key, word);
 }
 
 uint32_t sweep_subscriber(struct subscriber_iterator *it, session_visit closed, void *arg)
@@ -107,27 +107,27 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 	return 0;
 }
 
-static void sweep_overflow_session(struct session_sweep *s, const struct overflow_key *in2out, uint64_t truth)
+static void sweep_overflow_session(struct session_sweep *s, const struct overflow_key *in2out, uint64_t word)
 {
 	struct mappings *m = s->it.m;
 	struct datapath *d = mappings_datapath(m);
 	int number = mappings_find_inside(m, in2out->addr);
 
 	/* Entries without a mapping are deleted with the mapping's memory. */
-	if (number < 0 || !word_expired(truth, s->it.now, mappings_get(m, number)->timeout_ticks))
+	if (number < 0 || !word_expired(word, s->it.now, mappings_get(m, number)->timeout_ticks))
 		return;
 
 	struct subscriber_iterator one;
 
 	/* It may have been refreshed since it was read. */
-	if (subscriber_find(&one, m, in2out->addr) || overflow_truth(d, in2out, &truth) ||
-	    !too_old(&one.limits, truth, one.now))
+	if (subscriber_find(&one, m, in2out->addr) || overflow_word(d, in2out, &word) ||
+	    !too_old(&one.limits, word, one.now))
 		return;
 
 	uint32_t out_addr = mapping_out_addr(&one.map->geo, mapping_subscriber(&one.map->geo, in2out->addr));
 
-	if (overflow_delete(d, in2out, truth, out_addr, one.subscriber))
-		tell(s->closed, s->arg, &one, overflow_slot_key(in2out), truth);
+	if (overflow_delete(d, in2out, word, out_addr, one.subscriber))
+		tell(s->closed, s->arg, &one, overflow_slot_key(in2out), word);
 }
 
 /* Processes a batch: 1: more to do, 0: done, or -errno. */

@@ -205,11 +205,11 @@ static void measure(struct top *t, const struct chosen *chosen)
 	for (unsigned p = 0; p < N_PROTOCOLS; p++)
 		memset(t->used[p], 0, (g->ports_per_host + WORD_BITS - 1) / WORD_BITS * sizeof(t->used[p][0]));
 	for (uint32_t i = 0; i < it.n_slots; i++) {
-		uint64_t truth = load_truth(&it.slots[i]);
-		uint32_t port = word_out_port(truth) - port_lo;
-		unsigned p = protocol_of_state(word_state(truth));
+		uint64_t word = load_truth(&it.slots[i]);
+		uint32_t port = word_out_port(word) - port_lo;
+		unsigned p = protocol_of_state(word_state(word));
 
-		if (!counts_now(&it.limits, truth, it.now))
+		if (!counts_now(&it.limits, word, it.now))
 			continue;
 		e->sessions++;
 		if (port >= g->ports_per_host || t->used[p][port / WORD_BITS] & 1ULL << port % WORD_BITS)

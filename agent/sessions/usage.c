@@ -145,18 +145,18 @@ static int look_at(struct subscriber_iterator *it, void *arg)
 	for (unsigned p = 0; p < N_USAGE_PROTOCOLS; p++)
 		memset(u->used[p], 0, (geo->ports_per_host + WORD_BITS - 1) / WORD_BITS * sizeof(u->used[p][0]));
 	for (uint32_t i = 0; i < it->n_slots; i++) {
-		uint64_t truth = load_truth(&it->slots[i]);
+		uint64_t word = load_truth(&it->slots[i]);
 
-		if (!counts_now(&it->limits, truth, it->now))
+		if (!counts_now(&it->limits, word, it->now))
 			continue;
 
-		enum usage_protocol p = protocol_of_state(word_state(truth));
+		enum usage_protocol p = protocol_of_state(word_state(word));
 		uint32_t same = count_destination(u, __atomic_load_n(&it->slots[i].key, __ATOMIC_RELAXED), p);
 
 		busiest = same > busiest ? same : busiest;
 		m->sessions[p]++;
 		sessions++;
-		ports[p] += mark(u->used[p], word_out_port(truth) - port_lo, geo->ports_per_host);
+		ports[p] += mark(u->used[p], word_out_port(word) - port_lo, geo->ports_per_host);
 	}
 	if (!sessions)
 		return 0;
@@ -183,12 +183,12 @@ static int count_overflow(struct session_usage *u)
 
 	for (uint32_t i = 0; r >= 0 && i < u->scan.n; i++) {
 		const struct overflow_key *key = &u->scan.keys[i];
-		uint64_t truth = u->scan.sessions[i].truth;
+		uint64_t word = u->scan.sessions[i].truth;
 		int number = key->direction == OVERFLOW_IN2OUT ? mappings_find_inside(m, key->addr) : -1;
 
-		if (number >= 0 && word_counts(truth, now, mappings_get(m, number)->timeout_ticks))
+		if (number >= 0 && word_counts(word, now, mappings_get(m, number)->timeout_ticks))
 			entry(u, number, &mappings_get(m, number)->geo)
-				->sessions[protocol_of_state(word_state(truth))]++;
+				->sessions[protocol_of_state(word_state(word))]++;
 	}
 	return r;
 }

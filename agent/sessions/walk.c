@@ -10,7 +10,6 @@
 
 struct session_walk {
 	struct subscriber_iterator it;
-	bool only_counted;
 	uint64_t last; /* inside address */
 	bool gathered; /* overflow sessions up to it.last are in the heap */
 	struct overflow_scan scan;
@@ -52,12 +51,6 @@ int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct ses
 	return 0;
 }
 
-void session_walk_only_counted(struct session_walk *w)
-{
-	w->only_counted = true;
-	w->it.idle_turn = 1; /* under a mask of 0: never */
-}
-
 void session_walk_free(struct session_walk *w)
 {
 	if (!w)
@@ -68,13 +61,11 @@ void session_walk_free(struct session_walk *w)
 }
 
 /* True to stop here: the time is up, or visit said so. */
-static bool visit_one(struct session_walk *w, uint64_t key, uint64_t truth)
+static bool visit_one(struct session_walk *w, uint64_t key, uint64_t word)
 {
 	const struct subscriber_iterator *it = &w->it;
-	struct session s = session_of(it->map, it->in_addr, key, truth, it->now, mappings_datapath(it->m)->hz);
+	struct session s = session_of(it->map, it->in_addr, key, word, it->now, mappings_datapath(it->m)->hz);
 
-	if (w->only_counted && !s.counts)
-		return false;
 	w->result = w->visit(&s, w->arg);
 	if (w->result)
 		return true;
@@ -86,7 +77,7 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 {
 	struct session_walk *w = arg;
 	const struct overflow_key *top;
-	uint64_t key, truth;
+	uint64_t key, word;
 
 	if (w->slot_addr != it->in_addr) {
 		w->slot_addr = it->in_addr;
@@ -95,15 +86,15 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 	while (w->slot < it->n_slots) {
 		const struct slot *slot = &it->slots[w->slot++];
 
-		if (slot_read(slot, &key, &truth) && visit_one(w, key, truth))
+		if (slot_read(slot, &key, &word) && visit_one(w, key, word))
 			return 1;
 	}
 	while ((top = overflow_heap_top(&w->heap)) && top->addr <= it->in_addr) {
 		struct overflow_key in2out = *top;
 
 		overflow_heap_pop(&w->heap);
-		if (in2out.addr == it->in_addr && !overflow_truth(mappings_datapath(it->m), &in2out, &truth) &&
-		    visit_one(w, overflow_slot_key(&in2out), truth))
+		if (in2out.addr == it->in_addr && !overflow_word(mappings_datapath(it->m), &in2out, &word) &&
+		    visit_one(w, overflow_slot_key(&in2out), word))
 			return 1;
 	}
 	return 0;

@@ -97,7 +97,7 @@ static int take_over_all(struct mappings *m)
 		int r = take_over(m, number, in, out);
 
 		if (r == -ESTALE) {
-			log_warning("mapping %d was left unfinished by an earlier agent: removed", number);
+			log_warning("mapping %d was left incomplete by an earlier agent: removed", number);
 			remove_number(m, number);
 			removed++;
 		} else if (r < 0) {

@@ -63,22 +63,22 @@ void overflow_scan_end(struct overflow_scan *s)
 	*s = (struct overflow_scan){};
 }
 
-int overflow_truth(const struct datapath *d, const struct overflow_key *in2out, uint64_t *ret_truth)
+int overflow_word(const struct datapath *d, const struct overflow_key *in2out, uint64_t *ret_word)
 {
 	struct overflow_session session;
 	int r = bpf_map_lookup_elem(d->overflow, in2out, &session);
 
 	if (!r)
-		*ret_truth = session.truth;
+		*ret_word = session.truth;
 	return r;
 }
 
-static struct overflow_key out2in_key(const struct overflow_key *in2out, uint64_t truth, uint32_t out_addr)
+static struct overflow_key out2in_key(const struct overflow_key *in2out, uint64_t word, uint32_t out_addr)
 {
 	return (struct overflow_key){
 		.addr = out_addr,
 		.ext_addr = in2out->ext_addr,
-		.port = word_out_port(truth),
+		.port = word_out_port(word),
 		.ext_port = in2out->ext_port,
 		.proto = in2out->proto,
 		.direction = OVERFLOW_OUT2IN,
@@ -110,13 +110,13 @@ bool overflow_delete_orphan(const struct datapath *d, const struct overflow_key 
 	return !bpf_map_delete_elem(d->overflow, out2in);
 }
 
-bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint64_t truth, uint32_t out_addr,
+bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint64_t word, uint32_t out_addr,
 		     struct subscriber *subscriber)
 {
-	struct overflow_key out2in = out2in_key(in2out, truth, out_addr);
+	struct overflow_key out2in = out2in_key(in2out, word, out_addr);
 
 	if (subscriber && d->overflow_removal >= 0)
-		return remove_under_lock(d, &(struct overflow_removal){ *in2out, out2in, truth });
+		return remove_under_lock(d, &(struct overflow_removal){ *in2out, out2in, word });
 
 	/* The datapath no longer knows the subscriber, so nothing else changes its entries. */
 	if (bpf_map_delete_elem(d->overflow, in2out))

@@ -38,13 +38,13 @@ static inline bool overflow_any(const struct datapath *d)
 }
 
 /* Reads the state word of a session by the key of its IN2OUT entry. 0 or -errno. */
-int overflow_truth(const struct datapath *d, const struct overflow_key *in2out, uint64_t *ret_truth);
+int overflow_word(const struct datapath *d, const struct overflow_key *in2out, uint64_t *ret_word);
 
 /*
  * Deletes both entries of a session. True if this call deleted it; the global count and that of the subscriber (NULL if
  * its mapping is gone) are then adjusted. out_addr: the subscriber's outside address.
  */
-bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint64_t truth, uint32_t out_addr,
+bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint64_t word, uint32_t out_addr,
 		     struct subscriber *subscriber);
 
 /* Deletes an OUT2IN entry if the session it refers to is missing or has another port. True if this call deleted it. */

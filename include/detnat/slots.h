@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Finding and opening sessions in the two candidate buckets of a subscriber, by the rules of session.h.
+ * Finding and opening sessions in the two candidate buckets of a subscriber, by the rules of <detnat/session.h>.
  *
  * Pure but for the memory it is given; compiled into the BPF programs and into the unit tests, where threads race on
  * it. Opening functions are called under the opener's lock of the subscriber.

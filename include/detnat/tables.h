@@ -354,7 +354,7 @@ struct settings {
 	__u8 trace;		  /* the tracing build, see <detnat/trace.h>; the programs themselves do not read it */
 	__u32 tcp_mss_clamp;	  /* 0: off; highest MSS; MSS_CLAMP_MTU */
 	__u32 n_bypass;		  /* ranges in use */
-	__u8 guard;		  /* what is not translated is judged at the egress, see guard.h */
+	__u8 guard;		  /* what is not translated is judged at the egress, see bpf/guard_tc.h */
 	__u8 route_mtus;	  /* the map route_mtus is to be asked */
 	__u8 pad[2];
 	struct address_range bypass[MAX_BYPASS];

@@ -15,7 +15,7 @@
  *	tail_call	a: enum prog
  *	subscriber	a: inside address 32 | outside address 32, b: first port 16 | last port 16
  *	next_hop	a: interface 32 | enum trace_hop 32, b: MTU
- *	way_in		a: interface 32 | enum trace_egress 32, b: MTU
+ *	egress		a: interface 32 | enum trace_egress 32, b: MTU
  *	session		a: state word as it was found, b: as the packet leaves it
  *	opened		a: outside port
  *	datagram	a: source 32 | destination 32 that its fragments get, b: 1 where they are known from the first

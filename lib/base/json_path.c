@@ -10,7 +10,7 @@
 static void append(struct json_path *p, const char *text, size_t size)
 {
 	for (size_t i = 0; i < size && p->length + 1 < sizeof(p->text); i++)
-		p->text[p->length++] = text[i] > ' ' && text[i] < 0x7f ? text[i] : '?';
+		p->text[p->length++] = (char)(text[i] > ' ' && text[i] < 0x7f ? text[i] : '?');
 	p->text[p->length] = '\0';
 }
 

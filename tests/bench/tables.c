@@ -259,6 +259,6 @@ uint64_t world_memory(const struct bench *b)
 
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
 		sum += program_memory(programs[i], &known);
-	return sum + leaves_memory(b->d.build->leaves[XDP_LEAVES], &known) +
-	       leaves_memory(b->d.build->leaves[TC_LEAVES], &known);
+	return sum + leaves_memory(b->d.build->arrays[XDP_PROGS], &known) +
+	       leaves_memory(b->d.build->arrays[TC_PROGS], &known);
 }

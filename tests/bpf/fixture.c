@@ -137,12 +137,12 @@ void tear_down(void)
 static int hook_program(enum hook hook)
 {
 	static const uint32_t entry[] = { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH };
-	uint32_t id, leaf = hook == XDP_OUTSIDE_SLOW ? PROG_out2in : PROG_in2out;
+	uint32_t id, prog = hook == XDP_OUTSIDE_SLOW ? PROG_out2in : PROG_in2out;
 
 	if (hook == TC_OUTSIDE || hook == TC_OWN)
 		return dup(datapath.tc_outside);
 	if (hook == XDP_INSIDE_SLOW || hook == XDP_OUTSIDE_SLOW) {
-		cr_assert_eq(bpf_map_lookup_elem(datapath.build->leaves[XDP_LEAVES], &leaf, &id), 0);
+		cr_assert_eq(bpf_map_lookup_elem(datapath.build->arrays[XDP_PROGS], &prog, &id), 0);
 		return bpf_prog_get_fd_by_id(id);
 	}
 	/* A test that reloads meanwhile may take the program away between the two. */
@@ -370,7 +370,13 @@ struct session only_session(uint32_t in_addr)
 uint32_t sessions_of(uint32_t in_addr)
 {
 	struct subscriber_figures figures;
+	struct subscriber_counter *c;
+	int r;
 
-	cr_assert_eq(sessions_subscriber(mappings, in_addr, &figures), 0);
+	cr_assert_eq(subscriber_counter_new(mappings, in_addr, &c), 0);
+	while ((r = subscriber_counter_step(c, UINT_MAX, &figures)) > 0)
+		;
+	subscriber_counter_free(c);
+	cr_assert_eq(r, 0);
 	return figures.sessions;
 }

@@ -2,8 +2,9 @@
 /*
  * The product's tables and programs in a network namespace of the test's own, run by BPF_PROG_TEST_RUN.
  *
- *	inside  10.0.0.1/24, stations HOST and NOBODY behind GATEWAY_IN    10.0.0.0/24 -> 203.0.113.0/30: 1008 ports a
- *host outside 198.51.100.1/24, ROUTER (198.51.100.7) behind GATEWAY_OUT  default route
+ *	mapping	10.0.0.0/24 -> 203.0.113.0/30, 1008 ports a host
+ *	inside	10.0.0.1/24 at GATEWAY_IN; stations HOST and NOBODY
+ *	outside	198.51.100.1/24 at GATEWAY_OUT; ROUTER, 198.51.100.7, has the default route
  *
  * Criterion runs each test in a process of its own: call set_up() from .init.
  */
@@ -33,8 +34,8 @@
 enum { PASS_XDP = 2, DROP_XDP = 1, REDIRECT_XDP = 4, PASS_TC = 0, DROP_TC = 2, REDIRECT_TC = 7 };
 
 /*
- * TC_OWN: the same program, for what the gateway itself sends. The slow ones: the programs that take what the quick
- * path does not, called with any packet.
+ * TC_OWN: the same program, for what the gateway itself sends. XDP_INSIDE_SLOW and XDP_OUTSIDE_SLOW: the programs of
+ * the slow path, called with any packet.
  */
 enum hook { XDP_INSIDE, XDP_OUTSIDE, XDP_BOTH, TC_OUTSIDE, TC_OWN, XDP_INSIDE_SLOW, XDP_OUTSIDE_SLOW };
 

@@ -6,8 +6,6 @@
 #define ESTABLISHED_SECONDS 7440
 #define TRANSITORY_SECONDS  240
 
-/* ---- mapping (RFC 7422 section 2.2) ----------------------------------------------------------------------- */
-
 unsigned model_ratio(const struct model_mapping *m)
 {
 	return m->in_count / m->out_count;
@@ -61,8 +59,6 @@ bool model_owner(const struct model *model, uint32_t out_addr, uint16_t port, ui
 	}
 	return false;
 }
-
-/* ---- sessions --------------------------------------------------------------------------------------------- */
 
 bool model_expired(const struct model *model, const struct model_session *s)
 {

@@ -50,8 +50,6 @@ struct model {
 	size_t n;
 };
 
-/* ---- mapping --------------------------------------------------------------------------------------------- */
-
 unsigned model_ratio(const struct model_mapping *m);
 unsigned model_ports(const struct model_mapping *m);
 /* The mapping of an inside address, or NULL. */
@@ -61,8 +59,6 @@ uint16_t model_port_lo(const struct model_mapping *m, uint32_t in_addr);
 uint16_t model_first_choice(const struct model_mapping *m, uint32_t in_addr, uint16_t in_port);
 /* Whose outside address and port it is. */
 bool model_owner(const struct model *model, uint32_t out_addr, uint16_t port, uint32_t *ret_in_addr);
-
-/* ---- sessions --------------------------------------------------------------------------------------------- */
 
 bool model_expired(const struct model *model, const struct model_session *s);
 /* Neither expired nor closed: counts in the quota. */

@@ -36,7 +36,7 @@ struct property {
 void property_set_up(struct property *t, uint64_t seed);
 
 /*
- * Runs a packet at a hook. XDP_INSIDE and XDP_OUTSIDE: by the slow path and, from the same tables, by the quick path;
+ * Runs a packet at a hook. XDP_INSIDE and XDP_OUTSIDE: by the slow path and, from the same tables, by the fast path;
  * frame, verdict, reason and sessions must be the same.
  */
 void property_run(struct property *t, enum hook hook, const struct random_packet *p, struct outcome *ret);
@@ -58,8 +58,6 @@ void property_skip(struct property *t, unsigned seconds);
 
 /* The sessions in the tables against those of the model. */
 void property_compare_tables(struct property *t);
-
-/* ---- what the agent is told (property_events.c): sessions opened and closed, each once ----------------------- */
 
 void property_events_begin(void);
 /* Fetches what the last packet made the datapath tell; then it counts, or with the tables put back is forgotten. */

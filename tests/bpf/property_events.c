@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Every session opened is told of once, and once that it ended, whoever ended it: datapath or agent. */
+/* Each session is reported once when it opens and once when it ends, by the datapath or by the agent. */
 #include <string.h>
 
 #include <bpf/libbpf.h>

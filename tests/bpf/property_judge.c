@@ -63,8 +63,6 @@ static void expect_untouched(const struct judging *j)
 		EXPECT(j, !random_packet_compare(j->p, &none, j->o->octet, j->o->size), "has changed");
 }
 
-/* ---- sessions of senders ---------------------------------------------------------------------------------- */
-
 static int find_flow(const struct session *s, void *arg)
 {
 	struct model_session *like = arg;
@@ -235,8 +233,6 @@ static bool judge_sender(const struct judging *j, struct model_session *flow, bo
 	return true;
 }
 
-/* ---- from inside ------------------------------------------------------------------------------------------ */
-
 static bool is_private(uint32_t addr)
 {
 	return addr >> 24 == 10 || addr >> 20 == 0xac1 || addr >> 16 == 0xc0a8 || addr >> 22 == 0x191;
@@ -350,8 +346,6 @@ void property_judge_inside(struct property *t, enum hook hook, const struct rand
 		judge_translated_out(j);
 }
 
-/* ---- from outside ----------------------------------------------------------------------------------------- */
-
 static void judge_translated_in(const struct judging *j, struct model_session *s)
 {
 	const struct random_packet *p = j->p;
@@ -408,8 +402,6 @@ void property_judge_outside(struct property *t, const struct random_packet *p, c
 		expect_drop(j, REASON_drop_no_session, 0, 0);
 }
 
-/* ---- anything --------------------------------------------------------------------------------------------- */
-
 void property_judge_any(struct property *t, enum hook hook, const struct random_packet *p, const struct outcome *o)
 {
 	const struct judging judging = { t, hook, p, o }, *j = &judging;
@@ -431,8 +423,6 @@ void property_judge_any(struct property *t, enum hook hook, const struct random_
 	EXPECT(j, port >= model_port_lo(map, LOOSE) && port < model_port_lo(map, LOOSE) + model_ports(map),
 	       "left by a port that is not the subscriber's");
 }
-
-/* ---- tables ----------------------------------------------------------------------------------------------- */
 
 struct comparing {
 	struct property *t;

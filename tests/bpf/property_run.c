@@ -63,8 +63,6 @@ bool property_is_pool(uint32_t addr)
 	return false;
 }
 
-/* ---- failing ---------------------------------------------------------------------------------------------- */
-
 static const char *const hook_name[] = { "XDP inside", "XDP outside",		"XDP both",
 					 "tc outside", "XDP inside, slow path", "XDP outside, slow path" };
 
@@ -104,9 +102,7 @@ void property_fail(const struct property *t, enum hook hook, const struct random
 	cr_assert(0, "packet %llu: %s", (unsigned long long)t->packets, what);
 }
 
-/* ---- running ---------------------------------------------------------------------------------------------- */
-
-/* What tc answers the agent sends: as the frame that it leaves in. */
+/* An ICMP error made at tc, which the agent sends: the frame that it leaves in. */
 static void take_answer(const struct random_packet *p, struct outcome *ret)
 {
 	static struct transmission t;
@@ -248,7 +244,7 @@ static bool same_outcome(const struct outcome *a, const struct outcome *b)
 	       a->size == b->size && (a->verdict == DROP_XDP || !memcmp(a->octet, b->octet, a->size));
 }
 
-/* Whose tables a packet may change, 0 for nobody's. */
+/* The subscriber whose tables a packet may change, 0 for none. */
 static uint32_t concerned(const struct property *t, enum hook hook, const struct random_packet *p)
 {
 	uint32_t in_addr;
@@ -276,7 +272,7 @@ static void settle_limits(struct property *t, uint32_t in_addr)
 
 void property_run(struct property *t, enum hook hook, const struct random_packet *p, struct outcome *ret)
 {
-	static struct snapshot before, slow_after, quick_after;
+	static struct snapshot before, slow_after, fast_after;
 	static struct outcome slow;
 	uint32_t in_addr = concerned(t, hook, p);
 
@@ -293,22 +289,20 @@ void property_run(struct property *t, enum hook hook, const struct random_packet
 	t->by_reason[slow.reason]++;
 	snapshot_take(&slow_after, in_addr);
 	*ret = slow;
-	/* Sessions in the overflow cannot be put back; the quick path leaves them alone. */
+	/* Sessions in the overflow cannot be put back; the fast path leaves them alone. */
 	if (slow_after.slots && slow_after.record.overflow)
 		return;
 	snapshot_restore(&before, in_addr);
 	property_events_collect();
 	property_run_once(t, hook, p, ret);
-	snapshot_take(&quick_after, in_addr);
+	snapshot_take(&fast_after, in_addr);
 	if (!same_outcome(&slow, ret)) {
-		property_fail(t, hook, p, ret, "the quick path does otherwise than the slow path");
+		property_fail(t, hook, p, ret, "the fast path does otherwise than the slow path");
 		return;
 	}
-	if (!same_sessions(&slow_after, &quick_after))
-		property_fail(t, hook, p, ret, "the quick path leaves other sessions than the slow path");
+	if (!same_sessions(&slow_after, &fast_after))
+		property_fail(t, hook, p, ret, "the fast path leaves other sessions than the slow path");
 }
-
-/* ---- time ------------------------------------------------------------------------------------------------- */
 
 static void age_slots(uint32_t in_addr, uint32_t ticks)
 {

@@ -68,7 +68,7 @@ struct change {
 const char *random_packet_compare(const struct random_packet *p, const struct change *c, const uint8_t *out,
 				  size_t out_size);
 
-/* NULL where a frame is an ICMP error of a gateway about the packet, to whoever sent it; else what is wrong. */
+/* NULL where a frame is an ICMP error of a gateway about the packet, to its sender; else what is wrong. */
 const char *random_packet_compare_error(const struct random_packet *p, uint32_t gateway, uint8_t type, uint8_t code,
 					unsigned ttl_lowered, const uint8_t *out, size_t out_size);
 

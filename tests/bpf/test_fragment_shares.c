@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The room that datagrams in fragments share: nobody takes another's. */
+/* The room that datagrams in fragments share: no subscriber takes another's. */
 #include <stdlib.h>
 
 #include <bpf/bpf.h>

@@ -93,7 +93,7 @@ static void listen_for_early_ones(void)
 	datapath.global->fragments_until = datapath_ticks(&datapath) + 1000;
 }
 
-Test(fragments, both_ways_by_every_protocol)
+Test(fragments, of_every_protocol_pass_in_both_directions)
 {
 	static const uint8_t protocols[] = { TCP, UDP, ICMP };
 
@@ -112,7 +112,7 @@ Test(fragments, both_ways_by_every_protocol)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 3);
 }
 
-Test(fragments, what_headers_keep)
+Test(fragments, keep_the_rest_of_their_headers)
 {
 	struct way w = OUT(UDP, 1400);
 
@@ -123,7 +123,7 @@ Test(fragments, what_headers_keep)
 	cr_expect_eq(remembered(), 0);
 }
 
-Test(fragments, at_egress)
+Test(fragments, are_translated_at_egress)
 {
 	struct way w = OUT(UDP, 1600);
 
@@ -141,7 +141,7 @@ Test(fragments, at_egress)
 }
 
 /* What one hook has seen of a datagram, the other one knows. */
-Test(fragments, that_change_hooks)
+Test(fragments, may_follow_their_first_at_another_hook)
 {
 	struct way xdp = OUT(UDP, 1600), tc = xdp;
 
@@ -156,7 +156,7 @@ Test(fragments, that_change_hooks)
 	piece("last", &xdp, 6, 800, 1608, false);
 }
 
-Test(fragments, of_a_hairpin)
+Test(fragments, of_a_hairpin_are_translated_on_both_sides)
 {
 	static const struct row open[] = {
 		{ "the other side opens",
@@ -194,13 +194,13 @@ Test(fragments, of_a_hairpin)
 	forged.hook = XDP_OUTSIDE;
 	forged.in.from = ROUTER;
 	forged.in.to = GATEWAY_OUT;
-	piece_for("a stranger who says he is the subscriber", &forged, 9, 800, 1608, false, REASON_drop_fragment);
+	piece_for("a forged source, the subscriber's address", &forged, 9, 800, 1608, false, REASON_drop_fragment);
 	piece("last", &w, 9, 800, 1608, false);
 	cr_expect_eq(remembered(), 0);
 }
 
 /* Each octet of a datagram passes once. */
-Test(fragments, that_overlap)
+Test(fragments, that_overlap_are_dropped)
 {
 	const struct way w = OUT(TCP, 1600);
 
@@ -217,7 +217,7 @@ Test(fragments, that_overlap)
 	piece_for("behind the last", &w, 2, 1304, 1400, true, REASON_drop_fragment_overlap);
 }
 
-Test(fragments, that_are_no_part_of_a_packet)
+Test(fragments, that_cannot_be_part_of_a_packet_are_dropped)
 {
 	uint8_t whole[FRAME_MAX], in[FRAME_MAX], out[FRAME_MAX];
 	const struct way tcp = OUT(TCP, 100), udp = OUT(UDP, 1400), back = BACK(UDP, 1400);
@@ -253,7 +253,7 @@ Test(fragments, from_outside_need_a_session)
 }
 
 /* TTL and MTU hold for each; only the first is answered (RFC 1812 section 4.3.2.7). */
-Test(fragments, of_which_a_later_one_has_a_source_route)
+Test(fragments, with_a_source_route_are_dropped_also_behind_the_first)
 {
 	const struct way out = OUT(UDP, 100);
 	struct way back = BACK(UDP, 100);
@@ -269,7 +269,7 @@ Test(fragments, of_which_a_later_one_has_a_source_route)
 	run_frame_counted("another", XDP_OUTSIDE, in, size, got, &got_size, DROP_XDP, REASON_drop_source_route);
 }
 
-Test(fragments, ttl_and_mtu)
+Test(fragments, with_no_ttl_or_too_long_are_dropped_unanswered)
 {
 	const struct way out = OUT(UDP, 1600);
 	struct way w = BACK(UDP, 1600);
@@ -292,7 +292,7 @@ Test(fragments, ttl_and_mtu)
 }
 
 /* An identification comes again: when the rest of its datagram has been lost, it is another one's. */
-Test(fragments, identifications_come_again)
+Test(fragments, of_a_new_datagram_may_reuse_an_identification)
 {
 	const struct way w = OUT(UDP, 1600);
 	struct fragment_key key;
@@ -367,7 +367,7 @@ Test(fragments, before_their_first_go_to_the_agent)
 }
 
 /* A subscriber who never completes a datagram is stopped; his whole packets and others' fragments are not. */
-Test(fragments, floods)
+Test(fragments, in_floods_are_limited_by_source)
 {
 	static const struct row whole[] = {
 		{ "a whole packet of his",
@@ -396,7 +396,7 @@ Test(fragments, floods)
 }
 
 /* Complete datagrams count for nothing. */
-Test(fragments, as_many_complete_ones_as_there_are)
+Test(fragments, of_complete_datagrams_are_not_limited)
 {
 	const struct way w = OUT(UDP, 1600);
 	uint8_t frame[FRAME_MAX], in[FRAME_MAX], out[FRAME_MAX];

@@ -32,8 +32,6 @@ static void set_up_guard(void)
 
 TestSuite(guard, .init = set_up_guard, .fini = tear_down);
 
-/* ---- frames ---------------------------------------------------------------------------------------------------- */
-
 enum shell {
 	BARE,
 	MPLS,	     /* labels */
@@ -183,8 +181,6 @@ static void set_bypass(uint32_t first, uint32_t last)
 	reload_settings();
 }
 
-/* ---- tests ----------------------------------------------------------------------------------------------------- */
-
 #define OF(source, dest) ROUTED, .src = source, .dst = dest, UDP, 5000, 53, .payload = 24
 
 static const struct guard_row routed[] = {
@@ -302,7 +298,7 @@ Test(guard, with_guard_false_all_leave)
 	JUDGE(third_ifindex, rows);
 }
 
-/* NAT on a stick: the outside interface is the way in, too. */
+/* NAT on a stick: the outside interface also leads to subscribers. */
 Test(guard, between_mapped_addresses_on_a_stick)
 {
 	static const struct guard_row rows[] = {

@@ -195,8 +195,6 @@ Test(hairpin, off_by_configuration)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 0);
 }
 
-/* ---- ARP ------------------------------------------------------------------------------------------------------ */
-
 static size_t arp_frame(uint8_t *f, uint8_t operation, uint32_t sender, uint32_t target, enum station from)
 {
 	static const uint8_t head[] = { 8, 6, 0, 1, 8, 0, 6, 4, 0 };
@@ -254,8 +252,6 @@ Test(hairpin, arp_for_pool_addresses)
 	}
 }
 
-/* ---- NAT on a stick ------------------------------------------------------------------------------------------- */
-
 Test(hairpin, one_interface_for_both_sides)
 {
 	static const struct row rows[] = {
@@ -283,7 +279,7 @@ Test(hairpin, one_interface_for_both_sides)
 		  DROP_XDP,
 		  {},
 		  REASON_drop_direct_to_inside },
-		{ "a stranger",
+		{ "an unsolicited packet",
 		  XDP_BOTH,
 		  { .from = ROUTER, .to = GATEWAY_IN, .src = EXTERNAL, .dst = POOL, UDP, 54, A_PORT },
 		  DROP_XDP,
@@ -306,8 +302,6 @@ Test(hairpin, one_interface_for_both_sides)
 	datapath.device[inside_ifindex].roles = DEVICE_INSIDE | DEVICE_OUTSIDE;
 	RUN_ROWS(rows);
 }
-
-/* ---- ways that are not straight -------------------------------------------------------------------------------- */
 
 #define A_CALLS	 .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, UDP, 7000, B_PORT
 #define TO_B	 .from = GATEWAY_IN, .to = HOST, .src = POOL, .dst = OTHER, UDP, A_PORT, 8000, .ttl = 63
@@ -379,7 +373,7 @@ static void expect_left_to_the_agent(const char *name, const struct frame *f, co
 }
 
 /* Nothing stands behind a hairpin that would do it (RFC 791 section 3.2, RFC 4787 REQ-13). */
-Test(hairpin, what_is_longer_than_its_way_is_fragmented_or_answered)
+Test(hairpin, packets_longer_than_the_mtu_are_fragmented_or_answered)
 {
 	static const struct row fits[] = {
 		{ "as long as the MTU",

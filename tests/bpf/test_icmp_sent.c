@@ -25,7 +25,7 @@ static int answered(const struct frame *f, enum hook hook, enum reason reason, u
 	return sent;
 }
 
-Test(icmp_sent, protocol_unreachable)
+Test(icmp_sent, protocol_unreachable_for_what_is_not_translated)
 {
 	static const uint8_t protocols[] = { 47, 50, 51, 132, 136, 253 };
 	uint8_t in[FRAME_MAX], out[FRAME_MAX];
@@ -65,7 +65,7 @@ Test(icmp_sent, not_about_frames_to_many)
 }
 
 /* All subscribers and cores together: the table says when the next may be sent. */
-Test(icmp_sent, overall_limit)
+Test(icmp_sent, all_errors_together_have_a_limit)
 {
 	struct frame f = { FROM_HOST, 47, .payload = 20 };
 	struct shared_limits *limits = &datapath.table->limits;

@@ -125,8 +125,6 @@ Test(icmp_tc, answers_without_an_agent_are_lost_and_counted)
 	cr_expect_eq(counted(REASON_drop_quota), n);
 }
 
-/* ---- segments longer than an IP header can say (BIG TCP) ------------------------------------------------------- */
-
 /* The total length is 0, and the header checksum as it is then. */
 static size_t build_big(const struct frame *f, uint8_t *frame)
 {

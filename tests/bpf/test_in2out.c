@@ -447,7 +447,7 @@ Test(in2out, a_taken_port_gives_way_to_another_of_the_block)
 }
 
 /* Untranslated it would show an inside address. */
-Test(in2out, at_egress_nothing_leaves_without_its_leaf)
+Test(in2out, at_egress_nothing_leaves_without_its_program)
 {
 	static const struct row rows[] = {
 		{ "a subscriber's", TC_OUTSIDE, { FROM_HOST, UDP, 6303, 53 }, DROP_TC, {}, REASON_no_program },
@@ -459,7 +459,7 @@ Test(in2out, at_egress_nothing_leaves_without_its_leaf)
 		  REASON_no_program },
 	};
 
-	for (uint32_t leaf = 0; leaf < N_PROGS; leaf++)
-		bpf_map_delete_elem(datapath.build->leaves[TC_LEAVES], &leaf);
+	for (uint32_t prog = 0; prog < N_PROGS; prog++)
+		bpf_map_delete_elem(datapath.build->arrays[TC_PROGS], &prog);
 	RUN_ROWS(rows);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Frames of every length, each cut at every octet, so that what headers claim and what came disagree in every way: by
- * every main program and every leaf, as nothing but a packet tells a leaf what it is called for.
+ * every main program and every tail-call program, as the packet alone tells such a program what it is called for.
  */
 #include <errno.h>
 #include <string.h>
@@ -193,7 +193,7 @@ static void leave_a_note(bool tc)
 }
 
 /* Called with anything, whether or not a main program would. */
-Test(lengths, each_is_counted_once_by_the_leaves)
+Test(lengths, each_is_counted_once_by_the_tail_call_programs)
 {
 	static const char *const names[] = {
 #define X(name) #name,
@@ -204,8 +204,8 @@ Test(lengths, each_is_counted_once_by_the_leaves)
 	stay_on_one_core();
 	for (uint32_t leaf = 0; leaf < N_PROGS; leaf++)
 		for (int tc = 0; tc < 2; tc++) {
-			struct run r = { program(tc ? datapath.build->leaves[TC_LEAVES]
-						    : datapath.build->leaves[XDP_LEAVES],
+			struct run r = { program(tc ? datapath.build->arrays[TC_PROGS]
+						    : datapath.build->arrays[XDP_PROGS],
 						 leaf),
 					 tc, inside_ifindex, names[leaf] };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Which main programs are put in place: by the settings, as the quick path from inside has two. */
+/* Which main programs are put in place: by the settings, as the fast path from inside has two. */
 #include <string.h>
 
 #include <bpf/bpf.h>

@@ -17,9 +17,6 @@ TestSuite(options, .init = set_up, .fini = tear_down);
 
 enum { SYN = 2, ACK = 16 };
 
-/* ---- MSS ----------------------------------------------------------------------------------------------------------
- */
-
 #define MAX_TCP_OPTIONS 40
 
 /* Options of a TCP header: a multiple of 4 octets. */
@@ -180,9 +177,6 @@ Test(options, mss_is_clamped_wherever_it_stands)
 	expect_clamped(&by_mtu, 620);
 }
 
-/* ---- bypass -------------------------------------------------------------------------------------------------------
- */
-
 #define TO(address)   .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = address
 #define FROM(address) .from = ROUTER, .to = GATEWAY_OUT, .src = address
 #define UP	      PASS_XDP, {}, REASON_passed_untranslated
@@ -195,7 +189,7 @@ static void set_bypass(const struct address_range *ranges, uint32_t n)
 	reload_settings();
 }
 
-Test(options, bypass)
+Test(options, bypassed_destinations_are_not_translated)
 {
 	static const struct row rows[] = {
 		{ "to the first of a range", XDP_INSIDE, { TO(ADDR(192, 0, 2, 0)), UDP, 5000, 53 }, UP },
@@ -361,10 +355,7 @@ Test(options, bypass)
 	RUN_ROWS(nothing);
 }
 
-/* ---- refresh from outside ------------------------------------------------------------------------------------------
- */
-
-/* With a payload, so that they are long enough for the quick path even without padding. */
+/* With a payload, so that they are long enough for the fast path even without padding. */
 #define OPEN(proto_, port_)                                                                                     \
 	{                                                                                                       \
 		"opens", XDP_INSIDE, { FROM_HOST, proto_, port_, 53, .flags = 2, .payload = 20 }, REDIRECT_XDP, \

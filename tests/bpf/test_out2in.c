@@ -58,7 +58,7 @@ Test(out2in, translates_for_a_session)
 	RUN_ROWS(rows);
 }
 
-Test(out2in, strangers_are_dropped_in_silence)
+Test(out2in, unsolicited_packets_are_dropped_silently)
 {
 	static const struct row rows[] = {
 		OPEN(UDP, 6304, 53),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Random packets, valid and not, against a small independent model: what is translated, to what, and that nothing else
- * of the packet changes; checksums as right or as wrong as before; each packet in exactly one counter; the quick path
+ * of the packet changes; checksums as right or as wrong as before; each packet in exactly one counter; the fast path
  * and the slow path alike.
  *
  * DETNAT_PROPERTY_SECONDS sets how long, DETNAT_PROPERTY_SEED which packets; both are printed.
@@ -45,7 +45,7 @@ static enum flaw random_flaw(struct random *r)
 }
 
 /* A source that has no business there. */
-static uint32_t stray(struct random *r)
+static uint32_t unmapped(struct random *r)
 {
 	static const uint32_t strays[] = { UNMAPPED + 0x10000,	ADDR(192, 168, 1, 1), ADDR(100, 64, 0, 1),
 					   ADDR(192, 0, 2, 77), ADDR(127, 0, 0, 1),   ADDR(0, 0, 0, 9),
@@ -73,7 +73,7 @@ static void random_inside(struct property *t)
 	struct random *r = &t->r;
 	struct random_packet p = { .from = HOST,
 				   .to = random_once(r, 60) ? NOBODY : GATEWAY_IN,
-				   .src = random_once(r, 30) ? stray(r) : PICK(r, property_subscriber),
+				   .src = random_once(r, 30) ? unmapped(r) : PICK(r, property_subscriber),
 				   .dst = PICK(r, external),
 				   .sport = PICK(r, ports),
 				   .dport = PICK(r, ext_ports),
@@ -127,7 +127,7 @@ static void random_outside(struct property *t)
 	struct random *r = &t->r;
 	struct random_packet p = { .from = ROUTER,
 				   .to = random_once(r, 60) ? NOBODY : GATEWAY_OUT,
-				   .src = random_once(r, 30) ? stray(r) : PICK(r, external),
+				   .src = random_once(r, 30) ? unmapped(r) : PICK(r, external),
 				   .dst = POOL + random_below(r, 5),
 				   .sport = PICK(r, ext_ports),
 				   .dport = (uint16_t)random_below(r, 65536),
@@ -138,7 +138,7 @@ static void random_outside(struct property *t)
 	struct outcome o = { 0 };
 
 	p.echo_reply = !random_once(r, 4);
-	/* Mostly an answer to somebody; some of them nearly. */
+	/* Mostly a reply to a session's packet; some of them nearly. */
 	if (t->model.n && !random_once(r, 5)) {
 		const struct model_session *s = &t->model.session[random_below(r, (uint32_t)t->model.n)];
 
@@ -182,7 +182,7 @@ static void random_outside(struct property *t)
 	property_judge_outside(t, &p, &o);
 }
 
-/* An ICMP error about a session of somebody's: whatever becomes of it, the session stays as it is. */
+/* An ICMP error about a session: whatever becomes of it, the session stays as it is. */
 static void quote_session(struct property *t, struct random_packet *p)
 {
 	const struct model_session *s;
@@ -305,7 +305,7 @@ Test(property, random_packets_against_a_model, .timeout = 0)
 
 /* The comparison above is one of two programs: without its slow path the main one takes ordinary packets all the same.
  */
-Test(property, ordinary_packets_take_the_quick_path)
+Test(property, ordinary_packets_take_the_fast_path)
 {
 	static const struct row first[] = {
 		{ "opens",
@@ -356,6 +356,6 @@ Test(property, ordinary_packets_take_the_quick_path)
 	reload_settings();
 	RUN_ROWS(first);
 	for (size_t i = 0; i < ARRAY_SIZE(slow); i++)
-		bpf_map_delete_elem(datapath.build->leaves[XDP_LEAVES], &slow[i]);
+		bpf_map_delete_elem(datapath.build->arrays[XDP_PROGS], &slow[i]);
 	RUN_ROWS(first);
 }

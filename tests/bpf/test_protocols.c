@@ -54,34 +54,23 @@ static void set_up_protocols(void)
 	datapath_raise_epoch(&datapath);
 }
 
-/* ---- protocols without ports ---------------------------------------------------------------------------------------
- */
-
-#define BOTH_WAYS(name_, proto_, ...)                                                          \
-	{ name_ " out",                                                                        \
-	  XDP_INSIDE,                                                                          \
-	  { OWN_SENDS, proto_, 1, 2, __VA_ARGS__ },                                            \
-	  REDIRECT_XDP,                                                                        \
-	  { OWN_LEAVES, proto_, 1, 2, __VA_ARGS__ },                                           \
-	  REASON_in2out_translated },                                                          \
-		{ name_ " in",                                                                 \
-		  XDP_OUTSIDE,                                                                 \
-		  { TO_OWN, proto_, 3, 4, __VA_ARGS__ },                                       \
-		  REDIRECT_XDP,                                                                \
-		  { OWN_GETS, proto_, 3, 4, __VA_ARGS__ },                                     \
-		  REASON_out2in_translated },                                                  \
-	{                                                                                      \
-		name_ " by tc", TC_OUTSIDE, { OWN_SENDS, proto_, 1, 2, __VA_ARGS__ }, PASS_TC, \
-			{ .from = HOST,                                                        \
-			  .to = GATEWAY_IN,                                                    \
-			  .src = OWN_OUT,                                                      \
-			  .dst = EXTERNAL,                                                     \
-			  proto_,                                                              \
-			  1,                                                                   \
-			  2,                                                                   \
-			  __VA_ARGS__ },                                                       \
-			REASON_in2out_translated                                               \
-	}
+// clang-format off
+#define OUT_ROW(name_, proto_, ...)                                                        \
+	{ name_ " out", XDP_INSIDE, { OWN_SENDS, proto_, 1, 2, __VA_ARGS__ }, REDIRECT_XDP, \
+	  { OWN_LEAVES, proto_, 1, 2, __VA_ARGS__ }, REASON_in2out_translated }
+#define IN_ROW(name_, proto_, ...)                                                         \
+	{ name_ " in", XDP_OUTSIDE, { TO_OWN, proto_, 3, 4, __VA_ARGS__ }, REDIRECT_XDP,   \
+	  { OWN_GETS, proto_, 3, 4, __VA_ARGS__ }, REASON_out2in_translated }
+/* At tc the frame stays as the kernel has written it, but for the source. */
+#define TC_ROW(name_, proto_, ...)                                                         \
+	{ name_ " by tc", TC_OUTSIDE, { OWN_SENDS, proto_, 1, 2, __VA_ARGS__ }, PASS_TC,   \
+	  { .from = HOST, .to = GATEWAY_IN, .src = OWN_OUT, .dst = EXTERNAL, proto_, 1, 2, __VA_ARGS__ }, \
+	  REASON_in2out_translated }
+#define BOTH_WAYS(name_, proto_, ...)        \
+	OUT_ROW(name_, proto_, __VA_ARGS__), \
+	IN_ROW(name_, proto_, __VA_ARGS__),  \
+	TC_ROW(name_, proto_, __VA_ARGS__)
+// clang-format on
 
 Test(protocols, pass_where_an_address_is_the_subscribers_own)
 {
@@ -418,9 +407,6 @@ Test(protocols, where_the_kernel_forwards)
 	RUN_ROWS(no_hairpins);
 }
 
-/* ---- IP options ----------------------------------------------------------------------------------------------------
- */
-
 static const struct {
 	const char *name;
 	uint8_t octet[12]; /* the rest is the end of the list */
@@ -545,10 +531,7 @@ Test(protocols, options_with_addresses_are_refused_in_fragments)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 0);
 }
 
-/* ---- strays --------------------------------------------------------------------------------------------------------
- */
-
-Test(protocols, strays)
+Test(protocols, inside_addresses_from_outside_are_dropped)
 {
 	static const struct row rows[] = {
 		{ "an inside source from outside, to a pool address",

@@ -38,7 +38,7 @@ static uint16_t inside_port(unsigned flow)
 	return (uint16_t)(5000 + flow % (FLOWS / 2) + flow / (FLOWS / 2) * PORTS);
 }
 
-/* Ports of the flows that nobody closes, once they have one. */
+/* Ports of the flows that are never closed, once they have one. */
 static uint16_t stable_port[FLOWS / 2][ENDPOINTS];
 
 /* A packet out, and the answer to it. The first half of the flows keeps its ports, whatever happens to the other half.
@@ -47,7 +47,7 @@ static void play_udp(struct core *c, unsigned flow, unsigned endpoint)
 {
 	uint8_t in[FRAME_MAX], out[FRAME_MAX];
 	uint16_t port = inside_port(flow), ext_port = (uint16_t)(53 + endpoint);
-	/* Long enough for the quick path, or not: both open sessions, of the same flows at once. */
+	/* Long enough for the fast path, or not: both open sessions, of the same flows at once. */
 	struct frame f = { .from = HOST,
 			   .to = GATEWAY_IN,
 			   .src = SUBSCRIBER,
@@ -234,9 +234,6 @@ Test(race, two_cores_and_a_sweep_on_one_subscriber)
 		      "dropped as busy: %lu", cores[0].dropped + cores[1].dropped);
 }
 
-/* ---- many cores, subscribers with few ports, and an agent that is at everything -------------------------------------
- */
-
 #define CROWD	    4 /* subscribers */
 #define CROWD_FLOWS 24
 #define CORES_MAX   8
@@ -302,7 +299,7 @@ static void crowd_in(struct worker *w, uint32_t src, uint8_t proto, uint16_t por
 
 	/*
 	 * It may be closed by now, or swept, and its endpoint another's. But where the sender has that endpoint still,
-	 * nobody else may get what comes to it.
+	 * no other flow may get what comes to it.
 	 */
 	if (run_frame(XDP_OUTSIDE, in, size, out, &out_size) != REDIRECT_XDP)
 		return;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Sources of packets from inside, the way in, and addresses that are never forwarded: what the kernel would refuse XDP
- * does not forward, and what it cannot decide it hands up. Whole packets are compared.
+ * Sources of packets from inside, the egress towards subscribers, and addresses that are never forwarded: what the
+ * kernel would refuse XDP does not forward, and what it cannot decide it hands up. Whole packets are compared.
  */
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -352,9 +352,6 @@ Test(sources, and_destinations_that_are_link_local_are_never_forwarded)
 	}));
 }
 
-/* ---- the way in ---------------------------------------------------------------------------------------------------
- */
-
 #define ANSWER(addr)	.from = ROUTER, .to = GATEWAY_OUT, .src = (addr), .dst = POOL, UDP, 53, OUT_PORT(5000, 2)
 #define DELIVERED(addr) .ttl = 63, .from = GATEWAY_IN, .src = (addr), .dst = SUBSCRIBER, UDP, 53, 5000
 #define SECOND		ADDR(198, 51, 100, 8)
@@ -373,7 +370,7 @@ static void open_towards(uint32_t first, uint32_t second)
 	}
 }
 
-Test(way_in, depends_on_the_sender_where_rules_say_so, .init = set_up, .fini = tear_down)
+Test(egress_in, depends_on_the_sender_where_rules_say_so, .init = set_up, .fini = tear_down)
 {
 	static const struct row rows[] = {
 		{ "main table",
@@ -424,7 +421,7 @@ Test(way_in, depends_on_the_sender_where_rules_say_so, .init = set_up, .fini = t
 	RUN_ROWS(refused);
 }
 
-Test(way_in, is_by_an_inside_interface_or_none, .init = set_up, .fini = tear_down)
+Test(egress_in, is_by_an_inside_interface_or_none, .init = set_up, .fini = tear_down)
 {
 	struct frame answer = { ANSWER(EXTERNAL) };
 	uint8_t in[FRAME_MAX], out[FRAME_MAX];
@@ -436,7 +433,7 @@ Test(way_in, is_by_an_inside_interface_or_none, .init = set_up, .fini = tear_dow
 		  DROP_TC,
 		  {},
 		  REASON_drop_unreachable },
-		{ "what is for somebody else passes",
+		{ "what is for another station passes",
 		  TC_OUTSIDE,
 		  { .from = GATEWAY_OUT, .to = ROUTER, .src = EXTERNAL, .dst = UNMAPPED, UDP, 53, 5000, .ttl = 63 },
 		  PASS_TC,
@@ -468,7 +465,7 @@ Test(way_in, is_by_an_inside_interface_or_none, .init = set_up, .fini = tear_dow
 #define FAR	ADDR(198, 51, 100, 9)
 
 /* bpf_fib_lookup() tells of the MTU of a route only where it is locked. */
-Test(way_in, and_out_leave_what_is_longer_than_a_routes_mtu_to_the_kernel, .init = set_up, .fini = tear_down)
+Test(egress_in, and_out_leave_what_is_longer_than_a_routes_mtu_to_the_kernel, .init = set_up, .fini = tear_down)
 {
 	static const struct row rows[] = {
 		{ "in, as long as it may be",
@@ -545,7 +542,7 @@ Test(way_in, and_out_leave_what_is_longer_than_a_routes_mtu_to_the_kernel, .init
 }
 
 /* The clock of a way was of 16 bits once. */
-Test(way_in, of_long_ago_is_never_fresh_again, .init = set_up, .fini = tear_down)
+Test(egress_in, of_long_ago_is_never_fresh_again, .init = set_up, .fini = tear_down)
 {
 	static const struct row rows[] = {
 		{ "in",

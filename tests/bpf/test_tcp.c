@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * States and timers of sessions (RFC 5382 section 5, RFC 7857 section 2; RFC 4787 section 4.3, RFC 5508 section 3.2),
- * segment by segment through the programs, on the quick path and on the slow one.
+ * segment by segment through the programs, on the fast path and on the slow one.
  */
 #include <string.h>
 
@@ -87,7 +87,7 @@ static void packet(const struct story *story, int number, uint8_t proto, int slo
 	size = frame_build(step->kind == 'i' ? &inside : &outside, in);
 	verdict = run_frame(hook, in, size, out, &out_size);
 	cr_expect_eq(verdict, step->kind == 'x' ? DROP_XDP : REDIRECT_XDP, "%s: step %d on the %s path: verdict %d",
-		     story->name, number, slow ? "slow" : "quick", verdict);
+		     story->name, number, slow ? "slow" : "fast", verdict);
 	cr_expect_eq(counted(REASON_drop_no_session) - strangers, step->kind == 'x', "%s: step %d", story->name,
 		     number);
 }
@@ -107,9 +107,9 @@ static void play(const struct story *story, uint8_t proto, int slow, uint16_t po
 		struct session s = session_now();
 
 		cr_expect_str_eq(session_state_name(s.state), step->state, "%s: step %d on the %s path: %s",
-				 story->name, i, slow ? "slow" : "quick", session_state_name(s.state));
+				 story->name, i, slow ? "slow" : "fast", session_state_name(s.state));
 		cr_expect(s.expires + 2 >= step->expires && s.expires <= step->expires + 1,
-			  "%s: step %d on the %s path: %u seconds left", story->name, i, slow ? "slow" : "quick",
+			  "%s: step %d on the %s path: %u seconds left", story->name, i, slow ? "slow" : "fast",
 			  s.expires);
 	}
 	/* The next story begins with nothing. */

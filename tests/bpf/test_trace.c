@@ -139,7 +139,7 @@ Test(trace, tells_each_step_of_a_packet)
 		  "received 10.0.0.2:7000 198.51.100.7:53; next-hop tout 0 1500; "
 		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; session 3992; "
 		  "rewritten 203.0.113.0:3992 198.51.100.7:53; redirect tout; end 4" },
-		{ "with options, not for the quick path",
+		{ "with options, not for the fast path",
 		  XDP_INSIDE,
 		  { FROM_HOST, UDP, 7000, 53, .ip_options = 4 },
 		  "received 10.0.0.2:7000 198.51.100.7:53; leaf in2out; "

@@ -129,7 +129,7 @@ static void run_resets(const struct reset_row *rows, size_t n)
 #define RUN_RESETS(rows) run_resets(rows, sizeof(rows) / sizeof(*(rows)))
 
 /* RFC 9293 section 3.10.7.1. */
-Test(unsolicited, resets)
+Test(unsolicited, segments_are_answered_with_resets)
 {
 	static const struct reset_row rows[] = {
 		{ "ACK",
@@ -180,7 +180,7 @@ Test(unsolicited, resets)
 		  .ack = 9,
 		  .flags = R,
 		  .reset_seq = 9 },
-		{ "a port that is nobody's",
+		{ "a port of no subscriber",
 		  { TO_POOL, TCP, 80, 22, .flags = A },
 		  .ack = 0x01000000,
 		  .flags = R,
@@ -195,7 +195,7 @@ Test(unsolicited, resets)
 	RUN_RESETS(rows);
 }
 
-Test(unsolicited, no_answer)
+Test(unsolicited, some_segments_get_no_reset)
 {
 	static const struct reset_row rows[] = {
 		{ "RST", { TO_POOL, TCP, 80, 3333, .flags = R } },
@@ -265,7 +265,7 @@ Test(unsolicited, no_answer)
 		  DROP_XDP,
 		  {},
 		  REASON_drop_no_session },
-		{ "a first fragment to nobody's port",
+		{ "a first fragment to a port of no subscriber",
 		  XDP_OUTSIDE,
 		  { TO_POOL, TCP, 80, 22, .flags = A, .payload = 20, .options = MORE_FRAGMENTS },
 		  DROP_XDP,
@@ -300,7 +300,7 @@ Test(unsolicited, no_answer)
 }
 
 /* Nor frames of a station that is none, or to all. */
-Test(unsolicited, no_answer_to_many)
+Test(unsolicited, frames_to_many_get_no_reset)
 {
 	const struct reset_row row = { "ACK", { TO_POOL, TCP, 80, 3333, .flags = A } };
 	uint8_t in[FRAME_MAX], out[FRAME_MAX];
@@ -315,7 +315,7 @@ Test(unsolicited, no_answer_to_many)
 }
 
 /* The table says when the next may be sent; of ICMP errors it says so apart. */
-Test(unsolicited, overall_limit)
+Test(unsolicited, resets_have_a_limit_of_their_own)
 {
 	struct reset_row row = { "over the limit", { TO_POOL, TCP, 80, 3333, .flags = A }, .ack = 5 };
 	struct shared_limits *limits = &datapath.table->limits;
@@ -335,7 +335,7 @@ Test(unsolicited, overall_limit)
 }
 
 /* Back by a VLAN interface: with its tag, from the interface below. */
-Test(unsolicited, with_a_tag)
+Test(unsolicited, resets_carry_the_vlan_tag)
 {
 	const struct reset_row row = {
 		"tagged", { TO_POOL, TCP, 80, 3333, .flags = A, .payload = 30 }, .ack = 77, .flags = R, .reset_seq = 77
@@ -408,9 +408,6 @@ Test(unsolicited, sessions_are_let_alone)
 	cr_expect_eq(counted(REASON_sent_tcp_reset), 0);
 }
 
-/* ---- SYNs ---------------------------------------------------------------------------------------------------------
- */
-
 struct taken {
 	unsigned n;
 	struct unsolicited_syn last;
@@ -445,7 +442,7 @@ Test(unsolicited, syns_go_to_the_agent)
 		  { TO_POOL, TCP, 80, 3333, .flags = S, .payload = 40, .ip_options = 40 },
 		  .tcp_options = 40 },
 		{ "SYN with text", { TO_POOL, TCP, 80, 3333, .flags = S, .payload = 1000 } },
-		{ "SYN to nobody's port", { TO_POOL, TCP, 80, 22, .flags = S } },
+		{ "SYN to a port of no subscriber", { TO_POOL, TCP, 80, 22, .flags = S } },
 	};
 	struct taken t;
 
@@ -502,9 +499,6 @@ Test(unsolicited, without_an_agent)
 	cr_expect(n > 1000 && n < 3000, "%u", n);
 }
 
-/* ---- what the agent asks ------------------------------------------------------------------------------------------
- */
-
 static unsigned held(uint16_t ext_port, uint16_t out_port, uint8_t proto)
 {
 	struct session_question q = {
@@ -539,7 +533,7 @@ Test(unsolicited, whether_a_session_is_held)
 	cr_expect_eq(held(81, out_port, TCP), 0);
 	cr_expect_eq(held(80, out_port + 1, TCP), 0);
 	cr_expect_eq(held(80, out_port, UDP), 0);
-	cr_expect_eq(held(80, 22, TCP), 0, "a port of nobody");
+	cr_expect_eq(held(80, 22, TCP), 0, "a port of no subscriber");
 	age_sessions(SUBSCRIBER, 241);
 	cr_expect_eq(held(80, out_port, TCP), 0, "it has expired");
 }
@@ -556,16 +550,13 @@ Test(unsolicited, whether_a_session_beyond_the_slots_is_held)
 	cr_expect_eq(held(81, out_port, TCP), 0);
 }
 
-/* ---- as it is by default ------------------------------------------------------------------------------------------
- */
-
 Test(unsolicited_drop, nothing_is_answered)
 {
 	static const struct reset_row rows[] = {
 		{ "SYN", { TO_POOL, TCP, 80, 3333, .flags = S } },
 		{ "ACK", { TO_POOL, TCP, 80, 3333, .flags = A } },
 		{ "FIN", { TO_POOL, TCP, 80, 3333, .flags = F } },
-		{ "to nobody's port", { TO_POOL, TCP, 80, 22, .flags = A } },
+		{ "to a port of no subscriber", { TO_POOL, TCP, 80, 22, .flags = A } },
 	};
 	struct taken t;
 

@@ -279,7 +279,7 @@ Test(vlan, a_priority_tag_is_no_vlan)
 }
 
 /* tout is a VLAN on a VLAN: pin is the one below, for once, and pout below that. */
-Test(vlan, two_tags)
+Test(vlan, two_tags_are_replaced)
 {
 	describe_vlan(below_inside, below_outside, AD, 7);
 	describe_vlan(inside_ifindex, below_inside, Q, 100);
@@ -370,7 +370,7 @@ Test(vlan, two_tags_and_all_that_the_mtu_allows)
 	RUN_TAGGED(rows);
 }
 
-/* From an interface without tags to one with them, and back, which the quick path must leave to the slow one. */
+/* From an interface without tags to one with them, and back, which the fast path must leave to the slow one. */
 Test(vlan, tags_on_one_side_alone)
 {
 	struct device *in = &datapath.device[inside_ifindex];

@@ -2,10 +2,10 @@
 /*
  * The guard at the egress of outside interfaces: a packet that the kernel forwards untranslated must not carry an
  * inside source address, neither in its own header nor in one that an encapsulating route (SRv6, MPLS) has wrapped.
- * Other interfaces are guarded by the agent's nftables table (guard_rules.c).
+ * Other interfaces are guarded by the agent's nftables table (agent/guard/rules.c).
  */
-#ifndef DETNAT_GUARD_H
-#define DETNAT_GUARD_H
+#ifndef DETNAT_GUARD_TC_H
+#define DETNAT_GUARD_TC_H
 
 #include <linux/ipv6.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Stage 4: sessions in slots, and what a packet changes in them. open.h opens them. */
-#ifndef DETNAT_BPF_SESSION_H
-#define DETNAT_BPF_SESSION_H
+#ifndef DETNAT_SESSION_SLOTS_H
+#define DETNAT_SESSION_SLOTS_H
 
 #include "lookup.h"
 #include "notify.h"

@@ -13,8 +13,8 @@
  *	TRACE_EGRESS(e)		so is its egress towards a subscriber
  *	TRACE_NEXT_HOP(nh)	so is its next hop; NULL for none
  */
-#ifndef DETNAT_BPF_TRACE_H
-#define DETNAT_BPF_TRACE_H
+#ifndef DETNAT_TRACE_POINTS_H
+#define DETNAT_TRACE_POINTS_H
 
 #ifdef TRACE
 #include "trace_record.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What the agent sends for the datapath: see <detnat/transmit.h>. For answers and hairpins, which are few. */
-#ifndef DETNAT_BPF_TRANSMIT_H
-#define DETNAT_BPF_TRANSMIT_H
+#ifndef DETNAT_TRANSMIT_RING_H
+#define DETNAT_TRANSMIT_RING_H
 
 #include <stddef.h>
 

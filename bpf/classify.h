@@ -8,13 +8,6 @@
 #include "parse.h"
 #include "settings.h"
 
-/* 10/8, 172.16/12, 192.168/16 (RFC 1918) and 100.64/10 (RFC 6598). */
-static __always_inline int address_is_private(__u32 addr)
-{
-	return addr >> 24 == 10 || addr >> 20 == (172 << 4 | 1) || addr >> 16 == (192 << 8 | 168) ||
-	       addr >> 22 == (100 << 2 | 1);
-}
-
 /*
  * A source that must not be sent outside (RFC 1812 section 5.3.7): one that is never forwarded, or a pool address,
  * which only this gateway assigns.
@@ -27,9 +20,7 @@ static __always_inline int source_is_martian(__u32 src)
 /* From inside, leaving by an outside interface, source in no mapping. Returns whether it is to be dropped. */
 static __always_inline int unmatched_is_dropped(__u32 src)
 {
-	return settings.unmatched == UNMATCHED_DROP ||
-	       ((settings.unmatched == UNMATCHED_DROP_PRIVATE || settings.unmatched == UNMATCHED_STRICT) &&
-		address_is_private(src));
+	return unmatched_drops(settings.unmatched, src);
 }
 
 /*

@@ -72,6 +72,7 @@ struct config_fragments {
 
 enum forwarding { FORWARDING_REDIRECT, FORWARDING_KERNEL };
 extern const struct word forwarding_words[];
+extern const struct word unmatched_words[];
 
 enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_SKB };
 

@@ -37,7 +37,7 @@ static const struct word xdp_mode_words[] = {
 	{ "skb", XDP_MODE_SKB },
 	{},
 };
-static const struct word unmatched_words[] = {
+const struct word unmatched_words[] = {
 	{ "drop-private", UNMATCHED_DROP_PRIVATE },
 	{ "route", UNMATCHED_ROUTE },
 	{ "drop", UNMATCHED_DROP },

@@ -10,19 +10,10 @@
 
 #include "control/control.h"
 #include "control/explain_profile.h"
+#include "sessions/subscriber_record.h"
 #include "links/route_lookup.h"
 
-enum explain_side { EXPLAIN_NONE, EXPLAIN_INSIDE, EXPLAIN_OUTSIDE };
-
-/* Of all subscribers of an outside address. */
-struct explain_pool {
-	uint32_t first; /* inside addresses */
-	uint32_t last;
-	uint32_t active; /* that have sessions */
-	uint32_t at_quota;
-	uint64_t sessions;
-	uint64_t refused; /* packets */
-};
+enum explain_side { EXPLAIN_NONE, EXPLAIN_INSIDE = DEVICE_INSIDE, EXPLAIN_OUTSIDE = DEVICE_OUTSIDE };
 
 struct explanation {
 	const struct control_context *context;
@@ -35,21 +26,17 @@ struct explanation {
 	struct port_block block;
 	struct explain_profile profile;
 	struct explain_destination busiest;
-	uint32_t overflow; /* sessions beyond the slots */
-	uint32_t slots;
-	uint32_t slots_free;
-	uint64_t refused;	  /* packets */
-	int64_t quota_refusal;	  /* seconds since the last one for quota, or room beyond the slots; -1: none lately */
-	int64_t ports_refusal;	  /* for want of a free port */
-	struct explain_pool pool; /* where an outside address was asked for without a port */
+	struct subscriber_record record;
+	/* Where an outside address was asked for without a port: its subscribers, from the first address to the last.
+	 */
+	uint32_t pool_first;
+	uint32_t pool_last;
+	struct pool_figures pool;
 	struct explain_way way_in;
 	struct explain_way way_out; /* addr 0: nothing to ask for */
 };
 
 /* The array of findings; NULL when memory is short. */
 cJSON *explain_findings(const struct explanation *e);
-
-/* Whether packets from an inside interface to an outside one are dropped, their source being in no mapping. */
-bool explain_unmatched_dropped(const struct config *c, uint32_t addr);
 
 #endif

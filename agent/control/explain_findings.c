@@ -38,25 +38,6 @@ add(cJSON *list, bool drops, const char *reason, const char *advice, const char 
 
 /* ---- no mapping ------------------------------------------------------------------------------------------------ */
 
-static bool is_private(uint32_t addr)
-{
-	static const struct prefix prefixes[] = {
-		{ 0x0a000000, 8 }, { 0xac100000, 12 }, { 0xc0a80000, 16 }, { 0x64400000, 10 }
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
-		if (prefix_contains(prefixes[i].base, prefixes[i].plen, addr))
-			return true;
-	return false;
-}
-
-bool explain_unmatched_dropped(const struct config *c, uint32_t addr)
-{
-	bool private_too = c->unmatched == UNMATCHED_DROP_PRIVATE || c->unmatched == UNMATCHED_STRICT;
-
-	return c->unmatched == UNMATCHED_DROP || (private_too && is_private(addr));
-}
-
 /* The mapping of the configuration file that covers an address, where it is not in force. */
 static void add_file(const struct explanation *e, cJSON *list)
 {
@@ -80,18 +61,17 @@ static void add_file(const struct explanation *e, cJSON *list)
 
 static void add_unmapped(const struct explanation *e, cJSON *list)
 {
-	static const char *const names[] = { "drop-private", "route", "drop", "strict" };
 	const struct config *c = e->context->active->config;
 	char addr[ADDR_TEXT];
 
 	addr_format(e->asked.addr, addr);
-	if (explain_unmatched_dropped(c, e->asked.addr))
+	if (unmatched_drops(c->unmatched, e->asked.addr))
 		add(list, true, "drop_no_mapping",
 		    "detnatctl mapping add IN OUT covers it; or set unmatched to \"route\" in the configuration",
 		    "%s is in no mapping: what comes from it by an inside interface and would leave by an outside one "
 		    "is "
 		    "dropped, as unmatched is \"%s\"",
-		    addr, names[c->unmatched]);
+		    addr, word_text(unmatched_words, c->unmatched));
 	else if (c->unmatched == UNMATCHED_STRICT)
 		add(list, false, "drop_spoofed", "detnatctl mapping add IN OUT has it translated",
 		    "%s is in no mapping: what comes from it is routed as it is where the route back to it is by the "
@@ -100,7 +80,7 @@ static void add_unmapped(const struct explanation *e, cJSON *list)
 	else
 		add(list, false, "passed_untranslated", "detnatctl mapping add IN OUT has it translated",
 		    "%s is in no mapping: what comes from it is routed as it is, as unmatched is \"%s\"", addr,
-		    names[c->unmatched]);
+		    word_text(unmatched_words, c->unmatched));
 	add_file(e, list);
 	if (e->way_out.local)
 		add(list, false, "passed_untranslated", "", "%s is the gateway's own address: its traffic is untouched",
@@ -260,20 +240,15 @@ static void add_quota(const struct explanation *e, cJSON *list)
 		    "detnatctl session list ADDR shows the sessions, session close ends some; sessions_per_user raises "
 		    "the quota",
 		    "%s is at its quota: %u of %u sessions, further ones are refused", addr, sessions, quota);
-	else if (e->quota_refusal >= 0 && e->quota_refusal <= LATELY_S)
+	else if (e->record.quota_refusal >= 0 && e->record.quota_refusal <= LATELY_S)
 		add(list, false, "drop_quota", "sessions_per_user raises the quota, session_slots the room",
 		    "sessions of %s were last refused for its quota, or for want of room beyond its slots, %" PRId64
 		    " s ago",
-		    addr, e->quota_refusal);
+		    addr, e->record.quota_refusal);
 }
 
 static void add_ports(const struct explanation *e, cJSON *list)
 {
-	static const char *const names[] = {
-#define X(constant, name) name,
-		USAGE_PROTOCOLS(X)
-#undef X
-	};
 	const struct explain_destination *d = &e->busiest;
 	uint32_t ports = e->mapping->geo.ports_per_host;
 	const char *advice = "a mapping to more outside addresses gives each subscriber more ports";
@@ -282,10 +257,10 @@ static void add_ports(const struct explanation *e, cJSON *list)
 	if (d->sessions >= ports)
 		add(list, true, "drop_ports_exhausted", advice,
 		    "all %u ports of the block are in use towards %s %s:%u: further sessions to it are refused", ports,
-		    names[d->proto], addr_format(d->ext.addr, addr), d->ext.port);
-	else if (e->ports_refusal >= 0 && e->ports_refusal <= LATELY_S)
+		    usage_protocol_text(d->proto), addr_format(d->ext.addr, addr), d->ext.port);
+	else if (e->record.ports_refusal >= 0 && e->record.ports_refusal <= LATELY_S)
 		add(list, false, "drop_ports_exhausted", advice,
-		    "a session was last refused for want of a free port %" PRId64 " s ago", e->ports_refusal);
+		    "a session was last refused for want of a free port %" PRId64 " s ago", e->record.ports_refusal);
 }
 
 /* By the rule that the datapath admits by: less than an eighth of what is free may be one subscriber's. */
@@ -296,16 +271,16 @@ static void add_overflow(const struct explanation *e, cJSON *list)
 	int64_t used = __atomic_load_n(&a->datapath->global->overflow, __ATOMIC_RELAXED);
 	int64_t limit = a->active->config->overflow_sessions, share = used < limit ? (limit - used + 7) / 8 : 0;
 
-	if (!e->slots_free && used >= limit)
+	if (!e->record.slots_free && used >= limit)
 		add(list, true, "drop_overflow_full", advice,
 		    "its %u slots are full, and so is the room beyond them: %" PRId64 " of %" PRId64 " sessions of all "
 		    "subscribers",
-		    e->slots, used, limit);
-	else if (!e->slots_free && e->overflow >= share)
+		    e->record.slots, used, limit);
+	else if (!e->record.slots_free && e->record.overflow >= share)
 		add(list, true, "drop_overflow_full", advice,
 		    "its %u slots are full, and beyond them it has %u sessions: its share of the %" PRId64
 		    " that are free",
-		    e->slots, e->overflow, limit - used);
+		    e->record.slots, e->record.overflow, limit - used);
 	else if (limit && used * 10 >= limit * 9)
 		add(list, false, "drop_overflow_full", advice,
 		    "the room for sessions beyond the slots is nearly full: %" PRId64 " of %" PRId64, used, limit);

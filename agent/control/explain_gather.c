@@ -3,43 +3,37 @@
 
 #include <errno.h>
 
-#include "sessions/sessions_private.h"
+#include "sessions/sessions.h"
 
 struct explain_gather {
 	struct explanation e;
 	struct mapping mapping; /* as it was at the beginning */
 	struct mappings *m;
 	struct session_walk *walk; /* of the subscriber; NULL: none, or ended */
-	bool pool;		   /* subscribers of an outside address are still to be gone through */
-	struct subscriber_iterator it;
+	struct pool_walk *pool;	   /* of the subscribers of an outside address; NULL: none, or ended */
 };
 
-/* ---- whom it is about ------------------------------------------------------------------------------------------ */
-
-static void find_outside(struct explain_gather *g, const struct geometry *geo)
+static int find_outside(struct explain_gather *g, const struct geometry *geo)
 {
 	struct explanation *e = &g->e;
 	uint32_t first = geo->in_base + ((e->asked.addr - geo->out_base) << geo->ratio_shift);
 	int64_t subscriber;
 
 	if (!e->with_port) {
-		e->pool.first = first;
-		e->pool.last = first + (1U << geo->ratio_shift) - 1;
-		g->pool = true;
-		subscriber_iterator_init(&g->it, g->m);
-		g->it.next = e->pool.first;
-		g->it.last = e->pool.last;
-		return;
+		e->pool_first = first;
+		e->pool_last = first + (1U << geo->ratio_shift) - 1;
+		return pool_walk_new(g->m, e->pool_first, e->pool_last, &g->pool);
 	}
 	subscriber = mapping_reverse(geo, e->asked.addr, e->asked.port);
 	e->subscriber = subscriber >= 0;
 	e->in_addr = geo->in_base + (uint32_t)subscriber;
+	return 0;
 }
 
 static int find(struct explain_gather *g)
 {
 	struct explanation *e = &g->e;
-	int inside = mappings_find_inside(g->m, e->asked.addr), number;
+	int inside = mappings_find_inside(g->m, e->asked.addr), number, r;
 
 	number = inside >= 0 ? inside : mappings_find_outside(g->m, e->asked.addr);
 	if (number < 0)
@@ -51,7 +45,9 @@ static int find(struct explain_gather *g)
 		e->subscriber = true;
 		e->in_addr = e->asked.addr;
 	} else {
-		find_outside(g, &g->mapping.geo);
+		r = find_outside(g, &g->mapping.geo);
+		if (r)
+			return r;
 	}
 	if (!e->subscriber)
 		return 0;
@@ -76,7 +72,7 @@ int explain_gather_new(const struct control_context *a, struct endpoint asked, b
 	g->e.context = a;
 	g->e.asked = asked;
 	g->e.with_port = with_port;
-	g->e.quota_refusal = g->e.ports_refusal = -1;
+	g->e.record.quota_refusal = g->e.record.ports_refusal = -1;
 	r = find(g);
 	if (r) {
 		explain_gather_free(g);
@@ -91,76 +87,17 @@ void explain_gather_free(struct explain_gather *g)
 	if (!g)
 		return;
 	session_walk_free(g->walk);
+	pool_walk_free(g->pool);
 	explain_profile_free(&g->e.profile);
 	free(g);
 }
-
-/* ---- the subscriber's record ----------------------------------------------------------------------------------- */
-
-/*
- * How long ago the last report was, that reports of the kind wait for their next one until `next` (jiffies): a second
- * after it. -1: there was none, or so long ago that jiffies do not tell.
- */
-static int64_t last_report(uint32_t next, uint32_t now_jiffies, uint32_t hz)
-{
-	int32_t ago = (int32_t)(now_jiffies - (next - hz));
-
-	if (!next || ago < -(int32_t)hz)
-		return -1;
-	return ago < 0 ? 0 : ago / (int32_t)hz;
-}
-
-static int read_record(struct explain_gather *g)
-{
-	struct explanation *e = &g->e;
-	const struct datapath *d = e->context->datapath;
-	const struct subscriber *s;
-	struct subscriber_iterator it;
-	uint32_t now;
-	int r = subscriber_find(&it, g->m, e->in_addr);
-
-	if (r)
-		return r;
-	s = it.subscriber;
-	now = it.now << TICK_SHIFT;
-	e->slots = it.n_slots;
-	for (uint32_t i = 0; i < it.n_slots; i++)
-		e->slots_free += !word_is_live(load_truth(&it.slots[i]));
-	e->overflow = __atomic_load_n(&s->overflow, __ATOMIC_RELAXED);
-	e->refused = __atomic_load_n(&s->refused, __ATOMIC_RELAXED);
-	e->quota_refusal = last_report(__atomic_load_n(&s->quota_event_next, __ATOMIC_RELAXED), now, d->hz);
-	e->ports_refusal = last_report(__atomic_load_n(&s->ports_event_next, __ATOMIC_RELAXED), now, d->hz);
-	return 0;
-}
-
-/* ---- the pool -------------------------------------------------------------------------------------------------- */
-
-static int add_to_pool(struct subscriber_iterator *it, void *arg)
-{
-	struct explain_pool *pool = arg;
-	uint32_t recorded = __atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED), sessions = 0;
-
-	pool->refused += __atomic_load_n(&it->subscriber->refused, __ATOMIC_RELAXED);
-	it->cost = 1;
-	if (!recorded)
-		return 0;
-	it->cost = it->n_slots;
-	sessions = slots_count(it->slots, it->n_slots, &it->limits, it->now) +
-		   __atomic_load_n(&it->subscriber->overflow, __ATOMIC_RELAXED);
-	pool->sessions += sessions;
-	pool->active += sessions > 0;
-	pool->at_quota += sessions >= it->map->sessions_per_user;
-	return 0;
-}
-
-/* ---- all of it -------------------------------------------------------------------------------------------------- */
 
 static int add_session(const struct session *s, void *arg)
 {
 	return explain_profile_add(arg, s);
 }
 
-/* Still the mapping that it was about: one of the same shape may have come in its place. */
+/* Whether the mapping still exists; one with the same prefixes that has replaced it counts as the same. */
 static bool still_there(const struct explain_gather *g)
 {
 	const struct geometry *geo = &g->mapping.geo;
@@ -169,8 +106,8 @@ static bool still_there(const struct explain_gather *g)
 					      (struct prefix){ geo->out_base, geo->out_plen }) >= 0;
 }
 
-/* Where a session of the subscriber's goes to, or anywhere. */
-static uint32_t somewhere_out(const struct explanation *e)
+/* An external address to look up the route for: one of a session, or any. */
+static uint32_t external_address(const struct explanation *e)
 {
 	if (e->profile.n_match)
 		return e->profile.match[0].ext_addr;
@@ -181,12 +118,12 @@ static int read_ways(struct explanation *e)
 {
 	int r;
 
-	if (!e->mapping) /* whether it is the gateway's own */
+	if (!e->mapping) /* the route tells whether it is the gateway's own address */
 		return explain_way_read(e->asked.addr, &e->way_out);
 	if (!e->subscriber)
 		return 0;
 	r = explain_way_read(e->in_addr, &e->way_in);
-	return r ? r : explain_way_read(somewhere_out(e), &e->way_out);
+	return r ? r : explain_way_read(external_address(e), &e->way_out);
 }
 
 int explain_gather_step(struct explain_gather *g, unsigned budget_us)
@@ -202,13 +139,13 @@ int explain_gather_step(struct explain_gather *g, unsigned budget_us)
 		e->busiest = explain_profile_busiest(&e->profile);
 	}
 	if (g->pool) {
-		if (subscriber_iterate(&g->it, monotonic_us() + budget_us, add_to_pool, &e->pool))
+		if (pool_walk_step(g->pool, budget_us, &e->pool))
 			return 1;
-		g->pool = false;
+		pool_walk_free(take_pointer(g->pool));
 	}
 	if (!still_there(g))
 		return -ENOENT;
-	r = e->subscriber ? read_record(g) : 0;
+	r = e->subscriber ? subscriber_record_read(g->m, e->in_addr, &e->record) : 0;
 	return r ? r : read_ways(e);
 }
 

@@ -7,12 +7,7 @@
 #include "control/explain_gather.h"
 #include "sessions/listing.h"
 #include "control/handlers.h"
-
-static const char *const protocols[] = {
-#define X(constant, name) name,
-	USAGE_PROTOCOLS(X)
-#undef X
-};
+#include "proto/words.h"
 
 static void add_mapping(cJSON *json, const struct explanation *e)
 {
@@ -51,24 +46,24 @@ static void add_subscriber(cJSON *json, const struct explanation *e)
 	json_add_u64(object, "port_hi", e->block.port_hi);
 	json_add_u64(object, "sessions", explain_profile_sessions(p));
 	json_add_u64(object, "quota", e->mapping->sessions_per_user);
-	json_add_u64(object, "quota_exceeded", e->refused);
+	json_add_u64(object, "quota_exceeded", e->record.refused);
 	for (unsigned i = 0; i < N_USAGE_PROTOCOLS; i++)
-		json_add_u64(object, protocols[i], p->sessions[i]);
+		json_add_u64(object, usage_protocol_text(i), p->sessions[i]);
 	json_add_u64(object, "time_wait", p->time_wait);
 	json_add_u64(object, "expired", p->expired);
-	json_add_u64(object, "overflow", e->overflow);
-	json_add_u64(object, "slots", e->slots);
-	json_add_u64(object, "slots_free", e->slots_free);
+	json_add_u64(object, "overflow", e->record.overflow);
+	json_add_u64(object, "slots", e->record.slots);
+	json_add_u64(object, "slots_free", e->record.slots_free);
 	json_add_u64(object, "ports", e->mapping->geo.ports_per_host);
 	json_add_u64(object, "ports_used", explain_profile_ports(p));
-	add_seconds(object, "last_quota_refusal", e->quota_refusal);
-	add_seconds(object, "last_ports_refusal", e->ports_refusal);
+	add_seconds(object, "last_quota_refusal", e->record.quota_refusal);
+	add_seconds(object, "last_ports_refusal", e->record.ports_refusal);
 	if (!e->busiest.sessions) {
 		cJSON_AddNullToObject(object, "busiest");
 		return;
 	}
 	busiest = cJSON_AddObjectToObject(object, "busiest");
-	cJSON_AddStringToObject(busiest, "proto", protocols[e->busiest.proto]);
+	cJSON_AddStringToObject(busiest, "proto", usage_protocol_text(e->busiest.proto));
 	json_add_addr(busiest, "ext_addr", e->busiest.ext.addr);
 	json_add_u64(busiest, "ext_port", e->busiest.ext.port);
 	json_add_u64(busiest, "sessions", e->busiest.sessions);
@@ -81,9 +76,9 @@ static void add_pool(cJSON *json, const struct explanation *e)
 	if (e->side != EXPLAIN_OUTSIDE || e->with_port)
 		return;
 	object = cJSON_AddObjectToObject(json, "pool");
-	json_add_addr(object, "in_first", e->pool.first);
-	json_add_addr(object, "in_last", e->pool.last);
-	json_add_u64(object, "subscribers", (uint64_t)e->pool.last - e->pool.first + 1);
+	json_add_addr(object, "in_first", e->pool_first);
+	json_add_addr(object, "in_last", e->pool_last);
+	json_add_u64(object, "subscribers", (uint64_t)e->pool_last - e->pool_first + 1);
 	json_add_u64(object, "active", e->pool.active);
 	json_add_u64(object, "at_quota", e->pool.at_quota);
 	json_add_u64(object, "sessions", e->pool.sessions);
@@ -133,13 +128,12 @@ static void add_way(cJSON *json, const char *name, const struct explain_way *way
 
 static cJSON *explanation_json(const struct explanation *e)
 {
-	static const char *const sides[] = { "none", "inside", "outside" };
 	cJSON *json = cJSON_CreateObject(), *findings;
 
 	json_add_addr(json, "addr", e->asked.addr);
 	if (e->with_port)
 		json_add_u64(json, "port", e->asked.port);
-	cJSON_AddStringToObject(json, "side", sides[e->side]);
+	cJSON_AddStringToObject(json, "side", e->side ? roles_text(e->side) : "none");
 	cJSON_AddBoolToObject(json, "found", e->subscriber || (e->mapping && !e->with_port));
 	add_mapping(json, e);
 	add_subscriber(json, e);

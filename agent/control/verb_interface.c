@@ -5,13 +5,7 @@
 
 #include "links/devices.h"
 #include "control/handlers.h"
-
-static const char *role_name(uint32_t roles)
-{
-	if (roles == (DEVICE_INSIDE | DEVICE_OUTSIDE))
-		return "both";
-	return roles == DEVICE_INSIDE ? "inside" : "outside";
-}
+#include "proto/words.h"
 
 static int edit_add(struct config *c, void *arg, struct error *err)
 {
@@ -21,7 +15,7 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 	int ret = config_add_interface(c, name, (uint8_t)role);
 
 	if (ret == -EEXIST)
-		return error_set(err, ret, "interface %s is %s already", name, role_name(role));
+		return error_set(err, ret, "interface %s is %s already", name, roles_text(role));
 	return ret ? error_set(err, ret, "interface %s: %s", name, strerror(-ret)) : 0;
 }
 
@@ -38,7 +32,7 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 		name = configured;
 	ret = config_del_interface(c, name, (uint8_t)role);
 	if (ret == -ENOENT)
-		return error_set(err, ret, "interface %s is not %s", name, role_name(role));
+		return error_set(err, ret, "interface %s is not %s", name, roles_text(role));
 	return ret ? error_set(err, ret, "interface %s: %s", name, strerror(-ret)) : 0;
 }
 
@@ -83,7 +77,7 @@ int verb_interface_list(struct request *r, cJSON **ret_result, struct error *err
 		bool grave;
 
 		cJSON_AddStringToObject(json, "name", f->name);
-		cJSON_AddStringToObject(json, "role", role_name(f->roles));
+		cJSON_AddStringToObject(json, "role", roles_text(f->roles));
 		cJSON_AddStringToObject(json, "xdp", attachment_name(devices_attachment(v, f->name)));
 		cJSON_AddBoolToObject(json, "shared", devices_shared(v, f->name));
 		add_text(json, "link", devices_link_name(v, f->name));

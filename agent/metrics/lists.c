@@ -7,6 +7,7 @@
 #include "metrics/page.h"
 #include "metrics/exposition.h"
 #include "metrics/usage_monitor.h"
+#include "proto/words.h"
 
 #define LABELS_TEXT 160
 
@@ -34,15 +35,10 @@ static void sample(const struct item *i, uint64_t value)
 
 static void write_sessions(const struct item *i)
 {
-	static const char *const names[] = {
-#define X(constant, name) [constant] = name,
-		USAGE_PROTOCOLS(X)
-#undef X
-	};
 	char labels[LABELS_TEXT];
 
 	for (unsigned p = 0; p < N_USAGE_PROTOCOLS; p++) {
-		snprintf(labels, sizeof(labels), "%s,protocol=\"%s\"", i->labels, names[p]);
+		snprintf(labels, sizeof(labels), "%s,protocol=\"%s\"", i->labels, usage_protocol_text(p));
 		metrics_sample(i->out, i->family, labels, i->usage.sessions[p]);
 	}
 }

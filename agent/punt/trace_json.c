@@ -13,6 +13,7 @@
 #include <detnat/session.h>
 #include <detnat/tcp_state.h>
 
+#include "proto/words.h"
 #include "sessions/sessions.h"
 #include "base/timestamp.h"
 #include "punt/tracing.h"
@@ -72,11 +73,6 @@ static void __attribute__((format(printf, 2, 3))) append(char *text, const char 
 	va_end(ap);
 }
 
-static const char *proto_name(uint8_t proto)
-{
-	return proto == IPPROTO_TCP ? "tcp" : proto == IPPROTO_UDP ? "udp" : proto == IPPROTO_ICMP ? "icmp" : NULL;
-}
-
 static void tcp_flags(uint8_t flags, char *text)
 {
 	static const char *const names[] = { "FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR" };
@@ -105,6 +101,7 @@ static void append_quote(char *text, const struct trace_step *s)
 
 static void detail_packet(const struct trace_record *r, char *text)
 {
+	const char *proto = word_text(proto_words, r->proto);
 	unsigned offset = (r->fragment & 0x1fffU) * 8;
 
 	for (unsigned i = 0; i < r->n_tags && i < ARRAY_SIZE(r->vlan); i++)
@@ -117,8 +114,8 @@ static void detail_packet(const struct trace_record *r, char *text)
 		append(text, "Ethernet type 0x%04x, %u octets", r->ether_type, r->length);
 		return;
 	}
-	if (proto_name(r->proto))
-		append(text, "%s", proto_name(r->proto));
+	if (proto)
+		append(text, "%s", proto);
 	else
 		append(text, "protocol %u", r->proto);
 	if (!offset && r->proto == IPPROTO_TCP)

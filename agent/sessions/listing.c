@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "sessions/listing.h"
 
-#include <netinet/in.h>
 #include <string.h>
+
+#include "proto/words.h"
 
 static char *put_text(char *at, const char *text)
 {
@@ -30,16 +31,12 @@ static char *put_addr(char *at, uint32_t addr)
 	return at - 1;
 }
 
-static const char *proto_name(uint8_t proto)
-{
-	return proto == IPPROTO_TCP ? "tcp" : proto == IPPROTO_UDP ? "udp" : "icmp";
-}
-
 size_t session_text(const struct session *s, char text[static SESSION_TEXT])
 {
+	const char *proto = word_text(proto_words, s->proto);
 	char *at = put_text(text, "{\"proto\":\"");
 
-	at = put_text(at, proto_name(s->proto));
+	at = put_text(at, proto ? proto : "other");
 	at = put_text(at, "\",\"in_addr\":\"");
 	at = put_addr(at, s->in_addr);
 	at = put_text(at, "\",\"in_port\":");

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "proto/words.h"
 #include "sessions/sessions_private.h"
 
 #define WORD_BITS 64U
@@ -30,6 +31,15 @@ struct session_usage {
 	struct destination destination[DESTINATIONS]; /* of its sessions, a hash table */
 	uint32_t round;
 };
+
+const char *usage_protocol_text(enum usage_protocol p)
+{
+	static const uint8_t protocols[] = {
+		[USAGE_TCP] = IPPROTO_TCP, [USAGE_UDP] = IPPROTO_UDP, [USAGE_ICMP] = IPPROTO_ICMP
+	};
+
+	return word_text(proto_words, protocols[p]);
+}
 
 void usage_observe(struct usage_histogram *h, uint32_t n, uint32_t limit)
 {

@@ -10,18 +10,10 @@
 
 #include "tables/mappings.h"
 
-/* X(constant, name) */
-#define USAGE_PROTOCOLS(X)  \
-	X(USAGE_TCP, "tcp") \
-	X(USAGE_UDP, "udp") \
-	X(USAGE_ICMP, "icmp")
+enum usage_protocol { USAGE_TCP, USAGE_UDP, USAGE_ICMP, N_USAGE_PROTOCOLS };
 
-enum usage_protocol {
-#define X(constant, name) constant,
-	USAGE_PROTOCOLS(X)
-#undef X
-		N_USAGE_PROTOCOLS
-};
+/* "tcp", "udp" or "icmp" */
+const char *usage_protocol_text(enum usage_protocol p);
 
 /* Upper bounds of the histogram buckets, in percent; the last bucket counts subscribers above their limit. */
 #define N_USAGE_BOUNDS 7U

@@ -306,6 +306,20 @@ struct address_range {
 
 enum unmatched { UNMATCHED_DROP_PRIVATE, UNMATCHED_ROUTE, UNMATCHED_DROP, UNMATCHED_STRICT };
 
+/* 10/8, 172.16/12, 192.168/16 (RFC 1918) and 100.64/10 (RFC 6598); host byte order. */
+static __always_inline int address_is_private(__u32 addr)
+{
+	return addr >> 24 == 10 || addr >> 20 == (172 << 4 | 1) || addr >> 16 == (192 << 8 | 168) ||
+	       addr >> 22 == (100 << 2 | 1);
+}
+
+/* Whether a packet from inside to outside whose source is in no mapping is dropped because of its source. */
+static __always_inline int unmatched_drops(__u32 unmatched, __u32 src)
+{
+	return unmatched == UNMATCHED_DROP ||
+	       ((unmatched == UNMATCHED_DROP_PRIVATE || unmatched == UNMATCHED_STRICT) && address_is_private(src));
+}
+
 /* How the sources of subscribers are compared with the routes back to them; see source.h. */
 enum source_check {
 	SOURCES_ROUTED,	    /* they have a route, by whatever interface */

@@ -51,7 +51,7 @@ def migratable(directory):
 def build(kind, directory):
     """Builds an agent with another layout; returns the directory with the programs."""
     directory.mkdir()
-    for part in ("Makefile", "agent", "bpf", "cli", "include"):
+    for part in ("Makefile", "agent", "bpf", "cli", "include", "lib"):
         source, target = TOP / part, directory / part
         shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
     kind(directory)

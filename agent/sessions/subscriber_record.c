@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "sessions/subscriber_record.h"
+
+#include <errno.h>
+
+#include "sessions/sessions_private.h"
+
+/*
+ * Seconds since the last report of a kind, from the time at which the next one may be made, in jiffies: a second after
+ * the last. -1: there was none, or so long ago that jiffies do not tell.
+ */
+static int64_t last_report(uint32_t next, uint32_t now_jiffies, uint32_t hz)
+{
+	int32_t ago = (int32_t)(now_jiffies - (next - hz));
+
+	if (!next || ago < -(int32_t)hz)
+		return -1;
+	return ago < 0 ? 0 : ago / (int32_t)hz;
+}
+
+int subscriber_record_read(struct mappings *m, uint32_t in_addr, struct subscriber_record *ret)
+{
+	struct subscriber_iterator it;
+	int r = subscriber_find(&it, m, in_addr);
+	uint32_t now, hz;
+
+	if (r)
+		return r;
+	now = it.now << TICK_SHIFT;
+	hz = mappings_datapath(m)->hz;
+	*ret = (struct subscriber_record){
+		.slots = it.n_slots,
+		.overflow = __atomic_load_n(&it.subscriber->overflow, __ATOMIC_RELAXED),
+		.refused = __atomic_load_n(&it.subscriber->refused, __ATOMIC_RELAXED),
+		.quota_refusal =
+			last_report(__atomic_load_n(&it.subscriber->quota_event_next, __ATOMIC_RELAXED), now, hz),
+		.ports_refusal =
+			last_report(__atomic_load_n(&it.subscriber->ports_event_next, __ATOMIC_RELAXED), now, hz),
+	};
+	for (uint32_t i = 0; i < it.n_slots; i++)
+		ret->slots_free += !word_is_live(load_truth(&it.slots[i]));
+	return 0;
+}
+
+struct pool_walk {
+	struct subscriber_iterator it;
+	struct pool_figures figures;
+};
+
+int pool_walk_new(struct mappings *m, uint32_t first, uint32_t last, struct pool_walk **ret)
+{
+	struct pool_walk *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	subscriber_iterator_init(&w->it, m);
+	w->it.next = first;
+	w->it.last = last;
+	*ret = w;
+	return 0;
+}
+
+static int add_subscriber(struct subscriber_iterator *it, void *arg)
+{
+	struct pool_figures *f = arg;
+	uint32_t sessions;
+
+	f->refused += __atomic_load_n(&it->subscriber->refused, __ATOMIC_RELAXED);
+	it->cost = 1;
+	if (!__atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED))
+		return 0;
+	it->cost = it->n_slots;
+	sessions = slots_count(it->slots, it->n_slots, &it->limits, it->now) +
+		   __atomic_load_n(&it->subscriber->overflow, __ATOMIC_RELAXED);
+	f->sessions += sessions;
+	f->active += sessions > 0;
+	f->at_quota += sessions >= it->map->sessions_per_user;
+	return 0;
+}
+
+int pool_walk_step(struct pool_walk *w, unsigned budget_us, struct pool_figures *ret)
+{
+	int more = subscriber_iterate(&w->it, monotonic_us() + budget_us, add_subscriber, &w->figures);
+
+	*ret = w->figures;
+	return more;
+}
+
+void pool_walk_free(struct pool_walk *w)
+{
+	free(w);
+}

@@ -9,12 +9,11 @@
 #include "links/devices.h"
 #include "base/trouble.h"
 
-/* Longest time in one turn of the loop, of preparing tables; and how often a look is taken at what the kernel works on.
- */
+/* How long one turn of the event loop prepares tables, and how often the kernel is polled. */
 #define TURN_US 2000
 #define WAIT_US 5000
 
-/* One with neither edit nor prepare replaces the programs. */
+/* A work item. One that is neither a reload nor an edit replaces the programs. */
 struct change {
 	struct change *next;
 	bool reload;
@@ -27,7 +26,7 @@ struct change {
 struct change_queue {
 	const struct change_context *context;
 	struct event *turn;
-	struct change *first; /* whose plan is under way, if there is one */
+	struct change *first; /* plan is its plan, once it has begun */
 	struct change **end;
 	struct plan *plan;
 };
@@ -53,7 +52,7 @@ int change_queue_new(const struct change_context *context, struct change_queue *
 
 static void note_reload(struct active_config *a, int r, const struct error *err)
 {
-	/* An end says nothing about the file. */
+	/* A change cancelled at the agent's end says nothing about the file. */
 	if (r == -ECANCELED)
 		return;
 	a->reload_failed = r < 0;
@@ -61,12 +60,12 @@ static void note_reload(struct active_config *a, int r, const struct error *err)
 		a->file_applied = time(NULL);
 		trouble_clear(TROUBLE_CONFIG);
 	} else if (!trouble_set(TROUBLE_CONFIG, "%s; nothing was changed", err->text)) {
-		/* Somebody has asked again, and looks here for the answer. */
+		/* The same trouble as before, but the log must answer this reload, too. */
 		log_error("%s; nothing was changed", err->text);
 	}
 }
 
-/* Takes the first change off the queue and says how it ended. */
+/* Removes the first change from the queue and reports how it ended. */
 static void finish(struct change_queue *q, int r, const struct error *err)
 {
 	struct change *c = q->first;
@@ -120,7 +119,7 @@ static int begin_edit(struct change_queue *q, struct error *err)
 	return r ? r : plan_new(q->context, wanted, active->file_hash, false, NULL, &q->plan, err);
 }
 
-/* The configuration stays as it is; the plan finds out which programs it asks for now. */
+/* Plans the active configuration as it is: the plan works out which programs it needs now. */
 static int begin_programs(struct change_queue *q, struct error *err)
 {
 	const struct active_config *active = q->context->active;
@@ -136,7 +135,7 @@ static int begin(struct change_queue *q, struct error *err)
 	return q->first->edit ? begin_edit(q, err) : begin_programs(q, err);
 }
 
-/* PLAN_MORE or PLAN_WAITS, else how the change ended. */
+/* PLAN_MORE or PLAN_WAITS; otherwise the change has ended, with 0 or -errno. */
 static int work(struct change_queue *q, struct error *err)
 {
 	uint64_t until = monotonic_us() + TURN_US;
@@ -204,7 +203,7 @@ int change_apply_now(const struct change_context *context, const struct config *
 		return r;
 	do {
 		r = plan_step(p, err);
-		/* Signals are taken meanwhile: big tables take seconds. */
+		/* Signals are handled meanwhile: large tables take seconds. */
 		event_base_loop(context->base, EVLOOP_NONBLOCK);
 		if (r == PLAN_WAITS)
 			usleep(WAIT_US);

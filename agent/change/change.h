@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Changes of what runs, one at a time and in order, in slices of the event loop: edits of the configuration, reloads of
- * the file, and replacements of the programs.
+ * The public header of change/: a queue of edits of the configuration, reloads of the file and replacements of the
+ * programs, carried out in order, one at a time, in slices of the event loop.
  *
  * An edit works on a copy of the active configuration. The copy is validated and checked against the machine as a file
- * is; tables of new mappings are prepared; only when nothing can fail any more does the datapath see any of it, and the
- * new configuration is saved in the pinned map `running`. A change takes effect whole or not at all.
+ * is, and the tables of new mappings are prepared. Only when nothing can fail any more does the datapath see the
+ * change, and the new configuration is saved in the pinned map `running`. A change takes effect as a whole or not at
+ * all.
  */
 #ifndef DETNAT_CHANGE_H
 #define DETNAT_CHANGE_H
@@ -27,7 +28,7 @@ struct trace;
 
 struct change_queue;
 
-/* What a change works on. */
+/* Everything that a change reads or alters. */
 struct change_context {
 	struct event_base *base;
 	struct active_config *active;
@@ -37,16 +38,16 @@ struct change_context {
 	struct guard *guard;
 	struct devices *devices;
 	struct ipfix *ipfix;
-	struct fragments *fragments; /* NULL: not yet, at a start */
+	struct fragments *fragments; /* NULL while the first configuration is applied */
 	struct metrics *metrics;
-	struct trace *trace; /* NULL: the same */
-	const bool *ending;  /* a start is to be given up */
+	struct trace *trace;
+	const bool *ending; /* a signal has asked to give up the start */
 };
 
-/* Edits the copy; -errno with err to refuse. */
+/* Edits the copy; -errno with err refuses the change. */
 typedef int (*change_edit)(struct config *c, void *arg, struct error *err);
 
-/* Called when a replacement of the programs begins; -errno with err to refuse. */
+/* Called when a replacement of the programs begins; -errno with err refuses it. */
 typedef int (*change_prepare)(void *arg, struct error *err);
 
 /* Called once when the change has ended: r is 0, or -errno with the reason. Must not free the queue. */
@@ -56,23 +57,23 @@ typedef void (*change_done)(void *arg, int r, const struct error *err);
 int change_queue_new(const struct change_context *context, struct change_queue **ret);
 void change_queue_free(struct change_queue *q);
 
-/* Queues an edit; arg is handed to both functions. -ENOMEM, or 0 with done called later, never from within. */
+/* Queues an edit; arg is passed to both functions. -ENOMEM, or 0 and done is called later, never from within. */
 int change_submit(struct change_queue *q, change_edit edit, change_done done, void *arg);
 
 /* Queues a reload of the file. */
 int change_submit_reload(struct change_queue *q, change_done done, void *arg);
 
 /*
- * Queues a replacement of the programs by those that the settings ask for when its turn comes: for routing rules that
- * have changed, or a trace. prepare may be NULL.
+ * Queues a replacement of the programs, by those that the settings call for when its turn comes: after a change of the
+ * routing rules, or for a trace. prepare may be NULL.
  */
 int change_submit_programs(struct change_queue *q, change_prepare prepare, change_done done, void *arg);
 
-/* Applies a configuration at the start, in one go: as a change from an empty configuration or from the running one. */
+/* Applies the first configuration at the start of the agent, and returns when it is active. */
 int change_apply_now(const struct change_context *context, const struct config *wanted, uint64_t file_hash,
 		     struct error *err);
 
-/* At the end, with no queue: the datapath outlives the agent, and is to do so without the tracing build. */
+/* At the end of the agent, without a queue: replaces the tracing build, as the datapath goes on without the agent. */
 void change_end_trace(const struct change_context *context);
 
 #endif

@@ -37,7 +37,7 @@ void plan_free(struct plan *p)
 	free(p);
 }
 
-/* Keys that are settled when the agent starts. */
+/* Keys that cannot change while the agent runs. */
 static int check_frozen(const struct config *c, const struct config *running, const char *name, struct error *err)
 {
 	const struct {
@@ -106,7 +106,7 @@ static void plan_deletion(struct plan *p, const struct mapping *record)
 	};
 }
 
-/* One mapping of the tables: to be deleted where nobody wants it, or not with so many slots. */
+/* A mapping in the tables is deleted if the configuration has no such mapping, or one with other slots. */
 static void plan_present(struct plan *p, const struct mapping *record)
 {
 	const struct geometry *g = &record->geo;
@@ -117,7 +117,7 @@ static void plan_present(struct plan *p, const struct mapping *record)
 		plan_deletion(p, record);
 }
 
-/* One mapping that is wanted: to be added, to be updated, or there already. */
+/* A mapping of the configuration is added, updated, or in the tables already. */
 static void plan_wanted(struct plan *p, const struct mapping_spec *spec)
 {
 	const struct mappings *m = p->context->mappings;
@@ -157,7 +157,7 @@ static int plan_mappings(struct plan *p)
 	return 0;
 }
 
-/* Whether programs with these settings run already, and are this agent's own. */
+/* Whether programs with these settings run already and are this agent's own. */
 static bool programs_right(const struct plan *p)
 {
 	const struct datapath *d = p->context->datapath;
@@ -203,7 +203,7 @@ int plan_new(const struct change_context *context, const struct config *wanted, 
 	return 0;
 }
 
-/* The first addition that has not come so far, or NULL. */
+/* The first addition that has not begun, or, of those begun, is not ready; NULL: none. */
 static struct plan_addition *next_addition(const struct plan *p, bool begun)
 {
 	for (size_t i = 0; i < p->n_add; i++)

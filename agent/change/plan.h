@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One change of the running configuration, planned and carried out.
+ * Private to change/: one change, planned and carried out.
  *
- * What mappings are to be added, deleted or updated follows from the tables as they are, not from what a configuration
- * says that they were: so a change that a crash cut short is completed, or undone, by the next start.
+ * Which mappings to add, delete or update follows from the tables themselves, not from the previous configuration, so
+ * the next start completes or undoes a change that a crash interrupted.
  */
 #ifndef DETNAT_PLAN_H
 #define DETNAT_PLAN_H
@@ -13,24 +13,23 @@
 struct plan;
 
 /*
- * Works out what differs. Takes nothing over: wanted is copied. checked: whether check_machine() has been asked
- * already. name stands for the file in messages, as long as the plan is there; NULL: the configuration is of no file.
- * Nothing is changed.
+ * Works out what differs, and changes nothing. wanted is copied. checked: check_machine() has been called already. name
+ * stands for the file in messages, and must outlive the plan; NULL: the configuration does not come from a file.
  */
 int plan_new(const struct change_context *context, const struct config *wanted, uint64_t file_hash, bool checked,
 	     const char *name, struct plan **ret, struct error *err);
 
 /*
- * Prepares tables and programs, for a few milliseconds: PLAN_MORE to do, PLAN_WAITS for the kernel, PLAN_READY for the
- * commit, or -errno.
+ * Prepares tables and programs for a few milliseconds: PLAN_MORE (call again), PLAN_WAITS (for the kernel or the disk),
+ * PLAN_READY (to be committed), or -errno.
  */
 enum { PLAN_READY, PLAN_MORE, PLAN_WAITS };
 int plan_step(struct plan *p, struct error *err);
 
-/* Makes the change: whole or, with an error, not at all. */
+/* Makes the change: as a whole or, with an error, not at all. */
 int plan_commit(struct plan *p, struct error *err);
 
-/* Frees a plan, and what was prepared where it was not committed. NULL is allowed. */
+/* Frees a plan, and what it has prepared unless it was committed. NULL is allowed. */
 void plan_free(struct plan *p);
 
 #endif

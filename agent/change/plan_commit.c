@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A plan is carried out in an order that can be undone up to the point from which nothing fails any more: exporter,
- * programs, interfaces; then the mappings. A crash in between is put right by the next start, which plans anew.
+ * Carries out a plan: first what can fail and can be undone (exporter, programs, interfaces), then the mappings. After
+ * a crash in between, the next start plans anew.
  */
 #include <errno.h>
 #include <string.h>
@@ -47,7 +47,7 @@ static void undo_additions(struct plan *p)
 	}
 }
 
-/* The tables change now. */
+/* Tells the history that the tables change now. */
 static void confirm(const struct plan *p)
 {
 	if (p->record == RECORD_ENDED && !p->record_r)
@@ -55,8 +55,8 @@ static void confirm(const struct plan *p)
 }
 
 /*
- * A mapping that takes another's place, by whose end its addresses are in none for a moment: as its programs and
- * interfaces stand, packets would pass as they are.
+ * A mapping that replaces another: between deletion and addition its addresses are in no mapping, and packets would
+ * pass untranslated. The guard holds them.
  */
 static void hold_additions(const struct plan *p)
 {
@@ -68,12 +68,11 @@ static void hold_additions(const struct plan *p)
 		guard_hold(p->context->guard, in, p->n_add);
 }
 
-/* Everything that can fail. New mappings that replace none come before the interfaces, so that no packet misses them.
- */
+/* Everything that can fail. Mappings that replace none are added before interfaces, so that no packet misses them. */
 static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
 {
 	const struct change_context *context = p->context;
-	/* At a start there may be nobody to read a refusal. */
+	/* A start does not fail: it logs, and tries again. */
 	int r = context->active->config ? ipfix_configure(context->ipfix, &p->wanted->ipfix, err)
 					: ipfix_configure_waiting(context->ipfix, &p->wanted->ipfix, err);
 
@@ -105,17 +104,17 @@ static void undo(struct plan *p, bool loaded)
 	guard_hold(context->guard, NULL, 0);
 	if (!context->active->config)
 		return;
-	/* The former programs go back to where the new ones are attached. */
+	/* The previous programs replace the new ones where those are attached. */
 	if (loaded && devices_apply(context->devices, context->active->config, &err))
-		log_error("the former state cannot be restored: %s", err.text);
+		log_error("the previous state cannot be restored: %s", err.text);
 	metrics_configure(context->metrics, context->active->config, true, NULL, &err);
 	if (ipfix_configure_waiting(context->ipfix, &context->active->config->ipfix, &err))
-		log_error("the former IPFIX settings cannot be restored: %s", err.text);
+		log_error("the previous IPFIX settings cannot be restored: %s", err.text);
 }
 
 /*
- * What is in force where additions failed behind deletions, which cannot be taken back: the configuration without them.
- * It is of no file, so that the next start applies the file.
+ * Additions failed after deletions, which cannot be undone: the configuration without the missing mappings is active.
+ * Its hash is that of no file, so that the next start applies the file.
  */
 static void settle_for_less(struct plan *p)
 {
@@ -126,7 +125,7 @@ static void settle_for_less(struct plan *p)
 			config_del_mapping(p->wanted, p->add[i].spec.in, p->add[i].spec.out);
 	p->file_hash = 0;
 	json = config_to_json(p->wanted);
-	/* Without memory the next start still compares the tables with what the longer text says. */
+	/* Out of memory, the longer text is saved; the next start compares the tables with it. */
 	if (json) {
 		free(p->json);
 		p->json = json;
@@ -134,7 +133,7 @@ static void settle_for_less(struct plan *p)
 	history_queue_reconcile(p->context->history);
 }
 
-/* 0, or -errno with err where only a part could be done: p->wanted is what is in force then. */
+/* 0, or -errno with err if only a part could be done: p->wanted then says what is active. */
 static int commit_mappings(struct plan *p, struct error *err)
 {
 	const struct change_context *context = p->context;
@@ -157,7 +156,7 @@ static int commit_mappings(struct plan *p, struct error *err)
 	return r;
 }
 
-/* Millions of sessions that end with their mapping are not gone through for nobody. */
+/* Without a listener, deleting a mapping need not visit its sessions, which may be millions. */
 static void listen_to_sessions(const struct change_context *context)
 {
 	bool wanted = context->active->config->ipfix.enabled && context->active->config->ipfix.events & IPFIX_SESSIONS;
@@ -165,7 +164,7 @@ static void listen_to_sessions(const struct change_context *context)
 	sessions_on_close(context->mappings, wanted ? events_session_closed : NULL, context->ipfix);
 }
 
-/* Address bindings, where the settings that hold from now on ask for them. */
+/* Exports address bindings, if the new settings ask for them. */
 static void tell_exporter(const struct plan *p)
 {
 	struct ipfix *x = p->context->ipfix;
@@ -187,8 +186,7 @@ int plan_commit(struct plan *p, struct error *err)
 	bool loaded = false;
 	int r;
 
-	/* What is mapped from now on is guarded before it is, and what is mapped no longer as long as it is. At a start
-	 * the guard stands for both already. */
+	/* The guard covers new mappings before they exist, and old ones until they are gone. A start has set it up. */
 	if (context->active->config)
 		guard_configure(context->guard, context->active->config, p->wanted);
 	r = commit_undoable(p, &loaded, err);
@@ -205,9 +203,9 @@ int plan_commit(struct plan *p, struct error *err)
 	if (loaded)
 		datapath_settle(context->datapath);
 	datapath_raise_epoch(context->datapath);
-	/* Its length was checked, so this cannot fail. */
+	/* Cannot fail: plan_new() has checked the length. */
 	running_save(context->datapath->running_state, p->json, p->file_hash, NULL);
-	/* Of what a start begins with, the start has warned. */
+	/* A start has warned already. */
 	if (context->active->config)
 		config_warn(p->wanted, context->active->config, p->name);
 	config_free(context->active->config);

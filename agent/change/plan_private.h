@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Shared by change/plan.c, which works out what to do, and change/plan_commit.c, which does it. */
+/* Private to change/: the plan, as plan.c makes it, plan_record.c records it and plan_commit.c carries it out. */
 #ifndef DETNAT_PLAN_PRIVATE_H
 #define DETNAT_PLAN_PRIVATE_H
 
@@ -20,15 +20,15 @@ struct plan_deletion {
 struct plan {
 	const struct change_context *context;
 	struct config *wanted;
-	const char *name; /* of the file; NULL: it comes from elsewhere */
+	const char *name; /* of the file; NULL: it does not come from a file */
 	uint64_t file_hash;
 	char *json; /* of wanted */
 	struct settings settings;
 	bool load;						    /* programs with those settings */
 	enum { RECORD_NOT, RECORD_UNDER_WAY, RECORD_ENDED } record; /* in the mapping history */
-	int record_r;						    /* how that ended */
+	int record_r;						    /* the result */
 	struct error record_err;
-	uint64_t record_us; /* when it began */
+	uint64_t record_us; /* when it was begun */
 	bool committed;
 	struct plan_addition *add;
 	struct plan_deletion *del;
@@ -39,8 +39,8 @@ struct plan {
 };
 
 /*
- * Has the mapping history say what is about to happen to the mappings: PLAN_WAITS until that is on the disk. A first
- * start does not wait for ever, and goes on without where the history is in trouble that can pass.
+ * Writes the change of mappings to the history: PLAN_WAITS until it is on disk. A first start waits for a limited time,
+ * and goes on without the history if its trouble can pass.
  */
 int plan_record(struct plan *p, struct error *err);
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A plan's change of mappings is on the disk before it takes effect (RFC 7422). */
+/* A change of mappings is on disk before it takes effect (RFC 7422). */
 #include <errno.h>
 
 #include "history/queue.h"
 #include "base/log.h"
 #include "change/plan_private.h"
 
-/* How long a first start waits for the disk before it goes on without. */
+/* How long a first start waits for the disk before it goes on without the record. */
 #define FIRST_PATIENCE_US (20 * 1000000ULL)
 
 static void on_recorded(void *arg, int r, const struct error *err)

@@ -16,8 +16,6 @@ struct check {
 	struct error *err;
 };
 
-/* ---- interfaces ---- */
-
 static int check_interfaces(const struct check *k)
 {
 	for (size_t i = 0; i < k->config->n_interfaces; i++) {
@@ -41,7 +39,7 @@ static int check_interfaces(const struct check *k)
 		if (!ifindex)
 			return config_refuse(k->err, -ENODEV, k->name, interface->line, path,
 					     "there is no interface %s on this machine", interface->name);
-		/* Followed by its main name; under another it could also stand here twice. */
+		/* Interfaces are followed by their main name; by another one, a link could be listed twice. */
 		if (if_indextoname(ifindex, main_name) && strcmp(main_name, interface->name) != 0)
 			return config_refuse(k->err, -EINVAL, k->name, interface->line, path,
 					     "%s is another name of %s; write %s", interface->name, main_name,
@@ -54,10 +52,7 @@ static int check_interfaces(const struct check *k)
 	return 0;
 }
 
-/* ---- memory ---- */
-
-/* What the kernel takes for the overflow map (as bpftool shows it): its elements, and a hash of heads, a power of two.
- */
+/* Kernel memory of the overflow map, as bpftool shows it: its elements, and list heads, a power of two. */
 #define OVERFLOW_ELEMENT 80U
 #define OVERFLOW_HEAD	 16U
 
@@ -72,7 +67,7 @@ static uint64_t overflow_memory(const struct config *c)
 
 #define MEMORY_TEXT 32
 
-/* MiB are rounded up, so that a refusal never reads "needs 0 MiB". */
+/* MiB are rounded up, so that a message never says "needs 0 MiB". */
 static const char *memory_format(uint64_t octets, char text[static MEMORY_TEXT])
 {
 	if (octets >= 1U << 30)
@@ -82,7 +77,7 @@ static const char *memory_format(uint64_t octets, char text[static MEMORY_TEXT])
 	return text;
 }
 
-/* Whether the tables of a mapping stand already. */
+/* Whether the tables of a mapping exist already. */
 static bool has_tables(const struct check *k, const struct config_mapping *m)
 {
 	const struct config_mapping *known = k->running ? config_find_mapping(k->running, m->in, m->out) : NULL;
@@ -115,19 +110,16 @@ static int check_memory(const struct check *k)
 		if (needed <= available)
 			continue;
 		snprintf(path, sizeof(path), "mappings[%zu]", i);
-		return config_refuse(
-			k->err, -ENOMEM, k->name, m->line, k->name ? path : "",
-			"the tables of %s need %s of memory, with what comes before it %s; %s are free; fewer "
-			"session_slots make them smaller",
-			prefix_format(m->in.base, m->in.plen, text), memory_format(own, own_text),
-			memory_format(needed, needed_text), memory_format(available, available_text));
+		return config_refuse(k->err, -ENOMEM, k->name, m->line, k->name ? path : "",
+				     "the tables of %s need %s of memory, with what comes before it %s; %s "
+				     "are free; fewer session_slots make them smaller",
+				     prefix_format(m->in.base, m->in.plen, text), memory_format(own, own_text),
+				     memory_format(needed, needed_text), memory_format(available, available_text));
 	}
 	return 0;
 }
 
-/* ---- next hops ---- */
-
-/* A pool that holds the next hop would answer ARP for it, and the way out would be lost. */
+/* With the next hop in a pool, the gateway would answer ARP requests for it, and egress would be lost. */
 static int check_next_hops(const struct check *k)
 {
 	const struct config *c = k->config;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "change/preflight_paths.h"
+#include "change/preflight.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -12,7 +12,7 @@
 #include "proto/history_record.h"
 #include "host/paths.h"
 
-/* Shortens a path in place by its last name; "/" stays. */
+/* Removes the last component of a path in place; "/" stays. */
 static void cut_name(char *path)
 {
 	char *slash = strrchr(path, '/');
@@ -21,7 +21,7 @@ static void cut_name(char *path)
 		slash[slash == path] = '\0';
 }
 
-/* Whether root may make directories in it: file systems of the kernel's own refuse that whatever their modes say. */
+/* Whether root may make directories in it. The kernel's own file systems refuse that whatever their modes are. */
 static int check_writable(const char *dir)
 {
 	struct statfs fs;
@@ -36,7 +36,7 @@ static int check_writable(const char *dir)
 	return access(dir, W_OK | X_OK) ? -errno : 0;
 }
 
-/* Whether a directory is there, or can be made in the deepest of its ancestors that is. */
+/* Whether a directory exists, or can be made in its closest ancestor that does. */
 static int check_directory(const char *path, char at[static PATH_MAX])
 {
 	struct stat st;
@@ -52,7 +52,7 @@ static int check_directory(const char *path, char at[static PATH_MAX])
 	return check_writable(at);
 }
 
-/* Whether the files of the history are such as can be written to, where they are there. */
+/* Whether those files of the history that exist can be written. */
 static int check_history(const char *dir, char at[static PATH_MAX], struct error *why)
 {
 	static const char *const files[] = { HISTORY_FILE, HISTORY_HEAD_FILE };
@@ -81,7 +81,7 @@ static int check_history(const char *dir, char at[static PATH_MAX], struct error
 	return 0;
 }
 
-/* Where the pins go by default the agent mounts a bpffs first. */
+/* Under the default root of pins the agent mounts a bpffs first. */
 static bool is_under_bpffs_root(const char *path)
 {
 	static const char root[] = "/sys/fs/bpf/";
@@ -136,6 +136,6 @@ int check_paths(const struct config *c, const char *name, struct error *err)
 
 	if (r)
 		return config_refuse(err, r, name, c->state_dir_line, "state_dir", "%s cannot be used: %s", at,
-				     r == -EINVAL ? "it is no regular file" : strerror(-r));
+				     r == -EINVAL ? "it is not a regular file" : strerror(-r));
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The active configuration and the file that it came from. change/ replaces it; all others only read it. */
+/* The active configuration and the file that it came from. Only change/ replaces it; other rooms read it. */
 #ifndef DETNAT_CONFIG_ACTIVE_H
 #define DETNAT_CONFIG_ACTIVE_H
 
@@ -12,9 +12,9 @@
 struct active_config {
 	struct config *config; /* NULL until the first one is applied; saved in the pinned map `running` */
 	const char *path;      /* of the file */
-	uint64_t file_hash;    /* of the file's text when it was last applied; 0: in force is no file's text */
+	uint64_t file_hash;    /* of the file that was last applied; 0: what is active is not what a file says */
 	time_t file_applied;   /* CLOCK_REALTIME */
-	bool reload_failed;    /* the last one */
+	bool reload_failed;    /* whether the last reload failed */
 };
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Values of the configuration that are prefixes and endpoints. */
+/* Prefixes and endpoints: read from JSON, checked, written back. */
 #include <errno.h>
 
 #include "config/fields.h"

@@ -48,7 +48,7 @@ static int collectors_read(struct reader *r, const cJSON *json, const struct fie
 	struct config_ipfix *x = value;
 
 	if (cJSON_IsArray(json)) {
-		/* Its message is set: what -EINVAL would have the caller write is about one collector. */
+		/* The message is set already; -EINVAL would make the caller write one about a single collector. */
 		int ret = list_read(r, json, f, x);
 
 		return ret == -EINVAL ? -EBADMSG : ret;

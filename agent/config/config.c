@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A configuration as a whole: defaults, copies, and what follows from it for a mapping. */
+/* A configuration as a whole: defaults, copies, and the quota and slots that it gives a mapping. */
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -61,7 +61,7 @@ void config_free(struct config *c)
 	free(c);
 }
 
-/* A copy of n elements in memory of its own, never NULL but for want of memory. */
+/* A copy of n elements; NULL only if memory is short, even for n = 0. */
 static void *copy_array(const void *from, size_t n, size_t size)
 {
 	void *to = calloc(n + 1, size);
@@ -95,7 +95,7 @@ uint32_t config_mapping_quota(const struct config *c, const struct config_mappin
 	return m->sessions_per_user ? m->sessions_per_user : c->sessions_per_user;
 }
 
-/* Smallest power of two not below twice the ports that a host has, within AUTO_MIN_SLOTS..AUTO_MAX_SLOTS. */
+/* The smallest power of two that is at least twice the ports of a host, from AUTO_MIN_SLOTS to AUTO_MAX_SLOTS. */
 static uint32_t auto_slots(const struct config_mapping *m)
 {
 	uint32_t slots = AUTO_MIN_SLOTS;

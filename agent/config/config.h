@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The configuration: read from JSON, checked, compared, written back as JSON.
- * Everything here is pure: it touches neither interfaces nor the datapath (see change/preflight.h for what needs the
- * machine).
+ * The public header of config/: the configuration is read from JSON, validated, edited and written back as JSON.
+ * Nothing here looks at interfaces or at the datapath; checks that need the machine are in change/preflight.h.
  */
 #ifndef DETNAT_CONFIG_H
 #define DETNAT_CONFIG_H
@@ -20,9 +19,9 @@
 #include "proto/timeouts.h"
 #include "proto/words.h"
 
-/* A file longer than this is refused. */
+/* Longer files are refused. */
 #define CONFIG_MAX_SIZE (8U << 20)
-/* Fewer than the table has, so that mappings can be replaced while it is full. */
+/* Fewer than the table holds, so that mappings can still be replaced when all are in use. */
 #define CONFIG_MAX_MAPPINGS   1000U
 #define CONFIG_MAX_INTERFACES 4096U
 
@@ -32,19 +31,19 @@
 struct config_interface {
 	char name[IFNAMSIZ];
 	uint8_t roles;	   /* DEVICE_INSIDE, DEVICE_OUTSIDE or both */
-	unsigned line;	   /* in the file; 0: from elsewhere */
-	unsigned position; /* in that list of the file: `inside` for an interface in both */
+	unsigned line;	   /* in the file; 0: it does not come from a file */
+	unsigned position; /* in its list of the file, `inside` if it is in both */
 };
 
-/* Slots of a mapping that are "auto" whatever the configuration's are. */
+/* session_slots of a mapping that says "auto", whatever the configuration says. */
 #define CONFIG_SLOTS_AUTO UINT32_MAX
 
 struct config_mapping {
 	struct prefix in;
 	struct prefix out;
 	uint32_t sessions_per_user; /* 0: the configuration's */
-	uint32_t session_slots;	    /* 0: the configuration's, which may be 0 for "auto"; CONFIG_SLOTS_AUTO */
-	unsigned line;		    /* in the file, of the mapping and of its prefixes; 0: from elsewhere */
+	uint32_t session_slots;	    /* 0: the configuration's; CONFIG_SLOTS_AUTO: "auto" */
+	unsigned line; /* lines of the mapping and of its prefixes in the file; 0: it does not come from a file */
 	unsigned in_line;
 	unsigned out_line;
 };
@@ -54,7 +53,7 @@ extern const struct word ipfix_event_words[];
 
 struct config_ipfix {
 	bool enabled;
-	uint32_t n_collectors; /* 1 or more where enabled, none twice */
+	uint32_t n_collectors; /* at least 1 if enabled, without duplicates */
 	struct collector_endpoint collectors[MAX_COLLECTORS];
 	struct endpoint source; /* addr 0: the kernel's choice; port 0: any */
 	uint32_t domain_id;
@@ -63,11 +62,11 @@ struct config_ipfix {
 	uint8_t events;		    /* enum ipfix_event, or-ed */
 };
 
-/* Fragments that came before the first of their datagram. */
+/* Fragments that arrive before the first one of their datagram. */
 struct config_fragments {
-	uint32_t max_parked; /* how many wait for it; 0: none */
-	uint32_t max_bytes;  /* of memory that they take */
-	uint32_t timeout;    /* seconds for which they wait */
+	uint32_t max_parked; /* how many may wait for it; 0: none */
+	uint32_t max_bytes;  /* of memory that they may take */
+	uint32_t timeout;    /* seconds that each waits */
 	uint32_t per_subscriber;
 };
 
@@ -78,7 +77,7 @@ extern const struct word unmatched_words[];
 enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_SKB };
 
 struct config {
-	struct config_interface *interfaces; /* one element a name */
+	struct config_interface *interfaces; /* one element for each name */
 	size_t n_interfaces;
 	struct config_mapping *mappings;
 	size_t n_mappings;
@@ -87,7 +86,7 @@ struct config {
 	uint32_t sessions_per_user;
 	uint32_t session_slots; /* 0: auto */
 	uint32_t overflow_sessions;
-	unsigned overflow_line;	       /* in the file; 0: from elsewhere */
+	unsigned overflow_line;	       /* in the file; 0: it does not come from a file */
 	uint32_t timeouts[N_TIMEOUTS]; /* seconds */
 	struct config_ipfix ipfix;
 	struct config_fragments fragments;
@@ -105,7 +104,7 @@ struct config {
 	char *control_socket;
 	char *pin_path;
 	char *state_dir;
-	unsigned control_socket_line; /* in the file; 0: from elsewhere */
+	unsigned control_socket_line; /* in the file; 0: it does not come from a file */
 	unsigned pin_path_line;
 	unsigned state_dir_line;
 	bool metrics_enabled;
@@ -113,39 +112,37 @@ struct config {
 	bool detach_on_exit;
 };
 
-/* The defaults of the contract, with no interfaces and no mappings; freed with config_free(). NULL: no memory. */
+/* All defaults, without interfaces and mappings; freed with config_free(). NULL: out of memory. */
 struct config *config_new(void);
 
 /*
  * Reads and checks a configuration file. On success *ret is the caller's, freed with config_free(), and *ret_hash (may
  * be NULL) identifies the file's content. Returns 0, or -errno with err saying "FILE:LINE: KEY.PATH: what is wrong":
- * unknown or repeated keys, wrong types, values out of range, malformed or overlapping prefixes, and so on (contract,
- * section 2). What is no regular file is refused unread.
+ * unknown or repeated keys, wrong types, values out of range, malformed or overlapping prefixes, and so on
+ * (detnat.json(5)). Anything but a regular file is refused unread.
  */
 int config_load(const char *path, struct config **ret, uint64_t *ret_hash, struct error *err);
 
 /*
- * Logs a warning of each thing in `now` that is not as in `before` (may be NULL) and that the operator should know:
- * timeouts below their minima, keys that change nothing. name stands for the file; NULL leaves it out.
+ * Logs a warning for each timeout that is below what the RFCs ask for, unless it is the same in `before` (may be NULL).
+ * name stands for the file; NULL leaves it out.
  */
 void config_warn(const struct config *now, const struct config *before, const char *name);
 
-/* The same for a text in memory; name stands for the file in messages. */
+/* As config_load(), for text in memory; name stands for the file in messages. */
 int config_parse(const char *text, size_t size, const char *name, struct config **ret, struct error *err);
 
 /*
- * Checks ranges of values, ranges and overlaps of prefixes, names and counts; config_parse() has done so. name as
- * there; NULL leaves it out of the message. Of two things that overlap the later one is named. 0 or -EINVAL.
+ * Checks ranges of values, prefixes and their overlaps, names and counts, as config_parse() does. name as there; NULL
+ * leaves it out of the message. Of two prefixes that overlap, the message names the later one. 0 or -EINVAL.
  */
 int config_validate(const struct config *c, const char *name, struct error *err);
 
-/*
- * Stores "NAME:LINE: PATH: text" and returns r. A name of NULL, a line of 0 and an empty path are left out.
- */
+/* Stores "NAME:LINE: PATH: text" and returns r. A name of NULL, a line of 0 and an empty path are left out. */
 int config_refuse(struct error *err, int r, const char *name, unsigned line, const char *path, const char *format, ...)
 	__attribute__((format(printf, 6, 7)));
 
-/* Deep copy; NULL when memory is short. */
+/* A deep copy; NULL: out of memory. */
 struct config *config_clone(const struct config *c);
 void config_free(struct config *c);
 
@@ -156,21 +153,21 @@ static inline void config_free_pointer(struct config **c)
 
 #define _cleanup_config_ __attribute__((cleanup(config_free_pointer)))
 
-/* The configuration as JSON that config_parse() reads back to an equal one; the caller frees it. NULL: no memory. */
+/* JSON that config_parse() reads back as an equal configuration; the caller frees it. NULL: out of memory. */
 char *config_to_json(const struct config *c);
 
-/* Copies what the programs read of the configuration; settings that depend on the machine are left as they are. */
+/* Copies the keys that the programs read; settings that depend on the machine are left as they are. */
 void config_settings(const struct config *c, struct settings *settings);
 
-/* Quota and slots of a mapping after defaults; slots is a power of two from 8 to 2048 (contract, `session_slots`). */
+/* Quota and slots of a mapping, its own or the configuration's; slots are a power of two from 8 to 2048. */
 uint32_t config_mapping_quota(const struct config *c, const struct config_mapping *m);
 uint32_t config_mapping_slots(const struct config *c, const struct config_mapping *m);
 
-/* Elements by their identity, or NULL. */
+/* NULL: there is none. */
 struct config_interface *config_find_interface(const struct config *c, const char *name);
 struct config_mapping *config_find_mapping(const struct config *c, struct prefix in, struct prefix out);
 
-/* Changes of one element; 0 or -errno (-EEXIST, -ENOENT, -EINVAL, -ENOMEM). The result is not validated. */
+/* Edits of one element: 0 or -errno (-EEXIST, -ENOENT, -EINVAL, -ENOMEM). The result is not validated. */
 int config_add_mapping(struct config *c, struct prefix in, struct prefix out);
 int config_del_mapping(struct config *c, struct prefix in, struct prefix out);
 int config_add_interface(struct config *c, const char *name, uint8_t role);

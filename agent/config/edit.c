@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Elements of a configuration: found, added, taken away. */
+/* Finds, adds and removes mappings and interfaces. */
 #include <errno.h>
 #include <string.h>
 

@@ -8,7 +8,7 @@
 
 /* Longest path of a Unix socket, without the NUL. */
 #define MAX_SOCKET_PATH 107U
-/* Leaves room for what the agent appends. */
+/* Leaves room for the names that the agent appends. */
 #define MAX_DIRECTORY_PATH 1023U
 
 #define MIN_SLOTS    8U
@@ -21,7 +21,7 @@
 #define MAX_PARKED_BYTES (1U << 30)
 #define MAX_PARKED_TIME	 60U
 
-/* What every host must take (RFC 879), and the longest IPv4 packet less its headers. */
+/* What every host must accept (RFC 879), and the longest IPv4 packet less its headers. */
 #define MIN_MSS 536U
 #define MAX_MSS 65495U
 

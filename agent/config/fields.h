@@ -25,28 +25,28 @@ struct fields {
 };
 
 struct field_type {
-	/* What should stand there: "a whole number from 1 to 65535". NULL where read() tells by itself. */
+	/* What is expected, such as "a whole number from 1 to 65535". NULL: read() writes its own messages. */
 	void (*expected)(const struct field *f, char *text, size_t size);
-	/* Stores the value: 0, -EINVAL where it is none of this type, -ENOMEM. With expected, -EINVAL leaves the
-	 * message to the caller, and -EBADMSG says that it is set. */
+	/* Stores the value: 0, -EINVAL if it is not of this type, or -ENOMEM. With expected, the caller writes the
+	 * message of an -EINVAL; -EBADMSG: the message is set already. */
 	int (*read)(struct reader *r, const cJSON *json, const struct field *f, void *value);
-	/* Whether a value is in range; NULL where all are. */
+	/* Whether a value is in range; NULL: all are. */
 	bool (*valid)(const struct field *f, const void *value);
-	/* Adds the value to an object, or nothing where it says nothing: 0 or -ENOMEM. */
+	/* Adds the value to an object, unless it means "not given": 0 or -ENOMEM. */
 	int (*write)(cJSON *object, const struct field *f, const void *value);
 };
 
 struct field {
 	const char *name;
 	const struct field_type *type;
-	size_t offset; /* from the struct that the table is for */
+	size_t offset; /* in the struct that the table describes */
 	size_t size;
 	bool required;
 	uint32_t min;
 	uint32_t max;
 	const struct word *words;
 	const struct fields *fields; /* of an object */
-	ptrdiff_t enabled;	     /* of an object: where the struct keeps whether it is there; -1: it always is */
+	ptrdiff_t enabled;	     /* of an object: offset of the flag that it is present; -1: it always is */
 	struct {
 		size_t offset;
 		size_t size;
@@ -59,15 +59,15 @@ extern const struct fields config_mapping_fields; /* of struct config_mapping */
 /* Single values. */
 extern const struct field_type field_number;	    /* uint32_t or uint8_t, min..max */
 extern const struct field_type field_bool;	    /* bool */
-extern const struct field_type field_word;	    /* number of one of words, in an enum or bool */
+extern const struct field_type field_word;	    /* enum or bool: the number of one of words */
 extern const struct field_type field_path;	    /* char *, absolute, at most max octets */
 extern const struct field_type field_slots;	    /* uint32_t: a power of two min..max, "auto" */
 extern const struct field_type field_mss;	    /* uint32_t */
 extern const struct field_type field_endpoint;	    /* struct endpoint with a port of min or more */
-extern const struct field_type field_source;	    /* the same, left out where it is all zero */
+extern const struct field_type field_source;	    /* the same, left out if it is all zero */
 extern const struct field_type field_prefix;	    /* struct prefix */
-extern const struct field_type field_quota;	    /* as field_number, left out where 0 */
-extern const struct field_type field_mapping_slots; /* as field_slots, left out where 0 */
+extern const struct field_type field_quota;	    /* as field_number, left out if 0 */
+extern const struct field_type field_mapping_slots; /* as field_slots, left out if 0 */
 
 /* Values made of others. */
 extern const struct field_type field_object;
@@ -77,16 +77,16 @@ extern const struct field_type field_interfaces; /* the list of the role in min;
 extern const struct field_type field_mappings;	 /* value: struct config */
 extern const struct field_type field_bypass;	 /* value: struct config */
 
-/* Reads a value where r->path is. 0, or -errno with the message set. */
+/* Reads the value at r->path. 0, or -errno with the message set. */
 int field_read(struct reader *r, const cJSON *json, const struct field *f, void *base);
 
-/* Reads an object by a table; base is the struct that the table is for. */
+/* Reads an object by a table; base is the struct that the table describes. */
 int fields_read(struct reader *r, const cJSON *json, const struct fields *t, void *base);
 
 /* Writes all fields into an object. 0 or -ENOMEM. */
 int fields_write(cJSON *object, const struct fields *t, const void *base);
 
-/* Ranges of all values: -EINVAL with a message that starts with the path. */
+/* Checks the ranges of all values: 0, or -EINVAL with a message that starts with the path. */
 int fields_validate(const struct fields *t, const void *base, struct json_path *path, const char *name,
 		    struct error *err);
 
@@ -94,13 +94,13 @@ int fields_validate(const struct fields *t, const void *base, struct json_path *
 uint32_t number_load(const void *value, size_t size);
 void number_store(void *value, size_t size, uint32_t n);
 
-/* Stores a message about json where r->path is, and returns -EINVAL. */
+/* Stores a message about json, at r->path, and returns -EINVAL. */
 int reader_refuse(struct reader *r, const cJSON *json, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* The message for want of memory; returns -ENOMEM. */
+/* Stores the message that memory is short, and returns -ENOMEM. */
 int reader_no_memory(struct reader *r);
 
-/* Adds an item, which may be NULL for want of memory, under a name. 0 or -ENOMEM; the item is the object's or gone. */
+/* Adds an item under a name. NULL, from a failed allocation, is -ENOMEM. The item is taken or freed. */
 int json_add(cJSON *object, const char *name, cJSON *item);
 
 /* The same for an array. */

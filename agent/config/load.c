@@ -11,7 +11,7 @@
 #include "config/fields.h"
 #include "host/paths.h"
 
-/* FNV-1a, 64 bits. Never 0, so that 0 can mean "no file". */
+/* FNV-1a, 64 bits. Never 0, which stands for "no file". */
 static uint64_t hash_of(const char *text, size_t size)
 {
 	uint64_t hash = 0xcbf29ce484222325ULL;
@@ -21,7 +21,7 @@ static uint64_t hash_of(const char *text, size_t size)
 	return hash ? hash : 1;
 }
 
-/* Opens a regular file; anything else (a FIFO would block, a device never end) is refused. */
+/* Opens a regular file. Anything else is refused: a FIFO would block, a device might never end. */
 static int open_regular(const char *path, int *ret_fd, struct error *err)
 {
 	_cleanup_close_ int fd = -1;
@@ -44,7 +44,7 @@ static int open_regular(const char *path, int *ret_fd, struct error *err)
 	return 0;
 }
 
-/* Reads to the end, which may have moved since the size was looked at. */
+/* Reads to the end of the file, which may have grown since fstat(). */
 static int read_whole(int fd, const char *path, char **ret, size_t *ret_size, struct error *err)
 {
 	_cleanup_free_ char *text = NULL;
@@ -66,7 +66,7 @@ static int read_whole(int fd, const char *path, char **ret, size_t *ret_size, st
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			/* Whatever the reason, another try alone does not help. */
+			/* Whatever the reason, trying again does not help. */
 			return config_refuse(err, -EINVAL, path, 0, "", "cannot be read: %s", strerror(errno));
 		if (n == 0)
 			break;

@@ -8,7 +8,7 @@
 /* Characters of a wrong value that a message quotes. */
 #define VALUE_SHOWN 40
 
-/* A value as a message shows it: short, and without what a terminal would act on. */
+/* A value as messages quote it: shortened, and without control characters. */
 static void describe(const cJSON *json, char *text, size_t size)
 {
 	if (cJSON_IsString(json)) {

@@ -41,7 +41,7 @@ static uint32_t load(const struct field *f, const void *value)
 	return number_load(value, f->size);
 }
 
-/* JSON knows one kind of number: 1000, 1e3 and 1000.0 are the same; 0.5 is none of ours. */
+/* JSON has one kind of number: 1000, 1e3 and 1000.0 are the same. 0.5 is refused. */
 static int whole_number(const cJSON *json, uint32_t *ret)
 {
 	double n = json->valuedouble;
@@ -81,7 +81,7 @@ static int number_write(cJSON *object, const struct field *f, const void *value)
 
 const struct field_type field_number = { number_expected, number_read, number_valid, number_write };
 
-/* Number of a mapping that goes before the configuration's; 0 says nothing */
+/* A mapping's own number, in place of the configuration's; 0: not given. */
 
 static bool quota_valid(const struct field *f, const void *value)
 {
@@ -182,7 +182,7 @@ static int path_write(cJSON *object, const struct field *f, const void *value)
 
 const struct field_type field_path = { path_expected, path_read, path_valid, path_write };
 
-/* Session slots: 0 is "auto" in the configuration; in a mapping 0 says nothing */
+/* Session slots: 0 means "auto" in the configuration, and "not given" in a mapping. */
 
 static void slots_expected(const struct field *f, char *text, size_t size)
 {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Rules that go beyond the shape of one value. They hold for the file and for every change of the running
- * configuration. */
+/* Rules that involve more than one value. They hold for the file and for every edit of the active configuration. */
 #include <errno.h>
 #include <string.h>
 
@@ -47,11 +46,11 @@ static int validate_interfaces(const struct validator *v)
 	for (size_t i = 0; i < c->n_interfaces; i++)
 		if (!interface_name_valid(c->interfaces[i].name))
 			return config_refuse(v->err, -EINVAL, v->name, c->interfaces[i].line, "interfaces",
-					     "\"%s\" is no name of an interface", c->interfaces[i].name);
+					     "\"%s\" is not a valid interface name", c->interfaces[i].name);
 	return 0;
 }
 
-/* One of the two prefixes of a mapping; the number of the mapping and of the side is its place in the file. */
+/* One of the two prefixes of a mapping, in the order in which they stand in the file. */
 struct side {
 	size_t number;
 	bool out;
@@ -78,12 +77,12 @@ refuse_side(const struct validator *v, struct side s, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	snprintf(path, sizeof(path), "mappings[%zu].%s", s.number, side_name(s));
-	/* Positions are those of a file; whoever makes a request sees none. */
+	/* Positions refer to a file; a request has none. */
 	return config_refuse(v->err, -EINVAL, v->name, s.out ? m->out_line : m->in_line, v->name ? path : "", "%s",
 			     text);
 }
 
-/* Whether the arithmetic of <detnat/mapping.h> has a place for the mapping. */
+/* Whether the arithmetic of <detnat/mapping.h> can map one prefix to the other. */
 static int validate_geometry(const struct validator *v, size_t number)
 {
 	const struct config_mapping *m = &v->config->mappings[number];
@@ -100,7 +99,7 @@ static int validate_geometry(const struct validator *v, size_t number)
 	return refuse_side(v, out, "%s is too small for %s: less than one port a host", out_text, in_text);
 }
 
-/* Whether a prefix overlaps one that stands before it; inside and outside prefixes are all to be disjoint. */
+/* Refuses a prefix that overlaps an earlier one: all inside and outside prefixes must be disjoint. */
 static int validate_disjoint(const struct validator *v, struct side later)
 {
 	struct prefix a = side_prefix(v->config, later);

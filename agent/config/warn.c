@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a configuration may say and the operator should know about all the same. */
+/* Warnings about values that are allowed but break what works elsewhere. */
 #include "config/config.h"
 #include "base/log.h"
 

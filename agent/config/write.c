@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The configuration as others take it: JSON, and the settings of the programs. */
+/* Writes the configuration: as JSON, and into the settings of the programs. */
 #include <errno.h>
 
 #include "config/fields.h"

@@ -4,7 +4,7 @@
 #include "metrics/page.h"
 #include "metrics/exposition.h"
 
-/* Which way a packet was going follows from what became of it, but not always. */
+/* The direction of a packet follows from the reason for most reasons. */
 static const struct {
 	enum reason reason;
 	const char *labels;
@@ -21,7 +21,7 @@ static const struct {
 	{ REASON_drop_direct_to_inside, "direction=\"in\",outcome=\"dropped\"" },
 };
 
-/* By the reasons of what is translated. */
+/* Counted by the reasons of translated packets. */
 static const char *const volume_labels[] = {
 	[REASON_in2out_translated] = "direction=\"out\"",
 	[REASON_out2in_translated] = "direction=\"in\"",
@@ -43,14 +43,14 @@ static void write_directions(const struct counters *c, struct evbuffer *out)
 	for (size_t i = 0; i < ARRAY_SIZE(directions); i++) {
 		uint64_t sum = counter(c, directions[i].reason);
 
-		/* Rows of the same labels follow each other. */
+		/* Rows with the same labels are adjacent. */
 		for (; i + 1 < ARRAY_SIZE(directions) && !strcmp(directions[i].labels, directions[i + 1].labels); i++)
 			sum += counter(c, directions[i + 1].reason);
 		metrics_sample(out, name, directions[i].labels, sum);
 	}
 }
 
-/* The kind is the counter's name without the "sent_" of all of them. */
+/* The kind is the counter's name without its prefix "sent_". */
 static void write_sent(struct evbuffer *out, const char *family, const char *name, uint64_t value)
 {
 	char labels[64];

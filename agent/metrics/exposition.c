@@ -56,7 +56,7 @@ void metrics_escape(const char *text, char *ret, size_t size)
 		unsigned char c = (unsigned char)*text;
 		char piece[8];
 
-		/* A backslash is escaped by another one, that of \xNN included. */
+		/* A backslash is escaped by another one, including that of \xNN. */
 		if (c == '"' || c == '\\')
 			snprintf(piece, sizeof(piece), "\\%c", c);
 		else if (c < ' ' || c > '~')

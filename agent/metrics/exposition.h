@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Prometheus' text exposition format, version 0.0.4. */
+/* Private to metrics/: Prometheus' text exposition format, version 0.0.4. */
 #ifndef DETNAT_EXPOSITION_H
 #define DETNAT_EXPOSITION_H
 
@@ -20,12 +20,12 @@ void metrics_sample_seconds(struct evbuffer *out, const char *name, const char *
 void metrics_single(struct evbuffer *out, const char *name, const char *type, uint64_t value, const char *help);
 void metrics_single_seconds(struct evbuffer *out, const char *name, const char *type, double seconds, const char *help);
 
-/* A summary without quantiles: seconds that `count` things took together. */
+/* A summary without quantiles: the total of `count` durations, in seconds. */
 void metrics_duration(struct evbuffer *out, const char *name, double sum, uint64_t count, const char *help);
 
 /*
- * Makes a text fit to stand in a label's quotes; what is neither printable ASCII nor allowed there becomes \xNN, so
- * that different texts stay different. The result is cut to size.
+ * Escapes a text for use as a label's value. Octets that are not printable ASCII become \xNN, so that different texts
+ * stay different. The result is truncated to size.
  */
 void metrics_escape(const char *text, char *ret, size_t size);
 

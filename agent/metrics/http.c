@@ -15,15 +15,15 @@
 #define TICK_US		      100000
 #define ACCEPT_RETRY_US	      1000000ULL
 #define COMPLAINT_INTERVAL_US 60000000ULL
-#define AGE_US		      1000000ULL /* a second of HTTP_..._AGE_S */
+#define AGE_US		      1000000ULL /* one second of HTTP_..._AGE_S */
 
-/* Octets after the request that are read and forgotten. */
+/* Octets after the request that are read and discarded. */
 #define MAX_IGNORED (64U << 10)
 
 enum stage {
 	STAGE_REQUEST,
-	STAGE_ANSWER, /* until all of it is in the socket */
-	STAGE_LINGER, /* until the client closes: a close before it has read all would take it away */
+	STAGE_ANSWER, /* until all of it is written to the socket */
+	STAGE_LINGER, /* until the client closes: an earlier close could discard what it has not read yet */
 };
 
 struct client {
@@ -41,12 +41,10 @@ struct http {
 	struct event *tick;			 /* pending while there is a client, or the listener is disabled */
 	TAILQ_HEAD(client_list, client) clients; /* oldest first */
 	unsigned n_clients;
-	uint64_t resume_us;	/* until when nobody is accepted; 0: the listener is enabled */
+	uint64_t resume_us;	/* no connection is accepted until then; 0: the listener is enabled */
 	uint64_t complained_us; /* 0: never */
 	struct http_site site;
 };
-
-/* ---- connections ------------------------------------------------------------------------------------------- */
 
 static void start_ticking(struct http *h)
 {
@@ -54,7 +52,7 @@ static void start_ticking(struct http *h)
 		evtimer_add(h->tick, &(struct timeval){ .tv_usec = TICK_US });
 }
 
-/* A listener that is not served would be ready for ever, and the event loop would spin. */
+/* Disables the listener: while it is ready and not served, the event loop would spin. */
 static void pause_accept(struct http *h, uint64_t us)
 {
 	h->resume_us = monotonic_us() + us;
@@ -88,11 +86,9 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		start_ticking(h);
 }
 
-/* ---- requests ---------------------------------------------------------------------------------------------- */
-
 enum method { METHOD_GET, METHOD_HEAD, METHOD_OTHER };
 
-/* "METHOD TARGET HTTP/1.x" in place. 0, or the status of the refusal. */
+/* Splits "METHOD TARGET HTTP/1.x" in place. 0, or the status of the refusal. */
 static int parse_request_line(char *line, enum method *ret_method, const char **ret_path)
 {
 	char *rest = line, *method = strsep(&rest, " "), *target = strsep(&rest, " "), *path;
@@ -101,7 +97,7 @@ static int parse_request_line(char *line, enum method *ret_method, const char **
 		return 400;
 	*ret_method = !strcmp(method, "GET") ? METHOD_GET : !strcmp(method, "HEAD") ? METHOD_HEAD : METHOD_OTHER;
 	path = target;
-	/* As a proxy would be asked (RFC 9112 section 3.2.2). */
+	/* The absolute form, as sent to proxies (RFC 9112 section 3.2.2). */
 	if (!strncasecmp(target, "http://", 7)) {
 		path = strchr(target + 7, '/');
 		if (!path)
@@ -129,7 +125,7 @@ static const char *status_text(int status)
 	}
 }
 
-/* The answer; document: what a status of 200 sends, else its text is. */
+/* Sends the response; the body is the document for status 200, else the status's text. */
 static void answer(struct client *c, int status, enum method method, struct evbuffer *document)
 {
 	struct evbuffer *out = bufferevent_get_output(c->bev);
@@ -180,7 +176,7 @@ static void on_read(struct bufferevent *bev, void *arg)
 	struct client *c = arg;
 
 	if (c->stage == STAGE_REQUEST) {
-		/* An empty line ends the headers, of which none matters here. */
+		/* An empty line ends the header fields; all are ignored. */
 		bool whole = evbuffer_search(in, "\r\n\r\n", 4, NULL).pos >= 0 ||
 			     evbuffer_search(in, "\n\n", 2, NULL).pos >= 0;
 		size_t length = evbuffer_get_length(in);
@@ -215,13 +211,11 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct client *c = arg;
 
-	/* Who has said all may still want to hear the answer. */
+	/* A client that has closed its sending side still gets the response. */
 	if (what & BEV_EVENT_EOF && c->stage == STAGE_ANSWER)
 		return;
 	client_free(c);
 }
-
-/* ---- the server -------------------------------------------------------------------------------------------- */
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from, int length, void *arg)
 {
@@ -268,7 +262,7 @@ static int bind_endpoint(struct endpoint endpoint, int *ret_fd)
 
 	if (fd < 0)
 		return -errno;
-	/* Connections of an agent before this one may still be known. */
+	/* The kernel may still hold connections of an earlier agent. */
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
 	if (bind(fd, (const struct sockaddr *)&at, sizeof(at)))
 		return -errno;
@@ -292,7 +286,7 @@ static int set_up(struct http *h, struct endpoint endpoint)
 
 		if (r)
 			return r;
-		/* Two may have bound it; the first to listen has it. */
+		/* With SO_REUSEADDR two sockets may be bound to it; the first one to listen gets it. */
 		if (listen(fd, BACKLOG))
 			return -errno;
 	}

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A small HTTP/1.1 server (RFC 9112): one address, GET and HEAD of one path, one request a connection.
+ * Private to metrics/: a small HTTP/1.1 server (RFC 9112). It has one address, serves GET and HEAD of one path, and
+ * answers one request per connection.
  *
- * Bounded in all that a client can do, which libevent's evhttp is not: HTTP_MAX_CLIENTS connections, each
- * HTTP_MAX_AGE_S long at most whether it sends, reads or is silent, HTTP_MAX_HEADERS octets of request. When all
- * connections are taken the oldest one gives way, once it is HTTP_MIN_AGE_S old.
+ * Unlike libevent's evhttp it bounds what clients can do: HTTP_MAX_CLIENTS connections, each of HTTP_MAX_AGE_S at most
+ * whether it sends, reads or is idle, and HTTP_MAX_HEADERS octets of request. When all connections are in use, the
+ * oldest one is closed, once it is HTTP_MIN_AGE_S old.
  */
 #ifndef DETNAT_HTTP_H
 #define DETNAT_HTTP_H
@@ -21,11 +22,11 @@
 
 struct http;
 
-/* Appends the document to `out`; 0, or -errno for an answer of "internal server error". */
+/* Appends the document to `out`: 0, or -errno, answered by "internal server error". */
 typedef int (*http_document)(struct evbuffer *out, void *arg);
 
 struct http_site {
-	const char *path; /* of the document, such as "/metrics"; outlives the server, as all here */
+	const char *path; /* of the document, such as "/metrics"; all members must outlive the server */
 	const char *content_type;
 	http_document document;
 	void *arg;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Families with samples for each mapping or interface: a row each in a table. */
+/* Families with samples for each mapping or interface: one row each. */
 #include <string.h>
 
 #include "links/devices.h"
@@ -27,8 +27,6 @@ struct family {
 	const char *help;
 	void (*write)(const struct item *i);
 };
-
-/* ---- samples of a mapping ---------------------------------------------------------------------------------- */
 
 static void sample(const struct item *i, uint64_t value)
 {
@@ -118,8 +116,6 @@ static void write_destination_utilization(const struct item *i)
 	write_histogram(i, &i->usage.destination);
 }
 
-/* ---- samples of an interface ------------------------------------------------------------------------------- */
-
 static void write_attached(const struct item *i)
 {
 	sample(i, devices_attachment(i->from->devices, i->interface->name) != DEVICE_ABSENT);
@@ -129,8 +125,6 @@ static void write_native(const struct item *i)
 {
 	sample(i, devices_attachment(i->from->devices, i->interface->name) == DEVICE_XDP_NATIVE);
 }
-
-/* ---- the tables -------------------------------------------------------------------------------------------- */
 
 static const struct family of_mappings[] = {
 	{ "detnat_sessions", "gauge", "Sessions by mapping and protocol, without expired ones and those in time-wait.",

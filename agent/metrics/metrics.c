@@ -17,7 +17,7 @@ struct metrics {
 	struct metrics_text *text;
 	struct http *http; /* NULL: not served */
 	struct endpoint listen;
-	bool waits; /* for an address or a port that is not to be had; listen is where */
+	bool waits; /* for the address or port in listen, which is not available */
 	struct event *retry;
 };
 
@@ -146,7 +146,7 @@ int metrics_configure(struct metrics *m, const struct config *c, bool wait, cons
 	if ((m->http || m->waits) && m->listen.addr == to.addr && m->listen.port == to.port)
 		return 0;
 	r = http_new(m->base, to, &site, &http);
-	/* One of the two addresses may be that of all interfaces. */
+	/* The old and the new address may collide, if one is 0.0.0.0. */
 	if (r == -EADDRINUSE && m->http && m->listen.port == to.port) {
 		http_free(take_pointer(m->http));
 		r = http_new(m->base, to, &site, &http);

@@ -17,7 +17,7 @@ struct metrics_text {
 	const struct metrics_sources *from;
 	struct event *slice;
 	struct evbuffer *lists;	   /* of mappings and interfaces */
-	struct evbuffer *gathered; /* the next one, under construction; NULL: none */
+	struct evbuffer *gathered; /* the next version of lists, while it is gathered; or NULL */
 	struct metrics_cursor cursor;
 };
 
@@ -79,14 +79,12 @@ void metrics_text_free(struct metrics_text *t)
 	free(t);
 }
 
-/* ---- what is written when asked for ------------------------------------------------------------------------ */
-
 static double seconds_of_timeval(struct timeval t)
 {
 	return (double)t.tv_sec + (double)t.tv_usec / 1e6;
 }
 
-/* Octets of the agent's memory; 0 where the kernel does not say. */
+/* Resident memory of the agent in octets; 0: the kernel does not say. */
 static uint64_t resident_memory(void)
 {
 	unsigned long total, resident;
@@ -98,7 +96,7 @@ static uint64_t resident_memory(void)
 	return read ? resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
-/* Names that Prometheus' own libraries give them. */
+/* The names are those that Prometheus' client libraries use. */
 static void write_process(const struct metrics_sources *from, struct evbuffer *out)
 {
 	struct rusage usage = { 0 };

@@ -9,20 +9,20 @@
 
 #define SLICE_US 1000U
 
-/* Part of a core that passes may take, as pause for each microsecond of work; and the shortest pause. */
+/* Microseconds of pause for each of work, which bounds the share of a core that passes take; and the shortest pause. */
 #define SERVED_PAUSE	    20U
 #define UNSERVED_PAUSE	    100U
 #define UNSERVED_INTERVAL_S 60U
 
 /*
- * A mapping is near exhaustion where so many of its subscribers, and such a share of those with sessions, use more than
- * NEAR_BOUND of their ports towards one destination; and no more below half of that.
+ * A mapping is near exhaustion if at least NEAR_SUBSCRIBERS subscribers, and one in NEAR_SHARE of those with sessions,
+ * use more than NEAR_BOUND of their ports towards one destination. It is well again below half of both.
  */
 #define NEAR_BOUND	 4U /* of usage_bounds: 90 % */
 #define NEAR_SUBSCRIBERS 10U
 #define NEAR_SHARE	 10U
 
-/* The overflow is near its limit from the first share on, and no more below the second. */
+/* The overflow is near its limit from the first percentage on, and well again below the second. */
 #define OVERFLOW_NEAR_PERCENT 90U
 #define OVERFLOW_WELL_PERCENT 75U
 
@@ -37,7 +37,7 @@ struct usage {
 	usage_notify ended;
 	void *arg;
 	bool overflow_told;
-	struct geometry told[MAX_MAPPINGS]; /* mappings by number that were warned of; ports_per_host 0: none */
+	struct geometry told[MAX_MAPPINGS]; /* by number, the mappings warned of; ports_per_host 0: none */
 };
 
 const struct session_usage *usage_last(const struct usage *u)
@@ -55,8 +55,6 @@ void usage_on_end(struct usage *u, usage_notify ended, void *arg)
 	u->ended = ended;
 	u->arg = arg;
 }
-
-/* ---- warnings ---- */
 
 static bool is_told(const struct usage *u, int number, const struct geometry *geo)
 {
@@ -102,8 +100,6 @@ static void warn_of_overflow(struct usage *u)
 			    sessions, limit);
 	}
 }
-
-/* ---- passes ---- */
 
 static void schedule(struct usage *u, uint64_t delay_us)
 {
@@ -165,7 +161,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	if (r < 0) {
-		log_warning("the look through the sessions for figures of usage broke off: %s", strerror(-r));
+		log_warning("the walk of the sessions for usage figures was aborted: %s", strerror(-r));
 		session_usage_free(take_pointer(u->pass));
 	} else {
 		end_pass(u);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Looks through all sessions again and again (sessions/usage.h), for the metrics and to warn before a mapping or
- * the overflow is exhausted: each is said once, and again only after it was well in between.
+ * Walks all sessions periodically (sessions/usage.h), for the metrics, and warns before a mapping or the overflow is
+ * exhausted. Each warning is logged once, and again only after the condition has cleared.
  */
 #ifndef DETNAT_USAGE_MONITOR_H
 #define DETNAT_USAGE_MONITOR_H
@@ -13,30 +13,30 @@
 
 struct usage;
 
-/* Figures of all passes and of the last one. */
+/* Figures of the passes. */
 struct usage_figures {
 	uint64_t passes;
-	uint64_t busy_us;      /* of all */
-	double ended;	       /* seconds since 1970; 0: none has */
-	uint64_t table_memory; /* octets, mappings_table_memory() */
+	uint64_t busy_us;      /* work on all of them together */
+	double ended;	       /* the last one, seconds since 1970; 0: none has */
+	uint64_t table_memory; /* mappings_table_memory() at the end of the last one */
 };
 
 /*
  * The first pass begins with usage_hurry(). While metrics are served, the next one begins sweep_interval seconds after
- * the last and takes a twentieth of a core at most; else one a minute and a hundredth.
+ * the last and takes at most a twentieth of a core; otherwise it begins after a minute and takes at most a hundredth.
  */
 int usage_new(struct event_base *base, const struct active_config *active, struct mappings *m, struct usage **ret,
 	      struct error *err);
 void usage_free(struct usage *u); /* NULL is allowed */
 
-/* Has a function called at the end of each pass. */
+/* ended is called at the end of each pass. */
 typedef void (*usage_notify)(void *arg);
 void usage_on_end(struct usage *u, usage_notify ended, void *arg);
 
-/* Begins a pass at once, unless one is under way. A configuration must be active when the event loop turns next. */
+/* Begins a pass now, unless one is under way. A configuration must be active by the next turn of the event loop. */
 void usage_hurry(struct usage *u);
 
-/* Of the last pass that ended, until the next one ends; NULL: none has. */
+/* The result of the last complete pass, valid until the next one ends; NULL: none yet. */
 const struct session_usage *usage_last(const struct usage *u);
 struct usage_figures usage_figures(const struct usage *u);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What packets do not pass that XDP forwards: rules of nftables and iptables, connection tracking, queueing disciplines
- * and filters of tc. With 'forwarding' 'kernel' they pass all of it.
+ * What packets bypass when XDP forwards them: rules of nftables and iptables, connection tracking, queueing disciplines
+ * and tc filters. With 'forwarding' 'kernel' they bypass none of it.
  */
 #include <arpa/inet.h>
 #include <linux/netfilter.h>
@@ -24,8 +24,6 @@ static bool all_by_kernel(struct doctor *d)
 	return true;
 }
 
-/* ---- nftables, and iptables by it ---- */
-
 struct chains {
 	struct doctor *d;
 	unsigned found;
@@ -34,7 +32,7 @@ struct chains {
 static bool is_bypassed_hook(uint8_t family, uint32_t hook)
 {
 	if (family == NFPROTO_NETDEV)
-		return true; /* ingress stands behind XDP, egress is not passed by redirected frames */
+		return true; /* ingress is behind XDP, and redirected frames bypass egress */
 	return (family == NFPROTO_IPV4 || family == NFPROTO_INET) &&
 	       (hook == NF_INET_PRE_ROUTING || hook == NF_INET_FORWARD || hook == NF_INET_POST_ROUTING);
 }
@@ -59,7 +57,7 @@ static void visit_chain(const struct nlmsghdr *h, void *arg)
 	hook = ntohl(mnl_attr_get_u32(number));
 	if (attr[NFTA_CHAIN_POLICY])
 		policy = ntohl(mnl_attr_get_u32(attr[NFTA_CHAIN_POLICY]));
-	/* Rules count as uses; an empty chain that accepts is nothing. */
+	/* Rules count as uses. An empty chain that accepts has no effect. */
 	if (!is_bypassed_hook(nf->nfgen_family, hook) || hook >= ARRAY_SIZE(hooks) ||
 	    (policy == NF_ACCEPT && (!attr[NFTA_CHAIN_USE] || !mnl_attr_get_u32(attr[NFTA_CHAIN_USE]))))
 		return;
@@ -80,7 +78,7 @@ static unsigned find_chains(struct doctor *d)
 		return 0;
 	h = netlink_request(n, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, NLM_F_DUMP, sizeof(struct nfgenmsg));
 	((struct nfgenmsg *)mnl_nlmsg_get_payload(h))->nfgen_family = NFPROTO_UNSPEC;
-	netlink_call(n, visit_chain, &c); /* a kernel without nftables has none */
+	netlink_call(n, visit_chain, &c); /* fails without nftables: there are none */
 	return c.found;
 }
 
@@ -99,8 +97,6 @@ void doctor_firewall(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "no rules that forwarding by XDP would pass by");
 }
 
-/* ---- connection tracking ---- */
-
 void doctor_conntrack(struct doctor *d)
 {
 	long long entries = 0;
@@ -117,9 +113,7 @@ void doctor_conntrack(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "nothing is tracked");
 }
 
-/* ---- queueing disciplines ---- */
-
-/* What interfaces have without anybody's doing. */
+/* The kernel's defaults. */
 static bool is_plain(const char *kind)
 {
 	static const char *const plain[] = { "noqueue", "mq",	 "pfifo_fast", "fq_codel", "fq",
@@ -153,12 +147,12 @@ static void visit_filter(const struct nlmsghdr *h, void *arg)
 	const struct tcmsg *tc = mnl_nlmsg_get_payload(h);
 	struct chains *c = arg;
 
-	/* The upper half of tcm_info is the preference, 0 in a header that stands for no filter. */
+	/* The upper half of tcm_info is the preference; 0: the header describes no filter. */
 	if (h->nlmsg_type == RTM_NEWTFILTER && tc->tcm_handle && tc->tcm_info >> 16 != TC_PRIORITY)
 		c->found++;
 }
 
-/* Filters of others at both sides of a clsact qdisc. */
+/* Filters that are not detnat's, at both sides of a clsact qdisc. */
 static unsigned find_filters(struct doctor *d, const struct link *l)
 {
 	static const struct {

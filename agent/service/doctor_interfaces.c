@@ -9,8 +9,6 @@
 #include "service/doctor_xdp.h"
 #include "host/offloads.h"
 
-/* ---- XDP ---- */
-
 static void say_xdp(struct doctor *d, const struct link *l)
 {
 	char driver[DRIVER_NAME] = "no driver";
@@ -18,7 +16,7 @@ static void say_xdp(struct doctor *d, const struct link *l)
 	int r = xdp_features(l->ifindex, &features);
 
 	driver_name(l->name, driver);
-	if (r) /* from Linux 6.3 on it tells */
+	if (r) /* before Linux 6.3 */
 		doctor_say(d, DOCTOR_OK,
 			   "%s (%s): this kernel does not say what the driver can; 'detnatctl interface list' shows it "
 			   "after the start",
@@ -48,11 +46,9 @@ void doctor_xdp(struct doctor *d)
 	}
 }
 
-/* ---- offloads ---- */
-
 void doctor_offloads(struct doctor *d)
 {
-	/* They merge packets in the card: XDP would see several as one. */
+	/* These offloads merge packets in the card, and XDP would see several packets as one. */
 	static const char *const harmful[] = { OFFLOAD_LRO, OFFLOAD_GRO_HW };
 	unsigned found = 0;
 
@@ -72,11 +68,9 @@ void doctor_offloads(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "nothing merges packets before XDP sees them");
 }
 
-/* ---- receive queues and their interrupts ---- */
-
 /*
- * CPUs that the interrupts of an interface go to, by /proc/interrupts and effective_affinity_list. Returns the number
- * of interrupts; *ret_cpus: of different CPUs among them, up to 64.
+ * The CPUs that handle an interface's interrupts, by /proc/interrupts and effective_affinity_list. Returns the number
+ * of interrupts; *ret_cpus is that of different CPUs, up to 64.
  */
 static unsigned interrupts(const struct doctor *d, const char *name, unsigned *ret_cpus)
 {
@@ -146,9 +140,7 @@ void doctor_queues(struct doctor *d)
 	}
 }
 
-/* ---- names ---- */
-
-/* name_assign_type: the kernel counted, and another order of discovery gives another number. */
+/* name_assign_type: the kernel numbered it, so another order of discovery gives another number. */
 #define NAME_ENUMERATED 1
 
 void doctor_names(struct doctor *d)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The kernel, the clock, and what a start checks of the configuration. */
+/* The kernel, the clock, and the checks that a start makes of the configuration. */
 #include <errno.h>
 #include <string.h>
 #include <sys/timex.h>
@@ -8,7 +8,6 @@
 
 #include "datapath/bpffs.h"
 #include "change/preflight.h"
-#include "change/preflight_paths.h"
 #include "datapath/namespace.h"
 #include "datapath/datapath.h"
 #include "links/devices.h"
@@ -68,7 +67,7 @@ void doctor_bpffs(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "%s", path);
 }
 
-/* Seconds since 1970 before which no clock of a machine that runs this can be right: 2025-01-01. */
+/* 2025-01-01 in seconds since 1970: an earlier clock is wrong. */
 #define EARLIEST_S 1735689600
 
 void doctor_clock(struct doctor *d)
@@ -86,7 +85,7 @@ void doctor_clock(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "synchronised");
 }
 
-/* What a start refuses, each by itself. */
+/* What makes a start fail. */
 void doctor_configuration(struct doctor *d)
 {
 	_cleanup_config_ struct config *running = NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the checks of the doctor share. */
+/* Shared by the doctor's checks. */
 #ifndef DETNAT_DOCTOR_PRIVATE_H
 #define DETNAT_DOCTOR_PRIVATE_H
 
@@ -11,13 +11,13 @@ enum doctor_level { DOCTOR_OK, DOCTOR_WARNING, DOCTOR_FAILURE, DOCTOR_N_LEVELS }
 
 struct doctor {
 	const struct config *config;
-	const char *config_path; /* NULL where only warnings are asked for */
-	const char *root;	 /* before /proc and /sys: "", or a tree of a test's own */
+	const char *config_path; /* NULL: only the cheap checks, at a start */
+	const char *root;	 /* before /proc and /sys: "", or a test's own tree */
 	struct netlink *netlink;
-	struct link_list links; /* all of the namespace */
+	struct link_list links; /* all links of the network namespace */
 	struct address *addresses;
 	size_t n_addresses;
-	const char *check; /* the one that runs */
+	const char *check; /* its name */
 	void (*report)(struct doctor *d, enum doctor_level level, const char *text);
 	void *report_arg;
 	unsigned count[DOCTOR_N_LEVELS];
@@ -32,15 +32,15 @@ const struct link *doctor_link(const struct doctor *d, const struct config_inter
 /* The interface of the configuration with that name and any of the roles, or NULL. */
 const struct config_interface *doctor_interface(const struct doctor *d, const char *name, uint8_t roles);
 
-/* Reads a file below d->root whose path the format makes, without the newline at its end; false: it cannot be read. */
+/* Reads a file below d->root up to the first newline; the format gives its path. False: it cannot be read. */
 bool doctor_read(const struct doctor *d, char *ret, size_t size, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* The same, a whole number. */
+/* The same for a whole number. */
 bool doctor_read_number(const struct doctor *d, long long *ret, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* ---- the checks: each says what it found, at least one DOCTOR_OK where there is nothing to mend ---- */
+/* The checks. Each reports its findings, or one DOCTOR_OK. */
 
 void doctor_kernel(struct doctor *d);
 void doctor_jit(struct doctor *d);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Forwarding, routes, pools and neighbours: what makes a gateway forward to the right place. */
+/* Forwarding, routes, pools and neighbours: whether the gateway forwards to the right place. */
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
@@ -10,8 +10,6 @@
 #include "links/forwarding.h"
 #include "service/doctor_private.h"
 #include "links/route_lookup.h"
-
-/* ---- settings of the kernel ---- */
 
 void doctor_forwarding(struct doctor *d)
 {
@@ -32,7 +30,7 @@ void doctor_forwarding(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "on, on all interfaces");
 }
 
-/* The higher of an interface's and of all: 0 off, 1 strict, 2 loose (RFC 3704). */
+/* The higher of the values for the interface and for all: 0 off, 1 strict, 2 loose (RFC 3704). */
 static long long rp_filter(const struct doctor *d, const char *name)
 {
 	long long all = 0, own = 0;
@@ -70,20 +68,18 @@ void doctor_rp_filter(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "fits the roles of the interfaces");
 }
 
-/* ---- routes ---- */
-
 static const char *prefix_text(struct prefix p, char text[static ADDR_TEXT])
 {
 	return prefix_format(p.base, p.plen, text);
 }
 
-/* An address of a prefix that a host can have: the first is the network's own, where there are more. */
+/* An address that a host can have: the first one of a prefix is the network's own, unless it is the only one. */
 static uint32_t host_of(struct prefix p)
 {
 	return p.plen < 31 ? p.base + 1 : p.base;
 }
 
-/* Of a prefix whose first host is the gateway, its neighbour tells the same. */
+/* The gateway may be the first host; the next address is routed in the same way. */
 static int way_of(struct prefix p, struct explain_way *ret)
 {
 	int r = explain_way_read(host_of(p), ret);
@@ -93,10 +89,10 @@ static int way_of(struct prefix p, struct explain_way *ret)
 	return r;
 }
 
-/* Of a thousand mappings the first few tell what is wrong. */
+/* Of a thousand mappings, the first few show what is wrong. */
 #define MOST_TOLD 3U
 
-/* Whether the inside addresses of a mapping are routed as they should be; else says so, unless enough was said. */
+/* Whether the inside addresses of a mapping are routed to the inside; if not, reports it, up to the limit. */
 static bool routed_inside(struct doctor *d, struct prefix in, bool silent)
 {
 	struct explain_way way;
@@ -158,8 +154,6 @@ void doctor_outside_route(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "the default route leaves by %s", way.name);
 }
 
-/* ---- pools ---- */
-
 static bool in_prefix(struct prefix p, uint32_t addr)
 {
 	return prefix_contains(p.base, p.plen, addr);
@@ -177,7 +171,7 @@ static const char *link_name(const struct doctor *d, uint32_t ifindex)
 	return l ? l->name : "?";
 }
 
-/* What a mapping has in common with an address of the gateway and its network. */
+/* Compares a mapping with an address of the gateway and its network. */
 static unsigned compare(struct doctor *d, const struct config_mapping *m, const struct address *a)
 {
 	const struct prefix own = { .base = a->addr & prefix_mask(a->plen), .plen = a->plen };
@@ -219,9 +213,7 @@ void doctor_pools(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "no pool holds an address of the gateway or of a neighbour's network");
 }
 
-/* ---- neighbours ---- */
-
-/* Inside addresses of mappings that the network of an address covers: the subscribers that are neighbours there. */
+/* Inside addresses in the network of an address: the subscribers that are neighbours there. */
 static uint64_t neighbours_of(const struct config *c, const struct address *a)
 {
 	const struct prefix own = { .base = a->addr & prefix_mask(a->plen), .plen = a->plen };
@@ -244,7 +236,7 @@ void doctor_neighbours(struct doctor *d)
 	for (size_t k = 0; k < d->n_addresses; k++)
 		if (doctor_interface(d, link_name(d, d->addresses[k].ifindex), DEVICE_INSIDE))
 			sum += neighbours_of(d->config, &d->addresses[k]);
-	/* Namespaces other than the first do not show it. */
+	/* Only the initial network namespace has it. */
 	if (!doctor_read_number(d, &limit, "/proc/sys/net/ipv4/neigh/default/gc_thresh3"))
 		doctor_say(d, DOCTOR_OK, "the limit is not shown in this network namespace");
 	else if (sum > (uint64_t)limit)

@@ -9,7 +9,7 @@
 
 #define FAMILY "netdev"
 
-/* Of linux/netdev.h, which headers before 6.3 lack. */
+/* From linux/netdev.h, which kernel headers before 6.3 lack. */
 #define DEVICE_GET	    1
 #define DEVICE_IFINDEX	    1
 #define DEVICE_XDP_FEATURES 3
@@ -42,7 +42,7 @@ static int visit(const struct nlmsghdr *h, void *arg)
 	return MNL_CB_OK;
 }
 
-/* Asks for one attribute; the request is complete. */
+/* Sends a complete request, and returns one attribute of the reply. */
 static int ask(struct mnl_socket *socket, struct nlmsghdr *request, struct wanted *w)
 {
 	_Alignas(struct nlmsghdr) char answer[8192];

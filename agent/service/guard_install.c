@@ -41,7 +41,7 @@ enum exit_status guard_install(const char *config_path, const char **ret_done, s
 
 	if (r)
 		return EXIT_BAD_CONFIGURATION;
-	/* While it is open, no agent starts. */
+	/* While the lock is held, no agent starts. */
 	r = datapath_open_pinned(up.file->pin_path, &d, NULL);
 	if (r == -EBUSY) {
 		*ret_done = "an agent runs, which sees to the guard";

@@ -15,7 +15,7 @@
 #include "base/trouble.h"
 
 #define SLICE_US 1000
-/* How often a look is taken at threads that work for the reclaim. */
+/* How often the threads that work for the reclaim are polled. */
 #define WAIT_US 2000
 
 struct housekeeping {
@@ -29,11 +29,11 @@ struct housekeeping {
 	struct findings findings;
 	uint64_t sweep_began_us;
 	uint32_t seconds;    /* since the last sweep began */
-	uint64_t lines_lost; /* of the log, a second ago */
-	uint64_t refused;    /* packets refused for want of room, a second ago */
+	uint64_t lines_lost; /* of the log, as of a second ago */
+	uint64_t refused;    /* packets refused for lack of room, as of a second ago */
 };
 
-/* 1: more to do, 0: done */
+/* 1: more to do, 0: done. */
 static int sweep_slice(struct housekeeping *h)
 {
 	const struct chores *c = h->chores;
@@ -51,13 +51,13 @@ static int sweep_slice(struct housekeeping *h)
 	c->sweeps->count++;
 	c->sweeps->last_us = end_us - h->sweep_began_us;
 	if (r < 0)
-		log_warning("the sweep of expired sessions broke off: %s; the next one is due in %u seconds",
+		log_warning("the sweep of expired sessions was aborted: %s; the next one is due in %u seconds",
 			    strerror(-r), c->active->config->sweep_interval);
 	session_sweep_free(take_pointer(h->sweep));
 	return 0;
 }
 
-/* The tables of another layout have been taken over: its pins go when all counts have been compared. */
+/* After tables of another layout were taken over: its pins are removed when all counts have been compared. */
 static enum table_check_progress check_slice(struct housekeeping *h)
 {
 	int r;
@@ -70,7 +70,7 @@ static enum table_check_progress check_slice(struct housekeeping *h)
 	if (r < 0)
 		log_warning("the tables taken over cannot be compared: %s", strerror(-r));
 	if (h->findings.total)
-		log_info("%" PRIu64 " counts of the tables taken over were set right, among them that of %s",
+		log_info("%" PRIu64 " counts of the tables taken over were corrected, among them that of %s",
 			 h->findings.total, h->findings.n ? h->findings.finding[0].where : "one");
 	table_check_free(take_pointer(h->check));
 	findings_free(&h->findings);
@@ -100,8 +100,8 @@ static void on_leave(void *arg)
 }
 
 /*
- * Whether subscribers are being refused while sessions stand in the overflow map. The datapath takes expired ones out
- * of a subscriber's slots by itself, but cannot look through that map, so it waits for the sweep.
+ * Whether sessions are being refused while there are others in the overflow map. The datapath reuses a subscriber's
+ * slots of expired sessions by itself, but only the sweep removes expired sessions from that map.
  */
 static bool sweep_is_urgent(struct housekeeping *h)
 {
@@ -135,7 +135,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 
 	guard_count(h->chores->guard, h->chores->datapath);
 
-	/* Counted by the second, so that a shorter interval holds as soon as it is set. */
+	/* Seconds are counted, so that a shorter interval takes effect as soon as it is set. */
 	if ((++h->seconds >= h->chores->active->config->sweep_interval || urgent) && !h->sweep) {
 		h->seconds = 0;
 		h->sweep_began_us = monotonic_us();

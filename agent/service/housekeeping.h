@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the agent does by itself: sweeping expired sessions, giving memory of deleted mappings back, the watchdog. */
+/* Periodic work: sweeping expired sessions, freeing the memory of deleted mappings, the watchdog. */
 #ifndef DETNAT_HOUSEKEEPING_H
 #define DETNAT_HOUSEKEEPING_H
 
@@ -13,7 +13,7 @@ struct history_queue;
 
 struct housekeeping;
 
-/* What there is to look after. */
+/* What the periodic work reads and acts on. */
 struct chores {
 	const struct active_config *active;
 	struct datapath *datapath;
@@ -21,11 +21,10 @@ struct chores {
 	struct history_queue *history;
 	struct guard *guard;
 	struct ipfix *ipfix;
-	struct sweep_figures *sweeps; /* kept up to date */
+	struct sweep_figures *sweeps; /* updated at the end of each sweep */
 };
 
-/* Works in slices of the event loop until freed; the active configuration says how often. The chores must outlive it.
- */
+/* Works in slices of the event loop until freed, at the intervals of the configuration. The chores must outlive it. */
 int housekeeping_new(struct event_base *base, const struct chores *chores, struct housekeeping **ret,
 		     struct error *err);
 void housekeeping_free(struct housekeeping *h);

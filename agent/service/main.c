@@ -23,15 +23,15 @@ static const char usage[] =
 	"Runs the deterministic NAT of this machine, in the foreground, and logs to stderr.\n"
 	"\n"
 	"  -c, --config FILE  configuration (" DEFAULT_CONFIG ")\n"
-	"  -t, --test         check the configuration and this machine, and touch nothing\n"
-	"      --guard        shut what the mappings cover until the agent has attached its programs, and end\n"
+	"  -t, --test         check the configuration and this machine; change nothing\n"
+	"      --guard        block the mapped addresses until the agent has attached its programs\n"
 	"      --replace      replace a datapath of another version that cannot be taken over; its sessions are lost\n"
 	"      --detach       remove the datapath, all that is pinned, and the guard; no agent may run\n"
-	"      --doctor       look this machine over before it goes live: kernel, drivers, routes, firewall ...\n"
-	"      --prepare      as root, before the agent starts as user detnat: the bpffs, and whose pins and history "
-	"are\n"
-	"  -v, --verbose      log what is of use in a search for errors, too; -vv: and all of libbpf's messages\n"
-	"  -q, --quiet        log warnings and errors alone\n"
+	"      --doctor       check this machine before it goes live: kernel, drivers, routes, firewall ...\n"
+	"      --prepare      as root, before the agent starts as user detnat: mount the bpffs, give it pins and "
+	"history\n"
+	"  -v, --verbose      log details for troubleshooting; -vv: and all messages of libbpf\n"
+	"  -q, --quiet        log only warnings and errors\n"
 	"  -V, --version      print the version\n"
 	"  -h, --help         print this text\n"
 	"\n"
@@ -40,16 +40,16 @@ static const char usage[] =
 	"Exit status: 0 done, 1 failed, or --doctor found failures, 2 bad usage or bad configuration.\n"
 	"\n"
 	"examples:\n"
-	"  detnat-agent -t -c detnat.json        is this file right, for this machine?\n"
+	"  detnat-agent -t -c detnat.json        is this file right for this machine?\n"
 	"  systemctl reload detnat               apply what has changed in " DEFAULT_CONFIG "\n"
-	"  detnat-agent --doctor -c detnat.json  is this machine fit for it, and what is to be mended?\n"
-	"  detnat-agent --detach                 end NAT here, when the agent is stopped\n";
+	"  detnat-agent --doctor -c detnat.json  is this machine ready for it, and if not, what to fix?\n"
+	"  detnat-agent --detach                 end NAT on this machine, after the agent was stopped\n";
 
 enum mode { MODE_RUN, MODE_TEST, MODE_GUARD, MODE_DETACH, MODE_DOCTOR, MODE_PREPARE };
 
 #define SIGNAL_BIT(number) (1ULL << ((number)-1))
 
-/* Where long options have no short one. */
+/* Long options without a short one. */
 enum { OPTION_DETACH = 256, OPTION_GUARD, OPTION_REPLACE, OPTION_DOCTOR, OPTION_PREPARE };
 
 static const struct option options[] = {
@@ -104,7 +104,7 @@ static int put_up_guard(const char *config_path)
 	return print_end(status, config_path, &err);
 }
 
-/* Of the file only the pin path and the state directory matter: the interfaces may be gone. */
+/* Uses only the pin path and the state directory of the file; the interfaces may be gone. */
 static int detach(const char *config_path)
 {
 	struct config *c;
@@ -116,7 +116,7 @@ static int detach(const char *config_path)
 		return print_end(EXIT_BAD_CONFIGURATION, config_path, &err);
 	r = detach_pinned(c->pin_path, &found, &err);
 	if (!r && found && history_detach_at(c->state_dir, &err))
-		log_warning("%s; it lacks that the datapath was removed", err.text);
+		log_warning("%s; the history lacks the removal of the datapath", err.text);
 	if (!r)
 		r = detach_guard(c->pin_path, &guarded, &err);
 	if (!r)
@@ -135,7 +135,7 @@ static int doctor(const char *config_path)
 	return doctor_examine(c, config_path) ? EXIT_FAILED : EXIT_DONE;
 }
 
-/* Of a file that is wrong the agent itself will tell. */
+/* If the file is wrong, the agent itself will report it. */
 static int prepare(const char *config_path)
 {
 	_cleanup_config_ struct config *c = NULL;
@@ -158,8 +158,8 @@ static int run(const char *config_path, bool replace)
 }
 
 /*
- * Signals wait from the first moment on, before the libraries are set up: a reload that comes too early is made up for,
- * and none of them ends an agent halfway. A system call of its own, as nothing else can be relied on yet.
+ * Blocks signals from the first moment on, before the libraries are initialised: an early reload is carried out later,
+ * and no signal ends the agent halfway. It makes the system call itself, as libc is not ready yet.
  */
 static __attribute__((no_sanitize("address", "undefined"))) void hold_signals(int argc, char **argv, char **environment)
 {
@@ -179,10 +179,10 @@ int main(int argc, char **argv)
 	bool quiet = false, replace = false;
 	int option;
 
-	/* A file that may not grow is told by the write, and a reader that has gone, too. */
+	/* write() reports a file at its size limit, and a pipe that was closed. */
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	/* getopt's messages begin like all others. */
+	/* The prefix of getopt's messages. */
 	if (argc)
 		argv[0] = program;
 	while ((option = getopt_long(argc, argv, "c:tvqVh", options, NULL)) != -1) {
@@ -224,9 +224,9 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind < argc)
-		return bad_usage("arguments are not taken");
+		return bad_usage("it takes no arguments");
 	if (replace && mode != MODE_RUN)
-		return bad_usage("--replace is for a start");
+		return bad_usage("--replace is an option of a start");
 	if (verbosity && quiet)
 		return bad_usage("either -v or -q");
 	if (verbosity)

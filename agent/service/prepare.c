@@ -56,7 +56,7 @@ static int give_layout(const char *name, void *arg)
 	return r ? r : directory_visit(path, give_below, &(struct owner){ path, to->uid, to->gid });
 }
 
-/* systemd mounts /sys/fs/bpf for root alone. To pass through it shows nothing of what others keep there. */
+/* systemd mounts /sys/fs/bpf for root only. The right to pass through it discloses nothing of what it holds. */
 static int let_through(const char *path)
 {
 	char partial[PATH_MAX];
@@ -80,7 +80,7 @@ static int prepare_pins(const struct config *c, const struct owner *to, struct e
 	_cleanup_close_ int lock = -1;
 	int r = bpffs_prepare(c->pin_path, err);
 
-	/* Not while another agent works with them. */
+	/* Not while another agent uses them. */
 	if (!r)
 		r = bpffs_lock(c->pin_path, &lock, err);
 	if (r) {
@@ -95,7 +95,7 @@ static int prepare_pins(const struct config *c, const struct owner *to, struct e
 	return r ? error_set(err, r, "%s: cannot be given to uid %u: %s", c->pin_path, to->uid, strerror(-r)) : 0;
 }
 
-/* What detnat keeps there, and the names of the directory itself. */
+/* 1: a file in the directory that is not detnat's. */
 static int visit_foreign(const char *name, void *arg)
 {
 	return strncmp(name, "history.", strlen("history.")) ? 1 : 0;
@@ -110,7 +110,7 @@ static int prepare_state(const struct config *c, const struct owner *to, struct 
 
 	if (r)
 		return error_set(err, r, "state_dir %s: %s", c->state_dir, *why.text ? why.text : strerror(-r));
-	/* A directory that others use, too, stays root's. */
+	/* A directory with other files stays root's. */
 	r = directory_visit(c->state_dir, visit_foreign, NULL) ? 0 : give(c->state_dir, to);
 	for (size_t i = 0; !r && i < ARRAY_SIZE(files); i++)
 		r = give_below(files[i], (void *)&below);
@@ -124,7 +124,7 @@ int prepare_for(const struct config *c, uid_t uid, gid_t gid, struct error *err)
 	struct error why = { 0 };
 	int r = prepare_pins(c, &to, err);
 
-	/* Whether NAT can go on without its history is the agent's to decide. */
+	/* The agent decides whether NAT can go on without its history. */
 	if (!r && prepare_state(c, &to, &why))
 		log_warning("%s", why.text);
 	return r;

@@ -60,15 +60,13 @@ struct service {
 	struct sweep_figures sweeps;
 	struct timespec started;      /* CLOCK_MONOTONIC */
 	struct timespec started_wall; /* CLOCK_REALTIME, then */
-	bool ending;		      /* a signal has asked for it */
+	bool ending;		      /* asked for by a signal */
 	struct event *signals[3];
-	bool guard_is_new;  /* there was none when the agent started */
-	bool replace;	    /* a datapath of another layout that cannot be taken over */
-	bool reload_wanted; /* by a signal that came before there was anything to reload */
+	bool guard_is_new;  /* none existed when the agent started */
+	bool replace;	    /* replace a datapath of another layout that cannot be taken over */
+	bool reload_wanted; /* by a signal that came before the first configuration was active */
 	bool reload_waits;  /* a reload by signal is queued and has not read the file yet */
 };
-
-/* ---- signals --------------------------------------------------------------------------------------------------- */
 
 static void on_end(evutil_socket_t number, short what, void *arg)
 {
@@ -93,7 +91,7 @@ static void on_hangup(evutil_socket_t number, short what, void *arg)
 {
 	struct service *s = arg;
 
-	/* One reload serves all signals that came before it. */
+	/* One reload serves all signals before it. */
 	if (s->reload_waits)
 		return;
 	if (!s->changes) {
@@ -135,33 +133,29 @@ static int catch_signals(struct service *s, struct error *err)
 	return 0;
 }
 
-/* ---- routing rules ----------------------------------------------------------------------------------------------- */
-
 static void on_adapted(void *arg, int r, const struct error *err)
 {
 	if (r)
-		log_error("the programs do not take notice of the routing rules: %s", err->text);
+		log_error("the programs cannot be replaced after a change of the routing rules: %s", err->text);
 	else
 		log_info("the routing rules have changed; the programs were replaced");
 }
 
-/* How next hops are cached is built into the programs. */
+/* The programs are built for one way of caching next hops. */
 static void on_routing_change(void *arg)
 {
 	struct service *s = arg;
 
 	if (s->changes && change_submit_programs(s->changes, NULL, on_adapted, NULL))
-		log_error("no memory to take notice of the routing rules");
+		log_error("no memory to replace the programs after a change of the routing rules");
 }
-
-/* ---- start and end --------------------------------------------------------------------------------------------- */
 
 static void resolve(void *arg, int family, const void *addr, uint32_t ifindex)
 {
 	devices_resolve(arg, family, addr, ifindex);
 }
 
-/* What an agent took over from another layout before it was killed may be long ago: the counts first. */
+/* An agent may have been killed while it took over another layout, long ago: its counts are compared first. */
 static void compare_tables(struct mappings *m)
 {
 	struct findings findings = { 0 };
@@ -179,7 +173,7 @@ static void compare_tables(struct mappings *m)
 	findings_free(&findings);
 }
 
-/* Before anything is attached: what is mapped, or is about to be, is shut but where programs are in place already. */
+/* Before anything is attached: closes all that is mapped, or will be, except on interfaces with programs. */
 static int start_guard(struct service *s, const struct startup *up, struct error *err)
 {
 	const char *pin_path = up->file->pin_path;
@@ -198,7 +192,7 @@ static void note_trouble(struct service *s, const struct error *err)
 	s->active.reload_failed = true;
 }
 
-/* The configuration that is wanted; where that cannot be done, what ran before. */
+/* Applies the wanted configuration or, if that fails, the one that ran before. */
 static int apply(struct service *s, struct startup *up, struct error *err)
 {
 	const struct config *wanted = startup_wanted(up);
@@ -208,7 +202,7 @@ static int apply(struct service *s, struct startup *up, struct error *err)
 	if (up->file_unusable)
 		note_trouble(s, &up->trouble);
 	r = change_apply_now(&s->change_context, wanted, up->file_hash, err);
-	/* A part is in force, and there is no way back. */
+	/* A part is active, and cannot be undone. */
 	if (r && s->active.config) {
 		note_trouble(s, err);
 		return 0;
@@ -243,7 +237,7 @@ static int start_tables(struct service *s, struct startup *up, struct error *err
 	if (s->datapath.migration && migration_is_resumed(s->datapath.migration))
 		compare_tables(s->mappings);
 	if (s->datapath.replaced && history_detach_at(startup_wanted(up)->state_dir, &replaced))
-		log_warning("%s; it lacks that the former datapath was removed", replaced.text);
+		log_warning("%s; the history lacks the removal of the previous datapath", replaced.text);
 	return history_queue_new(s->base, startup_wanted(up)->state_dir, &s->datapath, s->mappings, &s->history, err);
 }
 
@@ -270,7 +264,7 @@ static int start_metrics(struct service *s, struct error *err)
 	return metrics_new(s->base, &s->metrics_sources, &s->metrics, err);
 }
 
-/* What a change of the configuration reaches. */
+/* What changes of the configuration act on. */
 static int start_modules(struct service *s, struct error *err)
 {
 	int r = ipfix_new(&s->ipfix) ? error_set(err, -ENOMEM, "out of memory") : 0;
@@ -302,7 +296,7 @@ static int start_modules(struct service *s, struct error *err)
 	return 0;
 }
 
-/* What works with the running datapath: readers of its ring buffers, and timers. */
+/* Readers of the datapath's ring buffers, periodic work and the queue of changes. */
 static int start_workers(struct service *s, struct error *err)
 {
 	int r = events_new(s->base, &s->datapath, s->ipfix, resolve, s->devices, &s->events, err);
@@ -374,7 +368,7 @@ static int start(struct service *s, struct startup *up, struct error *err)
 	return start_control(s, err);
 }
 
-/* Takes everything down but the datapath. */
+/* Stops everything but the datapath. */
 static void stop(struct service *s)
 {
 
@@ -404,7 +398,7 @@ static void stop(struct service *s)
 	mappings_close(take_pointer(s->mappings));
 }
 
-/* A first start that failed leaves nothing behind; over pins that were there, the datapath goes on as it was. */
+/* A first start that fails leaves nothing behind; an existing datapath goes on as it was. */
 static void fail(struct service *s, const struct startup *up)
 {
 	struct datapath *d = &s->datapath;
@@ -420,7 +414,7 @@ static void fail(struct service *s, const struct startup *up)
 		datapath_discard(d);
 }
 
-/* The datapath is removed, and nothing is mapped any more. */
+/* For "on_exit": "detach". */
 static int end_detached(struct service *s, struct error *err)
 {
 	int r = detach_datapath(&s->datapath, s->active.config->pin_path, err);
@@ -467,7 +461,7 @@ static int run(struct service *s, struct startup *up, struct error *err)
 	return end(s, err);
 }
 
-/* Clients and maps need descriptors; the soft limit is for programs that use select(). */
+/* Clients and maps need descriptors; the soft limit only protects programs that use select(). */
 static void raise_descriptors(void)
 {
 	struct rlimit limit;
@@ -493,7 +487,7 @@ enum exit_status service_run(const char *config_path, bool replace, struct error
 	raise_descriptors();
 	s.base = event_base_new();
 	r = s.base ? catch_signals(&s, err) : error_set(err, -ENOMEM, "out of memory");
-	/* Where an agent that ran as another user has left something. */
+	/* An earlier agent may have run as another user. */
 	if (!r && !geteuid())
 		r = prepare_for(up.file, 0, 0, err);
 	if (!r)

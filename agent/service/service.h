@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The agent as a service: from a configuration file to the ready line, and to its end by a signal. */
+/*
+ * The public header of service/, which puts the agent together: it starts all rooms in order, hands each what it uses,
+ * and stops them again. No other room knows all of them.
+ */
 #ifndef DETNAT_SERVICE_H
 #define DETNAT_SERVICE_H
 
@@ -7,17 +10,17 @@
 
 #include "base/base.h"
 
-/* What the program exits with. */
+/* Exit statuses of detnat-agent. */
 enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_BAD_CONFIGURATION = 2 };
 
 /* Runs until SIGTERM or SIGINT. replace: see startup_read(). On failure says why in err; at a first start nothing is
  * left behind then. */
 enum exit_status service_run(const char *config_path, bool replace, struct error *err);
 
-/* All checks of a start, with its warnings; touches nothing. */
+/* All checks of a start, with its warnings; changes nothing. */
 enum exit_status service_check(const char *config_path, struct error *err);
 
-/* SIGHUP, SIGTERM and SIGINT, which main() holds back, come from now on. */
+/* Unblocks SIGHUP, SIGTERM and SIGINT, which are blocked since before main(). */
 void service_release_signals(void);
 
 #endif

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "change/preflight.h"
-#include "change/preflight_paths.h"
 #include "datapath/datapath.h"
 #include "links/devices.h"
 #include "service/doctor.h"
@@ -34,8 +33,8 @@ void startup_read_running(struct startup *s)
 }
 
 /*
- * Where pins went with a mount namespace, the kernel takes a moment to empty the arrays by which their programs are
- * known to be nobody's any more.
+ * After the pins have gone with a mount namespace, the kernel takes a moment to empty the program arrays, by which such
+ * programs are recognised as orphans.
  */
 static int check_devices(const struct config *c, struct error *err)
 {
@@ -57,14 +56,14 @@ static int check(struct startup *s, const char *config_path, bool starting, stru
 	if (r)
 		return r;
 	r = check_paths(s->file, config_path, &path_err);
-	/* Who uses those directories tells, and tries again. */
+	/* The users of those directories report it and try again. */
 	if (r && (!starting || (!s->running && !error_passes(r))))
 		return error_set(err, r, "%s", path_err.text);
-	/* Of an incomplete datapath the programs cannot be told from others' before its pins are gone. */
+	/* Programs of an incomplete datapath cannot be recognised before its pins are removed. */
 	return datapath_is_incomplete(s->file->pin_path) ? 0 : check_devices(s->file, err);
 }
 
-/* A datapath of another layout is taken over, or goes on unless it is asked for that it ends. */
+/* A datapath of another layout is taken over or, with --replace, replaced; else the start fails and it goes on. */
 static int check_layout(const struct config *c, bool replace, struct error *err)
 {
 	int r = migration_check(c->pin_path, err);
@@ -87,7 +86,7 @@ static int read_file(const char *config_path, bool starting, bool replace, struc
 	return check(s, config_path, starting, err);
 }
 
-/* Makes what an earlier agent left running what is to run. -ENOENT: there is nothing. */
+/* Uses what an earlier agent left running in place of the file. -ENOENT: there is nothing. */
 static int fall_back(const char *config_path, struct startup *s)
 {
 	char pin_path[PATH_MAX];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a start begins with: the file, what an earlier agent left running, and the checks of both. */
+/* The beginning of a start: reads and checks the file and what an earlier agent left running. */
 #ifndef DETNAT_STARTUP_H
 #define DETNAT_STARTUP_H
 
@@ -17,24 +17,20 @@ struct startup {
 };
 
 /*
- * Reads, and checks against this machine. Logs what the operator should know of it. Touches nothing.
+ * Reads the file and what runs, checks them against this machine, and logs warnings. Changes nothing.
  *
- * starting: small trouble is not to keep a start from translating. An interface that is not there is warned of, as it
- * will be waited for; directories beside the datapath may be in trouble that can pass by itself; and where a datapath
- * is there already and the file cannot be used, what runs goes on, and ret->trouble says why. Else all that is refused.
- * replace: a datapath of another layout that cannot be taken over is to be replaced; else that is -EXDEV.
+ * starting: lesser trouble does not keep a start from translating. A missing interface is only warned of, as it will be
+ * waited for; directories other than the pins' may have trouble that can pass; and if a datapath exists and the file
+ * cannot be used, what runs goes on, and ret->trouble says why. Without starting, all of that is refused.
+ * replace: replace a datapath of another layout that cannot be taken over; otherwise that is -EXDEV.
  */
 int startup_read(const char *config_path, bool starting, bool replace, struct startup *ret, struct error *err);
 void startup_free(struct startup *s);
 
-/*
- * Reads what an earlier agent left running once more, where it did and its words can still be read: that agent may have
- * gone on until it gave up the lock.
- */
+/* Reads once more what an earlier agent left running, as that agent may have changed it until it released the lock. */
 void startup_read_running(struct startup *s);
 
-/* What is to run: the running state where the file is the one that was applied last, so that changes by detnatctl
- * survive. */
+/* What is to run: what ran before, with its changes by detnatctl, unless the file has changed since it was applied. */
 const struct config *startup_wanted(const struct startup *s);
 
 #endif

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "change/preflight.h"
-#include "change/preflight_paths.h"
 
 static void run(const char *command)
 {

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the doctor's checks read, and how they report. */
+#include <fcntl.h>
+#include <string.h>
+
+#include "service/doctor_private.h"
+
+void doctor_say(struct doctor *d, enum doctor_level level, const char *format, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	d->count[level]++;
+	d->report(d, level, text);
+}
+
+const struct link *doctor_link(const struct doctor *d, const struct config_interface *i)
+{
+	for (size_t k = 0; k < d->links.count; k++)
+		if (!strcmp(d->links.link[k].name, i->name))
+			return &d->links.link[k];
+	return NULL;
+}
+
+const struct config_interface *doctor_interface(const struct doctor *d, const char *name, uint8_t roles)
+{
+	const struct config_interface *i = config_find_interface(d->config, name);
+
+	return i && i->roles & roles ? i : NULL;
+}
+
+static bool read_at(const struct doctor *d, char *ret, size_t size, const char *format, va_list ap)
+{
+	char path[256];
+	int at = snprintf(path, sizeof(path), "%s", d->root);
+	ssize_t n;
+
+	vsnprintf(path + at, sizeof(path) - (size_t)at, format, ap);
+
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	n = fd < 0 ? -1 : read(fd, ret, size - 1);
+	if (n < 0)
+		return false;
+	ret[n] = '\0';
+	ret[strcspn(ret, "\n")] = '\0';
+	return true;
+}
+
+bool doctor_read(const struct doctor *d, char *ret, size_t size, const char *format, ...)
+{
+	va_list ap;
+	bool found;
+
+	va_start(ap, format);
+	found = read_at(d, ret, size, format, ap);
+	va_end(ap);
+	return found;
+}
+
+bool doctor_read_number(const struct doctor *d, long long *ret, const char *format, ...)
+{
+	char text[64], *end;
+	va_list ap;
+	bool found;
+
+	va_start(ap, format);
+	found = read_at(d, text, sizeof(text), format, ap);
+	va_end(ap);
+	if (!found)
+		return false;
+	*ret = strtoll(text, &end, 10);
+	return end != text;
+}

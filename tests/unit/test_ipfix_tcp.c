@@ -231,8 +231,7 @@ Test(ipfix_tcp, source_is_held_and_kept_when_connections_end)
 	}
 }
 
-/* ---- several ------------------------------------------------------------------------------------------------------
- */
+/* Several. */
 
 Test(ipfix_tcp, every_collector_gets_every_record)
 {
@@ -286,8 +285,7 @@ Test(ipfix_tcp, one_that_cannot_be_set_leaves_all_as_they_were)
 	close(taken.fd);
 }
 
-/* ---- reports of losses ---------------------------------------------------------------------------------------------
- */
+/* Reports of losses. */
 
 Test(ipfix_tcp, events_lost_in_the_ring_are_reported_once_they_are_known)
 {

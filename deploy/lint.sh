@@ -129,6 +129,7 @@ check sample sample
 check manual manual
 check keys keys
 check verbs verbs
+check rooms deploy/rooms.sh
 check conformance conformance
 
 if [ ${#failed[@]} -gt 0 ]; then

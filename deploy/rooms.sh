@@ -96,7 +96,7 @@ calls() {
             home[line] = module
         }
         !first && line !~ /^#/ {
-            gsub(/(\.|->) *[A-Za-z_0-9]+/, "", line)
+            gsub(/(\.|->|struct|enum) *[A-Za-z_0-9]+/, "", line)
             n = split(line, word, /[^A-Za-z_0-9]+/)
             for (i = 1; i <= n; i++)
                 if (word[i] in home && home[word[i]] != module && !seen[module, word[i]]++)

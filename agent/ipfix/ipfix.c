@@ -392,11 +392,6 @@ void ipfix_free(struct ipfix *x)
 	free(x);
 }
 
-const struct config_ipfix *ipfix_settings(const struct ipfix *x)
-{
-	return &x->shared.settings;
-}
-
 struct ipfix_figures ipfix_figures(const struct ipfix *x)
 {
 	struct ipfix_figures sum = x->past;

@@ -72,8 +72,6 @@ void ipfix_tick(struct ipfix *x, uint64_t now_ms);
 /* Sends templates and everything gathered at once. */
 void ipfix_flush(struct ipfix *x, uint64_t now_ms);
 
-const struct config_ipfix *ipfix_settings(const struct ipfix *x);
-
 /* The sums over all collectors, removed ones included. */
 struct ipfix_figures ipfix_figures(const struct ipfix *x);
 

@@ -9,10 +9,11 @@
 
 #include <detnat/watch.h>
 
+#include "base/log.h"
+#include "detnat_watch.skel.h"
+#include "host/ring_reader.h"
 #include "links/attach.h"
 #include "links/kernel_message.h"
-#include "detnat_watch.skel.h"
-#include "base/log.h"
 
 /* IEEE 802 local experimental EtherType 1: every station ignores it. */
 #define TRIAL_ETHERTYPE 0x88b5
@@ -37,14 +38,13 @@ struct redirects {
 	struct detnat_watch *skeleton;
 	struct bpf_link *xmit;
 	struct bpf_link *redirect;
-	struct ring_buffer *alarms;
-	struct event *readable;
+	struct ring_reader *alarms;
 	redirects_notify notify;
 	void *arg;
 	int watched;
 };
 
-static int on_alarm(void *arg, void *data, size_t size)
+static void on_alarm(void *arg, void *data, size_t size)
 {
 	struct redirects *r = arg;
 	uint32_t ifindex;
@@ -53,24 +53,9 @@ static int on_alarm(void *arg, void *data, size_t size)
 		memcpy(&ifindex, data, sizeof(ifindex));
 		r->notify(ifindex, r->arg);
 	}
-	return 0;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
-{
-	struct redirects *r = arg;
-
-	ring_buffer__consume(r->alarms);
-}
-
-static int listen_to_alarms(struct redirects *r, struct event_base *base)
-{
-	r->alarms = ring_buffer__new(bpf_map__fd(r->skeleton->maps.alarms), on_alarm, r, NULL);
-	if (!r->alarms)
-		return -errno;
-	r->readable = event_new(base, ring_buffer__epoll_fd(r->alarms), EV_READ | EV_PERSIST, on_readable, r);
-	return !r->readable || event_add(r->readable, NULL) ? -ENOMEM : 0;
-}
+static const struct ring_reader_ops alarm_reader = { .sample = on_alarm };
 
 int redirects_new(struct event_base *base, const struct datapath *d, redirects_notify notify, void *arg,
 		  struct redirects **ret, struct error *err)
@@ -103,7 +88,7 @@ int redirects_new(struct event_base *base, const struct datapath *d, redirects_n
 			e = -errno;
 	}
 	if (!e)
-		e = listen_to_alarms(r, base);
+		e = ring_reader_new(base, bpf_map__fd(r->skeleton->maps.alarms), &alarm_reader, r, &r->alarms);
 	if (e) {
 		redirects_free(r);
 		return error_set(err, e, "%s", strerror(-e));
@@ -116,9 +101,7 @@ void redirects_free(struct redirects *r)
 {
 	if (!r)
 		return;
-	if (r->readable)
-		event_free(r->readable);
-	ring_buffer__free(r->alarms);
+	ring_reader_free(r->alarms);
 	bpf_link__destroy(r->xmit);
 	bpf_link__destroy(r->redirect);
 	detnat_watch__destroy(r->skeleton);

@@ -27,7 +27,7 @@
 #define FIRST_PORT    1024 /* inside port of a host's first session */
 #define FRAME	      64
 
-/* ---- rows ------------------------------------------------------------------------------------------------- */
+/* Rows. */
 
 /*
  * Ways through the datapath: X(name, name in the JSON, text). In random order unless the name says otherwise; HOSTS:
@@ -96,7 +96,7 @@ static inline uint64_t row_sessions(const struct row *r)
 	return (uint64_t)r->hosts * r->sessions;
 }
 
-/* ---- the world -------------------------------------------------------------------------------------------- */
+/* The world. */
 
 struct core {
 	struct bench *b;
@@ -133,7 +133,7 @@ void world_forwarding(struct bench *b, enum forwarding forwarding);
 /* Nanoseconds of one read at random in so many octets of memory, each waiting for the one before; 0 without memory. */
 double memory_latency(struct bench *b, uint64_t octets);
 
-/* ---- a row's tables (tables.c) ---------------------------------------------------------------------------- */
+/* A row's tables (tables.c) */
 
 struct space {
 	const struct row *row;
@@ -163,7 +163,7 @@ void space_hold_refusals(struct bench *b, const struct space *s);
 /* Octets of all maps that the programs use, and of all chunks. */
 uint64_t world_memory(const struct bench *b);
 
-/* ---- flows (flows.c, mix.c) ------------------------------------------------------------------------------- */
+/* Flows (flows.c, mix.c) */
 
 enum order { ORDER_RANDOM, ORDER_HOSTS, ORDER_BURSTS };
 enum direction { FROM_INSIDE, FROM_OUTSIDE, BEYOND_QUOTA };
@@ -193,7 +193,7 @@ void mix_draw(struct bench *b, struct space *s);
 /* Fills in s->out by what the datapath opened; sessions that were refused are taken out of s->in and n_sessions. */
 void mix_answers(struct bench *b, struct space *s);
 
-/* ---- measuring (measure.c) -------------------------------------------------------------------------------- */
+/* Measuring (measure.c) */
 
 /* Nanoseconds a packet, of the thread's own time. */
 struct sample {
@@ -237,7 +237,7 @@ void core_pin(const struct core *c);
 /* Has the thread run before all others (SCHED_FIFO), or no more; false where that is not allowed. */
 bool core_first(bool first);
 
-/* ---- a row's results (paths.c and others) ------------------------------------------------------------------ */
+/* A row's results (paths.c and others) */
 
 struct result {
 	const struct row *row;
@@ -295,7 +295,7 @@ double vpp_of(const struct row *row, enum path path);
 const char *path_text(enum path path);
 const char *path_json(enum path path);
 
-/* ---- goals and reports -------------------------------------------------------------------------------------- */
+/* Goals and reports. */
 
 struct verdict {
 	const char *text;

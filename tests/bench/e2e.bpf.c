@@ -336,7 +336,7 @@ int internet(struct xdp_md *ctx)
 	return arrived(ctx, SIDE_INTERNET);
 }
 
-/* ---- gateways to compare with ----------------------------------------------------------------------------------- */
+/* Gateways to compare with. */
 
 SEC("xdp.frags")
 int gateway_kernel(struct xdp_md *ctx)

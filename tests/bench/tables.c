@@ -182,7 +182,7 @@ void space_hold_refusals(struct bench *b, const struct space *s)
 	}
 }
 
-/* ---- memory ----------------------------------------------------------------------------------------------- */
+/* Memory. */
 
 struct known {
 	uint32_t id[MAX_KNOWN_MAPS];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A small model of a deterministic NAT, for the property test: what the contract and the RFCs say, written without
+ * A small model of a deterministic NAT, for the property test: what the manual pages and the RFCs say, written without
  * looking at how the datapath does it. Sessions are a list; a session has a deadline instead of a stamp; TCP is two
  * FINs and an answer. It shares no header with the product.
  *

@@ -25,7 +25,7 @@ def roles(agent):
     return {i["name"]: i["role"] for i in agent.ctl("interface", "list")}
 
 
-def test_list_has_the_shape_of_the_contract(agent):
+def test_list_has_the_documented_shape(agent):
     interfaces = shapes.assert_all(agent.ctl("interface", "list"), shapes.INTERFACE)
     assert {i["name"]: i["role"] for i in interfaces} == {"in0": "inside", "out0": "outside"}
     assert {i["xdp"] for i in interfaces} == {"native"}

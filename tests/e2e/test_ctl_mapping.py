@@ -21,7 +21,7 @@ def pairs(agent):
     return [(m["in"], m["out"]) for m in agent.ctl("mapping", "list")]
 
 
-def test_list_has_the_shape_of_the_contract(agent):
+def test_list_has_the_documented_shape(agent):
     (mapping,) = shapes.assert_all(agent.ctl("mapping", "list"), shapes.MAPPING)
     assert mapping["memory_bytes"] > 0
     del mapping["memory_bytes"]

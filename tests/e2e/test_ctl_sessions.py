@@ -11,7 +11,7 @@ from agent import wait_for
 from lab import SERVER, block_of
 
 
-def test_a_listed_session_has_the_shape_of_the_contract(running_lab):
+def test_a_listed_session_has_the_documented_shape(running_lab):
     host = running_lab.host()
     src = running_lab.handshake(host, port=6303, dport=443)
     session = shapes.assert_shape(running_lab.session(host), shapes.SESSION)

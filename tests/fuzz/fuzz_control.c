@@ -26,7 +26,7 @@ static void require(bool what)
 		abort();
 }
 
-/* ---- verbs: the answer at once, in slices, as a stream, and after a change --------------------------------------- */
+/* Verbs: the answer at once, in slices, as a stream, and after a change. */
 
 static void check_args(const struct request *r)
 {
@@ -127,8 +127,7 @@ VERB(ipfix_disable, by_change)
 VERB(ipfix_flush, at_once)
 VERB(reload, by_change)
 
-/* ---- changes: done in a later turn of the event loop ----------------------------------------------------------------
- */
+/* Changes: done in a later turn of the event loop. */
 
 struct change {
 	change_done done;
@@ -163,8 +162,7 @@ int change_submit_reload(struct change_queue *q, change_done done, void *arg)
 	return change_submit(q, edit_nothing, done, arg);
 }
 
-/* ---- the client ---------------------------------------------------------------------------------------------------
- */
+/* The client. */
 
 static void stop(void)
 {

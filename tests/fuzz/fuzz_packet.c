@@ -18,6 +18,9 @@
 
 #define ROOM 65536U
 #define MSS  1000
+/* What an endpoint becomes. */
+#define NEW_ADDR 0xcb007103U
+#define NEW_PORT 40000U
 
 static const struct option_kinds mss = { { 1 << 2 } };
 
@@ -48,27 +51,42 @@ static uint32_t residue(ctx_t *ctx, const struct packet *p)
 	return header << 16 | csum_fold(sum) % 0xffff;
 }
 
+/* Replaces one endpoint of a packet. */
+static void replace(struct rewrite *w, int source)
+{
+	if (source) {
+		w->src = NEW_ADDR;
+		w->sport = NEW_PORT;
+	} else {
+		w->dst = NEW_ADDR;
+		w->dport = NEW_PORT;
+	}
+}
+
 static void check_rewriting(ctx_t *ctx, const struct packet *p, int source)
 {
-	struct rewrite w = { .addr = 0xcb007103, .port = 40000, .source = (__u8)source };
+	struct rewrite w = rewrite_of(p);
 	struct udphdr *udp = ctx_data(ctx) + p->l4_offset;
 	int unsummed = p->proto == IPPROTO_UDP && !udp->check;
 	uint32_t before = residue(ctx, p), after;
 	struct packet again;
 
-	if (rewrite_packet(ctx, p, &w, 1))
+	replace(&w, source);
+	if (rewrite(ctx, p, PACKET_SESSION, &w, 1))
 		abort();
 	after = residue(ctx, p);
 	if (unsummed ? udp->check || (before ^ after) >> 16 : before != after)
 		abort();
-	if (parse(ctx, &again) != PACKET_SESSION || (source ? again.src : again.dst) != w.addr)
+	if (parse(ctx, &again) != PACKET_SESSION || again.src != w.src || again.dst != w.dst)
+		abort();
+	if (p->proto != IPPROTO_ICMP && (again.sport != w.sport || again.dport != w.dport))
 		abort();
 }
 
 /* An ICMP error, its quote with it, gets other addresses: what its checksums add up to stays. */
 static void check_quote(ctx_t *ctx, const struct packet *p, __u8 echo_type)
 {
-	struct rewrite w = { .addr = 0xcb007103, .port = 40000, .source = echo_type == ICMP_ECHO };
+	struct rewrite to = rewrite_of(p), quoted;
 	enum quote_kind kind;
 	struct icmp_quote q;
 	uint32_t before;
@@ -84,10 +102,14 @@ static void check_quote(ctx_t *ctx, const struct packet *p, __u8 echo_type)
 	quote_options_refusal(ctx, &q);
 	icmp_checksum_holds(ctx, p);
 	before = residue(ctx, p);
-	if (quote_rewrite(ctx, &q, &w, &sum) || icmp_header_rewrite(ctx, p, w.addr, 0xc6336407, sum, 0))
+	quoted = rewrite_of_quote(&q);
+	replace(&quoted, echo_type == ICMP_ECHO);
+	to.src = 0xc6336407;
+	to.dst = NEW_ADDR;
+	if (quote_rewrite(ctx, &q, &quoted, &sum) || icmp_header_rewrite(ctx, p, &to, sum, 0))
 		abort();
-	if (residue(ctx, p) != before || quote_parse(ctx, p, echo_type, &q) != kind ||
-	    (w.source ? q.answer.dst : q.answer.src) != w.addr)
+	if (residue(ctx, p) != before || quote_parse(ctx, p, echo_type, &q) != kind || q.reply.dst != quoted.src ||
+	    q.reply.src != quoted.dst)
 		abort();
 }
 

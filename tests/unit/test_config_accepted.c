@@ -62,7 +62,7 @@ Test(config_accepted, interfaces_alone_bring_every_default)
 	cr_expect_not(c->detach_on_exit);
 }
 
-Test(config_accepted, the_example_of_the_contract)
+Test(config_accepted, the_documented_example)
 {
 	_cleanup_config_ struct config *c = parse(
 		"{\"interfaces\": { \"inside\": [\"eth1\"], \"outside\": [\"eth0\"] },\n"

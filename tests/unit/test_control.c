@@ -276,7 +276,7 @@ Test(control, a_line_too_long_is_cut_off_and_the_longest_is_not)
 	cr_assert_leq(read(fd, line, 1), 0);
 }
 
-/* ---- clients that misbehave ------------------------------------------------------------------------------------- */
+/* Clients that misbehave. */
 
 #define MANY 200
 
@@ -397,8 +397,7 @@ Test(control, more_than_the_most_clients_push_out_those_idle_longest)
 	cr_expect_lt(patience(), 50);
 }
 
-/* ---- listings -------------------------------------------------------------------------------------------------------
- */
+/* Listings. */
 
 Test(control, a_listing_is_whole_and_is_not_held_in_memory)
 {

@@ -16,7 +16,7 @@
 #include "punt/event_ring.h"
 #include "base/limiter.h"
 
-/* ---- limiter --------------------------------------------------------------------------------------------- */
+/* Limiter. */
 
 Test(limiter, once_a_period_and_no_more_than_places)
 {
@@ -63,7 +63,7 @@ Test(limiter, memory_of_thousands_remembers_as_many_as_the_log_can_name_in_an_ho
 	cr_assert_leq(forgotten, n / 50, "%u", forgotten);
 }
 
-/* ---- the queue --------------------------------------------------------------------------------------------- */
+/* The queue. */
 
 static struct datapath datapath;
 static struct event_base *base;

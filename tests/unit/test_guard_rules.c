@@ -15,8 +15,7 @@
 
 #define MANY 1000U
 
-/* ---- the batch ----------------------------------------------------------------------------------------------------
- */
+/* The batch. */
 
 /* Lines, joined by new lines, in the order of the batch; freed by the caller. */
 static char *text_of(const struct guard_rules *rules)
@@ -282,8 +281,7 @@ Test(guard_rules, empty_what_is_there_before_they_fill_it)
 	cr_expect_arr_eq(type + 2, wanted + 1, sizeof(wanted) - 1);
 }
 
-/* ---- a kernel, in a network namespace of the test's own -----------------------------------------------------------
- */
+/* A kernel, in a network namespace of the test's own. */
 
 static struct guard_nft *nft;
 

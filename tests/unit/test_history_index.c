@@ -227,7 +227,7 @@ Test(history_index, of_the_time_in_which_the_datapath_went_there_is_no_record)
 	history_index_free(&x);
 }
 
-/* ---- damage ---- */
+/* Damage. */
 
 /* Six lines: start, add A, daily, del A, add B, daily. */
 static void put_six(void)

@@ -285,7 +285,7 @@ static void live(void)
 	}
 }
 
-/* The arithmetic of the contract, in its own words. */
+/* The arithmetic of RFC 7422, written independently. */
 static bool owner(unsigned pair, struct endpoint e, uint32_t *ret)
 {
 	struct history_mapping m = mapping_of(pair);

@@ -48,7 +48,7 @@ static void finish(uint32_t sequence, uint32_t domain_id)
 	cr_assert_eq(ipfix_domain_of(message.octets), domain_id);
 }
 
-Test(ipfix_encode, templates_are_those_of_the_contract)
+Test(ipfix_encode, templates_are_as_documented)
 {
 	ipfix_begin_templates(&message);
 	for (int layout = 0; layout < N_IPFIX_LAYOUTS; layout++)
@@ -72,7 +72,7 @@ Test(ipfix_encode, template_fits_to_the_last_octet)
 	cr_assert_not(ipfix_template_fits(&message, IPFIX_LAYOUT_SESSION, 59));
 }
 
-Test(ipfix_encode, records_are_those_of_the_contract)
+Test(ipfix_encode, records_are_as_documented)
 {
 	static const struct {
 		const char *name;

@@ -96,10 +96,12 @@ Test(ipfix_socket, refused_source_leaves_everything_as_it_was)
 	c.path_mtu = 27;
 	cr_assert_eq(ipfix_configure(exporter, &c, &error), -EINVAL);
 
-	cr_assert_eq(ipfix_settings(exporter)->domain_id, 1);
 	EXPECT_NOTHING(&collector);
 	ipfix_tick(exporter, NOW_MS);
 	EXPECT(&collector, { 2, 0, QUOTA | PORTS }, { 256, 0, 1 });
+	ipfix_flush(exporter, NOW_MS);
+	cr_assert(receive(&collector));
+	cr_assert_eq(number_at(12, 4), 1, "the domain is the old one");
 	close(taken.fd);
 }
 

@@ -231,8 +231,7 @@ Test(ipfix_tcp, source_is_held_and_kept_when_connections_end)
 	}
 }
 
-/* ---- several ------------------------------------------------------------------------------------------------------
- */
+/* Several. */
 
 Test(ipfix_tcp, every_collector_gets_every_record)
 {
@@ -278,7 +277,7 @@ Test(ipfix_tcp, one_that_cannot_be_set_leaves_all_as_they_were)
 	c.source = taken.at;
 	cr_assert_eq(ipfix_configure(exporter, &c, &error), -EADDRINUSE);
 	cr_assert(strstr(error.text, "UDP port"), "%s", error.text);
-	cr_assert_eq(ipfix_settings(exporter)->n_collectors, 1);
+	cr_assert_eq(ipfix_stats(exporter, (struct ipfix_collector_stats[MAX_COLLECTORS]){}), 1);
 	one_quota_event();
 	tick();
 	EXPECT_STREAM(&stream, { 2, 0, QUOTA | PORTS }, { 256, 0, 1 });
@@ -286,8 +285,7 @@ Test(ipfix_tcp, one_that_cannot_be_set_leaves_all_as_they_were)
 	close(taken.fd);
 }
 
-/* ---- reports of losses ---------------------------------------------------------------------------------------------
- */
+/* Reports of losses. */
 
 Test(ipfix_tcp, events_lost_in_the_ring_are_reported_once_they_are_known)
 {

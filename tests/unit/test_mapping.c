@@ -25,7 +25,7 @@ static uint32_t addr(const char *text)
 	return a;
 }
 
-/* ---- a slow model, written from the contract alone: one port after the other, with no division ---- */
+/* A slow model, written from RFC 7422 alone: one port after the other, with no division. */
 
 struct model {
 	uint64_t ratio;

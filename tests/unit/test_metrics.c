@@ -12,7 +12,7 @@
 #include "metrics/http.h"
 #include "metrics/exposition.h"
 
-/* ---- the format ---- */
+/* The format. */
 
 static struct evbuffer *out;
 
@@ -72,7 +72,7 @@ Test(metrics_write, labels_are_escaped_and_stay_different)
 	cr_expect_str_eq(text, "abc");
 }
 
-/* ---- the server ---- */
+/* The server. */
 
 static struct event_base *base;
 static struct http *http;

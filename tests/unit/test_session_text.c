@@ -7,7 +7,7 @@
 
 #include "sessions/listing.h"
 
-Test(session_text, is_the_object_of_the_contract)
+Test(session_text, is_the_documented_object)
 {
 	static const struct {
 		struct session session;

@@ -214,7 +214,7 @@ Test(usage, a_number_that_another_mapping_has_by_now_has_no_figures)
 	session_usage_free(u);
 }
 
-/* ---- warnings ---- */
+/* Warnings. */
 
 static void on_end(void *arg)
 {

@@ -142,7 +142,7 @@ Test(slots, both_directions_know_the_same_buckets)
 	}
 }
 
-/* ---- threads ------------------------------------------------------------------------------------------------- */
+/* Threads. */
 
 /* Two openers with a lock, as the datapath has; two refreshers and a sweeper without one. */
 struct arena {
@@ -329,7 +329,7 @@ Test(slots, late_refreshes_leave_no_slot_opening)
 	pthread_join(thread, NULL);
 }
 
-/* ---- rendezvous: two threads at the same instant, in one fresh arena after the other --------------------------- */
+/* Rendezvous: two threads at the same instant, in one fresh arena after the other. */
 
 #define ARENAS 20000
 

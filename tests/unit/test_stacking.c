@@ -189,8 +189,7 @@ Test(stacking, a_ring_of_links_ends_the_search)
 	cr_expect_null(merged_by(&all, of(BRIDGE)));
 }
 
-/* ---- the plan -----------------------------------------------------------------------------------------------------
- */
+/* The plan. */
 
 static struct interfaces known;
 static struct interfaces plan;

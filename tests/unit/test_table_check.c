@@ -113,7 +113,7 @@ static void right(void)
 	record(HOST)->displaced = ~0U;
 }
 
-/* ---- faults ---------------------------------------------------------------------------------------------------- */
+/* Faults. */
 
 static void count_high(void)
 {

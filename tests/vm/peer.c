@@ -99,7 +99,7 @@ static int recv_all(int fd, char *data, size_t size)
 	return 0;
 }
 
-/* ---- the outside ---- */
+/* The outside. */
 
 static void log_peer(FILE *log, const char *proto, const struct sockaddr_in *from)
 {
@@ -205,7 +205,7 @@ static int reflect(const char *port, const char *log_path)
 	}
 }
 
-/* ---- the inside ---- */
+/* The inside. */
 
 static void fill(char *data, size_t size)
 {
@@ -368,7 +368,7 @@ static int client(const char *what, const char *src_text, const char *dst_text, 
 	return is_tcp ? exchange_tcp(fd, size) : exchange_udp(fd, size);
 }
 
-/* ---- what the kernel holds ---- */
+/* What the kernel holds. */
 
 static int bpf(int command, union bpf_attr *attr)
 {

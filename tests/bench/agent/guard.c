@@ -76,8 +76,7 @@ static void set_up(void)
 	run("ip link set eth0 up");
 }
 
-/* ---- cases --------------------------------------------------------------------------------------------------------
- */
+/* Cases. */
 
 struct bench_case {
 	const char *name;
@@ -113,8 +112,7 @@ static void put_table(struct guard_nft *nft, const struct bench_case *c)
 		fail("the table");
 }
 
-/* ---- packets ------------------------------------------------------------------------------------------------------
- */
+/* Packets. */
 
 static uint8_t frames[FLOWS][FRAME];
 static struct iovec parts[FLOWS];
@@ -189,8 +187,7 @@ static double measure(int s)
 	return (double)(thread_ns() - began) / PACKETS;
 }
 
-/* ---- figures ------------------------------------------------------------------------------------------------------
- */
+/* Figures. */
 
 static int compare(const void *a, const void *b)
 {

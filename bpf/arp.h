@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Answers ARP requests for pool addresses (RFC 826). Those for the gateway's own addresses are the kernel's. */
+/* Answers ARP requests for pool addresses (RFC 826). Requests for the gateway's own addresses go to the kernel. */
 #ifndef DETNAT_ARP_H
 #define DETNAT_ARP_H
 
 #include "count.h"
 #include "forward.h"
 
-/* <linux/if_arp.h> cannot be included here: it leads to the C library's headers. */
+/* <linux/if_arp.h> cannot be included here: it pulls in C library headers. */
 #define ARP_ETHERNET 1
 #define ARP_REQUEST  1
 #define ARP_REPLY    2
@@ -32,7 +32,7 @@ static __always_inline int arp(ctx_t *ctx)
 
 	if ((void *)(a + 1) > ctx_data_end(ctx) || !in || !in->roles)
 		return pass_untranslated();
-	/* For this station or for all: a broadcast has the group bit. */
+	/* Addressed to this station, or broadcast (the group bit is set). */
 	if (!(a->eth.h_dest[0] & 1) && !mac_equal(a->eth.h_dest, in->mac))
 		return pass_untranslated();
 	if (a->hardware != bpf_htons(ARP_ETHERNET) || a->protocol != bpf_htons(ETH_P_IP) || a->hardware_length != 6 ||

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Destinations towards which nothing is translated (RFC 6888 REQ-6). They are settings, and so part of the programs:
- * where there are none the verifier takes all of this away, and a change comes with the programs, as one.
+ * Destinations that are reached untranslated (RFC 6888 REQ-6). They are settings, and so part of the programs: if there
+ * are none the verifier removes this code, and a change takes effect when the programs are replaced, all at once.
  */
 #ifndef DETNAT_BYPASS_H
 #define DETNAT_BYPASS_H
 
 #include "settings.h"
 
-/* 1 where a <= b. Without a branch: the verifier would follow both sides of each. */
+/* Returns 1 if a <= b, else 0. Branch-free: the verifier would follow both sides of each branch. */
 static __always_inline __u32 not_above(__u32 a, __u32 b)
 {
 	__u64 difference = (__u64)b - a;
@@ -23,7 +23,7 @@ static __always_inline int is_bypassed(__u32 addr)
 
 	if (!settings.n_bypass)
 		return 0;
-	/* The last range that does not begin above the address, if any does. */
+	/* Binary search for the last range that begins at or below the address, if there is one. */
 	for (__u32 half = MAX_BYPASS / 2; half; half /= 2)
 		at += half * not_above(settings.bypass[(at + half) & (MAX_BYPASS - 1)].first, addr);
 	at &= MAX_BYPASS - 1;

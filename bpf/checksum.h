@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Internet checksums (RFC 1071), updated incrementally (RFC 1624, equation 3): never repaired. */
+/* Internet checksums (RFC 1071), updated incrementally (RFC 1624, equation 3): a wrong one stays wrong. */
 #ifndef DETNAT_CHECKSUM_H
 #define DETNAT_CHECKSUM_H
 
 #include <linux/types.h>
 
-/* Sum of what a change takes away and adds; network byte order throughout. */
+/* Adds the change of a word to an unfolded sum. All values are in network byte order. */
 static __always_inline __u64 csum_change32(__u64 sum, __be32 from, __be32 to)
 {
 	return sum + (__u32)~from + to;
@@ -16,7 +16,7 @@ static __always_inline __u64 csum_change16(__u64 sum, __be16 from, __be16 to)
 	return sum + (__u16)~from + to;
 }
 
-/* A sum of one change of 32 bits, made short enough for many to be added up in 32 bits. */
+/* Folds the sum of one 32-bit change once, so that many such sums can be added up in 32 bits. */
 static __always_inline __u32 csum_fold_once(__u64 sum)
 {
 	return (__u32)((sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32));
@@ -36,7 +36,7 @@ static __always_inline __sum16 csum_update(__sum16 check, __u64 sum)
 	return ~csum_fold(sum + (__u16)~check);
 }
 
-/* The same for a change of less than 2^24. */
+/* csum_update() for a sum below 2^24. */
 static __always_inline __sum16 csum_update_short(__sum16 check, __u32 sum)
 {
 	sum += (__u16)~check;

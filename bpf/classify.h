@@ -9,23 +9,23 @@
 #include "settings.h"
 
 /*
- * A source that must not be sent outside (RFC 1812 section 5.3.7): one that is never forwarded, or a pool address,
- * which only this gateway assigns.
+ * Returns 1 if a source must not appear outside (RFC 1812 section 5.3.7): an address that is never forwarded, or a pool
+ * address, which only this gateway assigns. Host byte order.
  */
 static __always_inline int source_is_martian(__u32 src)
 {
 	return address_is_martian(src) || address_is_link_local(src) || index_find(&out_index, src);
 }
 
-/* From inside, leaving by an outside interface, source in no mapping. Returns whether it is to be dropped. */
+/* Returns 1 if a packet from inside to outside is dropped because its source is in no mapping. */
 static __always_inline int unmatched_is_dropped(__u32 src)
 {
 	return unmatched_drops(settings.unmatched, src);
 }
 
 /*
- * Whether a packet from inside is martian: a class E destination, which the kernel would route, or a martian source
- * towards a destination beyond the link (a DHCP client has no address yet).
+ * Returns 1 if a packet from inside is martian: a class E destination, which the kernel would route, or a martian
+ * source with a destination beyond the link (a DHCP client, which has no address yet, stays on the link).
  */
 static __always_inline int is_martian(const struct packet *p)
 {

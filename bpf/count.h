@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Counters, and the ends of the pipeline: every packet ends in one of these functions, its reason counted. */
+/*
+ * Counters, and the exits of the pipeline: each packet leaves through one of these functions, which counts its reason.
+ */
 #ifndef DETNAT_COUNT_H
 #define DETNAT_COUNT_H
 
@@ -19,7 +21,7 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } counters SEC(".maps");
 
-/* Adds to a counter of this core without a step in the packet's trace. */
+/* Adds n to a counter of this core without recording a step in the packet's trace. */
 static __always_inline void count_aside(__u32 reason, __u64 n)
 {
 	__u32 zero = 0;
@@ -27,21 +29,21 @@ static __always_inline void count_aside(__u32 reason, __u64 n)
 
 	if (!c)
 		return;
-	/* One copy for the check and the use: the verifier of 6.1 does not relate two copies of a value. */
+	/* Check and use the same copy: the 6.1 verifier does not relate two copies of a value. */
 	if (!__builtin_constant_p(reason))
 		barrier_var(reason);
 	if (reason < N_REASONS)
 		((__u64 *)c)[reason] += n;
 }
 
-/* Adds to a counter of this core. */
+/* Adds n to a counter of this core. */
 static __always_inline void count_add(__u32 reason, __u64 n)
 {
 	TRACE_COUNT(reason);
 	count_aside(reason, n);
 }
 
-/* reason: one of REASON_*_translated. One look-up for both counters, as every translated packet needs it. */
+/* Counts a translated packet and its octets with a single map lookup. reason: one of REASON_*_translated. */
 static __always_inline void count_translated(enum reason reason, __u32 octets)
 {
 	__u32 zero = 0;

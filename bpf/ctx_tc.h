@@ -23,7 +23,7 @@ static __always_inline void *ctx_data_end(const ctx_t *ctx)
 	return (void *)(long)ctx->data_end;
 }
 
-/* Interface the packet came in by; 0 for what the gateway itself sends. */
+/* Index of the ingress interface; 0 for packets that the gateway itself sends. */
 static __always_inline __u32 ctx_ingress(const ctx_t *ctx)
 {
 	return ctx->ingress_ifindex;
@@ -34,7 +34,7 @@ static __always_inline __u64 ctx_length(ctx_t *ctx)
 	return ctx->len;
 }
 
-/* Octets of payload in each packet that the frame will be cut into; 0 for one that stays as it is. */
+/* Octets of payload in each segment of a GSO frame; 0 if the frame is not segmented. */
 static __always_inline __u32 ctx_gso_size(const ctx_t *ctx)
 {
 	return ctx->gso_size;

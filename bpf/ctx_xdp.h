@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The context of an XDP program. ctx_tc.h has the same functions for tc; the pipeline knows no other difference. */
+/* The context of an XDP program. ctx_tc.h implements the same functions for tc. */
 #ifndef DETNAT_CTX_XDP_H
 #define DETNAT_CTX_XDP_H
 
@@ -22,25 +22,25 @@ static __always_inline void *ctx_data_end(const ctx_t *ctx)
 	return (void *)(long)ctx->data_end;
 }
 
-/* Interface the packet came in by. */
+/* Index of the ingress interface. */
 static __always_inline __u32 ctx_ingress(const ctx_t *ctx)
 {
 	return ctx->ingress_ifindex;
 }
 
-/* Octets of the whole frame, those beyond the linear part included. */
+/* Length of the whole frame in octets, including what is not in the linear part. */
 static __always_inline __u64 ctx_length(ctx_t *ctx)
 {
 	return bpf_xdp_get_buff_len(ctx);
 }
 
-/* Not told by XDP. */
+/* Unknown to XDP. */
 static __always_inline __u32 ctx_gso_size(const ctx_t *ctx)
 {
 	return 0;
 }
 
-/* Copies octets from the frame, or to it, wherever they are. 0, or -errno where it ends before them. */
+/* Copy `size` octets from or to the frame, in any buffer. Return 0, or -errno if the frame is too short. */
 static __always_inline long ctx_load(ctx_t *ctx, __u32 offset, void *to, __u32 size)
 {
 	return bpf_xdp_load_bytes(ctx, offset, to, size);

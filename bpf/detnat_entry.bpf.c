@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The programs that stand on the interfaces, for good: each only calls the main program of its role, so that an upgrade
- * replaces an element of `entries` and touches no interface. Where it is missing, packets go up, counted.
+ * The programs attached to the interfaces. They stay attached: each only tail-calls the main program of its role, so
+ * that an upgrade replaces an element of `entries` and touches no interface. If the element is missing, packets go to
+ * the kernel and are counted.
  */
 #include "ctx_xdp.h"
 

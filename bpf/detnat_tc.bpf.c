@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The programs of the tc hook: egress of the outside interfaces, for what the kernel routed. */
+/* Programs of the tc hook at the egress of outside interfaces, for packets that the kernel has routed. */
 #include "ctx_tc.h"
 
 #include "fragment_later.h"
@@ -20,7 +20,7 @@ int tc_outside(struct __sk_buff *ctx)
 	return TRACED(ctx, in2out(ctx));
 }
 
-/* A tail-called program, and the function that implements it. */
+/* Defines a tail-called program, implemented by `function`. */
 #define PROGRAM(name, function)                     \
 	SEC("tc")                                   \
 	int prog_##name##_tc(struct __sk_buff *ctx) \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What becomes of frames after a redirect: the program that redirected them never learns whether they left, only these
- * tracepoints tell. Besides, a program by which the agent tries an interface with a frame of its own.
+ * Tracepoint programs that watch redirected frames: the program that redirects a frame never learns whether it left.
+ * Also the program that the agent uses to test an interface with a frame of its own.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_core_read.h>
@@ -14,7 +14,7 @@
 #define EMSGSIZE 90
 #define ENOSPC	 28
 
-/* The loopback interface of every namespace: frames of the agent's own trial come from it. */
+/* Index of the loopback interface in every namespace; the agent's test frames come from it. */
 #define LOOPBACK_IFINDEX 1
 
 /* Only the fields read here; libbpf finds their offsets in the running kernel. */
@@ -47,7 +47,7 @@ struct {
 	__uint(max_entries, 64 << 10); /* a multiple of the page size of any machine */
 } alarms SEC(".maps");
 
-/* The pinned map of that name. */
+/* The pinned map `counters`. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -57,12 +57,12 @@ struct {
 
 const volatile __u32 netns; /* inode number of the agent's network namespace */
 
-/* Where try_redirect sends to; 0 while the agent tries nothing. */
+/* Index of the interface that try_redirect sends to; 0 while the agent tests none. */
 volatile __u32 try_ifindex;
 
 static __always_inline struct watched *watched_find(__u32 ifindex, const struct net_device *in_namespace_of)
 {
-	/* Other namespaces have interfaces of the same index. */
+	/* Interfaces in other namespaces can have the same index. */
 	if (BPF_CORE_READ(in_namespace_of, nd_net.net, ns.inum) != netns)
 		return 0;
 	return bpf_map_lookup_elem(&watched, &ifindex);
@@ -88,7 +88,9 @@ static __always_inline void count(struct watched *w, __u32 ifindex, __u64 frames
 	bpf_ringbuf_output(&alarms, &ifindex, sizeof(ifindex), 0);
 }
 
-/* (from, to, sent, drops, err): a bundle of frames was handed to an interface. err is 0 where its queue was full. */
+/*
+ * Arguments: from, to, sent, drops, err. A batch of frames was handed to an interface; err is 0 if its queue was full.
+ */
 SEC("raw_tp/xdp_devmap_xmit")
 int watch_xmit(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -99,7 +101,7 @@ int watch_xmit(struct bpf_raw_tracepoint_args *ctx)
 	__u32 ifindex;
 	int trial;
 
-	/* What follows costs a little, and nearly every bundle goes well. */
+	/* The checks below cost time, and nearly every batch is sent in full. */
 	if (!drops && !try_ifindex)
 		return 0;
 	trial = BPF_CORE_READ(from, ifindex) == LOOPBACK_IFINDEX;
@@ -121,7 +123,7 @@ int watch_xmit(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* (from, program, target, err, map type, map, index): a frame was refused before it came so far. */
+/* Arguments: from, program, target, err, map type, map, index. A frame was refused before it reached an interface. */
 SEC("raw_tp/xdp_redirect_err")
 int watch_redirect(struct bpf_raw_tracepoint_args *ctx)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The programs of the XDP hook: the main programs, which the entry programs call, and those that are tail-called from
- * there. docs/ARCHITECTURE.md shows how a packet goes through them.
+ * Programs of the XDP hook: the main programs, which the entry programs call, and the programs that these tail-call.
+ * docs/ARCHITECTURE.md shows a packet's path through them.
  */
 #include "ctx_xdp.h"
 
@@ -33,7 +33,7 @@ int in2out_xdp(struct xdp_md *ctx)
 	return TRACED(ctx, likely(verdict >= 0) ? verdict : tail_call(ctx, PROG_in2out));
 }
 
-/* Loaded in place of in2out_xdp where the source of each packet is checked: see main_program() of the agent. */
+/* Loaded instead of in2out_xdp if the source of every packet is checked: see main_program() in the agent. */
 SEC("xdp.frags")
 int in2out_each_xdp(struct xdp_md *ctx)
 {
@@ -53,8 +53,8 @@ int out2in_xdp(struct xdp_md *ctx)
 }
 
 /*
- * One interface for inside and outside (NAT on a stick): what goes to a pool address and is not from a subscriber comes
- * from outside, and so does what goes straight to an inside address.
+ * One interface for inside and outside (NAT on a stick). Packets come from outside if their source is not an inside
+ * address and they are sent to a pool address or straight to an inside address.
  */
 static __always_inline int both(struct xdp_md *ctx)
 {
@@ -77,7 +77,7 @@ int both_xdp(struct xdp_md *ctx)
 	return TRACED(ctx, both(ctx));
 }
 
-/* A tail-called program, and the function that implements it. */
+/* Defines a tail-called program, implemented by `function`. */
 #define PROGRAM(name, function)                    \
 	SEC("xdp.frags")                           \
 	int prog_##name##_xdp(struct xdp_md *ctx)  \
@@ -107,7 +107,7 @@ PROGRAM(fragment, fragment_in2out)
 PROGRAM(fragment_hairpin, fragment_hairpin)
 PROGRAM(fragment_out2in, fragment_out2in)
 
-/* Counts for the agent. Atomic, as packets may come in between on this core. */
+/* Adds to a counter for the agent. Atomic, because a packet on this core may interrupt it. Returns 0, or -1. */
 SEC("syscall")
 int agent_count(struct agent_count *a)
 {
@@ -120,21 +120,21 @@ int agent_count(struct agent_count *a)
 	return 0;
 }
 
-/* The datapath's clock, for the agent: the present tick. */
+/* Tells the agent the datapath's time: returns the current tick. */
 SEC("syscall")
 int clock_ticks(void *ctx)
 {
 	return (int)now_ticks();
 }
 
-/* Whether a segment from outside would find a session now: 1 or 0. */
+/* Returns 1 if a segment from outside with these endpoints would find a session now, else 0. */
 SEC("syscall")
 int session_held(struct session_question *q)
 {
 	return session_is_held(q);
 }
 
-/* Takes an entry out of the overflow map for the agent, under the lock: returns enum overflow_removed. */
+/* Removes an entry from the overflow map for the agent, under the lock. Returns enum overflow_removed. */
 SEC("syscall")
 int overflow_removal(struct overflow_removal *r)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The programs of the XDP hook, telling what they do: see trace_points.h. */
+/* The tracing build of the XDP programs: see trace_points.h. */
 #define TRACE
 #include "detnat_xdp.bpf.c"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The egress of a packet: where it leaves, and who sends it there. From inside it is part of the next-hop cache
- * (nexthop.h), towards a subscriber it is read from the subscriber's record (egress_in.h).
+ * The egress of a packet: the interface that it leaves through, and whether XDP or the kernel sends it. For outbound
+ * packets it is part of the next-hop cache (nexthop.h); towards a subscriber it is read from the subscriber's record
+ * (egress_in.h).
  */
 #ifndef DETNAT_EGRESS_H
 #define DETNAT_EGRESS_H
@@ -11,12 +12,12 @@
 enum egress_state {
 	EGRESS_READY,	   /* XDP can send to it */
 	EGRESS_KERNEL,	   /* the kernel must send */
-	EGRESS_REFUSING,   /* the same, as the interface takes no frames from XDP; all fields are valid */
+	EGRESS_REFUSING,   /* the kernel must send: the interface takes no frames from XDP; all fields are valid */
 	EGRESS_UNRESOLVED, /* the neighbour is not resolved: ifindex, gateway and family are valid */
-	EGRESS_NOWHERE, /* towards a subscriber: no route, one by an outside interface, or the gateway's own address */
+	EGRESS_NOWHERE,	   /* no route to the subscriber, one through an outside interface, or a local address */
 };
 
-/* Of a packet that is translated. */
+/* Direction of a translated packet. */
 enum direction { DIRECTION_OUT, DIRECTION_IN, DIRECTION_HAIRPIN };
 
 struct egress {
@@ -29,7 +30,7 @@ struct egress {
 	};
 	__u32 ifindex;
 	union {
-		__u32 longest; /* packet that XDP may send; a longer one, up to the MTU, is the kernel's to measure */
+		__u32 longest; /* longest packet that XDP may send, octets; up to the MTU the kernel decides */
 		__u32 family;  /* EGRESS_UNRESOLVED: of the gateway, which may be IPv6 (RFC 8950) */
 	};
 	__u32 state; /* enum egress_state */

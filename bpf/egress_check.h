@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Whether a packet may leave by its egress: TTL and MTU, before anything is opened, refreshed or rewritten (XDP alone;
- * at tc the kernel has checked both).
+ * Checks TTL and MTU before a session is opened or refreshed and before a packet is rewritten (XDP only: at tc the
+ * kernel has checked both).
  */
 #ifndef DETNAT_EGRESS_CHECK_H
 #define DETNAT_EGRESS_CHECK_H
@@ -10,7 +10,9 @@
 #include "forward.h"
 #include "quota.h"
 
-/* Outwards the kernel gets what XDP cannot send, as it came: it sends the ICMP error, or the fragments. */
+/*
+ * Outbound packets that XDP cannot send go to the kernel unmodified; the kernel sends the ICMP error or fragments them.
+ */
 static __always_inline int egress_check_out(ctx_t *ctx, const struct packet *p, const struct egress *e)
 {
 	if (e->state != EGRESS_READY || p->ttl <= 1 || p->length > e->mtu || !takes_frame(ctx, e->ifindex))
@@ -18,7 +20,10 @@ static __always_inline int egress_check_out(ctx_t *ctx, const struct packet *p, 
 	return CONTINUE;
 }
 
-/* Whether the frame may be several that GRO has merged: longer than any that was sent, and cut again by the kernel. */
+/*
+ * Returns 1 if GRO may have merged the frame from several: it may be longer than any that was sent, and the kernel
+ * segments it again.
+ */
 static __always_inline int is_merged(ctx_t *ctx)
 {
 	struct device *in = device_get(packet_ingress(ctx));
@@ -26,7 +31,10 @@ static __always_inline int is_merged(ctx_t *ctx)
 	return in && in->flags & DEVICE_MERGED;
 }
 
-/* Drops a packet that cannot go on; its sender gets an ICMP error as often as the record's limit allows. */
+/*
+ * Drops a packet, and sends its sender an ICMP error as often as the rate limit in the record allows. limit: NULL for
+ * no error; mtu: octets, for ICMP_FRAG_NEEDED.
+ */
 static __always_inline int egress_answer(struct subscriber *limit, enum reason reason, enum reason sent, __u8 type,
 					 __u8 code, __u32 mtu)
 {
@@ -38,7 +46,7 @@ static __always_inline int egress_answer(struct subscriber *limit, enum reason r
 	return TAIL_CALL(PROG_icmp_error);
 }
 
-/* Drops a packet to a subscriber and asks the agent to resolve its next hop; one packet a tick does. */
+/* Drops a packet to a subscriber and asks the agent to resolve its next hop, at most once per tick. */
 SUBPROGRAM int egress_unresolved(struct subscriber *s, const struct egress *e)
 {
 	__u8 tick = (__u8)now_ticks();
@@ -60,8 +68,8 @@ SUBPROGRAM int egress_unresolved(struct subscriber *s, const struct egress *e)
 }
 
 /*
- * TTL and MTU towards a subscriber. limit: the record whose limit an ICMP error counts against, NULL where none may be
- * sent (RFC 1812 section 4.3.2.7).
+ * Checks TTL and MTU of a packet to a subscriber. limit: the record whose rate limit applies to ICMP errors, or NULL if
+ * none may be sent (RFC 1812 section 4.3.2.7). Returns CONTINUE or a verdict.
  */
 static __always_inline int egress_check_in(ctx_t *ctx, const struct packet *p, const struct egress *e,
 					   struct subscriber *limit, enum direction direction)
@@ -71,7 +79,7 @@ static __always_inline int egress_check_in(ctx_t *ctx, const struct packet *p, c
 				     REASON_sent_icmp_unreachable, ICMP_DEST_UNREACH, ICMP_NET_UNREACH, 0);
 	if (p->ttl <= 1)
 		return egress_answer(limit, REASON_drop_ttl, REASON_sent_icmp_ttl, ICMP_TIME_EXCEEDED, 0, 0);
-	/* Where a route limits the length, the kernel says so. */
+	/* If a route's MTU is the limit, the kernel sends the ICMP error. */
 	if (e->state != EGRESS_READY || p->length <= e->mtu || e->longest != e->mtu || !p->df)
 		return CONTINUE;
 	if (!is_merged(ctx))
@@ -93,8 +101,7 @@ static __always_inline int egress_check(ctx_t *ctx, const struct packet *p, cons
 		     : egress_check_in(ctx, p, e, 0, direction);
 }
 
-/* The egress of a packet towards a subscriber, whose record is s, in *ret, which is initialised; and the checks of it.
- */
+/* Finds and checks the egress towards the subscriber with record s; *ret is initialised. CONTINUE or a verdict. */
 static __always_inline int egress_towards(ctx_t *ctx, const struct packet *p, struct subscriber *s, __u32 in_addr,
 					  enum direction direction, struct subscriber *limit, struct egress *ret)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stage 3, inwards: the egress towards a subscriber. Its next hop is cached in the subscriber's record. */
+/* Stage 3, inbound: the egress towards a subscriber, whose next hop is cached in the subscriber's record. */
 #ifndef DETNAT_EGRESS_IN_H
 #define DETNAT_EGRESS_IN_H
 
@@ -7,9 +7,9 @@
 
 #include "nexthop.h"
 
-#define RP_STRICT 1 /* of device.rp_filter */
+#define RP_STRICT 1 /* value of device.rp_filter */
 
-/* A hairpin is always sent by XDP, or handed to the agent: what a route limits is the MTU then (transmit_ring.h). */
+/* A hairpin is sent by XDP or by the agent (transmit_ring.h), never by the kernel: a route's limit becomes its MTU. */
 static __always_inline void egress_of_hairpin(struct egress *e)
 {
 	if (e->state == EGRESS_READY || e->state == EGRESS_REFUSING)
@@ -18,28 +18,28 @@ static __always_inline void egress_of_hairpin(struct egress *e)
 		e->state = EGRESS_READY;
 }
 
-/* Ticks for which a next hop holds without an agent that reports changes. */
+/* Ticks for which a cached next hop is valid without an agent that reports changes. */
 static __always_inline __u32 subscriber_hop_ticks(void)
 {
 	return settings.hz >> TICK_SHIFT;
 }
 
-/* Whether a subscriber's next hop was learned in this epoch, and not more than so many ticks ago. */
+/* Returns 1 if a subscriber's next hop was learned in this epoch and at most `ticks` ago. */
 static __always_inline int subscriber_hop_is_fresh(const struct subscriber *s, __u32 epoch, __u32 now, __u32 ticks)
 {
 	return !((LOAD(s->way_epoch) ^ epoch) & HOP_EPOCH) && now - LOAD(s->way_tick) <= ticks;
 }
 
 /*
- * Routes a packet from src, received by in_ifindex, to a subscriber, and keeps the next hop in the record; NULL:
- * nowhere. It is not kept where routes depend on more than the destination, nor where the route's MTU is below the
+ * Routes a packet from src, received on in_ifindex, to a subscriber, and caches the next hop in its record s (NULL: not
+ * cached). The next hop is not cached if routes depend on more than the destination, or if the route's MTU is below the
  * interface's, for which the record has no room. Returns as route(), with ret_fib->mtu_result as route_longest().
  */
 static __always_inline long subscriber_route(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr,
 					     __u32 in_ifindex, struct bpf_fib_lookup *ret_fib)
 {
 	struct globals *g = globals_get();
-	__u32 epoch = g ? LOAD(g->epoch) : 0, now = now_ticks(); /* before the look-up, as in next_hop_learn() */
+	__u32 epoch = g ? LOAD(g->epoch) : 0, now = now_ticks(); /* before the lookup, as in next_hop_learn() */
 	long verdict = route(ctx, src, in_addr, in_ifindex, ret_fib);
 	__u64 hop = ret_fib->ifindex & 0xffff;
 	struct device *out = device_get(ret_fib->ifindex);
@@ -53,10 +53,10 @@ static __always_inline long subscriber_route(ctx_t *ctx, struct subscriber *s, _
 	return verdict;
 }
 
-/* The addresses of a frame to a subscriber's next hop, as it stands in the record. */
+/* Writes the MAC addresses of a frame to a subscriber's next hop. hop: as in subscriber.way. */
 static __always_inline void subscriber_hop_addresses(void *ret, __u64 hop, const struct device *out)
 {
-	/* In words, as the compiler would copy octet by octet. */
+	/* Written as words: the compiler would copy octet by octet. */
 	struct {
 		__u32 dmac_high;
 		__u16 dmac_low;
@@ -70,7 +70,7 @@ static __always_inline void subscriber_hop_addresses(void *ret, __u64 hop, const
 	words->smac_low = *(__u32 *)(out->mac + 2);
 }
 
-/* Whether an interface is an outside one alone, so that a route by it leads out again. */
+/* Returns 1 if an interface is an outside interface only, so that a route through it leads out again. */
 static __always_inline int leads_out_again(__u32 ifindex)
 {
 	struct device *out = device_get(ifindex);
@@ -79,8 +79,8 @@ static __always_inline int leads_out_again(__u32 ifindex)
 }
 
 /*
- * Whether a packet from outside passes the strict reverse-path filter of the interface that it came in by, if it has
- * one. in_ifindex: the interface by which a reply would come in.
+ * Returns 1 if a packet from outside passes the strict reverse-path filter of its ingress interface, or if there is
+ * none. in_ifindex: the interface through which a reply would come in.
  */
 static __always_inline int source_is_behind(ctx_t *ctx, __u32 in_addr, __u32 src, __u32 in_ifindex,
 					    struct bpf_fib_lookup *fib)
@@ -96,13 +96,13 @@ static __always_inline int source_is_behind(ctx_t *ctx, __u32 in_addr, __u32 src
 }
 
 /*
- * The egress towards a subscriber, from its record or from the kernel, for a packet from src to in_addr, host byte
- * order. Returns enum egress_state; *ret must be initialised.
+ * Looks up the egress towards a subscriber, in its record or with the kernel, for a packet from src to in_addr (host
+ * byte order). Returns enum egress_state; *ret must be initialised.
  */
 SUBPROGRAM int egress_in(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, struct egress *ret)
 {
 	struct globals *g = globals_get();
-	struct bpf_fib_lookup fib; /* scratch: the stack is short here */
+	struct bpf_fib_lookup fib; /* shared with source_is_behind() to save stack */
 	__u32 longest = ~0U;
 	__u64 hop;
 

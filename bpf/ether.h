@@ -5,7 +5,7 @@
 
 #include "parse.h"
 
-/* The first twelve octets of a frame, to be written as words. */
+/* The first twelve octets of a frame, written as words. */
 struct ether_addresses {
 	__u8 dmac[6];
 	__u8 smac[6];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Inside to outside on the fast path. The order of checks is that of in2out.h. */
+/* Inside to outside on the fast path. Checks are in the same order as in in2out.h. */
 #ifndef DETNAT_FAST_IN2OUT_H
 #define DETNAT_FAST_IN2OUT_H
 
@@ -8,8 +8,8 @@
 #include "source.h"
 
 /*
- * Where one look at the preferred slot is not enough: the session is elsewhere, is to be refreshed or opened, or
- * changes its state. CONTINUE with its state word, or a verdict.
+ * Handles a packet whose session is not in the preferred slot, or must be refreshed, opened or changed. Returns
+ * CONTINUE with the state word in *ret_word, or a verdict.
  */
 static __always_inline int fast_in2out_session(ctx_t *ctx, const struct globals *g, const struct flow *f,
 					       struct slot *s, __u64 *ret_word)
@@ -42,7 +42,10 @@ static __always_inline int fast_in2out_session(ctx_t *ctx, const struct globals 
 	return CONTINUE;
 }
 
-/* A verdict, or TO_SLOW_PATH with nothing changed. by_source, each_source: whether each packet's source matters. */
+/*
+ * Returns a verdict, or TO_SLOW_PATH with nothing changed. by_source: routing depends on the source; each_source: the
+ * source of every packet is checked.
+ */
 static __always_inline int fast_in2out_with(ctx_t *ctx, int by_source, int each_source)
 {
 	const struct mapping_table *t = mapping_table_get();
@@ -81,8 +84,7 @@ static __always_inline int fast_in2out_with(ctx_t *ctx, int by_source, int each_
 			return TO_SLOW_PATH;
 	}
 
-	/* Whether nothing in the state word changes, the outside port apart; read as rule 3 of <detnat/session.h> says.
-	 */
+	/* A hit if the packet leaves the state word unchanged; the slot is read by rule 3 of <detnat/session.h>. */
 	__u64 word = LOAD(s->truth), steady = (__u64)q.steady << 32 | now;
 
 	if (unlikely((word ^ steady) << 16 || LOAD(s->key) != slot_key(dst, dport, sport) || LOAD(s->truth) != word)) {
@@ -104,7 +106,7 @@ static __always_inline int fast_in2out_with(ctx_t *ctx, int by_source, int each_
 	return bpf_redirect(nh->egress.ifindex, 0);
 }
 
-/* Where sources matter only as a session opens or is refreshed. */
+/* For settings where sources matter only when a session opens or is refreshed. */
 static __always_inline int fast_in2out(ctx_t *ctx)
 {
 	const __u32 mask = EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff) |
@@ -113,7 +115,7 @@ static __always_inline int fast_in2out(ctx_t *ctx)
 	return (settings.each_packet & mask) == EACH_PACKET(redirect, 1) ? fast_in2out_with(ctx, 0, 0) : TO_SLOW_PATH;
 }
 
-/* Where each packet's source matters: for routing, or as there are several inside interfaces. */
+/* For settings where every packet's source matters: for routing, or because there are several inside interfaces. */
 static __always_inline int fast_in2out_each(ctx_t *ctx)
 {
 	if (!settings.redirect)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Opening a session in the common case: nothing of the flow is in its two buckets, its first choice of a port is free
- * towards the endpoint, and so is a preferred slot. Also the refusal of one beyond the quota, where neither an
- * event nor an ICMP error is due. Everything else is done by open.h.
+ * Opens a session in the common case: its two buckets hold nothing of the flow, its first-choice port is free towards
+ * the endpoint, and so is a slot. Also refuses a session beyond the quota if neither an event nor an ICMP error is due.
+ * open.h does everything else.
  */
 #ifndef DETNAT_FAST_OPEN_H
 #define DETNAT_FAST_OPEN_H
@@ -10,7 +10,7 @@
 #include "overflow.h"
 #include "quota.h"
 
-/* First state of a session that this packet opens. */
+/* First state of the session that this packet opens. */
 static __always_inline __u8 open_state(const struct packet *p)
 {
 	if (p->proto == IPPROTO_TCP)
@@ -18,7 +18,7 @@ static __always_inline __u8 open_state(const struct packet *p)
 	return p->proto == IPPROTO_UDP ? SESSION_UDP : SESSION_ICMP;
 }
 
-/* Whether a slot holds, or could hold, the flow itself, or its outside port towards its endpoint. */
+/* Returns 1 if a slot holds, or could hold, the flow itself or its outside port towards its endpoint. */
 static __always_inline int slot_concerns(const struct slot *s, __u64 key, __u64 port_and_proto)
 {
 	__u64 word = LOAD(s->truth), other = LOAD(s->key) ^ key;
@@ -26,14 +26,14 @@ static __always_inline int slot_concerns(const struct slot *s, __u64 key, __u64 
 	return (word >> 40 == port_and_proto && !(other >> 16)) || (!other && !word_is_free(word));
 }
 
-/* Of a bucket: whether it concerns the flow, and its free slots. */
+/* A bucket as seen by an opener: whether it concerns the flow, and its free slots. */
 struct bucket_view {
 	int concerned;
 	__u32 free;
 	__u32 last_free;
 };
 
-/* Free slots are counted without a branch, as the verifier would follow each combination of them. */
+/* Counts free slots without branches: the verifier would follow every combination of them. */
 static __always_inline void bucket_view(const struct bucket *b, __u64 key, __u64 port_and_proto,
 					struct bucket_view *ret)
 {
@@ -52,8 +52,8 @@ static __always_inline void bucket_view(const struct bucket *b, __u64 key, __u64
 }
 
 /*
- * The slot to take where some sessions of the bucket are displaced, the preferred slot is taken, or the subscriber's
- * slots are crowded. NULL for open.h to look closer.
+ * Chooses a slot if sessions of the bucket are displaced, the preferred slot is taken, or the subscriber's slots are
+ * crowded. Returns NULL if open.h has to look closer.
  */
 static __always_inline struct slot *fast_open_slot(const struct flow *f, __u64 word, int crowded, int *ret_displaced)
 {
@@ -69,7 +69,7 @@ static __always_inline struct slot *fast_open_slot(const struct flow *f, __u64 w
 	if (first.concerned || second.concerned || !(first.free + second.free))
 		return 0;
 	taken = LOAD(b.first->slot[at].truth);
-	/* Taken by a session that has expired: open.h takes its place. */
+	/* Held by an expired session, which open.h replaces. */
 	if (!word_is_free(taken) && word_expired(taken, f->now, f->m->timeout_ticks))
 		return 0;
 	*ret_displaced = !word_is_free(taken) || (crowded && second.free > first.free);
@@ -83,8 +83,8 @@ static __always_inline struct slot *fast_open_slot(const struct flow *f, __u64 w
 }
 
 /*
- * A subscriber at its quota, and a flow that is in no slot. The slow path gets one packet a tick, to look for sessions
- * that have expired, and those that an event or an ICMP error is due for: see quota.h and refuse.h.
+ * Refuses a flow that is in no slot, of a subscriber at its quota. One packet per tick goes to the slow path, which
+ * looks for expired sessions; so do packets for which an event or an ICMP error is due: see quota.h and refuse.h.
  */
 static __always_inline int fast_refuse(const struct flow *f, struct subscriber *s)
 {
@@ -104,9 +104,9 @@ static __always_inline int fast_refuse(const struct flow *f, struct subscriber *
 }
 
 /*
- * Nothing of the flow is in its preferred slot. The lock is taken only once all else is known: the word of count and
- * lock is read first: if it is unchanged then, no other core has opened a session since. Free slots are
- * changed by openers alone.
+ * Opens a session for a flow that is not in its preferred slot. The word with count and lock is read first, and the
+ * lock is taken last, by a compare-and-swap: if the word is unchanged, no other core has opened a session meanwhile.
+ * Only openers change free slots.
  */
 static __always_inline int fast_open(const struct flow *f, struct subscriber *s, struct slot *slot, __u32 home,
 				     __u64 *ret_word)

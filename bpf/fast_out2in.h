@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Outside to inside on the fast path. The order of checks is that of out2in.h. */
+/* Outside to inside on the fast path. Checks are in the same order as in out2in.h. */
 #ifndef DETNAT_FAST_OUT2IN_H
 #define DETNAT_FAST_OUT2IN_H
 
@@ -7,8 +7,8 @@
 #include "out2in.h"
 
 /*
- * Where one look at the preferred slot is not enough: the session is elsewhere, or may change its state. CONTINUE
- * with its key, or TO_SLOW_PATH.
+ * Handles a packet whose session is not in the preferred slot, or may change its state. Returns CONTINUE with the
+ * slot's key in *ret_key, or TO_SLOW_PATH.
  */
 static __always_inline int fast_out2in_session(const struct out2in *oi, __u64 *ret_key)
 {
@@ -21,7 +21,7 @@ static __always_inline int fast_out2in_session(const struct out2in *oi, __u64 *r
 	return CONTINUE;
 }
 
-/* A verdict, or TO_SLOW_PATH with nothing changed. */
+/* Returns a verdict, or TO_SLOW_PATH with nothing changed. */
 static __always_inline int fast_out2in(ctx_t *ctx)
 {
 	const __u32 mask =
@@ -56,7 +56,7 @@ static __always_inline int fast_out2in(ctx_t *ctx)
 	__u32 port_offset = dport - mapping_port_lo(&m->geo, subscriber);
 	const struct slot *s = fast_slot(m, subscriber, src, sport, q.proto, port_offset);
 
-	/* With SUBSCRIBER_HAIRPINS the word is that of no epoch. */
+	/* With SUBSCRIBER_HAIRPINS set, way_epoch never matches. */
 	if (unlikely(!s || !sub || LOAD(sub->way_epoch) != (t->globals.epoch & HOP_EPOCH) ||
 		     now - LOAD(sub->way_tick) > subscriber_hop_ticks()))
 		return TO_SLOW_PATH;
@@ -69,7 +69,7 @@ static __always_inline int fast_out2in(ctx_t *ctx)
 		     bpf_ntohs(q.ip->tot_len) > out->mtu))
 		return TO_SLOW_PATH;
 
-	/* Whether this packet leaves the state word as it is; read as rule 3 of <detnat/session.h> says. */
+	/* A hit if the packet leaves the state word unchanged; the slot is read by rule 3 of <detnat/session.h>. */
 	__u64 word = LOAD(s->truth), key = LOAD(s->key);
 	__u64 steady = (__u64)dport << 48 | (__u64)q.steady << 32;
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The fast path, for nearly all packets: whole TCP and UDP packets over an IPv4 header without options, to be
- * redirected, of a session that is in a slot or opens in the simplest case (fast_open.h). It never decides differently
- * from the slow path (in2out.h, out2in.h), and leaves to it, unchanged, whatever it does not recognise at once.
+ * The fast path, for nearly all packets: unfragmented TCP and UDP packets with a plain 20-octet IPv4 header that XDP
+ * redirects, and whose session is in a slot or opens in the simplest case (fast_open.h). It never decides differently
+ * from the slow path (in2out.h, out2in.h), and leaves every packet that it does not recognise at once to it, unchanged.
  *
- * It is written for the core rather than for the compiler: few values live at a time, no branch that is hard to
- * predict, so that the misses of one packet overlap with the work on the next. docs/PERFORMANCE.md has the figures.
+ * It is written for the CPU rather than for the compiler: few live values and no hard-to-predict branches, so that the
+ * cache misses of one packet overlap with the work on the next. docs/PERFORMANCE.md has the figures.
  */
 #ifndef DETNAT_FAST_H
 #define DETNAT_FAST_H
@@ -14,7 +14,7 @@
 #include "rewrite.h"
 #include "session_slots.h"
 
-/* A TCP header, or a UDP header and what any Ethernet frame is padded to. */
+/* A TCP header, or a UDP header and octets that every Ethernet frame has, if only as padding. */
 union fast_transport {
 	struct tcphdr tcp;
 	struct udphdr udp;
@@ -25,29 +25,29 @@ union fast_transport {
 };
 _Static_assert(sizeof(union fast_transport) == 20, "TCP without options");
 
-/* Where the headers of a frame are, and what they say of it. */
+/* The headers of a frame, and what was read from them. */
 struct fast_packet {
 	struct ethhdr *eth;
 	struct iphdr *ip;
 	union fast_transport *l4;
 	/*
-	 * Protocol and state, as they stand in a state word, of a session that this packet cannot change; 0 for a TCP
-	 * segment that opens, closes or resets.
+	 * Protocol and state, as in a state word, of a session that this packet cannot change; 0 for a TCP segment that
+	 * opens, closes or resets.
 	 */
 	__u32 steady;
 	__u8 proto;
 };
 
-/* Of a TCP segment. */
+/* Flags of a TCP segment. */
 static __always_inline __u8 fast_tcp_flags(const struct fast_packet *q)
 {
 	return ((const __u8 *)&q->l4->tcp)[13];
 }
 
-/* A setting of settings.each_packet, as it stands in that word: all its bits, or those of a value. */
+/* A value of a setting at its place in settings.each_packet; 0xff selects all bits of the setting. */
 #define EACH_PACKET(setting, value) ((struct settings){ .setting = (value) }.each_packet)
 
-/* Whether the packet is one for the fast path, its lengths checked as parse() does; then *q is set. */
+/* Returns 1 and sets *q if the packet is one for the fast path; lengths are checked as by parse(). */
 static __always_inline int fast_parse(ctx_t *ctx, struct fast_packet *q)
 {
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
@@ -63,7 +63,7 @@ static __always_inline int fast_parse(ctx_t *ctx, struct fast_packet *q)
 
 	__u32 word = bpf_ntohl(*(__be32 *)&q->ip->frag_off), length = bpf_ntohs(q->ip->tot_len), headers;
 
-	/* To older verifiers a swap of octets has no upper bound. */
+	/* Older verifiers know no upper bound for the result of a byte swap. */
 	barrier_var(length);
 	length &= 0xffff;
 
@@ -91,8 +91,8 @@ static __always_inline int fast_parse(ctx_t *ctx, struct fast_packet *q)
 }
 
 /*
- * The packet for functions of the slow path. The caller passes the addresses and ports that it has read, so that the
- * compiler reuses what it has computed of them, above all the buckets.
+ * Builds the packet for slow-path functions. The caller passes the addresses and ports that it has read, so that the
+ * compiler reuses what it computed from them, the buckets above all.
  */
 static __always_inline struct packet fast_parsed(const struct fast_packet *q, __u32 src, __u32 dst, __u16 sport,
 						 __u16 dport)
@@ -107,13 +107,13 @@ static __always_inline struct packet fast_parsed(const struct fast_packet *q, __
 	};
 }
 
-/* A frame's destination as it stands in next_hop.station of a hop that the fast path can take. */
+/* Destination MAC of a frame, encoded like next_hop.station of a hop that the fast path can use. */
 static __always_inline __u64 fast_station(const struct ethhdr *eth)
 {
 	return *(__u64 *)eth & bpf_cpu_to_be64(0xffffffffffff0000ULL);
 }
 
-/* The preferred slot of a port offset towards an external endpoint. */
+/* Preferred slot of a port offset towards an external endpoint (host byte order), or NULL. */
 static __always_inline struct slot *fast_slot(const struct mapping *m, __u32 subscriber, __u32 ext_addr, __u16 ext_port,
 					      __u8 proto, __u32 port_offset)
 {
@@ -128,8 +128,8 @@ static __always_inline struct slot *fast_slot(const struct mapping *m, __u32 sub
 }
 
 /*
- * Rewrites one endpoint and lowers the TTL. The change of the addresses is folded first, as both checksums need it;
- * that of the TTL is the same for every packet: its word loses 0x0100, in network byte order.
+ * Rewrites one endpoint (new_addr and new_port in host byte order) and decrements the TTL. The address change is folded
+ * first, as both checksums need it; the TTL change is always the same: its word loses 0x0100 in network byte order.
  */
 static __always_inline void fast_rewrite(const struct fast_packet *q, int source, __u32 new_addr, __u16 new_port)
 {

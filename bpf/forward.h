@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stage 6: sending a frame from XDP; by a VLAN interface with its tags, from the interface below. */
+/* Stage 6: sends a frame from XDP. Through a VLAN interface it leaves with its tags, from the interface below. */
 #ifndef DETNAT_FORWARD_H
 #define DETNAT_FORWARD_H
 
@@ -12,8 +12,8 @@
 #if HOOK_XDP
 
 /*
- * bpf_redirect() also where the packet goes back by the interface it came from: XDP_TX would need an XDP program at
- * the peer of a veth.
+ * Sends the frame through an interface; returns the verdict. Uses bpf_redirect() even if the frame goes back out of its
+ * ingress interface: XDP_TX would need an XDP program on the peer of a veth.
  */
 SUBPROGRAM int send_by(ctx_t *ctx, __u32 ifindex)
 {
@@ -39,15 +39,15 @@ SUBPROGRAM int send_by(ctx_t *ctx, __u32 ifindex)
 	return vlan_tags_push(ctx, &tags) ? XDP_ABORTED : bpf_redirect(ifindex, 0);
 }
 
-/* Whether the whole frame is in one buffer. */
+/* Returns 1 if the whole frame is in one buffer. */
 static __always_inline int is_linear(ctx_t *ctx)
 {
 	return ctx_length(ctx) <= (__u64)((long)ctx->data_end - (long)ctx->data);
 }
 
 /*
- * Truncates a frame to so many octets. 0, or -1: with generic XDP, where whole buffers go, the kernel (seen on 6.18)
- * goes on with the old length, and would send memory that is not the frame's.
+ * Truncates a frame to `length` octets. Returns 0, or -1. Refused for generic XDP with several buffers: if whole
+ * buffers are cut off, the kernel (seen on 6.18) keeps the old length and would send memory beyond the frame.
  */
 static __always_inline int frame_cut(ctx_t *ctx, __u32 length)
 {
@@ -62,8 +62,8 @@ static __always_inline int frame_cut(ctx_t *ctx, __u32 length)
 }
 
 /*
- * Whether an interface takes the frame from XDP: one of several buffers needs more of a driver, and a redirected one
- * may be longer than the MTU of the interface that sends it by one tag alone.
+ * Returns 1 if an interface takes the frame from XDP. A frame of several buffers needs more of a driver, and a
+ * redirected frame may exceed the MTU of the interface that sends it by one tag only.
  */
 SUBPROGRAM int takes_frame(ctx_t *ctx, __u32 ifindex)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Datagrams in fragments: the entry that a first fragment makes for those that follow, and which fragments are refused.
- * Each octet of a datagram passes once, the first time it comes (RFC 1858, RFC 3128); overlapping fragments are
+ * Fragmented datagrams: the entry that a first fragment creates for those that follow, and which fragments are refused.
+ * Each octet of a datagram passes once, the first time it arrives (RFC 1858, RFC 3128); overlapping fragments are
  * dropped.
  *
- * A datagram is admitted against the share of its subscriber, separately for each direction, and one from outside also
- * against its sender's limit. So the map is never full, and no subscriber displaces another's entries.
+ * A datagram counts against the share of its subscriber, separately for each direction; one from outside also against
+ * its sender's limit. So the map is never full, and no subscriber displaces another's entries.
  */
 #ifndef DETNAT_FRAGMENT_H
 #define DETNAT_FRAGMENT_H
@@ -20,12 +20,12 @@
 struct fragment_piece {
 	struct fragment_key key;
 	__u32 start;   /* octets of payload before it */
-	__u32 end;     /* and up to its last */
-	__u32 more;    /* others are to follow it in the datagram */
-	__u32 in_addr; /* the subscriber it counts for */
+	__u32 end;     /* octets of payload up to its end */
+	__u32 more;    /* not 0: more fragments follow (MF) */
+	__u32 in_addr; /* inside address of its subscriber */
 };
 
-/* What a new entry begins as, as it would not fit on the stack. Never written. */
+/* Initial value of an entry, too large for the stack. Never written. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -33,7 +33,7 @@ struct {
 	__type(value, struct fragment);
 } fragment_blank SEC(".maps");
 
-/* 0, or -1 where the packet is not what parse() saw. */
+/* Reads a fragment's header. Returns 0, or -1 if the packet is not what parse() saw. */
 static __always_inline int fragment_piece_get(ctx_t *ctx, const struct packet *p, enum fragment_side side,
 					      struct fragment_piece *ret)
 {
@@ -52,7 +52,7 @@ static __always_inline int fragment_piece_get(ctx_t *ctx, const struct packet *p
 	return 0;
 }
 
-/* Limits by second of sources that have no record of their own, by a hash of their addresses. A power of two. */
+/* log2 of the number of per-second limits, indexed by an address hash, for sources without a record of their own. */
 #define FRAGMENT_LIMITS_SHIFT 14U
 
 struct {
@@ -71,8 +71,8 @@ static __always_inline __u32 *fragment_limit(__u32 from, __u32 to)
 }
 
 /*
- * A word that counts within a second: second 16 | count 16. Admission is 0, or -1 where the limit is reached; a lost
- * race goes uncounted.
+ * Per-second counters, one word each: second 16 | count 16. fragment_admit() returns 0, or -1 if the limit is reached;
+ * a lost race is not counted.
  */
 static __always_inline __u32 fragment_second(void)
 {
@@ -90,7 +90,7 @@ static __always_inline int fragment_admit(__u32 *word, __u32 limit)
 	return 0;
 }
 
-/* Takes one back: the datagram is complete. */
+/* Takes one off the count: the datagram is complete. */
 static __always_inline void fragment_complete(__u32 *word)
 {
 	__u32 old = LOAD(*word);
@@ -116,13 +116,13 @@ static __always_inline __u32 fragment_ticks(__u32 seconds)
 	return seconds * settings.hz >> TICK_SHIFT;
 }
 
-/* Whether the memory still is, and already is, the entry of that key. */
+/* Returns 1 if the memory is the entry for this key: not a new one half written, nor reused for another. */
 static __always_inline int fragment_is(const struct fragment *e, const struct fragment_key *key)
 {
 	return LOAD(e->word[0]) == key->word[0] && LOAD(e->word[1]) == key->word[1];
 }
 
-/* Where in subscriber.datagrams those of a side are counted. */
+/* Bit position in subscriber.datagrams of the count for a side. */
 static __always_inline __u32 datagrams_shift(__u8 side)
 {
 	return side == FRAGMENT_FROM_OUTSIDE ? 16 : 0;
@@ -133,7 +133,7 @@ static __always_inline __u32 datagrams_held(const struct subscriber *s, __u8 sid
 	return LOAD(s->datagrams) >> datagrams_shift(side) & 0xffff;
 }
 
-/* What a subscriber may hold of a side, with `used` of all entries in use. */
+/* Datagrams that a subscriber may hold for one side, with `used` of all entries in use. */
 static __always_inline __u64 datagrams_share(__s64 used)
 {
 	return used < FRAGMENTED_DATAGRAMS
@@ -141,7 +141,7 @@ static __always_inline __u64 datagrams_share(__s64 used)
 		       : 0;
 }
 
-/* Counts one more, before it is there: 0, or -1 where there is no room. */
+/* Counts one more datagram before its entry exists. Returns 0, or -1 if there is no room. */
 static __always_inline int datagram_claim(struct mapping_table *t, struct subscriber *s, __u8 side)
 {
 	if (datagrams_held(s, side) < datagrams_share(__sync_fetch_and_add(&t->limits.datagrams, 1LL))) {
@@ -154,7 +154,10 @@ static __always_inline int datagram_claim(struct mapping_table *t, struct subscr
 
 #define RELEASE_TRIES 16
 
-/* One less. Never below 0: the record may be that of a mapping that was deleted and made again since. */
+/*
+ * Takes a datagram off the counts, never below 0: the record may be of a mapping that was deleted and created again
+ * since.
+ */
 static __always_inline void datagram_release(struct mapping_table *t, struct subscriber *s, __u8 side)
 {
 	__u32 one = 1U << datagrams_shift(side);
@@ -169,7 +172,7 @@ static __always_inline void datagram_release(struct mapping_table *t, struct sub
 	}
 }
 
-/* Takes an entry out of the map, and off the counts where this call did. A subprogram as the stack is short. */
+/* Deletes an entry and takes it off the counts. Returns 0, or -1 if it was gone. A subprogram, to save stack. */
 SUBPROGRAM int datagram_end(const struct fragment_key *at, __u32 in_addr)
 {
 	struct mapping_table *t = mapping_table_get();
@@ -184,7 +187,7 @@ SUBPROGRAM int datagram_end(const struct fragment_key *at, __u32 in_addr)
 	return 0;
 }
 
-/* Whether a subscriber's older datagrams are to make room for its next ones. */
+/* Returns 1 if a subscriber's older datagrams have to make room for its next ones. */
 static __always_inline int datagrams_abound(const struct mapping_table *t, __u32 in_addr, __u8 side)
 {
 	const struct subscriber *s = fragment_subscriber(in_addr);
@@ -194,8 +197,8 @@ static __always_inline int datagrams_abound(const struct mapping_table *t, __u32
 }
 
 /*
- * One entry of the sweep: given up where it is too old, or, beyond FRAGMENT_ID_REST, where its own subscriber has too
- * many. One that is still being made is left alone.
+ * Sweeps one entry: deletes it if it is too old or, once older than FRAGMENT_ID_REST, if its subscriber has too many.
+ * An entry that is still being created is left alone.
  */
 static long datagram_sweep(void *map, const struct fragment_key *at, const struct fragment *e,
 			   const struct mapping_table **t)
@@ -212,7 +215,7 @@ static long datagram_sweep(void *map, const struct fragment_key *at, const struc
 
 #define SWEEP_INTERVAL_NS 1000000000ULL
 
-/* Before a datagram is refused, once a second at most: removes the entries that can go. */
+/* Deletes the entries that can go, before a datagram is refused; at most once a second. */
 static __always_inline void datagrams_sweep(struct mapping_table *t)
 {
 	__u64 now = bpf_ktime_get_ns(), last = LOAD(t->limits.fragments_swept_ns);
@@ -224,7 +227,7 @@ static __always_inline void datagrams_sweep(struct mapping_table *t)
 	bpf_for_each_map_elem(&fragments, datagram_sweep, &context, 0);
 }
 
-/* Claims room for one more datagram of a subscriber: 0, or -1. A subprogram for the same reason. */
+/* Claims room for one more datagram of a subscriber. Returns 0, or -1. A subprogram, to save stack. */
 SUBPROGRAM int datagram_admit(struct subscriber *s, __u32 side)
 {
 	struct mapping_table *t = mapping_table_get();
@@ -245,7 +248,7 @@ struct fragment_marks {
 	__u64 before; /* not 0: some had been marked already */
 };
 
-/* Marks those in one word. A callback of bpf_loop(), as the verifier would follow each exit of a loop. */
+/* Marks the units in one word. A bpf_loop() callback, as the verifier would follow each exit of a loop. */
 static long fragment_mark(__u32 i, struct fragment_marks *m)
 {
 	__u32 word = (m->first >> 6) + i;
@@ -260,8 +263,8 @@ static long fragment_mark(__u32 i, struct fragment_marks *m)
 }
 
 /*
- * Lets a fragment of a datagram pass: 0, or the reason why not. The entry goes with the last octet. Partly overlapping
- * ones take what they covered with them, so that the datagram never becomes complete.
+ * Lets a fragment of a datagram pass. Returns 0, or the reason to drop it. The last octet deletes the entry. A partly
+ * overlapping fragment is dropped but marks what it covers, so that the datagram never completes.
  */
 SUBPROGRAM int fragment_pass(struct fragment *e, const struct fragment_piece *f)
 {
@@ -277,7 +280,7 @@ SUBPROGRAM int fragment_pass(struct fragment *e, const struct fragment_piece *f)
 
 	if (f->end <= f->start || f->end > FRAGMENT_END_MAX)
 		return REASON_drop_fragment_endless;
-	/* What is beyond the last fragment, or another last one. */
+	/* Beyond the last fragment, or a second last fragment. */
 	if (total && (f->end > total || !f->more))
 		return REASON_drop_fragment_overlap;
 	bpf_loop((m.last >> 6) - (m.first >> 6) + 1, fragment_mark, &m, 0);
@@ -296,7 +299,7 @@ SUBPROGRAM int fragment_pass(struct fragment *e, const struct fragment_piece *f)
 	return 0;
 }
 
-/* Makes the entry of a datagram by its first fragment: 0, or the reason why not. Addresses are the translated ones. */
+/* Creates a datagram's entry from its first fragment; src, dst: translated. Returns 0, or the reason to drop it. */
 static __always_inline int fragment_remember(const struct fragment_piece *f, __u32 src, __u32 dst)
 {
 	struct fragment_key key = f->key;
@@ -340,8 +343,8 @@ static __always_inline int fragment_remember(const struct fragment_piece *f, __u
 }
 
 /*
- * A first fragment is about to be translated to these addresses: 0, or the reason to drop it. in_addr: the subscriber
- * that it counts for.
+ * Creates the entry before a first fragment is translated to src and dst. in_addr: the subscriber that it counts for.
+ * Addresses are in host byte order. Returns 0, or the reason to drop the fragment.
  */
 SUBPROGRAM int fragment_begin(ctx_t *ctx, const struct packet *p, __u32 src, __u32 dst, __u32 in_addr)
 {
@@ -354,7 +357,7 @@ SUBPROGRAM int fragment_begin(ctx_t *ctx, const struct packet *p, __u32 src, __u
 	return fragment_remember(&f, src, dst);
 }
 
-/* The entry of a later fragment, with its addresses; NULL where its first one has not come, or is long ago. */
+/* Finds the entry of a later fragment, with its addresses; NULL if no first fragment came, or too long ago. */
 static __always_inline struct fragment *fragment_find(const struct fragment_piece *f, __u32 *ret_src, __u32 *ret_dst)
 {
 	struct fragment *e = bpf_map_lookup_elem(&fragments, &f->key);

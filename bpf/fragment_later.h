@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The programs for fragments behind the first: their addresses become those that the first one got. None of them is
- * ever answered with an ICMP error (RFC 1812 section 4.3.2.7).
+ * Programs for later fragments, which get the same addresses as their first fragment. No ICMP error is ever sent about
+ * them (RFC 1812 section 4.3.2.7).
  */
 #ifndef DETNAT_FRAGMENT_LATER_H
 #define DETNAT_FRAGMENT_LATER_H
@@ -9,7 +9,7 @@
 #include "fragment_park.h"
 #include "in2out.h"
 
-/* A later fragment whose egress has been checked passes, if none of its octets has before. */
+/* Translates a later fragment whose egress has been checked, unless any of its octets has passed already. */
 static __always_inline int fragment_translate(ctx_t *ctx, const struct packet *p, struct fragment *e,
 					      const struct fragment_piece *f, const struct rewrite *to,
 					      const struct egress *egress, enum direction direction)
@@ -19,7 +19,7 @@ static __always_inline int fragment_translate(ctx_t *ctx, const struct packet *p
 	return refused ? drop(refused) : translate(ctx, p, PACKET_FRAGMENT, to, egress, direction);
 }
 
-/* From inside to outside, at both hooks. */
+/* Inside to outside, at both hooks. */
 static __always_inline int fragment_in2out(ctx_t *ctx)
 {
 	struct fragment_piece f;
@@ -41,7 +41,7 @@ static __always_inline int fragment_in2out(ctx_t *ctx)
 
 #if HOOK_XDP
 
-/* The egress of a later fragment towards a subscriber, checked. */
+/* Finds and checks the egress of a later fragment towards a subscriber. */
 static __always_inline int fragment_egress(ctx_t *ctx, const struct packet *p, __u32 in_addr, enum direction direction,
 					   struct egress *ret)
 {
@@ -77,7 +77,7 @@ static __always_inline int fragment_hairpin(ctx_t *ctx)
 	return fragment_translate(ctx, &io.f.p, e, &f, &to, &egress, DIRECTION_HAIRPIN);
 }
 
-/* out2in_prepare() has sent it here. */
+/* Tail-called by out2in_prepare(). */
 static __always_inline int fragment_out2in(ctx_t *ctx)
 {
 	struct egress egress;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A fragment that comes before its first one (RFC 4787 REQ-14): its frame goes to the agent, which sends it through the
- * datapath again once the first one has passed. Until then, or until the agent gives it up, it is counted under no
+ * A fragment that arrives before its first one (RFC 4787 REQ-14): its frame goes to the agent, which sends it through
+ * the datapath again once the first one has passed. Until then, or until the agent gives up, it is counted under no
  * reason. Without an agent it is dropped at once.
  */
 #ifndef DETNAT_FRAGMENT_PARK_H
@@ -17,7 +17,10 @@ struct {
 	__type(value, struct early_fragment);
 } fragment_copies SEC(".maps");
 
-/* By source from inside; from outside, where the subscriber is not known yet, by outside address. */
+/*
+ * Limits fragments from inside per source, and those from outside, whose subscriber is still unknown, per outside
+ * address.
+ */
 static __always_inline int fragment_park_admit(const struct fragment_piece *f)
 {
 	int inside = f->key.side == FRAGMENT_FROM_INSIDE;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The Internet checksum's sum over octets of the frame, wherever they are. For slow paths. */
+/* The Internet checksum's sum over octets of the frame, in any buffer. For the slow path. */
 #ifndef DETNAT_FRAME_SUM_H
 #define DETNAT_FRAME_SUM_H
 
@@ -7,9 +7,9 @@
 #include "parse.h"
 
 #define FRAME_SUM_FAILED (~0ULL)
-/* Octets of a step. */
+/* Octets per step. */
 #define FRAME_SUM_STEP 64U
-/* As many as an IP packet can have. */
+/* Octets summed at most. */
 #define FRAME_SUM_MAX 65536U
 
 struct frame_sum {
@@ -21,7 +21,7 @@ struct frame_sum {
 	__u32 pad;
 };
 
-/* Adds the next 64 octets of the frame, of which the last may be fewer. */
+/* Adds the next 64 octets of the frame, or fewer at its end. Returns 1 to end the loop. */
 static long frame_sum_step(__u32 i, struct frame_sum *s)
 {
 	__u32 words[FRAME_SUM_STEP / 4] = {}, size = s->end - s->at;
@@ -30,7 +30,7 @@ static long frame_sum_step(__u32 i, struct frame_sum *s)
 		return 1;
 	if (size > sizeof(words))
 		size = sizeof(words);
-	/* To older verifiers a comparison says nothing of the lower bound. */
+	/* Older verifiers derive no lower bound from a comparison. */
 	barrier_var(size);
 	size = ((size - 1) & (sizeof(words) - 1)) + 1;
 	if (ctx_load(s->ctx, s->at, words, size)) {
@@ -43,7 +43,7 @@ static long frame_sum_step(__u32 i, struct frame_sum *s)
 	return 0;
 }
 
-/* Sum of the octets from `at` on and before `end`, not folded, or FRAME_SUM_FAILED where the frame ends before them. */
+/* Unfolded sum of the octets from `at` up to, but not including, `end`; FRAME_SUM_FAILED if the frame is shorter. */
 SUBPROGRAM __u64 frame_sum(ctx_t *ctx, __u32 at, __u32 end)
 {
 	struct frame_sum s = { .ctx = ctx, .at = at, .end = end };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The guard at the egress of outside interfaces: a packet that the kernel forwards untranslated must not carry an
- * inside source address, neither in its own header nor in one that an encapsulating route (SRv6, MPLS) has wrapped.
- * Other interfaces are guarded by the agent's nftables table (agent/guard/rules.c).
+ * inside source address, neither in its own header nor in one that an encapsulating route (SRv6, MPLS) has wrapped. The
+ * agent's nftables table guards other interfaces (agent/guard/rules.c).
  */
 #ifndef DETNAT_GUARD_TC_H
 #define DETNAT_GUARD_TC_H
@@ -14,9 +14,9 @@
 #include "lookup.h"
 #include "parse.h"
 
-#define MAX_LABELS	 32 /* more than the 30 that a route of Linux may have */
+#define MAX_LABELS	 32 /* a Linux route can push at most 30 */
 #define MAX_EXTENSIONS	 6
-#define MPLS_BOTTOM	 0x100 /* of a label in host byte order (RFC 3032) */
+#define MPLS_BOTTOM	 0x100 /* bottom-of-stack bit, host byte order (RFC 3032) */
 #define NEXT_ETHERNET	 143   /* RFC 8986 */
 #define ETH_MPLS_UNICAST 0x8847
 
@@ -24,10 +24,10 @@
 #define AF_INET6 10
 #endif
 
-/* guarded_header() of a packet whose IPv4 header is too deep to be found. */
+/* Returned by guarded_header() if the IPv4 header is too deep to be found. */
 #define HIDDEN (~0U)
 
-/* Offset behind the label stack that begins at an offset; 0 where the frame ends before it does. */
+/* Offset behind the label stack at `offset`; 0 if the frame ends before it does; HIDDEN if the stack is too deep. */
 static __always_inline __u32 behind_labels(ctx_t *ctx, __u32 offset)
 {
 	__be32 label;
@@ -43,8 +43,8 @@ static __always_inline __u32 behind_labels(ctx_t *ctx, __u32 offset)
 }
 
 /*
- * Whether an IPv6 packet was encapsulated before it came here: its source is routed by another interface than the one
- * that it leaves by. An encapsulating route of this machine uses an address of its own.
+ * Returns 1 if an IPv6 packet was encapsulated before it came here: its source is routed through an interface other
+ * than the one it leaves through. An encapsulating route of this machine uses one of its own addresses.
  */
 static __always_inline int came_encapsulated(ctx_t *ctx, const struct ipv6hdr *ip6)
 {
@@ -63,7 +63,7 @@ static __always_inline int is_extension(__u8 next)
 	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS;
 }
 
-/* Offset of the IPv4 header in an IPv6 packet that this machine has made of an IPv4 one; 0 where it is no such. */
+/* Offset of the IPv4 header that this machine wrapped in an IPv6 packet; 0 if there is none; or HIDDEN. */
 static __always_inline __u32 behind_ipv6(ctx_t *ctx)
 {
 	struct ipv6hdr ip6;
@@ -98,7 +98,7 @@ static __always_inline __u32 behind_ipv6(ctx_t *ctx)
 	return came_encapsulated(ctx, &ip6) ? 0 : offset;
 }
 
-/* Offset of the IPv4 header that a forwarded packet carries; 0: none that is its own; or HIDDEN. */
+/* Offset of the IPv4 header that the guard checks in a forwarded packet; 0 if there is none; or HIDDEN. */
 static __always_inline __u32 guarded_header(ctx_t *ctx)
 {
 	__be16 protocol;
@@ -117,7 +117,7 @@ static __always_inline __u32 guarded_header(ctx_t *ctx)
 	}
 }
 
-/* The program: a packet that the kernel forwards out and that is not for translation. */
+/* The program for packets that the kernel forwards out and that are not translated. */
 static __always_inline int guard(ctx_t *ctx)
 {
 	struct device *out = device_get(ctx->ifindex);
@@ -130,7 +130,7 @@ static __always_inline int guard(ctx_t *ctx)
 		return pass_untranslated();
 	if (!index_find(&in_index, bpf_ntohl(ip.saddr)) || is_bypassed(bpf_ntohl(ip.daddr)))
 		return pass_untranslated();
-	/* NAT on a stick: also the interface towards subscribers. */
+	/* NAT on a stick: this is the interface towards subscribers, too. */
 	if (offset == L3_OFFSET && out && out->roles & DEVICE_INSIDE && index_find(&in_index, bpf_ntohl(ip.daddr)))
 		return pass_untranslated();
 	return drop(REASON_drop_guard_out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Hairpins (RFC 4787 REQ-9): one subscriber to another, or to itself, by outside addresses. The source becomes the
- * sender's outside endpoint, the destination the receiver's inside endpoint.
+ * Hairpins (RFC 4787 REQ-9): packets from one subscriber to another, or to itself, through outside addresses. The
+ * source becomes the sender's outside endpoint, the destination the receiver's inside endpoint.
  */
 #ifndef DETNAT_HAIRPIN_H
 #define DETNAT_HAIRPIN_H
@@ -9,7 +9,9 @@
 #include "in2out.h"
 #include "session_lookup.h"
 
-/* Inside port of the receiver's session with the sender's outside endpoint, where the packet arrives from; -1: none. */
+/*
+ * Inside port of the receiver's session with the sender's outside endpoint, to which the packet is applied; -1: none.
+ */
 static __always_inline int hairpin_receive(const struct packet *p, const struct rewrite *to, struct receiver *ret)
 {
 	struct packet outside = *p;
@@ -21,7 +23,7 @@ static __always_inline int hairpin_receive(const struct packet *p, const struct 
 	return session_packet_out2in(ret->m, ret->number, &outside);
 }
 
-/* The program. */
+/* PROG_hairpin. */
 static __always_inline int hairpin(ctx_t *ctx)
 {
 	struct egress e = { .state = EGRESS_KERNEL };
@@ -40,7 +42,7 @@ static __always_inline int hairpin(ctx_t *ctx)
 	if (!settings.hairpin || p->ttl <= 1) {
 		if (address_is_local(ctx, p->src, p->dst))
 			return pass_untranslated();
-		/* Before anything is opened or refreshed; without an egress this is of the TTL alone. */
+		/* Before anything is opened or refreshed; no egress is known yet, so only the TTL is checked. */
 		verdict = egress_check(ctx, p, &e, sender, DIRECTION_HAIRPIN);
 		return verdict != CONTINUE ? verdict : drop(REASON_drop_no_session);
 	}

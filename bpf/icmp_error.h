@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Answers a packet with an ICMP error from the gateway's address on the interface that it came in by. The quote is the
- * packet as its sender sent it, up to 576 octets in all (RFC 1812 section 4.3.2.3). icmp_limit.h says what may be
- * answered; struct arguments says with what.
+ * Answers a packet with an ICMP error from the gateway's address on the ingress interface. The quote is the packet as
+ * its sender sent it; the error has at most 576 octets in all (RFC 1812 section 4.3.2.3). icmp_limit.h decides what may
+ * be answered, struct arguments holds type, code and MTU.
  */
 #ifndef DETNAT_ICMP_ERROR_H
 #define DETNAT_ICMP_ERROR_H
@@ -16,7 +16,7 @@
 
 #if HOOK_XDP
 
-/* The packet becomes the error about it and goes back: the verdict. quote: octets of it to be quoted. */
+/* Turns the packet into the ICMP error about it and sends it back. Returns the verdict. quote: octets to be quoted. */
 static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n, const struct device *in,
 					   __u32 in_ifindex, const struct packet *p, __u32 quote)
 {
@@ -27,11 +27,11 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n
 
 	if ((void *)(eth + 1) > ctx_data_end(ctx))
 		return drop(n->reason);
-	/* Of a frame of several buffers only the first can be read. */
+	/* Only the first buffer of a frame can be read. */
 	if (quote > linear)
 		quote = linear;
 	__builtin_memcpy(sender, eth->h_source, 6);
-	/* Cuts the frame behind the quote and makes room for the new headers. */
+	/* Cuts the frame off after the quote and makes room for the new headers. */
 	if (frame_cut(ctx, L3_OFFSET + quote) || bpf_xdp_adjust_head(ctx, -(int)ICMP_ERROR_HEADERS))
 		return drop(n->reason);
 	sum = frame_sum(ctx, L3_OFFSET + ICMP_ERROR_HEADERS, L3_OFFSET + ICMP_ERROR_HEADERS + quote);

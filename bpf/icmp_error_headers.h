@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The headers of the ICMP errors that the datapath makes, at either hook. */
+/* The headers of the ICMP errors that the datapath sends, for both hooks. */
 #ifndef DETNAT_ICMP_ERROR_HEADERS_H
 #define DETNAT_ICMP_ERROR_HEADERS_H
 
@@ -10,8 +10,8 @@
 #define ICMP_ERROR_QUOTE   (576U - ICMP_ERROR_HEADERS)
 
 /*
- * Writes both headers of an error from an interface's address about a packet from p->src; sum: that of the quote, which
- * is so many octets long.
+ * Writes both headers of an ICMP error from an interface's address to p->src. quote: length of the quote in octets;
+ * sum: its unfolded checksum.
  */
 static __always_inline void icmp_error_headers(struct iphdr *ip, const struct arguments *n, const struct device *in,
 					       const struct packet *p, __u32 quote, __u64 sum)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ICMP errors about what the kernel routed, made at tc and sent by the agent: a packet whose checksum is left to the
- * card (CHECKSUM_PARTIAL), as a local container or a VM sends it, cannot be turned into another one. The kernel would
- * still finish the checksum where it stood, in the middle of the quote.
+ * ICMP errors about packets that the kernel routed, built at tc and sent by the agent. A packet whose checksum is left
+ * to the card (CHECKSUM_PARTIAL), as a local container or a VM sends it, cannot be turned into another one: the kernel
+ * would still finish the checksum at its old place, in the middle of the quote.
  *
- * The quote is what the card would have sent: its checksum finished, and of a segment of several (GSO) the first.
+ * The quote is what the card would have sent: with its checksum finished, and the first segment of a GSO frame.
  */
 #ifndef DETNAT_ICMP_ERROR_TC_H
 #define DETNAT_ICMP_ERROR_TC_H
@@ -12,7 +12,7 @@
 #include "icmp_error_headers.h"
 #include "transmit_ring.h"
 
-/* Octets of the IP packet that the frame becomes first. */
+/* Length in octets of the first IP packet that the frame is segmented into. */
 static __always_inline __u32 first_packet_length(ctx_t *ctx, const struct packet *p)
 {
 	__u32 headers = p->l4_offset - L3_OFFSET + sizeof(struct udphdr), size = ctx_gso_size(ctx);
@@ -28,16 +28,16 @@ static __always_inline __u32 first_packet_length(ctx_t *ctx, const struct packet
 	return headers + size < p->length ? headers + size : p->length;
 }
 
-/* Sum of the pseudo header of TCP and UDP. */
+/* Unfolded sum of the TCP or UDP pseudo header. */
 static __always_inline __u64 pseudo_sum(const struct packet *p, __u32 l4_length)
 {
 	return (__u64)bpf_htonl(p->src) + bpf_htonl(p->dst) + bpf_htons(p->proto) + bpf_htonl(l4_length);
 }
 
 /*
- * Finishes the checksum of a quoted transport header: what the sender leaves to the card is the sum of the pseudo
- * header in its place. Any other is right, or wrong, as it is. length: of the IP packet that is quoted, the frame's
- * first.
+ * Finishes the checksum of a quoted transport header if it holds only the sum of the pseudo header, which is what a
+ * sender leaves to the card. Any other value, right or wrong, is kept. length: octets of the quoted IP packet, the
+ * first of the frame.
  */
 static __always_inline void quote_finish(ctx_t *ctx, void *l4, const struct packet *p, __u32 length)
 {
@@ -57,7 +57,7 @@ static __always_inline void quote_finish(ctx_t *ctx, void *l4, const struct pack
 	}
 	if (!unfinished)
 		return;
-	/* The last segment has them. */
+	/* Only the last segment carries them. */
 	if (p->proto == IPPROTO_TCP && length < p->length) {
 		__be16 *flags = l4 + 12, few = *flags & ~bpf_htons(TCP_FIN | TCP_PSH);
 
@@ -70,13 +70,13 @@ static __always_inline void quote_finish(ctx_t *ctx, void *l4, const struct pack
 		*check = 0xffff;
 }
 
-/* Makes the quote in *ip what the subscriber sent, or its card would have. */
+/* Restores in *ip the packet that the subscriber, or its card, sent. */
 static __always_inline void quote_as_sent(ctx_t *ctx, struct iphdr *ip, const struct packet *p, __u32 length)
 {
 	__u16 *ttl = (__u16 *)&ip->ttl, lowered = *ttl;
 	__be16 tot_len = bpf_htons((__u16)length);
 
-	/* The kernel lowered the TTL on its way here; the subscriber knows its packet from before. */
+	/* The kernel has decremented the TTL; the quote has the subscriber's value. */
 	ip->ttl++;
 	ip->check = csum_update(ip->check, csum_change16(csum_change16(0, lowered, *ttl), ip->tot_len, tot_len));
 	ip->tot_len = tot_len;
@@ -84,7 +84,7 @@ static __always_inline void quote_as_sent(ctx_t *ctx, struct iphdr *ip, const st
 		quote_finish(ctx, (void *)ip + ((p->l4_offset - L3_OFFSET) & 127), p, length);
 }
 
-/* Hands the error over to the agent: the verdict. quote: octets to be quoted, at most ICMP_ERROR_QUOTE. */
+/* Hands the ICMP error to the agent and drops the packet. quote: octets to be quoted, at most ICMP_ERROR_QUOTE. */
 static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n, const struct device *in,
 					   __u32 in_ifindex, const struct packet *p, __u32 quote)
 {
@@ -98,7 +98,7 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n
 	if (!t || quote < sizeof(struct iphdr) || quote > ICMP_ERROR_QUOTE ||
 	    ctx_load(ctx, L3_OFFSET, t->frame + ICMP_ERROR_HEADERS, quote))
 		return drop(n->reason);
-	/* The word that it may end in. */
+	/* Zero the word in which the quote may end. */
 	__builtin_memset(t->frame + ICMP_ERROR_HEADERS + quote, 0, sizeof(*word));
 	quote_as_sent(ctx, (void *)t->frame + ICMP_ERROR_HEADERS, p, length);
 	word = (void *)t->frame + ICMP_ERROR_HEADERS;

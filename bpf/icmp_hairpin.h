@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ICMP errors about hairpins (RFC 5508 REQ-7, RFC 7857 section 12): the quote came from another subscriber's outside
- * endpoint. Both headers are translated on both sides, so that it reaches that subscriber as if about its own packet.
+ * ICMP errors about hairpins (RFC 5508 REQ-7, RFC 7857 section 12): the quoted packet came from another subscriber's
+ * outside endpoint. Both headers are translated on both sides, so that the error reaches that subscriber as if it were
+ * about its own packet.
  */
 #ifndef DETNAT_ICMP_HAIRPIN_H
 #define DETNAT_ICMP_HAIRPIN_H
@@ -9,7 +10,7 @@
 #include "hairpin.h"
 #include "icmp_out.h"
 
-/* The program. */
+/* PROG_icmp_hairpin. */
 static __always_inline int icmp_hairpin(ctx_t *ctx)
 {
 	struct icmp_from_inside i = {};
@@ -26,7 +27,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	refused = options_refusal(ctx, &i.p);
 	if (refused)
 		return refuse_to_pool(ctx, &i.p, refused);
-	/* To a pool address it is unsolicited like any packet from outside. */
+	/* An error to a pool address is unsolicited, like any packet from outside. */
 	if (icmp_from_inside_is_foreign(&i))
 		return tail_call(ctx, PROG_icmp_in);
 	quoted = rewrite_of_quote(&i.q);
@@ -34,7 +35,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	if (!quoted.dport)
 		return refuse_to_pool(ctx, &i.p, icmp_from_inside_reason(&i));
 	quoted.dst = mapping_out_addr(&i.f.m->geo, i.f.subscriber);
-	/* What would reply to the quoted packet, as it arrives from outside. */
+	/* The reply to the quoted packet, as it would arrive from outside. */
 	i.q.reply.src = quoted.dst;
 	i.q.reply.sport = quoted.dport;
 	in_port = receiver_get(&i.q.reply, &r) ? -1 : session_quote_out2in(r.m, r.number, &i.q.reply);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ICMP errors from outside about a subscriber's packets (RFC 5508 REQ-4): the quote is what left here, from a pool
- * address to an external endpoint. Destination and quoted source become the inside endpoint; the source, a router's as
- * a rule, is kept.
+ * ICMP errors from outside about a subscriber's packets (RFC 5508 REQ-4). The quote is the packet that left here, from
+ * a pool address to an external endpoint. Destination and quoted source become the inside endpoint; the source, usually
+ * a router's address, is kept.
  */
 #ifndef DETNAT_ICMP_IN_H
 #define DETNAT_ICMP_IN_H
@@ -10,7 +10,7 @@
 #include "icmp_quote.h"
 #include "out2in.h"
 
-/* The program. */
+/* PROG_icmp_in. */
 static __always_inline int icmp_in(ctx_t *ctx)
 {
 	struct device *in = device_get(packet_ingress(ctx));
@@ -32,10 +32,10 @@ static __always_inline int icmp_in(ctx_t *ctx)
 		return refuse_to_pool(ctx, &p, REASON_drop_no_session);
 	if (source_is_martian(p.src) || index_find(&in_index, p.src))
 		return refuse_to_pool(ctx, &p, REASON_drop_martian);
-	/* NAT on a stick: a router inside that is no subscriber, about a hairpin. */
+	/* NAT on a stick: an inside router that is no subscriber reports about a hairpin. */
 	if (in->roles & DEVICE_INSIDE && index_find(&in_index, q.reply.src))
 		return tail_call(ctx, PROG_icmp_hairpin);
-	/* Packets of a hairpin do not come by outside routers. */
+	/* Hairpins never pass outside routers. */
 	if (!receiver_get(&q.reply, &r) && !index_find(&out_index, q.reply.src))
 		in_port = session_quote_out2in(r.m, r.number, &q.reply);
 	if (in_port < 0)
@@ -44,7 +44,7 @@ static __always_inline int icmp_in(ctx_t *ctx)
 	refused = quote_options_refusal(ctx, &q);
 	if (refused)
 		return refuse_to_pool(ctx, &p, refused);
-	/* No error is answered with another. */
+	/* An ICMP error is never answered with another. */
 	verdict = egress_towards(ctx, &p, r.s, r.in_addr, DIRECTION_IN, 0, &e);
 	if (verdict != CONTINUE)
 		return verdict;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What ICMP errors the datapath may send (RFC 1812 sections 4.3.2.7 and 4.3.2.8): about what, and how many by all cores
- * together. The limit of each subscriber is the caller's: rate_allows() on its record.
+ * Limits for ICMP errors of the datapath (RFC 1812 sections 4.3.2.7 and 4.3.2.8): which packets may cause one, and how
+ * many all cores together may send. Callers apply the limit per subscriber, rate_allows() on its record.
  */
 #ifndef DETNAT_ICMP_LIMIT_H
 #define DETNAT_ICMP_LIMIT_H
@@ -9,12 +9,12 @@
 #include "classify.h"
 
 #define ICMP_PER_SECOND	 10000U
-#define ICMP_BURST	 1000U /* so many at once after a pause */
+#define ICMP_BURST	 1000U /* messages at once after a pause */
 #define ICMP_INTERVAL_NS (1000000000ULL / ICMP_PER_SECOND)
 
 /*
- * Whether an error may be sent about a packet: not about another error or ICMP of a type unknown here, nor to or about
- * anything but one station. parse() has filled in *p.
+ * Returns 1 if an ICMP error may be sent about a packet: it is not about another ICMP error or an unknown ICMP type,
+ * nor about or to anything but a single host. parse() has filled in *p.
  */
 static __always_inline int icmp_may_answer(ctx_t *ctx, const struct packet *p)
 {
@@ -30,16 +30,17 @@ static __always_inline int icmp_may_answer(ctx_t *ctx, const struct packet *p)
 	if (p->proto != IPPROTO_ICMP)
 		return 1;
 
-	/* Read here, as parse() does not for fragments. */
+	/* Read here because parse() does not read it for fragments. */
 	__u8 *type = (void *)ip + ip->ihl * 4U;
 
 	return (void *)(type + 1) <= ctx_data_end(ctx) && (*type == ICMP_ECHO || *type == ICMP_ECHOREPLY);
 }
 
 /*
- * Whether all cores together may send one more; books it. Each pushes the time at which all that were sent are due on
- * by an interval, and that time may run ahead of the clock by a burst. ICMP errors and TCP resets have a time each, in
- * struct shared_limits: what hosts outside can provoke does not use up the errors of subscribers' traffic.
+ * Takes one token from the budget shared by all cores (GCRA): each message moves the theoretical send time forward by
+ * one interval; it may run ahead of the clock by at most one burst. Returns 1 if the message may be sent. ICMP errors
+ * and TCP resets have separate budgets in struct shared_limits, so that traffic from outside cannot use up the errors
+ * for subscribers.
  */
 static __always_inline int budget_allows(__u64 *due_ns)
 {

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ICMP errors that go out (RFC 5508 REQ-5): from a subscriber, from a router inside, or from the gateway
- * itself, about a packet that came in by a session and is quoted as the inside saw it. The quoted destination becomes
- * the outside endpoint; the source the sender's outside address, or the gateway's.
+ * Outbound ICMP errors (RFC 5508 REQ-5), from a subscriber, from an inside router or from the gateway itself, about a
+ * packet that came in through a session and is quoted as the inside saw it. The quoted destination becomes the outside
+ * endpoint, the source the sender's outside address or the gateway's.
  */
 #ifndef DETNAT_ICMP_OUT_H
 #define DETNAT_ICMP_OUT_H
 
 #include "icmp_quote.h"
 
-/* An error from inside and the flow, from inside, that it is about. */
+/* An ICMP error from inside, and the flow from inside that it is about. */
 struct icmp_from_inside {
 	struct packet p;
 	struct icmp_quote q;
-	struct flow f; /* p, the reply tuple of the quote; m, NULL where it belongs to no mapping; subscriber */
+	struct flow f;		      /* p: reply tuple of the quote; m: NULL if in no mapping; subscriber */
 	const struct mapping *sender; /* mapping of the error's sender, or NULL */
 	enum quote_kind kind;
 };
 
-/* Fills in *e, which is all 0; the packet is in reach. Whether it is an ICMP message at all. */
+/* Fills in *e, which must be zeroed; the packet's headers are in reach. Returns 0 if it is no ICMP message. */
 static __always_inline int icmp_from_inside_parse(ctx_t *ctx, struct icmp_from_inside *e)
 {
 	if (parse(ctx, &e->p) != PACKET_ICMP_OTHER)
@@ -32,7 +32,9 @@ static __always_inline int icmp_from_inside_parse(ctx_t *ctx, struct icmp_from_i
 	return 1;
 }
 
-/* Outside port of the session that the error is about; 0 for none, or where it goes to another than the quote's sender.
+/*
+ * Outside port of the session that the error is about; 0 if there is none, or if the error is not addressed to the
+ * sender of the quoted packet.
  */
 static __always_inline __u16 icmp_from_inside_port(struct icmp_from_inside *e)
 {
@@ -47,13 +49,13 @@ static __always_inline enum reason icmp_from_inside_reason(const struct icmp_fro
 	return e->kind == QUOTE_MALFORMED ? REASON_drop_malformed : REASON_drop_no_session;
 }
 
-/* The sender's record; NULL where it is no subscriber. */
+/* The sender's record; NULL if it is no subscriber. */
 static __always_inline struct subscriber *icmp_from_inside_sender(const struct icmp_from_inside *e)
 {
 	return e->sender ? subscriber_get(e->sender, mapping_subscriber(&e->sender->geo, e->p.src)) : 0;
 }
 
-/* The sender's outside address; that of the gateway's interface where it is no subscriber. Never an inside one. */
+/* The sender's outside address, or the gateway's on interface ifindex for other senders. Never an inside address. */
 static __always_inline __u32 icmp_from_inside_source(const struct icmp_from_inside *e, __u32 ifindex)
 {
 	struct device *out = device_get(ifindex);
@@ -64,8 +66,8 @@ static __always_inline __u32 icmp_from_inside_source(const struct icmp_from_insi
 }
 
 /*
- * Whether no mapping covers the error: neither its sender nor the flow that it is about. The
- * barriers keep the compiler from testing two pointers at once, which the verifier forbids.
+ * Returns 1 if no mapping covers the error: neither its sender nor the flow that it is about. The barriers keep the
+ * compiler from testing two pointers at once, which the verifier forbids.
  */
 static __always_inline int icmp_from_inside_is_foreign(const struct icmp_from_inside *e)
 {
@@ -76,7 +78,7 @@ static __always_inline int icmp_from_inside_is_foreign(const struct icmp_from_in
 	return !(sender | quoted);
 }
 
-/* Sender and header of an error: whether it may be translated. out_ifindex: where it would leave. */
+/* Checks the sender and the header of an error. out_ifindex: its egress. Returns CONTINUE if it may be translated. */
 static __always_inline int icmp_out_check(ctx_t *ctx, const struct icmp_from_inside *e, __u32 out_ifindex)
 {
 	enum reason refused;
@@ -85,7 +87,7 @@ static __always_inline int icmp_out_check(ctx_t *ctx, const struct icmp_from_ins
 	if (source_is_martian(e->p.src))
 		return drop(REASON_drop_martian);
 	if (icmp_from_inside_is_foreign(e)) {
-		/* Like any other packet of its sender. */
+		/* Treated like any other packet from this sender. */
 		if (e->kind == QUOTE_MALFORMED && unmatched_is_dropped(e->p.src))
 			return drop(REASON_drop_malformed);
 		return source_unmatched(ctx, &e->p);
@@ -99,7 +101,7 @@ static __always_inline int icmp_out_check(ctx_t *ctx, const struct icmp_from_ins
 	return HOOK_XDP && source == SOURCE_KERNEL ? pass_untranslated() : CONTINUE;
 }
 
-/* The session that the error is about has this outside port. src: the new source. */
+/* Translates and sends the error, given the outside port of its session. src: the new source. */
 static __always_inline int icmp_out_finish(ctx_t *ctx, const struct icmp_from_inside *e, __u16 out_port, __u32 src,
 					   const struct egress *egress)
 {
@@ -116,7 +118,7 @@ static __always_inline int icmp_out_finish(ctx_t *ctx, const struct icmp_from_in
 
 #if HOOK_XDP
 
-/* The program. */
+/* PROG_icmp_out. */
 static __always_inline int icmp_out(ctx_t *ctx)
 {
 	struct icmp_from_inside e = {};
@@ -128,7 +130,7 @@ static __always_inline int icmp_out(ctx_t *ctx)
 		return drop(REASON_drop_malformed);
 	nh = next_hop_get(ctx, &e.p);
 	TRACE_NEXT_HOP(nh);
-	/* As in in2out_admit(), which has asked for this hop already. */
+	/* As in in2out_admit(), which has already looked up this hop. */
 	if (!nh || nh->kind > HOP_OUT_KERNEL)
 		return pass_untranslated();
 	verdict = icmp_out_check(ctx, &e, nh->egress.ifindex);
@@ -145,9 +147,9 @@ static __always_inline int icmp_out(ctx_t *ctx)
 #else
 
 /*
- * What the kernel says of a packet that no session has any more quotes it with the subscriber's address, and what it
- * says of any may come from an address inside, or send its receiver to one (a redirect). Whether that is so; what goes
- * to where nothing is translated shows nothing.
+ * Returns 1 if an ICMP message of the kernel would show an inside address. Its error about a packet whose session is
+ * gone quotes the subscriber's address; any of its messages may come from an inside address or, being a redirect, name
+ * one. Messages to destinations that are reached untranslated show nothing.
  */
 SUBPROGRAM int own_error_shows_inside(ctx_t *ctx, const struct packet *p)
 {
@@ -157,7 +159,7 @@ SUBPROGRAM int own_error_shows_inside(ctx_t *ctx, const struct packet *p)
 
 	if (!p || is_bypassed(p->dst))
 		return 0;
-	/* NAT on a stick: to a subscriber. */
+	/* NAT on a stick: the message goes to a subscriber. */
 	if (out && out->roles & DEVICE_INSIDE && index_find(&in_index, p->dst))
 		return 0;
 	icmp = p->l4_offset & 127;
@@ -170,7 +172,7 @@ SUBPROGRAM int own_error_shows_inside(ctx_t *ctx, const struct packet *p)
 	       index_find(&in_index, bpf_ntohl(quoted[1]));
 }
 
-/* A message of the gateway's own of which there is no session. */
+/* An ICMP message of the gateway itself that belongs to no session. */
 static __always_inline int icmp_out_own(ctx_t *ctx, const struct packet *p)
 {
 	if ((is_icmp_error(p) || p->icmp_type == ICMP_REDIRECT) && own_error_shows_inside(ctx, p))
@@ -178,7 +180,9 @@ static __always_inline int icmp_out_own(ctx_t *ctx, const struct packet *p)
 	return pass_untranslated();
 }
 
-/* An error of the kernel's own: about what it was to forward, translated already, or about anything else. */
+/*
+ * An ICMP error of the kernel: about a packet that it was to forward, which is translated already, or about any other.
+ */
 static __always_inline int icmp_out_of_kernel(ctx_t *ctx)
 {
 	struct icmp_from_inside e = {};
@@ -188,16 +192,16 @@ static __always_inline int icmp_out_of_kernel(ctx_t *ctx)
 	if (!icmp_from_inside_parse(ctx, &e))
 		return pass_untranslated();
 	out_port = icmp_from_inside_port(&e);
-	/* A redirect is never translated: its gateway address means something to its receiver alone. */
+	/* A redirect is never translated: its gateway address is of use only to its receiver. */
 	if (!out_port || !is_icmp_error(&e.p))
 		return icmp_out_own(ctx, &e.p);
-	/* It comes from an address of the kernel's own, and may not show one inside. */
+	/* The source is the kernel's own address and must not be an inside one. */
 	e.sender = 0;
 	src = index_find(&in_index, e.p.src) ? icmp_from_inside_source(&e, ctx->ifindex) : e.p.src;
 	return icmp_out_finish(ctx, &e, out_port, src, 0);
 }
 
-/* An error that was forwarded. */
+/* A forwarded ICMP error. */
 static __always_inline int icmp_out_forwarded(ctx_t *ctx)
 {
 	struct icmp_from_inside e = {};
@@ -215,7 +219,7 @@ static __always_inline int icmp_out_forwarded(ctx_t *ctx)
 	return icmp_out_finish(ctx, &e, out_port, icmp_from_inside_source(&e, ctx->ifindex), 0);
 }
 
-/* The program. */
+/* PROG_icmp_out. */
 static __always_inline int icmp_out(ctx_t *ctx)
 {
 	if (pull_headers(ctx, ICMP_QUOTE_HEADERS))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ICMP errors of others (RFC 792): the packet that they quote, the session it belongs to, and the translation of both
- * headers (RFC 5508 section 4). What stands behind the quoted transport header, extensions of RFC 4884 among it, is
- * left as it is. The datapath's own errors are icmp_error.h.
+ * ICMP errors sent by other hosts (RFC 792): the packet that they quote, its session, and the translation of both
+ * headers (RFC 5508 section 4). What follows the quoted transport header, including RFC 4884 extensions, is left
+ * unchanged. icmp_error.h makes the datapath's own errors.
  */
 #ifndef DETNAT_ICMP_QUOTE_H
 #define DETNAT_ICMP_QUOTE_H
@@ -11,32 +11,32 @@
 #include "in2out.h"
 #include "session_lookup.h"
 
-/* An outer header with options, ICMP, and the same again: all that is read and written of an error. */
+/* All that is read and written of an error: IP header with options and ICMP header, then the quoted headers. */
 #define ICMP_QUOTE_HEADERS (L3_OFFSET + 60U + sizeof(struct icmphdr) + 60U + sizeof(struct tcphdr))
-/* Of a quoted packet's transport header: ports, or type and identifier, and the checksum of UDP and ICMP. */
+/* Octets of a quoted transport header: ports, or type and identifier, and the checksum of UDP and ICMP. */
 #define QUOTED_TRANSPORT 8U
 
 enum quote_kind {
 	QUOTE_SESSION,	/* TCP, UDP or ICMP echo */
-	QUOTE_PROTOCOL, /* what has no ports: translated where the address is the subscriber's own */
+	QUOTE_PROTOCOL, /* protocol without ports: translated for subscribers with an address to themselves */
 	QUOTE_MALFORMED,
-	QUOTE_OTHER, /* ICMP that this gateway translates no packets of */
+	QUOTE_OTHER, /* an ICMP type that is not translated */
 };
 
 struct icmp_quote {
 	/*
-	 * Its reply tuple: the packet that would be the reply to the quoted one, which goes where the error goes. Only
+	 * The reply tuple: the packet that would answer the quoted one, which goes where the error goes. Only
 	 * addresses, ports and protocol are valid.
 	 */
 	struct packet reply;
-	__u16 l3_offset; /* all from the start of the frame */
+	__u16 l3_offset; /* offsets are from the start of the frame */
 	__u16 l4_offset;
-	__u16 end; /* of the quoted packet, or of what there is of it */
+	__u16 end; /* of the quoted packet, or of the part that is there */
 };
 
 /*
- * Reads the quote of an error. echo_type: what an ICMP query in it must be, ICMP_ECHO in an error from outside,
- * ICMP_ECHOREPLY in one from inside.
+ * Reads the quote of an ICMP error. echo_type: the ICMP query that may be quoted, ICMP_ECHO for an error from outside,
+ * ICMP_ECHOREPLY for one from inside.
  */
 static __always_inline enum quote_kind quote_parse(ctx_t *ctx, const struct packet *p, __u8 echo_type,
 						   struct icmp_quote *ret)
@@ -86,7 +86,7 @@ static __always_inline enum quote_kind quote_parse(ctx_t *ctx, const struct pack
 	}
 }
 
-/* Why the IP options of the quoted packet forbid to translate it; 0 where they do not. */
+/* The reason to drop an error because of the IP options of the quoted packet; 0: none. */
 static __always_inline enum reason quote_options_refusal(ctx_t *ctx, const struct icmp_quote *q)
 {
 	__u32 options = q->l3_offset + sizeof(struct iphdr);
@@ -103,8 +103,8 @@ static __always_inline struct rewrite rewrite_of_quote(const struct icmp_quote *
 }
 
 /*
- * The checksum of the quoted transport header, NULL where there is none, or none that changes. 0, or -1 where it is
- * beyond what can be reached.
+ * Sets *ret to the checksum of the quoted transport header, or NULL if there is none, or none that changes. Returns 0,
+ * or -1 if the checksum is out of reach.
  */
 static __always_inline int quote_check(const struct icmp_quote *q, void *l4, void *data_end, __sum16 **ret)
 {
@@ -113,7 +113,7 @@ static __always_inline int quote_check(const struct icmp_quote *q, void *l4, voi
 	*ret = 0;
 	switch (q->reply.proto) {
 	case IPPROTO_TCP:
-		/* Many quote no more than 8 octets of it. */
+		/* Many quotes end after 8 octets of the header. */
 		check = l4 + offsetof(struct tcphdr, check);
 		if (q->l4_offset + offsetof(struct tcphdr, check) + sizeof(*check) > q->end)
 			return 0;
@@ -138,8 +138,8 @@ static __always_inline int quote_check(const struct icmp_quote *q, void *l4, voi
 }
 
 /*
- * Replaces the endpoints of the quote. The change of the ICMP checksum that covers it is added to *sum. 0, or -1 with
- * nothing changed where the packet is not what quote_parse() saw.
+ * Rewrites the endpoints in the quote and adds the change to *sum, for the ICMP checksum that covers the quote. Returns
+ * 0, or -1 with nothing changed if the packet is not what quote_parse() saw.
  */
 static __always_inline int quote_rewrite(ctx_t *ctx, const struct icmp_quote *q, const struct rewrite *to, __u64 *sum)
 {
@@ -171,8 +171,8 @@ static __always_inline int quote_rewrite(ctx_t *ctx, const struct icmp_quote *q,
 }
 
 /*
- * The error's own header: addresses, and the checksum by the change of what it covers. lower_ttl: XDP forwards it by
- * itself. 0, or -1 with nothing changed.
+ * Rewrites the error's own addresses, and updates its checksum by sum, the change of what it covers. lower_ttl: XDP
+ * forwards the packet itself. Returns 0, or -1 with nothing changed.
  */
 static __always_inline int icmp_header_rewrite(ctx_t *ctx, const struct packet *p, const struct rewrite *to, __u64 sum,
 					       int lower_ttl)
@@ -189,7 +189,9 @@ static __always_inline int icmp_header_rewrite(ctx_t *ctx, const struct packet *
 	return 0;
 }
 
-/* Whether the checksum of an ICMP message is right: a wrong one would be translated into another (RFC 5508 REQ-3). */
+/*
+ * Returns 1 if the checksum of an ICMP message is right: a wrong one would be translated into another (RFC 5508 REQ-3).
+ */
 SUBPROGRAM int icmp_checksum_holds(ctx_t *ctx, const struct packet *p)
 {
 	if (!p)
@@ -200,7 +202,7 @@ SUBPROGRAM int icmp_checksum_holds(ctx_t *ctx, const struct packet *p)
 	return sum != FRAME_SUM_FAILED && csum_fold(sum) == 0xffff;
 }
 
-/* Translates an error whose egress has been checked, with its quote, and sends it. */
+/* Translates an ICMP error, whose egress has been checked, together with its quote, and sends it. */
 static __always_inline int icmp_translate(ctx_t *ctx, const struct packet *p, const struct rewrite *to,
 					  const struct icmp_quote *q, const struct rewrite *quoted,
 					  const struct egress *e, enum direction direction)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Inside to outside: the stages up to the subscriber's flow, which all programs of this direction begin with, and the
- * program for sessions in slots. The hooks differ in how they know that a packet leaves by an outside interface, see
- * in2out_admit().
+ * Inside to outside: the stages up to the subscriber's flow, with which all programs of this direction begin, and the
+ * program for sessions in slots. The hooks differ in how they know that a packet leaves through an outside interface:
+ * see in2out_admit().
  */
 #ifndef DETNAT_IN2OUT_H
 #define DETNAT_IN2OUT_H
@@ -19,19 +19,22 @@
 #include "in2out_tc.h"
 #endif
 
-/* An echo reply opens nothing and belongs to no session of its sender's. Later fragments only follow. */
+/*
+ * Returns 1 if a packet may open or use a session of its sender. An echo reply belongs to no session of its sender;
+ * later fragments follow their first one.
+ */
 static __always_inline int packet_may_open(const struct packet *p)
 {
 	return p->proto != IPPROTO_ICMP || p->icmp_type == ICMP_ECHO || p->fragment == FRAGMENT_LATER;
 }
 
-/* A later fragment belongs to a session, which its first one tells. */
+/* A later fragment belongs to the session of its first one. */
 static __always_inline int is_wanted(enum packet_kind kind, enum packet_kind wanted)
 {
 	return kind == wanted || (kind == PACKET_FRAGMENT && wanted == PACKET_SESSION);
 }
 
-/* A subscriber's packet that the calling program is not for, or whose IP options forbid to translate it. */
+/* Handles a subscriber's packet that is not for the calling program, or that has forbidden IP options. */
 static __always_inline int in2out_other_kind(ctx_t *ctx, const struct in2out *io, enum packet_kind kind,
 					     enum reason refused)
 {
@@ -45,22 +48,22 @@ static __always_inline int in2out_other_kind(ctx_t *ctx, const struct in2out *io
 	return drop(parse_drop_reason(kind));
 }
 
-/* From inside, from a source in no mapping. */
+/* Handles a packet from inside whose source is in no mapping. */
 static __always_inline int in2out_unmatched(ctx_t *ctx, const struct in2out *io)
 {
 	const struct packet *p = &io->f.p;
 
 	if (source_is_martian(p->src))
 		return drop(REASON_drop_martian);
-	/* To a pool address it is unsolicited like any packet from outside. */
+	/* A packet to a pool address is unsolicited, like any packet from outside. */
 	if (is_hairpin(io) && !unmatched_is_dropped(p->src))
 		return tail_call(ctx, PROG_out2in);
 	return source_unmatched(ctx, p);
 }
 
 /*
- * Fills in *io for a packet of the kind wanted, of a subscriber, whose egress is checked. Of a later fragment, which is
- * wanted with PACKET_SESSION, the ports are 0.
+ * Fills in *io for a subscriber's packet of the kind wanted, with its egress checked. PACKET_SESSION includes later
+ * fragments, whose ports are 0. Returns CONTINUE or a verdict.
  */
 static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io, enum packet_kind wanted)
 {
@@ -92,7 +95,7 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io, enum pa
 	return CONTINUE;
 }
 
-/* The session is found or opened. */
+/* Translates and sends a packet whose session is found or opened. */
 static __always_inline int in2out_finish(ctx_t *ctx, const struct in2out *io, __u16 out_port)
 {
 	const struct packet *p = &io->f.p;
@@ -103,7 +106,7 @@ static __always_inline int in2out_finish(ctx_t *ctx, const struct in2out *io, __
 	return translate_session(ctx, p, &to, in2out_egress(io), DIRECTION_OUT, p->src);
 }
 
-/* The program: sessions in slots; everything else is tail-called. */
+/* The program for sessions in slots; it tail-calls the others. */
 static __always_inline int in2out(ctx_t *ctx)
 {
 	struct in2out io;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stages of in2out.h as tc has them, at the egress of an outside interface: the kernel has routed the packet. */
+/* The stages of in2out.h for tc at the egress of an outside interface: the kernel has routed the packet. */
 #ifndef DETNAT_IN2OUT_TC_H
 #define DETNAT_IN2OUT_TC_H
 
@@ -19,7 +19,7 @@ static __always_inline int is_hairpin(const struct in2out *io)
 	return 0;
 }
 
-/* The IPv4 header, or NULL; it is in reach where there is one, as the kernel has read or written it. */
+/* The IPv4 header, or NULL. If there is one it is in reach, as the kernel has read or written it. */
 static __always_inline struct iphdr *header_in_reach(ctx_t *ctx)
 {
 	struct iphdr *ip = ctx_data(ctx) + L3_OFFSET;
@@ -28,7 +28,10 @@ static __always_inline struct iphdr *header_in_reach(ctx_t *ctx)
 														   : 0;
 }
 
-/* Whether a packet goes from outside to a mapped inside address by an outside interface: the route inside is gone. */
+/*
+ * Returns 1 if a packet from outside to a mapped inside address leaves through an outside interface: the inside route
+ * is gone.
+ */
 static __always_inline int turns_back(ctx_t *ctx, const struct device *in, const struct device *out)
 {
 	struct iphdr *ip;
@@ -39,7 +42,7 @@ static __always_inline int turns_back(ctx_t *ctx, const struct device *in, const
 	return ip && index_find(&in_index, bpf_ntohl(ip->daddr));
 }
 
-/* Whether a packet of the gateway's own is ICMP. */
+/* Returns 1 if a packet that the gateway itself sends is ICMP. */
 static __always_inline int is_own_icmp(ctx_t *ctx)
 {
 	struct iphdr *ip = header_in_reach(ctx);
@@ -47,13 +50,13 @@ static __always_inline int is_own_icmp(ctx_t *ctx)
 	return ip && ip->protocol == IPPROTO_ICMP;
 }
 
-/* What was forwarded and is not for translation. */
+/* Handles a forwarded packet that is not to be translated. */
 static __always_inline int in2out_other(ctx_t *ctx)
 {
 	return settings.guard ? tail_call(ctx, PROG_guard) : pass_untranslated();
 }
 
-/* Brings headers of so many octets, or all that there is, into reach. 0, or -1. */
+/* Makes the first `headers` octets of the frame, or all of it, directly accessible. Returns 0, or -1. */
 static __always_inline int pull_headers(ctx_t *ctx, __u32 headers)
 {
 	if (headers > ctx->len)
@@ -61,7 +64,7 @@ static __always_inline int pull_headers(ctx_t *ctx, __u32 headers)
 	return ctx_data(ctx) + headers > ctx_data_end(ctx) && bpf_skb_pull_data(ctx, headers) ? -1 : 0;
 }
 
-/* Parses the packet; goes on where it came in by an inside interface and is for translation. */
+/* Parses the packet. Returns CONTINUE if it came in through an inside interface and is to be translated. */
 static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum packet_kind *ret_kind)
 {
 	struct packet *p = &io->f.p;
@@ -71,15 +74,15 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 
 	if (is_tagged_inline(ctx) && vlan_inline_pop(ctx))
 		return drop(REASON_drop_error);
-	/* The gateway's own traffic, but for its errors, which may quote what was translated. */
+	/* The gateway's own traffic is not translated, except its ICMP errors, which may quote translated packets. */
 	if (!ctx_ingress(ctx) && out && is_own_icmp(ctx))
 		return tail_call_or(ctx, PROG_icmp_out, CTX_PASS);
 	if (turns_back(ctx, in, out))
 		return drop(REASON_drop_unreachable);
-	/* What leaves by a VLAN interface above is judged there. */
+	/* Packets that leave through a VLAN interface are handled there. */
 	if (!ctx_ingress(ctx) || ctx->vlan_present)
 		return pass_untranslated();
-	/* What other interfaces route. */
+	/* Routed between other interfaces. */
 	if (!in || !(in->roles & DEVICE_INSIDE) || !out)
 		return in2out_other(ctx);
 	if (pull_headers(ctx, L3_OFFSET + 60 + sizeof(struct tcphdr)))
@@ -89,7 +92,7 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 		return in2out_other(ctx);
 	if (kind == PACKET_BAD_HEADER)
 		return drop(REASON_drop_malformed);
-	/* NAT on a stick: answers of this program's own, and routing between inside addresses. */
+	/* NAT on a stick: replies made by this program, and routing between inside addresses. */
 	if (out->roles & DEVICE_INSIDE && (p->src == out->addr || index_find(&in_index, p->dst)))
 		return pass_untranslated();
 	if (address_is_martian(p->dst) || address_is_link_local(p->dst) || address_is_link_local(p->src))
@@ -100,7 +103,7 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 	return CONTINUE;
 }
 
-/* What only the kernel can decide, it has. */
+/* SOURCE_KERNEL passes: the kernel has checked the source. */
 static __always_inline int in2out_source(ctx_t *ctx, const struct in2out *io)
 {
 	return source_of_flow(ctx, &io->f, ctx->ifindex) == SOURCE_REFUSED ? drop(REASON_drop_martian) : CONTINUE;

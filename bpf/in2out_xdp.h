@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stages of in2out.h as XDP has them: it routes the packet itself, and sends it. */
+/* The stages of in2out.h for XDP, which routes and sends the packet itself. */
 #ifndef DETNAT_IN2OUT_XDP_H
 #define DETNAT_IN2OUT_XDP_H
 
@@ -7,7 +7,7 @@
 
 struct in2out {
 	struct flow f;
-	const struct egress *egress; /* of the next hop; a hairpin's is known once its receiver is */
+	const struct egress *egress; /* of the next hop; a hairpin's is known once its receiver is found */
 	int hairpin;
 };
 
@@ -21,7 +21,7 @@ static __always_inline int is_hairpin(const struct in2out *io)
 	return io->hairpin;
 }
 
-/* Parses the packet; goes on where it would leave by an outside interface, or is a hairpin. */
+/* Parses the packet. Returns CONTINUE if it would leave through an outside interface or is a hairpin. */
 static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum packet_kind *ret_kind)
 {
 	struct packet *p = &io->f.p;
@@ -35,7 +35,7 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 		return drop(REASON_drop_malformed);
 	if (address_is_link_local(p->src) || address_is_link_local(p->dst))
 		return link_local_is_misplaced(ctx, p->src, p->dst) ? drop(REASON_drop_martian) : pass_untranslated();
-	/* Where the kernel forwards, tc translates; only hairpins are forwarded here. */
+	/* If the kernel forwards, tc translates; only hairpins are forwarded here. */
 	if (!settings.redirect && !index_find(&out_index, p->dst))
 		return is_martian(p) ? drop(REASON_drop_martian) : pass_untranslated();
 	nh = next_hop_get(ctx, p);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * IP options of packets to be translated, and of packets that ICMP errors quote: kept as they are, but for those with
- * addresses in them, which are translated nowhere. Such packets are dropped, in either direction (RFC 7126; RFC 1812
- * section 5.3.13.4 for source routes): one that records its route would show inside addresses outside, and so would the
- * reply to one from outside.
+ * IP options of packets to be translated, and of packets quoted in ICMP errors. Options are kept unchanged, but a
+ * packet with an option that contains addresses, which are never translated, is dropped in either direction (RFC 7126;
+ * RFC 1812 section 5.3.13.4 for source routes): a packet that records its route would show inside addresses outside,
+ * and so would the reply to one from outside.
  */
 #ifndef DETNAT_IP_OPTIONS_H
 #define DETNAT_IP_OPTIONS_H
@@ -17,7 +17,7 @@
 #define IP_OPTION_STRICT_ROUTE 137
 /* RFC 1393: the address of the originator. */
 #define IP_OPTION_TRACEROUTE 82
-/* RFC 1385, RFC 1475: further parts of the addresses. */
+/* RFC 1385, RFC 1475: more parts of addresses. */
 #define IP_OPTION_EXTENDED_PROTOCOL 145
 #define IP_OPTION_EXTENDED_ADDRESS  147
 /* RFC 1770: receivers. */
@@ -37,8 +37,8 @@ static __always_inline int packet_has_options(const struct packet *p)
 }
 
 /*
- * enum reason: why IP options, `length` octets from offset on, at most MAX_OPTIONS, forbid to translate a packet; 0
- * where they do not.
+ * Judges `length` octets of IP options at offset, at most MAX_OPTIONS. Returns the enum reason to drop the packet, or
+ * 0.
  */
 SUBPROGRAM int options_judge(ctx_t *ctx, __u32 offset, __u32 length)
 {
@@ -57,7 +57,7 @@ SUBPROGRAM int options_judge(ctx_t *ctx, __u32 offset, __u32 length)
 	}
 }
 
-/* Why a packet's IP options forbid to translate it; REASON_in2out_translated, which is 0, where they do not. */
+/* The reason to drop a packet because of its IP options; 0, which is REASON_in2out_translated: none. */
 static __always_inline enum reason options_refusal(ctx_t *ctx, const struct packet *p)
 {
 	_Static_assert(!REASON_in2out_translated, "no reason to refuse");

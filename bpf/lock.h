@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The opener's lock of a subscriber. Only BPF programs take it: they run to their end, while an agent could die holding
- * it. (bpf_spin_lock cannot stand in a map that is mapped into memory.)
+ * A subscriber's opener lock. Only BPF programs take it: they run to completion, while an agent could die holding it.
+ * (bpf_spin_lock is not allowed in a map that is mapped into memory.)
  */
 #ifndef DETNAT_LOCK_H
 #define DETNAT_LOCK_H
@@ -10,8 +10,8 @@
 #include <detnat/tables.h>
 
 /*
- * Memory barriers between reads, or writes. x86 keeps their order itself; elsewhere an atomic operation serves, as
- * clang 14 has no barrier for BPF.
+ * Memory barriers between reads, or between writes. x86 keeps their order anyway; elsewhere an atomic operation serves
+ * as a barrier, as clang 14 has none for BPF.
  */
 #ifdef __TARGET_ARCH_x86
 #define order_memory() asm volatile("" ::: "memory")
@@ -28,7 +28,7 @@ static __always_inline void order_memory(void)
 
 #define LOCK_TRIES 64
 
-/* 0, or -1 where another core keeps holding it. */
+/* Returns 0, or -1 if another core keeps holding the lock. */
 static __always_inline int open_lock(struct subscriber *s)
 {
 	for (int i = 0; i < LOCK_TRIES; i++) {
@@ -45,7 +45,7 @@ static __always_inline void open_unlock(struct subscriber *s)
 	__sync_fetch_and_add(&s->lock, 1);
 }
 
-/* Under the lock: a session whose first bucket is `home` is not in its preferred slot. */
+/* Under the lock: records that a session whose first bucket is `home` is not in its preferred slot. */
 static __always_inline void displace(struct subscriber *s, __u32 home)
 {
 	*(volatile __u32 *)&s->displaced |= home;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stage 2: the mapping of an address, by the prefix index; then the subscriber's record and buckets. */
+/* Stage 2: looks up an address's mapping in the prefix index, then the subscriber's record and buckets. */
 #ifndef DETNAT_LOOKUP_H
 #define DETNAT_LOOKUP_H
 
@@ -7,13 +7,13 @@
 
 #include "maps.h"
 
-/* Whether an entry of the prefix index leads to no further node: there is no mapping, or this is its number. */
+/* Returns 1 if an entry of the prefix index is final: no mapping, or a mapping's number. */
 static __always_inline int index_ends(__u16 entry)
 {
 	return (__u16)(entry - 1) >= INDEX_LEAF - 1;
 }
 
-/* Entry of the prefix index for an address: 0, or INDEX_LEAF | mapping number. */
+/* Looks up an address (host byte order) in the prefix index: 0, or INDEX_LEAF | mapping number. */
 static __always_inline __u32 index_find(void *index, __u32 addr)
 {
 	__u32 zero = 0;
@@ -49,12 +49,12 @@ static __always_inline struct mapping *mapping_of_leaf(struct mapping_table *t, 
 {
 	if (!t || !leaf)
 		return 0;
-	/* Keeps the arithmetic behind the check, as the verifier of 6.1 and 6.12 wants it. */
+	/* Keeps the arithmetic after the check, as the 6.1 and 6.12 verifiers require. */
 	barrier_var(t);
 	return &t->mapping[leaf & (MAX_MAPPINGS - 1)];
 }
 
-/* Mapping whose inside, or outside, prefix holds the address; NULL for none. */
+/* Mapping whose inside, or outside, prefix contains an address (host byte order); NULL: none. */
 static __always_inline struct mapping *mapping_by_inside(__u32 addr)
 {
 	return mapping_of_leaf(mapping_table_get(), index_find(&in_index, addr));
@@ -65,15 +65,18 @@ static __always_inline struct mapping *mapping_by_outside(__u32 addr)
 	return mapping_of_leaf(mapping_table_get(), index_find(&out_index, addr));
 }
 
-/* Whether each inside address has an outside address to itself: then what has no ports can be translated, too. */
+/*
+ * Returns 1 if each inside address has an outside address to itself: protocols without ports can then be translated,
+ * too.
+ */
 static __always_inline int mapping_is_one_to_one(const struct mapping *m)
 {
 	return !m->geo.ratio_shift;
 }
 
 /*
- * Never forwarded, whatever the routes say (RFC 1812 section 5.3.7): this network, loopback, multicast, class E and
- * broadcast.
+ * Returns 1 for addresses that are never forwarded, whatever the routes (RFC 1812 section 5.3.7): this network,
+ * loopback, multicast, class E and broadcast.
  */
 static __always_inline int address_is_martian(__u32 addr)
 {
@@ -81,8 +84,8 @@ static __always_inline int address_is_martian(__u32 addr)
 }
 
 /*
- * 169.254.0.0/16 is for talk on the link, with the gateway itself too, and never forwarded (RFC 3927 section 7). The
- * kernel would.
+ * Returns 1 for 169.254.0.0/16, which is for traffic on the link, including traffic with the gateway itself, and must
+ * not be forwarded (RFC 3927 section 7); the kernel would forward it.
  */
 static __always_inline int address_is_link_local(__u32 addr)
 {
@@ -99,7 +102,7 @@ static __always_inline struct subscriber *subscriber_get(const struct mapping *m
 	return records ? bpf_map_lookup_elem(records, &within) : 0;
 }
 
-/* Where the buckets of a subscriber stand: all in one chunk. */
+/* The buckets of a subscriber, all in one chunk. */
 struct bucket_range {
 	void *chunk;
 	__u32 first;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The pinned maps, but for `counters` (count.h) and `entries` (detnat_entry.bpf.c). Values: <detnat/tables.h>,
- * <detnat/events.h>. */
+/*
+ * The pinned maps, except `counters` (count.h) and `entries` (detnat_entry.bpf.c). Their values are in
+ * <detnat/tables.h> and <detnat/events.h>.
+ */
 #ifndef DETNAT_MAPS_H
 #define DETNAT_MAPS_H
 
@@ -32,8 +34,8 @@ struct {
 } mappings SEC(".maps");
 
 /*
- * The inner maps are made by the agent, without type information: 6.1 takes an inner map with it and one without for
- * different kinds, so the templates have none either.
+ * The agent creates the inner maps without type information. 6.1 rejects an inner map whose template differs in having
+ * it, so the templates have none either.
  */
 struct subscriber_chunk {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -67,7 +69,7 @@ struct {
 	__array(values, struct bucket_chunk);
 } buckets SEC(".maps");
 
-/* max_entries is set by the agent: OVERFLOW_ENTRIES(overflow_sessions). */
+/* The agent sets max_entries to OVERFLOW_ENTRIES(overflow_sessions). */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1);
@@ -93,21 +95,21 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } fragments SEC(".maps");
 
-/* Its own, so that a flood of fragments does not crowd out events. */
+/* A separate ring buffer, so that a flood of fragments does not crowd out events. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } early_fragments SEC(".maps");
 
-/* Its own, for the same reason. */
+/* Separate for the same reason. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 18);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } unsolicited_syns SEC(".maps");
 
-/* Its own, for the same reason. */
+/* Separate for the same reason. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The MSS option of a TCP SYN (RFC 9293 section 3.7.1), lowered to what the configuration or the MTUs of both
- * directions allow; never raised, never added. Both sides' SYNs are treated alike, as each of them says what the other
- * may send.
+ * Lowers the MSS option of TCP SYNs (RFC 9293 section 3.7.1) to what the configuration or the MTUs of both directions
+ * allow; it is never raised or added. The SYNs of both sides are treated alike, as each tells what the other side may
+ * send.
  */
 #ifndef DETNAT_MSS_H
 #define DETNAT_MSS_H
@@ -13,27 +13,26 @@
 
 #define TCP_OPTION_MSS	    2
 #define TCP_OPTION_MSS_SIZE 4
-/* IP and TCP headers, neither with options (RFC 6691). */
+/* IPv4 and TCP headers without options (RFC 6691). */
 #define MSS_HEADERS 40U
 
 static const volatile struct option_kinds mss_option = { { [TCP_OPTION_MSS / 64] = OPTION_BIT(TCP_OPTION_MSS) } };
 
-/* Highest MSS that may pass; mtu: of the egress, 0 where it is not known. */
+/* Highest MSS that may pass, host byte order. mtu: MTU of the egress, 0 if unknown. */
 static __always_inline __u32 mss_limit(ctx_t *ctx, __u32 mtu)
 {
 	struct device *in;
 
 	if (settings.tcp_mss_clamp != MSS_CLAMP_MTU)
 		return settings.tcp_mss_clamp;
-	/* The segments that this SYN announces come in the other direction. */
+	/* The segments that this SYN permits come from the other direction. */
 	in = device_get(packet_ingress(ctx));
 	if (in && in->mtu && (!mtu || in->mtu < mtu))
 		mtu = in->mtu;
 	return mtu > MSS_HEADERS ? mtu - MSS_HEADERS : ~0U;
 }
 
-/* Replaces the value; from and to are its change as the checksum counts it. Where it cannot be done, nothing changes.
- */
+/* Stores the new MSS. from, to: its change as the checksum sees it. On failure nothing changes. */
 static __always_inline void mss_store(ctx_t *ctx, __u32 offset, __be16 mss, __u32 check_offset, __be16 from, __be16 to)
 {
 #if HOOK_XDP
@@ -51,7 +50,7 @@ static __always_inline void mss_store(ctx_t *ctx, __u32 offset, __be16 mss, __u3
 #endif
 }
 
-/* Of a SYN whose TCP header begins there; mtu as in mss_limit(). Returns 0. */
+/* Lowers the MSS of a SYN; `tcp` is the offset of its TCP header, mtu as in mss_limit(). Returns 0. */
 SUBPROGRAM int mss_clamp_syn(ctx_t *ctx, __u32 tcp, __u32 mtu)
 {
 	__u32 options_offset, limit;
@@ -79,7 +78,7 @@ SUBPROGRAM int mss_clamp_syn(ctx_t *ctx, __u32 tcp, __u32 mtu)
 	TRACE_STEP(mss_clamped, bpf_ntohs(mss), limit);
 	from = mss;
 	mss = to = bpf_htons((__u16)limit);
-	/* At an odd offset it is halves of two of the words that the checksum adds up. */
+	/* At an odd offset the value spans two of the words that the checksum adds up. */
 	if (at & 1) {
 		from = __builtin_bswap16(from);
 		to = __builtin_bswap16(to);
@@ -88,7 +87,7 @@ SUBPROGRAM int mss_clamp_syn(ctx_t *ctx, __u32 tcp, __u32 mtu)
 	return 0;
 }
 
-/* Of any packet that is being translated. */
+/* Lowers the MSS if the packet, which is being translated, is a SYN and the configuration says so. */
 static __always_inline void mss_clamp(ctx_t *ctx, const struct packet *p, __u32 mtu)
 {
 	if (settings.tcp_mss_clamp && p->proto == IPPROTO_TCP && p->flags & TCP_SYN)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stage 3, outwards: where the kernel would route a packet, known before anything is rewritten.
+ * Stage 3, outbound: where the kernel would route a packet, found out before anything is rewritten.
  *
- * Per core, direct-mapped by destination and ingress interface. An entry holds while the agent's epoch is the one it
- * was made in, and for a second at most. Where `bpf_fib_lookup` gives no final result (neighbour unresolved,
+ * The cache is per core, direct-mapped by destination and ingress interface. An entry is valid during the agent's epoch
+ * in which it was made, and for a second at most. If `bpf_fib_lookup` gives no final result (neighbour unresolved,
  * forwarding off, no route), the kernel handles the packet.
  */
 #ifndef DETNAT_NEXTHOP_H
@@ -23,11 +23,11 @@
 #define NEXT_HOPS 4096U
 
 enum hop_kind {
-	HOP_OUT,	/* leaves by an outside interface, XDP can send it */
-	HOP_OUT_TAGGED, /* the same, with VLAN tags; not for the fast path */
-	HOP_OUT_KERNEL, /* leaves by an outside interface, the kernel must send it */
+	HOP_OUT,	/* leaves through an outside interface, XDP can send it */
+	HOP_OUT_TAGGED, /* same, with VLAN tags; not for the fast path */
+	HOP_OUT_KERNEL, /* leaves through an outside interface, the kernel must send it */
 	HOP_POOL,	/* to a pool address */
-	HOP_LOCAL,	/* to the gateway itself, or nothing that is forwarded */
+	HOP_LOCAL,	/* to the gateway itself, or not forwarded */
 	HOP_OTHER,	/* anywhere else, to a bypassed destination, or nowhere */
 };
 
@@ -46,11 +46,11 @@ struct next_hop {
 		};
 		__u64 conditions;
 	};
-	__u32 until; /* last tick for which it holds */
+	__u32 until; /* last tick at which it is valid */
 	struct egress egress;
 	union {
 		struct {
-			__u8 in_mac[6]; /* of the ingress interface; frames to other stations pass */
+			__u8 in_mac[6]; /* of the ingress interface; frames to other stations go to the kernel */
 			__u8 kind;	/* enum hop_kind */
 			__u8 pad;
 		};
@@ -73,12 +73,12 @@ static __always_inline struct device_table *device_table_get(void)
 	return bpf_map_lookup_elem(&devices, &zero);
 }
 
-/* An index too high for the table has no role, like 0, which no interface has. */
+/* Device of an interface index. One beyond the table has no roles, like index 0, which no interface has. */
 static __always_inline struct device *device_at(struct device_table *t, __u32 ifindex)
 {
 	if (ifindex >= MAX_IFINDEX)
 		ifindex = 0;
-	/* The verifier is to see the mask, which the compiler knows to be needless. */
+	/* Keeps the mask, which the compiler would drop as needless, for the verifier. */
 	barrier_var(ifindex);
 	return &t->device[ifindex & (MAX_IFINDEX - 1)];
 }
@@ -91,8 +91,8 @@ static __always_inline struct device *device_get(__u32 ifindex)
 }
 
 /*
- * Interface that the kernel takes a packet as received by: of one that came in by a port of a bond, whose record `in`
- * is, the bond.
+ * Interface that the kernel considers a packet received on: for a packet that came in on a bond's port, whose record is
+ * `in`, the bond.
  */
 static __always_inline __u32 received_by(const struct device *in, __u32 in_ifindex)
 {
@@ -104,7 +104,7 @@ static __always_inline __u32 packet_received_by(const ctx_t *ctx)
 	return received_by(device_get(packet_ingress(ctx)), packet_ingress(ctx));
 }
 
-/* Notes that packets to dst, host byte order, go to the neighbour that the kernel has just named. */
+/* Records that packets to dst (host byte order) use the neighbour in *fib, the result of a kernel lookup. */
 SUBPROGRAM int next_hop_used(const struct bpf_fib_lookup *fib, __u32 dst)
 {
 	struct next_hop_address at = {};
@@ -128,7 +128,7 @@ SUBPROGRAM int next_hop_used(const struct bpf_fib_lookup *fib, __u32 dst)
 	return 0;
 }
 
-/* Routes as the kernel would route a packet that came in by in_ifindex; returns BPF_FIB_LKUP_RET_*, or -errno. */
+/* Looks up the kernel's route for a packet received on in_ifindex. Returns BPF_FIB_LKUP_RET_*, or -errno. */
 static __always_inline long route(ctx_t *ctx, __u32 src, __u32 dst, __u32 in_ifindex, struct bpf_fib_lookup *ret_fib)
 {
 	__builtin_memset(ret_fib, 0, sizeof(*ret_fib));
@@ -145,13 +145,13 @@ static __always_inline long route(ctx_t *ctx, __u32 src, __u32 dst, __u32 in_ifi
 }
 
 /*
- * Longest packet to dst that is sure to fit the MTU by which the kernel measures what it forwards: fib.mtu_result, but
- * that leaves out the `mtu` of a route that is not locked.
+ * Longest packet to dst, in octets, that is sure to fit the MTU that the kernel applies when forwarding. That is
+ * fib.mtu_result, except that it leaves out the `mtu` of a route that is not locked.
  */
 static __always_inline __u32 route_longest(struct bpf_fib_lookup *fib, __u32 dst)
 {
 	__u32 longest = fib->mtu_result, *mtu;
-	/* Where an IPv6 address would end: the stack is short. */
+	/* Uses the place of an IPv6 address to save stack. */
 	struct route_mtu_key *key = (void *)&fib->ipv6_src[2];
 
 	if (!settings.route_mtus)
@@ -162,7 +162,7 @@ static __always_inline __u32 route_longest(struct bpf_fib_lookup *fib, __u32 dst
 	return mtu && *mtu < longest ? *mtu : longest;
 }
 
-/* Whether an address is one of the gateway's own. For slow paths. */
+/* Returns 1 if an address is one of the gateway's own. For the slow path. */
 SUBPROGRAM int address_is_local(ctx_t *ctx, __u32 src, __u32 addr)
 {
 	struct bpf_fib_lookup fib;
@@ -170,7 +170,7 @@ SUBPROGRAM int address_is_local(ctx_t *ctx, __u32 src, __u32 addr)
 	return route(ctx, src, addr, packet_ingress(ctx), &fib) == BPF_FIB_LKUP_RET_NOT_FWDED;
 }
 
-/* Whether a packet has a link-local address and would leave the link: then it is dropped. */
+/* Returns 1 if a packet with a link-local address would leave the link; it is then dropped. */
 SUBPROGRAM int link_local_is_misplaced(ctx_t *ctx, __u32 src, __u32 dst)
 {
 	if (!address_is_link_local(src) && !address_is_link_local(dst))
@@ -178,7 +178,7 @@ SUBPROGRAM int link_local_is_misplaced(ctx_t *ctx, __u32 src, __u32 dst)
 	return !address_is_martian(dst) && !address_is_local(ctx, src, dst);
 }
 
-/* Until when something learned now holds: a second at most. */
+/* Last tick at which something learned now is valid: a second at most. */
 static __always_inline __u32 next_hop_until(__u32 now)
 {
 	return now + (settings.hz >> TICK_SHIFT);
@@ -197,7 +197,9 @@ static __always_inline enum hop_kind next_hop_kind(long verdict, const struct bp
 
 	if (!out || !(out->roles & DEVICE_OUTSIDE))
 		return HOP_OTHER;
-	/* NAT on a stick: back out by the same interface to another inside address is routing, not translation. */
+	/*
+	 * NAT on a stick: a packet back out of the same interface to another inside address is routed, not translated.
+	 */
 	if (out->roles & DEVICE_INSIDE && index_find(&in_index, dst))
 		return HOP_OTHER;
 	if (verdict != BPF_FIB_LKUP_RET_SUCCESS)
@@ -205,7 +207,7 @@ static __always_inline enum hop_kind next_hop_kind(long verdict, const struct bp
 	return out->flags & DEVICE_REDIRECT ? HOP_OUT : out->flags & DEVICE_TAGGED ? HOP_OUT_TAGGED : HOP_OUT_KERNEL;
 }
 
-/* The place in the cache of a packet's next hop. */
+/* The cache entry for a packet's next hop, valid or not. */
 static __always_inline struct next_hop *next_hop_place(__u32 in_ifindex, __u32 src, __u32 dst)
 {
 	__u32 at = (dst * 0x9e3779b1U + in_ifindex + src) >> 20 & (NEXT_HOPS - 1);
@@ -213,7 +215,7 @@ static __always_inline struct next_hop *next_hop_place(__u32 in_ifindex, __u32 s
 	return bpf_map_lookup_elem(&next_hops, &at);
 }
 
-/* What routing depends on of a source address. */
+/* The source address if routing depends on it, else 0. */
 static __always_inline __u32 next_hop_source(__u32 src)
 {
 	return settings.policy_routing ? src : 0;
@@ -227,7 +229,7 @@ static __always_inline int next_hop_holds(const struct next_hop *nh, __u32 in_if
 	return nh->key == sought.key && nh->conditions == sought.conditions && (__s32)(nh->until - now) >= 0;
 }
 
-/* Next hop from the cache alone; NULL for none that holds. source: see next_hop_source(). */
+/* Valid next hop from the cache only, or NULL. source: see next_hop_source(). */
 static __always_inline const struct next_hop *next_hop_cached(const struct globals *g, __u32 in_ifindex, __u32 source,
 							      __u32 dst, __u32 now)
 {
@@ -237,8 +239,8 @@ static __always_inline const struct next_hop *next_hop_cached(const struct globa
 }
 
 /*
- * Sees to it that the place in the cache of packets from src to dst, host byte order, tells their next hop. 0, or -1
- * where the interface is not one of ours.
+ * Makes sure that the cache holds the next hop of packets from src to dst (host byte order). Returns 0, or -1 if the
+ * ingress interface has no role.
  */
 SUBPROGRAM int next_hop_learn(ctx_t *ctx, __u32 src, __u32 dst)
 {
@@ -257,7 +259,7 @@ SUBPROGRAM int next_hop_learn(ctx_t *ctx, __u32 src, __u32 dst)
 		return -1;
 
 	struct bpf_fib_lookup fib;
-	__u32 epoch = LOAD(g->epoch); /* before the look-up: a change during it must make the entry stale */
+	__u32 epoch = LOAD(g->epoch); /* before the lookup: a change during it must make the entry stale */
 	long verdict = route(ctx, src, dst, received_by(in, in_ifindex), &fib);
 
 	nh->kind = index_find(&out_index, dst) ? HOP_POOL : next_hop_kind(verdict, &fib, dst);
@@ -275,7 +277,7 @@ SUBPROGRAM int next_hop_learn(ctx_t *ctx, __u32 src, __u32 dst)
 	return 0;
 }
 
-/* Next hop of a packet, from the cache or from the kernel. NULL where the interface is not one of ours. */
+/* Next hop of a packet, from the cache or from the kernel; NULL if the ingress interface has no role. */
 static __always_inline struct next_hop *next_hop_get(ctx_t *ctx, const struct packet *p)
 {
 	if (next_hop_learn(ctx, p->src, p->dst))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the datapath tells the agent. A full ring buffer loses the event, counted, and nothing else. */
+/* Events from the datapath to the agent. If the ring buffer is full the event is lost and counted; nothing else is. */
 #ifndef DETNAT_NOTIFY_H
 #define DETNAT_NOTIFY_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Opening a session in a slot: under the opener's lock, by the rules of <detnat/session.h>. */
+/* Opens a session in a slot, under the opener's lock, by the rules of <detnat/session.h>. */
 #ifndef DETNAT_OPEN_H
 #define DETNAT_OPEN_H
 
@@ -16,7 +16,7 @@ struct {
 	__type(value, struct opening);
 } openings SEC(".maps");
 
-/* This core's opening, with what is sought for a flow in the group of a port offset. */
+/* This core's scratch record, set up to look for a flow in the group of a port offset. */
 static __always_inline struct opening *opening_get(const struct flow *f, __u32 port_offset)
 {
 	__u32 zero = 0;
@@ -37,8 +37,8 @@ static __always_inline void opening_choose(struct opening *o, __s32 offset)
 }
 
 /*
- * Chooses the outside port: the first choice, or the next free one of its group; -1 for none. Of ports held beyond the
- * slots only the first choice is looked at closely here: see port_search_group() for the rest.
+ * Chooses the outside port: the first choice, or the next free port in its group; -1: none. Of ports held by overflow
+ * sessions, only the first choice is examined closely here; port_search_group() examines the others.
  */
 static __always_inline __s32 opening_port(struct opening *o, const struct flow *f, struct subscriber *s)
 {
@@ -64,14 +64,16 @@ static __always_inline __s32 opening_port(struct opening *o, const struct flow *
 
 enum opened {
 	OPENED,	      /* the session is found or opened, *ret_word is set */
-	OPEN_NO_ROOM, /* neither a slot nor a port of the group */
+	OPEN_NO_ROOM, /* no slot, or no port in the group */
 	OPEN_AT_QUOTA,
-	OPEN_LOST,    /* lost a race against the sweep, or another core keeps holding the lock */
-	OPEN_EXISTS,  /* another core has opened it since */
+	OPEN_LOST,    /* lost a race against the sweep, or another core keeps the lock */
+	OPEN_EXISTS,  /* another core has opened it meanwhile */
 	OPEN_NO_PORT, /* no port of the block is free towards the endpoint */
 };
 
-/* Counts one more session, under the lock, before it is there, so that the count never dips below what is live. */
+/*
+ * Under the lock: counts a session before it exists, so that the count is never too low. Returns 0, or -1 at the quota.
+ */
 static __always_inline int quota_take(const struct flow *f, struct subscriber *s)
 {
 	if (LOAD(s->sessions) >= f->m->sessions_per_user)
@@ -80,7 +82,7 @@ static __always_inline int quota_take(const struct flow *f, struct subscriber *s
 	return 0;
 }
 
-/* The flow has a session already, or one in time-wait that a SYN opens again. */
+/* Handles a flow that already has a session, perhaps one in time-wait that a SYN reopens. */
 static __always_inline enum opened open_existing(const struct flow *f, struct subscriber *s, struct slot *slot,
 						 __u64 *ret_word)
 {
@@ -93,7 +95,7 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 		return OPEN_AT_QUOTA;
 	after = session_apply(&slot->truth, &word, &f->p, 1, f->now, f->m->timeout_ticks);
 	if (reopens && word_state(after) == SESSION_TIME_WAIT) {
-		/* Sessions are reopened under the lock alone, so the slot was swept meanwhile. */
+		/* Sessions are reopened only under the lock, so the slot was swept meanwhile. */
 		__sync_fetch_and_add(&s->sessions, -1U);
 		return OPEN_LOST;
 	}
@@ -107,7 +109,7 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 	return OPENED;
 }
 
-/* Makes the slot, whose state word is `from`, the flow's session on a port of the block. */
+/* Claims the slot, whose state word is `from`, for the flow's session on out_port. */
 static __always_inline enum opened open_claim(const struct flow *f, struct subscriber *s, struct slot *slot, __u64 from,
 					      __u32 out_port, __u64 *ret_word)
 {
@@ -117,7 +119,7 @@ static __always_inline enum opened open_claim(const struct flow *f, struct subsc
 	if (word_is_live(from) && !time_wait && !word_expired(from, f->now, f->m->timeout_ticks))
 		return OPEN_LOST;
 
-	/* An expired session that counts is replaced by the new one: the count stays. */
+	/* Replacing an expired session that still counts leaves the count unchanged. */
 	int counts = !word_is_live(from) || time_wait;
 
 	if (counts && quota_take(f, s))
@@ -135,7 +137,7 @@ static __always_inline enum opened open_claim(const struct flow *f, struct subsc
 	return OPENED;
 }
 
-/* Tells of the sessions that a scan took away. */
+/* Reports the sessions that a scan removed. */
 static __always_inline void opening_tell(const struct opening *o, const struct flow *f)
 {
 	if (!settings.session_events || !LOAD(o->gone))
@@ -147,7 +149,7 @@ static __always_inline void opening_tell(const struct opening *o, const struct f
 	}
 }
 
-/* Under the lock: looks at both buckets of the group of a port offset. NULL only where tables are being deleted. */
+/* Under the lock: scans both buckets of the group of a port offset. NULL only while tables are being deleted. */
 static __always_inline struct opening *open_scan(const struct flow *f, struct subscriber *s, __u32 port_offset,
 						 struct bucket_choice *ret_b)
 {
@@ -162,7 +164,7 @@ static __always_inline struct opening *open_scan(const struct flow *f, struct su
 	return o;
 }
 
-/* Under the lock. */
+/* Under the lock: finds or opens the session in the flow's two buckets. */
 static __always_inline enum opened open_in_bucket(const struct flow *f, struct subscriber *s, __u64 *ret_word)
 {
 	struct bucket_choice b;
@@ -220,13 +222,13 @@ SUBPROGRAM int open_in_slot(const struct mapping *m, struct subscriber *s, const
 	return opened;
 }
 
-/* The session is there: on with the packet. The hairpin program finds it now. */
+/* Continues with a packet whose session now exists; the hairpin program finds it again. */
 static __always_inline int open_finish(ctx_t *ctx, const struct in2out *io, __u16 out_port)
 {
 	return is_hairpin(io) ? tail_call(ctx, PROG_hairpin) : in2out_finish(ctx, io, out_port);
 }
 
-/* The beginning of both opening programs: the packet's flow and its subscriber's record. */
+/* Prepares both opening programs: the packet's flow and its subscriber's record. */
 static __always_inline int open_prepare(ctx_t *ctx, struct in2out *io, struct subscriber **ret_s)
 {
 	int verdict = in2out_prepare(ctx, io, PACKET_SESSION);
@@ -241,7 +243,7 @@ static __always_inline int open_prepare(ctx_t *ctx, struct in2out *io, struct su
 	return CONTINUE;
 }
 
-/* The program: a flow from inside that has no slot. */
+/* The program for a flow from inside that has no slot. */
 static __always_inline int open_session(ctx_t *ctx)
 {
 	struct in2out io;

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Opening beyond the slots: both buckets are full, or the first choice's group has no free port. Any free port of the
- * block will do, as the map finds it by either endpoint.
+ * Opens sessions beyond the slots, if both buckets are full or the first choice's group has no free port. Any free port
+ * of the block will do, because the map finds the session by either endpoint.
  */
 #ifndef DETNAT_OPEN_OVERFLOW_H
 #define DETNAT_OPEN_OVERFLOW_H
 
 #include "open.h"
 
-/* What gives up its port, in this order, where none is free. */
+/* Which ports are taken, in this order: free ones first, then those of sessions in time-wait or reset. */
 enum port_of { PORT_FREE, PORT_OF_TIME_WAIT, PORT_OF_RESET, N_PORT_OF };
 
 /*
- * A walk through the groups of the block, from the first choice's on, for a port: once for each of enum port_of that
- * opening.others has a bit of. One loop for all, as each loop's body is verified separately.
+ * A walk through the port groups of the block, starting with the first choice's: once for each member of enum port_of
+ * whose bit is set in opening.others. A single loop, because the verifier checks the body of each loop separately.
  */
 struct port_search {
 	const struct flow *f;
@@ -25,11 +25,11 @@ static __always_inline __u32 port_groups(const struct flow *f)
 	return (f->m->geo.ports_per_host + PORT_GROUP - 1) >> PORT_GROUP_SHIFT;
 }
 
-/* What the walk leaves in opening.port beside an offset in the block. */
+/* Values of opening.port besides an offset in the block. */
 #define PORT_NONE	 (-1)
-#define PORT_OF_EXISTING (-2) /* another core has opened the flow since */
+#define PORT_OF_EXISTING (-2) /* another core has opened the flow's session meanwhile */
 
-/* Takes away the first of the sessions of a mask that is still of that state, for its port. Returns whether it was. */
+/* Removes the first session in `mask`, if it is still in the state that `of` names, for its port. Returns 1 if so. */
 static __always_inline long port_take(struct opening *o, const struct bucket_choice *b, const struct flow *f,
 				      struct subscriber *s, __u32 mask, enum port_of of)
 {
@@ -53,8 +53,8 @@ static __always_inline long port_take(struct opening *o, const struct bucket_cho
 }
 
 /*
- * A port of the group that is free, or held beyond the slots by what is no session any more, expired or half deleted.
- * Returns whether there was one.
+ * Finds a port of the group that is free, or held in the overflow map by an entry that is no session any more (expired
+ * or half deleted). Returns 1 if there is one.
  */
 static __always_inline long port_find(struct opening *o, const struct flow *f, struct subscriber *s)
 {
@@ -111,7 +111,7 @@ static long port_search_group(__u32 i, struct port_search *ps)
 	return 0;
 }
 
-/* Under the lock: the port found, as opening.port says. */
+/* Under the lock: searches for a port. Returns opening.port. */
 static __always_inline __s32 port_search(const struct flow *f, struct subscriber *s)
 {
 	struct port_search ps = { .f = f, .s = s };
@@ -132,7 +132,7 @@ static __always_inline __s32 port_search(const struct flow *f, struct subscriber
 	return port;
 }
 
-/* Both entries of a session that is admitted and counted. 0, or -errno of the map with neither of them there. */
+/* Inserts both entries of a session that is admitted and counted. Returns 0, or -errno with neither inserted. */
 static __always_inline long overflow_insert(const struct flow *f, __u16 out_port, __u64 word)
 {
 	struct overflow_key in = overflow_key_of_flow(f);
@@ -153,8 +153,8 @@ static __always_inline long overflow_insert(const struct flow *f, __u16 out_port
 #define EEXIST 17
 
 /*
- * Under the lock, admitted, with a port that is free: OPENED with *ret_word set, OPEN_EXISTS, or no room. Not inline
- * for its keys' sake: with them the search for a port would have no room on the stack.
+ * Under the lock, for an admitted flow and a free port: returns OPENED with *ret_word set, OPEN_EXISTS, OPEN_AT_QUOTA
+ * or OPEN_NO_ROOM. Not inlined: its keys would leave the search for a port no room on the stack.
  */
 static __noinline enum opened open_overflow_session(const struct flow *f, struct subscriber *s, __u16 out_port,
 						    __u64 *ret_word)
@@ -178,7 +178,7 @@ static __noinline enum opened open_overflow_session(const struct flow *f, struct
 	return r == -EEXIST ? OPEN_EXISTS : OPEN_NO_ROOM;
 }
 
-/* Under the lock, admitted: on any port of the block, if one is found. */
+/* Under the lock, for an admitted flow: opens its session on any port of the block, if one is found. */
 static __always_inline enum opened open_on_any_port(const struct flow *f, struct subscriber *s, __u64 *ret_word)
 {
 	__s32 port = port_search(f, s);
@@ -189,7 +189,7 @@ static __always_inline enum opened open_on_any_port(const struct flow *f, struct
 	return port == PORT_NONE ? OPEN_NO_PORT : OPEN_EXISTS;
 }
 
-/* Under the lock: what is cheap to know comes before the search for a port. */
+/* Under the lock: cheap checks first, then the search for a port. */
 static __always_inline enum opened open_admitted(const struct flow *f, struct subscriber *s, __u64 *ret_word)
 {
 	enum opened opened;
@@ -209,8 +209,8 @@ static __always_inline enum opened open_admitted(const struct flow *f, struct su
 }
 
 /*
- * Opens a session of a packet from inside beyond the slots, on any port of the block, under the lock. Returns enum
- * opened; OPEN_LOST where the lock is held for too long, or the searches of this tick were too many, too.
+ * Opens the session of a packet from inside in the overflow map, on any port of the block, under the lock. Returns enum
+ * opened; OPEN_LOST also if the lock is held for too long or this tick's searches are used up.
  */
 SUBPROGRAM int open_beyond_slots(const struct mapping *m, struct subscriber *s, const struct packet *p, __u64 *ret_word)
 {
@@ -227,7 +227,7 @@ SUBPROGRAM int open_beyond_slots(const struct mapping *m, struct subscriber *s, 
 	return opened;
 }
 
-/* The program: a flow from inside that found no room in its slots. */
+/* The program for a flow from inside that found no room in its slots. */
 static __always_inline int open_overflow(ctx_t *ctx)
 {
 	struct in2out io;
@@ -249,7 +249,7 @@ static __always_inline int open_overflow(ctx_t *ctx)
 	case OPEN_AT_QUOTA:
 		return refuse(ctx, REASON_drop_quota);
 	case OPEN_EXISTS:
-		/* Another core was faster: the flow's session is there by now. */
+		/* Another core has opened the flow's session meanwhile. */
 		return tail_call(ctx, PROG_open);
 	default:
 		return drop(REASON_drop_busy);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Options of an IP or a TCP header, which are lists of one form: a kind, and but for two kinds the length of the whole
- * option and its value. For slow paths.
+ * Options of an IP or a TCP header. Both are lists of the same form: a kind and, except for two kinds, the length of
+ * the whole option and its value. For the slow path.
  */
 #ifndef DETNAT_OPTIONS_H
 #define DETNAT_OPTIONS_H
@@ -15,17 +15,17 @@
 #define MAX_OPTIONS 40U
 
 /*
- * The options of the packet at hand. In a map, as the verifier then assumes nothing of their content, nor of what the
- * walk has found.
+ * The options of the current packet. Kept in a map, because the verifier then assumes nothing about their content or
+ * about what the walk found.
  */
 struct options {
 	__u8 octet[64];
 	__u32 length;
-	__u32 at;      /* the option that the walk is at; in the end the one sought */
+	__u32 at;      /* current option; after the walk, the one sought */
 	__u32 verdict; /* enum options_verdict */
 };
 
-/* A set of kinds of options: a bit each. */
+/* A set of option kinds, one bit each. */
 struct option_kinds {
 	__u64 word[4];
 };
@@ -45,7 +45,7 @@ struct options_walk {
 	const struct option_kinds *sought;
 };
 
-/* One option. 1 ends the walk. */
+/* Examines one option. Returns 1 to end the walk. */
 static long options_step(__u32 i, struct options_walk *w)
 {
 	volatile struct options *o = w->o;
@@ -75,8 +75,8 @@ static long options_step(__u32 i, struct options_walk *w)
 }
 
 /*
- * Looks for the first option of the kinds sought among `length` octets, at most MAX_OPTIONS, of the frame. Where it is
- * found, *ret_o has the options, and o->at says where it begins; its length is at least 2 and within the list.
+ * Looks for the first option of the kinds sought in `length` octets, at most MAX_OPTIONS, of the frame. If one is
+ * found, *ret_o has the options, and o->at is its offset; its length is at least 2 and within the list.
  */
 static __always_inline enum options_verdict options_find(ctx_t *ctx, __u32 offset, __u32 length,
 							 const struct option_kinds *sought, struct options **ret_o)
@@ -85,11 +85,11 @@ static __always_inline enum options_verdict options_find(ctx_t *ctx, __u32 offse
 	struct options_walk w = { .o = bpf_map_lookup_elem(&options, &zero), .sought = sought };
 	volatile struct options *o = w.o;
 
-	/* The verifier is to see the bounds at the call. */
+	/* The verifier must see the bounds at the call. */
 	barrier_var(length);
 	if (!o || !length || length > MAX_OPTIONS)
 		return OPTIONS_WITHOUT;
-	/* To that of 6.1 a comparison with 0 says nothing of the lower bound. */
+	/* The 6.1 verifier derives no lower bound from a comparison with 0. */
 	barrier_var(length);
 	length = ((length - 1) & 63) + 1;
 	if (ctx_load(ctx, offset, w.o->octet, length))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Outside to inside (XDP alone): to the subscriber whose session it is, or not at all. */
+/* Outside to inside (XDP only): packets go to the subscriber whose session they belong to, or are dropped. */
 #ifndef DETNAT_OUT2IN_H
 #define DETNAT_OUT2IN_H
 
@@ -17,8 +17,8 @@ struct out2in {
 };
 
 /*
- * From outside, straight to an inside address or from one. Only destinations of `bypass` may talk to inside addresses,
- * and no host outside has an inside address.
+ * Handles a packet from outside sent straight to, or from, an inside address. Only `bypass` destinations may reach
+ * inside addresses, and no host outside has one.
  */
 static __always_inline int out2in_direct(ctx_t *ctx, const struct packet *p)
 {
@@ -31,7 +31,9 @@ static __always_inline int out2in_direct(ctx_t *ctx, const struct packet *p)
 	return drop(to_inside ? REASON_drop_direct_to_inside : REASON_drop_martian);
 }
 
-/* From outside, without a session: dropped, or, where the configuration says so, whole TCP segments are answered. */
+/*
+ * Handles a packet from outside without a session: dropped, or, if configured, an unfragmented TCP segment is answered.
+ */
 static __always_inline int out2in_unsolicited(ctx_t *ctx, const struct packet *p)
 {
 	if (settings.unsolicited_tcp == UNSOLICITED_ANSWER && p->proto == IPPROTO_TCP && !p->fragment)
@@ -39,7 +41,7 @@ static __always_inline int out2in_unsolicited(ctx_t *ctx, const struct packet *p
 	return drop(REASON_drop_no_session);
 }
 
-/* Parses the packet; goes on where it is IPv4, and its frame is for this station. */
+/* Parses the packet. Returns CONTINUE if it is IPv4 in a frame for this station, else a verdict. */
 static __always_inline int out2in_admit(ctx_t *ctx, struct packet *p, enum packet_kind *ret_kind)
 {
 	enum packet_kind kind = parse(ctx, p);
@@ -65,7 +67,10 @@ static __always_inline int out2in_admit(ctx_t *ctx, struct packet *p, enum packe
 	return CONTINUE;
 }
 
-/* To a pool address, and of no session's kind, to a port that is no subscriber's, or with a forbidden IP option. */
+/*
+ * Handles a packet to a pool address of a kind without sessions, to no subscriber's port, or with a forbidden IP
+ * option.
+ */
 static __always_inline int out2in_other_kind(ctx_t *ctx, const struct out2in *oi, enum packet_kind kind,
 					     enum reason refused)
 {
@@ -79,8 +84,8 @@ static __always_inline int out2in_other_kind(ctx_t *ctx, const struct out2in *oi
 }
 
 /*
- * Fills in *oi for a packet to a subscriber. slow: the caller is the slow program itself, to which all that is unusual
- * is left.
+ * Fills in *oi for a packet to a subscriber. slow: the caller is the slow program, to which other callers leave unusual
+ * packets. Returns CONTINUE or a verdict.
  */
 static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slow)
 {
@@ -112,7 +117,7 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 	return CONTINUE;
 }
 
-/* The session and the egress are known. */
+/* Translates and sends a packet whose session and egress are known. */
 static __always_inline int out2in_finish(ctx_t *ctx, const struct out2in *oi, const struct egress *e, __u16 in_port)
 {
 	struct rewrite to = rewrite_of(&oi->p);
@@ -122,7 +127,7 @@ static __always_inline int out2in_finish(ctx_t *ctx, const struct out2in *oi, co
 	return translate_session(ctx, &oi->p, &to, e, DIRECTION_IN, to.dst);
 }
 
-/* The program: sessions in slots. */
+/* The program for sessions in slots. */
 static __always_inline int out2in(ctx_t *ctx)
 {
 	struct egress e = {};
@@ -138,7 +143,7 @@ static __always_inline int out2in(ctx_t *ctx)
 	s = slot ? subscriber_get(oi.m, oi.subscriber) : 0;
 	if (!s)
 		return tail_call(ctx, PROG_out2in_slow);
-	/* The peer of a hairpin is a subscriber here, and comes from inside. */
+	/* A hairpin's peer is a subscriber of this gateway, whose packets come from inside. */
 	if (LOAD(s->way_epoch) & SUBSCRIBER_HAIRPINS && index_find(&out_index, oi.p.src))
 		return drop(REASON_drop_martian);
 	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
@@ -148,7 +153,7 @@ static __always_inline int out2in(ctx_t *ctx)
 	return out2in_finish(ctx, &oi, &e, key_in_port(key));
 }
 
-/* The program for what is in no slot: overflow sessions, the gateway's own addresses, unsolicited packets. */
+/* The program for packets of no slot: overflow sessions, the gateway's own addresses, unsolicited packets. */
 static __always_inline int out2in_slow(ctx_t *ctx)
 {
 	struct egress e = {};
@@ -159,7 +164,7 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 	if (verdict != CONTINUE)
 		return verdict;
 	s = subscriber_get(oi.m, oi.subscriber);
-	/* As in out2in(): a pool address as source is a hairpin's peer, and those come from inside. */
+	/* As in out2in(): a source in the pool is a hairpin's peer, whose packets come from inside. */
 	if (s && s->overflow && !index_find(&out_index, oi.p.src))
 		in_port = session_seek_out2in(oi.m, oi.subscriber, &oi.p);
 	if (in_port < 0) {

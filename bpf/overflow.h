@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Sessions beyond the slots: the map `overflow`, two entries a session. Consulted only where the subscriber's record
- * says that it has any. Admission keeps the kernel from ever evicting: a global count, and a share for each subscriber.
+ * Sessions beyond the slots: the map `overflow`, with two entries per session. It is consulted only if the subscriber's
+ * record says that it has such sessions. A global count and a share per subscriber limit admission, so that the kernel
+ * never has to evict an entry.
  */
 #ifndef DETNAT_OVERFLOW_H
 #define DETNAT_OVERFLOW_H
@@ -36,7 +37,7 @@ static __always_inline struct overflow_key overflow_key_out(__u32 out_addr, __u1
 				      .direction = OVERFLOW_OUT2IN };
 }
 
-/* Gives back what overflow_admit() claimed. */
+/* Returns what overflow_admit() claimed. */
 static __always_inline void overflow_release(void)
 {
 	struct globals *g = globals_get();
@@ -45,14 +46,14 @@ static __always_inline void overflow_release(void)
 		__sync_fetch_and_add(&g->overflow, -1LL);
 }
 
-/* Reports a session that the datapath took out of the map; the agent reports those that it removes itself. */
+/* Reports a session that the datapath removed from the map; the agent reports those that it removes itself. */
 static __always_inline void overflow_closed(const struct overflow_key *in, __u32 out_addr, __u64 word)
 {
 	if (settings.session_events)
 		session_closed(in->addr, out_addr, slot_key(in->ext_addr, in->ext_port, in->port), word);
 }
 
-/* Under the lock: takes a session out of the map. Returns whether it was there. */
+/* Under the lock: removes a session from the map. Returns 1 if it was there. */
 static __always_inline int overflow_delete(struct subscriber *s, const struct overflow_key *in, __u32 out_addr,
 					   __u64 word)
 {
@@ -68,7 +69,7 @@ static __always_inline int overflow_delete(struct subscriber *s, const struct ov
 	return 1;
 }
 
-/* Takes the lock and deletes a session if its state word is still what was read. */
+/* Takes the lock and deletes a session if its state word is still `word`. */
 static __always_inline enum overflow_removed overflow_remove(struct subscriber *s, const struct overflow_key *in,
 							     __u32 out_addr, __u64 word)
 {
@@ -84,8 +85,10 @@ static __always_inline enum overflow_removed overflow_remove(struct subscriber *
 	return removed;
 }
 
-/* Takes the lock and deletes an OUT2IN entry that leads to no session: one whose deletion failed with its bucket
- * locked. */
+/*
+ * Takes the lock and deletes an OUT2IN entry without a session, left when the kernel failed to delete it because its
+ * bucket was locked.
+ */
 static __always_inline enum overflow_removed
 overflow_remove_orphan(struct subscriber *s, const struct overflow_key *out, const struct overflow_key *in)
 {
@@ -96,7 +99,7 @@ overflow_remove_orphan(struct subscriber *s, const struct overflow_key *out, con
 		return OVERFLOW_BUSY;
 	reverse = bpf_map_lookup_elem(&overflow, out);
 	o = bpf_map_lookup_elem(&overflow, in);
-	/* The port may be another flow's by now. */
+	/* The port may belong to another flow by now. */
 	if (reverse && reverse->in_port == in->port && (!o || word_out_port(LOAD(o->truth)) != out->port) &&
 	    !bpf_map_delete_elem(&overflow, out))
 		removed = OVERFLOW_REMOVED;
@@ -104,7 +107,7 @@ overflow_remove_orphan(struct subscriber *s, const struct overflow_key *out, con
 	return removed;
 }
 
-/* The session of a flow from inside, not expired, or NULL; an expired one is deleted. */
+/* Session of a flow from inside, or NULL. An expired session is deleted. */
 static __always_inline struct overflow_session *overflow_find_in(const struct flow *f, struct subscriber *s)
 {
 	struct overflow_key in = overflow_key_of_flow(f);
@@ -123,7 +126,7 @@ static __always_inline struct overflow_session *overflow_find_in(const struct fl
 	return 0;
 }
 
-/* The session of an IN2OUT key, not expired, or NULL. */
+/* Session of an IN2OUT key that has not expired, or NULL. */
 static __always_inline struct overflow_session *overflow_find_live(const struct overflow_key *in,
 								   const struct mapping *m, __u32 now)
 {
@@ -133,7 +136,7 @@ static __always_inline struct overflow_session *overflow_find_live(const struct 
 }
 
 /*
- * The session of a packet from outside, not expired, or NULL; *ret_in is then the key of its IN2OUT entry, with the
+ * Session of a packet from outside that has not expired, or NULL. *ret_in becomes the key of its IN2OUT entry, with the
  * inside endpoint.
  */
 static __always_inline struct overflow_session *overflow_find_out(const struct packet *p, const struct mapping *m,
@@ -154,7 +157,7 @@ static __always_inline struct overflow_key overflow_key_of_port(const struct flo
 				f->p.proto);
 }
 
-/* Whether something holds an outside port towards the external endpoint of a flow from inside. */
+/* Returns 1 if an entry holds an outside port towards the external endpoint of a flow from inside. */
 static __always_inline int overflow_port_held(const struct flow *f, __u32 out_port)
 {
 	struct overflow_key out = overflow_key_of_port(f, out_port);
@@ -163,13 +166,14 @@ static __always_inline int overflow_port_held(const struct flow *f, __u32 out_po
 }
 
 /*
- * Under the lock, for a packet from inside of one of the mapping's subscribers: whether a session holds an outside port
- * towards its external endpoint. What holds it without being one any more, expired or half deleted, is taken away.
+ * Under the lock, for a subscriber's packet from inside: returns 1 if a session holds an outside port towards the
+ * packet's external endpoint. An entry that holds the port but is no session any more, expired or half deleted, is
+ * removed.
  */
 SUBPROGRAM int overflow_port_used(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 out_port)
 {
 	struct overflow_session *o;
-	struct overflow_key key; /* one for both directions, as the stack is short */
+	struct overflow_key key; /* shared by both directions to save stack */
 	__u32 out_addr;
 	__u64 word;
 
@@ -194,8 +198,8 @@ SUBPROGRAM int overflow_port_used(const struct mapping *m, struct subscriber *s,
 }
 
 /*
- * Applies a packet. A session that would reach time-wait leaves the map instead; where the lock is held it stays as it
- * was. Returns the state word before, for its port.
+ * Applies a packet. A session that would enter time-wait is removed from the map instead; if the lock is held it stays
+ * unchanged. Returns the state word before the packet, for its port.
  */
 static __always_inline __u64 overflow_hit(struct overflow_session *o, const struct overflow_key *in, __u32 out_addr,
 					  struct subscriber *s, const struct packet *p, int from_inside, __u32 now,
@@ -212,7 +216,7 @@ static __always_inline __u64 overflow_hit(struct overflow_session *o, const stru
 	return before;
 }
 
-/* The same for a flow from inside. */
+/* overflow_hit() for a flow from inside. */
 static __always_inline __u64 overflow_hit_in(struct overflow_session *o, const struct flow *f, struct subscriber *s)
 {
 	struct overflow_key in = overflow_key_of_flow(f);
@@ -221,7 +225,7 @@ static __always_inline __u64 overflow_hit_in(struct overflow_session *o, const s
 			    f->m->timeout_ticks);
 }
 
-/* Room for one more session of a subscriber: claimed in the global count, or -1. */
+/* Claims room in the global count for one more session of a subscriber. Returns 0, or -1 if there is none. */
 static __always_inline int overflow_admit(const struct subscriber *s)
 {
 	struct globals *g = globals_get();

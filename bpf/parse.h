@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stage 1: what kind of packet this is. Nothing is changed, nothing is decided yet. */
+/* Stage 1: classifies the packet. Nothing is changed or decided yet. */
 #ifndef DETNAT_PARSE_H
 #define DETNAT_PARSE_H
 
@@ -17,7 +17,7 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-/* <linux/icmp.h> cannot be included here: it leads to the C library's headers. */
+/* <linux/icmp.h> cannot be included here: it pulls in C library headers. */
 #define ICMP_ECHOREPLY	   0
 #define ICMP_DEST_UNREACH  3
 #define ICMP_SOURCE_QUENCH 4
@@ -33,11 +33,11 @@ struct icmphdr {
 	__u8 type;
 	__u8 code;
 	__sum16 checksum;
-	__be16 id;	 /* of echo; unused in errors */
-	__be16 sequence; /* of echo; the next hop's MTU in ICMP_FRAG_NEEDED */
+	__be16 id;	 /* echo only; unused in errors */
+	__be16 sequence; /* echo; the next hop's MTU in ICMP_FRAG_NEEDED */
 };
 
-/* Frames with a VLAN tag belong to another interface and go up untouched, so the IP header's place is fixed. */
+/* Frames with a VLAN tag belong to another interface and are not parsed, so the IP header's place is fixed. */
 #define L3_OFFSET      ETH_HLEN
 #define IP_FLAG_MF     0x2000U
 #define IP_FLAG_DF     0x4000U
@@ -47,33 +47,33 @@ enum packet_kind {
 	PACKET_SESSION,		 /* TCP, UDP or ICMP echo, whole or a first fragment: ports are filled in */
 	PACKET_NOT_IPV4,	 /* ARP, IPv6, VLAN tags, anything else */
 	PACKET_BAD_HEADER,	 /* the IPv4 header is malformed; no field is valid */
-	PACKET_BAD_TRANSPORT,	 /* malformed behind a sound IPv4 header; from here on addresses are valid */
-	PACKET_FRAGMENT,	 /* of TCP, UDP or ICMP, and not the first */
-	PACKET_TINY_FRAGMENT,	 /* a first one without the whole transport header (RFC 1858) */
-	PACKET_ENDLESS_FRAGMENT, /* it ends where no packet can */
-	PACKET_ICMP_OTHER,	 /* ICMP that is no echo: errors above all */
+	PACKET_BAD_TRANSPORT,	 /* malformed after a valid IPv4 header; addresses are valid from here on */
+	PACKET_FRAGMENT,	 /* a later fragment of TCP, UDP or ICMP */
+	PACKET_TINY_FRAGMENT,	 /* a first fragment without the whole transport header (RFC 1858) */
+	PACKET_ENDLESS_FRAGMENT, /* a fragment that ends beyond 65535 octets */
+	PACKET_ICMP_OTHER,	 /* ICMP other than echo, mostly errors */
 	PACKET_PROTOCOL,	 /* a protocol without ports, whole or a fragment */
 };
 
 enum packet_fragment { FRAGMENT_NONE, FRAGMENT_FIRST, FRAGMENT_LATER };
 
-/* Host byte order. For ICMP echo the identifier is the port of the requester, and the other port is 0. */
+/* All in host byte order. For ICMP echo the identifier is the requester's port, and the other port is 0. */
 struct packet {
 	__u32 src;
 	__u32 dst;
-	__u32 length; /* of the IP packet, octets; more than 65535 in a segment of several (BIG TCP) */
+	__u32 length; /* octets of the IP packet; more than 65535 in a BIG TCP frame */
 	__u16 sport;
 	__u16 dport;
 	__u16 l4_offset; /* from the start of the frame */
 	__u8 proto;
 	__u8 ttl;
-	__u8 flags; /* of TCP */
+	__u8 flags; /* TCP flags */
 	__u8 icmp_type;
 	__u8 df;
 	__u8 fragment; /* enum packet_fragment */
 };
 
-/* Whether sessions are kept of a protocol; ICMP echo has its identifier for a port. */
+/* Returns 1 if a protocol has sessions; for ICMP echo the identifier serves as the port. */
 static __always_inline int protocol_has_ports(__u8 proto)
 {
 	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_ICMP;
@@ -81,7 +81,7 @@ static __always_inline int protocol_has_ports(__u8 proto)
 
 static __always_inline enum packet_kind parse_transport(void *data, void *data_end, struct packet *p)
 {
-	void *l4 = data + (p->l4_offset & 127); /* the verifier wants to see its bounds */
+	void *l4 = data + (p->l4_offset & 127); /* the verifier must see its bounds */
 	__u32 length = p->length - (p->l4_offset - L3_OFFSET);
 
 	if (p->proto == IPPROTO_TCP) {
@@ -103,7 +103,7 @@ static __always_inline enum packet_kind parse_transport(void *data, void *data_e
 
 		if (length < sizeof(*udp) || (void *)(udp + 1) > data_end)
 			return PACKET_BAD_TRANSPORT;
-		/* A first fragment holds but a part of what it announces. */
+		/* A first fragment holds only part of the announced length. */
 		if (bpf_ntohs(udp->len) < sizeof(*udp) || (!p->fragment && bpf_ntohs(udp->len) > length))
 			return PACKET_BAD_TRANSPORT;
 		p->sport = bpf_ntohs(udp->source);
@@ -127,14 +127,14 @@ static __always_inline enum packet_kind parse_transport(void *data, void *data_e
 	return PACKET_PROTOCOL;
 }
 
-/* Whether a packet of PACKET_ICMP_OTHER kind is an error that quotes another packet, and is translated with it. */
+/* Returns 1 if a PACKET_ICMP_OTHER packet is an error that quotes another packet, and is translated with the quote. */
 static __always_inline int is_icmp_error(const struct packet *p)
 {
 	return p->icmp_type == ICMP_DEST_UNREACH || p->icmp_type == ICMP_TIME_EXCEEDED ||
 	       p->icmp_type == ICMP_PARAMETERPROB || p->icmp_type == ICMP_SOURCE_QUENCH;
 }
 
-/* The place of a fragment in its datagram: only its last one may end within a unit of 8 octets (RFC 791). */
+/* Classifies a fragment. Only a datagram's last one may end within a unit of 8 octets (RFC 791). */
 static __always_inline enum packet_kind parse_fragment(void *data, void *data_end, __u32 field, struct packet *p)
 {
 	__u32 length = p->length - (p->l4_offset - L3_OFFSET), offset = (field & IP_OFFSET_MASK) * 8;
@@ -150,9 +150,9 @@ static __always_inline enum packet_kind parse_fragment(void *data, void *data_en
 }
 
 /*
- * Octets of an IP packet. One that the kernel has merged from segments, or is yet to cut into them, may be longer than
- * its header can say: the total length is then 0 (BIG TCP), and the frame is as long as the packet. No frame of that
- * length comes from a wire, so at XDP the length alone decides.
+ * Length of an IP packet in octets. A packet that the kernel has merged from segments, or will segment, may be longer
+ * than its header can say: its total length is then 0 (BIG TCP), and the frame's length decides. No frame of that
+ * length comes from a wire, so at XDP the length alone tells.
  */
 static __always_inline __u32 ip_length(ctx_t *ctx, const struct iphdr *ip)
 {
@@ -167,7 +167,7 @@ static __always_inline __u32 ip_length(ctx_t *ctx, const struct iphdr *ip)
 	return (__u32)frame - L3_OFFSET;
 }
 
-/* parse() with *p initialised: fills in what is valid for the packet's kind. Returns enum packet_kind. */
+/* parse() for a zeroed *p: fills in what is valid for the packet's kind. Returns enum packet_kind. */
 SUBPROGRAM int parse_packet(ctx_t *ctx, struct packet *p)
 {
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
@@ -203,7 +203,7 @@ static __always_inline enum packet_kind parse(ctx_t *ctx, struct packet *p)
 	return parse_packet(ctx, p);
 }
 
-/* Why a packet that would have to be translated cannot be. */
+/* The reason to drop a packet that would have to be translated and cannot be. */
 static __always_inline enum reason parse_drop_reason(enum packet_kind kind)
 {
 	switch (kind) {
@@ -222,7 +222,7 @@ static __always_inline enum reason parse_drop_reason(enum packet_kind kind)
 	}
 }
 
-/* The destination address of the frame against an interface's own. */
+/* Compares two MAC addresses, e.g. a frame's destination with an interface's own. */
 static __always_inline int mac_equal(const __u8 *a, const __u8 *b)
 {
 	return *(__u32 *)a == *(__u32 *)b && *(__u16 *)(a + 4) == *(__u16 *)(b + 4);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Protocols without ports (GRE, ESP, SCTP, UDP-Lite ...) of subscribers that have an outside address to themselves,
- * that is of mappings with a sharing ratio of 1: the address alone is translated. No session is kept, so nothing is
- * refused for a quota, and what comes from outside is let in.
+ * Protocols without ports (GRE, ESP, SCTP, UDP-Lite ...) for subscribers with an outside address to themselves, i.e. in
+ * mappings with a sharing ratio of 1: only the address is translated. There are no sessions, so no quota applies, and
+ * packets from outside are let in.
  */
 #ifndef DETNAT_PROTOCOL_H
 #define DETNAT_PROTOCOL_H
@@ -12,7 +12,7 @@
 
 #if HOOK_XDP
 
-/* The program for those from outside, to a pool address that is not the gateway's own, as out2in_prepare() has seen. */
+/* The program for packets from outside to a pool address, which out2in_prepare() has found not to be local. */
 static __always_inline int protocol_in(ctx_t *ctx)
 {
 	struct egress e = {};
@@ -34,7 +34,7 @@ static __always_inline int protocol_in(ctx_t *ctx)
 	return translate(ctx, &p, PACKET_PROTOCOL, &to, &e, DIRECTION_IN);
 }
 
-/* From one subscriber to another; to: the sender's outside address already. */
+/* Handles a packet from one subscriber to another. to: already has the sender's outside address. */
 static __always_inline int protocol_hairpin(ctx_t *ctx, const struct in2out *io, struct rewrite *to)
 {
 	const struct packet *p = &io->f.p;
@@ -57,7 +57,7 @@ static __always_inline int protocol_hairpin(ctx_t *ctx, const struct in2out *io,
 
 #endif
 
-/* The program for those from inside. */
+/* The program for packets from inside. */
 static __always_inline int protocol_out(ctx_t *ctx)
 {
 	struct in2out io;

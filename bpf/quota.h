@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Sessions a subscriber may have (RFC 6888 REQ-5), and the refusal of one more (REQ-11): ICMP destination unreachable
- * to the subscriber, and a notice to the operator, each as often as its limit allows.
+ * The session quota of a subscriber (RFC 6888 REQ-5) and the refusal of a session beyond it (REQ-11): ICMP destination
+ * unreachable to the subscriber and a notice to the operator, each at a limited rate.
  */
 #ifndef DETNAT_QUOTA_H
 #define DETNAT_QUOTA_H
@@ -16,11 +16,11 @@ struct quota_sweep {
 	struct subscriber *s;
 	__u32 subscriber;
 	__u32 now;
-	/* Of the sessions that an RST has closed, the one unused for longest. */
+	/* The oldest, by last use, of the sessions that an RST has closed. */
 	__u32 reset_at;
 	__u32 reset_age; /* ticks */
-	__u64 reset;	 /* its word; 0: there is none */
-	__u32 found;	 /* something gives way */
+	__u64 reset;	 /* its state word; 0: none */
+	__u32 found;	 /* 1: a session can be removed */
 	__u32 pad;
 };
 
@@ -31,7 +31,7 @@ static __always_inline struct bucket *quota_bucket(const struct quota_sweep *q, 
 	return bucket_range_get(q->m, q->subscriber, &range) ? 0 : bucket_get(&range, i);
 }
 
-/* Slot of a subscriber by its number, or NULL. */
+/* A subscriber's slot by its number, or NULL. */
 static __always_inline struct slot *quota_slot(const struct quota_sweep *q, __u32 i)
 {
 	struct bucket *b = quota_bucket(q, i >> BUCKET_SLOTS_SHIFT);
@@ -40,8 +40,8 @@ static __always_inline struct slot *quota_slot(const struct quota_sweep *q, __u3
 }
 
 /*
- * Whether a bucket has a session that can be taken away. Mostly none has, and slots are then not looked up one by one.
- * 1 ends the search.
+ * Looks in a bucket for a session that can be removed. Usually there is none, and slots are not looked up one by one.
+ * Returns 1 to end the search.
  */
 static long quota_look(__u32 i, struct quota_sweep *q)
 {
@@ -72,7 +72,7 @@ static __always_inline void quota_take_away(const struct quota_sweep *q, struct 
 	slot_closed(q->m, q->subscriber, key, word);
 }
 
-/* Takes away one slot's session if it has expired, and remembers it if it is the oldest that an RST has closed. */
+/* Removes a slot's session if it has expired; remembers it if it is the oldest that an RST has closed. */
 static long quota_sweep_slot(__u32 i, struct quota_sweep *q)
 {
 	struct slot *slot = quota_slot(q, i);
@@ -86,7 +86,7 @@ static long quota_sweep_slot(__u32 i, struct quota_sweep *q)
 	if (word_expired(word, q->now, q->m->timeout_ticks)) {
 		quota_take_away(q, slot, word);
 	} else if (word_state(word) & SESSION_RESET) {
-		/* A stamp may be a tick ahead. */
+		/* A timestamp may be one tick ahead. */
 		__s32 age = (__s32)(q->now - word_seen(word)) + 1;
 
 		if (age > 0 && (!q->reset || (__u32)age > q->reset_age)) {
@@ -99,10 +99,10 @@ static long quota_sweep_slot(__u32 i, struct quota_sweep *q)
 }
 
 /*
- * Whether the subscriber is at its quota. Before it says yes it takes away the subscriber's expired sessions itself, so
- * that a slow or dead agent never turns into refusals; and where that is not enough, the oldest of those that an RST
- * has closed. They wait out their time for a segment that shows that the RST was forged (RFC 7857 section 2.2), but
- * not at the cost of new connections. Once it was in vain, it is not tried again in the tick.
+ * Returns 1 if the subscriber is at its quota. Before it does, it removes the subscriber's expired sessions, so that a
+ * slow or dead agent never causes refusals, and, if that is not enough, the oldest one that an RST has closed. Such
+ * sessions wait until their timeout for a segment that shows that the RST was forged (RFC 7857 section 2.2), but not at
+ * the cost of new connections. A removal in vain is not tried again in the same tick.
  */
 static __always_inline int quota_reached(const struct flow *f, struct subscriber *s)
 {

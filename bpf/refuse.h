@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The programs that refuse: a session, which is counted, reported to the operator and answered (RFC 6888 REQ-11), or a
+ * The programs that refuse a session, which is counted, reported to the operator and answered (RFC 6888 REQ-11), or a
  * protocol.
  */
 #ifndef DETNAT_REFUSE_H
@@ -32,7 +32,7 @@ static __always_inline void refuse_report(const struct flow *f, struct subscribe
 }
 
 /*
- * A subscriber's packet of a protocol that is not translated: answered as often as the limits allow (RFC
+ * Handles a subscriber's packet of a protocol that is not translated: answered as often as the rate limits allow (RFC
  * 1812 section 5.2.7.1).
  */
 static __always_inline int refuse_protocol(ctx_t *ctx)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Unsolicited TCP to a pool address (XDP alone), where `unsolicited_tcp` is "answer": segments are answered with a
- * reset as a host without the connection would (RFC 9293 section 3.10.7.1), and SYNs go to the agent (RFC 5382 REQ-4).
- * The checksum of the segment is not checked: in a frame from another namespace of the same machine it may not be
- * computed yet.
+ * Unsolicited TCP to a pool address (XDP only), if `unsolicited_tcp` is "answer": segments are answered with a reset,
+ * as by a host without the connection (RFC 9293 section 3.10.7.1), and SYNs go to the agent (RFC 5382 REQ-4). The
+ * segment's checksum is not checked: in a frame from another namespace of the same machine it may not be computed yet.
  */
 #ifndef DETNAT_RESET_H
 #define DETNAT_RESET_H
@@ -19,18 +18,18 @@ struct reset_frame {
 	struct tcphdr tcp;
 } __attribute__((packed));
 
-/* Words of 16 bits of a reset's headers. */
+/* Number of 16-bit words in the headers of a reset. */
 #define RESET_IP_WORDS	(sizeof(struct iphdr) / 2)
 #define RESET_TCP_WORDS (sizeof(struct tcphdr) / 2)
 
-/* What of a segment its reset depends on, in host byte order. */
+/* The fields of a segment that its reset depends on, in host byte order. */
 struct reset_cause {
 	__u32 seq;
 	__u32 ack;
-	__u32 length; /* SEG.LEN: octets of text, and SYN and FIN */
+	__u32 length; /* octets of text, plus one each for SYN and FIN */
 };
 
-/* The headers at p, those of a segment, whose ends parse() has seen in the packet. 0, or -1. */
+/* Reads a segment that parse() has checked. Returns 0, or -1. */
 static __always_inline int reset_cause_get(ctx_t *ctx, const struct packet *p, struct reset_cause *ret)
 {
 	struct tcphdr *tcp = ctx_data(ctx) + (p->l4_offset & 127);
@@ -44,7 +43,7 @@ static __always_inline int reset_cause_get(ctx_t *ctx, const struct packet *p, s
 	return 0;
 }
 
-/* Cuts the frame to what a reset takes, and no less than Ethernet's shortest. Whether there is room for it. */
+/* Truncates the frame to what a reset needs, but not below Ethernet's minimum. Returns NULL if there is no room. */
 static __always_inline struct reset_frame *reset_frame_get(ctx_t *ctx)
 {
 	struct reset_frame *f;
@@ -54,13 +53,13 @@ static __always_inline struct reset_frame *reset_frame_get(ctx_t *ctx)
 	f = ctx_data(ctx);
 	if ((void *)(f + 1) > ctx_data_end(ctx))
 		return 0;
-	/* The padding is of what came. */
+	/* Clears the padding, which holds octets of the segment. */
 	if ((void *)f + ETH_ZLEN <= ctx_data_end(ctx))
 		__builtin_memset(f + 1, 0, ETH_ZLEN - sizeof(*f));
 	return f;
 }
 
-/* The segment becomes its reset and goes back. */
+/* Turns the segment into its reset and sends it back. */
 static __always_inline int reset_send(ctx_t *ctx, const struct packet *p)
 {
 	struct reset_cause cause;
@@ -106,7 +105,7 @@ static __always_inline int reset_send(ctx_t *ctx, const struct packet *p)
 	word = (void *)&f->tcp;
 	for (__u32 i = 0; i < RESET_TCP_WORDS; i++)
 		tcp_sum += word[i];
-	/* The pseudo header. */
+	/* The pseudo header of TCP. */
 	tcp_sum += (__u64)f->ip.saddr + f->ip.daddr + bpf_htons(IPPROTO_TCP) + bpf_htons(sizeof(f->tcp));
 	f->ip.check = ~csum_fold(ip_sum);
 	f->tcp.check = ~csum_fold(tcp_sum);
@@ -116,7 +115,9 @@ static __always_inline int reset_send(ctx_t *ctx, const struct packet *p)
 	return send_by(ctx, packet_ingress(ctx));
 }
 
-/* A SYN goes to the agent, which may answer it later; without an agent the ring buffer fills, and it is lost. */
+/*
+ * Hands a SYN to the agent, which may answer it later; without an agent the ring buffer fills up and the SYN is lost.
+ */
 static __always_inline int reset_hand_over(ctx_t *ctx, const struct packet *p)
 {
 	__u32 length = p->length < UNSOLICITED_QUOTE_MAX ? p->length : UNSOLICITED_QUOTE_MAX;
@@ -156,7 +157,7 @@ static __always_inline int tcp_reset(ctx_t *ctx)
 	return reset_send(ctx, &p);
 }
 
-/* Whether a packet from outside, of these endpoints, would find a session. */
+/* Returns 1 if a packet from outside with these endpoints would find a session. */
 static __always_inline int session_is_held(const struct session_question *q)
 {
 	struct packet p = {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stage 5: addresses, ports and checksums.
+ * Stage 5: rewrites addresses, ports and checksums.
  *
- * Checksums are updated by difference, so a wrong one stays wrong. A UDP checksum of 0 (none) stays 0, and none
+ * Checksums are updated incrementally, so a wrong one stays wrong. A UDP checksum of 0 (none) stays 0, and no other
  * becomes 0 (RFC 768).
  *
- * Of the transport protocols that sum up a pseudo header, TCP and UDP have sessions; of UDP-Lite (RFC 3828) and DCCP
- * (RFC 4340) the address alone is translated. SCTP's checksum, GRE and ESP do not cover addresses; that of AH does, and
- * no NAT can pass it intact.
+ * Of the transport protocols whose checksum covers a pseudo header, TCP and UDP have sessions; for UDP-Lite (RFC 3828)
+ * and DCCP (RFC 4340) only the address is translated. The checksums of SCTP, GRE and ESP do not cover addresses; AH's
+ * does, and no NAT can pass it intact.
  */
 #ifndef DETNAT_REWRITE_H
 #define DETNAT_REWRITE_H
@@ -19,10 +19,10 @@
 
 #define PROTOCOL_DCCP	  33
 #define PROTOCOL_UDP_LITE 136
-/* Both have their checksum there. */
+/* Offset of the checksum in both headers. */
 #define PROTOCOL_CHECK_OFFSET 6
 
-/* The endpoints that a packet gets, host byte order; those that stay are as they were. */
+/* A packet's endpoints after the rewrite, host byte order; unchanged ones are those of the packet. */
 struct rewrite {
 	__u32 src;
 	__u32 dst;
@@ -30,19 +30,19 @@ struct rewrite {
 	__u16 dport;
 };
 
-/* All as it is: to be changed by the caller. */
+/* Starts with the packet's own endpoints, for the caller to change. */
 static __always_inline struct rewrite rewrite_of(const struct packet *p)
 {
 	return (struct rewrite){ .src = p->src, .dst = p->dst, .sport = p->sport, .dport = p->dport };
 }
 
-/* Whether a protocol without ports has a checksum that covers the addresses. */
+/* Returns 1 if a protocol without ports has a checksum that covers the addresses. */
 static __always_inline int protocol_sums_addresses(__u8 proto)
 {
 	return proto == PROTOCOL_DCCP || proto == PROTOCOL_UDP_LITE;
 }
 
-/* Lowers the TTL by one; the header checksum's change is added to sum. */
+/* Decrements the TTL. Returns sum plus the change, for the header checksum. */
 static __always_inline __u64 rewrite_ttl(struct iphdr *ip, __u64 sum)
 {
 	__u16 *word = (__u16 *)&ip->ttl, old = *word;
@@ -51,7 +51,7 @@ static __always_inline __u64 rewrite_ttl(struct iphdr *ip, __u64 sum)
 	return csum_change16(sum, old, *word);
 }
 
-/* Replaces both addresses of a header. Returns their change, for the checksums that cover them. */
+/* Replaces both addresses of a header and updates its checksum. Returns their change, for other checksums. */
 static __always_inline __u64 rewrite_addresses(struct iphdr *ip, const struct rewrite *to, int lower_ttl)
 {
 	__be32 src_be = bpf_htonl(to->src), dst_be = bpf_htonl(to->dst);
@@ -63,7 +63,7 @@ static __always_inline __u64 rewrite_addresses(struct iphdr *ip, const struct re
 	return sum;
 }
 
-/* Replaces both ports; their change is added to sum. udp: the beginning of a TCP or UDP header. */
+/* Replaces both ports. udp: start of a TCP or UDP header. Returns sum plus the change. */
 static __always_inline __u64 rewrite_ports(struct udphdr *udp, const struct rewrite *to, __u64 sum)
 {
 	__be16 sport_be = bpf_htons(to->sport), dport_be = bpf_htons(to->dport);
@@ -74,7 +74,7 @@ static __always_inline __u64 rewrite_ports(struct udphdr *udp, const struct rewr
 	return sum;
 }
 
-/* Replaces the identifier of an echo message, which is the requester's port; its change is added to sum. */
+/* Replaces the identifier of an echo message, which is the requester's port. Returns sum plus the change. */
 static __always_inline __u64 rewrite_echo(struct icmphdr *icmp, const struct rewrite *to, __u64 sum)
 {
 	__be16 id_be = bpf_htons(icmp->type == ICMP_ECHO ? to->sport : to->dport);
@@ -84,7 +84,7 @@ static __always_inline __u64 rewrite_echo(struct icmphdr *icmp, const struct rew
 	return sum;
 }
 
-/* A checksum of which 0 says that there is none. */
+/* Updates a checksum for which 0 means none. */
 static __always_inline void rewrite_optional_check(__sum16 *check, __u64 sum)
 {
 	if (!*check)
@@ -96,7 +96,7 @@ static __always_inline void rewrite_optional_check(__sum16 *check, __u64 sum)
 
 #if HOOK_XDP
 
-/* The transport header of a packet with ports; sum is the change of the addresses. 0, or -1 where it is cut short. */
+/* Rewrites the transport header of a packet with ports. sum: change of the addresses. Returns 0, or -1 if truncated. */
 static __always_inline int rewrite_session(void *l4, void *data_end, __u8 proto, const struct rewrite *to, __u64 sum)
 {
 	struct icmphdr *icmp = l4;
@@ -119,7 +119,7 @@ static __always_inline int rewrite_session(void *l4, void *data_end, __u8 proto,
 	return 0;
 }
 
-/* The same of a packet without ports. */
+/* rewrite_session() for a packet without ports. */
 static __always_inline int rewrite_protocol(void *l4, void *data_end, __u8 proto, __u64 sum)
 {
 	__sum16 *check = l4 + PROTOCOL_CHECK_OFFSET;
@@ -128,7 +128,7 @@ static __always_inline int rewrite_protocol(void *l4, void *data_end, __u8 proto
 		return 0;
 	if ((void *)(check + 1) > data_end)
 		return -1;
-	/* To UDP-Lite 0 is no checksum, and none that it takes. */
+	/* In UDP-Lite a checksum of 0 is invalid: it stays 0, and no other becomes 0. */
 	if (proto == PROTOCOL_UDP_LITE)
 		rewrite_optional_check(check, sum);
 	else
@@ -137,8 +137,8 @@ static __always_inline int rewrite_protocol(void *l4, void *data_end, __u8 proto
 }
 
 /*
- * kind: what parse() found; of a fragment behind the first the addresses alone change. lower_ttl: XDP forwards it by
- * itself. 0, or -1 where the packet is not what parse() saw.
+ * Rewrites a packet. kind: as parse() found; of PACKET_FRAGMENT only the addresses change. lower_ttl: XDP forwards it
+ * itself. Returns 0, or -1 if the packet is not what parse() saw.
  */
 static __always_inline int rewrite(ctx_t *ctx, const struct packet *p, enum packet_kind kind, const struct rewrite *to,
 				   int lower_ttl)
@@ -172,7 +172,7 @@ static __always_inline __u32 rewrite_check_offset(__u8 proto)
 	}
 }
 
-/* The source of a packet with ports: what the transport header has of it. 0, or -1. */
+/* Rewrites the source in the transport header of a packet with ports. Returns 0, or -1. */
 static __always_inline int rewrite_session(ctx_t *ctx, const struct packet *p, const struct rewrite *to)
 {
 	__u32 l4 = p->l4_offset & 127, check = l4 + rewrite_check_offset(p->proto);
@@ -190,7 +190,7 @@ static __always_inline int rewrite_session(ctx_t *ctx, const struct packet *p, c
 	return ctx_store(ctx, port, &new_port, sizeof(new_port)) ? -1 : 0;
 }
 
-/* The same of a packet without ports. */
+/* rewrite_session() for a packet without ports. */
 static __always_inline int rewrite_protocol(ctx_t *ctx, const struct packet *p, const struct rewrite *to)
 {
 	__u64 flags = BPF_F_PSEUDO_HDR | (p->proto == PROTOCOL_UDP_LITE ? BPF_F_MARK_MANGLED_0 : 0);
@@ -203,8 +203,8 @@ static __always_inline int rewrite_protocol(ctx_t *ctx, const struct packet *p, 
 }
 
 /*
- * The same by helpers, as they know of segmentation and checksum offload (CHECKSUM_PARTIAL). At egress only the source
- * changes, and the kernel has lowered the TTL itself.
+ * rewrite() at tc uses helpers, which handle segmentation and checksum offload (CHECKSUM_PARTIAL). At egress only the
+ * source changes, and the kernel has already decremented the TTL.
  */
 static __always_inline int rewrite(ctx_t *ctx, const struct packet *p, enum packet_kind kind, const struct rewrite *to,
 				   int lower_ttl)

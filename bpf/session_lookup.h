@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The session of a packet, in a slot or in the overflow map. Protocols without ports have none: their packets belong to
- * the subscriber that has the outside address to itself.
+ * Looks up the session of a packet, in a slot or in the overflow map. Protocols without ports have none: their packets
+ * belong to the subscriber that has the outside address to itself.
  */
 #ifndef DETNAT_SESSION_LOOKUP_H
 #define DETNAT_SESSION_LOOKUP_H
 
 #include "overflow.h"
 
-/* What a session is looked up for. */
+/* The purpose of a session lookup. */
 enum session_use {
-	SESSION_SEEK,	/* whether there is one */
-	SESSION_QUOTE,	/* an ICMP error about it, which changes nothing in it (RFC 5508 REQ-6) */
-	SESSION_PACKET, /* a packet of it, which is applied to it */
+	SESSION_SEEK,	/* to know whether there is one */
+	SESSION_QUOTE,	/* for an ICMP error about it, which does not change it (RFC 5508 REQ-6) */
+	SESSION_PACKET, /* for one of its packets, which is applied to it */
 };
 
-/* The subscriber that a packet to a pool address is for. */
+/* The subscriber to which a packet to a pool address belongs. */
 struct receiver {
 	const struct mapping *m;
 	struct subscriber *s;
@@ -23,7 +23,7 @@ struct receiver {
 	__u32 in_addr;
 };
 
-/* 0, or -1 where there is none. */
+/* Returns 0, or -1 if there is none. */
 static __always_inline int receiver_get(const struct packet *p, struct receiver *ret)
 {
 	const struct mapping *m = mapping_by_outside(p->dst);
@@ -44,7 +44,7 @@ static __always_inline int receiver_get(const struct packet *p, struct receiver 
 	return ret->s ? 0 : -1;
 }
 
-/* As session_packet_in2out(), in the overflow map alone. */
+/* session_packet_in2out() in the overflow map only. */
 SUBPROGRAM int overflow_packet_in2out(const struct mapping *m, const struct packet *p)
 {
 	struct overflow_session *o;
@@ -60,8 +60,8 @@ SUBPROGRAM int overflow_packet_in2out(const struct mapping *m, const struct pack
 }
 
 /*
- * Outside port of the session of a packet from inside, whose source m maps; 0: none, or one that the packet opens
- * again. Of a protocol without ports 1 where m translates it.
+ * Outside port of the session of a packet from inside, whose source m maps; 0 if there is none, or one that the packet
+ * reopens. For a protocol without ports, 1 if m translates it.
  */
 static __always_inline int session_lookup_in2out(const struct mapping *m, const struct packet *p, enum session_use use)
 {
@@ -102,8 +102,8 @@ static __always_inline int session_lookup_in2out(const struct mapping *m, const 
 }
 
 /*
- * Inside port of the session of a packet from outside, for that subscriber of m; -1: none. Of a protocol without ports
- * 0 where m translates it.
+ * Inside port of the session of a packet from outside, for a subscriber of m; -1: none. For a protocol without ports, 0
+ * if m translates it.
  */
 static __always_inline int session_lookup_out2in(const struct mapping *m, __u32 subscriber, const struct packet *p,
 						 enum session_use use)
@@ -138,7 +138,7 @@ static __always_inline int session_lookup_out2in(const struct mapping *m, __u32 
 	return in.port;
 }
 
-/* As subprograms, one for each use that there is: those that change nothing are much shorter. */
+/* The lookups as subprograms, one per purpose: those that change nothing are much shorter. */
 SUBPROGRAM int session_packet_in2out(const struct mapping *m, const struct packet *p)
 {
 	return session_lookup_in2out(m, p, SESSION_PACKET);
@@ -164,7 +164,10 @@ SUBPROGRAM int session_seek_out2in(const struct mapping *m, __u32 subscriber, co
 	return session_lookup_out2in(m, subscriber, p, SESSION_SEEK);
 }
 
-/* A packet to a pool address without a receiver: the kernel's if the address is also the gateway's own, or dropped. */
+/*
+ * Handles a packet to a pool address without a receiver: it goes to the kernel if the address is local, else is
+ * dropped.
+ */
 static __always_inline int refuse_to_pool(ctx_t *ctx, const struct packet *p, enum reason reason)
 {
 	return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() : drop(reason);

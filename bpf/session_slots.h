@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stage 4: sessions in slots, and what a packet changes in them. open.h opens them. */
+/* Stage 4: sessions in slots, and how packets change them. open.h opens them. */
 #ifndef DETNAT_SESSION_SLOTS_H
 #define DETNAT_SESSION_SLOTS_H
 
@@ -8,7 +8,7 @@
 #include "parse.h"
 #include "settings.h"
 
-/* A subscriber's packet, and by what its session is looked up. */
+/* A subscriber's packet, and the values that its session is looked up by. */
 struct flow {
 	struct packet p;
 	const struct mapping *m;
@@ -18,7 +18,7 @@ struct flow {
 	__u64 key;
 };
 
-/* Fills in the subscriber of a packet from inside; p and m are set. */
+/* Fills in subscriber, port_offset and key for a packet from inside; p and m are set. */
 static __always_inline void flow_complete(struct flow *f)
 {
 	f->subscriber = mapping_subscriber(&f->m->geo, f->p.src);
@@ -26,7 +26,7 @@ static __always_inline void flow_complete(struct flow *f)
 	f->key = slot_key(f->p.dst, f->p.dport, f->p.sport);
 }
 
-/* The flow of a packet from inside, of a subscriber of m. */
+/* The flow of a packet from inside, sent by a subscriber of m. */
 static __always_inline struct flow flow_of(const struct mapping *m, const struct packet *p)
 {
 	struct flow f = { .p = *p, .m = m, .now = now_ticks() };
@@ -41,7 +41,7 @@ static __always_inline void flow_from_inside(struct flow *f)
 	TRACE_SUBSCRIBER(f->m, f->subscriber);
 }
 
-/* The two candidate buckets of a port offset towards an external endpoint. */
+/* The two candidate buckets of a port offset towards an external endpoint. Returns 0, or -1. */
 static __always_inline int bucket_choice_get(const struct mapping *m, __u32 subscriber, __u32 ext_addr, __u16 ext_port,
 					     __u8 proto, __u32 port_offset, struct bucket_choice *ret)
 {
@@ -56,13 +56,13 @@ static __always_inline int bucket_choice_get(const struct mapping *m, __u32 subs
 	return ret->first && ret->second ? 0 : -1;
 }
 
-/* The same for a flow from inside. */
+/* bucket_choice_get() for a flow from inside. */
 static __always_inline int flow_buckets(const struct flow *f, struct bucket_choice *ret)
 {
 	return bucket_choice_get(f->m, f->subscriber, f->p.dst, f->p.dport, f->p.proto, f->port_offset, ret);
 }
 
-/* The session of a flow from inside, in its slots. */
+/* Finds the session of a flow from inside in its slots, or NULL. */
 static __always_inline struct slot *slot_lookup_in2out(const struct flow *f, __u64 *ret_word)
 {
 	struct bucket_choice b;
@@ -72,7 +72,7 @@ static __always_inline struct slot *slot_lookup_in2out(const struct flow *f, __u
 	return session_find_in(&b, f->key, f->port_offset, f->p.proto, f->now, f->m->timeout_ticks, ret_word);
 }
 
-/* The session of a packet from outside to that subscriber of m, in its slots; *ret_key has the inside port. */
+/* Finds the session of a packet from outside to a subscriber of m in its slots; *ret_key has the inside port. */
 static __always_inline struct slot *slot_lookup_out2in(const struct mapping *m, __u32 subscriber,
 						       const struct packet *p, __u32 now, __u64 *ret_word,
 						       __u64 *ret_key)
@@ -114,7 +114,7 @@ static __always_inline void session_notify(__u8 type, const struct flow *f, __u1
 	notify(&e);
 }
 
-/* The state word after a packet: where the configuration says so, UDP from outside refreshes, too. */
+/* The state word after a packet. If so configured, UDP packets from outside refresh, too. */
 static __always_inline __u64 session_next(__u64 word, const struct packet *p, int from_inside, __u32 now,
 					  const __u32 timeout_ticks[N_TIMEOUTS])
 {
@@ -124,8 +124,8 @@ static __always_inline __u64 session_next(__u64 word, const struct packet *p, in
 }
 
 /*
- * Reports a session that the datapath itself has taken away: called by the winner of the compare-and-swap. Key and
- * state word as they stood in the slot, the key read before the swap.
+ * Reports a session that the datapath itself removed; called by the winner of the compare-and-swap. key, word: as they
+ * stood in the slot, with the key read before the swap.
  */
 SUBPROGRAM int session_closed(__u32 in_addr, __u32 out_addr, __u64 key, __u64 word)
 {
@@ -144,7 +144,7 @@ SUBPROGRAM int session_closed(__u32 in_addr, __u32 out_addr, __u64 key, __u64 wo
 	return 0;
 }
 
-/* The same for a session in a slot of a subscriber, where the agent wants to know. */
+/* Reports a session removed from a slot of a subscriber, if session events are on. */
 static __always_inline void slot_closed(const struct mapping *m, __u32 subscriber, __u64 key, __u64 word)
 {
 	if (settings.session_events)
@@ -152,14 +152,14 @@ static __always_inline void slot_closed(const struct mapping *m, __u32 subscribe
 }
 
 /*
- * Applies a packet to the state word *at. *word is what was read of it, and becomes what this packet replaced. Returns
- * the word that holds afterwards. A lost race is repeated once; then the packet passes without a refresh, as the winner
- * has just made one.
+ * Applies a packet to the state word *at. *word is the value read, and becomes the one that this packet replaced.
+ * Returns the state word afterwards. A lost race is retried once; then the packet passes without a refresh, as the
+ * winner has just refreshed the session.
  */
 static __always_inline __u64 session_apply(__u64 *at, __u64 *word, const struct packet *p, int from_inside, __u32 now,
 					   const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	/* The verifier of 6.1 takes no loop whose head is fallen into from its end, as this one would be laid out. */
+	/* Unrolled: the 6.1 verifier rejects a loop whose head is reached by falling through from its end. */
 #pragma unroll
 	for (int i = 0; i < 2; i++) {
 		__u64 next = session_next(*word, p, from_inside, now, timeout_ticks);
@@ -178,19 +178,21 @@ static __always_inline __u64 session_apply(__u64 *at, __u64 *word, const struct 
 	return *word;
 }
 
-/* Whether a packet from inside opens a session in time-wait again: that is the opener's to do, by the quota. */
+/*
+ * Returns 1 if a packet from inside reopens a session in time-wait, which is the opener's task, as the quota applies.
+ */
 static __always_inline int session_reopens(__u64 word, const struct packet *p)
 {
 	return word_state(word) == SESSION_TIME_WAIT && tcp_reopens(SESSION_TIME_WAIT, p->flags);
 }
 
-/* Whether a change of the state word took the session out of the counts. */
+/* Returns 1 if a change of the state word took the session off the counts. */
 static __always_inline int entered_time_wait(__u64 before, __u64 after)
 {
 	return word_state(after) == SESSION_TIME_WAIT && word_state(before) != SESSION_TIME_WAIT;
 }
 
-/* A packet of a session in a slot. Returns the state word that holds afterwards. */
+/* Applies a packet to its session in a slot. Returns the state word afterwards. */
 static __always_inline __u64 session_hit(struct slot *s, __u64 word, const struct packet *p, int from_inside, __u32 now,
 					 const struct mapping *m, __u32 subscriber)
 {
@@ -210,7 +212,7 @@ static __always_inline __u64 session_hit(struct slot *s, __u64 word, const struc
 
 #define FROM_INSIDE 0x80000000U
 
-/* The same for the slow path. subscriber: its number, with FROM_INSIDE for a packet from there. Returns 0. */
+/* session_hit() for the slow path. subscriber: its number, with FROM_INSIDE for a packet from inside. Returns 0. */
 SUBPROGRAM int session_hit_slow(struct slot *s, __u64 word, const struct packet *p, const struct mapping *m,
 				__u32 subscriber)
 {

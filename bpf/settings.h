@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Read-only settings, the clock, and the globals of the agent. */
+/* Read-only settings, the clock and rate limits. */
 #ifndef DETNAT_SETTINGS_H
 #define DETNAT_SETTINGS_H
 
@@ -7,22 +7,22 @@
 
 const volatile struct settings settings;
 
-/* The clock of sessions: see TICK_SHIFT. */
+/* The clock of sessions, in ticks: see TICK_SHIFT. */
 static __always_inline __u32 now_ticks(void)
 {
 	return (__u32)(bpf_jiffies64() >> TICK_SHIFT);
 }
 
 /*
- * A limit of so many a second is kept in a word: the jiffies before which the next is refused. 0 is a record that never
- * refused anything; a word far ahead is one from before the clock wrapped.
+ * A per-second rate limit is one word: the jiffy before which the next one is refused; 0: never used. A word more than
+ * a second ahead dates from before the clock wrapped. Returns 1 if the next one is due.
  */
 static __always_inline int rate_is_due(__u32 next, __u32 now)
 {
 	return !next || (__s32)(now - next) >= 0 || (__s32)(next - now) > (__s32)settings.hz;
 }
 
-/* Whether one more is due now; books it, exactly once among all cores. */
+/* Returns 1 if another one is allowed now, and reserves it; of several cores racing, only one succeeds. */
 static __always_inline int rate_allows(__u32 *next, __u32 per_second)
 {
 	__u32 now = (__u32)bpf_jiffies64(), old = *(volatile __u32 *)next;

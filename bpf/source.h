@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The source of what a subscriber sends, checked as the kernel checks sources where it forwards
- * (fib_validate_source()): none of the gateway's own addresses, and, as the interface's reverse-path filter says (RFC
- * 3704), an address that is routed back. Asked where a session opens or is refreshed, so at most once a tick and
- * session; for each packet with SOURCES_STRICT_EACH. What cannot be decided here the kernel decides.
+ * Source validation of subscribers' packets, equivalent to the kernel's fib_validate_source(): the source must not be
+ * one of the gateway's own addresses, and, depending on the interface's reverse-path filter (RFC 3704), a route must
+ * lead back to it. Checked when a session opens or is refreshed, so at most once per tick and session; for every packet
+ * with SOURCES_STRICT_EACH. The kernel decides what cannot be decided here.
  *
- * Where no reverse-path filter is on and routes depend on destinations alone, only the gateway's own addresses are
- * refused, and the agent vouches for all others (globals.own_sources). Otherwise, and without an agent, a
- * route back to the address must have been found in this epoch, within the last minute.
+ * If no reverse-path filter is on and routes depend only on destinations, only the gateway's own addresses are refused,
+ * and the agent vouches for all others (globals.own_sources). Otherwise, and without an agent, a route back to the
+ * address must have been found in this epoch, within the last minute.
  */
 #ifndef DETNAT_SOURCE_H
 #define DETNAT_SOURCE_H
@@ -20,8 +20,8 @@
 
 enum source_verdict {
 	SOURCE_GOOD,
-	SOURCE_REFUSED, /* one of the gateway's own addresses, or none that can be routed */
-	SOURCE_KERNEL,	/* the kernel must decide; at tc it has */
+	SOURCE_REFUSED, /* one of the gateway's own addresses, or unroutable */
+	SOURCE_KERNEL,	/* the kernel must decide; at tc it already has */
 };
 
 static __always_inline int source_is_vouched(const struct globals *g, __u32 src, __u32 now)
@@ -32,7 +32,9 @@ static __always_inline int source_is_vouched(const struct globals *g, __u32 src,
 	       !(LOAD(g->own_sources[bit >> 6 & 3]) >> (bit & 63) & 1);
 }
 
-/* Whether the route back to the sender is known, and is by the interface that the packet came in by if it must be. */
+/*
+ * Returns 1 if the route back to the sender is known and, if the check is strict, leads through the ingress interface.
+ */
 static __always_inline int source_is_known(const struct subscriber *s, const struct globals *g, __u32 in_ifindex,
 					   __u32 now)
 {
@@ -42,8 +44,8 @@ static __always_inline int source_is_known(const struct subscriber *s, const str
 }
 
 /*
- * Of a packet from src to dst, host byte order, that would leave by out_ifindex (0: not known). s: record of the
- * sender, or NULL where it is no subscriber. Returns enum source_verdict.
+ * Checks the source of a packet from src to dst (host byte order) with egress out_ifindex (0: unknown). s: record of
+ * the sender, or NULL if it is no subscriber. Returns enum source_verdict.
  */
 SUBPROGRAM int source_check(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 dst, __u32 out_ifindex)
 {
@@ -73,7 +75,7 @@ SUBPROGRAM int source_check(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 d
 	}
 }
 
-/* The same of a subscriber's packet, whose mapping is known. */
+/* source_check() for a subscriber's packet whose mapping is known. */
 static __always_inline int source_of_flow(ctx_t *ctx, const struct flow *f, __u32 out_ifindex)
 {
 	return source_check(ctx, subscriber_get(f->m, mapping_subscriber(&f->m->geo, f->p.src)), f->p.src, f->p.dst,
@@ -81,8 +83,8 @@ static __always_inline int source_of_flow(ctx_t *ctx, const struct flow *f, __u3
 }
 
 /*
- * Whether a source that is in no mapping is to be dropped (BCP 38): it is not routed back by the interface that the
- * packet came in by.
+ * Returns 1 if a packet whose source is in no mapping is dropped (BCP 38): the route back to the source does not lead
+ * through the ingress interface.
  */
 SUBPROGRAM int source_is_spoofed(ctx_t *ctx, __u32 src, __u32 dst)
 {
@@ -95,7 +97,7 @@ SUBPROGRAM int source_is_spoofed(ctx_t *ctx, __u32 src, __u32 dst)
 	       fib.ifindex != in_ifindex;
 }
 
-/* A packet from inside that leaves by an outside interface, with a source in no mapping. */
+/* Handles a packet from inside with a source in no mapping that leaves through an outside interface. */
 static __always_inline int source_unmatched(ctx_t *ctx, const struct packet *p)
 {
 	if (unmatched_is_dropped(p->src))

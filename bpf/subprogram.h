@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Global subprograms: verified once, independently of their callers. Inlined, every path through one would be followed
- * on through all that comes after it. Memory that is passed by address must be initialised, may be NULL to the
- * verifier, and is of unknown content afterwards, so it holds no pointers. The integer that a subprogram returns is of
- * unknown value, too.
+ * Global subprograms: verified once, independently of their callers. If one were inlined, the verifier would follow
+ * each of its paths through all the code after it. Memory passed by address must be initialised, may be NULL for the
+ * verifier, and has unknown content afterwards, so it must not hold pointers. The returned integer is unknown to the
+ * verifier, too.
  *
- * The fast path has none: the call costs too much.
+ * The fast path has none: a call costs too much.
  */
 #ifndef DETNAT_SUBPROGRAM_H
 #define DETNAT_SUBPROGRAM_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* VLAN tags of a frame (IEEE 802.1Q, 802.1ad), taken off and put on by XDP. */
+/* VLAN tags of a frame (IEEE 802.1Q, 802.1ad), removed and inserted by XDP. */
 #ifndef DETNAT_TAGS_H
 #define DETNAT_TAGS_H
 
@@ -9,7 +9,7 @@
 
 #define VLAN_ID_MASK 0x0fffU
 
-/* As they stand behind the addresses, the outermost first: TPID, then priority and identifier. */
+/* A tag in the frame, after the MAC addresses, outermost first: TPID, then priority and identifier. */
 struct vlan_tag {
 	__be16 tpid;
 	__be16 tci;
@@ -39,7 +39,7 @@ static __always_inline int is_tagged(ctx_t *ctx)
 	return (void *)(eth + 1) <= ctx_data_end(ctx) && is_vlan_tpid(eth->h_proto);
 }
 
-/* Takes n tags off the frame. 0, or -1 with nothing changed. */
+/* Removes n tags from the frame. Returns 0, or -1 with nothing changed. */
 static __always_inline int vlan_tags_pop(ctx_t *ctx, __u32 n)
 {
 	struct ethhdr *eth = ctx_data(ctx);
@@ -57,7 +57,7 @@ static __always_inline int vlan_tags_pop(ctx_t *ctx, __u32 n)
 	return 0;
 }
 
-/* Puts tags on the frame, of which there is one at least. 0, or -1 where there is no room before it. */
+/* Inserts at least one tag into the frame. Returns 0, or -1 if there is no headroom. */
 static __always_inline int vlan_tags_push(ctx_t *ctx, const struct vlan_tags *tags)
 {
 	struct ethhdr *eth = ctx_data(ctx);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Tail calls. The called program parses the packet again: that and the look-ups are cheap while their cache lines are
- * warm, and no state between programs can go stale. Only what the packet does not tell is passed, in struct arguments.
+ * Tail calls. The called program parses the packet again: that and the lookups are cheap while their cache lines are
+ * warm, and no state between programs can go stale. Only what cannot be read from the packet is passed, in struct
+ * arguments.
  */
 #ifndef DETNAT_TAIL_CALL_H
 #define DETNAT_TAIL_CALL_H
@@ -10,6 +11,7 @@
 
 #include "count.h"
 
+/* The tail-call programs, indexed by enum prog. The names are kept for compatibility with existing pins. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, N_PROGS);
@@ -25,13 +27,13 @@ struct {
 
 /* Arguments of PROG_refuse: reason; of PROG_icmp_error: all up to code. */
 struct arguments {
-	__u32 reason; /* enum reason the packet is counted under */
-	__u32 sent;   /* enum reason the ICMP error is counted under */
+	__u32 reason; /* enum reason that counts the packet */
+	__u32 sent;   /* enum reason that counts the ICMP error */
 	__u32 mtu;
 	__u8 type;
 	__u8 code;
 	__u8 pad[2];
-	__u32 ingress; /* VLAN interface that the frame came in by, while its tags are off; else 0 */
+	__u32 ingress; /* VLAN interface that the frame came in through, while its tags are removed; else 0 */
 };
 
 struct {
@@ -48,7 +50,7 @@ static __always_inline struct arguments *arguments_get(void)
 	return bpf_map_lookup_elem(&arguments, &zero);
 }
 
-/* Interface that the packet came in by. For the slow path, as the fast path sees no tagged frames. */
+/* Index of the ingress interface. For the slow path; the fast path sees no tagged frames. */
 static __always_inline __u32 packet_ingress(const ctx_t *ctx)
 {
 #if HOOK_XDP
@@ -61,7 +63,7 @@ static __always_inline __u32 packet_ingress(const ctx_t *ctx)
 	return ctx_ingress(ctx);
 }
 
-/* For PROG_icmp_error. Volatile, as clang 14 was seen to drop a store that only another program reads. */
+/* Sets the arguments of PROG_icmp_error. Volatile: clang 14 dropped a store that only another program reads. */
 static __always_inline void arguments_set(volatile struct arguments *n, __u32 reason, __u32 sent, __u8 type, __u8 code,
 					  __u32 mtu)
 {
@@ -72,7 +74,7 @@ static __always_inline void arguments_set(volatile struct arguments *n, __u32 re
 	n->mtu = mtu;
 }
 
-/* Ends in the called program. Returns only where that is missing: this verdict, counted. */
+/* Does not return, unless the called program is missing: then returns the verdict `missing`, counted. */
 static __always_inline int tail_call_or(ctx_t *ctx, enum prog prog, int missing)
 {
 	TRACE_STEP(tail_call, prog, 0);
@@ -80,19 +82,21 @@ static __always_inline int tail_call_or(ctx_t *ctx, enum prog prog, int missing)
 	return finish(missing, REASON_no_program);
 }
 
-/* With the program missing, XDP hands the packet to the kernel; at egress it must not leave with an inside address. */
+/*
+ * If the program is missing, XDP passes the packet to the kernel; at egress it could leak an inside address: dropped.
+ */
 static __always_inline int tail_call(ctx_t *ctx, enum prog prog)
 {
 	return tail_call_or(ctx, prog, HOOK_XDP ? CTX_PASS : CTX_DROP);
 }
 
-/* The verdict of a subprogram, its tail call made. */
+/* Makes the tail call that a subprogram's verdict asks for, if any; else returns the verdict. */
 static __always_inline int verdict_resume(ctx_t *ctx, int verdict)
 {
 	return verdict < CONTINUE ? tail_call(ctx, (enum prog)(TAIL_CALL(0) - verdict)) : verdict;
 }
 
-/* Refuses a session: counted under the reason, answered and reported as often as the limits allow. */
+/* Refuses a session: counted under the reason, answered and reported as often as the rate limits allow. */
 static __always_inline int refuse(ctx_t *ctx, enum reason reason)
 {
 	struct arguments *n = arguments_get();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The tracing build: which packets are recorded, and how a record begins. */
+/* The tracing build: selects the packets to be recorded, and begins their records. */
 #ifndef DETNAT_TRACE_BEGIN_H
 #define DETNAT_TRACE_BEGIN_H
 
@@ -17,7 +17,7 @@ _Static_assert((int)EGRESS_READY == TRACE_EGRESS_READY && (int)EGRESS_KERNEL == 
 		       (int)EGRESS_UNRESOLVED == TRACE_EGRESS_UNRESOLVED,
 	       "the agent knows them by these numbers");
 
-/* Whether an outside endpoint belongs to the subscriber with this inside address. */
+/* Returns 1 if an outside endpoint belongs to the subscriber with this inside address. */
 static __always_inline int trace_is_owner(__u32 in_addr, __u32 out_addr, __u16 out_port)
 {
 	const struct mapping *m = mapping_by_outside(out_addr);
@@ -30,7 +30,7 @@ static __always_inline int trace_is_owner(__u32 in_addr, __u32 out_addr, __u16 o
 	return subscriber >= 0 && m->geo.in_base + (__u32)subscriber == in_addr;
 }
 
-/* Whether it is a later fragment that goes to a subscriber: known once the first one has passed. */
+/* Returns 1 for a later fragment to a subscriber, which is known once the first fragment has passed. */
 static __always_inline int trace_is_fragment_to(__u32 in_addr, const struct trace_headers *h, __u8 side)
 {
 	struct fragment_key key = { .src = h->src, .dst = h->dst, .id = h->id, .proto = h->proto, .side = side };
@@ -42,7 +42,10 @@ static __always_inline int trace_is_fragment_to(__u32 in_addr, const struct trac
 	return e && LOAD(e->dst) == in_addr;
 }
 
-/* Both directions of a subscriber, and errors about its packets; to others, only those that it sent. */
+/*
+ * Returns 1 for packets of both directions of a subscriber, and errors about its packets; of errors to others, only
+ * those that it sent.
+ */
 static __always_inline int trace_matches_in(__u32 in_addr, const struct trace_headers *h)
 {
 	return h->src == in_addr || h->dst == in_addr || trace_is_owner(in_addr, h->dst, h->dport) ||

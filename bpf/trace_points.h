@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Where the programs tell what they do to a packet: names that stand for nothing, so that a packet pays nothing, but in
- * the tracing build (detnat_xdp_trace.bpf.c, detnat_tc_trace.bpf.c), which runs only during a trace.
+ * Trace points: macros with which the programs report what they do to a packet. They expand to nothing, and so cost
+ * nothing, except in the tracing build (detnat_xdp_trace.bpf.c, detnat_tc_trace.bpf.c), which runs only during a trace.
  *
  *	TRACE_BEGIN(ctx)	in main programs, before anything else
- *	TRACED(ctx, verdict)	what every program returns
- *	TRACE_STEP(kind, a, b)	a step that leaves the packet as it is; see <detnat/trace.h>
- *	TRACE_LOOK(ctx, kind, a, b)	one that may have changed its addresses
- *	TRACE_COUNT(reason)	a counter was raised
- *	TRACE_STEADY(word)	the state word of a session in which the packet changes nothing
+ *	TRACED(ctx, verdict)	wraps the return value of every program
+ *	TRACE_STEP(kind, a, b)	a step that does not change the packet; see <detnat/trace.h>
+ *	TRACE_LOOK(ctx, kind, a, b)	a step that may have changed its addresses
+ *	TRACE_COUNT(reason)	a counter was incremented
+ *	TRACE_STEADY(word)	the state word of a session that the packet does not change
  *	TRACE_SUBSCRIBER(m, n)	the packet's subscriber is known
- *	TRACE_EGRESS(e)		so is its egress towards a subscriber
- *	TRACE_NEXT_HOP(nh)	so is its next hop; NULL for none
+ *	TRACE_EGRESS(e)		the packet's egress towards a subscriber is known
+ *	TRACE_NEXT_HOP(nh)	the packet's next hop is known; NULL: none
  */
 #ifndef DETNAT_TRACE_POINTS_H
 #define DETNAT_TRACE_POINTS_H

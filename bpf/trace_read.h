@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The addresses of a packet for a trace, whatever it is: read by helpers, so that neither tags, nor fragments, nor what
- * lies beyond the linear part is in the way, and no packet is too malformed to be shown.
+ * Reads the addresses of any packet for a trace. Uses helpers, so that it copes with tags, fragments and non-linear
+ * data, and no packet is too malformed to be shown.
  */
 #ifndef DETNAT_TRACE_READ_H
 #define DETNAT_TRACE_READ_H
@@ -10,7 +10,7 @@
 
 #include "parse.h"
 
-/* What ARP over Ethernet says of IPv4 (RFC 826), from its beginning. */
+/* An ARP packet for IPv4 over Ethernet (RFC 826). */
 struct trace_arp {
 	__u8 before_sender[14];
 	__u8 sender[4];
@@ -18,7 +18,7 @@ struct trace_arp {
 	__u8 target[4];
 };
 
-/* The first octets of TCP, UDP and ICMP. */
+/* The first octets of a TCP, UDP or ICMP header. */
 union trace_ports {
 	struct {
 		__be16 sport;
@@ -27,7 +27,7 @@ union trace_ports {
 	struct icmphdr icmp;
 };
 
-/* Host byte order; 0 where there is no such thing. The quote is that of an ICMP error. */
+/* Host byte order; 0 for what the packet does not have. The quote is an ICMP error's. */
 struct trace_headers {
 	__u32 src;
 	__u32 dst;
@@ -48,7 +48,7 @@ struct trace_headers {
 	__u8 tcp_flags;
 	__u8 icmp_type;
 	__u8 icmp_code;
-	/* What is read into, in network byte order. */
+	/* Buffers for reading, in network byte order. */
 	__be16 type;
 	__be16 tci;
 	struct iphdr ip;
@@ -56,7 +56,7 @@ struct trace_headers {
 	struct trace_arp arp;
 };
 
-/* Of the packet in hand; not on the stack, as the programs leave too little of that. */
+/* Headers of the current packet. In a map, because the programs leave too little stack. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -75,7 +75,7 @@ static __always_inline int trace_is_icmp_error(__u8 type)
 	return type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED || type == 4 || type == 5 || type == 12;
 }
 
-/* Source and destination port behind an IPv4 header. Of other protocols h->l4 becomes 0. */
+/* Reads source and destination port after an IPv4 header. For other protocols h->l4 becomes 0. */
 static __always_inline void trace_read_ports(ctx_t *ctx, __u32 offset, __u8 proto, struct trace_headers *h,
 					     __u16 *sport, __u16 *dport)
 {
@@ -142,7 +142,7 @@ static __always_inline void trace_read_arp(ctx_t *ctx, __u32 l3, struct trace_he
 	h->dst = trace_address(h->arp.target);
 }
 
-/* Reads the packet. NULL never happens, but to the verifier. */
+/* Reads the packet. Returns NULL only in the eyes of the verifier. */
 static __always_inline struct trace_headers *trace_read(ctx_t *ctx)
 {
 	__u32 offset = 2 * ETH_ALEN, zero = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The tracing build: this core's record of the packet in hand, and what the names of trace_points.h do with it.
+ * The tracing build: this core's record of the current packet, and the implementation of the macros of trace_points.h.
  * Functions that are not inlined are global, so that each is verified once, however many paths call it.
  */
 #ifndef DETNAT_TRACE_RECORD_H
@@ -14,7 +14,7 @@
 
 #include "trace_read.h"
 
-/* Made by the agent for both hooks, and gone with the tracing build. */
+/* Created by the agent for both hooks; gone with the tracing build. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -41,7 +41,7 @@ static __always_inline struct trace_filter *trace_filter_get(void)
 	return bpf_map_lookup_elem(&trace_filter, &zero);
 }
 
-/* This core's record where the packet in hand is one that is traced, or NULL. */
+/* This core's record if the current packet is being traced, or NULL. */
 static __always_inline struct trace_record *trace_record_get(void)
 {
 	__u32 zero = 0;
@@ -50,14 +50,14 @@ static __always_inline struct trace_record *trace_record_get(void)
 	return r && r->active ? r : 0;
 }
 
-/* One more step, at the addresses last seen, where there is room. */
+/* Adds a step with the addresses last seen, if there is room. */
 static __always_inline void trace_add(struct trace_record *r, __u32 kind, __u64 a, __u64 b)
 {
 	__u32 n = r->n_steps;
 	struct trace_step *s;
 
 	barrier_var(n);
-	/* The last place is the end's. */
+	/* The last place is reserved for the end. */
 	if (n >= TRACE_MAX_STEPS - (kind != TRACE_end)) {
 		r->missed += r->missed != 255;
 		return;
@@ -74,7 +74,7 @@ static __always_inline void trace_add(struct trace_record *r, __u32 kind, __u64 
 	s->elapsed_ns = bpf_ktime_get_ns() - r->time_ns;
 }
 
-/* A step that leaves the packet as it is. */
+/* Records a step that does not change the packet. */
 __noinline int trace_mark(__u32 kind, __u64 a, __u64 b)
 {
 	struct trace_record *r = trace_record_get();
@@ -130,20 +130,20 @@ static __always_inline int trace_packet(ctx_t *ctx, __u32 kind, __u64 a, __u64 b
 	return 0;
 }
 
-/* A step with the addresses that the packet has now. */
+/* Records a step with the packet's current addresses. */
 __noinline int trace_look(ctx_t *ctx, __u32 kind, __u64 a, __u64 b)
 {
 	return trace_packet(ctx, kind, a, b);
 }
 
-/* Whether a counter is of the packet's own fate, or of an answer to it: others cost no call, and no stack for it. */
+/* Returns 1 if a counter is about the packet's own fate or an answer to it; the others cost no call and no stack. */
 static __always_inline int trace_counts(__u32 reason)
 {
 	return reason < REASON_sessions_opened || reason == REASON_sessions_overflowed ||
 	       reason == REASON_icmp_withheld || reason == REASON_fragments_parked;
 }
 
-/* Such a counter was raised. */
+/* Records that such a counter was incremented. */
 __noinline int trace_count(__u32 reason)
 {
 	struct trace_record *r = trace_record_get();
@@ -161,7 +161,7 @@ __noinline int trace_count(__u32 reason)
 	return 0;
 }
 
-/* The packet leaves: hands its record over, if it was one that the filter wants. */
+/* Ends the packet's record, and hands it to the agent if it passes the filter. */
 __noinline int trace_end(ctx_t *ctx, __u32 verdict)
 {
 	struct trace_record *r = trace_record_get();
@@ -182,7 +182,7 @@ __noinline int trace_end(ctx_t *ctx, __u32 verdict)
 	return 0;
 }
 
-/* In trace_begin.h, as they know of mappings. */
+/* Defined in trace_begin.h, because they need mappings. */
 struct mapping;
 int trace_begin(ctx_t *ctx);
 int trace_subscriber(const struct mapping *m, __u32 number);

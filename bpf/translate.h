@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The end of the pipeline, for every packet that is translated: rewritten, counted, and sent. */
+/* The end of the pipeline for every translated packet: it is rewritten, counted and sent. */
 #ifndef DETNAT_TRANSLATE_H
 #define DETNAT_TRANSLATE_H
 
@@ -8,15 +8,15 @@
 #include "mss.h"
 #include "rewrite.h"
 
-/* What sends a packet that is translated. */
+/* The sender of a translated packet. */
 enum sender { SENDER_XDP, SENDER_KERNEL, SENDER_AGENT };
 
 #if HOOK_XDP
 
 /*
- * Outwards XDP does, as egress_check_out() has seen to; inwards the kernel where XDP cannot. A hairpin never goes to
- * the kernel translated, which drops what comes from inside with an outside source: the agent sends it, in fragments
- * where it is too long (RFC 791 section 3.2).
+ * Outbound packets are sent by XDP, which egress_check_out() has made sure of; inbound ones by the kernel if XDP
+ * cannot. A translated hairpin never goes to the kernel, which drops packets from inside with an outside source: the
+ * agent sends it, fragmented if it is too long (RFC 791 section 3.2).
  */
 static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, __u32 length,
 						 enum direction direction)
@@ -43,7 +43,7 @@ static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum send
 	return transmit(ctx, e->ifindex, e->mtu);
 }
 
-/* MTU of an egress, for the MSS of a SYN; 0: not known. */
+/* MTU of an egress in octets, for the MSS of a SYN; 0: unknown. */
 static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, enum direction direction)
 {
 	return direction == DIRECTION_OUT || e->state == EGRESS_READY ? e->longest : 0;
@@ -78,7 +78,7 @@ static __always_inline enum reason translated(enum direction direction)
 					   : REASON_hairpin_translated;
 }
 
-/* A hairpin is rewritten as by two gateways, the source first: a trace shows both. */
+/* Rewrites a hairpin as two gateways would, the source first, so that a trace shows both steps. */
 static __always_inline int rewrite_in_steps(ctx_t *ctx, const struct packet *p, enum packet_kind kind,
 					    const struct rewrite *to, enum direction direction, int lower_ttl)
 {
@@ -91,7 +91,7 @@ static __always_inline int rewrite_in_steps(ctx_t *ctx, const struct packet *p, 
 	return rewrite(ctx, p, kind, &source, lower_ttl) || rewrite(ctx, p, kind, to, 0) ? -1 : 0;
 }
 
-/* Rewrites a packet whose egress has been checked, and sends it. kind: see rewrite(). */
+/* Rewrites and sends a packet whose egress has been checked. kind: see rewrite(). */
 static __always_inline int translate(ctx_t *ctx, const struct packet *p, enum packet_kind kind,
 				     const struct rewrite *to, const struct egress *e, enum direction direction)
 {
@@ -103,7 +103,7 @@ static __always_inline int translate(ctx_t *ctx, const struct packet *p, enum pa
 	return deliver(ctx, e, sender);
 }
 
-/* The same for a packet of a session, whole or a first fragment. in_addr: the subscriber that fragments count for. */
+/* translate() for a session's packet, whole or a first fragment. in_addr: the subscriber that fragments count for. */
 static __always_inline int translate_session(ctx_t *ctx, const struct packet *p, const struct rewrite *to,
 					     const struct egress *e, enum direction direction, __u32 in_addr)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the agent sends for the datapath: see <detnat/transmit.h>. For answers and hairpins, which are few. */
+/*
+ * Frames that the agent sends for the datapath: see <detnat/transmit.h>. Used for answers and hairpins, which are few.
+ */
 #ifndef DETNAT_TRANSMIT_RING_H
 #define DETNAT_TRANSMIT_RING_H
 
@@ -25,7 +27,10 @@ static __always_inline struct transmission *transmission_get(void)
 	return bpf_map_lookup_elem(&transmission_copies, &zero);
 }
 
-/* Hands over t, of so many octets in frame[], at most TRANSMIT_FRAME_MAX. 0, or -1 where there is no room: counted. */
+/*
+ * Hands over t with `length` octets in frame[], at most TRANSMIT_FRAME_MAX. Returns 0, or -1, counted, if the ring
+ * buffer is full.
+ */
 static __always_inline int transmission_send(struct transmission *t, __u64 length)
 {
 	if (!bpf_ringbuf_output(&transmissions, t, offsetof(struct transmission, frame) + length, 0))
@@ -37,15 +42,15 @@ static __always_inline int transmission_send(struct transmission *t, __u64 lengt
 #if HOOK_XDP
 
 /*
- * The verdict: the frame goes to the agent, or is lost and counted where there is no room, as when there is no agent.
- * mtu: see struct transmission.
+ * Hands the frame to the agent; if the ring buffer is full, as it is without an agent, the frame is lost and counted.
+ * mtu: see struct transmission. Returns the verdict.
  */
 SUBPROGRAM int transmit(ctx_t *ctx, __u32 ifindex, __u32 mtu)
 {
 	struct transmission *t = transmission_get();
 	__u64 length = ctx_length(ctx);
 
-	/* What the verifier is to see, the compiler knows to be needless. */
+	/* The verifier needs the bounds, which the compiler would drop as redundant. */
 	barrier_var(length);
 	if (!t || length < ETH_HLEN || length > TRANSMIT_FRAME_MAX || ctx_load(ctx, 0, t->frame, length)) {
 		count_add(REASON_redirect_errors, 1);

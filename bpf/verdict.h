@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What every stage of the pipeline returns, an int:
+ * The result of every stage of the pipeline, an int:
  *
- *	0 and above		the packet is done with, its reason counted: the program returns this to the kernel
- *	CONTINUE		on to the next stage
- *	TO_SLOW_PATH		from the fast path, which has changed nothing: on to the program of its direction
- *	TAIL_CALL(PROG_...)	from a subprogram alone, where a tail call would end no more than the subprogram: its
- *				caller makes the call, see verdict_resume()
+ *	0 and above		final: the reason is counted, and the program returns this value to the kernel
+ *	CONTINUE		go on with the next stage
+ *	TO_SLOW_PATH		the fast path has changed nothing: run the slow-path program of its direction
+ *	TAIL_CALL(PROG_...)	only from a subprogram, where a tail call would end nothing but the subprogram:
+ *				its caller makes the call, see verdict_resume()
  *
- * Verdicts of the first kind come from drop(), pass_untranslated(), tail_call() and deliver().
+ * Final verdicts come from drop(), pass_untranslated(), tail_call() and deliver().
  */
 #ifndef DETNAT_VERDICT_H
 #define DETNAT_VERDICT_H

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Frames with VLAN tags. Where the interface of the tags is one of ours, they are taken off, and the frame
- * goes through the slow path as one that came in by that interface; what the slow path hands to the kernel gets its
- * tags back, as they were. Frames with VLAN identifier 0 have a priority alone, and are the interface's own.
+ * Frames with VLAN tags. If the VLAN interface is one of ours, the tags are removed and the frame goes through the slow
+ * path as if received on that interface; if the slow path passes it to the kernel, it gets the same tags back. A tag
+ * with VLAN identifier 0 carries only a priority: the frame belongs to the interface itself.
  */
 #ifndef DETNAT_VLAN_H
 #define DETNAT_VLAN_H
 
 #include "forward.h"
 
-/* The interface of a frame by its tags, which are copied to *ret; 0 where the kernel is to decide. */
+/* Finds a frame's VLAN interface, and copies the tags to *ret. Returns its index, or 0 if the kernel has to decide. */
 static __always_inline __u32 vlan_find(ctx_t *ctx, struct vlan_tags *ret)
 {
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
@@ -39,8 +39,8 @@ static __always_inline __u32 vlan_find(ctx_t *ctx, struct vlan_tags *ret)
 }
 
 /*
- * The slow path, and back again: a tail call from a function ends with that function. What it then returns is not what
- * the compiler would conclude.
+ * Runs the slow path and returns here: a tail call from a subprogram ends only the subprogram. The barrier hides the
+ * return value, which is not what the compiler would conclude.
  */
 SUBPROGRAM int vlan_inner(struct xdp_md *ctx, __u32 prog)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A VLAN interface with reorder_hdr off puts its tag into the frame before tc sees it; any other leaves that to its
- * driver. Taken off, the tag is put on again by the driver, as that of any other frame.
+ * A VLAN interface with reorder_hdr off writes its tag into the frame before tc sees it; others leave that to their
+ * driver. Once removed here, the tag is added again by the driver, as for any other frame.
  */
 #ifndef DETNAT_VLAN_TC_H
 #define DETNAT_VLAN_TC_H
@@ -9,7 +9,9 @@
 #include "nexthop.h"
 #include "tags.h"
 
-/* Tags in the frame where the innermost is the interface's own, else 0: those of interfaces above it are not ours. */
+/*
+ * Number of tags in the frame if the innermost is the interface's own, else 0: tags of interfaces above are not ours.
+ */
 static __always_inline __u32 vlan_inline_tags(ctx_t *ctx, const struct device *out)
 {
 	struct vlan_tag tag;
@@ -30,13 +32,13 @@ static __always_inline __u32 vlan_inline_tags(ctx_t *ctx, const struct device *o
 	return 0;
 }
 
-/* Takes them off. 0, or -1. */
+/* Removes them. Returns 0, or -1. */
 SUBPROGRAM int vlan_inline_pop(ctx_t *ctx)
 {
 	struct device *out = device_get(ctx->ifindex);
 	__u32 n = out && out->roles ? vlan_inline_tags(ctx, out) : 0;
 
-	/* The second goes to the frame's side first, whence it is taken next. */
+	/* Popping moves the second tag from the frame to its metadata, from where the next pop removes it. */
 	for (__u32 i = 0; i < MAX_VLAN_TAGS; i++)
 		if (i < n && bpf_skb_vlan_pop(ctx))
 			return -1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The agent as a whole: figures, counters, reload. */
+/* The agent as a whole: status, counters, reload. */
 #include <detnat/reasons.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@ static const struct column counter_columns[] = {
 	{},
 };
 
-/* Where the mapping history ends, to compare it with a copy. */
+/* Shows the end of the mapping history, for comparison with a copy. */
 static void cell_history(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
 	const cJSON *history = json_get(row, key);
@@ -27,7 +27,7 @@ static void cell_history(const cJSON *row, const char *key, char text[static CEL
 	snprintf(text, CELL_TEXT, "line %.20s, %.64s", line, hash);
 }
 
-/* Whether the guard stands, or why not, and what it has stopped. */
+/* Shows whether the guard is in place, or why not, and how many packets it has stopped. */
 static void cell_guard(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
 	const cJSON *guard = json_get(row, key);
@@ -67,7 +67,7 @@ static const struct {
 #undef X
 };
 
-/* Empty for a counter that only a later agent has. */
+/* Returns an empty text for a counter that only a newer agent has. */
 static const char *meaning(const char *name)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(meanings); i++)
@@ -76,7 +76,7 @@ static const char *meaning(const char *name)
 	return "";
 }
 
-/* Those that are not zero. */
+/* Adds the counters that are not zero. */
 static void add_counters(cJSON *table, const cJSON *counters)
 {
 	const cJSON *item;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Arguments by the verb's specification: from the words after a command to those of a request, and how to type them. */
+/*
+ * Turns the words after a command into the arguments of a request, by the verb's specification, and prints the usage.
+ */
 #include <errno.h>
 #include <string.h>
 
@@ -7,13 +9,13 @@
 
 struct arguments {
 	const struct arg_spec *specs;
-	const char *name; /* of the command */
+	const char *name; /* command name */
 	char usage[USAGE_TEXT];
 	cJSON *json;
-	unsigned next_word; /* specification of the next argument by place */
+	unsigned next_word; /* specification of the next positional argument */
 };
 
-/* The specification that an option or assignment of that name means; - stands for _ in options. */
+/* Finds the specification of the option or assignment with that name; options are typed with - for _. */
 static const struct arg_spec *find_spec(const struct arguments *a, enum arg_style style, const char *name, size_t size)
 {
 	for (const struct arg_spec *spec = a->specs; spec->kind; spec++) {
@@ -51,8 +53,8 @@ static int add(struct arguments *a, const struct arg_spec *spec, const char *tex
 }
 
 /*
- * Takes an option, its value from the word itself (--name=VALUE, -nVALUE) or from the next one; how many words, or
- * -errno.
+ * Takes an option and its value, which is part of the word (--name=VALUE, -nVALUE) or the next word. Returns the number
+ * of words used, or -errno.
  */
 static int add_option(struct arguments *a, const char *word, const char *next, struct error *err)
 {
@@ -82,7 +84,7 @@ static int add_option(struct arguments *a, const char *word, const char *next, s
 	return r ? r : words;
 }
 
-/* Takes an assignment, or an argument by its place. */
+/* Takes an assignment or a positional argument. */
 static int add_word(struct arguments *a, const char *word, struct error *err)
 {
 	size_t size = strcspn(word, "=");
@@ -114,7 +116,7 @@ static int check_complete(const struct arguments *a, struct error *err)
 	return 0;
 }
 
-/* What stands for a value of a kind that is no word of a list. */
+/* Placeholders in the usage, for kinds that are not one of a list of words. */
 static const char *const placeholders[] = {
 	[ARG_ADDR] = "ADDR",
 	[ARG_PREFIX] = "PREFIX",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* check: a line a finding, and what was looked at. */
+/* check: one line per finding, and a summary. */
 #include "command.h"
 #include "json_get.h"
 

@@ -8,7 +8,7 @@
 #include <sys/un.h>
 
 #define READ_SIZE (64U << 10)
-/* Longer than any line that the agent sends. */
+/* Longer than any line the agent sends. */
 #define MAX_LINE (64U << 20)
 
 static int connect_error(int r, const char *path, struct error *err)
@@ -158,7 +158,7 @@ static int read_more(struct client *c, struct error *err)
 	return 0;
 }
 
-/* The next line that is not empty, without its newline, NUL-terminated and valid until the next call. */
+/* Returns the next non-empty line, without its newline, NUL-terminated and valid until the next call. */
 static int read_line(struct client *c, char **ret_line, size_t *ret_size, struct error *err)
 {
 	size_t searched = 0;
@@ -193,8 +193,8 @@ int client_not_agent(struct error *err)
 }
 
 /*
- * Finds the text of a member of an object that cJSON has read without an error. cJSON keeps numbers as doubles, so the
- * result printed from it would round counters of 64 bits. NULL where there is no such member.
+ * Finds the text of a member in an object that cJSON has parsed successfully. cJSON keeps numbers as doubles, so a
+ * result printed from it would round 64-bit counters. Returns NULL if there is no such member.
  */
 static const char *member_text(const char *object, size_t size, const char *name, size_t *ret_size)
 {
@@ -243,7 +243,7 @@ int client_answer(struct client *c, struct answer *ret, struct error *err)
 	if (r)
 		return r;
 	answer = cJSON_ParseWithLength(line, size);
-	/* The first member, before a result of any length. */
+	/* "ok" is the first member; the result after it can be of any length. */
 	ok = cJSON_IsObject(answer) ? answer->child : NULL;
 	if (!cJSON_IsBool(ok) || strcmp(ok->string, "ok") != 0)
 		return client_not_agent(err);
@@ -277,7 +277,10 @@ int client_element(struct client *c, bool parse, struct answer *ret, struct erro
 	*ret = (struct answer){};
 	if (r)
 		return r;
-	/* A listing of millions of sessions as JSON is not parsed: only a line with this word can be the last one. */
+	/*
+	 * A JSON listing of millions of sessions is not parsed: only a line that contains this word can be the last
+	 * one.
+	 */
 	parse = parse || memmem(line, size, "\"end\"", 5);
 	if (parse)
 		json = cJSON_ParseWithLength(line, size);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Finding a command, and help on it. */
+/* Finds commands, and prints help on them. */
 #include <string.h>
 
 #include "command.h"
@@ -14,7 +14,7 @@ const struct command *command_at(unsigned n)
 	return n < ARRAY_SIZE(commands) ? &commands[n] : NULL;
 }
 
-/* Whether the name is the word, or begins with it and a space. */
+/* Returns whether the name is the word, or begins with it and a space. */
 static bool in_group(const char *name, const char *word)
 {
 	size_t n = strlen(word);
@@ -31,7 +31,7 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 	return m < c ? m : c;
 }
 
-/* Edits (a letter added, left out, changed, or swapped with its neighbour) from one to the other. */
+/* Edit distance: letters added, left out, changed, or swapped with their neighbour. */
 static unsigned distance(const char *a, const char *b)
 {
 	unsigned d[NAME_MAX_LENGTH + 1][NAME_MAX_LENGTH + 1];
@@ -54,7 +54,7 @@ static unsigned distance(const char *a, const char *b)
 	return d[n][m];
 }
 
-/* Whether what was typed is the beginning of each word of the name: "map li". */
+/* Returns whether each typed word is the beginning of the name's word in the same place: "map li". */
 static bool abbreviates(const char *typed, const char *name)
 {
 	for (; *typed; typed++) {
@@ -66,7 +66,7 @@ static bool abbreviates(const char *typed, const char *name)
 	return true;
 }
 
-/* The command that the words are nearest to, or NULL where none is near. */
+/* Returns the command most similar to the words, or NULL if none is similar enough. */
 static const struct command *nearest(const char *words, const char *first)
 {
 	const struct command *c, *best = NULL;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* explain: what the agent knows of an address, and why its packets are dropped. */
+/* explain: what the agent knows about an address, and why its packets are dropped. */
 #include <stdarg.h>
 #include <string.h>
 
 #include "command.h"
 #include "json_get.h"
 
-/* The lines of an explanation, with the texts that format_rows() has put together. */
+/* The lines of an explanation; format_rows() prepares the texts. */
 static const struct column fields[] = {
 	{ "Mapping", "mapping", cell_text, false, 0 },
 	{ "Subscriber", "subscriber", cell_text, false, 0 },
@@ -141,7 +141,7 @@ static void show_explanation(struct writer *w, const cJSON *result, const cJSON 
 	show_findings(w, json_get(result, "findings"));
 }
 
-/* Found or not: an explanation there is either way. */
+/* An explanation is shown whether or not the address was found. */
 static int status_of(const cJSON *result, struct error *err)
 {
 	const char *addr = json_text(result, "addr", "-");

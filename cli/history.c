@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The mapping history: list and verify; who is in who.c. */
+/* The mapping history: list and verify; the command `who` is in who.c. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "history_files.h"
 #include "json_get.h"
 
-/* Of damage, so many places are told where that is not what was asked for. */
+/* Limits the warnings about damage in commands other than verify. */
 #define MAX_WARNINGS 5U
 
 int history_read_named(const cJSON *args, struct history_files *ret, struct error *err)
@@ -47,8 +47,6 @@ void history_warn(const struct history_files *f)
 	if (history_end_text(f, text, sizeof(text)))
 		fprintf(stderr, "detnatctl: warning: the history is damaged: %s\n", text);
 }
-
-/* ---- list ---- */
 
 static void describe(const struct history_record *r, char *text, size_t size)
 {
@@ -98,7 +96,7 @@ static void list_record(struct writer *w, const struct history_record *r)
 	writer_line(w, ROW, r->line, time_format(r->time, time), history_event_word(r->event), in, out, text);
 }
 
-/* A line of the file; `place` is its number there. */
+/* Prints one line of the file; `place` is its line number there. */
 static void list_line(struct writer *w, const char *line, size_t size, uint64_t place)
 {
 	struct history_record r = { 0 };
@@ -140,8 +138,6 @@ static int list_run(const cJSON *args, struct writer *w, struct error *err)
 	history_files_free(&f);
 	return EXIT_DONE;
 }
-
-/* ---- verify ---- */
 
 static const char *const end_words[] = {
 	[END_AGREES] = "agrees",   [END_NO_HEAD] = "absent", [END_BAD_HEAD] = "damaged",

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The export of events. */
+/* IPFIX export. */
 #include "command.h"
 #include "json_get.h"
 
-/* One is text, several are a list. */
+/* A single collector is a string, several are an array. */
 static void cell_collectors(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
 	if (cJSON_IsArray(json_get(row, key)))

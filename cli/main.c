@@ -11,12 +11,14 @@
 struct options {
 	const char *socket;
 	bool json, help, version;
-	char **words; /* the rest, in order */
+	char **words; /* the remaining words, in order */
 	unsigned n_words;
 };
 
-/* A descriptor 0 to 2 that is closed must not become the socket. On the stand-ins writing fails, as it does on closed
- * ones. */
+/*
+ * Keeps the socket from taking the place of a closed descriptor 0, 1 or 2. Writing to the stand-ins fails, as it does
+ * on closed descriptors.
+ */
 static void guard_descriptors(void)
 {
 	for (int fd = 0; fd <= 2; fd++)
@@ -24,7 +26,7 @@ static void guard_descriptors(void)
 			_exit(EXIT_USAGE);
 }
 
-/* The options that stand before or after any command; words are moved together in place. */
+/* Parses the options that may precede or follow any command, and closes the gaps they leave among the words. */
 static int parse_options(int argc, char **argv, struct options *o, struct error *err)
 {
 	bool options = true;
@@ -56,7 +58,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 	return 0;
 }
 
-/* Nobody reading any more is the reader's choice; not being able to write is an error. */
+/* A reader that closed the pipe early is not an error; any other failed write is. */
 static int finish(struct writer *w, int status)
 {
 	int r = writer_flush(w);
@@ -112,7 +114,7 @@ int main(int argc, char **argv)
 		w.json = o.json;
 		status = run(&o, &w, &err);
 	}
-	/* What was shown before an error comes out before it. */
+	/* Output that precedes an error is flushed first. */
 	status = finish(&w, status);
 	if (*err.text && status)
 		fprintf(stderr, "detnatctl: %s\n", err.text);

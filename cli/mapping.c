@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Mappings, and the arithmetic in both directions. */
+/* Mappings, and their arithmetic in both directions. */
 #include "command.h"
 
 static const struct column mapping_columns[] = {

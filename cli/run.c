@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* One request, and its answer as output and exit status. */
+/* Runs one request, and turns its answer into output and an exit status. */
 #include <errno.h>
 #include <string.h>
 
 #include "client.h"
 #include "command.h"
 
-/* The exit status of a request that the agent refused, or to which it gave no answer. */
+/* Returns the exit status for a request that the agent refused or did not answer. */
 static int failure_status(int r, const struct answer *a)
 {
 	if (r != -EREMOTEIO)
@@ -14,7 +14,7 @@ static int failure_status(int r, const struct answer *a)
 	return a->status == EXIT_USAGE ? EXIT_USAGE : EXIT_REFUSED;
 }
 
-/* Elements shown so far come out while the agent prepares more. */
+/* Flushes the elements shown so far while the agent prepares more. */
 static int flush_output(const struct client *client, void *arg)
 {
 	return writer_flush(arg) ? -ECANCELED : 0;
@@ -37,7 +37,7 @@ static int show_stream(struct client *client, const struct view *v, struct write
 		if (w->failed)
 			break;
 	}
-	/* A reader that has gone needs no more; finish() in main.c tells other errors of writing. */
+	/* If the reader has gone, the rest is not needed; finish() in main.c reports other write errors. */
 	if (w->failed)
 		return EXIT_DONE;
 	if (r)

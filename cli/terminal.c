@@ -9,7 +9,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* The other screen, without a cursor; and back. */
+/* Switch to the alternate screen and hide the cursor; and back. */
 #define ENTER "\033[?1049h\033[?25l\033[H\033[2J"
 #define LEAVE "\033[?25h\033[?1049l"
 
@@ -26,7 +26,7 @@ bool terminal_usable(void)
 	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && term && *term && strcmp(term, "dumb") != 0;
 }
 
-/* What follows is called from signal handlers as well: async-signal-safe functions only. */
+/* The functions below are also called from signal handlers: async-signal-safe functions only. */
 
 static void write_fixed(const char *text, size_t size)
 {

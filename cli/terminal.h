@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The terminal while a view refreshes itself: another screen, no cursor, keys as they are typed. However the program
- * ends or is stopped, the terminal is put back as it was.
+ * The terminal while a self-refreshing view runs: alternate screen, no cursor, keys read as they are typed. However the
+ * program ends or is stopped, the terminal is restored.
  */
 #ifndef DETNATCTL_TERMINAL_H
 #define DETNATCTL_TERMINAL_H
 
 #include <stdbool.h>
 
-/* Whether standard input and output are a terminal that moves its cursor as told. */
+/* Returns whether standard input and output are a terminal with cursor movement. */
 bool terminal_usable(void);
 
 /*
- * Takes the terminal: 0 or -errno. Ctrl-C then ends the program with exit status 0, SIGTERM, SIGHUP and SIGQUIT as they
- * do; Ctrl-Z stops it, and the view comes back with it.
+ * Takes over the terminal. Returns 0 or -errno. From then on Ctrl-C ends the program with exit status 0, and SIGTERM,
+ * SIGHUP and SIGQUIT end it as usual; Ctrl-Z stops it, and the view is restored when it continues.
  */
 int terminal_enter(void);
 void terminal_leave(void);
 
-/* Whether the screen has to be drawn anew since the last call: it was resized, or has come back. */
+/* Returns whether the screen must be redrawn since the last call: it was resized, or the program was continued. */
 bool terminal_changed(void);
 
 void terminal_size(unsigned *ret_rows, unsigned *ret_columns);
 
-/* Shows text at once: 0, or -errno where the terminal has gone. */
+/* Writes text at once. Returns 0, or -errno if the terminal has gone. */
 int terminal_write(const char *text, unsigned long size);
 
 #endif

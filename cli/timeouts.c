@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Timeouts of sessions. */
+/* Session timeouts. */
 #include "command.h"
 #include "json_get.h"
 #include "proto/timeouts.h"

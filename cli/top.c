@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* top: once, as a table or JSON; or on a terminal, again and again. */
+/* top: once, as a table or JSON, or continuously on a terminal. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,13 +11,13 @@
 #include "terminal.h"
 #include "top_view.h"
 
-/* From one frame to the next, and to the second one, which is the first to know rates. */
+/* Time between frames; the second frame, the first with rates, comes sooner. */
 #define INTERVAL_MS 2000U
 #define FIRST_MS    500U
-/* The agent is to be busy with the answers for no more than this part of the time. */
+/* After answers that took a time t, pause for at least PAUSE * t, to limit the load on the agent. */
 #define PAUSE 10U
 
-/* What ended a wait. */
+/* Results of a wait. */
 enum { QUIT = 1, AGAIN = 2 };
 
 struct live {
@@ -26,14 +26,12 @@ struct live {
 	bool connected;
 	struct top_view view;
 	cJSON *status, *stats, *stats_before, *top, *top_before;
-	uint64_t stats_us, asked_us; /* when the counters came; what the answers took */
+	uint64_t stats_us, asked_us; /* when the counters arrived; how long the answers took */
 	unsigned frames;
 	struct error trouble;
 };
 
-/* ---- keys and waiting ------------------------------------------------------------------------------------------- */
-
-/* QUIT, AGAIN where something else is to be shown, or 0. */
+/* Returns QUIT, AGAIN if a new frame is needed, or 0. */
 static int take_key(struct live *l)
 {
 	char key;
@@ -42,7 +40,7 @@ static int take_key(struct live *l)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return 0;
 	if (n <= 0 || key == 'q' || key == 'Q')
-		return QUIT; /* the terminal has gone, or the operator wants to */
+		return QUIT; /* end of input, or the operator wants to quit */
 	if (key == 's' || key == 'r')
 		l->view.by_quota = key == 'r';
 	return key == 's' || key == 'r' || key == ' ' ? AGAIN : 0;
@@ -67,7 +65,7 @@ static int draw(struct live *l)
 	return fclose(out) ? -ENOMEM : terminal_write(text, size);
 }
 
-/* Waits for a key, for the agent where fd is not -1, or until the time is up: QUIT, AGAIN, 0 or -errno. */
+/* Waits for a key, for the agent if fd is not -1, or until the time is up. Returns QUIT, AGAIN, 0 or -errno. */
 static int wait_for(struct live *l, int fd, unsigned ms)
 {
 	uint64_t end_us = monotonic_us() + ms * 1000ULL;
@@ -101,11 +99,9 @@ static int before_wait(const struct client *c, void *arg)
 {
 	int r = wait_for(arg, c->fd, CLIENT_PATIENCE_S * 1000);
 
-	/* The next frame has the order of the key that was pressed. */
+	/* The key's new order takes effect in the next frame. */
 	return r == QUIT ? -ECANCELED : 0;
 }
-
-/* ---- the agent -------------------------------------------------------------------------------------------------- */
 
 static void replace(cJSON **held, cJSON *with)
 {
@@ -126,7 +122,10 @@ static int read_elements(struct live *l, cJSON **ret)
 	return r;
 }
 
-/* Asks, and puts the result into *ret, the elements of a stream as an array: 0, or -errno with trouble. */
+/*
+ * Sends a request and stores the result in *ret, the elements of a stream as an array. Returns 0, or -errno with
+ * trouble.
+ */
 static int ask(struct live *l, const char *verb, const cJSON *args, cJSON **ret)
 {
 	struct answer a = { 0 };
@@ -153,7 +152,7 @@ static int ask_top(struct live *l, cJSON **ret)
 	return r;
 }
 
-/* Asks for all that a frame shows: 0, -ECANCELED where the operator quits, or -errno with trouble. */
+/* Requests everything that a frame shows. Returns 0, -ECANCELED if the operator quits, or -errno with trouble. */
 static int ask_all(struct live *l)
 {
 	cJSON *status = NULL, *stats = NULL, *top = NULL;
@@ -194,14 +193,14 @@ static int ask_all(struct live *l)
 
 static unsigned pause_ms(const struct live *l)
 {
-	/* An answer that never came says nothing of the work. */
+	/* A request without an answer says nothing about the agent's load. */
 	uint64_t rest_ms = *l->trouble.text ? 0 : l->asked_us * PAUSE / 1000,
 		 interval_ms = l->frames == 1 ? FIRST_MS : INTERVAL_MS;
 
 	return (unsigned)(rest_ms > interval_ms ? rest_ms : interval_ms);
 }
 
-/* Frame after frame, until the operator has seen enough, or the terminal has gone. */
+/* Draws frames until the operator quits or the terminal is gone. */
 static void show(struct live *l)
 {
 	int r;
@@ -224,7 +223,7 @@ static bool live(const char *socket, const cJSON *args, struct writer *w, int *r
 
 	if (w->json || cJSON_HasObjectItem(args, "n") || cJSON_HasObjectItem(args, "once") || !terminal_usable())
 		return false;
-	/* An agent that was never there is an error; one that goes away is waited for. */
+	/* An agent that does not run at the start is an error; if it goes away later, wait for it. */
 	*ret_status = client_connect(socket, &l.client, err) ? EXIT_UNREACHABLE : EXIT_DONE;
 	if (*ret_status)
 		return true;

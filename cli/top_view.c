@@ -9,13 +9,13 @@
 #include "json_get.h"
 
 #define HOME	  "\033[H"
-#define CLEAR_END "\033[K" /* of the line */
-#define CLEAR	  "\033[J" /* all below */
+#define CLEAR_END "\033[K" /* to the end of the line */
+#define CLEAR	  "\033[J" /* to the end of the screen */
 #define REVERSE	  "\033[7m"
 #define BOLD	  "\033[1m"
 #define PLAIN	  "\033[0m"
 
-/* Lines that are neither counters nor subscribers: the first one, two headers, two empty ones, the last one. */
+/* Lines that are neither counters nor subscribers: the title, two headers, two blank lines, the footer. */
 #define OTHER_LINES 6U
 
 #define LINE_MAX_COLUMNS 512U
@@ -32,9 +32,7 @@ static const struct {
 #undef X
 };
 
-/* ---- lines ----------------------------------------------------------------------------------------------------- */
-
-/* A line cut to the screen's width; style stands before it and is ended after it. */
+/* Prints a line in the given style, cut to the screen's width. */
 static void __attribute__((format(printf, 4, 5)))
 line(FILE *out, const struct top_view *v, const char *style, const char *format, ...)
 {
@@ -48,7 +46,7 @@ line(FILE *out, const struct top_view *v, const char *style, const char *format,
 	fprintf(out, "%s%.*s%s" CLEAR_END "\n", style, (int)width, text, *style ? PLAIN : "");
 }
 
-/* "[####......]  40%"; whatever is used shows, and no bar is full before all is. */
+/* "[####......]  40%"; any use is visible, and the bar is full only if everything is used. */
 static const char *bar(char text[static 64], unsigned width, double used, double of)
 {
 	double share = of > 0 ? used / of : 0;
@@ -72,8 +70,6 @@ static double rate(const struct top_view *v, const cJSON *now, const cJSON *befo
 
 	return before && v->seconds > 0 && difference > 0 ? difference / v->seconds : 0;
 }
-
-/* ---- packets --------------------------------------------------------------------------------------------------- */
 
 static unsigned busy_reasons(const struct top_view *v)
 {
@@ -99,8 +95,6 @@ static void draw_packets(FILE *out, const struct top_view *v)
 		room--;
 	}
 }
-
-/* ---- subscribers ------------------------------------------------------------------------------------------------ */
 
 unsigned top_view_subscribers(const struct top_view *v)
 {
@@ -149,8 +143,6 @@ static void draw_subscribers(FILE *out, const struct top_view *v)
 	if (v->top && !cJSON_GetArraySize(v->top))
 		line(out, v, "", "%s", v->by_quota ? "nobody was refused a session" : "no subscriber has a session");
 }
-
-/* ---- the frame -------------------------------------------------------------------------------------------------- */
 
 static void draw_first(FILE *out, const struct top_view *v)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What becomes of single packets. */
+/* Packet tracing. */
 #include <string.h>
 
 #include "command.h"

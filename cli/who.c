@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Who held an outside address and port at a time: one question, or a list of them on standard input. */
+/* who: which subscriber held an outside address and port at a time. One question, or a list on standard input. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "json_get.h"
 #include "proto/history_who.h"
 
-/* Rows are written until somebody notices that nobody reads them. */
+/* Rows written between two checks whether the output is still read. */
 #define ROWS_A_LOOK 1024U
 
 static const char *time_or_null(int64_t t, char text[static TIME_TEXT + 2])
@@ -20,7 +20,7 @@ static const char *time_or_null(int64_t t, char text[static TIME_TEXT + 2])
 	return text;
 }
 
-/* A running agent says more often that the history goes on. */
+/* A running agent confirms more often than this that the history goes on. */
 #define CURRENT_S 120
 
 struct holder {
@@ -67,8 +67,6 @@ static const char *time_or(int64_t t, const char *open, char text[static TIME_TE
 	return t == TIME_OPEN ? open : time_format(t, text);
 }
 
-/* ---- one question ---- */
-
 static void show_json(struct writer *w, const struct who_answer *a, int64_t known_until)
 {
 	_cleanup_free_ char *text = NULL;
@@ -107,7 +105,7 @@ static void show_text(struct writer *w, const struct who_answer *a, int64_t know
 		    time_or(a->other_to, "now", to));
 }
 
-/* What an answer that found nobody says of somebody who held it for a part of the second. */
+/* If no subscriber held it at that time, adds the one that held it for part of that second. */
 static void add_other(const struct who_answer *a, struct error *why)
 {
 	size_t n = strlen(why->text);
@@ -144,15 +142,13 @@ static int ask_one(const struct who *who, const char *endpoint_text, int64_t t, 
 			 time_format(t, when), why.text);
 }
 
-/* ---- many ---- */
-
 struct question {
-	uint64_t line; /* of the input */
+	uint64_t line; /* line number in the input */
 	int64_t t;
 	struct endpoint out;
 };
 
-/* "TIME ADDR:PORT", where the time may have a blank within it. */
+/* Reads "TIME ADDR:PORT", where the time may contain a space. */
 static bool read_question(char *text, size_t size, struct question *ret)
 {
 	char *blank;
@@ -221,7 +217,7 @@ static void row_malformed(struct writer *w, uint64_t line)
 		writer_line(w, ROW "line %" PRIu64 " %s", "-", "-", "-", line, text);
 }
 
-/* Answers one line of input; an exit status. */
+/* Answers one line of input. Returns an exit status. */
 static int answer_line(const struct who *who, char *text, size_t size, uint64_t line, struct writer *w)
 {
 	struct question q = { .line = line };
@@ -284,7 +280,7 @@ static int ask_many(const struct who *who, struct writer *w, struct error *err)
 	return EXIT_DONE;
 }
 
-/* endpoint: NULL for those on standard input. */
+/* endpoint is NULL if the questions are on standard input. */
 static int answer(const struct history_files *f, const char *endpoint, int64_t t, struct writer *w, struct error *err)
 {
 	struct who *who;

@@ -7,14 +7,12 @@
 
 #include "json_get.h"
 
-/* ---- cells --------------------------------------------------------------------------------------------------- */
-
 static const cJSON *value_of(const cJSON *row, const char *key)
 {
 	return json_get(row, key);
 }
 
-/* False, with "-" written, where the key is absent or no number. */
+/* Returns false, with "-" written, if the key is absent or not a number. */
 static bool number_of(const cJSON *row, const char *key, double *ret, char text[static CELL_TEXT])
 {
 	const cJSON *value = value_of(row, key);
@@ -109,9 +107,7 @@ void cell_endpoint(const cJSON *row, const char *key, char text[static CELL_TEXT
 	snprintf(text, CELL_TEXT, "%.64s:%.32s", addr, port);
 }
 
-/* ---- text ---------------------------------------------------------------------------------------------------- */
-
-/* Columns shown, in characters of UTF-8. */
+/* Width of a UTF-8 text in characters. */
 static int text_width(const char *text)
 {
 	int n = 0;
@@ -121,7 +117,7 @@ static int text_width(const char *text)
 	return n;
 }
 
-/* To be called right after writing, while errno is that of the write. */
+/* Must be called right after writing, while errno is still that of the write. */
 static void note_failure(struct writer *w)
 {
 	if (!w->failed && ferror(w->out))
@@ -193,8 +189,6 @@ void writer_line(struct writer *w, const char *format, ...)
 	va_end(ap);
 	fputc('\n', w->out);
 }
-
-/* ---- JSON, and both ------------------------------------------------------------------------------------------ */
 
 void writer_json(struct writer *w, const char *text, size_t size)
 {

@@ -55,8 +55,8 @@ static void confirm(const struct plan *p)
 }
 
 /*
- * A mapping that replaces another: between deletion and addition its addresses are in no mapping, and packets would
- * pass untranslated. The guard holds them.
+ * When one mapping replaces another, its addresses belong to no mapping for a moment, and packets would pass
+ * untranslated. The guard drops them meanwhile.
  */
 static void hold_additions(const struct plan *p)
 {
@@ -156,7 +156,7 @@ static int commit_mappings(struct plan *p, struct error *err)
 	return r;
 }
 
-/* Without a listener, deleting a mapping need not visit its sessions, which may be millions. */
+/* Without a listener, do not walk the sessions that end with their mapping; there may be millions. */
 static void listen_to_sessions(const struct change_context *context)
 {
 	bool wanted = context->active->config->ipfix.enabled && context->active->config->ipfix.events & IPFIX_SESSIONS;

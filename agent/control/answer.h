@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What answers are made of. */
+/* Building blocks of answers. */
 #ifndef DETNAT_ANSWER_H
 #define DETNAT_ANSWER_H
 
@@ -16,7 +16,7 @@ cJSON *answer_empty(struct request *r);
 typedef cJSON *(*answer_count)(struct request *r, const struct session_count *count);
 int request_count(struct request *r, answer_count answer, struct error *err);
 
-/* Adds to an object what cJSON has no function for; false when memory is short. */
+/* Add members for which cJSON has no function; return false if out of memory. */
 bool json_add_addr(cJSON *object, const char *name, uint32_t addr);
 bool json_add_prefix(cJSON *object, const char *name, struct prefix p);
 bool json_add_endpoint(cJSON *object, const char *name, struct endpoint e);

@@ -9,7 +9,7 @@
 
 #include "control/request.h"
 
-/* Tells how a change ended; result_r and err as its client hears of them. Of verbs that only read nothing is told. */
+/* Logs how a change ended, with the result and error that its client gets. Verbs that only read are not logged. */
 void audit_change(struct request *r, int result_r, const struct error *err);
 
 #endif

@@ -16,7 +16,7 @@
 #include "control/handlers.h"
 #include "control/reply.h"
 
-/* Output at which a client is given more that had REQUEST_OUTPUT_HIGH. */
+/* A client that had REQUEST_OUTPUT_HIGH is given more output once it is down to this. */
 #define OUTPUT_LOW (16U << 10)
 /* A client with more input than this sends a lot. */
 #define INPUT_SHORT (1U << 10)
@@ -244,7 +244,7 @@ static void on_read(struct bufferevent *bev, void *arg)
 {
 	struct client *c = arg;
 
-	/* Who sends a line octet by octet queues for nothing before it is whole. */
+	/* A line that arrives octet by octet is not queued until it is complete. */
 	if (has_line(c) || evbuffer_get_length(bufferevent_get_input(bev)) >= CONTROL_MAX_LINE)
 		client_continue(c);
 }
@@ -278,7 +278,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 		return;
 	}
 	c->eof = true;
-	/* Who has asked for nothing waits for nothing, and must not stand in the way of others (evict). */
+	/* A client without a request waits for nothing, and must not displace others (evict). */
 	if (c->request || c->closing || has_line(c))
 		client_continue(c);
 	else
@@ -310,7 +310,7 @@ void clients_add(struct clients *l, int fd)
 
 enum eviction { EVICT_CLOSING, EVICT_IDLE, EVICT_LONG, EVICT_ANSWERED, EVICT_NOT };
 
-/* Whom to close first where there are too many; not those that have asked and will be served within a moment. */
+/* Rates which client to close first if there are too many; clients about to be served are exempt. */
 static enum eviction eviction(const struct client *c, uint64_t now)
 {
 	if (c->closing)
@@ -322,7 +322,7 @@ static enum eviction eviction(const struct client *c, uint64_t now)
 	return c->queue == QUEUE_NONE && now - c->progress_us >= IDLE_MIN_US ? EVICT_IDLE : EVICT_NOT;
 }
 
-/* Makes room: of those to close first the one idle longest goes. False where nobody can. */
+/* Closes the client with the best rating, of several the one idle longest. Returns false if none can be closed. */
 bool clients_evict(struct clients *l)
 {
 	struct client *c, *worst = NULL;

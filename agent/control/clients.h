@@ -13,10 +13,10 @@ struct clients;
 int clients_new(struct event_base *base, const struct control_context *context, struct clients **ret);
 void clients_free(struct clients *l); /* closes all; NULL is allowed */
 
-/* Takes a connected socket, and closes it where memory is short. */
+/* Takes a connected socket; closes it if out of memory. */
 void clients_add(struct clients *l, int fd);
 
-/* Closes a client if there are as many as there may be. False where each of them is to be served within a moment. */
+/* Closes a client if the limit is reached. Returns false if all of them are about to be served. */
 bool clients_make_room(struct clients *l);
 
 /* Closes a client if one can be spared, whatever their number. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The listening socket: accepts clients, and is made again where its path goes. */
+/* The listening socket: accepts clients, and is recreated if its path disappears. */
 #include "control/control.h"
 
 #include <errno.h>
@@ -58,7 +58,7 @@ static void accept_clients(evutil_socket_t listener, short what, void *arg)
 	for (int i = 0; i < ACCEPT_BATCH && is_readable(listener); i++) {
 		int fd;
 
-		/* Where no client can be closed, new ones wait in the backlog until some of those have been served. */
+		/* If no client can be closed, new ones wait in the backlog until some have been served. */
 		if (!clients_make_room(control->clients)) {
 			pause_accept(control, 2);
 			return;
@@ -104,7 +104,7 @@ static void tell_trouble(const struct error *err)
 	trouble_set(TROUBLE_CONTROL, "control socket: %s; tried again every second", err->text);
 }
 
-/* Connected clients stay, whatever happens to the path. */
+/* Recreates the socket if its path was removed; connected clients stay. */
 static void look_after_socket(struct control *control)
 {
 	struct error err = { 0 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The control socket: reads requests, calls the handler of each verb, and writes the answers. It is a Unix stream
- *socket of mode 0660, of the group `detnat` where there is one. Every peer that can connect may read; verbs that change
- *the running state are for root, the agent's own user and members of `detnat-admin`, and are refused to others with
+ * socket of mode 0660, of the group `detnat` if it exists. Every peer that can connect may read; verbs that change
+ * the running state are for root, the agent's own user and members of `detnat-admin`, and are refused to others with
  * status 1.
  *
  * Protocol: the client sends one line of JSON, shorter than 64 KiB, and the agent answers with one line, any number of

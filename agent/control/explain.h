@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What explain has found out of an address, and what follows from it: each thing that makes packets be dropped, or
- * could surprise, is a finding with what to do about it.
+ * What explain has found out about an address, and what follows from it: everything that causes drops, or could
+ * surprise, is a finding with advice.
  */
 #ifndef DETNAT_EXPLAIN_H
 #define DETNAT_EXPLAIN_H
@@ -27,8 +27,7 @@ struct explanation {
 	struct explain_profile profile;
 	struct explain_destination busiest;
 	struct subscriber_record record;
-	/* Where an outside address was asked for without a port: its subscribers, from the first address to the last.
-	 */
+	/* If an outside address was given without a port: its subscribers, from first to last address. */
 	uint32_t pool_first;
 	uint32_t pool_last;
 	struct pool_figures pool;

@@ -10,13 +10,13 @@
 #include "guard/guard.h"
 #include "control/handlers.h"
 
-/* Refusals longer ago are of no interest, and what the guard drops a little while an interface changes its role. */
+/* Older refusals, and older drops by the guard, are not reported. */
 #define LATELY_S       3600
 #define GUARD_LATELY_S 60
 
 /*
- * Adds a finding. drops: packets are, or would be, dropped because of it. reason: the counter that such packets are in,
- * or a word where they get as far as no counter of ours.
+ * Adds a finding. drops: it causes packets to be dropped. reason: the counter of such packets, or a word if they reach
+ * none of our counters.
  */
 static void __attribute__((format(printf, 5, 6)))
 add(cJSON *list, bool drops, const char *reason, const char *advice, const char *format, ...)
@@ -36,9 +36,7 @@ add(cJSON *list, bool drops, const char *reason, const char *advice, const char 
 		cJSON_Delete(json);
 }
 
-/* ---- no mapping ------------------------------------------------------------------------------------------------ */
-
-/* The mapping of the configuration file that covers an address, where it is not in force. */
+/* Reports a mapping of the configuration file that covers an address but is not in force. */
 static void add_file(const struct explanation *e, cJSON *list)
 {
 	_cleanup_config_ struct config *file = NULL;
@@ -86,8 +84,6 @@ static void add_unmapped(const struct explanation *e, cJSON *list)
 		add(list, false, "passed_untranslated", "", "%s is the gateway's own address: its traffic is untouched",
 		    addr);
 }
-
-/* ---- interfaces and routes --------------------------------------------------------------------------------------- */
 
 static void add_role(const struct control_context *a, cJSON *list, uint8_t role, const char *name)
 {
@@ -145,7 +141,7 @@ static bool is_bypassed(const struct config *c, uint32_t addr)
 	return false;
 }
 
-/* The way is by an interface that has not the role that it should have. */
+/* Reports a route through an interface that lacks the required role. */
 static void add_wrong_role(const struct explanation *e, cJSON *list, const struct explain_way *way, bool in,
 			   uint8_t roles)
 {
@@ -226,9 +222,6 @@ static void add_way(const struct explanation *e, cJSON *list, const struct expla
 		    addr);
 }
 
-/* ---- subscribers ---------------------------------------------------------------------------------------------------
- */
-
 static void add_quota(const struct explanation *e, cJSON *list)
 {
 	uint32_t sessions = explain_profile_sessions(&e->profile), quota = e->mapping->sessions_per_user;
@@ -263,7 +256,7 @@ static void add_ports(const struct explanation *e, cJSON *list)
 		    "a session was last refused for want of a free port %" PRId64 " s ago", e->record.ports_refusal);
 }
 
-/* By the rule that the datapath admits by: less than an eighth of what is free may be one subscriber's. */
+/* Applies the admission rule of the datapath: a subscriber may have less than an eighth of what is free. */
 static void add_overflow(const struct explanation *e, cJSON *list)
 {
 	const struct control_context *a = e->context;
@@ -303,9 +296,6 @@ static void add_port(const struct explanation *e, cJSON *list)
 		add(list, false, "session", "it is opened by the first packet from there to outside",
 		    "there is no session of %s:%u", addr, e->asked.port);
 }
-
-/* ---- outside -------------------------------------------------------------------------------------------------------
- */
 
 static void add_no_subscriber(const struct explanation *e, cJSON *list)
 {

@@ -97,7 +97,7 @@ static int add_session(const struct session *s, void *arg)
 	return explain_profile_add(arg, s);
 }
 
-/* Whether the mapping still exists; one with the same prefixes that has replaced it counts as the same. */
+/* Returns whether the mapping still exists; a replacement with the same prefixes counts as the same. */
 static bool still_there(const struct explain_gather *g)
 {
 	const struct geometry *geo = &g->mapping.geo;

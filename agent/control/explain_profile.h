@@ -6,13 +6,13 @@
 #include "sessions/usage.h"
 #include "sessions/sessions.h"
 
-/* Sessions of the endpoint asked for that are kept; of others there is the number alone. */
+/* Limits the sessions kept of the requested endpoint; others are only counted. */
 #define PROFILE_MATCHES 16U
 
 #define PROFILE_WORDS (MAPPING_PORTS / 64U)
 
 struct explain_profile {
-	/* Set before the first session: whose port is looked for. */
+	/* Set before the first session: the port to match. */
 	uint16_t port;
 	bool match_in;	/* as inside port */
 	bool match_out; /* as outside port */
@@ -21,7 +21,7 @@ struct explain_profile {
 
 	uint32_t sessions[N_USAGE_PROTOCOLS]; /* that count */
 	uint32_t time_wait;
-	uint32_t expired; /* and not taken away yet */
+	uint32_t expired; /* but not yet removed */
 	uint64_t used[N_USAGE_PROTOCOLS][PROFILE_WORDS];
 	uint32_t ports[N_USAGE_PROTOCOLS]; /* of the block that sessions use */
 

@@ -21,9 +21,9 @@ typedef int (*verb_handler)(struct request *r, cJSON **ret_result, struct error 
 #include "proto/verbs.def"
 
 /*
- * Checks arguments and rights and calls the handler of the verb: 0 with *ret_result (answered) or without (a job or a
- * change was started), or -errno with err and *ret_status, detnatctl's exit status: 1 refused (-EPERM: the peer may
- * not change anything), 2 unknown verb, unknown or malformed arguments.
+ * Checks arguments and rights and calls the handler of the verb. Returns 0 with *ret_result (answered) or without (a
+ * job or a change was started), or -errno with err and *ret_status, the exit status for detnatctl: 1 refused (-EPERM:
+ * the peer may not make changes), 2 unknown verb, unknown or malformed arguments.
  */
 int request_start(struct request *r, cJSON **ret_result, int *ret_status, struct error *err);
 

@@ -16,8 +16,8 @@ struct control_socket {
 };
 
 /*
- * Makes missing directories (0755), binds with mode 0660 and group `detnat` where there is one, and listens. A socket
- * without a listener is replaced; -EADDRINUSE where an agent answers at it, or where the path is no socket.
+ * Creates missing directories (0755), binds with mode 0660 and group `detnat` if that exists, and listens. A socket
+ * without a listener is replaced; -EADDRINUSE if an agent answers, or if the path is not a socket.
  */
 int control_socket_open(const char *path, struct control_socket *ret, struct error *err);
 

@@ -34,19 +34,19 @@ struct request {
 	struct peer peer;
 	bool audited; /* its outcome is in the log */
 
-	/* Of a job. */
+	/* For jobs. */
 	request_step step;
 	void *state;
 	void (*state_free)(void *state);
 	struct evbuffer *stream; /* where elements go, a line each; NULL: not a stream */
 
-	/* Of a change. */
+	/* For changes. */
 	request_answer answer;
 	bool changing; /* the queue of changes holds this request */
 	/* Called with the change's result before the client is answered, which may have gone. May be NULL. */
 	void (*ended)(struct request *r, int result_r);
 
-	/* The control socket's: set before the start. */
+	/* Set by the control socket before the start. */
 	struct client *client;	 /* NULL: gone */
 	struct evbuffer *output; /* of the client */
 	void (*changed)(struct request *r, int result_r, cJSON *result, const struct error *err);
@@ -71,7 +71,7 @@ int request_parse_args(struct request *r, struct error *err);
 /* The argument of that name, which the verb's specification must have. */
 const struct arg_value *request_arg(const struct request *r, const char *name);
 
-/* Whether it changes the running state: then its peer needs the right to (host/peer.h), and its outcome is logged. */
+/* Returns whether it changes the running state: its peer then needs the right to (host/peer.h), and it is logged. */
 bool request_changes(const struct request *r);
 
 /* Makes it a job that continues with step in slices. Takes the state, and frees it when the job has ended in any way.

@@ -9,11 +9,11 @@
 #include "sessions/check.h"
 #include "control/handlers.h"
 
-/* How often changes of interfaces and routes are waited for, and how long at a time. */
+/* How often to repeat a check while interfaces and routes change, and the pause before each. */
 #define AUDITS_MAX     50U
 #define AUDIT_PAUSE_US 20000U
 
-/* What does not stand in the tables, in this order. */
+/* Checks of what is not in the tables, in this order. */
 enum audit_step { AUDIT_GUARD, AUDIT_INTERFACES, AUDIT_HISTORY, AUDIT_PINS };
 
 struct checking {
@@ -90,7 +90,7 @@ static cJSON *answer(const struct checking *c)
 	return NULL;
 }
 
-/* 1 where something is just changing, so that it is to be asked again; 0, or -errno. */
+/* Returns 1 if something is changing and the check must be repeated, 0, or -errno. */
 static int audit_one(const struct control_context *a, struct checking *c)
 {
 	switch (c->next) {

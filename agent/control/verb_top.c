@@ -7,7 +7,7 @@
 #include "sessions/top.h"
 #include "control/handlers.h"
 
-/* Subscribers shown where nobody says how many. */
+/* Subscribers shown if no number is given. */
 #define TOP_DEFAULT 1000U
 
 /* Lines sent in one slice; a client takes some hundred before it has to be waited for. */

@@ -8,9 +8,6 @@
 
 #define DEFAULT_COUNT 100U
 
-/* ---- start and stop -----------------------------------------------------------------------------------------------
- */
-
 static struct trace_endpoint endpoint_of(const struct request *r, const char *name)
 {
 	const struct arg_value *v = request_arg(r, name);
@@ -65,8 +62,6 @@ int verb_trace_stop(struct request *r, cJSON **ret_result, struct error *err)
 	r->ended = stop_ended;
 	return request_programs(r, prepare_stop, answer_empty, err);
 }
-
-/* ---- show ------------------------------------------------------------------------------------------------------- */
 
 struct showing {
 	struct evbuffer *output;

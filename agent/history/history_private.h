@@ -46,7 +46,7 @@ int history_keep_present(struct history *h, const struct history_mapping *presen
 /* Whether the history matches the tables. */
 bool history_agrees(const struct history *h);
 
-/* Undoes the changes since the last record of another kind that the tables do not show. 0 or -errno with err. */
+/* Writes an undo record for each change after the last record of any other kind that is not in the tables. */
 int history_undo(struct history *h, struct error *err);
 
 /* Copies the mappings that the index has open, with their start times; returns their number. */

@@ -216,7 +216,7 @@ static int put(struct ipfix_collector *c, struct ipfix_message *m)
 	return 0;
 }
 
-/* Discards what the collector sends, which is normally nothing. The end of its stream ends the connection. */
+/* Collectors send no data; whatever arrives is discarded. If the collector closes the connection, so do we. */
 static void hear(struct ipfix_collector *c)
 {
 	char nothing[4096];

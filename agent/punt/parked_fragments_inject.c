@@ -66,7 +66,7 @@ int fragments_inject(const struct datapath *d, int program, struct early_fragmen
 		return -ENODEV;
 	if (e->hook == FRAGMENT_AT_TC)
 		make_ingress(e->frame, in);
-	/* With XDP on the lower interface, no program would see a frame that is passed up here. */
+	/* If XDP is attached to the interface below, frames passed up here would be seen by no program. */
 	if (in->flags & DEVICE_NATIVE || in->lower)
 		program = attached_program(d, in);
 	return bpf_prog_test_run_opts(program, &run);

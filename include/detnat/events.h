@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the datapath tells the agent, through the ring buffer `events`. */
+/* Events from the datapath to the agent, through the ring buffer `events`. */
 #ifndef DETNAT_EVENTS_H
 #define DETNAT_EVENTS_H
 
@@ -11,16 +11,15 @@ enum event_type {
 	EVENT_OVERFLOW_FULL = 3,   /* no room beyond the slots */
 	EVENT_SESSION_OPENED = 4,
 	EVENT_SESSION_CLOSED = 5,
-	EVENT_RESOLVE = 6,   /* next hop unresolved: in_addr is its address, ifindex where */
-	EVENT_FRAGMENTS = 7, /* too many fragments wait for their first one: another, of in_addr, was dropped */
-	/* Of the agent itself: a mapping with this inside address has been made or deleted. */
+	EVENT_RESOLVE = 6,   /* next hop unresolved: in_addr is its address, ifindex its interface */
+	EVENT_FRAGMENTS = 7, /* limit of fragments waiting for their first one reached; one of in_addr dropped */
+	/* Made by the agent itself: a mapping with this inside address was created or deleted. */
 	EVENT_ADDRESS_BOUND = 8,
 	EVENT_ADDRESS_UNBOUND = 9,
-	EVENT_RESOLVE_IPV6 = 10, /* as EVENT_RESOLVE; gateway is its address */
+	EVENT_RESOLVE_IPV6 = 10, /* like EVENT_RESOLVE; gateway is its address */
 };
 
-/* 40 bytes. Addresses and ports in host byte order; what an event has no use for is 0. Not `event`: that is libevent's.
- */
+/* Addresses and ports are in host byte order; unused fields are 0. The name `event` would clash with libevent. */
 struct nat_event {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	union {
@@ -36,7 +35,7 @@ struct nat_event {
 	__u16 ext_port;
 	__u8 type; /* enum event_type */
 	__u8 proto;
-	__u32 limit;   /* EVENT_QUOTA: the quota, sessions; EVENT_FRAGMENTS: how many may wait */
+	__u32 limit;   /* EVENT_QUOTA: the quota, sessions; EVENT_FRAGMENTS: the limit, fragments */
 	__u32 ifindex; /* EVENT_RESOLVE, EVENT_RESOLVE_IPV6 */
 	__u32 pad;
 };

@@ -2,7 +2,7 @@
 /*
  * The arithmetic of deterministic NAT (RFC 7422, sequential algorithm).
  *
- * Pure functions, compiled alike into the BPF programs, the agent, the command line and the tests.
+ * Pure functions, shared by the BPF programs, the agent, the command line and the tests.
  * Addresses and ports are in host byte order everywhere in this header.
  *
  *	sharing ratio  = 2^(out_plen - in_plen)          inside addresses per outside address
@@ -13,18 +13,18 @@
 
 #include <linux/types.h>
 
-/* Ports below this one are never given out. */
+/* Lower ports are never assigned. */
 #define MAPPING_FIRST_PORT 1024U
 /* Ports 1024..65535 of an outside address. */
 #define MAPPING_PORTS 64512U
-/* 2^15 subscribers of one port each fit an address, 2^16 do not. */
+/* An address has ports for 2^15 subscribers of one port each, but not for 2^16. */
 #define MAPPING_MAX_RATIO_SHIFT 15U
 
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #endif
 
-/* What the arithmetic needs of a mapping; 32 bytes, part of the datapath's mapping record. */
+/* The mapping parameters that the arithmetic needs; part of the datapath's mapping record. */
 struct geometry {
 	__u32 in_base;
 	__u32 out_base;
@@ -38,7 +38,7 @@ struct geometry {
 };
 _Static_assert(sizeof(struct geometry) == 32, "geometry is part of a map's value");
 
-/* What belongs to one subscriber: an outside address and a block of its ports. */
+/* A subscriber's outside address and port block, both ends included. */
 struct port_block {
 	__u32 out_addr;
 	__u16 port_lo;
@@ -62,16 +62,16 @@ static __always_inline int prefix_contains(__u32 base, __u32 plen, __u32 addr)
 	return ((addr ^ base) & prefix_mask(plen)) == 0;
 }
 
-/* Whether two prefixes share an address. */
+/* Returns 1 if two prefixes overlap. */
 static __always_inline int prefix_overlaps(__u32 base_a, __u32 plen_a, __u32 base_b, __u32 plen_b)
 {
 	return ((base_a ^ base_b) & prefix_mask(plen_a < plen_b ? plen_a : plen_b)) == 0;
 }
 
 /*
- * Fills *ret_g for the mapping of one prefix to another; host bits of the bases are cleared.
- * Returns 0, or -1 with nothing written where a length is above 32, the outside range is larger
- * than the inside range, or not even one port a host would be left.
+ * Fills in *ret_g for the mapping of one prefix to another; host bits of the bases are cleared. Returns 0, or -1 with
+ * nothing written if a length is above 32, the outside range is larger than the inside range, or a host would get no
+ * port.
  */
 static inline int mapping_geometry(__u32 in_base, __u32 in_plen, __u32 out_base, __u32 out_plen, struct geometry *ret_g)
 {
@@ -93,15 +93,15 @@ static inline int mapping_geometry(__u32 in_base, __u32 in_plen, __u32 out_base,
 }
 
 /*
- * n / ports_per_host for n < 65536, by a multiplication: the error of the inverse, at most
- * ports_per_host / 2^32 a unit, stays below one part in n (tested for every n and divisor).
+ * n / ports_per_host for n < 65536 by multiplication: the error of the inverse, at most ports_per_host / 2^32 per unit,
+ * stays below one part in n (tested for every n and divisor).
  */
 static __always_inline __u32 mapping_divide(const struct geometry *g, __u32 n)
 {
 	return (__u32)((n * g->ports_inverse) >> 32);
 }
 
-/* Number of the subscriber within the mapping; addr must be inside it. */
+/* Number of a subscriber within the mapping; in_addr must be in its inside prefix. */
 static __always_inline __u32 mapping_subscriber(const struct geometry *g, __u32 in_addr)
 {
 	return in_addr - g->in_base;
@@ -112,13 +112,13 @@ static __always_inline __u32 mapping_out_addr(const struct geometry *g, __u32 su
 	return g->out_base + (subscriber >> g->ratio_shift);
 }
 
-/* First port of the block of a subscriber. */
+/* First port of a subscriber's block. */
 static __always_inline __u32 mapping_port_lo(const struct geometry *g, __u32 subscriber)
 {
 	return MAPPING_FIRST_PORT + g->ports_per_host * (subscriber & ((1U << g->ratio_shift) - 1));
 }
 
-/* Outside address and port block of an inside address; in_addr must be inside the mapping. */
+/* Outside address and port block of an inside address, which must be in the mapping's inside prefix. */
 static __always_inline struct port_block mapping_forward(const struct geometry *g, __u32 in_addr)
 {
 	__u32 subscriber = mapping_subscriber(g, in_addr);
@@ -132,8 +132,8 @@ static __always_inline struct port_block mapping_forward(const struct geometry *
 }
 
 /*
- * Number of the subscriber that owns an outside address and port; out_addr must be inside the mapping.
- * Returns -1 for ports below 1024 and for the remainder ports above the last block.
+ * Number of the subscriber that owns an outside address and port; out_addr must be in the outside prefix. Returns -1
+ * for ports below 1024 and for the remaining ports above the last block.
  */
 static __always_inline __s64 mapping_reverse(const struct geometry *g, __u32 out_addr, __u32 out_port)
 {
@@ -147,7 +147,7 @@ static __always_inline __s64 mapping_reverse(const struct geometry *g, __u32 out
 	return ((__s64)(out_addr - g->out_base) << g->ratio_shift) + block;
 }
 
-/* Offset in the block of the outside port that a session of this inside port takes where it is free. */
+/* Offset in the port block of the first choice for the outside port of a session with this inside port. */
 static __always_inline __u32 mapping_first_choice(const struct geometry *g, __u32 in_port)
 {
 	return in_port - mapping_divide(g, in_port) * g->ports_per_host;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Every way a packet can leave the datapath, and everything detnat sends by itself: X(name, what it says to an
- * operator). A counter of that name is in `detnatctl stats`, in the metrics, and in `bpftool map dump` of the map
- * `counters`. At each hook that a packet crosses it is in exactly one of the first list.
+ * Every way a packet can leave the datapath, and every packet that detnat sends itself: X(name, text for operators). A
+ * counter of that name is shown by `detnatctl stats`, in the metrics, and by `bpftool map dump` of the map `counters`.
+ * At each hook that it crosses, a packet is counted under exactly one reason of the first list.
  */
 #ifndef DETNAT_REASONS_H
 #define DETNAT_REASONS_H
@@ -52,7 +52,7 @@
 	X(sent_icmp_port, "ICMP port unreachable sent for a TCP SYN from outside") \
 	X(sent_tcp_reset, "TCP reset sent for a segment from outside, of no session")
 
-/* What is counted of the datapath's own doings, not of packets. */
+/* Counters of the datapath's own activity, not of packets. */
 #define INCIDENTS(X)                                                                            \
 	X(sessions_opened, "sessions opened")                                                   \
 	X(sessions_overflowed, "sessions opened beyond the subscriber's slots")                 \
@@ -61,7 +61,7 @@
 	X(events_lost, "events that found the ring buffer full")                                \
 	X(redirect_errors, "redirected frames that the kernel or the other device refused")
 
-/* Octets of the IP packets that were translated, headers included; in the order of their reasons. */
+/* Octets of translated IP packets, including headers; in the order of their reasons. */
 #define VOLUMES(X)                                                                          \
 	X(in2out_octets, "octets translated from inside to outside, IP headers included")   \
 	X(out2in_octets, "octets translated from outside to inside, IP headers included")   \
@@ -75,7 +75,7 @@ enum reason {
 		N_REASONS
 };
 
-/* Value of the per-core map `counters`, indexed by enum reason; named so that a dump can be read. */
+/* Value of the per-core map `counters`, indexed by enum reason; the fields have names for readable dumps. */
 struct counters {
 #define X(name, text) __u64 name;
 	REASONS(X) SENT_KINDS(X) INCIDENTS(X) VOLUMES(X)
@@ -83,7 +83,7 @@ struct counters {
 };
 _Static_assert(sizeof(struct counters) == N_REASONS * sizeof(__u64), "counters mirror enum reason");
 
-/* Context of the program `agent_count`, by which the agent adds n to a counter, enum reason. */
+/* Context of the program `agent_count`, with which the agent adds n to a counter. reason: enum reason. */
 struct agent_count {
 	__u32 reason;
 	__u32 n;

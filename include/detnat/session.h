@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A session slot: 16 bytes, shared by the datapath on every core and by the agent, by mmap.
+ * A session slot: 16 bytes, shared by the datapath on all cores and by the agent, through mmap.
  *
  *	key    ext_addr 32 | ext_port 16 | in_port 16
  *	truth  out_port 16 | protocol 8 | state 8 | last seen 32: the state word
  *
- * The subscriber whose bucket it stands in gives the rest of the tuple. Ports and addresses are numbers
- * in host byte order; for ICMP echo the identifier is the port and ext_port is 0.
+ * The subscriber that owns the bucket determines the rest of the tuple. Ports and addresses are in host byte order; for
+ * ICMP echo the identifier is the port and ext_port is 0.
  *
- * An upgrade compares the fields' names, so `truth` keeps its. Rules for all code that touches a slot:
- *  1. The state word alone says whether the slot is free, being opened, or live.
- *  2. Only the datapath opens, under the opener's lock of the subscriber: state word -> OPENING, then the
- *     key, then state word -> live, each an atomic operation.
- *  3. A reader reads state word, key and state word again; it is a hit only where both words are live and equal but
+ * The field is called `truth` for compatibility with pinned maps; everywhere else it is the state word.
+ *
+ * Rules for all code that touches a slot:
+ *  1. Only the state word tells whether the slot is free, being opened, or live.
+ *  2. Only the datapath opens sessions, under the subscriber's opener lock: state word -> OPENING, then the
+ *     key, then state word -> live, each by an atomic operation.
+ *  3. A reader reads state word, key and state word again; it is a hit only if both words are live, and equal except
  *     for last seen.
  *  4. Every other change (state, sweep, close) is a compare-and-swap of the state word. The winner adjusts the
- *     subscriber's count, exactly once. A refresh stores last seen alone, without asking: at worst it marks a slot that
- *     is free by now, or another session there that is as fresh. So a free slot is known by its state, not by 0.
+ *     subscriber's count, exactly once. A refresh stores only last seen, unconditionally: at worst it marks a slot that
+ *     is free by now, or another session that is as fresh. So a slot is free if its state says so; it need not be 0.
  *  5. Age is signed: (s32)(now - seen) > timeout.
  */
 #ifndef DETNAT_SESSION_H
@@ -52,10 +54,10 @@ enum timeout {
 };
 
 /*
- * States of a slot: X(constant, value, name shown, timeout). The values are part of the pinned layout. An answered
- * state is one in which the outside has answered, so that the next segment from inside establishes the
- * connection. Both LAST_ACK states have seen the FINs of both sides and wait for the ACK of one. In CLOSE_WAIT_IN the
- * inside has sent data since the FIN from outside, in CLOSE_WAIT_OUT the outside itself has.
+ * States of a slot: X(constant, value, name shown, timeout). The values are part of the pinned layout. In an ANSWERED
+ * state the outside has answered, so that the next segment from inside establishes the connection. Both LAST_ACK states
+ * have seen the FINs of both sides and wait for the ACK of one. In CLOSE_WAIT_IN the inside has sent data since the FIN
+ * from outside, in CLOSE_WAIT_OUT the outside has.
  */
 #define SESSION_STATES(X)                                                           \
 	X(SESSION_UDP, 2, "udp-active", TIMEOUT_UDP)                                \
@@ -82,7 +84,7 @@ enum session_state {
 		N_SESSION_STATES
 };
 
-/* Set beside a TCP state when an RST was seen; cleared, the state is what it was before (RFC 7857 section 2.2). */
+/* Set in addition to a TCP state when an RST was seen; without it, the state is as before (RFC 7857 section 2.2). */
 #define SESSION_RESET	   0x40U
 #define SESSION_RESET_NAME "tcp-reset"
 
@@ -121,7 +123,7 @@ static __always_inline __u8 word_proto(__u64 word)
 	return (__u8)(word >> 40);
 }
 
-/* State with the SESSION_RESET bit. */
+/* State, including the SESSION_RESET bit. */
 static __always_inline __u8 word_state(__u64 word)
 {
 	return (__u8)(word >> 32);
@@ -133,13 +135,13 @@ static __always_inline __u32 word_seen(__u64 word)
 	return (__u32)word;
 }
 
-/* Whether the slot is free, whatever its last seen says. */
+/* Returns 1 if the slot is free, whatever its last seen. */
 static __always_inline int word_is_free(__u64 word)
 {
 	return word_state(word) == SESSION_FREE;
 }
 
-/* Stores last seen, and nothing else of a state word. */
+/* Stores only the last seen field of a state word. */
 static __always_inline void word_refresh(__u64 *word, __u32 seen)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -149,13 +151,13 @@ static __always_inline void word_refresh(__u64 *word, __u32 seen)
 #endif
 }
 
-/* Whether the slot holds a session, expired or not. */
+/* Returns 1 if the slot holds a session, expired or not. */
 static __always_inline int word_is_live(__u64 word)
 {
 	return word_state(word) > SESSION_OPENING;
 }
 
-/* Whether two state words differ in nothing but last seen. */
+/* Returns 1 if two state words differ in last seen only. */
 static __always_inline int word_same(__u64 a, __u64 b)
 {
 	return ((a ^ b) >> 32) == 0;
@@ -166,7 +168,7 @@ static __always_inline __u64 word_with(__u64 word, __u8 state, __u32 seen)
 	return (word & ~0xffffffffffULL) | (__u64)state << 32 | seen;
 }
 
-/* Which timeout runs in a state. */
+/* The timeout of a state. */
 static __always_inline enum timeout session_timeout(__u8 state)
 {
 	if (state == SESSION_ESTABLISHED)
@@ -179,7 +181,7 @@ static __always_inline enum timeout session_timeout(__u8 state)
 }
 
 /*
- * Whether a live slot has outlived its timeout, in ticks. Signed, as a stamp may be a tick ahead of this
+ * Returns 1 if a live slot has outlived its timeout, in ticks. Signed, as a timestamp may be a tick ahead of this
  * core's clock.
  */
 static __always_inline int word_expired(__u64 word, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS])
@@ -187,27 +189,27 @@ static __always_inline int word_expired(__u64 word, __u32 now, const __u32 timeo
 	return (__s32)(now - word_seen(word)) > (__s32)timeout_ticks[session_timeout(word_state(word))];
 }
 
-/* Whether a live slot counts in a quota and in figures shown: all but expired ones and those in time-wait. */
+/* Returns 1 if a slot counts in quotas and displayed figures: it is live, not expired and not in time-wait. */
 static __always_inline int word_counts(__u64 word, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS])
 {
 	return word_is_live(word) && word_state(word) != SESSION_TIME_WAIT && !word_expired(word, now, timeout_ticks);
 }
 
 /*
- * Where a session stands. Both directions know the external endpoint and, within a group of 8, the outside port;
- * so two candidate buckets of the subscriber's hold every session that could clash with it.
+ * The candidate buckets of a session. Both directions know the external endpoint and, within a group of 8, the outside
+ * port; so two of the subscriber's buckets hold every session that could clash with it.
  */
 struct bucket_pair {
 	__u32 first;
-	__u32 second; /* another bucket, unless the subscriber has but one */
+	__u32 second; /* a different bucket, unless the subscriber has only one */
 };
 
 #define PORT_GROUP_SHIFT 3U
 #define PORT_GROUP	 (1U << PORT_GROUP_SHIFT)
 
 /*
- * port_offset: outside port (or first choice) less the first port of the block.
- * bucket_shift: log2 of the subscriber's buckets. The result is relative to the subscriber's first bucket.
+ * port_offset: outside port (or first choice) minus the first port of the block. bucket_shift: log2 of the subscriber's
+ * number of buckets. The result is relative to the subscriber's first bucket.
  */
 static __always_inline struct bucket_pair session_buckets(__u32 ext_addr, __u16 ext_port, __u8 proto, __u32 port_offset,
 							  __u32 bucket_shift)
@@ -215,7 +217,9 @@ static __always_inline struct bucket_pair session_buckets(__u32 ext_addr, __u16 
 	__u64 hash = slot_key(ext_addr, ext_port, proto) * 0x9e3779b97f4a7c15ULL;
 	__u32 mask = (1U << bucket_shift) - 1;
 	__u32 first = (__u32)(hash >> 32) + (port_offset >> PORT_GROUP_SHIFT);
-	/* Odd and between a quarter and three quarters of the buckets: a run of groups meets itself late. */
+	/*
+	 * Odd, and between a quarter and three quarters of the buckets, so that a run of groups wraps onto itself late.
+	 */
 	__u32 step = (((mask + 1) >> 2) + ((__u32)(hash >> 48) & mask >> 1)) | 1;
 
 	return (struct bucket_pair){ .first = first & mask, .second = (first + step) & mask };

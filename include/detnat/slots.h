@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Finding and opening sessions in the two candidate buckets of a subscriber, by the rules of <detnat/session.h>.
+ * Finds and opens sessions in the two candidate buckets of a subscriber, by the rules of <detnat/session.h>.
  *
- * Pure but for the memory it is given; compiled into the BPF programs and into the unit tests, where threads race on
- * it. Opening functions are called under the opener's lock of the subscriber.
+ * Pure functions except for the memory passed to them; compiled into the BPF programs and into the unit tests, where
+ * threads race on it. Functions that open sessions are called under the subscriber's opener lock.
  */
 #ifndef DETNAT_SLOTS_H
 #define DETNAT_SLOTS_H
 
 #include "session.h"
 
-/* A single load that the compiler neither repeats nor leaves out. */
+/* A single load, which the compiler neither repeats nor omits. */
 #define LOAD(x) (*(const volatile typeof(x) *)&(x))
 
 /*
- * Reads a slot as rule 3 says. Returns the state word if it is live and belongs to the key, of this protocol, and not
- * expired; else 0.
+ * Reads a slot by rule 3. Returns the state word if the slot is live, has this key and protocol and has not expired;
+ * else 0.
  */
 static __always_inline __u64 slot_match_in(const struct slot *s, __u64 key, __u8 proto, __u32 now,
 					   const __u32 timeout_ticks[N_TIMEOUTS])
@@ -29,7 +29,10 @@ static __always_inline __u64 slot_match_in(const struct slot *s, __u64 key, __u8
 	return word;
 }
 
-/* The same from outside: by the key's external endpoint and the word's outside port. *ret_key is the slot's key. */
+/*
+ * slot_match_in() for packets from outside: matches the external endpoint and the outside port. *ret_key: the slot's
+ * key.
+ */
 static __always_inline __u64 slot_match_out(const struct slot *s, __u64 key, __u16 out_port, __u8 proto, __u32 now,
 					    const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_key)
 {
@@ -43,23 +46,22 @@ static __always_inline __u64 slot_match_out(const struct slot *s, __u64 key, __u
 	return word;
 }
 
-/* The candidate buckets of a session: the same one twice where the subscriber has but one. */
+/* The candidate buckets of a session: the same one twice if the subscriber has only one. */
 struct bucket_choice {
 	struct bucket *first;
 	struct bucket *second;
-	__u32 home; /* bit of the first one in subscriber.displaced */
+	__u32 home; /* bit of the first bucket in subscriber.displaced */
 };
 
-/* Bit of a bucket, by its number among the subscriber's, in subscriber.displaced; many share one where they are many.
- */
+/* Bit of a bucket in subscriber.displaced, by its number among the subscriber's; beyond 32, buckets share bits. */
 static __always_inline __u32 home_bit(__u32 bucket)
 {
 	return 1U << (bucket & 31);
 }
 
 /*
- * Where a session of a port offset stands if it can: looked at before anything else, so that most packets touch one
- * line of the table and take no branch that the core cannot predict.
+ * The slot that a session of this port offset occupies if it can. It is examined first, so that most packets touch one
+ * cache line of the table and take no unpredictable branch.
  */
 static __always_inline struct slot *preferred_slot(const struct bucket_choice *b, __u32 port_offset)
 {
@@ -84,8 +86,8 @@ static __always_inline struct slot *bucket_find_in(struct bucket *b, __u64 key, 
 }
 
 /*
- * Session of an inside endpoint towards an external one: its slot and state word, or NULL. key: slot_key();
- * port_offset: that of the first choice.
+ * Finds the session of an inside endpoint with an external one: its slot and state word, or NULL. key: slot_key();
+ * port_offset: of the first choice.
  */
 static __always_inline struct slot *session_find_in(const struct bucket_choice *b, __u64 key, __u32 port_offset,
 						    __u8 proto, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS],
@@ -121,8 +123,8 @@ static __always_inline struct slot *bucket_find_out(struct bucket *b, __u64 key,
 }
 
 /*
- * Session of an outside endpoint towards an external one. key: slot_key() with any inside port; port_offset: that of
- * the outside port.
+ * Finds the session of an outside endpoint with an external one, or NULL. key: slot_key() with any inside port;
+ * port_offset: of the outside port.
  */
 static __always_inline struct slot *session_find_out(const struct bucket_choice *b, __u64 key, __u32 port_offset,
 						     __u16 out_port, __u8 proto, __u32 now,
@@ -140,23 +142,23 @@ static __always_inline struct slot *session_find_out(const struct bucket_choice 
 	return s ? s : bucket_find_out(b->second, key, out_port, proto, now, timeout_ticks, ret_word, ret_key);
 }
 
-/* Rule 4: replaces a state word that is still what was read. */
+/* Rule 4: replaces a state word if it still is the one read. Returns 1 on success. */
 static __always_inline int slot_change(struct slot *s, __u64 from, __u64 to)
 {
 	return __sync_val_compare_and_swap(&s->truth, from, to) == from;
 }
 
 /*
- * Rule 2: makes a slot, seen with state word `from`, the session (key, word). Returns whether it did; where not, the
- * slot was changed meanwhile, and is left alone.
+ * Rule 2: turns a slot with state word `from` into the session (key, word). Returns 1; or 0 if the slot was changed
+ * meanwhile, and leaves it alone.
  */
 static __always_inline int slot_claim(struct slot *s, __u64 from, __u64 key, __u64 word)
 {
 	if (!slot_change(s, from, word_with(word, SESSION_OPENING, word_seen(word))))
 		return 0;
 	/*
-	 * Atomic exchanges, as they order the stores. Only the opener writes the key, and of the state word of an
-	 * opening slot at most a late refresh has stored last seen: so it is not compared.
+	 * Atomic exchanges, because they order the stores. Only the opener writes the key, and at most a late refresh
+	 * has changed last seen in the state word of an opening slot: so the word is not compared.
 	 */
 	__sync_lock_test_and_set(&s->key, key);
 	__sync_lock_test_and_set(&s->truth, word);
@@ -164,38 +166,38 @@ static __always_inline int slot_claim(struct slot *s, __u64 from, __u64 key, __u
 }
 
 /*
- * What an opener learns from the candidate buckets. Masks have a bit a slot: 0..7 of the first bucket, 8..15 of the
- * second. In BPF it must stand in a map: the verifier follows every value in registers and on the stack, and there are
- * too many combinations of them; of a map's content it assumes nothing.
+ * What an opener learns from the candidate buckets. The masks have one bit per slot: 0..7 for the first bucket, 8..15
+ * for the second. In BPF the struct must be in a map: the verifier follows every value in registers and on the stack,
+ * of which there are too many combinations, but assumes nothing about a map's content.
  */
 struct opening {
-	/* what is sought */
+	/* input */
 	__u64 key;	   /* slot_key() */
 	__u32 port_offset; /* first choice, from the first port of the block */
 	__u32 port_lo;
-	/* what was found */
+	/* findings */
 	__u32 room;	/* free or expired */
 	__u32 existing; /* the session sought */
 	__u32 time_wait;
-	__u32 time_wait_port; /* of them, those that hold a port of the group towards this external endpoint */
-	__u32 ports_used;     /* a bit for each port of the group that another session holds towards it */
-	__u32 freed;	      /* expired sessions taken away: the caller lowers the count by so many */
-	__s32 port;	      /* chosen: offset in the block, or -1 */
+	__u32 time_wait_port; /* those of time_wait that hold a port of the group towards this external endpoint */
+	__u32 ports_used;     /* one bit per port of the group that another session holds towards it */
+	__u32 freed;	      /* expired sessions removed, by which the caller lowers the count */
+	__s32 port;	      /* chosen port, offset in the block, or -1 */
 	__u8 proto;
 	__u8 pad[3];
-	__u32 gone;	  /* sessions taken away, time-wait among them: to be told of, a bit each */
-	__u32 reset_port; /* as time_wait_port, of sessions that an RST has closed */
-	__u32 others;	  /* of a search for a port: what else gives up one, a bit for each enum port_of */
+	__u32 gone;	  /* sessions removed, including time-wait: to be reported, one bit each */
+	__u32 reset_port; /* as time_wait_port, for sessions that an RST has closed */
+	__u32 others;	  /* port search: whose ports may be taken, a bit for each enum port_of */
 	__u32 pad2;
-	struct slot gone_slot[2 * BUCKET_SLOTS]; /* what they were */
+	struct slot gone_slot[2 * BUCKET_SLOTS]; /* the removed slots */
 };
 _Static_assert(sizeof(struct opening) == 64 + 2 * sizeof(struct bucket), "no hidden padding");
 
 #define ADD_BITS(field, bits) (*(volatile typeof(field) *)&(field) |= (bits))
 
 /*
- * One slot of a scan. An expired session that stands in the way is freed first, else a late refresh could revive it.
- * at: the slot's bit in the masks, by its number.
+ * Scans one slot. An expired session that clashes is freed first, else a late refresh could revive it. at: number of
+ * the slot's bit in the masks.
  */
 static __always_inline void opening_scan_slot(struct opening *o, struct slot *s, __u32 at, __u32 now,
 					      const __u32 timeout_ticks[N_TIMEOUTS])
@@ -224,7 +226,7 @@ static __always_inline void opening_scan_slot(struct opening *o, struct slot *s,
 			ADD_BITS(o->room, bit);
 			return;
 		}
-		/* Refreshed just now: it lives. Or swept: then it does no harm to take it for alive. */
+		/* Either just refreshed, and alive, or swept, and harmless to treat as alive. */
 	}
 	if (word_state(word) == SESSION_TIME_WAIT)
 		ADD_BITS(o->time_wait, bit);
@@ -244,7 +246,7 @@ static __always_inline void opening_scan_slot(struct opening *o, struct slot *s,
 	}
 }
 
-/* Scans both buckets; the sought part of *o is set, the found part is filled in. */
+/* Scans both buckets. The input fields of *o are set; the findings are filled in. */
 static __always_inline void opening_scan(struct opening *o, const struct bucket_choice *b, __u32 now,
 					 const __u32 timeout_ticks[N_TIMEOUTS])
 {
@@ -258,7 +260,7 @@ static __always_inline void opening_scan(struct opening *o, const struct bucket_
 		opening_scan_slot(o, &b->second->slot[i], BUCKET_SLOTS + i, now, timeout_ticks);
 }
 
-/* Slot of the lowest bit of a mask that is not 0. */
+/* Slot of the lowest bit set in a mask, which is not 0. */
 static __always_inline struct slot *opening_slot(const struct bucket_choice *b, __u32 mask)
 {
 	__u32 byte = mask & 0xff ? mask & 0xff : mask >> 8;
@@ -275,22 +277,22 @@ static __always_inline __u32 count_bits8(__u32 byte)
 	return (byte + (byte >> 4)) & 0xf;
 }
 
-/* The preferred slot in the masks. */
+/* Bit of the preferred slot in the masks. */
 static __always_inline __u32 preferred_bit(__u32 port_offset)
 {
 	return 1U << (port_offset & (BUCKET_SLOTS - 1));
 }
 
 /*
- * Whether a subscriber's slots are half full. Until then a session takes its preferred slot, where a look at one line
- * finds it; from then on the emptier bucket, so that few find both full.
+ * Returns 1 if a subscriber's slots are half full or more. Below that a new session takes its preferred slot, where one
+ * cache line finds it; from then on one in the emptier bucket, so that few sessions find both buckets full.
  */
 static __always_inline int slots_crowded(__u32 sessions, __u32 bucket_shift)
 {
 	return sessions >> bucket_shift >= BUCKET_SLOTS / 2;
 }
 
-/* Of the slots with room, those to take; crowded: see above. */
+/* Chooses among the slots with room. crowded: as returned by slots_crowded(). */
 static __always_inline __u32 opening_room(__u32 room, __u32 port_offset, int crowded)
 {
 	__u32 preferred = preferred_bit(port_offset);
@@ -304,7 +306,7 @@ static __always_inline __u32 opening_room(__u32 room, __u32 port_offset, int cro
 	return room & preferred ? preferred : room;
 }
 
-/* Number of ports in the group of an offset: the last group is short where the block is no multiple of 8. */
+/* Number of ports in the group of an offset; the last group is short if the block is no multiple of 8. */
 static __always_inline __u32 group_size(__u32 port_offset, __u32 ports_per_host)
 {
 	__u32 left = ports_per_host - (port_offset & ~(PORT_GROUP - 1));
@@ -313,8 +315,8 @@ static __always_inline __u32 group_size(__u32 port_offset, __u32 ports_per_host)
 }
 
 /*
- * The k-th candidate of a group after the first choice, as an offset in the block: first the first choice itself, then
- * the ports behind it, around the end of the group.
+ * The k-th candidate port of a group, as an offset in the block: the first choice itself, then the ports after it,
+ * wrapping around at the end of the group.
  */
 static __always_inline __u32 group_candidate(__u32 port_offset, __u32 size, __u32 k)
 {

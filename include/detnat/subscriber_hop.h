@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* How several cores at once keep a subscriber's next hop in its record. Pure, so that tests can race on it. */
+/* How cores concurrently cache a subscriber's next hop in its record. Pure, so that tests can race on it. */
 #ifndef DETNAT_SUBSCRIBER_HOP_H
 #define DETNAT_SUBSCRIBER_HOP_H
 
@@ -7,13 +7,13 @@
 #include "tables.h"
 
 /*
- * Keeps a next hop that was learned in an epoch. A core that reads the epoch first and the next hop then sees one that
+ * Caches a next hop that was learned in an epoch. A core that reads first the epoch and then the next hop sees one that
  * is at least as new.
  *
- * Another core may at the same time keep one that it learned before a change, which would then stand beside this core's
- * epoch. The core that wrote the next hop last finds the epoch changed, or the other one finds its next hop changed:
- * either then leaves no epoch, and the next packet learns the hop again. The compare-and-swap is a barrier between the
- * two.
+ * At the same time another core may cache one that it learned before a change, which would then be stored beside this
+ * core's epoch. Either the core that wrote the next hop last finds the epoch changed, or the other one finds its next
+ * hop changed: each then clears the epoch, and the next packet learns the hop again. The compare-and-swap is the
+ * barrier between the two.
  */
 static inline __attribute__((always_inline)) void subscriber_hop_keep(struct subscriber *s, __u64 hop, __u32 epoch,
 								      __u32 now)

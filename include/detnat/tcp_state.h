@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * TCP states of a session, by the flags that each side sends (RFC 5382 section 5, RFC 7857 section 2).
+ * TCP states of a session, driven by the flags that each side sends (RFC 5382 section 5, RFC 7857 section 2).
  *
- * Pure functions: state and flags in, state out. States are enum session_state, with SESSION_RESET beside one while an
- * RST was the last word. The functions decide states alone; stamps and counts are the caller's, see session_step().
+ * Pure functions: state and flags in, state out. States are enum session_state, plus SESSION_RESET if an RST was the
+ * last event. The functions decide only the state; timestamps and counts are up to the caller, see session_step().
  */
 #ifndef DETNAT_TCP_STATE_H
 #define DETNAT_TCP_STATE_H
@@ -13,11 +13,11 @@
 #define TCP_FIN 0x01U
 #define TCP_SYN 0x02U
 #define TCP_RST 0x04U
-/* Set in the last segment of what a program has written: the sign here of new data. */
+/* Set in the last segment of what an application has written; taken here as the sign of new data. */
 #define TCP_PSH 0x08U
 #define TCP_ACK 0x10U
 
-/* State of a session that this segment from inside opens. */
+/* Initial state of a session opened by this segment from inside. */
 static __always_inline __u8 tcp_first_state(__u8 flags)
 {
 	if (flags & TCP_RST)
@@ -26,10 +26,10 @@ static __always_inline __u8 tcp_first_state(__u8 flags)
 }
 
 /*
- * Whether a segment from inside starts a new connection on the tuple of one in this state (RFC 5382 REQ-5): a SYN does
- * once an RST, or a FIN of either side, was seen, as only a host that has forgotten the old connection sends one. While
- * neither was, it may be a SYN sent again; and in an established connection the outside answers it (RFC 5961 section
- * 4), so that the host that has forgotten it sends an RST.
+ * Returns 1 if a segment from inside starts a new connection on the tuple of one in this state (RFC 5382 REQ-5). A SYN
+ * does once an RST, or a FIN of either side, was seen: only a host that has forgotten the old connection sends one.
+ * Before that it may be a retransmitted SYN; and in an established connection the outside answers it (RFC 5961 section
+ * 4), so that the host that has forgotten the connection sends an RST.
  */
 static __always_inline int tcp_reopens(__u8 state, __u8 flags)
 {
@@ -37,16 +37,16 @@ static __always_inline int tcp_reopens(__u8 state, __u8 flags)
 	       (state & SESSION_RESET || state >= SESSION_FIN_WAIT);
 }
 
-/* Whether the FIN of the outside, and no other, was seen. */
+/* Returns 1 if only the outside's FIN was seen. */
 static __always_inline int tcp_is_close_wait(__u8 state)
 {
 	return state == SESSION_CLOSE_WAIT || state == SESSION_CLOSE_WAIT_IN || state == SESSION_CLOSE_WAIT_OUT;
 }
 
 /*
- * State after data in one of the close-wait states, in which the FIN may be forged: a host that has sent one sends
- * no more data. So data of both sides after it, in whatever order, brings the connection back, as a segment of the
- * inside does after an RST (RFC 7857 section 2.2). A connection that is closed indeed has none from outside.
+ * State after data in one of the close-wait states, in which the FIN may be forged: a host sends no data after its own
+ * FIN. So data from both sides after it, in any order, restores the connection, as a segment from inside does after an
+ * RST (RFC 7857 section 2.2). A connection that is really closing carries no data from outside.
  */
 static __always_inline __u8 tcp_data_after_fin(__u8 state, int from_inside)
 {
@@ -70,7 +70,7 @@ static __always_inline __u8 tcp_state_from_inside(__u8 state, __u8 flags)
 		return tcp_is_close_wait(state) ? SESSION_LAST_ACK_OUT : state;
 	}
 	if ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
-		return state; /* sent again: proves nothing about the answer */
+		return state; /* retransmitted: proves nothing about an answer */
 	if (state == SESSION_SYN_ANSWERED || state == SESSION_TRANSITORY_ANSWERED)
 		return SESSION_ESTABLISHED;
 	if (state == SESSION_LAST_ACK_IN && flags & TCP_ACK)
@@ -105,12 +105,13 @@ static __always_inline __u8 tcp_state_from_outside(__u8 state, __u8 flags)
 }
 
 /*
- * The state word of a session after a packet. now in ticks.
+ * Returns the state word of a session after a packet. now: in ticks.
  *
- * Packets from inside refresh (RFC 4787 REQ-6), except in time-wait, which ends after its time whatever comes, and
- * repeated RSTs. Packets from outside never lengthen a session's life: where they cut the timeout from established to
- * transitory, the stamp is moved so that the session ends a transitory timeout from now, or when it would have ended.
- * Where they bring an established connection back, it ends when it would have ended, until the inside says something.
+ * Packets from inside refresh (RFC 4787 REQ-6), except repeated RSTs and packets in time-wait, which ends after its
+ * timeout whatever arrives. Packets from outside never prolong a session: if they reduce the timeout from established
+ * to transitory, last seen is moved so that the session ends a transitory timeout from now, or when it would have ended
+ * if that is earlier. If they restore an established connection, it still ends when it would have ended, until the
+ * inside sends something.
  */
 static __always_inline __u64 session_step(__u64 word, __u8 proto, __u8 flags, int from_inside, __u32 now,
 					  const __u32 timeout_ticks[N_TIMEOUTS])

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the tracing build of the programs records of a packet, for `detnatctl trace`, and which packets it records.
- * Addresses and ports in host byte order. For ICMP echo the identifier is the port of the requester, as in
- * sessions; where there are no ports they are 0.
+ * What the tracing build records about a packet, for `detnatctl trace`, and which packets it records. Addresses and
+ * ports are in host byte order. For ICMP echo the identifier is the requester's port, as in sessions; without ports
+ * they are 0.
  */
 #ifndef DETNAT_TRACE_H
 #define DETNAT_TRACE_H
@@ -10,20 +10,17 @@
 #include <linux/types.h>
 
 /*
- * The steps: X(name in code, name in answers). `a` and `b` of a step are
- *	received, rewritten	of an ICMP error a: quoted source 32 | quoted destination 32, b: their ports 16 | 16
+ * The steps: X(name in code, name in output). The values `a` and `b` of each are
+ *	received, rewritten	ICMP errors only, a: quoted source 32 | quoted destination 32, b: their ports 16 | 16
  *	tail_call	a: enum prog
  *	subscriber	a: inside address 32 | outside address 32, b: first port 16 | last port 16
  *	next_hop	a: interface 32 | enum trace_hop 32, b: MTU
  *	egress		a: interface 32 | enum trace_egress 32, b: MTU
- *	session		a: state word as it was found, b: as the packet leaves it
+ *	session		a: state word before the packet, b: after it
  *	opened		a: outside port
- *	datagram	a: source 32 | destination 32 that its fragments get, b: 1 where they are known from the first
- *	mss_clamped	a: MSS as it was, b: as it is
- *	untagged	a: VLAN interface
- *	answered	a: enum reason (sent_…)
- *	redirect	a: interface
- *	end		a: what the program returned
+ *	datagram	a: source 32 | destination 32 of the translated fragments, b: 1 if the entry was found, 0 if
+ *created mss_clamped	a: old MSS, b: new MSS untagged	a: VLAN interface answered	a: enum reason (sent_…) redirect
+ *a: interface end		a: return value of the program
  */
 #define TRACE_STEPS(X)                \
 	X(received, "received")       \
@@ -50,7 +47,7 @@ enum trace_step_kind {
 		N_TRACE_STEPS
 };
 
-/* As enum hop_kind and enum egress_state of the programs. */
+/* Same values as enum hop_kind and enum egress_state of the programs. */
 enum trace_hop {
 	TRACE_HOP_OUT,
 	TRACE_HOP_OUT_TAGGED,
@@ -74,10 +71,10 @@ struct trace_step {
 };
 _Static_assert(sizeof(struct trace_step) == 40, "records cross the ring buffer");
 
-/* Steps kept of a packet. */
+/* Steps recorded per packet. */
 #define TRACE_MAX_STEPS 40U
 
-/* A reason that no packet leaves by: nothing was counted. */
+/* Value of `reason` if no reason was counted. */
 #define TRACE_NO_REASON 0xffffU
 
 #define TRACE_HOOK_TC  0
@@ -85,30 +82,30 @@ _Static_assert(sizeof(struct trace_step) == 40, "records cross the ring buffer")
 
 struct trace_record {
 	__u64 time_ns;	  /* CLOCK_MONOTONIC */
-	__u32 generation; /* of the filter that it passed */
-	__u32 ifindex;	  /* where it was seen */
-	__u32 length;	  /* octets of the frame */
+	__u32 generation; /* of the filter that matched */
+	__u32 ifindex;	  /* index of the interface that it was seen on */
+	__u32 length;	  /* of the frame, octets */
 	__u16 ether_type;
-	__u16 ip_length; /* octets of the IP packet; 0: not IPv4 */
-	__u16 fragment;	 /* flags and offset, as they stand in the header */
+	__u16 ip_length; /* of the IP packet, octets; 0: not IPv4 */
+	__u16 fragment;	 /* flags and offset, as in the header */
 	__u16 reason;	 /* enum reason, or TRACE_NO_REASON */
 	__u16 cpu;
 	__u8 n_steps;
-	__u8 missed; /* steps for which there was no room */
+	__u8 missed; /* number of steps that did not fit */
 	__u8 hook;
 	__u8 proto;
 	__u8 ttl;
 	__u8 tcp_flags;
 	__u8 icmp_type;
 	__u8 icmp_code;
-	/* Of the programs alone: */
+	/* Used only by the programs: */
 	__u8 active;
-	__u8 seen;	   /* endpoints of the filter with a port that were seen: TRACE_SEEN_* */
-	__u8 session_seen; /* a step says so */
+	__u8 seen;	   /* filter endpoints with a port that were seen: TRACE_SEEN_* */
+	__u8 session_seen; /* a session step was recorded */
 	__u8 n_tags;
 	__u16 sport; /* as last seen */
 	__u16 dport;
-	__u16 vlan[2]; /* identifiers of its tags, the outermost first */
+	__u16 vlan[2]; /* VLAN identifiers, outermost first */
 	__u8 pad2[2];
 	__u32 src;
 	__u32 dst;
@@ -129,9 +126,9 @@ struct trace_endpoint {
 #define TRACE_SEEN_EXT 0x04
 
 /*
- * A packet passes where every endpoint with an address concerns it. One with a port has to be seen as source or
- * destination at some step, so that it is known only at the end. The agent sets the filter, the programs count `left`
- * down; nothing is recorded where it is not above 0.
+ * A packet matches if every endpoint with an address concerns it. An endpoint with a port must also be seen as source
+ * or destination at some step, which is known only at the end. The agent sets the filter, and the programs count `left`
+ * down; nothing is recorded unless it is above 0.
  */
 struct trace_filter {
 	__s64 left;
@@ -141,7 +138,7 @@ struct trace_filter {
 	struct trace_endpoint out;
 	struct trace_endpoint ext;
 	__u8 proto; /* 0: any */
-	__u8 seen;  /* TRACE_SEEN_* that a record needs */
+	__u8 seen;  /* TRACE_SEEN_* bits required of a record */
 	__u8 pad[2];
 };
 _Static_assert(sizeof(struct trace_filter) == 48, "no hidden padding");

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * TCP SYNs from outside that are of no session, where they are to be answered (RFC 5382 REQ-4): the datapath hands them
- * to the agent, which waits to see whether the subscriber opens it, and sends an ICMP error if not.
+ * TCP SYNs from outside that belong to no session, if they are to be answered (RFC 5382 REQ-4): the datapath hands them
+ * to the agent, which waits to see whether the subscriber opens the session, and sends an ICMP error if not.
  */
 #ifndef DETNAT_UNSOLICITED_H
 #define DETNAT_UNSOLICITED_H
 
 #include <linux/types.h>
 
-/* Seconds for which a SYN is answered by nothing, as the other side may open, too. */
+/* Seconds for which a SYN is not answered, as the other side may open the session, too. */
 #define UNSOLICITED_WAIT 6U
 
-/* Octets of a packet that are handed over, to be quoted: the longest IP and TCP headers. */
+/* Most octets of a packet that are handed over for quoting: the longest IP and TCP headers. */
 #define UNSOLICITED_QUOTE_MAX 120U
-/* And the fewest there are: both without options. */
+/* Fewest octets: both headers without options. */
 #define UNSOLICITED_QUOTE_MIN 40U
 
-/* Endpoints of a session as the outside sees them, host byte order. Context of the program `session_held`. */
+/* Endpoints of a session as seen from outside, host byte order. Context of the program `session_held`. */
 struct session_question {
 	__u32 ext_addr;
-	__u32 out_addr; /* of the pool */
+	__u32 out_addr; /* pool address */
 	__u16 ext_port;
 	__u16 out_port;
 	__u8 proto;
@@ -31,9 +31,9 @@ _Static_assert(sizeof(struct session_question) == 16, "no hidden padding");
 struct unsolicited_syn {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	struct session_question of;
-	__u32 ifindex;			    /* it came in by */
+	__u32 ifindex;			    /* ingress interface */
 	__u32 length;			    /* octets in packet[] */
-	__u8 packet[UNSOLICITED_QUOTE_MAX]; /* from the IP header on, as it came */
+	__u8 packet[UNSOLICITED_QUOTE_MAX]; /* unmodified, starting with the IP header */
 };
 _Static_assert(sizeof(struct unsolicited_syn) == 32 + UNSOLICITED_QUOTE_MAX, "crosses the ring buffer");
 

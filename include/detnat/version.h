@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The version that all programs of detnat show. */
+/* The version that all programs of detnat report. */
 #ifndef DETNAT_VERSION_H
 #define DETNAT_VERSION_H
 

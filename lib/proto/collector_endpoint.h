@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where IPFIX messages go, as the configuration and `ipfix set` write it. */
+/* Destinations of IPFIX messages, as written in the configuration and in `ipfix set`. */
 #ifndef DETNAT_COLLECTOR_ENDPOINT_H
 #define DETNAT_COLLECTOR_ENDPOINT_H
 
@@ -15,16 +15,16 @@ struct collector_endpoint {
 };
 
 /*
- * A collector is an endpoint whose port is not 0, with "udp:" or "tcp:" before it; UDP where it has neither. A list of
- * them has commas between. 0, or -EINVAL; -E2BIG where there are too many, -EEXIST where one stands there twice.
+ * A collector is an endpoint whose port is not 0, prefixed with "udp:" or "tcp:"; the default is UDP. Lists are
+ * separated by commas. Returns 0, -EINVAL, -E2BIG if there are too many, or -EEXIST if one is listed twice.
  */
 int collector_parse(const char *text, struct collector_endpoint *ret);
 int collectors_parse(const char *text, struct collector_endpoint ret[MAX_COLLECTORS], uint32_t *ret_n);
 
-/* Enough for "tcp:255.255.255.255:65535". */
+/* Room for "tcp:255.255.255.255:65535". */
 #define COLLECTOR_TEXT 40
 
-/* Writes a collector as collector_parse() reads it, without "udp:", and returns text. */
+/* Writes a collector in the form that collector_parse() reads, without "udp:", and returns text. */
 const char *collector_format(struct collector_endpoint c, char text[static COLLECTOR_TEXT]);
 
 static inline bool collector_same(struct collector_endpoint a, struct collector_endpoint b)

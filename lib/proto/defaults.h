@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Paths that the configuration and detnatctl fall back on. */
+/* Default paths of the configuration and of detnatctl. */
 #ifndef DETNAT_DEFAULTS_H
 #define DETNAT_DEFAULTS_H
 

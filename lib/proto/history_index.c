@@ -24,7 +24,7 @@ void history_index_free(struct history_index *x)
 	history_index_init(x);
 }
 
-/* Room for one more element; arrays grow at powers of two. */
+/* Makes room for one more element; arrays grow at powers of two. */
 static int make_room(void *array, size_t n, size_t size)
 {
 	void **at = array, *larger;
@@ -37,8 +37,6 @@ static int make_room(void *array, size_t n, size_t size)
 	*at = larger;
 	return 0;
 }
-
-/* ---- intervals ---- */
 
 struct history_interval *history_index_find_open(const struct history_index *x, struct prefix in, struct prefix out)
 {
@@ -104,7 +102,9 @@ static int add_gap(struct history_index *x, int64_t from, int64_t to, bool damag
 	return 0;
 }
 
-/* The last line cannot be believed: what held before it held until the last one that can, and then nothing is known. */
+/*
+ * The last line cannot be trusted: mappings are taken to have held until the last good line; what follows is unknown.
+ */
 static int __attribute__((format(printf, 2, 3))) note_damage(struct history_index *x, const char *format, ...)
 {
 	struct history_damage *d;
@@ -123,8 +123,6 @@ static int __attribute__((format(printf, 2, 3))) note_damage(struct history_inde
 	return 0;
 }
 
-/* ---- events ---- */
-
 static int take_add(struct history_index *x, const struct history_record *r)
 {
 	if (!history_index_find_open(x, r->mapping.in, r->mapping.out))
@@ -132,7 +130,7 @@ static int take_add(struct history_index *x, const struct history_record *r)
 	return x->lost ? 0 : note_damage(x, "adds a mapping that is there already");
 }
 
-/* A line that ends a mapping also says since when it was there. */
+/* A del record also says when its mapping began. */
 static int take_del(struct history_index *x, const struct history_record *r)
 {
 	struct history_interval *v = history_index_find_open(x, r->mapping.in, r->mapping.out);
@@ -155,7 +153,7 @@ static bool same_mapping(const struct history_mapping *m, const struct history_i
 	       m->out.plen == v->out.plen;
 }
 
-/* The agent lists them in the order in which they stand here; but any order will do. */
+/* The agent lists mappings in the order they have here, but any order is accepted. */
 static bool lists_what_is_open(const struct history_index *x, const struct history_record *r)
 {
 	if (r->n_mappings != x->n_open)
@@ -169,7 +167,7 @@ static bool lists_what_is_open(const struct history_index *x, const struct histo
 	return true;
 }
 
-/* Makes the open intervals those that are listed; there are none. */
+/* Opens an interval for each listed mapping; none is open before. */
 static int take_list(struct history_index *x, const struct history_record *r)
 {
 	int ret = 0;
@@ -201,7 +199,7 @@ static int take_snapshot(struct history_index *x, const struct history_record *r
 	return take_list(x, r);
 }
 
-/* The change in one line did not take place. */
+/* Undoes the change recorded in one line. Returns false if that line has no such change. */
 static bool undo_line(struct history_index *x, uint64_t line, int *ret)
 {
 	for (size_t i = x->n_intervals; i-- > 0;) {
@@ -235,8 +233,8 @@ static int take_undo(struct history_index *x, const struct history_record *r)
 }
 
 /*
- * The clock was set back: the times from now on were there before. What is mapped by both reckonings goes on; what
- * began at a time that has yet to come ends, and begins anew.
+ * The clock was set back, so times from now on occur for a second time. A mapping that holds by the old and the new
+ * clock goes on; one that began at a time that is now in the future ends, and begins anew.
  */
 static int take_clock(struct history_index *x, const struct history_record *r)
 {
@@ -286,9 +284,7 @@ static int take(struct history_index *x, const struct history_record *r)
 	return 0;
 }
 
-/* ---- lines ---- */
-
-/* What is wrong with the place of a record: 0 nothing, else 1 with the text in err. */
+/* Checks the position of a record. Returns 0, or 1 with err saying what is wrong. */
 static int misplaced(const struct history_index *x, const struct history_record *r, int hash, struct error *err)
 {
 	uint64_t expected = x->number + 1;

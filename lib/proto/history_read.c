@@ -9,7 +9,7 @@
 
 #define HEAD_MAX_SIZE 512
 
-/* Reads from the beginning to the end, as it is now; the caller frees the text. */
+/* Reads the file from its beginning to its current end; the caller frees the text. */
 static int read_all(int fd, char **ret, size_t *ret_size)
 {
 	_cleanup_free_ char *text = NULL;
@@ -81,7 +81,7 @@ bool history_has_hash(int fd, const char *hash)
 	return !read_all(fd, &text, &size) && has_hash(text, size, hash);
 }
 
-/* Lines behind those that the head names were appended when the agent died before it wrote the head. */
+/* Lines after those that the head covers were appended by an agent that died before it wrote the head. */
 static enum history_end compare_end(const struct history_files *f)
 {
 	if (f->head.line > f->index.number)
@@ -92,7 +92,9 @@ static enum history_end compare_end(const struct history_files *f)
 int history_files_read_at(int dir, int fd, struct history_files *ret)
 {
 	struct history_files f = { 0 };
-	/* The head first: an agent that appends meanwhile writes it last, so what it says is in the file by then. */
+	/*
+	 * The head first: an agent that is appending writes it last, so the lines it covers are in the file by then.
+	 */
 	int head = read_head(dir, &f.head);
 	size_t used;
 	int r = read_all(fd, &f.text, &f.size);

@@ -12,7 +12,7 @@
 
 #define HASH_BEGIN ",\"hash\":\""
 #define HASH_END   "\"}"
-/* Octets of a line from HASH_BEGIN on. */
+/* Size of a line from HASH_BEGIN on. */
 #define HASH_TAIL (sizeof(HASH_BEGIN) - 1 + HASH_TEXT - 1 + sizeof(HASH_END) - 1)
 
 #define ALGORITHM "sequential"
@@ -34,8 +34,6 @@ void history_record_free(struct history_record *r)
 	free(r->mappings);
 	r->mappings = NULL;
 }
-
-/* ---- checksum ---- */
 
 static const char hex[] = "0123456789abcdef";
 
@@ -73,8 +71,6 @@ int history_hash_check(const char *line, size_t size, const char prev[static HAS
 	ret[HASH_TEXT - 1] = '\0';
 	return strcmp(wanted, ret) ? -EBADMSG : 0;
 }
-
-/* ---- writing: nothing that is written here needs escapes ---- */
 
 static void write_mapping(FILE *out, const struct history_mapping *m)
 {
@@ -181,8 +177,6 @@ int history_record_write(FILE *out, const struct history_record *r, const char p
 	return 0;
 }
 
-/* ---- reading ---- */
-
 static const char *text_of(const cJSON *json, const char *key)
 {
 	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, key));
@@ -195,7 +189,7 @@ static bool read_time(const cJSON *json, const char *key, int64_t *ret)
 	return text && !time_parse(text, ret);
 }
 
-/* A whole number that a double holds exactly. */
+/* Reads a whole number that a double holds exactly. */
 static bool read_count(const cJSON *json, const char *key, uint64_t *ret)
 {
 	const cJSON *number = cJSON_GetObjectItemCaseSensitive(json, key);
@@ -217,7 +211,7 @@ static bool read_mapping(const cJSON *json, struct history_mapping *ret)
 	       read_time(json, "from", &ret->from);
 }
 
-/* What this program can compute with. */
+/* Returns whether this program implements the algorithm. */
 static bool algorithm_known(const cJSON *json)
 {
 	const char *algorithm = text_of(json, "algorithm");

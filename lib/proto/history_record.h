@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Records of the mapping history (RFC 7422): a line of JSON each, chained by checksums. Pure.
+ * Records of the mapping history (RFC 7422): one line of JSON each, chained by checksums. Pure functions.
  *
- * A line ends in ,"hash":"..."} where the hash is SHA-256, in hexadecimal digits, of the hash of the line before (64
- * zeros before the first) and this line up to that comma. detnat-agent(8) describes the format for others.
+ * A line ends in ,"hash":"..."}: the SHA-256, in hexadecimal digits, of the hash of the previous line (64 zeros before
+ * the first) followed by this line up to that comma. detnat-agent(8) documents the format.
  */
 #ifndef DETNAT_HISTORY_RECORD_H
 #define DETNAT_HISTORY_RECORD_H
@@ -16,24 +16,24 @@
 #include "base/timestamp.h"
 
 #define HISTORY_FILE "history.jsonl"
-/* Where the history ends, kept apart, so that a missing end is noticed. */
+/* Where the history ends, in a file of its own, so that a missing end is detected. */
 #define HISTORY_HEAD_FILE "history.head"
 
-/* Raised when a reader of before would misunderstand what is written. */
+/* Raised when older readers would misunderstand what is written. */
 #define HISTORY_FORMAT 1U
 
 #define HASH_TEXT 65
 #define HASH_NONE "0000000000000000000000000000000000000000000000000000000000000000"
 
 /* X(constant, word) */
-#define HISTORY_EVENTS(X)                                                            \
-	X(EVENT_START, "start")	  /* an agent begins: what is mapped at that time */ \
-	X(EVENT_ADD, "add")	  /* a mapping from now on */                        \
-	X(EVENT_DEL, "del")	  /* a mapping until now */                          \
-	X(EVENT_DAILY, "daily")	  /* what is mapped, without a change */             \
-	X(EVENT_UNDO, "undo")	  /* a change that was written did not take place */ \
-	X(EVENT_CLOCK, "clock")	  /* the clock was set back */                       \
-	X(EVENT_STOP, "stop")	  /* the agent ends, the datapath goes on */         \
+#define HISTORY_EVENTS(X)                                                     \
+	X(EVENT_START, "start")	  /* an agent starts: lists what is mapped */ \
+	X(EVENT_ADD, "add")	  /* a mapping begins */                      \
+	X(EVENT_DEL, "del")	  /* a mapping ends */                        \
+	X(EVENT_DAILY, "daily")	  /* lists what is mapped; no change */       \
+	X(EVENT_UNDO, "undo")	  /* a recorded change did not take place */  \
+	X(EVENT_CLOCK, "clock")	  /* the clock was set back */                \
+	X(EVENT_STOP, "stop")	  /* the agent ends, the datapath stays */    \
 	X(EVENT_DETACH, "detach") /* the datapath was removed: nothing is mapped */
 
 enum history_event {
@@ -58,31 +58,33 @@ struct history_record {
 	struct history_mapping mapping;	  /* add, del */
 	struct history_mapping *mappings; /* start, daily */
 	size_t n_mappings;
-	int64_t since; /* start: nothing is known from then until now, or TIME_NONE; clock: what it said before */
-	uint64_t first, last; /* undo: lines */
+	int64_t since; /* start: nothing is known from then until now, or TIME_NONE; clock: the time before it was set
+			  back */
+	uint64_t first, last; /* undo: line numbers */
 	char host[HOST_TEXT]; /* start */
-	bool taken_over;      /* start: over a datapath that was there */
+	bool taken_over;      /* start: took over an existing datapath */
 };
 
 void history_record_free(struct history_record *r);
 
-/* Writes the record as a line, newline included, chained to the hash prev; the hash of the line in ret_hash. */
+/* Writes the record as a line, newline included, chained to the hash prev; ret_hash is the hash of the line. */
 int history_record_write(FILE *out, const struct history_record *r, const char prev[static HASH_TEXT],
 			 char ret_hash[static HASH_TEXT]);
 
 /*
- * Reads a line of size octets without its newline: 0, or -EINVAL with err saying what is wrong with it, or -ENOMEM. The
- * hash is not looked at.
+ * Reads a line of size octets, without its newline. Returns 0, -EINVAL with err saying what is wrong with it, or
+ * -ENOMEM. Does not check the hash.
  */
 int history_record_read(const char *line, size_t size, struct history_record *ret, struct error *err);
 
 /*
- * The hash at the end of a line, and whether it is what it should be after prev, which may be the same memory. 0;
- * -EBADMSG where it is not, with *ret as it stands there; -EINVAL where the line has none, with nothing written.
+ * Reads the hash at the end of a line and checks it against the previous hash; prev and ret may be the same memory.
+ * Returns 0; -EBADMSG if it is wrong, with *ret as found in the line; -EINVAL if the line has none, with nothing
+ * written.
  */
 int history_hash_check(const char *line, size_t size, const char prev[static HASH_TEXT], char ret[static HASH_TEXT]);
 
-/* The word of an event. */
+/* Returns the word for an event. */
 const char *history_event_word(enum history_event event);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Intervals are sorted by outside prefix and by the time they began. A question looks for the prefix of each length
- * that there is around the address, and in it backwards from the last interval that had begun; how far back is bounded
- * by the latest end of all intervals up to each.
+ * Intervals are sorted by outside prefix and start time. For each prefix length in use, a question looks up the prefix
+ * around the address and searches it backwards from the last interval that had begun; the latest end of all intervals
+ * up to each one bounds how far back the search goes.
  */
 #include "proto/history_who.h"
 #include "base/address.h"
@@ -18,7 +18,7 @@ struct held {
 	struct prefix out;
 	int64_t from;
 	int64_t to;
-	int64_t latest; /* end of this one and those before it of the same prefix */
+	int64_t latest; /* latest end of this and the earlier ones of the same prefix */
 	uint64_t line;
 };
 
@@ -99,7 +99,7 @@ int who_new(const struct history_index *x, struct who **ret)
 	return 0;
 }
 
-/* How many intervals are of a lesser prefix, or of this one and began at t or before. */
+/* Counts the intervals of lesser prefixes, and those of this prefix that began at t or before. */
 static size_t count_until(const struct who *w, struct prefix out, int64_t t)
 {
 	size_t low = 0, high = w->n_held;
@@ -117,15 +117,15 @@ static size_t count_until(const struct who *w, struct prefix out, int64_t t)
 	return low;
 }
 
-/* What a question has found so far. */
+/* What a search has found so far. */
 struct search {
 	uint32_t port;
 	uint32_t addr;
 	int64_t t;
-	unsigned found;		   /* intervals that hold the port, if only for a part of the second t */
-	const struct held *best;   /* of those with from <= t < to the last to begin */
-	const struct held *other;  /* the last of another subscriber */
-	const struct held *covers; /* holds the address, but the port is nobody's */
+	unsigned found;		   /* intervals that hold the port, even for only part of the second t */
+	const struct held *best;   /* the last to begin of those with from <= t < to */
+	const struct held *other;  /* the last one of another subscriber */
+	const struct held *covers; /* holds the address, but the port belongs to no subscriber */
 	uint32_t best_in;
 	uint32_t other_in;
 	bool others; /* second pass: the best is known */
@@ -137,7 +137,7 @@ static void consider(struct search *s, const struct held *h)
 	int64_t subscriber;
 	uint32_t in_addr;
 
-	/* One that ended in this second, or began and ended in it, held the port for a part of the second. */
+	/* One that ended in this second, or began and ended in it, held the port for part of the second. */
 	if (h->to < s->t || mapping_geometry(h->in.base, h->in.plen, h->out.base, h->out.plen, &g))
 		return;
 	subscriber = mapping_reverse(&g, s->addr, s->port);

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who held an outside address and port at a time, from a history that was read. Pure; a microsecond a question. */
+/*
+ * Finds which subscriber held an outside address and port at a time, in a history that was read. Pure; takes about a
+ * microsecond per question.
+ */
 #ifndef DETNAT_HISTORY_WHO_H
 #define DETNAT_HISTORY_WHO_H
 
 #include "proto/history_index.h"
 
-/* Answers in the order of how far they go. */
+/* Results, the most definite first. */
 enum who_result {
 	WHO_FOUND,
-	WHO_NOBODY,    /* it is known that nobody held it */
-	WHO_NO_RECORD, /* it is not known */
+	WHO_NOBODY,    /* known: no subscriber held it */
+	WHO_NO_RECORD, /* not known */
 };
 
 struct who_answer {
@@ -18,7 +21,7 @@ struct who_answer {
 	struct prefix out;
 	int64_t from;
 	int64_t to; /* TIME_OPEN: still */
-	/* Another that held it within the same second, or by the clock before it was set back. */
+	/* Another subscriber held it within the same second, or by the clock before it was set back. */
 	bool ambiguous;
 	uint32_t other_addr;
 	struct prefix other_in;
@@ -29,13 +32,13 @@ struct who_answer {
 
 struct who;
 
-/* Prepares the answers; the index may be freed afterwards. -ENOMEM. */
+/* Prepares for questions; the index may be freed afterwards. Returns 0 or -ENOMEM. */
 int who_new(const struct history_index *x, struct who **ret);
 void who_free(struct who *w);
 
 /*
- * Who held port `port` of the outside address at time t. *ret is written for WHO_FOUND, but for its `ambiguous` and
- * what comes after it, which is written in any case; else why says why there is no answer.
+ * Finds which subscriber held the port of the outside address at time t. *ret is written if the result is WHO_FOUND;
+ * `ambiguous` and the members after it are always written. Otherwise `why` says why there is no answer.
  */
 enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, struct who_answer *ret, struct error *why);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Names of the session timeouts, and the least that the RFCs ask of each. */
+/* Names of the session timeouts, and the minimums that RFCs require. */
 #ifndef DETNAT_TIMEOUTS_H
 #define DETNAT_TIMEOUTS_H
 
@@ -9,8 +9,7 @@
 
 extern const char *const timeout_names[N_TIMEOUTS];
 
-/* What the RFCs ask of a timeout at least. Below it things break that work elsewhere, but it is the operator's choice.
- */
+/* The minimum that RFCs require. A lower timeout breaks things that work elsewhere, but is the operator's choice. */
 struct timeout_minimum {
 	uint32_t seconds;
 	const char *source;

@@ -28,7 +28,7 @@ int verb_find(const char *name)
 	return -ENOENT;
 }
 
-/* Decimal digits and nothing else; what does not fit is told apart from what is no number by being huge. */
+/* Parses decimal digits only; a number that is too large becomes a huge value, to tell it apart from other text. */
 static int digits(const char *text, double *ret)
 {
 	double number = 0;
@@ -118,7 +118,7 @@ static int parse_path(const struct arg_spec *spec, const char *text, struct arg_
 	return *text ? 0 : -EINVAL;
 }
 
-/* An address, or one with a port. Where the lowest port is not 0 the address is not either. */
+/* Parses an address with or without a port. If the minimum is not 0, address 0 is refused as well as port 0. */
 static int parse_place(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
 	int r;
@@ -130,7 +130,7 @@ static int parse_place(const struct arg_spec *spec, const char *text, struct arg
 	return r;
 }
 
-/* Kinds that are neither numbers nor flags: one of some words, or what `parse` takes. */
+/* Kinds that are neither numbers nor flags: one of a list of words, or whatever `parse` accepts. */
 static const struct {
 	const struct word *words;
 	int (*parse)(const struct arg_spec *spec, const char *text, struct arg_value *ret);

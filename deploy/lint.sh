@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Static checks of everything in the tree; warnings are errors. `make lint` builds what it needs first: the skeletons in
-# $BUILD/skel. Every check runs, so that one call shows all there is to mend.
+# $BUILD/skel. Every check runs, so that one call shows all there is to mend; `deploy/lint.sh NAME...` runs some of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -118,19 +118,32 @@ verbs() {
     }
 }
 
-check format format
-check licence licence
-check cppcheck cppchecks
-check clang-tidy tidy
-check flake8 python_checks
-check shellcheck shell_checks
-check version version
-check sample sample
-check manual manual
-check keys keys
-check verbs verbs
-check rooms deploy/rooms.sh
-check conformance conformance
+# NAME FUNCTION
+checks=(
+    "format format"
+    "licence licence"
+    "cppcheck cppchecks"
+    "clang-tidy tidy"
+    "flake8 python_checks"
+    "shellcheck shell_checks"
+    "version version"
+    "sample sample"
+    "manual manual"
+    "keys keys"
+    "verbs verbs"
+    "rooms deploy/rooms.sh"
+    "conformance conformance"
+)
+names=("${checks[@]%% *}")
+for name in "$@"; do
+    if [[ " ${names[*]} " != *" $name "* ]]; then
+        echo "lint: no check '$name'; there are: ${names[*]}" >&2
+        exit 2
+    fi
+done
+for row in "${checks[@]}"; do
+    if [ $# -eq 0 ] || [[ " $* " = *" ${row% *} "* ]]; then check "${row% *}" "${row#* }"; fi
+done
 
 if [ ${#failed[@]} -gt 0 ]; then
     echo "lint: failed: ${failed[*]}" >&2

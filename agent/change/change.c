@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/trouble.h"
 #include "change/plan.h"
 #include "links/devices.h"
-#include "base/trouble.h"
 
 /* How long one turn of the event loop prepares tables, and how often the kernel is polled. */
 #define TURN_US 2000

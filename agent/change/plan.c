@@ -2,13 +2,13 @@
 #include <errno.h>
 #include <string.h>
 
-#include "datapath/bypass_ranges.h"
-#include "change/preflight.h"
-#include "links/devices.h"
-#include "history/queue.h"
 #include "base/log.h"
 #include "change/plan_private.h"
+#include "change/preflight.h"
+#include "datapath/bypass_ranges.h"
 #include "datapath/running.h"
+#include "history/queue.h"
+#include "links/devices.h"
 #include "punt/tracing.h"
 
 static void free_plan(struct plan **p)

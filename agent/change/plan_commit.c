@@ -6,15 +6,15 @@
 #include <errno.h>
 #include <string.h>
 
-#include "links/devices.h"
-#include "punt/event_ring.h"
-#include "punt/parked_fragments.h"
-#include "guard/guard.h"
-#include "history/queue.h"
 #include "base/log.h"
-#include "metrics/metrics.h"
 #include "change/plan_private.h"
 #include "datapath/running.h"
+#include "guard/guard.h"
+#include "history/queue.h"
+#include "links/devices.h"
+#include "metrics/metrics.h"
+#include "punt/event_ring.h"
+#include "punt/parked_fragments.h"
 #include "sessions/sessions.h"
 
 static int commit_additions(struct plan *p, struct error *err)

@@ -2,9 +2,9 @@
 /* A change of mappings is on disk before it takes effect (RFC 7422). */
 #include <errno.h>
 
-#include "history/queue.h"
 #include "base/log.h"
 #include "change/plan_private.h"
+#include "history/queue.h"
 
 /* How long a first start waits for the disk before it goes on without the record. */
 #define FIRST_PATIENCE_US (20 * 1000000ULL)

@@ -3,9 +3,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "change/preflight.h"
 #include "links/route_next_hops.h"
-#include "base/log.h"
 #include "tables/mappings.h"
 
 struct check {

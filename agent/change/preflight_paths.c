@@ -9,8 +9,8 @@
 #include <sys/vfs.h>
 
 #include "datapath/bpffs.h"
-#include "proto/history_record.h"
 #include "host/paths.h"
+#include "proto/history_record.h"
 
 /* Removes the last component of a path in place; "/" stays. */
 static void cut_name(char *path)

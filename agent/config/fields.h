@@ -7,8 +7,8 @@
 #ifndef DETNAT_FIELDS_H
 #define DETNAT_FIELDS_H
 
-#include "config/config.h"
 #include "base/json_scan.h"
+#include "config/config.h"
 
 struct reader {
 	const char *name; /* of the file, for messages */

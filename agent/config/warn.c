@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Warnings about values that are allowed but break what works elsewhere. */
-#include "config/config.h"
 #include "base/log.h"
+#include "config/config.h"
 
 void config_warn(const struct config *now, const struct config *before, const char *name)
 {

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "host/accounts.h"
 #include "base/log.h"
+#include "host/accounts.h"
 
 void audit_change(struct request *r, int result_r, const struct error *err)
 {

@@ -10,8 +10,8 @@
 
 #include "control/control.h"
 #include "control/explain_profile.h"
-#include "sessions/subscriber_record.h"
 #include "links/route_lookup.h"
+#include "sessions/subscriber_record.h"
 
 enum explain_side { EXPLAIN_NONE, EXPLAIN_INSIDE = DEVICE_INSIDE, EXPLAIN_OUTSIDE = DEVICE_OUTSIDE };
 

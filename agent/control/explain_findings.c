@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "control/handlers.h"
+#include "guard/guard.h"
 #include "links/devices.h"
 #include "links/forwarding.h"
-#include "guard/guard.h"
-#include "control/handlers.h"
 
 /* Older refusals, and older drops by the guard, are not reported. */
 #define LATELY_S       3600

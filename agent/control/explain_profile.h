@@ -3,8 +3,8 @@
 #ifndef DETNAT_EXPLAIN_PROFILE_H
 #define DETNAT_EXPLAIN_PROFILE_H
 
-#include "sessions/usage.h"
 #include "sessions/sessions.h"
+#include "sessions/usage.h"
 
 /* Limits the sessions kept of the requested endpoint; others are only counted. */
 #define PROFILE_MATCHES 16U

@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "host/accounts.h"
 #include "base/log.h"
+#include "host/accounts.h"
 #include "host/paths.h"
 #include "host/peer.h"
 

@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "links/devices.h"
+#include "control/handlers.h"
 #include "guard/guard.h"
 #include "history/queue.h"
+#include "links/devices.h"
 #include "sessions/check.h"
-#include "control/handlers.h"
 
 /* How often to repeat a check while interfaces and routes change, and the pause before each. */
 #define AUDITS_MAX     50U

@@ -5,9 +5,9 @@
 
 #include "control/explain.h"
 #include "control/explain_gather.h"
-#include "sessions/listing.h"
 #include "control/handlers.h"
 #include "proto/words.h"
+#include "sessions/listing.h"
 
 static void add_mapping(cJSON *json, const struct explanation *e)
 {

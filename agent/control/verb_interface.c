@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "links/devices.h"
 #include "control/handlers.h"
+#include "links/devices.h"
 #include "proto/words.h"
 
 static int edit_add(struct config *c, void *arg, struct error *err)

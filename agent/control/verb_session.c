@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "sessions/listing.h"
 #include "control/handlers.h"
+#include "sessions/listing.h"
 
 /* Octets gathered before they are handed to the client's output. */
 #define LISTING_BUFFER (16U << 10)

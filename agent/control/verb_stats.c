@@ -5,11 +5,11 @@
 
 #include <detnat/version.h>
 
-#include "guard/guard.h"
-#include "history/queue.h"
 #include "base/timestamp.h"
 #include "base/trouble.h"
 #include "control/handlers.h"
+#include "guard/guard.h"
+#include "history/queue.h"
 
 int verb_stats(struct request *r, cJSON **ret_result, struct error *err)
 {

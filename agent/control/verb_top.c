@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "sessions/top.h"
 #include "control/handlers.h"
+#include "sessions/top.h"
 
 /* Subscribers shown if no number is given. */
 #define TOP_DEFAULT 1000U

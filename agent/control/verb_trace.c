@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "punt/tracing.h"
 #include "control/handlers.h"
+#include "punt/tracing.h"
 
 #define DEFAULT_COUNT 100U
 

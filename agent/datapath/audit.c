@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/findings.h"
 #include "datapath/datapath_private.h"
 #include "datapath/pinned.h"
-#include "base/findings.h"
 
 struct audited_pin {
 	const char *name;

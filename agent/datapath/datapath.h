@@ -18,8 +18,8 @@
 #include <detnat/reasons.h>
 #include <detnat/tables.h>
 
-#include "config/config.h"
 #include "base/base.h"
+#include "config/config.h"
 
 /* The program at tc egress; each set of programs is pinned as NAME_<generation>. */
 #define PIN_TC_PROGRAM "tc_outside"

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/log.h"
 #include "datapath/bpffs.h"
 #include "datapath/datapath_private.h"
-#include "base/log.h"
 #include "datapath/migration.h"
 #include "datapath/pinned.h"
 

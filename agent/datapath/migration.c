@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "datapath/bpffs.h"
 #include "base/log.h"
+#include "datapath/bpffs.h"
 #include "datapath/migration_private.h"
 #include "datapath/running.h"
 

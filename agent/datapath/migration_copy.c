@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "datapath/bpffs.h"
 #include "base/log.h"
+#include "datapath/bpffs.h"
 #include "datapath/migration_private.h"
 #include "datapath/pinned.h"
 #include "datapath/running.h"

@@ -6,9 +6,9 @@
 #include <inttypes.h>
 #include <limits.h>
 
+#include "base/btf_layout.h"
 #include "datapath/chunk_maps.h"
 #include "datapath/datapath_private.h"
-#include "base/btf_layout.h"
 #include "datapath/migration.h"
 
 /* Marks the pins beside it as not in use yet. */

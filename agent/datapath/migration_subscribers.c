@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "datapath/migration_private.h"
-#include "datapath/table_types.h"
 #include "datapath/pinned.h"
+#include "datapath/table_types.h"
 
 static uint32_t load(const uint8_t *record, struct layout_member member)
 {

@@ -4,8 +4,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "datapath/datapath_private.h"
 #include "base/log.h"
+#include "datapath/datapath_private.h"
 
 static unsigned log_libbpf;
 /* Per thread: programs are loaded in a thread of their own. */

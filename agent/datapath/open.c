@@ -5,11 +5,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/log.h"
 #include "datapath/bpffs.h"
 #include "datapath/datapath_private.h"
-#include "base/log.h"
-#include "datapath/namespace.h"
 #include "datapath/migration.h"
+#include "datapath/namespace.h"
 #include "datapath/running.h"
 
 static int make_grace(struct datapath *d)

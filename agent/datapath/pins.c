@@ -7,12 +7,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/btf_layout.h"
 #include "datapath/datapath_private.h"
+#include "datapath/running.h"
 #include "detnat_entry.skel.h"
 #include "detnat_tc.skel.h"
 #include "detnat_xdp.skel.h"
-#include "base/btf_layout.h"
-#include "datapath/running.h"
 
 /* Memory-mapped maps: X(member with the descriptor, member with the pointer, octets) */
 #define MMAPS(X)                                                         \

@@ -3,8 +3,8 @@
 #ifndef DETNAT_AUDIT_H
 #define DETNAT_AUDIT_H
 
-#include "guard/nft.h"
 #include "base/findings.h"
+#include "guard/nft.h"
 
 /*
  * Adds each difference to the findings; *ret_parts: how many parts are wanted. 0; 1 if other programs keep changing

@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "base/address_ranges.h"
+#include "base/findings.h"
+#include "base/log.h"
+#include "base/trouble.h"
 #include "guard/audit.h"
 #include "guard/nft.h"
 #include "guard/nft_events.h"
-#include "base/log.h"
-#include "base/findings.h"
-#include "base/trouble.h"
 
 #define RETRY_S 5
 /* Changes by other programs are undone at once, but not more often than this. */

@@ -17,9 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guard/rules.h"
-#include "base/base.h"
 #include "base/address.h"
+#include "base/base.h"
+#include "guard/rules.h"
 
 /* Of a rule's expressions. */
 #define RULE_TEXT 1024U

@@ -3,9 +3,9 @@
 #ifndef DETNAT_NFT_H
 #define DETNAT_NFT_H
 
+#include "base/base.h"
 #include "guard/image.h"
 #include "guard/rules.h"
-#include "base/base.h"
 
 struct guard_nft;
 

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/log.h"
 #include "base/base.h"
+#include "base/log.h"
 
 #define RECEIVE_BUFFER (1 << 20)
 #define MESSAGE_BUFFER 65536U

@@ -9,8 +9,8 @@
 
 #include <detnat/tables.h>
 
-#include "guard/batch.h"
 #include "base/base.h"
+#include "guard/batch.h"
 
 /* Space for the longest name that guard_table_name() makes. */
 #define GUARD_NAME    32

@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "history/history_private.h"
 #include "base/log.h"
+#include "history/history_private.h"
 
 /* Keeps the records of a change for history_confirm(). */
 static int append_change(struct history *h, const struct history_record *records, size_t n, struct error *err)

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "history/pin.h"
 #include "base/log.h"
+#include "history/pin.h"
 
 struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n)
 {

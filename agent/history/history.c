@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "history/history_private.h"
 #include "base/log.h"
+#include "history/history_private.h"
 
 static bool on_earlier_day(int64_t then, int64_t now)
 {

@@ -6,8 +6,8 @@
 #ifndef DETNAT_HISTORY_PRIVATE_H
 #define DETNAT_HISTORY_PRIVATE_H
 
-#include "history/history.h"
 #include "history/file.h"
+#include "history/history.h"
 
 struct history {
 	char *dir;

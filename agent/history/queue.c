@@ -6,9 +6,9 @@
 #include <sys/eventfd.h>
 
 #include "base/background.h"
-#include "history/from_tables.h"
 #include "base/log.h"
 #include "base/trouble.h"
+#include "history/from_tables.h"
 
 /* A disk that takes longer for one record is reported. */
 #define SLOW_US (5 * 1000000ULL)

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-#include "history/pin.h"
-#include "history/history_private.h"
 #include "base/log.h"
+#include "history/history_private.h"
+#include "history/pin.h"
 
 static bool same(const struct history_mapping *m, struct prefix in, struct prefix out)
 {

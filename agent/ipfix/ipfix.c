@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/trouble.h"
 #include "ipfix/bindings.h"
 #include "ipfix/collector.h"
-#include "base/trouble.h"
 
 /* A clock that is behind by more than this was set back; less is a difference between two ways of reading it. */
 #define CLOCK_SLACK_MS 1000U

@@ -8,9 +8,9 @@
 #define DETNAT_ATTACH_H
 
 #include "datapath/datapath.h"
-#include "links/own_programs.h"
-#include "host/netlink.h"
 #include "datapath/pinned.h"
+#include "host/netlink.h"
+#include "links/own_programs.h"
 
 enum device_attachment { DEVICE_ABSENT, DEVICE_XDP_NATIVE, DEVICE_XDP_SKB };
 

@@ -6,8 +6,8 @@
 #include <limits.h>
 #include <sys/mman.h>
 
-#include "links/attach.h"
 #include "datapath/bpffs.h"
+#include "links/attach.h"
 
 struct search {
 	const char *pin_path;

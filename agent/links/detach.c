@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "links/attach.h"
-#include "datapath/bpffs.h"
-#include "links/devices.h"
-#include "guard/guard.h"
 #include "base/log.h"
+#include "datapath/bpffs.h"
 #include "datapath/namespace.h"
+#include "guard/guard.h"
+#include "links/attach.h"
+#include "links/devices.h"
 
 int detach_datapath(struct datapath *d, const char *pin_path, struct error *err)
 {

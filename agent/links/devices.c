@@ -5,8 +5,8 @@
 #include <linux/if_link.h>
 #include <string.h>
 
-#include "links/devices_private.h"
 #include "base/log.h"
+#include "links/devices_private.h"
 #include "links/routes.h"
 
 /* How long to wait after lost notifications before everything is read again; reading during a storm would lose more. */

@@ -5,8 +5,8 @@
 #include <linux/if_link.h>
 #include <string.h>
 
-#include "links/devices_private.h"
 #include "base/log.h"
+#include "links/devices_private.h"
 #include "links/routes.h"
 
 static const char *roles_name(uint8_t roles)

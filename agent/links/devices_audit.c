@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/findings.h"
 #include "links/devices_private.h"
 #include "links/routes.h"
-#include "base/findings.h"
 
 /* The programs and the record of one interface. */
 static void audit_interface(const struct devices *v, const struct interface *i, const struct link *l,

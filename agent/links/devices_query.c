@@ -63,8 +63,8 @@ int devices_check_names(const struct devices *v, const struct config *c, struct 
 		    interfaces_find(&v->interfaces, name))
 			continue;
 		return error_set(err, -EEXIST,
-				 "%s is the interface configured as %s, renamed since; use only one of the two names",
-				 name, followed);
+				 "%s is %s of the configuration, renamed since; use only one of the two names", name,
+				 followed);
 	}
 	return 0;
 }

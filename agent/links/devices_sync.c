@@ -4,10 +4,10 @@
 #include <linux/if_link.h>
 #include <string.h>
 
-#include "links/devices_private.h"
 #include "base/log.h"
-#include "links/routes.h"
 #include "base/trouble.h"
+#include "links/devices_private.h"
+#include "links/routes.h"
 
 /* Programs that were detached by others are attached again, but not more often than this, in case the others insist. */
 #define REPAIR_S 5U

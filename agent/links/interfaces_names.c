@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "links/interfaces.h"
 #include "base/log.h"
 #include "datapath/pinned_map.h"
+#include "links/interfaces.h"
 
 struct remembered {
 	char name[IFNAMSIZ]; /* as configured */

@@ -8,8 +8,8 @@
 #include <linux/if_ether.h>
 #include <string.h>
 
-#include "links/interfaces.h"
 #include "base/log.h"
+#include "links/interfaces.h"
 
 struct plan {
 	const struct interfaces *known;

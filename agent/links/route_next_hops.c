@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 
-#include "links/route_next_hops.h"
 #include "host/netlink.h"
+#include "links/route_next_hops.h"
 
 /* A table of a million routes has few next hops; recent ones are not looked up again. */
 #define SEEN 64U

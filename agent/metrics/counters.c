@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <string.h>
 
-#include "metrics/page.h"
 #include "metrics/exposition.h"
+#include "metrics/page.h"
 
 /* The direction of a packet follows from the reason for most reasons. */
 static const struct {

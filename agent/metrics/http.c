@@ -8,8 +8,8 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 
-#include "host/listeners.h"
 #include "base/log.h"
+#include "host/listeners.h"
 
 #define BACKLOG		      64
 #define TICK_US		      100000

@@ -3,9 +3,8 @@
 #include <string.h>
 
 #include "links/devices.h"
-#include "proto/words.h"
-#include "metrics/page.h"
 #include "metrics/exposition.h"
+#include "metrics/page.h"
 #include "metrics/usage_monitor.h"
 #include "proto/words.h"
 

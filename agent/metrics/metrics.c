@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/trouble.h"
+#include "metrics/exposition.h"
 #include "metrics/http.h"
 #include "metrics/page.h"
-#include "metrics/exposition.h"
-#include "base/trouble.h"
 #include "metrics/usage_monitor.h"
 
 struct metrics {

@@ -6,9 +6,9 @@
 
 #include <detnat/version.h>
 
+#include "base/trouble.h"
 #include "guard/guard.h"
 #include "metrics/exposition.h"
-#include "base/trouble.h"
 #include "metrics/usage_monitor.h"
 
 #define SLICE_US 1000U

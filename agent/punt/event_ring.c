@@ -175,7 +175,7 @@ static void report_ring_losses(struct events *v)
 	ipfix_set_ring_losses(v->ipfix, c.events_lost);
 	if (c.events_lost == v->losses_logged || v->now_ns < v->losses_logged_until_ns)
 		return;
-	log_warning("%llu more events did not fit in the ring buffer and are lost: more occur than this machine can "
+	log_warning("%llu more events found the ring buffer full and are lost: more occur than this machine can "
 		    "export; "
 		    "leave `sessions` out of ipfix.events",
 		    (unsigned long long)(c.events_lost - v->losses_logged));

@@ -11,10 +11,10 @@
 #include <detnat/reasons.h>
 #include <detnat/transmit.h>
 
-#include "punt/ip_fragments.h"
 #include "base/log.h"
 #include "host/raw_send.h"
 #include "host/ring_reader.h"
+#include "punt/ip_fragments.h"
 
 /* Sized so that a turn takes about a millisecond. */
 #define SENT_PER_TURN 128U

@@ -13,10 +13,10 @@
 #include <detnat/session.h>
 #include <detnat/tcp_state.h>
 
-#include "proto/words.h"
-#include "sessions/sessions.h"
 #include "base/timestamp.h"
+#include "proto/words.h"
 #include "punt/tracing.h"
+#include "sessions/sessions.h"
 
 #define DETAIL 128
 

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/offloads.h"
 #include "service/doctor_private.h"
 #include "service/doctor_xdp.h"
-#include "host/offloads.h"
 
 static void say_xdp(struct doctor *d, const struct link *l)
 {

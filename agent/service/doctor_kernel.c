@@ -6,10 +6,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "datapath/bpffs.h"
 #include "change/preflight.h"
-#include "datapath/namespace.h"
+#include "datapath/bpffs.h"
 #include "datapath/datapath.h"
+#include "datapath/namespace.h"
 #include "links/devices.h"
 #include "service/doctor_private.h"
 

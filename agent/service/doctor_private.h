@@ -4,8 +4,8 @@
 #define DETNAT_DOCTOR_PRIVATE_H
 
 #include "config/config.h"
-#include "service/doctor.h"
 #include "host/stacking.h"
+#include "service/doctor.h"
 
 enum doctor_level { DOCTOR_OK, DOCTOR_WARNING, DOCTOR_FAILURE, DOCTOR_N_LEVELS };
 

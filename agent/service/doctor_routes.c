@@ -8,8 +8,8 @@
 
 #include "links/devices.h"
 #include "links/forwarding.h"
-#include "service/doctor_private.h"
 #include "links/route_lookup.h"
+#include "service/doctor_private.h"
 
 void doctor_forwarding(struct doctor *d)
 {

@@ -5,14 +5,14 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "punt/event_ring.h"
+#include "base/log.h"
+#include "base/trouble.h"
 #include "guard/guard.h"
 #include "history/queue.h"
-#include "base/log.h"
 #include "host/service_manager.h"
-#include "sessions/sessions.h"
+#include "punt/event_ring.h"
 #include "sessions/check.h"
-#include "base/trouble.h"
+#include "sessions/sessions.h"
 
 #define SLICE_US 1000
 /* How often the threads that work for the reclaim are polled. */

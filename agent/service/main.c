@@ -6,11 +6,11 @@
 
 #include <detnat/version.h>
 
+#include "base/log.h"
+#include "history/history.h"
 #include "links/detach.h"
 #include "service/doctor.h"
 #include "service/guard_install.h"
-#include "history/history.h"
-#include "base/log.h"
 #include "service/prepare.h"
 #include "service/service.h"
 

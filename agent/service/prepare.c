@@ -7,12 +7,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "host/accounts.h"
+#include "base/log.h"
 #include "datapath/bpffs.h"
 #include "datapath/datapath.h"
-#include "proto/history_record.h"
-#include "base/log.h"
+#include "host/accounts.h"
 #include "host/paths.h"
+#include "proto/history_record.h"
 
 struct owner {
 	const char *dir;

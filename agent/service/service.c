@@ -8,31 +8,31 @@
 
 #include <detnat/version.h>
 
+#include "base/log.h"
+#include "base/trouble.h"
 #include "change/change.h"
 #include "control/control.h"
-#include "links/detach.h"
-#include "links/devices.h"
-#include "links/forwarding.h"
-#include "punt/event_ring.h"
-#include "punt/parked_fragments.h"
+#include "datapath/migration.h"
 #include "guard/guard.h"
 #include "history/history.h"
 #include "history/queue.h"
+#include "host/privileges.h"
+#include "host/service_manager.h"
+#include "links/detach.h"
+#include "links/devices.h"
+#include "links/forwarding.h"
+#include "metrics/metrics.h"
+#include "metrics/usage_monitor.h"
+#include "punt/event_ring.h"
+#include "punt/parked_fragments.h"
+#include "punt/sender.h"
+#include "punt/tracing.h"
+#include "punt/unsolicited_tcp.h"
 #include "service/guard_install.h"
 #include "service/housekeeping.h"
-#include "base/log.h"
-#include "metrics/metrics.h"
-#include "datapath/migration.h"
-#include "host/service_manager.h"
 #include "service/prepare.h"
-#include "host/privileges.h"
 #include "service/startup.h"
 #include "sessions/check.h"
-#include "punt/tracing.h"
-#include "punt/sender.h"
-#include "base/trouble.h"
-#include "punt/unsolicited_tcp.h"
-#include "metrics/usage_monitor.h"
 
 struct service {
 	struct event_base *base;
@@ -155,24 +155,6 @@ static void resolve(void *arg, int family, const void *addr, uint32_t ifindex)
 	devices_resolve(arg, family, addr, ifindex);
 }
 
-/* An agent may have been killed while it took over another layout, long ago: its counts are compared first. */
-static void compare_tables(struct mappings *m)
-{
-	struct findings findings = { 0 };
-	struct table_check *check;
-	int r = table_check_new(m, true, &findings, &check);
-
-	if (r) {
-		log_warning("no memory to compare the tables");
-		return;
-	}
-	while ((r = table_check_step(check, 100000)) > 0)
-		if (r == TABLE_CHECK_WAITS)
-			usleep(1000);
-	table_check_free(check);
-	findings_free(&findings);
-}
-
 /* Before anything is attached: closes all that is mapped, or will be, except on interfaces with programs. */
 static int start_guard(struct service *s, const struct startup *up, struct error *err)
 {
@@ -234,8 +216,9 @@ static int start_tables(struct service *s, struct startup *up, struct error *err
 		r = mappings_open(&s->datapath, &s->mappings, err);
 	if (r)
 		return r;
+	/* The earlier agent may have been killed long ago, so the counts are compared first. */
 	if (s->datapath.migration && migration_is_resumed(s->datapath.migration))
-		compare_tables(s->mappings);
+		table_check_now(s->mappings);
 	if (s->datapath.replaced && history_detach_at(startup_wanted(up)->state_dir, &replaced))
 		log_warning("%s; the history lacks the removal of the previous datapath", replaced.text);
 	return history_queue_new(s->base, startup_wanted(up)->state_dir, &s->datapath, s->mappings, &s->history, err);

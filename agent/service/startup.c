@@ -5,13 +5,13 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "change/preflight.h"
 #include "datapath/datapath.h"
+#include "datapath/migration.h"
+#include "datapath/namespace.h"
 #include "links/devices.h"
 #include "service/doctor.h"
-#include "base/log.h"
-#include "datapath/namespace.h"
-#include "datapath/migration.h"
 
 void startup_free(struct startup *s)
 {

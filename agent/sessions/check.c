@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "sessions/check_private.h"
 
 static void wait_for_programs(void *arg)
@@ -203,4 +205,21 @@ void table_check_free(struct table_check *c)
 	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
 		free(c->tally[i].count);
 	free(c);
+}
+
+void table_check_now(struct mappings *m)
+{
+	struct findings findings = { 0 };
+	struct table_check *check;
+	int r = table_check_new(m, true, &findings, &check);
+
+	if (r) {
+		log_warning("no memory to compare the tables");
+		return;
+	}
+	while ((r = table_check_step(check, 100000)) > 0)
+		if (r == TABLE_CHECK_WAITS)
+			usleep(1000);
+	table_check_free(check);
+	findings_free(&findings);
 }

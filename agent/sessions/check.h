@@ -41,4 +41,7 @@ int table_check_step(struct table_check *c, unsigned budget_us);
 const struct check_figures *table_check_figures(const struct table_check *c);
 void table_check_free(struct table_check *c);
 
+/* Checks and repairs all tables in one go, which may take seconds. Logs a warning if memory is short. */
+void table_check_now(struct mappings *m);
+
 #endif

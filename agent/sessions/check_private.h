@@ -4,8 +4,8 @@
 #define DETNAT_CHECK_PRIVATE_H
 
 #include "base/background.h"
-#include "sessions/sessions_private.h"
 #include "sessions/check.h"
+#include "sessions/sessions_private.h"
 
 /* Suspects that are examined again together, and how often before they are given up. */
 #define SUSPECTS_MAX 256U

@@ -2,8 +2,8 @@
 /* The walk behind listings. */
 #include <errno.h>
 
-#include "tables/overflow_heap.h"
 #include "sessions/sessions_private.h"
+#include "tables/overflow_heap.h"
 
 /* Sessions visited between two looks at the clock. */
 #define LOOK_INTERVAL 16U

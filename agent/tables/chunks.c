@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 
 #include "datapath/bpffs.h"
-#include "tables/chunks.h"
 #include "datapath/pinned.h"
+#include "tables/chunks.h"
 
 /* Octets cleared per step: a few tenths of a millisecond. */
 #define CLEAR_STEP (1U << 20)

@@ -14,10 +14,10 @@
 #include <stdint.h>
 
 #include "base/background.h"
-#include "datapath/chunk_maps.h"
-#include "tables/ranges.h"
-#include "datapath/table_types.h"
 #include "base/base.h"
+#include "datapath/chunk_maps.h"
+#include "datapath/table_types.h"
+#include "tables/ranges.h"
 
 /* A chunk to be made or removed. */
 struct chunk_change {

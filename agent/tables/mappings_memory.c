@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tables/mapping_tables.h"
 #include "host/memory.h"
+#include "tables/mapping_tables.h"
 
 uint64_t mappings_memory(struct prefix in, uint32_t session_slots)
 {

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json_scan.h"
 #include "base/base.h"
+#include "base/json_scan.h"
 
 struct scan {
 	const char *at;

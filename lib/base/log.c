@@ -3,10 +3,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/base.h"
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "base/output.h"
-#include "base/base.h"
 
 /* Time that log_end() waits for a log that is not read. */
 #define END_PATIENCE_MS 1000

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/timestamp.h"
-#include "base/log.h"
 #include "base/base.h"
+#include "base/log.h"
+#include "base/timestamp.h"
 
 static struct trouble_state states[N_TROUBLES];
 

@@ -4,8 +4,8 @@
  * around the address and searches it backwards from the last interval that had begun; the latest end of all intervals
  * up to each one bounds how far back the search goes.
  */
-#include "proto/history_who.h"
 #include "base/address.h"
+#include "proto/history_who.h"
 
 #include <errno.h>
 #include <string.h>

@@ -16,8 +16,8 @@
 
 #include "datapath/datapath.h"
 #include "flow.h"
-#include "tables/mappings.h"
 #include "random.h"
+#include "tables/mappings.h"
 
 #define MAX_CORES     2
 #define MAX_LIST      (1U << 22) /* flows listed at a time: 64 MB */

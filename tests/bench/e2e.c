@@ -18,13 +18,13 @@
 
 #include <bpf/libbpf.h>
 
+#include "base/base.h"
 #include "e2e_clock.h"
 #include "e2e_conntrack.h"
 #include "e2e_gateway.h"
 #include "e2e_netns.h"
 #include "e2e_report.h"
 #include "e2e_traffic.h"
-#include "base/base.h"
 
 /* Packets of a run: each session four times at 64,512. */
 #define PACKETS (4U * 64512U)

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/base.h"
 #include "e2e_gateway.h"
 #include "e2e_netns.h"
-#include "base/base.h"
 
 static void path_in(const struct gateway *g, const char *name, char ret[static 64])
 {

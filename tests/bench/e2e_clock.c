@@ -12,8 +12,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "e2e_netns.h"
 #include "base/base.h"
+#include "e2e_netns.h"
 
 static int softirqd = -1;
 

@@ -11,9 +11,9 @@
 
 #include <libmnl/libmnl.h>
 
+#include "base/base.h"
 #include "e2e_gateway.h"
 #include "e2e_netns.h"
-#include "base/base.h"
 
 /* Entries of a namespace that others, the packets in flight at a change for one, may take. */
 #define SPARE 1024U

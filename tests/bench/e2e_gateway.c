@@ -12,11 +12,11 @@
 
 #include <bpf/libbpf.h>
 
+#include "base/base.h"
 #include "e2e.skel.h"
 #include "e2e_agent.h"
 #include "e2e_conntrack.h"
 #include "e2e_netns.h"
-#include "base/base.h"
 
 static const char *const names[N_GATEWAYS] = {
 	[GATEWAY_FORWARD] = "kernel, no NAT",	[GATEWAY_NFT] = "nft SNAT",

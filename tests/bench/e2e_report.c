@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "e2e_netns.h"
 #include "base/base.h"
+#include "e2e_netns.h"
 
 struct row *report_row(struct report *r, const char *name, const char *gateway, const char *direction)
 {

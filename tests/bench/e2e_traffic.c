@@ -12,12 +12,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "base/base.h"
 #include "e2e.skel.h"
 #include "e2e_clock.h"
 #include "e2e_netns.h"
 #include "e2e_samples.h"
 #include "random.h"
-#include "base/base.h"
 
 /* What is still under way this long after the last arrival is lost. */
 #define PATIENCE_NS 50000000ULL

@@ -8,8 +8,8 @@
 #include <bpf/bpf.h>
 
 #include "datapath/datapath_private.h"
-#include "tables/mapping_tables.h"
 #include "sessions/sessions.h"
+#include "tables/mapping_tables.h"
 
 #define INSIDE_BASE    0xac100000U /* 172.16.0.0, as CSIT has it */
 #define INSIDE_SPREAD  0x0a000000U /* 10.0.0.0: many mappings, each with an index node of its own */

@@ -16,8 +16,8 @@
 
 #include "datapath/datapath.h"
 #include "frame.h"
-#include "tables/mappings.h"
 #include "sessions/sessions.h"
+#include "tables/mappings.h"
 
 #define ADDR(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 #define SUBSCRIBER	 ADDR(10, 0, 0, 2)

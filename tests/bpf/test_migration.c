@@ -11,9 +11,9 @@
 
 #include <detnat/slots.h>
 
-#include "fixture.h"
 #include "datapath/migration.h"
 #include "datapath/running.h"
+#include "fixture.h"
 #include "sessions/check.h"
 
 #define PINS	     "/sys/fs/bpf/detnat"

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "links/neighbours.h"
 #include "host/netlink.h"
+#include "links/neighbours.h"
 
 static struct neighbours *neighbours;
 static struct datapath datapath;

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "links/attach.h"
-#include "links/route_lookup.h"
 #include "host/netlink.h"
+#include "links/attach.h"
 #include "links/route_limits.h"
+#include "links/route_lookup.h"
 #include "links/routes.h"
 #include "links/sources.h"
 

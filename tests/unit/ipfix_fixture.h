@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "ipfix/ipfix.h"
-#include "ipfix/encode.h"
 #include "base/log.h"
+#include "ipfix/encode.h"
+#include "ipfix/ipfix.h"
 
 #define LOOPBACK 0x7f000001U
 #define NOW_MS	 1700000000000ULL /* 0x18bcfe56800, 1700000000 s = 0x6553f100 */

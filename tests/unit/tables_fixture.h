@@ -3,8 +3,8 @@
 #ifndef DETNAT_TABLES_FIXTURE_H
 #define DETNAT_TABLES_FIXTURE_H
 
-#include "tables/mappings.h"
 #include "sessions/sessions.h"
+#include "tables/mappings.h"
 
 /* Skips the test where maps cannot be made for want of rights. */
 void tables_make(struct datapath *d);

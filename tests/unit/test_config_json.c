@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/json_scan.h"
 #include "base/base.h"
+#include "base/json_scan.h"
 
 struct row {
 	const char *text;

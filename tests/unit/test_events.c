@@ -13,8 +13,8 @@
 
 #include <detnat/events.h>
 
-#include "punt/event_ring.h"
 #include "base/limiter.h"
+#include "punt/event_ring.h"
 
 /* Limiter. */
 

@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "history/history.h"
 #include "proto/history_read.h"
-#include "base/log.h"
 
 #define NOON 1767268800LL /* 2026-01-01T12:00:00Z */
 #define DAY  86400

@@ -13,12 +13,12 @@
 #include <detnat/mapping.h>
 #include <detnat/tables.h>
 
+#include "base/address.h"
+#include "base/log.h"
 #include "history/history.h"
 #include "history/pin.h"
 #include "proto/history_read.h"
 #include "proto/history_who.h"
-#include "base/log.h"
-#include "base/address.h"
 
 #define DAY	  86400
 #define TEN_YEARS (3653LL * DAY)

@@ -7,12 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "base/trouble.h"
 #include "history/file.h"
 #include "history/queue.h"
 #include "proto/history_read.h"
-#include "base/log.h"
 #include "tables_fixture.h"
-#include "base/trouble.h"
 
 #define NOON 1767268800LL /* 2026-01-01T12:00:00Z */
 

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/log.h"
 #include "base/base.h"
+#include "base/log.h"
 
 static void setup(void)
 {

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "host/memory.h"
 #include "base/base.h"
+#include "host/memory.h"
 
 #define MIB (1ULL << 20)
 

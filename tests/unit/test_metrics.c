@@ -9,8 +9,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include "metrics/http.h"
 #include "metrics/exposition.h"
+#include "metrics/http.h"
 
 /* The format. */
 

@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "host/service_manager.h"
 #include "base/base.h"
+#include "host/service_manager.h"
 
 /* A socket of an abstract name of this process's own, which NOTIFY_SOCKET then names. */
 static int listen_as_manager(void)

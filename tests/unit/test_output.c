@@ -6,8 +6,8 @@
 #include <signal.h>
 #include <string.h>
 
-#include "base/output.h"
 #include "base/base.h"
+#include "base/output.h"
 
 static int ends[2];
 static struct output *output;

@@ -10,17 +10,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "datapath/bypass_ranges.h"
 #include "change/preflight.h"
-#include "links/devices.h"
-#include "punt/event_ring.h"
-#include "punt/parked_fragments.h"
+#include "datapath/bypass_ranges.h"
+#include "datapath/running.h"
 #include "guard/guard.h"
 #include "history/queue.h"
+#include "links/devices.h"
 #include "metrics/metrics.h"
-#include "datapath/running.h"
-#include "tables_fixture.h"
+#include "punt/event_ring.h"
+#include "punt/parked_fragments.h"
 #include "punt/tracing.h"
+#include "tables_fixture.h"
 
 /* The library has the real ones. */
 #define plan_new    tested_plan_new

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tables/ranges.h"
 #include "base/base.h"
+#include "tables/ranges.h"
 
 Test(ranges, takes_the_first_fit_and_keeps_alignment)
 {

@@ -6,8 +6,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "tables_fixture.h"
 #include "metrics/usage_monitor.h"
+#include "tables_fixture.h"
 
 #define NOW 100000U
 

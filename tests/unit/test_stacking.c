@@ -11,8 +11,8 @@
 #include <sched.h>
 #include <string.h>
 
-#include "links/interfaces.h"
 #include "host/offloads.h"
+#include "links/interfaces.h"
 
 enum { ETH0 = 1, ETH1, BOND, BRIDGE, VLAN, SERVICE, INNER, DEEPER, ELSEWHERE, MACVLAN, ON_BOND, ON_BRIDGE, PLAIN };
 

@@ -7,8 +7,8 @@
 
 #include <detnat/slots.h>
 
-#include "sessions_fixture.h"
 #include "sessions/check.h"
+#include "sessions_fixture.h"
 
 TestSuite(table_check, .init = sessions_set_up);
 

@@ -5,9 +5,9 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "tables_fixture.h"
 #include "sessions/top.h"
 #include "sessions/top_heap.h"
+#include "tables_fixture.h"
 
 #define NOW 100000U
 

@@ -4,8 +4,8 @@
 #include <criterion/redirect.h>
 #include <string.h>
 
-#include "base/trouble.h"
 #include "base/base.h"
+#include "base/trouble.h"
 
 TestSuite(trouble, .init = cr_redirect_stderr);
 

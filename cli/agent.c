@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The agent as a whole: status, counters, reload. */
-#include <detnat/reasons.h>
 #include <string.h>
 
 #include "command.h"
 #include "json_get.h"
+#include "proto/reason_texts.h"
 
 static const struct column counter_columns[] = {
 	{ "COUNTER", "name", cell_text, false, 0 },
@@ -58,21 +58,12 @@ static const struct column status_fields[] = {
 	{},
 };
 
-static const struct {
-	const char *name;
-	const char *text;
-} meanings[] = {
-#define X(name, text) { #name, text },
-	REASONS(X) SENT_KINDS(X) INCIDENTS(X) VOLUMES(X)
-#undef X
-};
-
 /* Returns an empty text for a counter that only a newer agent has. */
 static const char *meaning(const char *name)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(meanings); i++)
-		if (!strcmp(meanings[i].name, name))
-			return meanings[i].text;
+	for (unsigned i = 0; i < N_REASONS; i++)
+		if (!strcmp(reason_texts[i].name, name))
+			return reason_texts[i].text;
 	return "";
 }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "top_view.h"
 
-#include <detnat/reasons.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include "base/base.h"
 #include "json_get.h"
+#include "proto/reason_texts.h"
 
 #define HOME	  "\033[H"
 #define CLEAR_END "\033[K" /* to the end of the line */
@@ -22,15 +22,6 @@
 #define WIDE_COLUMNS	 104U
 #define BAR_WIDE	 20U
 #define BAR_NARROW	 8U
-
-static const struct {
-	const char *name;
-	const char *text;
-} reasons[] = {
-#define X(name, text) { #name, text },
-	REASONS(X)
-#undef X
-};
 
 /* Prints a line in the given style, cut to the screen's width. */
 static void __attribute__((format(printf, 4, 5)))
@@ -75,8 +66,8 @@ static unsigned busy_reasons(const struct top_view *v)
 {
 	unsigned n = 0, most = v->rows / 3;
 
-	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
-		n += rate(v, v->counters, v->before, reasons[i].name) > 0;
+	for (size_t i = 0; i < N_EXITS; i++)
+		n += rate(v, v->counters, v->before, reason_texts[i].name) > 0;
 	return n < most ? n : most;
 }
 
@@ -85,13 +76,13 @@ static void draw_packets(FILE *out, const struct top_view *v)
 	unsigned room = busy_reasons(v);
 
 	line(out, v, REVERSE, "%12s  %-24s %-*s", "PACKETS/S", "COUNTER", (int)v->columns, "MEANING");
-	for (size_t i = 0; room && i < ARRAY_SIZE(reasons); i++) {
-		double packets = rate(v, v->counters, v->before, reasons[i].name);
+	for (size_t i = 0; room && i < N_EXITS; i++) {
+		double packets = rate(v, v->counters, v->before, reason_texts[i].name);
 
 		if (packets <= 0)
 			continue;
-		line(out, v, strncmp(reasons[i].name, "drop_", 5) ? "" : BOLD, "%12.0f  %-24s %s", packets,
-		     reasons[i].name, reasons[i].text);
+		line(out, v, strncmp(reason_texts[i].name, "drop_", 5) ? "" : BOLD, "%12.0f  %-24s %s", packets,
+		     reason_texts[i].name, reason_texts[i].text);
 		room--;
 	}
 }

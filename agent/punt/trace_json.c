@@ -14,6 +14,7 @@
 #include <detnat/tcp_state.h>
 
 #include "base/timestamp.h"
+#include "proto/reason_texts.h"
 #include "proto/words.h"
 #include "punt/tracing.h"
 #include "sessions/sessions.h"
@@ -29,15 +30,6 @@ static const char *const step_names[N_TRACE_STEPS] = {
 static const char *const leaf_names[N_PROGS] = {
 #define X(name) [PROG_##name] = #name,
 	PROGS(X)
-#undef X
-};
-
-static const struct {
-	const char *name;
-	const char *text;
-} reasons[N_REASONS] = {
-#define X(name, text) [REASON_##name] = { #name, text },
-	REASONS(X) SENT_KINDS(X) INCIDENTS(X)
 #undef X
 };
 
@@ -221,10 +213,10 @@ static void detail_of(const struct trace_record *r, const struct trace_step *s, 
 		append(text, "as by %s", interface_name((uint32_t)s->a, name));
 		break;
 	case TRACE_withheld:
-		append(text, "%s", reasons[REASON_icmp_withheld].text);
+		append(text, "%s", reason_texts[REASON_icmp_withheld].text);
 		break;
 	case TRACE_answered:
-		append(text, "%s", s->a < N_REASONS ? reasons[s->a].text : "");
+		append(text, "%s", s->a < N_REASONS ? reason_texts[s->a].text : "");
 		break;
 	case TRACE_redirect:
 		append(text, "by %s", interface_name((uint32_t)s->a, name));
@@ -301,8 +293,8 @@ static bool add_time(cJSON *json, uint64_t time_ns)
 
 static bool fill(cJSON *json, const struct trace_record *r)
 {
-	const char *verdict = r->reason < N_REASONS ? reasons[r->reason].name : "none";
-	const char *meaning = r->reason < N_REASONS ? reasons[r->reason].text : "no exit was counted";
+	const char *verdict = r->reason < N_REASONS ? reason_texts[r->reason].name : "none";
+	const char *meaning = r->reason < N_REASONS ? reason_texts[r->reason].text : "no exit was counted";
 	char name[IF_NAMESIZE];
 	cJSON *steps;
 	bool ok = add_time(json, r->time_ns) &&

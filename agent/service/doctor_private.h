@@ -19,7 +19,6 @@ struct doctor {
 	size_t n_addresses;
 	const char *check; /* its name */
 	void (*report)(struct doctor *d, enum doctor_level level, const char *text);
-	void *report_arg;
 	unsigned count[DOCTOR_N_LEVELS];
 };
 

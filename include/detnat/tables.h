@@ -59,7 +59,7 @@ struct globals {
 	 * own_source_bit() is set in own_sources, which may be the gateway's own addresses. 0: never.
 	 */
 	__u32 sources_until;
-	__u32 pad;
+	__u32 fib_until; /* last tick at which the agent vouches for the copy of the routes, <detnat/fib.h>; 0: never */
 	__u64 own_sources[4];
 	__u64 pad2;
 };

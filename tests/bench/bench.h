@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the files of the micro benchmark share. main is in run.c; a row of the table (rows.c) is set up (tables.c), its
- * flows listed (flows.c), its ways through the datapath measured (paths.c, connections.c, cores.c) and checked
- * (verify.c); results.c, goals.c, report.c and json.c make figures of that.
+ * flows listed (flows.c, mix.c, routes.c), its ways through the datapath measured (paths.c, connections.c, cores.c,
+ * paced.c) and checked (verify.c); results.c, goals.c, report.c and json.c make figures of that.
  *
  * Addresses and ports are in host byte order.
  */
@@ -49,7 +49,11 @@
 	X(KERNEL_IN, "kernel-out2in-xdp", "kernel: out2in by XDP")    \
 	X(FLOOR_2, "floor-2-cores", "floor, 2 cores")                 \
 	X(IN_2, "in2out-2-cores", "inside to outside, 2 cores")       \
-	X(OUT_2, "out2in-2-cores", "outside to inside, 2 cores")
+	X(OUT_2, "out2in-2-cores", "outside to inside, 2 cores")      \
+	X(CROSS_2, "both-ways-2-cores", "a core each way")            \
+	X(MIXED_2, "opening-2-cores", "5 % opening, 2 cores")         \
+	X(IN_PACED, "in2out-paced", "in2out, every 2 s")              \
+	X(OUT_PACED, "out2in-paced", "out2in, every 2 s")
 
 enum path {
 #define X(name, json, text) PATH_##name,
@@ -76,6 +80,8 @@ struct row {
 	uint32_t destinations; /* of a mix */
 	double zipf;	       /* exponent */
 	enum mix mix;
+	bool internet;	 /* the destinations are in routes of the internet, and a host's ports consecutive */
+	uint32_t routes; /* beside the default route */
 	bool tcp;
 	unsigned runs;
 	unsigned paths;
@@ -106,6 +112,8 @@ struct core {
 	struct position *position;
 };
 
+struct internet;
+
 struct bench {
 	struct datapath d;
 	struct mappings *m;
@@ -113,7 +121,8 @@ struct bench {
 	uint32_t inside_ifindex, outside_ifindex;
 	int inside_fd, outside_fd; /* the main programs behind the entries */
 	uint32_t list_max;
-	uint64_t seed; /* of random_next() */
+	uint64_t seed;		   /* of random_next() */
+	struct internet *internet; /* routes.c; NULL: not drawn yet */
 };
 
 /* Ends the run: the machine cannot do what the benchmark needs. */
@@ -130,8 +139,29 @@ void world_end(struct bench *b);
 /* Loads the programs for a way of forwarding; hits need no cache of an earlier set of programs. */
 void world_forwarding(struct bench *b, enum forwarding forwarding);
 
-/* Nanoseconds of one read at random in so many octets of memory, each waiting for the one before; 0 without memory. */
-double memory_latency(struct bench *b, uint64_t octets);
+/*
+ * Nanoseconds of one read at random in so many octets of memory, each waiting for the one before; 0 without memory.
+ * lines: how many cache lines of it are read; 0: all.
+ */
+double memory_latency(struct bench *b, uint64_t octets, uint32_t lines);
+
+/*
+ * Sees to it that the kernel, and the datapath, have so many routes beside the default one (routes.c). 0, or -ENOMEM
+ * with the figures in err where memory is short.
+ */
+int world_routes(struct bench *b, uint32_t n, struct error *err);
+
+/* Address of a destination by its number: in a route drawn at random. The same ones whatever routes are in use. */
+uint32_t internet_destination(struct bench *b, uint32_t n);
+
+/* MAC address of the next hop that packets to an outside address must be sent to. */
+void world_station(struct bench *b, uint32_t addr, uint8_t ret_mac[6]);
+
+/*
+ * Nanoseconds of a read of the line that tells a destination's route, at random among those of the row's destinations;
+ * 0 where the default route tells it for all.
+ */
+double world_routes_read(struct bench *b, const struct row *row);
 
 /* A row's tables (tables.c) */
 
@@ -172,11 +202,15 @@ enum direction { FROM_INSIDE, FROM_OUTSIDE, BEYOND_QUOTA };
 struct sequence {
 	const struct space *s;
 	enum order order;
+	uint64_t n; /* random: a permutation of 0..n-1; else of all sessions */
 	uint64_t key;
 	unsigned bits; /* of the permutation's domain */
 };
 
 struct sequence sequence_new(struct bench *b, const struct space *s, enum order order);
+
+/* The same of the numbers below n. */
+struct sequence sequence_of(struct bench *b, const struct space *s, enum order order, uint64_t n);
 
 /* Number of the session at a place of the sequence, below n_sessions. */
 uint64_t sequence_at(const struct sequence *q, uint64_t place);
@@ -218,6 +252,7 @@ struct job {
 	int verdict;		  /* of the last packet, or ANY_VERDICT */
 	enum reason reason;	  /* counter in which all packets must be, or N_REASONS */
 	const struct space *hold; /* refusals are held off before it; NULL: not */
+	bool direct;		  /* by the generator with constant tail calls; XDP only */
 };
 
 /* A job of the datapath: the common ways by direction, for UDP, or for TCP with these flags. */
@@ -243,15 +278,17 @@ struct result {
 	const struct row *row;
 	char csit[ROW_NAME];
 	struct series path[N_PATHS];
-	uint64_t sessions;	 /* opened, as sent */
-	uint64_t in_table;	 /* counted after the ramp-up */
-	uint64_t refused;	 /* of a mix: no port, no room */
-	uint64_t overflowed;	 /* sessions beyond the slots */
-	uint64_t memory;	 /* octets of all tables */
-	uint64_t memory_mapping; /* of them, what the row's mappings were charged for */
-	double read_ns;		 /* one read at random in as much memory as the sessions take */
-	unsigned verified;	 /* packets whose octets were checked */
-	bool wrong;		 /* sessions missing, or octets wrong: the figures are worth nothing */
+	struct series direct[N_PATHS]; /* the same by the generator with constant tail calls */
+	uint64_t sessions;	       /* opened, as sent */
+	uint64_t in_table;	       /* counted after the ramp-up */
+	uint64_t refused;	       /* of a mix: no port, no room */
+	uint64_t overflowed;	       /* sessions beyond the slots */
+	uint64_t memory;	       /* octets of all tables */
+	uint64_t memory_mapping;       /* of them, what the row's mappings were charged for */
+	double read_ns;		       /* one read at random in as much memory as the sessions take */
+	double route_ns;	       /* see world_routes_read() */
+	unsigned verified;	       /* packets whose octets were checked */
+	bool wrong;		       /* sessions missing, or octets wrong: the figures are worth nothing */
 	char skipped[256];
 };
 
@@ -268,14 +305,25 @@ void connections_measure(struct bench *b, const struct space *s, struct result *
 /* Brings every session of the table, opened by SYN, to established. */
 void connections_establish(struct bench *b, const struct space *s, struct result *res);
 
+/* paced.c: a packet of each host, after a pause. */
+void paced_measure(struct bench *b, const struct space *s, struct result *res);
+
 /* cores.c */
 void cores_measure(struct bench *b, const struct space *s, const struct options *o, struct result *res);
+/* Flows that it lists if there is room. */
+uint64_t cores_list_wanted(const struct row *row);
 
 /* verify.c: packets of sessions at random, both ways, octet by octet; how many were checked, or -1. */
 int verify_sample(struct bench *b, const struct space *s, unsigned n);
 
 /* Flows of the row's that a list has: all sessions, or as many as it holds. */
 uint32_t list_length(const struct bench *b, const struct space *s);
+
+/* Flows that a row would list if there were room. */
+uint64_t list_wanted(const struct row *row);
+
+/* Opens the sessions at places from..to-1 of a sequence, without measuring. */
+void open_quietly(struct bench *b, const struct sequence *q, uint64_t from, uint64_t to);
 
 /* Medians over the samples of a path. */
 struct figures {
@@ -288,6 +336,7 @@ struct figures {
 };
 
 bool figures_of(const struct result *r, enum path path, struct figures *ret);
+bool figures_of_direct(const struct result *r, enum path path, struct figures *ret);
 
 /* VPP's figure for a path of a row, or 0. */
 double vpp_of(const struct row *row, enum path path);

@@ -33,7 +33,7 @@ static void expect(struct bench *b, const struct space *s, uint8_t state, const 
 }
 
 /* All steps for all sessions, which fit a list. The sample is of one packet of six. */
-static struct sample connect_all(struct bench *b, const struct space *s, struct result *res)
+static struct sample connect_all(struct bench *b, const struct space *s, bool direct, struct result *res)
 {
 	uint32_t n = list_length(b, s);
 	struct sample sum = { 0 };
@@ -44,6 +44,7 @@ static struct sample connect_all(struct bench *b, const struct space *s, struct 
 		struct sample one;
 
 		flows_list(&b->core[0], &q, 0, n, steps[i].direction);
+		j.direct = direct;
 		one = measure(&b->core[0], &j, n, n);
 		sum.ns += one.ns / N_STEPS;
 		sum.floor += one.floor / N_STEPS;
@@ -58,8 +59,11 @@ static struct sample connect_all(struct bench *b, const struct space *s, struct 
 void connections_measure(struct bench *b, const struct space *s, struct result *res)
 {
 	space_forget(b, s);
-	series_add(&res->path[PATH_CONNECTION], connect_all(b, s, res));
-	series_add(&res->path[PATH_REOPENED], connect_all(b, s, res));
+	series_add(&res->direct[PATH_CONNECTION], connect_all(b, s, true, res));
+	series_add(&res->direct[PATH_REOPENED], connect_all(b, s, true, res));
+	space_forget(b, s);
+	series_add(&res->path[PATH_CONNECTION], connect_all(b, s, false, res));
+	series_add(&res->path[PATH_REOPENED], connect_all(b, s, false, res));
 }
 
 void connections_establish(struct bench *b, const struct space *s, struct result *res)

@@ -29,9 +29,14 @@ static uint64_t permute(uint64_t n, unsigned bits, uint64_t key)
 
 struct sequence sequence_new(struct bench *b, const struct space *s, enum order order)
 {
-	struct sequence q = { .s = s, .order = order, .key = random_next(&b->seed), .bits = 2 };
+	return sequence_of(b, s, order, s->n_sessions);
+}
 
-	while (1ULL << q.bits < s->n_sessions)
+struct sequence sequence_of(struct bench *b, const struct space *s, enum order order, uint64_t n)
+{
+	struct sequence q = { .s = s, .order = order, .n = n, .key = random_next(&b->seed), .bits = 2 };
+
+	while (1ULL << q.bits < n)
 		q.bits += 2;
 	return q;
 }
@@ -49,7 +54,7 @@ uint64_t sequence_at(const struct sequence *q, uint64_t place)
 		/* What falls outside is permuted again, until it does not: still a permutation. */
 		do
 			place = permute(place, q->bits, q->key);
-		while (place >= q->s->n_sessions);
+		while (place >= q->n);
 		return place;
 	}
 }

@@ -50,6 +50,25 @@ static void add_machine(cJSON *document, const struct bench *b, const struct opt
 	cJSON_AddNumberToObject(document, "packets", o->packets);
 }
 
+/* By the generator with constant tail calls. */
+static void add_direct(cJSON *p, const struct result *r, enum path path)
+{
+	struct figures f;
+
+	if (!figures_of_direct(r, path, &f))
+		return;
+
+	cJSON *direct = cJSON_AddObjectToObject(p, "direct");
+
+	cJSON_AddNumberToObject(direct, "samples", r->direct[path].n);
+	cJSON_AddNumberToObject(direct, "ns", f.ns);
+	cJSON_AddNumberToObject(direct, "generator_ns", f.generator);
+	cJSON_AddNumberToObject(direct, "floor_ns", f.floor);
+	cJSON_AddNumberToObject(direct, "net_ns", f.net);
+	cJSON_AddNumberToObject(direct, "pps", 1e9 / f.ns);
+	cJSON_AddNumberToObject(direct, "ratio", f.ratio);
+}
+
 static void add_path(cJSON *paths, const struct result *r, enum path path)
 {
 	double vpp = vpp_of(r->row, path), goal = goal_of_ratio(r->row, path);
@@ -72,6 +91,7 @@ static void add_path(cJSON *paths, const struct result *r, enum path path)
 	cJSON_AddNumberToObject(p, "net_ns", f.net);
 	cJSON_AddNumberToObject(p, "pps", 1e9 / f.ns);
 	cJSON_AddNumberToObject(p, "ratio", f.ratio);
+	add_direct(p, r, path);
 	if (path == PATH_CONNECTION || path == PATH_REOPENED)
 		cJSON_AddNumberToObject(p, "connections_per_second", 1e9 / (6 * f.ns));
 	if (goal > 0) {
@@ -96,6 +116,10 @@ static void add_row(cJSON *rows, const struct result *r)
 	cJSON_AddNumberToObject(row, "ports_per_host", MAPPING_PORTS >> r->row->ratio_shift);
 	cJSON_AddNumberToObject(row, "session_slots", r->row->slots);
 	cJSON_AddNumberToObject(row, "mappings", r->row->mappings);
+	if (r->row->destinations) {
+		cJSON_AddNumberToObject(row, "destinations", r->row->destinations);
+		cJSON_AddNumberToObject(row, "routes", r->row->routes + 1);
+	}
 	if (r->skipped[0]) {
 		cJSON_AddStringToObject(row, "skipped", r->skipped);
 		return;
@@ -110,6 +134,8 @@ static void add_row(cJSON *rows, const struct result *r)
 	cJSON_AddNumberToObject(row, "memory_bytes_mapping", (double)r->memory_mapping);
 	cJSON_AddNumberToObject(row, "memory_bytes_per_subscriber", (double)r->memory / r->row->hosts);
 	cJSON_AddNumberToObject(row, "random_read_ns", r->read_ns);
+	if (r->route_ns > 0)
+		cJSON_AddNumberToObject(row, "route_read_ns", r->route_ns);
 	paths = cJSON_AddObjectToObject(row, "paths");
 	for (unsigned path = 0; path < N_PATHS; path++)
 		add_path(paths, r, (enum path)path);

@@ -12,9 +12,9 @@
 #define LINE  64U
 #define READS 1000000U
 
-double memory_latency(struct bench *b, uint64_t octets)
+double memory_latency(struct bench *b, uint64_t octets, uint32_t lines)
 {
-	uint32_t n = (uint32_t)(octets / LINE);
+	uint32_t n = (uint32_t)(octets / LINE), used = lines && lines < n ? lines : n;
 	uint32_t *order = malloc(n * sizeof(*order));
 	char *memory = mmap(NULL, octets, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct timespec from, to;
@@ -33,11 +33,11 @@ double memory_latency(struct bench *b, uint64_t octets)
 		order[i - 1] = order[other];
 		order[other] = kept;
 	}
-	/* A circle through all lines, each read telling where the next is. */
-	for (uint32_t i = 0; i < n; i++)
-		*(void **)(memory + (uint64_t)order[i] * LINE) = memory + (uint64_t)order[(i + 1) % n] * LINE;
+	/* A circle through the lines, each read telling where the next is. */
+	for (uint32_t i = 0; i < used; i++)
+		*(void **)(memory + (uint64_t)order[i] * LINE) = memory + (uint64_t)order[(i + 1) % used] * LINE;
+	at = (void **)(memory + (uint64_t)order[0] * LINE);
 	free(order);
-	at = (void **)memory;
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
 	for (uint32_t i = 0; i < READS; i++)
 		at = *(void *volatile *)at;

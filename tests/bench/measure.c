@@ -101,7 +101,9 @@ double core_run(struct core *c, const struct job *j, uint32_t count, uint32_t pa
 	opts.ctx_size_in = tc ? sizeof(skb) : sizeof(xdp);
 	*c->position = (struct position){ .count = count, .target = j->target };
 
-	const struct bpf_program *generator = tc ? c->skel->progs.generate_tc : c->skel->progs.generate;
+	const struct bpf_program *generator = tc	  ? c->skel->progs.generate_tc
+					      : j->direct ? c->skel->progs.generate_direct
+							  : c->skel->progs.generate;
 
 	from = thread_ns();
 	if (bpf_prog_test_run_opts(bpf_program__fd(generator), &opts))

@@ -55,6 +55,31 @@ static bool drawn_before(const struct flow_tuple *flows, uint32_t n, const struc
 	return false;
 }
 
+/*
+ * A host's session of a number, to a destination of a number. To the internet, each session gets its first choice of a
+ * port, and as its slot depends on the external port, too, any number of destinations fills the tables alike: only
+ * routes and next hops make a difference.
+ */
+static struct flow_tuple draw_flow(struct bench *b, const struct space *s, uint32_t host, uint32_t i,
+				   uint32_t destination)
+{
+	uint64_t random = random_next(&b->seed);
+
+	if (s->row->internet)
+		return (struct flow_tuple){
+			.src = s->geo[0].in_base + host,
+			.dst = internet_destination(b, destination),
+			.sport = (uint16_t)(FIRST_PORT + i),
+			.dport = (uint16_t)(1 + random % 65535),
+		};
+	return (struct flow_tuple){
+		.src = s->geo[0].in_base + host,
+		.dst = DESTINATIONS + destination,
+		.sport = (uint16_t)(EPHEMERAL_LO + random % EPHEMERAL_N),
+		.dport = DESTINED_PORT,
+	};
+}
+
 void mix_draw(struct bench *b, struct space *s)
 {
 	_cleanup_free_ double *sum = chances(s->row);
@@ -71,12 +96,7 @@ void mix_draw(struct bench *b, struct space *s)
 		struct flow_tuple *flows = &s->in[(uint64_t)h * row->sessions];
 
 		for (uint32_t i = 0; i < row->sessions;) {
-			flows[i] = (struct flow_tuple){
-				.src = s->geo[0].in_base + h,
-				.dst = DESTINATIONS + draw(b, sum, row->destinations),
-				.sport = (uint16_t)(EPHEMERAL_LO + random_next(&b->seed) % EPHEMERAL_N),
-				.dport = DESTINED_PORT,
-			};
+			flows[i] = draw_flow(b, s, h, i, draw(b, sum, row->destinations));
 			i += !drawn_before(flows, i, &flows[i]);
 		}
 	}

@@ -36,8 +36,28 @@ uint32_t list_length(const struct bench *b, const struct space *s)
 	return s->n_sessions < b->list_max ? (uint32_t)s->n_sessions : b->list_max;
 }
 
-/* Opens every session once, list by list. */
-static void ramp_up(struct bench *b, struct space *s, struct result *res)
+uint64_t list_wanted(const struct row *row)
+{
+	return row->paths & BIT(MIXED_2) ? cores_list_wanted(row) : row_sessions(row);
+}
+
+void open_quietly(struct bench *b, const struct sequence *q, uint64_t from, uint64_t to)
+{
+	const struct job open = job_translate(b, FROM_INSIDE, q->s->row->tcp, TCP_SYN);
+	uint64_t n;
+
+	for (; from < to; from += n) {
+		n = to - from < b->list_max ? to - from : b->list_max;
+		flows_list(&b->core[0], q, from, (uint32_t)n, FROM_INSIDE);
+		core_run(&b->core[0], &open, (uint32_t)n, (uint32_t)n);
+	}
+}
+
+/*
+ * Opens every session once, list by list. direct: by the generator with constant tail calls, else by the other one;
+ * with several lists by both in turn.
+ */
+static void ramp_up(struct bench *b, struct space *s, bool direct, struct result *res)
 {
 	const bool mix = s->row->mix != MIX_NONE;
 	struct job open = job_translate(b, FROM_INSIDE, s->row->tcp, TCP_SYN);
@@ -53,7 +73,9 @@ static void ramp_up(struct bench *b, struct space *s, struct result *res)
 	for (uint64_t from = 0; from < s->n_sessions; from += n) {
 		n = s->n_sessions - from < b->list_max ? s->n_sessions - from : b->list_max;
 		flows_list(&b->core[0], &q, from, (uint32_t)n, FROM_INSIDE);
-		series_add(&res->path[PATH_OPEN], measure(&b->core[0], &open, (uint32_t)n, (uint32_t)n));
+		open.direct = direct ^ (from > 0 && from / b->list_max & 1);
+		series_add(open.direct ? &res->direct[PATH_OPEN] : &res->path[PATH_OPEN],
+			   measure(&b->core[0], &open, (uint32_t)n, (uint32_t)n));
 	}
 	refused = refusals(b) - refused;
 	res->refused += refused;
@@ -100,6 +122,8 @@ static void measure_way(struct bench *b, const struct space *s, const struct opt
 	flows_list(&b->core[0], &q, 0, count, w->direction);
 	j.hold = w->path == PATH_REFUSE ? s : NULL;
 	series_add(&res->path[w->path], measure(&b->core[0], &j, count, packets));
+	j.direct = true;
+	series_add(&res->direct[w->path], measure(&b->core[0], &j, count, packets));
 }
 
 static void measure_ways(struct bench *b, const struct space *s, const struct options *o, struct result *res)
@@ -140,12 +164,12 @@ static void measure_kernel(struct bench *b, const struct space *s, const struct 
 	world_forwarding(b, FORWARDING_REDIRECT);
 }
 
-static void fill(struct bench *b, struct space *s, struct result *res)
+static void fill(struct bench *b, struct space *s, bool direct, struct result *res)
 {
 	space_forget(b, s);
 	if (s->row->mix != MIX_NONE)
 		mix_draw(b, s);
-	ramp_up(b, s, res);
+	ramp_up(b, s, direct, res);
 	if (s->row->tcp)
 		connections_establish(b, s, res);
 }
@@ -160,38 +184,49 @@ static void verify(struct bench *b, const struct space *s, struct result *res)
 		res->verified = (unsigned)n;
 }
 
+static void run_rounds(struct bench *b, struct space *s, const struct options *o, struct result *res)
+{
+	bool refilled = row_sessions(s->row) <= REFILLED_SESSIONS;
+	unsigned paths = s->row->paths & o->paths;
+	unsigned rounds = refilled || o->rounds < BIG_ROUNDS ? o->rounds : BIG_ROUNDS;
+
+	for (unsigned round = 0; round < rounds; round++) {
+		if (refilled)
+			fill(b, s, true, res);
+		if (refilled || round == 0)
+			fill(b, s, false, res);
+		measure_ways(b, s, o, res);
+		if (round == 0)
+			verify(b, s, res);
+		if (paths & BIT(IN_PACED))
+			paced_measure(b, s, res);
+		if (paths & BIT(IN_2))
+			cores_measure(b, s, o, res);
+		if (paths & BIT(CONNECTION))
+			connections_measure(b, s, res);
+	}
+	if (paths & BIT(KERNEL_UP))
+		measure_kernel(b, s, o, res);
+}
+
 void row_run(struct bench *b, const struct row *row, const struct options *o, struct result *ret)
 {
 	struct result res = { .row = row };
 	struct space s;
 	struct error err;
-	bool refilled = row_sessions(row) <= REFILLED_SESSIONS;
-	unsigned paths = row->paths & o->paths;
-	unsigned rounds = refilled || o->rounds < BIG_ROUNDS ? o->rounds : BIG_ROUNDS;
 	uint64_t before = world_memory(b);
 
 	row_csit_name(row, res.csit);
-	if (space_make(b, row, &s, &err)) {
+	if (world_routes(b, row->routes, &err) || space_make(b, row, &s, &err)) {
 		snprintf(res.skipped, sizeof(res.skipped), "%.255s", err.text);
 		*ret = res;
 		return;
 	}
 	res.memory = world_memory(b);
 	res.memory_mapping = res.memory - before;
-	res.read_ns = memory_latency(b, row_sessions(row) * sizeof(struct slot));
-	for (unsigned round = 0; round < rounds; round++) {
-		if (refilled || round == 0)
-			fill(b, &s, &res);
-		measure_ways(b, &s, o, &res);
-		if (round == 0)
-			verify(b, &s, &res);
-		if (paths & BIT(IN_2))
-			cores_measure(b, &s, o, &res);
-		if (paths & BIT(CONNECTION))
-			connections_measure(b, &s, &res);
-	}
-	if (paths & BIT(KERNEL_UP))
-		measure_kernel(b, &s, o, &res);
+	res.read_ns = memory_latency(b, row_sessions(row) * sizeof(struct slot), 0);
+	res.route_ns = world_routes_read(b, row);
+	run_rounds(b, &s, o, &res);
 	space_free(b, &s);
 	*ret = res;
 }

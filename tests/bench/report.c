@@ -23,7 +23,15 @@ void report_machine(const struct bench *b, const struct options *o)
 		puts("warning: SCHED_FIFO is not allowed: other processes cool the caches in the middle of runs");
 	puts("ns: as run, with the generator; net: without it; floor, generator and program alternate in each round;\n"
 	     "of floor: both as run, median of the rounds' ratios; of VPP: net, of det44's graph as measured on a\n"
-	     "machine of this kind");
+	     "machine of this kind; direct: by a generator that reaches the programs by constant tail calls");
+}
+
+/* By the generator with constant tail calls. */
+static void report_direct(const struct figures *f)
+{
+	if (f)
+		printf(" %8.1f %8.1f %7.2f x", f->ns, f->net, f->ratio);
+	putchar('\n');
 }
 
 static void report_path(const struct result *r, enum path path)
@@ -45,19 +53,31 @@ static void report_path(const struct result *r, enum path path)
 		printf("  %14s", "");
 	if (vpp > 0)
 		printf(" %5.0f %6.2f x", vpp, f.net / vpp);
+	else
+		printf(" %5s %8s", "", "");
+	report_direct(figures_of_direct(r, path, &f) ? &f : NULL);
+}
+
+static void report_one_beside(const char *text, const struct figures *f, double ns, const struct figures *d,
+			      double direct_ns)
+{
+	printf("  %-28s %8.1f %8.1f %7.2f %7.2f x", text, ns, ns - f->generator, 1e3 / ns, ns / f->floor);
+	if (d)
+		printf(" %*s %8.1f %8.1f %7.2f x", 30, "", direct_ns, direct_ns - d->generator, direct_ns / d->floor);
 	putchar('\n');
 }
 
 /* The floor and the generator alone, as measured beside a path. */
 static void report_beside(const struct result *r)
 {
-	struct figures f;
+	enum path path = r->path[PATH_IN].n ? PATH_IN : PATH_IN_PACED;
+	struct figures f, d = { 0 };
+	bool direct = figures_of_direct(r, path, &d);
 
-	if (!figures_of(r, PATH_IN, &f))
+	if (!figures_of(r, path, &f))
 		return;
-	printf("  %-28s %8.1f %8.1f %7.2f %7.2f x\n", "floor", f.floor, f.floor - f.generator, 1e3 / f.floor, 1.0);
-	printf("  %-28s %8.1f %8.1f %7.2f %7.2f x\n", "generator alone", f.generator, 0.0, 1e3 / f.generator,
-	       f.generator / f.floor);
+	report_one_beside("floor", &f, f.floor, direct ? &d : NULL, d.floor);
+	report_one_beside("generator alone", &f, f.generator, direct ? &d : NULL, d.generator);
 }
 
 static void report_connections(const struct result *r)
@@ -86,8 +106,10 @@ void report_row(const struct result *r)
 		       100.0 * (double)r->refused / (double)r->sessions);
 	printf("\n  a read at random in %.1f MB, as much as the sessions take: %.1f ns\n",
 	       (double)(row_sessions(r->row) * sizeof(struct slot)) / 1e6, r->read_ns);
-	printf("  %-28s %8s %8s %7s %9s  %-14s %5s %8s\n", "PATH", "NS", "NET", "MPPS", "OF FLOOR", "GOAL", "VPP",
-	       "OF VPP");
+	if (r->route_ns > 0)
+		printf("  a read of the lines that tell the destinations' routes, at random: %.1f ns\n", r->route_ns);
+	printf("  %-28s %8s %8s %7s %9s  %-14s %5s %8s %8s %8s %9s\n", "PATH", "NS", "NET", "MPPS", "OF FLOOR", "GOAL",
+	       "VPP", "OF VPP", "DIRECT", "NET", "OF FLOOR");
 	report_beside(r);
 	for (unsigned path = 0; path < N_PATHS; path++)
 		report_path(r, (enum path)path);

@@ -81,10 +81,8 @@ static double median_of(const struct series *s, property of)
 	return median(values, s->n);
 }
 
-bool figures_of(const struct result *r, enum path path, struct figures *ret)
+static bool figures_of_series(const struct series *s, struct figures *ret)
 {
-	const struct series *s = &r->path[path];
-
 	if (!s->n)
 		return false;
 	*ret = (struct figures){
@@ -96,6 +94,16 @@ bool figures_of(const struct result *r, enum path path, struct figures *ret)
 		.speedup = median_of(s, speedup_of),
 	};
 	return true;
+}
+
+bool figures_of(const struct result *r, enum path path, struct figures *ret)
+{
+	return figures_of_series(&r->path[path], ret);
+}
+
+bool figures_of_direct(const struct result *r, enum path path, struct figures *ret)
+{
+	return figures_of_series(&r->direct[path], ret);
 }
 
 double vpp_of(const struct row *row, enum path path)

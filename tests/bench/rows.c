@@ -4,13 +4,20 @@
 
 #define BOTH	 (BIT(IN) | BIT(OUT) | BIT(OPEN))
 #define FRIENDLY (BIT(IN_HOSTS) | BIT(IN_BURSTS) | BIT(OUT_HOSTS) | BIT(OUT_BURSTS))
-#define CORES	 (BIT(FLOOR_2) | BIT(IN_2) | BIT(OUT_2))
+#define CORES	 (BIT(FLOOR_2) | BIT(IN_2) | BIT(OUT_2) | BIT(CROSS_2) | BIT(MIXED_2))
+#define PACED	 (BIT(IN_PACED) | BIT(OUT_PACED))
 #define KERNEL	 (BIT(KERNEL_UP) | BIT(KERNEL_TC) | BIT(KERNEL_IN))
 #define ANY	 (IN_BENCH | IN_FULL)
 
 /* hosts, their sessions, log2 of the hosts of an outside address (64512 >> it: ports a host), slots a host */
 #define SHAPE(h, p, shift, n) .hosts = (h), .sessions = (p), .ratio_shift = (shift), .slots = (n), .mappings = 1
 #define VPP(in, out, open)    .vpp_in = (in), .vpp_out = (out), .vpp_open = (open)
+
+/* 63 sessions of each of 4096 hosts, to destinations all over the internet */
+#define INTERNET(n) SHAPE(4096, 63, 10, 128), .internet = true, .destinations = (n), .paths = BOTH
+#define UNIFORM(n)  INTERNET(n), .mix = MIX_UNIFORM
+#define ZIPF(n)	    INTERNET(n), .mix = MIX_ZIPF, .zipf = 1
+#define A_MILLION   .routes = 1000000
 
 /* Slots are those of `auto` but at 1000 sessions, where they are sized for that many. */
 static const struct row rows[] = {
@@ -52,6 +59,19 @@ static const struct row rows[] = {
 	  .paths = BOTH },
 	{ "mix-zipf", "zipf", SHAPE(4096, 100, 10, 128), .mix = MIX_ZIPF, .destinations = 50, .zipf = 1.3, .runs = ANY,
 	  .paths = BOTH },
+
+	{ "paced-h65536", "paced", SHAPE(65536, 63, 10, 128), .runs = ANY, .paths = PACED },
+
+	{ "dest-1", "d1", UNIFORM(1), .runs = ANY },
+	{ "dest-100", "d100-spread", UNIFORM(100), .runs = IN_FULL },
+	{ "dest-10k", "d10k", UNIFORM(10000), .runs = IN_FULL },
+	{ "dest-100k", "d100k", UNIFORM(100000), .runs = ANY },
+	{ "dest-100k-zipf", "d100k-zipf", ZIPF(100000), .runs = ANY },
+	{ "dest-1-routes-1m", "d1-r1m", UNIFORM(1), A_MILLION, .runs = ANY },
+	{ "dest-100-routes-1m", "d100-r1m", UNIFORM(100), A_MILLION, .runs = IN_FULL },
+	{ "dest-10k-routes-1m", "d10k-r1m", UNIFORM(10000), A_MILLION, .runs = IN_FULL },
+	{ "dest-100k-routes-1m", "d100k-r1m", UNIFORM(100000), A_MILLION, .runs = ANY },
+	{ "dest-100k-zipf-routes-1m", "d100k-zipf-r1m", ZIPF(100000), A_MILLION, .runs = ANY },
 };
 
 const struct row *row_get(unsigned n)

@@ -61,7 +61,7 @@ static void list_rows(void)
 	char name[ROW_NAME];
 
 	for (unsigned i = 0; (row = row_get(i)); i++)
-		printf("%-18s %-48s %s\n", row->name, row_csit_name(row, name), row->runs & IN_BENCH ? "" : "(--full)");
+		printf("%-25s %-48s %s\n", row->name, row_csit_name(row, name), row->runs & IN_BENCH ? "" : "(--full)");
 }
 
 /* Before much time is spent for nothing. A run that does not come to its end leaves no results of another. */
@@ -139,8 +139,8 @@ static unsigned choose_rows(const struct arguments *a, const struct row *ret[sta
 		if (!selected(row, a))
 			continue;
 		ret[n++] = row;
-		if (row_sessions(row) > list)
-			list = row_sessions(row);
+		if (list_wanted(row) > list)
+			list = list_wanted(row);
 		if (row->paths & a->options.paths & BIT(IN_2))
 			*ret_cores = 2;
 	}

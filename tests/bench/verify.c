@@ -98,9 +98,9 @@ static void make_packet(unsigned char *f, const struct flow_tuple *t, bool tcp, 
 
 /* Runs one packet; whether it came out, redirected, as it must. */
 static bool comes_out(int program, uint32_t ingress, const struct flow_tuple *in, const struct flow_tuple *out,
-		      bool tcp, uint8_t station)
+		      bool tcp, const uint8_t to[6])
 {
-	const unsigned char to[6] = { 2, 0, 0, 0, 0, station }, by[6] = { 2, 2, 2, 2, 2, 2 };
+	const unsigned char by[6] = { 2, 2, 2, 2, 2, 2 };
 	unsigned char sent[FRAME], got[FRAME] = { 0 }, wanted[FRAME];
 	struct xdp_md ctx = { .data_end = FRAME, .ingress_ifindex = ingress };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = sent, .data_size_in = FRAME, .data_out = got,
@@ -122,14 +122,18 @@ static bool comes_out(int program, uint32_t ingress, const struct flow_tuple *in
 
 int verify_sample(struct bench *b, const struct space *s, unsigned n)
 {
+	const uint8_t inside[6] = { 2, 0, 0, 0, 0, 1 };
+	uint8_t outside[6];
+
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t session = random_next(&b->seed) % s->n_sessions;
 		struct flow_tuple in = flow_of(s, session, FROM_INSIDE), back = flow_of(s, session, FROM_OUTSIDE);
 		struct flow_tuple translated = { back.dst, back.src, back.dport, back.sport, 0 };
 		struct flow_tuple delivered = { in.dst, in.src, in.dport, in.sport, 0 };
 
-		if (!comes_out(b->inside_fd, b->inside_ifindex, &in, &translated, s->row->tcp, 2) ||
-		    !comes_out(b->outside_fd, b->outside_ifindex, &back, &delivered, s->row->tcp, 1)) {
+		world_station(b, in.dst, outside);
+		if (!comes_out(b->inside_fd, b->inside_ifindex, &in, &translated, s->row->tcp, outside) ||
+		    !comes_out(b->outside_fd, b->outside_ifindex, &back, &delivered, s->row->tcp, inside)) {
 			fprintf(stderr, "bench: a packet of session %lu of %s came out wrong\n", session, s->row->name);
 			return -1;
 		}

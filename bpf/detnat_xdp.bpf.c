@@ -24,13 +24,17 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
+/* The slow path of a direction, for packets that its fast path has left alone. */
+static __always_inline int or_slow(struct xdp_md *ctx, int verdict, enum prog slow)
+{
+	return likely(verdict >= 0) ? verdict : tail_call(ctx, slow);
+}
+
 SEC("xdp.frags")
 int in2out_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	int verdict = fast_in2out(ctx);
-
-	return TRACED(ctx, likely(verdict >= 0) ? verdict : tail_call(ctx, PROG_in2out));
+	return TRACED(ctx, or_slow(ctx, fast_in2out(ctx, 0), PROG_in2out));
 }
 
 /* Loaded instead of in2out_xdp if the source of every packet is checked: see main_program() in the agent. */
@@ -38,18 +42,33 @@ SEC("xdp.frags")
 int in2out_each_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	int verdict = fast_in2out_each(ctx);
+	return TRACED(ctx, or_slow(ctx, fast_in2out(ctx, 1), PROG_in2out));
+}
 
-	return TRACED(ctx, likely(verdict >= 0) ? verdict : tail_call(ctx, PROG_in2out));
+/* Loaded instead if routing depends on more than the destination. */
+SEC("xdp.frags")
+int in2out_cached_xdp(struct xdp_md *ctx)
+{
+	TRACE_BEGIN(ctx);
+	return TRACED(ctx, or_slow(ctx, fast_in2out_cached(ctx), PROG_in2out));
 }
 
 SEC("xdp.frags")
 int out2in_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
-	int verdict = fast_out2in(ctx);
+	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1), PROG_out2in));
+}
 
-	return TRACED(ctx, likely(verdict >= 0) ? verdict : tail_call(ctx, PROG_out2in));
+/* The same while there is no agent whose copy of the routes holds. */
+static __always_inline int in2out_cached(struct xdp_md *ctx)
+{
+	return or_slow(ctx, fast_in2out_cached(ctx), PROG_in2out);
+}
+
+static __always_inline int out2in_cached(struct xdp_md *ctx)
+{
+	return or_slow(ctx, fast_out2in(ctx, 0), PROG_out2in);
 }
 
 /*
@@ -88,7 +107,9 @@ int both_xdp(struct xdp_md *ctx)
 PROGRAM(both, both)
 PROGRAM(vlan, vlan)
 PROGRAM(in2out, in2out)
+PROGRAM(in2out_cached, in2out_cached)
 PROGRAM(out2in, out2in)
+PROGRAM(out2in_cached, out2in_cached)
 PROGRAM(out2in_slow, out2in_slow)
 PROGRAM(open, open_session)
 PROGRAM(overflow, open_overflow)

@@ -86,10 +86,14 @@ static __always_inline int source_is_behind(ctx_t *ctx, __u32 in_addr, __u32 src
 					    struct bpf_fib_lookup *fib)
 {
 	struct device *in = device_get(packet_ingress(ctx));
+	const struct fib_hop *told;
 	long verdict;
 
 	if (!in || in->rp_filter != RP_STRICT || in->roles & DEVICE_INSIDE)
 		return 1;
+	told = fib_told(src, FIB_ROUTED);
+	if (told)
+		return told->ifindex == received_by(in, packet_ingress(ctx));
 	verdict = route(ctx, in_addr, src, in_ifindex, fib);
 	return (verdict == BPF_FIB_LKUP_RET_SUCCESS || verdict == BPF_FIB_LKUP_RET_NO_NEIGH) &&
 	       fib->ifindex == received_by(in, packet_ingress(ctx));
@@ -101,6 +105,7 @@ static __always_inline int source_is_behind(ctx_t *ctx, __u32 in_addr, __u32 src
  */
 SUBPROGRAM int egress_in(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_addr, struct egress *ret)
 {
+	struct fib_hop *told = fib_told(in_addr, FIB_ROUTED | FIB_RESOLVED);
 	struct globals *g = globals_get();
 	struct bpf_fib_lookup fib; /* shared with source_is_behind() to save stack */
 	__u32 longest = ~0U;
@@ -108,8 +113,13 @@ SUBPROGRAM int egress_in(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 in_a
 
 	if (!s || !g || !ret)
 		return EGRESS_KERNEL;
-	if (!settings.policy_routing &&
-	    subscriber_hop_is_fresh(s, LOAD(g->epoch), now_ticks(), subscriber_hop_ticks())) {
+	if (told) {
+		hop = (__u64)told->ifindex << 48;
+		__builtin_memcpy(&hop, told->dmac, 6);
+		longest = told->mtu;
+		fib_used(told, now_ticks());
+	} else if (!settings.policy_routing &&
+		   subscriber_hop_is_fresh(s, LOAD(g->epoch), now_ticks(), subscriber_hop_ticks())) {
 		hop = LOAD(s->way);
 	} else {
 		long verdict = subscriber_route(ctx, s, src, in_addr, packet_received_by(ctx), &fib);

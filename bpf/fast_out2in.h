@@ -21,8 +21,55 @@ static __always_inline int fast_out2in_session(const struct out2in *oi, __u64 *r
 	return CONTINUE;
 }
 
-/* Returns a verdict, or TO_SLOW_PATH with nothing changed. */
-static __always_inline int fast_out2in(ctx_t *ctx)
+/* Where a packet to a subscriber leaves. */
+struct fast_egress_in {
+	__u64 hop;		    /* as subscriber.way; only the interface if `told` is set */
+	const struct fib_hop *told; /* by the agent's copy of the routes, or NULL */
+	const struct device *out;   /* without `told`: the interface's record */
+};
+
+/* By the agent's copy of the routes. Returns 1, or 0 if the packet is not for the fast path. */
+static __always_inline int fast_told_in(const struct globals *g, __u32 in_addr, __u32 src, __u32 length, __u32 now,
+					struct fast_egress_in *ret)
+{
+	struct fib *t = fib_get();
+	struct fib_hop *hop;
+
+	if (!t)
+		return 0;
+	hop = fib_find(t, in_addr);
+	/* A source in the pool may be a hairpin's peer, whose packets come from inside: see out2in.h. */
+	if (unlikely(!(LOAD(hop->flags) & FIB_FAST_IN) || length > hop->mtu ||
+		     (src - g->pool_first <= g->pool_last - g->pool_first && index_find(&out_index, src))))
+		return 0;
+	fib_used(hop, now);
+	*ret = (struct fast_egress_in){ .hop = (__u64)hop->ifindex << 48, .told = hop };
+	return 1;
+}
+
+/* By the next hop that the slow path has cached in the subscriber's record. */
+static __always_inline int fast_cached_in(struct device_table *d, const struct globals *g, const struct subscriber *sub,
+					  __u32 length, __u32 now, struct fast_egress_in *ret)
+{
+	/* With SUBSCRIBER_HAIRPINS set, way_epoch never matches. */
+	if (unlikely(!sub || LOAD(sub->way_epoch) != (g->epoch & HOP_EPOCH) ||
+		     now - LOAD(sub->way_tick) > subscriber_hop_ticks()))
+		return 0;
+
+	__u64 hop = LOAD(sub->way);
+	const struct device *out = device_at(d, (__u32)(hop >> 48));
+
+	if (unlikely(!(out->roles & DEVICE_INSIDE) || !(out->flags & DEVICE_REDIRECT) || length > out->mtu))
+		return 0;
+	*ret = (struct fast_egress_in){ .hop = hop, .out = out };
+	return 1;
+}
+
+/*
+ * Returns a verdict, or TO_SLOW_PATH with nothing changed. told: by the agent's copy of the routes; while that does not
+ * hold, calls the program that does as well with cached next hops.
+ */
+static __always_inline int fast_out2in(ctx_t *ctx, int told)
 {
 	const __u32 mask =
 		EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff) | EACH_PACKET(outside_strict, 0xff);
@@ -39,6 +86,10 @@ static __always_inline int fast_out2in(ctx_t *ctx)
 		return TO_SLOW_PATH;
 
 	__u32 now = now_ticks(), src = bpf_ntohl(q.ip->saddr), dst = bpf_ntohl(q.ip->daddr);
+
+	if (told && unlikely(!fib_holds(&t->globals, now)))
+		return tail_call(ctx, PROG_out2in_cached);
+
 	__u32 leaf = index_find(&out_index, dst);
 
 	if (unlikely(!leaf))
@@ -51,23 +102,17 @@ static __always_inline int fast_out2in(ctx_t *ctx)
 	if (unlikely(reverse < 0))
 		return TO_SLOW_PATH;
 
-	__u32 subscriber = (__u32)reverse;
-	struct subscriber *sub = subscriber_get(m, subscriber);
+	__u32 subscriber = (__u32)reverse, length = bpf_ntohs(q.ip->tot_len);
 	__u32 port_offset = dport - mapping_port_lo(&m->geo, subscriber);
 	const struct slot *s = fast_slot(m, subscriber, src, sport, q.proto, port_offset);
+	struct fast_egress_in e;
 
-	/* With SUBSCRIBER_HAIRPINS set, way_epoch never matches. */
-	if (unlikely(!s || !sub || LOAD(sub->way_epoch) != (t->globals.epoch & HOP_EPOCH) ||
-		     now - LOAD(sub->way_tick) > subscriber_hop_ticks()))
+	if (unlikely(!s))
+		return TO_SLOW_PATH;
+	if (unlikely(!(told ? fast_told_in(&t->globals, m->geo.in_base + subscriber, src, length, now, &e)
+			    : fast_cached_in(d, &t->globals, subscriber_get(m, subscriber), length, now, &e))))
 		return TO_SLOW_PATH;
 	TRACE_SUBSCRIBER(m, subscriber);
-
-	__u64 hop = LOAD(sub->way);
-	const struct device *out = device_at(d, (__u32)(hop >> 48));
-
-	if (unlikely(!(out->roles & DEVICE_INSIDE) || !(out->flags & DEVICE_REDIRECT) ||
-		     bpf_ntohs(q.ip->tot_len) > out->mtu))
-		return TO_SLOW_PATH;
 
 	/* A hit if the packet leaves the state word unchanged; the slot is read by rule 3 of <detnat/session.h>. */
 	__u64 word = LOAD(s->truth), key = LOAD(s->key);
@@ -82,14 +127,17 @@ static __always_inline int fast_out2in(ctx_t *ctx)
 		if (fast_out2in_session(&oi, &key) != CONTINUE)
 			return TO_SLOW_PATH;
 	}
-	TRACE_STEP(egress, hop >> 48 << 32, out->mtu);
+	TRACE_STEP(egress, e.hop >> 48 << 32, told ? e.told->mtu : e.out->mtu);
 	TRACE_STEADY(word);
-	count_translated(REASON_out2in_translated, bpf_ntohs(q.ip->tot_len));
+	count_translated(REASON_out2in_translated, length);
 	fast_rewrite(&q, 0, m->geo.in_base + subscriber, key_in_port(key));
-	subscriber_hop_addresses(q.eth, hop, out);
+	if (told)
+		ether_addresses_set(q.eth, (const struct ether_addresses *)e.told->dmac);
+	else
+		subscriber_hop_addresses(q.eth, e.hop, e.out);
 	TRACE_LOOK(ctx, rewritten, 0, 0);
-	TRACE_STEP(redirect, hop >> 48, 0);
-	return bpf_redirect((__u32)(hop >> 48), 0);
+	TRACE_STEP(redirect, e.hop >> 48, 0);
+	return bpf_redirect((__u32)(e.hop >> 48), 0);
 }
 
 #endif

@@ -2,8 +2,9 @@
 /*
  * Stage 3, outbound: where the kernel would route a packet, found out before anything is rewritten.
  *
- * The cache is per core, direct-mapped by destination and ingress interface. An entry is valid during the agent's epoch
- * in which it was made, and for a second at most. If `bpf_fib_lookup` gives no final result (neighbour unresolved,
+ * While the agent lives, its copy of the routes tells (fib.h). What that does not know is asked of the kernel and
+ * cached: per core, direct-mapped by destination and ingress interface. An entry is valid during the agent's epoch in
+ * which it was made, and for a second at most. If `bpf_fib_lookup` gives no final result (neighbour unresolved,
  * forwarding off, no route), the kernel handles the packet.
  */
 #ifndef DETNAT_NEXTHOP_H
@@ -11,6 +12,7 @@
 
 #include "bypass.h"
 #include "egress.h"
+#include "fib.h"
 #include "tail_call.h"
 #include "lookup.h"
 #include "parse.h"
@@ -165,8 +167,12 @@ static __always_inline __u32 route_longest(struct bpf_fib_lookup *fib, __u32 dst
 /* Returns 1 if an address is one of the gateway's own. For the slow path. */
 SUBPROGRAM int address_is_local(ctx_t *ctx, __u32 src, __u32 addr)
 {
+	const struct fib_hop *told = fib_told(addr, 0);
+	__u8 flags = told ? LOAD(told->flags) : 0;
 	struct bpf_fib_lookup fib;
 
+	if (flags & (FIB_LOCAL | FIB_ROUTED | FIB_DISCARD))
+		return !!(flags & FIB_LOCAL);
 	return route(ctx, src, addr, packet_ingress(ctx), &fib) == BPF_FIB_LKUP_RET_NOT_FWDED;
 }
 
@@ -238,6 +244,16 @@ static __always_inline const struct next_hop *next_hop_cached(const struct globa
 	return nh && next_hop_holds(nh, in_ifindex, source, dst, g->epoch, now) ? nh : 0;
 }
 
+/* Makes of a next hop told by the agent what route() says of one. */
+static __always_inline long next_hop_told(struct fib_hop *hop, __u32 now, struct bpf_fib_lookup *ret_fib)
+{
+	ret_fib->ifindex = hop->ifindex;
+	__builtin_memcpy(ret_fib->dmac, hop->dmac, 6);
+	__builtin_memcpy(ret_fib->smac, hop->smac, 6);
+	fib_used(hop, now);
+	return BPF_FIB_LKUP_RET_SUCCESS;
+}
+
 /*
  * Makes sure that the cache holds the next hop of packets from src to dst (host byte order). Returns 0, or -1 if the
  * ingress interface has no role.
@@ -250,7 +266,10 @@ SUBPROGRAM int next_hop_learn(ctx_t *ctx, __u32 src, __u32 dst)
 
 	if (!nh || !g)
 		return -1;
-	if (next_hop_holds(nh, in_ifindex, source, dst, g->epoch, now))
+
+	struct fib_hop *told = fib_told(dst, FIB_ROUTED | FIB_RESOLVED);
+
+	if (!told && next_hop_holds(nh, in_ifindex, source, dst, g->epoch, now))
 		return 0;
 
 	struct device *in = device_get(in_ifindex);
@@ -260,7 +279,7 @@ SUBPROGRAM int next_hop_learn(ctx_t *ctx, __u32 src, __u32 dst)
 
 	struct bpf_fib_lookup fib;
 	__u32 epoch = LOAD(g->epoch); /* before the lookup: a change during it must make the entry stale */
-	long verdict = route(ctx, src, dst, received_by(in, in_ifindex), &fib);
+	long verdict = told ? next_hop_told(told, now, &fib) : route(ctx, src, dst, received_by(in, in_ifindex), &fib);
 
 	nh->kind = index_find(&out_index, dst) ? HOP_POOL : next_hop_kind(verdict, &fib, dst);
 	nh->dst = dst;
@@ -270,7 +289,7 @@ SUBPROGRAM int next_hop_learn(ctx_t *ctx, __u32 src, __u32 dst)
 	nh->until = next_hop_until(now);
 	nh->egress.state = nh->kind == HOP_OUT_KERNEL ? EGRESS_KERNEL : EGRESS_READY;
 	nh->egress.ifindex = fib.ifindex;
-	nh->egress.mtu = nh->egress.longest = route_longest(&fib, dst);
+	nh->egress.mtu = nh->egress.longest = told ? told->mtu : route_longest(&fib, dst);
 	__builtin_memcpy(nh->egress.mac.dmac, fib.dmac, 6);
 	__builtin_memcpy(nh->egress.mac.smac, fib.smac, 6);
 	__builtin_memcpy(nh->in_mac, in->mac, 6);

@@ -43,6 +43,13 @@ static __always_inline int source_is_known(const struct subscriber *s, const str
 	return settings.source_check == SOURCES_ROUTED || LOAD(s->way) >> 48 == in_ifindex;
 }
 
+/* The same by the agent's copy of the routes, which knows all senders behind a route: see fib.h. */
+static __always_inline int source_is_told(const struct fib_hop *back, __u32 in_ifindex)
+{
+	return LOAD(back->flags) & FIB_ROUTED &&
+	       (settings.source_check == SOURCES_ROUTED || LOAD(back->ifindex) == in_ifindex);
+}
+
 /*
  * Checks the source of a packet from src to dst (host byte order) with egress out_ifindex (0: unknown). s: record of
  * the sender, or NULL if it is no subscriber. Returns enum source_verdict.
@@ -56,7 +63,12 @@ SUBPROGRAM int source_check(ctx_t *ctx, struct subscriber *s, __u32 src, __u32 d
 	if (!g || !in)
 		return SOURCE_KERNEL;
 	in_ifindex = received_by(in, in_ifindex);
-	if (source_is_vouched(g, src, now_ticks()) || (s && source_is_known(s, g, in_ifindex, now_ticks())))
+	if (source_is_vouched(g, src, now_ticks()))
+		return SOURCE_GOOD;
+
+	const struct fib_hop *back = fib_told(src, FIB_ROUTED);
+
+	if (back ? source_is_told(back, in_ifindex) : s && source_is_known(s, g, in_ifindex, now_ticks()))
 		return SOURCE_GOOD;
 
 	struct bpf_fib_lookup fib;
@@ -88,10 +100,14 @@ static __always_inline int source_of_flow(ctx_t *ctx, const struct flow *f, __u3
  */
 SUBPROGRAM int source_is_spoofed(ctx_t *ctx, __u32 src, __u32 dst)
 {
+	const struct fib_hop *back = fib_told(src, FIB_ROUTED);
 	__u32 in_ifindex = packet_received_by(ctx);
 	struct bpf_fib_lookup fib;
-	long verdict = route(ctx, dst, src, in_ifindex, &fib);
+	long verdict;
 
+	if (back)
+		return back->ifindex != in_ifindex;
+	verdict = route(ctx, dst, src, in_ifindex, &fib);
 	return (verdict != BPF_FIB_LKUP_RET_SUCCESS && verdict != BPF_FIB_LKUP_RET_NO_NEIGH &&
 		verdict != BPF_FIB_LKUP_RET_FRAG_NEEDED) ||
 	       fib.ifindex != in_ifindex;

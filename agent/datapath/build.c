@@ -21,7 +21,10 @@ static const char *const main_programs[N_ENTRIES] = {
 #undef X
 };
 
-#define IN2OUT_EACH "in2out_each_xdp"
+/* Main programs for packets from inside, by what decides about them. One of the three is loaded. */
+#define IN2OUT	      "in2out_xdp"
+#define IN2OUT_EACH   "in2out_each_xdp"
+#define IN2OUT_CACHED "in2out_cached_xdp"
 
 static const char *const prog_names[N_PROGS] = {
 #define X(name) [PROG_##name] = #name,
@@ -169,23 +172,25 @@ static int take_program(const struct bpf_object *o, const char *name, int *ret_f
 	return 0;
 }
 
-/*
- * There are two main programs for packets from inside: in one the fast path checks the source of each packet, in the
- * other it does not. One of them is loaded.
- */
+static const char *in2out_program(const struct settings *s)
+{
+	if (s->policy_routing)
+		return IN2OUT_CACHED;
+	return s->source_check == SOURCES_STRICT_EACH ? IN2OUT_EACH : IN2OUT;
+}
+
 static const char *main_program(const struct settings *s, enum entry entry)
 {
-	if (entry == ENTRY_INSIDE && (s->policy_routing || s->source_check == SOURCES_STRICT_EACH))
-		return IN2OUT_EACH;
-	return main_programs[entry];
+	return entry == ENTRY_INSIDE ? in2out_program(s) : main_programs[entry];
 }
 
 static void leave_out_other_in2out(struct bpf_object *o, const struct settings *s)
 {
-	const char *name = main_program(s, ENTRY_INSIDE);
-	const char *other = strcmp(name, IN2OUT_EACH) ? IN2OUT_EACH : main_programs[ENTRY_INSIDE];
+	static const char *const all[] = { IN2OUT, IN2OUT_EACH, IN2OUT_CACHED };
 
-	bpf_program__set_autoload(bpf_object__find_program_by_name(o, other), false);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (strcmp(all[i], in2out_program(s)))
+			bpf_program__set_autoload(bpf_object__find_program_by_name(o, all[i]), false);
 }
 
 static int load_xdp(const struct datapath *d, struct datapath_build *b, struct error *err)

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <detnat/fib.h>
 #include <detnat/reasons.h>
 #include <detnat/tables.h>
 
@@ -50,6 +51,11 @@ struct datapath {
 	int next_hops_used;
 	int running;
 	int entries; /* PROG_ARRAY that the attached XDP programs jump through */
+
+	/* The copy of the kernel's routes, see <detnat/fib.h>: not pinned, made anew and empty by each agent. */
+	int fib_map;
+	int fib_nodes; /* ARRAY_OF_MAPS */
+	struct fib *fib;
 
 	/* Memory-mapped maps, shared with the BPF programs. */
 	struct index_node *in_nodes;
@@ -181,6 +187,12 @@ uint32_t datapath_ticks(const struct datapath *d);
 
 /* Makes every core forget cached next hops and destination classes. */
 void datapath_raise_epoch(struct datapath *d);
+
+/*
+ * Adds a chunk of nodes, all zero, to the copy of the kernel's routes; waits for a grace period. *ret: its FIB_CHUNK
+ * nodes, mapped until the process ends. 0 or -errno: -ENOSPC beyond the last chunk.
+ */
+int datapath_fib_chunk(const struct datapath *d, uint32_t chunk, struct fib_node **ret);
 
 /* Waits until every program that was running at the time of the call has ended. */
 void datapath_grace_period(const struct datapath *d);

@@ -107,6 +107,10 @@ int pins_mmap(struct datapath *d, struct error *err);
 /* Closes and unmaps what the two above opened. */
 void pins_close(struct datapath *d);
 
+/* Creates d's maps of routes, empty, and maps `fib` into memory; the other undoes that. */
+int fib_maps_make(struct datapath *d, struct error *err);
+void fib_maps_close(struct datapath *d);
+
 /* Path of a pin; returns text. */
 const char *pin_path_of(const struct datapath *d, const char *name, char text[static PATH_MAX]);
 

@@ -48,16 +48,33 @@ static int set_trace_maps(const struct datapath *d, struct hook_object *o)
 	return r ? r : bpf_map__reuse_fd(bpf_object__find_map_by_name(o->object, "trace_ring"), d->trace_ring);
 }
 
+/* Programs are built around the agent's own copy of the routes. Without one, they get an empty copy each. */
+static int set_fib_maps(const struct datapath *d, struct hook_object *o)
+{
+	int r = d->fib_map < 0 ? 0 : bpf_map__reuse_fd(bpf_object__find_map_by_name(o->object, "fib"), d->fib_map);
+
+	return r || d->fib_nodes < 0
+		       ? r
+		       : bpf_map__reuse_fd(bpf_object__find_map_by_name(o->object, "fib_nodes"), d->fib_nodes);
+}
+
+static int set_maps(const struct datapath *d, const struct settings *settings, struct hook_object *o)
+{
+	int r = set_fib_maps(d, o);
+
+	return r || !settings->trace ? r : set_trace_maps(d, o);
+}
+
 int hook_object_open_xdp(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
 {
 	int r = settings->trace ? open_detnat_xdp_trace(d, settings, ret) : open_detnat_xdp(d, settings, ret);
 
-	return r || !settings->trace ? r : set_trace_maps(d, ret);
+	return r ? r : set_maps(d, settings, ret);
 }
 
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
 {
 	int r = settings->trace ? open_detnat_tc_trace(d, settings, ret) : open_detnat_tc(d, settings, ret);
 
-	return r || !settings->trace ? r : set_trace_maps(d, ret);
+	return r ? r : set_maps(d, settings, ret);
 }

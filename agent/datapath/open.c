@@ -114,6 +114,8 @@ static int open_locked(struct datapath *d, const struct config *c, bool replace,
 		datapath_raise_epoch(d);
 	if (!r && make_grace(d))
 		r = error_set(err, -errno, "an array of maps cannot be created: %s", strerror(errno));
+	if (!r)
+		r = fib_maps_make(d, err);
 	return r;
 }
 
@@ -261,6 +263,7 @@ void datapath_close(struct datapath *d)
 	build_free(take_pointer(d->spare));
 	d->tc_outside = d->overflow_removal = d->agent_count = d->session_held = -1;
 	pins_close(d);
+	fib_maps_close(d);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		close_fd(others[i]);
 	d->clock = d->grace = d->grace_inner = d->lock_fd = -1;

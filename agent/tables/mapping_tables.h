@@ -71,6 +71,9 @@ struct mappings {
 /* Reserves a number and makes the tables live. */
 void mappings_set_live(struct mappings *m, struct mapping_job *t, int number);
 
+/* Widens globals.pool_first..pool_last by an outside prefix; call it before the prefix can be found in the index. */
+void mappings_widen_pool(struct mappings *m, const struct geometry *g);
+
 /* The ticks in mapping_job.sweep_due, or NULL. */
 uint32_t *mappings_sweep_due(const struct mappings *m, int number);
 

@@ -142,6 +142,7 @@ int mappings_add_commit(struct mapping_job *t)
 
 	/* Inside last: sessions are opened from then on, and their replies must be accepted. */
 	m->d->mapping[number] = t->record;
+	mappings_widen_pool(m, g);
 	prefix_index_insert(&m->out, g->out_base, g->out_plen, (unsigned)number);
 	prefix_index_insert(&m->in, g->in_base, g->in_plen, (unsigned)number);
 	mappings_set_live(m, t, number);

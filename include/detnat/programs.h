@@ -11,7 +11,9 @@ enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 
 #define PROGS(X)            \
 	X(in2out)           \
+	X(in2out_cached)    \
 	X(out2in)           \
+	X(out2in_cached)    \
 	X(out2in_slow)      \
 	X(open)             \
 	X(overflow)         \

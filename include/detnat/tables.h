@@ -61,7 +61,10 @@ struct globals {
 	__u32 sources_until;
 	__u32 fib_until; /* last tick at which the agent vouches for the copy of the routes, <detnat/fib.h>; 0: never */
 	__u64 own_sources[4];
-	__u64 pad2;
+	/* All outside prefixes lie within pool_first..pool_last (host byte order), which may contain other addresses.
+	 */
+	__u32 pool_first;
+	__u32 pool_last;
 };
 _Static_assert(sizeof(struct globals) == 64, "a line of its own");
 

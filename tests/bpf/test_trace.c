@@ -11,6 +11,7 @@
 #include <detnat/trace.h>
 
 #include "fixture.h"
+#include "told_routes.h"
 
 static void set_up_traced(void)
 {
@@ -116,21 +117,70 @@ static int read_record(void *arg, void *data, size_t size)
 	return 0;
 }
 
-Test(trace, tells_each_step_of_a_packet)
-{
+struct traced {
+	const char *name;
+	enum hook hook;
+	struct frame f;
+	const char *steps;
+};
+
 #define LONG .payload = 40
-	static const struct {
-		const char *name;
-		enum hook hook;
-		struct frame f;
-		const char *steps;
-	} rows[] = {
+
+static void expect_traced(const struct traced *rows, size_t n)
+{
+	struct text t;
+	struct ring_buffer *ring = ring_buffer__new(datapath.trace_ring, read_record, &t, NULL);
+
+	cr_assert_not_null(ring);
+	stay_on_one_core();
+	for (size_t i = 0; i < n; i++) {
+		uint8_t in[FRAME_MAX], out[FRAME_MAX];
+		size_t size = frame_build(&rows[i].f, in), out_size;
+
+		t = (struct text){ .size = size };
+		run_frame(rows[i].hook, in, size, out, &out_size);
+		cr_assert_eq(ring_buffer__consume(ring), 1, "%s", rows[i].name);
+		cr_expect_str_eq(t.octets, rows[i].steps, "%s: %s", rows[i].name, t.octets);
+	}
+	ring_buffer__free(ring);
+}
+
+Test(trace, tells_of_next_hops_that_the_kernel_was_asked_for)
+{
+	static const struct traced rows[] = {
 		{ "opens",
 		  XDP_INSIDE,
 		  { FROM_HOST, UDP, 7000, 53, LONG },
-		  "received 10.0.0.2:7000 198.51.100.7:53; leaf in2out; "
+		  "received 10.0.0.2:7000 198.51.100.7:53; leaf in2out_cached; leaf in2out; "
 		  "next-hop tout 0 1500; subscriber 10.0.0.2 203.0.113.0 3040-4047; "
 		  "leaf open; next-hop tout 0 1500; "
+		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; session-opened 3992; "
+		  "rewritten 203.0.113.0:3992 198.51.100.7:53; redirect tout; end 4" },
+		{ "goes on",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 7000, 53, LONG },
+		  "received 10.0.0.2:7000 198.51.100.7:53; leaf in2out_cached; next-hop tout 0 1500; "
+		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; session 3992; "
+		  "rewritten 203.0.113.0:3992 198.51.100.7:53; redirect tout; end 4" },
+		{ "an answer",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(7000, 2), LONG },
+		  "received 198.51.100.7:53 203.0.113.0:3992; leaf out2in_cached; "
+		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; way-in tin 0 1500; "
+		  "session 3992; rewritten 198.51.100.7:53 10.0.0.2:7000; redirect tin; "
+		  "end 4" },
+	};
+
+	expect_traced(rows, sizeof(rows) / sizeof(*rows));
+}
+
+Test(trace, tells_each_step_of_a_packet)
+{
+	static const struct traced rows[] = {
+		{ "opens",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 7000, 53, LONG },
+		  "received 10.0.0.2:7000 198.51.100.7:53; next-hop tout 0 1500; "
 		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; session-opened 3992; "
 		  "rewritten 203.0.113.0:3992 198.51.100.7:53; redirect tout; end 4" },
 		{ "goes on",
@@ -146,7 +196,7 @@ Test(trace, tells_each_step_of_a_packet)
 		  "next-hop tout 0 1500; subscriber 10.0.0.2 203.0.113.0 3040-4047; "
 		  "session 3992; rewritten 203.0.113.0:3992 198.51.100.7:53; "
 		  "redirect tout; end 4" },
-		{ "opens, with the next hop known",
+		{ "opens a connection",
 		  XDP_INSIDE,
 		  { FROM_HOST, TCP, 7003, 80, .flags = 2 },
 		  "received 10.0.0.2:7003 198.51.100.7:80; next-hop tout 0 1500; "
@@ -181,19 +231,7 @@ Test(trace, tells_each_step_of_a_packet)
 		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; session-opened 3994; "
 		  "rewritten 203.0.113.0:3994 198.51.100.7:53; end 0" },
 	};
-	struct text t;
-	struct ring_buffer *ring = ring_buffer__new(datapath.trace_ring, read_record, &t, NULL);
 
-	cr_assert_not_null(ring);
-	stay_on_one_core();
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		uint8_t in[FRAME_MAX], out[FRAME_MAX];
-		size_t size = frame_build(&rows[i].f, in), out_size;
-
-		t = (struct text){ .size = size };
-		run_frame(rows[i].hook, in, size, out, &out_size);
-		cr_assert_eq(ring_buffer__consume(ring), 1, "%s", rows[i].name);
-		cr_expect_str_eq(t.octets, rows[i].steps, "%s: %s", rows[i].name, t.octets);
-	}
-	ring_buffer__free(ring);
+	tell_routes();
+	expect_traced(rows, sizeof(rows) / sizeof(*rows));
 }

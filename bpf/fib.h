@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Looks up next hops in the agent's copy of the kernel's routes, see <detnat/fib.h>. It holds for a second after the
+ * agent was last heard of, and never where routing depends on more than the destination; the kernel is asked then, and
+ * for every address whose next hop has no flags.
+ */
+#ifndef DETNAT_BPF_FIB_H
+#define DETNAT_BPF_FIB_H
+
+#include <detnat/fib.h>
+
+#include "lookup.h"
+#include "settings.h"
+#include "subprogram.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fib);
+} fib SEC(".maps");
+
+/* The agent creates the inner maps without type information, as those of maps.h. */
+struct fib_chunk {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FIB_CHUNK);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct fib_node));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, MAX_FIB_CHUNKS);
+	__type(key, __u32);
+	__array(values, struct fib_chunk);
+} fib_nodes SEC(".maps");
+
+static __always_inline struct fib *fib_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&fib, &zero);
+}
+
+/* Returns 1 if the agent vouches for the copy at present. */
+static __always_inline int fib_holds(const struct globals *g, __u32 now)
+{
+	return (__s32)(LOAD(g->fib_until) - now) >= 0;
+}
+
+/* Entry of a node for the third or the fourth octet of an address. */
+static __always_inline __u32 fib_node_entry(__u32 node, __u32 octet)
+{
+	__u32 chunk = node >> FIB_CHUNK_SHIFT & (MAX_FIB_CHUNKS - 1), within = node & (FIB_CHUNK - 1);
+	void *nodes = bpf_map_lookup_elem(&fib_nodes, &chunk);
+	const struct fib_node *n = nodes ? bpf_map_lookup_elem(nodes, &within) : 0;
+
+	return n ? LOAD(n->entry[octet & 255]) : FIB_HOP_KERNEL;
+}
+
+/* Number of an address's next hop, whether or not fib_holds(). Addresses are in host byte order. */
+static __always_inline __u32 fib_find_number(const struct fib *t, __u32 addr)
+{
+	__u32 entry = LOAD(t->first.entry[addr >> 24]);
+
+	if (entry & FIB_NODE) {
+		entry = LOAD(t->second[addr >> 24].entry[addr >> 16 & 255]);
+		if (entry & FIB_NODE)
+			entry = fib_node_entry(entry, addr >> 8);
+		if (entry & FIB_NODE)
+			entry = fib_node_entry(entry, addr);
+	}
+	return FIB_HOP(entry);
+}
+
+static __always_inline struct fib_hop *fib_find(struct fib *t, __u32 addr)
+{
+	return &t->hop[fib_find_number(t, addr)];
+}
+
+/* Notes for the agent, which has the neighbour probed, that packets are sent to a next hop. */
+static __always_inline void fib_used(struct fib_hop *hop, __u32 now)
+{
+	if (LOAD(hop->used) != now)
+		*(volatile __u32 *)&hop->used = now;
+}
+
+/* Number of an address's next hop by the copy, or -1 if that does not hold. For the slow path, as the next function. */
+SUBPROGRAM int fib_number(__u32 addr)
+{
+	struct globals *g = globals_get();
+	struct fib *t = fib_get();
+
+	if (!g || !t || settings.policy_routing || !fib_holds(g, now_ticks()))
+		return -1;
+	return (int)fib_find_number(t, addr);
+}
+
+/* Next hop of an address by the copy; NULL if that does not hold, or the next hop lacks one of these flags. */
+static __always_inline struct fib_hop *fib_told(__u32 addr, __u8 flags)
+{
+	struct fib *t = fib_get();
+	int number = fib_number(addr);
+	struct fib_hop *hop;
+
+	if (!t || number < 0)
+		return 0;
+	hop = &t->hop[FIB_HOP((__u32)number)];
+	return (LOAD(hop->flags) & flags) == flags ? hop : 0;
+}
+
+#endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the files of the micro benchmark share. main is in run.c; a row of the table (rows.c) is set up (tables.c), its
- * flows listed (flows.c, mix.c, routes.c), its ways through the datapath measured (paths.c, connections.c, cores.c,
- * paced.c) and checked (verify.c); results.c, goals.c, report.c and json.c make figures of that.
+ * flows listed (flows.c, mix.c, routes.c, copy.c), its ways through the datapath measured (paths.c, connections.c,
+ * cores.c, paced.c) and checked (verify.c); results.c, goals.c, report.c and json.c make figures of that.
  *
  * Addresses and ports are in host byte order.
  */
@@ -150,6 +150,25 @@ double memory_latency(struct bench *b, uint64_t octets, uint32_t lines);
  * with the figures in err where memory is short.
  */
 int world_routes(struct bench *b, uint32_t n, struct error *err);
+
+/*
+ * Number of next hops of these routes, 1 and up; 0 is that of the default route. routes_station: MAC address of one.
+ */
+#define ROUTES_NEXT_HOPS 64U
+
+void routes_station(uint32_t next_hop, uint8_t ret_mac[6]);
+
+/* The datapath's copy of the kernel's routes (copy.c), at first those of the namespace. */
+void copy_open(struct bench *b);
+void copy_close(void);
+
+/* Adds a route to a next hop; forgets all that were added. */
+void copy_add(uint32_t base, unsigned plen, uint32_t next_hop);
+void copy_forget(void);
+
+/* Octets of the nodes in use, and of the chunks that nodes are taken from. */
+uint64_t copy_nodes(void);
+uint64_t copy_memory(void);
 
 /* Address of a destination by its number: in a route drawn at random. The same ones whatever routes are in use. */
 uint32_t internet_destination(struct bench *b, uint32_t n);

@@ -214,10 +214,13 @@ void row_run(struct bench *b, const struct row *row, const struct options *o, st
 	struct result res = { .row = row };
 	struct space s;
 	struct error err;
-	uint64_t before = world_memory(b);
+	uint64_t before;
+	int r;
 
 	row_csit_name(row, res.csit);
-	if (world_routes(b, row->routes, &err) || space_make(b, row, &s, &err)) {
+	r = world_routes(b, row->routes, &err);
+	before = world_memory(b);
+	if (r || space_make(b, row, &s, &err)) {
 		snprintf(res.skipped, sizeof(res.skipped), "%.255s", err.text);
 		*ret = res;
 		return;

@@ -227,7 +227,7 @@ void row_run(struct bench *b, const struct row *row, const struct options *o, st
 	}
 	res.memory = world_memory(b);
 	res.memory_mapping = res.memory - before;
-	res.read_ns = memory_latency(b, row_sessions(row) * sizeof(struct slot), 0);
+	res.read_ns = memory_latency(b, row_sessions(row) * sizeof(struct slot));
 	res.route_ns = world_routes_read(b, row);
 	run_rounds(b, &s, o, &res);
 	space_free(b, &s);

@@ -269,5 +269,14 @@ int world_routes(struct bench *b, uint32_t n, struct error *err)
 
 double world_routes_read(struct bench *b, const struct row *row)
 {
-	return row->routes ? memory_latency(b, copy_nodes(), row->destinations) : 0;
+	const uint32_t n = (uint32_t)row_sessions(row);
+	_cleanup_free_ uint32_t *number = NULL;
+
+	if (!row->routes)
+		return 0;
+	number = calloc(n, sizeof(*number));
+	if (!number)
+		die("routes", ENOMEM);
+	mix_destinations(b, row, number, n);
+	return memory_latency_of(copy_nodes(), number, n);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the files of the micro benchmark share. main is in run.c; a row of the table (rows.c) is set up (tables.c), its
- * flows listed (flows.c, mix.c, routes.c), its ways through the datapath measured (paths.c, connections.c, cores.c,
- * paced.c) and checked (verify.c); results.c, goals.c, report.c and json.c make figures of that.
+ * flows listed (flows.c, mix.c, routes.c, copy.c), its ways through the datapath measured (paths.c, connections.c,
+ * cores.c, paced.c) and checked (verify.c); results.c, goals.c, report.c and json.c make figures of that.
  *
  * Addresses and ports are in host byte order.
  */
@@ -139,17 +139,35 @@ void world_end(struct bench *b);
 /* Loads the programs for a way of forwarding; hits need no cache of an earlier set of programs. */
 void world_forwarding(struct bench *b, enum forwarding forwarding);
 
-/*
- * Nanoseconds of one read at random in so many octets of memory, each waiting for the one before; 0 without memory.
- * lines: how many cache lines of it are read; 0: all.
- */
-double memory_latency(struct bench *b, uint64_t octets, uint32_t lines);
+/* Nanoseconds of one read at random in so many octets of memory, each waiting for the one before; 0 without memory. */
+double memory_latency(struct bench *b, uint64_t octets);
+/* The same for reads of lines that are given by n numbers, any ones; the same number is the same line. */
+double memory_latency_of(uint64_t octets, const uint32_t *number, uint32_t n);
 
 /*
  * Sees to it that the kernel, and the datapath, have so many routes beside the default one (routes.c). 0, or -ENOMEM
  * with the figures in err where memory is short.
  */
 int world_routes(struct bench *b, uint32_t n, struct error *err);
+
+/*
+ * Number of next hops of these routes, 1 and up; 0 is that of the default route. routes_station: MAC address of one.
+ */
+#define ROUTES_NEXT_HOPS 64U
+
+void routes_station(uint32_t next_hop, uint8_t ret_mac[6]);
+
+/* The datapath's copy of the kernel's routes (copy.c), at first those of the namespace. */
+void copy_open(struct bench *b);
+void copy_close(void);
+
+/* Adds a route to a next hop; forgets all that were added. */
+void copy_add(uint32_t base, unsigned plen, uint32_t next_hop);
+void copy_forget(void);
+
+/* Octets of the nodes in use, and of the chunks that nodes are taken from. */
+uint64_t copy_nodes(void);
+uint64_t copy_memory(void);
 
 /* Address of a destination by its number: in a route drawn at random. The same ones whatever routes are in use. */
 uint32_t internet_destination(struct bench *b, uint32_t n);
@@ -158,8 +176,8 @@ uint32_t internet_destination(struct bench *b, uint32_t n);
 void world_station(struct bench *b, uint32_t addr, uint8_t ret_mac[6]);
 
 /*
- * Nanoseconds of a read of the line that tells a destination's route, at random among those of the row's destinations;
- * 0 where the default route tells it for all.
+ * Nanoseconds of a read of the line that tells a destination's route, of destinations drawn as the row's are; 0 where
+ * the default route tells it for all.
  */
 double world_routes_read(struct bench *b, const struct row *row);
 
@@ -223,6 +241,9 @@ void flows_list(struct core *c, const struct sequence *q, uint64_t from, uint32_
 
 /* Draws the flows of a mix from inside anew: s->in and n_sessions. */
 void mix_draw(struct bench *b, struct space *s);
+
+/* Draws numbers of destinations of a mix. */
+void mix_destinations(struct bench *b, const struct row *row, uint32_t *ret, uint32_t n);
 
 /* Fills in s->out by what the datapath opened; sessions that were refused are taken out of s->in and n_sessions. */
 void mix_answers(struct bench *b, struct space *s);

@@ -12,19 +12,40 @@
 #define LINE  64U
 #define READS 1000000U
 
-double memory_latency(struct bench *b, uint64_t octets, uint32_t lines)
-{
-	uint32_t n = (uint32_t)(octets / LINE), used = lines && lines < n ? lines : n;
-	uint32_t *order = malloc(n * sizeof(*order));
-	char *memory = mmap(NULL, octets, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct timespec from, to;
-	void **at;
+/* A prime, for consecutive numbers to be of lines far apart. */
+#define SPREAD 2654435761U
 
-	if (!order || memory == MAP_FAILED) {
-		free(order);
-		return 0;
-	}
+static double thread_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+/* Zeroed; in small pages. NULL: there is none. */
+static char *take_memory(uint64_t octets)
+{
+	char *memory = mmap(NULL, octets, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return NULL;
 	madvise(memory, octets, MADV_NOHUGEPAGE);
+	for (uint64_t i = 0; i < octets; i += LINE)
+		*(volatile char *)(memory + i) = 0;
+	return memory;
+}
+
+double memory_latency(struct bench *b, uint64_t octets)
+{
+	uint32_t n = (uint32_t)(octets / LINE);
+	_cleanup_free_ uint32_t *order = malloc(n * sizeof(*order));
+	char *memory = take_memory(octets);
+	void **at = (void **)memory;
+	double from;
+
+	if (!order || !memory)
+		return 0;
 	for (uint32_t i = 0; i < n; i++)
 		order[i] = i;
 	for (uint32_t i = n; i > 1; i--) {
@@ -33,15 +54,30 @@ double memory_latency(struct bench *b, uint64_t octets, uint32_t lines)
 		order[i - 1] = order[other];
 		order[other] = kept;
 	}
-	/* A circle through the lines, each read telling where the next is. */
-	for (uint32_t i = 0; i < used; i++)
-		*(void **)(memory + (uint64_t)order[i] * LINE) = memory + (uint64_t)order[(i + 1) % used] * LINE;
-	at = (void **)(memory + (uint64_t)order[0] * LINE);
-	free(order);
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+	/* A circle through all lines, each read telling where the next is. */
+	for (uint32_t i = 0; i < n; i++)
+		*(void **)(memory + (uint64_t)order[i] * LINE) = memory + (uint64_t)order[(i + 1) % n] * LINE;
+	from = thread_ns();
 	for (uint32_t i = 0; i < READS; i++)
 		at = *(void *volatile *)at;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+	from = thread_ns() - from;
 	munmap(memory, octets);
-	return ((double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec)) / READS;
+	return from / READS;
+}
+
+double memory_latency_of(uint64_t octets, const uint32_t *number, uint32_t n)
+{
+	char *memory = take_memory(octets);
+	uint64_t lines = octets / LINE, zero = 0;
+	double from;
+
+	if (!memory || !lines)
+		return 0;
+	from = thread_ns();
+	/* Where the next one is depends on what the one before reads, though that is always 0. */
+	for (uint32_t i = 0; i < n; i++)
+		zero = *(volatile uint64_t *)(memory + ((number[i] + zero) * SPREAD % lines) * LINE);
+	from = thread_ns() - from;
+	munmap(memory, octets);
+	return from / n;
 }

@@ -46,6 +46,14 @@ static uint32_t draw(struct bench *b, const double *sum, uint32_t n)
 	return lo;
 }
 
+void mix_destinations(struct bench *b, const struct row *row, uint32_t *ret, uint32_t n)
+{
+	_cleanup_free_ double *sum = chances(row);
+
+	for (uint32_t i = 0; i < n; i++)
+		ret[i] = draw(b, sum, row->destinations);
+}
+
 /* Whether one of the host's flows before is the same. */
 static bool drawn_before(const struct flow_tuple *flows, uint32_t n, const struct flow_tuple *f)
 {

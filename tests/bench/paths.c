@@ -214,17 +214,20 @@ void row_run(struct bench *b, const struct row *row, const struct options *o, st
 	struct result res = { .row = row };
 	struct space s;
 	struct error err;
-	uint64_t before = world_memory(b);
+	uint64_t before;
+	int r;
 
 	row_csit_name(row, res.csit);
-	if (world_routes(b, row->routes, &err) || space_make(b, row, &s, &err)) {
+	r = world_routes(b, row->routes, &err);
+	before = world_memory(b);
+	if (r || space_make(b, row, &s, &err)) {
 		snprintf(res.skipped, sizeof(res.skipped), "%.255s", err.text);
 		*ret = res;
 		return;
 	}
 	res.memory = world_memory(b);
 	res.memory_mapping = res.memory - before;
-	res.read_ns = memory_latency(b, row_sessions(row) * sizeof(struct slot), 0);
+	res.read_ns = memory_latency(b, row_sessions(row) * sizeof(struct slot));
 	res.route_ns = world_routes_read(b, row);
 	run_rounds(b, &s, o, &res);
 	space_free(b, &s);

@@ -15,14 +15,11 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 
-#include <detnat/fib.h>
-
 #include "host/memory.h"
 
 #define LONGEST	     24U
 #define N_DRAWN	     1000000U
-#define NEXT_HOP_NET 0xc6336440U /* 198.51.100.64 and up: the next hops */
-#define N_NEXT_HOPS  64U
+#define NEXT_HOP_NET 0xc6336440U  /* 198.51.100.64 and up: the next hops */
 #define PROTOCOL     99		  /* of the routes, RTPROT_… */
 #define BATCH	     (1U << 16)	  /* octets of requests sent at a time */
 #define REQUEST	     256U	  /* a request's at most */
@@ -126,14 +123,14 @@ uint32_t internet_destination(struct bench *b, uint32_t n)
 	return addr;
 }
 
-/* Number of the next hop of a prefix, 1..N_NEXT_HOPS. */
+/* Number of the next hop of a prefix, 1..ROUTES_NEXT_HOPS. */
 static uint32_t next_hop_of(uint32_t prefix)
 {
-	return 1 + mix_bits(prefix) % N_NEXT_HOPS;
+	return 1 + mix_bits(prefix) % ROUTES_NEXT_HOPS;
 }
 
 /* The last octet of a next hop's MAC address and, from 1 on, its place in the network. */
-static void station_of(uint32_t next_hop, uint8_t ret_mac[6])
+void routes_station(uint32_t next_hop, uint8_t ret_mac[6])
 {
 	const uint8_t mac[6] = { 2, 0, 0, 0, next_hop ? 1 : 0, (uint8_t)(next_hop ? next_hop : 2) };
 
@@ -148,7 +145,7 @@ void world_station(struct bench *b, uint32_t addr, uint8_t ret_mac[6])
 		for (unsigned plen = LONGEST; !next_hop && plen >= 8; plen--)
 			if (is_known(b->internet, prefix_number(addr, plen)))
 				next_hop = next_hop_of(prefix_number(addr, plen));
-	station_of(next_hop, ret_mac);
+	routes_station(next_hop, ret_mac);
 }
 
 /* Requests to the kernel, many at a time. Only the last one is acknowledged; of others, failures are told. */
@@ -209,7 +206,7 @@ static void add_neighbour(struct bench *b, struct batch *q, uint32_t next_hop)
 	m->ndm_family = AF_INET;
 	m->ndm_ifindex = (int)b->outside_ifindex;
 	m->ndm_state = NUD_PERMANENT;
-	station_of(next_hop, mac);
+	routes_station(next_hop, mac);
 	mnl_attr_put_u32(h, NDA_DST, htonl(NEXT_HOP_NET + next_hop));
 	mnl_attr_put(h, NDA_LLADDR, sizeof(mac), mac);
 	q->used += h->nlmsg_len;
@@ -237,13 +234,23 @@ static void kernel_routes(struct bench *b, struct internet *t, uint32_t n)
 	static struct batch q;
 
 	batch_open(&q);
-	for (uint32_t i = 1; i <= N_NEXT_HOPS; i++)
+	for (uint32_t i = 1; i <= ROUTES_NEXT_HOPS; i++)
 		add_neighbour(b, &q, i);
 	while (t->in_kernel < n)
 		change_route(b, &q, &t->route[t->in_kernel++], true);
 	while (t->in_kernel > n)
 		change_route(b, &q, &t->route[--t->in_kernel], false);
 	batch_close(&q);
+}
+
+static void copy_routes(const struct internet *t)
+{
+	copy_forget();
+	for (uint32_t i = 0; i < t->in_kernel; i++) {
+		const struct route *r = &t->route[i];
+
+		copy_add(r->base, r->plen, next_hop_of(prefix_number(r->base, r->plen)));
+	}
 }
 
 int world_routes(struct bench *b, uint32_t n, struct error *err)
@@ -254,6 +261,7 @@ int world_routes(struct bench *b, uint32_t n, struct error *err)
 		return error_set(err, -ENOMEM, "%u routes: less than %llu MB of memory are free", n,
 				 KERNEL_NEEDS >> 20);
 	kernel_routes(b, internet_get(b), n < N_DRAWN ? n : N_DRAWN);
+	copy_routes(b->internet);
 	/* What the datapath has learned is of the table before. */
 	datapath_raise_epoch(&b->d);
 	return 0;
@@ -261,17 +269,14 @@ int world_routes(struct bench *b, uint32_t n, struct error *err)
 
 double world_routes_read(struct bench *b, const struct row *row)
 {
-	static uint8_t seen[1U << 16];
-	uint64_t nodes = 0;
+	const uint32_t n = (uint32_t)row_sessions(row);
+	_cleanup_free_ uint32_t *number = NULL;
 
-	if (!row->routes || !b->internet)
+	if (!row->routes)
 		return 0;
-	memset(seen, 0, sizeof(seen));
-	for (uint32_t i = 0; i < b->internet->in_kernel; i++) {
-		const struct route *r = &b->internet->route[i];
-
-		if (r->plen > 16 && !seen[r->base >> 16])
-			nodes += seen[r->base >> 16] = 1;
-	}
-	return memory_latency(b, nodes * sizeof(struct fib_node), row->destinations);
+	number = calloc(n, sizeof(*number));
+	if (!number)
+		die("routes", ENOMEM);
+	mix_destinations(b, row, number, n);
+	return memory_latency_of(copy_nodes(), number, n);
 }

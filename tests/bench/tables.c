@@ -255,7 +255,7 @@ uint64_t world_memory(const struct bench *b)
 	const int programs[] = { b->inside_fd, b->outside_fd, b->d.tc_outside, b->d.overflow_removal };
 	struct known known = { .n = 0 };
 	/* Chunks are in maps of maps: no program names them. */
-	uint64_t sum = chunks_memory(&b->m->subscribers) + chunks_memory(&b->m->buckets);
+	uint64_t sum = chunks_memory(&b->m->subscribers) + chunks_memory(&b->m->buckets) + copy_memory();
 
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
 		sum += program_memory(programs[i], &known);

@@ -154,6 +154,7 @@ void world_make(struct bench *b, uint32_t list_max, unsigned cores)
 		make_generator(b, &b->core[i]);
 	}
 	world_forwarding(b, FORWARDING_REDIRECT);
+	copy_open(b);
 	/* As an agent does where no reverse-path filter is on. */
 	b->d.global->sources_until = datapath_ticks(&b->d) + 0x40000000;
 	if (mappings_open(&b->d, &b->m, &err))
@@ -167,6 +168,7 @@ void world_end(struct bench *b)
 		generator__destroy(b->core[i].skel);
 	close_fd(&b->inside_fd);
 	close_fd(&b->outside_fd);
+	copy_close();
 	mappings_close(b->m);
 	datapath_close(&b->d);
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/address.h"
 #include "base/base.h"
 #include "e2e_gateway.h"
 #include "e2e_netns.h"

@@ -11,6 +11,7 @@
 
 #include <libmnl/libmnl.h>
 
+#include "base/address.h"
 #include "base/base.h"
 #include "e2e_gateway.h"
 #include "e2e_netns.h"

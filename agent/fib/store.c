@@ -86,6 +86,8 @@ static void tally(struct fib_store *s, const struct fib_route *r, int n)
 		return;
 	s->count += (size_t)n;
 	s->kept[r->kept] += (size_t)n;
+	if (r->flags & FIB_ROUTE_UNSURE)
+		s->unsure += (size_t)n;
 }
 
 struct fib_route *fib_store_next(const struct fib_store *s, uint32_t dst, unsigned plen, uint8_t flags,

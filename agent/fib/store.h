@@ -55,6 +55,7 @@ struct fib_store {
 	size_t count;	      /* without those that are gone */
 	size_t of_length[33]; /* in the table `main`, with those that are gone */
 	size_t kept[N_FIB_KEPT];
+	size_t unsure;
 };
 
 void fib_store_free(struct fib_store *s);

@@ -21,6 +21,7 @@ struct monitor {
 	struct event *readable;
 	struct event *quiet; /* pending if the epoch was raised recently */
 	bool raise_again;
+	bool lost; /* until everything that waits has been read */
 	_Alignas(struct nlmsghdr) char buffer[MESSAGE_BUFFER];
 };
 
@@ -53,6 +54,18 @@ static int visit_message(const struct nlmsghdr *h, void *arg)
 	return MNL_CB_OK;
 }
 
+/*
+ * Until all that waits has been read, the kernel drops further messages without another error: what is read before that
+ * may already be out of date.
+ */
+static void on_drained(struct monitor *m)
+{
+	if (!m->lost)
+		return;
+	m->lost = false;
+	m->handlers.lost(m->handlers.arg);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct monitor *m = arg;
@@ -69,13 +82,16 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 		if (r == EINTR)
 			continue;
-		if (r == EAGAIN)
+		if (r == EAGAIN) {
+			on_drained(m);
 			return;
+		}
 		/*
 		 * ENOBUFS: more messages than the socket holds. ENOSPC: a message larger than the buffer was cut off.
 		 */
 		log_debug("rtnetlink notifications were lost; reading everything again");
 		monitor_raise_epoch(m);
+		m->lost = true;
 		m->handlers.lost(m->handlers.arg);
 		if (r != ENOBUFS && r != ENOSPC)
 			return;

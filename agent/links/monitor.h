@@ -18,7 +18,11 @@ struct monitor;
 
 struct monitor_handlers {
 	void (*message)(const struct nlmsghdr *h, void *arg);
-	void (*lost)(void *arg); /* notifications were lost: read everything again; the epoch has been raised */
+	/*
+	 * Notifications were lost: read everything again. Called at once, and once more when those that were waiting
+	 * have been processed. The epoch has been raised.
+	 */
+	void (*lost)(void *arg);
 	void *arg;
 };
 

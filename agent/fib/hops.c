@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fib/hops.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUCKETS 65536U
+
+enum hop_state {
+	HOP_FREE,
+	HOP_USED,
+	HOP_WAITING, /* in use; its new address is written once programs have ended */
+	HOP_LEAVING, /* free once programs have ended */
+};
+
+int fib_hops_init(struct fib_hops *h, struct fib *fib, const struct device *device,
+		  const struct fib_neighbours *neighbours)
+{
+	*h = (struct fib_hops){ .fib = fib, .device = device, .neighbours = neighbours, .end = FIB_HOP_FIRST };
+	h->link = calloc(MAX_IFINDEX, sizeof(*h->link));
+	h->list = calloc(FIB_HOPS, sizeof(*h->list));
+	h->bucket = calloc(BUCKETS, sizeof(*h->bucket));
+	h->free = calloc(FIB_HOPS, sizeof(*h->free));
+	h->waiting = calloc(FIB_HOPS, sizeof(*h->waiting));
+	if (!h->link || !h->list || !h->bucket || !h->free || !h->waiting) {
+		fib_hops_free(h);
+		return -ENOMEM;
+	}
+	for (uint32_t i = FIB_HOPS; i-- > FIB_HOP_FIRST;)
+		h->free[h->n_free++] = (uint16_t)i;
+	h->default_hop = FIB_HOP_KERNEL;
+	for (uint32_t i = 0; i < FIB_HOP_FIRST; i++)
+		h->list[i] = (struct fib_hop_state){ .state = HOP_USED, .way.kind = FIB_WAY_KERNEL };
+	h->list[FIB_HOP_DISCARD].way.kind = FIB_WAY_DISCARD;
+	fib->hop[FIB_HOP_LOCAL].flags = FIB_LOCAL;
+	fib->hop[FIB_HOP_DISCARD].flags = FIB_DISCARD;
+	return 0;
+}
+
+void fib_hops_free(struct fib_hops *h)
+{
+	free(h->link);
+	free(h->list);
+	free(h->bucket);
+	free(h->free);
+	free(h->waiting);
+	*h = (struct fib_hops){ 0 };
+}
+
+static uint16_t *bucket_of(const struct fib_hops *h, const struct fib_way *way)
+{
+	uint32_t words[4], hash = way->ifindex * 0x85ebca6bU ^ way->family;
+
+	memcpy(words, way->addr, sizeof(words));
+	for (size_t i = 0; i < 4; i++)
+		hash = (hash ^ words[i]) * 0x9e3779b1U;
+	return &h->bucket[hash >> 16 & (BUCKETS - 1)];
+}
+
+static void link_in(struct fib_hops *h, uint32_t number)
+{
+	uint16_t *bucket = bucket_of(h, &h->list[number].way);
+
+	h->list[number].next = *bucket;
+	*bucket = (uint16_t)number;
+}
+
+static void link_out(struct fib_hops *h, uint32_t number)
+{
+	uint16_t *at = bucket_of(h, &h->list[number].way);
+
+	while (*at && *at != number)
+		at = &h->list[*at].next;
+	if (*at)
+		*at = h->list[number].next;
+}
+
+static void complete(const struct fib_hops *h, const struct fib_way *way, struct fib_hop *ret)
+{
+	const struct device *d = &h->device[way->ifindex];
+	const struct fib_neighbour *n = fib_neighbours_find(h->neighbours, way->ifindex, way->family, way->addr);
+	uint32_t mtu = way->mtu && way->mtu < d->mtu ? way->mtu : d->mtu;
+
+	if (!d->roles || !mtu || !n || !n->usable || h->link[way->ifindex] & FIB_LINK_NO_ARP)
+		return;
+	memcpy(ret->dmac, n->mac, sizeof(ret->dmac));
+	memcpy(ret->smac, d->mac, sizeof(ret->smac));
+	ret->mtu = mtu < UINT16_MAX ? (uint16_t)mtu : UINT16_MAX;
+	ret->flags |= FIB_RESOLVED;
+	if (d->flags & DEVICE_REDIRECT)
+		ret->flags |= d->roles & DEVICE_INSIDE ? FIB_FAST_IN : FIB_FAST_OUT;
+}
+
+/* What the record of a next hop should say; what is not valid stays as it is. */
+static struct fib_hop record_of(const struct fib_hops *h, const struct fib_hop_state *s, const struct fib_hop *have)
+{
+	struct fib_hop record = *have;
+	const struct fib_way *way = &s->way;
+
+	record.flags = 0;
+	if (s->retired || way->kind == FIB_WAY_KERNEL)
+		return record;
+	if (way->kind == FIB_WAY_DISCARD) {
+		record.flags = FIB_DISCARD;
+		return record;
+	}
+	if (!way->ifindex || way->ifindex >= MAX_IFINDEX || !(h->link[way->ifindex] & FIB_LINK_RUNS))
+		return record;
+	record.ifindex = way->ifindex;
+	record.flags = FIB_ROUTED;
+	if (way->family)
+		complete(h, way, &record);
+	return record;
+}
+
+static void set_flags(struct fib_hop *record, uint8_t flags)
+{
+	__atomic_store_n(&record->flags, flags, __ATOMIC_RELEASE);
+}
+
+static void wait_for_programs(struct fib_hops *h, uint32_t number, uint8_t state)
+{
+	struct fib_hop_state *s = &h->list[number];
+
+	set_flags(&h->fib->hop[number], 0);
+	if (s->state == HOP_USED)
+		h->waiting[h->n_waiting++] = (uint16_t)number;
+	else
+		s->left_late = state == HOP_LEAVING;
+	s->state = state;
+}
+
+/* `from`: the next hop whose way counts; another one for number 0 only. */
+static void write_record(struct fib_hops *h, uint32_t number, uint32_t from)
+{
+	struct fib_hop_state *s = &h->list[number];
+	struct fib_hop *have = &h->fib->hop[number], want = record_of(h, &h->list[from], have);
+
+	if (s->state != HOP_USED)
+		return;
+	if (memcmp(have, &want, offsetof(struct fib_hop, flags))) {
+		if (s->exposed) {
+			wait_for_programs(h, number, HOP_WAITING);
+			return;
+		}
+		memcpy(have, &want, offsetof(struct fib_hop, flags));
+	}
+	s->exposed |= want.flags != 0;
+	if (have->flags != want.flags)
+		set_flags(have, want.flags);
+}
+
+static void remake(struct fib_hops *h, uint32_t number)
+{
+	write_record(h, number, number ? number : h->default_hop);
+	if (number && number == h->default_hop)
+		write_record(h, FIB_HOP_DEFAULT, number);
+}
+
+uint32_t fib_hops_take(struct fib_hops *h, const struct fib_way *way)
+{
+	uint32_t number = *bucket_of(h, way);
+
+	while (number && memcmp(&h->list[number].way, way, sizeof(*way)))
+		number = h->list[number].next;
+	if (!number) {
+		if (!h->n_free) {
+			h->too_many++;
+			return FIB_HOP_KERNEL;
+		}
+		number = h->free[--h->n_free];
+		h->list[number] = (struct fib_hop_state){ .way = *way, .state = HOP_USED };
+		link_in(h, number);
+		if (number >= h->end)
+			h->end = number + 1;
+		remake(h, number);
+	}
+	h->list[number].refs++;
+	return number;
+}
+
+void fib_hops_hold(struct fib_hops *h, uint32_t number)
+{
+	if (number >= FIB_HOP_FIRST)
+		h->list[number].refs++;
+}
+
+void fib_hops_drop(struct fib_hops *h, uint32_t number)
+{
+	struct fib_hop_state *s = &h->list[number];
+
+	if (number < FIB_HOP_FIRST || --s->refs)
+		return;
+	if (!s->retired)
+		link_out(h, number);
+	wait_for_programs(h, number, HOP_LEAVING);
+}
+
+void fib_hops_set_default(struct fib_hops *h, uint32_t number)
+{
+	h->default_hop = number;
+	write_record(h, FIB_HOP_DEFAULT, number);
+}
+
+const struct fib_way *fib_hops_way(const struct fib_hops *h, uint32_t number)
+{
+	return &h->list[number].way;
+}
+
+bool fib_hops_is_on_link(const struct fib_hops *h, uint32_t number)
+{
+	const struct fib_hop_state *s = &h->list[number];
+
+	return number >= FIB_HOP_FIRST && s->way.kind == FIB_WAY_VIA && !s->way.family && !s->retired;
+}
+
+bool fib_hops_is_retired(const struct fib_hops *h, uint32_t number)
+{
+	return h->list[number].retired;
+}
+
+static bool in_use(const struct fib_hop_state *s)
+{
+	return s->state == HOP_USED || s->state == HOP_WAITING;
+}
+
+void fib_hops_of_interface(struct fib_hops *h, uint32_t ifindex)
+{
+	for (uint32_t i = FIB_HOP_FIRST; i < h->end; i++)
+		if (in_use(&h->list[i]) && h->list[i].way.ifindex == ifindex)
+			remake(h, i);
+}
+
+void fib_hops_of_neighbour(struct fib_hops *h, const struct fib_neighbour *n)
+{
+	struct fib_way way = { .ifindex = n->ifindex, .family = n->family };
+
+	memcpy(way.addr, n->addr, sizeof(way.addr));
+	for (uint32_t i = *bucket_of(h, &way); i; i = h->list[i].next) {
+		const struct fib_way *w = &h->list[i].way;
+
+		if (w->ifindex == way.ifindex && w->family == way.family && !memcmp(w->addr, way.addr, sizeof(w->addr)))
+			remake(h, i);
+	}
+}
+
+void fib_hops_of_object(struct fib_hops *h, uint32_t object, const struct fib_way *way)
+{
+	for (uint32_t i = FIB_HOP_FIRST; i < h->end; i++) {
+		struct fib_hop_state *s = &h->list[i];
+		uint32_t mtu = s->way.mtu;
+
+		if (!in_use(s) || s->retired || s->way.object != object)
+			continue;
+		link_out(h, i);
+		s->way = *way;
+		s->way.object = object;
+		s->way.mtu = mtu;
+		link_in(h, i);
+		remake(h, i);
+	}
+}
+
+static bool retire(struct fib_hops *h, uint32_t number)
+{
+	struct fib_hop_state *s = &h->list[number];
+
+	if (!in_use(s) || s->retired)
+		return false;
+	link_out(h, number);
+	s->retired = true;
+	remake(h, number);
+	return true;
+}
+
+bool fib_hops_retire_interface(struct fib_hops *h, uint32_t ifindex)
+{
+	bool any = false;
+
+	for (uint32_t i = FIB_HOP_FIRST; i < h->end; i++)
+		if (h->list[i].way.ifindex == ifindex)
+			any |= retire(h, i);
+	return any;
+}
+
+bool fib_hops_retire_object(struct fib_hops *h, uint32_t object)
+{
+	bool any = false;
+
+	for (uint32_t i = FIB_HOP_FIRST; i < h->end; i++)
+		if (h->list[i].way.object == object)
+			any |= retire(h, i);
+	return any;
+}
+
+void fib_hops_settle_begin(struct fib_hops *h)
+{
+	h->n_settling = h->n_waiting;
+	for (size_t i = 0; i < h->n_settling; i++)
+		h->list[h->waiting[i]].left_late = false;
+}
+
+void fib_hops_settle_end(struct fib_hops *h)
+{
+	size_t n = h->n_settling, kept = 0;
+
+	h->n_settling = 0;
+	/* Those that were given up meanwhile wait once more, before those that were added. */
+	for (size_t i = 0; i < n; i++) {
+		uint32_t number = h->waiting[i];
+		struct fib_hop_state *s = &h->list[number];
+
+		if (s->state == HOP_LEAVING && s->left_late) {
+			h->waiting[kept++] = (uint16_t)number;
+		} else if (s->state == HOP_LEAVING) {
+			*s = (struct fib_hop_state){ 0 };
+			h->free[h->n_free++] = (uint16_t)number;
+		} else {
+			s->state = HOP_USED;
+			s->exposed = false;
+			remake(h, number);
+		}
+	}
+	/* remake() may have added to the end: nothing that was not exposed waits, but next hop 0 may. */
+	memmove(&h->waiting[kept], &h->waiting[n], (h->n_waiting - n) * sizeof(*h->waiting));
+	h->n_waiting -= n - kept;
+}
+
+size_t fib_hops_count(const struct fib_hops *h)
+{
+	return FIB_HOPS - FIB_HOP_FIRST - h->n_free;
+}

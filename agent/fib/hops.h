@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Next hops: numbered, counted by who refers to them, and written to the records that the datapath reads. A record
+ * whose address changes has its flags cleared at once; the new address is written only when no program can still be
+ * reading the old one (fib_hops_settle_end()).
+ */
+#ifndef DETNAT_FIB_HOPS_H
+#define DETNAT_FIB_HOPS_H
+
+#include <detnat/fib.h>
+#include <detnat/tables.h>
+
+#include "fib/neighbour_table.h"
+
+enum fib_way_kind {
+	FIB_WAY_VIA,	 /* through an interface */
+	FIB_WAY_DISCARD, /* blackhole, unreachable or prohibit */
+	FIB_WAY_KERNEL,	 /* left to the kernel */
+};
+
+/* What tells next hops from each other. Zero what is not used. */
+struct fib_way {
+	uint32_t ifindex;
+	uint32_t object; /* id of the kernel's nexthop object, if the route refers to one, else 0 */
+	uint32_t mtu;	 /* of the route; 0: none */
+	uint8_t kind;	 /* enum fib_way_kind */
+	uint8_t family;	 /* of the gateway; 0: on-link */
+	uint8_t pad[2];
+	uint8_t addr[16]; /* of the gateway, as in struct fib_neighbour */
+};
+
+struct fib_hop_state {
+	struct fib_way way;
+	uint32_t refs;
+	uint16_t next;	/* with the same hash; 0: none */
+	uint8_t state;	/* enum hop_state */
+	bool exposed;	/* programs may be reading the address */
+	bool leaf;	/* one of the references is a neighbour's leaf */
+	bool retired;	/* its interface has been down since: not for new routes */
+	bool left_late; /* given up while it was waiting for something else */
+};
+
+/* Bits of fib_hops.link. */
+#define FIB_LINK_UP	0x01 /* by the administrator */
+#define FIB_LINK_RUNS	0x02 /* and has a carrier */
+#define FIB_LINK_NO_ARP 0x04
+#define FIB_LINK_SEEN	0x08 /* by the present reading */
+
+struct fib_hops {
+	struct fib *fib;
+	const struct device *device; /* MAX_IFINDEX of them */
+	const struct fib_neighbours *neighbours;
+	uint8_t *link; /* MAX_IFINDEX of them: FIB_LINK_... */
+	struct fib_hop_state *list;
+	uint16_t *bucket;
+	uint16_t *free;	   /* numbers */
+	uint16_t *waiting; /* for programs to end: settling ones first */
+	size_t n_free, n_waiting, n_settling;
+	uint32_t end;	      /* all numbers in use are below */
+	uint32_t default_hop; /* the next hop of the default route */
+	size_t too_many;      /* times that there was no number left */
+};
+
+/* 0 or -ENOMEM. */
+int fib_hops_init(struct fib_hops *h, struct fib *fib, const struct device *device,
+		  const struct fib_neighbours *neighbours);
+void fib_hops_free(struct fib_hops *h);
+
+/* The number of a next hop, made if needed, with one more reference; FIB_HOP_KERNEL if there is no number left. */
+uint32_t fib_hops_take(struct fib_hops *h, const struct fib_way *way);
+void fib_hops_hold(struct fib_hops *h, uint32_t number);
+void fib_hops_drop(struct fib_hops *h, uint32_t number);
+
+/* Makes next hop 0 a copy of this one. */
+void fib_hops_set_default(struct fib_hops *h, uint32_t number);
+
+const struct fib_way *fib_hops_way(const struct fib_hops *h, uint32_t number);
+
+/* Whether packets to the neighbours on an interface take this next hop, as it has no gateway. */
+bool fib_hops_is_on_link(const struct fib_hops *h, uint32_t number);
+
+/* Writes the records again that may have changed: of an interface, of one neighbour on it. */
+void fib_hops_of_interface(struct fib_hops *h, uint32_t ifindex);
+void fib_hops_of_neighbour(struct fib_hops *h, const struct fib_neighbour *n);
+
+/* The next hops of a nexthop object lead elsewhere: all but `object` and `mtu` is taken from way. */
+void fib_hops_of_object(struct fib_hops *h, uint32_t object, const struct fib_way *way);
+
+/*
+ * The routes through an interface (or with a nexthop object) are gone: their next hops get no flags any more, and new
+ * routes get other ones. Returns whether there were any.
+ */
+bool fib_hops_retire_interface(struct fib_hops *h, uint32_t ifindex);
+bool fib_hops_retire_object(struct fib_hops *h, uint32_t object);
+
+bool fib_hops_is_retired(const struct fib_hops *h, uint32_t number);
+
+/* As fib_trie_settle_begin() and its end. */
+void fib_hops_settle_begin(struct fib_hops *h);
+void fib_hops_settle_end(struct fib_hops *h);
+
+/* Next hops in use, without the fixed ones. */
+size_t fib_hops_count(const struct fib_hops *h);
+
+#endif

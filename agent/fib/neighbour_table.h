@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The kernel's neighbours, as last notified. */
+#ifndef DETNAT_FIB_NEIGHBOUR_TABLE_H
+#define DETNAT_FIB_NEIGHBOUR_TABLE_H
+
+#include <libmnl/libmnl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FIB_NEIGHBOURS (1U << 17)
+
+struct fib_neighbour {
+	struct fib_neighbour *next; /* in its bucket */
+	uint32_t ifindex;
+	uint8_t family;	  /* AF_INET or AF_INET6 */
+	uint8_t addr[16]; /* network byte order; IPv4 uses the first four, the others are 0 */
+	uint8_t mac[6];	  /* valid if usable */
+	bool usable;	  /* the kernel sends to that address */
+	bool gone;	  /* about to be removed */
+	bool queued;	  /* its leaf is to be looked at again */
+	uint8_t generation;
+	uint16_t leaf; /* next hop of its leaf in the trie; 0: none */
+};
+
+struct fib_neighbours {
+	struct fib_neighbour **bucket;
+	size_t count;
+	size_t refused; /* beyond FIB_NEIGHBOURS */
+};
+
+/* 0 or -ENOMEM. */
+int fib_neighbours_init(struct fib_neighbours *t);
+void fib_neighbours_free(struct fib_neighbours *t);
+
+struct fib_neighbour *fib_neighbours_find(const struct fib_neighbours *t, uint32_t ifindex, uint8_t family,
+					  const uint8_t addr[static 16]);
+void fib_neighbours_remove(struct fib_neighbours *t, struct fib_neighbour *n);
+
+/* The next one with an IPv4 address (host byte order), on any interface; starts with NULL. */
+struct fib_neighbour *fib_neighbours_next(const struct fib_neighbours *t, uint32_t addr, struct fib_neighbour *from);
+
+/* Calls the function for each; it may remove the one that it is called for. */
+void fib_neighbours_each(struct fib_neighbours *t, void (*visit)(struct fib_neighbour *n, void *arg), void *arg);
+
+/* IPv4 addresses in host byte order. */
+uint32_t fib_neighbour_ipv4(const struct fib_neighbour *n);
+void fib_address_of_ipv4(uint32_t addr, uint8_t ret[static 16]);
+
+/*
+ * Enters an RTM_NEWNEIGH or RTM_DELNEIGH. Returns the neighbour if its MAC address or whether it is usable has changed,
+ * else NULL. One that is deleted is no longer usable, and is left to the caller to remove.
+ */
+struct fib_neighbour *fib_neighbours_message(struct fib_neighbours *t, const struct nlmsghdr *h, uint8_t generation);
+
+#endif

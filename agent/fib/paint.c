@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fib/paint.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+
+/* Never forwarded by XDP, whatever the configuration: martians and link-local addresses. */
+static const struct prefix always_special[] = {
+	{ 0x00000000, 8 }, { 0x7f000000, 8 }, { 0xe0000000, 3 }, { 0xa9fe0000, 16 }
+};
+
+static bool is_special(const struct route_copy *c, uint32_t addr)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(always_special); i++)
+		if (prefix_contains(always_special[i].base, always_special[i].plen, addr))
+			return true;
+	for (size_t i = 0; i < c->n_special; i++)
+		if (prefix_contains(c->special[i].base, c->special[i].plen, addr))
+			return true;
+	for (unsigned plen = 0; plen < 32; plen++) {
+		uint32_t hop;
+
+		if (addr >> 24 != 127 && fib_store_best(&c->store, addr & fib_mask(plen), plen, FIB_ROUTE_LOCAL, &hop))
+			return true;
+	}
+	return false;
+}
+
+bool paint_is_special(const struct fib_route *r)
+{
+	return r->flags & FIB_ROUTE_LOCAL && r->plen < 32 && r->dst >> 24 != 127;
+}
+
+static void set_special(struct route_copy *c, uint32_t base, unsigned plen)
+{
+	fib_trie_set(&c->trie, base, plen, FIB_RANK_SPECIAL, FIB_HOP_KERNEL);
+}
+
+void paint_special(struct route_copy *c)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(always_special); i++)
+		set_special(c, always_special[i].base, always_special[i].plen);
+	for (size_t i = 0; i < c->n_special; i++)
+		set_special(c, c->special[i].base, c->special[i].plen);
+}
+
+/* What the routes say of an address: its entry without neighbours and what hides them. */
+static void find_route(const struct route_copy *c, uint32_t addr, unsigned *ret_rank, uint32_t *ret_hop)
+{
+	if (fib_store_best(&c->store, addr, 32, 0, ret_hop)) {
+		*ret_rank = 32;
+		return;
+	}
+	*ret_rank = fib_store_cover(&c->store, addr, 32, ret_hop);
+	if (!*ret_rank)
+		*ret_hop = FIB_HOP_DEFAULT;
+}
+
+static bool leads_on_link(const struct route_copy *c, uint32_t hop)
+{
+	return fib_hops_is_on_link(&c->hops, hop == FIB_HOP_DEFAULT ? c->hops.default_hop : hop);
+}
+
+static void paint_default(struct route_copy *c)
+{
+	uint32_t hop = FIB_HOP_KERNEL;
+	bool was = leads_on_link(c, FIB_HOP_DEFAULT);
+
+	fib_store_best(&c->store, 0, 0, 0, &hop);
+	fib_hops_set_default(&c->hops, hop);
+	if (was || leads_on_link(c, FIB_HOP_DEFAULT))
+		paint_meet_all(c, 0, 0);
+}
+
+/* An address of the gateway's own, or of a broadcast. */
+static void paint_own(struct route_copy *c, uint32_t addr)
+{
+	unsigned rank = FIB_RANK_SPECIAL;
+	uint32_t hop = FIB_HOP_KERNEL;
+
+	if (fib_store_best(&c->store, addr, 32, FIB_ROUTE_LOCAL, &hop)) {
+		fib_trie_set(&c->trie, addr, 32, FIB_RANK_LOCAL, hop);
+		return;
+	}
+	if (!is_special(c, addr)) {
+		find_route(c, addr, &rank, &hop);
+		paint_meet(c, addr);
+	}
+	fib_trie_clear(&c->trie, addr, 32, FIB_RANK_LOCAL, rank, hop);
+}
+
+void paint_prefix(struct route_copy *c, uint32_t dst, unsigned plen, uint8_t flags)
+{
+	uint32_t hop;
+
+	/* Next hop 0 is that of the default route, painted or not. */
+	if (!plen && !(flags & FIB_ROUTE_LOCAL)) {
+		paint_default(c);
+		return;
+	}
+	if (!c->painted)
+		return;
+	if (flags & FIB_ROUTE_LOCAL) {
+		if (plen == 32)
+			paint_own(c, dst);
+		else if (dst >> 24 != 127)
+			set_special(c, dst, plen);
+		return;
+	}
+	if (fib_store_best(&c->store, dst, plen, 0, &hop)) {
+		fib_trie_set(&c->trie, dst, plen, plen, hop);
+	} else {
+		unsigned cover = fib_store_cover(&c->store, dst, plen, &hop);
+
+		if (!cover)
+			hop = FIB_HOP_DEFAULT;
+		fib_trie_clear(&c->trie, dst, plen, plen, cover, hop);
+	}
+	if (leads_on_link(c, hop))
+		paint_meet_all(c, dst, plen);
+}
+
+/* The next hop that a neighbour's leaf should have, taken; 0: no leaf. */
+static uint32_t leaf_of(struct route_copy *c, const struct fib_neighbour *n)
+{
+	struct fib_way way = { .ifindex = n->ifindex, .family = AF_INET };
+	const struct fib_way *route;
+	unsigned rank;
+	uint32_t hop;
+
+	if (n->gone || (!n->usable && !n->leaf) || n->ifindex >= MAX_IFINDEX || !c->hops.device[n->ifindex].roles)
+		return 0;
+	find_route(c, fib_neighbour_ipv4(n), &rank, &hop);
+	if (!leads_on_link(c, hop))
+		return 0;
+	route = fib_hops_way(&c->hops, hop == FIB_HOP_DEFAULT ? c->hops.default_hop : hop);
+	if (route->ifindex != n->ifindex)
+		return 0;
+	way.mtu = route->mtu;
+	memcpy(way.addr, n->addr, sizeof(way.addr));
+	hop = fib_hops_take(&c->hops, &way);
+	return hop == FIB_HOP_KERNEL ? 0 : hop;
+}
+
+void paint_neighbours_at(struct route_copy *c, uint32_t addr)
+{
+	bool had = false, has = false;
+	unsigned rank;
+	uint32_t hop;
+
+	if (!c->painted)
+		return;
+	for (struct fib_neighbour *n = fib_neighbours_next(&c->neighbours, addr, NULL); n;
+	     n = fib_neighbours_next(&c->neighbours, addr, n)) {
+		uint32_t before = n->leaf, now = leaf_of(c, n);
+
+		n->leaf = (uint16_t)now;
+		n->queued = false;
+		had |= before != 0;
+		has |= now != 0;
+		if (now) {
+			fib_trie_set(&c->trie, addr, 32, FIB_RANK_NEIGHBOUR, now);
+			c->hops.list[now].leaf = true;
+		}
+		if (before && before != now)
+			c->hops.list[before].leaf = false;
+		fib_hops_drop(&c->hops, before);
+	}
+	if (!had || has)
+		return;
+	find_route(c, addr, &rank, &hop);
+	fib_trie_clear(&c->trie, addr, 32, FIB_RANK_NEIGHBOUR, rank, hop);
+}
+
+void paint_meet(struct route_copy *c, uint32_t addr)
+{
+	struct fib_neighbour *n = c->painted ? fib_neighbours_next(&c->neighbours, addr, NULL) : NULL;
+
+	if (!n || n->queued)
+		return;
+	if (c->n_met == c->met_room) {
+		size_t room = c->met_room ? c->met_room * 2 : 256;
+		uint32_t *grown = reallocarray(c->met, room, sizeof(*grown));
+
+		/* Without memory everything is read again. */
+		if (!grown) {
+			c->again = true;
+			return;
+		}
+		c->met = grown;
+		c->met_room = room;
+	}
+	c->met[c->n_met++] = addr;
+	n->queued = true;
+	route_copy_work(c);
+}
+
+struct range {
+	struct route_copy *c;
+	uint32_t base;
+	unsigned plen;
+};
+
+static void meet_if_within(struct fib_neighbour *n, void *arg)
+{
+	const struct range *r = arg;
+	uint32_t addr = fib_neighbour_ipv4(n);
+
+	if (n->family == AF_INET && !((addr ^ r->base) & fib_mask(r->plen)))
+		paint_meet(r->c, addr);
+}
+
+void paint_meet_all(struct route_copy *c, uint32_t base, unsigned plen)
+{
+	size_t addresses = 1ULL << (32 - plen);
+
+	if (!c->painted)
+		return;
+	if (addresses > c->neighbours.count) {
+		fib_neighbours_each(&c->neighbours, meet_if_within, &(struct range){ c, base, plen });
+		return;
+	}
+	for (size_t i = 0; i < addresses; i++)
+		if (fib_neighbours_next(&c->neighbours, base + (uint32_t)i, NULL))
+			paint_meet(c, base + (uint32_t)i);
+}
+
+static void meet_if_on(struct fib_neighbour *n, void *arg)
+{
+	const struct range *r = arg;
+
+	if (n->family == AF_INET && n->ifindex == r->base)
+		paint_meet(r->c, fib_neighbour_ipv4(n));
+}
+
+void paint_meet_interface(struct route_copy *c, uint32_t ifindex)
+{
+	fib_neighbours_each(&c->neighbours, meet_if_on, &(struct range){ .c = c, .base = ifindex });
+}
+
+bool paint_met(struct route_copy *c, size_t most)
+{
+	while (c->met_done < c->n_met && most--)
+		paint_neighbours_at(c, c->met[c->met_done++]);
+	if (c->met_done < c->n_met)
+		return true;
+	c->n_met = c->met_done = 0;
+	return false;
+}

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fib/reading.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "fib/changes.h"
+#include "fib/lease.h"
+#include "fib/paint.h"
+#include "host/netlink.h"
+
+#define SLICE_US 5000U
+/* Neighbours looked at in a row. */
+#define MET_AT_ONCE 256U
+
+/* Of a dump that is interrupted by changes each time, the last attempt has to do, as changes are notified. */
+#define ATTEMPTS 8U
+
+static const struct {
+	uint16_t type;
+	uint8_t family;
+} dumps[] = {
+	[FIB_STEP_LINKS] = { RTM_GETLINK, AF_UNSPEC },	   [FIB_STEP_OBJECTS] = { RTM_GETNEXTHOP, AF_UNSPEC },
+	[FIB_STEP_NEIGHBOURS] = { RTM_GETNEIGH, AF_INET }, [FIB_STEP_NEIGHBOURS6] = { RTM_GETNEIGH, AF_INET6 },
+	[FIB_STEP_ROUTES] = { RTM_GETROUTE, AF_INET },
+};
+
+static void tell_routes(struct route_copy *c, enum route_copy_reading what, const struct nlmsghdr *h)
+{
+	if (c->on_route)
+		c->on_route(what, h, c->on_route_arg);
+}
+
+static void purge(struct route_copy *c)
+{
+	/* What has been read may be older. */
+	c->again |= c->reading;
+	c->purging = true;
+	c->purged = 0;
+	route_copy_work(c);
+}
+
+struct on_interface {
+	struct route_copy *c;
+	uint32_t ifindex;
+};
+
+static void forget_object(struct fib_object *object, void *arg)
+{
+	const struct on_interface *on = arg;
+
+	if (object->told.way.kind == FIB_WAY_VIA && object->told.way.ifindex == on->ifindex)
+		changes_object_gone(on->c, object);
+}
+
+/*
+ * The kernel does not notify routes that vanish with an interface that goes down, nor nexthop objects that do when it
+ * loses its carrier, with the routes that refer to them.
+ */
+static void link_is(struct route_copy *c, uint32_t ifindex, uint8_t now)
+{
+	uint8_t before = c->hops.link[ifindex];
+
+	c->hops.link[ifindex] = now;
+	if (before & FIB_LINK_UP && !(now & FIB_LINK_UP) && fib_hops_retire_interface(&c->hops, ifindex))
+		purge(c);
+	if (before & FIB_LINK_RUNS && !(now & FIB_LINK_RUNS))
+		fib_objects_each(&c->objects, forget_object, &(struct on_interface){ c, ifindex });
+	if ((before ^ now) & (FIB_LINK_RUNS | FIB_LINK_NO_ARP))
+		fib_hops_of_interface(&c->hops, ifindex);
+}
+
+static void on_link(struct route_copy *c, const struct nlmsghdr *h)
+{
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
+	uint8_t now = FIB_LINK_SEEN;
+
+	if (mnl_nlmsg_get_payload_len(h) < sizeof(*info) || info->ifi_index <= 0 ||
+	    info->ifi_index >= (int)MAX_IFINDEX || info->ifi_family != AF_UNSPEC)
+		return;
+	if (h->nlmsg_type == RTM_NEWLINK && info->ifi_flags & IFF_UP)
+		now |= FIB_LINK_UP;
+	/* IFF_LOWER_UP, as <net/if.h> has it not. */
+	if (now & FIB_LINK_UP && info->ifi_flags & IFF_RUNNING && info->ifi_flags & 1U << 16)
+		now |= FIB_LINK_RUNS;
+	if (info->ifi_flags & IFF_NOARP)
+		now |= FIB_LINK_NO_ARP;
+	link_is(c, (uint32_t)info->ifi_index, now);
+}
+
+static void on_neighbour(struct route_copy *c, const struct nlmsghdr *h)
+{
+	struct fib_neighbour *n = fib_neighbours_message(&c->neighbours, h, c->generation);
+
+	if (n)
+		changes_neighbour(c, n, h->nlmsg_type == RTM_DELNEIGH);
+}
+
+static void on_route(struct route_copy *c, const struct nlmsghdr *h, bool notified)
+{
+	struct fib_told_route told;
+
+	if (!notified)
+		tell_routes(c, ROUTES_MESSAGE, h);
+	if (!fib_route_read(h, &told))
+		return;
+	if (notified)
+		changes_notified(c, &told, h->nlmsg_type, h->nlmsg_flags);
+	else if (h->nlmsg_type == RTM_NEWROUTE)
+		changes_read(c, &told);
+}
+
+static void on_object(struct route_copy *c, const struct nlmsghdr *h)
+{
+	struct fib_told_object told;
+
+	if (!fib_object_read(h, &told))
+		return;
+	if (h->nlmsg_type == RTM_NEWNEXTHOP)
+		changes_object(c, &told);
+	else if (fib_objects_get(&c->objects, told.id))
+		changes_object_gone(c, fib_objects_get(&c->objects, told.id));
+}
+
+/* Nor are routes notified that vanish with the address that is their preferred source. */
+static void on_address_gone(struct route_copy *c, const struct nlmsghdr *h)
+{
+	const struct nlattr *attr[IFA_LOCAL + 1];
+	uint32_t addr;
+
+	if (mnl_nlmsg_get_payload_len(h) < sizeof(struct ifaddrmsg))
+		return;
+	netlink_attributes(h, sizeof(struct ifaddrmsg), attr, ARRAY_SIZE(attr));
+	addr = ntohl(netlink_u32(attr[IFA_LOCAL]));
+	for (size_t i = 0; i < c->n_sources; i++) {
+		if (i < FIB_SOURCES && c->source[i] != addr)
+			continue;
+		lease_hold(c, ROUTE_COPY_READING, true);
+		reading_begin(c);
+		return;
+	}
+}
+
+void reading_message(struct route_copy *c, const struct nlmsghdr *h, bool notified)
+{
+	switch (h->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		on_link(c, h);
+		return;
+	case RTM_NEWNEIGH:
+	case RTM_DELNEIGH:
+		on_neighbour(c, h);
+		return;
+	case RTM_NEWNEXTHOP:
+	case RTM_DELNEXTHOP:
+		on_object(c, h);
+		return;
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		on_route(c, h, notified);
+		return;
+	case RTM_DELADDR:
+		on_address_gone(c, h);
+		return;
+	default:
+		return;
+	}
+}
+
+/* Readings because of doubts are far between, and further if they do not help. */
+static void later(struct route_copy *c)
+{
+	c->patience_s = c->patience_s ? c->patience_s * 2 : 1;
+	if (c->patience_s > 64)
+		c->patience_s = 64;
+	c->next_us = monotonic_us() + c->patience_s * 1000000ULL;
+}
+
+static void begin_step(struct route_copy *c)
+{
+	int r;
+
+	c->reading = c->step == FIB_STEP_ROUTES;
+	r = fib_dump_begin(c->dump, dumps[c->step].type, dumps[c->step].family);
+	if (r) {
+		log_warning("the kernel's routes cannot be read: %s", strerror(-r));
+		c->step = FIB_STEP_DONE;
+		c->again = true;
+		later(c);
+	}
+}
+
+static void leave_queue(struct fib_neighbour *n, void *arg)
+{
+	n->queued = false;
+}
+
+static void stop_painting(struct route_copy *c)
+{
+	c->painted = false;
+	c->n_met = c->met_done = 0;
+	fib_neighbours_each(&c->neighbours, leave_queue, NULL);
+}
+
+void reading_begin(struct route_copy *c)
+{
+	/* What is painted stays so, but for what was about to be. */
+	if (c->step == FIB_STEP_EMPTY || c->step == FIB_STEP_PAINT)
+		stop_painting(c);
+	c->generation++;
+	c->again = false;
+	c->attempts = 0;
+	c->n_sources = 0;
+	c->step = FIB_STEP_LINKS;
+	for (uint32_t i = 1; i < MAX_IFINDEX; i++)
+		c->hops.link[i] &= (uint8_t)~FIB_LINK_SEEN;
+	begin_step(c);
+}
+
+static void forget_neighbour(struct fib_neighbour *n, void *arg)
+{
+	struct route_copy *c = arg;
+
+	if (n->generation == c->generation || n->gone)
+		return;
+	n->usable = false;
+	changes_neighbour(c, n, true);
+}
+
+static void forget_unseen_object(struct fib_object *object, void *arg)
+{
+	struct route_copy *c = arg;
+
+	if (object->generation != c->generation)
+		changes_object_gone(c, object);
+}
+
+/* What the dump that has ended did not show. */
+static void forget_unseen(struct route_copy *c)
+{
+	switch (c->step) {
+	case FIB_STEP_LINKS:
+		for (uint32_t i = 1; i < MAX_IFINDEX; i++)
+			if (c->hops.link[i] && !(c->hops.link[i] & FIB_LINK_SEEN))
+				link_is(c, i, 0);
+		return;
+	case FIB_STEP_OBJECTS:
+		fib_objects_each(&c->objects, forget_unseen_object, c);
+		return;
+	case FIB_STEP_NEIGHBOURS6:
+		fib_neighbours_each(&c->neighbours, forget_neighbour, c);
+		return;
+	default:
+		return;
+	}
+}
+
+void reading_ended(struct route_copy *c, int r)
+{
+	if (c->step > FIB_STEP_ROUTES)
+		return;
+	if (r == -EINTR && ++c->attempts < ATTEMPTS) {
+		begin_step(c);
+		return;
+	}
+	if (r && r != -EINTR) {
+		log_warning("the kernel's routes cannot be read: %s", strerror(-r));
+		c->step = FIB_STEP_DONE;
+		c->again = true;
+		c->reading = false;
+		later(c);
+		return;
+	}
+	c->attempts = 0;
+	forget_unseen(c);
+	c->step++;
+	if (c->step <= FIB_STEP_ROUTES) {
+		if (c->step == FIB_STEP_ROUTES)
+			tell_routes(c, ROUTES_BEGIN, NULL);
+		begin_step(c);
+		return;
+	}
+	tell_routes(c, ROUTES_END, NULL);
+	c->reading = false;
+	c->swept = 0;
+	route_copy_work(c);
+}
+
+static void done(struct route_copy *c)
+{
+	c->step = FIB_STEP_DONE;
+	if (c->store.unsure || c->again)
+		later(c);
+	else
+		c->patience_s = 0;
+	lease_hold(c, ROUTE_COPY_READING, false);
+}
+
+void reading_repaint(struct route_copy *c)
+{
+	c->repaint = true;
+	stop_painting(c);
+	lease_hold(c, ROUTE_COPY_READING, true);
+	/* A reading that is under way paints at its end. */
+	if (c->step < FIB_STEP_EMPTY)
+		return;
+	c->repaint = false;
+	c->step = FIB_STEP_EMPTY;
+	lease_settle_begin(c);
+}
+
+void reading_empty(struct route_copy *c)
+{
+	if (c->step != FIB_STEP_EMPTY)
+		return;
+	fib_trie_empty(&c->trie);
+	c->painted = true;
+	c->painted_us = monotonic_us();
+	c->drawn = 0;
+	c->step = FIB_STEP_PAINT;
+	paint_special(c);
+	route_copy_work(c);
+}
+
+static void sweep(struct route_copy *c)
+{
+	changes_sweep(c, c->swept++);
+	if (c->swept < FIB_SEGMENTS)
+		return;
+	if (c->painted && !c->repaint) {
+		done(c);
+		return;
+	}
+	c->step = FIB_STEP_EMPTY;
+	reading_repaint(c);
+}
+
+static void paint_segment(struct route_copy *c)
+{
+	const struct fib_segment *g = &c->store.segment[c->drawn++];
+
+	for (uint32_t i = 0; i < g->size; i++)
+		if (g->route[i].flags & FIB_ROUTE_USED)
+			paint_prefix(c, g->route[i].dst, g->route[i].plen, g->route[i].flags);
+	if (c->drawn == FIB_SEGMENTS)
+		paint_meet_all(c, 0, 0);
+}
+
+/* Whether there is more to do. */
+static bool work_once(struct route_copy *c)
+{
+	if (c->repaint && c->step == FIB_STEP_DONE) {
+		reading_repaint(c);
+		return false;
+	}
+	if (paint_met(c, MET_AT_ONCE))
+		return true;
+	if (c->purging) {
+		changes_purge(c, c->purged++);
+		c->purging = c->purged < FIB_SEGMENTS;
+		return true;
+	}
+	if (c->step == FIB_STEP_SWEEP) {
+		sweep(c);
+		return true;
+	}
+	if (c->step != FIB_STEP_PAINT)
+		return false;
+	if (c->drawn < FIB_SEGMENTS) {
+		paint_segment(c);
+		return true;
+	}
+	done(c);
+	return false;
+}
+
+bool reading_work(struct route_copy *c)
+{
+	uint64_t begin = monotonic_us();
+
+	while (work_once(c))
+		if (monotonic_us() - begin > SLICE_US)
+			return true;
+	return false;
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fib/route_copy.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "fib/lease.h"
+#include "fib/reading.h"
+#include "fib/route_copy_private.h"
+#include "fib/paint.h"
+
+#define LEASE_MS 250L
+
+/* A trie that was too small is painted again if a quarter of it is free, but not more often than this. */
+#define REPAINT_S 60U
+
+const char *route_copy_hold_name(enum route_copy_hold why)
+{
+	static const char *const names[] = {
+#define X(constant, name) [constant] = name,
+		ROUTE_COPY_HOLDS(X)
+#undef X
+	};
+
+	return names[why];
+}
+
+const char *route_copy_kept_name(enum fib_kept why)
+{
+	static const char *const names[] = {
+		[FIB_KEPT_MULTIPATH] = "multipath", [FIB_KEPT_ENCAPSULATION] = "encapsulation",
+		[FIB_KEPT_MTU_LOCKED] = "mtu_lock", [FIB_KEPT_TYPE] = "type",
+		[FIB_KEPT_OTHER] = "other",	    [FIB_KEPT_TOO_MANY] = "too_many",
+	};
+
+	return names[why];
+}
+
+static struct fib_node *add_chunk(uint32_t number, void *arg)
+{
+	const struct route_copy *c = arg;
+	struct fib_node *nodes;
+	int r = datapath_fib_chunk(c->datapath, number, &nodes);
+
+	if (r)
+		log_warning("there is no memory for more routes in the datapath, so the kernel is asked for some: %s",
+			    strerror(-r));
+	return r ? NULL : nodes;
+}
+
+static void met_neighbour(uint32_t addr, void *arg)
+{
+	paint_meet(arg, addr);
+}
+
+static void on_message(const struct nlmsghdr *h, void *arg)
+{
+	reading_message(arg, h, false);
+}
+
+static void on_ended(int r, void *arg)
+{
+	reading_ended(arg, r);
+}
+
+static void on_work(evutil_socket_t fd, short what, void *arg)
+{
+	struct route_copy *c = arg;
+
+	if (reading_work(c))
+		route_copy_work(c);
+	lease_settle_soon(c);
+}
+
+static void on_lease(evutil_socket_t fd, short what, void *arg)
+{
+	struct route_copy *c = arg;
+	uint64_t now = monotonic_us();
+
+	lease_renew(c);
+	lease_settle_soon(c);
+	if (c->step != FIB_STEP_DONE)
+		return;
+	if ((c->again || c->store.unsure) && now >= c->next_us)
+		reading_begin(c);
+	else if (c->trie.full && fib_trie_room(&c->trie) > c->trie.max_chunks * (size_t)FIB_CHUNK / 4 &&
+		 now - c->painted_us > REPAINT_S * 1000000ULL)
+		reading_repaint(c);
+}
+
+static void on_settle(evutil_socket_t fd, short what, void *arg)
+{
+	lease_settle_begin(arg);
+}
+
+static void on_settled(evutil_socket_t fd, short what, void *arg)
+{
+	struct route_copy *c = arg;
+
+	if (!lease_settle_end(c))
+		return;
+	/* What was running may have begun before the lease ended. */
+	if (c->step == FIB_STEP_EMPTY && !c->emptying)
+		lease_settle_begin(c);
+	else if (c->step == FIB_STEP_EMPTY)
+		reading_empty(c);
+	lease_settle_soon(c);
+}
+
+static int make_events(struct route_copy *c, struct event_base *base)
+{
+	const struct timeval period = { .tv_usec = LEASE_MS * 1000 };
+
+	c->work = evtimer_new(base, on_work, c);
+	c->settle = evtimer_new(base, on_settle, c);
+	c->settled = evtimer_new(base, on_settled, c);
+	c->lease = event_new(base, -1, EV_PERSIST, on_lease, c);
+	return c->work && c->settle && c->settled && c->lease && !event_add(c->lease, &period) ? 0 : -ENOMEM;
+}
+
+int route_copy_new(struct event_base *base, struct datapath *d, struct route_copy **ret)
+{
+	struct route_copy *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	c->datapath = d;
+	c->held = 1U << ROUTE_COPY_READING | 1U << ROUTE_COPY_SYNC;
+	fib_trie_init(&c->trie, d->fib, MAX_FIB_CHUNKS,
+		      &(struct fib_trie_calls){ .add_chunk = add_chunk, .met_neighbour = met_neighbour, .arg = c });
+	r = fib_neighbours_init(&c->neighbours);
+	if (!r)
+		r = fib_objects_init(&c->objects);
+	if (!r)
+		r = fib_hops_init(&c->hops, d->fib, d->device, &c->neighbours);
+	if (!r)
+		r = make_events(c, base);
+	if (!r)
+		r = fib_dump_new(base, &(struct fib_dump_calls){ .message = on_message, .ended = on_ended, .arg = c },
+				 &c->dump);
+	if (r) {
+		route_copy_free(c);
+		return r;
+	}
+	lease_renew(c);
+	reading_begin(c);
+	*ret = c;
+	return 0;
+}
+
+void route_copy_free(struct route_copy *c)
+{
+	struct event *const events[] = { c ? c->work : NULL, c ? c->lease : NULL, c ? c->settle : NULL,
+					 c ? c->settled : NULL };
+
+	if (!c)
+		return;
+	if (c->datapath->global)
+		lease_hold(c, ROUTE_COPY_READING, true);
+	background_wait(&c->grace);
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+		if (events[i])
+			event_free(events[i]);
+	fib_dump_free(c->dump);
+	fib_trie_done(&c->trie);
+	fib_store_free(&c->store);
+	fib_hops_free(&c->hops);
+	fib_neighbours_free(&c->neighbours);
+	fib_objects_free(&c->objects);
+	free(c->special);
+	free(c->met);
+	free(c);
+}
+
+void route_copy_message(struct route_copy *c, const struct nlmsghdr *h)
+{
+	reading_message(c, h, true);
+	lease_settle_soon(c);
+}
+
+void route_copy_lost(struct route_copy *c)
+{
+	lease_hold(c, ROUTE_COPY_READING, true);
+	reading_begin(c);
+}
+
+void route_copy_hold(struct route_copy *c, enum route_copy_hold why, bool held)
+{
+	lease_hold(c, why, held);
+}
+
+int route_copy_set_special(struct route_copy *c, const struct prefix *prefix, size_t count)
+{
+	struct prefix *copy;
+
+	if (count == c->n_special && !memcmp(prefix, c->special, count * sizeof(*prefix)))
+		return 0;
+	copy = calloc(count + 1, sizeof(*copy));
+	if (!copy) {
+		lease_hold(c, ROUTE_COPY_READING, true);
+		return -ENOMEM;
+	}
+	memcpy(copy, prefix, count * sizeof(*prefix));
+	free(c->special);
+	c->special = copy;
+	c->n_special = count;
+	reading_repaint(c);
+	return 0;
+}
+
+void route_copy_device_changed(struct route_copy *c, uint32_t ifindex)
+{
+	fib_hops_of_interface(&c->hops, ifindex);
+	paint_meet_interface(c, ifindex);
+	lease_settle_soon(c);
+}
+
+void route_copy_on_routes(struct route_copy *c, route_copy_on_route call, void *arg)
+{
+	c->on_route = call;
+	c->on_route_arg = arg;
+}
+
+void route_copy_used(const struct route_copy *c, uint32_t seconds, route_copy_on_used call, void *arg)
+{
+	uint32_t now = datapath_ticks(c->datapath), most = ticks_of_seconds(seconds, c->datapath->hz);
+
+	for (uint32_t i = 0; i < c->hops.end; i++) {
+		const struct fib_hop_state *s = &c->hops.list[i ? i : c->hops.default_hop];
+		uint32_t used = __atomic_load_n(&c->hops.fib->hop[i].used, __ATOMIC_RELAXED);
+
+		if (!used || !s->way.family || (int32_t)(now - used) > (int32_t)most)
+			continue;
+		call(s->way.ifindex, s->way.family, s->way.addr, s->refs > s->leaf, arg);
+	}
+}
+
+void route_copy_summary(const struct route_copy *c, struct route_copy_summary *ret)
+{
+	*ret = (struct route_copy_summary){
+		.in_force = lease_stands(c),
+		.held = c->held,
+		.routes = c->store.count,
+		.next_hops = fib_hops_count(&c->hops),
+		.neighbours = c->neighbours.count,
+		.memory = fib_store_memory(&c->store) + sizeof(struct fib) +
+			  (size_t)c->trie.n_chunks * FIB_CHUNK * sizeof(struct fib_node),
+		.unsure = c->store.unsure,
+		.full = c->trie.full,
+	};
+	memcpy(ret->kept, c->store.kept, sizeof(ret->kept));
+}
+
+const struct fib_hop *route_copy_hop(const struct route_copy *c, uint32_t addr)
+{
+	return &c->hops.fib->hop[FIB_HOP(fib_trie_entry(&c->trie, addr))];
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The datapath's copy of the kernel's routes (<detnat/fib.h>): read at the start, then kept up to date by the kernel's
+ * notifications, which the caller passes on. While all of it is known, and nothing holds it back, a lease in the
+ * datapath's globals is renewed; without it, and a second after the agent's end, the datapath asks the kernel.
+ *
+ * All IPv4 routes of the tables `main` and `local` are kept. What the copy cannot say, for a prefix or in all, is left
+ * to the kernel.
+ */
+#ifndef DETNAT_ROUTE_COPY_H
+#define DETNAT_ROUTE_COPY_H
+
+#include <event2/event.h>
+#include <libmnl/libmnl.h>
+
+#include "datapath/datapath.h"
+#include "fib/store.h"
+
+struct route_copy;
+
+/* Why the copy is not in force. X(constant, name) */
+#define ROUTE_COPY_HOLDS(X)                            \
+	X(ROUTE_COPY_READING, "reading")               \
+	X(ROUTE_COPY_PROGRAMS, "programs")             \
+	X(ROUTE_COPY_RULES, "rules")                   \
+	X(ROUTE_COPY_PATH_MTU, "path-mtu")             \
+	X(ROUTE_COPY_FORWARDING_OFF, "forwarding-off") \
+	X(ROUTE_COPY_SYNC, "sync")
+
+enum route_copy_hold {
+#define X(constant, name) constant,
+	ROUTE_COPY_HOLDS(X)
+#undef X
+		N_ROUTE_COPY_HOLDS
+};
+
+const char *route_copy_hold_name(enum route_copy_hold why);
+
+/*
+ * Subscribe to links, neighbours, addresses, routes and nexthop objects before, and pass every message on from then on.
+ * The datapath's maps of routes must be empty. 0 or -errno.
+ */
+int route_copy_new(struct event_base *base, struct datapath *d, struct route_copy **ret);
+void route_copy_free(struct route_copy *c); /* ends the lease first */
+
+/* Processes a notification. */
+void route_copy_message(struct route_copy *c, const struct nlmsghdr *h);
+
+/* Notifications were lost: the lease ends, and everything is read again. */
+void route_copy_lost(struct route_copy *c);
+
+/* Ends the lease, and allows it again. */
+void route_copy_hold(struct route_copy *c, enum route_copy_hold why, bool held);
+
+/*
+ * Destinations that XDP must not forward to, beside martians and link-local ones. If they differ from the present ones,
+ * the lease ends at once, and begins again when all has been painted anew. 0 or -ENOMEM, then the lease stays ended.
+ */
+int route_copy_set_special(struct route_copy *c, const struct prefix *prefix, size_t count);
+
+/* The datapath's record of an interface has changed. */
+void route_copy_device_changed(struct route_copy *c, uint32_t ifindex);
+
+/*
+ * Calls a function when a reading of all routes begins, for each of its messages, and when it has ended. Notifications
+ * come beside these, from elsewhere.
+ */
+enum route_copy_reading { ROUTES_BEGIN, ROUTES_MESSAGE, ROUTES_END };
+typedef void (*route_copy_on_route)(enum route_copy_reading what, const struct nlmsghdr *h, void *arg);
+void route_copy_on_routes(struct route_copy *c, route_copy_on_route call, void *arg);
+
+/* Calls a function for each neighbour that the datapath has sent to by the copy in the last seconds. */
+typedef void (*route_copy_on_used)(uint32_t ifindex, uint8_t family, const uint8_t addr[static 16], bool router,
+				   void *arg);
+void route_copy_used(const struct route_copy *c, uint32_t seconds, route_copy_on_used call, void *arg);
+
+struct route_copy_summary {
+	bool in_force;
+	unsigned held; /* bits of enum route_copy_hold */
+	size_t routes;
+	size_t next_hops;
+	size_t neighbours;
+	size_t memory; /* octets of trie and store */
+	size_t kept[N_FIB_KEPT];
+	size_t unsure; /* routes of which it is not certain that the kernel uses them */
+	size_t full;   /* ranges for which there was no room in the trie */
+};
+
+void route_copy_summary(const struct route_copy *c, struct route_copy_summary *ret);
+
+/* The name of a cause for which routes are left to the kernel; NULL for FIB_KEPT_NOT. */
+const char *route_copy_kept_name(enum fib_kept why);
+
+/* The next hop of an address (host byte order) by the copy, which may not be in force. */
+const struct fib_hop *route_copy_hop(const struct route_copy *c, uint32_t addr);
+
+#endif

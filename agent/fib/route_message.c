@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fib/route_message.h"
+
+#include <arpa/inet.h>
+#include <linux/nexthop.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+#include "host/netlink.h"
+
+#define IGNORED 0xff
+
+/* What an attribute of a route means for forwarding: enum fib_kept. Others are not known. */
+static const uint8_t kept_by[RTA_MAX + 1] = {
+	[RTA_UNSPEC] = FIB_KEPT_OTHER,
+	[RTA_DST] = IGNORED,
+	[RTA_OIF] = IGNORED,
+	[RTA_GATEWAY] = IGNORED,
+	[RTA_VIA] = IGNORED,
+	[RTA_PRIORITY] = IGNORED,
+	[RTA_PREFSRC] = IGNORED,
+	[RTA_METRICS] = IGNORED,
+	[RTA_FLOW] = IGNORED,
+	[RTA_CACHEINFO] = IGNORED,
+	[RTA_TABLE] = IGNORED,
+	[RTA_PAD] = IGNORED,
+	[RTA_NH_ID] = IGNORED,
+	[RTA_MULTIPATH] = FIB_KEPT_MULTIPATH,
+	[RTA_ENCAP] = FIB_KEPT_ENCAPSULATION,
+	[RTA_ENCAP_TYPE] = FIB_KEPT_ENCAPSULATION,
+};
+
+static uint16_t mix(uint16_t tag, const void *data, size_t size)
+{
+	for (const uint8_t *c = data; size--; c++)
+		tag = (uint16_t)((tag ^ *c) * 0x9e35U ^ tag >> 7);
+	return tag;
+}
+
+static uint8_t why_kept(const struct nlmsghdr *h)
+{
+	const struct nlattr *attr;
+	uint8_t kept = FIB_KEPT_NOT;
+
+	mnl_attr_for_each(attr, h, sizeof(struct rtmsg))
+	{
+		unsigned type = mnl_attr_get_type(attr);
+		uint8_t by = type <= RTA_MAX && kept_by[type] ? kept_by[type] : FIB_KEPT_OTHER;
+
+		if (by != IGNORED && (kept == FIB_KEPT_NOT || by < kept))
+			kept = by;
+	}
+	return kept;
+}
+
+/* The route's MTU. */
+static void read_metrics(const struct nlattr *metrics, struct fib_told_route *ret)
+{
+	const struct nlattr *attr;
+	uint32_t locked = 0;
+
+	if (!metrics)
+		return;
+	mnl_attr_for_each_nested(attr, metrics)
+	{
+		if (mnl_attr_get_type(attr) == RTAX_MTU)
+			ret->way.mtu = netlink_u32(attr);
+		else if (mnl_attr_get_type(attr) == RTAX_LOCK)
+			locked = netlink_u32(attr);
+	}
+	if (locked & 1U << RTAX_MTU)
+		ret->route.kept = FIB_KEPT_MTU_LOCKED;
+	ret->route.tag = mix(ret->route.tag, mnl_attr_get_payload(metrics), mnl_attr_get_payload_len(metrics));
+}
+
+static void read_gateway(const struct nlattr *gateway, uint8_t family, struct fib_way *ret)
+{
+	size_t size = family == AF_INET6 ? 16 : 4;
+
+	if (!gateway)
+		return;
+	if (mnl_attr_get_payload_len(gateway) < size) {
+		ret->kind = FIB_WAY_KERNEL;
+		return;
+	}
+	ret->family = family;
+	memcpy(ret->addr, mnl_attr_get_payload(gateway), size);
+}
+
+/* A gateway of another family than the route's (RFC 8950). */
+static void read_via(const struct nlattr *via, struct fib_way *ret)
+{
+	const struct rtvia *v = via ? mnl_attr_get_payload(via) : NULL;
+
+	if (!via)
+		return;
+	if (mnl_attr_get_payload_len(via) < sizeof(*v) + 16 || v->rtvia_family != AF_INET6) {
+		ret->kind = FIB_WAY_KERNEL;
+		return;
+	}
+	ret->family = AF_INET6;
+	memcpy(ret->addr, v->rtvia_addr, 16);
+}
+
+static void read_unicast(const struct nlattr *const attr[], struct fib_told_route *ret)
+{
+	struct fib_way *way = &ret->way;
+
+	way->object = netlink_u32(attr[RTA_NH_ID]);
+	if (way->object)
+		return;
+	way->ifindex = netlink_u32(attr[RTA_OIF]);
+	read_gateway(attr[RTA_GATEWAY], AF_INET, way);
+	read_via(attr[RTA_VIA], way);
+	if (!way->ifindex || way->kind == FIB_WAY_KERNEL)
+		ret->route.kept = FIB_KEPT_OTHER;
+}
+
+static void read_kind(const struct nlmsghdr *h, const struct nlattr *const attr[], struct fib_told_route *ret)
+{
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+
+	switch (rt->rtm_type) {
+	case RTN_UNICAST:
+		ret->route.kept = why_kept(h);
+		if (ret->route.kept == FIB_KEPT_NOT)
+			read_unicast(attr, ret);
+		break;
+	case RTN_BLACKHOLE:
+	case RTN_UNREACHABLE:
+	case RTN_PROHIBIT:
+		ret->way.kind = FIB_WAY_DISCARD;
+		break;
+	case RTN_LOCAL:
+		ret->own = ret->route.flags & FIB_ROUTE_LOCAL;
+		ret->route.kept = FIB_KEPT_TYPE;
+		break;
+	default:
+		ret->route.kept = FIB_KEPT_TYPE;
+	}
+	if (ret->route.kept == FIB_KEPT_NOT)
+		read_metrics(attr[RTA_METRICS], ret);
+	/* What stands in the table `local` is the kernel's own affair, and not worth mentioning. */
+	if (ret->route.kept != FIB_KEPT_NOT)
+		ret->way = (struct fib_way){ .kind = FIB_WAY_KERNEL };
+	if (ret->route.flags & FIB_ROUTE_LOCAL)
+		ret->route.kept = FIB_KEPT_NOT;
+}
+
+bool fib_route_read(const struct nlmsghdr *h, struct fib_told_route *ret)
+{
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	const struct nlattr *attr[RTA_MAX + 1];
+	uint32_t table, source;
+
+	if (mnl_nlmsg_get_payload_len(h) < sizeof(*rt) || rt->rtm_family != AF_INET || rt->rtm_tos ||
+	    rt->rtm_dst_len > 32 || rt->rtm_flags & RTM_F_CLONED)
+		return false;
+	netlink_attributes(h, sizeof(*rt), attr, ARRAY_SIZE(attr));
+	table = attr[RTA_TABLE] ? netlink_u32(attr[RTA_TABLE]) : rt->rtm_table;
+	if (table != RT_TABLE_MAIN && table != RT_TABLE_LOCAL)
+		return false;
+	source = netlink_u32(attr[RTA_PREFSRC]);
+	*ret = (struct fib_told_route){
+		.route.dst = ntohl(netlink_u32(attr[RTA_DST])) & fib_mask(rt->rtm_dst_len),
+		.route.plen = rt->rtm_dst_len,
+		.route.metric = netlink_u32(attr[RTA_PRIORITY]),
+		.route.flags = table == RT_TABLE_LOCAL ? FIB_ROUTE_LOCAL : 0,
+		.source = rt->rtm_protocol != RTPROT_KERNEL ? ntohl(source) : 0,
+	};
+	ret->route.tag = mix(mix(0, &rt->rtm_protocol, 3), &source, sizeof(source));
+	read_kind(h, attr, ret);
+	return true;
+}
+
+static bool is_group(const struct nlattr *const attr[])
+{
+	return attr[NHA_GROUP] || attr[NHA_GROUP_TYPE] || attr[NHA_RES_GROUP];
+}
+
+bool fib_object_read(const struct nlmsghdr *h, struct fib_told_object *ret)
+{
+	const struct nhmsg *nh = mnl_nlmsg_get_payload(h);
+	const struct nlattr *attr[NHA_MAX + 1];
+
+	if (mnl_nlmsg_get_payload_len(h) < sizeof(*nh))
+		return false;
+	netlink_attributes(h, sizeof(*nh), attr, ARRAY_SIZE(attr));
+	*ret = (struct fib_told_object){ .id = netlink_u32(attr[NHA_ID]) };
+	if (!ret->id)
+		return false;
+	if (is_group(attr))
+		ret->kept = FIB_KEPT_MULTIPATH;
+	else if (attr[NHA_ENCAP] || attr[NHA_ENCAP_TYPE])
+		ret->kept = FIB_KEPT_ENCAPSULATION;
+	else if (attr[NHA_FDB])
+		ret->kept = FIB_KEPT_OTHER;
+	else if (attr[NHA_BLACKHOLE])
+		ret->way.kind = FIB_WAY_DISCARD;
+	else
+		read_gateway(attr[NHA_GATEWAY], nh->nh_family, &ret->way);
+	if (ret->way.kind == FIB_WAY_VIA)
+		ret->way.ifindex = netlink_u32(attr[NHA_OIF]);
+	if (ret->kept != FIB_KEPT_NOT || (ret->way.kind == FIB_WAY_VIA && !ret->way.ifindex))
+		ret->way = (struct fib_way){ .kind = FIB_WAY_KERNEL };
+	return true;
+}

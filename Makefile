@@ -226,7 +226,7 @@ bench-full: deps-demo ## the same, every row (ROWS='h1024-* …' picks some of t
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-agent ARGS=)
 
 # End to end: live frames over veth, against the kernel's forwarding and nft SNAT.
-$(BUILD)/tests/bench/e2e: $(E2E_SOURCES:%.c=$(BUILD)/%.o)
+$(BUILD)/tests/bench/e2e: $(E2E_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(call libraries,libbpf libcjson libmnl) -lm
 .PHONY: bench-e2e

@@ -182,7 +182,7 @@ static void measure(struct bench *b, const struct plan *p)
 		if (k == GATEWAY_NFT_TUNED)
 			gateway_share(&g[GATEWAY_NFT], k, &g[k]);
 		else
-			gateway_new(&b->w, k, p->hosts, &g[k]);
+			gateway_new(&b->w, k, p->hosts, NULL, &g[k]);
 	for (unsigned k = 0; k < N_GATEWAYS; k++) {
 		if (!gateway_translates(k) || k == GATEWAY_NFT_TUNED)
 			continue;
@@ -217,7 +217,7 @@ static void profile(struct bench *b, const char *name, uint32_t hosts)
 		e2e_die(0, "no gateway of that name: %s", name);
 	if (hosts < 1024 || hosts > 16384 || hosts & (hosts - 1))
 		e2e_die(0, "1024, 2048, 4096, 8192 or 16384 hosts");
-	gateway_new(&b->w, kind == GATEWAY_NFT_TUNED ? GATEWAY_NFT : kind, hosts, &g);
+	gateway_new(&b->w, kind == GATEWAY_NFT_TUNED ? GATEWAY_NFT : kind, hosts, NULL, &g);
 	g.kind = kind;
 	gateway_prepare(&b->w, &g);
 	traffic_open_sessions(&b->w, &g);
@@ -285,6 +285,7 @@ int main(int argc, char *argv[])
 	report_print_head();
 	for (size_t i = 0; i < plans; i++)
 		measure(&b, &plan[i]);
+	real_measure(&b, plan == full ? 9 : 3);
 	for (size_t i = 0; i < b.report.rows; i++) {
 		samples += b.report.row[i].samples;
 		bad += b.report.row[i].bad;

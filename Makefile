@@ -73,7 +73,7 @@ BPFT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bpf/*.c))
 BENCH_SOURCES := $(filter-out %.bpf.c tests/bench/e2e% tests/bench/agent%,$(wildcard tests/bench/*.c))
 BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
 BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(BUILD)/skel/%.skel.h,$(wildcard tests/bench/*.bpf.c))
-E2E_SOURCES   := $(filter-out %.bpf.c,$(wildcard tests/bench/e2e*.c))
+E2E_SOURCES   := $(filter-out %.bpf.c,$(wildcard tests/bench/e2e*.c)) tests/bench/internet.c
 PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl
 C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/vm/*.[ch])
 
@@ -166,7 +166,7 @@ $(BUILD)/tests/bench/agent/%: $(BUILD)/tests/bench/agent/%.o
 	$(Q)$(LINK) $^ -o $@ $(call libraries,libbpf libmnl libnftnl) -lpthread
 $(BUILD)/tests/bench/agent/fill $(BUILD)/tests/bench/agent/guard: $(BUILD)/libagent.a
 AGENT_BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/agent/*.c))
-tests-built: $(PROGRAMS) $(BUILD)/tests/unit/run $(BUILD)/tests/bpf/run
+tests-built: $(PROGRAMS) $(BUILD)/tests/unit/run $(BUILD)/tests/bpf/run $(BUILD)/tests/bench/run $(BUILD)/tests/bench/e2e
 
 demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (KEEP=1 leaves it running)
 	@$(MAKE) --no-print-directory programs
@@ -226,9 +226,9 @@ bench-full: deps-demo ## the same, every row (ROWS='h1024-* …' picks some of t
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-agent ARGS=)
 
 # End to end: live frames over veth, against the kernel's forwarding and nft SNAT.
-$(BUILD)/tests/bench/e2e: $(E2E_SOURCES:%.c=$(BUILD)/%.o)
+$(BUILD)/tests/bench/e2e: $(E2E_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/libagent.a
 	$(SAY) LD $@
-	$(Q)$(LINK) $^ -o $@ $(call libraries,libbpf libcjson libmnl)
+	$(Q)$(LINK) $^ -o $@ $(call libraries,libbpf libcjson libmnl) -lm
 .PHONY: bench-e2e
 bench-e2e: deps-bench ## detnat against nft SNAT and kernel forwarding, frames over veth; needs root (FULL=1: all rows)
 	@$(MAKE) --no-print-directory programs $(BUILD)/tests/bench/e2e

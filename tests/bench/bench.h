@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the files of the micro benchmark share. main is in run.c; a row of the table (rows.c) is set up (tables.c), its
- * flows listed (flows.c, mix.c, routes.c, copy.c), its ways through the datapath measured (paths.c, connections.c,
- * cores.c, paced.c) and checked (verify.c); results.c, goals.c, report.c and json.c make figures of that.
+ * flows listed (flows.c, mix.c, internet.c, routes.c, copy.c), its ways through the datapath measured (paths.c,
+ * connections.c, cores.c, paced.c) and checked (verify.c); results.c, goals.c, report.c and json.c make figures of
+ * that.
  *
  * Addresses and ports are in host byte order.
  */
@@ -16,6 +17,7 @@
 
 #include "datapath/datapath.h"
 #include "flow.h"
+#include "internet.h"
 #include "random.h"
 #include "tables/mappings.h"
 
@@ -112,8 +114,6 @@ struct core {
 	struct position *position;
 };
 
-struct internet;
-
 struct bench {
 	struct datapath d;
 	struct mappings *m;
@@ -122,7 +122,8 @@ struct bench {
 	int inside_fd, outside_fd; /* the main programs behind the entries */
 	uint32_t list_max;
 	uint64_t seed;		   /* of random_next() */
-	struct internet *internet; /* routes.c; NULL: not drawn yet */
+	struct internet *internet; /* NULL: not drawn yet */
+	uint32_t routes;	   /* in use, the first of them */
 };
 
 /* Ends the run: the machine cannot do what the benchmark needs. */
@@ -150,11 +151,7 @@ double memory_latency_of(uint64_t octets, const uint32_t *number, uint32_t n);
  */
 int world_routes(struct bench *b, uint32_t n, struct error *err);
 
-/*
- * Number of next hops of these routes, 1 and up; 0 is that of the default route. routes_station: MAC address of one.
- */
-#define ROUTES_NEXT_HOPS 64U
-
+/* MAC address of a next hop of these routes, by its number in internet.h. */
 void routes_station(uint32_t next_hop, uint8_t ret_mac[6]);
 
 /* The datapath's copy of the kernel's routes (copy.c), at first those of the namespace. */
@@ -169,8 +166,8 @@ void copy_forget(void);
 uint64_t copy_nodes(void);
 uint64_t copy_memory(void);
 
-/* Address of a destination by its number: in a route drawn at random. The same ones whatever routes are in use. */
-uint32_t internet_destination(struct bench *b, uint32_t n);
+/* Address of a destination of internet.h. */
+uint32_t world_destination(struct bench *b, uint32_t n);
 
 /* MAC address of the next hop that packets to an outside address must be sent to. */
 void world_station(struct bench *b, uint32_t addr, uint8_t ret_mac[6]);

@@ -73,7 +73,7 @@ void copy_open(struct bench *b)
 	b->d.fib->hop[FIB_HOP_LOCAL].flags = FIB_LOCAL;
 	b->d.fib->hop[FIB_HOP_DISCARD].flags = FIB_DISCARD;
 	describe_hop(b, HOP_SUBSCRIBERS, b->inside_ifindex, subscribers);
-	for (uint32_t i = 0; i <= ROUTES_NEXT_HOPS; i++) {
+	for (uint32_t i = 0; i <= INTERNET_NEXT_HOPS; i++) {
 		routes_station(i, station);
 		describe_hop(b, i ? HOP_ROUTES + i - 1 : FIB_HOP_DEFAULT, b->outside_ifindex, station);
 	}

@@ -110,7 +110,7 @@ static __always_inline const struct e2e_flow *next_flow(__u32 *ret_at)
 
 static __always_inline int send(__u32 at)
 {
-	__u32 lane = at >> E2E_BATCH_SHIFT & (orders.lanes - 1) & (E2E_MAX_LANES - 1);
+	__u32 way = at >> E2E_BATCH_SHIFT & (orders.ways - 1) & (E2E_MAX_WAYS - 1);
 
 	if (!tally.sent) {
 		sender = (void *)bpf_get_current_task();
@@ -118,7 +118,7 @@ static __always_inline int send(__u32 at)
 	}
 	if (++tally.sent == orders.expected)
 		tally.last = moment();
-	return bpf_redirect(orders.ifindex[lane], 0);
+	return bpf_redirect(orders.ifindex[way], 0);
 }
 
 /* UDP, of the sizes ordered. The frame comes in as the longest of them. */
@@ -319,7 +319,7 @@ static __always_inline int arrived(struct xdp_md *ctx, __u32 side)
 		return arrived_tcp(ctx, eth, side);
 	if (orders.learn)
 		learn(ip, udp, *number);
-	if (tally.arrived[side] == orders.expected)
+	if (tally.arrived[SIDE_HOSTS] + tally.arrived[SIDE_INTERNET] == orders.expected)
 		tally.last = moment();
 	return XDP_DROP;
 }

@@ -8,7 +8,9 @@
 #define E2E_MAX_FLOWS (1U << 20)
 /* Gateways that one measured path may be spread over. */
 #define E2E_MAX_LANES 8U
-/* Frames made at a time; all of them go by the same lane. */
+/* Directions of each, which frames are sent in by turns. */
+#define E2E_MAX_WAYS (2U * E2E_MAX_LANES)
+/* Frames made at a time; all of them go the same way. */
 #define E2E_BATCH_SHIFT 6U
 #define E2E_BATCH	(1U << E2E_BATCH_SHIFT)
 /* Frame sizes in the order in which they are sent: 7, 4 and 1 of 12 for IMIX. */
@@ -47,8 +49,8 @@ enum e2e_side { SIDE_HOSTS, SIDE_INTERNET, N_SIDES };
 
 /* What the programs are told. */
 struct e2e_orders {
-	__u32 ifindex[E2E_MAX_LANES]; /* where frames go, in turn */
-	__u32 lanes;
+	__u32 ifindex[E2E_MAX_WAYS]; /* where frames go, in turn */
+	__u32 ways;
 	__u32 pattern; /* used elements of shape, 1 or 12 */
 	__u32 learn;   /* note what the sources became */
 	__u32 sample_mask;

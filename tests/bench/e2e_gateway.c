@@ -115,7 +115,23 @@ static void detach_gateway(const struct lane *l)
 	bpf_xdp_detach((int)if_nametoindex("out0"), XDP_FLAGS_DRV_MODE, NULL);
 }
 
-void gateway_new(const struct world *w, enum gateway_kind kind, uint32_t hosts, struct gateway *ret)
+/* All by way of the world's end; the neighbours are many, their station is one. */
+static void add_routes(const struct lane *l, const struct internet *t)
+{
+	int r;
+
+	netns_command(l->netns,
+		      "ip route add default via 198.51.100.7; for i in $(seq 65 %u); do"
+		      " ip neigh add 198.51.100.$i lladdr " MAC_WORLD " dev out0 nud permanent; done",
+		      64 + INTERNET_NEXT_HOPS);
+	netns_enter(l->netns);
+	r = internet_tell_kernel(t, if_nametoindex("out0"), 0, INTERNET_ROUTES);
+	if (r)
+		e2e_die(r, "routes");
+}
+
+void gateway_new(const struct world *w, enum gateway_kind kind, uint32_t hosts, const struct internet *t,
+		 struct gateway *ret)
 {
 	uint64_t sessions = (uint64_t)hosts * PORTS_PER_HOST;
 
@@ -129,6 +145,8 @@ void gateway_new(const struct world *w, enum gateway_kind kind, uint32_t hosts, 
 		e2e_die(ENOMEM, "endpoints");
 	for (uint32_t i = 0; i < ret->lanes; i++)
 		connect_lane(w, ret, i);
+	for (uint32_t i = 0; t && kind != GATEWAY_REDIRECT && i < ret->lanes; i++)
+		add_routes(&ret->lane[i], t);
 	for (uint32_t i = 0; i < ret->lanes; i++) {
 		const struct lane *l = &ret->lane[i];
 

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "e2e_flow.h"
+#include "internet.h"
 
 /* Host byte order. */
 #define INSIDE_BASE    0xac100000U /* 172.16.0.0 */
@@ -51,6 +52,7 @@ struct gateway {
 	bool shared; /* lanes and endpoints are another's */
 	char directory[32];
 	struct e2e_endpoint *endpoints; /* by flow number, once learnt */
+	const uint32_t *destinations;	/* addresses by flow number, another's; NULL: EXTERNAL for all */
 };
 
 /* The world: the programs of its ends, and where they are. */
@@ -65,8 +67,12 @@ const char *gateway_name(enum gateway_kind kind);
 /* Whether it keeps sessions, so that traffic into it needs them opened first. */
 bool gateway_translates(enum gateway_kind kind);
 
-/* Makes a gateway for so many hosts, a power of two of 1024 and more, and connects it. Ends the program on errors. */
-void gateway_new(const struct world *w, enum gateway_kind kind, uint32_t hosts, struct gateway *ret);
+/*
+ * Makes a gateway for so many hosts, a power of two of 1024 and more, and connects it. t: it has all its routes, beside
+ * a default route; or NULL. Ends the program on errors.
+ */
+void gateway_new(const struct world *w, enum gateway_kind kind, uint32_t hosts, const struct internet *t,
+		 struct gateway *ret);
 void gateway_free(struct gateway *g);
 
 /*
@@ -86,6 +92,12 @@ uint64_t gateway_sessions(const struct world *w, const struct gateway *g);
 
 /* Has nft's conntrack forget all entries; nothing where there is none. */
 void gateway_flush(const struct gateway *g);
+
+/* External address of a flow, host byte order. */
+static inline uint32_t gateway_destination(const struct gateway *g, uint32_t number)
+{
+	return g && g->destinations ? g->destinations[number] : EXTERNAL;
+}
 
 /* Address of a host of a flow, host byte order. */
 static inline uint32_t flow_host(uint32_t number)

@@ -32,14 +32,14 @@ void report_round(struct row *row, const struct result *result, double seconds)
 	row->seconds += seconds;
 }
 
-void report_goal(struct report *r, double wanted, bool strictly, double measured, const char *format, ...)
+void report_goal(struct report *r, enum goal_kind kind, double wanted, double measured, const char *format, ...)
 {
 	struct goal *g = &r->goal[r->goals];
 	va_list ap;
 
 	if (r->goals++ == MAX_GOALS)
 		e2e_die(0, "too many goals");
-	*g = (struct goal){ .wanted = wanted, .measured = measured, .strictly = strictly };
+	*g = (struct goal){ .wanted = wanted, .measured = measured, .kind = kind };
 	va_start(ap, format);
 	vsnprintf(g->what, sizeof(g->what), format, ap);
 	va_end(ap);
@@ -75,7 +75,14 @@ double median(const double *values, unsigned n)
 
 static bool met(const struct goal *g)
 {
-	return g->strictly ? g->measured > g->wanted : g->measured >= g->wanted;
+	switch (g->kind) {
+	case GOAL_AT_LEAST:
+		return g->measured >= g->wanted;
+	case GOAL_MORE:
+		return g->measured > g->wanted;
+	default:
+		return g->measured <= g->wanted;
+	}
 }
 
 static void print_ratio(double ratio)
@@ -88,8 +95,8 @@ static void print_ratio(double ratio)
 
 void report_print_head(void)
 {
-	printf("%-52s %-15s %-10s %7s %8s %9s %9s %9s %5s %5s\n", "ROW", "GATEWAY", "PATH", "NS", "M/S/CORE", "OF NFT",
-	       "NET", "OF ROUTE", "LOST", "S");
+	printf("%-52s %-15s %-10s %7s %8s %9s %9s %9s %9s %5s %5s\n", "ROW", "GATEWAY", "PATH", "NS", "M/S/CORE",
+	       "OF NFT", "NET", "OF ROUTE", "OF XDP", "LOST", "S");
 }
 
 void report_print_rows(const struct report *r, size_t first)
@@ -102,18 +109,21 @@ void report_print_rows(const struct report *r, size_t first)
 		print_ratio(median(row->of_nft, row->rounds));
 		print_ratio(median(row->net_of_nft, row->rounds));
 		print_ratio(median(row->of_forward, row->rounds));
+		print_ratio(median(row->of_xdp, row->rounds));
 		printf(" %5lu %5.1f\n", row->sent - row->arrived, row->seconds);
 	}
 }
 
 void report_print_goals(const struct report *r)
 {
+	static const char *const signs[] = { [GOAL_AT_LEAST] = ">=", [GOAL_MORE] = "> ", [GOAL_AT_MOST] = "<=" };
+
 	fputs(r->notes, stdout);
 	for (size_t i = 0; i < r->goals; i++) {
 		const struct goal *g = &r->goal[i];
 
-		printf("goal %-84s %s %5.2f x: %5.2f x, %s\n", g->what, g->strictly ? "> " : ">=", g->wanted,
-		       g->measured, met(g) ? "met" : "MISSED");
+		printf("goal %-84s %s %5.2f x: %5.2f x, %s\n", g->what, signs[g->kind], g->wanted, g->measured,
+		       met(g) ? "met" : "MISSED");
 	}
 }
 
@@ -122,6 +132,7 @@ static cJSON *row_json(const struct row *row)
 	cJSON *j = cJSON_CreateObject();
 	double ns = median(row->ns, row->rounds), nft = median(row->of_nft, row->rounds);
 	double forward = median(row->of_forward, row->rounds), net = median(row->net_of_nft, row->rounds);
+	double xdp = median(row->of_xdp, row->rounds);
 
 	cJSON_AddStringToObject(j, "name", row->name);
 	cJSON_AddStringToObject(j, "gateway", row->gateway);
@@ -134,6 +145,8 @@ static cJSON *row_json(const struct row *row)
 		cJSON_AddNumberToObject(j, "times_nft_net", net);
 	if (forward > 0)
 		cJSON_AddNumberToObject(j, "times_kernel_forwarding", forward);
+	if (xdp > 0)
+		cJSON_AddNumberToObject(j, "ns_of_xdp_redirect", xdp);
 	cJSON_AddItemToObject(j, "rounds_ns", cJSON_CreateDoubleArray(row->ns, (int)row->rounds));
 	cJSON_AddNumberToObject(j, "sent", (double)row->sent);
 	cJSON_AddNumberToObject(j, "arrived", (double)row->arrived);
@@ -160,6 +173,7 @@ int report_write(const struct report *r, const char *path, double seconds)
 
 		cJSON_AddStringToObject(g, "what", r->goal[i].what);
 		cJSON_AddNumberToObject(g, "wanted", r->goal[i].wanted);
+		cJSON_AddBoolToObject(g, "at_most", r->goal[i].kind == GOAL_AT_MOST);
 		cJSON_AddNumberToObject(g, "measured", r->goal[i].measured);
 		cJSON_AddBoolToObject(g, "met", met(&r->goal[i]));
 		cJSON_AddItemToArray(goals, g);

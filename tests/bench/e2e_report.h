@@ -11,7 +11,7 @@
 
 #define MAX_ROUNDS 16U
 #define MAX_ROWS   128U
-#define MAX_GOALS  32U
+#define MAX_GOALS  64U
 
 /* One path of one gateway, over all rounds. */
 struct row {
@@ -23,17 +23,20 @@ struct row {
 	double of_nft[MAX_ROUNDS]; /* how many times as fast, in the same round; 0 where there is nothing to compare */
 	double of_forward[MAX_ROUNDS];
 	double net_of_nft[MAX_ROUNDS]; /* the same less the generator's own time on both sides */
+	double of_xdp[MAX_ROUNDS];     /* how many times as long as the bare redirect takes */
 	uint64_t sent, arrived, samples, bad;
 	uint64_t sessions; /* opened, and in the table afterwards */
 	uint64_t entries;
 	double seconds; /* that measuring took */
 };
 
+enum goal_kind { GOAL_AT_LEAST, GOAL_MORE, GOAL_AT_MOST };
+
 struct goal {
 	char what[96];
 	double wanted;
 	double measured;
-	bool strictly; /* more than wanted, not only as much */
+	enum goal_kind kind;
 };
 
 struct report {
@@ -45,7 +48,7 @@ struct report {
 
 struct row *report_row(struct report *r, const char *name, const char *gateway, const char *direction);
 void report_round(struct row *row, const struct result *result, double seconds);
-void report_goal(struct report *r, double wanted, bool strictly, double measured, const char *format, ...)
+void report_goal(struct report *r, enum goal_kind kind, double wanted, double measured, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 void report_note(struct report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -88,7 +88,7 @@ const char *sample_verify(const struct sample_check *c, const struct e2e_sample 
 	uint32_t theirs = ntohl(out ? ip.ip_dst.s_addr : ip.ip_src.s_addr);
 	uint16_t our_port = ntohs(port[!out]), their_port = ntohs(port[out]);
 
-	if (theirs != EXTERNAL || their_port != c->ext_port)
+	if (theirs != gateway_destination(c->g, number) || their_port != c->ext_port)
 		return "external endpoint";
 	if (!out)
 		return ours == flow_host(number) && our_port == flow_port(number) ? NULL : "inside endpoint";

@@ -118,11 +118,11 @@ static void shuffle(uint32_t *p, uint32_t n)
 	}
 }
 
-static struct e2e_flow flow_of(const struct gateway *g, enum direction d, uint32_t number, uint16_t ext_port)
+struct e2e_flow traffic_flow(const struct gateway *g, enum direction d, uint32_t number, uint16_t ext_port)
 {
 	struct e2e_flow f = {
 		.src = htonl(flow_host(number)),
-		.dst = htonl(EXTERNAL),
+		.dst = htonl(gateway_destination(g, number)),
 		.sport = htons(flow_port(number)),
 		.dport = htons(ext_port),
 		.number = number,
@@ -159,7 +159,7 @@ static void fill_flows(const struct gateway *g, uint32_t hosts, enum direction d
 			uint32_t batch = i >> E2E_BATCH_SHIFT;
 			uint32_t at = batch % lanes * share + batch / lanes * E2E_BATCH + i % E2E_BATCH;
 
-			flows[done + i] = flow_of(g, d, order[at], ext_port);
+			flows[done + i] = traffic_flow(g, d, order[at], ext_port);
 		}
 	}
 }
@@ -172,16 +172,30 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+/* Where frames or connections end that a generator sends, bits of 1 << enum e2e_side and: */
+#define ENDS_COMPLETED 4U
+#define ENDS_SENT      8U
+
+static uint64_t ended(const volatile struct e2e_tally *t, unsigned ends)
+{
+	uint64_t n = ends & ENDS_SENT ? t->sent : ends & ENDS_COMPLETED ? t->completed : 0;
+
+	for (unsigned side = 0; side < N_SIDES; side++)
+		if (ends & 1U << side)
+			n += t->arrived[side];
+	return n;
+}
+
 /*
- * Runs a generator, whose frames' fate is counted in *arrived, and waits for the last of them. Nanoseconds of the core
- * from the first packet to the last: what passed, less what others had of it.
+ * Runs a generator, whose frames' fate is counted where `ends` says, and waits for the last of them. Nanoseconds of the
+ * core from the first packet to the last: what passed, less what others had of it.
  */
 static uint64_t generate(const struct world *w, const struct bpf_program *program, uint32_t length, uint32_t packets,
-			 const volatile __u64 *arrived)
+			 unsigned ends)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = template, .data_size_in = length, .repeat = (int)packets,
 		    .batch_size = E2E_BATCH, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
-	const struct e2e_tally *t = &w->skeleton->bss->tally;
+	const volatile struct e2e_tally *t = &w->skeleton->bss->tally;
 	uint64_t lent = core_softirqd_ns(), waited, since, last;
 	int r;
 
@@ -189,15 +203,15 @@ static uint64_t generate(const struct world *w, const struct bpf_program *progra
 	r = bpf_prog_test_run_opts(bpf_program__fd(program), &opts);
 	if (r)
 		e2e_die(r, "live frames");
-	last = *arrived;
+	last = ended(t, ends);
 	since = now_ns();
 	while (last < packets && now_ns() - since < PATIENCE_NS) {
 		struct timespec moment = { .tv_nsec = 20000 };
 
 		nanosleep(&moment, NULL);
-		if (*arrived != last)
+		if (ended(t, ends) != last)
 			since = now_ns();
-		last = *arrived;
+		last = ended(t, ends);
 	}
 	if (t->sent != packets)
 		e2e_die(0, "only %llu of %u frames were made", t->sent, packets);
@@ -206,14 +220,34 @@ static uint64_t generate(const struct world *w, const struct bpf_program *progra
 	return t->last.at - t->first.at - (waited > lent ? waited - lent : 0);
 }
 
+static enum e2e_side sending_side(enum direction d)
+{
+	return d == INSIDE_TO_OUTSIDE ? SIDE_HOSTS : SIDE_INTERNET;
+}
+
+static enum e2e_side receiving_side(enum direction d)
+{
+	return d == INSIDE_TO_OUTSIDE ? SIDE_INTERNET : SIDE_HOSTS;
+}
+
 static void aim(const struct world *w, const struct gateway *g, enum direction d)
 {
 	struct e2e_orders *o = &w->skeleton->bss->orders;
 
 	memset(&w->skeleton->bss->tally, 0, sizeof(w->skeleton->bss->tally));
-	o->lanes = g->lanes;
+	o->ways = g->lanes;
 	for (uint32_t i = 0; i < g->lanes; i++)
-		o->ifindex[i] = g->lane[i].ifindex[d == INSIDE_TO_OUTSIDE ? SIDE_HOSTS : SIDE_INTERNET];
+		o->ifindex[i] = g->lane[i].ifindex[sending_side(d)];
+}
+
+static void aim_both(const struct world *w, const struct gateway *g)
+{
+	struct e2e_orders *o = &w->skeleton->bss->orders;
+
+	memset(&w->skeleton->bss->tally, 0, sizeof(w->skeleton->bss->tally));
+	o->ways = g->lanes * N_DIRECTIONS;
+	for (uint32_t i = 0; i < o->ways; i++)
+		o->ifindex[i] = g->lane[traffic_lane(g, i)].ifindex[sending_side(i % N_DIRECTIONS)];
 }
 
 static struct result result_of(const struct world *w, const struct gateway *g, uint64_t ns, uint64_t arrived,
@@ -236,14 +270,14 @@ static struct result run(const struct world *w, const struct gateway *g, enum di
 			 uint32_t packets)
 {
 	const struct e2e_tally *t = &w->skeleton->bss->tally;
-	const __u64 *arrived = &t->arrived[d == INSIDE_TO_OUTSIDE ? SIDE_INTERNET : SIDE_HOSTS];
+	enum e2e_side side = receiving_side(d);
 	uint32_t length = order_sizes(&w->skeleton->bss->orders, size);
 	uint64_t ns;
 
 	fill_flows(g, g->hosts, d, packets, EXTERNAL_PORT);
 	aim(w, g, d);
-	ns = generate(w, w->skeleton->progs.generate_udp, length, packets, arrived);
-	return result_of(w, g, ns, *arrived, EXTERNAL_PORT);
+	ns = generate(w, w->skeleton->progs.generate_udp, length, packets, 1U << side);
+	return result_of(w, g, ns, t->arrived[side], EXTERNAL_PORT);
 }
 
 struct result traffic_run(const struct world *w, const struct gateway *g, enum direction d, enum frame_size size,
@@ -265,6 +299,31 @@ struct result traffic_open_sessions(const struct world *w, struct gateway *g)
 	return r;
 }
 
+struct result traffic_given(const struct world *w, const struct gateway *g, const struct given *given)
+{
+	const struct e2e_tally *t = &w->skeleton->bss->tally;
+	struct e2e_orders *o = &w->skeleton->bss->orders;
+	uint32_t length = order_sizes(o, given->size), sessions = g->hosts * PORTS_PER_HOST;
+	unsigned ends = 1U << SIDE_INTERNET | (given->both ? 1U << SIDE_HOSTS : 0);
+	uint64_t ns;
+
+	for (uint32_t i = 0; i < given->packets; i++)
+		flows[i] = given->next(given->arg, i);
+	if (given->both)
+		aim_both(w, g);
+	else
+		aim(w, g, INSIDE_TO_OUTSIDE);
+	if (given->learn)
+		memset(endpoints, 0, sessions * sizeof(*endpoints));
+	o->learn = given->learn;
+	ns = generate(w, given->alone ? w->skeleton->progs.generate_nothing : w->skeleton->progs.generate_udp, length,
+		      given->packets, given->alone ? ENDS_SENT : ends);
+	o->learn = 0;
+	if (given->learn)
+		memcpy(g->endpoints, endpoints, sessions * sizeof(*endpoints));
+	return result_of(w, g, ns, ended(t, given->alone ? ENDS_SENT : ends), EXTERNAL_PORT);
+}
+
 struct result traffic_alone(const struct world *w, uint32_t hosts, enum frame_size size, uint32_t packets)
 {
 	const struct e2e_tally *t = &w->skeleton->bss->tally;
@@ -273,7 +332,7 @@ struct result traffic_alone(const struct world *w, uint32_t hosts, enum frame_si
 
 	fill_flows(NULL, hosts, INSIDE_TO_OUTSIDE, packets, EXTERNAL_PORT);
 	memset(&w->skeleton->bss->tally, 0, sizeof(w->skeleton->bss->tally));
-	ns = generate(w, w->skeleton->progs.generate_nothing, length, packets, &t->sent);
+	ns = generate(w, w->skeleton->progs.generate_nothing, length, packets, ENDS_SENT);
 	return (struct result){ .ns = (double)ns / packets, .sent = t->sent, .arrived = t->sent };
 }
 
@@ -286,6 +345,6 @@ struct result traffic_connections(const struct world *w, const struct gateway *g
 	w->skeleton->bss->orders.shape[0] = shape_of(54, IPPROTO_TCP);
 	fill_flows(g, g->hosts, INSIDE_TO_OUTSIDE, sessions, ext_port);
 	aim(w, g, INSIDE_TO_OUTSIDE);
-	ns = generate(w, w->skeleton->progs.generate_syn, 54, sessions, &t->completed);
+	ns = generate(w, w->skeleton->progs.generate_syn, 54, sessions, ENDS_COMPLETED);
 	return result_of(w, g, ns, t->completed, ext_port);
 }

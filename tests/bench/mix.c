@@ -14,44 +14,22 @@
 #define EPHEMERAL_LO 32768U
 #define EPHEMERAL_N  28232U
 
-/* Chances of the destinations, added up; the first is the most popular. */
-static double *chances(const struct row *row)
+static struct popularity popularity_of(const struct row *row)
 {
-	double *sum = calloc(row->destinations, sizeof(*sum)), total = 0;
+	struct popularity p;
 
-	if (!sum)
+	if (popularity_new(row->destinations, row->mix == MIX_ZIPF ? row->zipf : 0, &p))
 		die("a mix", ENOMEM);
-	for (uint32_t i = 0; i < row->destinations; i++) {
-		total += row->mix == MIX_ZIPF ? 1 / __builtin_pow(i + 1, row->zipf) : 1;
-		sum[i] = total;
-	}
-	for (uint32_t i = 0; i < row->destinations; i++)
-		sum[i] /= total;
-	return sum;
-}
-
-static uint32_t draw(struct bench *b, const double *sum, uint32_t n)
-{
-	double chance = (double)(random_next(&b->seed) >> 11) / (double)(1ULL << 53);
-	uint32_t lo = 0, hi = n - 1;
-
-	while (lo < hi) {
-		uint32_t middle = (lo + hi) / 2;
-
-		if (sum[middle] < chance)
-			lo = middle + 1;
-		else
-			hi = middle;
-	}
-	return lo;
+	return p;
 }
 
 void mix_destinations(struct bench *b, const struct row *row, uint32_t *ret, uint32_t n)
 {
-	_cleanup_free_ double *sum = chances(row);
+	struct popularity p = popularity_of(row);
 
 	for (uint32_t i = 0; i < n; i++)
-		ret[i] = draw(b, sum, row->destinations);
+		ret[i] = popularity_draw(&p, &b->seed);
+	popularity_free(&p);
 }
 
 /* Whether one of the host's flows before is the same. */
@@ -76,7 +54,7 @@ static struct flow_tuple draw_flow(struct bench *b, const struct space *s, uint3
 	if (s->row->internet)
 		return (struct flow_tuple){
 			.src = s->geo[0].in_base + host,
-			.dst = internet_destination(b, destination),
+			.dst = world_destination(b, destination),
 			.sport = (uint16_t)(FIRST_PORT + i),
 			.dport = (uint16_t)(1 + random % 65535),
 		};
@@ -90,8 +68,8 @@ static struct flow_tuple draw_flow(struct bench *b, const struct space *s, uint3
 
 void mix_draw(struct bench *b, struct space *s)
 {
-	_cleanup_free_ double *sum = chances(s->row);
 	const struct row *row = s->row;
+	struct popularity p = popularity_of(row);
 
 	s->n_sessions = row_sessions(row);
 	if (!s->in) {
@@ -104,10 +82,11 @@ void mix_draw(struct bench *b, struct space *s)
 		struct flow_tuple *flows = &s->in[(uint64_t)h * row->sessions];
 
 		for (uint32_t i = 0; i < row->sessions;) {
-			flows[i] = draw_flow(b, s, h, i, draw(b, sum, row->destinations));
+			flows[i] = draw_flow(b, s, h, i, popularity_draw(&p, &b->seed));
 			i += !drawn_before(flows, i, &flows[i]);
 		}
 	}
+	popularity_free(&p);
 }
 
 struct answers {

@@ -43,6 +43,8 @@ static void make_namespace(struct bench *b)
 		"ip neigh add 198.51.100.7 lladdr 02:00:00:00:00:02 dev bout;"
 		"ip route add 172.16.0.0/12 via 192.0.2.2; ip route add 10.0.0.0/8 via 192.0.2.2;"
 		"ip route add default via 198.51.100.7;"
+		"for i in $(seq 64); do ip neigh add 198.51.100.$((64 + i)) lladdr 02:00:00:00:01:$(printf %02x $i) "
+		"dev bout; done;"
 		"echo 1 > /proc/sys/net/ipv4/ip_forward");
 	b->inside_ifindex = if_nametoindex("bin");
 	b->outside_ifindex = if_nametoindex("bout");
@@ -169,6 +171,7 @@ void world_end(struct bench *b)
 	close_fd(&b->inside_fd);
 	close_fd(&b->outside_fd);
 	copy_close();
+	internet_free(b->internet);
 	mappings_close(b->m);
 	datapath_close(&b->d);
 }

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "e2e_rows.h"
+
+#include <stdio.h>
+
+#include "base/base.h"
+
+static const char *const size_names[N_FRAME_SIZES] = { "64b", "imix" };
+static const char *const csit_names[N_GATEWAYS] = {
+	"ip4base", "nat44nft", "nat44nft", "ip4xdp", "nat44det", "nat44det"
+};
+
+double seconds_since(uint64_t start_us)
+{
+	return (double)(monotonic_us() - start_us) / 1e6;
+}
+
+void complain(struct bench *b, const char *text, const char *gateway, uint64_t is, uint64_t has_to_be)
+{
+	fprintf(stderr, "bench-e2e: %s: %s: %lu of %lu\n", gateway, text, is, has_to_be);
+	b->wrong = true;
+}
+
+void check_losses(struct bench *b, const struct row *row)
+{
+	if (row->sent - row->arrived > row->sent / 1000)
+		complain(b, "arrived", row->gateway, row->arrived, row->sent);
+}
+
+struct row *new_row(struct bench *b, enum gateway_kind kind, enum frame_size size, const char *proto, uint32_t hosts,
+		    const char *method, const char *path)
+{
+	char name[80];
+
+	snprintf(name, sizeof(name), "%s-1c-ethip4%s-%s-h%u-p%u-s%u-%s", size_names[size], proto, csit_names[kind],
+		 hosts, PORTS_PER_HOST, hosts * PORTS_PER_HOST, method);
+	return report_row(&b->report, name, gateway_name(kind), path);
+}
+
+void compare(struct row *const rows[N_GATEWAYS], unsigned round, double alone)
+{
+	for (unsigned k = 0; k < N_GATEWAYS; k++) {
+		double ns = rows[k] ? rows[k]->ns[round] : 0, nft = rows[GATEWAY_NFT]->ns[round];
+
+		if (!rows[k])
+			continue;
+		if (k != GATEWAY_NFT) {
+			rows[k]->of_nft[round] = nft / ns;
+			rows[k]->net_of_nft[round] = alone > 0 && ns > alone ? (nft - alone) / (ns - alone) : 0;
+		}
+		if (k != GATEWAY_FORWARD && rows[GATEWAY_FORWARD])
+			rows[k]->of_forward[round] = rows[GATEWAY_FORWARD]->ns[round] / ns;
+		if (k != GATEWAY_REDIRECT && rows[GATEWAY_REDIRECT])
+			rows[k]->of_xdp[round] = ns / rows[GATEWAY_REDIRECT]->ns[round];
+	}
+}

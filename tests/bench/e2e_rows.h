@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the parts of the end-to-end benchmark share: e2e.c, e2e_real.c, e2e_bulk.c. */
+#ifndef DETNAT_BENCH_E2E_ROWS_H
+#define DETNAT_BENCH_E2E_ROWS_H
+
+#include "e2e_report.h"
+
+/* Packets of a run: each session four times at 64,512. */
+#define PACKETS (4U * 64512U)
+
+struct bench {
+	struct world w;
+	struct report report;
+	double ratio_at_64512[N_FRAME_SIZES][N_DIRECTIONS];
+	bool wrong;
+};
+
+double seconds_since(uint64_t start_us);
+
+/* Notes that something is not as it has to be. */
+void complain(struct bench *b, const char *text, const char *gateway, uint64_t is, uint64_t has_to_be);
+
+/* A gateway that loses packets has not done the work that it was timed at. */
+void check_losses(struct bench *b, const struct row *row);
+
+/* A row with a name as CSIT would give it. */
+struct row *new_row(struct bench *b, enum gateway_kind kind, enum frame_size size, const char *proto, uint32_t hosts,
+		    const char *method, const char *path);
+
+/*
+ * Compares the gateways' figures of a round; rows may be NULL but for that of nft. alone: what the generator takes by
+ * itself, 0 where that was not measured.
+ */
+void compare(struct row *const rows[N_GATEWAYS], unsigned round, double alone);
+
+/* Many subscribers and destinations, new sessions, both directions and frames of all sizes at once (e2e_real.c). */
+void real_measure(struct bench *b, unsigned rounds);
+
+#endif

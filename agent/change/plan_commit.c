@@ -77,6 +77,8 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
 					: ipfix_configure_waiting(context->ipfix, &p->wanted->ipfix, err);
 
 	if (!r)
+		r = devices_exclude(context->devices, p->wanted, err);
+	if (!r)
 		r = metrics_configure(context->metrics, p->wanted, !context->active->config, p->name, err);
 	if (!r && p->load) {
 		p->load = false;
@@ -106,6 +108,8 @@ static void undo(struct plan *p, bool loaded)
 		return;
 	/* The previous programs replace the new ones where those are attached. */
 	if (loaded && devices_apply(context->devices, context->active->config, &err))
+		log_error("the previous state cannot be restored: %s", err.text);
+	if (devices_exclude(context->devices, context->active->config, &err))
 		log_error("the previous state cannot be restored: %s", err.text);
 	metrics_configure(context->metrics, context->active->config, true, NULL, &err);
 	if (ipfix_configure_waiting(context->ipfix, &context->active->config->ipfix, &err))

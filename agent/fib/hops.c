@@ -232,17 +232,26 @@ void fib_hops_of_interface(struct fib_hops *h, uint32_t ifindex)
 			remake(h, i);
 }
 
-void fib_hops_of_neighbour(struct fib_hops *h, const struct fib_neighbour *n)
+uint32_t fib_hops_next(const struct fib_hops *h, uint32_t ifindex, uint8_t family, const uint8_t addr[static 16],
+		       uint32_t from)
 {
-	struct fib_way way = { .ifindex = n->ifindex, .family = n->family };
+	struct fib_way sought = { .ifindex = ifindex, .family = family };
+	uint32_t i;
 
-	memcpy(way.addr, n->addr, sizeof(way.addr));
-	for (uint32_t i = *bucket_of(h, &way); i; i = h->list[i].next) {
+	memcpy(sought.addr, addr, sizeof(sought.addr));
+	for (i = from ? h->list[from].next : *bucket_of(h, &sought); i; i = h->list[i].next) {
 		const struct fib_way *w = &h->list[i].way;
 
-		if (w->ifindex == way.ifindex && w->family == way.family && !memcmp(w->addr, way.addr, sizeof(w->addr)))
-			remake(h, i);
+		if (w->ifindex == ifindex && w->family == family && !memcmp(w->addr, addr, sizeof(w->addr)))
+			break;
 	}
+	return i;
+}
+
+void fib_hops_of_neighbour(struct fib_hops *h, const struct fib_neighbour *n)
+{
+	for (uint32_t i = 0; (i = fib_hops_next(h, n->ifindex, n->family, n->addr, i));)
+		remake(h, i);
 }
 
 void fib_hops_of_object(struct fib_hops *h, uint32_t object, const struct fib_way *way)

@@ -83,6 +83,10 @@ bool fib_hops_is_on_link(const struct fib_hops *h, uint32_t number);
 void fib_hops_of_interface(struct fib_hops *h, uint32_t ifindex);
 void fib_hops_of_neighbour(struct fib_hops *h, const struct fib_neighbour *n);
 
+/* The next one with this gateway, of those in use; starts with 0. 0: no more. */
+uint32_t fib_hops_next(const struct fib_hops *h, uint32_t ifindex, uint8_t family, const uint8_t addr[static 16],
+		       uint32_t from);
+
 /* The next hops of a nexthop object lead elsewhere: all but `object` and `mtu` is taken from way. */
 void fib_hops_of_object(struct fib_hops *h, uint32_t object, const struct fib_way *way);
 

@@ -137,6 +137,9 @@ int route_copy_new(struct event_base *base, struct datapath *d, struct route_cop
 		r = fib_objects_init(&c->objects);
 	if (!r)
 		r = fib_hops_init(&c->hops, d->fib, d->device, &c->neighbours);
+	c->known = calloc(MAX_IFINDEX, sizeof(*c->known));
+	if (!c->known)
+		r = -ENOMEM;
 	if (!r)
 		r = make_events(c, base);
 	if (!r)
@@ -171,6 +174,7 @@ void route_copy_free(struct route_copy *c)
 	fib_hops_free(&c->hops);
 	fib_neighbours_free(&c->neighbours);
 	fib_objects_free(&c->objects);
+	free(c->known);
 	free(c->special);
 	free(c->met);
 	free(c);
@@ -193,11 +197,20 @@ void route_copy_hold(struct route_copy *c, enum route_copy_hold why, bool held)
 	lease_hold(c, why, held);
 }
 
+static bool same_prefixes(const struct prefix *a, size_t n_a, const struct prefix *b, size_t n_b)
+{
+	size_t same = 0;
+
+	while (same < n_a && n_a == n_b && a[same].base == b[same].base && a[same].plen == b[same].plen)
+		same++;
+	return n_a == n_b && same == n_a;
+}
+
 int route_copy_set_special(struct route_copy *c, const struct prefix *prefix, size_t count)
 {
 	struct prefix *copy;
 
-	if (count == c->n_special && !memcmp(prefix, c->special, count * sizeof(*prefix)))
+	if (same_prefixes(prefix, count, c->special, c->n_special))
 		return 0;
 	copy = calloc(count + 1, sizeof(*copy));
 	if (!copy) {
@@ -212,10 +225,18 @@ int route_copy_set_special(struct route_copy *c, const struct prefix *prefix, si
 	return 0;
 }
 
-void route_copy_device_changed(struct route_copy *c, uint32_t ifindex)
+void route_copy_devices_changed(struct route_copy *c)
 {
-	fib_hops_of_interface(&c->hops, ifindex);
-	paint_meet_interface(c, ifindex);
+	for (uint32_t i = 1; i < MAX_IFINDEX; i++) {
+		bool roles = c->known[i].roles != c->datapath->device[i].roles;
+
+		if (!memcmp(&c->known[i], &c->datapath->device[i], sizeof(*c->known)))
+			continue;
+		c->known[i] = c->datapath->device[i];
+		fib_hops_of_interface(&c->hops, i);
+		if (roles)
+			paint_meet_interface(c, i);
+	}
 	lease_settle_soon(c);
 }
 
@@ -225,18 +246,51 @@ void route_copy_on_routes(struct route_copy *c, route_copy_on_route call, void *
 	c->on_route_arg = arg;
 }
 
+struct used {
+	uint32_t now, most;
+};
+
+static bool is_used(const struct route_copy *c, const struct used *when, uint32_t number)
+{
+	uint32_t tick = __atomic_load_n(&c->hops.fib->hop[number].used, __ATOMIC_RELAXED);
+
+	/* Noted just after the clock was read. */
+	return tick && ((int32_t)(when->now - tick) < 0 || when->now - tick <= when->most);
+}
+
+/* Whether packets were sent to a next hop, also as that of the default route. */
+static bool way_is_used(const struct route_copy *c, const struct used *when, uint32_t number)
+{
+	return is_used(c, when, number) || (number == c->hops.default_hop && is_used(c, when, FIB_HOP_DEFAULT));
+}
+
+static struct used used_since(const struct route_copy *c, uint32_t seconds)
+{
+	return (struct used){ .now = datapath_ticks(c->datapath), .most = ticks_of_seconds(seconds, c->datapath->hz) };
+}
+
 void route_copy_used(const struct route_copy *c, uint32_t seconds, route_copy_on_used call, void *arg)
 {
-	uint32_t now = datapath_ticks(c->datapath), most = ticks_of_seconds(seconds, c->datapath->hz);
+	const struct used when = used_since(c, seconds);
 
-	for (uint32_t i = 0; i < c->hops.end; i++) {
-		const struct fib_hop_state *s = &c->hops.list[i ? i : c->hops.default_hop];
-		uint32_t used = __atomic_load_n(&c->hops.fib->hop[i].used, __ATOMIC_RELAXED);
+	for (uint32_t i = FIB_HOP_FIRST; i < c->hops.end; i++) {
+		const struct fib_hop_state *s = &c->hops.list[i];
 
-		if (!used || !s->way.family || (int32_t)(now - used) > (int32_t)most)
-			continue;
-		call(s->way.ifindex, s->way.family, s->way.addr, s->refs > s->leaf, arg);
+		if (s->refs && s->way.family && way_is_used(c, &when, i))
+			call(s->way.ifindex, s->way.family, s->way.addr, s->refs > s->leaf, arg);
 	}
+}
+
+bool route_copy_is_used(const struct route_copy *c, uint32_t seconds, uint32_t ifindex, uint8_t family,
+			const uint8_t addr[static 16])
+{
+	const struct used when = used_since(c, seconds);
+	uint32_t number = 0;
+
+	while ((number = fib_hops_next(&c->hops, ifindex, family, addr, number)))
+		if (way_is_used(c, &when, number))
+			return true;
+	return false;
 }
 
 void route_copy_summary(const struct route_copy *c, struct route_copy_summary *ret)

@@ -58,8 +58,8 @@ void route_copy_hold(struct route_copy *c, enum route_copy_hold why, bool held);
  */
 int route_copy_set_special(struct route_copy *c, const struct prefix *prefix, size_t count);
 
-/* The datapath's record of an interface has changed. */
-void route_copy_device_changed(struct route_copy *c, uint32_t ifindex);
+/* The datapath's records of interfaces may have changed: looks which of them did. */
+void route_copy_devices_changed(struct route_copy *c);
 
 /*
  * Calls a function when a reading of all routes begins, for each of its messages, and when it has ended. Notifications
@@ -73,6 +73,10 @@ void route_copy_on_routes(struct route_copy *c, route_copy_on_route call, void *
 typedef void (*route_copy_on_used)(uint32_t ifindex, uint8_t family, const uint8_t addr[static 16], bool router,
 				   void *arg);
 void route_copy_used(const struct route_copy *c, uint32_t seconds, route_copy_on_used call, void *arg);
+
+/* Whether a neighbour is one of those. */
+bool route_copy_is_used(const struct route_copy *c, uint32_t seconds, uint32_t ifindex, uint8_t family,
+			const uint8_t addr[static 16]);
 
 struct route_copy_summary {
 	bool in_force;

@@ -38,6 +38,8 @@ struct route_copy {
 	struct prefix *special; /* never forwarded by XDP: bypassed destinations and pools */
 	size_t n_special;
 
+	struct device *known; /* MAX_IFINDEX of them: the datapath's records as last seen */
+
 	struct fib_dump *dump;
 	enum fib_step step;
 	uint8_t generation;  /* of the present reading, or of the last one */

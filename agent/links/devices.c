@@ -35,6 +35,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	if (changed)
 		devices_record(v, &v->interfaces);
 	devices_vouch(v);
+	devices_hold_copy(v);
 	if (++v->seconds % RESYNC_S == 0) {
 		devices_mark_all(v);
 		devices_sync(v);
@@ -89,8 +90,10 @@ static void on_route(struct devices *v, const struct nlmsghdr *h)
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
 
 	route_limits_message(&v->limits, h);
-	if (v->limits.changed)
+	if (v->limits.changed) {
+		devices_hold_copy(v);
 		devices_schedule_sync(v, MONITOR_QUIET_MS);
+	}
 	monitor_raise_epoch(v->monitor);
 	if (rt->rtm_type == RTN_LOCAL) {
 		v->own_sources_known = false;
@@ -106,6 +109,7 @@ static void on_message(const struct nlmsghdr *h, void *arg)
 {
 	struct devices *v = arg;
 
+	route_copy_message(v->copy, h);
 	switch (h->nlmsg_type) {
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
@@ -129,10 +133,12 @@ static void on_message(const struct nlmsghdr *h, void *arg)
 	case RTM_NEWRULE:
 	case RTM_DELRULE:
 		v->rules_dirty = true;
+		devices_hold_copy(v);
 		break;
 	case RTM_NEWNETCONF:
 	case RTM_DELNETCONF: /* forwarding switched on or off */
 		devices_mark_all(v);
+		route_copy_hold(v->copy, ROUTE_COPY_FORWARDING_OFF, true);
 		break;
 	default: /* addresses, next hop objects */
 		break;
@@ -145,11 +151,24 @@ static void on_lost(void *arg)
 {
 	struct devices *v = arg;
 
+	/* It also reads again what on_routes() needs. */
+	route_copy_lost(v->copy);
 	neighbours_forget(v->neighbours);
 	devices_mark_all(v);
 	v->rules_dirty = v->routes_dirty = true;
-	v->own_sources_known = v->limits.known = false;
+	v->own_sources_known = false;
+	devices_hold_copy(v);
 	devices_schedule_sync(v, LOST_PAUSE_MS);
+}
+
+/* Routes as the copy reads them: what the limits are made of. */
+static void on_routes(enum route_copy_reading what, const struct nlmsghdr *h, void *arg)
+{
+	struct devices *v = arg;
+
+	route_limits_again(&v->limits, what, h);
+	if (v->limits.changed)
+		devices_schedule_sync(v, 0);
 }
 
 int devices_new(struct event_base *base, struct datapath *d, struct guard *guard, struct devices **ret,
@@ -181,15 +200,20 @@ int devices_new(struct event_base *base, struct datapath *d, struct guard *guard
 		r = monitor_new(base, d, &(struct monitor_handlers){ .message = on_message, .lost = on_lost, .arg = v },
 				&v->monitor);
 	if (!r)
-		r = neighbours_new(base, d, v->netlink, &v->neighbours);
+		r = route_copy_new(base, d, &v->copy);
+	if (!r)
+		r = neighbours_new(base, d, v->copy, v->netlink, &v->neighbours);
 	if (!r)
 		r = rules_read(v->netlink, &v->routing);
 	if (!r)
 		r = route_limits_read(&v->limits, v->netlink);
 	if (!r)
 		r = route_limits_apply(&v->limits, d->route_mtus);
-	if (!r)
+	if (!r) {
 		v->routing_told = devices_routing(v);
+		route_copy_on_routes(v->copy, on_routes, v);
+		devices_hold_copy(v);
+	}
 	if (!r) {
 		v->names = interfaces_names_open(d->pin_dir);
 		r = v->names < 0 ? v->names : 0;
@@ -212,6 +236,7 @@ void devices_free(struct devices *v)
 		own_sources_vouch(v->datapath, NULL);
 	redirects_free(v->redirects);
 	neighbours_free(v->neighbours);
+	route_copy_free(v->copy);
 	monitor_free(v->monitor);
 	netlink_free(v->netlink);
 	if (v->sync)

@@ -23,6 +23,12 @@ int devices_new(struct event_base *base, struct datapath *d, struct guard *guard
 void devices_free(struct devices *v); /* keeps everything attached */
 
 /*
+ * Keeps the datapath's copy of the routes from forwarding to what a configuration does not translate (`bypass`) and to
+ * its pools. Call it before either takes effect. 0 or -ENOMEM.
+ */
+int devices_exclude(struct devices *v, const struct config *c, struct error *err);
+
+/*
  * Makes the attached programs match the interfaces of the configuration, and the blackhole routes its outside prefixes.
  * Whatever is right already is left alone. On failure every change is undone.
  */

@@ -117,6 +117,7 @@ static void restore_all(struct devices *v, const struct interfaces *all, const s
 	if (v->applied)
 		routes_apply(v->netlink, v->prefixes, v->n_prefixes, NULL);
 	monitor_raise_epoch(v->monitor);
+	route_copy_devices_changed(v->copy);
 }
 
 static int change(struct devices *v, struct interfaces *all, enum xdp_mode mode, const struct prefix *prefixes,
@@ -344,6 +345,20 @@ static int apply(struct devices *v, struct interfaces *all, enum xdp_mode mode, 
 	return 0;
 }
 
+int devices_exclude(struct devices *v, const struct config *c, struct error *err)
+{
+	_cleanup_free_ struct prefix *special = calloc(c->n_mappings + c->n_bypass + 1, sizeof(*special));
+	int r = special ? 0 : -ENOMEM;
+
+	for (size_t k = 0; !r && k < c->n_mappings; k++)
+		special[k] = c->mappings[k].out;
+	for (size_t k = 0; !r && k < c->n_bypass; k++)
+		special[c->n_mappings + k] = c->bypass[k];
+	if (!r)
+		r = route_copy_set_special(v->copy, special, c->n_mappings + c->n_bypass);
+	return r ? error_set(err, r, "out of memory") : 0;
+}
+
 int devices_apply(struct devices *v, const struct config *c, struct error *err)
 {
 	struct own_programs own;
@@ -374,6 +389,7 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 	v->prefixes = prefixes;
 	v->n_prefixes = c->n_mappings;
 	v->applied = true;
+	devices_hold_copy(v);
 	/* devices_sync() logs names that do not fit their links. */
 	devices_mark_all(v);
 	devices_schedule_sync(v, 0);

@@ -43,8 +43,10 @@ void devices_record_begin(struct devices *v, const struct interface *i)
 
 	if (!record.addr)
 		record.addr = place->addr;
-	if (device_store(place, &record))
-		monitor_raise_epoch(v->monitor);
+	if (!device_store(place, &record))
+		return;
+	monitor_raise_epoch(v->monitor);
+	route_copy_devices_changed(v->copy);
 }
 
 void devices_record(struct devices *v, struct interfaces *all)
@@ -89,6 +91,7 @@ void devices_record(struct devices *v, struct interfaces *all)
 		log_error("the names of the interfaces cannot be saved for a restart: %s", strerror(-r));
 	if (changed)
 		monitor_raise_epoch(v->monitor);
+	route_copy_devices_changed(v->copy);
 }
 
 static bool is_open(const struct interface *i)
@@ -162,6 +165,7 @@ void devices_lost(struct devices *v, struct interface *i)
 	interface_detach(v->netlink, v->datapath, &v->own, i->link.ifindex);
 	redirects_stop(v->redirects, i->link.ifindex);
 	monitor_raise_epoch(v->monitor);
+	route_copy_devices_changed(v->copy);
 	i->link = (struct link){ 0 };
 	i->attachment = DEVICE_ABSENT;
 	i->made_clsact = i->forwarding_off = i->shut = false;

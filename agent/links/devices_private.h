@@ -3,6 +3,7 @@
 #ifndef DETNAT_DEVICES_PRIVATE_H
 #define DETNAT_DEVICES_PRIVATE_H
 
+#include "fib/route_copy.h"
 #include "guard/guard.h"
 #include "links/devices.h"
 #include "links/interfaces.h"
@@ -17,6 +18,7 @@ struct devices {
 	char *pin_path;
 	struct netlink *netlink;
 	struct monitor *monitor;
+	struct route_copy *copy;
 	struct neighbours *neighbours;
 	struct redirects *redirects; /* NULL: not supported by this kernel */
 	struct own_programs own;
@@ -86,6 +88,9 @@ int devices_replan(struct devices *v, struct error *err);
  * sources; see bpf/source.h.
  */
 void devices_vouch(struct devices *v);
+
+/* Tells the copy of the routes whether what it cannot say matters. */
+void devices_hold_copy(struct devices *v);
 
 /* Marks every interface as dirty. */
 void devices_mark_all(struct devices *v);

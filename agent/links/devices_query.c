@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the other rooms ask about interfaces and routing. */
+/* What the other rooms, and the copy of the routes, ask about interfaces and routing. */
 #include <errno.h>
 #include <net/if.h>
 #include <string.h>
@@ -77,6 +77,23 @@ enum routing devices_routing(const struct devices *v)
 bool devices_route_mtus(const struct devices *v)
 {
 	return route_limits_mtu(&v->limits);
+}
+
+static bool any_forwarding_off(const struct devices *v)
+{
+	for (size_t k = 0; k < v->interfaces.count; k++)
+		if (v->interfaces.list[k].roles && v->interfaces.list[k].forwarding_off)
+			return true;
+	return false;
+}
+
+/* The copy says nothing of these: then the kernel is asked. Rules and TOS have the programs replaced, too. */
+void devices_hold_copy(struct devices *v)
+{
+	route_copy_hold(v->copy, ROUTE_COPY_RULES, v->rules_dirty || devices_routing(v) != ROUTING_BY_DESTINATION);
+	route_copy_hold(v->copy, ROUTE_COPY_PATH_MTU, route_limits_by_path());
+	route_copy_hold(v->copy, ROUTE_COPY_FORWARDING_OFF, any_forwarding_off(v));
+	route_copy_hold(v->copy, ROUTE_COPY_SYNC, !v->applied);
 }
 
 struct rp_summary devices_rp_filters(const struct devices *v, const struct config *c)

@@ -163,12 +163,9 @@ static void read_routing(struct devices *v)
 		v->rules_dirty = false;
 		v->routing = routing;
 	}
-	if (!v->limits.known)
-		r = route_limits_read(&v->limits, v->netlink);
-	if (!r)
-		r = route_limits_apply(&v->limits, v->datapath->route_mtus);
+	r = route_limits_apply(&v->limits, v->datapath->route_mtus);
 	if (r)
-		log_warning("the routes' MTUs cannot be read: %s", strerror(-r));
+		log_warning("the routes' MTUs cannot be told to the datapath: %s", strerror(-r));
 }
 
 /* Rules, reverse-path filters and whether routes have MTUs are built into the programs. */
@@ -217,6 +214,7 @@ void devices_sync(struct devices *v)
 	read_routing(v);
 	if (!v->applied) {
 		sync_routing(v);
+		devices_hold_copy(v);
 		return;
 	}
 	for (size_t k = 0; k < v->interfaces.count; k++) {
@@ -230,6 +228,7 @@ void devices_sync(struct devices *v)
 	devices_record(v, &v->interfaces);
 	sync_routing(v);
 	devices_vouch(v);
+	devices_hold_copy(v);
 	tell_trouble(v);
 	if (v->routes_dirty) {
 		v->routes_dirty = false;

@@ -187,7 +187,8 @@ void neighbours_forget(struct neighbours *v)
 	memset(v->known, 0, sizeof(v->known));
 }
 
-int neighbours_new(struct event_base *base, struct datapath *d, struct netlink *n, struct neighbours **ret)
+int neighbours_new(struct event_base *base, struct datapath *d, const struct route_copy *copy, struct netlink *n,
+		   struct neighbours **ret)
 {
 	struct neighbours *v = calloc(1, sizeof(*v));
 	int r;
@@ -196,7 +197,7 @@ int neighbours_new(struct event_base *base, struct datapath *d, struct netlink *
 		return -ENOMEM;
 	v->datapath = d;
 	v->netlink = n;
-	r = prober_new(base, d, n, &v->prober);
+	r = prober_new(base, d, copy, n, &v->prober);
 	if (r) {
 		free(v);
 		return r;

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "datapath/datapath.h"
+#include "fib/route_copy.h"
 #include "host/netlink.h"
 
 struct neighbours;
@@ -17,7 +18,8 @@ struct neighbours;
  * Also starts probing those in use, see links/neighbours_probe.h. Detnat's interfaces are those whose device record has
  * a role.
  */
-int neighbours_new(struct event_base *base, struct datapath *d, struct netlink *n, struct neighbours **ret);
+int neighbours_new(struct event_base *base, struct datapath *d, const struct route_copy *copy, struct netlink *n,
+		   struct neighbours **ret);
 void neighbours_free(struct neighbours *v);
 
 /*

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 
-/* A next hop is in use if XDP looked it up within this many seconds; it does so once a second. */
+/* A next hop is in use if XDP looked it up, which it does once a second, or sent to it within this many seconds. */
 #define USED_S 3U
 /* After this long it is removed from the map. */
 #define FORGOTTEN_S 60U
@@ -34,6 +34,7 @@ struct queued {
 
 struct prober {
 	const struct datapath *datapath;
+	const struct route_copy *copy;
 	struct netlink *netlink;
 	struct event *second;
 	struct event *slice;
@@ -126,6 +127,19 @@ static void take(struct prober *p, const struct next_hop_address *at, const stru
 		t->list[t->count++] = *at;
 }
 
+static void take_told(uint32_t ifindex, uint8_t family, const uint8_t addr[static 16], bool router, void *arg)
+{
+	struct prober *p = arg;
+	struct turns *t = router ? &p->routers : &p->hosts;
+	struct next_hop_address *at = &t->list[t->count];
+
+	if (t->count == NEXT_HOPS_USED)
+		return;
+	*at = (struct next_hop_address){ .ifindex = ifindex, .family = family };
+	memcpy(at->addr, addr, sizeof(at->addr));
+	t->count++;
+}
+
 static void read_used(struct prober *p)
 {
 	uint32_t now = datapath_ticks(p->datapath), position = 0, count;
@@ -143,6 +157,8 @@ static void read_used(struct prober *p)
 			take(p, &p->keys[i], &p->values[i], now);
 		first = false;
 	} while (!r);
+	if (p->copy)
+		route_copy_used(p->copy, USED_S, take_told, p);
 }
 
 static void on_slice(evutil_socket_t fd, short what, void *arg)
@@ -167,20 +183,30 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	on_slice(-1, 0, p);
 }
 
-void prober_failed(struct prober *p, const struct next_hop_address *at)
+static bool is_used(const struct prober *p, const struct next_hop_address *at)
 {
 	struct next_hop_use use;
+
+	if (!bpf_map_lookup_elem(p->datapath->next_hops_used, at, &use) &&
+	    seconds_of_ticks(datapath_ticks(p->datapath) - use.tick, p->datapath->hz) <= USED_S)
+		return true;
+	return p->copy &&
+	       route_copy_is_used(p->copy, USED_S, at->ifindex, (uint8_t)at->family, (const uint8_t *)at->addr);
+}
+
+void prober_failed(struct prober *p, const struct next_hop_address *at)
+{
 	struct nlmsghdr *h;
 
-	if (bpf_map_lookup_elem(p->datapath->next_hops_used, at, &use) ||
-	    seconds_of_ticks(datapath_ticks(p->datapath) - use.tick, p->datapath->hz) > USED_S)
+	if (!is_used(p, at))
 		return;
 	h = request(p, RTM_NEWNEIGH, NLM_F_CREATE, at);
 	((struct ndmsg *)mnl_nlmsg_get_payload(h))->ndm_flags = NTF_USE;
 	netlink_call(p->netlink, NULL, NULL);
 }
 
-int prober_new(struct event_base *base, const struct datapath *d, struct netlink *n, struct prober **ret)
+int prober_new(struct event_base *base, const struct datapath *d, const struct route_copy *copy, struct netlink *n,
+	       struct prober **ret)
 {
 	const struct timeval second = { .tv_sec = 1 };
 	struct prober *p = calloc(1, sizeof(*p));
@@ -188,6 +214,7 @@ int prober_new(struct event_base *base, const struct datapath *d, struct netlink
 	if (!p)
 		return -ENOMEM;
 	p->datapath = d;
+	p->copy = copy;
 	p->netlink = n;
 	p->routers.list = calloc(NEXT_HOPS_USED, sizeof(*p->routers.list));
 	p->hosts.list = calloc(NEXT_HOPS_USED, sizeof(*p->hosts.list));

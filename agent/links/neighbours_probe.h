@@ -13,6 +13,7 @@
 #include <detnat/next_hops.h>
 
 #include "datapath/datapath.h"
+#include "fib/route_copy.h"
 #include "host/netlink.h"
 
 /*
@@ -25,7 +26,9 @@
 
 struct prober;
 
-int prober_new(struct event_base *base, const struct datapath *d, struct netlink *n, struct prober **ret);
+/* copy: also tells which neighbours are in use; NULL: the datapath's map alone does. */
+int prober_new(struct event_base *base, const struct datapath *d, const struct route_copy *copy, struct netlink *n,
+	       struct prober **ret);
 void prober_free(struct prober *p);
 
 /*

@@ -76,7 +76,7 @@ static void add(struct route_limits *l, const struct route_limit *route)
 		struct route_limit *grown = reallocarray(l->list, room, sizeof(*grown));
 
 		if (!grown) {
-			l->known = false;
+			l->failed = true;
 			return;
 		}
 		l->list = grown;
@@ -101,6 +101,44 @@ void route_limits_message(struct route_limits *l, const struct nlmsghdr *h)
 		add(l, &route);
 }
 
+/* Routes that are the same as before change nothing. */
+static void enter_again(struct route_limits *l, const struct nlmsghdr *h)
+{
+	struct route_limit route;
+
+	if (!read_route(h, &route) || (!route.mtu && !route.tos))
+		return;
+	for (size_t i = 0; i < l->count; i++) {
+		if (!same_route(&l->list[i], &route) || l->list[i].mtu != route.mtu)
+			continue;
+		l->list[i].old = false;
+		return;
+	}
+	add(l, &route);
+}
+
+void route_limits_again(struct route_limits *l, enum route_copy_reading what, const struct nlmsghdr *h)
+{
+	switch (what) {
+	case ROUTES_BEGIN:
+		l->failed = false;
+		for (size_t i = 0; i < l->count; i++)
+			l->list[i].old = true;
+		return;
+	case ROUTES_MESSAGE:
+		if (h->nlmsg_type == RTM_NEWROUTE)
+			enter_again(l, h);
+		return;
+	case ROUTES_END:
+		for (size_t i = 0; i < l->count; i++) {
+			if (!l->list[i].old)
+				continue;
+			l->list[i--] = l->list[--l->count];
+			l->changed = true;
+		}
+	}
+}
+
 static void visit(const struct nlmsghdr *h, void *arg)
 {
 	struct route_limit route;
@@ -114,7 +152,8 @@ static void reset(void *arg)
 	struct route_limits *l = arg;
 
 	l->count = 0;
-	l->known = l->changed = true;
+	l->failed = false;
+	l->changed = true;
 }
 
 int route_limits_read(struct route_limits *l, struct netlink *n)
@@ -126,8 +165,8 @@ int route_limits_read(struct route_limits *l, struct netlink *n)
 	reset(l);
 	r = netlink_dump(n, visit, reset, l);
 	if (r)
-		l->known = false;
-	else if (!l->known)
+		l->failed = true;
+	else if (l->failed)
 		r = -ENOMEM;
 	return r;
 }
@@ -209,7 +248,7 @@ int route_limits_apply(struct route_limits *l, int map)
 	return 0;
 }
 
-static bool forwards_by_path_mtu(void)
+bool route_limits_by_path(void)
 {
 	_cleanup_close_ int fd = open("/proc/sys/net/ipv4/ip_forward_use_pmtu", O_RDONLY | O_CLOEXEC);
 	char value = '0';
@@ -219,7 +258,7 @@ static bool forwards_by_path_mtu(void)
 
 bool route_limits_mtu(const struct route_limits *l)
 {
-	return least_of_all(l) != ~0U || !l->known || forwards_by_path_mtu();
+	return least_of_all(l) != ~0U || l->failed || route_limits_by_path();
 }
 
 bool route_limits_tos(const struct route_limits *l)

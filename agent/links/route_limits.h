@@ -9,6 +9,7 @@
 #ifndef DETNAT_ROUTE_LIMITS_H
 #define DETNAT_ROUTE_LIMITS_H
 
+#include "fib/route_copy.h"
 #include "host/netlink.h"
 
 struct route_limit {
@@ -18,13 +19,14 @@ struct route_limit {
 	uint32_t table;
 	uint32_t priority;
 	uint32_t mtu; /* 0: none */
+	bool old;     /* not seen yet by the present reading */
 };
 
 struct route_limits {
 	struct route_limit *list; /* routes with an MTU or a TOS */
 	size_t count;
 	size_t room;
-	bool known;   /* the list matches the kernel */
+	bool failed;  /* a route is missing in the list */
 	bool changed; /* since route_limits_apply() */
 };
 
@@ -33,7 +35,10 @@ void route_limits_free(struct route_limits *l);
 /* Processes an RTM_NEWROUTE or RTM_DELROUTE. */
 void route_limits_message(struct route_limits *l, const struct nlmsghdr *h);
 
-/* Reads all routes of the machine. 0 or -errno. */
+/* The same as part of a later reading of all routes; h: NULL at its beginning and end. */
+void route_limits_again(struct route_limits *l, enum route_copy_reading what, const struct nlmsghdr *h);
+
+/* Reads all routes of the machine, in one go. 0 or -errno. */
 int route_limits_read(struct route_limits *l, struct netlink *n);
 
 /* Writes the list to the datapath's map. 0 or -errno. */
@@ -44,6 +49,9 @@ int route_limits_apply(struct route_limits *l, int map);
  * forwarding.
  */
 bool route_limits_mtu(const struct route_limits *l);
+
+/* Whether the kernel applies learned path MTUs when forwarding. */
+bool route_limits_by_path(void);
 
 bool route_limits_tos(const struct route_limits *l);
 

@@ -30,7 +30,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	struct event_base *base = event_base_new();
 
 	datapath.device = calloc(MAX_IFINDEX, sizeof(*datapath.device));
-	if (!base || !datapath.device || neighbours_new(base, &datapath, NULL, &neighbours))
+	if (!base || !datapath.device || neighbours_new(base, &datapath, NULL, NULL, &neighbours))
 		abort();
 	for (unsigned i = 1; i < 256; i++)
 		datapath.device[i].roles = DEVICE_INSIDE;

@@ -70,7 +70,7 @@ static void record(const char *name, uint8_t roles)
 	*d = (struct device){ .roles = roles, .flags = DEVICE_REDIRECT, .mtu = link.mtu };
 	memcpy(d->mac, link.mac, sizeof(d->mac));
 	if (copy)
-		route_copy_device_changed(copy, link.ifindex);
+		route_copy_devices_changed(copy);
 }
 
 static void set_up(void)

@@ -25,7 +25,7 @@ static void set_up(void)
 	datapath.device[OURS].roles = DEVICE_INSIDE;
 	base = event_base_new();
 	cr_assert_eq(netlink_new(&netlink), 0);
-	cr_assert_eq(neighbours_new(base, &datapath, netlink, &neighbours), 0);
+	cr_assert_eq(neighbours_new(base, &datapath, NULL, netlink, &neighbours), 0);
 }
 
 static void tear_down(void)

@@ -37,7 +37,7 @@ static void set_up(void)
 	cr_assert_eq(netlink_new(&netlink), 0);
 	cr_assert_eq(link_by_name(netlink, "in0", &l), 0);
 	ifindex = l.ifindex;
-	cr_assert_eq(prober_new(base, &datapath, netlink, &prober), 0);
+	cr_assert_eq(prober_new(base, &datapath, NULL, netlink, &prober), 0);
 }
 
 static void tear_down(void)

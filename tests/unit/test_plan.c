@@ -144,6 +144,7 @@ static int update(struct mappings *m, const struct mapping_spec *spec)
 #define devices_routing					   no_policy
 #define devices_rp_filters(v, c)			   ((struct rp_summary){ 0 })
 #define devices_route_mtus(v)				   false
+#define devices_exclude(v, c, err)			   call("exclude", err)
 #define devices_apply(v, c, err)			   call("apply", err)
 #define bypass_ranges(c, settings)			   ((void)0)
 #define datapath_load_begin(d, settings, err)		   call("load", err)
@@ -281,7 +282,7 @@ static void run_with(const char *letters)
 	forget_calls();
 }
 
-#define UNDONE "metrics-waiting ipfix-waiting guard-old"
+#define UNDONE "exclude metrics-waiting ipfix-waiting guard-old"
 #define DONE   "epoch save warn fragments"
 
 static const struct {
@@ -297,51 +298,53 @@ static const struct {
 	const char *said; /* NULL: it does not fail */
 } commits[] = {
 	{ "a start", NULL, "ab", NULL, 0, "machine names load ready record+a+b",
-	  "ipfix-waiting metrics-waiting swap confirm add add apply guard-new begins begins settle epoch save "
+	  "ipfix-waiting exclude metrics-waiting swap confirm add add apply guard-new begins begins settle epoch save "
 	  "fragments",
 	  "", "ab", NULL },
-	{ "nothing changes", "a", "a", NULL, 0, "machine names", "guard-both ipfix metrics apply guard-new " DONE, "",
-	  "a", NULL },
+	{ "nothing changes", "a", "a", NULL, 0, "machine names",
+	  "guard-both ipfix exclude metrics apply guard-new " DONE, "", "a", NULL },
 	{ "an addition comes before the interfaces", "a", "ab", NULL, 0, "machine names record+b",
-	  "guard-both ipfix metrics confirm add apply guard-new begins " DONE, "", "ab", NULL },
+	  "guard-both ipfix exclude metrics confirm add apply guard-new begins " DONE, "", "ab", NULL },
 	{ "a deletion comes after them", "ab", "b", NULL, 0, "machine names record-a",
-	  "guard-both ipfix metrics apply confirm del guard-new ends " DONE, "", "b", NULL },
+	  "guard-both ipfix exclude metrics apply confirm del guard-new ends " DONE, "", "b", NULL },
 	{ "so do several", "abc", "a", NULL, 0, "machine names record-b-c",
-	  "guard-both ipfix metrics apply confirm del del guard-new ends ends " DONE, "", "a", NULL },
+	  "guard-both ipfix exclude metrics apply confirm del del guard-new ends ends " DONE, "", "a", NULL },
 	{ "a replacement as well", "a", "b", NULL, 0, "machine names record-a+b",
-	  "guard-both ipfix metrics hold apply confirm del add guard-new ends begins " DONE, "", "b", NULL },
+	  "guard-both ipfix exclude metrics hold apply confirm del add guard-new ends begins " DONE, "", "b", NULL },
 	{ "another number of slots replaces", "a", "a#", NULL, 0, "machine names record-a+a",
-	  "guard-both ipfix metrics hold apply confirm del add guard-new ends begins " DONE, "", "a", NULL },
+	  "guard-both ipfix exclude metrics hold apply confirm del add guard-new ends begins " DONE, "", "a", NULL },
 	{ "timeouts are no change of mappings", "ab", "ab+", NULL, 0, "machine names",
-	  "guard-both ipfix metrics apply update update guard-new " DONE, "", "ab", NULL },
+	  "guard-both ipfix exclude metrics apply update update guard-new " DONE, "", "ab", NULL },
 	{ "other programs", "a", "a!", NULL, 0, "machine names load ready",
-	  "guard-both ipfix metrics swap apply guard-new settle " DONE, "", "a", NULL },
+	  "guard-both ipfix exclude metrics swap apply guard-new settle " DONE, "", "a", NULL },
 
 	{ "the exporter at a start", NULL, "a", "ipfix-waiting", 1, "machine names load ready record+a",
 	  "ipfix-waiting", "reconcile abort", "", "ipfix-waiting fails" },
 	{ "an addition at a start", NULL, "ab", "add", 2, "machine names load ready record+a+b",
-	  "ipfix-waiting metrics-waiting swap confirm add add del revert", "reconcile", "",
+	  "ipfix-waiting exclude metrics-waiting swap confirm add add del revert", "reconcile", "",
 	  "mapping 10.0.1.0/24 cannot be added: Input/output error" },
 	{ "the exporter", "a", "ab", "ipfix", 1, "machine names record+b", "guard-both ipfix " UNDONE, "reconcile", "a",
 	  "ipfix fails" },
-	{ "metrics", "a", "a!", "metrics", 1, "machine names load ready", "guard-both ipfix metrics " UNDONE, "abort",
-	  "a", "metrics fails" },
-	{ "programs", "a", "a!", "swap", 1, "machine names load ready", "guard-both ipfix metrics swap " UNDONE, "",
-	  "a", "swap fails" },
+	{ "metrics", "a", "a!", "metrics", 1, "machine names load ready", "guard-both ipfix exclude metrics " UNDONE,
+	  "abort", "a", "metrics fails" },
+	{ "programs", "a", "a!", "swap", 1, "machine names load ready", "guard-both ipfix exclude metrics swap " UNDONE,
+	  "", "a", "swap fails" },
 	{ "an addition", "a", "abc", "add", 2, "machine names record+b+c",
-	  "guard-both ipfix metrics confirm add add del " UNDONE, "reconcile", "a",
+	  "guard-both ipfix exclude metrics confirm add add del " UNDONE, "reconcile", "a",
 	  "mapping 10.0.2.0/24 cannot be added: Input/output error" },
 	{ "the interfaces", "a", "ab!", "apply", 1, "machine names load ready record+b",
-	  "guard-both ipfix metrics swap confirm add apply del revert apply " UNDONE, "reconcile", "a", "apply fails" },
+	  "guard-both ipfix exclude metrics swap confirm add apply del revert apply " UNDONE, "reconcile", "a",
+	  "apply fails" },
 	{ "the interfaces before a deletion", "a", "b", "apply", 1, "machine names record-a+b",
-	  "guard-both ipfix metrics hold apply release " UNDONE, "reconcile", "a", "apply fails" },
+	  "guard-both ipfix exclude metrics hold apply release " UNDONE, "reconcile", "a", "apply fails" },
 	{ "an addition behind a deletion", "a", "bc", "add", 2, "machine names record-a+b+c",
-	  "guard-both ipfix metrics hold apply confirm del add add reconcile guard-new ends begins " DONE, "", "b",
+	  "guard-both ipfix exclude metrics hold apply confirm del add add reconcile guard-new ends begins " DONE, "",
+	  "b",
 	  "mapping 10.0.2.0/24 cannot be added: Input/output error; the rest of the change is in force, reload the "
 	  "configuration" },
 	{ "the first one behind a deletion, with a change of timeouts", "ac", "bc+", "add", 1,
 	  "machine names record-a+b",
-	  "guard-both ipfix metrics hold apply confirm del add reconcile update guard-new ends " DONE, "", "c",
+	  "guard-both ipfix exclude metrics hold apply confirm del add reconcile update guard-new ends " DONE, "", "c",
 	  "mapping 10.0.1.0/24 cannot be added: Input/output error; the rest of the change is in force, reload the "
 	  "configuration" },
 };
@@ -485,7 +488,7 @@ static const struct {
 	{ "a full disk while it runs", "a", true, -ENOSPC, -ENOSPC, NULL },
 	{ "a full disk at a start over a datapath", NULL, true, -ENOSPC, -ENOSPC, NULL },
 	{ "a full disk at a first start", NULL, false, -ENOSPC, 0,
-	  "ipfix-waiting metrics-waiting swap add apply assume guard-new begins settle epoch save fragments" },
+	  "ipfix-waiting exclude metrics-waiting swap add apply assume guard-new begins settle epoch save fragments" },
 	{ "a history that is not to be trusted at a first start", NULL, false, -EPERM, -EPERM, NULL },
 	{ "a late one while it runs", "a", true, -ETIMEDOUT, -ETIMEDOUT, NULL },
 };

@@ -24,19 +24,17 @@ static void write_configuration(const struct gateway *g, const char *path)
 {
 	FILE *f = fopen(path, "w");
 	char in[ADDR_TEXT], out[ADDR_TEXT];
-	unsigned plen = 32;
+	const struct geometry geo = gateway_geometry(g);
 
 	if (!f)
 		e2e_die(errno, "%s", path);
-	while ((1U << (32 - plen)) < g->hosts)
-		plen--;
 	fprintf(f,
 		"{ \"interfaces\": { \"inside\": [\"in0\"], \"outside\": [\"out0\"] },\n"
 		"  \"mappings\": [ { \"in\": \"%s\", \"out\": \"%s\" } ],\n"
 		"  \"forwarding\": \"%s\", \"timeouts\": { \"udp\": 3600 },\n"
 		"  \"control_socket\": \"%s/agent.sock\", \"pin_path\": \"/sys/fs/bpf/gateway%d\",\n"
 		"  \"state_dir\": \"%s/state\" }\n",
-		prefix_format(INSIDE_BASE, plen, in), prefix_format(OUTSIDE_BASE, plen + SHARING_SHIFT, out),
+		prefix_format(geo.in_base, geo.in_plen, in), prefix_format(geo.out_base, geo.out_plen, out),
 		g->kind == GATEWAY_DETNAT ? "redirect" : "kernel", g->directory, g->kind, g->directory);
 	if (fclose(f))
 		e2e_die(errno, "%s", path);

@@ -9,11 +9,16 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/address.h"
 #include "base/base.h"
 #include "e2e_gateway.h"
 #include "e2e_netns.h"
+
+/* The agent is idle if it has run for less than a twentieth of this time. */
+#define IDLE_MS	 500
+#define SETTLE_S 120
 
 static void path_in(const struct gateway *g, const char *name, char ret[static 64])
 {
@@ -73,6 +78,35 @@ void e2e_agent_start(const struct world *w, struct gateway *g)
 		e2e_die(0, "%s did not get ready", binary);
 	}
 	fclose(f);
+}
+
+static uint64_t ran_ns(pid_t pid)
+{
+	char path[64], text[96] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
+	f = fopen(path, "re");
+	if (f) {
+		if (!fgets(text, sizeof(text), f))
+			text[0] = 0;
+		fclose(f);
+	}
+	return strtoull(text, NULL, 10);
+}
+
+void e2e_agent_settle(const struct gateway *g)
+{
+	const struct timespec moment = { .tv_nsec = IDLE_MS * 1000000L };
+	uint64_t start = monotonic_us(), before, now = ran_ns(g->agent);
+
+	do {
+		before = now;
+		nanosleep(&moment, NULL);
+		now = ran_ns(g->agent);
+		if (monotonic_us() - start > SETTLE_S * 1000000ULL)
+			e2e_die(0, "the agent is still busy after %d s", SETTLE_S);
+	} while (now - before > IDLE_MS * 1000000ULL / 20);
 }
 
 void e2e_agent_stop(struct gateway *g)

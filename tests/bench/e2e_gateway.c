@@ -165,6 +165,8 @@ void gateway_new(const struct world *w, enum gateway_kind kind, uint32_t hosts, 
 			e2e_agent_start(w, ret);
 		}
 	}
+	if (ret->agent && t)
+		e2e_agent_settle(ret);
 	netns_enter(w->netns);
 }
 

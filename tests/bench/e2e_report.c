@@ -105,7 +105,7 @@ static void print_ratio(double ratio)
 
 void report_print_head(void)
 {
-	printf("%-52s %-15s %-10s %7s %8s %9s %9s %9s %9s %5s %5s\n", "ROW", "GATEWAY", "PATH", "NS", "M/S/CORE",
+	printf("%-66s %-15s %-10s %7s %8s %9s %9s %9s %9s %5s %5s\n", "ROW", "GATEWAY", "PATH", "NS", "M/S/CORE",
 	       "OF NFT", "NET", "OF ROUTE", "OF XDP", "LOST", "S");
 }
 
@@ -115,7 +115,7 @@ void report_print_rows(const struct report *r, size_t first)
 		const struct row *row = &r->row[i];
 		double ns = median(row->ns, row->rounds);
 
-		printf("%-52s %-15s %-10s %7.1f %8.3f", row->name, row->gateway, row->direction, ns, 1e3 / ns);
+		printf("%-66s %-15s %-10s %7.1f %8.3f", row->name, row->gateway, row->direction, ns, 1e3 / ns);
 		print_ratio(median(row->of_nft, row->rounds));
 		print_ratio(median(row->net_of_nft, row->rounds));
 		print_ratio(median(row->of_forward, row->rounds));
@@ -141,13 +141,13 @@ void report_print_bulk(const struct report *r)
 {
 	char name[40];
 
-	printf("%-52s %-15s %7s %9s\n", "BULK TCP", "GATEWAY", "GBIT/S", "OF NFT");
+	printf("%-66s %-15s %7s %9s\n", "BULK TCP", "GATEWAY", "GBIT/S", "OF NFT");
 	for (size_t i = 0; i < r->bulks; i++) {
 		const struct bulk *b = &r->bulk[i];
 
 		snprintf(name, sizeof(name), "%s frames, %u stream%s", b->frames, b->streams,
 			 b->streams > 1 ? "s" : "");
-		printf("%-52s %-15s %7.2f", name, b->gateway, median(b->gbits, b->rounds));
+		printf("%-66s %-15s %7.2f", name, b->gateway, median(b->gbits, b->rounds));
 		print_ratio(median(b->of_nft, b->rounds));
 		putchar('\n');
 	}

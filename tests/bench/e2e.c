@@ -285,7 +285,12 @@ int main(int argc, char *argv[])
 	report_print_head();
 	for (size_t i = 0; i < plans; i++)
 		measure(&b, &plan[i]);
+	if (plan == full) {
+		large_measure(&b, 262144, 7, 1.9);
+		large_measure(&b, 1048576, 5, 2.2);
+	}
 	real_measure(&b, plan == full ? 9 : 3);
+	bulk_measure(&b, plan == full ? 5 : 2);
 	for (size_t i = 0; i < b.report.rows; i++) {
 		samples += b.report.row[i].samples;
 		bad += b.report.row[i].bad;

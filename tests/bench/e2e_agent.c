@@ -9,11 +9,16 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/address.h"
 #include "base/base.h"
 #include "e2e_gateway.h"
 #include "e2e_netns.h"
+
+/* The agent is idle if it has run for less than a twentieth of this time. */
+#define IDLE_MS	 500
+#define SETTLE_S 120
 
 static void path_in(const struct gateway *g, const char *name, char ret[static 64])
 {
@@ -24,19 +29,17 @@ static void write_configuration(const struct gateway *g, const char *path)
 {
 	FILE *f = fopen(path, "w");
 	char in[ADDR_TEXT], out[ADDR_TEXT];
-	unsigned plen = 32;
+	const struct geometry geo = gateway_geometry(g);
 
 	if (!f)
 		e2e_die(errno, "%s", path);
-	while ((1U << (32 - plen)) < g->hosts)
-		plen--;
 	fprintf(f,
 		"{ \"interfaces\": { \"inside\": [\"in0\"], \"outside\": [\"out0\"] },\n"
 		"  \"mappings\": [ { \"in\": \"%s\", \"out\": \"%s\" } ],\n"
 		"  \"forwarding\": \"%s\", \"timeouts\": { \"udp\": 3600 },\n"
 		"  \"control_socket\": \"%s/agent.sock\", \"pin_path\": \"/sys/fs/bpf/gateway%d\",\n"
 		"  \"state_dir\": \"%s/state\" }\n",
-		prefix_format(INSIDE_BASE, plen, in), prefix_format(OUTSIDE_BASE, plen + SHARING_SHIFT, out),
+		prefix_format(geo.in_base, geo.in_plen, in), prefix_format(geo.out_base, geo.out_plen, out),
 		g->kind == GATEWAY_DETNAT ? "redirect" : "kernel", g->directory, g->kind, g->directory);
 	if (fclose(f))
 		e2e_die(errno, "%s", path);
@@ -75,6 +78,35 @@ void e2e_agent_start(const struct world *w, struct gateway *g)
 		e2e_die(0, "%s did not get ready", binary);
 	}
 	fclose(f);
+}
+
+static uint64_t ran_ns(pid_t pid)
+{
+	char path[64], text[96] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
+	f = fopen(path, "re");
+	if (f) {
+		if (!fgets(text, sizeof(text), f))
+			text[0] = 0;
+		fclose(f);
+	}
+	return strtoull(text, NULL, 10);
+}
+
+void e2e_agent_settle(const struct gateway *g)
+{
+	const struct timespec moment = { .tv_nsec = IDLE_MS * 1000000L };
+	uint64_t start = monotonic_us(), before, now = ran_ns(g->agent);
+
+	do {
+		before = now;
+		nanosleep(&moment, NULL);
+		now = ran_ns(g->agent);
+		if (monotonic_us() - start > SETTLE_S * 1000000ULL)
+			e2e_die(0, "the agent is still busy after %d s", SETTLE_S);
+	} while (now - before > IDLE_MS * 1000000ULL / 20);
 }
 
 void e2e_agent_stop(struct gateway *g)

@@ -12,6 +12,9 @@ struct world;
 void e2e_agent_start(const struct world *w, struct gateway *g);
 void e2e_agent_stop(struct gateway *g);
 
+/* Waits until the agent has read the routes and has nothing more to do. Ends the program where it never has. */
+void e2e_agent_settle(const struct gateway *g);
+
 /* Sessions, as `detnatctl status` says. */
 uint64_t e2e_agent_sessions(const struct world *w, const struct gateway *g);
 

@@ -165,7 +165,22 @@ void gateway_new(const struct world *w, enum gateway_kind kind, uint32_t hosts, 
 			e2e_agent_start(w, ret);
 		}
 	}
+	if (ret->agent && t)
+		e2e_agent_settle(ret);
 	netns_enter(w->netns);
+}
+
+struct geometry gateway_geometry(const struct gateway *g)
+{
+	struct geometry geo;
+	unsigned plen = 32;
+
+	while (prefix_size(plen) < g->hosts)
+		plen--;
+	if (mapping_geometry(INSIDE_BASE, plen, OUTSIDE_BASE & ~(uint32_t)(prefix_size(plen + SHARING_SHIFT) - 1),
+			     plen + SHARING_SHIFT, &geo))
+		e2e_die(EINVAL, "the mapping of %u hosts", g->hosts);
+	return geo;
 }
 
 void gateway_share(const struct gateway *first, enum gateway_kind kind, struct gateway *ret)

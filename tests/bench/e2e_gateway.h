@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <detnat/mapping.h>
+
 #include "e2e_flow.h"
 #include "internet.h"
 
@@ -92,6 +94,9 @@ uint64_t gateway_sessions(const struct world *w, const struct gateway *g);
 
 /* Has nft's conntrack forget all entries; nothing where there is none. */
 void gateway_flush(const struct gateway *g);
+
+/* The mapping of its hosts to outside addresses. */
+struct geometry gateway_geometry(const struct gateway *g);
 
 /* External address of a flow, host byte order. */
 static inline uint32_t gateway_destination(const struct gateway *g, uint32_t number)

@@ -93,6 +93,19 @@ static void become_child(int netns)
 	netns_enter(netns);
 }
 
+pid_t netns_fork(int netns)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		e2e_die(errno, "fork");
+	if (!pid)
+		become_child(netns);
+	return pid;
+}
+
 void netns_command(int netns, const char *format, ...)
 {
 	_cleanup_free_ char *command = NULL;
@@ -104,12 +117,8 @@ void netns_command(int netns, const char *format, ...)
 	if (vasprintf(&command, format, ap) < 0)
 		e2e_die(ENOMEM, "a command");
 	va_end(ap);
-	fflush(NULL);
-	pid = fork();
-	if (pid < 0)
-		e2e_die(errno, "fork");
+	pid = netns_fork(netns);
 	if (!pid) {
-		become_child(netns);
 		/* The commands' chatter (ethtool tells what it changed) is nobody's business, their errors are. */
 		int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
@@ -131,14 +140,10 @@ pid_t netns_spawn(int netns, const char *errors, char *const argv[], int *ret_ou
 
 	if (pipe2(out, O_CLOEXEC))
 		e2e_die(errno, "pipe");
-	fflush(NULL);
-	pid = fork();
-	if (pid < 0)
-		e2e_die(errno, "fork");
+	pid = netns_fork(netns);
 	if (!pid) {
 		int err = open(errors, O_WRONLY | O_CREAT | O_APPEND, 0600);
 
-		become_child(netns);
 		if (err < 0 || dup2(err, STDERR_FILENO) < 0 || dup2(out[1], STDOUT_FILENO) < 0)
 			_exit(127);
 		execv(argv[0], argv);

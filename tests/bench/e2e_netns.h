@@ -27,6 +27,9 @@ void netns_enter(int netns);
 /* Runs a shell command in a namespace, without its standard output. */
 void netns_command(int netns, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A child process in a namespace, that dies with this one: its pid, and 0 in the child. */
+pid_t netns_fork(int netns);
+
 /* Runs a program in a namespace, that dies with this one; its standard output is at *ret_out, its errors go to a file.
  */
 pid_t netns_spawn(int netns, const char *errors, char *const argv[], int *ret_out);

@@ -22,6 +22,16 @@ struct row *report_row(struct report *r, const char *name, const char *gateway, 
 	return row;
 }
 
+struct bulk *report_bulk(struct report *r, const char *gateway, const char *frames, unsigned streams)
+{
+	struct bulk *bulk = &r->bulk[r->bulks];
+
+	if (r->bulks++ == MAX_BULK)
+		e2e_die(0, "too many rows");
+	*bulk = (struct bulk){ .gateway = gateway, .frames = frames, .streams = streams };
+	return bulk;
+}
+
 void report_round(struct row *row, const struct result *result, double seconds)
 {
 	row->ns[row->rounds++] = result->ns;
@@ -95,7 +105,7 @@ static void print_ratio(double ratio)
 
 void report_print_head(void)
 {
-	printf("%-52s %-15s %-10s %7s %8s %9s %9s %9s %9s %5s %5s\n", "ROW", "GATEWAY", "PATH", "NS", "M/S/CORE",
+	printf("%-66s %-15s %-10s %7s %8s %9s %9s %9s %9s %5s %5s\n", "ROW", "GATEWAY", "PATH", "NS", "M/S/CORE",
 	       "OF NFT", "NET", "OF ROUTE", "OF XDP", "LOST", "S");
 }
 
@@ -105,7 +115,7 @@ void report_print_rows(const struct report *r, size_t first)
 		const struct row *row = &r->row[i];
 		double ns = median(row->ns, row->rounds);
 
-		printf("%-52s %-15s %-10s %7.1f %8.3f", row->name, row->gateway, row->direction, ns, 1e3 / ns);
+		printf("%-66s %-15s %-10s %7.1f %8.3f", row->name, row->gateway, row->direction, ns, 1e3 / ns);
 		print_ratio(median(row->of_nft, row->rounds));
 		print_ratio(median(row->net_of_nft, row->rounds));
 		print_ratio(median(row->of_forward, row->rounds));
@@ -125,6 +135,35 @@ void report_print_goals(const struct report *r)
 		printf("goal %-84s %s %5.2f x: %5.2f x, %s\n", g->what, signs[g->kind], g->wanted, g->measured,
 		       met(g) ? "met" : "MISSED");
 	}
+}
+
+void report_print_bulk(const struct report *r)
+{
+	char name[40];
+
+	printf("%-66s %-15s %7s %9s\n", "BULK TCP", "GATEWAY", "GBIT/S", "OF NFT");
+	for (size_t i = 0; i < r->bulks; i++) {
+		const struct bulk *b = &r->bulk[i];
+
+		snprintf(name, sizeof(name), "%s frames, %u stream%s", b->frames, b->streams,
+			 b->streams > 1 ? "s" : "");
+		printf("%-66s %-15s %7.2f", name, b->gateway, median(b->gbits, b->rounds));
+		print_ratio(median(b->of_nft, b->rounds));
+		putchar('\n');
+	}
+}
+
+static cJSON *bulk_json(const struct bulk *b)
+{
+	cJSON *j = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(j, "gateway", b->gateway);
+	cJSON_AddStringToObject(j, "frames", b->frames);
+	cJSON_AddNumberToObject(j, "streams", b->streams);
+	cJSON_AddNumberToObject(j, "gbits_per_second", median(b->gbits, b->rounds));
+	cJSON_AddNumberToObject(j, "of_nft", median(b->of_nft, b->rounds));
+	cJSON_AddItemToObject(j, "rounds_gbits", cJSON_CreateDoubleArray(b->gbits, (int)b->rounds));
+	return j;
 }
 
 static cJSON *row_json(const struct row *row)
@@ -161,13 +200,15 @@ static cJSON *row_json(const struct row *row)
 int report_write(const struct report *r, const char *path, double seconds)
 {
 	cJSON *j = cJSON_CreateObject(), *rows = cJSON_AddArrayToObject(j, "rows"),
-	      *goals = cJSON_AddArrayToObject(j, "goals");
+	      *bulk = cJSON_AddArrayToObject(j, "bulk_tcp"), *goals = cJSON_AddArrayToObject(j, "goals");
 	_cleanup_free_ char *text = NULL;
 	FILE *f = fopen(path, "w");
 	int e = 0;
 
 	for (size_t i = 0; i < r->rows; i++)
 		cJSON_AddItemToArray(rows, row_json(&r->row[i]));
+	for (size_t i = 0; i < r->bulks; i++)
+		cJSON_AddItemToArray(bulk, bulk_json(&r->bulk[i]));
 	for (size_t i = 0; i < r->goals; i++) {
 		cJSON *g = cJSON_CreateObject();
 

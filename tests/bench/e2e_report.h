@@ -11,6 +11,7 @@
 
 #define MAX_ROUNDS 16U
 #define MAX_ROWS   128U
+#define MAX_BULK   32U
 #define MAX_GOALS  64U
 
 /* One path of one gateway, over all rounds. */
@@ -39,14 +40,26 @@ struct goal {
 	enum goal_kind kind;
 };
 
+/* Bulk TCP by a gateway. */
+struct bulk {
+	const char *gateway;
+	const char *frames; /* mtu, gso */
+	unsigned streams;
+	unsigned rounds;
+	double gbits[MAX_ROUNDS];
+	double of_nft[MAX_ROUNDS]; /* of nft's in the same round */
+};
+
 struct report {
 	struct row row[MAX_ROWS];
 	struct goal goal[MAX_GOALS];
-	size_t rows, goals;
+	struct bulk bulk[MAX_BULK];
+	size_t rows, goals, bulks;
 	char notes[2048];
 };
 
 struct row *report_row(struct report *r, const char *name, const char *gateway, const char *direction);
+struct bulk *report_bulk(struct report *r, const char *gateway, const char *frames, unsigned streams);
 void report_round(struct row *row, const struct result *result, double seconds);
 void report_goal(struct report *r, enum goal_kind kind, double wanted, double measured, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
@@ -59,6 +72,7 @@ double median(const double *values, unsigned n);
 void report_print_head(void);
 void report_print_rows(const struct report *r, size_t first);
 void report_print_goals(const struct report *r);
+void report_print_bulk(const struct report *r);
 
 /* 0 or -errno. */
 int report_write(const struct report *r, const char *path, double seconds);

@@ -40,11 +40,12 @@ struct row *new_row(struct bench *b, enum gateway_kind kind, enum frame_size siz
 void compare(struct row *const rows[N_GATEWAYS], unsigned round, double alone)
 {
 	for (unsigned k = 0; k < N_GATEWAYS; k++) {
-		double ns = rows[k] ? rows[k]->ns[round] : 0, nft = rows[GATEWAY_NFT]->ns[round];
+		double ns = rows[k] ? rows[k]->ns[round] : 0,
+		       nft = rows[GATEWAY_NFT] ? rows[GATEWAY_NFT]->ns[round] : 0;
 
 		if (!rows[k])
 			continue;
-		if (k != GATEWAY_NFT) {
+		if (k != GATEWAY_NFT && nft > 0) {
 			rows[k]->of_nft[round] = nft / ns;
 			rows[k]->net_of_nft[round] = alone > 0 && ns > alone ? (nft - alone) / (ns - alone) : 0;
 		}

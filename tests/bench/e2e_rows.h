@@ -28,12 +28,18 @@ struct row *new_row(struct bench *b, enum gateway_kind kind, enum frame_size siz
 		    const char *method, const char *path);
 
 /*
- * Compares the gateways' figures of a round; rows may be NULL but for that of nft. alone: what the generator takes by
+ * Compares the gateways' figures of a round; rows may be NULL. alone: what the generator takes by
  * itself, 0 where that was not measured.
  */
 void compare(struct row *const rows[N_GATEWAYS], unsigned round, double alone);
 
 /* Many subscribers and destinations, new sessions, both directions and frames of all sizes at once (e2e_real.c). */
 void real_measure(struct bench *b, unsigned rounds);
+
+/* Tables that no cache holds (e2e_large.c). goal: of the bare redirect's nanoseconds, at most. */
+void large_measure(struct bench *b, uint32_t hosts, unsigned rounds, double goal);
+
+/* Bulk TCP (e2e_bulk.c). */
+void bulk_measure(struct bench *b, unsigned rounds);
 
 #endif

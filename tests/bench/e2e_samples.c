@@ -39,18 +39,14 @@ static bool sums_to_zero(uint32_t sum)
 static bool source_is_right(const struct gateway *g, uint32_t number, uint32_t addr, uint16_t port, bool learnt)
 {
 	const struct e2e_endpoint *e = &g->endpoints[number];
-	struct geometry geo;
 	struct port_block block;
-	unsigned plen = 32;
+	struct geometry geo;
 
 	if (learnt && e->known && (ntohl(e->addr) != addr || ntohs(e->port) != port))
 		return false;
 	if (!gateway_translates(g->kind))
 		return addr == flow_host(number) && port == flow_port(number);
-	while ((1U << (32 - plen)) < g->hosts)
-		plen--;
-	if (mapping_geometry(INSIDE_BASE, plen, OUTSIDE_BASE, plen + SHARING_SHIFT, &geo))
-		return false;
+	geo = gateway_geometry(g);
 	block = mapping_forward(&geo, flow_host(number));
 	if (addr != block.out_addr)
 		return false;

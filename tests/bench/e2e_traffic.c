@@ -304,7 +304,8 @@ struct result traffic_given(const struct world *w, const struct gateway *g, cons
 	const struct e2e_tally *t = &w->skeleton->bss->tally;
 	struct e2e_orders *o = &w->skeleton->bss->orders;
 	uint32_t length = order_sizes(o, given->size), sessions = g->hosts * PORTS_PER_HOST;
-	unsigned ends = 1U << SIDE_INTERNET | (given->both ? 1U << SIDE_HOSTS : 0);
+	enum direction d = given->from_outside ? OUTSIDE_TO_INSIDE : INSIDE_TO_OUTSIDE;
+	unsigned ends = given->both ? 1U << SIDE_INTERNET | 1U << SIDE_HOSTS : 1U << receiving_side(d);
 	uint64_t ns;
 
 	for (uint32_t i = 0; i < given->packets; i++)
@@ -312,7 +313,7 @@ struct result traffic_given(const struct world *w, const struct gateway *g, cons
 	if (given->both)
 		aim_both(w, g);
 	else
-		aim(w, g, INSIDE_TO_OUTSIDE);
+		aim(w, g, d);
 	if (given->learn)
 		memset(endpoints, 0, sessions * sizeof(*endpoints));
 	o->learn = given->learn;

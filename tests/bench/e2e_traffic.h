@@ -42,7 +42,9 @@ struct given {
 	void *arg;
 	uint32_t packets; /* at most E2E_MAX_FLOWS */
 	enum frame_size size;
-	bool both;  /* batches from inside and outside in turn, see traffic_lane(); else all from inside */
+	bool from_outside;
+	bool both;  /* batches from inside and outside in turn, see traffic_lane(); else all are from inside or from
+		       outside */
 	bool learn; /* what the sources became */
 	bool alone; /* the generator's frames are dropped at once */
 };

@@ -44,6 +44,29 @@ static void cell_guard(const cJSON *row, const char *key, char text[static CELL_
 		snprintf(text, CELL_TEXT, "no: %.120s", state);
 }
 
+/* Shows how much of the kernel's routes the datapath knows by itself, and why it does not go by it. */
+static void cell_routes(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	const cJSON *routes = json_get(row, key), *item;
+	char count[CELL_TEXT], hops[CELL_TEXT], memory[CELL_TEXT];
+	double left = 0;
+
+	strcpy(text, "-");
+	if (!cJSON_IsObject(routes))
+		return;
+	cell_number(routes, "routes", count);
+	cell_number(routes, "next_hops", hops);
+	cell_bytes(routes, "memory_bytes", memory);
+	cJSON_ArrayForEach (item, json_get(routes, "left_to_kernel"))
+		left += item->valuedouble;
+	item = cJSON_GetArrayItem(json_get(routes, "held_by"), 0);
+	if (cJSON_IsString(item))
+		snprintf(text, CELL_TEXT, "the kernel is asked: %.40s", item->valuestring);
+	else
+		snprintf(text, CELL_TEXT, "%.20s copied, %.20s next hops, %.0f left to the kernel, %.20s", count, hops,
+			 left, memory);
+}
+
 static const struct column status_fields[] = {
 	{ "Version", "version", cell_text, false, 0 },
 	{ "Uptime", "uptime", cell_duration, false, 0 },
@@ -54,6 +77,7 @@ static const struct column status_fields[] = {
 	{ "Memory of tables", "memory_bytes", cell_bytes, false, 0 },
 	{ "Mapping history", "history", cell_history, false, 0 },
 	{ "Guard", "guard", cell_guard, false, 0 },
+	{ "Routes", "routes", cell_routes, false, 0 },
 	{ "Tracing", "tracing", cell_flag, false, 0 },
 	{},
 };

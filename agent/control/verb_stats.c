@@ -8,7 +8,9 @@
 #include "base/timestamp.h"
 #include "base/trouble.h"
 #include "control/handlers.h"
+#include "fib/route_copy.h"
 #include "guard/guard.h"
+#include "links/devices.h"
 #include "history/queue.h"
 
 int verb_stats(struct request *r, cJSON **ret_result, struct error *err)
@@ -73,6 +75,29 @@ static void add_guard(cJSON *json, const struct control_context *a)
 	json_add_u64(object, "dropped", counters.drop_guard_out + counters.drop_guard_in);
 }
 
+/* The datapath's copy of the routes: whether it is in force, if not why, and what is left to the kernel. */
+static void add_routes(cJSON *json, const struct control_context *a)
+{
+	cJSON *object = cJSON_AddObjectToObject(json, "routes"), *list, *kernel;
+	struct route_copy_summary s;
+
+	route_copy_summary(devices_routes(a->devices), &s);
+	cJSON_AddBoolToObject(object, "in_force", s.in_force);
+	list = cJSON_AddArrayToObject(object, "held_by");
+	for (unsigned why = 0; why < N_ROUTE_COPY_HOLDS; why++)
+		if (s.held & 1U << why)
+			cJSON_AddItemToArray(list, cJSON_CreateString(route_copy_hold_name(why)));
+	json_add_u64(object, "routes", s.routes);
+	json_add_u64(object, "next_hops", s.next_hops);
+	json_add_u64(object, "neighbours", s.neighbours);
+	json_add_u64(object, "memory_bytes", s.memory);
+	kernel = cJSON_AddObjectToObject(object, "left_to_kernel");
+	for (unsigned why = FIB_KEPT_NOT + 1; why < N_FIB_KEPT; why++)
+		json_add_u64(kernel, route_copy_kept_name(why), s.kept[why]);
+	json_add_u64(kernel, "unsure", s.unsure);
+	json_add_u64(kernel, "no_room", s.full);
+}
+
 static void add_troubles(cJSON *json)
 {
 	cJSON *list = cJSON_AddArrayToObject(json, "troubles");
@@ -110,6 +135,8 @@ static cJSON *answer_status(struct request *r, const struct session_count *count
 	if (a->history)
 		add_history(json, a->history);
 	add_guard(json, a);
+	if (a->devices)
+		add_routes(json, a);
 	cJSON_AddBoolToObject(json, "tracing", a->datapath->settings.trace);
 	add_troubles(json);
 	return json;

@@ -10,6 +10,7 @@
 #include <event2/event.h>
 
 #include "datapath/datapath.h"
+#include "fib/route_copy.h"
 #include "guard/guard.h"
 #include "host/netlink.h"
 #include "links/attach.h"
@@ -67,6 +68,9 @@ void devices_resolve(struct devices *v, int family, const void *addr, uint32_t i
 
 /* What routing decisions depend on. If on more than XDP can look up, the kernel must forward everything. */
 enum routing devices_routing(const struct devices *v);
+
+/* The datapath's copy of the kernel's routes; the caller only asks it. */
+const struct route_copy *devices_routes(const struct devices *v);
 
 /* Whether routes have an `mtu`; the datapath then finds it in the map route_mtus. */
 bool devices_route_mtus(const struct devices *v);

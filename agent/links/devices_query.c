@@ -74,6 +74,11 @@ enum routing devices_routing(const struct devices *v)
 	return route_limits_tos(&v->limits) ? ROUTING_BY_MORE : v->routing;
 }
 
+const struct route_copy *devices_routes(const struct devices *v)
+{
+	return v->copy;
+}
+
 bool devices_route_mtus(const struct devices *v)
 {
 	return route_limits_mtu(&v->limits);

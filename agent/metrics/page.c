@@ -8,6 +8,7 @@
 
 #include "base/trouble.h"
 #include "guard/guard.h"
+#include "links/devices.h"
 #include "metrics/exposition.h"
 #include "metrics/usage_monitor.h"
 
@@ -147,6 +148,24 @@ static void write_overflow(const struct metrics_sources *from, struct evbuffer *
 		       "Most sessions that may live beyond their subscribers' slots.");
 }
 
+static void write_routes(const struct metrics_sources *from, struct evbuffer *out)
+{
+	struct route_copy_summary s;
+	size_t left;
+
+	route_copy_summary(devices_routes(from->devices), &s);
+	left = s.unsure + s.full;
+	for (unsigned why = FIB_KEPT_NOT + 1; why < N_FIB_KEPT; why++)
+		left += s.kept[why];
+	metrics_single(out, "detnat_routes_in_force", "gauge", s.in_force,
+		       "Whether the datapath goes by its copy of the routes; else it asks the kernel.");
+	metrics_single(out, "detnat_routes", "gauge", s.routes, "Routes in the datapath's copy.");
+	metrics_single(out, "detnat_routes_left_to_kernel", "gauge", left,
+		       "Routes of which the kernel is asked; `detnatctl status` says why.");
+	metrics_single(out, "detnat_route_next_hops", "gauge", s.next_hops, "Next hops of the routes and neighbours.");
+	metrics_single(out, "detnat_route_memory_bytes", "gauge", s.memory, "Memory of the copy of the routes.");
+}
+
 static void write_ipfix(const struct metrics_sources *from, struct evbuffer *out)
 {
 	struct ipfix_figures f = ipfix_figures(from->ipfix);
@@ -190,6 +209,7 @@ int metrics_text(const struct metrics_text *t, struct evbuffer *out)
 	write_process(from, out);
 	metrics_counters(&c, out);
 	write_overflow(from, out);
+	write_routes(from, out);
 	write_ipfix(from, out);
 	write_housekeeping(from, out);
 	return evbuffer_get_length(t->lists) && evbuffer_add_buffer_reference(out, t->lists) ? -ENOMEM : 0;

@@ -12,6 +12,8 @@ SESSION = {"proto": str, "in_addr": str, "in_port": int, "out_addr": str, "out_p
 USER = {"in_addr": str, "out_addr": str, "port_lo": int, "port_hi": int, "sessions": int, "quota": int,
         "quota_exceeded": int}
 TOP = {"in_addr": str, "sessions": int, "quota_exceeded": int}
+ROUTES = {"in_force": bool, "held_by": list, "routes": int, "next_hops": int, "neighbours": int, "memory_bytes": int,
+          "left_to_kernel": dict}
 STATUS = {"version": str, "uptime": int, "forwarding": str, "mappings": int, "sessions": int}
 IPFIX = {"collector": str, "source": str, "domain_id": int, "path_mtu": int, "template_interval": int,
          "records_sent": int, "messages_sent": int}

@@ -304,7 +304,7 @@ struct result {
 	uint64_t memory;	       /* octets of all tables */
 	uint64_t memory_mapping;       /* of them, what the row's mappings were charged for */
 	double read_ns;		       /* one read at random in as much memory as the sessions take */
-	double route_ns;	       /* see world_routes_read() */
+	struct series route;	       /* world_routes_read() in each round; empty with the default route alone */
 	unsigned verified;	       /* packets whose octets were checked */
 	bool wrong;		       /* sessions missing, or octets wrong: the figures are worth nothing */
 	char skipped[256];
@@ -354,6 +354,8 @@ struct figures {
 };
 
 bool figures_of(const struct result *r, enum path path, struct figures *ret);
+/* Median of a read of a destination's route, 0 where the default route tells it. */
+double route_read_of(const struct result *r);
 bool figures_of_direct(const struct result *r, enum path path, struct figures *ret);
 
 /* VPP's figure for a path of a row, or 0. */

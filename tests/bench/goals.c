@@ -113,7 +113,7 @@ static bool value_of(const struct goal *g, const struct result *results, unsigne
 		*ret = f.ratio / f_other.ratio;
 		break;
 	case OF_NET:
-		*ret = (f.net - (g->path == PATH_OUT ? 0 : r->route_ns)) / f.floor / (f_other.net / f_other.floor);
+		*ret = (f.net - (g->path == PATH_OUT ? 0 : route_read_of(r))) / f.floor / (f_other.net / f_other.floor);
 		break;
 	case SPEEDUP:
 		*ret = f.speedup;

@@ -134,8 +134,8 @@ static void add_row(cJSON *rows, const struct result *r)
 	cJSON_AddNumberToObject(row, "memory_bytes_mapping", (double)r->memory_mapping);
 	cJSON_AddNumberToObject(row, "memory_bytes_per_subscriber", (double)r->memory / r->row->hosts);
 	cJSON_AddNumberToObject(row, "random_read_ns", r->read_ns);
-	if (r->route_ns > 0)
-		cJSON_AddNumberToObject(row, "route_read_ns", r->route_ns);
+	if (r->route.n)
+		cJSON_AddNumberToObject(row, "route_read_ns", route_read_of(r));
 	paths = cJSON_AddObjectToObject(row, "paths");
 	for (unsigned path = 0; path < N_PATHS; path++)
 		add_path(paths, r, (enum path)path);

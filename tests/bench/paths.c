@@ -196,6 +196,8 @@ static void run_rounds(struct bench *b, struct space *s, const struct options *o
 		if (refilled || round == 0)
 			fill(b, s, false, res);
 		measure_ways(b, s, o, res);
+		if (s->row->routes)
+			series_add(&res->route, (struct sample){ .ns = world_routes_read(b, s->row) });
 		if (round == 0)
 			verify(b, s, res);
 		if (paths & BIT(IN_PACED))
@@ -228,7 +230,6 @@ void row_run(struct bench *b, const struct row *row, const struct options *o, st
 	res.memory = world_memory(b);
 	res.memory_mapping = res.memory - before;
 	res.read_ns = memory_latency(b, row_sessions(row) * sizeof(struct slot));
-	res.route_ns = world_routes_read(b, row);
 	run_rounds(b, &s, o, &res);
 	space_free(b, &s);
 	*ret = res;

@@ -106,8 +106,9 @@ void report_row(const struct result *r)
 		       100.0 * (double)r->refused / (double)r->sessions);
 	printf("\n  a read at random in %.1f MB, as much as the sessions take: %.1f ns\n",
 	       (double)(row_sessions(r->row) * sizeof(struct slot)) / 1e6, r->read_ns);
-	if (r->route_ns > 0)
-		printf("  a read of the lines that tell the destinations' routes, at random: %.1f ns\n", r->route_ns);
+	if (r->route.n)
+		printf("  a read of the lines that tell the destinations' routes, at random: %.1f ns\n",
+		       route_read_of(r));
 	printf("  %-28s %8s %8s %7s %9s  %-14s %5s %8s %8s %8s %9s\n", "PATH", "NS", "NET", "MPPS", "OF FLOOR", "GOAL",
 	       "VPP", "OF VPP", "DIRECT", "NET", "OF FLOOR");
 	report_beside(r);

@@ -101,6 +101,11 @@ bool figures_of(const struct result *r, enum path path, struct figures *ret)
 	return figures_of_series(&r->path[path], ret);
 }
 
+double route_read_of(const struct result *r)
+{
+	return r->route.n ? median_of(&r->route, ns_of) : 0;
+}
+
 bool figures_of_direct(const struct result *r, enum path path, struct figures *ret)
 {
 	return figures_of_series(&r->direct[path], ret);

@@ -21,7 +21,7 @@ static const char usage[] =
 	"Measures what a packet costs in the datapath. Needs root; makes a network namespace of its own.\n"
 	"\n"
 	"  ROW            rows to measure, shell patterns (h1024-*); without: those that the goals name\n"
-	"  --full         all rows (3 GB of memory, a quarter of an hour)\n"
+	"  --full         all rows (3 GB of memory, half an hour)\n"
 	"  --quick        h1024-p63 alone, its main ways, in a few seconds\n"
 	"  --rounds N     rounds of each row, 1 to 25 (7)\n"
 	"  --packets N    packets of a run at least, 1000 to 100000000 (1000000)\n"

@@ -246,6 +246,25 @@ void route_copy_on_routes(struct route_copy *c, route_copy_on_route call, void *
 	c->on_route_arg = arg;
 }
 
+bool route_copy_own(const struct route_copy *c, void (*call)(uint32_t base, unsigned plen, void *arg), void *arg)
+{
+	if (c->step < FIB_STEP_SWEEP)
+		return false;
+	for (size_t i = 0; i < FIB_SEGMENTS; i++) {
+		const struct fib_segment *g = &c->store.segment[i];
+
+		for (uint32_t k = 0; k < g->size; k++) {
+			const struct fib_route *r = &g->route[k];
+
+			/* Of single addresses, the others are broadcast. */
+			if (r->flags & FIB_ROUTE_LOCAL && !(r->flags & FIB_ROUTE_GONE) &&
+			    (r->plen < 32 || r->hop == FIB_HOP_LOCAL))
+				call(r->dst, r->plen, arg);
+		}
+	}
+	return true;
+}
+
 struct used {
 	uint32_t now, most;
 };

@@ -62,6 +62,12 @@ int route_copy_set_special(struct route_copy *c, const struct prefix *prefix, si
 void route_copy_devices_changed(struct route_copy *c);
 
 /*
+ * Calls a function for each prefix of addresses of the gateway's own (host byte order). False if they are not known, as
+ * routes are being read.
+ */
+bool route_copy_own(const struct route_copy *c, void (*call)(uint32_t base, unsigned plen, void *arg), void *arg);
+
+/*
  * Calls a function when a reading of all routes begins, for each of its messages, and when it has ended. Notifications
  * come beside these, from elsewhere.
  */

@@ -90,6 +90,7 @@ static void on_route(struct devices *v, const struct nlmsghdr *h)
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
 
 	route_limits_message(&v->limits, h);
+	own_routes_message(&v->own_routes, h);
 	if (v->limits.changed) {
 		devices_hold_copy(v);
 		devices_schedule_sync(v, MONITOR_QUIET_MS);
@@ -156,7 +157,7 @@ static void on_lost(void *arg)
 	neighbours_forget(v->neighbours);
 	devices_mark_all(v);
 	v->rules_dirty = v->routes_dirty = true;
-	v->own_sources_known = false;
+	v->own_sources_known = v->own_routes.known = false;
 	devices_hold_copy(v);
 	devices_schedule_sync(v, LOST_PAUSE_MS);
 }
@@ -167,7 +168,8 @@ static void on_routes(enum route_copy_reading what, const struct nlmsghdr *h, vo
 	struct devices *v = arg;
 
 	route_limits_again(&v->limits, what, h);
-	if (v->limits.changed)
+	own_routes_again(&v->own_routes, what, h);
+	if (what == ROUTES_END)
 		devices_schedule_sync(v, 0);
 }
 
@@ -245,6 +247,7 @@ void devices_free(struct devices *v)
 		event_free(v->second);
 	own_programs_free(&v->own);
 	route_limits_free(&v->limits);
+	own_routes_free(&v->own_routes);
 	close_fd(&v->names);
 	free(v->interfaces.list);
 	free(v->prefixes);

@@ -115,7 +115,7 @@ static void restore_all(struct devices *v, const struct interfaces *all, const s
 	for (size_t k = 0; k < all->count; k++)
 		attach_restore(v->netlink, v->datapath, &before[k], &v->own, all->list[k].made_clsact);
 	if (v->applied)
-		routes_apply(v->netlink, v->prefixes, v->n_prefixes, NULL);
+		routes_apply(v->netlink, &v->own_routes, v->prefixes, v->n_prefixes, NULL);
 	monitor_raise_epoch(v->monitor);
 	route_copy_devices_changed(v->copy);
 }
@@ -134,7 +134,7 @@ static int change(struct devices *v, struct interfaces *all, enum xdp_mode mode,
 	if (!r) {
 		r = attach_all(v, all, mode, err);
 		if (!r)
-			r = routes_apply(v->netlink, prefixes, n_prefixes, err);
+			r = routes_apply(v->netlink, &v->own_routes, prefixes, n_prefixes, err);
 		if (r)
 			restore_all(v, all, before);
 	}

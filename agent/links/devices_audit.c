@@ -58,7 +58,7 @@ static int audit(struct devices *v, struct findings *f, size_t *ret_interfaces)
 		findings_add(f, FINDING_DEVICE, false, text,
 			     "the datapath has a record of it, but it is not configured");
 	}
-	return r ? r : routes_compare(v->netlink, v->prefixes, v->n_prefixes, audit_routes_missing, f);
+	return r ? r : routes_compare(v->netlink, &v->own_routes, v->prefixes, v->n_prefixes, audit_routes_missing, f);
 }
 
 /* Whether notified changes are still to be processed. */

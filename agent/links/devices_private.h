@@ -11,6 +11,7 @@
 #include "links/neighbours.h"
 #include "links/redirects.h"
 #include "links/route_limits.h"
+#include "links/routes.h"
 #include "links/sources.h"
 
 struct devices {
@@ -36,6 +37,7 @@ struct devices {
 	struct rp_summary filters; /* of the interfaces, as last recorded */
 	struct own_sources own_sources;
 	struct route_limits limits;
+	struct own_routes own_routes;
 	bool own_sources_known;
 	devices_notify routing_changed;
 	void *routing_changed_arg;

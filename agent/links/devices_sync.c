@@ -148,7 +148,7 @@ void devices_vouch(struct devices *v)
 	bool routes_alone = devices_routing(v) == ROUTING_BY_DESTINATION && !v->filters.inside_any;
 
 	if (!v->own_sources_known)
-		v->own_sources_known = !own_sources_read(v->netlink, &v->own_sources);
+		v->own_sources_known = own_sources_of(v->copy, &v->own_sources);
 	own_sources_vouch(v->datapath, v->applied && routes_alone && v->own_sources_known && !v->own_sources.prefixes
 					       ? &v->own_sources
 					       : NULL);
@@ -232,7 +232,7 @@ void devices_sync(struct devices *v)
 	tell_trouble(v);
 	if (v->routes_dirty) {
 		v->routes_dirty = false;
-		if (routes_apply(v->netlink, v->prefixes, v->n_prefixes, &err))
+		if (routes_apply(v->netlink, &v->own_routes, v->prefixes, v->n_prefixes, &err))
 			log_warning("%s", err.text);
 	}
 }

@@ -7,50 +7,125 @@
 
 #include "base/log.h"
 
-/* A route of detnat's in the kernel. */
-struct own_route {
-	struct prefix prefix;
-	uint32_t metric;
-	uint32_t table;
-	uint8_t type;
-};
+void own_routes_free(struct own_routes *own)
+{
+	free(own->route);
+	*own = (struct own_routes){ 0 };
+}
 
-struct own_routes {
-	struct own_route *route;
-	size_t count;
-	size_t room;
-	bool failed;
-};
-
-static void visit_route(const struct nlmsghdr *h, void *arg)
+static bool read_message(const struct nlmsghdr *h, struct own_route *ret)
 {
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
 	const struct nlattr *attr[RTA_TABLE + 1];
-	struct own_routes *own = arg;
-	struct own_route *route;
 
-	if (h->nlmsg_type != RTM_NEWROUTE || rt->rtm_family != AF_INET || rt->rtm_protocol != ROUTE_PROTOCOL)
-		return;
-	if (own->count == own->room) {
-		size_t room = own->room ? own->room * 2 : 64;
-		struct own_route *grown = reallocarray(own->route, room, sizeof(*grown));
-
-		if (!grown) {
-			own->failed = true;
-			return;
-		}
-		own->route = grown;
-		own->room = room;
-	}
+	if (rt->rtm_family != AF_INET)
+		return false;
 	netlink_attributes(h, sizeof(*rt), attr, ARRAY_SIZE(attr));
-	route = &own->route[own->count++];
-	*route = (struct own_route){
+	*ret = (struct own_route){
 		.prefix.base = ntohl(netlink_u32(attr[RTA_DST])),
 		.prefix.plen = rt->rtm_dst_len,
 		.metric = netlink_u32(attr[RTA_PRIORITY]),
 		.table = attr[RTA_TABLE] ? netlink_u32(attr[RTA_TABLE]) : rt->rtm_table,
 		.type = rt->rtm_type,
 	};
+	return true;
+}
+
+static struct own_route *find_own(const struct own_routes *own, const struct own_route *route)
+{
+	for (size_t i = 0; i < own->count; i++) {
+		struct own_route *r = &own->route[i];
+
+		if (r->prefix.base == route->prefix.base && r->prefix.plen == route->prefix.plen &&
+		    r->metric == route->metric && r->table == route->table && r->type == route->type)
+			return r;
+	}
+	return NULL;
+}
+
+static void forget_own(struct own_routes *own, struct own_route *route)
+{
+	if (route)
+		*route = own->route[--own->count];
+}
+
+static void add_own(struct own_routes *own, const struct own_route *route)
+{
+	struct own_route *known = find_own(own, route);
+
+	if (known) {
+		known->old = false;
+		return;
+	}
+	if (own->count == own->room) {
+		size_t room = own->room ? own->room * 2 : 64;
+		struct own_route *grown = reallocarray(own->route, room, sizeof(*grown));
+
+		if (!grown) {
+			own->failed = true;
+			own->known = false;
+			return;
+		}
+		own->route = grown;
+		own->room = room;
+	}
+	own->route[own->count++] = *route;
+}
+
+/* A route that takes the place of another comes without a notification about that one. */
+static void forget_replaced(struct own_routes *own, const struct own_route *by)
+{
+	for (size_t i = own->count; i-- > 0;) {
+		struct own_route *r = &own->route[i];
+
+		if (r->prefix.base == by->prefix.base && r->prefix.plen == by->prefix.plen && r->metric == by->metric &&
+		    r->table == by->table)
+			forget_own(own, r);
+	}
+}
+
+void own_routes_message(struct own_routes *own, const struct nlmsghdr *h)
+{
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	bool replaces = h->nlmsg_type == RTM_NEWROUTE && h->nlmsg_flags & NLM_F_REPLACE;
+	struct own_route route;
+
+	if ((rt->rtm_protocol != ROUTE_PROTOCOL && !replaces) || !read_message(h, &route))
+		return;
+	if (replaces)
+		forget_replaced(own, &route);
+	if (rt->rtm_protocol != ROUTE_PROTOCOL)
+		return;
+	if (h->nlmsg_type == RTM_NEWROUTE)
+		add_own(own, &route);
+	else
+		forget_own(own, find_own(own, &route));
+}
+
+void own_routes_again(struct own_routes *own, enum route_copy_reading what, const struct nlmsghdr *h)
+{
+	switch (what) {
+	case ROUTES_BEGIN:
+		own->failed = false;
+		for (size_t i = 0; i < own->count; i++)
+			own->route[i].old = true;
+		return;
+	case ROUTES_MESSAGE:
+		if (h->nlmsg_type == RTM_NEWROUTE)
+			own_routes_message(own, h);
+		return;
+	case ROUTES_END:
+		for (size_t i = own->count; i-- > 0;)
+			if (own->route[i].old)
+				forget_own(own, &own->route[i]);
+		own->known = !own->failed;
+	}
+}
+
+static void visit_route(const struct nlmsghdr *h, void *arg)
+{
+	if (h->nlmsg_type == RTM_NEWROUTE)
+		own_routes_message(arg, h);
 }
 
 static void reset_routes(void *arg)
@@ -107,6 +182,20 @@ static int delete_route(struct netlink *n, const struct own_route *route, struct
 			 prefix_format(route->prefix.base, route->prefix.plen, text), strerror(-r));
 }
 
+/* Brings `own` up to date if notifications do not; *ret is then the caller's to free. */
+static int know_routes(struct netlink *n, const struct own_routes *own, struct own_routes *ret)
+{
+	if (!own || !own->known)
+		return read_routes(n, ret);
+	*ret = (struct own_routes){ .count = own->count, .room = own->count };
+	ret->route = calloc(own->count + 1, sizeof(*ret->route));
+	if (!ret->route)
+		return -ENOMEM;
+	if (own->count)
+		memcpy(ret->route, own->route, own->count * sizeof(*ret->route));
+	return 0;
+}
+
 static bool wanted_route(const struct prefix *prefixes, size_t count, const struct own_route *route)
 {
 	if (route->type != RTN_BLACKHOLE || route->metric != ROUTE_METRIC || route->table != RT_TABLE_MAIN)
@@ -125,7 +214,7 @@ static bool present_route(const struct own_routes *own, struct prefix prefix)
 	return false;
 }
 
-static int add_route(struct netlink *n, struct prefix prefix, struct error *err)
+static int add_route(struct netlink *n, struct own_routes *own, struct prefix prefix, struct error *err)
 {
 	struct own_route route = {
 		.prefix = prefix, .metric = ROUTE_METRIC, .table = RT_TABLE_MAIN, .type = RTN_BLACKHOLE
@@ -134,6 +223,9 @@ static int add_route(struct netlink *n, struct prefix prefix, struct error *err)
 	int r = change_route(n, RTM_NEWROUTE, &route);
 
 	prefix_format(prefix.base, prefix.plen, text);
+	/* The notification comes later. */
+	if (!r && own)
+		add_own(own, &route);
 	if (r == -EEXIST) {
 		log_info("%s: there is another route with metric %u, so no blackhole route is added", text,
 			 ROUTE_METRIC);
@@ -142,11 +234,12 @@ static int add_route(struct netlink *n, struct prefix prefix, struct error *err)
 	return r ? error_set(err, r, "the blackhole route of %s cannot be added: %s", text, strerror(-r)) : 0;
 }
 
-int routes_apply(struct netlink *n, const struct prefix *prefixes, size_t count, struct error *err)
+int routes_apply(struct netlink *n, struct own_routes *own, const struct prefix *prefixes, size_t count,
+		 struct error *err)
 {
-	struct own_routes own;
-	int r = read_routes(n, &own);
-	_cleanup_free_ struct own_route *routes = r ? NULL : own.route;
+	struct own_routes present;
+	int r = know_routes(n, own, &present);
+	_cleanup_free_ struct own_route *routes = r ? NULL : present.route;
 
 	if (r)
 		return error_set(err, r, "the routes cannot be read: %s", strerror(-r));
@@ -155,12 +248,16 @@ int routes_apply(struct netlink *n, const struct prefix *prefixes, size_t count,
 		 * An outside prefix of /0 cannot be real, and the route would become the default route where there is
 		 * no other.
 		 */
-		if (prefixes[i].plen && !present_route(&own, prefixes[i]))
-			r = add_route(n, prefixes[i], err);
+		if (prefixes[i].plen && !present_route(&present, prefixes[i]))
+			r = add_route(n, own, prefixes[i], err);
 	}
-	for (size_t i = 0; !r && i < own.count; i++)
-		if (!wanted_route(prefixes, count, &routes[i]))
-			r = delete_route(n, &routes[i], err);
+	for (size_t i = 0; !r && i < present.count; i++) {
+		if (wanted_route(prefixes, count, &routes[i]))
+			continue;
+		r = delete_route(n, &routes[i], err);
+		if (!r && own)
+			forget_own(own, find_own(own, &routes[i]));
+	}
 	return r;
 }
 
@@ -201,20 +298,20 @@ static bool place_taken(struct netlink *n, struct prefix prefix)
 	return !netlink_dump(n, visit_place, reset_place, &p) && p.taken;
 }
 
-int routes_compare(struct netlink *n, const struct prefix *prefixes, size_t count,
+int routes_compare(struct netlink *n, const struct own_routes *own, const struct prefix *prefixes, size_t count,
 		   void (*missing)(struct prefix prefix, void *arg), void *arg)
 {
-	struct own_routes own;
-	int r = read_routes(n, &own);
-	_cleanup_free_ struct own_route *routes = r ? NULL : own.route;
+	struct own_routes present;
+	int r = know_routes(n, own, &present);
+	_cleanup_free_ struct own_route *routes = r ? NULL : present.route;
 
 	for (size_t i = 0; !r && i < count; i++)
-		if (prefixes[i].plen && !present_route(&own, prefixes[i]) && !place_taken(n, prefixes[i]))
+		if (prefixes[i].plen && !present_route(&present, prefixes[i]) && !place_taken(n, prefixes[i]))
 			missing(prefixes[i], arg);
 	return r;
 }
 
 int routes_remove_all(struct netlink *n, struct error *err)
 {
-	return routes_apply(n, NULL, 0, err);
+	return routes_apply(n, NULL, NULL, 0, err);
 }

@@ -7,6 +7,7 @@
 #define DETNAT_ROUTES_H
 
 #include "config/config.h"
+#include "fib/route_copy.h"
 #include "host/netlink.h"
 
 /* The protocol number that marks the routes as detnat's; `ip route show proto 215` lists them. */
@@ -15,14 +16,43 @@
 /* Their metric: so high that any other route for the same prefix is preferred. */
 #define ROUTE_METRIC 1048576U
 
+/* A route of detnat's in the kernel. */
+struct own_route {
+	struct prefix prefix;
+	uint32_t metric;
+	uint32_t table;
+	uint8_t type;
+	bool old; /* not seen yet by the present reading */
+};
+
+/* Those that there are, as far as notified. Zero-initialised. */
+struct own_routes {
+	struct own_route *route;
+	size_t count;
+	size_t room;
+	bool failed; /* for want of memory */
+	bool known;  /* all of them have been read since notifications were last lost */
+};
+
+void own_routes_free(struct own_routes *own);
+
+/* Processes an RTM_NEWROUTE or RTM_DELROUTE. */
+void own_routes_message(struct own_routes *own, const struct nlmsghdr *h);
+
+/* The same as part of a reading of all routes. */
+void own_routes_again(struct own_routes *own, enum route_copy_reading what, const struct nlmsghdr *h);
+
 /*
  * Makes detnat's routes in the main table match these prefixes: adds missing ones, deletes others. A prefix of length 0
- * gets none. If another route is in the same place, it is left alone, which is logged once per call. 0 or -errno.
+ * gets none. If another route is in the same place, it is left alone, which is logged once per call. own: those that
+ * there are; if they are not known, or it is NULL, they are read, which takes long where there are many routes. 0 or
+ * -errno.
  */
-int routes_apply(struct netlink *n, const struct prefix *prefixes, size_t count, struct error *err);
+int routes_apply(struct netlink *n, struct own_routes *own, const struct prefix *prefixes, size_t count,
+		 struct error *err);
 
 /* Calls `missing` for each of these prefixes that has neither detnat's route nor another in its place. 0 or -errno. */
-int routes_compare(struct netlink *n, const struct prefix *prefixes, size_t count,
+int routes_compare(struct netlink *n, const struct own_routes *own, const struct prefix *prefixes, size_t count,
 		   void (*missing)(struct prefix prefix, void *arg), void *arg);
 
 /* Deletes all routes of detnat's protocol. */

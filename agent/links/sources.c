@@ -85,44 +85,25 @@ bool rp_outside_strict(const struct rp_summary *s)
 	return s->outside_strict && s->outside > 1;
 }
 
-static void visit_local(const struct nlmsghdr *h, void *arg)
+static void add_own(uint32_t base, unsigned plen, void *arg)
 {
-	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
-	const struct nlattr *attr[RTA_TABLE + 1];
 	struct own_sources *own = arg;
-	uint32_t addr, bit;
+	uint32_t bit = own_source_bit(base);
 
-	if (h->nlmsg_type != RTM_NEWROUTE || rt->rtm_family != AF_INET || rt->rtm_type != RTN_LOCAL)
-		return;
-	netlink_attributes(h, sizeof(*rt), attr, ARRAY_SIZE(attr));
-	addr = ntohl(netlink_u32(attr[RTA_DST]));
-	if (rt->rtm_dst_len < 32) {
-		own->prefixes |= addr >> 24 != 127;
-		return;
-	}
-	bit = own_source_bit(addr);
-	own->bits[bit >> 6] |= 1ULL << (bit & 63);
+	if (plen < 32)
+		own->prefixes |= base >> 24 != 127;
+	else
+		own->bits[bit >> 6] |= 1ULL << (bit & 63);
 }
 
-static void reset_local(void *arg)
+bool own_sources_of(const struct route_copy *copy, struct own_sources *ret)
 {
-	memset(arg, 0, sizeof(struct own_sources));
-}
-
-int own_sources_read(struct netlink *n, struct own_sources *ret)
-{
-	struct nlmsghdr *h = netlink_request(n, RTM_GETROUTE, NLM_F_DUMP, sizeof(struct rtmsg));
-	struct rtmsg *rt = mnl_nlmsg_get_payload(h);
 	struct own_sources own = { 0 };
-	int r;
 
-	rt->rtm_family = AF_INET;
-	rt->rtm_table = RT_TABLE_LOCAL;
-	mnl_attr_put_u32(h, RTA_TABLE, RT_TABLE_LOCAL);
-	r = netlink_dump(n, visit_local, reset_local, &own);
-	if (!r)
-		*ret = own;
-	return r;
+	if (!route_copy_own(copy, add_own, &own))
+		return false;
+	*ret = own;
+	return true;
 }
 
 void own_sources_vouch(const struct datapath *d, const struct own_sources *o)

@@ -7,6 +7,7 @@
 #define DETNAT_SOURCES_H
 
 #include "datapath/datapath.h"
+#include "fib/route_copy.h"
 #include "host/netlink.h"
 
 /* Reverse-path filters as the kernel applies them, by interface index. */
@@ -38,8 +39,8 @@ struct own_sources {
 	bool prefixes; /* includes whole prefixes beside loopback, which bits cannot express */
 };
 
-/* Reads the routing table `local`. 0 or -errno. */
-int own_sources_read(struct netlink *n, struct own_sources *ret);
+/* False if they are not known yet. */
+bool own_sources_of(const struct route_copy *copy, struct own_sources *ret);
 
 /* Vouches for all other addresses for some seconds; for none if o is NULL. */
 void own_sources_vouch(const struct datapath *d, const struct own_sources *o);

@@ -1,14 +1,34 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Notifications of rtnetlink of any octets, taken apart as the monitor does it: links and neighbours. */
+/* Notifications of rtnetlink of any octets, taken apart as the monitor does it: links, neighbours, routes. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fib/route_message.h"
 #include "host/netlink.h"
 #include "links/neighbours.h"
 
 static struct neighbours *neighbours;
 static struct datapath datapath;
+static struct fib_neighbours known;
+
+/* What the copy of the routes takes from messages: nothing beyond what its tables hold. */
+static void visit_route(const struct nlmsghdr *h)
+{
+	struct fib_told_route route;
+	struct fib_told_object object;
+
+	if (fib_route_read(h, &route) &&
+	    (route.route.plen > 32 || route.route.kept >= N_FIB_KEPT || route.route.dst & ~fib_mask(route.route.plen)))
+		abort();
+	if (fib_object_read(h, &object) && (!object.id || object.kept >= N_FIB_KEPT))
+		abort();
+	fib_neighbours_message(&known, h, 1);
+	if (known.count > 1000) {
+		fib_neighbours_free(&known);
+		fib_neighbours_init(&known);
+	}
+}
 
 static void visit(const struct nlmsghdr *h)
 {
@@ -21,6 +41,7 @@ static void visit(const struct nlmsghdr *h)
 			abort();
 	}
 	neighbours_changed(neighbours, h);
+	visit_route(h);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -30,7 +51,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	struct event_base *base = event_base_new();
 
 	datapath.device = calloc(MAX_IFINDEX, sizeof(*datapath.device));
-	if (!base || !datapath.device || neighbours_new(base, &datapath, NULL, NULL, &neighbours))
+	if (!base || !datapath.device || neighbours_new(base, &datapath, NULL, NULL, &neighbours) ||
+	    fib_neighbours_init(&known))
 		abort();
 	for (unsigned i = 1; i < 256; i++)
 		datapath.device[i].roles = DEVICE_INSIDE;

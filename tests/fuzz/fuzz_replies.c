@@ -92,8 +92,8 @@ static void ask_routes(struct netlink *n)
 	struct route_limits limits = { 0 };
 	struct error err;
 
-	routes_apply(n, &prefix, 1, &err);
-	routes_compare(n, &prefix, 1, missing, NULL);
+	routes_apply(n, NULL, &prefix, 1, &err);
+	routes_compare(n, NULL, &prefix, 1, missing, NULL);
 	route_limits_read(&limits, n);
 	route_limits_free(&limits);
 }
@@ -101,10 +101,8 @@ static void ask_routes(struct netlink *n)
 static void ask_sources(struct netlink *n)
 {
 	struct rp_filters *filters = NULL;
-	struct own_sources own;
 	enum routing routing;
 
-	own_sources_read(n, &own);
 	rp_filters_read(n, &filters);
 	free(filters);
 	rules_read(n, &routing);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Blackhole routes of pools, and what is told of rules, in a network namespace of the test's own. */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <sched.h>
 #include <string.h>
@@ -47,7 +48,7 @@ static void apply(const struct prefix *prefixes, size_t count)
 {
 	struct error err;
 
-	cr_assert_eq(routes_apply(netlink, prefixes, count, &err), 0, "%s", err.text);
+	cr_assert_eq(routes_apply(netlink, NULL, prefixes, count, &err), 0, "%s", err.text);
 }
 
 TestSuite(routes, .init = set_up, .fini = tear_down);
@@ -152,4 +153,47 @@ Test(routes, rules_beside_the_kernels_own_are_policy_routing)
 		cr_expect(!rules_read(netlink, &routing) && routing == ROUTING_BY_DESTINATION, "%s, deleted",
 			  rule[i].text);
 	}
+}
+
+static void tell(struct own_routes *own, uint16_t type, uint16_t flags, uint8_t protocol)
+{
+	struct nlmsghdr *h = netlink_request(netlink, type, flags, sizeof(struct rtmsg));
+	struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+
+	*rt = (struct rtmsg){ .rtm_family = AF_INET,
+			      .rtm_dst_len = 30,
+			      .rtm_protocol = protocol,
+			      .rtm_table = RT_TABLE_MAIN,
+			      .rtm_type = RTN_BLACKHOLE };
+	mnl_attr_put_u32(h, RTA_DST, htonl(0xc0000200));
+	mnl_attr_put_u32(h, RTA_PRIORITY, ROUTE_METRIC);
+	own_routes_message(own, h);
+}
+
+/* What is known by notifications is not read: a table of a million routes takes half a second. */
+Test(routes, those_that_are_known_are_not_read_again)
+{
+	const struct prefix pool[] = { { 0xc0000200, 30 } };
+	struct own_routes own = { 0 };
+	struct error err;
+
+	own_routes_again(&own, ROUTES_BEGIN, NULL);
+	own_routes_again(&own, ROUTES_END, NULL);
+	cr_assert(own.known);
+	cr_assert_eq(routes_apply(netlink, &own, pool, 1, &err), 0);
+	cr_expect_eq(own.count, 1);
+	tell(&own, RTM_NEWROUTE, 0, ROUTE_PROTOCOL);
+	cr_expect_eq(own.count, 1, "the notification is about the same route");
+	/* Behind its back: so it is not added. */
+	cr_assert_eq(system("ip route del blackhole 192.0.2.0/30 metric 1048576"), 0);
+	cr_assert_eq(routes_apply(netlink, &own, pool, 1, &err), 0);
+	cr_expect_str_eq(output("ip route show proto 215"), "");
+	tell(&own, RTM_NEWROUTE, NLM_F_REPLACE, RTPROT_STATIC);
+	cr_expect_eq(own.count, 0, "it was replaced");
+	cr_assert_eq(routes_apply(netlink, &own, pool, 1, &err), 0);
+	cr_expect_str_eq(output("ip route show proto 215"), "blackhole 192.0.2.0/30 metric 1048576");
+	own_routes_again(&own, ROUTES_BEGIN, NULL);
+	own_routes_again(&own, ROUTES_END, NULL);
+	cr_expect_eq(own.count, 0, "the reading did not see it");
+	own_routes_free(&own);
 }

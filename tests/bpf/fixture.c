@@ -51,6 +51,7 @@ static void describe_device(uint32_t ifindex, uint8_t roles, uint32_t addr, enum
 		.addr = addr,
 		.mtu = 1500,
 	};
+	memcpy(&datapath.fib->station[ifindex], &datapath.device[ifindex], sizeof(datapath.fib->station[0]));
 }
 
 /* With TRACED=1 in the environment the tracing build runs, recording every packet: it must decide alike. */

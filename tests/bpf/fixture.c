@@ -14,6 +14,7 @@
 #include <detnat/trace.h>
 
 #include "fixture.h"
+#include "told_routes.h"
 
 struct datapath datapath;
 struct mappings *mappings;
@@ -126,6 +127,9 @@ void set_up(void)
 	describe_device(inside_ifindex, DEVICE_INSIDE, ADDR(10, 0, 0, 1), GATEWAY_IN);
 	describe_device(outside_ifindex, DEVICE_OUTSIDE, ADDR(198, 51, 100, 1), GATEWAY_OUT);
 	add_mapping();
+	/* With TOLD=1 in the environment next hops come from the agent's copy of the routes: packets fare alike. */
+	if (getenv("TOLD"))
+		tell_routes();
 }
 
 /* The namespaces, and with them everything else, end with the process. */

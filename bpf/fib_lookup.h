@@ -4,8 +4,8 @@
  * agent was last heard of, and never where routing depends on more than the destination; the kernel is asked then, and
  * for every address whose next hop has no flags.
  */
-#ifndef DETNAT_BPF_FIB_H
-#define DETNAT_BPF_FIB_H
+#ifndef DETNAT_FIB_LOOKUP_H
+#define DETNAT_FIB_LOOKUP_H
 
 #include <detnat/fib.h>
 

@@ -14,14 +14,11 @@
 static __always_inline int fast_source_is_good(ctx_t *ctx, const struct globals *g, const struct flow *f)
 {
 	const struct subscriber *sender;
-	struct fib *t;
 
 	if (likely(source_is_vouched(g, f->p.src, f->now)))
 		return 1;
-	if (fib_holds(g, f->now) && !settings.policy_routing) {
-		t = fib_get();
-		return t && source_is_told(fib_find(t, f->p.src), ctx_ingress(ctx));
-	}
+	if (fib_holds(g, f->now) && !settings.policy_routing)
+		return source_is_told(fib_find(f->p.src), ctx_ingress(ctx));
 	sender = subscriber_get(f->m, f->subscriber);
 	return sender && source_is_known(sender, g, ctx_ingress(ctx), f->now);
 }
@@ -61,6 +58,7 @@ static __always_inline int fast_in2out_session(ctx_t *ctx, const struct globals 
 struct fast_egress {
 	const struct ether_addresses *mac;
 	__u32 ifindex;
+	struct fib_hop *told; /* NULL: cached */
 };
 
 /* The rest of the way of a packet whose next hop is known. */
@@ -68,7 +66,7 @@ static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table
 					  const struct fast_egress *e, __u32 now, enum source_check check)
 {
 	__u32 src = bpf_ntohl(q->ip->saddr), dst = bpf_ntohl(q->ip->daddr);
-	__u32 leaf = index_find(&in_index, src);
+	__u32 leaf = fib_find_mapping(&fib.inside, &in_index, src);
 
 	if (unlikely(!leaf))
 		return TO_SLOW_PATH;
@@ -96,6 +94,9 @@ static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table
 		struct flow f = { .m = m, .subscriber = subscriber, .port_offset = port_offset, .now = now };
 		int verdict;
 
+		/* Each session comes this way once a tick. */
+		if (e->told)
+			fib_used(e->told, now);
 		f.p = fast_parsed(q, bpf_ntohl(q->ip->saddr), dst, sport, dport);
 		f.key = slot_key(dst, dport, sport);
 		verdict = fast_in2out_session(ctx, &t->globals, &f, s, &word);
@@ -119,11 +120,9 @@ static __always_inline int fast_in2out(ctx_t *ctx, int each)
 {
 	const __u32 mask = EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff);
 	const struct mapping_table *t = mapping_table_get();
-	struct device_table *d = device_table_get();
-	struct fib *fib = fib_get();
 	struct fast_packet q;
 
-	if ((settings.each_packet & mask) != EACH_PACKET(redirect, 1) || !t || !d || !fib || !fast_parse(ctx, &q))
+	if ((settings.each_packet & mask) != EACH_PACKET(redirect, 1) || !t || !fast_parse(ctx, &q))
 		return TO_SLOW_PATH;
 
 	__u32 now = now_ticks();
@@ -131,18 +130,16 @@ static __always_inline int fast_in2out(ctx_t *ctx, int each)
 	if (unlikely(!fib_holds(&t->globals, now)))
 		return tail_call(ctx, PROG_in2out_cached);
 
-	struct fib_hop *hop = fib_find(fib, bpf_ntohl(q.ip->daddr));
-	const struct device *in = device_at(d, ctx_ingress(ctx));
+	struct fib_hop *hop = fib_find(bpf_ntohl(q.ip->daddr));
 
-	if (unlikely(!(LOAD(hop->flags) & FIB_FAST_OUT) || !in->roles || !mac_equal(q.eth->h_dest, in->mac) ||
-		     bpf_ntohs(q.ip->tot_len) > hop->mtu))
+	if (unlikely(!fib_takes(hop, FIB_FAST_OUT, bpf_ntohs(q.ip->tot_len)) ||
+		     !fib_is_for_us(q.eth, ctx_ingress(ctx))))
 		return TO_SLOW_PATH;
-	if (each && !source_is_told(fib_find(fib, bpf_ntohl(q.ip->saddr)), ctx_ingress(ctx)))
+	if (each && !source_is_told(fib_find(bpf_ntohl(q.ip->saddr)), ctx_ingress(ctx)))
 		return TO_SLOW_PATH;
-	fib_used(hop, now);
 	TRACE_STEP(next_hop, (__u64)hop->ifindex << 32 | HOP_OUT, hop->mtu);
 
-	struct fast_egress e = { .mac = (const struct ether_addresses *)hop->dmac, .ifindex = hop->ifindex };
+	struct fast_egress e = { (const struct ether_addresses *)hop->dmac, hop->ifindex, hop };
 
 	return fast_in2out_to(ctx, t, &q, &e, now, SOURCES_ROUTED);
 }
@@ -167,7 +164,7 @@ static __always_inline int fast_in2out_cached(ctx_t *ctx)
 		return TO_SLOW_PATH;
 	TRACE_NEXT_HOP(nh);
 
-	struct fast_egress e = { .mac = &nh->egress.mac, .ifindex = nh->egress.ifindex };
+	struct fast_egress e = { &nh->egress.mac, nh->egress.ifindex, 0 };
 
 	return fast_in2out_to(ctx, t, &q, &e, now, settings.source_check);
 }

@@ -32,14 +32,10 @@ struct fast_egress_in {
 static __always_inline int fast_told_in(const struct globals *g, __u32 in_addr, __u32 src, __u32 length, __u32 now,
 					struct fast_egress_in *ret)
 {
-	struct fib *t = fib_get();
-	struct fib_hop *hop;
+	struct fib_hop *hop = fib_find(in_addr);
 
-	if (!t)
-		return 0;
-	hop = fib_find(t, in_addr);
 	/* A source in the pool may be a hairpin's peer, whose packets come from inside: see out2in.h. */
-	if (unlikely(!(LOAD(hop->flags) & FIB_FAST_IN) || length > hop->mtu ||
+	if (unlikely(!fib_takes(hop, FIB_FAST_IN, length) ||
 		     (src - g->pool_first <= g->pool_last - g->pool_first && index_find(&out_index, src))))
 		return 0;
 	fib_used(hop, now);
@@ -48,8 +44,8 @@ static __always_inline int fast_told_in(const struct globals *g, __u32 in_addr, 
 }
 
 /* By the next hop that the slow path has cached in the subscriber's record. */
-static __always_inline int fast_cached_in(struct device_table *d, const struct globals *g, const struct subscriber *sub,
-					  __u32 length, __u32 now, struct fast_egress_in *ret)
+static __always_inline int fast_cached_in(const struct globals *g, const struct subscriber *sub, __u32 length,
+					  __u32 now, struct fast_egress_in *ret)
 {
 	/* With SUBSCRIBER_HAIRPINS set, way_epoch never matches. */
 	if (unlikely(!sub || LOAD(sub->way_epoch) != (g->epoch & HOP_EPOCH) ||
@@ -57,9 +53,9 @@ static __always_inline int fast_cached_in(struct device_table *d, const struct g
 		return 0;
 
 	__u64 hop = LOAD(sub->way);
-	const struct device *out = device_at(d, (__u32)(hop >> 48));
+	const struct device *out = device_get((__u32)(hop >> 48));
 
-	if (unlikely(!(out->roles & DEVICE_INSIDE) || !(out->flags & DEVICE_REDIRECT) || length > out->mtu))
+	if (unlikely(!out || !(out->roles & DEVICE_INSIDE) || !(out->flags & DEVICE_REDIRECT) || length > out->mtu))
 		return 0;
 	*ret = (struct fast_egress_in){ .hop = hop, .out = out };
 	return 1;
@@ -74,15 +70,11 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told)
 	const __u32 mask =
 		EACH_PACKET(redirect, 0xff) | EACH_PACKET(policy_routing, 0xff) | EACH_PACKET(outside_strict, 0xff);
 	const struct mapping_table *t = mapping_table_get();
-	struct device_table *d = device_table_get();
 	struct fast_packet q;
 
-	if ((settings.each_packet & mask) != EACH_PACKET(redirect, 1) || !t || !d || !fast_parse(ctx, &q))
+	if ((settings.each_packet & mask) != EACH_PACKET(redirect, 1) || !t || !fast_parse(ctx, &q))
 		return TO_SLOW_PATH;
-
-	const struct device *in = device_at(d, ctx_ingress(ctx));
-
-	if (unlikely(!in->roles || !mac_equal(q.eth->h_dest, in->mac)))
+	if (unlikely(!fib_is_for_us(q.eth, ctx_ingress(ctx))))
 		return TO_SLOW_PATH;
 
 	__u32 now = now_ticks(), src = bpf_ntohl(q.ip->saddr), dst = bpf_ntohl(q.ip->daddr);
@@ -90,7 +82,7 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told)
 	if (told && unlikely(!fib_holds(&t->globals, now)))
 		return tail_call(ctx, PROG_out2in_cached);
 
-	__u32 leaf = index_find(&out_index, dst);
+	__u32 leaf = fib_find_mapping(&fib.outside, &out_index, dst);
 
 	if (unlikely(!leaf))
 		return TO_SLOW_PATH;
@@ -110,7 +102,7 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told)
 	if (unlikely(!s))
 		return TO_SLOW_PATH;
 	if (unlikely(!(told ? fast_told_in(&t->globals, m->geo.in_base + subscriber, src, length, now, &e)
-			    : fast_cached_in(d, &t->globals, subscriber_get(m, subscriber), length, now, &e))))
+			    : fast_cached_in(&t->globals, subscriber_get(m, subscriber), length, now, &e))))
 		return TO_SLOW_PATH;
 	TRACE_SUBSCRIBER(m, subscriber);
 

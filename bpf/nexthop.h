@@ -2,9 +2,9 @@
 /*
  * Stage 3, outbound: where the kernel would route a packet, found out before anything is rewritten.
  *
- * While the agent lives, its copy of the routes tells (fib.h). What that does not know is asked of the kernel and
- * cached: per core, direct-mapped by destination and ingress interface. An entry is valid during the agent's epoch in
- * which it was made, and for a second at most. If `bpf_fib_lookup` gives no final result (neighbour unresolved,
+ * While the agent lives, its copy of the routes tells (fib_lookup.h). What that does not know is asked of the kernel
+ * and cached: per core, direct-mapped by destination and ingress interface. An entry is valid during the agent's epoch
+ * in which it was made, and for a second at most. If `bpf_fib_lookup` gives no final result (neighbour unresolved,
  * forwarding off, no route), the kernel handles the packet.
  */
 #ifndef DETNAT_NEXTHOP_H
@@ -12,7 +12,7 @@
 
 #include "bypass.h"
 #include "egress.h"
-#include "fib.h"
+#include "fib_lookup.h"
 #include "tail_call.h"
 #include "lookup.h"
 #include "parse.h"

@@ -43,7 +43,7 @@ static __always_inline int source_is_known(const struct subscriber *s, const str
 	return settings.source_check == SOURCES_ROUTED || LOAD(s->way) >> 48 == in_ifindex;
 }
 
-/* The same by the agent's copy of the routes, which knows all senders behind a route: see fib.h. */
+/* The same by the agent's copy of the routes, which knows all senders behind a route: see fib_lookup.h. */
 static __always_inline int source_is_told(const struct fib_hop *back, __u32 in_ifindex)
 {
 	return LOAD(back->flags) & FIB_ROUTED &&

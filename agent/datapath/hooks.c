@@ -9,6 +9,17 @@
 #include "detnat_xdp.skel.h"
 #include "detnat_xdp_trace.skel.h"
 
+/* Makes an object use the agent's copy of the routes. Without one, it gets an empty copy of its own. */
+static int set_fib_maps(const struct datapath *d, const struct bpf_object *o, struct bpf_map *fib)
+{
+	int r;
+
+	if (d->fib_map < 0)
+		return 0;
+	r = bpf_map__reuse_fd(fib, d->fib_map);
+	return r ? r : bpf_map__reuse_fd(bpf_object__find_map_by_name(o, "fib_nodes"), d->fib_nodes);
+}
+
 /* Defines open_NAME(), which opens the skeleton NAME; skeletons differ only in type. */
 #define OPENER(name)                                                                                             \
 	static void destroy_##name(void *skeleton)                                                               \
@@ -25,7 +36,7 @@
 			return -errno;                                                                           \
 		memcpy((void *)&skeleton->rodata->settings, settings, sizeof(*settings));                        \
 		*o = (struct hook_object){ skeleton->obj, skeleton, destroy_##name };                            \
-		return 0;                                                                                        \
+		return set_fib_maps(d, skeleton->obj, skeleton->maps.bss);                                       \
 	}
 
 OPENER(detnat_xdp)
@@ -48,33 +59,16 @@ static int set_trace_maps(const struct datapath *d, struct hook_object *o)
 	return r ? r : bpf_map__reuse_fd(bpf_object__find_map_by_name(o->object, "trace_ring"), d->trace_ring);
 }
 
-/* Programs are built around the agent's own copy of the routes. Without one, they get an empty copy each. */
-static int set_fib_maps(const struct datapath *d, struct hook_object *o)
-{
-	int r = d->fib_map < 0 ? 0 : bpf_map__reuse_fd(bpf_object__find_map_by_name(o->object, "fib"), d->fib_map);
-
-	return r || d->fib_nodes < 0
-		       ? r
-		       : bpf_map__reuse_fd(bpf_object__find_map_by_name(o->object, "fib_nodes"), d->fib_nodes);
-}
-
-static int set_maps(const struct datapath *d, const struct settings *settings, struct hook_object *o)
-{
-	int r = set_fib_maps(d, o);
-
-	return r || !settings->trace ? r : set_trace_maps(d, o);
-}
-
 int hook_object_open_xdp(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
 {
 	int r = settings->trace ? open_detnat_xdp_trace(d, settings, ret) : open_detnat_xdp(d, settings, ret);
 
-	return r ? r : set_maps(d, settings, ret);
+	return r || !settings->trace ? r : set_trace_maps(d, ret);
 }
 
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
 {
 	int r = settings->trace ? open_detnat_tc_trace(d, settings, ret) : open_detnat_tc(d, settings, ret);
 
-	return r ? r : set_maps(d, settings, ret);
+	return r || !settings->trace ? r : set_trace_maps(d, ret);
 }

@@ -43,7 +43,7 @@ void devices_record_begin(struct devices *v, const struct interface *i)
 
 	if (!record.addr)
 		record.addr = place->addr;
-	if (!device_store(place, &record))
+	if (!device_store(v->datapath, i->link.ifindex, &record))
 		return;
 	monitor_raise_epoch(v->monitor);
 	route_copy_devices_changed(v->copy);
@@ -78,7 +78,7 @@ void devices_record(struct devices *v, struct interfaces *all)
 
 		struct device record = interface_record(all, i);
 
-		changed |= device_store(&v->datapath->device[i->link.ifindex], &record);
+		changed |= device_store(v->datapath, i->link.ifindex, &record);
 	}
 	changed |= devices_record_ports(v, all);
 	free(addresses);

@@ -36,7 +36,7 @@ static bool forget_others(struct devices *v, const struct interfaces *all, const
 		const struct link *l = link_find(links, v->ports[i]);
 
 		if (!(l && bond_of(all, l)) && !interfaces_find_index(all, v->ports[i]))
-			changed |= device_store(&v->datapath->device[v->ports[i]], &none);
+			changed |= device_store(v->datapath, v->ports[i], &none);
 	}
 	return changed;
 }
@@ -82,7 +82,7 @@ bool devices_record_ports(struct devices *v, const struct interfaces *all)
 		record = v->datapath->device[bond->link.ifindex];
 		record.master = bond->link.ifindex;
 		record.flags &= (uint8_t)~DEVICE_CLSACT;
-		changed |= device_store(&v->datapath->device[link[i].ifindex], &record);
+		changed |= device_store(v->datapath, link[i].ifindex, &record);
 		ports[n_ports++] = link[i].ifindex;
 	}
 	free(v->ports);

@@ -24,8 +24,9 @@ struct interface *interfaces_find_index(const struct interfaces *all, uint32_t i
 	return NULL;
 }
 
-bool device_store(struct device *place, const struct device *record)
+bool device_store(const struct datapath *d, uint32_t ifindex, const struct device *record)
 {
+	struct device *place = &d->device[ifindex];
 	uint64_t now[4], wanted[4];
 	bool changed = false;
 
@@ -43,6 +44,8 @@ bool device_store(struct device *place, const struct device *record)
 		__atomic_store_n((uint64_t *)place + i, wanted[i], __ATOMIC_RELEASE);
 		changed = true;
 	}
+	if (d->fib)
+		__atomic_store_n(&d->fib->station[ifindex], wanted[0], __ATOMIC_RELEASE);
 	return changed;
 }
 
@@ -126,7 +129,7 @@ int interface_detach(struct netlink *n, struct datapath *d, const struct own_pro
 			r = tc;
 	}
 	if (in_tables)
-		device_store(&d->device[ifindex], &none);
+		device_store(d, ifindex, &none);
 	return r;
 }
 

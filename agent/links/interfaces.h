@@ -84,11 +84,11 @@ int interfaces_remembered(struct netlink *n, const char *pin_dir, const struct o
 void interface_tell_name(const struct interfaces *all, struct interface *i, const struct link *other);
 
 /*
- * Stores a record while the datapath may read it. MAC address, roles and flags are one word, address and MTU the
- * second, the VLAN the third, the reverse-path filter and the bond the fourth, so no packet sees part of one. True if
- * anything changed.
+ * Stores the record of an interface, below MAX_IFINDEX, while the datapath may read it. MAC address, roles and flags
+ * are one word, address and MTU the second, the VLAN the third, the reverse-path filter and the bond the fourth, so no
+ * packet sees part of one. True if anything changed.
  */
-bool device_store(struct device *place, const struct device *record);
+bool device_store(const struct datapath *d, uint32_t ifindex, const struct device *record);
 
 /* Descriptor of the XDP program for the interface's roles. */
 int interface_program(const struct datapath *d, const struct interface *i);

@@ -74,6 +74,12 @@ void mappings_set_live(struct mappings *m, struct mapping_job *t, int number);
 /* Widens globals.pool_first..pool_last by an outside prefix; call it before the prefix can be found in the index. */
 void mappings_widen_pool(struct mappings *m, const struct geometry *g);
 
+/* Sets that range to what all live mappings need, which may be less than before. */
+void mappings_measure_pool(struct mappings *m);
+
+/* Has the datapath try the largest of the live mappings first, see fib_hint(). */
+void mappings_choose_hints(struct mappings *m);
+
 /* The ticks in mapping_job.sweep_due, or NULL. */
 uint32_t *mappings_sweep_due(const struct mappings *m, int number);
 

@@ -37,18 +37,7 @@ void mappings_set_live(struct mappings *m, struct mapping_job *t, int number)
 	t->number = number;
 	t->stage = TABLE_LIVE;
 	t->sweep_due = calloc(t->n_subscribers, sizeof(*t->sweep_due));
-}
-
-/* At any moment the datapath sees a range that contains every outside prefix in the index. */
-void mappings_widen_pool(struct mappings *m, const struct geometry *g)
-{
-	uint32_t last = (uint32_t)(g->out_base + prefix_size(g->out_plen) - 1);
-	struct globals *global = m->d->global;
-
-	if (last > global->pool_last)
-		__atomic_store_n(&global->pool_last, last, __ATOMIC_RELEASE);
-	if (g->out_base < global->pool_first)
-		__atomic_store_n(&global->pool_first, g->out_base, __ATOMIC_RELEASE);
+	mappings_choose_hints(m);
 }
 
 uint32_t *mappings_sweep_due(const struct mappings *m, int number)
@@ -68,6 +57,7 @@ void mappings_unset_live(struct mappings *m, struct mapping_job *t)
 
 	m->n_live--;
 	memmove(&m->order[at], &m->order[at + 1], (m->n_live - at) * sizeof(m->order[0]));
+	mappings_choose_hints(m);
 }
 
 static struct mapping_job *live(const struct mappings *m, int number)

@@ -71,22 +71,6 @@ static int take_over(struct mappings *m, int number, const struct survey *in, co
 	return 0;
 }
 
-/* The range of all outside prefixes, which may have become smaller. No prefix at all: one that contains hardly any. */
-static void measure_pool(struct mappings *m)
-{
-	uint32_t first = ~0U, last = 0;
-
-	for (unsigned k = 0; k < m->n_live; k++) {
-		const struct geometry *g = &m->table[m->order[k]]->record.geo;
-		uint32_t end = (uint32_t)(g->out_base + prefix_size(g->out_plen) - 1);
-
-		first = g->out_base < first ? g->out_base : first;
-		last = end > last ? end : last;
-	}
-	__atomic_store_n(&m->d->global->pool_first, first, __ATOMIC_RELEASE);
-	__atomic_store_n(&m->d->global->pool_last, last, __ATOMIC_RELEASE);
-}
-
 static void remove_number(struct mappings *m, int number)
 {
 	prefix_index_remove_number(&m->in, (unsigned)number);
@@ -120,7 +104,7 @@ static int take_over_all(struct mappings *m)
 			return r;
 		}
 	}
-	measure_pool(m);
+	mappings_measure_pool(m);
 	if (removed)
 		datapath_raise_epoch(m->d);
 	return 0;

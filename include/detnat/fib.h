@@ -3,9 +3,10 @@
  * The datapath's copy of the kernel's routes, written by the agent (agent/fib) and read by XDP: a multibit trie of
  * prefixes, 8-8-8-8, whose leaves are next hops.
  *
- * The map `fib` is an ARRAY of one struct fib: with a default route alone a look-up reads one entry and one next hop,
- * both in lines that stay in the cache. Nodes for the third and the fourth octet are in the ARRAY_OF_MAPS `fib_nodes`,
- * whose inner maps ("chunks") the agent adds as it needs them. Neither map is pinned: a new agent fills new ones.
+ * struct fib is a global variable of the programs, which saves them a map lookup. With a default route alone, finding a
+ * next hop takes one entry and the next hop itself, both in lines that stay in the cache. Nodes for the third and the
+ * fourth octet are in the ARRAY_OF_MAPS `fib_nodes`, whose inner maps ("chunks") the agent adds as it needs them.
+ * Nothing of it is pinned: a new agent fills new maps.
  *
  * What is said here holds while the agent lives: until the tick globals.fib_until, which it puts off several times a
  * second. After that, and for every address whose next hop has no flags, the kernel is asked.
@@ -25,6 +26,7 @@
 #define FIB_NODE 0x80000000U
 
 #define FIB_HOPS	65536U
+#define FIB_STATIONS	65536U
 #define FIB_HOP(entry)	((entry) & (FIB_HOPS - 1))
 #define FIB_RANK(entry) ((entry) >> 24 & 0x7f)
 
@@ -64,6 +66,7 @@ struct fib_hop {
 	__u8 dmac[6];
 	__u8 smac[6];
 	__u32 ifindex;
+	/* This and the flags are read as one word. */
 	__u16 mtu; /* octets of the longest packet: of the interface or, if lower, of the route */
 	__u8 flags;
 	__u8 pad;
@@ -71,11 +74,37 @@ struct fib_hop {
 	__u64 pad2;
 };
 _Static_assert(sizeof(struct fib_hop) == 32, "two to a cache line");
+_Static_assert(__builtin_offsetof(struct fib_hop, mtu) == 16 && __builtin_offsetof(struct fib_hop, flags) == 18,
+	       "one word");
+
+/*
+ * A hint: a prefix and what the prefix index (<detnat/tables.h>) says of it, to be tried before the index. Prefix base
+ * 32 | unused 8 | host bits 8 | leaf 16, in one word that is stored and read at once. The prefix length is 1..32.
+ * FIB_NO_HINT is right, too: 0.0.0.0 is in no mapping.
+ */
+#define FIB_NO_HINT 0ULL
+
+static inline __attribute__((always_inline)) __u64 fib_hint(__u32 base, __u32 plen, __u16 leaf)
+{
+	return (__u64)base << 32 | (__u64)(32 - plen) << 16 | leaf;
+}
+
+/* Returns 1 if a hint's prefix contains an address (host byte order). */
+static inline __attribute__((always_inline)) int fib_hint_is(__u64 hint, __u32 addr)
+{
+	return !((addr ^ (__u32)(hint >> 32)) >> (hint >> 16 & 31));
+}
 
 struct fib {
+	/* Hints of the mapping with most subscribers: inside and outside prefix. */
+	__u64 inside;
+	__u64 outside;
+	__u64 pad[6];
 	struct fib_node first;
 	struct fib_node second[256];
 	struct fib_hop hop[FIB_HOPS];
+	/* The first word of each interface's record (struct device): MAC address, roles, flags. By index. */
+	__u64 station[FIB_STATIONS];
 };
 
 #endif

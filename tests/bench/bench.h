@@ -24,7 +24,7 @@
 #define MAX_CORES     2
 #define MAX_LIST      (1U << 22) /* flows listed at a time: 64 MB */
 #define MAX_SAMPLES   80
-#define EXTERNAL      0xc6336407U /* 198.51.100.7 */
+#define EXTERNAL      0xc6120007U /* 198.18.0.7, behind the default route */
 #define EXTERNAL_PORT 1024
 #define FIRST_PORT    1024 /* inside port of a host's first session */
 #define FRAME	      64

@@ -59,6 +59,7 @@ static void describe_device(struct bench *b, uint32_t ifindex, uint8_t roles)
 	v->mtu = 1500;
 	v->addr = roles == DEVICE_INSIDE ? 0xc0000201 : 0xc6336401;
 	v->roles = roles;
+	memcpy(&b->d.fib->station[ifindex], v, sizeof(b->d.fib->station[0]));
 }
 
 static int entry_program(struct bench *b, uint32_t entry)

@@ -14,6 +14,7 @@
 #include <detnat/trace.h>
 
 #include "fixture.h"
+#include "told_routes.h"
 
 struct datapath datapath;
 struct mappings *mappings;
@@ -51,6 +52,7 @@ static void describe_device(uint32_t ifindex, uint8_t roles, uint32_t addr, enum
 		.addr = addr,
 		.mtu = 1500,
 	};
+	memcpy(&datapath.fib->station[ifindex], &datapath.device[ifindex], sizeof(datapath.fib->station[0]));
 }
 
 /* With TRACED=1 in the environment the tracing build runs, recording every packet: it must decide alike. */
@@ -125,6 +127,9 @@ void set_up(void)
 	describe_device(inside_ifindex, DEVICE_INSIDE, ADDR(10, 0, 0, 1), GATEWAY_IN);
 	describe_device(outside_ifindex, DEVICE_OUTSIDE, ADDR(198, 51, 100, 1), GATEWAY_OUT);
 	add_mapping();
+	/* With TOLD=1 in the environment next hops come from the agent's copy of the routes: packets fare alike. */
+	if (getenv("TOLD"))
+		tell_routes();
 }
 
 /* The namespaces, and with them everything else, end with the process. */

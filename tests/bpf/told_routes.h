@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The fixture's routes as the agent tells them to the datapath (<detnat/fib.h>). */
+/* The agent's copy of the routes (<detnat/fib.h>), filled from the kernel's routes of the test's namespace. */
 #ifndef DETNAT_TEST_TOLD_ROUTES_H
 #define DETNAT_TEST_TOLD_ROUTES_H
 
 #include <detnat/fib.h>
 
-/* Fills in the routes and vouches for them; and the opposite. */
+#include "config/config.h"
+
+/*
+ * Copies the kernel's routes as they are now, with the fixture's pool as a destination never forwarded to, and vouches
+ * for the copy; the second function names those destinations, the third ends all that.
+ */
 void tell_routes(void);
+void tell_routes_and(const struct prefix *special, size_t n);
 void tell_no_routes(void);
 
-/* The next hops of ROUTER and of the hosts inside. */
-extern struct fib_hop *told_router, *told_host;
+/* The next hop of an address. */
+struct fib_hop *told_hop(uint32_t addr);
 
 #endif

@@ -84,6 +84,8 @@ void tables_make(struct datapath *d)
 	d->table = map_memory(d->mappings, sizeof(struct mapping_table));
 	d->mapping = d->table->mapping;
 	d->global = &d->table->globals;
+	d->fib = calloc(1, sizeof(*d->fib));
+	cr_assert_not_null(d->fib);
 	tables_set_ticks(d, 100000);
 }
 

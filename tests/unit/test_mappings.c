@@ -92,6 +92,58 @@ Test(mappings, are_found_by_every_address_of_theirs)
 	cr_assert_gt(d.global->epoch, 0);
 }
 
+/* Whether the hints name this mapping, or none where it is -1, for all of its addresses and no other. */
+static bool hinted(int number, const char *in_first, const char *in_last, const char *out_first, const char *out_last)
+{
+	uint16_t leaf = number < 0 ? 0 : (uint16_t)(INDEX_LEAF | (unsigned)number);
+	uint32_t in[] = { tables_addr(in_first), tables_addr(in_last) };
+	uint32_t out[] = { tables_addr(out_first), tables_addr(out_last) };
+
+	if ((uint16_t)d.fib->inside != leaf || (uint16_t)d.fib->outside != leaf)
+		return false;
+	return fib_hint_is(d.fib->inside, in[0]) && fib_hint_is(d.fib->inside, in[1]) &&
+	       !fib_hint_is(d.fib->inside, in[0] - 1) && !fib_hint_is(d.fib->inside, in[1] + 1) &&
+	       fib_hint_is(d.fib->outside, out[0]) && fib_hint_is(d.fib->outside, out[1]) &&
+	       !fib_hint_is(d.fib->outside, out[0] - 1) && !fib_hint_is(d.fib->outside, out[1] + 1);
+}
+
+Test(mappings, the_largest_is_hinted_at)
+{
+	int small, large;
+
+	cr_expect_eq(d.fib->inside, FIB_NO_HINT);
+	small = add("10.9.0.1/32", "1.1.2.1/32");
+	cr_expect(hinted(small, "10.9.0.1", "10.9.0.1", "1.1.2.1", "1.1.2.1"));
+	large = add("10.0.0.0/18", "1.1.1.0/30");
+	cr_expect(hinted(large, "10.0.0.0", "10.0.63.255", "1.1.1.0", "1.1.1.3"));
+	add("9.0.0.0/24", "9.9.9.9/32");
+	cr_expect(hinted(large, "10.0.0.0", "10.0.63.255", "1.1.1.0", "1.1.1.3"));
+	/* A later agent, whose copy is empty at first. */
+	memset(d.fib, 0, sizeof(*d.fib));
+	open_again();
+	cr_expect(hinted(large, "10.0.0.0", "10.0.63.255", "1.1.1.0", "1.1.1.3"));
+	cr_assert_eq(del("9.0.0.0/24", "9.9.9.9/32"), 0);
+	cr_assert_eq(del("10.0.0.0/18", "1.1.1.0/30"), 0);
+	cr_expect(hinted(small, "10.9.0.1", "10.9.0.1", "1.1.2.1", "1.1.2.1"));
+	cr_assert_eq(del("10.9.0.1/32", "1.1.2.1/32"), 0);
+	cr_expect_eq(d.fib->inside, FIB_NO_HINT);
+	cr_expect_eq(d.fib->outside, FIB_NO_HINT);
+}
+
+Test(mappings, the_range_of_pools_contains_all_of_them)
+{
+	cr_expect_gt(d.global->pool_first, d.global->pool_last, "there are none");
+	add("10.0.0.0/24", "9.0.0.0/30");
+	cr_expect(d.global->pool_first == tables_addr("9.0.0.0") && d.global->pool_last == tables_addr("9.0.0.3"));
+	add("10.0.1.0/24", "1.1.1.0/32");
+	add("10.0.2.0/24", "192.0.2.8/29");
+	cr_expect(d.global->pool_first == tables_addr("1.1.1.0") && d.global->pool_last == tables_addr("192.0.2.15"));
+	cr_assert_eq(del("10.0.2.0/24", "192.0.2.8/29"), 0);
+	cr_expect_geq(d.global->pool_last, tables_addr("9.0.0.3"));
+	open_again();
+	cr_expect(d.global->pool_first == tables_addr("1.1.1.0") && d.global->pool_last == tables_addr("9.0.0.3"));
+}
+
 Test(mappings, cost_what_they_take_and_share_chunks)
 {
 	struct prefix all = { 0, 0 }, host = { 0x0a000000, 32 };

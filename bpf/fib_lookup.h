@@ -4,22 +4,18 @@
  * agent was last heard of, and never where routing depends on more than the destination; the kernel is asked then, and
  * for every address whose next hop has no flags.
  */
-#ifndef DETNAT_BPF_FIB_H
-#define DETNAT_BPF_FIB_H
+#ifndef DETNAT_FIB_LOOKUP_H
+#define DETNAT_FIB_LOOKUP_H
 
 #include <detnat/fib.h>
 
 #include "lookup.h"
+#include "parse.h"
 #include "settings.h"
 #include "subprogram.h"
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct fib);
-} fib SEC(".maps");
+struct fib fib;
+_Static_assert(FIB_STATIONS == MAX_IFINDEX, "every interface has one");
 
 /* The agent creates the inner maps without type information, as those of maps.h. */
 struct fib_chunk {
@@ -36,13 +32,6 @@ struct {
 	__type(key, __u32);
 	__array(values, struct fib_chunk);
 } fib_nodes SEC(".maps");
-
-static __always_inline struct fib *fib_get(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&fib, &zero);
-}
 
 /* Returns 1 if the agent vouches for the copy at present. */
 static __always_inline int fib_holds(const struct globals *g, __u32 now)
@@ -61,12 +50,12 @@ static __always_inline __u32 fib_node_entry(__u32 node, __u32 octet)
 }
 
 /* Number of an address's next hop, whether or not fib_holds(). Addresses are in host byte order. */
-static __always_inline __u32 fib_find_number(const struct fib *t, __u32 addr)
+static __always_inline __u32 fib_find_number(__u32 addr)
 {
-	__u32 entry = LOAD(t->first.entry[addr >> 24]);
+	__u32 entry = LOAD(fib.first.entry[addr >> 24]);
 
 	if (entry & FIB_NODE) {
-		entry = LOAD(t->second[addr >> 24].entry[addr >> 16 & 255]);
+		entry = LOAD(fib.second[addr >> 24].entry[addr >> 16 & 255]);
 		if (entry & FIB_NODE)
 			entry = fib_node_entry(entry, addr >> 8);
 		if (entry & FIB_NODE)
@@ -75,9 +64,35 @@ static __always_inline __u32 fib_find_number(const struct fib *t, __u32 addr)
 	return FIB_HOP(entry);
 }
 
-static __always_inline struct fib_hop *fib_find(struct fib *t, __u32 addr)
+static __always_inline struct fib_hop *fib_find(__u32 addr)
 {
-	return &t->hop[fib_find_number(t, addr)];
+	struct fib_hop *hop = &fib.hop[fib_find_number(addr)];
+
+	/* Kept in a register: the compiler would work it out anew each time. */
+	barrier_var(hop);
+	return hop;
+}
+
+/* index_find() for an address that most often is in a hint's prefix. */
+static __always_inline __u32 fib_find_mapping(const __u64 *hint, void *index, __u32 addr)
+{
+	__u64 word = LOAD(*hint);
+
+	return likely(fib_hint_is(word, addr)) ? (__u16)word : index_find(index, addr);
+}
+
+/* Returns 1 if the fast path may send a packet of so many octets to a next hop. flag: FIB_FAST_OUT or FIB_FAST_IN. */
+static __always_inline int fib_takes(const struct fib_hop *hop, __u32 flag, __u32 length)
+{
+	__u32 word = LOAD(*(const __u32 *)&hop->mtu);
+
+	return word & flag << 16 && length <= (word & 0xffff);
+}
+
+/* Returns 1 if a frame is for the interface that it was received on. */
+static __always_inline int fib_is_for_us(const struct ethhdr *eth, __u32 in_ifindex)
+{
+	return !((LOAD(fib.station[in_ifindex & (FIB_STATIONS - 1)]) ^ *(const __u64 *)eth) << 16);
 }
 
 /* Notes for the agent, which has the neighbour probed, that packets are sent to a next hop. */
@@ -91,23 +106,21 @@ static __always_inline void fib_used(struct fib_hop *hop, __u32 now)
 SUBPROGRAM int fib_number(__u32 addr)
 {
 	struct globals *g = globals_get();
-	struct fib *t = fib_get();
 
-	if (!g || !t || settings.policy_routing || !fib_holds(g, now_ticks()))
+	if (!g || settings.policy_routing || !fib_holds(g, now_ticks()))
 		return -1;
-	return (int)fib_find_number(t, addr);
+	return (int)fib_find_number(addr);
 }
 
 /* Next hop of an address by the copy; NULL if that does not hold, or the next hop lacks one of these flags. */
 static __always_inline struct fib_hop *fib_told(__u32 addr, __u8 flags)
 {
-	struct fib *t = fib_get();
 	int number = fib_number(addr);
 	struct fib_hop *hop;
 
-	if (!t || number < 0)
+	if (number < 0)
 		return 0;
-	hop = &t->hop[FIB_HOP((__u32)number)];
+	hop = &fib.hop[FIB_HOP((__u32)number)];
 	return (LOAD(hop->flags) & flags) == flags ? hop : 0;
 }
 

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the datapath is told of all mappings together, so that most packets need not ask the prefix index. */
+#include "tables/mapping_tables.h"
+
+static uint32_t pool_end(const struct geometry *g)
+{
+	return (uint32_t)(g->out_base + prefix_size(g->out_plen) - 1);
+}
+
+/* At any moment the datapath sees a range that contains every outside prefix in the index. */
+void mappings_widen_pool(struct mappings *m, const struct geometry *g)
+{
+	struct globals *global = m->d->global;
+
+	if (pool_end(g) > global->pool_last)
+		__atomic_store_n(&global->pool_last, pool_end(g), __ATOMIC_RELEASE);
+	if (g->out_base < global->pool_first)
+		__atomic_store_n(&global->pool_first, g->out_base, __ATOMIC_RELEASE);
+}
+
+/* Without a mapping it is a range that contains hardly an address. */
+void mappings_measure_pool(struct mappings *m)
+{
+	uint32_t first = ~0U, last = 0;
+
+	for (unsigned k = 0; k < m->n_live; k++) {
+		const struct geometry *g = &m->table[m->order[k]]->record.geo;
+
+		first = g->out_base < first ? g->out_base : first;
+		last = pool_end(g) > last ? pool_end(g) : last;
+	}
+	__atomic_store_n(&m->d->global->pool_first, first, __ATOMIC_RELEASE);
+	__atomic_store_n(&m->d->global->pool_last, last, __ATOMIC_RELEASE);
+}
+
+void mappings_choose_hints(struct mappings *m)
+{
+	const struct mapping_job *largest = NULL;
+	uint64_t inside = FIB_NO_HINT, outside = FIB_NO_HINT;
+
+	for (unsigned k = 0; k < m->n_live; k++) {
+		const struct mapping_job *t = m->table[m->order[k]];
+
+		if (!largest || t->n_subscribers > largest->n_subscribers)
+			largest = t;
+	}
+	if (largest) {
+		const struct geometry *g = &largest->record.geo;
+		uint16_t leaf = (uint16_t)(INDEX_LEAF | (unsigned)largest->number);
+
+		inside = fib_hint(g->in_base, g->in_plen, leaf);
+		outside = fib_hint(g->out_base, g->out_plen, leaf);
+	}
+	if (!m->d->fib)
+		return;
+	__atomic_store_n(&m->d->fib->inside, inside, __ATOMIC_RELEASE);
+	__atomic_store_n(&m->d->fib->outside, outside, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The agent's copy of the routes as the datapath uses it. The copy says something else than the kernel here, so that
+ * whole packets show which of the two was asked.
+ */
+#include <stdlib.h>
+
+#include <criterion/criterion.h>
+
+#include "fixture.h"
+#include "told_routes.h"
+
+TestSuite(fib, .init = set_up, .fini = tear_down);
+
+#define FROM(addr) .from = HOST, .to = GATEWAY_IN, .src = (addr), .dst = EXTERNAL
+#define OUT(port)  .src = POOL, .dst = EXTERNAL, UDP, OUT_PORT(port, 2), 53, .ttl = 63, .from = GATEWAY_OUT
+
+/* A packet from SUBSCRIBER that leaves to a station, and the answer, which a station inside gets. */
+#define SENT(name, hook, port, station)                                                                        \
+	{                                                                                                      \
+		name, hook, { FROM(SUBSCRIBER), UDP, port, 53 }, REDIRECT_XDP, { OUT(port), .to = (station) }, \
+			REASON_in2out_translated                                                               \
+	}
+#define ANSWERED(name, hook, port, station)      \
+	{                                        \
+		name, hook,                      \
+			{ .from = ROUTER,        \
+			  .to = GATEWAY_OUT,     \
+			  .src = EXTERNAL,       \
+			  .dst = POOL,           \
+			  UDP,                   \
+			  53,                    \
+			  OUT_PORT(port, 2) },   \
+			REDIRECT_XDP,            \
+			{ .from = GATEWAY_IN,    \
+			  .to = (station),       \
+			  .src = EXTERNAL,       \
+			  .dst = SUBSCRIBER,     \
+			  UDP,                   \
+			  53,                    \
+			  port,                  \
+			  .ttl = 63 },           \
+			REASON_out2in_translated \
+	}
+#define PASSES(name, port)                                                                                      \
+	{                                                                                                       \
+		name, XDP_INSIDE, { FROM(SUBSCRIBER), UDP, port, 53 }, PASS_XDP, {}, REASON_passed_untranslated \
+	}
+
+static void run(const char *command)
+{
+	cr_assert_eq(system(command), 0, "%s", command);
+}
+
+/* What the copy says of both ways leads to NOBODY, what the kernel says to ROUTER and HOST. */
+static void tell_otherwise(void)
+{
+	stay_on_one_core();
+	tell_routes();
+	told_hop(EXTERNAL)->dmac[5] = told_hop(SUBSCRIBER)->dmac[5] = NOBODY;
+}
+
+Test(fib, is_asked_instead_of_the_kernel_by_all_programs)
+{
+	static const struct row rows[] = {
+		SENT("opens", XDP_INSIDE, 5000, NOBODY),
+		SENT("goes on", XDP_INSIDE, 5000, NOBODY),
+		SENT("by the slow path", XDP_INSIDE_SLOW, 5000, NOBODY),
+		SENT("opens by the slow path", XDP_INSIDE_SLOW, 5001, NOBODY),
+		ANSWERED("is answered", XDP_OUTSIDE, 5000, NOBODY),
+		ANSWERED("is answered by the slow path", XDP_OUTSIDE_SLOW, 5000, NOBODY),
+	};
+
+	tell_otherwise();
+	RUN_ROWS(rows);
+}
+
+Test(fib, holds_until_the_agent_is_silent)
+{
+	static const struct row told[] = {
+		SENT("opens", XDP_INSIDE, 5000, NOBODY),
+		ANSWERED("is answered", XDP_OUTSIDE, 5000, NOBODY),
+	};
+	static const struct row asked[] = {
+		SENT("the kernel", XDP_INSIDE, 5000, ROUTER),
+		SENT("and cached", XDP_INSIDE, 5000, ROUTER),
+		SENT("by the slow path", XDP_INSIDE_SLOW, 5000, ROUTER),
+		ANSWERED("the kernel about the host", XDP_OUTSIDE, 5000, HOST),
+		ANSWERED("cached", XDP_OUTSIDE, 5000, HOST),
+	};
+
+	tell_otherwise();
+	/* The last tick in which it holds is this one; the clock may go on meanwhile. */
+	do {
+		next_tick();
+		datapath.global->fib_until = datapath_ticks(&datapath);
+		RUN_ROWS(told);
+	} while (datapath.global->fib_until != datapath_ticks(&datapath));
+	next_tick();
+	datapath_raise_epoch(&datapath);
+	RUN_ROWS(asked);
+	datapath.global->fib_until = datapath_ticks(&datapath) + 1000;
+	RUN_ROWS(told);
+}
+
+Test(fib, leaves_to_the_kernel_what_it_does_not_know)
+{
+	static const struct row asked[] = {
+		SENT("opens", XDP_INSIDE, 5000, ROUTER),
+		SENT("goes on", XDP_INSIDE, 5000, ROUTER),
+		ANSWERED("is answered", XDP_OUTSIDE, 5000, HOST),
+		ANSWERED("once more", XDP_OUTSIDE, 5000, HOST),
+	};
+	static const uint8_t flags[] = { 0, FIB_ROUTED };
+
+	tell_otherwise();
+	for (size_t i = 0; i < sizeof(flags); i++) {
+		told_hop(EXTERNAL)->flags = told_hop(SUBSCRIBER)->flags = flags[i];
+		RUN_ROWS(asked);
+	}
+}
+
+Test(fib, next_hops_not_for_the_fast_path_are_used_by_the_slow_one)
+{
+	static const struct row rows[] = {
+		SENT("opens", XDP_INSIDE, 5000, NOBODY),
+		SENT("goes on", XDP_INSIDE, 5000, NOBODY),
+		ANSWERED("is answered", XDP_OUTSIDE, 5000, NOBODY),
+	};
+
+	tell_otherwise();
+	told_hop(EXTERNAL)->flags = told_hop(SUBSCRIBER)->flags = FIB_ROUTED | FIB_RESOLVED;
+	RUN_ROWS(rows);
+	/* The flag of the other direction says nothing about this one. */
+	told_hop(EXTERNAL)->flags |= FIB_FAST_IN;
+	told_hop(SUBSCRIBER)->flags |= FIB_FAST_OUT;
+	RUN_ROWS(rows);
+}
+
+#define LENGTH 128 /* of the packet with 100 octets of payload */
+
+Test(fib, the_mtu_of_a_next_hop_is_the_longest_packet)
+{
+	static const struct row fits[] = {
+		SENT("opens", XDP_INSIDE, 5000, NOBODY),
+		{ "fits",
+		  XDP_INSIDE,
+		  { FROM(SUBSCRIBER), UDP, 5000, 53, .payload = 100 },
+		  REDIRECT_XDP,
+		  { OUT(5000), .to = NOBODY, .payload = 100 },
+		  REASON_in2out_translated },
+		{ "fits inwards",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = EXTERNAL,
+		    .dst = POOL,
+		    UDP,
+		    53,
+		    OUT_PORT(5000, 2),
+		    .payload = 100 },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_IN,
+		    .to = NOBODY,
+		    .src = EXTERNAL,
+		    .dst = SUBSCRIBER,
+		    UDP,
+		    53,
+		    5000,
+		    .ttl = 63,
+		    .payload = 100 },
+		  REASON_out2in_translated },
+	};
+	static const struct row longer[] = {
+		{ "an octet more",
+		  XDP_INSIDE,
+		  { FROM(SUBSCRIBER), UDP, 5000, 53, .payload = 101 },
+		  PASS_XDP,
+		  {},
+		  REASON_passed_untranslated },
+		/* Translated, and sent by the kernel, which knows the limit of its route. */
+		{ "an octet more inwards",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = EXTERNAL,
+		    .dst = POOL,
+		    UDP,
+		    53,
+		    OUT_PORT(5000, 2),
+		    .payload = 101 },
+		  PASS_XDP,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = EXTERNAL,
+		    .dst = SUBSCRIBER,
+		    UDP,
+		    53,
+		    5000,
+		    .ttl = 64,
+		    .payload = 101 },
+		  REASON_out2in_translated },
+	};
+
+	tell_otherwise();
+	told_hop(EXTERNAL)->mtu = told_hop(SUBSCRIBER)->mtu = LENGTH;
+	RUN_ROWS(fits);
+	RUN_ROWS(longer);
+}
+
+Test(fib, tells_local_addresses_from_others)
+{
+	static const struct row rows[] = {
+		SENT("opens", XDP_INSIDE, 5000, NOBODY),
+		{ "unsolicited, to a pool address",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL, UDP, 54, OUT_PORT(5000, 2) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_session },
+	};
+	static const struct row local[] = {
+		{ "unsolicited, to an address of the gateway's in the pool",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL, UDP, 54, OUT_PORT(5000, 2) },
+		  PASS_XDP,
+		  {},
+		  REASON_passed_untranslated },
+	};
+	struct fib_hop *hop;
+
+	tell_otherwise();
+	RUN_ROWS(rows);
+	hop = told_hop(POOL);
+	hop->flags = FIB_LOCAL;
+	RUN_ROWS(local);
+	/* The kernel need not be asked about what is routed elsewhere or discarded. */
+	run("ip addr add 203.0.113.0/32 dev lo");
+	hop->flags = FIB_DISCARD;
+	run_rows(rows + 1, 1);
+	hop->flags = FIB_ROUTED;
+	run_rows(rows + 1, 1);
+	hop->flags = 0;
+	RUN_ROWS(local);
+}
+
+Test(fib, answers_for_the_source_of_a_packet)
+{
+	static const struct row good[] = { SENT("behind this interface", XDP_INSIDE, 5000, NOBODY),
+					   SENT("goes on", XDP_INSIDE, 5000, NOBODY) };
+	static const struct row kernel[] = { PASSES("behind another interface", 5000) };
+
+	settings.source_check = SOURCES_STRICT_EACH;
+	datapath.device[inside_ifindex].rp_filter = 1;
+	reload_settings();
+	tell_otherwise();
+	RUN_ROWS(good);
+	told_hop(SUBSCRIBER)->ifindex = outside_ifindex;
+	/* The kernel's route still leads there: whether it may pass is the kernel's to say, packet by packet. */
+	run("ip route add 10.0.0.2/32 dev tout");
+	RUN_ROWS(kernel);
+	RUN_ROWS(kernel);
+}
+
+Test(fib, a_hairpins_peer_does_not_come_from_outside)
+{
+	/* SUBSCRIBER and OTHER talk through the pool; then somebody outside takes OTHER's outside address. */
+	static const struct row rows[] = {
+		{ "OTHER opens to the outside",
+		  XDP_INSIDE,
+		  { FROM(OTHER), UDP, 6000, 53 },
+		  REDIRECT_XDP,
+		  { .src = POOL,
+		    .dst = EXTERNAL,
+		    UDP,
+		    OUT_PORT(6000, 3),
+		    53,
+		    .ttl = 63,
+		    .from = GATEWAY_OUT,
+		    .to = NOBODY },
+		  REASON_in2out_translated },
+		{ "from outside, as if from the pool",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = POOL,
+		    .dst = POOL,
+		    UDP,
+		    OUT_PORT(6000, 3),
+		    OUT_PORT(5000, 2) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_martian },
+	};
+	uint8_t frame[FRAME_MAX], out[FRAME_MAX];
+	size_t size, out_size;
+
+	tell_otherwise();
+	run_rows(rows, 1);
+	size = frame_build(
+		&(struct frame){
+			.from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, UDP, 5000, OUT_PORT(6000, 3) },
+		frame);
+	run_frame(XDP_INSIDE, frame, size, out, &out_size);
+	cr_assert_eq(sessions_of(SUBSCRIBER), 1);
+	run_rows(rows + 1, 1);
+}
+
+Test(fib, notes_which_next_hops_are_used)
+{
+	static const struct row out[] = { SENT("opens", XDP_INSIDE, 5000, NOBODY) };
+	static const struct row back[] = { ANSWERED("is answered", XDP_OUTSIDE, 5000, NOBODY) };
+
+	tell_otherwise();
+	told_hop(EXTERNAL)->used = told_hop(SUBSCRIBER)->used = 0;
+	RUN_ROWS(out);
+	cr_expect_neq(told_hop(EXTERNAL)->used, 0);
+	cr_expect_eq(told_hop(SUBSCRIBER)->used, 0);
+	RUN_ROWS(back);
+	cr_expect_neq(told_hop(SUBSCRIBER)->used, 0);
+	/* A session that goes on does so at least once a tick. */
+	told_hop(EXTERNAL)->used = 0;
+	next_tick();
+	RUN_ROWS(out);
+	cr_expect_neq(told_hop(EXTERNAL)->used, 0);
+}
+
+Test(fib, the_hint_of_a_mapping_ends_with_it)
+{
+	static const struct row found[] = { SENT("opens", XDP_INSIDE, 5000, NOBODY),
+					    ANSWERED("is answered", XDP_OUTSIDE, 5000, NOBODY) };
+	static const struct row gone[] = {
+		{ "from inside",
+		  XDP_INSIDE,
+		  { FROM(SUBSCRIBER), UDP, 5000, 53 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_mapping },
+		{ "from outside",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL, UDP, 53, OUT_PORT(5000, 2) },
+		  PASS_XDP,
+		  {},
+		  REASON_passed_untranslated },
+	};
+
+	tell_otherwise();
+	RUN_ROWS(found);
+	cr_assert(fib_hint_is(datapath.fib->inside, SUBSCRIBER));
+	cr_assert(fib_hint_is(datapath.fib->outside, POOL));
+	cr_assert_eq(mappings_del(mappings, (struct prefix){ ADDR(10, 0, 0, 0), 24 }, (struct prefix){ POOL, 30 }), 0);
+	cr_expect_eq(datapath.fib->inside, FIB_NO_HINT);
+	cr_expect_eq(datapath.fib->outside, FIB_NO_HINT);
+	RUN_ROWS(gone);
+}

@@ -177,7 +177,7 @@ int plan_new(const struct change_context *context, const struct config *wanted, 
 	if (!r && context->active->config)
 		r = check_frozen(wanted, context->active->config, name, err);
 	if (!r && !checked)
-		r = check_machine(wanted, context->active->config, false, name, err);
+		r = check_machine(wanted, context->active->config, false, devices_routes(context->devices), name, err);
 	if (!r && !checked)
 		r = devices_check_names(context->devices, wanted, err);
 	if (r)

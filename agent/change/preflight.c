@@ -12,6 +12,7 @@ struct check {
 	const struct config *config;
 	const struct config *running; /* NULL: nothing runs */
 	bool starting;
+	const struct route_copy *routes; /* NULL: there is no copy of them */
 	const char *name;
 	struct error *err;
 };
@@ -133,6 +134,8 @@ static int check_next_hops(const struct check *k)
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		if (k->running && config_find_mapping(k->running, c->mappings[i].in, c->mappings[i].out))
 			continue;
+		if (k->routes && !route_copy_may_lead_to(k->routes, c->mappings[i].out))
+			continue;
 		prefix[n] = c->mappings[i].out;
 		number[n++] = i;
 	}
@@ -154,10 +157,12 @@ static int check_next_hops(const struct check *k)
 	return 0;
 }
 
-int check_machine(const struct config *c, const struct config *running, bool starting, const char *name,
-		  struct error *err)
+int check_machine(const struct config *c, const struct config *running, bool starting, const struct route_copy *routes,
+		  const char *name, struct error *err)
 {
-	const struct check k = { .config = c, .running = running, .starting = starting, .name = name, .err = err };
+	const struct check k = {
+		.config = c, .running = running, .starting = starting, .routes = routes, .name = name, .err = err
+	};
 	int r = check_interfaces(&k);
 
 	if (r == 0)

@@ -99,12 +99,18 @@ static void on_neighbour(struct route_copy *c, const struct nlmsghdr *h)
 		changes_neighbour(c, n, h->nlmsg_type == RTM_DELNEIGH);
 }
 
+static void note_gateway(uint32_t addr, void *arg)
+{
+	fib_gateways_add(arg, addr);
+}
+
 static void on_route(struct route_copy *c, const struct nlmsghdr *h, bool notified)
 {
 	struct fib_told_route told;
 
 	if (!notified)
 		tell_routes(c, ROUTES_MESSAGE, h);
+	fib_gateways_of(h, note_gateway, &c->gateways);
 	if (!fib_route_read(h, &told))
 		return;
 	if (notified)
@@ -215,6 +221,8 @@ void reading_begin(struct route_copy *c)
 	c->again = false;
 	c->attempts = 0;
 	c->n_sources = 0;
+	c->gateways_known = false;
+	fib_gateways_free(&c->gateways);
 	c->step = FIB_STEP_LINKS;
 	for (uint32_t i = 1; i < MAX_IFINDEX; i++)
 		c->hops.link[i] &= (uint8_t)~FIB_LINK_SEEN;
@@ -285,6 +293,7 @@ void reading_ended(struct route_copy *c, int r)
 		return;
 	}
 	tell_routes(c, ROUTES_END, NULL);
+	c->gateways_known = true;
 	c->reading = false;
 	c->swept = 0;
 	route_copy_work(c);

@@ -174,6 +174,7 @@ void route_copy_free(struct route_copy *c)
 	fib_hops_free(&c->hops);
 	fib_neighbours_free(&c->neighbours);
 	fib_objects_free(&c->objects);
+	fib_gateways_free(&c->gateways);
 	free(c->known);
 	free(c->special);
 	free(c->met);
@@ -326,6 +327,11 @@ void route_copy_summary(const struct route_copy *c, struct route_copy_summary *r
 		.full = c->trie.full,
 	};
 	memcpy(ret->kept, c->store.kept, sizeof(ret->kept));
+}
+
+bool route_copy_may_lead_to(const struct route_copy *c, struct prefix prefix)
+{
+	return !c->gateways_known || fib_gateways_in(&c->gateways, prefix.base, prefix.plen);
 }
 
 const struct fib_hop *route_copy_hop(const struct route_copy *c, uint32_t addr)

@@ -101,6 +101,12 @@ void route_copy_summary(const struct route_copy *c, struct route_copy_summary *r
 /* The name of a cause for which routes are left to the kernel; NULL for FIB_KEPT_NOT. */
 const char *route_copy_kept_name(enum fib_kept why);
 
+/*
+ * Whether a gateway of any IPv4 route of any table may be in a prefix (host byte order). False: certainly none is. True
+ * also while routes are being read, and of routes that are gone.
+ */
+bool route_copy_may_lead_to(const struct route_copy *c, struct prefix prefix);
+
 /* The next hop of an address (host byte order) by the copy, which may not be in force. */
 const struct fib_hop *route_copy_hop(const struct route_copy *c, uint32_t addr);
 

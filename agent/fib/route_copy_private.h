@@ -5,6 +5,7 @@
 
 #include "base/background.h"
 #include "fib/dump.h"
+#include "fib/gateways.h"
 #include "fib/hops.h"
 #include "fib/nexthop_objects.h"
 #include "fib/route_copy.h"
@@ -55,6 +56,9 @@ struct route_copy {
 
 	uint32_t *met; /* IPv4 addresses of neighbours to be looked at again */
 	size_t n_met, met_room, met_done;
+
+	struct fib_gateways gateways; /* noted since the present reading began, or the last one */
+	bool gateways_known;	      /* all of them */
 
 	uint32_t source[FIB_SOURCES];
 	size_t n_sources; /* FIB_SOURCES + 1: more */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
 
+#include "fib/gateways.h"
 #include "host/netlink.h"
 #include "links/route_next_hops.h"
 
@@ -24,8 +24,9 @@ static void search_reset(void *arg)
 	*s = (struct search){ .prefix = s->prefix, .n = s->n, .found = s->n };
 }
 
-static void look_up(struct search *s, uint32_t next_hop)
+static void look_up(uint32_t next_hop, void *arg)
 {
+	struct search *s = arg;
 	uint32_t *seen = &s->seen[(next_hop * 0x9e3779b1U) >> 26];
 
 	if (*seen == next_hop)
@@ -40,40 +41,9 @@ static void look_up(struct search *s, uint32_t next_hop)
 	}
 }
 
-static void look_up_attribute(struct search *s, const struct nlattr *gateway)
-{
-	if (mnl_attr_validate2(gateway, MNL_TYPE_UNSPEC, sizeof(uint32_t)) == 0)
-		look_up(s, ntohl(mnl_attr_get_u32(gateway)));
-}
-
-/* The next hops of a multipath route, each with attributes of its own. */
-static void look_up_multipath(struct search *s, const struct nlattr *multipath)
-{
-	const struct rtnexthop *hop = mnl_attr_get_payload(multipath);
-	int left = mnl_attr_get_payload_len(multipath);
-
-	for (; left >= (int)sizeof(*hop) && RTNH_OK(hop, left);
-	     left -= RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop)) {
-		const struct nlattr *attr = (const struct nlattr *)RTNH_DATA(hop);
-
-		for (; mnl_attr_ok(attr, (int)((const char *)hop + hop->rtnh_len - (const char *)attr));
-		     attr = mnl_attr_next(attr))
-			if (mnl_attr_get_type(attr) == RTA_GATEWAY)
-				look_up_attribute(s, attr);
-	}
-}
-
 static void visit_route(const struct nlmsghdr *h, void *arg)
 {
-	const struct nlattr *attribute[RTA_MAX + 1];
-
-	if (h->nlmsg_type != RTM_NEWROUTE)
-		return;
-	netlink_attributes(h, sizeof(struct rtmsg), attribute, ARRAY_SIZE(attribute));
-	if (attribute[RTA_GATEWAY])
-		look_up_attribute(arg, attribute[RTA_GATEWAY]);
-	if (attribute[RTA_MULTIPATH])
-		look_up_multipath(arg, attribute[RTA_MULTIPATH]);
+	fib_gateways_of(h, look_up, arg);
 }
 
 int routes_find_next_hop(const struct prefix *prefix, int n, uint32_t *ret_next_hop)

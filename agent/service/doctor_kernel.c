@@ -101,7 +101,7 @@ void doctor_configuration(struct doctor *d)
 		doctor_say(d, DOCTOR_WARNING, "%s", err.text);
 	if (namespace_check(d->config->pin_path, &gone, &err) && ++refused)
 		doctor_say(d, DOCTOR_FAILURE, "%s", err.text);
-	if (check_machine(d->config, running, false, path, &err) && ++refused)
+	if (check_machine(d->config, running, false, NULL, path, &err) && ++refused)
 		doctor_say(d, DOCTOR_FAILURE, "%s", err.text);
 	if (check_paths(d->config, path, &err) && ++refused)
 		doctor_say(d, DOCTOR_FAILURE, "%s", err.text);

@@ -95,12 +95,12 @@ def test_the_way_in_follows_routes_too(routed):
 
 
 def test_discarded_destinations_are_not_forwarded(routed):
+    """A throw route ends the look-up in `main`, and no other table has a route."""
     host = routed.host()
     assert sent_to(routed, host, FAR) == ROUTER_MAC
     for kind in ("blackhole", "unreachable", "prohibit", "throw"):
         routed.gateway.ip("route", "add", kind, "203.0.113.0/24")
-        gone = None if kind != "throw" else ROUTER_MAC
-        wait_for(lambda wanted=gone: sent_to(routed, host, FAR) == wanted, what=f"{kind} to be obeyed")
+        wait_for(lambda: sent_to(routed, host, FAR) is None, what=f"{kind} to be obeyed")
         routed.gateway.ip("route", "del", kind, "203.0.113.0/24")
         wait_for(lambda: sent_to(routed, host, FAR) == ROUTER_MAC, what=f"the end of {kind}")
 
@@ -138,6 +138,18 @@ def test_what_is_left_to_the_kernel_is_told(routed):
     assert sent_to(routed, host, "203.0.2.1") == OTHER_MAC
     assert sent_to(routed, host, "203.0.4.1") == OTHER_MAC
     assert "3 left to the kernel" in routed.agent.text("status")
+
+
+def test_a_pool_that_holds_a_gateway_is_refused(routed):
+    """Gateways of multipath routes, and of other tables, too; not those of routes that are gone."""
+    routed.gateway.batch("route add 203.0.1.0/24 nexthop via 198.51.100.241 nexthop via 198.51.100.242",
+                         "route add 203.0.2.0/24 via 198.51.100.243 table 7", "route add 203.0.3.0/24 via 198.51.100.244")
+    for gateway in ("198.51.100.242", "198.51.100.243", "198.51.100.244"):
+        message = routed.agent.refused("mapping", "add", "10.9.0.0/24", f"{gateway}/32")
+        assert f"holds {gateway}, the next hop of a route" in message
+    routed.gateway.ip("route", "del", "203.0.3.0/24")
+    routed.agent.ctl("mapping", "add", "10.9.0.0/24", "198.51.100.244/32")
+    assert in_force(routed) or held_by(routed) == ["reading"]
 
 
 def test_without_the_agent_the_kernel_is_asked_within_a_second(routed):

@@ -49,7 +49,7 @@ static void expect(const char *text, const char *running, int wanted, const char
 {
 	_cleanup_config_ struct config *c = parse(text), *r = running ? parse(running) : NULL;
 	struct error err = { "" };
-	int found = check_machine(c, r, false, "FILE", &err);
+	int found = check_machine(c, r, false, NULL, "FILE", &err);
 
 	cr_expect_eq(found, wanted, "%d: %s", found, err.text);
 	cr_expect_str_eq(err.text, message, "%s", err.text);
@@ -84,7 +84,7 @@ Test(check, a_start_waits_for_an_interface_that_is_not_there)
 
 	cr_redirect_stderr();
 	unsetenv("JOURNAL_STREAM");
-	cr_expect_eq(check_machine(c, NULL, true, "FILE", &err), 0, "%s", err.text);
+	cr_expect_eq(check_machine(c, NULL, true, NULL, "FILE", &err), 0, "%s", err.text);
 	fflush(stderr);
 	cr_expect_stderr_eq_str(
 		"detnat-agent: warning: nix: there is no such interface yet; it is attached when it comes\n");
@@ -96,7 +96,7 @@ Test(check, an_interface_added_by_hand_has_no_line)
 	struct error err = { "" };
 
 	cr_assert_eq(config_add_interface(c, "nix", DEVICE_OUTSIDE), 0);
-	cr_expect_eq(check_machine(c, running, false, NULL, &err), -ENODEV);
+	cr_expect_eq(check_machine(c, running, false, NULL, NULL, &err), -ENODEV);
 	cr_expect_str_eq(err.text, "interfaces.outside: there is no interface nix on this machine", "%s", err.text);
 }
 
@@ -121,7 +121,7 @@ Test(check, tables_that_need_more_memory_than_is_free)
 	struct error err = { "" };
 	double own, all, available;
 
-	cr_assert_eq(check_machine(c, NULL, false, "FILE", &err), -ENOMEM);
+	cr_assert_eq(check_machine(c, NULL, false, NULL, "FILE", &err), -ENOMEM);
 	cr_expect_eq(sscanf(err.text,
 			    "FILE:3: mappings[1]: the tables of 32.0.0.0/3 need %lf GiB of memory, with what comes "
 			    "before it %lf GiB; %lf GiB are free",
@@ -143,7 +143,7 @@ Test(check, more_slots_are_new_tables)
 	_cleanup_config_ struct config *c = parse(large), *running = parse(small);
 	struct error err = { "" };
 
-	cr_expect_eq(check_machine(c, running, false, "FILE", &err), -ENOMEM, "%s", err.text);
+	cr_expect_eq(check_machine(c, running, false, NULL, "FILE", &err), -ENOMEM, "%s", err.text);
 	cr_expect(strstr(err.text, "FILE:2: mappings[0]: "), "%s", err.text);
 }
 

@@ -520,6 +520,28 @@ Test(fib_copy, neighbours_and_records_decide_about_flags)
 	wait_for(is_the_kernels, "the interface has no carrier");
 }
 
+/* Of every table, and of routes that are left to the kernel. */
+Test(fib_copy, gateways_are_known)
+{
+	static const struct prefix pools[] = { { 0xcb007103, 32 }, { 0xcb007104, 31 }, { 0xcb007106, 31 } };
+
+	run("ip route add 10.5.0.0/16 nexthop via 203.0.113.2 nexthop via 203.0.113.3");
+	cr_expect(route_copy_may_lead_to(copy, pools[0]) && route_copy_may_lead_to(copy, pools[2]), "not read yet");
+	wait_until_in_force();
+	cr_expect(route_copy_may_lead_to(copy, pools[0]));
+	cr_expect_not(route_copy_may_lead_to(copy, pools[1]));
+	run("ip route add 10.6.0.0/16 via 203.0.113.5 table 7 && ip route add 10.7.0.0/16 via 203.0.113.4 && "
+	    "ip route del 10.7.0.0/16");
+	while (!route_copy_may_lead_to(copy, pools[1]))
+		turn();
+	cr_expect_not(route_copy_may_lead_to(copy, pools[2]));
+	/* Those of routes that are gone are forgotten with the next reading. */
+	route_copy_lost(copy);
+	wait_until_in_force();
+	cr_expect(route_copy_may_lead_to(copy, (struct prefix){ 0xcb007105, 32 }));
+	cr_expect_not(route_copy_may_lead_to(copy, (struct prefix){ 0xcb007104, 32 }));
+}
+
 Test(fib_copy, special_ranges_are_the_kernels)
 {
 	const struct prefix special[] = { { 0x0a050000, 16 } };

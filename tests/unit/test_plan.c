@@ -139,7 +139,7 @@ static int update(struct mappings *m, const struct mapping_spec *spec)
 }
 
 #define monotonic_us()					   clock_us
-#define check_machine(c, running, starting, name, err)	   call("machine", err)
+#define check_machine(c, running, start, copy, name, err)  call("machine", err)
 #define devices_check_names(v, c, err)			   call("names", err)
 #define devices_routing					   no_policy
 #define devices_rp_filters(v, c)			   ((struct rp_summary){ 0 })

@@ -83,7 +83,7 @@ def test_a_thousand_changes_a_second_are_followed(routed):
     batches = []
     for verb, router in (("replace", OTHER), ("replace", ROUTER), ("del", OTHER)):
         via = f" via {router}" if verb == "replace" else ""
-        batches.append([f"route {verb} 192.{number >> 8}.{number & 255}.0/24{via}" for number in range(128 << 8, (128 << 8) + CHANGES // 10)])
+        batches.append([f"route {verb} 192.128.{number}.0/24{via}" for number in range(CHANGES // 10)])
     stop = threading.Event()
     made = []
 
@@ -110,7 +110,7 @@ def test_a_thousand_changes_a_second_are_followed(routed):
         stop.set()
         churner.join()
     count, seconds = sum(number for number, _ in made), made[-1][1]
-    print(f"{count} changes in {seconds:.1f} s; followed within {statistics.median(delays) * 1000:.1f} ms (median), {max(delays) * 1000:.1f} ms at most")
+    print(f"{count} changes in {seconds:.1f} s; followed within {statistics.median(delays):.4f} s (median), {max(delays):.3f} s at most")
     assert statistics.median(delays) < FOLLOWED, delays
     assert in_force(routed)
     # The last batch deleted all of them: nothing is left over.

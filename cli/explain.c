@@ -73,12 +73,13 @@ static void put_way(cJSON *lines, const char *key, const cJSON *way)
 	const char *mac = json_text(way, "mac", NULL);
 
 	if (mac)
-		put(lines, key, "to %s by %s, next hop %s at %s", json_text(way, "addr", "-"),
-		    json_text(way, "interface", "-"), json_text(way, "next_hop", "-"), mac);
+		put(lines, key, "to %s by %s, next hop %s at %s; route from the %s", json_text(way, "addr", "-"),
+		    json_text(way, "interface", "-"), json_text(way, "next_hop", "-"), mac,
+		    json_text(way, "route_from", "-"));
 	else
-		put(lines, key, "to %s by %s, next hop %s (%s)", json_text(way, "addr", "-"),
-		    json_text(way, "interface", "-"), json_text(way, "next_hop", "-"),
-		    json_text(way, "neighbour", "-"));
+		put(lines, key, "to %s by %s, next hop %s (%s); route from the %s", json_text(way, "addr", "-"),
+		    json_text(way, "interface", "-"), json_text(way, "next_hop", "-"), json_text(way, "neighbour", "-"),
+		    json_text(way, "route_from", "-"));
 }
 
 static cJSON *lines_of(const cJSON *result)

@@ -33,6 +33,7 @@ struct explanation {
 	struct pool_figures pool;
 	struct explain_way way_in;
 	struct explain_way way_out; /* addr 0: nothing to ask for */
+	bool copied_in, copied_out; /* the datapath takes the next hop from its copy of the routes */
 };
 
 /* The array of findings; NULL when memory is short. */

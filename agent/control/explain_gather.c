@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "links/devices.h"
 #include "sessions/sessions.h"
 
 struct explain_gather {
@@ -114,6 +115,16 @@ static uint32_t external_address(const struct explanation *e)
 	return e->busiest.sessions ? e->busiest.ext.addr : ADDRESS_BEYOND;
 }
 
+/* Whether XDP finds a next hop and its MAC address in the copy of the routes; else the kernel is asked. */
+static bool is_copied(const struct explanation *e, uint32_t addr)
+{
+	const struct route_copy *copy = devices_routes(e->context->devices);
+	struct route_copy_summary s;
+
+	route_copy_summary(copy, &s);
+	return s.in_force && route_copy_hop(copy, addr)->flags & (FIB_FAST_OUT | FIB_FAST_IN);
+}
+
 static int read_ways(struct explanation *e)
 {
 	int r;
@@ -122,6 +133,8 @@ static int read_ways(struct explanation *e)
 		return explain_way_read(e->asked.addr, &e->way_out);
 	if (!e->subscriber)
 		return 0;
+	e->copied_in = is_copied(e, e->in_addr);
+	e->copied_out = is_copied(e, external_address(e));
 	r = explain_way_read(e->in_addr, &e->way_in);
 	return r ? r : explain_way_read(external_address(e), &e->way_out);
 }

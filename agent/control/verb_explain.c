@@ -107,7 +107,7 @@ static void add_port(cJSON *json, const struct explanation *e)
 	}
 }
 
-static void add_way(cJSON *json, const char *name, const struct explain_way *way)
+static void add_way(cJSON *json, const char *name, const struct explain_way *way, bool copied)
 {
 	cJSON *object;
 	char mac[18];
@@ -118,6 +118,7 @@ static void add_way(cJSON *json, const char *name, const struct explain_way *way
 	json_add_addr(object, "addr", way->addr);
 	cJSON_AddStringToObject(object, "interface", way->name);
 	json_add_addr(object, "next_hop", way->next_hop);
+	cJSON_AddStringToObject(object, "route_from", copied ? "copy" : "kernel");
 	cJSON_AddStringToObject(object, "neighbour", explain_way_neighbour(way->neighbour));
 	if (way->neighbour != NEIGHBOUR_RESOLVED)
 		return;
@@ -140,8 +141,8 @@ static cJSON *explanation_json(const struct explanation *e)
 	add_pool(json, e);
 	add_port(json, e);
 	if (e->subscriber) {
-		add_way(json, "way_in", &e->way_in);
-		add_way(json, "way_out", &e->way_out);
+		add_way(json, "way_in", &e->way_in, e->copied_in);
+		add_way(json, "way_out", &e->way_out, e->copied_out);
 	}
 	findings = explain_findings(e);
 	if (!cJSON_AddItemToObject(json, "findings", findings)) {

@@ -45,6 +45,7 @@ def test_explain_finds_nothing_wrong_with_a_working_subscriber(running_lab):
     running_lab.open_udp(host, 6000)
     running_lab.open_udp(host, 6001)
     running_lab.ping(host)
+    wait_for(lambda: running_lab.agent.ctl("explain", host.addr)["way_in"]["route_from"] == "copy", what="the copy of the routes")
     answer = explain(running_lab, host.addr)
     assert answer["side"] == "inside" and answer["findings"] == []
     assert answer["mapping"] == {**MAPPING, "sharing_ratio": 4096, "ports_per_host": 15, "session_slots": 128, "sessions_per_user": 1000}
@@ -55,8 +56,10 @@ def test_explain_finds_nothing_wrong_with_a_working_subscriber(running_lab):
         "quota_exceeded": 0, "tcp": 1, "udp": 2, "icmp": 1, "slots": 128, "slots_free": 124, "overflow": 0, "ports": 15, "ports_used": 2}
     assert subscriber["busiest"] == {"proto": "udp", "ext_addr": SERVER, "ext_port": 53, "sessions": 2}
     assert subscriber["last_quota_refusal"] is None and subscriber["last_ports_refusal"] is None
-    assert answer["way_in"] == {"addr": host.addr, "interface": "in0", "next_hop": host.addr, "neighbour": "resolved", "mac": host.mac}
+    assert answer["way_in"] == {"addr": host.addr, "interface": "in0", "next_hop": host.addr, "neighbour": "resolved", "mac": host.mac,
+                                "route_from": "copy"}
     assert answer["way_out"]["interface"] == "out0" and answer["way_out"]["next_hop"] == SERVER
+    assert running_lab.agent.text("explain", host.addr).count("; route from the copy\n") == 2
 
 
 def test_without_sessions_the_next_hop_is_that_of_the_default_route(running_lab):

@@ -3,6 +3,7 @@
 
 import random
 import statistics
+import threading
 import time
 
 import pytest
@@ -18,6 +19,9 @@ FAR = "203.0.113.77"
 
 # A change is followed within this time. A busy machine may delay the test itself, so the median counts.
 FOLLOWED = 0.1
+
+# A second, beside it.
+CHANGES = 1000
 
 
 @pytest.fixture
@@ -71,6 +75,46 @@ def test_changes_are_followed_at_once(routed):
         delays.append(time.monotonic() - begin)
     assert statistics.median(delays) < FOLLOWED, delays
     assert in_force(routed)
+
+
+def test_a_thousand_changes_a_second_are_followed(routed):
+    """Of other routes, by a control plane that keeps its pace, while one route changes that packets take."""
+    host = routed.host()
+    batches = []
+    for verb, router in (("replace", OTHER), ("replace", ROUTER), ("del", OTHER)):
+        via = f" via {router}" if verb == "replace" else ""
+        batches.append([f"route {verb} 192.128.{number}.0/24{via}" for number in range(CHANGES // 10)])
+    stop = threading.Event()
+    made = []
+
+    def churn():
+        next_at = begin = time.monotonic()
+        while not stop.is_set():
+            for batch in batches:
+                routed.gateway.batch(*batch)
+                next_at += len(batch) / CHANGES
+                stop.wait(max(next_at - time.monotonic(), 0))
+                made.append((len(batch), time.monotonic() - begin))
+
+    churner = threading.Thread(target=churn)
+    churner.start()
+    delays = []
+    try:
+        for wanted, mac in ((OTHER, OTHER_MAC), (ROUTER, ROUTER_MAC)) * 20:
+            routed.gateway.ip("route", "replace", "203.0.113.0/24", "via", wanted)
+            begin = time.monotonic()
+            wait_for(lambda: sent_to(routed, host, FAR) == mac, what=f"{wanted} to be used", interval=0)
+            delays.append(time.monotonic() - begin)
+        wait_for(lambda: len(made) >= len(batches), what="every kind of change to be made")
+    finally:
+        stop.set()
+        churner.join()
+    count, seconds = sum(number for number, _ in made), made[-1][1]
+    print(f"{count} changes in {seconds:.1f} s; followed within {statistics.median(delays):.4f} s (median), {max(delays):.3f} s at most")
+    assert statistics.median(delays) < FOLLOWED, delays
+    assert in_force(routed)
+    # The last batch deleted all of them: nothing is left over.
+    wait_for(lambda: routes(routed)["routes"] < CHANGES // 10, what="what was deleted to be forgotten")
 
 
 def test_the_way_in_follows_routes_too(routed):

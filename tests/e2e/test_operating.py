@@ -39,6 +39,7 @@ def example_gateway(run_directory):
         wait_for(lambda: re.search(text, it.gateway.run("curl", "-s", "http://127.0.0.1:9469/metrics").stdout, re.MULTILINE),
                  what="figures of usage", interval=0.1)
         wait_for(lambda: it.agent.ctl("ipfix", "show")["records_sent"] == 1, what="the record")
+        wait_for(lambda: it.agent.ctl("explain", full.addr)["way_in"]["route_from"] == "copy", what="the copy of the routes")
         yield it
     finally:
         it.close()

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * With STAGES=2 in the environment the tests run the programs with stages, the fixture's routes told: what stage 1 has
+ * marked goes through stage 2 before a test sees it.
+ */
+#ifndef DETNAT_TEST_STAGED_H
+#define DETNAT_TEST_STAGED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+bool staged_wanted(void);
+
+/*
+ * Loads stage 2 beside the datapath's own, as programs that BPF_PROG_TEST_RUN takes, around the same maps; called after
+ * each load of the datapath's programs.
+ */
+void staged_reload(void);
+
+/* Whether stage 1 has marked a frame. */
+bool staged_is_marked(const uint8_t *frame, size_t size);
+
+/*
+ * Runs a frame that stage 1 left with this verdict through stage 2, on the same core, if it is marked. Returns the
+ * verdict that one stage would have given.
+ */
+int staged_finish(int verdict, uint8_t *frame, size_t *size);
+
+/* Runs stage 2 alone; returns its verdict. */
+int staged_run_stage2(uint8_t *frame, size_t *size);
+
+#endif

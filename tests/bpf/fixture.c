@@ -90,6 +90,7 @@ void reload_settings(void)
 		settings.hz = datapath.hz;
 	if (staged_wanted())
 		settings.stages = 2;
+	staged_begin_reload();
 	cr_assert_eq(datapath_load(&datapath, &settings, &err), 0, "%s", err.text);
 	datapath_settle(&datapath);
 	staged_reload();
@@ -197,11 +198,13 @@ int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size
 	cpu_set_t before;
 	int verdict;
 
-	if (!datapath.build || !datapath.build->settings.stages)
+	if (!staged_wanted())
 		return run_hook(hook, in, size, out, ret_size);
 	cr_assert_eq(sched_getaffinity(0, sizeof(before), &before), 0);
 	stay_on_one_core();
+	staged_enter();
 	verdict = staged_finish(run_hook(hook, in, size, out, ret_size), out, ret_size);
+	staged_leave();
 	cr_assert_eq(sched_setaffinity(0, sizeof(before), &before), 0);
 	return verdict;
 }

@@ -15,6 +15,8 @@
 
 static struct hook_object stage2;
 static int program = -1;
+static pthread_rwlock_t programs = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+bool staged_leave_answers;
 
 bool staged_wanted(void)
 {
@@ -49,7 +51,22 @@ static void fill_leaves(void)
 	}
 }
 
-void staged_reload(void)
+void staged_begin_reload(void)
+{
+	pthread_rwlock_wrlock(&programs);
+}
+
+void staged_enter(void)
+{
+	pthread_rwlock_rdlock(&programs);
+}
+
+void staged_leave(void)
+{
+	pthread_rwlock_unlock(&programs);
+}
+
+static void reload(void)
 {
 	const struct datapath_build *b = datapath.build;
 	struct bpf_program *each;
@@ -67,6 +84,12 @@ void staged_reload(void)
 	fill_leaves();
 	program = bpf_program__fd(bpf_object__find_program_by_name(stage2.object, "stage2"));
 	cr_assert_geq(program, 0);
+}
+
+void staged_reload(void)
+{
+	reload();
+	pthread_rwlock_unlock(&programs);
 }
 
 bool staged_is_marked(const uint8_t *frame, size_t size)
@@ -88,19 +111,13 @@ int staged_run_stage2(uint8_t *frame, size_t *size)
 
 int staged_finish(int verdict, uint8_t *frame, size_t *size)
 {
-	static pthread_mutex_t one_reader = PTHREAD_MUTEX_INITIALIZER;
-	static __thread struct transmission answer;
-	int answered;
+	static struct transmission answer;
 
 	if (verdict != REDIRECT_XDP || !staged_is_marked(frame, *size))
 		return verdict;
 	if (staged_run_stage2(frame, size) == PASS_XDP)
 		return REDIRECT_XDP;
-	/* What one stage sends back itself, stage 2 has the agent send. */
-	pthread_mutex_lock(&one_reader);
-	answered = transmitted(&answer);
-	pthread_mutex_unlock(&one_reader);
-	if (!answered)
+	if (staged_leave_answers || !transmitted(&answer))
 		return DROP_XDP;
 	cr_assert_eq(answer.kind, TRANSMISSION_FRAME);
 	memcpy(frame, answer.frame, answer.length);

@@ -67,10 +67,10 @@ static __always_inline int drop(enum reason reason)
 	return finish(CTX_DROP, reason);
 }
 
-/* Hands the packet to the kernel unchanged. */
+/* Hands the packet to the kernel unchanged. Stage 2 cannot, and is not meant to meet such packets: dropped. */
 static __always_inline int pass_untranslated(void)
 {
-	return finish(CTX_PASS, REASON_passed_untranslated);
+	return STAGE2 ? drop(REASON_drop_stage2) : finish(CTX_PASS, REASON_passed_untranslated);
 }
 
 #endif

@@ -8,6 +8,8 @@
 #include <bpf/bpf_helpers.h>
 
 #define HOOK_XDP 0
+#define STAGED	 0
+#define STAGE2	 0
 #define CTX_PASS TC_ACT_OK
 #define CTX_DROP TC_ACT_SHOT
 

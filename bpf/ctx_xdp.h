@@ -10,6 +10,14 @@
 #define CTX_PASS XDP_PASS
 #define CTX_DROP XDP_DROP
 
+/* Set by the objects with stages, see <detnat/stages.h>: STAGED by that of stage 1, STAGE2 by that of stage 2. */
+#ifndef STAGED
+#define STAGED 0
+#endif
+#ifndef STAGE2
+#define STAGE2 0
+#endif
+
 typedef struct xdp_md ctx_t;
 
 static __always_inline void *ctx_data(const ctx_t *ctx)
@@ -22,10 +30,14 @@ static __always_inline void *ctx_data_end(const ctx_t *ctx)
 	return (void *)(long)ctx->data_end;
 }
 
-/* Index of the ingress interface. */
+/* Index of the ingress interface; in stage 2 packet_ingress() knows it. */
 static __always_inline __u32 ctx_ingress(const ctx_t *ctx)
 {
+#if STAGE2
+	return 0;
+#else
 	return ctx->ingress_ifindex;
+#endif
 }
 
 /* Length of the whole frame in octets, including what is not in the linear part. */

@@ -55,6 +55,14 @@ struct {
 	__type(value, struct counters);
 } counters SEC(".maps");
 
+/* The pinned map `stage_drops`, see stage_drops.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} stage_drops SEC(".maps");
+
 const volatile __u32 netns; /* inode number of the agent's network namespace */
 
 /* Index of the interface that try_redirect sends to; 0 while the agent tests none. */
@@ -88,6 +96,18 @@ static __always_inline void count(struct watched *w, __u32 ifindex, __u64 frames
 	bpf_ringbuf_output(&alarms, &ifindex, sizeof(ifindex), 0);
 }
 
+/* Takes off what the interface's program has dropped in this batch: 0 or more frames. */
+static __always_inline __u32 without_stage2(__u32 drops)
+{
+	__u32 zero = 0, *own = bpf_map_lookup_elem(&stage_drops, &zero), n;
+
+	if (!own)
+		return drops;
+	n = *own;
+	*own = 0;
+	return n < drops ? drops - n : 0;
+}
+
 /*
  * Arguments: from, to, sent, drops, err. A batch of frames was handed to an interface; err is 0 if its queue was full.
  */
@@ -104,6 +124,8 @@ int watch_xmit(struct bpf_raw_tracepoint_args *ctx)
 	/* The checks below cost time, and nearly every batch is sent in full. */
 	if (!drops && !try_ifindex)
 		return 0;
+	if (drops)
+		drops = without_stage2(drops);
 	trial = BPF_CORE_READ(from, ifindex) == LOOPBACK_IFINDEX;
 	if (!drops && !trial)
 		return 0;

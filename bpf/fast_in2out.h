@@ -24,16 +24,13 @@ static __always_inline int fast_source_is_good(ctx_t *ctx, const struct globals 
 }
 
 /*
- * Handles a packet whose session is not in the preferred slot, or must be refreshed, opened or changed. Returns
- * CONTINUE with the state word in *ret_word, or a verdict.
+ * Handles a packet whose session is not in the preferred slot, or must be refreshed, opened or changed, and whose
+ * source is good. Returns CONTINUE with the state word in *ret_word, or a verdict.
  */
-static __always_inline int fast_in2out_session(ctx_t *ctx, const struct globals *g, const struct flow *f,
-					       struct slot *s, __u64 *ret_word)
+static __always_inline int fast_session_of(const struct flow *f, struct slot *s, __u64 *ret_word)
 {
 	const struct mapping *m = f->m;
 
-	if (unlikely(!fast_source_is_good(ctx, g, f)))
-		return TO_SLOW_PATH;
 	*ret_word = slot_match_in(s, f->key, f->p.proto, f->now, m->timeout_ticks);
 	if (!*ret_word) {
 		struct subscriber *sub = subscriber_get(m, f->subscriber);
@@ -52,6 +49,15 @@ static __always_inline int fast_in2out_session(ctx_t *ctx, const struct globals 
 		return TO_SLOW_PATH;
 	session_hit(s, *ret_word, &f->p, 1, f->now, m, f->subscriber);
 	return CONTINUE;
+}
+
+/* The same for any source. */
+static __always_inline int fast_in2out_session(ctx_t *ctx, const struct globals *g, const struct flow *f,
+					       struct slot *s, __u64 *ret_word)
+{
+	if (unlikely(!fast_source_is_good(ctx, g, f)))
+		return TO_SLOW_PATH;
+	return fast_session_of(f, s, ret_word);
 }
 
 /* Where a packet leaves, however that was found out. */
@@ -109,7 +115,7 @@ static __always_inline int fast_in2out_to(ctx_t *ctx, const struct mapping_table
 	ether_addresses_set(q->eth, e->mac);
 	TRACE_LOOK(ctx, rewritten, 0, 0);
 	TRACE_STEP(redirect, e->ifindex, 0);
-	return bpf_redirect(e->ifindex, 0);
+	return redirect_to(e->ifindex);
 }
 
 /*

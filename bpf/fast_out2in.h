@@ -28,15 +28,19 @@ struct fast_egress_in {
 	const struct device *out;   /* without `told`: the interface's record */
 };
 
+/* Such a source may be a hairpin's peer, whose packets come from inside: see out2in.h. */
+static __always_inline int source_is_in_pool(const struct globals *g, __u32 src)
+{
+	return src - g->pool_first <= g->pool_last - g->pool_first && index_find(&out_index, src);
+}
+
 /* By the agent's copy of the routes. Returns 1, or 0 if the packet is not for the fast path. */
 static __always_inline int fast_told_in(const struct globals *g, __u32 in_addr, __u32 src, __u32 length, __u32 now,
 					struct fast_egress_in *ret)
 {
 	struct fib_hop *hop = fib_find(in_addr);
 
-	/* A source in the pool may be a hairpin's peer, whose packets come from inside: see out2in.h. */
-	if (unlikely(!fib_takes(hop, FIB_FAST_IN, length) ||
-		     (src - g->pool_first <= g->pool_last - g->pool_first && index_find(&out_index, src))))
+	if (unlikely(!fib_takes(hop, FIB_FAST_IN, length) || source_is_in_pool(g, src)))
 		return 0;
 	fib_used(hop, now);
 	*ret = (struct fast_egress_in){ .hop = (__u64)hop->ifindex << 48, .told = hop };
@@ -129,7 +133,7 @@ static __always_inline int fast_out2in(ctx_t *ctx, int told)
 		subscriber_hop_addresses(q.eth, e.hop, e.out);
 	TRACE_LOOK(ctx, rewritten, 0, 0);
 	TRACE_STEP(redirect, e.hop >> 48, 0);
-	return bpf_redirect((__u32)(e.hop >> 48), 0);
+	return redirect_to((__u32)(e.hop >> 48));
 }
 
 #endif

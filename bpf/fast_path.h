@@ -11,6 +11,7 @@
 #define DETNAT_FAST_H
 
 #include "nexthop.h"
+#include "ports.h"
 #include "rewrite.h"
 #include "session_slots.h"
 

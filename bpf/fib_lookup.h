@@ -49,8 +49,8 @@ static __always_inline __u32 fib_node_entry(__u32 node, __u32 octet)
 	return n ? LOAD(n->entry[octet & 255]) : FIB_HOP_KERNEL;
 }
 
-/* Number of an address's next hop, whether or not fib_holds(). Addresses are in host byte order. */
-static __always_inline __u32 fib_find_number(__u32 addr)
+/* Leaf of an address, whether or not fib_holds(). Addresses are in host byte order. */
+static __always_inline __u32 fib_find_leaf(__u32 addr)
 {
 	__u32 entry = LOAD(fib.first.entry[addr >> 24]);
 
@@ -61,7 +61,19 @@ static __always_inline __u32 fib_find_number(__u32 addr)
 		if (entry & FIB_NODE)
 			entry = fib_node_entry(entry, addr);
 	}
-	return FIB_HOP(entry);
+	return entry;
+}
+
+/* Number of an address's next hop, likewise. */
+static __always_inline __u32 fib_find_number(__u32 addr)
+{
+	return FIB_HOP(fib_find_leaf(addr));
+}
+
+/* Returns 1 if the copy has a leaf for the address itself as one of the gateway's own, or as a broadcast of its. */
+static __always_inline int fib_may_be_own(__u32 addr)
+{
+	return FIB_RANK(fib_find_leaf(addr)) >= FIB_RANK_LOCAL;
 }
 
 static __always_inline struct fib_hop *fib_find(__u32 addr)

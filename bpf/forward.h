@@ -6,10 +6,21 @@
 #include "nexthop.h"
 #include "tags.h"
 #if HOOK_XDP
+#include "ports.h"
 #include "transmit_ring.h"
 #endif
 
 #if HOOK_XDP
+
+#if STAGE2
+
+/* Stage 2 sends by no other interface than the one that the frame waits for, so the agent does. */
+static __always_inline int send_by(ctx_t *ctx, __u32 ifindex)
+{
+	return transmit(ctx, ifindex, 0);
+}
+
+#else
 
 /*
  * Sends the frame through an interface; returns the verdict. Uses bpf_redirect() even if the frame goes back out of its
@@ -25,7 +36,7 @@ SUBPROGRAM int send_by(ctx_t *ctx, __u32 ifindex)
 	if (out && !(out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED)))
 		return transmit(ctx, ifindex, 0);
 	if (!out || !out->lower)
-		return bpf_redirect(ifindex, 0);
+		return redirect_to(ifindex);
 	tags.tag[0] = vlan_tag(out->tag_tpid, out->tag_id);
 	tags.n = 1;
 	ifindex = out->lower;
@@ -36,8 +47,10 @@ SUBPROGRAM int send_by(ctx_t *ctx, __u32 ifindex)
 		tags.n = 2;
 		ifindex = out->lower;
 	}
-	return vlan_tags_push(ctx, &tags) ? XDP_ABORTED : bpf_redirect(ifindex, 0);
+	return vlan_tags_push(ctx, &tags) ? XDP_ABORTED : redirect_to(ifindex);
 }
+
+#endif
 
 /* Returns 1 if the whole frame is in one buffer. */
 static __always_inline int is_linear(ctx_t *ctx)

@@ -13,7 +13,9 @@
 #include "source.h"
 #include "translate.h"
 
-#if HOOK_XDP
+#if STAGE2
+#include "in2out_stage2.h"
+#elif HOOK_XDP
 #include "in2out_xdp.h"
 #else
 #include "in2out_tc.h"

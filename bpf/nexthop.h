@@ -130,7 +130,10 @@ SUBPROGRAM int next_hop_used(const struct bpf_fib_lookup *fib, __u32 dst)
 	return 0;
 }
 
-/* Looks up the kernel's route for a packet received on in_ifindex. Returns BPF_FIB_LKUP_RET_*, or -errno. */
+/*
+ * Looks up the kernel's route for a packet received on in_ifindex. Returns BPF_FIB_LKUP_RET_*, or -errno. In stage 2
+ * the kernel cannot be asked.
+ */
 static __always_inline long route(ctx_t *ctx, __u32 src, __u32 dst, __u32 in_ifindex, struct bpf_fib_lookup *ret_fib)
 {
 	__builtin_memset(ret_fib, 0, sizeof(*ret_fib));
@@ -139,7 +142,7 @@ static __always_inline long route(ctx_t *ctx, __u32 src, __u32 dst, __u32 in_ifi
 	ret_fib->ipv4_src = bpf_htonl(src);
 	ret_fib->ipv4_dst = bpf_htonl(dst);
 
-	long verdict = bpf_fib_lookup(ctx, ret_fib, sizeof(*ret_fib), 0);
+	long verdict = STAGE2 ? BPF_FIB_LKUP_RET_UNREACHABLE : bpf_fib_lookup(ctx, ret_fib, sizeof(*ret_fib), 0);
 
 	if (verdict == BPF_FIB_LKUP_RET_SUCCESS)
 		next_hop_used(ret_fib, dst);

@@ -17,7 +17,10 @@ struct {
 	__uint(max_entries, N_PROGS);
 	__type(key, __u32);
 	__type(value, __u32);
-#if HOOK_XDP
+#if STAGE2
+} stage2_leaves SEC(".maps");
+#define programs stage2_leaves
+#elif HOOK_XDP
 } xdp_leaves SEC(".maps");
 #define programs xdp_leaves
 #else
@@ -33,7 +36,9 @@ struct arguments {
 	__u8 type;
 	__u8 code;
 	__u8 pad[2];
-	__u32 ingress; /* VLAN interface that the frame came in through, while its tags are removed; else 0 */
+	/* VLAN interface that the frame came in through, while its tags are removed; in stage 2 any interface; else 0
+	 */
+	__u32 ingress;
 };
 
 struct {
@@ -83,11 +88,12 @@ static __always_inline int tail_call_or(ctx_t *ctx, enum prog prog, int missing)
 }
 
 /*
- * If the program is missing, XDP passes the packet to the kernel; at egress it could leak an inside address: dropped.
+ * If the program is missing, XDP passes the packet to the kernel; at egress and in stage 2 it could leak an inside
+ * address: dropped.
  */
 static __always_inline int tail_call(ctx_t *ctx, enum prog prog)
 {
-	return tail_call_or(ctx, prog, HOOK_XDP ? CTX_PASS : CTX_DROP);
+	return tail_call_or(ctx, prog, HOOK_XDP && !STAGE2 ? CTX_PASS : CTX_DROP);
 }
 
 /* Makes the tail call that a subprogram's verdict asks for, if any; else returns the verdict. */

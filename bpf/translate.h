@@ -11,7 +11,31 @@
 /* The sender of a translated packet. */
 enum sender { SENDER_XDP, SENDER_KERNEL, SENDER_AGENT };
 
-#if HOOK_XDP
+#if STAGE2
+
+static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, __u32 length,
+						 enum direction direction)
+{
+	return SENDER_XDP;
+}
+
+/* The frame waits for its interface, which sends what passes. */
+static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
+{
+	struct ethhdr *eth = ctx_data(ctx);
+
+	if ((void *)(eth + 1) > ctx_data_end(ctx))
+		return XDP_ABORTED;
+	ether_addresses_set(eth, &e->mac);
+	return XDP_PASS;
+}
+
+static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, enum direction direction)
+{
+	return e->longest;
+}
+
+#elif HOOK_XDP
 
 /*
  * Outbound packets are sent by XDP, which egress_check_out() has made sure of; inbound ones by the kernel if XDP

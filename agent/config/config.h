@@ -92,6 +92,7 @@ struct config {
 	struct config_fragments fragments;
 	enum forwarding forwarding;
 	enum xdp_mode xdp_mode;
+	uint8_t stages; /* 1 or 2, see <detnat/stages.h> */
 	enum unmatched unmatched;
 	bool answer_arp;
 	bool hairpin;

@@ -114,6 +114,7 @@ static const struct field config_table[] = {
 	{ "fragments", &field_object, MEMBER(struct config, fragments), .fields = &fragments_fields, .enabled = -1 },
 	{ "forwarding", &field_word, MEMBER(struct config, forwarding), .words = forwarding_words },
 	{ "xdp_mode", &field_word, MEMBER(struct config, xdp_mode), .words = xdp_mode_words },
+	{ "stages", &field_number, MEMBER(struct config, stages), .min = 1, .max = 2, SETTING(stages) },
 	{ "unmatched", &field_word, MEMBER(struct config, unmatched), .words = unmatched_words, SETTING(unmatched) },
 	{ "bypass", &field_bypass, .offset = 0 },
 	{ "guard", &field_bool, MEMBER(struct config, guard), SETTING(guard) },

@@ -9,11 +9,17 @@
 #include "datapath/datapath_private.h"
 #include "datapath/pinned.h"
 
-#define PIN_XDP_PROGS "xdp_leaves"
-#define PIN_TC_PROGS  "tc_leaves"
+#define PIN_XDP_PROGS	 "xdp_leaves"
+#define PIN_TC_PROGS	 "tc_leaves"
+#define PIN_STAGE2_PROGS "stage2_leaves"
+#define STAGE_LISTS	 "stage_lists"
 
-static const char *const array_pins[N_PROG_ARRAYS] = { [XDP_PROGS] = PIN_XDP_PROGS, [TC_PROGS] = PIN_TC_PROGS };
-static const char *const prog_suffixes[N_PROG_ARRAYS] = { [XDP_PROGS] = "xdp", [TC_PROGS] = "tc" };
+static const char *const array_pins[N_PROG_ARRAYS] = {
+	[XDP_PROGS] = PIN_XDP_PROGS, [TC_PROGS] = PIN_TC_PROGS, [STAGE2_PROGS] = PIN_STAGE2_PROGS
+};
+static const char *const prog_suffixes[N_PROG_ARRAYS] = {
+	[XDP_PROGS] = "xdp", [TC_PROGS] = "tc", [STAGE2_PROGS] = "stage2"
+};
 
 static const char *const main_programs[N_ENTRIES] = {
 #define X(name, entry, program) [entry] = program,
@@ -21,10 +27,13 @@ static const char *const main_programs[N_ENTRIES] = {
 #undef X
 };
 
-/* Main programs for packets from inside, by what decides about them. One of the three is loaded. */
+/* Main programs for packets from inside, and from outside, by what decides about them. One of each is loaded. */
 #define IN2OUT	      "in2out_xdp"
 #define IN2OUT_EACH   "in2out_each_xdp"
 #define IN2OUT_CACHED "in2out_cached_xdp"
+#define IN2OUT_STAGED "in2out_staged_xdp"
+#define OUT2IN	      "out2in_xdp"
+#define OUT2IN_STAGED "out2in_staged_xdp"
 
 static const char *const prog_names[N_PROGS] = {
 #define X(name) [PROG_##name] = #name,
@@ -33,7 +42,7 @@ static const char *const prog_names[N_PROGS] = {
 };
 
 /* The pins of each set of programs, called NAME_<generation>. */
-static const char *const generation_pins[] = { PIN_XDP_PROGS, PIN_TC_PROGS, PIN_TC_PROGRAM,
+static const char *const generation_pins[] = { PIN_XDP_PROGS, PIN_TC_PROGS, PIN_STAGE2_PROGS, PIN_TC_PROGRAM,
 #define X(name, entry, program) program,
 					       ENTRY_PROGRAMS(X)
 #undef X
@@ -66,6 +75,8 @@ void build_free(struct datapath_build *b)
 	close_fd(&b->overflow_removal);
 	close_fd(&b->agent_count);
 	close_fd(&b->session_held);
+	close_fd(&b->stage2);
+	close_fd(&b->stage_lists);
 	for (unsigned i = 0; i < N_PROG_ARRAYS; i++) {
 		close_fd(&b->arrays[i]);
 		for (unsigned k = 0; k < N_PROGS; k++)
@@ -94,6 +105,7 @@ static struct datapath_build *build_alloc(void)
 			b->progs[i].fd[k] = -1;
 	}
 	b->tc_outside = b->overflow_removal = b->agent_count = b->session_held = b->overflow = -1;
+	b->stage2 = b->stage_lists = -1;
 	return b;
 }
 
@@ -176,33 +188,45 @@ static const char *in2out_program(const struct settings *s)
 {
 	if (s->policy_routing)
 		return IN2OUT_CACHED;
+	if (settings_have_stages(s))
+		return IN2OUT_STAGED;
 	return s->source_check == SOURCES_STRICT_EACH ? IN2OUT_EACH : IN2OUT;
+}
+
+static const char *out2in_program(const struct settings *s)
+{
+	return settings_have_stages(s) && !s->policy_routing && !s->outside_strict ? OUT2IN_STAGED : OUT2IN;
 }
 
 static const char *main_program(const struct settings *s, enum entry entry)
 {
-	return entry == ENTRY_INSIDE ? in2out_program(s) : main_programs[entry];
+	return entry == ENTRY_INSIDE	? in2out_program(s)
+	       : entry == ENTRY_OUTSIDE ? out2in_program(s)
+					: main_programs[entry];
 }
 
-static void leave_out_other_in2out(struct bpf_object *o, const struct settings *s)
+static void leave_out_others(struct bpf_object *o, const struct settings *s)
 {
-	static const char *const all[] = { IN2OUT, IN2OUT_EACH, IN2OUT_CACHED };
+	static const char *const all[] = { IN2OUT, IN2OUT_EACH, IN2OUT_CACHED, IN2OUT_STAGED, OUT2IN, OUT2IN_STAGED };
 
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-		if (strcmp(all[i], in2out_program(s)))
-			bpf_program__set_autoload(bpf_object__find_program_by_name(o, all[i]), false);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		struct bpf_program *program = bpf_object__find_program_by_name(o, all[i]);
+
+		if (program && strcmp(all[i], in2out_program(s)) && strcmp(all[i], out2in_program(s)))
+			bpf_program__set_autoload(program, false);
+	}
 }
 
 static int load_xdp(const struct datapath *d, struct datapath_build *b, struct error *err)
 {
 	__attribute__((cleanup(hook_object_close))) struct hook_object xdp = { 0 };
-	int r = hook_object_open_xdp(d, &b->settings, &xdp);
+	int r = hook_object_open_xdp(d, &b->settings, b->generation, &xdp);
 
 	if (!r)
 		r = choose_overflow(d, b, xdp.object);
 	if (r)
 		return error_set(err, r, "the XDP programs cannot be opened: %s", strerror(-r));
-	leave_out_other_in2out(xdp.object, &b->settings);
+	leave_out_others(xdp.object, &b->settings);
 	r = object_load(xdp.object, err);
 	if (!r && b->overflow < 0) {
 		b->overflow = duplicate(bpf_object__find_map_fd_by_name(xdp.object, PIN_OVERFLOW));
@@ -222,6 +246,36 @@ static int load_xdp(const struct datapath *d, struct datapath_build *b, struct e
 		r = add_tail_calls(d, b, xdp.object, XDP_PROGS);
 		if (r)
 			error_set(err, r, "the tail-call programs of XDP: %s", strerror(-r));
+	}
+	if (!r && settings_have_stages(&b->settings)) {
+		b->stage_lists = duplicate(bpf_object__find_map_fd_by_name(xdp.object, STAGE_LISTS));
+		if (b->stage_lists < 0)
+			r = error_set(err, b->stage_lists, "the map of both stages: %s", strerror(-b->stage_lists));
+	}
+	return r;
+}
+
+static int load_stage2(const struct datapath *d, struct datapath_build *b, struct error *err)
+{
+	__attribute__((cleanup(hook_object_close))) struct hook_object o = { 0 };
+	int r;
+
+	if (!settings_have_stages(&b->settings))
+		return 0;
+	r = hook_object_open_stage2(d, &b->settings, &o);
+	if (!r)
+		r = object_set_overflow(o.object, b->overflow, 0);
+	if (!r)
+		r = bpf_map__reuse_fd(bpf_object__find_map_by_name(o.object, STAGE_LISTS), b->stage_lists);
+	if (r)
+		return error_set(err, r, "the programs of stage 2 cannot be opened: %s", strerror(-r));
+	r = object_load(o.object, err);
+	if (!r)
+		r = take_program(o.object, "stage2", &b->stage2, err);
+	if (!r) {
+		r = add_tail_calls(d, b, o.object, STAGE2_PROGS);
+		if (r)
+			error_set(err, r, "the tail-call programs of stage 2: %s", strerror(-r));
 	}
 	return r;
 }
@@ -281,6 +335,8 @@ int build_new(const struct datapath *d, const struct settings *settings, struct 
 	b->generation = highest + 1;
 	b->settings = *settings;
 	r = load_xdp(d, b, err);
+	if (!r)
+		r = load_stage2(d, b, err);
 	if (!r)
 		r = load_tc(d, b, err);
 	if (r) {

@@ -17,6 +17,7 @@
 
 #include <detnat/fib.h>
 #include <detnat/reasons.h>
+#include <detnat/stages.h>
 #include <detnat/tables.h>
 
 #include "base/base.h"
@@ -52,6 +53,13 @@ struct datapath {
 	int running;
 	int entries; /* PROG_ARRAY that the attached XDP programs jump through */
 
+	/* For the programs with stages, see <detnat/stages.h>. */
+	int ports;
+	int stage_control;
+	int stage2_entries; /* PROG_ARRAY through which the program of each port jumps */
+	int stage2_entry;   /* that program */
+	int stage_drops;
+
 	/* The copy of the kernel's routes, see <detnat/fib.h>: not pinned, made anew and empty by each agent. */
 	int fib_map;
 	int fib_nodes; /* ARRAY_OF_MAPS */
@@ -65,6 +73,7 @@ struct datapath {
 	struct device *device;	 /* MAX_IFINDEX of them, by interface index */
 	struct globals *global;	 /* part of the table */
 	void *running_state;	 /* see datapath/running.h */
+	struct stage_control *stages;
 
 	/* Programs, -1 until loaded; links/devices.h attaches them. */
 	int xdp_inside;
@@ -193,6 +202,9 @@ void datapath_raise_epoch(struct datapath *d);
  * nodes, mapped until the process ends. 0 or -errno: -ENOSPC beyond the last chunk.
  */
 int datapath_fib_chunk(const struct datapath *d, uint32_t chunk, struct fib_node **ret);
+
+/* Lets the programs with stages redirect to an interface. 0 or -errno. */
+int datapath_add_port(const struct datapath *d, uint32_t ifindex);
 
 /* Waits until every program that was running at the time of the call has ended. */
 void datapath_grace_period(const struct datapath *d);

@@ -44,10 +44,15 @@
 	X(unsolicited_syns, "unsolicited_syns") \
 	X(transmissions, "transmissions")       \
 	X(next_hops_used, "next_hops_used")     \
-	X(route_mtus, "route_mtus")
+	X(route_mtus, "route_mtus")             \
+	X(ports, "ports")                       \
+	X(stage_control, "stage_control")       \
+	X(stage2_entries, "stage2_entries")     \
+	X(stage2_entry, "prog_stage2_entry")    \
+	X(stage_drops, "stage_drops")
 
-/* Arrays of tail-call programs, one per hook. */
-enum prog_array { XDP_PROGS, TC_PROGS, N_PROG_ARRAYS };
+/* Arrays of tail-call programs, one per hook and one for stage 2. */
+enum prog_array { XDP_PROGS, TC_PROGS, STAGE2_PROGS, N_PROG_ARRAYS };
 
 /* The programs in an array, -1 for none. */
 struct prog_fds {
@@ -61,6 +66,8 @@ struct datapath_build {
 	int overflow_removal;
 	int agent_count;
 	int session_held;
+	int stage2;	 /* -1 in one stage */
+	int stage_lists; /* the map that both stages share */
 	int arrays[N_PROG_ARRAYS];
 	struct prog_fds progs[N_PROG_ARRAYS]; /* what the arrays hold */
 	int overflow;			      /* the map that the programs use */
@@ -87,8 +94,10 @@ struct hook_object {
 	void (*destroy)(void *skeleton);
 };
 
-/* 0 or -errno. */
-int hook_object_open_xdp(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
+/* 0 or -errno. generation: of the build, for the programs with stages. */
+int hook_object_open_xdp(const struct datapath *d, const struct settings *settings, unsigned generation,
+			 struct hook_object *ret);
+int hook_object_open_stage2(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 void hook_object_close(struct hook_object *o);
 
@@ -125,6 +134,16 @@ int build_of_pins(const struct datapath *d, struct datapath_build **ret);
 int build_swap_in(const struct datapath *d, const struct datapath_build *b);
 
 void build_free(struct datapath_build *b);
+
+/* Whether programs with these settings have stages: those of a trace show packets in one. */
+bool settings_have_stages(const struct settings *s);
+
+/*
+ * Before and after the switch to the programs of a build: see struct stage_control. The second waits for a grace period
+ * if there are or were stages. 0 or -errno.
+ */
+void stages_stop(const struct datapath *d);
+int stages_start(const struct datapath *d, const struct datapath_build *b);
 
 /* Names of a tail-call program and of an array; the array's pins are called NAME_<generation>. */
 const char *prog_name(enum prog prog);

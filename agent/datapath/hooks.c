@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "datapath/datapath_private.h"
+#include "detnat_stage2.skel.h"
 #include "detnat_tc.skel.h"
 #include "detnat_tc_trace.skel.h"
 #include "detnat_xdp.skel.h"
+#include "detnat_xdp_staged.skel.h"
 #include "detnat_xdp_trace.skel.h"
 
 /* Makes an object use the agent's copy of the routes. Without one, it gets an empty copy of its own. */
@@ -40,6 +42,8 @@ static int set_fib_maps(const struct datapath *d, const struct bpf_object *o, st
 	}
 
 OPENER(detnat_xdp)
+OPENER(detnat_xdp_staged)
+OPENER(detnat_stage2)
 OPENER(detnat_tc)
 OPENER(detnat_xdp_trace)
 OPENER(detnat_tc_trace)
@@ -59,11 +63,33 @@ static int set_trace_maps(const struct datapath *d, struct hook_object *o)
 	return r ? r : bpf_map__reuse_fd(bpf_object__find_map_by_name(o->object, "trace_ring"), d->trace_ring);
 }
 
-int hook_object_open_xdp(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
+static int open_xdp(const struct datapath *d, const struct settings *settings, unsigned generation,
+		    struct hook_object *ret)
 {
-	int r = settings->trace ? open_detnat_xdp_trace(d, settings, ret) : open_detnat_xdp(d, settings, ret);
+	int r;
+
+	if (settings->trace)
+		return open_detnat_xdp_trace(d, settings, ret);
+	if (!settings_have_stages(settings))
+		return open_detnat_xdp(d, settings, ret);
+	r = open_detnat_xdp_staged(d, settings, ret);
+	if (r)
+		return r;
+	*(uint32_t *)&((struct detnat_xdp_staged *)ret->skeleton)->rodata->stage_generation = generation;
+	return bpf_map__reuse_fd(bpf_object__find_map_by_name(ret->object, "ports"), d->ports);
+}
+
+int hook_object_open_xdp(const struct datapath *d, const struct settings *settings, unsigned generation,
+			 struct hook_object *ret)
+{
+	int r = open_xdp(d, settings, generation, ret);
 
 	return r || !settings->trace ? r : set_trace_maps(d, ret);
+}
+
+int hook_object_open_stage2(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
+{
+	return open_detnat_stage2(d, settings, ret);
 }
 
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret)

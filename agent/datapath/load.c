@@ -48,11 +48,17 @@ static int switch_with_overflow(struct datapath *d, const struct datapath_build 
 
 static int switch_to(struct datapath *d, const struct datapath_build *b)
 {
-	int r = map_id(d->overflow) == map_id(b->overflow) ? build_swap_in(d, b) : switch_with_overflow(d, b);
+	int r, e;
 
-	if (!r)
-		set_current(d, b);
-	return r;
+	stages_stop(d);
+	r = map_id(d->overflow) == map_id(b->overflow) ? build_swap_in(d, b) : switch_with_overflow(d, b);
+	if (r)
+		return r;
+	set_current(d, b);
+	e = stages_start(d, b);
+	if (e)
+		log_warning("the second stage cannot be put in place, packets are handled in one: %s", strerror(-e));
+	return 0;
 }
 
 /* The thread writes build, err and r, then done, and touches nothing afterwards. */

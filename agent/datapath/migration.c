@@ -167,7 +167,7 @@ static int read_types(struct migration *m, struct error *err)
 	*strrchr(path, '/') = '\0';
 	r = datapath_of_nothing(path, &none);
 	if (!r)
-		r = hook_object_open_xdp(&none, &none.settings, &m->own);
+		r = hook_object_open_xdp(&none, &none.settings, 0, &m->own);
 	free(none.pin_dir);
 	if (r)
 		return error_set(err, r, "the BPF objects cannot be opened: %s", strerror(-r));

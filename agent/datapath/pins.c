@@ -11,6 +11,7 @@
 #include "datapath/datapath_private.h"
 #include "datapath/running.h"
 #include "detnat_entry.skel.h"
+#include "detnat_stage2_entry.skel.h"
 #include "detnat_tc.skel.h"
 #include "detnat_xdp.skel.h"
 
@@ -20,6 +21,7 @@
 	X(out_index, out_nodes, sizeof(struct index_node) * INDEX_NODES) \
 	X(mappings, table, sizeof(struct mapping_table))                 \
 	X(devices, device, sizeof(struct device) * MAX_IFINDEX)          \
+	X(stage_control, stages, sizeof(struct stage_control))           \
 	X(running, running_state, RUNNING_SIZE)
 
 static const char *const pin_names[] = {
@@ -81,6 +83,20 @@ static int make_running(const struct datapath *d, struct error *err)
 
 	_cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "running", sizeof(uint32_t), RUNNING_PLACE_SIZE,
 						RUNNING_PLACES, &opts);
+	int r = fd < 0 ? fd : bpf_obj_pin(fd, path);
+
+	return r ? error_set(err, r, "%s: cannot be created: %s", path, strerror(-r)) : 0;
+}
+
+static int make_ports(const struct datapath *d, struct error *err)
+{
+	char path[PATH_MAX];
+
+	if (!access(pin_path_of(d, "ports", path), F_OK))
+		return 0;
+
+	_cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP_HASH, "ports", sizeof(uint32_t),
+						sizeof(struct bpf_devmap_val), STAGE_PORTS, NULL);
 	int r = fd < 0 ? fd : bpf_obj_pin(fd, path);
 
 	return r ? error_set(err, r, "%s: cannot be created: %s", path, strerror(-r)) : 0;
@@ -154,6 +170,11 @@ static void destroy_entry(struct detnat_entry **skeleton)
 	detnat_entry__destroy(*skeleton);
 }
 
+static void destroy_stage2_entry(struct detnat_stage2_entry **skeleton)
+{
+	detnat_stage2_entry__destroy(*skeleton);
+}
+
 static void destroy_xdp(struct detnat_xdp **skeleton)
 {
 	detnat_xdp__destroy(*skeleton);
@@ -164,17 +185,35 @@ static void destroy_tc(struct detnat_tc **skeleton)
 	detnat_tc__destroy(*skeleton);
 }
 
+/* Loads an object of programs that outlive the agent, and pins those that are not pinned yet. */
+static int make_entries(const struct datapath *d, struct bpf_object *o, uint32_t overflow, struct error *err)
+{
+	struct bpf_program *program;
+	int r = load_sized(o, overflow, err);
+
+	if (r)
+		return r;
+	bpf_object__for_each_program(program, o)
+	{
+		r = pin_entry(d, program, err);
+		if (r)
+			break;
+	}
+	return r;
+}
+
 int pins_make(struct datapath *d, const struct config *c, struct error *err)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = d->pin_dir);
 	__attribute__((cleanup(destroy_entry))) struct detnat_entry *entry = detnat_entry__open_opts(&opts);
+	__attribute__((cleanup(destroy_stage2_entry))) struct detnat_stage2_entry *stage2 =
+		detnat_stage2_entry__open_opts(&opts);
 	__attribute__((cleanup(destroy_xdp))) struct detnat_xdp *xdp = detnat_xdp__open_opts(&opts);
 	__attribute__((cleanup(destroy_tc))) struct detnat_tc *tc = detnat_tc__open_opts(&opts);
 	uint32_t overflow = overflow_entries(d, c);
-	struct bpf_program *program;
 	int r = 0;
 
-	if (!entry || !xdp || !tc)
+	if (!entry || !stage2 || !xdp || !tc)
 		return error_set(err, -errno, "the BPF objects cannot be opened: %s", strerror(errno));
 	if (mkdir(d->pin_dir, 0700) && errno != EEXIST)
 		return error_set(err, -errno, "%s: %s", d->pin_dir, strerror(errno));
@@ -186,15 +225,11 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 				 : make_maps(tc->obj, overflow, err);
 	}
 	if (!r)
-		r = load_sized(entry->obj, overflow, err);
-	if (!r) {
-		bpf_object__for_each_program(program, entry->obj)
-		{
-			r = pin_entry(d, program, err);
-			if (r)
-				break;
-		}
-	}
+		r = make_entries(d, entry->obj, overflow, err);
+	if (!r)
+		r = make_entries(d, stage2->obj, overflow, err);
+	if (!r)
+		r = make_ports(d, err);
 	if (!r) {
 		r = layout_save(d->pin_dir, bpf_object__btf(xdp->obj));
 		if (r)

@@ -77,7 +77,10 @@ void devices_record(struct devices *v, struct interfaces *all)
 		rp_summary_add(&summary, i->roles, i->rp_filter);
 
 		struct device record = interface_record(all, i);
+		int e = datapath_add_port(v->datapath, i->link.ifindex);
 
+		if (e && e != -ENODEV)
+			log_debug("%s: cannot be a port of the second stage: %s", i->name, strerror(-e));
 		changed |= device_store(v->datapath, i->link.ifindex, &record);
 	}
 	changed |= devices_record_ports(v, all);

@@ -75,6 +75,8 @@ int redirects_new(struct event_base *base, const struct datapath *d, redirects_n
 		r->skeleton->rodata->netns = (uint32_t)netns.st_ino;
 		if (d->counters >= 0)
 			e = bpf_map__reuse_fd(r->skeleton->maps.counters, d->counters);
+		if (!e && d->stage_drops >= 0)
+			e = bpf_map__reuse_fd(r->skeleton->maps.stage_drops, d->stage_drops);
 	}
 	kernel_message_begin();
 	if (!e)

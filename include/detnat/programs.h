@@ -33,7 +33,9 @@ enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 	X(both)             \
 	X(vlan)             \
 	X(guard)            \
-	X(tcp_reset)
+	X(tcp_reset)        \
+	X(in2out_single)    \
+	X(out2in_single)
 
 enum prog {
 #define X(name) PROG_##name,

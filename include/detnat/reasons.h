@@ -41,6 +41,7 @@
 	X(drop_too_big, "longer than the MTU with DF set, answered with ICMP fragmentation needed")       \
 	X(drop_unreachable, "no route to the destination, or none by an inside interface")                \
 	X(drop_error, "the packet could not be rewritten")                                                \
+	X(drop_stage2, "waited for the second stage, which was missing or did not know it")               \
 	X(arp_answered, "ARP request for a pool address answered")                                        \
 	X(no_program, "the program was missing; handed to the kernel, or dropped at egress")
 

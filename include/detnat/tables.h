@@ -359,7 +359,8 @@ struct settings {
 	__u32 n_bypass;		  /* ranges in use */
 	__u8 guard;		  /* the guard checks untranslated packets at egress, see bpf/guard_tc.h */
 	__u8 route_mtus;	  /* the map route_mtus has to be consulted */
-	__u8 pad[2];
+	__u8 stages;		  /* 2: the programs with stages, <detnat/stages.h>; they do not read it themselves */
+	__u8 pad;
 	struct address_range bypass[MAX_BYPASS];
 };
 _Static_assert(sizeof(struct settings) == 32 + MAX_BYPASS * sizeof(struct address_range), "read-only data");

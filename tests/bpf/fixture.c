@@ -14,6 +14,7 @@
 #include <detnat/trace.h>
 
 #include "fixture.h"
+#include "staged.h"
 #include "told_routes.h"
 
 struct datapath datapath;
@@ -87,8 +88,12 @@ void reload_settings(void)
 	open_trace();
 	if (!settings.hz)
 		settings.hz = datapath.hz;
+	if (staged_wanted())
+		settings.stages = 2;
+	staged_begin_reload();
 	cr_assert_eq(datapath_load(&datapath, &settings, &err), 0, "%s", err.text);
 	datapath_settle(&datapath);
+	staged_reload();
 }
 
 static void add_mapping(void)
@@ -127,8 +132,10 @@ void set_up(void)
 	describe_device(inside_ifindex, DEVICE_INSIDE, ADDR(10, 0, 0, 1), GATEWAY_IN);
 	describe_device(outside_ifindex, DEVICE_OUTSIDE, ADDR(198, 51, 100, 1), GATEWAY_OUT);
 	add_mapping();
+	cr_assert_eq(datapath_add_port(&datapath, inside_ifindex), 0);
+	cr_assert_eq(datapath_add_port(&datapath, outside_ifindex), 0);
 	/* With TOLD=1 in the environment next hops come from the agent's copy of the routes: packets fare alike. */
-	if (getenv("TOLD"))
+	if (getenv("TOLD") || staged_wanted())
 		tell_routes();
 }
 
@@ -139,7 +146,7 @@ void tear_down(void)
 	datapath_close(&datapath);
 }
 
-static int hook_program(enum hook hook)
+int hook_program(enum hook hook)
 {
 	static const uint32_t entry[] = { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH };
 	uint32_t id, prog = hook == XDP_OUTSIDE_SLOW ? PROG_out2in : PROG_in2out;
@@ -161,7 +168,7 @@ static int hook_program(enum hook hook)
 	}
 }
 
-int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size)
+int run_hook(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size)
 {
 	_cleanup_close_ int fd = hook_program(hook);
 	struct xdp_md xdp = { .data_end = (uint32_t)size,
@@ -184,6 +191,22 @@ int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size
 	cr_assert_eq(bpf_prog_test_run_opts(fd, &opts), 0, "BPF_PROG_TEST_RUN: %s", strerror(errno));
 	*ret_size = opts.data_size_out;
 	return (int)opts.retval;
+}
+
+int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size)
+{
+	cpu_set_t before;
+	int verdict;
+
+	if (!staged_wanted())
+		return run_hook(hook, in, size, out, ret_size);
+	cr_assert_eq(sched_getaffinity(0, sizeof(before), &before), 0);
+	stay_on_one_core();
+	staged_enter();
+	verdict = staged_finish(run_hook(hook, in, size, out, ret_size), out, ret_size);
+	staged_leave();
+	cr_assert_eq(sched_setaffinity(0, sizeof(before), &before), 0);
+	return verdict;
 }
 
 static int take_transmission(void *arg, void *data, size_t size)

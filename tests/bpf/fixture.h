@@ -56,6 +56,12 @@ void reload_settings(void);
 /* Runs a frame through a hook; the frame that comes out is written to out, of FRAME_MAX octets. Returns the verdict. */
 int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size);
 
+/* A descriptor, the caller's, of the program that a hook runs. */
+int hook_program(enum hook hook);
+
+/* The same without stage 2: see staged.h. */
+int run_hook(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size);
+
 /* What the kernel tells tc of the frames that follow: octets of payload in each packet of a segment of several. */
 extern uint32_t gso_size;
 

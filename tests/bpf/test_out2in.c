@@ -3,6 +3,8 @@
 #include <criterion/criterion.h>
 
 #include "icmp_frame.h"
+#include "staged.h"
+#include "told_routes.h"
 
 TestSuite(out2in, .init = set_up, .fini = tear_down);
 
@@ -258,6 +260,8 @@ Test(out2in, ttl_and_mtu_are_answered_with_what_the_sender_sent)
 
 	mappings_subscriber(mappings, 0, 2)->icmp_next = 0;
 	datapath.device[inside_ifindex].mtu = 1280;
+	if (staged_wanted())
+		tell_routes();
 	size = frame_build(&big, in);
 	cr_expect_eq(run_frame(XDP_OUTSIDE, in, size, out, &out_size), REDIRECT_XDP);
 	expect_error("MTU", out, out_size, in, 548, EXTERNAL, ADDR(198, 51, 100, 1), 3, 4, 1280);

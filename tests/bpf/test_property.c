@@ -15,6 +15,7 @@
 
 #include "datapath/datapath_private.h"
 #include "property.h"
+#include "staged.h"
 #include "told_routes.h"
 
 TestSuite(property, .init = set_up, .fini = tear_down);
@@ -296,7 +297,7 @@ static void run_random_packets(bool told)
 	time_t end = for_seconds ? time(NULL) + atoi(for_seconds) : 0;
 
 	property_set_up(&t, seed);
-	if (told)
+	if (told || staged_wanted())
 		tell_property_routes();
 	while (end ? time(NULL) < end : t.packets < PACKETS)
 		step(&t);

@@ -17,8 +17,16 @@
 
 #include "fixture.h"
 #include "sessions/check.h"
+#include "staged.h"
+#include "told_routes.h"
 
-TestSuite(race, .init = set_up, .fini = tear_down, .timeout = 300);
+static void set_up_race(void)
+{
+	staged_leave_answers = true;
+	set_up();
+}
+
+TestSuite(race, .init = set_up_race, .fini = tear_down, .timeout = 300);
 
 #define FLOWS	  64 /* inside ports; two and two share a first choice */
 #define ENDPOINTS 3
@@ -429,6 +437,8 @@ static void race_of_many(unsigned cores, uint8_t in_plen, uint32_t slots, uint32
 
 	n_workers = cores;
 	add_crowd(in_plen, slots, quota);
+	if (staged_wanted())
+		tell_routes();
 	for (unsigned i = 0; i < cores; i++) {
 		workers[i] = (struct worker){ .number = i, .seed = i + 1 };
 		cr_assert_eq(pthread_create(&threads[i], NULL, worker_main, &workers[i]), 0);
@@ -472,7 +482,7 @@ static void race_of_many(unsigned cores, uint8_t in_plen, uint32_t slots, uint32
 static void set_up_overflow(void)
 {
 	settings.overflow_sessions = 4096;
-	set_up();
+	set_up_race();
 }
 
 Test(race, two_cores_with_few_ports_and_an_agent, .init = set_up_overflow)

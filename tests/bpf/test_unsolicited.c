@@ -352,6 +352,7 @@ Test(unsolicited, resets_carry_the_vlan_tag)
 	static const uint8_t tag[] = { 0x81, 0x00, 0x00, 100 };
 
 	cr_assert_eq(bpf_map_update_elem(datapath.vlans, &key, &outside_ifindex, BPF_ANY), 0);
+	cr_assert_eq(datapath_add_port(&datapath, below), 0);
 	d->lower = below;
 	d->tag_tpid = key.tpid;
 	d->tag_id = key.id;

@@ -89,6 +89,7 @@ class Agent:
             "control_socket": str(self.socket),
             "pin_path": str(self.pins),
             "state_dir": str(self.state),
+            **({"stages": int(os.environ["STAGES"])} if "STAGES" in os.environ else {}),
             **config,
         }
         self.write()

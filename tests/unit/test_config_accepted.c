@@ -46,6 +46,7 @@ Test(config_accepted, interfaces_alone_bring_every_default)
 	cr_expect_eq(c->fragments.per_subscriber, 64);
 	cr_expect_eq(c->forwarding, FORWARDING_REDIRECT);
 	cr_expect_eq(c->xdp_mode, XDP_MODE_AUTO);
+	cr_expect_eq(c->stages, 1);
 	cr_expect_eq(c->unmatched, UNMATCHED_DROP_PRIVATE);
 	cr_expect(c->guard);
 	cr_expect(c->answer_arp);
@@ -71,7 +72,8 @@ Test(config_accepted, the_documented_example)
 		"\"timeouts\": { \"udp\": 300, \"tcp_established\": 7440, \"tcp_transitory\": 240, \"icmp\": 60 },\n"
 		"\"ipfix\": { \"collector\": \"192.0.2.10:4739\", \"source\": \"192.0.2.1:4739\", \"domain_id\": 1,\n"
 		"\"path_mtu\": 512, \"template_interval\": 600, \"events\": [\"quota\", \"ports\"] },\n"
-		"\"forwarding\": \"redirect\", \"xdp_mode\": \"auto\", \"unmatched\": \"drop-private\", \"bypass\": "
+		"\"forwarding\": \"redirect\", \"xdp_mode\": \"auto\", \"stages\": 1, \"unmatched\": \"drop-private\", "
+		"\"bypass\": "
 		"[],\n"
 		"\"guard\": true, \"answer_arp\": true, \"hairpin\": true, \"tcp_mss_clamp\": 0, \"quota_icmp_code\": "
 		"1,\n"
@@ -106,7 +108,7 @@ Test(config_accepted, every_other_value_of_every_word)
 		"\"unsolicited_tcp\":\"answer\","
 		"\"ipfix\":{\"collector\":\"192.0.2.10:1\",\"events\":[\"fragments\",\"sessions\",\"sessions\"]}"));
 	_cleanup_config_ struct config *d =
-		parse(WITH("\"xdp_mode\":\"native\",\"unmatched\":\"route\",\"unsolicited_tcp\":\"drop\","
+		parse(WITH("\"xdp_mode\":\"native\",\"stages\":2,\"unmatched\":\"route\",\"unsolicited_tcp\":\"drop\","
 			   "\"tcp_mss_clamp\":1360,\"metrics\":{},"
 			   "\"ipfix\":{\"collector\":\"192.0.2.10:1\",\"source\":\"0.0.0.0:4739\",\"events\":[]}"));
 
@@ -124,6 +126,7 @@ Test(config_accepted, every_other_value_of_every_word)
 	cr_expect_eq(c->ipfix.source.addr, 0);
 	cr_expect_eq(c->ipfix.source.port, 0);
 	cr_expect_eq(d->xdp_mode, XDP_MODE_NATIVE);
+	cr_expect_eq(d->stages, 2);
 	cr_expect_eq(d->unmatched, UNMATCHED_ROUTE);
 	cr_expect_eq(d->unsolicited_tcp, UNSOLICITED_DROP);
 	cr_expect_eq(d->tcp_mss_clamp, 1360);

@@ -281,6 +281,8 @@ Test(config_refused, words_and_paths)
 		{ WITH("\"forwarding\":\"xdp\""),
 		  ":2: forwarding: must be one of \"redirect\", \"kernel\", not \"xdp\"" },
 		{ WITH("\"forwarding\":0"), ":2: forwarding: must be one of \"redirect\", \"kernel\", not 0" },
+		{ WITH("\"stages\":0"), ":2: stages: must be a whole number from 1 to 2, not 0" },
+		{ WITH("\"stages\":3"), ":2: stages: must be a whole number from 1 to 2, not 3" },
 		{ WITH("\"xdp_mode\":\"generic\""),
 		  ":2: xdp_mode: must be one of \"auto\", \"native\", \"skb\", not \"generic\"" },
 		{ WITH("\"unmatched\":\"accept\""),

@@ -82,6 +82,7 @@ static struct config *random_config(void)
 	};
 	c->forwarding = random_below(2);
 	c->xdp_mode = random_below(3);
+	c->stages = (uint8_t)(1 + random_below(2));
 	c->unmatched = random_below(4);
 	c->guard = random_below(2);
 	c->answer_arp = random_below(2);
@@ -150,6 +151,7 @@ static void expect_equal(const struct config *a, const struct config *b)
 	cr_assert_eq(a->fragments.per_subscriber, b->fragments.per_subscriber);
 	cr_assert_eq(a->forwarding, b->forwarding);
 	cr_assert_eq(a->xdp_mode, b->xdp_mode);
+	cr_assert_eq(a->stages, b->stages);
 	cr_assert_eq(a->unmatched, b->unmatched);
 	cr_assert_eq(a->guard, b->guard);
 	cr_assert_eq(a->answer_arp, b->answer_arp);
@@ -200,6 +202,7 @@ Test(config_write, any_configuration_gives_the_programs_the_settings_of_its_keys
 
 		config_settings(c, &s);
 		cr_assert_eq(s.overflow_sessions, c->overflow_sessions);
+		cr_assert_eq(s.stages, c->stages);
 		cr_assert_eq(s.unmatched, c->unmatched);
 		cr_assert_eq(s.guard, c->guard);
 		cr_assert_eq(s.answer_arp, c->answer_arp);

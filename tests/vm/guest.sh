@@ -11,6 +11,7 @@
 LOG=/tmp/seen.log
 CONFIG=/tmp/detnat.json
 REFLECTOR=198.51.100.7:7
+stages=1 # of the datapath, see detnat.json(5)
 inside=in0 outside=out0 # interfaces in the configuration
 STATE=none # what the checks are about: "redirect native" and so on
 
@@ -95,7 +96,7 @@ configure() { # FORWARDING MODE QUOTA
 {
   "interfaces": { "inside": ["$inside"], "outside": ["$outside"] },
   "mappings": [ { "in": "10.0.0.0/18", "out": "1.1.1.0/30" } ],
-  "forwarding": "$1", "xdp_mode": "$2", "sessions_per_user": $3, "sweep_interval": 1,
+  "forwarding": "$1", "xdp_mode": "$2", "stages": $stages, "sessions_per_user": $3, "sweep_interval": 1,
   "control_socket": "/run/agent.sock", "state_dir": "/tmp/state"
 }
 CONFIGURATION

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A packet from outside that stage 2 found in no slot: of a session in the overflow map, or unsolicited. */
+#ifndef DETNAT_STAGE2_IN_SLOW_H
+#define DETNAT_STAGE2_IN_SLOW_H
+
+#include "out2in.h"
+#include "stage2_egress.h"
+
+static __always_inline int stage2_in_slow(ctx_t *ctx)
+{
+	const struct stage_entry *e = stage2_current();
+	const struct egress *egress = stage2_egress();
+	struct out2in oi;
+	struct subscriber *s;
+	int in_port = -1;
+
+	if (!e || !egress || parse(ctx, &oi.p) != PACKET_SESSION)
+		return drop(REASON_drop_stage2);
+	oi.m = mapping_by_outside(oi.p.dst);
+	oi.subscriber = e->subscriber;
+	if (!oi.m)
+		return drop(REASON_drop_no_session);
+	s = subscriber_get(oi.m, oi.subscriber);
+	if (s && s->overflow)
+		in_port = session_packet_out2in(oi.m, oi.subscriber, &oi.p);
+	if (in_port >= 0)
+		return out2in_finish(ctx, &oi, egress, (__u16)in_port);
+	if (address_is_link_local(oi.p.src) || source_is_martian(oi.p.src) || index_find(&in_index, oi.p.src))
+		return drop(REASON_drop_martian);
+	return drop(REASON_drop_no_session);
+}
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Frames that stage 2 dropped on this core: the kernel reports them as frames that the interface refused, so the
+ * watching program (detnat_watch.bpf.c) takes them off, and sets this to 0.
+ */
+#ifndef DETNAT_STAGE_DROPS_H
+#define DETNAT_STAGE_DROPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} stage_drops SEC(".maps");
+
+/* Ends a program of stage 2. */
+static __always_inline int stage2_end(int verdict)
+{
+	__u32 zero = 0, *drops;
+
+	if (verdict == XDP_PASS)
+		return verdict;
+	drops = bpf_map_lookup_elem(&stage_drops, &zero);
+	if (drops)
+		*drops += 1;
+	return verdict;
+}
+
+#endif

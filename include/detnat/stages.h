@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Two stages: an alternative form of the fast path, for tables that no cache holds, in which the reads of successive
+ * packets' sessions overlap.
+ *
+ * Stage 1, the main program, goes as far as the place of the session. It notes that in a list of its core, marks the
+ * frame and redirects it by the map `ports`, whose entries carry a program. The kernel queues up to 16 frames and runs
+ * that program, which calls stage 2, over them when it sends: the first run reads a word of all sessions noted, and the
+ * others find theirs in the cache. Stage 2 compares, counts and rewrites; it can send or drop a frame, nothing else.
+ *
+ * The kernel takes a queue's program from the first frame queued. So programs with stages redirect every frame by
+ * `ports`, and only mark frames once no program without stages can be running: see struct stage_control.
+ */
+#ifndef DETNAT_STAGES_H
+#define DETNAT_STAGES_H
+
+#include <linux/types.h>
+
+/* Frames of a core that wait at one time: 16 an interface, but never more than this. A power of two. */
+#define STAGE_ENTRIES 64U
+
+/* Entries of `ports`, a DEVMAP_HASH by interface index: a power of two. */
+#define STAGE_PORTS 4096U
+
+/*
+ * The mark: this in place of the destination's address, and IEEE 802's second local experimental EtherType, 0x88b6. The
+ * source's address stays.
+ */
+#define STAGE_ETHERTYPE 0x88b6
+#define STAGE_MAGIC	0x6e02 /* a locally administered address */
+
+struct stage_mark {
+	__u16 magic;
+	__u16 sequence[2]; /* of the entry, the low half first */
+};
+_Static_assert(sizeof(struct stage_mark) == 6, "in place of an address");
+
+/* What stage 1 found out about a frame. Addresses and ports are in host byte order. */
+struct stage_entry {
+	__u32 sequence;
+	__u32 waits;  /* 1 until stage 2 has seen the frame */
+	__u32 now;    /* tick of stage 1 */
+	__u32 bucket; /* first bucket of the session, numbered across all mappings */
+	__u64 key;    /* slot_key(); from outside, with inside port 0 */
+	__u64 steady; /* bits of the state word that must not differ, see stage2.h */
+	__u32 subscriber;
+	__u32 new_addr; /* what the source, or from outside the destination, becomes */
+	__u32 ingress;	/* interface index */
+	__u16 hop;	/* number in the copy of the routes, <detnat/fib.h> */
+	__u16 mapping;	/* number */
+	__u16 port_offset;
+	__u8 from_inside;
+	__u8 pad[13];
+};
+_Static_assert(sizeof(struct stage_entry) == 64, "a cache line");
+
+/* A core's list: the PERCPU_ARRAY `stage_lists` of one. The entry of a sequence number s is s % STAGE_ENTRIES. */
+struct stage_list {
+	__u32 next;    /* sequence number of the next entry */
+	__u32 touched; /* entries before this one have been read ahead */
+	__u32 current; /* sequence number of the frame in hand, for the programs that stage 2 calls */
+	__u32 pad[13];
+	struct stage_entry entry[STAGE_ENTRIES];
+};
+
+/*
+ * The pinned map `stage_control`, an ARRAY of one, written by the agent.
+ *
+ * A switch of programs: `generation` becomes 0, so that nothing is marked any more; the main programs are replaced;
+ * after a grace period all frames marked have left; then stage 2 is replaced, and `generation` set. Killed anywhere on
+ * the way, an agent leaves programs that mark nothing, and forward in one stage.
+ */
+struct stage_control {
+	__u32 generation; /* of the programs that may mark frames; 0: none */
+	__u32 pad[15];
+};
+
+#endif

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The programs with stages: frames through the kernel's own queues, and what stage 2 must not send. That they decide as
+ * those of one stage, all other tests show when they run with STAGES=2.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <criterion/criterion.h>
+
+#include "fixture.h"
+#include "staged.h"
+#include "told_routes.h"
+
+static int inside_peer = -1, outside_peer = -1;
+
+/* A socket that gets what comes out of an interface's peer. */
+static int listen_on(const char *name)
+{
+	struct sockaddr_ll at = { .sll_family = AF_PACKET,
+				  .sll_protocol = htons(ETH_P_ALL),
+				  .sll_ifindex = (int)if_nametoindex(name) };
+	int fd = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)), size = 8 << 20;
+
+	cr_assert(fd >= 0 && !bind(fd, (struct sockaddr *)&at, sizeof(at)), "%s", strerror(errno));
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	return fd;
+}
+
+static void set_up_staged(void)
+{
+	setenv("STAGES", "2", 1);
+	unsetenv("TRACED");
+	set_up();
+	stay_on_one_core();
+	inside_peer = listen_on("pin");
+	outside_peer = listen_on("pout");
+}
+
+TestSuite(staged, .init = set_up_staged, .fini = tear_down);
+
+/* Sends copies of a frame through a hook's program, and what that redirects through the kernel. */
+static void send_live(enum hook hook, const uint8_t *frame, size_t size, int copies)
+{
+	struct xdp_md xdp = { .data_end = (uint32_t)size,
+			      .ingress_ifindex = hook == XDP_INSIDE ? inside_ifindex : outside_ifindex };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (uint32_t)size, .ctx_in = &xdp,
+		    .ctx_size_in = sizeof(xdp), .repeat = copies, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+	int fd = hook_program(hook);
+
+	cr_assert_eq(bpf_prog_test_run_opts(fd, &opts), 0, "%s", strerror(errno));
+	close_fd(&fd);
+}
+
+/* The next IPv4 frame from a station; 0: none comes within so many milliseconds. */
+static size_t receive(int peer, enum station from, uint8_t *ret, int wait_ms)
+{
+	struct pollfd p = { .fd = peer, .events = POLLIN };
+
+	while (poll(&p, 1, wait_ms) == 1) {
+		ssize_t size = recv(peer, ret, FRAME_MAX, 0);
+
+		cr_assert_geq(size, 14);
+		cr_expect(!staged_is_marked(ret, (size_t)size), "a frame left untranslated");
+		if (ret[11] == (uint8_t)from && ret[12] == 8 && ret[13] == 0)
+			return (size_t)size;
+	}
+	return 0;
+}
+
+#define LONG_MS 5000
+
+static void expect_live(const char *name, enum hook hook, const struct frame *in, const struct frame *out)
+{
+	int peer = hook == XDP_INSIDE ? outside_peer : inside_peer;
+	uint8_t sent[FRAME_MAX], want[FRAME_MAX], got[FRAME_MAX];
+	size_t size = frame_build(in, sent), want_size = frame_build(out, want), got_size;
+
+	send_live(hook, sent, size, 1);
+	got_size = receive(peer, out->from, got, LONG_MS);
+	cr_assert(frame_equal(name, got, got_size, want, want_size), "%s: another packet", name);
+}
+
+static struct frame from_inside(uint8_t proto, uint16_t sport, uint8_t flags)
+{
+	return (struct frame){ .from = HOST,
+			       .to = GATEWAY_IN,
+			       .src = SUBSCRIBER,
+			       .dst = EXTERNAL,
+			       .proto = proto,
+			       .sport = sport,
+			       .dport = 80,
+			       .flags = flags,
+			       .payload = 30 };
+}
+
+static struct frame translated(struct frame f)
+{
+	f.from = GATEWAY_OUT;
+	f.to = ROUTER;
+	f.src = POOL;
+	f.sport = OUT_PORT(f.sport, 2);
+	f.ttl = 63;
+	return f;
+}
+
+/* The answer to a translated packet, and what becomes of it. */
+static struct frame answer(struct frame f)
+{
+	struct frame back = { .from = ROUTER,
+			      .to = GATEWAY_OUT,
+			      .src = EXTERNAL,
+			      .dst = POOL,
+			      .proto = f.proto,
+			      .sport = 80,
+			      .dport = OUT_PORT(f.sport, 2),
+			      .flags = f.flags,
+			      .payload = 30 };
+
+	return back;
+}
+
+static struct frame answer_translated(struct frame f)
+{
+	struct frame back = answer(f);
+
+	back.from = GATEWAY_IN;
+	back.to = HOST;
+	back.dst = SUBSCRIBER;
+	back.dport = f.sport;
+	back.ttl = 63;
+	return back;
+}
+
+Test(staged, frames_go_through_both_stages)
+{
+	static const uint8_t flags[] = { 2, 0x10, 0x18, 0x11 };
+	struct frame udp = from_inside(UDP, 5000, 0), out = translated(udp), back = answer(udp),
+		     in = answer_translated(udp);
+
+	expect_live("opens", XDP_INSIDE, &udp, &out);
+	expect_live("hit", XDP_INSIDE, &udp, &out);
+	expect_live("hit from outside", XDP_OUTSIDE, &back, &in);
+	for (size_t i = 0; i < sizeof(flags); i++) {
+		struct frame tcp = from_inside(TCP, 6000, flags[i]);
+
+		out = translated(tcp);
+		back = answer(tcp);
+		in = answer_translated(tcp);
+		expect_live("TCP", XDP_INSIDE, &tcp, &out);
+		expect_live("TCP from outside", XDP_OUTSIDE, &back, &in);
+	}
+	cr_expect_eq(counted(REASON_in2out_translated), 6);
+	cr_expect_eq(counted(REASON_out2in_translated), 5);
+	cr_expect_eq(counted(REASON_drop_stage2), 0);
+}
+
+Test(staged, of_many_frames_none_is_lost)
+{
+	enum { COPIES = 1000 };
+	struct frame udp = from_inside(UDP, 5000, 0), out = translated(udp);
+	uint8_t sent[FRAME_MAX], want[FRAME_MAX], got[FRAME_MAX];
+	size_t size = frame_build(&udp, sent), want_size = frame_build(&out, want);
+
+	send_live(XDP_INSIDE, sent, size, COPIES);
+	for (unsigned i = 0; i < COPIES; i++) {
+		size_t got_size = receive(outside_peer, GATEWAY_OUT, got, LONG_MS);
+
+		cr_assert(frame_equal("one of many", got, got_size, want, want_size), "frame %u", i);
+	}
+	cr_expect_eq(counted(REASON_in2out_translated), COPIES);
+	cr_expect_eq(counted(REASON_drop_stage2), 0);
+}
+
+Test(staged, what_stage_2_drops_does_not_leave)
+{
+	struct frame stray = answer(from_inside(UDP, 7000, 0));
+	uint8_t sent[FRAME_MAX], got[FRAME_MAX];
+	size_t size = frame_build(&stray, sent);
+
+	send_live(XDP_OUTSIDE, sent, size, 100);
+	cr_expect_eq(counted(REASON_drop_no_session), 100);
+	cr_expect_eq(receive(inside_peer, GATEWAY_IN, got, 0), 0);
+}
+
+Test(staged, without_stage_2_waiting_frames_are_dropped_and_others_sent)
+{
+	struct frame udp = from_inside(UDP, 5000, 0), out = translated(udp), echo = from_inside(ICMP, 77, 0),
+		     echo_out = translated(echo);
+	uint8_t sent[FRAME_MAX], got[FRAME_MAX];
+	uint32_t zero = 0;
+
+	echo.dport = echo_out.dport = 0;
+	cr_assert_eq(bpf_map_delete_elem(datapath.stage2_entries, &zero), 0);
+	send_live(XDP_INSIDE, sent, frame_build(&udp, sent), 20);
+	cr_expect_eq(counted(REASON_drop_stage2), 20);
+	cr_expect_eq(receive(outside_peer, GATEWAY_OUT, got, 0), 0);
+	expect_live("the slow path's", XDP_INSIDE, &echo, &echo_out);
+	reload_settings();
+	expect_live("with stage 2 again", XDP_INSIDE, &udp, &out);
+}
+
+static size_t mark(const struct frame *f, uint8_t *ret)
+{
+	uint8_t in[FRAME_MAX];
+	size_t size = frame_build(f, in), marked;
+
+	cr_assert_eq(run_hook(XDP_INSIDE, in, size, ret, &marked), REDIRECT_XDP);
+	cr_assert_eq(marked, size);
+	return marked;
+}
+
+Test(staged, a_frame_is_finished_once_and_by_its_own_number)
+{
+	struct frame udp = from_inside(UDP, 5000, 0);
+	uint8_t first[FRAME_MAX], again[FRAME_MAX], forged[FRAME_MAX];
+	size_t size = mark(&udp, first);
+
+	cr_assert(staged_is_marked(first, size));
+	memcpy(again, first, size);
+	for (unsigned octet = 0; octet < 6; octet++) {
+		memcpy(forged, first, size);
+		forged[octet] ^= 0x40;
+		cr_expect_eq(staged_run_stage2(forged, &size), DROP_XDP, "octet %u", octet);
+	}
+	cr_expect_eq(counted(REASON_drop_stage2), 6);
+	cr_expect_eq(staged_run_stage2(first, &size), PASS_XDP);
+	cr_expect_eq(staged_run_stage2(again, &size), DROP_XDP);
+	cr_expect_eq(counted(REASON_drop_stage2), 7);
+	cr_expect_eq(counted(REASON_in2out_translated), 1);
+}
+
+Test(staged, marks_from_the_wire_mean_nothing)
+{
+	struct frame udp = from_inside(UDP, 5000, 0), back = answer(udp);
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = mark(&udp, in), out_size;
+
+	run_frame_counted("marked, from inside", XDP_INSIDE, in, size, out, &out_size, PASS_XDP,
+			  REASON_passed_untranslated);
+	cr_expect(frame_equal("from inside", out, out_size, in, size));
+	size = frame_build(&back, out);
+	memcpy(out, in, 6);
+	memcpy(out + 12, in + 12, 2);
+	memcpy(in, out, size);
+	run_frame_counted("marked, from outside", XDP_OUTSIDE, in, size, out, &out_size, PASS_XDP,
+			  REASON_passed_untranslated);
+	/* To this station: no IPv4 either. */
+	size = frame_build(&udp, in);
+	in[12] = STAGE_ETHERTYPE >> 8;
+	in[13] = STAGE_ETHERTYPE & 255;
+	run_frame_counted("marked, to this station", XDP_INSIDE, in, size, out, &out_size, PASS_XDP,
+			  REASON_passed_untranslated);
+}
+
+Test(staged, other_frames_pass_stage_2_as_they_are)
+{
+	struct frame udp = from_inside(UDP, 5000, 0);
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&udp, in), short_size = 20;
+
+	memcpy(out, in, size);
+	cr_expect_eq(staged_run_stage2(out, &size), PASS_XDP);
+	cr_expect(frame_equal("IPv4", out, size, in, size));
+	out[12] = STAGE_ETHERTYPE >> 8;
+	out[13] = STAGE_ETHERTYPE & 255;
+	cr_expect_eq(staged_run_stage2(out, &short_size), PASS_XDP, "shorter than any that is marked");
+}
+
+Test(staged, while_the_list_is_full_frames_go_in_one_stage)
+{
+	struct frame udp = from_inside(UDP, 5000, 0), want = translated(udp);
+	uint8_t in[FRAME_MAX], out[FRAME_MAX], wanted[FRAME_MAX], first[FRAME_MAX];
+	size_t size = frame_build(&udp, in), out_size, first_size, wanted_size = frame_build(&want, wanted);
+
+	next_tick();
+	cr_assert_eq(run_hook(XDP_INSIDE, in, size, first, &first_size), REDIRECT_XDP);
+	for (unsigned i = 1; i < STAGE_ENTRIES; i++) {
+		cr_assert_eq(run_hook(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP);
+		cr_expect(staged_is_marked(out, out_size), "frame %u", i);
+	}
+	cr_assert_eq(run_hook(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP);
+	cr_expect(frame_equal("in one stage", out, out_size, wanted, wanted_size));
+	/* The first entry was not overwritten. */
+	cr_expect_eq(staged_run_stage2(first, &first_size), PASS_XDP);
+	cr_expect(frame_equal("the first", first, first_size, wanted, wanted_size));
+	/* The others are given up as lost. */
+	next_tick();
+	next_tick();
+	for (unsigned i = 0; i < 2 * STAGE_ENTRIES; i++) {
+		cr_assert_eq(run_hook(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP);
+		cr_expect(staged_is_marked(out, out_size), "frame %u after a while", i);
+		cr_expect_eq(staged_run_stage2(out, &out_size), PASS_XDP);
+	}
+	cr_expect_eq(counted(REASON_drop_stage2), 0);
+}
+
+Test(staged, nothing_is_marked_while_programs_are_replaced)
+{
+	struct frame udp = from_inside(UDP, 5000, 0), want = translated(udp), back = answer(udp),
+		     in_want = answer_translated(udp);
+	uint32_t generation = datapath.stages->generation;
+	const struct row rows[] = {
+		{ "out", XDP_INSIDE, udp, REDIRECT_XDP, want, REASON_in2out_translated },
+		{ "in", XDP_OUTSIDE, back, REDIRECT_XDP, in_want, REASON_out2in_translated },
+	};
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&udp, in), out_size;
+
+	cr_assert_neq(generation, 0);
+	datapath.stages->generation = 0;
+	RUN_ROWS(rows);
+	cr_assert_eq(run_hook(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP);
+	cr_expect(!staged_is_marked(out, out_size));
+	datapath.stages->generation = generation;
+	cr_assert_eq(run_hook(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP);
+	cr_expect(staged_is_marked(out, out_size));
+}
+
+Test(staged, whoever_may_be_the_gateway_itself_stays_in_one_stage)
+{
+	struct frame back = answer(from_inside(UDP, 5000, 0));
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&back, in), out_size;
+
+	cr_assert_eq(system("ip addr add 203.0.113.0/32 dev tout"), 0);
+	tell_routes();
+	run_frame_counted("to an address of its own in the pool", XDP_OUTSIDE, in, size, out, &out_size, PASS_XDP,
+			  REASON_passed_untranslated);
+	cr_expect(frame_equal("untouched", out, out_size, in, size));
+}

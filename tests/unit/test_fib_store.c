@@ -184,9 +184,10 @@ Test(fib_store, holds_a_million_routes)
 			longest = cpu_us() - before;
 	}
 	seconds = (double)(cpu_us() - begin) / 1e6;
-	cr_log_warn("a million routes: %.2f s, longest step %.2f ms, store %.1f MB, %zu nodes (%.1f MB)", seconds,
-		    (double)longest / 1000, (double)fib_store_memory(&store) / 1e6, fib_trie_nodes(&trie),
-		    (double)fib_trie_nodes(&trie) * sizeof(struct fib_node) / 1e6);
+	/* Criterion would take a warning for a failure. */
+	fprintf(stderr, "a million routes: %.2f s, longest step %.2f ms, store %.1f MB, %zu nodes (%.1f MB)\n", seconds,
+		(double)longest / 1000, (double)fib_store_memory(&store) / 1e6, fib_trie_nodes(&trie),
+		(double)fib_trie_nodes(&trie) * sizeof(struct fib_node) / 1e6);
 	cr_expect_leq(fib_store_memory(&store), 40000000);
 	cr_expect_eq(trie.full, 0);
 	for (int i = 0; i < 100000; i++) {

@@ -7,6 +7,8 @@
  *	e2e [--full] [-o FILE]
  *	e2e --profile GATEWAY [HOSTS]	one gateway alone, by its name in the table, for `perf record -a -e cpu-clock`
  *
+ * STAGES=2 in the environment gives detnat two stages.
+ *
  * Everything stands in namespaces of its own. Exit status: 0 measured, whether or not the goals are met; 1 something
  * was not as it has to be: lost sessions, wrong packets, or no topology.
  */

@@ -100,32 +100,41 @@ static int refused(struct request *r, cJSON **ret_result, struct error *err)
 	return error_set(err, -ENOENT, "refused");
 }
 
-#define VERB(name, like)                                                          \
-	int verb_##name(struct request *r, cJSON **ret_result, struct error *err) \
-	{                                                                         \
-		return like(r, ret_result, err);                                  \
+/* Every verb of the table is answered at once but for these, which take the other ways of handlers.h. */
+static verb_handler stand_in(enum verb v)
+{
+	switch (v) {
+	case VERB_mapping_add:
+	case VERB_mapping_del:
+	case VERB_mapping_set:
+	case VERB_interface_add:
+	case VERB_interface_del:
+	case VERB_timeouts_set:
+	case VERB_timeouts_reset:
+	case VERB_ipfix_set:
+	case VERB_ipfix_disable:
+	case VERB_reload:
+		return by_change;
+	case VERB_mapping_list:
+	case VERB_status:
+		return in_slices;
+	case VERB_session_list:
+		return as_stream;
+	case VERB_reverse:
+	case VERB_session_close:
+		return refused;
+	default:
+		return at_once;
 	}
-VERB(mapping_add, by_change)
-VERB(mapping_del, by_change)
-VERB(mapping_list, in_slices)
-VERB(forward, at_once)
-VERB(reverse, refused)
-VERB(interface_add, by_change)
-VERB(interface_del, by_change)
-VERB(interface_list, at_once)
-VERB(timeouts_show, at_once)
-VERB(timeouts_set, by_change)
-VERB(timeouts_reset, by_change)
-VERB(session_list, as_stream)
-VERB(session_close, refused)
-VERB(user_show, at_once)
-VERB(stats, at_once)
-VERB(status, in_slices)
-VERB(ipfix_show, at_once)
-VERB(ipfix_set, by_change)
-VERB(ipfix_disable, by_change)
-VERB(ipfix_flush, at_once)
-VERB(reload, by_change)
+}
+
+#define VERB(id, ...)                                                           \
+	int verb_##id(struct request *r, cJSON **ret_result, struct error *err) \
+	{                                                                       \
+		return stand_in(VERB_##id)(r, ret_result, err);                 \
+	}
+#define LOCAL_VERB(id, ...)
+#include "proto/verbs.def"
 
 /* Changes: done in a later turn of the event loop. */
 

@@ -9,8 +9,8 @@
  *	peer icmp SRC DST             one echo request whose identifier is SRC's port
  *	peer punch SRC DST            UDP to DST until a datagram comes from there
  *	peer flood SRC DST FILE       UDP to DST, a datagram a millisecond; FILE says how many so far
- *	peer programs                 name and verified instructions of each BPF program in the kernel, then the number
- *of maps
+ *	peer programs                 name, instructions and runs of each BPF program in the kernel, then the number of
+ *                                 maps; runs are counted by kernel.bpf_stats_enabled
  *
  * SRC and DST are ADDR:PORT. Failures print one word: an errno's name, "timeout", "garbled".
  */
@@ -389,8 +389,8 @@ static int programs(void)
 		};
 
 		if (fd >= 0 && bpf(BPF_OBJ_GET_INFO_BY_FD, &about) == 0)
-			printf("program %s %u instructions, verified %u\n", info.name, info.xlated_prog_len / 8,
-			       info.verified_insns);
+			printf("program %s %u instructions, verified %u, ran %llu\n", info.name,
+			       info.xlated_prog_len / 8, info.verified_insns, info.run_cnt);
 		if (fd >= 0)
 			close(fd);
 		next.start_id = next.next_id;

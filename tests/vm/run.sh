@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Boots Debian's kernels under QEMU, each with the agent and its tools in an initramfs, and counts what the guest reports
 # (guest.sh). Kernels are fetched once and kept in VM_CACHE. A kernel that is not available is skipped with a message; with
-# VM_REQUIRED=1 that is a failure. The consoles are kept in BUILD/vm/. VM_BPF_TESTS=1 runs the datapath's unit tests in the
-# guests too, which takes minutes, as an emulated processor verifies the programs.
+# VM_REQUIRED=1 that is a failure. The consoles are kept in BUILD/vm/. STAGES=2 gives detnat two stages. VM_BPF_TESTS=1 runs
+# the datapath's unit tests in the guests too, which takes minutes, as an emulated processor verifies the programs.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 BUILD=${BUILD:-build}
 VM_CACHE=${VM_CACHE:-build/vm}
 VM_BPF_TESTS=${VM_BPF_TESTS:-0}
+STAGES=${STAGES:-1}
 VM_TIMEOUT=${VM_TIMEOUT:-$((600 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
 SERIES=${SERIES:-6.1 6.12}
 VM_PARTS=${VM_PARTS:-guard plain vlan bond systemd} # which of the checks of guest.sh, and the units under systemd
@@ -74,8 +75,9 @@ make_root() {
         ln -sf ../usr/bin/sh "$root/bin/sh"
     fi
     install -m 755 $here/init "$root/init"
-    install -m 644 $here/guest.sh "$root/guest.sh"
+    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,agent,common}.sh
     echo "$VM_PARTS" >"$root/etc/parts"
+    echo "$STAGES" >"$root/etc/stages"
 }
 
 # A small system of the machine's own systemd, with detnat as `make install` puts it there and its units enabled.
@@ -109,17 +111,19 @@ make_systemd_root() {
     done
     install -m 755 $here/systemd/init "$root/init"
     install -D -m 755 $here/systemd/lab.sh "$root/usr/lib/lab/lab.sh"
-    install -D -m 644 $here/systemd/checks.sh "$root/usr/lib/lab/checks.sh"
+    install -D -m 644 -t "$root/lib/checks" $here/systemd/checks.sh $here/common.sh
     for unit in lab checks; do
         install -m 644 "$here/systemd/$unit.service" "$system/$unit.service"
         ln -s "../$unit.service" "$system/multi-user.target.wants/"
     done
     ln -s ../lab.service "$system/network-online.target.wants/"
-    cat >"$root/etc/detnat/detnat.json" <<<'{
+    cat >"$root/etc/detnat/detnat.json" <<CONFIGURATION
+{
   "interfaces": { "inside": ["in0"], "outside": ["out0"] },
   "mappings": [ { "in": "10.0.0.0/18", "out": "1.1.1.0/30" } ],
-  "sessions_per_user": 1000, "sweep_interval": 1
-}'
+  "stages": $STAGES, "sessions_per_user": 1000, "sweep_interval": 1
+}
+CONFIGURATION
 }
 
 # boot SERIES KERNEL [SUFFIX]: boots $root; the suffix is for the names of its logs.

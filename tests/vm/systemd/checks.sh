@@ -1,51 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=dash
-# The checks of detnat's units, run inside a guest that systemd has booted (busybox sh). stdout: a line "ok NAME" or
-# "not ok NAME" a check, and "# …" for information; stderr: the console.
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+# The checks of detnat's units, run inside a guest that systemd has booted (busybox sh).
+# shellcheck source=tests/vm/common.sh
+. /lib/checks/common.sh
+
 CONFIG=/etc/detnat/detnat.json
-REFLECTOR=198.51.100.7:7
-
-uptime_ms() {
-    read -r up _ </proc/uptime
-    echo "${up%.*}${up#*.}0"
-}
-
-# Waits up to 120 s for a command to succeed: an emulated processor takes its time to verify programs.
-wait_for() {
-    deadline=$(($(uptime_ms) + 120000))
-    until "$@" >/dev/null 2>&1; do
-        [ "$(uptime_ms)" -lt $deadline ] || return 1
-        usleep 50000
-    done
-}
-
-check() { # NAME COMMAND…
-    name=$1
-    shift
-    echo "$(uptime_ms) ms: $name" >&2
-    if "$@" >/tmp/said 2>&1; then
-        echo "ok systemd: $name"
-    else
-        echo "not ok systemd: $name"
-        echo "--- $name: $* said:" >&2
-        tail -n 40 /tmp/said >&2
-        journalctl -u detnat -n 20 --no-pager >&2
-    fi
-}
-
-expect() { # WANTED COMMAND…
-    wanted=$1
-    shift
-    got=$("$@" 2>&1)
-    [ "$got" = "$wanted" ] || {
-        echo "wanted '$wanted', got '$got'"
-        return 1
-    }
-}
+STATE=systemd
+PATIENCE_MS=120000 # an emulated processor takes its time to verify programs
+after_failure() { journalctl -u detnat -n 20 --no-pager; }
 
 property() { systemctl show --value -p "$1" "${2:-detnat}"; }
-in_sub() { nsenter --net=/run/netns/sub "$@"; }
 seen() { grep -q "$1" /run/lab/seen.log; }
 sent() { cat /run/lab/sent; }
 
@@ -138,4 +102,4 @@ check "the log has an audit line" sh -c 'journalctl -u detnat -o cat --no-pager 
 check "stopped, the datapath stays and translates; its pins are the system's" stays_without_the_agent
 check "--detach by root ends it" detnat-agent --detach
 check "a bad file at a first start: status 2, and not started again" gives_up_on_a_bad_file
-check "the kernel saw nothing wrong" sh -c "! dmesg | grep -E 'BUG|WARNING|Oops|Call Trace|general protection|soft lockup'"
+check "the kernel saw nothing wrong" kernel_is_well

@@ -70,10 +70,10 @@ static __always_inline __u32 fib_find_number(__u32 addr)
 	return FIB_HOP(fib_find_leaf(addr));
 }
 
-/* Returns 1 if the copy has a leaf for the address itself as one of the gateway's own, or as a broadcast of its. */
+/* Returns 1 if the copy has a leaf for the address as one of the gateway's own, or of its broadcasts, or prefixes. */
 static __always_inline int fib_may_be_own(__u32 addr)
 {
-	return FIB_RANK(fib_find_leaf(addr)) >= FIB_RANK_LOCAL;
+	return FIB_RANK(fib_find_leaf(addr)) >= FIB_RANK_LOCAL_PREFIX;
 }
 
 static __always_inline struct fib_hop *fib_find(__u32 addr)

@@ -105,8 +105,8 @@ static void doubt(struct route_copy *c, struct fib_route *r)
 	paint_prefix(c, r->dst, r->plen, r->flags);
 }
 
-/* Adds a route, with its next hop taken. NULL if it was there, or if there is no memory. */
-static struct fib_route *add(struct route_copy *c, struct fib_told_route *told, uint8_t flags)
+/* Adds a route, with its next hop taken. NULL if there is no memory. *ret_new: it was not there, or gone. */
+static struct fib_route *add(struct route_copy *c, struct fib_told_route *told, uint8_t flags, bool *ret_new)
 {
 	struct fib_route *r;
 	bool is_new;
@@ -121,6 +121,7 @@ static struct fib_route *add(struct route_copy *c, struct fib_told_route *told, 
 		c->again = true;
 		return NULL;
 	}
+	*ret_new = is_new || r->flags & FIB_ROUTE_GONE;
 	if (!is_new) {
 		r->generation = c->generation;
 		fib_store_flag(&c->store, r, told->route.flags);
@@ -161,11 +162,13 @@ static void added(struct route_copy *c, struct fib_told_route *told, uint16_t fl
 {
 	struct fib_route *other;
 	size_t others;
+	bool is_new;
 
 	note_source(c, told->source);
-	if (!add(c, told, c->reading ? FIB_ROUTE_NOTIFIED : 0))
+	if (!add(c, told, c->reading ? FIB_ROUTE_NOTIFIED : 0, &is_new))
 		return;
-	other = flags & NLM_F_REPLACE ? find(c, told, false, &others) : NULL;
+	/* When a nexthop object changes, its routes are notified as if they replaced themselves. */
+	other = flags & NLM_F_REPLACE && is_new ? find(c, told, false, &others) : NULL;
 	if (other && others == 1) {
 		delete_route(c, other);
 	} else if (other) {
@@ -230,15 +233,16 @@ static bool is_outdated(struct route_copy *c, const struct fib_told_route *told)
 void changes_read(struct route_copy *c, const struct fib_told_route *told)
 {
 	struct fib_told_route copy = *told;
+	bool is_new;
 
 	if (is_outdated(c, told))
 		return;
 	note_source(c, told->source);
-	if (add(c, &copy, 0))
+	if (add(c, &copy, 0, &is_new))
 		paint_prefix(c, copy.route.dst, copy.route.plen, copy.route.flags);
 }
 
-void changes_object(struct route_copy *c, const struct fib_told_object *told)
+void changes_object(struct route_copy *c, const struct fib_told_object *told, bool notified)
 {
 	struct fib_object *object = fib_objects_get(&c->objects, told->id);
 
@@ -247,6 +251,10 @@ void changes_object(struct route_copy *c, const struct fib_told_object *told)
 		return;
 	}
 	object->generation = c->generation;
+	if (!notified && object->notified == c->generation)
+		return;
+	if (notified)
+		object->notified = c->generation;
 	if (object->known && !memcmp(&object->told.way, &told->way, sizeof(told->way)))
 		return;
 	object->known = true;

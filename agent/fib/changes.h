@@ -11,8 +11,8 @@ void changes_notified(struct route_copy *c, const struct fib_told_route *told, u
 /* A route of the present reading. */
 void changes_read(struct route_copy *c, const struct fib_told_route *told);
 
-/* An object, notified or read. */
-void changes_object(struct route_copy *c, const struct fib_told_object *told);
+/* An object. What is read does not change one that has been notified since the reading began. */
+void changes_object(struct route_copy *c, const struct fib_told_object *told, bool notified);
 
 /* Its routes are gone, too; see changes_purge(). */
 void changes_object_gone(struct route_copy *c, struct fib_object *object);

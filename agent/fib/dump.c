@@ -129,6 +129,7 @@ void fib_dump_free(struct fib_dump *d)
 static size_t header_size(uint16_t type)
 {
 	return type == RTM_GETLINK    ? sizeof(struct ifinfomsg)
+	       : type == RTM_GETADDR  ? sizeof(struct ifaddrmsg)
 	       : type == RTM_GETNEIGH ? sizeof(struct ndmsg)
 	       : type == RTM_GETROUTE ? sizeof(struct rtmsg)
 				      : sizeof(struct nhmsg);

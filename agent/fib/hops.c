@@ -283,12 +283,12 @@ static bool retire(struct fib_hops *h, uint32_t number)
 	return true;
 }
 
-bool fib_hops_retire_interface(struct fib_hops *h, uint32_t ifindex)
+bool fib_hops_retire_interface(struct fib_hops *h, uint32_t ifindex, bool objects)
 {
 	bool any = false;
 
 	for (uint32_t i = FIB_HOP_FIRST; i < h->end; i++)
-		if (h->list[i].way.ifindex == ifindex)
+		if (h->list[i].way.ifindex == ifindex && (objects || !h->list[i].way.object))
 			any |= retire(h, i);
 	return any;
 }

@@ -45,6 +45,7 @@ struct fib_hop_state {
 #define FIB_LINK_RUNS	0x02 /* and has a carrier */
 #define FIB_LINK_NO_ARP 0x04
 #define FIB_LINK_SEEN	0x08 /* by the present reading */
+#define FIB_LINK_TOLD	0x10 /* by a notification since it began */
 
 struct fib_hops {
 	struct fib *fib;
@@ -92,9 +93,9 @@ void fib_hops_of_object(struct fib_hops *h, uint32_t object, const struct fib_wa
 
 /*
  * The routes through an interface (or with a nexthop object) are gone: their next hops get no flags any more, and new
- * routes get other ones. Returns whether there were any.
+ * routes get other ones. Returns whether there were any. objects: including those with nexthop objects.
  */
-bool fib_hops_retire_interface(struct fib_hops *h, uint32_t ifindex);
+bool fib_hops_retire_interface(struct fib_hops *h, uint32_t ifindex, bool objects);
 bool fib_hops_retire_object(struct fib_hops *h, uint32_t object);
 
 bool fib_hops_is_retired(const struct fib_hops *h, uint32_t number);

@@ -17,6 +17,11 @@ bool lease_stands(const struct route_copy *c)
 	return !c->held;
 }
 
+bool lease_has_run_out(const struct route_copy *c)
+{
+	return !c->held && (int32_t)(datapath_ticks(c->datapath) - c->datapath->global->fib_until) > 0;
+}
+
 void lease_renew(struct route_copy *c)
 {
 	uint32_t ticks = c->datapath->hz >> TICK_SHIFT;

@@ -143,20 +143,28 @@ static bool read_message(const struct nlmsghdr *h, struct fib_neighbour *ret)
 	return true;
 }
 
-struct fib_neighbour *fib_neighbours_message(struct fib_neighbours *t, const struct nlmsghdr *h, uint8_t generation)
+struct fib_neighbour *fib_neighbours_message(struct fib_neighbours *t, const struct nlmsghdr *h, uint8_t generation,
+					     enum fib_neighbour_from from)
 {
+	bool deleted = h->nlmsg_type == RTM_DELNEIGH;
 	struct fib_neighbour told, *n;
 
 	if (!read_message(h, &told))
 		return NULL;
-	told.generation = generation;
+	told.notified = from == FIB_NEIGHBOUR_READ ? 0 : generation;
 	n = fib_neighbours_find(t, told.ifindex, told.family, told.addr);
 	/* Subscribers can make the kernel ask for any number of unused addresses: those are not worth a place. */
-	if (!n)
-		return told.usable ? add(t, &told) : NULL;
-	n->generation = generation;
-	if (n->usable == told.usable && (!n->usable || !memcmp(n->mac, told.mac, sizeof(n->mac))))
+	if (!n) {
+		told.generation = told.usable ? generation : 0;
+		n = told.usable || from == FIB_NEIGHBOUR_NOTIFIED_FIRST ? add(t, &told) : NULL;
+		return told.usable ? n : NULL;
+	}
+	if (from == FIB_NEIGHBOUR_READ && n->notified == generation)
 		return NULL;
+	n->generation = deleted ? 0 : generation;
+	n->notified = told.notified;
+	if (n->usable == told.usable && (!n->usable || !memcmp(n->mac, told.mac, sizeof(n->mac))))
+		return deleted && from == FIB_NEIGHBOUR_NOTIFIED ? n : NULL;
 	n->usable = told.usable;
 	memcpy(n->mac, told.mac, sizeof(n->mac));
 	return n;

@@ -13,14 +13,15 @@
 struct fib_neighbour {
 	struct fib_neighbour *next; /* in its bucket */
 	uint32_t ifindex;
-	uint8_t family;	  /* AF_INET or AF_INET6 */
-	uint8_t addr[16]; /* network byte order; IPv4 uses the first four, the others are 0 */
-	uint8_t mac[6];	  /* valid if usable */
-	bool usable;	  /* the kernel sends to that address */
-	bool gone;	  /* about to be removed */
-	bool queued;	  /* its leaf is to be looked at again */
-	uint8_t generation;
-	uint16_t leaf; /* next hop of its leaf in the trie; 0: none */
+	uint8_t family;	    /* AF_INET or AF_INET6 */
+	uint8_t addr[16];   /* network byte order; IPv4 uses the first four, the others are 0 */
+	uint8_t mac[6];	    /* valid if usable */
+	bool usable;	    /* the kernel sends to that address */
+	bool gone;	    /* about to be removed */
+	bool queued;	    /* its leaf is to be looked at again */
+	uint8_t generation; /* of the reading that last saw it; 0: none, it is deleted */
+	uint8_t notified;   /* that in which a notification last told of it */
+	uint16_t leaf;	    /* next hop of its leaf in the trie; 0: none */
 };
 
 struct fib_neighbours {
@@ -40,6 +41,14 @@ void fib_neighbours_remove(struct fib_neighbours *t, struct fib_neighbour *n);
 /* The next one with an IPv4 address (host byte order), on any interface; starts with NULL. */
 struct fib_neighbour *fib_neighbours_next(const struct fib_neighbours *t, uint32_t addr, struct fib_neighbour *from);
 
+/* Where a message comes from. */
+enum fib_neighbour_from {
+	FIB_NEIGHBOUR_READ,
+	FIB_NEIGHBOUR_NOTIFIED,
+	/* Notified during a reading, which may be older: what is deleted or not usable is remembered, too. */
+	FIB_NEIGHBOUR_NOTIFIED_FIRST,
+};
+
 /* Calls the function for each; it may remove the one that it is called for. */
 void fib_neighbours_each(struct fib_neighbours *t, void (*visit)(struct fib_neighbour *n, void *arg), void *arg);
 
@@ -49,8 +58,10 @@ void fib_address_of_ipv4(uint32_t addr, uint8_t ret[static 16]);
 
 /*
  * Enters an RTM_NEWNEIGH or RTM_DELNEIGH. Returns the neighbour if its MAC address or whether it is usable has changed,
- * else NULL. One that is deleted is no longer usable, and is left to the caller to remove.
+ * else NULL. One that is deleted is no longer usable; it is returned, too, and left to the caller to remove, unless
+ * that was notified first: then it stays until the end of the reading.
  */
-struct fib_neighbour *fib_neighbours_message(struct fib_neighbours *t, const struct nlmsghdr *h, uint8_t generation);
+struct fib_neighbour *fib_neighbours_message(struct fib_neighbours *t, const struct nlmsghdr *h, uint8_t generation,
+					     enum fib_neighbour_from from);
 
 #endif

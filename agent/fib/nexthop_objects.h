@@ -9,7 +9,8 @@ struct fib_object {
 	struct fib_object *next;
 	struct fib_told_object told; /* kind FIB_WAY_KERNEL while it is not known */
 	bool known;
-	uint8_t generation;
+	uint8_t generation; /* of the reading that last saw it */
+	uint8_t notified;   /* that in which a notification last told of it */
 };
 
 struct fib_objects {

@@ -12,21 +12,22 @@ static const struct prefix always_special[] = {
 	{ 0x00000000, 8 }, { 0x7f000000, 8 }, { 0xe0000000, 3 }, { 0xa9fe0000, 16 }
 };
 
-static bool is_special(const struct route_copy *c, uint32_t addr)
+/* The rank of the prefixes that are never forwarded, if an address is in one; else 0. */
+static unsigned special_rank(const struct route_copy *c, uint32_t addr)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(always_special); i++)
-		if (prefix_contains(always_special[i].base, always_special[i].plen, addr))
-			return true;
-	for (size_t i = 0; i < c->n_special; i++)
-		if (prefix_contains(c->special[i].base, c->special[i].plen, addr))
-			return true;
 	for (unsigned plen = 0; plen < 32; plen++) {
 		uint32_t hop;
 
 		if (addr >> 24 != 127 && fib_store_best(&c->store, addr & fib_mask(plen), plen, FIB_ROUTE_LOCAL, &hop))
-			return true;
+			return FIB_RANK_LOCAL_PREFIX;
 	}
-	return false;
+	for (size_t i = 0; i < ARRAY_SIZE(always_special); i++)
+		if (prefix_contains(always_special[i].base, always_special[i].plen, addr))
+			return FIB_RANK_SPECIAL;
+	for (size_t i = 0; i < c->n_special; i++)
+		if (prefix_contains(c->special[i].base, c->special[i].plen, addr))
+			return FIB_RANK_SPECIAL;
+	return 0;
 }
 
 bool paint_is_special(const struct fib_route *r)
@@ -78,14 +79,14 @@ static void paint_default(struct route_copy *c)
 /* An address of the gateway's own, or of a broadcast. */
 static void paint_own(struct route_copy *c, uint32_t addr)
 {
-	unsigned rank = FIB_RANK_SPECIAL;
+	unsigned rank = special_rank(c, addr);
 	uint32_t hop = FIB_HOP_KERNEL;
 
 	if (fib_store_best(&c->store, addr, 32, FIB_ROUTE_LOCAL, &hop)) {
 		fib_trie_set(&c->trie, addr, 32, FIB_RANK_LOCAL, hop);
 		return;
 	}
-	if (!is_special(c, addr)) {
+	if (!rank) {
 		find_route(c, addr, &rank, &hop);
 		paint_meet(c, addr);
 	}
@@ -107,7 +108,7 @@ void paint_prefix(struct route_copy *c, uint32_t dst, unsigned plen, uint8_t fla
 		if (plen == 32)
 			paint_own(c, dst);
 		else if (dst >> 24 != 127)
-			set_special(c, dst, plen);
+			fib_trie_set(&c->trie, dst, plen, FIB_RANK_LOCAL_PREFIX, FIB_HOP_KERNEL);
 		return;
 	}
 	if (fib_store_best(&c->store, dst, plen, 0, &hop)) {

@@ -23,9 +23,9 @@ static const struct {
 	uint16_t type;
 	uint8_t family;
 } dumps[] = {
-	[FIB_STEP_LINKS] = { RTM_GETLINK, AF_UNSPEC },	   [FIB_STEP_OBJECTS] = { RTM_GETNEXTHOP, AF_UNSPEC },
-	[FIB_STEP_NEIGHBOURS] = { RTM_GETNEIGH, AF_INET }, [FIB_STEP_NEIGHBOURS6] = { RTM_GETNEIGH, AF_INET6 },
-	[FIB_STEP_ROUTES] = { RTM_GETROUTE, AF_INET },
+	[FIB_STEP_LINKS] = { RTM_GETLINK, AF_UNSPEC },	     [FIB_STEP_ADDRESSES] = { RTM_GETADDR, AF_INET },
+	[FIB_STEP_OBJECTS] = { RTM_GETNEXTHOP, AF_UNSPEC },  [FIB_STEP_NEIGHBOURS] = { RTM_GETNEIGH, AF_INET },
+	[FIB_STEP_NEIGHBOURS6] = { RTM_GETNEIGH, AF_INET6 }, [FIB_STEP_ROUTES] = { RTM_GETROUTE, AF_INET },
 };
 
 static void tell_routes(struct route_copy *c, enum route_copy_reading what, const struct nlmsghdr *h)
@@ -65,7 +65,7 @@ static void link_is(struct route_copy *c, uint32_t ifindex, uint8_t now)
 	uint8_t before = c->hops.link[ifindex];
 
 	c->hops.link[ifindex] = now;
-	if (before & FIB_LINK_UP && !(now & FIB_LINK_UP) && fib_hops_retire_interface(&c->hops, ifindex))
+	if (before & FIB_LINK_UP && !(now & FIB_LINK_UP) && fib_hops_retire_interface(&c->hops, ifindex, true))
 		purge(c);
 	if (before & FIB_LINK_RUNS && !(now & FIB_LINK_RUNS))
 		fib_objects_each(&c->objects, forget_object, &(struct on_interface){ c, ifindex });
@@ -73,13 +73,16 @@ static void link_is(struct route_copy *c, uint32_t ifindex, uint8_t now)
 		fib_hops_of_interface(&c->hops, ifindex);
 }
 
-static void on_link(struct route_copy *c, const struct nlmsghdr *h)
+static void on_link(struct route_copy *c, const struct nlmsghdr *h, bool notified)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
-	uint8_t now = FIB_LINK_SEEN;
+	uint8_t now = FIB_LINK_SEEN | (notified ? FIB_LINK_TOLD : 0);
 
 	if (mnl_nlmsg_get_payload_len(h) < sizeof(*info) || info->ifi_index <= 0 ||
 	    info->ifi_index >= (int)MAX_IFINDEX || info->ifi_family != AF_UNSPEC)
+		return;
+	/* What is read may be older. */
+	if (!notified && c->hops.link[info->ifi_index] & FIB_LINK_TOLD)
 		return;
 	if (h->nlmsg_type == RTM_NEWLINK && info->ifi_flags & IFF_UP)
 		now |= FIB_LINK_UP;
@@ -91,12 +94,15 @@ static void on_link(struct route_copy *c, const struct nlmsghdr *h)
 	link_is(c, (uint32_t)info->ifi_index, now);
 }
 
-static void on_neighbour(struct route_copy *c, const struct nlmsghdr *h)
+static void on_neighbour(struct route_copy *c, const struct nlmsghdr *h, bool notified)
 {
-	struct fib_neighbour *n = fib_neighbours_message(&c->neighbours, h, c->generation);
+	enum fib_neighbour_from from = !notified			 ? FIB_NEIGHBOUR_READ
+				       : c->step <= FIB_STEP_NEIGHBOURS6 ? FIB_NEIGHBOUR_NOTIFIED_FIRST
+									 : FIB_NEIGHBOUR_NOTIFIED;
+	struct fib_neighbour *n = fib_neighbours_message(&c->neighbours, h, c->generation, from);
 
 	if (n)
-		changes_neighbour(c, n, h->nlmsg_type == RTM_DELNEIGH);
+		changes_neighbour(c, n, h->nlmsg_type == RTM_DELNEIGH && from == FIB_NEIGHBOUR_NOTIFIED);
 }
 
 static void note_gateway(uint32_t addr, void *arg)
@@ -119,20 +125,20 @@ static void on_route(struct route_copy *c, const struct nlmsghdr *h, bool notifi
 		changes_read(c, &told);
 }
 
-static void on_object(struct route_copy *c, const struct nlmsghdr *h)
+static void on_object(struct route_copy *c, const struct nlmsghdr *h, bool notified)
 {
 	struct fib_told_object told;
 
 	if (!fib_object_read(h, &told))
 		return;
 	if (h->nlmsg_type == RTM_NEWNEXTHOP)
-		changes_object(c, &told);
+		changes_object(c, &told, notified);
 	else if (fib_objects_get(&c->objects, told.id))
 		changes_object_gone(c, fib_objects_get(&c->objects, told.id));
 }
 
 /* Nor are routes notified that vanish with the address that is their preferred source. */
-static void on_address_gone(struct route_copy *c, const struct nlmsghdr *h)
+static void on_source_gone(struct route_copy *c, const struct nlmsghdr *h)
 {
 	const struct nlattr *attr[IFA_LOCAL + 1];
 	uint32_t addr;
@@ -150,27 +156,39 @@ static void on_address_gone(struct route_copy *c, const struct nlmsghdr *h)
 	}
 }
 
+/* Nor those that vanish with the last address of their interface; those with nexthop objects stay. */
+static void on_address(struct route_copy *c, const struct nlmsghdr *h, bool notified)
+{
+	uint32_t bare = fib_addresses_message(&c->addresses, h, c->generation, notified);
+
+	if (bare && fib_hops_retire_interface(&c->hops, bare, false))
+		purge(c);
+	if (h->nlmsg_type == RTM_DELADDR)
+		on_source_gone(c, h);
+}
+
 void reading_message(struct route_copy *c, const struct nlmsghdr *h, bool notified)
 {
 	switch (h->nlmsg_type) {
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
-		on_link(c, h);
+		on_link(c, h, notified);
 		return;
 	case RTM_NEWNEIGH:
 	case RTM_DELNEIGH:
-		on_neighbour(c, h);
+		on_neighbour(c, h, notified);
 		return;
 	case RTM_NEWNEXTHOP:
 	case RTM_DELNEXTHOP:
-		on_object(c, h);
+		on_object(c, h, notified);
 		return;
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
 		on_route(c, h, notified);
 		return;
+	case RTM_NEWADDR:
 	case RTM_DELADDR:
-		on_address_gone(c, h);
+		on_address(c, h, notified);
 		return;
 	default:
 		return;
@@ -212,12 +230,36 @@ static void stop_painting(struct route_copy *c)
 	fib_neighbours_each(&c->neighbours, leave_queue, NULL);
 }
 
+static void renew_neighbour(struct fib_neighbour *n, void *arg)
+{
+	n->generation = n->notified = 0;
+}
+
+static void renew_object(struct fib_object *object, void *arg)
+{
+	object->generation = object->notified = 0;
+}
+
+/* There are 255 generations: before the first of them comes again, nothing may be of it. */
+static void renew_generations(struct route_copy *c)
+{
+	for (size_t i = 0; i < FIB_SEGMENTS; i++)
+		for (uint32_t k = 0; k < c->store.segment[i].size; k++)
+			c->store.segment[i].route[k].generation = 0;
+	for (size_t i = 0; i < c->addresses.count; i++)
+		c->addresses.list[i].notified = 0;
+	fib_neighbours_each(&c->neighbours, renew_neighbour, NULL);
+	fib_objects_each(&c->objects, renew_object, NULL);
+	c->generation = 1;
+}
+
 void reading_begin(struct route_copy *c)
 {
 	/* What is painted stays so, but for what was about to be. */
 	if (c->step == FIB_STEP_EMPTY || c->step == FIB_STEP_PAINT)
 		stop_painting(c);
-	c->generation++;
+	if (!++c->generation)
+		renew_generations(c);
 	c->again = false;
 	c->attempts = 0;
 	c->n_sources = 0;
@@ -225,7 +267,7 @@ void reading_begin(struct route_copy *c)
 	fib_gateways_free(&c->gateways);
 	c->step = FIB_STEP_LINKS;
 	for (uint32_t i = 1; i < MAX_IFINDEX; i++)
-		c->hops.link[i] &= (uint8_t)~FIB_LINK_SEEN;
+		c->hops.link[i] &= (uint8_t) ~(FIB_LINK_SEEN | FIB_LINK_TOLD);
 	begin_step(c);
 }
 
@@ -255,6 +297,9 @@ static void forget_unseen(struct route_copy *c)
 		for (uint32_t i = 1; i < MAX_IFINDEX; i++)
 			if (c->hops.link[i] && !(c->hops.link[i] & FIB_LINK_SEEN))
 				link_is(c, i, 0);
+		return;
+	case FIB_STEP_ADDRESSES:
+		fib_addresses_sweep(&c->addresses, c->generation);
 		return;
 	case FIB_STEP_OBJECTS:
 		fib_objects_each(&c->objects, forget_unseen_object, c);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Readings of everything, step by step: links, nexthop objects, neighbours, routes; then what was not seen is removed,
- * and the trie painted if it has not been. Notifications go on meanwhile.
+ * Readings of everything, step by step: links, addresses, nexthop objects, neighbours, routes; then what was not seen
+ * is removed, and the trie painted if it has not been. Notifications go on meanwhile.
  */
 #ifndef DETNAT_FIB_READING_H
 #define DETNAT_FIB_READING_H

@@ -80,6 +80,8 @@ static void on_lease(evutil_socket_t fd, short what, void *arg)
 	struct route_copy *c = arg;
 	uint64_t now = monotonic_us();
 
+	if (c->catch_up && lease_has_run_out(c))
+		c->catch_up(c->catch_up_arg);
 	lease_renew(c);
 	lease_settle_soon(c);
 	if (c->step != FIB_STEP_DONE)
@@ -174,6 +176,7 @@ void route_copy_free(struct route_copy *c)
 	fib_hops_free(&c->hops);
 	fib_neighbours_free(&c->neighbours);
 	fib_objects_free(&c->objects);
+	fib_addresses_free(&c->addresses);
 	fib_gateways_free(&c->gateways);
 	free(c->known);
 	free(c->special);
@@ -191,6 +194,12 @@ void route_copy_lost(struct route_copy *c)
 {
 	lease_hold(c, ROUTE_COPY_READING, true);
 	reading_begin(c);
+}
+
+void route_copy_on_return(struct route_copy *c, void (*catch_up)(void *arg), void *arg)
+{
+	c->catch_up = catch_up;
+	c->catch_up_arg = arg;
 }
 
 void route_copy_hold(struct route_copy *c, enum route_copy_hold why, bool held)

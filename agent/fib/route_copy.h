@@ -49,6 +49,12 @@ void route_copy_message(struct route_copy *c, const struct nlmsghdr *h);
 /* Notifications were lost: the lease ends, and everything is read again. */
 void route_copy_lost(struct route_copy *c);
 
+/*
+ * Sets a function that passes on all notifications that wait. It is called before a lease begins again that has run
+ * out, as what they say may be old by then.
+ */
+void route_copy_on_return(struct route_copy *c, void (*catch_up)(void *arg), void *arg);
+
 /* Ends the lease, and allows it again. */
 void route_copy_hold(struct route_copy *c, enum route_copy_hold why, bool held);
 

@@ -4,6 +4,7 @@
 #define DETNAT_ROUTE_COPY_PRIVATE_H
 
 #include "base/background.h"
+#include "fib/addresses.h"
 #include "fib/dump.h"
 #include "fib/gateways.h"
 #include "fib/hops.h"
@@ -19,6 +20,7 @@
 /* Steps of a reading, in this order. */
 enum fib_step {
 	FIB_STEP_LINKS,
+	FIB_STEP_ADDRESSES,
 	FIB_STEP_OBJECTS,
 	FIB_STEP_NEIGHBOURS,
 	FIB_STEP_NEIGHBOURS6,
@@ -36,6 +38,7 @@ struct route_copy {
 	struct fib_hops hops;
 	struct fib_neighbours neighbours;
 	struct fib_objects objects;
+	struct fib_addresses addresses;
 	struct prefix *special; /* never forwarded by XDP: bypassed destinations and pools */
 	size_t n_special;
 
@@ -43,7 +46,7 @@ struct route_copy {
 
 	struct fib_dump *dump;
 	enum fib_step step;
-	uint8_t generation;  /* of the present reading, or of the last one */
+	uint8_t generation;  /* of the present reading, or of the last one; never 0 */
 	unsigned attempts;   /* at the present dump */
 	bool reading;	     /* routes: notifications take precedence over what is read */
 	bool again;	     /* it is not certain that everything was read: once more */
@@ -73,6 +76,9 @@ struct route_copy {
 
 	route_copy_on_route on_route;
 	void *on_route_arg;
+
+	void (*catch_up)(void *arg);
+	void *catch_up_arg;
 
 	struct event *work;    /* the next slice */
 	struct event *lease;   /* several times a second */

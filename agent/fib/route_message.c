@@ -37,6 +37,39 @@ static uint16_t mix(uint16_t tag, const void *data, size_t size)
 	return tag;
 }
 
+static uint16_t mix_payload(uint16_t tag, const struct nlattr *attr)
+{
+	return attr ? mix(tag, mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr)) : tag;
+}
+
+/* The next hops of a multipath route, without their flags, which change by themselves. */
+static uint16_t mix_multipath(uint16_t tag, const struct nlattr *multipath)
+{
+	const struct rtnexthop *hop = multipath ? mnl_attr_get_payload(multipath) : NULL;
+	int left = multipath ? mnl_attr_get_payload_len(multipath) : 0;
+
+	for (; left >= (int)sizeof(*hop) && RTNH_OK(hop, left);
+	     left -= RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop)) {
+		tag = mix(tag, &hop->rtnh_hops, sizeof(hop->rtnh_hops) + sizeof(hop->rtnh_ifindex));
+		tag = mix(tag, RTNH_DATA(hop), hop->rtnh_len - sizeof(*hop));
+	}
+	return tag;
+}
+
+/*
+ * Of routes that are alike in all that the copy goes by, such as one address on two interfaces, one may go and the
+ * other stay.
+ */
+static void tell_apart(const struct nlattr *const attr[], struct fib_told_route *ret)
+{
+	static const uint8_t by[] = { RTA_OIF, RTA_GATEWAY, RTA_VIA, RTA_ENCAP };
+
+	ret->route.tag = mix_multipath(ret->route.tag, attr[RTA_MULTIPATH]);
+	/* The kernel repeats in a route what its nexthop object says, which changes with the object. */
+	for (size_t i = 0; i < ARRAY_SIZE(by) && !attr[RTA_NH_ID]; i++)
+		ret->route.tag = mix_payload(ret->route.tag, attr[by[i]]);
+}
+
 static uint8_t why_kept(const struct nlmsghdr *h)
 {
 	const struct nlattr *attr;
@@ -70,7 +103,7 @@ static void read_metrics(const struct nlattr *metrics, struct fib_told_route *re
 	}
 	if (locked & 1U << RTAX_MTU)
 		ret->route.kept = FIB_KEPT_MTU_LOCKED;
-	ret->route.tag = mix(ret->route.tag, mnl_attr_get_payload(metrics), mnl_attr_get_payload_len(metrics));
+	ret->route.tag = mix_payload(ret->route.tag, metrics);
 }
 
 static void read_gateway(const struct nlattr *gateway, uint8_t family, struct fib_way *ret)
@@ -152,6 +185,7 @@ bool fib_route_read(const struct nlmsghdr *h, struct fib_told_route *ret)
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
 	const struct nlattr *attr[RTA_MAX + 1];
 	uint32_t table, source;
+	uint16_t onlink;
 
 	if (mnl_nlmsg_get_payload_len(h) < sizeof(*rt) || rt->rtm_family != AF_INET || rt->rtm_tos ||
 	    rt->rtm_dst_len > 32 || rt->rtm_flags & RTM_F_CLONED)
@@ -168,8 +202,12 @@ bool fib_route_read(const struct nlmsghdr *h, struct fib_told_route *ret)
 		.route.flags = table == RT_TABLE_LOCAL ? FIB_ROUTE_LOCAL : 0,
 		.source = rt->rtm_protocol != RTPROT_KERNEL ? ntohl(source) : 0,
 	};
-	ret->route.tag = mix(mix(0, &rt->rtm_protocol, 3), &source, sizeof(source));
+	onlink = rt->rtm_flags & RTNH_F_ONLINK;
+	ret->route.tag = mix(mix(onlink, &rt->rtm_protocol, 3), &source, sizeof(source));
+	ret->route.tag = mix_payload(ret->route.tag, attr[RTA_FLOW]);
 	read_kind(h, attr, ret);
+	if (ret->way.kind != FIB_WAY_VIA)
+		tell_apart(attr, ret);
 	return true;
 }
 

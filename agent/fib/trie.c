@@ -119,7 +119,7 @@ static void collapse(struct fib_trie *t, unsigned level, unsigned index, uint32_
 	if (!is_uniform(node))
 		return;
 	store(entry, load(&node->entry[0]));
-	/* Nodes of the second octet always stand for the same addresses, so whoever is late reads what holds now. */
+	/* A node of the second octet always stands for the same addresses, so a late reader finds what holds now. */
 	if (level)
 		t->left[t->n_left++] = number;
 }

@@ -20,8 +20,9 @@
  * An entry: FIB_NODE | number of a node of `fib_nodes`, or a leaf: rank << 24 | number of a next hop. The entries of
  * fib.first with FIB_NODE lead to the node of fib.second with the same number as the entry.
  *
- * The rank tells the agent which prefix wrote the entry; the datapath does not read it. It is the prefix length, 0..32,
- * of a route; see enum fib_rank for the others. An empty table, all zero, leads everywhere to next hop 0.
+ * The rank tells the agent which prefix wrote the entry, and stage 1 whether an address may be the gateway's own. It is
+ * the prefix length, 0..32, of a route; see enum fib_rank for the others. An empty table, all zero, leads everywhere to
+ * next hop 0.
  */
 #define FIB_NODE 0x80000000U
 
@@ -32,9 +33,10 @@
 
 /* Ranks beyond those of routes: each hides all lower ones. */
 enum fib_rank {
-	FIB_RANK_NEIGHBOUR = 33, /* a neighbour on a connected network */
-	FIB_RANK_SPECIAL = 40,	 /* never forwarded by XDP: martians, link-local, `bypass` and pool prefixes */
-	FIB_RANK_LOCAL = 48,	 /* one of the gateway's own addresses */
+	FIB_RANK_NEIGHBOUR = 33,    /* a neighbour on a connected network */
+	FIB_RANK_SPECIAL = 40,	    /* never forwarded by XDP: martians, link-local, `bypass` and pool prefixes */
+	FIB_RANK_LOCAL_PREFIX = 44, /* a prefix of them, by a route of the table `local`: the kernel is asked */
+	FIB_RANK_LOCAL = 48,	    /* one of the gateway's own addresses */
 };
 
 struct fib_node {

@@ -11,6 +11,7 @@
 
 static struct event_base *base;
 static struct route_copy *copy;
+static bool followed; /* the copy is the fixture's: see follow_routes() */
 
 static bool in_force(void)
 {
@@ -20,9 +21,19 @@ static bool in_force(void)
 	return s.in_force;
 }
 
-void tell_routes_and(const struct prefix *special, size_t n)
+static void end_copy(void)
 {
-	tell_no_routes();
+	if (copy)
+		route_copy_free(copy);
+	if (base)
+		event_base_free(base);
+	copy = NULL;
+	base = NULL;
+}
+
+static void begin_copy(const struct prefix *special, size_t n)
+{
+	end_copy();
 	memset(&datapath.fib->first, 0, offsetof(struct fib, station) - offsetof(struct fib, first));
 	base = event_base_new();
 	cr_assert_not_null(base);
@@ -35,6 +46,12 @@ void tell_routes_and(const struct prefix *special, size_t n)
 	datapath.global->fib_until = datapath_ticks(&datapath) + 0x10000000;
 }
 
+void tell_routes_and(const struct prefix *special, size_t n)
+{
+	followed = false;
+	begin_copy(special, n);
+}
+
 void tell_routes(void)
 {
 	tell_routes_and(&(struct prefix){ POOL, 30 }, 1);
@@ -42,12 +59,39 @@ void tell_routes(void)
 
 void tell_no_routes(void)
 {
-	if (copy)
-		route_copy_free(copy);
-	if (base)
-		event_base_free(base);
-	copy = NULL;
-	base = NULL;
+	followed = false;
+	end_copy();
+}
+
+void follow_routes(void)
+{
+	followed = true;
+}
+
+/* What the agent excludes: pools, and destinations that are not translated. */
+static size_t excluded(struct prefix *ret)
+{
+	size_t n = 0;
+
+	for (int number = mappings_next(mappings, 0); number >= 0; number = mappings_next(mappings, number + 1)) {
+		const struct geometry *g = &mappings_get(mappings, number)->geo;
+
+		ret[n++] = (struct prefix){ g->out_base, g->out_plen };
+	}
+	for (size_t i = 0; i < settings.n_bypass; i++) {
+		const struct address_range *r = &settings.bypass[i];
+
+		ret[n++] = (struct prefix){ r->first, (uint8_t)(1 + __builtin_clz((r->last - r->first) << 1 | 1)) };
+	}
+	return n;
+}
+
+void refresh_followed_routes(void)
+{
+	static struct prefix prefixes[MAX_MAPPINGS + MAX_BYPASS];
+
+	if (followed)
+		begin_copy(prefixes, excluded(prefixes));
 }
 
 struct fib_hop *told_hop(uint32_t addr)

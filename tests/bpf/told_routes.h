@@ -15,6 +15,13 @@ void tell_routes(void);
 void tell_routes_and(const struct prefix *special, size_t n);
 void tell_no_routes(void);
 
+/*
+ * From now on, until the test calls one of the above, each call of the second function makes the copy anew, as an agent
+ * does after changes of routes, neighbours, interfaces, and the configuration.
+ */
+void follow_routes(void);
+void refresh_followed_routes(void);
+
 /* The next hop of an address. */
 struct fib_hop *told_hop(uint32_t addr);
 

@@ -23,7 +23,7 @@ static void visit_route(const struct nlmsghdr *h)
 		abort();
 	if (fib_object_read(h, &object) && (!object.id || object.kept >= N_FIB_KEPT))
 		abort();
-	fib_neighbours_message(&known, h, 1);
+	fib_neighbours_message(&known, h, 1, h->nlmsg_flags % 3);
 	if (known.count > 1000) {
 		fib_neighbours_free(&known);
 		fib_neighbours_init(&known);

@@ -11,6 +11,7 @@
 #include <detnat/stages.h>
 
 #include "count.h"
+#include "stage_control.h" /* for the agent, before there are programs with stages */
 #include "stage_drops.h"
 
 struct {
@@ -20,16 +21,6 @@ struct {
 	__type(value, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } stage2_entries SEC(".maps");
-
-/* For the agent, before there are programs with stages. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct stage_control);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} stage_control SEC(".maps");
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 

@@ -45,14 +45,6 @@ int in2out_each_xdp(struct xdp_md *ctx)
 	return TRACED(ctx, or_slow(ctx, fast_in2out(ctx, 1), PROG_in2out));
 }
 
-/* Loaded instead if routing depends on more than the destination. */
-SEC("xdp.frags")
-int in2out_cached_xdp(struct xdp_md *ctx)
-{
-	TRACE_BEGIN(ctx);
-	return TRACED(ctx, or_slow(ctx, fast_in2out_cached(ctx), PROG_in2out));
-}
-
 SEC("xdp.frags")
 int out2in_xdp(struct xdp_md *ctx)
 {
@@ -60,7 +52,7 @@ int out2in_xdp(struct xdp_md *ctx)
 	return TRACED(ctx, or_slow(ctx, fast_out2in(ctx, 1), PROG_out2in));
 }
 
-/* The same while there is no agent whose copy of the routes holds. */
+/* What the main programs call while there is no agent whose copy of the routes holds. */
 static __always_inline int in2out_cached(struct xdp_md *ctx)
 {
 	return or_slow(ctx, fast_in2out_cached(ctx), PROG_in2out);
@@ -69,6 +61,14 @@ static __always_inline int in2out_cached(struct xdp_md *ctx)
 static __always_inline int out2in_cached(struct xdp_md *ctx)
 {
 	return or_slow(ctx, fast_out2in(ctx, 0), PROG_out2in);
+}
+
+/* Loaded instead of in2out_xdp if routing depends on more than the destination. */
+SEC("xdp.frags")
+int in2out_cached_xdp(struct xdp_md *ctx)
+{
+	TRACE_BEGIN(ctx);
+	return TRACED(ctx, in2out_cached(ctx));
 }
 
 /*

@@ -11,13 +11,15 @@
 SEC("xdp.frags")
 int in2out_staged_xdp(struct xdp_md *ctx)
 {
-	return or_slow(ctx, stage1_in2out(ctx), PROG_in2out);
+	TRACE_BEGIN(ctx);
+	return TRACED(ctx, or_slow(ctx, stage1_in2out(ctx), PROG_in2out));
 }
 
 SEC("xdp.frags")
 int out2in_staged_xdp(struct xdp_md *ctx)
 {
-	return or_slow(ctx, stage1_out2in(ctx), PROG_out2in);
+	TRACE_BEGIN(ctx);
+	return TRACED(ctx, or_slow(ctx, stage1_out2in(ctx), PROG_out2in));
 }
 
 /* The fast path in one stage. */

@@ -118,7 +118,7 @@ static __always_inline int source_unmatched(ctx_t *ctx, const struct packet *p)
 {
 	if (unmatched_is_dropped(p->src))
 		return drop(REASON_drop_no_mapping);
-	if (settings.unmatched == UNMATCHED_STRICT && source_is_spoofed(ctx, p->src, p->dst))
+	if (!STAGE2 && settings.unmatched == UNMATCHED_STRICT && source_is_spoofed(ctx, p->src, p->dst))
 		return drop(REASON_drop_spoofed);
 	return pass_untranslated();
 }

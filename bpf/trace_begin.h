@@ -6,6 +6,7 @@
 #include "fragment.h"
 #include "lookup.h"
 #include "trace_record.h"
+#include "trace_subscriber.h"
 #include "egress_in.h"
 
 _Static_assert((int)HOP_OUT == TRACE_HOP_OUT && (int)HOP_OUT_TAGGED == TRACE_HOP_OUT_TAGGED &&
@@ -71,19 +72,6 @@ static __always_inline int trace_matches(const struct trace_filter *f, const str
 	if (f->out.addr && !trace_matches_out(f->out.addr, h))
 		return 0;
 	return !f->ext.addr || h->src == f->ext.addr || h->dst == f->ext.addr || h->quoted_dst == f->ext.addr;
-}
-
-__noinline int trace_subscriber(const struct mapping *m, __u32 number)
-{
-	struct trace_record *r = trace_record_get();
-	__u32 first;
-
-	if (!m || !r)
-		return 0;
-	first = mapping_port_lo(&m->geo, number);
-	trace_add(r, TRACE_subscriber, (__u64)(m->geo.in_base + number) << 32 | mapping_out_addr(&m->geo, number),
-		  (__u64)first << 16 | (first + m->geo.ports_per_host - 1));
-	return 0;
 }
 
 __noinline int trace_begin(ctx_t *ctx)

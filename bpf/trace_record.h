@@ -161,7 +161,21 @@ __noinline int trace_count(__u32 reason)
 	return 0;
 }
 
-/* Ends the packet's record, and hands it to the agent if it passes the filter. */
+/* Hands a record to the agent if it passes the filter. */
+static __always_inline void trace_hand_over(struct trace_record *r, struct trace_filter *f)
+{
+	r->active = 0;
+	if ((r->seen & f->seen) != f->seen || r->generation != f->generation)
+		return;
+	if (__sync_fetch_and_add(&f->left, -1) <= 0)
+		return;
+	if (bpf_ringbuf_output(&trace_ring, r, sizeof(*r), 0)) {
+		__sync_fetch_and_add(&f->left, 1);
+		__sync_fetch_and_add(&f->missed, 1);
+	}
+}
+
+/* Ends the packet's record. */
 __noinline int trace_end(ctx_t *ctx, __u32 verdict)
 {
 	struct trace_record *r = trace_record_get();
@@ -169,23 +183,18 @@ __noinline int trace_end(ctx_t *ctx, __u32 verdict)
 
 	if (!r || !f)
 		return 0;
-	trace_packet(ctx, TRACE_end, verdict, 0);
-	r->active = 0;
-	if ((r->seen & f->seen) != f->seen || r->generation != f->generation)
-		return 0;
-	if (__sync_fetch_and_add(&f->left, -1) <= 0)
-		return 0;
-	if (bpf_ringbuf_output(&trace_ring, r, sizeof(*r), 0)) {
-		__sync_fetch_and_add(&f->left, 1);
-		__sync_fetch_and_add(&f->missed, 1);
-	}
+	/* What stage 2 lets pass is sent. */
+	trace_packet(ctx, TRACE_end, STAGE2 && verdict == XDP_PASS ? XDP_REDIRECT : verdict, 0);
+	trace_hand_over(r, f);
 	return 0;
 }
 
-/* Defined in trace_begin.h, because they need mappings. */
+/* Defined in trace_begin.h and trace_subscriber.h, because they need mappings, and in trace_stages.h. */
 struct mapping;
 int trace_begin(ctx_t *ctx);
 int trace_subscriber(const struct mapping *m, __u32 number);
+int trace_noted(__u32 sequence, __u32 ifindex);
+int trace_resumed(__u32 sequence);
 
 #define TRACE_BEGIN(ctx) trace_begin(ctx)
 #define TRACED(ctx, verdict)                     \
@@ -201,9 +210,11 @@ int trace_subscriber(const struct mapping *m, __u32 number);
 		if (!__builtin_constant_p(reason) || trace_counts(reason)) \
 			trace_count(reason);                               \
 	} while (0)
-#define TRACE_STEADY(word)	    trace_mark(TRACE_session, word, 0)
-#define TRACE_SUBSCRIBER(m, number) trace_subscriber(m, number)
-#define TRACE_EGRESS(e)		    trace_mark(TRACE_egress, (__u64)(e)->ifindex << 32 | (e)->state, (e)->mtu)
+#define TRACE_STEADY(word)	       trace_mark(TRACE_session, word, 0)
+#define TRACE_SUBSCRIBER(m, number)    trace_subscriber(m, number)
+#define TRACE_NOTED(sequence, ifindex) trace_noted(sequence, ifindex)
+#define TRACE_RESUMED(sequence)	       trace_resumed(sequence)
+#define TRACE_EGRESS(e)		       trace_mark(TRACE_egress, (__u64)(e)->ifindex << 32 | (e)->state, (e)->mtu)
 
 #define TRACE_NEXT_HOP(nh)                                                                                            \
 	do {                                                                                                          \

@@ -27,6 +27,7 @@ static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum send
 	if ((void *)(eth + 1) > ctx_data_end(ctx))
 		return XDP_ABORTED;
 	ether_addresses_set(eth, &e->mac);
+	TRACE_STEP(redirect, e->ifindex, 0);
 	return XDP_PASS;
 }
 

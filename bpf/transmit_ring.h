@@ -60,7 +60,8 @@ SUBPROGRAM int transmit(ctx_t *ctx, __u32 ifindex, __u32 mtu)
 	t->length = (__u16)length;
 	t->kind = TRANSMISSION_FRAME;
 	t->mtu = mtu;
-	transmission_send(t, length);
+	if (!transmission_send(t, length))
+		TRACE_STEP(agent, ifindex, 0);
 	return XDP_DROP;
 }
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/trouble.h"
 #include "change/plan.h"
+#include "datapath/running.h"
 #include "links/devices.h"
 
 /* How long one turn of the event loop prepares tables, and how often the kernel is polled. */
@@ -191,6 +192,32 @@ int change_submit_reload(struct change_queue *q, change_done done, void *arg)
 int change_submit_programs(struct change_queue *q, change_prepare prepare, change_done done, void *arg)
 {
 	return submit(q, &(struct change){ .prepare = prepare, .done = done, .arg = arg });
+}
+
+int change_adopt_file(struct change_queue *q, struct error *err)
+{
+	struct active_config *active = q->context->active;
+	_cleanup_config_ struct config *file = NULL;
+	_cleanup_free_ char *written = NULL, *running = NULL;
+	uint64_t hash;
+	int r = config_load(active->path, &file, &hash, err);
+
+	if (r)
+		return r;
+	if (q->first)
+		return error_set(err, -EBUSY, "%s was written, but a change is under way; save again after it",
+				 active->path);
+	written = config_to_json(file);
+	running = config_to_json(active->config);
+	if (!written || !running)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (strcmp(written, running))
+		return error_set(err, -EAGAIN, "%s does not say what runs, which has changed meanwhile; save again",
+				 active->path);
+	r = running_save(q->context->datapath->running_state, running, hash, err);
+	if (!r)
+		active->file_hash = hash;
+	return r;
 }
 
 int change_apply_now(const struct change_context *context, const struct config *wanted, uint64_t file_hash,

@@ -42,6 +42,8 @@ struct change_context {
 	struct metrics *metrics;
 	struct trace *trace;
 	const bool *ending; /* a signal has asked to give up the start */
+	/* Logs what on this machine is at odds with a configuration that a reload has made active. May be NULL. */
+	void (*warn)(const struct config *c);
 };
 
 /* Edits the copy; -errno with err refuses the change. */
@@ -68,6 +70,12 @@ int change_submit_reload(struct change_queue *q, change_done done, void *arg);
  * routing rules, or for a trace. prepare may be NULL.
  */
 int change_submit_programs(struct change_queue *q, change_prepare prepare, change_done done, void *arg);
+
+/*
+ * Takes the agent's file for the one that was last applied, if its contents are what is active: another program has
+ * written it. -EAGAIN with err if it says something else, -EBUSY while a change is under way.
+ */
+int change_adopt_file(struct change_queue *q, struct error *err);
 
 /* Applies the first configuration at the start of the agent, and returns when it is active. */
 int change_apply_now(const struct change_context *context, const struct config *wanted, uint64_t file_hash,

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "change/plan_private.h"
 #include "change/preflight.h"
+#include "change/stages_choice.h"
 #include "datapath/bypass_ranges.h"
 #include "datapath/running.h"
 #include "history/queue.h"
@@ -58,7 +59,8 @@ static int check_frozen(const struct config *c, const struct config *running, co
 	return 0;
 }
 
-static struct settings settings_of(const struct change_context *context, const struct config *c)
+static struct settings settings_of(const struct change_context *context, const struct config *c,
+				   struct stages_choice *ret_stages)
 {
 	enum routing routing = devices_routing(context->devices);
 	struct rp_summary filters = devices_rp_filters(context->devices, c);
@@ -76,6 +78,8 @@ static struct settings settings_of(const struct change_context *context, const s
 
 	config_settings(c, &settings);
 	bypass_ranges(c, &settings);
+	stages_choose_now(context, c, &settings, ret_stages);
+	settings.stages = ret_stages->stages;
 	return settings;
 }
 
@@ -123,7 +127,7 @@ static void plan_wanted(struct plan *p, const struct mapping_spec *spec)
 	const struct mappings *m = p->context->mappings;
 	int number = mappings_find(m, spec->in, spec->out);
 	const struct mapping *record = number < 0 ? NULL : mappings_get(m, number);
-	char in[ADDR_TEXT];
+	char title[MAPPING_TITLE];
 
 	if (record && slots_of(record) == spec->session_slots) {
 		if (record->sessions_per_user != spec->sessions_per_user ||
@@ -133,7 +137,8 @@ static void plan_wanted(struct plan *p, const struct mapping_spec *spec)
 	}
 	if (record)
 		log_warning("mapping %s: its sessions are lost, as each address gets %u slots instead of %u",
-			    prefix_format(spec->in.base, spec->in.plen, in), spec->session_slots, slots_of(record));
+			    config_mapping_title(p->wanted, spec->in, spec->out, title), spec->session_slots,
+			    slots_of(record));
 	p->add[p->n_add++].spec = *spec;
 }
 
@@ -192,7 +197,10 @@ int plan_new(const struct change_context *context, const struct config *wanted, 
 	if (strlen(p->json) > RUNNING_MAX_LENGTH)
 		return config_refuse(err, -EFBIG, name, 0, "", "the configuration as JSON is longer than %zu octets",
 				     (size_t)RUNNING_MAX_LENGTH);
-	p->settings = settings_of(context, p->wanted);
+	/* An operator who reloads the file may have mended what kept them from loading. */
+	if (name)
+		context->active->stages_failure[0] = '\0';
+	p->settings = settings_of(context, p->wanted, &p->stages);
 	if (!programs_right(p)) {
 		r = datapath_load_begin(context->datapath, &p->settings, err);
 		if (r)
@@ -210,6 +218,32 @@ static struct plan_addition *next_addition(const struct plan *p, bool begun)
 		if (begun ? !p->add[i].ready : !p->add[i].job)
 			return &p->add[i];
 	return NULL;
+}
+
+/* After the programs with two stages could not be loaded. */
+static int do_with_one_stage(struct plan *p, struct error *err)
+{
+	struct active_config *active = p->context->active;
+
+	log_error("the programs with two stages cannot be loaded: %s", err->text);
+	snprintf(active->stages_failure, sizeof(active->stages_failure), "the programs cannot be loaded, see the log");
+	datapath_load_abort(p->context->datapath);
+	p->load = false;
+	p->settings = settings_of(p->context, p->wanted, &p->stages);
+	if (!programs_right(p)) {
+		int r = datapath_load_begin(p->context->datapath, &p->settings, err);
+
+		if (r)
+			return r;
+		p->load = true;
+	}
+	return PLAN_MORE;
+}
+
+/* A trace whose programs cannot be loaded does not begin, and says nothing about those that run. */
+static bool may_do_with_one_stage(const struct plan *p)
+{
+	return p->settings.stages == 2 && (!p->settings.trace || p->context->datapath->settings.trace);
 }
 
 int plan_step(struct plan *p, struct error *err)
@@ -231,6 +265,8 @@ int plan_step(struct plan *p, struct error *err)
 	}
 	if (p->load) {
 		r = datapath_load_ready(p->context->datapath, err);
+		if (r < 0 && may_do_with_one_stage(p))
+			return do_with_one_stage(p, err);
 		if (r)
 			return r > 0 ? PLAN_WAITS : r;
 	}

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "change/plan_private.h"
+#include "change/stages_choice.h"
 #include "datapath/running.h"
 #include "guard/guard.h"
 #include "history/queue.h"
@@ -21,7 +22,7 @@ static int commit_additions(struct plan *p, struct error *err)
 {
 	for (size_t i = 0; i < p->n_add; i++) {
 		struct plan_addition *add = &p->add[i];
-		char in[ADDR_TEXT];
+		char title[MAPPING_TITLE];
 		int r;
 
 		if (add->committed)
@@ -29,7 +30,8 @@ static int commit_additions(struct plan *p, struct error *err)
 		r = mappings_add_commit(add->job);
 		if (r)
 			return error_set(err, r, "mapping %s cannot be added: %s",
-					 prefix_format(add->spec.in.base, add->spec.in.plen, in), strerror(-r));
+					 config_mapping_title(p->wanted, add->spec.in, add->spec.out, title),
+					 strerror(-r));
 		add->job = NULL;
 		add->committed = true;
 	}
@@ -187,7 +189,7 @@ static void tell_exporter(const struct plan *p)
 int plan_commit(struct plan *p, struct error *err)
 {
 	const struct change_context *context = p->context;
-	bool loaded = false;
+	bool loaded = false, reloaded;
 	int r;
 
 	/* The guard covers new mappings before they exist, and old ones until they are gone. A start has set it up. */
@@ -210,12 +212,17 @@ int plan_commit(struct plan *p, struct error *err)
 	/* Cannot fail: plan_new() has checked the length. */
 	running_save(context->datapath->running_state, p->json, p->file_hash, NULL);
 	/* A start has warned already. */
+	reloaded = context->active->config && p->name;
 	if (context->active->config)
 		config_warn(p->wanted, context->active->config, p->name);
 	config_free(context->active->config);
 	context->active->config = take_pointer(p->wanted);
 	context->active->file_hash = p->file_hash;
+	stages_tell(&context->active->stages, &p->stages);
+	context->active->stages = p->stages;
 	listen_to_sessions(context);
 	fragments_configure(context->fragments, &context->active->config->fragments);
+	if (reloaded && context->warn)
+		context->warn(context->active->config);
 	return r;
 }

@@ -24,6 +24,7 @@ struct plan {
 	uint64_t file_hash;
 	char *json; /* of wanted */
 	struct settings settings;
+	struct stages_choice stages;
 	bool load;						    /* programs with those settings */
 	enum { RECORD_NOT, RECORD_UNDER_WAY, RECORD_ENDED } record; /* in the mapping history */
 	int record_r;						    /* the result */

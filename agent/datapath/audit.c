@@ -47,6 +47,20 @@ static void audit_entries(const struct datapath *d, bool repair, struct findings
 	}
 }
 
+/* The second stage, without which frames that wait for it are dropped. Returns how many programs were compared. */
+static unsigned audit_stage2(const struct datapath *d, bool repair, struct findings *findings)
+{
+	uint32_t zero = 0, id = 0;
+
+	if (!d->build || d->build->stage2 < 0)
+		return 0;
+	if (bpf_map_lookup_elem(d->stage2_entries, &zero, &id) || id != program_id(d->build->stage2))
+		findings_add(findings, FINDING_ENTRY,
+			     repair && !bpf_map_update_elem(d->stage2_entries, &zero, &d->build->stage2, BPF_ANY),
+			     "stage2_entries 0", "the second stage is a program other than the one loaded, or none");
+	return 1;
+}
+
 /* The tail-call programs of a hook. */
 static unsigned audit_tail_calls(const struct datapath *d, enum prog_array array, bool repair,
 				 struct findings *findings)
@@ -99,7 +113,7 @@ unsigned datapath_audit(const struct datapath *d, bool repair, struct findings *
 				     "its pin in %.120s is missing, or is another object's", d->pin_dir);
 	audit_entries(d, repair, findings);
 
-	unsigned n = ARRAY_SIZE(pins) + N_ENTRIES;
+	unsigned n = ARRAY_SIZE(pins) + N_ENTRIES + audit_stage2(d, repair, findings);
 
 	for (unsigned i = 0; d->build && i < N_PROG_ARRAYS; i++) {
 		if (d->build->arrays[i] < 0)

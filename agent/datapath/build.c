@@ -12,7 +12,6 @@
 #define PIN_XDP_PROGS	 "xdp_leaves"
 #define PIN_TC_PROGS	 "tc_leaves"
 #define PIN_STAGE2_PROGS "stage2_leaves"
-#define STAGE_LISTS	 "stage_lists"
 
 static const char *const array_pins[N_PROG_ARRAYS] = {
 	[XDP_PROGS] = PIN_XDP_PROGS, [TC_PROGS] = PIN_TC_PROGS, [STAGE2_PROGS] = PIN_STAGE2_PROGS
@@ -20,6 +19,8 @@ static const char *const array_pins[N_PROG_ARRAYS] = {
 static const char *const prog_suffixes[N_PROG_ARRAYS] = {
 	[XDP_PROGS] = "xdp", [TC_PROGS] = "tc", [STAGE2_PROGS] = "stage2"
 };
+
+static const char *const stage_maps[N_STAGE_MAPS] = { [STAGE_LISTS] = "stage_lists", [STAGE_TRACES] = "trace_waiting" };
 
 static const char *const main_programs[N_ENTRIES] = {
 #define X(name, entry, program) [entry] = program,
@@ -76,7 +77,8 @@ void build_free(struct datapath_build *b)
 	close_fd(&b->agent_count);
 	close_fd(&b->session_held);
 	close_fd(&b->stage2);
-	close_fd(&b->stage_lists);
+	for (unsigned i = 0; i < N_STAGE_MAPS; i++)
+		close_fd(&b->stage_maps[i]);
 	for (unsigned i = 0; i < N_PROG_ARRAYS; i++) {
 		close_fd(&b->arrays[i]);
 		for (unsigned k = 0; k < N_PROGS; k++)
@@ -105,7 +107,9 @@ static struct datapath_build *build_alloc(void)
 			b->progs[i].fd[k] = -1;
 	}
 	b->tc_outside = b->overflow_removal = b->agent_count = b->session_held = b->overflow = -1;
-	b->stage2 = b->stage_lists = -1;
+	b->stage2 = -1;
+	for (unsigned i = 0; i < N_STAGE_MAPS; i++)
+		b->stage_maps[i] = -1;
 	return b;
 }
 
@@ -217,6 +221,29 @@ static void leave_out_others(struct bpf_object *o, const struct settings *s)
 	}
 }
 
+/* Keeps the maps of stage 1 for stage 2. */
+static int keep_stage_maps(struct datapath_build *b, const struct bpf_object *stage1)
+{
+	for (unsigned i = 0; i < N_STAGE_MAPS; i++) {
+		if (i == STAGE_TRACES && !b->settings.trace)
+			continue;
+		b->stage_maps[i] = duplicate(bpf_object__find_map_fd_by_name(stage1, stage_maps[i]));
+		if (b->stage_maps[i] < 0)
+			return b->stage_maps[i];
+	}
+	return 0;
+}
+
+int build_share_stages(const struct datapath_build *b, const struct bpf_object *stage2)
+{
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < N_STAGE_MAPS; i++)
+		if (b->stage_maps[i] >= 0)
+			r = bpf_map__reuse_fd(bpf_object__find_map_by_name(stage2, stage_maps[i]), b->stage_maps[i]);
+	return r;
+}
+
 static int load_xdp(const struct datapath *d, struct datapath_build *b, struct error *err)
 {
 	__attribute__((cleanup(hook_object_close))) struct hook_object xdp = { 0 };
@@ -248,9 +275,9 @@ static int load_xdp(const struct datapath *d, struct datapath_build *b, struct e
 			error_set(err, r, "the tail-call programs of XDP: %s", strerror(-r));
 	}
 	if (!r && settings_have_stages(&b->settings)) {
-		b->stage_lists = duplicate(bpf_object__find_map_fd_by_name(xdp.object, STAGE_LISTS));
-		if (b->stage_lists < 0)
-			r = error_set(err, b->stage_lists, "the map of both stages: %s", strerror(-b->stage_lists));
+		r = keep_stage_maps(b, xdp.object);
+		if (r)
+			error_set(err, r, "the maps of both stages: %s", strerror(-r));
 	}
 	return r;
 }
@@ -266,7 +293,7 @@ static int load_stage2(const struct datapath *d, struct datapath_build *b, struc
 	if (!r)
 		r = object_set_overflow(o.object, b->overflow, 0);
 	if (!r)
-		r = bpf_map__reuse_fd(bpf_object__find_map_by_name(o.object, STAGE_LISTS), b->stage_lists);
+		r = build_share_stages(b, o.object);
 	if (r)
 		return error_set(err, r, "the programs of stage 2 cannot be opened: %s", strerror(-r));
 	r = object_load(o.object, err);

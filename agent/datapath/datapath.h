@@ -203,8 +203,17 @@ void datapath_raise_epoch(struct datapath *d);
  */
 int datapath_fib_chunk(const struct datapath *d, uint32_t chunk, struct fib_node **ret);
 
-/* Lets the programs with stages redirect to an interface. 0 or -errno. */
+/*
+ * The map `ports`, by which the programs with stages redirect: enters an interface; asks whether it is entered; removes
+ * it; removes all but those that are wanted. The kernel removes an interface that ceases to exist. 0 or -errno.
+ */
 int datapath_add_port(const struct datapath *d, uint32_t ifindex);
+bool datapath_has_port(const struct datapath *d, uint32_t ifindex);
+void datapath_del_port(const struct datapath *d, uint32_t ifindex);
+void datapath_keep_ports(const struct datapath *d, bool (*wanted)(uint32_t ifindex, const void *arg), const void *arg);
+
+/* How many stages handle packets at present: 2 only if stage 2 is in place. */
+unsigned datapath_stages(const struct datapath *d);
 
 /* Waits until every program that was running at the time of the call has ended. */
 void datapath_grace_period(const struct datapath *d);

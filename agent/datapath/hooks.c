@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The objects of the two hooks, in two builds each: the normal one and the tracing one. */
+/* The objects of the two hooks and of stage 2, in two builds each: the normal one and the tracing one. */
 #include <errno.h>
 #include <string.h>
 
 #include "datapath/datapath_private.h"
 #include "detnat_stage2.skel.h"
+#include "detnat_stage2_trace.skel.h"
 #include "detnat_tc.skel.h"
 #include "detnat_tc_trace.skel.h"
 #include "detnat_xdp.skel.h"
 #include "detnat_xdp_staged.skel.h"
+#include "detnat_xdp_staged_trace.skel.h"
 #include "detnat_xdp_trace.skel.h"
 
 /* Makes an object use the agent's copy of the routes. Without one, it gets an empty copy of its own. */
@@ -46,6 +48,8 @@ OPENER(detnat_xdp_staged)
 OPENER(detnat_stage2)
 OPENER(detnat_tc)
 OPENER(detnat_xdp_trace)
+OPENER(detnat_xdp_staged_trace)
+OPENER(detnat_stage2_trace)
 OPENER(detnat_tc_trace)
 
 void hook_object_close(struct hook_object *o)
@@ -55,46 +59,63 @@ void hook_object_close(struct hook_object *o)
 	*o = (struct hook_object){ 0 };
 }
 
-/* Both hooks write to one ring, through one filter. */
-static int set_trace_maps(const struct datapath *d, struct hook_object *o)
-{
-	int r = bpf_map__reuse_fd(bpf_object__find_map_by_name(o->object, "trace_filter"), d->trace_filter);
-
-	return r ? r : bpf_map__reuse_fd(bpf_object__find_map_by_name(o->object, "trace_ring"), d->trace_ring);
-}
-
-static int open_xdp(const struct datapath *d, const struct settings *settings, unsigned generation,
-		    struct hook_object *ret)
+/* All tracing objects write to one ring, through one filter. */
+static int set_trace_maps(const struct datapath *d, const struct settings *settings, struct hook_object *o)
 {
 	int r;
 
-	if (settings->trace)
-		return open_detnat_xdp_trace(d, settings, ret);
-	if (!settings_have_stages(settings))
-		return open_detnat_xdp(d, settings, ret);
-	r = open_detnat_xdp_staged(d, settings, ret);
-	if (r)
-		return r;
-	*(uint32_t *)&((struct detnat_xdp_staged *)ret->skeleton)->rodata->stage_generation = generation;
+	if (!settings->trace)
+		return 0;
+	r = bpf_map__reuse_fd(bpf_object__find_map_by_name(o->object, "trace_filter"), d->trace_filter);
+	return r ? r : bpf_map__reuse_fd(bpf_object__find_map_by_name(o->object, "trace_ring"), d->trace_ring);
+}
+
+static int open_one_stage(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
+{
+	return settings->trace ? open_detnat_xdp_trace(d, settings, ret) : open_detnat_xdp(d, settings, ret);
+}
+
+static int open_stage1(const struct datapath *d, const struct settings *settings, unsigned generation,
+		       struct hook_object *ret)
+{
+	uint32_t *stage_generation;
+	int r;
+
+	if (settings->trace) {
+		r = open_detnat_xdp_staged_trace(d, settings, ret);
+		if (r)
+			return r;
+		stage_generation =
+			(uint32_t *)&((struct detnat_xdp_staged_trace *)ret->skeleton)->rodata->stage_generation;
+	} else {
+		r = open_detnat_xdp_staged(d, settings, ret);
+		if (r)
+			return r;
+		stage_generation = (uint32_t *)&((struct detnat_xdp_staged *)ret->skeleton)->rodata->stage_generation;
+	}
+	*stage_generation = generation;
 	return bpf_map__reuse_fd(bpf_object__find_map_by_name(ret->object, "ports"), d->ports);
 }
 
 int hook_object_open_xdp(const struct datapath *d, const struct settings *settings, unsigned generation,
 			 struct hook_object *ret)
 {
-	int r = open_xdp(d, settings, generation, ret);
+	int r = settings_have_stages(settings) ? open_stage1(d, settings, generation, ret)
+					       : open_one_stage(d, settings, ret);
 
-	return r || !settings->trace ? r : set_trace_maps(d, ret);
+	return r ? r : set_trace_maps(d, settings, ret);
 }
 
 int hook_object_open_stage2(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
 {
-	return open_detnat_stage2(d, settings, ret);
+	int r = settings->trace ? open_detnat_stage2_trace(d, settings, ret) : open_detnat_stage2(d, settings, ret);
+
+	return r ? r : set_trace_maps(d, settings, ret);
 }
 
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
 {
 	int r = settings->trace ? open_detnat_tc_trace(d, settings, ret) : open_detnat_tc(d, settings, ret);
 
-	return r || !settings->trace ? r : set_trace_maps(d, ret);
+	return r ? r : set_trace_maps(d, settings, ret);
 }

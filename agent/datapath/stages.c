@@ -8,7 +8,7 @@
 
 bool settings_have_stages(const struct settings *s)
 {
-	return s->stages == 2 && !s->trace;
+	return s->stages == 2;
 }
 
 static void allow(const struct datapath *d, unsigned generation)
@@ -40,11 +40,39 @@ int stages_start(const struct datapath *d, const struct datapath_build *b)
 	return r;
 }
 
+unsigned datapath_stages(const struct datapath *d)
+{
+	return settings_have_stages(&d->settings) && d->stages && d->stages->generation ? 2 : 1;
+}
+
+bool datapath_has_port(const struct datapath *d, uint32_t ifindex)
+{
+	struct bpf_devmap_val port;
+
+	return !bpf_map_lookup_elem(d->ports, &ifindex, &port) && port.bpf_prog.id == program_id(d->stage2_entry);
+}
+
 int datapath_add_port(const struct datapath *d, uint32_t ifindex)
 {
-	struct bpf_devmap_val port = { .ifindex = ifindex, .bpf_prog.fd = d->stage2_entry }, present;
+	struct bpf_devmap_val port = { .ifindex = ifindex, .bpf_prog.fd = d->stage2_entry };
 
-	if (!bpf_map_lookup_elem(d->ports, &ifindex, &present) && present.bpf_prog.id == program_id(d->stage2_entry))
-		return 0;
-	return bpf_map_update_elem(d->ports, &ifindex, &port, BPF_ANY);
+	return datapath_has_port(d, ifindex) ? 0 : bpf_map_update_elem(d->ports, &ifindex, &port, BPF_ANY);
+}
+
+void datapath_del_port(const struct datapath *d, uint32_t ifindex)
+{
+	bpf_map_delete_elem(d->ports, &ifindex);
+}
+
+void datapath_keep_ports(const struct datapath *d, bool (*wanted)(uint32_t ifindex, const void *arg), const void *arg)
+{
+	uint32_t ifindex, next;
+	bool more = !bpf_map_get_next_key(d->ports, NULL, &next);
+
+	while (more) {
+		ifindex = next;
+		more = !bpf_map_get_next_key(d->ports, &ifindex, &next);
+		if (!wanted(ifindex, arg))
+			datapath_del_port(d, ifindex);
+	}
 }

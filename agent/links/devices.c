@@ -162,6 +162,13 @@ static void on_lost(void *arg)
 	devices_schedule_sync(v, LOST_PAUSE_MS);
 }
 
+static void on_return(void *arg)
+{
+	struct devices *v = arg;
+
+	monitor_catch_up(v->monitor);
+}
+
 /* Routes as the copy reads them: what the limits are made of. */
 static void on_routes(enum route_copy_reading what, const struct nlmsghdr *h, void *arg)
 {
@@ -214,6 +221,7 @@ int devices_new(struct event_base *base, struct datapath *d, struct guard *guard
 	if (!r) {
 		v->routing_told = devices_routing(v);
 		route_copy_on_routes(v->copy, on_routes, v);
+		route_copy_on_return(v->copy, on_return, v);
 		devices_hold_copy(v);
 	}
 	if (!r) {

@@ -48,6 +48,12 @@ const char *devices_link_name(const struct devices *v, const char *name); /* its
  */
 const char *devices_problem(const struct devices *v, const char *name, bool *ret_grave);
 
+/*
+ * Why the kernel forwards what leaves by an interface, in a few words; NULL: XDP redirects it. name NULL: what leaves
+ * by any of them; NULL, where XDP redirects to some interface, or none is attached.
+ */
+const char *devices_kernel_forwards(const struct devices *v, const struct config *c, const char *name);
+
 /* The configured name of the interface that has this name now, or NULL. */
 const char *devices_configured_name(const struct devices *v, const char *link_name);
 
@@ -74,6 +80,12 @@ const struct route_copy *devices_routes(const struct devices *v);
 
 /* Whether routes have an `mtu`; the datapath then finds it in the map route_mtus. */
 bool devices_route_mtus(const struct devices *v);
+
+/*
+ * Writes what keeps two stages from handling the traffic of a configuration's interfaces, or an empty text. Of an
+ * interface that is not attached yet it assumes the mode in which it will be.
+ */
+void devices_stages_obstacle(const struct devices *v, const struct config *c, char *text, size_t size);
 
 /* The present reverse-path filters of a configuration's interfaces. */
 struct rp_summary devices_rp_filters(const struct devices *v, const struct config *c);

@@ -240,6 +240,11 @@ static int check_others(struct devices *v, const struct interfaces *all, struct 
 	return 0;
 }
 
+static bool is_in_list(uint32_t ifindex, const void *all)
+{
+	return interfaces_find_index(all, ifindex);
+}
+
 /* The new configuration is already running, so failures are only logged. */
 static void detach_others(struct devices *v, const struct interfaces *all)
 {
@@ -268,6 +273,8 @@ static void detach_others(struct devices *v, const struct interfaces *all)
 			redirects_stop(v->redirects, ifindex);
 			interface_detach(v->netlink, v->datapath, &v->own, ifindex);
 		}
+	/* Of interfaces of which an earlier agent left no record. */
+	datapath_keep_ports(v->datapath, is_in_list, all);
 	for (size_t k = 0; k < all->count; k++) {
 		struct interface *i = &all->list[k];
 

@@ -49,6 +49,16 @@ void devices_record_begin(struct devices *v, const struct interface *i)
 	route_copy_devices_changed(v->copy);
 }
 
+/* Before the record, which has frames redirected to it. */
+static void enter_port(struct devices *v, struct interface *i)
+{
+	int r = datapath_add_port(v->datapath, i->link.ifindex);
+
+	if (r && r != -ENODEV && !i->no_port)
+		log_warning("%s: cannot be a port of the second stage: %s", i->name, strerror(-r));
+	i->no_port = r && r != -ENODEV;
+}
+
 void devices_record(struct devices *v, struct interfaces *all)
 {
 	struct address *addresses = NULL;
@@ -76,11 +86,10 @@ void devices_record(struct devices *v, struct interfaces *all)
 			i->rp_filter = rp_filter_of(filters, i->link.ifindex);
 		rp_summary_add(&summary, i->roles, i->rp_filter);
 
-		struct device record = interface_record(all, i);
-		int e = datapath_add_port(v->datapath, i->link.ifindex);
+		enter_port(v, i);
 
-		if (e && e != -ENODEV)
-			log_debug("%s: cannot be a port of the second stage: %s", i->name, strerror(-e));
+		struct device record = interface_record(all, i);
+
 		changed |= device_store(v->datapath, i->link.ifindex, &record);
 	}
 	changed |= devices_record_ports(v, all);
@@ -171,7 +180,7 @@ void devices_lost(struct devices *v, struct interface *i)
 	route_copy_devices_changed(v->copy);
 	i->link = (struct link){ 0 };
 	i->attachment = DEVICE_ABSENT;
-	i->made_clsact = i->forwarding_off = i->shut = false;
+	i->made_clsact = i->forwarding_off = i->shut = i->no_port = false;
 	i->carrier = 0;
 	i->health = (struct redirect_health){ 0 };
 	i->problem[0] = i->name_note[0] = '\0';

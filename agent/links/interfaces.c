@@ -71,23 +71,25 @@ struct device interface_record_with(const struct interface *i, uint8_t flags)
  * generic XDP sends through the ordinary queue of any interface. So if both are in use, the kernel serves the generic
  * interfaces.
  */
-static bool takes_redirects(const struct interfaces *all, const struct interface *i)
+const char *interface_unable(const struct interfaces *all, const struct interface *i)
 {
 	const struct interface *sender = i->carrier ? interfaces_find_index(all, i->carrier) : i;
 	bool any_native = false;
 
 	for (size_t k = 0; k < all->count; k++)
 		any_native |= all->list[k].attachment == DEVICE_XDP_NATIVE;
-	if (i->attachment == DEVICE_ABSENT || !sender || sender->health.refusing)
-		return false;
-	return i->attachment == DEVICE_XDP_NATIVE || !any_native;
+	if (i->attachment == DEVICE_ABSENT || !sender)
+		return "not attached";
+	if (sender->health.refusing)
+		return strcmp(sender->link.kind, "veth") ? "driver refuses frames" : "veth peer refuses frames";
+	return i->attachment == DEVICE_XDP_NATIVE || !any_native ? NULL : "generic XDP beside native XDP";
 }
 
 static uint8_t flags_of(const struct interfaces *all, const struct interface *i)
 {
 	uint8_t flags = 0;
 
-	if (i->roles && takes_redirects(all, i))
+	if (i->roles && !interface_unable(all, i))
 		flags |= i->carrier ? DEVICE_TAGGED : DEVICE_REDIRECT;
 	/* Generic XDP sends through the kernel's queues, which take any frame. */
 	if (i->attachment == DEVICE_XDP_SKB)
@@ -130,6 +132,7 @@ int interface_detach(struct netlink *n, struct datapath *d, const struct own_pro
 	}
 	if (in_tables)
 		device_store(d, ifindex, &none);
+	datapath_del_port(d, ifindex);
 	return r;
 }
 

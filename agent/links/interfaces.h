@@ -23,6 +23,7 @@ struct interface {
 	bool dirty;	     /* devices_sync() must read it again */
 	bool shut;	     /* its programs were detached and are not back yet */
 	bool forwarding_off; /* and that was logged */
+	bool no_port;	     /* it is missing in the map `ports`, and that was logged */
 	uint32_t addr;
 	uint8_t rp_filter;   /* as the kernel applies it: 0 off, 1 strict, 2 loose */
 	uint64_t attached_s; /* last attached, or tried to; CLOCK_MONOTONIC */
@@ -98,6 +99,12 @@ int interface_detach(struct netlink *n, struct datapath *d, const struct own_pro
 
 /* Logs once that the kernel does not forward packets received by the interface. */
 void interface_check_forwarding(struct interface *i);
+
+/*
+ * Why XDP redirects nothing to an attached interface, so that the kernel forwards what leaves by it; NULL: it redirects
+ * there, if the programs redirect at all.
+ */
+const char *interface_unable(const struct interfaces *all, const struct interface *i);
 
 /* The record of an interface with these flags. */
 struct device interface_record_with(const struct interface *i, uint8_t flags);

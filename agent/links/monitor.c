@@ -13,6 +13,8 @@
 
 /* Reads in a row, bounded so that a storm of notifications does not block the event loop. */
 #define READS_AT_ONCE 64
+/* To catch up: more than the socket holds. */
+#define READS_OF_ALL 65536
 
 struct monitor {
 	struct datapath *datapath;
@@ -66,11 +68,9 @@ static void on_drained(struct monitor *m)
 	m->handlers.lost(m->handlers.arg);
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static void read_messages(struct monitor *m, int most)
 {
-	struct monitor *m = arg;
-
-	for (int i = 0; i < READS_AT_ONCE; i++) {
+	for (int i = 0; i < most; i++) {
 		ssize_t size = mnl_socket_recvfrom(m->socket, m->buffer, sizeof(m->buffer));
 
 		if (size >= 0) {
@@ -96,6 +96,16 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		if (r != ENOBUFS && r != ENOSPC)
 			return;
 	}
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	read_messages(arg, READS_AT_ONCE);
+}
+
+void monitor_catch_up(struct monitor *m)
+{
+	read_messages(m, READS_OF_ALL);
 }
 
 static int join_groups(struct mnl_socket *socket)

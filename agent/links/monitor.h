@@ -30,6 +30,9 @@ int monitor_new(struct event_base *base, struct datapath *d, const struct monito
 		struct monitor **ret);
 void monitor_free(struct monitor *m);
 
+/* Passes on all that waits, at once. */
+void monitor_catch_up(struct monitor *m);
+
 /* Raises the epoch now or, if that was done within MONITOR_QUIET_MS, when they are over. */
 void monitor_raise_epoch(struct monitor *m);
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Converts the record of a traced packet, which is all numbers, to JSON with names. */
-#include <linux/bpf.h>
 #include <linux/if_ether.h>
-#include <linux/pkt_cls.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdarg.h>
@@ -16,6 +14,7 @@
 #include "base/timestamp.h"
 #include "proto/reason_texts.h"
 #include "proto/words.h"
+#include "punt/trace_frames.h"
 #include "punt/tracing.h"
 #include "sessions/sessions.h"
 
@@ -34,17 +33,11 @@ static const char *const leaf_names[N_PROGS] = {
 };
 
 /* The name of the last step says where the packet went. */
-enum fate { FATE_DROPPED, FATE_KERNEL, FATE_SENT };
-static const char *const fate_names[] = { "dropped", "to-kernel", "sent" };
-
-static enum fate fate_of(const struct trace_record *r, uint64_t verdict)
-{
-	if (r->hook == TRACE_HOOK_TC)
-		return verdict == TC_ACT_SHOT ? FATE_DROPPED : FATE_SENT;
-	return verdict == XDP_PASS			      ? FATE_KERNEL
-	       : verdict == XDP_TX || verdict == XDP_REDIRECT ? FATE_SENT
-							      : FATE_DROPPED;
-}
+static const char *const fate_names[] = {
+	[TRACE_DROPPED] = "dropped",
+	[TRACE_TO_KERNEL] = "to-kernel",
+	[TRACE_SENT] = "sent",
+};
 
 static const char *interface_name(uint32_t ifindex, char text[static IF_NAMESIZE])
 {
@@ -167,6 +160,14 @@ static void detail_way_in(const struct trace_step *s, char *text)
 	}
 }
 
+static void detail_noted(const struct trace_step *s, char *text)
+{
+	char name[IF_NAMESIZE];
+
+	append(text, "for stage 2, place %u, by %s", (unsigned)(uint32_t)s->a,
+	       interface_name((uint32_t)(s->a >> 32), name));
+}
+
 static void detail_session(const struct trace_step *s, char *text)
 {
 	append(text, "%s", session_state_name(word_state(s->a)));
@@ -197,6 +198,12 @@ static void detail_of(const struct trace_record *r, const struct trace_step *s, 
 	case TRACE_egress:
 		detail_way_in(s, text);
 		break;
+	case TRACE_noted:
+		detail_noted(s, text);
+		break;
+	case TRACE_resumed:
+		append(text, "place %u", (unsigned)s->a);
+		break;
 	case TRACE_session:
 		detail_session(s, text);
 		break;
@@ -219,6 +226,7 @@ static void detail_of(const struct trace_record *r, const struct trace_step *s, 
 		append(text, "%s", s->a < N_REASONS ? reason_texts[s->a].text : "");
 		break;
 	case TRACE_redirect:
+	case TRACE_agent:
 		append(text, "by %s", interface_name((uint32_t)s->a, name));
 		break;
 	}
@@ -236,7 +244,7 @@ static bool add_endpoint(cJSON *object, const char *name, uint32_t addr, uint16_
 static const char *step_name(const struct trace_record *r, const struct trace_step *s, char text[static DETAIL])
 {
 	if (s->kind == TRACE_end)
-		return fate_names[fate_of(r, s->a)];
+		return fate_names[trace_fate(r, s->a)];
 	if (s->kind != TRACE_tail_call || s->a >= N_PROGS)
 		return s->kind < N_TRACE_STEPS ? step_names[s->kind] : "unknown";
 	snprintf(text, DETAIL, "%s", leaf_names[s->a]);
@@ -275,12 +283,15 @@ static bool add_step(cJSON *steps, const struct trace_record *r, const struct tr
 	       (!*detail || cJSON_AddStringToObject(json, "detail", detail));
 }
 
-/* The fast path makes no tail call. */
+/* The fast path makes no tail call, except from stage 1 to its form in one stage. */
 static bool took_slow_path(const struct trace_record *r)
 {
-	for (unsigned i = 0; i < r->n_steps; i++)
-		if (r->step[i].kind == TRACE_tail_call)
+	for (unsigned i = 0; i < r->n_steps; i++) {
+		const struct trace_step *s = &r->step[i];
+
+		if (s->kind == TRACE_tail_call && s->a != PROG_in2out_single && s->a != PROG_out2in_single)
 			return true;
+	}
 	return r->hook == TRACE_HOOK_TC;
 }
 
@@ -316,6 +327,34 @@ cJSON *trace_record_json(const struct trace_record *r)
 	cJSON *json = cJSON_CreateObject();
 
 	if (json && fill(json, r))
+		return json;
+	cJSON_Delete(json);
+	return NULL;
+}
+
+static bool add_octets(cJSON *json, const struct trace_frame *f)
+{
+	char text[2 * TRACE_FRAME_MAX + 1] = "";
+
+	for (size_t i = 0; i < f->captured; i++)
+		snprintf(text + 2 * i, 3, "%02x", f->octets[i]);
+	return cJSON_AddStringToObject(json, "octets", text);
+}
+
+cJSON *trace_frame_json(const struct trace_record *r, const struct trace_frame *f, bool after)
+{
+	const char *verdict = r->reason < N_REASONS ? reason_texts[r->reason].name : "none";
+	uint64_t seconds = f->time_ns / 1000000000, nanoseconds = f->time_ns % 1000000000;
+	cJSON *json = cJSON_CreateObject();
+	char name[IF_NAMESIZE];
+
+	if (json && cJSON_AddNumberToObject(json, "seconds", (double)seconds) &&
+	    cJSON_AddNumberToObject(json, "nanoseconds", (double)nanoseconds) &&
+	    cJSON_AddStringToObject(json, "interface", f->ifindex ? interface_name(f->ifindex, name) : "kernel") &&
+	    cJSON_AddStringToObject(json, "direction", f->outbound ? "out" : "in") &&
+	    cJSON_AddStringToObject(json, "translation", after ? "after" : "before") &&
+	    cJSON_AddStringToObject(json, "verdict", verdict) && cJSON_AddNumberToObject(json, "length", f->length) &&
+	    add_octets(json, f))
 		return json;
 	cJSON_Delete(json);
 	return NULL;

@@ -59,4 +59,8 @@ uint32_t trace_generation(const struct trace *t);
 /* A record as the JSON object that `trace show` prints, or NULL if out of memory (punt/trace_json.c). */
 cJSON *trace_record_json(const struct trace_record *r);
 
+/* One of its frames as the object of `trace pcap`. after: the second. The same. */
+struct trace_frame;
+cJSON *trace_frame_json(const struct trace_record *r, const struct trace_frame *f, bool after);
+
 #endif

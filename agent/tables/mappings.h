@@ -31,8 +31,9 @@ struct mapping_spec {
 int mappings_open(struct datapath *d, struct mappings **ret, struct error *err);
 void mappings_close(struct mappings *m);
 
-/* Octets of tables that such a mapping takes. */
+/* Octets of tables that such a mapping takes, and those of its slots alone. */
 uint64_t mappings_memory(struct prefix in, uint32_t session_slots);
+uint64_t mappings_slot_memory(struct prefix in, uint32_t session_slots);
 
 /* Octets that the machine can provide without swapping; UINT64_MAX if unknown. */
 uint64_t memory_available(void);

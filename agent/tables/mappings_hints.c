@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the datapath is told of all mappings together, so that most packets need not ask the prefix index. */
+/* Summaries of all mappings for the datapath, with which most packets need not ask the prefix index. */
 #include "tables/mapping_tables.h"
 
 static uint32_t pool_end(const struct geometry *g)

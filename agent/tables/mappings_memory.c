@@ -8,7 +8,12 @@
 
 uint64_t mappings_memory(struct prefix in, uint32_t session_slots)
 {
-	return prefix_size(in.plen) * (sizeof(struct subscriber) + session_slots * (uint64_t)sizeof(struct slot));
+	return prefix_size(in.plen) * sizeof(struct subscriber) + mappings_slot_memory(in, session_slots);
+}
+
+uint64_t mappings_slot_memory(struct prefix in, uint32_t session_slots)
+{
+	return prefix_size(in.plen) * session_slots * sizeof(struct slot);
 }
 
 /* The number after a word in a file of /proc; false if it is not there. */

@@ -16,11 +16,17 @@
  *	subscriber	a: inside address 32 | outside address 32, b: first port 16 | last port 16
  *	next_hop	a: interface 32 | enum trace_hop 32, b: MTU
  *	egress		a: interface 32 | enum trace_egress 32, b: MTU
+ *	noted		a: interface 32 | place in struct stage_list 32
+ *	resumed		a: that place
  *	session		a: state word before the packet, b: after it
  *	opened		a: outside port
- *	datagram	a: source 32 | destination 32 of the translated fragments, b: 1 if the entry was found, 0 if
- *created mss_clamped	a: old MSS, b: new MSS untagged	a: VLAN interface answered	a: enum reason (sent_…) redirect
- *a: interface end		a: return value of the program
+ *	datagram	a: source 32 | destination 32 of the translated fragments, b: 1 if the entry was found, else 0
+ *	mss_clamped	a: old MSS, b: new MSS
+ *	untagged	a: VLAN interface
+ *	answered	a: enum reason (sent_...)
+ *	redirect	a: interface
+ *	agent		a: interface; the agent sends the frame
+ *	end		a: return value of the program
  */
 #define TRACE_STEPS(X)                \
 	X(received, "received")       \
@@ -28,6 +34,8 @@
 	X(subscriber, "subscriber")   \
 	X(next_hop, "next-hop")       \
 	X(egress, "way-in")           \
+	X(noted, "noted")             \
+	X(resumed, "stage-2")         \
 	X(session, "session")         \
 	X(opened, "session-opened")   \
 	X(overflowed, "overflowed")   \
@@ -38,6 +46,7 @@
 	X(answered, "answered")       \
 	X(withheld, "not-answered")   \
 	X(redirect, "redirect")       \
+	X(agent, "to-agent")          \
 	X(end, "end")
 
 enum trace_step_kind {

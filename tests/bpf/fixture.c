@@ -11,6 +11,7 @@
 #include <criterion/criterion.h>
 
 #include "datapath/datapath_private.h"
+#include "links/interfaces.h"
 #include <detnat/trace.h>
 
 #include "fixture.h"
@@ -46,14 +47,15 @@ static void make_namespace(void)
 
 static void describe_device(uint32_t ifindex, uint8_t roles, uint32_t addr, enum station station)
 {
-	datapath.device[ifindex] = (struct device){
+	const struct device record = {
 		.mac = { 2, 0, 0, 0, 0, (uint8_t)station },
 		.roles = roles,
 		.flags = DEVICE_REDIRECT | DEVICE_NATIVE,
 		.addr = addr,
 		.mtu = 1500,
 	};
-	memcpy(&datapath.fib->station[ifindex], &datapath.device[ifindex], sizeof(datapath.fib->station[0]));
+
+	device_store(&datapath, ifindex, &record);
 }
 
 /* With TRACED=1 in the environment the tracing build runs, recording every packet: it must decide alike. */
@@ -119,6 +121,12 @@ static void add_mapping(void)
 	cr_assert_eq(mappings_add_commit(job), 0);
 }
 
+void enter_ports(void)
+{
+	cr_assert_eq(datapath_add_port(&datapath, inside_ifindex), 0);
+	cr_assert_eq(datapath_add_port(&datapath, outside_ifindex), 0);
+}
+
 void set_up(void)
 {
 	struct config config = { .pin_path = (char *)"/sys/fs/bpf/detnat",
@@ -132,11 +140,11 @@ void set_up(void)
 	describe_device(inside_ifindex, DEVICE_INSIDE, ADDR(10, 0, 0, 1), GATEWAY_IN);
 	describe_device(outside_ifindex, DEVICE_OUTSIDE, ADDR(198, 51, 100, 1), GATEWAY_OUT);
 	add_mapping();
-	cr_assert_eq(datapath_add_port(&datapath, inside_ifindex), 0);
-	cr_assert_eq(datapath_add_port(&datapath, outside_ifindex), 0);
-	/* With TOLD=1 in the environment next hops come from the agent's copy of the routes: packets fare alike. */
-	if (getenv("TOLD") || staged_wanted())
-		tell_routes();
+	enter_ports();
+	/* Frames are marked only if the agent's copy of the routes tells their next hops. */
+	if (staged_wanted())
+		follow_routes();
+	refresh_followed_routes();
 }
 
 /* The namespaces, and with them everything else, end with the process. */
@@ -168,12 +176,10 @@ int hook_program(enum hook hook)
 	}
 }
 
-int run_hook(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size)
+static int run_hook_on(uint32_t ifindex, enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size)
 {
 	_cleanup_close_ int fd = hook_program(hook);
-	struct xdp_md xdp = { .data_end = (uint32_t)size,
-			      .ingress_ifindex = hook == XDP_OUTSIDE || hook == XDP_OUTSIDE_SLOW ? outside_ifindex
-												 : inside_ifindex };
+	struct xdp_md xdp = { .data_end = (uint32_t)size, .ingress_ifindex = ifindex };
 	struct __sk_buff skb = { .ifindex = outside_ifindex,
 				 .ingress_ifindex = hook == TC_OWN ? 0 : inside_ifindex,
 				 .gso_size = gso_size,
@@ -193,20 +199,35 @@ int run_hook(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_
 	return (int)opts.retval;
 }
 
-int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size)
+static uint32_t hook_ifindex(enum hook hook)
+{
+	return hook == XDP_OUTSIDE || hook == XDP_OUTSIDE_SLOW ? outside_ifindex : inside_ifindex;
+}
+
+int run_hook(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size)
+{
+	return run_hook_on(hook_ifindex(hook), hook, in, size, out, ret_size);
+}
+
+int run_frame_on(uint32_t ifindex, enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size)
 {
 	cpu_set_t before;
 	int verdict;
 
 	if (!staged_wanted())
-		return run_hook(hook, in, size, out, ret_size);
+		return run_hook_on(ifindex, hook, in, size, out, ret_size);
 	cr_assert_eq(sched_getaffinity(0, sizeof(before), &before), 0);
 	stay_on_one_core();
 	staged_enter();
-	verdict = staged_finish(run_hook(hook, in, size, out, ret_size), out, ret_size);
+	verdict = staged_finish(run_hook_on(ifindex, hook, in, size, out, ret_size), out, ret_size);
 	staged_leave();
 	cr_assert_eq(sched_setaffinity(0, sizeof(before), &before), 0);
 	return verdict;
+}
+
+int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size)
+{
+	return run_frame_on(hook_ifindex(hook), hook, in, size, out, ret_size);
 }
 
 static int take_transmission(void *arg, void *data, size_t size)
@@ -276,9 +297,12 @@ static void expect_reason(const char *name, enum reason reason, const struct cou
 void run_frame_counted(const char *name, enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size,
 		       int verdict, enum reason reason)
 {
-	struct counters before = read_counters();
-	int got = run_frame(hook, in, size, out, ret_size);
+	struct counters before;
+	int got;
 
+	refresh_followed_routes();
+	before = read_counters();
+	got = run_frame(hook, in, size, out, ret_size);
 	cr_expect_eq(got, verdict, "%s: verdict %d, not %d", name, got, verdict);
 	expect_reason(name, reason, &before);
 }

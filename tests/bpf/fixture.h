@@ -47,6 +47,9 @@ extern uint32_t inside_ifindex, outside_ifindex;
 void set_up(void);
 void tear_down(void);
 
+/* Enters both interfaces as ones to redirect to, in two stages; for tests that open the datapath again. */
+void enter_ports(void);
+
 /* For what the datapath keeps by core: next hops, and what one program leaves for the next. */
 void stay_on_one_core(void);
 
@@ -55,6 +58,8 @@ void reload_settings(void);
 
 /* Runs a frame through a hook; the frame that comes out is written to out, of FRAME_MAX octets. Returns the verdict. */
 int run_frame(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size);
+/* The same with a frame that came in by another interface. */
+int run_frame_on(uint32_t ifindex, enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size);
 
 /* A descriptor, the caller's, of the program that a hook runs. */
 int hook_program(enum hook hook);

@@ -116,6 +116,7 @@ static void open_or_fail(void)
 
 	cr_assert_eq(try_open(false, &err), 0, "%s", err.text);
 	cr_assert_eq(mappings_open(&datapath, &mappings, &err), 0, "%s", err.text);
+	enter_ports();
 }
 
 static uint64_t compare(bool repair)

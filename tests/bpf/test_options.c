@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 
 #include "fixture.h"
+#include "told_routes.h"
 
 TestSuite(options, .init = set_up, .fini = tear_down);
 
@@ -54,8 +55,10 @@ static void expect_segment(const char *name, enum hook hook, const struct frame 
 {
 	uint8_t sent[FRAME_MAX], got[FRAME_MAX], want[FRAME_MAX];
 	size_t size = build_segment(f, in, wrong, sent), want_size = build_segment(g, out, wrong, want), got_size;
-	int verdict = run_frame(hook, sent, size, got, &got_size);
+	int verdict;
 
+	refresh_followed_routes();
+	verdict = run_frame(hook, sent, size, got, &got_size);
 	cr_expect_eq(verdict, hook == TC_OUTSIDE ? PASS_TC : REDIRECT_XDP, "%s: verdict %d", name, verdict);
 	cr_expect(frame_equal(name, got, got_size, want, want_size), "%s at hook %d", name, hook);
 }

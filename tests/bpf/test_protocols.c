@@ -9,6 +9,7 @@
 #include <criterion/criterion.h>
 
 #include "icmp_frame.h"
+#include "told_routes.h"
 
 static void set_up_protocols(void);
 
@@ -303,6 +304,7 @@ static void expect_summed(enum hook hook, const struct frame *f, const struct fr
 	uint8_t in[FRAME_MAX], out[FRAME_MAX], want[FRAME_MAX];
 	size_t size = build_summed(f, add, in), want_size = build_summed(g, add, want), out_size;
 
+	refresh_followed_routes();
 	cr_expect_eq(run_frame(hook, in, size, out, &out_size), hook == TC_OUTSIDE ? PASS_TC : REDIRECT_XDP);
 	cr_expect(frame_equal(hook == TC_OUTSIDE ? "tc" : "XDP", out, out_size, want, want_size),
 		  "protocol %u, hook %d", f->proto, hook);

@@ -12,6 +12,7 @@
 #include <criterion/criterion.h>
 
 #include "fixture.h"
+#include "told_routes.h"
 
 TestSuite(sources, .init = set_up, .fini = tear_down);
 
@@ -198,6 +199,8 @@ Test(sources, without_an_agent_a_known_source_is_asked_for_again_after_a_minute)
 		{ "later", XDP_INSIDE, { FROM(SUBSCRIBER), UDP, 5002, 53 }, MARTIAN },
 	};
 
+	tell_no_routes();
+	datapath.global->fib_until = datapath_ticks(&datapath) - 1;
 	RUN_ROWS(open);
 	/* Nobody raises the epoch. */
 	cr_assert_eq(system("ip addr add 10.0.0.2/32 dev lo"), 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The programs with stages: frames through the kernel's own queues, and what stage 2 must not send. That they decide as
- * those of one stage, all other tests show when they run with STAGES=2.
+ * those of one stage, all other tests show when they run with STAGES=2. With TRACED=1 their tracing build runs.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -39,7 +39,6 @@ static int listen_on(const char *name)
 static void set_up_staged(void)
 {
 	setenv("STAGES", "2", 1);
-	unsetenv("TRACED");
 	set_up();
 	stay_on_one_core();
 	inside_peer = listen_on("pin");
@@ -326,15 +325,61 @@ Test(staged, nothing_is_marked_while_programs_are_replaced)
 	cr_expect(staged_is_marked(out, out_size));
 }
 
-Test(staged, whoever_may_be_the_gateway_itself_stays_in_one_stage)
+static void run(const char *command)
 {
-	struct frame back = answer(from_inside(UDP, 5000, 0));
-	uint8_t in[FRAME_MAX], out[FRAME_MAX];
-	size_t size = frame_build(&back, in), out_size;
+	cr_assert_eq(system(command), 0, "%s", command);
+}
 
-	cr_assert_eq(system("ip addr add 203.0.113.0/32 dev tout"), 0);
-	tell_routes();
-	run_frame_counted("to an address of its own in the pool", XDP_OUTSIDE, in, size, out, &out_size, PASS_XDP,
-			  REASON_passed_untranslated);
-	cr_expect(frame_equal("untouched", out, out_size, in, size));
+/* Its own by an address, by a local route for a prefix around the pool, within it, or for all of it. */
+Test(staged, what_may_be_for_the_gateway_itself_stays_in_one_stage)
+{
+	static const char *const own[] = { "ip addr %s 203.0.113.0/32 dev tout",
+					   "ip route %s local 203.0.0.0/16 dev lo",
+					   "ip route %s local 203.0.113.0/31 dev lo",
+					   "ip route %s local 203.0.113.0/30 dev lo" };
+	static const struct frame unsolicited = {
+		.from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL, UDP, 80, OUT_PORT(5000, 2)
+	};
+	static const struct row passed[] = {
+		{ "its own", XDP_OUTSIDE, unsolicited, PASS_XDP, {}, REASON_passed_untranslated },
+	};
+	static const struct row dropped[] = {
+		{ "not its own", XDP_OUTSIDE, unsolicited, DROP_XDP, {}, REASON_drop_no_session },
+	};
+	char command[80];
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++) {
+		for (int del = 0; del < 2; del++) {
+			snprintf(command, sizeof(command), own[i], del ? "del" : "add");
+			run(command);
+			if (del)
+				RUN_ROWS(dropped);
+			else
+				RUN_ROWS(passed);
+		}
+	}
+}
+
+/* The verifier sees other code with each. */
+Test(staged, programs_load_with_each_setting)
+{
+	const struct settings usual = settings;
+	struct settings some[] = {
+		{ .unmatched = UNMATCHED_ROUTE },
+		{ .unmatched = UNMATCHED_DROP },
+		{ .unmatched = UNMATCHED_STRICT },
+		{ .unmatched = UNMATCHED_STRICT, .source_check = SOURCES_STRICT_EACH, .outside_strict = 1 },
+		{ .source_check = SOURCES_STRICT, .route_mtus = 1, .tcp_mss_clamp = MSS_CLAMP_MTU },
+		{ .policy_routing = 1, .udp_inbound_refresh = 1, .session_events = 1 },
+		{ .hairpin = 1, .unsolicited_tcp = UNSOLICITED_ANSWER, .guard = 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(some); i++) {
+		settings = some[i];
+		settings.hz = usual.hz;
+		settings.redirect = 1;
+		reload_settings();
+		cr_expect_neq(datapath.stages->generation, 0);
+	}
+	settings = usual;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "fixture.h"
+#include "told_routes.h"
 
 #define Q  0x8100
 #define AD 0x88a8
@@ -41,6 +42,8 @@ static void set_up_vlans(void)
 	set_up();
 	below_inside = if_nametoindex("pin");
 	below_outside = if_nametoindex("pout");
+	cr_assert_eq(datapath_add_port(&datapath, below_inside), 0);
+	cr_assert_eq(datapath_add_port(&datapath, below_outside), 0);
 	describe_vlan(inside_ifindex, below_inside, Q, 100);
 	describe_vlan(outside_ifindex, below_outside, AD, 200);
 }
@@ -81,20 +84,7 @@ struct tagged_row {
 
 static int run_below(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size)
 {
-	const uint32_t entry = hook == XDP_INSIDE ? ENTRY_INSIDE : hook == XDP_OUTSIDE ? ENTRY_OUTSIDE : ENTRY_BOTH;
-	struct xdp_md xdp = { .data_end = (uint32_t)size,
-			      .ingress_ifindex = hook == XDP_INSIDE ? below_inside : below_outside };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = (uint32_t)size, .data_out = out,
-		    .data_size_out = FRAME_MAX, .ctx_in = &xdp, .ctx_size_in = sizeof(xdp), .repeat = 1);
-	uint32_t id;
-
-	cr_assert_eq(bpf_map_lookup_elem(datapath.entries, &entry, &id), 0);
-
-	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
-
-	cr_assert_eq(bpf_prog_test_run_opts(fd, &opts), 0, "BPF_PROG_TEST_RUN");
-	*ret_size = opts.data_size_out;
-	return (int)opts.retval;
+	return run_frame_on(hook == XDP_INSIDE ? below_inside : below_outside, hook, in, size, out, ret_size);
 }
 
 static void run_tagged(const struct tagged_row *rows, size_t n)
@@ -106,7 +96,10 @@ static void run_tagged(const struct tagged_row *rows, size_t n)
 		size_t want_size = row->out.proto ? frame_tagged(&row->out, row->out_tags, want)
 						  : frame_tagged(&row->in, row->in_tags, want);
 		uint64_t before = counted(row->reason);
-		int verdict = run_below(row->hook, in, size, out, &out_size);
+		int verdict;
+
+		refresh_followed_routes();
+		verdict = run_below(row->hook, in, size, out, &out_size);
 
 		cr_expect_eq(verdict, row->verdict, "%s: verdict %d, not %d", row->name, verdict, row->verdict);
 		cr_expect_eq(counted(row->reason), before + 1, "%s: not counted as it should be", row->name);
@@ -282,6 +275,8 @@ Test(vlan, a_priority_tag_is_no_vlan)
 Test(vlan, two_tags_are_replaced)
 {
 	describe_vlan(below_inside, below_outside, AD, 7);
+	cr_assert_eq(datapath_add_port(&datapath, below_inside), 0);
+	cr_assert_eq(datapath_add_port(&datapath, below_outside), 0);
 	describe_vlan(inside_ifindex, below_inside, Q, 100);
 	describe_vlan(outside_ifindex, below_inside, Q, 8);
 	below_inside = below_outside;
@@ -320,6 +315,8 @@ Test(vlan, two_tags_are_replaced)
 Test(vlan, two_tags_and_all_that_the_mtu_allows)
 {
 	describe_vlan(below_inside, below_outside, AD, 7);
+	cr_assert_eq(datapath_add_port(&datapath, below_inside), 0);
+	cr_assert_eq(datapath_add_port(&datapath, below_outside), 0);
 	describe_vlan(inside_ifindex, below_inside, Q, 100);
 	describe_vlan(outside_ifindex, below_inside, Q, 8);
 	below_inside = below_outside;
@@ -410,6 +407,8 @@ Test(vlan, tags_on_one_side_alone)
 	RUN_TAGGED(rows);
 
 	/* The other way round. */
+	cr_assert_eq(datapath_add_port(&datapath, below_inside), 0);
+	cr_assert_eq(datapath_add_port(&datapath, below_outside), 0);
 	describe_vlan(inside_ifindex, below_outside, Q, 100);
 	datapath.device[outside_ifindex].lower = 0;
 	datapath.device[outside_ifindex].flags = DEVICE_REDIRECT | DEVICE_NATIVE;

@@ -5,7 +5,7 @@ MAPPING = {"in": str, "out": str, "sharing_ratio": int, "ports_per_host": int, "
            "memory_bytes": int, "sessions": int}
 FORWARD = {"in_addr": str, "out_addr": str, "port_lo": int, "port_hi": int}
 REVERSE = {"out_addr": str, "out_port": int, "in_addr": str}
-INTERFACE = {"name": str, "role": str, "xdp": str, "shared": bool}
+INTERFACE = {"name": str, "role": str, "xdp": str, "shared": bool, "forwarding": str, "forwarding_reason": (str, type(None))}
 TIMEOUTS = {"udp": int, "tcp_established": int, "tcp_transitory": int, "icmp": int}
 SESSION = {"proto": str, "in_addr": str, "in_port": int, "out_addr": str, "out_port": int, "ext_addr": str,
            "ext_port": int, "state": str, "expires": int}
@@ -14,7 +14,8 @@ USER = {"in_addr": str, "out_addr": str, "port_lo": int, "port_hi": int, "sessio
 TOP = {"in_addr": str, "sessions": int, "quota_exceeded": int}
 ROUTES = {"in_force": bool, "held_by": list, "routes": int, "next_hops": int, "neighbours": int, "memory_bytes": int,
           "left_to_kernel": dict}
-STATUS = {"version": str, "uptime": int, "forwarding": str, "mappings": int, "sessions": int}
+STATUS = {"version": str, "uptime": int, "forwarding": str, "forwarding_reason": (str, type(None)), "interfaces": list,
+          "stages": int, "stages_reason": str, "mappings": int, "sessions": int}
 IPFIX = {"collector": str, "source": str, "domain_id": int, "path_mtu": int, "template_interval": int,
          "records_sent": int, "messages_sent": int}
 WHO = {"in_addr": str, "mapping": {"in": str, "out": str}, "from": str, "to": (str, type(None))}

@@ -138,6 +138,14 @@ static int update(struct mappings *m, const struct mapping_spec *spec)
 	return mappings_update(m, spec);
 }
 
+/* Two are had where they are wanted, unless their programs could not be loaded. */
+static void choose_stages(const struct change_context *context, const struct config *c, const struct settings *settings,
+			  struct stages_choice *ret)
+{
+	(void)settings;
+	*ret = (struct stages_choice){ .stages = c->stages == 2 && !context->active->stages_failure[0] ? 2 : 1 };
+}
+
 #define monotonic_us()					   clock_us
 #define check_machine(c, running, start, copy, name, err)  call("machine", err)
 #define devices_check_names(v, c, err)			   call("names", err)
@@ -147,6 +155,7 @@ static int update(struct mappings *m, const struct mapping_spec *spec)
 #define devices_exclude(v, c, err)			   call("exclude", err)
 #define devices_apply(v, c, err)			   call("apply", err)
 #define bypass_ranges(c, settings)			   ((void)0)
+#define stages_choose_now				   choose_stages
 #define datapath_load_begin(d, settings, err)		   call("load", err)
 #define datapath_load_ready(d, err)			   load_ready(err)
 #define datapath_load_swap(d, err)			   call("swap", err)
@@ -625,6 +634,52 @@ Test(plan, programs_get_the_settings_that_are_wanted)
 		cr_expect_not(p->settings.policy_routing);
 		plan_free(p);
 	}
+}
+
+/* Programs with two stages that cannot be loaded are replaced by those with one, until the file is read again. */
+Test(plan, does_with_one_stage_where_two_cannot_be_loaded)
+{
+	_cleanup_config_ struct config *wanted = config_of("a");
+	struct error err = { 0 };
+	struct plan *p;
+
+	wanted->stages = 2;
+	failing = "ready";
+	failing_number = 1;
+	cr_assert_eq(plan_new(&context, wanted, 7, true, "x", &p, &err), 0);
+	cr_assert_eq(p->settings.stages, 2);
+	cr_assert_eq(plan_step(p, &err), PLAN_MORE);
+	cr_assert_eq(prepare(p, 0, &err), 0, "%s", err.text);
+	cr_assert_str_eq(calls, "load ready abort load record+a");
+	cr_assert_eq(p->settings.stages, 1);
+	cr_assert_str_eq(active.stages_failure, "the programs cannot be loaded, see the log");
+	plan_free(p);
+
+	forget_calls();
+	cr_assert_eq(plan_new(&context, wanted, 7, true, NULL, &p, &err), 0);
+	cr_assert_eq(p->settings.stages, 1, "an edit does not try again");
+	plan_free(p);
+	cr_assert_eq(plan_new(&context, wanted, 7, true, "x", &p, &err), 0);
+	cr_assert_eq(p->settings.stages, 2, "a reload does");
+	plan_free(p);
+}
+
+Test(plan, a_trace_whose_programs_cannot_be_loaded_leaves_two_stages_as_they_are)
+{
+	_cleanup_config_ struct config *wanted = config_of("a");
+	struct error err = { 0 };
+	struct plan *p;
+
+	wanted->stages = 2;
+	failing = "ready";
+	failing_number = 1;
+	cr_assert_eq(plan_new(&context, wanted, 7, true, "x", &p, &err), 0);
+	p->settings.trace = 1;
+	datapath.settings.trace = 0;
+	cr_expect_lt(prepare(p, 0, &err), 0);
+	cr_expect_str_eq(calls, "load ready");
+	cr_expect_str_eq(active.stages_failure, "");
+	plan_free(p);
 }
 
 /* The kernel refuses to take the chunks. */

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Whether two stages could handle the traffic of the interfaces, see <detnat/stages.h>. */
+#include <linux/if_link.h>
+#include <string.h>
+
+#include "links/devices_private.h"
+#include "links/forwarding.h"
+
+static const char *routing_obstacle(const struct devices *v)
+{
+	if (route_limits_tos(&v->limits))
+		return "there are routes of a TOS";
+	if (v->routing == ROUTING_BY_MORE)
+		return "there are routing rules that XDP cannot follow";
+	if (v->routing != ROUTING_BY_DESTINATION)
+		return "there are routing rules";
+	if (route_limits_by_path())
+		return "net.ipv4.ip_forward_use_pmtu is set";
+	return NULL;
+}
+
+/* Whether an interface runs generic XDP, or will in all probability when it is attached. */
+static bool is_generic(const struct devices *v, const struct interface *i, const struct link *l, enum xdp_mode mode)
+{
+	if (mode != XDP_MODE_AUTO)
+		return mode == XDP_MODE_SKB;
+	/* A switch from generic XDP tries native XDP. */
+	if (v->applied && v->mode == XDP_MODE_SKB)
+		return false;
+	return i && i->attachment != DEVICE_ABSENT ? i->attachment == DEVICE_XDP_SKB
+						   : l->xdp.attached == XDP_ATTACHED_SKB;
+}
+
+/* What is in the way of an interface with that link; i: what is known of it, or NULL. NULL: nothing is. */
+static const char *link_obstacle(const struct devices *v, const struct interface *i, const struct link *l,
+				 enum xdp_mode mode)
+{
+	if (link_is_vlan(l))
+		return "is a VLAN interface";
+	if (is_generic(v, i, l, mode))
+		return "runs XDP in generic mode";
+	if (!i)
+		return NULL;
+	if (i->health.refusing)
+		return "refuses redirected frames";
+	if (i->forwarding_off)
+		return "has forwarding switched off";
+	return i->no_port ? "cannot be entered as a port, see the log" : NULL;
+}
+
+/* The same for an interface of a configuration. An absent one is no obstacle. */
+static const char *interface_obstacle(const struct devices *v, const struct config_interface *wanted,
+				      enum xdp_mode mode)
+{
+	const struct interface *i = interfaces_find(&v->interfaces, wanted->name);
+	struct link l;
+
+	if (wanted->roles == (DEVICE_INSIDE | DEVICE_OUTSIDE))
+		return "is inside and outside";
+	if (i && i->link.ifindex)
+		return link_obstacle(v, i, &i->link, mode);
+	/* devices_sync() notices when it comes. */
+	if ((i && v->applied) || link_by_name(v->netlink, wanted->name, &l))
+		return NULL;
+	return link_obstacle(v, i, &l, mode);
+}
+
+void devices_stages_obstacle(const struct devices *v, const struct config *c, char *text, size_t size)
+{
+	const char *why = routing_obstacle(v);
+
+	if (why) {
+		snprintf(text, size, "%s", why);
+		return;
+	}
+	for (size_t k = 0; k < c->n_interfaces; k++) {
+		why = interface_obstacle(v, &c->interfaces[k], c->xdp_mode);
+		if (!why)
+			continue;
+		snprintf(text, size, "%s %s", c->interfaces[k].name, why);
+		return;
+	}
+	*text = '\0';
+}

@@ -54,6 +54,7 @@
 	X(OUT_2, "out2in-2-cores", "outside to inside, 2 cores")      \
 	X(CROSS_2, "both-ways-2-cores", "a core each way")            \
 	X(MIXED_2, "opening-2-cores", "5 % opening, 2 cores")         \
+	X(READ_2, "read-2-cores", "a read at random, 2 cores")        \
 	X(IN_PACED, "in2out-paced", "in2out, every 2 s")              \
 	X(OUT_PACED, "out2in-paced", "out2in, every 2 s")
 
@@ -139,6 +140,21 @@ void world_end(struct bench *b);
 
 /* Loads the programs for a way of forwarding; hits need no cache of an earlier set of programs. */
 void world_forwarding(struct bench *b, enum forwarding forwarding);
+
+/* Processor time of this thread, in nanoseconds. */
+double thread_ns(void);
+
+/* Lines of memory, each of which holds the address of another one: a circle through all of them, in random order. */
+struct circle {
+	char *memory;
+	uint64_t octets;
+};
+
+/* False: there is no memory for it. */
+bool circle_new(struct bench *b, uint64_t octets, struct circle *ret);
+/* Follows the circle from the line at an offset. Nanoseconds of a read. Threads may do so at the same time. */
+double circle_run(const struct circle *c, uint64_t start);
+void circle_free(struct circle *c);
 
 /* Nanoseconds of one read at random in so many octets of memory, each waiting for the one before; 0 without memory. */
 double memory_latency(struct bench *b, uint64_t octets);

@@ -18,10 +18,12 @@
 #define OPENING	   4U
 #define OPENS_EACH 20U
 
-/* What one core does. */
+/* What one core does: packets, or with `circle` reads. */
 struct part {
 	struct job job;
 	uint32_t count, packets;
+	const struct circle *circle;
+	uint64_t start; /* offset in the circle */
 };
 
 struct runner {
@@ -38,7 +40,10 @@ static void *run_core(void *arg)
 	core_pin(r->core);
 	core_first(true);
 	pthread_barrier_wait(r->start);
-	r->ns = core_run(r->core, &r->part->job, r->part->count, r->part->packets);
+	if (r->part->circle)
+		r->ns = circle_run(r->part->circle, r->part->start);
+	else
+		r->ns = core_run(r->core, &r->part->job, r->part->count, r->part->packets);
 	return NULL;
 }
 
@@ -83,7 +88,7 @@ static void measure_both(struct bench *b, const struct space *s, const struct op
 {
 	struct sequence q = sequence_new(b, s, ORDER_RANDOM);
 	uint32_t count = list_length(b, s) & ~1U, packets = run_length(o, count);
-	struct part half = { *j, count / 2, packets }, both[MAX_CORES] = { half, half };
+	struct part half = { .job = *j, .count = count / 2, .packets = packets }, both[MAX_CORES] = { half, half };
 	struct sample alone;
 	double ns[MAX_CORES];
 
@@ -115,7 +120,7 @@ static void measure_crossed(struct bench *b, const struct space *s, const struct
 		alone.ns += one.ns / MAX_CORES;
 		alone.floor += one.floor / MAX_CORES;
 		alone.generator += one.generator / MAX_CORES;
-		part[i] = (struct part){ *job[i], count, packets };
+		part[i] = (struct part){ .job = *job[i], .count = count, .packets = packets };
 	}
 	run_both(b, part, ns);
 	series_add(&res->path[PATH_CROSS_2], sample_of(ns, &alone));
@@ -149,7 +154,7 @@ static void measure_opening(struct bench *b, const struct space *s, const struct
 	struct sequence q = sequence_new(b, s, ORDER_RANDOM);
 	uint32_t n = opened_meanwhile(b, s), count = n * OPENS_EACH;
 	uint64_t in_use = s->n_sessions - n, sessions;
-	struct part half = { *in, count / 2, count / 2 }, both[MAX_CORES] = { half, half };
+	struct part half = { .job = *in, .count = count / 2, .packets = count / 2 }, both[MAX_CORES] = { half, half };
 	struct sample alone;
 	double ns[MAX_CORES];
 
@@ -171,6 +176,28 @@ static void measure_opening(struct bench *b, const struct space *s, const struct
 	}
 }
 
+/*
+ * Reads at random in as much memory as the sessions take, which both cores share: they are independent of each other,
+ * so what they lose together is what the machine's caches and memory allow.
+ */
+static void measure_reads(struct bench *b, const struct space *s, struct result *res)
+{
+	struct part both[MAX_CORES] = { 0 };
+	struct sample alone = { 0 };
+	double ns[MAX_CORES];
+	struct circle c;
+
+	if (!circle_new(b, s->n_sessions * sizeof(struct slot), &c))
+		return;
+	for (unsigned i = 0; i < MAX_CORES; i++)
+		both[i] = (struct part){ .circle = &c, .start = c.octets / MAX_CORES * i };
+	circle_run(&c, 0); /* warms the caches */
+	alone.ns = circle_run(&c, 0);
+	run_both(b, both, ns);
+	series_add(&res->path[PATH_READ_2], sample_of(ns, &alone));
+	circle_free(&c);
+}
+
 void cores_measure(struct bench *b, const struct space *s, const struct options *o, struct result *res)
 {
 	struct job floor = job_translate(b, FROM_INSIDE, false, 0);
@@ -187,4 +214,5 @@ void cores_measure(struct bench *b, const struct space *s, const struct options 
 	measure_both(b, s, o, PATH_OUT_2, &out, FROM_OUTSIDE, res);
 	measure_crossed(b, s, o, &in, &out, res);
 	measure_opening(b, s, &in, res);
+	measure_reads(b, s, res);
 }

@@ -40,7 +40,7 @@ static void write_configuration(const struct gateway *g, const char *path)
 		"  \"control_socket\": \"%s/agent.sock\", \"pin_path\": \"/sys/fs/bpf/gateway%d\",\n"
 		"  \"state_dir\": \"%s/state\" }\n",
 		prefix_format(geo.in_base, geo.in_plen, in), prefix_format(geo.out_base, geo.out_plen, out),
-		g->kind == GATEWAY_DETNAT ? "redirect" : "kernel", getenv("STAGES") ? getenv("STAGES") : "1",
+		g->kind == GATEWAY_DETNAT ? "redirect" : "kernel", getenv("STAGES") ? getenv("STAGES") : "\"auto\"",
 		g->directory, g->kind, g->directory);
 	if (fclose(f))
 		e2e_die(errno, "%s", path);

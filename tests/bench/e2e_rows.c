@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "e2e_rows.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/base.h"
+#include "e2e_netns.h"
+#include "random.h"
+
+/* Destinations of mixed traffic, and the exponent of their Zipf distribution. */
+#define DESTINATIONS 100000U
+#define ZIPF	     1
 
 static const char *const size_names[N_FRAME_SIZES] = { "64b", "imix" };
 static const char *const csit_names[N_GATEWAYS] = {
@@ -54,4 +62,18 @@ void compare(struct row *const rows[N_GATEWAYS], unsigned round, double alone)
 		if (k != GATEWAY_REDIRECT && rows[GATEWAY_REDIRECT])
 			rows[k]->of_xdp[round] = ns / rows[GATEWAY_REDIRECT]->ns[round];
 	}
+}
+
+uint32_t *draw_destinations(const struct internet *t, uint32_t n)
+{
+	uint32_t *addr = calloc(n, sizeof(*addr));
+	uint64_t seed = RANDOM_SEED;
+	struct popularity p;
+
+	if (!addr || popularity_new(DESTINATIONS, ZIPF, &p))
+		e2e_die(ENOMEM, "destinations");
+	for (uint32_t i = 0; i < n; i++)
+		addr[i] = internet_destination(t, popularity_draw(&p, &seed));
+	popularity_free(&p);
+	return addr;
 }

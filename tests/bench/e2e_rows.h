@@ -33,10 +33,19 @@ struct row *new_row(struct bench *b, enum gateway_kind kind, enum frame_size siz
  */
 void compare(struct row *const rows[N_GATEWAYS], unsigned round, double alone);
 
-/* Many subscribers and destinations, new sessions, both directions and frames of all sizes at once (e2e_real.c). */
-void real_measure(struct bench *b, unsigned rounds);
+/* Destinations of n flows, host byte order, as mixed traffic has them; to be freed. Ends the program without memory. */
+uint32_t *draw_destinations(const struct internet *t, uint32_t n);
 
-/* Tables that no cache holds (e2e_large.c). goal: of the bare redirect's nanoseconds, at most. */
+/* What mixed traffic may cost, of the goal of one direction to one destination. */
+#define MIXED_ALLOWANCE 1.1
+
+/*
+ * Many subscribers and destinations, new sessions, both directions and frames of all sizes at once (e2e_real.c). goal:
+ * of one direction, in the bare redirect's nanoseconds, at most.
+ */
+void real_measure(struct bench *b, unsigned rounds, double goal);
+
+/* Tables that no cache holds (e2e_large.c). goal: as above. */
 void large_measure(struct bench *b, uint32_t hosts, unsigned rounds, double goal);
 
 /* Bulk TCP (e2e_bulk.c). */

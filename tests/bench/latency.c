@@ -5,7 +5,6 @@
  */
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "bench.h"
 
@@ -14,14 +13,6 @@
 
 /* A prime, for consecutive numbers to be of lines far apart. */
 #define SPREAD 2654435761U
-
-static double thread_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 /* Zeroed; in small pages. NULL: there is none. */
 static char *take_memory(uint64_t octets)
@@ -36,16 +27,17 @@ static char *take_memory(uint64_t octets)
 	return memory;
 }
 
-double memory_latency(struct bench *b, uint64_t octets)
+bool circle_new(struct bench *b, uint64_t octets, struct circle *ret)
 {
 	uint32_t n = (uint32_t)(octets / LINE);
 	_cleanup_free_ uint32_t *order = malloc(n * sizeof(*order));
 	char *memory = take_memory(octets);
-	void **at = (void **)memory;
-	double from;
 
-	if (!order || !memory)
-		return 0;
+	*ret = (struct circle){ .memory = memory, .octets = octets };
+	if (!order || !memory) {
+		circle_free(ret);
+		return false;
+	}
 	for (uint32_t i = 0; i < n; i++)
 		order[i] = i;
 	for (uint32_t i = n; i > 1; i--) {
@@ -54,15 +46,39 @@ double memory_latency(struct bench *b, uint64_t octets)
 		order[i - 1] = order[other];
 		order[other] = kept;
 	}
-	/* A circle through all lines, each read telling where the next is. */
+	/* Each read tells where the next is. */
 	for (uint32_t i = 0; i < n; i++)
 		*(void **)(memory + (uint64_t)order[i] * LINE) = memory + (uint64_t)order[(i + 1) % n] * LINE;
-	from = thread_ns();
+	return true;
+}
+
+double circle_run(const struct circle *c, uint64_t start)
+{
+	void **at = (void **)(c->memory + start / LINE * LINE);
+	double from = thread_ns();
+
 	for (uint32_t i = 0; i < READS; i++)
 		at = *(void *volatile *)at;
-	from = thread_ns() - from;
-	munmap(memory, octets);
-	return from / READS;
+	return (thread_ns() - from) / READS;
+}
+
+void circle_free(struct circle *c)
+{
+	if (c->memory)
+		munmap(c->memory, c->octets);
+	c->memory = NULL;
+}
+
+double memory_latency(struct bench *b, uint64_t octets)
+{
+	struct circle c;
+	double ns;
+
+	if (!circle_new(b, octets, &c))
+		return 0;
+	ns = circle_run(&c, 0);
+	circle_free(&c);
+	return ns;
 }
 
 double memory_latency_of(uint64_t octets, const uint32_t *number, uint32_t n)

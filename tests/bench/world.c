@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "links/interfaces.h"
 #include "generator.skel.h"
 
 #define OVERFLOW_SESSIONS 65536
@@ -52,14 +53,15 @@ static void make_namespace(struct bench *b)
 
 static void describe_device(struct bench *b, uint32_t ifindex, uint8_t roles)
 {
-	struct device *v = &b->d.device[ifindex];
+	const struct device record = {
+		.mac = { 2, 2, 2, 2, 2, 2 },
+		.roles = roles,
+		.flags = DEVICE_REDIRECT | DEVICE_NATIVE,
+		.addr = roles == DEVICE_INSIDE ? 0xc0000201 : 0xc6336401,
+		.mtu = 1500,
+	};
 
-	memset(v->mac, 2, sizeof(v->mac));
-	v->flags = DEVICE_REDIRECT | DEVICE_NATIVE;
-	v->mtu = 1500;
-	v->addr = roles == DEVICE_INSIDE ? 0xc0000201 : 0xc6336401;
-	v->roles = roles;
-	memcpy(&b->d.fib->station[ifindex], v, sizeof(b->d.fib->station[0]));
+	device_store(&b->d, ifindex, &record);
 }
 
 static int entry_program(struct bench *b, uint32_t entry)

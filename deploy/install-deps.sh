@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# install-deps.sh [build|bench|demo|test|clang]...: installs the Debian packages that a build, the benchmark, the demo and
-# the tests need; without arguments, all but those of clang. Prints and does nothing where none is missing. The tests run
+# install-deps.sh [build|bench|demo|test|clang|package]...: installs the Debian packages that a build, the benchmark, the demo and
+# the tests need; without arguments, all but those of clang and package. Prints and does nothing where none is missing. The tests run
 # Prometheus: it is unpacked into build/prometheus where the machine has none, as installing the package would start a service.
 set -euo pipefail
 
@@ -20,6 +20,12 @@ test=(
 )
 # `make test-clang` compiles with those of them that apt has.
 clang=(clang-14 clang-16 clang-19)
+# `make deb` and its tests; no other target needs them.
+package=(
+    debhelper dpkg-dev mmdebstrap lintian diffoscope-minimal rpm rpmlint podman runc netavark netplan.io
+    ifupdown procps udev
+    qemu-system-x86 cpio kmod xz-utils iproute2 ethtool curl
+)
 
 [ $# -gt 0 ] || set -- build bench demo test
 tree=$(cd "$(dirname "$0")/.." && pwd)
@@ -40,8 +46,9 @@ for group; do
             apt-cache show "$package" >/dev/null 2>&1 && packages+=("$package")
         done
         ;;
+    package) packages+=("${package[@]}") ;;
     *)
-        echo "usage: $0 [build|bench|demo|test|clang]..." >&2
+        echo "usage: $0 [build|bench|demo|test|clang|package]..." >&2
         exit 2
         ;;
     esac

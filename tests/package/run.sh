@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# the container image, the rpm spec, the files for the network. Prints "ok NAME" and "not ok NAME", then how many.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit
+BUILD=${BUILD:-build}
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+
+# check NAME COMMAND…: what the command says is shown only where it fails.
+check() {
+    local name=$1 output
+    shift
+    if output=$("$@" 2>&1); then
+        echo "ok $name"
+    else
+        printf '%s\n' "$output" >&2
+        echo "not ok $name"
+        return 1
+    fi
+}
+
+# With the macros of Fedora's systemd-rpm-macros; none is left over.
+expands() {
+    ! { rpmspec -P -D '_unitdir /u' -D '_sysusersdir /s' -D '_tmpfilesdir /t' deploy/detnat.spec || echo '%{'; } | grep '%{'
+}
+
+spec() {
+    check "rpm: the spec can be read" expands && check "rpm: rpmlint" rpmlint -c tests/package/rpmlint.toml deploy/detnat.spec
+}
+
+step() { # NAME COMMAND…
+    local name=$1
+    shift
+    echo "package: $SECONDS s: $name"
+    "$@" | tee -a "$said" || grep -q '^not ok' "$said" || echo "not ok $name" | tee -a "$said"
+}
+
+step "the files for the network" tests/package/network.sh
+step "the rpm spec" spec
+step "the container image" tests/package/container.sh
+passed=$(grep -c '^ok ' "$said")
+failed=$(grep -c '^not ok ' "$said")
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -67,11 +67,41 @@ static void cell_routes(const cJSON *row, const char *key, char text[static CELL
 			 left, memory);
 }
 
+/* Shows who forwards, and the interfaces of which that is not true. */
+static void cell_forwardings(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	const char *all = json_text(row, key, "-");
+	const cJSON *item;
+
+	cell_reasoned(row, key, text);
+	cJSON_ArrayForEach (item, json_get(row, "interfaces")) {
+		char own[CELL_TEXT];
+		size_t n = strlen(text);
+
+		if (!strcmp(json_text(item, key, "-"), all) || n >= CELL_TEXT)
+			continue;
+		cell_reasoned(item, key, own);
+		snprintf(text + n, CELL_TEXT - n, "; %.15s: %.200s", json_text(item, "name", "-"), own);
+	}
+}
+
+/* Shows how many stages there are, and why. */
+static void cell_stages(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	size_t n;
+
+	cell_number(row, key, text);
+	n = strlen(text);
+	if (json_text(row, "stages_reason", NULL))
+		snprintf(text + n, CELL_TEXT - n, " (%.160s)", json_text(row, "stages_reason", ""));
+}
+
 static const struct column status_fields[] = {
 	{ "Version", "version", cell_text, false, 0 },
 	{ "Uptime", "uptime", cell_duration, false, 0 },
 	{ "Started", "started", cell_text, false, 0 },
-	{ "Forwarding", "forwarding", cell_text, false, 0 },
+	{ "Forwarding", "forwarding", cell_forwardings, false, 0 },
+	{ "Stages", "stages", cell_stages, false, 0 },
 	{ "Mappings", "mappings", cell_number, false, 0 },
 	{ "Sessions", "sessions", cell_number, false, 0 },
 	{ "Memory of tables", "memory_bytes", cell_bytes, false, 0 },
@@ -135,7 +165,22 @@ static void show_status(struct writer *w, const cJSON *result, const cJSON *args
 
 static void show_reloaded(struct writer *w, const cJSON *result, const cJSON *args)
 {
-	writer_line(w, "reloaded");
+	const char *const lists[] = { "added", "deleted", "updated" };
+	const cJSON *m;
+
+	if (!cJSON_IsTrue(json_get(result, "dry_run"))) {
+		writer_line(w, "reloaded");
+		return;
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
+		cJSON_ArrayForEach (m, json_get(result, lists[i])) {
+			writer_line(w, "%s %s to %s", lists[i], json_text(m, "in", "-"), json_text(m, "out", "-"));
+		}
+	}
+	writer_line(w, "%s, %.0f sessions would end",
+		    cJSON_IsTrue(json_get(result, "changed")) ? "the file differs from what runs"
+							      : "nothing would change",
+		    json_number(result, "sessions_cut"));
 }
 
 const struct view view_stats = { .show = show_stats };

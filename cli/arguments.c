@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Turns the words after a command into the arguments of a request, by the verb's specification, and prints the usage.
+ * Turns the words after a command into the arguments of a request, by the verb's specification.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,6 +10,7 @@
 struct arguments {
 	const struct arg_spec *specs;
 	const char *name; /* command name */
+	bool needs_option;
 	char usage[USAGE_TEXT];
 	cJSON *json;
 	unsigned next_word; /* specification of the next positional argument */
@@ -33,11 +34,12 @@ static const struct arg_spec *find_spec(const struct arguments *a, enum arg_styl
 
 static int add(struct arguments *a, const struct arg_spec *spec, const char *text, struct error *err)
 {
+	char title[USAGE_TEXT];
 	struct arg_value value;
 	int r;
 
 	if (cJSON_HasObjectItem(a->json, spec->name))
-		return error_set(err, -EINVAL, "%s: %s is given twice", a->name, spec->name);
+		return error_set(err, -EINVAL, "%s: %s is given twice", a->name, arg_title(spec, title));
 	if (spec->kind == ARG_FLAG) {
 		cJSON_AddTrueToObject(a->json, spec->name);
 		return 0;
@@ -104,89 +106,17 @@ static int add_word(struct arguments *a, const char *word, struct error *err)
 
 static int check_complete(const struct arguments *a, struct error *err)
 {
-	bool assignments = false;
+	bool assignments = false, options = false;
 
 	for (const struct arg_spec *spec = a->specs; spec->kind; spec++) {
 		assignments |= spec->style == ARG_ASSIGNMENT;
+		options |= spec->style == ARG_OPTION && cJSON_HasObjectItem(a->json, spec->name);
 		if (spec->style == ARG_WORD && !cJSON_HasObjectItem(a->json, spec->name))
 			return error_set(err, -EINVAL, "usage: detnatctl %s %s", a->name, a->usage);
 	}
-	if (assignments && !a->json->child)
+	if ((assignments && !a->json->child) || (a->needs_option && !options))
 		return error_set(err, -EINVAL, "usage: detnatctl %s %s", a->name, a->usage);
 	return 0;
-}
-
-/* Placeholders in the usage, for kinds that are not one of a list of words. */
-static const char *const placeholders[] = {
-	[ARG_ADDR] = "ADDR",
-	[ARG_PREFIX] = "PREFIX",
-	[ARG_ENDPOINT] = "ADDR:PORT",
-	[ARG_COLLECTORS] = "[tcp:]ADDR:PORT[,...]",
-	[ARG_NAME] = "NAME",
-	[ARG_NUMBER] = "N",
-	[ARG_SLOTS] = "N",
-	[ARG_QUESTION] = "ADDR:PORT|-",
-	[ARG_TIME] = "TIME",
-	[ARG_PATH] = "DIR",
-	[ARG_PLACE] = "ADDR[:PORT]",
-};
-
-static const char *value_usage(const struct arg_spec *spec, char text[static USAGE_TEXT])
-{
-	const struct word *words = arg_words(spec->kind);
-
-	if (words)
-		words_join(words, "|", "|", text, USAGE_TEXT);
-	else
-		snprintf(text, USAGE_TEXT, "%s", spec->shown ? spec->shown : placeholders[spec->kind]);
-	return text;
-}
-
-/* "--state-dir", "-n" */
-static const char *option_usage(const struct arg_spec *spec, char text[static USAGE_TEXT])
-{
-	snprintf(text, USAGE_TEXT, "%s%s", spec->name[1] ? "--" : "-", spec->name);
-	for (char *c = text; *c; c++)
-		if (*c == '_')
-			*c = '-';
-	return text;
-}
-
-static void argument_usage(const struct arg_spec *spec, char *text, size_t size)
-{
-	char option[USAGE_TEXT], value[USAGE_TEXT];
-
-	switch (spec->style) {
-	case ARG_WORD:
-		snprintf(text, size, "%s", value_usage(spec, value));
-		break;
-	case ARG_MAYBE_WORD:
-		snprintf(text, size, "[%s]", value_usage(spec, value));
-		break;
-	case ARG_OPTION:
-		if (spec->kind == ARG_FLAG)
-			snprintf(text, size, "[%s]", option_usage(spec, option));
-		else
-			snprintf(text, size, "[%s %s]", option_usage(spec, option), value_usage(spec, value));
-		break;
-	case ARG_ASSIGNMENT:
-		snprintf(text, size, "[%s=%s]", spec->name, value_usage(spec, value));
-		break;
-	}
-}
-
-const char *command_usage(const struct command *c, char text[static USAGE_TEXT])
-{
-	size_t n = 0;
-
-	text[0] = '\0';
-	for (const struct arg_spec *spec = c->verb->args; spec->kind; spec++) {
-		if (n)
-			text[n++] = ' ';
-		argument_usage(spec, text + n, USAGE_TEXT - n);
-		n += strlen(text + n);
-	}
-	return text;
 }
 
 cJSON *command_arguments(const struct command *c, char *const *words, unsigned n_words, struct error *err)
@@ -194,12 +124,13 @@ cJSON *command_arguments(const struct command *c, char *const *words, unsigned n
 	struct arguments a = {
 		.specs = c->verb->args,
 		.name = command_name(c),
+		.needs_option = c->verb->needs_option,
 		.json = cJSON_CreateObject(),
 	};
 	bool options = true;
 	int r = a.json ? 0 : error_set(err, -ENOMEM, "out of memory");
 
-	command_usage(c, a.usage);
+	verb_usage(c->verb, a.usage);
 	for (unsigned i = 0; i < n_words && r >= 0;) {
 		const char *word = words[i];
 

@@ -17,6 +17,8 @@ enum exit_status {
 	EXIT_UNREACHABLE = 3,
 };
 
+struct client;
+
 struct view {
 	/* The result as text: a table of an array or stream, or whatever show writes. */
 	const struct column *columns;
@@ -24,7 +26,15 @@ struct view {
 	void (*show)(struct writer *w, const cJSON *result, const cJSON *args);
 	/* Prints one element of a stream that is not a table. */
 	void (*show_element)(struct writer *w, const cJSON *element);
-	/* Returns the exit status for a result, with err set unless it is 0. NULL: always EXIT_DONE. */
+	/*
+	 * Writes the elements of a stream to the file that the argument `pcap` names, where it is given. Returns the
+	 * exit status, with err set unless it is 0.
+	 */
+	int (*save)(struct client *client, const char *path, struct writer *w, struct error *err);
+	/*
+	 * Returns the exit status for a result, with err set unless it is 0 or the output says all. NULL: always
+	 * EXIT_DONE.
+	 */
 	int (*status)(const cJSON *result, struct error *err);
 	/* Prints warnings on stderr about a request that was granted; not called with --json. NULL: no warnings. */
 	void (*warn)(const cJSON *args);
@@ -33,6 +43,8 @@ struct view {
 	 * sets *ret_status, with err set unless that is 0. NULL: there is no such view.
 	 */
 	bool (*live)(const char *socket, const cJSON *args, struct writer *w, int *ret_status, struct error *err);
+	/* For verbs that take more than one request: returns the exit status, with err set unless it is 0. */
+	int (*converse)(const char *socket, const cJSON *args, struct writer *w, struct error *err);
 	/* For verbs that detnatctl handles itself: returns the exit status, with err set unless it is 0. */
 	int (*run)(const cJSON *args, struct writer *w, struct error *err);
 };
@@ -57,22 +69,34 @@ static inline const char *command_name(const struct command *c)
 const struct command *command_at(unsigned n);
 
 /*
- * Finds the command named by the first words; *ret_words is the number of words (1 or 2) in its name. If there is none,
- * returns NULL with err, which lists the commands that begin with the first word or suggests a similar one.
+ * Finds the command that the first words name or, if it only reads, abbreviate (cli/find.c); *ret_words is the number
+ * of words (1 or 2) that name it. If there is none, returns NULL with err, which names the commands that it could be.
  */
 const struct command *command_find(char *const *words, unsigned n_words, unsigned *ret_words, struct error *err);
 
-/* Print the help for all commands, for those whose first word is group (false if there are none), or for one. */
-void command_help_all(FILE *out);
-bool command_help_group(FILE *out, const char *group);
+/* Returns whether the words are the command's name, without abbreviation. */
+bool command_typed_in_full(const struct command *c, char *const *words, unsigned n_words);
+
+/* Returns whether the word is the command's name, or its noun. */
+bool command_in_group(const struct command *c, const char *word);
+
+/* Sets err to what may have been meant by words that name no command. */
+void command_explain_unknown(char *const *words, unsigned n_words, struct error *err);
+
+/* Prints the help on a command. */
 void command_help(FILE *out, const struct command *c);
+
+/*
+ * Prints the help on the command that the words name, on those of a noun, or on all. Returns an exit status, with err
+ * set unless it is 0.
+ */
+int command_help_on(FILE *out, char *const *words, unsigned n_words, struct error *err);
 
 /* Builds the arguments of a request from the words after the command; returns NULL with err if they are wrong. */
 cJSON *command_arguments(const struct command *c, char *const *words, unsigned n_words, struct error *err);
 
-/* Writes how a command's arguments are typed, "in|out ADDR:PORT EXT:PORT [--proto tcp|udp|icmp]", and returns it. */
-#define USAGE_TEXT 256
-const char *command_usage(const struct command *c, char text[static USAGE_TEXT]);
+/* Sends a request and returns its result, which the caller deletes, or NULL with err and *ret_status. */
+cJSON *command_ask(const char *verb, const char *socket, const cJSON *args, int *ret_status, struct error *err);
 
 /* Sends the request and shows the answer. Returns an exit status, with err set unless it is 0. */
 int command_run(const struct command *c, const char *socket, const cJSON *args, struct writer *w, struct error *err);

@@ -88,8 +88,10 @@ static cJSON *lines_of(const cJSON *result)
 	cJSON *lines = cJSON_CreateObject();
 
 	if (cJSON_IsObject(mapping))
-		put(lines, "mapping", "%s to %s, %.0f subscribers an outside address", json_text(mapping, "in", "-"),
-		    json_text(mapping, "out", "-"), json_number(mapping, "sharing_ratio"));
+		put(lines, "mapping", "%s%s%s to %s, %.0f subscribers an outside address",
+		    json_text(mapping, "name", ""), *json_text(mapping, "name", "") ? ": " : "",
+		    json_text(mapping, "in", "-"), json_text(mapping, "out", "-"),
+		    json_number(mapping, "sharing_ratio"));
 	if ((item = json_get(result, "subscriber")))
 		put_subscriber(lines, item);
 	if ((item = json_get(result, "pool")))
@@ -119,6 +121,11 @@ static void show_findings(struct writer *w, const cJSON *findings)
 	}
 }
 
+static bool is_outside_host(const cJSON *result)
+{
+	return !strcmp(json_text(cJSON_GetArrayItem(json_get(result, "findings"), 0), "reason", ""), "outside");
+}
+
 static void show_explanation(struct writer *w, const cJSON *result, const cJSON *args)
 {
 	const cJSON *sessions = json_get(result, "sessions");
@@ -126,7 +133,7 @@ static void show_explanation(struct writer *w, const cJSON *result, const cJSON 
 	cJSON *lines = lines_of(result);
 
 	if (!strcmp(side, "none"))
-		writer_line(w, "%s is in no mapping.", place);
+		writer_line(w, is_outside_host(result) ? "%s is a host outside." : "%s is in no mapping.", place);
 	else
 		writer_line(w, "%s is %s.", place, !strcmp(side, "inside") ? "inside" : "outside, in the pool");
 	writer_fields(w, fields, lines);
@@ -150,7 +157,9 @@ static int status_of(const cJSON *result, struct error *err)
 	if (cJSON_IsTrue(json_get(result, "found")))
 		return EXIT_DONE;
 	if (!strcmp(json_text(result, "side", "-"), "none"))
-		return error_set(err, EXIT_REFUSED, "%s is in no mapping", addr);
+		return error_set(
+			err, EXIT_REFUSED,
+			is_outside_host(result) ? "%s is a host outside, in no mapping" : "%s is in no mapping", addr);
 	return error_set(err, EXIT_REFUSED, "%s:%.0f has no subscriber", addr, json_number(result, "port"));
 }
 

@@ -3,13 +3,10 @@
 #include "command.h"
 
 static const struct column interface_columns[] = {
-	{ "INTERFACE", "name", cell_text, false, 0 },
-	{ "ROLE", "role", cell_text, false, 0 },
-	{ "XDP", "xdp", cell_text, false, 0 },
-	{ "SHARED", "shared", cell_flag, false, 0 },
-	{ "LINK", "link", cell_text, false, 0 },
-	{ "PROBLEM", "problem", cell_text, false, 0 },
-	{},
+	{ "INTERFACE", "name", cell_text, false, 0 },  { "ROLE", "role", cell_text, false, 0 },
+	{ "XDP", "xdp", cell_text, false, 0 },	       { "FORWARDING", "forwarding", cell_reasoned, false, 0 },
+	{ "SHARED", "shared", cell_flag, false, 0 },   { "LINK", "link", cell_text, false, 0 },
+	{ "PROBLEM", "problem", cell_text, false, 0 }, {},
 };
 
 static void show_change(struct writer *w, const char *what, const cJSON *args)

@@ -10,7 +10,7 @@
 
 struct options {
 	const char *socket;
-	bool json, help, version;
+	bool json, pretty, help, version;
 	char **words; /* the remaining words, in order */
 	unsigned n_words;
 };
@@ -38,6 +38,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 			o->words[o->n_words++] = word;
 		} else if (!strcmp(word, "-j") || !strcmp(word, "--json")) {
 			o->json = true;
+		} else if (!strcmp(word, "-p") || !strcmp(word, "--pretty")) {
+			o->json = o->pretty = true;
 		} else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
 			o->help = true;
 		} else if (!strcmp(word, "-V") || !strcmp(word, "--version")) {
@@ -69,6 +71,17 @@ static int finish(struct writer *w, int status)
 	return status ? status : EXIT_REFUSED;
 }
 
+static int check_abbreviation(const struct command *c, const struct options *o, const cJSON *args, struct error *err)
+{
+	const char *flag = c->verb->changes_with;
+
+	if (!flag || !cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(args, flag)) ||
+	    command_typed_in_full(c, o->words, o->n_words))
+		return 0;
+	return error_set(err, EXIT_USAGE, "%s --%s changes the running state, and is typed in full", command_name(c),
+			 flag);
+}
+
 static int run(const struct options *o, struct writer *w, struct error *err)
 {
 	const struct command *c;
@@ -76,25 +89,28 @@ static int run(const struct options *o, struct writer *w, struct error *err)
 	cJSON *args;
 	int status;
 
-	if (!o->n_words && o->help) {
-		command_help_all(w->out);
-		return EXIT_DONE;
-	}
+	if (o->help)
+		return command_help_on(w->out, o->words, o->n_words, err);
 	if (!o->n_words)
-		return error_set(err, EXIT_USAGE, "a command is needed; detnatctl --help lists them all");
+		return error_set(err, EXIT_USAGE, "a command is needed; detnatctl help lists them all");
 	c = command_find(o->words, o->n_words, &n_words, err);
-	if (!c)
-		return o->help && o->n_words == 1 && command_help_group(w->out, o->words[0]) ? EXIT_DONE : EXIT_USAGE;
-	if (o->help) {
-		command_help(w->out, c);
-		return EXIT_DONE;
-	}
-	args = command_arguments(c, o->words + n_words, o->n_words - n_words, err);
+	args = c ? command_arguments(c, o->words + n_words, o->n_words - n_words, err) : NULL;
 	if (!args)
 		return EXIT_USAGE;
-	status = command_run(c, o->socket, args, w, err);
+	status = check_abbreviation(c, o, args, err);
+	if (!status)
+		status = command_run(c, o->socket, args, w, err);
 	cJSON_Delete(args);
 	return status;
+}
+
+/* An error quotes what was typed, or what an agent sent: nothing of it may act on a terminal. */
+static void show_error(char *text)
+{
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	fprintf(stderr, "detnatctl: %s\n", text);
 }
 
 int main(int argc, char **argv)
@@ -112,12 +128,13 @@ int main(int argc, char **argv)
 		status = fprintf(w.out, "detnatctl " DETNAT_VERSION "\n") < 0;
 	else if (!*err.text) {
 		w.json = o.json;
+		w.pretty = o.pretty;
 		status = run(&o, &w, &err);
 	}
 	/* Output that precedes an error is flushed first. */
 	status = finish(&w, status);
 	if (*err.text && status)
-		fprintf(stderr, "detnatctl: %s\n", err.text);
+		show_error(err.text);
 	free(o.words);
 	return status;
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Mappings, and their arithmetic in both directions. */
 #include "command.h"
+#include "json_get.h"
 
 static const struct column mapping_columns[] = {
+	{ "NAME", "name", cell_text, false, 0 },
 	{ "INSIDE", "in", cell_text, false, 0 },
 	{ "OUTSIDE", "out", cell_text, false, 0 },
 	{ "RATIO", "sharing_ratio", cell_number, true, 0 },
@@ -11,6 +13,7 @@ static const struct column mapping_columns[] = {
 	{ "QUOTA", "sessions_per_user", cell_number, true, 0 },
 	{ "MEMORY", "memory_bytes", cell_bytes, true, 0 },
 	{ "SESSIONS", "sessions", cell_number, true, 0 },
+	{ "COMMENT", "comment", cell_text, false, 0 },
 	{},
 };
 
@@ -27,13 +30,26 @@ static void show_added(struct writer *w, const cJSON *result, const cJSON *args)
 		    memory);
 }
 
+static void show_set(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	char in[CELL_TEXT], out[CELL_TEXT], quota[CELL_TEXT];
+
+	cell_text(result, "in", in);
+	cell_text(result, "out", out);
+	cell_number(result, "sessions_per_user", quota);
+	writer_line(w, "%s to %s: named %s, %s sessions a user", in, out, json_text(result, "name", "-"), quota);
+}
+
 static void show_deleted(struct writer *w, const cJSON *result, const cJSON *args)
 {
 	char in[CELL_TEXT], out[CELL_TEXT];
 
 	cell_text(args, "in", in);
 	cell_text(args, "out", out);
-	writer_line(w, "deleted %s to %s", in, out);
+	if (json_get(args, "out"))
+		writer_line(w, "deleted %s to %s", in, out);
+	else
+		writer_line(w, "deleted %s", in);
 }
 
 static void show_forward(struct writer *w, const cJSON *result, const cJSON *args)
@@ -56,6 +72,7 @@ static void show_reverse(struct writer *w, const cJSON *result, const cJSON *arg
 
 const struct view view_mapping_add = { .show = show_added };
 const struct view view_mapping_del = { .show = show_deleted };
+const struct view view_mapping_set = { .show = show_set };
 const struct view view_mapping_list = { .columns = mapping_columns, .empty = "no mappings" };
 const struct view view_forward = { .show = show_forward };
 const struct view view_reverse = { .show = show_reverse };

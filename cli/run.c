@@ -5,6 +5,7 @@
 
 #include "client.h"
 #include "command.h"
+#include "json_get.h"
 
 /* Returns the exit status for a request that the agent refused or did not answer. */
 static int failure_status(int r, const struct answer *a)
@@ -51,6 +52,8 @@ static int show_result(const struct answer *a, const struct view *v, const cJSON
 {
 	if (w->json)
 		writer_json(w, a->text, a->size);
+	else if (v->columns && cJSON_IsObject(a->json))
+		writer_line(w, "%.0f", json_number(a->json, "count"));
 	else if (v->columns)
 		writer_table(w, v->columns, v->empty, a->json);
 	else
@@ -69,9 +72,13 @@ static int ask(const struct command *c, const char *socket, const cJSON *args, s
 {
 	_cleanup_client_ struct client client = { .fd = -1 };
 	const struct view *v = c->view;
+	const char *path = v->save ? cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(args, "pcap")) : NULL;
 	struct answer a = {};
-	int r = client_connect(socket, &client, err), status;
+	int r, status;
 
+	if (path && w->json)
+		return error_set(err, EXIT_USAGE, "a capture is not JSON: leave out --json");
+	r = client_connect(socket, &client, err);
 	if (!r)
 		r = client_request(&client, command_name(c), args, err);
 	if (!r)
@@ -80,11 +87,29 @@ static int ask(const struct command *c, const char *socket, const cJSON *args, s
 		r = client_not_agent(err);
 	if (r)
 		return failure_status(r, &a);
+	if (a.stream && path)
+		return v->save(&client, path, w, err);
 	if (a.stream)
 		return show_stream(&client, v, w, err);
 	status = show_result(&a, v, args, w, err);
 	cJSON_Delete(a.json);
 	return status;
+}
+
+cJSON *command_ask(const char *verb, const char *socket, const cJSON *args, int *ret_status, struct error *err)
+{
+	_cleanup_client_ struct client client = { .fd = -1 };
+	struct answer a = {};
+	int r = client_connect(socket, &client, err);
+
+	if (!r)
+		r = client_request(&client, verb, args, err);
+	if (!r)
+		r = client_answer(&client, &a, err);
+	if (!r && a.stream)
+		r = client_not_agent(err);
+	*ret_status = r ? failure_status(r, &a) : EXIT_DONE;
+	return r ? NULL : a.json;
 }
 
 int command_run(const struct command *c, const char *socket, const cJSON *args, struct writer *w, struct error *err)
@@ -93,6 +118,8 @@ int command_run(const struct command *c, const char *socket, const cJSON *args, 
 
 	if (c->view->run)
 		return c->view->run(args, w, err);
+	if (c->view->converse)
+		return c->view->converse(socket, args, w, err);
 	if (c->view->live && c->view->live(socket, args, w, &status, err))
 		return status;
 	return ask(c, socket, args, w, err);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Sessions and subscribers. */
 #include "command.h"
+#include "json_get.h"
 
 const struct column session_columns[] = {
 	{ "PROTO", "proto", cell_text, false, 5 },
@@ -14,6 +15,7 @@ const struct column session_columns[] = {
 
 static const struct column user_fields[] = {
 	{ "Inside address", "in_addr", cell_text, false, 0 },
+	{ "Mapping", "mapping", cell_text, false, 0 },
 	{ "Outside address", "out_addr", cell_text, false, 0 },
 	{ "First port", "port_lo", cell_number, false, 0 },
 	{ "Last port", "port_hi", cell_number, false, 0 },
@@ -31,6 +33,14 @@ static void show_closed(struct writer *w, const cJSON *result, const cJSON *args
 	writer_line(w, "closed %s", closed);
 }
 
+static void show_flushed(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	char closed[CELL_TEXT];
+
+	cell_number(result, "closed", closed);
+	writer_line(w, "%s %s", cJSON_IsTrue(json_get(result, "dry_run")) ? "would close" : "closed", closed);
+}
+
 static void show_user(struct writer *w, const cJSON *result, const cJSON *args)
 {
 	writer_fields(w, user_fields, result);
@@ -38,4 +48,5 @@ static void show_user(struct writer *w, const cJSON *result, const cJSON *args)
 
 const struct view view_session_list = { .columns = session_columns, .empty = "no sessions" };
 const struct view view_session_close = { .show = show_closed };
+const struct view view_session_flush = { .show = show_flushed };
 const struct view view_user_show = { .show = show_user };

@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "json_get.h"
+#include "pcap.h"
 
 static void show_started(struct writer *w, const cJSON *result, const cJSON *args)
 {
@@ -46,5 +47,6 @@ static void show_packet(struct writer *w, const cJSON *packet)
 }
 
 const struct view view_trace_start = { .show = show_started };
-const struct view view_trace_show = { .empty = "no packets", .show_element = show_packet };
+const struct view view_trace_show = { .empty = "no packets", .show_element = show_packet, .save = pcap_save };
+const struct view view_trace_pcap = { .empty = "no packets", .show_element = show_packet, .save = pcap_save };
 const struct view view_trace_stop = { .show = show_stopped };

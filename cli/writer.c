@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "json_get.h"
+#include "pretty.h"
 
 static const cJSON *value_of(const cJSON *row, const char *key)
 {
@@ -107,6 +108,19 @@ void cell_endpoint(const cJSON *row, const char *key, char text[static CELL_TEXT
 	snprintf(text, CELL_TEXT, "%.64s:%.32s", addr, port);
 }
 
+void cell_reasoned(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	char name[32], value[CELL_TEXT], reason[CELL_TEXT];
+
+	snprintf(name, sizeof(name), "%s_reason", key);
+	cell_text(row, key, value);
+	cell_text(row, name, reason);
+	if (strcmp(reason, "-"))
+		snprintf(text, CELL_TEXT, "%.64s (%.128s)", value, reason);
+	else
+		snprintf(text, CELL_TEXT, "%.64s", value);
+}
+
 /* Width of a UTF-8 text in characters. */
 static int text_width(const char *text)
 {
@@ -190,9 +204,18 @@ void writer_line(struct writer *w, const char *format, ...)
 	fputc('\n', w->out);
 }
 
+/* As the agent sent it: a number of 64 bits would not survive being parsed. */
+static void write_json(struct writer *w, const char *text, size_t size, unsigned depth)
+{
+	if (w->pretty)
+		pretty_json(w->out, text, size, depth);
+	else
+		fwrite(text, 1, size, w->out);
+}
+
 void writer_json(struct writer *w, const char *text, size_t size)
 {
-	fwrite(text, 1, size, w->out);
+	write_json(w, text, size, 0);
 	fputc('\n', w->out);
 }
 
@@ -208,7 +231,8 @@ void writer_stream_row(struct writer *w, const struct column *columns, const cha
 	char cell[CELL_TEXT];
 
 	if (w->json) {
-		fprintf(w->out, "%s\n%s", w->rows++ ? "," : "", text);
+		fputs(w->rows++ ? ",\n" : "\n", w->out);
+		write_json(w, text, strlen(text), 1);
 		note_failure(w);
 		return;
 	}

@@ -13,6 +13,7 @@
 struct writer {
 	FILE *out;
 	bool json;
+	bool pretty; /* JSON is indented */
 	size_t rows; /* rows of the current stream */
 	int failed;  /* errno of the first write that failed */
 };
@@ -32,6 +33,8 @@ void cell_bytes(const cJSON *row, const char *key, char text[static CELL_TEXT]);
 void cell_seconds(const cJSON *row, const char *key, char text[static CELL_TEXT]);  /* 7440 s */
 void cell_duration(const cJSON *row, const char *key, char text[static CELL_TEXT]); /* 3 d 04:05:06 */
 void cell_list(const cJSON *row, const char *key, char text[static CELL_TEXT]);	    /* strings: a, b */
+/* The value, and in brackets that of KEY_reason, if there is one. */
+void cell_reasoned(const cJSON *row, const char *key, char text[static CELL_TEXT]);
 void cell_endpoint(const cJSON *row, const char *key, char text[static CELL_TEXT]); /* KEY_addr:KEY_port */
 
 /* A column of a table, or a line of an object. Lists end with an entry without a header. */

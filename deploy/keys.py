@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Compares the keys of agent/config/fields.c with docs/man/detnat.json.5: each key of the tables has one item in the
+"""Compares the keys of agent/config/fields.c with docs/man/detnat.json.5 and docs/detnat.schema.json: each key of the tables has one item in the
 page, under the item of the object that holds it, that names all words the key takes; and the page has no other item."""
+import json
 import pathlib
 import re
 import sys
@@ -9,6 +10,7 @@ import sys
 TOP = pathlib.Path(__file__).resolve().parent.parent
 TABLES = (TOP / "agent/config/fields.c").read_text()
 TIMEOUTS = (TOP / "include/detnat/session.h").read_text()
+SCHEMA = TOP / "docs/detnat.schema.json"
 PAGE = TOP / "docs/man/detnat.json.5"
 
 
@@ -25,7 +27,7 @@ def rows():
     for name, body in re.findall(r"static const struct field (\w+_table)\[\] = \{(.*?)^\};", TABLES, re.S | re.M):
         tables[name] = []
         for row in re.split(r"^\t\{", body, flags=re.M)[1:]:
-            key = re.search(r'"(\w+)"', row)
+            key = re.search(r'"([\w$]+)"', row)
             below = re.search(r"\.fields = &(\w+)", row)
             listed = re.search(r"\.words = (\w+)", row)
             if key:
@@ -49,7 +51,7 @@ def items():
     """The items of the page, nested as its lists are: their paths in order, and the text of each."""
     paths, texts, stack = [], {}, []
     for line in PAGE.read_text().replace(r"\(dq", '"').splitlines():
-        item = re.match(r'\.It Cm "?([\w-]+)', line)
+        item = re.match(r'\.It Cm "?([\w$-]+)', line)
         if line.startswith(".Bl"):
             stack.append("")
         elif line.startswith(".El"):
@@ -63,6 +65,16 @@ def items():
             above = tuple(stack[:depth])
             texts[above] = texts.get(above, "") + line + "\n"
     return paths, texts
+
+
+def schema_keys(schema, above=()):
+    """All keys of the schema with their words, as keys() has them."""
+    found = {}
+    for key, below in schema.get("properties", {}).items():
+        items = below.get("items", below)
+        found[above + (key,)] = items.get("enum", []) if all(isinstance(w, str) for w in items.get("enum", [])) else []
+        found |= schema_keys(items, above + (key,))
+    return found
 
 
 def main():
@@ -80,6 +92,8 @@ def main():
     for path in paths:
         if path not in wanted and path[-1] not in wanted.get(path[:-1], []):
             wrong.append(f"{'.'.join(path)} is no key and no word of one")
+    if schema_keys(json.loads(SCHEMA.read_text())) != wanted:
+        wrong.append(f"{SCHEMA.name} has other keys or words; detnat-agent --schema prints it")
     for line in wrong:
         print(f"docs/man/{PAGE.name} against agent/config/fields.c: {line}")
     return bool(wrong)

@@ -25,7 +25,7 @@ sources() {
 
 mapfile -t all_c < <(sources include lib bpf agent cli tests)
 mapfile -t user_c < <(sources lib agent cli | grep '\.c$')
-mapfile -t shell < <(find deploy tests .ci -type f \( -name '*.sh' -o -name '*.bash' -o -path '*/vm/*init' -o -path .ci/run \) | sort)
+mapfile -t shell < <(find deploy tests .ci debian -type f \( -name '*.sh' -o -name '*.bash' -o -name 'detnat.p[or]*' -o -path '*/vm/*init' -o -path .ci/run \) | sort)
 mapfile -t python < <(find tests deploy -name '*.py' | sort)
 mapfile -t pages < <(find docs/man -name '*.[1-8]' 2>/dev/null | sort)
 
@@ -80,7 +80,8 @@ shell_checks() {
 version() {
     local version shown
     version=$(sed -n 's/^#define DETNAT_VERSION "\(.*\)"$/\1/p' include/detnat/version.h)
-    shown=$(grep -m1 '^## [0-9]' CHANGELOG.md; grep -HoE '[Vv]ersion:? +[0-9]+\.[0-9]+\.[0-9]+' README.md "${pages[@]}")
+    shown=$(grep -m1 '^## [0-9]' CHANGELOG.md; grep -HoE '[Vv]ersion:? +[0-9]+\.[0-9]+\.[0-9]+' README.md "${pages[@]}"
+        sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog; sed -n 's/^Version: *//p' deploy/detnat.spec)
     ! grep -vF "${version:?}" <<<"$shown" || { echo "include/detnat/version.h has $version"; return 1; }
 }
 

@@ -9,12 +9,21 @@
 
 #include "config/config.h"
 
+/* How many stages the programs have, and why: see change/stages_choice.h. */
+struct stages_choice {
+	uint8_t stages;
+	bool wanting; /* the configuration asks for two, which cannot be had */
+	char reason[160];
+};
+
 struct active_config {
 	struct config *config; /* NULL until the first one is applied; saved in the pinned map `running` */
 	const char *path;      /* of the file */
 	uint64_t file_hash;    /* of the file that was last applied; 0: what is active is not what a file says */
 	time_t file_applied;   /* CLOCK_REALTIME */
 	bool reload_failed;    /* whether the last reload failed */
+	struct stages_choice stages;
+	char stages_failure[160]; /* why the programs with two stages cannot be loaded; empty: they can */
 };
 
 #endif

@@ -35,7 +35,7 @@ struct config *config_new(void)
 			.timeout = 2,
 			.per_subscriber = 64,
 		},
-		.stages = 1,
+		.stages = STAGES_AUTO,
 		.guard = true,
 		.answer_arp = true,
 		.hairpin = true,

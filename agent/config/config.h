@@ -6,6 +6,7 @@
 #ifndef DETNAT_CONFIG_H
 #define DETNAT_CONFIG_H
 
+#include <cjson/cJSON.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@
 #include "base/address.h"
 #include "base/base.h"
 #include "proto/collector_endpoint.h"
+#include "proto/label.h"
 #include "proto/timeouts.h"
 #include "proto/words.h"
 
@@ -41,11 +43,14 @@ struct config_interface {
 struct config_mapping {
 	struct prefix in;
 	struct prefix out;
+	char name[LABEL_TEXT];	    /* "": none; no two mappings have the same */
+	char comment[COMMENT_TEXT]; /* "": none */
 	uint32_t sessions_per_user; /* 0: the configuration's */
 	uint32_t session_slots;	    /* 0: the configuration's; CONFIG_SLOTS_AUTO: "auto" */
 	unsigned line; /* lines of the mapping and of its prefixes in the file; 0: it does not come from a file */
 	unsigned in_line;
 	unsigned out_line;
+	unsigned name_line;
 };
 
 enum ipfix_event { IPFIX_QUOTA = 1, IPFIX_PORTS = 2, IPFIX_SESSIONS = 4, IPFIX_FRAGMENTS = 8, IPFIX_ADDRESSES = 16 };
@@ -76,7 +81,12 @@ extern const struct word unmatched_words[];
 
 enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_SKB };
 
+/* The member `stages` of a configuration that leaves the choice to the agent. */
+#define STAGES_AUTO 0U
+
 struct config {
+	char schema[COMMENT_TEXT];	     /* of "$schema", for editors; "": none */
+	char comment[COMMENT_TEXT];	     /* "": none */
 	struct config_interface *interfaces; /* one element for each name */
 	size_t n_interfaces;
 	struct config_mapping *mappings;
@@ -92,7 +102,7 @@ struct config {
 	struct config_fragments fragments;
 	enum forwarding forwarding;
 	enum xdp_mode xdp_mode;
-	uint8_t stages; /* 1 or 2, see <detnat/stages.h> */
+	uint8_t stages; /* STAGES_AUTO, 1 or 2, see <detnat/stages.h> */
 	enum unmatched unmatched;
 	bool answer_arp;
 	bool hairpin;
@@ -157,6 +167,15 @@ static inline void config_free_pointer(struct config **c)
 /* JSON that config_parse() reads back as an equal configuration; the caller frees it. NULL: out of memory. */
 char *config_to_json(const struct config *c);
 
+/*
+ * The same as a document for people: without the keys that have their default, unless all is true. The caller deletes
+ * it; NULL: out of memory.
+ */
+cJSON *config_document(const struct config *c, bool all);
+
+/* A JSON patch (RFC 6902) that makes one document of config_document() the other; replaced values are in "was". */
+cJSON *config_patch(const cJSON *from, const cJSON *to);
+
 /* Copies the keys that the programs read; settings that depend on the machine are left as they are. */
 void config_settings(const struct config *c, struct settings *settings);
 
@@ -167,6 +186,18 @@ uint32_t config_mapping_slots(const struct config *c, const struct config_mappin
 /* NULL: there is none. */
 struct config_interface *config_find_interface(const struct config *c, const char *name);
 struct config_mapping *config_find_mapping(const struct config *c, struct prefix in, struct prefix out);
+
+/* The mapping with that name, or with that inside prefix. NULL: there is none. */
+struct config_mapping *config_find_named(const struct config *c, const char *name);
+struct config_mapping *config_find_inside(const struct config *c, struct prefix in);
+
+/* The name of the mapping between two prefixes; "" if it has none, or there is no such mapping. */
+const char *config_mapping_name(const struct config *c, struct prefix in, struct prefix out);
+
+/* Writes what messages call a mapping, "residential (10.0.0.0/18)" or "10.0.0.0/18", and returns it. */
+#define MAPPING_TITLE (ADDR_TEXT + LABEL_TEXT + 4)
+const char *config_mapping_title(const struct config *c, struct prefix in, struct prefix out,
+				 char text[static MAPPING_TITLE]);
 
 /* Edits of one element: 0 or -errno (-EEXIST, -ENOENT, -EINVAL, -ENOMEM). The result is not validated. */
 int config_add_mapping(struct config *c, struct prefix in, struct prefix out);

@@ -26,6 +26,40 @@ struct config_mapping *config_find_mapping(const struct config *c, struct prefix
 	return NULL;
 }
 
+struct config_mapping *config_find_named(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_mappings && *name; i++)
+		if (strcmp(c->mappings[i].name, name) == 0)
+			return &c->mappings[i];
+	return NULL;
+}
+
+struct config_mapping *config_find_inside(const struct config *c, struct prefix in)
+{
+	for (size_t i = 0; i < c->n_mappings; i++)
+		if (prefix_equal(c->mappings[i].in, in))
+			return &c->mappings[i];
+	return NULL;
+}
+
+const char *config_mapping_name(const struct config *c, struct prefix in, struct prefix out)
+{
+	const struct config_mapping *m = config_find_mapping(c, in, out);
+
+	return m ? m->name : "";
+}
+
+const char *config_mapping_title(const struct config *c, struct prefix in, struct prefix out,
+				 char text[static MAPPING_TITLE])
+{
+	const char *name = config_mapping_name(c, in, out);
+	char prefix[ADDR_TEXT];
+
+	snprintf(text, MAPPING_TITLE, "%s%s%s%s", name, *name ? " (" : "", prefix_format(in.base, in.plen, prefix),
+		 *name ? ")" : "");
+	return text;
+}
+
 int config_add_mapping(struct config *c, struct prefix in, struct prefix out)
 {
 	struct config_mapping *more;

@@ -92,16 +92,20 @@ static const struct field metrics_table[] = {
 static const struct fields metrics_fields = TABLE(metrics_table);
 
 static const struct field mapping_table[] = {
+	{ "name", &field_label, MEMBER(struct config_mapping, name) },
 	{ "in", &field_prefix, MEMBER(struct config_mapping, in), .required = true },
 	{ "out", &field_prefix, MEMBER(struct config_mapping, out), .required = true },
 	{ "sessions_per_user", &field_quota, MEMBER(struct config_mapping, sessions_per_user), .min = 1,
 	  .max = UINT16_MAX },
 	{ "session_slots", &field_mapping_slots, MEMBER(struct config_mapping, session_slots), .min = MIN_SLOTS,
 	  .max = MAX_SLOTS },
+	{ "comment", &field_comment, MEMBER(struct config_mapping, comment) },
 };
 const struct fields config_mapping_fields = TABLE(mapping_table);
 
 static const struct field config_table[] = {
+	{ "$schema", &field_comment, MEMBER(struct config, schema) },
+	{ "comment", &field_comment, MEMBER(struct config, comment) },
 	{ "interfaces", &field_object, .required = true, .fields = &interfaces_fields, .enabled = -1 },
 	{ "mappings", &field_mappings, .offset = 0, .fields = &config_mapping_fields },
 	{ "sessions_per_user", &field_number, MEMBER(struct config, sessions_per_user), .min = 1, .max = UINT16_MAX },
@@ -114,7 +118,7 @@ static const struct field config_table[] = {
 	{ "fragments", &field_object, MEMBER(struct config, fragments), .fields = &fragments_fields, .enabled = -1 },
 	{ "forwarding", &field_word, MEMBER(struct config, forwarding), .words = forwarding_words },
 	{ "xdp_mode", &field_word, MEMBER(struct config, xdp_mode), .words = xdp_mode_words },
-	{ "stages", &field_number, MEMBER(struct config, stages), .min = 1, .max = 2, SETTING(stages) },
+	{ "stages", &field_auto, MEMBER(struct config, stages), .min = 1, .max = 2 },
 	{ "unmatched", &field_word, MEMBER(struct config, unmatched), .words = unmatched_words, SETTING(unmatched) },
 	{ "bypass", &field_bypass, .offset = 0 },
 	{ "guard", &field_bool, MEMBER(struct config, guard), SETTING(guard) },

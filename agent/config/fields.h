@@ -58,6 +58,7 @@ extern const struct fields config_mapping_fields; /* of struct config_mapping */
 
 /* Single values. */
 extern const struct field_type field_number;	    /* uint32_t or uint8_t, min..max */
+extern const struct field_type field_auto;	    /* the same, or "auto", which is 0 */
 extern const struct field_type field_bool;	    /* bool */
 extern const struct field_type field_word;	    /* enum or bool: the number of one of words */
 extern const struct field_type field_path;	    /* char *, absolute, at most max octets */
@@ -68,6 +69,8 @@ extern const struct field_type field_source;	    /* the same, left out if it is 
 extern const struct field_type field_prefix;	    /* struct prefix */
 extern const struct field_type field_quota;	    /* as field_number, left out if 0 */
 extern const struct field_type field_mapping_slots; /* as field_slots, left out if 0 */
+extern const struct field_type field_label;	    /* char[]: a name, left out if "" */
+extern const struct field_type field_comment;	    /* char[], left out if "" */
 
 /* Values made of others. */
 extern const struct field_type field_object;

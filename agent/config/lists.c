@@ -130,6 +130,8 @@ static int mappings_read(struct reader *r, const cJSON *json, const struct field
 		m->line = json_line(element);
 		m->in_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "in"));
 		m->out_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "out"));
+		if (*m->name)
+			m->name_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "name"));
 		c->n_mappings++;
 		json_path_cut(&r->path, before);
 	}

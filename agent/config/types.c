@@ -81,6 +81,33 @@ static int number_write(cJSON *object, const struct field *f, const void *value)
 
 const struct field_type field_number = { number_expected, number_read, number_valid, number_write };
 
+/* A number or "auto", which is 0. */
+
+static void auto_expected(const struct field *f, char *text, size_t size)
+{
+	snprintf(text, size, "\"auto\" or a whole number from %u to %u", f->min, f->max);
+}
+
+static bool auto_valid(const struct field *f, const void *value)
+{
+	return !load(f, value) || number_valid(f, value);
+}
+
+static int auto_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	if (!cJSON_IsString(json) || strcmp(json->valuestring, "auto") != 0)
+		return number_read(r, json, f, value);
+	number_store(value, f->size, 0);
+	return 0;
+}
+
+static int auto_write(cJSON *object, const struct field *f, const void *value)
+{
+	return load(f, value) ? number_write(object, f, value) : json_add(object, f->name, cJSON_CreateString("auto"));
+}
+
+const struct field_type field_auto = { auto_expected, auto_read, auto_valid, auto_write };
+
 /* A mapping's own number, in place of the configuration's; 0: not given. */
 
 static bool quota_valid(const struct field *f, const void *value)
@@ -181,6 +208,55 @@ static int path_write(cJSON *object, const struct field *f, const void *value)
 }
 
 const struct field_type field_path = { path_expected, path_read, path_valid, path_write };
+
+/* Texts that are kept in the structure itself; "" means "not given". */
+
+static int text_read(const cJSON *json, const struct field *f, void *value, bool (*valid)(const char *text))
+{
+	if (!cJSON_IsString(json) || !valid(json->valuestring))
+		return -EINVAL;
+	memcpy(value, json->valuestring, strlen(json->valuestring) + 1);
+	return 0;
+}
+
+static int text_write(cJSON *object, const struct field *f, const void *value)
+{
+	return *(const char *)value ? json_add(object, f->name, cJSON_CreateString(value)) : 0;
+}
+
+static void label_expected(const struct field *f, char *text, size_t size)
+{
+	snprintf(text, size, "%s", LABEL_EXPECTED);
+}
+
+static bool label_ok(const struct field *f, const void *value)
+{
+	return !*(const char *)value || label_valid(value);
+}
+
+static int label_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	return text_read(json, f, value, label_valid);
+}
+
+const struct field_type field_label = { label_expected, label_read, label_ok, text_write };
+
+static void comment_expected(const struct field *f, char *text, size_t size)
+{
+	snprintf(text, size, "a text of at most %u octets without control characters", COMMENT_TEXT - 1);
+}
+
+static bool comment_ok(const struct field *f, const void *value)
+{
+	return comment_valid(value);
+}
+
+static int comment_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	return text_read(json, f, value, comment_valid);
+}
+
+const struct field_type field_comment = { comment_expected, comment_read, comment_ok, text_write };
 
 /* Session slots: 0 means "auto" in the configuration, and "not given" in a mapping. */
 

@@ -123,6 +123,26 @@ static int validate_disjoint(const struct validator *v, struct side later)
 	return 0;
 }
 
+/* Refuses a name that an earlier mapping has. */
+static int validate_name(const struct validator *v, size_t number)
+{
+	const struct config_mapping *m = &v->config->mappings[number];
+	char path[48];
+
+	snprintf(path, sizeof(path), "mappings[%zu].name", number);
+	for (size_t i = 0; *m->name && i < number; i++) {
+		const struct config_mapping *other = &v->config->mappings[i];
+		char in[ADDR_TEXT];
+
+		if (strcmp(other->name, m->name) != 0)
+			continue;
+		return config_refuse(v->err, -EINVAL, v->name, m->name_line, v->name ? path : "",
+				     "%s is the name of the mapping of %s already", m->name,
+				     prefix_format(other->in.base, other->in.plen, in));
+	}
+	return 0;
+}
+
 static int validate_mappings(const struct validator *v)
 {
 	const struct config *c = v->config;
@@ -141,6 +161,8 @@ static int validate_mappings(const struct validator *v)
 		json_path_add_key(&path, "mappings", strlen("mappings"));
 		json_path_add_index(&path, i);
 		r = fields_validate(&config_mapping_fields, &c->mappings[i], &path, v->name, v->err);
+		if (r == 0)
+			r = validate_name(v, i);
 		if (r == 0)
 			r = validate_geometry(v, i);
 		if (r == 0)

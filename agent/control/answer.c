@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "links/devices.h"
+#include "proto/words.h"
+
 cJSON *answer_empty(struct request *r)
 {
 	return cJSON_CreateObject();
@@ -29,6 +32,21 @@ bool json_add_endpoint(cJSON *object, const char *name, struct endpoint e)
 
 	snprintf(text, sizeof(text), "%s:%u", addr_format(e.addr, addr), e.port);
 	return cJSON_AddStringToObject(object, name, text);
+}
+
+bool json_add_name(cJSON *object, const char *name, const char *text)
+{
+	return *text ? cJSON_AddStringToObject(object, name, text) : cJSON_AddNullToObject(object, name);
+}
+
+void json_add_mapping_name(cJSON *object, const struct request *r, const struct mapping *m)
+{
+	const struct geometry *g = &m->geo;
+	const char *name = config_mapping_name(r->context->active->config, (struct prefix){ g->in_base, g->in_plen },
+					       (struct prefix){ g->out_base, g->out_plen });
+
+	if (*name)
+		cJSON_AddStringToObject(object, "mapping", name);
 }
 
 bool json_add_u64(cJSON *object, const char *name, uint64_t number)
@@ -78,4 +96,18 @@ int request_count(struct request *r, answer_count answer, struct error *err)
 	c->answer = answer;
 	request_run(r, counting_step, c, counting_free);
 	return 0;
+}
+
+bool json_add_text(cJSON *object, const char *name, const char *text)
+{
+	return text ? cJSON_AddStringToObject(object, name, text) : cJSON_AddNullToObject(object, name);
+}
+
+bool answer_add_forwarding(const struct control_context *a, cJSON *object, const char *interface)
+{
+	const char *why = devices_kernel_forwards(a->devices, a->active->config, interface);
+
+	return cJSON_AddStringToObject(object, "forwarding",
+				       word_text(forwarding_words, why ? FORWARDING_KERNEL : FORWARDING_REDIRECT)) &&
+	       json_add_text(object, "forwarding_reason", why);
 }

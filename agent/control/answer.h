@@ -20,6 +20,14 @@ int request_count(struct request *r, answer_count answer, struct error *err);
 bool json_add_addr(cJSON *object, const char *name, uint32_t addr);
 bool json_add_prefix(cJSON *object, const char *name, struct prefix p);
 bool json_add_endpoint(cJSON *object, const char *name, struct endpoint e);
-bool json_add_u64(cJSON *object, const char *name, uint64_t number); /* all 64 bits, which no double holds */
+bool json_add_name(cJSON *object, const char *name, const char *text); /* null where text is "" */
+bool json_add_u64(cJSON *object, const char *name, uint64_t number);   /* all 64 bits, which no double holds */
+bool json_add_text(cJSON *object, const char *name, const char *text); /* NULL becomes null */
+
+/* Adds "mapping", the name of a mapping of the tables, if it has one. */
+void json_add_mapping_name(cJSON *object, const struct request *r, const struct mapping *m);
+
+/* Adds who forwards what leaves by an interface, or by any (NULL), and why it is the kernel. */
+bool answer_add_forwarding(const struct control_context *a, cJSON *object, const char *interface);
 
 #endif

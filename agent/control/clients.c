@@ -119,7 +119,7 @@ static void client_continue(struct client *c)
 		return;
 	if (!c->request)
 		enqueue(c, evbuffer_get_length(bufferevent_get_input(c->bev)) > INPUT_SHORT ? QUEUE_LONG : QUEUE_SHORT);
-	else if (c->request->step)
+	else if (c->request->step && !c->request->changing)
 		enqueue(c, c->request->stream ? QUEUE_STREAMS : QUEUE_JOBS);
 }
 
@@ -181,6 +181,9 @@ static void client_step(struct client *c)
 	cJSON *result = NULL;
 	int r = request_go_on(c->request, &result, &err);
 
+	/* A job that ends in a change is answered when the change is done. */
+	if (!r && !result && c->request->changing)
+		return;
 	if (r <= 0)
 		conclude(c, r, 1, result, &err);
 	else
@@ -209,7 +212,7 @@ static void client_serve(struct client *c)
 	c->progress_us = monotonic_us();
 	client_request(c, line, size);
 	/* The first slice at once: an answer that is soon found does not wait behind listings. */
-	if (c->queue == QUEUE_NONE && c->request && c->request->step)
+	if (c->queue == QUEUE_NONE && c->request && c->request->step && !c->request->changing)
 		client_step(c);
 }
 

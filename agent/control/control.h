@@ -39,6 +39,7 @@
 
 struct active_config;
 struct change_queue;
+struct config;
 struct datapath;
 struct devices;
 struct guard;
@@ -54,6 +55,9 @@ struct trace;
 
 struct control;
 
+/* Called with each finding: the word for its subject, and the text. */
+typedef void (*control_finding)(void *arg, const char *subject, const char *text);
+
 /* What the handlers read and act on. */
 struct control_context {
 	const struct active_config *active;
@@ -65,6 +69,8 @@ struct control_context {
 	struct ipfix *ipfix;
 	struct trace *trace;
 	struct change_queue *changes;
+	/* Looks for what on this machine is at odds with a configuration; NULL: nothing does. */
+	void (*examine)(const struct config *c, control_finding say, void *arg);
 	struct timespec started; /* CLOCK_MONOTONIC */
 };
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <net/if.h>
 #include <string.h>
 
 #include "control/handlers.h"
@@ -10,8 +11,10 @@
 #include "links/devices.h"
 #include "links/forwarding.h"
 
+#define RP_FILTER_STRICT 1
+
 /* Older refusals, and older drops by the guard, are not reported. */
-#define LATELY_S       3600
+#define LATELY_S       600
 #define GUARD_LATELY_S 60
 
 /*
@@ -57,13 +60,37 @@ static void add_file(const struct explanation *e, cJSON *list)
 	}
 }
 
+/* An address that is reached by an outside interface, unless that is only the default route of a private one. */
+static bool is_outside(const struct explanation *e)
+{
+	const struct explain_way *way = &e->way_out;
+	uint32_t ifindex = way->error || way->local ? 0 : way->ifindex;
+
+	if (!ifindex || ifindex >= MAX_IFINDEX || e->context->datapath->device[ifindex].roles != DEVICE_OUTSIDE)
+		return false;
+	return way->next_hop == way->addr || !unmatched_drops(UNMATCHED_DROP_PRIVATE, e->asked.addr);
+}
+
+static void add_outside_host(const struct explanation *e, cJSON *list)
+{
+	char addr[ADDR_TEXT];
+
+	add(list, false, "outside", "explain a subscriber's address, or one of a pool",
+	    "%s is a host outside, reached by %s: what comes from it is let in where it answers a session, and needs "
+	    "no "
+	    "mapping",
+	    addr_format(e->asked.addr, addr), e->way_out.name);
+}
+
 static void add_unmapped(const struct explanation *e, cJSON *list)
 {
 	const struct config *c = e->context->active->config;
 	char addr[ADDR_TEXT];
 
 	addr_format(e->asked.addr, addr);
-	if (unmatched_drops(c->unmatched, e->asked.addr))
+	if (is_outside(e))
+		add_outside_host(e, list);
+	else if (unmatched_drops(c->unmatched, e->asked.addr))
 		add(list, true, "drop_no_mapping",
 		    "detnatctl mapping add IN OUT covers it; or set unmatched to \"route\" in the configuration",
 		    "%s is in no mapping: what comes from it by an inside interface and would leave by an outside one "
@@ -328,6 +355,87 @@ static void add_outside(const struct explanation *e, cJSON *list)
 		    e->pool.at_quota);
 }
 
+static void add_machine_finding(void *arg, const char *subject, const char *text)
+{
+	add(arg, false, subject, "", "%s", text);
+}
+
+/* What forwarding by XDP passes by, and addresses of the machine in the pool. */
+static void add_machine(const struct explanation *e, cJSON *list)
+{
+	const struct control_context *a = e->context;
+	const struct geometry *g = &e->mapping->geo;
+	struct config_mapping mapping = {
+		.in = { g->in_base, g->in_plen },
+		.out = { g->out_base, g->out_plen },
+	};
+	struct config c = *a->active->config;
+
+	if (!a->examine)
+		return;
+	c.mappings = &mapping;
+	c.n_mappings = 1;
+	if (devices_kernel_forwards(a->devices, a->active->config, NULL))
+		c.forwarding = FORWARDING_KERNEL;
+	a->examine(&c, add_machine_finding, list);
+}
+
+/* An interface with one of the roles, other than that of the route, whose reverse-path filter is strict; or NULL. */
+static const char *strict_beside(const struct explanation *e, const struct explain_way *way, uint8_t roles)
+{
+	const struct control_context *a = e->context;
+
+	for (size_t i = 0; i < a->active->config->n_interfaces; i++) {
+		const struct config_interface *c = &a->active->config->interfaces[i];
+		const char *link = devices_link_name(a->devices, c->name);
+		uint32_t ifindex = link ? if_nametoindex(link) : 0;
+
+		if (c->roles == roles && ifindex && ifindex < MAX_IFINDEX && ifindex != way->ifindex &&
+		    a->datapath->device[ifindex].rp_filter == RP_FILTER_STRICT)
+			return link;
+	}
+	return NULL;
+}
+
+/* Drops of packets that were, or would be, translated: the kernel's filter looks where the way back to the sender is.
+ */
+static void add_reverse_paths(const struct explanation *e, cJSON *list)
+{
+	const char *advice = "the filter must be 2 (loose) where packets come and go by several interfaces: sysctl "
+			     "net.ipv4.conf.NAME.rp_filter, and that of all, of which the greater counts";
+	const char *inside = strict_beside(e, &e->way_in, DEVICE_INSIDE);
+	const char *outside = e->way_out.addr ? strict_beside(e, &e->way_out, DEVICE_OUTSIDE) : NULL;
+	char addr[ADDR_TEXT];
+
+	if (inside && !e->way_in.error)
+		add(list, false, "drop_martian", advice,
+		    "what comes from %s by %s is dropped, as rp_filter is 1 (strict) there and the route back is by %s",
+		    addr_format(e->in_addr, addr), inside, e->way_in.name);
+	if (outside && !e->way_out.error)
+		add(list, false, "rp_filter", advice,
+		    "answers of %s that come by %s are translated and then dropped by the kernel, whose rp_filter is 1 "
+		    "(strict) there, as the route to their sender is by %s; nstat counts them as "
+		    "TcpExtIPReversePathFilter",
+		    addr_format(e->way_out.addr, addr), outside, e->way_out.name);
+}
+
+/* Fewer may be what a host does that tries addresses. */
+#define UNANSWERED 3U
+
+static void add_unanswered(const struct explanation *e, cJSON *list)
+{
+	const struct geometry *g = &e->mapping->geo;
+	uint32_t tcp = e->profile.sessions[USAGE_TCP];
+	char addr[ADDR_TEXT], pool[ADDR_TEXT];
+
+	if (tcp < UNANSWERED || e->profile.unanswered < tcp)
+		return;
+	add(list, false, "unanswered",
+	    "does the upstream router have a route to the pool by this gateway, or ask for its addresses by ARP?",
+	    "none of the %u TCP sessions of %s was ever answered; answers go to the pool %s", tcp,
+	    addr_format(e->in_addr, addr), prefix_format(g->out_base, g->out_plen, pool));
+}
+
 cJSON *explain_findings(const struct explanation *e)
 {
 	cJSON *list = cJSON_CreateArray();
@@ -344,12 +452,15 @@ cJSON *explain_findings(const struct explanation *e)
 		add_way(e, list, &e->way_in, true);
 		if (e->way_out.addr)
 			add_way(e, list, &e->way_out, false);
+		add_reverse_paths(e, list);
 		add_quota(e, list);
 		add_ports(e, list);
 		add_overflow(e, list);
 		add_port(e, list);
+		add_unanswered(e, list);
 	} else if (e->with_port) {
 		add_no_subscriber(e, list);
 	}
+	add_machine(e, list);
 	return list;
 }

@@ -51,6 +51,7 @@ int explain_profile_add(struct explain_profile *p, const struct session *s)
 		return 0;
 	}
 	p->sessions[proto]++;
+	p->unanswered += s->state == SESSION_SYN_SENT;
 	add_port(p, s->out_port - p->port_lo, proto);
 	return add_destination(p, s, proto);
 }

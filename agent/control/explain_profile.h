@@ -20,6 +20,7 @@ struct explain_profile {
 	uint32_t ports_per_host;
 
 	uint32_t sessions[N_USAGE_PROTOCOLS]; /* that count */
+	uint32_t unanswered;		      /* of those of TCP: only the inside has sent a SYN */
 	uint32_t time_wait;
 	uint32_t expired; /* but not yet removed */
 	uint64_t used[N_USAGE_PROTOCOLS][PROFILE_WORDS];

@@ -90,7 +90,7 @@ int request_go_on(struct request *r, cJSON **ret_result, struct error *err)
 {
 	int ret = r->step(r, ret_result, err);
 
-	if (ret <= 0)
+	if (ret <= 0 && !r->changing)
 		audit_change(r, ret, err);
 	return ret;
 }
@@ -103,7 +103,7 @@ void request_free(struct request *r)
 		r->client = NULL;
 		return;
 	}
-	if (r->step)
+	if (r->step && !r->audited)
 		audit_change(r, -ECANCELED, &(struct error){ "its client went before it had ended" });
 	if (r->state_free)
 		r->state_free(r->state);

@@ -42,7 +42,8 @@ struct request {
 
 	/* For changes. */
 	request_answer answer;
-	bool changing; /* the queue of changes holds this request */
+	struct prefix named; /* the inside prefix of the mapping that is changed */
+	bool changing;	     /* the queue of changes holds this request */
 	/* Called with the change's result before the client is answered, which may have gone. May be NULL. */
 	void (*ended)(struct request *r, int result_r);
 

@@ -7,21 +7,25 @@
 
 static int parse_arg(const struct arg_spec *spec, const cJSON *json, struct arg_value *ret, struct error *err)
 {
+	char title[USAGE_TEXT];
+
+	if (spec->refused)
+		return error_set(err, -EINVAL, "%s: %s", arg_title(spec, title), spec->refused);
 	if (ret->given)
-		return error_set(err, -EINVAL, "%s is given twice", spec->name);
+		return error_set(err, -EINVAL, "%s is given twice", arg_title(spec, title));
 	if (spec->kind == ARG_FLAG) {
 		if (!cJSON_IsBool(json))
-			return error_set(err, -EINVAL, "%s must be true or false", spec->name);
+			return error_set(err, -EINVAL, "%s must be true or false", arg_title(spec, title));
 		*ret = (struct arg_value){ .given = true, .number = cJSON_IsTrue(json) };
 		return 0;
 	}
 	if (spec->kind == ARG_NUMBER || spec->kind == ARG_SLOTS) {
 		if (!cJSON_IsNumber(json))
-			return error_set(err, -EINVAL, "%s must be a number", spec->name);
+			return error_set(err, -EINVAL, "%s must be a number", arg_title(spec, title));
 		return arg_check_number(spec, json->valuedouble, ret, err);
 	}
 	if (!cJSON_IsString(json))
-		return error_set(err, -EINVAL, "%s must be a string", spec->name);
+		return error_set(err, -EINVAL, "%s must be a string", arg_title(spec, title));
 	return arg_parse(spec, json->valuestring, ret, err);
 }
 
@@ -29,7 +33,8 @@ int request_parse_args(struct request *r, struct error *err)
 {
 	const cJSON *args = cJSON_GetObjectItemCaseSensitive(r->document, "args");
 	const struct arg_spec *specs = r->spec->args;
-	bool assignments = false, assigned = false;
+	bool assignments = false, assigned = false, options = false;
+	char title[USAGE_TEXT];
 	const cJSON *json;
 
 	cJSON_ArrayForEach (json, args) {
@@ -47,13 +52,14 @@ int request_parse_args(struct request *r, struct error *err)
 	}
 	for (unsigned i = 0; specs[i].kind; i++) {
 		if (specs[i].style == ARG_WORD && !r->args[i].given)
-			return error_set(err, -EINVAL, "%s needs %s", r->spec->name, specs[i].name);
+			return error_set(err, -EINVAL, "%s needs %s", r->spec->name, arg_title(&specs[i], title));
+		options |= specs[i].style == ARG_OPTION && r->args[i].given;
 		if (specs[i].style == ARG_ASSIGNMENT) {
 			assignments = true;
 			assigned |= r->args[i].given;
 		}
 	}
-	if (assignments && !assigned)
+	if ((assignments && !assigned) || (r->spec->needs_option && !options))
 		return error_set(err, -EINVAL, "%s needs at least one value", r->spec->name);
 	return 0;
 }

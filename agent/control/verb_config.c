@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* timeouts show, set, reset; reload. */
+/* timeouts show, set, reset. */
 #include <errno.h>
 
 #include "control/handlers.h"
@@ -49,9 +49,4 @@ static int edit_reset(struct config *c, void *arg, struct error *err)
 int verb_timeouts_reset(struct request *r, cJSON **ret_result, struct error *err)
 {
 	return request_change(r, edit_reset, answer_timeouts, err);
-}
-
-int verb_reload(struct request *r, cJSON **ret_result, struct error *err)
-{
-	return request_reload(r, answer_empty, err);
 }

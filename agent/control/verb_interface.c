@@ -59,12 +59,6 @@ static const char *attachment_name(enum device_attachment attachment)
 	return "absent";
 }
 
-/* null where there is none */
-static void add_text(cJSON *json, const char *key, const char *text)
-{
-	cJSON_AddItemToObject(json, key, text ? cJSON_CreateString(text) : cJSON_CreateNull());
-}
-
 int verb_interface_list(struct request *r, cJSON **ret_result, struct error *err)
 {
 	const struct config *c = r->context->active->config;
@@ -80,8 +74,9 @@ int verb_interface_list(struct request *r, cJSON **ret_result, struct error *err
 		cJSON_AddStringToObject(json, "role", roles_text(f->roles));
 		cJSON_AddStringToObject(json, "xdp", attachment_name(devices_attachment(v, f->name)));
 		cJSON_AddBoolToObject(json, "shared", devices_shared(v, f->name));
-		add_text(json, "link", devices_link_name(v, f->name));
-		add_text(json, "problem", devices_problem(v, f->name, &grave));
+		answer_add_forwarding(r->context, json, f->name);
+		json_add_text(json, "link", devices_link_name(v, f->name));
+		json_add_text(json, "problem", devices_problem(v, f->name, &grave));
 		cJSON_AddItemToArray(list, json);
 	}
 	*ret_result = list;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* mapping add, del, list; forward and reverse. */
+/* mapping add, del, set, list; forward and reverse. */
 #include <errno.h>
 #include <string.h>
 
 #include "control/handlers.h"
 
-static cJSON *mapping_json(const struct config *c, const struct config_mapping *m, uint64_t sessions)
+/* sessions: NULL where they are not counted. */
+static cJSON *mapping_json(const struct config *c, const struct config_mapping *m, const uint64_t *sessions)
 {
 	cJSON *json = cJSON_CreateObject();
 	uint32_t slots = config_mapping_slots(c, m);
@@ -13,38 +14,47 @@ static cJSON *mapping_json(const struct config *c, const struct config_mapping *
 
 	if (mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g) ||
 	    !json_add_prefix(json, "in", m->in) || !json_add_prefix(json, "out", m->out) ||
+	    !json_add_name(json, "name", m->name) || !json_add_name(json, "comment", m->comment) ||
 	    !json_add_u64(json, "sharing_ratio", 1ULL << g.ratio_shift) ||
 	    !json_add_u64(json, "ports_per_host", g.ports_per_host) || !json_add_u64(json, "session_slots", slots) ||
 	    !json_add_u64(json, "sessions_per_user", config_mapping_quota(c, m)) ||
 	    !json_add_u64(json, "memory_bytes", mappings_memory(m->in, slots)) ||
-	    !json_add_u64(json, "sessions", sessions)) {
+	    (sessions && !json_add_u64(json, "sessions", *sessions))) {
 		cJSON_Delete(json);
 		return NULL;
 	}
 	return json;
 }
 
-static int refuse_mapping(const struct request *r, int ret, const char *why, struct error *err)
+/* Copies the options that were given into a mapping. */
+static void take_options(const struct request *r, struct config_mapping *m)
 {
-	const struct prefix in = request_arg(r, "in")->prefix, out = request_arg(r, "out")->prefix;
-	char in_text[ADDR_TEXT], out_text[ADDR_TEXT];
+	const struct arg_value *quota = request_arg(r, "sessions_per_user");
+	const struct arg_value *name = request_arg(r, "name"), *comment = request_arg(r, "comment");
 
-	return error_set(err, ret, "mapping %s to %s: %s", prefix_format(in.base, in.plen, in_text),
-			 prefix_format(out.base, out.plen, out_text), why);
+	if (quota->given)
+		m->sessions_per_user = quota->number;
+	if (name->given)
+		snprintf(m->name, sizeof(m->name), "%s", name->text);
+	if (comment->given)
+		snprintf(m->comment, sizeof(m->comment), "%s", comment->text);
 }
 
 static int edit_add(struct config *c, void *arg, struct error *err)
 {
 	struct request *r = arg;
 	const struct prefix in = request_arg(r, "in")->prefix, out = request_arg(r, "out")->prefix;
+	char in_text[ADDR_TEXT], out_text[ADDR_TEXT];
 	int ret = config_add_mapping(c, in, out);
 	struct config_mapping *m;
 
 	if (ret)
-		return refuse_mapping(r, ret, ret == -EEXIST ? "exists already" : strerror(-ret), err);
+		return error_set(err, ret, "mapping %s to %s: %s", prefix_format(in.base, in.plen, in_text),
+				 prefix_format(out.base, out.plen, out_text),
+				 ret == -EEXIST ? "exists already" : strerror(-ret));
 	m = config_find_mapping(c, in, out);
-	m->sessions_per_user = request_arg(r, "sessions_per_user")->number;
 	m->session_slots = request_arg(r, "session_slots")->number;
+	take_options(r, m);
 	return 0;
 }
 
@@ -54,7 +64,7 @@ static cJSON *answer_added(struct request *r)
 	const struct config_mapping *m =
 		config_find_mapping(c, request_arg(r, "in")->prefix, request_arg(r, "out")->prefix);
 
-	return m ? mapping_json(c, m, 0) : NULL;
+	return m ? mapping_json(c, m, &(uint64_t){ 0 }) : NULL;
 }
 
 int verb_mapping_add(struct request *r, cJSON **ret_result, struct error *err)
@@ -62,17 +72,70 @@ int verb_mapping_add(struct request *r, cJSON **ret_result, struct error *err)
 	return request_change(r, edit_add, answer_added, err);
 }
 
+/* Finds the mapping that the request names, by its name or its inside prefix. */
+static int find_named(const struct request *r, const struct config *c, struct config_mapping **ret, struct error *err)
+{
+	const struct arg_value *in = request_arg(r, "in");
+	char text[ADDR_TEXT];
+
+	*ret = in->text ? config_find_named(c, in->text) : config_find_inside(c, in->prefix);
+	if (*ret)
+		return 0;
+	if (in->text)
+		return error_set(err, -ENOENT, "there is no mapping named %s; `detnatctl mapping list` shows them",
+				 in->text);
+	return error_set(err, -ENOENT, "there is no mapping of %s; `detnatctl mapping list` shows them",
+			 prefix_format(in->prefix.base, in->prefix.plen, text));
+}
+
 static int edit_del(struct config *c, void *arg, struct error *err)
 {
 	struct request *r = arg;
-	int ret = config_del_mapping(c, request_arg(r, "in")->prefix, request_arg(r, "out")->prefix);
+	const struct arg_value *out = request_arg(r, "out");
+	char in_text[ADDR_TEXT], out_text[ADDR_TEXT], given[ADDR_TEXT];
+	struct config_mapping *m;
+	int ret = find_named(r, c, &m, err);
 
-	return ret ? refuse_mapping(r, ret, ret == -ENOENT ? "there is no such mapping" : strerror(-ret), err) : 0;
+	if (ret)
+		return ret;
+	if (out->given && (out->prefix.base != m->out.base || out->prefix.plen != m->out.plen))
+		return error_set(err, -ENOENT, "there is no such mapping: %s is translated to %s, not to %s",
+				 prefix_format(m->in.base, m->in.plen, in_text),
+				 prefix_format(m->out.base, m->out.plen, out_text),
+				 prefix_format(out->prefix.base, out->prefix.plen, given));
+	return config_del_mapping(c, m->in, m->out);
 }
 
 int verb_mapping_del(struct request *r, cJSON **ret_result, struct error *err)
 {
 	return request_change(r, edit_del, answer_empty, err);
+}
+
+static int edit_set(struct config *c, void *arg, struct error *err)
+{
+	struct request *r = arg;
+	struct config_mapping *m;
+	int ret = find_named(r, c, &m, err);
+
+	if (ret)
+		return ret;
+	/* The answer finds it by its prefix, as the name may change. */
+	r->named = m->in;
+	take_options(r, m);
+	return 0;
+}
+
+static cJSON *answer_set(struct request *r)
+{
+	const struct config *c = r->context->active->config;
+	const struct config_mapping *m = config_find_inside(c, r->named);
+
+	return m ? mapping_json(c, m, NULL) : NULL;
+}
+
+int verb_mapping_set(struct request *r, cJSON **ret_result, struct error *err)
+{
+	return request_change(r, edit_set, answer_set, err);
 }
 
 static cJSON *answer_list(struct request *r, const struct session_count *count)
@@ -83,7 +146,7 @@ static cJSON *answer_list(struct request *r, const struct session_count *count)
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
 		int number = mappings_find(r->context->mappings, m->in, m->out);
-		cJSON *json = mapping_json(c, m, number >= 0 ? count->by_mapping[number] : 0);
+		cJSON *json = mapping_json(c, m, number >= 0 ? &count->by_mapping[number] : &(uint64_t){ 0 });
 
 		if (!json || !cJSON_AddItemToArray(list, json)) {
 			cJSON_Delete(json);
@@ -117,6 +180,7 @@ int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 	json_add_addr(json, "out_addr", block.out_addr);
 	json_add_u64(json, "port_lo", block.port_lo);
 	json_add_u64(json, "port_hi", block.port_hi);
+	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
 	*ret_result = json;
 	return json ? 0 : -ENOMEM;
 }
@@ -147,6 +211,7 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	json_add_addr(json, "out_addr", out.addr);
 	json_add_u64(json, "out_port", out.port);
 	json_add_addr(json, "in_addr", g->in_base + (uint32_t)subscriber);
+	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
 	*ret_result = json;
 	return json ? 0 : -ENOMEM;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "control/handlers.h"
+#include "control/session_filter.h"
 #include "sessions/listing.h"
 
 /* Octets gathered before they are handed to the client's output. */
@@ -12,8 +13,9 @@
 struct listing {
 	struct session_walk *walk;
 	struct evbuffer *output;
-	uint8_t proto; /* 0: all */
-	bool all;
+	struct session_filter filter;
+	uint64_t counted;
+	bool count; /* only count them */
 	size_t used;
 	char buffer[LISTING_BUFFER];
 };
@@ -30,7 +32,10 @@ static int list_one(const struct session *s, void *arg)
 {
 	struct listing *l = arg;
 
-	if ((l->proto && l->proto != s->proto) || (!s->counts && !l->all))
+	if (!session_fits(&l->filter, s))
+		return 0;
+	l->counted++;
+	if (l->count)
 		return 0;
 	l->used += session_text(s, &l->buffer[l->used]);
 	if (sizeof(l->buffer) - l->used >= SESSION_TEXT)
@@ -41,14 +46,35 @@ static int list_one(const struct session *s, void *arg)
 	return evbuffer_get_length(l->output) >= REQUEST_OUTPUT_HIGH;
 }
 
+/* The configuration may be replaced between two steps. */
+static int walk(struct request *r, unsigned budget_us)
+{
+	struct listing *l = r->state;
+
+	l->filter.timeouts = r->context->active->config->timeouts;
+	return session_walk_step(l->walk, budget_us, list_one, l);
+}
+
 static int list_step(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct listing *l = r->state;
-	int ret = session_walk_step(l->walk, REQUEST_SLICE_US, list_one, l);
+	int ret = walk(r, REQUEST_SLICE_US);
 
 	if (flush(l))
 		ret = -ENOMEM;
 	return ret < 0 ? error_set(err, ret, "the listing broke off: %s", strerror(-ret)) : ret;
+}
+
+static int count_step(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct listing *l = r->state;
+	int ret = walk(r, REQUEST_COUNT_US);
+
+	if (ret)
+		return ret < 0 ? error_set(err, ret, "the sessions cannot be counted: %s", strerror(-ret)) : ret;
+	*ret_result = cJSON_CreateObject();
+	json_add_u64(*ret_result, "count", l->counted);
+	return *ret_result ? 0 : -ENOMEM;
 }
 
 static void list_free(void *state)
@@ -70,12 +96,8 @@ static int start_walk(const struct request *r, struct session_walk **ret)
 
 static int refuse_list(const struct request *r, int ret, struct error *err)
 {
-	char text[ADDR_TEXT];
-
 	if (ret == -ENOENT)
-		return error_set(err, ret,
-				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them",
-				 addr_format(request_arg(r, "addr")->addr, text));
+		return refuse_inside(request_arg(r, "addr")->addr, ret, err);
 	return error_set(err, ret, "the sessions cannot be listed: %s", strerror(-ret));
 }
 
@@ -93,11 +115,20 @@ int verb_session_list(struct request *r, cJSON **ret_result, struct error *err)
 		return refuse_list(r, -ENOMEM, err);
 	}
 	l->walk = walk;
-	l->proto = (uint8_t)request_arg(r, "proto")->number;
-	l->all = request_arg(r, "all")->number;
+	l->filter = (struct session_filter){
+		.ext = request_arg(r, "ext"),
+		.out = request_arg(r, "out"),
+		.state = request_arg(r, "state"),
+		.older = request_arg(r, "older")->number,
+		.proto = (uint8_t)request_arg(r, "proto")->number,
+		.all = request_arg(r, "all")->number,
+	};
+	l->count = request_arg(r, "count")->number;
+	l->counted = 0;
 	l->used = 0;
-	request_run(r, list_step, l, list_free);
-	l->output = request_stream(r);
+	request_run(r, l->count ? count_step : list_step, l, list_free);
+	if (!l->count)
+		l->output = request_stream(r);
 	return 0;
 }
 
@@ -123,8 +154,9 @@ int verb_session_close(struct request *r, cJSON **ret_result, struct error *err)
 	return *ret_result ? 0 : -ENOMEM;
 }
 
-static cJSON *user_json(const struct mappings *m, uint32_t addr, const struct subscriber_figures *figures)
+static cJSON *user_json(const struct request *r, uint32_t addr, const struct subscriber_figures *figures)
 {
+	const struct mappings *m = r->context->mappings;
 	const struct mapping *mapping = mappings_get(m, mappings_find_inside(m, addr));
 	struct port_block block = mapping_forward(&mapping->geo, addr);
 	cJSON *json = cJSON_CreateObject();
@@ -136,6 +168,7 @@ static cJSON *user_json(const struct mappings *m, uint32_t addr, const struct su
 	json_add_u64(json, "sessions", figures->sessions);
 	json_add_u64(json, "quota", figures->quota);
 	json_add_u64(json, "quota_exceeded", figures->quota_exceeded);
+	json_add_mapping_name(json, r, mapping);
 	return json;
 }
 
@@ -160,7 +193,7 @@ static int user_step(struct request *r, cJSON **ret_result, struct error *err)
 		return ret;
 	if (ret)
 		return refuse_user(r, ret, err);
-	*ret_result = user_json(r->context->mappings, request_arg(r, "addr")->addr, &figures);
+	*ret_result = user_json(r, request_arg(r, "addr")->addr, &figures);
 	return *ret_result ? 0 : -ENOMEM;
 }
 

@@ -68,10 +68,7 @@ static void add_guard(cJSON *json, const struct control_context *a)
 	guard_count(a->guard, a->datapath);
 	datapath_counters(a->datapath, &counters);
 	cJSON_AddBoolToObject(object, "active", !problem);
-	if (problem)
-		cJSON_AddStringToObject(object, "reason", problem);
-	else
-		cJSON_AddNullToObject(object, "reason");
+	json_add_text(object, "reason", problem);
 	json_add_u64(object, "dropped", counters.drop_guard_out + counters.drop_guard_in);
 }
 
@@ -96,6 +93,36 @@ static void add_routes(cJSON *json, const struct control_context *a)
 		json_add_u64(kernel, route_copy_kept_name(why), s.kept[why]);
 	json_add_u64(kernel, "unsure", s.unsure);
 	json_add_u64(kernel, "no_room", s.full);
+}
+
+/* As a whole, and by interface. */
+static void add_forwarding(cJSON *json, const struct control_context *a)
+{
+	const struct config *c = a->active->config;
+	cJSON *list;
+
+	answer_add_forwarding(a, json, NULL);
+	list = cJSON_AddArrayToObject(json, "interfaces");
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		cJSON *object = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(object, "name", c->interfaces[i].name);
+		answer_add_forwarding(a, object, c->interfaces[i].name);
+		cJSON_AddItemToArray(list, object);
+	}
+}
+
+/* Those in force, and why it is these. */
+static void add_stages(cJSON *json, const struct control_context *a)
+{
+	const struct stages_choice *choice = &a->active->stages;
+	unsigned stages = datapath_stages(a->datapath);
+	const char *reason = choice->reason;
+
+	if (stages != choice->stages)
+		reason = "the second one is not in place, see the log";
+	json_add_u64(json, "stages", stages);
+	cJSON_AddStringToObject(json, "stages_reason", reason);
 }
 
 static void add_troubles(cJSON *json)
@@ -127,7 +154,9 @@ static cJSON *answer_status(struct request *r, const struct session_count *count
 	uptime = now.tv_sec - a->started.tv_sec - (now.tv_nsec < a->started.tv_nsec);
 	cJSON_AddStringToObject(json, "version", DETNAT_VERSION);
 	json_add_u64(json, "uptime", (uint64_t)uptime);
-	cJSON_AddStringToObject(json, "forwarding", word_text(forwarding_words, a->active->config->forwarding));
+	if (a->devices)
+		add_forwarding(json, a);
+	add_stages(json, a);
 	json_add_u64(json, "mappings", a->active->config->n_mappings);
 	json_add_u64(json, "sessions", count->total);
 	add_started(json, uptime);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* trace start, show and stop. */
+/* trace start, show, pcap and stop. */
 #include <errno.h>
 #include <string.h>
 
 #include "control/handlers.h"
+#include "punt/trace_frames.h"
 #include "punt/tracing.h"
 
 #define DEFAULT_COUNT 100U
@@ -67,17 +68,30 @@ struct showing {
 	struct evbuffer *output;
 	uint32_t generation;
 	size_t next;
+	bool frames; /* in place of steps */
 };
 
-static int show_one(struct showing *s, const struct trace_record *record)
+static int show_json(struct showing *s, cJSON *json)
 {
-	cJSON *json = trace_record_json(record);
 	_cleanup_free_ char *text = json ? cJSON_PrintUnformatted(json) : NULL;
 
 	cJSON_Delete(json);
 	if (!text || evbuffer_add_printf(s->output, "%s\n", text) < 0)
 		return -ENOMEM;
 	return 0;
+}
+
+static int show_one(struct showing *s, const struct trace_record *record)
+{
+	struct trace_frame frame[2];
+	unsigned n = s->frames ? trace_frames(record, frame) : 0;
+	int r = 0;
+
+	if (!s->frames)
+		return show_json(s, trace_record_json(record));
+	for (unsigned i = 0; !r && i < n; i++)
+		r = show_json(s, trace_frame_json(record, &frame[i], i));
+	return r;
 }
 
 static int show_step(struct request *r, cJSON **ret_result, struct error *err)
@@ -107,7 +121,14 @@ int verb_trace_show(struct request *r, cJSON **ret_result, struct error *err)
 	if (!s)
 		return error_set(err, -ENOMEM, "the agent is out of memory");
 	s->generation = trace_generation(r->context->trace);
+	s->frames = request_arg(r, "pcap")->given;
 	request_run(r, show_step, s, free);
 	s->output = request_stream(r);
 	return 0;
+}
+
+/* The same with its file given. */
+int verb_trace_pcap(struct request *r, cJSON **ret_result, struct error *err)
+{
+	return verb_trace_show(r, ret_result, err);
 }

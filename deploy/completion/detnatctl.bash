@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Completion of detnatctl for bash. Commands, options and values come from its own help, so nothing is listed here.
 
-# Candidates for a value as the usage shows it: tcp|udp|icmp, DIR, NAME. Other words in capitals have none.
+# Candidates for a value as the usage shows it: tcp|udp|icmp, DIR, FILE, NAME. Other words in capitals have none.
 _detnatctl_value() {
     case $1 in
     DIR) compgen -d -- "$2" ;;
+    FILE) compgen -f -- "$2" ;;
     NAME) ls /sys/class/net ;;
+    IN | OUT | *PREFIX* | "NAME|IN") detnatctl mapping list 2>/dev/null | grep -oE '[0-9.]+/[0-9]+' ;;
     *[A-Z]*) ;;
     *) tr '|' '\n' <<<"$1" ;;
     esac
@@ -59,7 +61,7 @@ _detnatctl() {
             ;;
         esac
     done
-    [[ $word != -* ]] || candidates+=' --socket --json --help --version'
+    [[ $word != -* ]] || candidates+=' --socket --json --pretty --help --version'
     mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "$word")
     # A name that ends in = is followed by its value, without a blank.
     [[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace 2>/dev/null

@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "base/json_scan.h"
+#include "base/text.h"
 
 struct scan {
 	const char *at;
@@ -64,38 +65,14 @@ static bool take(struct scan *s, char c)
 	return true;
 }
 
-/* One character of two octets or more (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF. */
+/* One character of two octets or more. */
 static int scan_utf8(struct scan *s)
 {
-	const unsigned char *c = (const unsigned char *)s->at;
-	size_t left = (size_t)(s->end - s->at);
-	unsigned char low = 0x80, high = 0xbf;
-	size_t size;
+	uint32_t c;
+	unsigned size = utf8_read(s->at, (size_t)(s->end - s->at), &c);
 
-	if (c[0] >= 0xc2 && c[0] <= 0xdf)
-		size = 2;
-	else if (c[0] >= 0xe0 && c[0] <= 0xef)
-		size = 3;
-	else if (c[0] >= 0xf0 && c[0] <= 0xf4)
-		size = 4;
-	else
+	if (!size)
 		return fault(s, "a string that is not UTF-8");
-
-	if (c[0] == 0xe0)
-		low = 0xa0;
-	else if (c[0] == 0xed)
-		high = 0x9f;
-	else if (c[0] == 0xf0)
-		low = 0x90;
-	else if (c[0] == 0xf4)
-		high = 0x8f;
-
-	for (size_t i = 1; i < size; i++) {
-		if (i >= left || c[i] < low || c[i] > high)
-			return fault(s, "a string that is not UTF-8");
-		low = 0x80;
-		high = 0xbf;
-	}
 	s->at += size;
 	return 0;
 }

@@ -2,16 +2,21 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "base/output.h"
+#include "base/timestamp.h"
 
 /* Time that log_end() waits for a log that is not read. */
 #define END_PATIENCE_MS 1000
 
 static enum log_level highest = LOG_LEVEL_INFO;
+
+/* Lines begin with the time: standard error is neither the journal, which notes it, nor a terminal. */
+static bool with_times;
 
 /* NULL: the calling thread writes. */
 static struct output *log_output, *ready_output;
@@ -56,6 +61,19 @@ static const char *level_word(enum log_level level)
 	return "";
 }
 
+/* The time and a space, or nothing. */
+#define STAMP_TEXT (TIME_US_TEXT + 1)
+
+static const char *stamp(char text[static STAMP_TEXT])
+{
+	char now[TIME_US_TEXT];
+
+	text[0] = '\0';
+	if (with_times)
+		snprintf(text, STAMP_TEXT, "%s ", time_format_us(clock_ns(CLOCK_REALTIME), now));
+	return text;
+}
+
 static void put(const char *text, size_t size)
 {
 	if (log_output)
@@ -68,6 +86,7 @@ static void put(const char *text, size_t size)
 static void write_line(enum log_level level, char *line)
 {
 	_cleanup_free_ char *whole = NULL;
+	char time[STAMP_TEXT];
 	int length;
 
 	for (char *c = line; *c; c++)
@@ -76,7 +95,7 @@ static void write_line(enum log_level level, char *line)
 	if (stderr_is_journal())
 		length = asprintf(&whole, "<%d>%s\n", level, line);
 	else
-		length = asprintf(&whole, "detnat-agent: %s%s\n", level_word(level), line);
+		length = asprintf(&whole, "%sdetnat-agent: %s%s\n", stamp(time), level_word(level), line);
 	if (length < 0)
 		whole = NULL;
 	else
@@ -126,12 +145,15 @@ void log_write(enum log_level level, const char *format, ...)
 
 static void tell_lost(uint64_t lines, char *text, size_t size)
 {
-	snprintf(text, size, "%s%llu lines of this log were lost, as it was not read\n",
+	char time[STAMP_TEXT];
+
+	snprintf(text, size, "%s%s%llu lines of this log were lost, as it was not read\n", stamp(time),
 		 stderr_is_journal() ? "<4>" : "detnat-agent: warning: ", (unsigned long long)lines);
 }
 
 void log_begin(void)
 {
+	with_times = !stderr_is_journal() && !isatty(STDERR_FILENO);
 	/* Without a thread, the log is written directly as before. */
 	if (!log_output && output_new(STDERR_FILENO, tell_lost, &log_output))
 		log_output = NULL;

@@ -32,7 +32,7 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 /*
  * For a long-running process: after log_begin(), a log that is not read blocks no thread (base/output.h), and repeated
  * lines do not fill the disk (base/log_limit.h); log_tick(), once a second, logs how many were suppressed. log_end()
- * waits briefly for lines not yet written.
+ * waits briefly for lines not yet written. Lines begin with the time, unless the journal or a terminal reads them.
  */
 void log_begin(void);
 void log_tick(void);

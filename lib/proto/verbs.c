@@ -7,9 +7,11 @@
 
 #include <detnat/tables.h>
 
+#include "base/text.h"
 #include "base/timestamp.h"
 #include "proto/collector_endpoint.h"
 #include "proto/defaults.h"
+#include "proto/label.h"
 
 #define SECONDS_MAX 604800U
 
@@ -46,26 +48,29 @@ static int digits(const char *text, double *ret)
 
 int arg_check_number(const struct arg_spec *spec, double number, struct arg_value *ret, struct error *err)
 {
+	char title[USAGE_TEXT];
+
 	if (!(number >= spec->min && number <= spec->max) || number != (uint32_t)number)
-		return error_set(err, -EINVAL, "%s must be a whole number from %u to %u", spec->name, spec->min,
-				 spec->max);
+		return error_set(err, -EINVAL, "%s must be a whole number from %u to %u", arg_title(spec, title),
+				 spec->min, spec->max);
 
 	uint32_t n = (uint32_t)number;
 
 	if (spec->kind == ARG_SLOTS && (n & (n - 1)))
-		return error_set(err, -EINVAL, "%s must be a power of two from %u to %u", spec->name, spec->min,
-				 spec->max);
+		return error_set(err, -EINVAL, "%s must be a power of two from %u to %u", arg_title(spec, title),
+				 spec->min, spec->max);
 	*ret = (struct arg_value){ .given = true, .number = n };
 	return 0;
 }
 
 static int parse_number(const struct arg_spec *spec, const char *text, struct arg_value *ret, struct error *err)
 {
+	char title[USAGE_TEXT];
 	double number;
 
 	if (digits(text, &number))
-		return error_set(err, -EINVAL, "%s must be a whole number from %u to %u, not \"%.64s\"", spec->name,
-				 spec->min, spec->max, text);
+		return error_set(err, -EINVAL, "%s must be a whole number from %u to %u, not \"%.64s\"",
+				 arg_title(spec, title), spec->min, spec->max, text);
 	return arg_check_number(spec, number, ret, err);
 }
 
@@ -118,6 +123,58 @@ static int parse_path(const struct arg_spec *spec, const char *text, struct arg_
 	return *text ? 0 : -EINVAL;
 }
 
+static int parse_text(const struct arg_spec *spec, const char *text, struct arg_value *ret)
+{
+	size_t size = strlen(text);
+
+	ret->text = text;
+	return size && (!spec->max || size <= spec->max) && text_printable(text) ? 0 : -EINVAL;
+}
+
+static int parse_state(const struct arg_spec *spec, const char *text, struct arg_value *ret)
+{
+	ret->text = text;
+	return word_number(state_words, text, &ret->number);
+}
+
+static int parse_label(const struct arg_spec *spec, const char *text, struct arg_value *ret)
+{
+	ret->text = text;
+	return !*text || label_valid(text) ? 0 : -EINVAL;
+}
+
+static int parse_comment(const struct arg_spec *spec, const char *text, struct arg_value *ret)
+{
+	ret->text = text;
+	return comment_valid(text) ? 0 : -EINVAL;
+}
+
+/* Names have no slash and prefixes have one, so each is told apart from the other. */
+static int parse_mapping(const struct arg_spec *spec, const char *text, struct arg_value *ret)
+{
+	if (strchr(text, '/'))
+		return prefix_parse(text, &ret->prefix);
+	ret->text = text;
+	return label_valid(text) ? 0 : -EINVAL;
+}
+
+/* An address is a prefix of 32 bits. */
+static int parse_remote(const struct arg_spec *spec, const char *text, struct arg_value *ret)
+{
+	const char *colon = strchr(text, ':');
+	size_t size = colon ? (size_t)(colon - text) : strlen(text);
+	char prefix[ADDR_TEXT];
+	double port = 0;
+
+	if ((colon && !spec->max) || size >= sizeof(prefix) - 3 ||
+	    (colon && (digits(colon + 1, &port) || port > UINT16_MAX)))
+		return -EINVAL;
+	snprintf(prefix, sizeof(prefix), "%.*s%s", (int)size, text, memchr(text, '/', size) ? "" : "/32");
+	ret->with_port = colon;
+	ret->port = (uint16_t)port;
+	return prefix_parse(prefix, &ret->prefix);
+}
+
 /* Parses an address with or without a port. If the minimum is not 0, address 0 is refused as well as port 0. */
 static int parse_place(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
@@ -130,9 +187,8 @@ static int parse_place(const struct arg_spec *spec, const char *text, struct arg
 	return r;
 }
 
-/* Kinds that are neither numbers nor flags: one of a list of words, or whatever `parse` accepts. */
+/* Kinds that are neither numbers, flags nor one of a list of words. */
 static const struct {
-	const struct word *words;
 	int (*parse)(const struct arg_spec *spec, const char *text, struct arg_value *ret);
 	const char *expected;
 } kinds[] = {
@@ -143,50 +199,54 @@ static const struct {
 			     .expected = "an address and port such as 192.0.2.10:4739, the port not 0, or "
 					 "tcp:192.0.2.10:4739, or up to 8 of them with commas between, each once" },
 	[ARG_NAME] = { .parse = parse_name, .expected = "a name that an interface can have" },
-	[ARG_ROLE] = { .words = role_words },
-	[ARG_SIDE] = { .words = side_words },
-	[ARG_PROTO] = { .words = proto_words },
-	[ARG_ORDER] = { .words = order_words },
 	[ARG_QUESTION] = { .parse = parse_question,
 			   .expected = "an address and port such as 1.1.1.1:1276, or - to read them from standard "
 				       "input" },
 	[ARG_TIME] = { .parse = parse_time,
 		       .expected = "a time such as 2026-01-31T10:00:00Z, \"2026-01-31 10:00\" (UTC) or 2026-01-31" },
 	[ARG_PATH] = { .parse = parse_path, .expected = "the path of a directory" },
+	[ARG_TEXT] = { .parse = parse_text, .expected = "a short text of UTF-8 without control characters" },
+	[ARG_FILE] = { .parse = parse_path, .expected = "the path of a file" },
+	[ARG_REMOTE] = { .parse = parse_remote,
+			 .expected = "an address or a prefix, with or without a port, such as 198.51.100.0/24:443" },
+	[ARG_STATE] = { .parse = parse_state, .expected = "a state that session list shows, such as tcp-established" },
+	[ARG_LABEL] = { .parse = parse_label, .expected = LABEL_EXPECTED ", or nothing" },
+	[ARG_COMMENT] = { .parse = parse_comment,
+			  .expected = "a text of at most 256 octets without control characters" },
+	[ARG_MAPPING] = { .parse = parse_mapping,
+			  .expected = "the name of a mapping, or its inside prefix such as 10.0.0.0/18" },
 	[ARG_PLACE] = { .parse = parse_place,
 			.expected = "an address such as 10.0.0.2, or one with a port such as 1.1.1.0:1054" },
 };
 
-const struct word *arg_words(enum arg_kind kind)
-{
-	return kind < ARRAY_SIZE(kinds) ? kinds[kind].words : NULL;
-}
-
 static int parse_word(const struct arg_spec *spec, const char *text, struct arg_value *ret, struct error *err)
 {
-	const struct word *words = kinds[spec->kind].words;
-	char expected[64];
+	const struct word *words = arg_words(spec->kind);
+	char expected[64], title[USAGE_TEXT];
 
 	if (!word_number(words, text, &ret->number))
 		return 0;
 	words_join(words, ", ", " or ", expected, sizeof(expected));
-	return error_set(err, -EINVAL, "%s must be %s, not \"%.64s\"", spec->name, expected, text);
+	return error_set(err, -EINVAL, "%s must be %s, not \"%.64s\"", arg_title(spec, title), expected, text);
 }
 
 int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *ret, struct error *err)
 {
 	struct arg_value value = { .given = true };
+	char title[USAGE_TEXT];
 	int r;
 
+	if (spec->refused)
+		return error_set(err, -EINVAL, "%s: %s", arg_title(spec, title), spec->refused);
 	if (spec->kind == ARG_NUMBER || spec->kind == ARG_SLOTS)
 		return parse_number(spec, text, ret, err);
 	if (spec->kind == ARG_FLAG)
-		return error_set(err, -EINVAL, "%s must be no value, not \"%.64s\"", spec->name, text);
+		return error_set(err, -EINVAL, "%s must be no value, not \"%.64s\"", arg_title(spec, title), text);
 	if (arg_words(spec->kind))
 		r = parse_word(spec, text, &value, err);
 	else if (kinds[spec->kind].parse(spec, text, &value))
-		r = error_set(err, -EINVAL, "%s must be %s, not \"%.64s\"", spec->name, kinds[spec->kind].expected,
-			      text);
+		r = error_set(err, -EINVAL, "%s must be %s, not \"%.64s\"", arg_title(spec, title),
+			      kinds[spec->kind].expected, text);
 	else
 		r = 0;
 	if (!r)

@@ -38,7 +38,14 @@ enum arg_kind {
 	ARG_QUESTION,	/* 1.1.1.1:1276, or - for questions on standard input: text */
 	ARG_TIME,	/* an RFC 3339 time, or a date, see base/timestamp.h: time */
 	ARG_PATH,	/* path of a directory */
+	ARG_FILE,	/* path of a file, or -: text */
 	ARG_ORDER,	/* sessions, quota: number is enum top_order */
+	ARG_TEXT,	/* printable UTF-8 of 1 to max octets: text */
+	ARG_LABEL,	/* the name of a mapping, or "" for none: text */
+	ARG_COMMENT,	/* a comment, or "" for none: text */
+	ARG_MAPPING,	/* 10.0.0.0/18, or the name of a mapping: prefix, or text if that is not NULL */
+	ARG_REMOTE,	/* 198.51.100.0/24, with :PORT too if max is not 0: prefix, port; with_port */
+	ARG_STATE,	/* udp-active, tcp-established and so on: number is the session's state */
 	ARG_PLACE, /* 10.0.0.2 or 10.0.0.2:6303: endpoint, and with_port; with min 1 neither address nor port is 0 */
 };
 
@@ -56,10 +63,11 @@ struct arg_spec {
 	enum arg_style style;
 	uint32_t min;
 	uint32_t max;
-	const char *shown; /* placeholder in the usage; NULL: that of the kind */
+	const char *shown;   /* placeholder in the usage; NULL: that of the kind */
+	const char *refused; /* not in the usage, and refused with this text; NULL: it is taken */
 };
 
-#define VERB_MAX_ARGS 6U
+#define VERB_MAX_ARGS 12U
 
 /* Maximum number of packets in a trace: bounds what the agent keeps. */
 #define TRACE_MAX_COUNT 10000U
@@ -75,6 +83,7 @@ enum top_order {
 struct verb_spec {
 	const char *name; /* one word or two */
 	struct arg_spec args[VERB_MAX_ARGS + 1];
+	bool needs_option;	  /* one of its options at least is required */
 	bool changes;		  /* changes the running state, which requires the right to */
 	const char *changes_with; /* changes it only if this flag is set; NULL: no such flag */
 	const char *purpose;	  /* one line, for the list of commands */
@@ -87,18 +96,26 @@ extern const struct verb_spec verb_specs[N_VERBS];
 struct arg_value {
 	bool given;
 	bool with_port;
+	uint16_t port; /* of ARG_REMOTE */
 	union {
 		uint32_t number;
 		uint32_t addr; /* host byte order */
 		struct prefix prefix;
 		struct endpoint endpoint;
 		int64_t time;
-		const char *text; /* memory of the caller */
 	};
+	const char *text; /* memory of the caller */
 };
 
 /* Returns the number of the verb with that name, or -ENOENT. */
 int verb_find(const char *name);
+
+/* Writes how a verb's arguments are typed, "in|out ADDR:PORT EXT:PORT [--proto tcp|udp|icmp]", and returns it. */
+#define USAGE_TEXT 320
+const char *verb_usage(const struct verb_spec *verb, char text[static USAGE_TEXT]);
+
+/* Writes what messages call an argument, as the usage has it: "IN", "--count N", "udp=N"; "role" for lists of words. */
+const char *arg_title(const struct arg_spec *spec, char text[static USAGE_TEXT]);
 
 /* Returns the words that a value of this kind can be, or NULL if the kind is not a list of words. */
 const struct word *arg_words(enum arg_kind kind);

@@ -14,6 +14,19 @@ const struct word role_words[] = { { "inside", DEVICE_INSIDE }, { "outside", DEV
 const struct word side_words[] = { { "in", DEVICE_INSIDE }, { "out", DEVICE_OUTSIDE }, {} };
 const struct word proto_words[] = { { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP }, { "icmp", IPPROTO_ICMP }, {} };
 const struct word order_words[] = { { "sessions", TOP_BY_SESSIONS }, { "quota", TOP_BY_QUOTA }, {} };
+const struct word state_words[] = {
+	{ "udp-active", 0 },
+	{ "icmp-active", 0 },
+	{ "tcp-syn-sent", 0 },
+	{ "tcp-established", 0 },
+	{ "tcp-fin-wait", 0 },
+	{ "tcp-close-wait", 0 },
+	{ "tcp-last-ack", 0 },
+	{ "tcp-time-wait", 0 },
+	{ "tcp-transitory", 0 },
+	{ "tcp-reset", 0 },
+	{},
+};
 
 int word_number(const struct word *words, const char *text, uint32_t *ret)
 {

@@ -7,7 +7,9 @@ Every decoder gives records in the shape of ipfix_decode.add_value().
 import contextlib
 import datetime
 import json
+import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import xml.etree.ElementTree as ElementTree
@@ -96,6 +98,13 @@ def decode_nfdump(directory):
     run = subprocess.run(["nfdump", "-R", str(directory), "-o", "json"], stdin=subprocess.DEVNULL, capture_output=True,
                          env={"PATH": "/usr/bin:/bin", "TZ": "UTC"}, check=True)
     return [_nfdump_record(document) for document in json.loads(run.stdout or b"[]")]
+
+
+def nfdump_text(directory):
+    """What the command line of docs/OPERATING.md prints."""
+    page = pathlib.Path(__file__).parents[2].joinpath("docs/OPERATING.md").read_text()
+    command = shlex.split(re.search(r"`(nfdump -R [^`]*)`", page)[1].replace("DIR", shlex.quote(str(directory))))
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "TZ": "UTC"}, check=True).stdout
 
 
 def same_but_unknown(record, theirs):

@@ -36,8 +36,36 @@ def test_install_puts_things_where_packagers_say(run_directory):
         assert (root / path).exists(), path
     unit = (root / "etc/systemd/system/detnat.service").read_text()
     assert "ExecStart=/opt/detnat/sbin/detnat-agent " in unit and "/usr/sbin" not in unit
+    assert list(root.glob("**/doc/detnat/OPERATING.md")), "the manual pages name it"
     isolation.run(*make, "uninstall")
     assert [path for path in root.rglob("*") if not path.is_dir()] == []
+
+
+def test_the_debian_package_has_what_make_install_puts(run_directory):
+    """The units are links in debian/, as debhelper knows where a release has them; every other file is listed."""
+    root = run_directory / "root"
+    isolation.run("make", "-s", "-C", prometheus.TREE, "-o", "all", f"BUILD={AGENT.parent}", f"DESTDIR={root}", "install")
+    debian = prometheus.TREE / "debian"
+    listed = (debian / "detnat.install").read_text().split()
+    linked = {path.resolve() for path in debian.iterdir() if path.is_symlink()}
+    for path in (path.relative_to(root) for path in root.rglob("*") if not path.is_dir()):
+        if path.parent.name == "system":
+            assert prometheus.TREE / "deploy" / path.name in linked, f"no link to {path.name} in debian/"
+        else:
+            assert any(path.is_relative_to(folder) for folder in listed), f"{path} is not in debian/detnat.install"
+
+
+def test_ip_names_the_protocol_of_pool_routes(run_directory):
+    shown = isolation.run(
+        "unshare", "--net", "--mount", "sh", "-ec",
+        f"""mount -t tmpfs names /etc/iproute2
+            mkdir /etc/iproute2/rt_protos.d
+            cp {prometheus.TREE}/deploy/rt_protos.conf /etc/iproute2/rt_protos.d/detnat.conf
+            ip link set lo up
+            ip route add blackhole 192.0.2.0/24 proto 215
+            ip route show""",
+    ).stdout
+    assert shown.strip() == "blackhole 192.0.2.0/24 proto detnat"
 
 
 def test_make_names_the_packages_of_what_is_missing_and_installs_nothing(run_directory):

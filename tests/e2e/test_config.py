@@ -216,7 +216,7 @@ def test_every_key_with_its_default_is_accepted(idle_lab):
         "timeouts": {"udp": 300, "tcp_established": 7440, "tcp_transitory": 240, "icmp": 60},
         "ipfix": {"collector": "192.0.2.10:4739", "source": "198.51.100.1:4739", "domain_id": 1, "path_mtu": 512,
                   "template_interval": 600, "events": ["quota", "ports"]},
-        "forwarding": "redirect", "xdp_mode": "auto", "stages": 1, "unmatched": "drop-private", "bypass": [], "guard": True, "answer_arp": True,
+        "forwarding": "redirect", "xdp_mode": "auto", "stages": "auto", "unmatched": "drop-private", "bypass": [], "guard": True, "answer_arp": True,
         "hairpin": True, "tcp_mss_clamp": 0, "udp_inbound_refresh": False, "unsolicited_tcp": "drop", "quota_icmp_code": 1, "sweep_interval": 5,
         "control_socket": str(idle_lab.agent.socket), "pin_path": str(idle_lab.agent.pins), "state_dir": str(idle_lab.agent.state),
         "metrics": {"listen": "127.0.0.1:9469"}, "on_exit": "keep",
@@ -224,7 +224,7 @@ def test_every_key_with_its_default_is_accepted(idle_lab):
     idle_lab.agent.path.write_text(json.dumps(sample))
     assert idle_lab.agent.once("-t").status == 0
     for other in ({"tcp_mss_clamp": "mtu"}, {"tcp_mss_clamp": 1400}, {"udp_inbound_refresh": True},
-                  {"unsolicited_tcp": "answer"}, {"bypass": ["192.0.2.0/24"]}, {"session_slots": 2048},
+                  {"unsolicited_tcp": "answer"}, {"bypass": ["192.0.2.0/24"]}, {"session_slots": 2048}, {"stages": 1}, {"stages": 2},
                   {"overflow_sessions": 0}, {"ipfix": {"collector": "192.0.2.10:4739"}}, {"mappings": []},
                   {"mappings": [{"in": "10.0.0.77/24", "out": "1.1.1.1/30", "session_slots": 8, "sessions_per_user": 1}]},
                   {"interfaces": {"inside": ["in0"], "outside": ["in0"]}}):

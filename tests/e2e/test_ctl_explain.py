@@ -106,16 +106,27 @@ def test_a_pool_address(running_lab):
 
 
 def test_an_address_in_no_mapping(running_lab):
-    private = explain(running_lab, "10.1.0.1", found=False)
+    private = explain(running_lab, "10.1.0.1", found=False)  # by the default route alone
     assert private["side"] == "none" and private["mapping"] is None and reasons(private) == [("drop_no_mapping", True)]
+    running_lab.gateway.ip("route", "add", "192.0.2.0/24", "via", running_lab.host().addr)
     assert reasons(explain(running_lab, "192.0.2.9", found=False)) == [("passed_untranslated", False)]
+    running_lab.gateway.ip("route", "del", "192.0.2.0/24")
     own = explain(running_lab, "198.51.100.1:22", found=False)
     assert reasons(own) == [("passed_untranslated", False)] * 2 and "gateway's own" in own["findings"][1]["text"]
+
+
+def test_a_host_outside_is_called_one(running_lab):
+    for addr in (SERVER, "8.8.8.8"):
+        answer = explain(running_lab, addr, found=False)
+        assert answer["side"] == "none" and reasons(answer) == [("outside", False)] and "reached by out0" in answer["findings"][0]["text"]
+    text = running_lab.agent.command("explain", SERVER)
+    assert text.out.startswith(f"{SERVER} is a host outside.\n") and text.err == f"detnatctl: {SERVER} is a host outside, in no mapping\n"
 
 
 @pytest.mark.parametrize("unmatched, public, private", [("route", False, False), ("drop", True, True)])
 def test_explain_knows_what_happens_to_unmatched_packets(lab, unmatched, public, private):
     lab.start(unmatched=unmatched)
+    lab.gateway.ip("route", "add", "203.0.113.0/24", "via", lab.host().addr)
     for addr, dropped in (("203.0.113.9", public), ("192.168.0.9", private)):
         assert reasons(explain(lab, addr, found=False)) == [("drop_no_mapping", True) if dropped else ("passed_untranslated", False)]
 
@@ -169,6 +180,22 @@ def test_no_room_beyond_the_slots(lab):
     assert reasons(answer) == [("drop_overflow_full", True)]
     with lab.counting(drop_overflow_full=1, sent_icmp_unreachable=1):
         lab.inside.send(lab.from_inside(host, UDP(sport=port, dport=port)))
+
+
+def test_strict_filters_that_drop_what_comes_by_another_interface(lab):
+    """Of several interfaces of a role, the way back leads by one; what comes by the others is dropped."""
+    for name in ("in1", "out1"):
+        lab.gateway.ip("link", "add", name, "type", "veth", "peer", "name", f"{name}p")
+        lab.gateway.ip("link", "set", name, "up")
+        lab.gateway.sysctl(f"net.ipv4.conf.{name}.rp_filter", "1")
+    lab.start(interfaces={"inside": ["in0", "in1"], "outside": ["out0", "out1"]})
+    host = lab.host()
+    inside, outside = explain(lab, host.addr)["findings"]
+    assert inside["reason"] == "drop_martian" and f"what comes from {host.addr} by in1 is dropped" in inside["text"]
+    assert outside["reason"] == "rp_filter" and "come by out1 are translated and then dropped by the kernel" in outside["text"]
+    for name in ("in1", "out1"):
+        lab.gateway.sysctl(f"net.ipv4.conf.{name}.rp_filter", "2")
+    wait_for(lambda: not explain(lab, host.addr)["findings"], what="the filters of the interfaces to be read")
 
 
 def test_forwarding_that_is_off(lab):
@@ -274,6 +301,19 @@ def test_explain_distinguishes_expired_sessions_and_time_wait(lab):
     wait_for(lambda: explain(lab, host.addr)["subscriber"]["expired"] == 1, what="the session to expire")
     subscriber = explain(lab, host.addr)["subscriber"]
     assert (subscriber["sessions"], subscriber["slots_free"]) == (0, 127)
+
+
+def test_sessions_that_are_never_answered(running_lab):
+    host = running_lab.host()
+    src = block_of(host.addr).first_choice(5000)
+    for port in (5000, 5001):
+        running_lab.tcp_out(host, block_of(host.addr).first_choice(port), "S", port=port)
+    assert explain(running_lab, host.addr)["findings"] == []
+    running_lab.tcp_out(host, block_of(host.addr).first_choice(5002), "S", port=5002)
+    (finding,) = explain(running_lab, host.addr)["findings"]
+    assert finding["reason"] == "unanswered" and f"none of the 3 TCP sessions of {host.addr} was ever answered" in finding["text"]
+    running_lab.tcp_in(host, src, "SA")
+    assert explain(running_lab, host.addr)["findings"] == []
 
 
 @pytest.mark.parametrize("arguments", [(), ("10.0.0",), ("10.0.0.1:65536",), ("10.0.0.1:",), ("10.0.0.0/18",), ("10.0.0.2", "10.0.0.3"),

@@ -74,7 +74,7 @@ def test_refused(agent, arguments):
 
 
 @pytest.mark.parametrize("arguments", [
-    ("add", "in0"), ("add", "in0", "both"), ("add", "in0", "middle"), ("add",), (), ("add", "in0", "inside", "outside"),
+    ("add", "in0"), ("add", "in0", "both"), ("add", "in0", "middle"), ("add",), ("add", "in0", "inside", "outside"),
     ("add", "x" * 16, "inside"), ("add", "", "inside"), ("rename", "in0", "inside"),
 ], ids="-".join)
 def test_bad_usage(agent, arguments):

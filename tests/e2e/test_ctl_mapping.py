@@ -103,7 +103,7 @@ def test_del_of_a_missing_entry_is_refused(agent, pair):
 
 
 @pytest.mark.parametrize("prefix", ["", "10.0.0", "10.0.0.0.0/8", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/8x",
-                                    "256.0.0.0/8", "10.0.0.0", "0x0a.0.0.0/8", "::/0", " 10.0.0.0/8", "10.0.0.0/+8", "ten"])
+                                    "256.0.0.0/8", "10.0.0.0", "0x0a.0.0.0/8", "::/0", " 10.0.0.0/8", "10.0.0.0/+8"])
 @pytest.mark.parametrize("verb", ["add", "del"])
 def test_malformed_prefixes_are_bad_usage(agent, verb, prefix):
     agent.refused("mapping", verb, prefix, "9.9.9.9/32", status=2)

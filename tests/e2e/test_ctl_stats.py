@@ -56,7 +56,9 @@ def test_status(running_lab):
 
 def test_status_counts_sessions(lab):
     lab.start(forwarding="kernel")
-    assert lab.agent.ctl("status")["forwarding"] == "kernel"
+    status = lab.agent.ctl("status")
+    assert (status["forwarding"], status["forwarding_reason"]) == ("kernel", "configured")
+    assert "kernel (configured)\n" in lab.agent.text("status")
     assert lab.agent.ctl("status")["sessions"] == 0
     lab.open_udp(lab.host())
     assert lab.agent.ctl("status")["sessions"] == 1
@@ -69,7 +71,7 @@ def test_reload_applies_the_file(lab):
     agent.ctl("mapping", "add", "10.9.0.0/24", "1.1.9.0/28")
     agent.ctl("timeouts", "set", "udp=77")
     agent.write(mappings=[MAPPING, {"in": "10.8.0.0/24", "out": "1.1.8.0/28"}], sessions_per_user=77)
-    assert agent.ctl("reload") == {}
+    assert agent.ctl("reload")["changed"] is True
     assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"], "10.8.0.0/24"]
     assert agent.ctl("timeouts", "show")["udp"] == 300
     assert agent.ctl("user", "show", kept.addr)["quota"] == 77

@@ -41,10 +41,11 @@ def test_top_by_sessions_and_by_quota(lab):
 
 
 def test_subscribers_without_sessions_are_left_out(lab):
-    lab.start(timeouts={"udp": 1}, sweep_interval=3600, sessions_per_user=2)
+    lab.start(sweep_interval=3600, sessions_per_user=2)
     host = lab.host()
     lab.refuse(host, 1)
     assert [user["in_addr"] for user in lab.agent.ctl("top")] == [host.addr]
+    lab.agent.ctl("timeouts", "set", "udp=1")
     wait_for(lambda: lab.agent.ctl("top") == [], what="the sessions to expire")
     assert lab.agent.ctl("top", "--by", "quota")[0]["sessions"] == 0
 

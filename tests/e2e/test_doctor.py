@@ -28,6 +28,11 @@ TROUBLES = [
                            "nft add rule inet fw f counter"], {}, "WARNING", "firewall", "nftables table fw, chain f (forward)", True),
     ("a firewall that drops by policy", ["nft add table ip fw", "nft add chain ip fw f { type filter hook forward priority 0; policy drop; }"],
      {}, "WARNING", "firewall", "nftables table fw, chain f (forward)", True),
+    ("a helper of connection tracking", ["nft add table inet fw", "nft add ct helper inet fw ftp-std '{ type \"ftp\" protocol tcp ; }'"], {},
+     "WARNING", "conntrack", "nftables table fw, connection tracking helper ftp-std", True),
+    ("pool with a neighbour", ["ip neigh add 198.51.100.77 lladdr 02:00:00:00:00:77 dev out0"],
+     {"mappings": [{"in": "10.0.0.0/18", "out": "198.51.100.76/30"}]}, "WARNING", "pools",
+     "the pool 198.51.100.76/30 holds 198.51.100.77, the address of a neighbour on out0", True),
     ("a shaper", ["tc qdisc add dev out0 root tbf rate 20mbit burst 32k latency 50ms"], {}, "WARNING", "queueing",
      "out0: what XDP forwards does not wait in its queueing discipline tbf", True),
     ("a foreign filter", ["tc qdisc add dev in0 clsact", "tc filter add dev in0 ingress bpf bytecode '1,6 0 0 0,'"], {}, "WARNING", "queueing",
@@ -73,6 +78,31 @@ def test_rules_that_the_kernel_applies_are_no_finding(lab):
         lab.gateway.run(*shlex.split(command))
     examined = lab.prepare(forwarding="kernel").once("--doctor")
     assert line_of(examined.out, "ok", "firewall") and examined.status == 0, examined
+
+
+def test_a_reload_and_explain_tell_of_what_is_passed_by(lab):
+    agent = lab.start()
+    host = lab.host()
+    rule = "nftables table fw, chain f (forward)"
+    assert not agent.ctl("explain", host.addr)["findings"]
+    for command in ("nft add table ip fw", "nft add chain ip fw f { type filter hook forward priority 0; policy drop; }"):
+        lab.gateway.run(*shlex.split(command))
+    agent.ctl("timeouts", "set", "udp=77")
+    assert rule not in agent.log_text(), "only a start and a reload look"
+    agent.ctl("reload")
+    assert rule in agent.log_text()
+    (finding,) = agent.ctl("explain", host.addr)["findings"]
+    assert finding["reason"] == "firewall" and rule in finding["text"] and not finding["drops"]
+    agent.write(forwarding="kernel")
+    before = agent.log_text().count(rule)
+    agent.ctl("reload")
+    assert agent.log_text().count(rule) == before and not agent.ctl("explain", host.addr)["findings"]
+
+
+def test_explain_tells_of_an_own_address_in_the_pool(lab):
+    agent = lab.start(mappings=POOL_OF_OWN)
+    findings = agent.ctl("explain", lab.host("10.0.0.5").addr)["findings"]
+    assert ["pools"] == [f["reason"] for f in findings] and "the gateway's own address on out0" in findings[0]["text"]
 
 
 def test_check_finds_nothing_on_a_running_gateway(lab):

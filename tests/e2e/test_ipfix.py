@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """IPFIX of real events, received by a collector and decoded by other programs."""
 
+import re
 import time
 
 import pytest
@@ -332,6 +333,9 @@ def test_nfcapd_reads_what_we_read(lab, tmp_path):
         lab.tcp_out(host, block_of(host.addr).first_choice(5001), "S", port=5001)
         refuse(lab, lab.from_inside(host, TCP(sport=5002, dport=80, flags="S")), "drop_quota")
         lab.agent.ctl("ipfix", "flush")
+    text = ipfix_others.nfdump_text(storage)
+    event = rf"^20\d\d-\S+ \S+ +UDP +{re.escape(host.addr)}:5000 +-> +{re.escape(SERVER)}:53 +{re.escape(udp[0])}:{udp[1]}\s*$"
+    assert re.search(event, text, re.MULTILINE), text
     records = ipfix_others.decode_nfdump(storage)
     wanted = [session_record(4, host, udp, 17, 5000, 53), session_record(4, host, echo, 1, 77, 0),
               session_record(4, host, block_of(host.addr).first_choice(5001), 6, 5001, 80),

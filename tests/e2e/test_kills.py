@@ -182,7 +182,7 @@ class Reload(Phase):
     def ready(self):
         self.other = not self.other
         self.wanted = [MAPPING, *OTHER] if self.other else [MAPPING]
-        self.agent.write(mappings=self.wanted, answer_arp=not self.other)
+        self.agent.write(mappings=self.wanted, answer_arp=not self.other, stages=1 if self.other else 2)
 
     def act(self, options):
         with attached(self.agent, *options):

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The agent's log: levels, priorities for journald, and one line for a subscriber that is refused many times."""
 
+import os
+import pty
 import re
+import subprocess
 
 from scapy.layers.inet import UDP
 
-from agent import wait_for
+from agent import AGENT, wait_for
 from lab import SERVER
 
 INFO = "out0: outside, native XDP"
@@ -23,6 +26,35 @@ def test_levels(lab):
         agent.stop()
     result = agent.once("-q", "-v")
     assert result.status == 2 and "either -v or -q" in result.err, result
+
+
+TIMED = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z detnat-agent: ")
+
+
+def test_lines_in_a_file_have_times(lab):
+    agent = lab.start()
+    lines = agent.log_text().splitlines()
+    assert lines and all(TIMED.match(line) for line in lines), lines
+    first = lines[0].split()[0]
+    assert first <= lines[-1].split()[0]
+    agent.stop()
+    agent.path.write_text("{")
+    assert agent.once("-t").err.startswith("detnat-agent: error: "), "a command's messages have none"
+
+
+def test_a_terminal_shows_lines_without_times(lab):
+    agent = lab.prepare()
+    ours, theirs = pty.openpty()
+    try:
+        process = agent.namespace.popen(AGENT, "-c", agent.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs)
+        assert process.stdout.readline().endswith(b"ready\n")
+        process.terminate()
+        process.wait(20)
+        text = os.read(ours, 65536).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert text.startswith("detnat-agent: "), text
 
 
 def test_journald_gets_priorities(lab):

@@ -166,6 +166,7 @@ def test_build_interfaces_and_limits(metrics_lab):
     assert found["detnat_table_memory_bytes"] == status["memory_bytes"]
     assert abs(time.time() - found["process_start_time_seconds"] - status["uptime"]) < 2
     assert found["detnat_mappings"] == status["mappings"]
+    assert found["detnat_stages"] == status["stages"]
     assert found["process_resident_memory_bytes"] > 1 << 20 and found["process_cpu_seconds_total"] > 0
 
 

@@ -71,7 +71,7 @@ def command_of(lab, those, *words, uid=USER):
 def audited(lab, words, size):
     """The audit line of a command, after the first `size` octets of the log."""
     def found():
-        return [line for line in lab.agent.log_text()[size:].splitlines() if line.startswith("detnat-agent: audit: ") and f": {words} {{" in line]
+        return [line for line in lab.agent.log_text()[size:].splitlines() if " detnat-agent: audit: " in line and f": {words} {{" in line]
     lines = wait_for(found, what=f"an audit line of {words}")
     assert len(lines) == 1, lines
     return lines[0]
@@ -104,7 +104,7 @@ def test_admins_and_root_change_everything_and_the_log_names_the_user(gateway, t
         assert result.status == 0, f"{words}: {result}"
         verb = words[0] if words[0] == "reload" else " ".join(words[:2])
         line = audited(gateway, verb, size)
-        assert re.fullmatch(rf'detnat-agent: audit: uid={uid} \({"root" if uid == 0 else "[?]"}\) pid=\d+: {verb} \{{.*\}}: done', line), line
+        assert re.fullmatch(rf'\S+Z detnat-agent: audit: uid={uid} \({"root" if uid == 0 else "[?]"}\) pid=\d+: {verb} \{{.*\}}: done', line), line
     gateway.inside.clear()
     gateway.outside.clear()
 

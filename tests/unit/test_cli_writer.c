@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/base.h"
 #include "writer.h"
 
 static char *text;
@@ -171,4 +172,39 @@ Test(cli_writer, the_first_failing_write_is_remembered)
 	writer_line(&w, "text");
 	cr_expect_eq(writer_flush(&w), -ENOSPC);
 	cr_expect_eq(writer_flush(&w), -ENOSPC);
+}
+
+static const struct {
+	const char *json, *indented;
+} pretty[] = {
+	{ "{}", "{}\n" },
+	{ "[ ]", "[]\n" },
+	{ "18446744073709551615", "18446744073709551615\n" },
+	{ "{\"a\":{\"b\":[1,2.50]},\"c\":[]}",
+	  "{\n  \"a\": {\n    \"b\": [\n      1,\n      2.50\n    ]\n  },\n  \"c\": []\n}\n" },
+	{ "[\"a\\\"],{:\\\\\",null]", "[\n  \"a\\\"],{:\\\\\",\n  null\n]\n" },
+	/* Not JSON: written to its end, in bounds. */
+	{ "\"\\", "\"\\\n" },
+	{ "]}", "\n]\n}\n" },
+};
+
+Test(cli_writer, indented_json_has_a_line_for_each_member_and_every_digit)
+{
+	w.json = w.pretty = true;
+	for (size_t i = 0; i < ARRAY_SIZE(pretty); i++) {
+		long before = (fflush(w.out), ftell(w.out));
+
+		writer_json(&w, pretty[i].json, strlen(pretty[i].json));
+		cr_expect_str_eq(written() + before, pretty[i].indented, "%s: %s", pretty[i].json, written() + before);
+	}
+}
+
+Test(cli_writer, an_indented_stream_is_one_document)
+{
+	w.json = w.pretty = true;
+	writer_stream_begin(&w, NULL);
+	writer_stream_row(&w, NULL, "{\"n\":1}", NULL);
+	writer_stream_row(&w, NULL, "{}", NULL);
+	writer_stream_end(&w, NULL);
+	cr_assert_str_eq(written(), "[\n  {\n    \"n\": 1\n  },\n  {}\n]\n");
 }

@@ -46,7 +46,7 @@ Test(config_accepted, interfaces_alone_bring_every_default)
 	cr_expect_eq(c->fragments.per_subscriber, 64);
 	cr_expect_eq(c->forwarding, FORWARDING_REDIRECT);
 	cr_expect_eq(c->xdp_mode, XDP_MODE_AUTO);
-	cr_expect_eq(c->stages, 1);
+	cr_expect_eq(c->stages, STAGES_AUTO);
 	cr_expect_eq(c->unmatched, UNMATCHED_DROP_PRIVATE);
 	cr_expect(c->guard);
 	cr_expect(c->answer_arp);
@@ -72,7 +72,8 @@ Test(config_accepted, the_documented_example)
 		"\"timeouts\": { \"udp\": 300, \"tcp_established\": 7440, \"tcp_transitory\": 240, \"icmp\": 60 },\n"
 		"\"ipfix\": { \"collector\": \"192.0.2.10:4739\", \"source\": \"192.0.2.1:4739\", \"domain_id\": 1,\n"
 		"\"path_mtu\": 512, \"template_interval\": 600, \"events\": [\"quota\", \"ports\"] },\n"
-		"\"forwarding\": \"redirect\", \"xdp_mode\": \"auto\", \"stages\": 1, \"unmatched\": \"drop-private\", "
+		"\"forwarding\": \"redirect\", \"xdp_mode\": \"auto\", \"stages\": \"auto\", \"unmatched\": "
+		"\"drop-private\", "
 		"\"bypass\": "
 		"[],\n"
 		"\"guard\": true, \"answer_arp\": true, \"hairpin\": true, \"tcp_mss_clamp\": 0, \"quota_icmp_code\": "

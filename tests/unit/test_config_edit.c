@@ -126,3 +126,33 @@ Test(config_edit, what_an_edit_breaks_is_refused_without_file_and_line)
 	c->sessions_per_user = 0;
 	expect_invalid(c, "sessions_per_user: must be a whole number from 1 to 65535");
 }
+
+Test(config_edit, names_and_comments_survive_being_written_and_read)
+{
+	static const char text[] =
+		"{\"$schema\":\"x.json\",\"comment\":\"\xc3\xa4\",\"interfaces\":{\"inside\":[\"a\"],"
+		"\"outside\":[\"b\"]},\"mappings\":[{\"name\":\"a.1\",\"in\":\"10.0.0.0/24\",\"out\":"
+		"\"1.1.1.0/30\",\"comment\":\"floor 2\"},{\"in\":\"10.1.0.0/24\",\"out\":\"1.1.2.0/30\"}]}";
+	struct config *c, *again;
+	struct error err = { "" };
+	char *json, title[MAPPING_TITLE];
+
+	cr_assert_eq(config_parse(text, strlen(text), NULL, &c, &err), 0, "%s", err.text);
+	json = config_to_json(c);
+	cr_assert_eq(config_parse(json, strlen(json), NULL, &again, &err), 0, "%s", err.text);
+	cr_expect_str_eq(again->schema, "x.json");
+	cr_expect_str_eq(again->comment, "\xc3\xa4");
+	cr_expect_str_eq(again->mappings[0].name, "a.1");
+	cr_expect_str_eq(again->mappings[0].comment, "floor 2");
+	cr_expect_str_eq(again->mappings[1].name, "");
+	cr_expect_eq(config_find_named(again, "a.1"), &again->mappings[0]);
+	cr_expect_null(config_find_named(again, ""));
+	cr_expect_null(config_find_named(again, "a"));
+	cr_expect_eq(config_find_inside(again, again->mappings[1].in), &again->mappings[1]);
+	cr_expect_str_eq(config_mapping_title(again, c->mappings[0].in, c->mappings[0].out, title),
+			 "a.1 (10.0.0.0/24)");
+	cr_expect_str_eq(config_mapping_title(again, c->mappings[1].in, c->mappings[1].out, title), "10.1.0.0/24");
+	free(json);
+	config_free(c);
+	config_free(again);
+}

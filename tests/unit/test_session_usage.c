@@ -297,6 +297,42 @@ Test(usage, mapping_near_exhaustion_is_said_once_and_again_after_it_was_well)
 	usage_free(u);
 }
 
+/* Sessions of TCP of one subscriber in that state. */
+static void put_tcp(unsigned first, unsigned n, uint8_t state, uint32_t seen)
+{
+	for (unsigned i = first; i < first + n; i++)
+		put("10.0.0.5", i, (uint16_t)i, 1, state, seen);
+}
+
+Test(usage, mapping_whose_sessions_are_never_answered_is_said_once_and_again_after_it_was_well)
+{
+	struct usage *u = make_usage();
+	const char *log;
+
+	add("10.0.0.0/28", "1.1.1.0/32", 1000);
+	put_tcp(0, 9, SESSION_SYN_SENT, NOW - d->hz);
+	put_tcp(9, 5, SESSION_SYN_SENT, NOW);
+	put_tcp(14, 1, SESSION_SYN_SENT | SESSION_RESET, NOW - d->hz);
+	cr_expect_eq(usage_of(0).unanswered, 9, "neither those of this second nor those that were reset");
+	log = log_of_passes(u, 1);
+	cr_expect_str_empty(log, "nine are few: %s", log);
+	put_tcp(9, 1, SESSION_SYN_SENT, NOW - d->hz);
+	put_tcp(10, 5, SESSION_FREE, 0);
+	log = log_of_passes(u, 1);
+	cr_expect(strstr(log,
+			 "warning: mapping 10.0.0.0/28: 10 of 10 TCP sessions were never answered; does the upstream "
+			 "route 1.1.1.0/32 here?"),
+		  "%s", log);
+	log = log_of_passes(u, 2);
+	cr_expect_str_empty(log, "%s", log);
+	put_tcp(0, 6, SESSION_ESTABLISHED, NOW);
+	log = log_of_passes(u, 1);
+	cr_expect(strstr(log, "TCP sessions are answered again, 4 of 10 are not"), "%s", log);
+	put_tcp(0, 10, SESSION_SYN_ANSWERED, NOW - d->hz);
+	cr_expect_eq(usage_of(0).unanswered, 0);
+	usage_free(u);
+}
+
 Test(usage, overflow_near_its_limit_is_said_once_and_again_after_it_was_well)
 {
 	static const struct {

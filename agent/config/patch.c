@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What makes one document of the configuration another, as a JSON patch (RFC 6902). Mappings are told apart by their
+ * inside prefix, elements of other lists by their value; the order of a list does not matter. "was" is a member of our
+ * own, which RFC 6902 section 4 has others ignore.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "config/fields.h"
+
+#define POINTER_TEXT 128
+
+struct patch {
+	cJSON *list;
+	bool failed; /* out of memory */
+};
+
+static void add_operation(struct patch *p, const char *op, const char *path, const cJSON *value, const cJSON *was)
+{
+	cJSON *json = cJSON_CreateObject();
+
+	if (!json || !cJSON_AddStringToObject(json, "op", op) || !cJSON_AddStringToObject(json, "path", path) ||
+	    (value && json_add(json, "value", cJSON_Duplicate(value, true))) ||
+	    (was && json_add(json, "was", cJSON_Duplicate(was, true)))) {
+		cJSON_Delete(json);
+		p->failed = true;
+		return;
+	}
+	p->failed |= json_append(p->list, json) != 0;
+}
+
+static void compare(struct patch *p, const char *path, const cJSON *from, const cJSON *to);
+
+/* No key of the configuration has a character that a JSON pointer escapes. */
+static void compare_objects(struct patch *p, const char *path, const cJSON *from, const cJSON *to)
+{
+	char below[POINTER_TEXT];
+	const cJSON *item;
+
+	cJSON_ArrayForEach (item, from) {
+		const cJSON *now = cJSON_GetObjectItemCaseSensitive(to, item->string);
+
+		snprintf(below, sizeof(below), "%s/%s", path, item->string);
+		if (now)
+			compare(p, below, item, now);
+		else
+			add_operation(p, "remove", below, NULL, item);
+	}
+	cJSON_ArrayForEach (item, to) {
+		snprintf(below, sizeof(below), "%s/%s", path, item->string);
+		if (!cJSON_GetObjectItemCaseSensitive(from, item->string))
+			add_operation(p, "add", below, item, NULL);
+	}
+}
+
+/* Whether two elements of lists stand for the same thing. */
+static bool same_element(const cJSON *a, const cJSON *b)
+{
+	const cJSON *in_a = cJSON_GetObjectItemCaseSensitive(a, "in"),
+		    *in_b = cJSON_GetObjectItemCaseSensitive(b, "in");
+
+	return in_a && in_b ? cJSON_Compare(in_a, in_b, true) : cJSON_Compare(a, b, true);
+}
+
+static const cJSON *find_element(const cJSON *list, const cJSON *wanted)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach (item, list)
+		if (same_element(item, wanted))
+			return item;
+	return NULL;
+}
+
+/* Elements are removed from the last to the first, so that the numbers of those before them stay; then others change.
+ */
+static void compare_lists(struct patch *p, const char *path, const cJSON *from, const cJSON *to)
+{
+	char below[POINTER_TEXT];
+	const cJSON *item;
+	int number = 0;
+
+	for (int i = cJSON_GetArraySize(from) - 1; i >= 0; i--) {
+		item = cJSON_GetArrayItem(from, i);
+		snprintf(below, sizeof(below), "%s/%d", path, i);
+		if (!find_element(to, item))
+			add_operation(p, "remove", below, NULL, item);
+	}
+	cJSON_ArrayForEach (item, from) {
+		const cJSON *now = find_element(to, item);
+
+		if (!now)
+			continue;
+		snprintf(below, sizeof(below), "%s/%d", path, number++);
+		compare(p, below, item, now);
+	}
+	snprintf(below, sizeof(below), "%s/-", path);
+	cJSON_ArrayForEach (item, to)
+		if (!find_element(from, item))
+			add_operation(p, "add", below, item, NULL);
+}
+
+static void compare(struct patch *p, const char *path, const cJSON *from, const cJSON *to)
+{
+	if (cJSON_IsObject(from) && cJSON_IsObject(to))
+		compare_objects(p, path, from, to);
+	else if (cJSON_IsArray(from) && cJSON_IsArray(to))
+		compare_lists(p, path, from, to);
+	else if (!cJSON_Compare(from, to, true))
+		add_operation(p, "replace", path, to, from);
+}
+
+cJSON *config_patch(const cJSON *from, const cJSON *to)
+{
+	struct patch p = { .list = cJSON_CreateArray() };
+
+	if (!p.list)
+		return NULL;
+	compare(&p, "", from, to);
+	if (p.failed) {
+		cJSON_Delete(p.list);
+		return NULL;
+	}
+	return p.list;
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The JSON schema of the configuration (draft 2020-12), made from the tables of keys. */
+#include <string.h>
+
+#include "config/fields.h"
+#include "config/schema.h"
+#include "proto/label.h"
+
+#define OCTET	 "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+#define ADDR	 OCTET "(\\." OCTET "){3}"
+#define PREFIX	 "^" ADDR "/(3[0-2]|[12]?[0-9])$"
+#define ENDPOINT "^" ADDR ":[0-9]{1,5}$"
+
+static cJSON *object_schema(const struct fields *t, const void *defaults);
+
+static cJSON *of_type(const char *type)
+{
+	cJSON *json = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(json, "type", type);
+	return json;
+}
+
+static cJSON *number_schema(const struct field *f)
+{
+	cJSON *json = of_type("integer");
+
+	cJSON_AddNumberToObject(json, "minimum", f->min);
+	cJSON_AddNumberToObject(json, "maximum", f->max);
+	return json;
+}
+
+static cJSON *string_schema(const char *pattern, unsigned max)
+{
+	cJSON *json = of_type("string");
+
+	if (pattern)
+		cJSON_AddStringToObject(json, "pattern", pattern);
+	if (max)
+		cJSON_AddNumberToObject(json, "maxLength", max);
+	return json;
+}
+
+static cJSON *words_schema(const struct field *f)
+{
+	cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "enum");
+
+	for (const struct word *word = f->words; word->text; word++)
+		cJSON_AddItemToArray(list, cJSON_CreateString(word->text));
+	return json;
+}
+
+static cJSON *list_schema(cJSON *items, unsigned min, unsigned max)
+{
+	cJSON *json = of_type("array");
+
+	cJSON_AddItemToObject(json, "items", items);
+	if (min)
+		cJSON_AddNumberToObject(json, "minItems", min);
+	if (max)
+		cJSON_AddNumberToObject(json, "maxItems", max);
+	return json;
+}
+
+/* A word or numbers. */
+static cJSON *word_or(const char *word, cJSON *numbers)
+{
+	cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "anyOf");
+	cJSON *constant = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(constant, "const", word);
+	cJSON_AddItemToArray(list, constant);
+	cJSON_AddItemToArray(list, numbers);
+	return json;
+}
+
+static cJSON *slots_schema(const struct field *f)
+{
+	cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "enum");
+
+	for (uint32_t slots = f->min; slots <= f->max; slots *= 2)
+		cJSON_AddItemToArray(list, cJSON_CreateNumber(slots));
+	return word_or("auto", json);
+}
+
+/* 0 or min..max, or the word. */
+static cJSON *mss_schema(const struct field *f)
+{
+	cJSON *json = word_or("mtu", number_schema(f)), *off = cJSON_CreateObject();
+
+	cJSON_AddNumberToObject(off, "const", 0);
+	cJSON_AddItemToArray(cJSON_GetObjectItem(json, "anyOf"), off);
+	return json;
+}
+
+static cJSON *collectors_schema(void)
+{
+	static const char pattern[] = "^((tcp|udp):)?" ADDR ":[0-9]{1,5}$";
+	cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "anyOf");
+
+	cJSON_AddItemToArray(list, string_schema(pattern, 0));
+	cJSON_AddItemToArray(list, list_schema(string_schema(pattern, 0), 1, MAX_COLLECTORS));
+	return json;
+}
+
+/* NULL: a type that is not known here. */
+static cJSON *single_schema(const struct field *f)
+{
+	if (f->type == &field_number || f->type == &field_quota)
+		return number_schema(f);
+	if (f->type == &field_bool)
+		return of_type("boolean");
+	if (f->type == &field_word)
+		return words_schema(f);
+	if (f->type == &field_path)
+		return string_schema("^/", f->max);
+	if (f->type == &field_slots || f->type == &field_mapping_slots)
+		return slots_schema(f);
+	if (f->type == &field_auto)
+		return word_or("auto", number_schema(f));
+	if (f->type == &field_mss)
+		return mss_schema(f);
+	if (f->type == &field_endpoint || f->type == &field_source)
+		return string_schema(ENDPOINT, 0);
+	if (f->type == &field_prefix)
+		return string_schema(PREFIX, 0);
+	if (f->type == &field_label)
+		return string_schema("^[A-Za-z0-9._-]{1,63}$", 0);
+	return f->type == &field_comment ? string_schema(NULL, COMMENT_TEXT - 1) : NULL;
+}
+
+static cJSON *field_schema(const struct field *f, const void *defaults)
+{
+	if (f->type == &field_object)
+		return object_schema(f->fields, defaults && f->enabled < 0 ? (const char *)defaults + f->offset : NULL);
+	if (f->type == &field_events)
+		return list_schema(words_schema(f), 0, 0);
+	if (f->type == &field_collectors)
+		return collectors_schema();
+	if (f->type == &field_interfaces)
+		return list_schema(string_schema("^[^/: \\t]{1,15}$", 0), 0, CONFIG_MAX_INTERFACES);
+	if (f->type == &field_mappings)
+		return list_schema(object_schema(f->fields, NULL), 0, CONFIG_MAX_MAPPINGS);
+	if (f->type == &field_bypass)
+		return list_schema(string_schema(PREFIX, 0), 0, MAX_BYPASS);
+	return single_schema(f);
+}
+
+/* The default of a single value, for editors. */
+static void add_default(cJSON *schema, const struct field *f, const void *defaults)
+{
+	_cleanup_json_ cJSON *usual = cJSON_CreateObject();
+
+	if (!defaults || f->required || f->type == &field_object || f->type == &field_interfaces ||
+	    f->type->write(usual, f, (const char *)defaults + f->offset) || !usual->child)
+		return;
+	cJSON_AddItemToObject(schema, "default", cJSON_DetachItemViaPointer(usual, usual->child));
+}
+
+static cJSON *object_schema(const struct fields *t, const void *defaults)
+{
+	cJSON *json = of_type("object"), *properties = cJSON_AddObjectToObject(json, "properties");
+	cJSON *required = cJSON_CreateArray();
+
+	for (size_t i = 0; i < t->n; i++) {
+		const struct field *f = &t->field[i];
+		cJSON *schema = field_schema(f, defaults);
+
+		add_default(schema, f, defaults);
+		cJSON_AddItemToObject(properties, f->name, schema);
+		if (f->required)
+			cJSON_AddItemToArray(required, cJSON_CreateString(f->name));
+	}
+	if (required->child)
+		cJSON_AddItemToObject(json, "required", required);
+	else
+		cJSON_Delete(required);
+	cJSON_AddFalseToObject(json, "additionalProperties");
+	return json;
+}
+
+char *config_schema(void)
+{
+	_cleanup_config_ struct config *defaults = config_new();
+	_cleanup_json_ cJSON *json = defaults ? object_schema(&config_fields, defaults) : NULL;
+
+	if (!json)
+		return NULL;
+	cJSON_AddItemToObject(json, "title", cJSON_CreateString("configuration of detnat-agent, see detnat.json(5)"));
+	cJSON_AddItemToObject(json, "$schema", cJSON_CreateString("https://json-schema.org/draft/2020-12/schema"));
+	return cJSON_Print(json);
+}

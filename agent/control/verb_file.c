@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * config show, diff, save: the running configuration and the file. The agent may not write to the file's directory
+ * (detnat.service), so detnatctl writes the file with the rights of its user, and the agent takes what it finds there
+ * for the file that was last applied, if it says what runs.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/json_scan.h"
+#include "control/handlers.h"
+
+int verb_config_show(struct request *r, cJSON **ret_result, struct error *err)
+{
+	*ret_result = config_document(r->context->active->config, request_arg(r, "all")->number);
+	return *ret_result ? 0 : -ENOMEM;
+}
+
+/* Only who may make changes learns, from messages and differences, what a file of his choice says. */
+static int load_file(const struct request *r, struct config **ret, uint64_t *ret_hash, struct error *err)
+{
+	const struct arg_value *file = request_arg(r, "file");
+
+	if (!file->given)
+		return config_load(r->context->active->path, ret, ret_hash, err);
+	if (!r->peer.may_change)
+		return error_set(err, -EPERM,
+				 "%s: other files than the agent's are read for root and members of " GROUP_ADMINS,
+				 r->spec->name);
+	if (file->text[0] != '/')
+		return error_set(err, -EINVAL, "%.64s: the path of the file must be absolute", file->text);
+	return config_load(file->text, ret, ret_hash, err);
+}
+
+int verb_config_diff(struct request *r, cJSON **ret_result, struct error *err)
+{
+	_cleanup_config_ struct config *file = NULL;
+	_cleanup_json_ cJSON *from = NULL, *to = NULL;
+	int ret = load_file(r, &file, NULL, err);
+
+	if (ret)
+		return ret;
+	from = config_document(file, false);
+	to = config_document(r->context->active->config, false);
+	*ret_result = from && to ? config_patch(from, to) : NULL;
+	return *ret_result ? 0 : -ENOMEM;
+}
+
+/* detnatctl asks first which file is the agent's, and names it when it has been written. */
+int verb_config_save(struct request *r, cJSON **ret_result, struct error *err)
+{
+	const struct arg_value *file = request_arg(r, "file");
+	int ret = file->given && !strcmp(file->text, r->context->active->path)
+			  ? change_adopt_file(r->context->changes, err)
+			  : 0;
+
+	if (ret)
+		return ret;
+	*ret_result = cJSON_CreateObject();
+	cJSON_AddStringToObject(*ret_result, "file", r->context->active->path);
+	return *ret_result ? 0 : -ENOMEM;
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* session flush: sessions are gathered by walking through them in slices, and closed between two slices. */
+#include <errno.h>
+#include <string.h>
+
+#include "control/handlers.h"
+#include "control/session_filter.h"
+
+#define FLUSH_BATCH 256U
+
+struct flush {
+	struct session_walk *walk;
+	struct session_filter filter;
+	bool dry_run;
+	uint64_t closed;
+	unsigned n;
+	struct session found[FLUSH_BATCH];
+};
+
+static int gather(const struct session *s, void *arg)
+{
+	struct flush *f = arg;
+
+	if (!session_fits(&f->filter, s))
+		return 0;
+	f->found[f->n++] = *s;
+	return f->n == FLUSH_BATCH;
+}
+
+static void close_found(struct request *r, struct flush *f)
+{
+	for (unsigned i = 0; i < f->n; i++) {
+		const struct session *s = &f->found[i];
+		int n = f->dry_run
+				? 1
+				: sessions_close_in(r->context->mappings, (struct endpoint){ s->in_addr, s->in_port },
+						    (struct endpoint){ s->ext_addr, s->ext_port }, s->proto);
+
+		/* One that has ended meanwhile is not there to be closed. */
+		f->closed += n > 0 ? (uint64_t)n : 0;
+	}
+	f->n = 0;
+}
+
+static int flush_step(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct flush *f = r->state;
+	int ret = session_walk_step(f->walk, REQUEST_SLICE_US, gather, f);
+
+	close_found(r, f);
+	if (ret < 0)
+		return error_set(err, ret, "after %llu sessions: %s", (unsigned long long)f->closed, strerror(-ret));
+	if (ret)
+		return 1;
+	*ret_result = cJSON_CreateObject();
+	json_add_u64(*ret_result, "closed", f->closed);
+	if (f->dry_run)
+		cJSON_AddTrueToObject(*ret_result, "dry_run");
+	return *ret_result ? 0 : -ENOMEM;
+}
+
+static void flush_free(void *state)
+{
+	struct flush *f = state;
+
+	session_walk_free(f->walk);
+	free(f);
+}
+
+/* Refuses a prefix without a subscriber and, unless it is confirmed, one that covers a mapping. */
+static int check_range(const struct request *r, struct prefix in, struct error *err)
+{
+	const struct config *c = r->context->active->config;
+	bool confirmed = request_arg(r, "yes")->number || request_arg(r, "dry_run")->number;
+	char text[ADDR_TEXT], title[MAPPING_TITLE];
+	bool found = false;
+
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		const struct config_mapping *m = &c->mappings[i];
+
+		if (!prefix_overlaps(in.base, in.plen, m->in.base, m->in.plen))
+			continue;
+		found = true;
+		if (in.plen <= m->in.plen && in.plen < 32 && !confirmed)
+			return error_set(err, -EPERM,
+					 "%s has the whole mapping %s: --yes ends its sessions, --dry-run counts them",
+					 prefix_format(in.base, in.plen, text),
+					 config_mapping_title(c, m->in, m->out, title));
+	}
+	if (!found)
+		return error_set(err, -ENOENT,
+				 "%s has no inside address of any mapping; `detnatctl mapping list` shows them",
+				 prefix_format(in.base, in.plen, text));
+	return 0;
+}
+
+int verb_session_flush(struct request *r, cJSON **ret_result, struct error *err)
+{
+	const struct arg_value *in = request_arg(r, "in");
+	struct mappings *m = r->context->mappings;
+	struct flush *f;
+	int ret;
+
+	if (in->prefix.plen == 32 && mappings_find_inside(m, in->prefix.base) < 0)
+		return refuse_inside(in->prefix.base, -ENOENT, err);
+	ret = check_range(r, in->prefix, err);
+	if (ret)
+		return ret;
+	f = calloc(1, sizeof(*f));
+	ret = !f		      ? -ENOMEM
+	      : in->prefix.plen == 32 ? session_walk_new_subscriber(m, in->prefix.base, &f->walk)
+				      : session_walk_new(m, &f->walk);
+	if (ret) {
+		free(f);
+		return error_set(err, ret, "the sessions cannot be ended: %s", strerror(-ret));
+	}
+	f->dry_run = request_arg(r, "dry_run")->number;
+	f->filter = (struct session_filter){
+		.in = in,
+		.ext = request_arg(r, "ext"),
+		.proto = (uint8_t)request_arg(r, "proto")->number,
+		.all = true,
+	};
+	request_run(r, flush_step, f, flush_free);
+	return 0;
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The running configuration: shown, compared with a file, written to one. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "json_get.h"
+#include "pretty.h"
+#include "save.h"
+
+static void show_config(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	char *text = cJSON_PrintUnformatted(result);
+
+	if (!text)
+		return;
+	pretty_json(w->out, text, strlen(text), 0);
+	fputc('\n', w->out);
+	free(text);
+}
+
+/* A JSON pointer as messages name keys: /mappings/0/in is mappings[0].in. */
+static void key_path(const char *pointer, char *path, size_t size)
+{
+	size_t n = 0;
+
+	while (*pointer == '/' && n + 1 < size) {
+		const char *name = ++pointer;
+		int length = (int)strcspn(name, "/");
+		bool index = *name == '-' || (*name >= '0' && *name <= '9');
+
+		n += (size_t)snprintf(path + n, size - n, index ? "[%.*s]" : n ? ".%.*s" : "%.*s", length, name);
+		pointer = name + length;
+	}
+}
+
+static void show_side(struct writer *w, char sign, const char *path, const cJSON *value)
+{
+	char *text = value ? cJSON_PrintUnformatted(value) : NULL;
+
+	if (text)
+		writer_line(w, "%c%s: %s", sign, path, text);
+	free(text);
+}
+
+static void show_diff(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	const cJSON *operation;
+
+	if (!cJSON_GetArraySize(result))
+		return;
+	writer_line(w, "--- %s", json_text(args, "file", "file"));
+	writer_line(w, "+++ running");
+	cJSON_ArrayForEach (operation, result) {
+		char path[256] = "";
+
+		key_path(json_text(operation, "path", ""), path, sizeof(path));
+		show_side(w, '-', path, json_get(operation, "was"));
+		show_side(w, '+', path, json_get(operation, "value"));
+	}
+}
+
+static int diff_status(const cJSON *result, struct error *err)
+{
+	return cJSON_GetArraySize(result) ? EXIT_REFUSED : EXIT_DONE;
+}
+
+/* Writes what runs to path. Returns an exit status. */
+static int write_running(const char *socket, const char *path, struct error *err)
+{
+	int status;
+	cJSON *config = command_ask("config show", socket, NULL, &status, err);
+	char *text = config ? cJSON_PrintUnformatted(config) : NULL, *indented = NULL;
+	size_t size = 0;
+	FILE *memory = text ? open_memstream(&indented, &size) : NULL;
+
+	cJSON_Delete(config);
+	if (memory) {
+		pretty_json(memory, text, strlen(text), 0);
+		fputc('\n', memory);
+	}
+	if (memory && !fclose(memory))
+		status = save_file(path, indented, size, err) ? EXIT_REFUSED : EXIT_DONE;
+	else if (!status)
+		status = error_set(err, EXIT_REFUSED, "out of memory");
+	free(indented);
+	free(text);
+	return status;
+}
+
+/* Tells the agent that its file was written, so that its next start takes over what runs. */
+static int tell_agent(const char *socket, const char *path, struct error *err)
+{
+	cJSON *args = cJSON_CreateObject();
+	int status;
+
+	cJSON_AddStringToObject(args, "file", path);
+	cJSON_Delete(command_ask("config save", socket, args, &status, err));
+	cJSON_Delete(args);
+	return status;
+}
+
+static int save(const char *socket, const cJSON *args, struct writer *w, struct error *err)
+{
+	int status;
+	cJSON *answer = command_ask("config save", socket, NULL, &status, err);
+	const char *path = json_text(args, "file", json_text(answer, "file", ""));
+	bool own = answer && !strcmp(path, json_text(answer, "file", ""));
+
+	if (!status)
+		status = write_running(socket, path, err);
+	if (!status && own)
+		status = tell_agent(socket, path, err);
+	if (!status && w->json)
+		fputs("{}\n", w->out);
+	else if (!status)
+		writer_line(w, "saved to %s", path);
+	cJSON_Delete(answer);
+	return status;
+}
+
+const struct view view_config_show = { .show = show_config };
+const struct view view_config_diff = { .show = show_diff, .status = diff_status };
+const struct view view_config_save = { .converse = save };

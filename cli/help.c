@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The help on the commands, and the version. */
+#include <detnat/version.h>
+#include <string.h>
+
+#include "command.h"
+#include "json_get.h"
+
+#define USAGE_OPTIONS "[-s SOCKET] [-j]"
+
+static void help_line(FILE *out, const struct command *c)
+{
+	fprintf(out, "  %-16s %s\n", command_name(c), c->verb->purpose);
+}
+
+static void help_all(FILE *out)
+{
+	const struct command *c;
+
+	fputs("Usage: detnatctl " USAGE_OPTIONS " COMMAND ...\n\n"
+	      "Shows and changes what the running detnat-agent does.\n\n"
+	      "Commands:\n",
+	      out);
+	for (unsigned i = 0; (c = command_at(i)); i++)
+		help_line(out, c);
+	fputs("\nThose that only read may be abbreviated: \"mapping\", \"map ls\" and \"mapping list\" are the same.\n"
+	      "\nOptions:\n"
+	      "  -s, --socket SOCKET  the agent's control socket (" DEFAULT_SOCKET ")\n"
+	      "  -j, --json           print one JSON document\n"
+	      "  -p, --pretty         the same, indented\n"
+	      "  -h, --help           this text, or after a command the help on it\n"
+	      "  -V, --version        print the version\n\n"
+	      "Exit status: 0 done; 1 refused, or nothing found; 2 wrong usage; 3 the agent cannot be reached.\n",
+	      out);
+}
+
+/* The commands whose noun is the word; false: it is no noun. */
+static bool help_group(FILE *out, const char *noun)
+{
+	const struct command *c;
+	bool found = false;
+
+	for (unsigned i = 0; (c = command_at(i)); i++) {
+		if (!command_in_group(c, noun) || !strchr(command_name(c), ' '))
+			continue;
+		if (!found)
+			fprintf(out, "Usage: detnatctl " USAGE_OPTIONS " %s COMMAND ...\n\nCommands:\n", noun);
+		help_line(out, c);
+		found = true;
+	}
+	return found;
+}
+
+void command_help(FILE *out, const struct command *c)
+{
+	const struct verb_spec *verb = c->verb;
+	char usage[USAGE_TEXT];
+
+	verb_usage(verb, usage);
+	fprintf(out, "detnatctl %s: %s\n\n", verb->name, verb->purpose);
+	fprintf(out, "Usage: detnatctl " USAGE_OPTIONS " %s%s%s\n\n", verb->name, *usage ? " " : "", usage);
+	if (verb->details)
+		fprintf(out, "%s\n\n", verb->details);
+	fprintf(out, "Example:\n  detnatctl %s\n", verb->example);
+}
+
+int command_help_on(FILE *out, char *const *words, unsigned n_words, struct error *err)
+{
+	const struct command *c;
+	unsigned n;
+
+	if (!n_words) {
+		help_all(out);
+		return EXIT_DONE;
+	}
+	if (n_words == 1 && help_group(out, words[0]))
+		return EXIT_DONE;
+	c = command_find(words, n_words, &n, err);
+	if (!c)
+		return EXIT_USAGE;
+	command_help(out, c);
+	return EXIT_DONE;
+}
+
+static void add_command(cJSON *list, const struct verb_spec *verb)
+{
+	cJSON *json = cJSON_CreateObject();
+	char usage[USAGE_TEXT];
+
+	cJSON_AddStringToObject(json, "name", verb->name);
+	cJSON_AddStringToObject(json, "usage", verb_usage(verb, usage));
+	cJSON_AddStringToObject(json, "purpose", verb->purpose);
+	cJSON_AddBoolToObject(json, "changes", verb->changes);
+	cJSON_AddItemToArray(list, json);
+}
+
+/* All commands, whatever the words: programs look up theirs. */
+static int help_json(struct writer *w, struct error *err)
+{
+	cJSON *list = cJSON_CreateArray();
+	const struct command *c;
+	char *text;
+
+	for (unsigned i = 0; (c = command_at(i)); i++)
+		add_command(list, c->verb);
+	text = cJSON_PrintUnformatted(list);
+	cJSON_Delete(list);
+	if (!text)
+		return error_set(err, EXIT_REFUSED, "out of memory");
+	writer_json(w, text, strlen(text));
+	free(text);
+	return EXIT_DONE;
+}
+
+static int run_help(const cJSON *args, struct writer *w, struct error *err)
+{
+	char *words[] = { (char *)json_text(args, "command", NULL), (char *)json_text(args, "word", NULL) };
+
+	if (w->json)
+		return help_json(w, err);
+	return command_help_on(w->out, words, !!words[0] + !!words[1], err);
+}
+
+static int run_version(const cJSON *args, struct writer *w, struct error *err)
+{
+	static const char json[] = "{\"version\":\"" DETNAT_VERSION "\"}";
+
+	if (w->json)
+		writer_json(w, json, strlen(json));
+	else
+		writer_line(w, "detnatctl " DETNAT_VERSION);
+	return EXIT_DONE;
+}
+
+const struct view view_help = { .run = run_help };
+const struct view view_version = { .run = run_version };

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* How the arguments of a verb are typed, as the usage, the help and messages show it. */
+#include <string.h>
+
+#include "proto/verbs.h"
+
+/* Room for one name, or one placeholder. */
+#define PIECE_TEXT 96
+
+/* Kinds whose values are one of a list of words. */
+static const struct word *const words_of[] = {
+	[ARG_ROLE] = role_words,
+	[ARG_SIDE] = side_words,
+	[ARG_PROTO] = proto_words,
+	[ARG_ORDER] = order_words,
+};
+
+const struct word *arg_words(enum arg_kind kind)
+{
+	return kind < ARRAY_SIZE(words_of) ? words_of[kind] : NULL;
+}
+
+/* Placeholders in the usage, for kinds that are not one of a list of words. */
+static const char *const placeholders[] = {
+	[ARG_ADDR] = "ADDR",
+	[ARG_PREFIX] = "PREFIX",
+	[ARG_ENDPOINT] = "ADDR:PORT",
+	[ARG_COLLECTORS] = "[tcp:]ADDR:PORT[,...]",
+	[ARG_NAME] = "NAME",
+	[ARG_NUMBER] = "N",
+	[ARG_SLOTS] = "N",
+	[ARG_QUESTION] = "ADDR:PORT|-",
+	[ARG_TIME] = "TIME",
+	[ARG_PATH] = "DIR",
+	[ARG_PLACE] = "ADDR[:PORT]",
+	[ARG_TEXT] = "TEXT",
+	[ARG_LABEL] = "NAME",
+	[ARG_FILE] = "FILE",
+	[ARG_REMOTE] = "PREFIX[:PORT]",
+	[ARG_STATE] = "STATE",
+	[ARG_COMMENT] = "TEXT",
+	[ARG_MAPPING] = "NAME|IN",
+};
+
+static const char *value_usage(const struct arg_spec *spec, char text[static PIECE_TEXT])
+{
+	const struct word *words = arg_words(spec->kind);
+
+	if (words)
+		words_join(words, "|", "|", text, PIECE_TEXT);
+	else
+		snprintf(text, PIECE_TEXT, "%s", spec->shown ? spec->shown : placeholders[spec->kind]);
+	return text;
+}
+
+/* "--state-dir", "-n" */
+static const char *option_usage(const struct arg_spec *spec, char text[static PIECE_TEXT])
+{
+	snprintf(text, PIECE_TEXT, "%s%s", spec->name[1] ? "--" : "-", spec->name);
+	for (char *c = text; *c; c++)
+		if (*c == '_')
+			*c = '-';
+	return text;
+}
+
+static void argument_usage(const struct arg_spec *spec, char *text, size_t size)
+{
+	char option[PIECE_TEXT], value[PIECE_TEXT];
+
+	switch (spec->style) {
+	case ARG_WORD:
+		snprintf(text, size, "%s", value_usage(spec, value));
+		break;
+	case ARG_MAYBE_WORD:
+		snprintf(text, size, "[%s]", value_usage(spec, value));
+		break;
+	case ARG_OPTION:
+		if (spec->kind == ARG_FLAG)
+			snprintf(text, size, "[%s]", option_usage(spec, option));
+		else
+			snprintf(text, size, "[%s %s]", option_usage(spec, option), value_usage(spec, value));
+		break;
+	case ARG_ASSIGNMENT:
+		snprintf(text, size, "[%s=%s]", spec->name, value_usage(spec, value));
+		break;
+	}
+}
+
+const char *verb_usage(const struct verb_spec *verb, char text[static USAGE_TEXT])
+{
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (const struct arg_spec *spec = verb->args; spec->kind && n + 1 < USAGE_TEXT; spec++) {
+		if (spec->refused)
+			continue;
+		if (n)
+			text[n++] = ' ';
+		argument_usage(spec, text + n, USAGE_TEXT - n);
+		n += strlen(text + n);
+	}
+	return text;
+}
+
+const char *arg_title(const struct arg_spec *spec, char text[static USAGE_TEXT])
+{
+	char value[PIECE_TEXT], option[PIECE_TEXT];
+	bool placeholder = spec->kind != ARG_FLAG && !arg_words(spec->kind);
+
+	if (placeholder)
+		value_usage(spec, value);
+	if (spec->style == ARG_OPTION)
+		snprintf(text, USAGE_TEXT, "%.64s%s%.64s", option_usage(spec, option), placeholder ? " " : "",
+			 placeholder ? value : "");
+	else if (spec->style == ARG_ASSIGNMENT)
+		snprintf(text, USAGE_TEXT, "%.64s%s%.64s", spec->name, placeholder ? "=" : "",
+			 placeholder ? value : "");
+	else
+		snprintf(text, USAGE_TEXT, "%.64s", placeholder ? value : spec->name);
+	return text;
+}

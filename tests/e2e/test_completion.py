@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Completion of detnatctl, which asks detnatctl's own help."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+from agent import BUILD
+
+FILES = pathlib.Path(__file__).resolve().parents[2] / "deploy/completion"
+
+BASH = 'source "$FILE"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _detnatctl; printf "%s\\n" "${COMPREPLY[@]}"'
+FISH = 'source $FILE; complete -C "$argv" | string split -f 1 \\t; true'
+ZSH = 'compadd() { shift; print -l -- $@ }; words=("$@"); CURRENT=$#; source $FILE'
+
+ROWS = [
+    (("",), {"mapping", "config", "session", "help", "reload"}, {"list", "add"}),
+    (("mapping", ""), {"add", "del", "set", "list"}, {"mapping", "close"}),
+    (("session", ""), {"list", "close", "flush"}, {"add"}),
+    (("session", "list", "-"), {"--ext", "--state", "--count", "--proto"}, {"--yes", "-n"}),
+    (("timeouts", "set", ""), {"udp=", "icmp="}, {"inside"}),
+    (("interface", "add", "lo", ""), {"inside", "outside"}, {"udp="}),
+]
+
+
+def complete(shell, words):
+    environment = {**os.environ, "PATH": f"{BUILD}:{os.environ['PATH']}"}
+    line = ("detnatctl", *words)
+    command = {
+        "bash": ("bash", "--norc", "-c", BASH, "bash", *line),
+        "fish": ("fish", "--no-config", "-c", FISH, " ".join(line)),
+        "zsh": ("zsh", "-f", "-c", ZSH, "zsh", *line),
+    }[shell]
+    environment["FILE"] = str(FILES / {"bash": "detnatctl.bash", "fish": "detnatctl.fish", "zsh": "_detnatctl"}[shell])
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and done.stderr == "", done
+    return set(done.stdout.split("\n"))
+
+
+@pytest.mark.parametrize("shell", ["bash", "fish", "zsh"])
+@pytest.mark.parametrize("words,there,absent", ROWS, ids=[" ".join(r[0]) for r in ROWS])
+def test_what_can_be_typed_next_is_offered(shell, words, there, absent):
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    found = complete(shell, words)
+    assert there <= found and not absent & found, found

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""detnatctl: config show, diff, save; reload --dry-run."""
+
+import copy
+import json
+import os
+import re
+
+import pytest
+
+from agent import CTL, execute
+
+OTHER = {"in": "10.64.0.0/24", "out": "1.1.2.0/28"}
+
+
+@pytest.fixture
+def agent(lab):
+    return lab.prepare(comment="north", mappings=[{"in": "10.0.0.0/18", "out": "1.1.1.0/30", "name": "homes", "comment": "ä"}]).start()
+
+
+def apply_patch(document, patch):
+    """RFC 6902 as far as add, remove and replace go."""
+    document = copy.deepcopy(document)
+    for operation in patch:
+        *above, last = operation["path"].split("/")[1:]
+        place = document
+        for name in above:
+            place = place[int(name)] if isinstance(place, list) else place[name]
+        if isinstance(place, list) and operation["op"] == "add":
+            place.append(operation["value"])
+            continue
+        key = int(last) if isinstance(place, list) else last
+        if operation["op"] == "remove":
+            assert place.pop(key) is not None
+        else:
+            assert operation["op"] == "add" or key in place or isinstance(place, list)
+            place[key] = operation["value"]
+    return document
+
+
+def file_of(agent):
+    return json.loads(agent.path.read_text())
+
+
+def test_show_is_what_the_file_says_without_defaults(agent):
+    agent.write(timeouts={"udp": 300, "icmp": 61}, hairpin=True)
+    agent.ctl("reload")
+    shown = agent.ctl("config", "show")
+    assert shown["timeouts"] == {"icmp": 61} and "hairpin" not in shown and "sessions_per_user" not in shown
+    assert shown["mappings"] == [{"name": "homes", "in": "10.0.0.0/18", "out": "1.1.1.0/30", "comment": "ä"}]
+    assert shown["comment"] == "north"
+    everything = agent.ctl("config", "show", "--all")
+    assert everything["timeouts"]["udp"] == 300 and everything["hairpin"] is True and everything["sweep_interval"] == 5
+    assert json.loads(agent.text("config")) == shown
+
+
+@pytest.mark.parametrize("options", [(), ("--all",)], ids=["short", "all"])
+def test_what_is_shown_is_a_valid_file_that_says_the_same(agent, options):
+    agent.ctl("mapping", "add", OTHER["in"], OTHER["out"], "--session-slots", "64", "--comment", "x")
+    agent.ctl("ipfix", "set", "collector=192.0.2.9:4739")
+    agent.path.write_text(agent.text("config", "show", *options))
+    assert agent.once("-t").status == 0
+    assert agent.ctl("config", "diff") == []
+    assert agent.ctl("reload")["changed"] is False
+
+
+def test_diff_tells_what_differs_by_key_path_and_as_a_patch(agent):
+    assert agent.ctl("config", "diff") == [] and agent.text("config", "diff") == ""
+    agent.ctl("mapping", "add", OTHER["in"], OTHER["out"])
+    agent.ctl("mapping", "set", "homes", "--sessions-per-user", "70", "--comment", "")
+    agent.ctl("timeouts", "set", "udp=77")
+    found = agent.command("-j", "config", "diff")
+    assert found.status == 1 and found.err == ""
+    patched = apply_patch(file_of(agent), json.loads(found.out))
+    shown = agent.command("config", "diff")
+    assert shown.status == 1 and "+timeouts: {\"udp\":77}" in shown.out
+    assert "-mappings[0].comment: \"ä\"" in shown.out and "+mappings[0].sessions_per_user: 70" in shown.out
+    assert re.search(r"^\+mappings\[-\]: .*10\.64\.0\.0/24", shown.out, re.M)
+    agent.path.write_text(json.dumps(patched))
+    assert agent.ctl("config", "diff") == []
+
+
+def test_diff_with_another_file(agent):
+    other = agent.directory / "other.json"
+    other.write_text(json.dumps({**file_of(agent), "mappings": [OTHER]}))
+    found = agent.command("-j", "config", "diff", other)
+    assert found.status == 1 and [o["op"] for o in json.loads(found.out)] == ["remove", "add"]
+    assert apply_patch(json.loads(other.read_text()), json.loads(found.out))["mappings"] == agent.ctl("config")["mappings"]
+    other.write_text("{")
+    assert "other.json:1" in agent.refused("config", "diff", other)
+    assert "No such file" in agent.refused("config", "diff", agent.directory / "none")
+    assert "absolute" in agent.refused("config", "diff", "relative.json")
+
+
+def test_a_change_that_was_saved_survives_an_edit_of_nothing_and_a_restart(lab, agent):
+    host = lab.host()
+    lab.open_udp(host)
+    agent.ctl("mapping", "add", OTHER["in"], OTHER["out"], "--name", "shops")
+    mode = agent.path.stat().st_mode
+    assert agent.text("config", "save") == f"saved to {agent.path}\n"
+    assert agent.ctl("config", "diff") == [] and agent.path.stat().st_mode == mode
+    assert file_of(agent)["comment"] == "north" and [m.get("name") for m in file_of(agent)["mappings"]] == ["homes", "shops"]
+    assert agent.ctl("reload")["changed"] is False
+    agent.ctl("timeouts", "set", "udp=78")
+    agent.restart()
+    assert agent.ctl("timeouts")["udp"] == 78, "the file is the one that was last applied, so what runs is taken over"
+    assert len(agent.ctl("mapping")) == 2 and len(lab.sessions(host.addr)) == 1
+    assert [p.name for p in agent.directory.glob(".*")] == []
+
+
+def test_save_to_another_file_leaves_the_agents_alone(agent):
+    before = agent.path.read_bytes()
+    other = agent.directory / "copy.json"
+    agent.ctl("timeouts", "set", "udp=79")
+    assert agent.ctl("config", "save", other) == {}
+    assert json.loads(other.read_text()) == agent.ctl("config")
+    assert agent.path.read_bytes() == before
+
+
+def test_save_refuses_links_and_places_that_others_control(agent):
+    target = agent.directory / "target"
+    target.write_text("precious")
+    link = agent.directory / "link.json"
+    link.symlink_to(target)
+    assert "symbolic link" in agent.refused("config", "save", link)
+    foreign = agent.directory / "foreign"
+    foreign.mkdir()
+    os.chown(foreign, 65534, 65534)
+    assert "another user" in agent.refused("config", "save", foreign / "x.json")
+    os.chown(foreign, 0, 0)
+    foreign.chmod(0o777)
+    assert "another user" in agent.refused("config", "save", foreign / "x.json")
+    os.mkfifo(agent.directory / "fifo")
+    assert "regular" in agent.refused("config", "save", agent.directory / "fifo")
+    assert "No such file" in agent.refused("config", "save", agent.directory / "none" / "x.json")
+    os.chown(target, 65534, 65534)
+    assert "another user" in agent.refused("config", "save", target)
+    assert target.read_text() == "precious" and not list(foreign.iterdir())
+
+
+def test_a_dry_run_tells_what_a_reload_does_and_does_nothing(lab, agent):
+    agent.ctl("mapping", "add", OTHER["in"], OTHER["out"])
+    lab.open_udp(lab.host("10.64.0.9"), mapping=OTHER)
+    running = agent.ctl("config")
+    new = {"in": "10.65.0.0/24", "out": "1.1.3.0/28"}
+    agent.write(mappings=[{"in": "10.0.0.0/18", "out": "1.1.1.0/30", "name": "flats"}, new])
+    told = agent.ctl("reload", "--dry-run")
+    named = {"changed": True, "added": [{**new, "name": None}], "deleted": [{**OTHER, "name": None}],
+             "updated": [{"in": "10.0.0.0/18", "out": "1.1.1.0/30", "name": "flats"}], "sessions_cut": 1}
+    assert told == {**named, "dry_run": True}
+    assert "1 sessions would end" in agent.text("reload", "--dry-run")
+    assert agent.ctl("config") == running
+    assert agent.ctl("reload") == named
+    assert agent.ctl("reload") == {"changed": False, "added": [], "deleted": [], "updated": [], "sessions_cut": 0}
+    agent.write(mappings=[{"in": "10.0.0.0/18", "out": "9.0.0.0/8"}])
+    assert "mappings[0].out" in agent.refused("reload", "--dry-run")
+    assert "mappings[0].out" in agent.refused("reload")
+
+
+def test_only_who_may_change_saves_and_reads_other_files(agent):
+    other = agent.directory / "other.json"
+    other.write_text("{}")
+    agent.socket.chmod(0o666)
+    agent.directory.chmod(0o755)
+    for arguments in (("config", "save"), ("config", "diff", other)):
+        result = execute("setpriv", "--reuid=65534", "--clear-groups", CTL, "-s", agent.socket, *arguments)
+        assert result.status == 1 and "detnat-admin" in result.err, result

@@ -18,6 +18,8 @@ COMPLETIONDIR ?= $(DATADIR)/bash-completion/completions
 UNITDIR       ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR   ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR   ?= $(PREFIX)/lib/tmpfiles.d
+# Here every iproute2 looks: the one of Debian 12 reads nothing below /usr/share.
+RTPROTOSDIR   ?= /etc/iproute2/rt_protos.d
 
 # End-to-end test files run side by side: they spend more time waiting than computing.
 E2E_WORKERS ?= 4
@@ -79,7 +81,7 @@ C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] lib/*/*.[ch] agent/*/*
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-bench deps-demo deps-test demo test test-unit test-tsan test-clang test-fuzz test-bpf test-e2e test-kills test-vm test-vm-systemd soak bench bench-agent bench-full fuzz format lint install uninstall clean help compile_commands.json
+.PHONY: all deps deps-bench deps-demo deps-test deps-package demo test test-unit test-tsan test-clang test-fuzz test-bpf test-e2e test-kills test-vm test-vm-systemd deb deb-build soak bench bench-agent bench-full fuzz format lint install uninstall clean help compile_commands.json
 
 all: ## build the programs into build/; installs nothing
 	@PKG_CONFIG="$(PKG_CONFIG)" CC="$(CC)" CLANG="$(CLANG)" BPFTOOL="$(BPFTOOL)" deploy/missing.sh
@@ -98,6 +100,8 @@ deps-bench:
 	@deploy/install-deps.sh build bench
 deps-test:
 	@deploy/install-deps.sh build demo test
+deps-package:
+	@deploy/install-deps.sh build demo package
 
 $(BUILD)/skel/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
@@ -192,8 +196,10 @@ test-clang: deps-test ## objects of clang 14, 16 and 19, as far as apt has them 
 test-bpf: deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory tests-built
 	$(BUILD)/tests/bpf/run
-	PADDED=1 $(BUILD)/tests/bpf/run
+	PADDED=1 $(BUILD)/tests/bpf/run --filter '@(fragments|icmp_in|in2out|lengths|out2in|property)/*'
+	PADDED=1 STAGES=2 $(BUILD)/tests/bpf/run --filter 'property/*'
 	TRACED=1 $(BUILD)/tests/bpf/run --filter '@(hairpin|icmp_in|options|property|protocols|vlan)/*'
+	TRACED=1 STAGES=2 $(BUILD)/tests/bpf/run --filter '@(options|property|staged)/*'
 # The whole run is under AddressSanitizer and UndefinedBehaviorSanitizer: a report of either fails the test it came in.
 test-e2e: deps-test ## agent and command line with real traffic in namespaces; needs root
 	@$(MAKE) --no-print-directory SANITIZE=1 programs
@@ -211,6 +217,12 @@ test-vm: deps-test ## load, attach and translate on Debian's 6.1 and 6.12 kernel
 test-vm-systemd: deps-test ## the units in a virtual machine with systemd: boot, restart, kill, reload, leaks
 	@$(MAKE) --no-print-directory programs
 	BUILD=$(abspath $(BUILD)) VM_PARTS=systemd SERIES=6.1 tests/vm/run.sh
+
+# REF: a tag or commit instead of the files of the tree. DEB_BEFORE: the package that the upgrade begins with.
+deb: deb-build ## Debian packages in build/deb/, made twice in clean chroots and tested; needs root (half an hour from nothing)
+	BUILD=$(abspath $(BUILD)) tests/package/run.sh
+deb-build: deps-package ## the packages alone
+	BUILD=$(abspath $(BUILD)) deploy/deb.sh $(REF)
 
 bench: deps-demo ## nanoseconds a packet against the parse-and-rewrite floor, and the goals; needs root (some minutes)
 	@$(MAKE) --no-print-directory $(BUILD)/tests/bench/run
@@ -257,9 +269,9 @@ $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libagent.a
 	$(SAY) LD $@
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_LINK) -fsanitize=fuzzer $^ -o $@ $(AGENT_LIBS)
 # In `make test`: so short that all of them together take no more than two minutes.
-test-fuzz: deps-test ## each fuzzer from its seeds, for TEST_FUZZ_SECONDS=25, two at a time
+test-fuzz: deps-test ## each fuzzer from its seeds, for TEST_FUZZ_SECONDS=15, two at a time
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(TEST_FUZZ_SECONDS) FUZZ_JOBS=2
-TEST_FUZZ_SECONDS ?= 25
+TEST_FUZZ_SECONDS ?= 15
 FUZZ_JOBS    ?= 1
 fuzz: deps-test ## what comes from outside, on any octets (FUZZ_SECONDS=60 each, FUZZ_JOBS=1 at a time)
 	@$(MAKE) --no-print-directory $(FUZZERS)
@@ -285,15 +297,22 @@ install: all ## install below DESTDIR: PREFIX=/usr, or BINDIR, SBINDIR, MANDIR, 
 	install -m 644 deploy/detnat-metrics.socket $(DESTDIR)$(UNITDIR)/detnat-metrics.socket
 	install -D -m 644 deploy/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/detnat.conf
 	install -D -m 644 deploy/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/detnat.conf
+	install -D -m 644 deploy/rt_protos.conf $(DESTDIR)$(RTPROTOSDIR)/detnat.conf
 	install -D -m 644 deploy/completion/detnatctl.bash $(DESTDIR)$(COMPLETIONDIR)/detnatctl
+	install -D -m 644 deploy/completion/_detnatctl $(DESTDIR)$(DATADIR)/zsh/site-functions/_detnatctl
+	install -D -m 644 deploy/completion/detnatctl.fish $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/detnatctl.fish
+	install -D -m 644 docs/detnat.schema.json $(DESTDIR)$(DOCDIR)/detnat.schema.json
 	install -D -m 644 deploy/detnat.json $(DESTDIR)$(DOCDIR)/detnat.json
+	install -D -m 644 docs/OPERATING.md $(DESTDIR)$(DOCDIR)/OPERATING.md
 	for file in $(MONITORING); do install -D -m 644 deploy/$$file $(DESTDIR)$(DOCDIR)/$$file || exit 1; done
 	for page in $(PAGES); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(SBINDIR)/detnat-agent $(DESTDIR)$(BINDIR)/detnatctl $(DESTDIR)$(COMPLETIONDIR)/detnatctl \
+	      $(DESTDIR)$(DATADIR)/zsh/site-functions/_detnatctl $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/detnatctl.fish \
+	      $(DESTDIR)$(DOCDIR)/detnat.schema.json \
 	      $(addprefix $(DESTDIR)$(UNITDIR)/,$(SERVICES) detnat-metrics.socket) \
-	      $(DESTDIR)$(SYSUSERSDIR)/detnat.conf $(DESTDIR)$(TMPFILESDIR)/detnat.conf \
-	      $(addprefix $(DESTDIR)$(DOCDIR)/,detnat.json $(MONITORING)) \
+	      $(addsuffix /detnat.conf,$(addprefix $(DESTDIR),$(SYSUSERSDIR) $(TMPFILESDIR) $(RTPROTOSDIR))) \
+	      $(addprefix $(DESTDIR)$(DOCDIR)/,detnat.json OPERATING.md $(MONITORING)) \
 	      $(foreach page,$(PAGES),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 
 # From a dry run: the commands are those that the rules above would run.
@@ -306,4 +325,4 @@ clean: ## remove build/
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9_.-]+:.*## / {printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
--include $(shell find $(BUILD) -type f -name '*.d' -not -path '*/vm/*' 2>/dev/null)
+-include $(shell find $(BUILD) -type f -name '*.d' -not -path '*/vm/*' -not -path '*/deb/*' 2>/dev/null)

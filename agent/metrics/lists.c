@@ -8,7 +8,7 @@
 #include "metrics/usage_monitor.h"
 #include "proto/words.h"
 
-#define LABELS_TEXT 160
+#define LABELS_TEXT 240
 
 struct item {
 	const struct metrics_sources *from;
@@ -40,6 +40,11 @@ static void write_sessions(const struct item *i)
 		snprintf(labels, sizeof(labels), "%s,protocol=\"%s\"", i->labels, usage_protocol_text(p));
 		metrics_sample(i->out, i->family, labels, i->usage.sessions[p]);
 	}
+}
+
+static void write_unanswered(const struct item *i)
+{
+	sample(i, i->usage.unanswered);
 }
 
 static void write_capacity(const struct item *i)
@@ -125,9 +130,21 @@ static void write_native(const struct item *i)
 	sample(i, devices_attachment(i->from->devices, i->interface->name) == DEVICE_XDP_NATIVE);
 }
 
+static void write_redirects(const struct item *i)
+{
+	const char *why = devices_kernel_forwards(i->from->devices, i->from->active->config, i->interface->name);
+	char labels[LABELS_TEXT];
+
+	snprintf(labels, sizeof(labels), "%s,reason=\"%s\"", i->labels, why ? why : "");
+	metrics_sample(i->out, i->family, labels, !why);
+}
+
 static const struct family of_mappings[] = {
 	{ "detnat_sessions", "gauge", "Sessions by mapping and protocol, without expired ones and those in time-wait.",
 	  write_sessions },
+	{ "detnat_tcp_sessions_unanswered", "gauge",
+	  "Sessions of TCP, by mapping, in which a second or more after the SYN from inside nothing has come back.",
+	  write_unanswered },
 	{ "detnat_mapping_addresses", "gauge", "Inside addresses of the mapping, each a subscriber's.",
 	  write_capacity },
 	{ "detnat_mapping_ports_per_subscriber", "gauge", "Ports of a subscriber's block.", write_ports },
@@ -153,6 +170,9 @@ static const struct family of_mappings[] = {
 static const struct family of_interfaces[] = {
 	{ "detnat_interface_attached", "gauge", "Whether the datapath is attached to the interface.", write_attached },
 	{ "detnat_interface_native", "gauge", "Whether it is attached in the driver (native XDP).", write_native },
+	{ "detnat_interface_redirects", "gauge",
+	  "Whether XDP forwards what leaves by the interface (1), or the kernel (0); the reason says why the kernel.",
+	  write_redirects },
 };
 
 #define N_OF_MAPPINGS ARRAY_SIZE(of_mappings)
@@ -161,7 +181,10 @@ static const struct family of_interfaces[] = {
 static void write_mapping(const struct metrics_sources *from, const struct family *f, int number, struct evbuffer *out)
 {
 	const struct mapping *map = mappings_get(from->mappings, number);
-	char in[ADDR_TEXT], outside[ADDR_TEXT], labels[LABELS_TEXT];
+	const struct prefix in = { map->geo.in_base, map->geo.in_plen };
+	const struct prefix out_prefix = { map->geo.out_base, map->geo.out_plen };
+	const char *name = config_mapping_name(from->active->config, in, out_prefix);
+	char inside[ADDR_TEXT], outside[ADDR_TEXT], labels[LABELS_TEXT];
 	const struct item i = {
 		.from = from,
 		.labels = labels,
@@ -171,9 +194,10 @@ static void write_mapping(const struct metrics_sources *from, const struct famil
 		.out = out,
 	};
 
-	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"",
-		 prefix_format(map->geo.in_base, map->geo.in_plen, in),
-		 prefix_format(map->geo.out_base, map->geo.out_plen, outside));
+	/* A name has no characters to be escaped. */
+	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"%s%s%s", prefix_format(in.base, in.plen, inside),
+		 prefix_format(out_prefix.base, out_prefix.plen, outside), *name ? ",mapping=\"" : "", name,
+		 *name ? "\"" : "");
 	f->write(&i);
 }
 

@@ -102,14 +102,16 @@ static void serve(struct metrics *m, struct http *http, struct endpoint at)
 	usage_hurry(m->from->usage);
 }
 
-static void wait_for(struct metrics *m, struct endpoint at, const char *why)
+static void wait_for(struct metrics *m, struct endpoint at, int r)
 {
 	static const struct timeval second = { .tv_sec = 1 };
+	struct error why = { 0 };
 
 	http_free(take_pointer(m->http));
 	m->listen = at;
 	m->waits = true;
-	trouble_set(TROUBLE_METRICS, "%s; tried again every second", why);
+	refuse(at, r, NULL, &why);
+	trouble_set(TROUBLE_METRICS, "%s; tried again every second", why.text);
 	evtimer_add(m->retry, &second);
 }
 
@@ -118,15 +120,13 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 	struct metrics *m = arg;
 	const struct http_site site = site_of(m);
 	struct http *http;
-	struct error err = { 0 };
 	int r = http_new(m->base, m->listen, &site, &http);
 
 	if (!r) {
 		serve(m, http, m->listen);
 		return;
 	}
-	refuse(m->listen, r, NULL, &err);
-	wait_for(m, m->listen, err.text);
+	wait_for(m, m->listen, r);
 }
 
 int metrics_configure(struct metrics *m, const struct config *c, bool wait, const char *name, struct error *err)
@@ -157,11 +157,9 @@ int metrics_configure(struct metrics *m, const struct config *c, bool wait, cons
 		serve(m, http, to);
 		return 0;
 	}
-	r = refuse(to, r, name, err);
 	if (!wait)
-		return r;
-	wait_for(m, to, err->text);
-	*err = (struct error){ 0 };
+		return refuse(to, r, name, err);
+	wait_for(m, to, r);
 	return 0;
 }
 

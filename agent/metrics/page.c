@@ -166,6 +166,12 @@ static void write_routes(const struct metrics_sources *from, struct evbuffer *ou
 	metrics_single(out, "detnat_route_memory_bytes", "gauge", s.memory, "Memory of the copy of the routes.");
 }
 
+static void write_stages(const struct metrics_sources *from, struct evbuffer *out)
+{
+	metrics_single(out, "detnat_stages", "gauge", datapath_stages(from->datapath),
+		       "Stages in which packets are handled; `detnatctl status` says why.");
+}
+
 static void write_ipfix(const struct metrics_sources *from, struct evbuffer *out)
 {
 	struct ipfix_figures f = ipfix_figures(from->ipfix);
@@ -210,6 +216,7 @@ int metrics_text(const struct metrics_text *t, struct evbuffer *out)
 	metrics_counters(&c, out);
 	write_overflow(from, out);
 	write_routes(from, out);
+	write_stages(from, out);
 	write_ipfix(from, out);
 	write_housekeeping(from, out);
 	return evbuffer_get_length(t->lists) && evbuffer_add_buffer_reference(out, t->lists) ? -ENOMEM : 0;

@@ -26,6 +26,14 @@
 #define OVERFLOW_NEAR_PERCENT 90U
 #define OVERFLOW_WELL_PERCENT 75U
 
+/*
+ * A mapping is warned of if at least so many sessions of TCP, and this share of them, were never answered. It is well
+ * again below the second share.
+ */
+#define SILENT_SESSIONS 10U
+#define SILENT_PERCENT	90U
+#define HEARD_PERCENT	50U
+
 struct usage {
 	const struct active_config *active;
 	struct mappings *mappings;
@@ -37,7 +45,8 @@ struct usage {
 	usage_notify ended;
 	void *arg;
 	bool overflow_told;
-	struct geometry told[MAX_MAPPINGS]; /* by number, the mappings warned of; ports_per_host 0: none */
+	struct geometry told[MAX_MAPPINGS];   /* by number, the mappings warned of; ports_per_host 0: none */
+	struct geometry silent[MAX_MAPPINGS]; /* the same, of those whose sessions are not answered */
 };
 
 const struct session_usage *usage_last(const struct usage *u)
@@ -65,9 +74,10 @@ static void warn_of_mapping(struct usage *u, int number)
 {
 	const struct mapping_usage m = session_usage_of(u->last, number);
 	uint64_t near = usage_above(&m.destination, NEAR_BOUND);
-	char in[ADDR_TEXT];
+	char title[MAPPING_TITLE];
 
-	prefix_format(m.geo.in_base, m.geo.in_plen, in);
+	config_mapping_title(u->active->config, (struct prefix){ m.geo.in_base, m.geo.in_plen },
+			     (struct prefix){ m.geo.out_base, m.geo.out_plen }, title);
 	if (!is_told(u, number, &m.geo)) {
 		if (near < NEAR_SUBSCRIBERS || near * NEAR_SHARE < m.subscribers)
 			return;
@@ -75,12 +85,34 @@ static void warn_of_mapping(struct usage *u, int number)
 		log_warning("mapping %s is near exhaustion: of %" PRIu64 " subscribers with sessions, %" PRIu64
 			    " use more than %u %% of their %u ports towards one destination, and %" PRIu64
 			    " all; a mapping to more outside addresses gives each more ports",
-			    in, m.subscribers, near, usage_bounds[NEAR_BOUND], m.geo.ports_per_host, m.exhausted);
+			    title, m.subscribers, near, usage_bounds[NEAR_BOUND], m.geo.ports_per_host, m.exhausted);
 	} else if (near < NEAR_SUBSCRIBERS / 2 || near * NEAR_SHARE * 2 < m.subscribers) {
 		u->told[number] = (struct geometry){ 0 };
 		log_info("mapping %s is no longer near exhaustion: of %" PRIu64 " subscribers with sessions, %" PRIu64
 			 " use more than %u %% of their %u ports towards one destination",
-			 in, m.subscribers, near, usage_bounds[NEAR_BOUND], m.geo.ports_per_host);
+			 title, m.subscribers, near, usage_bounds[NEAR_BOUND], m.geo.ports_per_host);
+	}
+}
+
+static void warn_of_no_answers(struct usage *u, int number)
+{
+	const struct mapping_usage m = session_usage_of(u->last, number);
+	uint64_t tcp = m.sessions[USAGE_TCP];
+	char in[ADDR_TEXT], out[ADDR_TEXT];
+
+	prefix_format(m.geo.in_base, m.geo.in_plen, in);
+	prefix_format(m.geo.out_base, m.geo.out_plen, out);
+	if (memcmp(&u->silent[number], &m.geo, sizeof(m.geo))) {
+		if (m.unanswered < SILENT_SESSIONS || m.unanswered * 100 < tcp * SILENT_PERCENT)
+			return;
+		u->silent[number] = m.geo;
+		log_warning("mapping %s: %" PRIu64 " of %" PRIu64
+			    " TCP sessions were never answered; does the upstream route %s here?",
+			    in, m.unanswered, tcp, out);
+	} else if (tcp && m.unanswered * 100 < tcp * HEARD_PERCENT) {
+		u->silent[number] = (struct geometry){ 0 };
+		log_info("mapping %s: TCP sessions are answered again, %" PRIu64 " of %" PRIu64 " are not", in,
+			 m.unanswered, tcp);
 	}
 }
 
@@ -134,8 +166,10 @@ static void end_pass(struct usage *u)
 	u->figures.passes++;
 	u->figures.ended = wall_seconds();
 	u->figures.table_memory = mappings_table_memory(m);
-	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1))
+	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1)) {
 		warn_of_mapping(u, number);
+		warn_of_no_answers(u, number);
+	}
 	warn_of_overflow(u);
 	if (u->ended)
 		u->ended(u->arg);

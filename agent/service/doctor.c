@@ -9,26 +9,27 @@
 static const struct {
 	const char *name;
 	void (*run)(struct doctor *d);
-	bool at_start; /* run at every start, too */
+	bool at_start;	 /* run at every start, reload and -t, too */
+	bool in_explain; /* and by explain */
 } checks[] = {
-	{ "kernel", doctor_kernel, false },
-	{ "jit", doctor_jit, false },
-	{ "bpffs", doctor_bpffs, false },
-	{ "clock", doctor_clock, false },
-	{ "configuration", doctor_configuration, false },
-	{ "xdp", doctor_xdp, false },
-	{ "offloads", doctor_offloads, false },
-	{ "queues", doctor_queues, false },
-	{ "names", doctor_names, false },
-	{ "forwarding", doctor_forwarding, false }, /* attaching warns of it, too */
-	{ "rp_filter", doctor_rp_filter, false },
-	{ "inside routes", doctor_inside_routes, true },
-	{ "route out", doctor_outside_route, true },
-	{ "pools", doctor_pools, true },
-	{ "neighbours", doctor_neighbours, true },
-	{ "firewall", doctor_firewall, true },
-	{ "conntrack", doctor_conntrack, true },
-	{ "queueing", doctor_queueing, true },
+	{ "kernel", doctor_kernel, false, false },
+	{ "jit", doctor_jit, false, false },
+	{ "bpffs", doctor_bpffs, false, false },
+	{ "clock", doctor_clock, false, false },
+	{ "configuration", doctor_configuration, false, false },
+	{ "xdp", doctor_xdp, false, false },
+	{ "offloads", doctor_offloads, false, false },
+	{ "queues", doctor_queues, false, false },
+	{ "names", doctor_names, false, false },
+	{ "forwarding", doctor_forwarding, false, false }, /* attaching warns of it, too */
+	{ "rp_filter", doctor_rp_filter, false, false },
+	{ "inside routes", doctor_inside_routes, true, false },
+	{ "route out", doctor_outside_route, true, false },
+	{ "pools", doctor_pools, true, true },
+	{ "neighbours", doctor_neighbours, true, false },
+	{ "firewall", doctor_firewall, true, true },
+	{ "conntrack", doctor_conntrack, true, true },
+	{ "queueing", doctor_queueing, true, true },
 };
 
 static int begin(struct doctor *d)
@@ -51,13 +52,15 @@ static void end(struct doctor *d)
 	free(d->addresses);
 }
 
-static int examine(struct doctor *d, bool all)
+enum extent { ALL, AT_START, IN_EXPLAIN };
+
+static int examine(struct doctor *d, enum extent extent)
 {
 	int r = begin(d);
 
 	for (size_t i = 0; !r && i < ARRAY_SIZE(checks); i++) {
 		d->check = checks[i].name;
-		if (all || checks[i].at_start)
+		if (extent == ALL || (extent == AT_START ? checks[i].at_start : checks[i].in_explain))
 			checks[i].run(d);
 	}
 	end(d);
@@ -83,7 +86,7 @@ static const char *plural(unsigned n)
 unsigned doctor_examine(const struct config *c, const char *config_path)
 {
 	struct doctor d = { .config = c, .config_path = config_path, .root = "", .report = print };
-	int r = examine(&d, true);
+	int r = examine(&d, ALL);
 
 	if (r) {
 		printf("FAILURE  the interfaces cannot be read: %s\n", strerror(-r));
@@ -103,8 +106,21 @@ static void log_finding(struct doctor *d, enum doctor_level level, const char *t
 void doctor_warn(const struct config *c)
 {
 	struct doctor d = { .config = c, .root = "", .report = log_finding };
-	int r = examine(&d, false);
+	int r = examine(&d, AT_START);
 
 	if (r)
 		log_warning("the interfaces cannot be read: %s", strerror(-r));
+}
+
+static void tell_finding(struct doctor *d, enum doctor_level level, const char *text)
+{
+	if (level != DOCTOR_OK)
+		d->say(d->say_arg, d->check, text);
+}
+
+void doctor_explain(const struct config *c, control_finding say, void *arg)
+{
+	struct doctor d = { .config = c, .root = "", .report = tell_finding, .say = say, .say_arg = arg };
+
+	examine(&d, IN_EXPLAIN);
 }

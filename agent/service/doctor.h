@@ -7,11 +7,15 @@
 #define DETNAT_DOCTOR_H
 
 #include "config/config.h"
+#include "control/control.h"
 
 /* Prints each finding with its remedy, and a summary, to stdout. Returns the number of failures. */
 unsigned doctor_examine(const struct config *c, const char *config_path);
 
 /* Logs the warnings of the cheap checks: those that need only a few reads and netlink calls. */
 void doctor_warn(const struct config *c);
+
+/* Tells of those that concern forwarding as such and the pools of the mappings, for explain. */
+void doctor_explain(const struct config *c, control_finding say, void *arg);
 
 #endif

@@ -68,7 +68,8 @@ static void visit_chain(const struct nlmsghdr *h, void *arg)
 		   nf->nfgen_family == NFPROTO_NETDEV ? (hook ? "egress" : "ingress") : hooks[hook]);
 }
 
-static unsigned find_chains(struct doctor *d)
+/* Visits what nftables has of a kind, and returns how much of it was reported. message: NFT_MSG_GET…, for a dump. */
+static unsigned visit_nftables(struct doctor *d, uint16_t message, netlink_visit visit)
 {
 	_cleanup_netlink_ struct netlink *n = NULL;
 	struct chains c = { .d = d };
@@ -76,9 +77,9 @@ static unsigned find_chains(struct doctor *d)
 
 	if (netlink_new_netfilter(&n))
 		return 0;
-	h = netlink_request(n, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, NLM_F_DUMP, sizeof(struct nfgenmsg));
+	h = netlink_request(n, NFNL_SUBSYS_NFTABLES << 8 | message, NLM_F_DUMP, sizeof(struct nfgenmsg));
 	((struct nfgenmsg *)mnl_nlmsg_get_payload(h))->nfgen_family = NFPROTO_UNSPEC;
-	netlink_call(n, visit_chain, &c); /* fails without nftables: there are none */
+	netlink_call(n, visit, &c); /* fails without nftables: there is nothing */
 	return c.found;
 }
 
@@ -89,7 +90,7 @@ void doctor_firewall(struct doctor *d)
 
 	if (all_by_kernel(d))
 		return;
-	found = find_chains(d);
+	found = visit_nftables(d, NFT_MSG_GETCHAIN, visit_chain);
 	if (doctor_read(d, text, sizeof(text), "/proc/self/net/ip_tables_names") && text[0] && ++found)
 		doctor_say(d, DOCTOR_WARNING,
 			   "iptables (legacy) has tables: what XDP forwards does not pass them" WHAT_TO_DO);
@@ -97,19 +98,38 @@ void doctor_firewall(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "no rules that forwarding by XDP would pass by");
 }
 
+static void visit_object(const struct nlmsghdr *h, void *arg)
+{
+	const struct nlattr *attr[NFTA_OBJ_TYPE + 1];
+	struct chains *c = arg;
+
+	if ((h->nlmsg_type & 0xff) != NFT_MSG_NEWOBJ)
+		return;
+	netlink_attributes(h, sizeof(struct nfgenmsg), attr, ARRAY_SIZE(attr));
+	if (!attr[NFTA_OBJ_TABLE] || !attr[NFTA_OBJ_NAME] || !attr[NFTA_OBJ_TYPE] ||
+	    ntohl(mnl_attr_get_u32(attr[NFTA_OBJ_TYPE])) != NFT_OBJECT_CT_HELPER)
+		return;
+	c->found++;
+	doctor_say(c->d, DOCTOR_WARNING,
+		   "nftables table %s, connection tracking helper %s: it sees nothing of what XDP forwards" WHAT_TO_DO,
+		   mnl_attr_get_str(attr[NFTA_OBJ_TABLE]), mnl_attr_get_str(attr[NFTA_OBJ_NAME]));
+}
+
 void doctor_conntrack(struct doctor *d)
 {
 	long long entries = 0;
+	unsigned helpers;
 
 	if (all_by_kernel(d))
 		return;
+	helpers = visit_nftables(d, NFT_MSG_GETOBJ, visit_object);
 	doctor_read_number(d, &entries, "/proc/sys/net/netfilter/nf_conntrack_count");
 	if (entries > 0)
 		doctor_say(d, DOCTOR_WARNING,
 			   "connection tracking has %lld entr%s: what XDP forwards does not pass it, nor its helpers "
 			   "(FTP, SIP)" WHAT_TO_DO,
 			   entries, entries == 1 ? "y" : "ies");
-	else
+	else if (!helpers)
 		doctor_say(d, DOCTOR_OK, "nothing is tracked");
 }
 

@@ -19,6 +19,8 @@ struct doctor {
 	size_t n_addresses;
 	const char *check; /* its name */
 	void (*report)(struct doctor *d, enum doctor_level level, const char *text);
+	control_finding say; /* for explain */
+	void *say_arg;
 	unsigned count[DOCTOR_N_LEVELS];
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Forwarding, routes, pools and neighbours: whether the gateway forwards to the right place. */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 
@@ -202,9 +204,61 @@ static unsigned compare(struct doctor *d, const struct config_mapping *m, const 
 	return found;
 }
 
+struct neighbours_in_pools {
+	struct doctor *d;
+	unsigned found;
+};
+
+/* A host that has answered from an address of a pool, which subscribers use, too. */
+static void visit_neighbour(const struct nlmsghdr *h, void *arg)
+{
+	const unsigned known = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT;
+	const struct ndmsg *nd = mnl_nlmsg_get_payload(h);
+	const struct nlattr *attr[NDA_LLADDR + 1];
+	struct neighbours_in_pools *n = arg;
+	char pool[ADDR_TEXT], addr[ADDR_TEXT];
+	uint32_t host;
+
+	if (h->nlmsg_type != RTM_NEWNEIGH || nd->ndm_family != AF_INET || !(nd->ndm_state & known))
+		return;
+	netlink_attributes(h, sizeof(*nd), attr, ARRAY_SIZE(attr));
+	if (!attr[NDA_DST] || !attr[NDA_LLADDR])
+		return;
+	host = ntohl(mnl_attr_get_u32(attr[NDA_DST]));
+	for (size_t i = 0; i < n->d->config->n_mappings; i++) {
+		struct prefix out = n->d->config->mappings[i].out;
+
+		if (!in_prefix(out, host) || n->found++ >= MOST_TOLD)
+			continue;
+		doctor_say(n->d, DOCTOR_WARNING,
+			   "the pool %s holds %s, the address of a neighbour on %s: take it out of the pool, or both "
+			   "answer for it",
+			   prefix_text(out, pool), addr_format(host, addr), link_name(n->d, (uint32_t)nd->ndm_ifindex));
+	}
+}
+
+static unsigned find_neighbours_in_pools(struct doctor *d)
+{
+	struct neighbours_in_pools n = { .d = d };
+
+	/* The inside ones may have hundreds of thousands. */
+	for (size_t i = 0; i < d->config->n_interfaces; i++) {
+		const struct link *l = doctor_link(d, &d->config->interfaces[i]);
+		struct nlmsghdr *h;
+
+		if (!l || !(d->config->interfaces[i].roles & DEVICE_OUTSIDE))
+			continue;
+		h = netlink_request(d->netlink, RTM_GETNEIGH, NLM_F_DUMP, sizeof(struct ndmsg));
+		((struct ndmsg *)mnl_nlmsg_get_payload(h))->ndm_family = AF_INET;
+		mnl_attr_put_u32(h, NDA_IFINDEX, l->ifindex);
+		netlink_call(d->netlink, visit_neighbour, &n);
+	}
+	return n.found;
+}
+
 void doctor_pools(struct doctor *d)
 {
-	unsigned found = 0;
+	unsigned found = find_neighbours_in_pools(d);
 
 	for (size_t i = 0; i < d->config->n_mappings; i++)
 		for (size_t k = 0; k < d->n_addresses; k++)

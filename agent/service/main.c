@@ -7,6 +7,7 @@
 #include <detnat/version.h>
 
 #include "base/log.h"
+#include "config/schema.h"
 #include "history/history.h"
 #include "links/detach.h"
 #include "service/doctor.h"
@@ -32,6 +33,7 @@ static const char usage[] =
 	"history\n"
 	"  -v, --verbose      log details for troubleshooting; -vv: and all messages of libbpf\n"
 	"  -q, --quiet        log only warnings and errors\n"
+	"      --schema       print the JSON schema of configuration files\n"
 	"  -V, --version      print the version\n"
 	"  -h, --help         print this text\n"
 	"\n"
@@ -45,16 +47,28 @@ static const char usage[] =
 	"  detnat-agent --doctor -c detnat.json  is this machine ready for it, and if not, what to fix?\n"
 	"  detnat-agent --detach                 end NAT on this machine, after the agent was stopped\n";
 
+static int print_schema(void)
+{
+	_cleanup_free_ char *schema = config_schema();
+
+	if (!schema || puts(schema) < 0) {
+		fputs("detnat-agent: the schema cannot be printed\n", stderr);
+		return EXIT_FAILED;
+	}
+	return EXIT_DONE;
+}
+
 enum mode { MODE_RUN, MODE_TEST, MODE_GUARD, MODE_DETACH, MODE_DOCTOR, MODE_PREPARE };
 
 #define SIGNAL_BIT(number) (1ULL << ((number)-1))
 
 /* Long options without a short one. */
-enum { OPTION_DETACH = 256, OPTION_GUARD, OPTION_REPLACE, OPTION_DOCTOR, OPTION_PREPARE };
+enum { OPTION_DETACH = 256, OPTION_GUARD, OPTION_REPLACE, OPTION_DOCTOR, OPTION_PREPARE, OPTION_SCHEMA };
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "test", no_argument, NULL, 't' },
+	{ "schema", no_argument, NULL, OPTION_SCHEMA },
 	{ "guard", no_argument, NULL, OPTION_GUARD },
 	{ "detach", no_argument, NULL, OPTION_DETACH },
 	{ "replace", no_argument, NULL, OPTION_REPLACE },
@@ -212,6 +226,8 @@ int main(int argc, char **argv)
 		case 'q':
 			quiet = true;
 			break;
+		case OPTION_SCHEMA:
+			return print_schema();
 		case 'V':
 			puts("detnat-agent " DETNAT_VERSION);
 			return EXIT_DONE;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/trouble.h"
 #include "change/change.h"
+#include "change/stages_watch.h"
 #include "control/control.h"
 #include "datapath/migration.h"
 #include "guard/guard.h"
@@ -28,6 +29,7 @@
 #include "punt/sender.h"
 #include "punt/tracing.h"
 #include "punt/unsolicited_tcp.h"
+#include "service/doctor.h"
 #include "service/guard_install.h"
 #include "service/housekeeping.h"
 #include "service/prepare.h"
@@ -51,6 +53,7 @@ struct service {
 	struct metrics *metrics;
 	struct metrics_sources metrics_sources;
 	struct change_queue *changes;
+	struct stages_watch *stages_watch;
 	struct change_context change_context;
 	struct trace *trace;
 	struct control *control;
@@ -275,6 +278,7 @@ static int start_modules(struct service *s, struct error *err)
 		.metrics = s->metrics,
 		.trace = s->trace,
 		.ending = &s->ending,
+		.warn = doctor_warn,
 	};
 	return 0;
 }
@@ -303,7 +307,8 @@ static int start_workers(struct service *s, struct error *err)
 		.sweeps = &s->sweeps,
 	};
 	r = housekeeping_new(s->base, &s->chores, &s->housekeeping, err);
-	if (!r && change_queue_new(&s->change_context, &s->changes))
+	if (!r && (change_queue_new(&s->change_context, &s->changes) ||
+		   stages_watch_new(&s->change_context, s->changes, &s->stages_watch)))
 		r = error_set(err, -ENOMEM, "out of memory");
 	return r;
 }
@@ -320,6 +325,7 @@ static int start_control(struct service *s, struct error *err)
 		.ipfix = s->ipfix,
 		.trace = s->trace,
 		.changes = s->changes,
+		.examine = doctor_explain,
 		.started = s->started,
 	};
 	return control_new(s->base, &s->control_context, s->active.config->control_socket, s->datapath.reused,
@@ -354,9 +360,9 @@ static int start(struct service *s, struct startup *up, struct error *err)
 /* Stops everything but the datapath. */
 static void stop(struct service *s)
 {
-
 	control_free(take_pointer(s->control));
 	change_queue_free(take_pointer(s->changes));
+	stages_watch_free(take_pointer(s->stages_watch));
 	if (s->active.config && !s->active.config->detach_on_exit)
 		change_end_trace(&s->change_context);
 	trace_free(take_pointer(s->trace));
@@ -413,7 +419,6 @@ static int end_detached(struct service *s, struct error *err)
 
 static int end(struct service *s, struct error *err)
 {
-
 	notify_stopping();
 	stop(s);
 	if (s->active.config->detach_on_exit)

@@ -131,6 +131,12 @@ static uint32_t capped(uint32_t n, uint32_t limit)
 	return n < limit ? n : limit;
 }
 
+static bool is_unanswered(const struct session_usage *u, uint64_t word, uint32_t now)
+{
+	return word_state(word) == SESSION_SYN_SENT &&
+	       (int32_t)(now - word_seen(word)) >= (int32_t)mappings_datapath(u->it.m)->hz;
+}
+
 static int look_at(struct subscriber_iterator *it, void *arg)
 {
 	struct session_usage *u = arg;
@@ -155,6 +161,7 @@ static int look_at(struct subscriber_iterator *it, void *arg)
 
 		busiest = same > busiest ? same : busiest;
 		m->sessions[p]++;
+		m->unanswered += is_unanswered(u, word, it->now);
 		sessions++;
 		ports[p] += mark(u->used[p], word_out_port(word) - port_lo, geo->ports_per_host);
 	}
@@ -186,9 +193,12 @@ static int count_overflow(struct session_usage *u)
 		uint64_t word = u->scan.sessions[i].truth;
 		int number = key->direction == OVERFLOW_IN2OUT ? mappings_find_inside(m, key->addr) : -1;
 
-		if (number >= 0 && word_counts(word, now, mappings_get(m, number)->timeout_ticks))
-			entry(u, number, &mappings_get(m, number)->geo)
-				->sessions[protocol_of_state(word_state(word))]++;
+		if (number >= 0 && word_counts(word, now, mappings_get(m, number)->timeout_ticks)) {
+			struct mapping_usage *usage = entry(u, number, &mappings_get(m, number)->geo);
+
+			usage->sessions[protocol_of_state(word_state(word))]++;
+			usage->unanswered += is_unanswered(u, word, now);
+		}
 	}
 	return r;
 }

@@ -28,6 +28,11 @@ struct usage_histogram {
 struct mapping_usage {
 	struct geometry geo; /* of the mapping that the figures belong to */
 	uint64_t sessions[N_USAGE_PROTOCOLS];
+	/*
+	 * Of those of TCP, where only the inside has sent a SYN, and a second or more has passed since: a session of
+	 * UDP or ICMP does not show whether it was answered.
+	 */
+	uint64_t unanswered;
 	uint64_t subscribers;	      /* with sessions; each is counted once per histogram */
 	uint64_t at_quota;	      /* of these, at their quota */
 	uint64_t exhausted;	      /* of these, without a free port for their busiest destination */

@@ -24,6 +24,7 @@ struct fragments;
 struct guard;
 struct history_queue;
 struct metrics;
+struct pcp;
 struct trace;
 
 struct change_queue;
@@ -40,6 +41,7 @@ struct change_context {
 	struct ipfix *ipfix;
 	struct fragments *fragments; /* NULL while the first configuration is applied */
 	struct metrics *metrics;
+	struct pcp *pcp;
 	struct trace *trace;
 	const bool *ending; /* a signal has asked to give up the start */
 	/* Logs what on this machine is at odds with a configuration that a reload has made active. May be NULL. */

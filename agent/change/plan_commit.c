@@ -14,6 +14,7 @@
 #include "history/queue.h"
 #include "links/devices.h"
 #include "metrics/metrics.h"
+#include "pcp/pcp.h"
 #include "punt/event_ring.h"
 #include "punt/parked_fragments.h"
 #include "sessions/sessions.h"
@@ -82,6 +83,8 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
 		r = devices_exclude(context->devices, p->wanted, err);
 	if (!r)
 		r = metrics_configure(context->metrics, p->wanted, !context->active->config, p->name, err);
+	if (!r)
+		r = pcp_configure(context->pcp, p->wanted, !context->active->config, p->name, err);
 	if (!r && p->load) {
 		p->load = false;
 		r = datapath_load_swap(context->datapath, err);
@@ -114,6 +117,7 @@ static void undo(struct plan *p, bool loaded)
 	if (devices_exclude(context->devices, context->active->config, &err))
 		log_error("the previous state cannot be restored: %s", err.text);
 	metrics_configure(context->metrics, context->active->config, true, NULL, &err);
+	pcp_configure(context->pcp, context->active->config, true, NULL, &err);
 	if (ipfix_configure_waiting(context->ipfix, &context->active->config->ipfix, &err))
 		log_error("the previous IPFIX settings cannot be restored: %s", err.text);
 }
@@ -221,6 +225,7 @@ int plan_commit(struct plan *p, struct error *err)
 	stages_tell(&context->active->stages, &p->stages);
 	context->active->stages = p->stages;
 	listen_to_sessions(context);
+	pcp_settle(context->pcp, context->active->config);
 	fragments_configure(context->fragments, &context->active->config->fragments);
 	if (reloaded && context->warn)
 		context->warn(context->active->config);

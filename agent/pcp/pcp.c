@@ -8,12 +8,12 @@
 #include "base/log.h"
 #include "base/trouble.h"
 #include "pcp/announce.h"
-#include "pcp/answer.h"
+#include "pcp/decide.h"
 #include "pcp/epoch.h"
 #include "pcp/ingress.h"
 #include "pcp/leases.h"
 #include "pcp/rate.h"
-#include "pcp/socket.h"
+#include "pcp/pcp_socket.h"
 
 /* Requests answered in a turn of the event loop: about a millisecond. */
 #define REQUESTS_PER_TURN 32U

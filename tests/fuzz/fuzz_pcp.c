@@ -4,7 +4,7 @@
  * be, and repeats the request; an error changes nothing; no lease ever has a port of another's block, or one that is
  * taken. The input is a sequence of requests, each preceded by its length in two octets and one that says who asks.
  */
-#include "../../agent/pcp/answer.c"
+#include "../../agent/pcp/decide.c"
 #include "../../agent/pcp/message.c"
 
 #define SUBSCRIBER 0x64400002U

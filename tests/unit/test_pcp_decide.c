@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "pcp/answer.h"
+#include "pcp/decide.h"
 #include "pcp/rate.h"
 
 #define SUBSCRIBER 0x64400002U /* 100.64.0.2 */
@@ -21,7 +21,7 @@
 
 static struct pcp_lease leases[2 * PORTS];
 static size_t n_leases;
-static int put_r;
+static int put_r, del_r;
 
 /* The subscriber has the first block, the neighbour the next. */
 static int fake_subscriber(void *arg, uint32_t in_addr, struct port_block *ret)
@@ -67,7 +67,7 @@ static unsigned fake_count(void *arg, uint32_t in_addr)
 	return n;
 }
 
-static int fake_del(void *arg, const struct pcp_lease *l)
+static int remove_lease(const struct pcp_lease *l)
 {
 	for (size_t i = 0; i < n_leases; i++) {
 		if (leases[i].proto == l->proto && same(leases[i].out, l->out)) {
@@ -78,11 +78,16 @@ static int fake_del(void *arg, const struct pcp_lease *l)
 	return -ENOENT;
 }
 
+static int fake_del(void *arg, const struct pcp_lease *l)
+{
+	return del_r ? del_r : remove_lease(l);
+}
+
 static int fake_put(void *arg, const struct pcp_lease *l)
 {
 	if (put_r)
 		return put_r;
-	fake_del(arg, l);
+	remove_lease(l);
 	leases[n_leases++] = *l;
 	return 0;
 }
@@ -239,10 +244,10 @@ static struct got ask(struct asked a)
 static void begin(void)
 {
 	n_leases = 0;
-	put_r = 0;
+	put_r = del_r = 0;
 }
 
-TestSuite(pcp_answer, .init = begin);
+TestSuite(pcp_decide, .init = begin);
 
 /* Rows name what differs from the usual request. */
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -267,7 +272,7 @@ static void expect(struct got g, uint16_t port, uint32_t lifetime)
 		cr_expect_eq(_g.lifetime, (uint32_t)(seconds), "%u seconds", _g.lifetime); \
 	} while (0)
 
-Test(pcp_answer, without_a_suggestion_the_port_is_the_plans)
+Test(pcp_decide, without_a_suggestion_the_port_is_the_plans)
 {
 	expect(MAP(.in_port = 443), PORT_LO + 43, 3600);
 	cr_expect_eq(n_leases, 1);
@@ -277,13 +282,13 @@ Test(pcp_answer, without_a_suggestion_the_port_is_the_plans)
 	cr_expect_eq(leases[0].nonce[11], 1);
 }
 
-Test(pcp_answer, a_suggested_port_of_the_own_block_is_given)
+Test(pcp_decide, a_suggested_port_of_the_own_block_is_given)
 {
 	expect(MAP(.in_port = 443, .out_port = PORT_LO + 7), PORT_LO + 7, 3600);
 	expect(MAP(.in_port = 80, .out_port = PORT_LO + 99, .out_addr = POOL), PORT_LO + 99, 3600);
 }
 
-Test(pcp_answer, a_port_of_another_block_is_not_given)
+Test(pcp_decide, a_port_of_another_block_is_not_given)
 {
 	expect(MAP(.in_port = 443, .out_port = PORT_LO + PORTS), PORT_LO + 43, 3600);
 	expect(MAP(.in_port = 444, .out_port = PORT_LO - 1), PORT_LO + 44, 3600);
@@ -291,7 +296,7 @@ Test(pcp_answer, a_port_of_another_block_is_not_given)
 	expect(MAP(.source = NEIGHBOUR, .in_port = 443, .out_port = PORT_LO), PORT_LO + PORTS + 43, 3600);
 }
 
-Test(pcp_answer, a_taken_port_gives_way_to_the_next_of_its_group)
+Test(pcp_decide, a_taken_port_gives_way_to_the_next_of_its_group)
 {
 	expect(MAP(.in_port = 40), PORT_LO + 40, 3600);
 	expect(MAP(.in_port = 140), PORT_LO + 41, 3600);
@@ -299,13 +304,13 @@ Test(pcp_answer, a_taken_port_gives_way_to_the_next_of_its_group)
 	expect(MAP(.in_port = 40, .proto = IPPROTO_UDP), PORT_LO + 40, 3600);
 }
 
-Test(pcp_answer, a_full_group_gives_way_to_the_rest_of_the_block)
+Test(pcp_decide, a_full_group_gives_way_to_the_rest_of_the_block)
 {
 	for (uint16_t i = 0; i < 8; i++)
 		expect(MAP(.in_port = (uint16_t)(96 + 100 * i)), i < 4 ? PORT_LO + 96 + i : PORT_LO + 4 + i - 4U, 3600);
 }
 
-Test(pcp_answer, prefer_failure_wants_what_is_suggested_or_nothing)
+Test(pcp_decide, prefer_failure_wants_what_is_suggested_or_nothing)
 {
 	MAP(.in_port = 1, .out_port = PORT_LO + 7);
 	EXPECT_REFUSED(MAP(.in_port = 443, .out_port = PORT_LO + 7, .prefer_failure = true),
@@ -321,7 +326,7 @@ Test(pcp_answer, prefer_failure_wants_what_is_suggested_or_nothing)
 	expect(MAP(.in_port = 445, .prefer_failure = true), PORT_LO + 45, 3600);
 }
 
-Test(pcp_answer, a_renewal_keeps_the_port)
+Test(pcp_decide, a_renewal_keeps_the_port)
 {
 	expect(MAP(.in_port = 443, .out_port = PORT_LO + 7), PORT_LO + 7, 3600);
 	expect(MAP(.in_port = 443, .out_port = PORT_LO + 8, .lifetime = 7200), PORT_LO + 7, 7200);
@@ -329,13 +334,13 @@ Test(pcp_answer, a_renewal_keeps_the_port)
 	cr_expect_eq(leases[0].expires_s, NOW + 7200);
 }
 
-Test(pcp_answer, lifetimes_are_clipped)
+Test(pcp_decide, lifetimes_are_clipped)
 {
 	expect(MAP(.in_port = 1, .lifetime = 1), PORT_LO + 1, 120);
 	expect(MAP(.in_port = 2, .lifetime = UINT32_MAX), PORT_LO + 2, 86400);
 }
 
-Test(pcp_answer, another_nonce_is_not_authorized_for_as_long_as_the_lease)
+Test(pcp_decide, another_nonce_is_not_authorized_for_as_long_as_the_lease)
 {
 	MAP(.in_port = 443, .lifetime = 500);
 	EXPECT_REFUSED(MAP(.in_port = 443, .nonce = 2), PCP_NOT_AUTHORIZED, 500);
@@ -344,7 +349,7 @@ Test(pcp_answer, another_nonce_is_not_authorized_for_as_long_as_the_lease)
 	cr_expect_eq(n_leases, 1);
 }
 
-Test(pcp_answer, lifetime_0_deletes)
+Test(pcp_decide, lifetime_0_deletes)
 {
 	MAP(.in_port = 443);
 	MAP(.in_port = 444);
@@ -354,7 +359,7 @@ Test(pcp_answer, lifetime_0_deletes)
 	cr_expect_eq(leases[0].in.port, 444);
 }
 
-Test(pcp_answer, port_0_deletes_all_of_a_protocol)
+Test(pcp_decide, port_0_deletes_all_of_a_protocol)
 {
 	MAP(.in_port = 443);
 	MAP(.in_port = 444, .nonce = 2);
@@ -367,7 +372,7 @@ Test(pcp_answer, port_0_deletes_all_of_a_protocol)
 	cr_expect_eq(fake_count(NULL, NEIGHBOUR), 1);
 }
 
-Test(pcp_answer, a_fixed_portmap_is_told_and_kept)
+Test(pcp_decide, a_fixed_portmap_is_told_and_kept)
 {
 	leases[n_leases++] = (struct pcp_lease){
 		.proto = IPPROTO_TCP, .fixed = true, .in = { SUBSCRIBER, 443 }, .out = { POOL, PORT_LO + 50 }
@@ -378,7 +383,7 @@ Test(pcp_answer, a_fixed_portmap_is_told_and_kept)
 	cr_expect_eq(leases[0].nonce[0], 0);
 }
 
-Test(pcp_answer, other_protocols_and_all_of_them_are_unsupported)
+Test(pcp_decide, other_protocols_and_all_of_them_are_unsupported)
 {
 	static const uint8_t protos[] = { 0, 1, 33, 47, 132, 255 };
 
@@ -388,7 +393,7 @@ Test(pcp_answer, other_protocols_and_all_of_them_are_unsupported)
 	cr_expect_eq(n_leases, 0);
 }
 
-Test(pcp_answer, a_subscriber_has_32_leases)
+Test(pcp_decide, a_subscriber_has_32_leases)
 {
 	for (uint16_t i = 0; i < 32; i++)
 		cr_assert_eq(MAP(.in_port = 100 + i).result, PCP_SUCCESS);
@@ -399,7 +404,7 @@ Test(pcp_answer, a_subscriber_has_32_leases)
 	expect(MAP(.in_port = 500), PORT_LO, 3600);
 }
 
-Test(pcp_answer, a_full_block_or_table_has_no_resources)
+Test(pcp_decide, a_full_block_or_table_has_no_resources)
 {
 	for (uint16_t i = 0; i < PORTS; i++)
 		leases[n_leases++] = (struct pcp_lease){ .proto = IPPROTO_TCP,
@@ -413,7 +418,15 @@ Test(pcp_answer, a_full_block_or_table_has_no_resources)
 	EXPECT_REFUSED(MAP(.source = NEIGHBOUR, .in_port = 443), PCP_NO_RESOURCES, 30);
 }
 
-Test(pcp_answer, peer_tells_of_sessions_and_opens_none)
+Test(pcp_decide, a_table_that_cannot_be_changed_is_a_network_failure)
+{
+	MAP(.in_port = 443);
+	del_r = -EIO;
+	EXPECT_REFUSED(MAP(.in_port = 443, .lifetime = 0), PCP_NETWORK_FAILURE, 30);
+	cr_expect_eq(n_leases, 1);
+}
+
+Test(pcp_decide, peer_tells_of_sessions_and_opens_none)
 {
 	expect(PEER(.in_port = 4000, .peer_addr = 0xc6336409, .peer_port = 53), PORT_LO + 5, 300);
 	EXPECT_REFUSED(PEER(.in_port = 4000, .peer_addr = 0xc6336409, .peer_port = 54), PCP_NO_RESOURCES, 30);
@@ -425,13 +438,13 @@ Test(pcp_answer, peer_tells_of_sessions_and_opens_none)
 	cr_expect_eq(n_leases, 0);
 }
 
-Test(pcp_answer, peer_of_a_leased_port_tells_the_lease)
+Test(pcp_decide, peer_of_a_leased_port_tells_the_lease)
 {
 	MAP(.in_port = 4001, .proto = IPPROTO_UDP);
 	expect(PEER(.in_port = 4001, .peer_addr = 0xc6336409, .peer_port = 53), PORT_LO + 1, 3600);
 }
 
-Test(pcp_answer, a_third_party_speaks_for_subscribers_where_it_is_allowed)
+Test(pcp_decide, a_third_party_speaks_for_subscribers_where_it_is_allowed)
 {
 	EXPECT_REFUSED(MAP(.in_port = 443, .third_party = NEIGHBOUR), PCP_UNSUPP_OPTION, 1800);
 	EXPECT_REFUSED(MAP(.source = PORTAL, .in_port = 443), PCP_NOT_AUTHORIZED, 1800);
@@ -441,7 +454,7 @@ Test(pcp_answer, a_third_party_speaks_for_subscribers_where_it_is_allowed)
 	cr_expect_eq(leases[0].in.addr, NEIGHBOUR);
 }
 
-Test(pcp_answer, a_source_in_no_mapping_is_never_answered)
+Test(pcp_decide, a_source_in_no_mapping_is_never_answered)
 {
 	cr_expect_eq(MAP(.source = STRANGER, .in_port = 443).length, 0);
 	cr_expect_eq(ask((struct asked){ .source = STRANGER }).length, 0);
@@ -449,7 +462,7 @@ Test(pcp_answer, a_source_in_no_mapping_is_never_answered)
 	cr_expect_eq(n_leases, 0);
 }
 
-Test(pcp_answer, an_announcement_is_answered)
+Test(pcp_decide, an_announcement_is_answered)
 {
 	EXPECT_REFUSED(ask((struct asked){ .lifetime = 5 }), PCP_SUCCESS, 0);
 	EXPECT_REFUSED(ask((struct asked){ .source = PORTAL }), PCP_SUCCESS, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The answer to a PCP request (RFC 6887): what is granted, what is refused and why. It knows no sockets. */
-#ifndef DETNAT_PCP_ANSWER_H
-#define DETNAT_PCP_ANSWER_H
+#ifndef DETNAT_PCP_DECIDE_H
+#define DETNAT_PCP_DECIDE_H
 
 #include "config/config.h"
 #include "pcp/lease_table.h"

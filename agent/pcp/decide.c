@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "pcp/answer.h"
+#include "pcp/decide.h"
 
 #include <errno.h>
 #include <netinet/in.h>

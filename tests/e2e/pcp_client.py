@@ -86,7 +86,6 @@ class Client:
         self.addr, self.server = addr, (server, SERVER_PORT)
         with namespace.enter():
             self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.setsockopt(socket.SOL_IP, socket.IP_FREEBIND, 1)
         self.socket.bind((addr, 0))
 
     def __enter__(self):

@@ -129,7 +129,6 @@ def test_what_the_leased_port_sends_leaves_by_the_lease(pcp_lab, client):
     with server, sender:
         server.bind((SERVER, 5353))
         server.settimeout(10)
-        sender.setsockopt(socket.SOL_IP, socket.IP_FREEBIND, 1)
         sender.bind((client.addr, 4000))
         sender.sendto(b"hello", (SERVER, 5353))
         assert server.recvfrom(100) == (b"hello", out)
@@ -244,7 +243,6 @@ def test_peer_tells_the_outside_endpoint_of_a_session(pcp_lab, client):
     with pcp_lab.inside_ns.enter():
         sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with sender:
-        sender.setsockopt(socket.SOL_IP, socket.IP_FREEBIND, 1)
         sender.bind((client.addr, 4321))
         sender.sendto(b"hello", (SERVER, 9))
         wait_for(lambda: pcp_lab.agent.ctl("session", "list", client.addr), what="the session")

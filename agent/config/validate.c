@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config/fields.h"
+#include "config/port_pairs.h"
 
 struct validator {
 	const struct config *config;
@@ -204,6 +205,8 @@ int config_validate(const struct config *c, const char *name, struct error *err)
 		r = validate_interfaces(&v);
 	if (r == 0)
 		r = validate_mappings(&v);
+	if (r == 0)
+		r = portmaps_validate(c, name, err);
 	if (r == 0)
 		r = validate_ipfix(&v);
 	return r;

@@ -50,6 +50,7 @@ struct datapath {
 	int unsolicited_syns;
 	int transmissions;
 	int next_hops_used;
+	int portmaps; /* HASH, see <detnat/portmaps.h> */
 	int running;
 	int entries; /* PROG_ARRAY that the attached XDP programs jump through */
 

@@ -44,6 +44,7 @@
 	X(unsolicited_syns, "unsolicited_syns") \
 	X(transmissions, "transmissions")       \
 	X(next_hops_used, "next_hops_used")     \
+	X(portmaps, "portmaps")                 \
 	X(route_mtus, "route_mtus")             \
 	X(ports, "ports")                       \
 	X(stage_control, "stage_control")       \

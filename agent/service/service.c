@@ -41,6 +41,7 @@ struct service {
 	struct active_config active;
 	struct datapath datapath;
 	struct mappings *mappings;
+	struct portmaps *portmaps;
 	struct history_queue *history;
 	struct guard *guard;
 	struct devices *devices;
@@ -217,6 +218,8 @@ static int start_tables(struct service *s, struct startup *up, struct error *err
 	r = start_guard(s, up, err);
 	if (!r)
 		r = mappings_open(&s->datapath, &s->mappings, err);
+	if (!r)
+		r = portmaps_open(s->mappings, &s->portmaps, err);
 	if (r)
 		return r;
 	/* The earlier agent may have been killed long ago, so the counts are compared first. */
@@ -240,6 +243,7 @@ static int start_metrics(struct service *s, struct error *err)
 		.active = &s->active,
 		.datapath = &s->datapath,
 		.mappings = s->mappings,
+		.portmaps = s->portmaps,
 		.guard = s->guard,
 		.devices = s->devices,
 		.ipfix = s->ipfix,
@@ -271,6 +275,7 @@ static int start_modules(struct service *s, struct error *err)
 		.active = &s->active,
 		.datapath = &s->datapath,
 		.mappings = s->mappings,
+		.portmaps = s->portmaps,
 		.history = s->history,
 		.guard = s->guard,
 		.devices = s->devices,
@@ -319,6 +324,7 @@ static int start_control(struct service *s, struct error *err)
 		.active = &s->active,
 		.datapath = &s->datapath,
 		.mappings = s->mappings,
+		.portmaps = s->portmaps,
 		.history = s->history,
 		.guard = s->guard,
 		.devices = s->devices,
@@ -384,6 +390,7 @@ static void stop(struct service *s)
 	guard_free(take_pointer(s->guard));
 	ipfix_free(take_pointer(s->ipfix));
 	history_queue_drain(s->history);
+	portmaps_close(take_pointer(s->portmaps));
 	mappings_close(take_pointer(s->mappings));
 }
 

@@ -34,8 +34,8 @@ static __always_inline int icmp_from_inside_parse(ctx_t *ctx, struct icmp_from_i
 }
 
 /*
- * Outside port of the session or portmap that the error is about; 0 if there is none, or if the error is not addressed to the
- * sender of the quoted packet.
+ * Outside port of the session or portmap that the error is about; 0 if there is none, or if the error is not addressed
+ * to the sender of the quoted packet.
  */
 static __always_inline __u16 icmp_from_inside_port(struct icmp_from_inside *e)
 {

@@ -12,7 +12,6 @@
 #include "forward.h"
 #include "icmp_limit.h"
 
-
 struct reset_frame {
 	struct ethhdr eth;
 	struct iphdr ip;

@@ -18,7 +18,7 @@
 #include "datapath/datapath.h"
 #include "ipfix/ipfix.h"
 #include "tables/mappings.h"
-#include "tables/portmaps.h"
+#include "tables/portmap_table.h"
 
 struct devices;
 struct fragments;

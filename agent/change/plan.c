@@ -196,9 +196,9 @@ int plan_new(const struct change_context *context, const struct config *wanted, 
 	p->json = p->wanted ? config_to_json(p->wanted) : NULL;
 	if (!p->json || plan_mappings(p) || portmap_changes_find(p->wanted, context->portmaps, &p->portmaps))
 		return error_set(err, -ENOMEM, "out of memory");
-	if (strlen(p->json) > RUNNING_MAX_LENGTH)
+	if (strlen(p->json) > RUNNING_LONGEST)
 		return config_refuse(err, -EFBIG, name, 0, "", "the configuration as JSON is longer than %zu octets",
-				     (size_t)RUNNING_MAX_LENGTH);
+				     (size_t)RUNNING_LONGEST);
 	/* An operator who reloads the file may have mended what kept them from loading. */
 	if (name)
 		context->active->stages_failure[0] = '\0';

@@ -79,6 +79,8 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, bool *ret_mapped, s
 					: ipfix_configure_waiting(context->ipfix, &p->wanted->ipfix, err);
 
 	if (!r)
+		r = running_reserve(context->datapath, strlen(p->json), err);
+	if (!r)
 		r = devices_exclude(context->devices, p->wanted, err);
 	if (!r)
 		r = metrics_configure(context->metrics, p->wanted, !context->active->config, p->name, err);
@@ -223,8 +225,8 @@ int plan_commit(struct plan *p, struct error *err)
 	if (loaded)
 		datapath_settle(context->datapath);
 	datapath_raise_epoch(context->datapath);
-	/* Cannot fail: plan_new() has checked the length. */
-	running_save(context->datapath->running_state, p->json, p->file_hash, NULL);
+	/* Cannot fail: commit_undoable() has made room. */
+	running_save_to(context->datapath->running_state, context->datapath->running_size, p->json, p->file_hash, NULL);
 	/* A start has warned already. */
 	reloaded = context->active->config && p->name;
 	if (context->active->config)

@@ -4,7 +4,7 @@
 #define DETNAT_PLAN_PORTMAPS_H
 
 #include "config/config.h"
-#include "tables/portmaps.h"
+#include "tables/portmap_table.h"
 
 /* What a change takes away and adds; zero-initialised: nothing. */
 struct portmap_changes {

@@ -87,8 +87,8 @@ struct config *config_clone(const struct config *c)
 	copy->control_socket = strdup(c->control_socket);
 	copy->pin_path = strdup(c->pin_path);
 	copy->state_dir = strdup(c->state_dir);
-	if (!copy->interfaces || !copy->mappings || !copy->portmaps || !copy->bypass || !copy->control_socket || !copy->pin_path ||
-	    !copy->state_dir)
+	if (!copy->interfaces || !copy->mappings || !copy->portmaps || !copy->bypass || !copy->control_socket ||
+	    !copy->pin_path || !copy->state_dir)
 		return NULL;
 	return take_pointer(copy);
 }

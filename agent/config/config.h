@@ -23,7 +23,7 @@
 #include "proto/words.h"
 
 /* Longer files are refused. */
-#define CONFIG_MAX_SIZE (8U << 20)
+#define CONFIG_MAX_SIZE (16U << 20)
 /* Fewer than the table holds, so that mappings can still be replaced when all are in use. */
 #define CONFIG_MAX_MAPPINGS   1000U
 #define CONFIG_MAX_INTERFACES 4096U
@@ -53,10 +53,6 @@ struct config_mapping {
 	unsigned out_line;
 	unsigned name_line;
 };
-
-/* Protocols of a portmap, or-ed. */
-enum portmap_protos { PORTMAP_OF_TCP = 1, PORTMAP_OF_UDP = 2, PORTMAP_OF_BOTH = 3 };
-extern const struct word portmap_words[]; /* tcp, udp, both */
 
 struct config_portmap {
 	char name[LABEL_TEXT]; /* "": none; several may have the same */

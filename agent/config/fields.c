@@ -49,12 +49,6 @@ static const struct word unsolicited_words[] = {
 	{ "answer", UNSOLICITED_ANSWER },
 	{},
 };
-const struct word portmap_words[] = {
-	{ "tcp", PORTMAP_OF_TCP },
-	{ "udp", PORTMAP_OF_UDP },
-	{ "both", PORTMAP_OF_BOTH },
-	{},
-};
 static const struct word on_exit_words[] = { { "keep", false }, { "detach", true }, {} };
 
 static const struct field interfaces_table[] = {

@@ -198,16 +198,9 @@ static int check_out(const struct portmap_check *v, size_t number, const struct 
 static int check_one(const struct portmap_check *v, size_t number)
 {
 	const struct config_portmap *m = &v->config->portmaps[number];
-	struct json_path path = { 0 };
 	struct geometry g;
 	char in[ADDR_TEXT];
-	int r;
 
-	json_path_add_key(&path, "portmaps", strlen("portmaps"));
-	json_path_add_index(&path, number);
-	r = fields_validate(&config_portmap_fields, m, &path, v->name, v->err);
-	if (r)
-		return r;
 	if (geometry_of(v->config, m->in.addr, &g))
 		return refuse(v, number, "in", "%s is an inside address of no mapping", addr_format(m->in.addr, in));
 	return check_out(v, number, &g);
@@ -240,7 +233,8 @@ static int check_number(const struct portmap_check *v)
 
 		n += ports_of(m) * (m->protos == PORTMAP_OF_BOTH ? 2 : 1);
 		if (n > MAX_PORTMAPS)
-			return refuse(v, i, "in", "more than %u portmaps: each port of a range counts, and each protocol",
+			return refuse(v, i, "in",
+				      "more than %u portmaps: each port of a range counts, and each protocol",
 				      MAX_PORTMAPS);
 	}
 	return 0;

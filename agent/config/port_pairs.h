@@ -25,7 +25,7 @@ const struct port_pair *port_pair_find(const struct port_pair *list, size_t n, u
 void port_pairs_sort_in(struct port_pair *list, size_t n);
 const struct port_pair *port_pair_find_in(const struct port_pair *list, size_t n, uint8_t proto, struct endpoint in);
 
-/* Checks all portmaps, as config_validate() does. */
+/* Checks all portmaps against each other and the mappings, as config_validate() does. */
 int portmaps_validate(const struct config *c, const char *name, struct error *err);
 
 /* The outside endpoint of a port of a portmap, counted from its first. All 0: its inside address is in no mapping. */

@@ -66,8 +66,7 @@ int config_add_portmap(struct config *c, const struct config_portmap *m)
 static void remove_at(struct config *c, size_t number)
 {
 	c->n_portmaps--;
-	memmove(&c->portmaps[number], &c->portmaps[number + 1],
-		(c->n_portmaps - number) * sizeof(*c->portmaps));
+	memmove(&c->portmaps[number], &c->portmaps[number + 1], (c->n_portmaps - number) * sizeof(*c->portmaps));
 }
 
 /* Adds the ports from..to of a portmap, counted from its first, for some protocols. */

@@ -114,6 +114,9 @@ void pins_open(struct datapath *d);
 /* Creates and pins missing maps, including `running`, and the entry programs; loads d->clock. */
 int pins_make(struct datapath *d, const struct config *c, struct error *err);
 
+/* Octets of the map `running`, which stays as large as an earlier agent has made it. */
+size_t running_map_size(int map);
+
 /* Maps the open maps into memory. */
 int pins_mmap(struct datapath *d, struct error *err);
 

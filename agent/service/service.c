@@ -227,7 +227,8 @@ static int start_tables(struct service *s, struct startup *up, struct error *err
 		table_check_now(s->mappings);
 	if (s->datapath.replaced && history_detach_at(startup_wanted(up)->state_dir, &replaced))
 		log_warning("%s; the history lacks the removal of the previous datapath", replaced.text);
-	return history_queue_new(s->base, startup_wanted(up)->state_dir, &s->datapath, s->mappings, &s->history, err);
+	return history_queue_new(s->base, startup_wanted(up)->state_dir, &s->datapath, s->mappings, s->portmaps,
+				 &s->history, err);
 }
 
 static int replace_programs(void *arg, change_prepare prepare, change_done done, void *done_arg)

@@ -70,8 +70,7 @@ static int add_subscriber(struct subscriber_iterator *it, void *arg)
 	if (!__atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED))
 		return 0;
 	it->cost = it->n_slots;
-	sessions = slots_count(it->slots, it->n_slots, &it->limits, it->now) +
-		   overflow_count(it->subscriber);
+	sessions = slots_count(it->slots, it->n_slots, &it->limits, it->now) + overflow_count(it->subscriber);
 	f->sessions += sessions;
 	f->active += sessions > 0;
 	f->at_quota += sessions >= it->map->sessions_per_user;

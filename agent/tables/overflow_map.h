@@ -67,7 +67,8 @@ static inline void count_down(uint32_t *count)
 {
 	uint32_t n = __atomic_load_n(count, __ATOMIC_RELAXED);
 
-	while (subscriber_overflow(n) && !__atomic_compare_exchange_n(count, &n, n - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+	while (subscriber_overflow(n) &&
+	       !__atomic_compare_exchange_n(count, &n, n - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		;
 }
 

@@ -11,7 +11,9 @@ struct portmap_key portmap_key_of(const struct portmap *m, enum portmap_directio
 {
 	struct endpoint e = direction == PORTMAP_OUT2IN ? m->out : m->in;
 
-	return (struct portmap_key){ .addr = e.addr, .port = e.port, .proto = m->proto, .direction = (uint8_t)direction };
+	return (struct portmap_key){
+		.addr = e.addr, .port = e.port, .proto = m->proto, .direction = (uint8_t)direction
+	};
 }
 
 struct portmap_value portmap_value_of(const struct portmap *m, enum portmap_direction direction)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Shared by the files behind tables/portmaps.h: portmaps_store.c (what the agent knows), portmaps.c (the datapath),
- * portmaps_open.c (start and comparison).
+ * Shared by the files behind tables/portmap_table.h: portmaps_store.c (what the agent knows), portmaps.c (the
+ * datapath), portmaps_open.c (start and comparison).
  */
 #ifndef DETNAT_PORTMAPS_PRIVATE_H
 #define DETNAT_PORTMAPS_PRIVATE_H
 
-#include "tables/portmaps.h"
+#include "tables/portmap_table.h"
 
 enum portmap_index { INDEX_BY_OUT, INDEX_BY_IN, INDEX_BY_ADDR, N_PORTMAP_INDEXES };
 

@@ -24,7 +24,7 @@ struct portmap_key {
 _Static_assert(sizeof(struct portmap_key) == 8, "hashed as octets");
 
 /* X(constant, word) */
-#define PORTMAP_ORIGINS(X)                                                  \
+#define PORTMAP_ORIGINS(X)                                                    \
 	X(PORTMAP_STATIC, "static") /* of the configuration: never expires */ \
 	X(PORTMAP_PCP, "pcp")	    /* a lease (RFC 6887) */
 

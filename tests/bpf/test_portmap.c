@@ -7,7 +7,9 @@
 #include <criterion/criterion.h>
 
 #include "icmp_frame.h"
-#include "tables/portmaps.h"
+#include "staged.h"
+#include "tables/portmap_table.h"
+#include "told_routes.h"
 
 static struct portmaps *portmaps;
 
@@ -39,17 +41,17 @@ static void map_port(uint8_t proto, uint32_t in_addr, uint16_t in_port, uint16_t
 	cr_assert_eq(portmaps_put(portmaps, &m), 0);
 }
 
-#define FROM_HOST   .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL
-#define TO_ROUTER   .ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .src = POOL, .dst = EXTERNAL
-#define FROM_ROUTER .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL
-#define TO_HOST	    .ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = EXTERNAL, .dst = SUBSCRIBER
+#define FROM_HOST	.from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL
+#define TO_ROUTER	.ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .src = POOL, .dst = EXTERNAL
+#define FROM_ROUTER	.from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL
+#define TO_HOST		.ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = EXTERNAL, .dst = SUBSCRIBER
 #define DROPPED(reason) DROP_XDP, {}, REASON_##reason
 
 /* A packet of a portmap: in by the outside, and the answer. */
-#define COMES(name_, proto_, out_port_, in_port_)                                                                  \
-	{                                                                                                          \
+#define COMES(name_, proto_, out_port_, in_port_)                                                                     \
+	{                                                                                                             \
 		name_, XDP_OUTSIDE, { FROM_ROUTER, proto_, 5555, out_port_, .flags = 2, .payload = 7 }, REDIRECT_XDP, \
-			{ TO_HOST, proto_, 5555, in_port_, .flags = 2, .payload = 7 }, REASON_out2in_translated    \
+			{ TO_HOST, proto_, 5555, in_port_, .flags = 2, .payload = 7 }, REASON_out2in_translated       \
 	}
 #define LEAVES(name_, proto_, in_port_, out_port_)                                                                    \
 	{                                                                                                             \
@@ -66,7 +68,14 @@ Test(portmap, anyone_reaches_the_inside_endpoint_and_is_answered_by_the_outside_
 		LEAVES("the answer", UDP, 3074, CAM),
 		{ "another sender",
 		  XDP_OUTSIDE,
-		  { .from = ROUTER, .to = GATEWAY_OUT, .src = ADDR(192, 0, 2, 1), .dst = POOL, TCP, 1, WEB, .flags = 16 },
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = ADDR(192, 0, 2, 1),
+		    .dst = POOL,
+		    TCP,
+		    1,
+		    WEB,
+		    .flags = 16 },
 		  REDIRECT_XDP,
 		  { .ttl = 63,
 		    .from = GATEWAY_IN,
@@ -107,10 +116,7 @@ Test(portmap, anyone_reaches_the_inside_endpoint_and_is_answered_by_the_outside_
 Test(portmap, other_protocols_ports_and_addresses_are_strangers)
 {
 	static const struct row rows[] = {
-		{ "the other protocol",
-		  XDP_OUTSIDE,
-		  { FROM_ROUTER, UDP, 5555, WEB },
-		  DROPPED(drop_no_session) },
+		{ "the other protocol", XDP_OUTSIDE, { FROM_ROUTER, UDP, 5555, WEB }, DROPPED(drop_no_session) },
 		{ "the next port", XDP_OUTSIDE, { FROM_ROUTER, TCP, 5555, WEB + 1 }, DROPPED(drop_no_session) },
 		{ "an echo request to that port",
 		  XDP_OUTSIDE,
@@ -215,15 +221,17 @@ Test(portmap, a_session_goes_first_and_runs_on)
 Test(portmap, a_connection_in_time_wait_gives_way_to_it)
 {
 	static const struct row closed[] = {
-#define OUTWARD(flags_)                                                                                       \
-	{                                                                                                     \
-		"outward", XDP_INSIDE, { FROM_HOST, TCP, 8443, 80, .flags = flags_ }, REDIRECT_XDP,           \
-			{ TO_ROUTER, TCP, OUT_PORT(8443, 2), 80, .flags = flags_ }, REASON_in2out_translated  \
-	}
-#define INWARD(flags_)                                                                                        \
-	{                                                                                                     \
-		"inward", XDP_OUTSIDE, { FROM_ROUTER, TCP, 80, OUT_PORT(8443, 2), .flags = flags_ },          \
-			REDIRECT_XDP, { TO_HOST, TCP, 80, 8443, .flags = flags_ }, REASON_out2in_translated   \
+#define OUTWARD(flags_)                                               \
+	{ "outward",                                                  \
+	  XDP_INSIDE,                                                 \
+	  { FROM_HOST, TCP, 8443, 80, .flags = flags_ },              \
+	  REDIRECT_XDP,                                               \
+	  { TO_ROUTER, TCP, OUT_PORT(8443, 2), 80, .flags = flags_ }, \
+	  REASON_in2out_translated }
+#define INWARD(flags_)                                                                                             \
+	{                                                                                                          \
+		"inward", XDP_OUTSIDE, { FROM_ROUTER, TCP, 80, OUT_PORT(8443, 2), .flags = flags_ }, REDIRECT_XDP, \
+			{ TO_HOST, TCP, 80, 8443, .flags = flags_ }, REASON_out2in_translated                      \
 	}
 		OUTWARD(2), INWARD(0x12), OUTWARD(0x10), OUTWARD(0x11), INWARD(0x11), OUTWARD(0x10),
 	};
@@ -400,10 +408,23 @@ Test(portmap, icmp_errors_about_it_are_translated_with_their_quotes)
 	static const struct icmp_row rows[] = {
 		{ "from outside, about what left",
 		  XDP_OUTSIDE,
-		  { .from = ROUTER, .to = GATEWAY_OUT, .src = FAR, .dst = POOL, 3, 4, .mtu = 1300,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = FAR,
+		    .dst = POOL,
+		    3,
+		    4,
+		    .mtu = 1300,
 		    .quote = { .ttl = 9, .src = POOL, .dst = EXTERNAL, TCP, WEB, 5555, .payload = 1000 } },
 		  REDIRECT_XDP,
-		  { .ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = FAR, .dst = SUBSCRIBER, 3, 4, .mtu = 1300,
+		  { .ttl = 63,
+		    .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = FAR,
+		    .dst = SUBSCRIBER,
+		    3,
+		    4,
+		    .mtu = 1300,
 		    .quote = { .ttl = 9, .src = SUBSCRIBER, .dst = EXTERNAL, TCP, 8443, 5555, .payload = 1000 } },
 		  REASON_icmp_error_translated },
 		{ "from inside, about what came",
@@ -414,7 +435,12 @@ Test(portmap, icmp_errors_about_it_are_translated_with_their_quotes)
 		  REASON_icmp_error_translated },
 		{ "about another protocol",
 		  XDP_OUTSIDE,
-		  { .from = ROUTER, .to = GATEWAY_OUT, .src = FAR, .dst = POOL, 3, 3,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = FAR,
+		    .dst = POOL,
+		    3,
+		    3,
 		    .quote = { .ttl = 9, .src = POOL, .dst = EXTERNAL, UDP, WEB, 5555 } },
 		  DROPPED(drop_no_session) },
 	};
@@ -438,10 +464,21 @@ Test(portmap, icmp_errors_about_a_hairpin_are_translated_on_both_sides)
 	static const struct icmp_row rows[] = {
 		{ "the receiver refuses",
 		  XDP_INSIDE,
-		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, 3, 3,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = SUBSCRIBER,
+		    .dst = POOL,
+		    3,
+		    3,
 		    .quote = { .ttl = 9, .src = POOL, .dst = SUBSCRIBER, UDP, CALLER_PORT, 3074 } },
 		  REDIRECT_XDP,
-		  { .ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = POOL, .dst = OTHER, 3, 3,
+		  { .ttl = 63,
+		    .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = POOL,
+		    .dst = OTHER,
+		    3,
+		    3,
 		    .quote = { .ttl = 9, .src = OTHER, .dst = POOL, UDP, 7000, CAM } },
 		  REASON_icmp_error_translated },
 	};
@@ -450,8 +487,6 @@ Test(portmap, icmp_errors_about_a_hairpin_are_translated_on_both_sides)
 	RUN_ROWS(call);
 	RUN_ICMP_ROWS(rows);
 }
-
-#define IP 14
 
 static void fragments_pass(enum hook hook, const struct frame *in, const struct frame *want)
 {
@@ -486,35 +521,26 @@ Test(portmap, fragments_follow_their_first_one)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 0);
 }
 
-Test(portmap, ttl_mtu_and_mss_are_as_for_sessions)
+Test(portmap, ttl_and_mtu_are_answered_as_for_sessions)
 {
-	static const struct row rows[] = {
-		{ "a SYN is clamped on the way in",
-		  XDP_OUTSIDE,
-		  { FROM_ROUTER, TCP, 5555, WEB, .flags = 2 },
-		  REDIRECT_XDP,
-		  { TO_HOST, TCP, 5555, 8443, .flags = 2 },
-		  REASON_out2in_translated },
-	};
 	static const struct frame last_hop = { FROM_ROUTER, TCP, 5555, WEB, .flags = 2, .ttl = 1 };
 	static const struct frame long_one = { FROM_ROUTER, UDP, 5555, CAM, .payload = 1400, .options = DONT_FRAGMENT };
 	uint8_t in[FRAME_MAX], out[FRAME_MAX];
 	size_t size, out_size;
 
-	settings.tcp_mss_clamp = 1200;
-	reload_settings();
 	map_port(TCP, SUBSCRIBER, 8443, WEB);
 	map_port(UDP, SUBSCRIBER, 3074, CAM);
-	RUN_ROWS(rows);
 	size = frame_build(&last_hop, in);
-	cr_expect(run_answered(XDP_OUTSIDE, in, size, out, &out_size), "time exceeded");
+	cr_expect_eq(run_frame(XDP_OUTSIDE, in, size, out, &out_size), REDIRECT_XDP);
 	expect_error("TTL", out, out_size, in, ip_length(in), EXTERNAL, ADDR(198, 51, 100, 1), 11, 0, 0);
-	cr_assert_eq(system("ip link set tin mtu 1000"), 0);
-	datapath.device[inside_ifindex].mtu = 1000;
-	datapath_raise_epoch(&datapath);
+	mappings_subscriber(mappings, 0, 2)->icmp_next = 0;
+	datapath.device[inside_ifindex].mtu = 1280;
+	if (staged_wanted())
+		tell_routes();
 	size = frame_build(&long_one, in);
-	cr_expect(run_answered(XDP_OUTSIDE, in, size, out, &out_size), "fragmentation needed");
-	expect_error("MTU", out, out_size, in, 548, EXTERNAL, ADDR(198, 51, 100, 1), 3, 4, 1000);
+	cr_expect_eq(run_frame(XDP_OUTSIDE, in, size, out, &out_size), REDIRECT_XDP);
+	expect_error("MTU", out, out_size, in, 548, EXTERNAL, ADDR(198, 51, 100, 1), 3, 4, 1280);
+	cr_expect_eq(counted(REASON_portmap_in), 0, "neither got through");
 }
 
 Test(portmap, also_where_the_kernel_forwards)

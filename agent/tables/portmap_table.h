@@ -4,8 +4,8 @@
  * adds one has checked it against the configuration, and written it to the mapping history where its port is not of the
  * subscriber's own block.
  */
-#ifndef DETNAT_TABLES_PORTMAPS_H
-#define DETNAT_TABLES_PORTMAPS_H
+#ifndef DETNAT_PORTMAP_TABLE_H
+#define DETNAT_PORTMAP_TABLE_H
 
 #include <detnat/portmaps.h>
 

@@ -9,7 +9,7 @@
 #include "config/config.h"
 #include "pcp/lease_table.h"
 #include "tables/mappings.h"
-#include "tables/portmaps.h"
+#include "tables/portmap_table.h"
 
 struct pcp_leases {
 	struct mappings *mappings;

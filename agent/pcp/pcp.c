@@ -286,17 +286,15 @@ int pcp_configure(struct pcp *p, const struct config *c, bool wait, const char *
 	return 0;
 }
 
-void pcp_settle(struct pcp *p, const struct config *c)
+void pcp_settle(struct pcp *p, const struct config *c, size_t lost)
 {
-	unsigned lost;
-
 	if (pcp_leases_configure(&p->leases, c)) {
 		log_error("no memory for the mappings that PCP serves; it goes on with those of before");
 		return;
 	}
-	lost = pcp_leases_trim(&p->leases);
+	lost += pcp_leases_trim(&p->leases);
 	if (lost)
-		log_info("%u PCP lease%s ended, as the configuration no longer allows %s", lost, lost == 1 ? "" : "s",
+		log_info("%zu PCP lease%s ended, as the configuration no longer allows %s", lost, lost == 1 ? "" : "s",
 			 lost == 1 ? "it" : "them");
 	if (!p->rules.enabled) {
 		pcp_announce_stop(p->announcer);

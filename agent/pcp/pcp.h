@@ -2,8 +2,8 @@
 /*
  * The public header of pcp/: the server of the Port Control Protocol (RFC 6887), by which subscribers open ports of
  * their own blocks. It listens on UDP port 5351 of the addresses of `pcp.listen` and answers what comes from
- * subscribers by inside interfaces. A lease is a portmap of origin `pcp` (tables/portmaps.h): it is in force before it
- * is answered.
+ * subscribers by inside interfaces. A lease is a portmap of origin `pcp` (tables/portmap_table.h): it is in force
+ * before it is answered.
  */
 #ifndef DETNAT_PCP_H
 #define DETNAT_PCP_H
@@ -32,9 +32,9 @@ int pcp_configure(struct pcp *p, const struct config *c, bool wait, const char *
 
 /*
  * To be called once a configuration and its mappings are in force: deletes leases that it does not allow, and begins a
- * new epoch if there were any.
+ * new epoch if there were any. lost: how many the change has deleted already.
  */
-void pcp_settle(struct pcp *p, const struct config *c);
+void pcp_settle(struct pcp *p, const struct config *c, size_t lost);
 
 /* For -t: whether the addresses can be bound. Those of the running configuration (may be NULL) are not tried. */
 int pcp_check(const struct config *c, const struct config *running, const char *name, struct error *err);

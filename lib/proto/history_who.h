@@ -21,6 +21,9 @@ struct who_answer {
 	struct prefix out;
 	int64_t from;
 	int64_t to; /* TIME_OPEN: still */
+	/* The portmaps of the endpoint then, that of TCP first. Without a block, from and to are those of the first. */
+	struct portmap_interval portmap[2];
+	unsigned n_portmaps;
 	/* Another subscriber held it within the same second, or by the clock before it was set back. */
 	bool ambiguous;
 	uint32_t other_addr;

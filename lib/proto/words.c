@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <detnat/portmaps.h>
 #include <detnat/tables.h>
 
 #include "proto/verbs.h"
@@ -13,6 +14,18 @@
 const struct word role_words[] = { { "inside", DEVICE_INSIDE }, { "outside", DEVICE_OUTSIDE }, {} };
 const struct word side_words[] = { { "in", DEVICE_INSIDE }, { "out", DEVICE_OUTSIDE }, {} };
 const struct word proto_words[] = { { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP }, { "icmp", IPPROTO_ICMP }, {} };
+const struct word origin_words[] = {
+#define X(constant, word) { word, constant },
+	PORTMAP_ORIGINS(X)
+#undef X
+		{},
+};
+const struct word portmap_words[] = {
+	{ "tcp", PORTMAP_OF_TCP },
+	{ "udp", PORTMAP_OF_UDP },
+	{ "both", PORTMAP_OF_BOTH },
+	{},
+};
 const struct word order_words[] = { { "sessions", TOP_BY_SESSIONS }, { "quota", TOP_BY_QUOTA }, {} };
 const struct word state_words[] = {
 	{ "udp-active", 0 },

@@ -12,6 +12,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
 import pcp_client as pcp
+import wire
 from agent import wait_for
 from lab import GATEWAY_IN, GATEWAY_OUT, IN_MAC, OUT_MAC, ROUTER_MAC, SERVER, SERVER_MAC, Lab, block_of
 from pcp_client import Client
@@ -26,8 +27,7 @@ BLOCK = block_of(HOST, MAPPING)
 def real_hosts(lab):
     """Makes the hosts kernels: every address of 10.0.0.0/16 but the gateway's is one of the inside namespace's own."""
     lab.inside_ns.batch(f"addr add {HOST}/16 dev eth0", "route add local 10.0.0.0/19 dev lo",
-                        f"route add default via {GATEWAY_IN}")
-    lab.inside_ns.ip("route", "add", f"{GATEWAY_IN}/32", "dev", "eth0", "table", "local")
+                        f"route add {GATEWAY_IN}/32 dev eth0 table local", f"route add default via {GATEWAY_IN} dev eth0")
     lab.outside_ns.batch(f"link set eth0 address {SERVER_MAC}", f"addr add {SERVER}/24 dev eth0",
                          f"route add 1.1.0.0/16 via {GATEWAY_OUT}")
 
@@ -290,7 +290,6 @@ def test_a_subscriber_is_not_heard_by_another_inside_interface(own_lab):
     for name in ("all", "in0", "in1"):
         lab.gateway.sysctl(f"net.ipv4.conf.{name}.rp_filter", 0)
     lab.start(interfaces={"inside": ["in0", "in1"], "outside": ["out0"]}, **configured())
-    import wire
     other = wire.Wire(lab.gateway, "peer1")
     mac = json.loads(lab.gateway.ip("-j", "link", "show", "in1"))[0]["address"]
     forged = Ether(src="02:00:00:00:09:09", dst=mac) / IP(src=HOST, dst=GATEWAY_IN) / UDP(sport=5350, dport=5351)

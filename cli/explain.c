@@ -8,20 +8,13 @@
 
 /* The lines of an explanation; format_rows() prepares the texts. */
 static const struct column fields[] = {
-	{ "Mapping", "mapping", cell_text, false, 0 },
-	{ "Subscriber", "subscriber", cell_text, false, 0 },
-	{ "Subscribers", "subscribers", cell_text, false, 0 },
-	{ "Ports", "block", cell_text, false, 0 },
-	{ "Portmaps", "portmaps", cell_text, false, 0 },
-	{ "First choice", "first_choice", cell_text, false, 0 },
-	{ "Sessions", "sessions", cell_text, false, 0 },
-	{ "Not counted", "others", cell_text, false, 0 },
-	{ "Ports in use", "ports_used", cell_text, false, 0 },
-	{ "Slots", "slots", cell_text, false, 0 },
-	{ "Refused packets", "refused", cell_text, false, 0 },
-	{ "Way in", "way_in", cell_text, false, 0 },
-	{ "Way out", "way_out", cell_text, false, 0 },
-	{},
+	{ "Mapping", "mapping", cell_text, false, 0 },	       { "Subscriber", "subscriber", cell_text, false, 0 },
+	{ "Subscribers", "subscribers", cell_text, false, 0 }, { "Ports", "block", cell_text, false, 0 },
+	{ "Portmaps", "portmaps", cell_text, false, 0 },       { "First choice", "first_choice", cell_text, false, 0 },
+	{ "Sessions", "sessions", cell_text, false, 0 },       { "Not counted", "others", cell_text, false, 0 },
+	{ "Ports in use", "ports_used", cell_text, false, 0 }, { "Slots", "slots", cell_text, false, 0 },
+	{ "Refused packets", "refused", cell_text, false, 0 }, { "Way in", "way_in", cell_text, false, 0 },
+	{ "Way out", "way_out", cell_text, false, 0 },	       {},
 };
 
 static void __attribute__((format(printf, 3, 4))) put(cJSON *lines, const char *key, const char *format, ...)

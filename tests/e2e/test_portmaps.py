@@ -10,16 +10,34 @@ from scapy.layers.inet import TCP, UDP
 import packets
 import shapes
 from agent import wait_for
-from lab import GATEWAY_OUT, IN_MAC, MAPPING, SERVER, block_of
+from lab import GATEWAY_OUT, IN_MAC, MAPPING, SERVER, Lab, block_of
 
 STRANGER = "192.0.2.77"
+# With a portmap in the file, the programs stay when others come and go.
+KEPT = {"name": "kept", "proto": "tcp", "in": "10.0.60.1:9", "out": "1.1.1.3:9"}
+
+
+@pytest.fixture(scope="module")
+def portmap_lab(run_directory):
+    it = Lab(run_directory)
+    try:
+        it.start(portmaps=[KEPT])
+        yield it
+    finally:
+        it.close()
 
 
 @pytest.fixture
-def portmaps(running_lab):
-    """The lab, whose agent has no portmaps again afterwards."""
-    yield running_lab
-    running_lab.agent.ctl("reload")
+def portmaps(portmap_lab):
+    """The lab, whose agent has the portmap of the file alone again afterwards."""
+    portmap_lab.inside.clear()
+    portmap_lab.outside.clear()
+    yield portmap_lab
+    portmap_lab.agent.ctl("reload")
+
+
+def listed_of(agent):
+    return [m for m in agent.ctl("portmap", "list") if m["name"] != KEPT["name"]]
 
 
 def out_of(host):
@@ -50,13 +68,13 @@ def test_add_list_and_del(portmaps):
     added = portmaps.agent.ctl("portmap", "add", "tcp", f"{host.addr}:8443", f"{out}:443", "--name", "web")
     assert added == {"name": "web", "proto": "tcp", "in_addr": host.addr, "in_port": 8443, "out_addr": out, "out_port": 443, "ports": 1}
     reaches(portmaps, host, (out, 443), 8443)
-    (listed,) = shapes.assert_all(portmaps.agent.ctl("portmap", "list"), shapes.PORTMAP)
+    (listed,) = shapes.assert_all(listed_of(portmaps.agent), shapes.PORTMAP)
     assert {k: v for k, v in added.items() if k != "ports"}.items() <= listed.items()
     assert (listed["origin"], listed["expires"], listed["packets_in"], listed["packets_out"]) == ("static", None, 1, 1)
     assert portmaps.agent.ctl("portmap", "list", host.addr) == portmaps.agent.ctl("portmap", "list", out) == [listed]
     assert portmaps.agent.ctl("portmap", "list", "10.0.0.99") == []
     assert portmaps.agent.ctl("portmap", "del", "tcp", f"{out}:443") == {}
-    assert portmaps.agent.ctl("portmap", "list") == []
+    assert listed_of(portmaps.agent) == []
     with portmaps.counting(drop_no_session=1):
         portmaps.outside.send(portmaps.from_outside(out, TCP(sport=999, dport=443, flags="S"), STRANGER))
 
@@ -70,10 +88,10 @@ def test_texts(portmaps):
     assert agent.text("portmap", "list").count("cam") == 6
     assert agent.text("reverse", f"{out}:801") == f"{host.addr}\nPortmap: cam (tcp to {host.addr}:8001)\n"
     assert agent.text("portmap", "del", "udp", f"{out}:801") == f"deleted udp {out}:801\n"
-    assert [(m["proto"], m["out_port"]) for m in agent.ctl("portmap", "list")] \
+    assert [(m["proto"], m["out_port"]) for m in listed_of(agent)] \
         == [("tcp", 800), ("udp", 800), ("tcp", 801), ("tcp", 802), ("udp", 802)]
     assert agent.ctl("portmap", "del", "both", f"{out}:800-802") == {}
-    assert agent.text("portmap", "list") == "no portmaps\n"
+    assert agent.text("portmap", "list", host.addr) == "no portmaps\n"
 
 
 def test_without_an_outside_endpoint_it_is_the_first_choice(portmaps):
@@ -168,9 +186,9 @@ def test_changes_stand_in_the_configuration_and_a_reload_undoes_them(portmaps):
     host = portmaps.host()
     add(portmaps, host, "both", 443, (out_of(host), 443), "--name", "web")
     assert portmaps.agent.ctl("config", "show")["portmaps"] \
-        == [{"name": "web", "proto": "both", "in": f"{host.addr}:443", "out": f"{out_of(host)}:443"}]
+        == [KEPT, {"name": "web", "proto": "both", "in": f"{host.addr}:443", "out": f"{out_of(host)}:443"}]
     portmaps.agent.ctl("reload")
-    assert portmaps.agent.ctl("portmap", "list") == []
+    assert listed_of(portmaps.agent) == []
 
 
 def test_the_history_has_their_beginning_and_end(portmaps):
@@ -181,27 +199,28 @@ def test_the_history_has_their_beginning_and_end(portmaps):
     portmaps.agent.ctl("portmap", "del", "tcp", "%s:%d" % out)
     ended = history(portmaps.agent)[-1]
     assert ended["event"] == "portmap" and ended["from"] == begun["from"] and ended["to"] == ended["time"]
-    portmaps.agent.ctl("history", "verify")
+    portmaps.agent.text("history", "verify", "--state-dir", str(portmaps.agent.state))
 
 
 def test_who_names_the_portmap_of_a_port_below_the_blocks(portmaps):
     host = portmaps.host()
     out = "%s:%d" % add(portmaps, host)
-    who = shapes.assert_shape(portmaps.agent.ctl("who", out), shapes.WHO)
+    there = ("--state-dir", str(portmaps.agent.state))
+    who = shapes.assert_shape(portmaps.agent.ctl("who", out, *there), shapes.WHO)
     assert who["in_addr"] == host.addr and who["mapping"] == MAPPING
     assert who["portmap"]["proto"] == "tcp" and who["portmap"]["in"] == f"{host.addr}:443"
-    assert f"Portmap:        tcp to {host.addr}:443\n" in portmaps.agent.text("who", out)
+    assert f"Portmap:        tcp to {host.addr}:443\n" in portmaps.agent.text("who", out, *there)
     portmaps.agent.ctl("portmap", "del", "tcp", out)
     later = time.time() + 2
     wait_for(lambda: time.time() > later, what="the next second")
-    portmaps.agent.refused("who", out)
-    assert portmaps.agent.ctl("who", out, "--at", who["from"])["in_addr"] == host.addr
+    portmaps.agent.refused("who", out, *there)
+    assert portmaps.agent.ctl("who", out, "--at", who["from"], *there)["in_addr"] == host.addr
 
 
 def test_check_finds_what_was_taken_from_the_map(portmaps):
     host = portmaps.host()
     out = add(portmaps, host, "tcp", 443)
-    assert portmaps.agent.ctl("check")["checked"]["portmaps"] == 1
+    assert portmaps.agent.ctl("check")["checked"]["portmaps"] == 2
     key = [int(n) for n in reversed(out[0].split("."))] + [out[1] & 255, out[1] >> 8, 6, 1]
     portmaps.gateway.run("bpftool", "map", "delete", "pinned", str(next(portmaps.agent.pins.rglob("portmaps"))), "key", *map(str, key))
     found = json.loads(portmaps.agent.command("-j", "check").out)

@@ -34,6 +34,14 @@ static bool is_changed(const struct config *before, const struct config *after, 
 		       strcmp(was->name, m->name) != 0 || strcmp(was->comment, m->comment) != 0);
 }
 
+bool plan_adds(const struct plan *p, const struct config_mapping *m)
+{
+	for (size_t i = 0; i < p->n_add; i++)
+		if (p->add[i].spec.in.base == m->in.base && p->add[i].spec.in.plen == m->in.plen)
+			return true;
+	return false;
+}
+
 void plan_notices(const struct plan *p)
 {
 	const struct config *before = p->context->active->config;

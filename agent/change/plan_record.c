@@ -27,25 +27,20 @@ static struct history_mapping recorded(struct prefix in, struct prefix out, cons
 	return m;
 }
 
-bool plan_adds(const struct plan *p, const struct config_mapping *m)
+/* Whether a mapping stays and gets another name. A start leaves that to the next change. */
+static bool is_renamed(const struct plan *p, const struct config_mapping *m)
 {
-	for (size_t i = 0; i < p->n_add; i++)
-		if (p->add[i].spec.in.base == m->in.base && p->add[i].spec.in.plen == m->in.plen)
-			return true;
-	return false;
+	const struct config *before = p->context->active->config;
+	const struct config_mapping *was = before ? config_find_mapping(before, m->in, m->out) : NULL;
+
+	return was && strcmp(was->name, m->name) != 0 && !plan_adds(p, m);
 }
 
-/* Whether a mapping that stays gets another name. A start leaves that to the next change. */
 static bool renames(const struct plan *p)
 {
-	const struct config *before = p->context->active->config, *c = p->wanted;
-
-	for (size_t i = 0; before && i < c->n_mappings; i++) {
-		const struct config_mapping *was = config_find_mapping(before, c->mappings[i].in, c->mappings[i].out);
-
-		if (was && strcmp(was->name, c->mappings[i].name) != 0)
+	for (size_t i = 0; i < p->wanted->n_mappings; i++)
+		if (is_renamed(p, &p->wanted->mappings[i]))
 			return true;
-	}
 	return false;
 }
 
@@ -62,9 +57,8 @@ static int begin(struct plan *p, struct error *err)
 	for (size_t i = 0; i < p->n_add; i++)
 		add[n_add++] = recorded(p->add[i].spec.in, p->add[i].spec.out,
 					config_mapping_name(c, p->add[i].spec.in, p->add[i].spec.out));
-	/* What stays is in the history already, but may have got another name. */
 	for (size_t i = 0; i < c->n_mappings; i++)
-		if (!plan_adds(p, &c->mappings[i]))
+		if (is_renamed(p, &c->mappings[i]))
 			add[n_add++] = recorded(c->mappings[i].in, c->mappings[i].out, c->mappings[i].name);
 	for (size_t i = 0; i < p->n_del; i++)
 		del[i] = (struct history_mapping){ .in = p->del[i].in, .out = p->del[i].out };

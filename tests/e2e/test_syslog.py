@@ -74,8 +74,8 @@ def test_sessions_are_told_if_they_are_configured(lab, collector):
 
 
 def test_a_collector_that_cannot_be_reached_is_a_trouble_and_delays_nothing(lab, collector):
-    agent = lab.start(syslog={"to": "udp:192.0.2.9:514"})
     lab.gateway.ip("route", "add", "unreachable", "192.0.2.9")
+    agent = lab.start(syslog={"to": "udp:192.0.2.9:514"})
     agent.ctl("mapping", "add", "10.64.0.0/24", "1.1.2.0/28")
     (trouble,) = wait_for(lambda: agent.ctl("status")["troubles"], what="the trouble")
     assert trouble["what"] == "syslog" and "192.0.2.9:514" in trouble["text"]

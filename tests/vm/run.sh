@@ -16,6 +16,11 @@ VM_TIMEOUT=${VM_TIMEOUT:-$((600 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
 SERIES=${SERIES:-6.1 6.12}
 VM_PARTS=${VM_PARTS:-guard plain vlan bond systemd} # which of the checks of guest.sh, and the units under systemd
 SYSTEMD_SERIES=${SYSTEMD_SERIES:-6.1}    # the kernel of Debian 12, as its systemd is that of the machine
+# VM_ACCEL=kvm is faster, where the machine has it.
+ACCEL=${VM_ACCEL:-tcg,thread=multi}
+# No CX16: under QEMU 7.2 cmpxchg16b occasionally corrupts the flags register, which crashes the guest. In a guest of a
+# guest, the host may not let QEMU set what arch-capabilities needs.
+case $ACCEL in kvm*) CPU=max,-arch-capabilities ;; *) CPU=max,-cx16 ;; esac
 MEMORY=1024                              # MiB, of a guest
 SUITE=${SUITE:-bookworm}
 DEB_CACHE=${DEB_CACHE:-$BUILD/deb/cache}
@@ -181,10 +186,9 @@ boot() {
     (cd "$root" && find . | cpio -o -H newc --quiet) >"$out/initramfs-$name"
     : >"$results"
     echo "# $series: $(cat "$kernel/version")"
-    # No CX16: under QEMU 7.2 cmpxchg16b occasionally corrupts the flags register, which crashes the guest.
-    timeout --foreground -k 5 "$VM_TIMEOUT" qemu-system-x86_64 -accel tcg,thread=multi -machine q35 -cpu max,-cx16 -smp 2 -m "$MEMORY" \
+    timeout --foreground -k 5 "$VM_TIMEOUT" qemu-system-x86_64 -accel "$ACCEL" -machine q35 -cpu "$CPU" -smp 2 -m "$MEMORY" \
         -nographic -nodefaults -no-reboot -kernel "$kernel/vmlinuz" -initrd "$out/initramfs-$name" \
-        -append "console=ttyS0 quiet panic=-1 mitigations=off" \
+        -append "console=ttyS0 ${VM_LOUD:+loglevel=7 }${VM_LOUD:-quiet} panic=-1 mitigations=off" \
         -serial "file:$console" -serial "file:$results" </dev/null || true
     while IFS= read -r line; do
         line=${line%$'\r'}

@@ -4,6 +4,7 @@
 # (guest.sh). Kernels are fetched once and kept in VM_CACHE. A kernel that is not available is skipped with a message; with
 # VM_REQUIRED=1 that is a failure. The consoles are kept in BUILD/vm/. STAGES=2 gives detnat two stages. VM_BPF_TESTS=1 runs
 # the datapath's unit tests in the guests too, which takes minutes, as an emulated processor verifies the programs.
+# VM_LOUD=loglevel=7 has the kernel say all on the console.
 # VM_PARTS=package is about the Debian package in BUILD/deb alone, see package/checks.sh; DEB_BEFORE is the one before it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -188,7 +189,7 @@ boot() {
     echo "# $series: $(cat "$kernel/version")"
     timeout --foreground -k 5 "$VM_TIMEOUT" qemu-system-x86_64 -accel "$ACCEL" -machine q35 -cpu "$CPU" -smp 2 -m "$MEMORY" \
         -nographic -nodefaults -no-reboot -kernel "$kernel/vmlinuz" -initrd "$out/initramfs-$name" \
-        -append "console=ttyS0 ${VM_LOUD:+loglevel=7 }${VM_LOUD:-quiet} panic=-1 mitigations=off" \
+        -append "console=ttyS0 ${VM_LOUD:-quiet} panic=-1 mitigations=off" \
         -serial "file:$console" -serial "file:$results" </dev/null || true
     while IFS= read -r line; do
         line=${line%$'\r'}

@@ -231,7 +231,7 @@ for series in $SERIES; do
         fi
     fi
     if has_part package && [ "$series" = "$SYSTEMD_SERIES" ]; then
-        deb=$(ls -t "$BUILD"/deb/detnat_*.deb 2>/dev/null | head -n 1)
+        deb=$(find "$BUILD/deb" -maxdepth 1 -name 'detnat_*.deb' 2>/dev/null | head -n 1)
         if [ -z "$deb" ]; then
             skip "$series: no package in $BUILD/deb; make deb-build makes it"
         else

@@ -74,7 +74,8 @@ cJSON *portmap_json(const struct portmaps *p, const struct portmap_names *names,
 const struct portmap *json_add_portmaps(cJSON *object, const struct config *c, const struct portmaps *p,
 					struct endpoint out)
 {
-	const struct portmap *tcp = portmaps_by_out(p, IPPROTO_TCP, out), *udp = portmaps_by_out(p, IPPROTO_UDP, out);
+	const struct portmap *tcp = p ? portmaps_by_out(p, IPPROTO_TCP, out) : NULL;
+	const struct portmap *udp = p ? portmaps_by_out(p, IPPROTO_UDP, out) : NULL;
 	const struct portmap *first = tcp ? tcp : udp;
 	struct portmap_names names;
 

@@ -20,6 +20,7 @@
 struct devices;
 struct guard;
 struct pcp;
+struct syslog;
 struct usage;
 
 /* Completed sweeps of expired sessions. */
@@ -39,6 +40,7 @@ struct metrics_sources {
 	const struct devices *devices;
 	const struct ipfix *ipfix;
 	const struct pcp *pcp;
+	const struct syslog *syslog; /* NULL: there is none */
 	struct usage *usage;
 	const struct sweep_figures *sweeps;
 	struct timespec started_wall; /* CLOCK_REALTIME */

@@ -22,6 +22,7 @@ struct held {
 	int64_t to;
 	int64_t latest; /* latest end of this and the earlier ones of the same prefix */
 	uint64_t line;
+	char name[LABEL_TEXT];
 };
 
 struct who {
@@ -71,9 +72,10 @@ static void prepare(struct who *w, const struct history_index *x)
 
 		if (v->undone)
 			continue;
-		w->held[w->n_held++] = (struct held){
+		w->held[w->n_held] = (struct held){
 			.in = v->in, .out = v->out, .from = v->from, .to = v->to, .latest = v->to, .line = v->line
 		};
+		memcpy(w->held[w->n_held++].name, v->name, sizeof(v->name));
 		w->lengths |= 1ULL << v->out.plen;
 	}
 	qsort(w->held, w->n_held, sizeof(*w->held), compare_held);
@@ -243,6 +245,7 @@ static bool ask_portmaps(const struct who *w, const struct search *s, struct who
 	a->in_addr = a->portmap[0].in.addr;
 	a->in = s->covers->in;
 	a->out = s->covers->out;
+	memcpy(a->name, s->covers->name, sizeof(a->name));
 	a->from = a->portmap[0].from;
 	a->to = a->portmap[0].to;
 	return true;
@@ -264,6 +267,7 @@ enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, str
 		answer.other_out = s.other->out;
 		answer.other_from = s.other->from;
 		answer.other_to = s.other->to;
+		memcpy(answer.other_name, s.other->name, sizeof(answer.other_name));
 	}
 	if (s.best) {
 		answer.in_addr = s.best_in;
@@ -271,6 +275,7 @@ enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, str
 		answer.out = s.best->out;
 		answer.from = s.best->from;
 		answer.to = s.best->to;
+		memcpy(answer.name, s.best->name, sizeof(answer.name));
 	}
 	if (ask_portmaps(w, &s, &answer)) {
 		*ret = answer;

@@ -20,7 +20,8 @@ struct who_answer {
 	struct prefix in;
 	struct prefix out;
 	int64_t from;
-	int64_t to; /* TIME_OPEN: still */
+	int64_t to;	       /* TIME_OPEN: still */
+	char name[LABEL_TEXT]; /* of the mapping, the last that it had; "": none */
 	/* The portmaps of the endpoint then, that of TCP first. Without a block, from and to are those of the first. */
 	struct portmap_interval portmap[2];
 	unsigned n_portmaps;
@@ -31,6 +32,7 @@ struct who_answer {
 	struct prefix other_out;
 	int64_t other_from;
 	int64_t other_to;
+	char other_name[LABEL_TEXT];
 };
 
 struct who;

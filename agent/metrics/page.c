@@ -209,6 +209,8 @@ static void write_pcp(const struct metrics_sources *from, struct evbuffer *out)
 	struct pcp_figures f;
 	char labels[64];
 
+	if (!from->pcp)
+		return;
 	pcp_figures(from->pcp, &f);
 	if (!f.enabled)
 		return;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "pcp/message.h"
+#include "pcp/pcp_message.h"
 
 /* Messages in a slice of the event loop. */
 #define MESSAGES_PER_SLICE 128U

@@ -9,7 +9,7 @@
 #include <detnat/mapping.h>
 
 #include "base/address.h"
-#include "pcp/message.h"
+#include "pcp/pcp_message.h"
 
 struct pcp_lease {
 	uint8_t proto; /* IPPROTO_TCP or IPPROTO_UDP */

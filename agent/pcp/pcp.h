@@ -12,7 +12,7 @@
 
 #include "config/config.h"
 #include "datapath/datapath.h"
-#include "pcp/message.h"
+#include "pcp/pcp_message.h"
 
 struct mappings;
 struct pcp;

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/base.h"
-#include "pcp/message.h"
+#include "pcp/pcp_message.h"
 
 int pcp_socket_open(uint32_t addr)
 {

@@ -5,7 +5,7 @@
  * taken. The input is a sequence of requests, each preceded by its length in two octets and one that says who asks.
  */
 #include "../../agent/pcp/decide.c"
-#include "../../agent/pcp/message.c"
+#include "../../agent/pcp/pcp_message.c"
 
 #define SUBSCRIBER 0x64400002U
 #define POOL	   0xcb007107U

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "pcp/message.h"
+#include "pcp/pcp_message.h"
 
 #define SUBSCRIBER 0x64400002U /* 100.64.0.2 */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "pcp/message.h"
+#include "pcp/pcp_message.h"
 
 #include <string.h>
 

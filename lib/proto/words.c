@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <detnat/portmaps.h>
 #include <detnat/tables.h>
 
 #include "base/notice.h"
@@ -14,6 +15,12 @@
 const struct word role_words[] = { { "inside", DEVICE_INSIDE }, { "outside", DEVICE_OUTSIDE }, {} };
 const struct word side_words[] = { { "in", DEVICE_INSIDE }, { "out", DEVICE_OUTSIDE }, {} };
 const struct word proto_words[] = { { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP }, { "icmp", IPPROTO_ICMP }, {} };
+const struct word origin_words[] = {
+#define X(constant, word) { word, constant },
+	PORTMAP_ORIGINS(X)
+#undef X
+		{},
+};
 const struct word portmap_words[] = {
 	{ "tcp", PORTMAP_OF_TCP },
 	{ "udp", PORTMAP_OF_UDP },

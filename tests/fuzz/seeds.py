@@ -98,6 +98,7 @@ SEEDS = {
         "nat-pmp": pcp((0, b"\0\0")),
         "map": pcp(pcp_request(0, 1, 7200, pcp_map(6, 443)), pcp_request(0, 1, 0, pcp_map(6, 443))),
         "suggested": pcp(pcp_request(0, 1, 7200, pcp_map(17, 443, 2003, b"\2\0\0\0\x80\0\0\1x\0\0\0"))),
+        "clash": pcp(pcp_request(0, 1, 7200, pcp_map(17, 443, 2003)), pcp_request(0, 1, 7200, pcp_map(17, 444, 2003))),
         "all": pcp(pcp_request(0, 1, 7200, pcp_map(17, 443)), pcp_request(0, 1, 0, pcp_map(0, 0))),
         "third-party": pcp(pcp_request(1, 1, 60, pcp_map(6, 80, options=b"\1\0\0\x10" + mapped("100.64.0.2")))),
         "filter": pcp(pcp_request(0, 1, 60, pcp_map(6, 80, options=b"\3\0\0\x14\0\x80\0\0" + mapped("198.51.100.9")))),

@@ -7,6 +7,7 @@
 #define DETNAT_HAIRPIN_H
 
 #include "in2out.h"
+#include "inbound_slots.h"
 #include "session_lookup.h"
 
 /*
@@ -21,6 +22,14 @@ static __always_inline int hairpin_receive(const struct packet *p, const struct 
 	if (receiver_get(&outside, ret))
 		return -1;
 	return session_packet_out2in(ret->m, ret->number, &outside);
+}
+
+/* Returns 1 if a hairpin without a session of its receiver may open one. */
+static __always_inline int inbound_may_open_hairpin(const struct packet *p)
+{
+	struct receiver r;
+
+	return settings.filtering && !receiver_get(p, &r) && inbound_may_open(r.m, r.number, p, now_ticks());
 }
 
 /* PROG_hairpin. */
@@ -52,6 +61,8 @@ static __always_inline int hairpin(ctx_t *ctx)
 	if (!to.sport)
 		return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() : tail_call(ctx, PROG_open);
 	in_port = hairpin_receive(p, &to, &r);
+	if (in_port < 0 && inbound_may_open_hairpin(p))
+		return tail_call(ctx, PROG_hairpin_inbound);
 	if (in_port < 0)
 		return refuse_to_pool(ctx, p, REASON_drop_no_session);
 	to.dst = r.in_addr;

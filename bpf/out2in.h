@@ -5,6 +5,7 @@
 
 #include "classify.h"
 #include "egress_check.h"
+#include "inbound_slots.h"
 #include "ip_options.h"
 #include "session_lookup.h"
 #include "translate.h"
@@ -172,6 +173,8 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 			return pass_untranslated();
 		if (source_is_martian(oi.p.src) || index_find(&in_index, oi.p.src))
 			return drop(REASON_drop_martian);
+		if (inbound_may_open(oi.m, oi.subscriber, &oi.p, oi.now))
+			return tail_call(ctx, PROG_inbound);
 		return out2in_unsolicited(ctx, &oi.p);
 	}
 	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);

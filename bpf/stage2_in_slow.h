@@ -3,8 +3,10 @@
 #ifndef DETNAT_STAGE2_IN_SLOW_H
 #define DETNAT_STAGE2_IN_SLOW_H
 
+#include "inbound.h"
 #include "out2in.h"
 #include "stage2_egress.h"
+#include "stranger.h"
 
 static __always_inline int stage2_in_slow(ctx_t *ctx)
 {
@@ -27,7 +29,14 @@ static __always_inline int stage2_in_slow(ctx_t *ctx)
 		return out2in_finish(ctx, &oi, egress, (__u16)in_port);
 	if (address_is_link_local(oi.p.src) || source_is_martian(oi.p.src) || index_find(&in_index, oi.p.src))
 		return drop(REASON_drop_martian);
-	return drop(REASON_drop_no_session);
+	if (!inbound_may_open(oi.m, oi.subscriber, &oi.p, now_ticks()))
+		return drop(REASON_drop_no_session);
+	if (!stranger_leads_out_staged(ctx, &oi.p))
+		return drop(REASON_drop_martian);
+	in_port = inbound_open(oi.m, oi.subscriber, &oi.p);
+	if (in_port < 0)
+		return drop(in_port == INBOUND_LIMIT ? REASON_drop_inbound_limit : REASON_drop_no_session);
+	return out2in_finish(ctx, &oi, egress, (__u16)in_port);
 }
 
 #endif

@@ -35,7 +35,9 @@ enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 	X(guard)            \
 	X(tcp_reset)        \
 	X(in2out_single)    \
-	X(out2in_single)
+	X(out2in_single)    \
+	X(inbound)          \
+	X(hairpin_inbound)
 
 enum prog {
 #define X(name) PROG_##name,

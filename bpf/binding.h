@@ -7,6 +7,8 @@
 #ifndef DETNAT_BPF_BINDING_H
 #define DETNAT_BPF_BINDING_H
 
+#include <detnat/binding.h>
+
 #include "overflow.h"
 #include "search_limit.h"
 

@@ -48,7 +48,6 @@ struct config_independence {
 	uint32_t inbound_sessions; /* percent of the quota; 0: as for all mappings, or the default */
 };
 #define CONFIG_INBOUND_SESSIONS 25U
-extern const struct word independence_words[];
 
 struct config_mapping {
 	struct prefix in;

@@ -92,15 +92,9 @@ static const struct field metrics_table[] = {
 static const struct fields metrics_fields = TABLE(metrics_table);
 
 static const struct word filtering_words[] = { { "udp", BINDING_UDP }, { "tcp", BINDING_TCP }, {} };
-const struct word independence_words[] = {
-	{ "udp", BINDING_UDP },
-	{ "tcp", BINDING_TCP },
-	{ "icmp", BINDING_ICMP },
-	{},
-};
 
 static const struct field independence_table[] = {
-	{ "mapping", &field_protocols, MEMBER(struct config_independence, mapping), .words = independence_words },
+	{ "mapping", &field_protocols, MEMBER(struct config_independence, mapping), .words = binding_words },
 	{ "filtering", &field_protocols, MEMBER(struct config_independence, filtering), .words = filtering_words },
 	{ "inbound_sessions", &field_quota, MEMBER(struct config_independence, inbound_sessions), .min = 1,
 	  .max = 100 },

@@ -148,9 +148,13 @@ static int validate_independence(const struct validator *v, const struct config_
 				 unsigned line)
 {
 	uint8_t unbound = i->filtering & ~i->mapping;
-	const char *proto = word_text(independence_words, unbound & -unbound);
+	const char *proto = word_text(binding_words, unbound & -unbound);
 	char path[64] = "endpoint_independent.filtering";
 
+	/* From a request; a file is refused when it is read. */
+	if (i->filtering & BINDING_ICMP)
+		return config_refuse(v->err, -EINVAL, v->name, line, "",
+				     "filtering is for udp and tcp: what comes from outside opens no session of icmp");
 	if (!unbound)
 		return 0;
 	if (number >= 0)

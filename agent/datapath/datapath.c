@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <detnat/binding.h>
+
 #include "datapath/datapath_private.h"
 
 void datapath_init(struct datapath *d)

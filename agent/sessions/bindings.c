@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "sessions/bindings.h"
 
+#include <errno.h>
 #include <netinet/in.h>
+
+#include <detnat/binding.h>
+
+#include "sessions/sessions_private.h"
 
 static const uint8_t protocols[] = { IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP };
 
@@ -74,8 +79,14 @@ void bindings_sweep(struct subscriber_iterator *it)
 	}
 }
 
-static int visit_group(const struct subscriber_iterator *it, uint8_t proto, uint32_t group, binding_visit visit,
-		       void *arg)
+struct binding_walk {
+	struct subscriber_iterator it;
+	binding_visit visit;
+	bool (*wait)(void *arg);
+	void *arg;
+};
+
+static int visit_group(const struct subscriber_iterator *it, uint8_t proto, uint32_t group, const struct binding_walk *w)
 {
 	const struct geometry *g = &it->map->geo;
 	uint32_t subscriber = mapping_subscriber(g, it->in_addr), n, life = it->map->timeout_ticks[binding_timeout(proto)];
@@ -88,25 +99,87 @@ static int visit_group(const struct subscriber_iterator *it, uint8_t proto, uint
 
 		if (!binding_holds(now, it->now, life))
 			continue;
-		r = visit(&(struct binding){ .in_addr = it->in_addr,
-					     .out_addr = mapping_out_addr(g, subscriber),
-					     .in_port = binding_in_port(now),
-					     .out_port = (uint16_t)(mapping_port_lo(g, subscriber) +
-								    (group << PORT_GROUP_SHIFT) + k),
-					     .proto = proto,
-					     .expires = seconds_of_ticks(life - (age > 0 ? (uint32_t)age : 0),
-									 mappings_datapath(it->m)->hz) },
-			  arg);
+		r = w->visit(&(struct binding){ .in_addr = it->in_addr,
+						.out_addr = mapping_out_addr(g, subscriber),
+						.in_port = binding_in_port(now),
+						.out_port = (uint16_t)(mapping_port_lo(g, subscriber) +
+								       (group << PORT_GROUP_SHIFT) + k),
+						.proto = proto,
+						.expires = seconds_of_ticks(life - (age > 0 ? (uint32_t)age : 0),
+									    mappings_datapath(it->m)->hz) },
+			     w->arg);
 	}
 	return r;
 }
 
-int bindings_visit(const struct subscriber_iterator *it, binding_visit visit, void *arg)
+static int visit_bindings(struct subscriber_iterator *it, void *arg)
 {
+	const struct binding_walk *w = arg;
 	int r = 0;
 
+	it->cost = 1;
+	if (!it->map->bindings.protocols)
+		return 0;
+	if (w->wait && w->wait(w->arg))
+		return 1;
+	it->cost = it->map->geo.ports_per_host * binding_count(it->map->bindings.protocols);
 	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
 		for (uint32_t group = 0; !r && group < binding_groups(it->map->geo.ports_per_host); group++)
-			r = visit_group(it, protocols[i], group, visit, arg);
+			r = visit_group(it, protocols[i], group, w);
 	return r;
+}
+
+int binding_walk_new(struct mappings *m, struct binding_walk **ret)
+{
+	struct binding_walk *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	subscriber_iterator_init(&w->it, m);
+	*ret = w;
+	return 0;
+}
+
+int binding_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct binding_walk **ret)
+{
+	int r;
+
+	if (mappings_find_inside(m, in_addr) < 0)
+		return -ENOENT;
+	r = binding_walk_new(m, ret);
+	if (!r)
+		(*ret)->it.next = (*ret)->it.last = in_addr;
+	return r;
+}
+
+void binding_walk_free(struct binding_walk *w)
+{
+	free(w);
+}
+
+int binding_walk_step(struct binding_walk *w, unsigned budget_us, binding_visit visit, bool (*wait)(void *arg),
+		      void *arg)
+{
+	w->visit = visit;
+	w->wait = wait;
+	w->arg = arg;
+	return subscriber_iterate(&w->it, monotonic_us() + budget_us, visit_bindings, w);
+}
+
+static int count_one(const struct binding *b, void *arg)
+{
+	(void)b;
+	*(uint32_t *)arg += 1;
+	return 0;
+}
+
+uint32_t bindings_count(struct mappings *m, uint32_t in_addr)
+{
+	struct binding_walk w = { .visit = count_one };
+	uint32_t n = 0;
+
+	w.arg = &n;
+	if (!subscriber_find(&w.it, m, in_addr))
+		visit_bindings(&w.it, &w);
+	return n;
 }

@@ -1,26 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Bindings as the sweep keeps them: those of live sessions are kept alive, those long expired are removed. */
+/* The ports that endpoint-independent mapping has bound, <detnat/binding.h>, as they are listed. */
 #ifndef DETNAT_SESSIONS_BINDINGS_H
 #define DETNAT_SESSIONS_BINDINGS_H
 
-#include "sessions/sessions_private.h"
+#include "tables/mappings.h"
 
-/* Sweeps a subscriber's bindings, after its slots. */
-void bindings_sweep(struct subscriber_iterator *it);
-
-/* Keeps the binding of a live session of a mapping's subscriber. */
-void binding_keep(const struct mappings *m, int number, uint32_t in_addr, uint64_t key, uint64_t word, uint32_t now);
-
-/* Calls visit for each binding of a subscriber that has not expired, by protocol and port. Non-zero ends it. */
 struct binding {
 	uint32_t in_addr;
 	uint32_t out_addr;
 	uint16_t in_port;
 	uint16_t out_port;
 	uint8_t proto;
-	uint32_t expires; /* seconds, at least, unless its sessions keep it */
+	uint32_t expires; /* seconds, unless its sessions keep it */
 };
+
+/* Non-zero ends the visits. */
 typedef int (*binding_visit)(const struct binding *b, void *arg);
-int bindings_visit(const struct subscriber_iterator *it, binding_visit visit, void *arg);
+
+/* Visits the bindings of all subscribers, or of one; -ENOENT if that one is in no mapping. */
+struct binding_walk;
+int binding_walk_new(struct mappings *m, struct binding_walk **ret);
+int binding_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct binding_walk **ret);
+void binding_walk_free(struct binding_walk *w);
+
+/*
+ * Visits some: 1: more to do, 0: done. Before each subscriber `wait` is asked, and the step ends where it returns true;
+ * NULL: it never does.
+ */
+int binding_walk_step(struct binding_walk *w, unsigned budget_us, binding_visit visit, bool (*wait)(void *arg),
+		      void *arg);
+
+/* How many ports a subscriber has bound; 0 if it is in no mapping. */
+uint32_t bindings_count(struct mappings *m, uint32_t in_addr);
 
 #endif

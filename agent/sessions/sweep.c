@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 
-#include "sessions/bindings.h"
 #include "sessions/overflow_orphans.h"
 #include "sessions/sessions_private.h"
 

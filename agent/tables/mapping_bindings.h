@@ -7,6 +7,8 @@
 #ifndef DETNAT_MAPPING_BINDINGS_H
 #define DETNAT_MAPPING_BINDINGS_H
 
+#include <detnat/binding.h>
+
 #include "tables/mapping_tables.h"
 
 /* Allocates the range for these protocols, unless there is one. 0, or -errno as chunks_alloc(). */

@@ -21,13 +21,8 @@
 #ifndef DETNAT_BINDING_H
 #define DETNAT_BINDING_H
 
+#include "binding_layout.h"
 #include "slots.h"
-
-/* Protocols, as bits. */
-#define BINDING_UDP	  0x01U
-#define BINDING_TCP	  0x02U
-#define BINDING_ICMP	  0x04U
-#define BINDING_PROTOCOLS 0x07U
 
 /* Flags of an entry. */
 #define BINDING_BOUND	0x1U
@@ -132,16 +127,6 @@ static __always_inline void binding_raise(__u64 *at, __u32 seen)
 }
 
 /* The layout of a mapping's tables. */
-
-/* Part of a mapping's record, read and written as a whole. */
-struct binding_layout {
-	__u32 first;	 /* bucket with which the first subscriber's table begins, numbered across all mappings */
-	__u8 protocols;	 /* that have entries; 0: there are no tables */
-	__u8 mapping;	 /* endpoint-independent mapping; a subset of them */
-	__u8 filtering;	 /* endpoint-independent filtering; a subset of those */
-	__u8 inbound;	 /* percent of the quota that sessions opened from outside may take */
-};
-_Static_assert(sizeof(struct binding_layout) == 8, "read and written as one word");
 
 /* Lines before those of the protocols. */
 static __always_inline __u32 binding_header_lines(__u32 bucket_shift)

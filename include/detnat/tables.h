@@ -7,8 +7,9 @@
 #ifndef DETNAT_TABLES_H
 #define DETNAT_TABLES_H
 
-#include "binding.h"
+#include "binding_layout.h"
 #include "programs.h"
+#include "session.h"
 
 #define LAYOUT_VERSION 4
 

@@ -39,6 +39,7 @@ static const char *const placeholders[] = {
 	[ARG_REMOTE] = "PREFIX[:PORT]",
 	[ARG_STATE] = "STATE",
 	[ARG_COMMENT] = "TEXT",
+	[ARG_PROTOCOLS] = "PROTO[,...]",
 	[ARG_MAPPING] = "NAME|IN",
 };
 

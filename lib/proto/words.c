@@ -13,11 +13,18 @@
 const struct word role_words[] = { { "inside", DEVICE_INSIDE }, { "outside", DEVICE_OUTSIDE }, {} };
 const struct word side_words[] = { { "in", DEVICE_INSIDE }, { "out", DEVICE_OUTSIDE }, {} };
 const struct word proto_words[] = { { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP }, { "icmp", IPPROTO_ICMP }, {} };
+const struct word binding_words[] = {
+	{ "udp", BINDING_UDP },
+	{ "tcp", BINDING_TCP },
+	{ "icmp", BINDING_ICMP },
+	{},
+};
 const struct word order_words[] = { { "sessions", TOP_BY_SESSIONS }, { "quota", TOP_BY_QUOTA }, {} };
 const struct word state_words[] = {
 	{ "udp-active", 0 },
 	{ "icmp-active", 0 },
 	{ "tcp-syn-sent", 0 },
+	{ "tcp-syn-received", 0 },
 	{ "tcp-established", 0 },
 	{ "tcp-fin-wait", 0 },
 	{ "tcp-close-wait", 0 },

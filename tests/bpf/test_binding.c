@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Endpoint-independent mapping and filtering. Whole packets are compared. */
 #include <criterion/criterion.h>
+#include <string.h>
+
+#include <detnat/binding.h>
 
 #include "fixture.h"
 #include "sessions/bindings.h"

@@ -185,8 +185,8 @@ static __always_inline __u32 binding_first_of(__u32 mask, __u32 from)
 #define BINDING_BUSY (-2) /* not now: a race lost, or too many searches */
 
 /* Binds one of the ports of a line in a mask. Returns its place in the line, or -1 if a race was lost. */
-static __always_inline __s32 binding_bind(struct binding_line *line, __u32 mask, __u32 from, __u16 in_port,
-					  __u32 flags, __u32 now)
+static __always_inline __s32 binding_bind(struct binding_line *line, __u32 mask, __u32 from, __u16 in_port, __u32 flags,
+					  __u32 now)
 {
 	__u32 at = binding_first_of(mask, from);
 	__u64 *entry = &line->entry[at & (PORT_GROUP - 1)], old = LOAD(*entry);

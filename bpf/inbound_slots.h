@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which slots hold sessions that the outside has opened, by endpoint-independent filtering: counted for their limit, and
- * ended when the subscriber needs room for its own. All of it is compiled away while no mapping has it.
+ * Which slots hold sessions that the outside has opened, by endpoint-independent filtering: counted for their limit,
+ * and ended when the subscriber needs room for its own. All of it is compiled away while no mapping has it.
  */
 #ifndef DETNAT_INBOUND_SLOTS_H
 #define DETNAT_INBOUND_SLOTS_H
@@ -23,8 +23,7 @@ static __always_inline __u8 *inbound_octet(const struct mapping *m, __u32 subscr
 /* Under the lock: notes whether the outside has opened the session in the first slot of a mask, see opening_slot(). */
 static __always_inline void inbound_mark(const struct flow *f, __u32 mask, int inbound)
 {
-	struct bucket_pair pair =
-		session_buckets(f->p.dst, f->p.dport, f->p.proto, f->port_offset, f->m->bucket_shift);
+	struct bucket_pair pair = session_buckets(f->p.dst, f->p.dport, f->p.proto, f->port_offset, f->m->bucket_shift);
 	__u32 byte = mask & 0xff ? mask & 0xff : mask >> 8;
 	__u8 *octet = inbound_octet(f->m, f->subscriber, mask & 0xff ? pair.first : pair.second);
 
@@ -74,8 +73,7 @@ static long inbound_look_bucket(__u32 i, struct quota_sweep *q)
 		/* A timestamp may be one tick ahead. */
 		__s32 age = (__s32)(q->now - word_seen(word)) + 2;
 
-		if (!(LOAD(*octet) >> k & 1) || !word_is_live(word) ||
-		    word_expired(word, q->now, q->m->timeout_ticks))
+		if (!(LOAD(*octet) >> k & 1) || !word_is_live(word) || word_expired(word, q->now, q->m->timeout_ticks))
 			continue;
 		STORE(l->sessions, LOAD(l->sessions) + 1);
 		if (age > 0 && (__u32)age > LOAD(l->oldest_age)) {
@@ -170,7 +168,8 @@ static __always_inline int inbound_port(const struct mapping *m, __u32 subscribe
 
 /*
  * Returns 1 if a packet from outside of no session may open one, as far as is known without the lock: it is of a
- * protocol with endpoint-independent filtering, its port is bound, and TCP begins with a SYN. Answers to a source of `bypass` would leave untranslated.
+ * protocol with endpoint-independent filtering, its port is bound, and TCP begins with a SYN. Answers to a source of
+ * `bypass` would leave untranslated.
  */
 static __always_inline int inbound_may_open(const struct mapping *m, __u32 subscriber, const struct packet *p,
 					    __u32 now)

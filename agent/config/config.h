@@ -52,10 +52,10 @@ struct config_independence {
 struct config_mapping {
 	struct prefix in;
 	struct prefix out;
-	char name[LABEL_TEXT];	    /* "": none; no two mappings have the same */
-	char comment[COMMENT_TEXT]; /* "": none */
-	uint32_t sessions_per_user; /* 0: the configuration's */
-	uint32_t session_slots;	    /* 0: the configuration's; CONFIG_SLOTS_AUTO: "auto" */
+	char name[LABEL_TEXT];			 /* "": none; no two mappings have the same */
+	char comment[COMMENT_TEXT];		 /* "": none */
+	uint32_t sessions_per_user;		 /* 0: the configuration's */
+	uint32_t session_slots;			 /* 0: the configuration's; CONFIG_SLOTS_AUTO: "auto" */
 	struct config_independence independence; /* not given: the configuration's */
 	unsigned line; /* lines of the mapping and of its prefixes in the file; 0: it does not come from a file */
 	unsigned in_line;

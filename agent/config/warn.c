@@ -19,8 +19,7 @@ static void warn_of_few_ports(const struct config *now, const struct config *bef
 		char title[MAPPING_TITLE];
 		struct geometry g;
 
-		if (!is_independent(now, m) ||
-		    mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g) ||
+		if (!is_independent(now, m) || mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g) ||
 		    g.ports_per_host >= FEW_PORTS ||
 		    is_independent(before, before ? config_find_mapping(before, m->in, m->out) : NULL))
 			continue;

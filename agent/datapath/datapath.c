@@ -112,9 +112,10 @@ bool mapping_record_valid(const struct mapping *record)
 
 uint64_t mapping_record_binding_buckets(const struct mapping *record)
 {
-	return record->bindings.protocols ? binding_buckets(prefix_size(record->geo.in_plen), record->bindings.protocols,
-							    record->geo.ports_per_host, record->bucket_shift)
-					  : 0;
+	return record->bindings.protocols
+		       ? binding_buckets(prefix_size(record->geo.in_plen), record->bindings.protocols,
+					 record->geo.ports_per_host, record->bucket_shift)
+		       : 0;
 }
 
 int datapath_count(const struct datapath *d, enum reason reason, uint32_t n)

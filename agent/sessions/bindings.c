@@ -86,10 +86,12 @@ struct binding_walk {
 	void *arg;
 };
 
-static int visit_group(const struct subscriber_iterator *it, uint8_t proto, uint32_t group, const struct binding_walk *w)
+static int visit_group(const struct subscriber_iterator *it, uint8_t proto, uint32_t group,
+		       const struct binding_walk *w)
 {
 	const struct geometry *g = &it->map->geo;
-	uint32_t subscriber = mapping_subscriber(g, it->in_addr), n, life = it->map->timeout_ticks[binding_timeout(proto)];
+	uint32_t subscriber = mapping_subscriber(g, it->in_addr), n,
+		 life = it->map->timeout_ticks[binding_timeout(proto)];
 	const uint64_t *entry = group_of(it, proto, group, &n);
 	int r = 0;
 

@@ -46,9 +46,9 @@ struct mapping_job {
 	uint64_t n_subscribers;
 	uint64_t n_buckets;
 	struct bucket_range bindings[3]; /* for one, two and three protocols; see mapping_bindings.h */
-	uint32_t *sweep_due;	   /* per subscriber: no sweep needs to look before this tick; NULL: not kept */
-	uint64_t told;		   /* subscribers whose sessions have been reported */
-	uint64_t subscribers_done; /* returned so far */
+	uint32_t *sweep_due;		 /* per subscriber: no sweep needs to look before this tick; NULL: not kept */
+	uint64_t told;			 /* subscribers whose sessions have been reported */
+	uint64_t subscribers_done;	 /* returned so far */
 	uint64_t buckets_done;
 	uint64_t bindings_done; /* of the range that is being returned */
 };

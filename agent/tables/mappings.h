@@ -109,8 +109,8 @@ struct subscriber *mappings_subscriber(const struct mappings *m, int number, uin
 struct bucket *mappings_buckets(const struct mappings *m, int number, uint32_t subscriber);
 
 /*
- * The entry of an outside port, as an offset in the subscriber's block, in its bindings of a protocol; NULL: the mapping
- * has none of it. Those of a group, eight, follow each other.
+ * The entry of an outside port, as an offset in the subscriber's block, in its bindings of a protocol; NULL: the
+ * mapping has none of it. Those of a group, eight, follow each other.
  */
 uint64_t *mappings_binding(const struct mappings *m, int number, uint32_t subscriber, uint8_t proto,
 			   uint32_t port_offset);

@@ -36,7 +36,7 @@ _Static_assert(2 * sizeof(struct binding_line) == sizeof(struct bucket), "two li
 
 /* The beginning of a subscriber's table. Changed under the opener lock, but for `imported`, which the agent clears. */
 struct binding_header {
-	__u32 inbound;	    /* sessions that the outside has opened, at most: those that have ended are found by a count */
+	__u32 inbound; /* sessions that the outside has opened, at most: those that have ended are found by a count */
 	__u32 counted_tick; /* tick of that count */
 	__u32 imported;	    /* 1: ports of sessions from before there were bindings are bound */
 	__u32 pad;

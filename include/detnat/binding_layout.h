@@ -13,11 +13,11 @@
 
 /* Part of a mapping's record, read and written as a whole. */
 struct binding_layout {
-	__u32 first;	 /* bucket with which the first subscriber's table begins, numbered across all mappings */
-	__u8 protocols;	 /* that have entries; 0: there are no tables */
-	__u8 mapping;	 /* endpoint-independent mapping; a subset of them */
-	__u8 filtering;	 /* endpoint-independent filtering; a subset of those */
-	__u8 inbound;	 /* percent of the quota that sessions opened from outside may take */
+	__u32 first;	/* bucket with which the first subscriber's table begins, numbered across all mappings */
+	__u8 protocols; /* that have entries; 0: there are no tables */
+	__u8 mapping;	/* endpoint-independent mapping; a subset of them */
+	__u8 filtering; /* endpoint-independent filtering; a subset of those */
+	__u8 inbound;	/* percent of the quota that sessions opened from outside may take */
 };
 _Static_assert(sizeof(struct binding_layout) == 8, "read and written as one word");
 

@@ -74,8 +74,8 @@ enum timeout {
 	X(SESSION_LAST_ACK_OUT, 12, "tcp-last-ack", TIMEOUT_TCP_TRANSITORY)         \
 	X(SESSION_TIME_WAIT, 13, "tcp-time-wait", TIMEOUT_TCP_TRANSITORY)           \
 	X(SESSION_CLOSE_WAIT_IN, 14, "tcp-close-wait", TIMEOUT_TCP_TRANSITORY)      \
-	X(SESSION_CLOSE_WAIT_OUT, 15, "tcp-close-wait", TIMEOUT_TCP_TRANSITORY)              \
-	X(SESSION_SYN_RECEIVED, 16, "tcp-syn-received", TIMEOUT_TCP_TRANSITORY)              \
+	X(SESSION_CLOSE_WAIT_OUT, 15, "tcp-close-wait", TIMEOUT_TCP_TRANSITORY)     \
+	X(SESSION_SYN_RECEIVED, 16, "tcp-syn-received", TIMEOUT_TCP_TRANSITORY)     \
 	X(SESSION_SYN_RECEIVED_ANSWERED, 17, "tcp-syn-received", TIMEOUT_TCP_TRANSITORY)
 
 enum session_state {

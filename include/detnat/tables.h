@@ -43,8 +43,8 @@ struct index_table {
 struct mapping {
 	struct geometry geo;
 	struct binding_layout bindings; /* read at openings, and for packets of no session */
-	__u32 first_bucket;	/* first of the mapping's, numbered across all mappings */
-	__u32 first_subscriber; /* first of the mapping's, numbered across all mappings */
+	__u32 first_bucket;		/* first of the mapping's, numbered across all mappings */
+	__u32 first_subscriber;		/* first of the mapping's, numbered across all mappings */
 	__u32 sessions_per_user;
 	__u32 bucket_shift; /* log2 of the number of buckets per subscriber */
 	__u32 timeout_ticks[N_TIMEOUTS];

@@ -21,18 +21,9 @@ const struct word binding_words[] = {
 };
 const struct word order_words[] = { { "sessions", TOP_BY_SESSIONS }, { "quota", TOP_BY_QUOTA }, {} };
 const struct word state_words[] = {
-	{ "udp-active", 0 },
-	{ "icmp-active", 0 },
-	{ "tcp-syn-sent", 0 },
-	{ "tcp-syn-received", 0 },
-	{ "tcp-established", 0 },
-	{ "tcp-fin-wait", 0 },
-	{ "tcp-close-wait", 0 },
-	{ "tcp-last-ack", 0 },
-	{ "tcp-time-wait", 0 },
-	{ "tcp-transitory", 0 },
-	{ "tcp-reset", 0 },
-	{},
+	{ "udp-active", 0 },	  { "icmp-active", 0 },	   { "tcp-syn-sent", 0 },   { "tcp-syn-received", 0 },
+	{ "tcp-established", 0 }, { "tcp-fin-wait", 0 },   { "tcp-close-wait", 0 }, { "tcp-last-ack", 0 },
+	{ "tcp-time-wait", 0 },	  { "tcp-transitory", 0 }, { "tcp-reset", 0 },	    {},
 };
 
 int word_number(const struct word *words, const char *text, uint32_t *ret)

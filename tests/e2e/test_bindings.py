@@ -260,7 +260,7 @@ def test_it_is_turned_on_and_off_under_traffic(lab):
 def test_what_makes_no_sense_is_refused(lab, options, text, status):
     lab.start(mappings=[{**ROOMY, "name": "homes"}])
     before = lab.agent.ctl("config", "show")
-    assert text in lab.agent.refused("mapping", "set", "homes", *options, status=status))
+    assert text in lab.agent.refused("mapping", "set", "homes", *options, status=status)
     assert lab.agent.ctl("config", "show") == before
 
 

@@ -8,6 +8,7 @@
 
 #include <detnat/tables.h>
 
+#include "base/notice.h"
 #include "proto/verbs.h"
 
 const struct word role_words[] = { { "inside", DEVICE_INSIDE }, { "outside", DEVICE_OUTSIDE }, {} };
@@ -20,6 +21,10 @@ const struct word binding_words[] = {
 	{},
 };
 const struct word order_words[] = { { "sessions", TOP_BY_SESSIONS }, { "quota", TOP_BY_QUOTA }, {} };
+const struct word notice_words[] = {
+	{ "refusals", NOTICE_REFUSALS }, { "mappings", NOTICE_MAPPINGS }, { "interfaces", NOTICE_INTERFACES },
+	{ "troubles", NOTICE_TROUBLES }, { "sessions", NOTICE_SESSIONS }, {},
+};
 const struct word state_words[] = {
 	{ "udp-active", 0 },	  { "icmp-active", 0 },	   { "tcp-syn-sent", 0 },   { "tcp-syn-received", 0 },
 	{ "tcp-established", 0 }, { "tcp-fin-wait", 0 },   { "tcp-close-wait", 0 }, { "tcp-last-ack", 0 },

@@ -7,7 +7,7 @@
 #ifndef DETNAT_FAST_OPEN_H
 #define DETNAT_FAST_OPEN_H
 
-#include "binding.h"
+#include "bind_port.h"
 #include "overflow.h"
 #include "quota.h"
 

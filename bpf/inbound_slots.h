@@ -6,7 +6,7 @@
 #ifndef DETNAT_INBOUND_SLOTS_H
 #define DETNAT_INBOUND_SLOTS_H
 
-#include "binding.h"
+#include "bind_port.h"
 #include "bypass.h"
 #include "quota.h"
 

@@ -5,7 +5,7 @@
 
 #include "control/handlers.h"
 #include "control/session_filter.h"
-#include "sessions/bindings.h"
+#include "sessions/bound_ports.h"
 
 static int list_one(const struct binding *b, void *arg)
 {

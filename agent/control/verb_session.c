@@ -5,7 +5,7 @@
 
 #include "control/handlers.h"
 #include "control/session_filter.h"
-#include "sessions/bindings.h"
+#include "sessions/bound_ports.h"
 #include "sessions/listing.h"
 
 /* Octets gathered before they are handed to the client's output. */

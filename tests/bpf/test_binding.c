@@ -6,7 +6,7 @@
 #include <detnat/binding.h>
 
 #include "fixture.h"
-#include "sessions/bindings.h"
+#include "sessions/bound_ports.h"
 #include "told_routes.h"
 
 #define QUOTA 40

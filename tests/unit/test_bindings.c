@@ -9,7 +9,7 @@
 
 #include <detnat/binding.h>
 
-#include "sessions/bindings.h"
+#include "sessions/bound_ports.h"
 #include "sessions/sessions_private.h"
 #include "tables_fixture.h"
 

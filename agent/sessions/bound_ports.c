@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "sessions/bindings.h"
+#include "sessions/bound_ports.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The ports that endpoint-independent mapping has bound, <detnat/binding.h>, as they are listed. */
-#ifndef DETNAT_SESSIONS_BINDINGS_H
-#define DETNAT_SESSIONS_BINDINGS_H
+#ifndef DETNAT_BOUND_PORTS_H
+#define DETNAT_BOUND_PORTS_H
 
 #include "tables/mappings.h"
 

@@ -4,8 +4,8 @@
  * session opens. The fast path leaves openings of such mappings to the slow path; packets of sessions never get here.
  * All of it is compiled away while no mapping has it.
  */
-#ifndef DETNAT_BPF_BINDING_H
-#define DETNAT_BPF_BINDING_H
+#ifndef DETNAT_BIND_PORT_H
+#define DETNAT_BIND_PORT_H
 
 #include <detnat/binding.h>
 

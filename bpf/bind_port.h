@@ -10,6 +10,7 @@
 #include <detnat/binding.h>
 
 #include "overflow.h"
+#include "portmap.h"
 #include "search_limit.h"
 
 /* The layout of a mapping's tables, read as a whole. */
@@ -120,6 +121,22 @@ static __always_inline void binding_scan(struct binding_search *b, const struct 
 	}
 }
 
+/* Takes the ports of a group that portmaps hold out of those that can be bound. */
+static __always_inline void binding_spare_portmaps(struct binding_search *b, const struct mapping *m,
+						   const struct subscriber *s, const struct packet *p, __u32 group)
+{
+	__u32 first = mapping_port_lo(&m->geo, mapping_subscriber(&m->geo, p->src)) + (group << PORT_GROUP_SHIFT);
+
+	if (!subscriber_has_portmaps(s))
+		return;
+	for (__u32 k = 0; k < PORT_GROUP; k++) {
+		if (!portmap_holds(m, p, first + k))
+			continue;
+		STORE(b->free, LOAD(b->free) & ~(1U << k));
+		STORE(b->expired, LOAD(b->expired) & ~(1U << k));
+	}
+}
+
 /* Looks through a subscriber's slots for sessions on the ports of a group. */
 struct binding_walk {
 	const struct mapping *m;
@@ -198,6 +215,8 @@ static __always_inline __s32 binding_bind(struct binding_line *line, __u32 mask,
 /* Walks the other groups of the block, for a binding that has strayed and for a free port. */
 struct binding_groups_walk {
 	const struct mapping *m;
+	const struct subscriber *s;
+	const struct packet *p;
 	__u32 subscriber;
 	__u32 home; /* group */
 	__u32 now;
@@ -224,7 +243,9 @@ static long binding_walk_group(__u32 i, struct binding_groups_walk *w)
 		__s32 offset = (__s32)((group << PORT_GROUP_SHIFT) + k);
 
 		if (!binding_is_bound(entry)) {
-			if (LOAD(b->vacant) < 0)
+			if (LOAD(b->vacant) < 0 &&
+			    !(subscriber_has_portmaps(w->s) &&
+			      portmap_holds(w->m, w->p, mapping_port_lo(&w->m->geo, w->subscriber) + (__u32)offset)))
 				STORE(b->vacant, offset);
 			continue;
 		}
@@ -296,6 +317,7 @@ static __always_inline __s32 binding_stray(struct binding_groups_walk *w, struct
 	if (vacant < 0) {
 		binding_scan(b, line, group_size((__u32)group << PORT_GROUP_SHIFT, w->m->geo.ports_per_host),
 			     w->in_port, w->now, w->life);
+		binding_spare_portmaps(b, w->m, s, p, (__u32)group);
 		binding_walk(w->m, w->subscriber, p, s, (__u32)group, w->now);
 		mask = LOAD(b->expired) & ~LOAD(b->held);
 	}
@@ -374,6 +396,8 @@ static __always_inline __s32 binding_of(const struct mapping *m, struct subscrib
 	__u32 first = mapping_first_choice(&m->geo, p->sport), group = first >> PORT_GROUP_SHIFT, mask;
 	struct binding_groups_walk w = {
 		.m = m,
+		.s = s,
+		.p = p,
 		.subscriber = mapping_subscriber(&m->geo, p->src),
 		.home = group,
 		.now = now_ticks(),
@@ -382,13 +406,22 @@ static __always_inline __s32 binding_of(const struct mapping *m, struct subscrib
 		.proto = p->proto,
 	};
 	struct binding_line *home = binding_line_get(m, w.subscriber, p->proto, group);
+	__u64 *entry;
 	__s32 at;
 
 	if (!b || !home)
 		return BINDING_BUSY;
 	binding_import(m, s, w.subscriber, w.now);
 	binding_scan(b, home, group_size(first, m->geo.ports_per_host), w.in_port, w.now, w.life);
+	binding_spare_portmaps(b, m, s, p, group);
 	at = LOAD(b->found);
+	if (at >= 0 && subscriber_has_portmaps(s) &&
+	    portmap_holds(m, p, mapping_port_lo(&m->geo, w.subscriber) + (group << PORT_GROUP_SHIFT) + (__u32)at)) {
+		/* Another inside port's by now. */
+		entry = &home->entry[at & (PORT_GROUP - 1)];
+		binding_change(entry, LOAD(*entry), binding_freed(LOAD(*entry)));
+		at = -1;
+	}
 	if (at >= 0) {
 		binding_raise(&home->entry[at & (PORT_GROUP - 1)], w.now);
 		return (__s32)(group << PORT_GROUP_SHIFT) + at;

@@ -17,6 +17,7 @@
 #include "inbound_in.h"
 #include "open_overflow.h"
 #include "out2in.h"
+#include "portmap_in.h"
 #include "protocol.h"
 #include "fast_in2out.h"
 #include "fast_out2in.h"
@@ -128,6 +129,7 @@ PROGRAM(arp, arp)
 PROGRAM(tcp_reset, tcp_reset)
 PROGRAM(protocol, protocol_out)
 PROGRAM(protocol_in, protocol_in)
+PROGRAM(portmap_in, portmap_in)
 PROGRAM(fragment, fragment_in2out)
 PROGRAM(fragment_hairpin, fragment_hairpin)
 PROGRAM(fragment_out2in, fragment_out2in)

@@ -5,7 +5,7 @@
 
 #include "inbound.h"
 #include "out2in.h"
-#include "stranger.h"
+#include "portmap_source.h"
 
 /* What becomes of a packet for which inbound_open() has opened nothing. */
 static __always_inline int inbound_refused(ctx_t *ctx, const struct packet *p, int why)
@@ -37,7 +37,7 @@ static __always_inline int inbound(ctx_t *ctx)
 	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
-	if (!stranger_leads_out(ctx, &oi.p, oi.m->geo.in_base + oi.subscriber, &e))
+	if (!portmap_source_leads_out(ctx, &oi.p, oi.m->geo.in_base + oi.subscriber, &e))
 		return drop(REASON_drop_martian);
 	in_port = inbound_open(oi.m, oi.subscriber, &oi.p);
 	if (in_port < 0)

@@ -5,6 +5,7 @@
 #define DETNAT_PLAN_PRIVATE_H
 
 #include "change/plan.h"
+#include "change/plan_portmaps.h"
 
 struct plan_addition {
 	struct mapping_spec spec;
@@ -41,6 +42,7 @@ struct plan {
 	struct plan_addition *add;
 	struct plan_deletion *del;
 	struct plan_update *update;
+	struct portmap_changes portmaps;
 	size_t n_add;
 	size_t n_del;
 	size_t n_update;

@@ -37,7 +37,8 @@ enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 	X(in2out_single)    \
 	X(out2in_single)    \
 	X(inbound)          \
-	X(hairpin_inbound)
+	X(hairpin_inbound)  \
+	X(portmap_in)
 
 enum prog {
 #define X(name) PROG_##name,

@@ -20,6 +20,12 @@ const struct word binding_words[] = {
 	{ "icmp", BINDING_ICMP },
 	{},
 };
+const struct word portmap_words[] = {
+	{ "tcp", PORTMAP_OF_TCP },
+	{ "udp", PORTMAP_OF_UDP },
+	{ "both", PORTMAP_OF_BOTH },
+	{},
+};
 const struct word order_words[] = { { "sessions", TOP_BY_SESSIONS }, { "quota", TOP_BY_QUOTA }, {} };
 const struct word notice_words[] = {
 	{ "refusals", NOTICE_REFUSALS }, { "mappings", NOTICE_MAPPINGS }, { "interfaces", NOTICE_INTERFACES },

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Sources of packets from outside that belong to no session, where anyone may send: no session shows that the way back
- * leads out, so the reverse-path filter is asked, and the sender may not be the gateway.
+ * Sources of packets to a portmap. Anyone may send, and no session shows that the way back leads out: so the sender may
+ * be neither a subscriber, who comes from inside, nor the gateway, and the reverse-path filter is asked.
  */
-#ifndef DETNAT_STRANGER_H
-#define DETNAT_STRANGER_H
+#ifndef DETNAT_PORTMAP_SOURCE_H
+#define DETNAT_PORTMAP_SOURCE_H
 
 #include "classify.h"
 #include "egress_in.h"
@@ -12,7 +12,7 @@
 #if STAGE2
 
 /* By the agent's copy of the routes, which held in stage 1. */
-static __always_inline int stranger_leads_out_staged(ctx_t *ctx, const struct packet *p)
+static __always_inline int portmap_source_leads_out(ctx_t *ctx, const struct packet *p)
 {
 	const struct fib_hop *back = fib_find(p->src);
 	__u32 ifindex = packet_ingress(ctx);
@@ -26,7 +26,8 @@ static __always_inline int stranger_leads_out_staged(ctx_t *ctx, const struct pa
 #else
 
 /* The kernel asks by itself for what it is left to send. */
-static __always_inline int stranger_leads_out(ctx_t *ctx, const struct packet *p, __u32 in_addr, const struct egress *e)
+static __always_inline int portmap_source_leads_out(ctx_t *ctx, const struct packet *p, __u32 in_addr,
+						    const struct egress *e)
 {
 	struct bpf_fib_lookup fib;
 
@@ -36,5 +37,10 @@ static __always_inline int stranger_leads_out(ctx_t *ctx, const struct packet *p
 }
 
 #endif
+
+static __always_inline int portmap_source_is_martian(const struct packet *p)
+{
+	return source_is_martian(p->src) || index_find(&in_index, p->src);
+}
 
 #endif

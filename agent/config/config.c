@@ -39,6 +39,12 @@ struct config *config_new(void)
 			.timeout = 2,
 			.per_subscriber = 64,
 		},
+		.pcp = {
+			.announce = true,
+			.max_per_subscriber = 32,
+			.lifetime_min = 120,
+			.lifetime_max = 86400,
+		},
 		.stages = STAGES_AUTO,
 		.guard = true,
 		.answer_arp = true,

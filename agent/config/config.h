@@ -109,6 +109,26 @@ struct config_fragments {
 	uint32_t per_subscriber;
 };
 
+#define PCP_MAX_LISTEN	       16U
+#define PCP_MAX_MAPPINGS       64U
+#define PCP_MAX_THIRD_PARTY    16U
+#define PCP_MAX_PER_SUBSCRIBER 1024U
+
+/* The server of the Port Control Protocol. */
+struct config_pcp {
+	bool enabled;
+	bool announce; /* that leases were lost */
+	uint32_t n_listen;
+	uint32_t listen[PCP_MAX_LISTEN]; /* addresses, host byte order */
+	uint32_t n_mappings;		 /* 0: all are served */
+	char mappings[PCP_MAX_MAPPINGS][LABEL_TEXT];
+	uint32_t max_per_subscriber;
+	uint32_t lifetime_min; /* seconds */
+	uint32_t lifetime_max;
+	uint32_t n_third_party; /* 0: clients act for themselves only */
+	struct prefix third_party[PCP_MAX_THIRD_PARTY];
+};
+
 enum forwarding { FORWARDING_REDIRECT, FORWARDING_KERNEL };
 extern const struct word forwarding_words[];
 extern const struct word unmatched_words[];
@@ -138,6 +158,7 @@ struct config {
 	struct config_ipfix ipfix;
 	struct config_syslog syslog;
 	struct config_fragments fragments;
+	struct config_pcp pcp;
 	enum forwarding forwarding;
 	enum xdp_mode xdp_mode;
 	uint8_t stages; /* STAGES_AUTO, 1 or 2, see <detnat/stages.h> */

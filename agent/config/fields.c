@@ -98,6 +98,23 @@ static const struct field fragments_table[] = {
 };
 static const struct fields fragments_fields = TABLE(fragments_table);
 
+static const struct field pcp_lifetime_table[] = {
+	{ "min", &field_number, MEMBER(struct config_pcp, lifetime_min), .min = 1, .max = MAX_TIMEOUT },
+	{ "max", &field_number, MEMBER(struct config_pcp, lifetime_max), .min = 1, .max = MAX_TIMEOUT },
+};
+static const struct fields pcp_lifetime_fields = TABLE(pcp_lifetime_table);
+
+static const struct field pcp_table[] = {
+	{ "listen", &field_pcp_listen, .offset = 0, .required = true },
+	{ "mappings", &field_pcp_mappings, .offset = 0 },
+	{ "max_per_subscriber", &field_number, MEMBER(struct config_pcp, max_per_subscriber), .min = 1,
+	  .max = PCP_MAX_PER_SUBSCRIBER },
+	{ "lifetime", &field_object, .fields = &pcp_lifetime_fields, .enabled = -1 },
+	{ "third_party", &field_pcp_third_party, .offset = 0 },
+	{ "announce", &field_bool, MEMBER(struct config_pcp, announce) },
+};
+static const struct fields pcp_fields = TABLE(pcp_table);
+
 static const struct field metrics_table[] = {
 	{ "listen", &field_endpoint, MEMBER(struct config, metrics_listen), .min = 1 },
 };
@@ -153,6 +170,8 @@ static const struct field config_table[] = {
 	{ "syslog", &field_object, MEMBER(struct config, syslog), .fields = &syslog_fields,
 	  .enabled = offsetof(struct config, syslog.enabled) },
 	{ "fragments", &field_object, MEMBER(struct config, fragments), .fields = &fragments_fields, .enabled = -1 },
+	{ "pcp", &field_object, MEMBER(struct config, pcp), .fields = &pcp_fields,
+	  .enabled = offsetof(struct config, pcp.enabled) },
 	{ "forwarding", &field_word, MEMBER(struct config, forwarding), .words = forwarding_words },
 	{ "xdp_mode", &field_word, MEMBER(struct config, xdp_mode), .words = xdp_mode_words },
 	{ "stages", &field_auto, MEMBER(struct config, stages), .min = 1, .max = 2 },

@@ -253,5 +253,7 @@ int config_validate(const struct config *c, const char *name, struct error *err)
 		r = validate_portmaps(&v);
 	if (r == 0)
 		r = validate_ipfix(&v);
+	if (r == 0)
+		r = validate_pcp(c, name, err);
 	return r;
 }

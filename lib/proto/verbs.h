@@ -33,6 +33,7 @@ enum arg_kind {
 	ARG_SIDE,	   /* in, out: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
 	ARG_SPAN,	   /* 10.0.0.2:443, 10.0.0.2:8000-8009: span */
 	ARG_PORTMAP_PROTO, /* tcp, udp, both: number is enum portmap_protos */
+	ARG_ORIGIN,	   /* static, pcp: number is enum portmap_origin */
 	ARG_PROTO,	   /* tcp, udp, icmp: number is the IP protocol */
 	ARG_NUMBER,	   /* min..max */
 	ARG_SLOTS,	   /* a power of two, min..max */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <detnat/portmaps.h>
 #include <detnat/tables.h>
 
 #include "base/notice.h"
@@ -19,6 +20,12 @@ const struct word binding_words[] = {
 	{ "tcp", BINDING_TCP },
 	{ "icmp", BINDING_ICMP },
 	{},
+};
+const struct word origin_words[] = {
+#define X(constant, word) { word, constant },
+	PORTMAP_ORIGINS(X)
+#undef X
+		{},
 };
 const struct word portmap_words[] = {
 	{ "tcp", PORTMAP_OF_TCP },

@@ -63,6 +63,30 @@ Test(config_refused, keys)
 	expect_refused(rows, ARRAY_SIZE(rows));
 }
 
+#define TO_POOL	   "\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\"}],\n"
+#define PORTMAP(x) WITH(TO_POOL "\"portmaps\":[{" x "}]")
+
+Test(config_refused, portmaps)
+{
+	static const struct row rows[] = {
+		{ PORTMAP("\"proto\":\"tcp\""), ":3: portmaps[0].in: this key is missing" },
+		{ PORTMAP("\"proto\":\"icmp\",\"in\":\"10.0.0.2:1\""),
+		  ":3: portmaps[0].proto: must be one of \"tcp\", \"udp\", \"both\", not \"icmp\"" },
+		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.9.0.2:1\""),
+		  ":3: portmaps[0].in: 10.9.0.2 is an inside address of no mapping" },
+		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.0.0.2:1\",\n\"out\":\"1.1.1.1:1\""),
+		  ":4: portmaps[0].out: 10.0.0.2 leaves by 1.1.1.0, not by 1.1.1.1" },
+		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.0.0.2:1\",\n\"out\":\"1.1.1.0:1024\""),
+		  ":4: portmaps[0].out: port 1024 of 1.1.1.0 is in the block of 10.0.0.0" },
+		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.0.0.2:1-2\",\n\"out\":\"1.1.1.0:1\""),
+		  ":4: portmaps[0].out: has 1 ports, but `in` has 2" },
+		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.0.0.2:1\"},\n{\"proto\":\"both\",\"in\":\"10.0.0.2:1\""),
+		  ":4: portmaps[1].out: tcp 1.1.1.0:3041 is taken by another portmap, 10.0.0.2:1" },
+	};
+
+	expect_refused(rows, ARRAY_SIZE(rows));
+}
+
 Test(config_refused, interfaces)
 {
 	static const struct row rows[] = {

@@ -178,7 +178,7 @@ static int commit_mappings(struct plan *p, struct error *err)
 		settle_for_less(p);
 	}
 	for (size_t i = 0; i < p->n_update; i++)
-		mappings_update(context->mappings, &p->update[i]);
+		mappings_update(context->mappings, &p->update[i].spec);
 	if (p->record_r)
 		history_queue_assume(context->history);
 	return r;

@@ -108,6 +108,17 @@ uint32_t config_mapping_quota(const struct config *c, const struct config_mappin
 	return m->sessions_per_user ? m->sessions_per_user : c->sessions_per_user;
 }
 
+struct config_independence config_mapping_independence(const struct config *c, const struct config_mapping *m)
+{
+	struct config_independence i = m->independence.given ? m->independence : c->independence;
+
+	if (!i.inbound_sessions)
+		i.inbound_sessions = c->independence.inbound_sessions;
+	if (!i.inbound_sessions)
+		i.inbound_sessions = CONFIG_INBOUND_SESSIONS;
+	return i;
+}
+
 /* The smallest power of two that is at least twice the ports of a host, from AUTO_MIN_SLOTS to AUTO_MAX_SLOTS. */
 static uint32_t auto_slots(const struct config_mapping *m)
 {

@@ -42,17 +42,28 @@ struct config_interface {
 /* session_slots of a mapping that says "auto", whatever the configuration says. */
 #define CONFIG_SLOTS_AUTO UINT32_MAX
 
+/* Endpoint-independent mapping and filtering, of a mapping or of all. Protocols are BINDING_…, or-ed. */
+struct config_independence {
+	bool given;
+	uint8_t mapping;
+	uint8_t filtering;	   /* a subset */
+	uint32_t inbound_sessions; /* percent of the quota; 0: as for all mappings, or the default */
+};
+#define CONFIG_INBOUND_SESSIONS 25U
+
 struct config_mapping {
 	struct prefix in;
 	struct prefix out;
-	char name[LABEL_TEXT];	    /* "": none; no two mappings have the same */
-	char comment[COMMENT_TEXT]; /* "": none */
-	uint32_t sessions_per_user; /* 0: the configuration's */
-	uint32_t session_slots;	    /* 0: the configuration's; CONFIG_SLOTS_AUTO: "auto" */
+	char name[LABEL_TEXT];			 /* "": none; no two mappings have the same */
+	char comment[COMMENT_TEXT];		 /* "": none */
+	uint32_t sessions_per_user;		 /* 0: the configuration's */
+	uint32_t session_slots;			 /* 0: the configuration's; CONFIG_SLOTS_AUTO: "auto" */
+	struct config_independence independence; /* not given: the configuration's */
 	unsigned line; /* lines of the mapping and of its prefixes in the file; 0: it does not come from a file */
 	unsigned in_line;
 	unsigned out_line;
 	unsigned name_line;
+	unsigned independence_line;
 };
 
 struct config_portmap {
@@ -140,6 +151,7 @@ struct config {
 	size_t n_bypass;
 	uint32_t sessions_per_user;
 	uint32_t session_slots; /* 0: auto */
+	struct config_independence independence;
 	uint32_t overflow_sessions;
 	unsigned overflow_line;	       /* in the file; 0: it does not come from a file */
 	uint32_t timeouts[N_TIMEOUTS]; /* seconds */
@@ -229,6 +241,9 @@ void config_settings(const struct config *c, struct settings *settings);
 /* Quota and slots of a mapping, its own or the configuration's; slots are a power of two from 8 to 2048. */
 uint32_t config_mapping_quota(const struct config *c, const struct config_mapping *m);
 uint32_t config_mapping_slots(const struct config *c, const struct config_mapping *m);
+
+/* What a mapping's bindings are to do: its own, or the configuration's; inbound_sessions is not 0. */
+struct config_independence config_mapping_independence(const struct config *c, const struct config_mapping *m);
 
 /* NULL: there is none. */
 struct config_interface *config_find_interface(const struct config *c, const char *name);

@@ -120,6 +120,16 @@ static const struct field metrics_table[] = {
 };
 static const struct fields metrics_fields = TABLE(metrics_table);
 
+static const struct word filtering_words[] = { { "udp", BINDING_UDP }, { "tcp", BINDING_TCP }, {} };
+
+static const struct field independence_table[] = {
+	{ "mapping", &field_protocols, MEMBER(struct config_independence, mapping), .words = binding_words },
+	{ "filtering", &field_protocols, MEMBER(struct config_independence, filtering), .words = filtering_words },
+	{ "inbound_sessions", &field_quota, MEMBER(struct config_independence, inbound_sessions), .min = 1,
+	  .max = 100 },
+};
+static const struct fields independence_fields = TABLE(independence_table);
+
 static const struct field mapping_table[] = {
 	{ "name", &field_label, MEMBER(struct config_mapping, name) },
 	{ "in", &field_prefix, MEMBER(struct config_mapping, in), .required = true },
@@ -128,6 +138,8 @@ static const struct field mapping_table[] = {
 	  .max = UINT16_MAX },
 	{ "session_slots", &field_mapping_slots, MEMBER(struct config_mapping, session_slots), .min = MIN_SLOTS,
 	  .max = MAX_SLOTS },
+	{ "endpoint_independent", &field_object, MEMBER(struct config_mapping, independence),
+	  .fields = &independence_fields, .enabled = offsetof(struct config_mapping, independence.given) },
 	{ "comment", &field_comment, MEMBER(struct config_mapping, comment) },
 };
 const struct fields config_mapping_fields = TABLE(mapping_table);
@@ -148,6 +160,8 @@ static const struct field config_table[] = {
 	{ "portmaps", &field_portmaps, .offset = 0, .fields = &config_portmap_fields },
 	{ "sessions_per_user", &field_number, MEMBER(struct config, sessions_per_user), .min = 1, .max = UINT16_MAX },
 	{ "session_slots", &field_slots, MEMBER(struct config, session_slots), .min = MIN_SLOTS, .max = MAX_SLOTS },
+	{ "endpoint_independent", &field_object, MEMBER(struct config, independence), .fields = &independence_fields,
+	  .enabled = offsetof(struct config, independence.given) },
 	{ "overflow_sessions", &field_number, MEMBER(struct config, overflow_sessions), .max = MAX_OVERFLOW,
 	  SETTING(overflow_sessions) },
 	{ "timeouts", &field_object, MEMBER(struct config, timeouts), .fields = &timeouts_fields, .enabled = -1 },

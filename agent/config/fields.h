@@ -77,6 +77,7 @@ extern const struct field_type field_comment;	    /* char[], left out if "" */
 /* Values made of others. */
 extern const struct field_type field_object;
 extern const struct field_type field_events;
+extern const struct field_type field_protocols;
 extern const struct field_type field_collectors; /* value: struct config_ipfix; one or a list */
 extern const struct field_type field_syslog;	 /* value: struct config_syslog; where messages go */
 extern const struct field_type field_interfaces; /* the list of the role in min; value: struct config */

@@ -147,7 +147,7 @@ static cJSON *field_schema(const struct field *f, const void *defaults)
 {
 	if (f->type == &field_object)
 		return object_schema(f->fields, defaults && f->enabled < 0 ? (const char *)defaults + f->offset : NULL);
-	if (f->type == &field_events)
+	if (f->type == &field_events || f->type == &field_protocols)
 		return list_schema(words_schema(f), 0, 0);
 	if (f->type == &field_collectors)
 		return collectors_schema();

@@ -45,6 +45,7 @@ static const char *const placeholders[] = {
 	[ARG_NOTICES] = "KIND",
 	[ARG_STATE] = "STATE",
 	[ARG_COMMENT] = "TEXT",
+	[ARG_PROTOCOLS] = "PROTO[,...]",
 	[ARG_MAPPING] = "NAME|IN",
 };
 

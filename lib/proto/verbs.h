@@ -46,6 +46,7 @@ enum arg_kind {
 	ARG_TEXT,	   /* printable UTF-8 of 1 to max octets: text */
 	ARG_LABEL,	   /* the name of a mapping, or "" for none: text */
 	ARG_COMMENT,	   /* a comment, or "" for none: text */
+	ARG_PROTOCOLS,	   /* udp,tcp, or none: number is BINDING_…, or-ed */
 	ARG_MAPPING,	   /* 10.0.0.0/18, or the name of a mapping: prefix, or text if that is not NULL */
 	ARG_REMOTE,	   /* 198.51.100.0/24, with :PORT too if max is not 0: prefix, port; with_port */
 	ARG_NOTICES,	   /* refusals,sessions or, typed, refusals sessions: number is enum notice_kind, or-ed */

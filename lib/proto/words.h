@@ -15,6 +15,7 @@ struct word {
 extern const struct word role_words[];	  /* inside, outside: DEVICE_INSIDE, DEVICE_OUTSIDE */
 extern const struct word side_words[];	  /* in, out: DEVICE_INSIDE, DEVICE_OUTSIDE */
 extern const struct word proto_words[];	  /* tcp, udp, icmp: the IP protocol */
+extern const struct word binding_words[]; /* udp, tcp, icmp: BINDING_… */
 extern const struct word portmap_words[]; /* tcp, udp, both: enum portmap_protos */
 extern const struct word origin_words[];  /* static, pcp: enum portmap_origin */
 extern const struct word order_words[];	  /* sessions, quota: enum top_order */

@@ -167,6 +167,14 @@ Test(config_refused, shape_of_mappings)
 		  ":2: comment: must be a text of at most 256 octets without control characters, not a list" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"session_slots\":0}"),
 		  ":3: mappings[0].session_slots: must be \"auto\" or a power of two from 8 to 2048, not 0" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\n"
+			   "\"endpoint_independent\":{\"mapping\":[\"udp\"],\"filtering\":[\"udp\",\"tcp\"]}}"),
+		  ":4: mappings[0].endpoint_independent.filtering: tcp must be in `mapping`, too: only a port that is "
+		  "one "
+		  "inside port's for everybody can be open to everybody" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/"
+			   "30\",\"endpoint_independent\":{\"mapping\":\"udp\"}}"),
+		  ":3: mappings[0].endpoint_independent.mapping: must be a list of protocols" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"session_slots\":100}"),
 		  ":3: mappings[0].session_slots: must be \"auto\" or a power of two from 8 to 2048, not 100" },
 	};
@@ -243,6 +251,17 @@ Test(config_refused, numbers)
 		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not 4294967297" },
 		{ WITH("\"sessions_per_user\":18446744073709551617"),
 		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not 1.84467440737096e+19" },
+		{ WITH("\"endpoint_independent\":{\"filtering\":[\"udp\"]}"),
+		  ": endpoint_independent.filtering: udp must be in `mapping`, too: only a port that is one inside "
+		  "port's for everybody can be open to everybody" },
+		{ WITH("\"endpoint_independent\":{\"mapping\":[\"sctp\"]}"),
+		  ":2: endpoint_independent.mapping[0]: must be one of \"udp\", \"tcp\", \"icmp\", not \"sctp\"" },
+		{ WITH("\"endpoint_independent\":{\"filtering\":[\"icmp\"]}"),
+		  ":2: endpoint_independent.filtering[0]: must be one of \"udp\", \"tcp\", not \"icmp\"" },
+		{ WITH("\"endpoint_independent\":{\"inbound_sessions\":0}"),
+		  ":2: endpoint_independent.inbound_sessions: must be a whole number from 1 to 100, not 0" },
+		{ WITH("\"endpoint_independent\":{\"inbound_sessions\":101}"),
+		  ":2: endpoint_independent.inbound_sessions: must be a whole number from 1 to 100, not 101" },
 		{ WITH("\"session_slots\":4"),
 		  ":2: session_slots: must be \"auto\" or a power of two from 8 to 2048, not 4" },
 		{ WITH("\"session_slots\":4096"),

@@ -49,7 +49,7 @@ static int read_keys(int map, struct portmap_key **ret, size_t *ret_n)
 	struct portmap_key key, *before = NULL;
 	size_t n = 0, room = 0;
 
-	for (; !bpf_map_get_next_key(map, before, &key) && n < 2 * MAX_PORTMAPS_ALL; before = &key) {
+	for (; !bpf_map_get_next_key(map, before, &key) && n < 2UL * MAX_PORTMAPS_ALL; before = &key) {
 		if (n == room) {
 			struct portmap_key *more = reallocarray(keys, room = room ? 2 * room : 1024, sizeof(*keys));
 

@@ -10,7 +10,7 @@
 
 /* Portmaps of the configuration, and of all origins. */
 #define MAX_PORTMAPS	 65536U
-#define MAX_PORTMAPS_ALL (2U * MAX_PORTMAPS)
+#define MAX_PORTMAPS_ALL 131072U
 
 /* The side that a packet comes from. */
 enum portmap_direction { PORTMAP_IN2OUT, PORTMAP_OUT2IN };

@@ -78,6 +78,7 @@ static struct settings settings_of(const struct change_context *context, const s
 
 	config_settings(c, &settings);
 	bypass_ranges(c, &settings);
+	mapping_settings(c, &settings);
 	stages_choose_now(context, c, &settings, ret_stages);
 	settings.stages = ret_stages->stages;
 	return settings;
@@ -90,6 +91,7 @@ static struct mapping_spec spec_of(const struct config *c, const struct config_m
 		.out = m->out,
 		.sessions_per_user = config_mapping_quota(c, m),
 		.session_slots = config_mapping_slots(c, m),
+		.open = m->inbound == INBOUND_OPEN,
 	};
 
 	for (unsigned i = 0; i < N_TIMEOUTS; i++)
@@ -99,7 +101,13 @@ static struct mapping_spec spec_of(const struct config *c, const struct config_m
 
 static uint32_t slots_of(const struct mapping *record)
 {
-	return BUCKET_SLOTS << record->bucket_shift;
+	return record->first_bucket == NO_BUCKETS ? 0 : BUCKET_SLOTS << record->bucket_shift;
+}
+
+/* Whether tables are of the kind that a mapping of the configuration has, so that it can keep them. */
+static bool same_kind(const struct mapping *record, bool open, uint32_t slots)
+{
+	return slots_of(record) == slots && !(record->geo.flags & MAPPING_OPEN) == !open;
 }
 
 static void plan_deletion(struct plan *p, const struct mapping *record)
@@ -107,6 +115,7 @@ static void plan_deletion(struct plan *p, const struct mapping *record)
 	p->del[p->n_del++] = (struct plan_deletion){
 		.in = { record->geo.in_base, record->geo.in_plen },
 		.out = { record->geo.out_base, record->geo.out_plen },
+		.open = record->geo.flags & MAPPING_OPEN,
 	};
 }
 
@@ -117,7 +126,7 @@ static void plan_present(struct plan *p, const struct mapping *record)
 	const struct config_mapping *m = config_find_mapping(p->wanted, (struct prefix){ g->in_base, g->in_plen },
 							     (struct prefix){ g->out_base, g->out_plen });
 
-	if (!m || config_mapping_slots(p->wanted, m) != slots_of(record))
+	if (!m || !same_kind(record, m->inbound == INBOUND_OPEN, config_mapping_slots(p->wanted, m)))
 		plan_deletion(p, record);
 }
 
@@ -129,13 +138,13 @@ static void plan_wanted(struct plan *p, const struct mapping_spec *spec)
 	const struct mapping *record = number < 0 ? NULL : mappings_get(m, number);
 	char title[MAPPING_TITLE];
 
-	if (record && slots_of(record) == spec->session_slots) {
+	if (record && same_kind(record, spec->open, spec->session_slots)) {
 		if (record->sessions_per_user != spec->sessions_per_user ||
 		    memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(spec->timeout_ticks)))
 			p->update[p->n_update++] = *spec;
 		return;
 	}
-	if (record)
+	if (record && slots_of(record) && spec->session_slots)
 		log_warning("mapping %s: its sessions are lost, as each address gets %u slots instead of %u",
 			    config_mapping_title(p->wanted, spec->in, spec->out, title), spec->session_slots,
 			    slots_of(record));

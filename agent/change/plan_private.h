@@ -15,6 +15,7 @@ struct plan_addition {
 struct plan_deletion {
 	struct prefix in;
 	struct prefix out;
+	bool open;
 };
 
 struct plan {

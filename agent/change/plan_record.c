@@ -26,9 +26,11 @@ static int begin(struct plan *p, struct error *err)
 	if (!add || !del)
 		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < p->n_add; i++)
-		add[i] = (struct history_mapping){ .in = p->add[i].spec.in, .out = p->add[i].spec.out };
+		add[i] = (struct history_mapping){ .in = p->add[i].spec.in,
+						   .out = p->add[i].spec.out,
+						   .open = p->add[i].spec.open };
 	for (size_t i = 0; i < p->n_del; i++)
-		del[i] = (struct history_mapping){ .in = p->del[i].in, .out = p->del[i].out };
+		del[i] = (struct history_mapping){ .in = p->del[i].in, .out = p->del[i].out, .open = p->del[i].open };
 	if (history_queue_change(p->context->history, del, p->n_del, add, p->n_add, on_recorded, p))
 		return error_set(err, -ENOMEM, "out of memory");
 	p->record = RECORD_UNDER_WAY;

@@ -111,6 +111,9 @@ static uint32_t auto_slots(const struct config_mapping *m)
 
 uint32_t config_mapping_slots(const struct config *c, const struct config_mapping *m)
 {
+	if (prefix_is_none(m->out) || m->inbound == INBOUND_OPEN)
+		return 0;
+
 	uint32_t slots = m->session_slots ? m->session_slots : c->session_slots;
 
 	return slots && slots != CONFIG_SLOTS_AUTO ? slots : auto_slots(m);

@@ -344,6 +344,36 @@ static void add_no_subscriber(const struct explanation *e, cJSON *list)
 		    1U << g->ratio_shift, g->ports_per_host);
 }
 
+static void add_kept(const struct explanation *e, cJSON *list)
+{
+	char addr[ADDR_TEXT], kept[KEPT_TEXT];
+	int number = mappings_find_outside(e->context->mappings, e->asked.addr);
+
+	if (answer_kept(e->context, number, e->in_addr, kept))
+		add(list, true, "drop_no_session",
+		    "explain that address; mapping del of the exception gives the block back",
+		    "%s:%u is %s: what comes to it is dropped", addr_format(e->asked.addr, addr), e->asked.port, kept);
+}
+
+static void add_untranslated(const struct explanation *e, cJSON *list)
+{
+	char addr[ADDR_TEXT];
+
+	add(list, false, "passed_untranslated",
+	    "mapping del has it translated as the mapping around it says, if there is one",
+	    "%s is not translated: what comes from it and goes to it is routed as it is, whatever unmatched says",
+	    addr_format(e->asked.addr, addr));
+}
+
+static void add_open(const struct explanation *e, cJSON *list)
+{
+	char addr[ADDR_TEXT], out[ADDR_TEXT];
+
+	add(list, false, "inbound", "",
+	    "%s and %s stand for each other: the inbound is open, there are no sessions, and everything is let in",
+	    addr_format(e->in_addr, addr), addr_format(e->block.out_addr, out));
+}
+
 static void add_outside(const struct explanation *e, cJSON *list)
 {
 	if (!e->context->active->config->answer_arp)
@@ -436,6 +466,15 @@ static void add_unanswered(const struct explanation *e, cJSON *list)
 	    addr_format(e->in_addr, addr), prefix_format(g->out_base, g->out_plen, pool));
 }
 
+static void add_sessions(const struct explanation *e, cJSON *list)
+{
+	add_quota(e, list);
+	add_ports(e, list);
+	add_overflow(e, list);
+	add_port(e, list);
+	add_unanswered(e, list);
+}
+
 cJSON *explain_findings(const struct explanation *e)
 {
 	cJSON *list = cJSON_CreateArray();
@@ -446,6 +485,10 @@ cJSON *explain_findings(const struct explanation *e)
 	}
 	add_interfaces(e, list);
 	add_guard(e, list);
+	if (e->mapping->geo.out_plen == PLEN_NONE) {
+		add_untranslated(e, list);
+		return list;
+	}
 	if (e->side == EXPLAIN_OUTSIDE)
 		add_outside(e, list);
 	if (e->subscriber) {
@@ -453,11 +496,12 @@ cJSON *explain_findings(const struct explanation *e)
 		if (e->way_out.addr)
 			add_way(e, list, &e->way_out, false);
 		add_reverse_paths(e, list);
-		add_quota(e, list);
-		add_ports(e, list);
-		add_overflow(e, list);
-		add_port(e, list);
-		add_unanswered(e, list);
+		if (e->mapping->geo.flags & MAPPING_OPEN)
+			add_open(e, list);
+		else
+			add_sessions(e, list);
+	} else if (e->kept) {
+		add_kept(e, list);
 	} else if (e->with_port) {
 		add_no_subscriber(e, list);
 	}

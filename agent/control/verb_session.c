@@ -158,7 +158,7 @@ static cJSON *user_json(const struct request *r, uint32_t addr, const struct sub
 {
 	const struct mappings *m = r->context->mappings;
 	const struct mapping *mapping = mappings_get(m, mappings_find_inside(m, addr));
-	struct port_block block = mapping_forward(&mapping->geo, addr);
+	struct port_block block = mapping_block(&mapping->geo, addr);
 	cJSON *json = cJSON_CreateObject();
 
 	json_add_addr(json, "in_addr", addr);

@@ -12,6 +12,8 @@ void ipfix_bindings_add(struct ipfix_bindings *b, struct prefix in, struct prefi
 	struct ipfix_binding *grown = NULL;
 	char text[ADDR_TEXT];
 
+	if (prefix_is_none(out))
+		return;
 	if (!mapping_geometry(in.base, in.plen, out.base, out.plen, &one.geometry))
 		grown = reallocarray(b->list, b->n + 1, sizeof(*grown));
 	if (!grown) {

@@ -81,7 +81,8 @@ static void write_memory(const struct item *i)
 {
 	const struct prefix in = { i->mapping->geo.in_base, i->mapping->geo.in_plen };
 
-	sample(i, mappings_memory(in, BUCKET_SLOTS << i->mapping->bucket_shift));
+	sample(i, mappings_memory(
+			  in, i->mapping->first_bucket == NO_BUCKETS ? 0 : BUCKET_SLOTS << i->mapping->bucket_shift));
 }
 
 /* Buckets of a histogram are cumulative. */
@@ -194,6 +195,8 @@ static void write_mapping(const struct metrics_sources *from, const struct famil
 		.out = out,
 	};
 
+	if (map->geo.out_plen == PLEN_NONE)
+		return;
 	/* A name has no characters to be escaped. */
 	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"%s%s%s", prefix_format(in.base, in.plen, inside),
 		 prefix_format(out_prefix.base, out_prefix.plen, outside), *name ? ",mapping=\"" : "", name,

@@ -40,6 +40,10 @@ static inline bool overflow_any(const struct datapath *d)
 /* Reads the state word of a session by the key of its IN2OUT entry. 0 or -errno. */
 int overflow_word(const struct datapath *d, const struct overflow_key *in2out, uint64_t *ret_word);
 
+/* Whether the session's OUT2IN entry is one of a mapping with this geometry. */
+bool overflow_has_pair(const struct datapath *d, const struct overflow_key *in2out, uint64_t word,
+		       const struct geometry *g);
+
 /*
  * Deletes both entries of a session. True if this call deleted it; the global count and that of the subscriber (NULL if
  * its mapping is gone) are then adjusted. out_addr: the subscriber's outside address.

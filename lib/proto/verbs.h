@@ -46,6 +46,8 @@ enum arg_kind {
 	ARG_MAPPING,	/* 10.0.0.0/18, or the name of a mapping: prefix, or text if that is not NULL */
 	ARG_REMOTE,	/* 198.51.100.0/24, with :PORT too if max is not 0: prefix, port; with_port */
 	ARG_STATE,	/* udp-active, tcp-established and so on: number is the session's state */
+	ARG_OUT,	/* an outside prefix, masked, or none, which is PREFIX_NONE */
+	ARG_INBOUND,	/* sessions, open: number is enum inbound */
 	ARG_PLACE, /* 10.0.0.2 or 10.0.0.2:6303: endpoint, and with_port; with min 1 neither address nor port is 0 */
 };
 

@@ -80,8 +80,6 @@ static void on_lease(evutil_socket_t fd, short what, void *arg)
 	struct route_copy *c = arg;
 	uint64_t now = monotonic_us();
 
-	if (c->catch_up && lease_has_run_out(c))
-		c->catch_up(c->catch_up_arg);
 	lease_renew(c);
 	lease_settle_soon(c);
 	if (c->step != FIB_STEP_DONE)

@@ -79,6 +79,7 @@ struct route_copy {
 
 	void (*catch_up)(void *arg);
 	void *catch_up_arg;
+	bool catching_up;
 
 	struct event *work;    /* the next slice */
 	struct event *lease;   /* several times a second */

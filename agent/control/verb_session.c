@@ -178,7 +178,8 @@ static int refuse_user(const struct request *r, int ret, struct error *err)
 
 	addr_format(request_arg(r, "addr")->addr, text);
 	if (ret == -ENOENT && mappings_find_inside(r->context->mappings, request_arg(r, "addr")->addr) >= 0)
-		return error_set(err, ret, "%s has no sessions, as its mapping says: see `detnatctl mapping list`", text);
+		return error_set(err, ret, "%s has no sessions, as its mapping says: see `detnatctl mapping list`",
+				 text);
 	if (ret == -ENOENT)
 		return error_set(err, ret,
 				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them",

@@ -49,6 +49,7 @@ struct route_copy {
 	uint8_t generation;  /* of the present reading, or of the last one; never 0 */
 	unsigned attempts;   /* at the present dump */
 	bool reading;	     /* routes: notifications take precedence over what is read */
+	bool stale;	     /* notifications may be missing since the last reading that ended */
 	bool again;	     /* it is not certain that everything was read: once more */
 	unsigned patience_s; /* before that */
 

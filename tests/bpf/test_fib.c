@@ -366,7 +366,14 @@ Test(fib, nodes_of_every_chunk_are_read)
 			const struct row row[] = {
 				{ other ? "the other half, by the default route" : "in the route",
 				  XDP_INSIDE,
-				  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = dst, UDP, 5000, 53 },
+				  { .from = HOST,
+				    .to = GATEWAY_IN,
+				    .src = SUBSCRIBER,
+				    .dst = dst,
+				    UDP,
+				    5000,
+				    53,
+				    .payload = 20 },
 				  REDIRECT_XDP,
 				  { .from = GATEWAY_OUT,
 				    .to = other ? ROUTER : NOBODY,
@@ -375,7 +382,8 @@ Test(fib, nodes_of_every_chunk_are_read)
 				    UDP,
 				    OUT_PORT(5000, 2),
 				    53,
-				    .ttl = 63 },
+				    .ttl = 63,
+				    .payload = 20 },
 				  REASON_in2out_translated },
 			};
 

@@ -89,9 +89,9 @@ static struct mapping_job *owner_of(const struct mappings *m, uint32_t in_addr, 
 
 static void purge_session(struct mappings *m, struct mapping_job *of, const struct overflow_key *in2out, uint64_t word)
 {
-	if (m->ending && of)
+	/* Both of its entries lead here. */
+	if (overflow_delete_entry(m->d, in2out) && m->ending && of)
 		m->ending->report_overflow(of, in2out, word);
-	overflow_delete_entry(m->d, in2out);
 }
 
 /* Whether a session is one of the mapping that has its inside address now. */

@@ -140,8 +140,11 @@ bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint
 	return true;
 }
 
-void overflow_delete_entry(struct datapath *d, const struct overflow_key *key)
+bool overflow_delete_entry(struct datapath *d, const struct overflow_key *key)
 {
-	if (!bpf_map_delete_elem(d->overflow, key) && key->direction == OVERFLOW_IN2OUT)
+	if (bpf_map_delete_elem(d->overflow, key))
+		return false;
+	if (key->direction == OVERFLOW_IN2OUT)
 		__atomic_fetch_sub(&d->global->overflow, 1, __ATOMIC_ACQ_REL);
+	return true;
 }

@@ -55,8 +55,8 @@ bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint
 bool overflow_delete_orphan(const struct datapath *d, const struct overflow_key *out2in,
 			    const struct overflow_key *in2out);
 
-/* Deletes one entry of a subscriber that no longer exists. */
-void overflow_delete_entry(struct datapath *d, const struct overflow_key *key);
+/* Deletes one entry of a subscriber that no longer exists. True if this call deleted it. */
+bool overflow_delete_entry(struct datapath *d, const struct overflow_key *key);
 
 /* Decrements a subscriber's count, but not below 0: the datapath may have recounted meanwhile. */
 static inline void count_down(uint32_t *count)

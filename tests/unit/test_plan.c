@@ -166,7 +166,7 @@ static void choose_stages(const struct change_context *context, const struct con
 #define datapath_raise_epoch(d)				   call("epoch", NULL)
 #define ipfix_configure(x, c, err)			   call("ipfix", err)
 #define ipfix_configure_waiting(x, c, err)		   call("ipfix-waiting", err)
-#define ipfix_mapping(x, in, out, made, ms)		   tell_mapping(x, made, ms)
+#define ipfix_mapping(x, in, out, of, made, ms)		   tell_mapping(x, made, ms)
 #define metrics_configure(m, c, wait, name, err)	   call((wait) ? "metrics-waiting" : "metrics", err)
 #define guard_configure(g, now, then)			   configure_guard(now, then)
 #define running_save(map, json, hash, err)		   save_running(json, hash)

@@ -78,6 +78,7 @@ static int begin_interval(struct history_index *x, const struct history_mapping 
 		.reached = m->from,
 		.line = x->number,
 	};
+	memcpy(x->intervals[x->n_intervals].name, m->name, sizeof(m->name));
 	return open_again(x, x->n_intervals++);
 }
 
@@ -168,6 +169,20 @@ static bool lists_what_is_open(const struct history_index *x, const struct histo
 	return true;
 }
 
+/* Mappings may have got other names since the last list. */
+static void take_names(struct history_index *x, const struct history_record *r)
+{
+	for (size_t i = 0; i < r->n_mappings; i++) {
+		const struct history_mapping *m = &r->mappings[i];
+		struct history_interval *v = &x->intervals[x->open[i]];
+
+		if (!same_mapping(m, v))
+			v = history_index_find_open(x, m);
+		if (v)
+			memcpy(v->name, m->name, sizeof(v->name));
+	}
+}
+
 /* Opens an interval for each listed mapping; none is open before. */
 static int take_list(struct history_index *x, const struct history_record *r)
 {
@@ -185,8 +200,10 @@ static int take_snapshot(struct history_index *x, const struct history_record *r
 
 	x->listed_time = r->time;
 	if (!unknown && !x->lost) {
-		if (lists_what_is_open(x, r))
+		if (lists_what_is_open(x, r)) {
+			take_names(x, r);
 			return 0;
+		}
 		ret = note_damage(x, "lists other mappings than the lines before it");
 	} else if (unknown && !x->lost && r->since < r->time) {
 		ret = add_gap(x, r->since, r->time, false);

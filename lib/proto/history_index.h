@@ -25,6 +25,7 @@ struct history_interval {
 	uint64_t line;	   /* number of the record that began it */
 	uint64_t end_line; /* number of the record that ended it; 0: none */
 	bool undone;
+	char name[LABEL_TEXT]; /* the last that it had; "": none */
 };
 
 /* From <= t < to, nothing is known except what intervals say. */
@@ -74,7 +75,11 @@ struct history_interval *history_index_find_open(const struct history_index *x, 
 /* The mapping of an interval. */
 static inline struct history_mapping history_mapping_of(const struct history_interval *v)
 {
-	return (struct history_mapping){ .in = v->in, .out = v->out, .open = v->open, .from = v->from };
+	struct history_mapping m = { .in = v->in, .out = v->out, .open = v->open, .from = v->from };
+
+	for (unsigned i = 0; i < sizeof(m.name); i++)
+		m.name[i] = v->name[i];
+	return m;
 }
 
 #endif

@@ -81,6 +81,9 @@ static void write_mapping(FILE *out, const struct history_mapping *m)
 		fputs("\"out\":null,", out);
 	else
 		fprintf(out, "\"out\":\"%s\",", prefix_format(m->out.base, m->out.plen, out_text));
+	/* Nothing in a name has to be escaped. */
+	if (*m->name)
+		fprintf(out, "\"name\":\"%s\",", m->name);
 	fprintf(out, "\"from\":\"%s\"", time_format(m->from, from));
 	if (m->open)
 		fputs(",\"inbound\":\"open\"", out);
@@ -212,8 +215,10 @@ static bool read_count(const cJSON *json, const char *key, uint64_t *ret)
 static bool read_mapping(const cJSON *json, struct history_mapping *ret)
 {
 	const char *in = text_of(json, "in"), *out = text_of(json, "out"), *inbound = text_of(json, "inbound");
+	const char *name = text_of(json, "name");
 	struct geometry g;
 
+	snprintf(ret->name, sizeof(ret->name), "%s", name && label_valid(name) ? name : "");
 	if (!in || prefix_parse(in, &ret->in) || !read_time(json, "from", &ret->from))
 		return false;
 	ret->open = inbound && !strcmp(inbound, "open");

@@ -14,6 +14,7 @@
 #include "base/address.h"
 #include "base/base.h"
 #include "base/timestamp.h"
+#include "proto/label.h"
 
 #define HISTORY_FILE "history.jsonl"
 /* Where the history ends, in a file of its own, so that a missing end is detected. */
@@ -47,6 +48,7 @@ struct history_mapping {
 	struct prefix out; /* may be PREFIX_NONE */
 	bool open;	   /* "inbound": "open" */
 	int64_t from;
+	char name[LABEL_TEXT]; /* "": none */
 };
 
 /* Whether two records are about the same mapping. */

@@ -21,6 +21,7 @@ struct held {
 	int64_t latest; /* latest end of this and the earlier ones of the same prefix */
 	uint64_t line;
 	bool open;
+	char name[LABEL_TEXT];
 };
 
 struct who {
@@ -81,13 +82,14 @@ static void prepare(struct who *w, const struct history_index *x)
 
 		if (v->undone)
 			continue;
-		w->inner[w->n_inner++] = (struct held){ .in = v->in,
-							.out = v->out,
-							.from = v->from,
-							.to = v->to,
-							.latest = v->to,
-							.line = v->line,
-							.open = v->open };
+		w->inner[w->n_inner] = (struct held){ .in = v->in,
+						      .out = v->out,
+						      .from = v->from,
+						      .to = v->to,
+						      .latest = v->to,
+						      .line = v->line,
+						      .open = v->open };
+		memcpy(w->inner[w->n_inner++].name, v->name, sizeof(v->name));
 		w->inner_lengths |= 1ULL << v->in.plen;
 		w->any_open |= v->open;
 		if (prefix_is_none(v->out))
@@ -377,6 +379,7 @@ enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, str
 		answer.other_out = s.other->out;
 		answer.other_from = s.other_piece.from;
 		answer.other_to = s.other_piece.to;
+		memcpy(answer.other_name, s.other->name, sizeof(answer.other_name));
 	}
 	if (s.best) {
 		answer.in_addr = s.best_in;
@@ -384,6 +387,7 @@ enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, str
 		answer.out = s.best->out;
 		answer.from = s.best_piece.from;
 		answer.to = s.best_piece.to;
+		memcpy(answer.name, s.best->name, sizeof(answer.name));
 	}
 	*ret = answer;
 	return s.best ? WHO_FOUND : explain(w, &s, why);

@@ -23,6 +23,7 @@ extern const struct word side_words[];	  /* in, out: DEVICE_INSIDE, DEVICE_OUTSI
 extern const struct word proto_words[];	  /* tcp, udp, icmp: the IP protocol */
 extern const struct word order_words[];	  /* sessions, quota: enum top_order */
 extern const struct word inbound_words[]; /* sessions, open: enum inbound */
+extern const struct word notice_words[];  /* refusals, mappings and so on: enum notice_kind */
 extern const struct word state_words[];	  /* the states of sessions, as they are shown; without numbers */
 
 /* Looks up the number of a word. Returns 0, or -EINVAL if it is not in the list. */

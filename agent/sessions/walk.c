@@ -46,8 +46,7 @@ int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct ses
 		return r;
 	(*ret)->it.next = (*ret)->it.last = (*ret)->last = in_addr;
 	/* An address without sessions is in no run of subscribers. */
-	(*ret)->gathered =
-		subscriber_find(&one, m, in_addr) || !__atomic_load_n(&one.subscriber->overflow, __ATOMIC_RELAXED);
+	(*ret)->gathered = subscriber_find(&one, m, in_addr) || !overflow_count(one.subscriber);
 	return 0;
 }
 

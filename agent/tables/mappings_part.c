@@ -55,7 +55,9 @@ static void end_subscriber(struct mapping_job *t, uint32_t n)
 	for (uint32_t i = 0; i < n_slots; i++)
 		end_slot(t, in_addr, &slots[i]);
 	__atomic_store_n(&s->sessions, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->overflow, 0, __ATOMIC_RELAXED);
+	/* The flags stay. */
+	__atomic_fetch_sub(&s->overflow, subscriber_overflow(__atomic_load_n(&s->overflow, __ATOMIC_RELAXED)),
+			   __ATOMIC_RELAXED);
 	__atomic_store_n(&s->displaced, 0, __ATOMIC_RELAXED);
 }
 

@@ -6,8 +6,10 @@
  */
 #include "base/address.h"
 #include "proto/history_who.h"
+#include "proto/history_who_portmaps.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include <detnat/mapping.h>
@@ -32,6 +34,7 @@ struct who {
 	size_t n_inner;
 	uint64_t inner_lengths; /* of inside prefixes */
 	bool any_open;
+	struct who_portmaps portmaps;
 	struct history_gap *gaps;
 	size_t n_gaps;
 	int64_t first_time;
@@ -43,6 +46,7 @@ void who_free(struct who *w)
 		return;
 	free(w->held);
 	free(w->inner);
+	who_portmaps_free(&w->portmaps);
 	free(w->gaps);
 	free(w);
 }
@@ -117,7 +121,7 @@ int who_new(const struct history_index *x, struct who **ret)
 	w->held = calloc(x->n_intervals + 1, sizeof(*w->held));
 	w->inner = calloc(x->n_intervals + 1, sizeof(*w->inner));
 	w->gaps = calloc(x->n_gaps + 1, sizeof(*w->gaps));
-	if (!w->held || !w->inner || !w->gaps) {
+	if (!w->held || !w->inner || !w->gaps || who_portmaps_new(&x->portmaps, &w->portmaps)) {
 		who_free(w);
 		return -ENOMEM;
 	}
@@ -363,6 +367,29 @@ static enum who_result explain(const struct who *w, const struct search *s, stru
 	return nobody(s, why);
 }
 
+/* Adds the portmaps of the endpoint. One of a port of no block answers the question. */
+static bool ask_portmaps(const struct who *w, const struct search *s, struct who_answer *a)
+{
+	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP };
+
+	for (size_t i = 0; i < ARRAY_SIZE(protos); i++) {
+		const struct portmap_interval *v =
+			who_portmap(&w->portmaps, protos[i], (struct endpoint){ s->addr, (uint16_t)s->port }, s->t);
+
+		if (v && (!s->best || v->in.addr == s->best_in))
+			a->portmap[a->n_portmaps++] = *v;
+	}
+	if (s->best || !s->covers || !a->n_portmaps)
+		return s->best;
+	a->in_addr = a->portmap[0].in.addr;
+	a->in = s->covers->in;
+	a->out = s->covers->out;
+	memcpy(a->name, s->covers->name, sizeof(a->name));
+	a->from = a->portmap[0].from;
+	a->to = a->portmap[0].to;
+	return true;
+}
+
 enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, struct who_answer *ret, struct error *why)
 {
 	struct search s = { .w = w, .port = out.port, .addr = out.addr, .t = t };
@@ -389,6 +416,10 @@ enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, str
 		answer.to = s.best_piece.to;
 		memcpy(answer.name, s.best->name, sizeof(answer.name));
 	}
+	if (ask_portmaps(w, &s, &answer)) {
+		*ret = answer;
+		return WHO_FOUND;
+	}
 	*ret = answer;
-	return s.best ? WHO_FOUND : explain(w, &s, why);
+	return explain(w, &s, why);
 }

@@ -26,6 +26,8 @@
 #define MAX_HELD  20000
 #define MAX_TIMES 40000
 
+static const struct history_portmap_change no_portmaps;
+
 /*
  * Mappings to choose from; those whose outside prefixes overlap, or whose inside prefixes are equal, are never there at
  * the same time. Of inside prefixes within each other the longest has the address.
@@ -185,7 +187,8 @@ static void write_change(const struct plan *c)
 {
 	struct error err;
 
-	cr_assert_eq(history_change(history, c->del, c->n_del, c->add, c->n_add, &err), 0, "%s", err.text);
+	cr_assert_eq(history_change(history, c->del, c->n_del, c->add, c->n_add, &no_portmaps, &err), 0, "%s",
+		     err.text);
 	if (c->n_del || c->n_add)
 		note_time();
 }

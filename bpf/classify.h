@@ -3,7 +3,7 @@
 #ifndef DETNAT_CLASSIFY_H
 #define DETNAT_CLASSIFY_H
 
-#include "inbound.h"
+#include "stateless.h"
 #include "tail_call.h"
 #include "lookup.h"
 #include "parse.h"

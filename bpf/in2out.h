@@ -8,7 +8,7 @@
 #define DETNAT_IN2OUT_H
 
 #include "classify.h"
-#include "inbound.h"
+#include "stateless.h"
 #include "ip_options.h"
 #include "session_slots.h"
 #include "source.h"

@@ -6,7 +6,7 @@
 #ifndef DETNAT_SESSION_LOOKUP_H
 #define DETNAT_SESSION_LOOKUP_H
 
-#include "inbound.h"
+#include "stateless.h"
 #include "overflow.h"
 
 /* The purpose of a session lookup. */

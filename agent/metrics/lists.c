@@ -81,8 +81,10 @@ static void write_memory(const struct item *i)
 {
 	const struct prefix in = { i->mapping->geo.in_base, i->mapping->geo.in_plen };
 
-	sample(i, mappings_memory(
-			  in, i->mapping->first_bucket == NO_BUCKETS ? 0 : BUCKET_SLOTS << i->mapping->bucket_shift));
+	uint32_t slots = i->mapping->first_bucket == NO_BUCKETS ? 0 : BUCKET_SLOTS << i->mapping->bucket_shift;
+
+	sample(i, mappings_memory(in, slots) +
+			  mappings_binding_memory(&i->mapping->geo, slots, i->mapping->bindings.protocols));
 }
 
 /* Buckets of a histogram are cumulative. */

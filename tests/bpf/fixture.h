@@ -41,7 +41,8 @@ enum hook { XDP_INSIDE, XDP_OUTSIDE, XDP_BOTH, TC_OUTSIDE, TC_OWN, XDP_INSIDE_SL
 
 extern struct datapath datapath;
 extern struct mappings *mappings;
-extern struct settings settings; /* change before set_up() */
+extern struct settings settings;       /* change before set_up() */
+extern struct binding_layout bindings; /* of the mapping; change before set_up() */
 extern uint32_t inside_ifindex, outside_ifindex;
 
 void set_up(void);

@@ -11,7 +11,7 @@
 
 static void set_up_inbound(void);
 
-TestSuite(inbound, .init = set_up_inbound, .fini = tear_down);
+TestSuite(exceptions, .init = set_up_inbound, .fini = tear_down);
 
 /* SUBSCRIBER has an address of its own; its block in the fixture's mapping is kept. */
 #define OWN_OUT ADDR(203, 0, 113, 66)
@@ -71,7 +71,7 @@ static void set_up_inbound(void)
 	TC_ROW(name_, proto_, __VA_ARGS__)
 // clang-format on
 
-Test(inbound, of_an_open_mapping_passes_both_ways_without_sessions)
+Test(exceptions, of_an_open_mapping_passes_both_ways_without_sessions)
 {
 	static const struct row rows[] = {
 		BOTH_WAYS("UDP", UDP, 5000, 53, .payload = 21),
@@ -99,7 +99,7 @@ Test(inbound, of_an_open_mapping_passes_both_ways_without_sessions)
 	cr_expect_eq(counted(REASON_sessions_opened), 0);
 }
 
-Test(inbound, of_an_open_mapping_lets_no_stray_source_in)
+Test(exceptions, of_an_open_mapping_lets_no_stray_source_in)
 {
 	static const struct row rows[] = {
 		{ "an inside address",
@@ -137,7 +137,7 @@ Test(inbound, of_an_open_mapping_lets_no_stray_source_in)
 	RUN_ROWS(rows);
 }
 
-Test(inbound, of_an_open_mapping_is_reached_through_a_hairpin)
+Test(exceptions, of_an_open_mapping_is_reached_through_a_hairpin)
 {
 	const uint16_t out = OUT_PORT(5000, 3), id = OUT_PORT(9, 3);
 	const struct row rows[] = {
@@ -225,7 +225,7 @@ Test(inbound, of_an_open_mapping_is_reached_through_a_hairpin)
 
 #define FAR ADDR(192, 0, 2, 200) /* a router on the way */
 
-Test(inbound, icmp_errors_about_an_open_mapping_are_translated_with_their_quotes)
+Test(exceptions, icmp_errors_about_an_open_mapping_are_translated_with_their_quotes)
 {
 	static const struct icmp_row rows[] = {
 		{ "fragmentation needed for UDP",
@@ -292,7 +292,7 @@ Test(inbound, icmp_errors_about_an_open_mapping_are_translated_with_their_quotes
 	RUN_ICMP_ROWS(rows);
 }
 
-Test(inbound, what_is_not_translated_is_left_to_the_kernel_both_ways)
+Test(exceptions, what_is_not_translated_is_left_to_the_kernel_both_ways)
 {
 	static const struct row rows[] = {
 		{ "out",
@@ -327,7 +327,7 @@ Test(inbound, what_is_not_translated_is_left_to_the_kernel_both_ways)
 }
 
 /* Traffic of sessions of another mapping, from which a prefix has been taken out, goes on. */
-Test(inbound, others_in_the_enclosing_mapping_are_translated_as_before)
+Test(exceptions, others_in_the_enclosing_mapping_are_translated_as_before)
 {
 	cr_expect_eq(open_flow_of(OTHER, UDP, 5001, 53, 0), OUT_PORT(5001, 3));
 	cr_expect_eq(sessions_of(OTHER), 1);

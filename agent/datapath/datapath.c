@@ -111,8 +111,7 @@ bool mapping_record_valid(const struct mapping *record)
 		return false;
 	return !mapping_geometry(g->in_base, g->in_plen, g->out_base, g->out_plen, &again) &&
 	       (again.flags = g->flags, g->flags <= MAPPING_OPEN) && !memcmp(g, &again, sizeof(again)) &&
-	       record->bucket_shift <= 8 &&
-	       !(record->first_bucket & ((1U << record->bucket_shift) - 1)) &&
+	       record->bucket_shift <= 8 && !(record->first_bucket & ((1U << record->bucket_shift) - 1)) &&
 	       !(record->bindings.protocols & ~BINDING_PROTOCOLS) &&
 	       !(record->bindings.mapping & ~record->bindings.protocols);
 }

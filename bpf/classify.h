@@ -3,6 +3,7 @@
 #ifndef DETNAT_CLASSIFY_H
 #define DETNAT_CLASSIFY_H
 
+#include "stateless.h"
 #include "tail_call.h"
 #include "lookup.h"
 #include "parse.h"
@@ -20,7 +21,7 @@ static __always_inline int source_is_martian(__u32 src)
 /* Returns 1 if a packet from inside to outside is dropped because its source is in no mapping. */
 static __always_inline int unmatched_is_dropped(__u32 src)
 {
-	return unmatched_drops(settings.unmatched, src);
+	return unmatched_drops(settings.unmatched, src) && !is_untranslated(src);
 }
 
 /*

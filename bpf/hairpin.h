@@ -39,7 +39,7 @@ static __always_inline int hairpin(ctx_t *ctx)
 	struct receiver r;
 	struct rewrite to;
 	struct in2out io;
-	int verdict = in2out_prepare(ctx, &io, PACKET_SESSION), in_port;
+	int verdict = in2out_prepare(ctx, &io, PACKET_SESSION), in_port, out_port;
 	const struct packet *p = &io.f.p;
 
 	if (verdict != CONTINUE)
@@ -56,10 +56,11 @@ static __always_inline int hairpin(ctx_t *ctx)
 	}
 	to = rewrite_of(p);
 	to.src = mapping_out_addr(&io.f.m->geo, io.f.subscriber);
-	to.sport = (__u16)session_packet_in2out(io.f.m, p);
-	if (!to.sport)
-		to.sport = (__u16)portmap_packet_in2out(io.f.m, sender, p);
-	if (!to.sport)
+	out_port = session_packet_in2out(io.f.m, p);
+	if (!out_port)
+		out_port = portmap_packet_in2out(io.f.m, sender, p);
+	to.sport = (__u16)out_port;
+	if (!out_port)
 		return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() : tail_call(ctx, PROG_open);
 	in_port = hairpin_receive(p, &to, &r);
 	if (in_port < 0 && inbound_may_open_hairpin(p))

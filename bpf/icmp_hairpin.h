@@ -18,7 +18,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	struct rewrite to, quoted;
 	struct receiver r;
 	enum reason refused;
-	int in_port, verdict;
+	int in_port, out_port, verdict;
 
 	if (!icmp_from_inside_parse(ctx, &i))
 		return drop(REASON_drop_malformed);
@@ -31,8 +31,9 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	if (icmp_from_inside_is_foreign(&i))
 		return tail_call(ctx, PROG_icmp_in);
 	quoted = rewrite_of_quote(&i.q);
-	quoted.dport = settings.hairpin ? icmp_from_inside_port(&i) : 0;
-	if (!quoted.dport)
+	out_port = settings.hairpin ? icmp_from_inside_port(&i) : 0;
+	quoted.dport = (__u16)out_port;
+	if (!out_port)
 		return refuse_to_pool(ctx, &i.p, icmp_from_inside_reason(&i));
 	quoted.dst = mapping_out_addr(&i.f.m->geo, i.f.subscriber);
 	/* The reply to the quoted packet, as it would arrive from outside. */

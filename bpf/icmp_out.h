@@ -37,7 +37,7 @@ static __always_inline int icmp_from_inside_parse(ctx_t *ctx, struct icmp_from_i
  * Outside port of the session or portmap that the error is about; 0 if there is none, or if the error is not addressed
  * to the sender of the quoted packet.
  */
-static __always_inline __u16 icmp_from_inside_port(struct icmp_from_inside *e)
+static __always_inline int icmp_from_inside_port(struct icmp_from_inside *e)
 {
 	int port;
 
@@ -45,7 +45,7 @@ static __always_inline __u16 icmp_from_inside_port(struct icmp_from_inside *e)
 		return 0;
 	flow_from_inside(&e->f);
 	port = session_quote_in2out(e->f.m, &e->f.p);
-	return (__u16)(port ? port : portmap_quote_in2out(e->f.m, &e->f.p));
+	return port ? port : portmap_quote_in2out(e->f.m, &e->f.p);
 }
 
 static __always_inline enum reason icmp_from_inside_reason(const struct icmp_from_inside *e)
@@ -127,8 +127,7 @@ static __always_inline int icmp_out(ctx_t *ctx)
 {
 	struct icmp_from_inside e = {};
 	struct next_hop *nh;
-	__u16 out_port;
-	int verdict;
+	int out_port, verdict;
 
 	if (!icmp_from_inside_parse(ctx, &e))
 		return drop(REASON_drop_malformed);
@@ -145,7 +144,7 @@ static __always_inline int icmp_out(ctx_t *ctx)
 	out_port = icmp_from_inside_port(&e);
 	if (!out_port)
 		return drop(icmp_from_inside_reason(&e));
-	return icmp_out_finish(ctx, &e, out_port, icmp_from_inside_source(&e, nh->egress.ifindex), &nh->egress);
+	return icmp_out_finish(ctx, &e, (__u16)out_port, icmp_from_inside_source(&e, nh->egress.ifindex), &nh->egress);
 }
 
 #else
@@ -191,7 +190,7 @@ static __always_inline int icmp_out_of_kernel(ctx_t *ctx)
 {
 	struct icmp_from_inside e = {};
 	__u32 src;
-	__u16 out_port;
+	int out_port;
 
 	if (!icmp_from_inside_parse(ctx, &e))
 		return pass_untranslated();
@@ -202,15 +201,14 @@ static __always_inline int icmp_out_of_kernel(ctx_t *ctx)
 	/* The source is the kernel's own address and must not be an inside one. */
 	e.sender = 0;
 	src = index_find(&in_index, e.p.src) ? icmp_from_inside_source(&e, ctx->ifindex) : e.p.src;
-	return icmp_out_finish(ctx, &e, out_port, src, 0);
+	return icmp_out_finish(ctx, &e, (__u16)out_port, src, 0);
 }
 
 /* A forwarded ICMP error. */
 static __always_inline int icmp_out_forwarded(ctx_t *ctx)
 {
 	struct icmp_from_inside e = {};
-	__u16 out_port;
-	int verdict;
+	int out_port, verdict;
 
 	if (!icmp_from_inside_parse(ctx, &e))
 		return drop(REASON_drop_malformed);
@@ -220,7 +218,7 @@ static __always_inline int icmp_out_forwarded(ctx_t *ctx)
 	out_port = icmp_from_inside_port(&e);
 	if (!out_port)
 		return drop(icmp_from_inside_reason(&e));
-	return icmp_out_finish(ctx, &e, out_port, icmp_from_inside_source(&e, ctx->ifindex), 0);
+	return icmp_out_finish(ctx, &e, (__u16)out_port, icmp_from_inside_source(&e, ctx->ifindex), 0);
 }
 
 /* PROG_icmp_out. */

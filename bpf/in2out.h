@@ -8,6 +8,7 @@
 #define DETNAT_IN2OUT_H
 
 #include "classify.h"
+#include "stateless.h"
 #include "ip_options.h"
 #include "session_slots.h"
 #include "source.h"
@@ -34,6 +35,12 @@ static __always_inline int packet_may_open(const struct packet *p)
 static __always_inline int is_wanted(enum packet_kind kind, enum packet_kind wanted)
 {
 	return kind == wanted || (kind == PACKET_FRAGMENT && wanted == PACKET_SESSION);
+}
+
+/* Returns 1 for what passes as a protocol without ports does. Hairpins do not: the other side may have sessions. */
+static __always_inline int in2out_is_stateless(const struct in2out *io, enum packet_kind kind)
+{
+	return mapping_is_open(io->f.m) && kind_passes_open(kind) && !is_hairpin(io);
 }
 
 /* Handles a subscriber's packet that is not for the calling program, or that has forbidden IP options. */
@@ -85,7 +92,13 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io, enum pa
 	if (verdict != CONTINUE)
 		return verdict;
 	refused = options_refusal(ctx, p);
-	if (!refused && kind == PACKET_SESSION && wanted == PACKET_SESSION && !packet_may_open(p))
+	if (!STAGE2 && !refused && in2out_is_stateless(io, kind)) {
+		if (wanted != PACKET_PROTOCOL)
+			return tail_call(ctx, PROG_protocol);
+		kind = PACKET_PROTOCOL;
+	}
+	if (!refused && kind == PACKET_SESSION && wanted == PACKET_SESSION && !packet_may_open(p) &&
+	    !mapping_is_open(io->f.m))
 		refused = REASON_drop_no_session;
 	if (refused || !is_wanted(kind, wanted))
 		return in2out_other_kind(ctx, io, kind, refused);

@@ -86,6 +86,14 @@ static __always_inline int out2in_other_kind(ctx_t *ctx, const struct out2in *oi
 	return kind != PACKET_SESSION ? drop(parse_drop_reason(kind)) : out2in_unsolicited(ctx, &oi->p);
 }
 
+/* Handles a packet of TCP, UDP or ICMP to an outside address of an open mapping. */
+static __always_inline int out2in_open(ctx_t *ctx, const struct packet *p, enum reason refused)
+{
+	if (address_is_local(ctx, p->src, p->dst))
+		return pass_untranslated();
+	return refused ? drop(refused) : tail_call(ctx, PROG_protocol_in);
+}
+
 /*
  * Fills in *oi for a packet to a subscriber. slow: the caller is the slow program, to which other callers leave unusual
  * packets. Returns CONTINUE or a verdict.
@@ -107,10 +115,12 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 		return slow ? out2in_direct(ctx, p) : tail_call(ctx, PROG_out2in_slow);
 	}
 	refused = options_refusal(ctx, p);
-	if (kind == PACKET_FRAGMENT && !refused)
-		return tail_call(ctx, PROG_fragment_out2in);
 	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p) && !refused)
 		return tail_call(ctx, PROG_icmp_in);
+	if (mapping_is_open(oi->m) && kind_passes_open(kind))
+		return out2in_open(ctx, p, refused);
+	if (kind == PACKET_FRAGMENT && !refused)
+		return tail_call(ctx, PROG_fragment_out2in);
 	subscriber = mapping_reverse(&oi->m->geo, p->dst, p->dport);
 	if (kind != PACKET_SESSION || subscriber < 0 || refused)
 		return slow ? out2in_other_kind(ctx, oi, kind, refused) : tail_call(ctx, PROG_out2in_slow);

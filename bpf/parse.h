@@ -10,6 +10,7 @@
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 
+#include <detnat/reasons.h>
 #include <detnat/tcp_state.h>
 
 #include "subprogram.h"

@@ -2,7 +2,8 @@
 /*
  * Protocols without ports (GRE, ESP, SCTP, UDP-Lite ...) for subscribers with an outside address to themselves, i.e. in
  * mappings with a sharing ratio of 1: only the address is translated. There are no sessions, so no quota applies, and
- * packets from outside are let in.
+ * packets from outside are let in. Where inbound is open, TCP, UDP and ICMP pass in the same way, but for hairpins and
+ * for ICMP errors, which have programs of their own.
  */
 #ifndef DETNAT_PROTOCOL_H
 #define DETNAT_PROTOCOL_H
@@ -18,10 +19,13 @@ static __always_inline int protocol_in(ctx_t *ctx)
 	struct egress e = {};
 	struct receiver r;
 	struct rewrite to;
+	enum packet_kind kind;
 	struct packet p;
 	int verdict;
 
-	if (parse(ctx, &p) != PACKET_PROTOCOL || receiver_get(&p, &r))
+	kind = parse(ctx, &p);
+	if ((kind != PACKET_PROTOCOL && !kind_passes_open(kind)) || receiver_get(&p, &r) ||
+	    (kind != PACKET_PROTOCOL && !mapping_is_open(r.m)))
 		return drop(REASON_drop_protocol);
 	if (source_is_martian(p.src) || index_find(&in_index, p.src))
 		return drop(REASON_drop_martian);
@@ -31,6 +35,7 @@ static __always_inline int protocol_in(ctx_t *ctx)
 		return verdict;
 	to = rewrite_of(&p);
 	to.dst = r.in_addr;
+	mss_clamp(ctx, &p, egress_mss_mtu(ctx, &e, DIRECTION_IN));
 	return translate(ctx, &p, PACKET_PROTOCOL, &to, &e, DIRECTION_IN);
 }
 
@@ -74,6 +79,7 @@ static __always_inline int protocol_out(ctx_t *ctx)
 	if (is_hairpin(&io))
 		return protocol_hairpin(ctx, &io, &to);
 #endif
+	mss_clamp(ctx, &io.f.p, egress_mss_mtu(ctx, in2out_egress(&io), DIRECTION_OUT));
 	return translate(ctx, &io.f.p, PACKET_PROTOCOL, &to, in2out_egress(&io), DIRECTION_OUT);
 }
 

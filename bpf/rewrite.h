@@ -19,8 +19,6 @@
 
 #define PROTOCOL_DCCP	  33
 #define PROTOCOL_UDP_LITE 136
-/* Offset of the checksum in both headers. */
-#define PROTOCOL_CHECK_OFFSET 6
 
 /* A packet's endpoints after the rewrite, host byte order; unchanged ones are those of the packet. */
 struct rewrite {
@@ -36,10 +34,22 @@ static __always_inline struct rewrite rewrite_of(const struct packet *p)
 	return (struct rewrite){ .src = p->src, .dst = p->dst, .sport = p->sport, .dport = p->dport };
 }
 
-/* Returns 1 if a protocol without ports has a checksum that covers the addresses. */
+/* Returns 1 if a protocol has a checksum that covers the addresses. */
 static __always_inline int protocol_sums_addresses(__u8 proto)
 {
-	return proto == PROTOCOL_DCCP || proto == PROTOCOL_UDP_LITE;
+	return proto == PROTOCOL_DCCP || proto == PROTOCOL_UDP_LITE || proto == IPPROTO_TCP || proto == IPPROTO_UDP;
+}
+
+/* Offset of that checksum. */
+static __always_inline __u32 protocol_check_offset(__u8 proto)
+{
+	return proto == IPPROTO_TCP ? offsetof(struct tcphdr, check) : 6;
+}
+
+/* Returns 1 if a checksum of 0 means that there is none, or is invalid: it stays 0, and no other becomes 0. */
+static __always_inline int protocol_check_is_optional(__u8 proto)
+{
+	return proto == PROTOCOL_UDP_LITE || proto == IPPROTO_UDP;
 }
 
 /* Decrements the TTL. Returns sum plus the change, for the header checksum. */
@@ -119,17 +129,16 @@ static __always_inline int rewrite_session(void *l4, void *data_end, __u8 proto,
 	return 0;
 }
 
-/* rewrite_session() for a packet without ports. */
+/* rewrite_session() for a packet without ports, or whose ports stay. */
 static __always_inline int rewrite_protocol(void *l4, void *data_end, __u8 proto, __u64 sum)
 {
-	__sum16 *check = l4 + PROTOCOL_CHECK_OFFSET;
+	__sum16 *check = l4 + protocol_check_offset(proto);
 
 	if (!protocol_sums_addresses(proto))
 		return 0;
 	if ((void *)(check + 1) > data_end)
 		return -1;
-	/* In UDP-Lite a checksum of 0 is invalid: it stays 0, and no other becomes 0. */
-	if (proto == PROTOCOL_UDP_LITE)
+	if (protocol_check_is_optional(proto))
 		rewrite_optional_check(check, sum);
 	else
 		*check = csum_update(*check, sum);
@@ -190,14 +199,14 @@ static __always_inline int rewrite_session(ctx_t *ctx, const struct packet *p, c
 	return ctx_store(ctx, port, &new_port, sizeof(new_port)) ? -1 : 0;
 }
 
-/* rewrite_session() for a packet without ports. */
+/* rewrite_session() for a packet without ports, or whose ports stay. */
 static __always_inline int rewrite_protocol(ctx_t *ctx, const struct packet *p, const struct rewrite *to)
 {
-	__u64 flags = BPF_F_PSEUDO_HDR | (p->proto == PROTOCOL_UDP_LITE ? BPF_F_MARK_MANGLED_0 : 0);
+	__u64 flags = BPF_F_PSEUDO_HDR | (protocol_check_is_optional(p->proto) ? BPF_F_MARK_MANGLED_0 : 0);
 
 	return protocol_sums_addresses(p->proto) &&
-			       bpf_l4_csum_replace(ctx, (p->l4_offset & 127) + PROTOCOL_CHECK_OFFSET, bpf_htonl(p->src),
-						   bpf_htonl(to->src), flags | 4)
+			       bpf_l4_csum_replace(ctx, (p->l4_offset & 127) + protocol_check_offset(p->proto),
+						   bpf_htonl(p->src), bpf_htonl(to->src), flags | 4)
 		       ? -1
 		       : 0;
 }

@@ -6,6 +6,7 @@
 #ifndef DETNAT_SESSION_LOOKUP_H
 #define DETNAT_SESSION_LOOKUP_H
 
+#include "stateless.h"
 #include "overflow.h"
 
 /* The purpose of a session lookup. */
@@ -32,7 +33,7 @@ static __always_inline int receiver_get(const struct packet *p, struct receiver 
 
 	if (!m)
 		return -1;
-	if (protocol_has_ports(p->proto))
+	if (protocol_has_ports(p->proto) && !mapping_is_open(m))
 		number = mapping_reverse(&m->geo, p->dst, p->dport);
 	else if (mapping_is_one_to_one(m))
 		number = p->dst - m->geo.out_base;
@@ -62,7 +63,7 @@ SUBPROGRAM int overflow_packet_in2out(const struct mapping *m, const struct pack
 
 /*
  * Outside port of the session of a packet from inside, whose source m maps; 0 if there is none, or one that the packet
- * reopens. For a protocol without ports, 1 if m translates it.
+ * reopens. For a protocol without ports, 1 if m translates it. In an open mapping, OPEN_PORT and the same port.
  */
 static __always_inline int session_lookup_in2out(const struct mapping *m, const struct packet *p, enum session_use use)
 {
@@ -77,6 +78,8 @@ static __always_inline int session_lookup_in2out(const struct mapping *m, const 
 		return 0;
 	if (!protocol_has_ports(p->proto))
 		return mapping_is_one_to_one(m);
+	if (mapping_is_open(m))
+		return OPEN_PORT | p->sport;
 	f = flow_of(m, p);
 	slot = slot_lookup_in2out(&f, &word);
 	if (slot) {
@@ -104,7 +107,7 @@ static __always_inline int session_lookup_in2out(const struct mapping *m, const 
 
 /*
  * Inside port of the session of a packet from outside, for a subscriber of m; -1: none. For a protocol without ports, 0
- * if m translates it.
+ * if m translates it. In an open mapping, the same port.
  */
 static __always_inline int session_lookup_out2in(const struct mapping *m, __u32 subscriber, const struct packet *p,
 						 enum session_use use)
@@ -120,6 +123,8 @@ static __always_inline int session_lookup_out2in(const struct mapping *m, __u32 
 		return -1;
 	if (!protocol_has_ports(p->proto))
 		return mapping_is_one_to_one(m) ? 0 : -1;
+	if (mapping_is_open(m))
+		return p->dport;
 	slot = slot_lookup_out2in(m, subscriber, p, now, &word, &key);
 	if (slot) {
 		if (use == SESSION_PACKET)

@@ -116,7 +116,8 @@ SUBPROGRAM int source_is_spoofed(ctx_t *ctx, __u32 src, __u32 dst)
 /* Handles a packet from inside with a source in no mapping that leaves through an outside interface. */
 static __always_inline int source_unmatched(ctx_t *ctx, const struct packet *p)
 {
-	if (unmatched_is_dropped(p->src))
+	/* On a stick, what comes from outside to an address that is not translated gets here, too. */
+	if (unmatched_is_dropped(p->src) && !is_untranslated(p->dst))
 		return drop(REASON_drop_no_mapping);
 	if (!STAGE2 && settings.unmatched == UNMATCHED_STRICT && source_is_spoofed(ctx, p->src, p->dst))
 		return drop(REASON_drop_spoofed);

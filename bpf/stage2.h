@@ -69,6 +69,33 @@ static __always_inline int stage2_send(ctx_t *ctx, const struct fast_packet *q, 
 	return XDP_PASS;
 }
 
+/* Without slots: the mapping is open, or being deleted. The port stays. */
+static __always_inline int stage2_open_out(ctx_t *ctx, struct mapping_table *t, const struct stage_entry *e,
+					   const struct fast_packet *q, const struct fib_hop *hop)
+{
+	if (!mapping_is_open(&t->mapping[e->mapping & (MAX_MAPPINGS - 1)]))
+		return drop(REASON_drop_no_mapping);
+	count_translated(REASON_in2out_translated, bpf_ntohs(q->ip->tot_len));
+	fast_rewrite(q, 1, e->new_addr, bpf_ntohs(q->l4->sport));
+	return stage2_send(ctx, q, hop);
+}
+
+/* The same from outside. No session has shown that the source is one that may be there. */
+static __always_inline int stage2_open_in(ctx_t *ctx, const struct mapping *m, struct stage_list *list,
+					  const struct stage_entry *e, const struct fast_packet *q,
+					  const struct fib_hop *hop)
+{
+	__u32 src = key_ext_addr(e->key);
+
+	if (!mapping_is_open(m))
+		return drop(REASON_drop_no_session);
+	if (source_is_martian(src) || index_find(&in_index, src))
+		return stage2_leave(ctx, list, e, q->eth, PROG_out2in_slow);
+	count_translated(REASON_out2in_translated, bpf_ntohs(q->ip->tot_len));
+	fast_rewrite(q, 0, e->new_addr, bpf_ntohs(q->l4->dport));
+	return stage2_send(ctx, q, hop);
+}
+
 static __always_inline int stage2_out(ctx_t *ctx, struct mapping_table *t, struct stage_list *list,
 				      const struct stage_entry *e, const struct fast_packet *q,
 				      const struct fib_hop *hop)
@@ -77,7 +104,7 @@ static __always_inline int stage2_out(ctx_t *ctx, struct mapping_table *t, struc
 	__u64 word, key = e->key;
 
 	if (unlikely(!s))
-		return drop(REASON_drop_no_mapping);
+		return stage2_open_out(ctx, t, e, q, hop);
 	word = LOAD(s->truth);
 	if (unlikely((word ^ e->steady) << 16 || LOAD(s->key) != key || LOAD(s->truth) != word)) {
 		struct flow f = { .m = &t->mapping[e->mapping & (MAX_MAPPINGS - 1)],
@@ -109,7 +136,7 @@ static __always_inline int stage2_in(ctx_t *ctx, struct mapping_table *t, struct
 	__u64 word, key;
 
 	if (unlikely(!s))
-		return drop(REASON_drop_no_session);
+		return stage2_open_in(ctx, m, list, e, q, hop);
 	word = LOAD(s->truth);
 	key = LOAD(s->key);
 	if (unlikely((word ^ e->steady) >> 32 || (key ^ e->key) >> 16 || LOAD(s->truth) != word ||

@@ -1,12 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Mappings, and their arithmetic in both directions. */
+#include <string.h>
+
 #include "command.h"
 #include "json_get.h"
+
+/* An outside prefix, or none. */
+static void cell_outside(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	if (cJSON_IsNull(json_get(row, key)))
+		snprintf(text, CELL_TEXT, "none");
+	else
+		cell_text(row, key, text);
+}
 
 static const struct column mapping_columns[] = {
 	{ "NAME", "name", cell_text, false, 0 },
 	{ "INSIDE", "in", cell_text, false, 0 },
-	{ "OUTSIDE", "out", cell_text, false, 0 },
+	{ "OUTSIDE", "out", cell_outside, false, 0 },
+	{ "INBOUND", "inbound", cell_text, false, 0 },
+	{ "WITHIN", "within", cell_text, false, 0 },
 	{ "RATIO", "sharing_ratio", cell_number, true, 0 },
 	{ "PORTS/HOST", "ports_per_host", cell_number, true, 0 },
 	{ "SLOTS/HOST", "session_slots", cell_number, true, 0 },
@@ -19,15 +32,26 @@ static const struct column mapping_columns[] = {
 
 static void show_added(struct writer *w, const cJSON *result, const cJSON *args)
 {
-	char in[CELL_TEXT], out[CELL_TEXT], ratio[CELL_TEXT], ports[CELL_TEXT], memory[CELL_TEXT];
+	char in[CELL_TEXT], out[CELL_TEXT], ratio[CELL_TEXT], ports[CELL_TEXT], memory[CELL_TEXT],
+		inside[CELL_TEXT] = "";
+	const char *within = json_text(result, "within_name", json_text(result, "within", NULL));
 
 	cell_text(result, "in", in);
 	cell_text(result, "out", out);
+	if (within)
+		snprintf(inside, sizeof(inside), ", inside %s", within);
+	if (cJSON_IsNull(json_get(result, "out"))) {
+		writer_line(w, "added %s, not translated%s", in, inside);
+		return;
+	}
 	cell_number(result, "sharing_ratio", ratio);
 	cell_number(result, "ports_per_host", ports);
 	cell_bytes(result, "memory_bytes", memory);
-	writer_line(w, "added %s to %s: sharing ratio %s, %s ports a host, %s of memory", in, out, ratio, ports,
-		    memory);
+	if (!strcmp(json_text(result, "inbound", ""), "open"))
+		writer_line(w, "added %s to %s: inbound open, %s of memory%s", in, out, memory, inside);
+	else
+		writer_line(w, "added %s to %s: sharing ratio %s, %s ports a host, %s of memory%s", in, out, ratio,
+			    ports, memory, inside);
 }
 
 static void show_set(struct writer *w, const cJSON *result, const cJSON *args)

@@ -80,6 +80,7 @@ static struct settings settings_of(const struct change_context *context, const s
 
 	config_settings(c, &settings);
 	bypass_ranges(c, &settings);
+	mapping_settings(c, &settings);
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		struct config_independence independence = config_mapping_independence(c, &c->mappings[i]);
 
@@ -98,6 +99,7 @@ static struct mapping_spec spec_of(const struct config *c, const struct config_m
 		.out = m->out,
 		.sessions_per_user = config_mapping_quota(c, m),
 		.session_slots = config_mapping_slots(c, m),
+		.open = m->inbound == INBOUND_OPEN,
 	};
 	struct config_independence wanted = config_mapping_independence(c, m);
 
@@ -113,7 +115,13 @@ static struct mapping_spec spec_of(const struct config *c, const struct config_m
 
 static uint32_t slots_of(const struct mapping *record)
 {
-	return BUCKET_SLOTS << record->bucket_shift;
+	return record->first_bucket == NO_BUCKETS ? 0 : BUCKET_SLOTS << record->bucket_shift;
+}
+
+/* Whether tables are of the kind that a mapping of the configuration has, so that it can keep them. */
+static bool same_kind(const struct mapping *record, bool open, uint32_t slots)
+{
+	return slots_of(record) == slots && !(record->geo.flags & MAPPING_OPEN) == !open;
 }
 
 static bool same_bindings(const struct binding_layout *a, const struct binding_layout *b)
@@ -126,6 +134,7 @@ static void plan_deletion(struct plan *p, const struct mapping *record)
 	p->del[p->n_del++] = (struct plan_deletion){
 		.in = { record->geo.in_base, record->geo.in_plen },
 		.out = { record->geo.out_base, record->geo.out_plen },
+		.open = record->geo.flags & MAPPING_OPEN,
 	};
 }
 
@@ -136,7 +145,7 @@ static void plan_present(struct plan *p, const struct mapping *record)
 	const struct config_mapping *m = config_find_mapping(p->wanted, (struct prefix){ g->in_base, g->in_plen },
 							     (struct prefix){ g->out_base, g->out_plen });
 
-	if (!m || config_mapping_slots(p->wanted, m) != slots_of(record))
+	if (!m || !same_kind(record, m->inbound == INBOUND_OPEN, config_mapping_slots(p->wanted, m)))
 		plan_deletion(p, record);
 }
 
@@ -148,14 +157,14 @@ static void plan_wanted(struct plan *p, const struct mapping_spec *spec)
 	const struct mapping *record = number < 0 ? NULL : mappings_get(m, number);
 	char title[MAPPING_TITLE];
 
-	if (record && slots_of(record) == spec->session_slots) {
+	if (record && same_kind(record, spec->open, spec->session_slots)) {
 		if (record->sessions_per_user != spec->sessions_per_user ||
 		    memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(spec->timeout_ticks)) ||
 		    !same_bindings(&record->bindings, &spec->bindings))
 			p->update[p->n_update++].spec = *spec;
 		return;
 	}
-	if (record)
+	if (record && slots_of(record) && spec->session_slots)
 		log_warning("mapping %s: its sessions are lost, as each address gets %u slots instead of %u",
 			    config_mapping_title(p->wanted, spec->in, spec->out, title), spec->session_slots,
 			    slots_of(record));

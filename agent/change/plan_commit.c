@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "change/plan_bindings.h"
 #include "change/plan_private.h"
 #include "change/stages_choice.h"
 #include "datapath/running.h"
@@ -195,17 +196,18 @@ static void listen_to_sessions(const struct change_context *context)
 /* Exports address bindings, if the new settings ask for them. */
 static void tell_exporter(const struct plan *p)
 {
+	_cleanup_free_ struct plan_binding *list = NULL;
+	ssize_t n = p->n_add || p->n_del ? plan_bindings(p, &list) : 0;
 	struct ipfix *x = p->context->ipfix;
 	struct timespec now;
 	uint64_t now_ms;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-	for (size_t i = 0; i < p->n_del; i++)
-		ipfix_mapping(x, p->del[i].in, p->del[i].out, false, now_ms);
-	for (size_t i = 0; i < p->n_add; i++)
-		if (p->add[i].committed)
-			ipfix_mapping(x, p->add[i].spec.in, p->add[i].spec.out, true, now_ms);
+	if (n < 0)
+		log_warning("ipfix: the addresses of changed mappings are not exported: out of memory");
+	for (ssize_t i = 0; i < n; i++)
+		ipfix_mapping(x, list[i].in, list[i].out, list[i].of, list[i].made, now_ms);
 }
 
 int plan_commit(struct plan *p, struct error *err)

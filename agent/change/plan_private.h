@@ -23,6 +23,7 @@ struct plan_update {
 struct plan_deletion {
 	struct prefix in;
 	struct prefix out;
+	bool open;
 };
 
 struct plan {

@@ -40,9 +40,9 @@ static int record_portmaps(const struct plan *p, struct history_portmap_change *
 	return ret->del && ret->add ? 0 : -ENOMEM;
 }
 
-static struct history_mapping recorded(struct prefix in, struct prefix out, const char *name)
+static struct history_mapping recorded(struct prefix in, struct prefix out, bool open, const char *name)
 {
-	struct history_mapping m = { .in = in, .out = out };
+	struct history_mapping m = { .in = in, .out = out, .open = open };
 
 	snprintf(m.name, sizeof(m.name), "%s", name);
 	return m;
@@ -78,13 +78,14 @@ static int begin(struct plan *p, struct error *err)
 	size_t n_add = 0;
 
 	for (size_t i = 0; i < p->n_add; i++)
-		add[n_add++] = recorded(p->add[i].spec.in, p->add[i].spec.out,
+		add[n_add++] = recorded(p->add[i].spec.in, p->add[i].spec.out, p->add[i].spec.open,
 					config_mapping_name(c, p->add[i].spec.in, p->add[i].spec.out));
 	for (size_t i = 0; i < c->n_mappings; i++)
 		if (is_renamed(p, &c->mappings[i]))
-			add[n_add++] = recorded(c->mappings[i].in, c->mappings[i].out, c->mappings[i].name);
+			add[n_add++] = recorded(c->mappings[i].in, c->mappings[i].out,
+						c->mappings[i].inbound == INBOUND_OPEN, c->mappings[i].name);
 	for (size_t i = 0; i < p->n_del; i++)
-		del[i] = (struct history_mapping){ .in = p->del[i].in, .out = p->del[i].out };
+		del[i] = (struct history_mapping){ .in = p->del[i].in, .out = p->del[i].out, .open = p->del[i].open };
 	if (record_portmaps(p, &portmaps) ||
 	    history_queue_change(p->context->history, del, p->n_del, add, n_add, &portmaps, on_recorded, p)) {
 		free(portmaps.del);

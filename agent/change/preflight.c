@@ -115,7 +115,9 @@ static int check_memory(const struct check *k)
 
 		if (has_tables(k, m))
 			continue;
-		own = mappings_memory(m->in, config_mapping_slots(c, m)) + binding_memory(c, m);
+		own = prefix_is_none(m->out)
+			      ? 0
+			      : mappings_memory(m->in, config_mapping_slots(c, m)) + binding_memory(c, m);
 		needed += own;
 		if (needed <= available)
 			continue;
@@ -141,7 +143,8 @@ static int check_next_hops(const struct check *k)
 	if (!prefix || !number)
 		return error_set(k->err, -ENOMEM, "no memory to check the mappings");
 	for (size_t i = 0; i < c->n_mappings; i++) {
-		if (k->running && config_find_mapping(k->running, c->mappings[i].in, c->mappings[i].out))
+		if (prefix_is_none(c->mappings[i].out) ||
+		    (k->running && config_find_mapping(k->running, c->mappings[i].in, c->mappings[i].out)))
 			continue;
 		if (k->routes && !route_copy_may_lead_to(k->routes, c->mappings[i].out))
 			continue;

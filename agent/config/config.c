@@ -116,6 +116,9 @@ struct config_independence config_mapping_independence(const struct config *c, c
 		i.inbound_sessions = c->independence.inbound_sessions;
 	if (!i.inbound_sessions)
 		i.inbound_sessions = CONFIG_INBOUND_SESSIONS;
+	/* Where there are no sessions there is nothing to bind. */
+	if (prefix_is_none(m->out) || m->inbound == INBOUND_OPEN)
+		i.mapping = i.filtering = 0;
 	return i;
 }
 
@@ -134,6 +137,9 @@ static uint32_t auto_slots(const struct config_mapping *m)
 
 uint32_t config_mapping_slots(const struct config *c, const struct config_mapping *m)
 {
+	if (prefix_is_none(m->out) || m->inbound == INBOUND_OPEN)
+		return 0;
+
 	uint32_t slots = m->session_slots ? m->session_slots : c->session_slots;
 
 	return slots && slots != CONFIG_SLOTS_AUTO ? slots : auto_slots(m);

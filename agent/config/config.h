@@ -53,7 +53,8 @@ struct config_independence {
 
 struct config_mapping {
 	struct prefix in;
-	struct prefix out;
+	struct prefix out;			 /* PREFIX_NONE: not translated */
+	uint8_t inbound;			 /* enum inbound */
 	char name[LABEL_TEXT];			 /* "": none; no two mappings have the same */
 	char comment[COMMENT_TEXT];		 /* "": none */
 	uint32_t sessions_per_user;		 /* 0: the configuration's */
@@ -238,7 +239,10 @@ cJSON *config_patch(const cJSON *from, const cJSON *to);
 /* Copies the keys that the programs read; settings that depend on the machine are left as they are. */
 void config_settings(const struct config *c, struct settings *settings);
 
-/* Quota and slots of a mapping, its own or the configuration's; slots are a power of two from 8 to 2048. */
+/*
+ * Quota and slots of a mapping, its own or the configuration's; slots are a power of two from 8 to 2048, or 0 where
+ * there are no sessions.
+ */
 uint32_t config_mapping_quota(const struct config *c, const struct config_mapping *m);
 uint32_t config_mapping_slots(const struct config *c, const struct config_mapping *m);
 
@@ -252,6 +256,9 @@ struct config_mapping *config_find_mapping(const struct config *c, struct prefix
 /* The mapping with that name, or with that inside prefix. NULL: there is none. */
 struct config_mapping *config_find_named(const struct config *c, const char *name);
 struct config_mapping *config_find_inside(const struct config *c, struct prefix in);
+
+/* The mapping in whose inside prefix this one lies, the longest; NULL: there is none. */
+const struct config_mapping *config_find_around(const struct config *c, struct prefix in);
 
 /* The name of the mapping between two prefixes; "" if it has none, or there is no such mapping. */
 const char *config_mapping_name(const struct config *c, struct prefix in, struct prefix out);

@@ -42,17 +42,28 @@ struct config_mapping *config_find_inside(const struct config *c, struct prefix 
 	return NULL;
 }
 
-const struct config_mapping *config_mapping_of(const struct config *c, uint32_t in_addr)
+static const struct config_mapping *longest_around(const struct config *c, uint32_t addr, unsigned below)
 {
 	const struct config_mapping *found = NULL;
 
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
 
-		if (prefix_contains(m->in.base, m->in.plen, in_addr) && (!found || m->in.plen > found->in.plen))
+		if (m->in.plen < below && prefix_contains(m->in.base, m->in.plen, addr) &&
+		    (!found || m->in.plen > found->in.plen))
 			found = m;
 	}
 	return found;
+}
+
+const struct config_mapping *config_find_around(const struct config *c, struct prefix in)
+{
+	return longest_around(c, in.base, in.plen);
+}
+
+const struct config_mapping *config_mapping_of(const struct config *c, uint32_t in_addr)
+{
+	return longest_around(c, in_addr, 33);
 }
 
 const char *config_mapping_name(const struct config *c, struct prefix in, struct prefix out)

@@ -133,7 +133,8 @@ static const struct fields independence_fields = TABLE(independence_table);
 static const struct field mapping_table[] = {
 	{ "name", &field_label, MEMBER(struct config_mapping, name) },
 	{ "in", &field_prefix, MEMBER(struct config_mapping, in), .required = true },
-	{ "out", &field_prefix, MEMBER(struct config_mapping, out), .required = true },
+	{ "out", &field_out, MEMBER(struct config_mapping, out), .required = true },
+	{ "inbound", &field_choice, MEMBER(struct config_mapping, inbound), .words = inbound_words },
 	{ "sessions_per_user", &field_quota, MEMBER(struct config_mapping, sessions_per_user), .min = 1,
 	  .max = UINT16_MAX },
 	{ "session_slots", &field_mapping_slots, MEMBER(struct config_mapping, session_slots), .min = MIN_SLOTS,

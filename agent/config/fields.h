@@ -68,6 +68,8 @@ extern const struct field_type field_mss;	    /* uint32_t */
 extern const struct field_type field_endpoint;	    /* struct endpoint with a port of min or more */
 extern const struct field_type field_source;	    /* the same, left out if it is all zero */
 extern const struct field_type field_prefix;	    /* struct prefix */
+extern const struct field_type field_out;	    /* struct prefix, or null, which is PREFIX_NONE */
+extern const struct field_type field_choice;	    /* as field_word, left out if 0 */
 extern const struct field_type field_quota;	    /* as field_number, left out if 0 */
 extern const struct field_type field_mapping_slots; /* as field_slots, left out if 0 */
 extern const struct field_type field_label;	    /* char[]: a name, left out if "" */

@@ -76,6 +76,15 @@ static cJSON *word_or(const char *word, cJSON *numbers)
 	return json;
 }
 
+static cJSON *or_null(cJSON *other)
+{
+	cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "anyOf");
+
+	cJSON_AddItemToArray(list, other);
+	cJSON_AddItemToArray(list, of_type("null"));
+	return json;
+}
+
 static cJSON *slots_schema(const struct field *f)
 {
 	cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "enum");
@@ -122,7 +131,7 @@ static cJSON *single_schema(const struct field *f)
 		return number_schema(f);
 	if (f->type == &field_bool)
 		return of_type("boolean");
-	if (f->type == &field_word)
+	if (f->type == &field_word || f->type == &field_choice)
 		return words_schema(f);
 	if (f->type == &field_path)
 		return string_schema("^/", f->max);
@@ -136,6 +145,8 @@ static cJSON *single_schema(const struct field *f)
 		return string_schema(ENDPOINT, 0);
 	if (f->type == &field_prefix)
 		return string_schema(PREFIX, 0);
+	if (f->type == &field_out)
+		return or_null(string_schema(PREFIX, 0));
 	if (f->type == &field_span)
 		return string_schema(SPAN, 0);
 	if (f->type == &field_label)

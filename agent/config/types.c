@@ -173,6 +173,13 @@ static int word_write(cJSON *object, const struct field *f, const void *value)
 
 const struct field_type field_word = { word_expected, word_read, word_valid, word_write };
 
+static int choice_write(cJSON *object, const struct field *f, const void *value)
+{
+	return load(f, value) ? word_write(object, f, value) : 0;
+}
+
+const struct field_type field_choice = { word_expected, word_read, word_valid, choice_write };
+
 static void path_expected(const struct field *f, char *text, size_t size)
 {
 	snprintf(text, size, "an absolute path of at most %u octets", f->max);

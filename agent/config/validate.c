@@ -83,6 +83,15 @@ refuse_side(const struct validator *v, struct side s, const char *format, ...)
 			     text);
 }
 
+static int refuse_inbound(const struct validator *v, size_t number, const char *text)
+{
+	const struct config_mapping *m = &v->config->mappings[number];
+	char path[48];
+
+	snprintf(path, sizeof(path), "mappings[%zu].inbound", number);
+	return config_refuse(v->err, -EINVAL, v->name, m->line, v->name ? path : "", "%s", text);
+}
+
 /* Whether the arithmetic of <detnat/mapping.h> can map one prefix to the other. */
 static int validate_geometry(const struct validator *v, size_t number)
 {
@@ -91,8 +100,15 @@ static int validate_geometry(const struct validator *v, size_t number)
 	char in_text[ADDR_TEXT], out_text[ADDR_TEXT];
 	struct geometry g;
 
-	if (mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g) == 0)
+	if (prefix_is_none(m->out) && m->inbound == INBOUND_OPEN)
+		return refuse_inbound(v, number, "all of it is reachable already, as it is not translated");
+	if (prefix_is_none(m->out))
 		return 0;
+	if (mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g) == 0) {
+		if (m->inbound != INBOUND_OPEN || !g.ratio_shift)
+			return 0;
+		return refuse_inbound(v, number, "\"open\" needs an outside address for each inside address");
+	}
 	prefix_format(m->in.base, m->in.plen, in_text);
 	prefix_format(m->out.base, m->out.plen, out_text);
 	if (m->out.plen < m->in.plen)
@@ -100,7 +116,17 @@ static int validate_geometry(const struct validator *v, size_t number)
 	return refuse_side(v, out, "%s is too small for %s: less than one port a host", out_text, in_text);
 }
 
-/* Refuses a prefix that overlaps an earlier one: all inside and outside prefixes must be disjoint. */
+/* Whether two prefixes must not be there together: of inside ones, one may lie within the other, and has its addresses.
+ */
+static bool collide(struct side a, struct prefix prefix_a, struct side b, struct prefix prefix_b)
+{
+	if (a.out || b.out)
+		return !prefix_is_none(prefix_a) && !prefix_is_none(prefix_b) &&
+		       prefix_overlaps(prefix_a.base, prefix_a.plen, prefix_b.base, prefix_b.plen);
+	return prefix_a.base == prefix_b.base && prefix_a.plen == prefix_b.plen;
+}
+
+/* Refuses a prefix that collides with an earlier one. */
 static int validate_disjoint(const struct validator *v, struct side later)
 {
 	struct prefix a = side_prefix(v->config, later);
@@ -110,10 +136,14 @@ static int validate_disjoint(const struct validator *v, struct side later)
 		struct prefix b = side_prefix(v->config, s);
 		char text_a[ADDR_TEXT], text_b[ADDR_TEXT];
 
-		if (!prefix_overlaps(a.base, a.plen, b.base, b.plen))
+		if (!collide(later, a, s, b))
 			continue;
 		prefix_format(a.base, a.plen, text_a);
 		prefix_format(b.base, b.plen, text_b);
+		if (!later.out && !s.out && v->name)
+			return refuse_side(v, later, "%s is mappings[%zu].in already", text_a, s.number);
+		if (!later.out && !s.out)
+			return refuse_side(v, later, "%s is the inside range of another mapping already", text_a);
 		if (!v->name)
 			return refuse_side(v, later, "%s overlaps %s, %s", text_a, text_b,
 					   s.number == later.number ? "its own inside range"

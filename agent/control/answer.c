@@ -111,3 +111,24 @@ bool answer_add_forwarding(const struct control_context *a, cJSON *object, const
 				       word_text(forwarding_words, why ? FORWARDING_KERNEL : FORWARDING_REDIRECT)) &&
 	       json_add_text(object, "forwarding_reason", why);
 }
+
+bool answer_kept(const struct control_context *a, int number, uint32_t in_addr, char text[static KEPT_TEXT])
+{
+	int holder = mappings_find_inside(a->mappings, in_addr);
+	const struct mapping *m = holder < 0 || holder == number ? NULL : mappings_get(a->mappings, holder);
+	char in[ADDR_TEXT], out[ADDR_TEXT], title[MAPPING_TITLE];
+	const struct geometry *g;
+
+	if (!m)
+		return false;
+	g = &m->geo;
+	config_mapping_title(a->active->config, (struct prefix){ g->in_base, g->in_plen },
+			     (struct prefix){ g->out_base, g->out_plen }, title);
+	addr_format(in_addr, in);
+	if (g->out_plen == PLEN_NONE)
+		snprintf(text, KEPT_TEXT, "kept for %s, which %s leaves untranslated", in, title);
+	else
+		snprintf(text, KEPT_TEXT, "kept for %s, which %s maps to %s", in, title,
+			 addr_format(mapping_forward(g, in_addr).out_addr, out));
+	return true;
+}

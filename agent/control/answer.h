@@ -27,6 +27,13 @@ bool json_add_text(cJSON *object, const char *name, const char *text); /* NULL b
 /* Adds "mapping", the name of a mapping of the tables, if it has one. */
 void json_add_mapping_name(cJSON *object, const struct request *r, const struct mapping *m);
 
+/*
+ * Writes "kept for ADDR, which NAME maps to ADDR" where an inside address, of whose block in mapping `number` is the
+ * question, has another mapping; returns whether it does. number: a mapping of the tables.
+ */
+#define KEPT_TEXT 192
+bool answer_kept(const struct control_context *a, int number, uint32_t in_addr, char text[static KEPT_TEXT]);
+
 /* Adds who forwards what leaves by an interface, or by any (NULL), and why it is the kernel. */
 bool answer_add_forwarding(const struct control_context *a, cJSON *object, const char *interface);
 

@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <string.h>
 
+#include "control/explain_private.h"
 #include "control/handlers.h"
 #include "guard/guard.h"
 #include "links/devices.h"
@@ -16,28 +17,6 @@
 /* Older refusals, and older drops by the guard, are not reported. */
 #define LATELY_S       600
 #define GUARD_LATELY_S 60
-
-/*
- * Adds a finding. drops: it causes packets to be dropped. reason: the counter of such packets, or a word if they reach
- * none of our counters.
- */
-static void __attribute__((format(printf, 5, 6)))
-add(cJSON *list, bool drops, const char *reason, const char *advice, const char *format, ...)
-{
-	cJSON *json = cJSON_CreateObject();
-	char text[640];
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
-	cJSON_AddBoolToObject(json, "drops", drops);
-	cJSON_AddStringToObject(json, "reason", reason);
-	cJSON_AddStringToObject(json, "text", text);
-	cJSON_AddStringToObject(json, "advice", advice);
-	if (!cJSON_AddItemToArray(list, json))
-		cJSON_Delete(json);
-}
 
 /* Reports a mapping of the configuration file that covers an address but is not in force. */
 static void add_file(const struct explanation *e, cJSON *list)
@@ -53,10 +32,11 @@ static void add_file(const struct explanation *e, cJSON *list)
 		if (!prefix_contains(m->in.base, m->in.plen, e->asked.addr) &&
 		    !prefix_contains(m->out.base, m->out.plen, e->asked.addr))
 			continue;
-		add(list, false, "mapping", "detnatctl reload makes the running state equal to the file",
-		    "the configuration file has the mapping %s to %s, which is not in force: it was deleted, or never "
-		    "loaded",
-		    prefix_format(m->in.base, m->in.plen, in), prefix_format(m->out.base, m->out.plen, out));
+		explain_add(list, false, "mapping", "detnatctl reload makes the running state equal to the file",
+			    "the configuration file has the mapping %s to %s, which is not in force: it was deleted, "
+			    "or never "
+			    "loaded",
+			    prefix_format(m->in.base, m->in.plen, in), prefix_format(m->out.base, m->out.plen, out));
 	}
 }
 
@@ -75,11 +55,12 @@ static void add_outside_host(const struct explanation *e, cJSON *list)
 {
 	char addr[ADDR_TEXT];
 
-	add(list, false, "outside", "explain a subscriber's address, or one of a pool",
-	    "%s is a host outside, reached by %s: what comes from it is let in where it answers a session, and needs "
-	    "no "
-	    "mapping",
-	    addr_format(e->asked.addr, addr), e->way_out.name);
+	explain_add(list, false, "outside", "explain a subscriber's address, or one of a pool",
+		    "%s is a host outside, reached by %s: what comes from it is let in where it answers a session, and "
+		    "needs "
+		    "no "
+		    "mapping",
+		    addr_format(e->asked.addr, addr), e->way_out.name);
 }
 
 static void add_unmapped(const struct explanation *e, cJSON *list)
@@ -91,25 +72,28 @@ static void add_unmapped(const struct explanation *e, cJSON *list)
 	if (is_outside(e))
 		add_outside_host(e, list);
 	else if (unmatched_drops(c->unmatched, e->asked.addr))
-		add(list, true, "drop_no_mapping",
-		    "detnatctl mapping add IN OUT covers it; or set unmatched to \"route\" in the configuration",
-		    "%s is in no mapping: what comes from it by an inside interface and would leave by an outside one "
-		    "is "
-		    "dropped, as unmatched is \"%s\"",
-		    addr, word_text(unmatched_words, c->unmatched));
+		explain_add(
+			list, true, "drop_no_mapping",
+			"detnatctl mapping add IN OUT covers it; or set unmatched to \"route\" in the configuration",
+			"%s is in no mapping: what comes from it by an inside interface and would leave by an outside "
+			"one "
+			"is "
+			"dropped, as unmatched is \"%s\"",
+			addr, word_text(unmatched_words, c->unmatched));
 	else if (c->unmatched == UNMATCHED_STRICT)
-		add(list, false, "drop_spoofed", "detnatctl mapping add IN OUT has it translated",
-		    "%s is in no mapping: what comes from it is routed as it is where the route back to it is by the "
-		    "interface that it came in by, and else dropped, as unmatched is \"strict\"",
-		    addr);
+		explain_add(list, false, "drop_spoofed", "detnatctl mapping add IN OUT has it translated",
+			    "%s is in no mapping: what comes from it is routed as it is where the route back to it is "
+			    "by the "
+			    "interface that it came in by, and else dropped, as unmatched is \"strict\"",
+			    addr);
 	else
-		add(list, false, "passed_untranslated", "detnatctl mapping add IN OUT has it translated",
-		    "%s is in no mapping: what comes from it is routed as it is, as unmatched is \"%s\"", addr,
-		    word_text(unmatched_words, c->unmatched));
+		explain_add(list, false, "passed_untranslated", "detnatctl mapping add IN OUT has it translated",
+			    "%s is in no mapping: what comes from it is routed as it is, as unmatched is \"%s\"", addr,
+			    word_text(unmatched_words, c->unmatched));
 	add_file(e, list);
 	if (e->way_out.local)
-		add(list, false, "passed_untranslated", "", "%s is the gateway's own address: its traffic is untouched",
-		    addr);
+		explain_add(list, false, "passed_untranslated", "",
+			    "%s is the gateway's own address: its traffic is untouched", addr);
 }
 
 static void add_role(const struct control_context *a, cJSON *list, uint8_t role, const char *name)
@@ -126,14 +110,14 @@ static void add_role(const struct control_context *a, cJSON *list, uint8_t role,
 			continue;
 		}
 		absent++;
-		add(list, true, "interface",
-		    "bring it up, or take it out with detnatctl interface del; the log says why",
-		    "the %s interface %s is absent or not attached: nothing that crosses it is translated", name,
-		    c->name);
+		explain_add(list, true, "interface",
+			    "bring it up, or take it out with detnatctl interface del; the log says why",
+			    "the %s interface %s is absent or not attached: nothing that crosses it is translated",
+			    name, c->name);
 	}
 	if (!there && !absent)
-		add(list, true, "interface", "detnatctl interface add NAME inside|outside",
-		    "there is no %s interface: nothing is translated", name);
+		explain_add(list, true, "interface", "detnatctl interface add NAME inside|outside",
+			    "there is no %s interface: nothing is translated", name);
 }
 
 static void add_interfaces(const struct explanation *e, cJSON *list)
@@ -148,10 +132,11 @@ static void add_interfaces(const struct explanation *e, cJSON *list)
 		const char *problem = devices_problem(a->devices, name, &grave);
 
 		if (link && forwarding_is_off(link))
-			add(list, true, "forwarding", "sysctl net.ipv4.ip_forward=1, or of that interface alone",
-			    "the kernel does not forward what comes in by %s", link);
+			explain_add(list, true, "forwarding",
+				    "sysctl net.ipv4.ip_forward=1, or of that interface alone",
+				    "the kernel does not forward what comes in by %s", link);
 		if (problem && (link || grave))
-			add(list, grave, "interface", "", "%s: %s", name, problem);
+			explain_add(list, grave, "interface", "", "%s: %s", name, problem);
 	}
 }
 
@@ -178,23 +163,26 @@ static void add_wrong_role(const struct explanation *e, cJSON *list, const struc
 
 	addr_format(way->addr, addr);
 	if (in && guarded)
-		add(list, true, "drop_guard_out", advice,
-		    "packets to %s leave by %s, which is no inside interface: what comes from there by it is not "
-		    "translated, and the guard drops it where it would leave",
-		    addr, way->name);
+		explain_add(
+			list, true, "drop_guard_out", advice,
+			"packets to %s leave by %s, which is no inside interface: what comes from there by it is not "
+			"translated, and the guard drops it where it would leave",
+			addr, way->name);
 	else if (in)
-		add(list, false, "route", advice,
-		    "packets to %s leave by %s, which is no inside interface: what comes in by it is not translated",
-		    addr, way->name);
+		explain_add(list, false, "route", advice,
+			    "packets to %s leave by %s, which is no inside interface: what comes in by it is not "
+			    "translated",
+			    addr, way->name);
 	else if (guarded)
-		add(list, true, "drop_guard_out", advice,
-		    "packets to %s leave by %s, which is no outside interface: they are not translated, and the guard "
-		    "drops them",
-		    addr, way->name);
+		explain_add(list, true, "drop_guard_out", advice,
+			    "packets to %s leave by %s, which is no outside interface: they are not translated, and "
+			    "the guard "
+			    "drops them",
+			    addr, way->name);
 	else
-		add(list, false, "passed_untranslated", advice,
-		    "packets to %s leave by %s, which is no outside interface: they are not translated", addr,
-		    way->name);
+		explain_add(list, false, "passed_untranslated", advice,
+			    "packets to %s leave by %s, which is no outside interface: they are not translated", addr,
+			    way->name);
 }
 
 static void add_guard(const struct explanation *e, cJSON *list)
@@ -203,21 +191,23 @@ static void add_guard(const struct explanation *e, cJSON *list)
 	int64_t ago = guard_last_drop(e->context->guard);
 
 	if (!e->context->active->config->guard)
-		add(list, false, "guard", "\"guard\": true in the configuration stops both",
-		    "\"guard\" is false: what is routed past detnat's interfaces leaves with its inside source, and "
-		    "what "
-		    "comes straight to an inside address is let in");
+		explain_add(list, false, "guard", "\"guard\": true in the configuration stops both",
+			    "\"guard\" is false: what is routed past detnat's interfaces leaves with its inside "
+			    "source, and "
+			    "what "
+			    "comes straight to an inside address is let in");
 	else if (problem)
-		add(list, false, "guard", "detnatctl status says more",
-		    "the guard does not stand: %s; what is routed past detnat's interfaces leaves with its inside "
-		    "source",
-		    problem);
+		explain_add(
+			list, false, "guard", "detnatctl status says more",
+			"the guard does not stand: %s; what is routed past detnat's interfaces leaves with its inside "
+			"source",
+			problem);
 	else if (ago >= 0 && ago <= GUARD_LATELY_S)
-		add(list, false, "drop_guard_out",
-		    "detnatctl stats tells which way; compare `ip route get` with detnatctl interface list",
-		    "the guard has dropped packets of some subscriber %" PRId64
-		    " s ago: they were routed past the interfaces that translate",
-		    ago);
+		explain_add(list, false, "drop_guard_out",
+			    "detnatctl stats tells which way; compare `ip route get` with detnatctl interface list",
+			    "the guard has dropped packets of some subscriber %" PRId64
+			    " s ago: they were routed past the interfaces that translate",
+			    ago);
 }
 
 static void add_way(const struct explanation *e, cJSON *list, const struct explain_way *way, bool in)
@@ -229,24 +219,26 @@ static void add_way(const struct explanation *e, cJSON *list, const struct expla
 	addr_format(way->addr, addr);
 	addr_format(way->next_hop, next_hop);
 	if (way->error) {
-		add(list, true, in ? "route" : "drop_unreachable", "add a route, or take away the one that refuses it",
-		    "the kernel has no route to %s: %s", addr, strerror(-way->error));
+		explain_add(list, true, in ? "route" : "drop_unreachable",
+			    "add a route, or take away the one that refuses it", "the kernel has no route to %s: %s",
+			    addr, strerror(-way->error));
 		return;
 	}
 	if (way->local) {
-		add(list, false, "passed_untranslated", in ? "give subscribers other addresses than the gateway" : "",
-		    "%s is the gateway's own address: what goes to it, or comes from it, is untouched", addr);
+		explain_add(list, false, "passed_untranslated",
+			    in ? "give subscribers other addresses than the gateway" : "",
+			    "%s is the gateway's own address: what goes to it, or comes from it, is untouched", addr);
 		return;
 	}
 	if (!(roles & (in ? DEVICE_INSIDE : DEVICE_OUTSIDE)))
 		add_wrong_role(e, list, way, in, roles);
 	if (!way->up)
-		add(list, true, "interface", "check the cable and the switch", "%s, by which %s is reached, is down",
-		    way->name, addr);
+		explain_add(list, true, "interface", "check the cable and the switch",
+			    "%s, by which %s is reached, is down", way->name, addr);
 	if (way->neighbour == NEIGHBOUR_FAILED || way->neighbour == NEIGHBOUR_INCOMPLETE)
-		add(list, true, "neighbour", "is it on, at that address, and behind that interface? try arping",
-		    "%s on %s does not answer to ARP: packets to %s wait for it and are dropped", next_hop, way->name,
-		    addr);
+		explain_add(list, true, "neighbour", "is it on, at that address, and behind that interface? try arping",
+			    "%s on %s does not answer to ARP: packets to %s wait for it and are dropped", next_hop,
+			    way->name, addr);
 }
 
 static void add_quota(const struct explanation *e, cJSON *list)
@@ -256,15 +248,17 @@ static void add_quota(const struct explanation *e, cJSON *list)
 
 	addr_format(e->in_addr, addr);
 	if (sessions >= quota)
-		add(list, true, "drop_quota",
-		    "detnatctl session list ADDR shows the sessions, session close ends some; sessions_per_user raises "
-		    "the quota",
-		    "%s is at its quota: %u of %u sessions, further ones are refused", addr, sessions, quota);
+		explain_add(list, true, "drop_quota",
+			    "detnatctl session list ADDR shows the sessions, session close ends some; "
+			    "sessions_per_user raises "
+			    "the quota",
+			    "%s is at its quota: %u of %u sessions, further ones are refused", addr, sessions, quota);
 	else if (e->record.quota_refusal >= 0 && e->record.quota_refusal <= LATELY_S)
-		add(list, false, "drop_quota", "sessions_per_user raises the quota, session_slots the room",
-		    "sessions of %s were last refused for its quota, or for want of room beyond its slots, %" PRId64
-		    " s ago",
-		    addr, e->record.quota_refusal);
+		explain_add(
+			list, false, "drop_quota", "sessions_per_user raises the quota, session_slots the room",
+			"sessions of %s were last refused for its quota, or for want of room beyond its slots, %" PRId64
+			" s ago",
+			addr, e->record.quota_refusal);
 }
 
 static void add_ports(const struct explanation *e, cJSON *list)
@@ -275,12 +269,13 @@ static void add_ports(const struct explanation *e, cJSON *list)
 	char addr[ADDR_TEXT];
 
 	if (d->sessions >= ports)
-		add(list, true, "drop_ports_exhausted", advice,
-		    "all %u ports of the block are in use towards %s %s:%u: further sessions to it are refused", ports,
-		    usage_protocol_text(d->proto), addr_format(d->ext.addr, addr), d->ext.port);
+		explain_add(list, true, "drop_ports_exhausted", advice,
+			    "all %u ports of the block are in use towards %s %s:%u: further sessions to it are refused",
+			    ports, usage_protocol_text(d->proto), addr_format(d->ext.addr, addr), d->ext.port);
 	else if (e->record.ports_refusal >= 0 && e->record.ports_refusal <= LATELY_S)
-		add(list, false, "drop_ports_exhausted", advice,
-		    "a session was last refused for want of a free port %" PRId64 " s ago", e->record.ports_refusal);
+		explain_add(list, false, "drop_ports_exhausted", advice,
+			    "a session was last refused for want of a free port %" PRId64 " s ago",
+			    e->record.ports_refusal);
 }
 
 /* Applies the admission rule of the datapath: a subscriber may have less than an eighth of what is free. */
@@ -292,18 +287,20 @@ static void add_overflow(const struct explanation *e, cJSON *list)
 	int64_t limit = a->active->config->overflow_sessions, share = used < limit ? (limit - used + 7) / 8 : 0;
 
 	if (!e->record.slots_free && used >= limit)
-		add(list, true, "drop_overflow_full", advice,
-		    "its %u slots are full, and so is the room beyond them: %" PRId64 " of %" PRId64 " sessions of all "
-		    "subscribers",
-		    e->record.slots, used, limit);
+		explain_add(list, true, "drop_overflow_full", advice,
+			    "its %u slots are full, and so is the room beyond them: %" PRId64 " of %" PRId64
+			    " sessions of all "
+			    "subscribers",
+			    e->record.slots, used, limit);
 	else if (!e->record.slots_free && e->record.overflow >= share)
-		add(list, true, "drop_overflow_full", advice,
-		    "its %u slots are full, and beyond them it has %u sessions: its share of the %" PRId64
-		    " that are free",
-		    e->record.slots, e->record.overflow, limit - used);
+		explain_add(list, true, "drop_overflow_full", advice,
+			    "its %u slots are full, and beyond them it has %u sessions: its share of the %" PRId64
+			    " that are free",
+			    e->record.slots, e->record.overflow, limit - used);
 	else if (limit && used * 10 >= limit * 9)
-		add(list, false, "drop_overflow_full", advice,
-		    "the room for sessions beyond the slots is nearly full: %" PRId64 " of %" PRId64, used, limit);
+		explain_add(list, false, "drop_overflow_full", advice,
+			    "the room for sessions beyond the slots is nearly full: %" PRId64 " of %" PRId64, used,
+			    limit);
 }
 
 static void add_port(const struct explanation *e, cJSON *list)
@@ -314,14 +311,15 @@ static void add_port(const struct explanation *e, cJSON *list)
 		return;
 	addr_format(e->asked.addr, addr);
 	if (e->side == EXPLAIN_OUTSIDE)
-		add(list, true, "drop_no_session",
-		    "sessions are opened from inside alone, in a mapping of one to one, too; to be reached from "
-		    "outside, "
-		    "a host needs an address that is in no mapping",
-		    "no session uses %s:%u: what comes from outside to it is dropped", addr, e->asked.port);
+		explain_add(
+			list, true, "drop_no_session",
+			"sessions are opened from inside alone, in a mapping of one to one, too; to be reached from "
+			"outside, "
+			"a host needs an address that is in no mapping",
+			"no session uses %s:%u: what comes from outside to it is dropped", addr, e->asked.port);
 	else
-		add(list, false, "session", "it is opened by the first packet from there to outside",
-		    "there is no session of %s:%u", addr, e->asked.port);
+		explain_add(list, false, "session", "it is opened by the first packet from there to outside",
+			    "there is no session of %s:%u", addr, e->asked.port);
 }
 
 static void add_no_subscriber(const struct explanation *e, cJSON *list)
@@ -331,33 +329,36 @@ static void add_no_subscriber(const struct explanation *e, cJSON *list)
 
 	addr_format(e->asked.addr, addr);
 	if (e->asked.port < MAPPING_FIRST_PORT)
-		add(list, true, "drop_no_session", "",
-		    "%s:%u has no subscriber: ports below %u are never given out; what comes to it is dropped, unless "
-		    "the "
-		    "address is the gateway's own",
-		    addr, e->asked.port, MAPPING_FIRST_PORT);
+		explain_add(list, true, "drop_no_session", "",
+			    "%s:%u has no subscriber: ports below %u are never given out; what comes to it is dropped, "
+			    "unless "
+			    "the "
+			    "address is the gateway's own",
+			    addr, e->asked.port, MAPPING_FIRST_PORT);
 	else
-		add(list, true, "drop_no_session", "",
-		    "%s:%u has no subscriber: ports above %u are the remainder of %u blocks of %u; what comes to it is "
-		    "dropped, unless the address is the gateway's own",
-		    addr, e->asked.port, MAPPING_FIRST_PORT + (g->ports_per_host << g->ratio_shift) - 1,
-		    1U << g->ratio_shift, g->ports_per_host);
+		explain_add(list, true, "drop_no_session", "",
+			    "%s:%u has no subscriber: ports above %u are the remainder of %u blocks of %u; what comes "
+			    "to it is "
+			    "dropped, unless the address is the gateway's own",
+			    addr, e->asked.port, MAPPING_FIRST_PORT + (g->ports_per_host << g->ratio_shift) - 1,
+			    1U << g->ratio_shift, g->ports_per_host);
 }
 
 static void add_outside(const struct explanation *e, cJSON *list)
 {
 	if (!e->context->active->config->answer_arp)
-		add(list, false, "arp_answered", "a router outside needs a route to the pool by the gateway's address",
-		    "ARP requests for pool addresses are not answered, as answer_arp is false");
+		explain_add(list, false, "arp_answered",
+			    "a router outside needs a route to the pool by the gateway's address",
+			    "ARP requests for pool addresses are not answered, as answer_arp is false");
 	if (e->pool.at_quota)
-		add(list, true, "drop_quota", "detnatctl top --by quota shows who was refused",
-		    "%u of its subscribers are at their quota: further sessions of theirs are refused",
-		    e->pool.at_quota);
+		explain_add(list, true, "drop_quota", "detnatctl top --by quota shows who was refused",
+			    "%u of its subscribers are at their quota: further sessions of theirs are refused",
+			    e->pool.at_quota);
 }
 
 static void add_machine_finding(void *arg, const char *subject, const char *text)
 {
-	add(arg, false, subject, "", "%s", text);
+	explain_add(arg, false, subject, "", "%s", text);
 }
 
 /* What forwarding by XDP passes by, and addresses of the machine in the pool. */
@@ -408,15 +409,17 @@ static void add_reverse_paths(const struct explanation *e, cJSON *list)
 	char addr[ADDR_TEXT];
 
 	if (inside && !e->way_in.error)
-		add(list, false, "drop_martian", advice,
-		    "what comes from %s by %s is dropped, as rp_filter is 1 (strict) there and the route back is by %s",
-		    addr_format(e->in_addr, addr), inside, e->way_in.name);
+		explain_add(list, false, "drop_martian", advice,
+			    "what comes from %s by %s is dropped, as rp_filter is 1 (strict) there and the route back "
+			    "is by %s",
+			    addr_format(e->in_addr, addr), inside, e->way_in.name);
 	if (outside && !e->way_out.error)
-		add(list, false, "rp_filter", advice,
-		    "answers of %s that come by %s are translated and then dropped by the kernel, whose rp_filter is 1 "
-		    "(strict) there, as the route to their sender is by %s; nstat counts them as "
-		    "TcpExtIPReversePathFilter",
-		    addr_format(e->way_out.addr, addr), outside, e->way_out.name);
+		explain_add(list, false, "rp_filter", advice,
+			    "answers of %s that come by %s are translated and then dropped by the kernel, whose "
+			    "rp_filter is 1 "
+			    "(strict) there, as the route to their sender is by %s; nstat counts them as "
+			    "TcpExtIPReversePathFilter",
+			    addr_format(e->way_out.addr, addr), outside, e->way_out.name);
 }
 
 /* Fewer may be what a host does that tries addresses. */
@@ -430,10 +433,20 @@ static void add_unanswered(const struct explanation *e, cJSON *list)
 
 	if (tcp < UNANSWERED || e->profile.unanswered < tcp)
 		return;
-	add(list, false, "unanswered",
-	    "does the upstream router have a route to the pool by this gateway, or ask for its addresses by ARP?",
-	    "none of the %u TCP sessions of %s was ever answered; answers go to the pool %s", tcp,
-	    addr_format(e->in_addr, addr), prefix_format(g->out_base, g->out_plen, pool));
+	explain_add(
+		list, false, "unanswered",
+		"does the upstream router have a route to the pool by this gateway, or ask for its addresses by ARP?",
+		"none of the %u TCP sessions of %s was ever answered; answers go to the pool %s", tcp,
+		addr_format(e->in_addr, addr), prefix_format(g->out_base, g->out_plen, pool));
+}
+
+static void add_sessions(const struct explanation *e, cJSON *list)
+{
+	add_quota(e, list);
+	add_ports(e, list);
+	add_overflow(e, list);
+	add_port(e, list);
+	add_unanswered(e, list);
 }
 
 cJSON *explain_findings(const struct explanation *e)
@@ -446,6 +459,10 @@ cJSON *explain_findings(const struct explanation *e)
 	}
 	add_interfaces(e, list);
 	add_guard(e, list);
+	if (e->mapping->geo.out_plen == PLEN_NONE) {
+		explain_add_untranslated(e, list);
+		return list;
+	}
 	if (e->side == EXPLAIN_OUTSIDE)
 		add_outside(e, list);
 	if (e->subscriber) {
@@ -453,11 +470,12 @@ cJSON *explain_findings(const struct explanation *e)
 		if (e->way_out.addr)
 			add_way(e, list, &e->way_out, false);
 		add_reverse_paths(e, list);
-		add_quota(e, list);
-		add_ports(e, list);
-		add_overflow(e, list);
-		add_port(e, list);
-		add_unanswered(e, list);
+		if (e->mapping->geo.flags & MAPPING_OPEN)
+			explain_add_open(e, list);
+		else
+			add_sessions(e, list);
+	} else if (e->kept) {
+		explain_add_kept(e, list);
 	} else if (e->with_port) {
 		add_no_subscriber(e, list);
 	}

@@ -43,11 +43,12 @@ static int find_outside(struct explain_gather *g, const struct geometry *geo)
 		e->pool_last = first + (1U << geo->ratio_shift) - 1;
 		return pool_walk_new(g->m, e->pool_first, e->pool_last, &g->pool);
 	}
-	subscriber = mapping_reverse(geo, e->asked.addr, e->asked.port);
+	subscriber = mapping_owner(geo, e->asked.addr, e->asked.port);
 	if (subscriber < 0)
 		return find_by_portmap(g);
-	e->subscriber = true;
 	e->in_addr = geo->in_base + (uint32_t)subscriber;
+	e->kept = mappings_find_inside(g->m, e->in_addr) != mappings_find_outside(g->m, e->asked.addr);
+	e->subscriber = !e->kept;
 	return 0;
 }
 
@@ -63,7 +64,7 @@ static int find(struct explain_gather *g)
 	e->mapping = &g->mapping;
 	e->side = inside >= 0 ? EXPLAIN_INSIDE : EXPLAIN_OUTSIDE;
 	if (e->side == EXPLAIN_INSIDE) {
-		e->subscriber = true;
+		e->subscriber = g->mapping.geo.out_plen != PLEN_NONE;
 		e->in_addr = e->asked.addr;
 	} else {
 		r = find_outside(g, &g->mapping.geo);
@@ -72,13 +73,13 @@ static int find(struct explain_gather *g)
 	}
 	if (!e->subscriber)
 		return 0;
-	e->block = mapping_forward(&g->mapping.geo, e->in_addr);
+	e->block = mapping_block(&g->mapping.geo, e->in_addr);
 	e->profile.port_lo = e->block.port_lo;
 	e->profile.ports_per_host = g->mapping.geo.ports_per_host;
 	e->profile.port = e->asked.port;
 	e->profile.match_in = e->with_port && e->side == EXPLAIN_INSIDE;
 	e->profile.match_out = e->with_port && e->side == EXPLAIN_OUTSIDE;
-	return session_walk_new_subscriber(g->m, e->in_addr, &g->walk);
+	return g->mapping.geo.flags & MAPPING_OPEN ? 0 : session_walk_new_subscriber(g->m, e->in_addr, &g->walk);
 }
 
 int explain_gather_new(const struct control_context *a, struct endpoint asked, bool with_port,
@@ -178,7 +179,9 @@ int explain_gather_step(struct explain_gather *g, unsigned budget_us)
 	}
 	if (!still_there(g))
 		return -ENOENT;
-	r = e->subscriber ? subscriber_record_read(g->m, e->in_addr, &e->record) : 0;
+	r = e->subscriber && !(g->mapping.geo.flags & MAPPING_OPEN)
+		    ? subscriber_record_read(g->m, e->in_addr, &e->record)
+		    : 0;
 	return r ? r : read_ways(e);
 }
 

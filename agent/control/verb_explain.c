@@ -22,14 +22,20 @@ static void add_mapping(cJSON *json, const struct explanation *e)
 	if (!m)
 		return;
 	json_add_prefix(object, "in", (struct prefix){ m->geo.in_base, m->geo.in_plen });
-	json_add_prefix(object, "out", (struct prefix){ m->geo.out_base, m->geo.out_plen });
+	if (m->geo.out_plen == PLEN_NONE)
+		cJSON_AddNullToObject(object, "out");
+	else
+		json_add_prefix(object, "out", (struct prefix){ m->geo.out_base, m->geo.out_plen });
 	name = config_mapping_name(e->context->active->config, (struct prefix){ m->geo.in_base, m->geo.in_plen },
 				   (struct prefix){ m->geo.out_base, m->geo.out_plen });
 	if (*name)
 		cJSON_AddStringToObject(object, "name", name);
 	json_add_u64(object, "sharing_ratio", 1ULL << m->geo.ratio_shift);
 	json_add_u64(object, "ports_per_host", m->geo.ports_per_host);
-	json_add_u64(object, "session_slots", (uint64_t)BUCKET_SLOTS << m->bucket_shift);
+	json_add_u64(object, "session_slots",
+		     m->first_bucket == NO_BUCKETS ? 0 : (uint64_t)BUCKET_SLOTS << m->bucket_shift);
+	if (m->geo.out_plen != PLEN_NONE)
+		cJSON_AddStringToObject(object, "inbound", m->geo.flags & MAPPING_OPEN ? "open" : "sessions");
 	json_add_u64(object, "sessions_per_user", m->sessions_per_user);
 }
 

@@ -6,6 +6,15 @@
 #include "control/handlers.h"
 #include "control/portmap_json.h"
 
+/* Adds the mapping around this one, by its inside prefix and its name if it has one. */
+static bool add_within(cJSON *json, const struct config_mapping *around)
+{
+	if (!around)
+		return cJSON_AddNullToObject(json, "within");
+	return json_add_prefix(json, "within", around->in) &&
+	       (!*around->name || cJSON_AddStringToObject(json, "within_name", around->name));
+}
+
 static bool add_protocols(cJSON *json, const char *name, uint8_t protocols)
 {
 	cJSON *list = cJSON_AddArrayToObject(json, name);
@@ -22,16 +31,20 @@ static cJSON *mapping_json(const struct config *c, const struct config_mapping *
 	cJSON *json = cJSON_CreateObject();
 	uint32_t slots = config_mapping_slots(c, m);
 	struct config_independence i = config_mapping_independence(c, m);
-	struct geometry g;
+	bool none = prefix_is_none(m->out);
+	struct geometry g = { 0 };
 
-	if (mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g) ||
-	    !json_add_prefix(json, "in", m->in) || !json_add_prefix(json, "out", m->out) ||
+	if ((!none && mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g)) ||
+	    !json_add_prefix(json, "in", m->in) ||
+	    !(none ? cJSON_AddNullToObject(json, "out") != NULL : json_add_prefix(json, "out", m->out)) ||
+	    !json_add_text(json, "inbound", none ? NULL : word_text(inbound_words, m->inbound)) ||
 	    !json_add_name(json, "name", m->name) || !json_add_name(json, "comment", m->comment) ||
+	    !add_within(json, config_find_around(c, m->in)) ||
 	    !json_add_u64(json, "sharing_ratio", 1ULL << g.ratio_shift) ||
 	    !json_add_u64(json, "ports_per_host", g.ports_per_host) || !json_add_u64(json, "session_slots", slots) ||
 	    !json_add_u64(json, "sessions_per_user", config_mapping_quota(c, m)) ||
 	    !json_add_u64(json, "memory_bytes",
-			  mappings_memory(m->in, slots) + mappings_binding_memory(&g, slots, i.mapping)) ||
+			  none ? 0 : mappings_memory(m->in, slots) + mappings_binding_memory(&g, slots, i.mapping)) ||
 	    !add_protocols(json, "eim", i.mapping) || !add_protocols(json, "eif", i.filtering) ||
 	    (i.filtering && !json_add_u64(json, "inbound_sessions", i.inbound_sessions)) ||
 	    (sessions && !json_add_u64(json, "sessions", *sessions))) {
@@ -91,6 +104,7 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 				 ret == -EEXIST ? "exists already" : strerror(-ret));
 	m = config_find_mapping(c, in, out);
 	m->session_slots = request_arg(r, "session_slots")->number;
+	m->inbound = (uint8_t)request_arg(r, "inbound")->number;
 	take_options(r, c, m);
 	return 0;
 }
@@ -199,11 +213,17 @@ int verb_mapping_list(struct request *r, cJSON **ret_result, struct error *err)
 	return request_count(r, answer_list, err);
 }
 
+static const char *title_of(const struct request *r, const struct mapping *m, char title[static MAPPING_TITLE])
+{
+	return config_mapping_title(r->context->active->config, (struct prefix){ m->geo.in_base, m->geo.in_plen },
+				    (struct prefix){ m->geo.out_base, m->geo.out_plen }, title);
+}
+
 int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 {
 	uint32_t addr = request_arg(r, "addr")->addr;
 	int number = mappings_find_inside(r->context->mappings, addr);
-	char text[ADDR_TEXT];
+	char text[ADDR_TEXT], title[MAPPING_TITLE];
 	struct port_block block;
 	cJSON *json;
 
@@ -211,7 +231,10 @@ int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 		return error_set(err, -ENOENT,
 				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them",
 				 addr_format(addr, text));
-	block = mapping_forward(&mappings_get(r->context->mappings, number)->geo, addr);
+	if (mappings_get(r->context->mappings, number)->geo.out_plen == PLEN_NONE)
+		return error_set(err, -ENOENT, "%s is not translated, as %s says", addr_format(addr, text),
+				 title_of(r, mappings_get(r->context->mappings, number), title));
+	block = mapping_block(&mappings_get(r->context->mappings, number)->geo, addr);
 	json = cJSON_CreateObject();
 	json_add_addr(json, "in_addr", addr);
 	json_add_addr(json, "out_addr", block.out_addr);
@@ -245,7 +268,7 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	struct endpoint out = request_arg(r, "endpoint")->endpoint;
 	int number = mappings_find_outside(r->context->mappings, out.addr);
 	const struct geometry *g;
-	char text[ADDR_TEXT];
+	char text[ADDR_TEXT], kept[KEPT_TEXT];
 	int64_t subscriber;
 	cJSON *json;
 
@@ -253,13 +276,13 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	if (number < 0)
 		return error_set(err, -ENOENT, "%s is a pool address of no mapping", text);
 	g = &mappings_get(r->context->mappings, number)->geo;
-	subscriber = mapping_reverse(g, out.addr, out.port);
+	subscriber = mapping_owner(g, out.addr, out.port);
 	if (subscriber < 0) {
 		*ret_result = reverse_portmap(r, out);
 		if (*ret_result)
 			return 0;
 	}
-	if (out.port < MAPPING_FIRST_PORT)
+	if (subscriber < 0 && out.port < MAPPING_FIRST_PORT)
 		return error_set(err, -ENOENT, "%s:%u has no subscriber: ports below %u are never given out", text,
 				 out.port, MAPPING_FIRST_PORT);
 	if (subscriber < 0)
@@ -267,6 +290,8 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 				 "%s:%u has no subscriber: ports above %u are the remainder of %u blocks of %u", text,
 				 out.port, MAPPING_FIRST_PORT + (g->ports_per_host << g->ratio_shift) - 1,
 				 1U << g->ratio_shift, g->ports_per_host);
+	if (answer_kept(r->context, number, g->in_base + (uint32_t)subscriber, kept))
+		return error_set(err, -ENOENT, "%s:%u is %s", text, out.port, kept);
 	json = cJSON_CreateObject();
 	json_add_addr(json, "out_addr", out.addr);
 	json_add_u64(json, "out_port", out.port);

@@ -30,7 +30,10 @@ static void add_mapping(cJSON *list, const struct config_mapping *m)
 	cJSON *json = cJSON_CreateObject();
 
 	json_add_prefix(json, "in", m->in);
-	json_add_prefix(json, "out", m->out);
+	if (prefix_is_none(m->out))
+		cJSON_AddNullToObject(json, "out");
+	else
+		json_add_prefix(json, "out", m->out);
 	json_add_name(json, "name", m->name);
 	cJSON_AddItemToArray(list, json);
 }
@@ -40,15 +43,16 @@ static bool keeps_sessions(const struct config *now, const struct config_mapping
 {
 	const struct config_mapping *other = config_find_mapping(wanted, m->in, m->out);
 
-	return other && config_mapping_slots(now, m) == config_mapping_slots(wanted, other);
+	return other && config_mapping_slots(now, m) == config_mapping_slots(wanted, other) &&
+	       m->inbound == other->inbound;
 }
 
 static bool is_updated(const struct config *now, const struct config_mapping *m, const struct config *wanted,
 		       const struct config_mapping *other)
 {
 	return config_mapping_quota(now, m) != config_mapping_quota(wanted, other) ||
-	       config_mapping_slots(now, m) != config_mapping_slots(wanted, other) || strcmp(m->name, other->name) ||
-	       strcmp(m->comment, other->comment);
+	       config_mapping_slots(now, m) != config_mapping_slots(wanted, other) || m->inbound != other->inbound ||
+	       strcmp(m->name, other->name) || strcmp(m->comment, other->comment);
 }
 
 /* What makes `now` what is wanted; NULL: out of memory. */

@@ -159,7 +159,7 @@ static cJSON *user_json(const struct request *r, uint32_t addr, const struct sub
 {
 	const struct mappings *m = r->context->mappings;
 	const struct mapping *mapping = mappings_get(m, mappings_find_inside(m, addr));
-	struct port_block block = mapping_forward(&mapping->geo, addr);
+	struct port_block block = mapping_block(&mapping->geo, addr);
 	cJSON *json = cJSON_CreateObject();
 
 	json_add_addr(json, "in_addr", addr);
@@ -180,6 +180,9 @@ static int refuse_user(const struct request *r, int ret, struct error *err)
 	char text[ADDR_TEXT];
 
 	addr_format(request_arg(r, "addr")->addr, text);
+	if (ret == -ENOENT && mappings_find_inside(r->context->mappings, request_arg(r, "addr")->addr) >= 0)
+		return error_set(err, ret, "%s has no sessions, as its mapping says: see `detnatctl mapping list`",
+				 text);
 	if (ret == -ENOENT)
 		return error_set(err, ret,
 				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them",

@@ -104,9 +104,14 @@ bool mapping_record_valid(const struct mapping *record)
 	const struct geometry *g = &record->geo;
 	struct geometry again;
 
+	/* Not translated: nothing but the inside prefix matters. */
+	if (g->out_plen == PLEN_NONE)
+		return g->in_plen <= 32 && !(g->in_base & ~prefix_mask(g->in_plen)) && !g->ports_per_host;
+	if (g->flags & MAPPING_OPEN && (g->ratio_shift || record->first_bucket != NO_BUCKETS))
+		return false;
 	return !mapping_geometry(g->in_base, g->in_plen, g->out_base, g->out_plen, &again) &&
-	       !memcmp(g, &again, sizeof(again)) && record->bucket_shift <= 8 &&
-	       !(record->first_bucket & ((1U << record->bucket_shift) - 1)) &&
+	       (again.flags = g->flags, g->flags <= MAPPING_OPEN) && !memcmp(g, &again, sizeof(again)) &&
+	       record->bucket_shift <= 8 && !(record->first_bucket & ((1U << record->bucket_shift) - 1)) &&
 	       !(record->bindings.protocols & ~BINDING_PROTOCOLS) &&
 	       !(record->bindings.mapping & ~record->bindings.protocols);
 }

@@ -91,11 +91,12 @@ static int pin_shared_chunks(const struct datapath *d, const struct migration *m
 		const struct mapping *record = &d->mapping[i];
 		uint64_t n;
 
-		if (!mapping_record_valid(record) || !record->geo.in_plen)
+		if (!mapping_record_valid(record) || !record->geo.in_plen || record->geo.out_plen == PLEN_NONE)
 			continue;
 		n = prefix_size(record->geo.in_plen);
-		r = pin_chunks(d, m, d->buckets, CHUNK_BUCKET, record->first_bucket, n << record->bucket_shift,
-			       BUCKET_CHUNK_SHIFT);
+		if (record->first_bucket != NO_BUCKETS)
+			r = pin_chunks(d, m, d->buckets, CHUNK_BUCKET, record->first_bucket, n << record->bucket_shift,
+				       BUCKET_CHUNK_SHIFT);
 		if (!r && record->bindings.protocols)
 			r = pin_chunks(d, m, d->buckets, CHUNK_BUCKET, record->bindings.first,
 				       mapping_record_binding_buckets(record), BUCKET_CHUNK_SHIFT);

@@ -120,7 +120,7 @@ static int find_chunks(const struct datapath *d, struct migration *m)
 		const struct mapping *record = &d->mapping[i];
 		uint64_t last;
 
-		if (!mapping_record_valid(record) || !record->geo.in_plen)
+		if (!mapping_record_valid(record) || !record->geo.in_plen || record->geo.out_plen == PLEN_NONE)
 			continue;
 		m->n_mappings++;
 		last = record->first_subscriber + prefix_size(record->geo.in_plen) - 1;

@@ -6,6 +6,7 @@
 
 #include "base/address_ranges.h"
 #include "base/findings.h"
+#include "base/inside_runs.h"
 #include "base/log.h"
 #include "base/trouble.h"
 #include "guard/audit.h"
@@ -218,34 +219,51 @@ static void on_changed(void *arg)
 			    g->rules.table);
 }
 
+/* Appends the inside addresses that a configuration translates. Returns how many ranges there are then, or -ENOMEM. */
+static ssize_t append_inside(const struct config *c, struct address_range *in, size_t n)
+{
+	_cleanup_free_ struct inside_prefix *prefix = calloc(c->n_mappings + 1, sizeof(*prefix));
+	_cleanup_free_ struct inside_run *run = calloc(INSIDE_RUNS(c->n_mappings) + 1, sizeof(*run));
+	size_t n_runs;
+
+	if (!prefix || !run)
+		return -ENOMEM;
+	for (size_t k = 0; k < c->n_mappings; k++)
+		prefix[k] = (struct inside_prefix){ c->mappings[k].in.base, c->mappings[k].in.plen, (uint16_t)k };
+	n_runs = inside_runs(prefix, c->n_mappings, run);
+	for (size_t k = 0; k < n_runs; k++)
+		if (!prefix_is_none(c->mappings[run[k].number].out))
+			in[n++] = (struct address_range){ run[k].first, run[k].last };
+	return (ssize_t)n;
+}
+
 static int set_prefixes(struct guard *g, const struct config *running, const struct config *wanted)
 {
 	const struct config *from[] = { running, wanted };
 	const struct config *bypass = wanted ? wanted : running;
-	struct address_range *in = NULL, *by = NULL;
-	size_t n = 0;
+	_cleanup_free_ struct address_range *in = NULL, *by = NULL;
+	ssize_t n = 0;
+	size_t room = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(from); i++)
-		n += from[i] ? from[i]->n_mappings : 0;
-	in = calloc(n + 1, sizeof(*in));
+		room += from[i] ? INSIDE_RUNS(from[i]->n_mappings) : 0;
+	in = calloc(room + 1, sizeof(*in));
 	by = calloc(bypass->n_bypass + 1, sizeof(*by));
-	if (!in || !by) {
-		free(in);
-		free(by);
+	if (!in || !by)
 		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(from); i++) {
+		n = from[i] ? append_inside(from[i], in, (size_t)n) : n;
+		if (n < 0)
+			return -ENOMEM;
 	}
-	n = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(from); i++)
-		for (size_t k = 0; from[i] && k < from[i]->n_mappings; k++)
-			in[n++] = address_range_of(from[i]->mappings[k].in);
 	for (size_t k = 0; k < bypass->n_bypass; k++)
 		by[k] = address_range_of(bypass->bypass[k]);
 	free(g->rules.inside);
 	free(g->rules.bypass);
-	g->rules.inside = in;
-	g->rules.n_inside = address_ranges_merge(in, n);
-	g->rules.bypass = by;
+	g->rules.n_inside = address_ranges_merge(in, (size_t)n);
+	g->rules.inside = take_pointer(in);
 	g->rules.n_bypass = address_ranges_merge(by, bypass->n_bypass);
+	g->rules.bypass = take_pointer(by);
 	return 0;
 }
 

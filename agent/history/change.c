@@ -80,7 +80,7 @@ static int record_names(struct history *h, const struct history_mapping *add, si
 	bool changed = false;
 
 	for (size_t i = 0; i < n; i++) {
-		struct history_interval *v = history_index_find_open(&h->file.index, add[i].in, add[i].out);
+		struct history_interval *v = history_index_find_open(&h->file.index, &add[i]);
 
 		if (!v || !strcmp(v->name, add[i].name))
 			continue;
@@ -106,15 +106,15 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 	if (r)
 		return r;
 	for (size_t i = 0; i < n_del; i++) {
-		const struct history_interval *v = history_index_find_open(x, del[i].in, del[i].out);
+		const struct history_interval *v = history_index_find_open(x, &del[i]);
 
-		if (!v || history_list_has(add, n_add, del[i].in, del[i].out))
+		if (!v || history_list_has(add, n_add, &del[i]))
 			continue;
 		records[n].event = EVENT_DEL;
 		records[n++].mapping = history_mapping_of(v);
 	}
 	for (size_t i = 0; i < n_add; i++) {
-		if (history_index_find_open(x, add[i].in, add[i].out))
+		if (history_index_find_open(x, &add[i]))
 			continue;
 		records[n].event = EVENT_ADD;
 		records[n].mapping = add[i];

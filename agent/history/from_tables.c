@@ -18,6 +18,7 @@ struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n)
 		list[n++] = (struct history_mapping){
 			.in = { g->in_base, g->in_plen },
 			.out = { g->out_base, g->out_plen },
+			.open = g->flags & MAPPING_OPEN,
 			.from = TIME_NONE,
 		};
 	}

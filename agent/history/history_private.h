@@ -39,7 +39,7 @@ int history_append_at(struct history *h, int64_t now, struct history_record *rec
 /* Stores where the history ends in HISTORY_HEAD_FILE (the result in h->head_r) and in the pinned map. */
 void history_mark(struct history *h);
 
-bool history_list_has(const struct history_mapping *list, size_t n, struct prefix in, struct prefix out);
+bool history_list_has(const struct history_mapping *list, size_t n, const struct history_mapping *m);
 
 /* Copies the list of mappings in the tables. 0 or -ENOMEM. */
 int history_keep_present(struct history *h, const struct history_mapping *present, size_t n);
@@ -64,9 +64,6 @@ bool history_agrees(const struct history *h);
 int history_undo(struct history *h, struct error *err);
 
 /* Copies the mappings that the index has open, with their start times; returns their number. */
-/* The mapping of an interval. */
-struct history_mapping history_mapping_of(const struct history_interval *v);
-
 size_t history_list_open(const struct history_index *x, struct history_mapping *ret);
 
 /*

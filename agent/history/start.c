@@ -8,15 +8,10 @@
 #include "history/history_private.h"
 #include "history/pin.h"
 
-static bool same(const struct history_mapping *m, struct prefix in, struct prefix out)
-{
-	return m->in.base == in.base && m->in.plen == in.plen && m->out.base == out.base && m->out.plen == out.plen;
-}
-
-bool history_list_has(const struct history_mapping *list, size_t n, struct prefix in, struct prefix out)
+bool history_list_has(const struct history_mapping *list, size_t n, const struct history_mapping *m)
 {
 	for (size_t i = 0; i < n; i++)
-		if (same(&list[i], in, out))
+		if (history_same(&list[i], m))
 			return true;
 	return false;
 }
@@ -42,7 +37,7 @@ bool history_agrees(const struct history *h)
 	if (x->lost || x->n_open != h->n_present || !history_portmaps_agree(h))
 		return false;
 	for (size_t i = 0; i < h->n_present; i++)
-		if (!history_index_find_open(x, h->present[i].in, h->present[i].out))
+		if (!history_index_find_open(x, &h->present[i]))
 			return false;
 	return true;
 }
@@ -54,7 +49,7 @@ bool history_holds(const struct history *h, const struct history_mapping *presen
 	if (!h->opened || h->owes_start || h->owes_undo)
 		return true;
 	for (size_t i = 0; i < n; i++)
-		if (!history_index_find_open(x, present[i].in, present[i].out))
+		if (!history_index_find_open(x, &present[i]))
 			return false;
 	return x->n_open == n;
 }
@@ -70,20 +65,20 @@ int history_undo(struct history *h, struct error *err)
 		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t i = x->n_intervals; i-- > 0;) {
 		const struct history_interval *v = &x->intervals[i];
-		bool present = history_list_has(h->present, h->n_present, v->in, v->out);
+		struct history_mapping m = history_mapping_of(v);
+		bool present = history_list_has(h->present, h->n_present, &m);
 		uint64_t line = 0;
 
 		/* Only the last change of a mapping counts. */
-		if (v->undone || history_list_has(seen, n, v->in, v->out))
+		if (v->undone || history_list_has(seen, n, &m))
 			continue;
 		if (v->to == TIME_OPEN && v->line > x->settled && !present)
 			line = v->line;
-		else if (v->to != TIME_OPEN && v->end_line > x->settled && present &&
-			 !history_index_find_open(x, v->in, v->out))
+		else if (v->to != TIME_OPEN && v->end_line > x->settled && present && !history_index_find_open(x, &m))
 			line = v->end_line;
 		if (!line)
 			continue;
-		seen[n] = (struct history_mapping){ .in = v->in, .out = v->out };
+		seen[n] = m;
 		records[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };
 	}
 	return n ? history_append(h, records, n, err) : 0;
@@ -145,14 +140,6 @@ static void tell_unknown(const struct history *h, int64_t since)
 			"mapping history: the datapath has gone since %s, at an unknown time; there is no record from "
 			"then until now",
 			time_format(since, text));
-}
-
-struct history_mapping history_mapping_of(const struct history_interval *v)
-{
-	struct history_mapping m = { .in = v->in, .out = v->out, .from = v->from };
-
-	memcpy(m.name, v->name, sizeof(m.name));
-	return m;
 }
 
 size_t history_list_open(const struct history_index *x, struct history_mapping *ret)

@@ -6,12 +6,17 @@
 
 #include "base/log.h"
 
-void ipfix_bindings_add(struct ipfix_bindings *b, struct prefix in, struct prefix out, bool made, uint64_t wall_ms)
+void ipfix_bindings_add(struct ipfix_bindings *b, struct prefix in, struct prefix out, struct address_range of,
+			bool made, uint64_t wall_ms)
 {
-	struct ipfix_binding one = { .count = 1ULL << (32 - in.plen), .wall_ms = wall_ms, .made = made };
+	struct ipfix_binding one = {
+		.next = of.first - in.base, .count = (uint64_t)of.last - in.base + 1, .wall_ms = wall_ms, .made = made
+	};
 	struct ipfix_binding *grown = NULL;
 	char text[ADDR_TEXT];
 
+	if (prefix_is_none(out))
+		return;
 	if (!mapping_geometry(in.base, in.plen, out.base, out.plen, &one.geometry))
 		grown = reallocarray(b->list, b->n + 1, sizeof(*grown));
 	if (!grown) {

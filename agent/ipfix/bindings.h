@@ -14,7 +14,7 @@
 struct ipfix_binding {
 	struct geometry geometry;
 	uint64_t next;	/* index of the next inside address */
-	uint64_t count; /* inside addresses */
+	uint64_t count; /* index of the last one, and one more */
 	uint64_t wall_ms;
 	bool made;
 };
@@ -25,8 +25,9 @@ struct ipfix_bindings {
 	size_t n;
 };
 
-/* Without memory, the mapping's events are lost and that is logged. */
-void ipfix_bindings_add(struct ipfix_bindings *b, struct prefix in, struct prefix out, bool made, uint64_t wall_ms);
+/* of: addresses of the inside prefix. Without memory, their events are lost and that is logged. */
+void ipfix_bindings_add(struct ipfix_bindings *b, struct prefix in, struct prefix out, struct address_range of,
+			bool made, uint64_t wall_ms);
 
 /* Takes the next event and its time (milliseconds since 1970); false if there is none. */
 bool ipfix_bindings_next(struct ipfix_bindings *b, struct nat_event *ret, uint64_t *ret_wall_ms);

@@ -114,12 +114,13 @@ void ipfix_set_ring_losses(struct ipfix *x, uint64_t events)
 		ring->first_ms = x->shared.now_ms;
 }
 
-void ipfix_mapping(struct ipfix *x, struct prefix in, struct prefix out, bool made, uint64_t wall_ms)
+void ipfix_mapping(struct ipfix *x, struct prefix in, struct prefix out, struct address_range of, bool made,
+		   uint64_t wall_ms)
 {
 	const struct config_ipfix *c = &x->shared.settings;
 
 	if (c->enabled && c->events & IPFIX_ADDRESSES)
-		ipfix_bindings_add(&x->bindings, in, out, made, wall_ms);
+		ipfix_bindings_add(&x->bindings, in, out, of, made, wall_ms);
 }
 
 static void tell_bindings(struct ipfix *x)

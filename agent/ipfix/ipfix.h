@@ -57,11 +57,12 @@ int ipfix_configure_waiting(struct ipfix *x, const struct config_ipfix *c, struc
 void ipfix_event(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms);
 
 /*
- * A mapping was added or deleted at wall_ms: exports an address binding event (RFC 8158, natEvent 14 and 15) for each
- * of its inside addresses, if the settings enable them, at most IPFIX_BINDINGS_PER_TICK a tick.
+ * Inside addresses of a mapping got or lost its translation at wall_ms: exports an address binding event (RFC 8158,
+ * natEvent 14 and 15) for each of them, if the settings enable them, at most IPFIX_BINDINGS_PER_TICK a tick.
  */
 #define IPFIX_BINDINGS_PER_TICK 20000U
-void ipfix_mapping(struct ipfix *x, struct prefix in, struct prefix out, bool made, uint64_t wall_ms);
+void ipfix_mapping(struct ipfix *x, struct prefix in, struct prefix out, struct address_range of, bool made,
+		   uint64_t wall_ms);
 
 /* Sets the total of events that did not fit in the ring buffer. */
 void ipfix_set_ring_losses(struct ipfix *x, uint64_t events);

@@ -14,14 +14,24 @@ static const char *roles_name(uint8_t roles)
 	return roles == DEVICE_INSIDE ? "inside" : roles == DEVICE_OUTSIDE ? "outside" : "inside and outside";
 }
 
-static int prefixes_of(const struct config *c, struct prefix **ret, struct error *err)
+/* Writes the outside prefixes, and returns how many there are. */
+static size_t pools_of(const struct config *c, struct prefix *ret)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; k < c->n_mappings; k++)
+		if (!prefix_is_none(c->mappings[k].out))
+			ret[n++] = c->mappings[k].out;
+	return n;
+}
+
+static int prefixes_of(const struct config *c, struct prefix **ret, size_t *ret_n, struct error *err)
 {
 	struct prefix *prefixes = calloc(c->n_mappings + 1, sizeof(*prefixes));
 
 	if (!prefixes)
 		return error_set(err, -ENOMEM, "out of memory");
-	for (size_t k = 0; k < c->n_mappings; k++)
-		prefixes[k] = c->mappings[k].out;
+	*ret_n = pools_of(c, prefixes);
 	*ret = prefixes;
 	return 0;
 }
@@ -366,13 +376,12 @@ int devices_exclude(struct devices *v, const struct config *c, struct error *err
 {
 	_cleanup_free_ struct prefix *special = calloc(c->n_mappings + c->n_bypass + 1, sizeof(*special));
 	int r = special ? 0 : -ENOMEM;
+	size_t n = r ? 0 : pools_of(c, special);
 
-	for (size_t k = 0; !r && k < c->n_mappings; k++)
-		special[k] = c->mappings[k].out;
 	for (size_t k = 0; !r && k < c->n_bypass; k++)
-		special[c->n_mappings + k] = c->bypass[k];
+		special[n++] = c->bypass[k];
 	if (!r)
-		r = route_copy_set_special(v->copy, special, c->n_mappings + c->n_bypass);
+		r = route_copy_set_special(v->copy, special, n);
 	return r ? error_set(err, r, "out of memory") : 0;
 }
 
@@ -382,6 +391,7 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 	struct interfaces all = { 0 };
 	struct prefix *prefixes = NULL;
 	int r = own_programs_read(v->pin_path, v->datapath, &own);
+	size_t n_prefixes = 0;
 
 	if (r)
 		return error_set(err, r, "the pinned programs cannot be read: %s", strerror(-r));
@@ -394,9 +404,9 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 	}
 	r = interfaces_plan(v->netlink, c->interfaces, c->n_interfaces, &v->interfaces, c->xdp_mode, &all, err);
 	if (!r)
-		r = prefixes_of(c, &prefixes, err);
+		r = prefixes_of(c, &prefixes, &n_prefixes, err);
 	if (!r)
-		r = apply(v, &all, c->xdp_mode, prefixes, c->n_mappings, err);
+		r = apply(v, &all, c->xdp_mode, prefixes, n_prefixes, err);
 	if (r) {
 		free(all.list);
 		free(prefixes);
@@ -404,7 +414,7 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 	}
 	free(v->prefixes);
 	v->prefixes = prefixes;
-	v->n_prefixes = c->n_mappings;
+	v->n_prefixes = n_prefixes;
 	v->applied = true;
 	devices_hold_copy(v);
 	/* devices_sync() logs names that do not fit their links. */

@@ -81,9 +81,10 @@ static void write_memory(const struct item *i)
 {
 	const struct prefix in = { i->mapping->geo.in_base, i->mapping->geo.in_plen };
 
-	sample(i, mappings_memory(in, BUCKET_SLOTS << i->mapping->bucket_shift) +
-			  mappings_binding_memory(&i->mapping->geo, BUCKET_SLOTS << i->mapping->bucket_shift,
-						  i->mapping->bindings.protocols));
+	uint32_t slots = i->mapping->first_bucket == NO_BUCKETS ? 0 : BUCKET_SLOTS << i->mapping->bucket_shift;
+
+	sample(i, mappings_memory(in, slots) +
+			  mappings_binding_memory(&i->mapping->geo, slots, i->mapping->bindings.protocols));
 }
 
 /* Buckets of a histogram are cumulative. */
@@ -196,6 +197,8 @@ static void write_mapping(const struct metrics_sources *from, const struct famil
 		.out = out,
 	};
 
+	if (map->geo.out_plen == PLEN_NONE)
+		return;
 	/* A name has no characters to be escaped. */
 	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"%s%s%s", prefix_format(in.base, in.plen, inside),
 		 prefix_format(out_prefix.base, out_prefix.plen, outside), *name ? ",mapping=\"" : "", name,

@@ -228,7 +228,7 @@ static void visit_neighbour(const struct nlmsghdr *h, void *arg)
 	for (size_t i = 0; i < n->d->config->n_mappings; i++) {
 		struct prefix out = n->d->config->mappings[i].out;
 
-		if (!in_prefix(out, host) || n->found++ >= MOST_TOLD)
+		if (prefix_is_none(out) || !in_prefix(out, host) || n->found++ >= MOST_TOLD)
 			continue;
 		doctor_say(n->d, DOCTOR_WARNING,
 			   "the pool %s holds %s, the address of a neighbour on %s: take it out of the pool, or both "
@@ -262,7 +262,8 @@ void doctor_pools(struct doctor *d)
 
 	for (size_t i = 0; i < d->config->n_mappings; i++)
 		for (size_t k = 0; k < d->n_addresses; k++)
-			found += compare(d, &d->config->mappings[i], &d->addresses[k]);
+			if (!prefix_is_none(d->config->mappings[i].out))
+				found += compare(d, &d->config->mappings[i], &d->addresses[k]);
 	if (!found)
 		doctor_say(d, DOCTOR_OK, "no pool holds an address of the gateway or of a neighbour's network");
 }

@@ -187,8 +187,9 @@ int housekeeping_new(struct event_base *base, const struct chores *chores, struc
 			housekeeping_free(h);
 			return error_set(err, -ENOMEM, "out of memory");
 		}
-		on_leave(h);
 	}
+	/* An earlier agent may have left something to end. */
+	on_leave(h);
 	*ret = h;
 	return 0;
 }

@@ -41,6 +41,17 @@ static void survey_leaf(uint32_t base, unsigned plen, unsigned number, void *arg
 	s->covered[number] += prefix_size(plen);
 }
 
+/* Inside addresses of a mapping that no other one within it has. */
+static uint64_t own_addresses(const struct mappings *m, unsigned number)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < m->n_runs; i++)
+		if (m->run[i].number == number)
+			n += (uint64_t)m->run[i].last - m->run[i].first + 1;
+	return n;
+}
+
 static void check_index(struct table_check *c, const struct prefix_index *x, bool outside)
 {
 	_cleanup_free_ struct index_survey *s = calloc(1, sizeof(*s));
@@ -59,7 +70,9 @@ static void check_index(struct table_check *c, const struct prefix_index *x, boo
 
 		if (!t || t->stage != TABLE_LIVE)
 			continue;
-		size = prefix_size(outside ? t->record.geo.out_plen : t->record.geo.in_plen);
+		if (t->record.geo.out_plen == PLEN_NONE)
+			continue;
+		size = outside ? prefix_size(t->record.geo.out_plen) : own_addresses(c->m, number);
 		if (s->covered[number] != size || s->strays[number])
 			findings_add(c->findings, FINDING_INDEX, false, prefix_of(t, outside, text),
 				     "the index maps %llu addresses to it instead of %llu%s",
@@ -71,7 +84,7 @@ static void check_index(struct table_check *c, const struct prefix_index *x, boo
 /* The next agent opens a chunk by its pin. */
 static void check_chunk_pins(struct table_check *c, const struct chunks *chunks, uint32_t first, uint64_t count)
 {
-	for (uint64_t chunk = first >> chunks->shift; chunk <= (first + count - 1) >> chunks->shift; chunk++) {
+	for (uint64_t chunk = first >> chunks->shift; count && chunk <= (first + count - 1) >> chunks->shift; chunk++) {
 		char path[PATH_MAX];
 		bool repaired = false;
 
@@ -96,8 +109,9 @@ static void check_ranges(struct table_check *c, const struct mapping_job *t)
 {
 	char text[ADDR_TEXT];
 
-	if (!chunks_complete(&c->m->subscribers, t->record.first_subscriber, t->n_subscribers) ||
-	    !chunks_complete(&c->m->buckets, t->record.first_bucket, t->n_buckets) || !mapping_bindings_complete(t))
+	if ((t->n_subscribers && !chunks_complete(&c->m->subscribers, t->record.first_subscriber, t->n_subscribers)) ||
+	    (t->n_buckets && !chunks_complete(&c->m->buckets, t->record.first_bucket, t->n_buckets)) ||
+	    !mapping_bindings_complete(t))
 		findings_add(c->findings, FINDING_MAPPING, false, prefix_of(t, false, text),
 			     "part of its tables is missing");
 	for (unsigned number = (unsigned)t->number + 1; number < MAX_MAPPINGS; number++) {

@@ -13,6 +13,11 @@ static void tell(struct mapping_job *t, uint32_t in_addr, uint64_t key, uint64_t
 	m->on_close(&s, m->on_close_arg);
 }
 
+static void report_slot(struct mapping_job *t, uint32_t in_addr, uint64_t key, uint64_t word)
+{
+	tell(t, in_addr, key, word, datapath_ticks(t->m->d));
+}
+
 static bool report_slots(struct mapping_job *t)
 {
 	struct mappings *m = t->m;
@@ -35,19 +40,13 @@ static bool report_slots(struct mapping_job *t)
 	return true;
 }
 
-static void report_overflow(struct mappings *m, const struct overflow_key *in2out, uint64_t word)
+static void report_overflow(struct mapping_job *t, const struct overflow_key *in2out, uint64_t word)
 {
-	for (struct mapping_job *t = m->leaving; t; t = t->next) {
-		const struct geometry *g = &t->record.geo;
-
-		if (t->stage != TABLE_IN_SCAN || !prefix_contains(g->in_base, g->in_plen, in2out->addr))
-			continue;
-		tell(t, in2out->addr, overflow_slot_key(in2out), word, datapath_ticks(m->d));
-		return;
-	}
+	tell(t, in2out->addr, overflow_slot_key(in2out), word, datapath_ticks(t->m->d));
 }
 
 const struct mappings_ending sessions_ending = {
 	.report_slots = report_slots,
+	.report_slot = report_slot,
 	.report_overflow = report_overflow,
 };

@@ -51,7 +51,7 @@ int subscriber_find(struct subscriber_iterator *it, struct mappings *m, uint32_t
 {
 	int number = mappings_find_inside(m, in_addr);
 
-	if (number < 0)
+	if (number < 0 || !mapping_has_slots(mappings_get(m, number)))
 		return -ENOENT;
 	subscriber_iterator_init(it, m);
 	it->now = datapath_ticks(mappings_datapath(m));
@@ -105,17 +105,18 @@ int subscriber_iterate(struct subscriber_iterator *it, uint64_t deadline_us, sub
 
 	it->now = datapath_ticks(mappings_datapath(it->m));
 	while (it->next <= it->last) {
-		int number = mappings_next_inside(it->m, (uint32_t)it->next);
+		uint32_t first, end;
+		int number = mappings_next_inside(it->m, (uint32_t)it->next, &first, &end);
 
 		if (number < 0)
 			break;
 		enter_mapping(it, number);
 
 		const struct geometry *g = &it->map->geo;
-		uint64_t last = g->in_base + prefix_size(g->in_plen) - 1;
+		uint64_t last = end;
 
-		if (it->next < g->in_base)
-			it->next = g->in_base;
+		if (it->next < first)
+			it->next = first;
 		if (last > it->last)
 			last = it->last;
 		while (it->next <= last) {

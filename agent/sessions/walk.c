@@ -40,14 +40,13 @@ int session_walk_new(struct mappings *m, struct session_walk **ret)
 int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct session_walk **ret)
 {
 	struct subscriber_iterator one;
-	int r = subscriber_find(&one, m, in_addr);
+	int number = mappings_find_inside(m, in_addr), r = number < 0 ? number : session_walk_new(m, ret);
 
-	if (!r)
-		r = session_walk_new(m, ret);
 	if (r)
 		return r;
 	(*ret)->it.next = (*ret)->it.last = (*ret)->last = in_addr;
-	(*ret)->gathered = !overflow_count(one.subscriber);
+	/* An address without sessions is in no run of subscribers. */
+	(*ret)->gathered = subscriber_find(&one, m, in_addr) || !overflow_count(one.subscriber);
 	return 0;
 }
 

@@ -22,11 +22,12 @@ static uint8_t with(const struct mapping_job *t, uint8_t protocols)
 
 uint64_t mappings_binding_memory(const struct geometry *g, uint32_t session_slots, uint8_t protocols)
 {
+	if (!protocols || !session_slots)
+		return 0;
+
 	uint32_t shift = (uint32_t)__builtin_ctz(session_slots) - BUCKET_SLOTS_SHIFT;
 
-	return protocols ? binding_buckets(prefix_size(g->in_plen), protocols, g->ports_per_host, shift) *
-				   sizeof(struct bucket)
-			 : 0;
+	return binding_buckets(prefix_size(g->in_plen), protocols, g->ports_per_host, shift) * sizeof(struct bucket);
 }
 
 int mapping_bindings_alloc(struct mapping_job *t, uint8_t protocols)

@@ -4,6 +4,7 @@
 #define DETNAT_MAPPING_TABLES_H
 
 #include "tables/chunks.h"
+#include "base/inside_runs.h"
 #include "tables/mappings.h"
 #include "tables/overflow_map.h"
 #include "tables/prefix_index.h"
@@ -27,8 +28,10 @@ struct session;
 struct mappings_ending {
 	/* Reports sessions in the slots of a leaving mapping, for a few milliseconds; true once all are reported. */
 	bool (*report_slots)(struct mapping_job *t);
-	/* Reports an overflow session of a leaving mapping, given by its IN2OUT entry. */
-	void (*report_overflow)(struct mappings *m, const struct overflow_key *in2out, uint64_t word);
+	/* Reports a session in a slot that mappings_part() ends. */
+	void (*report_slot)(struct mapping_job *t, uint32_t in_addr, uint64_t key, uint64_t word);
+	/* Reports an overflow session, given by its IN2OUT entry, of a leaving mapping. */
+	void (*report_overflow)(struct mapping_job *t, const struct overflow_key *in2out, uint64_t word);
 };
 
 /* Buckets in the space of all mappings. */
@@ -45,6 +48,9 @@ struct mapping_job {
 	int number; /* -1: none */
 	uint64_t n_subscribers;
 	uint64_t n_buckets;
+	/* A part of another mapping's tables, whose sessions end: see mappings_part(). */
+	struct mapping_job *part_of;	 /* NULL: this is a mapping */
+	uint32_t part_first;		 /* the part's first subscriber, of n_subscribers */
 	struct bucket_range bindings[3]; /* for one, two and three protocols; see mapping_bindings.h */
 	uint32_t *sweep_due;		 /* per subscriber: no sweep needs to look before this tick; NULL: not kept */
 	uint64_t told;			 /* subscribers whose sessions have been reported */
@@ -60,9 +66,11 @@ struct mappings {
 	struct table_types types;
 	struct chunks subscribers;
 	struct chunks buckets;
-	struct mapping_job *table[MAX_MAPPINGS]; /* by number; NULL: the number is free */
-	uint16_t order[MAX_MAPPINGS];		 /* numbers of live mappings, sorted by in_base */
+	struct mapping_job *table[MAX_MAPPINGS];  /* by number; NULL: the number is free */
+	struct inside_prefix order[MAX_MAPPINGS]; /* inside prefixes of live mappings, sorted by address */
 	unsigned n_live;
+	struct inside_run run[INSIDE_RUNS(MAX_MAPPINGS)]; /* which of them has which addresses */
+	size_t n_runs;
 	struct mapping_job *leaving; /* list of tables on their way out */
 	struct overflow_scan scan;   /* deletes overflow sessions without a mapping */
 	bool scanning;
@@ -85,7 +93,7 @@ void mappings_widen_pool(struct mappings *m, const struct geometry *g);
 /* Sets that range to what all live mappings need, which may be less than before. */
 void mappings_measure_pool(struct mappings *m);
 
-/* Has the datapath try the largest of the live mappings first, see fib_hint(). */
+/* Has the datapath try addresses of the largest of the live mappings first, see fib_hint(). */
 void mappings_choose_hints(struct mappings *m);
 
 /* The ticks in mapping_job.sweep_due, or NULL. */
@@ -101,6 +109,21 @@ void mapping_job_set_stage(struct mapping_job *t, enum table_stage stage);
 
 /* Appends tables to the list of those on their way out. */
 void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage stage);
+
+/*
+ * An exception inside a mapping has been linked: once no packet in flight uses the enclosing mapping for its addresses,
+ * their sessions in the tables of that one end. A no-op where that one has none.
+ */
+void mappings_part(struct mappings *m, int enclosing, const struct geometry *exception);
+
+/* Ends sessions of a part for a few milliseconds; true once all have ended. */
+bool mapping_part_step(struct mapping_job *t);
+
+/* Whether the tables hold sessions: not where nothing is translated, or inbound is open. */
+static inline bool mapping_has_slots(const struct mapping *record)
+{
+	return record->first_bucket != NO_BUCKETS;
+}
 
 /* Waits until no packet in flight uses unlinked tables; their numbers and index nodes are free then. */
 void mappings_settle(struct mappings *m);

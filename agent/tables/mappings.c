@@ -5,39 +5,21 @@
 
 #include "tables/mapping_bindings.h"
 
-static uint64_t last_inside(const struct geometry *g)
+static void order_changed(struct mappings *m)
 {
-	return g->in_base + prefix_size(g->in_plen) - 1;
-}
-
-/* Index in m->order of the first live mapping that ends at or above an inside address. */
-static unsigned order_position(const struct mappings *m, uint32_t in_addr)
-{
-	unsigned low = 0, high = m->n_live;
-
-	while (low < high) {
-		unsigned middle = (low + high) / 2;
-
-		if (last_inside(&m->table[m->order[middle]]->record.geo) < in_addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	m->n_runs = inside_runs(m->order, m->n_live, m->run);
+	mappings_choose_hints(m);
 }
 
 void mappings_set_live(struct mappings *m, struct mapping_job *t, int number)
 {
-	unsigned at = order_position(m, t->record.geo.in_base);
-
-	memmove(&m->order[at + 1], &m->order[at], (m->n_live - at) * sizeof(m->order[0]));
-	m->order[at] = (uint16_t)number;
-	m->n_live++;
+	m->order[m->n_live++] =
+		(struct inside_prefix){ t->record.geo.in_base, t->record.geo.in_plen, (uint16_t)number };
 	m->table[number] = t;
 	t->number = number;
 	t->stage = TABLE_LIVE;
-	t->sweep_due = calloc(t->n_subscribers, sizeof(*t->sweep_due));
-	mappings_choose_hints(m);
+	t->sweep_due = t->n_buckets ? calloc(t->n_subscribers, sizeof(*t->sweep_due)) : NULL;
+	order_changed(m);
 }
 
 uint32_t *mappings_sweep_due(const struct mappings *m, int number)
@@ -53,11 +35,12 @@ void mapping_job_free(struct mapping_job *t)
 
 void mappings_unset_live(struct mappings *m, struct mapping_job *t)
 {
-	unsigned at = order_position(m, t->record.geo.in_base);
+	unsigned at = 0;
 
-	m->n_live--;
-	memmove(&m->order[at], &m->order[at + 1], (m->n_live - at) * sizeof(m->order[0]));
-	mappings_choose_hints(m);
+	while (m->order[at].number != t->number)
+		at++;
+	m->order[at] = m->order[--m->n_live];
+	order_changed(m);
 }
 
 static struct mapping_job *live(const struct mappings *m, int number)
@@ -80,17 +63,14 @@ int mappings_find_outside(const struct mappings *m, uint32_t out_addr)
 
 int mappings_find(const struct mappings *m, struct prefix in, struct prefix out)
 {
-	int number = mappings_find_inside(m, in.base);
-	const struct mapping_job *t = live(m, number);
+	for (unsigned k = 0; k < m->n_live; k++) {
+		const struct inside_prefix *p = &m->order[k];
+		const struct geometry *g = &m->table[p->number]->record.geo;
 
-	if (!t)
-		return -ENOENT;
-
-	const struct geometry *g = &t->record.geo;
-
-	if (g->in_base != in.base || g->in_plen != in.plen || g->out_base != out.base || g->out_plen != out.plen)
-		return -ENOENT;
-	return number;
+		if (p->base == in.base && p->plen == in.plen)
+			return g->out_base == out.base && g->out_plen == out.plen ? p->number : -ENOENT;
+	}
+	return -ENOENT;
 }
 
 int mappings_next(const struct mappings *m, int from)
@@ -101,11 +81,21 @@ int mappings_next(const struct mappings *m, int from)
 	return -1;
 }
 
-int mappings_next_inside(const struct mappings *m, uint32_t in_addr)
+int mappings_next_inside(const struct mappings *m, uint32_t in_addr, uint32_t *ret_first, uint32_t *ret_last)
 {
-	unsigned at = order_position(m, in_addr);
+	for (size_t at = inside_run_at(m->run, m->n_runs, in_addr); at < m->n_runs; at++) {
+		if (!mapping_has_slots(&m->table[m->run[at].number]->record))
+			continue;
+		*ret_first = m->run[at].first;
+		*ret_last = m->run[at].last;
+		return m->run[at].number;
+	}
+	return -1;
+}
 
-	return at < m->n_live ? m->order[at] : -1;
+int mappings_around(const struct mappings *m, struct prefix in)
+{
+	return prefix_index_around(&m->in, in.base, in.plen);
 }
 
 const struct mapping *mappings_get(const struct mappings *m, int number)
@@ -185,10 +175,12 @@ int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 void mapping_job_set_stage(struct mapping_job *t, enum table_stage stage)
 {
 	t->stage = stage;
-	if (stage != TABLE_CLEARING)
+	if (stage != TABLE_CLEARING || t->part_of)
 		return;
-	chunks_retire(&t->m->subscribers, t->record.first_subscriber, t->n_subscribers);
-	chunks_retire(&t->m->buckets, t->record.first_bucket, t->n_buckets);
+	if (t->n_subscribers)
+		chunks_retire(&t->m->subscribers, t->record.first_subscriber, t->n_subscribers);
+	if (t->n_buckets)
+		chunks_retire(&t->m->buckets, t->record.first_bucket, t->n_buckets);
 	mapping_bindings_retire(t);
 }
 
@@ -214,7 +206,10 @@ int mappings_del(struct mappings *m, struct prefix in, struct prefix out)
 
 	/* Inside first, so that no further sessions are opened. */
 	prefix_index_remove(&m->in, in.base, in.plen, (unsigned)number);
-	prefix_index_remove(&m->out, out.base, out.plen, (unsigned)number);
+	if (prefix_is_none(out))
+		memset(&m->d->mapping[number], 0, sizeof(m->d->mapping[number]));
+	else
+		prefix_index_remove(&m->out, out.base, out.plen, (unsigned)number);
 	mappings_unset_live(m, m->table[number]);
 	mappings_leave(m, m->table[number], TABLE_UNLINKED);
 	datapath_raise_epoch(m->d);

@@ -20,6 +20,7 @@ struct mapping_spec {
 	struct prefix out;
 	uint32_t sessions_per_user;
 	uint32_t session_slots;
+	bool open; /* inbound is open: no sessions, no slots */
 	uint32_t timeout_ticks[N_TIMEOUTS];
 	struct binding_layout bindings; /* mapping, filtering, inbound; the rest is 0 */
 };
@@ -94,10 +95,13 @@ int mappings_find_outside(const struct mappings *m, uint32_t out_addr);
 int mappings_next(const struct mappings *m, int from);
 
 /*
- * The number of the mapping that covers an inside address, else of the next one above it, or -1: iterates in order of
- * address.
+ * The number of the mapping with sessions that covers an inside address, else of the next one above it, or -1: iterates
+ * in order of address. *ret_first..*ret_last are its addresses there: up to those of a mapping within it, for instance.
  */
-int mappings_next_inside(const struct mappings *m, uint32_t in_addr);
+int mappings_next_inside(const struct mappings *m, uint32_t in_addr, uint32_t *ret_first, uint32_t *ret_last);
+
+/* Number of the mapping in whose inside prefix this one lies, the longest, or -ENOENT. */
+int mappings_around(const struct mappings *m, struct prefix in);
 
 /* The record of a mapping in use. */
 const struct mapping *mappings_get(const struct mappings *m, int number);

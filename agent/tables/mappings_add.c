@@ -27,10 +27,20 @@ static uint64_t missing_memory(const struct mappings *m)
 static int check_spec(const struct mapping_spec *spec, struct geometry *ret)
 {
 	uint32_t slots = spec->session_slots;
+	int r;
 
+	if (prefix_is_none(spec->out)) {
+		*ret = (struct geometry){ .in_base = spec->in.base, .in_plen = spec->in.plen, .out_plen = PLEN_NONE };
+		return 0;
+	}
+	r = mapping_geometry(spec->in.base, spec->in.plen, spec->out.base, spec->out.plen, ret) ? -EINVAL : 0;
+	if (spec->open) {
+		ret->flags = MAPPING_OPEN;
+		return ret->ratio_shift ? -EINVAL : r;
+	}
 	if (slots < BUCKET_SLOTS || slots > MAX_SLOTS || slots & (slots - 1))
 		return -EINVAL;
-	return mapping_geometry(spec->in.base, spec->in.plen, spec->out.base, spec->out.plen, ret) ? -EINVAL : 0;
+	return r;
 }
 
 int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, struct mapping_job **ret, struct error *err)
@@ -50,12 +60,19 @@ int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, stru
 		.record = {
 			.geo = geo,
 			.sessions_per_user = spec->sessions_per_user,
-			.bucket_shift = (uint32_t)__builtin_ctz(spec->session_slots) - BUCKET_SLOTS_SHIFT,
+			.first_bucket = NO_BUCKETS,
 		},
-		.n_subscribers = prefix_size(geo.in_plen),
+		.n_subscribers = prefix_is_none(spec->out) ? 0 : prefix_size(geo.in_plen),
 	};
 	memcpy(t->record.timeout_ticks, spec->timeout_ticks, sizeof(t->record.timeout_ticks));
-	t->n_buckets = t->n_subscribers << t->record.bucket_shift;
+	if (!t->n_subscribers) {
+		*ret = t;
+		return 0;
+	}
+	if (!spec->open) {
+		t->record.bucket_shift = (uint32_t)__builtin_ctz(spec->session_slots) - BUCKET_SLOTS_SHIFT;
+		t->n_buckets = t->n_subscribers << t->record.bucket_shift;
+	}
 
 	int r = chunks_alloc(&m->subscribers, t->n_subscribers, 1, &t->record.first_subscriber);
 
@@ -64,7 +81,8 @@ int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, stru
 		free(t);
 		return r;
 	}
-	r = chunks_alloc(&m->buckets, t->n_buckets, 1U << t->record.bucket_shift, &t->record.first_bucket);
+	if (t->n_buckets)
+		r = chunks_alloc(&m->buckets, t->n_buckets, 1U << t->record.bucket_shift, &t->record.first_bucket);
 	if (r < 0) {
 		r = r == -ENOSPC ? too_much(t, mappings_memory(spec->in, spec->session_slots), err) : r;
 		chunks_release_unused(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
@@ -76,7 +94,8 @@ int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, stru
 		r = r < 0 && r != -ENOSPC ? r : too_much(t, missing_memory(m), err);
 		mapping_bindings_release_unused(t);
 		chunks_release_unused(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
-		chunks_release_unused(&m->buckets, t->record.first_bucket, t->n_buckets);
+		if (t->n_buckets)
+			chunks_release_unused(&m->buckets, t->record.first_bucket, t->n_buckets);
 		free(t);
 		return r;
 	}
@@ -88,9 +107,11 @@ int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, stru
 int mappings_add_step(struct mapping_job *t, struct error *err)
 {
 	struct mappings *m = t->m;
-	int r = chunks_make_step(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
+	int r = 0;
 
-	if (!r)
+	if (t->n_subscribers)
+		r = chunks_make_step(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
+	if (!r && t->n_buckets)
 		r = chunks_make_step(&m->buckets, t->record.first_bucket, t->n_buckets);
 	if (!r)
 		r = mapping_bindings_make_step(t, t->record.bindings.protocols);
@@ -147,7 +168,7 @@ static int check_commit(const struct mappings *m, const struct geometry *g)
 {
 	int r = prefix_index_check(&m->in, g->in_base, g->in_plen);
 
-	if (!r)
+	if (!r && g->out_plen != PLEN_NONE)
 		r = prefix_index_check(&m->out, g->out_base, g->out_plen);
 	return r ? r : free_number(m);
 }
@@ -164,17 +185,23 @@ int mappings_add_commit(struct mapping_job *t)
 	}
 	if (number < 0)
 		return number;
-	if (!chunks_complete(&m->subscribers, t->record.first_subscriber, t->n_subscribers) ||
-	    !chunks_complete(&m->buckets, t->record.first_bucket, t->n_buckets) || !mapping_bindings_complete(t))
+	if ((t->n_subscribers && !chunks_complete(&m->subscribers, t->record.first_subscriber, t->n_subscribers)) ||
+	    (t->n_buckets && !chunks_complete(&m->buckets, t->record.first_bucket, t->n_buckets)) ||
+	    !mapping_bindings_complete(t))
 		return -ENOMEM;
 	mappings_settle_overlaps(m, g);
 
 	/* Inside last: sessions are opened from then on, and their replies must be accepted. */
 	m->d->mapping[number] = t->record;
-	mappings_widen_pool(m, g);
-	prefix_index_insert(&m->out, g->out_base, g->out_plen, (unsigned)number);
-	prefix_index_insert(&m->in, g->in_base, g->in_plen, (unsigned)number);
+	if (g->out_plen == PLEN_NONE) {
+		prefix_index_insert_hidden(&m->in, g->in_base, g->in_plen, (unsigned)number);
+	} else {
+		mappings_widen_pool(m, g);
+		prefix_index_insert(&m->out, g->out_base, g->out_plen, (unsigned)number);
+		prefix_index_insert(&m->in, g->in_base, g->in_plen, (unsigned)number);
+	}
 	mappings_set_live(m, t, number);
+	mappings_part(m, prefix_index_around(&m->in, g->in_base, g->in_plen), g);
 	datapath_raise_epoch(m->d);
 	return 0;
 }

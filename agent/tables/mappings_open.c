@@ -2,8 +2,9 @@
 /*
  * Takes over the tables as an earlier agent left them, even in the middle of a change.
  *
- * A number is a mapping if one index maps all of its inside prefix to it, the other index all of its outside prefix,
- * its record is valid and its tables exist. Everything else is a partial addition or deletion and is removed.
+ * A number is a mapping if one index maps all of its inside prefix to it, but for prefixes of others within it, the
+ * other index all of its outside prefix, its record is valid and its tables exist. Everything else is a partial
+ * addition or deletion and is removed. Where nothing is translated, the record alone tells.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,12 +12,16 @@
 #include "base/log.h"
 #include "tables/mapping_bindings.h"
 
-/* What an index holds for each number. */
+/* What the indexes hold. */
 struct survey {
 	const struct mapping *records;
 	bool outside;
 	uint64_t covered[MAX_MAPPINGS]; /* addresses within the record's prefix */
 	bool strays[MAX_MAPPINGS];	/* whether there are any outside it */
+	bool whole[MAX_MAPPINGS];	/* inside: every address that no other mapping has instead leads to it */
+	struct inside_run run[INSIDE_RUNS(MAX_MAPPINGS)];
+	size_t n_runs;
+	uint64_t seen; /* addresses below this one have been compared with the runs */
 };
 
 static void survey_leaf(uint32_t base, unsigned plen, unsigned number, void *arg)
@@ -31,12 +36,70 @@ static void survey_leaf(uint32_t base, unsigned plen, unsigned number, void *arg
 	s->covered[number] += prefix_size(plen);
 }
 
+static bool is_untranslated(const struct mapping *record)
+{
+	return record->geo.out_plen == PLEN_NONE;
+}
+
+/* Compares addresses below `end`, which all lead to this number (-1: to none), with the runs. */
+static void compare_until(struct survey *s, uint64_t end, int number)
+{
+	while (s->seen < end) {
+		size_t at = inside_run_at(s->run, s->n_runs, (uint32_t)s->seen);
+
+		if (at == s->n_runs || s->run[at].first >= end)
+			break;
+		if (s->run[at].number != number)
+			s->whole[s->run[at].number] = false;
+		s->seen = (uint64_t)s->run[at].last + 1;
+	}
+	s->seen = end;
+}
+
+static void compare_leaf(uint32_t base, unsigned plen, unsigned number, void *arg)
+{
+	struct survey *s = arg;
+
+	compare_until(s, base, -1);
+	compare_until(s, base + prefix_size(plen), (int)number);
+}
+
+/*
+ * Which mappings the indexes hold as a whole, as far as the records and the outside tell: one that was being added or
+ * deleted has not all of its addresses, or those around it have some of them.
+ */
+static void survey_whole(struct mappings *m, struct survey *in, const struct survey *out)
+{
+	struct inside_prefix prefix[MAX_MAPPINGS];
+	size_t n = 0;
+
+	for (unsigned number = 0; number < MAX_MAPPINGS; number++) {
+		const struct mapping *record = &m->d->mapping[number];
+		const struct geometry *g = &record->geo;
+
+		if (!mapping_record_valid(record))
+			continue;
+		if (!is_untranslated(record) && (in->strays[number] || out->strays[number] || !out->covered[number] ||
+						 out->covered[number] != prefix_size(g->out_plen)))
+			continue;
+		in->whole[number] = true;
+		prefix[n++] = (struct inside_prefix){ g->in_base, g->in_plen, (uint16_t)number };
+	}
+	in->n_runs = inside_runs(prefix, n, in->run);
+	prefix_index_walk(&m->in, compare_leaf, in);
+	compare_until(in, 1ULL << 32, -1);
+	/* Those where nothing is translated have no entries, and no other sign than the record. */
+	for (size_t i = 0; i < n; i++)
+		if (is_untranslated(&m->d->mapping[prefix[i].number]))
+			in->whole[prefix[i].number] = true;
+}
+
 /* Takes the ranges named in a mapping's record. */
 static int take_tables(struct mappings *m, struct mapping_job *t)
 {
-	int r = chunks_take(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
+	int r = t->n_subscribers ? chunks_take(&m->subscribers, t->record.first_subscriber, t->n_subscribers) : 0;
 
-	if (r < 0)
+	if (r < 0 || !t->n_buckets)
 		return r;
 	r = chunks_take(&m->buckets, t->record.first_bucket, t->n_buckets);
 	if (r < 0) {
@@ -51,22 +114,17 @@ static int take_tables(struct mappings *m, struct mapping_job *t)
 	return r;
 }
 
-/* -ESTALE if the number is not a mapping. */
-static int take_over(struct mappings *m, int number, const struct survey *in, const struct survey *out)
+/* -ESTALE if its tables are not there. */
+static int take_over(struct mappings *m, int number)
 {
 	const struct mapping *record = &m->d->mapping[number];
-
-	if (in->strays[number] || out->strays[number] || !mapping_record_valid(record) ||
-	    in->covered[number] != prefix_size(record->geo.in_plen) ||
-	    out->covered[number] != prefix_size(record->geo.out_plen))
-		return -ESTALE;
-
 	_cleanup_free_ struct mapping_job *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return -ENOMEM;
-	*t = (struct mapping_job){ .m = m, .record = *record, .n_subscribers = prefix_size(record->geo.in_plen) };
-	t->n_buckets = t->n_subscribers << record->bucket_shift;
+	*t = (struct mapping_job){ .m = m, .record = *record };
+	t->n_subscribers = is_untranslated(record) ? 0 : prefix_size(record->geo.in_plen);
+	t->n_buckets = mapping_has_slots(record) ? t->n_subscribers << record->bucket_shift : 0;
 
 	int r = take_tables(m, t);
 
@@ -74,14 +132,19 @@ static int take_over(struct mappings *m, int number, const struct survey *in, co
 		return r;
 	if (r < 0)
 		return -ESTALE;
+	prefix_index_own(&m->in, (unsigned)number, record->geo.in_base, record->geo.in_plen, is_untranslated(record));
 	mappings_set_live(m, take_pointer(t), number);
 	return 0;
 }
 
-static void remove_number(struct mappings *m, int number)
+/* Sessions that a subscriber had in an enclosing mapping end, if an earlier agent did not get that far. */
+static void end_parts(struct mappings *m)
 {
-	prefix_index_remove_number(&m->in, (unsigned)number);
-	prefix_index_remove_number(&m->out, (unsigned)number);
+	for (unsigned k = 0; k < m->n_live; k++) {
+		const struct inside_prefix *p = &m->order[k];
+
+		mappings_part(m, prefix_index_around(&m->in, p->base, p->plen), &m->table[p->number]->record.geo);
+	}
 }
 
 static int take_over_all(struct mappings *m)
@@ -93,25 +156,28 @@ static int take_over_all(struct mappings *m)
 		return -ENOMEM;
 	in->records = out->records = m->d->mapping;
 	out->outside = true;
-	removed += prefix_index_open(&m->in, m->d->in_nodes);
-	removed += prefix_index_open(&m->out, m->d->out_nodes);
+	removed += prefix_index_open(&m->in, m->d->in_nodes, true);
+	removed += prefix_index_open(&m->out, m->d->out_nodes, false);
 	prefix_index_walk(&m->in, survey_leaf, in);
 	prefix_index_walk(&m->out, survey_leaf, out);
+	survey_whole(m, in, out);
 	for (int number = 0; number < (int)MAX_MAPPINGS; number++) {
-		if (!in->covered[number] && !out->covered[number])
+		if (!in->covered[number] && !out->covered[number] && !in->whole[number])
 			continue;
 
-		int r = take_over(m, number, in, out);
+		int r = in->whole[number] ? take_over(m, number) : -ESTALE;
 
 		if (r == -ESTALE) {
 			log_warning("mapping %d was left incomplete by an earlier agent: removed", number);
-			remove_number(m, number);
+			prefix_index_remove_number(&m->out, (unsigned)number);
 			removed++;
 		} else if (r < 0) {
 			return r;
 		}
 	}
+	removed += prefix_index_repaint(&m->in);
 	mappings_measure_pool(m);
+	end_parts(m);
 	if (removed)
 		datapath_raise_epoch(m->d);
 	return 0;
@@ -129,11 +195,11 @@ static int find_chunks(struct mappings *m, struct error *err)
 		uint64_t subscribers;
 
 		/* A record of zeroes is valid for the mapping of /0, which no machine has memory for. */
-		if (!mapping_record_valid(record) || !record->geo.in_plen)
+		if (!mapping_record_valid(record) || !record->geo.in_plen || is_untranslated(record))
 			continue;
 		subscribers = prefix_size(record->geo.in_plen);
 		r = chunks_find(&m->subscribers, record->first_subscriber, subscribers, err);
-		if (!r)
+		if (!r && mapping_has_slots(record))
 			r = chunks_find(&m->buckets, record->first_bucket, subscribers << record->bucket_shift, err);
 		if (!r && record->bindings.protocols)
 			r = chunks_find(&m->buckets, record->bindings.first, mapping_record_binding_buckets(record),

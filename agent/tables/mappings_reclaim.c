@@ -42,11 +42,13 @@ static void end_grace(struct mappings *m)
 		prefix_index_settle(&m->out);
 	}
 	for (struct mapping_job *t = m->leaving; t; t = t->next) {
-		if (t->stage == TABLE_IN_GRACE) {
-			m->table[t->number] = NULL;
-			t->number = -1;
-			t->stage = TABLE_AWAITS_SCAN;
-		}
+		if (t->stage != TABLE_IN_GRACE)
+			continue;
+		t->stage = TABLE_AWAITS_SCAN;
+		if (t->part_of)
+			continue;
+		m->table[t->number] = NULL;
+		t->number = -1;
 	}
 }
 
@@ -69,22 +71,71 @@ void mappings_settle(struct mappings *m)
 		background_wait(&m->grace);
 }
 
-/* Deletes the entries of a batch that belong to no mapping. */
+/* The tables on their way out whose sessions have this outside address, or an inside address without one; or NULL. */
+static struct mapping_job *owner_of(const struct mappings *m, uint32_t in_addr, const uint32_t *out_addr)
+{
+	struct mapping_job *found = NULL;
+
+	for (struct mapping_job *t = m->leaving; t; t = t->next) {
+		const struct geometry *g = &t->record.geo;
+
+		if (t->stage == TABLE_IN_SCAN && prefix_contains(g->in_base, g->in_plen, in_addr) &&
+		    (!out_addr || prefix_contains(g->out_base, g->out_plen, *out_addr)) &&
+		    (!found || g->in_plen > found->record.geo.in_plen))
+			found = t;
+	}
+	return found;
+}
+
+static void purge_session(struct mappings *m, struct mapping_job *of, const struct overflow_key *in2out, uint64_t word)
+{
+	/* Both of its entries lead here. */
+	if (overflow_delete_entry(m->d, in2out) && m->ending && of)
+		m->ending->report_overflow(of, in2out, word);
+}
+
+/* Whether a session is one of the mapping that has its inside address now. */
+static bool is_present(const struct mappings *m, const struct overflow_key *in2out, uint64_t word)
+{
+	int number = mappings_find_inside(m, in2out->addr);
+
+	return number >= 0 && overflow_has_pair(m->d, in2out, word, &m->d->mapping[number].geo);
+}
+
+/*
+ * An OUT2IN entry of a mapping that no longer has the inside address, because it was deleted, or because that has
+ * become an exception, or is no longer one. The inside endpoint may be in use by a session of the other mapping by now.
+ */
+static void purge_pair(struct mappings *m, const struct overflow_key *out2in, const struct overflow_session *session)
+{
+	struct overflow_key in2out = *out2in;
+	uint64_t word;
+
+	in2out.addr = session->in_addr;
+	in2out.port = session->in_port;
+	in2out.direction = OVERFLOW_IN2OUT;
+	if (!overflow_word(m->d, &in2out, &word) && word_out_port(word) == out2in->port &&
+	    !is_present(m, &in2out, word))
+		purge_session(m, owner_of(m, in2out.addr, &out2in->addr), &in2out, word);
+	overflow_delete_entry(m->d, out2in);
+}
+
+/* Deletes the entries of a batch that belong to no mapping, or not to the one that has the inside address. */
 static void purge_batch(struct mappings *m, struct overflow_scan *scan)
 {
 	for (uint32_t i = 0; i < scan->n; i++) {
 		const struct overflow_key *key = &scan->keys[i];
+		int outside;
 
 		if (key->direction == OVERFLOW_IN2OUT) {
 			/* Its OUT2IN entry is found in this pass as well. */
-			if (mappings_find_inside(m, key->addr) >= 0)
-				continue;
-			if (m->ending)
-				m->ending->report_overflow(m, key, scan->sessions[i].truth);
-			overflow_delete_entry(m->d, key);
-		} else if (mappings_find_outside(m, key->addr) < 0) {
-			overflow_delete_entry(m->d, key);
+			if (mappings_find_inside(m, key->addr) < 0)
+				purge_session(m, owner_of(m, key->addr, NULL), key, scan->sessions[i].truth);
+			continue;
 		}
+		outside = mappings_find_outside(m, key->addr);
+		if (outside < 0 || mappings_find_inside(m, scan->sessions[i].in_addr) != outside)
+			purge_pair(m, key, &scan->sessions[i]);
 	}
 }
 
@@ -137,7 +188,7 @@ static bool overlaps(const struct geometry *a, const struct geometry *b)
 bool mappings_left_of_overlaps(const struct mappings *m, const struct geometry *g)
 {
 	for (const struct mapping_job *t = m->leaving; t; t = t->next)
-		if (t->stage <= TABLE_IN_SCAN && overlaps(&t->record.geo, g))
+		if (!t->part_of && t->stage <= TABLE_IN_SCAN && overlaps(&t->record.geo, g))
 			return true;
 	return false;
 }
@@ -156,23 +207,25 @@ static enum chunks_release release(struct mapping_job *t)
 	struct mappings *m = t->m;
 	enum chunks_release r = CHUNKS_RELEASED;
 
+	if (t->part_of)
+		return r;
 	if (t->buckets_done < t->n_buckets)
 		r = chunks_release_step(&m->buckets, t->record.first_bucket, t->n_buckets, &t->buckets_done);
 	if (r == CHUNKS_RELEASED)
 		r = mapping_bindings_release_step(t);
-	if (r == CHUNKS_RELEASED)
+	if (r == CHUNKS_RELEASED && t->n_subscribers)
 		r = chunks_release_step(&m->subscribers, t->record.first_subscriber, t->n_subscribers,
 					&t->subscribers_done);
 	return r;
 }
 
-/* Reports some ended sessions of the first tables at that stage; false if there are none. */
+/* Reports some ended sessions of the first tables at that stage, or ends those of a part; false if there are none. */
 static bool tell_step(struct mappings *m)
 {
 	for (struct mapping_job *t = m->leaving; t; t = t->next) {
 		if (t->stage != TABLE_TELLING)
 			continue;
-		if (!m->ending || m->ending->report_slots(t))
+		if (t->part_of ? mapping_part_step(t) : !m->ending || !t->n_buckets || m->ending->report_slots(t))
 			mapping_job_set_stage(t, TABLE_CLEARING);
 		return true;
 	}

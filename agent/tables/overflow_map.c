@@ -85,6 +85,16 @@ static struct overflow_key out2in_key(const struct overflow_key *in2out, uint64_
 	};
 }
 
+bool overflow_has_pair(const struct datapath *d, const struct overflow_key *in2out, uint64_t word,
+		       const struct geometry *g)
+{
+	struct overflow_key key = out2in_key(in2out, word, mapping_out_addr(g, mapping_subscriber(g, in2out->addr)));
+	struct overflow_session session;
+
+	return !bpf_map_lookup_elem(d->overflow, &key, &session) && session.in_addr == in2out->addr &&
+	       session.in_port == in2out->port;
+}
+
 /* Deletes by a program of the datapath, because sessions come and go under the opener's lock. */
 static bool remove_under_lock(const struct datapath *d, const struct overflow_removal *removal)
 {
@@ -130,8 +140,11 @@ bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint
 	return true;
 }
 
-void overflow_delete_entry(struct datapath *d, const struct overflow_key *key)
+bool overflow_delete_entry(struct datapath *d, const struct overflow_key *key)
 {
-	if (!bpf_map_delete_elem(d->overflow, key) && key->direction == OVERFLOW_IN2OUT)
+	if (bpf_map_delete_elem(d->overflow, key))
+		return false;
+	if (key->direction == OVERFLOW_IN2OUT)
 		__atomic_fetch_sub(&d->global->overflow, 1, __ATOMIC_ACQ_REL);
+	return true;
 }

@@ -40,6 +40,10 @@ static inline bool overflow_any(const struct datapath *d)
 /* Reads the state word of a session by the key of its IN2OUT entry. 0 or -errno. */
 int overflow_word(const struct datapath *d, const struct overflow_key *in2out, uint64_t *ret_word);
 
+/* Whether the session's OUT2IN entry is one of a mapping with this geometry. */
+bool overflow_has_pair(const struct datapath *d, const struct overflow_key *in2out, uint64_t word,
+		       const struct geometry *g);
+
 /* How many of a subscriber's sessions are in the map, by its record. */
 static inline uint32_t overflow_count(const struct subscriber *s)
 {
@@ -57,8 +61,8 @@ bool overflow_delete(struct datapath *d, const struct overflow_key *in2out, uint
 bool overflow_delete_orphan(const struct datapath *d, const struct overflow_key *out2in,
 			    const struct overflow_key *in2out);
 
-/* Deletes one entry of a subscriber that no longer exists. */
-void overflow_delete_entry(struct datapath *d, const struct overflow_key *key);
+/* Deletes one entry of a subscriber that no longer exists. True if this call deleted it. */
+bool overflow_delete_entry(struct datapath *d, const struct overflow_key *key);
 
 /*
  * Decrements a subscriber's count, which may have flags, but not below 0: the datapath may have recounted meanwhile.

@@ -2,18 +2,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/inside_runs.h"
 #include "tables/prefix_index.h"
 
 enum node_usage { NODE_FREE, NODE_LINKED, NODE_LEAVING };
 
 static uint16_t get(const struct prefix_index *x, uint32_t node, uint32_t i)
 {
-	return __atomic_load_n(&x->nodes[node].entry[i], __ATOMIC_ACQUIRE);
-}
-
-static void set(struct prefix_index *x, uint32_t node, uint32_t i, uint16_t value)
-{
-	__atomic_store_n(&x->nodes[node].entry[i], value, __ATOMIC_RELEASE);
+	return x->own[node].entry[i];
 }
 
 static bool is_leaf(uint16_t entry)
@@ -21,11 +17,30 @@ static bool is_leaf(uint16_t entry)
 	return entry & INDEX_LEAF;
 }
 
-static bool is_empty(const struct prefix_index *x, uint32_t node)
+/* What the datapath is to find for an entry. */
+static uint16_t published(const struct prefix_index *x, uint16_t entry)
 {
-	static const struct index_node empty;
+	return is_leaf(entry) && x->nests && x->of[entry & (MAX_MAPPINGS - 1)].hidden ? 0 : entry;
+}
 
-	return !memcmp(&x->nodes[node], &empty, sizeof(empty));
+static void set(struct prefix_index *x, uint32_t node, uint32_t i, uint16_t value)
+{
+	uint16_t shown = published(x, value);
+
+	x->own[node].entry[i] = value;
+	if (__atomic_load_n(&x->nodes[node].entry[i], __ATOMIC_RELAXED) != shown)
+		__atomic_store_n(&x->nodes[node].entry[i], shown, __ATOMIC_RELEASE);
+}
+
+/* The entry that all of a node's entries are, if that is a leaf or empty; else a link. */
+static uint16_t uniform(const struct prefix_index *x, uint32_t node)
+{
+	uint16_t first = get(x, node, 0);
+
+	for (uint32_t i = 0; i < 256; i++)
+		if (get(x, node, i) != first || (first && !is_leaf(first)))
+			return (uint16_t)node;
+	return first;
 }
 
 /* The octets of an address as the trie uses them: the first two at the root. */
@@ -47,13 +62,15 @@ static int find_free(const struct prefix_index *x, uint32_t from)
 	return -ENOSPC;
 }
 
-static int new_node(struct prefix_index *x)
+/* A node that says what the leaf or empty entry says in whose place it is to be linked. */
+static uint16_t new_node(struct prefix_index *x, uint16_t entry)
 {
-	int node = find_free(x, INDEX_ROOTS);
+	uint16_t node = (uint16_t)find_free(x, INDEX_ROOTS);
 
-	if (node >= 0) {
-		memset(&x->nodes[node], 0, sizeof(x->nodes[node]));
-		x->usage[node] = NODE_LINKED;
+	x->usage[node] = NODE_LINKED;
+	for (uint32_t i = 0; i < 256; i++) {
+		x->own[node].entry[i] = entry;
+		x->nodes[node].entry[i] = published(x, entry);
 	}
 	return node;
 }
@@ -63,6 +80,7 @@ static unsigned open_node(struct prefix_index *x, uint32_t node, unsigned depth)
 {
 	unsigned cleared = 0;
 
+	x->own[node] = x->nodes[node];
 	for (uint32_t i = 0; i < 256; i++) {
 		uint16_t entry = get(x, node, i);
 
@@ -74,7 +92,7 @@ static unsigned open_node(struct prefix_index *x, uint32_t node, unsigned depth)
 		} else if (depth < 2 && entry >= INDEX_ROOTS && entry < INDEX_NODES && x->usage[entry] == NODE_FREE) {
 			x->usage[entry] = NODE_LINKED;
 			cleared += open_node(x, entry, depth + 1);
-			if (!is_empty(x, entry))
+			if (uniform(x, entry))
 				continue;
 			x->usage[entry] = NODE_LEAVING;
 		}
@@ -84,11 +102,11 @@ static unsigned open_node(struct prefix_index *x, uint32_t node, unsigned depth)
 	return cleared;
 }
 
-unsigned prefix_index_open(struct prefix_index *x, struct index_node *nodes)
+unsigned prefix_index_open(struct prefix_index *x, struct index_node *nodes, bool nests)
 {
 	unsigned cleared = 0;
 
-	*x = (struct prefix_index){ .nodes = nodes };
+	*x = (struct prefix_index){ .nodes = nodes, .nests = nests };
 	memset(x->usage, NODE_LINKED, INDEX_ROOTS);
 	for (uint32_t root = 0; root < INDEX_ROOTS; root++)
 		cleared += open_node(x, root, 0);
@@ -99,12 +117,12 @@ static void walk_node(const struct prefix_index *x, uint32_t node, uint32_t base
 		      prefix_index_visit visit, void *arg)
 {
 	for (uint32_t i = 0; i < 256; i++) {
-		uint16_t entry = get(x, node, i);
+		uint16_t entry = __atomic_load_n(&x->nodes[node].entry[i], __ATOMIC_ACQUIRE);
 		uint32_t addr = base | i << (32 - plen);
 
 		if (is_leaf(entry))
 			visit(addr, plen, entry & ~INDEX_LEAF, arg);
-		else if (entry)
+		else if (entry >= INDEX_ROOTS && entry < INDEX_NODES && plen < 32)
 			walk_node(x, entry, addr, plen + 8, visit, arg);
 	}
 }
@@ -115,10 +133,27 @@ void prefix_index_walk(const struct prefix_index *x, prefix_index_visit visit, v
 		walk_node(x, root, root << 24, 16, visit, arg);
 }
 
-int prefix_index_check(const struct prefix_index *x, uint32_t base, unsigned plen)
+/* Whether there are as many free nodes as a prefix needs. */
+static int check_room(const struct prefix_index *x, uint32_t base, unsigned plen)
 {
+	uint16_t second = get(x, octet(base, 0), octet(base, 1));
+	bool has_second = second && !is_leaf(second);
+	uint16_t third = has_second ? get(x, second, octet(base, 2)) : 0;
+	int needed = plen > 16 && !has_second, node = INDEX_ROOTS - 1;
+
+	needed += plen > 24 && (!third || is_leaf(third));
+	for (; needed && node >= 0; needed--)
+		node = find_free(x, (uint32_t)node + 1);
+	return node < 0 ? node : 0;
+}
+
+/* Whether nothing is in the way of a prefix that may overlap no other. */
+static int check_empty(const struct prefix_index *x, uint32_t base, unsigned plen)
+{
+	uint32_t last = last_addr(base, plen);
+
 	if (plen <= 16) {
-		for (uint32_t i = base >> 16; i <= last_addr(base, plen) >> 16; i++)
+		for (uint32_t i = base >> 16; i <= last >> 16; i++)
 			if (get(x, i >> 8, i & 255))
 				return -EEXIST;
 		return 0;
@@ -129,127 +164,267 @@ int prefix_index_check(const struct prefix_index *x, uint32_t base, unsigned ple
 	if (is_leaf(second))
 		return -EEXIST;
 	if (plen <= 24) {
-		for (uint32_t i = octet(base, 2); second && i <= octet(last_addr(base, plen), 2); i++)
+		for (uint32_t i = octet(base, 2); second && i <= octet(last, 2); i++)
 			if (get(x, second, i))
 				return -EEXIST;
-		return second || find_free(x, INDEX_ROOTS) >= 0 ? 0 : -ENOSPC;
+		return 0;
 	}
 
 	uint16_t third = second ? get(x, second, octet(base, 2)) : 0;
 
 	if (is_leaf(third))
 		return -EEXIST;
-	for (uint32_t i = octet(base, 3); third && i <= octet(last_addr(base, plen), 3); i++)
+	for (uint32_t i = octet(base, 3); third && i <= octet(last, 3); i++)
 		if (get(x, third, i))
 			return -EEXIST;
-	if (third)
-		return 0;
-
-	int node = find_free(x, INDEX_ROOTS);
-
-	if (node >= 0 && !second)
-		node = find_free(x, (uint32_t)node + 1);
-	return node < 0 ? node : 0;
+	return 0;
 }
 
-int prefix_index_insert(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number)
+/* Whether no prefix is equal to this one. */
+static int check_unequal(const struct prefix_index *x, uint32_t base, unsigned plen)
 {
-	uint16_t leaf = (uint16_t)(INDEX_LEAF | number);
+	for (unsigned number = 0; number < MAX_MAPPINGS; number++)
+		if (x->of[number].used && x->of[number].base == base && x->of[number].plen == plen)
+			return -EEXIST;
+	return 0;
+}
+
+int prefix_index_check(const struct prefix_index *x, uint32_t base, unsigned plen)
+{
+	int r = x->nests ? check_unequal(x, base, plen) : check_empty(x, base, plen);
+
+	return r ? r : check_room(x, base, plen);
+}
+
+/* Whether an entry's prefix is shorter, so that another of this length hides it. */
+static bool gives_way(const struct prefix_index *x, uint16_t entry, unsigned plen)
+{
+	return !entry || !x->nests || x->of[entry & (MAX_MAPPINGS - 1)].plen < plen ||
+	       !x->of[entry & (MAX_MAPPINGS - 1)].used;
+}
+
+/* Sets the entries first..last of a node, and all of the nodes behind them, where they give way. */
+static void paint(struct prefix_index *x, uint32_t node, uint32_t first, uint32_t last, uint16_t leaf, unsigned plen)
+{
+	for (uint32_t i = first; i <= last; i++) {
+		uint16_t entry = get(x, node, i);
+
+		if (entry && !is_leaf(entry))
+			paint(x, entry, 0, 255, leaf, plen);
+		else if (gives_way(x, entry, plen))
+			set(x, node, i, leaf);
+	}
+}
+
+static bool is_link(uint16_t entry)
+{
+	return entry && !is_leaf(entry);
+}
+
+/* Paints a prefix for which there is room. New nodes are linked when they are complete. */
+static void paint_prefix(struct prefix_index *x, uint32_t base, unsigned plen, uint16_t leaf)
+{
 	uint32_t last = last_addr(base, plen);
+
+	if (plen <= 16) {
+		for (uint32_t i = base >> 16; i <= last >> 16; i++)
+			paint(x, i >> 8, i & 255, i & 255, leaf, plen);
+		return;
+	}
+
+	uint16_t linked = get(x, octet(base, 0), octet(base, 1));
+	uint16_t second = is_link(linked) ? linked : new_node(x, linked);
+
+	if (plen <= 24) {
+		paint(x, second, octet(base, 2), octet(last, 2), leaf, plen);
+	} else {
+		uint16_t below = get(x, second, octet(base, 2));
+		uint16_t third = is_link(below) ? below : new_node(x, below);
+
+		paint(x, third, octet(base, 3), octet(last, 3), leaf, plen);
+		if (third != below)
+			set(x, second, octet(base, 2), third);
+	}
+	if (second != linked)
+		set(x, octet(base, 0), octet(base, 1), second);
+}
+
+void prefix_index_own(struct prefix_index *x, unsigned number, uint32_t base, unsigned plen, bool hidden)
+{
+	x->of[number] = (struct index_prefix){ .base = base, .plen = (uint8_t)plen, .used = true, .hidden = hidden };
+}
+
+static int insert(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number, bool hidden)
+{
 	int r = prefix_index_check(x, base, plen);
 
 	if (r < 0)
 		return r;
-	if (plen <= 16) {
-		for (uint32_t i = base >> 16; i <= last >> 16; i++)
-			set(x, i >> 8, i & 255, leaf);
-		return 0;
-	}
-
-	uint16_t linked = get(x, octet(base, 0), octet(base, 1));
-	uint16_t second = linked ? linked : (uint16_t)new_node(x);
-
-	if (plen <= 24) {
-		for (uint32_t i = octet(base, 2); i <= octet(last, 2); i++)
-			set(x, second, i, leaf);
-	} else {
-		uint16_t third = get(x, second, octet(base, 2));
-
-		if (!third)
-			third = (uint16_t)new_node(x);
-		for (uint32_t i = octet(base, 3); i <= octet(last, 3); i++)
-			set(x, third, i, leaf);
-		set(x, second, octet(base, 2), third);
-	}
-	if (!linked)
-		set(x, octet(base, 0), octet(base, 1), second);
+	if (x->nests)
+		prefix_index_own(x, number, base, plen, hidden);
+	paint_prefix(x, base, plen, (uint16_t)(INDEX_LEAF | number));
 	return 0;
 }
 
-static void clear(struct prefix_index *x, uint32_t node, uint32_t i, uint16_t leaf)
+int prefix_index_insert(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number)
 {
-	if (get(x, node, i) == leaf)
-		set(x, node, i, 0);
+	return insert(x, base, plen, number, false);
 }
 
-/* Clears the link to a node that has become empty. */
-static void unlink_empty(struct prefix_index *x, uint32_t node, uint32_t i)
+int prefix_index_insert_hidden(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number)
 {
-	uint16_t entry = get(x, node, i);
+	return insert(x, base, plen, number, true);
+}
 
-	if (entry && !is_leaf(entry) && is_empty(x, entry)) {
-		set(x, node, i, 0);
+int prefix_index_around(const struct prefix_index *x, uint32_t base, unsigned plen)
+{
+	int found = -ENOENT;
+
+	for (unsigned number = 0; number < MAX_MAPPINGS; number++) {
+		const struct index_prefix *p = &x->of[number];
+
+		if (p->used && p->plen < plen && prefix_contains(p->base, p->plen, base) &&
+		    (found < 0 || p->plen > x->of[found].plen))
+			found = (int)number;
+	}
+	return found;
+}
+
+/* A number that leaves, and the entry that takes the place of its leaves. */
+struct removal {
+	uint16_t leaf;
+	uint16_t instead;
+};
+
+static struct removal removal_of(struct prefix_index *x, unsigned number)
+{
+	struct index_prefix *p = &x->of[number];
+	int around = x->nests && p->used ? prefix_index_around(x, p->base, p->plen) : -ENOENT;
+
+	p->used = false;
+	return (struct removal){ (uint16_t)(INDEX_LEAF | number),
+				 around < 0 ? 0 : (uint16_t)(INDEX_LEAF | (unsigned)around) };
+}
+
+/* Replaces the link to a node whose entries are all the same. */
+static void fold(struct prefix_index *x, uint32_t node, uint32_t i)
+{
+	uint16_t entry = get(x, node, i), same = uniform(x, entry);
+
+	if (same != entry) {
+		set(x, node, i, same);
 		x->usage[entry] = NODE_LEAVING;
+	}
+}
+
+/* Takes the entries first..last of a node, and those of the nodes behind them, from a number. */
+static void clear(struct prefix_index *x, uint32_t node, uint32_t first, uint32_t last, struct removal r)
+{
+	for (uint32_t i = first; i <= last; i++) {
+		uint16_t entry = get(x, node, i);
+
+		if (entry == r.leaf) {
+			set(x, node, i, r.instead);
+		} else if (is_link(entry)) {
+			clear(x, entry, 0, 255, r);
+			fold(x, node, i);
+		}
 	}
 }
 
 void prefix_index_remove(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number)
 {
-	uint16_t leaf = (uint16_t)(INDEX_LEAF | number);
+	struct removal r = removal_of(x, number);
 	uint32_t last = last_addr(base, plen);
 
 	if (plen <= 16) {
 		for (uint32_t i = base >> 16; i <= last >> 16; i++)
-			clear(x, i >> 8, i & 255, leaf);
+			clear(x, i >> 8, i & 255, i & 255, r);
 		return;
 	}
 
 	uint16_t second = get(x, octet(base, 0), octet(base, 1));
 
-	if (!second || is_leaf(second))
+	if (!is_link(second))
 		return;
 	if (plen <= 24) {
-		for (uint32_t i = octet(base, 2); i <= octet(last, 2); i++)
-			clear(x, second, i, leaf);
+		clear(x, second, octet(base, 2), octet(last, 2), r);
 	} else {
 		uint16_t third = get(x, second, octet(base, 2));
 
-		if (third && !is_leaf(third)) {
-			for (uint32_t i = octet(base, 3); i <= octet(last, 3); i++)
-				clear(x, third, i, leaf);
-			unlink_empty(x, second, octet(base, 2));
+		if (is_link(third)) {
+			clear(x, third, octet(base, 3), octet(last, 3), r);
+			fold(x, second, octet(base, 2));
 		}
 	}
-	unlink_empty(x, octet(base, 0), octet(base, 1));
-}
-
-static void remove_in_node(struct prefix_index *x, uint32_t node, uint16_t leaf)
-{
-	for (uint32_t i = 0; i < 256; i++) {
-		uint16_t entry = get(x, node, i);
-
-		clear(x, node, i, leaf);
-		if (entry && !is_leaf(entry)) {
-			remove_in_node(x, entry, leaf);
-			unlink_empty(x, node, i);
-		}
-	}
+	fold(x, octet(base, 0), octet(base, 1));
 }
 
 void prefix_index_remove_number(struct prefix_index *x, unsigned number)
 {
+	struct removal r = removal_of(x, number);
+
 	for (uint32_t root = 0; root < INDEX_ROOTS; root++)
-		remove_in_node(x, root, (uint16_t)(INDEX_LEAF | number));
+		clear(x, root, 0, 255, r);
+}
+
+/* The runs of all prefixes in use. */
+struct runs {
+	struct inside_run run[INSIDE_RUNS(MAX_MAPPINGS)];
+	size_t n;
+	unsigned changed;
+};
+
+/* Sets the leaves of a node to the longest prefix around each; plen is the length of an entry's own prefix. */
+static void repaint_node(struct prefix_index *x, struct runs *r, uint32_t node, uint32_t base, unsigned plen)
+{
+	for (uint32_t i = 0; i < 256; i++) {
+		uint32_t addr = base | i << (32 - plen);
+		uint16_t entry = get(x, node, i), wanted = 0;
+		int around;
+
+		if (is_link(entry)) {
+			repaint_node(x, r, entry, addr, plen + 8);
+			fold(x, node, i);
+			continue;
+		}
+
+		size_t at = inside_run_at(r->run, r->n, addr);
+
+		if (at == r->n || r->run[at].first > last_addr(addr, plen)) {
+			around = -ENOENT;
+		} else if (r->run[at].first <= addr && r->run[at].last >= last_addr(addr, plen)) {
+			around = r->run[at].number;
+		} else {
+			around = prefix_index_around(x, addr, plen + 1);
+		}
+		if (around >= 0)
+			wanted = (uint16_t)(INDEX_LEAF | (unsigned)around);
+		r->changed += entry != wanted;
+		set(x, node, i, wanted);
+	}
+}
+
+unsigned prefix_index_repaint(struct prefix_index *x)
+{
+	static struct inside_prefix prefix[MAX_MAPPINGS];
+	static struct runs r;
+	size_t n = 0;
+
+	for (unsigned number = 0; number < MAX_MAPPINGS; number++)
+		if (x->of[number].used)
+			prefix[n++] =
+				(struct inside_prefix){ x->of[number].base, x->of[number].plen, (uint16_t)number };
+	r.n = inside_runs(prefix, n, r.run);
+	r.changed = 0;
+	for (uint32_t root = 0; root < INDEX_ROOTS; root++)
+		repaint_node(x, &r, root, root << 24, 16);
+	/* In order of length: what is still missing needs nodes, and longer ones do not give way. */
+	for (unsigned plen = 0; plen <= 32; plen++)
+		for (size_t i = 0; i < n; i++)
+			if (prefix[i].plen == plen && !check_room(x, prefix[i].base, plen))
+				paint_prefix(x, prefix[i].base, plen, (uint16_t)(INDEX_LEAF | prefix[i].number));
+	return r.changed;
 }
 
 void prefix_index_settle(struct prefix_index *x)

@@ -7,7 +7,8 @@
  * old or the new value of an entry. A new node is complete before it is linked. An unlinked node is reused only after
  * prefix_index_settle(), when no reader can still be in it.
  *
- * Prefixes must not overlap. Addresses are in host byte order.
+ * Outside prefixes must not overlap. Inside prefixes may lie within each other (`nests`): the longest has the address,
+ * and what a removed one had goes back to the one around it. Addresses are in host byte order.
  */
 #ifndef DETNAT_PREFIX_INDEX_H
 #define DETNAT_PREFIX_INDEX_H
@@ -17,9 +18,20 @@
 
 #include <detnat/tables.h>
 
+/* A prefix in the index. */
+struct index_prefix {
+	uint32_t base;
+	uint8_t plen;
+	bool used;
+	bool hidden; /* the datapath finds no mapping there */
+};
+
 struct prefix_index {
-	struct index_node *nodes;   /* INDEX_NODES of them, shared with the datapath */
-	uint8_t usage[INDEX_NODES]; /* free, linked, or unlinked */
+	struct index_node *nodes; /* INDEX_NODES of them, shared with the datapath */
+	bool nests;
+	struct index_prefix of[MAX_MAPPINGS]; /* by number, if `nests` */
+	uint8_t usage[INDEX_NODES];	      /* free, linked, or unlinked */
+	struct index_node own[INDEX_NODES];   /* the nodes, with the numbers of hidden prefixes */
 };
 
 /* Called for a leaf entry: base/plen (plen 16, 24 or 32) maps to this number. */
@@ -27,23 +39,36 @@ typedef void (*prefix_index_visit)(uint32_t base, unsigned plen, unsigned number
 
 /*
  * Takes over existing nodes. Clears entries that no writer could have left (links to missing nodes or to nodes linked
- * already, numbers of no mapping) and links to empty nodes; returns how many.
+ * already, numbers of no mapping) and links to empty nodes; returns how many. With `nests`, prefix_index_own() and
+ * prefix_index_repaint() must follow.
  */
-unsigned prefix_index_open(struct prefix_index *x, struct index_node *nodes);
+unsigned prefix_index_open(struct prefix_index *x, struct index_node *nodes, bool nests);
 
-/* Visits all leaf entries in order of address. */
+/* Says which prefix a number stands for, in an index that has it already. */
+void prefix_index_own(struct prefix_index *x, unsigned number, uint32_t base, unsigned plen, bool hidden);
+
+/* Gives every address to the longest of the prefixes in use. Returns how many entries were changed. */
+unsigned prefix_index_repaint(struct prefix_index *x);
+
+/* Visits all leaf entries, as the datapath finds them, in order of address. */
 void prefix_index_walk(const struct prefix_index *x, prefix_index_visit visit, void *arg);
 
-/* Whether the prefix can be inserted: 0, -EEXIST if it overlaps another, -ENOSPC if there are too few free nodes. */
+/*
+ * Whether the prefix can be inserted: 0, -EEXIST if it overlaps another (with `nests`: is equal to it), -ENOSPC if
+ * there are too few free nodes.
+ */
 int prefix_index_check(const struct prefix_index *x, uint32_t base, unsigned plen);
 
 /* Errors as for prefix_index_check(), with nothing changed. */
 int prefix_index_insert(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number);
 
-/* Clears the leaf entries of this number within the prefix. */
+/* The same for a prefix in which the datapath is to find no mapping. Only with `nests`. */
+int prefix_index_insert_hidden(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number);
+
+/* Takes the leaf entries of this number within the prefix from it. */
 void prefix_index_remove(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number);
 
-/* Clears all leaf entries of this number. */
+/* Takes all leaf entries of this number from it. */
 void prefix_index_remove_number(struct prefix_index *x, unsigned number);
 
 /* Call this when a grace period has passed since the last removal. */
@@ -51,5 +76,8 @@ void prefix_index_settle(struct prefix_index *x);
 
 /* Number of the mapping that covers an address, or -ENOENT. */
 int prefix_index_find(const struct prefix_index *x, uint32_t addr);
+
+/* Number of the longest prefix around this one, which itself does not count, or -ENOENT. Only with `nests`. */
+int prefix_index_around(const struct prefix_index *x, uint32_t base, unsigned plen);
 
 #endif

@@ -24,6 +24,11 @@
 #define __always_inline inline __attribute__((always_inline))
 #endif
 
+/* Flags of a mapping: TCP, UDP and ICMP pass in both directions without sessions; the address alone is translated. */
+#define MAPPING_OPEN 0x01
+/* Length of the outside prefix, and base 0, of addresses that are not translated. */
+#define PLEN_NONE 255U
+
 /* The mapping parameters that the arithmetic needs; part of the datapath's mapping record. */
 struct geometry {
 	__u32 in_base;
@@ -31,7 +36,7 @@ struct geometry {
 	__u8 in_plen;
 	__u8 out_plen;
 	__u8 ratio_shift; /* sharing ratio = 1 << ratio_shift */
-	__u8 pad[1];
+	__u8 flags;	  /* MAPPING_OPEN */
 	__u32 ports_per_host;
 	__u64 ports_inverse; /* floor(2^32 / ports_per_host) + 1, see mapping_divide() */
 };
@@ -144,6 +149,24 @@ static __always_inline __s64 mapping_reverse(const struct geometry *g, __u32 out
 	if (block >> g->ratio_shift)
 		return -1;
 	return ((__s64)(out_addr - g->out_base) << g->ratio_shift) + block;
+}
+
+/* mapping_forward() and mapping_reverse() of a mapping that may be open: all ports of the address are its subscriber's.
+ */
+static inline struct port_block mapping_block(const struct geometry *g, __u32 in_addr)
+{
+	struct port_block block = mapping_forward(g, in_addr);
+
+	if (g->flags & MAPPING_OPEN) {
+		block.port_lo = 0;
+		block.port_hi = 65535;
+	}
+	return block;
+}
+
+static inline __s64 mapping_owner(const struct geometry *g, __u32 out_addr, __u32 out_port)
+{
+	return g->flags & MAPPING_OPEN ? (__s64)(out_addr - g->out_base) : mapping_reverse(g, out_addr, out_port);
 }
 
 /* Offset in the port block of the first choice for the outside port of a session with this inside port. */

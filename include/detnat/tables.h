@@ -16,6 +16,8 @@
 #define MAX_MAPPINGS 1024U
 #define MAX_IFINDEX  65536U
 #define MAX_BYPASS   256U
+/* Ranges that are not translated: a power of two, and enough for the mappings of a configuration. */
+#define MAX_UNTRANSLATED 1024U
 
 /*
  * Prefix index: 16-8-8 multibit trie.
@@ -39,6 +41,9 @@ struct index_table {
 };
 
 /* Mappings: map `mappings`, ARRAY of one struct mapping_table. */
+
+/* In place of the first bucket of a mapping without slots: no chunk has such a number. */
+#define NO_BUCKETS 0x80000000U
 
 struct mapping {
 	struct geometry geo;
@@ -317,7 +322,7 @@ _Static_assert(sizeof(struct route_mtu_key) == 8, "as an LPM_TRIE wants it");
 #define MSS_CLAMP_MTU (~0U)
 
 /*
- * Addresses first..last, both included, in host byte order. In settings.bypass the ranges are disjoint and sorted;
+ * Addresses first..last, both included, in host byte order. In settings the ranges of a kind are disjoint and sorted;
  * unused ones come last, with a `first` of ~0 and a `last` of 0.
  */
 struct address_range {
@@ -382,8 +387,14 @@ struct settings {
 	__u8 filtering;		  /* some has endpoint-independent filtering, too */
 	__u8 pad[6];
 	struct address_range bypass[MAX_BYPASS];
+	/* What mappings without an outside prefix say. */
+	__u32 n_untranslated; /* ranges in use */
+	__u8 open_mappings;   /* the inbound of some mapping is open */
+	__u8 pad2[3];
+	struct address_range untranslated[MAX_UNTRANSLATED];
 };
-_Static_assert(sizeof(struct settings) == 40 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
+_Static_assert(sizeof(struct settings) == 48 + (MAX_BYPASS + MAX_UNTRANSLATED) * sizeof(struct address_range),
+	       "read-only data");
 
 /* log2 of the jiffies per tick, the unit of last seen: a tick is 64 jiffies, 64..640 ms. */
 #define TICK_SHIFT 6U

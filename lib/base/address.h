@@ -13,6 +13,14 @@ struct prefix {
 	uint8_t plen;
 };
 
+/* In place of the outside prefix of addresses that are not translated. */
+#define PREFIX_NONE ((struct prefix){ 0, 255 })
+
+static inline bool prefix_is_none(struct prefix p)
+{
+	return p.plen > 32;
+}
+
 struct endpoint {
 	uint32_t addr; /* host byte order */
 	uint16_t port;
@@ -35,9 +43,14 @@ static inline const char *addr_format(uint32_t addr, char text[static ADDR_TEXT]
 	return text;
 }
 
+/* As "a.b.c.d/len", or "none". */
 static inline const char *prefix_format(uint32_t base, unsigned plen, char text[static ADDR_TEXT])
 {
-	snprintf(text, ADDR_TEXT, "%u.%u.%u.%u/%u", base >> 24, base >> 16 & 255, base >> 8 & 255, base & 255, plen);
+	if (plen > 32)
+		snprintf(text, ADDR_TEXT, "none");
+	else
+		snprintf(text, ADDR_TEXT, "%u.%u.%u.%u/%u", base >> 24, base >> 16 & 255, base >> 8 & 255, base & 255,
+			 plen);
 	return text;
 }
 

@@ -39,13 +39,19 @@ static int make_room(void *array, size_t n, size_t size)
 	return 0;
 }
 
-struct history_interval *history_index_find_open(const struct history_index *x, struct prefix in, struct prefix out)
+static bool same_mapping(const struct history_mapping *m, const struct history_interval *v)
+{
+	struct history_mapping of = history_mapping_of(v);
+
+	return history_same(m, &of);
+}
+
+struct history_interval *history_index_find_open(const struct history_index *x, const struct history_mapping *m)
 {
 	for (size_t i = 0; i < x->n_open; i++) {
 		struct history_interval *v = &x->intervals[x->open[i]];
 
-		if (v->in.base == in.base && v->in.plen == in.plen && v->out.base == out.base &&
-		    v->out.plen == out.plen)
+		if (same_mapping(m, v))
 			return v;
 	}
 	return NULL;
@@ -68,6 +74,7 @@ static int begin_interval(struct history_index *x, const struct history_mapping 
 	x->intervals[x->n_intervals] = (struct history_interval){
 		.in = m->in,
 		.out = m->out,
+		.open = m->open,
 		.from = m->from,
 		.reached = m->from,
 		.line = x->number,
@@ -128,7 +135,7 @@ static int __attribute__((format(printf, 2, 3))) note_damage(struct history_inde
 
 static int take_add(struct history_index *x, const struct history_record *r)
 {
-	if (!history_index_find_open(x, r->mapping.in, r->mapping.out))
+	if (!history_index_find_open(x, &r->mapping))
 		return begin_interval(x, &r->mapping);
 	return x->lost ? 0 : note_damage(x, "adds a mapping that is there already");
 }
@@ -136,7 +143,7 @@ static int take_add(struct history_index *x, const struct history_record *r)
 /* A del record also says when its mapping began. */
 static int take_del(struct history_index *x, const struct history_record *r)
 {
-	struct history_interval *v = history_index_find_open(x, r->mapping.in, r->mapping.out);
+	struct history_interval *v = history_index_find_open(x, &r->mapping);
 	int ret = 0;
 
 	if (!v && !x->lost)
@@ -150,12 +157,6 @@ static int take_del(struct history_index *x, const struct history_record *r)
 	return ret;
 }
 
-static bool same_mapping(const struct history_mapping *m, const struct history_interval *v)
-{
-	return m->in.base == v->in.base && m->in.plen == v->in.plen && m->out.base == v->out.base &&
-	       m->out.plen == v->out.plen;
-}
-
 /* The agent lists mappings in the order they have here, but any order is accepted. */
 static bool lists_what_is_open(const struct history_index *x, const struct history_record *r)
 {
@@ -164,7 +165,7 @@ static bool lists_what_is_open(const struct history_index *x, const struct histo
 	for (size_t i = 0; i < r->n_mappings; i++) {
 		const struct history_mapping *m = &r->mappings[i];
 
-		if (!same_mapping(m, &x->intervals[x->open[i]]) && !history_index_find_open(x, m->in, m->out))
+		if (!same_mapping(m, &x->intervals[x->open[i]]) && !history_index_find_open(x, m))
 			return false;
 	}
 	return true;
@@ -178,7 +179,7 @@ static void take_names(struct history_index *x, const struct history_record *r)
 		struct history_interval *v = &x->intervals[x->open[i]];
 
 		if (!same_mapping(m, v))
-			v = history_index_find_open(x, m->in, m->out);
+			v = history_index_find_open(x, m);
 		if (v)
 			memcpy(v->name, m->name, sizeof(v->name));
 	}
@@ -290,11 +291,11 @@ static int take_clock(struct history_index *x, const struct history_record *r)
 	}
 	for (size_t i = n; i-- > 0 && !ret;) {
 		struct history_interval *v = &x->intervals[x->open[i]];
-		struct history_mapping again = { .in = v->in, .out = v->out, .from = r->time };
+		struct history_mapping again = history_mapping_of(v);
 
-		memcpy(again.name, v->name, sizeof(again.name));
 		if (v->from <= r->time)
 			continue;
+		again.from = r->time;
 		end_interval(x, v, r->since);
 		ret = begin_interval(x, &again);
 	}

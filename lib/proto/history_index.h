@@ -18,6 +18,7 @@
 struct history_interval {
 	struct prefix in;
 	struct prefix out;
+	bool open; /* inbound */
 	int64_t from;
 	int64_t to;	   /* TIME_OPEN: still holds */
 	int64_t reached;   /* latest time seen while it held, if the clock was set back; else from */
@@ -70,6 +71,16 @@ int history_index_feed(struct history_index *x, const char *line, size_t size);
 int history_index_feed_all(struct history_index *x, const char *text, size_t size, size_t *ret_used);
 
 /* Returns the open interval of a mapping, or NULL. */
-struct history_interval *history_index_find_open(const struct history_index *x, struct prefix in, struct prefix out);
+struct history_interval *history_index_find_open(const struct history_index *x, const struct history_mapping *m);
+
+/* The mapping of an interval. */
+static inline struct history_mapping history_mapping_of(const struct history_interval *v)
+{
+	struct history_mapping m = { .in = v->in, .out = v->out, .open = v->open, .from = v->from };
+
+	for (unsigned i = 0; i < sizeof(m.name); i++)
+		m.name[i] = v->name[i];
+	return m;
+}
 
 #endif

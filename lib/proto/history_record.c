@@ -78,12 +78,17 @@ static void write_mapping(FILE *out, const struct history_mapping *m)
 {
 	char in[ADDR_TEXT], out_text[ADDR_TEXT], from[TIME_TEXT];
 
-	fprintf(out, "\"in\":\"%s\",\"out\":\"%s\",", prefix_format(m->in.base, m->in.plen, in),
-		prefix_format(m->out.base, m->out.plen, out_text));
+	fprintf(out, "\"in\":\"%s\",", prefix_format(m->in.base, m->in.plen, in));
+	if (prefix_is_none(m->out))
+		fputs("\"out\":null,", out);
+	else
+		fprintf(out, "\"out\":\"%s\",", prefix_format(m->out.base, m->out.plen, out_text));
 	/* Nothing in a name has to be escaped. */
 	if (*m->name)
 		fprintf(out, "\"name\":\"%s\",", m->name);
 	fprintf(out, "\"from\":\"%s\"", time_format(m->from, from));
+	if (m->open)
+		fputs(",\"inbound\":\"open\"", out);
 }
 
 static void write_algorithm(FILE *out)
@@ -94,7 +99,7 @@ static void write_algorithm(FILE *out)
 static void write_change(FILE *out, const struct history_record *r)
 {
 	const struct history_mapping *m = &r->mapping;
-	unsigned shift = (unsigned)(m->out.plen - m->in.plen);
+	unsigned shift = prefix_is_none(m->out) ? 0 : (unsigned)(m->out.plen - m->in.plen);
 	char to[TIME_TEXT];
 
 	fputc(',', out);
@@ -104,6 +109,8 @@ static void write_change(FILE *out, const struct history_record *r)
 	else
 		fputs(",\"to\":null", out);
 	write_algorithm(out);
+	if (prefix_is_none(m->out))
+		return;
 	fprintf(out, ",\"sharing_ratio\":%u,\"ports_per_host\":%u", 1U << shift, MAPPING_PORTS >> shift);
 }
 
@@ -229,14 +236,21 @@ static bool read_count(const cJSON *json, const char *key, uint64_t *ret)
 
 static bool read_mapping(const cJSON *json, struct history_mapping *ret)
 {
-	const char *in = text_of(json, "in"), *out = text_of(json, "out");
+	const char *in = text_of(json, "in"), *out = text_of(json, "out"), *inbound = text_of(json, "inbound");
 	const char *name = text_of(json, "name");
 	struct geometry g;
 
 	snprintf(ret->name, sizeof(ret->name), "%s", name && label_valid(name) ? name : "");
-	return in && out && !prefix_parse(in, &ret->in) && !prefix_parse(out, &ret->out) &&
+	if (!in || prefix_parse(in, &ret->in) || !read_time(json, "from", &ret->from))
+		return false;
+	ret->open = inbound && !strcmp(inbound, "open");
+	if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "out"))) {
+		ret->out = PREFIX_NONE;
+		return !inbound;
+	}
+	return out && !prefix_parse(out, &ret->out) &&
 	       !mapping_geometry(ret->in.base, ret->in.plen, ret->out.base, ret->out.plen, &g) &&
-	       read_time(json, "from", &ret->from);
+	       (!inbound || (ret->open && !g.ratio_shift));
 }
 
 /* Returns whether this program implements the algorithm. */

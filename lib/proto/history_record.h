@@ -47,10 +47,18 @@ enum history_event {
 
 struct history_mapping {
 	struct prefix in;
-	struct prefix out;
+	struct prefix out; /* may be PREFIX_NONE */
+	bool open;	   /* "inbound": "open" */
 	int64_t from;
 	char name[LABEL_TEXT]; /* "": none */
 };
+
+/* Whether two records are about the same mapping. */
+static inline bool history_same(const struct history_mapping *a, const struct history_mapping *b)
+{
+	return a->in.base == b->in.base && a->in.plen == b->in.plen && a->out.base == b->out.base &&
+	       a->out.plen == b->out.plen && a->open == b->open;
+}
 
 #define HOST_TEXT 65
 #define TIME_NONE INT64_MIN

@@ -22,13 +22,18 @@ struct held {
 	int64_t to;
 	int64_t latest; /* latest end of this and the earlier ones of the same prefix */
 	uint64_t line;
+	bool open;
 	char name[LABEL_TEXT];
 };
 
 struct who {
-	struct held *held;
+	struct held *held; /* sorted by outside prefix */
 	size_t n_held;
-	uint64_t lengths; /* bit n: there is an outside prefix of length n */
+	uint64_t lengths;   /* bit n: there is an outside prefix of length n */
+	struct held *inner; /* all of them, and those without an outside prefix, sorted by inside prefix */
+	size_t n_inner;
+	uint64_t inner_lengths; /* of inside prefixes */
+	bool any_open;
 	struct who_portmaps portmaps;
 	struct history_gap *gaps;
 	size_t n_gaps;
@@ -40,6 +45,7 @@ void who_free(struct who *w)
 	if (!w)
 		return;
 	free(w->held);
+	free(w->inner);
 	who_portmaps_free(&w->portmaps);
 	free(w->gaps);
 	free(w);
@@ -65,6 +71,14 @@ static int compare_held(const void *pa, const void *pb)
 	return r ? r : compare_number(a->line, b->line);
 }
 
+static int compare_inner(const void *pa, const void *pb)
+{
+	const struct held *a = pa, *b = pb;
+	int r = compare_prefix(a->in, b->in);
+
+	return r ? r : (a->from > b->from) - (a->from < b->from);
+}
+
 static void prepare(struct who *w, const struct history_index *x)
 {
 	for (size_t i = 0; i < x->n_intervals; i++) {
@@ -72,12 +86,22 @@ static void prepare(struct who *w, const struct history_index *x)
 
 		if (v->undone)
 			continue;
-		w->held[w->n_held] = (struct held){
-			.in = v->in, .out = v->out, .from = v->from, .to = v->to, .latest = v->to, .line = v->line
-		};
-		memcpy(w->held[w->n_held++].name, v->name, sizeof(v->name));
+		w->inner[w->n_inner] = (struct held){ .in = v->in,
+						      .out = v->out,
+						      .from = v->from,
+						      .to = v->to,
+						      .latest = v->to,
+						      .line = v->line,
+						      .open = v->open };
+		memcpy(w->inner[w->n_inner++].name, v->name, sizeof(v->name));
+		w->inner_lengths |= 1ULL << v->in.plen;
+		w->any_open |= v->open;
+		if (prefix_is_none(v->out))
+			continue;
+		w->held[w->n_held++] = w->inner[w->n_inner - 1];
 		w->lengths |= 1ULL << v->out.plen;
 	}
+	qsort(w->inner, w->n_inner, sizeof(*w->inner), compare_inner);
 	qsort(w->held, w->n_held, sizeof(*w->held), compare_held);
 	for (size_t i = 1; i < w->n_held; i++)
 		if (!compare_prefix(w->held[i].out, w->held[i - 1].out) && w->held[i].latest < w->held[i - 1].latest)
@@ -95,8 +119,9 @@ int who_new(const struct history_index *x, struct who **ret)
 	if (!w)
 		return -ENOMEM;
 	w->held = calloc(x->n_intervals + 1, sizeof(*w->held));
+	w->inner = calloc(x->n_intervals + 1, sizeof(*w->inner));
 	w->gaps = calloc(x->n_gaps + 1, sizeof(*w->gaps));
-	if (!w->held || !w->gaps || who_portmaps_new(&x->portmaps, &w->portmaps)) {
+	if (!w->held || !w->inner || !w->gaps || who_portmaps_new(&x->portmaps, &w->portmaps)) {
 		who_free(w);
 		return -ENOMEM;
 	}
@@ -123,8 +148,85 @@ static size_t count_until(const struct who *w, struct prefix out, int64_t t)
 	return low;
 }
 
+/* Part of an interval, in which an inside address had no exception. */
+struct piece {
+	int64_t from;
+	int64_t to;
+	const struct held
+		*exception; /* the one that ends it within the second asked for, or has held since before it */
+};
+
+/* Index of the first of `inner` with this inside prefix, or a greater one. */
+static size_t first_inner(const struct who *w, struct prefix in)
+{
+	size_t low = 0, high = w->n_inner;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_prefix(w->inner[middle].in, in) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Cuts a piece of an interval by an exception, towards time t. */
+static void cut(struct piece *p, const struct held *h, const struct held *e, int64_t t)
+{
+	if (e->from >= h->to && h->from < h->to)
+		return;
+	if (e->to <= t) {
+		p->from = e->to > p->from ? e->to : p->from;
+	} else if (e->from > t) {
+		p->to = e->from < p->to ? e->from : p->to;
+	} else if (!p->exception || e->in.plen > p->exception->in.plen) {
+		p->exception = e;
+	}
+}
+
+/* Cuts a piece by all exceptions of an inside address: intervals of prefixes longer than its own mapping's. */
+static void cut_by_all(const struct who *w, struct piece *p, const struct held *h, uint32_t in_addr, int64_t t)
+{
+	uint64_t longer = w->inner_lengths & ~((2ULL << h->in.plen) - 1);
+
+	for (; longer; longer &= longer - 1) {
+		uint8_t length = (uint8_t)__builtin_ctzll(longer);
+		struct prefix in = { in_addr & prefix_mask(length), length };
+
+		for (size_t i = first_inner(w, in); i < w->n_inner && !compare_prefix(w->inner[i].in, in); i++)
+			cut(p, h, &w->inner[i], t);
+	}
+}
+
+/*
+ * The piece of an interval at time t, for an inside address. While an exception holds, that is the piece before it if
+ * the exception began within the second t, else an empty one.
+ */
+static struct piece piece_at(const struct who *w, const struct held *h, uint32_t in_addr, int64_t t)
+{
+	struct piece p = { h->from, h->to, NULL }, before;
+
+	cut_by_all(w, &p, h, in_addr, t);
+	/* Of two that began within a second, of which one has ended within it, the other came later. */
+	if (h->from == t && h->to == t)
+		return p;
+	if (!p.exception) {
+		if (p.from >= p.to)
+			p.to = INT64_MIN;
+		return p;
+	}
+	before = (struct piece){ h->from, h->to < t ? h->to : t, NULL };
+	cut_by_all(w, &before, h, in_addr, t - 1);
+	p.to = before.exception || before.from > t - 1 ? INT64_MIN : before.to < t ? before.to : t;
+	p.from = before.from;
+	return p;
+}
+
 /* What a search has found so far. */
 struct search {
+	const struct who *w;
 	uint32_t port;
 	uint32_t addr;
 	int64_t t;
@@ -132,36 +234,56 @@ struct search {
 	const struct held *best;   /* the last to begin of those with from <= t < to */
 	const struct held *other;  /* the last one of another subscriber */
 	const struct held *covers; /* holds the address, but the port belongs to no subscriber */
+	const struct held *kept;   /* the exception because of which the port's subscriber did not use it */
+	uint32_t kept_in;
 	uint32_t best_in;
 	uint32_t other_in;
+	struct piece best_piece;
+	struct piece other_piece;
 	bool others; /* second pass: the best is known */
 };
+
+/* Number of the subscriber that has the port, or -1. */
+static int64_t subscriber_of(const struct search *s, const struct held *h, const struct geometry *g)
+{
+	return h->open ? (int64_t)s->addr - g->out_base : mapping_reverse(g, s->addr, s->port);
+}
 
 static void consider(struct search *s, const struct held *h)
 {
 	struct geometry g;
+	struct piece p;
 	int64_t subscriber;
 	uint32_t in_addr;
 
 	/* One that ended in this second, or began and ended in it, held the port for part of the second. */
 	if (h->to < s->t || mapping_geometry(h->in.base, h->in.plen, h->out.base, h->out.plen, &g))
 		return;
-	subscriber = mapping_reverse(&g, s->addr, s->port);
+	subscriber = subscriber_of(s, h, &g);
 	in_addr = g.in_base + (uint32_t)subscriber;
 	if (subscriber < 0) {
 		if (h->to > s->t)
 			s->covers = h;
 		return;
 	}
+	p = piece_at(s->w, h, in_addr, s->t);
+	if (p.exception && h->to > s->t) {
+		s->kept = p.exception;
+		s->kept_in = in_addr;
+	}
+	if (p.to < s->t)
+		return;
 	if (!s->others) {
 		s->found++;
-		if (h->to > s->t && (!s->best || h->line > s->best->line)) {
+		if (p.to > s->t && (!s->best || h->line > s->best->line)) {
 			s->best = h;
 			s->best_in = in_addr;
+			s->best_piece = p;
 		}
 	} else if ((!s->best || in_addr != s->best_in) && (!s->other || h->line > s->other->line)) {
 		s->other = h;
 		s->other_in = in_addr;
+		s->other_piece = p;
 	}
 }
 
@@ -201,11 +323,28 @@ static enum who_result nobody(const struct search *s, struct error *why)
 					  prefix_format(s->covers->out.base, s->covers->out.plen, out));
 }
 
+/* The port was in the block of a subscriber that had another mapping. */
+static enum who_result kept(const struct search *s, struct error *why)
+{
+	const struct held *e = s->kept;
+	struct geometry g;
+	char in[ADDR_TEXT], out[ADDR_TEXT];
+
+	addr_format(s->kept_in, in);
+	if (mapping_geometry(e->in.base, e->in.plen, e->out.base, e->out.plen, &g))
+		return (enum who_result)error_set(why, WHO_NOBODY, "the port was kept for %s, which was not translated",
+						  in);
+	return (enum who_result)error_set(why, WHO_NOBODY, "the port was kept for %s, which was mapped to %s", in,
+					  addr_format(mapping_forward(&g, s->kept_in).out_addr, out));
+}
+
 static enum who_result explain(const struct who *w, const struct search *s, struct error *why)
 {
 	char from[TIME_TEXT], to[TIME_TEXT];
 
-	if (s->port < MAPPING_FIRST_PORT || s->covers)
+	if (s->kept)
+		return kept(s, why);
+	if (s->covers || (s->port < MAPPING_FIRST_PORT && !w->any_open))
 		return nobody(s, why);
 	if (w->first_time == TIME_OPEN)
 		return (enum who_result)error_set(why, WHO_NO_RECORD, "the history has no record");
@@ -253,7 +392,7 @@ static bool ask_portmaps(const struct who *w, const struct search *s, struct who
 
 enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, struct who_answer *ret, struct error *why)
 {
-	struct search s = { .port = out.port, .addr = out.addr, .t = t };
+	struct search s = { .w = w, .port = out.port, .addr = out.addr, .t = t };
 	struct who_answer answer = { 0 };
 
 	look(w, &s);
@@ -265,16 +404,16 @@ enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, str
 		answer.other_addr = s.other_in;
 		answer.other_in = s.other->in;
 		answer.other_out = s.other->out;
-		answer.other_from = s.other->from;
-		answer.other_to = s.other->to;
+		answer.other_from = s.other_piece.from;
+		answer.other_to = s.other_piece.to;
 		memcpy(answer.other_name, s.other->name, sizeof(answer.other_name));
 	}
 	if (s.best) {
 		answer.in_addr = s.best_in;
 		answer.in = s.best->in;
 		answer.out = s.best->out;
-		answer.from = s.best->from;
-		answer.to = s.best->to;
+		answer.from = s.best_piece.from;
+		answer.to = s.best_piece.to;
 		memcpy(answer.name, s.best->name, sizeof(answer.name));
 	}
 	if (ask_portmaps(w, &s, &answer)) {

@@ -84,6 +84,14 @@ static int parse_prefix(const struct arg_spec *spec, const char *text, struct ar
 	return prefix_parse(text, &ret->prefix);
 }
 
+static int parse_out(const struct arg_spec *spec, const char *text, struct arg_value *ret)
+{
+	if (strcmp(text, "none") != 0)
+		return prefix_parse(text, &ret->prefix);
+	ret->prefix = PREFIX_NONE;
+	return 0;
+}
+
 static int parse_endpoint(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
 	return endpoint_parse(text, &ret->endpoint);
@@ -238,6 +246,7 @@ static const struct {
 } kinds[] = {
 	[ARG_ADDR] = { .parse = parse_addr, .expected = "an address such as 10.0.0.2" },
 	[ARG_PREFIX] = { .parse = parse_prefix, .expected = "a prefix with its length, such as 10.0.0.0/18" },
+	[ARG_OUT] = { .parse = parse_out, .expected = "a prefix with its length, such as 1.1.1.0/30, or none" },
 	[ARG_ENDPOINT] = { .parse = parse_endpoint, .expected = "an address and port such as 192.0.2.1:1024" },
 	[ARG_SPAN] = { .parse = parse_span,
 		       .expected = "an address and a port such as 10.0.0.2:443, or ports such as 10.0.0.2:8000-8009, "

@@ -51,6 +51,8 @@ enum arg_kind {
 	ARG_REMOTE,	   /* 198.51.100.0/24, with :PORT too if max is not 0: prefix, port; with_port */
 	ARG_NOTICES,	   /* refusals,sessions or, typed, refusals sessions: number is enum notice_kind, or-ed */
 	ARG_STATE,	   /* udp-active, tcp-established and so on: number is the session's state */
+	ARG_OUT,	   /* an outside prefix, masked, or none, which is PREFIX_NONE */
+	ARG_INBOUND,	   /* sessions, open: number is enum inbound */
 	ARG_PLACE, /* 10.0.0.2 or 10.0.0.2:6303: endpoint, and with_port; with min 1 neither address nor port is 0 */
 };
 

@@ -12,6 +12,12 @@ struct word {
 	uint32_t number;
 };
 
+/* What is let in of what comes to a mapping's outside addresses. */
+enum inbound {
+	INBOUND_SESSIONS, /* what answers a session */
+	INBOUND_OPEN,	  /* everything, without sessions */
+};
+
 extern const struct word role_words[];	  /* inside, outside: DEVICE_INSIDE, DEVICE_OUTSIDE */
 extern const struct word side_words[];	  /* in, out: DEVICE_INSIDE, DEVICE_OUTSIDE */
 extern const struct word proto_words[];	  /* tcp, udp, icmp: the IP protocol */
@@ -19,6 +25,7 @@ extern const struct word binding_words[]; /* udp, tcp, icmp: BINDING_… */
 extern const struct word portmap_words[]; /* tcp, udp, both: enum portmap_protos */
 extern const struct word origin_words[];  /* static, pcp: enum portmap_origin */
 extern const struct word order_words[];	  /* sessions, quota: enum top_order */
+extern const struct word inbound_words[]; /* sessions, open: enum inbound */
 extern const struct word notice_words[];  /* refusals, mappings and so on: enum notice_kind */
 extern const struct word state_words[];	  /* the states of sessions, as they are shown; without numbers */
 

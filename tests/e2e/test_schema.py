@@ -11,7 +11,7 @@ from agent import AGENT, execute
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((TOP / "docs/detnat.schema.json").read_text())
-TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int}
+TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "null": type(None)}
 
 
 def valid(schema, value):
@@ -25,6 +25,8 @@ def valid(schema, value):
     kind = TYPES[schema["type"]]
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         return False
+    if value is None:
+        return True
     if kind is dict:
         known = schema["properties"]
         return (set(schema.get("required", ())) <= set(value) <= set(known)
@@ -61,6 +63,8 @@ MAPPING = {"in": "10.0.0.0/18", "out": "1.1.1.0/30"}
     ({"tcp_mss_clamp": "mtu"}, True), ({"tcp_mss_clamp": 0}, True), ({"tcp_mss_clamp": 100}, False),
     ({"mappings": [{**MAPPING, "name": "a.b"}]}, True), ({"mappings": [{**MAPPING, "name": "a b"}]}, False),
     ({"mappings": [{"in": "10.0.0.0/18"}]}, False), ({"mappings": [{**MAPPING, "out": "1.1.1.0/33"}]}, False),
+    ({"mappings": [MAPPING, {"in": "10.0.5.7/32", "out": None}, {"in": "10.0.5.8/32", "out": "1.1.1.9/32", "inbound": "open"}]}, True),
+    ({"mappings": [{**MAPPING, "inbound": "closed"}]}, False),
     ({"unmatched": "drop"}, True), ({"unmatched": "reject"}, False), ({"stages": 2}, True), ({"stages": 3}, False), ({"stages": "auto"}, True),
     ({"ipfix": {"collector": "tcp:192.0.2.1:1"}}, True), ({"ipfix": {}}, False), ({"ipfix": {"collector": []}}, False),
     ({"ipfix": {"collector": ["192.0.2.1:1"], "events": ["quota"]}}, True),

@@ -38,6 +38,10 @@ static struct config *random_config(void)
 		m = &c->mappings[i];
 		m->sessions_per_user = pick(0, 1, 65535);
 		m->session_slots = pick(0, CONFIG_SLOTS_AUTO, 8U << random_below(9));
+		if (!random_below(4))
+			m->out = PREFIX_NONE;
+		else if (in_plen == out_plen)
+			m->inbound = (uint8_t)random_below(2);
 		m->independence.given = random_below(2);
 		if (m->independence.given)
 			m->independence =

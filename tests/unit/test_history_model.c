@@ -26,12 +26,19 @@
 #define MAX_HELD  20000
 #define MAX_TIMES 40000
 
-/* Mappings to choose from; those whose outside prefixes overlap are never there at the same time. */
 static const struct history_portmap_change no_portmaps;
+
+/*
+ * Mappings to choose from; those whose outside prefixes overlap, or whose inside prefixes are equal, are never there at
+ * the same time. Of inside prefixes within each other the longest has the address.
+ */
 static const char *const pairs[][2] = {
-	{ "10.0.0.0/18", "192.0.2.0/30" },   { "10.1.0.0/24", "192.0.2.0/28" },	   { "10.0.0.0/24", "192.0.2.0/30" },
-	{ "10.2.0.0/24", "192.0.2.2/32" },   { "10.3.0.0/20", "198.51.100.0/24" }, { "10.3.0.0/24", "198.51.100.0/24" },
-	{ "10.4.0.0/30", "203.0.113.9/32" }, { "10.4.0.0/29", "203.0.113.8/29" },
+	{ "10.0.0.0/18", "192.0.2.0/30" },    { "10.1.0.0/24", "192.0.2.0/28" },
+	{ "10.0.0.0/24", "192.0.2.0/30" },    { "10.2.0.0/24", "192.0.2.2/32" },
+	{ "10.3.0.0/20", "198.51.100.0/24" }, { "10.3.0.0/24", "198.51.100.0/24" },
+	{ "10.4.0.0/30", "203.0.113.9/32" },  { "10.4.0.0/29", "203.0.113.8/29" },
+	{ "10.0.0.0/20", "203.0.113.64/28" }, { "10.3.0.77/32", NULL },
+	{ "10.4.0.1/32", "203.0.113.33/32" }, { "10.3.0.64/26", "203.0.113.96/27" },
 };
 #define N_PAIRS (sizeof(pairs) / sizeof(*pairs))
 
@@ -80,7 +87,9 @@ static void parse_pairs(void)
 	for (unsigned p = 0; p < N_PAIRS; p++) {
 		mappings[p].from = TIME_NONE;
 		cr_assert_eq(prefix_parse(pairs[p][0], &mappings[p].in), 0);
-		cr_assert_eq(prefix_parse(pairs[p][1], &mappings[p].out), 0);
+		mappings[p].out = PREFIX_NONE;
+		if (pairs[p][1])
+			cr_assert_eq(prefix_parse(pairs[p][1], &mappings[p].out), 0);
 	}
 }
 
@@ -93,7 +102,9 @@ static bool overlaps(unsigned a, unsigned b)
 {
 	struct history_mapping x = mapping_of(a), y = mapping_of(b);
 
-	return prefix_overlaps(x.in.base, x.in.plen, y.in.base, y.in.plen) ||
+	if (x.in.base == y.in.base && x.in.plen == y.in.plen)
+		return true;
+	return !prefix_is_none(x.out) && !prefix_is_none(y.out) &&
 	       prefix_overlaps(x.out.base, x.out.plen, y.out.base, y.out.plen);
 }
 
@@ -291,6 +302,10 @@ static void live(void)
 static bool owner(unsigned pair, struct endpoint e, uint32_t *ret)
 {
 	struct history_mapping m = mapping_of(pair);
+
+	if (prefix_is_none(m.out))
+		return false;
+
 	uint32_t ratio = 1U << (m.out.plen - m.in.plen), ports = 64512 / ratio;
 	uint32_t block;
 
@@ -303,18 +318,50 @@ static bool owner(unsigned pair, struct endpoint e, uint32_t *ret)
 	return true;
 }
 
-/* Those that held an endpoint at any time, and who it was. */
-static const struct held *owners[MAX_HELD];
-static uint32_t owner_in[MAX_HELD];
+/* Those that held an endpoint at any time, without the times at which another mapping had their address. */
+static struct held owners[4 * MAX_HELD];
+static uint32_t owner_in[4 * MAX_HELD];
 static unsigned n_owners;
+
+/* Whether a mapping is an exception of another for an address. */
+static bool excepts(unsigned pair, unsigned from, uint32_t in_addr)
+{
+	struct history_mapping inner = mapping_of(pair), outer = mapping_of(from);
+
+	return inner.in.plen > outer.in.plen && prefix_contains(inner.in.base, inner.in.plen, in_addr);
+}
+
+/* Splits what is left of an interval at one exception after the other, in order of time. */
+static void add_pieces(struct held h, uint32_t in_addr)
+{
+	for (unsigned i = 0; i < n_held; i++) {
+		const struct held *e = &held[i];
+
+		if (!excepts(e->pair, h.pair, in_addr) || e->to < h.from || e->from > h.to || (h.from == h.to) ||
+		    e->from == h.to || (e->to == h.from && e->from < e->to))
+			continue;
+		if (e->from > h.from) {
+			struct held before = { h.pair, h.from, e->from };
+
+			add_pieces(before, in_addr);
+		}
+		if (e->to >= h.to)
+			return;
+		h.from = e->to;
+	}
+	cr_assert_lt(n_owners, 4 * MAX_HELD);
+	owner_in[n_owners] = in_addr;
+	owners[n_owners++] = h;
+}
 
 static void find_owners(struct endpoint e)
 {
+	uint32_t in_addr;
+
 	n_owners = 0;
-	for (unsigned i = 0; i < n_held; i++) {
-		if (owner(held[i].pair, e, &owner_in[n_owners]))
-			owners[n_owners++] = &held[i];
-	}
+	for (unsigned i = 0; i < n_held; i++)
+		if (owner(held[i].pair, e, &in_addr))
+			add_pieces(held[i], in_addr);
 }
 
 /* Assertions that hold take long, too, and there are a million. */
@@ -344,14 +391,14 @@ static void compare_at(const struct who *w, struct endpoint e, int64_t t)
 	enum who_result result = who_ask(w, e, t, &a, &why);
 
 	for (unsigned i = 0; i < n_owners; i++) {
-		if (t < owners[i]->from || t >= owners[i]->to)
+		if (t < owners[i].from || t >= owners[i].to)
 			continue;
 		expect(!best, "%s", "the model has two");
-		best = owners[i];
+		best = &owners[i];
 		best_in = owner_in[i];
 	}
 	for (unsigned i = 0; i < n_owners; i++)
-		ambiguous |= t >= owners[i]->from && t <= owners[i]->to && (!best || owner_in[i] != best_in);
+		ambiguous |= t >= owners[i].from && t <= owners[i].to && (!best || owner_in[i] != best_in);
 	for (unsigned i = 0; i < n_gaps; i++)
 		unknown |= t >= gaps[i].from && t < gaps[i].to;
 	if (best) {

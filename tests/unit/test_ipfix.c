@@ -2,6 +2,7 @@
 /* The exporter against a collector on the loopback, by UDP. */
 #include "ipfix_fixture.h"
 
+#include "base/address_ranges.h"
 #include "ipfix/bindings.h"
 
 TestSuite(ipfix, .init = exporter_set_up, .fini = exporter_tear_down);
@@ -250,14 +251,14 @@ Test(ipfix, bindings_of_mappings_are_told_over_several_ticks)
 	const struct prefix in = { 0x0a000000, 16 }, out = { 0x01010100, 28 };
 	struct config_ipfix c = exporter_settings();
 
-	ipfix_mapping(exporter, in, out, true, NOW_MS);
+	ipfix_mapping(exporter, in, out, address_range_of(in), true, NOW_MS);
 	ipfix_tick(exporter, NOW_MS);
 	EXPECT_NOTHING(&collector);
 
 	c.events = IPFIX_ADDRESSES;
 	configure(c);
-	ipfix_mapping(exporter, in, out, true, NOW_MS);
-	ipfix_mapping(exporter, out, out, false, NOW_MS);
+	ipfix_mapping(exporter, in, out, address_range_of(in), true, NOW_MS);
+	ipfix_mapping(exporter, out, out, address_range_of(out), false, NOW_MS);
 	for (unsigned ticks = 0; ticks <= 4; ticks++) {
 		unsigned records = ticks * IPFIX_BINDINGS_PER_TICK;
 
@@ -273,8 +274,8 @@ Test(ipfix, binding_has_the_mappings_arithmetic)
 	struct nat_event e;
 	uint64_t wall_ms;
 
-	ipfix_bindings_add(&b, in, out, true, NOW_MS);
-	ipfix_bindings_add(&b, one, one, false, NOW_MS + 1);
+	ipfix_bindings_add(&b, in, out, address_range_of(in), true, NOW_MS);
+	ipfix_bindings_add(&b, one, one, address_range_of(one), false, NOW_MS + 1);
 	for (uint32_t i = 0; i < 65536; i++) {
 		cr_assert(ipfix_bindings_next(&b, &e, &wall_ms));
 		cr_assert_eq(e.type, EVENT_ADDRESS_BOUND);

@@ -162,6 +162,7 @@ static void choose_stages(const struct change_context *context, const struct con
 #define devices_exclude(v, c, err)			  call("exclude", err)
 #define devices_apply(v, c, err)			  call("apply", err)
 #define bypass_ranges(c, settings)			  ((void)0)
+#define mapping_settings(c, settings)			  ((void)0)
 #define stages_choose_now				  choose_stages
 #define datapath_load_begin(d, settings, err)		  call("load", err)
 #define datapath_load_ready(d, err)			  load_ready(err)
@@ -172,7 +173,7 @@ static void choose_stages(const struct change_context *context, const struct con
 #define datapath_raise_epoch(d)				  call("epoch", NULL)
 #define ipfix_configure(x, c, err)			  call("ipfix", err)
 #define ipfix_configure_waiting(x, c, err)		  call("ipfix-waiting", err)
-#define ipfix_mapping(x, in, out, made, ms)		  tell_mapping(x, made, ms)
+#define ipfix_mapping(x, in, out, of, made, ms)		  tell_mapping(x, made, ms)
 #define metrics_configure(m, c, wait, name, err)	  call((wait) ? "metrics-waiting" : "metrics", err)
 #define guard_configure(g, now, then)			  configure_guard(now, then)
 #define running_save_to(map, size, json, hash, err)	  save_running(json, hash)

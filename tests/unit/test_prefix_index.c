@@ -18,6 +18,10 @@ static void (*after_store)(void);
 #define prefix_index_remove_number watched_remove_number
 #define prefix_index_settle	   watched_settle
 #define prefix_index_find	   watched_find
+#define prefix_index_own	   watched_own
+#define prefix_index_repaint	   watched_repaint
+#define prefix_index_insert_hidden watched_insert_hidden
+#define prefix_index_around	   watched_around
 
 static void watched_store(uint16_t *p, uint16_t value)
 {
@@ -74,7 +78,7 @@ static void check_all(const struct prefix_index *index, unsigned without, unsign
 static void fill(void)
 {
 	memset(nodes, 0, sizeof(nodes));
-	cr_assert_eq(watched_open(&x, nodes), 0);
+	cr_assert_eq(watched_open(&x, nodes, false), 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
 		cr_assert_eq(watched_insert(&x, rows[i].base, rows[i].plen, i), 0);
 }
@@ -129,7 +133,7 @@ static void look(void)
 	check_all(&x, UINT32_MAX, changing_row);
 	memcpy(snapshot, nodes, sizeof(nodes));
 	after_store = NULL;
-	watched_open(&copy, snapshot);
+	watched_open(&copy, snapshot, false);
 	check_all(&copy, UINT32_MAX, changing_row);
 	watched_remove_number(&copy, changing_row);
 	watched_settle(&copy);
@@ -175,7 +179,7 @@ Test(prefix_index, does_not_reuse_a_node_before_it_has_settled)
 Test(prefix_index, holds_as_many_mappings_as_there_may_be)
 {
 	memset(nodes, 0, sizeof(nodes));
-	watched_open(&x, nodes);
+	watched_open(&x, nodes, false);
 	const unsigned most = (INDEX_NODES - INDEX_ROOTS) / 2; /* prefixes that take two nodes each */
 
 	cr_assert_geq(most, MAX_MAPPINGS);
@@ -194,7 +198,7 @@ Test(prefix_index, finds_nothing_of_what_was_in_a_node_before)
 	/* Nodes filled by an agent that was killed before it linked them. */
 	for (uint32_t node = INDEX_ROOTS; node < INDEX_NODES; node++)
 		nodes[node].entry[9] = INDEX_LEAF | 5;
-	watched_open(&x, nodes);
+	watched_open(&x, nodes, false);
 	cr_assert_eq(watched_insert(&x, 0x0a000001, 32, 1), 0);
 	cr_assert_eq(watched_find(&x, 0x0a000009), -ENOENT);
 	cr_assert_eq(watched_find(&x, 0x0a000901), -ENOENT);
@@ -210,7 +214,7 @@ Test(prefix_index, takes_over_damaged_nodes)
 	nodes[1].entry[4] = INDEX_NODES - 1;	       /* linked to itself */
 	nodes[INDEX_NODES - 1].entry[0] = INDEX_NODES - 1;
 	nodes[1].entry[5] = INDEX_NODES - 2; /* empty */
-	cr_assert_geq(watched_open(&x, nodes), 6);
+	cr_assert_geq(watched_open(&x, nodes, false), 6);
 	for (unsigned i = 0; i < 6; i++)
 		if (i != 3)
 			cr_assert_eq(nodes[1].entry[i], 0, "%u", i);

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "change/plan_bindings.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/inside_runs.h"
+
+/* The mappings before or after the plan, and the runs of their addresses. */
+struct state {
+	struct plan_binding *mapping;
+	bool *changed; /* deleted or added by the plan */
+	struct inside_prefix *prefix;
+	struct inside_run *run;
+	size_t n;
+	size_t n_runs;
+};
+
+static void state_free(struct state *s)
+{
+	free(s->mapping);
+	free(s->changed);
+	free(s->prefix);
+	free(s->run);
+}
+
+static int state_new(struct state *s, size_t room)
+{
+	s->mapping = calloc(room + 1, sizeof(*s->mapping));
+	s->changed = calloc(room + 1, sizeof(*s->changed));
+	s->prefix = calloc(room + 1, sizeof(*s->prefix));
+	s->run = calloc(INSIDE_RUNS(room) + 1, sizeof(*s->run));
+	return s->mapping && s->changed && s->prefix && s->run ? 0 : -ENOMEM;
+}
+
+static void state_add(struct state *s, struct prefix in, struct prefix out, bool changed)
+{
+	s->mapping[s->n] = (struct plan_binding){ .in = in, .out = out };
+	s->changed[s->n] = changed;
+	s->prefix[s->n] = (struct inside_prefix){ in.base, in.plen, (uint16_t)s->n };
+	s->n++;
+}
+
+static bool is_added(const struct plan *p, const struct config_mapping *m)
+{
+	for (size_t i = 0; i < p->n_add; i++)
+		if (p->add[i].committed && p->add[i].spec.in.base == m->in.base && p->add[i].spec.in.plen == m->in.plen)
+			return true;
+	return false;
+}
+
+/* The mapping of a state that has an address; -1: none, or no translation. *ret_last: up to where that is so. */
+static int owner(const struct state *s, uint32_t addr, uint32_t *ret_last)
+{
+	size_t at = inside_run_at(s->run, s->n_runs, addr);
+
+	*ret_last = UINT32_MAX;
+	if (at == s->n_runs)
+		return -1;
+	if (s->run[at].first > addr) {
+		*ret_last = s->run[at].first - 1;
+		return -1;
+	}
+	*ret_last = s->run[at].last;
+	return prefix_is_none(s->mapping[s->run[at].number].out) ? -1 : s->run[at].number;
+}
+
+/* Whether the same mapping has an address before and after the plan. */
+static bool stays(const struct state *before, int a, const struct state *after, int b)
+{
+	const struct plan_binding *x, *y;
+
+	if (a < 0 || b < 0)
+		return a == b;
+	x = &before->mapping[a];
+	y = &after->mapping[b];
+	return !before->changed[a] && !after->changed[b] && x->in.base == y->in.base && x->in.plen == y->in.plen;
+}
+
+/* Appends what one of the states has and the other has not. */
+static size_t differences(const struct state *before, const struct state *after, bool made, struct plan_binding *ret)
+{
+	uint64_t at = 0;
+	size_t n = 0;
+
+	while (at <= UINT32_MAX) {
+		uint32_t last_before, last_after;
+		int a = owner(before, (uint32_t)at, &last_before), b = owner(after, (uint32_t)at, &last_after);
+		uint32_t last = last_before < last_after ? last_before : last_after;
+		int which = made ? b : a;
+
+		if (which >= 0 && !stays(before, a, after, b)) {
+			ret[n] = made ? after->mapping[which] : before->mapping[which];
+			ret[n].of = (struct address_range){ (uint32_t)at, last };
+			ret[n++].made = made;
+		}
+		at = (uint64_t)last + 1;
+	}
+	return n;
+}
+
+ssize_t plan_bindings(const struct plan *p, struct plan_binding **ret)
+{
+	__attribute__((cleanup(state_free))) struct state before = { 0 }, after = { 0 };
+	const struct config *c = p->wanted;
+	size_t room = c->n_mappings + p->n_del, n;
+	struct plan_binding *list;
+
+	if (state_new(&before, room) || state_new(&after, room))
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		bool added = is_added(p, &c->mappings[i]);
+
+		state_add(&after, c->mappings[i].in, c->mappings[i].out, added);
+		if (!added)
+			state_add(&before, c->mappings[i].in, c->mappings[i].out, false);
+	}
+	for (size_t i = 0; i < p->n_del; i++)
+		state_add(&before, p->del[i].in, p->del[i].out, true);
+	before.n_runs = inside_runs(before.prefix, before.n, before.run);
+	after.n_runs = inside_runs(after.prefix, after.n, after.run);
+	/* Each step of either walk ends at the end of a run, or of what is between two. */
+	list = calloc(2 * (2 * (before.n_runs + after.n_runs) + 2), sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	n = differences(&before, &after, false, list);
+	n += differences(&before, &after, true, list + n);
+	*ret = list;
+	return (ssize_t)n;
+}

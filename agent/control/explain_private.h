@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Private to the explain_*.c files: findings. */
+#ifndef DETNAT_EXPLAIN_PRIVATE_H
+#define DETNAT_EXPLAIN_PRIVATE_H
+
+#include "control/explain.h"
+
+/*
+ * Adds a finding. drops: it causes packets to be dropped. reason: the counter of such packets, or a word if they reach
+ * none of our counters.
+ */
+void explain_add(cJSON *list, bool drops, const char *reason, const char *advice, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/* The port asked for is in the block of a subscriber that has another mapping. */
+void explain_add_kept(const struct explanation *e, cJSON *list);
+
+/* The address is not translated. */
+void explain_add_untranslated(const struct explanation *e, cJSON *list);
+
+/* The inbound of the subscriber's mapping is open. */
+void explain_add_open(const struct explanation *e, cJSON *list);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * An exception takes addresses out of the mapping around it. The tables of that one keep their records and slots for
+ * these addresses, empty, for the time when the exception is deleted.
+ */
+#include <string.h>
+
+#include "tables/mapping_tables.h"
+
+#define PART_BUDGET_US 2000U
+
+void mappings_part(struct mappings *m, int enclosing, const struct geometry *exception)
+{
+	struct mapping_job *of = enclosing < 0 ? NULL : m->table[enclosing], *t;
+
+	if (!of || !mapping_has_slots(&of->record))
+		return;
+	t = calloc(1, sizeof(*t));
+	/* The next start ends what is left. */
+	if (!t)
+		return;
+	*t = (struct mapping_job){
+		.m = m,
+		.number = enclosing,
+		.record = of->record,
+		.n_subscribers = prefix_size(exception->in_plen),
+		.part_of = of,
+		.part_first = mapping_subscriber(&of->record.geo, exception->in_base),
+	};
+	mappings_leave(m, t, TABLE_UNLINKED);
+}
+
+static void end_slot(struct mapping_job *t, uint32_t in_addr, struct slot *slot)
+{
+	uint64_t word;
+
+	/* A packet from outside may still change it. */
+	while (!word_is_free(word = __atomic_load_n(&slot->truth, __ATOMIC_ACQUIRE))) {
+		uint64_t key = __atomic_load_n(&slot->key, __ATOMIC_ACQUIRE);
+
+		if (!__atomic_compare_exchange_n(&slot->truth, &word, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			continue;
+		if (word_is_live(word) && t->m->ending)
+			t->m->ending->report_slot(t, in_addr, key, word);
+	}
+}
+
+static void end_subscriber(struct mapping_job *t, uint32_t n)
+{
+	struct mappings *m = t->m;
+	uint32_t n_slots = BUCKET_SLOTS << t->record.bucket_shift, in_addr = t->record.geo.in_base + n;
+	struct subscriber *s = mappings_subscriber(m, t->number, n);
+	struct slot *slots = (struct slot *)mappings_buckets(m, t->number, n);
+
+	for (uint32_t i = 0; i < n_slots; i++)
+		end_slot(t, in_addr, &slots[i]);
+	__atomic_store_n(&s->sessions, 0, __ATOMIC_RELAXED);
+	/* The flags stay. */
+	__atomic_fetch_sub(&s->overflow, subscriber_overflow(__atomic_load_n(&s->overflow, __ATOMIC_RELAXED)),
+			   __ATOMIC_RELAXED);
+	__atomic_store_n(&s->displaced, 0, __ATOMIC_RELAXED);
+}
+
+bool mapping_part_step(struct mapping_job *t)
+{
+	struct mappings *m = t->m;
+	uint64_t deadline_us = monotonic_us() + PART_BUDGET_US;
+
+	/* A mapping that has been deleted meanwhile ends its sessions itself. */
+	while (t->told < t->n_subscribers && m->table[t->number] == t->part_of && t->part_of->stage == TABLE_LIVE) {
+		uint32_t n = t->part_first + (uint32_t)t->told++;
+
+		/* Where the exception has been deleted meanwhile, the sessions are those of the mapping again. */
+		if (mappings_find_inside(m, t->record.geo.in_base + n) != t->number)
+			end_subscriber(t, n);
+		if (monotonic_us() >= deadline_us)
+			return t->told == t->n_subscribers;
+	}
+	return true;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Mappings without sessions: those whose inbound is open, in which TCP, UDP and ICMP pass as other protocols do
+ * (protocol.h), and addresses that are not translated at all. Without any, the verifier removes this code.
+ */
+#ifndef DETNAT_STATELESS_H
+#define DETNAT_STATELESS_H
+
+#include "bypass.h"
+#include "lookup.h"
+#include "parse.h"
+
+/* Set in the outside port that session lookups return for a flow of an open mapping, as a port may be 0. */
+#define OPEN_PORT 0x10000
+
+static __always_inline int mapping_is_open(const struct mapping *m)
+{
+	return settings.open_mappings && LOAD(m->geo.flags) & MAPPING_OPEN;
+}
+
+/* Returns 1 for a packet of TCP, UDP or ICMP that is not malformed. ICMP errors are translated with their quotes. */
+static __always_inline int kind_passes_open(enum packet_kind kind)
+{
+	return kind == PACKET_SESSION || kind == PACKET_FRAGMENT || kind == PACKET_ICMP_OTHER;
+}
+
+/* Returns 1 if an address (host byte order) is one that the configuration says is not translated. */
+static __always_inline int is_untranslated(__u32 addr)
+{
+	__u32 at = 0;
+
+	if (!settings.n_untranslated)
+		return 0;
+	/* As is_bypassed(). */
+	for (__u32 half = MAX_UNTRANSLATED / 2; half; half /= 2)
+		at += half * not_above(settings.untranslated[(at + half) & (MAX_UNTRANSLATED - 1)].first, addr);
+	at &= MAX_UNTRANSLATED - 1;
+	return settings.untranslated[at].first <= addr && addr <= settings.untranslated[at].last;
+}
+
+#endif

@@ -6,7 +6,8 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#define HOOK_XDP 1
+#define HOOK_XDP   1
+#define AT_INGRESS 1
 #define CTX_PASS XDP_PASS
 #define CTX_DROP XDP_DROP
 

@@ -47,7 +47,7 @@ static __always_inline int fragment_park(ctx_t *ctx, const struct fragment_piece
 	copy->key = f->key;
 	copy->ifindex = packet_ingress(ctx);
 	copy->length = (__u16)length;
-	copy->hook = HOOK_XDP ? FRAGMENT_AT_XDP : FRAGMENT_AT_TC;
+	copy->hook = AT_INGRESS ? FRAGMENT_AT_XDP : FRAGMENT_AT_TC;
 	if (bpf_ringbuf_output(&early_fragments, copy, sizeof(*copy) - FRAGMENT_FRAME_MAX + length, 0))
 		return drop(REASON_drop_fragment_limit);
 	return finish(CTX_DROP, REASON_fragments_parked);

@@ -33,6 +33,7 @@
 struct config_interface {
 	char name[IFNAMSIZ];
 	uint8_t roles;	   /* DEVICE_INSIDE, DEVICE_OUTSIDE or both */
+	uint8_t xdp_mode;  /* 1 + enum xdp_mode; 0: the configuration's */
 	unsigned line;	   /* in the file; 0: it does not come from a file */
 	unsigned position; /* in its list of the file, `inside` if it is in both */
 };
@@ -79,7 +80,9 @@ enum forwarding { FORWARDING_REDIRECT, FORWARDING_KERNEL };
 extern const struct word forwarding_words[];
 extern const struct word unmatched_words[];
 
-enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_SKB };
+/* XDP_MODE_NONE: tc alone. */
+enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_SKB, XDP_MODE_NONE, N_XDP_MODES };
+extern const struct word xdp_mode_words[];
 
 /* The member `stages` of a configuration that leaves the choice to the agent. */
 #define STAGES_AUTO 0U
@@ -182,6 +185,9 @@ void config_settings(const struct config *c, struct settings *settings);
 /* Quota and slots of a mapping, its own or the configuration's; slots are a power of two from 8 to 2048. */
 uint32_t config_mapping_quota(const struct config *c, const struct config_mapping *m);
 uint32_t config_mapping_slots(const struct config *c, const struct config_mapping *m);
+
+/* The mode that an interface is to have, its own or the configuration's. */
+enum xdp_mode config_interface_mode(const struct config *c, const struct config_interface *i);
 
 /* NULL: there is none. */
 struct config_interface *config_find_interface(const struct config *c, const char *name);

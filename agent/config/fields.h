@@ -55,6 +55,7 @@ struct field {
 
 extern const struct fields config_fields;	  /* of struct config */
 extern const struct fields config_mapping_fields; /* of struct config_mapping */
+extern const struct fields config_interface_fields; /* of struct config_interface */
 
 /* Single values. */
 extern const struct field_type field_number;	    /* uint32_t or uint8_t, min..max */
@@ -71,6 +72,8 @@ extern const struct field_type field_quota;	    /* as field_number, left out if 
 extern const struct field_type field_mapping_slots; /* as field_slots, left out if 0 */
 extern const struct field_type field_label;	    /* char[]: a name, left out if "" */
 extern const struct field_type field_comment;	    /* char[], left out if "" */
+extern const struct field_type field_interface;	    /* char[]: the name of an interface */
+extern const struct field_type field_own_word;	    /* uint8_t: as field_word, plus 1; left out if 0 */
 
 /* Values made of others. */
 extern const struct field_type field_object;

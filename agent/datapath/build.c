@@ -11,13 +11,17 @@
 
 #define PIN_XDP_PROGS	 "xdp_leaves"
 #define PIN_TC_PROGS	 "tc_leaves"
+#define PIN_INGRESS_PROGS "ingress_leaves"
 #define PIN_STAGE2_PROGS "stage2_leaves"
 
 static const char *const array_pins[N_PROG_ARRAYS] = {
-	[XDP_PROGS] = PIN_XDP_PROGS, [TC_PROGS] = PIN_TC_PROGS, [STAGE2_PROGS] = PIN_STAGE2_PROGS
+	[XDP_PROGS] = PIN_XDP_PROGS,
+	[TC_PROGS] = PIN_TC_PROGS,
+	[INGRESS_PROGS] = PIN_INGRESS_PROGS,
+	[STAGE2_PROGS] = PIN_STAGE2_PROGS,
 };
 static const char *const prog_suffixes[N_PROG_ARRAYS] = {
-	[XDP_PROGS] = "xdp", [TC_PROGS] = "tc", [STAGE2_PROGS] = "stage2"
+	[XDP_PROGS] = "xdp", [TC_PROGS] = "tc", [INGRESS_PROGS] = "ingress", [STAGE2_PROGS] = "stage2"
 };
 
 static const char *const stage_maps[N_STAGE_MAPS] = { [STAGE_LISTS] = "stage_lists", [STAGE_TRACES] = "trace_waiting" };
@@ -25,6 +29,12 @@ static const char *const stage_maps[N_STAGE_MAPS] = { [STAGE_LISTS] = "stage_lis
 static const char *const main_programs[N_ENTRIES] = {
 #define X(name, entry, program) [entry] = program,
 	ENTRY_PROGRAMS(X)
+#undef X
+};
+
+static const char *const ingress_programs[N_ENTRIES] = {
+#define X(name, entry, program) [entry] = program,
+	TC_ENTRY_PROGRAMS(X)
 #undef X
 };
 
@@ -43,9 +53,10 @@ static const char *const prog_names[N_PROGS] = {
 };
 
 /* The pins of each set of programs, called NAME_<generation>. */
-static const char *const generation_pins[] = { PIN_XDP_PROGS, PIN_TC_PROGS, PIN_STAGE2_PROGS, PIN_TC_PROGRAM,
+static const char *const generation_pins[] = { PIN_XDP_PROGS,	 PIN_TC_PROGS,	 PIN_INGRESS_PROGS,
+					       PIN_STAGE2_PROGS, PIN_TC_PROGRAM,
 #define X(name, entry, program) program,
-					       ENTRY_PROGRAMS(X)
+					       ENTRY_PROGRAMS(X) TC_ENTRY_PROGRAMS(X)
 #undef X
 };
 
@@ -70,8 +81,10 @@ void build_free(struct datapath_build *b)
 {
 	if (!b)
 		return;
-	for (unsigned i = 0; i < N_ENTRIES; i++)
+	for (unsigned i = 0; i < N_ENTRIES; i++) {
 		close_fd(&b->main[i]);
+		close_fd(&b->ingress[i]);
+	}
 	close_fd(&b->tc_outside);
 	close_fd(&b->overflow_removal);
 	close_fd(&b->agent_count);
@@ -100,7 +113,7 @@ static struct datapath_build *build_alloc(void)
 	if (!b)
 		return NULL;
 	for (unsigned i = 0; i < N_ENTRIES; i++)
-		b->main[i] = -1;
+		b->main[i] = b->ingress[i] = -1;
 	for (unsigned i = 0; i < N_PROG_ARRAYS; i++) {
 		b->arrays[i] = -1;
 		for (unsigned k = 0; k < N_PROGS; k++)
@@ -329,6 +342,29 @@ static int load_tc(const struct datapath *d, struct datapath_build *b, struct er
 	return r;
 }
 
+static int load_ingress(const struct datapath *d, struct datapath_build *b, struct error *err)
+{
+	__attribute__((cleanup(hook_object_close))) struct hook_object o = { 0 };
+	int r = hook_object_open_ingress(d, &b->settings, &o);
+
+	if (!r)
+		r = object_set_overflow(o.object, b->overflow, 0);
+	if (r)
+		return error_set(err, r, "the programs at tc ingress cannot be opened: %s", strerror(-r));
+	r = object_load(o.object, err);
+	for (unsigned i = 0; !r && i < N_ENTRIES; i++) {
+		r = take_program(o.object, ingress_programs[i], &b->ingress[i], err);
+		if (!r)
+			r = pin_program(d, ingress_programs[i], b->generation, b->ingress[i], err);
+	}
+	if (!r) {
+		r = add_tail_calls(d, b, o.object, INGRESS_PROGS);
+		if (r)
+			error_set(err, r, "the tail-call programs at tc ingress: %s", strerror(-r));
+	}
+	return r;
+}
+
 /* The generation in the name of a pin of a set of programs, or 0. */
 static unsigned pin_generation(const char *name)
 {
@@ -366,6 +402,8 @@ int build_new(const struct datapath *d, const struct settings *settings, struct 
 		r = load_stage2(d, b, err);
 	if (!r)
 		r = load_tc(d, b, err);
+	if (!r)
+		r = load_ingress(d, b, err);
 	if (r) {
 		build_unpin(d, b->generation);
 		return r;
@@ -389,6 +427,8 @@ int build_of_pins(const struct datapath *d, struct datapath_build **ret)
 		b->main[i] = pinned_program(d->pin_dir, main_programs[i], id);
 		if (b->main[i] < 0)
 			return b->main[i];
+		if (!bpf_map_lookup_elem(d->tc_entries, &i, &id))
+			b->ingress[i] = pinned_program(d->pin_dir, ingress_programs[i], id);
 	}
 	b->overflow = duplicate(d->overflow);
 	if (b->overflow < 0)
@@ -402,6 +442,9 @@ int build_swap_in(const struct datapath *d, const struct datapath_build *b)
 	for (uint32_t i = 0; i < N_ENTRIES; i++) {
 		int r = bpf_map_update_elem(d->entries, &i, &b->main[i], BPF_ANY);
 
+		/* An earlier agent may have had none. */
+		if (!r && b->ingress[i] >= 0)
+			r = bpf_map_update_elem(d->tc_entries, &i, &b->ingress[i], BPF_ANY);
 		if (r)
 			return r;
 	}

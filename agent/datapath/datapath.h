@@ -51,7 +51,8 @@ struct datapath {
 	int transmissions;
 	int next_hops_used;
 	int running;
-	int entries; /* PROG_ARRAY that the attached XDP programs jump through */
+	int entries;	/* PROG_ARRAY that the attached XDP programs jump through */
+	int tc_entries; /* the same of those at tc ingress */
 
 	/* For the programs with stages, see <detnat/stages.h>. */
 	int ports;
@@ -80,6 +81,9 @@ struct datapath {
 	int xdp_outside;
 	int xdp_both;
 	int tc_outside;
+	int tc_from_inside; /* at tc ingress, where there is no XDP */
+	int tc_from_outside;
+	int tc_from_both;
 	int overflow_removal; /* see struct overflow_removal */
 	int agent_count;      /* see datapath_count() */
 	int session_held;     /* see struct session_question */

@@ -19,6 +19,12 @@
 	X(xdp_outside, ENTRY_OUTSIDE, "out2in_xdp") \
 	X(xdp_both, ENTRY_BOTH, "both_xdp")
 
+/* The same at tc ingress, where XDP is not used. */
+#define TC_ENTRY_PROGRAMS(X)                               \
+	X(tc_from_inside, ENTRY_INSIDE, "in2out_ingress")   \
+	X(tc_from_outside, ENTRY_OUTSIDE, "out2in_ingress") \
+	X(tc_from_both, ENTRY_BOTH, "both_ingress")
+
 /* Members of struct datapath that are pinned: X(member, name of the pin). */
 #define PINS(X)                            \
 	X(in_index, "in_index")            \
@@ -49,10 +55,14 @@
 	X(stage_control, "stage_control")       \
 	X(stage2_entries, "stage2_entries")     \
 	X(stage2_entry, "prog_stage2_entry")    \
-	X(stage_drops, "stage_drops")
+	X(stage_drops, "stage_drops")                \
+	X(tc_entries, "tc_entries")                  \
+	X(tc_from_inside, "prog_tc_from_inside")     \
+	X(tc_from_outside, "prog_tc_from_outside")   \
+	X(tc_from_both, "prog_tc_from_both")
 
 /* Arrays of tail-call programs, one per hook and one for stage 2. */
-enum prog_array { XDP_PROGS, TC_PROGS, STAGE2_PROGS, N_PROG_ARRAYS };
+enum prog_array { XDP_PROGS, TC_PROGS, INGRESS_PROGS, STAGE2_PROGS, N_PROG_ARRAYS };
 
 /* The programs in an array, -1 for none. */
 struct prog_fds {
@@ -64,7 +74,8 @@ enum stage_map { STAGE_LISTS, STAGE_TRACES, N_STAGE_MAPS };
 
 /* A set of programs around the pinned maps. Descriptors, -1 for none. */
 struct datapath_build {
-	int main[N_ENTRIES]; /* by enum entry */
+	int main[N_ENTRIES];	/* by enum entry */
+	int ingress[N_ENTRIES]; /* the same at tc ingress */
 	int tc_outside;
 	int overflow_removal;
 	int agent_count;
@@ -102,6 +113,7 @@ int hook_object_open_xdp(const struct datapath *d, const struct settings *settin
 			 struct hook_object *ret);
 int hook_object_open_stage2(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
+int hook_object_open_ingress(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 void hook_object_close(struct hook_object *o);
 
 /* Whether the directory has every pin that an agent needs. */

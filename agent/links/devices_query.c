@@ -14,6 +14,13 @@ enum device_attachment devices_attachment(const struct devices *v, const char *n
 	return i ? i->attachment : DEVICE_ABSENT;
 }
 
+const char *devices_without_xdp(const struct devices *v, const char *name)
+{
+	const struct interface *i = interfaces_find(&v->interfaces, name);
+
+	return i && i->attachment == DEVICE_TC ? i->without_xdp : NULL;
+}
+
 const char *devices_link_name(const struct devices *v, const char *name)
 {
 	const struct interface *i = interfaces_find(&v->interfaces, name);

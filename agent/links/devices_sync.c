@@ -37,13 +37,18 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 	i->shut = false;
 	if (was_attached)
 		log_warning("%s: detnat's programs were detached by something else; attaching them again", i->name);
-	r = xdp_check(&i->link, &v->own, &err);
+	r = i->without_xdp[0] ? link_check(&i->link, &err) : xdp_check(&i->link, &v->own, &err);
+	/* sync_plan() has tc take XDP's place. */
+	if (r && i->mode == XDP_MODE_AUTO && !i->without_xdp[0] && !link_check(&i->link, NULL)) {
+		i->attachment = DEVICE_ABSENT;
+		return;
+	}
 	if (!r) {
 		devices_record_begin(v, i);
-		r = devices_attach_tc(v, i, &err);
+		r = devices_attach_egress(v, i, &err);
 	}
 	if (!r)
-		r = devices_attach_xdp(v, i, v->mode, &err);
+		r = devices_attach_ingress(v, i, &err);
 	i->attached_s = monotonic_s();
 	if (r) {
 		i->attachment = DEVICE_ABSENT;
@@ -56,10 +61,12 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 		return;
 	}
 	if (!was_attached)
-		log_info("%s: %s attached, %s XDP", i->name, returned ? "back," : "now",
-			 i->attachment == DEVICE_XDP_NATIVE ? "native" : "generic");
+		log_info("%s: %s attached, %s", i->name, returned ? "back," : "now",
+			 i->attachment == DEVICE_TC	    ? "tc alone"
+			 : i->attachment == DEVICE_XDP_NATIVE ? "native XDP"
+							      : "generic XDP");
 	i->problem[0] = '\0';
-	if (!i->carrier)
+	if (!i->carrier && interface_has_xdp(i))
 		redirects_start(v->redirects, &i->link, i->attachment == DEVICE_XDP_NATIVE, &i->health);
 }
 
@@ -114,6 +121,8 @@ static bool sync_interface(struct devices *v, struct interface *i)
 	i->link = l;
 	if (!devices_is_attached(v, i, &l))
 		repair(v, i, returned);
+	else if (!interface_has_xdp(i))
+		;
 	else if (came_up && !i->carrier)
 		redirects_start(v->redirects, &l, i->attachment == DEVICE_XDP_NATIVE, &i->health);
 	else if (!i->carrier)

@@ -249,6 +249,8 @@ static inline __u64 overflow_share(__u64 sessions, __u64 free)
 #define DEVICE_TAGGED 0x10
 /* It takes redirected frames of more than one buffer. */
 #define DEVICE_FRAGS 0x20
+/* Its packets have no Ethernet header (PPP, WireGuard, tunnels). */
+#define DEVICE_BARE 0x40
 
 struct device {
 	__u8 mac[6];

@@ -191,6 +191,7 @@ Test(stacking, a_ring_of_links_ends_the_search)
 
 /* The plan. */
 
+static const struct own_programs own;
 static struct interfaces known;
 static struct interfaces plan;
 static struct error error;
@@ -204,7 +205,7 @@ static int make_plan(enum xdp_mode mode, const char *const *names, size_t n)
 		wanted[i] = (struct config_interface){ .roles = i + 1 < n ? DEVICE_INSIDE : DEVICE_OUTSIDE };
 		snprintf(wanted[i].name, sizeof(wanted[i].name), "%s", names[i]);
 	}
-	return interfaces_plan_on(wanted, n, all, &known, mode, &plan, &error);
+	return interfaces_plan_on(wanted, n, all, &known, &own, mode, &plan, &error);
 }
 
 #define PLAN(mode, ...)                                       \

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The context of a tc program; see ctx_xdp.h. The object at ingress defines AT_INGRESS as 1. */
+/*
+ * The context of a tc program; see ctx_xdp.h. The object at ingress defines AT_INGRESS as 1, that for the egress of
+ * interfaces without an Ethernet header BARE.
+ */
 #ifndef DETNAT_CTX_TC_H
 #define DETNAT_CTX_TC_H
 
@@ -10,6 +13,9 @@
 #define HOOK_XDP 0
 #ifndef AT_INGRESS
 #define AT_INGRESS 0
+#endif
+#ifndef BARE
+#define BARE 0
 #endif
 #define STAGED	 0
 #define STAGE2	 0

@@ -8,6 +8,7 @@
 
 #define HOOK_XDP   1
 #define AT_INGRESS 1
+#define BARE	   0
 #define CTX_PASS XDP_PASS
 #define CTX_DROP XDP_DROP
 

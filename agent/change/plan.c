@@ -74,6 +74,7 @@ static struct settings settings_of(const struct change_context *context, const s
 		.source_check = (uint8_t)rp_source_check(&filters),
 		.outside_strict = rp_outside_strict(&filters),
 		.route_mtus = devices_route_mtus(context->devices),
+		.tc = devices_tc(context->devices, c),
 	};
 
 	config_settings(c, &settings);

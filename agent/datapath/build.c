@@ -11,17 +11,20 @@
 
 #define PIN_XDP_PROGS	 "xdp_leaves"
 #define PIN_TC_PROGS	 "tc_leaves"
+#define PIN_BARE_PROGS	 "bare_leaves"
 #define PIN_INGRESS_PROGS "ingress_leaves"
 #define PIN_STAGE2_PROGS "stage2_leaves"
 
 static const char *const array_pins[N_PROG_ARRAYS] = {
 	[XDP_PROGS] = PIN_XDP_PROGS,
 	[TC_PROGS] = PIN_TC_PROGS,
+	[BARE_PROGS] = PIN_BARE_PROGS,
 	[INGRESS_PROGS] = PIN_INGRESS_PROGS,
 	[STAGE2_PROGS] = PIN_STAGE2_PROGS,
 };
 static const char *const prog_suffixes[N_PROG_ARRAYS] = {
-	[XDP_PROGS] = "xdp", [TC_PROGS] = "tc", [INGRESS_PROGS] = "ingress", [STAGE2_PROGS] = "stage2"
+	[XDP_PROGS] = "xdp", [TC_PROGS] = "tc", [BARE_PROGS] = "tc", [INGRESS_PROGS] = "ingress",
+	[STAGE2_PROGS] = "stage2"
 };
 
 static const char *const stage_maps[N_STAGE_MAPS] = { [STAGE_LISTS] = "stage_lists", [STAGE_TRACES] = "trace_waiting" };
@@ -32,7 +35,7 @@ static const char *const main_programs[N_ENTRIES] = {
 #undef X
 };
 
-static const char *const ingress_programs[N_ENTRIES] = {
+const char *const build_ingress_programs[N_ENTRIES] = {
 #define X(name, entry, program) [entry] = program,
 	TC_ENTRY_PROGRAMS(X)
 #undef X
@@ -53,8 +56,9 @@ static const char *const prog_names[N_PROGS] = {
 };
 
 /* The pins of each set of programs, called NAME_<generation>. */
-static const char *const generation_pins[] = { PIN_XDP_PROGS,	 PIN_TC_PROGS,	 PIN_INGRESS_PROGS,
-					       PIN_STAGE2_PROGS, PIN_TC_PROGRAM,
+static const char *const generation_pins[] = { PIN_XDP_PROGS,	  PIN_TC_PROGS,	    PIN_BARE_PROGS,
+					       PIN_INGRESS_PROGS, PIN_STAGE2_PROGS, PIN_TC_PROGRAM,
+					       PIN_BARE_PROGRAM,
 #define X(name, entry, program) program,
 					       ENTRY_PROGRAMS(X) TC_ENTRY_PROGRAMS(X)
 #undef X
@@ -86,6 +90,7 @@ void build_free(struct datapath_build *b)
 		close_fd(&b->ingress[i]);
 	}
 	close_fd(&b->tc_outside);
+	close_fd(&b->tc_bare);
 	close_fd(&b->overflow_removal);
 	close_fd(&b->agent_count);
 	close_fd(&b->session_held);
@@ -119,7 +124,7 @@ static struct datapath_build *build_alloc(void)
 		for (unsigned k = 0; k < N_PROGS; k++)
 			b->progs[i].fd[k] = -1;
 	}
-	b->tc_outside = b->overflow_removal = b->agent_count = b->session_held = b->overflow = -1;
+	b->tc_outside = b->tc_bare = b->overflow_removal = b->agent_count = b->session_held = b->overflow = -1;
 	b->stage2 = -1;
 	for (unsigned i = 0; i < N_STAGE_MAPS; i++)
 		b->stage_maps[i] = -1;
@@ -145,8 +150,8 @@ static int add_tail_call(struct datapath_build *b, const struct bpf_object *o, e
 }
 
 /* Adds all tail-call programs of an object, prog_NAME_SUFFIX, to their array, which is pinned as ARRAY_GENERATION. */
-static int add_tail_calls(const struct datapath *d, struct datapath_build *b, const struct bpf_object *o,
-			  enum prog_array array)
+int build_add_tail_calls(const struct datapath *d, struct datapath_build *b, const struct bpf_object *o,
+			 enum prog_array array)
 {
 	char name[64], path[PATH_MAX];
 	int fd = duplicate(bpf_object__find_map_fd_by_name(o, array_pins[array])), r = 0;
@@ -180,7 +185,7 @@ static int choose_overflow(const struct datapath *d, struct datapath_build *b, s
 }
 
 /* Pins a program as NAME_<generation>, so that the next agent can restore it. */
-static int pin_program(const struct datapath *d, const char *name, unsigned generation, int fd, struct error *err)
+int build_pin(const struct datapath *d, const char *name, unsigned generation, int fd, struct error *err)
 {
 	char pin[64], path[PATH_MAX];
 	int r;
@@ -190,7 +195,7 @@ static int pin_program(const struct datapath *d, const char *name, unsigned gene
 	return r ? error_set(err, r, "%s: cannot be pinned: %s", path, strerror(-r)) : 0;
 }
 
-static int take_program(const struct bpf_object *o, const char *name, int *ret_fd, struct error *err)
+int build_take(const struct bpf_object *o, const char *name, int *ret_fd, struct error *err)
 {
 	const struct bpf_program *program = bpf_object__find_program_by_name(o, name);
 	int fd = program ? duplicate(bpf_program__fd(program)) : -ENOENT;
@@ -273,17 +278,17 @@ static int load_xdp(const struct datapath *d, struct datapath_build *b, struct e
 		r = b->overflow < 0 ? error_set(err, b->overflow, "the overflow map: %s", strerror(-b->overflow)) : 0;
 	}
 	for (unsigned i = 0; !r && i < N_ENTRIES; i++)
-		r = take_program(xdp.object, main_program(&b->settings, i), &b->main[i], err);
+		r = build_take(xdp.object, main_program(&b->settings, i), &b->main[i], err);
 	for (unsigned i = 0; !r && i < N_ENTRIES; i++)
-		r = pin_program(d, main_programs[i], b->generation, b->main[i], err);
+		r = build_pin(d, main_programs[i], b->generation, b->main[i], err);
 	if (!r)
-		r = take_program(xdp.object, "overflow_removal", &b->overflow_removal, err);
+		r = build_take(xdp.object, "overflow_removal", &b->overflow_removal, err);
 	if (!r)
-		r = take_program(xdp.object, "agent_count", &b->agent_count, err);
+		r = build_take(xdp.object, "agent_count", &b->agent_count, err);
 	if (!r)
-		r = take_program(xdp.object, "session_held", &b->session_held, err);
+		r = build_take(xdp.object, "session_held", &b->session_held, err);
 	if (!r) {
-		r = add_tail_calls(d, b, xdp.object, XDP_PROGS);
+		r = build_add_tail_calls(d, b, xdp.object, XDP_PROGS);
 		if (r)
 			error_set(err, r, "the tail-call programs of XDP: %s", strerror(-r));
 	}
@@ -311,56 +316,11 @@ static int load_stage2(const struct datapath *d, struct datapath_build *b, struc
 		return error_set(err, r, "the programs of stage 2 cannot be opened: %s", strerror(-r));
 	r = object_load(o.object, err);
 	if (!r)
-		r = take_program(o.object, "stage2", &b->stage2, err);
+		r = build_take(o.object, "stage2", &b->stage2, err);
 	if (!r) {
-		r = add_tail_calls(d, b, o.object, STAGE2_PROGS);
+		r = build_add_tail_calls(d, b, o.object, STAGE2_PROGS);
 		if (r)
 			error_set(err, r, "the tail-call programs of stage 2: %s", strerror(-r));
-	}
-	return r;
-}
-
-static int load_tc(const struct datapath *d, struct datapath_build *b, struct error *err)
-{
-	__attribute__((cleanup(hook_object_close))) struct hook_object tc = { 0 };
-	int r = hook_object_open_tc(d, &b->settings, &tc);
-
-	if (!r)
-		r = object_set_overflow(tc.object, b->overflow, 0);
-	if (r)
-		return error_set(err, r, "the tc programs cannot be opened: %s", strerror(-r));
-	r = object_load(tc.object, err);
-	if (!r)
-		r = take_program(tc.object, PIN_TC_PROGRAM, &b->tc_outside, err);
-	if (!r)
-		r = pin_program(d, PIN_TC_PROGRAM, b->generation, b->tc_outside, err);
-	if (!r) {
-		r = add_tail_calls(d, b, tc.object, TC_PROGS);
-		if (r)
-			error_set(err, r, "the tail-call programs of tc: %s", strerror(-r));
-	}
-	return r;
-}
-
-static int load_ingress(const struct datapath *d, struct datapath_build *b, struct error *err)
-{
-	__attribute__((cleanup(hook_object_close))) struct hook_object o = { 0 };
-	int r = hook_object_open_ingress(d, &b->settings, &o);
-
-	if (!r)
-		r = object_set_overflow(o.object, b->overflow, 0);
-	if (r)
-		return error_set(err, r, "the programs at tc ingress cannot be opened: %s", strerror(-r));
-	r = object_load(o.object, err);
-	for (unsigned i = 0; !r && i < N_ENTRIES; i++) {
-		r = take_program(o.object, ingress_programs[i], &b->ingress[i], err);
-		if (!r)
-			r = pin_program(d, ingress_programs[i], b->generation, b->ingress[i], err);
-	}
-	if (!r) {
-		r = add_tail_calls(d, b, o.object, INGRESS_PROGS);
-		if (r)
-			error_set(err, r, "the tail-call programs at tc ingress: %s", strerror(-r));
 	}
 	return r;
 }
@@ -401,9 +361,7 @@ int build_new(const struct datapath *d, const struct settings *settings, struct 
 	if (!r)
 		r = load_stage2(d, b, err);
 	if (!r)
-		r = load_tc(d, b, err);
-	if (!r)
-		r = load_ingress(d, b, err);
+		r = build_load_tc(d, b, err);
 	if (r) {
 		build_unpin(d, b->generation);
 		return r;
@@ -428,7 +386,7 @@ int build_of_pins(const struct datapath *d, struct datapath_build **ret)
 		if (b->main[i] < 0)
 			return b->main[i];
 		if (!bpf_map_lookup_elem(d->tc_entries, &i, &id))
-			b->ingress[i] = pinned_program(d->pin_dir, ingress_programs[i], id);
+			b->ingress[i] = pinned_program(d->pin_dir, build_ingress_programs[i], id);
 	}
 	b->overflow = duplicate(d->overflow);
 	if (b->overflow < 0)
@@ -442,9 +400,10 @@ int build_swap_in(const struct datapath *d, const struct datapath_build *b)
 	for (uint32_t i = 0; i < N_ENTRIES; i++) {
 		int r = bpf_map_update_elem(d->entries, &i, &b->main[i], BPF_ANY);
 
-		/* An earlier agent may have had none. */
 		if (!r && b->ingress[i] >= 0)
 			r = bpf_map_update_elem(d->tc_entries, &i, &b->ingress[i], BPF_ANY);
+		else if (!r)
+			bpf_map_delete_elem(d->tc_entries, &i);
 		if (r)
 			return r;
 	}

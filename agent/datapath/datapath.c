@@ -40,6 +40,7 @@ void datapath_init(struct datapath *d)
 		.xdp_outside = -1,
 		.xdp_both = -1,
 		.tc_outside = -1,
+		.tc_bare = -1,
 		.tc_entries = -1,
 		.tc_from_inside = -1,
 		.tc_from_outside = -1,

@@ -23,8 +23,9 @@
 #include "base/base.h"
 #include "config/config.h"
 
-/* The program at tc egress; each set of programs is pinned as NAME_<generation>. */
-#define PIN_TC_PROGRAM "tc_outside"
+/* The programs at tc egress; each set of programs is pinned as NAME_<generation>. */
+#define PIN_TC_PROGRAM	 "tc_outside"
+#define PIN_BARE_PROGRAM "tc_bare"
 
 struct datapath {
 	char *pin_dir; /* PIN_PATH/v<LAYOUT_VERSION> */
@@ -81,6 +82,7 @@ struct datapath {
 	int xdp_outside;
 	int xdp_both;
 	int tc_outside;
+	int tc_bare;	    /* the same without an Ethernet header; -1 unless the settings ask for it */
 	int tc_from_inside; /* at tc ingress, where there is no XDP */
 	int tc_from_outside;
 	int tc_from_both;

@@ -61,8 +61,8 @@
 	X(tc_from_outside, "prog_tc_from_outside")   \
 	X(tc_from_both, "prog_tc_from_both")
 
-/* Arrays of tail-call programs, one per hook and one for stage 2. */
-enum prog_array { XDP_PROGS, TC_PROGS, INGRESS_PROGS, STAGE2_PROGS, N_PROG_ARRAYS };
+/* Arrays of tail-call programs, one per object. */
+enum prog_array { XDP_PROGS, TC_PROGS, BARE_PROGS, INGRESS_PROGS, STAGE2_PROGS, N_PROG_ARRAYS };
 
 /* The programs in an array, -1 for none. */
 struct prog_fds {
@@ -75,8 +75,9 @@ enum stage_map { STAGE_LISTS, STAGE_TRACES, N_STAGE_MAPS };
 /* A set of programs around the pinned maps. Descriptors, -1 for none. */
 struct datapath_build {
 	int main[N_ENTRIES];	/* by enum entry */
-	int ingress[N_ENTRIES]; /* the same at tc ingress */
+	int ingress[N_ENTRIES]; /* the same at tc ingress; -1 unless the settings ask for them */
 	int tc_outside;
+	int tc_bare; /* the same for interfaces without an Ethernet header; -1 unless the settings ask for it */
 	int overflow_removal;
 	int agent_count;
 	int session_held;
@@ -113,6 +114,7 @@ int hook_object_open_xdp(const struct datapath *d, const struct settings *settin
 			 struct hook_object *ret);
 int hook_object_open_stage2(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
+int hook_object_open_bare(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 int hook_object_open_ingress(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 void hook_object_close(struct hook_object *o);
 
@@ -141,6 +143,20 @@ const char *pin_path_of(const struct datapath *d, const char *name, char text[st
 /* Loads programs around d's maps, ready for build_swap_in(). */
 int build_new(const struct datapath *d, const struct settings *settings, struct datapath_build **ret,
 	      struct error *err);
+
+/* The part of that for tc, after XDP's. */
+int build_load_tc(const struct datapath *d, struct datapath_build *b, struct error *err);
+
+/* By enum entry. */
+extern const char *const build_ingress_programs[N_ENTRIES];
+
+/* A descriptor of a program of an object; pins a program as NAME_<generation>, so that the next agent can restore it. */
+int build_take(const struct bpf_object *o, const char *name, int *ret_fd, struct error *err);
+int build_pin(const struct datapath *d, const char *name, unsigned generation, int fd, struct error *err);
+
+/* Adds all tail-call programs of an object, prog_NAME_SUFFIX, to their array, which is pinned as ARRAY_GENERATION. */
+int build_add_tail_calls(const struct datapath *d, struct datapath_build *b, const struct bpf_object *o,
+			 enum prog_array array);
 
 /*
  * The programs that `entries` leads to, as an earlier agent left them. They have one stage: two need a copy of the

@@ -12,13 +12,13 @@
 #include "datapath/bpffs.h"
 
 /* A descriptor of the program with that id, or -errno. */
-static int pinned_tc_program(const struct datapath *d, enum tc_side side, uint32_t id)
+static int pinned_tc_program(const struct datapath *d, bool bare, enum tc_side side, uint32_t id)
 {
 	const int entries[] = { d->tc_from_inside, d->tc_from_outside, d->tc_from_both };
 	int fd;
 
 	if (side == TC_EGRESS)
-		return pinned_program(d->pin_dir, PIN_TC_PROGRAM, id);
+		return pinned_program(d->pin_dir, bare ? PIN_BARE_PROGRAM : PIN_TC_PROGRAM, id);
 	for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
 		if (program_id(entries[i]) == id) {
 			fd = fcntl(entries[i], F_DUPFD_CLOEXEC, 3);
@@ -45,7 +45,7 @@ int attach_note(struct netlink *n, const struct link *l, const struct datapath *
 
 		before.had_tc[side] = tc;
 		if (tc)
-			before.tc[side] = pinned_tc_program(d, side, tc);
+			before.tc[side] = pinned_tc_program(d, link_is_bare(l), side, tc);
 	}
 	*ret = before;
 	return 0;

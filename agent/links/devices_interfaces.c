@@ -39,7 +39,7 @@ bool devices_is_attached(const struct devices *v, const struct interface *i, con
 		return false;
 	}
 	return !(i->roles & DEVICE_OUTSIDE) ||
-	       tc_attached(v->netlink, l->ifindex, TC_EGRESS) == program_id(d->tc_outside);
+	       tc_attached(v->netlink, l->ifindex, TC_EGRESS) == program_id(interface_egress_program(d, i));
 }
 
 void devices_record_begin(struct devices *v, const struct interface *i)
@@ -147,7 +147,11 @@ int devices_attach_egress(struct devices *v, struct interface *i, struct error *
 	i->made_clsact = v->datapath->device[i->link.ifindex].flags & DEVICE_CLSACT;
 	if (!(i->roles & DEVICE_OUTSIDE))
 		return 0;
-	return tc_attach(v->netlink, &i->link, TC_EGRESS, v->datapath->tc_outside, &i->made_clsact, err);
+	/* An interface that has just come; devices_sync() has the programs loaded. */
+	if (link_is_bare(&i->link) && v->datapath->tc_bare < 0)
+		return error_set(err, -EAGAIN, "%s: has no Ethernet header; the programs for it are being loaded", i->name);
+	return tc_attach(v->netlink, &i->link, TC_EGRESS, interface_egress_program(v->datapath, i), &i->made_clsact,
+			 err);
 }
 
 static int attach_xdp(struct devices *v, struct interface *i, struct error *err)

@@ -177,6 +177,22 @@ static void read_routing(struct devices *v)
 		log_warning("the routes' MTUs cannot be told to the datapath: %s", strerror(-r));
 }
 
+/* The tc programs that the interfaces take as they are now. */
+static uint8_t tc_wanted(const struct devices *v)
+{
+	uint8_t tc = 0;
+
+	for (size_t k = 0; v->applied && k < v->interfaces.count; k++) {
+		const struct interface *i = &v->interfaces.list[k];
+
+		if (i->attachment == DEVICE_TC)
+			tc |= TC_ALONE;
+		if (i->roles & DEVICE_OUTSIDE && i->link.ifindex && link_is_bare(&i->link))
+			tc |= TC_BARE;
+	}
+	return tc;
+}
+
 /* Rules, reverse-path filters and whether routes have MTUs are built into the programs. */
 static void sync_routing(struct devices *v)
 {
@@ -187,6 +203,7 @@ static void sync_routing(struct devices *v)
 	if (v->applied)
 		changed |= rp_source_check(&v->filters) != s->source_check ||
 			   rp_outside_strict(&v->filters) != s->outside_strict;
+	changed |= (tc_wanted(v) & ~s->tc) != 0;
 	v->routing_told = now;
 	if (now != before && now == ROUTING_BY_MORE)
 		log_warning("there are routing rules on marks, ports, TOS or the like, or routes of a TOS, which XDP "

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
-#include <net/if_arp.h>
 #include <string.h>
 
 #include "links/forwarding.h"
@@ -54,7 +53,7 @@ struct device interface_record_with(const struct interface *i, uint8_t flags)
 {
 	struct device record = {
 		.roles = i->roles,
-		.flags = (uint8_t)(flags | (i->link.type == ARPHRD_ETHER ? 0 : DEVICE_BARE)),
+		.flags = (uint8_t)(flags | (link_is_bare(&i->link) ? DEVICE_BARE : 0)),
 		.addr = i->addr,
 		.mtu = i->link.mtu,
 		.lower = i->carrier ? i->link.lower : 0,
@@ -124,6 +123,11 @@ int interface_tc_program(const struct datapath *d, const struct interface *i)
 	return i->roles == DEVICE_INSIDE    ? d->tc_from_inside
 	       : i->roles == DEVICE_OUTSIDE ? d->tc_from_outside
 					    : d->tc_from_both;
+}
+
+int interface_egress_program(const struct datapath *d, const struct interface *i)
+{
+	return link_is_bare(&i->link) ? d->tc_bare : d->tc_outside;
 }
 
 int interface_detach(struct netlink *n, struct datapath *d, const struct own_programs *own, uint32_t ifindex)

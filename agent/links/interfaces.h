@@ -106,6 +106,9 @@ bool device_store(const struct datapath *d, uint32_t ifindex, const struct devic
 int interface_program(const struct datapath *d, const struct interface *i);
 int interface_tc_program(const struct datapath *d, const struct interface *i);
 
+/* The same of the program at tc egress, of an outside interface. */
+int interface_egress_program(const struct datapath *d, const struct interface *i);
+
 /* Detaches everything of detnat's from a link and clears its record; the link may be gone. 0, or the first -errno. */
 int interface_detach(struct netlink *n, struct datapath *d, const struct own_programs *own, uint32_t ifindex);
 

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
-#include <net/if_arp.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -60,7 +59,7 @@ static struct interface *plan_below(struct plan *p, enum xdp_mode mode, const st
 /* Why there can be no XDP on a link; NULL: nothing is known that keeps it off. */
 static const char *why_no_xdp(const struct plan *p, const struct link *l)
 {
-	if (l->type != ARPHRD_ETHER)
+	if (link_is_bare(l))
 		return "has no Ethernet header";
 	if (l->xdp.attached == XDP_ATTACHED_HW || l->xdp.attached == XDP_ATTACHED_MULTI ||
 	    (l->xdp.attached != XDP_ATTACHED_NONE && !own_programs_has(p->own, l->xdp.prog_id)))

@@ -298,6 +298,9 @@ _Static_assert(sizeof(struct route_mtu_key) == 8, "as an LPM_TRIE wants it");
 
 /* Settings: read-only data of the programs, set before loading. */
 
+#define TC_ALONE 1 /* an interface runs without XDP */
+#define TC_BARE	 2 /* an outside interface has no Ethernet header */
+
 /* Value of tcp_mss_clamp: as much as the MTUs of both directions allow. */
 #define MSS_CLAMP_MTU (~0U)
 
@@ -362,7 +365,7 @@ struct settings {
 	__u8 guard;		  /* the guard checks untranslated packets at egress, see bpf/guard_tc.h */
 	__u8 route_mtus;	  /* the map route_mtus has to be consulted */
 	__u8 stages;		  /* 2: the programs with stages, <detnat/stages.h>; they do not read it themselves */
-	__u8 pad;
+	__u8 tc;		  /* TC_…: which tc programs are loaded beside that at egress; not read either */
 	struct address_range bypass[MAX_BYPASS];
 };
 _Static_assert(sizeof(struct settings) == 32 + MAX_BYPASS * sizeof(struct address_range), "read-only data");

@@ -6,7 +6,13 @@
 #include "fixture.h"
 #include "icmp_frame.h"
 
-TestSuite(ingress, .init = set_up, .fini = tear_down);
+static void set_up_ingress(void)
+{
+	settings.tc = TC_ALONE;
+	set_up();
+}
+
+TestSuite(ingress, .init = set_up_ingress, .fini = tear_down);
 
 #define A_PORT	  OUT_PORT(7000, 2)
 #define B_PORT	  OUT_PORT(8000, 3)
@@ -359,7 +365,7 @@ Test(ingress, on_a_stick_the_addresses_tell_the_direction)
 static void set_up_answers(void)
 {
 	settings.unsolicited_tcp = UNSOLICITED_ANSWER;
-	set_up();
+	set_up_ingress();
 }
 
 /* The segment itself cannot become a reset if a card was to finish its checksum. */

@@ -196,8 +196,8 @@ test-clang: deps-test ## objects of clang 14, 16 and 19, as far as apt has them 
 test-bpf: deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory tests-built
 	$(BUILD)/tests/bpf/run
-	PADDED=1 $(BUILD)/tests/bpf/run --filter '@(fragments|icmp_in|in2out|lengths|out2in|property)/*'
-	PADDED=1 STAGES=2 $(BUILD)/tests/bpf/run --filter 'property/*'
+	PADDED=1 $(BUILD)/tests/bpf/run --filter '@(fib|fragments|icmp_in|in2out|lengths|out2in|property)/*'
+	PADDED=1 STAGES=2 $(BUILD)/tests/bpf/run --filter '@(fib|in2out|out2in|property|sources|unsolicited)/*'
 	TRACED=1 $(BUILD)/tests/bpf/run --filter '@(hairpin|icmp_in|options|property|protocols|vlan)/*'
 	TRACED=1 STAGES=2 $(BUILD)/tests/bpf/run --filter '@(options|property|staged)/*'
 # The whole run is under AddressSanitizer and UndefinedBehaviorSanitizer: a report of either fails the test it came in.

@@ -168,11 +168,11 @@ static void added(struct route_copy *c, struct fib_told_route *told, uint16_t fl
 	if (!add(c, told, c->reading ? FIB_ROUTE_NOTIFIED : 0, &is_new))
 		return;
 	/* When a nexthop object changes, its routes are notified as if they replaced themselves. */
-	other = flags & NLM_F_REPLACE && is_new ? find(c, told, false, &others) : NULL;
-	if (other && others == 1) {
+	other = flags & NLM_F_REPLACE && (is_new || !told->way.object) ? find(c, told, false, &others) : NULL;
+	if (other && others == 1 && is_new) {
 		delete_route(c, other);
 	} else if (other) {
-		/* In the place of one of several; the message does not say which. */
+		/* In the place of one of several, or it was read before; the message does not say which. */
 		doubt(c, other);
 	}
 	paint_prefix(c, told->route.dst, told->route.plen, told->route.flags);
@@ -218,6 +218,9 @@ static bool is_outdated(struct route_copy *c, const struct fib_told_route *told)
 
 	while ((r = fib_store_next(&c->store, told->route.dst, told->route.plen, told->route.flags, r))) {
 		if (!(r->flags & FIB_ROUTE_NOTIFIED) || r->metric != told->route.metric)
+			continue;
+		/* Since an earlier reading began, which was given up because notifications were lost. */
+		if (r->generation != c->generation)
 			continue;
 		if (is_told(c, r, told) || (r->flags & FIB_ROUTE_GONE && r->tag == told->route.tag))
 			return true;
@@ -266,8 +269,9 @@ void changes_object(struct route_copy *c, const struct fib_told_object *told, bo
 
 void changes_object_gone(struct route_copy *c, struct fib_object *object)
 {
+	/* Its routes may be among those that are about to be read. */
+	c->again |= c->reading;
 	if (fib_hops_retire_object(&c->hops, object->told.id)) {
-		c->again |= c->reading;
 		c->purging = true;
 		c->purged = 0;
 		route_copy_work(c);

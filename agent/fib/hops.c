@@ -180,12 +180,6 @@ uint32_t fib_hops_take(struct fib_hops *h, const struct fib_way *way)
 	return number;
 }
 
-void fib_hops_hold(struct fib_hops *h, uint32_t number)
-{
-	if (number >= FIB_HOP_FIRST)
-		h->list[number].refs++;
-}
-
 void fib_hops_drop(struct fib_hops *h, uint32_t number)
 {
 	struct fib_hop_state *s = &h->list[number];

@@ -69,7 +69,6 @@ void fib_hops_free(struct fib_hops *h);
 
 /* The number of a next hop, made if needed, with one more reference; FIB_HOP_KERNEL if there is no number left. */
 uint32_t fib_hops_take(struct fib_hops *h, const struct fib_way *way);
-void fib_hops_hold(struct fib_hops *h, uint32_t number);
 void fib_hops_drop(struct fib_hops *h, uint32_t number);
 
 /* Makes next hop 0 a copy of this one. */

@@ -17,9 +17,21 @@ bool lease_stands(const struct route_copy *c)
 	return !c->held;
 }
 
-bool lease_has_run_out(const struct route_copy *c)
+static bool has_run_out(const struct route_copy *c)
 {
-	return !c->held && (int32_t)(datapath_ticks(c->datapath) - c->datapath->global->fib_until) > 0;
+	uint32_t until = c->datapath->global->fib_until;
+
+	return !until || (int32_t)(datapath_ticks(c->datapath) - until) > 0;
+}
+
+/* What waits in the socket may be older than the lease, whoever lets it begin again. */
+static void catch_up(struct route_copy *c)
+{
+	if (!c->catch_up || c->catching_up || c->held || !has_run_out(c))
+		return;
+	c->catching_up = true;
+	c->catch_up(c->catch_up_arg);
+	c->catching_up = false;
 }
 
 void lease_renew(struct route_copy *c)
@@ -31,6 +43,7 @@ void lease_renew(struct route_copy *c)
 		c->held &= ~(1U << ROUTE_COPY_PROGRAMS);
 	else
 		c->held |= 1U << ROUTE_COPY_PROGRAMS;
+	catch_up(c);
 	store_until(c, c->held ? 0 : datapath_ticks(c->datapath) + (ticks ? ticks : 1));
 }
 

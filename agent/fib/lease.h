@@ -8,11 +8,11 @@
 /* Ends the lease while any reason holds it; renews it otherwise. */
 void lease_hold(struct route_copy *c, enum route_copy_hold why, bool held);
 
-/* Renews the lease if nothing holds it. Called several times a second. */
+/*
+ * Renews the lease if nothing holds it. Called several times a second. If it has run out, as the agent was stopped or
+ * busy or something held it, the notifications that wait are processed first (route_copy_on_return()).
+ */
 void lease_renew(struct route_copy *c);
-
-/* Whether the lease should stand and has run out, as the agent was stopped or busy for so long. */
-bool lease_has_run_out(const struct route_copy *c);
 
 /* Whether the datapath goes by the copy. */
 bool lease_stands(const struct route_copy *c);

@@ -36,8 +36,6 @@ static void tell_routes(struct route_copy *c, enum route_copy_reading what, cons
 
 static void purge(struct route_copy *c)
 {
-	/* What has been read may be older. */
-	c->again |= c->reading;
 	c->purging = true;
 	c->purged = 0;
 	route_copy_work(c);
@@ -65,8 +63,12 @@ static void link_is(struct route_copy *c, uint32_t ifindex, uint8_t now)
 	uint8_t before = c->hops.link[ifindex];
 
 	c->hops.link[ifindex] = now;
-	if (before & FIB_LINK_UP && !(now & FIB_LINK_UP) && fib_hops_retire_interface(&c->hops, ifindex, true))
-		purge(c);
+	if (before & FIB_LINK_UP && !(now & FIB_LINK_UP)) {
+		/* What has been read, or is about to be, may be older. */
+		c->again |= c->reading;
+		if (fib_hops_retire_interface(&c->hops, ifindex, true))
+			purge(c);
+	}
 	if (before & FIB_LINK_RUNS && !(now & FIB_LINK_RUNS))
 		fib_objects_each(&c->objects, forget_object, &(struct on_interface){ c, ifindex });
 	if ((before ^ now) & (FIB_LINK_RUNS | FIB_LINK_NO_ARP))
@@ -150,8 +152,7 @@ static void on_source_gone(struct route_copy *c, const struct nlmsghdr *h)
 	for (size_t i = 0; i < c->n_sources; i++) {
 		if (i < FIB_SOURCES && c->source[i] != addr)
 			continue;
-		lease_hold(c, ROUTE_COPY_READING, true);
-		reading_begin(c);
+		reading_begin_stale(c);
 		return;
 	}
 }
@@ -161,6 +162,7 @@ static void on_address(struct route_copy *c, const struct nlmsghdr *h, bool noti
 {
 	uint32_t bare = fib_addresses_message(&c->addresses, h, c->generation, notified);
 
+	c->again |= c->reading && h->nlmsg_type == RTM_DELADDR;
 	if (bare && fib_hops_retire_interface(&c->hops, bare, false))
 		purge(c);
 	if (h->nlmsg_type == RTM_DELADDR)
@@ -271,6 +273,13 @@ void reading_begin(struct route_copy *c)
 	begin_step(c);
 }
 
+void reading_begin_stale(struct route_copy *c)
+{
+	c->stale = true;
+	lease_hold(c, ROUTE_COPY_READING, true);
+	reading_begin(c);
+}
+
 static void forget_neighbour(struct fib_neighbour *n, void *arg)
 {
 	struct route_copy *c = arg;
@@ -339,7 +348,7 @@ void reading_ended(struct route_copy *c, int r)
 	}
 	tell_routes(c, ROUTES_END, NULL);
 	c->gateways_known = true;
-	c->reading = false;
+	c->reading = c->stale = false;
 	c->swept = 0;
 	route_copy_work(c);
 }
@@ -351,7 +360,9 @@ static void done(struct route_copy *c)
 		later(c);
 	else
 		c->patience_s = 0;
-	lease_hold(c, ROUTE_COPY_READING, false);
+	/* After a reading that failed, the trie may have been painted. */
+	if (!c->stale)
+		lease_hold(c, ROUTE_COPY_READING, false);
 }
 
 void reading_repaint(struct route_copy *c)

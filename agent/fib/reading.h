@@ -10,6 +10,9 @@
 
 void reading_begin(struct route_copy *c);
 
+/* The same where what is known may be wrong: the lease ends, until a reading has ended. */
+void reading_begin_stale(struct route_copy *c);
+
 /* Messages of a dump, or notifications. */
 void reading_message(struct route_copy *c, const struct nlmsghdr *h, bool notified);
 

@@ -80,8 +80,6 @@ static void on_lease(evutil_socket_t fd, short what, void *arg)
 	struct route_copy *c = arg;
 	uint64_t now = monotonic_us();
 
-	if (c->catch_up && lease_has_run_out(c))
-		c->catch_up(c->catch_up_arg);
 	lease_renew(c);
 	lease_settle_soon(c);
 	if (c->step != FIB_STEP_DONE)
@@ -152,7 +150,7 @@ int route_copy_new(struct event_base *base, struct datapath *d, struct route_cop
 		return r;
 	}
 	lease_renew(c);
-	reading_begin(c);
+	reading_begin_stale(c);
 	*ret = c;
 	return 0;
 }
@@ -192,8 +190,7 @@ void route_copy_message(struct route_copy *c, const struct nlmsghdr *h)
 
 void route_copy_lost(struct route_copy *c)
 {
-	lease_hold(c, ROUTE_COPY_READING, true);
-	reading_begin(c);
+	reading_begin_stale(c);
 }
 
 void route_copy_on_return(struct route_copy *c, void (*catch_up)(void *arg), void *arg)
@@ -258,7 +255,7 @@ void route_copy_on_routes(struct route_copy *c, route_copy_on_route call, void *
 
 bool route_copy_own(const struct route_copy *c, void (*call)(uint32_t base, unsigned plen, void *arg), void *arg)
 {
-	if (c->step < FIB_STEP_SWEEP)
+	if (c->stale || c->step < FIB_STEP_SWEEP)
 		return false;
 	for (size_t i = 0; i < FIB_SEGMENTS; i++) {
 		const struct fib_segment *g = &c->store.segment[i];

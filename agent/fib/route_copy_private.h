@@ -49,6 +49,7 @@ struct route_copy {
 	uint8_t generation;  /* of the present reading, or of the last one; never 0 */
 	unsigned attempts;   /* at the present dump */
 	bool reading;	     /* routes: notifications take precedence over what is read */
+	bool stale;	     /* notifications may be missing since the last reading that ended */
 	bool again;	     /* it is not certain that everything was read: once more */
 	unsigned patience_s; /* before that */
 
@@ -79,6 +80,7 @@ struct route_copy {
 
 	void (*catch_up)(void *arg);
 	void *catch_up_arg;
+	bool catching_up;
 
 	struct event *work;    /* the next slice */
 	struct event *lease;   /* several times a second */

@@ -24,6 +24,7 @@ struct monitor {
 	struct event *quiet; /* pending if the epoch was raised recently */
 	bool raise_again;
 	bool lost; /* until everything that waits has been read */
+	bool reading;
 	_Alignas(struct nlmsghdr) char buffer[MESSAGE_BUFFER];
 };
 
@@ -68,7 +69,7 @@ static void on_drained(struct monitor *m)
 	m->handlers.lost(m->handlers.arg);
 }
 
-static void read_messages(struct monitor *m, int most)
+static void read_one_by_one(struct monitor *m, int most)
 {
 	for (int i = 0; i < most; i++) {
 		ssize_t size = mnl_socket_recvfrom(m->socket, m->buffer, sizeof(m->buffer));
@@ -96,6 +97,16 @@ static void read_messages(struct monitor *m, int most)
 		if (r != ENOBUFS && r != ENOSPC)
 			return;
 	}
+}
+
+/* Whatever a message leads to, the next one waits until it has been processed. */
+static void read_messages(struct monitor *m, int most)
+{
+	if (m->reading)
+		return;
+	m->reading = true;
+	read_one_by_one(m, most);
+	m->reading = false;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)

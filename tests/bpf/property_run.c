@@ -115,6 +115,21 @@ static void take_answer(const struct random_packet *p, struct outcome *ret)
 	ret->size = 14U + t.length;
 }
 
+/* Octets are counted of what was translated alone: as many as the packet has. */
+static bool octets_are_counted(const struct counters *before, const struct counters *after, enum reason reason,
+			       const struct random_packet *p)
+{
+	bool right = true;
+	unsigned n = REASON_in2out_translated;
+#define X(name, text)                                                                           \
+	right &= after->name - before->name ==                                                  \
+		 (reason == (enum reason)n ? (uint64_t)(p->octet[16] << 8 | p->octet[17]) : 0); \
+	n++;
+	VOLUMES(X)
+#undef X
+	return right;
+}
+
 void property_run_once(struct property *t, enum hook hook, const struct random_packet *p, struct outcome *ret)
 {
 	struct counters before, after;
@@ -143,6 +158,8 @@ void property_run_once(struct property *t, enum hook hook, const struct random_p
 	ret->overflowed = (unsigned)(after.sessions_overflowed - before.sessions_overflowed);
 	if (reasons != 1)
 		property_fail(t, hook, p, ret, "not counted exactly once");
+	if (!octets_are_counted(&before, &after, ret->reason, p))
+		property_fail(t, hook, p, ret, "other octets counted");
 }
 
 /* A subscriber's tables, to be put back. */

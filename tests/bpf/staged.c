@@ -92,6 +92,31 @@ void staged_reload(void)
 	pthread_rwlock_unlock(&programs);
 }
 
+uint64_t staged_drops(void)
+{
+	_cleanup_free_ uint64_t *each = calloc((size_t)libbpf_num_possible_cpus(), sizeof(*each));
+	uint32_t zero = 0;
+	uint64_t sum = 0;
+
+	/* The kernel rounds each core's value up to 8 octets. */
+	cr_assert_eq(bpf_map_lookup_elem(datapath.stage_drops, &zero, each), 0);
+	for (int i = 0; i < libbpf_num_possible_cpus(); i++)
+		sum += (uint32_t)each[i];
+	return sum;
+}
+
+void staged_number_from(uint32_t next)
+{
+	int lists = datapath.build->stage_maps[STAGE_LISTS];
+	_cleanup_free_ struct stage_list *each = calloc((size_t)libbpf_num_possible_cpus(), sizeof(*each));
+	uint32_t zero = 0;
+
+	cr_assert_eq(bpf_map_lookup_elem(lists, &zero, each), 0);
+	for (int i = 0; i < libbpf_num_possible_cpus(); i++)
+		each[i].next = each[i].touched = next;
+	cr_assert_eq(bpf_map_update_elem(lists, &zero, each, BPF_ANY), 0, "%s", strerror(errno));
+}
+
 bool staged_is_marked(const uint8_t *frame, size_t size)
 {
 	return size >= 14 && frame[12] == STAGE_ETHERTYPE >> 8 && frame[13] == (STAGE_ETHERTYPE & 255);

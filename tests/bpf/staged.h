@@ -36,6 +36,12 @@ int staged_finish(int verdict, uint8_t *frame, size_t *size);
  */
 extern bool staged_leave_answers;
 
+/* Frames that stage 2 has dropped, on all cores, since the watching program last looked. */
+uint64_t staged_drops(void);
+
+/* The next frame of each core gets this number. */
+void staged_number_from(uint32_t next);
+
 /* Runs stage 2 alone; returns its verdict. */
 int staged_run_stage2(uint8_t *frame, size_t *size);
 

@@ -3,6 +3,7 @@
  * The agent's copy of the routes as the datapath uses it. The copy says something else than the kernel here, so that
  * whole packets show which of the two was asked.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <criterion/criterion.h>
@@ -323,4 +324,81 @@ Test(fib, the_hint_of_a_mapping_ends_with_it)
 	cr_expect_eq(datapath.fib->inside, FIB_NO_HINT);
 	cr_expect_eq(datapath.fib->outside, FIB_NO_HINT);
 	RUN_ROWS(gone);
+}
+
+/* A destination among many_routes(): its route is of half of a /24. */
+#define FAR(i)	 (ADDR(11, 0, 0, 0) + ((i) << 8) + ((i) < FAR_SWAP ? 0 : 128))
+#define FAR_SWAP 2000U
+#define FAR_LAST 4299U
+
+/*
+ * So many, each by a gateway of its own, that their nodes take more than a chunk. Those of one chunk say something else
+ * than those of the other.
+ */
+static void many_routes(void)
+{
+	FILE *batch = popen("ip -batch -", "w");
+
+	cr_assert_not_null(batch);
+	fprintf(batch, "addr add 198.18.0.1/15 dev tout\n");
+	for (uint32_t i = 0; i <= FAR_LAST; i++) {
+		uint32_t to = FAR(i);
+
+		fprintf(batch, "neigh add 198.19.%u.%u lladdr 02:00:00:00:00:04 dev tout\n", i >> 8, i & 255);
+		fprintf(batch, "route add %u.%u.%u.%u/25 via 198.19.%u.%u\n", to >> 24, to >> 16 & 255, to >> 8 & 255,
+			to & 255, i >> 8, i & 255);
+	}
+	cr_assert_eq(pclose(batch), 0);
+}
+
+Test(fib, nodes_of_every_chunk_are_read)
+{
+	static const uint32_t some[] = { 0, 1, 255, 256, 1999, 2000, 3000, 3900, 4095, 4200, FAR_LAST };
+
+	stay_on_one_core();
+	many_routes();
+	tell_routes();
+	for (size_t i = 0; i < ARRAY_SIZE(some); i++)
+		told_hop(FAR(some[i]))->dmac[5] = NOBODY;
+	for (size_t i = 0; i < ARRAY_SIZE(some); i++) {
+		for (unsigned other = 0; other < 2; other++) {
+			uint32_t dst = (FAR(some[i]) + 77) ^ (other << 7);
+			const struct row row[] = {
+				{ other ? "the other half, by the default route" : "in the route",
+				  XDP_INSIDE,
+				  { .from = HOST,
+				    .to = GATEWAY_IN,
+				    .src = SUBSCRIBER,
+				    .dst = dst,
+				    UDP,
+				    5000,
+				    53,
+				    .payload = 20 },
+				  REDIRECT_XDP,
+				  { .from = GATEWAY_OUT,
+				    .to = other ? ROUTER : NOBODY,
+				    .src = POOL,
+				    .dst = dst,
+				    UDP,
+				    OUT_PORT(5000, 2),
+				    53,
+				    .ttl = 63,
+				    .payload = 20 },
+				  REASON_in2out_translated },
+			};
+
+			RUN_ROWS(row);
+		}
+	}
+}
+
+Test(fib, a_node_that_is_missing_leaves_it_to_the_kernel)
+{
+	static const struct row asked[] = { SENT("opens", XDP_INSIDE, 5000, ROUTER) };
+
+	tell_otherwise();
+	/* Neither the default route of the copy. */
+	told_hop(ADDR(9, 9, 9, 9))->dmac[5] = NOBODY;
+	datapath.fib->second[EXTERNAL >> 24].entry[EXTERNAL >> 16 & 255] = FIB_NODE | (MAX_FIB_NODES - 1);
+	RUN_ROWS(asked);
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Outside to inside: the XDP program of the outside. Whole packets are compared. */
+#include <stdlib.h>
+#include <string.h>
+
 #include <criterion/criterion.h>
 
 #include "icmp_frame.h"
@@ -106,6 +109,24 @@ Test(out2in, unsolicited_packets_are_dropped_silently)
 		  { .from = ROUTER,
 		    .to = GATEWAY_OUT,
 		    .src = ADDR(224, 0, 0, 9),
+		    .dst = POOL,
+		    UDP,
+		    53,
+		    OUT_PORT(6304, 2) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_martian },
+		{ "an inside address as source",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = OTHER, .dst = POOL, UDP, 53, OUT_PORT(6304, 2) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_martian },
+		{ "a link-local address as source",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = ADDR(169, 254, 7, 7),
 		    .dst = POOL,
 		    UDP,
 		    53,
@@ -389,4 +410,70 @@ Test(out2in, ports_of_what_is_no_session_any_more_are_given_up)
 		cr_assert_geq(open_flow(UDP, (uint16_t)(40000 + i % (PORTS / 2) + i / (PORTS / 2) * PORTS), 53, 0), 0,
 			      "in the place of an expired one: %u", i);
 	cr_expect_eq(counted(REASON_drop_ports_exhausted), 0);
+}
+
+/* Each has 8 buckets, so that together they fill two chunks. */
+static int add_large_mapping(void)
+{
+	struct mapping_spec spec = { .in = { ADDR(10, 64, 0, 0), 18 },
+				     .out = { ADDR(203, 0, 114, 0), 26 },
+				     .sessions_per_user = 60,
+				     .session_slots = 64 };
+	struct mapping_job *job;
+	struct error err;
+	int r;
+
+	memcpy(spec.timeout_ticks, datapath.mapping[0].timeout_ticks, sizeof(spec.timeout_ticks));
+	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
+	while ((r = mappings_add_step(job, &err)) > 0)
+		;
+	cr_assert_eq(r, 0, "%s", err.text);
+	cr_assert_eq(mappings_add_commit(job), 0);
+	return mappings_find_inside(mappings, ADDR(10, 64, 0, 0));
+}
+
+/* The slow path finds what the fast path has opened, and the other way round. */
+Test(out2in, sessions_in_every_chunk_of_slots)
+{
+	static const uint32_t some[] = { 0, 8191, 8192, 16383 };
+	const struct mapping *m;
+	int number;
+
+	cr_assert_eq(system("ip route add 10.64.0.0/10 via 10.0.0.2 dev tin"), 0);
+	number = add_large_mapping();
+	m = mappings_get(mappings, number);
+	for (size_t i = 0; i < ARRAY_SIZE(some); i++) {
+		uint32_t inside = ADDR(10, 64, 0, 0) + some[i], pool = mapping_out_addr(&m->geo, some[i]);
+		uint16_t port = (uint16_t)(mapping_port_lo(&m->geo, some[i]) + mapping_first_choice(&m->geo, 5000));
+		struct frame out = { .from = HOST, .to = GATEWAY_IN, inside, EXTERNAL, UDP, 5000, 53, .payload = 20 },
+			     back = { .from = ROUTER, .to = GATEWAY_OUT, EXTERNAL, pool, UDP, 53, port, .payload = 20 },
+			     sent = { .from = GATEWAY_OUT,
+				      .to = ROUTER,
+				      pool,
+				      EXTERNAL,
+				      UDP,
+				      port,
+				      53,
+				      .ttl = 63,
+				      .payload = 20 },
+			     got = { .from = GATEWAY_IN,
+				     .to = HOST,
+				     EXTERNAL,
+				     inside,
+				     UDP,
+				     53,
+				     5000,
+				     .ttl = 63,
+				     .payload = 20 };
+		const struct row rows[] = {
+			{ "opens", XDP_INSIDE, out, REDIRECT_XDP, sent, REASON_in2out_translated },
+			{ "slow", XDP_INSIDE_SLOW, out, REDIRECT_XDP, sent, REASON_in2out_translated },
+			{ "is answered", XDP_OUTSIDE, back, REDIRECT_XDP, got, REASON_out2in_translated },
+			{ "slow", XDP_OUTSIDE_SLOW, back, REDIRECT_XDP, got, REASON_out2in_translated },
+		};
+
+		RUN_ROWS(rows);
+		cr_expect_eq(sessions_of(inside), 1);
+		cr_expect_eq(mappings_subscriber(mappings, number, some[i])->sessions, 1, "opened once");
+	}
 }

@@ -160,7 +160,11 @@ Test(staged, frames_go_through_both_stages)
 	}
 	cr_expect_eq(counted(REASON_in2out_translated), 6);
 	cr_expect_eq(counted(REASON_out2in_translated), 5);
+	/* Without the Ethernet header: two of 58 octets, one of 58, and four of 70 each way. */
+	cr_expect_eq(counted(REASON_in2out_octets), 2 * 58 + 4 * 70);
+	cr_expect_eq(counted(REASON_out2in_octets), 58 + 4 * 70);
 	cr_expect_eq(counted(REASON_drop_stage2), 0);
+	cr_expect_eq(staged_drops(), 0);
 }
 
 Test(staged, of_many_frames_none_is_lost)
@@ -189,6 +193,8 @@ Test(staged, what_stage_2_drops_does_not_leave)
 	send_live(XDP_OUTSIDE, sent, size, 100);
 	cr_expect_eq(counted(REASON_drop_no_session), 100);
 	cr_expect_eq(receive(inside_peer, GATEWAY_IN, got, 0), 0);
+	/* Of these the kernel says that the interface refused them; the watching program, not here, takes them off. */
+	cr_expect_eq(staged_drops(), 100);
 }
 
 Test(staged, without_stage_2_waiting_frames_are_dropped_and_others_sent)
@@ -202,6 +208,7 @@ Test(staged, without_stage_2_waiting_frames_are_dropped_and_others_sent)
 	cr_assert_eq(bpf_map_delete_elem(datapath.stage2_entries, &zero), 0);
 	send_live(XDP_INSIDE, sent, frame_build(&udp, sent), 20);
 	cr_expect_eq(counted(REASON_drop_stage2), 20);
+	cr_expect_eq(staged_drops(), 20);
 	cr_expect_eq(receive(outside_peer, GATEWAY_OUT, got, 0), 0);
 	expect_live("the slow path's", XDP_INSIDE, &echo, &echo_out);
 	reload_settings();
@@ -235,7 +242,46 @@ Test(staged, a_frame_is_finished_once_and_by_its_own_number)
 	cr_expect_eq(staged_run_stage2(first, &size), PASS_XDP);
 	cr_expect_eq(staged_run_stage2(again, &size), DROP_XDP);
 	cr_expect_eq(counted(REASON_drop_stage2), 7);
+	cr_expect_eq(staged_drops(), 7);
 	cr_expect_eq(counted(REASON_in2out_translated), 1);
+}
+
+Test(staged, frames_are_numbered_on_beyond_16_bits_and_beyond_32)
+{
+	static const uint32_t first[] = { 0xfffe, 0xfffffffe };
+	struct frame udp = from_inside(UDP, 5000, 0), want = translated(udp);
+	const struct row row[] = { { "out", XDP_INSIDE, udp, REDIRECT_XDP, want, REASON_in2out_translated } };
+	uint8_t marked[FRAME_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(first); i++) {
+		staged_number_from(first[i]);
+		for (unsigned k = 0; k < 4; k++)
+			RUN_ROWS(row);
+	}
+	staged_number_from(0x12345678);
+	mark(&udp, marked);
+	cr_expect_eq(marked[2] | marked[3] << 8 | marked[4] << 16 | marked[5] << 24, 0x12345678);
+}
+
+/* Opening ones, those of sessions that go on, and answers. */
+Test(staged, ordinary_packets_wait_for_stage_2)
+{
+	static const struct {
+		uint8_t proto, flags;
+	} some[] = { { UDP, 0 }, { UDP, 0 }, { TCP, 2 }, { TCP, 16 } };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+
+	refresh_followed_routes();
+	for (size_t i = 0; i < ARRAY_SIZE(some); i++) {
+		struct frame f = from_inside(some[i].proto, 5000, some[i].flags), back = answer(f);
+		size_t size = mark(&f, out), back_size = frame_build(&back, in);
+
+		cr_expect(staged_is_marked(out, size), "from inside, %zu", i);
+		cr_expect_eq(staged_run_stage2(out, &size), PASS_XDP);
+		cr_assert_eq(run_hook(XDP_OUTSIDE, in, back_size, out, &size), REDIRECT_XDP);
+		cr_expect(staged_is_marked(out, size), "from outside, %zu", i);
+		cr_expect_eq(staged_run_stage2(out, &size), PASS_XDP);
+	}
 }
 
 Test(staged, marks_from_the_wire_mean_nothing)
@@ -303,6 +349,59 @@ Test(staged, while_the_list_is_full_frames_go_in_one_stage)
 	cr_expect_eq(counted(REASON_drop_stage2), 0);
 }
 
+Test(staged, a_frame_keeps_its_place_into_the_next_tick)
+{
+	struct frame udp = from_inside(UDP, 5000, 0), want = translated(udp);
+	uint8_t in[FRAME_MAX], out[FRAME_MAX], wanted[FRAME_MAX], first[FRAME_MAX];
+	size_t size = frame_build(&udp, in), out_size, first_size, wanted_size = frame_build(&want, wanted);
+	uint32_t tick;
+	int again;
+
+	/* Once more where a busy machine let more ticks go by. */
+	do {
+		next_tick();
+		next_tick();
+		tick = datapath_ticks(&datapath);
+		cr_assert_eq(run_hook(XDP_INSIDE, in, size, first, &first_size), REDIRECT_XDP);
+		for (unsigned i = 1; i < STAGE_ENTRIES; i++)
+			cr_assert_eq(run_hook(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP);
+		next_tick();
+		cr_assert_eq(run_hook(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP);
+		again = datapath_ticks(&datapath) != tick + 1;
+	} while (again);
+	cr_expect(frame_equal("in one stage", out, out_size, wanted, wanted_size));
+	cr_expect_eq(staged_run_stage2(first, &first_size), PASS_XDP);
+	cr_expect(frame_equal("the first", first, first_size, wanted, wanted_size));
+}
+
+/* As the agent takes an interface off its list before it is gone. */
+Test(staged, to_an_interface_that_is_not_entered_nothing_waits)
+{
+	struct frame udp = from_inside(UDP, 5000, 0), back = answer(udp);
+	const struct {
+		enum hook hook;
+		const struct frame *frame;
+		enum reason reason;
+	} ways[] = {
+		{ XDP_INSIDE, &udp, REASON_in2out_translated },
+		{ XDP_OUTSIDE, &back, REASON_out2in_translated },
+	};
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t out_size;
+
+	datapath_del_port(&datapath, inside_ifindex);
+	datapath_del_port(&datapath, outside_ifindex);
+	refresh_followed_routes();
+	for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {
+		size_t size = frame_build(ways[i].frame, in);
+
+		cr_expect_eq(run_hook(ways[i].hook, in, size, out, &out_size), DROP_XDP);
+		cr_expect(!staged_is_marked(out, out_size));
+		cr_expect_eq(counted(ways[i].reason), 1);
+		cr_expect_eq(counted(REASON_redirect_errors), i + 1);
+	}
+}
+
 Test(staged, nothing_is_marked_while_programs_are_replaced)
 {
 	struct frame udp = from_inside(UDP, 5000, 0), want = translated(udp), back = answer(udp),
@@ -316,10 +415,13 @@ Test(staged, nothing_is_marked_while_programs_are_replaced)
 	size_t size = frame_build(&udp, in), out_size;
 
 	cr_assert_neq(generation, 0);
-	datapath.stages->generation = 0;
-	RUN_ROWS(rows);
-	cr_assert_eq(run_hook(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP);
-	cr_expect(!staged_is_marked(out, out_size));
+	/* Those of the next set of programs do, these do not any more. */
+	for (unsigned i = 0; i < 2; i++) {
+		datapath.stages->generation = i ? generation + 1 : 0;
+		RUN_ROWS(rows);
+		cr_assert_eq(run_hook(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP);
+		cr_expect(!staged_is_marked(out, out_size), "generation %u", datapath.stages->generation);
+	}
 	datapath.stages->generation = generation;
 	cr_assert_eq(run_hook(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP);
 	cr_expect(staged_is_marked(out, out_size));

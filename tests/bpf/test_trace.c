@@ -289,11 +289,18 @@ Test(trace_stages, tells_what_each_stage_did)
 		  "received 198.51.100.7:53 203.0.113.0:3992; "
 		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; way-in tin 0 1500; noted 3 tin; stage-2 3; "
 		  "session 3992; rewritten 198.51.100.7:53 10.0.0.2:7000; redirect tin; end 4" },
+		{ "whose port is taken",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 7000 + PORTS, 53, LONG },
+		  "received 10.0.0.2:8008 198.51.100.7:53; next-hop tout 0 1500; "
+		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; noted 4 tout; stage-2 4; leaf open; "
+		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; session-opened 3993; "
+		  "rewritten 203.0.113.0:3993 198.51.100.7:53; redirect tout; end 4" },
 		{ "of no session",
 		  XDP_OUTSIDE,
 		  { FROM_ROUTER, UDP, 54, OUT_PORT(7000, 2), LONG },
 		  "received 198.51.100.7:54 203.0.113.0:3992; "
-		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; way-in tin 0 1500; noted 4 tin; stage-2 4; "
+		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; way-in tin 0 1500; noted 5 tin; stage-2 5; "
 		  "leaf out2in_slow; end 1" },
 	};
 

@@ -28,8 +28,8 @@ def test_a_stale_socket_is_exit_3(run_directory):
 
 
 @pytest.mark.parametrize("arguments", [
-    (), ("bogus",), ("mapping",), ("mapping", "bogus"), ("status", "now"), ("stats", "all"), ("reload", "x"), ("-x", "status"), ("-s",),
-    ("forward",), ("reverse",), ("",), ("interface",), ("map", "list"), ("trace",), ("trace", "bogus"),
+    (), ("bogus",), ("mapping", "bogus"), ("status", "now"), ("stats", "all"), ("reload", "x"), ("-x", "status"), ("-s",),
+    ("forward",), ("reverse",), ("",), ("map", "add"), ("trace", "bogus"),
     ("trace", "start", "--in", "x"), ("trace", "start", "--count", "0x"), ("who",), ("who", "1.1.1.1"),
     ("who", "1.1.1.1:80", "--at", "yesterday"),
 ], ids=lambda a: "-".join(a) or "none")

@@ -56,11 +56,11 @@ static __always_inline int both(ctx_t *ctx)
 }
 
 /* Defines a main program, which the entry programs call. */
-#define MAIN(name, prog)                           \
-	SEC("tc")                                  \
-	int name##_ingress(ctx_t *ctx)             \
-	{                                          \
-		TRACE_BEGIN(ctx);                  \
+#define MAIN(name, prog)                              \
+	SEC("tc")                                     \
+	int name##_ingress(ctx_t *ctx)                \
+	{                                             \
+		TRACE_BEGIN(ctx);                     \
 		return TRACED(ctx, begin(ctx, prog)); \
 	}
 

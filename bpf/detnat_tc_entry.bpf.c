@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The programs attached at the tc ingress of interfaces without XDP: detnat_entry.bpf.c's counterparts. If an element is
- * missing, packets go to the kernel and are counted: those from inside are translated at the egress, and for those to
- * the pool there is a blackhole route.
+ * The programs attached at the tc ingress of interfaces without XDP: detnat_entry.bpf.c's counterparts. If an element
+ * is missing, packets go to the kernel and are counted: those from inside are translated at the egress, and for those
+ * to the pool there is a blackhole route.
  */
 #define AT_INGRESS 1
 #include "ctx_tc.h"

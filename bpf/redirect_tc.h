@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Sends translated packets from tc at ingress, past the kernel's routing: hairpins, which the kernel would drop for their
- * outside source. The kernel finds the neighbour.
+ * Sends translated packets from tc at ingress, past the kernel's routing: hairpins, which the kernel would drop for
+ * their outside source. The kernel finds the neighbour.
  */
 #ifndef DETNAT_REDIRECT_TC_H
 #define DETNAT_REDIRECT_TC_H

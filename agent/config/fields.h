@@ -53,8 +53,8 @@ struct field {
 	} setting; /* the member of struct settings that takes the value; size 0: none does */
 };
 
-extern const struct fields config_fields;	  /* of struct config */
-extern const struct fields config_mapping_fields; /* of struct config_mapping */
+extern const struct fields config_fields;	    /* of struct config */
+extern const struct fields config_mapping_fields;   /* of struct config_mapping */
 extern const struct fields config_interface_fields; /* of struct config_interface */
 
 /* Single values. */

@@ -6,11 +6,11 @@
 #include "config/schema.h"
 #include "proto/label.h"
 
-#define OCTET	 "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-#define ADDR	 OCTET "(\\." OCTET "){3}"
-#define PREFIX	 "^" ADDR "/(3[0-2]|[12]?[0-9])$"
+#define OCTET	  "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+#define ADDR	  OCTET "(\\." OCTET "){3}"
+#define PREFIX	  "^" ADDR "/(3[0-2]|[12]?[0-9])$"
 #define INTERFACE "^[^/: \\t]{1,15}$"
-#define ENDPOINT "^" ADDR ":[0-9]{1,5}$"
+#define ENDPOINT  "^" ADDR ":[0-9]{1,5}$"
 
 static cJSON *object_schema(const struct fields *t, const void *defaults);
 

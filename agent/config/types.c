@@ -190,9 +190,8 @@ static bool own_word_valid(const struct field *f, const void *value)
 
 static int own_word_write(cJSON *object, const struct field *f, const void *value)
 {
-	return load(f, value)
-		       ? json_add(object, f->name, cJSON_CreateString(word_text(f->words, load(f, value) - 1)))
-		       : 0;
+	return load(f, value) ? json_add(object, f->name, cJSON_CreateString(word_text(f->words, load(f, value) - 1)))
+			      : 0;
 }
 
 const struct field_type field_own_word = { word_expected, own_word_read, own_word_valid, own_word_write };

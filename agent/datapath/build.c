@@ -9,24 +9,6 @@
 #include "datapath/datapath_private.h"
 #include "datapath/pinned.h"
 
-#define PIN_XDP_PROGS	 "xdp_leaves"
-#define PIN_TC_PROGS	 "tc_leaves"
-#define PIN_BARE_PROGS	 "bare_leaves"
-#define PIN_INGRESS_PROGS "ingress_leaves"
-#define PIN_STAGE2_PROGS "stage2_leaves"
-
-static const char *const array_pins[N_PROG_ARRAYS] = {
-	[XDP_PROGS] = PIN_XDP_PROGS,
-	[TC_PROGS] = PIN_TC_PROGS,
-	[BARE_PROGS] = PIN_BARE_PROGS,
-	[INGRESS_PROGS] = PIN_INGRESS_PROGS,
-	[STAGE2_PROGS] = PIN_STAGE2_PROGS,
-};
-static const char *const prog_suffixes[N_PROG_ARRAYS] = {
-	[XDP_PROGS] = "xdp", [TC_PROGS] = "tc", [BARE_PROGS] = "tc", [INGRESS_PROGS] = "ingress",
-	[STAGE2_PROGS] = "stage2"
-};
-
 static const char *const stage_maps[N_STAGE_MAPS] = { [STAGE_LISTS] = "stage_lists", [STAGE_TRACES] = "trace_waiting" };
 
 static const char *const main_programs[N_ENTRIES] = {
@@ -49,37 +31,18 @@ const char *const build_ingress_programs[N_ENTRIES] = {
 #define OUT2IN	      "out2in_xdp"
 #define OUT2IN_STAGED "out2in_staged_xdp"
 
-static const char *const prog_names[N_PROGS] = {
-#define X(name) [PROG_##name] = #name,
-	PROGS(X)
-#undef X
-};
-
 /* The pins of each set of programs, called NAME_<generation>. */
-static const char *const generation_pins[] = { PIN_XDP_PROGS,	  PIN_TC_PROGS,	    PIN_BARE_PROGS,
-					       PIN_INGRESS_PROGS, PIN_STAGE2_PROGS, PIN_TC_PROGRAM,
+static const char *const generation_pins[] = { PIN_XDP_PROGS,
+					       PIN_TC_PROGS,
+					       PIN_BARE_PROGS,
+					       PIN_INGRESS_PROGS,
+					       PIN_STAGE2_PROGS,
+					       PIN_TC_PROGRAM,
 					       PIN_BARE_PROGRAM,
 #define X(name, entry, program) program,
 					       ENTRY_PROGRAMS(X) TC_ENTRY_PROGRAMS(X)
 #undef X
 };
-
-const char *prog_name(enum prog prog)
-{
-	return prog_names[prog];
-}
-
-const char *prog_array_name(enum prog_array array)
-{
-	return array_pins[array];
-}
-
-static int duplicate(int fd)
-{
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-
-	return copy < 0 ? -errno : copy;
-}
 
 void build_free(struct datapath_build *b)
 {
@@ -131,43 +94,6 @@ static struct datapath_build *build_alloc(void)
 	return b;
 }
 
-/* Adds an object's tail-call program of that number, if it has one, to an array. */
-static int add_tail_call(struct datapath_build *b, const struct bpf_object *o, enum prog_array array, uint32_t number)
-{
-	const struct bpf_program *prog;
-	char name[64];
-	int fd;
-
-	snprintf(name, sizeof(name), "prog_%s_%s", prog_names[number], prog_suffixes[array]);
-	prog = bpf_object__find_program_by_name(o, name);
-	if (!prog)
-		return 0;
-	fd = duplicate(bpf_program__fd(prog));
-	if (fd < 0)
-		return fd;
-	b->progs[array].fd[number] = fd;
-	return bpf_map_update_elem(b->arrays[array], &number, &fd, BPF_ANY);
-}
-
-/* Adds all tail-call programs of an object, prog_NAME_SUFFIX, to their array, which is pinned as ARRAY_GENERATION. */
-int build_add_tail_calls(const struct datapath *d, struct datapath_build *b, const struct bpf_object *o,
-			 enum prog_array array)
-{
-	char name[64], path[PATH_MAX];
-	int fd = duplicate(bpf_object__find_map_fd_by_name(o, array_pins[array])), r = 0;
-
-	if (fd < 0)
-		return fd;
-	b->arrays[array] = fd;
-	for (uint32_t i = 0; !r && i < N_PROGS; i++)
-		r = add_tail_call(b, o, array, i);
-	if (r)
-		return r;
-	/* The kernel empties a PROG_ARRAY with its last descriptor or pin, even while programs jump through it. */
-	snprintf(name, sizeof(name), "%s_%u", array_pins[array], b->generation);
-	return bpf_obj_pin(fd, pin_path_of(d, name, path));
-}
-
 /* Uses the current map of overflow sessions if its size is right, else creates a new one. */
 static int choose_overflow(const struct datapath *d, struct datapath_build *b, struct bpf_object *o)
 {
@@ -177,33 +103,11 @@ static int choose_overflow(const struct datapath *d, struct datapath_build *b, s
 	if (r < 0)
 		return r;
 	if (!r) {
-		b->overflow = duplicate(d->overflow);
+		b->overflow = build_duplicate(d->overflow);
 		if (b->overflow < 0)
 			return b->overflow;
 	}
 	return object_set_overflow(o, b->overflow, entries);
-}
-
-/* Pins a program as NAME_<generation>, so that the next agent can restore it. */
-int build_pin(const struct datapath *d, const char *name, unsigned generation, int fd, struct error *err)
-{
-	char pin[64], path[PATH_MAX];
-	int r;
-
-	snprintf(pin, sizeof(pin), "%s_%u", name, generation);
-	r = bpf_obj_pin(fd, pin_path_of(d, pin, path));
-	return r ? error_set(err, r, "%s: cannot be pinned: %s", path, strerror(-r)) : 0;
-}
-
-int build_take(const struct bpf_object *o, const char *name, int *ret_fd, struct error *err)
-{
-	const struct bpf_program *program = bpf_object__find_program_by_name(o, name);
-	int fd = program ? duplicate(bpf_program__fd(program)) : -ENOENT;
-
-	if (fd < 0)
-		return error_set(err, fd, "the program %s: %s", name, strerror(-fd));
-	*ret_fd = fd;
-	return 0;
 }
 
 static const char *in2out_program(const struct settings *s)
@@ -245,7 +149,7 @@ static int keep_stage_maps(struct datapath_build *b, const struct bpf_object *st
 	for (unsigned i = 0; i < N_STAGE_MAPS; i++) {
 		if (i == STAGE_TRACES && !b->settings.trace)
 			continue;
-		b->stage_maps[i] = duplicate(bpf_object__find_map_fd_by_name(stage1, stage_maps[i]));
+		b->stage_maps[i] = build_duplicate(bpf_object__find_map_fd_by_name(stage1, stage_maps[i]));
 		if (b->stage_maps[i] < 0)
 			return b->stage_maps[i];
 	}
@@ -274,7 +178,7 @@ static int load_xdp(const struct datapath *d, struct datapath_build *b, struct e
 	leave_out_others(xdp.object, &b->settings);
 	r = object_load(xdp.object, err);
 	if (!r && b->overflow < 0) {
-		b->overflow = duplicate(bpf_object__find_map_fd_by_name(xdp.object, PIN_OVERFLOW));
+		b->overflow = build_duplicate(bpf_object__find_map_fd_by_name(xdp.object, PIN_OVERFLOW));
 		r = b->overflow < 0 ? error_set(err, b->overflow, "the overflow map: %s", strerror(-b->overflow)) : 0;
 	}
 	for (unsigned i = 0; !r && i < N_ENTRIES; i++)
@@ -388,7 +292,7 @@ int build_of_pins(const struct datapath *d, struct datapath_build **ret)
 		if (!bpf_map_lookup_elem(d->tc_entries, &i, &id))
 			b->ingress[i] = pinned_program(d->pin_dir, build_ingress_programs[i], id);
 	}
-	b->overflow = duplicate(d->overflow);
+	b->overflow = build_duplicate(d->overflow);
 	if (b->overflow < 0)
 		return b->overflow;
 	*ret = take_pointer(b);

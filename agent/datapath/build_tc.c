@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The tc programs of a set: at the egress, at the egress of interfaces without an Ethernet header, and at the ingress. */
+/* The tc programs of a set: at the egress, at the egress of interfaces without an Ethernet header, and at the ingress.
+ */
 #include <errno.h>
 #include <string.h>
 
@@ -15,7 +16,8 @@ static int load(const struct datapath *d, const struct datapath_build *b, opener
 
 	if (!r)
 		r = object_set_overflow(o->object, b->overflow, 0);
-	return r ? error_set(err, r, "the tc programs cannot be opened: %s", strerror(-r)) : object_load(o->object, err);
+	return r ? error_set(err, r, "the tc programs cannot be opened: %s", strerror(-r))
+		 : object_load(o->object, err);
 }
 
 static int add_tail_calls(const struct datapath *d, struct datapath_build *b, const struct hook_object *o,

@@ -13,6 +13,13 @@
 #define PIN_RUNNING  "running"
 #define PIN_OVERFLOW "overflow"
 
+/* The arrays of tail-call programs; each set has its own, pinned as NAME_<generation>. */
+#define PIN_XDP_PROGS	  "xdp_leaves"
+#define PIN_TC_PROGS	  "tc_leaves"
+#define PIN_BARE_PROGS	  "bare_leaves"
+#define PIN_INGRESS_PROGS "ingress_leaves"
+#define PIN_STAGE2_PROGS  "stage2_leaves"
+
 /* Pinned programs that stay attached permanently: X(name, entry jumped to, main program behind it) */
 #define ENTRY_PROGRAMS(X)                           \
 	X(xdp_inside, ENTRY_INSIDE, "in2out_xdp")   \
@@ -20,7 +27,7 @@
 	X(xdp_both, ENTRY_BOTH, "both_xdp")
 
 /* The same at tc ingress, where XDP is not used. */
-#define TC_ENTRY_PROGRAMS(X)                               \
+#define TC_ENTRY_PROGRAMS(X)                                \
 	X(tc_from_inside, ENTRY_INSIDE, "in2out_ingress")   \
 	X(tc_from_outside, ENTRY_OUTSIDE, "out2in_ingress") \
 	X(tc_from_both, ENTRY_BOTH, "both_ingress")
@@ -44,21 +51,21 @@
 	X(xdp_both, "prog_xdp_both")
 
 /* The same for pins without lasting state, which are created afresh if missing. */
-#define PASSING_PINS(X)                         \
-	X(fragments, "fragments")               \
-	X(early_fragments, "early_fragments")   \
-	X(unsolicited_syns, "unsolicited_syns") \
-	X(transmissions, "transmissions")       \
-	X(next_hops_used, "next_hops_used")     \
-	X(route_mtus, "route_mtus")             \
-	X(ports, "ports")                       \
-	X(stage_control, "stage_control")       \
-	X(stage2_entries, "stage2_entries")     \
-	X(stage2_entry, "prog_stage2_entry")    \
-	X(stage_drops, "stage_drops")                \
-	X(tc_entries, "tc_entries")                  \
-	X(tc_from_inside, "prog_tc_from_inside")     \
-	X(tc_from_outside, "prog_tc_from_outside")   \
+#define PASSING_PINS(X)                            \
+	X(fragments, "fragments")                  \
+	X(early_fragments, "early_fragments")      \
+	X(unsolicited_syns, "unsolicited_syns")    \
+	X(transmissions, "transmissions")          \
+	X(next_hops_used, "next_hops_used")        \
+	X(route_mtus, "route_mtus")                \
+	X(ports, "ports")                          \
+	X(stage_control, "stage_control")          \
+	X(stage2_entries, "stage2_entries")        \
+	X(stage2_entry, "prog_stage2_entry")       \
+	X(stage_drops, "stage_drops")              \
+	X(tc_entries, "tc_entries")                \
+	X(tc_from_inside, "prog_tc_from_inside")   \
+	X(tc_from_outside, "prog_tc_from_outside") \
 	X(tc_from_both, "prog_tc_from_both")
 
 /* Arrays of tail-call programs, one per object. */
@@ -150,7 +157,11 @@ int build_load_tc(const struct datapath *d, struct datapath_build *b, struct err
 /* By enum entry. */
 extern const char *const build_ingress_programs[N_ENTRIES];
 
-/* A descriptor of a program of an object; pins a program as NAME_<generation>, so that the next agent can restore it. */
+/* A descriptor of the same object, for the caller to close; or -errno. */
+int build_duplicate(int fd);
+
+/* A descriptor of a program of an object; pins a program as NAME_<generation>, so that the next agent can restore it.
+ */
 int build_take(const struct bpf_object *o, const char *name, int *ret_fd, struct error *err);
 int build_pin(const struct datapath *d, const char *name, unsigned generation, int fd, struct error *err);
 

@@ -214,8 +214,7 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 	__attribute__((cleanup(destroy_entry))) struct detnat_entry *entry = detnat_entry__open_opts(&opts);
 	__attribute__((cleanup(destroy_stage2_entry))) struct detnat_stage2_entry *stage2 =
 		detnat_stage2_entry__open_opts(&opts);
-	__attribute__((cleanup(destroy_tc_entry))) struct detnat_tc_entry *tc_entry =
-		detnat_tc_entry__open_opts(&opts);
+	__attribute__((cleanup(destroy_tc_entry))) struct detnat_tc_entry *tc_entry = detnat_tc_entry__open_opts(&opts);
 	__attribute__((cleanup(destroy_xdp))) struct detnat_xdp *xdp = detnat_xdp__open_opts(&opts);
 	__attribute__((cleanup(destroy_tc))) struct detnat_tc *tc = detnat_tc__open_opts(&opts);
 	uint32_t overflow = overflow_entries(d, c);

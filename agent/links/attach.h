@@ -58,8 +58,8 @@ int tc_detach(struct netlink *n, uint32_t ifindex, enum tc_side side, bool made_
 struct attach_before {
 	uint32_t ifindex; /* 0: not filled in */
 	bool xdp_native;
-	int xdp; /* descriptors; -1: no program of detnat's */
-	int tc[2];      /* by enum tc_side */
+	int xdp;	/* descriptors; -1: no program of detnat's */
+	int tc[2];	/* by enum tc_side */
 	bool had_tc[2]; /* there was a tc program of detnat's, even if tc is -1 */
 	struct device record;
 };

@@ -71,8 +71,8 @@ static int step_begin(struct devices *v, struct interface *i, struct error *err)
 }
 
 /*
- * All records first, then tc at egress, then ingress: the former must be in place before the latter passes packets on to
- * be translated at the egress. An interface that vanishes meanwhile counts as absent, which is not a failure.
+ * All records first, then tc at egress, then ingress: the former must be in place before the latter passes packets on
+ * to be translated at the egress. An interface that vanishes meanwhile counts as absent, which is not a failure.
  */
 static int attach_all(struct devices *v, struct interfaces *all, struct error *err)
 {

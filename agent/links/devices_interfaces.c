@@ -33,9 +33,9 @@ bool devices_is_attached(const struct devices *v, const struct interface *i, con
 	if (i->attachment == DEVICE_TC) {
 		if (tc_attached(v->netlink, l->ifindex, TC_INGRESS) != program_id(interface_tc_program(d, i)))
 			return false;
-	} else if (i->carrier ? own_programs_has(&v->own, l->xdp.prog_id)
-			      : i->attachment == DEVICE_ABSENT ||
-					l->xdp.prog_id != program_id(interface_program(d, i))) {
+	} else if (i->carrier
+			   ? own_programs_has(&v->own, l->xdp.prog_id)
+			   : i->attachment == DEVICE_ABSENT || l->xdp.prog_id != program_id(interface_program(d, i))) {
 		return false;
 	}
 	return !(i->roles & DEVICE_OUTSIDE) ||
@@ -149,7 +149,8 @@ int devices_attach_egress(struct devices *v, struct interface *i, struct error *
 		return 0;
 	/* An interface that has just come; devices_sync() has the programs loaded. */
 	if (link_is_bare(&i->link) && v->datapath->tc_bare < 0)
-		return error_set(err, -EAGAIN, "%s: has no Ethernet header; the programs for it are being loaded", i->name);
+		return error_set(err, -EAGAIN, "%s: has no Ethernet header; the programs for it are being loaded",
+				 i->name);
 	return tc_attach(v->netlink, &i->link, TC_EGRESS, interface_egress_program(v->datapath, i), &i->made_clsact,
 			 err);
 }

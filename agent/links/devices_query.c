@@ -119,8 +119,7 @@ uint8_t devices_tc(const struct devices *v, const struct config *c)
 		struct link l;
 		bool there = i && i->link.ifindex, bare;
 
-		bare = there ? link_is_bare(&i->link)
-			     : !link_by_name(v->netlink, wanted->name, &l) && link_is_bare(&l);
+		bare = there ? link_is_bare(&i->link) : !link_by_name(v->netlink, wanted->name, &l) && link_is_bare(&l);
 		if (mode == XDP_MODE_NONE || bare || (mode == XDP_MODE_AUTO && there && i->attachment == DEVICE_TC))
 			tc |= TC_ALONE;
 		if (bare && wanted->roles & DEVICE_OUTSIDE)

@@ -62,7 +62,7 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 	}
 	if (!was_attached)
 		log_info("%s: %s attached, %s", i->name, returned ? "back," : "now",
-			 i->attachment == DEVICE_TC	    ? "tc alone"
+			 i->attachment == DEVICE_TC	      ? "tc alone"
 			 : i->attachment == DEVICE_XDP_NATIVE ? "native XDP"
 							      : "generic XDP");
 	i->problem[0] = '\0';

@@ -29,8 +29,8 @@ struct interface {
 	uint8_t rp_filter;   /* as the kernel applies it: 0 off, 1 strict, 2 loose */
 	uint64_t attached_s; /* last attached, or tried to; CLOCK_MONOTONIC */
 	struct redirect_health health;
-	bool xdp_failed;       /* XDP was tried and refused; the next member says how */
-	char without_xdp[192]; /* why it runs tc alone; "": it runs XDP, or tries to */
+	bool xdp_failed;				 /* XDP was tried and refused; the next member says how */
+	char without_xdp[192];				 /* why it runs tc alone; "": it runs XDP, or tries to */
 	char problem[sizeof(((struct error *)0)->text)]; /* why it is not attached, as last logged */
 	char name_note[256];				 /* what is unusual about its name, as last logged */
 };

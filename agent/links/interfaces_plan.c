@@ -86,8 +86,8 @@ static const char *why_not_carrier(const struct plan *p, const struct interface 
 {
 	const struct interface *known = interfaces_find_index(&p->all, carrier->ifindex);
 	const char *why = known && known->without_xdp[0] ? "runs no XDP"
-			  : i->mode == XDP_MODE_AUTO	  ? why_no_xdp(p, carrier)
-							  : NULL;
+			  : i->mode == XDP_MODE_AUTO	 ? why_no_xdp(p, carrier)
+							 : NULL;
 
 	if (why)
 		snprintf(text, size, "%s, which is below it, %s", carrier->name, why);
@@ -282,8 +282,7 @@ int interfaces_plan(struct netlink *n, const struct config_interface *wanted, si
 
 	if (r)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
-	return interfaces_plan_on(wanted, n_wanted, (struct link_list){ links, n_links }, known, own, mode, ret,
-				  err);
+	return interfaces_plan_on(wanted, n_wanted, (struct link_list){ links, n_links }, known, own, mode, ret, err);
 }
 
 bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b)

@@ -280,7 +280,8 @@ int main(int argc, char *argv[])
 			if (i + 1 < argc)
 				hosts = (uint32_t)atoi(argv[++i]);
 		} else {
-			fprintf(stderr, "usage: %s [--full | --bulk | --large HOSTS] [-o FILE] | --profile GATEWAY [HOSTS]\n",
+			fprintf(stderr,
+				"usage: %s [--full | --bulk | --large HOSTS] [-o FILE] | --profile GATEWAY [HOSTS]\n",
 				argv[0]);
 			return 2;
 		}

@@ -21,11 +21,8 @@
 #define RUN_MS	1000
 
 static const bool compared[N_GATEWAYS] = {
-	[GATEWAY_FORWARD] = true,
-	[GATEWAY_NFT] = true,
-	[GATEWAY_DETNAT] = true,
-	[GATEWAY_DETNAT_KERNEL] = true,
-	[GATEWAY_DETNAT_TC] = true,
+	[GATEWAY_FORWARD] = true,	[GATEWAY_NFT] = true,	    [GATEWAY_DETNAT] = true,
+	[GATEWAY_DETNAT_KERNEL] = true, [GATEWAY_DETNAT_TC] = true,
 };
 
 /* A gateway, which has one lane, between a host and a server. */

@@ -51,7 +51,8 @@ Test(ingress, answers_are_translated_and_left_to_the_kernel)
 		  REASON_out2in_translated },
 		{ "an echo reply",
 		  INGRESS_OUTSIDE,
-		  { FROM_NET, .src = EXTERNAL, .dst = POOL, ICMP, .dport = OUT_PORT(77, 2), .icmp_type = ECHO_REPLY_TYPE },
+		  { FROM_NET, .src = EXTERNAL, .dst = POOL, ICMP, .dport = OUT_PORT(77, 2),
+		    .icmp_type = ECHO_REPLY_TYPE },
 		  PASS_TC,
 		  { FROM_NET, .src = EXTERNAL, .dst = SUBSCRIBER, ICMP, .dport = 77, .icmp_type = ECHO_REPLY_TYPE },
 		  REASON_out2in_translated },
@@ -93,7 +94,8 @@ Test(ingress, answers_are_translated_and_left_to_the_kernel)
 		  REASON_passed_untranslated },
 		{ "cut short",
 		  INGRESS_OUTSIDE,
-		  { FROM_NET, .src = EXTERNAL, .dst = POOL, UDP, 53, (uint16_t)udp, .payload = 9, .options = CUT_SHORT },
+		  { FROM_NET, .src = EXTERNAL, .dst = POOL, UDP, 53, (uint16_t)udp, .payload = 9,
+		    .options = CUT_SHORT },
 		  DROP_TC,
 		  {},
 		  REASON_drop_malformed },
@@ -116,24 +118,10 @@ Test(ingress, a_frame_of_several_segments_is_translated_whole)
 		  REASON_out2in_translated },
 		{ "whose total does not fit the MTU, as its segments do",
 		  INGRESS_OUTSIDE,
-		  { FROM_NET,
-		    .src = EXTERNAL,
-		    .dst = POOL,
-		    TCP,
-		    80,
-		    port,
-		    .flags = 0x18,
-		    .payload = 1800,
+		  { FROM_NET, .src = EXTERNAL, .dst = POOL, TCP, 80, port, .flags = 0x18, .payload = 1800,
 		    .options = DONT_FRAGMENT },
 		  PASS_TC,
-		  { FROM_NET,
-		    .src = EXTERNAL,
-		    .dst = SUBSCRIBER,
-		    TCP,
-		    80,
-		    1234,
-		    .flags = 0x18,
-		    .payload = 1800,
+		  { FROM_NET, .src = EXTERNAL, .dst = SUBSCRIBER, TCP, 80, 1234, .flags = 0x18, .payload = 1800,
 		    .options = DONT_FRAGMENT },
 		  REASON_out2in_translated },
 	};
@@ -258,16 +246,14 @@ Test(ingress, the_agent_fragments_a_hairpin_longer_than_its_egress)
 	cr_expect_eq(t.kind, TRANSMISSION_PACKET);
 	cr_expect_eq(t.mtu, 1500);
 	cr_expect_eq(t.ifindex, inside_ifindex);
-	f = (struct frame){ FROM_HOST, .src = POOL,	 .dst = OTHER, UDP, A_PORT, 8000, .payload = 1700,
-			    .ttl = 63 };
+	f = (struct frame){ FROM_HOST, .src = POOL, .dst = OTHER, UDP, A_PORT, 8000, .payload = 1700, .ttl = 63 };
 	cr_expect_eq(frame_build(&f, want), size);
 	cr_expect(frame_equal("long", t.frame, t.length, want + 14, size - 14));
 }
 
 Test(ingress, errors_are_sent_by_the_agent_and_quote_what_was_received)
 {
-	struct frame f = { FROM_HOST,	   .src = SUBSCRIBER, .dst = POOL,
-			   UDP,		   7000,	      B_PORT,
+	struct frame f = { FROM_HOST,	    .src = SUBSCRIBER,	     .dst = POOL, UDP, 7000, B_PORT,
 			   .payload = 1700, .options = DONT_FRAGMENT };
 	uint8_t in[FRAME_MAX], out[FRAME_MAX];
 	size_t size = frame_build(&f, in), out_size;
@@ -289,27 +275,15 @@ Test(ingress, icmp_errors_are_translated_with_their_quotes)
 	const struct icmp_row rows[] = {
 		{ "from a router",
 		  INGRESS_OUTSIDE,
-		  { FROM_NET,
-		    .src = ADDR(192, 0, 2, 1),
-		    .dst = POOL,
-		    .type = 3,
-		    .code = 1,
+		  { FROM_NET, .src = ADDR(192, 0, 2, 1), .dst = POOL, .type = 3, .code = 1,
 		    .quote = { .src = POOL, .dst = EXTERNAL, UDP, port, 53, .payload = 8 } },
 		  PASS_TC,
-		  { FROM_NET,
-		    .src = ADDR(192, 0, 2, 1),
-		    .dst = SUBSCRIBER,
-		    .type = 3,
-		    .code = 1,
+		  { FROM_NET, .src = ADDR(192, 0, 2, 1), .dst = SUBSCRIBER, .type = 3, .code = 1,
 		    .quote = { .src = SUBSCRIBER, .dst = EXTERNAL, UDP, 1234, 53, .payload = 8 } },
 		  REASON_icmp_error_translated },
 		{ "about another port",
 		  INGRESS_OUTSIDE,
-		  { FROM_NET,
-		    .src = ADDR(192, 0, 2, 1),
-		    .dst = POOL,
-		    .type = 3,
-		    .code = 1,
+		  { FROM_NET, .src = ADDR(192, 0, 2, 1), .dst = POOL, .type = 3, .code = 1,
 		    .quote = { .src = POOL, .dst = EXTERNAL, UDP, (uint16_t)(port + 1), 53, .payload = 8 } },
 		  DROP_TC,
 		  {},

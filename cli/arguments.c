@@ -13,7 +13,8 @@ struct arguments {
 	bool needs_option;
 	char usage[USAGE_TEXT];
 	cJSON *json;
-	unsigned next_word; /* specification of the next positional argument */
+	unsigned next_word;	     /* specification of the next positional argument */
+	const struct arg_spec *list; /* the one that takes all further words; NULL: none */
 };
 
 /* Finds the specification of the option or assignment with that name; options are typed with - for _. */
@@ -86,6 +87,24 @@ static int add_option(struct arguments *a, const char *word, const char *next, s
 	return r ? r : words;
 }
 
+/* Adds a word to those that the argument has, with a comma. */
+static int add_to_list(struct arguments *a, const char *word, struct error *err)
+{
+	const char *before = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(a->json, a->list->name));
+	_cleanup_free_ char *all = NULL;
+	struct arg_value value;
+	int r = arg_parse(a->list, word, &value, err);
+
+	if (r)
+		return r;
+	if (asprintf(&all, "%s,%s", before, word) < 0) {
+		all = NULL;
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	cJSON_DeleteItemFromObjectCaseSensitive(a->json, a->list->name);
+	return cJSON_AddStringToObject(a->json, a->list->name, all) ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
 /* Takes an assignment or a positional argument. */
 static int add_word(struct arguments *a, const char *word, struct error *err)
 {
@@ -97,10 +116,13 @@ static int add_word(struct arguments *a, const char *word, struct error *err)
 	while (a->specs[a->next_word].kind && a->specs[a->next_word].style > ARG_MAYBE_WORD)
 		a->next_word++;
 	spec = &a->specs[a->next_word];
+	if (!spec->kind && a->list)
+		return add_to_list(a, word, err);
 	if (!spec->kind)
 		return error_set(err, -EINVAL, "%s: unexpected argument \"%.64s\"; usage: detnatctl %s%s%s", a->name,
 				 word, a->name, *a->usage ? " " : "", a->usage);
 	a->next_word++;
+	a->list = arg_is_list(spec->kind) ? spec : NULL;
 	return add(a, spec, word, err);
 }
 

@@ -26,6 +26,7 @@ struct view {
 	void (*show)(struct writer *w, const cJSON *result, const cJSON *args);
 	/* Prints one element of a stream that is not a table. */
 	void (*show_element)(struct writer *w, const cJSON *element);
+	bool lines; /* the stream has no end: in JSON its elements are documents of their own, a line each */
 	/*
 	 * Writes the elements of a stream to the file that the argument `pcap` names, where it is given. Returns the
 	 * exit status, with err set unless it is 0.

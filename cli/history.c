@@ -65,8 +65,12 @@ static void describe(const struct history_record *r, char *text, size_t size)
 	case EVENT_DAILY:
 		snprintf(text, size, "%zu mapping%s", r->n_mappings, r->n_mappings == 1 ? "" : "s");
 		break;
+	case EVENT_ADD:
+		snprintf(text, size, "%s", r->mapping.name);
+		break;
 	case EVENT_DEL:
-		snprintf(text, size, "since %s", time_format(r->mapping.from, time));
+		snprintf(text, size, "%s%ssince %s", r->mapping.name, *r->mapping.name ? ", " : "",
+			 time_format(r->mapping.from, time));
 		break;
 	case EVENT_UNDO:
 		if (r->first == r->last)

@@ -6,11 +6,14 @@
 #include <signal.h>
 #include <string.h>
 
+#include "batch_file.h"
 #include "command.h"
+#include "message.h"
 
 struct options {
 	const char *socket;
-	bool json, pretty, help, version;
+	const char *batch; /* file of commands; NULL: none */
+	bool json, pretty, help, version, force;
 	char **words; /* the remaining words, in order */
 	unsigned n_words;
 };
@@ -44,6 +47,14 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 			o->help = true;
 		} else if (!strcmp(word, "-V") || !strcmp(word, "--version")) {
 			o->version = true;
+		} else if (!o->n_words && !strcmp(word, "--force")) {
+			o->force = true;
+		} else if (!strcmp(word, "-b") || !strcmp(word, "--batch")) {
+			if (++i >= argc)
+				return error_set(err, -EINVAL, "%s needs the name of a file, or -", word);
+			o->batch = argv[i];
+		} else if (!strncmp(word, "--batch=", 8)) {
+			o->batch = word + 8;
 		} else if (!strcmp(word, "-s") || !strcmp(word, "--socket")) {
 			if (++i >= argc)
 				return error_set(err, -EINVAL, "%s needs the path of a socket", word);
@@ -104,13 +115,43 @@ static int run(const struct options *o, struct writer *w, struct error *err)
 	return status;
 }
 
-/* An error quotes what was typed, or what an agent sent: nothing of it may act on a terminal. */
-static void show_error(char *text)
+struct batch {
+	const struct options *options;
+	struct writer *writer;
+};
+
+/* A line has a command and nothing else: options of detnatctl itself stand before -b. */
+static int run_batch_line(void *arg, char **words, unsigned n_words, struct error *err)
 {
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	fprintf(stderr, "detnatctl: %s\n", text);
+	const struct batch *b = arg;
+	struct options line = *b->options;
+	int status, r;
+
+	line.words = words;
+	line.n_words = n_words;
+	status = run(&line, b->writer, err);
+	/* What the command shows precedes its error, and what the next one shows. */
+	r = writer_flush(b->writer);
+	return r && !status ? EXIT_REFUSED : status;
+}
+
+static int run_batch(const struct options *o, struct writer *w, struct error *err)
+{
+	struct batch b = { o, w };
+
+	if (o->n_words)
+		return error_set(err, EXIT_USAGE, "--batch takes commands from %s, so none may stand beside it: %s",
+				 o->batch, o->words[0]);
+	return batch_run(o->batch, o->force, run_batch_line, &b, err);
+}
+
+static int run_options(const struct options *o, struct writer *w, struct error *err)
+{
+	if (o->batch && !o->help)
+		return run_batch(o, w, err);
+	if (o->force)
+		return error_set(err, EXIT_USAGE, "--force goes with --batch alone");
+	return run(o, w, err);
 }
 
 int main(int argc, char **argv)
@@ -129,12 +170,12 @@ int main(int argc, char **argv)
 	else if (!*err.text) {
 		w.json = o.json;
 		w.pretty = o.pretty;
-		status = run(&o, &w, &err);
+		status = run_options(&o, &w, &err);
 	}
 	/* Output that precedes an error is flushed first. */
 	status = finish(&w, status);
 	if (*err.text && status)
-		show_error(err.text);
+		message_show(err.text);
 	free(o.words);
 	return status;
 }

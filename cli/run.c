@@ -28,9 +28,12 @@ static int show_stream(struct client *client, const struct view *v, struct write
 
 	client->before_wait = flush_output;
 	client->before_wait_arg = w;
-	writer_stream_begin(w, v->columns);
+	if (!v->lines)
+		writer_stream_begin(w, v->columns);
 	while ((r = client_element(client, !w->json, &a, err)) > 0) {
-		if (v->show_element && !w->json)
+		if (v->lines && w->json)
+			writer_json(w, a.text, a.size);
+		else if (v->show_element && !w->json)
 			writer_stream_element(w, v->show_element, a.json);
 		else
 			writer_stream_row(w, v->columns, a.text, a.json);
@@ -43,7 +46,8 @@ static int show_stream(struct client *client, const struct view *v, struct write
 		return EXIT_DONE;
 	if (r)
 		return failure_status(r, &a);
-	writer_stream_end(w, v->empty);
+	if (!v->lines)
+		writer_stream_end(w, v->empty);
 	return EXIT_DONE;
 }
 

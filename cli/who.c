@@ -27,6 +27,7 @@ struct holder {
 	uint32_t in_addr;
 	struct prefix in, out;
 	int64_t from, to;
+	const char *name; /* of the mapping; "": none */
 };
 
 /* "in_addr":…,"mapping":…,"from":…,"to":… */
@@ -34,19 +35,21 @@ static void print_holder(FILE *out, const struct holder *h)
 {
 	char addr[ADDR_TEXT], in[ADDR_TEXT], pool[ADDR_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
 
-	fprintf(out, "\"in_addr\":\"%s\",\"mapping\":{\"in\":\"%s\",\"out\":\"%s\"},\"from\":%s,\"to\":%s",
-		addr_format(h->in_addr, addr), prefix_format(h->in.base, h->in.plen, in),
-		prefix_format(h->out.base, h->out.plen, pool), time_or_null(h->from, from), time_or_null(h->to, to));
+	fprintf(out, "\"in_addr\":\"%s\",\"mapping\":{\"in\":\"%s\",\"out\":\"%s\"", addr_format(h->in_addr, addr),
+		prefix_format(h->in.base, h->in.plen, in), prefix_format(h->out.base, h->out.plen, pool));
+	if (*h->name)
+		fprintf(out, ",\"name\":\"%s\"", h->name);
+	fprintf(out, "},\"from\":%s,\"to\":%s", time_or_null(h->from, from), time_or_null(h->to, to));
 }
 
 static struct holder holder_of(const struct who_answer *a)
 {
-	return (struct holder){ a->in_addr, a->in, a->out, a->from, a->to };
+	return (struct holder){ a->in_addr, a->in, a->out, a->from, a->to, a->name };
 }
 
 static struct holder other_of(const struct who_answer *a)
 {
-	return (struct holder){ a->other_addr, a->other_in, a->other_out, a->other_from, a->other_to };
+	return (struct holder){ a->other_addr, a->other_in, a->other_out, a->other_from, a->other_to, a->other_name };
 }
 
 static void print_answer(FILE *out, const struct who_answer *a)
@@ -90,8 +93,8 @@ static void show_text(struct writer *w, const struct who_answer *a, int64_t know
 	char addr[ADDR_TEXT], in[ADDR_TEXT], out[ADDR_TEXT], from[TIME_TEXT], to[TIME_TEXT];
 
 	writer_line(w, "Inside address: %s", addr_format(a->in_addr, addr));
-	writer_line(w, "Mapping:        %s to %s", prefix_format(a->in.base, a->in.plen, in),
-		    prefix_format(a->out.base, a->out.plen, out));
+	writer_line(w, "Mapping:        %s to %s%s%s", prefix_format(a->in.base, a->in.plen, in),
+		    prefix_format(a->out.base, a->out.plen, out), *a->name ? ", " : "", a->name);
 	writer_line(w, "From:           %s", time_format(a->from, from));
 	writer_line(w, "To:             %s", time_or(a->to, "still", to));
 	if (known_until != TIME_NONE)
@@ -199,9 +202,9 @@ static void row_text(struct writer *w, const struct question *q, enum who_result
 	}
 	if (a->ambiguous)
 		snprintf(also, sizeof(also), " (also %s)", addr_format(a->other_addr, addr));
-	writer_line(w, ROW "%-20s  %-20s  %s to %s%s", when, endpoint, addr_format(a->in_addr, addr),
+	writer_line(w, ROW "%-20s  %-20s  %s to %s%s%s%s", when, endpoint, addr_format(a->in_addr, addr),
 		    time_format(a->from, from), time_or(a->to, "still", to), prefix_format(a->in.base, a->in.plen, in),
-		    prefix_format(a->out.base, a->out.plen, out), also);
+		    prefix_format(a->out.base, a->out.plen, out), *a->name ? ", " : "", a->name, also);
 }
 
 static void row_malformed(struct writer *w, uint64_t line)

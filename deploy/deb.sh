@@ -46,8 +46,9 @@ build_package() {
     mkdir -p "$root$dir"
     cp -a "$work/source" "$root$dir/detnat"
     chroot "$root" chown -R "$user:" "$dir"
+    # Without what make and its caller have in the environment, such as BUILD.
     unshare --mount --pid --fork --net --uts --ipc --mount-proc="$root/proc" chroot "$root" \
-        su "$user" -c "cd $dir/detnat && TZ=$zone LC_ALL=$locale DEB_BUILD_OPTIONS=parallel=2 dpkg-buildpackage -b -us -uc" \
+        env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin su "$user" -c "cd $dir/detnat && TZ=$zone LC_ALL=$locale DEB_BUILD_OPTIONS=parallel=2 dpkg-buildpackage -b -us -uc" \
         >"$out/build-$name.log" 2>&1 || {
         tail -n 30 "$out/build-$name.log" >&2
         die "the build failed, see $out/build-$name.log"

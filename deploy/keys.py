@@ -9,6 +9,7 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 TABLES = (TOP / "agent/config/fields.c").read_text()
+WORDS = (TOP / "lib/proto/words.c").read_text() + TABLES
 TIMEOUTS = (TOP / "include/detnat/session.h").read_text()
 SCHEMA = TOP / "docs/detnat.schema.json"
 PAGE = TOP / "docs/man/detnat.json.5"
@@ -16,7 +17,7 @@ PAGE = TOP / "docs/man/detnat.json.5"
 
 def words():
     """The words of each list: {"forwarding_words": ["redirect", "kernel"], ...}."""
-    lists = re.findall(r"const struct word (\w+)\[\] = \{(.*?)\};", TABLES, re.S)
+    lists = re.findall(r"const struct word (\w+)\[\] = \{(.*?)\};", WORDS, re.S)
     return {name: re.findall(r'\{ "([^"]+)"', body) for name, body in lists}
 
 

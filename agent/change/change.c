@@ -194,6 +194,27 @@ int change_submit_programs(struct change_queue *q, change_prepare prepare, chang
 	return submit(q, &(struct change){ .prepare = prepare, .done = done, .arg = arg });
 }
 
+static void on_monitored(void *arg, int r, const struct error *err)
+{
+	if (r && r != -ECANCELED)
+		log_warning("the programs cannot be replaced for events of sessions: %s", err->text);
+}
+
+int change_monitor_sessions(struct change_queue *q, bool wanted)
+{
+	struct active_config *active = q->context->active;
+	bool before = active_wants_sessions(active, active->config);
+	unsigned monitors = active->session_monitors;
+	int r = 0;
+
+	active->session_monitors = wanted ? monitors + 1 : monitors - 1;
+	if (active_wants_sessions(active, active->config) != before)
+		r = change_submit_programs(q, NULL, on_monitored, NULL);
+	if (r)
+		active->session_monitors = monitors;
+	return r;
+}
+
 int change_adopt_file(struct change_queue *q, struct error *err)
 {
 	struct active_config *active = q->context->active;

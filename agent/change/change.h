@@ -24,6 +24,7 @@ struct fragments;
 struct guard;
 struct history_queue;
 struct metrics;
+struct syslog;
 struct trace;
 
 struct change_queue;
@@ -38,6 +39,7 @@ struct change_context {
 	struct guard *guard;
 	struct devices *devices;
 	struct ipfix *ipfix;
+	struct syslog *syslog;
 	struct fragments *fragments; /* NULL while the first configuration is applied */
 	struct metrics *metrics;
 	struct trace *trace;
@@ -70,6 +72,12 @@ int change_submit_reload(struct change_queue *q, change_done done, void *arg);
  * routing rules, or for a trace. prepare may be NULL.
  */
 int change_submit_programs(struct change_queue *q, change_prepare prepare, change_done done, void *arg);
+
+/*
+ * One more client, or one less, wants notices of sessions opened and closed: other programs are loaded where that
+ * changes what the datapath has to report. A failure is logged. -ENOMEM, with nothing changed.
+ */
+int change_monitor_sessions(struct change_queue *q, bool wanted);
 
 /*
  * Takes the agent's file for the one that was last applied, if its contents are what is active: another program has

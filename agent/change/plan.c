@@ -68,7 +68,7 @@ static struct settings settings_of(const struct change_context *context, const s
 	struct settings settings = {
 		.hz = context->datapath->hz,
 		.redirect = c->forwarding == FORWARDING_REDIRECT && routing != ROUTING_BY_MORE,
-		.session_events = c->ipfix.enabled && c->ipfix.events & IPFIX_SESSIONS,
+		.session_events = active_wants_sessions(context->active, c),
 		.policy_routing = routing != ROUTING_BY_DESTINATION,
 		.trace = context->trace && trace_wanted(context->trace),
 		.source_check = (uint8_t)rp_source_check(&filters),

@@ -17,6 +17,7 @@
 #include "punt/event_ring.h"
 #include "punt/parked_fragments.h"
 #include "sessions/sessions.h"
+#include "syslog/syslog.h"
 
 static int commit_additions(struct plan *p, struct error *err)
 {
@@ -165,7 +166,7 @@ static int commit_mappings(struct plan *p, struct error *err)
 /* Without a listener, do not walk the sessions that end with their mapping; there may be millions. */
 static void listen_to_sessions(const struct change_context *context)
 {
-	bool wanted = context->active->config->ipfix.enabled && context->active->config->ipfix.events & IPFIX_SESSIONS;
+	bool wanted = active_wants_sessions(context->active, context->active->config);
 
 	sessions_on_close(context->mappings, wanted ? events_session_closed : NULL, context->ipfix);
 }
@@ -206,6 +207,10 @@ int plan_commit(struct plan *p, struct error *err)
 	p->committed = true;
 	guard_configure(context->guard, NULL, p->wanted);
 	tell_exporter(p);
+	/* Told by the new settings: a mapping that comes with `syslog` is reported there. */
+	if (context->syslog)
+		syslog_configure(context->syslog, &p->wanted->syslog);
+	plan_notices(p);
 	if (loaded)
 		datapath_settle(context->datapath);
 	datapath_raise_epoch(context->datapath);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Private to change/: the plan, as plan.c makes it, plan_record.c records it and plan_commit.c carries it out. */
+/* Private to change/: the plan, as plan.c makes it, plan_record.c records it, plan_commit.c carries it out
+ * and plan_notices.c tells of it. */
 #ifndef DETNAT_PLAN_PRIVATE_H
 #define DETNAT_PLAN_PRIVATE_H
 
@@ -44,5 +45,11 @@ struct plan {
  * and goes on without the history if its trouble can pass.
  */
 int plan_record(struct plan *p, struct error *err);
+
+/* Whether the plan adds a mapping, or adds it anew with other slots. */
+bool plan_adds(const struct plan *p, const struct config_mapping *m);
+
+/* Tells those who listen what has become of mappings (base/notice.h), while the previous configuration is known. */
+void plan_notices(const struct plan *p);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A change of mappings is on disk before it takes effect (RFC 7422). */
 #include <errno.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "change/plan_private.h"
@@ -18,18 +19,50 @@ static void on_recorded(void *arg, int r, const struct error *err)
 	p->record_err = *err;
 }
 
+static struct history_mapping recorded(struct prefix in, struct prefix out, const char *name)
+{
+	struct history_mapping m = { .in = in, .out = out };
+
+	snprintf(m.name, sizeof(m.name), "%s", name);
+	return m;
+}
+
+/* Whether a mapping stays and gets another name. A start leaves that to the next change. */
+static bool is_renamed(const struct plan *p, const struct config_mapping *m)
+{
+	const struct config *before = p->context->active->config;
+	const struct config_mapping *was = before ? config_find_mapping(before, m->in, m->out) : NULL;
+
+	return was && strcmp(was->name, m->name) != 0 && !plan_adds(p, m);
+}
+
+static bool renames(const struct plan *p)
+{
+	for (size_t i = 0; i < p->wanted->n_mappings; i++)
+		if (is_renamed(p, &p->wanted->mappings[i]))
+			return true;
+	return false;
+}
+
 static int begin(struct plan *p, struct error *err)
 {
-	_cleanup_free_ struct history_mapping *add = calloc(p->n_add + 1, sizeof(*add));
+	const struct config *c = p->wanted;
+	_cleanup_free_ struct history_mapping *add = calloc(p->n_add + c->n_mappings + 1, sizeof(*add));
 	_cleanup_free_ struct history_mapping *del = calloc(p->n_del + 1, sizeof(*del));
 
 	if (!add || !del)
 		return error_set(err, -ENOMEM, "out of memory");
+	size_t n_add = 0;
+
 	for (size_t i = 0; i < p->n_add; i++)
-		add[i] = (struct history_mapping){ .in = p->add[i].spec.in, .out = p->add[i].spec.out };
+		add[n_add++] = recorded(p->add[i].spec.in, p->add[i].spec.out,
+					config_mapping_name(c, p->add[i].spec.in, p->add[i].spec.out));
+	for (size_t i = 0; i < c->n_mappings; i++)
+		if (is_renamed(p, &c->mappings[i]))
+			add[n_add++] = recorded(c->mappings[i].in, c->mappings[i].out, c->mappings[i].name);
 	for (size_t i = 0; i < p->n_del; i++)
 		del[i] = (struct history_mapping){ .in = p->del[i].in, .out = p->del[i].out };
-	if (history_queue_change(p->context->history, del, p->n_del, add, p->n_add, on_recorded, p))
+	if (history_queue_change(p->context->history, del, p->n_del, add, n_add, on_recorded, p))
 		return error_set(err, -ENOMEM, "out of memory");
 	p->record = RECORD_UNDER_WAY;
 	p->record_us = monotonic_us();
@@ -40,7 +73,7 @@ int plan_record(struct plan *p, struct error *err)
 {
 	bool first_start = !p->context->active->config && !p->context->datapath->reused;
 
-	if (!p->n_add && !p->n_del)
+	if (!p->n_add && !p->n_del && !renames(p))
 		return PLAN_READY;
 	if (p->record == RECORD_NOT)
 		return begin(p, err);

@@ -23,7 +23,15 @@ struct active_config {
 	time_t file_applied;   /* CLOCK_REALTIME */
 	bool reload_failed;    /* whether the last reload failed */
 	struct stages_choice stages;
-	char stages_failure[160]; /* why the programs with two stages cannot be loaded; empty: they can */
+	char stages_failure[160];  /* why the programs with two stages cannot be loaded; empty: they can */
+	unsigned session_monitors; /* clients that want to be told of sessions opened and closed */
 };
+
+/* Whether anything wants to know of each session, with a configuration that is active or to be. */
+static inline bool active_wants_sessions(const struct active_config *a, const struct config *c)
+{
+	return a->session_monitors || (c->ipfix.enabled && c->ipfix.events & IPFIX_SESSIONS) ||
+	       (c->syslog.enabled && c->syslog.events & NOTICE_SESSIONS);
+}
 
 #endif

@@ -29,6 +29,10 @@ struct config *config_new(void)
 			.template_interval = 600,
 			.events = IPFIX_QUOTA | IPFIX_PORTS,
 		},
+		.syslog = {
+			.events = NOTICE_DEFAULTS,
+			.facility = 3,
+		},
 		.fragments = {
 			.max_parked = 2048,
 			.max_bytes = 4U << 20,

@@ -16,6 +16,7 @@
 
 #include "base/address.h"
 #include "base/base.h"
+#include "base/notice.h"
 #include "proto/collector_endpoint.h"
 #include "proto/label.h"
 #include "proto/timeouts.h"
@@ -68,6 +69,17 @@ struct config_ipfix {
 	uint8_t events;		    /* enum ipfix_event, or-ed */
 };
 
+enum syslog_transport { SYSLOG_LOCAL, SYSLOG_UDP };
+
+/* Where events go as messages of RFC 5424. */
+struct config_syslog {
+	bool enabled;
+	enum syslog_transport transport;
+	struct endpoint to; /* SYSLOG_UDP */
+	uint8_t events;	    /* enum notice_kind, or-ed */
+	uint8_t facility;   /* RFC 5424 section 6.2.1 */
+};
+
 /* Fragments that arrive before the first one of their datagram. */
 struct config_fragments {
 	uint32_t max_parked; /* how many may wait for it; 0: none */
@@ -102,6 +114,7 @@ struct config {
 	unsigned overflow_line;	       /* in the file; 0: it does not come from a file */
 	uint32_t timeouts[N_TIMEOUTS]; /* seconds */
 	struct config_ipfix ipfix;
+	struct config_syslog syslog;
 	struct config_fragments fragments;
 	enum forwarding forwarding;
 	enum xdp_mode xdp_mode;

@@ -31,6 +31,11 @@ const struct word ipfix_event_words[] = {
 	{ "fragments", IPFIX_FRAGMENTS }, { "addresses", IPFIX_ADDRESSES }, {},
 };
 
+static const struct word facility_words[] = {
+	{ "daemon", 3 },  { "local0", 16 }, { "local1", 17 }, { "local2", 18 }, { "local3", 19 },
+	{ "local4", 20 }, { "local5", 21 }, { "local6", 22 }, { "local7", 23 }, {},
+};
+
 const struct word xdp_mode_words[] = {
 	{ "auto", XDP_MODE_AUTO },
 	{ "native", XDP_MODE_NATIVE },
@@ -83,6 +88,13 @@ static const struct field ipfix_table[] = {
 };
 static const struct fields ipfix_fields = TABLE(ipfix_table);
 
+static const struct field syslog_table[] = {
+	{ "to", &field_syslog, .offset = 0, .required = true, .min = 1 },
+	{ "events", &field_events, MEMBER(struct config_syslog, events), .words = notice_words },
+	{ "facility", &field_word, MEMBER(struct config_syslog, facility), .words = facility_words },
+};
+static const struct fields syslog_fields = TABLE(syslog_table);
+
 static const struct field fragments_table[] = {
 	{ "max_parked", &field_number, MEMBER(struct config_fragments, max_parked), .max = MAX_PARKED },
 	{ "max_bytes", &field_number, MEMBER(struct config_fragments, max_bytes), .min = 4096,
@@ -122,6 +134,8 @@ static const struct field config_table[] = {
 	{ "timeouts", &field_object, MEMBER(struct config, timeouts), .fields = &timeouts_fields, .enabled = -1 },
 	{ "ipfix", &field_object, MEMBER(struct config, ipfix), .fields = &ipfix_fields,
 	  .enabled = offsetof(struct config, ipfix.enabled) },
+	{ "syslog", &field_object, MEMBER(struct config, syslog), .fields = &syslog_fields,
+	  .enabled = offsetof(struct config, syslog.enabled) },
 	{ "fragments", &field_object, MEMBER(struct config, fragments), .fields = &fragments_fields, .enabled = -1 },
 	{ "forwarding", &field_word, MEMBER(struct config, forwarding), .words = forwarding_words },
 	{ "xdp_mode", &field_word, MEMBER(struct config, xdp_mode), .words = xdp_mode_words },

@@ -79,6 +79,7 @@ extern const struct field_type field_own_word;	    /* uint8_t: as field_word, pl
 extern const struct field_type field_object;
 extern const struct field_type field_events;
 extern const struct field_type field_collectors; /* value: struct config_ipfix; one or a list */
+extern const struct field_type field_syslog;	 /* value: struct config_syslog; where messages go */
 extern const struct field_type field_interfaces; /* the list of the role in min; value: struct config */
 extern const struct field_type field_mappings;	 /* value: struct config */
 extern const struct field_type field_bypass;	 /* value: struct config */

@@ -54,7 +54,7 @@ static const struct field *find_field(const struct fields *t, const char *name)
 
 int fields_read(struct reader *r, const cJSON *json, const struct fields *t, void *base)
 {
-	uint32_t seen = 0;
+	uint64_t seen = 0;
 	const cJSON *value;
 
 	if (!cJSON_IsObject(json))
@@ -67,9 +67,9 @@ int fields_read(struct reader *r, const cJSON *json, const struct fields *t, voi
 
 		if (!f)
 			return reader_refuse(r, value, "unknown key");
-		if (seen & 1U << (f - t->field))
+		if (seen & 1ULL << (f - t->field))
 			return reader_refuse(r, value, "this key stands here twice");
-		seen |= 1U << (f - t->field);
+		seen |= 1ULL << (f - t->field);
 		ret = field_read(r, value, f, base);
 		if (ret < 0)
 			return ret;
@@ -77,7 +77,7 @@ int fields_read(struct reader *r, const cJSON *json, const struct fields *t, voi
 	}
 
 	for (size_t i = 0; i < t->n; i++) {
-		if (t->field[i].required && !(seen & 1U << i)) {
+		if (t->field[i].required && !(seen & 1ULL << i)) {
 			json_path_add_key(&r->path, t->field[i].name, strlen(t->field[i].name));
 			return reader_refuse(r, json, "this key is missing");
 		}

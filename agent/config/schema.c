@@ -150,6 +150,8 @@ static cJSON *field_schema(const struct field *f, const void *defaults)
 		return list_schema(words_schema(f), 0, 0);
 	if (f->type == &field_collectors)
 		return collectors_schema();
+	if (f->type == &field_syslog)
+		return string_schema("^(/dev/log|(udp:)?" ADDR ":[0-9]{1,5})$", 0);
 	if (f->type == &field_interfaces)
 		return list_schema(interface_schema(), 0, CONFIG_MAX_INTERFACES);
 	if (f->type == &field_mappings)

@@ -119,7 +119,7 @@ static void client_continue(struct client *c)
 		return;
 	if (!c->request)
 		enqueue(c, evbuffer_get_length(bufferevent_get_input(c->bev)) > INPUT_SHORT ? QUEUE_LONG : QUEUE_SHORT);
-	else if (c->request->step && !c->request->changing)
+	else if (c->request->step && !c->request->changing && !c->request->idle)
 		enqueue(c, c->request->stream ? QUEUE_STREAMS : QUEUE_JOBS);
 }
 
@@ -276,7 +276,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct client *c = arg;
 
-	if (!(what & BEV_EVENT_EOF)) {
+	if (!(what & BEV_EVENT_EOF) || (c->request && c->request->endless)) {
 		client_free(c);
 		return;
 	}

@@ -21,6 +21,8 @@
  *	<- {...}                                       an element
  *	<- {"end":true}                                or {"end":false,"error":"..."} where the listing broke off
  *
+ * The stream of monitor has no end: it lasts until the client closes the connection, or its sending half.
+ *
  * While an answer takes long the agent sends an empty line every CONTROL_SIGN_S seconds to show that it is at work;
  * clients skip it.
  *

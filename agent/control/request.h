@@ -39,6 +39,8 @@ struct request {
 	void *state;
 	void (*state_free)(void *state);
 	struct evbuffer *stream; /* where elements go, a line each; NULL: not a stream */
+	bool endless;		 /* a stream that ends with its client alone, even with the half that sends requests */
+	bool idle;		 /* has nothing to do until it says otherwise: its step is not called */
 
 	/* For changes. */
 	request_answer answer;

@@ -21,7 +21,7 @@ static bool has_run_out(const struct route_copy *c)
 {
 	uint32_t until = c->datapath->global->fib_until;
 
-	return !until || (int32_t)(datapath_ticks(c->datapath) - until) > 0;
+	return (int32_t)(datapath_ticks(c->datapath) - until) > 0;
 }
 
 /* What waits in the socket may be older than the lease, whoever lets it begin again. */
@@ -36,7 +36,7 @@ static void catch_up(struct route_copy *c)
 
 void lease_renew(struct route_copy *c)
 {
-	uint32_t ticks = c->datapath->hz >> TICK_SHIFT;
+	uint32_t ticks = c->datapath->hz >> TICK_SHIFT, now;
 
 	/* The programs of an earlier agent know another copy. */
 	if (c->datapath->build)
@@ -44,7 +44,8 @@ void lease_renew(struct route_copy *c)
 	else
 		c->held |= 1U << ROUTE_COPY_PROGRAMS;
 	catch_up(c);
-	store_until(c, c->held ? 0 : datapath_ticks(c->datapath) + (ticks ? ticks : 1));
+	now = datapath_ticks(c->datapath);
+	store_until(c, c->held ? now - 1 : now + (ticks ? ticks : 1));
 }
 
 void lease_hold(struct route_copy *c, enum route_copy_hold why, bool held)

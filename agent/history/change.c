@@ -72,6 +72,22 @@ static void expect_open(struct history *h)
 	h->present = list;
 }
 
+/* Writes a list of what is mapped if a mapping has got another name. */
+static int record_names(struct history *h, const struct history_mapping *add, size_t n, struct error *err)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < n; i++) {
+		struct history_interval *v = history_index_find_open(&h->file.index, add[i].in, add[i].out);
+
+		if (!v || !strcmp(v->name, add[i].name))
+			continue;
+		memcpy(v->name, add[i].name, sizeof(v->name));
+		changed = true;
+	}
+	return changed ? history_write_list(h, EVENT_DAILY, TIME_NONE, err) : 0;
+}
+
 int history_change(struct history *h, const struct history_mapping *del, size_t n_del,
 		   const struct history_mapping *add, size_t n_add, struct error *err)
 {
@@ -80,6 +96,9 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 	size_t n = 0;
 	int r = records ? history_settle(h, err) : error_set(err, -ENOMEM, "out of memory");
 
+	/* Before the changes, which a list after them would make final. */
+	if (!r)
+		r = record_names(h, add, n_add, err);
 	if (r)
 		return r;
 	for (size_t i = 0; i < n_del; i++) {
@@ -88,13 +107,14 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 		if (!v || history_list_has(add, n_add, del[i].in, del[i].out))
 			continue;
 		records[n].event = EVENT_DEL;
-		records[n++].mapping = (struct history_mapping){ v->in, v->out, v->from };
+		records[n++].mapping = history_mapping_of(v);
 	}
 	for (size_t i = 0; i < n_add; i++) {
 		if (history_index_find_open(x, add[i].in, add[i].out))
 			continue;
 		records[n].event = EVENT_ADD;
-		records[n++].mapping = (struct history_mapping){ add[i].in, add[i].out, TIME_NONE };
+		records[n].mapping = add[i];
+		records[n++].mapping.from = TIME_NONE;
 	}
 	h->n_change = 0;
 	r = n ? append_change(h, records, n, err) : 0;

@@ -50,6 +50,9 @@ bool history_agrees(const struct history *h);
 int history_undo(struct history *h, struct error *err);
 
 /* Copies the mappings that the index has open, with their start times; returns their number. */
+/* The mapping of an interval. */
+struct history_mapping history_mapping_of(const struct history_interval *v);
+
 size_t history_list_open(const struct history_index *x, struct history_mapping *ret);
 
 /*

@@ -83,7 +83,7 @@ int history_undo(struct history *h, struct error *err)
 			line = v->end_line;
 		if (!line)
 			continue;
-		seen[n] = (struct history_mapping){ v->in, v->out, 0 };
+		seen[n] = (struct history_mapping){ .in = v->in, .out = v->out };
 		records[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };
 	}
 	return n ? history_append(h, records, n, err) : 0;
@@ -147,13 +147,18 @@ static void tell_unknown(const struct history *h, int64_t since)
 			time_format(since, text));
 }
 
+struct history_mapping history_mapping_of(const struct history_interval *v)
+{
+	struct history_mapping m = { .in = v->in, .out = v->out, .from = v->from };
+
+	memcpy(m.name, v->name, sizeof(m.name));
+	return m;
+}
+
 size_t history_list_open(const struct history_index *x, struct history_mapping *ret)
 {
-	for (size_t i = 0; i < x->n_open; i++) {
-		const struct history_interval *v = &x->intervals[x->open[i]];
-
-		ret[i] = (struct history_mapping){ v->in, v->out, v->from };
-	}
+	for (size_t i = 0; i < x->n_open; i++)
+		ret[i] = history_mapping_of(&x->intervals[x->open[i]]);
 	return x->n_open;
 }
 

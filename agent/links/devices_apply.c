@@ -238,6 +238,15 @@ static bool is_in_list(uint32_t ifindex, const void *all)
 	return interfaces_find_index(all, ifindex);
 }
 
+static void tell_detached(const char *name)
+{
+	struct interface i = { 0 };
+
+	log_info("%s: detached", name);
+	snprintf(i.name, sizeof(i.name), "%s", name);
+	devices_tell(&i, LOG_LEVEL_INFO, "interface-detached", "the programs were detached");
+}
+
 /* The new configuration is already running, so failures are only logged. */
 static void detach_others(struct devices *v, const struct interfaces *all)
 {
@@ -257,7 +266,7 @@ static void detach_others(struct devices *v, const struct interfaces *all)
 		if (r)
 			log_warning("%s: cannot be detached: %s", l->name, strerror(-r));
 		else
-			log_info("%s: detached", l->name);
+			tell_detached(l->name);
 	}
 	/* Records that an earlier agent left of interfaces that are gone. */
 	for (uint32_t ifindex = 1; ifindex < MAX_IFINDEX; ifindex++)
@@ -305,6 +314,7 @@ static void start(struct devices *v, struct interfaces *all)
 		    known->carrier == i->carrier)
 			continue;
 		say_attached(all, i);
+		devices_tell(i, LOG_LEVEL_INFO, "interface-attached", "the programs are attached");
 		if (i->carrier) {
 			interface_check_forwarding(i);
 			continue;

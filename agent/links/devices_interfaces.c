@@ -4,7 +4,24 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/notice.h"
 #include "links/devices_private.h"
+#include "proto/words.h"
+
+void devices_tell(const struct interface *i, enum log_level level, const char *event, const char *what)
+{
+	const char *role = roles_text(i->roles);
+	char text[NOTICE_TEXT] = "";
+	struct notice n = notice_now(NOTICE_INTERFACES, level, event, text);
+
+	if (!notice_wanted(NOTICE_INTERFACES))
+		return;
+	snprintf(text, sizeof(text), "%s: %s", i->name, what);
+	notice_add_text(&n, "interface", i->name);
+	if (role)
+		notice_add_text(&n, "role", role);
+	notice_tell(&n);
+}
 
 void devices_mark_all(struct devices *v)
 {

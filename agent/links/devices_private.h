@@ -5,6 +5,7 @@
 
 #include "fib/route_copy.h"
 #include "guard/guard.h"
+#include "base/log.h"
 #include "links/devices.h"
 #include "links/interfaces.h"
 #include "links/monitor.h"
@@ -63,6 +64,9 @@ void devices_record_begin(struct devices *v, const struct interface *i);
  */
 int devices_attach_egress(struct devices *v, struct interface *i, struct error *err);
 int devices_attach_ingress(struct devices *v, struct interface *i, struct error *err);
+
+/* Tells those who listen what has become of an interface (base/notice.h). */
+void devices_tell(const struct interface *i, enum log_level level, const char *event, const char *what);
 
 /* Marks an interface as absent. */
 void devices_lost(struct devices *v, struct interface *i);

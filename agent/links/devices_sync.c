@@ -35,8 +35,11 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 		return;
 	}
 	i->shut = false;
-	if (was_attached)
+	if (was_attached) {
 		log_warning("%s: detnat's programs were detached by something else; attaching them again", i->name);
+		devices_tell(i, LOG_LEVEL_WARNING, "interface-detached",
+			     "the programs were detached by something else");
+	}
 	r = i->without_xdp[0] ? link_check(&i->link, &err) : xdp_check(&i->link, &v->own, &err);
 	/* sync_plan() has tc take XDP's place. */
 	if (r && i->mode == XDP_MODE_AUTO && !i->without_xdp[0] && !link_check(&i->link, NULL)) {
@@ -65,6 +68,7 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 			 i->attachment == DEVICE_TC	      ? "tc alone"
 			 : i->attachment == DEVICE_XDP_NATIVE ? "native XDP"
 							      : "generic XDP");
+	devices_tell(i, LOG_LEVEL_INFO, "interface-attached", "the programs are attached");
 	i->problem[0] = '\0';
 	if (!i->carrier && interface_has_xdp(i))
 		redirects_start(v->redirects, &i->link, i->attachment == DEVICE_XDP_NATIVE, &i->health);
@@ -83,6 +87,7 @@ static int read_link(struct devices *v, struct interface *i, struct link *ret)
 		return r;
 	if (r && i->link.ifindex) {
 		log_warning("%s: the interface is gone; waiting for one of that name", i->name);
+		devices_tell(i, LOG_LEVEL_WARNING, "interface-gone", "the interface is gone");
 		devices_lost(v, i);
 	}
 	/* Interfaces below VLAN interfaces are not named in the configuration. */

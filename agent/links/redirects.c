@@ -10,6 +10,7 @@
 #include <detnat/watch.h>
 
 #include "base/log.h"
+#include "base/notice.h"
 #include "detnat_watch.skel.h"
 #include "host/ring_reader.h"
 #include "links/attach.h"
@@ -149,6 +150,16 @@ static int last_error(const struct redirects *r, const struct link *l)
 	return bpf_map_lookup_elem(r->watched, &l->ifindex, &w) || w.error >= 0 ? EIO : -w.error;
 }
 
+static void tell(const struct link *l, enum log_level level, const char *event, const char *what)
+{
+	char text[NOTICE_TEXT] = "";
+	struct notice n = notice_now(NOTICE_INTERFACES, level, event, text);
+
+	snprintf(text, sizeof(text), "%s: %s", l->name, what);
+	notice_add_text(&n, "interface", l->name);
+	notice_tell(&n);
+}
+
 static void set_refusing(const struct redirects *r, const struct link *l, bool trial, struct redirect_health *h)
 {
 	unsigned first = trial ? PAUSE_TRIAL_S : PAUSE_S, most = trial ? PAUSE_TRIAL_MAX_S : PAUSE_MAX_S;
@@ -164,6 +175,7 @@ static void set_refusing(const struct redirects *r, const struct link *l, bool t
 			   "on or an XDP program, and the peer must then not leave checksums to a card "
 			   "(`ethtool -K PEER gro on tx off`)"
 			 : "; the driver may need an XDP program on it or more queues");
+	tell(l, LOG_LEVEL_WARNING, "interface-refuses", "it refuses redirected frames, the kernel forwards to it");
 }
 
 static void set_well(const struct link *l, struct redirect_health *h)
@@ -171,6 +183,7 @@ static void set_well(const struct link *l, struct redirect_health *h)
 	h->refusing = false;
 	h->waited_s = h->bad_seconds = h->good_seconds = 0;
 	log_info("%s: frames are redirected to it again", l->name);
+	tell(l, LOG_LEVEL_INFO, "interface-redirects", "frames are redirected to it again");
 }
 
 void redirects_start(struct redirects *r, const struct link *l, bool native, struct redirect_health *h)

@@ -109,7 +109,7 @@ bool own_sources_of(const struct route_copy *copy, struct own_sources *ret)
 void own_sources_vouch(const struct datapath *d, const struct own_sources *o)
 {
 	struct globals *g = d->global;
-	uint32_t until = o ? datapath_ticks(d) + ticks_of_seconds(HEARD_OF_S, d->hz) : 0;
+	uint32_t now = datapath_ticks(d), until = o ? now + ticks_of_seconds(HEARD_OF_S, d->hz) : now - 1;
 
 	for (size_t i = 0; o && i < ARRAY_SIZE(o->bits); i++)
 		__atomic_store_n(&g->own_sources[i], o->bits[i], __ATOMIC_RELEASE);

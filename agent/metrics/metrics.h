@@ -19,6 +19,7 @@
 
 struct devices;
 struct guard;
+struct syslog;
 struct usage;
 
 /* Completed sweeps of expired sessions. */
@@ -36,6 +37,7 @@ struct metrics_sources {
 	struct guard *guard; /* its drops are counted at each scrape */
 	const struct devices *devices;
 	const struct ipfix *ipfix;
+	const struct syslog *syslog; /* NULL: there is none */
 	struct usage *usage;
 	const struct sweep_figures *sweeps;
 	struct timespec started_wall; /* CLOCK_REALTIME */

@@ -11,6 +11,7 @@
 #include "links/devices.h"
 #include "metrics/exposition.h"
 #include "metrics/usage_monitor.h"
+#include "syslog/syslog.h"
 
 #define SLICE_US 1000U
 
@@ -183,6 +184,15 @@ static void write_ipfix(const struct metrics_sources *from, struct evbuffer *out
 		       "IPFIX data records that the socket or the collector refused.");
 }
 
+static void write_syslog(const struct metrics_sources *from, struct evbuffer *out)
+{
+	struct syslog_figures f = from->syslog ? syslog_figures(from->syslog) : (struct syslog_figures){ 0 };
+
+	metrics_single(out, "detnat_syslog_messages_sent_total", "counter", f.sent, "Syslog messages sent.");
+	metrics_single(out, "detnat_syslog_messages_lost_total", "counter", f.lost,
+		       "Syslog messages that the receiver's socket did not take.");
+}
+
 static void write_housekeeping(const struct metrics_sources *from, struct evbuffer *out)
 {
 	struct usage_figures f = usage_figures(from->usage);
@@ -218,6 +228,7 @@ int metrics_text(const struct metrics_text *t, struct evbuffer *out)
 	write_routes(from, out);
 	write_stages(from, out);
 	write_ipfix(from, out);
+	write_syslog(from, out);
 	write_housekeeping(from, out);
 	return evbuffer_get_length(t->lists) && evbuffer_add_buffer_reference(out, t->lists) ? -ENOMEM : 0;
 }

@@ -9,9 +9,11 @@
 #include "base/limiter.h"
 #include "base/log.h"
 #include "host/ring_reader.h"
+#include "punt/event_notices.h"
 
 struct events {
 	const struct datapath *datapath;
+	const struct active_config *active;
 	struct ipfix *ipfix;
 	events_resolve resolve;
 	void *arg;
@@ -140,6 +142,7 @@ static void dispatch(struct events *v, const struct nat_event *e)
 		return;
 	}
 	ipfix_event(v->ipfix, e, wall_ms(v, e->time_ns));
+	event_notice(e, e->time_ns + (uint64_t)v->wall_offset_ns, v->active ? v->active->config : NULL);
 }
 
 void events_report(struct events *v, const struct nat_event *e)
@@ -193,8 +196,8 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	ipfix_tick(v->ipfix, wall_clock_ms());
 }
 
-int events_new(struct event_base *base, const struct datapath *d, struct ipfix *x, events_resolve resolve, void *arg,
-	       struct events **ret, struct error *err)
+int events_new(struct event_base *base, const struct datapath *d, const struct active_config *active, struct ipfix *x,
+	       events_resolve resolve, void *arg, struct events **ret, struct error *err)
 {
 	const struct timeval second = { .tv_sec = 1 };
 	struct events *v = calloc(1, sizeof(*v));
@@ -204,6 +207,7 @@ int events_new(struct event_base *base, const struct datapath *d, struct ipfix *
 	if (!v)
 		return error_set(err, -ENOMEM, "out of memory");
 	v->datapath = d;
+	v->active = active;
 	v->ipfix = x;
 	if (!datapath_counters(d, &counters))
 		v->losses_logged = counters.events_lost;
@@ -247,5 +251,6 @@ int events_session_closed(const struct session *s, void *arg)
 	};
 
 	ipfix_event(arg, &e, wall_clock_ms());
+	event_notice(&e, clock_ns(CLOCK_REALTIME), NULL);
 	return 0;
 }

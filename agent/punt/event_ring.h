@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Reads the datapath's events from the ring buffer `events` and turns them into IPFIX records, log lines about refused
- * subscribers, and requests to resolve neighbours. Its one-second timer also drives the IPFIX exporter.
+ * subscribers, notices, and requests to resolve neighbours. Its one-second timer also drives the IPFIX exporter.
  */
 #ifndef DETNAT_EVENT_RING_H
 #define DETNAT_EVENT_RING_H
@@ -10,6 +10,7 @@
 
 #include <detnat/events.h>
 
+#include "config/active.h"
 #include "datapath/datapath.h"
 #include "ipfix/ipfix.h"
 #include "sessions/sessions.h"
@@ -32,9 +33,12 @@ struct events;
 /* addr: an address of that family, in network byte order. */
 typedef void (*events_resolve)(void *arg, int family, const void *addr, uint32_t ifindex);
 
-/* Reads d->events until events_free(). base, d, x and arg must outlive the result. */
-int events_new(struct event_base *base, const struct datapath *d, struct ipfix *x, events_resolve resolve, void *arg,
-	       struct events **ret, struct error *err);
+/*
+ * Reads d->events until events_free(). base, d, active, x and arg must outlive the result; active may be NULL, and
+ * notices then lack the names of mappings.
+ */
+int events_new(struct event_base *base, const struct datapath *d, const struct active_config *active, struct ipfix *x,
+	       events_resolve resolve, void *arg, struct events **ret, struct error *err);
 
 /* Takes a last turn; events that are left stay in the ring buffer for the next agent. */
 void events_free(struct events *v);
@@ -42,7 +46,10 @@ void events_free(struct events *v);
 /* Reports an event that the agent itself detected: to the log and to the collectors. */
 void events_report(struct events *v, const struct nat_event *e);
 
-/* A session_visit: reports a session that the agent closed (sweep, close). arg: struct ipfix *. Returns 0. */
+/*
+ * A session_visit: reports a session that the agent closed (sweep, close) to the collectors and in a notice. arg:
+ * struct ipfix *. Returns 0.
+ */
 int events_session_closed(const struct session *s, void *arg);
 
 #endif

@@ -35,6 +35,7 @@
 #include "service/prepare.h"
 #include "service/startup.h"
 #include "sessions/check.h"
+#include "syslog/syslog.h"
 
 struct service {
 	struct event_base *base;
@@ -45,6 +46,7 @@ struct service {
 	struct guard *guard;
 	struct devices *devices;
 	struct ipfix *ipfix;
+	struct syslog *syslog;
 	struct events *events;
 	struct fragments *fragments;
 	struct unsolicited *unsolicited;
@@ -243,6 +245,7 @@ static int start_metrics(struct service *s, struct error *err)
 		.guard = s->guard,
 		.devices = s->devices,
 		.ipfix = s->ipfix,
+		.syslog = s->syslog,
 		.usage = s->usage,
 		.sweeps = &s->sweeps,
 		.started_wall = s->started_wall,
@@ -253,7 +256,7 @@ static int start_metrics(struct service *s, struct error *err)
 /* What changes of the configuration act on. */
 static int start_modules(struct service *s, struct error *err)
 {
-	int r = ipfix_new(&s->ipfix) ? error_set(err, -ENOMEM, "out of memory") : 0;
+	int r = ipfix_new(&s->ipfix) || syslog_new(s->base, &s->syslog) ? error_set(err, -ENOMEM, "out of memory") : 0;
 
 	if (!r)
 		r = usage_new(s->base, &s->active, s->mappings, &s->usage, err);
@@ -275,6 +278,7 @@ static int start_modules(struct service *s, struct error *err)
 		.guard = s->guard,
 		.devices = s->devices,
 		.ipfix = s->ipfix,
+		.syslog = s->syslog,
 		.metrics = s->metrics,
 		.trace = s->trace,
 		.ending = &s->ending,
@@ -286,7 +290,7 @@ static int start_modules(struct service *s, struct error *err)
 /* Readers of the datapath's ring buffers, periodic work and the queue of changes. */
 static int start_workers(struct service *s, struct error *err)
 {
-	int r = events_new(s->base, &s->datapath, s->ipfix, resolve, s->devices, &s->events, err);
+	int r = events_new(s->base, &s->datapath, &s->active, s->ipfix, resolve, s->devices, &s->events, err);
 
 	if (!r)
 		r = fragments_new(s->base, &s->datapath, s->events, &s->active.config->fragments, &s->fragments, err);
@@ -373,16 +377,13 @@ static void stop(struct service *s)
 	events_free(take_pointer(s->events));
 	metrics_free(take_pointer(s->metrics));
 	usage_free(take_pointer(s->usage));
-	if (s->ipfix) {
-		struct timespec now;
-
-		clock_gettime(CLOCK_REALTIME, &now);
-		ipfix_tick(s->ipfix, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
-	}
+	if (s->ipfix)
+		ipfix_tick(s->ipfix, wall_clock_ms());
 	devices_free(take_pointer(s->devices));
 	guard_count(s->guard, &s->datapath);
 	guard_free(take_pointer(s->guard));
 	ipfix_free(take_pointer(s->ipfix));
+	syslog_free(take_pointer(s->syslog));
 	history_queue_drain(s->history);
 	mappings_close(take_pointer(s->mappings));
 }

@@ -7,7 +7,10 @@ _detnatctl_value() {
     DIR) compgen -d -- "$2" ;;
     FILE) compgen -f -- "$2" ;;
     NAME) ls /sys/class/net ;;
-    IN | OUT | *PREFIX* | "NAME|IN") detnatctl mapping list 2>/dev/null | grep -oE '[0-9.]+/[0-9]+' ;;
+    "NAME|IN")
+        detnatctl -j mapping list 2>/dev/null | grep -oE '"(name|in)": *"[^"]+"' | cut -d '"' -f 4
+        ;;
+    IN | OUT | *PREFIX*) detnatctl mapping list 2>/dev/null | grep -oE '[0-9.]+/[0-9]+' ;;
     *[A-Z]*) ;;
     *) tr '|' '\n' <<<"$1" ;;
     esac
@@ -56,12 +59,15 @@ _detnatctl() {
             fi
             ;;
         *=*) candidates+=" ${token%%=*}=" ;;
+        *...)
+            ((named + place > ${#typed[@]})) || candidates+=" $(_detnatctl_value "${token%]...}" "$word")"
+            ;;
         *)
             ((named + place++ != ${#typed[@]})) || candidates+=" $(_detnatctl_value "${token%]}" "$word")"
             ;;
         esac
     done
-    [[ $word != -* ]] || candidates+=' --socket --json --pretty --help --version'
+    [[ $word != -* ]] || candidates+=' --socket --json --pretty --batch --force --help --version'
     mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "$word")
     # A name that ends in = is followed by its value, without a blank.
     [[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace 2>/dev/null

@@ -39,9 +39,11 @@ function __detnatctl_complete
     string match -arg -- '\[([a-z_]+=)' "$usage"
     string match -ar -- '[a-z]+(?:\|[a-z]+)+' "$usage" | string split '|'
     if string match -q -- '*IN*' "$usage"; or string match -q -- '*PREFIX*' "$usage"
-        detnatctl mapping list 2>/dev/null | tail -n +2 | string match -rag '\S+/[0-9]+'
+        detnatctl mapping list 2>/dev/null | tail -n +2 | string match -rag '(\S+/[0-9]+)'
     end
-    if string match -q -- '*NAME*' "$usage"
+    if string match -q -- '*NAME|IN*' "$usage"
+        detnatctl -j mapping list 2>/dev/null | string match -rag '"name": *"([^"]+)"'
+    else if string match -q -- '*NAME*' "$usage"
         ls /sys/class/net
     end
 end
@@ -50,5 +52,7 @@ complete -c detnatctl -f -a '(__detnatctl_complete)'
 complete -c detnatctl -s s -l socket -r -F -d 'control socket'
 complete -c detnatctl -s j -l json -d 'print one JSON document'
 complete -c detnatctl -s p -l pretty -d 'print indented JSON'
+complete -c detnatctl -s b -l batch -r -F -d 'commands from a file'
+complete -c detnatctl -l force -d 'with --batch: go on after an error'
 complete -c detnatctl -s h -l help -d 'show the usage'
 complete -c detnatctl -s V -l version -d 'print the version'

@@ -56,10 +56,11 @@ struct globals {
 	__s64 overflow; /* sessions in the overflow map */
 	/*
 	 * Last tick at which an agent vouches for the sources of subscribers (see source.h), except those whose bit
-	 * own_source_bit() is set in own_sources, which may be the gateway's own addresses. 0: never.
+	 * own_source_bit() is set in own_sources, which may be the gateway's own addresses. Without an agent that does
+	 * it is in the past.
 	 */
 	__u32 sources_until;
-	__u32 fib_until; /* last tick at which the agent vouches for the copy of the routes, <detnat/fib.h>; 0: never */
+	__u32 fib_until; /* the same of the copy of the routes, <detnat/fib.h> */
 	__u64 own_sources[4];
 	/* All outside prefixes lie within pool_first..pool_last (host byte order), which may contain other addresses.
 	 */

@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "base/log.h"
+#include "base/notice.h"
 #include "base/timestamp.h"
 
 static struct trouble_state states[N_TROUBLES];
@@ -19,6 +20,14 @@ static const struct {
 	TROUBLES(X)
 #undef X
 };
+
+static void tell(enum trouble what, enum log_level level, const char *event, const char *text)
+{
+	struct notice n = notice_now(NOTICE_TROUBLES, level, event, text);
+
+	notice_add_text(&n, "trouble", names[what].word);
+	notice_tell(&n);
+}
 
 const char *trouble_word(enum trouble what)
 {
@@ -47,6 +56,7 @@ bool trouble_set(enum trouble what, const char *format, ...)
 	strcpy(s->text, text);
 	s->repeated_us = monotonic_us();
 	log_error("%s", text);
+	tell(what, LOG_LEVEL_ERROR, "trouble", text);
 	return true;
 }
 
@@ -56,6 +66,7 @@ void trouble_clear(enum trouble what)
 		return;
 	states[what] = (struct trouble_state){ 0 };
 	log_info("%s", names[what].ended);
+	tell(what, LOG_LEVEL_INFO, "trouble-over", names[what].ended);
 }
 
 void trouble_tick(void)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Trouble outside the datapath: something that the agent runs without and retries. It is reported until it is over: in
- * the log when it begins, when it changes and once a minute, in `detnatctl status`, and as a metric.
+ * the log when it begins, when it changes and once a minute, in `detnatctl status`, as a metric, and to those who
+ * listen to notices.
  *
  * May only be called by the event loop's thread.
  */
@@ -18,6 +19,7 @@
 	X(TROUBLE_HISTORY, "history", "the mapping history can be written again") \
 	X(TROUBLE_METRICS, "metrics", "metrics are served again")                 \
 	X(TROUBLE_IPFIX, "ipfix", "IPFIX records can be sent again")              \
+	X(TROUBLE_SYSLOG, "syslog", "events can be sent to syslog again")         \
 	X(TROUBLE_CONTROL, "control", "the control socket answers again")         \
 	X(TROUBLE_INTERFACES, "interfaces", "the interfaces are as configured")   \
 	X(TROUBLE_GUARD, "guard", "the guard stands")                             \

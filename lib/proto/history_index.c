@@ -71,6 +71,7 @@ static int begin_interval(struct history_index *x, const struct history_mapping 
 		.reached = m->from,
 		.line = x->number,
 	};
+	memcpy(x->intervals[x->n_intervals].name, m->name, sizeof(m->name));
 	return open_again(x, x->n_intervals++);
 }
 
@@ -167,6 +168,20 @@ static bool lists_what_is_open(const struct history_index *x, const struct histo
 	return true;
 }
 
+/* Mappings may have got other names since the last list. */
+static void take_names(struct history_index *x, const struct history_record *r)
+{
+	for (size_t i = 0; i < r->n_mappings; i++) {
+		const struct history_mapping *m = &r->mappings[i];
+		struct history_interval *v = &x->intervals[x->open[i]];
+
+		if (!same_mapping(m, v))
+			v = history_index_find_open(x, m->in, m->out);
+		if (v)
+			memcpy(v->name, m->name, sizeof(v->name));
+	}
+}
+
 /* Opens an interval for each listed mapping; none is open before. */
 static int take_list(struct history_index *x, const struct history_record *r)
 {
@@ -184,8 +199,10 @@ static int take_snapshot(struct history_index *x, const struct history_record *r
 
 	x->listed_time = r->time;
 	if (!unknown && !x->lost) {
-		if (lists_what_is_open(x, r))
+		if (lists_what_is_open(x, r)) {
+			take_names(x, r);
 			return 0;
+		}
 		ret = note_damage(x, "lists other mappings than the lines before it");
 	} else if (unknown && !x->lost && r->since < r->time) {
 		ret = add_gap(x, r->since, r->time, false);
@@ -249,8 +266,9 @@ static int take_clock(struct history_index *x, const struct history_record *r)
 	}
 	for (size_t i = n; i-- > 0 && !ret;) {
 		struct history_interval *v = &x->intervals[x->open[i]];
-		struct history_mapping again = { v->in, v->out, r->time };
+		struct history_mapping again = { .in = v->in, .out = v->out, .from = r->time };
 
+		memcpy(again.name, v->name, sizeof(again.name));
 		if (v->from <= r->time)
 			continue;
 		end_interval(x, v, r->since);

@@ -24,6 +24,7 @@ struct history_interval {
 	uint64_t line;	   /* number of the record that began it */
 	uint64_t end_line; /* number of the record that ended it; 0: none */
 	bool undone;
+	char name[LABEL_TEXT]; /* the last that it had; "": none */
 };
 
 /* From <= t < to, nothing is known except what intervals say. */

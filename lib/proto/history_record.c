@@ -76,8 +76,12 @@ static void write_mapping(FILE *out, const struct history_mapping *m)
 {
 	char in[ADDR_TEXT], out_text[ADDR_TEXT], from[TIME_TEXT];
 
-	fprintf(out, "\"in\":\"%s\",\"out\":\"%s\",\"from\":\"%s\"", prefix_format(m->in.base, m->in.plen, in),
-		prefix_format(m->out.base, m->out.plen, out_text), time_format(m->from, from));
+	fprintf(out, "\"in\":\"%s\",\"out\":\"%s\",", prefix_format(m->in.base, m->in.plen, in),
+		prefix_format(m->out.base, m->out.plen, out_text));
+	/* Nothing in a name has to be escaped. */
+	if (*m->name)
+		fprintf(out, "\"name\":\"%s\",", m->name);
+	fprintf(out, "\"from\":\"%s\"", time_format(m->from, from));
 }
 
 static void write_algorithm(FILE *out)
@@ -204,8 +208,10 @@ static bool read_count(const cJSON *json, const char *key, uint64_t *ret)
 static bool read_mapping(const cJSON *json, struct history_mapping *ret)
 {
 	const char *in = text_of(json, "in"), *out = text_of(json, "out");
+	const char *name = text_of(json, "name");
 	struct geometry g;
 
+	snprintf(ret->name, sizeof(ret->name), "%s", name && label_valid(name) ? name : "");
 	return in && out && !prefix_parse(in, &ret->in) && !prefix_parse(out, &ret->out) &&
 	       !mapping_geometry(ret->in.base, ret->in.plen, ret->out.base, ret->out.plen, &g) &&
 	       read_time(json, "from", &ret->from);

@@ -14,6 +14,7 @@
 #include "base/address.h"
 #include "base/base.h"
 #include "base/timestamp.h"
+#include "proto/label.h"
 
 #define HISTORY_FILE "history.jsonl"
 /* Where the history ends, in a file of its own, so that a missing end is detected. */
@@ -46,6 +47,7 @@ struct history_mapping {
 	struct prefix in;
 	struct prefix out;
 	int64_t from;
+	char name[LABEL_TEXT]; /* "": none */
 };
 
 #define HOST_TEXT 65

@@ -20,6 +20,7 @@ struct held {
 	int64_t to;
 	int64_t latest; /* latest end of this and the earlier ones of the same prefix */
 	uint64_t line;
+	char name[LABEL_TEXT];
 };
 
 struct who {
@@ -67,9 +68,10 @@ static void prepare(struct who *w, const struct history_index *x)
 
 		if (v->undone)
 			continue;
-		w->held[w->n_held++] = (struct held){
+		w->held[w->n_held] = (struct held){
 			.in = v->in, .out = v->out, .from = v->from, .to = v->to, .latest = v->to, .line = v->line
 		};
+		memcpy(w->held[w->n_held++].name, v->name, sizeof(v->name));
 		w->lengths |= 1ULL << v->out.plen;
 	}
 	qsort(w->held, w->n_held, sizeof(*w->held), compare_held);
@@ -238,6 +240,7 @@ enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, str
 		answer.other_out = s.other->out;
 		answer.other_from = s.other->from;
 		answer.other_to = s.other->to;
+		memcpy(answer.other_name, s.other->name, sizeof(answer.other_name));
 	}
 	if (s.best) {
 		answer.in_addr = s.best_in;
@@ -245,6 +248,7 @@ enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, str
 		answer.out = s.best->out;
 		answer.from = s.best->from;
 		answer.to = s.best->to;
+		memcpy(answer.name, s.best->name, sizeof(answer.name));
 	}
 	*ret = answer;
 	return s.best ? WHO_FOUND : explain(w, &s, why);

@@ -20,7 +20,8 @@ struct who_answer {
 	struct prefix in;
 	struct prefix out;
 	int64_t from;
-	int64_t to; /* TIME_OPEN: still */
+	int64_t to;	       /* TIME_OPEN: still */
+	char name[LABEL_TEXT]; /* of the mapping, the last that it had; "": none */
 	/* Another subscriber held it within the same second, or by the clock before it was set back. */
 	bool ambiguous;
 	uint32_t other_addr;
@@ -28,6 +29,7 @@ struct who_answer {
 	struct prefix other_out;
 	int64_t other_from;
 	int64_t other_to;
+	char other_name[LABEL_TEXT];
 };
 
 struct who;

@@ -20,6 +20,11 @@ const struct word *arg_words(enum arg_kind kind)
 	return kind < ARRAY_SIZE(words_of) ? words_of[kind] : NULL;
 }
 
+bool arg_is_list(enum arg_kind kind)
+{
+	return kind == ARG_NOTICES;
+}
+
 /* Placeholders in the usage, for kinds that are not one of a list of words. */
 static const char *const placeholders[] = {
 	[ARG_ADDR] = "ADDR",
@@ -37,6 +42,7 @@ static const char *const placeholders[] = {
 	[ARG_LABEL] = "NAME",
 	[ARG_FILE] = "FILE",
 	[ARG_REMOTE] = "PREFIX[:PORT]",
+	[ARG_NOTICES] = "KIND",
 	[ARG_STATE] = "STATE",
 	[ARG_COMMENT] = "TEXT",
 	[ARG_MAPPING] = "NAME|IN",
@@ -72,7 +78,11 @@ static void argument_usage(const struct arg_spec *spec, char *text, size_t size)
 		snprintf(text, size, "%s", value_usage(spec, value));
 		break;
 	case ARG_MAYBE_WORD:
-		snprintf(text, size, "[%s]", value_usage(spec, value));
+		if (arg_is_list(spec->kind))
+			words_join(notice_words, "|", "|", value, sizeof(value));
+		else
+			value_usage(spec, value);
+		snprintf(text, size, "[%s]%s", value, arg_is_list(spec->kind) ? "..." : "");
 		break;
 	case ARG_OPTION:
 		if (spec->kind == ARG_FLAG)

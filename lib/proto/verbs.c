@@ -137,6 +137,25 @@ static int parse_state(const struct arg_spec *spec, const char *text, struct arg
 	return word_number(state_words, text, &ret->number);
 }
 
+/* One kind or several, with commas between. */
+static int parse_notices(const struct arg_spec *spec, const char *text, struct arg_value *ret)
+{
+	ret->number = 0;
+	for (;;) {
+		size_t size = strcspn(text, ",");
+		char word[16];
+		uint32_t kind;
+
+		snprintf(word, sizeof(word), "%.*s", size < sizeof(word) ? (int)size : 0, text);
+		if (word_number(notice_words, word, &kind))
+			return -EINVAL;
+		ret->number |= kind;
+		if (!text[size])
+			return 0;
+		text += size + 1;
+	}
+}
+
 static int parse_label(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
 	ret->text = text;
@@ -209,6 +228,8 @@ static const struct {
 	[ARG_FILE] = { .parse = parse_path, .expected = "the path of a file" },
 	[ARG_REMOTE] = { .parse = parse_remote,
 			 .expected = "an address or a prefix, with or without a port, such as 198.51.100.0/24:443" },
+	[ARG_NOTICES] = { .parse = parse_notices,
+			  .expected = "refusals, mappings, interfaces, troubles or sessions, or several of them" },
 	[ARG_STATE] = { .parse = parse_state, .expected = "a state that session list shows, such as tcp-established" },
 	[ARG_LABEL] = { .parse = parse_label, .expected = LABEL_EXPECTED ", or nothing" },
 	[ARG_COMMENT] = { .parse = parse_comment,

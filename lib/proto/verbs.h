@@ -45,6 +45,7 @@ enum arg_kind {
 	ARG_COMMENT,	/* a comment, or "" for none: text */
 	ARG_MAPPING,	/* 10.0.0.0/18, or the name of a mapping: prefix, or text if that is not NULL */
 	ARG_REMOTE,	/* 198.51.100.0/24, with :PORT too if max is not 0: prefix, port; with_port */
+	ARG_NOTICES,	/* refusals,sessions or, typed, refusals sessions: number is enum notice_kind, or-ed */
 	ARG_STATE,	/* udp-active, tcp-established and so on: number is the session's state */
 	ARG_PLACE, /* 10.0.0.2 or 10.0.0.2:6303: endpoint, and with_port; with min 1 neither address nor port is 0 */
 };
@@ -116,6 +117,9 @@ const char *verb_usage(const struct verb_spec *verb, char text[static USAGE_TEXT
 
 /* Writes what messages call an argument, as the usage has it: "IN", "--count N", "udp=N"; "role" for lists of words. */
 const char *arg_title(const struct arg_spec *spec, char text[static USAGE_TEXT]);
+
+/* Returns whether further words, which no other argument takes, belong to the value of this kind, with commas. */
+bool arg_is_list(enum arg_kind kind);
 
 /* Returns the words that a value of this kind can be, or NULL if the kind is not a list of words. */
 const struct word *arg_words(enum arg_kind kind);

@@ -8,12 +8,17 @@
 
 #include <detnat/tables.h>
 
+#include "base/notice.h"
 #include "proto/verbs.h"
 
 const struct word role_words[] = { { "inside", DEVICE_INSIDE }, { "outside", DEVICE_OUTSIDE }, {} };
 const struct word side_words[] = { { "in", DEVICE_INSIDE }, { "out", DEVICE_OUTSIDE }, {} };
 const struct word proto_words[] = { { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP }, { "icmp", IPPROTO_ICMP }, {} };
 const struct word order_words[] = { { "sessions", TOP_BY_SESSIONS }, { "quota", TOP_BY_QUOTA }, {} };
+const struct word notice_words[] = {
+	{ "refusals", NOTICE_REFUSALS }, { "mappings", NOTICE_MAPPINGS }, { "interfaces", NOTICE_INTERFACES },
+	{ "troubles", NOTICE_TROUBLES }, { "sessions", NOTICE_SESSIONS }, {},
+};
 const struct word state_words[] = {
 	{ "udp-active", 0 },
 	{ "icmp-active", 0 },

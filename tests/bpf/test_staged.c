@@ -442,10 +442,10 @@ Test(staged, what_may_be_for_the_gateway_itself_stays_in_one_stage)
 	static const struct frame unsolicited = {
 		.from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL, UDP, 80, OUT_PORT(5000, 2)
 	};
-	static const struct row passed[] = {
+	const struct row passed[] = {
 		{ "its own", XDP_OUTSIDE, unsolicited, PASS_XDP, {}, REASON_passed_untranslated },
 	};
-	static const struct row dropped[] = {
+	const struct row dropped[] = {
 		{ "not its own", XDP_OUTSIDE, unsolicited, DROP_XDP, {}, REASON_drop_no_session },
 	};
 	char command[80];

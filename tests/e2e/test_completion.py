@@ -18,6 +18,8 @@ ZSH = 'compadd() { shift; print -l -- $@ }; words=("$@"); CURRENT=$#; source $FI
 
 ROWS = [
     (("",), {"mapping", "config", "session", "help", "reload"}, {"list", "add"}),
+    (("monitor", ""), {"refusals", "sessions"}, {"add"}),
+    (("monitor", "refusals", ""), {"mappings", "sessions"}, {"add"}),
     (("mapping", ""), {"add", "del", "set", "list"}, {"mapping", "close"}),
     (("session", ""), {"list", "close", "flush"}, {"add"}),
     (("session", "list", "-"), {"--ext", "--state", "--count", "--proto"}, {"--yes", "-n"}),
@@ -26,8 +28,8 @@ ROWS = [
 ]
 
 
-def complete(shell, words):
-    environment = {**os.environ, "PATH": f"{BUILD}:{os.environ['PATH']}"}
+def complete(shell, words, programs=BUILD):
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
     line = ("detnatctl", *words)
     command = {
         "bash": ("bash", "--norc", "-c", BASH, "bash", *line),
@@ -47,3 +49,14 @@ def test_what_can_be_typed_next_is_offered(shell, words, there, absent):
         pytest.skip(f"{shell} is not installed")
     found = complete(shell, words)
     assert there <= found and not absent & found, found
+
+
+@pytest.mark.parametrize("shell", ["bash", "fish", "zsh"])
+def test_names_and_prefixes_of_mappings_are_offered(lab, tmp_path, shell):
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    agent = lab.start(mappings=[{"in": "10.0.0.0/18", "out": "1.1.1.0/30", "name": "homes"}])
+    wrapper = tmp_path / "detnatctl"
+    wrapper.write_text(f'#!/bin/sh\nexec {BUILD}/detnatctl -s {agent.socket} "$@"\n')
+    wrapper.chmod(0o755)
+    assert {"homes", "10.0.0.0/18"} <= complete(shell, ("mapping", "del", ""), tmp_path)

@@ -99,3 +99,22 @@ def test_names_survive_a_restart(agent):
     agent.restart()
     (mapping,) = agent.ctl("mapping")
     assert (mapping["name"], mapping["comment"]) == ("homes", "ä")
+
+
+def test_the_history_has_the_names_and_who_shows_them(agent):
+    who = ("who", "1.1.1.0:1100", "--state-dir", agent.state)
+    assert agent.ctl(*who)["mapping"] == {"in": "10.0.0.0/18", "out": "1.1.1.0/30", "name": "residential"}
+    assert "10.0.0.0/18 to 1.1.1.0/30, residential" in agent.text(*who)
+    agent.ctl("mapping", "set", "residential", "--name", "homes")
+    assert agent.ctl(*who)["mapping"]["name"] == "homes"
+    agent.restart()
+    assert agent.ctl(*who)["mapping"]["name"] == "homes"
+    agent.ctl("mapping", "add", *OTHER, "--name", "business")
+    agent.ctl("mapping", "del", "business")
+    records = agent.ctl("history", "list", "--state-dir", agent.state)
+    changes = [(r["event"], r.get("name")) for r in records if r["event"] in ("add", "del")]
+    assert changes[-2:] == [("add", "business"), ("del", "business")]
+    assert "business, since" in agent.text("history", "list", "--state-dir", agent.state)
+    agent.ctl("mapping", "set", "homes", "--name", "")
+    assert "name" not in agent.ctl(*who)["mapping"]
+    assert agent.command("history", "verify", "--state-dir", agent.state).status == 0

@@ -109,6 +109,11 @@ def test_admins_and_root_change_everything_and_the_log_names_the_user(gateway, t
     gateway.outside.clear()
 
 
+def test_events_of_sessions_are_for_those_who_may_make_changes(gateway):
+    result = command_of(gateway, [READERS], "monitor", "sessions")
+    assert result.status == 1 and "needs root or membership of group detnat-admin" in result.err, result
+
+
 def test_other_users_cannot_connect(gateway):
     result = command_of(gateway, [OTHERS], "status")
     assert result.status == 3, result

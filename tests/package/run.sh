@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# the container image, the rpm spec, the files for the network. Prints "ok NAME" and "not ok NAME", then how many.
+# The package's life in a virtual machine with systemd, the container image, the rpm spec, the files for the network. Prints "ok NAME" and "not ok NAME", then how many.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 BUILD=${BUILD:-build}
@@ -39,6 +39,7 @@ step() { # NAME COMMAND…
 step "the files for the network" tests/package/network.sh
 step "the rpm spec" spec
 step "the container image" tests/package/container.sh
+step "the life of the package in a virtual machine" env VM_REQUIRED=1 VM_PARTS=package SERIES=6.1 tests/vm/run.sh
 passed=$(grep -c '^ok ' "$said")
 failed=$(grep -c '^not ok ' "$said")
 echo "$passed passed, $failed failed"

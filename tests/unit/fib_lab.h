@@ -37,6 +37,9 @@ void lab_turn(void);
 /* Waits until all that the kernel has notified so far is in the copy. */
 void lab_pass(void);
 
+/* Whether the datapath goes by the copy. */
+bool lab_vouched(void);
+
 bool lab_in_force(void);
 void lab_wait_until_in_force(void);
 void lab_wait_for(bool (*met)(void), const char *what);

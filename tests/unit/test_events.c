@@ -182,7 +182,7 @@ static void set_up(void)
 	base = event_base_new();
 	cr_assert_eq(ipfix_new(&exporter), 0);
 	cr_assert_eq(ipfix_configure(exporter, &c, &error), 0);
-	cr_assert_eq(events_new(base, &datapath, exporter, on_resolve, &resolved, &events, &error), 0, "%s",
+	cr_assert_eq(events_new(base, &datapath, NULL, exporter, on_resolve, &resolved, &events, &error), 0, "%s",
 		     error.text);
 }
 
@@ -399,7 +399,7 @@ Test(events, map_that_is_no_ring_buffer_is_refused)
 	const struct datapath wrong = { .events = bpf_map_create(BPF_MAP_TYPE_ARRAY, "wrong", 4, 4, 1, NULL) };
 	struct events *none = NULL;
 
-	cr_assert_eq(events_new(base, &wrong, exporter, on_resolve, NULL, &none, &error), -EINVAL);
+	cr_assert_eq(events_new(base, &wrong, NULL, exporter, on_resolve, NULL, &none, &error), -EINVAL);
 	cr_assert_null(none);
 	cr_assert(strstr(error.text, "cannot read the datapath's events"), "%s", error.text);
 	close(wrong.events);

@@ -11,6 +11,8 @@
 
 #include "fib/reading.h"
 #include "fib_lab.h"
+#include "links/sources.h"
+#include "tables_fixture.h"
 
 TestSuite(fib_late, .init = lab_set_up, .fini = lab_tear_down, .timeout = 120);
 
@@ -156,4 +158,31 @@ Test(fib_late, a_route_that_was_replaced_before_it_was_read_does_not_stay)
 	lab_run("ip route del 10.5.5.0/24");
 	lab_pass();
 	lab_wait_for(is_in, "the shorter prefix is used");
+}
+
+/* Whether the datapath goes by what holds until then. */
+static bool holds(uint32_t until, uint32_t now)
+{
+	return (int32_t)(until - now) >= 0;
+}
+
+/* With 1000 Hz the clock has gone halfway around after four years. */
+Test(fib_late, what_is_not_vouched_for_is_not_at_any_time)
+{
+	static const uint32_t times[] = { 0, 1, 0x7fffffff, 0x80000000, 0x80000001, 0xffffffff };
+	const struct globals *g = lab_datapath.global;
+	const struct own_sources none = { 0 };
+
+	lab_wait_until_in_force();
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
+		tables_set_ticks(&lab_datapath, times[i]);
+		route_copy_hold(lab_copy, ROUTE_COPY_RULES, true);
+		cr_expect_not(holds(g->fib_until, times[i]), "routes at %08x", times[i]);
+		own_sources_vouch(&lab_datapath, NULL);
+		cr_expect_not(holds(g->sources_until, times[i]), "sources at %08x", times[i]);
+		route_copy_hold(lab_copy, ROUTE_COPY_RULES, false);
+		cr_expect(holds(g->fib_until, times[i]), "routes at %08x", times[i]);
+		own_sources_vouch(&lab_datapath, &none);
+		cr_expect(holds(g->sources_until, times[i]), "sources at %08x", times[i]);
+	}
 }

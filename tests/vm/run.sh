@@ -4,6 +4,8 @@
 # (guest.sh). Kernels are fetched once and kept in VM_CACHE. A kernel that is not available is skipped with a message; with
 # VM_REQUIRED=1 that is a failure. The consoles are kept in BUILD/vm/. STAGES=2 gives detnat two stages. VM_BPF_TESTS=1 runs
 # the datapath's unit tests in the guests too, which takes minutes, as an emulated processor verifies the programs.
+# VM_LOUD=loglevel=7 has the kernel say all on the console.
+# VM_PARTS=package is about the Debian package in BUILD/deb alone, see package/checks.sh; DEB_BEFORE is the one before it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -15,6 +17,14 @@ VM_TIMEOUT=${VM_TIMEOUT:-$((600 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
 SERIES=${SERIES:-6.1 6.12}
 VM_PARTS=${VM_PARTS:-guard plain vlan bond systemd} # which of the checks of guest.sh, and the units under systemd
 SYSTEMD_SERIES=${SYSTEMD_SERIES:-6.1}    # the kernel of Debian 12, as its systemd is that of the machine
+# VM_ACCEL=kvm is faster, where the machine has it.
+ACCEL=${VM_ACCEL:-tcg,thread=multi}
+# No CX16: under QEMU 7.2 cmpxchg16b occasionally corrupts the flags register, which crashes the guest. In a guest of a
+# guest, the host may not let QEMU set what arch-capabilities needs.
+case $ACCEL in kvm*) CPU=max,-arch-capabilities ;; *) CPU=max,-cx16 ;; esac
+MEMORY=1024                              # MiB, of a guest
+SUITE=${SUITE:-bookworm}
+DEB_CACHE=${DEB_CACHE:-$BUILD/deb/cache}
 here=tests/vm
 out=$BUILD/vm
 
@@ -34,6 +44,9 @@ if [ "$(uname -m)" != x86_64 ]; then
     skip "the guests are x86_64, this machine is $(uname -m)"
     finish
 fi
+
+# shellcheck source=deploy/debian-root.sh
+. deploy/debian-root.sh
 
 # install_program FILE [NAME]: with the libraries that it is linked to, where the loader looks for them.
 install_program() {
@@ -126,6 +139,45 @@ make_systemd_root() {
 CONFIGURATION
 }
 
+# The package with a lower version, for an upgrade to the real one.
+make_package_before() { # DEB
+    local tree=$out/deb-before
+    rm -rf "$tree"
+    dpkg-deb -R "$1" "$tree"
+    sed -i 's/^Version: /&0~/' "$tree/DEBIAN/control"
+    dpkg-deb --root-owner-group -b "$tree" "$root/packages/before.deb" >/dev/null
+    rm -rf "$tree"
+}
+
+# A small Debian system with what the package depends on, and two packages.
+make_package_root() { # DEB
+    local system archive
+    root=$out/root-package system=$root/etc/systemd/system
+    archive=$(debian_root vm --variant=essential "systemd-sysv,iproute2,ethtool,nftables,kmod,busybox-static,$(dpkg-deb -f "$1" Depends |
+        sed 's/([^)]*)//g; s/|[^,]*//g; s/ //g')") || return 1
+    rm -rf "$root"
+    mkdir -p "$root"
+    tar -x -C "$root" -f "$archive" --exclude './dev/*'
+    mkdir -p "$root"/{packages,modules,dev,lib/checks,usr/lib/lab}
+    ln -sf /bin/busybox "$root/usr/bin/usleep"
+    ${CC:-gcc} -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -static $here/peer.c -o "$root/usr/bin/peer"
+    cp "$1" "$root/packages/now.deb"
+    if [ -n "${DEB_BEFORE:-}" ]; then cp "$DEB_BEFORE" "$root/packages/before.deb"; else make_package_before "$1"; fi
+    : >"$root/etc/machine-id"
+    rm -f "$root"/etc/systemd/system/*.wants/* "$system/default.target"
+    mkdir -p "$system"/{multi-user,network-online}.target.wants
+    ln -s /lib/systemd/system/multi-user.target "$system/default.target"
+    echo 'd /run/lab 0755 root root -' >"$root/usr/lib/tmpfiles.d/guest.conf"
+    install -m 755 $here/systemd/init "$root/init"
+    install -m 755 $here/systemd/lab.sh "$root/usr/lib/lab/lab.sh"
+    install -m 644 -t "$root/lib/checks" $here/package/checks.sh $here/common.sh
+    for unit in lab checks; do
+        install -m 644 "$here/systemd/$unit.service" "$system/$unit.service"
+        ln -s "../$unit.service" "$system/multi-user.target.wants/"
+    done
+    ln -s ../lab.service "$system/network-online.target.wants/"
+}
+
 # boot SERIES KERNEL [SUFFIX]: boots $root; the suffix is for the names of its logs.
 boot() {
     local series=$1 kernel=$2 name=$1${3:-} line finished=0 began=$SECONDS
@@ -135,10 +187,9 @@ boot() {
     (cd "$root" && find . | cpio -o -H newc --quiet) >"$out/initramfs-$name"
     : >"$results"
     echo "# $series: $(cat "$kernel/version")"
-    # No CX16: under QEMU 7.2 cmpxchg16b occasionally corrupts the flags register, which crashes the guest.
-    timeout --foreground -k 5 "$VM_TIMEOUT" qemu-system-x86_64 -accel tcg,thread=multi -machine q35 -cpu max,-cx16 -smp 2 -m 1024 \
+    timeout --foreground -k 5 "$VM_TIMEOUT" qemu-system-x86_64 -accel "$ACCEL" -machine q35 -cpu "$CPU" -smp 2 -m "$MEMORY" \
         -nographic -nodefaults -no-reboot -kernel "$kernel/vmlinuz" -initrd "$out/initramfs-$name" \
-        -append "console=ttyS0 quiet panic=-1 mitigations=off" \
+        -append "console=ttyS0 ${VM_LOUD:-quiet} panic=-1 mitigations=off" \
         -serial "file:$console" -serial "file:$results" </dev/null || true
     while IFS= read -r line; do
         line=${line%$'\r'}
@@ -177,6 +228,15 @@ for series in $SERIES; do
         else
             make_systemd_root
             boot "$series" "$VM_CACHE/kernel-$series" -systemd
+        fi
+    fi
+    if has_part package && [ "$series" = "$SYSTEMD_SERIES" ]; then
+        deb=$(find "$BUILD/deb" -maxdepth 1 -name 'detnat_*.deb' 2>/dev/null | head -n 1)
+        if [ -z "$deb" ]; then
+            skip "$series: no package in $BUILD/deb; make deb-build makes it"
+        else
+            MEMORY=3072
+            make_package_root "$deb" && boot "$series" "$VM_CACHE/kernel-$series" -package
         fi
     fi
     [ "$failed" = "$before" ] || echo "# $series: see $out/console-$series*.log"

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tells those who listen which mappings a plan has added, changed and deleted. */
+#include <string.h>
+
+#include "base/notice.h"
+#include "change/plan_private.h"
+
+static void tell(const struct config *c, struct prefix in, struct prefix out, const char *event, const char *what)
+{
+	const struct config_mapping *m = c ? config_find_mapping(c, in, out) : NULL;
+	char title[MAPPING_TITLE], in_text[ADDR_TEXT], out_text[ADDR_TEXT], text[NOTICE_TEXT] = "";
+	struct notice n = notice_now(NOTICE_MAPPINGS, LOG_LEVEL_AUDIT, event, text);
+
+	prefix_format(in.base, in.plen, in_text);
+	prefix_format(out.base, out.plen, out_text);
+	snprintf(text, sizeof(text), "mapping %s to %s %s", m ? config_mapping_title(c, in, out, title) : in_text,
+		 out_text, what);
+	n.in = in;
+	notice_add_text(&n, "in", in_text);
+	notice_add_text(&n, "out", out_text);
+	if (m && *m->name)
+		notice_add_text(&n, "mapping", m->name);
+	if (m)
+		notice_add_number(&n, "sessions_per_user", config_mapping_quota(c, m));
+	notice_tell(&n);
+}
+
+/* Whether a mapping that stays differs in what an operator sees of it. */
+static bool is_changed(const struct config *before, const struct config *after, const struct config_mapping *m)
+{
+	const struct config_mapping *was = config_find_mapping(before, m->in, m->out);
+
+	return was && (config_mapping_quota(before, was) != config_mapping_quota(after, m) ||
+		       strcmp(was->name, m->name) != 0 || strcmp(was->comment, m->comment) != 0);
+}
+
+bool plan_adds(const struct plan *p, const struct config_mapping *m)
+{
+	for (size_t i = 0; i < p->n_add; i++)
+		if (p->add[i].spec.in.base == m->in.base && p->add[i].spec.in.plen == m->in.plen)
+			return true;
+	return false;
+}
+
+void plan_notices(const struct plan *p)
+{
+	const struct config *before = p->context->active->config;
+
+	if (!notice_wanted(NOTICE_MAPPINGS))
+		return;
+	for (size_t i = 0; i < p->n_del; i++)
+		tell(before, p->del[i].in, p->del[i].out, "mapping-deleted", "deleted");
+	for (size_t i = 0; i < p->n_add; i++)
+		if (p->add[i].committed)
+			tell(p->wanted, p->add[i].spec.in, p->add[i].spec.out, "mapping-added", "added");
+	for (size_t i = 0; before && i < p->wanted->n_mappings; i++) {
+		const struct config_mapping *m = &p->wanted->mappings[i];
+
+		if (is_changed(before, p->wanted, m) && !plan_adds(p, m))
+			tell(p->wanted, m->in, m->out, "mapping-changed", "changed");
+	}
+}

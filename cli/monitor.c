@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What happens, a line an event. */
+#include "command.h"
+#include "json_get.h"
+
+static void show_event(struct writer *w, const cJSON *event)
+{
+	const char *mapping = json_text(event, "mapping", "");
+
+	/* A mapping's own events have its name in their text. */
+	if (*mapping && json_text(event, "in_addr", NULL))
+		writer_line(w, "%s %s: %s (%s)", json_text(event, "time", "-"), json_text(event, "event", "-"),
+			    json_text(event, "text", "-"), mapping);
+	else
+		writer_line(w, "%s %s: %s", json_text(event, "time", "-"), json_text(event, "event", "-"),
+			    json_text(event, "text", "-"));
+}
+
+const struct view view_monitor = { .show_element = show_event, .lines = true };

@@ -100,7 +100,7 @@ static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum send
 
 static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, enum direction direction)
 {
-	return e->state == EGRESS_READY ? e->longest : 0;
+	return e->state == EGRESS_READY || e->state == EGRESS_REFUSING ? e->longest : 0;
 }
 
 #else

@@ -70,7 +70,7 @@ void attach_restore(struct netlink *n, struct datapath *d, const struct attach_b
 		xdp_attach(&l, before->xdp, mode, own, &ignored, NULL);
 	for (enum tc_side side = TC_EGRESS; side <= TC_INGRESS; side++)
 		if (!before->had_tc[side])
-			tc_detach(n, l.ifindex, side, made_clsact);
+			tc_detach(n, l.ifindex, side, made_clsact && side == TC_INGRESS);
 		else if (before->tc[side] >= 0)
 			tc_attach(n, &l, side, before->tc[side], &ignored, NULL);
 	d->device[before->ifindex] = before->record;

@@ -140,8 +140,9 @@ int interface_detach(struct netlink *n, struct datapath *d, const struct own_pro
 
 	if (!link_by_index(n, ifindex, &l)) {
 		r = xdp_detach(&l, own);
+		/* The qdisc goes with the last of them. */
 		for (enum tc_side side = TC_EGRESS; side <= TC_INGRESS; side++) {
-			tc = tc_detach(n, ifindex, side, made_clsact);
+			tc = tc_detach(n, ifindex, side, made_clsact && side == TC_INGRESS);
 			if (!r)
 				r = tc;
 		}

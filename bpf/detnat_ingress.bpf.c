@@ -16,6 +16,7 @@
 #include "in2out.h"
 #include "open_overflow.h"
 #include "out2in.h"
+#include "portmap_in.h"
 #include "protocol.h"
 #include "refuse.h"
 #include "reset.h"
@@ -80,6 +81,7 @@ PROGRAM(both, both)
 PROGRAM(in2out, in2out)
 PROGRAM(out2in, out2in)
 PROGRAM(out2in_slow, out2in_slow)
+PROGRAM(portmap_in, portmap_in)
 PROGRAM(open, open_session)
 PROGRAM(overflow, open_overflow)
 PROGRAM(refuse, refuse_session)

@@ -15,6 +15,7 @@
 #include "in2out.h"
 #include "open_overflow.h"
 #include "out2in.h"
+#include "portmap_in.h"
 #include "protocol.h"
 #include "fast_in2out.h"
 #include "fast_out2in.h"
@@ -124,6 +125,7 @@ PROGRAM(arp, arp)
 PROGRAM(tcp_reset, tcp_reset)
 PROGRAM(protocol, protocol_out)
 PROGRAM(protocol_in, protocol_in)
+PROGRAM(portmap_in, portmap_in)
 PROGRAM(fragment, fragment_in2out)
 PROGRAM(fragment_hairpin, fragment_hairpin)
 PROGRAM(fragment_out2in, fragment_out2in)

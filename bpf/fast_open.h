@@ -96,6 +96,9 @@ static __always_inline int fast_refuse(const struct flow *f, struct subscriber *
 	if (unlikely(s->overflow)) {
 		struct overflow_key key = overflow_key_of_flow(f);
 
+		/* What needs no session passes at the quota, too. */
+		if (s->overflow & SUBSCRIBER_FLAGS)
+			return TO_SLOW_PATH;
 		if (bpf_map_lookup_elem(&overflow, &key))
 			return TO_SLOW_PATH;
 	}

@@ -38,6 +38,9 @@ SUBPROGRAM int send_by(ctx_t *ctx, __u32 ifindex)
 	TRACE_STEP(redirect, ifindex, 0);
 	if (out && !(out->flags & (DEVICE_REDIRECT | DEVICE_TAGGED)))
 		return transmit(ctx, ifindex, 0);
+	/* An answer to what a bond's port received: `ports` has the bond alone. */
+	if (STAGED && out && out->master)
+		return redirect_to(out->master);
 	if (!out || !out->lower)
 		return redirect_to(ifindex);
 	tags.tag[0] = vlan_tag(out->tag_tpid, out->tag_id);

@@ -6,11 +6,12 @@
 #ifndef DETNAT_HAIRPIN_H
 #define DETNAT_HAIRPIN_H
 
+#include "endpoint.h"
 #include "in2out.h"
-#include "session_lookup.h"
 
 /*
- * Inside port of the receiver's session with the sender's outside endpoint, to which the packet is applied; -1: none.
+ * Inside port of the receiver's session with the sender's outside endpoint, to which the packet is applied, or of its
+ * portmap; -1: none.
  */
 static __always_inline int hairpin_receive(const struct packet *p, const struct rewrite *to, struct receiver *ret)
 {
@@ -18,9 +19,7 @@ static __always_inline int hairpin_receive(const struct packet *p, const struct 
 
 	outside.src = to->src;
 	outside.sport = p->proto == IPPROTO_ICMP ? 0 : to->sport;
-	if (receiver_get(&outside, ret))
-		return -1;
-	return session_packet_out2in(ret->m, ret->number, &outside);
+	return endpoint_owner(&outside, SESSION_PACKET, ret);
 }
 
 /* PROG_hairpin. */
@@ -50,6 +49,8 @@ static __always_inline int hairpin(ctx_t *ctx)
 	to.src = mapping_out_addr(&io.f.m->geo, io.f.subscriber);
 	to.sport = (__u16)session_packet_in2out(io.f.m, p);
 	if (!to.sport)
+		to.sport = (__u16)portmap_packet_in2out(io.f.m, sender, p);
+	if (!to.sport)
 		return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() : tail_call(ctx, PROG_open);
 	in_port = hairpin_receive(p, &to, &r);
 	if (in_port < 0)
@@ -59,6 +60,7 @@ static __always_inline int hairpin(ctx_t *ctx)
 	verdict = egress_towards(ctx, p, r.s, r.in_addr, DIRECTION_HAIRPIN, sender, &e);
 	if (verdict != CONTINUE)
 		return verdict;
+	endpoint_count(&r);
 	return translate_session(ctx, p, &to, &e, DIRECTION_HAIRPIN, p->src);
 }
 

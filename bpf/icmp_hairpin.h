@@ -38,7 +38,7 @@ static __always_inline int icmp_hairpin(ctx_t *ctx)
 	/* The reply to the quoted packet, as it would arrive from outside. */
 	i.q.reply.src = quoted.dst;
 	i.q.reply.sport = quoted.dport;
-	in_port = receiver_get(&i.q.reply, &r) ? -1 : session_quote_out2in(r.m, r.number, &i.q.reply);
+	in_port = endpoint_owner(&i.q.reply, SESSION_QUOTE, &r);
 	if (in_port < 0)
 		return refuse_to_pool(ctx, &i.p, REASON_drop_no_session);
 	TRACE_SUBSCRIBER(r.m, r.number);

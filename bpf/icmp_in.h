@@ -7,6 +7,7 @@
 #ifndef DETNAT_ICMP_IN_H
 #define DETNAT_ICMP_IN_H
 
+#include "endpoint.h"
 #include "icmp_quote.h"
 #include "out2in.h"
 
@@ -36,8 +37,8 @@ static __always_inline int icmp_in(ctx_t *ctx)
 	if (in->roles & DEVICE_INSIDE && index_find(&in_index, q.reply.src))
 		return tail_call(ctx, PROG_icmp_hairpin);
 	/* Hairpins never pass outside routers. */
-	if (!receiver_get(&q.reply, &r) && !index_find(&out_index, q.reply.src))
-		in_port = session_quote_out2in(r.m, r.number, &q.reply);
+	if (!index_find(&out_index, q.reply.src))
+		in_port = endpoint_owner(&q.reply, SESSION_QUOTE, &r);
 	if (in_port < 0)
 		return refuse_to_pool(ctx, &p, REASON_drop_no_session);
 	TRACE_SUBSCRIBER(r.m, r.number);

@@ -8,6 +8,7 @@
 #define DETNAT_ICMP_OUT_H
 
 #include "icmp_quote.h"
+#include "portmap.h"
 
 /* An ICMP error from inside, and the flow from inside that it is about. */
 struct icmp_from_inside {
@@ -33,15 +34,18 @@ static __always_inline int icmp_from_inside_parse(ctx_t *ctx, struct icmp_from_i
 }
 
 /*
- * Outside port of the session that the error is about; 0 if there is none, or if the error is not addressed to the
- * sender of the quoted packet.
+ * Outside port of the session or portmap that the error is about; 0 if there is none, or if the error is not addressed
+ * to the sender of the quoted packet.
  */
 static __always_inline __u16 icmp_from_inside_port(struct icmp_from_inside *e)
 {
+	int port;
+
 	if (e->kind == QUOTE_MALFORMED || e->kind == QUOTE_OTHER || !e->f.m || e->p.dst != e->f.p.dst)
 		return 0;
 	flow_from_inside(&e->f);
-	return (__u16)session_quote_in2out(e->f.m, &e->f.p);
+	port = session_quote_in2out(e->f.m, &e->f.p);
+	return (__u16)(port ? port : portmap_quote_in2out(e->f.m, &e->f.p));
 }
 
 static __always_inline enum reason icmp_from_inside_reason(const struct icmp_from_inside *e)

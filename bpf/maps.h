@@ -12,6 +12,7 @@
 #include <detnat/events.h>
 #include <detnat/fragments.h>
 #include <detnat/next_hops.h>
+#include <detnat/portmaps.h>
 #include <detnat/tables.h>
 #include <detnat/unsolicited.h>
 
@@ -141,6 +142,15 @@ struct {
 	__type(value, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } route_mtus SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 2 * MAX_PORTMAPS_ALL);
+	__type(key, struct portmap_key);
+	__type(value, struct portmap_value);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} portmaps SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

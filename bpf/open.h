@@ -6,6 +6,7 @@
 #include "in2out.h"
 #include "overflow.h"
 #include "fast_open.h"
+#include "portmap.h"
 #include "quota.h"
 #include "session_lookup.h"
 
@@ -44,7 +45,7 @@ static __always_inline __s32 opening_port(struct opening *o, const struct flow *
 {
 	__u32 first = LOAD(o->port_offset), size = group_size(first, f->m->geo.ports_per_host);
 
-	if (s->overflow)
+	if (subscriber_overflow(s->overflow))
 		overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + first);
 	opening_choose(o, -1);
 	for (__u32 k = 0; k < PORT_GROUP; k++) {
@@ -54,7 +55,9 @@ static __always_inline __s32 opening_port(struct opening *o, const struct flow *
 			break;
 		if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
 			continue;
-		if (s->overflow && overflow_port_held(f, LOAD(o->port_lo) + offset))
+		if (subscriber_overflow(s->overflow) && overflow_port_held(f, LOAD(o->port_lo) + offset))
+			continue;
+		if (portmap_holds_port(f, s, LOAD(o->port_lo) + offset))
 			continue;
 		opening_choose(o, (__s32)offset);
 		break;
@@ -91,6 +94,12 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 
 	if (!word_is_live(word))
 		return OPEN_LOST;
+	/* Its port is taken by now; the SYN comes again. */
+	if (reopens && portmap_holds_port(f, s, word_out_port(word))) {
+		if (slot_change(slot, word, 0))
+			slot_closed(f->m, f->subscriber, f->key, word);
+		return OPEN_LOST;
+	}
 	if (reopens && quota_take(f, s))
 		return OPEN_AT_QUOTA;
 	after = session_apply(&slot->truth, &word, &f->p, 1, f->now, f->m->timeout_ticks);
@@ -191,6 +200,8 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 		if (word_state(from) != SESSION_TIME_WAIT ||
 		    (__u32)offset >> PORT_GROUP_SHIFT != f->port_offset >> PORT_GROUP_SHIFT)
 			return OPEN_LOST;
+		if (portmap_holds_port(f, s, word_out_port(from)))
+			return OPEN_NO_ROOM;
 	} else {
 		if (!room)
 			room = LOAD(o->time_wait);
@@ -255,6 +266,8 @@ static __always_inline int open_session(ctx_t *ctx)
 	if (s->overflow) {
 		__u16 out_port = (__u16)overflow_packet_in2out(io.f.m, &io.f.p);
 
+		if (!out_port && !is_hairpin(&io))
+			out_port = (__u16)portmap_packet_in2out(io.f.m, s, &io.f.p);
 		if (out_port)
 			return open_finish(ctx, &io, out_port);
 	}

@@ -43,7 +43,7 @@ static __always_inline long port_take(struct opening *o, const struct bucket_cho
 	key = LOAD(slot->key);
 	if (of == PORT_OF_RESET ? !(word_state(word) & SESSION_RESET) : word_state(word) != SESSION_TIME_WAIT)
 		return 0;
-	if (!slot_change(slot, word, 0))
+	if (portmap_holds_port(f, s, word_out_port(word)) || !slot_change(slot, word, 0))
 		return 0;
 	if (of == PORT_OF_RESET)
 		__sync_fetch_and_add(&s->sessions, -1U);
@@ -62,12 +62,14 @@ static __always_inline long port_find(struct opening *o, const struct flow *f, s
 
 	if (opening_port(o, f, s) >= 0)
 		return 1;
-	if (!s->overflow)
+	if (!subscriber_overflow(s->overflow))
 		return 0;
 	for (__u32 k = 0; k < PORT_GROUP && k < size; k++) {
 		__u32 offset = group_candidate(first, size, k);
 
 		if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
+			continue;
+		if (portmap_holds_port(f, s, LOAD(o->port_lo) + offset))
 			continue;
 		if (!overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + offset)) {
 			opening_choose(o, (__s32)offset);

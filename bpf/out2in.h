@@ -5,8 +5,8 @@
 
 #include "classify.h"
 #include "egress_check.h"
+#include "endpoint.h"
 #include "ip_options.h"
-#include "session_lookup.h"
 #include "station.h"
 #include "translate.h"
 
@@ -75,6 +75,8 @@ static __always_inline int out2in_admit(ctx_t *ctx, struct packet *p, enum packe
 static __always_inline int out2in_other_kind(ctx_t *ctx, const struct out2in *oi, enum packet_kind kind,
 					     enum reason refused)
 {
+	if (kind == PACKET_SESSION && !refused && portmap_of_outside(&oi->p))
+		return tail_call(ctx, PROG_portmap_in);
 	if (address_is_local(ctx, oi->p.src, oi->p.dst))
 		return pass_untranslated();
 	if (refused)
@@ -154,6 +156,18 @@ static __always_inline int out2in(ctx_t *ctx)
 	return out2in_finish(ctx, &oi, &e, key_in_port(key));
 }
 
+/* Handles a packet to a subscriber's port that belongs to no session. */
+static __always_inline int out2in_stranger(ctx_t *ctx, const struct packet *p)
+{
+	if (portmap_of_outside(p))
+		return tail_call(ctx, PROG_portmap_in);
+	if (address_is_local(ctx, p->src, p->dst))
+		return pass_untranslated();
+	if (source_is_martian(p->src) || index_find(&in_index, p->src))
+		return drop(REASON_drop_martian);
+	return out2in_unsolicited(ctx, p);
+}
+
 /* The program for packets of no slot: overflow sessions, the gateway's own addresses, unsolicited packets. */
 static __always_inline int out2in_slow(ctx_t *ctx)
 {
@@ -166,15 +180,10 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 		return verdict;
 	s = subscriber_get(oi.m, oi.subscriber);
 	/* As in out2in(): a source in the pool is a hairpin's peer, whose packets come from inside. */
-	if (s && s->overflow && !index_find(&out_index, oi.p.src))
+	if (s && subscriber_overflow(s->overflow) && !index_find(&out_index, oi.p.src))
 		in_port = session_seek_out2in(oi.m, oi.subscriber, &oi.p);
-	if (in_port < 0) {
-		if (address_is_local(ctx, oi.p.src, oi.p.dst))
-			return pass_untranslated();
-		if (source_is_martian(oi.p.src) || index_find(&in_index, oi.p.src))
-			return drop(REASON_drop_martian);
-		return out2in_unsolicited(ctx, &oi.p);
-	}
+	if (in_port < 0)
+		return out2in_stranger(ctx, &oi.p);
 	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
 	if (verdict != CONTINUE)
 		return verdict;

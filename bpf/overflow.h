@@ -236,7 +236,7 @@ static __always_inline int overflow_admit(const struct subscriber *s)
 
 	__s64 used = __sync_fetch_and_add(&g->overflow, 1);
 
-	if (used < limit && s->overflow < overflow_share((__u64)limit, (__u64)(limit - used)))
+	if (used < limit && subscriber_overflow(s->overflow) < overflow_share((__u64)limit, (__u64)(limit - used)))
 		return 0;
 	overflow_release();
 	return -1;

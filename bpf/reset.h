@@ -8,9 +8,9 @@
 #define DETNAT_RESET_H
 
 #include "checksum.h"
+#include "endpoint.h"
 #include "forward.h"
 #include "icmp_limit.h"
-#include "session_lookup.h"
 #include "transmit_ring.h"
 
 struct reset_frame {
@@ -188,7 +188,7 @@ static __always_inline int tcp_reset(ctx_t *ctx)
 	return reset_send(ctx, &p);
 }
 
-/* Returns 1 if a packet from outside with these endpoints would find a session. */
+/* Returns 1 if a packet from outside with these endpoints would find a session or a portmap. */
 static __always_inline int session_is_held(const struct session_question *q)
 {
 	struct packet p = {
@@ -196,7 +196,7 @@ static __always_inline int session_is_held(const struct session_question *q)
 	};
 	struct receiver r;
 
-	return !receiver_get(&p, &r) && session_seek_out2in(r.m, r.number, &p) >= 0;
+	return endpoint_owner(&p, SESSION_SEEK, &r) >= 0;
 }
 
 #endif

@@ -21,6 +21,7 @@ struct receiver {
 	struct subscriber *s;
 	__u32 number; /* within the mapping */
 	__u32 in_addr;
+	struct portmap_value *portmap; /* that leads to it, see endpoint_owner(); NULL: a session does */
 };
 
 /* Returns 0, or -1 if there is none. */
@@ -55,7 +56,7 @@ SUBPROGRAM int overflow_packet_in2out(const struct mapping *m, const struct pack
 		return 0;
 	f = flow_of(m, p);
 	s = subscriber_get(m, f.subscriber);
-	o = s && s->overflow ? overflow_find_in(&f, s) : 0;
+	o = s && subscriber_overflow(s->overflow) ? overflow_find_in(&f, s) : 0;
 	return s && o ? word_out_port(overflow_hit_in(o, &f, s)) : 0;
 }
 
@@ -90,7 +91,7 @@ static __always_inline int session_lookup_in2out(const struct mapping *m, const 
 	if (use == SESSION_PACKET)
 		return overflow_packet_in2out(m, p);
 	s = subscriber_get(m, f.subscriber);
-	if (!s || !s->overflow)
+	if (!s || !subscriber_overflow(s->overflow))
 		return 0;
 	in = overflow_key_of_flow(&f);
 	o = overflow_find_live(&in, m, f.now);
@@ -128,7 +129,7 @@ static __always_inline int session_lookup_out2in(const struct mapping *m, __u32 
 		return key_in_port(key);
 	}
 	s = subscriber_get(m, subscriber);
-	o = s && s->overflow ? overflow_find_out(p, m, now, &in) : 0;
+	o = s && subscriber_overflow(s->overflow) ? overflow_find_out(p, m, now, &in) : 0;
 	if (!s || !o)
 		return -1;
 	if (use == SESSION_PACKET)

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A packet from outside that stage 2 found in no slot: of a session in the overflow map, or unsolicited. */
+/* A packet from outside that stage 2 found in no slot: of a session in the overflow map, to a portmap, or unsolicited.
+ */
 #ifndef DETNAT_STAGE2_IN_SLOW_H
 #define DETNAT_STAGE2_IN_SLOW_H
 
 #include "out2in.h"
+#include "portmap_source.h"
 #include "stage2_egress.h"
 
 static __always_inline int stage2_in_slow(ctx_t *ctx)
 {
 	const struct stage_entry *e = stage2_current();
 	const struct egress *egress = stage2_egress();
+	struct receiver r;
 	struct out2in oi;
 	struct subscriber *s;
 	int in_port = -1;
@@ -21,13 +24,20 @@ static __always_inline int stage2_in_slow(ctx_t *ctx)
 	if (!oi.m)
 		return drop(REASON_drop_no_session);
 	s = subscriber_get(oi.m, oi.subscriber);
-	if (s && s->overflow)
+	if (s && subscriber_overflow(s->overflow))
 		in_port = session_packet_out2in(oi.m, oi.subscriber, &oi.p);
 	if (in_port >= 0)
 		return out2in_finish(ctx, &oi, egress, (__u16)in_port);
 	if (address_is_link_local(oi.p.src) || source_is_martian(oi.p.src) || index_find(&in_index, oi.p.src))
 		return drop(REASON_drop_martian);
-	return drop(REASON_drop_no_session);
+	in_port = portmap_receiver(&oi.p, &r);
+	/* Stage 1 has looked up the way to the subscriber whose block the port is in. */
+	if (in_port < 0 || r.number != oi.subscriber)
+		return drop(REASON_drop_no_session);
+	if (!portmap_source_leads_out(ctx, &oi.p))
+		return drop(REASON_drop_martian);
+	endpoint_count(&r);
+	return out2in_finish(ctx, &oi, egress, (__u16)in_port);
 }
 
 #endif

@@ -103,6 +103,7 @@ static const struct column status_fields[] = {
 	{ "Forwarding", "forwarding", cell_forwardings, false, 0 },
 	{ "Stages", "stages", cell_stages, false, 0 },
 	{ "Mappings", "mappings", cell_number, false, 0 },
+	{ "Portmaps", "portmaps", cell_number, false, 0 },
 	{ "Sessions", "sessions", cell_number, false, 0 },
 	{ "Memory of tables", "memory_bytes", cell_bytes, false, 0 },
 	{ "Mapping history", "history", cell_history, false, 0 },

@@ -8,19 +8,13 @@
 
 /* The lines of an explanation; format_rows() prepares the texts. */
 static const struct column fields[] = {
-	{ "Mapping", "mapping", cell_text, false, 0 },
-	{ "Subscriber", "subscriber", cell_text, false, 0 },
-	{ "Subscribers", "subscribers", cell_text, false, 0 },
-	{ "Ports", "block", cell_text, false, 0 },
-	{ "First choice", "first_choice", cell_text, false, 0 },
-	{ "Sessions", "sessions", cell_text, false, 0 },
-	{ "Not counted", "others", cell_text, false, 0 },
-	{ "Ports in use", "ports_used", cell_text, false, 0 },
-	{ "Slots", "slots", cell_text, false, 0 },
-	{ "Refused packets", "refused", cell_text, false, 0 },
-	{ "Way in", "way_in", cell_text, false, 0 },
-	{ "Way out", "way_out", cell_text, false, 0 },
-	{},
+	{ "Mapping", "mapping", cell_text, false, 0 },	       { "Subscriber", "subscriber", cell_text, false, 0 },
+	{ "Subscribers", "subscribers", cell_text, false, 0 }, { "Ports", "block", cell_text, false, 0 },
+	{ "Portmaps", "portmaps", cell_text, false, 0 },       { "First choice", "first_choice", cell_text, false, 0 },
+	{ "Sessions", "sessions", cell_text, false, 0 },       { "Not counted", "others", cell_text, false, 0 },
+	{ "Ports in use", "ports_used", cell_text, false, 0 }, { "Slots", "slots", cell_text, false, 0 },
+	{ "Refused packets", "refused", cell_text, false, 0 }, { "Way in", "way_in", cell_text, false, 0 },
+	{ "Way out", "way_out", cell_text, false, 0 },	       {},
 };
 
 static void __attribute__((format(printf, 3, 4))) put(cJSON *lines, const char *key, const char *format, ...)
@@ -82,6 +76,23 @@ static void put_way(cJSON *lines, const char *key, const cJSON *way)
 		    json_text(way, "route_from", "-"));
 }
 
+/* Names and endpoints in one line. */
+static void put_portmaps(cJSON *lines, const cJSON *portmaps)
+{
+	char text[CELL_TEXT] = "";
+	const cJSON *m;
+	size_t n = 0;
+
+	cJSON_ArrayForEach (m, portmaps) {
+		if (n < sizeof(text))
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s %s:%.0f to port %.0f", n ? ", " : "",
+					      json_text(m, "proto", "-"), json_text(m, "out_addr", "-"),
+					      json_number(m, "out_port"), json_number(m, "in_port"));
+	}
+	if (n)
+		put(lines, "portmaps", "%s", text);
+}
+
 static cJSON *lines_of(const cJSON *result)
 {
 	const cJSON *mapping = json_get(result, "mapping"), *item;
@@ -94,6 +105,7 @@ static cJSON *lines_of(const cJSON *result)
 		    json_number(mapping, "sharing_ratio"));
 	if ((item = json_get(result, "subscriber")))
 		put_subscriber(lines, item);
+	put_portmaps(lines, json_get(result, "portmaps"));
 	if ((item = json_get(result, "pool")))
 		put_pool(lines, item);
 	if ((item = json_get(result, "first_choice")))

@@ -5,6 +5,7 @@
 
 #include "history_files.h"
 #include "json_get.h"
+#include "proto/words.h"
 
 /* Limits the warnings about damage in commands other than verify. */
 #define MAX_WARNINGS 5U
@@ -65,6 +66,13 @@ static void describe(const struct history_record *r, char *text, size_t size)
 	case EVENT_DAILY:
 		snprintf(text, size, "%zu mapping%s", r->n_mappings, r->n_mappings == 1 ? "" : "s");
 		break;
+	case EVENT_PORTMAP:
+		if (r->ends)
+			snprintf(text, size, "%s, since %s", word_text(proto_words, r->portmap.proto),
+				 time_format(r->portmap.from, time));
+		else
+			snprintf(text, size, "%s", word_text(proto_words, r->portmap.proto));
+		break;
 	case EVENT_ADD:
 		snprintf(text, size, "%s", r->mapping.name);
 		break;
@@ -90,11 +98,15 @@ static void describe(const struct history_record *r, char *text, size_t size)
 
 static void list_record(struct writer *w, const struct history_record *r)
 {
-	char time[TIME_TEXT], in[ADDR_TEXT] = "-", out[ADDR_TEXT] = "-", text[160];
+	char time[TIME_TEXT], in[SPAN_TEXT] = "-", out[SPAN_TEXT] = "-", text[160];
 
 	if (r->event == EVENT_ADD || r->event == EVENT_DEL) {
 		prefix_format(r->mapping.in.base, r->mapping.in.plen, in);
 		prefix_format(r->mapping.out.base, r->mapping.out.plen, out);
+	}
+	if (r->event == EVENT_PORTMAP) {
+		span_format(r->portmap.in, in);
+		span_format(r->portmap.out, out);
 	}
 	describe(r, text, sizeof(text));
 	writer_line(w, ROW, r->line, time_format(r->time, time), history_event_word(r->event), in, out, text);

@@ -62,12 +62,26 @@ static void show_forward(struct writer *w, const cJSON *result, const cJSON *arg
 	writer_line(w, "%s:<%s-%s>", addr, lo, hi);
 }
 
+static void show_portmap(struct writer *w, const cJSON *portmap)
+{
+	char proto[CELL_TEXT], addr[CELL_TEXT], port[CELL_TEXT];
+
+	if (!portmap)
+		return;
+	cell_text(portmap, "proto", proto);
+	cell_text(portmap, "in_addr", addr);
+	cell_number(portmap, "in_port", port);
+	writer_line(w, "Portmap: %s (%s to %s:%s)", json_text(portmap, "name", "-"), proto, addr, port);
+}
+
 static void show_reverse(struct writer *w, const cJSON *result, const cJSON *args)
 {
 	char addr[CELL_TEXT];
 
 	cell_text(result, "in_addr", addr);
 	writer_line(w, "%s", addr);
+	show_portmap(w, json_get(result, "portmap"));
+	show_portmap(w, json_get(result, "portmap_udp"));
 }
 
 const struct view view_mapping_add = { .show = show_added };

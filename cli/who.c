@@ -6,6 +6,7 @@
 #include "history_files.h"
 #include "json_get.h"
 #include "proto/history_who.h"
+#include "proto/words.h"
 
 /* Rows written between two checks whether the output is still read. */
 #define ROWS_A_LOOK 1024U
@@ -42,6 +43,19 @@ static void print_holder(FILE *out, const struct holder *h)
 	fprintf(out, "},\"from\":%s,\"to\":%s", time_or_null(h->from, from), time_or_null(h->to, to));
 }
 
+/* "portmap":{...}, and if UDP leads elsewhere than TCP "portmap_udp":{...} */
+static void print_portmaps(FILE *out, const struct who_answer *a)
+{
+	for (unsigned i = 0; i < a->n_portmaps; i++) {
+		const struct portmap_interval *v = &a->portmap[i];
+		char in[ADDR_TEXT], from[TIME_TEXT + 2], to[TIME_TEXT + 2];
+
+		fprintf(out, ",\"portmap%s\":{\"proto\":\"%s\",\"in\":\"%s:%u\",\"from\":%s,\"to\":%s}",
+			i ? "_udp" : "", word_text(proto_words, v->proto), addr_format(v->in.addr, in), v->in.port,
+			time_or_null(v->from, from), time_or_null(v->to, to));
+	}
+}
+
 static struct holder holder_of(const struct who_answer *a)
 {
 	return (struct holder){ a->in_addr, a->in, a->out, a->from, a->to, a->name };
@@ -57,6 +71,7 @@ static void print_answer(FILE *out, const struct who_answer *a)
 	struct holder h = holder_of(a);
 
 	print_holder(out, &h);
+	print_portmaps(out, a);
 	if (!a->ambiguous)
 		return;
 	h = other_of(a);
@@ -97,6 +112,9 @@ static void show_text(struct writer *w, const struct who_answer *a, int64_t know
 		    prefix_format(a->out.base, a->out.plen, out), *a->name ? ", " : "", a->name);
 	writer_line(w, "From:           %s", time_format(a->from, from));
 	writer_line(w, "To:             %s", time_or(a->to, "still", to));
+	for (unsigned i = 0; i < a->n_portmaps; i++)
+		writer_line(w, "Portmap:        %s to %s:%u", word_text(proto_words, a->portmap[i].proto),
+			    addr_format(a->portmap[i].in.addr, addr), a->portmap[i].in.port);
 	if (known_until != TIME_NONE)
 		writer_line(w, "Known until:    %s", time_format(known_until, to));
 	if (!a->ambiguous)

@@ -235,7 +235,10 @@ int change_adopt_file(struct change_queue *q, struct error *err)
 	if (strcmp(written, running))
 		return error_set(err, -EAGAIN, "%s does not say what runs, which has changed meanwhile; save again",
 				 active->path);
-	r = running_save(q->context->datapath->running_state, running, hash, err);
+	r = running_reserve(q->context->datapath, strlen(running), err);
+	if (!r)
+		r = running_save_to(q->context->datapath->running_state, q->context->datapath->running_size, running,
+				    hash, err);
 	if (!r)
 		active->file_hash = hash;
 	return r;

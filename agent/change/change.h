@@ -18,6 +18,7 @@
 #include "datapath/datapath.h"
 #include "ipfix/ipfix.h"
 #include "tables/mappings.h"
+#include "tables/portmap_table.h"
 
 struct devices;
 struct fragments;
@@ -35,6 +36,7 @@ struct change_context {
 	struct active_config *active;
 	struct datapath *datapath;
 	struct mappings *mappings;
+	struct portmaps *portmaps;
 	struct history_queue *history;
 	struct guard *guard;
 	struct devices *devices;

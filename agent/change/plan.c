@@ -35,6 +35,7 @@ void plan_free(struct plan *p)
 	free(p->add);
 	free(p->del);
 	free(p->update);
+	portmap_changes_free(&p->portmaps);
 	free(p);
 }
 
@@ -75,6 +76,7 @@ static struct settings settings_of(const struct change_context *context, const s
 		.outside_strict = rp_outside_strict(&filters),
 		.route_mtus = devices_route_mtus(context->devices),
 		.tc = devices_tc(context->devices, c),
+		.portmaps = c->n_portmaps > 0,
 	};
 
 	config_settings(c, &settings);
@@ -193,11 +195,11 @@ int plan_new(const struct change_context *context, const struct config *wanted, 
 	p->name = name;
 	p->wanted = config_clone(wanted);
 	p->json = p->wanted ? config_to_json(p->wanted) : NULL;
-	if (!p->json || plan_mappings(p))
+	if (!p->json || plan_mappings(p) || portmap_changes_find(p->wanted, context->portmaps, &p->portmaps))
 		return error_set(err, -ENOMEM, "out of memory");
-	if (strlen(p->json) > RUNNING_MAX_LENGTH)
+	if (strlen(p->json) > RUNNING_LONGEST)
 		return config_refuse(err, -EFBIG, name, 0, "", "the configuration as JSON is longer than %zu octets",
-				     (size_t)RUNNING_MAX_LENGTH);
+				     (size_t)RUNNING_LONGEST);
 	/* An operator who reloads the file may have mended what kept them from loading. */
 	if (name)
 		context->active->stages_failure[0] = '\0';

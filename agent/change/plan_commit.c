@@ -72,13 +72,15 @@ static void hold_additions(const struct plan *p)
 }
 
 /* Everything that can fail. Mappings that replace none are added before interfaces, so that no packet misses them. */
-static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
+static int commit_undoable(struct plan *p, bool *ret_loaded, bool *ret_mapped, struct error *err)
 {
 	const struct change_context *context = p->context;
 	/* A start does not fail: it logs, and tries again. */
 	int r = context->active->config ? ipfix_configure(context->ipfix, &p->wanted->ipfix, err)
 					: ipfix_configure_waiting(context->ipfix, &p->wanted->ipfix, err);
 
+	if (!r)
+		r = running_reserve(context->datapath, strlen(p->json), err);
 	if (!r)
 		r = devices_exclude(context->devices, p->wanted, err);
 	if (!r)
@@ -91,6 +93,9 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
 	if (!r && !p->n_del) {
 		confirm(p);
 		r = commit_additions(p, err);
+		if (!r)
+			r = portmap_changes_make(&p->portmaps, context->portmaps, err);
+		*ret_mapped = !r;
 	}
 	if (r)
 		return r;
@@ -98,11 +103,13 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, struct error *err)
 	return devices_apply(context->devices, p->wanted, err);
 }
 
-static void undo(struct plan *p, bool loaded)
+static void undo(struct plan *p, bool loaded, bool mapped)
 {
 	const struct change_context *context = p->context;
 	struct error err = { 0 };
 
+	if (mapped)
+		portmap_changes_undo(&p->portmaps, context->portmaps);
 	undo_additions(p);
 	if (loaded)
 		datapath_revert(context->datapath);
@@ -120,7 +127,8 @@ static void undo(struct plan *p, bool loaded)
 }
 
 /*
- * Additions failed after deletions, which cannot be undone: the configuration without the missing mappings is active.
+ * Additions failed after deletions, which cannot be undone: the configuration without the missing mappings and
+ * portmaps is active.
  * Its hash is that of no file, so that the next start applies the file.
  */
 static void settle_for_less(struct plan *p)
@@ -130,6 +138,7 @@ static void settle_for_less(struct plan *p)
 	for (size_t i = 0; i < p->n_add; i++)
 		if (!p->add[i].committed)
 			config_del_mapping(p->wanted, p->add[i].spec.in, p->add[i].spec.out);
+	portmap_changes_settle(p->wanted, p->context->portmaps);
 	p->file_hash = 0;
 	json = config_to_json(p->wanted);
 	/* Out of memory, the longer text is saved; the next start compares the tables with it. */
@@ -147,11 +156,18 @@ static int commit_mappings(struct plan *p, struct error *err)
 	struct error why = { 0 };
 	int r;
 
-	if (p->n_del)
+	if (p->n_del) {
 		confirm(p);
+		portmap_changes_remove(&p->portmaps, context->portmaps);
+	}
 	for (size_t i = 0; i < p->n_del; i++)
 		mappings_del(context->mappings, p->del[i].in, p->del[i].out);
 	r = commit_additions(p, &why);
+	for (size_t i = 0; i < p->n_add; i++)
+		if (p->add[i].committed)
+			portmaps_mark(context->portmaps, p->add[i].spec.in);
+	if (!r && p->n_del)
+		r = portmap_changes_add(&p->portmaps, context->portmaps, &why);
 	if (r) {
 		error_set(err, r, "%s; the rest of the change is in force, reload the configuration", why.text);
 		settle_for_less(p);
@@ -190,15 +206,15 @@ static void tell_exporter(const struct plan *p)
 int plan_commit(struct plan *p, struct error *err)
 {
 	const struct change_context *context = p->context;
-	bool loaded = false, reloaded;
+	bool loaded = false, mapped = false, reloaded;
 	int r;
 
 	/* The guard covers new mappings before they exist, and old ones until they are gone. A start has set it up. */
 	if (context->active->config)
 		guard_configure(context->guard, context->active->config, p->wanted);
-	r = commit_undoable(p, &loaded, err);
+	r = commit_undoable(p, &loaded, &mapped, err);
 	if (r) {
-		undo(p, loaded);
+		undo(p, loaded, mapped);
 		if (context->active->config)
 			guard_configure(context->guard, context->active->config, NULL);
 		return r;
@@ -214,8 +230,8 @@ int plan_commit(struct plan *p, struct error *err)
 	if (loaded)
 		datapath_settle(context->datapath);
 	datapath_raise_epoch(context->datapath);
-	/* Cannot fail: plan_new() has checked the length. */
-	running_save(context->datapath->running_state, p->json, p->file_hash, NULL);
+	/* Cannot fail: commit_undoable() has made room. */
+	running_save_to(context->datapath->running_state, context->datapath->running_size, p->json, p->file_hash, NULL);
 	/* A start has warned already. */
 	reloaded = context->active->config && p->name;
 	if (context->active->config)

@@ -5,6 +5,7 @@
 #define DETNAT_PLAN_PRIVATE_H
 
 #include "change/plan.h"
+#include "change/plan_portmaps.h"
 
 struct plan_addition {
 	struct mapping_spec spec;
@@ -35,6 +36,7 @@ struct plan {
 	struct plan_addition *add;
 	struct plan_deletion *del;
 	struct mapping_spec *update;
+	struct portmap_changes portmaps;
 	size_t n_add;
 	size_t n_del;
 	size_t n_update;

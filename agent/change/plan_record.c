@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "change/plan_private.h"
+#include "history/from_tables.h"
 #include "history/queue.h"
 
 /* How long a first start waits for the disk before it goes on without the record. */
@@ -17,6 +18,26 @@ static void on_recorded(void *arg, int r, const struct error *err)
 	p->record = RECORD_ENDED;
 	p->record_r = r;
 	p->record_err = *err;
+}
+
+/* Those of the configuration, as spans; NULL: out of memory. */
+static struct history_portmap *spans_of(const struct portmap *list, size_t n, size_t *ret_n)
+{
+	struct history_portmap *spans = calloc(n + 1, sizeof(*spans));
+	size_t k = 0;
+
+	for (size_t i = 0; spans && i < n; i++)
+		if (list[i].origin == PORTMAP_STATIC)
+			spans[k++] = history_portmap_of(&list[i]);
+	*ret_n = spans ? history_portmaps_merge(spans, k) : 0;
+	return spans;
+}
+
+static int record_portmaps(const struct plan *p, struct history_portmap_change *ret)
+{
+	ret->del = spans_of(p->portmaps.del, p->portmaps.n_del, &ret->n_del);
+	ret->add = spans_of(p->portmaps.add, p->portmaps.n_add, &ret->n_add);
+	return ret->del && ret->add ? 0 : -ENOMEM;
 }
 
 static struct history_mapping recorded(struct prefix in, struct prefix out, const char *name)
@@ -50,6 +71,8 @@ static int begin(struct plan *p, struct error *err)
 	_cleanup_free_ struct history_mapping *add = calloc(p->n_add + c->n_mappings + 1, sizeof(*add));
 	_cleanup_free_ struct history_mapping *del = calloc(p->n_del + 1, sizeof(*del));
 
+	struct history_portmap_change portmaps = { 0 };
+
 	if (!add || !del)
 		return error_set(err, -ENOMEM, "out of memory");
 	size_t n_add = 0;
@@ -62,8 +85,12 @@ static int begin(struct plan *p, struct error *err)
 			add[n_add++] = recorded(c->mappings[i].in, c->mappings[i].out, c->mappings[i].name);
 	for (size_t i = 0; i < p->n_del; i++)
 		del[i] = (struct history_mapping){ .in = p->del[i].in, .out = p->del[i].out };
-	if (history_queue_change(p->context->history, del, p->n_del, add, n_add, on_recorded, p))
+	if (record_portmaps(p, &portmaps) ||
+	    history_queue_change(p->context->history, del, p->n_del, add, n_add, &portmaps, on_recorded, p)) {
+		free(portmaps.del);
+		free(portmaps.add);
 		return error_set(err, -ENOMEM, "out of memory");
+	}
 	p->record = RECORD_UNDER_WAY;
 	p->record_us = monotonic_us();
 	return PLAN_WAITS;
@@ -73,7 +100,7 @@ int plan_record(struct plan *p, struct error *err)
 {
 	bool first_start = !p->context->active->config && !p->context->datapath->reused;
 
-	if (!p->n_add && !p->n_del && !renames(p))
+	if (!p->n_add && !p->n_del && !p->portmaps.n_add && !p->portmaps.n_del && !renames(p))
 		return PLAN_READY;
 	if (p->record == RECORD_NOT)
 		return begin(p, err);

@@ -59,6 +59,7 @@ void config_free(struct config *c)
 		return;
 	free(c->interfaces);
 	free(c->mappings);
+	free(c->portmaps);
 	free(c->bypass);
 	free(c->control_socket);
 	free(c->pin_path);
@@ -85,12 +86,13 @@ struct config *config_clone(const struct config *c)
 	*copy = *c;
 	copy->interfaces = copy_array(c->interfaces, c->n_interfaces, sizeof(*c->interfaces));
 	copy->mappings = copy_array(c->mappings, c->n_mappings, sizeof(*c->mappings));
+	copy->portmaps = copy_array(c->portmaps, c->n_portmaps, sizeof(*c->portmaps));
 	copy->bypass = copy_array(c->bypass, c->n_bypass, sizeof(*c->bypass));
 	copy->control_socket = strdup(c->control_socket);
 	copy->pin_path = strdup(c->pin_path);
 	copy->state_dir = strdup(c->state_dir);
-	if (!copy->interfaces || !copy->mappings || !copy->bypass || !copy->control_socket || !copy->pin_path ||
-	    !copy->state_dir)
+	if (!copy->interfaces || !copy->mappings || !copy->portmaps || !copy->bypass || !copy->control_socket ||
+	    !copy->pin_path || !copy->state_dir)
 		return NULL;
 	return take_pointer(copy);
 }

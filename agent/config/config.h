@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <detnat/portmaps.h>
 #include <detnat/tables.h>
 
 #include "base/address.h"
@@ -23,7 +24,7 @@
 #include "proto/words.h"
 
 /* Longer files are refused. */
-#define CONFIG_MAX_SIZE (8U << 20)
+#define CONFIG_MAX_SIZE (16U << 20)
 /* Fewer than the table holds, so that mappings can still be replaced when all are in use. */
 #define CONFIG_MAX_MAPPINGS   1000U
 #define CONFIG_MAX_INTERFACES 4096U
@@ -53,6 +54,16 @@ struct config_mapping {
 	unsigned in_line;
 	unsigned out_line;
 	unsigned name_line;
+};
+
+struct config_portmap {
+	char name[LABEL_TEXT]; /* "": none; several may have the same */
+	uint8_t protos;	       /* enum portmap_protos */
+	struct port_span in;
+	struct port_span out; /* addr 0: for each port the first choice of its sessions */
+	unsigned line;	      /* lines of the portmap and of its endpoints in the file; 0: it comes from no file */
+	unsigned in_line;
+	unsigned out_line;
 };
 
 enum ipfix_event { IPFIX_QUOTA = 1, IPFIX_PORTS = 2, IPFIX_SESSIONS = 4, IPFIX_FRAGMENTS = 8, IPFIX_ADDRESSES = 16 };
@@ -106,6 +117,8 @@ struct config {
 	size_t n_interfaces;
 	struct config_mapping *mappings;
 	size_t n_mappings;
+	struct config_portmap *portmaps;
+	size_t n_portmaps;
 	struct prefix *bypass;
 	size_t n_bypass;
 	uint32_t sessions_per_user;
@@ -217,6 +230,9 @@ const char *config_mapping_name(const struct config *c, struct prefix in, struct
 #define MAPPING_TITLE (ADDR_TEXT + LABEL_TEXT + 4)
 const char *config_mapping_title(const struct config *c, struct prefix in, struct prefix out,
 				 char text[static MAPPING_TITLE]);
+
+/* The mapping that translates an inside address, or NULL. */
+const struct config_mapping *config_mapping_of(const struct config *c, uint32_t in_addr);
 
 /* Edits of one element: 0 or -errno (-EEXIST, -ENOENT, -EINVAL, -ENOMEM). The result is not validated. */
 int config_add_mapping(struct config *c, struct prefix in, struct prefix out);

@@ -42,6 +42,19 @@ struct config_mapping *config_find_inside(const struct config *c, struct prefix 
 	return NULL;
 }
 
+const struct config_mapping *config_mapping_of(const struct config *c, uint32_t in_addr)
+{
+	const struct config_mapping *found = NULL;
+
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		const struct config_mapping *m = &c->mappings[i];
+
+		if (prefix_contains(m->in.base, m->in.plen, in_addr) && (!found || m->in.plen > found->in.plen))
+			found = m;
+	}
+	return found;
+}
+
 const char *config_mapping_name(const struct config *c, struct prefix in, struct prefix out)
 {
 	const struct config_mapping *m = config_find_mapping(c, in, out);

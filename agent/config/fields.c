@@ -122,11 +122,20 @@ static const struct field mapping_table[] = {
 };
 const struct fields config_mapping_fields = TABLE(mapping_table);
 
+static const struct field portmap_table[] = {
+	{ "name", &field_label, MEMBER(struct config_portmap, name) },
+	{ "proto", &field_word, MEMBER(struct config_portmap, protos), .required = true, .words = portmap_words },
+	{ "in", &field_span, MEMBER(struct config_portmap, in), .required = true },
+	{ "out", &field_span, MEMBER(struct config_portmap, out) },
+};
+const struct fields config_portmap_fields = TABLE(portmap_table);
+
 static const struct field config_table[] = {
 	{ "$schema", &field_comment, MEMBER(struct config, schema) },
 	{ "comment", &field_comment, MEMBER(struct config, comment) },
 	{ "interfaces", &field_object, .required = true, .fields = &interfaces_fields, .enabled = -1 },
 	{ "mappings", &field_mappings, .offset = 0, .fields = &config_mapping_fields },
+	{ "portmaps", &field_portmaps, .offset = 0, .fields = &config_portmap_fields },
 	{ "sessions_per_user", &field_number, MEMBER(struct config, sessions_per_user), .min = 1, .max = UINT16_MAX },
 	{ "session_slots", &field_slots, MEMBER(struct config, session_slots), .min = MIN_SLOTS, .max = MAX_SLOTS },
 	{ "overflow_sessions", &field_number, MEMBER(struct config, overflow_sessions), .max = MAX_OVERFLOW,

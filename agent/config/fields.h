@@ -56,6 +56,7 @@ struct field {
 extern const struct fields config_fields;	    /* of struct config */
 extern const struct fields config_mapping_fields;   /* of struct config_mapping */
 extern const struct fields config_interface_fields; /* of struct config_interface */
+extern const struct fields config_portmap_fields;   /* of struct config_portmap */
 
 /* Single values. */
 extern const struct field_type field_number;	    /* uint32_t or uint8_t, min..max */
@@ -71,6 +72,7 @@ extern const struct field_type field_prefix;	    /* struct prefix */
 extern const struct field_type field_quota;	    /* as field_number, left out if 0 */
 extern const struct field_type field_mapping_slots; /* as field_slots, left out if 0 */
 extern const struct field_type field_label;	    /* char[]: a name, left out if "" */
+extern const struct field_type field_span;	    /* struct port_span, left out if the address is 0 */
 extern const struct field_type field_comment;	    /* char[], left out if "" */
 extern const struct field_type field_interface;	    /* char[]: the name of an interface */
 extern const struct field_type field_own_word;	    /* uint8_t: as field_word, plus 1; left out if 0 */
@@ -82,6 +84,7 @@ extern const struct field_type field_collectors; /* value: struct config_ipfix; 
 extern const struct field_type field_syslog;	 /* value: struct config_syslog; where messages go */
 extern const struct field_type field_interfaces; /* the list of the role in min; value: struct config */
 extern const struct field_type field_mappings;	 /* value: struct config */
+extern const struct field_type field_portmaps;	 /* value: struct config */
 extern const struct field_type field_bypass;	 /* value: struct config */
 
 /* Reads the value at r->path. 0, or -errno with the message set. */
@@ -96,6 +99,9 @@ int fields_write(cJSON *object, const struct fields *t, const void *base);
 /* Checks the ranges of all values: 0, or -EINVAL with a message that starts with the path. */
 int fields_validate(const struct fields *t, const void *base, struct json_path *path, const char *name,
 		    struct error *err);
+
+/* Refuses a value that is no array, or the first element beyond max. */
+int expect_array(struct reader *r, const cJSON *json, size_t max, const char *of_what);
 
 /* Numbers of one or four octets. */
 uint32_t number_load(const void *value, size_t size);

@@ -5,8 +5,7 @@
 
 #include "config/fields.h"
 
-/* Refuses a value that is no array, or the first element beyond max. */
-static int expect_array(struct reader *r, const cJSON *json, size_t max, const char *of_what)
+int expect_array(struct reader *r, const cJSON *json, size_t max, const char *of_what)
 {
 	size_t i = 0;
 	const cJSON *element;

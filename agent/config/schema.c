@@ -11,6 +11,7 @@
 #define PREFIX	  "^" ADDR "/(3[0-2]|[12]?[0-9])$"
 #define INTERFACE "^[^/: \\t]{1,15}$"
 #define ENDPOINT  "^" ADDR ":[0-9]{1,5}$"
+#define SPAN	  "^" ADDR ":[0-9]{1,5}(-[0-9]{1,5})?$"
 
 static cJSON *object_schema(const struct fields *t, const void *defaults);
 
@@ -127,6 +128,8 @@ static cJSON *single_schema(const struct field *f)
 		return string_schema(ENDPOINT, 0);
 	if (f->type == &field_prefix)
 		return string_schema(PREFIX, 0);
+	if (f->type == &field_span)
+		return string_schema(SPAN, 0);
 	if (f->type == &field_label)
 		return string_schema("^[A-Za-z0-9._-]{1,63}$", 0);
 	return f->type == &field_comment ? string_schema(NULL, COMMENT_TEXT - 1) : NULL;
@@ -156,6 +159,8 @@ static cJSON *field_schema(const struct field *f, const void *defaults)
 		return list_schema(interface_schema(), 0, CONFIG_MAX_INTERFACES);
 	if (f->type == &field_mappings)
 		return list_schema(object_schema(f->fields, NULL), 0, CONFIG_MAX_MAPPINGS);
+	if (f->type == &field_portmaps)
+		return list_schema(object_schema(f->fields, NULL), 0, MAX_PORTMAPS);
 	if (f->type == &field_bypass)
 		return list_schema(string_schema(PREFIX, 0), 0, MAX_BYPASS);
 	return single_schema(f);

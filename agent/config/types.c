@@ -289,6 +289,26 @@ static int label_read(struct reader *r, const cJSON *json, const struct field *f
 
 const struct field_type field_label = { label_expected, label_read, label_ok, text_write };
 
+static void span_expected(const struct field *f, char *text, size_t size)
+{
+	snprintf(text, size, "an address and a port such as 10.0.0.2:443, or ports such as 10.0.0.2:8000-8009, not 0");
+}
+
+static int span_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	return cJSON_IsString(json) ? span_parse(json->valuestring, value) : -EINVAL;
+}
+
+static int span_write(cJSON *object, const struct field *f, const void *value)
+{
+	const struct port_span *span = value;
+	char text[SPAN_TEXT];
+
+	return span->addr ? json_add(object, f->name, cJSON_CreateString(span_format(*span, text))) : 0;
+}
+
+const struct field_type field_span = { span_expected, span_read, NULL, span_write };
+
 static void comment_expected(const struct field *f, char *text, size_t size)
 {
 	snprintf(text, size, "a text of at most %u octets without control characters", COMMENT_TEXT - 1);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config/fields.h"
+#include "config/port_pairs.h"
 
 struct validator {
 	const struct config *config;
@@ -175,6 +176,23 @@ static int validate_mappings(const struct validator *v)
 	return 0;
 }
 
+static int validate_portmaps(const struct validator *v)
+{
+	const struct config *c = v->config;
+
+	for (size_t i = 0; i < c->n_portmaps; i++) {
+		struct json_path path = { 0 };
+		int r;
+
+		json_path_add_key(&path, "portmaps", strlen("portmaps"));
+		json_path_add_index(&path, i);
+		r = fields_validate(&config_portmap_fields, &c->portmaps[i], &path, v->name, v->err);
+		if (r)
+			return r;
+	}
+	return portmaps_validate(c, v->name, v->err);
+}
+
 static int validate_ipfix(const struct validator *v)
 {
 	const struct config_ipfix *c = &v->config->ipfix;
@@ -204,6 +222,8 @@ int config_validate(const struct config *c, const char *name, struct error *err)
 		r = validate_interfaces(&v);
 	if (r == 0)
 		r = validate_mappings(&v);
+	if (r == 0)
+		r = validate_portmaps(&v);
 	if (r == 0)
 		r = validate_ipfix(&v);
 	return r;

@@ -65,6 +65,7 @@ struct control_context {
 	const struct active_config *active;
 	struct datapath *datapath;
 	struct mappings *mappings;
+	struct portmaps *portmaps;
 	struct history_queue *history;
 	struct guard *guard;
 	struct devices *devices;

@@ -2,9 +2,11 @@
 #include "control/explain_gather.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 
 #include "links/devices.h"
 #include "sessions/sessions.h"
+#include "tables/portmap_table.h"
 
 struct explain_gather {
 	struct explanation e;
@@ -13,6 +15,22 @@ struct explain_gather {
 	struct session_walk *walk; /* of the subscriber; NULL: none, or ended */
 	struct pool_walk *pool;	   /* of the subscribers of an outside address; NULL: none, or ended */
 };
+
+/* A port of no block may be a portmap's. */
+static int find_by_portmap(struct explain_gather *g)
+{
+	struct explanation *e = &g->e;
+	const struct portmaps *p = e->context->portmaps;
+	const struct portmap *m = p ? portmaps_by_out(p, IPPROTO_TCP, e->asked) : NULL;
+
+	if (p && !m)
+		m = portmaps_by_out(p, IPPROTO_UDP, e->asked);
+	if (!m)
+		return 0;
+	e->subscriber = true;
+	e->in_addr = m->in.addr;
+	return 0;
+}
 
 static int find_outside(struct explain_gather *g, const struct geometry *geo)
 {
@@ -26,7 +44,9 @@ static int find_outside(struct explain_gather *g, const struct geometry *geo)
 		return pool_walk_new(g->m, e->pool_first, e->pool_last, &g->pool);
 	}
 	subscriber = mapping_reverse(geo, e->asked.addr, e->asked.port);
-	e->subscriber = subscriber >= 0;
+	if (subscriber < 0)
+		return find_by_portmap(g);
+	e->subscriber = true;
 	e->in_addr = geo->in_base + (uint32_t)subscriber;
 	return 0;
 }

@@ -8,13 +8,14 @@
 #include "history/queue.h"
 #include "links/devices.h"
 #include "sessions/check.h"
+#include "tables/portmap_table.h"
 
 /* How often to repeat a check while interfaces and routes change, and the pause before each. */
 #define AUDITS_MAX     50U
 #define AUDIT_PAUSE_US 20000U
 
 /* Checks of what is not in the tables, in this order. */
-enum audit_step { AUDIT_GUARD, AUDIT_INTERFACES, AUDIT_HISTORY, AUDIT_PINS };
+enum audit_step { AUDIT_GUARD, AUDIT_INTERFACES, AUDIT_HISTORY, AUDIT_PORTMAPS, AUDIT_PINS };
 
 struct checking {
 	bool repair;
@@ -28,6 +29,7 @@ struct checking {
 	size_t routes;
 	size_t guard; /* things in its table */
 	unsigned pins;
+	size_t portmaps;
 };
 
 static void checking_free(void *state)
@@ -48,8 +50,8 @@ static cJSON *figures(const struct checking *c)
 		  json_add_u64(json, "sessions", f->sessions) &&
 		  json_add_u64(json, "overflow_sessions", f->overflow_sessions) &&
 		  json_add_u64(json, "interfaces", c->interfaces) && json_add_u64(json, "routes", c->routes) &&
-		  json_add_u64(json, "pins", c->pins) && json_add_u64(json, "guard", c->guard) &&
-		  json_add_u64(json, "looked_again", f->looked_again) &&
+		  json_add_u64(json, "pins", c->pins) && json_add_u64(json, "portmaps", c->portmaps) &&
+		  json_add_u64(json, "guard", c->guard) && json_add_u64(json, "looked_again", f->looked_again) &&
 		  json_add_u64(json, "unsettled", f->unsettled) && json_add_u64(json, "findings", c->findings.total) &&
 		  json_add_u64(json, "repaired", c->findings.repaired);
 
@@ -100,6 +102,9 @@ static int audit_one(const struct control_context *a, struct checking *c)
 		return devices_audit(a->devices, c->repair, &c->findings, &c->interfaces, &c->routes);
 	case AUDIT_HISTORY:
 		return history_queue_holds(a->history) ? 0 : 1;
+	case AUDIT_PORTMAPS:
+		c->portmaps = portmaps_audit(a->portmaps, c->repair, &c->findings);
+		return 0;
 	default:
 		c->pins = datapath_audit(a->datapath, c->repair, &c->findings);
 		return 0;

@@ -6,8 +6,12 @@
 #include "control/explain.h"
 #include "control/explain_gather.h"
 #include "control/handlers.h"
+#include "control/portmap_json.h"
 #include "proto/words.h"
 #include "sessions/listing.h"
+
+/* Portmaps of a subscriber that are shown. */
+#define EXPLAIN_PORTMAPS 20U
 
 static void add_mapping(cJSON *json, const struct explanation *e)
 {
@@ -72,6 +76,23 @@ static void add_subscriber(cJSON *json, const struct explanation *e)
 	json_add_addr(busiest, "ext_addr", e->busiest.ext.addr);
 	json_add_u64(busiest, "ext_port", e->busiest.ext.port);
 	json_add_u64(busiest, "sessions", e->busiest.sessions);
+}
+
+/* Those of the subscriber, the first of many. */
+static void add_portmaps(cJSON *json, const struct explanation *e)
+{
+	const struct portmaps *p = e->context->portmaps;
+	struct portmap_names names;
+	unsigned n = 0;
+	cJSON *list;
+
+	if (!e->subscriber || !p || portmap_names_read(e->context->active->config, &names))
+		return;
+	list = cJSON_AddArrayToObject(json, "portmaps");
+	for (const struct portmap *m = portmaps_of(p, e->in_addr, NULL); m && n < EXPLAIN_PORTMAPS;
+	     m = portmaps_of(p, e->in_addr, m), n++)
+		cJSON_AddItemToArray(list, portmap_json(p, &names, m));
+	portmap_names_free(&names);
 }
 
 static void add_pool(cJSON *json, const struct explanation *e)
@@ -143,6 +164,7 @@ static cJSON *explanation_json(const struct explanation *e)
 	cJSON_AddBoolToObject(json, "found", e->subscriber || (e->mapping && !e->with_port));
 	add_mapping(json, e);
 	add_subscriber(json, e);
+	add_portmaps(json, e);
 	add_pool(json, e);
 	add_port(json, e);
 	if (e->subscriber) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "control/handlers.h"
+#include "control/portmap_json.h"
 
 /* sessions: NULL where they are not counted. */
 static cJSON *mapping_json(const struct config *c, const struct config_mapping *m, const uint64_t *sessions)
@@ -185,6 +186,24 @@ int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 	return json ? 0 : -ENOMEM;
 }
 
+/* An outside endpoint of no block that a portmap has. */
+static cJSON *reverse_portmap(const struct request *r, struct endpoint out)
+{
+	cJSON *json = cJSON_CreateObject();
+	const struct portmap *m = json_add_portmaps(json, r->context->active->config, r->context->portmaps, out);
+	int number = m ? mappings_find_inside(r->context->mappings, m->in.addr) : -1;
+
+	if (number < 0) {
+		cJSON_Delete(json);
+		return NULL;
+	}
+	json_add_addr(json, "out_addr", out.addr);
+	json_add_u64(json, "out_port", out.port);
+	json_add_addr(json, "in_addr", m->in.addr);
+	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
+	return json;
+}
+
 int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct endpoint out = request_arg(r, "endpoint")->endpoint;
@@ -197,11 +216,16 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	addr_format(out.addr, text);
 	if (number < 0)
 		return error_set(err, -ENOENT, "%s is a pool address of no mapping", text);
+	g = &mappings_get(r->context->mappings, number)->geo;
+	subscriber = mapping_reverse(g, out.addr, out.port);
+	if (subscriber < 0) {
+		*ret_result = reverse_portmap(r, out);
+		if (*ret_result)
+			return 0;
+	}
 	if (out.port < MAPPING_FIRST_PORT)
 		return error_set(err, -ENOENT, "%s:%u has no subscriber: ports below %u are never given out", text,
 				 out.port, MAPPING_FIRST_PORT);
-	g = &mappings_get(r->context->mappings, number)->geo;
-	subscriber = mapping_reverse(g, out.addr, out.port);
 	if (subscriber < 0)
 		return error_set(err, -ENOENT,
 				 "%s:%u has no subscriber: ports above %u are the remainder of %u blocks of %u", text,
@@ -211,6 +235,7 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	json_add_addr(json, "out_addr", out.addr);
 	json_add_u64(json, "out_port", out.port);
 	json_add_addr(json, "in_addr", g->in_base + (uint32_t)subscriber);
+	json_add_portmaps(json, r->context->active->config, r->context->portmaps, out);
 	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
 	*ret_result = json;
 	return json ? 0 : -ENOMEM;

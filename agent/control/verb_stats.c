@@ -12,6 +12,7 @@
 #include "guard/guard.h"
 #include "links/devices.h"
 #include "history/queue.h"
+#include "tables/portmap_table.h"
 
 int verb_stats(struct request *r, cJSON **ret_result, struct error *err)
 {
@@ -158,6 +159,9 @@ static cJSON *answer_status(struct request *r, const struct session_count *count
 		add_forwarding(json, a);
 	add_stages(json, a);
 	json_add_u64(json, "mappings", a->active->config->n_mappings);
+	if (a->portmaps)
+		json_add_u64(json, "portmaps",
+			     portmaps_count(a->portmaps, PORTMAP_STATIC) + portmaps_count(a->portmaps, PORTMAP_PCP));
 	json_add_u64(json, "sessions", count->total);
 	add_started(json, uptime);
 	json_add_u64(json, "memory_bytes", mappings_table_memory(a->mappings));

@@ -29,6 +29,7 @@ void datapath_init(struct datapath *d)
 		.unsolicited_syns = -1,
 		.transmissions = -1,
 		.next_hops_used = -1,
+		.portmaps = -1,
 		.running = -1,
 		.entries = -1,
 		.ports = -1,

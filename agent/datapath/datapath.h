@@ -51,6 +51,7 @@ struct datapath {
 	int unsolicited_syns;
 	int transmissions;
 	int next_hops_used;
+	int portmaps; /* HASH, see <detnat/portmaps.h> */
 	int running;
 	int entries;	/* PROG_ARRAY that the attached XDP programs jump through */
 	int tc_entries; /* the same of those at tc ingress */
@@ -75,6 +76,7 @@ struct datapath {
 	struct device *device;	 /* MAX_IFINDEX of them, by interface index */
 	struct globals *global;	 /* part of the table */
 	void *running_state;	 /* see datapath/running.h */
+	size_t running_size;	 /* octets of it */
 	struct stage_control *stages;
 
 	/* Programs, -1 until loaded; links/devices.h attaches them. */

@@ -57,6 +57,7 @@
 	X(unsolicited_syns, "unsolicited_syns")    \
 	X(transmissions, "transmissions")          \
 	X(next_hops_used, "next_hops_used")        \
+	X(portmaps, "portmaps")                    \
 	X(route_mtus, "route_mtus")                \
 	X(ports, "ports")                          \
 	X(stage_control, "stage_control")          \
@@ -133,6 +134,9 @@ void pins_open(struct datapath *d);
 
 /* Creates and pins missing maps, including `running`, and the entry programs; loads d->clock. */
 int pins_make(struct datapath *d, const struct config *c, struct error *err);
+
+/* Octets of the map `running`, which stays as large as an earlier agent has made it. */
+size_t running_map_size(int map);
 
 /* Maps the open maps into memory. */
 int pins_mmap(struct datapath *d, struct error *err);

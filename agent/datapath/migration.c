@@ -89,7 +89,7 @@ static int visit_source(const char *name, void *arg)
 	void *memory = migration_mmap(running, &size);
 
 	/* One whose agent never became ready is ignored. */
-	s->found = memory && size >= RUNNING_SIZE && !running_load(memory, &json, &hash);
+	s->found = memory && size >= RUNNING_SIZE && !running_load_from(memory, size, &json, &hash);
 	if (memory)
 		munmap(memory, size);
 	if (s->found)

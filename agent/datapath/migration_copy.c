@@ -155,7 +155,7 @@ static void bring_over_counters(const struct datapath *d, struct migration *m)
 }
 
 /* Done last: it marks the copy as complete. */
-static int copy_running(const struct datapath *d, const struct migration *m, struct error *err)
+static int copy_running(struct datapath *d, const struct migration *m, struct error *err)
 {
 	char path[PATH_MAX + 32];
 	_cleanup_free_ char *json = NULL;
@@ -171,9 +171,12 @@ static int copy_running(const struct datapath *d, const struct migration *m, str
 	memory = migration_mmap(fd, &size);
 	if (!memory)
 		return error_set(err, errno_or(EIO), "%s: cannot be read", path);
-	r = running_load(memory, &json, &hash);
+	r = running_load_from(memory, size, &json, &hash);
 	munmap(memory, size);
-	return r ? error_set(err, r, "%s: %s", path, strerror(-r)) : running_save(d->running_state, json, hash, err);
+	if (r)
+		return error_set(err, r, "%s: %s", path, strerror(-r));
+	r = running_reserve(d, strlen(json), err);
+	return r ? r : running_save_to(d->running_state, d->running_size, json, hash, err);
 }
 
 int migration_copy(struct datapath *d, struct migration *m, struct error *err)

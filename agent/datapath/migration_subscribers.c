@@ -46,7 +46,8 @@ static void copy_subscriber(struct migration *m, struct migration_chunk *c, uint
 {
 	uint8_t *from = old_record(m, c, i);
 	struct subscriber *to = &c->to[i];
-	struct migration_seen seen = { load(from, m->fields.sessions), load(from, m->fields.overflow) };
+	struct migration_seen seen = { load(from, m->fields.sessions),
+				       subscriber_overflow(load(from, m->fields.overflow)) };
 
 	c->seen[i] = seen;
 	to->sessions = seen.sessions;
@@ -188,7 +189,7 @@ int migration_subscribers_count(const struct datapath *d, struct migration *m)
 	for (size_t i = 0; !r && i < m->n_chunks; i++) {
 		for (uint32_t k = 0; k < SUBSCRIBER_CHUNK; k++) {
 			m->n_sessions += load(old_record(m, &m->chunk[i], k), m->fields.sessions);
-			m->n_overflow += load(old_record(m, &m->chunk[i], k), m->fields.overflow);
+			m->n_overflow += subscriber_overflow(load(old_record(m, &m->chunk[i], k), m->fields.overflow));
 		}
 	}
 	return r;
@@ -201,7 +202,8 @@ void migration_subscribers_bring_over(struct migration *m)
 
 		for (uint32_t k = 0; c->to && k < SUBSCRIBER_CHUNK; k++) {
 			uint8_t *from = old_record(m, c, k);
-			struct migration_seen now = { load(from, m->fields.sessions), load(from, m->fields.overflow) };
+			struct migration_seen now = { load(from, m->fields.sessions),
+						      subscriber_overflow(load(from, m->fields.overflow)) };
 			struct migration_seen before = c->seen[k];
 
 			if (now.sessions == before.sessions && now.overflow == before.overflow)
@@ -251,7 +253,8 @@ int migration_subscribers_map(const struct datapath *d, struct migration *m)
 		c->to = fd < 0 ? NULL : migration_mmap(fd, &c->to_octets);
 		for (uint32_t k = 0; c->to && k < SUBSCRIBER_CHUNK; k++)
 			c->seen[k] = (struct migration_seen){ load(old_record(m, c, k), m->fields.sessions),
-							      load(old_record(m, c, k), m->fields.overflow) };
+							      subscriber_overflow(
+								      load(old_record(m, c, k), m->fields.overflow)) };
 	}
 	return r;
 }

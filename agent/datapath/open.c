@@ -38,7 +38,7 @@ static bool pins_usable(const char *pin_dir)
 	d.pin_dir = (char *)pin_dir;
 	pins_open(&d);
 	usable = !migration_unused(pin_dir) && !pins_mmap(&d, NULL) && d.running_state &&
-		 !running_load(d.running_state, &json, &hash);
+		 !running_load_from(d.running_state, d.running_size, &json, &hash);
 	pins_close(&d);
 	return usable;
 }
@@ -223,6 +223,7 @@ static int peek_at(const char *pin_dir, char **ret_json, uint64_t *ret_file_hash
 {
 	char path[PATH_MAX + 32];
 	void *memory;
+	size_t size;
 	int r;
 
 	snprintf(path, sizeof(path), "%s/" PIN_RUNNING, pin_dir);
@@ -231,11 +232,12 @@ static int peek_at(const char *pin_dir, char **ret_json, uint64_t *ret_file_hash
 
 	if (fd < 0)
 		return fd;
-	memory = mmap(NULL, RUNNING_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	size = running_map_size(fd);
+	memory = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
-	r = running_load(memory, ret_json, ret_file_hash);
-	munmap(memory, RUNNING_SIZE);
+	r = running_load_from(memory, size, ret_json, ret_file_hash);
+	munmap(memory, size);
 	return r;
 }
 

@@ -23,7 +23,7 @@
 	X(mappings, table, sizeof(struct mapping_table))                 \
 	X(devices, device, sizeof(struct device) * MAX_IFINDEX)          \
 	X(stage_control, stages, sizeof(struct stage_control))           \
-	X(running, running_state, RUNNING_SIZE)
+	X(running, running_state, d->running_size)
 
 static const char *const pin_names[] = {
 #define X(member, name) name,
@@ -247,8 +247,18 @@ int pins_make(struct datapath *d, const struct config *c, struct error *err)
 	return r ? r : make_running(d, err);
 }
 
+size_t running_map_size(int map)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(map, &info, &size) ? 0 : (size_t)info.value_size * info.max_entries;
+}
+
 int pins_mmap(struct datapath *d, struct error *err)
 {
+	if (d->running >= 0 && !d->running_state)
+		d->running_size = running_map_size(d->running);
 #define X(fd, member, size)                                                                               \
 	if (d->fd >= 0 && !d->member) {                                                                   \
 		void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, d->fd, 0);            \

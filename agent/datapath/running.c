@@ -24,25 +24,31 @@ static uint64_t place_checksum(const struct running_header *header, const void *
 	return fnv1a(sum, json, header->length);
 }
 
-/* Copies the header of a place out, so that it cannot change between check and use. */
-static bool place_valid(const void *map, unsigned number, struct running_header *ret)
+/* Octets of JSON that a map takes. */
+static size_t room_in(size_t size)
 {
-	const char *place = (const char *)map + (size_t)number * RUNNING_PLACE_SIZE;
+	return size / RUNNING_PLACES - sizeof(struct running_header);
+}
+
+/* Copies the header of a place out, so that it cannot change between check and use. */
+static bool place_valid(const void *map, size_t size, unsigned number, struct running_header *ret)
+{
+	const char *place = (const char *)map + number * (size / RUNNING_PLACES);
 
 	memcpy(ret, place, sizeof(*ret));
-	return ret->magic == RUNNING_MAGIC && ret->length <= RUNNING_MAX_LENGTH &&
+	return ret->magic == RUNNING_MAGIC && ret->length <= room_in(size) &&
 	       place_checksum(ret, place + sizeof(*ret)) == ret->checksum;
 }
 
 /* The number of the latest valid place, or -ENOENT. */
-static int latest_place(const void *map, struct running_header *ret)
+static int latest_place(const void *map, size_t size, struct running_header *ret)
 {
 	int latest = -ENOENT;
 
 	for (unsigned i = 0; i < RUNNING_PLACES; i++) {
 		struct running_header header;
 
-		if (place_valid(map, i, &header) && (latest < 0 || header.generation > ret->generation)) {
+		if (place_valid(map, size, i, &header) && (latest < 0 || header.generation > ret->generation)) {
 			latest = (int)i;
 			*ret = header;
 		}
@@ -50,18 +56,18 @@ static int latest_place(const void *map, struct running_header *ret)
 	return latest;
 }
 
-int running_save(void *map, const char *json, uint64_t file_hash, struct error *err)
+int running_save_to(void *map, size_t size, const char *json, uint64_t file_hash, struct error *err)
 {
 	struct running_header header = { 0 };
 	size_t length = strlen(json);
 
-	if (length > RUNNING_MAX_LENGTH)
+	if (length > room_in(size))
 		return error_set(err, -EFBIG,
 				 "the running configuration is %zu octets of JSON, more than the %zu that can be saved",
-				 length, (size_t)RUNNING_MAX_LENGTH);
+				 length, room_in(size));
 
-	int latest = latest_place(map, &header);
-	char *place = (char *)map + (latest == 0 ? RUNNING_PLACE_SIZE : 0);
+	int latest = latest_place(map, size, &header);
+	char *place = (char *)map + (latest == 0 ? size / RUNNING_PLACES : 0);
 
 	header = (struct running_header){
 		.magic = RUNNING_MAGIC,
@@ -75,10 +81,10 @@ int running_save(void *map, const char *json, uint64_t file_hash, struct error *
 	return 0;
 }
 
-int running_load(const void *map, char **ret_json, uint64_t *ret_file_hash)
+int running_load_from(const void *map, size_t size, char **ret_json, uint64_t *ret_file_hash)
 {
 	struct running_header header = { 0 };
-	int latest = latest_place(map, &header);
+	int latest = latest_place(map, size, &header);
 
 	if (latest < 0)
 		return latest;
@@ -87,7 +93,7 @@ int running_load(const void *map, char **ret_json, uint64_t *ret_file_hash)
 
 	if (!json)
 		return -ENOMEM;
-	memcpy(json, (const char *)map + (size_t)latest * RUNNING_PLACE_SIZE + sizeof(header), header.length);
+	memcpy(json, (const char *)map + (size_t)latest * (size / RUNNING_PLACES) + sizeof(header), header.length);
 	json[header.length] = '\0';
 	/* Another process may be saving; it writes to the other place first. */
 	if (place_checksum(&header, json) != header.checksum) {

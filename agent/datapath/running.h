@@ -2,8 +2,9 @@
 /*
  * The running configuration, saved in the pinned map `running` for the next start.
  *
- * The map has two places, written in turn, each with a generation and a checksum: if an agent is killed during a save,
- * the former state stays valid. Saved are the configuration as JSON and the hash of the file that was last applied.
+ * The map has two places, each half of it, written in turn, with a generation and a checksum: if an agent is killed
+ * during a save, the former state stays valid. Saved are the configuration as JSON and the hash of the file that was
+ * last applied.
  */
 #ifndef DETNAT_RUNNING_H
 #define DETNAT_RUNNING_H
@@ -26,16 +27,36 @@ struct running_header {
 	uint64_t checksum; /* of the above and the JSON */
 };
 
-/* The longest JSON that can be saved. */
+/* The longest JSON that fits into a map of the usual size, and the longest of all: see running_reserve(). */
 #define RUNNING_MAX_LENGTH (RUNNING_PLACE_SIZE - sizeof(struct running_header))
+#define RUNNING_LONGEST	   ((16U << 20) - sizeof(struct running_header))
 
-/* `map` is the whole map in memory. -EFBIG if the JSON is too long; nothing is written then. */
-int running_save(void *map, const char *json, uint64_t file_hash, struct error *err);
+/* `map` is the whole map in memory, of size octets. -EFBIG if the JSON is too long; nothing is written then. */
+int running_save_to(void *map, size_t size, const char *json, uint64_t file_hash, struct error *err);
 
 /*
  * The latest saved state, a string that the caller frees; -ENOENT if there is none, -EAGAIN if another process was
  * writing it.
  */
-int running_load(const void *map, char **ret_json, uint64_t *ret_file_hash);
+int running_load_from(const void *map, size_t size, char **ret_json, uint64_t *ret_file_hash);
+
+/* The same for a map of the usual size. */
+static inline int running_save(void *map, const char *json, uint64_t file_hash, struct error *err)
+{
+	return running_save_to(map, RUNNING_SIZE, json, file_hash, err);
+}
+
+static inline int running_load(const void *map, char **ret_json, uint64_t *ret_file_hash)
+{
+	return running_load_from(map, RUNNING_SIZE, ret_json, ret_file_hash);
+}
+
+struct datapath;
+
+/*
+ * Makes room for a JSON of that length: what is saved moves to a larger map, which takes the place of the pinned one at
+ * once. 0 or -errno with err and nothing changed.
+ */
+int running_reserve(struct datapath *d, size_t length, struct error *err);
 
 #endif

@@ -31,6 +31,11 @@ static void set_time(struct history_record *r, int64_t now)
 	r->time = now;
 	if (r->mapping.from == TIME_NONE)
 		r->mapping.from = now;
+	if (r->portmap.from == TIME_NONE)
+		r->portmap.from = now;
+	for (size_t i = 0; i < r->n_portmaps; i++)
+		if (r->portmaps[i].from == TIME_NONE)
+			r->portmaps[i].from = now;
 	for (size_t i = 0; i < r->n_mappings; i++)
 		if (r->mappings[i].from == TIME_NONE)
 			r->mappings[i].from = now;
@@ -131,6 +136,7 @@ void history_close(struct history *h)
 	close_fd(&h->pin);
 	free(h->dir);
 	free(h->present);
+	history_portmaps_free(&h->portmaps);
 	free(h->change);
 	free(h);
 }

@@ -25,25 +25,48 @@ struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n)
 	return list;
 }
 
-int history_new_tables(const char *dir, const struct datapath *d, const struct mappings *m, struct history **ret,
-		       struct error *err)
+struct history_portmap history_portmap_of(const struct portmap *m)
 {
+	return (struct history_portmap){ .in = { m->in.addr, m->in.port, m->in.port },
+					 .out = { m->out.addr, m->out.port, m->out.port },
+					 .proto = m->proto,
+					 .from = TIME_NONE };
+}
+
+struct history_portmap *history_portmap_tables(const struct portmaps *p, size_t *ret_n)
+{
+	struct history_portmap *list = calloc(portmaps_count(p, PORTMAP_STATIC) + 1, sizeof(*list));
 	size_t n = 0;
+
+	for (const struct portmap *m = portmaps_next(p, NULL); list && m; m = portmaps_next(p, m))
+		if (m->origin == PORTMAP_STATIC)
+			list[n++] = history_portmap_of(m);
+	*ret_n = list ? history_portmaps_merge(list, n) : 0;
+	return list;
+}
+
+int history_new_tables(const char *dir, const struct datapath *d, const struct mappings *m, const struct portmaps *p,
+		       struct history **ret, struct error *err)
+{
+	size_t n = 0, n_portmaps = 0;
 	_cleanup_free_ struct history_mapping *list = history_tables(m, &n);
+	_cleanup_free_ struct history_portmap *portmaps = history_portmap_tables(p, &n_portmaps);
 	int pin = history_pin_open(d->pin_dir);
 	struct history *h;
 	int r;
 
 	if (pin < 0)
 		log_warning("%s/history: cannot be created: %s", d->pin_dir, strerror(-pin));
-	if (!list) {
+	if (!list || !portmaps) {
 		close_fd(&pin);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	r = history_new(dir, pin < 0 ? -1 : pin, &h, err);
 	if (r)
 		return r;
-	r = history_begin(h, d->reused, list, n);
+	r = history_portmaps_present(h, portmaps, n_portmaps);
+	if (!r)
+		r = history_begin(h, d->reused, list, n);
 	if (r) {
 		history_close(h);
 		return error_set(err, r, "out of memory");

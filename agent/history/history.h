@@ -43,6 +43,20 @@ void history_close(struct history *h);
  */
 int history_begin(struct history *h, bool taken_over, const struct history_mapping *present, size_t n);
 
+/*
+ * Notes which portmaps of the configuration the datapath has, before history_begin() or history_reconcile(). 0 or
+ * -ENOMEM.
+ */
+int history_portmaps_present(struct history *h, const struct history_portmap *list, size_t n);
+
+/* Portmaps of a change: those that end, and those that begin. */
+struct history_portmap_change {
+	struct history_portmap *del;
+	struct history_portmap *add;
+	size_t n_del;
+	size_t n_add;
+};
+
 /* Writes records that are owed: the start of the agent, the undoing of a change. 0 or -errno with err. */
 int history_settle(struct history *h, struct error *err);
 
@@ -57,7 +71,8 @@ int history_assume(struct history *h, const struct history_mapping *present, siz
  * change must not be made.
  */
 int history_change(struct history *h, const struct history_mapping *del, size_t n_del,
-		   const struct history_mapping *add, size_t n_add, struct error *err);
+		   const struct history_mapping *add, size_t n_add, const struct history_portmap_change *portmaps,
+		   struct error *err);
 
 /*
  * Notes that the tables changed at that time. If that was long after history_change(), because the disk or the
@@ -80,6 +95,7 @@ int history_reconcile(struct history *h, const struct history_mapping *present, 
  * elsewhere.
  */
 bool history_holds(const struct history *h, const struct history_mapping *present, size_t n);
+bool history_holds_portmaps(const struct history *h, const struct history_portmap *present, size_t n);
 
 /*
  * Stores that the agent is running, records all mappings if the last such record is of another day (UTC), and checks

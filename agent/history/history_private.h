@@ -18,7 +18,8 @@ struct history {
 	/* The mappings in the tables as last reported, and the records that are owed. */
 	struct history_mapping *present;
 	size_t n_present;
-	struct history_record *change; /* the last one, for history_confirm() */
+	struct history_portmaps portmaps; /* the same of portmaps */
+	struct history_record *change;	  /* the last one, for history_confirm() */
 	size_t n_change;
 	bool taken_over;
 	bool owes_start;
@@ -42,6 +43,19 @@ bool history_list_has(const struct history_mapping *list, size_t n, struct prefi
 
 /* Copies the list of mappings in the tables. 0 or -ENOMEM. */
 int history_keep_present(struct history *h, const struct history_mapping *present, size_t n);
+
+/* Whether the history has the portmaps of the datapath. */
+bool history_portmaps_agree(const struct history *h);
+
+/* Writes what it takes to make the history agree with the portmaps of the datapath. 0 or -errno with err. */
+int history_portmaps_align(struct history *h, struct error *err);
+
+/* Expects the datapath to have the portmaps of the history. */
+void history_portmaps_expect(struct history *h);
+
+/* Records for the portmaps of a change, without times; returns how many. */
+size_t history_portmap_records(const struct history *h, const struct history_portmap_change *c,
+			       struct history_record *ret);
 
 /* Whether the history matches the tables. */
 bool history_agrees(const struct history *h);

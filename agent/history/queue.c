@@ -25,7 +25,8 @@ struct job {
 	struct history_queue *queue;
 	struct history_mapping *del, *add; /* add: of JOB_RECONCILE and JOB_ASSUME, what is in the tables */
 	size_t n_del, n_add;
-	int64_t time; /* of JOB_CONFIRM and JOB_ASSUME */
+	struct history_portmap_change portmaps; /* add: as above */
+	int64_t time;				/* of JOB_CONFIRM and JOB_ASSUME */
 	history_done done;
 	void *arg;
 	bool forgotten;
@@ -36,6 +37,7 @@ struct job {
 struct history_queue {
 	struct history *history; /* owned by the thread while a job is running */
 	const struct mappings *mappings;
+	const struct portmaps *portmaps;
 	struct background background;
 	int wake; /* eventfd: the thread has finished a job */
 	struct event *woken;
@@ -57,15 +59,17 @@ static void run(void *arg)
 
 	switch (j->kind) {
 	case JOB_CHANGE:
-		j->r = history_change(h, j->del, j->n_del, j->add, j->n_add, &j->err);
+		j->r = history_change(h, j->del, j->n_del, j->add, j->n_add, &j->portmaps, &j->err);
 		break;
 	case JOB_CONFIRM:
 		j->r = history_confirm(h, j->time, &j->err);
 		break;
 	case JOB_RECONCILE:
+		history_portmaps_present(h, j->portmaps.add, j->portmaps.n_add);
 		j->r = history_reconcile(h, j->add, j->n_add, &j->err);
 		break;
 	case JOB_ASSUME:
+		history_portmaps_present(h, j->portmaps.add, j->portmaps.n_add);
 		j->r = history_assume(h, j->add, j->n_add, j->time, &j->err);
 		break;
 	case JOB_TICK:
@@ -88,6 +92,8 @@ static void free_job(struct job *j)
 {
 	free(j->del);
 	free(j->add);
+	free(j->portmaps.del);
+	free(j->portmaps.add);
 	free(j);
 }
 
@@ -151,6 +157,8 @@ static int submit(struct history_queue *q, const struct job *model)
 	if (!j || !model->add || !model->del) {
 		free(model->add);
 		free(model->del);
+		free(model->portmaps.add);
+		free(model->portmaps.del);
 		free(j);
 		trouble_set(TROUBLE_HISTORY, "mapping history: out of memory");
 		return -ENOMEM;
@@ -179,22 +187,26 @@ static void submit_tables(struct history_queue *q, enum job_kind kind)
 		return;
 	j.del = copy(NULL, 0);
 	j.add = history_tables(q->mappings, &j.n_add);
+	j.portmaps.add = history_portmap_tables(q->portmaps, &j.portmaps.n_add);
 	submit(q, &j);
 }
 
 int history_queue_change(struct history_queue *q, const struct history_mapping *del, size_t n_del,
-			 const struct history_mapping *add, size_t n_add, history_done done, void *arg)
+			 const struct history_mapping *add, size_t n_add, struct history_portmap_change *portmaps,
+			 history_done done, void *arg)
 {
-	const struct job j = {
+	struct job j = {
 		.kind = JOB_CHANGE,
 		.del = copy(del, n_del),
 		.n_del = n_del,
 		.add = copy(add, n_add),
 		.n_add = n_add,
+		.portmaps = *portmaps,
 		.done = done,
 		.arg = arg,
 	};
 
+	*portmaps = (struct history_portmap_change){ 0 };
 	return submit(q, &j);
 }
 
@@ -271,8 +283,12 @@ bool history_queue_holds(const struct history_queue *q)
 	bool known = !q->first && !trouble_get(TROUBLE_HISTORY);
 	size_t n = 0;
 	_cleanup_free_ struct history_mapping *list = known ? history_tables(q->mappings, &n) : NULL;
+	size_t n_portmaps = 0;
+	_cleanup_free_ struct history_portmap *portmaps =
+		known ? history_portmap_tables(q->portmaps, &n_portmaps) : NULL;
 
-	return !list || history_holds(q->history, list, n);
+	return !list || !portmaps ||
+	       (history_holds(q->history, list, n) && history_holds_portmaps(q->history, portmaps, n_portmaps));
 }
 
 void history_queue_drain(struct history_queue *q)
@@ -293,7 +309,7 @@ static void release(struct history_queue *q)
 }
 
 int history_queue_new(struct event_base *base, const char *dir, const struct datapath *d, const struct mappings *m,
-		      struct history_queue **ret, struct error *err)
+		      const struct portmaps *p, struct history_queue **ret, struct error *err)
 {
 	struct history_queue *q = calloc(1, sizeof(*q));
 	struct error why = { 0 };
@@ -302,6 +318,7 @@ int history_queue_new(struct event_base *base, const char *dir, const struct dat
 	if (!q)
 		return error_set(err, -ENOMEM, "out of memory");
 	q->mappings = m;
+	q->portmaps = p;
 	q->end = &q->first;
 	q->change_time = TIME_NONE;
 	q->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -309,7 +326,7 @@ int history_queue_new(struct event_base *base, const char *dir, const struct dat
 	if (!q->woken || event_add(q->woken, NULL))
 		r = error_set(err, -ENOMEM, "the mapping history cannot be set up");
 	else
-		r = history_new_tables(dir, d, m, &q->history, err);
+		r = history_new_tables(dir, d, m, p, &q->history, err);
 	if (r) {
 		release(q);
 		return r;

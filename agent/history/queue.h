@@ -11,6 +11,7 @@
 
 #include "history/history.h"
 #include "tables/mappings.h"
+#include "tables/portmap_table.h"
 
 struct history_queue;
 
@@ -19,14 +20,15 @@ struct history_queue;
  * opened, an error that can pass, or any error on an existing datapath, is only reported as trouble.
  */
 int history_queue_new(struct event_base *base, const char *dir, const struct datapath *d, const struct mappings *m,
-		      struct history_queue **ret, struct error *err);
+		      const struct portmaps *p, struct history_queue **ret, struct error *err);
 
 /* Called in the event loop with the result. */
 typedef void (*history_done)(void *arg, int r, const struct error *err);
 
-/* history_change(); done is called later, never from within. 0 or -ENOMEM. */
+/* history_change(); done is called later, never from within. Takes the lists of portmaps. 0 or -ENOMEM. */
 int history_queue_change(struct history_queue *q, const struct history_mapping *del, size_t n_del,
-			 const struct history_mapping *add, size_t n_add, history_done done, void *arg);
+			 const struct history_mapping *add, size_t n_add, struct history_portmap_change *portmaps,
+			 history_done done, void *arg);
 
 /* Drops the callbacks with this argument. Once their changes are written, the history is compared with the tables. */
 void history_queue_forget(struct history_queue *q, const void *arg);

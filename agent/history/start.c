@@ -39,7 +39,7 @@ bool history_agrees(const struct history *h)
 {
 	const struct history_index *x = &h->file.index;
 
-	if (x->lost || x->n_open != h->n_present)
+	if (x->lost || x->n_open != h->n_present || !history_portmaps_agree(h))
 		return false;
 	for (size_t i = 0; i < h->n_present; i++)
 		if (!history_index_find_open(x, h->present[i].in, h->present[i].out))
@@ -167,10 +167,12 @@ int history_write_list(struct history *h, enum history_event event, int64_t sinc
 	const struct history_index *x = &h->file.index;
 	size_t room = x->n_open > h->n_present ? x->n_open : h->n_present;
 	_cleanup_free_ struct history_mapping *list = calloc(room + 1, sizeof(*list));
+	_cleanup_free_ struct history_portmap *portmaps = NULL;
 	struct history_record r = { .event = event, .since = since, .taken_over = h->taken_over, .mappings = list };
 
-	if (!list)
+	if (!list || history_portmaps_list(history_agrees(h) ? &x->portmaps : &h->portmaps, &portmaps, &r.n_portmaps))
 		return error_set(err, -ENOMEM, "out of memory");
+	r.portmaps = portmaps;
 	if (since == TIME_NONE && history_agrees(h)) {
 		r.n_mappings = history_list_open(x, list);
 	} else {
@@ -187,8 +189,11 @@ static int write_start(struct history *h, struct error *err)
 	int64_t since;
 	int r = 0;
 
-	if (h->taken_over && !h->file.index.lost && is_of_datapath(h))
+	if (h->taken_over && !h->file.index.lost && is_of_datapath(h)) {
 		r = history_undo(h, err);
+		if (!r)
+			r = history_portmaps_align(h, err);
+	}
 	if (r)
 		return r;
 	since = unknown_since(h);
@@ -207,6 +212,8 @@ int history_settle(struct history *h, struct error *err)
 	}
 	if (!r && h->owes_undo) {
 		r = history_undo(h, err);
+		if (!r)
+			r = history_portmaps_align(h, err);
 		h->owes_undo = r != 0;
 	}
 	return r;

@@ -34,6 +34,7 @@ struct metrics_sources {
 	const struct active_config *active;
 	const struct datapath *datapath;
 	const struct mappings *mappings;
+	const struct portmaps *portmaps;
 	struct guard *guard; /* its drops are counted at each scrape */
 	const struct devices *devices;
 	const struct ipfix *ipfix;

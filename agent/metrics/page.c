@@ -12,6 +12,7 @@
 #include "metrics/exposition.h"
 #include "metrics/usage_monitor.h"
 #include "syslog/syslog.h"
+#include "tables/portmap_table.h"
 
 #define SLICE_US 1000U
 
@@ -126,6 +127,18 @@ static void write_configuration(const struct metrics_sources *from, struct evbuf
 	metrics_single(out, "detnat_mappings", "gauge", from->active->config->n_mappings, "Mappings.");
 }
 
+static void write_portmaps(const struct metrics_sources *from, struct evbuffer *out)
+{
+	if (!from->portmaps)
+		return;
+	metrics_family(out, "detnat_portmaps", "gauge",
+		       "Portmaps, each port and protocol for itself, by origin: of the configuration, or leases.");
+#define X(constant, word) \
+	metrics_sample(out, "detnat_portmaps", "origin=\"" word "\"", portmaps_count(from->portmaps, constant));
+	PORTMAP_ORIGINS(X)
+#undef X
+}
+
 static void write_troubles(struct evbuffer *out)
 {
 	char labels[64];
@@ -226,6 +239,7 @@ int metrics_text(const struct metrics_text *t, struct evbuffer *out)
 	metrics_counters(&c, out);
 	write_overflow(from, out);
 	write_routes(from, out);
+	write_portmaps(from, out);
 	write_stages(from, out);
 	write_ipfix(from, out);
 	write_syslog(from, out);

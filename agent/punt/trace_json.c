@@ -178,7 +178,7 @@ static void detail_session(const struct trace_step *s, char *text)
 
 static void detail_of(const struct trace_record *r, const struct trace_step *s, char *text)
 {
-	char name[IF_NAMESIZE];
+	char name[IF_NAMESIZE], addr[ADDR_TEXT];
 
 	*text = '\0';
 	switch (s->kind) {
@@ -209,6 +209,9 @@ static void detail_of(const struct trace_record *r, const struct trace_step *s, 
 		break;
 	case TRACE_opened:
 		append(text, "outside port %u", (unsigned)s->a);
+		break;
+	case TRACE_portmap:
+		append(text, "of %s:%u", addr_format((uint32_t)(s->a >> 32), addr), (unsigned)(uint16_t)s->a);
 		break;
 	case TRACE_datagram:
 		append_addresses(text, s->b ? "as its first fragment: " : "those that follow: ", s->a);

@@ -42,6 +42,7 @@ struct service {
 	struct active_config active;
 	struct datapath datapath;
 	struct mappings *mappings;
+	struct portmaps *portmaps;
 	struct history_queue *history;
 	struct guard *guard;
 	struct devices *devices;
@@ -219,6 +220,8 @@ static int start_tables(struct service *s, struct startup *up, struct error *err
 	r = start_guard(s, up, err);
 	if (!r)
 		r = mappings_open(&s->datapath, &s->mappings, err);
+	if (!r)
+		r = portmaps_open(s->mappings, &s->portmaps, err);
 	if (r)
 		return r;
 	/* The earlier agent may have been killed long ago, so the counts are compared first. */
@@ -226,7 +229,8 @@ static int start_tables(struct service *s, struct startup *up, struct error *err
 		table_check_now(s->mappings);
 	if (s->datapath.replaced && history_detach_at(startup_wanted(up)->state_dir, &replaced))
 		log_warning("%s; the history lacks the removal of the previous datapath", replaced.text);
-	return history_queue_new(s->base, startup_wanted(up)->state_dir, &s->datapath, s->mappings, &s->history, err);
+	return history_queue_new(s->base, startup_wanted(up)->state_dir, &s->datapath, s->mappings, s->portmaps,
+				 &s->history, err);
 }
 
 static int replace_programs(void *arg, change_prepare prepare, change_done done, void *done_arg)
@@ -242,6 +246,7 @@ static int start_metrics(struct service *s, struct error *err)
 		.active = &s->active,
 		.datapath = &s->datapath,
 		.mappings = s->mappings,
+		.portmaps = s->portmaps,
 		.guard = s->guard,
 		.devices = s->devices,
 		.ipfix = s->ipfix,
@@ -274,6 +279,7 @@ static int start_modules(struct service *s, struct error *err)
 		.active = &s->active,
 		.datapath = &s->datapath,
 		.mappings = s->mappings,
+		.portmaps = s->portmaps,
 		.history = s->history,
 		.guard = s->guard,
 		.devices = s->devices,
@@ -323,6 +329,7 @@ static int start_control(struct service *s, struct error *err)
 		.active = &s->active,
 		.datapath = &s->datapath,
 		.mappings = s->mappings,
+		.portmaps = s->portmaps,
 		.history = s->history,
 		.guard = s->guard,
 		.devices = s->devices,
@@ -385,6 +392,7 @@ static void stop(struct service *s)
 	ipfix_free(take_pointer(s->ipfix));
 	syslog_free(take_pointer(s->syslog));
 	history_queue_drain(s->history);
+	portmaps_close(take_pointer(s->portmaps));
 	mappings_close(take_pointer(s->mappings));
 }
 

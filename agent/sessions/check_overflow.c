@@ -193,7 +193,7 @@ void check_overflow_pairs(struct table_check *c)
 bool check_overflow_count(struct table_check *c, const struct subscriber_iterator *it)
 {
 	uint32_t lock = __atomic_load_n(&it->subscriber->lock, __ATOMIC_ACQUIRE);
-	uint32_t overflow = __atomic_load_n(&it->subscriber->overflow, __ATOMIC_ACQUIRE);
+	uint32_t overflow = overflow_count(it->subscriber);
 	const uint32_t *n = tally(c, it->in_addr, false);
 
 	if (overflow == (n ? *n : 0))
@@ -221,7 +221,7 @@ static void begin_counts(struct table_check *c)
 			continue;
 		c->count[i].counted = 0;
 		c->count[i].lock = __atomic_load_n(&it.subscriber->lock, __ATOMIC_ACQUIRE);
-		c->count[i].overflow = __atomic_load_n(&it.subscriber->overflow, __ATOMIC_ACQUIRE);
+		c->count[i].overflow = overflow_count(it.subscriber);
 	}
 }
 
@@ -232,16 +232,18 @@ static bool settle_one(struct table_check *c, struct count_suspect *s)
 {
 	struct subscriber_iterator it;
 	char addr[ADDR_TEXT];
-	uint32_t right = s->overflow;
+	uint32_t now;
 	bool repaired = false;
 
 	if (subscriber_find(&it, c->m, s->in_addr))
 		return true;
 	if (s->lock & 1 || __atomic_load_n(&it.subscriber->lock, __ATOMIC_ACQUIRE) != s->lock)
 		return false;
-	if (c->repair && s->counted != s->overflow)
-		repaired = __atomic_compare_exchange_n(&it.subscriber->overflow, &right, s->counted, false,
-						       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+	now = __atomic_load_n(&it.subscriber->overflow, __ATOMIC_ACQUIRE);
+	if (c->repair && s->counted != s->overflow && subscriber_overflow(now) == s->overflow)
+		repaired = __atomic_compare_exchange_n(&it.subscriber->overflow, &now,
+						       (now & SUBSCRIBER_FLAGS) | s->counted, false, __ATOMIC_ACQ_REL,
+						       __ATOMIC_RELAXED);
 	if (repaired || s->counted == s->overflow) {
 		c->suspect[c->n_suspects] = (struct suspect){ .in_addr = s->in_addr };
 		examine(&it, &c->suspect[c->n_suspects++].first);

@@ -94,7 +94,7 @@ void examine(const struct subscriber_iterator *it, struct examination *ret)
 
 	memset(ret, 0, sizeof(*ret));
 	ret->word.word = __atomic_load_n(&s->opener.word, __ATOMIC_ACQUIRE);
-	ret->overflow = __atomic_load_n(&s->overflow, __ATOMIC_ACQUIRE);
+	ret->overflow = overflow_count(s);
 	for (uint32_t i = 0; i < it->n_slots; i++) {
 		enum finding_kind kind;
 		uint64_t key, word;
@@ -109,7 +109,7 @@ void examine(const struct subscriber_iterator *it, struct examination *ret)
 	/* Read last: a bit is set before its session appears. */
 	ret->displaced = __atomic_load_n(&s->displaced, __ATOMIC_ACQUIRE);
 	ret->steady = !(ret->word.lock & 1) && __atomic_load_n(&s->opener.word, __ATOMIC_ACQUIRE) == ret->word.word &&
-		      __atomic_load_n(&s->overflow, __ATOMIC_ACQUIRE) == ret->overflow;
+		      overflow_count(s) == ret->overflow;
 }
 
 static bool count_wrong(const struct examination *e)

@@ -117,7 +117,7 @@ static int close_of(struct mappings *m, uint32_t in_addr, struct closing *c)
 	if (r)
 		return r;
 	close_slots(c, &it);
-	if (__atomic_load_n(&it.subscriber->overflow, __ATOMIC_RELAXED))
+	if (overflow_count(it.subscriber))
 		close_overflow(c, &it);
 	return c->closed;
 }

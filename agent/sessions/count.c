@@ -48,7 +48,7 @@ void session_counter_free(struct session_counter *c)
 static uint32_t slots_recorded(const struct subscriber *s)
 {
 	uint32_t sessions = __atomic_load_n(&s->sessions, __ATOMIC_RELAXED);
-	uint32_t overflow = __atomic_load_n(&s->overflow, __ATOMIC_RELAXED);
+	uint32_t overflow = overflow_count(s);
 
 	return sessions > overflow ? sessions - overflow : 0;
 }

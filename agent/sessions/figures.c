@@ -24,7 +24,7 @@ int subscriber_counter_new(struct mappings *m, uint32_t in_addr, struct subscrib
 		return r ? r : -ENOMEM;
 	c->m = m;
 	c->in_addr = in_addr;
-	c->scanned = !__atomic_load_n(&it.subscriber->overflow, __ATOMIC_RELAXED);
+	c->scanned = !overflow_count(it.subscriber);
 	*ret = c;
 	return 0;
 }

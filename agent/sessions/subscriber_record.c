@@ -30,7 +30,7 @@ int subscriber_record_read(struct mappings *m, uint32_t in_addr, struct subscrib
 	hz = mappings_datapath(m)->hz;
 	*ret = (struct subscriber_record){
 		.slots = it.n_slots,
-		.overflow = __atomic_load_n(&it.subscriber->overflow, __ATOMIC_RELAXED),
+		.overflow = overflow_count(it.subscriber),
 		.refused = __atomic_load_n(&it.subscriber->refused, __ATOMIC_RELAXED),
 		.quota_refusal =
 			last_report(__atomic_load_n(&it.subscriber->quota_event_next, __ATOMIC_RELAXED), now, hz),
@@ -70,8 +70,7 @@ static int add_subscriber(struct subscriber_iterator *it, void *arg)
 	if (!__atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED))
 		return 0;
 	it->cost = it->n_slots;
-	sessions = slots_count(it->slots, it->n_slots, &it->limits, it->now) +
-		   __atomic_load_n(&it->subscriber->overflow, __ATOMIC_RELAXED);
+	sessions = slots_count(it->slots, it->n_slots, &it->limits, it->now) + overflow_count(it->subscriber);
 	f->sessions += sessions;
 	f->active += sessions > 0;
 	f->at_quota += sessions >= it->map->sessions_per_user;

@@ -94,7 +94,7 @@ static struct top_rank rank_of(enum top_order order, uint32_t in_addr, uint64_t 
 /* Sessions according to the record, less expired ones if there may be any. */
 static uint32_t count_sessions(struct top *t, struct subscriber_iterator *it, uint32_t recorded)
 {
-	uint32_t overflow = __atomic_load_n(&it->subscriber->overflow, __ATOMIC_RELAXED), sessions;
+	uint32_t overflow = overflow_count(it->subscriber), sessions;
 
 	if (t->looked >= EXACT_SLOTS && !subscriber_due(it))
 		return recorded;
@@ -119,7 +119,7 @@ static int choose(struct subscriber_iterator *it, void *arg)
 		return 0;
 	t->failed |= top_heap_put(&t->heap, &rank) != 0;
 	it->cost += PUT_COST;
-	t->any_overflow |= __atomic_load_n(&it->subscriber->overflow, __ATOMIC_RELAXED) != 0;
+	t->any_overflow |= overflow_count(it->subscriber) != 0;
 	return 0;
 }
 

@@ -143,7 +143,7 @@ static int look_at(struct subscriber_iterator *it, void *arg)
 	const struct geometry *geo = &it->map->geo;
 	struct mapping_usage *m = entry(u, it->number, geo);
 	uint32_t port_lo = mapping_port_lo(geo, mapping_subscriber(geo, it->in_addr));
-	uint32_t overflow = __atomic_load_n(&it->subscriber->overflow, __ATOMIC_RELAXED);
+	uint32_t overflow = overflow_count(it->subscriber);
 	uint32_t sessions = overflow, most = 0, busiest = 0;
 	uint32_t ports[N_USAGE_PROTOCOLS] = { 0 };
 

@@ -47,7 +47,7 @@ int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct ses
 	if (r)
 		return r;
 	(*ret)->it.next = (*ret)->it.last = (*ret)->last = in_addr;
-	(*ret)->gathered = !__atomic_load_n(&one.subscriber->overflow, __ATOMIC_RELAXED);
+	(*ret)->gathered = !overflow_count(one.subscriber);
 	return 0;
 }
 

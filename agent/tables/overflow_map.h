@@ -40,6 +40,12 @@ static inline bool overflow_any(const struct datapath *d)
 /* Reads the state word of a session by the key of its IN2OUT entry. 0 or -errno. */
 int overflow_word(const struct datapath *d, const struct overflow_key *in2out, uint64_t *ret_word);
 
+/* How many of a subscriber's sessions are in the map, by its record. */
+static inline uint32_t overflow_count(const struct subscriber *s)
+{
+	return subscriber_overflow(__atomic_load_n(&s->overflow, __ATOMIC_ACQUIRE));
+}
+
 /*
  * Deletes both entries of a session. True if this call deleted it; the global count and that of the subscriber (NULL if
  * its mapping is gone) are then adjusted. out_addr: the subscriber's outside address.
@@ -54,12 +60,15 @@ bool overflow_delete_orphan(const struct datapath *d, const struct overflow_key 
 /* Deletes one entry of a subscriber that no longer exists. */
 void overflow_delete_entry(struct datapath *d, const struct overflow_key *key);
 
-/* Decrements a subscriber's count, but not below 0: the datapath may have recounted meanwhile. */
+/*
+ * Decrements a subscriber's count, which may have flags, but not below 0: the datapath may have recounted meanwhile.
+ */
 static inline void count_down(uint32_t *count)
 {
 	uint32_t n = __atomic_load_n(count, __ATOMIC_RELAXED);
 
-	while (n && !__atomic_compare_exchange_n(count, &n, n - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+	while (subscriber_overflow(n) &&
+	       !__atomic_compare_exchange_n(count, &n, n - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		;
 }
 

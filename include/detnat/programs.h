@@ -35,7 +35,8 @@ enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 	X(guard)            \
 	X(tcp_reset)        \
 	X(in2out_single)    \
-	X(out2in_single)
+	X(out2in_single)    \
+	X(portmap_in)
 
 enum prog {
 #define X(name) PROG_##name,

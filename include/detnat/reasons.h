@@ -60,6 +60,8 @@
 	X(icmp_withheld, "ICMP errors and TCP resets not sent, as all together may be no more") \
 	X(fragments_parked, "fragments kept until their first one comes")                       \
 	X(events_lost, "events that found the ring buffer full")                                \
+	X(portmap_in, "packets that came to a portmap, also counted as translated")             \
+	X(portmap_out, "packets that left by a portmap, also counted as translated")            \
 	X(redirect_errors, "redirected frames that the kernel or the other device refused")
 
 /* Octets of translated IP packets, including headers; in the order of their reasons. */

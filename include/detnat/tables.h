@@ -129,7 +129,8 @@ struct subscriber {
 		};
 		union opener opener;
 	};
-	__u32 overflow; /* number of these sessions that are in the map `overflow` */
+	/* Number of these sessions that are in the map `overflow`, with flags: see subscriber_overflow(). */
+	__u32 overflow;
 	/* Low halves of ticks: at worst a search that comes 65536 ticks after another is skipped for one tick. */
 	__u16 recount_tick;	/* tick of the last search in vain for sessions to remove */
 	__u16 search_tick;	/* tick of the last search of the slots, see search_limit.h */
@@ -152,6 +153,19 @@ struct subscriber {
 	__u8 resolve_tick; /* tick of the last request to resolve the next hop, see egress_check.h; 0: none */
 };
 _Static_assert(sizeof(struct subscriber) == 64, "a subscriber is one cache line");
+
+/*
+ * Flags in subscriber.overflow, set and cleared by the agent. While any is set, the fast path leaves the subscriber's
+ * openings to the slow path, by the test that it makes anyway for sessions in the overflow.
+ */
+#define SUBSCRIBER_PORTMAPS 0x80000000U /* has portmaps, <detnat/portmaps.h> */
+#define SUBSCRIBER_FLAGS    0xc0000000U
+
+/* Sessions of a subscriber that are in the map `overflow`, given the word with the flags. */
+static __always_inline __u32 subscriber_overflow(__u32 overflow)
+{
+	return overflow & ~SUBSCRIBER_FLAGS;
+}
 
 /*
  * Overflow: an LRU_HASH of sessions that found no slot, with one entry per direction.
@@ -366,10 +380,12 @@ struct settings {
 	__u8 guard;		  /* the guard checks untranslated packets at egress, see bpf/guard_tc.h */
 	__u8 route_mtus;	  /* the map route_mtus has to be consulted */
 	__u8 stages;		  /* 2: the programs with stages, <detnat/stages.h>; they do not read it themselves */
+	__u8 portmaps;		  /* there may be portmaps, <detnat/portmaps.h> */
 	__u8 tc;		  /* TC_…: which tc programs are loaded beside that at egress; not read either */
+	__u8 pad[3];
 	struct address_range bypass[MAX_BYPASS];
 };
-_Static_assert(sizeof(struct settings) == 32 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
+_Static_assert(sizeof(struct settings) == 36 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
 
 /* log2 of the jiffies per tick, the unit of last seen: a tick is 64 jiffies, 64..640 ms. */
 #define TICK_SHIFT 6U

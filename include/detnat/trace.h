@@ -20,6 +20,7 @@
  *	resumed		a: that place
  *	session		a: state word before the packet, b: after it
  *	opened		a: outside port
+ *	portmap		a: address 32 | port 32 of the other endpoint
  *	datagram	a: source 32 | destination 32 of the translated fragments, b: 1 if the entry was found, else 0
  *	mss_clamped	a: old MSS, b: new MSS
  *	untagged	a: VLAN interface
@@ -39,6 +40,7 @@
 	X(session, "session")         \
 	X(opened, "session-opened")   \
 	X(overflowed, "overflowed")   \
+	X(portmap, "portmap")         \
 	X(datagram, "datagram")       \
 	X(mss_clamped, "mss-clamped") \
 	X(untagged, "untagged")       \

@@ -83,6 +83,33 @@ int endpoint_parse(const char *text, struct endpoint *ret)
 	return 0;
 }
 
+int span_parse(const char *text, struct port_span *ret)
+{
+	uint32_t addr, first, last;
+
+	if (read_addr(&text, &addr) < 0 || *text++ != ':' || read_number(&text, UINT16_MAX, &first) < 0)
+		return -EINVAL;
+	last = first;
+	if (*text == '-' && (text++, read_number(&text, UINT16_MAX, &last) < 0))
+		return -EINVAL;
+	if (*text || !first || last < first)
+		return -EINVAL;
+	*ret = (struct port_span){ .addr = addr, .first = (uint16_t)first, .last = (uint16_t)last };
+	return 0;
+}
+
+const char *span_format(struct port_span span, char text[static SPAN_TEXT])
+{
+	char addr[ADDR_TEXT];
+
+	addr_format(span.addr, addr);
+	if (span.first == span.last)
+		snprintf(text, SPAN_TEXT, "%s:%u", addr, span.first);
+	else
+		snprintf(text, SPAN_TEXT, "%s:%u-%u", addr, span.first, span.last);
+	return text;
+}
+
 bool interface_name_valid(const char *name)
 {
 	size_t length = strlen(name);

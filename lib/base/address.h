@@ -18,6 +18,13 @@ struct endpoint {
 	uint16_t port;
 };
 
+/* Consecutive ports of an address. */
+struct port_span {
+	uint32_t addr; /* host byte order */
+	uint16_t first;
+	uint16_t last;
+};
+
 /* Enough for "255.255.255.255/32" and for "255.255.255.255:65535". */
 #define ADDR_TEXT 24
 
@@ -34,6 +41,10 @@ static inline const char *prefix_format(uint32_t base, unsigned plen, char text[
 	return text;
 }
 
+/* Writes "10.0.0.2:443" or "10.0.0.2:8000-8009" and returns text. */
+#define SPAN_TEXT 40
+const char *span_format(struct port_span span, char text[static SPAN_TEXT]);
+
 /*
  * Whether the kernel accepts this name for an interface: 1 to 15 octets, no slash, colon, blank or control character.
  */
@@ -43,5 +54,8 @@ bool interface_name_valid(const char *name);
 int addr_parse(const char *text, uint32_t *ret_addr);
 int prefix_parse(const char *text, struct prefix *ret);
 int endpoint_parse(const char *text, struct endpoint *ret);
+
+/* "a.b.c.d:port" or "a.b.c.d:first-last", without port 0, the last not below the first. 0 or -EINVAL. */
+int span_parse(const char *text, struct port_span *ret);
 
 #endif

@@ -27,7 +27,8 @@
 	X(FINDING_ROUTE, "route")                   \
 	X(FINDING_GUARD, "guard")                   \
 	X(FINDING_TAIL_CALL, "leaf")                \
-	X(FINDING_HISTORY, "history")
+	X(FINDING_HISTORY, "history")               \
+	X(FINDING_PORTMAP, "portmap")
 
 enum finding_kind {
 #define X(constant, name) constant,

@@ -19,6 +19,7 @@ void history_index_free(struct history_index *x)
 {
 	free(x->intervals);
 	free(x->open);
+	history_portmaps_free(&x->portmaps);
 	free(x->gaps);
 	free(x->damages);
 	history_index_init(x);
@@ -120,6 +121,7 @@ static int __attribute__((format(printf, 2, 3))) note_damage(struct history_inde
 	vsnprintf(d->text, sizeof(d->text), format, ap);
 	va_end(ap);
 	end_all(x, x->last_time);
+	history_portmaps_end(&x->portmaps, x->last_time, x->number);
 	x->lost = true;
 	return 0;
 }
@@ -216,6 +218,28 @@ static int take_snapshot(struct history_index *x, const struct history_record *r
 	return take_list(x, r);
 }
 
+/* Where what was mapped is not known, the list alone tells of portmaps; elsewhere it says nothing new. */
+static int take_listed_portmaps(struct history_index *x, const struct history_record *r, bool was_lost)
+{
+	bool unknown = r->event == EVENT_START && r->since != TIME_NONE;
+	int ret = 0;
+
+	if (!unknown && !was_lost)
+		return 0;
+	history_portmaps_end(&x->portmaps, unknown ? r->since : x->last_time, r->line);
+	for (size_t i = 0; i < r->n_portmaps && !ret; i++)
+		ret = history_portmaps_take(&x->portmaps, &r->portmaps[i], TIME_OPEN, r->line);
+	return ret;
+}
+
+static int take_start_or_daily(struct history_index *x, const struct history_record *r)
+{
+	bool was_lost = x->lost;
+	int ret = take_snapshot(x, r);
+
+	return ret ? ret : take_listed_portmaps(x, r, was_lost);
+}
+
 /* Undoes the change recorded in one line. Returns false if that line has no such change. */
 static bool undo_line(struct history_index *x, uint64_t line, int *ret)
 {
@@ -232,7 +256,7 @@ static bool undo_line(struct history_index *x, uint64_t line, int *ret)
 			return true;
 		}
 	}
-	return false;
+	return history_portmaps_undo(&x->portmaps, line);
 }
 
 static int take_undo(struct history_index *x, const struct history_record *r)
@@ -284,7 +308,7 @@ static int take(struct history_index *x, const struct history_record *r)
 	switch (r->event) {
 	case EVENT_START:
 	case EVENT_DAILY:
-		return take_snapshot(x, r);
+		return take_start_or_daily(x, r);
 	case EVENT_ADD:
 		return take_add(x, r);
 	case EVENT_DEL:
@@ -293,8 +317,11 @@ static int take(struct history_index *x, const struct history_record *r)
 		return take_undo(x, r);
 	case EVENT_CLOCK:
 		return take_clock(x, r);
+	case EVENT_PORTMAP:
+		return history_portmaps_take(&x->portmaps, &r->portmap, r->ends ? r->time : TIME_OPEN, x->number);
 	case EVENT_DETACH:
 		end_all(x, r->time);
+		history_portmaps_end(&x->portmaps, r->time, x->number);
 		break;
 	case EVENT_STOP:
 		break;
@@ -327,7 +354,7 @@ static int take_record(struct history_index *x, const struct history_record *r)
 
 	if (x->first_time > r->time)
 		x->first_time = r->time;
-	if (r->event != EVENT_ADD && r->event != EVENT_DEL && r->event != EVENT_CLOCK)
+	if (r->event != EVENT_ADD && r->event != EVENT_DEL && r->event != EVENT_PORTMAP && r->event != EVENT_CLOCK)
 		x->settled = r->line;
 	ret = take(x, r);
 	x->last_time = r->time;

@@ -44,6 +44,7 @@ struct history_index {
 	size_t n_intervals;
 	size_t *open; /* indexes of the open ones */
 	size_t n_open;
+	struct history_portmaps portmaps;
 	struct history_gap *gaps;
 	size_t n_gaps;
 	struct history_damage *damages;

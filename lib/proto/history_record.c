@@ -32,7 +32,9 @@ const char *history_event_word(enum history_event event)
 void history_record_free(struct history_record *r)
 {
 	free(r->mappings);
+	free(r->portmaps);
 	r->mappings = NULL;
+	r->portmaps = NULL;
 }
 
 static const char hex[] = "0123456789abcdef";
@@ -105,6 +107,18 @@ static void write_change(FILE *out, const struct history_record *r)
 	fprintf(out, ",\"sharing_ratio\":%u,\"ports_per_host\":%u", 1U << shift, MAPPING_PORTS >> shift);
 }
 
+static void write_portmap(FILE *out, const struct history_record *r)
+{
+	char to[TIME_TEXT];
+
+	fputc(',', out);
+	history_portmap_write(out, &r->portmap);
+	if (r->ends)
+		fprintf(out, ",\"to\":\"%s\"", time_format(r->time, to));
+	else
+		fputs(",\"to\":null", out);
+}
+
 static void write_list(FILE *out, const struct history_record *r)
 {
 	write_algorithm(out);
@@ -115,6 +129,11 @@ static void write_list(FILE *out, const struct history_record *r)
 		fputc('}', out);
 	}
 	fputc(']', out);
+	for (size_t i = 0; i < r->n_portmaps; i++) {
+		fputs(i ? ",{" : ",\"portmaps\":[{", out);
+		history_portmap_write(out, &r->portmaps[i]);
+		fputs(i + 1 < r->n_portmaps ? "}" : "}]", out);
+	}
 }
 
 static void write_start(FILE *out, const struct history_record *r)
@@ -146,6 +165,9 @@ static void write_body(FILE *out, const struct history_record *r)
 	case EVENT_ADD:
 	case EVENT_DEL:
 		write_change(out, r);
+		break;
+	case EVENT_PORTMAP:
+		write_portmap(out, r);
 		break;
 	case EVENT_UNDO:
 		fprintf(out, ",\"first\":%" PRIu64 ",\"last\":%" PRIu64, r->first, r->last);
@@ -227,6 +249,24 @@ static bool algorithm_known(const cJSON *json)
 	       read_count(json, "port_hi", &hi) && lo == MAPPING_FIRST_PORT && hi == LAST_PORT;
 }
 
+/* Records of histories without portmaps have no list of them. */
+static int read_portmaps(const cJSON *json, struct history_record *r)
+{
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "portmaps"), *item;
+
+	if (!list)
+		return 0;
+	if (!cJSON_IsArray(list))
+		return -EINVAL;
+	r->portmaps = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*r->portmaps));
+	if (!r->portmaps)
+		return -ENOMEM;
+	cJSON_ArrayForEach (item, list)
+		if (!history_portmap_read(item, &r->portmaps[r->n_portmaps++]))
+			return -EINVAL;
+	return 0;
+}
+
 static int read_list(const cJSON *json, struct history_record *r)
 {
 	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "mappings"), *item;
@@ -239,7 +279,16 @@ static int read_list(const cJSON *json, struct history_record *r)
 	cJSON_ArrayForEach (item, list)
 		if (!read_mapping(item, &r->mappings[r->n_mappings++]))
 			return -EINVAL;
-	return 0;
+	return read_portmaps(json, r);
+}
+
+/* A portmap ends with its record, or has no end. */
+static int read_portmap(const cJSON *json, struct history_record *r)
+{
+	const cJSON *to = cJSON_GetObjectItemCaseSensitive(json, "to");
+
+	r->ends = cJSON_IsString(to);
+	return history_portmap_read(json, &r->portmap) && (r->ends || cJSON_IsNull(to)) ? 0 : -EINVAL;
 }
 
 static int read_start(const cJSON *json, struct history_record *r, struct error *err)
@@ -289,6 +338,8 @@ static int read_fields(const cJSON *json, struct history_record *r, struct error
 	case EVENT_DEL:
 		ret = read_mapping(json, &r->mapping) ? 0 : -EINVAL;
 		break;
+	case EVENT_PORTMAP:
+		return read_portmap(json, r);
 	case EVENT_UNDO:
 		return read_count(json, "first", &r->first) && read_count(json, "last", &r->last) ? 0 : -EINVAL;
 	case EVENT_CLOCK:

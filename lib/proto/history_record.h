@@ -14,6 +14,7 @@
 #include "base/address.h"
 #include "base/base.h"
 #include "base/timestamp.h"
+#include "proto/history_portmaps.h"
 #include "proto/label.h"
 
 #define HISTORY_FILE "history.jsonl"
@@ -27,15 +28,16 @@
 #define HASH_NONE "0000000000000000000000000000000000000000000000000000000000000000"
 
 /* X(constant, word) */
-#define HISTORY_EVENTS(X)                                                     \
-	X(EVENT_START, "start")	  /* an agent starts: lists what is mapped */ \
-	X(EVENT_ADD, "add")	  /* a mapping begins */                      \
-	X(EVENT_DEL, "del")	  /* a mapping ends */                        \
-	X(EVENT_DAILY, "daily")	  /* lists what is mapped; no change */       \
-	X(EVENT_UNDO, "undo")	  /* a recorded change did not take place */  \
-	X(EVENT_CLOCK, "clock")	  /* the clock was set back */                \
-	X(EVENT_STOP, "stop")	  /* the agent ends, the datapath stays */    \
-	X(EVENT_DETACH, "detach") /* the datapath was removed: nothing is mapped */
+#define HISTORY_EVENTS(X)                                                       \
+	X(EVENT_START, "start")	    /* an agent starts: lists what is mapped */ \
+	X(EVENT_ADD, "add")	    /* a mapping begins */                      \
+	X(EVENT_DEL, "del")	    /* a mapping ends */                        \
+	X(EVENT_DAILY, "daily")	    /* lists what is mapped; no change */       \
+	X(EVENT_UNDO, "undo")	    /* a recorded change did not take place */  \
+	X(EVENT_PORTMAP, "portmap") /* a portmap begins or ends */              \
+	X(EVENT_CLOCK, "clock")	    /* the clock was set back */                \
+	X(EVENT_STOP, "stop")	    /* the agent ends, the datapath stays */    \
+	X(EVENT_DETACH, "detach")   /* the datapath was removed: nothing is mapped */
 
 enum history_event {
 #define X(constant, word) constant,
@@ -60,6 +62,10 @@ struct history_record {
 	struct history_mapping mapping;	  /* add, del */
 	struct history_mapping *mappings; /* start, daily */
 	size_t n_mappings;
+	struct history_portmap portmap;	  /* portmap */
+	bool ends;			  /* portmap */
+	struct history_portmap *portmaps; /* start, daily */
+	size_t n_portmaps;
 	int64_t since; /* start: nothing is known from then until now, or TIME_NONE; clock: the time before it was set
 			  back */
 	uint64_t first, last; /* undo: line numbers */

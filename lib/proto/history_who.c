@@ -6,8 +6,10 @@
  */
 #include "base/address.h"
 #include "proto/history_who.h"
+#include "proto/history_who_portmaps.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include <detnat/mapping.h>
@@ -27,6 +29,7 @@ struct who {
 	struct held *held;
 	size_t n_held;
 	uint64_t lengths; /* bit n: there is an outside prefix of length n */
+	struct who_portmaps portmaps;
 	struct history_gap *gaps;
 	size_t n_gaps;
 	int64_t first_time;
@@ -37,6 +40,7 @@ void who_free(struct who *w)
 	if (!w)
 		return;
 	free(w->held);
+	who_portmaps_free(&w->portmaps);
 	free(w->gaps);
 	free(w);
 }
@@ -92,7 +96,7 @@ int who_new(const struct history_index *x, struct who **ret)
 		return -ENOMEM;
 	w->held = calloc(x->n_intervals + 1, sizeof(*w->held));
 	w->gaps = calloc(x->n_gaps + 1, sizeof(*w->gaps));
-	if (!w->held || !w->gaps) {
+	if (!w->held || !w->gaps || who_portmaps_new(&x->portmaps, &w->portmaps)) {
 		who_free(w);
 		return -ENOMEM;
 	}
@@ -224,6 +228,29 @@ static enum who_result explain(const struct who *w, const struct search *s, stru
 	return nobody(s, why);
 }
 
+/* Adds the portmaps of the endpoint. One of a port of no block answers the question. */
+static bool ask_portmaps(const struct who *w, const struct search *s, struct who_answer *a)
+{
+	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP };
+
+	for (size_t i = 0; i < ARRAY_SIZE(protos); i++) {
+		const struct portmap_interval *v =
+			who_portmap(&w->portmaps, protos[i], (struct endpoint){ s->addr, (uint16_t)s->port }, s->t);
+
+		if (v && (!s->best || v->in.addr == s->best_in))
+			a->portmap[a->n_portmaps++] = *v;
+	}
+	if (s->best || !s->covers || !a->n_portmaps)
+		return s->best;
+	a->in_addr = a->portmap[0].in.addr;
+	a->in = s->covers->in;
+	a->out = s->covers->out;
+	memcpy(a->name, s->covers->name, sizeof(a->name));
+	a->from = a->portmap[0].from;
+	a->to = a->portmap[0].to;
+	return true;
+}
+
 enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, struct who_answer *ret, struct error *why)
 {
 	struct search s = { .port = out.port, .addr = out.addr, .t = t };
@@ -250,6 +277,10 @@ enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, str
 		answer.to = s.best->to;
 		memcpy(answer.name, s.best->name, sizeof(answer.name));
 	}
+	if (ask_portmaps(w, &s, &answer)) {
+		*ret = answer;
+		return WHO_FOUND;
+	}
 	*ret = answer;
-	return s.best ? WHO_FOUND : explain(w, &s, why);
+	return explain(w, &s, why);
 }

@@ -22,6 +22,9 @@ struct who_answer {
 	int64_t from;
 	int64_t to;	       /* TIME_OPEN: still */
 	char name[LABEL_TEXT]; /* of the mapping, the last that it had; "": none */
+	/* The portmaps of the endpoint then, that of TCP first. Without a block, from and to are those of the first. */
+	struct portmap_interval portmap[2];
+	unsigned n_portmaps;
 	/* Another subscriber held it within the same second, or by the clock before it was set back. */
 	bool ambiguous;
 	uint32_t other_addr;

@@ -9,9 +9,8 @@
 
 /* Kinds whose values are one of a list of words. */
 static const struct word *const words_of[] = {
-	[ARG_ROLE] = role_words,
-	[ARG_SIDE] = side_words,
-	[ARG_PROTO] = proto_words,
+	[ARG_ROLE] = role_words,   [ARG_SIDE] = side_words,
+	[ARG_PROTO] = proto_words, [ARG_PORTMAP_PROTO] = portmap_words,
 	[ARG_ORDER] = order_words,
 };
 
@@ -30,6 +29,7 @@ static const char *const placeholders[] = {
 	[ARG_ADDR] = "ADDR",
 	[ARG_PREFIX] = "PREFIX",
 	[ARG_ENDPOINT] = "ADDR:PORT",
+	[ARG_SPAN] = "ADDR:PORT[-PORT]",
 	[ARG_COLLECTORS] = "[tcp:]ADDR:PORT[,...]",
 	[ARG_NAME] = "NAME",
 	[ARG_NUMBER] = "N",

@@ -89,6 +89,11 @@ static int parse_endpoint(const struct arg_spec *spec, const char *text, struct 
 	return endpoint_parse(text, &ret->endpoint);
 }
 
+static int parse_span(const struct arg_spec *spec, const char *text, struct arg_value *ret)
+{
+	return span_parse(text, &ret->span);
+}
+
 static int parse_collectors(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
 	struct collector_endpoint list[MAX_COLLECTORS];
@@ -214,6 +219,9 @@ static const struct {
 	[ARG_ADDR] = { .parse = parse_addr, .expected = "an address such as 10.0.0.2" },
 	[ARG_PREFIX] = { .parse = parse_prefix, .expected = "a prefix with its length, such as 10.0.0.0/18" },
 	[ARG_ENDPOINT] = { .parse = parse_endpoint, .expected = "an address and port such as 192.0.2.1:1024" },
+	[ARG_SPAN] = { .parse = parse_span,
+		       .expected = "an address and a port such as 10.0.0.2:443, or ports such as 10.0.0.2:8000-8009, "
+				   "not 0" },
 	[ARG_COLLECTORS] = { .parse = parse_collectors,
 			     .expected = "an address and port such as 192.0.2.10:4739, the port not 0, or "
 					 "tcp:192.0.2.10:4739, or up to 8 of them with commas between, each once" },

@@ -23,30 +23,32 @@ enum verb {
  * The syntax of a value. On the wire, numbers are JSON numbers, flags are true or false, and all others are strings.
  */
 enum arg_kind {
-	ARG_NONE,	/* ends the list of a verb */
-	ARG_ADDR,	/* 10.0.0.2 */
-	ARG_PREFIX,	/* 10.0.0.0/18, masked */
-	ARG_ENDPOINT,	/* 10.0.0.2:6303 */
-	ARG_COLLECTORS, /* 192.0.2.10:4739,tcp:192.0.2.11:4739 */
-	ARG_NAME,	/* an interface name */
-	ARG_ROLE,	/* inside, outside: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
-	ARG_SIDE,	/* in, out: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
-	ARG_PROTO,	/* tcp, udp, icmp: number is the IP protocol */
-	ARG_NUMBER,	/* min..max */
-	ARG_SLOTS,	/* a power of two, min..max */
-	ARG_FLAG,	/* number is 0 or 1 */
-	ARG_QUESTION,	/* 1.1.1.1:1276, or - for questions on standard input: text */
-	ARG_TIME,	/* an RFC 3339 time, or a date, see base/timestamp.h: time */
-	ARG_PATH,	/* path of a directory */
-	ARG_FILE,	/* path of a file, or -: text */
-	ARG_ORDER,	/* sessions, quota: number is enum top_order */
-	ARG_TEXT,	/* printable UTF-8 of 1 to max octets: text */
-	ARG_LABEL,	/* the name of a mapping, or "" for none: text */
-	ARG_COMMENT,	/* a comment, or "" for none: text */
-	ARG_MAPPING,	/* 10.0.0.0/18, or the name of a mapping: prefix, or text if that is not NULL */
-	ARG_REMOTE,	/* 198.51.100.0/24, with :PORT too if max is not 0: prefix, port; with_port */
-	ARG_NOTICES,	/* refusals,sessions or, typed, refusals sessions: number is enum notice_kind, or-ed */
-	ARG_STATE,	/* udp-active, tcp-established and so on: number is the session's state */
+	ARG_NONE,	   /* ends the list of a verb */
+	ARG_ADDR,	   /* 10.0.0.2 */
+	ARG_PREFIX,	   /* 10.0.0.0/18, masked */
+	ARG_ENDPOINT,	   /* 10.0.0.2:6303 */
+	ARG_COLLECTORS,	   /* 192.0.2.10:4739,tcp:192.0.2.11:4739 */
+	ARG_NAME,	   /* an interface name */
+	ARG_ROLE,	   /* inside, outside: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
+	ARG_SIDE,	   /* in, out: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
+	ARG_SPAN,	   /* 10.0.0.2:443, 10.0.0.2:8000-8009: span */
+	ARG_PORTMAP_PROTO, /* tcp, udp, both: number is enum portmap_protos */
+	ARG_PROTO,	   /* tcp, udp, icmp: number is the IP protocol */
+	ARG_NUMBER,	   /* min..max */
+	ARG_SLOTS,	   /* a power of two, min..max */
+	ARG_FLAG,	   /* number is 0 or 1 */
+	ARG_QUESTION,	   /* 1.1.1.1:1276, or - for questions on standard input: text */
+	ARG_TIME,	   /* an RFC 3339 time, or a date, see base/timestamp.h: time */
+	ARG_PATH,	   /* path of a directory */
+	ARG_FILE,	   /* path of a file, or -: text */
+	ARG_ORDER,	   /* sessions, quota: number is enum top_order */
+	ARG_TEXT,	   /* printable UTF-8 of 1 to max octets: text */
+	ARG_LABEL,	   /* the name of a mapping, or "" for none: text */
+	ARG_COMMENT,	   /* a comment, or "" for none: text */
+	ARG_MAPPING,	   /* 10.0.0.0/18, or the name of a mapping: prefix, or text if that is not NULL */
+	ARG_REMOTE,	   /* 198.51.100.0/24, with :PORT too if max is not 0: prefix, port; with_port */
+	ARG_NOTICES,	   /* refusals,sessions or, typed, refusals sessions: number is enum notice_kind, or-ed */
+	ARG_STATE,	   /* udp-active, tcp-established and so on: number is the session's state */
 	ARG_PLACE, /* 10.0.0.2 or 10.0.0.2:6303: endpoint, and with_port; with min 1 neither address nor port is 0 */
 };
 
@@ -103,6 +105,7 @@ struct arg_value {
 		uint32_t addr; /* host byte order */
 		struct prefix prefix;
 		struct endpoint endpoint;
+		struct port_span span;
 		int64_t time;
 	};
 	const char *text; /* memory of the caller */

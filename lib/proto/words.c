@@ -14,6 +14,12 @@
 const struct word role_words[] = { { "inside", DEVICE_INSIDE }, { "outside", DEVICE_OUTSIDE }, {} };
 const struct word side_words[] = { { "in", DEVICE_INSIDE }, { "out", DEVICE_OUTSIDE }, {} };
 const struct word proto_words[] = { { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP }, { "icmp", IPPROTO_ICMP }, {} };
+const struct word portmap_words[] = {
+	{ "tcp", PORTMAP_OF_TCP },
+	{ "udp", PORTMAP_OF_UDP },
+	{ "both", PORTMAP_OF_BOTH },
+	{},
+};
 const struct word order_words[] = { { "sessions", TOP_BY_SESSIONS }, { "quota", TOP_BY_QUOTA }, {} };
 const struct word notice_words[] = {
 	{ "refusals", NOTICE_REFUSALS }, { "mappings", NOTICE_MAPPINGS }, { "interfaces", NOTICE_INTERFACES },

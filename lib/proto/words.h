@@ -12,12 +12,16 @@ struct word {
 	uint32_t number;
 };
 
-extern const struct word role_words[];	 /* inside, outside: DEVICE_INSIDE, DEVICE_OUTSIDE */
-extern const struct word side_words[];	 /* in, out: DEVICE_INSIDE, DEVICE_OUTSIDE */
-extern const struct word proto_words[];	 /* tcp, udp, icmp: the IP protocol */
-extern const struct word order_words[];	 /* sessions, quota: enum top_order */
-extern const struct word notice_words[]; /* refusals, mappings and so on: enum notice_kind */
-extern const struct word state_words[];	 /* the states of sessions, as they are shown; without numbers */
+extern const struct word role_words[];	  /* inside, outside: DEVICE_INSIDE, DEVICE_OUTSIDE */
+extern const struct word side_words[];	  /* in, out: DEVICE_INSIDE, DEVICE_OUTSIDE */
+extern const struct word proto_words[];	  /* tcp, udp, icmp: the IP protocol */
+extern const struct word portmap_words[]; /* tcp, udp, both: enum portmap_protos */
+extern const struct word order_words[];	  /* sessions, quota: enum top_order */
+extern const struct word notice_words[];  /* refusals, mappings and so on: enum notice_kind */
+extern const struct word state_words[];	  /* the states of sessions, as they are shown; without numbers */
+
+/* Protocols of a portmap, or-ed. */
+enum portmap_protos { PORTMAP_OF_TCP = 1, PORTMAP_OF_UDP = 2, PORTMAP_OF_BOTH = 3 };
 
 /* Looks up the number of a word. Returns 0, or -EINVAL if it is not in the list. */
 int word_number(const struct word *words, const char *text, uint32_t *ret);

@@ -19,6 +19,8 @@ STATUS = {"version": str, "uptime": int, "forwarding": str, "forwarding_reason":
 IPFIX = {"collector": str, "source": str, "domain_id": int, "path_mtu": int, "template_interval": int,
          "records_sent": int, "messages_sent": int}
 WHO = {"in_addr": str, "mapping": {"in": str, "out": str}, "from": str, "to": (str, type(None))}
+PORTMAP = {"name": (str, type(None)), "proto": str, "in_addr": str, "in_port": int, "out_addr": str, "out_port": int,
+           "origin": str, "expires": (int, type(None)), "packets_in": int, "packets_out": int}
 TRACE = {"time": str, "interface": str, "hook": str, "steps": list, "verdict": str}
 STEP = {"step": str, "src": str, "dst": str}
 

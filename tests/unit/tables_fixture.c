@@ -10,6 +10,8 @@
 
 #include "tables_fixture.h"
 
+#include <detnat/portmaps.h>
+
 #define OVERFLOW_SESSIONS 4096U
 
 static int make_array(const char *name, uint32_t value_size, uint32_t entries)
@@ -79,6 +81,11 @@ void tables_make(struct datapath *d)
 	d->overflow = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "overflow", sizeof(struct overflow_key),
 				     sizeof(struct overflow_session), OVERFLOW_ENTRIES(OVERFLOW_SESSIONS), NULL);
 	cr_assert(d->overflow >= 0);
+	d->portmaps = bpf_map_create(BPF_MAP_TYPE_HASH, "portmaps", sizeof(struct portmap_key),
+				     sizeof(struct portmap_value), 2 * MAX_PORTMAPS_ALL,
+				     &(struct bpf_map_create_opts){ .sz = sizeof(struct bpf_map_create_opts),
+								    .map_flags = BPF_F_NO_PREALLOC });
+	cr_assert(d->portmaps >= 0);
 	d->in_nodes = map_memory(d->in_index, INDEX_NODES * sizeof(struct index_node));
 	d->out_nodes = map_memory(d->out_index, INDEX_NODES * sizeof(struct index_node));
 	d->table = map_memory(d->mappings, sizeof(struct mapping_table));

@@ -55,8 +55,8 @@ Test(cli_batch, bad_line_is_refused)
 	for (unsigned i = 0; i <= BATCH_MAX_WORDS; i++)
 		strcat(line, "x ");
 	cr_expect_eq(batch_split(line, words, &err), -EINVAL);
+	line[0] = '\0';
 	for (unsigned i = 0; i < BATCH_MAX_WORDS; i++)
-		memcpy(line + 2 * i, "x ", 2);
-	line[2 * BATCH_MAX_WORDS] = '\0';
+		strcat(line, "x ");
 	cr_expect_eq(batch_split(line, words, &err), (int)BATCH_MAX_WORDS);
 }

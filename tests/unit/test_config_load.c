@@ -164,7 +164,7 @@ Test(config_load, a_file_that_is_too_long)
 {
 	write_file(GOOD, strlen(GOOD));
 	cr_assert_eq(truncate(path, CONFIG_MAX_SIZE + 1), 0);
-	expect_refused(-EFBIG, ": is longer than 8388608 octets");
+	expect_refused(-EFBIG, ": is longer than 16777216 octets");
 }
 
 Test(config_load, a_file_that_grows_without_telling)

@@ -190,7 +190,7 @@ static cJSON *random_value(unsigned depth)
 	case 0:
 		return cJSON_CreateNumber(draw(3));
 	case 1:
-		return cJSON_CreateBool(draw(2));
+		return cJSON_CreateBool(draw(2) == 1);
 	case 2:
 		return cJSON_CreateString(draw(2) ? "auto" : "");
 	case 3:

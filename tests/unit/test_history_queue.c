@@ -21,6 +21,8 @@ static char state[64];
 static int64_t now = NOON;
 static struct datapath d;
 static struct mappings *m;
+static struct portmaps *p;
+static struct history_portmap_change portmaps;
 static struct event_base *base;
 static struct history_queue *q;
 static struct error err;
@@ -32,7 +34,7 @@ static int64_t test_clock(void)
 
 static int open_queue(void)
 {
-	return history_queue_new(base, state, &d, m, &q, &err);
+	return history_queue_new(base, state, &d, m, p, &q, &err);
 }
 
 static void setup(void)
@@ -40,6 +42,7 @@ static void setup(void)
 	tables_make(&d);
 	d.reused = false;
 	cr_assert_eq(mappings_open(&d, &m, &err), 0, "%s", err.text);
+	cr_assert_eq(portmaps_open(m, &p, &err), 0, "%s", err.text);
 	cr_assert(mkdtemp(directory));
 	snprintf(state, sizeof(state), "%s/state", directory);
 	history_clock = test_clock;
@@ -91,7 +94,7 @@ static void change(const char *in, const char *out, struct answer *a)
 {
 	struct history_mapping add = mapping(in, out);
 
-	cr_assert_eq(history_queue_change(q, NULL, 0, &add, 1, answered, a), 0);
+	cr_assert_eq(history_queue_change(q, NULL, 0, &add, 1, &portmaps, answered, a), 0);
 	cr_assert_eq(a->n, 0, "never from within");
 }
 

@@ -110,6 +110,13 @@ static int tell_mapping(const struct ipfix *x, bool made, uint64_t ms)
 	return call(ms ? made ? "begins" : "ends" : "untimed", NULL);
 }
 
+static void forget_portmaps(struct history_portmap_change *p)
+{
+	free(p->del);
+	free(p->add);
+	*p = (struct history_portmap_change){ 0 };
+}
+
 static int load_ready(struct error *err)
 {
 	if (load_waits > 0) {
@@ -146,41 +153,43 @@ static void choose_stages(const struct change_context *context, const struct con
 	*ret = (struct stages_choice){ .stages = c->stages == 2 && !context->active->stages_failure[0] ? 2 : 1 };
 }
 
-#define monotonic_us()					   clock_us
-#define check_machine(c, running, start, copy, name, err)  call("machine", err)
-#define devices_check_names(v, c, err)			   call("names", err)
-#define devices_routing					   no_policy
-#define devices_rp_filters(v, c)			   ((struct rp_summary){ 0 })
-#define devices_route_mtus(v)				   false
-#define devices_exclude(v, c, err)			   call("exclude", err)
-#define devices_apply(v, c, err)			   call("apply", err)
-#define bypass_ranges(c, settings)			   ((void)0)
-#define stages_choose_now				   choose_stages
-#define datapath_load_begin(d, settings, err)		   call("load", err)
-#define datapath_load_ready(d, err)			   load_ready(err)
-#define datapath_load_swap(d, err)			   call("swap", err)
-#define datapath_load_abort(d)				   call("abort", NULL)
-#define datapath_revert(d)				   call("revert", NULL)
-#define datapath_settle(d)				   call("settle", NULL)
-#define datapath_raise_epoch(d)				   call("epoch", NULL)
-#define ipfix_configure(x, c, err)			   call("ipfix", err)
-#define ipfix_configure_waiting(x, c, err)		   call("ipfix-waiting", err)
-#define ipfix_mapping(x, in, out, made, ms)		   tell_mapping(x, made, ms)
-#define metrics_configure(m, c, wait, name, err)	   call((wait) ? "metrics-waiting" : "metrics", err)
-#define guard_configure(g, now, then)			   configure_guard(now, then)
-#define running_save(map, json, hash, err)		   save_running(json, hash)
-#define guard_hold(g, in, n)				   ((void)(in), hold(n))
-#define config_warn(now, before, name)			   call("warn", NULL)
-#define fragments_configure(f, limits)			   call("fragments", NULL)
-#define sessions_on_close(m, visit, arg)		   (listener = (visit))
-#define history_queue_change(q, d, n_d, a, n_a, done, arg) change_recorded(d, n_d, a, n_a, done, arg)
-#define history_queue_forget(q, arg)			   call("forget", NULL)
-#define history_queue_confirm(q)			   call("confirm", NULL)
-#define history_queue_reconcile(q)			   call("reconcile", NULL)
-#define history_queue_assume(q)				   call("assume", NULL)
-#define mappings_add_commit				   add_commit
-#define mappings_del					   del
-#define mappings_update					   update
+#define monotonic_us()					  clock_us
+#define check_machine(c, running, start, copy, name, err) call("machine", err)
+#define devices_check_names(v, c, err)			  call("names", err)
+#define devices_routing					  no_policy
+#define devices_rp_filters(v, c)			  ((struct rp_summary){ 0 })
+#define devices_route_mtus(v)				  false
+#define devices_exclude(v, c, err)			  call("exclude", err)
+#define devices_apply(v, c, err)			  call("apply", err)
+#define bypass_ranges(c, settings)			  ((void)0)
+#define stages_choose_now				  choose_stages
+#define datapath_load_begin(d, settings, err)		  call("load", err)
+#define datapath_load_ready(d, err)			  load_ready(err)
+#define datapath_load_swap(d, err)			  call("swap", err)
+#define datapath_load_abort(d)				  call("abort", NULL)
+#define datapath_revert(d)				  call("revert", NULL)
+#define datapath_settle(d)				  call("settle", NULL)
+#define datapath_raise_epoch(d)				  call("epoch", NULL)
+#define ipfix_configure(x, c, err)			  call("ipfix", err)
+#define ipfix_configure_waiting(x, c, err)		  call("ipfix-waiting", err)
+#define ipfix_mapping(x, in, out, made, ms)		  tell_mapping(x, made, ms)
+#define metrics_configure(m, c, wait, name, err)	  call((wait) ? "metrics-waiting" : "metrics", err)
+#define guard_configure(g, now, then)			  configure_guard(now, then)
+#define running_save_to(map, size, json, hash, err)	  save_running(json, hash)
+#define running_reserve(d, length, err)			  0
+#define guard_hold(g, in, n)				  ((void)(in), hold(n))
+#define config_warn(now, before, name)			  call("warn", NULL)
+#define fragments_configure(f, limits)			  call("fragments", NULL)
+#define sessions_on_close(m, visit, arg)		  (listener = (visit))
+#define history_queue_change(q, d, n_d, a, n_a, p, done, arg) \
+	((void)forget_portmaps(p), change_recorded(d, n_d, a, n_a, done, arg))
+#define history_queue_forget(q, arg) call("forget", NULL)
+#define history_queue_confirm(q)     call("confirm", NULL)
+#define history_queue_reconcile(q)   call("reconcile", NULL)
+#define history_queue_assume(q)	     call("assume", NULL)
+#define mappings_add_commit	     add_commit
+#define mappings_del		     del
+#define mappings_update		     update
 
 #include "change/plan.c"	/* NOLINT(bugprone-suspicious-include) */
 #include "change/plan_commit.c" /* NOLINT(bugprone-suspicious-include) */
@@ -203,6 +212,7 @@ static void setup(void)
 	tables_make(&datapath);
 	datapath.reused = false;
 	cr_assert_eq(mappings_open(&datapath, &context.mappings, &err), 0, "%s", err.text);
+	cr_assert_eq(portmaps_open(context.mappings, &context.portmaps, &err), 0, "%s", err.text);
 }
 
 TestSuite(plan, .init = setup, .timeout = 60);

@@ -20,10 +20,11 @@ translated() { grep -c 'udp 1\.1\.1\.' /run/lab/seen.log; }
 session_of() { detnatctl -j session list 10.0.0.2 | tr -d ' \n\t' | grep -q "\"in_port\":$1,"; }
 installed() { dpkg-query -W -f '${db:Status-Abbrev}${Version}' detnat; }
 
-# What the file systems hold, without what belongs to dpkg, the journal and systemd's state.
+# What the file systems hold, without what belongs to dpkg, the journal and systemd's state, and without the former
+# versions of the lists of users, which stay.
 everything() {
     find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/lib/dpkg -o -path /var/log -o -path /var/cache \
-        -o -path /var/lib/systemd -o -path /root -o -path /dev \) -prune -o -print | sort
+        -o -path /var/lib/systemd -o -path /root -o -path /dev -o -path '/etc/*-' \) -prune -o -print | sort
 }
 
 nothing_runs() {

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "change/plan_portmaps.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/log.h"
+#include "config/port_pairs.h"
+
+static bool same_endpoint(struct endpoint a, struct endpoint b)
+{
+	return a.addr == b.addr && a.port == b.port;
+}
+
+static struct portmap portmap_of_pair(const struct port_pair *pair)
+{
+	return (struct portmap){ .in = pair->in, .out = pair->out, .proto = pair->proto, .origin = PORTMAP_STATIC };
+}
+
+/* Whether a lease's outside port is still of its subscriber's own block. */
+static bool lease_holds(const struct config *c, const struct portmap *m)
+{
+	const struct config_mapping *mapping = config_mapping_of(c, m->in.addr);
+	struct geometry g;
+
+	return mapping &&
+	       !mapping_geometry(mapping->in.base, mapping->in.plen, mapping->out.base, mapping->out.plen, &g) &&
+	       m->out.addr == mapping_out_addr(&g, mapping_subscriber(&g, m->in.addr)) &&
+	       mapping_reverse(&g, m->out.addr, m->out.port) == mapping_subscriber(&g, m->in.addr);
+}
+
+/* Whether a portmap of the datapath may stay. by_in: of a list of the same pairs, sorted by inside endpoint. */
+static bool may_stay(const struct config *wanted, const struct port_pair *pairs, size_t n,
+		     const struct port_pair *by_in, const struct portmap *m)
+{
+	const struct port_pair *pair = port_pair_find(pairs, n, m->proto, m->out);
+
+	if (m->origin == PORTMAP_STATIC)
+		return pair && same_endpoint(pair->in, m->in);
+	/* What the configuration says goes before a lease. */
+	return !pair && !port_pair_find_in(by_in, n, m->proto, m->in) && lease_holds(wanted, m);
+}
+
+int portmap_changes_find(const struct config *wanted, const struct portmaps *present, struct portmap_changes *ret)
+{
+	_cleanup_free_ struct port_pair *pairs = NULL, *by_in = NULL;
+	struct portmap_changes c = { 0 };
+	size_t n = 0, n_present = 0;
+
+	for (unsigned i = 0; i < N_PORTMAP_ORIGINS; i++)
+		n_present += portmaps_count(present, i);
+	if (port_pairs_of(wanted, &pairs, &n))
+		return -ENOMEM;
+	by_in = calloc(n + 1, sizeof(*by_in));
+	c.del = calloc(n_present + 1, sizeof(*c.del));
+	c.add = calloc(n + 1, sizeof(*c.add));
+	if (!by_in || !c.del || !c.add) {
+		portmap_changes_free(&c);
+		return -ENOMEM;
+	}
+	memcpy(by_in, pairs, n * sizeof(*by_in));
+	port_pairs_sort_in(by_in, n);
+	for (const struct portmap *m = portmaps_next(present, NULL); m; m = portmaps_next(present, m))
+		if (!may_stay(wanted, pairs, n, by_in, m))
+			c.del[c.n_del++] = *m;
+	for (size_t i = 0; i < n; i++) {
+		const struct portmap *m = portmaps_by_out(present, pairs[i].proto, pairs[i].out);
+
+		if (!m || m->origin != PORTMAP_STATIC || !same_endpoint(m->in, pairs[i].in))
+			c.add[c.n_add++] = portmap_of_pair(&pairs[i]);
+	}
+	*ret = c;
+	return 0;
+}
+
+void portmap_changes_free(struct portmap_changes *c)
+{
+	free(c->del);
+	free(c->add);
+	*c = (struct portmap_changes){ 0 };
+}
+
+void portmap_changes_remove(const struct portmap_changes *c, struct portmaps *p)
+{
+	for (size_t i = 0; i < c->n_del; i++)
+		portmaps_del(p, c->del[i].proto, c->del[i].out);
+}
+
+static void remove_added(const struct portmap_changes *c, struct portmaps *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		portmaps_del(p, c->add[i].proto, c->add[i].out);
+}
+
+int portmap_changes_add(const struct portmap_changes *c, struct portmaps *p, struct error *err)
+{
+	for (size_t i = 0; i < c->n_add; i++) {
+		const struct portmap *m = &c->add[i];
+		int r = portmaps_put(p, m);
+		char out[ADDR_TEXT];
+
+		if (!r)
+			continue;
+		remove_added(c, p, i);
+		return error_set(err, r, "the portmap of %s:%u cannot be made: %s", addr_format(m->out.addr, out),
+				 m->out.port, strerror(-r));
+	}
+	return 0;
+}
+
+static void put_back(const struct portmap_changes *c, struct portmaps *p)
+{
+	for (size_t i = 0; i < c->n_del; i++)
+		if (portmaps_put(p, &c->del[i]))
+			log_error("a portmap cannot be put back; `detnatctl check --repair` tries again");
+}
+
+int portmap_changes_make(const struct portmap_changes *c, struct portmaps *p, struct error *err)
+{
+	int r;
+
+	portmap_changes_remove(c, p);
+	r = portmap_changes_add(c, p, err);
+	if (r)
+		put_back(c, p);
+	return r;
+}
+
+void portmap_changes_undo(const struct portmap_changes *c, struct portmaps *p)
+{
+	remove_added(c, p, c->n_add);
+	put_back(c, p);
+}
+
+/* Whether the datapath has all ports of a portmap. */
+static bool is_present(const struct config *c, const struct config_portmap *m, const struct portmaps *present)
+{
+	for (size_t port = 0; port <= (size_t)m->in.last - m->in.first; port++) {
+		struct endpoint out = config_portmap_out(c, m, port);
+
+		if (m->protos & PORTMAP_OF_TCP && !portmaps_by_out(present, IPPROTO_TCP, out))
+			return false;
+		if (m->protos & PORTMAP_OF_UDP && !portmaps_by_out(present, IPPROTO_UDP, out))
+			return false;
+	}
+	return true;
+}
+
+void portmap_changes_settle(struct config *c, const struct portmaps *present)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_portmaps; i++)
+		if (is_present(c, &c->portmaps[i], present))
+			c->portmaps[n++] = c->portmaps[i];
+	c->n_portmaps = n;
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config/port_pairs.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "config/fields.h"
+
+static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP };
+
+static size_t ports_of(const struct config_portmap *m)
+{
+	return m->in.last - m->in.first + 1U;
+}
+
+static bool has_proto(const struct config_portmap *m, unsigned i)
+{
+	return m->protos & 1U << i;
+}
+
+/* The outside port of the plan for an inside endpoint: what the first session of that port would get. */
+static struct endpoint plan_endpoint(const struct geometry *g, struct endpoint in)
+{
+	struct port_block block = mapping_forward(g, in.addr);
+
+	return (struct endpoint){ block.out_addr, (uint16_t)(block.port_lo + mapping_first_choice(g, in.port)) };
+}
+
+/* 0, or -1 if the inside address is in no mapping. */
+static int geometry_of(const struct config *c, uint32_t in_addr, struct geometry *ret)
+{
+	const struct config_mapping *m = config_mapping_of(c, in_addr);
+
+	return m ? mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, ret) : -1;
+}
+
+static struct port_pair pair_of(const struct config_portmap *m, const struct geometry *g, uint8_t proto, size_t port)
+{
+	struct port_pair pair = { .in = { m->in.addr, (uint16_t)(m->in.first + port) }, .proto = proto };
+
+	pair.out = m->out.addr ? (struct endpoint){ m->out.addr, (uint16_t)(m->out.first + port) }
+			       : plan_endpoint(g, pair.in);
+	return pair;
+}
+
+struct endpoint config_portmap_out(const struct config *c, const struct config_portmap *m, size_t port)
+{
+	struct geometry g;
+
+	if (!m->out.addr && geometry_of(c, m->in.addr, &g))
+		return (struct endpoint){ 0 };
+	return pair_of(m, &g, 0, port).out;
+}
+
+static uint64_t out_key(const struct port_pair *p)
+{
+	return (uint64_t)p->proto << 48 | (uint64_t)p->out.addr << 16 | p->out.port;
+}
+
+static uint64_t in_key(const struct port_pair *p)
+{
+	return (uint64_t)p->proto << 48 | (uint64_t)p->in.addr << 16 | p->in.port;
+}
+
+/* Of equal ones, those of earlier portmaps come first. */
+static int compare(uint64_t a, uint64_t b, const struct port_pair *x, const struct port_pair *y)
+{
+	return a != b ? (a < b ? -1 : 1) : x->number < y->number ? -1 : x->number > y->number;
+}
+
+static int by_out(const void *a, const void *b)
+{
+	return compare(out_key(a), out_key(b), a, b);
+}
+
+static int by_in(const void *a, const void *b)
+{
+	return compare(in_key(a), in_key(b), a, b);
+}
+
+int port_pairs_of(const struct config *c, struct port_pair **ret, size_t *ret_n)
+{
+	struct port_pair *list;
+	size_t room = 0, n = 0;
+
+	for (size_t i = 0; i < c->n_portmaps; i++)
+		room += ports_of(&c->portmaps[i]) * (c->portmaps[i].protos == PORTMAP_OF_BOTH ? 2 : 1);
+	list = calloc(room + 1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_portmaps; i++) {
+		const struct config_portmap *m = &c->portmaps[i];
+		struct geometry g;
+
+		if (geometry_of(c, m->in.addr, &g))
+			continue;
+		for (unsigned k = 0; k < ARRAY_SIZE(protos); k++) {
+			for (size_t port = 0; has_proto(m, k) && port < ports_of(m); port++) {
+				list[n] = pair_of(m, &g, protos[k], port);
+				list[n++].number = (uint32_t)i;
+			}
+		}
+	}
+	qsort(list, n, sizeof(*list), by_out);
+	*ret = list;
+	*ret_n = n;
+	return 0;
+}
+
+static const struct port_pair *find(const struct port_pair *list, size_t n, const struct port_pair *wanted,
+				    uint64_t (*key)(const struct port_pair *p))
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (key(&list[middle]) < key(wanted))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < n && key(&list[low]) == key(wanted) ? &list[low] : NULL;
+}
+
+const struct port_pair *port_pair_find(const struct port_pair *list, size_t n, uint8_t proto, struct endpoint out)
+{
+	return find(list, n, &(struct port_pair){ .out = out, .proto = proto }, out_key);
+}
+
+const struct port_pair *port_pair_find_in(const struct port_pair *list, size_t n, uint8_t proto, struct endpoint in)
+{
+	return find(list, n, &(struct port_pair){ .in = in, .proto = proto }, in_key);
+}
+
+void port_pairs_sort_in(struct port_pair *list, size_t n)
+{
+	qsort(list, n, sizeof(*list), by_in);
+}
+
+const char *portmap_title(const struct config_portmap *m, char text[static LABEL_TEXT])
+{
+	char span[SPAN_TEXT];
+
+	snprintf(text, LABEL_TEXT, "%s", *m->name ? m->name : span_format(m->in, span));
+	return text;
+}
+
+struct portmap_check {
+	const struct config *config;
+	const char *name;
+	struct error *err;
+};
+
+static int __attribute__((format(printf, 4, 5)))
+refuse(const struct portmap_check *v, size_t number, const char *key, const char *format, ...)
+{
+	const struct config_portmap *m = &v->config->portmaps[number];
+	unsigned line = !strcmp(key, "out") && m->out_line ? m->out_line : m->in_line;
+	char path[48], text[256];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	snprintf(path, sizeof(path), "portmaps[%zu].%s", number, key);
+	return config_refuse(v->err, -EINVAL, v->name, line, v->name ? path : "", "%s", text);
+}
+
+/* The outside ports must be the subscriber's own, or of nobody's block. */
+static int check_out(const struct portmap_check *v, size_t number, const struct geometry *g)
+{
+	const struct config_portmap *m = &v->config->portmaps[number];
+	uint32_t own = mapping_subscriber(g, m->in.addr);
+	char in[ADDR_TEXT], out[ADDR_TEXT], other[ADDR_TEXT];
+
+	if (!m->out.addr)
+		return 0;
+	if (m->out.last - m->out.first != m->in.last - m->in.first)
+		return refuse(v, number, "out", "has %u ports, but `in` has %u", m->out.last - m->out.first + 1U,
+			      m->in.last - m->in.first + 1U);
+	addr_format(m->in.addr, in);
+	addr_format(m->out.addr, out);
+	if (m->out.addr != mapping_out_addr(g, own))
+		return refuse(v, number, "out", "%s leaves by %s, not by %s", in,
+			      addr_format(mapping_out_addr(g, own), other), out);
+	for (uint32_t port = m->out.first; port <= m->out.last; port++) {
+		__s64 owner = mapping_reverse(g, m->out.addr, port);
+
+		if (owner >= 0 && (uint32_t)owner != own)
+			return refuse(v, number, "out", "port %u of %s is in the block of %s", port, out,
+				      addr_format(g->in_base + (uint32_t)owner, other));
+	}
+	return 0;
+}
+
+static int check_one(const struct portmap_check *v, size_t number)
+{
+	const struct config_portmap *m = &v->config->portmaps[number];
+	struct geometry g;
+	char in[ADDR_TEXT];
+
+	if (geometry_of(v->config, m->in.addr, &g))
+		return refuse(v, number, "in", "%s is an inside address of no mapping", addr_format(m->in.addr, in));
+	return check_out(v, number, &g);
+}
+
+/* Refuses an endpoint that two portmaps have. */
+static int check_duplicates(const struct portmap_check *v, const struct port_pair *list, size_t n, bool out)
+{
+	for (size_t i = 1; i < n; i++) {
+		const struct port_pair *a = &list[i - 1], *b = &list[i];
+		struct endpoint e = out ? b->out : b->in;
+		char addr[ADDR_TEXT], title[LABEL_TEXT];
+
+		if (out ? out_key(a) != out_key(b) : in_key(a) != in_key(b))
+			continue;
+		return refuse(v, b->number, out ? "out" : "in", "%s %s:%u is taken by another portmap, %s",
+			      b->proto == IPPROTO_TCP ? "tcp" : "udp", addr_format(e.addr, addr), e.port,
+			      portmap_title(&v->config->portmaps[a->number], title));
+	}
+	return 0;
+}
+
+/* Refuses the portmap with which there are more ports than can be kept. */
+static int check_number(const struct portmap_check *v)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->config->n_portmaps; i++) {
+		const struct config_portmap *m = &v->config->portmaps[i];
+
+		n += ports_of(m) * (m->protos == PORTMAP_OF_BOTH ? 2 : 1);
+		if (n > MAX_PORTMAPS)
+			return refuse(v, i, "in",
+				      "more than %u portmaps: each port of a range counts, and each protocol",
+				      MAX_PORTMAPS);
+	}
+	return 0;
+}
+
+int portmaps_validate(const struct config *c, const char *name, struct error *err)
+{
+	const struct portmap_check v = { .config = c, .name = name, .err = err };
+	_cleanup_free_ struct port_pair *list = NULL;
+	size_t n = 0;
+	int r = check_number(&v);
+
+	for (size_t i = 0; !r && i < c->n_portmaps; i++)
+		r = check_one(&v, i);
+	if (!r && port_pairs_of(c, &list, &n))
+		r = config_refuse(err, -ENOMEM, name, 0, "", "out of memory");
+	if (r)
+		return r;
+	r = check_duplicates(&v, list, n, true);
+	if (r)
+		return r;
+	port_pairs_sort_in(list, n);
+	return check_duplicates(&v, list, n, false);
+}

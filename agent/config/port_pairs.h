@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The portmaps of a configuration, port by port: what they mean, and whether they can be had. */
+#ifndef DETNAT_PORT_PAIRS_H
+#define DETNAT_PORT_PAIRS_H
+
+#include "config/config.h"
+
+/* One port of a portmap, for one protocol. */
+struct port_pair {
+	struct endpoint in;
+	struct endpoint out;
+	uint8_t proto;	 /* IPPROTO_TCP or IPPROTO_UDP */
+	uint32_t number; /* of the portmap in the configuration */
+};
+
+/*
+ * All pairs of a valid configuration, sorted by protocol and outside endpoint; the caller frees *ret. 0 or -ENOMEM.
+ */
+int port_pairs_of(const struct config *c, struct port_pair **ret, size_t *ret_n);
+
+/* The pair with an outside endpoint, of a list so sorted; NULL: there is none. */
+const struct port_pair *port_pair_find(const struct port_pair *list, size_t n, uint8_t proto, struct endpoint out);
+
+/* The same by inside endpoint, of a list that is sorted by it. */
+void port_pairs_sort_in(struct port_pair *list, size_t n);
+const struct port_pair *port_pair_find_in(const struct port_pair *list, size_t n, uint8_t proto, struct endpoint in);
+
+/* Checks all portmaps against each other and the mappings, as config_validate() does. */
+int portmaps_validate(const struct config *c, const char *name, struct error *err);
+
+/* The outside endpoint of a port of a portmap, counted from its first. All 0: its inside address is in no mapping. */
+struct endpoint config_portmap_out(const struct config *c, const struct config_portmap *m, size_t port);
+
+/* Adds a portmap: 0 or -ENOMEM. The result is not validated. */
+int config_add_portmap(struct config *c, const struct config_portmap *m);
+
+/*
+ * Takes outside ports of these protocols away from the portmaps that have them, which are split if ports remain. 0,
+ * -ENOENT if no portmap had any, or -ENOMEM.
+ */
+int config_del_portmap(struct config *c, uint8_t protos, struct port_span out);
+
+/* What messages call a portmap: its name, or its inside endpoint. Returns text. */
+const char *portmap_title(const struct config_portmap *m, char text[static LABEL_TEXT]);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The list of portmaps: read, written, edited. */
+#include <errno.h>
+#include <string.h>
+
+#include "config/fields.h"
+#include "config/port_pairs.h"
+
+static int portmaps_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	struct config *c = value;
+	const cJSON *element;
+	int ret = expect_array(r, json, MAX_PORTMAPS, "portmaps");
+
+	if (ret < 0)
+		return ret;
+	c->portmaps = calloc((size_t)cJSON_GetArraySize(json) + 1, sizeof(*c->portmaps));
+	if (!c->portmaps)
+		return reader_no_memory(r);
+	cJSON_ArrayForEach (element, json) {
+		struct config_portmap *m = &c->portmaps[c->n_portmaps];
+		size_t before = json_path_add_index(&r->path, c->n_portmaps);
+
+		ret = fields_read(r, element, f->fields, m);
+		if (ret < 0)
+			return ret;
+		m->line = json_line(element);
+		m->in_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "in"));
+		if (m->out.addr)
+			m->out_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "out"));
+		c->n_portmaps++;
+		json_path_cut(&r->path, before);
+	}
+	return 0;
+}
+
+static int portmaps_write(cJSON *object, const struct field *f, const void *value)
+{
+	const struct config *c = value;
+	_cleanup_json_ cJSON *list = cJSON_CreateArray();
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_portmaps; i++) {
+		cJSON *element = cJSON_CreateObject();
+
+		if (json_append(list, element) || fields_write(element, f->fields, &c->portmaps[i]) < 0)
+			return -ENOMEM;
+	}
+	return json_add(object, f->name, take_pointer(list));
+}
+
+const struct field_type field_portmaps = { .read = portmaps_read, .write = portmaps_write };
+
+int config_add_portmap(struct config *c, const struct config_portmap *m)
+{
+	struct config_portmap *more = reallocarray(c->portmaps, c->n_portmaps + 1, sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	c->portmaps = more;
+	more[c->n_portmaps++] = *m;
+	return 0;
+}
+
+static void remove_at(struct config *c, size_t number)
+{
+	c->n_portmaps--;
+	memmove(&c->portmaps[number], &c->portmaps[number + 1], (c->n_portmaps - number) * sizeof(*c->portmaps));
+}
+
+/* Adds the ports from..to of a portmap, counted from its first, for some protocols. */
+static int add_part(struct config *c, const struct config_portmap *of, uint8_t protos, size_t from, size_t to)
+{
+	struct config_portmap part = *of;
+
+	if (!protos)
+		return 0;
+	part.protos = protos;
+	part.in.first = (uint16_t)(of->in.first + from);
+	part.in.last = (uint16_t)(of->in.first + to);
+	if (of->out.addr) {
+		part.out.first = (uint16_t)(of->out.first + from);
+		part.out.last = (uint16_t)(of->out.first + to);
+	}
+	part.line = part.in_line = part.out_line = 0;
+	return config_add_portmap(c, &part);
+}
+
+static bool is_within(const struct config *c, const struct config_portmap *m, size_t port, struct port_span out)
+{
+	struct endpoint e = config_portmap_out(c, m, port);
+
+	return e.addr == out.addr && e.port >= out.first && e.port <= out.last;
+}
+
+/* Replaces a portmap by its parts without the ports that are taken away. */
+static int split(struct config *c, size_t number, uint8_t protos, struct port_span out)
+{
+	struct config_portmap m = c->portmaps[number];
+	size_t n = m.in.last - m.in.first + 1U, from = 0;
+	int r = 0;
+
+	remove_at(c, number);
+	for (size_t port = 1; !r && port <= n; port++) {
+		bool taken = is_within(c, &m, from, out);
+
+		if (port < n && is_within(c, &m, port, out) == taken)
+			continue;
+		r = add_part(c, &m, taken ? m.protos & (uint8_t)~protos : m.protos, from, port - 1);
+		from = port;
+	}
+	return r;
+}
+
+static bool has_any(const struct config *c, const struct config_portmap *m, uint8_t protos, struct port_span out)
+{
+	for (size_t port = 0; m->protos & protos && port <= (size_t)m->in.last - m->in.first; port++)
+		if (is_within(c, m, port, out))
+			return true;
+	return false;
+}
+
+int config_del_portmap(struct config *c, uint8_t protos, struct port_span out)
+{
+	bool found = false;
+
+	/* The parts that remain come last and have none of these ports. */
+	for (size_t i = c->n_portmaps; i > 0; i--) {
+		int r;
+
+		if (!has_any(c, &c->portmaps[i - 1], protos, out))
+			continue;
+		found = true;
+		r = split(c, i - 1, protos, out);
+		if (r)
+			return r;
+	}
+	return found ? 0 : -ENOENT;
+}

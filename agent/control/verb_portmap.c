@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* portmap add, del, list. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "config/port_pairs.h"
+#include "base/json_scan.h"
+#include "control/handlers.h"
+#include "control/portmap_json.h"
+#include "tables/portmap_table.h"
+
+static struct config_portmap portmap_given(const struct request *r)
+{
+	const struct arg_value *out = request_arg(r, "out"), *name = request_arg(r, "name");
+	struct config_portmap m = { .protos = (uint8_t)request_arg(r, "proto")->number,
+				    .in = request_arg(r, "in")->span };
+
+	if (out->given)
+		m.out = out->span;
+	if (name->given)
+		snprintf(m.name, sizeof(m.name), "%s", name->text);
+	return m;
+}
+
+static int edit_add(struct config *c, void *arg, struct error *err)
+{
+	struct config_portmap m = portmap_given(arg);
+
+	return config_add_portmap(c, &m) ? error_set(err, -ENOMEM, "out of memory") : 0;
+}
+
+static cJSON *answer_added(struct request *r)
+{
+	const struct config *c = r->context->active->config;
+	const struct config_portmap m = portmap_given(r);
+	struct endpoint out = config_portmap_out(c, &m, 0);
+	cJSON *json = cJSON_CreateObject();
+
+	json_add_name(json, "name", m.name);
+	cJSON_AddStringToObject(json, "proto", word_text(portmap_words, m.protos));
+	json_add_addr(json, "in_addr", m.in.addr);
+	json_add_u64(json, "in_port", m.in.first);
+	json_add_addr(json, "out_addr", out.addr);
+	json_add_u64(json, "out_port", out.port);
+	json_add_u64(json, "ports", m.in.last - m.in.first + 1U);
+	return json;
+}
+
+int verb_portmap_add(struct request *r, cJSON **ret_result, struct error *err)
+{
+	return request_change(r, edit_add, answer_added, err);
+}
+
+static int edit_del(struct config *c, void *arg, struct error *err)
+{
+	struct request *r = arg;
+	struct port_span out = request_arg(r, "out")->span;
+	const struct arg_value *proto = request_arg(r, "proto");
+	int ret = config_del_portmap(c, (uint8_t)proto->number, out);
+	char text[SPAN_TEXT];
+
+	if (ret == -ENOENT)
+		return error_set(err, ret, "there is no portmap of %s %s; `detnatctl portmap list` shows them",
+				 word_text(portmap_words, proto->number), span_format(out, text));
+	return ret ? error_set(err, ret, "out of memory") : 0;
+}
+
+int verb_portmap_del(struct request *r, cJSON **ret_result, struct error *err)
+{
+	return request_change(r, edit_del, answer_empty, err);
+}
+
+struct portmap_listing {
+	struct portmap_names names;
+	struct portmap *list;
+	size_t n;
+	size_t next;
+	struct evbuffer *output;
+};
+
+static void listing_free(void *state)
+{
+	struct portmap_listing *l = state;
+
+	portmap_names_free(&l->names);
+	free(l->list);
+	free(l);
+}
+
+static int by_endpoint(const void *a, const void *b)
+{
+	const struct portmap *x = a, *y = b;
+	uint64_t p = (uint64_t)x->out.addr << 24 | (uint64_t)x->out.port << 8 | x->proto;
+	uint64_t q = (uint64_t)y->out.addr << 24 | (uint64_t)y->out.port << 8 | y->proto;
+
+	return p < q ? -1 : p > q;
+}
+
+/* Those of an inside or outside address, or all. */
+static int gather(struct portmap_listing *l, const struct portmaps *p, const struct arg_value *addr)
+{
+	size_t room = 0;
+
+	for (unsigned i = 0; i < N_PORTMAP_ORIGINS; i++)
+		room += portmaps_count(p, i);
+	l->list = calloc(room + 1, sizeof(*l->list));
+	if (!l->list)
+		return -ENOMEM;
+	for (const struct portmap *m = portmaps_next(p, NULL); m && l->n < room; m = portmaps_next(p, m))
+		if (!addr->given || m->in.addr == addr->addr || m->out.addr == addr->addr)
+			l->list[l->n++] = *m;
+	qsort(l->list, l->n, sizeof(*l->list), by_endpoint);
+	return 0;
+}
+
+/* 1: more another time, when the client has read some of it. */
+static int list_step(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct portmap_listing *l = r->state;
+	const uint64_t until = monotonic_us() + REQUEST_SLICE_US;
+
+	for (; l->next < l->n; l->next++) {
+		_cleanup_json_ cJSON *json = NULL;
+		_cleanup_free_ char *text = NULL;
+
+		if (monotonic_us() >= until || evbuffer_get_length(l->output) >= REQUEST_OUTPUT_HIGH)
+			return 1;
+		json = portmap_json(r->context->portmaps, &l->names, &l->list[l->next]);
+		text = json ? cJSON_PrintUnformatted(json) : NULL;
+		if (!text || evbuffer_add_printf(l->output, "%s\n", text) < 0)
+			return error_set(err, -ENOMEM, "the listing broke off: out of memory");
+	}
+	return 0;
+}
+
+int verb_portmap_list(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct portmap_listing *l = calloc(1, sizeof(*l));
+
+	if (!l || portmap_names_read(r->context->active->config, &l->names) ||
+	    gather(l, r->context->portmaps, request_arg(r, "addr"))) {
+		if (l)
+			listing_free(l);
+		return error_set(err, -ENOMEM, "the agent is out of memory");
+	}
+	l->output = request_stream(r);
+	request_run(r, list_step, l, listing_free);
+	return 0;
+}

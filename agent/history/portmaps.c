@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Portmaps of the configuration in the history. Leases are not: their ports are of the subscriber's own block. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "history/history_private.h"
+
+static bool same_place(const struct portmap_interval *a, const struct portmap_interval *b)
+{
+	return a && a->in.addr == b->in.addr && a->in.port == b->in.port;
+}
+
+static bool is_open_in(const struct history_portmaps *p, const struct portmap_interval *v)
+{
+	return same_place(history_portmap_open(p, v->proto, v->out), v);
+}
+
+static bool all_open_in(const struct history_portmaps *these, const struct history_portmaps *those)
+{
+	for (size_t i = 0; i < these->n; i++)
+		if (these->interval[i].to == TIME_OPEN && !is_open_in(those, &these->interval[i]))
+			return false;
+	return true;
+}
+
+bool history_portmaps_agree(const struct history *h)
+{
+	const struct history_portmaps *known = &h->file.index.portmaps;
+
+	return known->n_open == h->portmaps.n_open && all_open_in(known, &h->portmaps);
+}
+
+static int take_all(struct history_portmaps *p, const struct history_portmap *list, size_t n)
+{
+	int r = 0;
+
+	history_portmaps_free(p);
+	for (size_t i = 0; i < n && !r; i++)
+		r = history_portmaps_take(p, &list[i], TIME_OPEN, 0);
+	return r;
+}
+
+int history_portmaps_present(struct history *h, const struct history_portmap *list, size_t n)
+{
+	return take_all(&h->portmaps, list, n);
+}
+
+bool history_holds_portmaps(const struct history *h, const struct history_portmap *present, size_t n)
+{
+	struct history_portmaps p = { 0 };
+	bool holds = true;
+
+	if (!h->opened || h->owes_start || h->owes_undo)
+		return true;
+	if (!take_all(&p, present, n))
+		holds = p.n_open == h->file.index.portmaps.n_open && all_open_in(&p, &h->file.index.portmaps);
+	history_portmaps_free(&p);
+	return holds;
+}
+
+void history_portmaps_expect(struct history *h)
+{
+	_cleanup_free_ struct history_portmap *list = NULL;
+	size_t n = 0;
+
+	if (!history_portmaps_list(&h->file.index.portmaps, &list, &n))
+		take_all(&h->portmaps, list, n);
+}
+
+size_t history_portmap_records(const struct history *h, const struct history_portmap_change *c,
+			       struct history_record *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_del; i++) {
+		const struct history_portmap *m = &c->del[i];
+		const struct portmap_interval *v = history_portmap_open(&h->file.index.portmaps, m->proto,
+									(struct endpoint){ m->out.addr, m->out.first });
+
+		ret[n] = (struct history_record){ .event = EVENT_PORTMAP, .portmap = *m, .ends = true };
+		ret[n++].portmap.from = v ? v->from : TIME_NONE;
+	}
+	for (size_t i = 0; i < c->n_add; i++) {
+		ret[n] = (struct history_record){ .event = EVENT_PORTMAP, .portmap = c->add[i] };
+		ret[n++].portmap.from = TIME_NONE;
+	}
+	return n;
+}
+
+/* Takes back the lines since the last other record that did not come to pass. */
+static int undo_lines(struct history *h, struct error *err)
+{
+	const struct history_index *x = &h->file.index;
+	_cleanup_free_ struct history_record *records = calloc(2 * x->portmaps.n + 1, sizeof(*records));
+	uint64_t last = 0;
+	size_t n = 0;
+
+	if (!records)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = x->portmaps.n; i-- > 0;) {
+		const struct portmap_interval *v = &x->portmaps.interval[i];
+		bool present = is_open_in(&h->portmaps, v);
+		uint64_t line = v->to == TIME_OPEN && !present ? v->line
+				: v->to != TIME_OPEN && present && !v->undone && !is_open_in(&x->portmaps, v)
+					? v->end_line
+					: 0;
+
+		/* The ports of a line follow each other. */
+		if (line <= x->settled || line == last)
+			continue;
+		last = line;
+		records[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };
+	}
+	return n ? history_append(h, records, n, err) : 0;
+}
+
+static struct history_portmap one_port(const struct portmap_interval *v, int64_t from)
+{
+	return (struct history_portmap){ .in = { v->in.addr, v->in.port, v->in.port },
+					 .out = { v->out.addr, v->out.port, v->out.port },
+					 .proto = v->proto,
+					 .from = from };
+}
+
+/* The open ports of one that are not open in the other, as spans; the caller frees them. NULL: out of memory. */
+static struct history_portmap *missing_in(const struct history_portmaps *p, const struct history_portmaps *other,
+					  bool now, size_t *ret_n)
+{
+	struct history_portmap *list = calloc(p->n_open + 1, sizeof(*list));
+	size_t n = 0;
+
+	for (size_t i = 0; list && i < p->n; i++) {
+		const struct portmap_interval *v = &p->interval[i];
+
+		if (v->to == TIME_OPEN && !is_open_in(other, v))
+			list[n++] = one_port(v, now ? TIME_NONE : v->from);
+	}
+	*ret_n = list ? history_portmaps_merge(list, n) : 0;
+	return list;
+}
+
+int history_portmaps_align(struct history *h, struct error *err)
+{
+	const struct history_portmaps *known = &h->file.index.portmaps;
+	_cleanup_free_ struct history_portmap *gone = NULL, *added = NULL;
+	_cleanup_free_ struct history_record *records = NULL;
+	size_t n_gone, n_added, n = 0;
+	int r = history_portmaps_agree(h) ? 0 : undo_lines(h, err);
+
+	if (r || history_portmaps_agree(h))
+		return r;
+	gone = missing_in(known, &h->portmaps, false, &n_gone);
+	added = missing_in(&h->portmaps, known, true, &n_added);
+	records = calloc(n_gone + n_added + 1, sizeof(*records));
+	if (!gone || !added || !records)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < n_gone; i++)
+		records[n++] = (struct history_record){ .event = EVENT_PORTMAP, .portmap = gone[i], .ends = true };
+	for (size_t i = 0; i < n_added; i++)
+		records[n++] = (struct history_record){ .event = EVENT_PORTMAP, .portmap = added[i] };
+	return n ? history_append(h, records, n, err) : 0;
+}

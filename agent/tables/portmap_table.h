@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Portmaps, <detnat/portmaps.h>, of all origins: the pinned map of the datapath, and what the agent knows of it. Who
+ * adds one has checked it against the configuration, and written it to the mapping history where its port is not of the
+ * subscriber's own block.
+ */
+#ifndef DETNAT_PORTMAP_TABLE_H
+#define DETNAT_PORTMAP_TABLE_H
+
+#include <detnat/portmaps.h>
+
+#include "base/findings.h"
+#include "tables/mappings.h"
+
+struct portmaps;
+
+struct portmap {
+	struct endpoint in;
+	struct endpoint out;
+	uint8_t proto;	    /* IPPROTO_TCP or IPPROTO_UDP */
+	uint8_t origin;	    /* enum portmap_origin */
+	uint64_t expires_s; /* CLOCK_BOOTTIME; 0: never. Only the owner of the origin looks at it */
+	uint8_t nonce[PORTMAP_NONCE];
+};
+
+/*
+ * Reads the pinned map. Halves of portmaps, left by an agent that was killed, are removed. The mappings must outlive
+ * the result.
+ */
+int portmaps_open(struct mappings *m, struct portmaps **ret, struct error *err);
+void portmaps_close(struct portmaps *p);
+
+/*
+ * Adds a portmap, or gives one with the same endpoints another expiry, origin and nonce. 0; -EEXIST if another portmap
+ * has one of the endpoints; -EADDRNOTAVAIL if the inside address is in no mapping, or leaves by another outside
+ * address; -ENOSPC if there are MAX_PORTMAPS_ALL; or -errno.
+ */
+int portmaps_put(struct portmaps *p, const struct portmap *portmap);
+
+/* Removes a portmap. -ENOENT if there is none. */
+int portmaps_del(struct portmaps *p, uint8_t proto, struct endpoint out);
+
+/* NULL: there is none. Valid until the next change. */
+const struct portmap *portmaps_by_out(const struct portmaps *p, uint8_t proto, struct endpoint out);
+const struct portmap *portmaps_by_in(const struct portmaps *p, uint8_t proto, struct endpoint in);
+
+/* The first or, after `before`, the next portmap of an inside address, in no order; NULL: no more. */
+const struct portmap *portmaps_of(const struct portmaps *p, uint32_t in_addr, const struct portmap *before);
+
+/* The same for all portmaps. */
+const struct portmap *portmaps_next(const struct portmaps *p, const struct portmap *before);
+
+size_t portmaps_count(const struct portmaps *p, enum portmap_origin origin);
+
+struct portmap_traffic {
+	uint64_t packets_in;
+	uint64_t packets_out;
+};
+void portmaps_traffic(const struct portmaps *p, const struct portmap *portmap, struct portmap_traffic *ret);
+
+/*
+ * Writes to the records of the subscribers in a prefix that they have portmaps, as records of a new mapping say
+ * nothing.
+ */
+void portmaps_mark(const struct portmaps *p, struct prefix in);
+
+/* Compares the map and the subscribers' records with what the agent knows. Returns how many portmaps it compared. */
+size_t portmaps_audit(const struct portmaps *p, bool repair, struct findings *findings);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Portmaps in the datapath: added, removed, read. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "tables/portmaps_private.h"
+
+struct portmap_key portmap_key_of(const struct portmap *m, enum portmap_direction direction)
+{
+	struct endpoint e = direction == PORTMAP_OUT2IN ? m->out : m->in;
+
+	return (struct portmap_key){
+		.addr = e.addr, .port = e.port, .proto = m->proto, .direction = (uint8_t)direction
+	};
+}
+
+struct portmap_value portmap_value_of(const struct portmap *m, enum portmap_direction direction)
+{
+	struct endpoint other = direction == PORTMAP_OUT2IN ? m->in : m->out;
+	struct portmap_value v = {
+		.addr = other.addr, .port = other.port, .origin = m->origin, .expires_s = m->expires_s
+	};
+
+	memcpy(v.nonce, m->nonce, sizeof(v.nonce));
+	return v;
+}
+
+/* The record of the subscriber behind an inside address, whose outside address is *ret_out; NULL: no mapping. */
+static struct subscriber *record_of(const struct mappings *m, uint32_t in_addr, uint32_t *ret_out)
+{
+	int number = mappings_find_inside(m, in_addr);
+	const struct geometry *g = number < 0 ? NULL : &mappings_get(m, number)->geo;
+
+	if (!g)
+		return NULL;
+	*ret_out = mapping_out_addr(g, mapping_subscriber(g, in_addr));
+	return mappings_subscriber(m, number, mapping_subscriber(g, in_addr));
+}
+
+void portmap_flag(const struct portmaps *p, uint32_t in_addr)
+{
+	uint32_t out;
+	struct subscriber *s = record_of(p->m, in_addr, &out);
+
+	if (!s)
+		return;
+	if (portmaps_of(p, in_addr, NULL))
+		__atomic_fetch_or(&s->overflow, SUBSCRIBER_PORTMAPS, __ATOMIC_RELEASE);
+	else
+		__atomic_fetch_and(&s->overflow, ~SUBSCRIBER_PORTMAPS, __ATOMIC_RELEASE);
+}
+
+bool portmap_is_flagged(const struct portmaps *p, uint32_t in_addr)
+{
+	uint32_t out;
+	const struct subscriber *s = record_of(p->m, in_addr, &out);
+
+	return s && __atomic_load_n(&s->overflow, __ATOMIC_ACQUIRE) & SUBSCRIBER_PORTMAPS;
+}
+
+int portmap_write(const struct portmaps *p, const struct portmap *m, enum portmap_direction direction)
+{
+	struct portmap_key key = portmap_key_of(m, direction);
+	struct portmap_value value = portmap_value_of(m, direction), known;
+
+	if (!bpf_map_lookup_elem(p->map, &key, &known))
+		value.packets = known.packets;
+	return bpf_map_update_elem(p->map, &key, &value, BPF_ANY);
+}
+
+static void erase(const struct portmaps *p, const struct portmap *m, enum portmap_direction direction)
+{
+	struct portmap_key key = portmap_key_of(m, direction);
+
+	bpf_map_delete_elem(p->map, &key);
+}
+
+static bool same(struct endpoint a, struct endpoint b)
+{
+	return a.addr == b.addr && a.port == b.port;
+}
+
+/* Packets from inside go by it once the flag is set, and those from outside before. */
+static int write_both(struct portmaps *p, const struct portmap *m)
+{
+	int r = portmap_write(p, m, PORTMAP_OUT2IN);
+
+	return r ? r : portmap_write(p, m, PORTMAP_IN2OUT);
+}
+
+/* Gives a portmap that exists what else there is to it. */
+static int renew(struct portmaps *p, struct portmap *known, const struct portmap *m)
+{
+	int r;
+
+	if (!same(known->in, m->in) || !same(known->out, m->out))
+		return -EEXIST;
+	r = write_both(p, m);
+	if (r)
+		return r;
+	p->n_of[known->origin]--;
+	p->n_of[m->origin]++;
+	*known = *m;
+	return 0;
+}
+
+int portmaps_put(struct portmaps *p, const struct portmap *m)
+{
+	uint32_t out;
+	struct portmap *known = portmap_find(p, INDEX_BY_OUT, m->proto, m->out);
+	int r;
+
+	if (!record_of(p->m, m->in.addr, &out) || out != m->out.addr)
+		return -EADDRNOTAVAIL;
+	if (!known)
+		known = portmap_find(p, INDEX_BY_IN, m->proto, m->in);
+	if (known)
+		return renew(p, known, m);
+	if (p->n >= MAX_PORTMAPS_ALL)
+		return -ENOSPC;
+	r = portmap_store(p, m);
+	if (r)
+		return r;
+	r = write_both(p, m);
+	if (r) {
+		erase(p, m, PORTMAP_OUT2IN);
+		portmap_forget(p, m->proto, m->out);
+		return r;
+	}
+	portmap_flag(p, m->in.addr);
+	return 0;
+}
+
+int portmaps_del(struct portmaps *p, uint8_t proto, struct endpoint out)
+{
+	const struct portmap *known = portmap_find(p, INDEX_BY_OUT, proto, out);
+	struct portmap m;
+
+	if (!known)
+		return -ENOENT;
+	m = *known;
+	erase(p, &m, PORTMAP_IN2OUT);
+	erase(p, &m, PORTMAP_OUT2IN);
+	portmap_forget(p, proto, out);
+	portmap_flag(p, m.in.addr);
+	return 0;
+}
+
+void portmaps_traffic(const struct portmaps *p, const struct portmap *m, struct portmap_traffic *ret)
+{
+	struct portmap_key in = portmap_key_of(m, PORTMAP_OUT2IN), out = portmap_key_of(m, PORTMAP_IN2OUT);
+	struct portmap_value value;
+
+	ret->packets_in = bpf_map_lookup_elem(p->map, &in, &value) ? 0 : value.packets;
+	ret->packets_out = bpf_map_lookup_elem(p->map, &out, &value) ? 0 : value.packets;
+}
+
+void portmaps_mark(const struct portmaps *p, struct prefix in)
+{
+	for (const struct portmap *m = portmaps_next(p, NULL); m; m = portmaps_next(p, m))
+		if (prefix_contains(in.base, in.plen, m->in.addr))
+			portmap_flag(p, m->in.addr);
+}

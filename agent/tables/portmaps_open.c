@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Portmaps that an earlier agent pinned, and the comparison of the map with what this one knows. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "tables/portmaps_private.h"
+
+/* The portmap that an entry is half of. */
+static struct portmap portmap_of_entry(const struct portmap_key *key, const struct portmap_value *value)
+{
+	struct endpoint own = { key->addr, key->port }, other = { value->addr, value->port };
+	bool out2in = key->direction == PORTMAP_OUT2IN;
+	struct portmap m = {
+		.in = out2in ? other : own,
+		.out = out2in ? own : other,
+		.proto = key->proto,
+		.origin = value->origin,
+		.expires_s = value->expires_s,
+	};
+
+	memcpy(m.nonce, value->nonce, sizeof(m.nonce));
+	return m;
+}
+
+static bool entry_is_valid(const struct portmap_key *key, const struct portmap_value *value)
+{
+	return (key->proto == IPPROTO_TCP || key->proto == IPPROTO_UDP) && key->direction <= PORTMAP_OUT2IN &&
+	       value->origin < N_PORTMAP_ORIGINS;
+}
+
+/* Whether the map holds a half of a portmap; what else an entry says does not matter. */
+static bool map_has(const struct portmaps *p, const struct portmap *m, enum portmap_direction direction)
+{
+	struct portmap_key key = portmap_key_of(m, direction);
+	struct portmap_value wanted = portmap_value_of(m, direction), value;
+
+	return !bpf_map_lookup_elem(p->map, &key, &value) && value.addr == wanted.addr && value.port == wanted.port;
+}
+
+/* All keys of the map; the caller frees *ret. */
+static int read_keys(int map, struct portmap_key **ret, size_t *ret_n)
+{
+	_cleanup_free_ struct portmap_key *keys = NULL;
+	struct portmap_key key, *before = NULL;
+	size_t n = 0, room = 0;
+
+	for (; !bpf_map_get_next_key(map, before, &key) && n < 2 * MAX_PORTMAPS_ALL; before = &key) {
+		if (n == room) {
+			struct portmap_key *more = reallocarray(keys, room = room ? 2 * room : 1024, sizeof(*keys));
+
+			if (!more)
+				return -ENOMEM;
+			keys = more;
+		}
+		keys[n++] = key;
+	}
+	*ret = take_pointer(keys);
+	*ret_n = n;
+	return 0;
+}
+
+static int take_over(struct portmaps *p)
+{
+	_cleanup_free_ struct portmap_key *keys = NULL;
+	size_t n = 0, halves = 0;
+	int r = read_keys(p->map, &keys, &n);
+
+	for (size_t i = 0; !r && i < n; i++) {
+		struct portmap_value value;
+		struct portmap m;
+
+		if (bpf_map_lookup_elem(p->map, &keys[i], &value))
+			continue;
+		m = portmap_of_entry(&keys[i], &value);
+		if (!entry_is_valid(&keys[i], &value) || !map_has(p, &m, PORTMAP_OUT2IN) ||
+		    !map_has(p, &m, PORTMAP_IN2OUT)) {
+			bpf_map_delete_elem(p->map, &keys[i]);
+			halves++;
+		} else if (keys[i].direction == PORTMAP_OUT2IN) {
+			r = portmap_store(p, &m);
+		}
+	}
+	if (halves)
+		log_warning("%zu halves of portmaps are removed, as an agent was killed while it changed them", halves);
+	for (const struct portmap *m = portmaps_next(p, NULL); !r && m; m = portmaps_next(p, m))
+		portmap_flag(p, m->in.addr);
+	return r;
+}
+
+int portmaps_open(struct mappings *m, struct portmaps **ret, struct error *err)
+{
+	struct portmaps *p = calloc(1, sizeof(*p));
+	int r = p ? 0 : -ENOMEM;
+
+	if (p) {
+		p->m = m;
+		p->map = mappings_datapath(m)->portmaps;
+		r = take_over(p);
+	}
+	if (r) {
+		portmaps_close(p);
+		return error_set(err, r, "the portmaps cannot be read: %s", strerror(-r));
+	}
+	*ret = p;
+	return 0;
+}
+
+void portmaps_close(struct portmaps *p)
+{
+	if (!p)
+		return;
+	portmap_store_free(p);
+	free(p);
+}
+
+/* One that the agent knows. */
+static void audit_known(const struct portmaps *p, const struct portmap *m, bool repair, struct findings *findings)
+{
+	char out[ADDR_TEXT], in[ADDR_TEXT];
+	bool repaired = repair;
+
+	for (unsigned i = PORTMAP_IN2OUT; i <= PORTMAP_OUT2IN; i++) {
+		if (map_has(p, m, i))
+			continue;
+		repaired = repair && !portmap_write(p, m, i);
+		findings_add(findings, FINDING_PORTMAP, repaired, addr_format(m->out.addr, out),
+			     "the portmap of port %u to %s:%u is missing in the datapath, or leads elsewhere",
+			     m->out.port, addr_format(m->in.addr, in), m->in.port);
+	}
+	if (portmap_is_flagged(p, m->in.addr))
+		return;
+	if (repair)
+		portmap_flag(p, m->in.addr);
+	findings_add(findings, FINDING_PORTMAP, repair, addr_format(m->in.addr, in),
+		     "its record does not say that it has portmaps, so what it sends does not leave by them");
+}
+
+/* An entry of the datapath's map. */
+static void audit_entry(const struct portmaps *p, const struct portmap_key *key, bool repair, struct findings *findings)
+{
+	struct endpoint e = { key->addr, key->port };
+	char addr[ADDR_TEXT];
+
+	if (portmap_find(p, key->direction == PORTMAP_OUT2IN ? INDEX_BY_OUT : INDEX_BY_IN, key->proto, e))
+		return;
+	findings_add(findings, FINDING_PORTMAP, repair && !bpf_map_delete_elem(p->map, key),
+		     addr_format(key->addr, addr), "the datapath has a portmap of port %u that the agent does not know",
+		     key->port);
+}
+
+size_t portmaps_audit(const struct portmaps *p, bool repair, struct findings *findings)
+{
+	_cleanup_free_ struct portmap_key *keys = NULL;
+	size_t n = 0;
+
+	for (const struct portmap *m = portmaps_next(p, NULL); m; m = portmaps_next(p, m))
+		audit_known(p, m, repair, findings);
+	if (!read_keys(p->map, &keys, &n))
+		for (size_t i = 0; i < n; i++)
+			audit_entry(p, &keys[i], repair, findings);
+	return p->n;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Shared by the files behind tables/portmap_table.h: portmaps_store.c (what the agent knows), portmaps.c (the
+ * datapath), portmaps_open.c (start and comparison).
+ */
+#ifndef DETNAT_PORTMAPS_PRIVATE_H
+#define DETNAT_PORTMAPS_PRIVATE_H
+
+#include "tables/portmap_table.h"
+
+enum portmap_index { INDEX_BY_OUT, INDEX_BY_IN, INDEX_BY_ADDR, N_PORTMAP_INDEXES };
+
+/* Links of doubly linked chains; numbers of places + 1, 0: none. */
+struct portmap_links {
+	uint32_t next;
+	uint32_t before;
+};
+
+struct portmap_place {
+	struct portmap portmap; /* proto 0: free */
+	struct portmap_links links[N_PORTMAP_INDEXES];
+};
+
+struct portmaps {
+	struct mappings *m;
+	int map;
+	size_t n;
+	size_t n_of[N_PORTMAP_ORIGINS];
+	struct portmap_place *place;
+	uint32_t room;			    /* places, a power of two, as many as heads of each index */
+	uint32_t free;			    /* first free place + 1; linked by links[0].next */
+	uint32_t *heads[N_PORTMAP_INDEXES]; /* first place + 1 of a chain */
+};
+
+/* By its inside or outside endpoint; NULL: none. */
+struct portmap *portmap_find(const struct portmaps *p, enum portmap_index index, uint8_t proto, struct endpoint e);
+
+/* Keeps a copy of one that is not there. 0 or -ENOMEM. */
+int portmap_store(struct portmaps *p, const struct portmap *m);
+void portmap_forget(struct portmaps *p, uint8_t proto, struct endpoint out);
+void portmap_store_free(struct portmaps *p);
+
+/* The entries of the datapath's map. */
+struct portmap_key portmap_key_of(const struct portmap *m, enum portmap_direction direction);
+struct portmap_value portmap_value_of(const struct portmap *m, enum portmap_direction direction);
+int portmap_write(const struct portmaps *p, const struct portmap *m, enum portmap_direction direction);
+
+/* Sets or clears the flag in a subscriber's record, as it has portmaps or none. */
+void portmap_flag(const struct portmaps *p, uint32_t in_addr);
+bool portmap_is_flagged(const struct portmaps *p, uint32_t in_addr);
+
+#endif

@@ -1,0 +1,673 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Portmaps: outside endpoints that lead to an inside endpoint without a session. Whole packets are compared. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <criterion/criterion.h>
+
+#include "icmp_frame.h"
+#include "staged.h"
+#include "tables/portmap_table.h"
+#include "told_routes.h"
+
+static struct portmaps *portmaps;
+
+static void portmap_set_up(void)
+{
+	struct error err;
+
+	settings.portmaps = 1;
+	set_up();
+	cr_assert_eq(portmaps_open(mappings, &portmaps, &err), 0, "%s", err.text);
+}
+
+static void portmap_tear_down(void)
+{
+	portmaps_close(portmaps);
+	tear_down();
+}
+
+TestSuite(portmap, .init = portmap_set_up, .fini = portmap_tear_down);
+
+/* WEB is below all blocks, CAM in the block of SUBSCRIBER. */
+#define WEB 443
+#define CAM (PORT_LO + 500)
+
+static void map_port(uint8_t proto, uint32_t in_addr, uint16_t in_port, uint16_t out_port)
+{
+	struct portmap m = { .in = { in_addr, in_port }, .out = { POOL, out_port }, .proto = proto };
+
+	cr_assert_eq(portmaps_put(portmaps, &m), 0);
+}
+
+#define FROM_HOST	.from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL
+#define TO_ROUTER	.ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .src = POOL, .dst = EXTERNAL
+#define FROM_ROUTER	.from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL
+#define TO_HOST		.ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = EXTERNAL, .dst = SUBSCRIBER
+#define DROPPED(reason) DROP_XDP, {}, REASON_##reason
+
+/* A packet of a portmap: in by the outside, and the answer. */
+#define COMES(name_, proto_, out_port_, in_port_)                                                                     \
+	{                                                                                                             \
+		name_, XDP_OUTSIDE, { FROM_ROUTER, proto_, 5555, out_port_, .flags = 2, .payload = 7 }, REDIRECT_XDP, \
+			{ TO_HOST, proto_, 5555, in_port_, .flags = 2, .payload = 7 }, REASON_out2in_translated       \
+	}
+#define LEAVES(name_, proto_, in_port_, out_port_)                                                                    \
+	{                                                                                                             \
+		name_, XDP_INSIDE, { FROM_HOST, proto_, in_port_, 5555, .flags = 0x12, .payload = 9 }, REDIRECT_XDP,  \
+			{ TO_ROUTER, proto_, out_port_, 5555, .flags = 0x12, .payload = 9 }, REASON_in2out_translated \
+	}
+
+Test(portmap, anyone_reaches_the_inside_endpoint_and_is_answered_by_the_outside_one)
+{
+	static const struct row rows[] = {
+		COMES("TCP below the blocks", TCP, WEB, 8443),
+		LEAVES("the answer", TCP, 8443, WEB),
+		COMES("UDP in the block", UDP, CAM, 3074),
+		LEAVES("the answer", UDP, 3074, CAM),
+		{ "another sender",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = ADDR(192, 0, 2, 1),
+		    .dst = POOL,
+		    TCP,
+		    1,
+		    WEB,
+		    .flags = 16 },
+		  REDIRECT_XDP,
+		  { .ttl = 63,
+		    .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = ADDR(192, 0, 2, 1),
+		    .dst = SUBSCRIBER,
+		    TCP,
+		    1,
+		    8443,
+		    .flags = 16 },
+		  REASON_out2in_translated },
+		{ "without a checksum",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 5555, CAM, .options = NO_UDP_CHECKSUM },
+		  REDIRECT_XDP,
+		  { TO_HOST, UDP, 5555, 3074, .options = NO_UDP_CHECKSUM },
+		  REASON_out2in_translated },
+		{ "with IP options",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 5555, CAM, .ip_options = 8, .payload = 3 },
+		  REDIRECT_XDP,
+		  { TO_HOST, UDP, 5555, 3074, .ip_options = 8, .payload = 3 },
+		  REASON_out2in_translated },
+	};
+	struct portmap_traffic traffic;
+
+	map_port(TCP, SUBSCRIBER, 8443, WEB);
+	map_port(UDP, SUBSCRIBER, 3074, CAM);
+	RUN_ROWS(rows);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 0, "a portmap needs no session");
+	cr_expect_eq(counted(REASON_portmap_in), 5);
+	cr_expect_eq(counted(REASON_portmap_out), 2);
+	portmaps_traffic(portmaps, portmaps_by_out(portmaps, TCP, (struct endpoint){ POOL, WEB }), &traffic);
+	cr_expect_eq(traffic.packets_in, 2);
+	cr_expect_eq(traffic.packets_out, 1);
+}
+
+Test(portmap, other_protocols_ports_and_addresses_are_strangers)
+{
+	static const struct row rows[] = {
+		{ "the other protocol", XDP_OUTSIDE, { FROM_ROUTER, UDP, 5555, WEB }, DROPPED(drop_no_session) },
+		{ "the next port", XDP_OUTSIDE, { FROM_ROUTER, TCP, 5555, WEB + 1 }, DROPPED(drop_no_session) },
+		{ "an echo request to that port",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, ICMP, .sport = WEB },
+		  DROPPED(drop_no_session) },
+		{ "the next pool address",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL + 1, TCP, 5555, WEB },
+		  DROPPED(drop_no_session) },
+		{ "a subscriber's source from outside",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = OTHER, .dst = POOL, TCP, 5555, WEB },
+		  DROPPED(drop_martian) },
+		{ "a pool address as source from outside",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = POOL, .dst = POOL, TCP, 5555, WEB },
+		  DROPPED(drop_martian) },
+		{ "the gateway's own address as source",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = ADDR(198, 51, 100, 1), .dst = POOL, TCP, 5555, WEB },
+		  DROPPED(drop_martian) },
+		{ "a loopback source",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = ADDR(127, 0, 0, 1), .dst = POOL, TCP, 5555, WEB },
+		  DROPPED(drop_martian) },
+		{ "the inside port to anywhere else opens a session by the first choice",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 8443, 5555 },
+		  REDIRECT_XDP,
+		  { TO_ROUTER, UDP, OUT_PORT(8443, 2), 5555 },
+		  REASON_in2out_translated },
+	};
+
+	map_port(TCP, SUBSCRIBER, 8443, WEB);
+	RUN_ROWS(rows);
+}
+
+/* A strict reverse-path filter of the outside drops what pretends to come from behind the inside. */
+Test(portmap, the_reverse_path_filter_is_asked_about_senders)
+{
+	static const struct row rows[] = {
+		{ "a host behind the inside that no mapping covers",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = UNMAPPED, .dst = POOL, TCP, 5555, WEB },
+		  DROPPED(drop_martian) },
+		{ "the same to a port of the block",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = UNMAPPED, .dst = POOL, TCP, 5555, CAM },
+		  DROPPED(drop_martian) },
+		COMES("a host outside", TCP, WEB, 8443),
+	};
+
+	map_port(TCP, SUBSCRIBER, 8443, WEB);
+	map_port(TCP, SUBSCRIBER, 8444, CAM);
+	cr_assert_eq(system("ip route add 10.0.9.0/24 dev tin"), 0);
+	datapath.device[outside_ifindex].rp_filter = 1;
+	datapath_raise_epoch(&datapath);
+	RUN_ROWS(rows);
+}
+
+Test(portmap, a_session_goes_first_and_runs_on)
+{
+	static const struct row before[] = {
+		{ "opens by its first choice",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 3074, 5555 },
+		  REDIRECT_XDP,
+		  { TO_ROUTER, UDP, OUT_PORT(3074, 2), 5555 },
+		  REASON_in2out_translated },
+	};
+	static const struct row after[] = {
+		{ "the session's packets leave as before",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 3074, 5555 },
+		  REDIRECT_XDP,
+		  { TO_ROUTER, UDP, OUT_PORT(3074, 2), 5555 },
+		  REASON_in2out_translated },
+		{ "and are answered",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 5555, OUT_PORT(3074, 2) },
+		  REDIRECT_XDP,
+		  { TO_HOST, UDP, 5555, 3074 },
+		  REASON_out2in_translated },
+		{ "to another port the inside endpoint leaves by the portmap",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 3074, 5556 },
+		  REDIRECT_XDP,
+		  { TO_ROUTER, UDP, CAM, 5556 },
+		  REASON_in2out_translated },
+	};
+
+	RUN_ROWS(before);
+	map_port(UDP, SUBSCRIBER, 3074, CAM);
+	RUN_ROWS(after);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
+	/* Once it has ended, nothing opens it again. */
+	age_sessions(SUBSCRIBER, 301);
+	cr_expect_eq(open_flow(UDP, 3074, 5555, 0), CAM);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 0);
+}
+
+Test(portmap, a_connection_in_time_wait_gives_way_to_it)
+{
+	static const struct row closed[] = {
+#define OUTWARD(flags_)                                               \
+	{ "outward",                                                  \
+	  XDP_INSIDE,                                                 \
+	  { FROM_HOST, TCP, 8443, 80, .flags = flags_ },              \
+	  REDIRECT_XDP,                                               \
+	  { TO_ROUTER, TCP, OUT_PORT(8443, 2), 80, .flags = flags_ }, \
+	  REASON_in2out_translated }
+#define INWARD(flags_)                                                                                             \
+	{                                                                                                          \
+		"inward", XDP_OUTSIDE, { FROM_ROUTER, TCP, 80, OUT_PORT(8443, 2), .flags = flags_ }, REDIRECT_XDP, \
+			{ TO_HOST, TCP, 80, 8443, .flags = flags_ }, REASON_out2in_translated                      \
+	}
+		OUTWARD(2), INWARD(0x12), OUTWARD(0x10), OUTWARD(0x11), INWARD(0x11), OUTWARD(0x10),
+	};
+	static const struct row again[] = {
+		{ "a SYN",
+		  XDP_INSIDE,
+		  { FROM_HOST, TCP, 8443, 80, .flags = 2 },
+		  REDIRECT_XDP,
+		  { TO_ROUTER, TCP, WEB, 80, .flags = 2 },
+		  REASON_in2out_translated },
+		{ "its answer",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, TCP, 80, WEB, .flags = 0x12 },
+		  REDIRECT_XDP,
+		  { TO_HOST, TCP, 80, 8443, .flags = 0x12 },
+		  REASON_out2in_translated },
+		{ "the acknowledgement leaves by the same port",
+		  XDP_INSIDE,
+		  { FROM_HOST, TCP, 8443, 80, .flags = 0x10 },
+		  REDIRECT_XDP,
+		  { TO_ROUTER, TCP, WEB, 80, .flags = 0x10 },
+		  REASON_in2out_translated },
+	};
+
+	RUN_ROWS(closed);
+	map_port(TCP, SUBSCRIBER, 8443, WEB);
+	RUN_ROWS(again);
+}
+
+Test(portmap, its_port_is_given_to_no_session_of_another_inside_port)
+{
+	uint16_t in_port = 7000, out_port = OUT_PORT(7000, 2);
+
+	cr_expect_eq(open_flow(UDP, in_port, 53, 0), out_port);
+	map_port(UDP, SUBSCRIBER, 3074, out_port);
+	cr_expect_eq(open_flow(UDP, in_port, 53, 0), out_port, "what holds it keeps it");
+	cr_expect_neq(open_flow(UDP, in_port, 54, 0), out_port, "a session that opens later does not get it");
+	cr_expect_eq(open_flow(TCP, in_port, 54, 2), out_port, "of another protocol it does");
+	age_sessions(SUBSCRIBER, 301);
+	cr_expect_neq(open_flow(UDP, in_port, 53, 0), out_port, "nor once the holder has ended");
+	cr_assert_eq(portmaps_del(portmaps, UDP, (struct endpoint){ POOL, out_port }), 0);
+	cr_expect_eq(open_flow(UDP, in_port, 55, 0), out_port, "without the portmap it does");
+}
+
+/* All other ports of the group are held, so the search goes on to other groups. */
+Test(portmap, nor_where_the_group_has_no_other_port)
+{
+	uint16_t first = OUT_PORT(8000 & ~7, 2);
+
+	first = (uint16_t)(PORT_LO + ((first - PORT_LO) & ~7));
+	for (uint16_t i = 0; i < 8; i++)
+		map_port(UDP, SUBSCRIBER, (uint16_t)(100 + i), (uint16_t)(first + i));
+	for (uint16_t i = 0; i < 8; i++) {
+		uint16_t in_port = (uint16_t)(first - PORT_LO + i);
+		int got = open_flow(UDP, in_port, 53, 0);
+
+		cr_expect_geq(got, PORT_LO, "a port outside the group");
+		cr_expect_lt(got, PORT_LO + PORTS);
+		cr_expect(got < first || got > first + 7);
+	}
+}
+
+Test(portmap, takes_no_quota_and_passes_at_the_quota)
+{
+	struct mapping_spec spec = {
+		.in = { ADDR(10, 0, 0, 0), 24 }, .out = { POOL, 30 }, .sessions_per_user = 1, .session_slots = 1024
+	};
+
+	memcpy(spec.timeout_ticks, mappings_get(mappings, 0)->timeout_ticks, sizeof(spec.timeout_ticks));
+	cr_assert_eq(mappings_update(mappings, &spec), 0);
+	map_port(UDP, SUBSCRIBER, 3074, CAM);
+	cr_expect_eq(open_flow(UDP, 7000, 53, 0), OUT_PORT(7000, 2));
+	for (uint16_t i = 0; i < 50; i++)
+		cr_expect_eq(open_flow(UDP, 3074, (uint16_t)(1000 + i), 0), CAM);
+	cr_expect_eq(open_flow(UDP, 7001, 53, 0), -1, "a session would be beyond it");
+	cr_expect_eq(open_flow(UDP, 3074, 53, 0), CAM);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
+}
+
+Test(portmap, a_flood_of_syns_opens_nothing)
+{
+	struct frame f = { FROM_ROUTER, TCP, 5555, WEB, .flags = 2 };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size, out_size;
+
+	map_port(TCP, SUBSCRIBER, 8443, WEB);
+	cr_expect_eq(open_flow(UDP, 7000, 53, 0), OUT_PORT(7000, 2));
+	for (unsigned i = 0; i < 2000; i++) {
+		f.src = ADDR(192, 0, 2, 0) + i * 7;
+		f.sport = (uint16_t)(1024 + i);
+		size = frame_build(&f, in);
+		cr_assert_eq(run_frame(XDP_OUTSIDE, in, size, out, &out_size), REDIRECT_XDP);
+	}
+	cr_expect_eq(sessions_of(SUBSCRIBER), 1);
+	cr_expect_eq(datapath.global->overflow, 0);
+}
+
+#define CALLER_PORT OUT_PORT(7000, 3)
+
+Test(portmap, a_hairpin_needs_nothing_from_the_other_side)
+{
+	static const struct row rows[] = {
+		{ "another subscriber calls",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = OTHER, .dst = POOL, TCP, 7000, WEB, .flags = 2 },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = POOL,
+		    .dst = SUBSCRIBER,
+		    TCP,
+		    CALLER_PORT,
+		    8443,
+		    .flags = 2,
+		    .ttl = 63 },
+		  REASON_hairpin_translated },
+		{ "the answer",
+		  XDP_INSIDE,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = SUBSCRIBER,
+		    .dst = POOL,
+		    TCP,
+		    8443,
+		    CALLER_PORT,
+		    .flags = 0x12 },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = POOL,
+		    .dst = OTHER,
+		    TCP,
+		    WEB,
+		    7000,
+		    .flags = 0x12,
+		    .ttl = 63 },
+		  REASON_hairpin_translated },
+		{ "from portmap to portmap",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = OTHER, .dst = POOL, UDP, 3075, CAM },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_IN, .to = HOST, .src = POOL, .dst = SUBSCRIBER, UDP, 80, 3074, .ttl = 63 },
+		  REASON_hairpin_translated },
+		{ "to itself",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, TCP, 9000, WEB, .flags = 2 },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = POOL,
+		    .dst = SUBSCRIBER,
+		    TCP,
+		    OUT_PORT(9000, 2),
+		    8443,
+		    .flags = 2,
+		    .ttl = 63 },
+		  REASON_hairpin_translated },
+	};
+
+	map_port(TCP, SUBSCRIBER, 8443, WEB);
+	map_port(UDP, SUBSCRIBER, 3074, CAM);
+	map_port(UDP, OTHER, 3075, 80);
+	RUN_ROWS(rows);
+	cr_expect_eq(sessions_of(OTHER), 1, "only the caller's");
+	settings.redirect = 0;
+	reload_settings();
+	RUN_ROWS(rows);
+}
+
+#define FAR ADDR(192, 0, 2, 200)
+
+Test(portmap, icmp_errors_about_it_are_translated_with_their_quotes)
+{
+	static const struct icmp_row rows[] = {
+		{ "from outside, about what left",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = FAR,
+		    .dst = POOL,
+		    3,
+		    4,
+		    .mtu = 1300,
+		    .quote = { .ttl = 9, .src = POOL, .dst = EXTERNAL, TCP, WEB, 5555, .payload = 1000 } },
+		  REDIRECT_XDP,
+		  { .ttl = 63,
+		    .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = FAR,
+		    .dst = SUBSCRIBER,
+		    3,
+		    4,
+		    .mtu = 1300,
+		    .quote = { .ttl = 9, .src = SUBSCRIBER, .dst = EXTERNAL, TCP, 8443, 5555, .payload = 1000 } },
+		  REASON_icmp_error_translated },
+		{ "from inside, about what came",
+		  XDP_INSIDE,
+		  { FROM_HOST, 3, 3, .quote = { .ttl = 9, .src = EXTERNAL, .dst = SUBSCRIBER, UDP, 5555, 3074 } },
+		  REDIRECT_XDP,
+		  { TO_ROUTER, 3, 3, .quote = { .ttl = 9, .src = EXTERNAL, .dst = POOL, UDP, 5555, CAM } },
+		  REASON_icmp_error_translated },
+		{ "about another protocol",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = FAR,
+		    .dst = POOL,
+		    3,
+		    3,
+		    .quote = { .ttl = 9, .src = POOL, .dst = EXTERNAL, UDP, WEB, 5555 } },
+		  DROPPED(drop_no_session) },
+	};
+
+	map_port(TCP, SUBSCRIBER, 8443, WEB);
+	map_port(UDP, SUBSCRIBER, 3074, CAM);
+	RUN_ICMP_ROWS(rows);
+	cr_expect_eq(counted(REASON_portmap_in), 0, "an error is none of its packets");
+}
+
+Test(portmap, icmp_errors_about_a_hairpin_are_translated_on_both_sides)
+{
+	static const struct row call[] = {
+		{ "another subscriber calls",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = OTHER, .dst = POOL, UDP, 7000, CAM },
+		  REDIRECT_XDP,
+		  { .from = GATEWAY_IN, .to = HOST, .src = POOL, .dst = SUBSCRIBER, UDP, CALLER_PORT, 3074, .ttl = 63 },
+		  REASON_hairpin_translated },
+	};
+	static const struct icmp_row rows[] = {
+		{ "the receiver refuses",
+		  XDP_INSIDE,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = SUBSCRIBER,
+		    .dst = POOL,
+		    3,
+		    3,
+		    .quote = { .ttl = 9, .src = POOL, .dst = SUBSCRIBER, UDP, CALLER_PORT, 3074 } },
+		  REDIRECT_XDP,
+		  { .ttl = 63,
+		    .from = GATEWAY_IN,
+		    .to = HOST,
+		    .src = POOL,
+		    .dst = OTHER,
+		    3,
+		    3,
+		    .quote = { .ttl = 9, .src = OTHER, .dst = POOL, UDP, 7000, CAM } },
+		  REASON_icmp_error_translated },
+	};
+
+	map_port(UDP, SUBSCRIBER, 3074, CAM);
+	RUN_ROWS(call);
+	RUN_ICMP_ROWS(rows);
+}
+
+static void fragments_pass(enum hook hook, const struct frame *in, const struct frame *want)
+{
+	uint8_t whole[FRAME_MAX], piece[FRAME_MAX], out[FRAME_MAX], expected[FRAME_MAX];
+	static const struct {
+		unsigned start, end;
+		bool more;
+	} pieces[] = { { 0, 600, true }, { 600, 1008, false } };
+
+	for (unsigned i = 0; i < 2; i++) {
+		size_t size, out_size, want_size;
+
+		frame_build(in, whole);
+		size = frame_fragment(whole, 77, pieces[i].start, pieces[i].end, pieces[i].more, piece);
+		cr_expect_eq(run_frame(hook, piece, size, out, &out_size), REDIRECT_XDP);
+		frame_build(want, whole);
+		want_size = frame_fragment(whole, 77, pieces[i].start, pieces[i].end, pieces[i].more, expected);
+		cr_expect(frame_equal("fragment", out, out_size, expected, want_size), "piece %u of hook %d", i, hook);
+	}
+}
+
+Test(portmap, fragments_follow_their_first_one)
+{
+	static const struct frame in = { FROM_ROUTER, UDP, 5555, CAM, .payload = 1000 };
+	static const struct frame in_want = { TO_HOST, UDP, 5555, 3074, .payload = 1000 };
+	static const struct frame out = { FROM_HOST, UDP, 3074, 5555, .payload = 1000 };
+	static const struct frame out_want = { TO_ROUTER, UDP, CAM, 5555, .payload = 1000 };
+
+	map_port(UDP, SUBSCRIBER, 3074, CAM);
+	fragments_pass(XDP_OUTSIDE, &in, &in_want);
+	fragments_pass(XDP_INSIDE, &out, &out_want);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 0);
+}
+
+Test(portmap, ttl_and_mtu_are_answered_as_for_sessions)
+{
+	static const struct frame last_hop = { FROM_ROUTER, TCP, 5555, WEB, .flags = 2, .ttl = 1 };
+	static const struct frame long_one = { FROM_ROUTER, UDP, 5555, CAM, .payload = 1400, .options = DONT_FRAGMENT };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size, out_size;
+
+	map_port(TCP, SUBSCRIBER, 8443, WEB);
+	map_port(UDP, SUBSCRIBER, 3074, CAM);
+	size = frame_build(&last_hop, in);
+	cr_expect_eq(run_frame(XDP_OUTSIDE, in, size, out, &out_size), REDIRECT_XDP);
+	expect_error("TTL", out, out_size, in, ip_length(in), EXTERNAL, ADDR(198, 51, 100, 1), 11, 0, 0);
+	mappings_subscriber(mappings, 0, 2)->icmp_next = 0;
+	datapath.device[inside_ifindex].mtu = 1280;
+	if (staged_wanted())
+		tell_routes();
+	size = frame_build(&long_one, in);
+	cr_expect_eq(run_frame(XDP_OUTSIDE, in, size, out, &out_size), REDIRECT_XDP);
+	expect_error("MTU", out, out_size, in, 548, EXTERNAL, ADDR(198, 51, 100, 1), 3, 4, 1280);
+	cr_expect_eq(counted(REASON_portmap_in), 0, "neither got through");
+}
+
+Test(portmap, also_where_the_kernel_forwards)
+{
+	static const struct row rows[] = {
+		{ "in: translated, the kernel forwards",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, TCP, 5555, WEB, .flags = 2 },
+		  PASS_XDP,
+		  { .from = ROUTER,
+		    .to = GATEWAY_OUT,
+		    .src = EXTERNAL,
+		    .dst = SUBSCRIBER,
+		    TCP,
+		    5555,
+		    8443,
+		    .flags = 2 },
+		  REASON_out2in_translated },
+		{ "out: translated at egress",
+		  TC_OUTSIDE,
+		  { .ttl = 63,
+		    .from = GATEWAY_OUT,
+		    .to = ROUTER,
+		    .src = SUBSCRIBER,
+		    .dst = EXTERNAL,
+		    TCP,
+		    8443,
+		    5555,
+		    .flags = 0x12 },
+		  PASS_TC,
+		  { TO_ROUTER, TCP, WEB, 5555, .flags = 0x12 },
+		  REASON_in2out_translated },
+	};
+
+	settings.redirect = 0;
+	reload_settings();
+	map_port(TCP, SUBSCRIBER, 8443, WEB);
+	RUN_ROWS(rows);
+}
+
+/* The pool address may be the gateway's own as well: what a portmap takes is not the gateway's. */
+Test(portmap, goes_before_the_gateways_own_address)
+{
+	static const struct row rows[] = {
+		COMES("to the portmap", TCP, WEB, 8443),
+		{ "to another port",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, TCP, 5555, WEB + 1, .flags = 2 },
+		  PASS_XDP,
+		  {},
+		  REASON_passed_untranslated },
+	};
+
+	map_port(TCP, SUBSCRIBER, 8443, WEB);
+	cr_assert_eq(system("ip addr add 203.0.113.0/32 dev tout"), 0);
+	RUN_ROWS(rows);
+}
+
+Test(portmap, what_it_takes_is_not_unsolicited)
+{
+	static const struct row rows[] = { COMES("a SYN", TCP, CAM, 8443) };
+
+	settings.unsolicited_tcp = UNSOLICITED_ANSWER;
+	reload_settings();
+	map_port(TCP, SUBSCRIBER, 8443, CAM);
+	RUN_ROWS(rows);
+	cr_expect_eq(counted(REASON_sent_tcp_reset), 0);
+}
+
+/* What an agent that was killed in the middle of a change leaves behind leads nowhere. */
+Test(portmap, one_whose_subscriber_has_another_outside_address_takes_nothing)
+{
+	static const struct row rows[] = {
+		{ "from outside", XDP_OUTSIDE, { FROM_ROUTER, TCP, 5555, WEB, .flags = 2 }, DROPPED(drop_no_session) },
+		{ "from inside",
+		  XDP_INSIDE,
+		  { FROM_HOST, TCP, 8443, 5555, .flags = 2 },
+		  REDIRECT_XDP,
+		  { TO_ROUTER, TCP, OUT_PORT(8443, 2), 5555, .flags = 2 },
+		  REASON_in2out_translated },
+	};
+	struct portmap_key in = { SUBSCRIBER, 8443, TCP, PORTMAP_IN2OUT }, out = { POOL, WEB, TCP, PORTMAP_OUT2IN };
+	struct portmap_value to_out = { .addr = POOL + 1, .port = WEB },
+			     to_in = { .addr = ADDR(10, 0, 0, 200), .port = 8443 };
+
+	map_port(UDP, SUBSCRIBER, 3074, CAM);
+	cr_assert_eq(bpf_map_update_elem(datapath.portmaps, &in, &to_out, BPF_ANY), 0);
+	cr_assert_eq(bpf_map_update_elem(datapath.portmaps, &out, &to_in, BPF_ANY), 0);
+	RUN_ROWS(rows);
+}
+
+Test(portmap, unconfigured_it_is_not_there)
+{
+	static const struct row rows[] = {
+		{ "from outside", XDP_OUTSIDE, { FROM_ROUTER, TCP, 5555, WEB, .flags = 2 }, DROPPED(drop_no_session) },
+	};
+
+	map_port(TCP, SUBSCRIBER, 8443, WEB);
+	settings.portmaps = 0;
+	reload_settings();
+	RUN_ROWS(rows);
+	cr_expect_eq(open_flow(TCP, 8443, 5555, 2), OUT_PORT(8443, 2));
+}
+
+Test(portmap, the_agent_takes_over_what_is_pinned)
+{
+	struct portmap_key half = { POOL, 81, TCP, PORTMAP_OUT2IN };
+	struct portmap_value value = { .addr = SUBSCRIBER, .port = 81 };
+	struct portmap lease = { .in = { OTHER, 5000 },
+				 .out = { POOL, OUT_PORT(5000, 3) },
+				 .proto = UDP,
+				 .origin = PORTMAP_PCP,
+				 .expires_s = 12345,
+				 .nonce = { 1, 2, 3 } };
+	const struct portmap *m;
+	struct error err;
+
+	map_port(TCP, SUBSCRIBER, 8443, WEB);
+	cr_assert_eq(portmaps_put(portmaps, &lease), 0);
+	cr_assert_eq(bpf_map_update_elem(datapath.portmaps, &half, &value, BPF_ANY), 0);
+	portmaps_close(portmaps);
+	cr_assert_eq(portmaps_open(mappings, &portmaps, &err), 0, "%s", err.text);
+	cr_expect_eq(portmaps_count(portmaps, PORTMAP_STATIC), 1);
+	cr_expect_eq(portmaps_count(portmaps, PORTMAP_PCP), 1);
+	m = portmaps_by_in(portmaps, UDP, lease.in);
+	cr_assert_not_null(m);
+	cr_expect_eq(m->expires_s, 12345);
+	cr_expect_eq(memcmp(m->nonce, lease.nonce, sizeof(m->nonce)), 0);
+	cr_expect_neq(bpf_map_lookup_elem(datapath.portmaps, &half, &value), 0, "the half is gone");
+}

@@ -10,10 +10,12 @@
 #include "bare_tc.h"
 #include "fragment_later.h"
 #include "hairpin.h"
+#include "hairpin_inbound.h"
 #include "icmp_error.h"
 #include "icmp_hairpin.h"
 #include "icmp_in.h"
 #include "in2out.h"
+#include "inbound_in.h"
 #include "open_overflow.h"
 #include "out2in.h"
 #include "portmap_in.h"
@@ -82,6 +84,8 @@ PROGRAM(in2out, in2out)
 PROGRAM(out2in, out2in)
 PROGRAM(out2in_slow, out2in_slow)
 PROGRAM(portmap_in, portmap_in)
+PROGRAM(inbound, inbound)
+PROGRAM(hairpin_inbound, hairpin_inbound)
 PROGRAM(open, open_session)
 PROGRAM(overflow, open_overflow)
 PROGRAM(refuse, refuse_session)

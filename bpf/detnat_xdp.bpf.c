@@ -8,11 +8,13 @@
 #include "arp.h"
 #include "fragment_later.h"
 #include "hairpin.h"
+#include "hairpin_inbound.h"
 #include "icmp_error.h"
 #include "icmp_hairpin.h"
 #include "icmp_in.h"
 #include "icmp_out.h"
 #include "in2out.h"
+#include "inbound_in.h"
 #include "open_overflow.h"
 #include "out2in.h"
 #include "portmap_in.h"
@@ -112,6 +114,8 @@ PROGRAM(in2out_cached, in2out_cached)
 PROGRAM(out2in, out2in)
 PROGRAM(out2in_cached, out2in_cached)
 PROGRAM(out2in_slow, out2in_slow)
+PROGRAM(inbound, inbound)
+PROGRAM(hairpin_inbound, hairpin_inbound)
 PROGRAM(open, open_session)
 PROGRAM(overflow, open_overflow)
 PROGRAM(refuse, refuse_session)

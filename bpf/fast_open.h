@@ -7,6 +7,7 @@
 #ifndef DETNAT_FAST_OPEN_H
 #define DETNAT_FAST_OPEN_H
 
+#include "bind_port.h"
 #include "overflow.h"
 #include "quota.h"
 
@@ -119,6 +120,8 @@ static __always_inline int fast_open(const struct flow *f, struct subscriber *s,
 	union opener before, after;
 	int displaced, crowded;
 
+	if (binding_maps(f->m, f->p.proto))
+		return TO_SLOW_PATH;
 	before.word = LOAD(s->opener.word);
 	order_reads();
 	if (unlikely(before.sessions >= f->m->sessions_per_user))

@@ -8,6 +8,7 @@
 
 #include "endpoint.h"
 #include "in2out.h"
+#include "inbound_slots.h"
 
 /*
  * Inside port of the receiver's session with the sender's outside endpoint, to which the packet is applied, or of its
@@ -20,6 +21,14 @@ static __always_inline int hairpin_receive(const struct packet *p, const struct 
 	outside.src = to->src;
 	outside.sport = p->proto == IPPROTO_ICMP ? 0 : to->sport;
 	return endpoint_owner(&outside, SESSION_PACKET, ret);
+}
+
+/* Returns 1 if a hairpin without a session of its receiver may open one. */
+static __always_inline int inbound_may_open_hairpin(const struct packet *p)
+{
+	struct receiver r;
+
+	return settings.filtering && !receiver_get(p, &r) && inbound_may_open(r.m, r.number, p, now_ticks());
 }
 
 /* PROG_hairpin. */
@@ -53,6 +62,8 @@ static __always_inline int hairpin(ctx_t *ctx)
 	if (!to.sport)
 		return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() : tail_call(ctx, PROG_open);
 	in_port = hairpin_receive(p, &to, &r);
+	if (in_port < 0 && inbound_may_open_hairpin(p))
+		return tail_call(ctx, PROG_hairpin_inbound);
 	if (in_port < 0)
 		return refuse_to_pool(ctx, p, REASON_drop_no_session);
 	to.dst = r.in_addr;

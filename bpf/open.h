@@ -6,6 +6,7 @@
 #include "in2out.h"
 #include "overflow.h"
 #include "fast_open.h"
+#include "inbound_slots.h"
 #include "portmap.h"
 #include "quota.h"
 #include "session_lookup.h"
@@ -118,11 +119,11 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 	return OPENED;
 }
 
-/* Claims the slot, whose state word is `from`, for the flow's session on out_port. */
+/* Claims the slot, whose state word is `from`, for the flow's session on out_port, which begins in `state`. */
 static __always_inline enum opened open_claim(const struct flow *f, struct subscriber *s, struct slot *slot, __u64 from,
-					      __u32 out_port, __u64 *ret_word)
+					      __u32 out_port, __u8 state, __u64 *ret_word)
 {
-	__u64 word = state_word((__u16)out_port, f->p.proto, open_state(&f->p), f->now), key = LOAD(slot->key);
+	__u64 word = state_word((__u16)out_port, f->p.proto, state, f->now), key = LOAD(slot->key);
 	int time_wait = word_state(from) == SESSION_TIME_WAIT;
 
 	if (word_is_live(from) && !time_wait && !word_expired(from, f->now, f->m->timeout_ticks))
@@ -173,8 +174,32 @@ static __always_inline struct opening *open_scan(const struct flow *f, struct su
 	return o;
 }
 
+/*
+ * Under the lock, after open_scan() of the port's group: returns a bound port, as an offset in the block, or -1 if it
+ * is another session's towards the flow's external endpoint, which can only be one from before there were bindings.
+ */
+static __always_inline __s32 open_bound_port(const struct opening *o, const struct flow *f, struct subscriber *s,
+					     __u32 offset)
+{
+	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
+		return -1;
+	if (subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + offset))
+		return -1;
+	return (__s32)offset;
+}
+
+/* Argument `bound` of the next functions: a port offset plus one; 0: the flow may have any port. */
+#define BOUND_TO(offset) ((__u32)(offset) + 1)
+
+/* Returns 1 if a port is in another group than the flow's first choice, so that slots cannot hold its sessions. */
+static __always_inline int bound_has_strayed(const struct flow *f, __u32 bound)
+{
+	return bound && (bound - 1) >> PORT_GROUP_SHIFT != f->port_offset >> PORT_GROUP_SHIFT;
+}
+
 /* Under the lock: finds or opens the session in the flow's two buckets. */
-static __always_inline enum opened open_in_bucket(const struct flow *f, struct subscriber *s, __u64 *ret_word)
+static __always_inline enum opened open_in_bucket(const struct flow *f, struct subscriber *s, __u32 bound,
+						  __u64 *ret_word)
 {
 	struct bucket_choice b;
 	struct opening *o = open_scan(f, s, f->port_offset, &b);
@@ -184,13 +209,19 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 	if (LOAD(o->existing))
 		return open_existing(f, s, opening_slot(&b, LOAD(o->existing)), ret_word);
 
-	__s32 offset = opening_port(o, f, s);
+	if (settings.bindings && bound_has_strayed(f, bound))
+		return OPEN_NO_ROOM;
+
+	__s32 offset = settings.bindings && bound ? open_bound_port(o, f, s, bound - 1) : opening_port(o, f, s);
 	__u32 room =
 		opening_room(LOAD(o->room), LOAD(o->port_offset), slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
 
 	struct slot *slot;
+	enum opened opened;
 	__u64 from;
 
+	if (settings.bindings && bound && offset < 0)
+		return OPEN_NO_PORT;
 	if (offset < 0 && LOAD(o->time_wait_port)) {
 		room = LOAD(o->time_wait_port);
 		slot = opening_slot(&b, room);
@@ -212,13 +243,17 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 	}
 	if ((__u32)offset != f->port_offset || room != preferred_bit(f->port_offset))
 		displace(s, b.home);
-	return open_claim(f, s, slot, from, LOAD(o->port_lo) + offset, ret_word);
+	opened = open_claim(f, s, slot, from, LOAD(o->port_lo) + offset, open_state(&f->p), ret_word);
+	if (settings.filtering && opened == OPENED)
+		inbound_mark(f, room, 0);
+	return opened;
 }
 
 /*
  * Finds or opens the session of a packet from inside in a slot of its subscriber, under the lock. Returns enum opened.
  */
-SUBPROGRAM int open_in_slot(const struct mapping *m, struct subscriber *s, const struct packet *p, __u64 *ret_word)
+SUBPROGRAM int open_in_slot(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 bound,
+			    __u64 *ret_word)
 {
 	struct flow f;
 	enum opened opened;
@@ -228,7 +263,7 @@ SUBPROGRAM int open_in_slot(const struct mapping *m, struct subscriber *s, const
 	f = flow_of(m, p);
 	if (open_lock(s))
 		return OPEN_LOST;
-	opened = open_in_bucket(&f, s, ret_word);
+	opened = open_in_bucket(&f, s, bound, ret_word);
 	open_unlock(s);
 	return opened;
 }
@@ -254,12 +289,32 @@ static __always_inline int open_prepare(ctx_t *ctx, struct in2out *io, struct su
 	return CONTINUE;
 }
 
+/*
+ * The port that a flow's session must have, for open_in_slot(): the one that its inside endpoint is bound to. Or
+ * BINDING_NONE, BINDING_BUSY.
+ */
+static __always_inline int open_bind(const struct flow *f, struct subscriber *s)
+{
+	int offset;
+
+	if (!binding_maps(f->m, f->p.proto))
+		return 0;
+	offset = binding_take(f->m, s, &f->p);
+	return offset < 0 ? offset : (int)BOUND_TO(offset);
+}
+
+/* Refuses a flow whose inside endpoint cannot be bound. */
+static __always_inline int open_unbound(ctx_t *ctx, int why)
+{
+	return why == BINDING_NONE ? refuse(ctx, REASON_drop_ports_exhausted) : drop(REASON_drop_busy);
+}
+
 /* The program for a flow from inside that has no slot. */
 static __always_inline int open_session(ctx_t *ctx)
 {
 	struct in2out io;
 	struct subscriber *s;
-	int verdict = open_prepare(ctx, &io, &s);
+	int verdict = open_prepare(ctx, &io, &s), bound;
 
 	if (verdict != CONTINUE)
 		return verdict;
@@ -271,18 +326,23 @@ static __always_inline int open_session(ctx_t *ctx)
 		if (out_port)
 			return open_finish(ctx, &io, out_port);
 	}
-	if (quota_reached(&io.f, s))
+	if (quota_reached(&io.f, s) && !inbound_gives_way(io.f.m, s, &io.f.p))
 		return refuse(ctx, REASON_drop_quota);
+	bound = open_bind(&io.f, s);
+	if (bound < 0)
+		return open_unbound(ctx, bound);
 	if (is_hairpin(&io))
 		__sync_fetch_and_or(&s->way_epoch, SUBSCRIBER_HAIRPINS);
 
 	__u64 word = 0;
 
-	switch (open_in_slot(io.f.m, s, &io.f.p, &word)) {
+	switch (open_in_slot(io.f.m, s, &io.f.p, (__u32)bound, &word)) {
 	case OPENED:
 		return open_finish(ctx, &io, word_out_port(word));
 	case OPEN_NO_ROOM:
 		return tail_call(ctx, PROG_overflow);
+	case OPEN_NO_PORT:
+		return refuse(ctx, REASON_drop_ports_exhausted);
 	case OPEN_AT_QUOTA:
 		return refuse(ctx, REASON_drop_quota);
 	default:

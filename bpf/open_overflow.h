@@ -180,10 +180,22 @@ static __noinline enum opened open_overflow_session(const struct flow *f, struct
 	return r == -EEXIST ? OPEN_EXISTS : OPEN_NO_ROOM;
 }
 
-/* Under the lock, for an admitted flow: opens its session on any port of the block, if one is found. */
-static __always_inline enum opened open_on_any_port(const struct flow *f, struct subscriber *s, __u64 *ret_word)
+/* Under the lock: port_search() for a flow whose port is bound. */
+static __always_inline __s32 port_bound(const struct flow *f, struct subscriber *s, __u32 offset)
 {
-	__s32 port = port_search(f, s);
+	struct bucket_choice b;
+	struct opening *o = open_scan(f, s, offset, &b);
+
+	if (!o)
+		return PORT_NONE;
+	return LOAD(o->existing) ? PORT_OF_EXISTING : open_bound_port(o, f, s, offset);
+}
+
+/* Under the lock, for an admitted flow: opens its session on any port of the block, or the bound one, if it is free. */
+static __always_inline enum opened open_on_any_port(const struct flow *f, struct subscriber *s, __u32 bound,
+						    __u64 *ret_word)
+{
+	__s32 port = settings.bindings && bound ? port_bound(f, s, bound - 1) : port_search(f, s);
 
 	if (port >= 0)
 		return open_overflow_session(f, s, (__u16)(mapping_port_lo(&f->m->geo, f->subscriber) + port),
@@ -192,7 +204,8 @@ static __always_inline enum opened open_on_any_port(const struct flow *f, struct
 }
 
 /* Under the lock: cheap checks first, then the search for a port. */
-static __always_inline enum opened open_admitted(const struct flow *f, struct subscriber *s, __u64 *ret_word)
+static __always_inline enum opened open_admitted(const struct flow *f, struct subscriber *s, __u32 bound,
+						 __u64 *ret_word)
 {
 	enum opened opened;
 
@@ -204,7 +217,7 @@ static __always_inline enum opened open_admitted(const struct flow *f, struct su
 		return OPEN_NO_PORT;
 	if (overflow_admit(s))
 		return OPEN_NO_ROOM;
-	opened = open_on_any_port(f, s, ret_word);
+	opened = open_on_any_port(f, s, bound, ret_word);
 	if (opened != OPENED)
 		overflow_release();
 	return opened;
@@ -214,7 +227,8 @@ static __always_inline enum opened open_admitted(const struct flow *f, struct su
  * Opens the session of a packet from inside in the overflow map, on any port of the block, under the lock. Returns enum
  * opened; OPEN_LOST also if the lock is held for too long or this tick's searches are used up.
  */
-SUBPROGRAM int open_beyond_slots(const struct mapping *m, struct subscriber *s, const struct packet *p, __u64 *ret_word)
+SUBPROGRAM int open_beyond_slots(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 bound,
+				 __u64 *ret_word)
 {
 	enum opened opened;
 	struct flow f;
@@ -224,7 +238,7 @@ SUBPROGRAM int open_beyond_slots(const struct mapping *m, struct subscriber *s, 
 	f = flow_of(m, p);
 	if (open_lock(s))
 		return OPEN_LOST;
-	opened = open_admitted(&f, s, ret_word);
+	opened = open_admitted(&f, s, bound, ret_word);
 	open_unlock(s);
 	return opened;
 }
@@ -234,14 +248,17 @@ static __always_inline int open_overflow(ctx_t *ctx)
 {
 	struct in2out io;
 	struct subscriber *s;
-	int verdict = open_prepare(ctx, &io, &s);
+	int verdict = open_prepare(ctx, &io, &s), bound;
 
 	if (verdict != CONTINUE)
 		return verdict;
+	bound = open_bind(&io.f, s);
+	if (bound < 0)
+		return open_unbound(ctx, bound);
 
 	__u64 word = 0;
 
-	switch (open_beyond_slots(io.f.m, s, &io.f.p, &word)) {
+	switch (open_beyond_slots(io.f.m, s, &io.f.p, (__u32)bound, &word)) {
 	case OPENED:
 		return open_finish(ctx, &io, word_out_port(word));
 	case OPEN_NO_PORT:

@@ -6,6 +6,7 @@
 #include "classify.h"
 #include "egress_check.h"
 #include "endpoint.h"
+#include "inbound_slots.h"
 #include "ip_options.h"
 #include "station.h"
 #include "translate.h"
@@ -157,14 +158,18 @@ static __always_inline int out2in(ctx_t *ctx)
 }
 
 /* Handles a packet to a subscriber's port that belongs to no session. */
-static __always_inline int out2in_stranger(ctx_t *ctx, const struct packet *p)
+static __always_inline int out2in_stranger(ctx_t *ctx, const struct out2in *oi)
 {
+	const struct packet *p = &oi->p;
+
 	if (portmap_of_outside(p))
 		return tail_call(ctx, PROG_portmap_in);
 	if (address_is_local(ctx, p->src, p->dst))
 		return pass_untranslated();
 	if (source_is_martian(p->src) || index_find(&in_index, p->src))
 		return drop(REASON_drop_martian);
+	if (inbound_may_open(oi->m, oi->subscriber, p, oi->now))
+		return tail_call(ctx, PROG_inbound);
 	return out2in_unsolicited(ctx, p);
 }
 
@@ -183,7 +188,7 @@ static __always_inline int out2in_slow(ctx_t *ctx)
 	if (s && subscriber_overflow(s->overflow) && !index_find(&out_index, oi.p.src))
 		in_port = session_seek_out2in(oi.m, oi.subscriber, &oi.p);
 	if (in_port < 0)
-		return out2in_stranger(ctx, &oi.p);
+		return out2in_stranger(ctx, &oi);
 	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
 	if (verdict != CONTINUE)
 		return verdict;

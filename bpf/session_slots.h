@@ -3,6 +3,8 @@
 #ifndef DETNAT_SESSION_SLOTS_H
 #define DETNAT_SESSION_SLOTS_H
 
+#include <detnat/tcp_inbound.h>
+
 #include "lookup.h"
 #include "notify.h"
 #include "parse.h"
@@ -120,6 +122,8 @@ static __always_inline __u64 session_next(__u64 word, const struct packet *p, in
 {
 	if (settings.udp_inbound_refresh && p->proto == IPPROTO_UDP)
 		from_inside = 1;
+	if (settings.filtering && p->proto == IPPROTO_TCP && tcp_is_inbound(word_state(word)))
+		return tcp_inbound_step(word, p->flags, from_inside, now, timeout_ticks);
 	return session_step(word, p->proto, p->flags, from_inside, now, timeout_ticks);
 }
 

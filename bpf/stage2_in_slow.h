@@ -4,6 +4,7 @@
 #ifndef DETNAT_STAGE2_IN_SLOW_H
 #define DETNAT_STAGE2_IN_SLOW_H
 
+#include "inbound.h"
 #include "out2in.h"
 #include "portmap_source.h"
 #include "stage2_egress.h"
@@ -32,11 +33,17 @@ static __always_inline int stage2_in_slow(ctx_t *ctx)
 		return drop(REASON_drop_martian);
 	in_port = portmap_receiver(&oi.p, &r);
 	/* Stage 1 has looked up the way to the subscriber whose block the port is in. */
-	if (in_port < 0 || r.number != oi.subscriber)
+	if (in_port >= 0 ? r.number != oi.subscriber : !inbound_may_open(oi.m, oi.subscriber, &oi.p, now_ticks()))
 		return drop(REASON_drop_no_session);
 	if (!portmap_source_leads_out(ctx, &oi.p))
 		return drop(REASON_drop_martian);
-	endpoint_count(&r);
+	if (in_port >= 0) {
+		endpoint_count(&r);
+		return out2in_finish(ctx, &oi, egress, (__u16)in_port);
+	}
+	in_port = inbound_open(oi.m, oi.subscriber, &oi.p);
+	if (in_port < 0)
+		return drop(in_port == INBOUND_LIMIT ? REASON_drop_inbound_limit : REASON_drop_no_session);
 	return out2in_finish(ctx, &oi, egress, (__u16)in_port);
 }
 

@@ -67,6 +67,18 @@ static void cell_routes(const cJSON *row, const char *key, char text[static CELL
 			 left, memory);
 }
 
+/* Shows how many leases there are, and where they can be had. */
+static void cell_pcp(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	const cJSON *pcp = json_get(row, key);
+
+	if (!cJSON_IsObject(pcp))
+		strcpy(text, "off");
+	else
+		snprintf(text, CELL_TEXT, "%.0f leases, listening at %.0f addresses", json_number(pcp, "leases"),
+			 json_number(pcp, "listening"));
+}
+
 /* Shows who forwards, and the interfaces of which that is not true. */
 static void cell_forwardings(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
@@ -109,6 +121,7 @@ static const struct column status_fields[] = {
 	{ "Mapping history", "history", cell_history, false, 0 },
 	{ "Guard", "guard", cell_guard, false, 0 },
 	{ "Routes", "routes", cell_routes, false, 0 },
+	{ "PCP", "pcp", cell_pcp, false, 0 },
 	{ "Tracing", "tracing", cell_flag, false, 0 },
 	{},
 };

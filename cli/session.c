@@ -21,6 +21,7 @@ static const struct column user_fields[] = {
 	{ "Last port", "port_hi", cell_number, false, 0 },
 	{ "Sessions", "sessions", cell_number, false, 0 },
 	{ "Quota", "quota", cell_number, false, 0 },
+	{ "Bound ports", "bindings", cell_number, false, 0 },
 	{ "Refused packets", "quota_exceeded", cell_number, false, 0 },
 	{},
 };

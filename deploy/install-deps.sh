@@ -15,7 +15,7 @@ bench=(iproute2 ethtool nftables)
 test=(
     clang-format clang-tidy libclang-rt-dev cppcheck flake8 mandoc shellcheck
     libcriterion-dev python3 python3-pytest python3-pytest-xdist python3-scapy iproute2 ethtool iputils-ping iputils-tracepath traceroute
-    curl nfdump tshark libfixbuf-tools valgrind nftables iperf3 coturn strace fish zsh
+    curl natpmpc python3-libtorrent nfdump tshark libfixbuf-tools valgrind nftables iperf3 coturn strace fish zsh
     qemu-system-x86 busybox-static cpio kmod xz-utils systemd
 )
 # `make test-clang` compiles with those of them that apt has.

@@ -25,6 +25,7 @@ struct fragments;
 struct guard;
 struct history_queue;
 struct metrics;
+struct pcp;
 struct syslog;
 struct trace;
 
@@ -44,6 +45,7 @@ struct change_context {
 	struct syslog *syslog;
 	struct fragments *fragments; /* NULL while the first configuration is applied */
 	struct metrics *metrics;
+	struct pcp *pcp; /* NULL: there is no server of it */
 	struct trace *trace;
 	const bool *ending; /* a signal has asked to give up the start */
 	/* Logs what on this machine is at odds with a configuration that a reload has made active. May be NULL. */

@@ -76,11 +76,17 @@ static struct settings settings_of(const struct change_context *context, const s
 		.outside_strict = rp_outside_strict(&filters),
 		.route_mtus = devices_route_mtus(context->devices),
 		.tc = devices_tc(context->devices, c),
-		.portmaps = c->n_portmaps > 0,
+		.portmaps = c->n_portmaps > 0 || c->pcp.enabled,
 	};
 
 	config_settings(c, &settings);
 	bypass_ranges(c, &settings);
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		struct config_independence independence = config_mapping_independence(c, &c->mappings[i]);
+
+		settings.bindings |= !!independence.mapping;
+		settings.filtering |= !!independence.filtering;
+	}
 	stages_choose_now(context, c, &settings, ret_stages);
 	settings.stages = ret_stages->stages;
 	return settings;
@@ -94,6 +100,12 @@ static struct mapping_spec spec_of(const struct config *c, const struct config_m
 		.sessions_per_user = config_mapping_quota(c, m),
 		.session_slots = config_mapping_slots(c, m),
 	};
+	struct config_independence wanted = config_mapping_independence(c, m);
+
+	if (wanted.mapping)
+		spec.bindings = (struct binding_layout){ .mapping = wanted.mapping,
+							 .filtering = wanted.filtering,
+							 .inbound = (uint8_t)wanted.inbound_sessions };
 
 	for (unsigned i = 0; i < N_TIMEOUTS; i++)
 		spec.timeout_ticks[i] = ticks_of_seconds(c->timeouts[i], hz);
@@ -103,6 +115,11 @@ static struct mapping_spec spec_of(const struct config *c, const struct config_m
 static uint32_t slots_of(const struct mapping *record)
 {
 	return BUCKET_SLOTS << record->bucket_shift;
+}
+
+static bool same_bindings(const struct binding_layout *a, const struct binding_layout *b)
+{
+	return a->mapping == b->mapping && a->filtering == b->filtering && a->inbound == b->inbound;
 }
 
 static void plan_deletion(struct plan *p, const struct mapping *record)
@@ -134,8 +151,9 @@ static void plan_wanted(struct plan *p, const struct mapping_spec *spec)
 
 	if (record && slots_of(record) == spec->session_slots) {
 		if (record->sessions_per_user != spec->sessions_per_user ||
-		    memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(spec->timeout_ticks)))
-			p->update[p->n_update++] = *spec;
+		    memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(spec->timeout_ticks)) ||
+		    !same_bindings(&record->bindings, &spec->bindings))
+			p->update[p->n_update++].spec = *spec;
 		return;
 	}
 	if (record)
@@ -223,6 +241,26 @@ static struct plan_addition *next_addition(const struct plan *p, bool begun)
 	return NULL;
 }
 
+/* Prepares the memory of one update; PLAN_READY: of all. */
+static int step_update(struct plan *p, struct error *err)
+{
+	for (size_t i = 0; i < p->n_update; i++) {
+		struct plan_update *u = &p->update[i];
+		int r;
+
+		if (u->ready)
+			continue;
+		r = u->begun ? mappings_update_step(p->context->mappings, &u->spec, err)
+			     : mappings_update_begin(p->context->mappings, &u->spec, err);
+		if (r)
+			return r < 0 ? r : PLAN_WAITS;
+		u->ready = u->begun;
+		u->begun = true;
+		return PLAN_MORE;
+	}
+	return PLAN_READY;
+}
+
 /* After the programs with two stages could not be loaded. */
 static int do_with_one_stage(struct plan *p, struct error *err)
 {
@@ -266,6 +304,9 @@ int plan_step(struct plan *p, struct error *err)
 		add->ready = true;
 		return PLAN_MORE;
 	}
+	r = step_update(p, err);
+	if (r != PLAN_READY)
+		return r;
 	if (p->load) {
 		r = datapath_load_ready(p->context->datapath, err);
 		if (r < 0 && may_do_with_one_stage(p))

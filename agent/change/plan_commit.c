@@ -14,6 +14,7 @@
 #include "history/queue.h"
 #include "links/devices.h"
 #include "metrics/metrics.h"
+#include "pcp/pcp.h"
 #include "punt/event_ring.h"
 #include "punt/parked_fragments.h"
 #include "sessions/sessions.h"
@@ -85,6 +86,8 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, bool *ret_mapped, s
 		r = devices_exclude(context->devices, p->wanted, err);
 	if (!r)
 		r = metrics_configure(context->metrics, p->wanted, !context->active->config, p->name, err);
+	if (!r && context->pcp)
+		r = pcp_configure(context->pcp, p->wanted, !context->active->config, p->name, err);
 	if (!r && p->load) {
 		p->load = false;
 		r = datapath_load_swap(context->datapath, err);
@@ -122,6 +125,8 @@ static void undo(struct plan *p, bool loaded, bool mapped)
 	if (devices_exclude(context->devices, context->active->config, &err))
 		log_error("the previous state cannot be restored: %s", err.text);
 	metrics_configure(context->metrics, context->active->config, true, NULL, &err);
+	if (context->pcp)
+		pcp_configure(context->pcp, context->active->config, true, NULL, &err);
 	if (ipfix_configure_waiting(context->ipfix, &context->active->config->ipfix, &err))
 		log_error("the previous IPFIX settings cannot be restored: %s", err.text);
 }
@@ -173,7 +178,7 @@ static int commit_mappings(struct plan *p, struct error *err)
 		settle_for_less(p);
 	}
 	for (size_t i = 0; i < p->n_update; i++)
-		mappings_update(context->mappings, &p->update[i]);
+		mappings_update(context->mappings, &p->update[i].spec);
 	if (p->record_r)
 		history_queue_assume(context->history);
 	return r;
@@ -242,6 +247,8 @@ int plan_commit(struct plan *p, struct error *err)
 	stages_tell(&context->active->stages, &p->stages);
 	context->active->stages = p->stages;
 	listen_to_sessions(context);
+	if (context->pcp)
+		pcp_settle(context->pcp, context->active->config, portmap_changes_leases(&p->portmaps));
 	fragments_configure(context->fragments, &context->active->config->fragments);
 	if (reloaded && context->warn)
 		context->warn(context->active->config);

@@ -135,6 +135,15 @@ void portmap_changes_undo(const struct portmap_changes *c, struct portmaps *p)
 	put_back(c, p);
 }
 
+size_t portmap_changes_leases(const struct portmap_changes *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_del; i++)
+		n += c->del[i].origin == PORTMAP_PCP;
+	return n;
+}
+
 /* Whether the datapath has all ports of a portmap. */
 static bool is_present(const struct config *c, const struct config_portmap *m, const struct portmaps *present)
 {

@@ -26,6 +26,9 @@ int portmap_changes_add(const struct portmap_changes *c, struct portmaps *p, str
 int portmap_changes_make(const struct portmap_changes *c, struct portmaps *p, struct error *err);
 void portmap_changes_undo(const struct portmap_changes *c, struct portmaps *p);
 
+/* How many leases of PCP a change takes away. */
+size_t portmap_changes_leases(const struct portmap_changes *c);
+
 /* Leaves out of a configuration the portmaps that the datapath does not have. */
 void portmap_changes_settle(struct config *c, const struct portmaps *present);
 

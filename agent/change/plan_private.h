@@ -14,6 +14,12 @@ struct plan_addition {
 	bool committed;
 };
 
+struct plan_update {
+	struct mapping_spec spec;
+	bool begun;
+	bool ready;
+};
+
 struct plan_deletion {
 	struct prefix in;
 	struct prefix out;
@@ -35,7 +41,7 @@ struct plan {
 	bool committed;
 	struct plan_addition *add;
 	struct plan_deletion *del;
-	struct mapping_spec *update;
+	struct plan_update *update;
 	struct portmap_changes portmaps;
 	size_t n_add;
 	size_t n_del;

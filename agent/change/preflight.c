@@ -86,6 +86,15 @@ static bool has_tables(const struct check *k, const struct config_mapping *m)
 	return known && config_mapping_slots(k->running, known) == config_mapping_slots(k->config, m);
 }
 
+static uint64_t binding_memory(const struct config *c, const struct config_mapping *m)
+{
+	struct geometry g;
+
+	if (mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g))
+		return 0;
+	return mappings_binding_memory(&g, config_mapping_slots(c, m), config_mapping_independence(c, m).mapping);
+}
+
 static int check_memory(const struct check *k)
 {
 	const struct config *c = k->config;
@@ -106,7 +115,7 @@ static int check_memory(const struct check *k)
 
 		if (has_tables(k, m))
 			continue;
-		own = mappings_memory(m->in, config_mapping_slots(c, m));
+		own = mappings_memory(m->in, config_mapping_slots(c, m)) + binding_memory(c, m);
 		needed += own;
 		if (needed <= available)
 			continue;

@@ -39,6 +39,12 @@ struct config *config_new(void)
 			.timeout = 2,
 			.per_subscriber = 64,
 		},
+		.pcp = {
+			.announce = true,
+			.max_per_subscriber = 32,
+			.lifetime_min = 120,
+			.lifetime_max = 86400,
+		},
 		.stages = STAGES_AUTO,
 		.guard = true,
 		.answer_arp = true,
@@ -100,6 +106,17 @@ struct config *config_clone(const struct config *c)
 uint32_t config_mapping_quota(const struct config *c, const struct config_mapping *m)
 {
 	return m->sessions_per_user ? m->sessions_per_user : c->sessions_per_user;
+}
+
+struct config_independence config_mapping_independence(const struct config *c, const struct config_mapping *m)
+{
+	struct config_independence i = m->independence.given ? m->independence : c->independence;
+
+	if (!i.inbound_sessions)
+		i.inbound_sessions = c->independence.inbound_sessions;
+	if (!i.inbound_sessions)
+		i.inbound_sessions = CONFIG_INBOUND_SESSIONS;
+	return i;
 }
 
 /* The smallest power of two that is at least twice the ports of a host, from AUTO_MIN_SLOTS to AUTO_MAX_SLOTS. */

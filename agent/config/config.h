@@ -43,17 +43,28 @@ struct config_interface {
 /* session_slots of a mapping that says "auto", whatever the configuration says. */
 #define CONFIG_SLOTS_AUTO UINT32_MAX
 
+/* Endpoint-independent mapping and filtering, of a mapping or of all. Protocols are BINDING_…, or-ed. */
+struct config_independence {
+	bool given;
+	uint8_t mapping;
+	uint8_t filtering;	   /* a subset */
+	uint32_t inbound_sessions; /* percent of the quota; 0: as for all mappings, or the default */
+};
+#define CONFIG_INBOUND_SESSIONS 25U
+
 struct config_mapping {
 	struct prefix in;
 	struct prefix out;
-	char name[LABEL_TEXT];	    /* "": none; no two mappings have the same */
-	char comment[COMMENT_TEXT]; /* "": none */
-	uint32_t sessions_per_user; /* 0: the configuration's */
-	uint32_t session_slots;	    /* 0: the configuration's; CONFIG_SLOTS_AUTO: "auto" */
+	char name[LABEL_TEXT];			 /* "": none; no two mappings have the same */
+	char comment[COMMENT_TEXT];		 /* "": none */
+	uint32_t sessions_per_user;		 /* 0: the configuration's */
+	uint32_t session_slots;			 /* 0: the configuration's; CONFIG_SLOTS_AUTO: "auto" */
+	struct config_independence independence; /* not given: the configuration's */
 	unsigned line; /* lines of the mapping and of its prefixes in the file; 0: it does not come from a file */
 	unsigned in_line;
 	unsigned out_line;
 	unsigned name_line;
+	unsigned independence_line;
 };
 
 struct config_portmap {
@@ -99,6 +110,26 @@ struct config_fragments {
 	uint32_t per_subscriber;
 };
 
+#define PCP_MAX_LISTEN	       16U
+#define PCP_MAX_MAPPINGS       64U
+#define PCP_MAX_THIRD_PARTY    16U
+#define PCP_MAX_PER_SUBSCRIBER 1024U
+
+/* The server of the Port Control Protocol. */
+struct config_pcp {
+	bool enabled;
+	bool announce; /* that leases were lost */
+	uint32_t n_listen;
+	uint32_t listen[PCP_MAX_LISTEN]; /* addresses, host byte order */
+	uint32_t n_mappings;		 /* 0: all are served */
+	char mappings[PCP_MAX_MAPPINGS][LABEL_TEXT];
+	uint32_t max_per_subscriber;
+	uint32_t lifetime_min; /* seconds */
+	uint32_t lifetime_max;
+	uint32_t n_third_party; /* 0: clients act for themselves only */
+	struct prefix third_party[PCP_MAX_THIRD_PARTY];
+};
+
 enum forwarding { FORWARDING_REDIRECT, FORWARDING_KERNEL };
 extern const struct word forwarding_words[];
 extern const struct word unmatched_words[];
@@ -123,12 +154,14 @@ struct config {
 	size_t n_bypass;
 	uint32_t sessions_per_user;
 	uint32_t session_slots; /* 0: auto */
+	struct config_independence independence;
 	uint32_t overflow_sessions;
 	unsigned overflow_line;	       /* in the file; 0: it does not come from a file */
 	uint32_t timeouts[N_TIMEOUTS]; /* seconds */
 	struct config_ipfix ipfix;
 	struct config_syslog syslog;
 	struct config_fragments fragments;
+	struct config_pcp pcp;
 	enum forwarding forwarding;
 	enum xdp_mode xdp_mode;
 	uint8_t stages; /* STAGES_AUTO, 1 or 2, see <detnat/stages.h> */
@@ -214,6 +247,9 @@ uint32_t config_mapping_slots(const struct config *c, const struct config_mappin
 
 /* The mode that an interface is to have, its own or the configuration's. */
 enum xdp_mode config_interface_mode(const struct config *c, const struct config_interface *i);
+
+/* What a mapping's bindings are to do: its own, or the configuration's; inbound_sessions is not 0. */
+struct config_independence config_mapping_independence(const struct config *c, const struct config_mapping *m);
 
 /* NULL: there is none. */
 struct config_interface *config_find_interface(const struct config *c, const char *name);

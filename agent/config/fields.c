@@ -105,10 +105,37 @@ static const struct field fragments_table[] = {
 };
 static const struct fields fragments_fields = TABLE(fragments_table);
 
+static const struct field pcp_lifetime_table[] = {
+	{ "min", &field_number, MEMBER(struct config_pcp, lifetime_min), .min = 1, .max = MAX_TIMEOUT },
+	{ "max", &field_number, MEMBER(struct config_pcp, lifetime_max), .min = 1, .max = MAX_TIMEOUT },
+};
+static const struct fields pcp_lifetime_fields = TABLE(pcp_lifetime_table);
+
+static const struct field pcp_table[] = {
+	{ "listen", &field_pcp_listen, .offset = 0, .required = true },
+	{ "mappings", &field_pcp_mappings, .offset = 0 },
+	{ "max_per_subscriber", &field_number, MEMBER(struct config_pcp, max_per_subscriber), .min = 1,
+	  .max = PCP_MAX_PER_SUBSCRIBER },
+	{ "lifetime", &field_object, .fields = &pcp_lifetime_fields, .enabled = -1 },
+	{ "third_party", &field_pcp_third_party, .offset = 0 },
+	{ "announce", &field_bool, MEMBER(struct config_pcp, announce) },
+};
+static const struct fields pcp_fields = TABLE(pcp_table);
+
 static const struct field metrics_table[] = {
 	{ "listen", &field_endpoint, MEMBER(struct config, metrics_listen), .min = 1 },
 };
 static const struct fields metrics_fields = TABLE(metrics_table);
+
+static const struct word filtering_words[] = { { "udp", BINDING_UDP }, { "tcp", BINDING_TCP }, {} };
+
+static const struct field independence_table[] = {
+	{ "mapping", &field_protocols, MEMBER(struct config_independence, mapping), .words = binding_words },
+	{ "filtering", &field_protocols, MEMBER(struct config_independence, filtering), .words = filtering_words },
+	{ "inbound_sessions", &field_quota, MEMBER(struct config_independence, inbound_sessions), .min = 1,
+	  .max = 100 },
+};
+static const struct fields independence_fields = TABLE(independence_table);
 
 static const struct field mapping_table[] = {
 	{ "name", &field_label, MEMBER(struct config_mapping, name) },
@@ -118,6 +145,8 @@ static const struct field mapping_table[] = {
 	  .max = UINT16_MAX },
 	{ "session_slots", &field_mapping_slots, MEMBER(struct config_mapping, session_slots), .min = MIN_SLOTS,
 	  .max = MAX_SLOTS },
+	{ "endpoint_independent", &field_object, MEMBER(struct config_mapping, independence),
+	  .fields = &independence_fields, .enabled = offsetof(struct config_mapping, independence.given) },
 	{ "comment", &field_comment, MEMBER(struct config_mapping, comment) },
 };
 const struct fields config_mapping_fields = TABLE(mapping_table);
@@ -138,6 +167,8 @@ static const struct field config_table[] = {
 	{ "portmaps", &field_portmaps, .offset = 0, .fields = &config_portmap_fields },
 	{ "sessions_per_user", &field_number, MEMBER(struct config, sessions_per_user), .min = 1, .max = UINT16_MAX },
 	{ "session_slots", &field_slots, MEMBER(struct config, session_slots), .min = MIN_SLOTS, .max = MAX_SLOTS },
+	{ "endpoint_independent", &field_object, MEMBER(struct config, independence), .fields = &independence_fields,
+	  .enabled = offsetof(struct config, independence.given) },
 	{ "overflow_sessions", &field_number, MEMBER(struct config, overflow_sessions), .max = MAX_OVERFLOW,
 	  SETTING(overflow_sessions) },
 	{ "timeouts", &field_object, MEMBER(struct config, timeouts), .fields = &timeouts_fields, .enabled = -1 },
@@ -146,6 +177,8 @@ static const struct field config_table[] = {
 	{ "syslog", &field_object, MEMBER(struct config, syslog), .fields = &syslog_fields,
 	  .enabled = offsetof(struct config, syslog.enabled) },
 	{ "fragments", &field_object, MEMBER(struct config, fragments), .fields = &fragments_fields, .enabled = -1 },
+	{ "pcp", &field_object, MEMBER(struct config, pcp), .fields = &pcp_fields,
+	  .enabled = offsetof(struct config, pcp.enabled) },
 	{ "forwarding", &field_word, MEMBER(struct config, forwarding), .words = forwarding_words },
 	{ "xdp_mode", &field_word, MEMBER(struct config, xdp_mode), .words = xdp_mode_words },
 	{ "stages", &field_auto, MEMBER(struct config, stages), .min = 1, .max = 2 },

@@ -80,12 +80,16 @@ extern const struct field_type field_own_word;	    /* uint8_t: as field_word, pl
 /* Values made of others. */
 extern const struct field_type field_object;
 extern const struct field_type field_events;
+extern const struct field_type field_protocols;
 extern const struct field_type field_collectors; /* value: struct config_ipfix; one or a list */
 extern const struct field_type field_syslog;	 /* value: struct config_syslog; where messages go */
 extern const struct field_type field_interfaces; /* the list of the role in min; value: struct config */
 extern const struct field_type field_mappings;	 /* value: struct config */
 extern const struct field_type field_portmaps;	 /* value: struct config */
 extern const struct field_type field_bypass;	 /* value: struct config */
+extern const struct field_type field_pcp_listen; /* value: struct config_pcp, as of the next two */
+extern const struct field_type field_pcp_mappings;
+extern const struct field_type field_pcp_third_party;
 
 /* Reads the value at r->path. 0, or -errno with the message set. */
 int field_read(struct reader *r, const cJSON *json, const struct field *f, void *base);
@@ -99,6 +103,9 @@ int fields_write(cJSON *object, const struct fields *t, const void *base);
 /* Checks the ranges of all values: 0, or -EINVAL with a message that starts with the path. */
 int fields_validate(const struct fields *t, const void *base, struct json_path *path, const char *name,
 		    struct error *err);
+
+/* Refuses pcp values that do not fit each other, or the rest of the configuration. 0 or -EINVAL. */
+int validate_pcp(const struct config *c, const char *name, struct error *err);
 
 /* Refuses a value that is no array, or the first element beyond max. */
 int expect_array(struct reader *r, const cJSON *json, size_t max, const char *of_what);

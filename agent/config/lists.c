@@ -151,6 +151,9 @@ static int mappings_read(struct reader *r, const cJSON *json, const struct field
 		m->line = json_line(element);
 		m->in_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "in"));
 		m->out_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "out"));
+		if (m->independence.given)
+			m->independence_line =
+				json_line(cJSON_GetObjectItemCaseSensitive(element, "endpoint_independent"));
 		if (*m->name)
 			m->name_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "name"));
 		c->n_mappings++;
@@ -220,17 +223,17 @@ static int bypass_write(cJSON *object, const struct field *f, const void *value)
 
 const struct field_type field_bypass = { .read = bypass_read, .write = bypass_write };
 
-/* Events: one bit for each word. */
+/* Events and protocols: one bit for each word. */
 
-static int events_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+static int bits_read(struct reader *r, const cJSON *json, const struct field *f, const char *of_what, void *value)
 {
 	const struct field element_field = { "", &field_word, .size = 1, .words = f->words };
-	uint8_t events = 0;
+	uint8_t bits = 0;
 	size_t i = 0;
 	const cJSON *element;
 
 	if (!cJSON_IsArray(json))
-		return reader_refuse(r, json, "must be a list of events");
+		return reader_refuse(r, json, "must be a list of %s", of_what);
 	cJSON_ArrayForEach (element, json) {
 		size_t before = json_path_add_index(&r->path, i++);
 		uint8_t number;
@@ -238,23 +241,34 @@ static int events_read(struct reader *r, const cJSON *json, const struct field *
 
 		if (ret < 0)
 			return ret;
-		events |= number;
+		bits |= number;
 		json_path_cut(&r->path, before);
 	}
-	*(uint8_t *)value = events;
+	*(uint8_t *)value = bits;
 	return 0;
 }
 
-static int events_write(cJSON *object, const struct field *f, const void *value)
+static int events_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	return bits_read(r, json, f, "events", value);
+}
+
+static int protocols_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	return bits_read(r, json, f, "protocols", value);
+}
+
+static int bits_write(cJSON *object, const struct field *f, const void *value)
 {
 	_cleanup_json_ cJSON *list = cJSON_CreateArray();
 
 	if (!list)
 		return -ENOMEM;
-	for (const struct word *event = f->words; event->text; event++)
-		if (*(const uint8_t *)value & event->number && json_append(list, cJSON_CreateString(event->text)))
+	for (const struct word *word = f->words; word->text; word++)
+		if (*(const uint8_t *)value & word->number && json_append(list, cJSON_CreateString(word->text)))
 			return -ENOMEM;
 	return json_add(object, f->name, take_pointer(list));
 }
 
-const struct field_type field_events = { .read = events_read, .write = events_write };
+const struct field_type field_events = { .read = events_read, .write = bits_write };
+const struct field_type field_protocols = { .read = protocols_read, .write = bits_write };

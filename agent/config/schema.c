@@ -10,6 +10,7 @@
 #define ADDR	  OCTET "(\\." OCTET "){3}"
 #define PREFIX	  "^" ADDR "/(3[0-2]|[12]?[0-9])$"
 #define INTERFACE "^[^/: \\t]{1,15}$"
+#define LABEL	  "^[A-Za-z0-9._-]{1,63}$"
 #define ENDPOINT  "^" ADDR ":[0-9]{1,5}$"
 #define SPAN	  "^" ADDR ":[0-9]{1,5}(-[0-9]{1,5})?$"
 
@@ -105,6 +106,16 @@ static cJSON *collectors_schema(void)
 	return json;
 }
 
+static cJSON *third_party_schema(void)
+{
+	cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "anyOf"), *off = cJSON_CreateObject();
+
+	cJSON_AddFalseToObject(off, "const");
+	cJSON_AddItemToArray(list, off);
+	cJSON_AddItemToArray(list, list_schema(string_schema(PREFIX, 0), 1, PCP_MAX_THIRD_PARTY));
+	return json;
+}
+
 /* NULL: a type that is not known here. */
 static cJSON *single_schema(const struct field *f)
 {
@@ -131,7 +142,7 @@ static cJSON *single_schema(const struct field *f)
 	if (f->type == &field_span)
 		return string_schema(SPAN, 0);
 	if (f->type == &field_label)
-		return string_schema("^[A-Za-z0-9._-]{1,63}$", 0);
+		return string_schema(LABEL, 0);
 	return f->type == &field_comment ? string_schema(NULL, COMMENT_TEXT - 1) : NULL;
 }
 
@@ -149,7 +160,7 @@ static cJSON *field_schema(const struct field *f, const void *defaults)
 {
 	if (f->type == &field_object)
 		return object_schema(f->fields, defaults && f->enabled < 0 ? (const char *)defaults + f->offset : NULL);
-	if (f->type == &field_events)
+	if (f->type == &field_events || f->type == &field_protocols)
 		return list_schema(words_schema(f), 0, 0);
 	if (f->type == &field_collectors)
 		return collectors_schema();
@@ -163,6 +174,12 @@ static cJSON *field_schema(const struct field *f, const void *defaults)
 		return list_schema(object_schema(f->fields, NULL), 0, MAX_PORTMAPS);
 	if (f->type == &field_bypass)
 		return list_schema(string_schema(PREFIX, 0), 0, MAX_BYPASS);
+	if (f->type == &field_pcp_listen)
+		return list_schema(string_schema("^" ADDR "$", 0), 1, PCP_MAX_LISTEN);
+	if (f->type == &field_pcp_mappings)
+		return list_schema(string_schema(LABEL, 0), 1, PCP_MAX_MAPPINGS);
+	if (f->type == &field_pcp_third_party)
+		return third_party_schema();
 	return single_schema(f);
 }
 

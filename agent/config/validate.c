@@ -144,6 +144,28 @@ static int validate_name(const struct validator *v, size_t number)
 	return 0;
 }
 
+/* Only a port that is bound for everybody can be open to everybody. number: of the mapping; -1: for all mappings. */
+static int validate_independence(const struct validator *v, const struct config_independence *i, int number,
+				 unsigned line)
+{
+	uint8_t unbound = i->filtering & ~i->mapping;
+	const char *proto = word_text(binding_words, unbound & -unbound);
+	char path[64] = "endpoint_independent.filtering";
+
+	/* From a request; a file is refused when it is read. */
+	if (i->filtering & BINDING_ICMP)
+		return config_refuse(v->err, -EINVAL, v->name, line, "",
+				     "filtering is for udp and tcp: what comes from outside opens no session of icmp");
+	if (!unbound)
+		return 0;
+	if (number >= 0)
+		snprintf(path, sizeof(path), "mappings[%d].endpoint_independent.filtering", number);
+	return config_refuse(v->err, -EINVAL, v->name, line, v->name ? path : "",
+			     "%s must be in `mapping`, too: only a port that is one inside port's for everybody can be "
+			     "open to everybody",
+			     proto);
+}
+
 static int validate_mappings(const struct validator *v)
 {
 	const struct config *c = v->config;
@@ -164,6 +186,9 @@ static int validate_mappings(const struct validator *v)
 		r = fields_validate(&config_mapping_fields, &c->mappings[i], &path, v->name, v->err);
 		if (r == 0)
 			r = validate_name(v, i);
+		if (r == 0)
+			r = validate_independence(v, &c->mappings[i].independence, (int)i,
+						  c->mappings[i].independence_line);
 		if (r == 0)
 			r = validate_geometry(v, i);
 		if (r == 0)
@@ -219,6 +244,8 @@ int config_validate(const struct config *c, const char *name, struct error *err)
 	if (r == 0 && c->n_bypass > MAX_BYPASS)
 		r = config_refuse(err, -EINVAL, name, 0, "bypass", "more than %u prefixes", MAX_BYPASS);
 	if (r == 0)
+		r = validate_independence(&v, &c->independence, -1, 0);
+	if (r == 0)
 		r = validate_interfaces(&v);
 	if (r == 0)
 		r = validate_mappings(&v);
@@ -226,5 +253,7 @@ int config_validate(const struct config *c, const char *name, struct error *err)
 		r = validate_portmaps(&v);
 	if (r == 0)
 		r = validate_ipfix(&v);
+	if (r == 0)
+		r = validate_pcp(c, name, err);
 	return r;
 }

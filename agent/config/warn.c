@@ -3,6 +3,32 @@
 #include "base/log.h"
 #include "config/config.h"
 
+/* Below so many ports a host, inside ports that hold one each for everybody soon use them up. */
+#define FEW_PORTS 64U
+
+/* Returns whether a mapping, found in a configuration or not, has endpoint-independent mapping. */
+static bool is_independent(const struct config *c, const struct config_mapping *m)
+{
+	return c && m && config_mapping_independence(c, m).mapping;
+}
+
+static void warn_of_few_ports(const struct config *now, const struct config *before, const char *place)
+{
+	for (size_t i = 0; i < now->n_mappings; i++) {
+		const struct config_mapping *m = &now->mappings[i];
+		char title[MAPPING_TITLE];
+		struct geometry g;
+
+		if (!is_independent(now, m) || mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g) ||
+		    g.ports_per_host >= FEW_PORTS ||
+		    is_independent(before, before ? config_find_mapping(before, m->in, m->out) : NULL))
+			continue;
+		log_warning("%smapping %s: with endpoint_independent each inside port takes one of its subscriber's %u "
+			    "ports for all destinations; %u or more are advisable",
+			    place, config_mapping_title(now, m->in, m->out, title), g.ports_per_host, FEW_PORTS);
+	}
+}
+
 void config_warn(const struct config *now, const struct config *before, const char *name)
 {
 	_cleanup_free_ char *place = NULL;
@@ -11,6 +37,7 @@ void config_warn(const struct config *now, const struct config *before, const ch
 		place = NULL;
 		return;
 	}
+	warn_of_few_ports(now, before, place);
 	for (size_t i = 0; i < N_TIMEOUTS; i++) {
 		uint32_t seconds = now->timeouts[i];
 

@@ -48,6 +48,7 @@ struct guard;
 struct history_queue;
 struct ipfix;
 struct mappings;
+struct pcp;
 struct trace;
 
 #define CONTROL_MAX_LINE    (64U << 10) /* octets, newline included */
@@ -70,6 +71,7 @@ struct control_context {
 	struct guard *guard;
 	struct devices *devices;
 	struct ipfix *ipfix;
+	struct pcp *pcp;
 	struct trace *trace;
 	struct change_queue *changes;
 	/* Looks for what on this machine is at odds with a configuration; NULL: nothing does. */

@@ -10,13 +10,6 @@
 #include "control/answer.h"
 #include "proto/words.h"
 
-static const struct word origin_words[] = {
-#define X(constant, word) { word, constant },
-	PORTMAP_ORIGINS(X)
-#undef X
-		{},
-};
-
 int portmap_names_read(const struct config *c, struct portmap_names *ret)
 {
 	struct portmap_names names = { .name = calloc(c->n_portmaps + 1, sizeof(*names.name)) };

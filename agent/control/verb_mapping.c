@@ -6,11 +6,22 @@
 #include "control/handlers.h"
 #include "control/portmap_json.h"
 
+static bool add_protocols(cJSON *json, const char *name, uint8_t protocols)
+{
+	cJSON *list = cJSON_AddArrayToObject(json, name);
+
+	for (const struct word *word = binding_words; list && word->text; word++)
+		if (protocols & word->number)
+			cJSON_AddItemToArray(list, cJSON_CreateString(word->text));
+	return list;
+}
+
 /* sessions: NULL where they are not counted. */
 static cJSON *mapping_json(const struct config *c, const struct config_mapping *m, const uint64_t *sessions)
 {
 	cJSON *json = cJSON_CreateObject();
 	uint32_t slots = config_mapping_slots(c, m);
+	struct config_independence i = config_mapping_independence(c, m);
 	struct geometry g;
 
 	if (mapping_geometry(m->in.base, m->in.plen, m->out.base, m->out.plen, &g) ||
@@ -19,7 +30,10 @@ static cJSON *mapping_json(const struct config *c, const struct config_mapping *
 	    !json_add_u64(json, "sharing_ratio", 1ULL << g.ratio_shift) ||
 	    !json_add_u64(json, "ports_per_host", g.ports_per_host) || !json_add_u64(json, "session_slots", slots) ||
 	    !json_add_u64(json, "sessions_per_user", config_mapping_quota(c, m)) ||
-	    !json_add_u64(json, "memory_bytes", mappings_memory(m->in, slots)) ||
+	    !json_add_u64(json, "memory_bytes",
+			  mappings_memory(m->in, slots) + mappings_binding_memory(&g, slots, i.mapping)) ||
+	    !add_protocols(json, "eim", i.mapping) || !add_protocols(json, "eif", i.filtering) ||
+	    (i.filtering && !json_add_u64(json, "inbound_sessions", i.inbound_sessions)) ||
 	    (sessions && !json_add_u64(json, "sessions", *sessions))) {
 		cJSON_Delete(json);
 		return NULL;
@@ -27,12 +41,34 @@ static cJSON *mapping_json(const struct config *c, const struct config_mapping *
 	return json;
 }
 
+/* What the options leave out stays as it is; filtering ends with the mapping that it needs. */
+static void take_independence(const struct request *r, const struct config *c, struct config_mapping *m)
+{
+	const struct arg_value *eim = request_arg(r, "eim"), *eif = request_arg(r, "eif");
+	const struct arg_value *inbound = request_arg(r, "inbound_sessions");
+
+	if (!eim->given && !eif->given && !inbound->given)
+		return;
+	if (!m->independence.given)
+		m->independence = config_mapping_independence(c, m);
+	m->independence.given = true;
+	if (eim->given)
+		m->independence.mapping = (uint8_t)eim->number;
+	if (eim->given && !eif->given)
+		m->independence.filtering &= (uint8_t)eim->number;
+	if (eif->given)
+		m->independence.filtering = (uint8_t)eif->number;
+	if (inbound->given)
+		m->independence.inbound_sessions = inbound->number;
+}
+
 /* Copies the options that were given into a mapping. */
-static void take_options(const struct request *r, struct config_mapping *m)
+static void take_options(const struct request *r, const struct config *c, struct config_mapping *m)
 {
 	const struct arg_value *quota = request_arg(r, "sessions_per_user");
 	const struct arg_value *name = request_arg(r, "name"), *comment = request_arg(r, "comment");
 
+	take_independence(r, c, m);
 	if (quota->given)
 		m->sessions_per_user = quota->number;
 	if (name->given)
@@ -55,7 +91,7 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 				 ret == -EEXIST ? "exists already" : strerror(-ret));
 	m = config_find_mapping(c, in, out);
 	m->session_slots = request_arg(r, "session_slots")->number;
-	take_options(r, m);
+	take_options(r, c, m);
 	return 0;
 }
 
@@ -122,7 +158,7 @@ static int edit_set(struct config *c, void *arg, struct error *err)
 		return ret;
 	/* The answer finds it by its prefix, as the name may change. */
 	r->named = m->in;
-	take_options(r, m);
+	take_options(r, c, m);
 	return 0;
 }
 

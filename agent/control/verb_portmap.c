@@ -68,8 +68,43 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 	return ret ? error_set(err, ret, "out of memory") : 0;
 }
 
+/* Calls visit for each port that the request names; false from it ends that, and is returned. */
+static bool each_named(const struct request *r,
+		       bool (*visit)(const struct request *r, uint8_t proto, struct endpoint out))
+{
+	const struct port_span span = request_arg(r, "out")->span;
+	uint32_t protos = request_arg(r, "proto")->number;
+
+	for (uint32_t port = span.first; port <= span.last; port++) {
+		struct endpoint out = { span.addr, (uint16_t)port };
+
+		if ((protos & PORTMAP_OF_TCP && !visit(r, IPPROTO_TCP, out)) ||
+		    (protos & PORTMAP_OF_UDP && !visit(r, IPPROTO_UDP, out)))
+			return false;
+	}
+	return true;
+}
+
+static bool is_lease(const struct request *r, uint8_t proto, struct endpoint out)
+{
+	const struct portmap *m = portmaps_by_out(r->context->portmaps, proto, out);
+
+	return m && m->origin == PORTMAP_PCP;
+}
+
+static bool end_lease(const struct request *r, uint8_t proto, struct endpoint out)
+{
+	return !portmaps_del(r->context->portmaps, proto, out);
+}
+
+/* Leases are not of the configuration, so their end is no change of it. */
 int verb_portmap_del(struct request *r, cJSON **ret_result, struct error *err)
 {
+	if (each_named(r, is_lease)) {
+		each_named(r, end_lease);
+		*ret_result = cJSON_CreateObject();
+		return *ret_result ? 0 : -ENOMEM;
+	}
 	return request_change(r, edit_del, answer_empty, err);
 }
 
@@ -99,8 +134,9 @@ static int by_endpoint(const void *a, const void *b)
 	return p < q ? -1 : p > q;
 }
 
-/* Those of an inside or outside address, or all. */
-static int gather(struct portmap_listing *l, const struct portmaps *p, const struct arg_value *addr)
+/* Those of an inside or outside address, and of an origin, or all. */
+static int gather(struct portmap_listing *l, const struct portmaps *p, const struct arg_value *addr,
+		  const struct arg_value *origin)
 {
 	size_t room = 0;
 
@@ -110,7 +146,8 @@ static int gather(struct portmap_listing *l, const struct portmaps *p, const str
 	if (!l->list)
 		return -ENOMEM;
 	for (const struct portmap *m = portmaps_next(p, NULL); m && l->n < room; m = portmaps_next(p, m))
-		if (!addr->given || m->in.addr == addr->addr || m->out.addr == addr->addr)
+		if ((!addr->given || m->in.addr == addr->addr || m->out.addr == addr->addr) &&
+		    (!origin->given || m->origin == origin->number))
 			l->list[l->n++] = *m;
 	qsort(l->list, l->n, sizeof(*l->list), by_endpoint);
 	return 0;
@@ -141,7 +178,7 @@ int verb_portmap_list(struct request *r, cJSON **ret_result, struct error *err)
 	struct portmap_listing *l = calloc(1, sizeof(*l));
 
 	if (!l || portmap_names_read(r->context->active->config, &l->names) ||
-	    gather(l, r->context->portmaps, request_arg(r, "addr"))) {
+	    gather(l, r->context->portmaps, request_arg(r, "addr"), request_arg(r, "origin"))) {
 		if (l)
 			listing_free(l);
 		return error_set(err, -ENOMEM, "the agent is out of memory");

@@ -5,6 +5,7 @@
 
 #include "control/handlers.h"
 #include "control/session_filter.h"
+#include "sessions/bound_ports.h"
 #include "sessions/listing.h"
 
 /* Octets gathered before they are handed to the client's output. */
@@ -168,6 +169,8 @@ static cJSON *user_json(const struct request *r, uint32_t addr, const struct sub
 	json_add_u64(json, "sessions", figures->sessions);
 	json_add_u64(json, "quota", figures->quota);
 	json_add_u64(json, "quota_exceeded", figures->quota_exceeded);
+	if (mapping->bindings.mapping)
+		json_add_u64(json, "bindings", bindings_count(r->context->mappings, addr));
 	json_add_mapping_name(json, r, mapping);
 	return json;
 }

@@ -12,6 +12,7 @@
 #include "guard/guard.h"
 #include "links/devices.h"
 #include "history/queue.h"
+#include "pcp/pcp.h"
 #include "tables/portmap_table.h"
 
 int verb_stats(struct request *r, cJSON **ret_result, struct error *err)
@@ -126,6 +127,27 @@ static void add_stages(cJSON *json, const struct control_context *a)
 	cJSON_AddStringToObject(json, "stages_reason", reason);
 }
 
+/* null where PCP is off. */
+static void add_pcp(cJSON *json, const struct control_context *a)
+{
+	struct pcp_figures f;
+	uint64_t dropped = 0;
+	cJSON *object;
+
+	pcp_figures(a->pcp, &f);
+	if (!f.enabled) {
+		cJSON_AddNullToObject(json, "pcp");
+		return;
+	}
+	for (unsigned why = 0; why < N_PCP_DROPS; why++)
+		dropped += f.drops[why];
+	object = cJSON_AddObjectToObject(json, "pcp");
+	json_add_u64(object, "listening", f.listening);
+	json_add_u64(object, "leases", f.leases);
+	json_add_u64(object, "epoch", f.epoch);
+	json_add_u64(object, "dropped", dropped);
+}
+
 static void add_troubles(cJSON *json)
 {
 	cJSON *list = cJSON_AddArrayToObject(json, "troubles");
@@ -170,6 +192,8 @@ static cJSON *answer_status(struct request *r, const struct session_count *count
 	add_guard(json, a);
 	if (a->devices)
 		add_routes(json, a);
+	if (a->pcp)
+		add_pcp(json, a);
 	cJSON_AddBoolToObject(json, "tracing", a->datapath->settings.trace);
 	add_troubles(json);
 	return json;

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <detnat/binding.h>
+
 #include "datapath/datapath_private.h"
 
 void datapath_init(struct datapath *d)
@@ -109,7 +111,17 @@ bool mapping_record_valid(const struct mapping *record)
 
 	return !mapping_geometry(g->in_base, g->in_plen, g->out_base, g->out_plen, &again) &&
 	       !memcmp(g, &again, sizeof(again)) && record->bucket_shift <= 8 &&
-	       !(record->first_bucket & ((1U << record->bucket_shift) - 1));
+	       !(record->first_bucket & ((1U << record->bucket_shift) - 1)) &&
+	       !(record->bindings.protocols & ~BINDING_PROTOCOLS) &&
+	       !(record->bindings.mapping & ~record->bindings.protocols);
+}
+
+uint64_t mapping_record_binding_buckets(const struct mapping *record)
+{
+	return record->bindings.protocols
+		       ? binding_buckets(prefix_size(record->geo.in_plen), record->bindings.protocols,
+					 record->geo.ports_per_host, record->bucket_shift)
+		       : 0;
 }
 
 int datapath_count(const struct datapath *d, enum reason reason, uint32_t n)

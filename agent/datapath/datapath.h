@@ -236,6 +236,9 @@ unsigned datapath_audit(const struct datapath *d, bool repair, struct findings *
 /* Whether a mapping can have this record: its geometry follows from its prefixes, and its buckets are aligned. */
 bool mapping_record_valid(const struct mapping *record);
 
+/* Buckets that the bindings of such a mapping take. */
+uint64_t mapping_record_binding_buckets(const struct mapping *record);
+
 /*
  * Adds n to a counter of the datapath, so that packets that the agent drops or sends are counted with the others. 0 or
  * -errno.

@@ -96,6 +96,9 @@ static int pin_shared_chunks(const struct datapath *d, const struct migration *m
 		n = prefix_size(record->geo.in_plen);
 		r = pin_chunks(d, m, d->buckets, CHUNK_BUCKET, record->first_bucket, n << record->bucket_shift,
 			       BUCKET_CHUNK_SHIFT);
+		if (!r && record->bindings.protocols)
+			r = pin_chunks(d, m, d->buckets, CHUNK_BUCKET, record->bindings.first,
+				       mapping_record_binding_buckets(record), BUCKET_CHUNK_SHIFT);
 		if (!r && subscribers)
 			r = pin_chunks(d, m, d->subscribers, CHUNK_SUBSCRIBER, record->first_subscriber, n,
 				       SUBSCRIBER_CHUNK_SHIFT);

@@ -81,7 +81,9 @@ static void write_memory(const struct item *i)
 {
 	const struct prefix in = { i->mapping->geo.in_base, i->mapping->geo.in_plen };
 
-	sample(i, mappings_memory(in, BUCKET_SLOTS << i->mapping->bucket_shift));
+	sample(i, mappings_memory(in, BUCKET_SLOTS << i->mapping->bucket_shift) +
+			  mappings_binding_memory(&i->mapping->geo, BUCKET_SLOTS << i->mapping->bucket_shift,
+						  i->mapping->bindings.protocols));
 }
 
 /* Buckets of a histogram are cumulative. */

@@ -19,6 +19,7 @@
 
 struct devices;
 struct guard;
+struct pcp;
 struct syslog;
 struct usage;
 
@@ -38,6 +39,7 @@ struct metrics_sources {
 	struct guard *guard; /* its drops are counted at each scrape */
 	const struct devices *devices;
 	const struct ipfix *ipfix;
+	const struct pcp *pcp;
 	const struct syslog *syslog; /* NULL: there is none */
 	struct usage *usage;
 	const struct sweep_figures *sweeps;

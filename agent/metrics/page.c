@@ -11,6 +11,7 @@
 #include "links/devices.h"
 #include "metrics/exposition.h"
 #include "metrics/usage_monitor.h"
+#include "pcp/pcp.h"
 #include "syslog/syslog.h"
 #include "tables/portmap_table.h"
 
@@ -197,6 +198,37 @@ static void write_ipfix(const struct metrics_sources *from, struct evbuffer *out
 		       "IPFIX data records that the socket or the collector refused.");
 }
 
+/* Nothing where PCP is off. */
+static void write_pcp(const struct metrics_sources *from, struct evbuffer *out)
+{
+	static const char *const dropped[] = {
+#define X(constant, name, text) [constant] = name,
+		PCP_DROPS(X)
+#undef X
+	};
+	struct pcp_figures f;
+	char labels[64];
+
+	if (!from->pcp)
+		return;
+	pcp_figures(from->pcp, &f);
+	if (!f.enabled)
+		return;
+	metrics_single(out, "detnat_pcp_leases", "gauge", f.leases, "Leases that subscribers have by PCP.");
+	metrics_family(out, "detnat_pcp_responses_total", "counter", "Answers to PCP requests, by opcode and result.");
+	for (unsigned opcode = 0; opcode <= PCP_OPCODE_OTHER; opcode++)
+		for (unsigned result = 0; result < N_PCP_RESULTS; result++) {
+			snprintf(labels, sizeof(labels), "opcode=\"%s\",result=\"%s\"", pcp_opcode_name(opcode),
+				 pcp_result_name(result));
+			metrics_sample(out, "detnat_pcp_responses_total", labels, f.answers[opcode][result]);
+		}
+	metrics_family(out, "detnat_pcp_dropped_total", "counter", "PCP requests without an answer, by reason.");
+	for (unsigned why = 0; why < N_PCP_DROPS; why++) {
+		snprintf(labels, sizeof(labels), "reason=\"%s\"", dropped[why]);
+		metrics_sample(out, "detnat_pcp_dropped_total", labels, f.drops[why]);
+	}
+}
+
 static void write_syslog(const struct metrics_sources *from, struct evbuffer *out)
 {
 	struct syslog_figures f = from->syslog ? syslog_figures(from->syslog) : (struct syslog_figures){ 0 };
@@ -242,6 +274,7 @@ int metrics_text(const struct metrics_text *t, struct evbuffer *out)
 	write_portmaps(from, out);
 	write_stages(from, out);
 	write_ipfix(from, out);
+	write_pcp(from, out);
 	write_syslog(from, out);
 	write_housekeeping(from, out);
 	return evbuffer_get_length(t->lists) && evbuffer_add_buffer_reference(out, t->lists) ? -ENOMEM : 0;

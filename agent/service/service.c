@@ -24,6 +24,7 @@
 #include "links/forwarding.h"
 #include "metrics/metrics.h"
 #include "metrics/usage_monitor.h"
+#include "pcp/pcp.h"
 #include "punt/event_ring.h"
 #include "punt/parked_fragments.h"
 #include "punt/sender.h"
@@ -53,6 +54,7 @@ struct service {
 	struct unsolicited *unsolicited;
 	struct transmit *transmit;
 	struct usage *usage;
+	struct pcp *pcp;
 	struct metrics *metrics;
 	struct metrics_sources metrics_sources;
 	struct change_queue *changes;
@@ -250,6 +252,7 @@ static int start_metrics(struct service *s, struct error *err)
 		.guard = s->guard,
 		.devices = s->devices,
 		.ipfix = s->ipfix,
+		.pcp = s->pcp,
 		.syslog = s->syslog,
 		.usage = s->usage,
 		.sweeps = &s->sweeps,
@@ -267,6 +270,8 @@ static int start_modules(struct service *s, struct error *err)
 		r = usage_new(s->base, &s->active, s->mappings, &s->usage, err);
 	if (!r)
 		r = devices_new(s->base, &s->datapath, s->guard, &s->devices, err);
+	if (!r)
+		r = pcp_new(s->base, &s->datapath, s->mappings, s->portmaps, &s->pcp, err);
 	if (!r)
 		r = start_metrics(s, err);
 	if (!r && trace_new(s->base, &s->datapath, replace_programs, s, &s->trace))
@@ -286,6 +291,7 @@ static int start_modules(struct service *s, struct error *err)
 		.ipfix = s->ipfix,
 		.syslog = s->syslog,
 		.metrics = s->metrics,
+		.pcp = s->pcp,
 		.trace = s->trace,
 		.ending = &s->ending,
 		.warn = doctor_warn,
@@ -334,6 +340,7 @@ static int start_control(struct service *s, struct error *err)
 		.guard = s->guard,
 		.devices = s->devices,
 		.ipfix = s->ipfix,
+		.pcp = s->pcp,
 		.trace = s->trace,
 		.changes = s->changes,
 		.examine = doctor_explain,
@@ -384,6 +391,7 @@ static void stop(struct service *s)
 	events_free(take_pointer(s->events));
 	metrics_free(take_pointer(s->metrics));
 	usage_free(take_pointer(s->usage));
+	pcp_free(take_pointer(s->pcp));
 	if (s->ipfix)
 		ipfix_tick(s->ipfix, wall_clock_ms());
 	devices_free(take_pointer(s->devices));
@@ -503,7 +511,8 @@ enum exit_status service_check(const char *config_path, struct error *err)
 	__attribute__((cleanup(startup_free))) struct startup up = { 0 };
 
 	if (startup_read(config_path, false, false, &up, err) ||
-	    metrics_check(startup_wanted(&up), up.running, config_path, err))
+	    metrics_check(startup_wanted(&up), up.running, config_path, err) ||
+	    pcp_check(startup_wanted(&up), up.running, config_path, err))
 		return EXIT_BAD_CONFIGURATION;
 	forwarding_check(startup_wanted(&up));
 	return EXIT_DONE;

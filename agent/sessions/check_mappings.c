@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "sessions/check_private.h"
+#include "tables/mapping_bindings.h"
 
 struct index_survey {
 	struct table_check *c;
@@ -96,7 +97,7 @@ static void check_ranges(struct table_check *c, const struct mapping_job *t)
 	char text[ADDR_TEXT];
 
 	if (!chunks_complete(&c->m->subscribers, t->record.first_subscriber, t->n_subscribers) ||
-	    !chunks_complete(&c->m->buckets, t->record.first_bucket, t->n_buckets))
+	    !chunks_complete(&c->m->buckets, t->record.first_bucket, t->n_buckets) || !mapping_bindings_complete(t))
 		findings_add(c->findings, FINDING_MAPPING, false, prefix_of(t, false, text),
 			     "part of its tables is missing");
 	for (unsigned number = (unsigned)t->number + 1; number < MAX_MAPPINGS; number++) {
@@ -128,6 +129,9 @@ void check_mappings(struct table_check *c)
 		check_ranges(c, t);
 		check_chunk_pins(c, &c->m->subscribers, t->record.first_subscriber, t->n_subscribers);
 		check_chunk_pins(c, &c->m->buckets, t->record.first_bucket, t->n_buckets);
+		for (size_t i = 0; i < ARRAY_SIZE(t->bindings); i++)
+			if (t->bindings[i].count)
+				check_chunk_pins(c, &c->m->buckets, t->bindings[i].first, t->bindings[i].count);
 	}
 	check_index(c, &c->m->in, false);
 	check_index(c, &c->m->out, true);

@@ -63,6 +63,12 @@ int sessions_close_in(struct mappings *m, struct endpoint in, struct endpoint ex
 int sessions_close_out(struct mappings *m, struct endpoint out, struct endpoint ext, uint8_t proto);
 
 /*
+ * Refreshes the session of an inside endpoint with an external one, unless it is closing or lives beyond the slots, and
+ * describes it. -ENOENT: there is none.
+ */
+int sessions_refresh(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto, struct session *ret);
+
+/*
  * The figures of one subscriber, computed in slices if it has overflow sessions, as these have to be searched for among
  * all. -ENOENT if no mapping has the address.
  */

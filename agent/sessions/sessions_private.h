@@ -102,6 +102,12 @@ int subscriber_iterate(struct subscriber_iterator *it, uint64_t deadline_us, sub
  */
 uint32_t sweep_subscriber(struct subscriber_iterator *it, session_visit closed, void *arg);
 
+/* Keeps the bindings of a subscriber's sessions and removes those long expired, after its slots. */
+void bindings_sweep(struct subscriber_iterator *it);
+
+/* Keeps the binding of a live session of a mapping's subscriber. */
+void binding_keep(const struct mappings *m, int number, uint32_t in_addr, uint64_t key, uint64_t word, uint32_t now);
+
 /* Fills `it` for one subscriber. -ENOENT if it is in no mapping. */
 int subscriber_find(struct subscriber_iterator *it, struct mappings *m, uint32_t in_addr);
 

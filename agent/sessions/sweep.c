@@ -104,6 +104,7 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 	const struct session_sweep *s = arg;
 
 	sweep_subscriber(it, s->closed, s->arg);
+	bindings_sweep(it);
 	return 0;
 }
 
@@ -114,8 +115,12 @@ static void sweep_overflow_session(struct session_sweep *s, const struct overflo
 	int number = mappings_find_inside(m, in2out->addr);
 
 	/* Entries without a mapping are deleted with the mapping's memory. */
-	if (number < 0 || !word_expired(word, s->it.now, mappings_get(m, number)->timeout_ticks))
+	if (number < 0)
 		return;
+	if (!word_expired(word, s->it.now, mappings_get(m, number)->timeout_ticks)) {
+		binding_keep(m, number, in2out->addr, overflow_slot_key(in2out), word, s->it.now);
+		return;
+	}
 
 	struct subscriber_iterator one;
 

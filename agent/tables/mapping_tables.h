@@ -31,6 +31,12 @@ struct mappings_ending {
 	void (*report_overflow)(struct mappings *m, const struct overflow_key *in2out, uint64_t word);
 };
 
+/* Buckets in the space of all mappings. */
+struct bucket_range {
+	uint32_t first;
+	uint64_t count; /* 0: none */
+};
+
 struct mapping_job {
 	struct mappings *m;
 	struct mapping_job *next; /* in mappings.leaving */
@@ -39,10 +45,12 @@ struct mapping_job {
 	int number; /* -1: none */
 	uint64_t n_subscribers;
 	uint64_t n_buckets;
-	uint32_t *sweep_due;	   /* per subscriber: no sweep needs to look before this tick; NULL: not kept */
-	uint64_t told;		   /* subscribers whose sessions have been reported */
-	uint64_t subscribers_done; /* returned so far */
+	struct bucket_range bindings[3]; /* for one, two and three protocols; see mapping_bindings.h */
+	uint32_t *sweep_due;		 /* per subscriber: no sweep needs to look before this tick; NULL: not kept */
+	uint64_t told;			 /* subscribers whose sessions have been reported */
+	uint64_t subscribers_done;	 /* returned so far */
 	uint64_t buckets_done;
+	uint64_t bindings_done; /* of the range that is being returned */
 };
 
 struct mappings {

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "tables/mapping_tables.h"
+#include "tables/mapping_bindings.h"
 
 static uint64_t last_inside(const struct geometry *g)
 {
@@ -142,6 +142,15 @@ struct datapath *mappings_datapath(const struct mappings *m)
 	return m->d;
 }
 
+/* Programs read it as one word. */
+static void binding_layout_store(struct binding_layout *at, struct binding_layout l)
+{
+	uint64_t word;
+
+	memcpy(&word, &l, sizeof(word));
+	__atomic_store_n((uint64_t *)(void *)at, word, __ATOMIC_RELEASE);
+}
+
 int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 {
 	int number = mappings_find(m, spec->in, spec->out);
@@ -152,8 +161,11 @@ int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 	struct mapping_job *t = m->table[number];
 	struct mapping *record = &t->record, *shared = &m->d->mapping[number];
 
-	/* The sweep has put off looks according to the former timeouts. */
-	if (t->sweep_due && memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(record->timeout_ticks)))
+	struct binding_layout bindings = mapping_bindings_layout(t, &spec->bindings);
+
+	/* The sweep has put off looks according to the former timeouts, and has bound no ports of sessions. */
+	if (t->sweep_due && (memcmp(record->timeout_ticks, spec->timeout_ticks, sizeof(record->timeout_ticks)) ||
+			     record->bindings.mapping != bindings.mapping))
 		memset(t->sweep_due, 0, t->n_subscribers * sizeof(*t->sweep_due));
 	record->sessions_per_user = spec->sessions_per_user;
 	__atomic_store_n(&shared->sessions_per_user, spec->sessions_per_user, __ATOMIC_RELAXED);
@@ -161,6 +173,11 @@ int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 		record->timeout_ticks[i] = spec->timeout_ticks[i];
 		__atomic_store_n(&shared->timeout_ticks[i], spec->timeout_ticks[i], __ATOMIC_RELAXED);
 	}
+	/* Without bindings for some time, sessions have been opened that have none. */
+	if (bindings.mapping & ~record->bindings.mapping && bindings.first == record->bindings.first)
+		mapping_bindings_import(t);
+	record->bindings = bindings;
+	binding_layout_store(&shared->bindings, bindings);
 	datapath_raise_epoch(m->d);
 	return 0;
 }
@@ -172,6 +189,7 @@ void mapping_job_set_stage(struct mapping_job *t, enum table_stage stage)
 		return;
 	chunks_retire(&t->m->subscribers, t->record.first_subscriber, t->n_subscribers);
 	chunks_retire(&t->m->buckets, t->record.first_bucket, t->n_buckets);
+	mapping_bindings_retire(t);
 }
 
 void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage stage)

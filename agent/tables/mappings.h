@@ -21,6 +21,7 @@ struct mapping_spec {
 	uint32_t sessions_per_user;
 	uint32_t session_slots;
 	uint32_t timeout_ticks[N_TIMEOUTS];
+	struct binding_layout bindings; /* mapping, filtering, inbound; the rest is 0 */
 };
 
 /*
@@ -34,6 +35,9 @@ void mappings_close(struct mappings *m);
 /* Octets of tables that such a mapping takes, and those of its slots alone. */
 uint64_t mappings_memory(struct prefix in, uint32_t session_slots);
 uint64_t mappings_slot_memory(struct prefix in, uint32_t session_slots);
+
+/* Octets that bindings of these protocols, BINDING_…, take beside them. */
+uint64_t mappings_binding_memory(const struct geometry *g, uint32_t session_slots, uint8_t protocols);
 
 /* Octets that the machine can provide without swapping; UINT64_MAX if unknown. */
 uint64_t memory_available(void);
@@ -72,7 +76,13 @@ enum reclaim mappings_reclaim_step(struct mappings *m);
 /* Calls left(arg) whenever there is something new to reclaim; NULL: no call. */
 void mappings_on_leave(struct mappings *m, void (*left)(void *arg), void *arg);
 
-/* Changes the quota and the timeouts of a mapping in place. */
+/*
+ * Changes the quota, the timeouts and the bindings of a mapping in place. Begin, then step until it returns 0 (1: a
+ * thread is working), then update, which makes the change. What was begun and not made costs nothing but the memory,
+ * which the next change of the mapping uses. -ENOMEM, with figures in err, if memory is short.
+ */
+int mappings_update_begin(struct mappings *m, const struct mapping_spec *spec, struct error *err);
+int mappings_update_step(struct mappings *m, const struct mapping_spec *spec, struct error *err);
 int mappings_update(struct mappings *m, const struct mapping_spec *spec);
 
 /* Number of the mapping, 0..MAX_MAPPINGS-1, or -ENOENT. */
@@ -97,6 +107,13 @@ const struct mapping *mappings_get(const struct mappings *m, int number);
  */
 struct subscriber *mappings_subscriber(const struct mappings *m, int number, uint32_t subscriber);
 struct bucket *mappings_buckets(const struct mappings *m, int number, uint32_t subscriber);
+
+/*
+ * The entry of an outside port, as an offset in the subscriber's block, in its bindings of a protocol; NULL: the
+ * mapping has none of it. Those of a group, eight, follow each other.
+ */
+uint64_t *mappings_binding(const struct mappings *m, int number, uint32_t subscriber, uint8_t proto,
+			   uint32_t port_offset);
 
 /* How many subscribers from this one on have contiguous records and contiguous buckets. */
 uint32_t mappings_run(const struct mappings *m, int number, uint32_t subscriber);

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "tables/mapping_tables.h"
+#include "tables/mapping_bindings.h"
 
 /* The most slots that `session_slots` may give a subscriber. */
 #define MAX_SLOTS 2048U
@@ -71,13 +71,16 @@ int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, stru
 		free(t);
 		return r;
 	}
-	if (missing_memory(m) > memory_available()) {
-		r = too_much(t, missing_memory(m), err);
+	r = mapping_bindings_alloc(t, spec->bindings.mapping);
+	if (r < 0 || missing_memory(m) > memory_available()) {
+		r = r < 0 && r != -ENOSPC ? r : too_much(t, missing_memory(m), err);
+		mapping_bindings_release_unused(t);
 		chunks_release_unused(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
 		chunks_release_unused(&m->buckets, t->record.first_bucket, t->n_buckets);
 		free(t);
 		return r;
 	}
+	t->record.bindings = mapping_bindings_layout(t, &spec->bindings);
 	*ret = t;
 	return 0;
 }
@@ -89,6 +92,8 @@ int mappings_add_step(struct mapping_job *t, struct error *err)
 
 	if (!r)
 		r = chunks_make_step(&m->buckets, t->record.first_bucket, t->n_buckets);
+	if (!r)
+		r = mapping_bindings_make_step(t, t->record.bindings.protocols);
 	if (r == -ENOMEM)
 		return too_much(t, missing_memory(m), err);
 	if (r < 0)
@@ -98,6 +103,30 @@ int mappings_add_step(struct mapping_job *t, struct error *err)
 		return 1;
 	}
 	return r;
+}
+
+int mappings_update_begin(struct mappings *m, const struct mapping_spec *spec, struct error *err)
+{
+	int number = mappings_find(m, spec->in, spec->out), r;
+
+	if (number < 0)
+		return number;
+	r = mapping_bindings_alloc(m->table[number], spec->bindings.mapping);
+	if (r == -ENOSPC || (!r && missing_memory(m) > memory_available()))
+		return too_much(m->table[number], missing_memory(m), err);
+	return r < 0 ? error_set(err, r, "out of memory") : 0;
+}
+
+int mappings_update_step(struct mappings *m, const struct mapping_spec *spec, struct error *err)
+{
+	int number = mappings_find(m, spec->in, spec->out), r;
+
+	if (number < 0)
+		return number;
+	r = mapping_bindings_make_step(m->table[number], spec->bindings.mapping);
+	if (r == -ENOMEM)
+		return too_much(m->table[number], missing_memory(m), err);
+	return r < 0 ? error_set(err, r, "cannot make the tables of bindings: %s", strerror(-r)) : r;
 }
 
 void mappings_add_abort(struct mapping_job *t)
@@ -136,7 +165,7 @@ int mappings_add_commit(struct mapping_job *t)
 	if (number < 0)
 		return number;
 	if (!chunks_complete(&m->subscribers, t->record.first_subscriber, t->n_subscribers) ||
-	    !chunks_complete(&m->buckets, t->record.first_bucket, t->n_buckets))
+	    !chunks_complete(&m->buckets, t->record.first_bucket, t->n_buckets) || !mapping_bindings_complete(t))
 		return -ENOMEM;
 	mappings_settle_overlaps(m, g);
 

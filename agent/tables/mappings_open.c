@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "tables/mapping_tables.h"
+#include "tables/mapping_bindings.h"
 
 /* What an index holds for each number. */
 struct survey {
@@ -39,8 +39,15 @@ static int take_tables(struct mappings *m, struct mapping_job *t)
 	if (r < 0)
 		return r;
 	r = chunks_take(&m->buckets, t->record.first_bucket, t->n_buckets);
-	if (r < 0)
+	if (r < 0) {
 		chunks_give(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
+		return r;
+	}
+	r = mapping_bindings_take(t);
+	if (r < 0) {
+		chunks_give(&m->buckets, t->record.first_bucket, t->n_buckets);
+		chunks_give(&m->subscribers, t->record.first_subscriber, t->n_subscribers);
+	}
 	return r;
 }
 
@@ -128,6 +135,9 @@ static int find_chunks(struct mappings *m, struct error *err)
 		r = chunks_find(&m->subscribers, record->first_subscriber, subscribers, err);
 		if (!r)
 			r = chunks_find(&m->buckets, record->first_bucket, subscribers << record->bucket_shift, err);
+		if (!r && record->bindings.protocols)
+			r = chunks_find(&m->buckets, record->bindings.first, mapping_record_binding_buckets(record),
+					err);
 		r = r < 0 ? r : 1;
 	}
 	return r < 0 ? r : 0;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "tables/mapping_tables.h"
+#include "tables/mapping_bindings.h"
 
 /* Moves all tables from one stage to another. */
 static void advance(struct mappings *m, enum table_stage from, enum table_stage to)
@@ -158,6 +158,8 @@ static enum chunks_release release(struct mapping_job *t)
 
 	if (t->buckets_done < t->n_buckets)
 		r = chunks_release_step(&m->buckets, t->record.first_bucket, t->n_buckets, &t->buckets_done);
+	if (r == CHUNKS_RELEASED)
+		r = mapping_bindings_release_step(t);
 	if (r == CHUNKS_RELEASED)
 		r = chunks_release_step(&m->subscribers, t->record.first_subscriber, t->n_subscribers,
 					&t->subscribers_done);

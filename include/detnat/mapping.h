@@ -34,9 +34,8 @@ struct geometry {
 	__u8 pad[1];
 	__u32 ports_per_host;
 	__u64 ports_inverse; /* floor(2^32 / ports_per_host) + 1, see mapping_divide() */
-	__u64 pad2;
 };
-_Static_assert(sizeof(struct geometry) == 32, "geometry is part of a map's value");
+_Static_assert(sizeof(struct geometry) == 24, "geometry is part of a map's value");
 
 /* A subscriber's outside address and port block, both ends included. */
 struct port_block {

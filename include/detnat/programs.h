@@ -36,6 +36,8 @@ enum entry { ENTRY_INSIDE, ENTRY_OUTSIDE, ENTRY_BOTH, N_ENTRIES };
 	X(tcp_reset)        \
 	X(in2out_single)    \
 	X(out2in_single)    \
+	X(inbound)          \
+	X(hairpin_inbound)  \
 	X(portmap_in)
 
 enum prog {

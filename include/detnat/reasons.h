@@ -19,6 +19,7 @@
 	X(drop_ports_exhausted, "no free port in the subscriber's block for this destination")            \
 	X(drop_overflow_full, "no room for sessions beyond the subscriber's slots")                       \
 	X(drop_no_session, "from outside, of no session")                                                 \
+	X(drop_inbound_limit, "from outside to a bound port whose subscriber has no room for more such")  \
 	X(drop_no_mapping, "source in no mapping")                                                        \
 	X(drop_spoofed, "source in no mapping, not routed back by the interface it came in by")           \
 	X(drop_malformed, "malformed packet")                                                             \
@@ -57,6 +58,7 @@
 #define INCIDENTS(X)                                                                            \
 	X(sessions_opened, "sessions opened")                                                   \
 	X(sessions_overflowed, "sessions opened beyond the subscriber's slots")                 \
+	X(sessions_inbound, "sessions opened from outside, by endpoint-independent filtering")  \
 	X(icmp_withheld, "ICMP errors and TCP resets not sent, as all together may be no more") \
 	X(fragments_parked, "fragments kept until their first one comes")                       \
 	X(events_lost, "events that found the ring buffer full")                                \

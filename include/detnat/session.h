@@ -57,7 +57,8 @@ enum timeout {
  * States of a slot: X(constant, value, name shown, timeout). The values are part of the pinned layout. In an ANSWERED
  * state the outside has answered, so that the next segment from inside establishes the connection. Both LAST_ACK states
  * have seen the FINs of both sides and wait for the ACK of one. In CLOSE_WAIT_IN the inside has sent data since the FIN
- * from outside, in CLOSE_WAIT_OUT the outside has.
+ * from outside, in CLOSE_WAIT_OUT the outside has. In SYN_RECEIVED the outside has opened the connection; once ANSWERED
+ * by the inside, the next segment from outside establishes it.
  */
 #define SESSION_STATES(X)                                                           \
 	X(SESSION_UDP, 2, "udp-active", TIMEOUT_UDP)                                \
@@ -73,7 +74,9 @@ enum timeout {
 	X(SESSION_LAST_ACK_OUT, 12, "tcp-last-ack", TIMEOUT_TCP_TRANSITORY)         \
 	X(SESSION_TIME_WAIT, 13, "tcp-time-wait", TIMEOUT_TCP_TRANSITORY)           \
 	X(SESSION_CLOSE_WAIT_IN, 14, "tcp-close-wait", TIMEOUT_TCP_TRANSITORY)      \
-	X(SESSION_CLOSE_WAIT_OUT, 15, "tcp-close-wait", TIMEOUT_TCP_TRANSITORY)
+	X(SESSION_CLOSE_WAIT_OUT, 15, "tcp-close-wait", TIMEOUT_TCP_TRANSITORY)     \
+	X(SESSION_SYN_RECEIVED, 16, "tcp-syn-received", TIMEOUT_TCP_TRANSITORY)     \
+	X(SESSION_SYN_RECEIVED_ANSWERED, 17, "tcp-syn-received", TIMEOUT_TCP_TRANSITORY)
 
 enum session_state {
 	SESSION_FREE = 0,

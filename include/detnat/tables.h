@@ -7,6 +7,7 @@
 #ifndef DETNAT_TABLES_H
 #define DETNAT_TABLES_H
 
+#include "binding_layout.h"
 #include "programs.h"
 #include "session.h"
 
@@ -41,8 +42,9 @@ struct index_table {
 
 struct mapping {
 	struct geometry geo;
-	__u32 first_bucket;	/* first of the mapping's, numbered across all mappings */
-	__u32 first_subscriber; /* first of the mapping's, numbered across all mappings */
+	struct binding_layout bindings; /* read at openings, and for packets of no session */
+	__u32 first_bucket;		/* first of the mapping's, numbered across all mappings */
+	__u32 first_subscriber;		/* first of the mapping's, numbered across all mappings */
 	__u32 sessions_per_user;
 	__u32 bucket_shift; /* log2 of the number of buckets per subscriber */
 	__u32 timeout_ticks[N_TIMEOUTS];
@@ -381,11 +383,13 @@ struct settings {
 	__u8 route_mtus;	  /* the map route_mtus has to be consulted */
 	__u8 stages;		  /* 2: the programs with stages, <detnat/stages.h>; they do not read it themselves */
 	__u8 portmaps;		  /* there may be portmaps, <detnat/portmaps.h> */
+	__u8 bindings;		  /* some mapping has endpoint-independent mapping, <detnat/binding.h> */
+	__u8 filtering;		  /* some has endpoint-independent filtering, too */
 	__u8 tc;		  /* TC_…: which tc programs are loaded beside that at egress; not read either */
-	__u8 pad[3];
+	__u8 pad[5];
 	struct address_range bypass[MAX_BYPASS];
 };
-_Static_assert(sizeof(struct settings) == 36 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
+_Static_assert(sizeof(struct settings) == 40 + MAX_BYPASS * sizeof(struct address_range), "read-only data");
 
 /* log2 of the jiffies per tick, the unit of last seen: a tick is 64 jiffies, 64..640 ms. */
 #define TICK_SHIFT 6U

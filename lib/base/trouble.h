@@ -18,6 +18,7 @@
 	X(TROUBLE_CONFIG, "config", "the configuration file is in force")         \
 	X(TROUBLE_HISTORY, "history", "the mapping history can be written again") \
 	X(TROUBLE_METRICS, "metrics", "metrics are served again")                 \
+	X(TROUBLE_PCP, "pcp", "PCP listens at all its addresses")                 \
 	X(TROUBLE_IPFIX, "ipfix", "IPFIX records can be sent again")              \
 	X(TROUBLE_SYSLOG, "syslog", "events can be sent to syslog again")         \
 	X(TROUBLE_CONTROL, "control", "the control socket answers again")         \

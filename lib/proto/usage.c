@@ -9,9 +9,9 @@
 
 /* Kinds whose values are one of a list of words. */
 static const struct word *const words_of[] = {
-	[ARG_ROLE] = role_words,   [ARG_SIDE] = side_words,
-	[ARG_PROTO] = proto_words, [ARG_PORTMAP_PROTO] = portmap_words,
-	[ARG_ORDER] = order_words,
+	[ARG_ROLE] = role_words,     [ARG_SIDE] = side_words,
+	[ARG_PROTO] = proto_words,   [ARG_PORTMAP_PROTO] = portmap_words,
+	[ARG_ORIGIN] = origin_words, [ARG_ORDER] = order_words,
 };
 
 const struct word *arg_words(enum arg_kind kind)
@@ -45,6 +45,7 @@ static const char *const placeholders[] = {
 	[ARG_NOTICES] = "KIND",
 	[ARG_STATE] = "STATE",
 	[ARG_COMMENT] = "TEXT",
+	[ARG_PROTOCOLS] = "PROTO[,...]",
 	[ARG_MAPPING] = "NAME|IN",
 };
 

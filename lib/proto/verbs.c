@@ -173,6 +173,26 @@ static int parse_comment(const struct arg_spec *spec, const char *text, struct a
 	return comment_valid(text) ? 0 : -EINVAL;
 }
 
+static int parse_protocols(const struct arg_spec *spec, const char *text, struct arg_value *ret)
+{
+	char words[32];
+	char *rest = words, *word;
+	uint32_t protocol;
+
+	ret->text = text;
+	ret->number = 0;
+	if (!strcmp(text, "none"))
+		return 0;
+	if (snprintf(words, sizeof(words), "%s", text) >= (int)sizeof(words))
+		return -EINVAL;
+	while ((word = strsep(&rest, ","))) {
+		if (word_number(binding_words, word, &protocol))
+			return -EINVAL;
+		ret->number |= protocol;
+	}
+	return 0;
+}
+
 /* Names have no slash and prefixes have one, so each is told apart from the other. */
 static int parse_mapping(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
@@ -242,6 +262,8 @@ static const struct {
 	[ARG_LABEL] = { .parse = parse_label, .expected = LABEL_EXPECTED ", or nothing" },
 	[ARG_COMMENT] = { .parse = parse_comment,
 			  .expected = "a text of at most 256 octets without control characters" },
+	[ARG_PROTOCOLS] = { .parse = parse_protocols,
+			    .expected = "none, or protocols out of udp, tcp and icmp with commas between" },
 	[ARG_MAPPING] = { .parse = parse_mapping,
 			  .expected = "the name of a mapping, or its inside prefix such as 10.0.0.0/18" },
 	[ARG_PLACE] = { .parse = parse_place,

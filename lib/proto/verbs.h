@@ -33,6 +33,7 @@ enum arg_kind {
 	ARG_SIDE,	   /* in, out: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
 	ARG_SPAN,	   /* 10.0.0.2:443, 10.0.0.2:8000-8009: span */
 	ARG_PORTMAP_PROTO, /* tcp, udp, both: number is enum portmap_protos */
+	ARG_ORIGIN,	   /* static, pcp: number is enum portmap_origin */
 	ARG_PROTO,	   /* tcp, udp, icmp: number is the IP protocol */
 	ARG_NUMBER,	   /* min..max */
 	ARG_SLOTS,	   /* a power of two, min..max */
@@ -45,6 +46,7 @@ enum arg_kind {
 	ARG_TEXT,	   /* printable UTF-8 of 1 to max octets: text */
 	ARG_LABEL,	   /* the name of a mapping, or "" for none: text */
 	ARG_COMMENT,	   /* a comment, or "" for none: text */
+	ARG_PROTOCOLS,	   /* udp,tcp, or none: number is BINDING_…, or-ed */
 	ARG_MAPPING,	   /* 10.0.0.0/18, or the name of a mapping: prefix, or text if that is not NULL */
 	ARG_REMOTE,	   /* 198.51.100.0/24, with :PORT too if max is not 0: prefix, port; with_port */
 	ARG_NOTICES,	   /* refusals,sessions or, typed, refusals sessions: number is enum notice_kind, or-ed */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <detnat/portmaps.h>
 #include <detnat/tables.h>
 
 #include "base/notice.h"
@@ -14,6 +15,18 @@
 const struct word role_words[] = { { "inside", DEVICE_INSIDE }, { "outside", DEVICE_OUTSIDE }, {} };
 const struct word side_words[] = { { "in", DEVICE_INSIDE }, { "out", DEVICE_OUTSIDE }, {} };
 const struct word proto_words[] = { { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP }, { "icmp", IPPROTO_ICMP }, {} };
+const struct word binding_words[] = {
+	{ "udp", BINDING_UDP },
+	{ "tcp", BINDING_TCP },
+	{ "icmp", BINDING_ICMP },
+	{},
+};
+const struct word origin_words[] = {
+#define X(constant, word) { word, constant },
+	PORTMAP_ORIGINS(X)
+#undef X
+		{},
+};
 const struct word portmap_words[] = {
 	{ "tcp", PORTMAP_OF_TCP },
 	{ "udp", PORTMAP_OF_UDP },
@@ -26,17 +39,9 @@ const struct word notice_words[] = {
 	{ "troubles", NOTICE_TROUBLES }, { "sessions", NOTICE_SESSIONS }, {},
 };
 const struct word state_words[] = {
-	{ "udp-active", 0 },
-	{ "icmp-active", 0 },
-	{ "tcp-syn-sent", 0 },
-	{ "tcp-established", 0 },
-	{ "tcp-fin-wait", 0 },
-	{ "tcp-close-wait", 0 },
-	{ "tcp-last-ack", 0 },
-	{ "tcp-time-wait", 0 },
-	{ "tcp-transitory", 0 },
-	{ "tcp-reset", 0 },
-	{},
+	{ "udp-active", 0 },	  { "icmp-active", 0 },	   { "tcp-syn-sent", 0 },   { "tcp-syn-received", 0 },
+	{ "tcp-established", 0 }, { "tcp-fin-wait", 0 },   { "tcp-close-wait", 0 }, { "tcp-last-ack", 0 },
+	{ "tcp-time-wait", 0 },	  { "tcp-transitory", 0 }, { "tcp-reset", 0 },	    {},
 };
 
 int word_number(const struct word *words, const char *text, uint32_t *ret)

@@ -15,7 +15,9 @@ struct word {
 extern const struct word role_words[];	  /* inside, outside: DEVICE_INSIDE, DEVICE_OUTSIDE */
 extern const struct word side_words[];	  /* in, out: DEVICE_INSIDE, DEVICE_OUTSIDE */
 extern const struct word proto_words[];	  /* tcp, udp, icmp: the IP protocol */
+extern const struct word binding_words[]; /* udp, tcp, icmp: BINDING_… */
 extern const struct word portmap_words[]; /* tcp, udp, both: enum portmap_protos */
+extern const struct word origin_words[];  /* static, pcp: enum portmap_origin */
 extern const struct word order_words[];	  /* sessions, quota: enum top_order */
 extern const struct word notice_words[];  /* refusals, mappings and so on: enum notice_kind */
 extern const struct word state_words[];	  /* the states of sessions, as they are shown; without numbers */

@@ -21,6 +21,7 @@
 struct datapath datapath;
 struct mappings *mappings;
 uint32_t inside_ifindex, outside_ifindex, gso_size;
+struct binding_layout bindings;
 struct settings settings = {
 	.overflow_sessions = 65536, .redirect = 1, .guard = 1, .answer_arp = 1, .hairpin = 1, .quota_icmp_code = 1
 };
@@ -90,6 +91,8 @@ void reload_settings(void)
 	open_trace();
 	if (!settings.hz)
 		settings.hz = datapath.hz;
+	settings.bindings = !!bindings.mapping;
+	settings.filtering = !!bindings.filtering;
 	if (staged_wanted())
 		settings.stages = 2;
 	staged_begin_reload();
@@ -112,6 +115,7 @@ static void add_mapping(void)
 	struct error err;
 	int r;
 
+	spec.bindings = bindings;
 	for (int i = 0; i < N_TIMEOUTS; i++)
 		spec.timeout_ticks[i] = ticks_of_seconds(seconds[i], datapath.hz);
 	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);

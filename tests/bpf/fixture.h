@@ -52,7 +52,8 @@ enum hook {
 
 extern struct datapath datapath;
 extern struct mappings *mappings;
-extern struct settings settings; /* change before set_up() */
+extern struct settings settings;       /* change before set_up() */
+extern struct binding_layout bindings; /* of the mapping; change before set_up() */
 extern uint32_t inside_ifindex, outside_ifindex;
 
 void set_up(void);

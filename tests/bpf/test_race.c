@@ -389,6 +389,7 @@ static void add_crowd(uint8_t in_plen, uint32_t slots, uint32_t quota)
 		snprintf(command, sizeof(command), "ip neigh add 10.2.0.%u lladdr 02:00:00:00:00:03 dev tin", 4 + i);
 		cr_assert_eq(system(command), 0);
 	}
+	spec.bindings = bindings;
 	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
 	while ((r = mappings_add_step(job, &err)) > 0)
 		;
@@ -407,7 +408,8 @@ static unsigned be_agent(time_t end, uint32_t quota)
 		struct mapping_spec spec = { .in = { map->geo.in_base, map->geo.in_plen },
 					     .out = { map->geo.out_base, map->geo.out_plen },
 					     .sessions_per_user = rounds & 1 ? quota : quota / 2,
-					     .timeout_ticks = { 1 + rounds % 4, 8, 3, 1 } };
+					     .timeout_ticks = { 1 + rounds % 4, 8, 3, 1 },
+					     .bindings = bindings };
 
 		sweep_once();
 		for (unsigned i = 0; i < 50; i++) {
@@ -493,4 +495,17 @@ Test(race, two_cores_with_few_ports_and_an_agent, .init = set_up_overflow)
 Test(race, eight_cores_with_few_ports_and_an_agent, .init = set_up_overflow)
 {
 	race_of_many(8, 20, 8, 60);
+}
+
+static void set_up_bindings(void)
+{
+	bindings = (struct binding_layout){ .mapping = BINDING_PROTOCOLS,
+					    .filtering = BINDING_UDP | BINDING_TCP,
+					    .inbound = 25 };
+	set_up_overflow();
+}
+
+Test(race, two_cores_with_bindings_and_an_agent, .init = set_up_bindings)
+{
+	race_of_many(2, 22, 16, 200);
 }

@@ -34,6 +34,23 @@ def reply(question, *messages):
     return bytes([question]) + b"".join(struct.pack("H", len(m)) + m for m in messages)
 
 
+def mapped(addr):
+    return b"\0" * 10 + b"\xff\xff" + bytes(int(octet) for octet in addr.split("."))
+
+
+def pcp(*requests):
+    """Requests to the PCP server: each preceded by its length and a number that says who asks."""
+    return b"".join(struct.pack(">HB", len(r), who) + r for who, r in requests)
+
+
+def pcp_request(who, opcode, lifetime, body=b""):
+    return who, struct.pack(">BBHI", 2, opcode, 0, lifetime) + mapped(f"100.64.0.{2 + who}") + body
+
+
+def pcp_map(proto, in_port, out_port=0, options=b"", peer=b""):
+    return bytes(range(12)) + struct.pack(">BxxxHH", proto, in_port, out_port) + mapped("203.0.113.7") + peer + options
+
+
 VLAN = attribute(1, b"vlan\0") + attribute(2, attribute(1, struct.pack("H", 100)) + attribute(5, b"\x81\x00"))
 SEEDS = {
     "packet": {
@@ -75,6 +92,17 @@ SEEDS = {
                                    + attribute(2, attribute(7, b"detnat_tc:[5]\0") + attribute(11, struct.pack("I", 9))))),
         "way": reply(3, message(24, struct.pack("BBBBBBBBI", 2, 32, 0, 0, 254, 2, 0, 1, 0) + attribute(4, struct.pack("I", 3))
                                 + attribute(5, b"\xc6\x33\x64\xfe"))),
+    },
+    "pcp": {
+        "announce": pcp(pcp_request(0, 0, 0)),
+        "nat-pmp": pcp((0, b"\0\0")),
+        "map": pcp(pcp_request(0, 1, 7200, pcp_map(6, 443)), pcp_request(0, 1, 0, pcp_map(6, 443))),
+        "suggested": pcp(pcp_request(0, 1, 7200, pcp_map(17, 443, 2003, b"\2\0\0\0\x80\0\0\1x\0\0\0"))),
+        "clash": pcp(pcp_request(0, 1, 7200, pcp_map(17, 443, 2003)), pcp_request(0, 1, 7200, pcp_map(17, 444, 2003))),
+        "all": pcp(pcp_request(0, 1, 7200, pcp_map(17, 443)), pcp_request(0, 1, 0, pcp_map(0, 0))),
+        "third-party": pcp(pcp_request(1, 1, 60, pcp_map(6, 80, options=b"\1\0\0\x10" + mapped("100.64.0.2")))),
+        "filter": pcp(pcp_request(0, 1, 60, pcp_map(6, 80, options=b"\3\0\0\x14\0\x80\0\0" + mapped("198.51.100.9")))),
+        "peer": pcp(pcp_request(0, 2, 600, pcp_map(17, 4000, peer=b"\0\x35\0\0" + mapped("198.51.100.9")))),
     },
     "http": {
         "get": b"\x40GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",

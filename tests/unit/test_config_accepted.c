@@ -242,3 +242,29 @@ Test(config_accepted, neighbours_do_not_overlap)
 		"\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/28\"},"
 		"{\"in\":\"10.0.1.0/24\",\"out\":\"1.1.1.16/28\"},{\"in\":\"10.0.2.0/24\",\"out\":\"10.0.3.0/28\"}]")));
 }
+
+Test(config_accepted, a_mapping_has_its_own_independence_or_the_configurations)
+{
+	static const char text[] = WITH(
+		"\"endpoint_independent\":{\"mapping\":[\"udp\",\"tcp\"],\"filtering\":[\"udp\"],\"inbound_sessions\":"
+		"40},"
+		"\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.1/32\"},"
+		"{\"in\":\"10.0.1.0/24\",\"out\":\"1.1.1.2/32\",\"endpoint_independent\":{\"mapping\":[\"icmp\"]}},"
+		"{\"in\":\"10.0.2.0/24\",\"out\":\"1.1.1.3/32\",\"endpoint_independent\":{}}]");
+	struct config_independence i;
+	struct config *c;
+	struct error err;
+
+	cr_assert_eq(config_parse(text, strlen(text), "FILE", &c, &err), 0, "%s", err.text);
+	i = config_mapping_independence(c, &c->mappings[0]);
+	cr_expect_eq(i.mapping, BINDING_UDP | BINDING_TCP);
+	cr_expect_eq(i.filtering, BINDING_UDP);
+	cr_expect_eq(i.inbound_sessions, 40);
+	i = config_mapping_independence(c, &c->mappings[1]);
+	cr_expect_eq(i.mapping, BINDING_ICMP);
+	cr_expect_eq(i.filtering, 0);
+	cr_expect_eq(config_mapping_independence(c, &c->mappings[2]).mapping, 0);
+	c->independence = (struct config_independence){ 0 };
+	cr_expect_eq(config_mapping_independence(c, &c->mappings[0]).inbound_sessions, CONFIG_INBOUND_SESSIONS);
+	config_free(c);
+}

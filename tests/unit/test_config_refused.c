@@ -63,6 +63,30 @@ Test(config_refused, keys)
 	expect_refused(rows, ARRAY_SIZE(rows));
 }
 
+#define TO_POOL	   "\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\"}],\n"
+#define PORTMAP(x) WITH(TO_POOL "\"portmaps\":[{" x "}]")
+
+Test(config_refused, portmaps)
+{
+	static const struct row rows[] = {
+		{ PORTMAP("\"proto\":\"tcp\""), ":3: portmaps[0].in: this key is missing" },
+		{ PORTMAP("\"proto\":\"icmp\",\"in\":\"10.0.0.2:1\""),
+		  ":3: portmaps[0].proto: must be one of \"tcp\", \"udp\", \"both\", not \"icmp\"" },
+		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.9.0.2:1\""),
+		  ":3: portmaps[0].in: 10.9.0.2 is an inside address of no mapping" },
+		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.0.0.2:1\",\n\"out\":\"1.1.1.1:1\""),
+		  ":4: portmaps[0].out: 10.0.0.2 leaves by 1.1.1.0, not by 1.1.1.1" },
+		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.0.0.2:1\",\n\"out\":\"1.1.1.0:1024\""),
+		  ":4: portmaps[0].out: port 1024 of 1.1.1.0 is in the block of 10.0.0.0" },
+		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.0.0.2:1-2\",\n\"out\":\"1.1.1.0:1\""),
+		  ":4: portmaps[0].out: has 1 ports, but `in` has 2" },
+		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.0.0.2:1\"},\n{\"proto\":\"both\",\"in\":\"10.0.0.2:1\""),
+		  ":4: portmaps[1].out: tcp 1.1.1.0:3041 is taken by another portmap, 10.0.0.2:1" },
+	};
+
+	expect_refused(rows, ARRAY_SIZE(rows));
+}
+
 Test(config_refused, interfaces)
 {
 	static const struct row rows[] = {
@@ -143,6 +167,14 @@ Test(config_refused, shape_of_mappings)
 		  ":2: comment: must be a text of at most 256 octets without control characters, not a list" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"session_slots\":0}"),
 		  ":3: mappings[0].session_slots: must be \"auto\" or a power of two from 8 to 2048, not 0" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\n"
+			   "\"endpoint_independent\":{\"mapping\":[\"udp\"],\"filtering\":[\"udp\",\"tcp\"]}}"),
+		  ":4: mappings[0].endpoint_independent.filtering: tcp must be in `mapping`, too: only a port that is "
+		  "one "
+		  "inside port's for everybody can be open to everybody" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/"
+			   "30\",\"endpoint_independent\":{\"mapping\":\"udp\"}}"),
+		  ":3: mappings[0].endpoint_independent.mapping: must be a list of protocols" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"session_slots\":100}"),
 		  ":3: mappings[0].session_slots: must be \"auto\" or a power of two from 8 to 2048, not 100" },
 	};
@@ -219,6 +251,17 @@ Test(config_refused, numbers)
 		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not 4294967297" },
 		{ WITH("\"sessions_per_user\":18446744073709551617"),
 		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not 1.84467440737096e+19" },
+		{ WITH("\"endpoint_independent\":{\"filtering\":[\"udp\"]}"),
+		  ": endpoint_independent.filtering: udp must be in `mapping`, too: only a port that is one inside "
+		  "port's for everybody can be open to everybody" },
+		{ WITH("\"endpoint_independent\":{\"mapping\":[\"sctp\"]}"),
+		  ":2: endpoint_independent.mapping[0]: must be one of \"udp\", \"tcp\", \"icmp\", not \"sctp\"" },
+		{ WITH("\"endpoint_independent\":{\"filtering\":[\"icmp\"]}"),
+		  ":2: endpoint_independent.filtering[0]: must be one of \"udp\", \"tcp\", not \"icmp\"" },
+		{ WITH("\"endpoint_independent\":{\"inbound_sessions\":0}"),
+		  ":2: endpoint_independent.inbound_sessions: must be a whole number from 1 to 100, not 0" },
+		{ WITH("\"endpoint_independent\":{\"inbound_sessions\":101}"),
+		  ":2: endpoint_independent.inbound_sessions: must be a whole number from 1 to 100, not 101" },
 		{ WITH("\"session_slots\":4"),
 		  ":2: session_slots: must be \"auto\" or a power of two from 8 to 2048, not 4" },
 		{ WITH("\"session_slots\":4096"),

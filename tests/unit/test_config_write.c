@@ -38,6 +38,11 @@ static struct config *random_config(void)
 		m = &c->mappings[i];
 		m->sessions_per_user = pick(0, 1, 65535);
 		m->session_slots = pick(0, CONFIG_SLOTS_AUTO, 8U << random_below(9));
+		m->independence.given = random_below(2);
+		if (m->independence.given)
+			m->independence =
+				(struct config_independence){ true, (uint8_t)random_below(8), 0, pick(0, 1, 100) };
+		m->independence.filtering = m->independence.mapping & (uint8_t)random_below(4);
 	}
 	n = random_below(6);
 	for (uint32_t i = 0; i < n; i++) {
@@ -127,6 +132,9 @@ static void expect_equal(const struct config *a, const struct config *b)
 		cr_assert(same_prefix(a->mappings[i].out, b->mappings[i].out));
 		cr_assert_eq(a->mappings[i].sessions_per_user, b->mappings[i].sessions_per_user);
 		cr_assert_eq(a->mappings[i].session_slots, b->mappings[i].session_slots);
+		cr_assert_eq(memcmp(&a->mappings[i].independence, &b->mappings[i].independence,
+				    sizeof(a->mappings[i].independence)),
+			     0);
 	}
 	cr_assert_eq(a->n_bypass, b->n_bypass);
 	for (size_t i = 0; i < a->n_bypass; i++)

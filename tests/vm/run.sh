@@ -164,7 +164,8 @@ make_package_root() { # DEB
     cp "$1" "$root/packages/now.deb"
     if [ -n "${DEB_BEFORE:-}" ]; then cp "$DEB_BEFORE" "$root/packages/before.deb"; else make_package_before "$1"; fi
     : >"$root/etc/machine-id"
-    rm -f "$root"/etc/systemd/system/*.wants/* "$system/default.target"
+    # No empty directories, which deb-systemd-helper removes.
+    rm -rf "$root"/etc/systemd/system/*.wants "$system/default.target"
     mkdir -p "$system"/{multi-user,network-online}.target.wants
     ln -s /lib/systemd/system/multi-user.target "$system/default.target"
     echo 'd /run/lab 0755 root root -' >"$root/usr/lib/tmpfiles.d/guest.conf"

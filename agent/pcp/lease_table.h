@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the PCP server reads and changes: subscribers, leases and sessions, behind functions, so that its decisions can
+ * be tested without a datapath. Addresses and ports are in host byte order, times in seconds of CLOCK_BOOTTIME.
+ */
+#ifndef DETNAT_PCP_LEASE_TABLE_H
+#define DETNAT_PCP_LEASE_TABLE_H
+
+#include <detnat/mapping.h>
+
+#include "base/address.h"
+#include "pcp/pcp_message.h"
+
+struct pcp_lease {
+	uint8_t proto; /* IPPROTO_TCP or IPPROTO_UDP */
+	bool fixed;    /* a portmap of the operator's: without nonce and end, and not the client's to change */
+	struct endpoint in;
+	struct endpoint out;
+	uint8_t nonce[PCP_NONCE];
+	uint64_t expires_s;
+};
+
+struct pcp_table {
+	/* The outside address and port block of a subscriber of a mapping that is served. -ENOENT: there is none. */
+	int (*subscriber)(void *arg, uint32_t in_addr, struct port_block *ret_block);
+	/* The lease, or fixed portmap, of an inside endpoint; -ENOENT. */
+	int (*find)(void *arg, uint8_t proto, struct endpoint in, struct pcp_lease *ret);
+	/* Whether a lease or a fixed portmap has an outside endpoint. */
+	bool (*taken)(void *arg, uint8_t proto, struct endpoint out);
+	/* Number of leases of a subscriber. */
+	unsigned (*count)(void *arg, uint32_t in_addr);
+	/* Writes a lease, new or renewed; it is in force, and survives the agent, when this returns. 0 or -errno. */
+	int (*put)(void *arg, const struct pcp_lease *l);
+	int (*del)(void *arg, const struct pcp_lease *l);
+	/*
+	 * Deletes the leases of a subscriber of that protocol (0: of any) and nonce. Returns how many, or -EPERM if
+	 * there are leases, but none with this nonce.
+	 */
+	int (*del_all)(void *arg, uint32_t in_addr, uint8_t proto, const uint8_t nonce[static PCP_NONCE]);
+	/*
+	 * The session of an inside endpoint with an external one, refreshed: its outside endpoint and the seconds that
+	 * it has left. -ENOENT: there is none.
+	 */
+	int (*session)(void *arg, uint8_t proto, struct endpoint in, struct endpoint ext, struct endpoint *ret_out,
+		       uint32_t *ret_left_s);
+};
+
+#endif

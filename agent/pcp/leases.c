@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "pcp/leases.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "sessions/sessions.h"
+
+/* Deleted in a slice; each takes some system calls. */
+#define DELETED_PER_SLICE 128U
+
+_Static_assert(PCP_NONCE == PORTMAP_NONCE, "a portmap keeps the nonce of its lease");
+
+/* The geometry of the mapping that covers an inside address; NULL: none that is served. */
+static const struct geometry *geometry_of(const struct pcp_leases *l, uint32_t in_addr)
+{
+	int number = mappings_find_inside(l->mappings, in_addr);
+	const struct geometry *g = number < 0 ? NULL : &mappings_get(l->mappings, number)->geo;
+
+	for (size_t i = 0; g && i < l->n_served; i++)
+		if (l->served[i].base == g->in_base && l->served[i].plen == g->in_plen)
+			return g;
+	return NULL;
+}
+
+static int table_subscriber(void *arg, uint32_t in_addr, struct port_block *ret_block)
+{
+	const struct geometry *g = geometry_of(arg, in_addr);
+
+	if (!g)
+		return -ENOENT;
+	*ret_block = mapping_forward(g, in_addr);
+	return 0;
+}
+
+static int table_find(void *arg, uint8_t proto, struct endpoint in, struct pcp_lease *ret)
+{
+	const struct pcp_leases *l = arg;
+	const struct portmap *m = portmaps_by_in(l->portmaps, proto, in);
+
+	if (!m)
+		return -ENOENT;
+	*ret = (struct pcp_lease){
+		.proto = m->proto,
+		.fixed = m->origin != PORTMAP_PCP,
+		.in = m->in,
+		.out = m->out,
+		.expires_s = m->expires_s,
+	};
+	memcpy(ret->nonce, m->nonce, PCP_NONCE);
+	return 0;
+}
+
+static bool table_taken(void *arg, uint8_t proto, struct endpoint out)
+{
+	const struct pcp_leases *l = arg;
+
+	return portmaps_by_out(l->portmaps, proto, out) != NULL;
+}
+
+static unsigned table_count(void *arg, uint32_t in_addr)
+{
+	const struct pcp_leases *l = arg;
+	unsigned n = 0;
+
+	for (const struct portmap *m = portmaps_of(l->portmaps, in_addr, NULL); m;
+	     m = portmaps_of(l->portmaps, in_addr, m))
+		n += m->origin == PORTMAP_PCP;
+	return n;
+}
+
+static int table_put(void *arg, const struct pcp_lease *lease)
+{
+	struct pcp_leases *l = arg;
+	struct portmap m = {
+		.in = lease->in,
+		.out = lease->out,
+		.proto = lease->proto,
+		.origin = PORTMAP_PCP,
+		.expires_s = lease->expires_s,
+	};
+
+	memcpy(m.nonce, lease->nonce, PCP_NONCE);
+	if (l->due_s > m.expires_s)
+		l->due_s = m.expires_s;
+	return portmaps_put(l->portmaps, &m);
+}
+
+static int table_del(void *arg, const struct pcp_lease *lease)
+{
+	struct pcp_leases *l = arg;
+
+	return portmaps_del(l->portmaps, lease->proto, lease->out);
+}
+
+/* The next lease of a subscriber to delete; *ret_others: there are leases of other nonces. */
+static const struct portmap *next_of_nonce(const struct pcp_leases *l, uint32_t in_addr, uint8_t proto,
+					   const uint8_t nonce[static PCP_NONCE], bool *ret_others)
+{
+	for (const struct portmap *m = portmaps_of(l->portmaps, in_addr, NULL); m;
+	     m = portmaps_of(l->portmaps, in_addr, m)) {
+		if (m->origin != PORTMAP_PCP || (proto && m->proto != proto))
+			continue;
+		if (!memcmp(m->nonce, nonce, PCP_NONCE))
+			return m;
+		*ret_others = true;
+	}
+	return NULL;
+}
+
+static int table_del_all(void *arg, uint32_t in_addr, uint8_t proto, const uint8_t nonce[static PCP_NONCE])
+{
+	struct pcp_leases *l = arg;
+	const struct portmap *m;
+	bool others = false;
+	int n = 0;
+
+	while ((m = next_of_nonce(l, in_addr, proto, nonce, &others))) {
+		int r = portmaps_del(l->portmaps, m->proto, m->out);
+
+		if (r)
+			return r;
+		n++;
+	}
+	return n || !others ? n : -EPERM;
+}
+
+static int table_session(void *arg, uint8_t proto, struct endpoint in, struct endpoint ext, struct endpoint *ret_out,
+			 uint32_t *ret_left_s)
+{
+	const struct pcp_leases *l = arg;
+	struct session s;
+	int r = sessions_refresh(l->mappings, in, ext, proto, &s);
+
+	if (r)
+		return r;
+	*ret_out = (struct endpoint){ s.out_addr, s.out_port };
+	*ret_left_s = s.expires;
+	return 0;
+}
+
+const struct pcp_table pcp_lease_table = {
+	.subscriber = table_subscriber,
+	.find = table_find,
+	.taken = table_taken,
+	.count = table_count,
+	.put = table_put,
+	.del = table_del,
+	.del_all = table_del_all,
+	.session = table_session,
+};
+
+static bool is_served(const struct config *c, const struct config_mapping *m)
+{
+	const struct config_pcp *pcp = &c->pcp;
+
+	if (!pcp->enabled)
+		return false;
+	for (uint32_t i = 0; i < pcp->n_mappings; i++)
+		if (!strcmp(pcp->mappings[i], m->name))
+			return true;
+	return !pcp->n_mappings;
+}
+
+int pcp_leases_configure(struct pcp_leases *l, const struct config *c)
+{
+	struct prefix *served = calloc(c->n_mappings + 1, sizeof(*served));
+	size_t n = 0;
+
+	if (!served)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_mappings; i++)
+		if (is_served(c, &c->mappings[i]))
+			served[n++] = c->mappings[i].in;
+	free(l->served);
+	l->served = served;
+	l->n_served = n;
+	return 0;
+}
+
+void pcp_leases_free(struct pcp_leases *l)
+{
+	free(take_pointer(l->served));
+}
+
+static bool fits(const struct pcp_leases *l, const struct portmap *m)
+{
+	const struct geometry *g = geometry_of(l, m->in.addr);
+	struct port_block block;
+
+	if (!g)
+		return false;
+	block = mapping_forward(g, m->in.addr);
+	return m->out.addr == block.out_addr && m->out.port >= block.port_lo && m->out.port <= block.port_hi;
+}
+
+/* Called for each lease: whether it is to be deleted. */
+typedef bool (*lease_test)(struct pcp_leases *l, const struct portmap *m, uint64_t now_s);
+
+/* Deletes up to DELETED_PER_SLICE leases. Returns how many. */
+static unsigned delete_some(struct pcp_leases *l, lease_test test, uint64_t now_s)
+{
+	struct portmap doomed[DELETED_PER_SLICE];
+	unsigned n = 0;
+
+	for (const struct portmap *m = portmaps_next(l->portmaps, NULL); m && n < ARRAY_SIZE(doomed);
+	     m = portmaps_next(l->portmaps, m))
+		if (m->origin == PORTMAP_PCP && test(l, m, now_s))
+			doomed[n++] = *m;
+	for (unsigned i = 0; i < n; i++)
+		portmaps_del(l->portmaps, doomed[i].proto, doomed[i].out);
+	return n;
+}
+
+static bool is_misfit(struct pcp_leases *l, const struct portmap *m, uint64_t now_s)
+{
+	return !fits(l, m);
+}
+
+unsigned pcp_leases_trim(struct pcp_leases *l)
+{
+	unsigned n, total = 0;
+
+	l->due_s = 0;
+	while ((n = delete_some(l, is_misfit, 0)))
+		total += n;
+	return total;
+}
+
+static bool has_ended(struct pcp_leases *l, const struct portmap *m, uint64_t now_s)
+{
+	if (m->expires_s <= now_s)
+		return true;
+	if (m->expires_s < l->due_s)
+		l->due_s = m->expires_s;
+	return false;
+}
+
+bool pcp_leases_expire(struct pcp_leases *l, uint64_t now_s)
+{
+	if (l->due_s > now_s || !portmaps_count(l->portmaps, PORTMAP_PCP))
+		return false;
+	l->due_s = UINT64_MAX;
+	if (delete_some(l, has_ended, now_s) < DELETED_PER_SLICE)
+		return false;
+	l->due_s = 0;
+	return true;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Leases of PCP as portmaps of that origin: they stand in the pinned map with expiry and nonce, so they outlive the
+ * agent. Times in seconds of CLOCK_BOOTTIME.
+ */
+#ifndef DETNAT_PCP_LEASES_H
+#define DETNAT_PCP_LEASES_H
+
+#include "config/config.h"
+#include "pcp/lease_table.h"
+#include "tables/mappings.h"
+#include "tables/portmap_table.h"
+
+struct pcp_leases {
+	struct mappings *mappings;
+	struct portmaps *portmaps;
+	struct prefix *served; /* inside prefixes of the mappings that are served */
+	size_t n_served;
+	uint64_t due_s; /* none ends before; 0: not known */
+};
+
+/* The functions of the server's decisions; arg: struct pcp_leases. */
+extern const struct pcp_table pcp_lease_table;
+
+/* Takes the mappings that a configuration serves: none where PCP is off. 0 or -ENOMEM. */
+int pcp_leases_configure(struct pcp_leases *l, const struct config *c);
+void pcp_leases_free(struct pcp_leases *l);
+
+/*
+ * Deletes leases that no longer fit: the subscriber is not served, or the port is not of the subscriber's block.
+ * Returns how many.
+ */
+unsigned pcp_leases_trim(struct pcp_leases *l);
+
+/* Deletes leases that have ended, as many as fit into a slice. Returns whether there may be more. */
+bool pcp_leases_expire(struct pcp_leases *l, uint64_t now_s);
+
+#endif

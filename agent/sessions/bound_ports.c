@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "sessions/bound_ports.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+
+#include <detnat/binding.h>
+
+#include "sessions/sessions_private.h"
+
+static const uint8_t protocols[] = { IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP };
+
+/* Where the entries of a group begin, and how many there are. */
+static uint64_t *group_of(const struct subscriber_iterator *it, uint8_t proto, uint32_t group, uint32_t *ret_n)
+{
+	*ret_n = group_size(group << PORT_GROUP_SHIFT, it->map->geo.ports_per_host);
+	return mappings_binding(it->m, it->number, mapping_subscriber(&it->map->geo, it->in_addr), proto,
+				group << PORT_GROUP_SHIFT);
+}
+
+/*
+ * A connection that is established keeps its binding for as long after its end as any; else a packet from inside counts
+ * (RFC 4787 REQ-6).
+ */
+void binding_keep(const struct mappings *m, int number, uint32_t in_addr, uint64_t key, uint64_t word, uint32_t now)
+{
+	const struct geometry *g = &mappings_get(m, number)->geo;
+	uint32_t subscriber = mapping_subscriber(g, in_addr);
+	uint32_t offset = word_out_port(word) - mapping_port_lo(g, subscriber);
+	uint64_t *entry;
+
+	if (offset >= g->ports_per_host)
+		return;
+	entry = mappings_binding(m, number, subscriber, word_proto(word), offset);
+	if (entry && binding_is_of(LOAD(*entry), key_in_port(key)))
+		binding_raise((__u64 *)entry, word_state(word) == SESSION_ESTABLISHED ? now : word_seen(word));
+}
+
+static void keep_those_of_sessions(const struct subscriber_iterator *it)
+{
+	for (uint32_t i = 0; i < it->n_slots; i++) {
+		uint64_t key, word;
+
+		if (slot_read(&it->slots[i], &key, &word) && !too_old(&it->limits, word, it->now))
+			binding_keep(it->m, it->number, it->in_addr, key, word, it->now);
+	}
+}
+
+/*
+ * A binding is removed half a lifetime late: a session beyond the slots, which is looked at last, may have been
+ * refreshed since the sweep before.
+ */
+static void remove_expired(const struct subscriber_iterator *it, uint8_t proto)
+{
+	uint32_t life = it->map->timeout_ticks[binding_timeout(proto)], late = life + life / 2 + 1, n;
+
+	for (uint32_t group = 0; group < binding_groups(it->map->geo.ports_per_host); group++) {
+		uint64_t *entry = group_of(it, proto, group, &n);
+
+		for (uint32_t k = 0; entry && k < n; k++) {
+			uint64_t now = LOAD(entry[k]);
+
+			if (binding_is_bound(now) && binding_expired(now, it->now, late))
+				binding_change((__u64 *)&entry[k], now, binding_freed(now));
+		}
+	}
+}
+
+void bindings_sweep(struct subscriber_iterator *it)
+{
+	if (!it->map->bindings.protocols)
+		return;
+	keep_those_of_sessions(it);
+	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
+		if (!(it->map->bindings.protocols & binding_protocol(protocols[i])))
+			continue;
+		remove_expired(it, protocols[i]);
+		it->cost += it->map->geo.ports_per_host;
+	}
+}
+
+struct binding_walk {
+	struct subscriber_iterator it;
+	binding_visit visit;
+	bool (*wait)(void *arg);
+	void *arg;
+};
+
+static int visit_group(const struct subscriber_iterator *it, uint8_t proto, uint32_t group,
+		       const struct binding_walk *w)
+{
+	const struct geometry *g = &it->map->geo;
+	uint32_t subscriber = mapping_subscriber(g, it->in_addr), n,
+		 life = it->map->timeout_ticks[binding_timeout(proto)];
+	const uint64_t *entry = group_of(it, proto, group, &n);
+	int r = 0;
+
+	for (uint32_t k = 0; entry && k < n && !r; k++) {
+		uint64_t now = LOAD(entry[k]);
+		int32_t age = (int32_t)(it->now - binding_seen(now));
+
+		if (!binding_holds(now, it->now, life))
+			continue;
+		r = w->visit(&(struct binding){ .in_addr = it->in_addr,
+						.out_addr = mapping_out_addr(g, subscriber),
+						.in_port = binding_in_port(now),
+						.out_port = (uint16_t)(mapping_port_lo(g, subscriber) +
+								       (group << PORT_GROUP_SHIFT) + k),
+						.proto = proto,
+						.expires = seconds_of_ticks(life - (age > 0 ? (uint32_t)age : 0),
+									    mappings_datapath(it->m)->hz) },
+			     w->arg);
+	}
+	return r;
+}
+
+static int visit_bindings(struct subscriber_iterator *it, void *arg)
+{
+	const struct binding_walk *w = arg;
+	int r = 0;
+
+	it->cost = 1;
+	if (!it->map->bindings.protocols)
+		return 0;
+	if (w->wait && w->wait(w->arg))
+		return 1;
+	it->cost = it->map->geo.ports_per_host * binding_count(it->map->bindings.protocols);
+	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
+		for (uint32_t group = 0; !r && group < binding_groups(it->map->geo.ports_per_host); group++)
+			r = visit_group(it, protocols[i], group, w);
+	return r;
+}
+
+int binding_walk_new(struct mappings *m, struct binding_walk **ret)
+{
+	struct binding_walk *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	subscriber_iterator_init(&w->it, m);
+	*ret = w;
+	return 0;
+}
+
+int binding_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct binding_walk **ret)
+{
+	int r;
+
+	if (mappings_find_inside(m, in_addr) < 0)
+		return -ENOENT;
+	r = binding_walk_new(m, ret);
+	if (!r)
+		(*ret)->it.next = (*ret)->it.last = in_addr;
+	return r;
+}
+
+void binding_walk_free(struct binding_walk *w)
+{
+	free(w);
+}
+
+int binding_walk_step(struct binding_walk *w, unsigned budget_us, binding_visit visit, bool (*wait)(void *arg),
+		      void *arg)
+{
+	w->visit = visit;
+	w->wait = wait;
+	w->arg = arg;
+	return subscriber_iterate(&w->it, monotonic_us() + budget_us, visit_bindings, w);
+}
+
+static int count_one(const struct binding *b, void *arg)
+{
+	(void)b;
+	*(uint32_t *)arg += 1;
+	return 0;
+}
+
+uint32_t bindings_count(struct mappings *m, uint32_t in_addr)
+{
+	struct binding_walk w = { .visit = count_one };
+	uint32_t n = 0;
+
+	w.arg = &n;
+	if (!subscriber_find(&w.it, m, in_addr))
+		visit_bindings(&w.it, &w);
+	return n;
+}

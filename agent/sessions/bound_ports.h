@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The ports that endpoint-independent mapping has bound, <detnat/binding.h>, as they are listed. */
+#ifndef DETNAT_BOUND_PORTS_H
+#define DETNAT_BOUND_PORTS_H
+
+#include "tables/mappings.h"
+
+struct binding {
+	uint32_t in_addr;
+	uint32_t out_addr;
+	uint16_t in_port;
+	uint16_t out_port;
+	uint8_t proto;
+	uint32_t expires; /* seconds, unless its sessions keep it */
+};
+
+/* Non-zero ends the visits. */
+typedef int (*binding_visit)(const struct binding *b, void *arg);
+
+/* Visits the bindings of all subscribers, or of one; -ENOENT if that one is in no mapping. */
+struct binding_walk;
+int binding_walk_new(struct mappings *m, struct binding_walk **ret);
+int binding_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct binding_walk **ret);
+void binding_walk_free(struct binding_walk *w);
+
+/*
+ * Visits some: 1: more to do, 0: done. Before each subscriber `wait` is asked, and the step ends where it returns true;
+ * NULL: it never does.
+ */
+int binding_walk_step(struct binding_walk *w, unsigned budget_us, binding_visit visit, bool (*wait)(void *arg),
+		      void *arg);
+
+/* How many ports a subscriber has bound; 0 if it is in no mapping. */
+uint32_t bindings_count(struct mappings *m, uint32_t in_addr);
+
+#endif

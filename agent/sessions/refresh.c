@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Finds a session by its endpoints and refreshes it, as a packet of the subscriber's would. */
+#include <errno.h>
+
+#include "sessions/sessions_private.h"
+
+/* Sessions that are closing are not kept up. */
+static bool may_refresh(uint64_t word)
+{
+	return !(word_state(word) & SESSION_RESET) && word_state(word) != SESSION_TIME_WAIT;
+}
+
+static int refresh_slots(struct subscriber_iterator *it, uint64_t wanted, uint8_t proto, struct session *ret)
+{
+	for (uint32_t i = 0; i < it->n_slots; i++) {
+		uint64_t key, word;
+
+		if (!slot_read(&it->slots[i], &key, &word) || key != wanted || word_proto(word) != proto ||
+		    !word_counts(word, it->now, it->map->timeout_ticks))
+			continue;
+		if (may_refresh(word)) {
+			word_refresh((__u64 *)&it->slots[i].truth, it->now);
+			word = word_with(word, word_state(word), it->now);
+		}
+		*ret = session_of(it->map, it->in_addr, key, word, it->now, mappings_datapath(it->m)->hz);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* Those beyond the slots are found, but left as they are: user space cannot change them without a race. */
+static int find_overflow(struct subscriber_iterator *it, struct endpoint in, struct endpoint ext, uint8_t proto,
+			 struct session *ret)
+{
+	const struct overflow_key key = {
+		.addr = in.addr,
+		.ext_addr = ext.addr,
+		.port = in.port,
+		.ext_port = ext.port,
+		.proto = proto,
+		.direction = OVERFLOW_IN2OUT,
+	};
+	struct datapath *d = mappings_datapath(it->m);
+	uint64_t word;
+
+	if (!overflow_any(d) || overflow_word(d, &key, &word) || !word_counts(word, it->now, it->map->timeout_ticks))
+		return -ENOENT;
+	*ret = session_of(it->map, in.addr, overflow_slot_key(&key), word, it->now, d->hz);
+	return 0;
+}
+
+int sessions_refresh(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto, struct session *ret)
+{
+	struct subscriber_iterator it;
+	int r = subscriber_find(&it, m, in.addr);
+
+	if (r)
+		return r;
+	r = refresh_slots(&it, slot_key(ext.addr, ext.port, in.port), proto, ret);
+	return r ? find_overflow(&it, in, ext, proto, ret) : 0;
+}

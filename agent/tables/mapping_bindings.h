@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The memory of a mapping's bindings (<detnat/binding.h>), for the room tables: ranges of buckets. Which protocols have
+ * entries can grow while the mapping is in use; what they had before stays with the mapping until it is deleted, so no
+ * program reads memory that is something else by then.
+ */
+#ifndef DETNAT_MAPPING_BINDINGS_H
+#define DETNAT_MAPPING_BINDINGS_H
+
+#include <detnat/binding.h>
+
+#include "tables/mapping_tables.h"
+
+/* Allocates the range for these protocols, unless there is one. 0, or -errno as chunks_alloc(). */
+int mapping_bindings_alloc(struct mapping_job *t, uint8_t protocols);
+
+/* chunks_make_step() for that range. */
+int mapping_bindings_make_step(struct mapping_job *t, uint8_t protocols);
+
+/* Takes the range that a record of an earlier agent names: 0, or -errno as chunks_take(). */
+int mapping_bindings_take(struct mapping_job *t);
+void mapping_bindings_give(struct mapping_job *t);
+
+bool mapping_bindings_complete(const struct mapping_job *t);
+
+/* Releases ranges that were never used. */
+void mapping_bindings_release_unused(struct mapping_job *t);
+
+void mapping_bindings_retire(struct mapping_job *t);
+enum chunks_release mapping_bindings_release_step(struct mapping_job *t);
+
+/* Has the datapath bind the ports of sessions that have none, when their subscriber opens one. */
+void mapping_bindings_import(struct mapping_job *t);
+
+/* The layout for what a specification asks for, once its range is there; nothing that has entries loses them. */
+struct binding_layout mapping_bindings_layout(const struct mapping_job *t, const struct binding_layout *wanted);
+
+#endif

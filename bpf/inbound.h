@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Endpoint-independent filtering: what comes from outside to a bound port, of no session, opens one. The sessions that
+ * the outside has opened are kept in slots only, are limited to a share of the quota, and give way to the subscriber's
+ * own at the quota. All of it is compiled away while no mapping has it.
+ */
+#ifndef DETNAT_INBOUND_H
+#define DETNAT_INBOUND_H
+
+#include "open.h"
+
+/* Under the lock. Returns 0 if one more session may be opened from outside, else INBOUND_LIMIT. */
+static __always_inline int inbound_admit(const struct flow *f, struct subscriber *s, struct binding_header *h)
+{
+	__u32 percent = LOAD(f->m->bindings.inbound);
+	__u32 limit = inbound_limit(percent, f->m->sessions_per_user, f->m->bucket_shift);
+	struct inbound_look *l;
+
+	if (LOAD(h->inbound) < limit)
+		return 0;
+	if (LOAD(h->counted_tick) == f->now)
+		return INBOUND_LIMIT;
+	l = inbound_look(f, s);
+	if (!l)
+		return INBOUND_LIMIT;
+	STORE(h->inbound, LOAD(l->sessions));
+	STORE(h->counted_tick, f->now);
+	return LOAD(h->inbound) < limit ? 0 : INBOUND_LIMIT;
+}
+
+/* Under the lock: opens the session on a bound port, an offset in the block. Returns 0, or INBOUND_… */
+static __always_inline int inbound_open_locked(const struct flow *f, struct subscriber *s, __u32 offset)
+{
+	struct binding_header *h = binding_header_get(f->m, f->subscriber);
+	struct bucket_choice b;
+	struct opening *o;
+	struct slot *slot;
+	__u64 word;
+	__u32 room;
+
+	if (!h || inbound_is_full(f->m, s, h, f->now) || inbound_admit(f, s, h))
+		return INBOUND_LIMIT;
+	o = open_scan(f, s, f->port_offset, &b);
+	if (!o)
+		return INBOUND_BUSY;
+	/* Another core has opened it meanwhile. */
+	if (LOAD(o->existing))
+		return 0;
+	/* Another inside port's, from before there were bindings; see open_bound_port(). */
+	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))) ||
+	    (subscriber_overflow(s->overflow) && overflow_port_held(f, LOAD(o->port_lo) + offset)))
+		return INBOUND_NOT;
+	room = opening_room(LOAD(o->room), LOAD(o->port_offset), slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
+	if (!room)
+		return INBOUND_LIMIT;
+	slot = opening_slot(&b, room);
+	if (offset != f->port_offset || room != preferred_bit(f->port_offset))
+		displace(s, b.home);
+	switch (open_claim(f, s, slot, LOAD(slot->truth), LOAD(o->port_lo) + offset,
+			   f->p.proto == IPPROTO_TCP ? SESSION_SYN_RECEIVED : SESSION_UDP, &word)) {
+	case OPENED:
+		inbound_mark(f, room, 1);
+		STORE(h->inbound, LOAD(h->inbound) + 1);
+		count_add(REASON_sessions_inbound, 1);
+		return 0;
+	case OPEN_AT_QUOTA:
+		return INBOUND_LIMIT;
+	default:
+		return INBOUND_BUSY;
+	}
+}
+
+/*
+ * Opens the session of a packet from outside to a bound port of a subscriber of m, for which inbound_may_open() holds.
+ * Returns its inside port, or INBOUND_…
+ */
+SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const struct packet *p)
+{
+	const struct binding_header *h;
+	struct subscriber *s;
+	int in_port, r;
+	struct flow f;
+
+	if (!m || !p)
+		return INBOUND_NOT;
+	s = subscriber_get(m, subscriber);
+	h = binding_header_get(m, subscriber);
+	if (!s || !h)
+		return INBOUND_NOT;
+	f.m = m;
+	f.now = now_ticks();
+	in_port = inbound_port(m, subscriber, p, f.now);
+	if (in_port < 0)
+		return INBOUND_NOT;
+	/* A flood beyond the limit does not get as far as the lock. */
+	if (inbound_is_full(m, s, h, f.now))
+		return INBOUND_LIMIT;
+	/* The flow as it is from inside. */
+	f.p = *p;
+	f.p.src = m->geo.in_base + subscriber;
+	f.p.dst = p->src;
+	f.p.sport = (__u16)in_port;
+	f.p.dport = p->sport;
+	flow_complete(&f);
+	if (open_lock(s))
+		return INBOUND_BUSY;
+	r = inbound_open_locked(&f, s, p->dport - mapping_port_lo(&m->geo, subscriber));
+	open_unlock(s);
+	/* A hairpin's peer is a subscriber, see out2in(). */
+	if (!r && index_find(&out_index, p->src))
+		__sync_fetch_and_or(&s->way_epoch, SUBSCRIBER_HAIRPINS);
+	return r ? r : in_port;
+}
+
+#endif

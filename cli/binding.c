@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Ports bound by endpoint-independent mapping. */
+#include "command.h"
+
+static const struct column binding_columns[] = {
+	{ "PROTO", "proto", cell_text, false, 5 },
+	{ "INSIDE", "in", cell_endpoint, false, ENDPOINT_WIDTH },
+	{ "OUTSIDE", "out", cell_endpoint, false, ENDPOINT_WIDTH },
+	{ "EXPIRES IN", "expires", cell_seconds, true, 10 },
+	{},
+};
+
+const struct view view_binding_list = { .columns = binding_columns, .empty = "no bindings" };

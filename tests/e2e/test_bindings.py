@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Endpoint-independent mapping and filtering: STUN's behaviour tests, consoles that find each other, floods, changes under traffic."""
+
+import itertools
+import socket
+import struct
+
+import pytest
+from scapy.layers.inet import ICMP, TCP, UDP
+
+import packets
+from agent import wait_for
+from lab import GATEWAY_IN, GATEWAY_OUT, MAPPING, SERVER, SERVER_MAC, Lab, block_of
+from shapes import assert_all, assert_shape
+from test_real_stacks import SECOND, STUN, Server, answers, inside
+
+CLIENT, OTHER = "10.0.0.9", "10.0.0.10"
+# 1008 ports a host: enough for a warning not to be due.
+ROOMY = {"in": "10.0.0.0/24", "out": "1.1.1.0/30"}
+OPEN = {"mapping": ["udp", "tcp", "icmp"], "filtering": ["udp", "tcp"]}
+BINDING = {"in_addr": str, "in_port": int, "out_addr": str, "out_port": int, "proto": str, "expires": int}
+
+
+@pytest.fixture(params=["redirect", "kernel"])
+def hosts_lab(request, run_directory):
+    """A lab whose hosts are kernels, with endpoint-independent mapping and filtering."""
+    lab = Lab(run_directory)
+    try:
+        lab.inside_ns.batch(f"addr add {CLIENT}/16 dev eth0", f"addr add {OTHER}/16 dev eth0", f"route add default via {GATEWAY_IN}")
+        lab.outside_ns.batch(f"link set eth0 address {SERVER_MAC}", f"addr add {SERVER}/24 dev eth0",
+                             f"addr add {SECOND}/24 dev eth0", f"route add {MAPPING['out']} via {GATEWAY_OUT}")
+        lab.start(forwarding=request.param, mappings=[{**ROOMY, "endpoint_independent": OPEN}])
+        yield lab
+    finally:
+        lab.close()
+
+
+_ports = itertools.count(7000)
+
+
+@pytest.mark.parametrize("option, verdict", [("-m", "NAT with Endpoint Independent Mapping!"),
+                                             ("-f", "NAT with Endpoint Independent Filtering!")])
+def test_stun_finds_both_independent_of_endpoints(hosts_lab, option, verdict):
+    with Server(hosts_lab, 3478, *STUN):
+        wait_for(lambda: answers(hosts_lab), what="the sockets of the STUN server")
+        assert verdict in inside(hosts_lab, "turnutils_natdiscovery", "-L", CLIENT, "-l", next(_ports), option, SERVER)
+
+
+# A client and a server of RFC 5389 and RFC 5780, as far as these tests need them.
+MAGIC = 0x2112A442
+CHANGE_IP, CHANGE_PORT = 4, 2
+
+
+def stun_request(ident, change=0):
+    attribute = struct.pack("!HHI", 3, 4, change)
+    return struct.pack("!HHI12s", 1, len(attribute), MAGIC, ident) + attribute
+
+
+def stun_response(request, addr, port):
+    ident = request[8:20]
+    value = struct.pack("!BBHI", 0, 1, port ^ MAGIC >> 16, struct.unpack("!I", socket.inet_aton(addr))[0] ^ MAGIC)
+    return struct.pack("!HHI12sHH", 0x101, 12, MAGIC, ident, 0x20, 8) + value
+
+
+def stun_mapped(response):
+    port, addr = struct.unpack("!HI", response[26:32])
+    return socket.inet_ntoa(struct.pack("!I", addr ^ MAGIC)), port ^ MAGIC >> 16
+
+
+class Stun:
+    """The server: a socket on each of two addresses and two ports; it answers from the one that the client asks for."""
+
+    def __init__(self, lab):
+        self.at = {}
+        with lab.outside_ns.enter():
+            for addr, port in itertools.product((SERVER, SECOND), (3478, 3479)):
+                self.at[addr, port] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                self.at[addr, port].bind((addr, port))
+                self.at[addr, port].settimeout(5)
+
+    def answer(self, to):
+        """Answers one request that came to this socket. Returns where it came from."""
+        request, src = self.at[to].recvfrom(100)
+        (change,) = struct.unpack("!I", request[24:28])
+        addr = next(a for a in (SERVER, SECOND) if (a == to[0]) != bool(change & CHANGE_IP))
+        port = next(p for p in (3478, 3479) if (p == to[1]) != bool(change & CHANGE_PORT))
+        self.at[addr, port].sendto(stun_response(request, *src), src)
+        return src
+
+
+def udp_socket(lab, addr, port):
+    with lab.inside_ns.enter():
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((addr, port))
+    s.settimeout(5)
+    return s
+
+
+def test_rfc_5780_mapping_and_filtering(hosts_lab):
+    stun, client = Stun(hosts_lab), udp_socket(hosts_lab, CLIENT, next(_ports))
+    seen = set()
+    # Section 4.3: one mapping towards each address and port.
+    for to in ((SERVER, 3478), (SECOND, 3478), (SECOND, 3479)):
+        client.sendto(stun_request(b"mapping test"), to)
+        seen.add(stun.answer(to))
+        assert stun_mapped(client.recv(100)) in seen
+    assert len(seen) == 1
+    # Section 4.4, with a fresh socket: what it has never sent to answers.
+    client = udp_socket(hosts_lab, CLIENT, next(_ports))
+    for change in (CHANGE_IP | CHANGE_PORT, CHANGE_PORT, 0):
+        client.sendto(stun_request(b"filter tests", change), (SERVER, 3478))
+        stun.answer((SERVER, 3478))
+        response, src = client.recvfrom(100)
+        assert src == (SECOND if change & CHANGE_IP else SERVER, 3479 if change & CHANGE_PORT else 3478)
+        assert response[8:20] == b"filter tests"
+
+
+def test_two_consoles_find_each_other_by_stun(hosts_lab):
+    """Each learns its outside endpoint from the server and sends to the other's; both packets arrive, whoever is first."""
+    stun = Stun(hosts_lab)
+    consoles = [udp_socket(hosts_lab, addr, 3074) for addr in (CLIENT, OTHER)]
+    public = []
+    for console in consoles:
+        console.sendto(stun_request(b"where am I??"), (SERVER, 3478))
+        stun.answer((SERVER, 3478))
+        public.append(stun_mapped(console.recv(100)))
+    assert public == [block_of(addr, ROOMY).first_choice(3074) for addr in (CLIENT, OTHER)]
+    # No hole has to be punched: the first packet arrives.
+    consoles[0].sendto(b"hello", public[1])
+    assert consoles[1].recvfrom(100) == (b"hello", public[0])
+    consoles[1].sendto(b"hello yourself", public[0])
+    assert consoles[0].recvfrom(100) == (b"hello yourself", public[1])
+
+
+def test_a_server_inside_takes_connections_from_strangers(hosts_lab):
+    """Its port is bound by a connection of its own; the kernel's handshake makes the session an established one."""
+    port = next(_ports)
+    with hosts_lab.outside_ns.enter():
+        rendezvous, stranger = socket.create_server((SERVER, 5000)), socket.socket()
+    with hosts_lab.inside_ns.enter():
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((CLIENT, port))
+        out = socket.socket()
+        out.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        out.bind((CLIENT, port))
+    listener.listen()
+    with rendezvous, listener, out, stranger:
+        out.connect((SERVER, 5000))
+        connection, public = rendezvous.accept()
+        stranger.settimeout(5)
+        listener.settimeout(5)
+        stranger.bind((SECOND, 0))
+        stranger.connect(public)
+        peer, src = listener.accept()
+        assert src == stranger.getsockname()
+        stranger.sendall(b"let me in")
+        assert peer.recv(100) == b"let me in"
+        peer.sendall(b"welcome")
+        assert stranger.recv(100) == b"welcome"
+        states = {s["ext_addr"]: s["state"] for s in hosts_lab.sessions(CLIENT, "--proto", "tcp")}
+        assert states == {SERVER: "tcp-established", SECOND: "tcp-established"}
+        connection.close()
+        peer.close()
+
+
+def send_out(lab, host, port, dport=53, dst=SERVER):
+    lab.inside.send(lab.from_inside(host, UDP(sport=port, dport=dport), dst))
+    came = lab.outside.packet()
+    return came["IP"].src, came["UDP"].sport
+
+
+def start(lab, **independent):
+    lab.start(mappings=[{**ROOMY, "endpoint_independent": independent}])
+    return lab.host()
+
+
+def test_a_flood_onto_a_bound_port_harms_nobody(lab):
+    lab.start(mappings=[{**ROOMY, "sessions_per_user": 40, "endpoint_independent": {"mapping": ["udp"], "filtering": ["udp"]}}])
+    host, other = lab.host(), lab.host()
+    addr, port = send_out(lab, host, 3074)
+    for n in range(300):
+        lab.outside.send(lab.from_outside(addr, UDP(sport=1024 + n, dport=port), src=f"192.0.2.{n % 200 + 1}"))
+    wait_for(lambda: lab.agent.counters()["drop_inbound_limit"] == 290, what="the flood")
+    assert lab.agent.counters()["sessions_inbound"] == 10
+    assert len(lab.sessions(host.addr)) == 11
+    # Its own sessions find room up to the quota, and others' are untouched.
+    for dport in range(2000, 2035):
+        assert send_out_after(lab, host, 3074, dport) == (addr, port)
+    assert block_of(other.addr, ROOMY).first_choice(77) == send_out_after(lab, other, 77, 53)
+
+
+def send_out_after(lab, host, port, dport):
+    """As send_out(), past what the flood has left on the wires."""
+    lab.inside.send(lab.from_inside(host, UDP(sport=port, dport=dport)))
+
+    def came():
+        frame = lab.outside.receive(0.2)
+        packet = packets.Ether(frame) if frame else None
+        return packet and UDP in packet and packet[UDP].dport == dport and (packet["IP"].src, packet[UDP].sport)
+
+    return wait_for(came, what="the packet outside")
+
+
+def test_bindings_are_listed_and_outlive_the_agent(lab):
+    host = start(lab, mapping=["udp", "tcp", "icmp"])
+    udp = send_out(lab, host, 3074)
+    lab.inside.send(lab.from_inside(host, TCP(sport=3075, dport=80, flags="S")))
+    lab.outside.packet()
+    lab.inside.send(lab.from_inside(host, ICMP(type=8, id=9)))
+    lab.outside.packet()
+
+    def listed(*args):
+        rows = assert_all(lab.agent.ctl("binding", "list", *args), BINDING)
+        return {(row["proto"], row["in_port"]): (row["out_addr"], row["out_port"]) for row in rows}
+
+    block = block_of(host.addr, ROOMY)
+    wanted = {("udp", 3074): udp, ("tcp", 3075): block.first_choice(3075), ("icmp", 9): block.first_choice(9)}
+    assert listed() == listed(host.addr) == wanted
+    assert assert_shape(lab.agent.ctl("user", "show", host.addr), {"bindings": int})["bindings"] == 3
+    lab.agent.kill()
+    # The port stays, towards others as well, without an agent and with the next one.
+    assert send_out(lab, host, 3074, 54) == udp
+    lab.agent.start()
+    assert listed() == wanted
+    assert send_out(lab, host, 3074, 55) == udp
+    lab.agent.check()
+
+
+def test_it_is_turned_on_and_off_under_traffic(lab):
+    lab.start(mappings=[{**ROOMY, "name": "homes"}])
+    host = lab.host()
+    first, second = send_out(lab, host, 5000), send_out(lab, host, 5000 + 1008, 54)
+    assert first == second, "without it one port serves two inside ports towards two destinations"
+    on = lab.agent.ctl("mapping", "set", "homes", "--eim", "udp,tcp", "--eif", "udp", "--inbound-sessions", 50)
+    assert (on["eim"], on["eif"], on["inbound_sessions"]) == (["udp", "tcp"], ["udp"], 50)
+    # Sessions stay, one of the two has the port, and a new one is nobody else's.
+    assert send_out(lab, host, 5000) == send_out(lab, host, 5000 + 1008, 54) == first
+    ports = {send_out(lab, host, port, 55) for port in (5000, 5000 + 1008)}
+    assert len(ports) == 2 and first in ports
+    third = send_out(lab, host, 6000)
+    lab.send_in(lab.from_outside(third[0], UDP(sport=999, dport=third[1]), src="192.0.2.7"), host, 6000)
+    assert lab.agent.ctl("config", "show")["mappings"][0]["endpoint_independent"] == {
+        "mapping": ["udp", "tcp"], "filtering": ["udp"], "inbound_sessions": 50}
+    off = lab.agent.ctl("mapping", "set", "homes", "--eim", "none")
+    assert (off["eim"], off["eif"]) == ([], [])
+    assert send_out(lab, host, 6000) == third
+    with lab.counting(drop_no_session=1):
+        lab.outside.send(lab.from_outside(third[0], UDP(sport=998, dport=third[1]), src="192.0.2.8"))
+    lab.inside.assert_silent()
+
+
+@pytest.mark.parametrize("options, text, status", [
+    (("--eif", "udp"), "udp must be in `mapping`, too", 1),
+    (("--eim", "udp", "--eif", "udp,tcp"), "tcp must be in `mapping`, too", 1),
+    (("--eim", "icmp", "--eif", "icmp"), "filtering is for udp and tcp", 1),
+    (("--eim", "sctp"), "--eim PROTO[,...] must be none, or protocols out of udp, tcp and icmp", 2),
+    (("--eim", "udp", "--inbound-sessions", "101"), "from 1 to 100", 2),
+])
+def test_what_makes_no_sense_is_refused(lab, options, text, status):
+    lab.start(mappings=[{**ROOMY, "name": "homes"}])
+    before = lab.agent.ctl("config", "show")
+    assert text in lab.agent.refused("mapping", "set", "homes", *options, status=status)
+    assert lab.agent.ctl("config", "show") == before
+
+
+def test_few_ports_are_warned_of(lab):
+    lab.start(mappings=[{**MAPPING, "endpoint_independent": {"mapping": ["udp"]}}])
+    assert "each inside port takes one of its subscriber's 15 ports" in lab.agent.log_text()

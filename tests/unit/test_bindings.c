@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Bindings: their memory as mappings change, and threads that race on their entries. */
+#include <criterion/criterion.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+#include <detnat/binding.h>
+
+#include "sessions/bound_ports.h"
+#include "sessions/sessions_private.h"
+#include "tables_fixture.h"
+
+static struct datapath d;
+static struct mappings *m;
+
+static void setup(void)
+{
+	struct error err = { 0 };
+
+	tables_make(&d);
+	cr_assert_eq(mappings_open(&d, &m, &err), 0, "%s", err.text);
+}
+
+TestSuite(bindings, .init = setup, .timeout = 60);
+
+static struct mapping_spec spec_with(uint8_t mapping)
+{
+	struct mapping_spec spec = tables_spec("10.0.0.0/24", "1.1.1.0/28");
+
+	spec.bindings = (struct binding_layout){ .mapping = mapping, .filtering = mapping & 3, .inbound = 25 };
+	return spec;
+}
+
+static void update(const struct mapping_spec *spec)
+{
+	struct error err = { 0 };
+	int r = mappings_update_begin(m, spec, &err);
+
+	cr_assert_eq(r, 0, "%s", err.text);
+	while ((r = mappings_update_step(m, spec, &err)) > 0)
+		;
+	cr_assert_eq(r, 0, "%s", err.text);
+	cr_assert_eq(mappings_update(m, spec), 0);
+}
+
+Test(bindings, every_port_has_an_entry_of_its_own)
+{
+	struct mapping_spec spec = spec_with(BINDING_PROTOCOLS);
+	int number = tables_add(m, &spec);
+	static const uint8_t protocols[] = { IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP };
+	uint32_t ports = mappings_get(m, number)->geo.ports_per_host;
+
+	for (uint32_t n = 0; n < 256; n += 51)
+		for (size_t i = 0; i < 3; i++)
+			for (uint32_t offset = 0; offset < ports; offset++) {
+				uint64_t *entry = mappings_binding(m, number, n, protocols[i], offset);
+
+				cr_assert_not_null(entry);
+				cr_assert_eq(*entry, 0, "subscriber %u, port %u: another's entry", n, offset);
+				*entry = 1;
+			}
+	/* None of them is the slot of a subscriber. */
+	for (uint32_t n = 0; n < 256; n++)
+		cr_assert(tables_zero(mappings_buckets(m, number, n),
+				      sizeof(struct bucket) << mappings_get(m, number)->bucket_shift));
+}
+
+Test(bindings, turned_on_grown_and_off_in_place)
+{
+	struct mapping_spec spec = spec_with(0);
+	int number = tables_add(m, &spec);
+
+	cr_expect_null(mappings_binding(m, number, 7, IPPROTO_UDP, 3));
+	spec = spec_with(BINDING_UDP);
+	update(&spec);
+	cr_expect_eq(d.mapping[number].bindings.protocols, BINDING_UDP);
+	*mappings_binding(m, number, 7, IPPROTO_UDP, 3) = binding_entry(5, BINDING_BOUND, 1);
+	cr_expect_null(mappings_binding(m, number, 7, IPPROTO_TCP, 3));
+	/* Off: what is there stays where it is. */
+	spec = spec_with(0);
+	update(&spec);
+	cr_expect_eq(d.mapping[number].bindings.mapping, 0);
+	cr_expect_neq(*mappings_binding(m, number, 7, IPPROTO_UDP, 3), 0);
+	/* One more protocol takes other memory, which is clean. */
+	spec = spec_with(BINDING_TCP);
+	update(&spec);
+	cr_expect_eq(d.mapping[number].bindings.protocols, BINDING_UDP | BINDING_TCP);
+	cr_expect_eq(d.mapping[number].bindings.mapping, BINDING_TCP);
+	cr_expect_eq(*mappings_binding(m, number, 7, IPPROTO_UDP, 3), 0);
+	*mappings_binding(m, number, 7, IPPROTO_TCP, 3) = binding_entry(5, BINDING_BOUND, 1);
+	/* All of it goes with the mapping, and the next one finds none. */
+	cr_assert_eq(mappings_del(m, spec.in, spec.out), 0);
+	tables_reclaim(m);
+	spec = spec_with(BINDING_UDP | BINDING_TCP);
+	number = tables_add(m, &spec);
+	for (uint32_t n = 0; n < 256; n++)
+		cr_assert_eq(*mappings_binding(m, number, n, IPPROTO_TCP, 3), 0);
+}
+
+Test(bindings, the_next_agent_finds_them)
+{
+	struct mapping_spec spec = spec_with(BINDING_UDP);
+	struct error err = { 0 };
+	int number = tables_add(m, &spec);
+
+	*mappings_binding(m, number, 7, IPPROTO_UDP, 3) = binding_entry(5, BINDING_BOUND, 1);
+	mappings_close(m);
+	d.reused = true;
+	cr_assert_eq(mappings_open(&d, &m, &err), 0, "%s", err.text);
+	cr_expect_eq(*mappings_binding(m, number, 7, IPPROTO_UDP, 3), binding_entry(5, BINDING_BOUND, 1));
+}
+
+/* Threads: openers under a lock, as in the datapath, and sweeps that raise stamps and remove what has expired. */
+
+enum { IN_PORTS = 24, LIFE = 3 };
+
+static struct binding_line line;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic(uint32_t) now;
+static atomic_bool stop;
+static atomic_uint bound, raised, removed, lost;
+
+static void expect_one_entry(uint16_t in_port)
+{
+	unsigned n = 0;
+
+	for (unsigned k = 0; k < PORT_GROUP; k++)
+		n += binding_is_of(LOAD(line.entry[k]), in_port);
+	cr_assert_leq(n, 1, "inside port %u has %u ports", in_port, n);
+}
+
+static void open_port(uint16_t in_port)
+{
+	int at = -1;
+
+	for (unsigned k = 0; k < PORT_GROUP; k++) {
+		uint64_t entry = LOAD(line.entry[k]);
+
+		if (binding_is_of(entry, in_port)) {
+			binding_raise(&line.entry[k], now);
+			return;
+		}
+		if (at < 0 && !binding_holds(entry, now, LIFE))
+			at = (int)k;
+	}
+	if (at < 0)
+		return;
+
+	uint64_t entry = LOAD(line.entry[at]);
+
+	if (!binding_holds(entry, now, LIFE) &&
+	    binding_change(&line.entry[at], entry, binding_entry(in_port, BINDING_BOUND, now)))
+		bound++;
+	else
+		lost++;
+}
+
+static void *opener(void *arg)
+{
+	uint64_t random = (uintptr_t)arg * 0x9e3779b97f4a7c15ULL;
+
+	while (!stop) {
+		random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+
+		uint16_t in_port = (uint16_t)(1000 + (random >> 33) % IN_PORTS);
+
+		pthread_mutex_lock(&lock);
+		open_port(in_port);
+		expect_one_entry(in_port);
+		pthread_mutex_unlock(&lock);
+	}
+	return NULL;
+}
+
+static void *sweeper(void *arg)
+{
+	while (!stop) {
+		for (unsigned k = 0; k < PORT_GROUP; k++) {
+			uint64_t entry = LOAD(line.entry[k]);
+
+			if (binding_is_bound(entry) && binding_expired(entry, now, LIFE)) {
+				removed += (unsigned)binding_change(&line.entry[k], entry, binding_freed(entry));
+			} else if (binding_is_bound(entry) && binding_in_port(entry) % 2 && now & 8) {
+				binding_raise(&line.entry[k], now - 1);
+				raised++;
+			}
+		}
+		now++;
+		nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL);
+	}
+	return arg;
+}
+
+Test(bindings, threads_never_give_an_inside_port_two_ports)
+{
+	pthread_t thread[4];
+
+	for (uintptr_t i = 0; i < 4; i++)
+		cr_assert_eq(pthread_create(&thread[i], NULL, i < 2 ? opener : sweeper, (void *)(i + 1)), 0);
+	while (bound < 2000 || removed < 1000)
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	stop = true;
+	for (unsigned i = 0; i < 4; i++)
+		pthread_join(thread[i], NULL);
+	cr_expect_gt(raised, 0);
+}
+
+Test(bindings, limits_of_what_the_outside_opens)
+{
+	cr_expect_eq(inbound_limit(25, 1000, 7), 250);
+	cr_expect_eq(inbound_limit(25, 1000, 4), 32, "a quarter of 128 slots");
+	cr_expect_eq(inbound_limit(1, 40, 4), 1);
+	cr_expect_eq(inbound_limit(100, 65535, 8), 2048);
+}
+
+Test(bindings, stamps_never_go_back)
+{
+	uint64_t entry = binding_entry(5, BINDING_BOUND | BINDING_AWAY, 100);
+
+	cr_expect_eq(binding_raised(entry, 99), entry);
+	cr_expect_eq(binding_raised(entry, 101), binding_entry(5, BINDING_BOUND | BINDING_AWAY, 101));
+	cr_expect_eq(binding_raised(binding_entry(5, 1, 0xffffffff), 2), binding_entry(5, 1, 2),
+		     "past the end of the clock");
+	cr_expect_eq(binding_freed(entry), binding_entry(0, BINDING_AWAY, 0));
+}

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The context of a tc program at egress; see ctx_xdp.h. */
+/*
+ * The context of a tc program; see ctx_xdp.h. The object at ingress defines AT_INGRESS as 1, that for the egress of
+ * interfaces without an Ethernet header BARE.
+ */
 #ifndef DETNAT_CTX_TC_H
 #define DETNAT_CTX_TC_H
 
@@ -8,6 +11,12 @@
 #include <bpf/bpf_helpers.h>
 
 #define HOOK_XDP 0
+#ifndef AT_INGRESS
+#define AT_INGRESS 0
+#endif
+#ifndef BARE
+#define BARE 0
+#endif
 #define STAGED	 0
 #define STAGE2	 0
 #define CTX_PASS TC_ACT_OK
@@ -28,7 +37,7 @@ static __always_inline void *ctx_data_end(const ctx_t *ctx)
 /* Index of the ingress interface; 0 for packets that the gateway itself sends. */
 static __always_inline __u32 ctx_ingress(const ctx_t *ctx)
 {
-	return ctx->ingress_ifindex;
+	return AT_INGRESS ? ctx->ifindex : ctx->ingress_ifindex;
 }
 
 static __always_inline __u64 ctx_length(ctx_t *ctx)

@@ -6,9 +6,11 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#define HOOK_XDP 1
-#define CTX_PASS XDP_PASS
-#define CTX_DROP XDP_DROP
+#define HOOK_XDP   1
+#define AT_INGRESS 1
+#define BARE	   0
+#define CTX_PASS   XDP_PASS
+#define CTX_DROP   XDP_DROP
 
 /* Set by the objects with stages, see <detnat/stages.h>: STAGED by that of stage 1, STAGE2 by that of stage 2. */
 #ifndef STAGED

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Checks TTL and MTU before a session is opened or refreshed and before a packet is rewritten (XDP only: at tc the
- * kernel has checked both).
+ * Checks TTL and MTU before a session is opened or refreshed and before a packet is rewritten (at ingress only: at
+ * egress the kernel has checked both).
  */
 #ifndef DETNAT_EGRESS_CHECK_H
 #define DETNAT_EGRESS_CHECK_H
@@ -9,6 +9,11 @@
 #include "egress_in.h"
 #include "forward.h"
 #include "quota.h"
+#if !HOOK_XDP
+#include "offload.h"
+#endif
+
+#if HOOK_XDP
 
 /*
  * Outbound packets that XDP cannot send go to the kernel unmodified; the kernel sends the ICMP error or fragments them.
@@ -19,6 +24,21 @@ static __always_inline int egress_check_out(ctx_t *ctx, const struct packet *p, 
 		return pass_untranslated();
 	return CONTINUE;
 }
+
+/* Octets of the longest packet that leaves. */
+static __always_inline __u32 packet_sent_length(ctx_t *ctx, const struct packet *p)
+{
+	return p->length;
+}
+
+#else
+
+static __always_inline __u32 packet_sent_length(ctx_t *ctx, const struct packet *p)
+{
+	return segment_length(ctx, p);
+}
+
+#endif
 
 /*
  * Returns 1 if GRO may have merged the frame from several: it may be longer than any that was sent, and the kernel
@@ -80,8 +100,11 @@ static __always_inline int egress_check_in(ctx_t *ctx, const struct packet *p, c
 	if (p->ttl <= 1)
 		return egress_answer(limit, REASON_drop_ttl, REASON_sent_icmp_ttl, ICMP_TIME_EXCEEDED, 0, 0);
 	/* If a route's MTU is the limit, the kernel sends the ICMP error. */
-	if (e->state != EGRESS_READY || p->length <= e->mtu || e->longest != e->mtu || !p->df)
+	if (e->state != EGRESS_READY || packet_sent_length(ctx, p) <= e->mtu || e->longest != e->mtu)
 		return CONTINUE;
+	/* The agent, which fragments hairpins, takes no GSO frames. */
+	if (!p->df)
+		return ctx_gso_size(ctx) && direction == DIRECTION_HAIRPIN ? drop(REASON_drop_too_big) : CONTINUE;
 	if (!is_merged(ctx))
 		return egress_answer(limit, REASON_drop_too_big, REASON_sent_icmp_too_big, ICMP_DEST_UNREACH,
 				     ICMP_FRAG_NEEDED, e->mtu);
@@ -109,6 +132,8 @@ static __always_inline int egress_towards(ctx_t *ctx, const struct packet *p, st
 	int verdict;
 
 	ret->state = egress_in(ctx, s, p->src, in_addr, ret);
+	if (!HOOK_XDP)
+		egress_resolve(ret);
 	if (direction == DIRECTION_HAIRPIN)
 		egress_of_hairpin(ret);
 	TRACE_EGRESS(ret);

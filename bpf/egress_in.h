@@ -18,6 +18,17 @@ static __always_inline void egress_of_hairpin(struct egress *e)
 		e->state = EGRESS_READY;
 }
 
+/* The kernel resolves the neighbours of what it sends, and of what tc redirects. */
+static __always_inline void egress_resolve(struct egress *e)
+{
+	struct device *out = device_get(e->ifindex);
+
+	if (e->state != EGRESS_UNRESOLVED)
+		return;
+	e->state = out && out->roles & DEVICE_INSIDE ? EGRESS_READY : EGRESS_KERNEL;
+	e->mtu = e->longest = out ? out->mtu : 0;
+}
+
 /* Ticks for which a cached next hop is valid without an agent that reports changes. */
 static __always_inline __u32 subscriber_hop_ticks(void)
 {

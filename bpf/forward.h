@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stage 6: sends a frame from XDP. Through a VLAN interface it leaves with its tags, from the interface below. */
+/*
+ * Stage 6: sends a frame. From XDP it leaves with its tags through a VLAN interface, from the interface below; from tc
+ * the interface adds them.
+ */
 #ifndef DETNAT_FORWARD_H
 #define DETNAT_FORWARD_H
 
@@ -98,6 +101,15 @@ SUBPROGRAM int takes_frame(ctx_t *ctx, __u32 ifindex)
 	if (!below->lower)
 		return 1;
 	return length + sizeof(struct vlan_tag) <= ETH_HLEN + (__u64)device_at(t, below->lower)->mtu;
+}
+
+#elif AT_INGRESS
+
+/* Sends the frame, complete with its addresses, through an interface; returns the verdict. */
+static __always_inline int send_by(ctx_t *ctx, __u32 ifindex)
+{
+	TRACE_STEP(redirect, ifindex, 0);
+	return (int)bpf_redirect(ifindex, 0);
 }
 
 #endif

@@ -39,7 +39,7 @@ static __always_inline int fragment_in2out(ctx_t *ctx)
 	return fragment_translate(ctx, &io.f.p, e, &f, &to, in2out_egress(&io), DIRECTION_OUT);
 }
 
-#if HOOK_XDP
+#if AT_INGRESS
 
 /* Finds and checks the egress of a later fragment towards a subscriber. */
 static __always_inline int fragment_egress(ctx_t *ctx, const struct packet *p, __u32 in_addr, enum direction direction,

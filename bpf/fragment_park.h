@@ -29,25 +29,41 @@ static __always_inline int fragment_park_admit(const struct fragment_piece *f)
 	return word ? fragment_admit(word, FRAGMENTS_PER_SECOND) : -1;
 }
 
+/* Copies a frame of so many octets; a packet without an Ethernet header gets one. Returns 0, or -errno. */
+static __always_inline long fragment_copy(ctx_t *ctx, __u8 *to, __u64 length)
+{
+#if BARE
+	struct ethhdr *eth = (void *)to;
+
+	if (length <= ETH_HLEN)
+		return -1;
+	__builtin_memset(eth, 0, sizeof(*eth));
+	eth->h_proto = bpf_htons(ETH_P_IP);
+	return ctx_load(ctx, 0, to + ETH_HLEN, length - ETH_HLEN);
+#else
+	return ctx_load(ctx, 0, to, length);
+#endif
+}
+
 static __always_inline int fragment_park(ctx_t *ctx, const struct fragment_piece *f)
 {
 	const struct globals *g = globals_get();
 	__u32 until = g ? LOAD(g->fragments_until) : 0, zero = 0;
 	struct early_fragment *copy = bpf_map_lookup_elem(&fragment_copies, &zero);
-	__u64 length = ctx_length(ctx);
+	__u64 length = ctx_length(ctx) + (ETH_HLEN - L3_OFFSET);
 
 	if (!copy || !until || (__s32)(until - now_ticks()) < 0 || length < ETH_HLEN || length > FRAGMENT_FRAME_MAX)
 		return drop(REASON_drop_fragment);
 	if (fragment_park_admit(f))
 		return drop(REASON_drop_fragment_limit);
 	barrier_var(length);
-	if (length < ETH_HLEN || length > FRAGMENT_FRAME_MAX || ctx_load(ctx, 0, copy->frame, length))
+	if (length < ETH_HLEN || length > FRAGMENT_FRAME_MAX || fragment_copy(ctx, copy->frame, length))
 		return drop(REASON_drop_error);
 	copy->time_ns = bpf_ktime_get_ns();
 	copy->key = f->key;
 	copy->ifindex = packet_ingress(ctx);
 	copy->length = (__u16)length;
-	copy->hook = HOOK_XDP ? FRAGMENT_AT_XDP : FRAGMENT_AT_TC;
+	copy->hook = AT_INGRESS ? FRAGMENT_AT_XDP : FRAGMENT_AT_TC;
 	if (bpf_ringbuf_output(&early_fragments, copy, sizeof(*copy) - FRAGMENT_FRAME_MAX + length, 0))
 		return drop(REASON_drop_fragment_limit);
 	return finish(CTX_DROP, REASON_fragments_parked);

@@ -101,9 +101,9 @@ static __always_inline __u32 behind_ipv6(ctx_t *ctx)
 /* Offset of the IPv4 header that the guard checks in a forwarded packet; 0 if there is none; or HIDDEN. */
 static __always_inline __u32 guarded_header(ctx_t *ctx)
 {
-	__be16 protocol;
+	__be16 protocol = (__be16)ctx->protocol;
 
-	if (ctx_load(ctx, offsetof(struct ethhdr, h_proto), &protocol, sizeof(protocol)))
+	if (!BARE && ctx_load(ctx, offsetof(struct ethhdr, h_proto), &protocol, sizeof(protocol)))
 		return 0;
 	switch (bpf_ntohs(protocol)) {
 	case ETH_P_IP:

@@ -10,65 +10,8 @@
 #define DETNAT_ICMP_ERROR_TC_H
 
 #include "icmp_error_headers.h"
+#include "offload.h"
 #include "transmit_ring.h"
-
-/* Length in octets of the first IP packet that the frame is segmented into. */
-static __always_inline __u32 first_packet_length(ctx_t *ctx, const struct packet *p)
-{
-	__u32 headers = p->l4_offset - L3_OFFSET + sizeof(struct udphdr), size = ctx_gso_size(ctx);
-	__u8 words;
-
-	if (!size || (p->proto != IPPROTO_TCP && p->proto != IPPROTO_UDP))
-		return p->length;
-	if (p->proto == IPPROTO_TCP) {
-		if (ctx_load(ctx, (p->l4_offset & 127) + 12, &words, sizeof(words)))
-			return p->length;
-		headers = p->l4_offset - L3_OFFSET + (words >> 4) * 4U;
-	}
-	return headers + size < p->length ? headers + size : p->length;
-}
-
-/* Unfolded sum of the TCP or UDP pseudo header. */
-static __always_inline __u64 pseudo_sum(const struct packet *p, __u32 l4_length)
-{
-	return (__u64)bpf_htonl(p->src) + bpf_htonl(p->dst) + bpf_htons(p->proto) + bpf_htonl(l4_length);
-}
-
-/*
- * Finishes the checksum of a quoted transport header if it holds only the sum of the pseudo header, which is what a
- * sender leaves to the card. Any other value, right or wrong, is kept. length: octets of the quoted IP packet, the
- * first of the frame.
- */
-static __always_inline void quote_finish(ctx_t *ctx, void *l4, const struct packet *p, __u32 length)
-{
-	__u32 header = p->l4_offset - L3_OFFSET;
-	struct tcphdr *tcp = l4;
-	struct udphdr *udp = l4;
-	__sum16 *check = p->proto == IPPROTO_TCP ? &tcp->check : &udp->check, old = *check;
-	__u64 sum = frame_sum(ctx, p->l4_offset, L3_OFFSET + length);
-	int unfinished = (old || p->proto == IPPROTO_TCP) && sum != FRAME_SUM_FAILED &&
-			 csum_fold(pseudo_sum(p, p->length - header)) % 0xffff == old % 0xffff;
-
-	if (p->proto == IPPROTO_UDP && length < p->length) {
-		__be16 udp_length = bpf_htons((__u16)(length - header));
-
-		sum = csum_change16(sum, udp->len, udp_length);
-		udp->len = udp_length;
-	}
-	if (!unfinished)
-		return;
-	/* Only the last segment carries them. */
-	if (p->proto == IPPROTO_TCP && length < p->length) {
-		__be16 *flags = l4 + 12, few = *flags & ~bpf_htons(TCP_FIN | TCP_PSH);
-
-		sum = csum_change16(sum, *flags, few);
-		*flags = few;
-	}
-	sum = csum_change16(sum, old, 0) + pseudo_sum(p, length - header);
-	*check = ~csum_fold(sum);
-	if (p->proto == IPPROTO_UDP && !*check)
-		*check = 0xffff;
-}
 
 /* Restores in *ip the packet that the subscriber, or its card, sent. */
 static __always_inline void quote_as_sent(ctx_t *ctx, struct iphdr *ip, const struct packet *p, __u32 length)
@@ -76,12 +19,13 @@ static __always_inline void quote_as_sent(ctx_t *ctx, struct iphdr *ip, const st
 	__u16 *ttl = (__u16 *)&ip->ttl, lowered = *ttl;
 	__be16 tot_len = bpf_htons((__u16)length);
 
-	/* The kernel has decremented the TTL; the quote has the subscriber's value. */
-	ip->ttl++;
+	/* At egress the kernel has decremented the TTL; the quote has the subscriber's value. */
+	if (!AT_INGRESS)
+		ip->ttl++;
 	ip->check = csum_update(ip->check, csum_change16(csum_change16(0, lowered, *ttl), ip->tot_len, tot_len));
 	ip->tot_len = tot_len;
 	if ((p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP) && !p->fragment)
-		quote_finish(ctx, (void *)ip + ((p->l4_offset - L3_OFFSET) & 127), p, length);
+		checksum_finish(ctx, (void *)ip + ((p->l4_offset - L3_OFFSET) & 127), p, length);
 }
 
 /* Hands the ICMP error to the agent and drops the packet. quote: octets to be quoted, at most ICMP_ERROR_QUOTE. */
@@ -89,7 +33,7 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n
 					   __u32 in_ifindex, const struct packet *p, __u32 quote)
 {
 	struct transmission *t = transmission_get();
-	__u32 length = first_packet_length(ctx, p), *word;
+	__u32 length = segment_length(ctx, p), *word;
 	__u64 sum = 0;
 
 	if (quote > length)

@@ -19,9 +19,9 @@
 static __always_inline int icmp_may_answer(ctx_t *ctx, const struct packet *p)
 {
 	struct ethhdr *eth = ctx_data(ctx);
-	struct iphdr *ip = (void *)(eth + 1);
+	struct iphdr *ip = ctx_data(ctx) + L3_OFFSET;
 
-	if ((void *)(ip + 1) > ctx_data_end(ctx) || eth->h_dest[0] & 1 || eth->h_source[0] & 1)
+	if ((void *)(ip + 1) > ctx_data_end(ctx) || (!BARE && (eth->h_dest[0] & 1 || eth->h_source[0] & 1)))
 		return 0;
 	if (ip->frag_off & bpf_htons(IP_OFFSET_MASK))
 		return 0;

@@ -147,7 +147,7 @@ static __always_inline int icmp_out(ctx_t *ctx)
 	return icmp_out_finish(ctx, &e, (__u16)out_port, icmp_from_inside_source(&e, nh->egress.ifindex), &nh->egress);
 }
 
-#else
+#elif !AT_INGRESS
 
 /*
  * Returns 1 if an ICMP message of the kernel would show an inside address. Its error about a packet whose session is

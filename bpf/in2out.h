@@ -18,6 +18,8 @@
 #include "in2out_stage2.h"
 #elif HOOK_XDP
 #include "in2out_xdp.h"
+#elif AT_INGRESS
+#include "in2out_ingress.h"
 #else
 #include "in2out_tc.h"
 #endif

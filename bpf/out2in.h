@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Outside to inside (XDP only): packets go to the subscriber whose session they belong to, or are dropped. */
+/* Outside to inside (at ingress): packets go to the subscriber whose session they belong to, or are dropped. */
 #ifndef DETNAT_OUT2IN_H
 #define DETNAT_OUT2IN_H
 
@@ -8,6 +8,7 @@
 #include "endpoint.h"
 #include "inbound_slots.h"
 #include "ip_options.h"
+#include "station.h"
 #include "translate.h"
 
 struct out2in {
@@ -50,7 +51,7 @@ static __always_inline int out2in_admit(ctx_t *ctx, struct packet *p, enum packe
 	struct device *in = device_get(packet_ingress(ctx));
 
 	if (is_tagged(ctx))
-		return tail_call(ctx, PROG_vlan);
+		return HOOK_XDP ? tail_call(ctx, PROG_vlan) : pass_untranslated();
 	if ((void *)(eth + 1) > ctx_data_end(ctx) || !in || !in->roles)
 		return pass_untranslated();
 	if (kind == PACKET_NOT_IPV4) {
@@ -60,7 +61,7 @@ static __always_inline int out2in_admit(ctx_t *ctx, struct packet *p, enum packe
 	}
 	if (kind == PACKET_BAD_HEADER)
 		return drop(REASON_drop_malformed);
-	if (!mac_equal(eth->h_dest, in->mac))
+	if (!frame_is_for(ctx, eth, in))
 		return pass_untranslated();
 	if (link_local_is_misplaced(ctx, p->src, p->dst))
 		return drop(REASON_drop_martian);

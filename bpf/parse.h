@@ -39,7 +39,11 @@ struct icmphdr {
 };
 
 /* Frames with a VLAN tag belong to another interface and are not parsed, so the IP header's place is fixed. */
-#define L3_OFFSET      ETH_HLEN
+#if BARE
+#define L3_OFFSET 0
+#else
+#define L3_OFFSET ETH_HLEN
+#endif
 #define IP_FLAG_MF     0x2000U
 #define IP_FLAG_DF     0x4000U
 #define IP_OFFSET_MASK 0x1fffU
@@ -172,13 +176,20 @@ static __always_inline __u32 ip_length(ctx_t *ctx, const struct iphdr *ip)
 SUBPROGRAM int parse_packet(ctx_t *ctx, struct packet *p)
 {
 	void *data = ctx_data(ctx), *data_end = ctx_data_end(ctx);
+#if !BARE
 	struct ethhdr *eth = data;
+#endif
 	struct iphdr *ip = data + L3_OFFSET;
 
 	if (!p)
 		return PACKET_BAD_HEADER;
+#if BARE
+	if (ctx->protocol != bpf_htons(ETH_P_IP))
+		return PACKET_NOT_IPV4;
+#else
 	if ((void *)(eth + 1) > data_end || eth->h_proto != bpf_htons(ETH_P_IP))
 		return PACKET_NOT_IPV4;
+#endif
 	if ((void *)(ip + 1) > data_end || ip->version != 4 || ip->ihl < 5)
 		return PACKET_BAD_HEADER;
 

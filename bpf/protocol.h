@@ -11,7 +11,7 @@
 #include "in2out.h"
 #include "session_lookup.h"
 
-#if HOOK_XDP
+#if AT_INGRESS
 
 /* The program for packets from outside to a pool address, which out2in_prepare() has found not to be local. */
 static __always_inline int protocol_in(ctx_t *ctx)
@@ -75,7 +75,7 @@ static __always_inline int protocol_out(ctx_t *ctx)
 		return drop(REASON_drop_protocol);
 	to = rewrite_of(&io.f.p);
 	to.src = mapping_out_addr(&io.f.m->geo, io.f.subscriber);
-#if HOOK_XDP
+#if AT_INGRESS
 	if (is_hairpin(&io))
 		return protocol_hairpin(ctx, &io, &to);
 #endif

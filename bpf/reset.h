@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Unsolicited TCP to a pool address (XDP only), if `unsolicited_tcp` is "answer": segments are answered with a reset,
+ * Unsolicited TCP to a pool address (at ingress), if `unsolicited_tcp` is "answer": segments are answered with a reset,
  * as by a host without the connection (RFC 9293 section 3.10.7.1), and SYNs go to the agent (RFC 5382 REQ-4). The
  * segment's checksum is not checked: in a frame from another namespace of the same machine it may not be computed yet.
  */
@@ -11,6 +11,7 @@
 #include "endpoint.h"
 #include "forward.h"
 #include "icmp_limit.h"
+#include "transmit_ring.h"
 
 struct reset_frame {
 	struct ethhdr eth;
@@ -43,6 +44,51 @@ static __always_inline int reset_cause_get(ctx_t *ctx, const struct packet *p, s
 	return 0;
 }
 
+/* Fills in the headers of the reset about a segment, checksums included. */
+static __always_inline void reset_write(void *headers, const struct packet *p, const struct reset_cause *cause)
+{
+	struct iphdr *ip = headers;
+	struct tcphdr *tcp = (void *)(ip + 1);
+	int acknowledges = !!(p->flags & TCP_ACK);
+
+	*ip = (struct iphdr){
+		.version = 4,
+		.ihl = 5,
+		.tot_len = bpf_htons(sizeof(*ip) + sizeof(*tcp)),
+		.frag_off = bpf_htons(IP_FLAG_DF),
+		.ttl = 64,
+		.protocol = IPPROTO_TCP,
+		.saddr = bpf_htonl(p->dst),
+		.daddr = bpf_htonl(p->src),
+	};
+	*tcp = (struct tcphdr){
+		.source = bpf_htons(p->dport),
+		.dest = bpf_htons(p->sport),
+		.seq = acknowledges ? bpf_htonl(cause->ack) : 0,
+		.ack_seq = acknowledges ? 0 : bpf_htonl(cause->seq + cause->length),
+		.doff = sizeof(*tcp) / 4,
+		.rst = 1,
+		.ack = !acknowledges,
+	};
+
+	__u64 ip_sum = 0, tcp_sum = 0;
+	const __u16 *word = (void *)ip;
+
+	for (__u32 i = 0; i < RESET_IP_WORDS; i++)
+		ip_sum += word[i];
+	word = (void *)tcp;
+	for (__u32 i = 0; i < RESET_TCP_WORDS; i++)
+		tcp_sum += word[i];
+	/* The pseudo header of TCP. */
+	tcp_sum += (__u64)ip->saddr + ip->daddr + bpf_htons(IPPROTO_TCP) + bpf_htons(sizeof(*tcp));
+	ip->check = ~csum_fold(ip_sum);
+	tcp->check = ~csum_fold(tcp_sum);
+	count_add(REASON_drop_no_session, 1);
+	count_add(REASON_sent_tcp_reset, 1);
+}
+
+#if HOOK_XDP
+
 /* Truncates the frame to what a reset needs, but not below Ethernet's minimum. Returns NULL if there is no room. */
 static __always_inline struct reset_frame *reset_frame_get(ctx_t *ctx)
 {
@@ -71,49 +117,34 @@ static __always_inline int reset_send(ctx_t *ctx, const struct packet *p)
 	f = reset_frame_get(ctx);
 	if (!f)
 		return drop(REASON_drop_no_session);
-
-	int acknowledges = !!(p->flags & TCP_ACK);
-
 	__builtin_memcpy(sender, f->eth.h_source, 6);
 	__builtin_memcpy(f->eth.h_source, f->eth.h_dest, 6);
 	__builtin_memcpy(f->eth.h_dest, sender, 6);
-	f->ip = (struct iphdr){
-		.version = 4,
-		.ihl = 5,
-		.tot_len = bpf_htons(sizeof(f->ip) + sizeof(f->tcp)),
-		.frag_off = bpf_htons(IP_FLAG_DF),
-		.ttl = 64,
-		.protocol = IPPROTO_TCP,
-		.saddr = bpf_htonl(p->dst),
-		.daddr = bpf_htonl(p->src),
-	};
-	f->tcp = (struct tcphdr){
-		.source = bpf_htons(p->dport),
-		.dest = bpf_htons(p->sport),
-		.seq = acknowledges ? bpf_htonl(cause.ack) : 0,
-		.ack_seq = acknowledges ? 0 : bpf_htonl(cause.seq + cause.length),
-		.doff = sizeof(f->tcp) / 4,
-		.rst = 1,
-		.ack = !acknowledges,
-	};
-
-	__u64 ip_sum = 0, tcp_sum = 0;
-	const __u16 *word = (void *)&f->ip;
-
-	for (__u32 i = 0; i < RESET_IP_WORDS; i++)
-		ip_sum += word[i];
-	word = (void *)&f->tcp;
-	for (__u32 i = 0; i < RESET_TCP_WORDS; i++)
-		tcp_sum += word[i];
-	/* The pseudo header of TCP. */
-	tcp_sum += (__u64)f->ip.saddr + f->ip.daddr + bpf_htons(IPPROTO_TCP) + bpf_htons(sizeof(f->tcp));
-	f->ip.check = ~csum_fold(ip_sum);
-	f->tcp.check = ~csum_fold(tcp_sum);
-
-	count_add(REASON_drop_no_session, 1);
-	count_add(REASON_sent_tcp_reset, 1);
+	reset_write((void *)f + offsetof(struct reset_frame, ip), p, &cause);
 	return send_by(ctx, packet_ingress(ctx));
 }
+
+#else
+
+/* Has the agent send the reset: a segment whose checksum is left to the card cannot be turned into another one. */
+static __always_inline int reset_send(ctx_t *ctx, const struct packet *p)
+{
+	struct transmission *t = transmission_get();
+	struct reset_cause cause;
+
+	if (!t || reset_cause_get(ctx, p, &cause) || !reset_budget_allows())
+		return drop(REASON_drop_no_session);
+	reset_write(t->frame, p, &cause);
+	t->ifindex = packet_ingress(ctx);
+	t->length = sizeof(struct iphdr) + sizeof(struct tcphdr);
+	t->kind = TRANSMISSION_PACKET;
+	t->mtu = 0;
+	if (!transmission_send(t, sizeof(struct iphdr) + sizeof(struct tcphdr)))
+		TRACE_STEP(agent, packet_ingress(ctx), 0);
+	return CTX_DROP;
+}
+
+#endif
 
 /*
  * Hands a SYN to the agent, which may answer it later; without an agent the ring buffer fills up and the SYN is lost.

@@ -181,32 +181,92 @@ static __always_inline __u32 rewrite_check_offset(__u8 proto)
 	}
 }
 
-/* Rewrites the source in the transport header of a packet with ports. Returns 0, or -1. */
+/* Replaces an address in what a transport checksum covers. Returns 0, or -1. */
+static __always_inline int rewrite_sum_address(ctx_t *ctx, __u32 check, __u64 flags, __u32 from, __u32 to)
+{
+	return from != to && bpf_l4_csum_replace(ctx, check, bpf_htonl(from), bpf_htonl(to),
+						 flags | BPF_F_PSEUDO_HDR | 4)
+		       ? -1
+		       : 0;
+}
+
+/* Both of them. At egress only the source changes. */
+static __always_inline int rewrite_sum_addresses(ctx_t *ctx, const struct packet *p, __u32 check, __u64 flags,
+						 const struct rewrite *to)
+{
+	return rewrite_sum_address(ctx, check, flags, p->src, to->src) ||
+			       (AT_INGRESS && rewrite_sum_address(ctx, check, flags, p->dst, to->dst))
+		       ? -1
+		       : 0;
+}
+
+/* Replaces a port, or the identifier of an echo message, at `offset`. Returns 0, or -1. */
+static __always_inline int rewrite_port(ctx_t *ctx, __u32 offset, __u32 check, __u64 flags, __u16 from, __u16 to)
+{
+	__be16 port = bpf_htons(to);
+
+	if (from == to)
+		return 0;
+	return bpf_l4_csum_replace(ctx, check, bpf_htons(from), port, flags | 2) ||
+			       ctx_store(ctx, offset, &port, sizeof(port))
+		       ? -1
+		       : 0;
+}
+
+/* Rewrites the transport header of a packet with ports. Returns 0, or -1. */
 static __always_inline int rewrite_session(ctx_t *ctx, const struct packet *p, const struct rewrite *to)
 {
 	__u32 l4 = p->l4_offset & 127, check = l4 + rewrite_check_offset(p->proto);
-	__u32 port = l4 + (p->proto == IPPROTO_ICMP ? offsetof(struct icmphdr, id) : offsetof(struct udphdr, source));
 	__u64 flags = p->proto == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
-	__be16 new_port = bpf_htons(to->sport), old_port;
 
-	if (ctx_load(ctx, port, &old_port, sizeof(old_port)))
+	if (p->proto == IPPROTO_ICMP) {
+		int echo = !AT_INGRESS || p->icmp_type == ICMP_ECHO;
+
+		return rewrite_port(ctx, l4 + offsetof(struct icmphdr, id), check, 0, echo ? p->sport : p->dport,
+				    echo ? to->sport : to->dport);
+	}
+	if (rewrite_sum_addresses(ctx, p, check, flags, to))
 		return -1;
-	if (p->proto != IPPROTO_ICMP &&
-	    bpf_l4_csum_replace(ctx, check, bpf_htonl(p->src), bpf_htonl(to->src), flags | BPF_F_PSEUDO_HDR | 4))
+	if (rewrite_port(ctx, l4 + offsetof(struct udphdr, source), check, flags, p->sport, to->sport))
 		return -1;
-	if (bpf_l4_csum_replace(ctx, check, old_port, new_port, flags | 2))
-		return -1;
-	return ctx_store(ctx, port, &new_port, sizeof(new_port)) ? -1 : 0;
+	return AT_INGRESS ? rewrite_port(ctx, l4 + offsetof(struct udphdr, dest), check, flags, p->dport, to->dport)
+			  : 0;
 }
 
 /* rewrite_session() for a packet without ports, or whose ports stay. */
 static __always_inline int rewrite_protocol(ctx_t *ctx, const struct packet *p, const struct rewrite *to)
 {
-	__u64 flags = BPF_F_PSEUDO_HDR | (protocol_check_is_optional(p->proto) ? BPF_F_MARK_MANGLED_0 : 0);
+	__u64 flags = protocol_check_is_optional(p->proto) ? BPF_F_MARK_MANGLED_0 : 0;
 
-	return protocol_sums_addresses(p->proto) &&
-			       bpf_l4_csum_replace(ctx, (p->l4_offset & 127) + protocol_check_offset(p->proto),
-						   bpf_htonl(p->src), bpf_htonl(to->src), flags | 4)
+	return protocol_sums_addresses(p->proto)
+		       ? rewrite_sum_addresses(ctx, p, (p->l4_offset & 127) + protocol_check_offset(p->proto), flags, to)
+		       : 0;
+}
+
+/* Replaces an address of the IP header. Returns 0, or -1. */
+static __always_inline int rewrite_address(ctx_t *ctx, __u32 offset, __u32 from, __u32 to)
+{
+	__be32 addr = bpf_htonl(to);
+
+	if (from == to)
+		return 0;
+	return bpf_l3_csum_replace(ctx, L3_OFFSET + offsetof(struct iphdr, check), bpf_htonl(from), addr, 4) ||
+			       ctx_store(ctx, L3_OFFSET + offset, &addr, sizeof(addr))
+		       ? -1
+		       : 0;
+}
+
+/* Decrements the TTL. Returns 0, or -1. */
+static __always_inline int rewrite_lower_ttl(ctx_t *ctx)
+{
+	__u32 at = L3_OFFSET + offsetof(struct iphdr, ttl);
+	__be16 old, lower;
+
+	if (ctx_load(ctx, at, &old, sizeof(old)))
+		return -1;
+	lower = bpf_htons((__u16)(bpf_ntohs(old) - 0x0100));
+	return bpf_l3_csum_replace(ctx, L3_OFFSET + offsetof(struct iphdr, check), old, lower, 2) ||
+			       ctx_store(ctx, at, &lower, sizeof(lower))
 		       ? -1
 		       : 0;
 }
@@ -218,15 +278,15 @@ static __always_inline int rewrite_protocol(ctx_t *ctx, const struct packet *p, 
 static __always_inline int rewrite(ctx_t *ctx, const struct packet *p, enum packet_kind kind, const struct rewrite *to,
 				   int lower_ttl)
 {
-	__be32 src = bpf_htonl(to->src);
-
 	if (kind == PACKET_SESSION && rewrite_session(ctx, p, to))
 		return -1;
 	if (kind == PACKET_PROTOCOL && p->fragment != FRAGMENT_LATER && rewrite_protocol(ctx, p, to))
 		return -1;
-	if (bpf_l3_csum_replace(ctx, L3_OFFSET + offsetof(struct iphdr, check), bpf_htonl(p->src), src, 4))
+	if (rewrite_address(ctx, offsetof(struct iphdr, saddr), p->src, to->src))
 		return -1;
-	if (ctx_store(ctx, L3_OFFSET + offsetof(struct iphdr, saddr), &src, sizeof(src)))
+	if (AT_INGRESS && rewrite_address(ctx, offsetof(struct iphdr, daddr), p->dst, to->dst))
+		return -1;
+	if (AT_INGRESS && lower_ttl && rewrite_lower_ttl(ctx))
 		return -1;
 	TRACE_LOOK(ctx, rewritten, 0, 0);
 	return 0;

@@ -80,5 +80,13 @@ static __always_inline int vlan_tags_push(ctx_t *ctx, const struct vlan_tags *ta
 	return 0;
 }
 
+#elif AT_INGRESS
+
+/* The kernel has taken the tag off. One without a VLAN is the interface's own, see vlan.h. */
+static __always_inline int is_tagged(const ctx_t *ctx)
+{
+	return (ctx->vlan_present && ctx->vlan_tci & VLAN_ID_MASK) || is_vlan_tpid((__be16)ctx->protocol);
+}
+
 #endif
 #endif

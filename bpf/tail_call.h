@@ -23,6 +23,12 @@ struct {
 #elif HOOK_XDP
 } xdp_leaves SEC(".maps");
 #define programs xdp_leaves
+#elif AT_INGRESS
+} ingress_leaves SEC(".maps");
+#define programs ingress_leaves
+#elif BARE
+} bare_leaves SEC(".maps");
+#define programs bare_leaves
 #else
 } tc_leaves SEC(".maps");
 #define programs tc_leaves
@@ -88,12 +94,12 @@ static __always_inline int tail_call_or(ctx_t *ctx, enum prog prog, int missing)
 }
 
 /*
- * If the program is missing, XDP passes the packet to the kernel; at egress and in stage 2 it could leak an inside
- * address: dropped.
+ * If the program is missing, the packet passes to the kernel at ingress; at egress and in stage 2 it could leak an
+ * inside address: dropped.
  */
 static __always_inline int tail_call(ctx_t *ctx, enum prog prog)
 {
-	return tail_call_or(ctx, prog, HOOK_XDP && !STAGE2 ? CTX_PASS : CTX_DROP);
+	return tail_call_or(ctx, prog, AT_INGRESS && !STAGE2 ? CTX_PASS : CTX_DROP);
 }
 
 /* Makes the tail call that a subprogram's verdict asks for, if any; else returns the verdict. */

@@ -7,8 +7,11 @@
 #include "fragment.h"
 #include "mss.h"
 #include "rewrite.h"
+#if AT_INGRESS && !HOOK_XDP
+#include "redirect_tc.h"
+#endif
 
-/* The sender of a translated packet. */
+/* The sender of a translated packet; SENDER_XDP: the program itself. */
 enum sender { SENDER_XDP, SENDER_KERNEL, SENDER_AGENT };
 
 #if STAGE2
@@ -74,6 +77,32 @@ static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, 
 	return direction == DIRECTION_OUT || e->state == EGRESS_READY ? e->longest : 0;
 }
 
+#elif AT_INGRESS
+
+/*
+ * The kernel sends what is not a hairpin. A hairpin is redirected; the agent sends, in fragments, what is longer than
+ * its egress takes. egress_check_in() has judged the segments of a GSO frame.
+ */
+static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, __u32 length,
+						 enum direction direction)
+{
+	if (direction != DIRECTION_HAIRPIN)
+		return SENDER_KERNEL;
+	return length <= e->mtu || ctx_gso_size(ctx) ? SENDER_XDP : SENDER_AGENT;
+}
+
+static __always_inline int deliver(ctx_t *ctx, const struct egress *e, enum sender sender)
+{
+	if (sender == SENDER_KERNEL)
+		return CTX_PASS;
+	return sender == SENDER_XDP ? redirect_packet(ctx, e->ifindex) : transmit_packet(ctx, e->ifindex, e->mtu);
+}
+
+static __always_inline __u32 egress_mss_mtu(ctx_t *ctx, const struct egress *e, enum direction direction)
+{
+	return e->state == EGRESS_READY || e->state == EGRESS_REFUSING ? e->longest : 0;
+}
+
 #else
 
 static __always_inline enum sender egress_sender(ctx_t *ctx, const struct egress *e, __u32 length,
@@ -103,13 +132,13 @@ static __always_inline enum reason translated(enum direction direction)
 					   : REASON_hairpin_translated;
 }
 
-/* Rewrites a hairpin as two gateways would, the source first, so that a trace shows both steps. */
+/* Rewrites a hairpin as two gateways would, the source first, so that a trace of XDP shows both steps. */
 static __always_inline int rewrite_in_steps(ctx_t *ctx, const struct packet *p, enum packet_kind kind,
 					    const struct rewrite *to, enum direction direction, int lower_ttl)
 {
 	struct rewrite source = *to;
 
-	if (direction != DIRECTION_HAIRPIN || kind == PACKET_FRAGMENT)
+	if (!HOOK_XDP || direction != DIRECTION_HAIRPIN || kind == PACKET_FRAGMENT)
 		return rewrite(ctx, p, kind, to, lower_ttl);
 	source.dst = p->dst;
 	source.dport = p->dport;

@@ -4,7 +4,7 @@
 
 static const struct column interface_columns[] = {
 	{ "INTERFACE", "name", cell_text, false, 0 },  { "ROLE", "role", cell_text, false, 0 },
-	{ "XDP", "xdp", cell_text, false, 0 },	       { "FORWARDING", "forwarding", cell_reasoned, false, 0 },
+	{ "XDP", "xdp", cell_reasoned, false, 0 },     { "FORWARDING", "forwarding", cell_reasoned, false, 0 },
 	{ "SHARED", "shared", cell_flag, false, 0 },   { "LINK", "link", cell_text, false, 0 },
 	{ "PROBLEM", "problem", cell_text, false, 0 }, {},
 };

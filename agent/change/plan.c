@@ -75,6 +75,7 @@ static struct settings settings_of(const struct change_context *context, const s
 		.source_check = (uint8_t)rp_source_check(&filters),
 		.outside_strict = rp_outside_strict(&filters),
 		.route_mtus = devices_route_mtus(context->devices),
+		.tc = devices_tc(context->devices, c),
 		.portmaps = c->n_portmaps > 0 || c->pcp.enabled,
 	};
 

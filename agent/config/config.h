@@ -35,6 +35,7 @@
 struct config_interface {
 	char name[IFNAMSIZ];
 	uint8_t roles;	   /* DEVICE_INSIDE, DEVICE_OUTSIDE or both */
+	uint8_t xdp_mode;  /* 1 + enum xdp_mode; 0: the configuration's */
 	unsigned line;	   /* in the file; 0: it does not come from a file */
 	unsigned position; /* in its list of the file, `inside` if it is in both */
 };
@@ -134,7 +135,9 @@ enum forwarding { FORWARDING_REDIRECT, FORWARDING_KERNEL };
 extern const struct word forwarding_words[];
 extern const struct word unmatched_words[];
 
-enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_SKB };
+/* XDP_MODE_NONE: tc alone. */
+enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_SKB, XDP_MODE_NONE, N_XDP_MODES };
+extern const struct word xdp_mode_words[];
 
 /* The member `stages` of a configuration that leaves the choice to the agent. */
 #define STAGES_AUTO 0U
@@ -245,6 +248,9 @@ void config_settings(const struct config *c, struct settings *settings);
  */
 uint32_t config_mapping_quota(const struct config *c, const struct config_mapping *m);
 uint32_t config_mapping_slots(const struct config *c, const struct config_mapping *m);
+
+/* The mode that an interface is to have, its own or the configuration's. */
+enum xdp_mode config_interface_mode(const struct config *c, const struct config_interface *i);
 
 /* What a mapping's bindings are to do: its own, or the configuration's; inbound_sessions is not 0. */
 struct config_independence config_mapping_independence(const struct config *c, const struct config_mapping *m);

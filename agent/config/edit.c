@@ -109,6 +109,11 @@ int config_del_mapping(struct config *c, struct prefix in, struct prefix out)
 	return 0;
 }
 
+enum xdp_mode config_interface_mode(const struct config *c, const struct config_interface *i)
+{
+	return i->xdp_mode ? (enum xdp_mode)(i->xdp_mode - 1) : c->xdp_mode;
+}
+
 int config_add_interface(struct config *c, const char *name, uint8_t role)
 {
 	struct config_interface *known = config_find_interface(c, name), *more;

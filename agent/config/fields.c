@@ -36,10 +36,11 @@ static const struct word facility_words[] = {
 	{ "local4", 20 }, { "local5", 21 }, { "local6", 22 }, { "local7", 23 }, {},
 };
 
-static const struct word xdp_mode_words[] = {
+const struct word xdp_mode_words[] = {
 	{ "auto", XDP_MODE_AUTO },
 	{ "native", XDP_MODE_NATIVE },
 	{ "skb", XDP_MODE_SKB },
+	{ "none", XDP_MODE_NONE },
 	{},
 };
 const struct word unmatched_words[] = {
@@ -61,6 +62,12 @@ static const struct field interfaces_table[] = {
 	{ "outside", &field_interfaces, .required = true, .min = DEVICE_OUTSIDE },
 };
 static const struct fields interfaces_fields = TABLE(interfaces_table);
+
+static const struct field interface_table[] = {
+	{ "name", &field_interface, MEMBER(struct config_interface, name), .required = true },
+	{ "xdp_mode", &field_own_word, MEMBER(struct config_interface, xdp_mode), .words = xdp_mode_words },
+};
+const struct fields config_interface_fields = TABLE(interface_table);
 
 static const struct field timeouts_table[] = {
 #define X(constant, key, seconds) \

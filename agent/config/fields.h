@@ -53,9 +53,10 @@ struct field {
 	} setting; /* the member of struct settings that takes the value; size 0: none does */
 };
 
-extern const struct fields config_fields;	  /* of struct config */
-extern const struct fields config_mapping_fields; /* of struct config_mapping */
-extern const struct fields config_portmap_fields; /* of struct config_portmap */
+extern const struct fields config_fields;	    /* of struct config */
+extern const struct fields config_mapping_fields;   /* of struct config_mapping */
+extern const struct fields config_interface_fields; /* of struct config_interface */
+extern const struct fields config_portmap_fields;   /* of struct config_portmap */
 
 /* Single values. */
 extern const struct field_type field_number;	    /* uint32_t or uint8_t, min..max */
@@ -75,6 +76,8 @@ extern const struct field_type field_mapping_slots; /* as field_slots, left out 
 extern const struct field_type field_label;	    /* char[]: a name, left out if "" */
 extern const struct field_type field_span;	    /* struct port_span, left out if the address is 0 */
 extern const struct field_type field_comment;	    /* char[], left out if "" */
+extern const struct field_type field_interface;	    /* char[]: the name of an interface */
+extern const struct field_type field_own_word;	    /* uint8_t: as field_word, plus 1; left out if 0 */
 
 /* Values made of others. */
 extern const struct field_type field_object;

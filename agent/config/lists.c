@@ -51,23 +51,36 @@ static int object_write(cJSON *object, const struct field *f, const void *value)
 
 const struct field_type field_object = { .read = object_read, .write = object_write };
 
+/* A name, or an object with it. */
 static int interface_read(struct reader *r, const cJSON *json, uint8_t role, unsigned position)
 {
 	struct config *c = r->config;
-	struct config_interface *known;
+	struct config_interface i = { 0 }, *known;
 
-	if (!cJSON_IsString(json) || !interface_name_valid(json->valuestring))
+	if (cJSON_IsObject(json)) {
+		int ret = fields_read(r, json, &config_interface_fields, &i);
+
+		if (ret)
+			return ret;
+	} else if (cJSON_IsString(json) && interface_name_valid(json->valuestring)) {
+		snprintf(i.name, sizeof(i.name), "%s", json->valuestring);
+	} else {
 		return reader_refuse(r, json, "must be the name of an interface, 1 to %d characters", IFNAMSIZ - 1);
-	known = config_find_interface(c, json->valuestring);
+	}
+	known = config_find_interface(c, i.name);
 	if (known && known->roles & role)
 		return reader_refuse(r, json, "%s stands in this list already", known->name);
-	if (config_add_interface(c, json->valuestring, role) < 0)
+	if (known && i.xdp_mode && known->xdp_mode && known->xdp_mode != i.xdp_mode)
+		return reader_refuse(r, json, "%s has another 'xdp_mode' in the other list", known->name);
+	if (config_add_interface(c, i.name, role) < 0)
 		return reader_no_memory(r);
 	if (!known || role == DEVICE_INSIDE) {
-		known = config_find_interface(c, json->valuestring);
+		known = config_find_interface(c, i.name);
 		known->line = json_line(json);
 		known->position = position;
 	}
+	if (i.xdp_mode)
+		config_find_interface(c, i.name)->xdp_mode = i.xdp_mode;
 	return 0;
 }
 
@@ -90,6 +103,15 @@ static int interfaces_read(struct reader *r, const cJSON *json, const struct fie
 	return 0;
 }
 
+static int interface_write(cJSON *list, const struct config_interface *i)
+{
+	_cleanup_json_ cJSON *json = i->xdp_mode ? cJSON_CreateObject() : cJSON_CreateString(i->name);
+
+	if (!json || (i->xdp_mode && fields_write(json, &config_interface_fields, i)))
+		return -ENOMEM;
+	return json_append(list, take_pointer(json));
+}
+
 static int interfaces_write(cJSON *object, const struct field *f, const void *value)
 {
 	const struct config *c = value;
@@ -100,7 +122,7 @@ static int interfaces_write(cJSON *object, const struct field *f, const void *va
 	for (size_t i = 0; i < c->n_interfaces; i++) {
 		const struct config_interface *interface = &c->interfaces[i];
 
-		if (interface->roles & f->min && json_append(list, cJSON_CreateString(interface->name)))
+		if (interface->roles & f->min && interface_write(list, interface))
 			return -ENOMEM;
 	}
 	return json_add(object, f->name, take_pointer(list));

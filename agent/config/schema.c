@@ -6,12 +6,13 @@
 #include "config/schema.h"
 #include "proto/label.h"
 
-#define OCTET	 "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-#define ADDR	 OCTET "(\\." OCTET "){3}"
-#define PREFIX	 "^" ADDR "/(3[0-2]|[12]?[0-9])$"
-#define LABEL	 "^[A-Za-z0-9._-]{1,63}$"
-#define ENDPOINT "^" ADDR ":[0-9]{1,5}$"
-#define SPAN	 "^" ADDR ":[0-9]{1,5}(-[0-9]{1,5})?$"
+#define OCTET	  "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+#define ADDR	  OCTET "(\\." OCTET "){3}"
+#define PREFIX	  "^" ADDR "/(3[0-2]|[12]?[0-9])$"
+#define INTERFACE "^[^/: \\t]{1,15}$"
+#define LABEL	  "^[A-Za-z0-9._-]{1,63}$"
+#define ENDPOINT  "^" ADDR ":[0-9]{1,5}$"
+#define SPAN	  "^" ADDR ":[0-9]{1,5}(-[0-9]{1,5})?$"
 
 static cJSON *object_schema(const struct fields *t, const void *defaults);
 
@@ -131,7 +132,9 @@ static cJSON *single_schema(const struct field *f)
 		return number_schema(f);
 	if (f->type == &field_bool)
 		return of_type("boolean");
-	if (f->type == &field_word || f->type == &field_choice)
+	if (f->type == &field_interface)
+		return string_schema(INTERFACE, 0);
+	if (f->type == &field_word || f->type == &field_choice || f->type == &field_own_word)
 		return words_schema(f);
 	if (f->type == &field_path)
 		return string_schema("^/", f->max);
@@ -154,6 +157,16 @@ static cJSON *single_schema(const struct field *f)
 	return f->type == &field_comment ? string_schema(NULL, COMMENT_TEXT - 1) : NULL;
 }
 
+/* A name, or an object with it. */
+static cJSON *interface_schema(void)
+{
+	cJSON *json = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(json, "anyOf");
+
+	cJSON_AddItemToArray(list, string_schema(INTERFACE, 0));
+	cJSON_AddItemToArray(list, object_schema(&config_interface_fields, NULL));
+	return json;
+}
+
 static cJSON *field_schema(const struct field *f, const void *defaults)
 {
 	if (f->type == &field_object)
@@ -165,7 +178,7 @@ static cJSON *field_schema(const struct field *f, const void *defaults)
 	if (f->type == &field_syslog)
 		return string_schema("^(/dev/log|(udp:)?" ADDR ":[0-9]{1,5})$", 0);
 	if (f->type == &field_interfaces)
-		return list_schema(string_schema("^[^/: \\t]{1,15}$", 0), 0, CONFIG_MAX_INTERFACES);
+		return list_schema(interface_schema(), 0, CONFIG_MAX_INTERFACES);
 	if (f->type == &field_mappings)
 		return list_schema(object_schema(f->fields, NULL), 0, CONFIG_MAX_MAPPINGS);
 	if (f->type == &field_portmaps)

@@ -180,6 +180,54 @@ static int choice_write(cJSON *object, const struct field *f, const void *value)
 
 const struct field_type field_choice = { word_expected, word_read, word_valid, choice_write };
 
+static int own_word_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	uint32_t number;
+
+	if (!cJSON_IsString(json) || word_number(f->words, json->valuestring, &number))
+		return -EINVAL;
+	number_store(value, f->size, number + 1);
+	return 0;
+}
+
+static bool own_word_valid(const struct field *f, const void *value)
+{
+	return !load(f, value) || word_text(f->words, load(f, value) - 1) != NULL;
+}
+
+static int own_word_write(cJSON *object, const struct field *f, const void *value)
+{
+	return load(f, value) ? json_add(object, f->name, cJSON_CreateString(word_text(f->words, load(f, value) - 1)))
+			      : 0;
+}
+
+const struct field_type field_own_word = { word_expected, own_word_read, own_word_valid, own_word_write };
+
+static void interface_expected(const struct field *f, char *text, size_t size)
+{
+	snprintf(text, size, "the name of an interface, 1 to %zu characters", f->size - 1);
+}
+
+static int interface_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	if (!cJSON_IsString(json) || !interface_name_valid(json->valuestring))
+		return -EINVAL;
+	snprintf(value, f->size, "%s", json->valuestring);
+	return 0;
+}
+
+static bool interface_valid(const struct field *f, const void *value)
+{
+	return interface_name_valid(value);
+}
+
+static int interface_write(cJSON *object, const struct field *f, const void *value)
+{
+	return json_add(object, f->name, cJSON_CreateString(value));
+}
+
+const struct field_type field_interface = { interface_expected, interface_read, interface_valid, interface_write };
+
 static void path_expected(const struct field *f, char *text, size_t size)
 {
 	snprintf(text, size, "an absolute path of at most %u octets", f->max);

@@ -53,6 +53,8 @@ static const char *attachment_name(enum device_attachment attachment)
 		return "native";
 	case DEVICE_XDP_SKB:
 		return "skb";
+	case DEVICE_TC:
+		return "none";
 	case DEVICE_ABSENT:
 		break;
 	}
@@ -73,6 +75,7 @@ int verb_interface_list(struct request *r, cJSON **ret_result, struct error *err
 		cJSON_AddStringToObject(json, "name", f->name);
 		cJSON_AddStringToObject(json, "role", roles_text(f->roles));
 		cJSON_AddStringToObject(json, "xdp", attachment_name(devices_attachment(v, f->name)));
+		json_add_text(json, "xdp_reason", devices_without_xdp(v, f->name));
 		cJSON_AddBoolToObject(json, "shared", devices_shared(v, f->name));
 		answer_add_forwarding(r->context, json, f->name);
 		json_add_text(json, "link", devices_link_name(v, f->name));

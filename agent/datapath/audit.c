@@ -31,18 +31,17 @@ static bool pin_again(const struct datapath *d, const struct audited_pin *p)
 	return !bpf_obj_pin(p->fd, path);
 }
 
-/* The programs that the attached XDP programs jump to. */
-static void audit_entries(const struct datapath *d, bool repair, struct findings *findings)
+/* The programs that the attached programs jump to through a map. */
+static void audit_entries(const char *name, int map, const int *main, bool repair, struct findings *findings)
 {
-	for (uint32_t i = 0; d->build && i < N_ENTRIES; i++) {
+	for (uint32_t i = 0; i < N_ENTRIES; i++) {
 		uint32_t id = 0;
 		char text[32];
 
-		if (!bpf_map_lookup_elem(d->entries, &i, &id) && id == program_id(d->build->main[i]))
+		if (main[i] < 0 || (!bpf_map_lookup_elem(map, &i, &id) && id == program_id(main[i])))
 			continue;
-		snprintf(text, sizeof(text), "entries %u", i);
-		findings_add(findings, FINDING_ENTRY,
-			     repair && !bpf_map_update_elem(d->entries, &i, &d->build->main[i], BPF_ANY), text,
+		snprintf(text, sizeof(text), "%s %u", name, i);
+		findings_add(findings, FINDING_ENTRY, repair && !bpf_map_update_elem(map, &i, &main[i], BPF_ANY), text,
 			     "the interfaces jump to a program other than the one loaded, or to none");
 	}
 }
@@ -111,9 +110,12 @@ unsigned datapath_audit(const struct datapath *d, bool repair, struct findings *
 		if (!is_right(d, &pins[i]))
 			findings_add(findings, FINDING_PIN, repair && pin_again(d, &pins[i]), pins[i].name,
 				     "its pin in %.120s is missing, or is another object's", d->pin_dir);
-	audit_entries(d, repair, findings);
+	if (d->build) {
+		audit_entries("entries", d->entries, d->build->main, repair, findings);
+		audit_entries("tc_entries", d->tc_entries, d->build->ingress, repair, findings);
+	}
 
-	unsigned n = ARRAY_SIZE(pins) + N_ENTRIES + audit_stage2(d, repair, findings);
+	unsigned n = ARRAY_SIZE(pins) + 2 * N_ENTRIES + audit_stage2(d, repair, findings);
 
 	for (unsigned i = 0; d->build && i < N_PROG_ARRAYS; i++) {
 		if (d->build->arrays[i] < 0)

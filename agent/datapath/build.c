@@ -9,22 +9,17 @@
 #include "datapath/datapath_private.h"
 #include "datapath/pinned.h"
 
-#define PIN_XDP_PROGS	 "xdp_leaves"
-#define PIN_TC_PROGS	 "tc_leaves"
-#define PIN_STAGE2_PROGS "stage2_leaves"
-
-static const char *const array_pins[N_PROG_ARRAYS] = {
-	[XDP_PROGS] = PIN_XDP_PROGS, [TC_PROGS] = PIN_TC_PROGS, [STAGE2_PROGS] = PIN_STAGE2_PROGS
-};
-static const char *const prog_suffixes[N_PROG_ARRAYS] = {
-	[XDP_PROGS] = "xdp", [TC_PROGS] = "tc", [STAGE2_PROGS] = "stage2"
-};
-
 static const char *const stage_maps[N_STAGE_MAPS] = { [STAGE_LISTS] = "stage_lists", [STAGE_TRACES] = "trace_waiting" };
 
 static const char *const main_programs[N_ENTRIES] = {
 #define X(name, entry, program) [entry] = program,
 	ENTRY_PROGRAMS(X)
+#undef X
+};
+
+const char *const build_ingress_programs[N_ENTRIES] = {
+#define X(name, entry, program) [entry] = program,
+	TC_ENTRY_PROGRAMS(X)
 #undef X
 };
 
@@ -36,43 +31,29 @@ static const char *const main_programs[N_ENTRIES] = {
 #define OUT2IN	      "out2in_xdp"
 #define OUT2IN_STAGED "out2in_staged_xdp"
 
-static const char *const prog_names[N_PROGS] = {
-#define X(name) [PROG_##name] = #name,
-	PROGS(X)
-#undef X
-};
-
 /* The pins of each set of programs, called NAME_<generation>. */
-static const char *const generation_pins[] = { PIN_XDP_PROGS, PIN_TC_PROGS, PIN_STAGE2_PROGS, PIN_TC_PROGRAM,
+static const char *const generation_pins[] = { PIN_XDP_PROGS,
+					       PIN_TC_PROGS,
+					       PIN_BARE_PROGS,
+					       PIN_INGRESS_PROGS,
+					       PIN_STAGE2_PROGS,
+					       PIN_TC_PROGRAM,
+					       PIN_BARE_PROGRAM,
 #define X(name, entry, program) program,
-					       ENTRY_PROGRAMS(X)
+					       ENTRY_PROGRAMS(X) TC_ENTRY_PROGRAMS(X)
 #undef X
 };
-
-const char *prog_name(enum prog prog)
-{
-	return prog_names[prog];
-}
-
-const char *prog_array_name(enum prog_array array)
-{
-	return array_pins[array];
-}
-
-static int duplicate(int fd)
-{
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-
-	return copy < 0 ? -errno : copy;
-}
 
 void build_free(struct datapath_build *b)
 {
 	if (!b)
 		return;
-	for (unsigned i = 0; i < N_ENTRIES; i++)
+	for (unsigned i = 0; i < N_ENTRIES; i++) {
 		close_fd(&b->main[i]);
+		close_fd(&b->ingress[i]);
+	}
 	close_fd(&b->tc_outside);
+	close_fd(&b->tc_bare);
 	close_fd(&b->overflow_removal);
 	close_fd(&b->agent_count);
 	close_fd(&b->session_held);
@@ -100,54 +81,17 @@ static struct datapath_build *build_alloc(void)
 	if (!b)
 		return NULL;
 	for (unsigned i = 0; i < N_ENTRIES; i++)
-		b->main[i] = -1;
+		b->main[i] = b->ingress[i] = -1;
 	for (unsigned i = 0; i < N_PROG_ARRAYS; i++) {
 		b->arrays[i] = -1;
 		for (unsigned k = 0; k < N_PROGS; k++)
 			b->progs[i].fd[k] = -1;
 	}
-	b->tc_outside = b->overflow_removal = b->agent_count = b->session_held = b->overflow = -1;
+	b->tc_outside = b->tc_bare = b->overflow_removal = b->agent_count = b->session_held = b->overflow = -1;
 	b->stage2 = -1;
 	for (unsigned i = 0; i < N_STAGE_MAPS; i++)
 		b->stage_maps[i] = -1;
 	return b;
-}
-
-/* Adds an object's tail-call program of that number, if it has one, to an array. */
-static int add_tail_call(struct datapath_build *b, const struct bpf_object *o, enum prog_array array, uint32_t number)
-{
-	const struct bpf_program *prog;
-	char name[64];
-	int fd;
-
-	snprintf(name, sizeof(name), "prog_%s_%s", prog_names[number], prog_suffixes[array]);
-	prog = bpf_object__find_program_by_name(o, name);
-	if (!prog)
-		return 0;
-	fd = duplicate(bpf_program__fd(prog));
-	if (fd < 0)
-		return fd;
-	b->progs[array].fd[number] = fd;
-	return bpf_map_update_elem(b->arrays[array], &number, &fd, BPF_ANY);
-}
-
-/* Adds all tail-call programs of an object, prog_NAME_SUFFIX, to their array, which is pinned as ARRAY_GENERATION. */
-static int add_tail_calls(const struct datapath *d, struct datapath_build *b, const struct bpf_object *o,
-			  enum prog_array array)
-{
-	char name[64], path[PATH_MAX];
-	int fd = duplicate(bpf_object__find_map_fd_by_name(o, array_pins[array])), r = 0;
-
-	if (fd < 0)
-		return fd;
-	b->arrays[array] = fd;
-	for (uint32_t i = 0; !r && i < N_PROGS; i++)
-		r = add_tail_call(b, o, array, i);
-	if (r)
-		return r;
-	/* The kernel empties a PROG_ARRAY with its last descriptor or pin, even while programs jump through it. */
-	snprintf(name, sizeof(name), "%s_%u", array_pins[array], b->generation);
-	return bpf_obj_pin(fd, pin_path_of(d, name, path));
 }
 
 /* Uses the current map of overflow sessions if its size is right, else creates a new one. */
@@ -159,33 +103,11 @@ static int choose_overflow(const struct datapath *d, struct datapath_build *b, s
 	if (r < 0)
 		return r;
 	if (!r) {
-		b->overflow = duplicate(d->overflow);
+		b->overflow = build_duplicate(d->overflow);
 		if (b->overflow < 0)
 			return b->overflow;
 	}
 	return object_set_overflow(o, b->overflow, entries);
-}
-
-/* Pins a program as NAME_<generation>, so that the next agent can restore it. */
-static int pin_program(const struct datapath *d, const char *name, unsigned generation, int fd, struct error *err)
-{
-	char pin[64], path[PATH_MAX];
-	int r;
-
-	snprintf(pin, sizeof(pin), "%s_%u", name, generation);
-	r = bpf_obj_pin(fd, pin_path_of(d, pin, path));
-	return r ? error_set(err, r, "%s: cannot be pinned: %s", path, strerror(-r)) : 0;
-}
-
-static int take_program(const struct bpf_object *o, const char *name, int *ret_fd, struct error *err)
-{
-	const struct bpf_program *program = bpf_object__find_program_by_name(o, name);
-	int fd = program ? duplicate(bpf_program__fd(program)) : -ENOENT;
-
-	if (fd < 0)
-		return error_set(err, fd, "the program %s: %s", name, strerror(-fd));
-	*ret_fd = fd;
-	return 0;
 }
 
 static const char *in2out_program(const struct settings *s)
@@ -227,7 +149,7 @@ static int keep_stage_maps(struct datapath_build *b, const struct bpf_object *st
 	for (unsigned i = 0; i < N_STAGE_MAPS; i++) {
 		if (i == STAGE_TRACES && !b->settings.trace)
 			continue;
-		b->stage_maps[i] = duplicate(bpf_object__find_map_fd_by_name(stage1, stage_maps[i]));
+		b->stage_maps[i] = build_duplicate(bpf_object__find_map_fd_by_name(stage1, stage_maps[i]));
 		if (b->stage_maps[i] < 0)
 			return b->stage_maps[i];
 	}
@@ -256,21 +178,21 @@ static int load_xdp(const struct datapath *d, struct datapath_build *b, struct e
 	leave_out_others(xdp.object, &b->settings);
 	r = object_load(xdp.object, err);
 	if (!r && b->overflow < 0) {
-		b->overflow = duplicate(bpf_object__find_map_fd_by_name(xdp.object, PIN_OVERFLOW));
+		b->overflow = build_duplicate(bpf_object__find_map_fd_by_name(xdp.object, PIN_OVERFLOW));
 		r = b->overflow < 0 ? error_set(err, b->overflow, "the overflow map: %s", strerror(-b->overflow)) : 0;
 	}
 	for (unsigned i = 0; !r && i < N_ENTRIES; i++)
-		r = take_program(xdp.object, main_program(&b->settings, i), &b->main[i], err);
+		r = build_take(xdp.object, main_program(&b->settings, i), &b->main[i], err);
 	for (unsigned i = 0; !r && i < N_ENTRIES; i++)
-		r = pin_program(d, main_programs[i], b->generation, b->main[i], err);
+		r = build_pin(d, main_programs[i], b->generation, b->main[i], err);
 	if (!r)
-		r = take_program(xdp.object, "overflow_removal", &b->overflow_removal, err);
+		r = build_take(xdp.object, "overflow_removal", &b->overflow_removal, err);
 	if (!r)
-		r = take_program(xdp.object, "agent_count", &b->agent_count, err);
+		r = build_take(xdp.object, "agent_count", &b->agent_count, err);
 	if (!r)
-		r = take_program(xdp.object, "session_held", &b->session_held, err);
+		r = build_take(xdp.object, "session_held", &b->session_held, err);
 	if (!r) {
-		r = add_tail_calls(d, b, xdp.object, XDP_PROGS);
+		r = build_add_tail_calls(d, b, xdp.object, XDP_PROGS);
 		if (r)
 			error_set(err, r, "the tail-call programs of XDP: %s", strerror(-r));
 	}
@@ -298,33 +220,11 @@ static int load_stage2(const struct datapath *d, struct datapath_build *b, struc
 		return error_set(err, r, "the programs of stage 2 cannot be opened: %s", strerror(-r));
 	r = object_load(o.object, err);
 	if (!r)
-		r = take_program(o.object, "stage2", &b->stage2, err);
+		r = build_take(o.object, "stage2", &b->stage2, err);
 	if (!r) {
-		r = add_tail_calls(d, b, o.object, STAGE2_PROGS);
+		r = build_add_tail_calls(d, b, o.object, STAGE2_PROGS);
 		if (r)
 			error_set(err, r, "the tail-call programs of stage 2: %s", strerror(-r));
-	}
-	return r;
-}
-
-static int load_tc(const struct datapath *d, struct datapath_build *b, struct error *err)
-{
-	__attribute__((cleanup(hook_object_close))) struct hook_object tc = { 0 };
-	int r = hook_object_open_tc(d, &b->settings, &tc);
-
-	if (!r)
-		r = object_set_overflow(tc.object, b->overflow, 0);
-	if (r)
-		return error_set(err, r, "the tc programs cannot be opened: %s", strerror(-r));
-	r = object_load(tc.object, err);
-	if (!r)
-		r = take_program(tc.object, PIN_TC_PROGRAM, &b->tc_outside, err);
-	if (!r)
-		r = pin_program(d, PIN_TC_PROGRAM, b->generation, b->tc_outside, err);
-	if (!r) {
-		r = add_tail_calls(d, b, tc.object, TC_PROGS);
-		if (r)
-			error_set(err, r, "the tail-call programs of tc: %s", strerror(-r));
 	}
 	return r;
 }
@@ -365,7 +265,7 @@ int build_new(const struct datapath *d, const struct settings *settings, struct 
 	if (!r)
 		r = load_stage2(d, b, err);
 	if (!r)
-		r = load_tc(d, b, err);
+		r = build_load_tc(d, b, err);
 	if (r) {
 		build_unpin(d, b->generation);
 		return r;
@@ -389,8 +289,10 @@ int build_of_pins(const struct datapath *d, struct datapath_build **ret)
 		b->main[i] = pinned_program(d->pin_dir, main_programs[i], id);
 		if (b->main[i] < 0)
 			return b->main[i];
+		if (!bpf_map_lookup_elem(d->tc_entries, &i, &id))
+			b->ingress[i] = pinned_program(d->pin_dir, build_ingress_programs[i], id);
 	}
-	b->overflow = duplicate(d->overflow);
+	b->overflow = build_duplicate(d->overflow);
 	if (b->overflow < 0)
 		return b->overflow;
 	*ret = take_pointer(b);
@@ -402,6 +304,10 @@ int build_swap_in(const struct datapath *d, const struct datapath_build *b)
 	for (uint32_t i = 0; i < N_ENTRIES; i++) {
 		int r = bpf_map_update_elem(d->entries, &i, &b->main[i], BPF_ANY);
 
+		if (!r && b->ingress[i] >= 0)
+			r = bpf_map_update_elem(d->tc_entries, &i, &b->ingress[i], BPF_ANY);
+		else if (!r)
+			bpf_map_delete_elem(d->tc_entries, &i);
 		if (r)
 			return r;
 	}

@@ -23,8 +23,9 @@
 #include "base/base.h"
 #include "config/config.h"
 
-/* The program at tc egress; each set of programs is pinned as NAME_<generation>. */
-#define PIN_TC_PROGRAM "tc_outside"
+/* The programs at tc egress; each set of programs is pinned as NAME_<generation>. */
+#define PIN_TC_PROGRAM	 "tc_outside"
+#define PIN_BARE_PROGRAM "tc_bare"
 
 struct datapath {
 	char *pin_dir; /* PIN_PATH/v<LAYOUT_VERSION> */
@@ -52,7 +53,8 @@ struct datapath {
 	int next_hops_used;
 	int portmaps; /* HASH, see <detnat/portmaps.h> */
 	int running;
-	int entries; /* PROG_ARRAY that the attached XDP programs jump through */
+	int entries;	/* PROG_ARRAY that the attached XDP programs jump through */
+	int tc_entries; /* the same of those at tc ingress */
 
 	/* For the programs with stages, see <detnat/stages.h>. */
 	int ports;
@@ -82,6 +84,10 @@ struct datapath {
 	int xdp_outside;
 	int xdp_both;
 	int tc_outside;
+	int tc_bare;	    /* the same without an Ethernet header; -1 unless the settings ask for it */
+	int tc_from_inside; /* at tc ingress, where there is no XDP */
+	int tc_from_outside;
+	int tc_from_both;
 	int overflow_removal; /* see struct overflow_removal */
 	int agent_count;      /* see datapath_count() */
 	int session_held;     /* see struct session_question */

@@ -13,11 +13,24 @@
 #define PIN_RUNNING  "running"
 #define PIN_OVERFLOW "overflow"
 
+/* The arrays of tail-call programs; each set has its own, pinned as NAME_<generation>. */
+#define PIN_XDP_PROGS	  "xdp_leaves"
+#define PIN_TC_PROGS	  "tc_leaves"
+#define PIN_BARE_PROGS	  "bare_leaves"
+#define PIN_INGRESS_PROGS "ingress_leaves"
+#define PIN_STAGE2_PROGS  "stage2_leaves"
+
 /* Pinned programs that stay attached permanently: X(name, entry jumped to, main program behind it) */
 #define ENTRY_PROGRAMS(X)                           \
 	X(xdp_inside, ENTRY_INSIDE, "in2out_xdp")   \
 	X(xdp_outside, ENTRY_OUTSIDE, "out2in_xdp") \
 	X(xdp_both, ENTRY_BOTH, "both_xdp")
+
+/* The same at tc ingress, where XDP is not used. */
+#define TC_ENTRY_PROGRAMS(X)                                \
+	X(tc_from_inside, ENTRY_INSIDE, "in2out_ingress")   \
+	X(tc_from_outside, ENTRY_OUTSIDE, "out2in_ingress") \
+	X(tc_from_both, ENTRY_BOTH, "both_ingress")
 
 /* Members of struct datapath that are pinned: X(member, name of the pin). */
 #define PINS(X)                            \
@@ -38,22 +51,26 @@
 	X(xdp_both, "prog_xdp_both")
 
 /* The same for pins without lasting state, which are created afresh if missing. */
-#define PASSING_PINS(X)                         \
-	X(fragments, "fragments")               \
-	X(early_fragments, "early_fragments")   \
-	X(unsolicited_syns, "unsolicited_syns") \
-	X(transmissions, "transmissions")       \
-	X(next_hops_used, "next_hops_used")     \
-	X(portmaps, "portmaps")                 \
-	X(route_mtus, "route_mtus")             \
-	X(ports, "ports")                       \
-	X(stage_control, "stage_control")       \
-	X(stage2_entries, "stage2_entries")     \
-	X(stage2_entry, "prog_stage2_entry")    \
-	X(stage_drops, "stage_drops")
+#define PASSING_PINS(X)                            \
+	X(fragments, "fragments")                  \
+	X(early_fragments, "early_fragments")      \
+	X(unsolicited_syns, "unsolicited_syns")    \
+	X(transmissions, "transmissions")          \
+	X(next_hops_used, "next_hops_used")        \
+	X(portmaps, "portmaps")                    \
+	X(route_mtus, "route_mtus")                \
+	X(ports, "ports")                          \
+	X(stage_control, "stage_control")          \
+	X(stage2_entries, "stage2_entries")        \
+	X(stage2_entry, "prog_stage2_entry")       \
+	X(stage_drops, "stage_drops")              \
+	X(tc_entries, "tc_entries")                \
+	X(tc_from_inside, "prog_tc_from_inside")   \
+	X(tc_from_outside, "prog_tc_from_outside") \
+	X(tc_from_both, "prog_tc_from_both")
 
-/* Arrays of tail-call programs, one per hook and one for stage 2. */
-enum prog_array { XDP_PROGS, TC_PROGS, STAGE2_PROGS, N_PROG_ARRAYS };
+/* Arrays of tail-call programs, one per object. */
+enum prog_array { XDP_PROGS, TC_PROGS, BARE_PROGS, INGRESS_PROGS, STAGE2_PROGS, N_PROG_ARRAYS };
 
 /* The programs in an array, -1 for none. */
 struct prog_fds {
@@ -65,8 +82,10 @@ enum stage_map { STAGE_LISTS, STAGE_TRACES, N_STAGE_MAPS };
 
 /* A set of programs around the pinned maps. Descriptors, -1 for none. */
 struct datapath_build {
-	int main[N_ENTRIES]; /* by enum entry */
+	int main[N_ENTRIES];	/* by enum entry */
+	int ingress[N_ENTRIES]; /* the same at tc ingress; -1 unless the settings ask for them */
 	int tc_outside;
+	int tc_bare; /* the same for interfaces without an Ethernet header; -1 unless the settings ask for it */
 	int overflow_removal;
 	int agent_count;
 	int session_held;
@@ -103,6 +122,8 @@ int hook_object_open_xdp(const struct datapath *d, const struct settings *settin
 			 struct hook_object *ret);
 int hook_object_open_stage2(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
+int hook_object_open_bare(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
+int hook_object_open_ingress(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 void hook_object_close(struct hook_object *o);
 
 /* Whether the directory has every pin that an agent needs. */
@@ -133,6 +154,24 @@ const char *pin_path_of(const struct datapath *d, const char *name, char text[st
 /* Loads programs around d's maps, ready for build_swap_in(). */
 int build_new(const struct datapath *d, const struct settings *settings, struct datapath_build **ret,
 	      struct error *err);
+
+/* The part of that for tc, after XDP's. */
+int build_load_tc(const struct datapath *d, struct datapath_build *b, struct error *err);
+
+/* By enum entry. */
+extern const char *const build_ingress_programs[N_ENTRIES];
+
+/* A descriptor of the same object, for the caller to close; or -errno. */
+int build_duplicate(int fd);
+
+/* A descriptor of a program of an object; pins a program as NAME_<generation>, so that the next agent can restore it.
+ */
+int build_take(const struct bpf_object *o, const char *name, int *ret_fd, struct error *err);
+int build_pin(const struct datapath *d, const char *name, unsigned generation, int fd, struct error *err);
+
+/* Adds all tail-call programs of an object, prog_NAME_SUFFIX, to their array, which is pinned as ARRAY_GENERATION. */
+int build_add_tail_calls(const struct datapath *d, struct datapath_build *b, const struct bpf_object *o,
+			 enum prog_array array);
 
 /*
  * The programs that `entries` leads to, as an earlier agent left them. They have one stage: two need a copy of the

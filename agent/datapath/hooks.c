@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The objects of the two hooks and of stage 2, in two builds each: the normal one and the tracing one. */
+/* The objects of the hooks and of stage 2, in two builds each: the normal one and the tracing one. */
 #include <errno.h>
 #include <string.h>
 
 #include "datapath/datapath_private.h"
+#include "detnat_bare.skel.h"
+#include "detnat_bare_trace.skel.h"
+#include "detnat_ingress.skel.h"
+#include "detnat_ingress_trace.skel.h"
 #include "detnat_stage2.skel.h"
 #include "detnat_stage2_trace.skel.h"
 #include "detnat_tc.skel.h"
@@ -47,10 +51,14 @@ OPENER(detnat_xdp)
 OPENER(detnat_xdp_staged)
 OPENER(detnat_stage2)
 OPENER(detnat_tc)
+OPENER(detnat_bare)
+OPENER(detnat_ingress)
 OPENER(detnat_xdp_trace)
 OPENER(detnat_xdp_staged_trace)
 OPENER(detnat_stage2_trace)
 OPENER(detnat_tc_trace)
+OPENER(detnat_bare_trace)
+OPENER(detnat_ingress_trace)
 
 void hook_object_close(struct hook_object *o)
 {
@@ -116,6 +124,20 @@ int hook_object_open_stage2(const struct datapath *d, const struct settings *set
 int hook_object_open_tc(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
 {
 	int r = settings->trace ? open_detnat_tc_trace(d, settings, ret) : open_detnat_tc(d, settings, ret);
+
+	return r ? r : set_trace_maps(d, settings, ret);
+}
+
+int hook_object_open_bare(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
+{
+	int r = settings->trace ? open_detnat_bare_trace(d, settings, ret) : open_detnat_bare(d, settings, ret);
+
+	return r ? r : set_trace_maps(d, settings, ret);
+}
+
+int hook_object_open_ingress(const struct datapath *d, const struct settings *settings, struct hook_object *ret)
+{
+	int r = settings->trace ? open_detnat_ingress_trace(d, settings, ret) : open_detnat_ingress(d, settings, ret);
 
 	return r ? r : set_trace_maps(d, settings, ret);
 }

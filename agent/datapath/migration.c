@@ -124,6 +124,7 @@ const struct migration_shared migration_shared[] = {
 	{ "devices", { "device_table" }, false },
 	{ "vlans", { "vlan_key" }, false },
 	{ "entries", { NULL }, false },
+	{ "tc_entries", { NULL }, false },
 	{ "history", { NULL }, false },
 	{ NULL },
 };

@@ -74,6 +74,9 @@ struct link {
 	struct link_xdp xdp;
 };
 
+/* Whether its packets have no Ethernet header, as those of PPP and tunnels. */
+bool link_is_bare(const struct link *l);
+
 /* Reads an RTM_NEWLINK. */
 void link_parse(const struct nlmsghdr *h, struct link *ret);
 

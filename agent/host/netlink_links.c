@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/fib_rules.h>
 #include <linux/if_link.h>
+#include <net/if_arp.h>
 #include <string.h>
 
 #include "host/netlink.h"
@@ -54,6 +55,11 @@ static void parse_kinds(const struct nlattr *nest, struct link *ret)
 		else if (mnl_attr_get_type(attr) == IFLA_INFO_DATA && !strcmp(ret->kind, "vlan"))
 			parse_vlan(attr, ret);
 	}
+}
+
+bool link_is_bare(const struct link *l)
+{
+	return l->type != ARPHRD_ETHER;
 }
 
 void link_parse(const struct nlmsghdr *h, struct link *ret)

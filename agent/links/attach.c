@@ -11,11 +11,26 @@
 
 #include "datapath/bpffs.h"
 
+/* A descriptor of the program with that id, or -errno. */
+static int pinned_tc_program(const struct datapath *d, bool bare, enum tc_side side, uint32_t id)
+{
+	const int entries[] = { d->tc_from_inside, d->tc_from_outside, d->tc_from_both };
+	int fd;
+
+	if (side == TC_EGRESS)
+		return pinned_program(d->pin_dir, bare ? PIN_BARE_PROGRAM : PIN_TC_PROGRAM, id);
+	for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
+		if (program_id(entries[i]) == id) {
+			fd = fcntl(entries[i], F_DUPFD_CLOEXEC, 3);
+			return fd < 0 ? -errno : fd;
+		}
+	return -ENOENT;
+}
+
 int attach_note(struct netlink *n, const struct link *l, const struct datapath *d, const struct own_programs *own,
 		struct attach_before *ret)
 {
-	struct attach_before before = { .ifindex = l->ifindex, .xdp = -1, .tc = -1 };
-	uint32_t tc = tc_attached(n, l->ifindex);
+	struct attach_before before = { .ifindex = l->ifindex, .xdp = -1, .tc = { -1, -1 } };
 
 	before.record = d->device[l->ifindex];
 	before.xdp_native = l->xdp.attached == XDP_ATTACHED_DRV;
@@ -25,9 +40,13 @@ int attach_note(struct netlink *n, const struct link *l, const struct datapath *
 			return before.xdp;
 	}
 	/* A program of another layout is not pinned here, so its successor stays in place. */
-	before.had_tc = tc;
-	if (tc)
-		before.tc = pinned_program(d->pin_dir, PIN_TC_PROGRAM, tc);
+	for (enum tc_side side = TC_EGRESS; side <= TC_INGRESS; side++) {
+		uint32_t tc = tc_attached(n, l->ifindex, side);
+
+		before.had_tc[side] = tc;
+		if (tc)
+			before.tc[side] = pinned_tc_program(d, link_is_bare(l), side, tc);
+	}
 	*ret = before;
 	return 0;
 }
@@ -49,17 +68,19 @@ void attach_restore(struct netlink *n, struct datapath *d, const struct attach_b
 		xdp_detach(&l, own);
 	else
 		xdp_attach(&l, before->xdp, mode, own, &ignored, NULL);
-	if (!before->had_tc)
-		tc_detach(n, l.ifindex, made_clsact);
-	else if (before->tc >= 0)
-		tc_attach(n, &l, before->tc, &ignored, NULL);
+	for (enum tc_side side = TC_EGRESS; side <= TC_INGRESS; side++)
+		if (!before->had_tc[side])
+			tc_detach(n, l.ifindex, side, made_clsact && side == TC_INGRESS);
+		else if (before->tc[side] >= 0)
+			tc_attach(n, &l, side, before->tc[side], &ignored, NULL);
 	d->device[before->ifindex] = before->record;
 }
 
 void attach_forget(struct attach_before *before)
 {
 	close_fd(&before->xdp);
-	close_fd(&before->tc);
+	close_fd(&before->tc[TC_EGRESS]);
+	close_fd(&before->tc[TC_INGRESS]);
 	before->ifindex = 0;
-	before->xdp = before->tc = -1;
+	before->xdp = before->tc[TC_EGRESS] = before->tc[TC_INGRESS] = -1;
 }

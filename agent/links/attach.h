@@ -12,12 +12,13 @@
 #include "host/netlink.h"
 #include "links/own_programs.h"
 
-enum device_attachment { DEVICE_ABSENT, DEVICE_XDP_NATIVE, DEVICE_XDP_SKB };
+/* DEVICE_TC: tc alone, without XDP. */
+enum device_attachment { DEVICE_ABSENT, DEVICE_XDP_NATIVE, DEVICE_XDP_SKB, DEVICE_TC };
 
-/*
- * Refuses a link on which XDP cannot work or must not be attached: 0, or -errno with err naming the link and what to
- * do.
- */
+/* Refuses a link that can carry no program of detnat's: 0, or -errno with err naming the link and what to do. */
+int link_check(const struct link *l, struct error *err);
+
+/* The same for a link on which XDP cannot work or must not be attached. */
 int xdp_check(const struct link *l, const struct own_programs *own, struct error *err);
 
 /*
@@ -34,29 +35,32 @@ int xdp_refuse_merged(const struct link *l, const struct link *by, struct error 
 /* Detaches the program if it is detnat's. 0 or -errno. */
 int xdp_detach(const struct link *l, const struct own_programs *own);
 
-/* The filter's place: `tc filter show dev NAME egress` shows it as pref 215 handle 0x1. */
+/* The filter's place, on both sides: `tc filter show dev NAME egress` shows it as pref 215 handle 0x1. */
 #define TC_PRIORITY 215U
 #define TC_HANDLE   1U
 
+enum tc_side { TC_EGRESS, TC_INGRESS };
+
 /*
- * Makes the link run the program fd at its egress, in place of an earlier one of detnat's. Sets *ret_made_clsact if the
+ * Makes the link run the program fd on that side, in place of an earlier one of detnat's. Sets *ret_made_clsact if the
  * clsact qdisc had to be created, else leaves it unchanged.
  */
-int tc_attach(struct netlink *n, const struct link *l, int fd, bool *ret_made_clsact, struct error *err);
+int tc_attach(struct netlink *n, const struct link *l, enum tc_side side, int fd, bool *ret_made_clsact,
+	      struct error *err);
 
-/* Id of detnat's program at the link's egress, 0 if there is none. */
-uint32_t tc_attached(struct netlink *n, uint32_t ifindex);
+/* Id of detnat's program on that side of the link, 0 if there is none. */
+uint32_t tc_attached(struct netlink *n, uint32_t ifindex, enum tc_side side);
 
-/* Detaches detnat's filter; with made_clsact also the clsact qdisc, if nothing else is attached to it. */
-int tc_detach(struct netlink *n, uint32_t ifindex, bool made_clsact);
+/* Detaches detnat's filter there; with made_clsact also the clsact qdisc, if nothing else is attached to it. */
+int tc_detach(struct netlink *n, uint32_t ifindex, enum tc_side side, bool made_clsact);
 
 /* What a link carried before a change. */
 struct attach_before {
 	uint32_t ifindex; /* 0: not filled in */
 	bool xdp_native;
-	int xdp; /* descriptors; -1: no program of detnat's */
-	int tc;
-	bool had_tc; /* there was a tc program of detnat's, even if tc is -1 */
+	int xdp;	/* descriptors; -1: no program of detnat's */
+	int tc[2];	/* by enum tc_side */
+	bool had_tc[2]; /* there was a tc program of detnat's, even if tc is -1 */
 	struct device record;
 };
 

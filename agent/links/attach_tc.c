@@ -17,10 +17,21 @@ struct filter {
 	bool is_ours; /* by the name that libbpf gives it: the program's name and id */
 };
 
+/* Whether libbpf has named a filter for one of detnat's programs. */
+static bool is_our_name(const struct nlattr *name)
+{
+	static const char *const ours[] = { PIN_TC_PROGRAM ":[", "tc_from_inside:[", "tc_from_outside:[",
+					    "tc_from_both:[" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+		if (netlink_begins(name, ours[i]))
+			return true;
+	return false;
+}
+
 static void visit_filter(const struct nlmsghdr *h, void *arg)
 {
 	const struct nlattr *attr[TCA_OPTIONS + 1], *option;
-	static const char ours[] = PIN_TC_PROGRAM ":[";
 	struct filter *f = arg;
 
 	if (h->nlmsg_type != RTM_NEWTFILTER)
@@ -33,19 +44,19 @@ static void visit_filter(const struct nlmsghdr *h, void *arg)
 		if (mnl_attr_get_type(option) == TCA_BPF_ID)
 			f->id = netlink_u32(option);
 		else if (mnl_attr_get_type(option) == TCA_BPF_NAME)
-			f->is_ours = netlink_begins(option, ours);
+			f->is_ours = is_our_name(option);
 	}
 }
 
 /* Any filter in detnat's place. */
-static struct filter query(struct netlink *n, uint32_t ifindex)
+static struct filter query(struct netlink *n, uint32_t ifindex, enum tc_side side)
 {
 	struct nlmsghdr *h = netlink_request(n, RTM_GETTFILTER, 0, sizeof(struct tcmsg));
 	struct tcmsg *tc = mnl_nlmsg_get_payload(h);
 	struct filter found = { 0 };
 
 	tc->tcm_ifindex = (int)ifindex;
-	tc->tcm_parent = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS);
+	tc->tcm_parent = TC_H_MAKE(TC_H_CLSACT, side == TC_EGRESS ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS);
 	tc->tcm_info = TC_H_MAKE(TC_PRIORITY << 16, htons(ETH_P_ALL));
 	tc->tcm_handle = TC_HANDLE;
 	mnl_attr_put_strz(h, TCA_KIND, "bpf");
@@ -54,19 +65,29 @@ static struct filter query(struct netlink *n, uint32_t ifindex)
 	return found;
 }
 
-uint32_t tc_attached(struct netlink *n, uint32_t ifindex)
+static const char *side_name(enum tc_side side)
 {
-	struct filter f = query(n, ifindex);
+	return side == TC_EGRESS ? "egress" : "ingress";
+}
+
+static enum bpf_tc_attach_point attach_point(enum tc_side side)
+{
+	return side == TC_EGRESS ? BPF_TC_EGRESS : BPF_TC_INGRESS;
+}
+
+uint32_t tc_attached(struct netlink *n, uint32_t ifindex, enum tc_side side)
+{
+	struct filter f = query(n, ifindex, side);
 
 	return f.is_ours ? f.id : 0;
 }
 
-static int report(const struct link *l, int r, const char *message, struct error *err)
+static int report(const struct link *l, enum tc_side side, int r, const char *message, struct error *err)
 {
 	if (r == -ENODEV)
 		return error_set(err, r, "%s: the interface is gone", l->name);
-	return error_set(err, r, "%s: the tc program cannot be attached at its egress: %s%s%s", l->name, strerror(-r),
-			 *message ? ": " : "", message);
+	return error_set(err, r, "%s: the tc program cannot be attached at its %s: %s%s%s", l->name, side_name(side),
+			 strerror(-r), *message ? ": " : "", message);
 }
 
 static void visit_qdisc(const struct nlmsghdr *h, void *arg)
@@ -96,8 +117,8 @@ static bool has_ingress_qdisc(struct netlink *n, uint32_t ifindex)
 	return !netlink_call(n, visit_qdisc, &found) && found.tcm_parent == TC_H_INGRESS;
 }
 
-static int attach_filter(struct netlink *n, const struct link *l, struct bpf_tc_opts *opts, bool *ret_made_clsact,
-			 struct error *err)
+static int attach_filter(struct netlink *n, const struct link *l, enum tc_side side, struct bpf_tc_opts *opts,
+			 bool *ret_made_clsact, struct error *err)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)l->ifindex, .attach_point = BPF_TC_EGRESS);
 	const char *message;
@@ -106,6 +127,7 @@ static int attach_filter(struct netlink *n, const struct link *l, struct bpf_tc_
 	kernel_message_begin();
 	if (!(opts->flags & BPF_TC_F_REPLACE))
 		r = bpf_tc_hook_create(&hook);
+	hook.attach_point = attach_point(side);
 	if (!r && !(opts->flags & BPF_TC_F_REPLACE))
 		*ret_made_clsact = true;
 	if (r == -EEXIST) {
@@ -122,13 +144,14 @@ static int attach_filter(struct netlink *n, const struct link *l, struct bpf_tc_
 	if (!r)
 		r = bpf_tc_attach(&hook, opts);
 	message = kernel_message_end();
-	return r ? report(l, r, message, err) : 0;
+	return r ? report(l, side, r, message, err) : 0;
 }
 
-int tc_attach(struct netlink *n, const struct link *l, int fd, bool *ret_made_clsact, struct error *err)
+int tc_attach(struct netlink *n, const struct link *l, enum tc_side side, int fd, bool *ret_made_clsact,
+	      struct error *err)
 {
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY, .prog_fd = fd);
-	struct filter present = query(n, l->ifindex);
+	struct filter present = query(n, l->ifindex, side);
 
 	if (fd < 0)
 		return error_set(err, -EBADF, "%s: there is no tc program to attach", l->name);
@@ -136,12 +159,13 @@ int tc_attach(struct netlink *n, const struct link *l, int fd, bool *ret_made_cl
 		return 0;
 	if (present.id && !present.is_ours)
 		return error_set(err, -EBUSY,
-				 "%s: another tc filter is in place at egress pref %u handle %u (program id %u); "
-				 "take it off with `tc filter del dev %s egress pref %u`",
-				 l->name, TC_PRIORITY, TC_HANDLE, present.id, l->name, TC_PRIORITY);
+				 "%s: another tc filter is in place at %s pref %u handle %u (program id %u); "
+				 "take it off with `tc filter del dev %s %s pref %u`",
+				 l->name, side_name(side), TC_PRIORITY, TC_HANDLE, present.id, l->name, side_name(side),
+				 TC_PRIORITY);
 	if (present.id)
 		opts.flags = BPF_TC_F_REPLACE;
-	return attach_filter(n, l, &opts, ret_made_clsact, err);
+	return attach_filter(n, l, side, &opts, ret_made_clsact, err);
 }
 
 static void visit_filters(const struct nlmsghdr *h, void *arg)
@@ -168,11 +192,11 @@ static bool clsact_in_use(struct netlink *n, uint32_t ifindex)
 	return false;
 }
 
-int tc_detach(struct netlink *n, uint32_t ifindex, bool made_clsact)
+int tc_detach(struct netlink *n, uint32_t ifindex, enum tc_side side, bool made_clsact)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = attach_point(side));
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY);
-	bool ours = tc_attached(n, ifindex);
+	bool ours = tc_attached(n, ifindex, side);
 	int r = 0;
 
 	kernel_message_begin();

@@ -57,7 +57,7 @@ static int refuse_foreign(const struct link *l, struct error *err)
 						     : "xdpdrv");
 }
 
-int xdp_check(const struct link *l, const struct own_programs *own, struct error *err)
+int link_check(const struct link *l, struct error *err)
 {
 	if (l->type == ARPHRD_LOOPBACK)
 		return error_set(err, -EINVAL, "%s: is the loopback interface, which carries no traffic of subscribers",
@@ -68,17 +68,26 @@ int xdp_check(const struct link *l, const struct own_programs *own, struct error
 				 "interface; take it out, "
 				 "'ip link set %s nomaster'",
 				 l->name, l->name);
-	if (l->type != ARPHRD_ETHER)
-		return error_set(err, -EINVAL,
-				 "%s: has no Ethernet header (link type %u), like tunnels and PPP; name an "
-				 "Ethernet interface",
-				 l->name, l->type);
 	if (l->ifindex >= MAX_IFINDEX)
 		return error_set(err, -ERANGE,
 				 "%s: has interface index %u, and detnat's tables end at %u; indexes start over in a "
 				 "new network "
 				 "namespace or after a reboot",
 				 l->name, l->ifindex, MAX_IFINDEX - 1);
+	return 0;
+}
+
+int xdp_check(const struct link *l, const struct own_programs *own, struct error *err)
+{
+	int r = link_check(l, err);
+
+	if (r)
+		return r;
+	if (l->type != ARPHRD_ETHER)
+		return error_set(err, -EINVAL,
+				 "%s: has no Ethernet header (link type %u), like tunnels and PPP, and carries no XDP "
+				 "program: set 'xdp_mode' to 'auto' or 'none'",
+				 l->name, l->type);
 	if (l->xdp.attached == XDP_ATTACHED_NONE)
 		return 0;
 	if (l->xdp.attached == XDP_ATTACHED_HW || l->xdp.attached == XDP_ATTACHED_MULTI ||

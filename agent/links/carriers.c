@@ -30,10 +30,11 @@ static const struct link *link_of(const struct search *s, uint32_t ifindex)
 static bool carries(const struct search *s, const struct link *l, const struct device *record)
 {
 	const struct link *carrier = record->lower ? link_of(s, record->lower) : l;
+	bool has_xdp = carrier && carrier->xdp.prog_id && own_programs_has(&s->own, carrier->xdp.prog_id);
 
-	if (!record->roles || !carrier || !carrier->xdp.prog_id || !own_programs_has(&s->own, carrier->xdp.prog_id))
+	if (!record->roles || (!has_xdp && !tc_attached(s->netlink, l->ifindex, TC_INGRESS)))
 		return false;
-	return !(record->roles & DEVICE_OUTSIDE) || tc_attached(s->netlink, l->ifindex);
+	return !(record->roles & DEVICE_OUTSIDE) || tc_attached(s->netlink, l->ifindex, TC_EGRESS);
 }
 
 /* Records of every layout count if they have the same format: an upgrade finds what the former version attached. */

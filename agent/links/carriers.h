@@ -8,8 +8,8 @@
 
 /*
  * Indexes of this namespace's interfaces that have a role in the datapath pinned under a pin path and carry what the
- * role needs: XDP, on the interface or on its carrier, and tc at the egress of an outside interface. The caller frees
- * *ret. 0 or -errno.
+ * role needs: XDP, on the interface or on its carrier, or tc at its ingress, and tc at the egress of an outside
+ * interface. The caller frees *ret. 0 or -errno.
  */
 int carriers_find(const char *pin_path, uint32_t **ret, size_t *ret_n);
 

@@ -28,7 +28,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	for (size_t k = 0; k < v->interfaces.count; k++) {
 		struct interface *i = &v->interfaces.list[k];
 
-		if (i->attachment != DEVICE_ABSENT)
+		if (interface_has_xdp(i))
 			changed |=
 				redirects_tick(v->redirects, &i->link, i->attachment == DEVICE_XDP_NATIVE, &i->health);
 	}
@@ -49,7 +49,7 @@ static void on_alarm(uint32_t ifindex, void *arg)
 	for (size_t k = 0; k < v->interfaces.count; k++) {
 		struct interface *i = &v->interfaces.list[k];
 
-		if (i->attachment == DEVICE_ABSENT || i->link.ifindex != ifindex)
+		if (!interface_has_xdp(i) || i->link.ifindex != ifindex)
 			continue;
 		if (redirects_alarm(v->redirects, &i->link, i->attachment == DEVICE_XDP_NATIVE, &i->health))
 			devices_record(v, &v->interfaces);

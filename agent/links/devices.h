@@ -40,6 +40,8 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err);
  * renamed.
  */
 enum device_attachment devices_attachment(const struct devices *v, const char *name);
+const char *devices_without_xdp(const struct devices *v,
+				const char *name);			  /* why it runs tc alone; NULL: it does not */
 bool devices_shared(const struct devices *v, const char *name);		  /* under libxdp's dispatcher */
 const char *devices_link_name(const struct devices *v, const char *name); /* its present name; NULL: absent */
 
@@ -87,10 +89,13 @@ bool devices_route_mtus(const struct devices *v);
  */
 void devices_stages_obstacle(const struct devices *v, const struct config *c, char *text, size_t size);
 
+/* The tc programs that a configuration's interfaces take beside that at the egress, TC_…, as far as is known. */
+uint8_t devices_tc(const struct devices *v, const struct config *c);
+
 /* The present reverse-path filters of a configuration's interfaces. */
 struct rp_summary devices_rp_filters(const struct devices *v, const struct config *c);
 
-/* Calls a function from the event loop whenever one of these three differs from what the programs were loaded for. */
+/* Calls a function from the event loop whenever one of these differs from what the programs were loaded for. */
 typedef void (*devices_notify)(void *arg);
 void devices_on_routing_change(struct devices *v, devices_notify changed, void *arg);
 

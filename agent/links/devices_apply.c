@@ -40,9 +40,12 @@ static int check_all(const struct interfaces *all, const struct own_programs *ow
 {
 	int r = 0;
 
-	for (size_t k = 0; !r && k < all->count; k++)
-		if (all->list[k].link.ifindex)
-			r = xdp_check(&all->list[k].link, own, err);
+	for (size_t k = 0; !r && k < all->count; k++) {
+		const struct interface *i = &all->list[k];
+
+		if (i->link.ifindex)
+			r = i->without_xdp[0] ? link_check(&i->link, err) : xdp_check(&i->link, own, err);
+	}
 	return r;
 }
 
@@ -61,7 +64,7 @@ int devices_check(const struct config *c, struct error *err)
 		r = interfaces_remembered(n, pin_dir, &own, &known);
 	if (r)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
-	r = interfaces_plan(n, c->interfaces, c->n_interfaces, &known, c->xdp_mode, &all, err);
+	r = interfaces_plan(n, c->interfaces, c->n_interfaces, &known, &own, c->xdp_mode, &all, err);
 	if (!r)
 		r = check_all(&all, &own, err);
 	free(all.list);
@@ -69,36 +72,26 @@ int devices_check(const struct config *c, struct error *err)
 	return r;
 }
 
-typedef int (*attach_step)(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err);
+typedef int (*attach_step)(struct devices *v, struct interface *i, struct error *err);
 
-static int step_begin(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err)
+static int step_begin(struct devices *v, struct interface *i, struct error *err)
 {
 	devices_record_begin(v, i);
 	return 0;
 }
 
-static int step_tc(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err)
-{
-	return devices_attach_tc(v, i, err);
-}
-
-static int step_xdp(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err)
-{
-	return devices_attach_xdp(v, i, mode, err);
-}
-
 /*
- * All records first, then tc, then XDP: the tc program must be in place before XDP passes packets on to be translated
- * at the egress. An interface that vanishes meanwhile counts as absent, which is not a failure.
+ * All records first, then tc at egress, then ingress: the former must be in place before the latter passes packets on
+ * to be translated at the egress. An interface that vanishes meanwhile counts as absent, which is not a failure.
  */
-static int attach_all(struct devices *v, struct interfaces *all, enum xdp_mode mode, struct error *err)
+static int attach_all(struct devices *v, struct interfaces *all, struct error *err)
 {
-	static const attach_step steps[] = { step_begin, step_tc, step_xdp };
+	static const attach_step steps[] = { step_begin, devices_attach_egress, devices_attach_ingress };
 
 	for (size_t s = 0; s < ARRAY_SIZE(steps); s++) {
 		for (size_t k = 0; k < all->count; k++) {
 			struct interface *i = &all->list[k];
-			int r = i->link.ifindex ? steps[s](v, i, mode, err) : 0;
+			int r = i->link.ifindex ? steps[s](v, i, err) : 0;
 
 			if (r == -ENODEV)
 				devices_lost(v, i);
@@ -130,8 +123,8 @@ static void restore_all(struct devices *v, const struct interfaces *all, const s
 	route_copy_devices_changed(v->copy);
 }
 
-static int change(struct devices *v, struct interfaces *all, enum xdp_mode mode, const struct prefix *prefixes,
-		  size_t n_prefixes, struct error *err)
+static int change(struct devices *v, struct interfaces *all, const struct prefix *prefixes, size_t n_prefixes,
+		  struct error *err)
 {
 	_cleanup_free_ struct attach_before *before = calloc(all->count + 1, sizeof(*before));
 	int r;
@@ -139,10 +132,10 @@ static int change(struct devices *v, struct interfaces *all, enum xdp_mode mode,
 	if (!before)
 		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t k = 0; k < all->count; k++)
-		before[k].xdp = before[k].tc = -1;
+		before[k].xdp = before[k].tc[TC_EGRESS] = before[k].tc[TC_INGRESS] = -1;
 	r = note_all(v, all, before, err);
 	if (!r) {
-		r = attach_all(v, all, mode, err);
+		r = attach_all(v, all, err);
 		if (!r)
 			r = routes_apply(v->netlink, &v->own_routes, prefixes, n_prefixes, err);
 		if (r)
@@ -299,8 +292,8 @@ static void detach_others(struct devices *v, const struct interfaces *all)
 
 		if (!i->link.ifindex || i->roles & DEVICE_OUTSIDE)
 			continue;
-		tc_detach(v->netlink, i->link.ifindex, v->datapath->device[i->link.ifindex].flags & DEVICE_CLSACT);
-		i->made_clsact = false;
+		tc_detach(v->netlink, i->link.ifindex, TC_EGRESS, i->made_clsact && i->attachment != DEVICE_TC);
+		i->made_clsact &= i->attachment == DEVICE_TC;
 	}
 }
 
@@ -309,7 +302,9 @@ static void say_attached(const struct interfaces *all, const struct interface *i
 	const struct interface *carrier = i->carrier ? interfaces_find_index(all, i->carrier) : NULL;
 	const char *xdp = i->attachment == DEVICE_XDP_NATIVE ? "native" : "generic";
 
-	if (i->hidden)
+	if (i->attachment == DEVICE_TC)
+		log_info("%s: %s, tc alone: %s", i->name, roles_name(i->roles), i->without_xdp);
+	else if (i->hidden)
 		log_info("%s: %s XDP, for the VLAN interfaces on it", i->name, xdp);
 	else if (carrier)
 		log_info("%s: %s, %s XDP on %s", i->name, roles_name(i->roles), xdp, carrier->name);
@@ -322,7 +317,6 @@ static void start(struct devices *v, struct interfaces *all)
 	for (size_t k = 0; k < all->count; k++) {
 		struct interface *i = &all->list[k];
 		const struct interface *known = interfaces_find(&v->interfaces, i->name);
-		bool native = i->attachment == DEVICE_XDP_NATIVE;
 
 		if (!i->link.ifindex || (i->hidden && i->carrier))
 			continue;
@@ -341,7 +335,10 @@ static void start(struct devices *v, struct interfaces *all)
 				i->name, i->link.port_kind);
 		if (!i->hidden)
 			interface_check_forwarding(i);
-		redirects_start(v->redirects, &i->link, native, &i->health);
+		if (interface_has_xdp(i))
+			redirects_start(v->redirects, &i->link, i->attachment == DEVICE_XDP_NATIVE, &i->health);
+		else
+			redirects_stop(v->redirects, i->link.ifindex);
 	}
 }
 
@@ -356,7 +353,7 @@ static int apply(struct devices *v, struct interfaces *all, enum xdp_mode mode, 
 		r = check_others(v, all, err);
 	if (!r) {
 		devices_shut_guard(v, all);
-		r = change(v, all, mode, prefixes ? prefixes : v->prefixes, n_prefixes, err);
+		r = change(v, all, prefixes ? prefixes : v->prefixes, n_prefixes, err);
 		/* Reopen if the change was undone; a first start had nothing open. */
 		if (!r || v->applied)
 			devices_open_guard(v, r ? &v->interfaces : all);
@@ -402,7 +399,7 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 		if (r)
 			return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
 	}
-	r = interfaces_plan(v->netlink, c->interfaces, c->n_interfaces, &v->interfaces, c->xdp_mode, &all, err);
+	r = interfaces_plan(v->netlink, c->interfaces, c->n_interfaces, &v->interfaces, &own, c->xdp_mode, &all, err);
 	if (!r)
 		r = prefixes_of(c, &prefixes, &n_prefixes, err);
 	if (!r)
@@ -438,9 +435,10 @@ int devices_replan(struct devices *v, struct error *err)
 		if (i->hidden)
 			continue;
 		memcpy(wanted[n].name, i->name, sizeof(wanted[n].name));
+		wanted[n].xdp_mode = (uint8_t)(1 + i->mode);
 		wanted[n++].roles = i->roles;
 	}
-	r = interfaces_plan(v->netlink, wanted, n, &v->interfaces, v->mode, &all, err);
+	r = interfaces_plan(v->netlink, wanted, n, &v->interfaces, &v->own, v->mode, &all, err);
 	if (r)
 		return r;
 	if (!interfaces_same_plan(&all, &v->interfaces))

@@ -47,10 +47,16 @@ bool devices_is_attached(const struct devices *v, const struct interface *i, con
 {
 	const struct datapath *d = v->datapath;
 
-	if (i->carrier ? own_programs_has(&v->own, l->xdp.prog_id)
-		       : i->attachment == DEVICE_ABSENT || l->xdp.prog_id != program_id(interface_program(d, i)))
+	if (i->attachment == DEVICE_TC) {
+		if (tc_attached(v->netlink, l->ifindex, TC_INGRESS) != program_id(interface_tc_program(d, i)))
+			return false;
+	} else if (i->carrier
+			   ? own_programs_has(&v->own, l->xdp.prog_id)
+			   : i->attachment == DEVICE_ABSENT || l->xdp.prog_id != program_id(interface_program(d, i))) {
 		return false;
-	return !(i->roles & DEVICE_OUTSIDE) || tc_attached(v->netlink, l->ifindex) == program_id(d->tc_outside);
+	}
+	return !(i->roles & DEVICE_OUTSIDE) ||
+	       tc_attached(v->netlink, l->ifindex, TC_EGRESS) == program_id(interface_egress_program(d, i));
 }
 
 void devices_record_begin(struct devices *v, const struct interface *i)
@@ -153,25 +159,25 @@ void devices_shut_guard(struct devices *v, const struct interfaces *all)
 	guard_keep(v->guard, kept, n);
 }
 
-int devices_attach_tc(struct devices *v, struct interface *i, struct error *err)
+int devices_attach_egress(struct devices *v, struct interface *i, struct error *err)
 {
+	i->made_clsact = v->datapath->device[i->link.ifindex].flags & DEVICE_CLSACT;
 	if (!(i->roles & DEVICE_OUTSIDE))
 		return 0;
-	i->made_clsact = v->datapath->device[i->link.ifindex].flags & DEVICE_CLSACT;
-	return tc_attach(v->netlink, &i->link, v->datapath->tc_outside, &i->made_clsact, err);
+	/* An interface that has just come; devices_sync() has the programs loaded. */
+	if (link_is_bare(&i->link) && v->datapath->tc_bare < 0)
+		return error_set(err, -EAGAIN, "%s: has no Ethernet header; the programs for it are being loaded",
+				 i->name);
+	return tc_attach(v->netlink, &i->link, TC_EGRESS, interface_egress_program(v->datapath, i), &i->made_clsact,
+			 err);
 }
 
-int devices_attach_xdp(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err)
+static int attach_xdp(struct devices *v, struct interface *i, struct error *err)
 {
-	const struct datapath *d = v->datapath;
-	int fd = interface_program(d, i);
+	enum xdp_mode mode = i->mode;
+	int fd = interface_program(v->datapath, i), r = -EAGAIN;
 	bool native = false;
-	int r = -EAGAIN;
 
-	i->attached_s = monotonic_s();
-	/* Its carrier sees its frames. */
-	if (i->carrier)
-		return xdp_detach(&i->link, &v->own);
 	/* A bond sees the tags of frames only if XDP runs on its ports. */
 	if (i->carrying && link_is_stacked(&i->link))
 		mode = XDP_MODE_NATIVE;
@@ -180,12 +186,53 @@ int devices_attach_xdp(struct devices *v, struct interface *i, enum xdp_mode mod
 		r = xdp_attach(&i->link, fd, XDP_MODE_NATIVE, &v->own, &native, NULL);
 	if (r && r != -ENODEV)
 		r = xdp_attach(&i->link, fd, mode, &v->own, &native, err);
-	if (r) {
-		i->attachment = DEVICE_ABSENT;
+	if (!r)
+		i->attachment = native ? DEVICE_XDP_NATIVE : DEVICE_XDP_SKB;
+	return r;
+}
+
+/* tc at the ingress, then nothing of XDP: until then both run, which translates nothing twice. */
+static int attach_tc_alone(struct devices *v, struct interface *i, struct error *err)
+{
+	int r = tc_attach(v->netlink, &i->link, TC_INGRESS, interface_tc_program(v->datapath, i), &i->made_clsact, err);
+
+	if (r)
 		return r;
-	}
-	i->attachment = native ? DEVICE_XDP_NATIVE : DEVICE_XDP_SKB;
+	r = xdp_detach(&i->link, &v->own);
+	if (r)
+		return error_set(err, r, "%s: its XDP program cannot be detached: %s", i->name, strerror(-r));
+	i->attachment = DEVICE_TC;
 	return 0;
+}
+
+/* Whether tc can take XDP's place; then it says why. */
+static bool may_do_without_xdp(struct interface *i, int r, const struct error *err)
+{
+	const char *why = strncmp(err->text, i->name, strlen(i->name)) ? err->text : err->text + strlen(i->name);
+
+	if (i->mode != XDP_MODE_AUTO || !i->roles || i->carrying || r == -ENODEV)
+		return false;
+	i->xdp_failed = true;
+	snprintf(i->without_xdp, sizeof(i->without_xdp), "%s", why + strspn(why, ": "));
+	return true;
+}
+
+int devices_attach_ingress(struct devices *v, struct interface *i, struct error *err)
+{
+	int r;
+
+	i->attached_s = monotonic_s();
+	/* Its carrier sees its frames. */
+	if (i->carrier)
+		return xdp_detach(&i->link, &v->own);
+	r = i->without_xdp[0] ? attach_tc_alone(v, i, err) : attach_xdp(v, i, err);
+	if (r && !i->without_xdp[0] && may_do_without_xdp(i, r, err))
+		r = attach_tc_alone(v, i, err);
+	if (!r && i->attachment != DEVICE_TC)
+		r = tc_detach(v->netlink, i->link.ifindex, TC_INGRESS, i->made_clsact && !(i->roles & DEVICE_OUTSIDE));
+	if (r)
+		i->attachment = DEVICE_ABSENT;
+	return r;
 }
 
 void devices_lost(struct devices *v, struct interface *i)
@@ -200,6 +247,7 @@ void devices_lost(struct devices *v, struct interface *i)
 	i->made_clsact = i->forwarding_off = i->shut = i->no_port = false;
 	i->carrier = 0;
 	i->health = (struct redirect_health){ 0 };
-	i->problem[0] = i->name_note[0] = '\0';
+	i->xdp_failed = false;
+	i->problem[0] = i->name_note[0] = i->without_xdp[0] = '\0';
 	i->attached_s = 0;
 }

@@ -59,11 +59,11 @@ static inline uint64_t monotonic_s(void)
 void devices_record_begin(struct devices *v, const struct interface *i);
 
 /*
- * Attaches tc, if the interface is an outside one, and XDP; whatever is right already is left alone. The link must have
- * just been read. -ENODEV if it has vanished.
+ * Attaches tc at the egress, if the interface is an outside one, and XDP or tc at the ingress; whatever is right
+ * already is left alone. The link must have just been read. -ENODEV if it has vanished.
  */
-int devices_attach_tc(struct devices *v, struct interface *i, struct error *err);
-int devices_attach_xdp(struct devices *v, struct interface *i, enum xdp_mode mode, struct error *err);
+int devices_attach_egress(struct devices *v, struct interface *i, struct error *err);
+int devices_attach_ingress(struct devices *v, struct interface *i, struct error *err);
 
 /* Tells those who listen what has become of an interface (base/notice.h). */
 void devices_tell(const struct interface *i, enum log_level level, const char *event, const char *what);

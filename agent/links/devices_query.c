@@ -14,6 +14,13 @@ enum device_attachment devices_attachment(const struct devices *v, const char *n
 	return i ? i->attachment : DEVICE_ABSENT;
 }
 
+const char *devices_without_xdp(const struct devices *v, const char *name)
+{
+	const struct interface *i = interfaces_find(&v->interfaces, name);
+
+	return i && i->attachment == DEVICE_TC ? i->without_xdp : NULL;
+}
+
 const char *devices_link_name(const struct devices *v, const char *name)
 {
 	const struct interface *i = interfaces_find(&v->interfaces, name);
@@ -99,6 +106,26 @@ void devices_hold_copy(struct devices *v)
 	route_copy_hold(v->copy, ROUTE_COPY_PATH_MTU, route_limits_by_path());
 	route_copy_hold(v->copy, ROUTE_COPY_FORWARDING_OFF, any_forwarding_off(v));
 	route_copy_hold(v->copy, ROUTE_COPY_SYNC, !v->applied);
+}
+
+uint8_t devices_tc(const struct devices *v, const struct config *c)
+{
+	uint8_t tc = 0;
+
+	for (size_t k = 0; k < c->n_interfaces; k++) {
+		const struct config_interface *wanted = &c->interfaces[k];
+		const struct interface *i = interfaces_find(&v->interfaces, wanted->name);
+		enum xdp_mode mode = config_interface_mode(c, wanted);
+		struct link l;
+		bool there = i && i->link.ifindex, bare;
+
+		bare = there ? link_is_bare(&i->link) : !link_by_name(v->netlink, wanted->name, &l) && link_is_bare(&l);
+		if (mode == XDP_MODE_NONE || bare || (mode == XDP_MODE_AUTO && there && i->attachment == DEVICE_TC))
+			tc |= TC_ALONE;
+		if (bare && wanted->roles & DEVICE_OUTSIDE)
+			tc |= TC_BARE;
+	}
+	return tc;
 }
 
 struct rp_summary devices_rp_filters(const struct devices *v, const struct config *c)

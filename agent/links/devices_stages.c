@@ -37,6 +37,8 @@ static const char *link_obstacle(const struct devices *v, const struct interface
 {
 	if (link_is_vlan(l))
 		return "is a VLAN interface";
+	if (mode == XDP_MODE_NONE || (i && i->attachment == DEVICE_TC))
+		return "runs no XDP";
 	if (is_generic(v, i, l, mode))
 		return "runs XDP in generic mode";
 	if (!i)
@@ -74,7 +76,7 @@ void devices_stages_obstacle(const struct devices *v, const struct config *c, ch
 		return;
 	}
 	for (size_t k = 0; k < c->n_interfaces; k++) {
-		why = interface_obstacle(v, &c->interfaces[k], c->xdp_mode);
+		why = interface_obstacle(v, &c->interfaces[k], config_interface_mode(c, &c->interfaces[k]));
 		if (!why)
 			continue;
 		snprintf(text, size, "%s %s", c->interfaces[k].name, why);

@@ -40,13 +40,18 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 		devices_tell(i, LOG_LEVEL_WARNING, "interface-detached",
 			     "the programs were detached by something else");
 	}
-	r = xdp_check(&i->link, &v->own, &err);
+	r = i->without_xdp[0] ? link_check(&i->link, &err) : xdp_check(&i->link, &v->own, &err);
+	/* sync_plan() has tc take XDP's place. */
+	if (r && i->mode == XDP_MODE_AUTO && !i->without_xdp[0] && !link_check(&i->link, NULL)) {
+		i->attachment = DEVICE_ABSENT;
+		return;
+	}
 	if (!r) {
 		devices_record_begin(v, i);
-		r = devices_attach_tc(v, i, &err);
+		r = devices_attach_egress(v, i, &err);
 	}
 	if (!r)
-		r = devices_attach_xdp(v, i, v->mode, &err);
+		r = devices_attach_ingress(v, i, &err);
 	i->attached_s = monotonic_s();
 	if (r) {
 		i->attachment = DEVICE_ABSENT;
@@ -59,11 +64,13 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 		return;
 	}
 	if (!was_attached)
-		log_info("%s: %s attached, %s XDP", i->name, returned ? "back," : "now",
-			 i->attachment == DEVICE_XDP_NATIVE ? "native" : "generic");
+		log_info("%s: %s attached, %s", i->name, returned ? "back," : "now",
+			 i->attachment == DEVICE_TC	      ? "tc alone"
+			 : i->attachment == DEVICE_XDP_NATIVE ? "native XDP"
+							      : "generic XDP");
 	devices_tell(i, LOG_LEVEL_INFO, "interface-attached", "the programs are attached");
 	i->problem[0] = '\0';
-	if (!i->carrier)
+	if (!i->carrier && interface_has_xdp(i))
 		redirects_start(v->redirects, &i->link, i->attachment == DEVICE_XDP_NATIVE, &i->health);
 }
 
@@ -119,6 +126,8 @@ static bool sync_interface(struct devices *v, struct interface *i)
 	i->link = l;
 	if (!devices_is_attached(v, i, &l))
 		repair(v, i, returned);
+	else if (!interface_has_xdp(i))
+		;
 	else if (came_up && !i->carrier)
 		redirects_start(v->redirects, &l, i->attachment == DEVICE_XDP_NATIVE, &i->health);
 	else if (!i->carrier)
@@ -173,6 +182,22 @@ static void read_routing(struct devices *v)
 		log_warning("the routes' MTUs cannot be told to the datapath: %s", strerror(-r));
 }
 
+/* The tc programs that the interfaces take as they are now. */
+static uint8_t tc_wanted(const struct devices *v)
+{
+	uint8_t tc = 0;
+
+	for (size_t k = 0; v->applied && k < v->interfaces.count; k++) {
+		const struct interface *i = &v->interfaces.list[k];
+
+		if (i->attachment == DEVICE_TC)
+			tc |= TC_ALONE;
+		if (i->roles & DEVICE_OUTSIDE && i->link.ifindex && link_is_bare(&i->link))
+			tc |= TC_BARE;
+	}
+	return tc;
+}
+
 /* Rules, reverse-path filters and whether routes have MTUs are built into the programs. */
 static void sync_routing(struct devices *v)
 {
@@ -183,6 +208,7 @@ static void sync_routing(struct devices *v)
 	if (v->applied)
 		changed |= rp_source_check(&v->filters) != s->source_check ||
 			   rp_outside_strict(&v->filters) != s->outside_strict;
+	changed |= (tc_wanted(v) & ~s->tc) != 0;
 	v->routing_told = now;
 	if (now != before && now == ROUTING_BY_MORE)
 		log_warning("there are routing rules on marks, ports, TOS or the like, or routes of a TOS, which XDP "

@@ -53,7 +53,7 @@ struct device interface_record_with(const struct interface *i, uint8_t flags)
 {
 	struct device record = {
 		.roles = i->roles,
-		.flags = flags,
+		.flags = (uint8_t)(flags | (link_is_bare(&i->link) ? DEVICE_BARE : 0)),
 		.addr = i->addr,
 		.mtu = i->link.mtu,
 		.lower = i->carrier ? i->link.lower : 0,
@@ -80,6 +80,8 @@ const char *interface_unable(const struct interfaces *all, const struct interfac
 		any_native |= all->list[k].attachment == DEVICE_XDP_NATIVE;
 	if (i->attachment == DEVICE_ABSENT || !sender)
 		return "not attached";
+	if (i->attachment == DEVICE_TC)
+		return "no XDP";
 	if (sender->health.refusing)
 		return strcmp(sender->link.kind, "veth") ? "driver refuses frames" : "veth peer refuses frames";
 	return i->attachment == DEVICE_XDP_NATIVE || !any_native ? NULL : "generic XDP beside native XDP";
@@ -116,6 +118,18 @@ int interface_program(const struct datapath *d, const struct interface *i)
 							 : d->xdp_both;
 }
 
+int interface_tc_program(const struct datapath *d, const struct interface *i)
+{
+	return i->roles == DEVICE_INSIDE    ? d->tc_from_inside
+	       : i->roles == DEVICE_OUTSIDE ? d->tc_from_outside
+					    : d->tc_from_both;
+}
+
+int interface_egress_program(const struct datapath *d, const struct interface *i)
+{
+	return link_is_bare(&i->link) ? d->tc_bare : d->tc_outside;
+}
+
 int interface_detach(struct netlink *n, struct datapath *d, const struct own_programs *own, uint32_t ifindex)
 {
 	static const struct device none;
@@ -126,9 +140,12 @@ int interface_detach(struct netlink *n, struct datapath *d, const struct own_pro
 
 	if (!link_by_index(n, ifindex, &l)) {
 		r = xdp_detach(&l, own);
-		tc = tc_detach(n, ifindex, made_clsact);
-		if (!r)
-			r = tc;
+		/* The qdisc goes with the last of them. */
+		for (enum tc_side side = TC_EGRESS; side <= TC_INGRESS; side++) {
+			tc = tc_detach(n, ifindex, side, made_clsact && side == TC_INGRESS);
+			if (!r)
+				r = tc;
+		}
 	}
 	if (in_tables)
 		device_store(d, ifindex, &none);

@@ -10,7 +10,8 @@
 struct interface {
 	char name[IFNAMSIZ]; /* as configured; the link may be renamed, see links/interfaces_names.c */
 	uint8_t roles;
-	struct link link; /* as last read; ifindex 0: absent */
+	enum xdp_mode mode; /* as configured for it */
+	struct link link;   /* as last read; ifindex 0: absent */
 	enum device_attachment attachment;
 	/*
 	 * For a VLAN interface: index of the interface whose XDP sees its frames, with tags; 0: it sees them itself,
@@ -28,6 +29,8 @@ struct interface {
 	uint8_t rp_filter;   /* as the kernel applies it: 0 off, 1 strict, 2 loose */
 	uint64_t attached_s; /* last attached, or tried to; CLOCK_MONOTONIC */
 	struct redirect_health health;
+	bool xdp_failed;				 /* XDP was tried and refused; the next member says how */
+	char without_xdp[192];				 /* why it runs tc alone; "": it runs XDP, or tries to */
 	char problem[sizeof(((struct error *)0)->text)]; /* why it is not attached, as last logged */
 	char name_note[256];				 /* what is unusual about its name, as last logged */
 };
@@ -37,17 +40,25 @@ struct interfaces {
 	size_t count;
 };
 
+static inline bool interface_has_xdp(const struct interface *i)
+{
+	return i->attachment == DEVICE_XDP_NATIVE || i->attachment == DEVICE_XDP_SKB;
+}
+
 /*
  * Plans the interfaces for a configuration: those it names, and those below them that VLAN interfaces need. Reads links
  * again; takes over what is already known of them. Refuses what cannot work, and changes nothing. `known` may be empty;
- * the caller frees ret->list.
+ * own tells detnat's XDP programs from others; mode is that of interfaces without one of their own. The caller frees
+ * ret->list.
  */
 int interfaces_plan(struct netlink *n, const struct config_interface *wanted, size_t n_wanted,
-		    const struct interfaces *known, enum xdp_mode mode, struct interfaces *ret, struct error *err);
+		    const struct interfaces *known, const struct own_programs *own, enum xdp_mode mode,
+		    struct interfaces *ret, struct error *err);
 
 /* The same with links that have been read: all of the namespace. */
 int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, struct link_list links,
-		       const struct interfaces *known, enum xdp_mode mode, struct interfaces *ret, struct error *err);
+		       const struct interfaces *known, const struct own_programs *own, enum xdp_mode mode,
+		       struct interfaces *ret, struct error *err);
 
 /* Whether two lists have the same interfaces below VLAN interfaces, and the same VLANs on them. */
 bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b);
@@ -91,8 +102,12 @@ void interface_tell_name(const struct interfaces *all, struct interface *i, cons
  */
 bool device_store(const struct datapath *d, uint32_t ifindex, const struct device *record);
 
-/* Descriptor of the XDP program for the interface's roles. */
+/* Descriptor of the XDP program for the interface's roles, and of the program at tc ingress. */
 int interface_program(const struct datapath *d, const struct interface *i);
+int interface_tc_program(const struct datapath *d, const struct interface *i);
+
+/* The same of the program at tc egress, of an outside interface. */
+int interface_egress_program(const struct datapath *d, const struct interface *i);
 
 /* Detaches everything of detnat's from a link and clears its record; the link may be gone. 0, or the first -errno. */
 int interface_detach(struct netlink *n, struct datapath *d, const struct own_programs *own, uint32_t ifindex);

@@ -66,11 +66,13 @@ void interfaces_choose(const struct config_interface *wanted, size_t n, const st
 }
 
 /* Whether a link is still the one that was attached: its index may have been reused. */
-static bool is_attached_still(const struct link_list *links, const struct link *l, const struct own_programs *own)
+static bool is_attached_still(struct netlink *n, const struct link_list *links, const struct link *l,
+			      const struct own_programs *own)
 {
 	const struct link *carrier = link_is_vlan(l) ? vlan_carrier(links, l) : NULL;
 
-	return own_programs_has(own, l->xdp.prog_id) || (carrier && own_programs_has(own, carrier->xdp.prog_id));
+	return own_programs_has(own, l->xdp.prog_id) || (carrier && own_programs_has(own, carrier->xdp.prog_id)) ||
+	       tc_attached(n, l->ifindex, TC_INGRESS);
 }
 
 int interfaces_remembered(struct netlink *n, const char *pin_dir, const struct own_programs *own,
@@ -93,7 +95,7 @@ int interfaces_remembered(struct netlink *n, const char *pin_dir, const struct o
 		struct interface *i = &all.list[all.count];
 		struct remembered value;
 
-		if (bpf_map_lookup_elem(fd, &l->ifindex, &value) || !is_attached_still(&links, l, own))
+		if (bpf_map_lookup_elem(fd, &l->ifindex, &value) || !is_attached_still(n, &links, l, own))
 			continue;
 		snprintf(i->name, sizeof(i->name), "%.*s", IFNAMSIZ - 1, value.name);
 		i->link = *l;

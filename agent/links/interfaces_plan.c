@@ -2,10 +2,11 @@
 /*
  * Decides which interfaces carry programs. XDP for a VLAN interface runs on the interface below it if it can see the
  * tags there: natively, if the driver supports it, and before GRO. Otherwise generic XDP runs on the VLAN interface
- * itself.
+ * itself. Where there is to be no XDP, or can be none, tc runs on the interface itself.
  */
 #include <errno.h>
 #include <linux/if_ether.h>
+#include <linux/if_link.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -13,13 +14,14 @@
 
 struct plan {
 	const struct interfaces *known;
+	const struct own_programs *own;
 	struct link_list links;
-	enum xdp_mode mode;
 	struct interfaces all;
 };
 
 /* Adds an interface, for which there is room; l is NULL if it is absent. */
-static struct interface *plan_add(struct plan *p, const char *name, uint8_t roles, const struct link *l)
+static struct interface *plan_add(struct plan *p, const char *name, uint8_t roles, enum xdp_mode mode,
+				  const struct link *l)
 {
 	const struct interface *known =
 		l ? interfaces_find_index(p->known, l->ifindex) : interfaces_find(p->known, name);
@@ -28,6 +30,7 @@ static struct interface *plan_add(struct plan *p, const char *name, uint8_t role
 	*i = known ? *known : (struct interface){ 0 };
 	snprintf(i->name, sizeof(i->name), "%s", name);
 	i->roles = roles;
+	i->mode = mode;
 	i->carrier = 0;
 	i->hidden = i->carrying = false;
 	i->problem[0] = '\0';
@@ -36,24 +39,64 @@ static struct interface *plan_add(struct plan *p, const char *name, uint8_t role
 		i->link = *l;
 	else
 		i->attachment = DEVICE_ABSENT;
+	if (!l || !i->xdp_failed)
+		i->without_xdp[0] = '\0';
 	return i;
 }
 
 /* The interface in the list, or a new one added to carry a VLAN interface. */
-static struct interface *plan_below(struct plan *p, const struct link *l)
+static struct interface *plan_below(struct plan *p, enum xdp_mode mode, const struct link *l)
 {
 	struct interface *i = interfaces_find_index(&p->all, l->ifindex);
 
 	if (!i) {
-		i = plan_add(p, l->name, 0, l);
+		i = plan_add(p, l->name, 0, mode, l);
 		i->hidden = true;
 	}
 	return i;
 }
 
+/* Why there can be no XDP on a link; NULL: nothing is known that keeps it off. */
+static const char *why_no_xdp(const struct plan *p, const struct link *l)
+{
+	if (link_is_bare(l))
+		return "has no Ethernet header";
+	if (l->xdp.attached == XDP_ATTACHED_HW || l->xdp.attached == XDP_ATTACHED_MULTI ||
+	    (l->xdp.attached != XDP_ATTACHED_NONE && !own_programs_has(p->own, l->xdp.prog_id)))
+		return "carries another XDP program";
+	return NULL;
+}
+
+/* Decides whether an interface does without XDP, from what is known of it alone. */
+static void plan_without_xdp(const struct plan *p, struct interface *i)
+{
+	const char *why = i->mode == XDP_MODE_NONE   ? "configured"
+			  : i->mode == XDP_MODE_AUTO ? why_no_xdp(p, &i->link)
+						     : NULL;
+
+	if (!why && i->mode == XDP_MODE_AUTO && i->xdp_failed)
+		return;
+	i->xdp_failed = false;
+	snprintf(i->without_xdp, sizeof(i->without_xdp), "%s", why ? why : "");
+}
+
+/* The same for the interface below a VLAN interface that would carry it. NULL: it can. */
+static const char *why_not_carrier(const struct plan *p, const struct interface *i, const struct link *carrier,
+				   char *text, size_t size)
+{
+	const struct interface *known = interfaces_find_index(&p->all, carrier->ifindex);
+	const char *why = known && known->without_xdp[0] ? "runs no XDP"
+			  : i->mode == XDP_MODE_AUTO	 ? why_no_xdp(p, carrier)
+							 : NULL;
+
+	if (why)
+		snprintf(text, size, "%s, which is below it, %s", carrier->name, why);
+	return why ? text : NULL;
+}
+
 /* Why no lower interface can carry the VLAN interface; NULL: *ret can. */
-static const char *why_not_below(const struct plan *p, const struct link *vlan, const struct link **ret, char *text,
-				 size_t size)
+static const char *why_not_below(const struct plan *p, const struct link *vlan, enum xdp_mode mode,
+				 const struct link **ret, char *text, size_t size)
 {
 	const struct link *carrier = vlan_carrier(&p->links, vlan), *by;
 	const char *offload = vlan_offload(&p->links, vlan);
@@ -63,7 +106,7 @@ static const char *why_not_below(const struct plan *p, const struct link *vlan, 
 		return text;
 	}
 	/* Only a bond that runs XDP natively sees frames as its ports do. */
-	if (link_is_stacked(carrier) && (strcmp(carrier->kind, "bond") != 0 || p->mode == XDP_MODE_SKB)) {
+	if (link_is_stacked(carrier) && (strcmp(carrier->kind, "bond") != 0 || mode == XDP_MODE_SKB)) {
 		snprintf(text, size, "%s is a %s, which sees tags no more", carrier->name, carrier->kind);
 		return text;
 	}
@@ -83,7 +126,7 @@ static const struct interface *taken_for(const struct plan *p, const struct link
 	const struct link *carrier = vlan_carrier(&p->links, vlan);
 	const struct interface *i = carrier ? interfaces_find_index(&p->all, carrier->ifindex) : NULL;
 
-	return i && i->roles ? i : NULL;
+	return i && i->roles && !i->without_xdp[0] ? i : NULL;
 }
 
 static int plan_vlan(struct plan *p, struct interface *i, struct error *err)
@@ -91,13 +134,15 @@ static int plan_vlan(struct plan *p, struct interface *i, struct error *err)
 	const struct link *carrier = NULL, *l;
 	const struct interface *other;
 	char text[192];
-	const char *why = why_not_below(p, &i->link, &carrier, text, sizeof(text));
+	const char *why = why_not_below(p, &i->link, i->mode, &carrier, text, sizeof(text));
 
 	other = why ? taken_for(p, &i->link) : NULL;
 	if (other)
 		return error_set(err, -EOPNOTSUPP, "%s: its frames would be taken for %s's own: %s", i->name,
 				 other->name, why);
-	if (why && p->mode == XDP_MODE_NATIVE)
+	if (i->without_xdp[0])
+		return 0;
+	if (why && i->mode == XDP_MODE_NATIVE)
 		return error_set(err, -EOPNOTSUPP,
 				 "%s: native XDP for a VLAN interface runs on the interface below: %s", i->name, why);
 	if (why) {
@@ -105,10 +150,16 @@ static int plan_vlan(struct plan *p, struct interface *i, struct error *err)
 			log_info("%s: generic XDP, on the VLAN interface itself: %s", i->name, why);
 		return 0;
 	}
+	if (why_not_carrier(p, i, carrier, i->without_xdp, sizeof(i->without_xdp)))
+		return i->mode == XDP_MODE_AUTO
+			       ? 0
+			       : error_set(err, -EOPNOTSUPP,
+					   "%s: %s: set 'xdp_mode' of both to the same, or of %s to 'auto' or 'none'",
+					   i->name, i->without_xdp, i->name);
 	i->carrier = carrier->ifindex;
 	for (l = link_find(&p->links, i->link.lower); l && l != carrier; l = link_find(&p->links, l->lower))
-		plan_below(p, l)->carrier = carrier->ifindex;
-	plan_below(p, carrier)->carrying = true;
+		plan_below(p, i->mode, l)->carrier = carrier->ifindex;
+	plan_below(p, i->mode, carrier)->carrying = true;
 	return 0;
 }
 
@@ -121,7 +172,7 @@ static void warn_of_unseen_vlans(const struct plan *p)
 			link_is_vlan(l) && !interfaces_find_index(&p->all, l->ifindex) ? taken_for(p, l) : NULL;
 		char text[192];
 		const char *why = i && !interfaces_find(p->known, i->name)
-					  ? why_not_below(p, l, &carrier, text, sizeof(text))
+					  ? why_not_below(p, l, i->mode, &carrier, text, sizeof(text))
 					  : NULL;
 
 		if (why)
@@ -134,7 +185,7 @@ static int plan_check_merged(const struct plan *p, const struct interface *i, st
 {
 	const struct link *by;
 
-	if (i->carrier || (!strcmp(i->link.kind, "bond") && p->mode != XDP_MODE_SKB))
+	if (i->carrier || i->without_xdp[0] || (!strcmp(i->link.kind, "bond") && i->mode != XDP_MODE_SKB))
 		return 0;
 	by = merged_by(&p->links, &i->link);
 	return by ? xdp_refuse_merged(&i->link, by, err) : 0;
@@ -177,6 +228,9 @@ static int plan_links(struct plan *p, struct error *err)
 	size_t wanted = p->all.count;
 	int r = plan_check_stacks(p, err);
 
+	for (size_t k = 0; k < wanted; k++)
+		if (p->all.list[k].link.ifindex)
+			plan_without_xdp(p, &p->all.list[k]);
 	for (size_t k = 0; !r && k < wanted; k++) {
 		struct interface *i = &p->all.list[k];
 
@@ -191,10 +245,11 @@ static int plan_links(struct plan *p, struct error *err)
 }
 
 int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, struct link_list links,
-		       const struct interfaces *known, enum xdp_mode mode, struct interfaces *ret, struct error *err)
+		       const struct interfaces *known, const struct own_programs *own, enum xdp_mode mode,
+		       struct interfaces *ret, struct error *err)
 {
 	_cleanup_free_ const struct link **found = calloc(n_wanted + 1, sizeof(const struct link *));
-	struct plan p = { .known = known, .mode = mode, .links = links };
+	struct plan p = { .known = known, .own = own, .links = links };
 	int r;
 
 	/* Each may need two more: two tags mean two interfaces below. */
@@ -205,7 +260,8 @@ int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, s
 	}
 	interfaces_choose(wanted, n_wanted, known, &links, found);
 	for (size_t k = 0; k < n_wanted; k++)
-		plan_add(&p, wanted[k].name, wanted[k].roles, found[k]);
+		plan_add(&p, wanted[k].name, wanted[k].roles,
+			 wanted[k].xdp_mode ? (enum xdp_mode)(wanted[k].xdp_mode - 1) : mode, found[k]);
 	r = plan_links(&p, err);
 	if (r) {
 		free(p.all.list);
@@ -217,7 +273,8 @@ int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, s
 }
 
 int interfaces_plan(struct netlink *n, const struct config_interface *wanted, size_t n_wanted,
-		    const struct interfaces *known, enum xdp_mode mode, struct interfaces *ret, struct error *err)
+		    const struct interfaces *known, const struct own_programs *own, enum xdp_mode mode,
+		    struct interfaces *ret, struct error *err)
 {
 	_cleanup_free_ struct link *links = NULL;
 	size_t n_links = 0;
@@ -225,7 +282,7 @@ int interfaces_plan(struct netlink *n, const struct config_interface *wanted, si
 
 	if (r)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
-	return interfaces_plan_on(wanted, n_wanted, (struct link_list){ links, n_links }, known, mode, ret, err);
+	return interfaces_plan_on(wanted, n_wanted, (struct link_list){ links, n_links }, known, own, mode, ret, err);
 }
 
 bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b)
@@ -237,7 +294,7 @@ bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b
 
 		if (!y || x->link.ifindex != y->link.ifindex || x->carrier != y->carrier || x->hidden != y->hidden ||
 		    x->link.lower != y->link.lower || x->link.vlan_id != y->link.vlan_id ||
-		    x->link.vlan_tpid != y->link.vlan_tpid)
+		    x->link.vlan_tpid != y->link.vlan_tpid || !x->without_xdp[0] != !y->without_xdp[0])
 			return false;
 	}
 	return true;

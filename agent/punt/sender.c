@@ -36,7 +36,14 @@ static int send_frame(const struct transmit *t, uint32_t ifindex, const uint8_t 
 													    : 0;
 }
 
-static int send_fragments(const struct transmit *t, const struct transmission *f)
+static int send_one(struct transmit *t, const struct transmission *f, const uint8_t *frame, size_t length)
+{
+	return f->kind == TRANSMISSION_PACKET ? raw_send(&t->raw_socket, f->ifindex, frame, length)
+					      : send_frame(t, f->ifindex, frame, length);
+}
+
+/* header: octets before the IP header. */
+static int send_fragments(struct transmit *t, const struct transmission *f, size_t header)
 {
 	uint8_t frame[TRANSMIT_FRAME_MAX];
 	size_t at = 0, length;
@@ -44,9 +51,9 @@ static int send_fragments(const struct transmit *t, const struct transmission *f
 
 	if (f->mtu > sizeof(frame) - ETH_HLEN)
 		return r;
-	memcpy(frame, f->frame, ETH_HLEN);
-	while ((length = ip_fragment_next(f->frame + ETH_HLEN, f->length - ETH_HLEN, f->mtu, &at, frame + ETH_HLEN))) {
-		r = send_frame(t, f->ifindex, frame, ETH_HLEN + length);
+	memcpy(frame, f->frame, header);
+	while ((length = ip_fragment_next(f->frame + header, f->length - header, f->mtu, &at, frame + header))) {
+		r = send_one(t, f, frame, header + length);
 		if (r)
 			return r;
 	}
@@ -55,11 +62,11 @@ static int send_fragments(const struct transmit *t, const struct transmission *f
 
 static int send_transmission(struct transmit *t, const struct transmission *f)
 {
-	if (f->kind == TRANSMISSION_PACKET)
-		return raw_send(&t->raw_socket, f->ifindex, f->frame, f->length);
-	if (f->mtu && f->length > ETH_HLEN + f->mtu)
-		return send_fragments(t, f);
-	return send_frame(t, f->ifindex, f->frame, f->length);
+	size_t header = f->kind == TRANSMISSION_PACKET ? 0 : ETH_HLEN;
+
+	if (f->mtu && f->length > header + f->mtu)
+		return send_fragments(t, f, header);
+	return send_one(t, f, f->frame, f->length);
 }
 
 static void on_transmission(void *arg, void *data, size_t size)

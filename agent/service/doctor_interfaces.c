@@ -2,6 +2,7 @@
 /* Drivers, offloads, receive queues and names of the interfaces. */
 #include <ctype.h>
 #include <linux/if_link.h>
+#include <net/if_arp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,7 +10,8 @@
 #include "service/doctor_private.h"
 #include "service/doctor_xdp.h"
 
-static void say_xdp(struct doctor *d, const struct link *l)
+/* XDP where it is to be had. native: it is wanted in the driver. */
+static void say_driver(struct doctor *d, const struct link *l, bool native)
 {
 	char driver[DRIVER_NAME] = "no driver";
 	uint64_t features;
@@ -22,10 +24,9 @@ static void say_xdp(struct doctor *d, const struct link *l)
 			   "after the start",
 			   l->name, driver);
 	else if (!(features & XDP_FEATURE_BASIC))
-		doctor_say(d, d->config->xdp_mode == XDP_MODE_NATIVE ? DOCTOR_FAILURE : DOCTOR_WARNING,
-			   "%s (%s): the driver has no XDP; %s", l->name, driver,
-			   d->config->xdp_mode == XDP_MODE_NATIVE ? "set 'xdp_mode' to 'auto' or 'skb'"
-								  : "generic XDP is used, which is slower");
+		doctor_say(d, native ? DOCTOR_FAILURE : DOCTOR_WARNING, "%s (%s): the driver has no XDP; %s", l->name,
+			   driver,
+			   native ? "set 'xdp_mode' to 'auto' or 'skb'" : "generic XDP is used, which is slower");
 	else if (!(features & XDP_FEATURE_TRANSMIT) && d->config->forwarding == FORWARDING_REDIRECT)
 		doctor_say(d, DOCTOR_WARNING, "%s (%s): takes no frames from XDP now, so the kernel forwards to it%s",
 			   l->name, driver,
@@ -34,15 +35,25 @@ static void say_xdp(struct doctor *d, const struct link *l)
 		doctor_say(d, DOCTOR_OK, "%s (%s): native XDP", l->name, driver);
 }
 
+static void say_xdp(struct doctor *d, const struct link *l, enum xdp_mode mode)
+{
+	if (mode == XDP_MODE_NONE)
+		doctor_say(d, DOCTOR_OK, "%s: 'xdp_mode' is 'none': tc alone, the kernel forwards", l->name);
+	else if (mode == XDP_MODE_AUTO && l->type != ARPHRD_ETHER)
+		doctor_say(d, DOCTOR_OK, "%s: has no Ethernet header: tc alone, the kernel forwards", l->name);
+	else if (mode == XDP_MODE_SKB)
+		doctor_say(d, DOCTOR_WARNING, "%s: 'xdp_mode' is 'skb': generic XDP, which is slower", l->name);
+	else
+		say_driver(d, l, mode == XDP_MODE_NATIVE);
+}
+
 void doctor_xdp(struct doctor *d)
 {
 	for (size_t i = 0; i < d->config->n_interfaces; i++) {
 		const struct link *l = doctor_link(d, &d->config->interfaces[i]);
 
-		if (l && d->config->xdp_mode != XDP_MODE_SKB)
-			say_xdp(d, l);
-		else if (l)
-			doctor_say(d, DOCTOR_WARNING, "%s: 'xdp_mode' is 'skb': generic XDP, which is slower", l->name);
+		if (l)
+			say_xdp(d, l, config_interface_mode(d->config, &d->config->interfaces[i]));
 	}
 }
 
@@ -54,8 +65,9 @@ void doctor_offloads(struct doctor *d)
 
 	for (size_t i = 0; i < d->config->n_interfaces; i++) {
 		const char *name = d->config->interfaces[i].name;
+		bool none = config_interface_mode(d->config, &d->config->interfaces[i]) == XDP_MODE_NONE;
 
-		for (size_t k = 0; k < ARRAY_SIZE(harmful); k++) {
+		for (size_t k = 0; !none && k < ARRAY_SIZE(harmful); k++) {
 			if (!offload_is_on(name, harmful[k]))
 				continue;
 			doctor_say(d, DOCTOR_WARNING,

@@ -271,6 +271,8 @@ static inline __u64 overflow_share(__u64 sessions, __u64 free)
 #define DEVICE_TAGGED 0x10
 /* It takes redirected frames of more than one buffer. */
 #define DEVICE_FRAGS 0x20
+/* Its packets have no Ethernet header (PPP, WireGuard, tunnels). */
+#define DEVICE_BARE 0x40
 
 struct device {
 	__u8 mac[6];
@@ -317,6 +319,9 @@ struct route_mtu_key {
 _Static_assert(sizeof(struct route_mtu_key) == 8, "as an LPM_TRIE wants it");
 
 /* Settings: read-only data of the programs, set before loading. */
+
+#define TC_ALONE 1 /* an interface runs without XDP */
+#define TC_BARE	 2 /* an outside interface has no Ethernet header */
 
 /* Value of tcp_mss_clamp: as much as the MTUs of both directions allow. */
 #define MSS_CLAMP_MTU (~0U)
@@ -385,7 +390,8 @@ struct settings {
 	__u8 portmaps;		  /* there may be portmaps, <detnat/portmaps.h> */
 	__u8 bindings;		  /* some mapping has endpoint-independent mapping, <detnat/binding.h> */
 	__u8 filtering;		  /* some has endpoint-independent filtering, too */
-	__u8 pad[6];
+	__u8 tc;		  /* TC_…: which tc programs are loaded beside that at egress; not read either */
+	__u8 pad[5];
 	struct address_range bypass[MAX_BYPASS];
 	/* What mappings without an outside prefix say. */
 	__u32 n_untranslated; /* ranges in use */

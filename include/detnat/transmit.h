@@ -2,7 +2,7 @@
 /*
  * Packets that the datapath has built but cannot send, and hands to the agent: frames for an interface that takes none
  * from XDP (usually a veth whose peer has neither GRO nor an XDP program), packets longer than the MTU of their egress,
- * and ICMP errors built at tc.
+ * and ICMP errors and TCP resets built at tc.
  */
 #ifndef DETNAT_TRANSMIT_H
 #define DETNAT_TRANSMIT_H
@@ -11,10 +11,12 @@
 
 /* Longest frame in octets; longer ones are lost. Jumbo frames fit. */
 #define TRANSMIT_FRAME_MAX 9240U
+/* Longest packet without an Ethernet header. */
+#define TRANSMIT_PACKET_MAX 9216U
 
 enum transmission_kind {
 	TRANSMISSION_FRAME,  /* sent unchanged or in fragments */
-	TRANSMISSION_PACKET, /* an IP packet without Ethernet header: the kernel resolves the receiver's MAC address */
+	TRANSMISSION_PACKET, /* the same for an IP packet without Ethernet header: the kernel finds the neighbour */
 };
 
 /* A record of the ring buffer `transmissions`, cut off after the frame. */

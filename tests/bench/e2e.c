@@ -259,6 +259,7 @@ int main(int argc, char *argv[])
 	size_t plans = ARRAY_SIZE(quick);
 	const char *out = NULL, *only = NULL;
 	uint32_t hosts = 1024, only_large = 0;
+	bool only_bulk = false;
 	uint64_t start = monotonic_us();
 	uint64_t samples = 0, bad = 0, sent = 0, arrived = 0;
 
@@ -268,6 +269,9 @@ int main(int argc, char *argv[])
 			plans = ARRAY_SIZE(full);
 		} else if (!strcmp(argv[i], "-o") && i + 1 < argc) {
 			out = argv[++i];
+		} else if (!strcmp(argv[i], "--bulk")) {
+			only_bulk = true;
+			plans = 0;
 		} else if (!strcmp(argv[i], "--large") && i + 1 < argc) {
 			only_large = (uint32_t)atoi(argv[++i]);
 			plans = 0;
@@ -276,7 +280,8 @@ int main(int argc, char *argv[])
 			if (i + 1 < argc)
 				hosts = (uint32_t)atoi(argv[++i]);
 		} else {
-			fprintf(stderr, "usage: %s [--full | --large HOSTS] [-o FILE] | --profile GATEWAY [HOSTS]\n",
+			fprintf(stderr,
+				"usage: %s [--full | --bulk | --large HOSTS] [-o FILE] | --profile GATEWAY [HOSTS]\n",
 				argv[0]);
 			return 2;
 		}
@@ -301,7 +306,8 @@ int main(int argc, char *argv[])
 		if (plan == full || only_large == large[i].hosts)
 			large_measure(&b, large[i].hosts, large[i].rounds, large[i].of_xdp);
 	if (!only_large) {
-		real_measure(&b, plan == full ? 9 : 3, 1.75);
+		if (!only_bulk)
+			real_measure(&b, plan == full ? 9 : 3, 1.75);
 		bulk_measure(&b, plan == full ? 5 : 2);
 	}
 	for (size_t i = 0; i < b.report.rows; i++) {

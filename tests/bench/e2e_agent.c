@@ -36,11 +36,12 @@ static void write_configuration(const struct gateway *g, const char *path)
 	fprintf(f,
 		"{ \"interfaces\": { \"inside\": [\"in0\"], \"outside\": [\"out0\"] },\n"
 		"  \"mappings\": [ { \"in\": \"%s\", \"out\": \"%s\" } ],\n"
-		"  \"forwarding\": \"%s\", \"stages\": %s, \"timeouts\": { \"udp\": 3600 },\n"
+		"  \"forwarding\": \"%s\", \"xdp_mode\": \"%s\", \"stages\": %s, \"timeouts\": { \"udp\": 3600 },\n"
 		"  \"control_socket\": \"%s/agent.sock\", \"pin_path\": \"/sys/fs/bpf/gateway%d\",\n"
 		"  \"state_dir\": \"%s/state\" }\n",
 		prefix_format(geo.in_base, geo.in_plen, in), prefix_format(geo.out_base, geo.out_plen, out),
-		g->kind == GATEWAY_DETNAT ? "redirect" : "kernel", getenv("STAGES") ? getenv("STAGES") : "\"auto\"",
+		g->kind == GATEWAY_DETNAT_KERNEL ? "kernel" : "redirect",
+		g->kind == GATEWAY_DETNAT_TC ? "none" : "auto", getenv("STAGES") ? getenv("STAGES") : "\"auto\"",
 		g->directory, g->kind, g->directory);
 	if (fclose(f))
 		e2e_die(errno, "%s", path);

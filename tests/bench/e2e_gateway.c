@@ -19,9 +19,10 @@
 #include "e2e_netns.h"
 
 static const char *const names[N_GATEWAYS] = {
-	[GATEWAY_FORWARD] = "kernel, no NAT",	[GATEWAY_NFT] = "nft SNAT",
-	[GATEWAY_NFT_TUNED] = "nft SNAT tuned", [GATEWAY_REDIRECT] = "XDP, no NAT",
-	[GATEWAY_DETNAT] = "detnat redirect",	[GATEWAY_DETNAT_KERNEL] = "detnat kernel",
+	[GATEWAY_FORWARD] = "kernel, no NAT",	 [GATEWAY_NFT] = "nft SNAT",
+	[GATEWAY_NFT_TUNED] = "nft SNAT tuned",	 [GATEWAY_REDIRECT] = "XDP, no NAT",
+	[GATEWAY_DETNAT] = "detnat redirect",	 [GATEWAY_DETNAT_KERNEL] = "detnat kernel",
+	[GATEWAY_DETNAT_TC] = "detnat tc alone",
 };
 
 /* Stations: what the generator and the neighbours have, see e2e_traffic.c. */

@@ -35,6 +35,7 @@ enum gateway_kind {
 	GATEWAY_REDIRECT,      /* an XDP program redirects, no NAT: the floor */
 	GATEWAY_DETNAT,	       /* forwarding: redirect */
 	GATEWAY_DETNAT_KERNEL, /* forwarding: kernel */
+	GATEWAY_DETNAT_TC,     /* xdp_mode: none */
 	N_GATEWAYS
 };
 

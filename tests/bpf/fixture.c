@@ -165,6 +165,8 @@ int hook_program(enum hook hook)
 
 	if (hook == TC_OUTSIDE || hook == TC_OWN)
 		return dup(datapath.tc_outside);
+	if (hook >= INGRESS_INSIDE)
+		return dup(datapath.build->ingress[hook - INGRESS_INSIDE + ENTRY_INSIDE]);
 	if (hook == XDP_INSIDE_SLOW || hook == XDP_OUTSIDE_SLOW) {
 		cr_assert_eq(bpf_map_lookup_elem(datapath.build->arrays[XDP_PROGS], &prog, &id), 0);
 		return bpf_prog_get_fd_by_id(id);
@@ -191,7 +193,9 @@ static int run_hook_on(uint32_t ifindex, enum hook hook, const uint8_t *in, size
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = (uint32_t)size, .data_out = out,
 		    .data_size_out = FRAME_MAX, .repeat = 1);
 
-	if (hook == TC_OUTSIDE || hook == TC_OWN) {
+	if (hook >= INGRESS_INSIDE)
+		skb.ifindex = ifindex;
+	if (hook == TC_OUTSIDE || hook == TC_OWN || hook >= INGRESS_INSIDE) {
 		opts.ctx_in = &skb;
 		opts.ctx_size_in = sizeof(skb);
 	} else {
@@ -205,7 +209,8 @@ static int run_hook_on(uint32_t ifindex, enum hook hook, const uint8_t *in, size
 
 static uint32_t hook_ifindex(enum hook hook)
 {
-	return hook == XDP_OUTSIDE || hook == XDP_OUTSIDE_SLOW ? outside_ifindex : inside_ifindex;
+	return hook == XDP_OUTSIDE || hook == XDP_OUTSIDE_SLOW || hook == INGRESS_OUTSIDE ? outside_ifindex
+											  : inside_ifindex;
 }
 
 int run_hook(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size_t *ret_size)

@@ -35,9 +35,20 @@ enum { PASS_XDP = 2, DROP_XDP = 1, REDIRECT_XDP = 4, PASS_TC = 0, DROP_TC = 2, R
 
 /*
  * TC_OWN: the same program, for what the gateway itself sends. XDP_INSIDE_SLOW and XDP_OUTSIDE_SLOW: the programs of
- * the slow path, called with any packet.
+ * the slow path, called with any packet. INGRESS_...: tc at the ingress of an interface without XDP.
  */
-enum hook { XDP_INSIDE, XDP_OUTSIDE, XDP_BOTH, TC_OUTSIDE, TC_OWN, XDP_INSIDE_SLOW, XDP_OUTSIDE_SLOW };
+enum hook {
+	XDP_INSIDE,
+	XDP_OUTSIDE,
+	XDP_BOTH,
+	TC_OUTSIDE,
+	TC_OWN,
+	XDP_INSIDE_SLOW,
+	XDP_OUTSIDE_SLOW,
+	INGRESS_INSIDE,
+	INGRESS_OUTSIDE,
+	INGRESS_BOTH
+};
 
 extern struct datapath datapath;
 extern struct mappings *mappings;

@@ -75,7 +75,7 @@ int run_answered(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, s
 	static struct transmission t;
 	int verdict = run_frame(hook, in, size, out, ret_size);
 
-	if (hook != TC_OUTSIDE)
+	if (hook != TC_OUTSIDE && hook < INGRESS_INSIDE)
 		return verdict == REDIRECT_XDP;
 	cr_expect_eq(verdict, DROP_TC);
 	if (!transmitted(&t))

@@ -18,8 +18,10 @@ VALGRIND = ("valgrind -q --undef-value-errors=no --error-exitcode=99 --leak-chec
             "--errors-for-leak-kinds=definite "
             f"--suppressions={pathlib.Path(__file__).parent / 'valgrind.supp'}")
 
-# All paths through the gateway: forwarded by XDP or by the kernel, in native or generic XDP.
-MODES = [(forwarding, xdp) for forwarding in ("redirect", "kernel") for xdp in ("native", "skb")]
+# All paths through the gateway: forwarded by XDP or by the kernel, in native or generic XDP, or by tc alone.
+MODES = [(forwarding, xdp) for forwarding in ("redirect", "kernel") for xdp in ("native", "skb")] + [("redirect", "none")]
+if os.environ.get("XDP_MODE") == "none":
+    MODES = MODES[-1:]
 
 
 def pytest_addoption(parser):

@@ -67,7 +67,7 @@ def cut(packet):
     return [Ether(bytes(Ether(src=packet.src, dst=packet.dst) / f)) for f in fragment(packet[IP], fragsize=800)]
 
 
-ARRAYS = 2 if os.environ.get("STAGES") == "1" else 3  # of tail-call programs, in each set
+ARRAYS = 2 if os.environ.get("STAGES") == "1" and os.environ.get("XDP_MODE") != "none" else 3  # of tail-call programs, in each set
 
 
 def leaves(agent):

@@ -157,7 +157,7 @@ def test_a_foreign_program_is_refused_and_stays(lab):
     """Sharing by libxdp's dispatcher is not supported: detnat attaches alone, and reports that."""
     attach_foreign_program(lab, "out0")
     link = lab.gateway.ip("-d", "link", "show", "out0")
-    agent = lab.prepare()
+    agent = lab.prepare(xdp_mode="native")
     for options in (["-t"], []):
         result = agent.once(*options)
         assert result.status != 0 and result.out == "", result

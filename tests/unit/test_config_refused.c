@@ -353,7 +353,7 @@ Test(config_refused, words_and_paths)
 		{ WITH("\"stages\":\"two\""),
 		  ":2: stages: must be \"auto\" or a whole number from 1 to 2, not \"two\"" },
 		{ WITH("\"xdp_mode\":\"generic\""),
-		  ":2: xdp_mode: must be one of \"auto\", \"native\", \"skb\", not \"generic\"" },
+		  ":2: xdp_mode: must be one of \"auto\", \"native\", \"skb\", \"none\", not \"generic\"" },
 		{ WITH("\"unmatched\":\"accept\""),
 		  ":2: unmatched: must be one of \"drop-private\", \"route\", \"drop\", \"strict\", not \"accept\"" },
 		{ WITH("\"unsolicited_tcp\":\"reset\""),

@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
 #include <errno.h>
+#include <net/if_arp.h>
 #include <linux/if_ether.h>
 #include <sched.h>
 #include <string.h>
@@ -79,9 +80,16 @@ static void offload(const char *name, const char *which, bool on)
 	cr_assert_eq(system(command), 0, "%s", command);
 }
 
-static void set_up(void)
+static void restore_links(void)
 {
 	memcpy(some, links, sizeof(some));
+	for (size_t i = 0; i < ARRAY_SIZE(some); i++)
+		some[i].type = ARPHRD_ETHER;
+}
+
+static void set_up(void)
+{
+	restore_links();
 	if (geteuid() != 0)
 		cr_skip_test("needs root");
 	cr_assert_eq(unshare(CLONE_NEWNET), 0);
@@ -191,6 +199,7 @@ Test(stacking, a_ring_of_links_ends_the_search)
 
 /* The plan. */
 
+static const struct own_programs own;
 static struct interfaces known;
 static struct interfaces plan;
 static struct error error;
@@ -204,7 +213,7 @@ static int make_plan(enum xdp_mode mode, const char *const *names, size_t n)
 		wanted[i] = (struct config_interface){ .roles = i + 1 < n ? DEVICE_INSIDE : DEVICE_OUTSIDE };
 		snprintf(wanted[i].name, sizeof(wanted[i].name), "%s", names[i]);
 	}
-	return interfaces_plan_on(wanted, n, all, &known, mode, &plan, &error);
+	return interfaces_plan_on(wanted, n, all, &known, &own, mode, &plan, &error);
 }
 
 #define PLAN(mode, ...)                                       \
@@ -504,6 +513,22 @@ Test(interfaces_plan, interfaces_that_show_in_each_other_are_refused_where_they_
 		else
 			free(plan.list);
 		plan.list = NULL;
-		memcpy(some, links, sizeof(some));
+		restore_links();
 	}
+}
+
+Test(interfaces_plan, without_an_ethernet_header_there_is_no_xdp)
+{
+	of(PLAIN)->type = ARPHRD_PPP;
+	cr_assert_eq(PLAN(XDP_MODE_AUTO, "plain", "eth1"), 0, "%s", error.text);
+	cr_expect_str_eq(interfaces_find(&plan, "plain")->without_xdp, "has no Ethernet header");
+	cr_expect_str_empty(interfaces_find(&plan, "eth1")->without_xdp);
+}
+
+Test(interfaces_plan, without_xdp_a_vlan_interface_needs_no_carrier)
+{
+	cr_assert_eq(PLAN(XDP_MODE_NONE, "eth0.100", "eth0"), 0, "%s", error.text);
+	cr_expect_str_eq(interfaces_find(&plan, "eth0.100")->without_xdp, "configured");
+	expect_interface("eth0.100", DEVICE_INSIDE, 0, false, false);
+	expect_interface("eth0", DEVICE_OUTSIDE, 0, false, false);
 }

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The parts of a set of programs: their names, and taking them from the objects that hold them. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "datapath/datapath_private.h"
+
+static const char *const array_pins[N_PROG_ARRAYS] = {
+	[XDP_PROGS] = PIN_XDP_PROGS,	     [TC_PROGS] = PIN_TC_PROGS,		[BARE_PROGS] = PIN_BARE_PROGS,
+	[INGRESS_PROGS] = PIN_INGRESS_PROGS, [STAGE2_PROGS] = PIN_STAGE2_PROGS,
+};
+static const char *const prog_suffixes[N_PROG_ARRAYS] = { [XDP_PROGS] = "xdp",
+							  [TC_PROGS] = "tc",
+							  [BARE_PROGS] = "tc",
+							  [INGRESS_PROGS] = "ingress",
+							  [STAGE2_PROGS] = "stage2" };
+
+static const char *const prog_names[N_PROGS] = {
+#define X(name) [PROG_##name] = #name,
+	PROGS(X)
+#undef X
+};
+
+const char *prog_name(enum prog prog)
+{
+	return prog_names[prog];
+}
+
+const char *prog_array_name(enum prog_array array)
+{
+	return array_pins[array];
+}
+
+int build_duplicate(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	return copy < 0 ? -errno : copy;
+}
+
+/* Adds an object's tail-call program of that number, if it has one, to an array. */
+static int add_tail_call(struct datapath_build *b, const struct bpf_object *o, enum prog_array array, uint32_t number)
+{
+	const struct bpf_program *prog;
+	char name[64];
+	int fd;
+
+	snprintf(name, sizeof(name), "prog_%s_%s", prog_names[number], prog_suffixes[array]);
+	prog = bpf_object__find_program_by_name(o, name);
+	if (!prog)
+		return 0;
+	fd = build_duplicate(bpf_program__fd(prog));
+	if (fd < 0)
+		return fd;
+	b->progs[array].fd[number] = fd;
+	return bpf_map_update_elem(b->arrays[array], &number, &fd, BPF_ANY);
+}
+
+/* Adds all tail-call programs of an object, prog_NAME_SUFFIX, to their array, which is pinned as ARRAY_GENERATION. */
+int build_add_tail_calls(const struct datapath *d, struct datapath_build *b, const struct bpf_object *o,
+			 enum prog_array array)
+{
+	char name[64], path[PATH_MAX];
+	int fd = build_duplicate(bpf_object__find_map_fd_by_name(o, array_pins[array])), r = 0;
+
+	if (fd < 0)
+		return fd;
+	b->arrays[array] = fd;
+	for (uint32_t i = 0; !r && i < N_PROGS; i++)
+		r = add_tail_call(b, o, array, i);
+	if (r)
+		return r;
+	/* The kernel empties a PROG_ARRAY with its last descriptor or pin, even while programs jump through it. */
+	snprintf(name, sizeof(name), "%s_%u", array_pins[array], b->generation);
+	return bpf_obj_pin(fd, pin_path_of(d, name, path));
+}
+
+/* Pins a program as NAME_<generation>, so that the next agent can restore it. */
+int build_pin(const struct datapath *d, const char *name, unsigned generation, int fd, struct error *err)
+{
+	char pin[64], path[PATH_MAX];
+	int r;
+
+	snprintf(pin, sizeof(pin), "%s_%u", name, generation);
+	r = bpf_obj_pin(fd, pin_path_of(d, pin, path));
+	return r ? error_set(err, r, "%s: cannot be pinned: %s", path, strerror(-r)) : 0;
+}
+
+int build_take(const struct bpf_object *o, const char *name, int *ret_fd, struct error *err)
+{
+	const struct bpf_program *program = bpf_object__find_program_by_name(o, name);
+	int fd = program ? build_duplicate(bpf_program__fd(program)) : -ENOENT;
+
+	if (fd < 0)
+		return error_set(err, fd, "the program %s: %s", name, strerror(-fd));
+	*ret_fd = fd;
+	return 0;
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Programs of the tc hook at the ingress of interfaces without XDP. They do what the XDP programs do where the kernel
+ * forwards, with frames as the kernel has them: whole GSO frames, unfinished checksums.
+ */
+#define AT_INGRESS 1
+#include "ctx_tc.h"
+
+#include "arp.h"
+#include "bare_tc.h"
+#include "fragment_later.h"
+#include "hairpin.h"
+#include "hairpin_inbound.h"
+#include "icmp_error.h"
+#include "icmp_hairpin.h"
+#include "icmp_in.h"
+#include "in2out.h"
+#include "inbound_in.h"
+#include "open_overflow.h"
+#include "out2in.h"
+#include "portmap_in.h"
+#include "protocol.h"
+#include "refuse.h"
+#include "reset.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+/* A packet with an unusual header may be handed over in pieces. */
+static __always_inline int reach_headers(ctx_t *ctx)
+{
+	__u32 headers = ctx->len < ICMP_QUOTE_HEADERS ? ctx->len : ICMP_QUOTE_HEADERS;
+
+	return ctx_data(ctx) + headers > ctx_data_end(ctx) && bpf_skb_pull_data(ctx, headers) ? -1 : 0;
+}
+
+/* Makes the packet ready for the stages, and calls the program for it. */
+static __always_inline int begin(ctx_t *ctx, enum prog prog)
+{
+	if (bare_header_push(ctx) || reach_headers(ctx))
+		return drop(REASON_drop_error);
+	return tail_call(ctx, prog);
+}
+
+/*
+ * One interface for inside and outside (NAT on a stick), as both() of detnat_xdp.bpf.c.
+ */
+static __always_inline int both(ctx_t *ctx)
+{
+	struct packet p;
+	enum packet_kind kind = parse(ctx, &p);
+
+	if (kind == PACKET_NOT_IPV4)
+		return tail_call(ctx, PROG_out2in);
+	if (kind == PACKET_BAD_HEADER)
+		return drop(REASON_drop_malformed);
+	if (!index_find(&in_index, p.src) && (index_find(&out_index, p.dst) || index_find(&in_index, p.dst)))
+		return tail_call(ctx, PROG_out2in);
+	return tail_call(ctx, PROG_in2out);
+}
+
+/* Defines a main program, which the entry programs call. */
+#define MAIN(name, prog)                              \
+	SEC("tc")                                     \
+	int name##_ingress(ctx_t *ctx)                \
+	{                                             \
+		TRACE_BEGIN(ctx);                     \
+		return TRACED(ctx, begin(ctx, prog)); \
+	}
+
+MAIN(in2out, PROG_in2out)
+MAIN(out2in, PROG_out2in)
+MAIN(both, PROG_both)
+
+/* Defines a tail-called program, implemented by `function`. */
+#define PROGRAM(name, function)                    \
+	SEC("tc")                                  \
+	int prog_##name##_ingress(ctx_t *ctx)      \
+	{                                          \
+		return TRACED(ctx, function(ctx)); \
+	}
+
+PROGRAM(both, both)
+PROGRAM(in2out, in2out)
+PROGRAM(out2in, out2in)
+PROGRAM(out2in_slow, out2in_slow)
+PROGRAM(portmap_in, portmap_in)
+PROGRAM(inbound, inbound)
+PROGRAM(hairpin_inbound, hairpin_inbound)
+PROGRAM(open, open_session)
+PROGRAM(overflow, open_overflow)
+PROGRAM(refuse, refuse_session)
+PROGRAM(icmp_error, icmp_error)
+PROGRAM(refuse_protocol, refuse_protocol)
+PROGRAM(icmp_in, icmp_in)
+PROGRAM(icmp_hairpin, icmp_hairpin)
+PROGRAM(hairpin, hairpin)
+PROGRAM(arp, arp)
+PROGRAM(tcp_reset, tcp_reset)
+PROGRAM(protocol, protocol_out)
+PROGRAM(protocol_in, protocol_in)
+PROGRAM(fragment_hairpin, fragment_hairpin)
+PROGRAM(fragment_out2in, fragment_out2in)

@@ -239,7 +239,8 @@ static __always_inline int rewrite_protocol(ctx_t *ctx, const struct packet *p, 
 	__u64 flags = protocol_check_is_optional(p->proto) ? BPF_F_MARK_MANGLED_0 : 0;
 
 	return protocol_sums_addresses(p->proto)
-		       ? rewrite_sum_addresses(ctx, p, (p->l4_offset & 127) + protocol_check_offset(p->proto), flags, to)
+		       ? rewrite_sum_addresses(ctx, p, (p->l4_offset & 127) + protocol_check_offset(p->proto), flags,
+					       to)
 		       : 0;
 }
 

@@ -115,7 +115,7 @@ unsigned datapath_audit(const struct datapath *d, bool repair, struct findings *
 		audit_entries("tc_entries", d->tc_entries, d->build->ingress, repair, findings);
 	}
 
-	unsigned n = ARRAY_SIZE(pins) + 2U * N_ENTRIES + audit_stage2(d, repair, findings);
+	size_t n = ARRAY_SIZE(pins) + 2UL * N_ENTRIES + audit_stage2(d, repair, findings);
 
 	for (unsigned i = 0; d->build && i < N_PROG_ARRAYS; i++) {
 		if (d->build->arrays[i] < 0)

@@ -14,6 +14,7 @@
 #include "service/guard_install.h"
 #include "service/prepare.h"
 #include "service/service.h"
+#include "service/signals.h"
 
 #define DEFAULT_CONFIG "/etc/detnat/detnat.json"
 
@@ -251,7 +252,7 @@ int main(int argc, char **argv)
 		log_set_level(LOG_LEVEL_WARNING);
 	datapath_log_libbpf(verbosity);
 	if (mode != MODE_RUN)
-		service_release_signals();
+		signals_release();
 	switch (mode) {
 	case MODE_TEST:
 		return test(config_path);

@@ -2,7 +2,6 @@
 #include "service/service.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -34,6 +33,7 @@
 #include "service/guard_install.h"
 #include "service/housekeeping.h"
 #include "service/prepare.h"
+#include "service/signals.h"
 #include "service/startup.h"
 #include "sessions/check.h"
 #include "syslog/syslog.h"
@@ -69,18 +69,17 @@ struct service {
 	struct timespec started;      /* CLOCK_MONOTONIC */
 	struct timespec started_wall; /* CLOCK_REALTIME, then */
 	bool ending;		      /* asked for by a signal */
-	struct event *signals[3];
+	struct signals signals;
 	bool guard_is_new;  /* none existed when the agent started */
 	bool replace;	    /* replace a datapath of another layout that cannot be taken over */
 	bool reload_wanted; /* by a signal that came before the first configuration was active */
 	bool reload_waits;  /* a reload by signal is queued and has not read the file yet */
 };
 
-static void on_end(evutil_socket_t number, short what, void *arg)
+static void end_by_signal(void *arg)
 {
 	struct service *s = arg;
 
-	log_info("ending by %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
 	s->ending = true;
 	event_base_loopbreak(s->base);
 }
@@ -95,7 +94,7 @@ static void on_reloaded(void *arg, int r, const struct error *err)
 	notify_ready();
 }
 
-static void on_hangup(evutil_socket_t number, short what, void *arg)
+static void reload_by_signal(void *arg)
 {
 	struct service *s = arg;
 
@@ -111,34 +110,6 @@ static void on_hangup(evutil_socket_t number, short what, void *arg)
 		notify_reloading();
 	else
 		log_error("no memory to reload");
-}
-
-void service_release_signals(void)
-{
-	sigset_t held;
-
-	sigemptyset(&held);
-	sigaddset(&held, SIGHUP);
-	sigaddset(&held, SIGTERM);
-	sigaddset(&held, SIGINT);
-	sigprocmask(SIG_UNBLOCK, &held, NULL);
-}
-
-static int catch_signals(struct service *s, struct error *err)
-{
-	const struct {
-		int number;
-		event_callback_fn handler;
-	} caught[] = { { SIGTERM, on_end }, { SIGINT, on_end }, { SIGHUP, on_hangup } };
-
-	_Static_assert(ARRAY_SIZE(caught) == ARRAY_SIZE(s->signals), "one event a signal");
-	for (size_t i = 0; i < ARRAY_SIZE(caught); i++) {
-		s->signals[i] = evsignal_new(s->base, caught[i].number, caught[i].handler, s);
-		if (!s->signals[i] || evsignal_add(s->signals[i], NULL))
-			return error_set(err, -ENOMEM, "signals cannot be caught");
-	}
-	service_release_signals();
-	return 0;
 }
 
 static void on_adapted(void *arg, int r, const struct error *err)
@@ -480,7 +451,11 @@ static void raise_descriptors(void)
 enum exit_status service_run(const char *config_path, bool replace, struct error *err)
 {
 	__attribute__((cleanup(startup_free))) struct startup up = { 0 };
-	struct service s = { .active.path = config_path, .replace = replace };
+	struct service s = {
+		.active.path = config_path,
+		.replace = replace,
+		.signals = { .end = end_by_signal, .reload = reload_by_signal, .arg = &s },
+	};
 	int r = privileges_check(err);
 
 	if (!r)
@@ -491,15 +466,13 @@ enum exit_status service_run(const char *config_path, bool replace, struct error
 	clock_gettime(CLOCK_REALTIME, &s.started_wall);
 	raise_descriptors();
 	s.base = event_base_new();
-	r = s.base ? catch_signals(&s, err) : error_set(err, -ENOMEM, "out of memory");
+	r = s.base ? signals_catch(&s.signals, s.base, err) : error_set(err, -ENOMEM, "out of memory");
 	/* An earlier agent may have run as another user. */
 	if (!r && !geteuid())
 		r = prepare_for(up.file, 0, 0, err);
 	if (!r)
 		r = run(&s, &up, err);
-	for (size_t i = 0; i < ARRAY_SIZE(s.signals); i++)
-		if (s.signals[i])
-			event_free(s.signals[i]);
+	signals_free(&s.signals);
 	if (s.base)
 		event_base_free(s.base);
 	config_free(s.active.config);

@@ -20,7 +20,4 @@ enum exit_status service_run(const char *config_path, bool replace, struct error
 /* All checks of a start, with its warnings; changes nothing. */
 enum exit_status service_check(const char *config_path, struct error *err);
 
-/* Unblocks SIGHUP, SIGTERM and SIGINT, which are blocked since before main(). */
-void service_release_signals(void);
-
 #endif

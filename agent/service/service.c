@@ -432,7 +432,7 @@ static int run(struct service *s, struct startup *up, struct error *err)
 		c->n_interfaces == 1 ? "" : "s", c->n_mappings, c->n_mappings == 1 ? "" : "s");
 	notify_ready();
 	if (s->reload_wanted)
-		on_hangup(SIGHUP, EV_SIGNAL, s);
+		reload_by_signal(s);
 	event_base_dispatch(s->base);
 	return end(s, err);
 }

@@ -21,6 +21,10 @@ int link_check(const struct link *l, struct error *err);
 /* The same for a link on which XDP cannot work or must not be attached. */
 int xdp_check(const struct link *l, const struct own_programs *own, struct error *err);
 
+/* Whether a link carries a program of detnat's, by its name: that of this datapath, or of one whose pins are not seen.
+ */
+bool xdp_is_of_detnat(const struct link *l);
+
 /*
  * Makes the link run the program fd. If it does already, in a suitable mode, nothing is done. Another program of
  * detnat's is replaced without a gap, unless the mode has to change. l is as link_by_name() just returned it.

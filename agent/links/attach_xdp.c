@@ -23,6 +23,13 @@ static const char *program_name(uint32_t id, char text[static BPF_OBJ_NAME_LEN])
 	return text;
 }
 
+bool xdp_is_of_detnat(const struct link *l)
+{
+	char name[BPF_OBJ_NAME_LEN];
+
+	return l->xdp.prog_id && is_entry_program(program_name(l->xdp.prog_id, name));
+}
+
 static int refuse_foreign(const struct link *l, struct error *err)
 {
 	char name[BPF_OBJ_NAME_LEN];

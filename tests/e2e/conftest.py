@@ -50,6 +50,16 @@ def pytest_configure(config):
     isolation.enter(config.run_directory)
 
 
+# Files that take longest: begun first, so that at the end no worker is left with one of them.
+LONG = ("test_layouts", "test_check", "test_kills", "test_pcp", "test_bypass", "test_guard", "test_fragments", "test_unsolicited",
+        "test_stages", "test_ctl_monitor", "test_history", "test_restart", "test_renames", "test_troubles", "test_portmaps",
+        "test_bindings", "test_fib_followed", "test_privileges")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
 def pytest_unconfigure(config):
     directory = getattr(config, "run_directory", None)
     if directory is not None:

@@ -48,7 +48,8 @@ def test_explain_finds_nothing_wrong_with_a_working_subscriber(running_lab):
     wait_for(lambda: running_lab.agent.ctl("explain", host.addr)["way_in"]["route_from"] == "copy", what="the copy of the routes")
     answer = explain(running_lab, host.addr)
     assert answer["side"] == "inside" and answer["findings"] == []
-    assert answer["mapping"] == {**MAPPING, "sharing_ratio": 4096, "ports_per_host": 15, "session_slots": 128, "sessions_per_user": 1000}
+    assert answer["mapping"] == {**MAPPING, "sharing_ratio": 4096, "ports_per_host": 15, "session_slots": 128, "sessions_per_user": 1000,
+                                 "inbound": "sessions"}
     subscriber = shapes.assert_shape(answer["subscriber"], SUBSCRIBER)
     assert {key: subscriber[key] for key in ("in_addr", "out_addr", "port_lo", "port_hi", "sessions", "quota", "quota_exceeded", "tcp",
                                              "udp", "icmp", "slots", "slots_free", "overflow", "ports", "ports_used")} == {

@@ -82,7 +82,7 @@ def test_reload_applies_the_file(lab):
 def test_reload_of_a_bad_file_changes_nothing(lab):
     agent = lab.start()
     lab.open_udp(lab.host())
-    agent.write(mappings=[{"in": "10.8.0.0/24", "out": "1.1.8.0/28"}, {"in": "10.8.0.0/25", "out": "1.1.9.0/28"}])
+    agent.write(mappings=[{"in": "10.8.0.0/24", "out": "1.1.8.0/28"}, {"in": "10.8.0.0/24", "out": "1.1.9.0/28"}])
     message = agent.refused("reload")
     assert "mappings[1].in" in message and str(agent.path) in message
     assert [m["in"] for m in agent.ctl("mapping", "list")] == [MAPPING["in"]]

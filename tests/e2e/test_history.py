@@ -125,7 +125,7 @@ def test_a_change_that_fails_is_rolled_back(lab):
     interfaces = {"inside": ["in0"], "outside": ["out0", "other0"]}
     another = {"in": "10.8.0.0/24", "out": "1.1.8.8/32"}
     for mappings in ([MAPPING, OTHER, another], [MAPPING, another]):
-        agent.write(mappings=mappings, interfaces=interfaces)
+        agent.write(mappings=mappings, interfaces=interfaces, xdp_mode="native")
         assert "other0" in agent.refused("reload")
         wait_for(lambda: events(agent)[-1] == "undo", what="the change to be taken back in the history")
         assert who(agent, "1.1.9.9:1024") == before

@@ -45,7 +45,7 @@ def test_a_renamed_interface_keeps_its_programs_and_no_packet_leaves_untranslate
     host = lab.host()
     src = lab.open_udp(host)
     before = programs(lab, name)
-    assert before[0]
+    assert any(before) or (mode["xdp_mode"], name) == ("none", "in0")  # without XDP all stands at the outside
     rename(lab, name, "other0")
     for _ in range(20):
         works(lab, host, src)
@@ -110,7 +110,7 @@ def test_a_reload_keeps_the_link_and_one_with_the_new_name_adopts_it(lab):
     assert agent.once("-t").status == 0
     agent.ctl("reload")
     assert listed(lab, "wan0") == {"name": "wan0", "role": "outside", "xdp": "native", "shared": False, "link": "wan0",
-                                   "forwarding": "redirect", "forwarding_reason": None, "problem": None}
+                                   "forwarding": "redirect", "forwarding_reason": None, "problem": None, "xdp_reason": None}
     assert programs(lab, "wan0") == before
     works(lab, host, src)
     agent.restart()
@@ -154,7 +154,7 @@ def test_another_link_of_the_old_name_is_reported_and_attached_when_the_first_is
                       f"neigh add {ROUTER} lladdr {ROUTER_MAC} dev out0 nud permanent")
     wait_for(lambda: listed(lab, "out0") ==
              {"name": "out0", "role": "outside", "xdp": "native", "shared": False, "link": "out0", "forwarding": "redirect",
-              "forwarding_reason": None, "problem": None},
+              "forwarding_reason": None, "problem": None, "xdp_reason": None},
              what="the other link to be attached")
     lab.outside.close()
     lab.outside = wire.Wire(lab.outside_ns, "eth1")

@@ -159,9 +159,10 @@ def test_without_the_agent_a_syn_is_dropped(lab, mode):
     host = lab.host()
     lab.agent.stop()
     lab.outside.send(stranger(lab, host, "S", seq=1))
-    # The datapath continues by itself.
+    # The datapath continues by itself; without XDP, resets are the agent's, too.
     lab.outside.send(stranger(lab, host, "A", seq=1, ack=9))
-    assert lab.outside.packet()[TCP].flags == "R"
+    if mode["xdp_mode"] != "none":
+        assert lab.outside.packet()[TCP].flags == "R"
     lab.outside.assert_silent()
 
 

@@ -62,8 +62,7 @@ static const char *why_no_xdp(const struct plan *p, const struct link *l)
 	if (link_is_bare(l))
 		return "has no Ethernet header";
 	if (l->xdp.attached == XDP_ATTACHED_HW || l->xdp.attached == XDP_ATTACHED_MULTI ||
-	    (l->xdp.attached != XDP_ATTACHED_NONE && !own_programs_has(p->own, l->xdp.prog_id) &&
-	     !xdp_is_of_detnat(l)))
+	    (l->xdp.attached != XDP_ATTACHED_NONE && !own_programs_has(p->own, l->xdp.prog_id) && !xdp_is_of_detnat(l)))
 		return "carries another XDP program";
 	return NULL;
 }

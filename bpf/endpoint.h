@@ -18,7 +18,7 @@ static __always_inline int portmap_leads_to(const struct packet *p, struct portm
 	ret->in_addr = v->addr;
 	ret->s = subscriber_get(m, ret->number);
 	ret->portmap = v;
-	/* In the middle of a change the address may be somebody else's already. */
+	/* In the middle of a change the address may be another subscriber's already. */
 	return ret->s && mapping_out_addr(&m->geo, ret->number) == p->dst ? v->port : -1;
 }
 

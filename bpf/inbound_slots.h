@@ -134,7 +134,7 @@ static __always_inline int inbound_gives_way(const struct mapping *m, struct sub
 }
 
 /* Results of inbound_open() other than an inside port. */
-#define INBOUND_NOT   (-1) /* nobody has the port, or the packet opens nothing */
+#define INBOUND_NOT   (-1) /* no inside endpoint has the port, or the packet opens nothing */
 #define INBOUND_LIMIT (-2) /* the outside has opened as much as it may */
 #define INBOUND_BUSY  (-3)
 

@@ -27,7 +27,7 @@ static __always_inline struct portmap_value *portmap_of_outside(const struct pac
 
 /*
  * The portmap of a packet's source, an inside endpoint that m maps; NULL: none. Not one that an agent has left behind
- * in the middle of a change, which would be somebody else's outside address.
+ * in the middle of a change, which would be another subscriber's outside address.
  */
 static __always_inline struct portmap_value *portmap_of_inside(const struct mapping *m, const struct packet *p)
 {

@@ -119,7 +119,7 @@ static uint32_t slots_of(const struct mapping *record)
 	return record->first_bucket == NO_BUCKETS ? 0 : BUCKET_SLOTS << record->bucket_shift;
 }
 
-/* Whether tables are of the kind that a mapping of the configuration has, so that it can keep them. */
+/* Whether a mapping can keep its tables under the new configuration. */
 static bool same_kind(const struct mapping *record, bool open, uint32_t slots)
 {
 	return slots_of(record) == slots && !(record->geo.flags & MAPPING_OPEN) == !open;

@@ -168,7 +168,7 @@ refuse(const struct portmap_check *v, size_t number, const char *key, const char
 	return config_refuse(v->err, -EINVAL, v->name, line, v->name ? path : "", "%s", text);
 }
 
-/* The outside ports must be the subscriber's own, or of nobody's block. */
+/* The outside ports must be in the subscriber's own block, or in none. */
 static int check_out(const struct portmap_check *v, size_t number, const struct geometry *g)
 {
 	const struct config_portmap *m = &v->config->portmaps[number];

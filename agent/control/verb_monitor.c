@@ -107,7 +107,7 @@ static void monitoring_free(void *state)
 	free(m);
 }
 
-/* Sessions make each opening dearer, so whoever asks for them needs the right to make changes. */
+/* Reporting sessions makes each opening dearer, so asking for them takes the right to make changes. */
 static int want_sessions(struct monitoring *m, struct error *err)
 {
 	const struct request *r = m->request;

@@ -24,7 +24,7 @@ static bool has_run_out(const struct route_copy *c)
 	return (int32_t)(datapath_ticks(c->datapath) - until) > 0;
 }
 
-/* What waits in the socket may be older than the lease, whoever lets it begin again. */
+/* A lease that has run out begins again only after the notifications that wait in the socket are processed. */
 static void catch_up(struct route_copy *c)
 {
 	if (!c->catch_up || c->catching_up || c->held || !has_run_out(c))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Portmaps: outside endpoints that belong to one inside endpoint each, whoever sends. A portmap has no session; it is
- * two entries of the pinned HASH `portmaps`, one to be found from each side, which only the agent changes.
+ * Portmaps: outside endpoints that belong to one inside endpoint each, towards every sender. A portmap has no session;
+ * it is two entries of the pinned HASH `portmaps`, one to be found from each side, which only the agent changes.
  */
 #ifndef DETNAT_PORTMAPS_H
 #define DETNAT_PORTMAPS_H

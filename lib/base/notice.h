@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Notices: what happens, told to whoever listens at the moment (`detnatctl monitor`, syslog). Without a listener a
- * notice costs a comparison; the agent keeps none.
+ * Notices: events as they happen, for those that listen at the moment (`detnatctl monitor`, syslog). Without a listener
+ * a notice costs a comparison; the agent keeps none.
  *
  * May only be called by the event loop's thread.
  */

@@ -151,14 +151,25 @@ static void word_expected(const struct field *f, char *text, size_t size)
 					   word->text);
 }
 
-static int word_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+/* Stores the number of a word, and `more`. */
+static int read_word(const cJSON *json, const struct field *f, void *value, uint32_t more)
 {
 	uint32_t number;
 
 	if (!cJSON_IsString(json) || word_number(f->words, json->valuestring, &number))
 		return -EINVAL;
-	number_store(value, f->size, number);
+	number_store(value, f->size, number + more);
 	return 0;
+}
+
+static int write_word(cJSON *object, const struct field *f, uint32_t number)
+{
+	return json_add(object, f->name, cJSON_CreateString(word_text(f->words, number)));
+}
+
+static int word_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	return read_word(json, f, value, 0);
 }
 
 static bool word_valid(const struct field *f, const void *value)
@@ -168,26 +179,21 @@ static bool word_valid(const struct field *f, const void *value)
 
 static int word_write(cJSON *object, const struct field *f, const void *value)
 {
-	return json_add(object, f->name, cJSON_CreateString(word_text(f->words, load(f, value))));
+	return write_word(object, f, load(f, value));
 }
 
 const struct field_type field_word = { word_expected, word_read, word_valid, word_write };
 
 static int choice_write(cJSON *object, const struct field *f, const void *value)
 {
-	return load(f, value) ? word_write(object, f, value) : 0;
+	return load(f, value) ? write_word(object, f, load(f, value)) : 0;
 }
 
 const struct field_type field_choice = { word_expected, word_read, word_valid, choice_write };
 
 static int own_word_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
 {
-	uint32_t number;
-
-	if (!cJSON_IsString(json) || word_number(f->words, json->valuestring, &number))
-		return -EINVAL;
-	number_store(value, f->size, number + 1);
-	return 0;
+	return read_word(json, f, value, 1);
 }
 
 static bool own_word_valid(const struct field *f, const void *value)
@@ -197,8 +203,7 @@ static bool own_word_valid(const struct field *f, const void *value)
 
 static int own_word_write(cJSON *object, const struct field *f, const void *value)
 {
-	return load(f, value) ? json_add(object, f->name, cJSON_CreateString(word_text(f->words, load(f, value) - 1)))
-			      : 0;
+	return load(f, value) ? write_word(object, f, load(f, value) - 1) : 0;
 }
 
 const struct field_type field_own_word = { word_expected, own_word_read, own_word_valid, own_word_write };

@@ -60,6 +60,13 @@ int mappings_add_step(struct mapping_job *job, struct error *err);
 int mappings_add_commit(struct mapping_job *job);
 void mappings_add_abort(struct mapping_job *job);
 
+/*
+ * The same for a mapping that takes the place of another with this inside prefix, which is deleted: its addresses go
+ * from one to the other without belonging to none, or to the mapping around them. -EEXIST if their outside prefixes
+ * overlap: then delete first.
+ */
+int mappings_replace_commit(struct mapping_job *job, struct prefix old_out);
+
 /* Deletes a mapping from the datapath and queues its memory for mappings_reclaim_step(). -ENOENT if there is none. */
 int mappings_del(struct mappings *m, struct prefix in, struct prefix out);
 
@@ -118,6 +125,9 @@ struct bucket *mappings_buckets(const struct mappings *m, int number, uint32_t s
  */
 uint64_t *mappings_binding(const struct mappings *m, int number, uint32_t subscriber, uint8_t proto,
 			   uint32_t port_offset);
+
+/* Sessions that the outside has opened to a subscriber, at most: those that have ended may be among them. */
+uint32_t mappings_inbound(const struct mappings *m, int number, uint32_t subscriber);
 
 /* How many subscribers from this one on have contiguous records and contiguous buckets. */
 uint32_t mappings_run(const struct mappings *m, int number, uint32_t subscriber);

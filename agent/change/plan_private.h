@@ -24,6 +24,7 @@ struct plan_deletion {
 	struct prefix in;
 	struct prefix out;
 	bool open;
+	bool done; /* by an addition that took its place */
 };
 
 struct plan {

@@ -119,8 +119,7 @@ static int begin_edit(struct change_queue *q, struct error *err)
 		return error_set(err, -ENOMEM, "out of memory");
 	r = q->first->edit(wanted, q->first->arg, err);
 	return r ? r
-		 : plan_new_with(q->context, wanted, active->file_hash, false, NULL, &q->first->options, &q->plan,
-				 err);
+		 : plan_new_with(q->context, wanted, active->file_hash, false, NULL, &q->first->options, &q->plan, err);
 }
 
 /* Plans the active configuration as it is: the plan works out which programs it needs now. */

@@ -63,9 +63,9 @@ typedef void (*change_done)(void *arg, int r, const struct error *err);
 
 /*
  * What becomes of the sessions of mappings that a change deletes or replaces, and of those that an exception takes
- * addresses from. Either they end with the change, or they *drain*: each goes on, with the outside endpoint that it has,
- * until it ends by itself or the time is over, while new sessions are opened as the new configuration says. Refused with
- * -EEXIST where a mapping that is added has outside addresses that would still be draining.
+ * addresses from. Either they end with the change, or they *drain*: each goes on, with the outside endpoint that it
+ * has, until it ends by itself or the time is over, while new sessions are opened as the new configuration says.
+ * Refused with -EEXIST where a mapping that is added has outside addresses that would still be draining.
  */
 struct change_options {
 	bool drain_given; /* false: they end; for a reload, as `drain` of the mappings says */

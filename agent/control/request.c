@@ -149,8 +149,7 @@ int request_change(struct request *r, change_edit edit, request_answer answer, s
 	int ret = check_room(err);
 
 	return ret ? ret
-		   : wait_for_change(r,
-				     change_submit_with(r->context->changes, edit, change_ended, r, &r->options),
+		   : wait_for_change(r, change_submit_with(r->context->changes, edit, change_ended, r, &r->options),
 				     answer, err);
 }
 

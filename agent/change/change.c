@@ -22,6 +22,7 @@ struct change {
 	change_prepare prepare;
 	change_done done;
 	void *arg;
+	struct change_options options;
 };
 
 struct change_queue {
@@ -117,7 +118,8 @@ static int begin_edit(struct change_queue *q, struct error *err)
 	if (!wanted)
 		return error_set(err, -ENOMEM, "out of memory");
 	r = q->first->edit(wanted, q->first->arg, err);
-	return r ? r : plan_new(q->context, wanted, active->file_hash, false, NULL, &q->plan, err);
+	return r ? r
+		 : plan_new_with(q->context, wanted, active->file_hash, false, NULL, &q->first->options, &q->plan, err);
 }
 
 /* Plans the active configuration as it is: the plan works out which programs it needs now. */
@@ -182,6 +184,12 @@ static int submit(struct change_queue *q, const struct change *change)
 int change_submit(struct change_queue *q, change_edit edit, change_done done, void *arg)
 {
 	return submit(q, &(struct change){ .edit = edit, .done = done, .arg = arg });
+}
+
+int change_submit_with(struct change_queue *q, change_edit edit, change_done done, void *arg,
+		       const struct change_options *options)
+{
+	return submit(q, &(struct change){ .edit = edit, .done = done, .arg = arg, .options = *options });
 }
 
 int change_submit_reload(struct change_queue *q, change_done done, void *arg)

@@ -52,6 +52,9 @@ struct config_independence {
 };
 #define CONFIG_INBOUND_SESSIONS 25U
 
+/* The longest drain, in seconds: a week. */
+#define CONFIG_MAX_DRAIN 604800U
+
 struct config_mapping {
 	struct prefix in;
 	struct prefix out;			 /* PREFIX_NONE: not translated */
@@ -61,6 +64,7 @@ struct config_mapping {
 	uint32_t sessions_per_user;		 /* 0: the configuration's */
 	uint32_t session_slots;			 /* 0: the configuration's; CONFIG_SLOTS_AUTO: "auto" */
 	struct config_independence independence; /* not given: the configuration's */
+	uint32_t drain;				 /* seconds, see struct change_options; a reload goes by it */
 	unsigned line; /* lines of the mapping and of its prefixes in the file; 0: it does not come from a file */
 	unsigned in_line;
 	unsigned out_line;

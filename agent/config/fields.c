@@ -148,6 +148,7 @@ static const struct field mapping_table[] = {
 	  .max = MAX_SLOTS },
 	{ "endpoint_independent", &field_object, MEMBER(struct config_mapping, independence),
 	  .fields = &independence_fields, .enabled = offsetof(struct config_mapping, independence.given) },
+	{ "drain", &field_quota, MEMBER(struct config_mapping, drain), .max = CONFIG_MAX_DRAIN },
 	{ "comment", &field_comment, MEMBER(struct config_mapping, comment) },
 };
 const struct fields config_mapping_fields = TABLE(mapping_table);

@@ -148,7 +148,9 @@ int request_change(struct request *r, change_edit edit, request_answer answer, s
 {
 	int ret = check_room(err);
 
-	return ret ? ret : wait_for_change(r, change_submit(r->context->changes, edit, change_ended, r), answer, err);
+	return ret ? ret
+		   : wait_for_change(r, change_submit_with(r->context->changes, edit, change_ended, r, &r->options),
+				     answer, err);
 }
 
 int request_reload(struct request *r, request_answer answer, struct error *err)

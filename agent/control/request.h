@@ -43,6 +43,7 @@ struct request {
 	bool idle;		 /* has nothing to do until it says otherwise: its step is not called */
 
 	/* For changes. */
+	struct change_options options; /* of request_change() */
 	request_answer answer;
 	struct prefix named; /* the inside prefix of the mapping that is changed */
 	bool changing;	     /* the queue of changes holds this request */

@@ -163,6 +163,8 @@ Test(config_refused, shape_of_mappings)
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"name\":\"a\"},\n"
 			   "{\"in\":\"10.1.0.0/18\",\"out\":\"1.1.2.0/30\",\"name\":\"a\"}"),
 		  ":4: mappings[1].name: a is the name of the mapping of 10.0.0.0/18 already" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"drain\":604801}"),
+		  ":3: mappings[0].drain: must be a whole number from 0 to 604800, not 604801" },
 		{ WITH("\"comment\":[]"),
 		  ":2: comment: must be a text of at most 256 octets without control characters, not a list" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"session_slots\":0}"),

@@ -38,6 +38,7 @@ static struct config *random_config(void)
 		m = &c->mappings[i];
 		m->sessions_per_user = pick(0, 1, 65535);
 		m->session_slots = pick(0, CONFIG_SLOTS_AUTO, 8U << random_below(9));
+		m->drain = pick(0, 1, CONFIG_MAX_DRAIN);
 		if (!random_below(4))
 			m->out = PREFIX_NONE;
 		else if (in_plen == out_plen)
@@ -136,6 +137,7 @@ static void expect_equal(const struct config *a, const struct config *b)
 		cr_assert(same_prefix(a->mappings[i].out, b->mappings[i].out));
 		cr_assert_eq(a->mappings[i].sessions_per_user, b->mappings[i].sessions_per_user);
 		cr_assert_eq(a->mappings[i].session_slots, b->mappings[i].session_slots);
+		cr_assert_eq(a->mappings[i].drain, b->mappings[i].drain);
 		cr_assert_eq(memcmp(&a->mappings[i].independence, &b->mappings[i].independence,
 				    sizeof(a->mappings[i].independence)),
 			     0);

@@ -58,7 +58,7 @@ int pool_walk_new(struct mappings *m, int number, uint32_t first, uint32_t last,
 	w->it.next = first;
 	w->it.last = last;
 	w->number = number;
-	for (uint64_t addr = first; addr <= last; addr++)
+	for (uint64_t addr = first; number >= 0 && addr <= last; addr++)
 		w->figures.excepted += mappings_find_inside(m, (uint32_t)addr) != number;
 	*ret = w;
 	return 0;
@@ -71,7 +71,7 @@ static int add_subscriber(struct subscriber_iterator *it, void *arg)
 	uint32_t sessions;
 
 	it->cost = 1;
-	if (it->number != w->number)
+	if (w->number >= 0 && it->number != w->number)
 		return 0;
 	f->refused += __atomic_load_n(&it->subscriber->refused, __ATOMIC_RELAXED);
 	if (!__atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED))

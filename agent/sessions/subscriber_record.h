@@ -28,7 +28,7 @@ struct pool_figures {
 	uint64_t refused; /* packets */
 };
 struct pool_walk;
-/* number: of the mapping. 0 or -ENOMEM. */
+/* number: of the mapping, whose addresses of one outside address these are; -1: those of all. 0 or -ENOMEM. */
 int pool_walk_new(struct mappings *m, int number, uint32_t first, uint32_t last, struct pool_walk **ret);
 /* Goes on for about budget_us microseconds: 1 more to do, 0 done with *ret. */
 int pool_walk_step(struct pool_walk *w, unsigned budget_us, struct pool_figures *ret);

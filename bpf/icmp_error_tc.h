@@ -28,13 +28,30 @@ static __always_inline void quote_as_sent(ctx_t *ctx, struct iphdr *ip, const st
 		checksum_finish(ctx, (void *)ip + ((p->l4_offset - L3_OFFSET) & 127), p, length);
 }
 
+/* Sum of the first octets of the quote in a transmission, zeros behind them, as 32-bit words; below 2^32. */
+SUBPROGRAM __u32 quote_sum(const struct transmission *t, __u32 quote)
+{
+	const __u32 *word;
+	__u64 sum = 0;
+
+	if (!t)
+		return 0;
+	word = (const void *)t->frame + ICMP_ERROR_HEADERS;
+	for (__u32 i = 0; i < ICMP_ERROR_QUOTE / sizeof(*word); i++) {
+		if (i * sizeof(*word) >= quote)
+			break;
+		sum += word[i];
+	}
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return (__u32)((sum & 0xffff) + (sum >> 16));
+}
+
 /* Hands the ICMP error to the agent and drops the packet. quote: octets to be quoted, at most ICMP_ERROR_QUOTE. */
 static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n, const struct device *in,
 					   __u32 in_ifindex, const struct packet *p, __u32 quote)
 {
 	struct transmission *t = transmission_get();
-	__u32 length = segment_length(ctx, p), *word;
-	__u64 sum = 0;
+	__u32 length = segment_length(ctx, p);
 
 	if (quote > length)
 		quote = length;
@@ -43,15 +60,9 @@ static __always_inline int icmp_error_send(ctx_t *ctx, const struct arguments *n
 	    ctx_load(ctx, L3_OFFSET, t->frame + ICMP_ERROR_HEADERS, quote))
 		return drop(n->reason);
 	/* Zero the word in which the quote may end. */
-	__builtin_memset(t->frame + ICMP_ERROR_HEADERS + quote, 0, sizeof(*word));
+	__builtin_memset(t->frame + ICMP_ERROR_HEADERS + quote, 0, sizeof(__u32));
 	quote_as_sent(ctx, (void *)t->frame + ICMP_ERROR_HEADERS, p, length);
-	word = (void *)t->frame + ICMP_ERROR_HEADERS;
-	for (__u32 i = 0; i < ICMP_ERROR_QUOTE / sizeof(*word); i++) {
-		if (i * sizeof(*word) >= quote)
-			break;
-		sum += word[i];
-	}
-	icmp_error_headers((void *)t->frame, n, in, p, quote, sum);
+	icmp_error_headers((void *)t->frame, n, in, p, quote, quote_sum(t, quote));
 	t->ifindex = in_ifindex;
 	t->length = (__u16)(ICMP_ERROR_HEADERS + quote);
 	t->kind = TRANSMISSION_PACKET;

@@ -9,6 +9,8 @@
 #include <detnat/slots.h>
 #include <detnat/tables.h>
 
+#include "subprogram.h"
+
 /*
  * Memory barriers between reads, or between writes. x86 keeps their order anyway; elsewhere an atomic operation serves
  * as a barrier, as clang 14 has none for BPF.
@@ -29,8 +31,10 @@ static __always_inline void order_memory(void)
 #define LOCK_TRIES 64
 
 /* Returns 0, or -1 if another core keeps holding the lock. */
-static __always_inline int open_lock(struct subscriber *s)
+SUBPROGRAM int open_lock(struct subscriber *s)
 {
+	if (!s)
+		return -1;
 	for (int i = 0; i < LOCK_TRIES; i++) {
 		__u32 lock = LOAD(s->lock);
 

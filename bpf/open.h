@@ -18,17 +18,24 @@ struct {
 	__type(value, struct opening);
 } openings SEC(".maps");
 
-/* This core's scratch record, set up to look for a flow in the group of a port offset. */
-static __always_inline struct opening *opening_get(const struct flow *f, __u32 port_offset)
+/* This core's scratch record. */
+static __always_inline struct opening *opening_record(void)
 {
 	__u32 zero = 0;
-	struct opening *o = bpf_map_lookup_elem(&openings, &zero);
+
+	return bpf_map_lookup_elem(&openings, &zero);
+}
+
+/* The scratch record, set up to look for a flow from inside in the group of a port offset. */
+static __always_inline struct opening *opening_get(const struct mapping *m, const struct packet *p, __u32 port_offset)
+{
+	struct opening *o = opening_record();
 
 	if (o) {
-		o->key = f->key;
+		o->key = slot_key(p->dst, p->dport, p->sport);
 		o->port_offset = port_offset;
-		o->port_lo = mapping_port_lo(&f->m->geo, f->subscriber);
-		o->proto = f->p.proto;
+		o->port_lo = mapping_port_lo(&m->geo, mapping_subscriber(&m->geo, p->src));
+		o->proto = p->proto;
 	}
 	return o;
 }
@@ -39,15 +46,21 @@ static __always_inline void opening_choose(struct opening *o, __s32 offset)
 }
 
 /*
- * Chooses the outside port: the first choice, or the next free port in its group; -1: none. Of ports held by overflow
- * sessions, only the first choice is examined closely here; port_search_group() examines the others.
+ * Chooses the outside port of a packet from inside, after open_scan(): the first choice, or the next free port in its
+ * group, as an offset in the block; -1: none. Of ports held by overflow sessions, only the first choice is examined
+ * closely here; port_search_group() examines the others.
  */
-static __always_inline __s32 opening_port(struct opening *o, const struct flow *f, struct subscriber *s)
+SUBPROGRAM int opening_port(const struct mapping *m, struct subscriber *s, const struct packet *p)
 {
-	__u32 first = LOAD(o->port_offset), size = group_size(first, f->m->geo.ports_per_host);
+	struct opening *o = opening_record();
+	__u32 first, size;
 
+	if (!m || !s || !p || !o)
+		return -1;
+	first = LOAD(o->port_offset);
+	size = group_size(first, m->geo.ports_per_host);
 	if (subscriber_overflow(s->overflow))
-		overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + first);
+		overflow_port_used(m, s, p, LOAD(o->port_lo) + first);
 	opening_choose(o, -1);
 	for (__u32 k = 0; k < PORT_GROUP; k++) {
 		__u32 offset = group_candidate(first, size, k);
@@ -56,9 +69,9 @@ static __always_inline __s32 opening_port(struct opening *o, const struct flow *
 			break;
 		if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
 			continue;
-		if (subscriber_overflow(s->overflow) && overflow_port_held(f, LOAD(o->port_lo) + offset))
+		if (subscriber_overflow(s->overflow) && overflow_port_held(m, p, LOAD(o->port_lo) + offset))
 			continue;
-		if (portmap_holds_port(f, s, LOAD(o->port_lo) + offset))
+		if (subscriber_has_portmaps(s) && portmap_holds(m, p, LOAD(o->port_lo) + offset))
 			continue;
 		opening_choose(o, (__s32)offset);
 		break;
@@ -152,30 +165,49 @@ static __always_inline enum opened open_claim(const struct flow *f, struct subsc
 }
 
 /* Reports the sessions that a scan removed. */
-static __always_inline void opening_tell(const struct opening *o, const struct flow *f)
+static __always_inline void opening_tell(const struct opening *o, const struct mapping *m, __u32 subscriber)
 {
 	if (!settings.session_events || !LOAD(o->gone))
 		return;
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < 2 * BUCKET_SLOTS; i++) {
 		if (LOAD(o->gone) & (1U << i))
-			slot_closed(f->m, f->subscriber, LOAD(o->gone_slot[i].key), LOAD(o->gone_slot[i].truth));
+			slot_closed(m, subscriber, LOAD(o->gone_slot[i].key), LOAD(o->gone_slot[i].truth));
 	}
 }
 
-/* Under the lock: scans both buckets of the group of a port offset. NULL only while tables are being deleted. */
+/*
+ * Under the lock, for a packet from inside: scans both buckets of the group of a port offset into the scratch record.
+ * Returns 0; or -1, only while tables are being deleted.
+ */
+SUBPROGRAM int open_scan_buckets(const struct mapping *m, struct subscriber *s, const struct packet *p,
+				 __u32 port_offset, __u32 now)
+{
+	struct bucket_choice b;
+	struct opening *o;
+	__u32 subscriber;
+
+	if (!m || !s || !p)
+		return -1;
+	subscriber = mapping_subscriber(&m->geo, p->src);
+	o = opening_get(m, p, port_offset);
+	if (!o || bucket_choice_get(m, subscriber, p->dst, p->dport, p->proto, port_offset, &b))
+		return -1;
+	opening_scan(o, &b, now, m->timeout_ticks);
+	if (LOAD(o->freed))
+		__sync_fetch_and_add(&s->sessions, -LOAD(o->freed));
+	opening_tell(o, m, subscriber);
+	return 0;
+}
+
+/* open_scan_buckets() for a flow: what it found, and where; or NULL. */
 static __always_inline struct opening *open_scan(const struct flow *f, struct subscriber *s, __u32 port_offset,
 						 struct bucket_choice *ret_b)
 {
-	struct opening *o = opening_get(f, port_offset);
-
-	if (!o || bucket_choice_get(f->m, f->subscriber, f->p.dst, f->p.dport, f->p.proto, port_offset, ret_b))
+	if (open_scan_buckets(f->m, s, &f->p, port_offset, f->now) ||
+	    bucket_choice_get(f->m, f->subscriber, f->p.dst, f->p.dport, f->p.proto, port_offset, ret_b))
 		return 0;
-	opening_scan(o, ret_b, f->now, f->m->timeout_ticks);
-	if (LOAD(o->freed))
-		__sync_fetch_and_add(&s->sessions, -LOAD(o->freed));
-	opening_tell(o, f);
-	return o;
+	return opening_record();
 }
 
 /*
@@ -216,7 +248,7 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 	if (settings.bindings && bound_has_strayed(f, bound))
 		return OPEN_NO_ROOM;
 
-	__s32 offset = settings.bindings && bound ? open_bound_port(o, f, s, bound - 1) : opening_port(o, f, s);
+	__s32 offset = settings.bindings && bound ? open_bound_port(o, f, s, bound - 1) : opening_port(f->m, s, &f->p);
 	__u32 room =
 		opening_room(LOAD(o->room), LOAD(o->port_offset), slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
 

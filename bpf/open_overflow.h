@@ -60,7 +60,7 @@ static __always_inline long port_find(struct opening *o, const struct flow *f, s
 {
 	__u32 first = LOAD(o->port_offset), size = group_size(first, f->m->geo.ports_per_host);
 
-	if (opening_port(o, f, s) >= 0)
+	if (opening_port(f->m, s, &f->p) >= 0)
 		return 1;
 	if (!subscriber_overflow(s->overflow))
 		return 0;
@@ -84,7 +84,7 @@ static long port_search_group(__u32 i, struct port_search *ps)
 	const struct flow *f = ps->f;
 	__u32 groups = port_groups(f), of = i / groups, at = i % groups;
 	__u32 group = (f->port_offset >> PORT_GROUP_SHIFT) + at;
-	struct opening *o = opening_get(f, f->port_offset);
+	struct opening *o = opening_get(f->m, &f->p, f->port_offset);
 	struct bucket_choice b;
 
 	if (!o || !(LOAD(o->others) >> of))
@@ -117,7 +117,7 @@ static long port_search_group(__u32 i, struct port_search *ps)
 static __always_inline __s32 port_search(const struct flow *f, struct subscriber *s)
 {
 	struct port_search ps = { .f = f, .s = s };
-	struct opening *o = opening_get(f, f->port_offset);
+	struct opening *o = opening_get(f->m, &f->p, f->port_offset);
 	long walked;
 	__s32 port;
 

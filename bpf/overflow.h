@@ -151,17 +151,15 @@ static __always_inline struct overflow_session *overflow_find_out(const struct p
 	return overflow_find_live(ret_in, m, now);
 }
 
-static __always_inline struct overflow_key overflow_key_of_port(const struct flow *f, __u32 out_port)
+/* Returns 1 if an entry holds an outside port towards the external endpoint of a subscriber's packet. */
+SUBPROGRAM int overflow_port_held(const struct mapping *m, const struct packet *p, __u32 out_port)
 {
-	return overflow_key_out(mapping_out_addr(&f->m->geo, f->subscriber), (__u16)out_port, f->p.dst, f->p.dport,
-				f->p.proto);
-}
+	struct overflow_key out;
 
-/* Returns 1 if an entry holds an outside port towards the external endpoint of a flow from inside. */
-static __always_inline int overflow_port_held(const struct flow *f, __u32 out_port)
-{
-	struct overflow_key out = overflow_key_of_port(f, out_port);
-
+	if (!m || !p)
+		return 1;
+	out = overflow_key_out(mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, p->src)), (__u16)out_port, p->dst,
+			       p->dport, p->proto);
 	return !!bpf_map_lookup_elem(&overflow, &out);
 }
 

@@ -61,6 +61,17 @@ typedef int (*change_prepare)(void *arg, struct error *err);
 /* Called once when the change has ended: r is 0, or -errno with the reason. Must not free the queue. */
 typedef void (*change_done)(void *arg, int r, const struct error *err);
 
+/*
+ * What becomes of the sessions of mappings that a change deletes or replaces, and of those that an exception takes
+ * addresses from. Either they end with the change, or they *drain*: each goes on, with the outside endpoint that it
+ * has, until it ends by itself or the time is over, while new sessions are opened as the new configuration says.
+ * Refused with -EEXIST where a mapping that is added has outside addresses that would still be draining.
+ */
+struct change_options {
+	bool drain_given; /* false: they end; for a reload, as `drain` of the mappings says */
+	uint32_t drain;	  /* seconds, at most CONFIG_MAX_DRAIN; 0: they end */
+};
+
 /* The context must outlive the queue. */
 int change_queue_new(const struct change_context *context, struct change_queue **ret);
 void change_queue_free(struct change_queue *q);
@@ -68,8 +79,15 @@ void change_queue_free(struct change_queue *q);
 /* Queues an edit; arg is passed to both functions. -ENOMEM, or 0 and done is called later, never from within. */
 int change_submit(struct change_queue *q, change_edit edit, change_done done, void *arg);
 
-/* Queues a reload of the file. */
-int change_submit_reload(struct change_queue *q, change_done done, void *arg);
+/* The same with options, which are copied. */
+int change_submit_with(struct change_queue *q, change_edit edit, change_done done, void *arg,
+		       const struct change_options *options);
+
+/*
+ * Queues a reload of the file. It is refused with -EPERM where it would end more sessions than `reload_guard` of what
+ * runs allows, unless it is forced.
+ */
+int change_submit_reload(struct change_queue *q, bool force, change_done done, void *arg);
 
 /*
  * Queues a replacement of the programs, by those that the settings call for when its turn comes: after a change of the

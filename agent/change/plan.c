@@ -200,8 +200,8 @@ static bool programs_right(const struct plan *p)
 	return d->tc_outside >= 0 && !memcmp(&d->settings, &p->settings, sizeof(p->settings));
 }
 
-int plan_new(const struct change_context *context, const struct config *wanted, uint64_t file_hash, bool checked,
-	     const char *name, struct plan **ret, struct error *err)
+int plan_new_with(const struct change_context *context, const struct config *wanted, uint64_t file_hash, bool checked,
+		  const char *name, const struct change_options *options, struct plan **ret, struct error *err)
 {
 	__attribute__((cleanup(free_plan))) struct plan *p = calloc(1, sizeof(*p));
 	int r;
@@ -218,6 +218,7 @@ int plan_new(const struct change_context *context, const struct config *wanted, 
 	if (r)
 		return r;
 	p->context = context;
+	p->options = *options;
 	p->file_hash = file_hash;
 	p->name = name;
 	p->wanted = config_clone(wanted);
@@ -239,6 +240,12 @@ int plan_new(const struct change_context *context, const struct config *wanted, 
 	}
 	*ret = take_pointer(p);
 	return 0;
+}
+
+int plan_new(const struct change_context *context, const struct config *wanted, uint64_t file_hash, bool checked,
+	     const char *name, struct plan **ret, struct error *err)
+{
+	return plan_new_with(context, wanted, file_hash, checked, name, &(struct change_options){ 0 }, ret, err);
 }
 
 /* The first addition that has not begun, or, of those begun, is not ready; NULL: none. */

@@ -19,6 +19,10 @@ struct plan;
 int plan_new(const struct change_context *context, const struct config *wanted, uint64_t file_hash, bool checked,
 	     const char *name, struct plan **ret, struct error *err);
 
+/* The same with options, which are copied. plan_new() is without: a plan from a file goes by what the mappings say. */
+int plan_new_with(const struct change_context *context, const struct config *wanted, uint64_t file_hash, bool checked,
+		  const char *name, const struct change_options *options, struct plan **ret, struct error *err);
+
 /*
  * Prepares tables and programs for a few milliseconds: PLAN_MORE (call again), PLAN_WAITS (for the kernel or the disk),
  * PLAN_READY (to be committed), or -errno.

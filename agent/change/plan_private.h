@@ -28,6 +28,7 @@ struct plan_deletion {
 
 struct plan {
 	const struct change_context *context;
+	struct change_options options;
 	struct config *wanted;
 	const char *name; /* of the file; NULL: it does not come from a file */
 	uint64_t file_hash;

@@ -90,21 +90,37 @@ static void take_options(const struct request *r, const struct config *c, struct
 		snprintf(m->comment, sizeof(m->comment), "%s", comment->text);
 }
 
+/* Takes --drain for the change that the request asks for. */
+static void take_drain(struct request *r)
+{
+	const struct arg_value *drain = request_arg(r, "drain");
+
+	r->options.drain_given = drain->given;
+	r->options.drain = drain->number;
+}
+
 static int edit_add(struct config *c, void *arg, struct error *err)
 {
 	struct request *r = arg;
 	const struct prefix in = request_arg(r, "in")->prefix, out = request_arg(r, "out")->prefix;
+	const struct arg_value *slots = request_arg(r, "session_slots"), *inbound = request_arg(r, "inbound");
+	struct config_mapping *m = request_arg(r, "replace")->number ? config_find_inside(c, in) : NULL;
 	char in_text[ADDR_TEXT], out_text[ADDR_TEXT];
-	int ret = config_add_mapping(c, in, out);
-	struct config_mapping *m;
+	int ret = 0;
 
+	if (m)
+		m->out = out;
+	else
+		ret = config_add_mapping(c, in, out);
 	if (ret)
 		return error_set(err, ret, "mapping %s to %s: %s", prefix_format(in.base, in.plen, in_text),
 				 prefix_format(out.base, out.plen, out_text),
 				 ret == -EEXIST ? "exists already" : strerror(-ret));
 	m = config_find_mapping(c, in, out);
-	m->session_slots = request_arg(r, "session_slots")->number;
-	m->inbound = (uint8_t)request_arg(r, "inbound")->number;
+	if (slots->given)
+		m->session_slots = slots->number;
+	if (inbound->given)
+		m->inbound = (uint8_t)inbound->number;
 	take_options(r, c, m);
 	return 0;
 }
@@ -120,6 +136,7 @@ static cJSON *answer_added(struct request *r)
 
 int verb_mapping_add(struct request *r, cJSON **ret_result, struct error *err)
 {
+	take_drain(r);
 	return request_change(r, edit_add, answer_added, err);
 }
 
@@ -159,6 +176,7 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 
 int verb_mapping_del(struct request *r, cJSON **ret_result, struct error *err)
 {
+	take_drain(r);
 	return request_change(r, edit_del, answer_empty, err);
 }
 

@@ -135,12 +135,9 @@ static void leave_out_others(struct bpf_object *o, const struct settings *s)
 {
 	static const char *const all[] = { IN2OUT, IN2OUT_EACH, IN2OUT_CACHED, IN2OUT_STAGED, OUT2IN, OUT2IN_STAGED };
 
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
-		struct bpf_program *program = bpf_object__find_program_by_name(o, all[i]);
-
-		if (program && strcmp(all[i], in2out_program(s)) && strcmp(all[i], out2in_program(s)))
-			bpf_program__set_autoload(program, false);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (strcmp(all[i], in2out_program(s)) && strcmp(all[i], out2in_program(s)))
+			build_leave_out(o, all[i]);
 }
 
 /* Keeps the maps of stage 1 for stage 2. */
@@ -176,6 +173,7 @@ static int load_xdp(const struct datapath *d, struct datapath_build *b, struct e
 	if (r)
 		return error_set(err, r, "the XDP programs cannot be opened: %s", strerror(-r));
 	leave_out_others(xdp.object, &b->settings);
+	build_leave_out_unused(xdp.object, &b->settings, XDP_PROGS);
 	r = object_load(xdp.object, err);
 	if (!r && b->overflow < 0) {
 		b->overflow = build_duplicate(bpf_object__find_map_fd_by_name(xdp.object, PIN_OVERFLOW));

@@ -17,6 +17,9 @@ static const char *const prog_suffixes[N_PROG_ARRAYS] = { [XDP_PROGS] = "xdp",
 							  [INGRESS_PROGS] = "ingress",
 							  [STAGE2_PROGS] = "stage2" };
 
+/* Room for the name of a tail-call program. */
+#define PROGRAM_NAME 64
+
 static const char *const prog_names[N_PROGS] = {
 #define X(name) [PROG_##name] = #name,
 	PROGS(X)
@@ -40,16 +43,47 @@ int build_duplicate(int fd)
 	return copy < 0 ? -errno : copy;
 }
 
-/* Adds an object's tail-call program of that number, if it has one, to an array. */
+void build_leave_out(struct bpf_object *o, const char *name)
+{
+	struct bpf_program *program = bpf_object__find_program_by_name(o, name);
+
+	if (program)
+		bpf_program__set_autoload(program, false);
+}
+
+/* The name of an array's program, in *ret. */
+static const char *program_name(enum prog_array array, uint32_t number, char ret[static PROGRAM_NAME])
+{
+	snprintf(ret, PROGRAM_NAME, "prog_%s_%s", prog_names[number], prog_suffixes[array]);
+	return ret;
+}
+
+void build_leave_out_unused(struct bpf_object *o, const struct settings *s, enum prog_array array)
+{
+	const struct {
+		enum prog prog;
+		bool used;
+	} all[] = {
+		{ PROG_inbound, s->filtering },
+		{ PROG_hairpin_inbound, s->filtering },
+		{ PROG_portmap_in, s->portmaps },
+	};
+	char name[PROGRAM_NAME];
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (!all[i].used)
+			build_leave_out(o, program_name(array, all[i].prog, name));
+}
+
+/* Adds an object's tail-call program of that number, if it has one and it is loaded, to an array. */
 static int add_tail_call(struct datapath_build *b, const struct bpf_object *o, enum prog_array array, uint32_t number)
 {
 	const struct bpf_program *prog;
-	char name[64];
+	char name[PROGRAM_NAME];
 	int fd;
 
-	snprintf(name, sizeof(name), "prog_%s_%s", prog_names[number], prog_suffixes[array]);
-	prog = bpf_object__find_program_by_name(o, name);
-	if (!prog)
+	prog = bpf_object__find_program_by_name(o, program_name(array, number, name));
+	if (!prog || !bpf_program__autoload(prog))
 		return 0;
 	fd = build_duplicate(bpf_program__fd(prog));
 	if (fd < 0)

@@ -9,15 +9,17 @@
 typedef int (*opener)(const struct datapath *d, const struct settings *settings, struct hook_object *ret);
 
 /* Opens an object around the maps of the set, and loads it. 0 or -errno. */
-static int load(const struct datapath *d, const struct datapath_build *b, opener open, struct hook_object *o,
-		struct error *err)
+static int load(const struct datapath *d, const struct datapath_build *b, opener open, enum prog_array array,
+		struct hook_object *o, struct error *err)
 {
 	int r = open(d, &b->settings, o);
 
 	if (!r)
 		r = object_set_overflow(o->object, b->overflow, 0);
-	return r ? error_set(err, r, "the tc programs cannot be opened: %s", strerror(-r))
-		 : object_load(o->object, err);
+	if (r)
+		return error_set(err, r, "the tc programs cannot be opened: %s", strerror(-r));
+	build_leave_out_unused(o->object, &b->settings, array);
+	return object_load(o->object, err);
 }
 
 static int add_tail_calls(const struct datapath *d, struct datapath_build *b, const struct hook_object *o,
@@ -32,7 +34,7 @@ static int load_egress(const struct datapath *d, struct datapath_build *b, opene
 		       const char *pin, int *ret_fd, struct error *err)
 {
 	__attribute__((cleanup(hook_object_close))) struct hook_object o = { 0 };
-	int r = load(d, b, open, &o, err);
+	int r = load(d, b, open, array, &o, err);
 
 	if (!r)
 		r = build_take(o.object, PIN_TC_PROGRAM, ret_fd, err);
@@ -44,7 +46,7 @@ static int load_egress(const struct datapath *d, struct datapath_build *b, opene
 static int load_ingress(const struct datapath *d, struct datapath_build *b, struct error *err)
 {
 	__attribute__((cleanup(hook_object_close))) struct hook_object o = { 0 };
-	int r = load(d, b, hook_object_open_ingress, &o, err);
+	int r = load(d, b, hook_object_open_ingress, INGRESS_PROGS, &o, err);
 
 	for (unsigned i = 0; !r && i < N_ENTRIES; i++) {
 		r = build_take(o.object, build_ingress_programs[i], &b->ingress[i], err);

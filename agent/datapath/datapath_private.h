@@ -164,6 +164,12 @@ extern const char *const build_ingress_programs[N_ENTRIES];
 /* A descriptor of the same object, for the caller to close; or -errno. */
 int build_duplicate(int fd);
 
+/* Has a program of an object not loaded, if there is one of that name. */
+void build_leave_out(struct bpf_object *o, const char *name);
+
+/* The same for the tail-call programs of an array that nothing calls with these settings. */
+void build_leave_out_unused(struct bpf_object *o, const struct settings *s, enum prog_array array);
+
 /* A descriptor of a program of an object; pins a program as NAME_<generation>, so that the next agent can restore it.
  */
 int build_take(const struct bpf_object *o, const char *name, int *ret_fd, struct error *err);

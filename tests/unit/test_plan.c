@@ -23,11 +23,12 @@
 #include "tables_fixture.h"
 
 /* The library has the real ones. */
-#define plan_new    tested_plan_new
-#define plan_step   tested_plan_step
-#define plan_free   tested_plan_free
-#define plan_commit tested_plan_commit
-#define plan_record tested_plan_record
+#define plan_new      tested_plan_new
+#define plan_new_with tested_plan_new_with
+#define plan_step     tested_plan_step
+#define plan_free     tested_plan_free
+#define plan_commit   tested_plan_commit
+#define plan_record   tested_plan_record
 #include "change/plan_private.h"
 
 static const char *const mapping_of[][2] = {

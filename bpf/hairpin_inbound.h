@@ -17,18 +17,18 @@ static __always_inline int hairpin_inbound(ctx_t *ctx)
 	int verdict = in2out_prepare(ctx, &io, PACKET_SESSION), in_port;
 	struct packet *p = &io.f.p;
 	struct subscriber *sender;
-	__u16 sport;
+	int sport;
 
 	if (verdict != CONTINUE)
 		return verdict;
 	/* The packet as it would come from outside. */
 	sender = subscriber_get(io.f.m, io.f.subscriber);
-	sport = (__u16)session_packet_in2out(io.f.m, p);
+	sport = session_packet_in2out(io.f.m, p);
 	if (!sport && sender)
-		sport = (__u16)portmap_packet_in2out(io.f.m, sender, p);
-	p->sport = sport;
+		sport = portmap_packet_in2out(io.f.m, sender, p);
+	p->sport = (__u16)sport;
 	p->src = mapping_out_addr(&io.f.m->geo, io.f.subscriber);
-	if (!p->sport || receiver_get(p, &r))
+	if (!sport || receiver_get(p, &r))
 		return drop(REASON_drop_no_session);
 	in_port = inbound_open(r.m, r.number, p);
 	if (in_port >= 0)

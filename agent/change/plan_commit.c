@@ -41,22 +41,6 @@ static int commit_additions(struct plan *p, struct error *err)
 	return 0;
 }
 
-/* Additions that take the place of a mapping with the same inside prefix. What cannot be done so is left for later. */
-static void commit_replacements(struct plan *p)
-{
-	for (size_t i = 0; i < p->n_add; i++)
-		for (size_t k = 0; k < p->n_del && !p->add[i].committed; k++) {
-			struct prefix in = p->add[i].spec.in;
-
-			if (p->del[k].in.base != in.base || p->del[k].in.plen != in.plen ||
-			    mappings_replace_commit(p->add[i].job, p->del[k].out))
-				continue;
-			p->add[i].job = NULL;
-			p->add[i].committed = true;
-			p->del[k].done = true;
-		}
-}
-
 static void undo_additions(struct plan *p)
 {
 	for (size_t i = 0; i < p->n_add; i++) {
@@ -182,10 +166,8 @@ static int commit_mappings(struct plan *p, struct error *err)
 		confirm(p);
 		portmap_changes_remove(&p->portmaps, context->portmaps);
 	}
-	commit_replacements(p);
 	for (size_t i = 0; i < p->n_del; i++)
-		if (!p->del[i].done)
-			mappings_del(context->mappings, p->del[i].in, p->del[i].out);
+		mappings_del(context->mappings, p->del[i].in, p->del[i].out);
 	r = commit_additions(p, &why);
 	for (size_t i = 0; i < p->n_add; i++)
 		if (p->add[i].committed)

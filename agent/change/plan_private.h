@@ -24,7 +24,6 @@ struct plan_deletion {
 	struct prefix in;
 	struct prefix out;
 	bool open;
-	bool done; /* by an addition that took its place */
 };
 
 struct plan {

@@ -67,8 +67,8 @@ int mappings_find(const struct mappings *m, struct prefix in, struct prefix out)
 		const struct inside_prefix *p = &m->order[k];
 		const struct geometry *g = &m->table[p->number]->record.geo;
 
-		if (p->base == in.base && p->plen == in.plen && g->out_base == out.base && g->out_plen == out.plen)
-			return p->number;
+		if (p->base == in.base && p->plen == in.plen)
+			return g->out_base == out.base && g->out_plen == out.plen ? p->number : -ENOENT;
 	}
 	return -ENOENT;
 }

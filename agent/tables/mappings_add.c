@@ -205,20 +205,3 @@ int mappings_add_commit(struct mapping_job *t)
 	datapath_raise_epoch(m->d);
 	return 0;
 }
-
-int mappings_replace_commit(struct mapping_job *t, struct prefix old_out)
-{
-	struct mappings *m = t->m;
-	const struct prefix in = { t->record.geo.in_base, t->record.geo.in_plen };
-	int old = mappings_find(m, in, old_out), r;
-
-	if (old < 0)
-		return old;
-	prefix_index_yield(&m->in, (unsigned)old, true);
-	r = mappings_add_commit(t);
-	if (r) {
-		prefix_index_yield(&m->in, (unsigned)old, false);
-		return r;
-	}
-	return mappings_del(m, in, old_out);
-}

@@ -16,10 +16,9 @@
 struct survey {
 	const struct mapping *records;
 	bool outside;
-	uint64_t covered[MAX_MAPPINGS];	   /* addresses within the record's prefix */
-	bool strays[MAX_MAPPINGS];	   /* whether there are any outside it */
-	bool whole[MAX_MAPPINGS];	   /* inside: every address that no other mapping has instead leads to it */
-	uint16_t stands_for[MAX_MAPPINGS]; /* inside: a mapping with the same prefix that stays in its place, + 1 */
+	uint64_t covered[MAX_MAPPINGS]; /* addresses within the record's prefix */
+	bool strays[MAX_MAPPINGS];	/* whether there are any outside it */
+	bool whole[MAX_MAPPINGS];	/* inside: every address that no other mapping has instead leads to it */
 	struct inside_run run[INSIDE_RUNS(MAX_MAPPINGS)];
 	size_t n_runs;
 	uint64_t seen; /* addresses below this one have been compared with the runs */
@@ -50,7 +49,7 @@ static void compare_until(struct survey *s, uint64_t end, int number)
 
 		if (at == s->n_runs || s->run[at].first >= end)
 			break;
-		if (s->run[at].number != number && (number < 0 || s->stands_for[number] != s->run[at].number + 1))
+		if (s->run[at].number != number)
 			s->whole[s->run[at].number] = false;
 		s->seen = (uint64_t)s->run[at].last + 1;
 	}
@@ -63,31 +62,6 @@ static void compare_leaf(uint32_t base, unsigned plen, unsigned number, void *ar
 
 	compare_until(s, base, -1);
 	compare_until(s, base + prefix_size(plen), (int)number);
-}
-
-/*
- * An agent was killed while one mapping took the place of another with the same inside prefix: both are there, and the
- * one stays to which more addresses lead. A record without entries tells nothing against the other's.
- */
-static void drop_double(struct mappings *m, struct survey *in, struct inside_prefix *prefix, size_t *n)
-{
-	const struct inside_prefix *later = &prefix[*n - 1];
-
-	for (size_t i = 0; i < *n - 1; i++) {
-		uint16_t earlier = prefix[i].number, stays, goes;
-
-		if (prefix[i].base != later->base || prefix[i].plen != later->plen)
-			continue;
-		stays = in->covered[later->number] > in->covered[earlier] ? later->number : earlier;
-		goes = stays == earlier ? later->number : earlier;
-		in->whole[goes] = false;
-		in->stands_for[goes] = stays + 1;
-		if (is_untranslated(&m->d->mapping[goes]))
-			memset(&m->d->mapping[goes], 0, sizeof(m->d->mapping[goes]));
-		prefix[i].number = stays;
-		--*n;
-		return;
-	}
 }
 
 /*
@@ -110,7 +84,6 @@ static void survey_whole(struct mappings *m, struct survey *in, const struct sur
 			continue;
 		in->whole[number] = true;
 		prefix[n++] = (struct inside_prefix){ g->in_base, g->in_plen, (uint16_t)number };
-		drop_double(m, in, prefix, &n);
 	}
 	in->n_runs = inside_runs(prefix, n, in->run);
 	prefix_index_walk(&m->in, compare_leaf, in);

@@ -184,8 +184,7 @@ static int check_empty(const struct prefix_index *x, uint32_t base, unsigned ple
 static int check_unequal(const struct prefix_index *x, uint32_t base, unsigned plen)
 {
 	for (unsigned number = 0; number < MAX_MAPPINGS; number++)
-		if (x->of[number].used && !x->of[number].yields && x->of[number].base == base &&
-		    x->of[number].plen == plen)
+		if (x->of[number].used && x->of[number].base == base && x->of[number].plen == plen)
 			return -EEXIST;
 	return 0;
 }
@@ -200,9 +199,8 @@ int prefix_index_check(const struct prefix_index *x, uint32_t base, unsigned ple
 /* Whether an entry's prefix is shorter, so that another of this length hides it. */
 static bool gives_way(const struct prefix_index *x, uint16_t entry, unsigned plen)
 {
-	const struct index_prefix *p = &x->of[entry & (MAX_MAPPINGS - 1)];
-
-	return !entry || !x->nests || p->plen < plen || !p->used || (p->yields && p->plen == plen);
+	return !entry || !x->nests || x->of[entry & (MAX_MAPPINGS - 1)].plen < plen ||
+	       !x->of[entry & (MAX_MAPPINGS - 1)].used;
 }
 
 /* Sets the entries first..last of a node, and all of the nodes behind them, where they give way. */
@@ -256,11 +254,6 @@ void prefix_index_own(struct prefix_index *x, unsigned number, uint32_t base, un
 	x->of[number] = (struct index_prefix){ .base = base, .plen = (uint8_t)plen, .used = true, .hidden = hidden };
 }
 
-void prefix_index_yield(struct prefix_index *x, unsigned number, bool yields)
-{
-	x->of[number].yields = yields;
-}
-
 static int insert(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number, bool hidden)
 {
 	int r = prefix_index_check(x, base, plen);
@@ -290,7 +283,7 @@ int prefix_index_around(const struct prefix_index *x, uint32_t base, unsigned pl
 	for (unsigned number = 0; number < MAX_MAPPINGS; number++) {
 		const struct index_prefix *p = &x->of[number];
 
-		if (p->used && !p->yields && p->plen < plen && prefix_contains(p->base, p->plen, base) &&
+		if (p->used && p->plen < plen && prefix_contains(p->base, p->plen, base) &&
 		    (found < 0 || p->plen > x->of[found].plen))
 			found = (int)number;
 	}

@@ -24,7 +24,6 @@ struct index_prefix {
 	uint8_t plen;
 	bool used;
 	bool hidden; /* the datapath finds no mapping there */
-	bool yields; /* to one that is equal to it */
 };
 
 struct prefix_index {
@@ -65,12 +64,6 @@ int prefix_index_insert(struct prefix_index *x, uint32_t base, unsigned plen, un
 
 /* The same for a prefix in which the datapath is to find no mapping. Only with `nests`. */
 int prefix_index_insert_hidden(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number);
-
-/*
- * While it yields, a prefix that is equal to it can be inserted, and takes its entries over one by one: no reader finds
- * the prefix around them meanwhile. Then remove it. Only with `nests`.
- */
-void prefix_index_yield(struct prefix_index *x, unsigned number, bool yields);
 
 /* Takes the leaf entries of this number within the prefix from it. */
 void prefix_index_remove(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number);

@@ -5,8 +5,8 @@
 
 #include <detnat/mapping.h>
 
-/* Prefixes that lie within each other, at most: one of each length, and one that takes the place of another. */
-#define MAX_DEPTH 34U
+/* Prefixes that lie within each other, at most: one of each length. */
+#define MAX_DEPTH 33U
 
 static int compare(const void *pa, const void *pb)
 {

@@ -4,9 +4,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -277,67 +275,6 @@ Test(mappings_nested, an_exception_that_goes_at_once_ends_no_later_session)
 	cr_expect_eq(mappings_subscriber(m, a, 1)->sessions, 1);
 }
 
-/* What a reader of the index sees of one address meanwhile. */
-static _Atomic(bool) done;
-static int outer;
-static unsigned seen_outer, seen_none, looks;
-
-static void *watch(void *arg)
-{
-	uint32_t addr = *(const uint32_t *)arg;
-
-	while (!done) {
-		int number = shown(addr);
-
-		seen_outer += number == outer;
-		seen_none += number < 0;
-		looks++;
-	}
-	return NULL;
-}
-
-static void replace(const struct mapping_spec *spec);
-
-Test(mappings_nested, addresses_go_from_one_mapping_to_another_without_a_moment_between)
-{
-	uint32_t addr = tables_addr("10.1.2.200");
-	struct mapping_spec spec = tables_spec("10.1.2.0/24", "2.0.0.0/28");
-	pthread_t thread;
-
-	outer = add("10.0.0.0/14", "1.1.0.0/24");
-	add("10.1.2.0/24", "2.0.255.0/28");
-	cr_assert_eq(pthread_create(&thread, NULL, watch, &addr), 0);
-	for (uint32_t i = 0; i < 300; i++) {
-		spec.out.base = tables_addr("2.0.0.0") + (i % 16 << 4);
-		replace(&spec);
-		tables_reclaim(m);
-	}
-	done = true;
-	pthread_join(thread, NULL);
-	cr_expect_gt(looks, 300);
-	cr_expect_eq(seen_outer, 0, "the mapping around them had them %u times of %u", seen_outer, looks);
-	cr_expect_eq(seen_none, 0);
-	cr_expect_eq(found("10.1.2.200"), mappings_find(m, spec.in, spec.out));
-}
-
-Test(mappings_nested, a_mapping_whose_outside_is_still_taken_is_not_replaced)
-{
-	struct mapping_spec spec = tables_spec("10.1.2.0/24", "2.0.0.0/27");
-	int a = add("10.1.2.0/24", "2.0.0.0/28");
-	struct mapping_job *job;
-	struct error err = { 0 };
-
-	cr_assert_eq(mappings_add_begin(m, &spec, &job, &err), 0, "%s", err.text);
-	while (mappings_add_step(job, &err) > 0)
-		;
-	cr_expect_eq(mappings_replace_commit(job, tables_spec("10.1.2.0/24", "2.0.0.0/28").out), -EEXIST);
-	cr_expect_eq(found("10.1.2.7"), a);
-	cr_expect_eq(shown(tables_addr("10.1.2.7")), a);
-	del("10.1.2.0/24", "2.0.0.0/28");
-	cr_assert_eq(mappings_add_commit(job), 0);
-	cr_expect_geq(found("10.1.2.7"), 0);
-}
-
 /* Prefixes of all lengths within each other, and of all kinds. */
 static struct mapping_spec spec_of(unsigned i)
 {
@@ -371,29 +308,6 @@ static bool may_add(const struct mapping_spec *spec)
 	return true;
 }
 
-/* A mapping with the inside prefix of the specification takes the place of the one that is there. */
-static void replace(const struct mapping_spec *spec)
-{
-	struct mapping_job *job;
-	struct error err = { 0 };
-	int old = -1, r;
-
-	for (int n = mappings_next(m, 0); n >= 0; n = mappings_next(m, n + 1))
-		if (mappings_get(m, n)->geo.in_base == spec->in.base &&
-		    mappings_get(m, n)->geo.in_plen == spec->in.plen)
-			old = n;
-	cr_assert_geq(old, 0);
-
-	const struct prefix out = { mappings_get(m, old)->geo.out_base, mappings_get(m, old)->geo.out_plen };
-
-	cr_assert_eq(mappings_add_begin(m, spec, &job, &err), 0, "%s", err.text);
-	while ((r = mappings_add_step(job, &err)) > 0)
-		;
-	cr_assert_eq(r, 0, "%s", err.text);
-	r = mappings_replace_commit(job, out);
-	cr_assert_eq(r, 0, "%d", r);
-}
-
 static void change_until_killed(unsigned seed)
 {
 	srandom(seed);
@@ -404,8 +318,6 @@ static void change_until_killed(unsigned seed)
 			mappings_del(m, spec.in, spec.out);
 		else if (may_add(&spec))
 			tables_add(m, &spec);
-		else
-			replace(&spec);
 		for (long n = random() % 4; n; n--)
 			mappings_reclaim_step(m);
 		__atomic_fetch_add(changes, 1, __ATOMIC_RELAXED);
@@ -415,10 +327,6 @@ static void change_until_killed(unsigned seed)
 /* Every address is found in the longest of the prefixes that are there, by the agent and by the datapath. */
 static void check_addresses(void)
 {
-	for (unsigned k = 0; k < m->n_live; k++)
-		for (unsigned i = 0; i < k; i++)
-			cr_assert(m->order[i].base != m->order[k].base || m->order[i].plen != m->order[k].plen,
-				  "two mappings of one inside prefix");
 	for (uint32_t addr = tables_addr("19.255.255.0"); addr < tables_addr("20.16.1.0"); addr += 1 + addr % 7) {
 		int best = -1;
 

@@ -22,7 +22,6 @@ static void (*after_store)(void);
 #define prefix_index_repaint	   watched_repaint
 #define prefix_index_insert_hidden watched_insert_hidden
 #define prefix_index_around	   watched_around
-#define prefix_index_yield	   watched_yield
 
 static void watched_store(uint16_t *p, uint16_t value)
 {

@@ -30,6 +30,16 @@ static __always_inline int binding_maps(const struct mapping *m, __u8 proto)
 	return settings.bindings && LOAD(m->bindings.mapping) & binding_protocol(proto);
 }
 
+/*
+ * Returns 1 if the fast path opens no sessions of a mapping: they have to be bound to a port, or may exist in a mapping
+ * that drains. A single setting tells that neither is so.
+ */
+static __always_inline int openings_are_slow(const struct mapping *m, __u8 proto)
+{
+	return settings.bindings && (LOAD(m->bindings.mapping) & binding_protocol(proto) ||
+				     (settings.drains && LOAD(m->geo.flags) & MAPPING_SUCCEEDS));
+}
+
 /* A line of a subscriber's table; NULL only while tables are being deleted. */
 static __always_inline struct binding_line *binding_line_at(const struct mapping *m, struct binding_layout l,
 							    __u32 subscriber, __u32 line)

@@ -39,7 +39,7 @@ static __always_inline int turns_back(ctx_t *ctx, const struct device *in, const
 	if (!in || !out || in->roles != DEVICE_OUTSIDE || out->roles != DEVICE_OUTSIDE)
 		return 0;
 	ip = header_in_reach(ctx);
-	return ip && index_find(&in_index, bpf_ntohl(ip->daddr));
+	return ip && address_is_inside(bpf_ntohl(ip->daddr));
 }
 
 /* Returns 1 if a packet that the gateway itself sends is ICMP. */
@@ -93,7 +93,7 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 	if (kind == PACKET_BAD_HEADER)
 		return drop(REASON_drop_malformed);
 	/* NAT on a stick: replies made by this program, and routing between inside addresses. */
-	if (out->roles & DEVICE_INSIDE && (p->src == out->addr || index_find(&in_index, p->dst)))
+	if (out->roles & DEVICE_INSIDE && (p->src == out->addr || address_is_inside(p->dst)))
 		return pass_untranslated();
 	if (address_is_martian(p->dst) || address_is_link_local(p->dst) || address_is_link_local(p->src))
 		return drop(REASON_drop_martian);

@@ -23,10 +23,11 @@ void mappings_measure_pool(struct mappings *m)
 {
 	uint32_t first = ~0U, last = 0;
 
-	for (unsigned k = 0; k < m->n_live; k++) {
-		const struct geometry *g = &m->table[m->order[k].number]->record.geo;
+	for (int number = 0; number < (int)MAX_MAPPINGS; number++) {
+		const struct mapping *record = mappings_get(m, number);
+		const struct geometry *g = record ? &record->geo : NULL;
 
-		if (g->out_plen == PLEN_NONE)
+		if (!g || g->out_plen == PLEN_NONE)
 			continue;
 		first = g->out_base < first ? g->out_base : first;
 		last = pool_end(g) > last ? pool_end(g) : last;

@@ -25,6 +25,8 @@ RTPROTOSDIR   ?= /etc/iproute2/rt_protos.d
 E2E_WORKERS ?= 4
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 
+# The BPF objects are the same in every build.
+SKEL := $(BUILD)/skel
 ifeq ($(SANITIZE),1)
 BUILD     := build/asan
 SANITIZER := -fsanitize=address,undefined -fno-omit-frame-pointer
@@ -55,7 +57,7 @@ endif
 AGENT_PACKAGES := libbpf libevent libcjson libmnl libnftnl nettle libcap-ng
 CLI_PACKAGES   := libcjson nettle
 libraries = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
-ALL_CFLAGS := -std=gnu17 $(HARDENED) $(PATHS) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iinclude -Ilib -I$(BUILD)/skel -MMD -MP $(shell $(PKG_CONFIG) --cflags $(AGENT_PACKAGES) 2>/dev/null)
+ALL_CFLAGS := -std=gnu17 $(HARDENED) $(PATHS) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANITIZER) -D_GNU_SOURCE -Iinclude -Ilib -I$(SKEL) -MMD -MP $(shell $(PKG_CONFIG) --cflags $(AGENT_PACKAGES) 2>/dev/null)
 LINK       := $(CC) $(SANITIZER) -pie -Wl,-z,relro,-z,now $(CFLAGS) $(LDFLAGS)
 BPF_CFLAGS := -O2 -g $(PATHS) -fdebug-compilation-dir=. -mcpu=v3 -target bpf -D__TARGET_ARCH_$(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m))) -Wall -Wextra -Werror -Wno-unused-parameter \
               -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
@@ -64,7 +66,7 @@ AGENT_LIBS = $(call libraries,$(AGENT_PACKAGES))
 CLI_LIBS   = $(call libraries,$(CLI_PACKAGES))
 
 BPF_SOURCES   := $(wildcard bpf/*.bpf.c)
-SKELETONS     := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/skel/%.skel.h)
+SKELETONS     := $(BPF_SOURCES:bpf/%.bpf.c=$(SKEL)/%.skel.h)
 LIB_SOURCES   := $(wildcard lib/*/*.c)
 LIB_OBJECTS   := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 AGENT_SOURCES := $(filter-out agent/service/main.c,$(wildcard agent/*/*.c))
@@ -74,7 +76,7 @@ UNIT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
 BPFT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bpf/*.c))
 BENCH_SOURCES := $(filter-out %.bpf.c tests/bench/e2e% tests/bench/agent%,$(wildcard tests/bench/*.c))
 BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
-BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(BUILD)/skel/%.skel.h,$(wildcard tests/bench/*.bpf.c))
+BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(SKEL)/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 E2E_SOURCES   := $(filter-out %.bpf.c,$(wildcard tests/bench/e2e*.c)) tests/bench/internet.c
 PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl
 C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/vm/*.[ch])
@@ -103,15 +105,15 @@ deps-test:
 deps-package:
 	@deploy/install-deps.sh build demo package
 
-$(BUILD)/skel/%.bpf.o: bpf/%.bpf.c
+$(SKEL)/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
 	$(SAY) BPF $<
 	$(Q)$(HERE) $(CLANG) $(BPF_CFLAGS) -c $< -o $@
-$(BUILD)/skel/%.bpf.o: tests/bench/%.bpf.c
+$(SKEL)/%.bpf.o: tests/bench/%.bpf.c
 	@mkdir -p $(@D)
 	$(SAY) BPF $<
 	$(Q)$(HERE) $(CLANG) $(BPF_CFLAGS) -Ibpf -c $< -o $@
-$(BUILD)/skel/%.skel.h: $(BUILD)/skel/%.bpf.o
+$(SKEL)/%.skel.h: $(SKEL)/%.bpf.o
 	$(SAY) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
 
@@ -255,7 +257,7 @@ bench-agent: deps-test ## the agent at 16.5 million sessions: what its own work 
 
 FUZZ_SECONDS ?= 60
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_CFLAGS  := -std=gnu17 -O1 -g -D_GNU_SOURCE -Iinclude -Ilib -Iagent -I$(BUILD)/skel -MMD -MP -fsanitize=address,undefined
+FUZZ_CFLAGS  := -std=gnu17 -O1 -g -D_GNU_SOURCE -Iinclude -Ilib -Iagent -I$(SKEL) -MMD -MP -fsanitize=address,undefined
 # The datapath's headers read what is not aligned, and take their helpers from a header of the fuzzer's.
 $(BUILD)/fuzz/tests/fuzz/fuzz_packet.o: FUZZ_CFLAGS += -Itests/fuzz/shim -fno-sanitize=alignment
 $(BUILD)/fuzz/%.o: %.c | $(SKELETONS)
@@ -328,4 +330,4 @@ clean: ## remove build/
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9_.-]+:.*## / {printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
--include $(shell find $(BUILD) -type f -name '*.d' -not -path '*/vm/*' -not -path '*/deb/*' 2>/dev/null)
+-include $(shell find $(BUILD) $(SKEL) -type f -name '*.d' -not -path '*/vm/*' -not -path '*/deb/*' 2>/dev/null)

@@ -177,9 +177,23 @@ static void show_status(struct writer *w, const cJSON *result, const cJSON *args
 	}
 }
 
+/* A mapping that a reload would change, and what would become of its sessions. */
+static void show_reload_of(struct writer *w, const char *what, const cJSON *m)
+{
+	const char *in = json_text(m, "in", "-"), *out = json_text(m, "out", "none");
+
+	if (!json_get(m, "sessions"))
+		writer_line(w, "%s %s to %s", what, in, out);
+	else if (json_number(m, "drain") > 0)
+		writer_line(w, "%s %s to %s: %.0f sessions would drain for %.0f s at most", what, in, out,
+			    json_number(m, "sessions"), json_number(m, "drain"));
+	else
+		writer_line(w, "%s %s to %s: %.0f sessions would end", what, in, out, json_number(m, "sessions"));
+}
+
 static void show_reloaded(struct writer *w, const cJSON *result, const cJSON *args)
 {
-	const char *const lists[] = { "added", "deleted", "updated" };
+	const char *const lists[] = { "added", "deleted", "updated", "parted" };
 	const cJSON *m;
 
 	if (!cJSON_IsTrue(json_get(result, "dry_run"))) {
@@ -188,13 +202,13 @@ static void show_reloaded(struct writer *w, const cJSON *result, const cJSON *ar
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
 		cJSON_ArrayForEach (m, json_get(result, lists[i])) {
-			writer_line(w, "%s %s to %s", lists[i], json_text(m, "in", "-"), json_text(m, "out", "-"));
+			show_reload_of(w, lists[i], m);
 		}
 	}
-	writer_line(w, "%s, %.0f sessions would end",
+	writer_line(w, "%s, %.0f sessions would end, %.0f would drain",
 		    cJSON_IsTrue(json_get(result, "changed")) ? "the file differs from what runs"
 							      : "nothing would change",
-		    json_number(result, "sessions_cut"));
+		    json_number(result, "sessions_cut"), json_number(result, "sessions_drained"));
 }
 
 const struct view view_stats = { .show = show_stats };

@@ -2,11 +2,13 @@
 #include "change/change.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/trouble.h"
 #include "change/plan.h"
+#include "change/reload_losses.h"
 #include "datapath/running.h"
 #include "links/devices.h"
 
@@ -18,6 +20,7 @@
 struct change {
 	struct change *next;
 	bool reload;
+	bool force; /* a reload, whatever it ends */
 	change_edit edit;
 	change_prepare prepare;
 	change_done done;
@@ -31,6 +34,10 @@ struct change_queue {
 	struct change *first; /* plan is its plan, once it has begun */
 	struct change **end;
 	struct plan *plan;
+	/* While the sessions are counted that a reload would end. */
+	struct reload_losses *losses;
+	struct config *file;
+	uint64_t file_hash;
 };
 
 static void on_turn(evutil_socket_t fd, short what, void *arg);
@@ -75,6 +82,8 @@ static void finish(struct change_queue *q, int r, const struct error *err)
 	if (c->reload)
 		note_reload(q->context->active, r, err);
 	plan_free(take_pointer(q->plan));
+	reload_losses_free(take_pointer(q->losses));
+	config_free(take_pointer(q->file));
 	q->first = c->next;
 	if (!q->first)
 		q->end = &q->first;
@@ -99,14 +108,43 @@ static void schedule(struct change_queue *q, suseconds_t delay_us)
 	evtimer_add(q->turn, &(struct timeval){ .tv_usec = delay_us });
 }
 
+static int plan_file(struct change_queue *q, struct error *err)
+{
+	_cleanup_config_ struct config *file = take_pointer(q->file);
+
+	return plan_new(q->context, file, q->file_hash, false, q->context->active->path, &q->plan, err);
+}
+
+/* Reads the file; counts first what it would end, where that is limited. */
 static int begin_reload(struct change_queue *q, struct error *err)
 {
-	const char *path = q->context->active->path;
-	_cleanup_config_ struct config *file = NULL;
-	uint64_t hash;
-	int r = config_load(path, &file, &hash, err);
+	const struct active_config *active = q->context->active;
+	int r = config_load(active->path, &q->file, &q->file_hash, err);
 
-	return r ? r : plan_new(q->context, file, hash, false, path, &q->plan, err);
+	if (r || q->first->force || !active->config->reload_guard)
+		return r ? r : plan_file(q, err);
+	r = reload_losses_new(q->context->mappings, active->config, q->file, &q->losses);
+	return r ? error_set(err, r, "out of memory") : 0;
+}
+
+/* Counts, and goes on if the reload is not refused: PLAN_MORE or -errno. */
+static int count_losses(struct change_queue *q, struct error *err)
+{
+	uint32_t limit = q->context->active->config->reload_guard;
+	int r = reload_losses_step(q->losses, TURN_US);
+	uint64_t n;
+
+	if (r)
+		return r < 0 ? error_set(err, r, "out of memory") : PLAN_MORE;
+	n = reload_losses_sum(q->losses, false);
+	if (n > limit)
+		return error_set(err, -EPERM,
+				 "%s: the reload would end %" PRIu64 " sessions, and `reload_guard` allows %u; "
+				 "`detnatctl reload --dry-run` tells which, `detnatctl reload --force` ends them",
+				 q->context->active->path, n, limit);
+	reload_losses_free(take_pointer(q->losses));
+	r = plan_file(q, err);
+	return r ? r : PLAN_MORE;
 }
 
 static int begin_edit(struct change_queue *q, struct error *err)
@@ -142,10 +180,12 @@ static int begin(struct change_queue *q, struct error *err)
 static int work(struct change_queue *q, struct error *err)
 {
 	uint64_t until = monotonic_us() + TURN_US;
-	int r = q->plan ? 0 : begin(q, err);
+	int r = q->plan || q->losses ? 0 : begin(q, err);
 
 	if (r)
 		return r;
+	if (q->losses)
+		return count_losses(q, err);
 	do
 		r = plan_step(q->plan, err);
 	while (r == PLAN_MORE && monotonic_us() < until);
@@ -192,9 +232,9 @@ int change_submit_with(struct change_queue *q, change_edit edit, change_done don
 	return submit(q, &(struct change){ .edit = edit, .done = done, .arg = arg, .options = *options });
 }
 
-int change_submit_reload(struct change_queue *q, change_done done, void *arg)
+int change_submit_reload(struct change_queue *q, bool force, change_done done, void *arg)
 {
-	return submit(q, &(struct change){ .reload = true, .done = done, .arg = arg });
+	return submit(q, &(struct change){ .reload = true, .force = force, .done = done, .arg = arg });
 }
 
 int change_submit_programs(struct change_queue *q, change_prepare prepare, change_done done, void *arg)

@@ -83,8 +83,11 @@ int change_submit(struct change_queue *q, change_edit edit, change_done done, vo
 int change_submit_with(struct change_queue *q, change_edit edit, change_done done, void *arg,
 		       const struct change_options *options);
 
-/* Queues a reload of the file. */
-int change_submit_reload(struct change_queue *q, change_done done, void *arg);
+/*
+ * Queues a reload of the file. It is refused with -EPERM where it would end more sessions than `reload_guard` of what
+ * runs allows, unless it is forced.
+ */
+int change_submit_reload(struct change_queue *q, bool force, change_done done, void *arg);
 
 /*
  * Queues a replacement of the programs, by those that the settings call for when its turn comes: after a change of the

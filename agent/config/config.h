@@ -40,6 +40,9 @@ struct config_interface {
 	unsigned position; /* in its list of the file, `inside` if it is in both */
 };
 
+/* Prefixes of `spare`, of one mapping. */
+#define CONFIG_MAX_SPARE 16U
+
 /* session_slots of a mapping that says "auto", whatever the configuration says. */
 #define CONFIG_SLOTS_AUTO UINT32_MAX
 
@@ -65,11 +68,15 @@ struct config_mapping {
 	uint32_t session_slots;			 /* 0: the configuration's; CONFIG_SLOTS_AUTO: "auto" */
 	struct config_independence independence; /* not given: the configuration's */
 	uint32_t drain;				 /* seconds, see struct change_options; a reload goes by it */
+	struct prefix spare[CONFIG_MAX_SPARE];	 /* outside addresses that `pool drain` takes first */
+	uint32_t n_spare;
+	int64_t until; /* the mapping is taken out then, seconds since 1970; 0: it stays */
 	unsigned line; /* lines of the mapping and of its prefixes in the file; 0: it does not come from a file */
 	unsigned in_line;
 	unsigned out_line;
 	unsigned name_line;
 	unsigned independence_line;
+	unsigned spare_line;
 };
 
 /* A former mapping whose sessions go on. */
@@ -187,6 +194,7 @@ struct config {
 	bool guard;
 	uint8_t quota_icmp_code;
 	uint32_t sweep_interval; /* seconds */
+	uint32_t reload_guard;	 /* a reload that ends more sessions needs --force; 0: none does */
 	char *control_socket;
 	char *pin_path;
 	char *state_dir;
@@ -208,6 +216,12 @@ struct config *config_new(void);
  * (detnat.json(5)). Anything but a regular file is refused unread.
  */
 int config_load(const char *path, struct config **ret, uint64_t *ret_hash, struct error *err);
+
+/*
+ * Takes out the mappings that end at or before a time, and logs each. Returns how many. config_load() has done so for
+ * the present.
+ */
+size_t config_drop_ended(struct config *c, int64_t now, const char *name);
 
 /*
  * Logs a warning for each timeout that is below what the RFCs ask for, unless it is the same in `before` (may be NULL).

@@ -149,6 +149,8 @@ static const struct field mapping_table[] = {
 	{ "endpoint_independent", &field_object, MEMBER(struct config_mapping, independence),
 	  .fields = &independence_fields, .enabled = offsetof(struct config_mapping, independence.given) },
 	{ "drain", &field_quota, MEMBER(struct config_mapping, drain), .max = CONFIG_MAX_DRAIN },
+	{ "spare", &field_spare, .offset = 0, .max = CONFIG_MAX_SPARE },
+	{ "until", &field_time, MEMBER(struct config_mapping, until) },
 	{ "comment", &field_comment, MEMBER(struct config_mapping, comment) },
 };
 const struct fields config_mapping_fields = TABLE(mapping_table);
@@ -198,6 +200,7 @@ static const struct field config_table[] = {
 	{ "quota_icmp_code", &field_number, MEMBER(struct config, quota_icmp_code), .max = 15,
 	  SETTING(quota_icmp_code) },
 	{ "sweep_interval", &field_number, MEMBER(struct config, sweep_interval), .min = 1, .max = MAX_INTERVAL },
+	{ "reload_guard", &field_number, MEMBER(struct config, reload_guard), .max = UINT32_MAX },
 	{ "control_socket", &field_path, MEMBER(struct config, control_socket), .max = MAX_SOCKET_PATH },
 	{ "pin_path", &field_path, MEMBER(struct config, pin_path), .max = MAX_DIRECTORY_PATH },
 	{ "state_dir", &field_path, MEMBER(struct config, state_dir), .max = MAX_DIRECTORY_PATH },

@@ -76,6 +76,7 @@ extern const struct field_type field_mapping_slots; /* as field_slots, left out 
 extern const struct field_type field_label;	    /* char[]: a name, left out if "" */
 extern const struct field_type field_span;	    /* struct port_span, left out if the address is 0 */
 extern const struct field_type field_comment;	    /* char[], left out if "" */
+extern const struct field_type field_time;	    /* int64_t: seconds since 1970, left out if 0 */
 extern const struct field_type field_interface;	    /* char[]: the name of an interface */
 extern const struct field_type field_own_word;	    /* uint8_t: as field_word, plus 1; left out if 0 */
 
@@ -88,6 +89,7 @@ extern const struct field_type field_syslog;	 /* value: struct config_syslog; wh
 extern const struct field_type field_interfaces; /* the list of the role in min; value: struct config */
 extern const struct field_type field_mappings;	 /* value: struct config */
 extern const struct field_type field_portmaps;	 /* value: struct config */
+extern const struct field_type field_spare;	 /* value: struct config_mapping */
 extern const struct field_type field_bypass;	 /* value: struct config */
 extern const struct field_type field_pcp_listen; /* value: struct config_pcp, as of the next two */
 extern const struct field_type field_pcp_mappings;
@@ -105,6 +107,10 @@ int fields_write(cJSON *object, const struct fields *t, const void *base);
 /* Checks the ranges of all values: 0, or -EINVAL with a message that starts with the path. */
 int fields_validate(const struct fields *t, const void *base, struct json_path *path, const char *name,
 		    struct error *err);
+
+/* Refuses spare addresses that are something else already, and portmaps that outlive their address. 0 or -EINVAL. */
+int validate_spare(const struct config *c, const char *name, struct error *err);
+int validate_until(const struct config *c, const char *name, struct error *err);
 
 /* Refuses pcp values that do not fit each other, or the rest of the configuration. 0 or -EINVAL. */
 int validate_pcp(const struct config *c, const char *name, struct error *err);

@@ -156,6 +156,8 @@ static int mappings_read(struct reader *r, const cJSON *json, const struct field
 				json_line(cJSON_GetObjectItemCaseSensitive(element, "endpoint_independent"));
 		if (*m->name)
 			m->name_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "name"));
+		if (m->n_spare)
+			m->spare_line = json_line(cJSON_GetObjectItemCaseSensitive(element, "spare"));
 		c->n_mappings++;
 		json_path_cut(&r->path, before);
 	}

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "config/fields.h"
 #include "host/paths.h"
@@ -130,6 +131,7 @@ int config_load(const char *path, struct config **ret, uint64_t *ret_hash, struc
 		r = config_parse(text, size, path, ret, err);
 	if (r < 0)
 		return r;
+	config_drop_ended(*ret, time(NULL), path);
 	if (ret_hash)
 		*ret_hash = hash_of(text, size);
 	return 0;

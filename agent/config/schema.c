@@ -12,6 +12,7 @@
 #define INTERFACE "^[^/: \\t]{1,15}$"
 #define LABEL	  "^[A-Za-z0-9._-]{1,63}$"
 #define ENDPOINT  "^" ADDR ":[0-9]{1,5}$"
+#define TIME	  "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}.*)?$"
 #define SPAN	  "^" ADDR ":[0-9]{1,5}(-[0-9]{1,5})?$"
 
 static cJSON *object_schema(const struct fields *t, const void *defaults);
@@ -152,6 +153,8 @@ static cJSON *single_schema(const struct field *f)
 		return or_null(string_schema(PREFIX, 0));
 	if (f->type == &field_span)
 		return string_schema(SPAN, 0);
+	if (f->type == &field_time)
+		return string_schema(TIME, 0);
 	if (f->type == &field_label)
 		return string_schema(LABEL, 0);
 	return f->type == &field_comment ? string_schema(NULL, COMMENT_TEXT - 1) : NULL;
@@ -183,6 +186,8 @@ static cJSON *field_schema(const struct field *f, const void *defaults)
 		return list_schema(object_schema(f->fields, NULL), 0, CONFIG_MAX_MAPPINGS);
 	if (f->type == &field_portmaps)
 		return list_schema(object_schema(f->fields, NULL), 0, MAX_PORTMAPS);
+	if (f->type == &field_spare)
+		return list_schema(string_schema(PREFIX, 0), 0, CONFIG_MAX_SPARE);
 	if (f->type == &field_bypass)
 		return list_schema(string_schema(PREFIX, 0), 0, MAX_BYPASS);
 	if (f->type == &field_pcp_listen)

@@ -280,7 +280,11 @@ int config_validate(const struct config *c, const char *name, struct error *err)
 	if (r == 0)
 		r = validate_mappings(&v);
 	if (r == 0)
+		r = validate_spare(c, name, err);
+	if (r == 0)
 		r = validate_portmaps(&v);
+	if (r == 0)
+		r = validate_until(c, name, err);
 	if (r == 0)
 		r = validate_ipfix(&v);
 	if (r == 0)

@@ -153,11 +153,12 @@ int request_change(struct request *r, change_edit edit, request_answer answer, s
 				     answer, err);
 }
 
-int request_reload(struct request *r, request_answer answer, struct error *err)
+int request_reload(struct request *r, bool force, request_answer answer, struct error *err)
 {
 	int ret = check_room(err);
 
-	return ret ? ret : wait_for_change(r, change_submit_reload(r->context->changes, change_ended, r), answer, err);
+	return ret ? ret
+		   : wait_for_change(r, change_submit_reload(r->context->changes, force, change_ended, r), answer, err);
 }
 
 int request_programs(struct request *r, change_prepare prepare, request_answer answer, struct error *err)

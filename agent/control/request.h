@@ -87,7 +87,7 @@ struct evbuffer *request_stream(struct request *r);
 
 /* Queues a change of the configuration, with edit called with the request as its argument, or a reload of the file. */
 int request_change(struct request *r, change_edit edit, request_answer answer, struct error *err);
-int request_reload(struct request *r, request_answer answer, struct error *err);
+int request_reload(struct request *r, bool force, request_answer answer, struct error *err);
 
 /* Queues a replacement of the programs, with prepare called with the request as its argument. */
 int request_programs(struct request *r, change_prepare prepare, request_answer answer, struct error *err);

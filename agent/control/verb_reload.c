@@ -5,13 +5,13 @@
 
 #include "base/json_scan.h"
 #include "change/preflight.h"
+#include "change/reload_losses.h"
 #include "control/handlers.h"
 #include "links/devices.h"
 
 struct reload {
-	struct session_counter *counter;
-	struct session_count count;
-	cJSON *report; /* without sessions_cut */
+	struct reload_losses *losses;
+	cJSON *report;
 	struct config *file;
 };
 
@@ -19,13 +19,25 @@ static void reload_free(void *state)
 {
 	struct reload *l = state;
 
-	session_counter_free(l->counter);
+	reload_losses_free(l->losses);
 	cJSON_Delete(l->report);
 	config_free(l->file);
 	free(l);
 }
 
-static void add_mapping(cJSON *list, const struct config_mapping *m)
+static const struct reload_loss *loss_of(const struct reload_losses *losses, const struct config_mapping *m)
+{
+	size_t n;
+	const struct reload_loss *list = reload_losses_list(losses, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (list[i].in.base == m->in.base && list[i].in.plen == m->in.plen)
+			return &list[i];
+	return NULL;
+}
+
+/* loss: what becomes of its sessions; NULL: nothing. */
+static void add_mapping(cJSON *list, const struct config_mapping *m, const struct reload_loss *loss)
 {
 	cJSON *json = cJSON_CreateObject();
 
@@ -35,16 +47,11 @@ static void add_mapping(cJSON *list, const struct config_mapping *m)
 	else
 		json_add_prefix(json, "out", m->out);
 	json_add_name(json, "name", m->name);
+	if (loss) {
+		json_add_u64(json, "sessions", loss->sessions);
+		json_add_u64(json, "drain", loss->drain);
+	}
 	cJSON_AddItemToArray(list, json);
-}
-
-/* Whether a mapping keeps its tables, and its sessions. */
-static bool keeps_sessions(const struct config *now, const struct config_mapping *m, const struct config *wanted)
-{
-	const struct config_mapping *other = config_find_mapping(wanted, m->in, m->out);
-
-	return other && config_mapping_slots(now, m) == config_mapping_slots(wanted, other) &&
-	       m->inbound == other->inbound;
 }
 
 static bool is_updated(const struct config *now, const struct config_mapping *m, const struct config *wanted,
@@ -56,11 +63,11 @@ static bool is_updated(const struct config *now, const struct config_mapping *m,
 }
 
 /* What makes `now` what is wanted; NULL: out of memory. */
-static cJSON *report_of(const struct config *now, const struct config *wanted)
+static cJSON *report_of(const struct config *now, const struct config *wanted, const struct reload_losses *losses)
 {
 	cJSON *json = cJSON_CreateObject();
 	_cleanup_free_ char *text_now = config_to_json(now), *text_wanted = config_to_json(wanted);
-	cJSON *added, *deleted, *updated;
+	cJSON *added, *deleted, *updated, *parted;
 
 	if (!text_now || !text_wanted || !json) {
 		cJSON_Delete(json);
@@ -70,33 +77,24 @@ static cJSON *report_of(const struct config *now, const struct config *wanted)
 	added = cJSON_AddArrayToObject(json, "added");
 	deleted = cJSON_AddArrayToObject(json, "deleted");
 	updated = cJSON_AddArrayToObject(json, "updated");
+	parted = cJSON_AddArrayToObject(json, "parted");
 	for (size_t i = 0; i < now->n_mappings; i++) {
 		const struct config_mapping *m = &now->mappings[i], *other = config_find_mapping(wanted, m->in, m->out);
+		const struct reload_loss *loss = loss_of(losses, m);
 
 		if (!other)
-			add_mapping(deleted, m);
+			add_mapping(deleted, m, loss);
 		else if (is_updated(now, m, wanted, other))
-			add_mapping(updated, other);
+			add_mapping(updated, other, loss);
+		else if (loss)
+			add_mapping(parted, m, loss);
 	}
 	for (size_t i = 0; i < wanted->n_mappings; i++)
 		if (!config_find_mapping(now, wanted->mappings[i].in, wanted->mappings[i].out))
-			add_mapping(added, &wanted->mappings[i]);
+			add_mapping(added, &wanted->mappings[i], NULL);
+	json_add_u64(json, "sessions_cut", reload_losses_sum(losses, false));
+	json_add_u64(json, "sessions_drained", reload_losses_sum(losses, true));
 	return json;
-}
-
-static uint64_t sessions_cut(const struct request *r, const struct reload *l)
-{
-	const struct config *now = r->context->active->config;
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < now->n_mappings; i++) {
-		const struct config_mapping *m = &now->mappings[i];
-		int number = mappings_find(r->context->mappings, m->in, m->out);
-
-		if (number >= 0 && !keeps_sessions(now, m, l->file))
-			n += l->count.by_mapping[number];
-	}
-	return n;
 }
 
 static cJSON *answer_reloaded(struct request *r)
@@ -110,17 +108,17 @@ static cJSON *answer_reloaded(struct request *r)
 static int reload_step(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct reload *l = r->state;
-	int ret = session_counter_step(l->counter, REQUEST_COUNT_US, &l->count);
+	int ret = reload_losses_step(l->losses, REQUEST_COUNT_US);
 
 	if (ret < 0)
 		return error_set(err, ret, "the sessions could not be counted: %s", strerror(-ret));
 	if (ret)
 		return 1;
-	l->report = report_of(r->context->active->config, l->file);
-	if (!l->report || !json_add_u64(l->report, "sessions_cut", sessions_cut(r, l)))
+	l->report = report_of(r->context->active->config, l->file, l->losses);
+	if (!l->report)
 		return error_set(err, -ENOMEM, "out of memory");
 	if (!request_arg(r, "dry_run")->number)
-		return request_reload(r, answer_reloaded, err);
+		return request_reload(r, request_arg(r, "force")->number, answer_reloaded, err);
 	cJSON_AddTrueToObject(l->report, "dry_run");
 	*ret_result = take_pointer(l->report);
 	return 0;
@@ -145,12 +143,12 @@ int verb_reload(struct request *r, cJSON **ret_result, struct error *err)
 	/* A file that is refused is refused, and noted as such, by the reload itself. */
 	if (ret && l && !dry_run) {
 		reload_free(l);
-		return request_reload(r, answer_empty, err);
+		return request_reload(r, request_arg(r, "force")->number, answer_empty, err);
 	}
 	if (!ret && dry_run)
 		ret = check_file(r, l->file, err);
 	if (!ret)
-		ret = session_counter_new(r->context->mappings, &l->counter);
+		ret = reload_losses_new(r->context->mappings, r->context->active->config, l->file, &l->losses);
 	if (ret) {
 		if (l)
 			reload_free(l);

@@ -140,6 +140,20 @@ static void write_portmaps(const struct metrics_sources *from, struct evbuffer *
 #undef X
 }
 
+static void write_pools(const struct metrics_sources *from, struct evbuffer *out)
+{
+	struct usage_figures f = usage_figures(from->usage);
+	char labels[64];
+
+	metrics_family(
+		out, "detnat_pool_addresses", "gauge",
+		"Outside addresses by state, when the figures of usage were gathered; see `detnatctl pool list`.");
+	for (unsigned state = 0; state < N_POOL_STATES; state++) {
+		snprintf(labels, sizeof(labels), "state=\"%s\"", pool_state_texts[state]);
+		metrics_sample(out, "detnat_pool_addresses", labels, f.pool_addresses[state]);
+	}
+}
+
 static void write_troubles(struct evbuffer *out)
 {
 	char labels[64];
@@ -272,6 +286,7 @@ int metrics_text(const struct metrics_text *t, struct evbuffer *out)
 	write_overflow(from, out);
 	write_routes(from, out);
 	write_portmaps(from, out);
+	write_pools(from, out);
 	write_stages(from, out);
 	write_ipfix(from, out);
 	write_pcp(from, out);

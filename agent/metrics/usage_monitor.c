@@ -40,6 +40,8 @@ struct usage {
 	struct event *timer;
 	struct session_usage *pass; /* under way, or NULL */
 	struct session_usage *last;
+	struct pool_states *pools; /* the end of a pass, which counts outside addresses, or NULL */
+	uint64_t pool_addresses[N_POOL_STATES];
 	uint64_t pass_us; /* work on the pass so far */
 	struct usage_figures figures;
 	usage_notify ended;
@@ -163,6 +165,8 @@ static void end_pass(struct usage *u)
 
 	session_usage_free(u->last);
 	u->last = take_pointer(u->pass);
+	pool_states_free(take_pointer(u->pools));
+	memcpy(u->figures.pool_addresses, u->pool_addresses, sizeof(u->pool_addresses));
 	u->figures.passes++;
 	u->figures.ended = wall_seconds();
 	u->figures.table_memory = mappings_table_memory(m);
@@ -175,6 +179,31 @@ static void end_pass(struct usage *u)
 		u->ended(u->arg);
 }
 
+/* Counts outside addresses by their state: 1: more to do, 0: done, -ENOMEM. */
+static int count_pools(struct usage *u)
+{
+	uint64_t until = monotonic_us() + SLICE_US;
+	struct pool_address a;
+
+	if (!u->pools) {
+		memset(u->pool_addresses, 0, sizeof(u->pool_addresses));
+		if (pool_states_new(u->mappings, u->active->config, NULL, &u->pools))
+			return -ENOMEM;
+	}
+	for (;;) {
+		uint64_t in_use = pool_states_pass(u->pools);
+
+		u->pool_addresses[POOL_IN_USE] += in_use;
+		if (monotonic_us() >= until)
+			return 1;
+		if (in_use)
+			continue;
+		if (!pool_states_next(u->pools, &a))
+			return 0;
+		u->pool_addresses[a.state]++;
+	}
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct usage *u = arg;
@@ -185,8 +214,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		u->pass_us = 0;
 		r = session_usage_new(u->mappings, &u->pass);
 	}
-	if (!r)
+	if (!r && !u->pools)
 		r = session_usage_step(u->pass, SLICE_US);
+	if (!r)
+		r = count_pools(u);
 	spent = monotonic_us() - begin;
 	u->pass_us += spent;
 	u->figures.busy_us += spent;
@@ -197,6 +228,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	if (r < 0) {
 		log_warning("the walk of the sessions for usage figures was aborted: %s", strerror(-r));
 		session_usage_free(take_pointer(u->pass));
+		pool_states_free(take_pointer(u->pools));
 	} else {
 		end_pass(u);
 	}
@@ -235,5 +267,6 @@ void usage_free(struct usage *u)
 		event_free(u->timer);
 	session_usage_free(u->pass);
 	session_usage_free(u->last);
+	pool_states_free(u->pools);
 	free(u);
 }

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "config/active.h"
+#include "sessions/pool_states.h"
 #include "sessions/usage.h"
 
 struct usage;
@@ -16,9 +17,10 @@ struct usage;
 /* Figures of the passes. */
 struct usage_figures {
 	uint64_t passes;
-	uint64_t busy_us;      /* work on all of them together */
-	double ended;	       /* the last one, seconds since 1970; 0: none has */
-	uint64_t table_memory; /* mappings_table_memory() at the end of the last one */
+	uint64_t busy_us;			/* work on all of them together */
+	double ended;				/* the last one, seconds since 1970; 0: none has */
+	uint64_t table_memory;			/* mappings_table_memory() at the end of the last one */
+	uint64_t pool_addresses[N_POOL_STATES]; /* in the last one */
 };
 
 /*

@@ -11,6 +11,7 @@
 #include "base/trouble.h"
 #include "change/change.h"
 #include "change/drains_watch.h"
+#include "change/ends_watch.h"
 #include "change/stages_watch.h"
 #include "control/control.h"
 #include "datapath/migration.h"
@@ -61,6 +62,7 @@ struct service {
 	struct change_queue *changes;
 	struct stages_watch *stages_watch;
 	struct drains_watch *drains_watch;
+	struct ends_watch *ends_watch;
 	struct change_context change_context;
 	struct trace *trace;
 	struct control *control;
@@ -107,7 +109,7 @@ static void reload_by_signal(void *arg)
 		s->reload_wanted = true;
 		return;
 	}
-	s->reload_waits = !change_submit_reload(s->changes, on_reloaded, s);
+	s->reload_waits = !change_submit_reload(s->changes, false, on_reloaded, s);
 	if (s->reload_waits)
 		notify_reloading();
 	else
@@ -298,7 +300,8 @@ static int start_workers(struct service *s, struct error *err)
 	r = housekeeping_new(s->base, &s->chores, &s->housekeeping, err);
 	if (!r && (change_queue_new(&s->change_context, &s->changes) ||
 		   stages_watch_new(&s->change_context, s->changes, &s->stages_watch) ||
-		   drains_watch_new(&s->change_context, s->changes, &s->drains_watch)))
+		   drains_watch_new(&s->change_context, s->changes, &s->drains_watch) ||
+		   ends_watch_new(&s->change_context, s->changes, &s->ends_watch)))
 		r = error_set(err, -ENOMEM, "out of memory");
 	return r;
 }
@@ -356,6 +359,7 @@ static void stop(struct service *s)
 	change_queue_free(take_pointer(s->changes));
 	stages_watch_free(take_pointer(s->stages_watch));
 	drains_watch_free(take_pointer(s->drains_watch));
+	ends_watch_free(take_pointer(s->ends_watch));
 	if (s->active.config && !s->active.config->detach_on_exit)
 		change_end_trace(&s->change_context);
 	trace_free(take_pointer(s->trace));

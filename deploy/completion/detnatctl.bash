@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Completion of detnatctl for bash. Commands, options and values come from its own help, so nothing is listed here.
 
-# Candidates for a value as the usage shows it: tcp|udp|icmp, DIR, FILE, NAME. Other words in capitals have none.
+# Candidates for a value as the usage shows it, with the noun: tcp|udp|icmp, DIR, FILE, NAME. Other words in capitals have none.
 _detnatctl_value() {
     case $1 in
     DIR) compgen -d -- "$2" ;;
@@ -9,6 +9,12 @@ _detnatctl_value() {
     NAME) ls /sys/class/net ;;
     "NAME|IN")
         detnatctl -j mapping list 2>/dev/null | grep -oE '"(name|in)": *"[^"]+"' | cut -d '"' -f 4
+        ;;
+    "ADDR|PREFIX")
+        case $3 in
+        pool) detnatctl pool list 2>/dev/null | grep -oE '^[0-9.]+' ;;
+        *) detnatctl mapping list 2>/dev/null | grep -oE '[0-9.]+/[0-9]+' ;;
+        esac
         ;;
     IN | OUT | *PREFIX*) detnatctl mapping list 2>/dev/null | grep -oE '[0-9.]+/[0-9]+' ;;
     *[A-Z]*) ;;
@@ -54,16 +60,16 @@ _detnatctl() {
             option=$token token=${usage[++i]%]}
             candidates+=" $option"
             if [ "$previous" = "$option" ]; then
-                mapfile -t COMPREPLY < <(compgen -W "$(_detnatctl_value "$token" "$word")" -- "$word")
+                mapfile -t COMPREPLY < <(compgen -W "$(_detnatctl_value "$token" "$word" "${typed[0]-}")" -- "$word")
                 return
             fi
             ;;
         *=*) candidates+=" ${token%%=*}=" ;;
         *...)
-            ((named + place > ${#typed[@]})) || candidates+=" $(_detnatctl_value "${token%]...}" "$word")"
+            ((named + place > ${#typed[@]})) || candidates+=" $(_detnatctl_value "${token%]...}" "$word" "${typed[0]-}")"
             ;;
         *)
-            ((named + place++ != ${#typed[@]})) || candidates+=" $(_detnatctl_value "${token%]}" "$word")"
+            ((named + place++ != ${#typed[@]})) || candidates+=" $(_detnatctl_value "${token%]}" "$word" "${typed[0]-}")"
             ;;
         esac
     done

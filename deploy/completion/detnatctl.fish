@@ -38,7 +38,9 @@ function __detnatctl_complete
     string match -arg -- '(?:^|[\[ ])(--?[a-z][a-z-]*)' "$usage"
     string match -arg -- '\[([a-z_]+=)' "$usage"
     string match -ar -- '[a-z]+(?:\|[a-z]+)+' "$usage" | string split '|'
-    if string match -q -- '*IN*' "$usage"; or string match -q -- '*PREFIX*' "$usage"
+    if test "$typed[1]" = pool
+        detnatctl pool list 2>/dev/null | string match -rg '^([0-9.]+)'
+    else if string match -q -- '*IN*' "$usage"; or string match -q -- '*PREFIX*' "$usage"
         detnatctl mapping list 2>/dev/null | tail -n +2 | string match -rag '(\S+/[0-9]+)'
     end
     if string match -q -- '*NAME|IN*' "$usage"

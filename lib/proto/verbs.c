@@ -239,6 +239,9 @@ static int parse_place(const struct arg_spec *spec, const char *text, struct arg
 	return r;
 }
 
+/* What stands in place of a kind's own text where it takes no port. */
+#define EXPECTED_RANGE "an address or a prefix, such as 198.51.100.0/24"
+
 /* Kinds that are neither numbers, flags nor one of a list of words. */
 static const struct {
 	int (*parse)(const struct arg_spec *spec, const char *text, struct arg_value *ret);
@@ -306,7 +309,8 @@ int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *r
 		r = parse_word(spec, text, &value, err);
 	else if (kinds[spec->kind].parse(spec, text, &value))
 		r = error_set(err, -EINVAL, "%s must be %s, not \"%.64s\"", arg_title(spec, title),
-			      kinds[spec->kind].expected, text);
+			      spec->kind == ARG_REMOTE && !spec->max ? EXPECTED_RANGE : kinds[spec->kind].expected,
+			      text);
 	else
 		r = 0;
 	if (!r)

@@ -21,6 +21,10 @@ IPFIX = {"collector": str, "source": str, "domain_id": int, "path_mtu": int, "te
 WHO = {"in_addr": str, "mapping": {"in": str, "out": str}, "from": str, "to": (str, type(None))}
 PORTMAP = {"name": (str, type(None)), "proto": str, "in_addr": str, "in_port": int, "out_addr": str, "out_port": int,
            "origin": str, "expires": (int, type(None)), "packets_in": int, "packets_out": int}
+POOL = {"addr": str, "last": str, "addresses": int, "state": str, "subscribers": int, "sessions": int, "mapping": (str, type(None)),
+        "in": str, "out": str}
+POOL_EDIT = {"out": str, "addresses": int, "subscribers": int, "mappings": int, "drain": int}
+USER_MOVE = {"in_addr": str, "out_addr": str, "mapping": str, "until": (str, type(None)), "drain": int}
 TRACE = {"time": str, "interface": str, "hook": str, "steps": list, "verdict": str}
 STEP = {"step": str, "src": str, "dst": str}
 

@@ -60,3 +60,5 @@ def test_names_and_prefixes_of_mappings_are_offered(lab, tmp_path, shell):
     wrapper.write_text(f'#!/bin/sh\nexec {BUILD}/detnatctl -s {agent.socket} "$@"\n')
     wrapper.chmod(0o755)
     assert {"homes", "10.0.0.0/18"} <= complete(shell, ("mapping", "del", ""), tmp_path)
+    addresses = complete(shell, ("pool", "drain", ""), tmp_path)
+    assert {"1.1.1.0", "1.1.1.3"} <= addresses and "10.0.0.0/18" not in addresses

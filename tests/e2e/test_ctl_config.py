@@ -145,13 +145,13 @@ def test_a_dry_run_tells_what_a_reload_does_and_does_nothing(lab, agent):
     new = {"in": "10.65.0.0/24", "out": "1.1.3.0/28"}
     agent.write(mappings=[{"in": "10.0.0.0/18", "out": "1.1.1.0/30", "name": "flats"}, new])
     told = agent.ctl("reload", "--dry-run")
-    named = {"changed": True, "added": [{**new, "name": None}], "deleted": [{**OTHER, "name": None}],
-             "updated": [{"in": "10.0.0.0/18", "out": "1.1.1.0/30", "name": "flats"}], "sessions_cut": 1}
+    named = {"changed": True, "added": [{**new, "name": None}], "deleted": [{**OTHER, "name": None, "sessions": 1, "drain": 0}],
+             "updated": [{"in": "10.0.0.0/18", "out": "1.1.1.0/30", "name": "flats"}], "parted": [], "sessions_cut": 1, "sessions_drained": 0}
     assert told == {**named, "dry_run": True}
     assert "1 sessions would end" in agent.text("reload", "--dry-run")
     assert agent.ctl("config") == running
     assert agent.ctl("reload") == named
-    assert agent.ctl("reload") == {"changed": False, "added": [], "deleted": [], "updated": [], "sessions_cut": 0}
+    assert agent.ctl("reload") == {"changed": False, "added": [], "deleted": [], "updated": [], "parted": [], "sessions_cut": 0, "sessions_drained": 0}
     agent.write(mappings=[{"in": "10.0.0.0/18", "out": "9.0.0.0/8"}])
     assert "mappings[0].out" in agent.refused("reload", "--dry-run")
     assert "mappings[0].out" in agent.refused("reload")

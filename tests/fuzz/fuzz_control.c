@@ -114,6 +114,8 @@ static verb_handler stand_in(enum verb v)
 	case VERB_ipfix_set:
 	case VERB_ipfix_disable:
 	case VERB_reload:
+	case VERB_pool_drain:
+	case VERB_user_move:
 		return by_change;
 	case VERB_mapping_list:
 	case VERB_status:
@@ -161,12 +163,18 @@ int change_submit(struct change_queue *q, change_edit edit, change_done done, vo
 	return event_base_once(base, -1, EV_TIMEOUT, on_change, c, &at_next_turn);
 }
 
+int change_submit_with(struct change_queue *q, change_edit edit, change_done done, void *arg,
+		       const struct change_options *options)
+{
+	return change_submit(q, edit, done, arg);
+}
+
 int change_submit_programs(struct change_queue *q, change_prepare prepare, change_done done, void *arg)
 {
 	return change_submit(q, edit_nothing, done, arg);
 }
 
-int change_submit_reload(struct change_queue *q, change_done done, void *arg)
+int change_submit_reload(struct change_queue *q, bool force, change_done done, void *arg)
 {
 	return change_submit(q, edit_nothing, done, arg);
 }

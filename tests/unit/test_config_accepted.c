@@ -56,6 +56,7 @@ Test(config_accepted, interfaces_alone_bring_every_default)
 	cr_expect_eq(c->tcp_mss_clamp, 0);
 	cr_expect_eq(c->quota_icmp_code, 1);
 	cr_expect_eq(c->sweep_interval, 5);
+	cr_expect_eq(c->reload_guard, 0);
 	cr_expect_str_eq(c->control_socket, "/run/detnat/agent.sock");
 	cr_expect_str_eq(c->pin_path, "/sys/fs/bpf/detnat");
 	cr_expect_str_eq(c->state_dir, "/var/lib/detnat");
@@ -267,4 +268,19 @@ Test(config_accepted, a_mapping_has_its_own_independence_or_the_configurations)
 	c->independence = (struct config_independence){ 0 };
 	cr_expect_eq(config_mapping_independence(c, &c->mappings[0]).inbound_sessions, CONFIG_INBOUND_SESSIONS);
 	config_free(c);
+}
+
+Test(config_accepted, spare_addresses_and_an_end)
+{
+	_cleanup_config_ struct config *c = parse(
+		WITH("\"reload_guard\":1000,\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\",\"spare\":"
+		     "[\"1.1.2.0/30\",\"1.1.3.7/32\"]},"
+		     "{\"in\":\"10.0.0.0/26\",\"out\":\"1.1.2.1/32\",\"until\":\"2026-12-01T00:00:00+01:00\"}]"));
+
+	cr_expect_eq(c->reload_guard, 1000);
+	cr_expect_eq(c->mappings[0].n_spare, 2);
+	cr_expect_eq(c->mappings[0].spare[1].base, 0x01010307);
+	cr_expect_eq(c->mappings[0].spare[1].plen, 32);
+	cr_expect_eq(c->mappings[0].until, 0);
+	cr_expect_eq(c->mappings[1].until, 1796079600, "%ld", (long)c->mappings[1].until);
 }

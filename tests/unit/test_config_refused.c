@@ -63,6 +63,46 @@ Test(config_refused, keys)
 	expect_refused(rows, ARRAY_SIZE(rows));
 }
 
+#define SPARED "{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\",\n\"spare\":"
+
+Test(config_refused, spare_addresses_and_ends)
+{
+	static const struct row rows[] = {
+		{ MAPPINGS(SPARED "\"1.1.2.0/30\"}"), ":4: mappings[0].spare: must be a list of prefixes" },
+		{ MAPPINGS(SPARED "[\"1.1.2.0\"]}"),
+		  ":4: mappings[0].spare[0]: must be an IPv4 prefix such as \"10.0.0.0/18\", not \"1.1.2.0\"" },
+		{ MAPPINGS(SPARED "[\"1.1.1.2/31\"]}"),
+		  ":4: mappings[0].spare[0]: 1.1.1.2/31 overlaps 1.1.1.0/30, the outside range of 10.0.0.0/24" },
+		{ MAPPINGS(SPARED "[\"10.0.0.7/32\"]}"),
+		  ":4: mappings[0].spare[0]: 10.0.0.7/32 overlaps 10.0.0.0/24, the inside range of 10.0.0.0/24" },
+		{ MAPPINGS(SPARED "[\"1.1.2.0/30\",\"1.1.2.3/32\"]}"),
+		  ":4: mappings[0].spare[1]: 1.1.2.3/32 overlaps 1.1.2.0/30, spare addresses of 10.0.0.0/24" },
+		{ MAPPINGS(SPARED "[\"1.1.2.0/30\"]},\n{\"in\":\"10.0.1.0/24\",\"out\":\"1.1.2.0/30\"}"),
+		  ":4: mappings[0].spare[0]: 1.1.2.0/30 overlaps 1.1.2.0/30, the outside range of 10.0.1.0/24" },
+		{ MAPPINGS(SPARED "[\"1.1.2.0/30\"]},\n{\"in\":\"10.0.0.0/26\",\"out\":\"1.1.2.0/29\"}"),
+		  ":4: mappings[0].spare[0]: 1.1.2.0/30 overlaps 1.1.2.0/29, the outside range of 10.0.0.0/26" },
+		{ MAPPINGS(SPARED "[\"1.1.2.0/30\"]},\n{\"in\":\"10.0.1.0/24\",\"out\":\"1.1.3.0/30\",\n\"spare\":"
+				  "[\"1.1.2.0/29\"]}"),
+		  ":6: mappings[1].spare[0]: 1.1.2.0/29 overlaps 1.1.2.0/30, spare addresses of 10.0.0.0/24" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":null,\n\"spare\":[\"1.1.2.0/30\"]}"),
+		  ":4: mappings[0].spare: is of no use where nothing is translated" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\",\n\"until\":\"tomorrow\"}"),
+		  ":4: mappings[0].until: must be a time of RFC 3339, such as \"2026-01-31T10:00:00Z\", not "
+		  "\"tomorrow\"" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\",\n\"until\":1796079600}"),
+		  ":4: mappings[0].until: must be a time of RFC 3339, such as \"2026-01-31T10:00:00Z\", not "
+		  "1796079600" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\",\"until\":\"2026-12-01\"}],\n\"portmaps\":[{"
+			   "\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\",\n\"out\":\"1.1.1.0:80\"}"),
+		  ":5: portmaps[0].out: 10.0.0.2 has 1.1.1.0 only until 2026-12-01T00:00:00Z; a portmap without `out` "
+		  "would go with it" },
+		{ WITH("\"reload_guard\":-1"),
+		  ":2: reload_guard: must be a whole number from 0 to 4294967295, not -1" },
+	};
+
+	expect_refused(rows, ARRAY_SIZE(rows));
+}
+
 #define TO_POOL	   "\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\"}],\n"
 #define PORTMAP(x) WITH(TO_POOL "\"portmaps\":[{" x "}]")
 

@@ -39,6 +39,7 @@ static struct config *random_config(void)
 		m->sessions_per_user = pick(0, 1, 65535);
 		m->session_slots = pick(0, CONFIG_SLOTS_AUTO, 8U << random_below(9));
 		m->drain = pick(0, 1, CONFIG_MAX_DRAIN);
+		m->until = (int64_t)pick(0, 1, UINT32_MAX);
 		if (!random_below(4))
 			m->out = PREFIX_NONE;
 		else if (in_plen == out_plen)
@@ -48,6 +49,14 @@ static struct config *random_config(void)
 			m->independence =
 				(struct config_independence){ true, (uint8_t)random_below(8), 0, pick(0, 1, 100) };
 		m->independence.filtering = m->independence.mapping & (uint8_t)random_below(4);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		struct config_mapping *m = &c->mappings[i];
+
+		m->n_spare = prefix_is_none(m->out) ? 0 : random_below(CONFIG_MAX_SPARE + 1);
+		for (uint32_t k = 0; k < m->n_spare; k++)
+			m->spare[k] =
+				(struct prefix){ 0xe0000000 + (i << 16) + (k << 8), (uint8_t)(24 + random_below(9)) };
 	}
 	n = random_below(6);
 	for (uint32_t i = 0; i < n; i++) {
@@ -65,6 +74,7 @@ static struct config *random_config(void)
 	}
 	c->sessions_per_user = 1 + random_below(65535);
 	c->session_slots = pick(0, 8, 2048);
+	c->reload_guard = pick(0, 1000, UINT32_MAX);
 	c->overflow_sessions = pick(0, 16777216, random_below(16777216));
 	for (int i = 0; i < N_TIMEOUTS; i++)
 		c->timeouts[i] = 1 + random_below(604800);
@@ -138,6 +148,10 @@ static void expect_equal(const struct config *a, const struct config *b)
 		cr_assert_eq(a->mappings[i].sessions_per_user, b->mappings[i].sessions_per_user);
 		cr_assert_eq(a->mappings[i].session_slots, b->mappings[i].session_slots);
 		cr_assert_eq(a->mappings[i].drain, b->mappings[i].drain);
+		cr_assert_eq(a->mappings[i].until, b->mappings[i].until);
+		cr_assert_eq(a->mappings[i].n_spare, b->mappings[i].n_spare);
+		for (uint32_t k = 0; k < a->mappings[i].n_spare; k++)
+			cr_assert(same_prefix(a->mappings[i].spare[k], b->mappings[i].spare[k]));
 		cr_assert_eq(memcmp(&a->mappings[i].independence, &b->mappings[i].independence,
 				    sizeof(a->mappings[i].independence)),
 			     0);

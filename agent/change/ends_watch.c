@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "change/ends_watch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/log.h"
+
+#define RETRY_SECONDS 60U
+
+struct ends_watch {
+	const struct change_context *context;
+	struct change_queue *queue;
+	struct event *second;
+	unsigned pause; /* seconds until the next try */
+	bool submitted;
+};
+
+/* The first mapping whose time has come, or NULL. */
+static const struct config_mapping *find_ended(const struct config *c, int64_t now)
+{
+	for (size_t i = 0; i < c->n_mappings; i++)
+		if (c->mappings[i].until && c->mappings[i].until <= now)
+			return &c->mappings[i];
+	return NULL;
+}
+
+/* Takes out those whose sessions drain as long as those of the first. */
+static int edit_ended(struct config *c, void *arg, struct error *err)
+{
+	int64_t now = time(NULL);
+	const struct config_mapping *first = find_ended(c, now);
+	uint32_t drain = first ? first->drain : 0;
+
+	for (size_t i = c->n_mappings; i > 0; i--) {
+		const struct config_mapping m = c->mappings[i - 1];
+		char title[MAPPING_TITLE];
+
+		if (!m.until || m.until > now || m.drain != drain)
+			continue;
+		log_info("mapping %s has come to its end", config_mapping_title(c, m.in, m.out, title));
+		config_del_mapping(c, m.in, m.out);
+	}
+	return 0;
+}
+
+static void on_changed(void *arg, int r, const struct error *err)
+{
+	struct ends_watch *w = arg;
+
+	w->submitted = false;
+	if (!r || r == -ECANCELED)
+		return;
+	w->pause = RETRY_SECONDS;
+	log_warning("mappings that have come to their end cannot be taken out: %s; tried again in %u s", err->text,
+		    RETRY_SECONDS);
+}
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+	struct ends_watch *w = arg;
+	const struct config_mapping *m;
+	struct change_options options;
+
+	if (w->pause)
+		w->pause--;
+	if (w->submitted || w->pause)
+		return;
+	m = find_ended(w->context->active->config, time(NULL));
+	if (!m)
+		return;
+	options = (struct change_options){ .drain_given = true, .drain = m->drain };
+	w->submitted = !change_submit_with(w->queue, edit_ended, on_changed, w, &options);
+}
+
+int ends_watch_new(const struct change_context *context, struct change_queue *queue, struct ends_watch **ret)
+{
+	const struct timeval second = { .tv_sec = 1 };
+	struct ends_watch *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	w->context = context;
+	w->queue = queue;
+	w->second = event_new(context->base, -1, EV_PERSIST, on_second, w);
+	if (!w->second || event_add(w->second, &second)) {
+		ends_watch_free(w);
+		return -ENOMEM;
+	}
+	*ret = w;
+	return 0;
+}
+
+void ends_watch_free(struct ends_watch *w)
+{
+	if (!w)
+		return;
+	if (w->second)
+		event_free(w->second);
+	free(w);
+}

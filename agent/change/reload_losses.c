@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "change/reload_losses.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/inside_runs.h"
+#include "sessions/subscriber_record.h"
+
+/* Inside addresses that a mapping loses. */
+struct lost_range {
+	uint32_t first;
+	uint32_t last;
+	size_t loss;
+};
+
+struct reload_losses {
+	struct mappings *mappings;
+	struct reload_loss *loss;
+	struct lost_range *range;
+	size_t n_losses;
+	size_t n_ranges;
+	size_t at; /* range under way */
+	struct pool_walk *walk;
+};
+
+/* Which mapping of a configuration has which addresses. */
+struct owners {
+	struct inside_run *run;
+	size_t n;
+};
+
+static int owners_of(const struct config *c, struct owners *ret)
+{
+	_cleanup_free_ struct inside_prefix *prefix = calloc(c->n_mappings + 1, sizeof(*prefix));
+
+	ret->run = calloc(INSIDE_RUNS(c->n_mappings) + 1, sizeof(*ret->run));
+	if (!prefix || !ret->run)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_mappings; i++)
+		prefix[i] = (struct inside_prefix){ c->mappings[i].in.base, c->mappings[i].in.plen, (uint16_t)i };
+	ret->n = inside_runs(prefix, c->n_mappings, ret->run);
+	return 0;
+}
+
+/* The mapping that has an address, or -1; *ret_last: up to where that is so. */
+static int owner(const struct owners *o, uint32_t addr, uint32_t *ret_last)
+{
+	size_t at = inside_run_at(o->run, o->n, addr);
+
+	*ret_last = UINT32_MAX;
+	if (at == o->n)
+		return -1;
+	if (o->run[at].first > addr) {
+		*ret_last = o->run[at].first - 1;
+		return -1;
+	}
+	*ret_last = o->run[at].last;
+	return o->run[at].number;
+}
+
+/* Whether a mapping keeps its tables; *ret_other: what it becomes. */
+static bool keeps_tables(const struct config *now, const struct config_mapping *m, const struct config *wanted,
+			 const struct config_mapping **ret_other)
+{
+	const struct config_mapping *other = config_find_mapping(wanted, m->in, m->out);
+
+	*ret_other = other;
+	return other && config_mapping_slots(now, m) == config_mapping_slots(wanted, other) &&
+	       m->inbound == other->inbound;
+}
+
+static void add_range(struct reload_losses *l, const struct config *now, int number, bool whole,
+		      struct lost_range range)
+{
+	const struct config_mapping *m = &now->mappings[number];
+	size_t i = 0;
+
+	while (i < l->n_losses && (l->loss[i].in.base != m->in.base || l->loss[i].in.plen != m->in.plen))
+		i++;
+	if (i == l->n_losses) {
+		l->loss[l->n_losses++] =
+			(struct reload_loss){ .in = m->in, .out = m->out, .whole = whole, .drain = m->drain };
+		snprintf(l->loss[i].name, sizeof(l->loss[i].name), "%s", m->name);
+	}
+	range.loss = i;
+	l->range[l->n_ranges++] = range;
+}
+
+/* Gathers the ranges that have another owner afterwards, or one with other tables. */
+static void find_ranges(struct reload_losses *l, const struct config *now, const struct owners *before,
+			const struct config *wanted, const struct owners *after)
+{
+	uint64_t at = 0;
+
+	while (at <= UINT32_MAX) {
+		uint32_t last_before, last_after;
+		int a = owner(before, (uint32_t)at, &last_before), b = owner(after, (uint32_t)at, &last_after);
+		uint32_t last = last_before < last_after ? last_before : last_after;
+		const struct config_mapping *other = NULL;
+		bool kept = a >= 0 && keeps_tables(now, &now->mappings[a], wanted, &other);
+
+		if (a >= 0 && config_mapping_slots(now, &now->mappings[a]) &&
+		    !(kept && b >= 0 && other == &wanted->mappings[b]))
+			add_range(l, now, a, !kept, (struct lost_range){ (uint32_t)at, last, 0 });
+		at = (uint64_t)last + 1;
+	}
+}
+
+int reload_losses_new(struct mappings *m, const struct config *now, const struct config *wanted,
+		      struct reload_losses **ret)
+{
+	struct reload_losses *l = calloc(1, sizeof(*l));
+	struct owners before = { 0 }, after = { 0 };
+	int r = l ? 0 : -ENOMEM;
+
+	if (!r)
+		r = owners_of(now, &before) || owners_of(wanted, &after) ? -ENOMEM : 0;
+	if (!r) {
+		l->mappings = m;
+		l->loss = calloc(now->n_mappings + 1, sizeof(*l->loss));
+		/* Each range ends at the end of a run of either, or before one. */
+		l->range = calloc(2 * (before.n + after.n) + 2, sizeof(*l->range));
+		r = l->loss && l->range ? 0 : -ENOMEM;
+	}
+	if (!r)
+		find_ranges(l, now, &before, wanted, &after);
+	free(before.run);
+	free(after.run);
+	if (r) {
+		reload_losses_free(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+int reload_losses_step(struct reload_losses *l, unsigned budget_us)
+{
+	uint64_t until = monotonic_us() + budget_us;
+
+	while (l->at < l->n_ranges) {
+		struct lost_range *range = &l->range[l->at];
+		uint64_t now = monotonic_us();
+		struct pool_figures figures;
+
+		if (now >= until)
+			return 1;
+		if (!l->walk && pool_walk_new(l->mappings, range->first, range->last, &l->walk))
+			return -ENOMEM;
+		if (pool_walk_step(l->walk, (unsigned)(until - now), &figures))
+			return 1;
+		l->loss[range->loss].sessions += figures.sessions;
+		pool_walk_free(take_pointer(l->walk));
+		l->at++;
+	}
+	return 0;
+}
+
+void reload_losses_free(struct reload_losses *l)
+{
+	if (!l)
+		return;
+	pool_walk_free(l->walk);
+	free(l->loss);
+	free(l->range);
+	free(l);
+}
+
+const struct reload_loss *reload_losses_list(const struct reload_losses *l, size_t *ret_n)
+{
+	*ret_n = l->n_losses;
+	return l->loss;
+}
+
+uint64_t reload_losses_sum(const struct reload_losses *l, bool drain)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < l->n_losses; i++)
+		if (!l->loss[i].drain == !drain)
+			n += l->loss[i].sessions;
+	return n;
+}

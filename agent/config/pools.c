@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config/pools.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool overlap(struct prefix a, struct prefix b)
+{
+	return !prefix_is_none(a) && !prefix_is_none(b) && prefix_overlaps(a.base, a.plen, b.base, b.plen);
+}
+
+/* Whether a is b, or a part of it. */
+static bool lies_in(struct prefix a, struct prefix b)
+{
+	return a.plen >= b.plen && overlap(a, b);
+}
+
+static bool same(struct prefix a, struct prefix b)
+{
+	return a.base == b.base && a.plen == b.plen;
+}
+
+static struct prefix half(struct prefix p, unsigned which)
+{
+	p.plen++;
+	p.base |= which << (32 - p.plen);
+	return p;
+}
+
+/* As an operator types it: an address without the length 32. */
+static const char *range_format(struct prefix p, char text[static ADDR_TEXT])
+{
+	return p.plen == 32 ? addr_format(p.base, text) : prefix_format(p.base, p.plen, text);
+}
+
+static int find_at(const struct config *c, struct prefix out)
+{
+	for (size_t i = 0; i < c->n_mappings; i++)
+		if (!prefix_is_none(c->mappings[i].out) && lies_in(out, c->mappings[i].out))
+			return (int)i;
+	return -1;
+}
+
+const struct config_mapping *pool_find(const struct config *c, struct prefix out)
+{
+	int number = find_at(c, out);
+
+	return number < 0 ? NULL : &c->mappings[number];
+}
+
+/* The inside addresses behind outside ones of a mapping: consecutive, as blocks are given out in order. */
+static struct prefix inside_of(const struct config_mapping *m, struct prefix out)
+{
+	unsigned shift = m->out.plen - m->in.plen;
+
+	return (struct prefix){ m->in.base + ((out.base - m->out.base) << shift), (uint8_t)(out.plen - shift) };
+}
+
+static struct prefix outside_of(const struct config_mapping *m, struct prefix in)
+{
+	unsigned shift = m->out.plen - m->in.plen;
+
+	return (struct prefix){ m->out.base + ((in.base - m->in.base) >> shift), (uint8_t)(in.plen + shift) };
+}
+
+/* Whether all of a part of a mapping belongs to a single mapping within it. */
+static bool is_excepted(const struct config *c, const struct config_mapping *m, struct prefix in)
+{
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		const struct config_mapping *other = &c->mappings[i];
+
+		if (other->in.plen > m->in.plen && lies_in(other->in, m->in) && lies_in(in, other->in))
+			return true;
+	}
+	return false;
+}
+
+/* How many outside addresses of a prefix still have subscribers. */
+static uint64_t count_used(const struct config *c, const struct config_mapping *m, struct prefix out)
+{
+	if (is_excepted(c, m, inside_of(m, out)))
+		return 0;
+	if (out.plen < 32) {
+		bool any = false;
+
+		for (size_t i = 0; i < c->n_mappings && !any; i++)
+			any = c->mappings[i].in.plen > m->in.plen && lies_in(c->mappings[i].in, inside_of(m, out)) &&
+			      c->mappings[i].in.plen <= 32U - (m->out.plen - m->in.plen);
+		if (any)
+			return count_used(c, m, half(out, 0)) + count_used(c, m, half(out, 1));
+	}
+	return prefix_size(out.plen);
+}
+
+/* Where new addresses come from. */
+struct source {
+	const struct prefix *from;
+	uint32_t n;
+	struct prefix drained; /* never taken */
+	const struct pool_users *users;
+};
+
+/* How much of p another prefix has. */
+static enum pool_use use_by(struct prefix p, struct prefix other)
+{
+	return lies_in(p, other) ? POOL_WHOLE : overlap(p, other) ? POOL_IN_PART : POOL_FREE;
+}
+
+static void note(enum pool_use *use, enum pool_use also)
+{
+	if (also > *use)
+		*use = also;
+}
+
+/* How much of a prefix is something else already. */
+static enum pool_use use_of(const struct config *c, const struct source *s, struct prefix p)
+{
+	enum pool_use use = use_by(p, s->drained);
+
+	for (size_t i = 0; i < c->n_mappings && use != POOL_WHOLE; i++) {
+		note(&use, use_by(p, c->mappings[i].in));
+		note(&use, use_by(p, c->mappings[i].out));
+	}
+	if (s->users && use != POOL_WHOLE)
+		note(&use, s->users->use(p, s->users->arg));
+	return use;
+}
+
+/* The first free prefix of a length within p. */
+static bool find_free(const struct config *c, const struct source *s, struct prefix p, unsigned plen,
+		      struct prefix *ret)
+{
+	enum pool_use use = p.plen > plen ? POOL_WHOLE : use_of(c, s, p);
+
+	if (use == POOL_FREE)
+		*ret = (struct prefix){ p.base, (uint8_t)plen };
+	if (use != POOL_IN_PART || p.plen == plen)
+		return use == POOL_FREE;
+	return find_free(c, s, half(p, 0), plen, ret) || find_free(c, s, half(p, 1), plen, ret);
+}
+
+static uint64_t count_free(const struct config *c, const struct source *s, struct prefix p)
+{
+	enum pool_use use = use_of(c, s, p);
+
+	if (use == POOL_IN_PART)
+		return count_free(c, s, half(p, 0)) + count_free(c, s, half(p, 1));
+	return use == POOL_FREE ? prefix_size(p.plen) : 0;
+}
+
+static bool take_free(const struct config *c, const struct source *s, unsigned plen, struct prefix *ret)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (find_free(c, s, s->from[i], plen, ret))
+			return true;
+	return false;
+}
+
+/* "drain-203.0.113.36", or "drain-203.0.113.32-28". */
+static void drain_name(struct prefix out, char name[static LABEL_TEXT])
+{
+	char addr[ADDR_TEXT];
+
+	addr_format(out.base, addr);
+	if (out.plen == 32)
+		snprintf(name, LABEL_TEXT, POOL_DRAIN_NAME "%s", addr);
+	else
+		snprintf(name, LABEL_TEXT, POOL_DRAIN_NAME "%s-%u", addr, out.plen);
+}
+
+/* Adds a mapping like another one, without what is that one's alone. */
+static struct config_mapping *add_like(struct config *c, const struct config_mapping *like, struct prefix in,
+				       struct prefix out, uint32_t drain)
+{
+	struct config_mapping m = *like;
+
+	if (config_add_mapping(c, in, out))
+		return NULL;
+	m.in = in;
+	m.out = out;
+	m.drain = drain;
+	m.n_spare = 0;
+	m.until = 0;
+	m.name[0] = m.comment[0] = '\0';
+	m.line = m.in_line = m.out_line = m.name_line = m.independence_line = m.spare_line = 0;
+	c->mappings[c->n_mappings - 1] = m;
+	return &c->mappings[c->n_mappings - 1];
+}
+
+/* One drain under way. of: a copy, as mappings move when one is added. */
+struct draining {
+	struct config *config;
+	struct config_mapping of;
+	struct source source;
+	uint32_t drain;
+	struct pool_edit *edit;
+};
+
+/* Gives the subscribers of outside addresses others, in as few exceptions as fit. -ENOSPC without a message. */
+static int drain_part(struct draining *d, struct prefix out, struct error *err)
+{
+	struct prefix in = inside_of(&d->of, out), to;
+	struct config_mapping *m;
+	int r;
+
+	if (is_excepted(d->config, &d->of, in))
+		return 0;
+	/* A mapping within another has fewer addresses than that one. */
+	if (!same(out, d->of.out) && take_free(d->config, &d->source, out.plen, &to)) {
+		m = add_like(d->config, &d->of, in, to, d->drain);
+		if (!m)
+			return error_set(err, -ENOMEM, "out of memory");
+		drain_name(out, m->name);
+		d->edit->mappings++;
+		return 0;
+	}
+	if (out.plen == 32)
+		return -ENOSPC;
+	r = drain_part(d, half(out, 0), err);
+	return r ? r : drain_part(d, half(out, 1), err);
+}
+
+/* Finds the mapping whose pool has all the addresses, and that still uses some of them. */
+static int find_pool(const struct config *c, struct prefix out, struct config_mapping *ret, struct error *err)
+{
+	char text[ADDR_TEXT], title[MAPPING_TITLE];
+	int number = find_at(c, out);
+
+	range_format(out, text);
+	for (size_t i = 0; number < 0 && i < c->n_mappings; i++) {
+		const struct config_mapping *m = &c->mappings[i];
+
+		if (overlap(m->out, out))
+			return error_set(err, -EINVAL,
+					 "%s is more than the pool of mapping %s; name addresses of one pool", text,
+					 config_mapping_title(c, m->in, m->out, title));
+	}
+	if (number < 0)
+		return error_set(err, -ENOENT, "%s is in the pool of no mapping; `detnatctl pool list` shows them",
+				 text);
+	*ret = c->mappings[number];
+	return 0;
+}
+
+static int check_source(const struct draining *d, struct prefix out, const struct prefix *to, struct error *err)
+{
+	uint64_t needed = count_used(d->config, &d->of, out), free = 0;
+	char text[ADDR_TEXT], from[ADDR_TEXT], title[MAPPING_TITLE];
+
+	for (uint32_t i = 0; i < d->source.n; i++)
+		free += count_free(d->config, &d->source, d->source.from[i]);
+	if (free >= needed)
+		return 0;
+	range_format(out, text);
+	config_mapping_title(d->config, d->of.in, d->of.out, title);
+	if (to)
+		return error_set(err, -ENOSPC, "%s has %llu free addresses, and %s needs %llu", range_format(*to, from),
+				 (unsigned long long)free, text, (unsigned long long)needed);
+	if (!d->source.n)
+		return error_set(err, -ENOSPC,
+				 "mapping %s has no spare addresses; name others with --to, or give it `spare`", title);
+	return error_set(err, -ENOSPC,
+			 "mapping %s has %llu spare addresses free, and %s needs %llu; name others with --to", title,
+			 (unsigned long long)free, text, (unsigned long long)needed);
+}
+
+int pool_drain(struct config *c, struct prefix out, const struct prefix *to, uint32_t drain,
+	       const struct pool_users *users, struct pool_edit *ret, struct error *err)
+{
+	struct draining d = { .config = c, .drain = drain, .edit = ret };
+	char text[ADDR_TEXT], title[MAPPING_TITLE];
+	int r = find_pool(c, out, &d.of, err);
+
+	if (r)
+		return r;
+	*ret = (struct pool_edit){ .addresses = count_used(c, &d.of, out) };
+	ret->subscribers = ret->addresses << (d.of.out.plen - d.of.in.plen);
+	range_format(out, text);
+	config_mapping_title(c, d.of.in, d.of.out, title);
+	if (!ret->addresses)
+		return error_set(err, -EALREADY, "%s is out of use already: exceptions have all its subscribers", text);
+	if (out.plen == 32 && same(out, d.of.out))
+		return error_set(err, -EINVAL,
+				 "%s is all of the pool of mapping %s; `detnatctl mapping add IN OUT --replace --drain "
+				 "SECONDS` gives it another",
+				 text, title);
+	d.source = (struct source){ to ? to : d.of.spare, to ? 1 : d.of.n_spare, out, users };
+	r = check_source(&d, out, to, err);
+	if (r)
+		return r;
+	r = drain_part(&d, out, err);
+	return r == -ENOSPC ? error_set(err, r, "the addresses free for %s are too few", text) : r;
+}
+
+/* Whether a mapping was made by a drain of the pool of another one. */
+static bool is_drain_of(const struct config *c, const struct config_mapping *m, const struct config_mapping *of)
+{
+	const struct config_mapping *around = config_find_around(c, m->in);
+
+	return !strncmp(m->name, POOL_DRAIN_NAME, strlen(POOL_DRAIN_NAME)) && around && same(around->in, of->in) &&
+	       !prefix_is_none(m->out) && m->out.plen - m->in.plen == of->out.plen - of->in.plen;
+}
+
+int pool_restore(struct config *c, struct prefix out, struct pool_edit *ret, struct error *err)
+{
+	char text[ADDR_TEXT], with[ADDR_TEXT];
+	struct config_mapping of;
+	int r = find_pool(c, out, &of, err);
+
+	if (r)
+		return r;
+	*ret = (struct pool_edit){ 0 };
+	range_format(out, text);
+	for (size_t i = c->n_mappings; i > 0; i--) {
+		const struct config_mapping m = c->mappings[i - 1];
+		struct prefix drained = PREFIX_NONE;
+
+		if (is_drain_of(c, &m, &of))
+			drained = outside_of(&of, m.in);
+		if (!overlap(drained, out))
+			continue;
+		if (!lies_in(drained, out))
+			return error_set(err, -EINVAL, "%s was drained together with the rest of %s; restore that",
+					 text, range_format(drained, with));
+		config_del_mapping(c, m.in, m.out);
+		ret->mappings++;
+		ret->addresses += prefix_size(drained.plen);
+		ret->subscribers += prefix_size(m.in.plen);
+	}
+	if (!ret->mappings)
+		return error_set(err, -ENOENT, "%s was not drained; `detnatctl pool list` shows what was", text);
+	return 0;
+}
+
+uint32_t pool_restore_drain(const struct config *c, struct prefix out)
+{
+	const struct config_mapping *of = pool_find(c, out);
+	uint32_t longest = 0;
+
+	for (size_t i = 0; of && i < c->n_mappings; i++)
+		if (is_drain_of(c, &c->mappings[i], of) && overlap(outside_of(of, c->mappings[i].in), out) &&
+		    c->mappings[i].drain > longest)
+			longest = c->mappings[i].drain;
+	return longest;
+}
+
+/* The mapping that a subscriber comes from, and the one that it was moved to before; -errno with err. */
+static int find_home(struct config *c, uint32_t addr, struct config_mapping *ret_home, struct config_mapping *ret_moved,
+		     struct error *err)
+{
+	const struct config_mapping *m = config_mapping_of(c, addr);
+	bool moved = m && m->in.plen == 32 && (m->until || !strncmp(m->name, USER_MOVE_NAME, strlen(USER_MOVE_NAME)));
+	char text[ADDR_TEXT], title[MAPPING_TITLE];
+
+	addr_format(addr, text);
+	if (moved) {
+		*ret_moved = *m;
+		m = config_find_around(c, m->in);
+	}
+	if (!m)
+		return error_set(err, -ENOENT,
+				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them",
+				 text);
+	config_mapping_title(c, m->in, m->out, title);
+	if (prefix_is_none(m->out))
+		return error_set(err, -EINVAL, "%s is not translated, as mapping %s says", text, title);
+	if (m->in.plen == 32)
+		return error_set(
+			err, -EINVAL,
+			"%s has a mapping of its own, %s; `detnatctl mapping add %s/32 OUT --replace` gives it "
+			"another address",
+			text, title, text);
+	*ret_home = *m;
+	return moved;
+}
+
+int user_move(struct config *c, const struct user_move *move, const struct pool_users *users, uint32_t *ret_out,
+	      struct error *err)
+{
+	const struct source source = { &move->out, 1, PREFIX_NONE, users };
+	const struct prefix in = { move->addr, 32 };
+	char text[ADDR_TEXT], label[LABEL_TEXT];
+	struct config_mapping home, moved, *m;
+	struct prefix to;
+	int r = find_home(c, move->addr, &home, &moved, err);
+
+	if (r < 0)
+		return r;
+	if (r > 0)
+		config_del_mapping(c, moved.in, moved.out);
+	if (r > 0 && lies_in(moved.out, move->out)) {
+		to = moved.out;
+	} else if (!take_free(c, &source, 32, &to)) {
+		return error_set(err, -ENOSPC, "%s has no free address", range_format(move->out, text));
+	}
+	m = add_like(c, &home, in, to, move->drain);
+	if (!m)
+		return error_set(err, -ENOMEM, "out of memory");
+	snprintf(label, sizeof(label), USER_MOVE_NAME "%s", addr_format(move->addr, text));
+	snprintf(m->name, sizeof(m->name), "%s", move->name && *move->name ? move->name : r > 0 ? moved.name : label);
+	m->until = move->until;
+	*ret_out = to.base;
+	return 0;
+}

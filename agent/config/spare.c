@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The spare addresses of a mapping, and the time at which it ends: read, written, checked. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/timestamp.h"
+#include "config/fields.h"
+#include "config/port_pairs.h"
+
+static const struct field spare_element = { "", &field_prefix, .size = sizeof(struct prefix) };
+
+static int spare_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	struct config_mapping *m = value;
+	const cJSON *element;
+	int ret = expect_array(r, json, f->max, "prefixes");
+
+	if (ret < 0)
+		return ret;
+	cJSON_ArrayForEach (element, json) {
+		size_t before = json_path_add_index(&r->path, m->n_spare);
+
+		ret = field_read(r, element, &spare_element, &m->spare[m->n_spare]);
+		if (ret < 0)
+			return ret;
+		m->n_spare++;
+		json_path_cut(&r->path, before);
+	}
+	return 0;
+}
+
+static int spare_write(cJSON *object, const struct field *f, const void *value)
+{
+	const struct config_mapping *m = value;
+	_cleanup_json_ cJSON *list = m->n_spare ? cJSON_CreateArray() : NULL;
+	char text[ADDR_TEXT];
+
+	if (!m->n_spare)
+		return 0;
+	for (uint32_t i = 0; i < m->n_spare; i++)
+		if (json_append(list, cJSON_CreateString(prefix_format(m->spare[i].base, m->spare[i].plen, text))))
+			return -ENOMEM;
+	return json_add(object, f->name, take_pointer(list));
+}
+
+const struct field_type field_spare = { .read = spare_read, .write = spare_write };
+
+static void time_expected(const struct field *f, char *text, size_t size)
+{
+	snprintf(text, size, "a time of RFC 3339, such as \"2026-01-31T10:00:00Z\"");
+}
+
+static int time_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
+{
+	int64_t t;
+
+	if (!cJSON_IsString(json) || time_parse(json->valuestring, &t) || t <= 0)
+		return -EINVAL;
+	*(int64_t *)value = t;
+	return 0;
+}
+
+static bool time_valid(const struct field *f, const void *value)
+{
+	const int64_t *t = value;
+
+	return *t >= 0 && *t <= TIME_MAX;
+}
+
+static int time_write(cJSON *object, const struct field *f, const void *value)
+{
+	const int64_t *t = value;
+	char text[TIME_TEXT];
+
+	return *t ? json_add(object, f->name, cJSON_CreateString(time_format(*t, text))) : 0;
+}
+
+const struct field_type field_time = { time_expected, time_read, time_valid, time_write };
+
+static bool overlap(struct prefix a, struct prefix b)
+{
+	return !prefix_is_none(a) && !prefix_is_none(b) && prefix_overlaps(a.base, a.plen, b.base, b.plen);
+}
+
+static bool lies_in(struct prefix a, struct prefix b)
+{
+	return a.plen >= b.plen && overlap(a, b);
+}
+
+/* A spare prefix, as messages need it. */
+struct spare {
+	const struct config *config;
+	const char *name; /* of the file */
+	const struct config_mapping *of;
+	uint32_t number;
+	struct error *err;
+};
+
+static struct prefix prefix_of(const struct spare *s)
+{
+	return s->of->spare[s->number];
+}
+
+static int refuse(const struct spare *s, struct prefix other, const struct config_mapping *of, const char *what)
+{
+	struct prefix p = prefix_of(s);
+	char path[48], text[ADDR_TEXT], other_text[ADDR_TEXT], title[MAPPING_TITLE];
+
+	snprintf(path, sizeof(path), "mappings[%td].spare[%u]", s->of - s->config->mappings, s->number);
+	return config_refuse(s->err, -EINVAL, s->name, s->of->spare_line, s->name ? path : "",
+			     "%s overlaps %s, %s of %s", prefix_format(p.base, p.plen, text),
+			     prefix_format(other.base, other.plen, other_text), what,
+			     config_mapping_title(s->config, of->in, of->out, title));
+}
+
+/* Checks a spare prefix against one mapping; the mapping's own exceptions may use it. */
+static int check_against(const struct spare *s, const struct config_mapping *m)
+{
+	struct prefix p = prefix_of(s);
+	bool taken = m != s->of && m->in.plen > s->of->in.plen && lies_in(m->in, s->of->in) && lies_in(m->out, p);
+
+	if (overlap(p, m->in))
+		return refuse(s, m->in, m, "the inside range");
+	if (overlap(p, m->out) && !taken)
+		return refuse(s, m->out, m, "the outside range");
+	if (m > s->of)
+		return 0;
+	for (uint32_t i = 0; i < (m == s->of ? s->number : m->n_spare); i++)
+		if (overlap(p, m->spare[i]))
+			return refuse(s, m->spare[i], m, "spare addresses");
+	return 0;
+}
+
+int validate_spare(const struct config *c, const char *name, struct error *err)
+{
+	struct spare s = { .config = c, .name = name, .err = err };
+
+	for (s.of = c->mappings; s.of < c->mappings + c->n_mappings; s.of++) {
+		if (s.of->n_spare && prefix_is_none(s.of->out)) {
+			char path[48];
+
+			snprintf(path, sizeof(path), "mappings[%td].spare", s.of - c->mappings);
+			return config_refuse(err, -EINVAL, name, s.of->spare_line, name ? path : "",
+					     "is of no use where nothing is translated");
+		}
+		for (s.number = 0; s.number < s.of->n_spare; s.number++) {
+			for (size_t i = 0; i < c->n_mappings; i++) {
+				int r = check_against(&s, &c->mappings[i]);
+
+				if (r)
+					return r;
+			}
+		}
+	}
+	return 0;
+}
+
+/* A portmap that names an outside address would be refused once its subscriber has the former one back. */
+int validate_until(const struct config *c, const char *name, struct error *err)
+{
+	for (size_t i = 0; i < c->n_portmaps; i++) {
+		const struct config_portmap *p = &c->portmaps[i];
+		const struct config_mapping *m = p->out.addr ? config_mapping_of(c, p->in.addr) : NULL;
+		char path[48], addr[ADDR_TEXT], out[ADDR_TEXT], until[TIME_TEXT];
+
+		if (!m || !m->until)
+			continue;
+		snprintf(path, sizeof(path), "portmaps[%zu].out", i);
+		return config_refuse(err, -EINVAL, name, p->out_line, name ? path : "",
+				     "%s has %s only until %s; a portmap without `out` would go with it",
+				     addr_format(p->in.addr, addr), addr_format(p->out.addr, out),
+				     time_format(m->until, until));
+	}
+	return 0;
+}
+
+size_t config_drop_ended(struct config *c, int64_t now, const char *name)
+{
+	size_t n = 0;
+
+	for (size_t i = c->n_mappings; i > 0; i--) {
+		const struct config_mapping m = c->mappings[i - 1];
+		char title[MAPPING_TITLE], until[TIME_TEXT];
+
+		if (!m.until || m.until > now)
+			continue;
+		log_info("%s%smapping %s ended at %s", name ? name : "", name ? ": " : "",
+			 config_mapping_title(c, m.in, m.out, title), time_format(m.until, until));
+		config_del_mapping(c, m.in, m.out);
+		n++;
+	}
+	return n;
+}

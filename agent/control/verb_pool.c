@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* pool drain and restore, user move: subscribers get other outside addresses for a while. */
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/timestamp.h"
+#include "config/pools.h"
+#include "control/handlers.h"
+
+/* How long sessions may go on if neither the request nor the mapping says. */
+#define USUAL_DRAIN 3600U
+
+/* What an edit did, for the answer. */
+struct moved {
+	struct pool_edit edit;
+	uint32_t out;
+};
+
+/* Addresses that a mapping of the tables has, whether the configuration knows it or not. */
+static enum pool_use use_of_tables(struct prefix out, void *arg)
+{
+	const struct mappings *m = arg;
+	enum pool_use use = POOL_FREE;
+
+	for (int number = mappings_next(m, 0); number >= 0 && use != POOL_WHOLE;
+	     number = mappings_next(m, number + 1)) {
+		const struct geometry *g = &mappings_get(m, number)->geo;
+
+		if (g->out_plen > 32 || !prefix_overlaps(g->out_base, g->out_plen, out.base, out.plen))
+			continue;
+		use = out.plen >= g->out_plen ? POOL_WHOLE : POOL_IN_PART;
+	}
+	return use;
+}
+
+static struct pool_users users_of(const struct request *r)
+{
+	return (struct pool_users){ use_of_tables, r->context->mappings };
+}
+
+/* Sets for how long sessions drain, as the request or the mapping says; known: what it says. */
+static void set_drain(struct request *r, uint32_t known)
+{
+	const struct arg_value *drain = request_arg(r, "drain");
+
+	r->options = (struct change_options){
+		.drain_given = true,
+		.drain = drain->given ? drain->number
+			 : known      ? known
+				      : USUAL_DRAIN,
+	};
+}
+
+static int begin(struct request *r, uint32_t known_drain, change_edit edit, request_answer answer, struct error *err)
+{
+	r->state = calloc(1, sizeof(struct moved));
+	r->state_free = free;
+	if (!r->state)
+		return error_set(err, -ENOMEM, "out of memory");
+	set_drain(r, known_drain);
+	return request_change(r, edit, answer, err);
+}
+
+static cJSON *answer_pool(struct request *r)
+{
+	const struct moved *moved = r->state;
+	cJSON *json = cJSON_CreateObject();
+
+	json_add_prefix(json, "out", request_arg(r, "out")->prefix);
+	json_add_u64(json, "addresses", moved->edit.addresses);
+	json_add_u64(json, "subscribers", moved->edit.subscribers);
+	json_add_u64(json, "mappings", moved->edit.mappings);
+	json_add_u64(json, "drain", r->options.drain);
+	return json;
+}
+
+static int edit_drain(struct config *c, void *arg, struct error *err)
+{
+	struct request *r = arg;
+	struct moved *moved = r->state;
+	const struct arg_value *to = request_arg(r, "to");
+	const struct pool_users users = users_of(r);
+
+	return pool_drain(c, request_arg(r, "out")->prefix, to->given ? &to->prefix : NULL, r->options.drain, &users,
+			  &moved->edit, err);
+}
+
+int verb_pool_drain(struct request *r, cJSON **ret_result, struct error *err)
+{
+	const struct config_mapping *m = pool_find(r->context->active->config, request_arg(r, "out")->prefix);
+
+	return begin(r, m ? m->drain : 0, edit_drain, answer_pool, err);
+}
+
+static int edit_restore(struct config *c, void *arg, struct error *err)
+{
+	struct request *r = arg;
+	struct moved *moved = r->state;
+
+	return pool_restore(c, request_arg(r, "out")->prefix, &moved->edit, err);
+}
+
+int verb_pool_restore(struct request *r, cJSON **ret_result, struct error *err)
+{
+	uint32_t drain = pool_restore_drain(r->context->active->config, request_arg(r, "out")->prefix);
+
+	return begin(r, drain, edit_restore, answer_pool, err);
+}
+
+static int edit_move(struct config *c, void *arg, struct error *err)
+{
+	struct request *r = arg;
+	struct moved *moved = r->state;
+	const struct arg_value *until = request_arg(r, "until"), *name = request_arg(r, "name");
+	const struct pool_users users = users_of(r);
+	const struct user_move move = {
+		.addr = request_arg(r, "addr")->addr,
+		.out = request_arg(r, "out")->prefix,
+		.drain = r->options.drain,
+		.until = until->given ? until->time : 0,
+		.name = name->given ? name->text : NULL,
+	};
+	char text[TIME_TEXT];
+
+	if (until->given && until->time <= time(NULL))
+		return error_set(err, -EINVAL, "--until: %s is past", time_format(until->time, text));
+	return user_move(c, &move, &users, &moved->out, err);
+}
+
+static cJSON *answer_moved(struct request *r)
+{
+	const struct moved *moved = r->state;
+	const struct config_mapping *m =
+		config_find_inside(r->context->active->config, (struct prefix){ request_arg(r, "addr")->addr, 32 });
+	cJSON *json = cJSON_CreateObject();
+	char text[TIME_TEXT];
+
+	json_add_addr(json, "in_addr", request_arg(r, "addr")->addr);
+	json_add_addr(json, "out_addr", moved->out);
+	json_add_text(json, "mapping", m ? m->name : NULL);
+	json_add_text(json, "until", m && m->until ? time_format(m->until, text) : NULL);
+	json_add_u64(json, "drain", r->options.drain);
+	return json;
+}
+
+int verb_user_move(struct request *r, cJSON **ret_result, struct error *err)
+{
+	const struct config_mapping *m = config_mapping_of(r->context->active->config, request_arg(r, "addr")->addr);
+
+	return begin(r, m ? m->drain : 0, edit_move, answer_moved, err);
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* pool list: outside addresses, each or in ranges. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json_scan.h"
+#include "control/handlers.h"
+#include "sessions/pool_states.h"
+
+/* A pool above so many addresses is shown in ranges. */
+#define EACH_ADDRESS 256U
+
+struct pool_listing {
+	struct pool_states *states;
+	bool each;		   /* no ranges */
+	struct pool_address first; /* of the line that was begun; pool NULL: none was */
+	uint64_t n;		   /* addresses on it */
+	struct evbuffer *output;
+};
+
+static void listing_free(void *state)
+{
+	struct pool_listing *l = state;
+
+	pool_states_free(l->states);
+	free(l);
+}
+
+static bool same_mapping(const struct pool *a, const struct pool *b)
+{
+	return a->in.base == b->in.base && a->in.plen == b->in.plen && a->of.base == b->of.base;
+}
+
+/* Whether an address goes on the line that was begun. */
+static bool joins(const struct pool_listing *l, const struct pool_address *next)
+{
+	bool in_ranges = next->pool->number < 0 || prefix_size(next->pool->out.plen) > EACH_ADDRESS;
+
+	return l->first.pool && in_ranges && !l->each && l->first.state == next->state &&
+	       same_mapping(l->first.pool, next->pool) && l->first.addr + l->n == next->addr;
+}
+
+static int write_line(struct pool_listing *l)
+{
+	const struct pool_address *a = &l->first;
+	_cleanup_json_ cJSON *json = cJSON_CreateObject();
+	_cleanup_free_ char *text = NULL;
+
+	if (!a->pool)
+		return 0;
+	json_add_addr(json, "addr", a->addr);
+	json_add_addr(json, "last", (uint32_t)(a->addr + l->n - 1));
+	json_add_u64(json, "addresses", l->n);
+	cJSON_AddStringToObject(json, "state", pool_state_texts[a->state]);
+	json_add_u64(json, "subscribers", a->subscribers);
+	json_add_u64(json, "sessions", a->sessions);
+	json_add_name(json, "mapping", a->pool->name);
+	json_add_prefix(json, "in", a->pool->in);
+	json_add_prefix(json, "out", a->pool->of);
+	text = json ? cJSON_PrintUnformatted(json) : NULL;
+	l->first.pool = NULL;
+	return text && evbuffer_add_printf(l->output, "%s\n", text) >= 0 ? 0 : -ENOMEM;
+}
+
+static int list_address(struct pool_listing *l, const struct pool_address *next)
+{
+	if (joins(l, next)) {
+		l->n++;
+		l->first.subscribers += next->subscribers;
+		l->first.sessions += next->sessions;
+		return 0;
+	}
+	if (write_line(l))
+		return -ENOMEM;
+	l->first = *next;
+	l->n = 1;
+	return 0;
+}
+
+/* 1: more another time, when the client has read some of it. */
+static int list_step(struct request *r, cJSON **ret_result, struct error *err)
+{
+	struct pool_listing *l = r->state;
+	const uint64_t until = monotonic_us() + REQUEST_SLICE_US;
+	struct pool_address next;
+	int ret = 0;
+
+	while (!ret && pool_states_next(l->states, &next)) {
+		ret = list_address(l, &next);
+		if (!ret && (monotonic_us() >= until || evbuffer_get_length(l->output) >= REQUEST_OUTPUT_HIGH))
+			return 1;
+	}
+	if (!ret)
+		ret = write_line(l);
+	return ret ? error_set(err, ret, "the listing broke off: out of memory") : 0;
+}
+
+int verb_pool_list(struct request *r, cJSON **ret_result, struct error *err)
+{
+	const struct arg_value *within = request_arg(r, "prefix");
+	struct pool_listing *l = calloc(1, sizeof(*l));
+	int ret = l ? pool_states_new(r->context->mappings, r->context->active->config,
+				      within->given ? &within->prefix : NULL, &l->states)
+		    : -ENOMEM;
+	char text[ADDR_TEXT];
+
+	if (ret) {
+		free(l);
+		return ret == -ENOENT ? error_set(err, ret, "%s has no pool address; `detnatctl pool list` shows them",
+						  prefix_format(within->prefix.base, within->prefix.plen, text))
+				      : error_set(err, ret, "the agent is out of memory");
+	}
+	l->each = within->given;
+	l->output = request_stream(r);
+	request_run(r, list_step, l, listing_free);
+	return 0;
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "sessions/pool_states.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/inside_runs.h"
+
+const char *const pool_state_texts[N_POOL_STATES] = {
+#define X(constant, text) [constant] = text,
+	POOL_STATES(X)
+#undef X
+};
+
+struct pool_states {
+	const struct mappings *mappings;
+	struct pool *pool; /* by address */
+	size_t n;
+	size_t room;
+	struct inside_run *run;
+	size_t n_runs;
+	struct prefix within; /* 0.0.0.0/0: all */
+	size_t at;	      /* the pool under way */
+	uint64_t offset;      /* of the next address in it */
+};
+
+void pool_states_free(struct pool_states *s)
+{
+	if (!s)
+		return;
+	free(s->pool);
+	free(s->run);
+	free(s);
+}
+
+static bool overlap(struct prefix a, struct prefix b)
+{
+	return !prefix_is_none(a) && !prefix_is_none(b) && prefix_overlaps(a.base, a.plen, b.base, b.plen);
+}
+
+static int add_pool(struct pool_states *s, const struct pool *p)
+{
+	if (s->n == s->room) {
+		size_t room = s->room ? 2 * s->room : 64;
+		struct pool *more = reallocarray(s->pool, room, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		s->pool = more;
+		s->room = room;
+	}
+	s->pool[s->n++] = *p;
+	return 0;
+}
+
+/* Adds what of a spare prefix is in no pool; the pools come first in the list. */
+static int add_spare(struct pool_states *s, size_t n_pools, struct pool spare)
+{
+	bool used = false;
+
+	for (size_t i = 0; i < n_pools; i++) {
+		if (!overlap(s->pool[i].out, spare.out))
+			continue;
+		if (s->pool[i].out.plen <= spare.out.plen)
+			return 0;
+		used = true;
+	}
+	if (!used)
+		return add_pool(s, &spare);
+	spare.out.plen++;
+	if (add_spare(s, n_pools, spare))
+		return -ENOMEM;
+	spare.out.base |= 1U << (32 - spare.out.plen);
+	return add_spare(s, n_pools, spare);
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct pool *x = a, *y = b;
+
+	return (x->out.base > y->out.base) - (x->out.base < y->out.base);
+}
+
+/* Gathers all pools of the tables, and which inside addresses each mapping has. */
+static int gather_pools(struct pool_states *s, const struct mappings *m, const struct config *c)
+{
+	_cleanup_free_ struct inside_prefix *inside = calloc(MAX_MAPPINGS, sizeof(*inside));
+	size_t n = 0;
+
+	s->run = calloc(INSIDE_RUNS(MAX_MAPPINGS), sizeof(*s->run));
+	if (!inside || !s->run)
+		return -ENOMEM;
+	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1)) {
+		const struct geometry *g = &mappings_get(m, number)->geo;
+		struct pool p = { .in = { g->in_base, g->in_plen }, .number = number, .geo = *g };
+
+		inside[n++] = (struct inside_prefix){ g->in_base, g->in_plen, (uint16_t)number };
+		if (g->out_plen == PLEN_NONE)
+			continue;
+		p.out = p.of = (struct prefix){ g->out_base, g->out_plen };
+		snprintf(p.name, sizeof(p.name), "%s", config_mapping_name(c, p.in, p.out));
+		if (add_pool(s, &p))
+			return -ENOMEM;
+	}
+	s->n_runs = inside_runs(inside, n, s->run);
+	return 0;
+}
+
+static int gather(struct pool_states *s, const struct mappings *m, const struct config *c)
+{
+	int r = gather_pools(s, m, c);
+	size_t n_pools = s->n;
+
+	for (size_t i = 0; !r && i < c->n_mappings; i++) {
+		const struct config_mapping *of = &c->mappings[i];
+
+		for (uint32_t k = 0; !r && k < of->n_spare; k++) {
+			struct pool spare = { .out = of->spare[k], .in = of->in, .of = of->out, .number = -1 };
+
+			snprintf(spare.name, sizeof(spare.name), "%s", of->name);
+			r = add_spare(s, n_pools, spare);
+		}
+	}
+	if (s->n)
+		qsort(s->pool, s->n, sizeof(*s->pool), by_address);
+	return r;
+}
+
+/* How many subscribers of an outside address the mapping itself translates. */
+static uint64_t subscribers_of(const struct pool_states *s, const struct pool *p, uint32_t first, uint32_t last)
+{
+	uint64_t n = 0;
+
+	for (size_t i = inside_run_at(s->run, s->n_runs, first); i < s->n_runs && s->run[i].first <= last; i++) {
+		uint32_t from = s->run[i].first > first ? s->run[i].first : first;
+		uint32_t to = s->run[i].last < last ? s->run[i].last : last;
+
+		if (s->run[i].number == p->number)
+			n += (uint64_t)to - from + 1;
+	}
+	return n;
+}
+
+/* Sessions, according to the records of the subscribers, whether they have an exception by now or not. */
+static uint64_t sessions_of(const struct mappings *m, const struct pool *p, uint32_t first)
+{
+	const struct mapping *record = mappings_get(m, p->number);
+	uint64_t n = 1ULL << p->geo.ratio_shift, sessions = 0, done = 0;
+
+	/* It may have been deleted since the listing began. */
+	if (!record || memcmp(&record->geo, &p->geo, sizeof(p->geo)) || record->first_bucket == NO_BUCKETS)
+		return 0;
+	while (done < n) {
+		uint32_t subscriber = first + (uint32_t)done, run = mappings_run(m, p->number, subscriber);
+		const struct subscriber *s = mappings_subscriber(m, p->number, subscriber);
+
+		for (uint32_t i = 0; i < run && done < n; i++, done++)
+			sessions += __atomic_load_n(&s[i].sessions, __ATOMIC_RELAXED);
+	}
+	return sessions;
+}
+
+/* Goes to the next address within the prefix: false where there is none. */
+static bool goto_next(struct pool_states *s)
+{
+	for (; s->at < s->n; s->at++, s->offset = 0) {
+		const struct prefix out = s->pool[s->at].out;
+
+		if (!overlap(out, s->within))
+			continue;
+		if (s->within.plen > out.plen && s->offset < s->within.base - out.base)
+			s->offset = s->within.base - out.base;
+		if (s->offset < prefix_size(out.plen) &&
+		    prefix_contains(s->within.base, s->within.plen, (uint32_t)(out.base + s->offset)))
+			return true;
+	}
+	return false;
+}
+
+bool pool_states_next(struct pool_states *s, struct pool_address *ret)
+{
+	const struct pool *p;
+	uint32_t first, in;
+
+	if (!goto_next(s))
+		return false;
+	p = &s->pool[s->at];
+	*ret = (struct pool_address){ .pool = p, .state = POOL_SPARE, .addr = (uint32_t)(p->out.base + s->offset) };
+	first = (uint32_t)s->offset << p->geo.ratio_shift;
+	in = p->geo.in_base + first;
+	s->offset++;
+	if (p->number < 0)
+		return true;
+	ret->subscribers = subscribers_of(s, p, in, (uint32_t)(in + (1U << p->geo.ratio_shift) - 1));
+	ret->sessions = sessions_of(s->mappings, p, first);
+	ret->state = ret->subscribers ? POOL_IN_USE : ret->sessions ? POOL_DRAINING : POOL_OUT_OF_USE;
+	return true;
+}
+
+uint64_t pool_states_pass(struct pool_states *s)
+{
+	const struct pool *p;
+	size_t at;
+
+	if (!goto_next(s) || s->offset)
+		return 0;
+	p = &s->pool[s->at];
+	at = inside_run_at(s->run, s->n_runs, p->in.base);
+	if (p->number < 0 || at == s->n_runs || s->run[at].number != p->number || s->run[at].first != p->in.base ||
+	    s->run[at].last != (uint32_t)(p->in.base + prefix_size(p->in.plen) - 1))
+		return 0;
+	s->at++;
+	return prefix_size(p->out.plen);
+}
+
+int pool_states_new(const struct mappings *m, const struct config *c, const struct prefix *within,
+		    struct pool_states **ret)
+{
+	struct pool_states *s = calloc(1, sizeof(*s));
+	int r = s ? gather(s, m, c) : -ENOMEM;
+
+	if (!r) {
+		s->mappings = m;
+		s->within = within ? *within : (struct prefix){ 0, 0 };
+		r = !within || goto_next(s) ? 0 : -ENOENT;
+	}
+	if (r) {
+		pool_states_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Outside addresses, and subscribers that get others. */
+#include "command.h"
+#include "json_get.h"
+
+/* An address, or the first and the last of a range. */
+static void cell_range(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	if (json_number(row, "addresses") > 1)
+		snprintf(text, CELL_TEXT, "%s-%s", json_text(row, key, "-"), json_text(row, "last", "-"));
+	else
+		cell_text(row, key, text);
+}
+
+static const struct column pool_columns[] = {
+	{ "ADDR", "addr", cell_range, false, 31 },
+	{ "STATE", "state", cell_text, false, 10 },
+	{ "SUBSCRIBERS", "subscribers", cell_number, true, 11 },
+	{ "SESSIONS", "sessions", cell_number, true, 10 },
+	{ "MAPPING", "mapping", cell_text, false, 16 },
+	{ "INSIDE", "in", cell_text, false, 18 },
+	{},
+};
+
+static void show_drained(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	writer_line(
+		w,
+		"%s: %.0f subscriber%s other outside addresses, by %.0f mapping%s; sessions go on for %.0f s at most",
+		json_text(args, "out", "-"), json_number(result, "subscribers"),
+		json_number(result, "subscribers") == 1 ? " has" : "s have", json_number(result, "mappings"),
+		json_number(result, "mappings") == 1 ? "" : "s", json_number(result, "drain"));
+}
+
+static void show_restored(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	writer_line(w, "%s: %.0f subscriber%s again; sessions opened meanwhile go on for %.0f s at most",
+		    json_text(args, "out", "-"), json_number(result, "subscribers"),
+		    json_number(result, "subscribers") == 1 ? " has it" : "s have it", json_number(result, "drain"));
+}
+
+static void show_moved(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	const char *until = json_text(result, "until", NULL);
+
+	writer_line(w, "moved %s to %s by mapping %s%s%s", json_text(result, "in_addr", "-"),
+		    json_text(result, "out_addr", "-"), json_text(result, "mapping", "-"), until ? ", until " : "",
+		    until ? until : "");
+}
+
+const struct view view_pool_list = { .columns = pool_columns, .empty = "no pools" };
+const struct view view_pool_drain = { .show = show_drained };
+const struct view view_pool_restore = { .show = show_restored };
+const struct view view_user_move = { .show = show_moved };

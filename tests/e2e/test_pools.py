@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Outside addresses taken out of service and put back, subscribers moved for a while, and reloads that would end many sessions."""
+
+import datetime
+import json
+
+import pytest
+from scapy.layers.inet import UDP
+
+import shapes
+from agent import wait_for
+from lab import MAPPING, block_of
+from test_metrics import LISTEN, samples as scraped
+
+SPARE = "1.1.8.0/29"
+PLAN = {**MAPPING, "name": "homes", "spare": [SPARE]}
+# What is behind 1.1.1.2, and what becomes of it.
+DRAINED = {"in": "10.0.32.0/20", "out": "1.1.8.0/32"}
+ADDR = "10.0.32.7"
+
+
+@pytest.fixture
+def agent(lab):
+    return lab.prepare(mappings=[PLAN]).start()
+
+
+def states(agent, *arguments):
+    return {(p["addr"], p["last"]): p["state"] for p in shapes.assert_all(agent.ctl("pool", "list", *arguments), shapes.POOL)}
+
+
+def soon(seconds=8):
+    return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_pools_are_listed_with_their_states(lab, agent):
+    lab.open_udp(lab.host("10.0.0.9"))
+    found = agent.ctl("pool", "list")
+    assert found[0] == {"addr": "1.1.1.0", "last": "1.1.1.0", "addresses": 1, "state": "in use", "subscribers": 4096,
+                        "sessions": 1, "mapping": "homes", "in": MAPPING["in"], "out": MAPPING["out"]}
+    assert found[-1]["state"] == "spare" and found[-1]["addresses"] == 8 and found[-1]["last"] == "1.1.8.7"
+    assert len(found) == 5 and agent.ctl("pool") == found
+    assert len(agent.ctl("pool", "list", "1.1.8.4/30")) == 4 and len(agent.ctl("pool", "list", "1.1.1.3")) == 1
+    text = agent.text("pool", "list")
+    assert "1.1.8.0-1.1.8.7" in text and "in use" in text
+    assert "9.9.9.9/32 has no pool address" in agent.refused("pool", "list", "9.9.9.9")
+
+
+def test_without_a_drain_sessions_end_at_once(lab, agent):
+    host = lab.host(ADDR)
+    old = lab.open_udp(host, 5000)
+    agent.ctl("pool", "drain", "1.1.1.2", "--to", "1.1.9.0/30", "--drain", "0")
+    with lab.counting(drop_no_session=1):
+        lab.outside.send(lab.from_outside(old[0], UDP(sport=53, dport=old[1]) / b"late"))
+    lab.inside.assert_silent()
+    assert lab.open_udp(host, 5000, mapping={**DRAINED, "out": "1.1.9.0/32"})[0] == "1.1.9.0"
+
+
+@pytest.mark.parametrize("arguments,reason", [
+    (("9.9.9.9",), "9.9.9.9 is in the pool of no mapping"),
+    (("1.1.1.0/24",), "is more than the pool of mapping homes"),
+    (("1.1.1.0/30", "--to", "1.1.9.0/31"), "1.1.9.0/31 has 2 free addresses, and 1.1.1.0/30 needs 4"),
+    (("1.1.1.2", "--to", "1.1.1.3"), "1.1.1.3 has 0 free addresses"),
+    (("1.1.1.2", "--to", "10.0.0.0/24"), "10.0.0.0/24 has 0 free addresses"),
+    (("1.1.1.2", "--to", "198.51.100.254"), "the next hop of a route"),
+])
+def test_a_drain_that_cannot_be_made_changes_nothing(agent, arguments, reason):
+    before = agent.ctl("config")
+    assert reason in agent.refused("pool", "drain", *arguments)
+    assert agent.ctl("config") == before
+
+
+@pytest.mark.parametrize("arguments", [("pool", "drain", "1.1.1"), ("pool", "drain", "1.1.1.2:80"), ("pool", "drain", "1.1.1.2", "--drain", "604801"),
+                                       ("pool", "drain"), ("pool", "restore", "x"), ("user", "move", "10.0.0.3"),
+                                       ("user", "move", "10.0.0.3", "1.1.9.0", "--until", "soon")])
+def test_malformed_arguments_are_wrong_usage(agent, arguments):
+    agent.refused(*arguments, status=2)
+
+
+def test_a_portmap_of_the_address_is_named(agent):
+    agent.ctl("portmap", "add", "tcp", f"{ADDR}:80", "1.1.1.2:80")
+    assert ADDR in agent.refused("pool", "drain", "1.1.1.2")
+    assert "leaves by" in agent.refused("user", "move", ADDR, "1.1.9.0")
+    assert [m["in"] for m in agent.ctl("mapping")] == [MAPPING["in"]]
+
+
+def test_a_drained_address_has_no_subscribers_until_it_is_restored(lab, agent):
+    host = lab.host(ADDR)
+    told = shapes.assert_shape(agent.ctl("pool", "drain", "1.1.1.2", "--drain", "0"), shapes.POOL_EDIT)
+    assert told == {"out": "1.1.1.2/32", "addresses": 1, "subscribers": 4096, "mappings": 1, "drain": 0}
+    assert agent.ctl("forward", ADDR)["mapping"] == "drain-1.1.1.2"
+    assert lab.open_udp(host, 5001, mapping=DRAINED)[0] == "1.1.8.0" and block_of(ADDR, DRAINED).ports == block_of(ADDR).ports
+    assert states(agent)[("1.1.1.2", "1.1.1.2")] == "out of use"
+    with lab.counting(drop_no_session=1):
+        lab.outside.send(lab.from_outside("1.1.1.2", UDP(sport=53, dport=block_of(ADDR).lo + 3) / b"stranger"))
+    lab.inside.assert_silent()
+    assert "out of use already" in agent.refused("pool", "drain", "1.1.1.2")
+    agent.ctl("pool", "restore", "1.1.1.2", "--drain", "0")
+    assert lab.open_udp(host, 5002)[0] == "1.1.1.2"
+    assert states(agent)[("1.1.1.2", "1.1.1.2")] == "in use" and states(agent)[("1.1.8.0", "1.1.8.7")] == "spare"
+
+
+def test_a_move_ends_by_itself(lab, agent):
+    host = lab.host(ADDR)
+    told = shapes.assert_shape(agent.ctl("user", "move", ADDR, "1.1.9.0/28", "--name", "quarantine", "--drain", "0"), shapes.USER_MOVE)
+    assert told == {"in_addr": ADDR, "out_addr": "1.1.9.0", "mapping": "quarantine", "until": None, "drain": 0}
+    assert agent.ctl("user", "move", "10.0.0.3", "1.1.9.0/28")["out_addr"] == "1.1.9.1"
+    moved = {"in": f"{ADDR}/32", "out": "1.1.9.0/32"}
+    assert lab.open_udp(host, 5001, mapping=moved)[0] == "1.1.9.0"
+    # Named no more, it would be a mapping like others; with an end it is known as a move.
+    until = soon()
+    assert agent.ctl("user", "move", "10.0.0.3", "1.1.9.0/28", "--until", until)["until"] == until
+    wait_for(lambda: agent.ctl("forward", "10.0.0.3")["out_addr"] == "1.1.1.0", what="the end of the move")
+    agent.ctl("mapping", "del", "quarantine")
+    assert lab.open_udp(host, 5002)[0] == "1.1.1.2"
+    assert agent.ctl("config")["mappings"] == [PLAN]
+
+
+def test_a_move_ends_while_no_agent_runs(lab, agent):
+    agent.ctl("user", "move", ADDR, "1.1.9.0", "--until", soon())
+    agent.ctl("config", "save")
+    agent.kill()
+    wait_for(lambda: soon(0) > json.loads(agent.path.read_text())["mappings"][1]["until"], what="that time")
+    agent.start()
+    wait_for(lambda: len(agent.ctl("mapping")) == 1, what="the end of the move")
+    assert agent.ctl("reload")["changed"] is False, "the file's mapping has ended, too"
+
+
+def test_moves_that_cannot_be_made_are_refused(agent):
+    before = agent.ctl("config")
+    assert "is past" in agent.refused("user", "move", ADDR, "1.1.9.0", "--until", "2020-01-01")
+    assert "not an inside address" in agent.refused("user", "move", "192.0.2.9", "1.1.9.0")
+    assert "1.1.1.3 has no free address" in agent.refused("user", "move", ADDR, "1.1.1.3")
+    assert "is the name of the mapping" in agent.refused("user", "move", ADDR, "1.1.9.0", "--name", "homes")
+    assert agent.ctl("config") == before
+
+
+def test_what_drains_and_moves_made_is_shown_saved_and_taken_over(agent):
+    agent.ctl("pool", "drain", "1.1.1.2")
+    agent.ctl("user", "move", "10.0.0.3", "1.1.9.0", "--until", "2099-01-01")
+    diff = agent.command("config", "diff").out
+    assert "drain-1.1.1.2" in diff and "2099-01-01T00:00:00Z" in diff
+    agent.ctl("config", "save")
+    assert agent.command("config", "diff").status == 0 and agent.once("-t").status == 0
+    agent.restart()
+    assert agent.ctl("forward", ADDR)["out_addr"] == "1.1.8.0" and agent.ctl("forward", "10.0.0.3")["out_addr"] == "1.1.9.0"
+    assert agent.ctl("reload")["changed"] is False
+
+
+def test_metrics_count_addresses_by_state(lab):
+    agent = lab.start(mappings=[PLAN], metrics={"listen": LISTEN}, sweep_interval=1)
+    agent.ctl("pool", "drain", "1.1.1.2", "--drain", "0")
+    wanted = {"in use": 4, "draining": 0, "out of use": 1, "spare": 7}
+    wait_for(lambda: {s: scraped(lab).get(f'detnat_pool_addresses{{state="{s}"}}') for s in wanted} == wanted, what="the metrics")
+
+
+GUARDED = {"mappings": [PLAN], "reload_guard": 2}
+
+
+def test_a_reload_that_would_end_too_many_sessions_is_refused(lab):
+    agent = lab.prepare(**GUARDED).start()
+    for number in range(3):
+        lab.open_udp(lab.host(), 5000 + number)
+    agent.write(mappings=[{**MAPPING, "out": "1.1.3.0/30"}])
+    told = agent.ctl("reload", "--dry-run")
+    assert told["sessions_cut"] == 3 and told["deleted"][0]["sessions"] == 3 and told["deleted"][0]["drain"] == 0
+    assert "3 sessions would end" in agent.text("reload", "--dry-run")
+    running = agent.ctl("config")
+    assert "would end 3 sessions, and `reload_guard` allows 2" in agent.refused("reload")
+    agent.hang_up()
+    wait_for(lambda: agent.log_text().count("would end 3 sessions") >= 3, what="the refusal by SIGHUP in the log")
+    assert agent.ctl("config") == running and len(lab.sessions()) == 3
+    assert agent.ctl("reload", "--force")["sessions_cut"] == 3
+    assert agent.ctl("mapping")[0]["out"] == "1.1.3.0/30"
+
+
+def test_an_exception_counts_the_sessions_that_it_takes(lab):
+    agent = lab.prepare(**GUARDED).start()
+    for number in range(3):
+        lab.open_udp(lab.host("10.0.5.5"), 5000 + number)
+    lab.open_udp(lab.host("10.0.5.6"))
+    agent.write(mappings=[PLAN, {"in": "10.0.5.5/32", "out": "1.1.3.0/32"}])
+    told = agent.ctl("reload", "--dry-run")
+    assert told["sessions_cut"] == 3 and [(m["in"], m["sessions"]) for m in told["parted"]] == [(MAPPING["in"], 3)]
+    assert "would end 3 sessions" in agent.refused("reload")
+    agent.write(mappings=[PLAN, {"in": "10.0.5.6/32", "out": "1.1.3.0/32"}])
+    assert agent.ctl("reload")["sessions_cut"] == 1

@@ -59,12 +59,3 @@ def test_a_subscriber_is_moved_and_comes_back_by_itself(lab, agent):
     lab.send_in(lab.from_outside(new[0], UDP(sport=53, dport=new[1]) / b"answer"), host, 5001)
     assert lab.open_udp(host, 5003)[0] == "1.1.1.2"
     assert [m["in"] for m in agent.ctl("config")["mappings"]] == [MAPPING["in"]]
-
-
-def test_the_history_names_the_owners_of_both_addresses(lab, agent):
-    host = lab.host(ADDR)
-    old = lab.open_udp(host, 5000)
-    agent.ctl("pool", "drain", "1.1.1.2", "--drain", "3600")
-    new = lab.open_udp(host, 5001, mapping=DRAINED)
-    for addr, port in (old, new):
-        assert agent.ctl("who", f"{addr}:{port}", "--state-dir", agent.state)["in_addr"] == ADDR

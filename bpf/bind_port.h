@@ -31,13 +31,15 @@ static __always_inline int binding_maps(const struct mapping *m, __u8 proto)
 }
 
 /*
- * Returns 1 if the fast path opens no sessions of a mapping: they have to be bound to a port, or may exist in a mapping
- * that drains. A single setting tells that neither is so.
+ * Returns 1 if an opening is not for the fast path: it has to be bound or, where the outside may open sessions of
+ * another protocol, to give way to none and to be told from those in slots; or the session may exist in a mapping that
+ * drains. A single setting tells that none of it is so.
  */
 static __always_inline int openings_are_slow(const struct mapping *m, __u8 proto)
 {
-	return settings.bindings && (LOAD(m->bindings.mapping) & binding_protocol(proto) ||
-				     (settings.drains && LOAD(m->geo.flags) & MAPPING_SUCCEEDS));
+	return settings.bindings &&
+	       (LOAD(m->bindings.mapping) & binding_protocol(proto) || LOAD(m->bindings.filtering) ||
+		(settings.drains && LOAD(m->geo.flags) & MAPPING_SUCCEEDS));
 }
 
 /* A line of a subscriber's table; NULL only while tables are being deleted. */
@@ -236,6 +238,13 @@ struct binding_groups_walk {
 	__u8 choose; /* look for a free port, too */
 };
 
+/* Returns 1 if a portmap holds a port of the block. */
+static __always_inline int binding_is_portmaps(const struct binding_groups_walk *w, __s32 offset)
+{
+	return subscriber_has_portmaps(w->s) &&
+	       portmap_holds(w->m, w->p, mapping_port_lo(&w->m->geo, w->subscriber) + (__u32)offset);
+}
+
 static long binding_walk_group(__u32 i, struct binding_groups_walk *w)
 {
 	struct binding_search *b = binding_search_get();
@@ -253,13 +262,16 @@ static long binding_walk_group(__u32 i, struct binding_groups_walk *w)
 		__s32 offset = (__s32)((group << PORT_GROUP_SHIFT) + k);
 
 		if (!binding_is_bound(entry)) {
-			if (LOAD(b->vacant) < 0 &&
-			    !(subscriber_has_portmaps(w->s) &&
-			      portmap_holds(w->m, w->p, mapping_port_lo(&w->m->geo, w->subscriber) + (__u32)offset)))
+			if (LOAD(b->vacant) < 0 && !binding_is_portmaps(w, offset))
 				STORE(b->vacant, offset);
 			continue;
 		}
 		if (binding_flags(entry) & BINDING_STRAYED) {
+			if (binding_in_port(entry) == w->in_port && binding_is_portmaps(w, offset)) {
+				/* Another inside port's by now. */
+				binding_change(&line->entry[k], entry, binding_freed(entry));
+				continue;
+			}
 			if (binding_in_port(entry) == w->in_port) {
 				STORE(b->port, offset);
 				binding_raise(&line->entry[k], w->now);
@@ -268,7 +280,7 @@ static long binding_walk_group(__u32 i, struct binding_groups_walk *w)
 			if (mapping_first_choice(&w->m->geo, binding_in_port(entry)) >> PORT_GROUP_SHIFT == w->home)
 				STORE(b->strays, 1);
 		}
-		if (LOAD(b->stale) < 0 && binding_expired(entry, w->now, w->life))
+		if (LOAD(b->stale) < 0 && binding_expired(entry, w->now, w->life) && !binding_is_portmaps(w, offset))
 			STORE(b->stale, (__s32)group);
 	}
 	return !w->choose ? 0 : LOAD(b->vacant) >= 0;
@@ -306,6 +318,20 @@ static __always_inline __u16 binding_mark(__u8 proto)
 	return (__u16)(proto << 1 | 0x8000);
 }
 
+/* Ticks for which a port that sessions were found on is not looked at again. */
+#define BINDING_HELD_TICKS 8U
+
+/*
+ * Lets bindings with old stamps, whose ports sessions use, hold for a moment more, so that the next search passes them
+ * over. They still end with their sessions.
+ */
+static __always_inline void binding_raise_held(struct binding_line *line, __u32 mask, __u32 now, __u32 life)
+{
+	for (__u32 k = 0; k < PORT_GROUP; k++)
+		if (mask & (1U << k))
+			binding_raise(&line->entry[k], now - life + BINDING_HELD_TICKS);
+}
+
 /* Binds a port of another group: a free one, or an expired one that no session uses. */
 static __always_inline __s32 binding_stray(struct binding_groups_walk *w, struct binding_search *b,
 					   struct subscriber *s, const struct packet *p, struct binding_line *home)
@@ -330,21 +356,36 @@ static __always_inline __s32 binding_stray(struct binding_groups_walk *w, struct
 		binding_spare_portmaps(b, w->m, s, p, (__u32)group);
 		binding_walk(w->m, w->subscriber, p, s, (__u32)group, w->now);
 		mask = LOAD(b->expired) & ~LOAD(b->held);
+		/* The next search passes them over. */
+		binding_raise_held(line, LOAD(b->expired) & LOAD(b->held), w->now, w->life);
 	}
 	if (!mask)
-		return BINDING_NONE;
+		return BINDING_BUSY;
 	/* Noted first, so that the binding is found from the moment at which it exists. */
 	binding_note_away(home, 1);
 	at = binding_bind(line, mask, 0, w->in_port, BINDING_STRAYED, w->now);
 	return at < 0 ? BINDING_BUSY : (group << PORT_GROUP_SHIFT) + at;
 }
 
-/* Marks ports of a line as used: their bindings are as good as new. */
-static __always_inline void binding_raise_held(struct binding_line *line, __u32 mask, __u32 now)
+/*
+ * For a packet from inside of a session beyond the slots, where no search looks before an expired binding's port is
+ * given up: the session's packets keep the binding's stamp.
+ */
+static __always_inline void binding_keep(const struct mapping *m, const struct packet *p, __u16 out_port)
 {
-	for (__u32 k = 0; k < PORT_GROUP; k++)
-		if (mask & (1U << k))
-			binding_raise(&line->entry[k], now);
+	__u32 subscriber = mapping_subscriber(&m->geo, p->src),
+	      offset = out_port - mapping_port_lo(&m->geo, subscriber);
+	struct binding_line *line;
+	__u64 *entry;
+
+	if (!binding_maps(m, p->proto))
+		return;
+	line = binding_line_get(m, subscriber, p->proto, offset >> PORT_GROUP_SHIFT);
+	if (!line)
+		return;
+	entry = &line->entry[offset & (PORT_GROUP - 1)];
+	if (binding_is_of(LOAD(*entry), p->sport))
+		binding_raise(entry, now_ticks());
 }
 
 /* Binds the ports of sessions from before there were bindings; of several inside ports, the first one found has it. */
@@ -451,7 +492,7 @@ static __always_inline __s32 binding_of(const struct mapping *m, struct subscrib
 			return BINDING_BUSY;
 		binding_walk(m, w.subscriber, p, s, group, w.now);
 		mask = LOAD(b->expired) & ~LOAD(b->held);
-		binding_raise_held(home, LOAD(b->expired) & LOAD(b->held), w.now);
+		binding_raise_held(home, LOAD(b->expired) & LOAD(b->held), w.now, w.life);
 	}
 	if (mask) {
 		at = binding_bind(home, mask, first, w.in_port, 0, w.now);

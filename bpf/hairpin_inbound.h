@@ -18,7 +18,7 @@ static __always_inline int hairpin_inbound(ctx_t *ctx)
 	int verdict = in2out_prepare(ctx, &io, PACKET_SESSION), in_port;
 	struct packet *p = &io.f.p;
 	struct subscriber *sender;
-	__u16 sport;
+	int sport;
 
 	if (verdict != CONTINUE)
 		return verdict;
@@ -26,10 +26,10 @@ static __always_inline int hairpin_inbound(ctx_t *ctx)
 	sender = subscriber_get(io.f.m, io.f.subscriber);
 	if (!sender)
 		return drop(REASON_drop_no_mapping);
-	sport = (__u16)hairpin_send(&io, sender);
-	p->sport = sport;
+	sport = hairpin_send(&io, sender);
+	p->sport = (__u16)sport;
 	p->src = mapping_out_addr(&io.f.m->geo, io.f.subscriber);
-	if (!p->sport || receiver_get(p, &r))
+	if (!sport || receiver_get(p, &r))
 		return drop(REASON_drop_no_session);
 	in_port = inbound_open(r.m, r.number, p);
 	if (in_port >= 0)

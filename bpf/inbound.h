@@ -48,7 +48,7 @@ static __always_inline int inbound_open_locked(const struct flow *f, struct subs
 		return 0;
 	/* Another inside port's, from before there were bindings; see open_bound_port(). */
 	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))) ||
-	    (subscriber_overflow(s->overflow) && overflow_port_held(f->m, &f->p, LOAD(o->port_lo) + offset)))
+	    (subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + offset)))
 		return INBOUND_NOT;
 	room = opening_room(LOAD(o->room), LOAD(o->port_offset), slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
 	if (!room)
@@ -90,7 +90,8 @@ SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const str
 	f.m = m;
 	f.now = now_ticks();
 	in_port = inbound_port(m, subscriber, p, f.now);
-	if (in_port < 0)
+	/* An exception may have taken the address out of the mapping since the port was bound. */
+	if (in_port < 0 || index_find(&in_index, m->geo.in_base + subscriber) != index_find(&out_index, p->dst))
 		return INBOUND_NOT;
 	/* A flood beyond the limit does not get as far as the lock. */
 	if (inbound_is_full(m, s, h, f.now))

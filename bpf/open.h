@@ -101,9 +101,10 @@ static __always_inline int quota_take(const struct flow *f, struct subscriber *s
 }
 
 /* Handles a flow that already has a session, perhaps one in time-wait that a SYN reopens. */
-static __always_inline enum opened open_existing(const struct flow *f, struct subscriber *s, struct slot *slot,
-						 __u64 *ret_word)
+static __always_inline enum opened open_existing(const struct flow *f, struct subscriber *s,
+						 const struct bucket_choice *b, __u32 existing, __u64 *ret_word)
 {
+	struct slot *slot = opening_slot(b, existing);
 	__u64 word = LOAD(slot->truth), after;
 	int reopens = session_reopens(word, &f->p);
 
@@ -126,6 +127,9 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 	if (reopens) {
 		slot_closed(f->m, f->subscriber, f->key, word);
 		session_notify(EVENT_SESSION_OPENED, f, word_out_port(after));
+		/* Whoever had opened it, this one is the subscriber's. */
+		if (settings.filtering)
+			inbound_mark(f, existing, 0);
 	} else if (entered_time_wait(word, after)) {
 		__sync_fetch_and_add(&s->sessions, -1U);
 	}
@@ -240,7 +244,7 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 	if (!o)
 		return OPEN_LOST;
 	if (LOAD(o->existing))
-		return open_existing(f, s, opening_slot(&b, LOAD(o->existing)), ret_word);
+		return open_existing(f, s, &b, LOAD(o->existing), ret_word);
 
 	if (settings.bindings && bound_has_strayed(f, bound))
 		return OPEN_NO_ROOM;

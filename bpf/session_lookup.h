@@ -6,8 +6,8 @@
 #ifndef DETNAT_SESSION_LOOKUP_H
 #define DETNAT_SESSION_LOOKUP_H
 
+#include "bind_port.h"
 #include "stateless.h"
-#include "overflow.h"
 
 /* The purpose of a session lookup. */
 enum session_use {
@@ -52,13 +52,18 @@ SUBPROGRAM int overflow_packet_in2out(const struct mapping *m, const struct pack
 	struct overflow_session *o;
 	struct subscriber *s;
 	struct flow f;
+	__u16 port;
 
 	if (!m || !p)
 		return 0;
 	f = flow_of(m, p);
 	s = subscriber_get(m, f.subscriber);
 	o = s && subscriber_overflow(s->overflow) ? overflow_find_in(&f, s) : 0;
-	return s && o ? word_out_port(overflow_hit_in(o, &f, s)) : 0;
+	if (!s || !o)
+		return 0;
+	port = word_out_port(overflow_hit_in(o, &f, s));
+	binding_keep(m, p, port);
+	return port;
 }
 
 /*

@@ -78,6 +78,7 @@ static struct settings settings_of(struct plan *p)
 		.outside_strict = rp_outside_strict(&filters),
 		.route_mtus = devices_route_mtus(context->devices),
 		.tc = devices_tc(context->devices, c),
+		.inside_from = (uint8_t)config_inside_from(c),
 		.portmaps = c->n_portmaps > 0 || c->pcp.enabled,
 	};
 

@@ -277,32 +277,6 @@ void mappings_set_retired(struct mappings *m, struct mapping_job *t)
 	set_flag(m, t->number, MAPPING_SUCCEEDS, false);
 }
 
-bool mappings_is_retired(const struct mappings *m, int number)
-{
-	return number >= 0 && (unsigned)number < MAX_MAPPINGS && m->table[number] &&
-	       m->table[number]->stage == TABLE_RETIRED;
-}
-
-int mappings_next_retired(const struct mappings *m, int from)
-{
-	for (int number = from; number < (int)MAX_MAPPINGS; number++)
-		if (mappings_is_retired(m, number))
-			return number;
-	return -1;
-}
-
-int mappings_find_retired(const struct mappings *m, struct prefix in, struct prefix out)
-{
-	for (int number = mappings_next_retired(m, 0); number >= 0; number = mappings_next_retired(m, number + 1)) {
-		const struct geometry *g = &m->table[number]->record.geo;
-
-		if (g->in_base == in.base && g->in_plen == in.plen && g->out_base == out.base &&
-		    g->out_plen == out.plen)
-			return number;
-	}
-	return -ENOENT;
-}
-
 void mappings_time_drain(struct mappings *m, struct prefix in, int number, uint32_t seconds)
 {
 	for (unsigned i = 0; i < m->n_drains; i++)
@@ -313,7 +287,7 @@ void mappings_time_drain(struct mappings *m, struct prefix in, int number, uint3
 
 int mappings_of_overflow(const struct mappings *m, const struct overflow_key *in2out, uint64_t word)
 {
-	int number = mappings_find_inside(m, in2out->addr);
+	int number = prefix_index_find(&m->in, in2out->addr);
 
 	if (!m->n_drains || (number >= 0 && m->table[number]->record.geo.out_plen != PLEN_NONE &&
 			     overflow_has_pair(m->d, in2out, word, &m->table[number]->record.geo)))

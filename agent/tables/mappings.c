@@ -91,6 +91,32 @@ int mappings_next(const struct mappings *m, int from)
 	return -1;
 }
 
+bool mappings_is_retired(const struct mappings *m, int number)
+{
+	return number >= 0 && (unsigned)number < MAX_MAPPINGS && m->table[number] &&
+	       m->table[number]->stage == TABLE_RETIRED;
+}
+
+int mappings_next_retired(const struct mappings *m, int from)
+{
+	for (int number = from; number < (int)MAX_MAPPINGS; number++)
+		if (mappings_is_retired(m, number))
+			return number;
+	return -1;
+}
+
+int mappings_find_retired(const struct mappings *m, struct prefix in, struct prefix out)
+{
+	for (int number = mappings_next_retired(m, 0); number >= 0; number = mappings_next_retired(m, number + 1)) {
+		const struct geometry *g = &m->table[number]->record.geo;
+
+		if (g->in_base == in.base && g->in_plen == in.plen && g->out_base == out.base &&
+		    g->out_plen == out.plen)
+			return number;
+	}
+	return -ENOENT;
+}
+
 int mappings_next_inside(const struct mappings *m, uint32_t in_addr, uint32_t *ret_first, uint32_t *ret_last)
 {
 	for (size_t at = inside_run_at(m->run, m->n_runs, in_addr); at < m->n_runs; at++) {

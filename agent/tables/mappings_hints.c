@@ -24,10 +24,10 @@ void mappings_measure_pool(struct mappings *m)
 	uint32_t first = ~0U, last = 0;
 
 	for (int number = 0; number < (int)MAX_MAPPINGS; number++) {
-		const struct mapping *record = mappings_get(m, number);
-		const struct geometry *g = record ? &record->geo : NULL;
+		const struct mapping_job *t = m->table[number];
+		const struct geometry *g = t ? &t->record.geo : NULL;
 
-		if (!g || g->out_plen == PLEN_NONE)
+		if (!g || (t->stage != TABLE_LIVE && t->stage != TABLE_RETIRED) || g->out_plen == PLEN_NONE)
 			continue;
 		first = g->out_base < first ? g->out_base : first;
 		last = pool_end(g) > last ? pool_end(g) : last;

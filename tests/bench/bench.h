@@ -69,6 +69,16 @@ enum path {
 
 enum mix { MIX_NONE, MIX_UNIFORM, MIX_ZIPF };
 
+/* What a row's subscribers have beside plain sessions. */
+enum feature {
+	FEATURE_NONE,
+	FEATURE_PORTMAPPED,	    /* portmaps in place of sessions */
+	FEATURE_OPEN,		    /* inbound is open: no sessions */
+	FEATURE_ONE_PORT,	    /* endpoint-independent mapping */
+	FEATURE_PORTMAPS,	    /* one portmap each, beside their sessions */
+	FEATURE_PORTMAPS_ELSEWHERE, /* portmaps are configured, though not theirs */
+};
+
 /* Which runs a row is part of. */
 enum { IN_QUICK = 1, IN_BENCH = 2, IN_FULL = 4 };
 
@@ -86,6 +96,7 @@ struct row {
 	bool internet;	 /* the destinations are in routes of the internet, and a host's ports consecutive */
 	uint32_t routes; /* beside the default route */
 	bool tcp;
+	enum feature feature;
 	unsigned runs;
 	unsigned paths;
 	/* FD.io VPP det44's graph, nanoseconds a packet, where it was measured at this scale; else 0. */
@@ -104,6 +115,15 @@ static inline uint64_t row_sessions(const struct row *r)
 {
 	return (uint64_t)r->hosts * r->sessions;
 }
+
+/* Packets need no session. */
+static inline bool row_is_stateless(const struct row *r)
+{
+	return r->feature == FEATURE_PORTMAPPED || r->feature == FEATURE_OPEN;
+}
+
+/* The row with plain sessions that those with a feature are compared with. */
+#define PLAIN_ROW "h1024-p63"
 
 /* The world. */
 
@@ -138,8 +158,11 @@ void world_make(struct bench *b, uint32_t list_max, unsigned cores);
 
 void world_end(struct bench *b);
 
-/* Loads the programs for a way of forwarding; hits need no cache of an earlier set of programs. */
-void world_forwarding(struct bench *b, enum forwarding forwarding);
+/*
+ * Loads the programs for a way of forwarding and what a row's subscribers have; hits need no cache of an earlier set of
+ * programs.
+ */
+void world_programs(struct bench *b, enum forwarding forwarding, enum feature feature);
 
 /* Processor time of this thread, in nanoseconds. */
 double thread_ns(void);
@@ -203,7 +226,16 @@ struct space {
 	int *number;
 	struct flow_tuple *in, *out; /* of a mix, by session: flows from inside and their answers */
 	uint64_t n_sessions;
+	struct portmaps *portmaps; /* NULL: the row has none */
 };
+
+/* features.c: gives the subscribers of a row their portmaps, if any; after space_forget() their records know them. */
+void features_make(struct bench *b, struct space *s);
+void features_mark(const struct space *s);
+void features_free(struct space *s);
+struct binding_layout features_bindings(const struct row *row);
+/* Empties the tables of bindings of a subscriber. */
+void features_forget(struct bench *b, int number, uint32_t subscriber);
 
 /* 0, or -ENOMEM with the figures in err where memory is short. */
 int space_make(struct bench *b, const struct row *row, struct space *ret, struct error *err);
@@ -374,6 +406,12 @@ bool figures_of(const struct result *r, enum path path, struct figures *ret);
 double route_read_of(const struct result *r);
 bool figures_of_direct(const struct result *r, enum path path, struct figures *ret);
 
+/*
+ * What a path of a row with a feature costs, net and in units of its row's floor, of the same path of PLAIN_ROW; false
+ * where one was not measured. Portmaps and open mappings are compared with the packets of sessions.
+ */
+bool feature_cost(const struct result *r, enum path path, const struct result *results, unsigned n, double *ret);
+
 /* VPP's figure for a path of a row, or 0. */
 double vpp_of(const struct row *row, enum path path);
 
@@ -399,6 +437,7 @@ double goal_of_ratio(const struct row *row, enum path path);
 
 void report_machine(const struct bench *b, const struct options *o);
 void report_row(const struct result *r);
+void report_features(const struct result *results, unsigned n);
 void report_goals(const struct result *results, unsigned n);
 /* 0 or -errno. */
 int report_json(const struct bench *b, const struct options *o, const struct result *results, unsigned n,

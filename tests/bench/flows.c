@@ -74,6 +74,8 @@ struct flow_tuple flow_of(const struct space *s, uint64_t session, enum directio
 		port = (uint16_t)(port + s->row->sessions);
 	if (direction != FROM_OUTSIDE)
 		return (struct flow_tuple){ in_addr, EXTERNAL, port, EXTERNAL_PORT, 0 };
+	if (s->row->feature == FEATURE_OPEN)
+		return (struct flow_tuple){ EXTERNAL, g->out_base + (in_addr - g->in_base), EXTERNAL_PORT, port, 0 };
 
 	/* All go to one destination, from as many consecutive ports as there are at most: each gets its first choice.
 	 */

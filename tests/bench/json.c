@@ -141,6 +141,24 @@ static void add_row(cJSON *rows, const struct result *r)
 		add_path(paths, r, (enum path)path);
 }
 
+static void add_features(cJSON *document, const struct result *results, unsigned n)
+{
+	cJSON *features = cJSON_AddArrayToObject(document, "features"), *feature;
+	double cost;
+
+	for (unsigned i = 0; i < n; i++) {
+		for (unsigned path = 0; path < N_PATHS; path++) {
+			if (!feature_cost(&results[i], (enum path)path, results, n, &cost))
+				continue;
+			feature = cJSON_CreateObject();
+			cJSON_AddItemToArray(features, feature);
+			cJSON_AddStringToObject(feature, "row", results[i].row->name);
+			cJSON_AddStringToObject(feature, "path", path_json((enum path)path));
+			cJSON_AddNumberToObject(feature, "of_plain", cost);
+		}
+	}
+}
+
 static void add_goals(cJSON *document, const struct result *results, unsigned n)
 {
 	cJSON *goals = cJSON_AddArrayToObject(document, "goals");
@@ -172,6 +190,7 @@ int report_json(const struct bench *b, const struct options *o, const struct res
 	rows = cJSON_AddArrayToObject(document, "rows");
 	for (unsigned i = 0; i < n; i++)
 		add_row(rows, &results[i]);
+	add_features(document, results, n);
 	add_goals(document, results, n);
 	text = cJSON_Print(document);
 	cJSON_Delete(document);

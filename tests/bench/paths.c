@@ -151,7 +151,7 @@ static void measure_kernel(struct bench *b, const struct space *s, const struct 
 	tc.target = TARGET_TC_OUTSIDE;
 	tc.egress = b->outside_ifindex;
 	tc.verdict = TC_OK;
-	world_forwarding(b, FORWARDING_KERNEL);
+	world_programs(b, FORWARDING_KERNEL, s->row->feature);
 	for (unsigned round = 0; round < o->rounds; round++) {
 		for (size_t i = 0; i < ARRAY_SIZE(jobs); i++) {
 			struct sequence q = sequence_new(b, s, ORDER_RANDOM);
@@ -161,12 +161,14 @@ static void measure_kernel(struct bench *b, const struct space *s, const struct 
 				   measure(&b->core[0], jobs[i].job, count, run_length(o, count)));
 		}
 	}
-	world_forwarding(b, FORWARDING_REDIRECT);
+	world_programs(b, FORWARDING_REDIRECT, s->row->feature);
 }
 
 static void fill(struct bench *b, struct space *s, bool direct, struct result *res)
 {
 	space_forget(b, s);
+	if (row_is_stateless(s->row))
+		return;
 	if (s->row->mix != MIX_NONE)
 		mix_draw(b, s);
 	ramp_up(b, s, direct, res);
@@ -220,11 +222,15 @@ void row_run(struct bench *b, const struct row *row, const struct options *o, st
 	int r;
 
 	row_csit_name(row, res.csit);
+	if (row->feature)
+		world_programs(b, FORWARDING_REDIRECT, row->feature);
 	r = world_routes(b, row->routes, &err);
 	before = world_memory(b);
 	if (r || space_make(b, row, &s, &err)) {
 		snprintf(res.skipped, sizeof(res.skipped), "%.255s", err.text);
 		*ret = res;
+		if (row->feature)
+			world_programs(b, FORWARDING_REDIRECT, FEATURE_NONE);
 		return;
 	}
 	res.memory = world_memory(b);
@@ -232,5 +238,7 @@ void row_run(struct bench *b, const struct row *row, const struct options *o, st
 	res.read_ns = memory_latency(b, row_sessions(row) * sizeof(struct slot));
 	run_rounds(b, &s, o, &res);
 	space_free(b, &s);
+	if (row->feature)
+		world_programs(b, FORWARDING_REDIRECT, FEATURE_NONE);
 	*ret = res;
 }

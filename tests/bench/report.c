@@ -118,6 +118,23 @@ void report_row(const struct result *r)
 	fflush(stdout);
 }
 
+void report_features(const struct result *results, unsigned n)
+{
+	bool any = false;
+	double cost;
+
+	for (unsigned i = 0; i < n; i++) {
+		for (unsigned path = 0; path < N_PATHS; path++) {
+			if (!feature_cost(&results[i], (enum path)path, results, n, &cost))
+				continue;
+			if (!any)
+				printf("\n%-60s %10s\n", "FEATURE", "OF " PLAIN_ROW);
+			any = true;
+			printf("%-30s %-29s %10.3f\n", results[i].row->name, path_text((enum path)path), cost);
+		}
+	}
+}
+
 void report_goals(const struct result *results, unsigned n)
 {
 	unsigned measured = 0, met = 0, all;

@@ -111,6 +111,21 @@ bool figures_of_direct(const struct result *r, enum path path, struct figures *r
 	return figures_of_series(&r->direct[path], ret);
 }
 
+bool feature_cost(const struct result *r, enum path path, const struct result *results, unsigned n, double *ret)
+{
+	struct figures f, plain;
+
+	if (r->row->feature == FEATURE_NONE || r->wrong || !figures_of(r, path, &f))
+		return false;
+	for (unsigned i = 0; i < n; i++) {
+		if (strcmp(results[i].row->name, PLAIN_ROW) || !figures_of(&results[i], path, &plain))
+			continue;
+		*ret = f.net / f.floor / (plain.net / plain.floor);
+		return true;
+	}
+	return false;
+}
+
 double vpp_of(const struct row *row, enum path path)
 {
 	switch (path) {

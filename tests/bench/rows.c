@@ -60,6 +60,17 @@ static const struct row rows[] = {
 	{ "mix-zipf", "zipf", SHAPE(4096, 100, 10, 128), .mix = MIX_ZIPF, .destinations = 50, .zipf = 1.3, .runs = ANY,
 	  .paths = BOTH },
 
+	/* What subscribers can have beside plain sessions: see features.c. */
+	{ "portmap-h1024", "portmaps", SHAPE(1024, 63, 10, 128), .feature = FEATURE_PORTMAPPED, .runs = ANY,
+	  .paths = BIT(IN) | BIT(OUT) },
+	{ "open-h1024", "open", SHAPE(1024, 63, 0, 0), .feature = FEATURE_OPEN, .runs = ANY,
+	  .paths = BIT(IN) | BIT(OUT) },
+	{ "eim-h1024-p63", "eim", SHAPE(1024, 63, 10, 128), .feature = FEATURE_ONE_PORT, .runs = ANY, .paths = BOTH },
+	{ "beside-portmap-h1024-p63", "portmap", SHAPE(1024, 63, 9, 128), .feature = FEATURE_PORTMAPS, .runs = ANY,
+	  .paths = BOTH },
+	{ "portmaps-of-others-h1024-p63", "others", SHAPE(1024, 63, 10, 128), .feature = FEATURE_PORTMAPS_ELSEWHERE,
+	  .runs = ANY, .paths = BOTH },
+
 	{ "paced-h65536", "paced", SHAPE(65536, 63, 10, 128), .runs = ANY, .paths = PACED },
 
 	{ "dest-1", "d1", UNIFORM(1), .runs = ANY },

@@ -176,6 +176,7 @@ int main(int argc, char **argv)
 		report_row(&results[i]);
 		wrong |= results[i].wrong;
 	}
+	report_features(results, n);
 	report_goals(results, n);
 	if (a.output)
 		r = report_json(&b, &a.options, results, n, a.output);

@@ -64,7 +64,10 @@ int space_make(struct bench *b, const struct row *row, struct space *ret, struct
 
 	for (uint32_t i = 0; !r && i < row->mappings; i++) {
 		/* At the quota with its last session, so that refusals can be measured. */
-		struct mapping_spec spec = { .sessions_per_user = row->sessions, .session_slots = row->slots };
+		struct mapping_spec spec = { .sessions_per_user = row->sessions,
+					     .session_slots = row->slots,
+					     .open = row->feature == FEATURE_OPEN,
+					     .bindings = features_bindings(row) };
 
 		spec_prefixes(row, i, s.hosts_each, &spec);
 		for (unsigned t = 0; t < N_TIMEOUTS; t++)
@@ -79,6 +82,8 @@ int space_make(struct bench *b, const struct row *row, struct space *ret, struct
 	}
 	if (!r && row->mix != MIX_NONE)
 		mix_draw(b, &s);
+	if (!r)
+		features_make(b, &s);
 	if (r) {
 		space_free(b, &s);
 		return r;
@@ -89,6 +94,7 @@ int space_make(struct bench *b, const struct row *row, struct space *ret, struct
 
 void space_free(struct bench *b, struct space *s)
 {
+	features_free(s);
 	for (int number; (number = mappings_next(b->m, 0)) >= 0;) {
 		const struct geometry g = mappings_get(b->m, number)->geo;
 
@@ -113,10 +119,13 @@ void space_forget(struct bench *b, const struct space *s)
 		size_t buckets = 1UL << mappings_get(b->m, s->number[i])->bucket_shift;
 
 		for (uint32_t h = 0; h < s->hosts_each; h++) {
-			memset(mappings_buckets(b->m, s->number[i], h), 0, buckets * sizeof(struct bucket));
+			if (s->row->slots)
+				memset(mappings_buckets(b->m, s->number[i], h), 0, buckets * sizeof(struct bucket));
 			memset(mappings_subscriber(b->m, s->number[i], h), 0, sizeof(struct subscriber));
+			features_forget(b, s->number[i], h);
 		}
 	}
+	features_mark(s);
 	while (!bpf_map_get_next_key(b->d.overflow, NULL, &key))
 		bpf_map_delete_elem(b->d.overflow, &key);
 	b->d.global->overflow = 0;

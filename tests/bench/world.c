@@ -101,7 +101,7 @@ static void make_generator(struct bench *b, struct core *c)
 	set_target(c, TARGET_TC_EMPTY, bpf_program__fd(c->skel->progs.empty_tc));
 }
 
-void world_forwarding(struct bench *b, enum forwarding forwarding)
+void world_programs(struct bench *b, enum forwarding forwarding, enum feature feature)
 {
 	const struct settings settings = {
 		.hz = b->d.hz,
@@ -109,6 +109,10 @@ void world_forwarding(struct bench *b, enum forwarding forwarding)
 		.redirect = forwarding == FORWARDING_REDIRECT,
 		.hairpin = 1,
 		.quota_icmp_code = 1,
+		.portmaps = feature == FEATURE_PORTMAPPED || feature == FEATURE_PORTMAPS ||
+			    feature == FEATURE_PORTMAPS_ELSEWHERE,
+		.open_mappings = feature == FEATURE_OPEN,
+		.bindings = feature == FEATURE_ONE_PORT,
 	};
 	struct error err;
 
@@ -158,7 +162,7 @@ void world_make(struct bench *b, uint32_t list_max, unsigned cores)
 		b->core[i].b = b;
 		make_generator(b, &b->core[i]);
 	}
-	world_forwarding(b, FORWARDING_REDIRECT);
+	world_programs(b, FORWARDING_REDIRECT, FEATURE_NONE);
 	copy_open(b);
 	/* As an agent does where no reverse-path filter is on. */
 	b->d.global->sources_until = datapath_ticks(&b->d) + 0x40000000;

@@ -18,10 +18,15 @@ unsigned model_ports(const struct model_mapping *m)
 
 const struct model_mapping *model_inside(const struct model *model, uint32_t addr)
 {
-	for (size_t i = 0; i < model->n_mappings; i++)
-		if (addr - model->mapping[i].in_base < model->mapping[i].in_count)
-			return &model->mapping[i];
-	return NULL;
+	const struct model_mapping *found = NULL;
+
+	for (size_t i = 0; i < model->n_mappings; i++) {
+		const struct model_mapping *m = &model->mapping[i];
+
+		if (addr - m->in_base < m->in_count && (!found || m->in_count < found->in_count))
+			found = m;
+	}
+	return found;
 }
 
 uint32_t model_out_addr(const struct model_mapping *m, uint32_t in_addr)
@@ -39,13 +44,26 @@ uint16_t model_first_choice(const struct model_mapping *m, uint32_t in_addr, uin
 	return (uint16_t)(model_port_lo(m, in_addr) + in_port % model_ports(m));
 }
 
+uint32_t model_outside_of(const struct model *model, uint32_t in_addr)
+{
+	const struct model_mapping *m = model_inside(model, in_addr);
+
+	return m->kind == MODEL_UNTRANSLATED ? 0 : model_out_addr(m, in_addr);
+}
+
 bool model_owner(const struct model *model, uint32_t out_addr, uint16_t port, uint32_t *ret_in_addr)
 {
 	for (size_t i = 0; i < model->n_mappings; i++) {
 		const struct model_mapping *m = &model->mapping[i];
 
+		if (out_addr - m->out_base >= m->out_count)
+			continue;
+		if (m->kind == MODEL_OPEN) {
+			*ret_in_addr = m->in_base + (out_addr - m->out_base);
+			return true;
+		}
 		/* By trying each of the subscribers of the address. */
-		if (out_addr - m->out_base >= m->out_count || port < 1024)
+		if (port < 1024)
 			continue;
 		for (unsigned k = 0; k < model_ratio(m); k++) {
 			uint32_t in_addr = m->in_base + (out_addr - m->out_base) * model_ratio(m) + k;
@@ -153,7 +171,7 @@ static bool is_established(const struct model_tcp *t)
 	return t->established && !t->fin_in && !t->fin_out && !t->reset;
 }
 
-static void refresh(const struct model *model, struct model_session *s)
+static void begin(const struct model *model, struct model_session *s)
 {
 	double seconds = s->proto == 17		   ? UDP_SECONDS
 			 : s->proto == 1	   ? ICMP_SECONDS
@@ -161,6 +179,55 @@ static void refresh(const struct model *model, struct model_session *s)
 						   : TRANSITORY_SECONDS;
 
 	s->deadline = model->now + seconds;
+	s->seen = model->now;
+}
+
+/* The inside sends. */
+static void refresh(struct model *model, struct model_session *s)
+{
+	struct model_binding *b = model_binding_in(model, s->in_addr, s->in_port, s->proto);
+
+	begin(model, s);
+	if (b && b->out_port == s->out_port)
+		b->used = model->now;
+}
+
+/* Until the outside has acknowledged the answer to its SYN. Whether it was such a connection. */
+static bool from_inside_inbound(struct model *model, struct model_session *s, uint8_t flags)
+{
+	struct model_tcp *t = &s->tcp;
+	bool again = flags & MODEL_RST && t->reset;
+
+	if (!t->inbound)
+		return false;
+	if (flags & MODEL_RST) {
+		t->reset = true;
+	} else {
+		t->reset = false;
+		if (flags & MODEL_FIN)
+			*t = (struct model_tcp){ .fin_in = true };
+		else if ((flags & (MODEL_SYN | MODEL_ACK)) == MODEL_SYN)
+			*t = (struct model_tcp){ .answered = true }; /* both at once */
+		else if (flags & MODEL_SYN)
+			t->in_answered = true;
+	}
+	if (!again)
+		refresh(model, s);
+	return true;
+}
+
+static bool from_outside_inbound(struct model_tcp *t, uint8_t flags)
+{
+	if (!t->inbound)
+		return false;
+	if (t->reset)
+		return true;
+	if (flags & MODEL_RST)
+		t->reset = true;
+	else if (t->in_answered && (flags & (MODEL_SYN | MODEL_ACK)) == MODEL_ACK)
+		*t = flags & MODEL_FIN ? (struct model_tcp){ .fin_out = true }
+				       : (struct model_tcp){ .answered = true, .established = true };
+	return true;
 }
 
 bool model_reopens(const struct model_session *s, uint8_t flags)
@@ -189,7 +256,11 @@ void model_from_inside(struct model *model, struct model_session *s, uint8_t fla
 		refresh(model, s);
 		return;
 	}
+	if (from_inside_inbound(model, s, flags))
+		return;
 	if (model_reopens(s, flags)) {
+		/* What the outside had opened has ended; this one is the subscriber's own. */
+		s->inbound = s->inbound && !t->closed;
 		*t = (struct model_tcp){};
 		refresh(model, s);
 		return;
@@ -227,7 +298,7 @@ void model_from_outside(struct model *model, struct model_session *s, uint8_t fl
 	struct model_tcp *t = &s->tcp;
 	bool was_established = is_established(t);
 
-	if (s->proto != 6 || t->closed || t->reset)
+	if (s->proto != 6 || t->closed || from_outside_inbound(t, flags) || t->reset)
 		return;
 	if (flags & MODEL_RST)
 		t->reset = true;
@@ -264,8 +335,12 @@ struct model_session *model_open(struct model *model, const struct model_session
 		return NULL;
 	s = &model->session[model->n++];
 	*s = *like;
-	s->tcp = (struct model_tcp){ .reset = like->proto == 6 && flags & MODEL_RST };
-	refresh(model, s);
+	s->tcp = (struct model_tcp){ .reset = like->proto == 6 && flags & MODEL_RST && !like->inbound,
+				     .inbound = like->proto == 6 && like->inbound };
+	if (like->inbound)
+		begin(model, s);
+	else
+		refresh(model, s);
 	return s;
 }
 
@@ -290,4 +365,26 @@ bool model_is_unsure(const struct model *model, double seconds)
 			return true;
 	}
 	return false;
+}
+
+struct model_portmap *model_portmap_in(struct model *model, uint32_t in_addr, uint16_t in_port, uint8_t proto)
+{
+	for (size_t i = 0; i < model->n_portmaps; i++) {
+		struct model_portmap *p = &model->portmap[i];
+
+		if (p->in_addr == in_addr && p->in_port == in_port && p->proto == proto)
+			return p;
+	}
+	return NULL;
+}
+
+struct model_portmap *model_portmap_out(struct model *model, uint32_t out_addr, uint16_t out_port, uint8_t proto)
+{
+	for (size_t i = 0; i < model->n_portmaps; i++) {
+		struct model_portmap *p = &model->portmap[i];
+
+		if (model_outside_of(model, p->in_addr) == out_addr && p->out_port == out_port && p->proto == proto)
+			return p;
+	}
+	return NULL;
 }

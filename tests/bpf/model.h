@@ -15,12 +15,43 @@
 
 enum { MODEL_FIN = 1, MODEL_SYN = 2, MODEL_RST = 4, MODEL_PSH = 8, MODEL_ACK = 16 };
 
+enum model_kind {
+	MODEL_SESSIONS_KEPT,
+	MODEL_OPEN,	    /* one to one, in both directions, without sessions */
+	MODEL_UNTRANSLATED, /* has no outside addresses */
+};
+
+/* Bits of protocols. */
+enum { MODEL_ICMP = 1, MODEL_TCP = 2, MODEL_UDP = 4 };
+
+/* Mappings may lie within each other: the smallest has the address. */
 struct model_mapping {
 	uint32_t in_base;
 	uint32_t in_count;
 	uint32_t out_base;
 	uint32_t out_count;
 	unsigned quota;
+	enum model_kind kind;
+	unsigned slots;
+	unsigned one_port;     /* protocols whose inside endpoints keep one outside port towards everybody */
+	unsigned anyone;       /* of them: those to whose ports anyone may send */
+	unsigned inbound_part; /* percent of the quota, or of the slots, that the outside may open */
+};
+
+/* A static way in and out of one port, without sessions. */
+struct model_portmap {
+	uint32_t in_addr;
+	uint16_t in_port, out_port;
+	uint8_t proto;
+};
+
+/* The outside port that an inside endpoint has towards everybody. */
+struct model_binding {
+	uint32_t in_addr;
+	uint16_t in_port, out_port;
+	uint8_t proto;
+	double opened; /* when a session of it opened last */
+	double used;   /* and when it was last in use, at the latest */
 };
 
 /* What both sides of a TCP connection have said. */
@@ -29,6 +60,8 @@ struct model_tcp {
 	bool fin_in, fin_out;
 	bool data_in, data_out; /* after a FIN of the outside alone */
 	bool in_was_last;	/* of the two FINs */
+	/* The outside has opened it, and has not acknowledged the inside's answer. */
+	bool inbound, in_answered;
 };
 
 struct model_session {
@@ -37,10 +70,14 @@ struct model_session {
 	uint8_t proto;
 	struct model_tcp tcp;
 	double deadline; /* seconds, as struct model's now */
+	double seen;	 /* when it opened, or the inside sent last */
 	bool overflow;	 /* stands beyond the subscriber's slots */
+	bool inbound;	 /* the outside has opened it */
 };
 
 #define MODEL_SESSIONS 4096
+#define MODEL_BINDINGS 2048
+#define MODEL_PORTMAPS 64
 
 struct model {
 	const struct model_mapping *mapping;
@@ -48,6 +85,10 @@ struct model {
 	double now;
 	struct model_session session[MODEL_SESSIONS];
 	size_t n;
+	struct model_binding binding[MODEL_BINDINGS];
+	size_t n_bindings;
+	struct model_portmap portmap[MODEL_PORTMAPS];
+	size_t n_portmaps;
 };
 
 unsigned model_ratio(const struct model_mapping *m);
@@ -57,7 +98,8 @@ const struct model_mapping *model_inside(const struct model *model, uint32_t add
 uint32_t model_out_addr(const struct model_mapping *m, uint32_t in_addr);
 uint16_t model_port_lo(const struct model_mapping *m, uint32_t in_addr);
 uint16_t model_first_choice(const struct model_mapping *m, uint32_t in_addr, uint16_t in_port);
-/* Whose outside address and port it is. */
+uint32_t model_outside_of(const struct model *model, uint32_t in_addr);
+/* Whose outside address and port it is; of an open mapping, any port. */
 bool model_owner(const struct model *model, uint32_t out_addr, uint16_t port, uint32_t *ret_in_addr);
 
 bool model_expired(const struct model *model, const struct model_session *s);
@@ -86,7 +128,37 @@ struct model_session *model_open(struct model *model, const struct model_session
 void model_remove(struct model *model, struct model_session *s);
 void model_remove_expired(struct model *model);
 
+/* Portmaps of an inside endpoint, or of an outside one; NULL: none. */
+struct model_portmap *model_portmap_in(struct model *model, uint32_t in_addr, uint16_t in_port, uint8_t proto);
+struct model_portmap *model_portmap_out(struct model *model, uint32_t out_addr, uint16_t out_port, uint8_t proto);
+
+/* model_bindings.c */
+
+unsigned model_protocol(uint8_t proto);
+/* Whether an inside address's endpoints keep one port, and whether anyone may send to it. */
+bool model_has_one_port(const struct model *model, uint32_t in_addr, uint8_t proto);
+bool model_lets_anyone(const struct model *model, uint32_t in_addr, uint8_t proto);
+struct model_binding *model_binding_in(struct model *model, uint32_t in_addr, uint16_t in_port, uint8_t proto);
+struct model_binding *model_binding_out(struct model *model, uint32_t in_addr, uint16_t out_port, uint8_t proto);
+/* Its session has opened within its lifetime. */
+bool model_binding_is_fresh(const struct model *model, const struct model_binding *b);
+/* Holds its port for sure; and perhaps, which depends on when the agent looked. */
+bool model_binding_holds(const struct model *model, const struct model_binding *b);
+bool model_binding_may_hold(const struct model *model, const struct model_binding *b);
+/* Whether no port of a group, or of the whole block, can be bound to an inside endpoint that has none. */
+bool model_group_is_bound(struct model *model, uint32_t in_addr, uint16_t port, uint8_t proto);
+bool model_block_is_bound(struct model *model, uint32_t in_addr, uint8_t proto);
+/* An inside endpoint got a port; whoever had it has lost it. */
+struct model_binding *model_bind(struct model *model, uint32_t in_addr, uint16_t in_port, uint16_t out_port,
+				 uint8_t proto);
+/* Notes those of established connections, before and after time passes. */
+void model_use_bindings(struct model *model);
+/* Sessions of the outside's that count, and how many there may be. */
+unsigned model_inbound(const struct model *model, uint32_t in_addr);
+unsigned model_inbound_limit(const struct model_mapping *m);
+
 /* Whether some session is so close to its end that clocks may disagree on it. */
 bool model_is_unsure(const struct model *model, double seconds);
+bool model_bindings_are_unsure(const struct model *model, double seconds);
 
 #endif

@@ -7,11 +7,22 @@
 #include "model.h"
 #include "random_packet.h"
 
-#define PROPERTY_SUBSCRIBERS 6
-#define LOOSE		     ADDR(10, 0, 0, 50) /* not in the model: sends what has its own tests */
+#define LOOSE	     ADDR(10, 0, 0, 50) /* not in the model: sends what has its own tests */
+#define OPEN_HOST    ADDR(10, 0, 0, 8)	/* has an address of its own, reachable from outside */
+#define UNTRANSLATED ADDR(10, 0, 0, 9)
 
-extern const struct model_mapping property_mapping[3];
-extern const uint32_t property_subscriber[PROPERTY_SUBSCRIBERS];
+/* Mappings, and those of their subscribers that have sessions and send packets. */
+struct scene {
+	const struct model_mapping *mapping;
+	size_t n_mappings;
+	const uint32_t *subscriber;
+	size_t n_subscribers;
+	size_t small;	/* the first of three whose blocks have 15 ports */
+	bool reachable; /* by portmaps, open mappings and endpoint-independent filtering */
+};
+
+extern const struct scene property_plain, property_reachable;
+extern const struct scene *property_scene; /* the one that was set up */
 
 /* What became of a packet at a hook. */
 struct outcome {
@@ -20,6 +31,8 @@ struct outcome {
 	unsigned sent;	    /* ICMP errors */
 	unsigned opened;
 	unsigned overflowed;
+	unsigned inbound; /* of those opened */
+	unsigned portmap_in, portmap_out;
 	size_t size;
 	uint8_t octet[FRAME_MAX];
 };
@@ -33,7 +46,10 @@ struct property {
 };
 
 /* Mappings beside the fixture's, and the model's idea of them. */
-void property_set_up(struct property *t, uint64_t seed);
+void property_set_up(struct property *t, const struct scene *scene, uint64_t seed);
+
+/* Adds a portmap, or removes one. */
+void property_change_portmaps(struct property *t);
 
 /*
  * Runs a packet at a hook. XDP_INSIDE and XDP_OUTSIDE: by the slow path and, from the same tables, by the fast path;
@@ -52,6 +68,21 @@ void property_judge_any(struct property *t, enum hook hook, const struct random_
 
 /* Whether a search for a port of the subscriber's ended in vain within this tick: it is not repeated. */
 bool property_searched_in_vain(uint32_t in_addr);
+/* Whether this tick's searches are used up, and whether the outside's sessions have been counted in it. */
+bool property_searches_spent(uint32_t in_addr);
+bool property_inbound_counted(uint32_t in_addr);
+/* What the record says of the sessions: expired ones that are in slots still count. */
+uint32_t property_sessions_counted(uint32_t in_addr);
+
+/* A subscriber's record and slots; no slots where its mapping has none. Whether there is a record. */
+struct property_tables {
+	struct subscriber *record;
+	uint64_t (*slot)[2];
+	size_t slots;
+	uint64_t *bindings; /* of all protocols, from the header on */
+	size_t n_bindings;  /* words */
+};
+bool property_tables(uint32_t in_addr, struct property_tables *ret);
 
 /* Lets time pass, as sessions see it: so many seconds, and more while one is so near its end that clocks may differ. */
 void property_skip(struct property *t, unsigned seconds);
@@ -70,6 +101,20 @@ unsigned property_told(uint32_t in_addr);
 bool property_is_told(const struct session *s);
 
 bool property_is_pool(uint32_t addr);
+
+/* What random packets are made of. */
+uint32_t random_external(struct random *r);
+uint16_t random_port(struct random *r);
+uint16_t random_ext_port(struct random *r);
+uint8_t random_flags(struct random *r);
+uint8_t random_proto(struct random *r);
+
+/* A packet from inside, or from outside: run and judged. */
+void property_random_inside(struct property *t);
+void property_random_outside(struct property *t);
+
+/* A datagram that passes, in fragments, or an ICMP error about one. */
+void property_random_passage(struct property *t);
 
 /* Fails the test with the packet and what came out. o may be NULL. */
 void property_fail(const struct property *t, enum hook hook, const struct random_packet *p, const struct outcome *o,

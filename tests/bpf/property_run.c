@@ -6,32 +6,9 @@
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
+#include <detnat/binding.h>
+
 #include "property.h"
-
-const struct model_mapping property_mapping[3] = {
-	{ ADDR(10, 0, 0, 0), 256, POOL, 4, 60 },
-	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 114, 0), 1, 36 }, /* 15 ports a host */
-	{ ADDR(10, 96, 0, 0), 4, ADDR(203, 0, 115, 0), 4, 50 },	   /* all ports */
-};
-const uint32_t property_subscriber[PROPERTY_SUBSCRIBERS] = {
-	ADDR(10, 0, 0, 2),  ADDR(10, 0, 0, 3),	   ADDR(10, 64, 0, 0),
-	ADDR(10, 64, 0, 1), ADDR(10, 64, 15, 255), ADDR(10, 96, 0, 1),
-};
-
-static void add_mapping(struct prefix in, struct prefix out, uint32_t quota, uint32_t slots)
-{
-	struct mapping_spec spec = { .in = in, .out = out, .sessions_per_user = quota, .session_slots = slots };
-	struct mapping_job *job;
-	struct error err;
-	int r;
-
-	memcpy(spec.timeout_ticks, datapath.mapping[0].timeout_ticks, sizeof(spec.timeout_ticks));
-	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
-	while ((r = mappings_add_step(job, &err)) > 0)
-		;
-	cr_assert_eq(r, 0, "%s", err.text);
-	cr_assert_eq(mappings_add_commit(job), 0);
-}
 
 static double clock_seconds(void)
 {
@@ -39,28 +16,6 @@ static double clock_seconds(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-void property_set_up(struct property *t, uint64_t seed)
-{
-	t->r.state = seed ? seed : 1;
-	t->model = (struct model){ .mapping = property_mapping, .n_mappings = 3, .now = clock_seconds() };
-	cr_assert_eq(system("ip route add 10.64.0.0/10 via 10.0.0.2 dev tin"), 0);
-	settings.session_events = 1;
-	reload_settings();
-	property_events_begin();
-	datapath.mapping[0].sessions_per_user = property_mapping[0].quota;
-	/* 8 slots: most sessions of a busy host stand beyond them. */
-	add_mapping((struct prefix){ ADDR(10, 64, 0, 0), 20 }, (struct prefix){ ADDR(203, 0, 114, 0), 32 }, 36, 8);
-	add_mapping((struct prefix){ ADDR(10, 96, 0, 0), 30 }, (struct prefix){ ADDR(203, 0, 115, 0), 30 }, 50, 64);
-}
-
-bool property_is_pool(uint32_t addr)
-{
-	for (int i = 0; i < 3; i++)
-		if (addr - property_mapping[i].out_base < property_mapping[i].out_count)
-			return true;
-	return false;
 }
 
 static const char *const hook_name[] = { "XDP inside", "XDP outside",		"XDP both",
@@ -156,10 +111,43 @@ void property_run_once(struct property *t, enum hook hook, const struct random_p
 		take_answer(p, ret);
 	ret->opened = (unsigned)(after.sessions_opened - before.sessions_opened);
 	ret->overflowed = (unsigned)(after.sessions_overflowed - before.sessions_overflowed);
+	ret->inbound = (unsigned)(after.sessions_inbound - before.sessions_inbound);
+	ret->portmap_in = (unsigned)(after.portmap_in - before.portmap_in);
+	ret->portmap_out = (unsigned)(after.portmap_out - before.portmap_out);
 	if (reasons != 1)
 		property_fail(t, hook, p, ret, "not counted exactly once");
 	if (!octets_are_counted(&before, &after, ret->reason, p))
 		property_fail(t, hook, p, ret, "other octets counted");
+}
+
+static size_t table_words(const struct mapping *m)
+{
+	const struct binding_layout *l = &m->bindings;
+
+	return l->protocols ? binding_lines(l->protocols, m->geo.ports_per_host, m->bucket_shift) * PORT_GROUP : 0;
+}
+
+bool property_tables(uint32_t in_addr, struct property_tables *ret)
+{
+	int number = mappings_find_inside(mappings, in_addr);
+	const struct mapping *m = number < 0 ? NULL : mappings_get(mappings, number);
+	static const uint8_t first[] = { 0, UDP, TCP, UDP, ICMP, UDP, TCP, UDP };
+	uint32_t n;
+
+	*ret = (struct property_tables){ 0 };
+	if (!m || m->geo.out_plen == PLEN_NONE)
+		return false;
+	n = in_addr - m->geo.in_base;
+	ret->record = mappings_subscriber(mappings, number, n);
+	if (m->first_bucket == NO_BUCKETS)
+		return true;
+	ret->slots = (size_t)BUCKET_SLOTS << m->bucket_shift;
+	ret->slot = (uint64_t(*)[2])mappings_buckets(mappings, number, n);
+	ret->n_bindings = table_words(m);
+	if (ret->n_bindings)
+		ret->bindings = mappings_binding(mappings, number, n, first[m->bindings.protocols & 7], 0) -
+				(size_t)binding_header_lines(m->bucket_shift) * PORT_GROUP;
+	return true;
 }
 
 /* A subscriber's tables, to be put back. */
@@ -167,41 +155,38 @@ struct snapshot {
 	struct subscriber record;
 	uint64_t slot[2048][2];
 	size_t slots;
+	bool kept;
+	uint64_t bindings[8192];
 };
-
-static size_t subscriber_tables(uint32_t in_addr, struct subscriber **ret_record, void **ret_slots)
-{
-	int number = mappings_find_inside(mappings, in_addr);
-	const struct mapping *m = number < 0 ? NULL : mappings_get(mappings, number);
-
-	if (!m)
-		return 0;
-	*ret_record = mappings_subscriber(mappings, number, in_addr - m->geo.in_base);
-	*ret_slots = mappings_buckets(mappings, number, in_addr - m->geo.in_base);
-	return (size_t)BUCKET_SLOTS << m->bucket_shift;
-}
 
 static void snapshot_take(struct snapshot *s, uint32_t in_addr)
 {
-	struct subscriber *record;
-	void *slots;
+	struct property_tables now;
 
-	s->slots = subscriber_tables(in_addr, &record, &slots);
-	if (!s->slots)
+	s->slots = 0;
+	s->kept = property_tables(in_addr, &now);
+	if (!s->kept)
 		return;
-	s->record = *record;
-	memcpy(s->slot, slots, s->slots * sizeof(s->slot[0]));
+	s->slots = now.slots;
+	s->record = *now.record;
+	cr_assert_leq(now.n_bindings, sizeof(s->bindings) / sizeof(*s->bindings));
+	if (now.slots)
+		memcpy(s->slot, now.slot, s->slots * sizeof(s->slot[0]));
+	if (now.n_bindings)
+		memcpy(s->bindings, now.bindings, now.n_bindings * sizeof(*now.bindings));
 }
 
 static void snapshot_restore(const struct snapshot *s, uint32_t in_addr)
 {
-	struct subscriber *record;
-	void *slots;
+	struct property_tables now;
 
-	if (!subscriber_tables(in_addr, &record, &slots))
+	if (!property_tables(in_addr, &now))
 		return;
-	*record = s->record;
-	memcpy(slots, s->slot, s->slots * sizeof(s->slot[0]));
+	*now.record = s->record;
+	if (now.slots)
+		memcpy(now.slot, s->slot, s->slots * sizeof(s->slot[0]));
+	if (now.n_bindings)
+		memcpy(now.bindings, s->bindings, now.n_bindings * sizeof(*now.bindings));
 }
 
 static int compare_slots(const void *a, const void *b)
@@ -262,12 +247,16 @@ static bool same_outcome(const struct outcome *a, const struct outcome *b)
 }
 
 /* The subscriber whose tables a packet may change, 0 for none. */
-static uint32_t concerned(const struct property *t, enum hook hook, const struct random_packet *p)
+static uint32_t concerned(struct property *t, enum hook hook, const struct random_packet *p)
 {
+	const struct model_portmap *portmap;
 	uint32_t in_addr;
 
 	if (hook == XDP_INSIDE)
 		return model_inside(&t->model, p->src) ? p->src : 0;
+	portmap = model_portmap_out(&t->model, p->dst, p->dport, p->proto);
+	if (portmap)
+		return portmap->in_addr;
 	return model_owner(&t->model, p->dst, p->dport, &in_addr) ? in_addr : 0;
 }
 
@@ -277,15 +266,14 @@ static uint32_t concerned(const struct property *t, enum hook hook, const struct
  */
 static void settle_limits(uint32_t in_addr, unsigned due)
 {
-	struct subscriber *record;
-	void *slots;
+	struct property_tables of;
 	uint32_t later = (datapath_ticks(&datapath) << TICK_SHIFT) + datapath.hz;
 
-	if (!subscriber_tables(in_addr, &record, &slots))
+	if (!property_tables(in_addr, &of))
 		return;
-	record->icmp_next = due & 1 ? 0 : later;
-	record->quota_event_next = due & 2 ? 0 : later;
-	record->ports_event_next = due & 4 ? 0 : later;
+	of.record->icmp_next = due & 1 ? 0 : later;
+	of.record->quota_event_next = due & 2 ? 0 : later;
+	of.record->ports_event_next = due & 4 ? 0 : later;
 }
 
 struct two_runs {
@@ -306,7 +294,7 @@ static void run_both(struct property *t, enum hook hook, const struct random_pac
 	property_run_once(t, hook == XDP_INSIDE ? XDP_INSIDE_SLOW : XDP_OUTSIDE_SLOW, p, &ret->slow);
 	snapshot_take(&ret->slow_after, in_addr);
 	/* Sessions in the overflow cannot be put back; the fast path leaves them alone. */
-	ret->overflowed = ret->slow_after.slots && ret->slow_after.record.overflow;
+	ret->overflowed = ret->slow_after.slots && subscriber_overflow(ret->slow_after.record.overflow);
 	if (ret->overflowed)
 		return;
 	snapshot_restore(&ret->before, in_addr);
@@ -324,7 +312,7 @@ void property_run(struct property *t, enum hook hook, const struct random_packet
 
 	t->packets++;
 	snapshot_take(&runs.before, in_addr);
-	if (hook == TC_OUTSIDE || (runs.before.slots && runs.before.record.overflow) ||
+	if (hook == TC_OUTSIDE || (runs.before.slots && subscriber_overflow(runs.before.record.overflow)) ||
 	    (hook == XDP_INSIDE && property_is_pool(p->dst))) {
 		settle_limits(in_addr, due);
 		property_run_once(t, hook, p, ret);
@@ -348,26 +336,67 @@ void property_run(struct property *t, enum hook hook, const struct random_packet
 		property_fail(t, hook, p, ret, "the fast path leaves other sessions than the slow path");
 }
 
+static void age_bindings(const struct property_tables *of, const struct mapping *m, uint32_t ticks)
+{
+	size_t header = (size_t)binding_header_lines(m->bucket_shift) * PORT_GROUP;
+
+	((struct binding_header *)of->bindings)->counted_tick -= ticks + 2;
+	for (size_t i = header; i < of->n_bindings; i++) {
+		uint64_t entry = of->bindings[i];
+
+		if (binding_is_bound(entry))
+			of->bindings[i] = binding_entry(binding_in_port(entry), binding_flags(entry),
+							binding_seen(entry) - ticks);
+	}
+}
+
 static void age_slots(uint32_t in_addr, uint32_t ticks)
 {
-	struct subscriber *record;
-	void *slots;
-	size_t n = subscriber_tables(in_addr, &record, &slots);
-	uint64_t(*slot)[2] = slots;
+	struct property_tables of;
 
-	for (size_t i = 0; i < n; i++)
-		if (word_is_live(slot[i][1]))
-			slot[i][1] = word_with(slot[i][1], word_state(slot[i][1]), word_seen(slot[i][1]) - ticks);
-	record->recount_tick = record->search_tick = (__u16)(datapath_ticks(&datapath) - 2);
+	if (!property_tables(in_addr, &of))
+		return;
+	for (size_t i = 0; i < of.slots; i++)
+		if (word_is_live(of.slot[i][1]))
+			of.slot[i][1] =
+				word_with(of.slot[i][1], word_state(of.slot[i][1]), word_seen(of.slot[i][1]) - ticks);
+	of.record->recount_tick = of.record->search_tick = (__u16)(datapath_ticks(&datapath) - 2);
+	if (of.n_bindings)
+		age_bindings(&of, mappings_get(mappings, mappings_find_inside(mappings, in_addr)), ticks);
+}
+
+static bool searched_now(const struct subscriber *record)
+{
+	return (__u16)((__u16)datapath_ticks(&datapath) - record->search_tick) <= 1;
 }
 
 bool property_searched_in_vain(uint32_t in_addr)
 {
-	struct subscriber *record;
-	void *slots;
+	struct property_tables of;
 
-	return subscriber_tables(in_addr, &record, &slots) && record->exhausted &&
-	       (__u16)((__u16)datapath_ticks(&datapath) - record->search_tick) <= 1;
+	return property_tables(in_addr, &of) && of.record->exhausted && searched_now(of.record);
+}
+
+bool property_searches_spent(uint32_t in_addr)
+{
+	struct property_tables of;
+
+	return property_tables(in_addr, &of) && of.record->searched >= 240 && searched_now(of.record);
+}
+
+bool property_inbound_counted(uint32_t in_addr)
+{
+	struct property_tables of;
+
+	return property_tables(in_addr, &of) && of.n_bindings &&
+	       datapath_ticks(&datapath) - ((struct binding_header *)of.bindings)->counted_tick <= 1;
+}
+
+uint32_t property_sessions_counted(uint32_t in_addr)
+{
+	struct property_tables of;
+
+	return property_tables(in_addr, &of) ? of.record->sessions : 0;
 }
 
 static void sweep(struct property *t)
@@ -386,10 +415,13 @@ static void skip(struct property *t, unsigned seconds)
 {
 	uint32_t ticks = ticks_of_seconds(seconds, datapath.hz);
 
-	for (int i = 0; i < PROPERTY_SUBSCRIBERS; i++)
-		age_slots(property_subscriber[i], ticks);
+	model_use_bindings(&t->model);
+	for (size_t i = 0; i < property_scene->n_subscribers; i++)
+		age_slots(property_scene->subscriber[i], ticks);
 	age_overflow(ticks);
 	t->skipped += (double)ticks * (1U << TICK_SHIFT) / datapath.hz;
+	t->model.now = clock_seconds() + t->skipped;
+	model_use_bindings(&t->model);
 }
 
 void property_skip(struct property *t, unsigned seconds)
@@ -398,7 +430,7 @@ void property_skip(struct property *t, unsigned seconds)
 		skip(t, seconds);
 	for (;;) {
 		t->model.now = clock_seconds() + t->skipped;
-		if (!model_is_unsure(&t->model, 2))
+		if (!model_is_unsure(&t->model, 2) && !model_bindings_are_unsure(&t->model, 2))
 			break;
 		skip(t, 5);
 	}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Portmaps and bindings of the subscribers of a row. Where portmaps take the place of sessions, they have the ports
+ * that the sessions would have, so the packets are the same.
+ */
+#include "bench.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include <detnat/binding.h>
+
+#include "tables/portmap_table.h"
+
+#define LOW_PORT 1 /* outside port of the first host's only portmap: below all blocks */
+
+struct binding_layout features_bindings(const struct row *row)
+{
+	return (struct binding_layout){ .mapping = row->feature == FEATURE_ONE_PORT ? BINDING_UDP : 0 };
+}
+
+static void put(struct portmaps *p, uint32_t in_addr, uint16_t in_port, uint32_t out_addr, uint16_t out_port)
+{
+	const struct portmap m = { .in = { in_addr, in_port }, .out = { out_addr, out_port }, .proto = IPPROTO_UDP };
+	int r = portmaps_put(p, &m);
+
+	if (r)
+		die("adding a portmap", r);
+}
+
+/* In place of a host's sessions. */
+static void put_all(const struct space *s, uint32_t host)
+{
+	for (uint32_t i = 0; i < s->row->sessions; i++) {
+		struct flow_tuple in = flow_of(s, (uint64_t)host * s->row->sessions + i, FROM_INSIDE);
+		struct flow_tuple back = flow_of(s, (uint64_t)host * s->row->sessions + i, FROM_OUTSIDE);
+
+		put(s->portmaps, in.src, in.sport, back.dst, back.dport);
+	}
+}
+
+/* Of an inside port that no session has. */
+static void put_one(const struct space *s, uint32_t host)
+{
+	struct flow_tuple in = flow_of(s, (uint64_t)host * s->row->sessions, FROM_INSIDE);
+	const struct geometry *g = &s->geo[host / s->hosts_each];
+
+	put(s->portmaps, in.src, FIRST_PORT - 1, mapping_forward(g, in.src).out_addr,
+	    (uint16_t)(LOW_PORT + mapping_subscriber(g, in.src) % (1U << s->row->ratio_shift)));
+}
+
+void features_make(struct bench *b, struct space *s)
+{
+	struct error err;
+
+	if (s->row->feature != FEATURE_PORTMAPPED && s->row->feature != FEATURE_PORTMAPS)
+		return;
+	if (portmaps_open(b->m, &s->portmaps, &err))
+		die(err.text, EINVAL);
+	for (uint32_t host = 0; host < s->row->hosts; host++) {
+		if (s->row->feature == FEATURE_PORTMAPPED)
+			put_all(s, host);
+		else
+			put_one(s, host);
+	}
+}
+
+void features_mark(const struct space *s)
+{
+	for (uint32_t i = 0; s->portmaps && i < s->row->mappings; i++)
+		portmaps_mark(s->portmaps, (struct prefix){ s->geo[i].in_base, s->geo[i].in_plen });
+}
+
+void features_free(struct space *s)
+{
+	const struct portmap *p;
+
+	if (!s->portmaps)
+		return;
+	while ((p = portmaps_next(s->portmaps, NULL)))
+		if (portmaps_del(s->portmaps, p->proto, p->out))
+			die("removing a portmap", EINVAL);
+	portmaps_close(s->portmaps);
+	s->portmaps = NULL;
+}
+
+void features_forget(struct bench *b, int number, uint32_t subscriber)
+{
+	const struct mapping *m = mappings_get(b->m, number);
+	const struct binding_layout *l = &m->bindings;
+	size_t header = binding_header_lines(m->bucket_shift) * sizeof(struct binding_line), size;
+	char *first;
+
+	if (!l->protocols)
+		return;
+	size = binding_lines(l->protocols, m->geo.ports_per_host, m->bucket_shift) * sizeof(struct binding_line);
+	first = (char *)mappings_binding(b->m, number, subscriber, IPPROTO_UDP, 0);
+	memset(first - header, 0, size);
+}

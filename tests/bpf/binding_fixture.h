@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The bindings of SUBSCRIBER in the fixture's mapping, for the suites binding and inbound. */
+#ifndef DETNAT_TEST_BINDING_FIXTURE_H
+#define DETNAT_TEST_BINDING_FIXTURE_H
+
+#include <detnat/binding.h>
+
+#include "fixture.h"
+
+/* The entry of an outside port of SUBSCRIBER. */
+uint64_t *entry_of(uint8_t proto, int out_port);
+
+/* Puts the stamp of a binding so many seconds further into the past. */
+void age_binding(uint8_t proto, int out_port, uint32_t seconds);
+
+/* Binds all ports of a group of SUBSCRIBER but those in `but` to some inside ports, so many seconds ago. */
+void fill_group(uint8_t proto, uint32_t group, unsigned but, uint32_t seconds_ago);
+
+/* Changes the quota of the mapping. */
+void set_quota(uint32_t sessions);
+
+void sweep_sessions(void);
+
+#endif

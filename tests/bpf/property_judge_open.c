@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The judge of openings: ports, quota, and what gives way. */
+#include <criterion/criterion.h>
+
+#include "property_judging.h"
+
+static int find_flow(const struct session *s, void *arg)
+{
+	struct model_session *like = arg;
+
+	if (s->proto == like->proto && s->in_port == like->in_port && s->ext_addr == like->ext_addr &&
+	    s->ext_port == like->ext_port) {
+		like->out_port = s->out_port;
+		return 1;
+	}
+	return 0;
+}
+
+bool port_in_tables(struct model_session *like)
+{
+	struct session_walk *w;
+	int r;
+
+	cr_assert_eq(session_walk_new_subscriber(mappings, like->in_addr, &w), 0);
+	while ((r = session_walk_step(w, 1000000, find_flow, like)) > 0 && !like->out_port)
+		;
+	session_walk_free(w);
+	return like->out_port != 0;
+}
+
+unsigned opened_by_sender(const struct judging *j)
+{
+	return j->o->opened - j->o->inbound;
+}
+
+/* Whether a session, `counting` ones alone or closed ones too, holds an outside port towards the flow's peer. */
+static bool port_is_held(struct model *m, const struct model_session *flow, uint16_t port, bool counting)
+{
+	const struct model_session *s =
+		model_find_out(m, flow->in_addr, port, flow->ext_addr, flow->ext_port, flow->proto);
+
+	return s && (!counting || model_counts(m, s));
+}
+
+/* Those that may give way, and how old they are. */
+static bool is_reset(const struct model_session *s)
+{
+	return s->tcp.reset && !s->overflow;
+}
+
+/* How long an end of the outside's takes is not known of TCP, whose stamps move with its state. */
+static bool is_older(const struct model_session *s, const struct model_session *than)
+{
+	if (is_reset(than))
+		return is_reset(s) && s->deadline < than->deadline - 2;
+	return s->inbound && s->proto == UDP && than->proto == UDP && s->seen < than->seen - 2;
+}
+
+/*
+ * Where a session opens though the subscriber is at its quota, or all its ports are held, another has given way: of
+ * those in slots that an RST has closed the oldest, or of those that the outside has opened the one in which the
+ * subscriber has been silent for longest. Ages within two seconds are alike. Expired ones beyond the slots may count in
+ * the quota until the agent's sweep, so then one may have given way, and `must` is false.
+ */
+static void judge_giving_way(const struct judging *j, const struct model_session *flow, bool must)
+{
+	struct model *m = &j->t->model;
+	struct model_session *gone = NULL;
+
+	for (size_t i = 0; i < m->n; i++) {
+		struct model_session *s = &m->session[i];
+		struct model_session like = *s;
+
+		if (s->in_addr != flow->in_addr || !(is_reset(s) || s->inbound) || !model_counts(m, s))
+			continue;
+		like.out_port = 0;
+		if (port_in_tables(&like))
+			continue;
+		EXPECT(j, !gone, "more than one gave way");
+		gone = s;
+	}
+	if (!gone && !must)
+		return;
+	EXPECT(j, gone, "opened beyond the quota, or on the port of another session");
+	for (size_t i = 0; i < m->n; i++)
+		EXPECT(j,
+		       m->session[i].in_addr != flow->in_addr || !model_counts(m, &m->session[i]) ||
+			       gone->out_port == flow->out_port || !is_older(&m->session[i], gone),
+		       "not the oldest gave way");
+	model_remove(m, gone);
+}
+
+/* Whether the subscriber is at its quota, those counted that have expired beyond the slots. */
+static bool is_crowded(const struct model *m, const struct model_session *flow)
+{
+	return model_count(m, flow->in_addr) + model_count_stale(m, flow->in_addr) >=
+	       model_inside(m, flow->in_addr)->quota;
+}
+
+static bool ports_are_out(struct model *m, const struct model_session *flow)
+{
+	const struct model_mapping *map = model_inside(m, flow->in_addr);
+	unsigned lo = model_port_lo(map, flow->in_addr);
+	unsigned held = model_ports_held(m, flow->in_addr, flow->ext_addr, flow->ext_port, flow->proto);
+
+	if (model_has_one_port(m, flow->in_addr, flow->proto))
+		return model_block_is_bound(m, flow->in_addr, flow->proto);
+	for (size_t i = 0; i < m->n_portmaps; i++) {
+		const struct model_portmap *p = &m->portmap[i];
+
+		held += p->in_addr == flow->in_addr && p->proto == flow->proto &&
+			(unsigned)(p->out_port - lo) < model_ports(map) && !port_is_held(m, flow, p->out_port, true);
+	}
+	return held == model_ports(map);
+}
+
+/* Any session of another inside endpoint's on a port, towards anybody. */
+static bool serves_another(const struct model *m, const struct model_session *flow)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct model_session *s = &m->session[i];
+
+		if (s->in_addr == flow->in_addr && s->out_port == flow->out_port && s->proto == flow->proto &&
+		    s->in_port != flow->in_port && model_counts(m, s) && (!s->overflow || m->now <= s->seen + 60))
+			return true;
+	}
+	return false;
+}
+
+static bool same_group(unsigned lo, uint16_t a, uint16_t b)
+{
+	return (a - lo) / 8 == (b - lo) / 8;
+}
+
+/* The port of a session whose inside endpoint has one port towards everybody. */
+static void judge_one_port(const struct judging *j, const struct model_session *flow)
+{
+	struct model *m = &j->t->model;
+	const struct model_mapping *map = model_inside(m, flow->in_addr);
+	const struct model_binding *b = model_binding_in(m, flow->in_addr, flow->in_port, flow->proto);
+	const struct model_binding *at = model_binding_out(m, flow->in_addr, flow->out_port, flow->proto);
+	uint16_t choice = model_first_choice(map, flow->in_addr, flow->in_port);
+	unsigned lo = model_port_lo(map, flow->in_addr);
+	bool lost = b && model_portmap_out(m, model_out_addr(map, flow->in_addr), b->out_port, flow->proto);
+
+	EXPECT(j, !serves_another(m, flow), "the port of another inside endpoint");
+	if (b && !lost && model_binding_holds(m, b))
+		EXPECT(j, flow->out_port == b->out_port, "has a port towards everybody");
+	if (!b || flow->out_port != b->out_port) {
+		EXPECT(j, !at || !model_binding_holds(m, at), "a port that is bound to another inside endpoint");
+		EXPECT(j,
+		       flow->out_port == choice || model_binding_out(m, flow->in_addr, choice, flow->proto) ||
+			       model_portmap_out(m, model_out_addr(map, flow->in_addr), choice, flow->proto),
+		       "not the first choice, which is not bound");
+		EXPECT(j,
+		       same_group(lo, flow->out_port, choice) ||
+			       model_group_is_bound(m, flow->in_addr, choice, flow->proto),
+		       "strayed though its group has a port");
+	}
+	EXPECT(j, model_bind(m, flow->in_addr, flow->in_port, flow->out_port, flow->proto), "the model is full");
+}
+
+static void judge_opening(const struct judging *j, const struct model_session *flow)
+{
+	struct model *m = &j->t->model;
+	const struct model_mapping *map = model_inside(m, flow->in_addr);
+	unsigned lo = model_port_lo(map, flow->in_addr);
+	uint16_t choice = model_first_choice(map, flow->in_addr, flow->in_port);
+	uint32_t out_addr = model_out_addr(map, flow->in_addr);
+	bool one_port = model_has_one_port(m, flow->in_addr, flow->proto);
+	struct model_session *s;
+
+	EXPECT(j, opened_by_sender(j) == 1, "should have opened one session");
+	if (is_crowded(m, flow) || (!one_port && ports_are_out(m, flow)))
+		judge_giving_way(j, flow,
+				 model_count(m, flow->in_addr) >= map->quota || (!one_port && ports_are_out(m, flow)));
+	EXPECT(j, model_count(m, flow->in_addr) < map->quota, "opened beyond the quota");
+	EXPECT(j, flow->out_port >= lo && flow->out_port < lo + model_ports(map), "a port of another subscriber");
+	EXPECT(j, !port_is_held(m, flow, flow->out_port, true), "the port of another session");
+	EXPECT(j, !model_portmap_out(m, out_addr, flow->out_port, flow->proto), "the port of a portmap");
+	if (one_port)
+		judge_one_port(j, flow);
+	else
+		EXPECT(j,
+		       flow->out_port == choice || port_is_held(m, flow, choice, false) ||
+			       model_portmap_out(m, out_addr, choice, flow->proto),
+		       "not the first choice");
+	s = model_open(m, flow, j->p->flags);
+	EXPECT(j, s, "the model is full");
+	s->overflow = j->o->overflowed;
+}
+
+static bool judge_refusal(const struct judging *j, const struct model_session *flow)
+{
+	struct model *m = &j->t->model;
+
+	if (j->o->reason == REASON_drop_quota) {
+		EXPECT(j, is_crowded(m, flow), "refused below the quota");
+		EXPECT(j, !model_inbound(m, flow->in_addr) || property_searches_spent(flow->in_addr),
+		       "refused though the outside has sessions that should give way");
+	} else if (j->o->reason == REASON_drop_ports_exhausted) {
+		EXPECT(j, ports_are_out(m, flow) || property_searched_in_vain(flow->in_addr),
+		       "refused though a port is free");
+	} else if (j->o->reason == REASON_drop_busy) {
+		/* A search for a bound port passes over those that it has found to be in use only the next time. */
+		EXPECT(j,
+		       property_searches_spent(flow->in_addr) ||
+			       (model_has_one_port(m, flow->in_addr, flow->proto) &&
+				model_group_is_bound(m, flow->in_addr,
+						     model_first_choice(model_inside(m, flow->in_addr), flow->in_addr,
+									flow->in_port),
+						     flow->proto)),
+		       "refused though searches are left");
+	} else {
+		return false;
+	}
+	/* Room below the quota is made before a port is looked for. */
+	if (j->o->reason != REASON_drop_quota && is_crowded(m, flow))
+		judge_giving_way(j, flow, false);
+	if (j->o->reason == REASON_drop_busy)
+		expect_drop(j, j->o->reason, 0, 0);
+	else
+		expect_drop(j, j->o->reason, 3, 1);
+	return true;
+}
+
+/* A connection in time-wait is reopened by the subscriber. */
+static void judge_reopening(const struct judging *j, const struct model_session *flow, struct model_session *s)
+{
+	struct model *m = &j->t->model;
+
+	if (model_reopens(s, j->p->flags) && is_crowded(m, flow)) {
+		judge_giving_way(j, flow, model_count(m, flow->in_addr) >= model_inside(m, flow->in_addr)->quota);
+		s = model_find_in(m, flow->in_addr, flow->in_port, flow->ext_addr, flow->ext_port, flow->proto);
+	}
+	if (model_reopens(s, j->p->flags) && model_has_one_port(m, flow->in_addr, flow->proto))
+		model_bind(m, flow->in_addr, flow->in_port, s->out_port, flow->proto);
+	session_from_inside(m, s, j->p->flags);
+}
+
+/* A connection in time-wait whose port has become a portmap's ends, so that the SYN has to come again. */
+static bool judge_lost_port(const struct judging *j, const struct model_session *flow, struct model_session *s)
+{
+	struct model *m = &j->t->model;
+
+	if (j->o->reason != REASON_drop_busy || !s || !model_reopens(s, j->p->flags) ||
+	    !model_portmap_out(m, model_outside_of(m, flow->in_addr), s->out_port, s->proto))
+		return false;
+	expect_drop(j, REASON_drop_busy, 0, 0);
+	model_remove(m, s);
+	return true;
+}
+
+bool stateless_port(const struct judging *j, const struct model_session *flow, uint16_t *ret)
+{
+	struct model *m = &j->t->model;
+	const struct model_session *s =
+		model_find_in(m, flow->in_addr, flow->in_port, flow->ext_addr, flow->ext_port, flow->proto);
+	const struct model_portmap *p = model_portmap_in(m, flow->in_addr, flow->in_port, flow->proto);
+	struct model_session like = *flow;
+
+	like.out_port = 0;
+	if (model_inside(m, flow->in_addr)->kind == MODEL_OPEN) {
+		*ret = flow->in_port;
+		return true;
+	}
+	/* One in time-wait has its port, until it is reopened or gone. */
+	if (!p || (s && !s->tcp.closed) || (s && !model_reopens(s, j->p->flags) && port_in_tables(&like)))
+		return false;
+	*ret = p->out_port;
+	return true;
+}
+
+/* What belongs to an open mapping, or to a portmap. */
+static void judge_stateless(const struct judging *j, const struct model_session *flow, uint16_t port)
+{
+	struct model *m = &j->t->model;
+	struct model_session *s =
+		model_find_in(m, flow->in_addr, flow->in_port, flow->ext_addr, flow->ext_port, flow->proto);
+	bool open = model_inside(m, flow->in_addr)->kind == MODEL_OPEN;
+
+	EXPECT(j, !opened_by_sender(j), "opened a session that it does not need");
+	EXPECT(j, flow->out_port == port, "left by another port");
+	EXPECT(j, open || j->o->portmap_out, "not counted for its portmap");
+	if (s)
+		model_remove(m, s);
+}
+
+/*
+ * The sender's session: found, opened, or refused. flow->out_port is what the packet left by. Whether there is one.
+ */
+bool judge_sender(const struct judging *j, struct model_session *flow, bool translated)
+{
+	struct model *m = &j->t->model;
+	struct model_session *s =
+		model_find_in(m, flow->in_addr, flow->in_port, flow->ext_addr, flow->ext_port, flow->proto);
+	uint16_t port;
+
+	if (stateless_port(j, flow, &port)) {
+		EXPECT(j, translated, "should have been translated without a session");
+		judge_stateless(j, flow, port);
+		return true;
+	}
+	EXPECT(j, !j->o->portmap_out, "counted for a portmap");
+	if (s && !s->tcp.closed) {
+		EXPECT(j, translated && !opened_by_sender(j) && flow->out_port == s->out_port, "has a session already");
+		session_from_inside(m, s, j->p->flags);
+		return true;
+	}
+	if (!translated && judge_lost_port(j, flow, s))
+		return false;
+	if (!translated)
+		return judge_refusal(j, flow) ? false : (judging_fail(j, "should have been translated"), false);
+	if (s && !opened_by_sender(j)) {
+		EXPECT(j, flow->out_port == s->out_port, "has a session in time-wait");
+		judge_reopening(j, flow, s);
+		return true;
+	}
+	judge_opening(j, flow);
+	return true;
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The judge of what the outside may open. */
+#include "property_judging.h"
+
+struct model_session outside_flow(const struct random_packet *p, uint32_t src, uint16_t sport, uint32_t in_addr)
+{
+	return (struct model_session){ .in_addr = in_addr,
+				       .out_port = p->dport,
+				       .ext_addr = src,
+				       .ext_port = sport,
+				       .proto = p->proto,
+				       .inbound = true };
+}
+
+static bool begins(const struct random_packet *p)
+{
+	return p->proto != TCP || (p->flags & (MODEL_SYN | MODEL_ACK | MODEL_RST | MODEL_FIN)) == MODEL_SYN;
+}
+
+/* The binding that a packet is let in by; NULL: none. Sessions are kept in slots only, so none that has strayed. */
+static const struct model_binding *lets_in(const struct judging *j, const struct model_session *flow)
+{
+	struct model *m = &j->t->model;
+	const struct model_mapping *map = model_inside(m, flow->in_addr);
+	const struct model_binding *b;
+	unsigned lo;
+
+	if (!map || !model_lets_anyone(m, flow->in_addr, flow->proto) || !begins(j->p))
+		return NULL;
+	b = model_binding_out(m, flow->in_addr, flow->out_port, flow->proto);
+	if (!b || !model_binding_may_hold(m, b))
+		return NULL;
+	lo = model_port_lo(map, flow->in_addr);
+	return (b->out_port - lo) / 8 == (model_first_choice(map, b->in_addr, b->in_port) - lo) / 8 ? b : NULL;
+}
+
+/* Sessions that may be in slots, expired ones and those in time-wait included. */
+static unsigned slots_taken(const struct model *m, uint32_t in_addr)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		n += m->session[i].in_addr == in_addr;
+	return n;
+}
+
+static bool may_be_refused(const struct judging *j, const struct model_session *flow)
+{
+	const struct model *m = &j->t->model;
+	const struct model_mapping *map = model_inside(m, flow->in_addr);
+
+	return model_inbound(m, flow->in_addr) >= model_inbound_limit(map) || property_inbound_counted(flow->in_addr) ||
+	       property_searches_spent(flow->in_addr) || property_sessions_counted(flow->in_addr) >= map->quota ||
+	       slots_taken(m, flow->in_addr) >= 16;
+}
+
+enum arrival judge_inbound(const struct judging *j, const struct model_session *flow)
+{
+	struct model *m = &j->t->model;
+	const struct model_binding *b = flow->in_addr ? lets_in(j, flow) : NULL;
+	const struct model_mapping *map = model_inside(m, flow->in_addr);
+	struct model_session opens = *flow;
+
+	EXPECT(j, b || (!j->o->inbound && j->o->reason != REASON_drop_inbound_limit), "no one may send to that port");
+	if (!b)
+		return ARRIVAL_NONE;
+	if (j->o->reason == REASON_drop_inbound_limit) {
+		EXPECT(j, may_be_refused(j, flow), "refused though the outside may open more");
+		EXPECT(j, !j->o->inbound, "refused and opened");
+		return ARRIVAL_REFUSED;
+	}
+	if (!j->o->inbound) {
+		EXPECT(j, !model_binding_is_fresh(m, b), "anyone may send to that port");
+		return ARRIVAL_NONE;
+	}
+	EXPECT(j, model_inbound(m, flow->in_addr) < model_inbound_limit(map), "the outside opened more than it may");
+	EXPECT(j, model_count(m, flow->in_addr) < map->quota, "the outside opened beyond the quota");
+	opens.in_port = b->in_port;
+	EXPECT(j, model_open(m, &opens, j->p->flags), "the model is full");
+	return ARRIVAL_OPENED;
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What the property test runs on: mappings of every kind, and portmaps that come and go. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <criterion/criterion.h>
+
+#include <detnat/binding.h>
+
+#include "property.h"
+#include "tables/portmap_table.h"
+
+#define ALL_BINDINGS (BINDING_UDP | BINDING_TCP | BINDING_ICMP)
+
+static const struct model_mapping plain_mappings[] = {
+	{ ADDR(10, 0, 0, 0), 256, POOL, 4, 60, .slots = 1024 },
+	/* 15 ports a host. 8 slots: most sessions of a busy host stand beyond them. */
+	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 114, 0), 1, 36, .slots = 8 },
+	/* All ports. */
+	{ ADDR(10, 96, 0, 0), 4, ADDR(203, 0, 115, 0), 4, 50, .slots = 64 },
+};
+static const uint32_t plain_subscribers[] = {
+	ADDR(10, 0, 0, 2),  ADDR(10, 0, 0, 3),	   ADDR(10, 64, 0, 0),
+	ADDR(10, 64, 0, 1), ADDR(10, 64, 15, 255), ADDR(10, 96, 0, 1),
+};
+const struct scene property_plain = { plain_mappings, 3, plain_subscribers, 6, 2, false };
+
+static const struct model_mapping reachable_mappings[] = {
+	{ ADDR(10, 0, 0, 0), 256, POOL, 4, 30, .slots = 1024 },
+	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 114, 0), 1, 36, .slots = 8 },
+	/* Exceptions in the first one: a pool of its own, open, and none. */
+	{ ADDR(10, 0, 0, 64), 64, ADDR(203, 0, 116, 0), 1, 20, .slots = 64,
+	  .one_port = MODEL_UDP | MODEL_TCP | MODEL_ICMP, .anyone = MODEL_UDP | MODEL_TCP, .inbound_part = 25 },
+	{ OPEN_HOST, 1, ADDR(203, 0, 118, 8), 1, 0, .kind = MODEL_OPEN },
+	{ UNTRANSLATED, 1, 0, 0, 0, .kind = MODEL_UNTRANSLATED },
+	/* 15 ports, which are soon bound; TCP has sessions of the usual kind beside them. */
+	{ ADDR(10, 80, 0, 0), 4096, ADDR(203, 0, 117, 0), 1, 24, .slots = 64, .one_port = MODEL_UDP,
+	  .anyone = MODEL_UDP, .inbound_part = 50 },
+};
+static const uint32_t reachable_subscribers[] = {
+	ADDR(10, 0, 0, 2),  ADDR(10, 0, 0, 3),	ADDR(10, 0, 0, 65), ADDR(10, 0, 0, 66),
+	ADDR(10, 64, 0, 1), ADDR(10, 80, 0, 1), ADDR(10, 80, 0, 2),
+};
+const struct scene property_reachable = { reachable_mappings, 6, reachable_subscribers, 7, 4, true };
+
+const struct scene *property_scene = &property_plain;
+
+static struct portmaps *portmaps;
+
+static uint8_t plen(uint32_t count)
+{
+	return (uint8_t)(32 - __builtin_ctz(count));
+}
+
+static uint8_t binding_bits(unsigned protocols)
+{
+	return (uint8_t)((protocols & MODEL_UDP ? BINDING_UDP : 0) | (protocols & MODEL_TCP ? BINDING_TCP : 0) |
+			 (protocols & MODEL_ICMP ? BINDING_ICMP : 0));
+}
+
+static void add_mapping(const struct model_mapping *m)
+{
+	struct mapping_spec spec = {
+		.in = { m->in_base, plen(m->in_count) },
+		.out = m->kind == MODEL_UNTRANSLATED ? (struct prefix)PREFIX_NONE
+						     : (struct prefix){ m->out_base, plen(m->out_count) },
+		.sessions_per_user = m->kind == MODEL_SESSIONS_KEPT ? m->quota : 1000,
+		.session_slots = m->slots,
+		.open = m->kind == MODEL_OPEN,
+		.bindings = { .mapping = binding_bits(m->one_port),
+			      .filtering = binding_bits(m->anyone),
+			      .inbound = (uint8_t)m->inbound_part },
+	};
+	struct mapping_job *job;
+	struct error err;
+	int r;
+
+	memcpy(spec.timeout_ticks, datapath.mapping[0].timeout_ticks, sizeof(spec.timeout_ticks));
+	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
+	while ((r = mappings_add_step(job, &err)) > 0)
+		;
+	cr_assert_eq(r, 0, "%s", err.text);
+	cr_assert_eq(mappings_add_commit(job), 0);
+}
+
+static double clock_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void reachable_settings(void)
+{
+	settings.portmaps = 1;
+	settings.open_mappings = 1;
+	settings.n_untranslated = 1;
+	for (unsigned i = 1; i < MAX_UNTRANSLATED; i++)
+		settings.untranslated[i].first = ~0U;
+	settings.untranslated[0] = (struct address_range){ UNTRANSLATED, UNTRANSLATED };
+	/* For the programs: the fixture's mapping is without. */
+	bindings = (struct binding_layout){ .mapping = ALL_BINDINGS, .filtering = BINDING_UDP | BINDING_TCP };
+}
+
+void property_set_up(struct property *t, const struct scene *scene, uint64_t seed)
+{
+	struct error err;
+
+	property_scene = scene;
+	t->r.state = seed ? seed : 1;
+	t->model = (struct model){ .mapping = scene->mapping, .n_mappings = scene->n_mappings, .now = clock_seconds() };
+	cr_assert_eq(system("ip route add 10.64.0.0/10 via 10.0.0.2 dev tin;"
+			    "for i in $(seq 61 70); do ip neigh add 10.0.0.$i lladdr 02:00:00:00:00:03 dev tin; done"),
+		     0);
+	settings.session_events = 1;
+	if (scene->reachable)
+		reachable_settings();
+	reload_settings();
+	property_events_begin();
+	datapath.mapping[0].sessions_per_user = scene->mapping[0].quota;
+	for (size_t i = 1; i < scene->n_mappings; i++)
+		add_mapping(&scene->mapping[i]);
+	if (scene->reachable)
+		cr_assert_eq(portmaps_open(mappings, &portmaps, &err), 0, "%s", err.text);
+}
+
+bool property_is_pool(uint32_t addr)
+{
+	for (size_t i = 0; i < property_scene->n_mappings; i++)
+		if (addr - property_scene->mapping[i].out_base < property_scene->mapping[i].out_count)
+			return true;
+	return false;
+}
+
+/* A session from before the portmap, whose endpoint has been bound to another port since, still stands on the port. */
+static bool has_session(const struct model *m, const struct model_portmap *p)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct model_session *s = &m->session[i];
+
+		if (s->in_addr == p->in_addr && s->out_port == p->out_port && s->proto == p->proto)
+			return true;
+	}
+	return false;
+}
+
+static void remove_portmap(struct model *m, size_t at)
+{
+	const struct model_portmap *p = &m->portmap[at];
+	struct endpoint out = { model_outside_of(m, p->in_addr), p->out_port };
+
+	if (model_has_one_port(m, p->in_addr, p->proto) && has_session(m, p))
+		return;
+	cr_assert_eq(portmaps_del(portmaps, p->proto, out), 0);
+	m->portmap[at] = m->portmap[--m->n_portmaps];
+}
+
+/* A port below all blocks, or one of the subscriber's, perhaps with sessions on it. */
+static uint16_t random_out_port(struct property *t, uint32_t in_addr)
+{
+	static const uint16_t low[] = { 80, 443, 1023, 1 };
+	const struct model_mapping *m = model_inside(&t->model, in_addr);
+
+	if (random_once(&t->r, 2))
+		return low[random_below(&t->r, 4)];
+	return (uint16_t)(model_port_lo(m, in_addr) +
+			  (5000 + random_below(&t->r, 16) + 1000 * random_below(&t->r, 2)) % model_ports(m));
+}
+
+void property_change_portmaps(struct property *t)
+{
+	static const uint16_t in_ports[] = { 5000, 5015, 6008, 8080, 443, 0xffff };
+	struct model *m = &t->model;
+	struct model_portmap p = {
+		.in_addr = property_scene->subscriber[random_below(&t->r, (uint32_t)property_scene->n_subscribers)],
+		.in_port = in_ports[random_below(&t->r, 6)],
+		.proto = random_once(&t->r, 2) ? TCP : UDP
+	};
+	struct portmap made;
+
+	p.out_port = random_out_port(t, p.in_addr);
+	if (m->n_portmaps && (m->n_portmaps > 8 || random_once(&t->r, 3))) {
+		remove_portmap(m, random_below(&t->r, (uint32_t)m->n_portmaps));
+		return;
+	}
+	if (model_portmap_in(m, p.in_addr, p.in_port, p.proto) ||
+	    model_portmap_out(m, model_outside_of(m, p.in_addr), p.out_port, p.proto))
+		return;
+	made = (struct portmap){ .in = { p.in_addr, p.in_port },
+				 .out = { model_outside_of(m, p.in_addr), p.out_port },
+				 .proto = p.proto };
+	cr_assert_eq(portmaps_put(portmaps, &made), 0);
+	m->portmap[m->n_portmaps++] = p;
+}

@@ -68,7 +68,7 @@ static __always_inline int quotes_inside(ctx_t *ctx, const struct packet *p)
 	__be32 dst;
 
 	return is_icmp_error(p) && !ctx_load(ctx, quote + offsetof(struct iphdr, daddr), &dst, sizeof(dst)) &&
-	       index_find(&in_index, bpf_ntohl(dst));
+	       address_is_inside(bpf_ntohl(dst));
 }
 
 /* Handles a forwarded packet that is not to be translated. */

@@ -80,7 +80,8 @@ static void add_range(struct reload_losses *l, const struct config_mapping *m, b
 	       (l->loss[i].in.base != m->in.base || l->loss[i].in.plen != m->in.plen || l->loss[i].drain != drain))
 		i++;
 	if (i == l->n_losses) {
-		l->loss[l->n_losses++] = (struct reload_loss){ .in = m->in, .out = m->out, .whole = whole, .drain = drain };
+		l->loss[l->n_losses++] =
+			(struct reload_loss){ .in = m->in, .out = m->out, .whole = whole, .drain = drain };
 		snprintf(l->loss[i].name, sizeof(l->loss[i].name), "%s", m->name);
 	}
 	range.loss = i;
@@ -110,8 +111,7 @@ static void find_ranges(struct reload_losses *l, const struct config *now, const
 		bool kept = m && keeps_tables(now, m, wanted, &other);
 
 		if (m && config_mapping_slots(now, m) && !(kept && b >= 0 && other == &wanted->mappings[b]))
-			add_range(l, m, !kept,
-				  drain_of(m, wanted, !kept, b < 0 ? NULL : &wanted->mappings[b]),
+			add_range(l, m, !kept, drain_of(m, wanted, !kept, b < 0 ? NULL : &wanted->mappings[b]),
 				  (struct lost_range){ (uint32_t)at, last, 0 });
 		at = (uint64_t)last + 1;
 	}

@@ -33,12 +33,16 @@ static __always_inline int reach_headers(ctx_t *ctx)
 	return ctx_data(ctx) + headers > ctx_data_end(ctx) && bpf_skb_pull_data(ctx, headers) ? -1 : 0;
 }
 
-/* Makes the packet ready for the stages, and calls the program for it. */
-static __always_inline int begin(ctx_t *ctx, enum prog prog)
+/* Makes the packet ready for the stages. Returns 0, or -1. */
+static __always_inline int make_ready(ctx_t *ctx)
 {
-	if (bare_header_push(ctx) || reach_headers(ctx))
-		return drop(REASON_drop_error);
-	return tail_call(ctx, prog);
+	return bare_header_push(ctx) || reach_headers(ctx) ? -1 : 0;
+}
+
+/* Calls the program for a packet. */
+static __always_inline int begin(ctx_t *ctx, int unready, enum prog prog)
+{
+	return unready ? drop(REASON_drop_error) : tail_call(ctx, prog);
 }
 
 /*
@@ -59,12 +63,14 @@ static __always_inline int both(ctx_t *ctx)
 }
 
 /* Defines a main program, which the entry programs call. */
-#define MAIN(name, prog)                              \
-	SEC("tc")                                     \
-	int name##_ingress(ctx_t *ctx)                \
-	{                                             \
-		TRACE_BEGIN(ctx);                     \
-		return TRACED(ctx, begin(ctx, prog)); \
+#define MAIN(name, prog)                                       \
+	SEC("tc")                                              \
+	int name##_ingress(ctx_t *ctx)                         \
+	{                                                      \
+		int unready = make_ready(ctx);                 \
+                                                               \
+		TRACE_BEGIN(ctx);                              \
+		return TRACED(ctx, begin(ctx, unready, prog)); \
 	}
 
 MAIN(in2out, PROG_in2out)

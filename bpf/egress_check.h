@@ -134,6 +134,8 @@ static __always_inline int egress_towards(ctx_t *ctx, const struct packet *p, st
 	ret->state = egress_in(ctx, s, p->src, in_addr, ret);
 	if (!HOOK_XDP)
 		egress_resolve(ret);
+	else if (direction == DIRECTION_HAIRPIN)
+		egress_resolve_bare(ret);
 	if (direction == DIRECTION_HAIRPIN)
 		egress_of_hairpin(ret);
 	TRACE_EGRESS(ret);

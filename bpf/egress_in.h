@@ -29,6 +29,15 @@ static __always_inline void egress_resolve(struct egress *e)
 	e->mtu = e->longest = out ? out->mtu : 0;
 }
 
+/* The same of a hairpin to an interface without an Ethernet header, which knows no neighbours: the agent sends it. */
+static __always_inline void egress_resolve_bare(struct egress *e)
+{
+	struct device *out = device_get(e->ifindex);
+
+	if (e->state == EGRESS_UNRESOLVED && out && out->flags & DEVICE_BARE)
+		egress_resolve(e);
+}
+
 /* Ticks for which a cached next hop is valid without an agent that reports changes. */
 static __always_inline __u32 subscriber_hop_ticks(void)
 {

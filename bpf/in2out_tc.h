@@ -50,6 +50,27 @@ static __always_inline int is_own_icmp(ctx_t *ctx)
 	return ip && ip->protocol == IPPROTO_ICMP;
 }
 
+/*
+ * Returns 1 if a packet with a mapped source that came in through an interface without a role is a subscriber's. in:
+ * the interface's record, or NULL.
+ */
+static __always_inline int is_from_anywhere(ctx_t *ctx, const struct device *in)
+{
+	if (settings.inside_from == INSIDE_NAMED || (in && in->roles))
+		return 0;
+	return settings.inside_from == INSIDE_ANY || ctx_ingress(ctx) >= MAX_IFINDEX;
+}
+
+/* Returns 1 if an ICMP error, as of a router, quotes what a subscriber has received. */
+static __always_inline int quotes_inside(ctx_t *ctx, const struct packet *p)
+{
+	__u32 quote = (p->l4_offset & 127) + sizeof(struct icmphdr);
+	__be32 dst;
+
+	return is_icmp_error(p) && !ctx_load(ctx, quote + offsetof(struct iphdr, daddr), &dst, sizeof(dst)) &&
+	       index_find(&in_index, bpf_ntohl(dst));
+}
+
 /* Handles a forwarded packet that is not to be translated. */
 static __always_inline int in2out_other(ctx_t *ctx)
 {
@@ -71,6 +92,7 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 	struct device *in = ctx_ingress(ctx) ? device_get(ctx_ingress(ctx)) : 0;
 	struct device *out = device_get(ctx->ifindex);
 	enum packet_kind kind;
+	int anywhere = is_from_anywhere(ctx, in);
 
 	if (is_tagged_inline(ctx) && vlan_inline_pop(ctx))
 		return drop(REASON_drop_error);
@@ -83,7 +105,7 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 	if (!ctx_ingress(ctx) || ctx->vlan_present)
 		return pass_untranslated();
 	/* Routed between other interfaces. */
-	if (!in || !(in->roles & DEVICE_INSIDE) || !out)
+	if ((!anywhere && (!in || !(in->roles & DEVICE_INSIDE))) || !out)
 		return in2out_other(ctx);
 	if (pull_headers(ctx, L3_OFFSET + 60 + sizeof(struct tcphdr)))
 		return drop(REASON_drop_error);
@@ -92,6 +114,8 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 		return in2out_other(ctx);
 	if (kind == PACKET_BAD_HEADER)
 		return drop(REASON_drop_malformed);
+	if (anywhere && !index_find(&in_index, p->src) && !(kind == PACKET_ICMP_OTHER && quotes_inside(ctx, p)))
+		return in2out_other(ctx);
 	/* NAT on a stick: replies made by this program, and routing between inside addresses. */
 	if (out->roles & DEVICE_INSIDE && (p->src == out->addr || index_find(&in_index, p->dst)))
 		return pass_untranslated();

@@ -93,7 +93,7 @@ __noinline int trace_begin(ctx_t *ctx)
 	r->active = 1;
 	r->time_ns = bpf_ktime_get_ns();
 	r->generation = f->generation;
-	r->hook = HOOK_XDP ? TRACE_HOOK_XDP : TRACE_HOOK_TC;
+	r->hook = HOOK_XDP ? TRACE_HOOK_XDP : AT_INGRESS ? TRACE_HOOK_INGRESS : TRACE_HOOK_TC;
 #if HOOK_XDP
 	r->ifindex = ctx->ingress_ifindex;
 #else

@@ -76,6 +76,7 @@ static struct settings settings_of(const struct change_context *context, const s
 		.outside_strict = rp_outside_strict(&filters),
 		.route_mtus = devices_route_mtus(context->devices),
 		.tc = devices_tc(context->devices, c),
+		.inside_from = (uint8_t)config_inside_from(c),
 		.portmaps = c->n_portmaps > 0 || c->pcp.enabled,
 	};
 

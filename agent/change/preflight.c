@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/interface_pattern.h"
 #include "base/log.h"
 #include "change/preflight.h"
 #include "links/route_next_hops.h"
@@ -17,6 +18,19 @@ struct check {
 	struct error *err;
 };
 
+static void say_unmatched(const char *pattern)
+{
+	struct if_nameindex *all = if_nameindex();
+	bool any = interface_is_any(pattern);
+
+	for (struct if_nameindex *i = all; i && i->if_index && !any; i++)
+		any = interface_matches(pattern, i->if_name);
+	if (!any)
+		log_info("%s: no interface matches yet; those that come are attached", pattern);
+	if (all)
+		if_freenameindex(all);
+}
+
 static int check_interfaces(const struct check *k)
 {
 	for (size_t i = 0; i < k->config->n_interfaces; i++) {
@@ -27,6 +41,10 @@ static int check_interfaces(const struct check *k)
 
 		if (k->running && config_find_interface(k->running, interface->name))
 			continue;
+		if (strchr(interface->name, '*')) {
+			say_unmatched(interface->name);
+			continue;
+		}
 		if (interface->line)
 			snprintf(path, sizeof(path), "interfaces.%s[%u]", list, interface->position);
 		else

@@ -33,11 +33,11 @@
 #define CONFIG_PIN_PATH "/sys/fs/bpf/detnat"
 
 struct config_interface {
-	char name[IFNAMSIZ];
-	uint8_t roles;	   /* DEVICE_INSIDE, DEVICE_OUTSIDE or both */
-	uint8_t xdp_mode;  /* 1 + enum xdp_mode; 0: the configuration's */
-	unsigned line;	   /* in the file; 0: it does not come from a file */
-	unsigned position; /* in its list of the file, `inside` if it is in both */
+	char name[IFNAMSIZ]; /* may have `*`, see base/interface_pattern.h */
+	uint8_t roles;	     /* DEVICE_INSIDE, DEVICE_OUTSIDE or both */
+	uint8_t xdp_mode;    /* 1 + enum xdp_mode; 0: the configuration's */
+	unsigned line;	     /* in the file; 0: it does not come from a file */
+	unsigned position;   /* in its list of the file, `inside` if it is in both */
 };
 
 /* Prefixes of `spare`, of one mapping. */
@@ -269,6 +269,9 @@ uint32_t config_mapping_slots(const struct config *c, const struct config_mappin
 
 /* The mode that an interface is to have, its own or the configuration's. */
 enum xdp_mode config_interface_mode(const struct config *c, const struct config_interface *i);
+
+/* Where packets of subscribers may come from beside inside interfaces. */
+enum inside_from config_inside_from(const struct config *c);
 
 /* What a mapping's bindings are to do: its own, or the configuration's; inbound_sessions is not 0. */
 struct config_independence config_mapping_independence(const struct config *c, const struct config_mapping *m);

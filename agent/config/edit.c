@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/interface_pattern.h"
 #include "config/config.h"
 
 static bool prefix_equal(struct prefix a, struct prefix b)
@@ -112,6 +113,19 @@ int config_del_mapping(struct config *c, struct prefix in, struct prefix out)
 enum xdp_mode config_interface_mode(const struct config *c, const struct config_interface *i)
 {
 	return i->xdp_mode ? (enum xdp_mode)(i->xdp_mode - 1) : c->xdp_mode;
+}
+
+enum inside_from config_inside_from(const struct config *c)
+{
+	enum inside_from from = INSIDE_NAMED;
+
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		if (interface_is_any(c->interfaces[i].name))
+			return INSIDE_ANY;
+		if (interface_is_pattern(c->interfaces[i].name) && c->interfaces[i].roles & DEVICE_INSIDE)
+			from = INSIDE_BEYOND;
+	}
+	return from;
 }
 
 int config_add_interface(struct config *c, const char *name, uint8_t role)

@@ -168,7 +168,7 @@ static void drain_name(struct prefix out, char name[static LABEL_TEXT])
 		snprintf(name, LABEL_TEXT, POOL_DRAIN_NAME "%s-%u", addr, out.plen);
 }
 
-/* Adds a mapping like another one, without what is that one's alone. */
+/* Adds a mapping like another one, with which it ends, without what is that one's alone. */
 static struct config_mapping *add_like(struct config *c, const struct config_mapping *like, struct prefix in,
 				       struct prefix out, uint32_t drain)
 {
@@ -180,7 +180,6 @@ static struct config_mapping *add_like(struct config *c, const struct config_map
 	m.out = out;
 	m.drain = drain;
 	m.n_spare = 0;
-	m.until = 0;
 	m.name[0] = m.comment[0] = '\0';
 	m.line = m.in_line = m.out_line = m.name_line = m.independence_line = m.spare_line = 0;
 	c->mappings[c->n_mappings - 1] = m;
@@ -398,7 +397,9 @@ int user_move(struct config *c, const struct user_move *move, const struct pool_
 		return error_set(err, -ENOMEM, "out of memory");
 	snprintf(label, sizeof(label), USER_MOVE_NAME "%s", addr_format(move->addr, text));
 	snprintf(m->name, sizeof(m->name), "%s", move->name && *move->name ? move->name : r > 0 ? moved.name : label);
-	m->until = move->until;
+	/* Not beyond the mapping that the subscriber is from. */
+	if (move->until && (!home.until || move->until < home.until))
+		m->until = move->until;
 	*ret_out = to.base;
 	return 0;
 }

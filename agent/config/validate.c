@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/interface_pattern.h"
 #include "config/fields.h"
 #include "config/port_pairs.h"
 
@@ -37,6 +38,21 @@ int fields_validate(const struct fields *t, const void *base, struct json_path *
 	return 0;
 }
 
+/* What is wrong with a name that has a `*`, or NULL. */
+static const char *why_no_pattern(const struct config_interface *i)
+{
+	if (!strchr(i->name, '*'))
+		return NULL;
+	if (!i->name[strspn(i->name, "*")] && !interface_is_any(i->name))
+		return "write \"*\" for any interface, or a name with '*' such as \"ppp*\"";
+	if (interface_is_any(i->name) && i->roles != DEVICE_INSIDE)
+		return "\"*\" cannot be outside: name the outside interfaces, or write a name with '*' such as "
+		       "\"wan*\"";
+	if (interface_is_any(i->name) && i->xdp_mode && i->xdp_mode - 1 != XDP_MODE_NONE)
+		return "\"*\" runs no XDP: leave its 'xdp_mode' out";
+	return NULL;
+}
+
 static int validate_interfaces(const struct validator *v)
 {
 	const struct config *c = v->config;
@@ -48,6 +64,12 @@ static int validate_interfaces(const struct validator *v)
 		if (!interface_name_valid(c->interfaces[i].name))
 			return config_refuse(v->err, -EINVAL, v->name, c->interfaces[i].line, "interfaces",
 					     "\"%s\" is not a valid interface name", c->interfaces[i].name);
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		const char *why = why_no_pattern(&c->interfaces[i]);
+
+		if (why)
+			return config_refuse(v->err, -EINVAL, v->name, c->interfaces[i].line, "interfaces", "%s", why);
+	}
 	return 0;
 }
 

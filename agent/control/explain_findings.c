@@ -210,6 +210,13 @@ static void add_guard(const struct explanation *e, cJSON *list)
 			    ago);
 }
 
+/* As in bpf/in2out_tc.h. */
+static bool is_from_anywhere(const struct datapath *d, uint32_t ifindex)
+{
+	return d->settings.inside_from == INSIDE_ANY ||
+	       (d->settings.inside_from == INSIDE_BEYOND && ifindex >= MAX_IFINDEX);
+}
+
 static void add_way(const struct explanation *e, cJSON *list, const struct explain_way *way, bool in)
 {
 	const struct datapath *d = e->context->datapath;
@@ -230,7 +237,7 @@ static void add_way(const struct explanation *e, cJSON *list, const struct expla
 			    "%s is the gateway's own address: what goes to it, or comes from it, is untouched", addr);
 		return;
 	}
-	if (!(roles & (in ? DEVICE_INSIDE : DEVICE_OUTSIDE)))
+	if (!(roles & (in ? DEVICE_INSIDE : DEVICE_OUTSIDE)) && (!in || roles || !is_from_anywhere(d, way->ifindex)))
 		add_wrong_role(e, list, way, in, roles);
 	if (!way->up)
 		explain_add(list, true, "interface", "check the cable and the switch",

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/interface_pattern.h"
 #include "control/handlers.h"
 #include "links/devices.h"
 #include "proto/words.h"
@@ -25,11 +26,16 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 	const char *name = request_arg(r, "name")->text,
 		   *configured = devices_configured_name(r->context->devices, name);
 	uint32_t role = request_arg(r, "role")->number;
+	const char *pattern = devices_pattern(r->context->devices, name);
 	int ret;
 
 	/* One that was renamed since is known by both names. */
 	if (configured && !config_find_interface(c, name))
 		name = configured;
+	if (pattern && !config_find_interface(c, name))
+		return error_set(err, -ENOENT,
+				 "interface %s is one that %s stands for: 'detnatctl interface del' takes that name",
+				 name, pattern);
 	ret = config_del_interface(c, name, (uint8_t)role);
 	if (ret == -ENOENT)
 		return error_set(err, ret, "interface %s is not %s", name, roles_text(role));
@@ -67,8 +73,10 @@ int verb_interface_list(struct request *r, cJSON **ret_result, struct error *err
 	const struct devices *v = r->context->devices;
 	cJSON *list = cJSON_CreateArray();
 
-	for (size_t i = 0; i < c->n_interfaces; i++) {
-		const struct config_interface *f = &c->interfaces[i];
+	const struct config_interface *f;
+	struct config_interface place;
+
+	for (size_t i = 0; (f = devices_listed(v, c, i, &place)); i++) {
 		cJSON *json = cJSON_CreateObject();
 		bool grave;
 
@@ -78,6 +86,11 @@ int verb_interface_list(struct request *r, cJSON **ret_result, struct error *err
 		json_add_text(json, "xdp_reason", devices_without_xdp(v, f->name));
 		cJSON_AddBoolToObject(json, "shared", devices_shared(v, f->name));
 		answer_add_forwarding(r->context, json, f->name);
+		json_add_text(json, "pattern", devices_pattern(v, f->name));
+		if (interface_is_pattern(f->name))
+			json_add_u64(json, "matches", devices_matches(v, f->name));
+		else
+			cJSON_AddNullToObject(json, "matches");
 		json_add_text(json, "link", devices_link_name(v, f->name));
 		json_add_text(json, "problem", devices_problem(v, f->name, &grave));
 		cJSON_AddItemToArray(list, json);

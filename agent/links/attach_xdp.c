@@ -70,11 +70,12 @@ int link_check(const struct link *l, struct error *err)
 		return error_set(err, -EINVAL, "%s: is the loopback interface, which carries no traffic of subscribers",
 				 l->name);
 	if (!strcmp(l->port_kind, "vrf"))
-		return error_set(err, -EOPNOTSUPP,
-				 "%s: is in a VRF, where packets that the kernel routes cannot be told by their "
-				 "interface; take it out, "
-				 "'ip link set %s nomaster'",
-				 l->name, l->name);
+		return error_set(
+			err, -EOPNOTSUPP,
+			"%s: is in a VRF, where packets that the kernel routes cannot be told by their "
+			"interface; take it out, 'ip link set %s nomaster', or write \"inside\": [\"*\"], which "
+			"looks at sources alone",
+			l->name, l->name);
 	if (l->ifindex >= MAX_IFINDEX)
 		return error_set(err, -ERANGE,
 				 "%s: has interface index %u, and detnat's tables end at %u; indexes start over in a "

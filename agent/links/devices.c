@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/if_link.h>
+#include <linux/netconf.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -77,6 +78,7 @@ static void on_link(struct devices *v, const struct nlmsghdr *h)
 
 	netlink_attributes(h, sizeof(*info), attr, ARRAY_SIZE(attr));
 	monitor_raise_epoch(v->monitor);
+	devices_match(v, h);
 	mark(v, info->ifi_index, attr[IFLA_IFNAME] ? mnl_attr_get_str(attr[IFLA_IFNAME]) : NULL, 0);
 	/* A port has joined or left a bond. */
 	if (attr[IFLA_MASTER] && mnl_attr_get_payload_len(attr[IFLA_MASTER]) >= sizeof(uint32_t))
@@ -104,6 +106,24 @@ static void on_route(struct devices *v, const struct nlmsghdr *h)
 		v->routes_dirty = true;
 		devices_schedule_sync(v, MONITOR_QUIET_MS);
 	}
+}
+
+/* False if it is about an interface that is none of detnat's: each that comes has its own. */
+static bool on_netconf(struct devices *v, const struct nlmsghdr *h)
+{
+	const struct nlattr *attr[NETCONFA_IFINDEX + 1];
+	int ifindex;
+
+	netlink_attributes(h, sizeof(struct netconfmsg), attr, ARRAY_SIZE(attr));
+	ifindex = (int)netlink_u32(attr[NETCONFA_IFINDEX]);
+	if (ifindex <= 0)
+		devices_mark_all(v);
+	else if (!interfaces_find_index(&v->interfaces, (uint32_t)ifindex))
+		return false;
+	else
+		mark(v, ifindex, NULL, MONITOR_QUIET_MS);
+	route_copy_hold(v->copy, ROUTE_COPY_FORWARDING_OFF, true);
+	return true;
 }
 
 static void on_message(const struct nlmsghdr *h, void *arg)
@@ -138,8 +158,8 @@ static void on_message(const struct nlmsghdr *h, void *arg)
 		break;
 	case RTM_NEWNETCONF:
 	case RTM_DELNETCONF: /* forwarding switched on or off */
-		devices_mark_all(v);
-		route_copy_hold(v->copy, ROUTE_COPY_FORWARDING_OFF, true);
+		if (!on_netconf(v, h))
+			return;
 		break;
 	default: /* addresses, next hop objects */
 		break;
@@ -156,7 +176,7 @@ static void on_lost(void *arg)
 	route_copy_lost(v->copy);
 	neighbours_forget(v->neighbours);
 	devices_mark_all(v);
-	v->rules_dirty = v->routes_dirty = true;
+	v->rules_dirty = v->routes_dirty = v->plan_due = true;
 	v->own_sources_known = v->own_routes.known = false;
 	devices_hold_copy(v);
 	devices_schedule_sync(v, LOST_PAUSE_MS);
@@ -258,6 +278,7 @@ void devices_free(struct devices *v)
 	own_routes_free(&v->own_routes);
 	close_fd(&v->names);
 	free(v->interfaces.list);
+	free(v->patterns);
 	free(v->prefixes);
 	free(v->ports);
 	free(v->pin_path);

@@ -46,6 +46,15 @@ bool devices_shared(const struct devices *v, const char *name);		  /* under libx
 const char *devices_link_name(const struct devices *v, const char *name); /* its present name; NULL: absent */
 
 /*
+ * The interfaces that `interface list` shows: those of the configuration, patterns included, then those that patterns
+ * stand for, which are written to *place. NULL: there are no more.
+ */
+const struct config_interface *devices_listed(const struct devices *v, const struct config *c, size_t n,
+					      struct config_interface *place);
+const char *devices_pattern(const struct devices *v, const char *name); /* that stands for it, or NULL */
+size_t devices_matches(const struct devices *v, const char *pattern);	/* how many interfaces it stands for */
+
+/*
  * What an operator should know about an interface, or NULL. *ret_grave: whether it keeps packets from being translated.
  */
 const char *devices_problem(const struct devices *v, const char *name, bool *ret_grave);

@@ -303,7 +303,8 @@ static void say_attached(const struct interfaces *all, const struct interface *i
 	const char *xdp = i->attachment == DEVICE_XDP_NATIVE ? "native" : "generic";
 
 	if (i->attachment == DEVICE_TC)
-		log_info("%s: %s, tc alone: %s", i->name, roles_name(i->roles), i->without_xdp);
+		log_write(i->pattern[0] ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s: %s, tc alone: %s", i->name,
+			  roles_name(i->roles), i->without_xdp);
 	else if (i->hidden)
 		log_info("%s: %s XDP, for the VLAN interfaces on it", i->name, xdp);
 	else if (carrier)
@@ -388,7 +389,8 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 	struct interfaces all = { 0 };
 	struct prefix *prefixes = NULL;
 	int r = own_programs_read(v->pin_path, v->datapath, &own);
-	size_t n_prefixes = 0;
+	size_t n_prefixes = 0, n_patterns = 0;
+	_cleanup_free_ struct config_interface *patterns = devices_patterns_of(c, &n_patterns);
 
 	if (r)
 		return error_set(err, r, "the pinned programs cannot be read: %s", strerror(-r));
@@ -399,6 +401,8 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 		if (r)
 			return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
 	}
+	if (!patterns)
+		return error_set(err, -ENOMEM, "out of memory");
 	r = interfaces_plan(v->netlink, c->interfaces, c->n_interfaces, &v->interfaces, &own, c->xdp_mode, &all, err);
 	if (!r)
 		r = prefixes_of(c, &prefixes, &n_prefixes, err);
@@ -412,6 +416,9 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 	free(v->prefixes);
 	v->prefixes = prefixes;
 	v->n_prefixes = n_prefixes;
+	free(v->patterns);
+	v->patterns = take_pointer(patterns);
+	v->n_patterns = n_patterns;
 	v->applied = true;
 	devices_hold_copy(v);
 	/* devices_sync() logs names that do not fit their links. */
@@ -422,7 +429,8 @@ int devices_apply(struct devices *v, const struct config *c, struct error *err)
 
 int devices_replan(struct devices *v, struct error *err)
 {
-	_cleanup_free_ struct config_interface *wanted = calloc(v->interfaces.count + 1, sizeof(*wanted));
+	_cleanup_free_ struct config_interface *wanted =
+		calloc(v->interfaces.count + v->n_patterns + 1, sizeof(*wanted));
 	struct interfaces all = { 0 };
 	size_t n = 0;
 	int r;
@@ -432,12 +440,14 @@ int devices_replan(struct devices *v, struct error *err)
 	for (size_t k = 0; k < v->interfaces.count; k++) {
 		const struct interface *i = &v->interfaces.list[k];
 
-		if (i->hidden)
+		if (i->hidden || i->pattern[0])
 			continue;
 		memcpy(wanted[n].name, i->name, sizeof(wanted[n].name));
 		wanted[n].xdp_mode = (uint8_t)(1 + i->mode);
 		wanted[n++].roles = i->roles;
 	}
+	for (size_t k = 0; k < v->n_patterns; k++)
+		wanted[n++] = v->patterns[k];
 	r = interfaces_plan(v->netlink, wanted, n, &v->interfaces, &v->own, v->mode, &all, err);
 	if (r)
 		return r;

@@ -20,7 +20,7 @@ static void audit_interface(const struct devices *v, const struct interface *i, 
 			     *i->problem ? ": " : "", i->problem);
 	else if (memcmp(&record, &v->datapath->device[l->ifindex], offsetof(struct device, pad)))
 		findings_add(f, FINDING_DEVICE, false, i->name, "the datapath's record of it is wrong");
-	else if (!datapath_has_port(v->datapath, l->ifindex))
+	else if (interface_is_port(i) && !datapath_has_port(v->datapath, l->ifindex))
 		findings_add(f, FINDING_DEVICE, false, i->name, "the map `ports` lacks it");
 }
 

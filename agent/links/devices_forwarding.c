@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which forwarding is in force: by XDP's redirects, or by the kernel, and why. */
+#include "base/interface_pattern.h"
 #include "links/devices_private.h"
 
 /* Why the programs that run redirect nothing at all. */
@@ -19,8 +20,10 @@ const char *devices_kernel_forwards(const struct devices *v, const struct config
 	if (why)
 		return why;
 	if (name) {
-		const struct interface *i = interfaces_find(&v->interfaces, name);
+		const struct interface *i = devices_example(v, name);
 
+		if (interface_is_any(name))
+			return "no XDP";
 		return i ? interface_unable(&v->interfaces, i) : "not attached";
 	}
 	for (size_t k = 0; k < v->interfaces.count; k++) {

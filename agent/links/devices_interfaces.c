@@ -75,7 +75,7 @@ void devices_record_begin(struct devices *v, const struct interface *i)
 /* Before the record, which has frames redirected to it. */
 static void enter_port(struct devices *v, struct interface *i)
 {
-	int r = datapath_add_port(v->datapath, i->link.ifindex);
+	int r = interface_is_port(i) ? datapath_add_port(v->datapath, i->link.ifindex) : 0;
 
 	if (r && r != -ENODEV && !i->no_port)
 		log_warning("%s: cannot be a port of the second stage: %s", i->name, strerror(-r));
@@ -237,11 +237,14 @@ int devices_attach_ingress(struct devices *v, struct interface *i, struct error 
 
 void devices_lost(struct devices *v, struct interface *i)
 {
-	guard_shut(v->guard, i->link.ifindex);
+	/* Thousands may go together: devices_sync() tells the guard and the copy of the routes once of all. */
+	if (!i->pattern[0])
+		guard_shut(v->guard, i->link.ifindex);
 	interface_detach(v->netlink, v->datapath, &v->own, i->link.ifindex);
 	redirects_stop(v->redirects, i->link.ifindex);
 	monitor_raise_epoch(v->monitor);
-	route_copy_devices_changed(v->copy);
+	if (!i->pattern[0])
+		route_copy_devices_changed(v->copy);
 	i->link = (struct link){ 0 };
 	i->attachment = DEVICE_ABSENT;
 	i->made_clsact = i->forwarding_off = i->shut = i->no_port = false;

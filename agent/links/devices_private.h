@@ -25,7 +25,10 @@ struct devices {
 	struct redirects *redirects; /* NULL: not supported by this kernel */
 	struct own_programs own;
 	struct interfaces interfaces;
-	int names; /* pinned map: configured names by index */
+	int names;			   /* pinned map: configured names by index */
+	struct config_interface *patterns; /* the names with `*` */
+	size_t n_patterns;
+	bool plan_due; /* an interface that a pattern stands for takes a plan */
 	enum xdp_mode mode;
 	uint32_t *ports; /* indexes of ports of bonds that have records */
 	size_t n_ports;
@@ -65,6 +68,12 @@ void devices_record_begin(struct devices *v, const struct interface *i);
 int devices_attach_egress(struct devices *v, struct interface *i, struct error *err);
 int devices_attach_ingress(struct devices *v, struct interface *i, struct error *err);
 
+/* The interface of that name; of a pattern one that it stands for; or NULL. */
+const struct interface *devices_example(const struct devices *v, const char *name);
+
+/* devices_problem() of one in the list. */
+const char *devices_problem_of(const struct devices *v, const struct interface *i, bool *ret_grave);
+
 /* Tells those who listen what has become of an interface (base/notice.h). */
 void devices_tell(const struct interface *i, enum log_level level, const char *event, const char *what);
 
@@ -79,6 +88,18 @@ void devices_shut_guard(struct devices *v, const struct interfaces *all);
 
 /* Updates addresses and the datapath's records of the interfaces; raises the epoch if a record changed. */
 void devices_record(struct devices *v, struct interfaces *all);
+
+/* The patterns of a configuration, which the caller frees; NULL: out of memory. */
+struct config_interface *devices_patterns_of(const struct config *c, size_t *ret_n);
+
+/* Takes up the interface of an RTM_NEWLINK if a pattern stands for it. */
+void devices_match(struct devices *v, const struct nlmsghdr *h);
+
+/* Whether a pattern stands for the link of its interface still, which takes over the link's name. */
+bool devices_still_matches(struct devices *v, struct interface *i, const struct link *l);
+
+/* Removes interfaces from the list that patterns stood for and that are gone. */
+void devices_forget_matches(struct devices *v);
 
 /* Whether the link carries what it should. */
 bool devices_is_attached(const struct devices *v, const struct interface *i, const struct link *l);

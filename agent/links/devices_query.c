@@ -4,20 +4,24 @@
 #include <net/if.h>
 #include <string.h>
 
+#include "base/interface_pattern.h"
 #include "base/log.h"
 #include "links/devices_private.h"
+#include "links/interfaces_patterns.h"
 
 enum device_attachment devices_attachment(const struct devices *v, const char *name)
 {
-	const struct interface *i = interfaces_find(&v->interfaces, name);
+	const struct interface *i = devices_example(v, name);
 
-	return i ? i->attachment : DEVICE_ABSENT;
+	return interface_is_any(name) ? DEVICE_TC : i ? i->attachment : DEVICE_ABSENT;
 }
 
 const char *devices_without_xdp(const struct devices *v, const char *name)
 {
-	const struct interface *i = interfaces_find(&v->interfaces, name);
+	const struct interface *i = devices_example(v, name);
 
+	if (interface_is_any(name))
+		return "stands for wherever packets come from";
 	return i && i->attachment == DEVICE_TC ? i->without_xdp : NULL;
 }
 
@@ -42,11 +46,20 @@ const char *devices_configured_name(const struct devices *v, const char *link_na
 const char *devices_problem(const struct devices *v, const char *name, bool *ret_grave)
 {
 	const struct interface *i = interfaces_find(&v->interfaces, name);
+
+	*ret_grave = false;
+	if (i)
+		return devices_problem_of(v, i, ret_grave);
+	return interface_is_pattern(name) && v->applied && !devices_matches(v, name) ? "no interface matches now"
+										     : NULL;
+}
+
+const char *devices_problem_of(const struct devices *v, const struct interface *i, bool *ret_grave)
+{
+	const char *name = i->name;
 	size_t length = strlen(name);
 
 	*ret_grave = true;
-	if (!i)
-		return NULL;
 	if (i->problem[0])
 		return i->problem;
 	/* The text begins with the name of its interface. */
@@ -119,6 +132,11 @@ uint8_t devices_tc(const struct devices *v, const struct config *c)
 		struct link l;
 		bool there = i && i->link.ifindex, bare;
 
+		if (interface_is_any(wanted->name))
+			continue;
+		/* Loaded before such an interface comes. */
+		if (interface_is_pattern(wanted->name) && mode != XDP_MODE_NATIVE && mode != XDP_MODE_SKB)
+			tc |= wanted->roles & DEVICE_OUTSIDE ? TC_ALONE | TC_BARE : TC_ALONE;
 		bare = there ? link_is_bare(&i->link) : !link_by_name(v->netlink, wanted->name, &l) && link_is_bare(&l);
 		if (mode == XDP_MODE_NONE || bare || (mode == XDP_MODE_AUTO && there && i->attachment == DEVICE_TC))
 			tc |= TC_ALONE;
@@ -126,6 +144,24 @@ uint8_t devices_tc(const struct devices *v, const struct config *c)
 			tc |= TC_BARE;
 	}
 	return tc;
+}
+
+/* Adds the interfaces that patterns stand for, and that are not named themselves. */
+static void add_matches(const struct devices *v, const struct config *c, const struct rp_filters *filters,
+			struct rp_summary *summary)
+{
+	_cleanup_free_ struct link *links = NULL;
+	size_t n_links = 0, n = 0;
+	_cleanup_free_ struct config_interface *patterns = devices_patterns_of(c, &n);
+
+	if (!patterns || !n || links_read(v->netlink, &links, &n_links))
+		return;
+	for (size_t k = 0; k < n_links; k++) {
+		const struct config_interface *pattern = pattern_for(patterns, n, &links[k]);
+
+		if (pattern && !config_find_interface(c, links[k].name))
+			rp_summary_add(summary, pattern->roles, rp_filter_of(filters, links[k].ifindex));
+	}
 }
 
 struct rp_summary devices_rp_filters(const struct devices *v, const struct config *c)
@@ -137,7 +173,9 @@ struct rp_summary devices_rp_filters(const struct devices *v, const struct confi
 	if (r)
 		log_debug("the reverse-path filters cannot be read: %s", strerror(-r));
 	for (size_t k = 0; k < c->n_interfaces; k++)
-		rp_summary_add(&summary, c->interfaces[k].roles,
-			       rp_filter_of(filters, if_nametoindex(c->interfaces[k].name)));
+		if (!strchr(c->interfaces[k].name, '*'))
+			rp_summary_add(&summary, c->interfaces[k].roles,
+				       rp_filter_of(filters, if_nametoindex(c->interfaces[k].name)));
+	add_matches(v, c, filters, &summary);
 	return summary;
 }

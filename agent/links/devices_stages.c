@@ -3,6 +3,7 @@
 #include <linux/if_link.h>
 #include <string.h>
 
+#include "base/interface_pattern.h"
 #include "links/devices_private.h"
 #include "links/forwarding.h"
 
@@ -57,6 +58,9 @@ static const char *interface_obstacle(const struct devices *v, const struct conf
 	const struct interface *i = interfaces_find(&v->interfaces, wanted->name);
 	struct link l;
 
+	/* Even before one comes: the programs do not change with each that comes or goes. */
+	if (strchr(wanted->name, '*') && (interface_is_any(wanted->name) || mode != XDP_MODE_NATIVE))
+		return "may stand for interfaces without native XDP";
 	if (wanted->roles == (DEVICE_INSIDE | DEVICE_OUTSIDE))
 		return "is inside and outside";
 	if (i && i->link.ifindex)
@@ -80,6 +84,15 @@ void devices_stages_obstacle(const struct devices *v, const struct config *c, ch
 		if (!why)
 			continue;
 		snprintf(text, size, "%s %s", c->interfaces[k].name, why);
+		return;
+	}
+	for (size_t k = 0; k < v->interfaces.count; k++) {
+		const struct interface *i = &v->interfaces.list[k];
+
+		why = i->pattern[0] && i->link.ifindex ? link_obstacle(v, i, &i->link, i->mode) : NULL;
+		if (!why)
+			continue;
+		snprintf(text, size, "%s %s", i->name, why);
 		return;
 	}
 	*text = '\0';

@@ -64,10 +64,11 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 		return;
 	}
 	if (!was_attached)
-		log_info("%s: %s attached, %s", i->name, returned ? "back," : "now",
-			 i->attachment == DEVICE_TC	      ? "tc alone"
-			 : i->attachment == DEVICE_XDP_NATIVE ? "native XDP"
-							      : "generic XDP");
+		log_write(i->pattern[0] ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s: %s attached, %s", i->name,
+			  returned ? "back," : "now",
+			  i->attachment == DEVICE_TC	       ? "tc alone"
+			  : i->attachment == DEVICE_XDP_NATIVE ? "native XDP"
+							       : "generic XDP");
 	devices_tell(i, LOG_LEVEL_INFO, "interface-attached", "the programs are attached");
 	i->problem[0] = '\0';
 	if (!i->carrier && interface_has_xdp(i))
@@ -85,8 +86,16 @@ static int read_link(struct devices *v, struct interface *i, struct link *ret)
 
 	if (r && r != -ENODEV)
 		return r;
+	if (!r && i->pattern[0] && !devices_still_matches(v, i, ret)) {
+		guard_shut(v->guard, i->link.ifindex);
+		devices_lost(v, i);
+		return -ENODEV;
+	}
 	if (r && i->link.ifindex) {
-		log_warning("%s: the interface is gone; waiting for one of that name", i->name);
+		if (i->pattern[0])
+			log_debug("%s: the interface is gone", i->name);
+		else
+			log_warning("%s: the interface is gone; waiting for one of that name", i->name);
 		devices_tell(i, LOG_LEVEL_WARNING, "interface-gone", "the interface is gone");
 		devices_lost(v, i);
 	}
@@ -227,7 +236,7 @@ static void tell_trouble(const struct devices *v)
 		const char *name = v->interfaces.list[k].name;
 		bool grave;
 
-		if (devices_problem(v, name, &grave))
+		if (devices_problem_of(v, &v->interfaces.list[k], &grave))
 			n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "", name);
 	}
 	if (n)
@@ -237,10 +246,33 @@ static void tell_trouble(const struct devices *v)
 		trouble_clear(TROUBLE_INTERFACES);
 }
 
+/* Of thousands that come and go each would have all links read: one without an Ethernet header is below no other. */
+static bool concerns_plan(const struct interface *i)
+{
+	return !i->pattern[0] || (i->link.ifindex && !link_is_bare(&i->link));
+}
+
+/* Reads the dirty interfaces. True if what all are stacked on must be looked at. */
+static bool sync_interfaces(struct devices *v)
+{
+	bool replan = v->plan_due;
+
+	v->plan_due = false;
+	for (size_t k = 0; k < v->interfaces.count; k++) {
+		struct interface *i = &v->interfaces.list[k];
+
+		if (!i->dirty)
+			continue;
+		replan |= sync_interface(v, i);
+		replan |= concerns_plan(i);
+	}
+	return replan || v->plan_due;
+}
+
 void devices_sync(struct devices *v)
 {
 	struct error err;
-	bool dirty = false, replan = false;
+	bool replan;
 
 	read_routing(v);
 	if (!v->applied) {
@@ -248,12 +280,9 @@ void devices_sync(struct devices *v)
 		devices_hold_copy(v);
 		return;
 	}
-	for (size_t k = 0; k < v->interfaces.count; k++) {
-		dirty |= v->interfaces.list[k].dirty;
-		if (v->interfaces.list[k].dirty)
-			replan |= sync_interface(v, &v->interfaces.list[k]);
-	}
-	if (replan || dirty)
+	replan = sync_interfaces(v);
+	devices_forget_matches(v);
+	if (replan)
 		sync_plan(v);
 	devices_open_guard(v, &v->interfaces);
 	devices_record(v, &v->interfaces);

@@ -76,14 +76,14 @@ const char *interface_unable(const struct interfaces *all, const struct interfac
 	const struct interface *sender = i->carrier ? interfaces_find_index(all, i->carrier) : i;
 	bool any_native = false;
 
-	for (size_t k = 0; k < all->count; k++)
-		any_native |= all->list[k].attachment == DEVICE_XDP_NATIVE;
 	if (i->attachment == DEVICE_ABSENT || !sender)
 		return "not attached";
 	if (i->attachment == DEVICE_TC)
 		return "no XDP";
 	if (sender->health.refusing)
 		return strcmp(sender->link.kind, "veth") ? "driver refuses frames" : "veth peer refuses frames";
+	for (size_t k = 0; k < all->count && i->attachment != DEVICE_XDP_NATIVE; k++)
+		any_native |= all->list[k].attachment == DEVICE_XDP_NATIVE;
 	return i->attachment == DEVICE_XDP_NATIVE || !any_native ? NULL : "generic XDP beside native XDP";
 }
 

@@ -9,6 +9,9 @@
 
 struct interface {
 	char name[IFNAMSIZ]; /* as configured; the link may be renamed, see links/interfaces_names.c */
+	/* The name with `*` that stands for it in the configuration; `name` is then the link's. "": it is named itself.
+	 */
+	char pattern[IFNAMSIZ];
 	uint8_t roles;
 	enum xdp_mode mode; /* as configured for it */
 	struct link link;   /* as last read; ifindex 0: absent */
@@ -45,8 +48,15 @@ static inline bool interface_has_xdp(const struct interface *i)
 	return i->attachment == DEVICE_XDP_NATIVE || i->attachment == DEVICE_XDP_SKB;
 }
 
+/* Whether XDP may redirect frames to it in two stages: a packet without an Ethernet header has no place for a mark. */
+static inline bool interface_is_port(const struct interface *i)
+{
+	return !link_is_bare(&i->link);
+}
+
 /*
- * Plans the interfaces for a configuration: those it names, and those below them that VLAN interfaces need. Reads links
+ * Plans the interfaces for a configuration: those it names, those that its patterns stand for, and those below them
+ * that VLAN interfaces need. Reads links
  * again; takes over what is already known of them. Refuses what cannot work, and changes nothing. `known` may be empty;
  * own tells detnat's XDP programs from others; mode is that of interfaces without one of their own. The caller frees
  * ret->list.
@@ -59,6 +69,13 @@ int interfaces_plan(struct netlink *n, const struct config_interface *wanted, si
 int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, struct link_list links,
 		       const struct interfaces *known, const struct own_programs *own, enum xdp_mode mode,
 		       struct interfaces *ret, struct error *err);
+
+/*
+ * Fills in an interface that has come and for which a pattern stands, if it takes no plan: one that stands on no other.
+ * Its link is still to be attached. False: plan again.
+ */
+bool interface_of_pattern(const struct config_interface *pattern, const struct link *l, const struct own_programs *own,
+			  enum xdp_mode mode, struct interface *ret);
 
 /* Whether two lists have the same interfaces below VLAN interfaces, and the same VLANs on them. */
 bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b);

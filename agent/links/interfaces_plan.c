@@ -9,8 +9,10 @@
 #include <linux/if_link.h>
 #include <string.h>
 
+#include "base/interface_pattern.h"
 #include "base/log.h"
 #include "links/interfaces.h"
+#include "links/interfaces_patterns.h"
 
 struct plan {
 	const struct interfaces *known;
@@ -19,9 +21,9 @@ struct plan {
 	struct interfaces all;
 };
 
-/* Adds an interface, for which there is room; l is NULL if it is absent. */
-static struct interface *plan_add(struct plan *p, const char *name, uint8_t roles, enum xdp_mode mode,
-				  const struct link *l)
+/* Adds an interface, for which there is room; l is NULL if it is absent, pattern "" if it is named itself. */
+static struct interface *plan_add(struct plan *p, const char *name, const char *pattern, uint8_t roles,
+				  enum xdp_mode mode, const struct link *l)
 {
 	const struct interface *known =
 		l ? interfaces_find_index(p->known, l->ifindex) : interfaces_find(p->known, name);
@@ -29,6 +31,7 @@ static struct interface *plan_add(struct plan *p, const char *name, uint8_t role
 
 	*i = known ? *known : (struct interface){ 0 };
 	snprintf(i->name, sizeof(i->name), "%s", name);
+	snprintf(i->pattern, sizeof(i->pattern), "%s", pattern);
 	i->roles = roles;
 	i->mode = mode;
 	i->carrier = 0;
@@ -50,28 +53,28 @@ static struct interface *plan_below(struct plan *p, enum xdp_mode mode, const st
 	struct interface *i = interfaces_find_index(&p->all, l->ifindex);
 
 	if (!i) {
-		i = plan_add(p, l->name, 0, mode, l);
+		i = plan_add(p, l->name, "", 0, mode, l);
 		i->hidden = true;
 	}
 	return i;
 }
 
 /* Why there can be no XDP on a link; NULL: nothing is known that keeps it off. */
-static const char *why_no_xdp(const struct plan *p, const struct link *l)
+static const char *why_no_xdp(const struct own_programs *own, const struct link *l)
 {
 	if (link_is_bare(l))
 		return "has no Ethernet header";
 	if (l->xdp.attached == XDP_ATTACHED_HW || l->xdp.attached == XDP_ATTACHED_MULTI ||
-	    (l->xdp.attached != XDP_ATTACHED_NONE && !own_programs_has(p->own, l->xdp.prog_id) && !xdp_is_of_detnat(l)))
+	    (l->xdp.attached != XDP_ATTACHED_NONE && !own_programs_has(own, l->xdp.prog_id) && !xdp_is_of_detnat(l)))
 		return "carries another XDP program";
 	return NULL;
 }
 
 /* Decides whether an interface does without XDP, from what is known of it alone. */
-static void plan_without_xdp(const struct plan *p, struct interface *i)
+static void plan_without_xdp(const struct own_programs *own, struct interface *i)
 {
 	const char *why = i->mode == XDP_MODE_NONE   ? "configured"
-			  : i->mode == XDP_MODE_AUTO ? why_no_xdp(p, &i->link)
+			  : i->mode == XDP_MODE_AUTO ? why_no_xdp(own, &i->link)
 						     : NULL;
 
 	if (!why && i->mode == XDP_MODE_AUTO && i->xdp_failed)
@@ -86,7 +89,7 @@ static const char *why_not_carrier(const struct plan *p, const struct interface 
 {
 	const struct interface *known = interfaces_find_index(&p->all, carrier->ifindex);
 	const char *why = known && known->without_xdp[0] ? "runs no XDP"
-			  : i->mode == XDP_MODE_AUTO	 ? why_no_xdp(p, carrier)
+			  : i->mode == XDP_MODE_AUTO	 ? why_no_xdp(p->own, carrier)
 							 : NULL;
 
 	if (why)
@@ -230,7 +233,7 @@ static int plan_links(struct plan *p, struct error *err)
 
 	for (size_t k = 0; k < wanted; k++)
 		if (p->all.list[k].link.ifindex)
-			plan_without_xdp(p, &p->all.list[k]);
+			plan_without_xdp(p->own, &p->all.list[k]);
 	for (size_t k = 0; !r && k < wanted; k++) {
 		struct interface *i = &p->all.list[k];
 
@@ -244,6 +247,46 @@ static int plan_links(struct plan *p, struct error *err)
 	return r;
 }
 
+static enum xdp_mode mode_of(const struct config_interface *i, enum xdp_mode mode)
+{
+	return i->xdp_mode ? (enum xdp_mode)(i->xdp_mode - 1) : mode;
+}
+
+/* Adds the links that patterns stand for, and that are not named themselves. */
+static void plan_matches(struct plan *p, const struct config_interface *wanted, size_t n, enum xdp_mode mode)
+{
+	size_t matches = 0;
+
+	for (size_t k = 0; k < p->links.count; k++) {
+		const struct link *l = &p->links.link[k];
+		const struct config_interface *pattern = pattern_for(wanted, n, l);
+
+		if (!pattern || interfaces_find_index(&p->all, l->ifindex))
+			continue;
+		if (matches++ == MAX_MATCHES) {
+			log_warning("names with '*' stand for more than %u interfaces, the others translate nothing: "
+				    "\"inside\": [\"*\"] takes packets from wherever they come",
+				    MAX_MATCHES);
+			return;
+		}
+		plan_add(p, l->name, pattern->name, pattern->roles, mode_of(pattern, mode), l);
+	}
+}
+
+bool interface_of_pattern(const struct config_interface *pattern, const struct link *l, const struct own_programs *own,
+			  enum xdp_mode mode, struct interface *ret)
+{
+	if (link_is_stacked(l))
+		return false;
+	*ret = (struct interface){ .roles = pattern->roles, .mode = mode_of(pattern, mode), .link = *l };
+	memcpy(ret->name, l->name, sizeof(ret->name));
+	memcpy(ret->pattern, pattern->name, sizeof(ret->pattern));
+	plan_without_xdp(own, ret);
+	/* As one that was waited for: it is attached when it is read. */
+	ret->link = (struct link){ 0 };
+	return true;
+}
+
 int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, struct link_list links,
 		       const struct interfaces *known, const struct own_programs *own, enum xdp_mode mode,
 		       struct interfaces *ret, struct error *err)
@@ -253,15 +296,16 @@ int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, s
 	int r;
 
 	/* Each may need two more: two tags mean two interfaces below. */
-	p.all.list = calloc(n_wanted * (1 + MAX_VLAN_TAGS) + 1, sizeof(*p.all.list));
+	p.all.list = calloc((n_wanted + links.count) * (1 + MAX_VLAN_TAGS) + 1, sizeof(*p.all.list));
 	if (!p.all.list || !found) {
 		free(p.all.list);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	interfaces_choose(wanted, n_wanted, known, &links, found);
 	for (size_t k = 0; k < n_wanted; k++)
-		plan_add(&p, wanted[k].name, wanted[k].roles,
-			 wanted[k].xdp_mode ? (enum xdp_mode)(wanted[k].xdp_mode - 1) : mode, found[k]);
+		if (!strchr(wanted[k].name, '*'))
+			plan_add(&p, wanted[k].name, "", wanted[k].roles, mode_of(&wanted[k], mode), found[k]);
+	plan_matches(&p, wanted, n_wanted, mode);
 	r = plan_links(&p, err);
 	if (r) {
 		free(p.all.list);

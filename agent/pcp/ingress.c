@@ -78,10 +78,13 @@ static bool asks_kernel(struct pcp_ingress *i, uint32_t source, uint32_t ifindex
 
 bool pcp_ingress_is_inside(const struct pcp_ingress *i, uint32_t ifindex)
 {
-	return ifindex < MAX_IFINDEX && i->d->device[ifindex].roles & DEVICE_INSIDE;
+	uint8_t roles = ifindex < MAX_IFINDEX ? i->d->device[ifindex].roles : 0, from = i->d->settings.inside_from;
+
+	return roles ? roles & DEVICE_INSIDE : from == INSIDE_ANY || (from == INSIDE_BEYOND && ifindex >= MAX_IFINDEX);
 }
 
 bool pcp_ingress_leads_back(struct pcp_ingress *i, uint32_t source, uint32_t ifindex)
 {
-	return i->d->device[ifindex].rp_filter == RP_FILTER_STRICT || asks_kernel(i, source, ifindex);
+	return (ifindex < MAX_IFINDEX && i->d->device[ifindex].rp_filter == RP_FILTER_STRICT) ||
+	       asks_kernel(i, source, ifindex);
 }

@@ -36,10 +36,19 @@ static int send_frame(const struct transmit *t, uint32_t ifindex, const uint8_t 
 													    : 0;
 }
 
+/* Whether an interface takes packets without an Ethernet header. */
+static bool is_bare(const struct transmit *t, uint32_t ifindex)
+{
+	return ifindex < MAX_IFINDEX && t->d->device[ifindex].flags & DEVICE_BARE;
+}
+
 static int send_one(struct transmit *t, const struct transmission *f, const uint8_t *frame, size_t length)
 {
-	return f->kind == TRANSMISSION_PACKET ? raw_send(&t->raw_socket, f->ifindex, frame, length)
-					      : send_frame(t, f->ifindex, frame, length);
+	if (f->kind == TRANSMISSION_PACKET)
+		return raw_send(&t->raw_socket, f->ifindex, frame, length);
+	if (is_bare(t, f->ifindex) && length > ETH_HLEN)
+		return raw_send(&t->raw_socket, f->ifindex, frame + ETH_HLEN, length - ETH_HLEN);
+	return send_frame(t, f->ifindex, frame, length);
 }
 
 /* header: octets before the IP header. */

@@ -25,11 +25,17 @@ static bool has_step(const struct trace_record *r, enum trace_step_kind kind)
 
 enum trace_fate trace_fate(const struct trace_record *r, uint64_t verdict)
 {
+	bool by_agent = has_step(r, TRACE_agent);
+
 	if (r->hook == TRACE_HOOK_TC)
 		return verdict == TC_ACT_SHOT ? TRACE_DROPPED : TRACE_SENT;
+	if (r->hook == TRACE_HOOK_INGRESS)
+		return verdict == TC_ACT_OK			? TRACE_TO_KERNEL
+		       : verdict == TC_ACT_REDIRECT || by_agent ? TRACE_SENT
+								: TRACE_DROPPED;
 	if (verdict == XDP_PASS)
 		return TRACE_TO_KERNEL;
-	return verdict == XDP_TX || verdict == XDP_REDIRECT || has_step(r, TRACE_agent) ? TRACE_SENT : TRACE_DROPPED;
+	return verdict == XDP_TX || verdict == XDP_REDIRECT || by_agent ? TRACE_SENT : TRACE_DROPPED;
 }
 
 static void put(struct trace_frame *f, const void *data, size_t size)
@@ -156,7 +162,8 @@ static void fill(struct trace_frame *f, const struct trace_record *r, const stru
 	}
 }
 
-/* The interface that XDP sends by: the last it redirected to, else the one the packet came in by. */
+/* The interface that XDP, or tc at the ingress, sends by: the last it redirected to, else the one the packet came in
+ * by. */
 static uint32_t sent_by(const struct trace_record *r)
 {
 	for (unsigned i = r->n_steps; i--;)

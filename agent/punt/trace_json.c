@@ -295,7 +295,7 @@ static bool took_slow_path(const struct trace_record *r)
 		if (s->kind == TRACE_tail_call && s->a != PROG_in2out_single && s->a != PROG_out2in_single)
 			return true;
 	}
-	return r->hook == TRACE_HOOK_TC;
+	return r->hook != TRACE_HOOK_XDP;
 }
 
 static bool add_time(cJSON *json, uint64_t time_ns)
@@ -303,6 +303,11 @@ static bool add_time(cJSON *json, uint64_t time_ns)
 	char text[TIME_US_TEXT];
 
 	return cJSON_AddStringToObject(json, "time", time_format_us(time_ns, text));
+}
+
+static const char *hook_name(uint8_t hook)
+{
+	return hook == TRACE_HOOK_XDP ? "xdp" : hook == TRACE_HOOK_INGRESS ? "ingress" : "tc";
 }
 
 static bool fill(cJSON *json, const struct trace_record *r)
@@ -313,7 +318,7 @@ static bool fill(cJSON *json, const struct trace_record *r)
 	cJSON *steps;
 	bool ok = add_time(json, r->time_ns) &&
 		  cJSON_AddStringToObject(json, "interface", interface_name(r->ifindex, name)) &&
-		  cJSON_AddStringToObject(json, "hook", r->hook == TRACE_HOOK_XDP ? "xdp" : "tc") &&
+		  cJSON_AddStringToObject(json, "hook", hook_name(r->hook)) &&
 		  cJSON_AddStringToObject(json, "path", took_slow_path(r) ? "slow" : "quick") &&
 		  cJSON_AddNumberToObject(json, "cpu", r->cpu);
 

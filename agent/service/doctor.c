@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "links/interfaces_patterns.h"
 
 static const struct {
 	const char *name;
@@ -56,8 +57,18 @@ enum extent { ALL, AT_START, IN_EXPLAIN };
 
 static int examine(struct doctor *d, enum extent extent)
 {
+	_cleanup_config_ struct config *expanded = NULL;
 	int r = begin(d);
 
+	if (!r) {
+		expanded = patterns_expand(d->config, &d->links);
+		r = expanded ? 0 : -ENOMEM;
+	}
+	if (!r) {
+		d->names_any = config_inside_from(d->config) == INSIDE_ANY;
+		d->names_patterns = config_inside_from(d->config) != INSIDE_NAMED;
+		d->config = expanded;
+	}
 	for (size_t i = 0; !r && i < ARRAY_SIZE(checks); i++) {
 		d->check = checks[i].name;
 		if (extent == ALL || (extent == AT_START ? checks[i].at_start : checks[i].in_explain))

@@ -11,6 +11,8 @@ enum doctor_level { DOCTOR_OK, DOCTOR_WARNING, DOCTOR_FAILURE, DOCTOR_N_LEVELS }
 
 struct doctor {
 	const struct config *config;
+	bool names_patterns;	 /* names with `*`, in whose place `config` has what they stand for now */
+	bool names_any;		 /* "inside": ["*"] */
 	const char *config_path; /* NULL: only the cheap checks, at a start */
 	const char *root;	 /* before /proc and /sys: "", or a test's own tree */
 	struct netlink *netlink;

@@ -104,7 +104,11 @@ static bool routed_inside(struct doctor *d, struct prefix in, bool silent)
 		return true;
 	if (!way.error && way.ifindex && doctor_interface(d, way.name, DEVICE_INSIDE))
 		return true;
-	if (silent)
+	if (d->names_any && !way.error && way.ifindex && !doctor_interface(d, way.name, DEVICE_OUTSIDE))
+		return true;
+	/* Routes come and go with the interfaces that patterns stand for. */
+	if (silent ||
+	    (d->names_patterns && (way.error || !way.ifindex || doctor_interface(d, way.name, DEVICE_OUTSIDE))))
 		return false;
 	prefix_text(in, text);
 	if (way.error || !way.ifindex)

@@ -358,6 +358,16 @@ enum source_check {
 	SOURCES_STRICT_EACH /* the same for every packet, as there are several inside interfaces */
 };
 
+/*
+ * Interfaces without a role that packets with a mapped source may come from, to be translated at the outside interface
+ * that the kernel routes them to.
+ */
+enum inside_from {
+	INSIDE_NAMED,  /* none */
+	INSIDE_BEYOND, /* those with an index that has no record, for which a pattern may stand */
+	INSIDE_ANY,    /* all: "inside": ["*"] */
+};
+
 /* What happens to TCP from outside that belongs to no session. */
 enum unsolicited_tcp { UNSOLICITED_DROP, UNSOLICITED_ANSWER };
 
@@ -391,7 +401,8 @@ struct settings {
 	__u8 bindings;		  /* some mapping has endpoint-independent mapping, <detnat/binding.h> */
 	__u8 filtering;		  /* some has endpoint-independent filtering, too */
 	__u8 tc;		  /* TC_…: which tc programs are loaded beside that at egress; not read either */
-	__u8 pad[5];
+	__u8 inside_from;	  /* enum inside_from */
+	__u8 pad[4];
 	struct address_range bypass[MAX_BYPASS];
 	/* What mappings without an outside prefix say. */
 	__u32 n_untranslated; /* ranges in use */

@@ -88,8 +88,9 @@ _Static_assert(sizeof(struct trace_step) == 40, "records cross the ring buffer")
 /* Value of `reason` if no reason was counted. */
 #define TRACE_NO_REASON 0xffffU
 
-#define TRACE_HOOK_TC  0
-#define TRACE_HOOK_XDP 1
+#define TRACE_HOOK_TC	   0 /* at the egress */
+#define TRACE_HOOK_XDP	   1
+#define TRACE_HOOK_INGRESS 2 /* tc at the ingress */
 
 struct trace_record {
 	__u64 time_ns;	  /* CLOCK_MONOTONIC */

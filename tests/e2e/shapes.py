@@ -5,7 +5,8 @@ MAPPING = {"in": str, "out": str, "sharing_ratio": int, "ports_per_host": int, "
            "memory_bytes": int, "sessions": int}
 FORWARD = {"in_addr": str, "out_addr": str, "port_lo": int, "port_hi": int}
 REVERSE = {"out_addr": str, "out_port": int, "in_addr": str}
-INTERFACE = {"name": str, "role": str, "xdp": str, "xdp_reason": (str, type(None)), "shared": bool, "forwarding": str, "forwarding_reason": (str, type(None))}
+INTERFACE = {"name": str, "pattern": (str, type(None)), "matches": (int, type(None)), "role": str,
+             "xdp": str, "xdp_reason": (str, type(None)), "shared": bool, "forwarding": str, "forwarding_reason": (str, type(None))}
 TIMEOUTS = {"udp": int, "tcp_established": int, "tcp_transitory": int, "icmp": int}
 SESSION = {"proto": str, "in_addr": str, "in_port": int, "out_addr": str, "out_port": int, "ext_addr": str,
            "ext_port": int, "state": str, "expires": int}

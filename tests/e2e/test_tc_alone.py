@@ -1,18 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Interfaces without XDP: by configuration, by need, one of them alone, without an Ethernet header."""
 
-import fcntl
-import os
-import select
-import struct
-
 import pytest
 from agent import wait_for
-from lab import SERVER, block_of
+from lab import Host, SERVER, block_of
 from scapy.layers.inet import IP, TCP, UDP
+from test_ctl_trace import ends, seen, steps, traces
 from test_history import attach_foreign_program
-
-TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 1, 0x1000
+from tun import Tun
 
 
 def modes(lab):
@@ -21,30 +16,6 @@ def modes(lab):
 
 def filters(lab, name):
     return {side: "tc_" in lab.gateway.run("tc", "filter", "show", "dev", name, side).stdout for side in ("ingress", "egress")}
-
-
-class Tun:
-    """An interface without an Ethernet header whose other end is this object."""
-
-    def __init__(self, namespace, name):
-        with namespace.enter():
-            self.fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-            fcntl.ioctl(self.fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI))
-        namespace.ip("link", "set", name, "up")
-
-    def send(self, packet):
-        os.write(self.fd, bytes(packet))
-
-    def receive(self, timeout=10):
-        """The next IPv4 packet."""
-        while select.select([self.fd], [], [], timeout)[0]:
-            packet = os.read(self.fd, 65536)
-            if packet[0] >> 4 == 4:
-                return IP(packet)
-        raise AssertionError("nothing came")
-
-    def close(self):
-        os.close(self.fd)
 
 
 def test_the_list_says_none_and_why(lab):
@@ -202,3 +173,93 @@ def test_an_outside_interface_that_comes_later(lab):
     host = lab.host()
     lab.inside.send(lab.from_inside(host, UDP(sport=5000, dport=53), dst="203.0.113.5"))
     assert lab.tun.receive().src == block_of(host.addr).addr
+
+
+def in_pieces(packet):
+    """Both fragments of an IPv4 packet, the first with 16 octets."""
+    payload = bytes(packet.payload)
+    header = {"src": packet.src, "dst": packet.dst, "proto": packet.proto, "ttl": packet.ttl, "id": 99}
+    return IP(**header, flags="MF") / payload[:16], IP(**header, frag=2) / payload[16:]
+
+
+def test_fragments_in_any_order_without_an_ethernet_header(tun_lab):
+    """The later one waits with the agent for the first, from inside and from outside."""
+    lab = tun_lab
+    wan = Tun(lab.gateway, "tun1")
+    lab.at_end(wan.close)
+    lab.gateway.batch("addr add 192.0.2.1/32 dev tun1", "route add 203.0.113.0/24 dev tun1")
+    agent = lab.start(xdp_mode="auto", interfaces={"inside": ["ppp0", "in0"], "outside": ["out0", "tun1"]})
+    src, peer = block_of("10.0.9.9").first_choice(5000), "203.0.113.5"
+    first, later = in_pieces(IP(bytes(IP(src="10.0.9.9", dst=peer) / UDP(sport=5000, dport=53) / bytes(range(64)))))
+    lab.tun.send(later)
+    wait_for(lambda: agent.counters()["fragments_parked"] == 1, what="the later fragment to wait")
+    lab.tun.send(first)
+    got = sorted((wan.receive(), wan.receive()), key=lambda p: p.frag)
+    assert [(p.src, p.dst, p.frag, p.ttl) for p in got] == [(src[0], peer, 0, 63), (src[0], peer, 2, 63)]
+    assert UDP(bytes(got[0].payload)).sport == src[1] and bytes(got[1].payload) == bytes(later.payload)
+    answer = IP(bytes(IP(src=peer, dst=src[0]) / UDP(sport=53, dport=src[1]) / bytes(range(64))))
+    first, later = in_pieces(answer)
+    wan.send(later)
+    wait_for(lambda: agent.counters()["fragments_parked"] == 2, what="the later fragment to wait")
+    wan.send(first)
+    got = sorted((lab.tun.receive(), lab.tun.receive()), key=lambda p: p.frag)
+    assert [(p.src, p.dst, p.frag, p.ttl) for p in got] == [(peer, "10.0.9.9", 0, 63), (peer, "10.0.9.9", 2, 63)]
+    assert UDP(bytes(got[0].payload)).dport == 5000 and bytes(got[1].payload) == bytes(later.payload)
+
+
+def test_unsolicited_tcp_is_answered_without_an_ethernet_header(lab):
+    wan = Tun(lab.gateway, "tun1")
+    lab.at_end(wan.close)
+    lab.gateway.batch("addr add 192.0.2.1/32 dev tun1", "route add 203.0.113.0/24 dev tun1")
+    lab.start(xdp_mode="auto", interfaces={"inside": ["in0"], "outside": ["out0", "tun1"]}, unsolicited_tcp="answer")
+    src = block_of("10.0.9.9").first_choice(5000)
+    wan.send(IP(src="203.0.113.5", dst=src[0]) / TCP(sport=80, dport=src[1], flags="A", seq=7, ack=9))
+    reset = wan.receive()
+    assert (reset.src, reset.dst, reset[TCP].sport, reset[TCP].dport, reset[TCP].flags, reset[TCP].seq) == (
+        src[0], "203.0.113.5", src[1], 80, "R", 9)
+    want = reset.copy()
+    del want[IP].chksum, want[TCP].chksum
+    assert bytes(IP(bytes(want))) == bytes(reset), "checksums"
+
+
+def test_an_own_address_as_a_source_is_dropped_as_by_the_kernel(lab):
+    """Where the kernel would let it pass (accept_local), too."""
+    lab.start(xdp_mode="none")
+    host = lab.host()
+    lab.gateway.sysctl("net.ipv4.conf.in0.accept_local", 1)
+    lab.gateway.ip("addr", "add", "10.0.7.7/32", "dev", "lo")
+    lab.settle()
+    forged = lab.from_inside(Host("10.0.7.7", host.mac), UDP(sport=5000, dport=53))
+    with lab.counting(drop_martian=1):
+        lab.inside.send(forged)
+    lab.outside.assert_silent()
+    assert lab.sessions("10.0.7.7") == []
+
+
+def test_a_trace_shows_a_packet_at_both_ends(lab):
+    agent = lab.start(xdp_mode="none")
+    host = lab.host()
+    agent.ctl("trace", "start", "--in", host.addr)
+    src = lab.open_udp(host)
+    lab.send_in(lab.from_outside(src[0], UDP(sport=53, dport=src[1])), host, 5000)
+    up, out, back = traces(agent, 3)
+    inside, outside, server = f"{host.addr}:5000", f"{src[0]}:{src[1]}", f"{SERVER}:53"
+    assert seen(up) == ("in0", "ingress", "passed_untranslated") and steps(up)[-1] == "to-kernel"
+    assert seen(out) == ("out0", "tc", "in2out_translated") and steps(out)[-1] == "sent"
+    assert seen(back) == ("out0", "ingress", "out2in_translated") and steps(back)[-1] == "to-kernel"
+    assert ends(up) == ((inside, server), (inside, server)) and ends(out) == ((inside, server), (outside, server))
+    assert ends(back) == ((server, outside), (server, inside))
+
+
+def test_a_trace_shows_hairpins_without_an_ethernet_header(tun_lab):
+    lab = tun_lab
+    agent = lab.start(xdp_mode="none", interfaces={"inside": ["ppp0", "in0"], "outside": ["out0"]})
+    host = lab.host()
+    there, here = block_of(host.addr).first_choice(4002), block_of("10.0.9.9").first_choice(4001)
+    lab.inside.send(lab.from_inside(host, UDP(sport=4002, dport=here[1]), dst=here[0]))
+    wait_for(lambda: agent.counters()["drop_no_session"] == 1, what="the first to be dropped")
+    agent.ctl("trace", "start", "--in", "10.0.9.9")
+    lab.tun.send(IP(src="10.0.9.9", dst=there[0]) / UDP(sport=4001, dport=there[1]) / b"back")
+    (trace,) = traces(agent, 1)
+    assert seen(trace) == ("ppp0", "ingress", "hairpin_translated") and steps(trace)[-1] == "sent"
+    assert ends(trace) == (("10.0.9.9:4001", f"{there[0]}:{there[1]}"), (f"{here[0]}:{here[1]}", f"{host.addr}:4002"))

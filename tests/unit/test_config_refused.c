@@ -143,6 +143,14 @@ Test(config_refused, interfaces)
 		  ":2: interfaces.outside[1]: a stands in this list already" },
 		{ "{\"interfaces\":{\"inside\":[\"\"],\"outside\":[]}}",
 		  ":1: interfaces.inside[0]: must be the name of an interface, 1 to 15 characters" },
+		{ "{\"interfaces\":{\"inside\":[],\n\"outside\":[\"*\"]}}",
+		  ":2: interfaces: \"*\" cannot be outside: name the outside interfaces, or write a name with '*' such "
+		  "as "
+		  "\"wan*\"" },
+		{ "{\"interfaces\":{\"inside\":[\"**\"],\"outside\":[]}}",
+		  ":1: interfaces: write \"*\" for any interface, or a name with '*' such as \"ppp*\"" },
+		{ "{\"interfaces\":{\"inside\":[{\"name\":\"*\",\"xdp_mode\":\"auto\"}],\"outside\":[]}}",
+		  ":1: interfaces: \"*\" runs no XDP: leave its 'xdp_mode' out" },
 		{ "{\"interfaces\":{\"inside\":[\"1234567890123456\"],\"outside\":[]}}",
 		  ":1: interfaces.inside[0]: must be the name of an interface, 1 to 15 characters" },
 		{ "{\"interfaces\":{\"inside\":[],\"outside\":[\"a\",\"b/c\"]}}",

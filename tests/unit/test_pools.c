@@ -256,14 +256,16 @@ Test(pools, all_of_a_prefix_is_restored_and_nothing_beside_it)
 	struct error err = { "" };
 	struct pool_edit edit;
 
-	config_add_mapping(c, prefix("100.64.0.192/27"), prefix("192.0.2.64/32"));
+	config_add_mapping(c, prefix("100.64.0.0/25"), prefix("192.0.2.64/32"));
 	strcpy(c->mappings[1].name, "drain-by-hand");
+	config_add_mapping(c, prefix("100.64.1.64/26"), prefix("192.0.2.65/32"));
+	strcpy(c->mappings[2].name, "acme");
 	cr_assert_eq(drain(c, "203.0.113.2/31", NULL, &err), 0, "%s", err.text);
 	cr_assert_eq(drain(c, "203.0.113.9/32", NULL, &err), 0, "%s", err.text);
 	cr_expect_eq(pool_restore(c, prefix("203.0.113.3/32"), &edit, &err), -EINVAL);
 	cr_expect_str_eq(err.text, "203.0.113.3 was drained together with the rest of 203.0.113.2/31; restore that");
 	cr_assert_eq(pool_restore(c, prefix("203.0.113.0/29"), &edit, &err), 0, "%s", err.text);
-	EXPECT_EXCEPTIONS(c, "drain-by-hand 100.64.0.192/27 192.0.2.64/32; "
+	EXPECT_EXCEPTIONS(c, "drain-by-hand 100.64.0.0/25 192.0.2.64/32; acme 100.64.1.64/26 192.0.2.65/32; "
 			     "drain-203.0.113.9 100.64.2.64/26 198.51.100.2/32");
 }
 
@@ -339,4 +341,34 @@ Test(pools, mappings_are_dropped_when_their_time_has_come)
 	cr_expect_eq(config_drop_ended(c, 999, NULL), 0);
 	cr_expect_eq(config_drop_ended(c, 1000, NULL), 1);
 	EXPECT_EXCEPTIONS(c, "move-100.64.0.78 100.64.0.78/32 192.0.2.1/32");
+}
+
+Test(pools, a_subscriber_that_stays_where_it_was_moved_keeps_the_address)
+{
+	_cleanup_config_ struct config *c = residential();
+	struct prefix own = prefix("192.0.2.0/32");
+	const struct pool_users users = { retired, &own };
+	struct user_move m = { .addr = prefix("100.64.0.77/32").base, .out = prefix("192.0.2.0/29") };
+	struct error err = { "" };
+	uint32_t out;
+
+	cr_assert_eq(move(c, "100.64.0.77", "192.0.2.0/29", 0, NULL, &out, &err), 0);
+	/* The tables have its mapping by now. */
+	cr_assert_eq(user_move(c, &m, &users, &out, &err), 0, "%s", err.text);
+	cr_expect_eq(out, own.base);
+}
+
+Test(pools, what_a_mapping_that_ends_was_replaced_by_ends_with_it)
+{
+	_cleanup_config_ struct config *c = residential();
+	struct error err = { "" };
+	uint32_t out;
+
+	c->mappings[0].until = 5000;
+	cr_assert_eq(drain(c, "203.0.113.3/32", NULL, &err), 0);
+	cr_assert_eq(move(c, "100.64.0.1", "192.0.2.0/29", 0, NULL, &out, &err), 0);
+	cr_assert_eq(move(c, "100.64.0.2", "192.0.2.0/29", 6000, NULL, &out, &err), 0);
+	cr_assert_eq(move(c, "100.64.0.3", "192.0.2.0/29", 4000, NULL, &out, &err), 0);
+	cr_expect_eq(config_drop_ended(c, 4000, NULL), 1);
+	cr_expect_eq(config_drop_ended(c, 5000, NULL), 4);
 }

@@ -54,6 +54,7 @@ int pool_walk_new(struct mappings *m, uint32_t first, uint32_t last, struct pool
 	if (!w)
 		return -ENOMEM;
 	subscriber_iterator_init(&w->it, m);
+	w->it.one_kind = true;
 	w->it.next = first;
 	w->it.last = last;
 	*ret = w;

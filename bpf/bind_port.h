@@ -32,12 +32,14 @@ static __always_inline int binding_maps(const struct mapping *m, __u8 proto)
 
 /*
  * Returns 1 if an opening is not for the fast path: it has to be bound or, where the outside may open sessions of
- * another protocol, to give way to none and to be told from those in slots.
+ * another protocol, to give way to none and to be told from those in slots; or the session may exist in a mapping that
+ * drains. A single setting tells that none of it is so.
  */
-static __always_inline int binding_opens_slowly(const struct mapping *m, __u8 proto)
+static __always_inline int openings_are_slow(const struct mapping *m, __u8 proto)
 {
 	return settings.bindings &&
-	       (LOAD(m->bindings.mapping) & binding_protocol(proto) || LOAD(m->bindings.filtering));
+	       (LOAD(m->bindings.mapping) & binding_protocol(proto) || LOAD(m->bindings.filtering) ||
+		(settings.drains && LOAD(m->geo.flags) & MAPPING_SUCCEEDS));
 }
 
 /* A line of a subscriber's table; NULL only while tables are being deleted. */

@@ -17,6 +17,13 @@ static __always_inline __u32 not_above(__u32 a, __u32 b)
 	return (__u32)(difference >> 63) ^ 1;
 }
 
+/* An index below n, a power of two, as the 6.1 verifier sees it: the compiler, which knows its bits, would not tell. */
+static __always_inline __u32 index_within(__u32 at, __u32 n)
+{
+	barrier_var(at);
+	return at & (n - 1);
+}
+
 static __always_inline int is_bypassed(__u32 addr)
 {
 	__u32 at = 0;
@@ -25,8 +32,8 @@ static __always_inline int is_bypassed(__u32 addr)
 		return 0;
 	/* Binary search for the last range that begins at or below the address, if there is one. */
 	for (__u32 half = MAX_BYPASS / 2; half; half /= 2)
-		at += half * not_above(settings.bypass[(at + half) & (MAX_BYPASS - 1)].first, addr);
-	at &= MAX_BYPASS - 1;
+		at += half * not_above(settings.bypass[index_within(at + half, MAX_BYPASS)].first, addr);
+	at = index_within(at, MAX_BYPASS);
 	return settings.bypass[at].first <= addr && addr <= settings.bypass[at].last;
 }
 

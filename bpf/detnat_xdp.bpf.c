@@ -87,7 +87,7 @@ static __always_inline int both(struct xdp_md *ctx)
 		return tail_call(ctx, PROG_out2in);
 	if (kind == PACKET_BAD_HEADER)
 		return drop(REASON_drop_malformed);
-	if (!index_find(&in_index, p.src) && (index_find(&out_index, p.dst) || index_find(&in_index, p.dst)))
+	if (!address_is_inside(p.src) && (index_find(&out_index, p.dst) || address_is_inside(p.dst)))
 		return tail_call(ctx, PROG_out2in);
 	return tail_call(ctx, PROG_in2out);
 }
@@ -166,7 +166,8 @@ SEC("syscall")
 int overflow_removal(struct overflow_removal *r)
 {
 	struct overflow_key in = r->in2out, out = r->out2in;
-	const struct mapping *m = mapping_by_inside(in.addr);
+	/* The one that the outside address is of may drain. */
+	const struct mapping *m = mapping_by_outside(out.addr);
 	__u32 subscriber = m ? mapping_subscriber(&m->geo, in.addr) : 0;
 	struct subscriber *s = m ? subscriber_get(m, subscriber) : 0;
 

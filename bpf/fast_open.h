@@ -120,7 +120,7 @@ static __always_inline int fast_open(const struct flow *f, struct subscriber *s,
 	union opener before, after;
 	int displaced, crowded;
 
-	if (binding_opens_slowly(f->m, f->p.proto))
+	if (openings_are_slow(f->m, f->p.proto))
 		return TO_SLOW_PATH;
 	before.word = LOAD(s->opener.word);
 	order_reads();

@@ -11,6 +11,7 @@
 #define DETNAT_FRAGMENT_H
 
 #include "count.h"
+#include "drain_lookup.h"
 #include "lock.h"
 #include "lookup.h"
 #include "parse.h"
@@ -101,7 +102,7 @@ static __always_inline void fragment_complete(__u32 *word)
 
 static __always_inline struct subscriber *fragment_subscriber(__u32 in_addr)
 {
-	const struct mapping *m = mapping_by_inside(in_addr);
+	const struct mapping *m = mapping_of_inside(in_addr);
 
 	return m ? subscriber_get(m, mapping_subscriber(&m->geo, in_addr)) : 0;
 }

@@ -34,6 +34,8 @@ static __always_inline int fragment_in2out(ctx_t *ctx)
 		return drop(REASON_drop_error);
 	f.in_addr = io.f.p.src;
 	e = fragment_find(&f, &to.src, &to.dst);
+	if (!e && in2out_is_left_over(&io) && !unmatched_is_dropped(f.in_addr))
+		return in2out_unmatched(ctx, &io);
 	if (!e)
 		return fragment_park(ctx, &f);
 	return fragment_translate(ctx, &io.f.p, e, &f, &to, in2out_egress(&io), DIRECTION_OUT);

@@ -10,6 +10,7 @@
 #include <linux/ipv6.h>
 
 #include "bypass.h"
+#include "drain_lookup.h"
 #include "tail_call.h"
 #include "lookup.h"
 #include "parse.h"
@@ -128,10 +129,10 @@ static __always_inline int guard(ctx_t *ctx)
 		return drop(REASON_drop_guard_out);
 	if (!offset || ctx_load(ctx, offset, &ip, sizeof(ip)) || ip.version != 4)
 		return pass_untranslated();
-	if (!index_find(&in_index, bpf_ntohl(ip.saddr)) || is_bypassed(bpf_ntohl(ip.daddr)))
+	if (!address_is_inside(bpf_ntohl(ip.saddr)) || is_bypassed(bpf_ntohl(ip.daddr)))
 		return pass_untranslated();
 	/* NAT on a stick: this is the interface towards subscribers, too. */
-	if (offset == L3_OFFSET && out && out->roles & DEVICE_INSIDE && index_find(&in_index, bpf_ntohl(ip.daddr)))
+	if (offset == L3_OFFSET && out && out->roles & DEVICE_INSIDE && address_is_inside(bpf_ntohl(ip.daddr)))
 		return pass_untranslated();
 	return drop(REASON_drop_guard_out);
 }

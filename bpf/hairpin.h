@@ -6,9 +6,23 @@
 #ifndef DETNAT_HAIRPIN_H
 #define DETNAT_HAIRPIN_H
 
+#include "drain.h"
 #include "endpoint.h"
 #include "in2out.h"
 #include "inbound_slots.h"
+
+/*
+ * Outside port of the sender's session, to which the packet is applied, or of its portmap; 0: none. The flow becomes
+ * one of the session's mapping, which may drain.
+ */
+static __always_inline int hairpin_send(struct in2out *io, const struct subscriber *sender)
+{
+	int out_port = session_packet_in2out(io->f.m, &io->f.p);
+
+	if (!out_port)
+		out_port = drain_take(&io->f, SESSION_PACKET);
+	return out_port ? out_port : portmap_packet_in2out(io->f.m, sender, &io->f.p);
+}
 
 /*
  * Inside port of the receiver's session with the sender's outside endpoint, to which the packet is applied, or of its
@@ -55,10 +69,8 @@ static __always_inline int hairpin(ctx_t *ctx)
 		return verdict != CONTINUE ? verdict : drop(REASON_drop_no_session);
 	}
 	to = rewrite_of(p);
+	out_port = hairpin_send(&io, sender);
 	to.src = mapping_out_addr(&io.f.m->geo, io.f.subscriber);
-	out_port = session_packet_in2out(io.f.m, p);
-	if (!out_port)
-		out_port = portmap_packet_in2out(io.f.m, sender, p);
 	to.sport = (__u16)out_port;
 	if (!out_port)
 		return address_is_local(ctx, p->src, p->dst) ? pass_untranslated() : tail_call(ctx, PROG_open);

@@ -6,6 +6,7 @@
 #ifndef DETNAT_HAIRPIN_INBOUND_H
 #define DETNAT_HAIRPIN_INBOUND_H
 
+#include "hairpin.h"
 #include "in2out.h"
 #include "inbound.h"
 
@@ -23,9 +24,9 @@ static __always_inline int hairpin_inbound(ctx_t *ctx)
 		return verdict;
 	/* The packet as it would come from outside. */
 	sender = subscriber_get(io.f.m, io.f.subscriber);
-	sport = session_packet_in2out(io.f.m, p);
-	if (!sport && sender)
-		sport = portmap_packet_in2out(io.f.m, sender, p);
+	if (!sender)
+		return drop(REASON_drop_no_mapping);
+	sport = hairpin_send(&io, sender);
 	p->sport = (__u16)sport;
 	p->src = mapping_out_addr(&io.f.m->geo, io.f.subscriber);
 	if (!sport || receiver_get(p, &r))

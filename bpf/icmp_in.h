@@ -31,10 +31,10 @@ static __always_inline int icmp_in(ctx_t *ctx)
 		return refuse_to_pool(ctx, &p, REASON_drop_malformed);
 	if (kind == QUOTE_OTHER || q.reply.dst != p.dst)
 		return refuse_to_pool(ctx, &p, REASON_drop_no_session);
-	if (source_is_martian(p.src) || index_find(&in_index, p.src))
+	if (source_is_martian(p.src) || address_is_inside(p.src))
 		return refuse_to_pool(ctx, &p, REASON_drop_martian);
 	/* NAT on a stick: an inside router that is no subscriber reports about a hairpin. */
-	if (in->roles & DEVICE_INSIDE && index_find(&in_index, q.reply.src))
+	if (in->roles & DEVICE_INSIDE && address_is_inside(q.reply.src))
 		return tail_call(ctx, PROG_icmp_hairpin);
 	/* Hairpins never pass outside routers. */
 	if (!index_find(&out_index, q.reply.src))

@@ -7,6 +7,7 @@
 #ifndef DETNAT_ICMP_OUT_H
 #define DETNAT_ICMP_OUT_H
 
+#include "drain.h"
 #include "icmp_quote.h"
 #include "portmap.h"
 
@@ -30,6 +31,9 @@ static __always_inline int icmp_from_inside_parse(ctx_t *ctx, struct icmp_from_i
 		return 1;
 	e->f.p = e->q.reply;
 	e->f.m = mapping_by_inside(e->f.p.src);
+	/* In none now, but perhaps with a session in one that drains. */
+	if (settings.drains && !e->f.m && e->kind == QUOTE_SESSION)
+		drain_take(&e->f, SESSION_QUOTE);
 	return 1;
 }
 
@@ -45,6 +49,11 @@ static __always_inline int icmp_from_inside_port(struct icmp_from_inside *e)
 		return 0;
 	flow_from_inside(&e->f);
 	port = session_quote_in2out(e->f.m, &e->f.p);
+	if (!port && e->kind == QUOTE_SESSION)
+		port = drain_take(&e->f, SESSION_QUOTE);
+	/* The address that the other side knows the sender by. */
+	if (settings.drains && port && e->p.src == e->f.p.src)
+		e->sender = e->f.m;
 	return port ? port : portmap_quote_in2out(e->f.m, &e->f.p);
 }
 
@@ -163,16 +172,16 @@ SUBPROGRAM int own_error_shows_inside(ctx_t *ctx, const struct packet *p)
 	if (!p || is_bypassed(p->dst))
 		return 0;
 	/* NAT on a stick: the message goes to a subscriber. */
-	if (out && out->roles & DEVICE_INSIDE && index_find(&in_index, p->dst))
+	if (out && out->roles & DEVICE_INSIDE && address_is_inside(p->dst))
 		return 0;
 	icmp = p->l4_offset & 127;
 	if (ctx_load(ctx, icmp + offsetof(struct icmphdr, id), &gateway, sizeof(gateway)) ||
 	    ctx_load(ctx, icmp + sizeof(struct icmphdr) + offsetof(struct iphdr, saddr), quoted, sizeof(quoted)))
 		return 1;
-	if (p->icmp_type == ICMP_REDIRECT && index_find(&in_index, bpf_ntohl(gateway)))
+	if (p->icmp_type == ICMP_REDIRECT && address_is_inside(bpf_ntohl(gateway)))
 		return 1;
-	return index_find(&in_index, p->src) || index_find(&in_index, bpf_ntohl(quoted[0])) ||
-	       index_find(&in_index, bpf_ntohl(quoted[1]));
+	return address_is_inside(p->src) || address_is_inside(bpf_ntohl(quoted[0])) ||
+	       address_is_inside(bpf_ntohl(quoted[1]));
 }
 
 /* An ICMP message of the gateway itself that belongs to no session. */
@@ -200,7 +209,7 @@ static __always_inline int icmp_out_of_kernel(ctx_t *ctx)
 		return icmp_out_own(ctx, &e.p);
 	/* The source is the kernel's own address and must not be an inside one. */
 	e.sender = 0;
-	src = index_find(&in_index, e.p.src) ? icmp_from_inside_source(&e, ctx->ifindex) : e.p.src;
+	src = address_is_inside(e.p.src) ? icmp_from_inside_source(&e, ctx->ifindex) : e.p.src;
 	return icmp_out_finish(ctx, &e, (__u16)out_port, src, 0);
 }
 

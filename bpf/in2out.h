@@ -8,6 +8,7 @@
 #define DETNAT_IN2OUT_H
 
 #include "classify.h"
+#include "drain_lookup.h"
 #include "stateless.h"
 #include "ip_options.h"
 #include "session_slots.h"
@@ -73,6 +74,23 @@ static __always_inline int in2out_unmatched(ctx_t *ctx, const struct in2out *io)
 }
 
 /*
+ * The mapping of a packet whose source is in none, but may have a session in one that drains. In that one nothing is
+ * opened: see in2out_is_left_over().
+ */
+static __always_inline struct mapping *in2out_left_over(const struct packet *p, enum packet_kind kind)
+{
+	if (!settings.drains || !(kind == PACKET_FRAGMENT || (kind == PACKET_SESSION && packet_may_open(p))))
+		return 0;
+	return drain_first(p->src);
+}
+
+/* Returns 1 if the source of a packet is in no mapping, and it belongs to no session either. */
+static __always_inline int in2out_is_left_over(const struct in2out *io)
+{
+	return settings.drains && !index_find(&in_index, io->f.p.src);
+}
+
+/*
  * Fills in *io for a subscriber's packet of the kind wanted, with its egress checked. PACKET_SESSION includes later
  * fragments, whose ports are 0. Returns CONTINUE or a verdict.
  */
@@ -88,6 +106,8 @@ static __always_inline int in2out_prepare(ctx_t *ctx, struct in2out *io, enum pa
 	if (kind == PACKET_ICMP_OTHER && is_icmp_error(p))
 		return is_hairpin(io) ? tail_call(ctx, PROG_icmp_hairpin) : tail_call(ctx, PROG_icmp_out);
 	io->f.m = mapping_by_inside(p->src);
+	if (!io->f.m)
+		io->f.m = in2out_left_over(p, kind);
 	if (!io->f.m)
 		return in2out_unmatched(ctx, io);
 	verdict = in2out_source(ctx, io);

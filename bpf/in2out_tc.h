@@ -39,7 +39,7 @@ static __always_inline int turns_back(ctx_t *ctx, const struct device *in, const
 	if (!in || !out || in->roles != DEVICE_OUTSIDE || out->roles != DEVICE_OUTSIDE)
 		return 0;
 	ip = header_in_reach(ctx);
-	return ip && index_find(&in_index, bpf_ntohl(ip->daddr));
+	return ip && address_is_inside(bpf_ntohl(ip->daddr));
 }
 
 /* Returns 1 if a packet that the gateway itself sends is ICMP. */
@@ -68,7 +68,7 @@ static __always_inline int quotes_inside(ctx_t *ctx, const struct packet *p)
 	__be32 dst;
 
 	return is_icmp_error(p) && !ctx_load(ctx, quote + offsetof(struct iphdr, daddr), &dst, sizeof(dst)) &&
-	       index_find(&in_index, bpf_ntohl(dst));
+	       address_is_inside(bpf_ntohl(dst));
 }
 
 /* Handles a forwarded packet that is not to be translated. */
@@ -117,7 +117,7 @@ static __always_inline int in2out_admit(ctx_t *ctx, struct in2out *io, enum pack
 	if (anywhere && !index_find(&in_index, p->src) && !(kind == PACKET_ICMP_OTHER && quotes_inside(ctx, p)))
 		return in2out_other(ctx);
 	/* NAT on a stick: replies made by this program, and routing between inside addresses. */
-	if (out->roles & DEVICE_INSIDE && (p->src == out->addr || index_find(&in_index, p->dst)))
+	if (out->roles & DEVICE_INSIDE && (p->src == out->addr || address_is_inside(p->dst)))
 		return pass_untranslated();
 	if (address_is_martian(p->dst) || address_is_link_local(p->dst) || address_is_link_local(p->src))
 		return drop(REASON_drop_martian);

@@ -28,8 +28,10 @@ static __always_inline int inbound_admit(const struct flow *f, struct subscriber
 	return LOAD(h->inbound) < limit ? 0 : INBOUND_LIMIT;
 }
 
-/* Under the lock: opens the session on a bound port, an offset in the block. Returns 0, or INBOUND_… */
-static __always_inline int inbound_open_locked(const struct flow *f, struct subscriber *s, __u32 offset)
+/* Under the lock: opens p's session on a bound port, an offset in the block; f: as from inside. Returns 0, or INBOUND_…
+ */
+static __always_inline int inbound_open_locked(const struct flow *f, struct subscriber *s, const struct packet *p,
+					       __u32 offset)
 {
 	struct binding_header *h = binding_header_get(f->m, f->subscriber);
 	struct bucket_choice b;
@@ -48,7 +50,7 @@ static __always_inline int inbound_open_locked(const struct flow *f, struct subs
 		return 0;
 	/* Another inside port's, from before there were bindings; see open_bound_port(). */
 	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))) ||
-	    (subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + offset)))
+	    (subscriber_overflow(s->overflow) && overflow_is_held(f->m, p)))
 		return INBOUND_NOT;
 	room = opening_room(LOAD(o->room), LOAD(o->port_offset), slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
 	if (!room)
@@ -105,7 +107,7 @@ SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const str
 	flow_complete(&f);
 	if (open_lock(s))
 		return INBOUND_BUSY;
-	r = inbound_open_locked(&f, s, p->dport - mapping_port_lo(&m->geo, subscriber));
+	r = inbound_open_locked(&f, s, p, p->dport - mapping_port_lo(&m->geo, subscriber));
 	open_unlock(s);
 	/* A hairpin's peer is a subscriber, see out2in(). */
 	if (!r && index_find(&out_index, p->src))

@@ -166,6 +166,12 @@ static __always_inline int inbound_port(const struct mapping *m, __u32 subscribe
 	return binding_in_port(entry);
 }
 
+/* Returns 1 if another mapping has the subscriber's address now, or none. */
+static __always_inline int inbound_is_gone(const struct mapping *m, __u32 subscriber)
+{
+	return settings.drains && mapping_by_inside(m->geo.in_base + subscriber) != m;
+}
+
 /*
  * Returns 1 if a packet from outside of no session may open one, as far as is known without the lock: it is of a
  * protocol with endpoint-independent filtering, its port is bound, and TCP begins with a SYN. Answers to a source of
@@ -174,7 +180,7 @@ static __always_inline int inbound_port(const struct mapping *m, __u32 subscribe
 static __always_inline int inbound_may_open(const struct mapping *m, __u32 subscriber, const struct packet *p,
 					    __u32 now)
 {
-	if (!inbound_filters(m, p->proto) || is_bypassed(p->src) ||
+	if (!inbound_filters(m, p->proto) || is_bypassed(p->src) || inbound_is_gone(m, subscriber) ||
 	    (p->proto == IPPROTO_TCP && (p->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN))
 		return 0;
 	return inbound_port(m, subscriber, p, now) >= 0;

@@ -5,7 +5,7 @@
 
 #include <detnat/slots.h>
 
-#include "maps.h"
+#include "settings.h"
 
 /* Returns 1 if an entry of the prefix index is final: no mapping, or a mapping's number. */
 static __always_inline int index_ends(__u16 entry)
@@ -67,11 +67,11 @@ static __always_inline struct mapping *mapping_by_outside(__u32 addr)
 
 /*
  * Returns 1 if each inside address has an outside address to itself: protocols without ports can then be translated,
- * too.
+ * too, unless the mapping drains, as they have no sessions.
  */
 static __always_inline int mapping_is_one_to_one(const struct mapping *m)
 {
-	return !m->geo.ratio_shift;
+	return !m->geo.ratio_shift && !(settings.drains && LOAD(m->geo.flags) & MAPPING_RETIRED);
 }
 
 /*

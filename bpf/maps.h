@@ -9,6 +9,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include <detnat/drains.h>
 #include <detnat/events.h>
 #include <detnat/fragments.h>
 #include <detnat/next_hops.h>
@@ -151,6 +152,15 @@ struct {
 	__type(value, struct portmap_value);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } portmaps SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_DRAINS);
+	__type(key, struct drain_key);
+	__type(value, struct drain_entry);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} drains SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

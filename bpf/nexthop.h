@@ -11,6 +11,7 @@
 #define DETNAT_NEXTHOP_H
 
 #include "bypass.h"
+#include "drain_lookup.h"
 #include "egress.h"
 #include "fib_lookup.h"
 #include "tail_call.h"
@@ -213,7 +214,7 @@ static __always_inline enum hop_kind next_hop_kind(long verdict, const struct bp
 	/*
 	 * NAT on a stick: a packet back out of the same interface to another inside address is routed, not translated.
 	 */
-	if (out->roles & DEVICE_INSIDE && index_find(&in_index, dst))
+	if (out->roles & DEVICE_INSIDE && address_is_inside(dst))
 		return HOP_OTHER;
 	if (verdict != BPF_FIB_LKUP_RET_SUCCESS)
 		return HOP_OUT_KERNEL;

@@ -3,6 +3,7 @@
 #ifndef DETNAT_OPEN_H
 #define DETNAT_OPEN_H
 
+#include "drain.h"
 #include "in2out.h"
 #include "overflow.h"
 #include "fast_open.h"
@@ -345,6 +346,16 @@ static __always_inline int open_unbound(ctx_t *ctx, int why)
 	return why == BINDING_NONE ? refuse(ctx, REASON_drop_ports_exhausted) : drop(REASON_drop_busy);
 }
 
+/* Lets a packet of a session in a mapping that drains go on. CONTINUE: it has none, and may open one. */
+static __always_inline int open_drained(ctx_t *ctx, struct in2out *io)
+{
+	int out_port = drain_take(&io->f, SESSION_PACKET);
+
+	if (out_port)
+		return open_finish(ctx, io, (__u16)out_port);
+	return in2out_is_left_over(io) ? in2out_unmatched(ctx, io) : CONTINUE;
+}
+
 /* The program for a flow from inside that has no slot. */
 static __always_inline int open_session(ctx_t *ctx)
 {
@@ -357,12 +368,22 @@ static __always_inline int open_session(ctx_t *ctx)
 	if (s->overflow) {
 		__u16 out_port = (__u16)overflow_packet_in2out(io.f.m, &io.f.p);
 
-		if (!out_port && !is_hairpin(&io))
-			out_port = (__u16)portmap_packet_in2out(io.f.m, s, &io.f.p);
 		if (out_port)
 			return open_finish(ctx, &io, out_port);
 	}
-	if (quota_reached(&io.f, s) && !inbound_gives_way(io.f.m, s, &io.f.p))
+	if (settings.drains) {
+		verdict = open_drained(ctx, &io);
+		if (verdict != CONTINUE)
+			return verdict;
+	}
+	if (s->overflow && !is_hairpin(&io)) {
+		__u16 out_port = (__u16)portmap_packet_in2out(io.f.m, s, &io.f.p);
+
+		if (out_port)
+			return open_finish(ctx, &io, out_port);
+	}
+	if (quota_reached(&io.f, s, settings.drains ? (__u32)drain_sessions(io.f.p.src) : 0) &&
+	    !inbound_gives_way(io.f.m, s, &io.f.p))
 		return refuse(ctx, REASON_drop_quota);
 	bound = open_bind(&io.f, s);
 	if (bound < 0)

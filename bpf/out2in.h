@@ -24,7 +24,7 @@ struct out2in {
  */
 static __always_inline int out2in_direct(ctx_t *ctx, const struct packet *p)
 {
-	int to_inside = !!index_find(&in_index, p->dst), from_inside = !!index_find(&in_index, p->src);
+	int to_inside = address_is_inside(p->dst), from_inside = address_is_inside(p->src);
 
 	if (address_is_martian(p->dst) || address_is_local(ctx, p->src, p->dst))
 		return pass_untranslated();
@@ -111,7 +111,7 @@ static __always_inline int out2in_prepare(ctx_t *ctx, struct out2in *oi, int slo
 		return verdict;
 	oi->m = mapping_by_outside(p->dst);
 	if (!oi->m) {
-		if (!index_find(&in_index, p->dst) && !index_find(&in_index, p->src))
+		if (!address_is_inside(p->dst) && !address_is_inside(p->src))
 			return pass_untranslated();
 		return slow ? out2in_direct(ctx, p) : tail_call(ctx, PROG_out2in_slow);
 	}
@@ -176,7 +176,7 @@ static __always_inline int out2in_stranger(ctx_t *ctx, const struct out2in *oi)
 		return tail_call(ctx, PROG_portmap_in);
 	if (address_is_local(ctx, p->src, p->dst))
 		return pass_untranslated();
-	if (source_is_martian(p->src) || index_find(&in_index, p->src))
+	if (source_is_martian(p->src) || address_is_inside(p->src))
 		return drop(REASON_drop_martian);
 	if (inbound_may_open(oi->m, oi->subscriber, p, oi->now))
 		return tail_call(ctx, PROG_inbound);

@@ -107,6 +107,21 @@ overflow_remove_orphan(struct subscriber *s, const struct overflow_key *out, con
 	return removed;
 }
 
+/*
+ * Returns 1 if the session of an IN2OUT entry is one of m: while mappings drain, those of an address may be of several,
+ * each with an outside address of its own.
+ */
+static __always_inline int overflow_is_of(const struct mapping *m, const struct overflow_key *in, __u64 word)
+{
+	struct overflow_key out;
+
+	if (!settings.drains)
+		return 1;
+	out = overflow_key_out(mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, in->addr)), word_out_port(word),
+			       in->ext_addr, in->ext_port, in->proto);
+	return !!bpf_map_lookup_elem(&overflow, &out);
+}
+
 /* Session of a flow from inside, or NULL. An expired session is deleted. */
 static __always_inline struct overflow_session *overflow_find_in(const struct flow *f, struct subscriber *s)
 {
@@ -119,6 +134,8 @@ static __always_inline struct overflow_session *overflow_find_in(const struct fl
 	__u64 word = LOAD(o->truth);
 	__u32 out_addr = mapping_out_addr(&f->m->geo, f->subscriber);
 
+	if (!overflow_is_of(f->m, &in, word))
+		return 0;
 	if (!word_expired(word, f->now, f->m->timeout_ticks))
 		return o;
 	if (overflow_remove(s, &in, out_addr, word) == OVERFLOW_REMOVED)
@@ -149,6 +166,14 @@ static __always_inline struct overflow_session *overflow_find_out(const struct p
 		return 0;
 	*ret_in = overflow_key_in(o->in_addr, o->in_port, p->src, p->sport, p->proto);
 	return overflow_find_live(ret_in, m, now);
+}
+
+/* Returns 1 if a packet from outside belongs to a session of m in the map. */
+SUBPROGRAM int overflow_is_held(const struct mapping *m, const struct packet *p)
+{
+	struct overflow_key in;
+
+	return m && p && overflow_find_out(p, m, now_ticks(), &in);
 }
 
 /* Returns 1 if an entry holds an outside port towards the external endpoint of a subscriber's packet. */

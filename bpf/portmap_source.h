@@ -40,7 +40,7 @@ static __always_inline int portmap_source_leads_out(ctx_t *ctx, const struct pac
 
 static __always_inline int portmap_source_is_martian(const struct packet *p)
 {
-	return source_is_martian(p->src) || index_find(&in_index, p->src);
+	return source_is_martian(p->src) || address_is_inside(p->src);
 }
 
 #endif

@@ -27,7 +27,7 @@ static __always_inline int protocol_in(ctx_t *ctx)
 	if ((kind != PACKET_PROTOCOL && !kind_passes_open(kind)) || receiver_get(&p, &r) ||
 	    (kind != PACKET_PROTOCOL && !mapping_is_open(r.m)))
 		return drop(REASON_drop_protocol);
-	if (source_is_martian(p.src) || index_find(&in_index, p.src))
+	if (source_is_martian(p.src) || address_is_inside(p.src))
 		return drop(REASON_drop_martian);
 	TRACE_SUBSCRIBER(r.m, r.number);
 	verdict = egress_towards(ctx, &p, r.s, r.in_addr, DIRECTION_IN, r.s, &e);

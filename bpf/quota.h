@@ -103,15 +103,17 @@ static long quota_sweep_slot(__u32 i, struct quota_sweep *q)
  * slow or dead agent never causes refusals, and, if that is not enough, the oldest one that an RST has closed. Such
  * sessions wait until their timeout for a segment that shows that the RST was forged (RFC 7857 section 2.2), but not at
  * the cost of new connections. A removal in vain is not tried again in the same tick.
+ *
+ * elsewhere: sessions that the subscriber has in other mappings, which drain; expired ones count until they are swept.
  */
-static __always_inline int quota_reached(const struct flow *f, struct subscriber *s)
+static __always_inline int quota_reached(const struct flow *f, struct subscriber *s, __u32 elsewhere)
 {
 	struct quota_sweep q = { .m = f->m, .s = s, .subscriber = f->subscriber, .now = f->now };
 	__u32 slots = BUCKET_SLOTS << f->m->bucket_shift;
 	struct slot *slot;
 	int reached;
 
-	if (LOAD(s->sessions) < f->m->sessions_per_user)
+	if (LOAD(s->sessions) + elsewhere < f->m->sessions_per_user)
 		return 0;
 	if (LOAD(s->recount_tick) == (__u16)f->now)
 		return 1;
@@ -119,12 +121,12 @@ static __always_inline int quota_reached(const struct flow *f, struct subscriber
 		bpf_loop(slots >> BUCKET_SLOTS_SHIFT, quota_look, &q, 0);
 		if (q.found)
 			bpf_loop(slots, quota_sweep_slot, &q, 0);
-		if (q.reset && LOAD(s->sessions) >= f->m->sessions_per_user) {
+		if (q.reset && LOAD(s->sessions) + elsewhere >= f->m->sessions_per_user) {
 			slot = quota_slot(&q, q.reset_at);
 			if (slot)
 				quota_take_away(&q, slot, q.reset);
 		}
-		reached = LOAD(s->sessions) >= f->m->sessions_per_user;
+		reached = LOAD(s->sessions) + elsewhere >= f->m->sessions_per_user;
 		search_end(s, slots);
 		if (!reached)
 			return 0;

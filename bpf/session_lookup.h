@@ -106,6 +106,8 @@ static __always_inline int session_lookup_in2out(const struct mapping *m, const 
 	if (!o)
 		return 0;
 	word = LOAD(o->truth);
+	if (!overflow_is_of(m, &in, word))
+		return 0;
 	TRACE_STEP(session, word, word);
 	return word_out_port(word);
 }

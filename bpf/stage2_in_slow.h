@@ -29,7 +29,7 @@ static __always_inline int stage2_in_slow(ctx_t *ctx)
 		in_port = session_packet_out2in(oi.m, oi.subscriber, &oi.p);
 	if (in_port >= 0)
 		return out2in_finish(ctx, &oi, egress, (__u16)in_port);
-	if (address_is_link_local(oi.p.src) || source_is_martian(oi.p.src) || index_find(&in_index, oi.p.src))
+	if (address_is_link_local(oi.p.src) || source_is_martian(oi.p.src) || address_is_inside(oi.p.src))
 		return drop(REASON_drop_martian);
 	in_port = portmap_receiver(&oi.p, &r);
 	/* Stage 1 has looked up the way to the subscriber whose block the port is in. */

@@ -33,8 +33,8 @@ static __always_inline int is_untranslated(__u32 addr)
 		return 0;
 	/* As is_bypassed(). */
 	for (__u32 half = MAX_UNTRANSLATED / 2; half; half /= 2)
-		at += half * not_above(settings.untranslated[(at + half) & (MAX_UNTRANSLATED - 1)].first, addr);
-	at &= MAX_UNTRANSLATED - 1;
+		at += half * not_above(settings.untranslated[index_within(at + half, MAX_UNTRANSLATED)].first, addr);
+	at = index_within(at, MAX_UNTRANSLATED);
 	return settings.untranslated[at].first <= addr && addr <= settings.untranslated[at].last;
 }
 

@@ -14,6 +14,19 @@ static void cell_outside(const cJSON *row, const char *key, char text[static CEL
 		cell_text(row, key, text);
 }
 
+/* How long it drains, too. */
+static void cell_state(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	char state[CELL_TEXT], left[CELL_TEXT];
+
+	cell_text(row, key, state);
+	cell_seconds(row, "drain_left", left);
+	if (cJSON_IsNumber(json_get(row, "drain_left")))
+		snprintf(text, CELL_TEXT, "%.100s, %.100s", state, left);
+	else
+		snprintf(text, CELL_TEXT, "%.200s", state);
+}
+
 static const struct column mapping_columns[] = {
 	{ "NAME", "name", cell_text, false, 0 },
 	{ "INSIDE", "in", cell_text, false, 0 },
@@ -26,6 +39,7 @@ static const struct column mapping_columns[] = {
 	{ "QUOTA", "sessions_per_user", cell_number, true, 0 },
 	{ "MEMORY", "memory_bytes", cell_bytes, true, 0 },
 	{ "SESSIONS", "sessions", cell_number, true, 0 },
+	{ "STATE", "state", cell_state, false, 0 },
 	{ "COMMENT", "comment", cell_text, false, 0 },
 	{},
 };
@@ -66,11 +80,15 @@ static void show_set(struct writer *w, const cJSON *result, const cJSON *args)
 
 static void show_deleted(struct writer *w, const cJSON *result, const cJSON *args)
 {
-	char in[CELL_TEXT], out[CELL_TEXT];
+	char in[CELL_TEXT], out[CELL_TEXT], drain[CELL_TEXT];
 
 	cell_text(args, "in", in);
 	cell_text(args, "out", out);
-	if (json_get(args, "out"))
+	cell_seconds(args, "drain", drain);
+	if (json_number(args, "drain") > 0)
+		writer_line(w, "deleted %s%s%s; its sessions go on for %s at most", in,
+			    json_get(args, "out") ? " to " : "", json_get(args, "out") ? out : "", drain);
+	else if (json_get(args, "out"))
 		writer_line(w, "deleted %s to %s", in, out);
 	else
 		writer_line(w, "deleted %s", in);

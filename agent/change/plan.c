@@ -35,6 +35,7 @@ void plan_free(struct plan *p)
 	free(p->add);
 	free(p->del);
 	free(p->update);
+	free(p->end);
 	portmap_changes_free(&p->portmaps);
 	free(p);
 }
@@ -60,9 +61,10 @@ static int check_frozen(const struct config *c, const struct config *running, co
 	return 0;
 }
 
-static struct settings settings_of(const struct change_context *context, const struct config *c,
-				   struct stages_choice *ret_stages)
+static struct settings settings_of(struct plan *p)
 {
+	const struct change_context *context = p->context;
+	const struct config *c = p->wanted;
 	enum routing routing = devices_routing(context->devices);
 	struct rp_summary filters = devices_rp_filters(context->devices, c);
 
@@ -89,8 +91,11 @@ static struct settings settings_of(const struct change_context *context, const s
 		settings.bindings |= !!independence.mapping;
 		settings.filtering |= !!independence.filtering;
 	}
-	stages_choose_now(context, c, &settings, ret_stages);
-	settings.stages = ret_stages->stages;
+	settings.drains = p->drains;
+	/* The fast path asks for both by one. */
+	settings.bindings |= p->drains;
+	stages_choose_now(context, c, &settings, &p->stages);
+	settings.stages = p->stages.stages;
 	return settings;
 }
 
@@ -166,11 +171,16 @@ static void plan_wanted(struct plan *p, const struct mapping_spec *spec)
 			p->update[p->n_update++].spec = *spec;
 		return;
 	}
+	p->add[p->n_add++].spec = *spec;
+	number = mappings_find_retired(m, spec->in, spec->out);
+	if (number >= 0 && same_kind(mappings_get(m, number), spec->open, spec->session_slots)) {
+		p->add[p->n_add - 1].revives = true;
+		p->update[p->n_update++].spec = *spec;
+	}
 	if (record && slots_of(record) && spec->session_slots)
 		log_warning("mapping %s: its sessions are lost, as each address gets %u slots instead of %u",
 			    config_mapping_title(p->wanted, spec->in, spec->out, title), spec->session_slots,
 			    slots_of(record));
-	p->add[p->n_add++].spec = *spec;
 }
 
 static int plan_mappings(struct plan *p)
@@ -179,8 +189,8 @@ static int plan_mappings(struct plan *p)
 	const struct config *c = p->wanted;
 
 	p->add = calloc(c->n_mappings + 1, sizeof(*p->add));
-	p->update = calloc(c->n_mappings + 1, sizeof(*p->update));
-	p->del = calloc(MAX_MAPPINGS, sizeof(*p->del));
+	p->update = calloc(2 * c->n_mappings + 1, sizeof(*p->update));
+	p->del = calloc(2 * MAX_MAPPINGS, sizeof(*p->del));
 	if (!p->add || !p->update || !p->del)
 		return -ENOMEM;
 	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1))
@@ -232,7 +242,10 @@ int plan_new_with(const struct change_context *context, const struct config *wan
 	/* An operator who reloads the file may have mended what kept them from loading. */
 	if (name)
 		context->active->stages_failure[0] = '\0';
-	p->settings = settings_of(context, p->wanted, &p->stages);
+	r = plan_drains(p, err);
+	if (r)
+		return r;
+	p->settings = settings_of(p);
 	if (!programs_right(p)) {
 		r = datapath_load_begin(context->datapath, &p->settings, err);
 		if (r)
@@ -253,7 +266,7 @@ int plan_new(const struct change_context *context, const struct config *wanted, 
 static struct plan_addition *next_addition(const struct plan *p, bool begun)
 {
 	for (size_t i = 0; i < p->n_add; i++)
-		if (begun ? !p->add[i].ready : !p->add[i].job)
+		if (!p->add[i].revives && (begun ? !p->add[i].ready : !p->add[i].job))
 			return &p->add[i];
 	return NULL;
 }
@@ -287,7 +300,7 @@ static int do_with_one_stage(struct plan *p, struct error *err)
 	snprintf(active->stages_failure, sizeof(active->stages_failure), "the programs cannot be loaded, see the log");
 	datapath_load_abort(p->context->datapath);
 	p->load = false;
-	p->settings = settings_of(p->context, p->wanted, &p->stages);
+	p->settings = settings_of(p);
 	if (!programs_right(p)) {
 		int r = datapath_load_begin(p->context->datapath, &p->settings, err);
 

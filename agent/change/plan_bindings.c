@@ -116,7 +116,8 @@ ssize_t plan_bindings(const struct plan *p, struct plan_binding **ret)
 			state_add(&before, c->mappings[i].in, c->mappings[i].out, false);
 	}
 	for (size_t i = 0; i < p->n_del; i++)
-		state_add(&before, p->del[i].in, p->del[i].out, true);
+		if (!p->del[i].over)
+			state_add(&before, p->del[i].in, p->del[i].out, true);
 	before.n_runs = inside_runs(before.prefix, before.n, before.run);
 	after.n_runs = inside_runs(after.prefix, after.n, after.run);
 	/* Each step of either walk ends at the end of a run, or of what is between two. */

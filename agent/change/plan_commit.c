@@ -30,7 +30,8 @@ static int commit_additions(struct plan *p, struct error *err)
 
 		if (add->committed)
 			continue;
-		r = mappings_add_commit(add->job);
+		r = add->revives ? mappings_revive(p->context->mappings, add->spec.in, add->spec.out, &add->how)
+				 : mappings_add_commit_with(add->job, &add->how);
 		if (r)
 			return error_set(err, r, "mapping %s cannot be added: %s",
 					 config_mapping_title(p->wanted, add->spec.in, add->spec.out, title),
@@ -46,7 +47,9 @@ static void undo_additions(struct plan *p)
 	for (size_t i = 0; i < p->n_add; i++) {
 		struct plan_addition *add = &p->add[i];
 
-		if (add->committed)
+		if (add->committed && add->revives)
+			mappings_retire(p->context->mappings, add->spec.in, add->spec.out, add->left_s);
+		else if (add->committed)
 			mappings_del(p->context->mappings, add->spec.in, add->spec.out);
 		add->committed = false;
 	}
@@ -60,17 +63,19 @@ static void confirm(const struct plan *p)
 }
 
 /*
- * When one mapping replaces another, its addresses belong to no mapping for a moment, and packets would pass
- * untranslated. The guard drops them meanwhile.
+ * When one mapping replaces another that does not drain, its addresses belong to no mapping for a moment, and packets
+ * would pass untranslated. The guard drops them meanwhile.
  */
 static void hold_additions(const struct plan *p)
 {
 	_cleanup_free_ struct prefix *in = calloc(p->n_add + 1, sizeof(*in));
+	size_t n = 0;
 
 	for (size_t i = 0; in && i < p->n_add; i++)
-		in[i] = p->add[i].spec.in;
-	if (in && p->n_del)
-		guard_hold(p->context->guard, in, p->n_add);
+		if (!p->add[i].how.replaces)
+			in[n++] = p->add[i].spec.in;
+	if (n && p->n_del)
+		guard_hold(p->context->guard, in, n);
 }
 
 /* Everything that can fail. Mappings that replace none are added before interfaces, so that no packet misses them. */
@@ -104,6 +109,7 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, bool *ret_mapped, s
 	if (r)
 		return r;
 	hold_additions(p);
+	plan_end_drains(p);
 	return devices_apply(context->devices, p->wanted, err);
 }
 
@@ -155,6 +161,17 @@ static void settle_for_less(struct plan *p)
 	history_queue_reconcile(p->context->history);
 }
 
+/* Deletes a mapping, or has it drain. A no-op where it drains already. */
+static void commit_deletion(const struct plan *p, const struct plan_deletion *d)
+{
+	struct mappings *m = p->context->mappings;
+
+	if (d->over || (d->replaced && mappings_find(m, d->in, d->out) < 0))
+		return;
+	if (!d->drain_s || mappings_retire(m, d->in, d->out, d->drain_s))
+		mappings_del(m, d->in, d->out);
+}
+
 /* 0, or -errno with err if only a part could be done: p->wanted then says what is active. */
 static int commit_mappings(struct plan *p, struct error *err)
 {
@@ -167,8 +184,13 @@ static int commit_mappings(struct plan *p, struct error *err)
 		portmap_changes_remove(&p->portmaps, context->portmaps);
 	}
 	for (size_t i = 0; i < p->n_del; i++)
-		mappings_del(context->mappings, p->del[i].in, p->del[i].out);
+		if (!p->del[i].replaced)
+			commit_deletion(p, &p->del[i]);
 	r = commit_additions(p, &why);
+	/* What an addition that has failed was to replace. */
+	for (size_t i = 0; i < p->n_del; i++)
+		if (p->del[i].replaced)
+			commit_deletion(p, &p->del[i]);
 	for (size_t i = 0; i < p->n_add; i++)
 		if (p->add[i].committed)
 			portmaps_mark(context->portmaps, p->add[i].spec.in);

@@ -49,10 +49,14 @@ void plan_notices(const struct plan *p)
 	if (!notice_wanted(NOTICE_MAPPINGS))
 		return;
 	for (size_t i = 0; i < p->n_del; i++)
-		tell(before, p->del[i].in, p->del[i].out, "mapping-deleted", "deleted");
+		tell(before, p->del[i].in, p->del[i].out, p->del[i].drain_s ? "mapping-draining" : "mapping-deleted",
+		     p->del[i].drain_s ? "is draining"
+		     : p->del[i].over  ? "has drained"
+				       : "deleted");
 	for (size_t i = 0; i < p->n_add; i++)
 		if (p->add[i].committed)
-			tell(p->wanted, p->add[i].spec.in, p->add[i].spec.out, "mapping-added", "added");
+			tell(p->wanted, p->add[i].spec.in, p->add[i].spec.out, "mapping-added",
+			     p->add[i].revives ? "drains no more" : "added");
 	for (size_t i = 0; before && i < p->wanted->n_mappings; i++) {
 		const struct config_mapping *m = &p->wanted->mappings[i];
 

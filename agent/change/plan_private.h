@@ -9,7 +9,10 @@
 
 struct plan_addition {
 	struct mapping_spec spec;
-	struct mapping_job *job; /* until the commit */
+	struct mapping_job *job; /* until the commit; NULL where the tables drain and are taken into use again */
+	bool revives;
+	uint32_t left_s; /* that it would have drained */
+	struct mapping_handover how;
 	bool ready;
 	bool committed;
 };
@@ -24,6 +27,15 @@ struct plan_deletion {
 	struct prefix in;
 	struct prefix out;
 	bool open;
+	uint32_t drain_s; /* 0: its sessions end */
+	bool replaced;	  /* by an addition, which has it drain */
+	bool over;	  /* it has drained */
+};
+
+/* The addresses that an exception has have drained from the mapping around it. */
+struct plan_end {
+	struct prefix in;
+	int number;
 };
 
 struct plan {
@@ -45,10 +57,22 @@ struct plan {
 	struct plan_deletion *del;
 	struct plan_update *update;
 	struct portmap_changes portmaps;
+	struct plan_end *end;
 	size_t n_add;
 	size_t n_del;
 	size_t n_update;
+	size_t n_end;
+	bool drains; /* something will be draining */
 };
+
+/*
+ * Works out what drains, ends or is taken into use again, once additions and deletions are known. -EEXIST with err if
+ * an addition has outside addresses that drain, as mappings_drain_check() if too much drains.
+ */
+int plan_drains(struct plan *p, struct error *err);
+
+/* Ends what has drained, before the routes of its outside addresses go. Cannot fail. */
+void plan_end_drains(struct plan *p);
 
 /*
  * Writes the change of mappings to the history: PLAN_WAITS until it is on disk. A first start waits for a limited time,

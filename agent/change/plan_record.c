@@ -75,19 +75,23 @@ static int begin(struct plan *p, struct error *err)
 
 	if (!add || !del)
 		return error_set(err, -ENOMEM, "out of memory");
-	size_t n_add = 0;
+	size_t n_add = 0, n_del = 0;
 
 	for (size_t i = 0; i < p->n_add; i++)
-		add[n_add++] = recorded(p->add[i].spec.in, p->add[i].spec.out, p->add[i].spec.open,
-					config_mapping_name(c, p->add[i].spec.in, p->add[i].spec.out));
+		if (!p->add[i].revives)
+			add[n_add++] = recorded(p->add[i].spec.in, p->add[i].spec.out, p->add[i].spec.open,
+						config_mapping_name(c, p->add[i].spec.in, p->add[i].spec.out));
 	for (size_t i = 0; i < c->n_mappings; i++)
 		if (is_renamed(p, &c->mappings[i]))
 			add[n_add++] = recorded(c->mappings[i].in, c->mappings[i].out,
 						c->mappings[i].inbound == INBOUND_OPEN, c->mappings[i].name);
 	for (size_t i = 0; i < p->n_del; i++)
-		del[i] = (struct history_mapping){ .in = p->del[i].in, .out = p->del[i].out, .open = p->del[i].open };
+		if (!p->del[i].drain_s)
+			del[n_del++] = (struct history_mapping){ .in = p->del[i].in,
+								 .out = p->del[i].out,
+								 .open = p->del[i].open };
 	if (record_portmaps(p, &portmaps) ||
-	    history_queue_change(p->context->history, del, p->n_del, add, n_add, &portmaps, on_recorded, p)) {
+	    history_queue_change(p->context->history, del, n_del, add, n_add, &portmaps, on_recorded, p)) {
 		free(portmaps.del);
 		free(portmaps.add);
 		return error_set(err, -ENOMEM, "out of memory");
@@ -97,11 +101,24 @@ static int begin(struct plan *p, struct error *err)
 	return PLAN_WAITS;
 }
 
+/* Whether the outside addresses of a mapping begin or cease to be its subscribers'. A mapping that drains has them
+ * still. */
+static bool begins_or_ends(const struct plan *p)
+{
+	for (size_t i = 0; i < p->n_add; i++)
+		if (!p->add[i].revives)
+			return true;
+	for (size_t i = 0; i < p->n_del; i++)
+		if (!p->del[i].drain_s)
+			return true;
+	return false;
+}
+
 int plan_record(struct plan *p, struct error *err)
 {
 	bool first_start = !p->context->active->config && !p->context->datapath->reused;
 
-	if (!p->n_add && !p->n_del && !p->portmaps.n_add && !p->portmaps.n_del && !renames(p))
+	if (!begins_or_ends(p) && !p->portmaps.n_add && !p->portmaps.n_del && !renames(p))
 		return PLAN_READY;
 	if (p->record == RECORD_NOT)
 		return begin(p, err);

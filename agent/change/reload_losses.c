@@ -70,21 +70,31 @@ static bool keeps_tables(const struct config *now, const struct config_mapping *
 	       m->inbound == other->inbound;
 }
 
-static void add_range(struct reload_losses *l, const struct config *now, int number, bool whole,
+/* Adds addresses that a mapping loses, whose sessions drain for so long. */
+static void add_range(struct reload_losses *l, const struct config_mapping *m, bool whole, uint32_t drain,
 		      struct lost_range range)
 {
-	const struct config_mapping *m = &now->mappings[number];
 	size_t i = 0;
 
-	while (i < l->n_losses && (l->loss[i].in.base != m->in.base || l->loss[i].in.plen != m->in.plen))
+	while (i < l->n_losses &&
+	       (l->loss[i].in.base != m->in.base || l->loss[i].in.plen != m->in.plen || l->loss[i].drain != drain))
 		i++;
 	if (i == l->n_losses) {
 		l->loss[l->n_losses++] =
-			(struct reload_loss){ .in = m->in, .out = m->out, .whole = whole, .drain = m->drain };
+			(struct reload_loss){ .in = m->in, .out = m->out, .whole = whole, .drain = drain };
 		snprintf(l->loss[i].name, sizeof(l->loss[i].name), "%s", m->name);
 	}
 	range.loss = i;
 	l->range[l->n_ranges++] = range;
+}
+
+/* As plan_drains() does it: what takes the place of a mapping says, or the mapping itself. */
+static uint32_t drain_of(const struct config_mapping *m, const struct config *wanted, bool whole,
+			 const struct config_mapping *taker)
+{
+	const struct config_mapping *other = whole ? config_find_inside(wanted, m->in) : taker;
+
+	return other ? other->drain : m->drain;
 }
 
 /* Gathers the ranges that have another owner afterwards, or one with other tables. */
@@ -97,12 +107,12 @@ static void find_ranges(struct reload_losses *l, const struct config *now, const
 		uint32_t last_before, last_after;
 		int a = owner(before, (uint32_t)at, &last_before), b = owner(after, (uint32_t)at, &last_after);
 		uint32_t last = last_before < last_after ? last_before : last_after;
-		const struct config_mapping *other = NULL;
-		bool kept = a >= 0 && keeps_tables(now, &now->mappings[a], wanted, &other);
+		const struct config_mapping *other = NULL, *m = a < 0 ? NULL : &now->mappings[a];
+		bool kept = m && keeps_tables(now, m, wanted, &other);
 
-		if (a >= 0 && config_mapping_slots(now, &now->mappings[a]) &&
-		    !(kept && b >= 0 && other == &wanted->mappings[b]))
-			add_range(l, now, a, !kept, (struct lost_range){ (uint32_t)at, last, 0 });
+		if (m && config_mapping_slots(now, m) && !(kept && b >= 0 && other == &wanted->mappings[b]))
+			add_range(l, m, !kept, drain_of(m, wanted, !kept, b < 0 ? NULL : &wanted->mappings[b]),
+				  (struct lost_range){ (uint32_t)at, last, 0 });
 		at = (uint64_t)last + 1;
 	}
 }
@@ -118,8 +128,8 @@ int reload_losses_new(struct mappings *m, const struct config *now, const struct
 		r = owners_of(now, &before) || owners_of(wanted, &after) ? -ENOMEM : 0;
 	if (!r) {
 		l->mappings = m;
-		l->loss = calloc(now->n_mappings + 1, sizeof(*l->loss));
 		/* Each range ends at the end of a run of either, or before one. */
+		l->loss = calloc(2 * (before.n + after.n) + 2, sizeof(*l->loss));
 		l->range = calloc(2 * (before.n + after.n) + 2, sizeof(*l->range));
 		r = l->loss && l->range ? 0 : -ENOMEM;
 	}

@@ -68,6 +68,7 @@ void config_free(struct config *c)
 	free(c->mappings);
 	free(c->portmaps);
 	free(c->bypass);
+	free(c->draining);
 	free(c->control_socket);
 	free(c->pin_path);
 	free(c->state_dir);
@@ -95,11 +96,12 @@ struct config *config_clone(const struct config *c)
 	copy->mappings = copy_array(c->mappings, c->n_mappings, sizeof(*c->mappings));
 	copy->portmaps = copy_array(c->portmaps, c->n_portmaps, sizeof(*c->portmaps));
 	copy->bypass = copy_array(c->bypass, c->n_bypass, sizeof(*c->bypass));
+	copy->draining = copy_array(c->draining, c->n_draining, sizeof(*c->draining));
 	copy->control_socket = strdup(c->control_socket);
 	copy->pin_path = strdup(c->pin_path);
 	copy->state_dir = strdup(c->state_dir);
-	if (!copy->interfaces || !copy->mappings || !copy->portmaps || !copy->bypass || !copy->control_socket ||
-	    !copy->pin_path || !copy->state_dir)
+	if (!copy->interfaces || !copy->mappings || !copy->portmaps || !copy->bypass || !copy->draining ||
+	    !copy->control_socket || !copy->pin_path || !copy->state_dir)
 		return NULL;
 	return take_pointer(copy);
 }

@@ -79,6 +79,12 @@ struct config_mapping {
 	unsigned spare_line;
 };
 
+/* A former mapping whose sessions go on. */
+struct config_drain {
+	struct prefix in;
+	struct prefix out;
+};
+
 struct config_portmap {
 	char name[LABEL_TEXT]; /* "": none; several may have the same */
 	uint8_t protos;	       /* enum portmap_protos */
@@ -171,6 +177,8 @@ struct config {
 	size_t n_portmaps;
 	struct prefix *bypass;
 	size_t n_bypass;
+	struct config_drain *draining; /* of no file: what drains while this configuration is active */
+	size_t n_draining;
 	uint32_t sessions_per_user;
 	uint32_t session_slots; /* 0: auto */
 	struct config_independence independence;

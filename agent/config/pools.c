@@ -112,8 +112,8 @@ static void note(enum pool_use *use, enum pool_use also)
 		*use = also;
 }
 
-/* How much of a prefix is something else already. */
-static enum pool_use use_of(const struct config *c, const struct source *s, struct prefix p)
+/* How much of a prefix is something else already, if it is for these inside addresses. */
+static enum pool_use use_of(const struct config *c, const struct source *s, struct prefix p, struct prefix in)
 {
 	enum pool_use use = use_by(p, s->drained);
 
@@ -122,36 +122,37 @@ static enum pool_use use_of(const struct config *c, const struct source *s, stru
 		note(&use, use_by(p, c->mappings[i].out));
 	}
 	if (s->users && use != POOL_WHOLE)
-		note(&use, s->users->use(p, s->users->arg));
+		note(&use, s->users->use(p, in, s->users->arg));
 	return use;
 }
 
-/* The first free prefix of a length within p. */
-static bool find_free(const struct config *c, const struct source *s, struct prefix p, unsigned plen,
+/* The first free prefix of a length within p, for these inside addresses. */
+static bool find_free(const struct config *c, const struct source *s, struct prefix p, struct prefix in, unsigned plen,
 		      struct prefix *ret)
 {
-	enum pool_use use = p.plen > plen ? POOL_WHOLE : use_of(c, s, p);
+	enum pool_use use = p.plen > plen ? POOL_WHOLE : use_of(c, s, p, in);
 
 	if (use == POOL_FREE)
 		*ret = (struct prefix){ p.base, (uint8_t)plen };
 	if (use != POOL_IN_PART || p.plen == plen)
 		return use == POOL_FREE;
-	return find_free(c, s, half(p, 0), plen, ret) || find_free(c, s, half(p, 1), plen, ret);
+	return find_free(c, s, half(p, 0), in, plen, ret) || find_free(c, s, half(p, 1), in, plen, ret);
 }
 
-static uint64_t count_free(const struct config *c, const struct source *s, struct prefix p)
+static uint64_t count_free(const struct config *c, const struct source *s, struct prefix p, struct prefix in)
 {
-	enum pool_use use = use_of(c, s, p);
+	enum pool_use use = use_of(c, s, p, in);
 
 	if (use == POOL_IN_PART)
-		return count_free(c, s, half(p, 0)) + count_free(c, s, half(p, 1));
+		return count_free(c, s, half(p, 0), in) + count_free(c, s, half(p, 1), in);
 	return use == POOL_FREE ? prefix_size(p.plen) : 0;
 }
 
-static bool take_free(const struct config *c, const struct source *s, unsigned plen, struct prefix *ret)
+static bool take_free(const struct config *c, const struct source *s, struct prefix in, unsigned plen,
+		      struct prefix *ret)
 {
 	for (uint32_t i = 0; i < s->n; i++)
-		if (find_free(c, s, s->from[i], plen, ret))
+		if (find_free(c, s, s->from[i], in, plen, ret))
 			return true;
 	return false;
 }
@@ -205,7 +206,7 @@ static int drain_part(struct draining *d, struct prefix out, struct error *err)
 	if (is_excepted(d->config, &d->of, in))
 		return 0;
 	/* A mapping within another has fewer addresses than that one. */
-	if (!same(out, d->of.out) && take_free(d->config, &d->source, out.plen, &to)) {
+	if (!same(out, d->of.out) && take_free(d->config, &d->source, in, out.plen, &to)) {
 		m = add_like(d->config, &d->of, in, to, d->drain);
 		if (!m)
 			return error_set(err, -ENOMEM, "out of memory");
@@ -247,7 +248,7 @@ static int check_source(const struct draining *d, struct prefix out, const struc
 	char text[ADDR_TEXT], from[ADDR_TEXT], title[MAPPING_TITLE];
 
 	for (uint32_t i = 0; i < d->source.n; i++)
-		free += count_free(d->config, &d->source, d->source.from[i]);
+		free += count_free(d->config, &d->source, d->source.from[i], inside_of(&d->of, out));
 	if (free >= needed)
 		return 0;
 	range_format(out, text);
@@ -389,7 +390,7 @@ int user_move(struct config *c, const struct user_move *move, const struct pool_
 		config_del_mapping(c, moved.in, moved.out);
 	if (r > 0 && lies_in(moved.out, move->out)) {
 		to = moved.out;
-	} else if (!take_free(c, &source, 32, &to)) {
+	} else if (!take_free(c, &source, in, 32, &to)) {
 		return error_set(err, -ENOSPC, "%s has no free address", range_format(move->out, text));
 	}
 	m = add_like(c, &home, in, to, move->drain);

@@ -17,9 +17,12 @@
 /* How much of a prefix is in use. */
 enum pool_use { POOL_FREE, POOL_IN_PART, POOL_WHOLE };
 
-/* Tells of outside addresses that are in use without the configuration saying so, as sessions there are draining. */
+/*
+ * Tells of outside addresses that are in use without the configuration saying so, as sessions there are draining. in:
+ * the inside addresses that would have them.
+ */
 struct pool_users {
-	enum pool_use (*use)(struct prefix out, void *arg);
+	enum pool_use (*use)(struct prefix out, struct prefix in, void *arg);
 	void *arg;
 };
 

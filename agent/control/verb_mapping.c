@@ -25,8 +25,16 @@ static bool add_protocols(cJSON *json, const char *name, uint8_t protocols)
 	return list;
 }
 
-/* sessions: NULL where they are not counted. */
-static cJSON *mapping_json(const struct config *c, const struct config_mapping *m, const uint64_t *sessions)
+static bool add_state(cJSON *json, const struct mapping_drain *drain)
+{
+	return cJSON_AddStringToObject(json, "state", drain ? "draining" : "in use") &&
+	       (drain ? json_add_u64(json, "drain_left", mapping_drain_left(drain))
+		      : cJSON_AddNullToObject(json, "drain_left") != NULL);
+}
+
+/* sessions: NULL where they are not counted. drain: NULL: the mapping is in use. */
+static cJSON *mapping_json(const struct config *c, const struct config_mapping *m, const uint64_t *sessions,
+			   const struct mapping_drain *drain)
 {
 	cJSON *json = cJSON_CreateObject();
 	uint32_t slots = config_mapping_slots(c, m);
@@ -47,7 +55,7 @@ static cJSON *mapping_json(const struct config *c, const struct config_mapping *
 			  none ? 0 : mappings_memory(m->in, slots) + mappings_binding_memory(&g, slots, i.mapping)) ||
 	    !add_protocols(json, "eim", i.mapping) || !add_protocols(json, "eif", i.filtering) ||
 	    (i.filtering && !json_add_u64(json, "inbound_sessions", i.inbound_sessions)) ||
-	    (sessions && !json_add_u64(json, "sessions", *sessions))) {
+	    (sessions && !json_add_u64(json, "sessions", *sessions)) || !add_state(json, drain)) {
 		cJSON_Delete(json);
 		return NULL;
 	}
@@ -131,7 +139,7 @@ static cJSON *answer_added(struct request *r)
 	const struct config_mapping *m =
 		config_find_mapping(c, request_arg(r, "in")->prefix, request_arg(r, "out")->prefix);
 
-	return m ? mapping_json(c, m, &(uint64_t){ 0 }) : NULL;
+	return m ? mapping_json(c, m, &(uint64_t){ 0 }, NULL) : NULL;
 }
 
 int verb_mapping_add(struct request *r, cJSON **ret_result, struct error *err)
@@ -156,14 +164,30 @@ static int find_named(const struct request *r, const struct config *c, struct co
 			 prefix_format(in->prefix.base, in->prefix.plen, text));
 }
 
+/* Whether the request is for a mapping that drains, which then gets another time to end. */
+static bool time_drain(const struct request *r, const struct config *c)
+{
+	const struct arg_value *in = request_arg(r, "in"), *out = request_arg(r, "out");
+	struct mappings *m = r->context->mappings;
+	int number = in->text || !out->given ? -ENOENT : mappings_find_retired(m, in->prefix, out->prefix);
+
+	if (number < 0 || config_find_mapping(c, in->prefix, out->prefix))
+		return false;
+	mappings_time_drain(m, in->prefix, number, r->options.drain);
+	return true;
+}
+
 static int edit_del(struct config *c, void *arg, struct error *err)
 {
 	struct request *r = arg;
 	const struct arg_value *out = request_arg(r, "out");
 	char in_text[ADDR_TEXT], out_text[ADDR_TEXT], given[ADDR_TEXT];
 	struct config_mapping *m;
-	int ret = find_named(r, c, &m, err);
+	int ret;
 
+	if (time_drain(r, c))
+		return 0;
+	ret = find_named(r, c, &m, err);
 	if (ret)
 		return ret;
 	if (out->given && (out->prefix.base != m->out.base || out->prefix.plen != m->out.plen))
@@ -199,7 +223,7 @@ static cJSON *answer_set(struct request *r)
 	const struct config *c = r->context->active->config;
 	const struct config_mapping *m = config_find_inside(c, r->named);
 
-	return m ? mapping_json(c, m, NULL) : NULL;
+	return m ? mapping_json(c, m, NULL, NULL) : NULL;
 }
 
 int verb_mapping_set(struct request *r, cJSON **ret_result, struct error *err)
@@ -207,15 +231,51 @@ int verb_mapping_set(struct request *r, cJSON **ret_result, struct error *err)
 	return request_change(r, edit_set, answer_set, err);
 }
 
+/* What drains, as the mapping that it was: the addresses of an exception from the one around it. */
+static cJSON *drain_json(const struct request *r, const struct mapping_drain *d, const struct session_count *count)
+{
+	const struct mapping *record = mappings_get(r->context->mappings, d->number);
+	const struct binding_layout *b = &record->bindings;
+	struct config_mapping m = {
+		.in = d->in,
+		.out = { record->geo.out_base, record->geo.out_plen },
+		.sessions_per_user = record->sessions_per_user,
+		.session_slots = BUCKET_SLOTS << record->bucket_shift,
+		.independence = { true, b->mapping, b->filtering, b->inbound },
+	};
+	uint64_t swept = d->sessions == UINT64_MAX ? 0 : d->sessions;
+	cJSON *json;
+
+	if (!d->whole)
+		m.out.plen =
+			(uint8_t)(d->in.plen + record->geo.ratio_shift > 32 ? 32
+									    : d->in.plen + record->geo.ratio_shift);
+	m.out.base =
+		mapping_out_addr(&record->geo, mapping_subscriber(&record->geo, d->in.base)) & prefix_mask(m.out.plen);
+	json = mapping_json(r->context->active->config, &m, d->whole ? &count->by_mapping[d->number] : &swept, d);
+	/* The geometry is that of the mapping. */
+	if (json && !d->whole) {
+		cJSON_ReplaceItemInObject(json, "sharing_ratio", cJSON_CreateNumber(1U << record->geo.ratio_shift));
+		cJSON_ReplaceItemInObject(json, "ports_per_host", cJSON_CreateNumber(record->geo.ports_per_host));
+		cJSON_ReplaceItemInObject(json, "memory_bytes", cJSON_CreateNumber(0));
+	}
+	return json;
+}
+
 static cJSON *answer_list(struct request *r, const struct session_count *count)
 {
 	const struct config *c = r->context->active->config;
+	const struct mapping_drain *drain;
+	size_t n_drains = mappings_drains(r->context->mappings, &drain);
 	cJSON *list = cJSON_CreateArray();
 
-	for (size_t i = 0; i < c->n_mappings; i++) {
+	for (size_t i = 0; i < c->n_mappings + n_drains; i++) {
 		const struct config_mapping *m = &c->mappings[i];
-		int number = mappings_find(r->context->mappings, m->in, m->out);
-		cJSON *json = mapping_json(c, m, number >= 0 ? &count->by_mapping[number] : &(uint64_t){ 0 });
+		int number = i < c->n_mappings ? mappings_find(r->context->mappings, m->in, m->out) : -1;
+		cJSON *json =
+			i >= c->n_mappings
+				? drain_json(r, &drain[i - c->n_mappings], count)
+				: mapping_json(c, m, number >= 0 ? &count->by_mapping[number] : &(uint64_t){ 0 }, NULL);
 
 		if (!json || !cJSON_AddItemToArray(list, json)) {
 			cJSON_Delete(json);

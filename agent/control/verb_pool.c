@@ -17,17 +17,23 @@ struct moved {
 	uint32_t out;
 };
 
-/* Addresses that a mapping of the tables has, whether the configuration knows it or not. */
-static enum pool_use use_of_tables(struct prefix out, void *arg)
+/*
+ * Addresses that a mapping of the tables has, whether the configuration knows it or not. One that drains of the very
+ * subscribers in question would be taken into use again.
+ */
+static enum pool_use use_of_tables(struct prefix out, struct prefix in, void *arg)
 {
 	const struct mappings *m = arg;
 	enum pool_use use = POOL_FREE;
 
-	for (int number = mappings_next(m, 0); number >= 0 && use != POOL_WHOLE;
-	     number = mappings_next(m, number + 1)) {
-		const struct geometry *g = &mappings_get(m, number)->geo;
+	for (int number = 0; number < (int)MAX_MAPPINGS && use != POOL_WHOLE; number++) {
+		const struct mapping *record = mappings_get(m, number);
+		const struct geometry *g = record ? &record->geo : NULL;
 
-		if (g->out_plen > 32 || !prefix_overlaps(g->out_base, g->out_plen, out.base, out.plen))
+		if (!g || g->out_plen > 32 || !prefix_overlaps(g->out_base, g->out_plen, out.base, out.plen))
+			continue;
+		if (out.plen == g->out_plen && in.base == g->in_base && in.plen == g->in_plen &&
+		    mappings_is_retired(m, number))
 			continue;
 		use = out.plen >= g->out_plen ? POOL_WHOLE : POOL_IN_PART;
 	}

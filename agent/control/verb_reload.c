@@ -25,13 +25,14 @@ static void reload_free(void *state)
 	free(l);
 }
 
+/* What becomes of all sessions of a mapping; NULL: nothing. */
 static const struct reload_loss *loss_of(const struct reload_losses *losses, const struct config_mapping *m)
 {
 	size_t n;
 	const struct reload_loss *list = reload_losses_list(losses, &n);
 
 	for (size_t i = 0; i < n; i++)
-		if (list[i].in.base == m->in.base && list[i].in.plen == m->in.plen)
+		if (list[i].whole && list[i].in.base == m->in.base && list[i].in.plen == m->in.plen)
 			return &list[i];
 	return NULL;
 }
@@ -67,6 +68,8 @@ static cJSON *report_of(const struct config *now, const struct config *wanted, c
 {
 	cJSON *json = cJSON_CreateObject();
 	_cleanup_free_ char *text_now = config_to_json(now), *text_wanted = config_to_json(wanted);
+	size_t n_losses;
+	const struct reload_loss *loss = reload_losses_list(losses, &n_losses);
 	cJSON *added, *deleted, *updated, *parted;
 
 	if (!text_now || !text_wanted || !json) {
@@ -80,14 +83,17 @@ static cJSON *report_of(const struct config *now, const struct config *wanted, c
 	parted = cJSON_AddArrayToObject(json, "parted");
 	for (size_t i = 0; i < now->n_mappings; i++) {
 		const struct config_mapping *m = &now->mappings[i], *other = config_find_mapping(wanted, m->in, m->out);
-		const struct reload_loss *loss = loss_of(losses, m);
 
 		if (!other)
-			add_mapping(deleted, m, loss);
+			add_mapping(deleted, m, loss_of(losses, m));
 		else if (is_updated(now, m, wanted, other))
-			add_mapping(updated, other, loss);
-		else if (loss)
-			add_mapping(parted, m, loss);
+			add_mapping(updated, other, loss_of(losses, m));
+	}
+	for (size_t i = 0; i < n_losses; i++) {
+		const struct config_mapping *m = config_find_mapping(now, loss[i].in, loss[i].out);
+
+		if (!loss[i].whole && m)
+			add_mapping(parted, m, &loss[i]);
 	}
 	for (size_t i = 0; i < wanted->n_mappings; i++)
 		if (!config_find_mapping(now, wanted->mappings[i].in, wanted->mappings[i].out))

@@ -32,6 +32,7 @@ void datapath_init(struct datapath *d)
 		.transmissions = -1,
 		.next_hops_used = -1,
 		.portmaps = -1,
+		.drains = -1,
 		.running = -1,
 		.entries = -1,
 		.ports = -1,
@@ -115,7 +116,7 @@ bool mapping_record_valid(const struct mapping *record)
 	if (g->flags & MAPPING_OPEN && (g->ratio_shift || record->first_bucket != NO_BUCKETS))
 		return false;
 	return !mapping_geometry(g->in_base, g->in_plen, g->out_base, g->out_plen, &again) &&
-	       (again.flags = g->flags, g->flags <= MAPPING_OPEN) && !memcmp(g, &again, sizeof(again)) &&
+	       (again.flags = g->flags, g->flags <= MAPPING_FLAGS) && !memcmp(g, &again, sizeof(again)) &&
 	       record->bucket_shift <= 8 && !(record->first_bucket & ((1U << record->bucket_shift) - 1)) &&
 	       !(record->bindings.protocols & ~BINDING_PROTOCOLS) &&
 	       !(record->bindings.mapping & ~record->bindings.protocols);

@@ -125,6 +125,7 @@ const struct migration_shared migration_shared[] = {
 	{ "vlans", { "vlan_key" }, false },
 	{ "entries", { NULL }, false },
 	{ "tc_entries", { NULL }, false },
+	{ "drains", { "drain_entry", "drain_from" }, false },
 	{ "history", { NULL }, false },
 	{ NULL },
 };

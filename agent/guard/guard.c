@@ -219,7 +219,10 @@ static void on_changed(void *arg)
 			    g->rules.table);
 }
 
-/* Appends the inside addresses that a configuration translates. Returns how many ranges there are then, or -ENOMEM. */
+/*
+ * Appends the inside addresses that a configuration translates, and those that drain and belong to no mapping. Returns
+ * how many ranges there are then, or -ENOMEM.
+ */
 static ssize_t append_inside(const struct config *c, struct address_range *in, size_t n)
 {
 	_cleanup_free_ struct inside_prefix *prefix = calloc(c->n_mappings + 1, sizeof(*prefix));
@@ -234,6 +237,12 @@ static ssize_t append_inside(const struct config *c, struct address_range *in, s
 	for (size_t k = 0; k < n_runs; k++)
 		if (!prefix_is_none(c->mappings[run[k].number].out))
 			in[n++] = (struct address_range){ run[k].first, run[k].last };
+	for (size_t k = 0; k < c->n_draining; k++) {
+		struct prefix drained = c->draining[k].in;
+
+		if (!config_find_inside(c, drained) && !config_find_around(c, drained))
+			in[n++] = address_range_of(drained);
+	}
 	return (ssize_t)n;
 }
 
@@ -246,7 +255,7 @@ static int set_prefixes(struct guard *g, const struct config *running, const str
 	size_t room = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(from); i++)
-		room += from[i] ? INSIDE_RUNS(from[i]->n_mappings) : 0;
+		room += from[i] ? INSIDE_RUNS(from[i]->n_mappings) + from[i]->n_draining : 0;
 	in = calloc(room + 1, sizeof(*in));
 	by = calloc(bypass->n_bypass + 1, sizeof(*by));
 	if (!in || !by)

@@ -12,8 +12,13 @@ struct history_mapping *history_tables(const struct mappings *m, size_t *ret_n)
 	struct history_mapping *list = calloc(MAX_MAPPINGS, sizeof(*list));
 	size_t n = 0;
 
-	for (int number = mappings_next(m, 0); list && number >= 0; number = mappings_next(m, number + 1)) {
-		const struct geometry *g = &mappings_get(m, number)->geo;
+	/* What drains is in the tables, too: its outside addresses are its subscribers'. */
+	for (int number = 0; list && number < (int)MAX_MAPPINGS; number++) {
+		const struct mapping *record = mappings_get(m, number);
+		const struct geometry *g = record ? &record->geo : NULL;
+
+		if (!g)
+			continue;
 
 		list[n++] = (struct history_mapping){
 			.in = { g->in_base, g->in_plen },

@@ -14,7 +14,7 @@ static const char *roles_name(uint8_t roles)
 	return roles == DEVICE_INSIDE ? "inside" : roles == DEVICE_OUTSIDE ? "outside" : "inside and outside";
 }
 
-/* Writes the outside prefixes, and returns how many there are. */
+/* Writes the outside prefixes, with those that drain, and returns how many there are. */
 static size_t pools_of(const struct config *c, struct prefix *ret)
 {
 	size_t n = 0;
@@ -22,12 +22,14 @@ static size_t pools_of(const struct config *c, struct prefix *ret)
 	for (size_t k = 0; k < c->n_mappings; k++)
 		if (!prefix_is_none(c->mappings[k].out))
 			ret[n++] = c->mappings[k].out;
+	for (size_t k = 0; k < c->n_draining; k++)
+		ret[n++] = c->draining[k].out;
 	return n;
 }
 
 static int prefixes_of(const struct config *c, struct prefix **ret, size_t *ret_n, struct error *err)
 {
-	struct prefix *prefixes = calloc(c->n_mappings + 1, sizeof(*prefixes));
+	struct prefix *prefixes = calloc(c->n_mappings + c->n_draining + 1, sizeof(*prefixes));
 
 	if (!prefixes)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -372,7 +374,8 @@ static int apply(struct devices *v, struct interfaces *all, enum xdp_mode mode, 
 
 int devices_exclude(struct devices *v, const struct config *c, struct error *err)
 {
-	_cleanup_free_ struct prefix *special = calloc(c->n_mappings + c->n_bypass + 1, sizeof(*special));
+	_cleanup_free_ struct prefix *special =
+		calloc(c->n_mappings + c->n_draining + c->n_bypass + 1, sizeof(*special));
 	int r = special ? 0 : -ENOMEM;
 	size_t n = r ? 0 : pools_of(c, special);
 

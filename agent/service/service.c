@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/trouble.h"
 #include "change/change.h"
+#include "change/drains_watch.h"
 #include "change/ends_watch.h"
 #include "change/stages_watch.h"
 #include "control/control.h"
@@ -60,6 +61,7 @@ struct service {
 	struct metrics_sources metrics_sources;
 	struct change_queue *changes;
 	struct stages_watch *stages_watch;
+	struct drains_watch *drains_watch;
 	struct ends_watch *ends_watch;
 	struct change_context change_context;
 	struct trace *trace;
@@ -299,6 +301,7 @@ static int start_workers(struct service *s, struct error *err)
 	r = housekeeping_new(s->base, &s->chores, &s->housekeeping, err);
 	if (!r && (change_queue_new(&s->change_context, &s->changes) ||
 		   stages_watch_new(&s->change_context, s->changes, &s->stages_watch) ||
+		   drains_watch_new(&s->change_context, s->changes, &s->drains_watch) ||
 		   ends_watch_new(&s->change_context, s->changes, &s->ends_watch)))
 		r = error_set(err, -ENOMEM, "out of memory");
 	return r;
@@ -356,6 +359,7 @@ static void stop(struct service *s)
 	control_free(take_pointer(s->control));
 	change_queue_free(take_pointer(s->changes));
 	stages_watch_free(take_pointer(s->stages_watch));
+	drains_watch_free(take_pointer(s->drains_watch));
 	ends_watch_free(take_pointer(s->ends_watch));
 	if (s->active.config && !s->active.config->detach_on_exit)
 		change_end_trace(&s->change_context);

@@ -143,6 +143,7 @@ int binding_walk_new(struct mappings *m, struct binding_walk **ret)
 	if (!w)
 		return -ENOMEM;
 	subscriber_iterator_init(&w->it, m);
+	w->it.one_kind = true;
 	*ret = w;
 	return 0;
 }

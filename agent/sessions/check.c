@@ -86,6 +86,7 @@ static void look_again(struct table_check *c)
 static void begin_subscribers(struct table_check *c)
 {
 	subscriber_iterator_init(&c->it, c->m);
+	c->it.one_kind = true;
 	c->phase = PHASE_SUBSCRIBERS;
 }
 

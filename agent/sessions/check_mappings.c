@@ -68,7 +68,7 @@ static void check_index(struct table_check *c, const struct prefix_index *x, boo
 		char text[ADDR_TEXT];
 		uint64_t size;
 
-		if (!t || t->stage != TABLE_LIVE)
+		if (!t || (t->stage != TABLE_LIVE && !(outside && t->stage == TABLE_RETIRED)))
 			continue;
 		if (t->record.geo.out_plen == PLEN_NONE)
 			continue;
@@ -131,7 +131,7 @@ void check_mappings(struct table_check *c)
 		const struct mapping_job *t = c->m->table[number];
 		char text[ADDR_TEXT];
 
-		if (!t || t->stage != TABLE_LIVE)
+		if (!t || (t->stage != TABLE_LIVE && t->stage != TABLE_RETIRED))
 			continue;
 		c->figures.mappings++;
 		if (memcmp(&t->record, &mappings_datapath(c->m)->mapping[number], sizeof(t->record))) {

@@ -99,7 +99,8 @@ static void close_overflow(struct closing *c, struct subscriber_iterator *it)
 			continue;
 		/* Retry until it is gone, as for slots; bounded, because the datapath may be deleting it. */
 		for (unsigned tries = 0; tries < CLOSE_TRIES; tries++) {
-			if (in2out_key(c, it, protos[i], &key) || overflow_word(d, &key, &word))
+			if (in2out_key(c, it, protos[i], &key) || overflow_word(d, &key, &word) ||
+			    mappings_of_overflow(it->m, &key, word) != it->number)
 				break;
 			if (overflow_delete(d, &key, word, out_addr, it->subscriber)) {
 				count_closed(c, it, overflow_slot_key(&key), word);
@@ -109,13 +110,13 @@ static void close_overflow(struct closing *c, struct subscriber_iterator *it)
 	}
 }
 
-static int close_of(struct mappings *m, uint32_t in_addr, struct closing *c)
+static int close_of(struct mappings *m, int number, uint32_t in_addr, struct closing *c)
 {
 	struct subscriber_iterator it;
-	int r = subscriber_find(&it, m, in_addr);
 
-	if (r)
-		return r;
+	if (number < 0 || !mapping_has_slots(mappings_get(m, number)))
+		return -ENOENT;
+	subscriber_find_of(&it, m, number, in_addr);
 	close_slots(c, &it);
 	if (overflow_count(it.subscriber))
 		close_overflow(c, &it);
@@ -125,8 +126,14 @@ static int close_of(struct mappings *m, uint32_t in_addr, struct closing *c)
 int sessions_close_in(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto)
 {
 	struct closing c = { .endpoint = in, .ext = ext, .proto = proto };
+	int r = close_of(m, mappings_find_inside(m, in.addr), in.addr, &c);
+	const struct mapping_drain *d;
+	size_t n = mappings_drains(m, &d);
 
-	return close_of(m, in.addr, &c);
+	for (size_t i = 0; i < n; i++)
+		if (prefix_contains(d[i].in.base, d[i].in.plen, in.addr))
+			r = close_of(m, d[i].number, in.addr, &c);
+	return r;
 }
 
 int sessions_close_out(struct mappings *m, struct endpoint out, struct endpoint ext, uint8_t proto)
@@ -140,5 +147,5 @@ int sessions_close_out(struct mappings *m, struct endpoint out, struct endpoint 
 	const struct geometry *g = &mappings_get(m, number)->geo;
 	int64_t subscriber = mapping_reverse(g, out.addr, out.port);
 
-	return subscriber < 0 ? -ENOENT : close_of(m, g->in_base + (uint32_t)subscriber, &c);
+	return subscriber < 0 ? -ENOENT : close_of(m, number, g->in_base + (uint32_t)subscriber, &c);
 }

@@ -83,7 +83,7 @@ static int count_overflow(struct session_counter *c)
 		if (c->scan.keys[i].direction != OVERFLOW_IN2OUT)
 			continue;
 
-		int number = mappings_find_inside(m, c->scan.keys[i].addr);
+		int number = mappings_of_overflow(m, &c->scan.keys[i], c->scan.sessions[i].truth);
 
 		if (number >= 0 && word_counts(c->scan.sessions[i].truth, now, mappings_get(m, number)->timeout_ticks))
 			c->count.by_mapping[number]++;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/inside_runs.h"
 
@@ -82,7 +81,7 @@ static int by_address(const void *a, const void *b)
 	return (x->out.base > y->out.base) - (x->out.base < y->out.base);
 }
 
-/* Gathers all pools of the tables, and which inside addresses each mapping has. */
+/* Gathers all pools of the tables, those that drain too, and which inside addresses each mapping in use has. */
 static int gather_pools(struct pool_states *s, const struct mappings *m, const struct config *c)
 {
 	_cleanup_free_ struct inside_prefix *inside = calloc(MAX_MAPPINGS, sizeof(*inside));
@@ -91,11 +90,17 @@ static int gather_pools(struct pool_states *s, const struct mappings *m, const s
 	s->run = calloc(INSIDE_RUNS(MAX_MAPPINGS), sizeof(*s->run));
 	if (!inside || !s->run)
 		return -ENOMEM;
-	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1)) {
-		const struct geometry *g = &mappings_get(m, number)->geo;
-		struct pool p = { .in = { g->in_base, g->in_plen }, .number = number, .geo = *g };
+	for (int number = 0; number < (int)MAX_MAPPINGS; number++) {
+		const struct mapping *record = mappings_get(m, number);
+		const struct geometry *g = record ? &record->geo : NULL;
+		struct pool p = { .number = number };
 
-		inside[n++] = (struct inside_prefix){ g->in_base, g->in_plen, (uint16_t)number };
+		if (!g)
+			continue;
+		p.in = (struct prefix){ g->in_base, g->in_plen };
+		p.geo = *g;
+		if (!mappings_is_retired(m, number))
+			inside[n++] = (struct inside_prefix){ g->in_base, g->in_plen, (uint16_t)number };
 		if (g->out_plen == PLEN_NONE)
 			continue;
 		p.out = p.of = (struct prefix){ g->out_base, g->out_plen };
@@ -149,7 +154,9 @@ static uint64_t sessions_of(const struct mappings *m, const struct pool *p, uint
 	uint64_t n = 1ULL << p->geo.ratio_shift, sessions = 0, done = 0;
 
 	/* It may have been deleted since the listing began. */
-	if (!record || memcmp(&record->geo, &p->geo, sizeof(p->geo)) || record->first_bucket == NO_BUCKETS)
+	if (!record || record->geo.in_base != p->geo.in_base || record->geo.in_plen != p->geo.in_plen ||
+	    record->geo.out_base != p->geo.out_base || record->geo.out_plen != p->geo.out_plen ||
+	    record->first_bucket == NO_BUCKETS)
 		return 0;
 	while (done < n) {
 		uint32_t subscriber = first + (uint32_t)done, run = mappings_run(m, p->number, subscriber);

@@ -66,6 +66,16 @@ struct subscriber_iterator {
 	/* Subscribers without sessions are visited only if (address & mask) == turn. */
 	uint32_t idle_mask;
 	uint32_t idle_turn;
+	/*
+	 * Which sessions: 0: those of mappings in use, in order of address; n: those of drain n - 1, after them. With
+	 * `one_kind` no others follow.
+	 */
+	unsigned kind;
+	bool one_kind;
+	bool begun;    /* this kind */
+	bool tallies;  /* notes how many sessions a drain still has */
+	uint64_t from; /* `next` at the beginning */
+	uint64_t tally;
 	bool heed_due; /* skip subscribers whose tick in sweep_due has not come */
 	/* Set for each visit. */
 	const struct mapping *map;
@@ -80,6 +90,9 @@ struct subscriber_iterator {
 	struct age_limits limits;
 	uint32_t cost; /* of a visit, in slots read; a visit may change it */
 };
+
+/* Has it visit the subscribers of one drain alone that are among first..last. False: there are none. */
+bool subscriber_iterator_drain(struct subscriber_iterator *it, size_t drain, uint64_t first, uint64_t last);
 
 /* Visits every subscriber, with or without sessions; set fields to narrow it down. */
 void subscriber_iterator_init(struct subscriber_iterator *it, struct mappings *m);
@@ -107,6 +120,9 @@ void bindings_sweep(struct subscriber_iterator *it);
 
 /* Keeps the binding of a live session of a mapping's subscriber. */
 void binding_keep(const struct mappings *m, int number, uint32_t in_addr, uint64_t key, uint64_t word, uint32_t now);
+
+/* Fills `it` for one subscriber of a mapping. */
+void subscriber_find_of(struct subscriber_iterator *it, struct mappings *m, int number, uint32_t in_addr);
 
 /* Fills `it` for one subscriber. -ENOENT if it is in no mapping. */
 int subscriber_find(struct subscriber_iterator *it, struct mappings *m, uint32_t in_addr);

@@ -55,6 +55,7 @@ int pool_walk_new(struct mappings *m, int number, uint32_t first, uint32_t last,
 	if (!w)
 		return -ENOMEM;
 	subscriber_iterator_init(&w->it, m);
+	w->it.one_kind = true;
 	w->it.next = first;
 	w->it.last = last;
 	w->number = number;

@@ -53,11 +53,16 @@ int subscriber_find(struct subscriber_iterator *it, struct mappings *m, uint32_t
 
 	if (number < 0 || !mapping_has_slots(mappings_get(m, number)))
 		return -ENOENT;
+	subscriber_find_of(it, m, number, in_addr);
+	return 0;
+}
+
+void subscriber_find_of(struct subscriber_iterator *it, struct mappings *m, int number, uint32_t in_addr)
+{
 	subscriber_iterator_init(it, m);
 	it->now = datapath_ticks(mappings_datapath(m));
 	enter_mapping(it, number);
 	enter_subscriber(it, in_addr);
-	return 0;
 }
 
 static bool passed_over(const struct subscriber_iterator *it)
@@ -84,6 +89,8 @@ static int iterate_run(struct subscriber_iterator *it, uint64_t n, uint32_t *cos
 				return 1;
 			*cost += it->cost;
 		}
+		if (it->tallies)
+			it->tally += __atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED);
 		it->next++;
 		it->in_addr++;
 		it->subscriber++;
@@ -99,11 +106,26 @@ static int iterate_run(struct subscriber_iterator *it, uint64_t n, uint32_t *cos
 	return 0;
 }
 
-int subscriber_iterate(struct subscriber_iterator *it, uint64_t deadline_us, subscriber_visit visit, void *arg)
+/* Visits subscribers of the mapping that has been entered, from it->next to `last`. */
+static int iterate_mapping(struct subscriber_iterator *it, uint64_t last, uint32_t *cost, uint64_t deadline_us,
+			   subscriber_visit visit, void *arg)
 {
-	uint32_t cost = 0;
+	const struct geometry *g = &it->map->geo;
 
-	it->now = datapath_ticks(mappings_datapath(it->m));
+	while (it->next <= last) {
+		uint64_t n = mappings_run(it->m, it->number, mapping_subscriber(g, (uint32_t)it->next));
+
+		if (n > last - it->next + 1)
+			n = last - it->next + 1;
+		if (iterate_run(it, n, cost, deadline_us, visit, arg))
+			return 1;
+	}
+	return 0;
+}
+
+static int iterate_in_use(struct subscriber_iterator *it, uint32_t *cost, uint64_t deadline_us, subscriber_visit visit,
+			  void *arg)
+{
 	while (it->next <= it->last) {
 		uint32_t first, end;
 		int number = mappings_next_inside(it->m, (uint32_t)it->next, &first, &end);
@@ -111,22 +133,80 @@ int subscriber_iterate(struct subscriber_iterator *it, uint64_t deadline_us, sub
 		if (number < 0)
 			break;
 		enter_mapping(it, number);
-
-		const struct geometry *g = &it->map->geo;
-		uint64_t last = end;
-
 		if (it->next < first)
 			it->next = first;
-		if (last > it->last)
-			last = it->last;
-		while (it->next <= last) {
-			uint64_t n = mappings_run(it->m, number, mapping_subscriber(g, (uint32_t)it->next));
+		if (iterate_mapping(it, end < it->last ? end : it->last, cost, deadline_us, visit, arg))
+			return 1;
+	}
+	return 0;
+}
 
-			if (n > last - it->next + 1)
-				n = last - it->next + 1;
-			if (iterate_run(it, n, &cost, deadline_us, visit, arg))
-				return 1;
-		}
+/* The addresses of a drain that are among first..last; false: none. */
+static bool drain_range(const struct mapping_drain *d, uint64_t first, uint64_t last, uint64_t *ret_first,
+			uint64_t *ret_last)
+{
+	uint64_t own_last = d->in.base + prefix_size(d->in.plen) - 1;
+
+	*ret_first = d->in.base > first ? d->in.base : first;
+	*ret_last = own_last < last ? own_last : last;
+	return *ret_first <= *ret_last;
+}
+
+static int iterate_drain(struct subscriber_iterator *it, const struct mapping_drain *d, uint32_t *cost,
+			 uint64_t deadline_us, subscriber_visit visit, void *arg)
+{
+	uint64_t first, last;
+
+	if (!drain_range(d, it->from, it->last, &first, &last))
+		return 0;
+	if (!it->begun || it->next < first) {
+		it->next = first;
+		it->tally = 0;
+	}
+	it->begun = true;
+	enter_mapping(it, d->number);
+	if (iterate_mapping(it, last, cost, deadline_us, visit, arg))
+		return 1;
+	if (it->tallies)
+		mappings_drain_swept(it->m, d, it->tally);
+	return 0;
+}
+
+bool subscriber_iterator_drain(struct subscriber_iterator *it, size_t drain, uint64_t first, uint64_t last)
+{
+	const struct mapping_drain *d;
+	size_t n = mappings_drains(it->m, &d);
+
+	if (drain >= n || !drain_range(&d[drain], first, last, &it->next, &it->last))
+		return false;
+	it->from = it->next;
+	it->kind = (unsigned)drain + 1;
+	it->one_kind = it->begun = true;
+	return true;
+}
+
+int subscriber_iterate(struct subscriber_iterator *it, uint64_t deadline_us, subscriber_visit visit, void *arg)
+{
+	const struct mapping_drain *drain;
+	uint32_t cost = 0;
+
+	it->now = datapath_ticks(mappings_datapath(it->m));
+	if (!it->kind && !it->begun)
+		it->from = it->next;
+	it->begun |= !it->kind;
+	if (!it->kind && iterate_in_use(it, &cost, deadline_us, visit, arg))
+		return 1;
+	if (!it->kind && !it->one_kind) {
+		it->kind = 1;
+		it->begun = false;
+	}
+	while (it->kind && it->kind <= mappings_drains(it->m, &drain)) {
+		if (iterate_drain(it, &drain[it->kind - 1], &cost, deadline_us, visit, arg))
+			return 1;
+		if (it->one_kind)
+			break;
+		it->kind++;
+		it->begun = false;
 	}
 	it->next = it->last + 1;
 	return 0;

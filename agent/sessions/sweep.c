@@ -30,6 +30,7 @@ int session_sweep_new(struct mappings *m, struct session_sweep **ret)
 		return -ENOMEM;
 	subscriber_iterator_init(&s->it, m);
 	s->it.heed_due = true;
+	s->it.tallies = true;
 	s->it.idle_mask = TURNS - 1;
 	s->it.idle_turn = m->sweeps++ % TURNS;
 	*ret = s;
@@ -112,7 +113,7 @@ static void sweep_overflow_session(struct session_sweep *s, const struct overflo
 {
 	struct mappings *m = s->it.m;
 	struct datapath *d = mappings_datapath(m);
-	int number = mappings_find_inside(m, in2out->addr);
+	int number = mappings_of_overflow(m, in2out, word);
 
 	/* Entries without a mapping are deleted with the mapping's memory. */
 	if (number < 0)
@@ -125,8 +126,10 @@ static void sweep_overflow_session(struct session_sweep *s, const struct overflo
 	struct subscriber_iterator one;
 
 	/* It may have been refreshed since it was read. */
-	if (subscriber_find(&one, m, in2out->addr) || overflow_word(d, in2out, &word) ||
-	    !too_old(&one.limits, word, one.now))
+	if (!mapping_has_slots(mappings_get(m, number)))
+		return;
+	subscriber_find_of(&one, m, number, in2out->addr);
+	if (overflow_word(d, in2out, &word) || !too_old(&one.limits, word, one.now))
 		return;
 
 	uint32_t out_addr = mapping_out_addr(&one.map->geo, mapping_subscriber(&one.map->geo, in2out->addr));

@@ -63,6 +63,7 @@ int top_new(struct mappings *m, enum top_order order, uint32_t n, struct top **r
 	t->order = order;
 	t->heap.limit = n;
 	subscriber_iterator_init(&t->it, m);
+	t->it.one_kind = true;
 	if (order == TOP_BY_SESSIONS)
 		t->it.idle_turn = 1; /* under a mask of 0: skips those without sessions */
 	*ret = t;

@@ -10,8 +10,10 @@
 
 struct session_walk {
 	struct subscriber_iterator it;
-	uint64_t last; /* inside address */
-	bool gathered; /* overflow sessions up to it.last are in the heap */
+	uint64_t first, last; /* inside addresses */
+	uint64_t last_here;   /* of mappings in use, or of the drain that is being walked */
+	size_t drain;	      /* the next one to be walked */
+	bool gathered;	      /* overflow sessions up to it.last are in the heap */
 	struct overflow_scan scan;
 	struct overflow_heap heap;
 	uint32_t slot_addr; /* the subscriber that the last step stopped at, */
@@ -32,19 +34,32 @@ int session_walk_new(struct mappings *m, struct session_walk **ret)
 	if (!w)
 		return -ENOMEM;
 	subscriber_iterator_init(&w->it, m);
-	w->last = w->it.last;
+	w->it.one_kind = true;
+	w->last = w->last_here = w->it.last;
 	*ret = w;
 	return 0;
+}
+
+/* Whether the address is in no mapping, nor drains from one. */
+static bool is_nowhere(const struct mappings *m, uint32_t in_addr)
+{
+	const struct mapping_drain *d;
+	size_t n = mappings_drains(m, &d);
+
+	for (size_t i = 0; i < n; i++)
+		if (prefix_contains(d[i].in.base, d[i].in.plen, in_addr))
+			return false;
+	return mappings_find_inside(m, in_addr) < 0;
 }
 
 int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct session_walk **ret)
 {
 	struct subscriber_iterator one;
-	int number = mappings_find_inside(m, in_addr), r = number < 0 ? number : session_walk_new(m, ret);
+	int r = is_nowhere(m, in_addr) ? -ENOENT : session_walk_new(m, ret);
 
 	if (r)
 		return r;
-	(*ret)->it.next = (*ret)->it.last = (*ret)->last = in_addr;
+	(*ret)->it.next = (*ret)->it.last = (*ret)->first = (*ret)->last = (*ret)->last_here = in_addr;
 	/* An address without sessions is in no run of subscribers. */
 	(*ret)->gathered = subscriber_find(&one, m, in_addr) || !overflow_count(one.subscriber);
 	return 0;
@@ -93,6 +108,7 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 
 		overflow_heap_pop(&w->heap);
 		if (in2out.addr == it->in_addr && !overflow_word(mappings_datapath(it->m), &in2out, &word) &&
+		    mappings_of_overflow(it->m, &in2out, word) == it->number &&
 		    visit_one(w, overflow_slot_key(&in2out), word))
 			return 1;
 	}
@@ -122,12 +138,28 @@ static int gather(struct session_walk *w)
 	return r;
 }
 
+/* Goes on to sessions that drain, which come after the others. */
+static bool next_drain(struct session_walk *w)
+{
+	const struct mapping_drain *d;
+
+	while (w->drain < mappings_drains(w->it.m, &d)) {
+		if (!subscriber_iterator_drain(&w->it, w->drain++, w->first, w->last))
+			continue;
+		w->last_here = w->it.last;
+		w->slot_addr = w->slot = 0;
+		return true;
+	}
+	return false;
+}
+
 /* Slots and gathered overflow sessions are done: prepares to gather the next ones. False if there are none. */
 static bool go_on(struct session_walk *w)
 {
-	if (w->it.last == w->last)
+	if (w->it.last != w->last_here)
+		w->it.last = w->last_here;
+	else if (!next_drain(w))
 		return false;
-	w->it.last = w->last;
 	overflow_heap_clear(&w->heap);
 	w->gathered = false;
 	return true;

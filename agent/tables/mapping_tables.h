@@ -3,6 +3,8 @@
 #ifndef DETNAT_MAPPING_TABLES_H
 #define DETNAT_MAPPING_TABLES_H
 
+#include <detnat/drains.h>
+
 #include "tables/chunks.h"
 #include "base/inside_runs.h"
 #include "tables/mappings.h"
@@ -13,6 +15,7 @@
 enum table_stage {
 	TABLE_MADE,	   /* chunks are being made; unknown to the datapath */
 	TABLE_LIVE,	   /* in the index */
+	TABLE_RETIRED,	   /* in that of outside addresses alone: it drains */
 	TABLE_UNLINKED,	   /* removed from the index; packets in flight may still use them */
 	TABLE_IN_GRACE,	   /* waiting for a grace period, after which none does */
 	TABLE_AWAITS_SCAN, /* its overflow sessions are deleted in the next pass through the overflow */
@@ -71,6 +74,8 @@ struct mappings {
 	unsigned n_live;
 	struct inside_run run[INSIDE_RUNS(MAX_MAPPINGS)]; /* which of them has which addresses */
 	size_t n_runs;
+	struct mapping_drain drain[MAX_DRAINS];
+	unsigned n_drains;
 	struct mapping_job *leaving; /* list of tables on their way out */
 	struct overflow_scan scan;   /* deletes overflow sessions without a mapping */
 	bool scanning;
@@ -101,6 +106,12 @@ uint32_t *mappings_sweep_due(const struct mappings *m, int number);
 
 void mapping_job_free(struct mapping_job *t);
 
+/* Gives tables a number; they are in use when mappings_note_live() follows. */
+void mappings_enter(struct mappings *m, struct mapping_job *t, int number);
+
+/* Adds a mapping to those in use that have a number and are in the index. */
+void mappings_note_live(struct mappings *m, struct mapping_job *t);
+
 /* Makes the tables no longer live. */
 void mappings_unset_live(struct mappings *m, struct mapping_job *t);
 
@@ -118,6 +129,29 @@ void mappings_part(struct mappings *m, int enclosing, const struct geometry *exc
 
 /* Ends sessions of a part for a few milliseconds; true once all have ended. */
 bool mapping_part_step(struct mapping_job *t);
+
+/* A mapping in use, or one that a change takes into use again; or -ENOENT. */
+int mappings_find_kept(const struct mappings *m, const struct mapping_spec *spec);
+
+/* Sets the map `drains`, and the flags of mappings, by the list of drains. */
+void mappings_publish_drains(struct mappings *m);
+
+/* Adds a drain, and removes those that it covers. The caller has checked that there is room, and publishes it. */
+void mappings_add_drain(struct mappings *m, const struct mapping_drain *drain);
+
+/* Whether sessions that a mapping has of an inside address, or of all of a prefix, drain. */
+bool mappings_drains_of(const struct mappings *m, struct prefix in, int number);
+
+/* Removes the drains of a mapping's number, or those of addresses that their mapping has itself. */
+void mappings_forget_drain(struct mappings *m, unsigned at);
+void mappings_forget_drains(struct mappings *m, int number);
+void mappings_forget_needless_drains(struct mappings *m);
+
+/* Reads what an earlier agent has pinned, without judging it. */
+void mappings_read_drains(struct mappings *m);
+
+/* Has a mapping, in tables or not, drain from now on: it is in the index of outside addresses alone. */
+void mappings_set_retired(struct mappings *m, struct mapping_job *t);
 
 /* Whether the tables hold sessions: not where nothing is translated, or inbound is open. */
 static inline bool mapping_has_slots(const struct mapping *record)

@@ -11,14 +11,24 @@ static void order_changed(struct mappings *m)
 	mappings_choose_hints(m);
 }
 
-void mappings_set_live(struct mappings *m, struct mapping_job *t, int number)
+void mappings_enter(struct mappings *m, struct mapping_job *t, int number)
 {
-	m->order[m->n_live++] =
-		(struct inside_prefix){ t->record.geo.in_base, t->record.geo.in_plen, (uint16_t)number };
 	m->table[number] = t;
 	t->number = number;
-	t->stage = TABLE_LIVE;
 	t->sweep_due = t->n_buckets ? calloc(t->n_subscribers, sizeof(*t->sweep_due)) : NULL;
+}
+
+void mappings_set_live(struct mappings *m, struct mapping_job *t, int number)
+{
+	mappings_enter(m, t, number);
+	mappings_note_live(m, t);
+}
+
+void mappings_note_live(struct mappings *m, struct mapping_job *t)
+{
+	m->order[m->n_live++] =
+		(struct inside_prefix){ t->record.geo.in_base, t->record.geo.in_plen, (uint16_t)t->number };
+	t->stage = TABLE_LIVE;
 	order_changed(m);
 }
 
@@ -81,6 +91,32 @@ int mappings_next(const struct mappings *m, int from)
 	return -1;
 }
 
+bool mappings_is_retired(const struct mappings *m, int number)
+{
+	return number >= 0 && (unsigned)number < MAX_MAPPINGS && m->table[number] &&
+	       m->table[number]->stage == TABLE_RETIRED;
+}
+
+int mappings_next_retired(const struct mappings *m, int from)
+{
+	for (int number = from; number < (int)MAX_MAPPINGS; number++)
+		if (mappings_is_retired(m, number))
+			return number;
+	return -1;
+}
+
+int mappings_find_retired(const struct mappings *m, struct prefix in, struct prefix out)
+{
+	for (int number = mappings_next_retired(m, 0); number >= 0; number = mappings_next_retired(m, number + 1)) {
+		const struct geometry *g = &m->table[number]->record.geo;
+
+		if (g->in_base == in.base && g->in_plen == in.plen && g->out_base == out.base &&
+		    g->out_plen == out.plen)
+			return number;
+	}
+	return -ENOENT;
+}
+
 int mappings_next_inside(const struct mappings *m, uint32_t in_addr, uint32_t *ret_first, uint32_t *ret_last)
 {
 	for (size_t at = inside_run_at(m->run, m->n_runs, in_addr); at < m->n_runs; at++) {
@@ -100,7 +136,7 @@ int mappings_around(const struct mappings *m, struct prefix in)
 
 const struct mapping *mappings_get(const struct mappings *m, int number)
 {
-	return live(m, number) ? &m->d->mapping[number] : NULL;
+	return live(m, number) || mappings_is_retired(m, number) ? &m->d->mapping[number] : NULL;
 }
 
 struct subscriber *mappings_subscriber(const struct mappings *m, int number, uint32_t subscriber)
@@ -141,9 +177,17 @@ static void binding_layout_store(struct binding_layout *at, struct binding_layou
 	__atomic_store_n((uint64_t *)(void *)at, word, __ATOMIC_RELEASE);
 }
 
-int mappings_update(struct mappings *m, const struct mapping_spec *spec)
+/* A mapping in use, or one that a change takes into use again. */
+int mappings_find_kept(const struct mappings *m, const struct mapping_spec *spec)
 {
 	int number = mappings_find(m, spec->in, spec->out);
+
+	return number < 0 ? mappings_find_retired(m, spec->in, spec->out) : number;
+}
+
+int mappings_update(struct mappings *m, const struct mapping_spec *spec)
+{
+	int number = mappings_find_kept(m, spec);
 
 	if (number < 0)
 		return number;
@@ -200,17 +244,28 @@ void mappings_leave(struct mappings *m, struct mapping_job *t, enum table_stage 
 int mappings_del(struct mappings *m, struct prefix in, struct prefix out)
 {
 	int number = mappings_find(m, in, out);
+	bool retired = number < 0;
 
+	if (retired)
+		number = mappings_find_retired(m, in, out);
 	if (number < 0)
 		return number;
 
 	/* Inside first, so that no further sessions are opened. */
-	prefix_index_remove(&m->in, in.base, in.plen, (unsigned)number);
+	if (!retired)
+		prefix_index_remove(&m->in, in.base, in.plen, (unsigned)number);
 	if (prefix_is_none(out))
 		memset(&m->d->mapping[number], 0, sizeof(m->d->mapping[number]));
 	else
 		prefix_index_remove(&m->out, out.base, out.plen, (unsigned)number);
-	mappings_unset_live(m, m->table[number]);
+	if (!retired)
+		mappings_unset_live(m, m->table[number]);
+	m->table[number]->stage = TABLE_UNLINKED;
+	if (m->n_drains) {
+		mappings_forget_drains(m, number);
+		mappings_forget_needless_drains(m);
+		mappings_publish_drains(m);
+	}
 	mappings_leave(m, m->table[number], TABLE_UNLINKED);
 	datapath_raise_epoch(m->d);
 	return 0;

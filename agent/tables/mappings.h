@@ -25,6 +25,13 @@ struct mapping_spec {
 	struct binding_layout bindings; /* mapping, filtering, inbound; the rest is 0 */
 };
 
+/* How a mapping takes over addresses that another one has. */
+struct mapping_handover {
+	bool replaces;	    /* a mapping of the same inside prefix, which is retired */
+	struct prefix from; /* the outside prefix of that one */
+	uint32_t drain_s;   /* how long; 0: sessions in an enclosing mapping end */
+};
+
 /*
  * Maps the tables. Mappings that an earlier agent pinned are taken over: the records that the index leads to tell which
  * ranges are in use. Ranges without a mapping (an agent was killed during an addition or deletion) are cleared. The
@@ -58,14 +65,64 @@ int mappings_add_begin(struct mappings *m, const struct mapping_spec *spec, stru
 		       struct error *err);
 int mappings_add_step(struct mapping_job *job, struct error *err);
 int mappings_add_commit(struct mapping_job *job);
+int mappings_add_commit_with(struct mapping_job *job, const struct mapping_handover *how);
 void mappings_add_abort(struct mapping_job *job);
 
 /*
- * The same for a mapping that takes the place of another with this inside prefix, which is deleted: its addresses go
- * from one to the other without belonging to none, or to the mapping around them. -EEXIST if their outside prefixes
- * overlap: then delete first.
+ * Drains: sessions of inside addresses go on in a mapping that has been deleted or replaced (*retired*), or that has
+ * lost the addresses to an exception. All of it is pinned, see <detnat/drains.h>: the next agent goes on with it.
  */
-int mappings_replace_commit(struct mapping_job *job, struct prefix old_out);
+struct mapping_drain {
+	struct prefix in;
+	int number;	   /* of the mapping */
+	bool whole;	   /* the mapping is retired; else it is in use, without these addresses */
+	uint64_t until_s;  /* CLOCK_BOOTTIME */
+	uint64_t sessions; /* when they were last swept; UINT64_MAX: not yet */
+};
+
+/* The drains, in order of their beginning. */
+size_t mappings_drains(const struct mappings *m, const struct mapping_drain **ret);
+
+/* Seconds that a drain has left. */
+uint32_t mapping_drain_left(const struct mapping_drain *d);
+
+/* Whether a drain is over: its time, or its last session has ended. */
+bool mapping_drain_over(const struct mapping_drain *d);
+
+/* Number of a mapping that drains, or -ENOENT. */
+int mappings_find_retired(const struct mappings *m, struct prefix in, struct prefix out);
+
+/* Whether a mapping is retired. mappings_get() knows it, mappings_next() and mappings_find() do not. */
+bool mappings_is_retired(const struct mappings *m, int number);
+int mappings_next_retired(const struct mappings *m, int from);
+
+/*
+ * Whether these addresses can drain: 0; -ENOSPC if there are too many drains, -EMLINK if too many mappings drain of the
+ * same addresses already.
+ */
+int mappings_drain_check(const struct mappings *m, struct prefix in);
+
+/*
+ * Retires a mapping. -ENOENT if there is none; else as mappings_drain_check(), with nothing changed. Sessions go on for
+ * drain_s seconds at most; the caller then deletes the mapping, as any other, when mapping_drain_over().
+ */
+int mappings_retire(struct mappings *m, struct prefix in, struct prefix out, uint32_t drain_s);
+
+/* Takes a retired mapping into use again; how may be NULL. Errors as for mappings_add_commit(). */
+int mappings_revive(struct mappings *m, struct prefix in, struct prefix out, const struct mapping_handover *how);
+
+/* Ends what is left of a drain from a mapping that is in use: the sessions end. */
+void mappings_end_drain(struct mappings *m, struct prefix in, int number);
+
+/* Notes how many sessions a sweep has left of a drain. */
+void mappings_drain_swept(struct mappings *m, const struct mapping_drain *d, uint64_t sessions);
+
+/* Has a drain end after so many seconds from now on; 0: it is over. */
+void mappings_time_drain(struct mappings *m, struct prefix in, int number, uint32_t seconds);
+
+/* The mapping that a session beyond the slots belongs to, which may be retired, by its IN2OUT entry; or -ENOENT. */
+struct overflow_key;
+int mappings_of_overflow(const struct mappings *m, const struct overflow_key *in2out, uint64_t word);
 
 /* Deletes a mapping from the datapath and queues its memory for mappings_reclaim_step(). -ENOENT if there is none. */
 int mappings_del(struct mappings *m, struct prefix in, struct prefix out);

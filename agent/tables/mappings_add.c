@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "tables/mapping_bindings.h"
 
@@ -128,7 +129,7 @@ int mappings_add_step(struct mapping_job *t, struct error *err)
 
 int mappings_update_begin(struct mappings *m, const struct mapping_spec *spec, struct error *err)
 {
-	int number = mappings_find(m, spec->in, spec->out), r;
+	int number = mappings_find_kept(m, spec), r;
 
 	if (number < 0)
 		return number;
@@ -140,7 +141,7 @@ int mappings_update_begin(struct mappings *m, const struct mapping_spec *spec, s
 
 int mappings_update_step(struct mappings *m, const struct mapping_spec *spec, struct error *err)
 {
-	int number = mappings_find(m, spec->in, spec->out), r;
+	int number = mappings_find_kept(m, spec), r;
 
 	if (number < 0)
 		return number;
@@ -163,25 +164,95 @@ static int free_number(const struct mappings *m)
 	return -ENOSPC;
 }
 
-/* A number for a mapping whose prefixes fit the index, or -errno. */
-static int check_commit(const struct mappings *m, const struct geometry *g)
+/* The number of the mapping that is replaced: -1: none; -ENOENT if it is not there. */
+static int replaced_by(const struct mappings *m, const struct geometry *g, const struct mapping_handover *how)
 {
-	int r = prefix_index_check(&m->in, g->in_base, g->in_plen);
+	int number = how->replaces ? mappings_find(m, (struct prefix){ g->in_base, g->in_plen }, how->from) : -1;
 
-	if (!r && g->out_plen != PLEN_NONE)
-		r = prefix_index_check(&m->out, g->out_base, g->out_plen);
-	return r ? r : free_number(m);
+	return how->replaces && number < 0 ? -ENOENT : number;
 }
 
-int mappings_add_commit(struct mapping_job *t)
+/* Whether the prefixes fit the index, and what is to drain can. */
+static int check_link(const struct mappings *m, const struct geometry *g, const struct mapping_handover *how,
+		      bool revive)
+{
+	int replaced = replaced_by(m, g, how), r = replaced < -1 ? replaced : 0;
+
+	if (!r && replaced < 0)
+		r = prefix_index_check(&m->in, g->in_base, g->in_plen);
+	if (!r && g->out_plen != PLEN_NONE && !revive)
+		r = prefix_index_check(&m->out, g->out_base, g->out_plen);
+	if (!r && how->drain_s)
+		r = mappings_drain_check(m, (struct prefix){ g->in_base, g->in_plen });
+	return r;
+}
+
+static uint64_t until(uint32_t seconds)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec + seconds;
+}
+
+/* Notes that the addresses of a prefix drain from a mapping, and tells the datapath. */
+static void begin_drain(struct mappings *m, struct prefix in, int number, bool whole, uint32_t seconds)
+{
+	mappings_add_drain(
+		m, &(struct mapping_drain){ .in = in, .number = number, .whole = whole, .until_s = until(seconds) });
+	mappings_publish_drains(m);
+}
+
+/*
+ * Gives the inside addresses to tables whose number, record and outside addresses the datapath knows. Sessions are
+ * opened there from then on. What the addresses' sessions are in drains before, so that the datapath finds them all the
+ * while.
+ */
+static void link_inside(struct mappings *m, struct mapping_job *t, const struct mapping_handover *how)
+{
+	const struct geometry *g = &t->record.geo;
+	const struct prefix in = { g->in_base, g->in_plen };
+	int around = prefix_index_around(&m->in, in.base, in.plen), replaced = replaced_by(m, g, how);
+	bool hidden = g->out_plen == PLEN_NONE;
+
+	if (replaced >= 0) {
+		struct mapping_job *old = m->table[replaced];
+
+		begin_drain(m, in, replaced, true, how->drain_s);
+		prefix_index_replace(&m->in, (unsigned)replaced, (unsigned)t->number, hidden);
+		mappings_unset_live(m, old);
+		mappings_note_live(m, t);
+		mappings_set_retired(m, old);
+	} else {
+		bool drains = around >= 0 && how->drain_s && mapping_has_slots(&m->table[around]->record);
+
+		if (drains)
+			begin_drain(m, in, around, false, how->drain_s);
+		if (hidden)
+			prefix_index_insert_hidden(&m->in, in.base, in.plen, (unsigned)t->number);
+		else
+			prefix_index_insert(&m->in, in.base, in.plen, (unsigned)t->number);
+		mappings_note_live(m, t);
+		if (!drains)
+			mappings_part(m, around, g);
+	}
+	if (m->n_drains) {
+		mappings_forget_needless_drains(m);
+		mappings_publish_drains(m);
+	}
+	datapath_raise_epoch(m->d);
+}
+
+int mappings_add_commit_with(struct mapping_job *t, const struct mapping_handover *how)
 {
 	struct mappings *m = t->m;
 	const struct geometry *g = &t->record.geo;
-	int number = check_commit(m, g);
+	int r = check_link(m, g, how, false), number = r ? r : free_number(m);
 
 	if (number == -ENOSPC) {
 		mappings_settle(m);
-		number = check_commit(m, g);
+		r = check_link(m, g, how, false);
+		number = r ? r : free_number(m);
 	}
 	if (number < 0)
 		return number;
@@ -193,15 +264,73 @@ int mappings_add_commit(struct mapping_job *t)
 
 	/* Inside last: sessions are opened from then on, and their replies must be accepted. */
 	m->d->mapping[number] = t->record;
-	if (g->out_plen == PLEN_NONE) {
-		prefix_index_insert_hidden(&m->in, g->in_base, g->in_plen, (unsigned)number);
-	} else {
+	if (g->out_plen != PLEN_NONE) {
 		mappings_widen_pool(m, g);
 		prefix_index_insert(&m->out, g->out_base, g->out_plen, (unsigned)number);
-		prefix_index_insert(&m->in, g->in_base, g->in_plen, (unsigned)number);
 	}
-	mappings_set_live(m, t, number);
-	mappings_part(m, prefix_index_around(&m->in, g->in_base, g->in_plen), g);
+	mappings_enter(m, t, number);
+	/* It looks for sessions elsewhere from the first one that it opens. */
+	if (how->replaces || how->drain_s || m->n_drains) {
+		t->record.geo.flags |= MAPPING_SUCCEEDS;
+		m->d->mapping[number].geo.flags |= MAPPING_SUCCEEDS;
+	}
+	link_inside(m, t, how);
+	return 0;
+}
+
+int mappings_add_commit(struct mapping_job *t)
+{
+	return mappings_add_commit_with(t, &(struct mapping_handover){ 0 });
+}
+
+int mappings_retire(struct mappings *m, struct prefix in, struct prefix out, uint32_t drain_s)
+{
+	int number = mappings_find(m, in, out), r = number < 0 ? number : mappings_drain_check(m, in);
+	struct mapping_job *t = r ? NULL : m->table[number];
+
+	if (r)
+		return r;
+	begin_drain(m, in, number, true, drain_s);
+	prefix_index_remove(&m->in, in.base, in.plen, (unsigned)number);
+	mappings_unset_live(m, t);
+	mappings_set_retired(m, t);
+	/* What addresses of exceptions had drained from it stays with it; theirs may drain from others. */
+	mappings_forget_needless_drains(m);
+	mappings_publish_drains(m);
 	datapath_raise_epoch(m->d);
 	return 0;
+}
+
+int mappings_revive(struct mappings *m, struct prefix in, struct prefix out, const struct mapping_handover *how)
+{
+	const struct mapping_handover none = { 0 };
+	int number = mappings_find_retired(m, in, out), r;
+	struct mapping_job *t = number < 0 ? NULL : m->table[number];
+
+	if (!t)
+		return number;
+	how = how ? how : &none;
+	r = check_link(m, &t->record.geo, how, true);
+	if (r)
+		return r;
+	t->record.geo.flags = (uint8_t)((t->record.geo.flags & ~MAPPING_RETIRED) | MAPPING_SUCCEEDS);
+	__atomic_store_n(&m->d->mapping[number].geo.flags, t->record.geo.flags, __ATOMIC_RELEASE);
+	link_inside(m, t, how);
+	return 0;
+}
+
+void mappings_end_drain(struct mappings *m, struct prefix in, int number)
+{
+	struct geometry part = { .in_base = in.base, .in_plen = in.plen };
+	unsigned at = 0;
+
+	while (at < m->n_drains && (m->drain[at].whole || m->drain[at].number != number ||
+				    m->drain[at].in.base != in.base || m->drain[at].in.plen != in.plen))
+		at++;
+	if (at == m->n_drains)
+		return;
+	mappings_forget_drain(m, at);
+	mappings_publish_drains(m);
+	mappings_part(m, number, &part);
+	datapath_raise_epoch(m->d);
 }

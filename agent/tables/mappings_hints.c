@@ -23,10 +23,11 @@ void mappings_measure_pool(struct mappings *m)
 {
 	uint32_t first = ~0U, last = 0;
 
-	for (unsigned k = 0; k < m->n_live; k++) {
-		const struct geometry *g = &m->table[m->order[k].number]->record.geo;
+	for (int number = 0; number < (int)MAX_MAPPINGS; number++) {
+		const struct mapping_job *t = m->table[number];
+		const struct geometry *g = t ? &t->record.geo : NULL;
 
-		if (g->out_plen == PLEN_NONE)
+		if (!g || (t->stage != TABLE_LIVE && t->stage != TABLE_RETIRED) || g->out_plen == PLEN_NONE)
 			continue;
 		first = g->out_base < first ? g->out_base : first;
 		last = pool_end(g) > last ? pool_end(g) : last;

@@ -18,6 +18,7 @@ struct survey {
 	bool outside;
 	uint64_t covered[MAX_MAPPINGS]; /* addresses within the record's prefix */
 	bool strays[MAX_MAPPINGS];	/* whether there are any outside it */
+	bool retired[MAX_MAPPINGS];	/* inside: it drains, and all of its outside addresses lead to it */
 	bool whole[MAX_MAPPINGS];	/* inside: every address that no other mapping has instead leads to it */
 	struct inside_run run[INSIDE_RUNS(MAX_MAPPINGS)];
 	size_t n_runs;
@@ -64,6 +65,14 @@ static void compare_leaf(uint32_t base, unsigned plen, unsigned number, void *ar
 	compare_until(s, base + prefix_size(plen), (int)number);
 }
 
+static bool is_retiring(const struct mappings *m, int number)
+{
+	for (unsigned i = 0; i < m->n_drains; i++)
+		if (m->drain[i].number == number && m->drain[i].whole)
+			return true;
+	return false;
+}
+
 /*
  * Which mappings the indexes hold as a whole, as far as the records and the outside tell: one that was being added or
  * deleted has not all of its addresses, or those around it have some of them.
@@ -81,6 +90,10 @@ static void survey_whole(struct mappings *m, struct survey *in, const struct sur
 			continue;
 		if (!is_untranslated(record) && (in->strays[number] || out->strays[number] || !out->covered[number] ||
 						 out->covered[number] != prefix_size(g->out_plen)))
+			continue;
+		/* Its inside addresses, if it has not lost them yet, are the configuration's to give back. */
+		in->retired[number] = is_retiring(m, (int)number);
+		if (in->retired[number])
 			continue;
 		in->whole[number] = true;
 		prefix[n++] = (struct inside_prefix){ g->in_base, g->in_plen, (uint16_t)number };
@@ -115,9 +128,9 @@ static int take_tables(struct mappings *m, struct mapping_job *t)
 }
 
 /* -ESTALE if its tables are not there. */
-static int take_over(struct mappings *m, int number)
+static int take_over(struct mappings *m, int number, bool retired)
 {
-	const struct mapping *record = &m->d->mapping[number];
+	struct mapping *record = &m->d->mapping[number];
 	_cleanup_free_ struct mapping_job *t = calloc(1, sizeof(*t));
 
 	if (!t)
@@ -132,8 +145,15 @@ static int take_over(struct mappings *m, int number)
 		return r;
 	if (r < 0)
 		return -ESTALE;
+	mappings_enter(m, t, number);
+	if (retired) {
+		mappings_set_retired(m, take_pointer(t));
+		return 0;
+	}
+	t->record.geo.flags &= (uint8_t)~MAPPING_RETIRED;
+	record->geo.flags = t->record.geo.flags;
 	prefix_index_own(&m->in, (unsigned)number, record->geo.in_base, record->geo.in_plen, is_untranslated(record));
-	mappings_set_live(m, take_pointer(t), number);
+	mappings_note_live(m, take_pointer(t));
 	return 0;
 }
 
@@ -147,6 +167,23 @@ static void end_parts(struct mappings *m)
 	}
 }
 
+/* Drains of what could not be taken over end, and so do those of addresses that their mapping has itself. */
+static void settle_drains(struct mappings *m)
+{
+	for (unsigned i = m->n_drains; i-- > 0;) {
+		const struct mapping_drain *d = &m->drain[i];
+		const struct mapping *record = mappings_get(m, d->number);
+
+		if (!record || !mapping_has_slots(record) || d->whole != mappings_is_retired(m, d->number) ||
+		    d->in.plen < record->geo.in_plen ||
+		    !prefix_contains(record->geo.in_base, record->geo.in_plen, d->in.base))
+			mappings_forget_drain(m, i);
+	}
+	mappings_forget_needless_drains(m);
+	if (m->d->drains >= 0)
+		mappings_publish_drains(m);
+}
+
 static int take_over_all(struct mappings *m)
 {
 	_cleanup_free_ struct survey *in = calloc(1, sizeof(*in)), *out = calloc(1, sizeof(*out));
@@ -158,6 +195,7 @@ static int take_over_all(struct mappings *m)
 	out->outside = true;
 	removed += prefix_index_open(&m->in, m->d->in_nodes, true);
 	removed += prefix_index_open(&m->out, m->d->out_nodes, false);
+	mappings_read_drains(m);
 	prefix_index_walk(&m->in, survey_leaf, in);
 	prefix_index_walk(&m->out, survey_leaf, out);
 	survey_whole(m, in, out);
@@ -165,7 +203,7 @@ static int take_over_all(struct mappings *m)
 		if (!in->covered[number] && !out->covered[number] && !in->whole[number])
 			continue;
 
-		int r = in->whole[number] ? take_over(m, number) : -ESTALE;
+		int r = in->whole[number] || in->retired[number] ? take_over(m, number, in->retired[number]) : -ESTALE;
 
 		if (r == -ESTALE) {
 			log_warning("mapping %d was left incomplete by an earlier agent: removed", number);
@@ -177,6 +215,7 @@ static int take_over_all(struct mappings *m)
 	}
 	removed += prefix_index_repaint(&m->in);
 	mappings_measure_pool(m);
+	settle_drains(m);
 	end_parts(m);
 	if (removed)
 		datapath_raise_epoch(m->d);
@@ -268,7 +307,8 @@ void mappings_close(struct mappings *m)
 		return;
 	background_wait(&m->grace);
 	for (unsigned number = 0; number < MAX_MAPPINGS; number++)
-		if (m->table[number] && m->table[number]->stage == TABLE_LIVE)
+		if (m->table[number] &&
+		    (m->table[number]->stage == TABLE_LIVE || m->table[number]->stage == TABLE_RETIRED))
 			mapping_job_free(m->table[number]);
 	while (m->leaving) {
 		struct mapping_job *t = m->leaving;

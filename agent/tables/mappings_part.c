@@ -13,7 +13,8 @@ void mappings_part(struct mappings *m, int enclosing, const struct geometry *exc
 {
 	struct mapping_job *of = enclosing < 0 ? NULL : m->table[enclosing], *t;
 
-	if (!of || !mapping_has_slots(&of->record))
+	if (!of || !mapping_has_slots(&of->record) ||
+	    mappings_drains_of(m, (struct prefix){ exception->in_base, exception->in_plen }, enclosing))
 		return;
 	t = calloc(1, sizeof(*t));
 	/* The next start ends what is left. */

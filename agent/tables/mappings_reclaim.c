@@ -94,10 +94,10 @@ static void purge_session(struct mappings *m, struct mapping_job *of, const stru
 		m->ending->report_overflow(of, in2out, word);
 }
 
-/* Whether a session is one of the mapping that has its inside address now. */
+/* Whether a session is one of the mapping that has its inside address now, or of one from which that drains. */
 static bool is_present(const struct mappings *m, const struct overflow_key *in2out, uint64_t word)
 {
-	int number = mappings_find_inside(m, in2out->addr);
+	int number = mappings_of_overflow(m, in2out, word);
 
 	return number >= 0 && overflow_has_pair(m->d, in2out, word, &m->d->mapping[number].geo);
 }
@@ -129,12 +129,13 @@ static void purge_batch(struct mappings *m, struct overflow_scan *scan)
 
 		if (key->direction == OVERFLOW_IN2OUT) {
 			/* Its OUT2IN entry is found in this pass as well. */
-			if (mappings_find_inside(m, key->addr) < 0)
+			if (mappings_find_inside(m, key->addr) < 0 && !is_present(m, key, scan->sessions[i].truth))
 				purge_session(m, owner_of(m, key->addr, NULL), key, scan->sessions[i].truth);
 			continue;
 		}
 		outside = mappings_find_outside(m, key->addr);
-		if (outside < 0 || mappings_find_inside(m, scan->sessions[i].in_addr) != outside)
+		if (outside < 0 || (mappings_find_inside(m, scan->sessions[i].in_addr) != outside &&
+				    !mappings_drains_of(m, (struct prefix){ scan->sessions[i].in_addr, 32 }, outside)))
 			purge_pair(m, key, &scan->sessions[i]);
 	}
 }

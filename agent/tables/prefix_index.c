@@ -368,6 +368,16 @@ void prefix_index_remove_number(struct prefix_index *x, unsigned number)
 		clear(x, root, 0, 255, r);
 }
 
+void prefix_index_replace(struct prefix_index *x, unsigned number, unsigned by, bool hidden)
+{
+	const struct removal r = { (uint16_t)(INDEX_LEAF | number), (uint16_t)(INDEX_LEAF | by) };
+
+	prefix_index_own(x, by, x->of[number].base, x->of[number].plen, hidden);
+	for (uint32_t root = 0; root < INDEX_ROOTS; root++)
+		clear(x, root, 0, 255, r);
+	x->of[number].used = false;
+}
+
 /* The runs of all prefixes in use. */
 struct runs {
 	struct inside_run run[INSIDE_RUNS(MAX_MAPPINGS)];

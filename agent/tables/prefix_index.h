@@ -68,6 +68,9 @@ int prefix_index_insert_hidden(struct prefix_index *x, uint32_t base, unsigned p
 /* Takes the leaf entries of this number within the prefix from it. */
 void prefix_index_remove(struct prefix_index *x, uint32_t base, unsigned plen, unsigned number);
 
+/* Gives the prefix of one number, and all its entries, to another; each entry changes at once. */
+void prefix_index_replace(struct prefix_index *x, unsigned number, unsigned by, bool hidden);
+
 /* Takes all leaf entries of this number from it. */
 void prefix_index_remove_number(struct prefix_index *x, unsigned number);
 

@@ -26,6 +26,11 @@
 
 /* Flags of a mapping: TCP, UDP and ICMP pass in both directions without sessions; the address alone is translated. */
 #define MAPPING_OPEN 0x01
+/* It drains: its sessions go on, and it opens none; see <detnat/drains.h>. */
+#define MAPPING_RETIRED 0x02
+/* Some of its inside addresses may have sessions in mappings that drain. */
+#define MAPPING_SUCCEEDS 0x04
+#define MAPPING_FLAGS	 0x07
 /* Length of the outside prefix, and base 0, of addresses that are not translated. */
 #define PLEN_NONE 255U
 
@@ -36,7 +41,7 @@ struct geometry {
 	__u8 in_plen;
 	__u8 out_plen;
 	__u8 ratio_shift; /* sharing ratio = 1 << ratio_shift */
-	__u8 flags;	  /* MAPPING_OPEN */
+	__u8 flags;	  /* MAPPING_… */
 	__u32 ports_per_host;
 	__u64 ports_inverse; /* floor(2^32 / ports_per_host) + 1, see mapping_divide() */
 };

@@ -398,11 +398,12 @@ struct settings {
 	__u8 route_mtus;	  /* the map route_mtus has to be consulted */
 	__u8 stages;		  /* 2: the programs with stages, <detnat/stages.h>; they do not read it themselves */
 	__u8 portmaps;		  /* there may be portmaps, <detnat/portmaps.h> */
-	__u8 bindings;		  /* some mapping has endpoint-independent mapping, <detnat/binding.h> */
+	__u8 bindings;		  /* some mapping has endpoint-independent mapping, <detnat/binding.h>, or drains */
 	__u8 filtering;		  /* some has endpoint-independent filtering, too */
 	__u8 tc;		  /* TC_…: which tc programs are loaded beside that at egress; not read either */
 	__u8 inside_from;	  /* enum inside_from */
-	__u8 pad[4];
+	__u8 drains;		  /* some mapping drains, <detnat/drains.h> */
+	__u8 pad[3];
 	struct address_range bypass[MAX_BYPASS];
 	/* What mappings without an outside prefix say. */
 	__u32 n_untranslated; /* ranges in use */

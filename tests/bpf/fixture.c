@@ -91,7 +91,7 @@ void reload_settings(void)
 	open_trace();
 	if (!settings.hz)
 		settings.hz = datapath.hz;
-	settings.bindings = !!bindings.mapping;
+	settings.bindings = bindings.mapping || settings.drains;
 	settings.filtering = !!bindings.filtering;
 	if (staged_wanted())
 		settings.stages = 2;

@@ -18,11 +18,11 @@ static bool begins(const struct random_packet *p)
 }
 
 /* The binding that a packet is let in by; NULL: none. Sessions are kept in slots only, so none that has strayed. */
-static const struct model_binding *lets_in(const struct judging *j, const struct model_session *flow)
+static struct model_binding *lets_in(const struct judging *j, const struct model_session *flow)
 {
 	struct model *m = &j->t->model;
 	const struct model_mapping *map = model_inside(m, flow->in_addr);
-	const struct model_binding *b;
+	struct model_binding *b;
 	unsigned lo;
 
 	if (!map || !model_lets_anyone(m, flow->in_addr, flow->proto) || !begins(j->p))
@@ -57,7 +57,7 @@ static bool may_be_refused(const struct judging *j, const struct model_session *
 enum arrival judge_inbound(const struct judging *j, const struct model_session *flow)
 {
 	struct model *m = &j->t->model;
-	const struct model_binding *b = flow->in_addr ? lets_in(j, flow) : NULL;
+	struct model_binding *b = flow->in_addr ? lets_in(j, flow) : NULL;
 	const struct model_mapping *map = model_inside(m, flow->in_addr);
 	struct model_session opens = *flow;
 
@@ -76,6 +76,8 @@ enum arrival judge_inbound(const struct judging *j, const struct model_session *
 	EXPECT(j, model_inbound(m, flow->in_addr) < model_inbound_limit(map), "the outside opened more than it may");
 	EXPECT(j, model_count(m, flow->in_addr) < map->quota, "the outside opened beyond the quota");
 	opens.in_port = b->in_port;
+	/* It may live as long as this session does: the agent's sweep does not tell who has opened one. */
+	b->used = m->now;
 	EXPECT(j, model_open(m, &opens, j->p->flags), "the model is full");
 	return ARRIVAL_OPENED;
 }

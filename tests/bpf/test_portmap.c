@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <criterion/criterion.h>
+
+#include <detnat/events.h>
 
 #include "portmap_fixture.h"
 
@@ -181,6 +184,26 @@ Test(portmap, a_session_goes_first_and_runs_on)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 0);
 }
 
+static int count_closed(void *arg, void *data, size_t size)
+{
+	const struct nat_event *e = data;
+
+	*(unsigned *)arg += e->type == EVENT_SESSION_CLOSED;
+	return 0;
+}
+
+/* Sessions whose end the datapath has told. */
+static unsigned told_closed(void)
+{
+	unsigned n = 0;
+	struct ring_buffer *ring = ring_buffer__new(datapath.events, count_closed, &n, NULL);
+
+	cr_assert_not_null(ring);
+	ring_buffer__consume(ring);
+	ring_buffer__free(ring);
+	return n;
+}
+
 Test(portmap, a_connection_in_time_wait_gives_way_to_it)
 {
 	static const struct row closed[] = {
@@ -219,9 +242,12 @@ Test(portmap, a_connection_in_time_wait_gives_way_to_it)
 		  REASON_in2out_translated },
 	};
 
+	settings.session_events = 1;
+	reload_settings();
 	RUN_ROWS(closed);
 	map_port(TCP, SUBSCRIBER, 8443, WEB);
 	RUN_ROWS(again);
+	cr_expect_eq(told_closed(), 1, "its end is told");
 }
 
 Test(portmap, its_port_is_given_to_no_session_of_another_inside_port)

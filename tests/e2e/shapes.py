@@ -2,7 +2,7 @@
 """JSON shapes of detnatctl(8): these keys, these types; further keys are allowed."""
 
 MAPPING = {"in": str, "out": str, "sharing_ratio": int, "ports_per_host": int, "session_slots": int,
-           "memory_bytes": int, "sessions": int}
+           "memory_bytes": int, "sessions": int, "state": str, "drain_left": (int, type(None))}
 FORWARD = {"in_addr": str, "out_addr": str, "port_lo": int, "port_hi": int}
 REVERSE = {"out_addr": str, "out_port": int, "in_addr": str}
 INTERFACE = {"name": str, "pattern": (str, type(None)), "matches": (int, type(None)), "role": str,

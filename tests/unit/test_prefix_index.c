@@ -15,6 +15,7 @@ static void (*after_store)(void);
 #define prefix_index_check	   watched_check
 #define prefix_index_insert	   watched_insert
 #define prefix_index_remove	   watched_remove
+#define prefix_index_replace	   tested_prefix_index_replace
 #define prefix_index_remove_number watched_remove_number
 #define prefix_index_settle	   watched_settle
 #define prefix_index_find	   watched_find

@@ -19,6 +19,24 @@ configure() { # FORWARDING MODE QUOTA
 CONFIGURATION
 }
 
+# The same with all that subscribers can be reached by, so that every program is loaded.
+configure_reachable() { # FORWARDING MODE
+    cat >$CONFIG <<CONFIGURATION
+{
+  "interfaces": { "inside": ["$inside"], "outside": ["$outside"] },
+  "mappings": [
+    { "in": "10.0.0.0/18", "out": "1.1.1.0/30",
+      "endpoint_independent": { "mapping": ["udp", "tcp", "icmp"], "filtering": ["udp", "tcp"] } },
+    { "in": "10.0.1.77/32", "out": "1.1.2.1/32", "inbound": "open" },
+    { "in": "10.0.1.78/32", "out": null }
+  ],
+  "portmaps": [ { "proto": "udp", "in": "10.0.0.3:3074", "out": "1.1.1.0:80" } ],
+  "forwarding": "$1", "xdp_mode": "$2", "stages": $stages, "sweep_interval": 1,
+  "control_socket": "/run/agent.sock", "state_dir": "/tmp/state"
+}
+CONFIGURATION
+}
+
 start_agent() {
     ready_ms=
     rm -f /tmp/agent.out

@@ -235,6 +235,21 @@ plain_part() {
     check_mode kernel skb "check_restart check_trace check_quota"
 }
 
+# What the verifier does not see otherwise: portmaps, open mappings, addresses that are not translated, bindings.
+reachable_part() {
+    STATE=reachable
+    : >$LOG
+    ip -n net route replace 1.1.1.0/30 dev net0
+    configure_reachable redirect native
+    check "the programs are loaded" start_agent
+    [ -n "$ready_ms" ] || { tail -n 50 /tmp/agent.log >&2 && return; }
+    check "UDP of a bound port" expect 1.1.1.0:1064 in_sub peer udp 10.0.0.2:45010 $REFLECTOR 100
+    check "UDP by a portmap" expect 1.1.1.0:80 in_sub peer udp 10.0.0.3:3074 $REFLECTOR 100
+    check "the agent ends" stop_agent
+    check "--detach" in_gw detnat-agent --detach -c $CONFIG
+    rm -rf /tmp/state
+}
+
 trap '' PIPE
 sysctl -qw kernel.bpf_stats_enabled=1
 echo "# checks begin $(uptime_ms) ms after the kernel's start"
@@ -248,6 +263,7 @@ has_part() { grep -qw "$1" /etc/parts; }
 
 ! has_part guard || guard_part
 ! has_part plain || plain_part
+! has_part reachable || reachable_part
 ! has_part vlan || vlan_part
 ! has_part bond || bond_part
 

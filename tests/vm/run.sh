@@ -15,7 +15,7 @@ VM_BPF_TESTS=${VM_BPF_TESTS:-0}
 STAGES=${STAGES:-1}
 VM_TIMEOUT=${VM_TIMEOUT:-$((600 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
 SERIES=${SERIES:-6.1 6.12}
-VM_PARTS=${VM_PARTS:-guard plain vlan bond systemd} # which of the checks of guest.sh, and the units under systemd
+VM_PARTS=${VM_PARTS:-guard plain reachable vlan bond systemd} # which of the checks of guest.sh, and the units under systemd
 SYSTEMD_SERIES=${SYSTEMD_SERIES:-6.1}    # the kernel of Debian 12, as its systemd is that of the machine
 # VM_ACCEL=kvm is faster, where the machine has it.
 ACCEL=${VM_ACCEL:-tcg,thread=multi}
@@ -219,7 +219,7 @@ for series in $SERIES; do
         continue
     fi
     before=$failed
-    if has_part guard || has_part plain || has_part vlan || has_part bond; then
+    if has_part guard || has_part plain || has_part reachable || has_part vlan || has_part bond; then
         make_root
         boot "$series" "$VM_CACHE/kernel-$series"
     fi

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a plan makes of sessions that may go on: see struct change_options and struct mapping_drain. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <detnat/drains.h>
+
+#include "base/log.h"
+#include "change/plan_private.h"
+
+static bool same_prefix(struct prefix a, struct prefix b)
+{
+	return a.base == b.base && a.plen == b.plen;
+}
+
+static bool overlap(struct prefix a, struct prefix b)
+{
+	return !prefix_is_none(a) && !prefix_is_none(b) && prefix_overlaps(a.base, a.plen, b.base, b.plen);
+}
+
+/* How long sessions drain that `m` of the configuration puts an end to, or that end with it. */
+static uint32_t seconds_for(const struct plan *p, const struct config_mapping *m)
+{
+	if (p->options.drain_given)
+		return p->options.drain;
+	return p->name && m ? m->drain : 0;
+}
+
+static uint32_t deletion_seconds(const struct plan *p, const struct plan_deletion *d)
+{
+	const struct config *before = p->context->active->config;
+	const struct config_mapping *m = config_find_inside(p->wanted, d->in);
+
+	if (!m && before)
+		m = config_find_inside(before, d->in);
+	return seconds_for(p, m);
+}
+
+/* Retired mappings that are not taken into use again and have drained are deleted. */
+static void find_ended(struct plan *p)
+{
+	const struct mappings *m = p->context->mappings;
+	const struct mapping_drain *drain;
+	size_t n = mappings_drains(m, &drain);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct geometry *g = &mappings_get(m, drain[i].number)->geo;
+		struct prefix in = { g->in_base, g->in_plen }, out = { g->out_base, g->out_plen };
+		bool revived = false;
+
+		for (size_t k = 0; k < p->n_add; k++) {
+			struct plan_addition *add = &p->add[k];
+
+			if (!add->revives || !same_prefix(add->spec.in, in) || !same_prefix(add->spec.out, out))
+				continue;
+			revived = true;
+			add->left_s = mapping_drain_left(&drain[i]);
+		}
+		if (revived && drain[i].whole)
+			continue;
+		if (!mapping_drain_over(&drain[i]))
+			p->drains = true;
+		else if (drain[i].whole)
+			p->del[p->n_del++] = (struct plan_deletion){ .in = in, .out = out, .over = true };
+		else
+			p->end[p->n_end++] = (struct plan_end){ drain[i].in, drain[i].number };
+	}
+}
+
+/* Whether a retired mapping remains so. */
+static bool stays_retired(const struct plan *p, const struct geometry *g)
+{
+	for (size_t i = 0; i < p->n_add; i++)
+		if (p->add[i].revives && p->add[i].spec.in.base == g->in_base && p->add[i].spec.in.plen == g->in_plen &&
+		    p->add[i].spec.out.base == g->out_base && p->add[i].spec.out.plen == g->out_plen)
+			return false;
+	for (size_t i = 0; i < p->n_del; i++)
+		if (p->del[i].over && p->del[i].in.base == g->in_base && p->del[i].in.plen == g->in_plen &&
+		    p->del[i].out.base == g->out_base && p->del[i].out.plen == g->out_plen)
+			return false;
+	return true;
+}
+
+/* Has deletions drain, those that an addition replaces by its commit. */
+static void find_retired(struct plan *p)
+{
+	for (size_t i = 0; i < p->n_del; i++) {
+		struct plan_deletion *d = &p->del[i];
+
+		if (d->over || d->open || prefix_is_none(d->out))
+			continue;
+		d->drain_s = deletion_seconds(p, d);
+		p->drains |= d->drain_s > 0;
+	}
+	for (size_t i = 0; i < p->n_add; i++) {
+		struct plan_addition *add = &p->add[i];
+
+		add->how.drain_s = seconds_for(p, config_find_inside(p->wanted, add->spec.in));
+		for (size_t k = 0; k < p->n_del; k++) {
+			struct plan_deletion *d = &p->del[k];
+
+			if (!d->drain_s || !same_prefix(d->in, add->spec.in))
+				continue;
+			d->replaced = true;
+			add->how = (struct mapping_handover){ true, d->out, d->drain_s };
+		}
+		/* As an exception. */
+		if (!add->how.replaces && config_find_around(p->wanted, add->spec.in))
+			p->drains |= add->how.drain_s > 0;
+	}
+}
+
+static int refuse_overlap(const struct plan *p, struct prefix out, const struct config_drain *d, bool now,
+			  struct error *err)
+{
+	char out_text[ADDR_TEXT], in_text[ADDR_TEXT], former[ADDR_TEXT];
+
+	prefix_format(out.base, out.plen, out_text);
+	prefix_format(d->in.base, d->in.plen, in_text);
+	prefix_format(d->out.base, d->out.plen, former);
+	if (now)
+		return config_refuse(
+			err, -EEXIST, p->name, 0, "",
+			"%s cannot be an outside prefix while sessions of %s drain from %s, which it overlaps; "
+			"choose other addresses, or no drain, which ends these sessions",
+			out_text, in_text, former);
+	return config_refuse(
+		err, -EEXIST, p->name, 0, "",
+		"%s cannot be an outside prefix yet: sessions of %s are draining from %s; wait, or end them "
+		"by `detnatctl mapping del %s %s`",
+		out_text, in_text, former, in_text, former);
+}
+
+/* An outside endpoint never belongs to two. A start, which has to go on, ends what is in the way. */
+static int check_overlaps(struct plan *p, struct error *err)
+{
+	struct config *c = p->wanted;
+
+	for (size_t i = 0; i < p->n_add; i++) {
+		for (size_t k = 0; k < c->n_draining; k++) {
+			const struct config_drain *d = &c->draining[k];
+			bool now = mappings_find_retired(p->context->mappings, d->in, d->out) < 0;
+
+			if (overlap(p->add[i].spec.out, d->out))
+				return refuse_overlap(p, p->add[i].spec.out, d, now, err);
+		}
+	}
+	return 0;
+}
+
+/* At a start: what drains, or would, gives way to the configuration. */
+static void give_way(struct plan *p)
+{
+	const struct mappings *m = p->context->mappings;
+
+	for (size_t i = 0; i < p->n_add; i++) {
+		struct prefix out = p->add[i].spec.out;
+
+		for (size_t k = 0; k < p->n_del; k++) {
+			struct plan_deletion *d = &p->del[k];
+
+			if (!d->drain_s || !overlap(out, d->out))
+				continue;
+			d->drain_s = 0;
+			for (size_t n = 0; d->replaced && n < p->n_add; n++)
+				if (same_prefix(p->add[n].spec.in, d->in))
+					p->add[n].how = (struct mapping_handover){ 0 };
+			d->replaced = false;
+		}
+		for (int k = mappings_next_retired(m, 0); k >= 0; k = mappings_next_retired(m, k + 1)) {
+			const struct geometry *g = &mappings_get(m, k)->geo;
+
+			if (stays_retired(p, g) && overlap(out, (struct prefix){ g->out_base, g->out_plen }))
+				p->del[p->n_del++] = (struct plan_deletion){ .in = { g->in_base, g->in_plen },
+									     .out = { g->out_base, g->out_plen },
+									     .over = true };
+		}
+	}
+}
+
+/* The mappings that drain once the plan is carried out. */
+static int list_draining(struct plan *p)
+{
+	const struct mappings *m = p->context->mappings;
+	struct config *c = p->wanted;
+
+	free(c->draining);
+	c->n_draining = 0;
+	c->draining = calloc(MAX_MAPPINGS + p->n_del + 1, sizeof(*c->draining));
+	if (!c->draining)
+		return -ENOMEM;
+	for (int k = mappings_next_retired(m, 0); k >= 0; k = mappings_next_retired(m, k + 1)) {
+		const struct geometry *g = &mappings_get(m, k)->geo;
+
+		if (stays_retired(p, g))
+			c->draining[c->n_draining++] =
+				(struct config_drain){ { g->in_base, g->in_plen }, { g->out_base, g->out_plen } };
+	}
+	for (size_t i = 0; i < p->n_del; i++)
+		if (p->del[i].drain_s)
+			c->draining[c->n_draining++] = (struct config_drain){ p->del[i].in, p->del[i].out };
+	return 0;
+}
+
+static int check_room(const struct plan *p, struct prefix in, struct error *err)
+{
+	int r = mappings_drain_check(p->context->mappings, in);
+	char text[ADDR_TEXT];
+
+	prefix_format(in.base, in.plen, text);
+	if (r == -EMLINK)
+		return config_refuse(
+			err, r, p->name, 0, "",
+			"sessions of %s are draining from %u mappings already; wait until some have ended, or do "
+			"without a drain",
+			text, DRAIN_DEPTH);
+	return r ? config_refuse(err, r, p->name, 0, "", "more than %u drains at a time", MAX_DRAINS) : 0;
+}
+
+int plan_drains(struct plan *p, struct error *err)
+{
+	int r = 0;
+
+	p->end = calloc(MAX_DRAINS, sizeof(*p->end));
+	if (!p->end)
+		return error_set(err, -ENOMEM, "out of memory");
+	find_ended(p);
+	find_retired(p);
+	if (!p->context->active->config)
+		give_way(p);
+	if (list_draining(p))
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < p->n_del && !r; i++)
+		if (p->del[i].drain_s)
+			r = check_room(p, p->del[i].in, err);
+	for (size_t i = 0; i < p->n_add && !r; i++)
+		if (p->add[i].how.drain_s && !p->add[i].how.replaces)
+			r = check_room(p, p->add[i].spec.in, err);
+	return r ? r : check_overlaps(p, err);
+}
+
+void plan_end_drains(struct plan *p)
+{
+	struct mappings *m = p->context->mappings;
+
+	for (size_t i = 0; i < p->n_end; i++)
+		mappings_end_drain(m, p->end[i].in, p->end[i].number);
+	for (size_t i = 0; i < p->n_del; i++)
+		if (p->del[i].over)
+			mappings_del(m, p->del[i].in, p->del[i].out);
+}

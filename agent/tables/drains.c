@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The list of drains, and the map `drains` that is made of it: <detnat/drains.h>. */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "tables/mapping_tables.h"
+
+static uint64_t boot_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec;
+}
+
+uint32_t mapping_drain_left(const struct mapping_drain *d)
+{
+	uint64_t now = boot_s();
+
+	return d->until_s > now ? (uint32_t)(d->until_s - now) : 0;
+}
+
+bool mapping_drain_over(const struct mapping_drain *d)
+{
+	return !d->sessions || !mapping_drain_left(d);
+}
+
+void mappings_drain_swept(struct mappings *m, const struct mapping_drain *d, uint64_t sessions)
+{
+	m->drain[d - m->drain].sessions = sessions;
+}
+
+size_t mappings_drains(const struct mappings *m, const struct mapping_drain **ret)
+{
+	*ret = m->drain;
+	return m->n_drains;
+}
+
+static bool same_prefix(struct prefix a, struct prefix b)
+{
+	return a.base == b.base && a.plen == b.plen;
+}
+
+static bool lies_within(struct prefix a, struct prefix b)
+{
+	return b.plen <= a.plen && prefix_contains(b.base, b.plen, a.base);
+}
+
+bool mappings_drains_of(const struct mappings *m, struct prefix in, int number)
+{
+	for (unsigned i = 0; i < m->n_drains; i++)
+		if (m->drain[i].number == number && lies_within(in, m->drain[i].in))
+			return true;
+	return false;
+}
+
+/* How many drains there would be of the addresses of a prefix, with one more of `more`. */
+static unsigned depth(const struct mappings *m, struct prefix of, struct prefix more)
+{
+	unsigned n = lies_within(of, more);
+
+	for (unsigned i = 0; i < m->n_drains; i++)
+		n += lies_within(of, m->drain[i].in);
+	return n;
+}
+
+int mappings_drain_check(const struct mappings *m, struct prefix in)
+{
+	if (m->n_drains == MAX_DRAINS)
+		return -ENOSPC;
+	if (depth(m, in, in) > DRAIN_DEPTH)
+		return -EMLINK;
+	for (unsigned i = 0; i < m->n_drains; i++)
+		if (depth(m, m->drain[i].in, in) > DRAIN_DEPTH)
+			return -EMLINK;
+	return 0;
+}
+
+void mappings_forget_drain(struct mappings *m, unsigned at)
+{
+	m->n_drains--;
+	memmove(&m->drain[at], &m->drain[at + 1], (m->n_drains - at) * sizeof(m->drain[0]));
+}
+
+void mappings_add_drain(struct mappings *m, const struct mapping_drain *drain)
+{
+	struct mapping_drain added = *drain;
+
+	for (unsigned i = m->n_drains; i-- > 0;)
+		if (m->drain[i].number == added.number && lies_within(m->drain[i].in, added.in))
+			mappings_forget_drain(m, i);
+	added.sessions = UINT64_MAX;
+	m->drain[m->n_drains++] = added;
+}
+
+void mappings_forget_drains(struct mappings *m, int number)
+{
+	for (unsigned i = m->n_drains; i-- > 0;)
+		if (m->drain[i].number == number)
+			mappings_forget_drain(m, i);
+}
+
+/* Whether a mapping that is in use has the addresses of a prefix, but for those of exceptions within it. */
+static bool has_itself(const struct mappings *m, int number, struct prefix in)
+{
+	const struct inside_prefix *found = NULL;
+
+	for (unsigned k = 0; k < m->n_live; k++) {
+		const struct inside_prefix *p = &m->order[k];
+
+		if (p->plen <= in.plen && prefix_contains(p->base, p->plen, in.base) &&
+		    (!found || p->plen > found->plen))
+			found = p;
+	}
+	return found && found->number == number;
+}
+
+void mappings_forget_needless_drains(struct mappings *m)
+{
+	for (unsigned i = m->n_drains; i-- > 0;)
+		if (has_itself(m, m->drain[i].number, m->drain[i].in))
+			mappings_forget_drain(m, i);
+}
+
+/* The entry of a drain's prefix: of all drains that its addresses have. */
+static struct drain_entry entry_of(const struct mappings *m, struct prefix in)
+{
+	struct drain_entry e = { 0 };
+
+	for (int plen = in.plen; plen >= 0; plen--) {
+		for (unsigned i = m->n_drains; i-- > 0 && e.n < DRAIN_DEPTH;) {
+			const struct mapping_drain *d = &m->drain[i];
+
+			if (d->in.plen != plen || !lies_within(in, d->in))
+				continue;
+			e.from[e.n++] = (struct drain_from){
+				.until_s = d->until_s,
+				.mapping = (uint16_t)d->number,
+				.plen = d->in.plen,
+				.whole = d->whole,
+			};
+		}
+	}
+	return e;
+}
+
+static struct drain_key key_of(struct prefix in)
+{
+	return (struct drain_key){ .plen = in.plen, .addr = htonl(in.base) };
+}
+
+static bool is_drained(const struct mappings *m, const struct drain_key *key)
+{
+	for (unsigned i = 0; i < m->n_drains; i++) {
+		struct drain_key other = key_of(m->drain[i].in);
+
+		if (!memcmp(key, &other, sizeof(other)))
+			return true;
+	}
+	return false;
+}
+
+/* Removes entries of drains that are over. */
+static void remove_others(const struct mappings *m)
+{
+	struct drain_key keys[64], before, *at;
+	size_t n;
+
+	do {
+		n = 0;
+		at = NULL;
+		for (unsigned i = 0; i < MAX_DRAINS && n < ARRAY_SIZE(keys); i++) {
+			struct drain_key key;
+
+			if (bpf_map_get_next_key(m->d->drains, at, &key))
+				break;
+			if (!is_drained(m, &key))
+				keys[n++] = key;
+			before = key;
+			at = &before;
+		}
+		for (size_t i = 0; i < n; i++)
+			bpf_map_delete_elem(m->d->drains, &keys[i]);
+	} while (n == ARRAY_SIZE(keys));
+}
+
+/* Whether addresses of a mapping in use may have sessions in one that drains. */
+static bool succeeds(const struct mappings *m, const struct geometry *g)
+{
+	for (unsigned i = 0; i < m->n_drains; i++)
+		if (prefix_overlaps(g->in_base, g->in_plen, m->drain[i].in.base, m->drain[i].in.plen))
+			return true;
+	return false;
+}
+
+static void set_flag(struct mappings *m, int number, uint8_t flag, bool on)
+{
+	struct mapping *shared = &m->d->mapping[number];
+	uint8_t flags = m->table[number]->record.geo.flags;
+
+	flags = (uint8_t)(on ? flags | flag : flags & ~flag);
+	m->table[number]->record.geo.flags = flags;
+	__atomic_store_n(&shared->geo.flags, flags, __ATOMIC_RELEASE);
+}
+
+static void set_succeeding(struct mappings *m, bool on)
+{
+	for (unsigned k = 0; k < m->n_live; k++) {
+		int number = m->order[k].number;
+
+		if (succeeds(m, &m->table[number]->record.geo) == on)
+			set_flag(m, number, MAPPING_SUCCEEDS, on);
+	}
+}
+
+void mappings_publish_drains(struct mappings *m)
+{
+	/* A mapping asks for sessions elsewhere before there can be any, and for as long. */
+	set_succeeding(m, true);
+	for (unsigned i = 0; i < m->n_drains; i++) {
+		struct drain_key key = key_of(m->drain[i].in);
+		struct drain_entry e = entry_of(m, m->drain[i].in);
+
+		if (bpf_map_update_elem(m->d->drains, &key, &e, BPF_ANY))
+			log_warning("the map of drains cannot be written: %s", strerror(errno));
+	}
+	if (m->d->drains >= 0)
+		remove_others(m);
+	set_succeeding(m, false);
+}
+
+static bool is_known(const struct mappings *m, const struct drain_from *from, struct prefix in)
+{
+	for (unsigned i = 0; i < m->n_drains; i++)
+		if (m->drain[i].number == from->mapping && same_prefix(m->drain[i].in, in))
+			return true;
+	return false;
+}
+
+static void read_entry(struct mappings *m, const struct drain_key *key, const struct drain_entry *e)
+{
+	/* The oldest last, so that the order stays. */
+	for (uint32_t i = e->n < DRAIN_DEPTH ? e->n : DRAIN_DEPTH; i-- > 0;) {
+		const struct drain_from *from = &e->from[i];
+		struct prefix in = { .plen = from->plen };
+
+		if (from->plen > 32 || from->mapping >= MAX_MAPPINGS || m->n_drains == MAX_DRAINS)
+			continue;
+		in.base = ntohl(key->addr) & prefix_mask(from->plen);
+		if (!is_known(m, from, in))
+			m->drain[m->n_drains++] =
+				(struct mapping_drain){ in, from->mapping, from->whole, from->until_s, UINT64_MAX };
+	}
+}
+
+void mappings_read_drains(struct mappings *m)
+{
+	struct drain_key key, before, *at = NULL;
+	struct drain_entry e;
+
+	for (unsigned i = 0; i < MAX_DRAINS && !bpf_map_get_next_key(m->d->drains, at, &key); i++) {
+		if (!bpf_map_lookup_elem(m->d->drains, &key, &e))
+			read_entry(m, &key, &e);
+		before = key;
+		at = &before;
+	}
+}
+
+void mappings_set_retired(struct mappings *m, struct mapping_job *t)
+{
+	t->stage = TABLE_RETIRED;
+	set_flag(m, t->number, MAPPING_RETIRED, true);
+	set_flag(m, t->number, MAPPING_SUCCEEDS, false);
+}
+
+void mappings_time_drain(struct mappings *m, struct prefix in, int number, uint32_t seconds)
+{
+	for (unsigned i = 0; i < m->n_drains; i++)
+		if (m->drain[i].number == number && same_prefix(m->drain[i].in, in))
+			m->drain[i].until_s = seconds ? boot_s() + seconds : 0;
+	mappings_publish_drains(m);
+}
+
+int mappings_of_overflow(const struct mappings *m, const struct overflow_key *in2out, uint64_t word)
+{
+	int number = prefix_index_find(&m->in, in2out->addr);
+
+	if (!m->n_drains || (number >= 0 && m->table[number]->record.geo.out_plen != PLEN_NONE &&
+			     overflow_has_pair(m->d, in2out, word, &m->table[number]->record.geo)))
+		return number;
+	for (unsigned i = 0; i < m->n_drains; i++) {
+		const struct mapping_drain *d = &m->drain[i];
+
+		if (prefix_contains(d->in.base, d->in.plen, in2out->addr) &&
+		    overflow_has_pair(m->d, in2out, word, &m->table[d->number]->record.geo))
+			return d->number;
+	}
+	return number;
+}

@@ -55,8 +55,13 @@ static void put_subscriber(cJSON *lines, const cJSON *s)
 
 static void put_pool(cJSON *lines, const cJSON *pool)
 {
-	put(lines, "subscribers", "%.0f, %s to %s; with sessions %.0f, at their quota %.0f",
-	    json_number(pool, "subscribers"), json_text(pool, "in_first", "-"), json_text(pool, "in_last", "-"),
+	double excepted = json_number(pool, "excepted");
+	char others[48] = "";
+
+	if (excepted > 0)
+		snprintf(others, sizeof(others), " without %.0f exceptions", excepted);
+	put(lines, "subscribers", "%.0f, %s to %s%s; with sessions %.0f, at their quota %.0f",
+	    json_number(pool, "subscribers"), json_text(pool, "in_first", "-"), json_text(pool, "in_last", "-"), others,
 	    json_number(pool, "active"), json_number(pool, "at_quota"));
 	put(lines, "sessions", "%.0f", json_number(pool, "sessions"));
 	put(lines, "refused", "%.0f", json_number(pool, "quota_exceeded"));

@@ -55,6 +55,7 @@ struct config *config_new(void)
 		.pin_path = strdup(CONFIG_PIN_PATH),
 		.state_dir = strdup(DEFAULT_STATE_DIR),
 		.metrics_listen = { .addr = INADDR_LOOPBACK, .port = 9469 },
+		.metrics_per_mapping = true,
 	};
 	return c->control_socket && c->pin_path && c->state_dir ? take_pointer(c) : NULL;
 }

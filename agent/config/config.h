@@ -95,7 +95,14 @@ struct config_portmap {
 	unsigned out_line;
 };
 
-enum ipfix_event { IPFIX_QUOTA = 1, IPFIX_PORTS = 2, IPFIX_SESSIONS = 4, IPFIX_FRAGMENTS = 8, IPFIX_ADDRESSES = 16 };
+enum ipfix_event {
+	IPFIX_QUOTA = 1,
+	IPFIX_PORTS = 2,
+	IPFIX_SESSIONS = 4,
+	IPFIX_FRAGMENTS = 8,
+	IPFIX_ADDRESSES = 16,
+	IPFIX_PORTMAPS = 32
+};
 extern const struct word ipfix_event_words[];
 
 struct config_ipfix {
@@ -203,6 +210,7 @@ struct config {
 	unsigned state_dir_line;
 	bool metrics_enabled;
 	struct endpoint metrics_listen;
+	bool metrics_per_mapping;
 	bool detach_on_exit;
 };
 

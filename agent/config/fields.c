@@ -27,8 +27,13 @@
 
 const struct word forwarding_words[] = { { "redirect", FORWARDING_REDIRECT }, { "kernel", FORWARDING_KERNEL }, {} };
 const struct word ipfix_event_words[] = {
-	{ "quota", IPFIX_QUOTA },	  { "ports", IPFIX_PORTS },	    { "sessions", IPFIX_SESSIONS },
-	{ "fragments", IPFIX_FRAGMENTS }, { "addresses", IPFIX_ADDRESSES }, {},
+	{ "quota", IPFIX_QUOTA },
+	{ "ports", IPFIX_PORTS },
+	{ "sessions", IPFIX_SESSIONS },
+	{ "fragments", IPFIX_FRAGMENTS },
+	{ "addresses", IPFIX_ADDRESSES },
+	{ "portmaps", IPFIX_PORTMAPS },
+	{},
 };
 
 static const struct word facility_words[] = {
@@ -124,6 +129,7 @@ static const struct fields pcp_fields = TABLE(pcp_table);
 
 static const struct field metrics_table[] = {
 	{ "listen", &field_endpoint, MEMBER(struct config, metrics_listen), .min = 1 },
+	{ "per_mapping", &field_bool, MEMBER(struct config, metrics_per_mapping) },
 };
 static const struct fields metrics_fields = TABLE(metrics_table);
 

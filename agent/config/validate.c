@@ -218,6 +218,22 @@ static int validate_independence(const struct validator *v, const struct config_
 			     proto);
 }
 
+/* Without sessions there is no port to be bound. What all mappings have does not concern such a mapping. */
+static int validate_bindable(const struct validator *v, size_t number)
+{
+	const struct config_mapping *m = &v->config->mappings[number];
+	bool untranslated = prefix_is_none(m->out);
+	char path[64];
+
+	if (!m->independence.given || (!untranslated && m->inbound != INBOUND_OPEN))
+		return 0;
+	snprintf(path, sizeof(path), "mappings[%zu].endpoint_independent", number);
+	return config_refuse(v->err, -EINVAL, v->name, m->independence_line, v->name ? path : "",
+			     "%s has no effect: leave endpoint_independent out",
+			     untranslated ? "a mapping that is not translated has no ports, so it"
+					  : "a mapping whose inbound is \"open\" has no sessions, so it");
+}
+
 static int validate_mappings(const struct validator *v)
 {
 	const struct config *c = v->config;
@@ -241,6 +257,8 @@ static int validate_mappings(const struct validator *v)
 		if (r == 0)
 			r = validate_independence(v, &c->mappings[i].independence, (int)i,
 						  c->mappings[i].independence_line);
+		if (r == 0)
+			r = validate_bindable(v, i);
 		if (r == 0)
 			r = validate_geometry(v, i);
 		if (r == 0)

@@ -310,11 +310,12 @@ static void add_overflow(const struct explanation *e, cJSON *list)
 			    limit);
 }
 
-static void add_port(const struct explanation *e, cJSON *list)
+/* reached: the port needs no session. */
+static void add_port(const struct explanation *e, cJSON *list, bool reached)
 {
 	char addr[ADDR_TEXT];
 
-	if (!e->with_port || e->profile.n_match)
+	if (reached || !e->with_port || e->profile.n_match)
 		return;
 	addr_format(e->asked.addr, addr);
 	if (e->side == EXPLAIN_OUTSIDE)
@@ -452,7 +453,7 @@ static void add_sessions(const struct explanation *e, cJSON *list)
 	add_quota(e, list);
 	add_ports(e, list);
 	add_overflow(e, list);
-	add_port(e, list);
+	add_port(e, list, explain_add_reachable(e, list));
 	add_unanswered(e, list);
 }
 

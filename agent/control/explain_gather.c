@@ -41,7 +41,8 @@ static int find_outside(struct explain_gather *g, const struct geometry *geo)
 	if (!e->with_port) {
 		e->pool_first = first;
 		e->pool_last = first + (1U << geo->ratio_shift) - 1;
-		return pool_walk_new(g->m, e->pool_first, e->pool_last, &g->pool);
+		return pool_walk_new(g->m, mappings_find_outside(g->m, e->asked.addr), e->pool_first, e->pool_last,
+				     &g->pool);
 	}
 	subscriber = mapping_owner(geo, e->asked.addr, e->asked.port);
 	if (subscriber < 0)

@@ -18,6 +18,12 @@ void explain_add_kept(const struct explanation *e, cJSON *list);
 /* The address is not translated. */
 void explain_add_untranslated(const struct explanation *e, cJSON *list);
 
+/*
+ * Portmaps and bindings of the subscriber, and of the port asked for. Returns whether what comes to that port is let in
+ * without a session.
+ */
+bool explain_add_reachable(const struct explanation *e, cJSON *list);
+
 /* The inbound of the subscriber's mapping is open. */
 void explain_add_open(const struct explanation *e, cJSON *list);
 

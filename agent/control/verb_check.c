@@ -49,9 +49,10 @@ static cJSON *figures(const struct checking *c)
 		  json_add_u64(json, "subscribers", f->subscribers) && json_add_u64(json, "slots", f->slots) &&
 		  json_add_u64(json, "sessions", f->sessions) &&
 		  json_add_u64(json, "overflow_sessions", f->overflow_sessions) &&
-		  json_add_u64(json, "interfaces", c->interfaces) && json_add_u64(json, "routes", c->routes) &&
-		  json_add_u64(json, "pins", c->pins) && json_add_u64(json, "portmaps", c->portmaps) &&
-		  json_add_u64(json, "guard", c->guard) && json_add_u64(json, "looked_again", f->looked_again) &&
+		  json_add_u64(json, "bindings", f->bindings) && json_add_u64(json, "interfaces", c->interfaces) &&
+		  json_add_u64(json, "routes", c->routes) && json_add_u64(json, "pins", c->pins) &&
+		  json_add_u64(json, "portmaps", c->portmaps) && json_add_u64(json, "guard", c->guard) &&
+		  json_add_u64(json, "looked_again", f->looked_again) &&
 		  json_add_u64(json, "unsettled", f->unsettled) && json_add_u64(json, "findings", c->findings.total) &&
 		  json_add_u64(json, "repaired", c->findings.repaired);
 

@@ -110,7 +110,8 @@ static void add_pool(cJSON *json, const struct explanation *e)
 	object = cJSON_AddObjectToObject(json, "pool");
 	json_add_addr(object, "in_first", e->pool_first);
 	json_add_addr(object, "in_last", e->pool_last);
-	json_add_u64(object, "subscribers", (uint64_t)e->pool_last - e->pool_first + 1);
+	json_add_u64(object, "subscribers", (uint64_t)e->pool_last - e->pool_first + 1 - e->pool.excepted);
+	json_add_u64(object, "excepted", e->pool.excepted);
 	json_add_u64(object, "active", e->pool.active);
 	json_add_u64(object, "at_quota", e->pool.at_quota);
 	json_add_u64(object, "sessions", e->pool.sessions);

@@ -87,31 +87,77 @@ size_t history_portmap_records(const struct history *h, const struct history_por
 	return n;
 }
 
-/* Takes back the lines since the last other record that did not come to pass. */
+/* The line that has to be taken back for an interval to be as the datapath is; 0: none. */
+static uint64_t wrong_line(const struct history *h, const struct portmap_interval *v)
+{
+	bool present = is_open_in(&h->portmaps, v);
+
+	if (v->to == TIME_OPEN)
+		return present ? 0 : v->line;
+	return present && !is_open_in(&h->file.index.portmaps, v) ? v->end_line : 0;
+}
+
+/* By outside and inside endpoint; of the same ones, the last to begin comes first. */
+static int by_pair(const void *a, const void *b)
+{
+	const struct portmap_interval *x = *(const struct portmap_interval *const *)a;
+	const struct portmap_interval *y = *(const struct portmap_interval *const *)b;
+
+	if (x->out.addr != y->out.addr || x->in.addr != y->in.addr)
+		return x->out.addr != y->out.addr ? (x->out.addr < y->out.addr ? -1 : 1)
+						  : (x->in.addr < y->in.addr ? -1 : 1);
+	if (x->out.port != y->out.port || x->in.port != y->in.port)
+		return x->out.port != y->out.port ? x->out.port - y->out.port : x->in.port - y->in.port;
+	if (x->proto != y->proto)
+		return x->proto - y->proto;
+	return x->line != y->line ? (x->line < y->line ? 1 : -1) : 0;
+}
+
+static bool same_pair(const struct portmap_interval *a, const struct portmap_interval *b)
+{
+	return same_place(a, b) && a->out.addr == b->out.addr && a->out.port == b->out.port && a->proto == b->proto;
+}
+
+static int latest_first(const void *a, const void *b)
+{
+	const struct history_record *x = a, *y = b;
+
+	return x->first != y->first ? (x->first < y->first ? 1 : -1) : 0;
+}
+
+/*
+ * Takes back the lines since the last other record that did not come to pass. Only the last change of a pair of
+ * endpoints counts, and each line is taken back once: its ports may have begun by different ones.
+ */
 static int undo_lines(struct history *h, struct error *err)
 {
 	const struct history_index *x = &h->file.index;
-	_cleanup_free_ struct history_record *records = calloc(2 * x->portmaps.n + 1, sizeof(*records));
-	uint64_t last = 0;
-	size_t n = 0;
+	_cleanup_free_ const struct portmap_interval **late = calloc(x->portmaps.n + 1, sizeof(*late));
+	_cleanup_free_ struct history_record *records = calloc(x->portmaps.n + 1, sizeof(*records));
+	size_t n_late = 0, n = 0, kept = 0;
 
-	if (!records)
+	if (!late || !records)
 		return error_set(err, -ENOMEM, "out of memory");
-	for (size_t i = x->portmaps.n; i-- > 0;) {
+	for (size_t i = 0; i < x->portmaps.n; i++) {
 		const struct portmap_interval *v = &x->portmaps.interval[i];
-		bool present = is_open_in(&h->portmaps, v);
-		uint64_t line = v->to == TIME_OPEN && !present ? v->line
-				: v->to != TIME_OPEN && present && !v->undone && !is_open_in(&x->portmaps, v)
-					? v->end_line
-					: 0;
 
-		/* The ports of a line follow each other. */
-		if (line <= x->settled || line == last)
-			continue;
-		last = line;
-		records[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };
+		if (!v->undone && (v->line > x->settled || v->end_line > x->settled))
+			late[n_late++] = v;
 	}
-	return n ? history_append(h, records, n, err) : 0;
+	if (n_late)
+		qsort(late, n_late, sizeof(*late), by_pair);
+	for (size_t i = 0; i < n_late; i++) {
+		uint64_t line = i && same_pair(late[i - 1], late[i]) ? 0 : wrong_line(h, late[i]);
+
+		if (line > x->settled)
+			records[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };
+	}
+	if (n)
+		qsort(records, n, sizeof(*records), latest_first);
+	for (size_t i = 0; i < n; i++)
+		if (!kept || records[kept - 1].first != records[i].first)
+			records[kept++] = records[i];
+	return kept ? history_append(h, records, kept, err) : 0;
 }
 
 static struct history_portmap one_port(const struct portmap_interval *v, int64_t from)

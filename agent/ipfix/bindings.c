@@ -1,10 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "ipfix/bindings.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+
+#define FIRST_ROOM 16U
+
+static int put(struct ipfix_bindings *b, const struct ipfix_binding *one)
+{
+	if (b->n == b->room) {
+		size_t room = b->room ? 2 * b->room : FIRST_ROOM;
+		struct ipfix_binding *grown = reallocarray(b->list, room, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		b->list = grown;
+		b->room = room;
+	}
+	b->list[b->n++] = *one;
+	return 0;
+}
 
 void ipfix_bindings_add(struct ipfix_bindings *b, struct prefix in, struct prefix out, struct address_range of,
 			bool made, uint64_t wall_ms)
@@ -12,36 +30,63 @@ void ipfix_bindings_add(struct ipfix_bindings *b, struct prefix in, struct prefi
 	struct ipfix_binding one = {
 		.next = of.first - in.base, .count = (uint64_t)of.last - in.base + 1, .wall_ms = wall_ms, .made = made
 	};
-	struct ipfix_binding *grown = NULL;
 	char text[ADDR_TEXT];
 
 	if (prefix_is_none(out))
 		return;
-	if (!mapping_geometry(in.base, in.plen, out.base, out.plen, &one.geometry))
-		grown = reallocarray(b->list, b->n + 1, sizeof(*grown));
-	if (!grown) {
+	if (mapping_geometry(in.base, in.plen, out.base, out.plen, &one.geometry) || put(b, &one))
 		log_warning("ipfix: the addresses of mapping %s are not exported: out of memory",
 			    prefix_format(in.base, in.plen, text));
-		return;
-	}
-	grown[b->n++] = one;
-	b->list = grown;
+}
+
+/* The event of a later port of the portmap, counted from its first. */
+static struct nat_event port_of(const struct ipfix_binding *one, uint64_t number)
+{
+	struct nat_event e = one->portmap;
+
+	e.in_port = (uint16_t)(e.in_port + number);
+	e.out_port = (uint16_t)(e.out_port + number);
+	return e;
+}
+
+static bool continues(const struct ipfix_binding *one, const struct nat_event *e)
+{
+	struct nat_event due = port_of(one, one->count);
+
+	return one->portmap.type == e->type && due.proto == e->proto && due.in_addr == e->in_addr &&
+	       due.out_addr == e->out_addr && due.in_port == e->in_port && due.out_port == e->out_port;
+}
+
+void ipfix_bindings_add_portmap(struct ipfix_bindings *b, const struct nat_event *e, uint64_t wall_ms)
+{
+	struct ipfix_binding one = { .portmap = *e, .count = 1, .wall_ms = wall_ms };
+	struct ipfix_binding *last = b->n > b->first ? &b->list[b->n - 1] : NULL;
+	char text[ADDR_TEXT];
+
+	if (last && last->wall_ms == wall_ms && continues(last, e))
+		last->count++;
+	else if (put(b, &one))
+		log_warning("ipfix: the portmap of %s:%u is not exported: out of memory",
+			    addr_format(e->out_addr, text), e->out_port);
 }
 
 bool ipfix_bindings_next(struct ipfix_bindings *b, struct nat_event *ret, uint64_t *ret_wall_ms)
 {
-	struct ipfix_binding *one = b->list;
+	struct ipfix_binding *one = &b->list[b->first];
 
-	if (!b->n)
+	if (b->first == b->n)
 		return false;
-	*ret = (struct nat_event){
-		.type = one->made ? EVENT_ADDRESS_BOUND : EVENT_ADDRESS_UNBOUND,
-		.in_addr = one->geometry.in_base + (uint32_t)one->next,
-		.out_addr = mapping_out_addr(&one->geometry, (uint32_t)one->next),
-	};
+	*ret = one->portmap.type ? port_of(one, one->next)
+				 : (struct nat_event){
+					   .type = one->made ? EVENT_ADDRESS_BOUND : EVENT_ADDRESS_UNBOUND,
+					   .in_addr = one->geometry.in_base + (uint32_t)one->next,
+					   .out_addr = mapping_out_addr(&one->geometry, (uint32_t)one->next),
+				   };
 	*ret_wall_ms = one->wall_ms;
-	if (++one->next == one->count)
-		memmove(b->list, b->list + 1, --b->n * sizeof(*b->list));
+	if (++one->next == one->count && ++b->first == b->n) {
+		free(b->list);
+		*b = (struct ipfix_bindings){ 0 };
+	}
 	return true;
 }
 
@@ -49,10 +94,10 @@ void ipfix_bindings_clear(struct ipfix_bindings *b)
 {
 	uint64_t left = 0;
 
-	for (size_t i = 0; i < b->n; i++)
+	for (size_t i = b->first; i < b->n; i++)
 		left += b->list[i].count - b->list[i].next;
 	if (left)
-		log_warning("ipfix: the bindings of %llu addresses were not exported before the end",
+		log_warning("ipfix: %llu bindings of addresses and ports were not exported before the end",
 			    (unsigned long long)left);
 	free(b->list);
 	*b = (struct ipfix_bindings){ 0 };

@@ -65,6 +65,10 @@ static const struct layout layouts[N_IPFIX_LAYOUTS] = {
 	[IPFIX_LAYOUT_ADDRESS] = { IPFIX_ADDRESSES,
 				   { OBSERVATION_TIME_MILLISECONDS, NAT_EVENT, SOURCE_IPV4_ADDRESS,
 				     POST_NAT_SOURCE_IPV4_ADDRESS } },
+	[IPFIX_LAYOUT_PORTMAP] = { IPFIX_PORTMAPS,
+				   { OBSERVATION_TIME_MILLISECONDS, NAT_EVENT, SOURCE_IPV4_ADDRESS,
+				     POST_NAT_SOURCE_IPV4_ADDRESS, PROTOCOL_IDENTIFIER, SOURCE_TRANSPORT_PORT,
+				     POST_NAPT_SOURCE_TRANSPORT_PORT } },
 };
 
 /* A field of a report: the element, its octets, its value. The first one is the scope. */
@@ -84,6 +88,10 @@ static uint8_t nat_event_value(const struct nat_event *e)
 		return 4;
 	case EVENT_SESSION_CLOSED:
 		return 5;
+	case EVENT_PORTMAP_MADE:
+		return 8;
+	case EVENT_PORTMAP_ENDED:
+		return 9;
 	case EVENT_PORTS_EXHAUSTED:
 		return 12;
 	case EVENT_ADDRESS_BOUND:
@@ -192,6 +200,9 @@ int ipfix_layout_of(const struct nat_event *e)
 	case EVENT_ADDRESS_BOUND:
 	case EVENT_ADDRESS_UNBOUND:
 		return IPFIX_LAYOUT_ADDRESS;
+	case EVENT_PORTMAP_MADE:
+	case EVENT_PORTMAP_ENDED:
+		return IPFIX_LAYOUT_PORTMAP;
 	default:
 		return -1;
 	}

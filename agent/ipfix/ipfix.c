@@ -123,6 +123,14 @@ void ipfix_mapping(struct ipfix *x, struct prefix in, struct prefix out, struct 
 		ipfix_bindings_add(&x->bindings, in, out, of, made, wall_ms);
 }
 
+void ipfix_portmap(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms)
+{
+	const struct config_ipfix *c = &x->shared.settings;
+
+	if (c->enabled && c->events & IPFIX_PORTMAPS)
+		ipfix_bindings_add_portmap(&x->bindings, e, wall_ms);
+}
+
 static void tell_bindings(struct ipfix *x)
 {
 	struct nat_event e;

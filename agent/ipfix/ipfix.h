@@ -64,6 +64,12 @@ void ipfix_event(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms);
 void ipfix_mapping(struct ipfix *x, struct prefix in, struct prefix out, struct address_range of, bool made,
 		   uint64_t wall_ms);
 
+/*
+ * A portmap of any origin was made, or has ended, at wall_ms: exports a BIB event (RFC 8158, natEvent 8 and 9) in the
+ * same way. e: EVENT_PORTMAP_MADE or EVENT_PORTMAP_ENDED.
+ */
+void ipfix_portmap(struct ipfix *x, const struct nat_event *e, uint64_t wall_ms);
+
 /* Sets the total of events that did not fit in the ring buffer. */
 void ipfix_set_ring_losses(struct ipfix *x, uint64_t events);
 

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void metrics_family(struct evbuffer *out, const char *name, const char *type, const char *help)
@@ -46,6 +47,32 @@ void metrics_duration(struct evbuffer *out, const char *name, double sum, uint64
 {
 	metrics_family(out, name, "summary", help);
 	evbuffer_add_printf(out, "%s_sum %.6f\n%s_count %" PRIu64 "\n", name, sum, name, count);
+}
+
+/* Length of the name of a family without its suffix _total. */
+static size_t plain_length(const char *name)
+{
+	static const char suffix[] = "_total";
+	size_t length = strcspn(name, " "), cut = strlen(suffix);
+
+	return length > cut && !strncmp(name + length - cut, suffix, cut) ? length - cut : length;
+}
+
+void metrics_to_openmetrics(struct evbuffer *text, struct evbuffer *out)
+{
+	static const char help[] = "# HELP ", type[] = "# TYPE ";
+	char *line;
+
+	while ((line = evbuffer_readln(text, NULL, EVBUFFER_EOL_LF))) {
+		const char *name = line + strlen(help);
+
+		if (strncmp(line, help, strlen(help)) != 0 && strncmp(line, type, strlen(type)) != 0)
+			evbuffer_add_printf(out, "%s\n", line);
+		else
+			evbuffer_add_printf(out, "%.*s%.*s%s\n", (int)strlen(help), line, (int)plain_length(name), name,
+					    name + strcspn(name, " "));
+		free(line);
+	}
 }
 
 void metrics_escape(const char *text, char *ret, size_t size)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Private to metrics/: Prometheus' text exposition format, version 0.0.4. */
+/* Private to metrics/: Prometheus' text exposition format, version 0.0.4, and OpenMetrics 1.0. */
 #ifndef DETNAT_EXPOSITION_H
 #define DETNAT_EXPOSITION_H
 
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+enum metrics_form { METRICS_PROMETHEUS, METRICS_OPENMETRICS };
 
 /* The lines before a family's samples. type: "counter", "gauge", "histogram" or "summary". */
 void metrics_family(struct evbuffer *out, const char *name, const char *type, const char *help);
@@ -22,6 +22,12 @@ void metrics_single_seconds(struct evbuffer *out, const char *name, const char *
 
 /* A summary without quantiles: the total of `count` durations, in seconds. */
 void metrics_duration(struct evbuffer *out, const char *name, double sum, uint64_t count, const char *help);
+
+/*
+ * Moves a text to `out`, as OpenMetrics has it: there a counter's family lacks the suffix _total of its samples. The
+ * end mark is not added.
+ */
+void metrics_to_openmetrics(struct evbuffer *text, struct evbuffer *out);
 
 /*
  * Escapes a text for use as a label's value. Octets that are not printable ASCII become \xNN, so that different texts

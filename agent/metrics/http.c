@@ -126,7 +126,8 @@ static const char *status_text(int status)
 }
 
 /* Sends the response; the body is the document for status 200, else the status's text. */
-static void answer(struct client *c, int status, enum method method, struct evbuffer *document)
+static void answer(struct client *c, int status, enum method method, struct evbuffer *document,
+		   const char *content_type)
 {
 	struct evbuffer *out = bufferevent_get_output(c->bev);
 	size_t length = document ? evbuffer_get_length(document) : strlen(status_text(status)) + 1;
@@ -134,7 +135,7 @@ static void answer(struct client *c, int status, enum method method, struct evbu
 	evbuffer_add_printf(out,
 			    "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s"
 			    "Cache-Control: no-store\r\nConnection: close\r\n\r\n",
-			    status, status_text(status), document ? c->http->site.content_type : "text/plain", length,
+			    status, status_text(status), document ? content_type : "text/plain", length,
 			    status == 405 ? "Allow: GET, HEAD\r\n" : "");
 	if (method != METHOD_HEAD && document)
 		evbuffer_add_buffer(out, document);
@@ -143,18 +144,52 @@ static void answer(struct client *c, int status, enum method method, struct evbu
 	c->stage = STAGE_ANSWER;
 }
 
-static void serve_document(struct client *c, enum method method)
+static void serve_document(struct client *c, enum method method, unsigned form)
 {
 	const struct http_site *site = &c->http->site;
 	struct evbuffer *document = evbuffer_new();
-	int r = document ? site->document(document, site->arg) : -ENOMEM;
+	int r = document ? site->document(document, form, site->arg) : -ENOMEM;
 
-	answer(c, r ? 500 : 200, method, r ? NULL : document);
+	answer(c, r ? 500 : 200, method, r ? NULL : document, site->forms[form].content_type);
 	if (document)
 		evbuffer_free(document);
 }
 
-static void serve(struct client *c, char *line)
+/* Of the forms that a client accepts (RFC 9110 section 12.5.1), the one that it names first; weights are not compared.
+ */
+static unsigned choose_form(const struct http_site *site, const char *accept)
+{
+	const char *earliest = NULL;
+	unsigned chosen = 0;
+
+	for (unsigned i = 0; i < site->n_forms; i++) {
+		const char *at = strcasestr(accept, site->forms[i].media_type);
+
+		if (at && (!earliest || at < earliest)) {
+			earliest = at;
+			chosen = i;
+		}
+	}
+	return chosen;
+}
+
+/* Reads header fields up to the empty line; all but Accept are ignored. */
+static unsigned read_form(struct client *c, struct evbuffer *in)
+{
+	static const char accept[] = "Accept:";
+	unsigned form = 0;
+
+	for (;;) {
+		_cleanup_free_ char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF);
+
+		if (!line || !*line)
+			return form;
+		if (!strncasecmp(line, accept, strlen(accept)))
+			form = choose_form(&c->http->site, line + strlen(accept));
+	}
+}
+
+static void serve(struct client *c, char *line, unsigned form)
 {
 	enum method method = METHOD_GET;
 	const char *path;
@@ -165,9 +200,9 @@ static void serve(struct client *c, char *line)
 	else if (!status && method == METHOD_OTHER)
 		status = 405;
 	if (status)
-		answer(c, status, method, NULL);
+		answer(c, status, method, NULL, NULL);
 	else
-		serve_document(c, method);
+		serve_document(c, method, form);
 }
 
 static void on_read(struct bufferevent *bev, void *arg)
@@ -176,7 +211,7 @@ static void on_read(struct bufferevent *bev, void *arg)
 	struct client *c = arg;
 
 	if (c->stage == STAGE_REQUEST) {
-		/* An empty line ends the header fields; all are ignored. */
+		/* An empty line ends the header fields. */
 		bool whole = evbuffer_search(in, "\r\n\r\n", 4, NULL).pos >= 0 ||
 			     evbuffer_search(in, "\n\n", 2, NULL).pos >= 0;
 		size_t length = evbuffer_get_length(in);
@@ -184,9 +219,9 @@ static void on_read(struct bufferevent *bev, void *arg)
 		if (whole && length <= HTTP_MAX_HEADERS) {
 			_cleanup_free_ char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF);
 
-			serve(c, line ? line : (char[]){ "" });
+			serve(c, line ? line : (char[]){ "" }, read_form(c, in));
 		} else if (length >= HTTP_MAX_HEADERS) {
-			answer(c, 431, METHOD_GET, NULL);
+			answer(c, 431, METHOD_GET, NULL, NULL);
 		}
 	}
 	if (c->stage == STAGE_REQUEST)

@@ -22,12 +22,21 @@
 
 struct http;
 
-/* Appends the document to `out`: 0, or -errno, answered by "internal server error". */
-typedef int (*http_document)(struct evbuffer *out, void *arg);
-
-struct http_site {
-	const char *path; /* of the document, such as "/metrics"; all members must outlive the server */
+/* One form of the document. */
+struct http_form {
+	const char *media_type; /* as clients name it in the header field Accept */
 	const char *content_type;
+};
+
+/* Appends the document in a form to `out`: 0, or -errno, answered by "internal server error". */
+typedef int (*http_document)(struct evbuffer *out, unsigned form, void *arg);
+
+/* All members must outlive the server. */
+struct http_site {
+	const char *path; /* of the document, such as "/metrics" */
+	/* A client gets the first form that it names; else the first of all. */
+	const struct http_form *forms;
+	unsigned n_forms;
 	http_document document;
 	void *arg;
 };

@@ -42,6 +42,16 @@ static void write_sessions(const struct item *i)
 	}
 }
 
+static void write_bindings(const struct item *i)
+{
+	char labels[LABELS_TEXT];
+
+	for (unsigned p = 0; p < N_USAGE_PROTOCOLS; p++) {
+		snprintf(labels, sizeof(labels), "%s,protocol=\"%s\"", i->labels, usage_protocol_text(p));
+		metrics_sample(i->out, i->family, labels, i->usage.bindings[p]);
+	}
+}
+
 static void write_unanswered(const struct item *i)
 {
 	sample(i, i->usage.unanswered);
@@ -148,6 +158,11 @@ static const struct family of_mappings[] = {
 	{ "detnat_tcp_sessions_unanswered", "gauge",
 	  "Sessions of TCP, by mapping, in which a second or more after the SYN from inside nothing has come back.",
 	  write_unanswered },
+	{ "detnat_bindings", "gauge",
+	  "Outside ports that an inside port holds for all destinations (endpoint_independent), by mapping and "
+	  "protocol, "
+	  "of subscribers that have sessions.",
+	  write_bindings },
 	{ "detnat_mapping_addresses", "gauge", "Inside addresses of the mapping, each a subscriber's.",
 	  write_capacity },
 	{ "detnat_mapping_ports_per_subscriber", "gauge", "Ports of a subscriber's block.", write_ports },
@@ -157,7 +172,8 @@ static const struct family of_mappings[] = {
 	{ "detnat_subscribers_at_quota", "gauge", "Subscribers that have as many sessions as they may.",
 	  write_at_quota },
 	{ "detnat_subscribers_port_exhausted", "gauge",
-	  "Subscribers without a free port for their busiest destination.", write_exhausted },
+	  "Subscribers without a free port for their busiest destination; with endpoint_independent, for any.",
+	  write_exhausted },
 	{ "detnat_quota_utilization_ratio", "histogram",
 	  "Subscribers that have sessions, by their sessions as share of their quota.", write_quota_utilization },
 	{ "detnat_block_utilization_ratio", "histogram",
@@ -232,6 +248,10 @@ int metrics_lists_step(const struct metrics_sources *from, struct metrics_cursor
 
 	if (cursor->family == N_FAMILIES || !usage_last(from->usage))
 		return 0;
+	if (mapping && !from->active->config->metrics_per_mapping) {
+		*cursor = (struct metrics_cursor){ .family = N_OF_MAPPINGS };
+		return 1;
+	}
 	f = mapping ? &of_mappings[cursor->family] : &of_interfaces[cursor->family - N_OF_MAPPINGS];
 	if (!cursor->begun)
 		metrics_family(out, f->name, f->type, f->help);

@@ -23,11 +23,17 @@ struct metrics {
 
 static void on_retry(evutil_socket_t fd, short what, void *arg);
 
-static int document(struct evbuffer *out, void *arg)
+static const struct http_form forms[] = {
+	[METRICS_PROMETHEUS] = { "text/plain", "text/plain; version=0.0.4; charset=utf-8" },
+	[METRICS_OPENMETRICS] = { "application/openmetrics-text",
+				  "application/openmetrics-text; version=1.0.0; charset=utf-8" },
+};
+
+static int document(struct evbuffer *out, unsigned form, void *arg)
 {
 	struct metrics *m = arg;
 
-	return metrics_text(m->text, out);
+	return metrics_text(m->text, form, out);
 }
 
 static void on_usage(void *arg)
@@ -87,7 +93,7 @@ static int refuse(struct endpoint at, int r, const char *name, struct error *err
 
 static struct http_site site_of(struct metrics *m)
 {
-	return (struct http_site){ "/metrics", METRICS_CONTENT_TYPE, document, m };
+	return (struct http_site){ "/metrics", forms, ARRAY_SIZE(forms), document, m };
 }
 
 static void serve(struct metrics *m, struct http *http, struct endpoint at)

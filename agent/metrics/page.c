@@ -269,7 +269,8 @@ static void write_housekeeping(const struct metrics_sources *from, struct evbuff
 		       "Memory of all tables of the datapath, when the figures of usage were gathered.");
 }
 
-int metrics_text(const struct metrics_text *t, struct evbuffer *out)
+/* Those that are written at each scrape. */
+static int write_fixed(const struct metrics_text *t, struct evbuffer *out)
 {
 	const struct metrics_sources *from = t->from;
 	struct counters c;
@@ -292,5 +293,33 @@ int metrics_text(const struct metrics_text *t, struct evbuffer *out)
 	write_pcp(from, out);
 	write_syslog(from, out);
 	write_housekeeping(from, out);
+	return 0;
+}
+
+/* Lists have no counters, so both forms of them are the same. */
+static int add_lists(const struct metrics_text *t, struct evbuffer *out)
+{
 	return evbuffer_get_length(t->lists) && evbuffer_add_buffer_reference(out, t->lists) ? -ENOMEM : 0;
+}
+
+int metrics_text(const struct metrics_text *t, enum metrics_form form, struct evbuffer *out)
+{
+	struct evbuffer *fixed;
+	int r;
+
+	if (form == METRICS_PROMETHEUS) {
+		r = write_fixed(t, out);
+		return r ? r : add_lists(t, out);
+	}
+	fixed = evbuffer_new();
+	r = fixed ? write_fixed(t, fixed) : -ENOMEM;
+	if (!r) {
+		metrics_to_openmetrics(fixed, out);
+		r = add_lists(t, out);
+	}
+	if (!r)
+		evbuffer_add_printf(out, "# EOF\n");
+	if (fixed)
+		evbuffer_free(fixed);
+	return r;
 }

@@ -8,6 +8,7 @@
 
 #include <event2/buffer.h>
 
+#include "metrics/exposition.h"
 #include "metrics/metrics.h"
 
 struct metrics_text;
@@ -20,7 +21,7 @@ void metrics_text_free(struct metrics_text *t); /* NULL is allowed */
 void metrics_text_gather(struct metrics_text *t);
 
 /* Appends all families: 0 or -errno. Takes some 100 microseconds. */
-int metrics_text(const struct metrics_text *t, struct evbuffer *out);
+int metrics_text(const struct metrics_text *t, enum metrics_form form, struct evbuffer *out);
 
 /* The position in the families of metrics/lists.c; zeroed, at the first. */
 struct metrics_cursor {

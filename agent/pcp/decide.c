@@ -210,16 +210,15 @@ static enum pcp_result answer_peer(struct errand *e)
 
 	if (!has_ports(r->proto))
 		return PCP_UNSUPP_PROTOCOL;
-	if (t->session(e->desk->arg, r->proto, inside(e), ext, &out, &left)) {
-		/* What comes from a leased endpoint leaves by the lease. */
-		if (t->find(e->desk->arg, r->proto, inside(e), &l))
-			return PCP_NO_RESOURCES;
-		out = l.out;
-		left = remaining(e, &l);
-	}
-	if (suggests(r) && !is_suggested(r, out))
+	/* Of a session that exists the suggestion is ignored. */
+	if (!t->session(e->desk->arg, r->proto, inside(e), ext, &out, &left))
+		return assign(e, out, left);
+	/* What comes from a leased endpoint leaves by the lease. */
+	if (t->find(e->desk->arg, r->proto, inside(e), &l))
+		return PCP_NO_RESOURCES;
+	if (suggests(r) && !is_suggested(r, l.out))
 		return PCP_CANNOT_PROVIDE_EXTERNAL;
-	return assign(e, out, left);
+	return assign(e, l.out, remaining(e, &l));
 }
 
 static bool is_served(const struct pcp_desk *d, uint32_t source)

@@ -254,3 +254,17 @@ int events_session_closed(const struct session *s, void *arg)
 	event_notice(&e, clock_ns(CLOCK_REALTIME), NULL);
 	return 0;
 }
+
+void events_portmap_changed(void *arg, const struct portmap *m, bool made)
+{
+	const struct nat_event e = {
+		.type = made ? EVENT_PORTMAP_MADE : EVENT_PORTMAP_ENDED,
+		.proto = m->proto,
+		.in_addr = m->in.addr,
+		.out_addr = m->out.addr,
+		.in_port = m->in.port,
+		.out_port = m->out.port,
+	};
+
+	ipfix_portmap(arg, &e, wall_clock_ms());
+}

@@ -14,6 +14,7 @@
 #include "datapath/datapath.h"
 #include "ipfix/ipfix.h"
 #include "sessions/sessions.h"
+#include "tables/portmap_table.h"
 
 struct events;
 
@@ -51,5 +52,8 @@ void events_report(struct events *v, const struct nat_event *e);
  * struct ipfix *. Returns 0.
  */
 int events_session_closed(const struct session *s, void *arg);
+
+/* A portmap_visit: reports a portmap to the collectors. arg: struct ipfix *. */
+void events_portmap_changed(void *arg, const struct portmap *m, bool made);
 
 #endif

@@ -27,6 +27,7 @@ static const struct {
 	{ "inside routes", doctor_inside_routes, true, false },
 	{ "route out", doctor_outside_route, true, false },
 	{ "pools", doctor_pools, true, true },
+	{ "portmaps", doctor_portmaps, true, true },
 	{ "neighbours", doctor_neighbours, true, false },
 	{ "firewall", doctor_firewall, true, true },
 	{ "conntrack", doctor_conntrack, true, true },

@@ -62,6 +62,7 @@ void doctor_inside_routes(struct doctor *d);
 void doctor_outside_route(struct doctor *d);
 void doctor_pools(struct doctor *d);
 void doctor_neighbours(struct doctor *d);
+void doctor_portmaps(struct doctor *d);
 
 void doctor_firewall(struct doctor *d);
 void doctor_conntrack(struct doctor *d);

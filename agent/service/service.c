@@ -253,6 +253,7 @@ static int start_modules(struct service *s, struct error *err)
 		r = error_set(err, -ENOMEM, "out of memory");
 	if (r)
 		return r;
+	portmaps_on_change(s->portmaps, events_portmap_changed, s->ipfix);
 	devices_on_routing_change(s->devices, on_routing_change, s);
 	s->change_context = (struct change_context){
 		.base = s->base,

@@ -131,6 +131,11 @@ static int visit_bindings(struct subscriber_iterator *it, void *arg)
 	return r;
 }
 
+int bindings_visit(struct subscriber_iterator *it, binding_visit visit, void *arg)
+{
+	return visit_bindings(it, &(struct binding_walk){ .visit = visit, .arg = arg });
+}
+
 int binding_walk_new(struct mappings *m, struct binding_walk **ret)
 {
 	struct binding_walk *w = calloc(1, sizeof(*w));

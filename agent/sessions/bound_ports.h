@@ -30,6 +30,10 @@ void binding_walk_free(struct binding_walk *w);
 int binding_walk_step(struct binding_walk *w, unsigned budget_us, binding_visit visit, bool (*wait)(void *arg),
 		      void *arg);
 
+/* Visits the bindings of the subscriber that an iteration is at. */
+struct subscriber_iterator;
+int bindings_visit(struct subscriber_iterator *it, binding_visit visit, void *arg);
+
 /* How many ports a subscriber has bound; 0 if it is in no mapping. */
 uint32_t bindings_count(struct mappings *m, uint32_t in_addr);
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <detnat/binding.h>
+
 #include "base/log.h"
 #include "sessions/check_private.h"
 
@@ -38,7 +40,9 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 	c->figures.subscribers++;
 	c->figures.slots += it->n_slots;
 	c->figures.sessions += e.n_sessions;
-	it->cost += e.n_sessions * BUCKET_SLOTS;
+	c->figures.bindings += e.n_bindings;
+	it->cost +=
+		e.n_sessions * BUCKET_SLOTS + it->map->geo.ports_per_host * binding_count(it->map->bindings.protocols);
 	/* The count of sessions is compared only if the overflow count is right. */
 	if (check_overflow_count(c, it))
 		return 0;

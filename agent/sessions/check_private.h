@@ -21,6 +21,19 @@ struct slot_fault {
 	uint64_t word;
 };
 
+enum binding_fault_kind {
+	BINDING_ELSEWHERE, /* not in the group of its first choice and not marked as strayed, or the reverse */
+	BINDING_SECOND,
+	BINDING_NOT_NOTED, /* strayed, which the line of its first choice does not say */
+};
+
+struct binding_fault {
+	enum binding_fault_kind kind;
+	uint8_t proto;
+	uint32_t offset; /* of the port in the block */
+	uint64_t entry;
+};
+
 /* The result of one look at a subscriber's record and slots. */
 struct examination {
 	union opener word;
@@ -32,6 +45,9 @@ struct examination {
 	uint32_t displaced;  /* the `displaced` bits that are set */
 	unsigned n_faults;
 	struct slot_fault fault[FAULTS_MAX];
+	uint64_t n_bindings; /* including expired ones */
+	unsigned n_binding_faults;
+	struct binding_fault binding_fault[FAULTS_MAX];
 };
 
 struct suspect {
@@ -39,6 +55,7 @@ struct suspect {
 	unsigned tries;
 	bool displaced_told;
 	bool faults_told;
+	bool bindings_told;
 	struct examination first;
 };
 
@@ -103,6 +120,13 @@ struct table_check {
 };
 
 void examine(const struct subscriber_iterator *it, struct examination *ret);
+
+/* Examines the bindings; returns how many there are. */
+uint64_t examine_bindings(const struct subscriber_iterator *it, struct examination *ret);
+
+/* Reports, and repairs, faults of bindings that both looks have shown. True if there are no others. */
+bool settle_bindings(struct table_check *c, const struct suspect *s, const struct subscriber_iterator *it,
+		     const struct examination *now);
 
 /*
  * Clears the `displaced` bits that no session needs: a migration sets them all. A superfluous bit is no fault, it only

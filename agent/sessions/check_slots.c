@@ -106,6 +106,7 @@ void examine(const struct subscriber_iterator *it, struct examination *ret)
 		if (is_faulty(it, i, key, word, &kind, &ret->needed) && ret->n_faults < FAULTS_MAX)
 			ret->fault[ret->n_faults++] = (struct slot_fault){ kind, i, key, word };
 	}
+	ret->n_bindings = examine_bindings(it, ret);
 	/* Read last: a bit is set before its session appears. */
 	ret->displaced = __atomic_load_n(&s->displaced, __ATOMIC_ACQUIRE);
 	ret->steady = !(ret->word.lock & 1) && __atomic_load_n(&s->opener.word, __ATOMIC_ACQUIRE) == ret->word.word &&
@@ -119,7 +120,7 @@ static bool count_wrong(const struct examination *e)
 
 bool examination_suspicious(const struct examination *e)
 {
-	return !e->steady || e->n_faults || count_wrong(e) || e->needed & ~e->displaced;
+	return !e->steady || e->n_faults || e->n_binding_faults || count_wrong(e) || e->needed & ~e->displaced;
 }
 
 static const char *where(const struct subscriber_iterator *it, char text[static ADDR_TEXT])
@@ -223,6 +224,8 @@ bool suspect_settle(struct table_check *c, struct suspect *s, const struct subsc
 {
 	if (!s->displaced_told)
 		s->displaced_told = settle_displaced(c, s, it, now);
+	if (!s->bindings_told)
+		s->bindings_told = settle_bindings(c, s, it, now);
 	if (now->n_faults && !s->faults_told) {
 		bool told = settle_faults(c, s, it, now);
 
@@ -231,7 +234,7 @@ bool suspect_settle(struct table_check *c, struct suspect *s, const struct subsc
 			return false;
 		s->faults_told = true;
 	}
-	return settle_count(c, s, it, now) && s->displaced_told;
+	return settle_count(c, s, it, now) && s->displaced_told && s->bindings_told;
 }
 
 void examination_tidy(const struct subscriber_iterator *it, const struct examination *now)

@@ -44,10 +44,11 @@ int subscriber_record_read(struct mappings *m, uint32_t in_addr, struct subscrib
 
 struct pool_walk {
 	struct subscriber_iterator it;
+	int number;
 	struct pool_figures figures;
 };
 
-int pool_walk_new(struct mappings *m, uint32_t first, uint32_t last, struct pool_walk **ret)
+int pool_walk_new(struct mappings *m, int number, uint32_t first, uint32_t last, struct pool_walk **ret)
 {
 	struct pool_walk *w = calloc(1, sizeof(*w));
 
@@ -57,17 +58,23 @@ int pool_walk_new(struct mappings *m, uint32_t first, uint32_t last, struct pool
 	w->it.one_kind = true;
 	w->it.next = first;
 	w->it.last = last;
+	w->number = number;
+	for (uint64_t addr = first; number >= 0 && addr <= last; addr++)
+		w->figures.excepted += mappings_find_inside(m, (uint32_t)addr) != number;
 	*ret = w;
 	return 0;
 }
 
 static int add_subscriber(struct subscriber_iterator *it, void *arg)
 {
-	struct pool_figures *f = arg;
+	struct pool_walk *w = arg;
+	struct pool_figures *f = &w->figures;
 	uint32_t sessions;
 
-	f->refused += __atomic_load_n(&it->subscriber->refused, __ATOMIC_RELAXED);
 	it->cost = 1;
+	if (w->number >= 0 && it->number != w->number)
+		return 0;
+	f->refused += __atomic_load_n(&it->subscriber->refused, __ATOMIC_RELAXED);
 	if (!__atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED))
 		return 0;
 	it->cost = it->n_slots;
@@ -80,7 +87,7 @@ static int add_subscriber(struct subscriber_iterator *it, void *arg)
 
 int pool_walk_step(struct pool_walk *w, unsigned budget_us, struct pool_figures *ret)
 {
-	int more = subscriber_iterate(&w->it, monotonic_us() + budget_us, add_subscriber, &w->figures);
+	int more = subscriber_iterate(&w->it, monotonic_us() + budget_us, add_subscriber, w);
 
 	*ret = w->figures;
 	return more;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/words.h"
+#include "sessions/bound_ports.h"
 #include "sessions/sessions_private.h"
 
 #define WORD_BITS 64U
@@ -137,6 +138,30 @@ static bool is_unanswered(const struct session_usage *u, uint64_t word, uint32_t
 	       (int32_t)(now - word_seen(word)) >= (int32_t)mappings_datapath(u->it.m)->hz;
 }
 
+static int count_binding(const struct binding *b, void *arg)
+{
+	uint32_t *n = arg;
+
+	n[b->proto == IPPROTO_UDP ? USAGE_UDP : b->proto == IPPROTO_ICMP ? USAGE_ICMP : USAGE_TCP]++;
+	return 0;
+}
+
+/* Returns the ports that are bound in the protocol that has most. */
+static uint32_t count_bindings(struct subscriber_iterator *it, struct mapping_usage *m)
+{
+	uint32_t cost = it->cost, n[N_USAGE_PROTOCOLS] = { 0 }, most = 0;
+
+	if (!it->map->bindings.mapping)
+		return 0;
+	bindings_visit(it, count_binding, n);
+	it->cost += cost;
+	for (unsigned p = 0; p < N_USAGE_PROTOCOLS; p++) {
+		m->bindings[p] += n[p];
+		most = n[p] > most ? n[p] : most;
+	}
+	return most;
+}
+
 static int look_at(struct subscriber_iterator *it, void *arg)
 {
 	struct session_usage *u = arg;
@@ -144,7 +169,7 @@ static int look_at(struct subscriber_iterator *it, void *arg)
 	struct mapping_usage *m = entry(u, it->number, geo);
 	uint32_t port_lo = mapping_port_lo(geo, mapping_subscriber(geo, it->in_addr));
 	uint32_t overflow = overflow_count(it->subscriber);
-	uint32_t sessions = overflow, most = 0, busiest = 0;
+	uint32_t sessions = overflow, most = 0, busiest = 0, bound;
 	uint32_t ports[N_USAGE_PROTOCOLS] = { 0 };
 
 	u->round++;
@@ -165,6 +190,7 @@ static int look_at(struct subscriber_iterator *it, void *arg)
 		sessions++;
 		ports[p] += mark(u->used[p], word_out_port(word) - port_lo, geo->ports_per_host);
 	}
+	bound = count_bindings(it, m);
 	if (!sessions)
 		return 0;
 	for (unsigned p = 0; p < N_USAGE_PROTOCOLS; p++)
@@ -173,7 +199,7 @@ static int look_at(struct subscriber_iterator *it, void *arg)
 	busiest = capped(busiest + overflow, geo->ports_per_host);
 	m->subscribers++;
 	m->at_quota += sessions >= it->map->sessions_per_user;
-	m->exhausted += busiest == geo->ports_per_host;
+	m->exhausted += busiest == geo->ports_per_host || bound == geo->ports_per_host;
 	usage_observe(&m->quota, sessions, it->map->sessions_per_user);
 	usage_observe(&m->block, most, geo->ports_per_host);
 	usage_observe(&m->destination, busiest, geo->ports_per_host);

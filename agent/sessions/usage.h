@@ -33,9 +33,10 @@ struct mapping_usage {
 	 * UDP or ICMP does not show whether it was answered.
 	 */
 	uint64_t unanswered;
-	uint64_t subscribers;	      /* with sessions; each is counted once per histogram */
-	uint64_t at_quota;	      /* of these, at their quota */
-	uint64_t exhausted;	      /* of these, without a free port for their busiest destination */
+	uint64_t bindings[N_USAGE_PROTOCOLS]; /* of subscribers with sessions */
+	uint64_t subscribers;		      /* with sessions; each is counted once per histogram */
+	uint64_t at_quota;		      /* of these, at their quota */
+	uint64_t exhausted;	      /* of these, without a free port for their busiest destination, or for any */
 	struct usage_histogram quota; /* sessions, relative to sessions_per_user */
 	/* Ports in use, relative to the block, in the protocol that uses most. */
 	struct usage_histogram block;

@@ -152,6 +152,14 @@ uint64_t *mappings_binding(const struct mappings *m, int number, uint32_t subscr
 	return (uint64_t *)&line_at(m, r, subscriber, line)->entry[port_offset & (PORT_GROUP - 1)];
 }
 
+uint32_t mappings_inbound(const struct mappings *m, int number, uint32_t subscriber)
+{
+	const struct mapping *r = &m->table[number]->record;
+	const struct binding_header *h = r->bindings.protocols ? (void *)line_at(m, r, subscriber, 0) : NULL;
+
+	return h ? __atomic_load_n(&h->inbound, __ATOMIC_RELAXED) : 0;
+}
+
 void mapping_bindings_import(struct mapping_job *t)
 {
 	for (uint64_t i = 0; i < t->n_subscribers; i++) {

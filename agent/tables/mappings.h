@@ -183,6 +183,9 @@ struct bucket *mappings_buckets(const struct mappings *m, int number, uint32_t s
 uint64_t *mappings_binding(const struct mappings *m, int number, uint32_t subscriber, uint8_t proto,
 			   uint32_t port_offset);
 
+/* Sessions that the outside has opened to a subscriber, at most: those that have ended may be among them. */
+uint32_t mappings_inbound(const struct mappings *m, int number, uint32_t subscriber);
+
 /* How many subscribers from this one on have contiguous records and contiguous buckets. */
 uint32_t mappings_run(const struct mappings *m, int number, uint32_t subscriber);
 

@@ -40,6 +40,13 @@ int portmaps_put(struct portmaps *p, const struct portmap *portmap);
 /* Removes a portmap. -ENOENT if there is none. */
 int portmaps_del(struct portmaps *p, uint8_t proto, struct endpoint out);
 
+/*
+ * Called for each portmap that is made or has ended from now on; not for what else changes about one, nor for what
+ * portmaps_open() finds. One function at a time; NULL: none.
+ */
+typedef void (*portmap_visit)(void *arg, const struct portmap *portmap, bool made);
+void portmaps_on_change(struct portmaps *p, portmap_visit changed, void *arg);
+
 /* NULL: there is none. Valid until the next change. */
 const struct portmap *portmaps_by_out(const struct portmaps *p, uint8_t proto, struct endpoint out);
 const struct portmap *portmaps_by_in(const struct portmaps *p, uint8_t proto, struct endpoint in);

@@ -106,6 +106,18 @@ static int renew(struct portmaps *p, struct portmap *known, const struct portmap
 	return 0;
 }
 
+void portmaps_on_change(struct portmaps *p, portmap_visit changed, void *arg)
+{
+	p->changed = changed;
+	p->changed_arg = arg;
+}
+
+static void tell(const struct portmaps *p, const struct portmap *m, bool made)
+{
+	if (p->changed)
+		p->changed(p->changed_arg, m, made);
+}
+
 int portmaps_put(struct portmaps *p, const struct portmap *m)
 {
 	uint32_t out;
@@ -130,6 +142,7 @@ int portmaps_put(struct portmaps *p, const struct portmap *m)
 		return r;
 	}
 	portmap_flag(p, m->in.addr);
+	tell(p, m, true);
 	return 0;
 }
 
@@ -145,6 +158,7 @@ int portmaps_del(struct portmaps *p, uint8_t proto, struct endpoint out)
 	erase(p, &m, PORTMAP_OUT2IN);
 	portmap_forget(p, proto, out);
 	portmap_flag(p, m.in.addr);
+	tell(p, &m, false);
 	return 0;
 }
 

@@ -30,6 +30,8 @@ struct portmaps {
 	uint32_t room;			    /* places, a power of two, as many as heads of each index */
 	uint32_t free;			    /* first free place + 1; linked by links[0].next */
 	uint32_t *heads[N_PORTMAP_INDEXES]; /* first place + 1 of a chain */
+	portmap_visit changed;		    /* NULL: none */
+	void *changed_arg;
 };
 
 /* By its inside or outside endpoint; NULL: none. */

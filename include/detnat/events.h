@@ -17,6 +17,9 @@ enum event_type {
 	EVENT_ADDRESS_BOUND = 8,
 	EVENT_ADDRESS_UNBOUND = 9,
 	EVENT_RESOLVE_IPV6 = 10, /* like EVENT_RESOLVE; gateway is its address */
+	/* Made by the agent itself: a portmap was made or has ended. */
+	EVENT_PORTMAP_MADE = 11,
+	EVENT_PORTMAP_ENDED = 12,
 };
 
 /* Addresses and ports are in host byte order; unused fields are 0. The name `event` would clash with libevent. */

@@ -28,7 +28,8 @@
 	X(FINDING_GUARD, "guard")                   \
 	X(FINDING_TAIL_CALL, "leaf")                \
 	X(FINDING_HISTORY, "history")               \
-	X(FINDING_PORTMAP, "portmap")
+	X(FINDING_PORTMAP, "portmap")               \
+	X(FINDING_BINDING, "binding")
 
 enum finding_kind {
 #define X(constant, name) constant,

@@ -21,8 +21,11 @@
 /* Where the history ends, in a file of its own, so that a missing end is detected. */
 #define HISTORY_HEAD_FILE "history.head"
 
-/* Raised when older readers would misunderstand what is written. */
-#define HISTORY_FORMAT 1U
+/*
+ * Raised when older readers would misunderstand what is written. 2: inside prefixes may lie within each other, `out`
+ * may be null, and there are portmaps.
+ */
+#define HISTORY_FORMAT 2U
 
 #define HASH_TEXT 65
 #define HASH_NONE "0000000000000000000000000000000000000000000000000000000000000000"

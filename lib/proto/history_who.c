@@ -313,8 +313,9 @@ static enum who_result nobody(const struct search *s, struct error *why)
 	char out[ADDR_TEXT], in[ADDR_TEXT];
 
 	if (s->port < MAPPING_FIRST_PORT)
-		return (enum who_result)error_set(why, WHO_NOBODY, "ports below %u are never given out",
-						  MAPPING_FIRST_PORT);
+		return (enum who_result)error_set(why, WHO_NOBODY, "ports below %u are never given out%s",
+						  MAPPING_FIRST_PORT,
+						  s->w->portmaps.n ? ", and no portmap had this one" : "");
 	if (!s->covers)
 		return (enum who_result)error_set(why, WHO_NOBODY, "the address was in no mapping");
 	return (enum who_result)error_set(why, WHO_NOBODY,
@@ -344,7 +345,7 @@ static enum who_result explain(const struct who *w, const struct search *s, stru
 
 	if (s->kept)
 		return kept(s, why);
-	if (s->covers || (s->port < MAPPING_FIRST_PORT && !w->any_open))
+	if (s->covers || (s->port < MAPPING_FIRST_PORT && !w->any_open && !w->portmaps.n))
 		return nobody(s, why);
 	if (w->first_time == TIME_OPEN)
 		return (enum who_result)error_set(why, WHO_NO_RECORD, "the history has no record");

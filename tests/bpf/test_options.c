@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 
 #include "fixture.h"
+#include "tables/portmap_table.h"
 #include "told_routes.h"
 
 TestSuite(options, .init = set_up, .fini = tear_down);
@@ -178,6 +179,31 @@ Test(options, mss_is_clamped_wherever_it_stands)
 	datapath.device[inside_ifindex].mtu = 1400;
 	datapath_raise_epoch(&datapath);
 	expect_clamped(&by_mtu, 620);
+}
+
+Test(options, mss_of_a_portmaps_packets_is_clamped_in_both_directions)
+{
+	static const struct tcp_options sent = { 4, { MSS(1460) } }, seen_after = { 4, { MSS(1300) } };
+	static const struct frame in = { FROM_ROUTER, TCP, 5555, 443, .flags = SYN, .payload = 3 };
+	static const struct frame in_after = { TO_HOST, TCP, 5555, 8443, .flags = SYN, .payload = 3 };
+	static const struct frame out = { FROM_HOST, TCP, 8443, 5555, .flags = SYN | ACK };
+	static const struct frame out_after = { TO_ROUTER, TCP, 443, 5555, .flags = SYN | ACK };
+	static const struct frame left = { TC_LEFT, TCP, 443, 5555, .flags = SYN | ACK };
+	struct portmap m = { .in = { SUBSCRIBER, 8443 }, .out = { POOL, 443 }, .proto = TCP };
+	struct portmaps *portmaps;
+	struct error err;
+
+	settings.portmaps = 1;
+	settings.tcp_mss_clamp = 1300;
+	reload_settings();
+	cr_assert_eq(portmaps_open(mappings, &portmaps, &err), 0, "%s", err.text);
+	cr_assert_eq(portmaps_put(portmaps, &m), 0);
+	expect_segment("in", XDP_OUTSIDE, &in, &sent, &in_after, &seen_after, 0);
+	expect_segment("in, with a wrong checksum", XDP_OUTSIDE, &in, &sent, &in_after, &seen_after, 1);
+	expect_segment("out", XDP_INSIDE, &out, &sent, &out_after, &seen_after, 0);
+	expect_segment("out by the kernel", TC_OUTSIDE, &out, &sent, &left, &seen_after, 0);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 0);
+	portmaps_close(portmaps);
 }
 
 #define TO(address)   .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = address

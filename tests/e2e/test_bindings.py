@@ -12,6 +12,7 @@ import packets
 from agent import wait_for
 from lab import GATEWAY_IN, GATEWAY_OUT, MAPPING, SERVER, SERVER_MAC, Lab, block_of
 from shapes import assert_all, assert_shape
+from test_metrics import LISTEN, scrape
 from test_real_stacks import SECOND, STUN, Server, answers, inside
 
 CLIENT, OTHER = "10.0.0.9", "10.0.0.10"
@@ -267,3 +268,60 @@ def test_what_makes_no_sense_is_refused(lab, options, text, status):
 def test_few_ports_are_warned_of(lab):
     lab.start(mappings=[{**MAPPING, "endpoint_independent": {"mapping": ["udp"]}}])
     assert "each inside port takes one of its subscriber's 15 ports" in lab.agent.log_text()
+
+
+@pytest.mark.parametrize("mapping", [{"out": None}, {"out": "1.1.1.0/24", "inbound": "open"}])
+def test_where_there_are_no_sessions_it_is_refused(lab, mapping):
+    lab.start(mappings=[{"in": "10.0.0.0/24", "name": "homes", **mapping}])
+    assert "leave endpoint_independent out" in lab.agent.refused("mapping", "set", "homes", "--eim", "udp")
+    lab.agent.write(mappings=[{"in": "10.0.0.0/24", **mapping, "endpoint_independent": {"mapping": ["udp"]}}])
+    assert "mappings[0].endpoint_independent: " in lab.agent.refused("reload")
+
+
+def findings_of(lab, *place):
+    return {f["reason"]: f for f in lab.agent.ctl("explain", *place)["findings"]}
+
+
+def test_explain_names_the_port_that_an_endpoint_has(lab):
+    start(lab, mapping=["udp"], filtering=["udp"])
+    host = lab.host()
+    src = send_out(lab, host, 3074)
+    for place in (f"{host.addr}:3074", "%s:%d" % src):
+        found = findings_of(lab, place)["binding"]
+        assert not found["drops"]
+        assert found["text"] == f"udp {host.addr}:3074 has {src[0]}:{src[1]} for all destinations, and what anyone sends there opens a session"
+    assert "binding" not in findings_of(lab, host.addr) and "binding" not in findings_of(lab, f"{host.addr}:3075")
+    # Without a session the port is bound for a while: nothing is dropped.
+    lab.agent.ctl("session", "flush", host.addr)
+    assert not any(f["drops"] for f in findings_of(lab, "%s:%d" % src).values())
+
+
+def test_explain_says_that_a_block_is_bound(lab):
+    lab.start(mappings=[{"in": "10.0.0.0/18", "out": "1.1.1.0/30", "endpoint_independent": {"mapping": ["udp"]}}])
+    host = lab.host()
+    for port in range(15):
+        send_out(lab, host, 7000 + port)
+    found = findings_of(lab, host.addr)["drop_ports_exhausted"]
+    assert found["drops"] and "all 15 ports of the block are bound for udp" in found["text"]
+
+
+def test_explain_says_that_the_outside_has_its_share(lab):
+    lab.start(mappings=[{**ROOMY, "sessions_per_user": 40, "endpoint_independent": {
+        "mapping": ["udp"], "filtering": ["udp"], "inbound_sessions": 5}}])
+    host = lab.host()
+    src = send_out(lab, host, 3074)
+    for number in (1, 2):
+        lab.send_in(lab.from_outside(src[0], UDP(sport=999, dport=src[1]), src=f"192.0.2.{number + 7}"), host, 3074)
+    with lab.counting(drop_inbound_limit=1):
+        lab.outside.send(lab.from_outside(src[0], UDP(sport=999, dport=src[1]), src="192.0.2.99"))
+    assert "all of the 2 sessions that it is allowed" in findings_of(lab, host.addr)["drop_inbound_limit"]["text"]
+
+
+def test_bindings_are_counted_by_mapping_and_protocol(lab):
+    lab.start(mappings=[{**ROOMY, "name": "homes", "endpoint_independent": {"mapping": ["udp"]}}], metrics={"listen": LISTEN},
+              sweep_interval=1)
+    for port in (3074, 3075):
+        send_out(lab, lab.host(), port)
+    line = f'detnat_bindings{{inside="{ROOMY["in"]}",outside="{ROOMY["out"]}",mapping="homes",protocol="udp"}} 2'
+    wait_for(lambda: line in scrape(lab), what="the bindings in the metrics")
+    assert lab.agent.ctl("check")["checked"]["bindings"] == 2

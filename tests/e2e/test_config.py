@@ -115,6 +115,7 @@ REFUSED = {
     "template interval of 0": ("ipfix.template_interval", ipfix('"template_interval": 0')),
     "domain too large": ("ipfix.domain_id", ipfix('"domain_id": 4294967296')),
     "event unknown": ("ipfix.events[1]", ipfix('"events": ["quota", "rain"]')),
+    "metrics by mapping malformed": ("metrics.per_mapping", one('"metrics": {"per_mapping": 1}')),
     "metrics malformed": ("metrics.listen", one('"metrics": {"listen": "localhost:9469"}')),
     "a pool that holds the next hop": ("mappings[0].out", mappings(("10.0.0.0/24", "198.51.100.254/32"), key="out")),
     "control socket's path too long": ("control_socket", one('"control_socket": "/tmp/' + "x" * 200 + '"')),
@@ -218,7 +219,7 @@ def test_every_key_with_its_default_is_accepted(idle_lab):
         "forwarding": "redirect", "xdp_mode": "auto", "stages": "auto", "unmatched": "drop-private", "bypass": [], "guard": True, "answer_arp": True,
         "hairpin": True, "tcp_mss_clamp": 0, "udp_inbound_refresh": False, "unsolicited_tcp": "drop", "quota_icmp_code": 1, "sweep_interval": 5,
         "control_socket": str(idle_lab.agent.socket), "pin_path": str(idle_lab.agent.pins), "state_dir": str(idle_lab.agent.state),
-        "metrics": {"listen": "127.0.0.1:9469"}, "on_exit": "keep",
+        "metrics": {"listen": "127.0.0.1:9469", "per_mapping": True}, "on_exit": "keep",
     }
     idle_lab.agent.path.write_text(json.dumps(sample))
     assert idle_lab.agent.once("-t").status == 0

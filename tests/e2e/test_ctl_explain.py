@@ -101,7 +101,7 @@ def test_a_pool_address(running_lab):
     host = running_lab.host("10.0.32.9")
     running_lab.open_udp(host)
     answer = explain(running_lab, "1.1.1.2")
-    assert answer["pool"] == {"in_first": "10.0.32.0", "in_last": "10.0.47.255", "subscribers": 4096, "active": 1, "at_quota": 0,
+    assert answer["pool"] == {"in_first": "10.0.32.0", "in_last": "10.0.47.255", "subscribers": 4096, "excepted": 0, "active": 1, "at_quota": 0,
                               "sessions": 1, "quota_exceeded": 0}
     assert answer["findings"] == []
 

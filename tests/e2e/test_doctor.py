@@ -2,6 +2,7 @@
 """detnat-agent --doctor: problems found on a host before it goes live, and the warnings that a start and -t share with it."""
 
 import shlex
+import socket
 
 import pytest
 
@@ -44,7 +45,7 @@ TROUBLES = [
 ]
 
 # Checks that are ok on a healthy host.
-HEALTHY = ["kernel", "configuration", "offloads", "forwarding", "rp_filter", "inside routes", "route out", "pools", "firewall", "conntrack",
+HEALTHY = ["kernel", "configuration", "offloads", "forwarding", "rp_filter", "inside routes", "route out", "pools", "portmaps", "firewall", "conntrack",
            "queueing"]
 
 
@@ -103,6 +104,25 @@ def test_explain_tells_of_an_own_address_in_the_pool(lab):
     agent = lab.start(mappings=POOL_OF_OWN)
     findings = agent.ctl("explain", lab.host("10.0.0.5").addr)["findings"]
     assert ["pools"] == [f["reason"] for f in findings] and "the gateway's own address on out0" in findings[0]["text"]
+
+
+def test_a_program_of_the_gateway_on_the_port_of_a_portmap(lab):
+    lab.gateway.ip("addr", "add", "1.1.1.0/32", "dev", "out0")
+    agent = lab.prepare(portmaps=[{"proto": "tcp", "in": "10.0.0.2:8443", "out": "1.1.1.0:443"},
+                                  {"proto": "udp", "in": "10.0.0.2:8444", "out": "1.1.1.0:444"}])
+    text = "listens on tcp 1.1.1.0:443, which a portmap leads to 10.0.0.2:8443"
+    assert line_of(agent.once("--doctor").out, "ok", "portmaps")
+    with lab.gateway.enter():
+        listener = socket.create_server(("", 443))
+    with listener:
+        assert text in "".join(line_of(agent.once("--doctor").out, "WARNING", "portmaps"))
+        assert text in agent.once("-t").err
+        agent.start()
+        assert text in agent.log_text()
+        (finding,) = [f for f in agent.ctl("explain", "10.0.0.2")["findings"] if f["reason"] == "portmaps"]
+        assert text in finding["text"] and not finding["drops"]
+    agent.ctl("reload")
+    assert agent.log_text().count(text) == 1, "what no longer listens is no longer told of"
 
 
 def test_check_finds_nothing_on_a_running_gateway(lab):

@@ -177,6 +177,17 @@ def test_an_exception_takes_effect_at_once_and_gives_the_block_back(lab):
     assert json.loads(there.out)["in_addr"] == host.addr
 
 
+def test_explain_of_a_pool_address_leaves_excepted_subscribers_out(lab):
+    agent = lab.start(mappings=[MAPPING, ACME])
+    lab.open_udp(lab.host("10.0.5.77"), mapping=ACME)
+    lab.open_udp(lab.host("10.0.5.78"))
+    pool = agent.ctl("explain", "1.1.1.0")["pool"]
+    assert (pool["subscribers"], pool["excepted"], pool["active"], pool["sessions"]) == (4095, 1, 1, 1)
+    assert "4095, 10.0.0.0 to 10.0.15.255 without 1 exceptions; with sessions 1" in agent.text("explain", "1.1.1.0")
+    own = agent.ctl("explain", "1.1.2.9")["pool"]
+    assert (own["subscribers"], own["excepted"], own["active"], own["sessions"]) == (1, 0, 1, 1)
+
+
 def test_a_deleted_enclosing_mapping_leaves_exceptions_as_they_are(lab):
     agent = lab.start(mappings=[MAPPING, ACME])
     host, other = lab.host("10.0.5.77"), lab.host("10.0.5.78")

@@ -10,6 +10,7 @@ import isolation
 from agent import AGENT, CTL, execute, wait_for
 from lab import SERVER
 from test_ctl_monitor import monitor
+from test_metrics import LISTEN, OPENMETRICS, get
 
 NAMED = [{"in": "10.0.0.0/18", "out": "1.1.1.0/30", "name": "residential", "comment": "south"}]
 
@@ -104,6 +105,13 @@ def test_ansible_learns_whether_anything_changed_and_may_check_first(agent):
 def test_det44_users_forward_and_reverse(lab, agent):
     block = agent.ctl("forward", "10.0.0.2")
     assert agent.ctl("reverse", f"{block['out_addr']}:{block['port_hi']}")["in_addr"] == "10.0.0.2"
+
+
+def test_prometheus_negotiates_openmetrics_and_may_leave_mappings_out(lab):
+    agent = lab.prepare(mappings=NAMED, metrics={"listen": LISTEN, "per_mapping": False}).start()
+    _, response, text = get(lab, Accept=OPENMETRICS)
+    assert response.getheader("Content-Type").startswith(OPENMETRICS) and text.endswith("# EOF\n")
+    assert 'mapping="residential"' not in text and agent.ctl("config", "show")["metrics"]["per_mapping"] is False
 
 
 def test_editors_and_ci_get_a_schema(agent):

@@ -213,6 +213,35 @@ def test_addresses_bound_and_unbound_with_their_mapping(lab, collector):
     assert collector.receive(5) and collector.records(0) == [], "what stands is not told again"
 
 
+def test_portmaps_made_and_ended(lab, collector, tmp_path):
+    start(lab, collector, ["portmaps"], portmaps=[{"proto": "tcp", "in": "10.0.0.2:8443", "out": "1.1.1.0:443"}])
+
+    def record(event, proto, inside, outside):
+        return {"natEvent": event, "sourceIPv4Address": "10.0.0.2", "postNATSourceIPv4Address": "1.1.1.0",
+                "protocolIdentifier": proto, "sourceTransportPort": inside, "postNAPTSourceTransportPort": outside}
+
+    made = collector.records(1)
+    assert_recent(made[0])
+    assert list(made[0]) == ["observationTimeMilliseconds", "natEvent", "sourceIPv4Address", "postNATSourceIPv4Address",
+                             "protocolIdentifier", "sourceTransportPort", "postNAPTSourceTransportPort"]
+    assert without_time(made) == [record(8, 6, 8443, 443)]
+    lab.agent.ctl("portmap", "add", "both", "10.0.0.2:9000-9002", "1.1.1.0:90-92")
+    assert without_time(collector.records(6)) == [record(8, proto, 9000 + i, 90 + i) for proto in (6, 17) for i in range(3)]
+    lab.agent.ctl("portmap", "del", "udp", "1.1.1.0:91")
+    assert without_time(collector.records(1)) == [record(9, 17, 9001, 91)]
+    lab.agent.ctl("reload")
+    ended = [record(9, 6, 9000, 90), record(9, 6, 9001, 91), record(9, 6, 9002, 92), record(9, 17, 9000, 90), record(9, 17, 9002, 92)]
+    assert sorted(without_time(collector.records(5)), key=str) == sorted(ended, key=str)
+
+    # tshark reads the same in all of it.
+    collector.write_pcap(tmp_path / "ipfix.pcap")
+    assert ipfix_others.decode_tshark(tmp_path / "ipfix.pcap") == collector.all_records()
+    collector.decoder = Decoder()  # another exporter begins at 0
+    lab.agent.restart()
+    lab.agent.ctl("ipfix", "flush")
+    assert collector.receive(5) and collector.records(0) == [], "what stands is not told again"
+
+
 @pytest.mark.parametrize("path_mtu,records", [(128, 2), (512, 16), (1500, 51)])
 def test_messages_are_as_long_as_the_path_mtu_allows(lab, collector, path_mtu, records):
     start(lab, collector, ["sessions"], ipfix={"path_mtu": path_mtu})

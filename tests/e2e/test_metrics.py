@@ -37,12 +37,12 @@ def connect(lab, listen=LISTEN, timeout=10):
         return socket.create_connection((host, int(port)), timeout=timeout)
 
 
-def get(lab, path="/metrics", method="GET", listen=LISTEN):
+def get(lab, path="/metrics", method="GET", listen=LISTEN, **headers):
     connection = http.client.HTTPConnection(listen, timeout=10)
     with lab.gateway.enter():
         connection.connect()
     try:
-        connection.request(method, path)
+        connection.request(method, path, headers=headers)
         response = connection.getresponse()
         return response.status, response, response.read().decode()
     finally:
@@ -199,6 +199,53 @@ def test_a_refused_reload_is_seen(lab):
 def test_promtool_finds_nothing_wrong(metrics_lab):
     gathered(metrics_lab)
     assert promtool("check", "metrics", input=scrape(metrics_lab)) == ""
+
+
+OPENMETRICS = "application/openmetrics-text"
+
+
+@pytest.mark.parametrize("accept, wanted", [
+    ("*/*", "text/plain"), ("text/plain;version=0.0.4", "text/plain"), (OPENMETRICS, OPENMETRICS),
+    ("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", OPENMETRICS),
+    ("text/plain, application/openmetrics-text", "text/plain"), ("text/html", "text/plain"),
+])
+def test_a_client_gets_the_format_that_it_names_first(metrics_lab, accept, wanted):
+    status, response, text = get(metrics_lab, Accept=accept)
+    assert status == 200 and response.getheader("Content-Type").startswith(wanted + ";")
+    assert text.endswith("# EOF\n") == (wanted == OPENMETRICS)
+
+
+def test_openmetrics_has_the_same_samples_and_families_without_total(metrics_lab):
+    """What OpenMetrics 1.0 asks of a text, as far as it differs: families of counters, the end mark, help without quotes."""
+    _, _, text = get(metrics_lab, Accept=OPENMETRICS)
+    lines = text.splitlines()
+    assert lines.pop() == "# EOF" and "" not in lines
+
+    def names(some):
+        return [line.rsplit(" ", 1)[0] for line in some if not line.startswith("#")]
+
+    assert names(lines) == names(scrape(metrics_lab).splitlines())
+    kinds, family = {}, None
+    for line in lines:
+        if line.startswith("# HELP "):
+            family = line.split(" ")[2]
+            assert family not in kinds and '"' not in line, line
+        elif line.startswith("# TYPE "):
+            kinds[family] = line.split(" ")[3]
+            assert line.split(" ")[2] == family and not (kinds[family] == "counter" and family.endswith("_total"))
+        else:
+            suffixes = {"counter": ["_total"], "gauge": [""], "summary": ["_sum", "_count"], "histogram": ["_bucket", "_sum", "_count"]}
+            assert re.match(r"\w+", line)[0] in [family + suffix for suffix in suffixes[kinds[family]]], line
+    assert {"counter", "gauge", "histogram"} <= set(kinds.values())
+
+
+def test_figures_of_each_mapping_can_be_left_out(lab):
+    lab.start(metrics={"listen": LISTEN, "per_mapping": False}, sweep_interval=1)
+    wait_for(lambda: "detnat_interface_attached" in scrape(lab), what="the lists")
+    assert "inside=" not in scrape(lab) and "detnat_mappings 1" in scrape(lab)
+    lab.agent.write(metrics={"listen": LISTEN})
+    lab.agent.ctl("reload")
+    wait_for(lambda: 'inside="10.0.0.0/18"' in scrape(lab), what="figures of the mapping")
 
 
 def test_explain_checks_rules_and_configuration():

@@ -223,6 +223,15 @@ def test_who_names_the_portmap_of_a_port_below_the_blocks(portmaps):
     assert portmaps.agent.ctl("who", out, "--at", who["from"], *there)["in_addr"] == host.addr
 
 
+def test_explain_tells_that_a_portmap_lets_in(portmaps):
+    host = portmaps.host()
+    out = add(portmaps, host, "tcp", 8443)
+    for place in ("%s:%d" % out, f"{host.addr}:8443"):
+        (found,) = [f for f in portmaps.agent.ctl("explain", place)["findings"] if f["reason"] == "portmap"]
+        assert not found["drops"] and found["text"].startswith("a portmap leads tcp %s:%d to %s:8443" % (*out, host.addr))
+    assert not any(f["drops"] for f in portmaps.agent.ctl("explain", "%s:%d" % out)["findings"])
+
+
 def test_check_finds_what_was_taken_from_the_map(portmaps):
     host = portmaps.host()
     out = add(portmaps, host, "tcp", 443)

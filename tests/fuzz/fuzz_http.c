@@ -11,7 +11,7 @@
 static struct event_base *base;
 static struct http *server;
 
-static int document(struct evbuffer *out, void *arg)
+static int document(struct evbuffer *out, unsigned form, void *arg)
 {
 	return evbuffer_add_printf(out, "detnat_sessions 1\n") < 0 ? -ENOMEM : 0;
 }
@@ -20,7 +20,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static const struct http_site site = { "/metrics", "text/plain", document, NULL };
+	static const struct http_form forms[] = { { "text/plain", "text/plain" },
+						  { "application/openmetrics-text", "application/openmetrics-text" } };
+	static const struct http_site site = { "/metrics", forms, ARRAY_SIZE(forms), document, NULL };
 
 	base = event_base_new();
 	server = calloc(1, sizeof(*server));

@@ -152,7 +152,7 @@ uint32_t number_at(size_t offset, size_t octets)
 
 uint32_t content_of_message(uint32_t set)
 {
-	static const uint32_t record_octets[N_IPFIX_LAYOUTS] = { 21, 18, 28, 21, 17 };
+	static const uint32_t record_octets[N_IPFIX_LAYOUTS] = { 21, 18, 28, 21, 17, 22 };
 	uint32_t templates = 0;
 
 	if (set == 2) {

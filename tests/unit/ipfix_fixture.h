@@ -68,6 +68,7 @@ struct expected {
 #define PORTS	  2
 #define SESSION	  4
 #define FRAGMENTS 8
+#define PORTMAPS  32
 
 uint32_t content_of_message(uint32_t set);
 void expect_messages(const struct collector *c, const struct expected *rows, size_t n);

@@ -225,6 +225,14 @@ Test(config_refused, shape_of_mappings)
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/"
 			   "30\",\"endpoint_independent\":{\"mapping\":\"udp\"}}"),
 		  ":3: mappings[0].endpoint_independent.mapping: must be a list of protocols" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":null,\n\"endpoint_independent\":{\"mapping\":[\"udp\"]}}"),
+		  ":4: mappings[0].endpoint_independent: a mapping that is not translated has no ports, so it has no "
+		  "effect: leave endpoint_independent out" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/24\",\"inbound\":\"open\","
+			   "\"endpoint_independent\":{}}"),
+		  ":3: mappings[0].endpoint_independent: a mapping whose inbound is \"open\" has no sessions, so it "
+		  "has no "
+		  "effect: leave endpoint_independent out" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"session_slots\":100}"),
 		  ":3: mappings[0].session_slots: must be \"auto\" or a power of two from 8 to 2048, not 100" },
 	};
@@ -486,10 +494,10 @@ Test(config_refused, ipfix)
 		{ IPFIX(COLLECTOR ",\"events\":\"quota\""), ":2: ipfix.events: must be a list of events" },
 		{ IPFIX(COLLECTOR ",\"events\":[\"quota\",\n\"all\"]"),
 		  ":3: ipfix.events[1]: must be one of \"quota\", \"ports\", \"sessions\", \"fragments\", "
-		  "\"addresses\", not "
-		  "\"all\"" },
+		  "\"addresses\", \"portmaps\", not \"all\"" },
 		{ IPFIX(COLLECTOR ",\"events\":[1]"), ":2: ipfix.events[0]: must be one of \"quota\", \"ports\", "
-						      "\"sessions\", \"fragments\", \"addresses\", not 1" },
+						      "\"sessions\", \"fragments\", \"addresses\", "
+						      "\"portmaps\", not 1" },
 		{ IPFIX(COLLECTOR ",\"transport\":\"tcp\""), ":2: ipfix.transport: unknown key" },
 	};
 

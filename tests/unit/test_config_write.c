@@ -44,7 +44,7 @@ static struct config *random_config(void)
 			m->out = PREFIX_NONE;
 		else if (in_plen == out_plen)
 			m->inbound = (uint8_t)random_below(2);
-		m->independence.given = random_below(2);
+		m->independence.given = !prefix_is_none(m->out) && m->inbound != INBOUND_OPEN && random_below(2);
 		if (m->independence.given)
 			m->independence =
 				(struct config_independence){ true, (uint8_t)random_below(8), 0, pick(0, 1, 100) };
@@ -116,6 +116,7 @@ static struct config *random_config(void)
 	c->state_dir = strdup(random_below(2) ? "/a \"b\\\n\t\x7f\xc3\xa9" : "/");
 	if (random_below(2)) {
 		c->metrics_enabled = true;
+		c->metrics_per_mapping = random_below(2);
 		c->metrics_listen = (struct endpoint){ pick(0, 1, UINT32_MAX), (uint16_t)(1 + random_below(65535)) };
 	}
 	c->detach_on_exit = random_below(2);
@@ -193,6 +194,7 @@ static void expect_equal(const struct config *a, const struct config *b)
 	cr_assert_str_eq(a->pin_path, b->pin_path);
 	cr_assert_str_eq(a->state_dir, b->state_dir);
 	cr_assert_eq(a->metrics_enabled, b->metrics_enabled);
+	cr_assert_eq(a->metrics_per_mapping, b->metrics_per_mapping);
 	cr_assert(same_endpoint(a->metrics_listen, b->metrics_listen));
 	cr_assert_eq(a->detach_on_exit, b->detach_on_exit);
 }

@@ -52,7 +52,8 @@ static struct config *two_interfaces(void)
 {
 	static const char json[] =
 		"{\"interfaces\": {\"inside\": [\"in0\"], \"outside\": [\"out0\", \"out1\"]}, \"unmatched\": \"route\","
-		" \"mappings\": [{\"in\": \"10.0.0.0/18\", \"out\": \"1.1.1.0/30\"}]}";
+		" \"mappings\": [{\"in\": \"10.0.0.0/18\", \"out\": \"1.1.1.0/30\"}],"
+		" \"portmaps\": [{\"proto\": \"both\", \"in\": \"10.0.0.2:8443\", \"out\": \"1.1.1.0:443\"}]}";
 	struct config *c;
 	struct error err;
 
@@ -130,6 +131,35 @@ static const struct row rows[] = {
 	  { { "/proc/sys/net/ipv4/neigh/default/gc_thresh3", "1024\n" } },
 	  DOCTOR_WARNING,
 	  "4096 subscribers can be neighbours, and the kernel keeps 1024" },
+	{ "a program on the port of a portmap",
+	  doctor_portmaps,
+	  { { "/proc/self/net/tcp", "  sl  local_address rem_address   st tx_queue\n"
+				    "   0: 0100007F:01BB 00000000:0000 0A 00000000:00000000\n"
+				    "   1: 00010101:01BB 00000000:0000 0A 00000000:00000000\n" } },
+	  DOCTOR_WARNING,
+	  "listens on tcp 1.1.1.0:443, which a portmap leads to 10.0.0.2:8443" },
+	{ "a program on that port of all addresses, IPv6 included",
+	  doctor_portmaps,
+	  { { "/proc/self/net/udp6",
+	      "  sl  local_address                         remote_address                        st\n"
+	      "   9: 00000000000000000000000000000000:01BB 00000000000000000000000000000000:0000 07\n" } },
+	  DOCTOR_WARNING,
+	  "listens on udp 1.1.1.0:443" },
+	{ "a program on that port of an IPv4 address mapped to IPv6",
+	  doctor_portmaps,
+	  { { "/proc/self/net/tcp6",
+	      "   9: 0000000000000000FFFF000000010101:01BB 00000000000000000000000000000000:0000 0A\n" } },
+	  DOCTOR_WARNING,
+	  "listens on tcp 1.1.1.0:443" },
+	{ "programs elsewhere, and connections",
+	  doctor_portmaps,
+	  { { "/proc/self/net/tcp", "   0: 0100007F:01BB 00000000:0000 0A\n   1: 00000000:01BC 00000000:0000 0A\n"
+				    "   2: 00010101:01BB 050200C0:0050 01\n" },
+	    { "/proc/self/net/udp", "   0: 00010101:01BB 050200C0:0050 01\n" },
+	    { "/proc/self/net/tcp6",
+	      "   0: B80D0120000000000000000000010101:01BB 00000000000000000000000000000000:0000 0A\n" } },
+	  DOCTOR_OK,
+	  "no program of the gateway listens" },
 	{ "room for neighbours",
 	  doctor_neighbours,
 	  { { "/proc/sys/net/ipv4/neigh/default/gc_thresh3", "4096\n" } },
@@ -144,7 +174,8 @@ Test(doctor, each_finding_names_what_to_mend)
 	/* Of the mapping's 10.0.0.0/18 a network of 10.0.16.0/20 is on the inside interface, and one outside. */
 	const struct link links[] = { { .ifindex = 3, .name = "in0" }, { .ifindex = 4, .name = "out0" } };
 	struct address addresses[] = { { .ifindex = 3, .addr = 0x0a001001, .plen = 20 },
-				       { .ifindex = 4, .addr = 0x0a000001, .plen = 24 } };
+				       { .ifindex = 4, .addr = 0x0a000001, .plen = 24 },
+				       { .ifindex = 4, .addr = 0x01010100, .plen = 32 } };
 	_cleanup_config_ struct config *c = two_interfaces();
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -267,6 +267,74 @@ Test(ipfix, bindings_of_mappings_are_told_over_several_ticks)
 	}
 }
 
+static struct nat_event portmap_at(uint8_t type, uint16_t in_port, uint16_t out_port)
+{
+	return (struct nat_event){ .type = type,
+				   .proto = IPPROTO_TCP,
+				   .in_addr = 0x0a000002,
+				   .out_addr = 0x01010100,
+				   .in_port = in_port,
+				   .out_port = out_port };
+}
+
+static void expect_port(struct ipfix_bindings *b, struct nat_event wanted, uint64_t wanted_ms)
+{
+	struct nat_event e;
+	uint64_t wall_ms;
+
+	cr_assert(ipfix_bindings_next(b, &e, &wall_ms));
+	cr_expect_eq(e.type, wanted.type);
+	cr_expect_eq(e.in_addr, wanted.in_addr);
+	cr_expect_eq(e.out_addr, wanted.out_addr);
+	cr_expect_eq(e.in_port, wanted.in_port);
+	cr_expect_eq(e.out_port, wanted.out_port);
+	cr_expect_eq(e.proto, IPPROTO_TCP);
+	cr_expect_eq(wall_ms, wanted_ms);
+}
+
+Test(ipfix, ports_of_a_portmap_take_one_place_and_keep_their_order)
+{
+	struct ipfix_bindings b = { 0 };
+	struct nat_event e;
+	uint64_t wall_ms;
+
+	for (uint16_t port = 0; port < 1000; port++) {
+		e = portmap_at(EVENT_PORTMAP_MADE, (uint16_t)(8000 + port), (uint16_t)(1 + port));
+		ipfix_bindings_add_portmap(&b, &e, NOW_MS);
+	}
+	cr_assert_eq(b.n, 1);
+	/* Of another time, another distance, and another kind. */
+	e = portmap_at(EVENT_PORTMAP_MADE, 9000, 1001);
+	ipfix_bindings_add_portmap(&b, &e, NOW_MS + 1);
+	e = portmap_at(EVENT_PORTMAP_MADE, 9001, 1003);
+	ipfix_bindings_add_portmap(&b, &e, NOW_MS + 1);
+	e = portmap_at(EVENT_PORTMAP_ENDED, 9002, 1004);
+	ipfix_bindings_add_portmap(&b, &e, NOW_MS + 1);
+	cr_assert_eq(b.n, 4);
+	for (uint16_t port = 0; port < 1000; port++)
+		expect_port(&b, portmap_at(EVENT_PORTMAP_MADE, (uint16_t)(8000 + port), (uint16_t)(1 + port)), NOW_MS);
+	expect_port(&b, portmap_at(EVENT_PORTMAP_MADE, 9000, 1001), NOW_MS + 1);
+	expect_port(&b, portmap_at(EVENT_PORTMAP_MADE, 9001, 1003), NOW_MS + 1);
+	expect_port(&b, portmap_at(EVENT_PORTMAP_ENDED, 9002, 1004), NOW_MS + 1);
+	cr_assert_not(ipfix_bindings_next(&b, &e, &wall_ms));
+	ipfix_bindings_clear(&b);
+}
+
+Test(ipfix, portmaps_are_told_where_the_settings_ask_for_them)
+{
+	struct config_ipfix c = exporter_settings();
+	struct nat_event e = portmap_at(EVENT_PORTMAP_MADE, 8443, 443);
+
+	ipfix_portmap(exporter, &e, NOW_MS);
+	ipfix_tick(exporter, NOW_MS);
+	EXPECT_NOTHING(&collector);
+	c.events = IPFIX_PORTMAPS;
+	configure(c);
+	ipfix_portmap(exporter, &e, NOW_MS);
+	ipfix_tick(exporter, NOW_MS);
+	EXPECT(&collector, { 2, 0, PORTMAPS }, { 261, 0, 1 });
+}
+
 Test(ipfix, binding_has_the_mappings_arithmetic)
 {
 	const struct prefix in = { 0x0a000000, 16 }, out = { 0x01010100, 28 }, one = { 0xc0000201, 32 };

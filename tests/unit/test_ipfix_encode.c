@@ -41,6 +41,19 @@ static const struct nat_event unbound_event = {
 	.out_addr = 0x01010100,
 };
 
+static const struct nat_event portmap_event = { .type = EVENT_PORTMAP_MADE,
+						.proto = IPPROTO_TCP,
+						.in_addr = 0x0a000002,
+						.out_addr = 0x01010100,
+						.in_port = 8443,
+						.out_port = 443 };
+static const struct nat_event portmap_end_event = { .type = EVENT_PORTMAP_ENDED,
+						    .proto = IPPROTO_UDP,
+						    .in_addr = 0x0a000002,
+						    .out_addr = 0x01010100,
+						    .in_port = 3074,
+						    .out_port = 1054 };
+
 static void finish(uint32_t sequence, uint32_t domain_id)
 {
 	ipfix_finish(&message, domain_id);
@@ -55,13 +68,15 @@ Test(ipfix_encode, templates_are_as_documented)
 		ipfix_add_template(&message, layout);
 	finish(5, 7);
 	cr_assert_str_eq(hex_of(message.octets, message.length),
-			 squeeze("000a 0098 6553f100 00000005 00000007  0002 0088"
+			 squeeze("000a 00b8 6553f100 00000005 00000007  0002 00a8"
 				 "0100 0005  0143 0008  00e6 0001  01d2 0004  01d9 0004  0008 0004"
 				 "0101 0005  0143 0008  00e6 0001  00e1 0004  0004 0001  0008 0004"
 				 "0102 0009  0143 0008  00e6 0001  0008 0004  00e1 0004  0007 0002  00e3 0002"
 				 "0004 0001  000c 0004  000b 0002"
 				 "0103 0005  0143 0008  00e6 0001  01d2 0004  01db 0004  0008 0004"
-				 "0104 0004  0143 0008  00e6 0001  0008 0004  00e1 0004"));
+				 "0104 0004  0143 0008  00e6 0001  0008 0004  00e1 0004"
+				 "0105 0007  0143 0008  00e6 0001  0008 0004  00e1 0004  0004 0001  0007 0002"
+				 "00e3 0002"));
 	cr_assert_eq(message.records, 0);
 }
 
@@ -91,6 +106,12 @@ Test(ipfix_encode, records_are_as_documented)
 		{ "address unbound", &unbound_event,
 		  "000a 0025 6553f100 ffffffff fffffffe  0104 0015"
 		  "0000018bcfe56801 0f 0a000002 01010100" },
+		{ "portmap made", &portmap_event,
+		  "000a 002a 6553f100 ffffffff fffffffe  0105 001a"
+		  "0000018bcfe56801 08 0a000002 01010100 06 20fb 01bb" },
+		{ "portmap ended", &portmap_end_event,
+		  "000a 002a 6553f100 ffffffff fffffffe  0105 001a"
+		  "0000018bcfe56801 09 0a000002 01010100 11 0c02 041e" },
 		{ "fragments pending", &fragments_event,
 		  "000a 0029 6553f100 ffffffff fffffffe  0103 0019"
 		  "0000018bcfe56801 0d 00000005 00000040 0a000002" },
@@ -129,7 +150,7 @@ Test(ipfix_encode, events_that_are_nobodys_record_have_no_layout)
 		const struct nat_event e = { .type = (uint8_t)type };
 		bool has = type == EVENT_QUOTA || type == EVENT_PORTS_EXHAUSTED || type == EVENT_SESSION_OPENED ||
 			   type == EVENT_SESSION_CLOSED || type == EVENT_FRAGMENTS || type == EVENT_ADDRESS_BOUND ||
-			   type == EVENT_ADDRESS_UNBOUND;
+			   type == EVENT_ADDRESS_UNBOUND || type == EVENT_PORTMAP_MADE || type == EVENT_PORTMAP_ENDED;
 
 		cr_assert_eq(ipfix_layout_of(&e) >= 0, has, "type %u", type);
 	}

@@ -80,7 +80,7 @@ static struct endpoint at = { INADDR_LOOPBACK, 0 };
 static int document_r;
 static size_t document_size = 6;
 
-static int document(struct evbuffer *to, void *arg)
+static int document(struct evbuffer *to, unsigned form, void *arg)
 {
 	_cleanup_free_ char *text = malloc(document_size);
 
@@ -91,7 +91,8 @@ static int document(struct evbuffer *to, void *arg)
 	return document_r;
 }
 
-static const struct http_site site = { "/metrics", "text/x", document, &document_r };
+static const struct http_form forms[] = { { "text/x", "text/x" }, { "application/y", "application/y; version=1" } };
+static const struct http_site site = { "/metrics", forms, ARRAY_SIZE(forms), document, &document_r };
 
 /* A port that was free a moment ago. */
 static uint16_t free_port(void)

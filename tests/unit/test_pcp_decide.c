@@ -432,8 +432,9 @@ Test(pcp_decide, peer_tells_of_sessions_and_opens_none)
 	EXPECT_REFUSED(PEER(.in_port = 4000, .peer_addr = 0xc6336409, .peer_port = 54), PCP_NO_RESOURCES, 30);
 	EXPECT_REFUSED(PEER(.source = NEIGHBOUR, .in_port = 4000, .peer_addr = 0xc6336409, .peer_port = 53),
 		       PCP_NO_RESOURCES, 30);
-	EXPECT_REFUSED(PEER(.in_port = 4000, .out_port = PORT_LO + 6, .peer_addr = 0xc6336409, .peer_port = 53),
-		       PCP_CANNOT_PROVIDE_EXTERNAL, 30);
+	/* RFC 6887 section 12.3: of what exists the suggestion is ignored. */
+	expect(PEER(.in_port = 4000, .out_port = PORT_LO + 6, .peer_addr = 0xc6336409, .peer_port = 53), PORT_LO + 5,
+	       300);
 	EXPECT_REFUSED(PEER(.in_port = 4000, .proto = 47, .peer_addr = 1, .peer_port = 53), PCP_UNSUPP_PROTOCOL, 1800);
 	cr_expect_eq(n_leases, 0);
 }
@@ -442,6 +443,8 @@ Test(pcp_decide, peer_of_a_leased_port_tells_the_lease)
 {
 	MAP(.in_port = 4001, .proto = IPPROTO_UDP);
 	expect(PEER(.in_port = 4001, .peer_addr = 0xc6336409, .peer_port = 53), PORT_LO + 1, 3600);
+	EXPECT_REFUSED(PEER(.in_port = 4001, .out_port = PORT_LO + 2, .peer_addr = 0xc6336409, .peer_port = 53),
+		       PCP_CANNOT_PROVIDE_EXTERNAL, 30);
 }
 
 Test(pcp_decide, a_third_party_speaks_for_subscribers_where_it_is_allowed)

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The running configuration as it is saved: the latest whole state is read back, whatever moment an agent died in. */
+#include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <unistd.h>
 
+#include "datapath/datapath.h"
 #include "datapath/running.h"
 
 static void *fresh_map(void)
@@ -109,4 +115,123 @@ Test(running, any_flipped_bit_of_the_latest_state_is_noticed)
 		cr_assert_neq(running_load(map, &text, &hash), 0, "bit %zu", bit);
 		map[bit / 8] ^= (char)(1 << bit % 8);
 	}
+}
+
+static char pins[] = "/tmp/detnat-running-XXXXXX";
+
+/* A pinned map of the usual size in a mount namespace of the test's own. */
+static struct datapath pinned(void)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	struct datapath d = { .running_size = RUNNING_SIZE, .pin_dir = pins };
+	char path[64];
+
+	cr_assert(mkdtemp(pins));
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("bpf", pins, "bpf", 0, NULL))
+		cr_skip("a bpffs needs root");
+	d.running = bpf_map_create(BPF_MAP_TYPE_ARRAY, "running", sizeof(uint32_t), RUNNING_PLACE_SIZE, RUNNING_PLACES,
+				   &opts);
+	cr_assert_geq(d.running, 0);
+	d.running_state = mmap(NULL, RUNNING_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, d.running, 0);
+	cr_assert_neq(d.running_state, MAP_FAILED);
+	snprintf(path, sizeof(path), "%s/running", pins);
+	cr_assert_eq(bpf_obj_pin(d.running, path), 0);
+	return d;
+}
+
+static void unpin(void)
+{
+	umount2(pins, MNT_DETACH);
+	rmdir(pins);
+}
+
+/* What the next start finds. */
+static void expect_pinned(const char *json, size_t wanted_size)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t length = sizeof(info);
+	_cleanup_free_ char *text = NULL;
+	char path[64];
+	uint64_t hash;
+	size_t size;
+	void *memory;
+	int map;
+
+	snprintf(path, sizeof(path), "%s/running", pins);
+	map = bpf_obj_get(path);
+	cr_assert_geq(map, 0);
+	cr_assert_eq(bpf_obj_get_info_by_fd(map, &info, &length), 0);
+	size = (size_t)info.value_size * info.max_entries;
+	cr_expect_eq(size, wanted_size, "%zu octets, not %zu", size, wanted_size);
+	memory = mmap(NULL, size, PROT_READ, MAP_SHARED, map, 0);
+	cr_assert_neq(memory, MAP_FAILED);
+	cr_assert_eq(running_load_from(memory, size, &text, &hash), 0);
+	cr_expect_str_eq(text, json);
+	cr_expect_eq(hash, 7);
+	munmap(memory, size);
+	close(map);
+}
+
+Test(running, room_is_made_for_a_longer_state_and_what_is_saved_moves_along, .fini = unpin)
+{
+	struct datapath d = pinned();
+	struct error err;
+	int before = d.running;
+
+	cr_assert_eq(running_save(d.running_state, "{\"kept\":1}", 7, &err), 0);
+	cr_assert_eq(running_reserve(&d, RUNNING_MAX_LENGTH, &err), 0);
+	cr_expect_eq(d.running, before, "it fits");
+	cr_assert_eq(running_reserve(&d, RUNNING_MAX_LENGTH + 1, &err), 0);
+	cr_expect_eq(d.running_size, 2 * RUNNING_SIZE);
+	expect_pinned("{\"kept\":1}", 2 * RUNNING_SIZE);
+	cr_assert_eq(running_reserve(&d, 5 * RUNNING_MAX_LENGTH, &err), 0);
+	expect_pinned("{\"kept\":1}", 8 * RUNNING_SIZE);
+
+	/* It is the pinned map that is written from now on. */
+	cr_assert_eq(running_save_to(d.running_state, d.running_size, "{\"new\":1}", 7, &err), 0);
+	expect_pinned("{\"new\":1}", 8 * RUNNING_SIZE);
+}
+
+Test(running, room_is_made_where_nothing_is_saved_yet, .fini = unpin)
+{
+	struct datapath d = pinned();
+	struct error err;
+
+	cr_assert_eq(running_reserve(&d, RUNNING_MAX_LENGTH + 1, &err), 0);
+	cr_assert_eq(running_save_to(d.running_state, d.running_size, "{}", 7, &err), 0);
+	expect_pinned("{}", 2 * RUNNING_SIZE);
+}
+
+/* An agent that was killed before the rename leaves the pin of the map that was to come. */
+Test(running, a_pin_that_a_killed_agent_left_is_in_no_way, .fini = unpin)
+{
+	struct datapath d = pinned();
+	struct error err;
+	char next[64];
+
+	snprintf(next, sizeof(next), "%s/running_next", pins);
+	cr_assert_eq(running_save(d.running_state, "{}", 7, &err), 0);
+	cr_assert_eq(bpf_obj_pin(d.running, next), 0);
+	expect_pinned("{}", RUNNING_SIZE);
+	cr_assert_eq(running_reserve(&d, RUNNING_MAX_LENGTH + 1, &err), 0);
+	expect_pinned("{}", 2 * RUNNING_SIZE);
+	cr_expect_neq(access(next, F_OK), 0);
+}
+
+Test(running, without_room_the_former_map_stays, .fini = unpin)
+{
+	struct datapath d = pinned();
+	char nowhere[] = "/proc/nowhere";
+	struct error err = { 0 };
+	int before = d.running;
+
+	cr_assert_eq(running_save(d.running_state, "{}", 7, &err), 0);
+	d.pin_dir = nowhere;
+	cr_expect_lt(running_reserve(&d, RUNNING_MAX_LENGTH + 1, &err), 0);
+	cr_expect_not_null(strstr(err.text, "cannot be replaced"), "%s", err.text);
+	cr_expect_eq(d.running, before);
+	cr_expect_eq(d.running_size, RUNNING_SIZE);
+	cr_assert_eq(running_save(d.running_state, "{\"b\":2}", 7, &err), 0);
+	expect_pinned("{\"b\":2}", RUNNING_SIZE);
 }

@@ -6,6 +6,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include <detnat/binding.h>
+
 #include "metrics/usage_monitor.h"
 #include "tables_fixture.h"
 
@@ -126,6 +128,28 @@ Test(usage, counts_sessions_by_protocol_and_leaves_out_those_that_do_not_count)
 		cr_expect_eq(usage.subscribers, 2, "10.0.0.9 has an expired one alone");
 		session_usage_free(u);
 	}
+}
+
+Test(usage, bound_ports_count_by_protocol_and_a_block_of_them_is_exhausted)
+{
+	struct mapping_spec spec = tables_spec("10.0.0.0/22", "1.1.1.0/32"); /* 63 ports each */
+	struct mapping_usage usage;
+	int number;
+
+	spec.bindings = (struct binding_layout){ .mapping = BINDING_UDP | BINDING_ICMP, .inbound = 25 };
+	number = tables_add(m, &spec);
+	for (uint16_t i = 0; i < 62; i++)
+		*mappings_binding(m, number, 7, IPPROTO_UDP, i) = binding_entry(i, BINDING_BOUND, NOW);
+	*mappings_binding(m, number, 7, IPPROTO_UDP, 62) = binding_entry(62, BINDING_BOUND, NOW - 301);
+	*mappings_binding(m, number, 7, IPPROTO_ICMP, 5) = binding_entry(5, BINDING_BOUND, NOW);
+	put("10.0.0.7", 0, 0, 1, SESSION_UDP, NOW);
+	usage = usage_of(number);
+	cr_expect_eq(usage.bindings[USAGE_UDP], 62, "an expired one does not count");
+	cr_expect_eq(usage.bindings[USAGE_TCP], 0);
+	cr_expect_eq(usage.bindings[USAGE_ICMP], 1);
+	cr_expect_eq(usage.exhausted, 0);
+	*mappings_binding(m, number, 7, IPPROTO_UDP, 62) = binding_entry(62, BINDING_BOUND, NOW);
+	cr_expect_eq(usage_of(number).exhausted, 1, "no inside port gets another");
 }
 
 Test(usage, a_port_counts_once_for_all_destinations_and_for_each_protocol_apart)

@@ -5,6 +5,7 @@
 #include <criterion/parameterized.h>
 #include <string.h>
 
+#include <detnat/binding.h>
 #include <detnat/slots.h>
 
 #include "sessions/check.h"
@@ -252,6 +253,71 @@ static void index_beyond(void)
 	d.in_nodes[77].entry[5] = (uint16_t)(INDEX_LEAF | big);
 }
 
+/* Gives the mapping endpoint-independent mapping. */
+static void turn_bindings_on(void)
+{
+	struct mapping_spec spec = tables_spec("10.0.0.0/24", "1.1.1.0/28");
+	struct error err = { 0 };
+	int r;
+
+	spec.bindings = (struct binding_layout){ .mapping = BINDING_UDP | BINDING_TCP, .inbound = 25 };
+	cr_assert_eq(mappings_update_begin(m, &spec, &err), 0, "%s", err.text);
+	while ((r = mappings_update_step(m, &spec, &err)) > 0)
+		;
+	cr_assert_eq(r, 0, "%s", err.text);
+	cr_assert_eq(mappings_update(m, &spec), 0);
+}
+
+/* Binds a port of HOST, by its offset in the block. */
+static void bind_port(uint8_t proto, uint32_t offset, uint16_t in_port, uint32_t flags)
+{
+	uint64_t *entry = mappings_binding(m, big, 7, proto, offset);
+
+	cr_assert_not_null(entry);
+	*entry = binding_entry(in_port, flags | (binding_flags(*entry) & BINDING_AWAY), NOW);
+}
+
+/* By the rules: one on its first choice, one beside it, one strayed, the same inside port in another protocol. */
+static void right_bindings(void)
+{
+	turn_bindings_on();
+	bind_port(IPPROTO_UDP, 968, 5000, BINDING_BOUND); /* 5000 modulo 4032 */
+	bind_port(IPPROTO_UDP, 969, 968, BINDING_BOUND);
+	bind_port(IPPROTO_UDP, 0, 976, BINDING_BOUND | BINDING_STRAYED);
+	*mappings_binding(m, big, 7, IPPROTO_UDP, 976) |= (uint64_t)BINDING_AWAY << 32;
+	bind_port(IPPROTO_TCP, 970, 5000, BINDING_BOUND);
+}
+
+static void bound_elsewhere(void)
+{
+	right_bindings();
+	bind_port(IPPROTO_UDP, 16, 5001, BINDING_BOUND);
+}
+
+static void strayed_at_home(void)
+{
+	right_bindings();
+	bind_port(IPPROTO_TCP, 971, 5001, BINDING_BOUND | BINDING_STRAYED);
+}
+
+static void bound_twice(void)
+{
+	right_bindings();
+	bind_port(IPPROTO_UDP, 971, 5000, BINDING_BOUND);
+}
+
+static void bound_at_home_and_away(void)
+{
+	right_bindings();
+	bind_port(IPPROTO_UDP, 978, 976, BINDING_BOUND);
+}
+
+static void stray_not_noted(void)
+{
+	right_bindings();
+	*mappings_binding(m, big, 7, IPPROTO_UDP, 976) = 0;
+}
+
 static const struct fault {
 	const char *name;
 	void (*plant)(void);
@@ -283,6 +349,11 @@ static const struct fault {
 	{ "a mapping's quota is written over", quota_written_over, FINDING_MAPPING, "10.0.0.0/24" },
 	{ "the index lacks a mapping", hole_in_the_index, FINDING_INDEX, "10.0.0.0/24", .stays = true },
 	{ "the index leads to no mapping", index_to_nowhere, FINDING_INDEX, "77.5.0.0/16", .stays = true },
+	{ "a port is bound where it is not looked for", bound_elsewhere, FINDING_BINDING, HOST },
+	{ "a binding is marked as strayed in its own group", strayed_at_home, FINDING_BINDING, HOST },
+	{ "an inside port has two ports", bound_twice, FINDING_BINDING, HOST },
+	{ "an inside port has a port beside the one that has strayed", bound_at_home_and_away, FINDING_BINDING, HOST },
+	{ "a binding has strayed and its group does not say so", stray_not_noted, FINDING_BINDING, HOST },
 	{ "the index leads from elsewhere", index_beyond, FINDING_INDEX, "10.0.0.0/24", .stays = true },
 };
 
@@ -450,6 +521,17 @@ Test(table_check, figures)
 	cr_expect_eq(f.sessions, 5);
 	cr_expect_eq(f.overflow_sessions, 1);
 	cr_expect_eq(f.unsettled, 0);
+}
+
+Test(table_check, bindings_by_the_rules_are_counted)
+{
+	struct check_figures f;
+	struct findings found;
+
+	right_bindings();
+	found = check(false, &f);
+	cr_expect_eq(found.total, 0, "%s", found.n ? found.finding[0].text : "");
+	cr_expect_eq(f.bindings, 4);
 }
 
 Test(table_check, more_faults_than_are_kept_are_counted)

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Findings about outside ports that belong to an inside port towards everybody: portmaps and bindings. */
+#include <netinet/in.h>
+
+#include <detnat/binding.h>
+
+#include "config/config.h"
+#include "control/explain_private.h"
+#include "proto/words.h"
+#include "sessions/bound_ports.h"
+#include "tables/portmap_table.h"
+
+/* One for each protocol that has ports or identifiers. */
+#define MATCHES 3U
+
+static const uint8_t protocols[MATCHES] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP };
+
+struct bound {
+	const struct explanation *e;
+	uint32_t n[MATCHES];
+	struct binding match[MATCHES];
+	bool matches[MATCHES];
+};
+
+static int count(const struct binding *b, void *arg)
+{
+	struct bound *all = arg;
+	const struct explanation *e = all->e;
+
+	for (unsigned i = 0; i < MATCHES; i++) {
+		if (b->proto != protocols[i])
+			continue;
+		all->n[i]++;
+		if (!e->with_port || e->asked.port != (e->side == EXPLAIN_INSIDE ? b->in_port : b->out_port))
+			continue;
+		all->match[i] = *b;
+		all->matches[i] = true;
+	}
+	return 0;
+}
+
+static void read_bindings(struct bound *all)
+{
+	struct binding_walk *walk;
+
+	if (binding_walk_new_subscriber(all->e->context->mappings, all->e->in_addr, &walk))
+		return;
+	/* Only one subscriber: a fraction of a millisecond. */
+	while (binding_walk_step(walk, 1000, count, NULL, all) > 0)
+		;
+	binding_walk_free(walk);
+}
+
+static bool add_binding(const struct explanation *e, cJSON *list, const struct binding *b)
+{
+	bool open = e->mapping->bindings.filtering & binding_protocol(b->proto);
+	char in[ADDR_TEXT], out[ADDR_TEXT];
+
+	explain_add(list, false, "binding", "", "%s %s:%u has %s:%u for all destinations%s",
+		    word_text(proto_words, b->proto), addr_format(b->in_addr, in), b->in_port,
+		    addr_format(b->out_addr, out), b->out_port,
+		    open ? ", and what anyone sends there opens a session" : "");
+	return open;
+}
+
+static void add_full(const struct explanation *e, cJSON *list, unsigned i, uint32_t n)
+{
+	if (e->mapping->bindings.mapping & binding_protocol(protocols[i]) && n >= e->mapping->geo.ports_per_host)
+		explain_add(list, true, "drop_ports_exhausted",
+			    "a mapping to more outside addresses gives each subscriber more ports; a binding ends with "
+			    "its sessions and the timeout",
+			    "all %u ports of the block are bound for %s: sessions of further inside ports are refused",
+			    n, word_text(proto_words, protocols[i]));
+}
+
+static void add_inbound(const struct explanation *e, cJSON *list)
+{
+	const struct mapping *m = e->mapping;
+	const struct mappings *tables = e->context->mappings;
+	uint32_t inbound, limit = inbound_limit(m->bindings.inbound, m->sessions_per_user, m->bucket_shift);
+
+	if (!m->bindings.filtering)
+		return;
+	inbound = mappings_inbound(tables, mappings_find_inside(tables, e->in_addr),
+				   mapping_subscriber(&m->geo, e->in_addr));
+	if (inbound >= limit)
+		explain_add(
+			list, false, "drop_inbound_limit",
+			"inbound_sessions in endpoint_independent is the share of the quota",
+			"the outside may have opened all of the %u sessions that it is allowed: strangers are dropped "
+			"until some end",
+			limit);
+}
+
+static bool add_portmap(const struct explanation *e, cJSON *list, uint8_t proto)
+{
+	const struct portmaps *p = e->context->portmaps;
+	const struct portmap *m = !p			      ? NULL
+				  : e->side == EXPLAIN_INSIDE ? portmaps_by_in(p, proto, e->asked)
+							      : portmaps_by_out(p, proto, e->asked);
+	char in[ADDR_TEXT], out[ADDR_TEXT];
+
+	if (!m)
+		return false;
+	explain_add(list, false, "portmap", "",
+		    "a portmap leads %s %s:%u to %s:%u: anyone is let in, without a session",
+		    word_text(proto_words, proto), addr_format(m->out.addr, out), m->out.port,
+		    addr_format(m->in.addr, in), m->in.port);
+	return true;
+}
+
+bool explain_add_reachable(const struct explanation *e, cJSON *list)
+{
+	struct bound all = { .e = e };
+	bool reached = false;
+
+	for (unsigned i = 0; e->with_port && i < MATCHES; i++)
+		reached |= add_portmap(e, list, protocols[i]);
+	if (!e->mapping->bindings.mapping)
+		return reached;
+	read_bindings(&all);
+	for (unsigned i = 0; i < MATCHES; i++) {
+		if (all.matches[i])
+			reached |= add_binding(e, list, &all.match[i]);
+		add_full(e, list, i, all.n[i]);
+	}
+	add_inbound(e, list);
+	return reached;
+}

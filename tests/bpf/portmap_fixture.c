@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "portmap_fixture.h"
+
+#include <criterion/criterion.h>
+
+struct portmaps *portmaps;
+
+void portmap_set_up(void)
+{
+	struct error err;
+
+	settings.portmaps = 1;
+	set_up();
+	cr_assert_eq(portmaps_open(mappings, &portmaps, &err), 0, "%s", err.text);
+}
+
+void portmap_tear_down(void)
+{
+	portmaps_close(portmaps);
+	tear_down();
+}
+
+void map_port(uint8_t proto, uint32_t in_addr, uint16_t in_port, uint16_t out_port)
+{
+	struct portmap m = { .in = { in_addr, in_port }, .out = { POOL, out_port }, .proto = proto };
+
+	cr_assert_eq(portmaps_put(portmaps, &m), 0);
+}

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Portmaps in the mapping history: years of changes, restarts, crashes and reboots, written by the agent's own module
+ * and read as detnatctl does, against a model that just remembers.
+ */
+#include <criterion/criterion.h>
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "history/history.h"
+#include "history/pin.h"
+#include "proto/history_read.h"
+#include "proto/history_who.h"
+
+#define BEGIN	  1767225600LL
+#define DAY	  86400
+#define CHANGES	  4000
+#define MAX_HELD  60000
+#define MAX_TIMES 40000
+
+#define OUT_ADDR 0xc0000200U /* 192.0.2.0 */
+#define IN_ADDR	 0x0a000000U
+
+/* Ports below all blocks, and the first ones of the block of 10.0.0.0, whose mapping gives 15 ports each. */
+static const uint16_t ports[] = { 440, 441, 442, 443, 444, 445, 1022, 1023, 1024, 1025, 1026, 1027 };
+static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP };
+#define N_PORTS	 ARRAY_SIZE(ports)
+#define N_PLACES (N_PORTS * ARRAY_SIZE(protos))
+
+/* What a place leads to; addr 0: nothing. */
+static struct endpoint now_at[N_PLACES], planned[N_PLACES];
+static struct held {
+	unsigned place;
+	struct endpoint in;
+	int64_t from, to;
+} held[MAX_HELD];
+static unsigned n_held;
+static struct {
+	int64_t from, to;
+} gaps[MAX_HELD];
+static unsigned n_gaps;
+static int64_t times[MAX_TIMES];
+static unsigned n_times;
+static int64_t now = BEGIN, known = BEGIN;
+static char directory[] = "/dev/shm/detnat-history-XXXXXX";
+static struct history *history;
+static int pin;
+static unsigned seed = 1;
+
+static unsigned below(unsigned n)
+{
+	seed = seed * 1103515245 + 12345;
+	return (seed >> 16) % n;
+}
+
+static int64_t model_clock(void)
+{
+	return now;
+}
+
+static struct history_mapping whole(void)
+{
+	return (struct history_mapping){
+		.in = { IN_ADDR, 18 },
+		.out = { OUT_ADDR, 30 },
+		.from = TIME_NONE,
+	};
+}
+
+static bool same(struct endpoint a, struct endpoint b)
+{
+	return a.addr == b.addr && a.port == b.port;
+}
+
+static struct endpoint out_of(unsigned place)
+{
+	return (struct endpoint){ OUT_ADDR, ports[place % N_PORTS] };
+}
+
+static struct history_portmap portmap_of(unsigned place, struct endpoint in)
+{
+	struct endpoint out = out_of(place);
+
+	return (struct history_portmap){ .in = { in.addr, in.port, in.port },
+					 .out = { out.addr, out.port, out.port },
+					 .proto = protos[place / N_PORTS] };
+}
+
+/* Those of a state as spans. Returns how many. */
+static size_t list_of(const struct endpoint state[N_PLACES], struct history_portmap ret[N_PLACES])
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < N_PLACES; i++)
+		if (state[i].addr)
+			ret[n++] = portmap_of(i, state[i]);
+	return history_portmaps_merge(ret, n);
+}
+
+static void note_time(void)
+{
+	cr_assert_lt(n_times, MAX_TIMES);
+	if (!n_times || times[n_times - 1] != now)
+		times[n_times++] = now;
+	known = now;
+}
+
+static void tell_present(const struct endpoint state[N_PLACES])
+{
+	struct history_portmap list[N_PLACES];
+
+	cr_assert_eq(history_portmaps_present(history, list, list_of(state, list)), 0);
+}
+
+/* Up to three ranges end, begin, or lead elsewhere. */
+static void choose(void)
+{
+	memcpy(planned, now_at, sizeof(planned));
+	for (unsigned n = below(3) + 1; n; n--) {
+		unsigned first = below(N_PLACES), last = first + below(5);
+		struct endpoint in = { IN_ADDR + below(3), (uint16_t)(8000 + below(3)) };
+		bool ends = below(2);
+
+		for (unsigned i = first; i <= last && i < N_PLACES; i++, in.port++)
+			planned[i] = ends ? (struct endpoint){ 0 } : in;
+	}
+}
+
+/* The places in which a differs from b and has something. */
+static size_t differences(const struct endpoint a[N_PLACES], const struct endpoint b[N_PLACES],
+			  struct history_portmap ret[N_PLACES])
+{
+	struct endpoint only[N_PLACES] = { 0 };
+
+	for (unsigned i = 0; i < N_PLACES; i++)
+		if (!same(a[i], b[i]))
+			only[i] = a[i];
+	return list_of(only, ret);
+}
+
+static void write_change(bool with_mapping)
+{
+	struct history_portmap del[N_PLACES], add[N_PLACES];
+	const struct history_portmap_change c = { .del = del,
+						  .n_del = differences(now_at, planned, del),
+						  .add = add,
+						  .n_add = differences(planned, now_at, add) };
+	const struct history_mapping m = whole();
+	struct error err;
+
+	cr_assert_eq(history_change(history, NULL, 0, &m, with_mapping, &c, &err), 0, "%s", err.text);
+	if (c.n_del || c.n_add || with_mapping)
+		note_time();
+}
+
+static void apply(void)
+{
+	for (unsigned i = 0; i < N_PLACES; i++) {
+		if (same(now_at[i], planned[i]))
+			continue;
+		for (unsigned k = n_held; now_at[i].addr && k-- > 0;)
+			if (held[k].place == i) {
+				held[k].to = now;
+				break;
+			}
+		cr_assert_lt(n_held, MAX_HELD);
+		if (planned[i].addr)
+			held[n_held++] = (struct held){ i, planned[i], now, TIME_OPEN };
+		now_at[i] = planned[i];
+	}
+}
+
+static void end_all(int64_t at)
+{
+	for (unsigned k = 0; k < n_held; k++)
+		if (held[k].to == TIME_OPEN)
+			held[k].to = at;
+	memset(now_at, 0, sizeof(now_at));
+}
+
+static void begin(bool taken_over)
+{
+	const struct history_mapping m = whole();
+	struct error err;
+
+	cr_assert_eq(history_open(directory, dup(pin), &history, &err), 0, "%s", err.text);
+	tell_present(now_at);
+	cr_assert_eq(history_begin(history, taken_over, &m, taken_over), 0);
+	cr_assert_eq(history_settle(history, &err), 0, "%s", err.text);
+	note_time();
+}
+
+/* A datapath without anything gets its mapping. */
+static void begin_afresh(void)
+{
+	begin(false);
+	memset(planned, 0, sizeof(planned));
+	write_change(true);
+}
+
+static void pass(void)
+{
+	now += below(4) ? below(3 * DAY / 2) : below(3);
+}
+
+static void do_change(void)
+{
+	choose();
+	write_change(false);
+	apply();
+}
+
+static void do_failed_change(void)
+{
+	const struct history_mapping m = whole();
+
+	choose();
+	write_change(false);
+	tell_present(now_at);
+	history_reconcile(history, &m, 1, NULL);
+}
+
+static void do_restart(void)
+{
+	if (below(2)) {
+		history_stop(history);
+		note_time();
+	}
+	history_close(history);
+	pass();
+	begin(true);
+}
+
+/* Killed after the record, before the change or after it. */
+static void do_crash_in_change(void)
+{
+	choose();
+	write_change(false);
+	if (below(2))
+		apply();
+	history_close(history);
+	pass();
+	begin(true);
+}
+
+static void do_reboot(void)
+{
+	end_all(known);
+	history_close(history);
+	gaps[n_gaps].from = known;
+	pass();
+	if (now > known)
+		gaps[n_gaps++].to = now;
+	begin_afresh();
+}
+
+static void do_detach(void)
+{
+	history_detach(history);
+	end_all(now);
+	note_time();
+	history_close(history);
+	pass();
+	begin_afresh();
+}
+
+static void do_tick(void)
+{
+	history_tick(history, NULL);
+	note_time();
+}
+
+static void live(void)
+{
+	static void (*const rare[])(void) = { do_reboot, do_detach, do_restart, do_crash_in_change,
+					      do_crash_in_change };
+
+	for (unsigned i = 0; i < CHANGES; i++) {
+		unsigned kind = below(100);
+
+		pass();
+		if (kind < ARRAY_SIZE(rare))
+			rare[kind]();
+		else if (kind < 15)
+			do_failed_change();
+		else if (kind < 70)
+			do_change();
+		else
+			do_tick();
+	}
+}
+
+/* Assertions that hold take long, too. */
+#define expect(condition, ...)                       \
+	do {                                         \
+		if (!(condition))                    \
+			cr_assert_fail(__VA_ARGS__); \
+	} while (0)
+
+static const struct held *holder(unsigned place, int64_t t)
+{
+	for (unsigned k = 0; k < n_held; k++)
+		if (held[k].place == place && held[k].from <= t && t < held[k].to)
+			return &held[k];
+	return NULL;
+}
+
+/* The subscriber of the port's block, which portmaps of other subscribers do not concern. */
+#define OWNER IN_ADDR
+
+static void compare_at(const struct who *w, unsigned port, int64_t t)
+{
+	const bool below_blocks = ports[port] < 1024;
+	const struct held *wanted[2];
+	struct who_answer a;
+	struct error why = { 0 };
+	enum who_result result = who_ask(w, (struct endpoint){ OUT_ADDR, ports[port] }, t, &a, &why);
+	bool unknown = t < BEGIN;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(protos); i++) {
+		const struct held *h = holder((unsigned)(i * N_PORTS) + port, t);
+
+		if (h && (below_blocks || h->in.addr == OWNER))
+			wanted[n++] = h;
+	}
+	for (unsigned i = 0; i < n_gaps; i++)
+		unknown |= t >= gaps[i].from && t < gaps[i].to;
+	if (!n && below_blocks) {
+		expect(result == (unknown ? WHO_NO_RECORD : WHO_NOBODY), "port %u at %ld: %d, %s", ports[port], (long)t,
+		       result, why.text);
+		return;
+	}
+	if (result != WHO_FOUND) {
+		expect(!n, "port %u at %ld: not found, %s", ports[port], (long)t, why.text);
+		return;
+	}
+	expect(a.n_portmaps == n, "port %u at %ld: %u portmaps, not %u", ports[port], (long)t, a.n_portmaps, n);
+	for (unsigned i = 0; i < n; i++) {
+		expect(same(a.portmap[i].in, wanted[i]->in), "port %u at %ld", ports[port], (long)t);
+		expect(a.portmap[i].from == wanted[i]->from && a.portmap[i].to == wanted[i]->to,
+		       "port %u at %ld: %ld to %ld, not %ld to %ld", ports[port], (long)t, (long)a.portmap[i].from,
+		       (long)a.portmap[i].to, (long)wanted[i]->from, (long)wanted[i]->to);
+	}
+	if (below_blocks)
+		expect(a.in_addr == wanted[0]->in.addr, "port %u at %ld", ports[port], (long)t);
+}
+
+static void setup(void)
+{
+	cr_assert(mkdtemp(directory));
+	pin = bpf_map_create(BPF_MAP_TYPE_ARRAY, "history", 4, sizeof(struct history_pin), 1, NULL);
+	if (pin < 0)
+		cr_skip("BPF maps need root");
+	history_clock = model_clock;
+	log_set_level(LOG_LEVEL_ERROR);
+}
+
+static void teardown(void)
+{
+	char command[128];
+
+	history_close(history);
+	close(pin);
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
+	cr_assert_eq(system(command), 0);
+}
+
+TestSuite(history_portmaps, .init = setup, .fini = teardown, .timeout = 300);
+
+static struct who *read_back(void)
+{
+	struct history_files f;
+	struct error err;
+	struct who *w;
+
+	cr_assert_eq(history_files_read(directory, &f, &err), 0, "%s", err.text);
+	for (size_t i = 0; i < f.index.n_damages; i++)
+		cr_log_error("line %ld %s", (long)f.index.damages[i].line, f.index.damages[i].text);
+	cr_assert_eq(f.index.n_damages, 0);
+	cr_assert_eq(f.end, END_AGREES);
+	cr_assert_eq(who_new(&f.index, &w), 0);
+	history_files_free(&f);
+	return w;
+}
+
+Test(history_portmaps, who_is_right_at_every_boundary_of_thousands_of_changes)
+{
+	struct who *w;
+
+	begin_afresh();
+	live();
+	cr_assert_gt(n_held, 3000);
+	cr_assert_gt(n_gaps, 10);
+	w = read_back();
+	for (unsigned port = 0; port < N_PORTS; port++)
+		for (unsigned i = 0; i < n_times; i++)
+			for (int64_t t = times[i] - 1; t <= times[i] + 1; t++)
+				compare_at(w, port, t);
+	who_free(w);
+}
+
+/* A kill amid the change of a range leaves some of its ports in the datapath: the next start records which. */
+Test(history_portmaps, a_change_that_was_cut_short_is_recorded_as_far_as_it_went)
+{
+	begin_afresh();
+	for (unsigned attempt = 0; attempt < 300; attempt++) {
+		struct history_portmap list[N_PLACES];
+		unsigned done = below(N_PLACES);
+		struct who *w;
+
+		pass();
+		choose();
+		write_change(false);
+		for (unsigned i = 0; i < N_PLACES; i++)
+			if (i < done)
+				now_at[i] = planned[i];
+		history_close(history);
+		pass();
+		begin(true);
+		cr_assert(history_holds_portmaps(history, list, list_of(now_at, list)));
+		w = read_back();
+		for (unsigned i = 0; i < N_PLACES; i++) {
+			struct who_answer a;
+			struct error why;
+			enum who_result result = who_ask(w, out_of(i), now, &a, &why);
+			bool there = false;
+
+			for (unsigned k = 0; result == WHO_FOUND && k < a.n_portmaps; k++)
+				there |= a.portmap[k].proto == protos[i / N_PORTS] && same(a.portmap[k].in, now_at[i]);
+			if (now_at[i].addr && (out_of(i).port < 1024 || now_at[i].addr == OWNER))
+				cr_assert(there, "place %u after attempt %u", i, attempt);
+			else
+				cr_assert_not(there && now_at[i].addr);
+		}
+		who_free(w);
+	}
+}
+
+Test(history_portmaps, a_portmap_that_the_datapath_lost_or_gained_is_noticed)
+{
+	struct history_portmap list[N_PLACES];
+	struct endpoint more[N_PLACES];
+	size_t n;
+
+	begin_afresh();
+	planned[2] = (struct endpoint){ IN_ADDR + 1, 8443 };
+	planned[3] = (struct endpoint){ IN_ADDR + 1, 8444 };
+	write_change(false);
+	apply();
+	n = list_of(now_at, list);
+	cr_assert_eq(n, 1, "two ports of one range");
+	cr_expect(history_holds_portmaps(history, list, n));
+	cr_expect_not(history_holds_portmaps(history, list, 0));
+	memcpy(more, now_at, sizeof(more));
+	more[5] = (struct endpoint){ IN_ADDR + 2, 22 };
+	n = list_of(more, list);
+	cr_expect_not(history_holds_portmaps(history, list, n));
+	memcpy(more, now_at, sizeof(more));
+	more[3].port++;
+	n = list_of(more, list);
+	cr_expect_not(history_holds_portmaps(history, list, n), "it leads elsewhere");
+}

@@ -9,23 +9,37 @@
 
 #include "open.h"
 
+/*
+ * Sessions that the outside has opened, of a subscriber's number in m; -1 if this tick's searches are used up. A
+ * subprogram, for the stack: its caller's frame lies beneath that of the search for a slot, too.
+ */
+SUBPROGRAM int inbound_count(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u32 now)
+{
+	struct inbound_look *l;
+
+	if (!m || !s)
+		return -1;
+	l = inbound_look(m, s, subscriber, now);
+	return l ? (int)LOAD(l->sessions) : -1;
+}
+
 /* Under the lock. Returns 0 if one more session may be opened from outside, else INBOUND_LIMIT. */
 static __always_inline int inbound_admit(const struct flow *f, struct subscriber *s, struct binding_header *h)
 {
 	__u32 percent = LOAD(f->m->bindings.inbound);
 	__u32 limit = inbound_limit(percent, f->m->sessions_per_user, f->m->bucket_shift);
-	struct inbound_look *l;
+	int sessions;
 
 	if (LOAD(h->inbound) < limit)
 		return 0;
 	if (LOAD(h->counted_tick) == f->now)
 		return INBOUND_LIMIT;
-	l = inbound_look(f, s);
-	if (!l)
+	sessions = inbound_count(f->m, s, f->subscriber, f->now);
+	if (sessions < 0)
 		return INBOUND_LIMIT;
-	STORE(h->inbound, LOAD(l->sessions));
+	STORE(h->inbound, (__u32)sessions);
 	STORE(h->counted_tick, f->now);
-	return LOAD(h->inbound) < limit ? 0 : INBOUND_LIMIT;
+	return (__u32)sessions < limit ? 0 : INBOUND_LIMIT;
 }
 
 /* Under the lock: opens p's session on a bound port, an offset in the block; f: as from inside. Returns 0, or INBOUND_…

@@ -86,17 +86,18 @@ static long inbound_look_bucket(__u32 i, struct quota_sweep *q)
 }
 
 /* Returns NULL if this tick's searches are used up. */
-static __always_inline struct inbound_look *inbound_look(const struct flow *f, struct subscriber *s)
+static __always_inline struct inbound_look *inbound_look(const struct mapping *m, struct subscriber *s,
+							 __u32 subscriber, __u32 now)
 {
-	struct quota_sweep q = { .m = f->m, .s = s, .subscriber = f->subscriber, .now = f->now };
+	struct quota_sweep q = { .m = m, .s = s, .subscriber = subscriber, .now = now };
 	struct inbound_look *l = inbound_look_get();
 
-	if (!l || search_begin(s, f->now))
+	if (!l || search_begin(s, now))
 		return 0;
 	STORE(l->sessions, 0);
 	STORE(l->oldest_age, 0);
-	bpf_loop(1U << f->m->bucket_shift, inbound_look_bucket, &q, 0);
-	search_end(s, BUCKET_SLOTS << f->m->bucket_shift);
+	bpf_loop(1U << m->bucket_shift, inbound_look_bucket, &q, 0);
+	search_end(s, BUCKET_SLOTS << m->bucket_shift);
 	return l;
 }
 
@@ -114,7 +115,7 @@ SUBPROGRAM int inbound_end_oldest(const struct mapping *m, struct subscriber *s,
 	if (!m || !s || !p)
 		return 0;
 	f = flow_of(m, p);
-	l = inbound_look(&f, s);
+	l = inbound_look(m, s, f.subscriber, f.now);
 	if (!l || !LOAD(l->oldest_age))
 		return 0;
 

@@ -47,11 +47,10 @@ static __always_inline void opening_choose(struct opening *o, __s32 offset)
 }
 
 /*
- * Chooses the outside port of a packet from inside, after open_scan(): the first choice, or the next free port in its
- * group, as an offset in the block; -1: none. Of ports held by overflow sessions, only the first choice is examined
- * closely here; port_search_group() examines the others.
+ * Chooses the outside port of a packet from inside, after open_scan(): the first choice, or the next port in its group
+ * that is known to be free, as an offset in the block; -1: none.
  */
-SUBPROGRAM int opening_port(const struct mapping *m, struct subscriber *s, const struct packet *p)
+SUBPROGRAM int opening_port_among(const struct mapping *m, const struct subscriber *s, const struct packet *p)
 {
 	struct opening *o = opening_record();
 	__u32 first, size;
@@ -60,8 +59,6 @@ SUBPROGRAM int opening_port(const struct mapping *m, struct subscriber *s, const
 		return -1;
 	first = LOAD(o->port_offset);
 	size = group_size(first, m->geo.ports_per_host);
-	if (subscriber_overflow(s->overflow))
-		overflow_port_used(m, s, p, LOAD(o->port_lo) + first);
 	opening_choose(o, -1);
 	for (__u32 k = 0; k < PORT_GROUP; k++) {
 		__u32 offset = group_candidate(first, size, k);
@@ -78,6 +75,17 @@ SUBPROGRAM int opening_port(const struct mapping *m, struct subscriber *s, const
 		break;
 	}
 	return LOAD(o->port);
+}
+
+/*
+ * The same under the lock. Of ports held by overflow sessions, only the first choice is examined closely here;
+ * port_search_group() examines the others.
+ */
+static __always_inline int opening_port(const struct opening *o, const struct flow *f, struct subscriber *s)
+{
+	if (subscriber_overflow(s->overflow))
+		overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + LOAD(o->port_offset));
+	return opening_port_among(f->m, s, &f->p);
 }
 
 enum opened {
@@ -249,7 +257,7 @@ static __always_inline enum opened open_in_bucket(const struct flow *f, struct s
 	if (settings.bindings && bound_has_strayed(f, bound))
 		return OPEN_NO_ROOM;
 
-	__s32 offset = settings.bindings && bound ? open_bound_port(o, f, s, bound - 1) : opening_port(f->m, s, &f->p);
+	__s32 offset = settings.bindings && bound ? open_bound_port(o, f, s, bound - 1) : opening_port(o, f, s);
 	__u32 room =
 		opening_room(LOAD(o->room), LOAD(o->port_offset), slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
 

@@ -60,7 +60,7 @@ static __always_inline long port_find(struct opening *o, const struct flow *f, s
 {
 	__u32 first = LOAD(o->port_offset), size = group_size(first, f->m->geo.ports_per_host);
 
-	if (opening_port(f->m, s, &f->p) >= 0)
+	if (opening_port(o, f, s) >= 0)
 		return 1;
 	if (!subscriber_overflow(s->overflow))
 		return 0;

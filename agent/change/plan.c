@@ -190,7 +190,7 @@ static int plan_mappings(struct plan *p)
 
 	p->add = calloc(c->n_mappings + 1, sizeof(*p->add));
 	p->update = calloc(2 * c->n_mappings + 1, sizeof(*p->update));
-	p->del = calloc(2 * MAX_MAPPINGS, sizeof(*p->del));
+	p->del = calloc((size_t)2 * MAX_MAPPINGS, sizeof(*p->del));
 	if (!p->add || !p->update || !p->del)
 		return -ENOMEM;
 	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1))

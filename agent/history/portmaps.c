@@ -132,7 +132,8 @@ static int latest_first(const void *a, const void *b)
 static int undo_lines(struct history *h, struct error *err)
 {
 	const struct history_index *x = &h->file.index;
-	_cleanup_free_ const struct portmap_interval **late = calloc(x->portmaps.n + 1, sizeof(*late));
+	_cleanup_free_ const struct portmap_interval **late =
+		calloc(x->portmaps.n + 1, sizeof(const struct portmap_interval *));
 	_cleanup_free_ struct history_record *records = calloc(x->portmaps.n + 1, sizeof(*records));
 	size_t n_late = 0, n = 0, kept = 0;
 
@@ -145,7 +146,7 @@ static int undo_lines(struct history *h, struct error *err)
 			late[n_late++] = v;
 	}
 	if (n_late)
-		qsort(late, n_late, sizeof(*late), by_pair);
+		qsort(late, n_late, sizeof(const struct portmap_interval *), by_pair);
 	for (size_t i = 0; i < n_late; i++) {
 		uint64_t line = i && same_pair(late[i - 1], late[i]) ? 0 : wrong_line(h, late[i]);
 

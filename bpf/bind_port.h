@@ -56,6 +56,15 @@ static __always_inline struct binding_line *binding_line_at(const struct mapping
 	return lines ? &lines[at & 1] : 0;
 }
 
+/*
+ * The entry at a place of a line. clang drops a mask that it can prove needless, and the verifier of kernel 6.1 cannot.
+ */
+static __always_inline __u64 *line_entry(struct binding_line *line, __u32 at)
+{
+	barrier_var(at);
+	return &line->entry[at & (PORT_GROUP - 1)];
+}
+
 /* The line of a group of ports. proto has bindings in m. */
 static __always_inline struct binding_line *binding_line_get(const struct mapping *m, __u32 subscriber, __u8 proto,
 							     __u32 group)
@@ -218,7 +227,7 @@ static __always_inline __s32 binding_bind(struct binding_line *line, __u32 mask,
 					  __u32 now)
 {
 	__u32 at = binding_first_of(mask, from);
-	__u64 *entry = &line->entry[at & (PORT_GROUP - 1)], old = LOAD(*entry);
+	__u64 *entry = line_entry(line, at), old = LOAD(*entry);
 
 	flags |= BINDING_BOUND | (binding_flags(old) & BINDING_AWAY);
 	return binding_change(entry, old, binding_entry(in_port, flags, now)) ? (__s32)at : -1;
@@ -383,7 +392,7 @@ static __always_inline void binding_keep(const struct mapping *m, const struct p
 	line = binding_line_get(m, subscriber, p->proto, offset >> PORT_GROUP_SHIFT);
 	if (!line)
 		return;
-	entry = &line->entry[offset & (PORT_GROUP - 1)];
+	entry = line_entry(line, offset);
 	if (binding_is_of(LOAD(*entry), p->sport))
 		binding_raise(entry, now_ticks());
 }
@@ -469,12 +478,12 @@ static __always_inline __s32 binding_of(const struct mapping *m, struct subscrib
 	if (at >= 0 && subscriber_has_portmaps(s) &&
 	    portmap_holds(m, p, mapping_port_lo(&m->geo, w.subscriber) + (group << PORT_GROUP_SHIFT) + (__u32)at)) {
 		/* Another inside port's by now. */
-		entry = &home->entry[at & (PORT_GROUP - 1)];
+		entry = line_entry(home, (__u32)at);
 		binding_change(entry, LOAD(*entry), binding_freed(LOAD(*entry)));
 		at = -1;
 	}
 	if (at >= 0) {
-		binding_raise(&home->entry[at & (PORT_GROUP - 1)], w.now);
+		binding_raise(line_entry(home, (__u32)at), w.now);
 		return (__s32)(group << PORT_GROUP_SHIFT) + at;
 	}
 	if (binding_flags(LOAD(home->entry[0])) & BINDING_AWAY) {

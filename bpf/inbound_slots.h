@@ -160,7 +160,7 @@ static __always_inline int inbound_port(const struct mapping *m, __u32 subscribe
 {
 	__u32 offset = p->dport - mapping_port_lo(&m->geo, subscriber);
 	struct binding_line *line = binding_line_get(m, subscriber, p->proto, offset >> PORT_GROUP_SHIFT);
-	__u64 entry = line ? LOAD(line->entry[offset & (PORT_GROUP - 1)]) : 0;
+	__u64 entry = line ? LOAD(*line_entry(line, offset)) : 0;
 
 	if (!binding_holds(entry, now, binding_life(m, p->proto)) || binding_flags(entry) & BINDING_STRAYED)
 		return INBOUND_NOT;

@@ -110,7 +110,8 @@ def test_a_reload_keeps_the_link_and_one_with_the_new_name_adopts_it(lab):
     assert agent.once("-t").status == 0
     agent.ctl("reload")
     assert listed(lab, "wan0") == {"name": "wan0", "role": "outside", "xdp": "native", "shared": False, "link": "wan0",
-                                   "forwarding": "redirect", "forwarding_reason": None, "problem": None, "xdp_reason": None}
+                                   "forwarding": "redirect", "forwarding_reason": None, "problem": None, "xdp_reason": None,
+                                   "pattern": None, "matches": None}
     assert programs(lab, "wan0") == before
     works(lab, host, src)
     agent.restart()
@@ -154,7 +155,7 @@ def test_another_link_of_the_old_name_is_reported_and_attached_when_the_first_is
                       f"neigh add {ROUTER} lladdr {ROUTER_MAC} dev out0 nud permanent")
     wait_for(lambda: listed(lab, "out0") ==
              {"name": "out0", "role": "outside", "xdp": "native", "shared": False, "link": "out0", "forwarding": "redirect",
-              "forwarding_reason": None, "problem": None, "xdp_reason": None},
+              "forwarding_reason": None, "problem": None, "xdp_reason": None, "pattern": None, "matches": None},
              what="the other link to be attached")
     lab.outside.close()
     lab.outside = wire.Wire(lab.outside_ns, "eth1")

@@ -135,7 +135,7 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 	if (reopens) {
 		slot_closed(f->m, f->subscriber, f->key, word);
 		session_notify(EVENT_SESSION_OPENED, f, word_out_port(after));
-		/* Whoever had opened it, this one is the subscriber's. */
+		/* The subscriber opens this one, even if the outside had opened the one before. */
 		if (settings.filtering)
 			inbound_mark(f, existing, 0);
 	} else if (entered_time_wait(word, after)) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "host/timer.h"
 
 /* After a failure, because the disk of the history is full for example. */
 #define RETRY_SECONDS 10U
@@ -50,15 +51,14 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 
 int drains_watch_new(const struct change_context *context, struct change_queue *queue, struct drains_watch **ret)
 {
-	const struct timeval second = { .tv_sec = 1 };
 	struct drains_watch *w = calloc(1, sizeof(*w));
 
 	if (!w)
 		return -ENOMEM;
 	w->context = context;
 	w->queue = queue;
-	w->second = event_new(context->base, -1, EV_PERSIST, on_second, w);
-	if (!w->second || event_add(w->second, &second)) {
+	w->second = timer_each_second(context->base, on_second, w);
+	if (!w->second) {
 		drains_watch_free(w);
 		return -ENOMEM;
 	}

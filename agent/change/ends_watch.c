@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "host/timer.h"
 
 #define RETRY_SECONDS 60U
 
@@ -76,15 +77,14 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 
 int ends_watch_new(const struct change_context *context, struct change_queue *queue, struct ends_watch **ret)
 {
-	const struct timeval second = { .tv_sec = 1 };
 	struct ends_watch *w = calloc(1, sizeof(*w));
 
 	if (!w)
 		return -ENOMEM;
 	w->context = context;
 	w->queue = queue;
-	w->second = event_new(context->base, -1, EV_PERSIST, on_second, w);
-	if (!w->second || event_add(w->second, &second)) {
+	w->second = timer_each_second(context->base, on_second, w);
+	if (!w->second) {
 		ends_watch_free(w);
 		return -ENOMEM;
 	}

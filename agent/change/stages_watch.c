@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "change/stages_choice.h"
+#include "host/timer.h"
 
 /* How long another choice must have been due before the programs are replaced: interfaces change several times. */
 #define STEADY_SECONDS 5U
@@ -51,15 +52,14 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 
 int stages_watch_new(const struct change_context *context, struct change_queue *queue, struct stages_watch **ret)
 {
-	const struct timeval second = { .tv_sec = 1 };
 	struct stages_watch *w = calloc(1, sizeof(*w));
 
 	if (!w)
 		return -ENOMEM;
 	w->context = context;
 	w->queue = queue;
-	w->second = event_new(context->base, -1, EV_PERSIST, on_second, w);
-	if (!w->second || event_add(w->second, &second)) {
+	w->second = timer_each_second(context->base, on_second, w);
+	if (!w->second) {
 		stages_watch_free(w);
 		return -ENOMEM;
 	}

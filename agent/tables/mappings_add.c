@@ -172,7 +172,7 @@ static int replaced_by(const struct mappings *m, const struct geometry *g, const
 	return how->replaces && number < 0 ? -ENOENT : number;
 }
 
-/* Whether the prefixes fit the index, and what is to drain can. */
+/* Whether the prefixes fit the index, and the mapping to be replaced can drain. */
 static int check_link(const struct mappings *m, const struct geometry *g, const struct mapping_handover *how,
 		      bool revive)
 {

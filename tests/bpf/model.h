@@ -148,7 +148,7 @@ bool model_binding_may_hold(const struct model *model, const struct model_bindin
 /* Whether no port of a group, or of the whole block, can be bound to an inside endpoint that has none. */
 bool model_group_is_bound(struct model *model, uint32_t in_addr, uint16_t port, uint8_t proto);
 bool model_block_is_bound(struct model *model, uint32_t in_addr, uint8_t proto);
-/* An inside endpoint got a port; whoever had it has lost it. */
+/* An inside endpoint got a port, and the endpoint that had it has lost it. */
 struct model_binding *model_bind(struct model *model, uint32_t in_addr, uint16_t in_port, uint16_t out_port,
 				 uint8_t proto);
 /* Notes those of established connections, before and after time passes. */

@@ -47,7 +47,7 @@ static __always_inline int fast_session_of(const struct flow *f, struct slot *s,
 	}
 	if (session_reopens(*ret_word, &f->p))
 		return TO_SLOW_PATH;
-	session_hit(s, *ret_word, &f->p, 1, f->now, m, f->subscriber);
+	session_hit_fast(s, *ret_word, &f->p, 1, f->now, m, f->subscriber);
 	return CONTINUE;
 }
 

@@ -17,7 +17,7 @@ static __always_inline int fast_out2in_session(const struct out2in *oi, __u64 *r
 
 	if (!s)
 		return TO_SLOW_PATH;
-	session_hit(s, word, &oi->p, 0, oi->now, oi->m, oi->subscriber);
+	session_hit_fast(s, word, &oi->p, 0, oi->now, oi->m, oi->subscriber);
 	return CONTINUE;
 }
 

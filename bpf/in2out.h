@@ -161,7 +161,7 @@ static __always_inline int in2out(ctx_t *ctx)
 
 	if (!s || session_reopens(word, &io.f.p))
 		return tail_call(ctx, PROG_open);
-	session_hit_slow(s, word, &io.f.p, io.f.m, io.f.subscriber | FROM_INSIDE);
+	session_hit(s, word, io.f.p.flags, io.f.m, io.f.subscriber | FROM_INSIDE);
 	return in2out_finish(ctx, &io, word_out_port(word));
 }
 

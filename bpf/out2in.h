@@ -163,7 +163,7 @@ static __always_inline int out2in(ctx_t *ctx)
 	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
 	if (verdict != CONTINUE)
 		return verdict;
-	session_hit_slow(slot, word, &oi.p, oi.m, oi.subscriber);
+	session_hit(slot, word, oi.p.flags, oi.m, oi.subscriber);
 	return out2in_finish(ctx, &oi, &e, key_in_port(key));
 }
 

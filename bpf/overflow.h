@@ -232,7 +232,7 @@ static __always_inline __u64 overflow_hit(struct overflow_session *o, const stru
 	__u64 next = session_step(word, p->proto, p->flags, from_inside, now, timeout_ticks);
 
 	if (word_state(next) != SESSION_TIME_WAIT)
-		session_apply(&o->truth, &word, p, from_inside, now, timeout_ticks);
+		session_apply(&o->truth, &word, p->flags, from_inside, now, timeout_ticks);
 	else if (overflow_remove(s, in, out_addr, word) == OVERFLOW_REMOVED)
 		overflow_closed(in, out_addr, word);
 	TRACE_STEP(session, before, next);

@@ -91,7 +91,7 @@ static __always_inline int session_lookup_in2out(const struct mapping *m, const 
 		if (use == SESSION_PACKET && session_reopens(word, p))
 			return 0;
 		if (use == SESSION_PACKET)
-			session_hit_slow(slot, word, p, m, f.subscriber | FROM_INSIDE);
+			session_hit(slot, word, p->flags, m, f.subscriber | FROM_INSIDE);
 		else
 			TRACE_STEP(session, word, word);
 		return word_out_port(word);
@@ -135,7 +135,7 @@ static __always_inline int session_lookup_out2in(const struct mapping *m, __u32 
 	slot = slot_lookup_out2in(m, subscriber, p, now, &word, &key);
 	if (slot) {
 		if (use == SESSION_PACKET)
-			session_hit_slow(slot, word, p, m, subscriber);
+			session_hit(slot, word, p->flags, m, subscriber);
 		else if (use == SESSION_QUOTE)
 			TRACE_STEP(session, word, word);
 		return key_in_port(key);

@@ -116,15 +116,21 @@ static __always_inline void session_notify(__u8 type, const struct flow *f, __u1
 	notify(&e);
 }
 
-/* The state word after a packet. If so configured, UDP packets from outside refresh, too. */
-static __always_inline __u64 session_next(__u64 word, const struct packet *p, int from_inside, __u32 now,
+/* Whether packets refresh: those from inside do and, if so configured, UDP packets from outside (RFC 4787 REQ-6). */
+static __always_inline int packet_refreshes(__u8 proto, int from_inside)
+{
+	return from_inside || (settings.udp_inbound_refresh && proto == IPPROTO_UDP);
+}
+
+/* The state word after a packet with these TCP flags. */
+static __always_inline __u64 session_next(__u64 word, __u8 flags, int from_inside, __u32 now,
 					  const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	if (settings.udp_inbound_refresh && p->proto == IPPROTO_UDP)
-		from_inside = 1;
-	if (settings.filtering && p->proto == IPPROTO_TCP && tcp_is_inbound(word_state(word)))
-		return tcp_inbound_step(word, p->flags, from_inside, now, timeout_ticks);
-	return session_step(word, p->proto, p->flags, from_inside, now, timeout_ticks);
+	__u8 proto = word_proto(word);
+
+	if (settings.filtering && proto == IPPROTO_TCP && tcp_is_inbound(word_state(word)))
+		return tcp_inbound_step(word, flags, from_inside, now, timeout_ticks);
+	return session_step(word, proto, flags, packet_refreshes(proto, from_inside), now, timeout_ticks);
 }
 
 /*
@@ -160,13 +166,13 @@ static __always_inline void slot_closed(const struct mapping *m, __u32 subscribe
  * Returns the state word afterwards. A lost race is retried once; then the packet passes without a refresh, as the
  * winner has just refreshed the session.
  */
-static __always_inline __u64 session_apply(__u64 *at, __u64 *word, const struct packet *p, int from_inside, __u32 now,
+static __always_inline __u64 session_apply(__u64 *at, __u64 *word, __u8 flags, int from_inside, __u32 now,
 					   const __u32 timeout_ticks[N_TIMEOUTS])
 {
 	/* Unrolled: the 6.1 verifier rejects a loop whose head is reached by falling through from its end. */
 #pragma unroll
 	for (int i = 0; i < 2; i++) {
-		__u64 next = session_next(*word, p, from_inside, now, timeout_ticks);
+		__u64 next = session_next(*word, flags, from_inside, now, timeout_ticks);
 
 		if (next == *word)
 			return next;
@@ -196,33 +202,46 @@ static __always_inline int entered_time_wait(__u64 before, __u64 after)
 	return word_state(after) == SESSION_TIME_WAIT && word_state(before) != SESSION_TIME_WAIT;
 }
 
-/* Applies a packet to its session in a slot. Returns the state word afterwards. */
-static __always_inline __u64 session_hit(struct slot *s, __u64 word, const struct packet *p, int from_inside, __u32 now,
-					 const struct mapping *m, __u32 subscriber)
-{
-	__u64 after = session_next(word, p, from_inside, now, m->timeout_ticks);
+#define FROM_INSIDE 0x80000000U
 
+/*
+ * Applies a packet with these TCP flags to its session in a slot. subscriber: its number, with FROM_INSIDE for a packet
+ * from inside. Returns 0.
+ */
+SUBPROGRAM int session_hit(struct slot *s, __u64 word, __u32 flags, const struct mapping *m, __u32 subscriber)
+{
+	int from_inside = !!(subscriber & FROM_INSIDE);
+	__u32 now = now_ticks();
+	__u64 after;
+
+	if (!s || !m)
+		return 0;
+	after = session_next(word, (__u8)flags, from_inside, now, m->timeout_ticks);
 	TRACE_STEP(session, word, after);
 	if (word_same(after, word)) {
 		if (after != word)
 			word_refresh(&s->truth, word_seen(after));
-		return after;
+		return 0;
 	}
-	after = session_apply(&s->truth, &word, p, from_inside, now, m->timeout_ticks);
+	after = session_apply(&s->truth, &word, (__u8)flags, from_inside, now, m->timeout_ticks);
 	if (entered_time_wait(word, after))
-		session_counted(m, subscriber, -1U);
-	return after;
+		session_counted(m, subscriber & ~FROM_INSIDE, -1U);
+	return 0;
 }
 
-#define FROM_INSIDE 0x80000000U
-
-/* session_hit() for the slow path. subscriber: its number, with FROM_INSIDE for a packet from inside. Returns 0. */
-SUBPROGRAM int session_hit_slow(struct slot *s, __u64 word, const struct packet *p, const struct mapping *m,
-				__u32 subscriber)
+/* session_hit() for the fast path: a call only for what may change more than last seen. */
+static __always_inline void session_hit_fast(struct slot *s, __u64 word, const struct packet *p, int from_inside,
+					     __u32 now, const struct mapping *m, __u32 subscriber)
 {
-	if (s && p && m)
-		session_hit(s, word, p, !!(subscriber & FROM_INSIDE), now_ticks(), m, subscriber & ~FROM_INSIDE);
-	return 0;
+	if (p->proto == IPPROTO_TCP && !tcp_goes_on(word_state(word), p->flags)) {
+		session_hit(s, word, p->flags, m, subscriber | (from_inside ? FROM_INSIDE : 0));
+		return;
+	}
+	if (!packet_refreshes(p->proto, from_inside))
+		now = word_seen(word);
+	TRACE_STEP(session, word, word_with(word, word_state(word), now));
+	if (word_seen(word) != now)
+		word_refresh(&s->truth, now);
 }
 
 #endif

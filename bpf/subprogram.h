@@ -5,7 +5,7 @@
  * verifier, and has unknown content afterwards, so it must not hold pointers. The returned integer is unknown to the
  * verifier, too.
  *
- * The fast path has none: a call costs too much.
+ * The fast path calls one for packets that few of a session's are, session_hit(); any other call costs too much.
  */
 #ifndef DETNAT_SUBPROGRAM_H
 #define DETNAT_SUBPROGRAM_H

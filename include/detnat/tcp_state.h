@@ -37,6 +37,12 @@ static __always_inline int tcp_reopens(__u8 state, __u8 flags)
 	       (state & SESSION_RESET || state >= SESSION_FIN_WAIT);
 }
 
+/* Returns 1 for a segment that leaves the connection established, as nearly all do. */
+static __always_inline int tcp_goes_on(__u8 state, __u8 flags)
+{
+	return state == SESSION_ESTABLISHED && !(flags & (TCP_SYN | TCP_FIN | TCP_RST));
+}
+
 /* Returns 1 if only the outside's FIN was seen. */
 static __always_inline int tcp_is_close_wait(__u8 state)
 {

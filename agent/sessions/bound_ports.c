@@ -20,7 +20,8 @@ static uint64_t *group_of(const struct subscriber_iterator *it, uint8_t proto, u
 
 /*
  * A connection that is established keeps its binding for as long after its end as any; else a packet from inside counts
- * (RFC 4787 REQ-6).
+ * (RFC 4787 REQ-6). A SYN from outside that nothing has answered keeps none. Of UDP and echo, what the outside has
+ * opened counts as well (REQ-6a), as nothing tells whether the inside has answered.
  */
 void binding_keep(const struct mappings *m, int number, uint32_t in_addr, uint64_t key, uint64_t word, uint32_t now)
 {
@@ -29,7 +30,7 @@ void binding_keep(const struct mappings *m, int number, uint32_t in_addr, uint64
 	uint32_t offset = word_out_port(word) - mapping_port_lo(g, subscriber);
 	uint64_t *entry;
 
-	if (offset >= g->ports_per_host)
+	if (offset >= g->ports_per_host || (word_state(word) & ~SESSION_RESET) == SESSION_SYN_RECEIVED)
 		return;
 	entry = mappings_binding(m, number, subscriber, word_proto(word), offset);
 	if (entry && binding_is_of(LOAD(*entry), key_in_port(key)))
@@ -143,7 +144,6 @@ int binding_walk_new(struct mappings *m, struct binding_walk **ret)
 	if (!w)
 		return -ENOMEM;
 	subscriber_iterator_init(&w->it, m);
-	w->it.one_kind = true;
 	*ret = w;
 	return 0;
 }
@@ -152,7 +152,7 @@ int binding_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct bin
 {
 	int r;
 
-	if (mappings_find_inside(m, in_addr) < 0)
+	if (is_nowhere(m, in_addr))
 		return -ENOENT;
 	r = binding_walk_new(m, ret);
 	if (!r)

@@ -113,6 +113,44 @@ Test(bindings, the_next_agent_finds_them)
 	cr_expect_eq(*mappings_binding(m, number, 7, IPPROTO_UDP, 3), binding_entry(5, BINDING_BOUND, 1));
 }
 
+/* The stamp of a TCP binding after a sweep, of which a connection in this state was seen 5 ticks after it. */
+static uint32_t stamp_after_sweep(uint8_t state)
+{
+	struct mapping_spec spec = spec_with(BINDING_PROTOCOLS);
+	uint32_t in_addr = tables_addr("10.0.0.7");
+	int number = tables_add(m, &spec);
+	const struct geometry *g = &mappings_get(m, number)->geo;
+	struct session s = { .in_addr = in_addr, .ext_addr = 1, .in_port = 80, .ext_port = 2, .proto = IPPROTO_TCP };
+	struct session_sweep *sweep;
+	uint64_t *entry = mappings_binding(m, number, 7, IPPROTO_TCP, 3);
+
+	tables_set_ticks(&d, 1010);
+	*entry = binding_entry(80, BINDING_BOUND, 1000);
+	s.out_port = (uint16_t)(mapping_port_lo(g, 7) + 3);
+	s.state = state;
+	tables_put(m, in_addr, 0, &s, 1005);
+	cr_assert_eq(session_sweep_new(m, &sweep), 0);
+	while (session_sweep_step(sweep, 1000, NULL, NULL))
+		;
+	session_sweep_free(sweep);
+	return binding_seen(*entry);
+}
+
+Test(bindings, a_syn_from_outside_keeps_none_until_it_is_answered)
+{
+	cr_expect_eq(stamp_after_sweep(SESSION_SYN_RECEIVED), 1000);
+}
+
+Test(bindings, an_answered_syn_from_outside_keeps_one)
+{
+	cr_expect_eq(stamp_after_sweep(SESSION_SYN_RECEIVED_ANSWERED), 1005);
+}
+
+Test(bindings, a_reset_syn_from_outside_keeps_none)
+{
+	cr_expect_eq(stamp_after_sweep(SESSION_SYN_RECEIVED | SESSION_RESET), 1000);
+}
+
 /* Threads: openers under a lock, as in the datapath, and sweeps that raise stamps and remove what has expired. */
 
 enum { IN_PORTS = 24, LIFE = 3 };

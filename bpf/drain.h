@@ -46,6 +46,7 @@ static __always_inline int drain_take(struct flow *f, enum session_use use)
 		return 0;
 	f->m = m;
 	flow_complete(f);
+	TRACE_SUBSCRIBER(f->m, f->subscriber);
 	return port;
 }
 

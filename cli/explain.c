@@ -8,13 +8,21 @@
 
 /* The lines of an explanation; format_rows() prepares the texts. */
 static const struct column fields[] = {
-	{ "Mapping", "mapping", cell_text, false, 0 },	       { "Subscriber", "subscriber", cell_text, false, 0 },
-	{ "Subscribers", "subscribers", cell_text, false, 0 }, { "Ports", "block", cell_text, false, 0 },
-	{ "Portmaps", "portmaps", cell_text, false, 0 },       { "First choice", "first_choice", cell_text, false, 0 },
-	{ "Sessions", "sessions", cell_text, false, 0 },       { "Not counted", "others", cell_text, false, 0 },
-	{ "Ports in use", "ports_used", cell_text, false, 0 }, { "Slots", "slots", cell_text, false, 0 },
-	{ "Refused packets", "refused", cell_text, false, 0 }, { "Way in", "way_in", cell_text, false, 0 },
-	{ "Way out", "way_out", cell_text, false, 0 },	       {},
+	{ "Mapping", "mapping", cell_text, false, 0 },
+	{ "Subscriber", "subscriber", cell_text, false, 0 },
+	{ "Subscribers", "subscribers", cell_text, false, 0 },
+	{ "Ports", "block", cell_text, false, 0 },
+	{ "Portmaps", "portmaps", cell_text, false, 0 },
+	{ "First choice", "first_choice", cell_text, false, 0 },
+	{ "Sessions", "sessions", cell_text, false, 0 },
+	{ "Not counted", "others", cell_text, false, 0 },
+	{ "Owner", "owner", cell_text, false, 0 },
+	{ "Ports in use", "ports_used", cell_text, false, 0 },
+	{ "Slots", "slots", cell_text, false, 0 },
+	{ "Refused packets", "refused", cell_text, false, 0 },
+	{ "Way in", "way_in", cell_text, false, 0 },
+	{ "Way out", "way_out", cell_text, false, 0 },
+	{},
 };
 
 static void __attribute__((format(printf, 3, 4))) put(cJSON *lines, const char *key, const char *format, ...)
@@ -98,6 +106,22 @@ static void put_portmaps(cJSON *lines, const cJSON *portmaps)
 		put(lines, "portmaps", "%s", text);
 }
 
+/* Which gateway has opened, or carries on, the sessions. */
+static void put_owner(cJSON *lines, const cJSON *replication)
+{
+	char text[CELL_TEXT];
+	const cJSON *copy;
+	size_t n = (size_t)snprintf(text, sizeof(text), "%.0f sessions of this gateway's own",
+				    json_number(replication, "own"));
+
+	cJSON_ArrayForEach (copy, json_get(replication, "copies")) {
+		if (n < sizeof(text))
+			n += (size_t)snprintf(text + n, sizeof(text) - n, ", %.0f copies of %s",
+					      json_number(copy, "sessions"), json_text(copy, "peer", "-"));
+	}
+	put(lines, "owner", "%s", text);
+}
+
 static cJSON *lines_of(const cJSON *result)
 {
 	const cJSON *mapping = json_get(result, "mapping"), *item;
@@ -110,6 +134,8 @@ static cJSON *lines_of(const cJSON *result)
 		    json_number(mapping, "sharing_ratio"));
 	if ((item = json_get(result, "subscriber")))
 		put_subscriber(lines, item);
+	if ((item = json_get(result, "replication")))
+		put_owner(lines, item);
 	put_portmaps(lines, json_get(result, "portmaps"));
 	if ((item = json_get(result, "pool")))
 		put_pool(lines, item);

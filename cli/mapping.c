@@ -14,7 +14,7 @@ static void cell_outside(const cJSON *row, const char *key, char text[static CEL
 		cell_text(row, key, text);
 }
 
-/* How long it drains, too. */
+/* How long it drains, or when it ends by itself. */
 static void cell_state(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
 	char state[CELL_TEXT], left[CELL_TEXT];
@@ -23,8 +23,24 @@ static void cell_state(const cJSON *row, const char *key, char text[static CELL_
 	cell_seconds(row, "drain_left", left);
 	if (cJSON_IsNumber(json_get(row, "drain_left")))
 		snprintf(text, CELL_TEXT, "%.100s, %.100s", state, left);
+	else if (cJSON_IsString(json_get(row, "until")))
+		snprintf(text, CELL_TEXT, "%.100s until %.100s", state, json_text(row, "until", "-"));
 	else
 		snprintf(text, CELL_TEXT, "%.200s", state);
+}
+
+/* Prefixes, with commas. */
+static void cell_spare(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	const cJSON *item;
+	size_t n = 0;
+
+	text[0] = '\0';
+	cJSON_ArrayForEach (item, json_get(row, key))
+		if (n < CELL_TEXT && cJSON_IsString(item))
+			n += (size_t)snprintf(text + n, CELL_TEXT - n, "%s%.32s", n ? "," : "", item->valuestring);
+	if (!n)
+		snprintf(text, CELL_TEXT, "-");
 }
 
 static const struct column mapping_columns[] = {
@@ -40,6 +56,7 @@ static const struct column mapping_columns[] = {
 	{ "MEMORY", "memory_bytes", cell_bytes, true, 0 },
 	{ "SESSIONS", "sessions", cell_number, true, 0 },
 	{ "STATE", "state", cell_state, false, 0 },
+	{ "SPARE", "spare", cell_spare, false, 0 },
 	{ "COMMENT", "comment", cell_text, false, 0 },
 	{},
 };
@@ -97,11 +114,22 @@ static void show_deleted(struct writer *w, const cJSON *result, const cJSON *arg
 static void show_forward(struct writer *w, const cJSON *result, const cJSON *args)
 {
 	char addr[CELL_TEXT], lo[CELL_TEXT], hi[CELL_TEXT];
+	const cJSON *item;
 
 	cell_text(result, "out_addr", addr);
 	cell_number(result, "port_lo", lo);
 	cell_number(result, "port_hi", hi);
 	writer_line(w, "%s:<%s-%s>", addr, lo, hi);
+	cJSON_ArrayForEach (item, json_get(result, "draining")) {
+		char sessions[CELL_TEXT], left[CELL_TEXT];
+
+		cell_text(item, "out_addr", addr);
+		cell_number(item, "port_lo", lo);
+		cell_number(item, "port_hi", hi);
+		cell_number(item, "sessions", sessions);
+		cell_seconds(item, "drain_left", left);
+		writer_line(w, "%s:<%s-%s> draining, sessions: %s, for %s at most", addr, lo, hi, sessions, left);
+	}
 }
 
 static void show_portmap(struct writer *w, const cJSON *portmap)
@@ -118,10 +146,14 @@ static void show_portmap(struct writer *w, const cJSON *portmap)
 
 static void show_reverse(struct writer *w, const cJSON *result, const cJSON *args)
 {
-	char addr[CELL_TEXT];
+	char addr[CELL_TEXT], left[CELL_TEXT];
 
 	cell_text(result, "in_addr", addr);
-	writer_line(w, "%s", addr);
+	cell_seconds(result, "drain_left", left);
+	if (cJSON_IsNumber(json_get(result, "drain_left")))
+		writer_line(w, "%s, for sessions that drain, %s at most", addr, left);
+	else
+		writer_line(w, "%s", addr);
 	show_portmap(w, json_get(result, "portmap"));
 	show_portmap(w, json_get(result, "portmap_udp"));
 }

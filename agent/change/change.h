@@ -26,6 +26,7 @@ struct guard;
 struct history_queue;
 struct metrics;
 struct pcp;
+struct replication;
 struct syslog;
 struct trace;
 
@@ -45,7 +46,8 @@ struct change_context {
 	struct syslog *syslog;
 	struct fragments *fragments; /* NULL while the first configuration is applied */
 	struct metrics *metrics;
-	struct pcp *pcp; /* NULL: there is no server of it */
+	struct pcp *pcp;		 /* NULL: there is no server of it */
+	struct replication *replication; /* NULL: there is none */
 	struct trace *trace;
 	const bool *ending; /* a signal has asked to give up the start */
 	/* Logs what on this machine is at odds with a configuration that a reload has made active. May be NULL. */

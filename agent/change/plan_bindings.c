@@ -99,12 +99,58 @@ static size_t differences(const struct state *before, const struct state *after,
 	return n;
 }
 
+static void list_free(struct plan_binding_list *l)
+{
+	free(l->at);
+}
+
+/* Appends what has drained and is not the mapping's again. */
+static int append_drained(const struct plan *p, const struct state *after, const struct plan_binding_list *drain,
+			  struct plan_binding_list *ret)
+{
+	__attribute__((cleanup(list_free))) struct plan_binding_list keeps = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < drain->n && !r; i++)
+		r = plan_binding_append(&keeps, &drain->at[i]);
+	for (size_t i = 0; i < after->n_runs && !r; i++) {
+		struct plan_binding b = after->mapping[after->run[i].number];
+
+		b.of = (struct address_range){ after->run[i].first, after->run[i].last };
+		r = plan_binding_append(&keeps, &b);
+	}
+	for (size_t i = 0; i < p->drained.n && !r; i++) {
+		r = plan_binding_append_rest(ret, &p->drained.at[i], keeps.at, keeps.n);
+		/* Once, where one drain lies within another. */
+		if (!r)
+			r = plan_binding_append(&keeps, &p->drained.at[i]);
+	}
+	return r;
+}
+
+/* What drains has not been taken yet, and what has drained until now has not been taken before it is given back. */
+static int with_drains(const struct plan *p, const struct state *after, const struct plan_binding *list, size_t n_taken,
+		       size_t n, struct plan_binding_list *ret)
+{
+	__attribute__((cleanup(list_free))) struct plan_binding_list drain = { 0 };
+	int r = plan_binding_drains(p->context->mappings, &drain);
+
+	for (size_t i = 0; i < n_taken && !r; i++)
+		r = plan_binding_append_rest(ret, &list[i], drain.at, drain.n);
+	if (!r)
+		r = append_drained(p, after, &drain, ret);
+	for (size_t i = n_taken; i < n && !r; i++)
+		r = plan_binding_append_rest(ret, &list[i], p->drained.at, p->drained.n);
+	return r;
+}
+
 ssize_t plan_bindings(const struct plan *p, struct plan_binding **ret)
 {
 	__attribute__((cleanup(state_free))) struct state before = { 0 }, after = { 0 };
+	struct plan_binding_list all = { 0 };
 	const struct config *c = p->wanted;
-	size_t room = c->n_mappings + p->n_del, n;
-	struct plan_binding *list;
+	size_t room = c->n_mappings + p->n_del, n_taken, n;
+	_cleanup_free_ struct plan_binding *list = NULL;
 
 	if (state_new(&before, room) || state_new(&after, room))
 		return -ENOMEM;
@@ -124,8 +170,12 @@ ssize_t plan_bindings(const struct plan *p, struct plan_binding **ret)
 	list = calloc(2 * (2 * (before.n_runs + after.n_runs) + 2), sizeof(*list));
 	if (!list)
 		return -ENOMEM;
-	n = differences(&before, &after, false, list);
-	n += differences(&before, &after, true, list + n);
-	*ret = list;
-	return (ssize_t)n;
+	n_taken = differences(&before, &after, false, list);
+	n = n_taken + differences(&before, &after, true, list + n_taken);
+	if (with_drains(p, &after, list, n_taken, n, &all)) {
+		free(all.at);
+		return -ENOMEM;
+	}
+	*ret = all.at;
+	return (ssize_t)all.n;
 }

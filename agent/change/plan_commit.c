@@ -16,6 +16,7 @@
 #include "links/devices.h"
 #include "metrics/metrics.h"
 #include "pcp/pcp.h"
+#include "replication/replication.h"
 #include "punt/event_ring.h"
 #include "punt/parked_fragments.h"
 #include "sessions/sessions.h"
@@ -94,6 +95,8 @@ static int commit_undoable(struct plan *p, bool *ret_loaded, bool *ret_mapped, s
 		r = metrics_configure(context->metrics, p->wanted, !context->active->config, p->name, err);
 	if (!r && context->pcp)
 		r = pcp_configure(context->pcp, p->wanted, !context->active->config, p->name, err);
+	if (!r && context->replication)
+		r = replication_configure(context->replication, p->wanted, !context->active->config, p->name, err);
 	if (!r && p->load) {
 		p->load = false;
 		r = datapath_load_swap(context->datapath, err);
@@ -124,6 +127,8 @@ static void undo(struct plan *p, bool loaded, bool mapped)
 	if (loaded)
 		datapath_revert(context->datapath);
 	guard_hold(context->guard, NULL, 0);
+	if (context->replication)
+		replication_abandon(context->replication);
 	if (!context->active->config)
 		return;
 	/* The previous programs replace the new ones where those are attached. */
@@ -168,8 +173,11 @@ static void commit_deletion(const struct plan *p, const struct plan_deletion *d)
 
 	if (d->over || (d->replaced && mappings_find(m, d->in, d->out) < 0))
 		return;
-	if (!d->drain_s || mappings_retire(m, d->in, d->out, d->drain_s))
+	if (!d->drain_s)
 		mappings_del(m, d->in, d->out);
+	/* The plan has made sure that it can; its sessions would end with it. */
+	else if (mappings_retire(m, d->in, d->out, d->drain_s))
+		log_error("a mapping cannot drain and stays in use; reload the configuration");
 }
 
 /* 0, or -errno with err if only a part could be done: p->wanted then says what is active. */
@@ -204,6 +212,9 @@ static int commit_mappings(struct plan *p, struct error *err)
 		mappings_update(context->mappings, &p->update[i].spec);
 	if (p->record_r)
 		history_queue_assume(context->history);
+	/* Drains of addresses that their mapping has again have ended without a record. */
+	else if ((p->drained.n || p->drains) && (p->n_add || p->n_del || p->n_end))
+		history_queue_reconcile(context->history);
 	return r;
 }
 
@@ -219,7 +230,7 @@ static void listen_to_sessions(const struct change_context *context)
 static void tell_exporter(const struct plan *p)
 {
 	_cleanup_free_ struct plan_binding *list = NULL;
-	ssize_t n = p->n_add || p->n_del ? plan_bindings(p, &list) : 0;
+	ssize_t n = p->n_add || p->n_del || p->n_end ? plan_bindings(p, &list) : 0;
 	struct ipfix *x = p->context->ipfix;
 	struct timespec now;
 	uint64_t now_ms;
@@ -273,6 +284,8 @@ int plan_commit(struct plan *p, struct error *err)
 	listen_to_sessions(context);
 	if (context->pcp)
 		pcp_settle(context->pcp, context->active->config, portmap_changes_leases(&p->portmaps));
+	if (context->replication)
+		replication_settle(context->replication, context->active->config);
 	fragments_configure(context->fragments, &context->active->config->fragments);
 	if (reloaded && context->warn)
 		context->warn(context->active->config);

@@ -7,6 +7,8 @@
 #include <detnat/drains.h>
 
 #include "base/log.h"
+#include "change/plan_bindings.h"
+#include "change/plan_retired.h"
 #include "change/plan_private.h"
 
 static bool same_prefix(struct prefix a, struct prefix b)
@@ -105,9 +107,6 @@ static void find_retired(struct plan *p)
 			d->replaced = true;
 			add->how = (struct mapping_handover){ true, d->out, d->drain_s };
 		}
-		/* As an exception. */
-		if (!add->how.replaces && config_find_around(p->wanted, add->spec.in))
-			p->drains |= add->how.drain_s > 0;
 	}
 }
 
@@ -132,12 +131,50 @@ static int refuse_overlap(const struct plan *p, struct prefix out, const struct 
 		out_text, in_text, former, in_text, former);
 }
 
+/* The mappings that have drained, now or lately. */
+static int list_rests(struct plan *p)
+{
+	const struct config *before = p->context->active->config;
+	struct config *c = p->wanted;
+
+	free(c->rests);
+	c->n_rests = 0;
+	c->rests = calloc((before ? before->n_rests : 0) + p->n_del + 1, sizeof(*c->rests));
+	if (!c->rests)
+		return -ENOMEM;
+	for (size_t i = 0; before && i < before->n_rests; i++)
+		if (config_rest_left(&before->rests[i]))
+			c->rests[c->n_rests++] = before->rests[i];
+	for (size_t i = 0; i < p->n_del; i++)
+		if (p->del[i].over)
+			c->rests[c->n_rests++] = (struct config_rest){ p->del[i].in, p->del[i].out,
+								       monotonic_us() + CONFIG_REST_S * 1000000ULL };
+	return 0;
+}
+
+static int refuse_rest(const struct plan *p, struct prefix out, const struct config_rest *rest, struct error *err)
+{
+	char out_text[ADDR_TEXT], in_text[ADDR_TEXT], former[ADDR_TEXT];
+
+	return config_refuse(
+		err, -EEXIST, p->name, 0, "",
+		"%s cannot be an outside prefix yet: sessions of %s have drained from %s, whose ports rest "
+		"before other subscribers get them; wait %u s",
+		prefix_format(out.base, out.plen, out_text), prefix_format(rest->in.base, rest->in.plen, in_text),
+		prefix_format(rest->out.base, rest->out.plen, former), config_rest_left(rest));
+}
+
 /* An outside endpoint never belongs to two. A start, which has to go on, ends what is in the way. */
 static int check_overlaps(struct plan *p, struct error *err)
 {
 	struct config *c = p->wanted;
 
 	for (size_t i = 0; i < p->n_add; i++) {
+		const struct mapping_spec *spec = &p->add[i].spec;
+		const struct config_rest *rest = config_find_rest(c, spec->in, spec->out);
+
+		if (rest && p->context->active->config)
+			return refuse_rest(p, spec->out, rest, err);
 		for (size_t k = 0; k < c->n_draining; k++) {
 			const struct config_drain *d = &c->draining[k];
 			bool now = mappings_find_retired(p->context->mappings, d->in, d->out) < 0;
@@ -203,40 +240,85 @@ static int list_draining(struct plan *p)
 	return 0;
 }
 
-static int check_room(const struct plan *p, struct prefix in, struct error *err)
+/* As a drain, for mappings_drains_check(); of a mapping that is not in the tables yet, none of those that are. */
+static struct mapping_drain as_drain(const struct plan *p, const struct history_drain *d, size_t at)
 {
-	int r = mappings_drain_check(p->context->mappings, in);
+	int number = mappings_find(p->context->mappings, d->in, d->out);
+
+	if (number < 0)
+		number = mappings_find_retired(p->context->mappings, d->in, d->out);
+	return (struct mapping_drain){ .in = d->of, .number = number < 0 ? (int)MAX_MAPPINGS + (int)at : number };
+}
+
+static int refuse_drains(const struct plan *p, int r, const struct history_drain_change *c, size_t failed,
+			 struct error *err)
+{
+	const struct mapping_drain *drain;
 	char text[ADDR_TEXT];
 
-	prefix_format(in.base, in.plen, text);
+	if (r == -ENOMEM)
+		return error_set(err, r, "out of memory");
 	if (r == -EMLINK)
-		return config_refuse(
-			err, r, p->name, 0, "",
-			"sessions of %s are draining from %u mappings already; wait until some have ended, or do "
-			"without a drain",
-			text, DRAIN_DEPTH);
-	return r ? config_refuse(err, r, p->name, 0, "", "more than %u drains at a time", MAX_DRAINS) : 0;
+		return config_refuse(err, r, p->name, 0, "",
+				     "sessions of %s would drain from more than %u mappings at a time; wait until some "
+				     "have ended, or do without a drain",
+				     prefix_format(c->begin[failed].of.base, c->begin[failed].of.plen, text),
+				     DRAIN_DEPTH);
+	return config_refuse(
+		err, r, p->name, 0, "",
+		"%zu drains last and %zu would begin, of at most %u at a time; wait until some have ended, "
+		"or do without a drain",
+		mappings_drains(p->context->mappings, &drain), c->n_begin, MAX_DRAINS);
+}
+
+/* Whether all that is to drain can, so that no commit finds that it cannot. */
+static int check_room(const struct plan *p, struct error *err)
+{
+	struct history_drain_change c;
+	_cleanup_free_ struct mapping_drain *ended = NULL, *begun = NULL;
+	size_t n_ended = 0, failed = 0;
+	int r = plan_retired(p, &c);
+
+	if (r)
+		return error_set(err, r, "out of memory");
+	ended = calloc(c.n_end + p->n_del + 1, sizeof(*ended));
+	begun = calloc(c.n_begin + 1, sizeof(*begun));
+	r = ended && begun ? 0 : -ENOMEM;
+	for (size_t i = 0; i < c.n_end && !r; i++)
+		ended[n_ended++] = as_drain(p, &c.end[i], i);
+	for (size_t i = 0; i < p->n_del && !r; i++)
+		if (p->del[i].over)
+			ended[n_ended++] =
+				as_drain(p, &(struct history_drain){ p->del[i].in, p->del[i].out, p->del[i].in, 0 }, i);
+	for (size_t i = 0; i < c.n_begin && !r; i++)
+		begun[i] = as_drain(p, &c.begin[i], i);
+	if (!r)
+		r = mappings_drains_check(p->context->mappings, ended, n_ended, begun, c.n_begin, &failed);
+	if (r)
+		r = refuse_drains(p, r, &c, failed, err);
+	free(c.begin);
+	free(c.end);
+	return r;
 }
 
 int plan_drains(struct plan *p, struct error *err)
 {
-	int r = 0;
+	int r;
 
 	p->end = calloc(MAX_DRAINS, sizeof(*p->end));
-	if (!p->end)
+	if (!p->end || plan_binding_drains(p->context->mappings, &p->drained))
 		return error_set(err, -ENOMEM, "out of memory");
 	find_ended(p);
 	find_retired(p);
+	if (plan_forget_needless(p))
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < p->n_add; i++)
+		p->drains |= p->add[i].how.drain_s > 0;
 	if (!p->context->active->config)
 		give_way(p);
-	if (list_draining(p))
+	if (list_draining(p) || list_rests(p))
 		return error_set(err, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < p->n_del && !r; i++)
-		if (p->del[i].drain_s)
-			r = check_room(p, p->del[i].in, err);
-	for (size_t i = 0; i < p->n_add && !r; i++)
-		if (p->add[i].how.drain_s && !p->add[i].how.replaces)
-			r = check_room(p, p->add[i].spec.in, err);
+	r = check_room(p, err);
 	return r ? r : check_overlaps(p, err);
 }
 

@@ -10,11 +10,6 @@
 #include "base/log.h"
 #include "config/port_pairs.h"
 
-static bool same_endpoint(struct endpoint a, struct endpoint b)
-{
-	return a.addr == b.addr && a.port == b.port;
-}
-
 static struct portmap portmap_of_pair(const struct port_pair *pair)
 {
 	return (struct portmap){ .in = pair->in, .out = pair->out, .proto = pair->proto, .origin = PORTMAP_STATIC };
@@ -39,7 +34,7 @@ static bool may_stay(const struct config *wanted, const struct port_pair *pairs,
 	const struct port_pair *pair = port_pair_find(pairs, n, m->proto, m->out);
 
 	if (m->origin == PORTMAP_STATIC)
-		return pair && same_endpoint(pair->in, m->in);
+		return pair && endpoint_equal(pair->in, m->in);
 	/* What the configuration says goes before a lease. */
 	return !pair && !port_pair_find_in(by_in, n, m->proto, m->in) && lease_holds(wanted, m);
 }
@@ -69,7 +64,7 @@ int portmap_changes_find(const struct config *wanted, const struct portmaps *pre
 	for (size_t i = 0; i < n; i++) {
 		const struct portmap *m = portmaps_by_out(present, pairs[i].proto, pairs[i].out);
 
-		if (!m || m->origin != PORTMAP_STATIC || !same_endpoint(m->in, pairs[i].in))
+		if (!m || m->origin != PORTMAP_STATIC || !endpoint_equal(m->in, pairs[i].in))
 			c.add[c.n_add++] = portmap_of_pair(&pairs[i]);
 	}
 	*ret = c;

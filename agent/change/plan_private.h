@@ -38,6 +38,21 @@ struct plan_end {
 	int number;
 };
 
+/* Addresses of a mapping that had, or have, its translation. */
+struct plan_binding {
+	struct prefix in;
+	struct prefix out;
+	struct address_range of;
+	bool made;
+};
+
+/* Zero-initialised. */
+struct plan_binding_list {
+	struct plan_binding *at;
+	size_t n;
+	size_t room;
+};
+
 struct plan {
 	const struct change_context *context;
 	struct change_options options;
@@ -62,7 +77,8 @@ struct plan {
 	size_t n_del;
 	size_t n_update;
 	size_t n_end;
-	bool drains; /* something will be draining */
+	bool drains;			  /* something will be draining */
+	struct plan_binding_list drained; /* what drains before the plan */
 };
 
 /*

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "change/plan_private.h"
+#include "change/plan_retired.h"
 #include "history/from_tables.h"
 #include "history/queue.h"
 
@@ -72,6 +73,7 @@ static int begin(struct plan *p, struct error *err)
 	_cleanup_free_ struct history_mapping *del = calloc(p->n_del + 1, sizeof(*del));
 
 	struct history_portmap_change portmaps = { 0 };
+	struct history_drain_change drains = { 0 };
 
 	if (!add || !del)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -90,10 +92,12 @@ static int begin(struct plan *p, struct error *err)
 			del[n_del++] = (struct history_mapping){ .in = p->del[i].in,
 								 .out = p->del[i].out,
 								 .open = p->del[i].open };
-	if (record_portmaps(p, &portmaps) ||
-	    history_queue_change(p->context->history, del, n_del, add, n_add, &portmaps, on_recorded, p)) {
+	if (record_portmaps(p, &portmaps) || plan_retired(p, &drains) ||
+	    history_queue_change(p->context->history, del, n_del, add, n_add, &portmaps, &drains, on_recorded, p)) {
 		free(portmaps.del);
 		free(portmaps.add);
+		free(drains.end);
+		free(drains.begin);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	p->record = RECORD_UNDER_WAY;
@@ -101,17 +105,10 @@ static int begin(struct plan *p, struct error *err)
 	return PLAN_WAITS;
 }
 
-/* Whether the outside addresses of a mapping begin or cease to be its subscribers'. A mapping that drains has them
- * still. */
+/* Whether the outside addresses of a mapping begin or cease to be its subscribers', or to drain. */
 static bool begins_or_ends(const struct plan *p)
 {
-	for (size_t i = 0; i < p->n_add; i++)
-		if (!p->add[i].revives)
-			return true;
-	for (size_t i = 0; i < p->n_del; i++)
-		if (!p->del[i].drain_s)
-			return true;
-	return false;
+	return p->n_add || p->n_del || p->n_end;
 }
 
 int plan_record(struct plan *p, struct error *err)

@@ -112,6 +112,38 @@ bool answer_add_forwarding(const struct control_context *a, cJSON *object, const
 	       json_add_text(object, "forwarding_reason", why);
 }
 
+size_t json_add_draining(cJSON *object, const struct mappings *m, uint32_t in_addr)
+{
+	const struct mapping_drain *drain;
+	size_t n = mappings_drains(m, &drain), found = 0;
+	cJSON *list = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct mapping_drain *d = &drain[i];
+		const struct geometry *g = &mappings_get(m, d->number)->geo;
+		struct port_block block;
+		cJSON *item;
+
+		if (mappings_drain_of(m, d->number, in_addr) != d)
+			continue;
+		list = list ? list : cJSON_AddArrayToObject(object, "draining");
+		item = cJSON_CreateObject();
+		block = mapping_block(g, in_addr);
+		json_add_addr(item, "out_addr", block.out_addr);
+		json_add_u64(item, "port_lo", block.port_lo);
+		json_add_u64(item, "port_hi", block.port_hi);
+		json_add_prefix(item, "in", (struct prefix){ g->in_base, g->in_plen });
+		json_add_prefix(item, "out", (struct prefix){ g->out_base, g->out_plen });
+		json_add_u64(
+			item, "sessions",
+			__atomic_load_n(&mappings_subscriber(m, d->number, mapping_subscriber(g, in_addr))->sessions,
+					__ATOMIC_RELAXED));
+		json_add_u64(item, "drain_left", mapping_drain_left(d));
+		found += cJSON_AddItemToArray(list, item);
+	}
+	return found;
+}
+
 bool answer_kept(const struct control_context *a, int number, uint32_t in_addr, char text[static KEPT_TEXT])
 {
 	int holder = mappings_find_inside(a->mappings, in_addr);
@@ -119,7 +151,7 @@ bool answer_kept(const struct control_context *a, int number, uint32_t in_addr, 
 	char in[ADDR_TEXT], out[ADDR_TEXT], title[MAPPING_TITLE];
 	const struct geometry *g;
 
-	if (!m)
+	if (!m || mappings_drain_of(a->mappings, number, in_addr))
 		return false;
 	g = &m->geo;
 	config_mapping_title(a->active->config, (struct prefix){ g->in_base, g->in_plen },

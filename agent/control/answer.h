@@ -27,9 +27,13 @@ bool json_add_text(cJSON *object, const char *name, const char *text); /* NULL b
 /* Adds "mapping", the name of a mapping of the tables, if it has one. */
 void json_add_mapping_name(cJSON *object, const struct request *r, const struct mapping *m);
 
+/* Adds "draining", an array, if sessions of an inside address drain: from which blocks. Returns how many there are. */
+size_t json_add_draining(cJSON *object, const struct mappings *m, uint32_t in_addr);
+
 /*
  * Writes "kept for ADDR, which NAME maps to ADDR" where an inside address, of whose block in mapping `number` is the
- * question, has another mapping; returns whether it does. number: a mapping of the tables.
+ * question, has another mapping, and nothing of the address drains from this one; returns whether that is so. number: a
+ * mapping of the tables.
  */
 #define KEPT_TEXT 192
 bool answer_kept(const struct control_context *a, int number, uint32_t in_addr, char text[static KEPT_TEXT]);

@@ -49,6 +49,7 @@ struct history_queue;
 struct ipfix;
 struct mappings;
 struct pcp;
+struct replication;
 struct trace;
 
 #define CONTROL_MAX_LINE    (64U << 10) /* octets, newline included */
@@ -72,6 +73,7 @@ struct control_context {
 	struct devices *devices;
 	struct ipfix *ipfix;
 	struct pcp *pcp;
+	struct replication *replication;
 	struct trace *trace;
 	struct change_queue *changes;
 	/* Looks for what on this machine is at odds with a configuration; NULL: nothing does. */

@@ -15,6 +15,33 @@ void explain_add_kept(const struct explanation *e, cJSON *list)
 			    kept);
 }
 
+void explain_add_draining(const struct explanation *e, uint32_t in_addr, cJSON *list)
+{
+	const struct mappings *m = e->context->mappings;
+	const struct mapping_drain *drain;
+	size_t n = mappings_drains(m, &drain);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct mapping_drain *d = &drain[i];
+		const struct mapping *from = mappings_get(m, d->number);
+		struct port_block block;
+		char addr[ADDR_TEXT], out[ADDR_TEXT];
+
+		if (mappings_drain_of(m, d->number, in_addr) != d)
+			continue;
+		block = mapping_block(&from->geo, in_addr);
+		explain_add(
+			list, false, "draining",
+			"mapping list shows what drains; mapping del of a retired mapping ends it now",
+			"%u sessions of %s from before go on at %s:<%u-%u>, for %u s at most; it has no new ones there",
+			__atomic_load_n(
+				&mappings_subscriber(m, d->number, mapping_subscriber(&from->geo, in_addr))->sessions,
+				__ATOMIC_RELAXED),
+			addr_format(in_addr, addr), addr_format(block.out_addr, out), block.port_lo, block.port_hi,
+			mapping_drain_left(d));
+	}
+}
+
 void explain_add_untranslated(const struct explanation *e, cJSON *list)
 {
 	char addr[ADDR_TEXT];

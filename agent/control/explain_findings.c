@@ -453,6 +453,7 @@ static void add_sessions(const struct explanation *e, cJSON *list)
 	add_quota(e, list);
 	add_ports(e, list);
 	add_overflow(e, list);
+	explain_add_draining(e, e->in_addr, list);
 	add_port(e, list, explain_add_reachable(e, list));
 	add_unanswered(e, list);
 }
@@ -463,6 +464,7 @@ cJSON *explain_findings(const struct explanation *e)
 
 	if (!e->mapping) {
 		add_unmapped(e, list);
+		explain_add_draining(e, e->asked.addr, list);
 		return list;
 	}
 	add_interfaces(e, list);

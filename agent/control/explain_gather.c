@@ -48,7 +48,7 @@ static int find_outside(struct explain_gather *g, const struct geometry *geo)
 	if (subscriber < 0)
 		return find_by_portmap(g);
 	e->in_addr = geo->in_base + (uint32_t)subscriber;
-	e->kept = mappings_find_inside(g->m, e->in_addr) != mappings_find_outside(g->m, e->asked.addr);
+	e->kept = !mappings_serves(g->m, mappings_find_outside(g->m, e->asked.addr), e->in_addr);
 	e->subscriber = !e->kept;
 	return 0;
 }
@@ -75,6 +75,7 @@ static int find(struct explain_gather *g)
 	if (!e->subscriber)
 		return 0;
 	e->block = mapping_block(&g->mapping.geo, e->in_addr);
+	e->profile.out_addr = e->block.out_addr;
 	e->profile.port_lo = e->block.port_lo;
 	e->profile.ports_per_host = g->mapping.geo.ports_per_host;
 	e->profile.port = e->asked.port;
@@ -120,13 +121,19 @@ static int add_session(const struct session *s, void *arg)
 	return explain_profile_add(arg, s);
 }
 
-/* Returns whether the mapping still exists; a replacement with the same prefixes counts as the same. */
-static bool still_there(const struct explain_gather *g)
+/* The number of the mapping, which may be retired; a replacement with the same prefixes counts as the same. */
+static int number_of(const struct explain_gather *g)
 {
 	const struct geometry *geo = &g->mapping.geo;
+	struct prefix in = { geo->in_base, geo->in_plen }, out = { geo->out_base, geo->out_plen };
+	int number = mappings_find(g->m, in, out);
 
-	return !g->e.mapping || mappings_find(g->m, (struct prefix){ geo->in_base, geo->in_plen },
-					      (struct prefix){ geo->out_base, geo->out_plen }) >= 0;
+	return number < 0 ? mappings_find_retired(g->m, in, out) : number;
+}
+
+static bool still_there(const struct explain_gather *g)
+{
+	return !g->e.mapping || number_of(g) >= 0;
 }
 
 /* An external address to look up the route for: one of a session, or any. */
@@ -181,7 +188,7 @@ int explain_gather_step(struct explain_gather *g, unsigned budget_us)
 	if (!still_there(g))
 		return -ENOENT;
 	r = e->subscriber && !(g->mapping.geo.flags & MAPPING_OPEN)
-		    ? subscriber_record_read(g->m, e->in_addr, &e->record)
+		    ? subscriber_record_read(g->m, number_of(g), e->in_addr, &e->record)
 		    : 0;
 	return r ? r : read_ways(e);
 }

@@ -15,6 +15,9 @@ void explain_add(cJSON *list, bool drops, const char *reason, const char *advice
 /* The port asked for is in the block of a subscriber that has another mapping. */
 void explain_add_kept(const struct explanation *e, cJSON *list);
 
+/* Sessions of an inside address that drain. */
+void explain_add_draining(const struct explanation *e, uint32_t in_addr, cJSON *list);
+
 /* The address is not translated. */
 void explain_add_untranslated(const struct explanation *e, cJSON *list);
 

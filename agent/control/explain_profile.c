@@ -38,7 +38,8 @@ int explain_profile_add(struct explain_profile *p, const struct session *s)
 {
 	enum usage_protocol proto = protocol_of(s->proto);
 
-	if ((p->match_in && s->in_port == p->port) || (p->match_out && s->out_port == p->port)) {
+	if ((p->match_in && s->in_port == p->port) ||
+	    (p->match_out && s->out_port == p->port && s->out_addr == p->out_addr)) {
 		if (p->n_match < PROFILE_MATCHES)
 			p->match[p->n_match] = *s;
 		p->n_match++;
@@ -52,7 +53,8 @@ int explain_profile_add(struct explain_profile *p, const struct session *s)
 	}
 	p->sessions[proto]++;
 	p->unanswered += s->state == SESSION_SYN_SENT;
-	add_port(p, s->out_port - p->port_lo, proto);
+	if (s->out_addr == p->out_addr)
+		add_port(p, s->out_port - p->port_lo, proto);
 	return add_destination(p, s, proto);
 }
 

@@ -14,8 +14,9 @@
 struct explain_profile {
 	/* Set before the first session: the port to match. */
 	uint16_t port;
-	bool match_in;	/* as inside port */
-	bool match_out; /* as outside port */
+	bool match_in;	   /* as inside port */
+	bool match_out;	   /* as outside port */
+	uint32_t out_addr; /* of the block; sessions that drain may have another */
 	uint32_t port_lo;
 	uint32_t ports_per_host;
 

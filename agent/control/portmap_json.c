@@ -42,14 +42,13 @@ static const char *name_of(const struct portmap_names *names, const struct portm
 /* Whole seconds until a lease ends. */
 static void add_expiry(cJSON *json, uint64_t expires_s)
 {
-	struct timespec now;
+	uint64_t now_s = boottime_s();
 
 	if (!expires_s) {
 		cJSON_AddNullToObject(json, "expires");
 		return;
 	}
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	json_add_u64(json, "expires", expires_s > (uint64_t)now.tv_sec ? expires_s - (uint64_t)now.tv_sec : 0);
+	json_add_u64(json, "expires", expires_s > now_s ? expires_s - now_s : 0);
 }
 
 cJSON *portmap_json(const struct portmaps *p, const struct portmap_names *names, const struct portmap *m)

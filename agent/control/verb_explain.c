@@ -6,6 +6,7 @@
 #include "control/explain.h"
 #include "control/explain_gather.h"
 #include "control/handlers.h"
+#include "control/peer_json.h"
 #include "control/portmap_json.h"
 #include "proto/words.h"
 #include "sessions/listing.h"
@@ -171,6 +172,8 @@ static cJSON *explanation_json(const struct explanation *e)
 	cJSON_AddBoolToObject(json, "found", e->subscriber || (e->mapping && !e->with_port));
 	add_mapping(json, e);
 	add_subscriber(json, e);
+	if (e->subscriber && e->context->replication)
+		json_add_owners(json, e->context->replication, e->in_addr);
 	add_portmaps(json, e);
 	add_pool(json, e);
 	add_port(json, e);

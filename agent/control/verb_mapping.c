@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/timestamp.h"
 #include "control/handlers.h"
 #include "control/portmap_json.h"
 
@@ -23,6 +24,25 @@ static bool add_protocols(cJSON *json, const char *name, uint8_t protocols)
 		if (protocols & word->number)
 			cJSON_AddItemToArray(list, cJSON_CreateString(word->text));
 	return list;
+}
+
+/* What the configuration says of it apart from its translation. */
+static bool add_service(cJSON *json, const struct config_mapping *m)
+{
+	char until[TIME_TEXT];
+	cJSON *spare;
+
+	if (!json_add_text(json, "until", m->until ? time_format(m->until, until) : NULL) ||
+	    !json_add_u64(json, "drain", m->drain))
+		return false;
+	spare = cJSON_AddArrayToObject(json, "spare");
+	for (uint32_t i = 0; spare && i < m->n_spare; i++) {
+		char text[ADDR_TEXT];
+
+		cJSON_AddItemToArray(spare,
+				     cJSON_CreateString(prefix_format(m->spare[i].base, m->spare[i].plen, text)));
+	}
+	return spare;
 }
 
 static bool add_state(cJSON *json, const struct mapping_drain *drain)
@@ -55,7 +75,8 @@ static cJSON *mapping_json(const struct config *c, const struct config_mapping *
 			  none ? 0 : mappings_memory(m->in, slots) + mappings_binding_memory(&g, slots, i.mapping)) ||
 	    !add_protocols(json, "eim", i.mapping) || !add_protocols(json, "eif", i.filtering) ||
 	    (i.filtering && !json_add_u64(json, "inbound_sessions", i.inbound_sessions)) ||
-	    (sessions && !json_add_u64(json, "sessions", *sessions)) || !add_state(json, drain)) {
+	    (sessions && !json_add_u64(json, "sessions", *sessions)) || !add_state(json, drain) ||
+	    !add_service(json, m)) {
 		cJSON_Delete(json);
 		return NULL;
 	}
@@ -297,6 +318,15 @@ static const char *title_of(const struct request *r, const struct mapping *m, ch
 				    (struct prefix){ m->geo.out_base, m->geo.out_plen }, title);
 }
 
+static const char *drains_at_all(const struct mappings *m, uint32_t in_addr)
+{
+	cJSON *json = cJSON_CreateObject();
+	bool drains = json_add_draining(json, m, in_addr);
+
+	cJSON_Delete(json);
+	return drains ? ", and explain its sessions that drain" : "";
+}
+
 int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 {
 	uint32_t addr = request_arg(r, "addr")->addr;
@@ -307,8 +337,8 @@ int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 
 	if (number < 0)
 		return error_set(err, -ENOENT,
-				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them",
-				 addr_format(addr, text));
+				 "%s is not an inside address of any mapping; `detnatctl mapping list` shows them%s",
+				 addr_format(addr, text), drains_at_all(r->context->mappings, addr));
 	if (mappings_get(r->context->mappings, number)->geo.out_plen == PLEN_NONE)
 		return error_set(err, -ENOENT, "%s is not translated, as %s says", addr_format(addr, text),
 				 title_of(r, mappings_get(r->context->mappings, number), title));
@@ -319,6 +349,7 @@ int verb_forward(struct request *r, cJSON **ret_result, struct error *err)
 	json_add_u64(json, "port_lo", block.port_lo);
 	json_add_u64(json, "port_hi", block.port_hi);
 	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
+	json_add_draining(json, r->context->mappings, addr);
 	*ret_result = json;
 	return json ? 0 : -ENOMEM;
 }
@@ -345,6 +376,7 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct endpoint out = request_arg(r, "endpoint")->endpoint;
 	int number = mappings_find_outside(r->context->mappings, out.addr);
+	const struct mapping_drain *drain;
 	const struct geometry *g;
 	char text[ADDR_TEXT], kept[KEPT_TEXT];
 	int64_t subscriber;
@@ -374,6 +406,9 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	json_add_addr(json, "out_addr", out.addr);
 	json_add_u64(json, "out_port", out.port);
 	json_add_addr(json, "in_addr", g->in_base + (uint32_t)subscriber);
+	drain = mappings_drain_of(r->context->mappings, number, g->in_base + (uint32_t)subscriber);
+	if (drain)
+		json_add_u64(json, "drain_left", mapping_drain_left(drain));
 	json_add_portmaps(json, r->context->active->config, r->context->portmaps, out);
 	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
 	*ret_result = json;

@@ -23,7 +23,9 @@ struct moved {
  */
 static enum pool_use use_of_tables(struct prefix out, struct prefix in, void *arg)
 {
-	const struct mappings *m = arg;
+	const struct request *r = arg;
+	const struct control_context *a = r->context;
+	const struct mappings *m = a->mappings;
 	enum pool_use use = POOL_FREE;
 
 	for (int number = 0; number < (int)MAX_MAPPINGS && use != POOL_WHOLE; number++) {
@@ -37,12 +39,19 @@ static enum pool_use use_of_tables(struct prefix out, struct prefix in, void *ar
 			continue;
 		use = out.plen >= g->out_plen ? POOL_WHOLE : POOL_IN_PART;
 	}
+	/* What has drained a moment ago is not free either. */
+	if (use == POOL_FREE) {
+		const struct config_rest *rest = config_find_rest(a->active->config, in, out);
+
+		if (rest)
+			use = out.plen >= rest->out.plen ? POOL_WHOLE : POOL_IN_PART;
+	}
 	return use;
 }
 
-static struct pool_users users_of(const struct request *r)
+static struct pool_users users_of(struct request *r)
 {
-	return (struct pool_users){ use_of_tables, r->context->mappings };
+	return (struct pool_users){ use_of_tables, r };
 }
 
 /* Sets for how long sessions drain, as the request or the mapping says; known: what it says. */

@@ -63,7 +63,7 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 	char text[SPAN_TEXT];
 
 	if (ret == -ENOENT)
-		return error_set(err, ret, "there is no portmap of %s %s; `detnatctl portmap list` shows them",
+		return error_set(err, ret, "there is no portmap of %s %s outside; `detnatctl portmap list` shows them",
 				 word_text(portmap_words, proto->number), span_format(out, text));
 	return ret ? error_set(err, ret, "out of memory") : 0;
 }

@@ -25,9 +25,9 @@ static int add_line(struct evbuffer *out, const struct top_entry *e)
 
 	return evbuffer_add_printf(out,
 				   "{\"in_addr\":\"%s\",\"sessions\":%u,\"quota_exceeded\":%" PRIu64
-				   ",\"quota\":%u,\"ports_used\":%u,\"ports_per_host\":%u}\n",
+				   ",\"quota\":%u,\"ports_used\":%u,\"ports_per_host\":%u,\"draining\":%u}\n",
 				   addr_format(e->in_addr, addr), e->sessions, e->quota_exceeded, e->quota,
-				   e->ports_used, e->ports_per_host);
+				   e->ports_used, e->ports_per_host, e->draining);
 }
 
 static int send_lines(struct request *r, struct listing *l)

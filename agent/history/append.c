@@ -33,6 +33,11 @@ static void set_time(struct history_record *r, int64_t now)
 		r->mapping.from = now;
 	if (r->portmap.from == TIME_NONE)
 		r->portmap.from = now;
+	if (r->drain.from == TIME_NONE)
+		r->drain.from = now;
+	for (size_t i = 0; i < r->n_drains; i++)
+		if (r->drains[i].from == TIME_NONE)
+			r->drains[i].from = now;
 	for (size_t i = 0; i < r->n_portmaps; i++)
 		if (r->portmaps[i].from == TIME_NONE)
 			r->portmaps[i].from = now;
@@ -137,6 +142,7 @@ void history_close(struct history *h)
 	free(h->dir);
 	free(h->present);
 	history_portmaps_free(&h->portmaps);
+	free(h->drains);
 	free(h->change);
 	free(h);
 }

@@ -56,6 +56,8 @@ int history_confirm(struct history *h, int64_t time, struct error *err)
 			again[i].mapping.from = TIME_NONE;
 		else if (again[i].event == EVENT_PORTMAP && !again[i].ends)
 			again[i].portmap.from = TIME_NONE;
+		else if (again[i].event == EVENT_RETIRE)
+			again[i].drain.from = TIME_NONE;
 	/* Another record may have been appended in the meantime. */
 	return history_append_at(h, time > h->latest ? time : h->latest, again, n + 1, err);
 }
@@ -92,10 +94,14 @@ static int record_names(struct history *h, const struct history_mapping *add, si
 
 int history_change(struct history *h, const struct history_mapping *del, size_t n_del,
 		   const struct history_mapping *add, size_t n_add, const struct history_portmap_change *portmaps,
-		   struct error *err)
+		   const struct history_drain_change *drains, struct error *err)
 {
 	const struct history_index *x = &h->file.index;
-	const size_t room = n_del + n_add + portmaps->n_del + portmaps->n_add + 1;
+	const struct history_drain_change none = { 0 };
+
+	drains = drains ? drains : &none;
+
+	const size_t room = n_del + n_add + portmaps->n_del + portmaps->n_add + drains->n_end + drains->n_begin + 1;
 	_cleanup_free_ struct history_record *records = calloc(room, sizeof(*records));
 	size_t n = 0;
 	int r = records ? history_settle(h, err) : error_set(err, -ENOMEM, "out of memory");
@@ -120,12 +126,14 @@ int history_change(struct history *h, const struct history_mapping *del, size_t 
 		records[n].mapping = add[i];
 		records[n++].mapping.from = TIME_NONE;
 	}
+	n += history_drain_records(h, drains, &records[n]);
 	n += history_portmap_records(h, portmaps, &records[n]);
 	h->n_change = 0;
 	r = n ? append_change(h, records, n, err) : 0;
 	if (!r) {
 		expect_open(h);
 		history_portmaps_expect(h);
+		history_drains_expect(h);
 	}
 	return r;
 }

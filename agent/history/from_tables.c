@@ -51,19 +51,38 @@ struct history_portmap *history_portmap_tables(const struct portmaps *p, size_t 
 	return list;
 }
 
+struct history_drain *history_drain_tables(const struct mappings *m, size_t *ret_n)
+{
+	const struct mapping_drain *drain;
+	size_t n = mappings_drains(m, &drain);
+	struct history_drain *list = calloc(n + 1, sizeof(*list));
+
+	for (size_t i = 0; list && i < n; i++) {
+		const struct geometry *g = &mappings_get(m, drain[i].number)->geo;
+
+		list[i] = (struct history_drain){ .in = { g->in_base, g->in_plen },
+						  .out = { g->out_base, g->out_plen },
+						  .of = drain[i].in,
+						  .from = TIME_NONE };
+	}
+	*ret_n = list ? n : 0;
+	return list;
+}
+
 int history_new_tables(const char *dir, const struct datapath *d, const struct mappings *m, const struct portmaps *p,
 		       struct history **ret, struct error *err)
 {
-	size_t n = 0, n_portmaps = 0;
+	size_t n = 0, n_portmaps = 0, n_drains = 0;
 	_cleanup_free_ struct history_mapping *list = history_tables(m, &n);
 	_cleanup_free_ struct history_portmap *portmaps = history_portmap_tables(p, &n_portmaps);
+	_cleanup_free_ struct history_drain *drains = history_drain_tables(m, &n_drains);
 	int pin = history_pin_open(d->pin_dir);
 	struct history *h;
 	int r;
 
 	if (pin < 0)
 		log_warning("%s/history: cannot be created: %s", d->pin_dir, strerror(-pin));
-	if (!list || !portmaps) {
+	if (!list || !portmaps || !drains) {
 		close_fd(&pin);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
@@ -71,6 +90,8 @@ int history_new_tables(const char *dir, const struct datapath *d, const struct m
 	if (r)
 		return r;
 	r = history_portmaps_present(h, portmaps, n_portmaps);
+	if (!r)
+		r = history_drains_present(h, drains, n_drains);
 	if (!r)
 		r = history_begin(h, d->reused, list, n);
 	if (r) {

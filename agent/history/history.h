@@ -49,12 +49,23 @@ int history_begin(struct history *h, bool taken_over, const struct history_mappi
  */
 int history_portmaps_present(struct history *h, const struct history_portmap *list, size_t n);
 
+/* The same of drains. */
+int history_drains_present(struct history *h, const struct history_drain *list, size_t n);
+
 /* Portmaps of a change: those that end, and those that begin. */
 struct history_portmap_change {
 	struct history_portmap *del;
 	struct history_portmap *add;
 	size_t n_del;
 	size_t n_add;
+};
+
+/* Drains of a change. Those of a mapping that ends need not be named. */
+struct history_drain_change {
+	struct history_drain *end;
+	struct history_drain *begin;
+	size_t n_end;
+	size_t n_begin;
 };
 
 /* Writes records that are owed: the start of the agent, the undoing of a change. 0 or -errno with err. */
@@ -67,12 +78,12 @@ int history_settle(struct history *h, struct error *err);
 int history_assume(struct history *h, const struct history_mapping *present, size_t n, int64_t time, struct error *err);
 
 /*
- * Records that mappings are about to be deleted and added; those in both lists go on. 0, or -errno with err if the
- * change must not be made.
+ * Records that mappings are about to be deleted and added; those in both lists go on. drains may be NULL. 0, or -errno
+ * with err if the change must not be made.
  */
 int history_change(struct history *h, const struct history_mapping *del, size_t n_del,
 		   const struct history_mapping *add, size_t n_add, const struct history_portmap_change *portmaps,
-		   struct error *err);
+		   const struct history_drain_change *drains, struct error *err);
 
 /*
  * Notes that the tables changed at that time. If that was long after history_change(), because the disk or the
@@ -96,6 +107,7 @@ int history_reconcile(struct history *h, const struct history_mapping *present, 
  */
 bool history_holds(const struct history *h, const struct history_mapping *present, size_t n);
 bool history_holds_portmaps(const struct history *h, const struct history_portmap *present, size_t n);
+bool history_holds_drains(const struct history *h, const struct history_drain *present, size_t n);
 
 /*
  * Stores that the agent is running, records all mappings if the last such record is of another day (UTC), and checks

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Shared by the files behind history/history.h, each of which calls only those before it: append.c (open, append),
- * start.c (compare with the tables), change.c and history.c (daily record, end).
+ * portmaps.c and drains.c, start.c (compare with the tables), change.c and history.c (daily record, end).
  */
 #ifndef DETNAT_HISTORY_PRIVATE_H
 #define DETNAT_HISTORY_PRIVATE_H
@@ -19,7 +19,9 @@ struct history {
 	struct history_mapping *present;
 	size_t n_present;
 	struct history_portmaps portmaps; /* the same of portmaps */
-	struct history_record *change;	  /* the last one, for history_confirm() */
+	struct history_drain *drains;	  /* and of drains */
+	size_t n_drains;
+	struct history_record *change; /* the last one, for history_confirm() */
 	size_t n_change;
 	bool taken_over;
 	bool owes_start;
@@ -56,6 +58,25 @@ void history_portmaps_expect(struct history *h);
 /* Records for the portmaps of a change, without times; returns how many. */
 size_t history_portmap_records(const struct history *h, const struct history_portmap_change *c,
 			       struct history_record *ret);
+
+/* Whether the history has the drains of the tables. */
+bool history_drains_agree(const struct history *h);
+
+/* Lines to take back, since the last record of another kind, as what they say did not come to pass. Returns how many.
+ */
+size_t history_drains_wrong(const struct history *h, struct history_record *ret);
+
+/* Records that drains of the tables have begun and others have ended, where the history does not know. */
+int history_drains_align(struct history *h, struct error *err);
+
+/* Expects the tables to have the drains of the history. */
+void history_drains_expect(struct history *h);
+
+/* Copies the drains of the history if it agrees with the tables, else those of the tables; returns how many. */
+size_t history_drains_copy(const struct history *h, struct history_drain *ret);
+
+/* Records for the drains of a change, without times of beginnings; returns how many. */
+size_t history_drain_records(const struct history *h, const struct history_drain_change *c, struct history_record *ret);
 
 /* Whether the history matches the tables. */
 bool history_agrees(const struct history *h);

@@ -26,6 +26,7 @@ struct job {
 	struct history_mapping *del, *add; /* add: of JOB_RECONCILE and JOB_ASSUME, what is in the tables */
 	size_t n_del, n_add;
 	struct history_portmap_change portmaps; /* add: as above */
+	struct history_drain_change drains;	/* begin: as above */
 	int64_t time;				/* of JOB_CONFIRM and JOB_ASSUME */
 	history_done done;
 	void *arg;
@@ -59,17 +60,19 @@ static void run(void *arg)
 
 	switch (j->kind) {
 	case JOB_CHANGE:
-		j->r = history_change(h, j->del, j->n_del, j->add, j->n_add, &j->portmaps, &j->err);
+		j->r = history_change(h, j->del, j->n_del, j->add, j->n_add, &j->portmaps, &j->drains, &j->err);
 		break;
 	case JOB_CONFIRM:
 		j->r = history_confirm(h, j->time, &j->err);
 		break;
 	case JOB_RECONCILE:
 		history_portmaps_present(h, j->portmaps.add, j->portmaps.n_add);
+		history_drains_present(h, j->drains.begin, j->drains.n_begin);
 		j->r = history_reconcile(h, j->add, j->n_add, &j->err);
 		break;
 	case JOB_ASSUME:
 		history_portmaps_present(h, j->portmaps.add, j->portmaps.n_add);
+		history_drains_present(h, j->drains.begin, j->drains.n_begin);
 		j->r = history_assume(h, j->add, j->n_add, j->time, &j->err);
 		break;
 	case JOB_TICK:
@@ -88,12 +91,19 @@ static void start_first(struct history_queue *q)
 	background_start(&q->background, run, q->first);
 }
 
-static void free_job(struct job *j)
+static void free_lists(const struct job *j)
 {
 	free(j->del);
 	free(j->add);
 	free(j->portmaps.del);
 	free(j->portmaps.add);
+	free(j->drains.end);
+	free(j->drains.begin);
+}
+
+static void free_job(struct job *j)
+{
+	free_lists(j);
 	free(j);
 }
 
@@ -155,10 +165,7 @@ static int submit(struct history_queue *q, const struct job *model)
 	struct job *j = calloc(1, sizeof(*j));
 
 	if (!j || !model->add || !model->del) {
-		free(model->add);
-		free(model->del);
-		free(model->portmaps.add);
-		free(model->portmaps.del);
+		free_lists(model);
 		free(j);
 		trouble_set(TROUBLE_HISTORY, "mapping history: out of memory");
 		return -ENOMEM;
@@ -188,12 +195,13 @@ static void submit_tables(struct history_queue *q, enum job_kind kind)
 	j.del = copy(NULL, 0);
 	j.add = history_tables(q->mappings, &j.n_add);
 	j.portmaps.add = history_portmap_tables(q->portmaps, &j.portmaps.n_add);
+	j.drains.begin = history_drain_tables(q->mappings, &j.drains.n_begin);
 	submit(q, &j);
 }
 
 int history_queue_change(struct history_queue *q, const struct history_mapping *del, size_t n_del,
 			 const struct history_mapping *add, size_t n_add, struct history_portmap_change *portmaps,
-			 history_done done, void *arg)
+			 struct history_drain_change *drains, history_done done, void *arg)
 {
 	struct job j = {
 		.kind = JOB_CHANGE,
@@ -207,6 +215,10 @@ int history_queue_change(struct history_queue *q, const struct history_mapping *
 	};
 
 	*portmaps = (struct history_portmap_change){ 0 };
+	if (drains) {
+		j.drains = *drains;
+		*drains = (struct history_drain_change){ 0 };
+	}
 	return submit(q, &j);
 }
 
@@ -287,8 +299,12 @@ bool history_queue_holds(const struct history_queue *q)
 	_cleanup_free_ struct history_portmap *portmaps =
 		known ? history_portmap_tables(q->portmaps, &n_portmaps) : NULL;
 
-	return !list || !portmaps ||
-	       (history_holds(q->history, list, n) && history_holds_portmaps(q->history, portmaps, n_portmaps));
+	size_t n_drains = 0;
+	_cleanup_free_ struct history_drain *drains = known ? history_drain_tables(q->mappings, &n_drains) : NULL;
+
+	return !list || !portmaps || !drains ||
+	       (history_holds(q->history, list, n) && history_holds_portmaps(q->history, portmaps, n_portmaps) &&
+		history_holds_drains(q->history, drains, n_drains));
 }
 
 void history_queue_drain(struct history_queue *q)

@@ -25,10 +25,13 @@ int history_queue_new(struct event_base *base, const char *dir, const struct dat
 /* Called in the event loop with the result. */
 typedef void (*history_done)(void *arg, int r, const struct error *err);
 
-/* history_change(); done is called later, never from within. Takes the lists of portmaps. 0 or -ENOMEM. */
+/*
+ * history_change(); done is called later, never from within. Takes the lists of portmaps and drains (NULL: none). 0 or
+ * -ENOMEM.
+ */
 int history_queue_change(struct history_queue *q, const struct history_mapping *del, size_t n_del,
 			 const struct history_mapping *add, size_t n_add, struct history_portmap_change *portmaps,
-			 history_done done, void *arg);
+			 struct history_drain_change *drains, history_done done, void *arg);
 
 /* Drops the callbacks with this argument. Once their changes are written, the history is compared with the tables. */
 void history_queue_forget(struct history_queue *q, const void *arg);

@@ -54,10 +54,36 @@ bool history_holds(const struct history *h, const struct history_mapping *presen
 	return x->n_open == n;
 }
 
+/* Adds lines about drains to those to be taken back: once each, and the last first, as they may depend on each other.
+ */
+static size_t add_undone_drains(const struct history *h, struct history_record *records, size_t n)
+{
+	size_t of_mappings = n, found = history_drains_wrong(h, &records[n]);
+
+	for (size_t i = 0; i < found; i++) {
+		struct history_record r = records[of_mappings + i];
+		bool known = false;
+
+		for (size_t k = 0; k < n; k++)
+			known |= records[k].first == r.first;
+		if (!known)
+			records[n++] = r;
+	}
+	for (size_t i = 1; i < n; i++) {
+		struct history_record r = records[i];
+		size_t k = i;
+
+		for (; k && records[k - 1].first < r.first; k--)
+			records[k] = records[k - 1];
+		records[k] = r;
+	}
+	return n;
+}
+
 int history_undo(struct history *h, struct error *err)
 {
 	const struct history_index *x = &h->file.index;
-	_cleanup_free_ struct history_record *records = calloc(x->n_intervals + 1, sizeof(*records));
+	_cleanup_free_ struct history_record *records = calloc(x->n_intervals + x->drains.n + 1, sizeof(*records));
 	_cleanup_free_ struct history_mapping *seen = calloc(x->n_intervals + 1, sizeof(*seen));
 	size_t n = 0;
 
@@ -81,6 +107,7 @@ int history_undo(struct history *h, struct error *err)
 		seen[n] = m;
 		records[n++] = (struct history_record){ .event = EVENT_UNDO, .first = line, .last = line };
 	}
+	n = add_undone_drains(h, records, n);
 	return n ? history_append(h, records, n, err) : 0;
 }
 
@@ -155,11 +182,15 @@ int history_write_list(struct history *h, enum history_event event, int64_t sinc
 	size_t room = x->n_open > h->n_present ? x->n_open : h->n_present;
 	_cleanup_free_ struct history_mapping *list = calloc(room + 1, sizeof(*list));
 	_cleanup_free_ struct history_portmap *portmaps = NULL;
+	_cleanup_free_ struct history_drain *drains = calloc(x->drains.n_open + h->n_drains + 1, sizeof(*drains));
 	struct history_record r = { .event = event, .since = since, .taken_over = h->taken_over, .mappings = list };
 
-	if (!list || history_portmaps_list(history_agrees(h) ? &x->portmaps : &h->portmaps, &portmaps, &r.n_portmaps))
+	if (!list || !drains ||
+	    history_portmaps_list(history_agrees(h) ? &x->portmaps : &h->portmaps, &portmaps, &r.n_portmaps))
 		return error_set(err, -ENOMEM, "out of memory");
 	r.portmaps = portmaps;
+	r.drains = drains;
+	r.n_drains = history_drains_copy(h, drains);
 	if (since == TIME_NONE && history_agrees(h)) {
 		r.n_mappings = history_list_open(x, list);
 	} else {
@@ -171,16 +202,23 @@ int history_write_list(struct history *h, enum history_event event, int64_t sinc
 	return history_append(h, &r, 1, err);
 }
 
+/* Takes back what did not come to pass, and records what the history does not know. */
+static int align(struct history *h, struct error *err)
+{
+	int r = history_undo(h, err);
+
+	if (!r)
+		r = history_portmaps_align(h, err);
+	return r ? r : history_drains_align(h, err);
+}
+
 static int write_start(struct history *h, struct error *err)
 {
 	int64_t since;
 	int r = 0;
 
-	if (h->taken_over && !h->file.index.lost && is_of_datapath(h)) {
-		r = history_undo(h, err);
-		if (!r)
-			r = history_portmaps_align(h, err);
-	}
+	if (h->taken_over && !h->file.index.lost && is_of_datapath(h))
+		r = align(h, err);
 	if (r)
 		return r;
 	since = unknown_since(h);
@@ -198,9 +236,7 @@ int history_settle(struct history *h, struct error *err)
 		h->owes_start = r != 0;
 	}
 	if (!r && h->owes_undo) {
-		r = history_undo(h, err);
-		if (!r)
-			r = history_portmaps_align(h, err);
+		r = align(h, err);
 		h->owes_undo = r != 0;
 	}
 	return r;

@@ -238,14 +238,9 @@ static void load_sequence(struct ipfix *x, struct ipfix_collector *c)
 	ipfix_collector_begin_domain(c, s->connection == connection_of(c) ? s->next : 0);
 }
 
-static bool same_endpoint(struct endpoint a, struct endpoint b)
-{
-	return a.addr == b.addr && a.port == b.port;
-}
-
 static bool same_settings(const struct config_ipfix *a, const struct config_ipfix *b)
 {
-	if (a->enabled != b->enabled || a->n_collectors != b->n_collectors || !same_endpoint(a->source, b->source))
+	if (a->enabled != b->enabled || a->n_collectors != b->n_collectors || !endpoint_equal(a->source, b->source))
 		return false;
 	for (uint32_t i = 0; i < a->n_collectors; i++)
 		if (!collector_same(a->collectors[i], b->collectors[i]))
@@ -294,7 +289,7 @@ static void drop_fresh(struct change *ch)
 static int make_collectors(struct ipfix *x, const struct config_ipfix *c, bool wait, struct change *ch,
 			   struct error *err)
 {
-	bool same_source = same_endpoint(x->shared.settings.source, c->source);
+	bool same_source = endpoint_equal(x->shared.settings.source, c->source);
 	int own[2 * MAX_COLLECTORS];
 	size_t n_own = 0;
 

@@ -116,8 +116,8 @@ static void detail_subscriber(const struct trace_step *s, char *text)
 {
 	char in[ADDR_TEXT], out[ADDR_TEXT];
 
-	append(text, "%s has %s:%u-%u", addr_format((uint32_t)(s->a >> 32), in), addr_format((uint32_t)s->a, out),
-	       (unsigned)(s->b >> 16 & 0xffff), (unsigned)(s->b & 0xffff));
+	append(text, "%s has %s:%u-%u%s", addr_format((uint32_t)(s->a >> 32), in), addr_format((uint32_t)s->a, out),
+	       (unsigned)(s->b >> 16 & 0xffff), (unsigned)(s->b & 0xffff), s->b >> 32 ? ", which drains" : "");
 }
 
 static void detail_next_hop(const struct trace_step *s, char *text)

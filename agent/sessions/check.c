@@ -47,7 +47,8 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 	if (check_overflow_count(c, it))
 		return 0;
 	if (examination_suspicious(&e))
-		c->suspect[c->n_suspects++] = (struct suspect){ .in_addr = it->in_addr, .first = e };
+		c->suspect[c->n_suspects++] =
+			(struct suspect){ .in_addr = it->in_addr, .number = it->number, .first = e };
 	else if (c->repair)
 		examination_tidy(it, &e);
 	return 0;
@@ -62,7 +63,7 @@ static void look_again(struct table_check *c)
 		struct examination now;
 
 		c->figures.looked_again++;
-		if (subscriber_find(&it, c->m, s->in_addr)) {
+		if (check_find(c, &it, s->number, s->in_addr)) {
 			*s = c->suspect[--c->n_suspects]; /* its mapping is gone */
 			continue;
 		}
@@ -86,7 +87,6 @@ static void look_again(struct table_check *c)
 static void begin_subscribers(struct table_check *c)
 {
 	subscriber_iterator_init(&c->it, c->m);
-	c->it.one_kind = true;
 	c->phase = PHASE_SUBSCRIBERS;
 }
 

@@ -52,10 +52,9 @@ static bool paired(const struct table_check *c, const struct overflow_key *key, 
 	return word_out_port(other.truth) == key->port;
 }
 
-/* The counter of a subscriber's overflow sessions, or NULL. */
-static uint32_t *tally(struct table_check *c, uint32_t in_addr, bool make)
+/* The counter of a subscriber's overflow sessions in a mapping, or NULL. */
+static uint32_t *tally(struct table_check *c, int number, uint32_t in_addr, bool make)
 {
-	int number = mappings_find_inside(c->m, in_addr);
 	struct mapping_job *of = number < 0 ? NULL : c->m->table[number];
 	struct overflow_tally *t = number < 0 ? NULL : &c->tally[number];
 
@@ -73,9 +72,7 @@ static uint32_t *tally(struct table_check *c, uint32_t in_addr, bool make)
 static void look_at(struct table_check *c, const struct overflow_key *key, const struct overflow_session *s)
 {
 	if (key->direction == OVERFLOW_IN2OUT) {
-		/* Subscribers of mappings that drain are not compared. */
-		bool own = mappings_of_overflow(c->m, key, s->truth) == mappings_find_inside(c->m, key->addr);
-		uint32_t *n = own ? tally(c, key->addr, true) : NULL;
+		uint32_t *n = tally(c, mappings_of_overflow(c->m, key, s->truth), key->addr, true);
 
 		c->total_counted++;
 		c->figures.overflow_sessions++;
@@ -164,8 +161,7 @@ static bool remove_unpaired(struct table_check *c, const struct overflow_suspect
 		return false;
 	if (s->key.direction == OVERFLOW_OUT2IN)
 		return overflow_delete_orphan(d, &s->key, &partner);
-	if (subscriber_find(&it, c->m, s->key.addr) ||
-	    mappings_of_overflow(c->m, &s->key, s->session.truth) != it.number)
+	if (check_find(c, &it, mappings_of_overflow(c->m, &s->key, s->session.truth), s->key.addr))
 		return false;
 	return overflow_delete(d, &s->key, s->session.truth, partner.addr, it.subscriber);
 }
@@ -198,19 +194,22 @@ bool check_overflow_count(struct table_check *c, const struct subscriber_iterato
 {
 	uint32_t lock = __atomic_load_n(&it->subscriber->lock, __ATOMIC_ACQUIRE);
 	uint32_t overflow = overflow_count(it->subscriber);
-	const uint32_t *n = tally(c, it->in_addr, false);
+	const uint32_t *n = tally(c, it->number, it->in_addr, false);
 
 	if (overflow == (n ? *n : 0))
 		return false;
-	c->count[c->n_counts++] = (struct count_suspect){ .in_addr = it->in_addr, .lock = lock, .overflow = overflow };
+	c->count[c->n_counts++] = (struct count_suspect){
+		.in_addr = it->in_addr, .number = it->number, .lock = lock, .overflow = overflow
+	};
 	return true;
 }
 
 /* A linear search: there are few suspects, and most entries belong to other subscribers. */
-static struct count_suspect *find_count(struct table_check *c, uint32_t in_addr)
+static struct count_suspect *find_count(struct table_check *c, const struct overflow_key *in2out, uint64_t word)
 {
 	for (unsigned i = 0; i < c->n_counts; i++)
-		if (c->count[i].in_addr == in_addr)
+		if (c->count[i].in_addr == in2out->addr &&
+		    c->count[i].number == mappings_of_overflow(c->m, in2out, word))
 			return &c->count[i];
 	return NULL;
 }
@@ -221,7 +220,7 @@ static void begin_counts(struct table_check *c)
 	for (unsigned i = 0; i < c->n_counts; i++) {
 		struct subscriber_iterator it;
 
-		if (subscriber_find(&it, c->m, c->count[i].in_addr))
+		if (check_find(c, &it, c->count[i].number, c->count[i].in_addr))
 			continue;
 		c->count[i].counted = 0;
 		c->count[i].lock = __atomic_load_n(&it.subscriber->lock, __ATOMIC_ACQUIRE);
@@ -239,7 +238,7 @@ static bool settle_one(struct table_check *c, struct count_suspect *s)
 	uint32_t now;
 	bool repaired = false;
 
-	if (subscriber_find(&it, c->m, s->in_addr))
+	if (check_find(c, &it, s->number, s->in_addr))
 		return true;
 	if (s->lock & 1 || __atomic_load_n(&it.subscriber->lock, __ATOMIC_ACQUIRE) != s->lock)
 		return false;
@@ -249,7 +248,7 @@ static bool settle_one(struct table_check *c, struct count_suspect *s)
 						       (now & SUBSCRIBER_FLAGS) | s->counted, false, __ATOMIC_ACQ_REL,
 						       __ATOMIC_RELAXED);
 	if (repaired || s->counted == s->overflow) {
-		c->suspect[c->n_suspects] = (struct suspect){ .in_addr = s->in_addr };
+		c->suspect[c->n_suspects] = (struct suspect){ .in_addr = s->in_addr, .number = s->number };
 		examine(&it, &c->suspect[c->n_suspects++].first);
 	}
 	if (s->counted == s->overflow)
@@ -286,8 +285,9 @@ int check_counts_step(struct table_check *c)
 		begin_counts(c);
 	r = overflow_scan_any(&c->scan, mappings_datapath(c->m));
 	for (uint32_t i = 0; r >= 0 && i < c->scan.n; i++) {
-		struct count_suspect *s =
-			c->scan.keys[i].direction == OVERFLOW_IN2OUT ? find_count(c, c->scan.keys[i].addr) : NULL;
+		struct count_suspect *s = c->scan.keys[i].direction == OVERFLOW_IN2OUT
+						  ? find_count(c, &c->scan.keys[i], c->scan.sessions[i].truth)
+						  : NULL;
 
 		c->total_counted += c->scan.keys[i].direction == OVERFLOW_IN2OUT;
 		if (s)

@@ -3,6 +3,8 @@
 #ifndef DETNAT_CHECK_PRIVATE_H
 #define DETNAT_CHECK_PRIVATE_H
 
+#include <errno.h>
+
 #include "base/background.h"
 #include "sessions/check.h"
 #include "sessions/sessions_private.h"
@@ -52,6 +54,7 @@ struct examination {
 
 struct suspect {
 	uint32_t in_addr;
+	int number; /* of the mapping, from which the address may drain */
 	unsigned tries;
 	bool displaced_told;
 	bool faults_told;
@@ -68,6 +71,7 @@ struct overflow_suspect {
 /* A subscriber whose overflow count differs from the number of entries. */
 struct count_suspect {
 	uint32_t in_addr;
+	int number; /* as above */
 	uint32_t lock;
 	uint32_t overflow;
 	uint32_t counted;
@@ -120,6 +124,15 @@ struct table_check {
 };
 
 void examine(const struct subscriber_iterator *it, struct examination *ret);
+
+/* Fills `it` for a subscriber of a mapping. -ENOENT if it has no sessions there any more. */
+static inline int check_find(struct table_check *c, struct subscriber_iterator *it, int number, uint32_t in_addr)
+{
+	if (!mappings_serves(c->m, number, in_addr) || !mapping_has_slots(mappings_get(c->m, number)))
+		return -ENOENT;
+	subscriber_find_of(it, c->m, number, in_addr);
+	return 0;
+}
 
 /* Examines the bindings; returns how many there are. */
 uint64_t examine_bindings(const struct subscriber_iterator *it, struct examination *ret);

@@ -14,8 +14,7 @@ struct subscriber_counter {
 	uint32_t overflow; /* sessions found so far */
 };
 
-/* Fills `it` for a subscriber, of whom all sessions may be in mappings that drain. */
-static int find(struct subscriber_iterator *it, struct mappings *m, uint32_t in_addr)
+int subscriber_find_any(struct subscriber_iterator *it, struct mappings *m, uint32_t in_addr)
 {
 	const struct mapping_drain *d;
 	size_t n = mappings_drains(m, &d);
@@ -31,13 +30,7 @@ static int find(struct subscriber_iterator *it, struct mappings *m, uint32_t in_
 	return -ENOENT;
 }
 
-/* What mappings that drain have of a subscriber's sessions, beside the one that `it` is of. */
-struct elsewhere {
-	uint32_t in_slots;
-	uint32_t overflow;
-};
-
-static struct elsewhere look_elsewhere(struct mappings *m, const struct subscriber_iterator *it)
+struct elsewhere subscriber_elsewhere(struct mappings *m, const struct subscriber_iterator *it)
 {
 	struct elsewhere sum = { 0 };
 	const struct mapping_drain *d;
@@ -51,6 +44,7 @@ static struct elsewhere look_elsewhere(struct mappings *m, const struct subscrib
 		subscriber_find_of(&other, m, d[i].number, it->in_addr);
 		sum.in_slots += slots_count(other.slots, other.n_slots, &other.limits, other.now);
 		sum.overflow += overflow_count(other.subscriber);
+		sum.recorded += __atomic_load_n(&other.subscriber->sessions, __ATOMIC_RELAXED);
 	}
 	return sum;
 }
@@ -58,14 +52,14 @@ static struct elsewhere look_elsewhere(struct mappings *m, const struct subscrib
 int subscriber_counter_new(struct mappings *m, uint32_t in_addr, struct subscriber_counter **ret)
 {
 	struct subscriber_iterator it;
-	int r = find(&it, m, in_addr);
+	int r = subscriber_find_any(&it, m, in_addr);
 	struct subscriber_counter *c = r ? NULL : calloc(1, sizeof(*c));
 
 	if (!c)
 		return r ? r : -ENOMEM;
 	c->m = m;
 	c->in_addr = in_addr;
-	c->scanned = !overflow_count(it.subscriber) && !look_elsewhere(m, &it).overflow;
+	c->scanned = !overflow_count(it.subscriber) && !subscriber_elsewhere(m, &it).overflow;
 	*ret = c;
 	return 0;
 }
@@ -98,7 +92,7 @@ int subscriber_counter_step(struct subscriber_counter *c, unsigned budget_us, st
 {
 	uint64_t deadline_us = monotonic_us() + budget_us;
 	struct subscriber_iterator it;
-	int r = find(&it, c->m, c->in_addr);
+	int r = subscriber_find_any(&it, c->m, c->in_addr);
 
 	while (!r && !c->scanned) {
 		r = scan_step(c, &it);
@@ -110,8 +104,8 @@ int subscriber_counter_step(struct subscriber_counter *c, unsigned budget_us, st
 	if (r)
 		return r;
 	*ret = (struct subscriber_figures){
-		.sessions = slots_count(it.slots, it.n_slots, &it.limits, it.now) + look_elsewhere(c->m, &it).in_slots +
-			    c->overflow,
+		.sessions = slots_count(it.slots, it.n_slots, &it.limits, it.now) +
+			    subscriber_elsewhere(c->m, &it).in_slots + c->overflow,
 		.quota = it.map->sessions_per_user,
 		.quota_exceeded = __atomic_load_n(&it.subscriber->refused, __ATOMIC_RELAXED),
 	};

@@ -127,4 +127,18 @@ void subscriber_find_of(struct subscriber_iterator *it, struct mappings *m, int 
 /* Fills `it` for one subscriber. -ENOENT if it is in no mapping. */
 int subscriber_find(struct subscriber_iterator *it, struct mappings *m, uint32_t in_addr);
 
+/* The same of one of whom all sessions may be in mappings that drain. */
+int subscriber_find_any(struct subscriber_iterator *it, struct mappings *m, uint32_t in_addr);
+
+/* What mappings that drain have of a subscriber's sessions, beside the one that `it` is of. */
+struct elsewhere {
+	uint32_t in_slots; /* that count */
+	uint32_t overflow; /* as recorded */
+	uint32_t recorded; /* all */
+};
+struct elsewhere subscriber_elsewhere(struct mappings *m, const struct subscriber_iterator *it);
+
+/* Whether an address is in no mapping, nor drains from one. */
+bool is_nowhere(const struct mappings *m, uint32_t in_addr);
+
 #endif

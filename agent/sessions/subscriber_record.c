@@ -18,14 +18,14 @@ static int64_t last_report(uint32_t next, uint32_t now_jiffies, uint32_t hz)
 	return ago < 0 ? 0 : ago / (int32_t)hz;
 }
 
-int subscriber_record_read(struct mappings *m, uint32_t in_addr, struct subscriber_record *ret)
+int subscriber_record_read(struct mappings *m, int number, uint32_t in_addr, struct subscriber_record *ret)
 {
 	struct subscriber_iterator it;
-	int r = subscriber_find(&it, m, in_addr);
 	uint32_t now, hz;
 
-	if (r)
-		return r;
+	if (!mappings_serves(m, number, in_addr) || !mapping_has_slots(mappings_get(m, number)))
+		return -ENOENT;
+	subscriber_find_of(&it, m, number, in_addr);
 	now = it.now << TICK_SHIFT;
 	hz = mappings_datapath(m)->hz;
 	*ret = (struct subscriber_record){
@@ -48,6 +48,17 @@ struct pool_walk {
 	struct pool_figures figures;
 };
 
+/* Of a mapping that is retired, the sessions that drain. */
+static void walk_drain(struct pool_walk *w, int number, uint32_t first, uint32_t last)
+{
+	const struct mapping_drain *d;
+	size_t n = mappings_drains(w->it.m, &d);
+
+	for (size_t i = 0; i < n; i++)
+		if (d[i].number == number && d[i].whole)
+			subscriber_iterator_drain(&w->it, i, first, last);
+}
+
 int pool_walk_new(struct mappings *m, int number, uint32_t first, uint32_t last, struct pool_walk **ret)
 {
 	struct pool_walk *w = calloc(1, sizeof(*w));
@@ -59,6 +70,11 @@ int pool_walk_new(struct mappings *m, int number, uint32_t first, uint32_t last,
 	w->it.next = first;
 	w->it.last = last;
 	w->number = number;
+	if (mappings_is_retired(m, number)) {
+		walk_drain(w, number, first, last);
+		*ret = w;
+		return 0;
+	}
 	for (uint64_t addr = first; number >= 0 && addr <= last; addr++)
 		w->figures.excepted += mappings_find_inside(m, (uint32_t)addr) != number;
 	*ret = w;

@@ -16,7 +16,7 @@ struct subscriber_record {
 };
 
 /* 0, or -ENOENT where the address is in no mapping. */
-int subscriber_record_read(struct mappings *m, uint32_t in_addr, struct subscriber_record *ret);
+int subscriber_record_read(struct mappings *m, int number, uint32_t in_addr, struct subscriber_record *ret);
 
 /* Sums over the subscribers of a mapping that have adjoining addresses, in slices; those with exceptions are left out.
  */

@@ -56,6 +56,7 @@ struct top {
 int top_new(struct mappings *m, enum top_order order, uint32_t n, struct top **ret)
 {
 	struct top *t = calloc(1, sizeof(*t));
+	const struct mapping_drain *drain;
 
 	if (!t)
 		return -ENOMEM;
@@ -63,8 +64,8 @@ int top_new(struct mappings *m, enum top_order order, uint32_t n, struct top **r
 	t->order = order;
 	t->heap.limit = n;
 	subscriber_iterator_init(&t->it, m);
-	t->it.one_kind = true;
-	if (order == TOP_BY_SESSIONS)
+	/* Sessions may drain from other mappings. */
+	if (order == TOP_BY_SESSIONS && !mappings_drains(m, &drain))
 		t->it.idle_turn = 1; /* under a mask of 0: skips those without sessions */
 	*ret = t;
 	return 0;
@@ -105,22 +106,41 @@ static uint32_t count_sessions(struct top *t, struct subscriber_iterator *it, ui
 	return sessions < recorded ? sessions : recorded;
 }
 
+/* A subscriber is chosen once: by its mapping or, without one, by the first of those from which its sessions drain. */
+static bool is_first(const struct subscriber_iterator *it)
+{
+	struct subscriber_iterator first;
+
+	return !it->kind || (!subscriber_find_any(&first, it->m, it->in_addr) && first.number == it->number);
+}
+
 static int choose(struct subscriber_iterator *it, void *arg)
 {
 	struct top *t = arg;
 	uint32_t recorded = __atomic_load_n(&it->subscriber->sessions, __ATOMIC_RELAXED);
 	uint64_t refused = __atomic_load_n(&it->subscriber->refused, __ATOMIC_RELAXED);
-	struct top_rank rank = rank_of(t->order, it->in_addr, recorded, refused);
+	const struct mapping_drain *drain;
+	struct elsewhere elsewhere = { 0 };
+	struct top_rank rank;
 
 	it->cost = 1;
+	if (mappings_drains(t->m, &drain)) {
+		if (!is_first(it))
+			return 0;
+		elsewhere = subscriber_elsewhere(t->m, it);
+		it->cost += elsewhere.recorded;
+	}
+	rank = rank_of(t->order, it->in_addr, recorded + elsewhere.recorded, refused);
 	if (!rank.first || !top_heap_takes(&t->heap, &rank))
 		return 0;
-	rank = rank_of(t->order, it->in_addr, recorded ? count_sessions(t, it, recorded) : 0, refused);
+	rank = rank_of(t->order, it->in_addr,
+		       (recorded ? count_sessions(t, it, recorded) : 0) + elsewhere.in_slots + elsewhere.overflow,
+		       refused);
 	if (!rank.first || !top_heap_takes(&t->heap, &rank))
 		return 0;
 	t->failed |= top_heap_put(&t->heap, &rank) != 0;
 	it->cost += PUT_COST;
-	t->any_overflow |= overflow_count(it->subscriber) != 0;
+	t->any_overflow |= overflow_count(it->subscriber) + elsewhere.overflow != 0;
 	return 0;
 }
 
@@ -169,7 +189,7 @@ static int count_overflow(struct top *t)
 		if (t->scan.keys[i].direction != OVERFLOW_IN2OUT)
 			continue;
 		one = bsearch(&key, t->chosen, t->n_chosen, sizeof(key), compare_addresses);
-		number = one ? mappings_find_inside(t->m, one->in_addr) : -1;
+		number = one ? mappings_of_overflow(t->m, &t->scan.keys[i], t->scan.sessions[i].truth) : -1;
 		if (number >= 0)
 			one->overflow +=
 				word_counts(t->scan.sessions[i].truth, now, mappings_get(t->m, number)->timeout_ticks);
@@ -191,14 +211,17 @@ static void measure(struct top *t, const struct chosen *chosen)
 	uint32_t ports[N_PROTOCOLS] = { 0 }, port_lo;
 	struct subscriber_iterator it;
 	const struct geometry *g;
+	uint32_t draining;
 
-	if (subscriber_find(&it, t->m, chosen->in_addr))
+	if (subscriber_find_any(&it, t->m, chosen->in_addr))
 		return;
+	draining = subscriber_elsewhere(t->m, &it).in_slots;
 	g = &it.map->geo;
 	port_lo = mapping_port_lo(g, mapping_subscriber(g, chosen->in_addr));
 	*e = (struct top_entry){
 		.in_addr = chosen->in_addr,
-		.sessions = chosen->overflow,
+		.sessions = chosen->overflow + draining,
+		.draining = draining,
 		.quota = it.map->sessions_per_user,
 		.quota_exceeded = __atomic_load_n(&it.subscriber->refused, __ATOMIC_RELAXED),
 		.ports_per_host = g->ports_per_host,
@@ -218,6 +241,9 @@ static void measure(struct top *t, const struct chosen *chosen)
 		t->used[p][port / WORD_BITS] |= 1ULL << port % WORD_BITS;
 		ports[p]++;
 	}
+	/* All of them where no mapping has the address. */
+	if (mappings_find_inside(t->m, chosen->in_addr) != it.number)
+		e->draining = e->sessions;
 	for (unsigned p = 0; p < N_PROTOCOLS; p++)
 		e->ports_used = ports[p] > e->ports_used ? ports[p] : e->ports_used;
 	e->ports_used += chosen->overflow;

@@ -13,7 +13,8 @@
 
 struct top_entry {
 	uint32_t in_addr;
-	uint32_t sessions; /* sessions that count */
+	uint32_t sessions; /* sessions that count, those that drain among them */
+	uint32_t draining;
 	uint32_t quota;
 	uint64_t quota_exceeded; /* packets refused */
 	/* Ports of the block in use, in the protocol that uses most; each overflow session counts as one port. */

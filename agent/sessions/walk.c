@@ -40,8 +40,7 @@ int session_walk_new(struct mappings *m, struct session_walk **ret)
 	return 0;
 }
 
-/* Whether the address is in no mapping, nor drains from one. */
-static bool is_nowhere(const struct mappings *m, uint32_t in_addr)
+bool is_nowhere(const struct mappings *m, uint32_t in_addr)
 {
 	const struct mapping_drain *d;
 	size_t n = mappings_drains(m, &d);

@@ -9,17 +9,9 @@
 #include "base/log.h"
 #include "tables/mapping_tables.h"
 
-static uint64_t boot_s(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec;
-}
-
 uint32_t mapping_drain_left(const struct mapping_drain *d)
 {
-	uint64_t now = boot_s();
+	uint64_t now = boottime_s();
 
 	return d->until_s > now ? (uint32_t)(d->until_s - now) : 0;
 }
@@ -48,6 +40,19 @@ static bool same_prefix(struct prefix a, struct prefix b)
 static bool lies_within(struct prefix a, struct prefix b)
 {
 	return b.plen <= a.plen && prefix_contains(b.base, b.plen, a.base);
+}
+
+const struct mapping_drain *mappings_drain_of(const struct mappings *m, int number, uint32_t in_addr)
+{
+	for (unsigned i = 0; i < m->n_drains; i++)
+		if (m->drain[i].number == number && prefix_contains(m->drain[i].in.base, m->drain[i].in.plen, in_addr))
+			return &m->drain[i];
+	return NULL;
+}
+
+bool mappings_serves(const struct mappings *m, int number, uint32_t in_addr)
+{
+	return number >= 0 && (prefix_index_find(&m->in, in_addr) == number || mappings_drain_of(m, number, in_addr));
 }
 
 bool mappings_drains_of(const struct mappings *m, struct prefix in, int number)
@@ -95,6 +100,33 @@ void mappings_add_drain(struct mappings *m, const struct mapping_drain *drain)
 			mappings_forget_drain(m, i);
 	added.sessions = UINT64_MAX;
 	m->drain[m->n_drains++] = added;
+}
+
+int mappings_drains_check(const struct mappings *m, const struct mapping_drain *ended, size_t n_ended,
+			  const struct mapping_drain *begun, size_t n_begun, size_t *ret_failed)
+{
+	/* The list of drains alone is looked at. */
+	_cleanup_free_ struct mappings *then = calloc(1, sizeof(*then));
+	int r = 0;
+
+	*ret_failed = 0;
+	if (!then)
+		return -ENOMEM;
+	for (unsigned i = 0; i < m->n_drains; i++) {
+		bool stays = true;
+
+		for (size_t k = 0; k < n_ended; k++)
+			stays &= ended[k].number != m->drain[i].number || !lies_within(m->drain[i].in, ended[k].in);
+		if (stays)
+			then->drain[then->n_drains++] = m->drain[i];
+	}
+	for (size_t i = 0; i < n_begun && !r; i++) {
+		r = mappings_drain_check(then, begun[i].in);
+		*ret_failed = i;
+		if (!r)
+			mappings_add_drain(then, &begun[i]);
+	}
+	return r;
 }
 
 void mappings_forget_drains(struct mappings *m, int number)
@@ -281,7 +313,7 @@ void mappings_time_drain(struct mappings *m, struct prefix in, int number, uint3
 {
 	for (unsigned i = 0; i < m->n_drains; i++)
 		if (m->drain[i].number == number && same_prefix(m->drain[i].in, in))
-			m->drain[i].until_s = seconds ? boot_s() + seconds : 0;
+			m->drain[i].until_s = seconds ? boottime_s() + seconds : 0;
 	mappings_publish_drains(m);
 }
 

@@ -160,6 +160,18 @@ uint32_t mappings_inbound(const struct mappings *m, int number, uint32_t subscri
 	return h ? __atomic_load_n(&h->inbound, __ATOMIC_RELAXED) : 0;
 }
 
+bool mappings_slot_inbound(const struct mappings *m, int number, uint32_t subscriber, uint32_t slot)
+{
+	const struct mapping *r = &m->table[number]->record;
+	uint32_t at = (uint32_t)sizeof(struct binding_header) + slot / BUCKET_SLOTS;
+	const uint8_t *h;
+
+	if (!r->bindings.protocols)
+		return false;
+	h = (void *)line_at(m, r, subscriber, at / (uint32_t)sizeof(struct binding_line));
+	return __atomic_load_n(&h[at % sizeof(struct binding_line)], __ATOMIC_RELAXED) >> slot % BUCKET_SLOTS & 1;
+}
+
 void mapping_bindings_import(struct mapping_job *t)
 {
 	for (uint64_t i = 0; i < t->n_subscribers; i++) {

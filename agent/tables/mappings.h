@@ -83,6 +83,12 @@ struct mapping_drain {
 /* The drains, in order of their beginning. */
 size_t mappings_drains(const struct mappings *m, const struct mapping_drain **ret);
 
+/* The drain of an inside address from a mapping, or NULL. */
+const struct mapping_drain *mappings_drain_of(const struct mappings *m, int number, uint32_t in_addr);
+
+/* Whether an inside address may have sessions in a mapping: it is the mapping's, or drains from it. */
+bool mappings_serves(const struct mappings *m, int number, uint32_t in_addr);
+
 /* Seconds that a drain has left. */
 uint32_t mapping_drain_left(const struct mapping_drain *d);
 
@@ -101,6 +107,13 @@ int mappings_next_retired(const struct mappings *m, int from);
  * same addresses already.
  */
 int mappings_drain_check(const struct mappings *m, struct prefix in);
+
+/*
+ * Whether all of these can begin to drain one after the other, once others have ended; of a drain `in` and `number`
+ * count. As mappings_drain_check(), with the first that cannot in *ret_failed.
+ */
+int mappings_drains_check(const struct mappings *m, const struct mapping_drain *ended, size_t n_ended,
+			  const struct mapping_drain *begun, size_t n_begun, size_t *ret_failed);
 
 /*
  * Retires a mapping. -ENOENT if there is none; else as mappings_drain_check(), with nothing changed. Sessions go on for
@@ -185,6 +198,9 @@ uint64_t *mappings_binding(const struct mappings *m, int number, uint32_t subscr
 
 /* Sessions that the outside has opened to a subscriber, at most: those that have ended may be among them. */
 uint32_t mappings_inbound(const struct mappings *m, int number, uint32_t subscriber);
+
+/* Whether the outside has opened the session in a subscriber's slot. */
+bool mappings_slot_inbound(const struct mappings *m, int number, uint32_t subscriber, uint32_t slot);
 
 /* How many subscribers from this one on have contiguous records and contiguous buckets. */
 uint32_t mappings_run(const struct mappings *m, int number, uint32_t subscriber);

@@ -172,6 +172,12 @@ static int replaced_by(const struct mappings *m, const struct geometry *g, const
 	return how->replaces && number < 0 ? -ENOENT : number;
 }
 
+/* Whether the mapping around an exception has sessions that may drain. */
+static bool drains_from(const struct mappings *m, int around)
+{
+	return around >= 0 && mapping_has_slots(&m->table[around]->record);
+}
+
 /* Whether the prefixes fit the index, and the mapping to be replaced can drain. */
 static int check_link(const struct mappings *m, const struct geometry *g, const struct mapping_handover *how,
 		      bool revive)
@@ -182,17 +188,15 @@ static int check_link(const struct mappings *m, const struct geometry *g, const 
 		r = prefix_index_check(&m->in, g->in_base, g->in_plen);
 	if (!r && g->out_plen != PLEN_NONE && !revive)
 		r = prefix_index_check(&m->out, g->out_base, g->out_plen);
-	if (!r && how->drain_s)
+	if (!r && how->drain_s &&
+	    (replaced >= 0 || drains_from(m, prefix_index_around(&m->in, g->in_base, g->in_plen))))
 		r = mappings_drain_check(m, (struct prefix){ g->in_base, g->in_plen });
 	return r;
 }
 
 static uint64_t until(uint32_t seconds)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec + seconds;
+	return boottime_s() + seconds;
 }
 
 /* Notes that the addresses of a prefix drain from a mapping, and tells the datapath. */
@@ -224,7 +228,7 @@ static void link_inside(struct mappings *m, struct mapping_job *t, const struct 
 		mappings_note_live(m, t);
 		mappings_set_retired(m, old);
 	} else {
-		bool drains = around >= 0 && how->drain_s && mapping_has_slots(&m->table[around]->record);
+		bool drains = how->drain_s && drains_from(m, around);
 
 		if (drains)
 			begin_drain(m, in, around, false, how->drain_s);

@@ -13,7 +13,8 @@
  * The steps: X(name in code, name in output). The values `a` and `b` of each are
  *	received, rewritten	ICMP errors only, a: quoted source 32 | quoted destination 32, b: their ports 16 | 16
  *	tail_call	a: enum prog
- *	subscriber	a: inside address 32 | outside address 32, b: first port 16 | last port 16
+ *	subscriber	a: inside address 32 | outside address 32, b: first port 16 | last port 16;
+ *			bit 32 of b: the mapping drains
  *	next_hop	a: interface 32 | enum trace_hop 32, b: MTU
  *	egress		a: interface 32 | enum trace_egress 32, b: MTU
  *	noted		a: interface 32 | place in struct stage_list 32

@@ -26,6 +26,11 @@ struct endpoint {
 	uint16_t port;
 };
 
+static inline bool endpoint_equal(struct endpoint a, struct endpoint b)
+{
+	return a.addr == b.addr && a.port == b.port;
+}
+
 /* Consecutive ports of an address. */
 struct port_span {
 	uint32_t addr; /* host byte order */

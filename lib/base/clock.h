@@ -25,6 +25,12 @@ static inline uint64_t monotonic_us(void)
 	return clock_ns(CLOCK_MONOTONIC) / 1000;
 }
 
+/* Whole seconds since the boot, sleep included. */
+static inline uint64_t boottime_s(void)
+{
+	return clock_ns(CLOCK_BOOTTIME) / NS_PER_S;
+}
+
 /* Milliseconds since 1970 UTC. */
 static inline uint64_t wall_clock_ms(void)
 {

@@ -20,6 +20,7 @@ void history_index_free(struct history_index *x)
 	free(x->intervals);
 	free(x->open);
 	history_portmaps_free(&x->portmaps);
+	history_drains_free(&x->drains);
 	free(x->gaps);
 	free(x->damages);
 	history_index_init(x);
@@ -129,6 +130,7 @@ static int __attribute__((format(printf, 2, 3))) note_damage(struct history_inde
 	va_end(ap);
 	end_all(x, x->last_time);
 	history_portmaps_end(&x->portmaps, x->last_time, x->number);
+	history_drains_end_all(&x->drains, x->last_time, x->number);
 	x->lost = true;
 	return 0;
 }
@@ -140,7 +142,7 @@ static int take_add(struct history_index *x, const struct history_record *r)
 	return x->lost ? 0 : note_damage(x, "adds a mapping that is there already");
 }
 
-/* A del record also says when its mapping began. */
+/* A del record also says when its mapping began. What drained from it has ended. */
 static int take_del(struct history_index *x, const struct history_record *r)
 {
 	struct history_interval *v = history_index_find_open(x, &r->mapping);
@@ -154,6 +156,7 @@ static int take_del(struct history_index *x, const struct history_record *r)
 	}
 	if (v)
 		end_interval(x, v, r->time);
+	history_drains_end_of(&x->drains, r->mapping.in, r->mapping.out, r->time, x->number);
 	return ret;
 }
 
@@ -219,8 +222,8 @@ static int take_snapshot(struct history_index *x, const struct history_record *r
 	return take_list(x, r);
 }
 
-/* Where what was mapped is not known, the list alone tells of portmaps; elsewhere it says nothing new. */
-static int take_listed_portmaps(struct history_index *x, const struct history_record *r, bool was_lost)
+/* Where what was mapped is not known, the list alone tells of portmaps and drains; elsewhere it says nothing new. */
+static int take_listed_others(struct history_index *x, const struct history_record *r, bool was_lost)
 {
 	bool unknown = r->event == EVENT_START && r->since != TIME_NONE;
 	int ret = 0;
@@ -230,6 +233,9 @@ static int take_listed_portmaps(struct history_index *x, const struct history_re
 	history_portmaps_end(&x->portmaps, unknown ? r->since : x->last_time, r->line);
 	for (size_t i = 0; i < r->n_portmaps && !ret; i++)
 		ret = history_portmaps_take(&x->portmaps, &r->portmaps[i], TIME_OPEN, r->line);
+	history_drains_end_all(&x->drains, unknown ? r->since : x->last_time, r->line);
+	for (size_t i = 0; i < r->n_drains && !ret; i++)
+		ret = history_drains_begin(&x->drains, &r->drains[i], r->line);
 	return ret;
 }
 
@@ -238,12 +244,17 @@ static int take_start_or_daily(struct history_index *x, const struct history_rec
 	bool was_lost = x->lost;
 	int ret = take_snapshot(x, r);
 
-	return ret ? ret : take_listed_portmaps(x, r, was_lost);
+	return ret ? ret : take_listed_others(x, r, was_lost);
 }
 
 /* Undoes the change recorded in one line. Returns false if that line has no such change. */
 static bool undo_line(struct history_index *x, uint64_t line, int *ret)
 {
+	/* The end of a mapping ends what drained from it, too. */
+	bool found = history_drains_undo(&x->drains, line, ret);
+
+	if (*ret)
+		return found;
 	for (size_t i = x->n_intervals; i-- > 0;) {
 		struct history_interval *v = &x->intervals[i];
 
@@ -257,7 +268,7 @@ static bool undo_line(struct history_index *x, uint64_t line, int *ret)
 			return true;
 		}
 	}
-	return history_portmaps_undo(&x->portmaps, line);
+	return history_portmaps_undo(&x->portmaps, line) || found;
 }
 
 static int take_undo(struct history_index *x, const struct history_record *r)
@@ -299,6 +310,8 @@ static int take_clock(struct history_index *x, const struct history_record *r)
 		end_interval(x, v, r->since);
 		ret = begin_interval(x, &again);
 	}
+	if (!ret)
+		ret = history_drains_set_back(&x->drains, r->since, r->time, x->number);
 	if (x->listed_time > r->time)
 		x->listed_time = r->time;
 	return ret;
@@ -320,8 +333,13 @@ static int take(struct history_index *x, const struct history_record *r)
 		return take_clock(x, r);
 	case EVENT_PORTMAP:
 		return history_portmaps_take(&x->portmaps, &r->portmap, r->ends ? r->time : TIME_OPEN, x->number);
+	case EVENT_RETIRE:
+		return history_drains_begin(&x->drains, &r->drain, x->number);
+	case EVENT_DRAINED:
+		return history_drains_end(&x->drains, &r->drain, r->time, x->number);
 	case EVENT_DETACH:
 		end_all(x, r->time);
+		history_drains_end_all(&x->drains, r->time, x->number);
 		history_portmaps_end(&x->portmaps, r->time, x->number);
 		break;
 	case EVENT_STOP:
@@ -349,13 +367,21 @@ static int misplaced(const struct history_index *x, const struct history_record 
 	return 0;
 }
 
+/* Whether an event says that something changes, which a kill may prevent. */
+static bool is_change(enum history_event e)
+{
+	return e == EVENT_ADD || e == EVENT_DEL || e == EVENT_PORTMAP || e == EVENT_RETIRE || e == EVENT_DRAINED;
+}
+
 static int take_record(struct history_index *x, const struct history_record *r)
 {
 	int ret;
 
 	if (x->first_time > r->time)
 		x->first_time = r->time;
-	if (r->event != EVENT_ADD && r->event != EVENT_DEL && r->event != EVENT_PORTMAP && r->event != EVENT_CLOCK)
+	if (is_change(r->event) && (x->last_change <= x->settled || r->time != x->last_time))
+		x->last_change = r->line;
+	if (!is_change(r->event) && r->event != EVENT_CLOCK)
 		x->settled = r->line;
 	ret = take(x, r);
 	x->last_time = r->time;

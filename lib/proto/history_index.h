@@ -46,6 +46,7 @@ struct history_index {
 	size_t *open; /* indexes of the open ones */
 	size_t n_open;
 	struct history_portmaps portmaps;
+	struct history_drains drains;
 	struct history_gap *gaps;
 	size_t n_gaps;
 	struct history_damage *damages;
@@ -54,6 +55,7 @@ struct history_index {
 	uint64_t lines;	      /* number of lines in the file */
 	uint64_t number;      /* number of the last line, by its own account */
 	uint64_t settled;     /* number of the last record that is not a change of a mapping */
+	uint64_t last_change; /* number of the first record of the last change: records of the same time */
 	int64_t first_time;   /* earliest time of a record; TIME_OPEN: no records */
 	int64_t last_time;    /* time of the last good record; TIME_NONE: none */
 	int64_t listed_time;  /* time of the last record that lists all mappings; TIME_NONE: none */

@@ -33,8 +33,10 @@ void history_record_free(struct history_record *r)
 {
 	free(r->mappings);
 	free(r->portmaps);
+	free(r->drains);
 	r->mappings = NULL;
 	r->portmaps = NULL;
+	r->drains = NULL;
 }
 
 static const char hex[] = "0123456789abcdef";
@@ -126,6 +128,18 @@ static void write_portmap(FILE *out, const struct history_record *r)
 		fputs(",\"to\":null", out);
 }
 
+static void write_drain(FILE *out, const struct history_record *r)
+{
+	char to[TIME_TEXT];
+
+	fputc(',', out);
+	history_drain_write(out, &r->drain);
+	if (r->event == EVENT_DRAINED)
+		fprintf(out, ",\"to\":\"%s\"", time_format(r->time, to));
+	else
+		fputs(",\"to\":null", out);
+}
+
 static void write_list(FILE *out, const struct history_record *r)
 {
 	write_algorithm(out);
@@ -140,6 +154,11 @@ static void write_list(FILE *out, const struct history_record *r)
 		fputs(i ? ",{" : ",\"portmaps\":[{", out);
 		history_portmap_write(out, &r->portmaps[i]);
 		fputs(i + 1 < r->n_portmaps ? "}" : "}]", out);
+	}
+	for (size_t i = 0; i < r->n_drains; i++) {
+		fputs(i ? ",{" : ",\"drains\":[{", out);
+		history_drain_write(out, &r->drains[i]);
+		fputs(i + 1 < r->n_drains ? "}" : "}]", out);
 	}
 }
 
@@ -175,6 +194,10 @@ static void write_body(FILE *out, const struct history_record *r)
 		break;
 	case EVENT_PORTMAP:
 		write_portmap(out, r);
+		break;
+	case EVENT_RETIRE:
+	case EVENT_DRAINED:
+		write_drain(out, r);
 		break;
 	case EVENT_UNDO:
 		fprintf(out, ",\"first\":%" PRIu64 ",\"last\":%" PRIu64, r->first, r->last);
@@ -281,6 +304,24 @@ static int read_portmaps(const cJSON *json, struct history_record *r)
 	return 0;
 }
 
+/* The same of drains. */
+static int read_drains(const cJSON *json, struct history_record *r)
+{
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "drains"), *item;
+
+	if (!list)
+		return 0;
+	if (!cJSON_IsArray(list))
+		return -EINVAL;
+	r->drains = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*r->drains));
+	if (!r->drains)
+		return -ENOMEM;
+	cJSON_ArrayForEach (item, list)
+		if (!history_drain_read(item, &r->drains[r->n_drains++]))
+			return -EINVAL;
+	return 0;
+}
+
 static int read_list(const cJSON *json, struct history_record *r)
 {
 	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "mappings"), *item;
@@ -293,7 +334,10 @@ static int read_list(const cJSON *json, struct history_record *r)
 	cJSON_ArrayForEach (item, list)
 		if (!read_mapping(item, &r->mappings[r->n_mappings++]))
 			return -EINVAL;
-	return read_portmaps(json, r);
+
+	int ret = read_portmaps(json, r);
+
+	return ret ? ret : read_drains(json, r);
 }
 
 /* A portmap ends with its record, or has no end. */
@@ -354,6 +398,9 @@ static int read_fields(const cJSON *json, struct history_record *r, struct error
 		break;
 	case EVENT_PORTMAP:
 		return read_portmap(json, r);
+	case EVENT_RETIRE:
+	case EVENT_DRAINED:
+		return history_drain_read(json, &r->drain) ? 0 : -EINVAL;
 	case EVENT_UNDO:
 		return read_count(json, "first", &r->first) && read_count(json, "last", &r->last) ? 0 : -EINVAL;
 	case EVENT_CLOCK:

@@ -14,6 +14,7 @@
 #include "base/address.h"
 #include "base/base.h"
 #include "base/timestamp.h"
+#include "proto/history_drains.h"
 #include "proto/history_portmaps.h"
 #include "proto/label.h"
 
@@ -23,7 +24,7 @@
 
 /*
  * Raised when older readers would misunderstand what is written. 2: inside prefixes may lie within each other, `out`
- * may be null, and there are portmaps.
+ * may be null, and there are portmaps and drains.
  */
 #define HISTORY_FORMAT 2U
 
@@ -38,6 +39,8 @@
 	X(EVENT_DAILY, "daily")	    /* lists what is mapped; no change */       \
 	X(EVENT_UNDO, "undo")	    /* a recorded change did not take place */  \
 	X(EVENT_PORTMAP, "portmap") /* a portmap begins or ends */              \
+	X(EVENT_RETIRE, "retire")   /* addresses of a mapping begin to drain */ \
+	X(EVENT_DRAINED, "drained") /* and have drained */                      \
 	X(EVENT_CLOCK, "clock")	    /* the clock was set back */                \
 	X(EVENT_STOP, "stop")	    /* the agent ends, the datapath stays */    \
 	X(EVENT_DETACH, "detach")   /* the datapath was removed: nothing is mapped */
@@ -77,6 +80,9 @@ struct history_record {
 	bool ends;			  /* portmap */
 	struct history_portmap *portmaps; /* start, daily */
 	size_t n_portmaps;
+	struct history_drain drain;   /* retire, drained */
+	struct history_drain *drains; /* start, daily */
+	size_t n_drains;
 	int64_t since; /* start: nothing is known from then until now, or TIME_NONE; clock: the time before it was set
 			  back */
 	uint64_t first, last; /* undo: line numbers */

@@ -5,6 +5,7 @@
  * up to each one bounds how far back the search goes.
  */
 #include "base/address.h"
+#include "proto/history_pieces.h"
 #include "proto/history_who.h"
 #include "proto/history_who_portmaps.h"
 
@@ -15,24 +16,11 @@
 #include <detnat/mapping.h>
 #include <detnat/tables.h>
 
-struct held {
-	struct prefix in;
-	struct prefix out;
-	int64_t from;
-	int64_t to;
-	int64_t latest; /* latest end of this and the earlier ones of the same prefix */
-	uint64_t line;
-	bool open;
-	char name[LABEL_TEXT];
-};
-
 struct who {
 	struct held *held; /* sorted by outside prefix */
 	size_t n_held;
-	uint64_t lengths;   /* bit n: there is an outside prefix of length n */
-	struct held *inner; /* all of them, and those without an outside prefix, sorted by inside prefix */
-	size_t n_inner;
-	uint64_t inner_lengths; /* of inside prefixes */
+	uint64_t lengths;	  /* bit n: there is an outside prefix of length n */
+	struct holdings holdings; /* all of them, and those without an outside prefix */
 	bool any_open;
 	struct who_portmaps portmaps;
 	struct history_gap *gaps;
@@ -45,7 +33,7 @@ void who_free(struct who *w)
 	if (!w)
 		return;
 	free(w->held);
-	free(w->inner);
+	holdings_free(&w->holdings);
 	who_portmaps_free(&w->portmaps);
 	free(w->gaps);
 	free(w);
@@ -56,60 +44,49 @@ static int compare_number(uint64_t a, uint64_t b)
 	return (a > b) - (a < b);
 }
 
-static int compare_prefix(struct prefix a, struct prefix b)
-{
-	return a.plen != b.plen ? compare_number(a.plen, b.plen) : compare_number(a.base, b.base);
-}
-
 static int compare_held(const void *pa, const void *pb)
 {
 	const struct held *a = pa, *b = pb;
-	int r = compare_prefix(a->out, b->out);
+	int r = prefix_order(a->out, b->out);
 
 	if (!r)
 		r = (a->from > b->from) - (a->from < b->from);
 	return r ? r : compare_number(a->line, b->line);
 }
 
-static int compare_inner(const void *pa, const void *pb)
+static int prepare(struct who *w, const struct history_index *x)
 {
-	const struct held *a = pa, *b = pb;
-	int r = compare_prefix(a->in, b->in);
+	struct holdings *all = &w->holdings;
 
-	return r ? r : (a->from > b->from) - (a->from < b->from);
-}
-
-static void prepare(struct who *w, const struct history_index *x)
-{
 	for (size_t i = 0; i < x->n_intervals; i++) {
 		const struct history_interval *v = &x->intervals[i];
 
 		if (v->undone)
 			continue;
-		w->inner[w->n_inner] = (struct held){ .in = v->in,
-						      .out = v->out,
-						      .from = v->from,
-						      .to = v->to,
-						      .latest = v->to,
-						      .line = v->line,
-						      .open = v->open };
-		memcpy(w->inner[w->n_inner++].name, v->name, sizeof(v->name));
-		w->inner_lengths |= 1ULL << v->in.plen;
+		all->inner[all->n] = (struct held){ .in = v->in,
+						    .out = v->out,
+						    .from = v->from,
+						    .to = v->to,
+						    .latest = v->to,
+						    .line = v->line,
+						    .open = v->open };
+		memcpy(all->inner[all->n++].name, v->name, sizeof(v->name));
+		all->lengths |= 1ULL << v->in.plen;
 		w->any_open |= v->open;
 		if (prefix_is_none(v->out))
 			continue;
-		w->held[w->n_held++] = w->inner[w->n_inner - 1];
+		w->held[w->n_held++] = all->inner[all->n - 1];
 		w->lengths |= 1ULL << v->out.plen;
 	}
-	qsort(w->inner, w->n_inner, sizeof(*w->inner), compare_inner);
 	qsort(w->held, w->n_held, sizeof(*w->held), compare_held);
 	for (size_t i = 1; i < w->n_held; i++)
-		if (!compare_prefix(w->held[i].out, w->held[i - 1].out) && w->held[i].latest < w->held[i - 1].latest)
+		if (!prefix_order(w->held[i].out, w->held[i - 1].out) && w->held[i].latest < w->held[i - 1].latest)
 			w->held[i].latest = w->held[i - 1].latest;
 	if (x->n_gaps)
 		memcpy(w->gaps, x->gaps, x->n_gaps * sizeof(*w->gaps));
 	w->n_gaps = x->n_gaps;
 	w->first_time = x->first_time;
+	return holdings_init(all, &x->drains);
 }
 
 int who_new(const struct history_index *x, struct who **ret)
@@ -119,13 +96,13 @@ int who_new(const struct history_index *x, struct who **ret)
 	if (!w)
 		return -ENOMEM;
 	w->held = calloc(x->n_intervals + 1, sizeof(*w->held));
-	w->inner = calloc(x->n_intervals + 1, sizeof(*w->inner));
+	w->holdings.inner = calloc(x->n_intervals + 1, sizeof(*w->holdings.inner));
 	w->gaps = calloc(x->n_gaps + 1, sizeof(*w->gaps));
-	if (!w->held || !w->inner || !w->gaps || who_portmaps_new(&x->portmaps, &w->portmaps)) {
+	if (!w->held || !w->holdings.inner || !w->gaps || who_portmaps_new(&x->portmaps, &w->portmaps) ||
+	    prepare(w, x)) {
 		who_free(w);
 		return -ENOMEM;
 	}
-	prepare(w, x);
 	*ret = w;
 	return 0;
 }
@@ -138,7 +115,7 @@ static size_t count_until(const struct who *w, struct prefix out, int64_t t)
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 		const struct held *h = &w->held[middle];
-		int r = compare_prefix(h->out, out);
+		int r = prefix_order(h->out, out);
 
 		if (r < 0 || (!r && h->from <= t))
 			low = middle + 1;
@@ -146,82 +123,6 @@ static size_t count_until(const struct who *w, struct prefix out, int64_t t)
 			high = middle;
 	}
 	return low;
-}
-
-/* Part of an interval, in which an inside address had no exception. */
-struct piece {
-	int64_t from;
-	int64_t to;
-	const struct held
-		*exception; /* the one that ends it within the second asked for, or has held since before it */
-};
-
-/* Index of the first of `inner` with this inside prefix, or a greater one. */
-static size_t first_inner(const struct who *w, struct prefix in)
-{
-	size_t low = 0, high = w->n_inner;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (compare_prefix(w->inner[middle].in, in) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/* Cuts a piece of an interval by an exception, towards time t. */
-static void cut(struct piece *p, const struct held *h, const struct held *e, int64_t t)
-{
-	if (e->from >= h->to && h->from < h->to)
-		return;
-	if (e->to <= t) {
-		p->from = e->to > p->from ? e->to : p->from;
-	} else if (e->from > t) {
-		p->to = e->from < p->to ? e->from : p->to;
-	} else if (!p->exception || e->in.plen > p->exception->in.plen) {
-		p->exception = e;
-	}
-}
-
-/* Cuts a piece by all exceptions of an inside address: intervals of prefixes longer than its own mapping's. */
-static void cut_by_all(const struct who *w, struct piece *p, const struct held *h, uint32_t in_addr, int64_t t)
-{
-	uint64_t longer = w->inner_lengths & ~((2ULL << h->in.plen) - 1);
-
-	for (; longer; longer &= longer - 1) {
-		uint8_t length = (uint8_t)__builtin_ctzll(longer);
-		struct prefix in = { in_addr & prefix_mask(length), length };
-
-		for (size_t i = first_inner(w, in); i < w->n_inner && !compare_prefix(w->inner[i].in, in); i++)
-			cut(p, h, &w->inner[i], t);
-	}
-}
-
-/*
- * The piece of an interval at time t, for an inside address. While an exception holds, that is the piece before it if
- * the exception began within the second t, else an empty one.
- */
-static struct piece piece_at(const struct who *w, const struct held *h, uint32_t in_addr, int64_t t)
-{
-	struct piece p = { h->from, h->to, NULL }, before;
-
-	cut_by_all(w, &p, h, in_addr, t);
-	/* Of two that began within a second, of which one has ended within it, the other came later. */
-	if (h->from == t && h->to == t)
-		return p;
-	if (!p.exception) {
-		if (p.from >= p.to)
-			p.to = INT64_MIN;
-		return p;
-	}
-	before = (struct piece){ h->from, h->to < t ? h->to : t, NULL };
-	cut_by_all(w, &before, h, in_addr, t - 1);
-	p.to = before.exception || before.from > t - 1 ? INT64_MIN : before.to < t ? before.to : t;
-	p.from = before.from;
-	return p;
 }
 
 /* What a search has found so far. */
@@ -266,7 +167,7 @@ static void consider(struct search *s, const struct held *h)
 			s->covers = h;
 		return;
 	}
-	p = piece_at(s->w, h, in_addr, s->t);
+	p = held_piece(&s->w->holdings, h, in_addr, s->t);
 	if (p.exception && h->to > s->t) {
 		s->kept = p.exception;
 		s->kept_in = in_addr;
@@ -293,7 +194,7 @@ static void look_in(const struct who *w, struct search *s, struct prefix out)
 	for (size_t i = count_until(w, out, s->t); i-- > 0;) {
 		const struct held *h = &w->held[i];
 
-		if (compare_prefix(h->out, out) || h->latest < s->t)
+		if (prefix_order(h->out, out) || h->latest < s->t)
 			return;
 		consider(s, h);
 	}
@@ -332,6 +233,9 @@ static enum who_result kept(const struct search *s, struct error *why)
 	char in[ADDR_TEXT], out[ADDR_TEXT];
 
 	addr_format(s->kept_in, in);
+	if (e == &held_retired)
+		return (enum who_result)error_set(why, WHO_NOBODY,
+						  "the port was kept for %s, whose mapping was retired", in);
 	if (mapping_geometry(e->in.base, e->in.plen, e->out.base, e->out.plen, &g))
 		return (enum who_result)error_set(why, WHO_NOBODY, "the port was kept for %s, which was not translated",
 						  in);
@@ -348,7 +252,8 @@ static enum who_result explain(const struct who *w, const struct search *s, stru
 	if (s->covers || (s->port < MAPPING_FIRST_PORT && !w->any_open && !w->portmaps.n))
 		return nobody(s, why);
 	if (w->first_time == TIME_OPEN)
-		return (enum who_result)error_set(why, WHO_NO_RECORD, "the history has no record");
+		return (enum who_result)error_set(why, WHO_NO_RECORD,
+						  "the history has no record; --state-dir names another directory");
 	if (s->t < w->first_time)
 		return (enum who_result)error_set(why, WHO_NO_RECORD, "the history begins at %s",
 						  time_format(w->first_time, from));

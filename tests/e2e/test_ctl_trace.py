@@ -23,6 +23,7 @@ def agent(running_lab):
     return running_lab.agent
 
 
+STAGES = "auto"  # as the agent chooses
 NONE = os.environ.get("XDP_MODE") == "none"
 xdp_only = pytest.mark.skipif(NONE, reason="about XDP")
 

@@ -116,7 +116,7 @@ def test_a_port_in_the_block_of_an_excepted_subscriber_is_kept(exceptions_lab):
 
 
 @pytest.mark.parametrize("arguments,reason", [
-    ((MAPPING["in"], "9.9.9.0/24"), "is the inside range of another mapping already"),
+    ((MAPPING["in"], "9.9.9.0/24"), "is the inside range of another mapping already: mapping add --replace puts"),
     (("10.0.9.0/24", "9.9.9.0/25", "--inbound", "open"), "needs an outside address for each inside address"),
     (("10.0.9.0/24", "none", "--inbound", "open"), "reachable already"),
     (("10.0.9.0/24", "1.1.2.0/24"), "overlaps"),

@@ -213,6 +213,31 @@ def test_addresses_bound_and_unbound_with_their_mapping(lab, collector):
     assert collector.receive(5) and collector.records(0) == [], "what stands is not told again"
 
 
+def test_a_binding_ends_with_its_drain(lab, collector):
+    old, new = {"in": "10.0.0.0/29", "out": "1.1.1.0/32"}, {"in": "10.0.0.0/29", "out": "1.1.3.0/32"}
+    start(lab, collector, ["addresses"], mapping=old)
+
+    def told(event, outside, first, n):
+        return [{"natEvent": event, "sourceIPv4Address": f"10.0.0.{first + i}", "postNATSourceIPv4Address": outside} for i in range(n)]
+
+    assert without_time(collector.records(8)) == told(14, "1.1.1.0", 0, 8)
+    host = lab.host("10.0.0.2")
+    lab.open_udp(host, mapping=old)
+    # An exception takes the upper half, and is given up while that drains: nothing had ended.
+    lab.open_udp(lab.host("10.0.0.5"), mapping=old)
+    lab.agent.ctl("pool", "list")
+    lab.agent.ctl("mapping", "add", "10.0.0.4/30", "1.1.2.0/32", "--drain", "600")
+    assert without_time(collector.records(4)) == told(14, "1.1.2.0", 4, 4)
+    lab.agent.ctl("mapping", "del", "10.0.0.4/30", "1.1.2.0/32")
+    assert without_time(collector.records(4)) == told(15, "1.1.2.0", 4, 4)
+    lab.agent.ctl("mapping", "add", new["in"], new["out"], "--replace", "--drain", "600")
+    assert without_time(collector.records(8)) == told(14, "1.1.3.0", 0, 8)
+    lab.agent.ctl("mapping", "del", old["in"], old["out"])
+    assert without_time(collector.records(8)) == told(15, "1.1.1.0", 0, 8)
+    lab.agent.ctl("ipfix", "flush")
+    assert collector.records(0) == []
+
+
 def test_portmaps_made_and_ended(lab, collector, tmp_path):
     start(lab, collector, ["portmaps"], portmaps=[{"proto": "tcp", "in": "10.0.0.2:8443", "out": "1.1.1.0:443"}])
 

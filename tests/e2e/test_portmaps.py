@@ -110,10 +110,10 @@ def test_without_an_outside_endpoint_it_is_the_first_choice(portmaps):
 
 
 @pytest.mark.parametrize("arguments,said", [
-    (("tcp", "10.0.0.2:443", "1.1.1.1:443"), "10.0.0.2 leaves by 1.1.1.0, not by 1.1.1.1"),
-    (("tcp", "10.0.0.2:443", "1.1.1.0:1069"), "port 1069 of 1.1.1.0 is in the block of 10.0.0.3"),
+    (("tcp", "10.0.0.2:443", "1.1.1.1:443"), "10.0.0.2 leaves by 1.1.1.0, not by 1.1.1.1: portmap 10.0.0.2:443 has to have 1.1.1.0 outside"),
+    (("tcp", "10.0.0.2:443", "1.1.1.0:1069"), "port 1069 of 1.1.1.0 is in the block of 10.0.0.3: take one of 1054 to 1068, or below 1024"),
     (("tcp", "10.0.0.2:443-445", "1.1.1.0:443-444"), "has 2 ports, but `in` has 3"),
-    (("tcp", "192.0.2.1:443", "1.1.1.0:443"), "192.0.2.1 is an inside address of no mapping"),
+    (("tcp", "192.0.2.1:443", "1.1.1.0:443"), "192.0.2.1 is an inside address of no mapping: portmap 192.0.2.1:443 has to name a subscriber"),
     (("tcp", "10.0.0.2:443", "1.1.1.0:80"), "tcp 1.1.1.0:80 is taken by another portmap, first"),
     (("tcp", "10.0.0.2:8080", "1.1.1.0:81"), "tcp 10.0.0.2:8080 is taken by another portmap, first"),
 ])
@@ -122,6 +122,21 @@ def test_what_cannot_be_is_refused_with_the_reason(portmaps, arguments, said):
     before = portmaps.agent.ctl("portmap", "list")
     assert said in portmaps.agent.refused("portmap", "add", *arguments)
     assert portmaps.agent.ctl("portmap", "list") == before
+
+
+def test_what_is_reachable_already_has_no_portmaps(portmaps):
+    agent = portmaps.agent
+    agent.ctl("mapping", "add", "10.0.7.1/32", "1.1.2.9/32", "--inbound", "open", "--name", "acme")
+    agent.ctl("mapping", "add", "10.0.7.2/32", "none")
+    said = agent.refused("portmap", "add", "tcp", "10.0.7.1:443", "--name", "web")
+    assert "all ports of 10.0.7.1 are reachable already, as it is in a mapping with `inbound` open: portmap web has to go" in said
+    assert "10.0.7.2 are reachable already, as it is not translated" in agent.refused("portmap", "add", "tcp", "10.0.7.2:443")
+    agent.ctl("portmap", "add", "tcp", "10.0.7.3:443", "--name", "shop")
+    before = agent.ctl("config")
+    for out in ("none", "1.1.2.10/32"):
+        options = () if out == "none" else ("--inbound", "open")
+        assert "portmap shop has to go" in agent.refused("mapping", "add", "10.0.7.3/32", out, *options)
+    assert agent.ctl("config") == before
 
 
 @pytest.mark.parametrize("arguments", [
@@ -133,7 +148,7 @@ def test_malformed_arguments_are_refused(portmaps, arguments):
 
 
 def test_of_one_that_is_not_there_del_says_so(portmaps):
-    assert "there is no portmap of tcp 1.1.1.0:444" in portmaps.agent.refused("portmap", "del", "tcp", "1.1.1.0:444")
+    assert "there is no portmap of tcp 1.1.1.0:444 outside" in portmaps.agent.refused("portmap", "del", "tcp", "1.1.1.0:444")
 
 
 def test_reverse_shows_the_portmap_of_a_port(portmaps):

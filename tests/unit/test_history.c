@@ -98,7 +98,7 @@ static void add(const char *in, const char *out)
 	struct history_mapping m = mapping(in, out);
 	struct error err = { 0 };
 
-	cr_assert_eq(history_change(history, NULL, 0, &m, 1, &no_portmaps, &err), 0, "%s", err.text);
+	cr_assert_eq(history_change(history, NULL, 0, &m, 1, &no_portmaps, NULL, &err), 0, "%s", err.text);
 }
 
 Test(history, the_state_directory_is_made_for_nobody_else)
@@ -198,7 +198,7 @@ Test(history, a_change_that_failed_is_taken_back_whole)
 	add("10.0.0.0/24", "1.1.1.0/30");
 	history_tick(history, NULL);
 	now += 10;
-	cr_assert_eq(history_change(history, &a, 1, &b, 1, &no_portmaps, &err), 0);
+	cr_assert_eq(history_change(history, &a, 1, &b, 1, &no_portmaps, NULL, &err), 0);
 	history_reconcile(history, &a, 1, NULL);
 	cr_assert_str_eq(events(), "start add del add undo undo");
 	now += DAY;
@@ -249,7 +249,7 @@ Test(history, changes_say_what_differs)
 
 		add("10.0.0.0/24", "1.1.1.0/30");
 		cr_expect_eq(history_change(history, &del, changes[i].del != NULL, &added, changes[i].add != NULL,
-					    &no_portmaps, &err),
+					    &no_portmaps, NULL, &err),
 			     0, "%s: %s", changes[i].name, err.text);
 		cr_expect_str_eq(events(), changes[i].events, "%s: %s", changes[i].name, events());
 		teardown();

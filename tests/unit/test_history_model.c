@@ -187,7 +187,7 @@ static void write_change(const struct plan *c)
 {
 	struct error err;
 
-	cr_assert_eq(history_change(history, c->del, c->n_del, c->add, c->n_add, &no_portmaps, &err), 0, "%s",
+	cr_assert_eq(history_change(history, c->del, c->n_del, c->add, c->n_add, &no_portmaps, NULL, &err), 0, "%s",
 		     err.text);
 	if (c->n_del || c->n_add)
 		note_time();

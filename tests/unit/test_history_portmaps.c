@@ -153,7 +153,7 @@ static void write_change(bool with_mapping)
 	const struct history_mapping m = whole();
 	struct error err;
 
-	cr_assert_eq(history_change(history, NULL, 0, &m, with_mapping, &c, &err), 0, "%s", err.text);
+	cr_assert_eq(history_change(history, NULL, 0, &m, with_mapping, &c, NULL, &err), 0, "%s", err.text);
 	if (c.n_del || c.n_add || with_mapping)
 		note_time();
 }

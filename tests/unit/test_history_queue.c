@@ -94,7 +94,7 @@ static void change(const char *in, const char *out, struct answer *a)
 {
 	struct history_mapping add = mapping(in, out);
 
-	cr_assert_eq(history_queue_change(q, NULL, 0, &add, 1, &portmaps, answered, a), 0);
+	cr_assert_eq(history_queue_change(q, NULL, 0, &add, 1, &portmaps, NULL, answered, a), 0);
 	cr_assert_eq(a->n, 0, "never from within");
 }
 

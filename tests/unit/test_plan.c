@@ -113,11 +113,14 @@ static int tell_mapping(const struct ipfix *x, bool made, uint64_t ms)
 	return call(ms ? made ? "begins" : "ends" : "untimed", NULL);
 }
 
-static void forget_portmaps(struct history_portmap_change *p)
+static void forget_lists(struct history_portmap_change *p, struct history_drain_change *drains)
 {
 	free(p->del);
 	free(p->add);
 	*p = (struct history_portmap_change){ 0 };
+	free(drains->end);
+	free(drains->begin);
+	*drains = (struct history_drain_change){ 0 };
 }
 
 static int load_ready(struct error *err)
@@ -185,8 +188,8 @@ static void choose_stages(const struct change_context *context, const struct con
 #define config_warn(now, before, name)			  call("warn", NULL)
 #define fragments_configure(f, limits)			  call("fragments", NULL)
 #define sessions_on_close(m, visit, arg)		  (listener = (visit))
-#define history_queue_change(q, d, n_d, a, n_a, p, done, arg) \
-	((void)forget_portmaps(p), change_recorded(d, n_d, a, n_a, done, arg))
+#define history_queue_change(q, d, n_d, a, n_a, p, drains, done, arg) \
+	((void)forget_lists(p, drains), change_recorded(d, n_d, a, n_a, done, arg))
 #define history_queue_forget(q, arg) call("forget", NULL)
 #define history_queue_confirm(q)     call("confirm", NULL)
 #define history_queue_reconcile(q)   call("reconcile", NULL)

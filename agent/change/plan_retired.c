@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The tables find the mapping around an exception when that is linked: after the deletions that are not replacements,
+ * and after the additions before it. The same order is gone through here.
+ */
+#include "change/plan_retired.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* A mapping in use, at some point of the plan. */
+struct used {
+	struct prefix in;
+	struct prefix out;
+	bool sessions; /* it may have some */
+};
+
+static bool same_prefix(struct prefix a, struct prefix b)
+{
+	return a.base == b.base && a.plen == b.plen;
+}
+
+/* Whether a mapping of the tables is gone when additions begin. */
+static bool is_deleted(const struct plan *p, struct prefix in, struct prefix out)
+{
+	for (size_t i = 0; i < p->n_del; i++)
+		if (!p->del[i].over && !p->del[i].replaced && same_prefix(p->del[i].in, in) &&
+		    same_prefix(p->del[i].out, out))
+			return true;
+	return false;
+}
+
+static size_t list_used(const struct plan *p, struct used *list)
+{
+	const struct mappings *m = p->context->mappings;
+	size_t n = 0;
+
+	for (int number = mappings_next(m, 0); number >= 0; number = mappings_next(m, number + 1)) {
+		const struct mapping *record = mappings_get(m, number);
+		const struct geometry *g = &record->geo;
+		struct used u = { { g->in_base, g->in_plen },
+				  { g->out_base, g->out_plen },
+				  record->first_bucket != NO_BUCKETS };
+
+		if (!is_deleted(p, u.in, u.out))
+			list[n++] = u;
+	}
+	return n;
+}
+
+static struct history_drain drain_of(struct prefix in, struct prefix out, struct prefix of)
+{
+	return (struct history_drain){ .in = in, .out = out, .of = of, .from = TIME_NONE };
+}
+
+/* The mapping around an addition; NULL: none with sessions. */
+static const struct used *around(const struct used *list, size_t n, struct prefix in)
+{
+	const struct used *found = NULL;
+
+	for (size_t i = 0; i < n; i++)
+		if (list[i].in.plen < in.plen && prefix_contains(list[i].in.base, list[i].in.plen, in.base) &&
+		    (!found || list[i].in.plen > found->in.plen))
+			found = &list[i];
+	return found && found->sessions ? found : NULL;
+}
+
+/* Adds a mapping to those in use, in place of the one that it replaces. */
+static size_t use(struct used *list, size_t n, const struct plan_addition *add)
+{
+	size_t at = 0;
+
+	while (at < n && !same_prefix(list[at].in, add->spec.in))
+		at++;
+	list[at] = (struct used){ add->spec.in, add->spec.out, add->revives };
+	return at == n ? n + 1 : n;
+}
+
+int plan_retired(const struct plan *p, struct history_drain_change *ret)
+{
+	const struct mappings *m = p->context->mappings;
+	_cleanup_free_ struct used *used = calloc(MAX_MAPPINGS + p->n_add + 1, sizeof(*used));
+	struct history_drain_change c = { .begin = calloc(p->n_del + p->n_add + 1, sizeof(*c.begin)),
+					  .end = calloc(p->n_end + p->n_add + 1, sizeof(*c.end)) };
+	size_t n;
+
+	if (!used || !c.begin || !c.end) {
+		free(c.begin);
+		free(c.end);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < p->n_end; i++) {
+		const struct geometry *g = &mappings_get(m, p->end[i].number)->geo;
+
+		c.end[c.n_end++] = drain_of((struct prefix){ g->in_base, g->in_plen },
+					    (struct prefix){ g->out_base, g->out_plen }, p->end[i].in);
+	}
+	for (size_t i = 0; i < p->n_del; i++)
+		if (p->del[i].drain_s && mappings_find(m, p->del[i].in, p->del[i].out) >= 0)
+			c.begin[c.n_begin++] = drain_of(p->del[i].in, p->del[i].out, p->del[i].in);
+	n = list_used(p, used);
+	for (size_t i = 0; i < p->n_add; i++) {
+		const struct plan_addition *add = &p->add[i];
+		const struct used *outer =
+			add->how.drain_s && !add->how.replaces ? around(used, n, add->spec.in) : NULL;
+
+		if (outer)
+			c.begin[c.n_begin++] = drain_of(outer->in, outer->out, add->spec.in);
+		if (add->revives)
+			c.end[c.n_end++] = drain_of(add->spec.in, add->spec.out, add->spec.in);
+		n = use(used, n, add);
+	}
+	*ret = c;
+	return 0;
+}
+
+int plan_forget_needless(struct plan *p)
+{
+	_cleanup_free_ struct used *used = calloc(MAX_MAPPINGS + p->n_add + 1, sizeof(*used));
+	size_t n;
+
+	if (!used)
+		return -ENOMEM;
+	n = list_used(p, used);
+	for (size_t i = 0; i < p->n_add; i++) {
+		struct plan_addition *add = &p->add[i];
+
+		if (!add->how.replaces && !around(used, n, add->spec.in))
+			add->how.drain_s = 0;
+		n = use(used, n, add);
+	}
+	return 0;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "proto/history_drains.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <detnat/mapping.h>
+
+#include "base/timestamp.h"
+
+#define STILL	   INT64_MAX
+#define FIRST_ROOM 8U
+
+void history_drains_free(struct history_drains *p)
+{
+	free(p->interval);
+	free(p->open);
+	*p = (struct history_drains){ 0 };
+}
+
+static bool same_prefix(struct prefix a, struct prefix b)
+{
+	return a.base == b.base && a.plen == b.plen;
+}
+
+bool history_drain_same(const struct history_drain *a, const struct history_drain *b)
+{
+	return same_prefix(a->in, b->in) && same_prefix(a->out, b->out) && same_prefix(a->of, b->of);
+}
+
+bool history_drain_whole(const struct history_drain *d)
+{
+	return same_prefix(d->of, d->in);
+}
+
+struct drain_interval *history_drain_open(const struct history_drains *p, const struct history_drain *d)
+{
+	for (size_t i = 0; i < p->n_open; i++)
+		if (history_drain_same(&p->interval[p->open[i]].drain, d))
+			return &p->interval[p->open[i]];
+	return NULL;
+}
+
+/* Makes room for one more element; arrays grow at powers of two. */
+static int make_room(void *array, size_t n, size_t size)
+{
+	void **at = array, *larger;
+
+	if (n & (n - 1) || (n && n < FIRST_ROOM))
+		return 0;
+	larger = reallocarray(*at, n ? n * 2 : FIRST_ROOM, size);
+	if (!larger)
+		return -ENOMEM;
+	*at = larger;
+	return 0;
+}
+
+static int open_again(struct history_drains *p, size_t number)
+{
+	if (make_room(&p->open, p->n_open, sizeof(*p->open)))
+		return -ENOMEM;
+	p->interval[number].to = STILL;
+	p->interval[number].end_line = 0;
+	p->open[p->n_open++] = number;
+	return 0;
+}
+
+static int begin_one(struct history_drains *p, const struct history_drain *d, uint64_t line)
+{
+	if (make_room(&p->interval, p->n, sizeof(*p->interval)))
+		return -ENOMEM;
+	p->interval[p->n] = (struct drain_interval){ .drain = *d, .reached = d->from, .line = line };
+	return open_again(p, p->n++);
+}
+
+/* Ends the open one at a place in the list; the order of the others stays. */
+static void end_at(struct history_drains *p, size_t at, int64_t to, uint64_t line)
+{
+	struct drain_interval *v = &p->interval[p->open[at]];
+
+	v->to = to > v->reached ? to : v->reached;
+	v->end_line = line;
+	p->n_open--;
+	for (; at < p->n_open; at++)
+		p->open[at] = p->open[at + 1];
+}
+
+static bool covers(const struct history_drain *a, const struct history_drain *b)
+{
+	return same_prefix(a->in, b->in) && same_prefix(a->out, b->out) && a->of.plen <= b->of.plen &&
+	       prefix_contains(a->of.base, a->of.plen, b->of.base);
+}
+
+int history_drains_begin(struct history_drains *p, const struct history_drain *d, uint64_t line)
+{
+	if (history_drain_open(p, d))
+		return 0;
+	for (size_t i = p->n_open; i-- > 0;)
+		if (covers(d, &p->interval[p->open[i]].drain))
+			end_at(p, i, d->from, line);
+	return begin_one(p, d, line);
+}
+
+int history_drains_end(struct history_drains *p, const struct history_drain *d, int64_t to, uint64_t line)
+{
+	int r = 0;
+
+	/* After lines are missing, the end alone tells that it was there. */
+	if (!history_drain_open(p, d))
+		r = begin_one(p, d, line);
+	for (size_t i = p->n_open; !r && i-- > 0;)
+		if (history_drain_same(&p->interval[p->open[i]].drain, d))
+			end_at(p, i, to, line);
+	return r;
+}
+
+void history_drains_end_of(struct history_drains *p, struct prefix in, struct prefix out, int64_t to, uint64_t line)
+{
+	for (size_t i = p->n_open; i-- > 0;) {
+		const struct history_drain *d = &p->interval[p->open[i]].drain;
+
+		if (same_prefix(d->in, in) && same_prefix(d->out, out))
+			end_at(p, i, to, line);
+	}
+}
+
+void history_drains_end_all(struct history_drains *p, int64_t to, uint64_t line)
+{
+	while (p->n_open)
+		end_at(p, p->n_open - 1, to, line);
+}
+
+int history_drains_set_back(struct history_drains *p, int64_t before, int64_t now, uint64_t line)
+{
+	size_t n = p->n_open;
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct drain_interval *v = &p->interval[p->open[i]];
+
+		if (before > v->reached)
+			v->reached = before;
+	}
+	for (size_t i = n; i-- > 0 && !r;) {
+		struct history_drain again = p->interval[p->open[i]].drain;
+
+		if (again.from <= now)
+			continue;
+		again.from = now;
+		end_at(p, i, before, line);
+		r = begin_one(p, &again, line);
+	}
+	return r;
+}
+
+bool history_drains_undo(struct history_drains *p, uint64_t line, int *ret)
+{
+	bool found = false;
+
+	*ret = 0;
+	for (size_t i = p->n_open; i-- > 0;) {
+		struct drain_interval *v = &p->interval[p->open[i]];
+
+		if (v->line != line)
+			continue;
+		end_at(p, i, v->drain.from, line);
+		v->undone = true;
+		found = true;
+	}
+	for (size_t i = 0; i < p->n && !*ret; i++) {
+		const struct drain_interval *v = &p->interval[i];
+
+		if (v->undone || v->end_line != line || v->line == line)
+			continue;
+		*ret = open_again(p, i);
+		found = true;
+	}
+	return found;
+}
+
+size_t history_drains_list(const struct history_drains *p, struct history_drain *ret)
+{
+	for (size_t i = 0; i < p->n_open; i++)
+		ret[i] = p->interval[p->open[i]].drain;
+	return p->n_open;
+}
+
+void history_drain_write(FILE *out, const struct history_drain *d)
+{
+	char in[ADDR_TEXT], pool[ADDR_TEXT], of[ADDR_TEXT], from[TIME_TEXT];
+
+	fprintf(out, "\"in\":\"%s\",\"out\":\"%s\",\"of\":\"%s\",\"from\":\"%s\"",
+		prefix_format(d->in.base, d->in.plen, in), prefix_format(d->out.base, d->out.plen, pool),
+		prefix_format(d->of.base, d->of.plen, of), time_format(d->from, from));
+}
+
+static const char *text_of(const cJSON *json, const char *key)
+{
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, key));
+}
+
+bool history_drain_read(const cJSON *json, struct history_drain *ret)
+{
+	const char *in = text_of(json, "in"), *out = text_of(json, "out"), *of = text_of(json, "of");
+	const char *from = text_of(json, "from");
+
+	return in && out && of && from && !prefix_parse(in, &ret->in) && !prefix_parse(out, &ret->out) &&
+	       !prefix_parse(of, &ret->of) && !time_parse(from, &ret->from) && ret->of.plen >= ret->in.plen &&
+	       prefix_contains(ret->in.base, ret->in.plen, ret->of.base);
+}

@@ -79,6 +79,27 @@ static void cell_pcp(const cJSON *row, const char *key, char text[static CELL_TE
 			 json_number(pcp, "listening"));
 }
 
+/* Shows how many peers are in which state, and how far the slowest is behind. */
+static void cell_replication(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	static const char *const states[] = { "synchronised", "copying", "mismatch", "down" };
+	const cJSON *replication = json_get(row, key);
+	size_t n;
+
+	if (!cJSON_IsObject(replication)) {
+		strcpy(text, "off");
+		return;
+	}
+	n = (size_t)snprintf(text, CELL_TEXT, "%.0f peer%s", json_number(replication, "peers"),
+			     json_number(replication, "peers") == 1 ? "" : "s");
+	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
+		if (json_number(replication, states[i]) > 0)
+			n += (size_t)snprintf(text + n, CELL_TEXT - n, ", %.0f %s", json_number(replication, states[i]),
+					      states[i]);
+	if (cJSON_IsNumber(json_get(replication, "lag_seconds")))
+		snprintf(text + n, CELL_TEXT - n, ", lag %.2f s", json_number(replication, "lag_seconds"));
+}
+
 /* Shows who forwards, and the interfaces of which that is not true. */
 static void cell_forwardings(const cJSON *row, const char *key, char text[static CELL_TEXT])
 {
@@ -122,6 +143,7 @@ static const struct column status_fields[] = {
 	{ "Guard", "guard", cell_guard, false, 0 },
 	{ "Routes", "routes", cell_routes, false, 0 },
 	{ "PCP", "pcp", cell_pcp, false, 0 },
+	{ "Replication", "replication", cell_replication, false, 0 },
 	{ "Tracing", "tracing", cell_flag, false, 0 },
 	{},
 };
@@ -193,21 +215,29 @@ static void show_reload_of(struct writer *w, const char *what, const cJSON *m)
 
 static void show_reloaded(struct writer *w, const cJSON *result, const cJSON *args)
 {
-	const char *const lists[] = { "added", "deleted", "updated", "parted" };
+	static const struct {
+		const char *list, *text;
+	} changes[] = {
+		{ "added", "would add" },
+		{ "deleted", "would delete" },
+		{ "updated", "would change" },
+		{ "parted", "would take addresses from" },
+	};
 	const cJSON *m;
 
 	if (!cJSON_IsTrue(json_get(result, "dry_run"))) {
 		writer_line(w, "reloaded");
 		return;
 	}
-	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
-		cJSON_ArrayForEach (m, json_get(result, lists[i])) {
-			show_reload_of(w, lists[i], m);
+	for (unsigned i = 0; i < ARRAY_SIZE(changes); i++) {
+		cJSON_ArrayForEach (m, json_get(result, changes[i].list)) {
+			show_reload_of(w, changes[i].text, m);
 		}
 	}
 	writer_line(w, "%s, %.0f sessions would end, %.0f would drain",
-		    cJSON_IsTrue(json_get(result, "changed")) ? "the file differs from what runs"
-							      : "nothing would change",
+		    cJSON_IsTrue(json_get(result, "changed"))
+			    ? "the file differs from what runs (detnatctl config diff)"
+			    : "nothing would change",
 		    json_number(result, "sessions_cut"), json_number(result, "sessions_drained"));
 }
 

@@ -55,6 +55,24 @@ static int add(struct arguments *a, const struct arg_spec *spec, const char *tex
 	return 0;
 }
 
+/* Names the options that there are. */
+static int refuse_option(const struct arguments *a, const char *word, int size, struct error *err)
+{
+	const char *before = "; it has ";
+
+	error_set(err, -EINVAL, "%s has no option %.*s", a->name, size, word);
+	for (const struct arg_spec *spec = a->specs; spec->kind; spec++) {
+		size_t n = strlen(err->text);
+		char title[USAGE_TEXT];
+
+		if (spec->style != ARG_OPTION || spec->refused)
+			continue;
+		snprintf(err->text + n, sizeof(err->text) - n, "%s%s", before, arg_title(spec, title));
+		before = ", ";
+	}
+	return -EINVAL;
+}
+
 /*
  * Takes an option and its value, which is part of the word (--name=VALUE, -nVALUE) or the next word. Returns the number
  * of words used, or -errno.
@@ -74,7 +92,7 @@ static int add_option(struct arguments *a, const char *word, const char *next, s
 		size = 2;
 	}
 	if (!spec)
-		return error_set(err, -EINVAL, "%s has no option %.*s", a->name, (int)(size < 64 ? size : 64), word);
+		return refuse_option(a, word, size < 64 ? (int)size : 64, err);
 	if (spec->kind == ARG_FLAG && value)
 		return error_set(err, -EINVAL, "%.*s takes no value", (int)size, word);
 	if (spec->kind != ARG_FLAG && !value) {

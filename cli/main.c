@@ -39,9 +39,9 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 
 		if (!options || word[0] != '-' || !word[1]) {
 			o->words[o->n_words++] = word;
-		} else if (!strcmp(word, "-j") || !strcmp(word, "--json")) {
+		} else if (!strcmp(word, "-j") || !strcmp(word, "--json") || !strcmp(word, "-json")) {
 			o->json = true;
-		} else if (!strcmp(word, "-p") || !strcmp(word, "--pretty")) {
+		} else if (!strcmp(word, "-p") || !strcmp(word, "--pretty") || !strcmp(word, "-pretty")) {
 			o->json = o->pretty = true;
 		} else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
 			o->help = true;
@@ -49,7 +49,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 			o->version = true;
 		} else if (!o->n_words && !strcmp(word, "--force")) {
 			o->force = true;
-		} else if (!strcmp(word, "-b") || !strcmp(word, "--batch")) {
+		} else if (!strcmp(word, "-b") || !strcmp(word, "--batch") || !strcmp(word, "-batch")) {
 			if (++i >= argc)
 				return error_set(err, -EINVAL, "%s needs the name of a file, or -", word);
 			o->batch = argv[i];
@@ -102,6 +102,11 @@ static int run(const struct options *o, struct writer *w, struct error *err)
 
 	if (o->help)
 		return command_help_on(w->out, o->words, o->n_words, err);
+	if (!o->n_words && !strchr(o->socket, '/'))
+		return error_set(err, EXIT_USAGE,
+				 "-s takes the path of the agent's socket, here \"%.64s\", and no command is left; "
+				 "detnatctl stats shows counters",
+				 o->socket);
 	if (!o->n_words)
 		return error_set(err, EXIT_USAGE, "a command is needed; detnatctl help lists them all");
 	c = command_find(o->words, o->n_words, &n_words, err);

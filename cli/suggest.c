@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "habits.h"
 
 #define NAME_MAX_LENGTH 40
 
@@ -92,14 +93,23 @@ void command_explain_unknown(char *const *words, unsigned n_words, struct error 
 {
 	char typed[2 * NAME_MAX_LENGTH + 2];
 	const struct command *c;
+	const char *meant;
 	size_t n;
 
 	if (words[0][0] == '-') {
-		error_set(err, 0, "unknown option %.64s", words[0]);
+		error_set(err, 0,
+			  "unknown option %.64s: there are -s SOCKET, -j, -p, -b FILE, --force, -h and -V; "
+			  "detnatctl help lists the commands",
+			  words[0]);
 		return;
 	}
 	snprintf(typed, sizeof(typed), "%.40s%s%.40s", words[0], n_words > 1 ? " " : "", n_words > 1 ? words[1] : "");
-	c = nearest(typed, words[0]);
+	meant = habit_meant(words[0], n_words > 1 ? words[1] : NULL);
+	if (meant) {
+		error_set(err, 0, "there is no command \"%s\"; did you mean \"%s\"?", typed, meant);
+		return;
+	}
+	c = habit_is_verb(words[0]) ? NULL : nearest(typed, words[0]);
 	if (c && n_words > 1) {
 		error_set(err, 0, "there is no command \"%s\"; did you mean \"%s\"?", typed, command_name(c));
 		return;
@@ -110,6 +120,9 @@ void command_explain_unknown(char *const *words, unsigned n_words, struct error 
 	n = strlen(err->text);
 	if (c)
 		snprintf(err->text + n, sizeof(err->text) - n, "; did you mean \"%s\"?", command_name(c));
+	else if (habit_is_verb(words[0]))
+		snprintf(err->text + n, sizeof(err->text) - n,
+			 ": the noun stands first, as in \"mapping list\"; detnatctl help lists them all");
 	else
 		snprintf(err->text + n, sizeof(err->text) - n, "; detnatctl help lists them all");
 }

@@ -46,6 +46,18 @@ def test_iproute2_pretty_json_and_batches(agent):
     assert agent.ctl("timeouts")["udp"] == 77
 
 
+def test_iproute2_long_options_have_one_dash(agent):
+    assert json.loads(agent.command("-json", "-pretty", "mapping").out) == agent.ctl("mapping")
+    commands = agent.directory / "commands"
+    commands.write_text("mapping show\n")
+    assert agent.command("-batch", commands).status == 0
+
+
+def test_iproute2_statistics_are_no_socket(agent):
+    said = execute(CTL, "-s", "mapping")
+    assert said.status == 2 and "-s takes the path of the agent's socket" in said.err and "detnatctl stats" in said.err
+
+
 def test_ip_nft_and_conntrack_monitor(agent):
     with monitor(agent, "mappings") as it:
         agent.ctl("mapping", "set", "residential", "--comment", "new")

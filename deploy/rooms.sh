@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-rooms=(base proto host config datapath tables sessions guard fib links ipfix syslog history punt pcp metrics change control service)
+rooms=(base proto host config datapath tables sessions guard fib links ipfix syslog history punt pcp replication metrics change control service)
 status=0
 
 complain() {

@@ -45,6 +45,10 @@ struct config *config_new(void)
 			.lifetime_min = 120,
 			.lifetime_max = 86400,
 		},
+		.replication = {
+			.min_age = 2,
+			.interval = 1,
+		},
 		.stages = STAGES_AUTO,
 		.guard = true,
 		.answer_arp = true,
@@ -69,6 +73,7 @@ void config_free(struct config *c)
 	free(c->portmaps);
 	free(c->bypass);
 	free(c->draining);
+	free(c->rests);
 	free(c->control_socket);
 	free(c->pin_path);
 	free(c->state_dir);
@@ -97,11 +102,12 @@ struct config *config_clone(const struct config *c)
 	copy->portmaps = copy_array(c->portmaps, c->n_portmaps, sizeof(*c->portmaps));
 	copy->bypass = copy_array(c->bypass, c->n_bypass, sizeof(*c->bypass));
 	copy->draining = copy_array(c->draining, c->n_draining, sizeof(*c->draining));
+	copy->rests = copy_array(c->rests, c->n_rests, sizeof(*c->rests));
 	copy->control_socket = strdup(c->control_socket);
 	copy->pin_path = strdup(c->pin_path);
 	copy->state_dir = strdup(c->state_dir);
 	if (!copy->interfaces || !copy->mappings || !copy->portmaps || !copy->bypass || !copy->draining ||
-	    !copy->control_socket || !copy->pin_path || !copy->state_dir)
+	    !copy->rests || !copy->control_socket || !copy->pin_path || !copy->state_dir)
 		return NULL;
 	return take_pointer(copy);
 }

@@ -85,6 +85,14 @@ struct config_drain {
 	struct prefix out;
 };
 
+/* A mapping that has drained: its ports go to no other subscriber before that time (RFC 6888 REQ-8). */
+#define CONFIG_REST_S 120U
+struct config_rest {
+	struct prefix in;
+	struct prefix out;
+	uint64_t until_us; /* monotonic_us() */
+};
+
 struct config_portmap {
 	char name[LABEL_TEXT]; /* "": none; several may have the same */
 	uint8_t protos;	       /* enum portmap_protos */
@@ -155,6 +163,23 @@ struct config_pcp {
 	struct prefix third_party[PCP_MAX_THIRD_PARTY];
 };
 
+#define REPLICATION_MAX_PEERS	 7U
+#define REPLICATION_MAX_MAPPINGS 64U
+#define REPLICATION_KEY_FILE	 256U
+
+/* Copies of sessions, to and from other gateways. */
+struct config_replication {
+	bool enabled;
+	struct endpoint listen; /* also how the peers know this gateway */
+	uint32_t n_peers;	/* at least 1 if enabled, without duplicates */
+	struct endpoint peers[REPLICATION_MAX_PEERS];
+	char key_file[REPLICATION_KEY_FILE]; /* "": without authentication */
+	uint32_t min_age;		     /* seconds; younger sessions are not sent */
+	uint32_t interval;		     /* seconds between two passes over the sessions */
+	uint32_t n_mappings;		     /* whose sessions are sent; 0: all */
+	char mappings[REPLICATION_MAX_MAPPINGS][LABEL_TEXT];
+};
+
 enum forwarding { FORWARDING_REDIRECT, FORWARDING_KERNEL };
 extern const struct word forwarding_words[];
 extern const struct word unmatched_words[];
@@ -179,6 +204,8 @@ struct config {
 	size_t n_bypass;
 	struct config_drain *draining; /* of no file: what drains while this configuration is active */
 	size_t n_draining;
+	struct config_rest *rests; /* of no file either */
+	size_t n_rests;
 	uint32_t sessions_per_user;
 	uint32_t session_slots; /* 0: auto */
 	struct config_independence independence;
@@ -189,6 +216,7 @@ struct config {
 	struct config_syslog syslog;
 	struct config_fragments fragments;
 	struct config_pcp pcp;
+	struct config_replication replication;
 	enum forwarding forwarding;
 	enum xdp_mode xdp_mode;
 	uint8_t stages; /* STAGES_AUTO, 1 or 2, see <detnat/stages.h> */
@@ -319,5 +347,11 @@ int config_add_mapping(struct config *c, struct prefix in, struct prefix out);
 int config_del_mapping(struct config *c, struct prefix in, struct prefix out);
 int config_add_interface(struct config *c, const char *name, uint8_t role);
 int config_del_interface(struct config *c, const char *name, uint8_t role);
+
+/* What keeps outside addresses from being those of other inside ones for some seconds yet, or NULL. */
+const struct config_rest *config_find_rest(const struct config *c, struct prefix in, struct prefix out);
+
+/* Seconds that a rest has left, rounded up. */
+unsigned config_rest_left(const struct config_rest *r);
 
 #endif

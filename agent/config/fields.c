@@ -21,6 +21,9 @@
 #define MAX_PARKED_BYTES (1U << 30)
 #define MAX_PARKED_TIME	 60U
 
+#define MAX_AGE		  60U
+#define MAX_PASS_INTERVAL 60U
+
 /* What every host must accept (RFC 879), and the longest IPv4 packet less its headers. */
 #define MIN_MSS 536U
 #define MAX_MSS 65495U
@@ -127,6 +130,16 @@ static const struct field pcp_table[] = {
 };
 static const struct fields pcp_fields = TABLE(pcp_table);
 
+static const struct field replication_table[] = {
+	{ "listen", &field_endpoint, MEMBER(struct config_replication, listen), .required = true, .min = 1 },
+	{ "peers", &field_peers, .offset = 0, .required = true },
+	{ "key_file", &field_key_file, MEMBER(struct config_replication, key_file), .required = true },
+	{ "min_age", &field_number, MEMBER(struct config_replication, min_age), .max = MAX_AGE },
+	{ "interval", &field_number, MEMBER(struct config_replication, interval), .min = 1, .max = MAX_PASS_INTERVAL },
+	{ "mappings", &field_owned_mappings, .offset = 0 },
+};
+static const struct fields replication_fields = TABLE(replication_table);
+
 static const struct field metrics_table[] = {
 	{ "listen", &field_endpoint, MEMBER(struct config, metrics_listen), .min = 1 },
 	{ "per_mapping", &field_bool, MEMBER(struct config, metrics_per_mapping) },
@@ -189,6 +202,8 @@ static const struct field config_table[] = {
 	{ "fragments", &field_object, MEMBER(struct config, fragments), .fields = &fragments_fields, .enabled = -1 },
 	{ "pcp", &field_object, MEMBER(struct config, pcp), .fields = &pcp_fields,
 	  .enabled = offsetof(struct config, pcp.enabled) },
+	{ "replication", &field_object, MEMBER(struct config, replication), .fields = &replication_fields,
+	  .enabled = offsetof(struct config, replication.enabled) },
 	{ "forwarding", &field_word, MEMBER(struct config, forwarding), .words = forwarding_words },
 	{ "xdp_mode", &field_word, MEMBER(struct config, xdp_mode), .words = xdp_mode_words },
 	{ "stages", &field_auto, MEMBER(struct config, stages), .min = 1, .max = 2 },

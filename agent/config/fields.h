@@ -94,6 +94,9 @@ extern const struct field_type field_bypass;	 /* value: struct config */
 extern const struct field_type field_pcp_listen; /* value: struct config_pcp, as of the next two */
 extern const struct field_type field_pcp_mappings;
 extern const struct field_type field_pcp_third_party;
+extern const struct field_type field_peers;	     /* value: struct config_replication, as of field_owned_mappings */
+extern const struct field_type field_key_file;	     /* char[]: an absolute path, or null, which is "" */
+extern const struct field_type field_owned_mappings; /* "all", or a list of names */
 
 /* Reads the value at r->path. 0, or -errno with the message set. */
 int field_read(struct reader *r, const cJSON *json, const struct field *f, void *base);
@@ -115,8 +118,27 @@ int validate_until(const struct config *c, const char *name, struct error *err);
 /* Refuses pcp values that do not fit each other, or the rest of the configuration. 0 or -EINVAL. */
 int validate_pcp(const struct config *c, const char *name, struct error *err);
 
+/* The same for replication. */
+int validate_replication(const struct config *c, const char *name, struct error *err);
+
 /* Refuses a value that is no array, or the first element beyond max. */
 int expect_array(struct reader *r, const cJSON *json, size_t max, const char *of_what);
+
+/* Reads an element of a list into place n of its array. 0 or -errno with the message set. */
+typedef int (*element_read)(struct reader *r, const cJSON *json, void *array, uint32_t n);
+
+/* Reads a list of 1 to max elements. 0 or -errno with the message set. */
+int elements_read(struct reader *r, const cJSON *json, void *array, element_read read, uint32_t max,
+		  const char *of_what, uint32_t *ret_n);
+
+/* The message that an element is there twice. */
+int element_repeated(struct reader *r, const cJSON *json);
+
+/* An element that is the name of a mapping; the array is of char[LABEL_TEXT]. */
+int element_mapping_read(struct reader *r, const cJSON *json, void *array, uint32_t n);
+
+/* A list of such names; NULL: memory is short. */
+cJSON *element_mappings_write(const char (*names)[LABEL_TEXT], uint32_t n);
 
 /* Numbers of one or four octets. */
 uint32_t number_load(const void *value, size_t size);

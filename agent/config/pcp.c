@@ -6,48 +6,16 @@
 
 #include "config/fields.h"
 
-/* Reads an element of a list into place n of its array. 0 or -errno with the message set. */
-typedef int (*element_read)(struct reader *r, const cJSON *json, struct config_pcp *pcp, uint32_t n);
-
-static int list_read(struct reader *r, const cJSON *json, struct config_pcp *pcp, element_read read, uint32_t max,
-		     const char *of_what, uint32_t *ret_n)
+static int address_read(struct reader *r, const cJSON *json, void *array, uint32_t n)
 {
-	const cJSON *element;
-	uint32_t n = 0;
-
-	if (!cJSON_IsArray(json) || !json->child)
-		return reader_refuse(r, json, "must be a list of %s", of_what);
-	cJSON_ArrayForEach (element, json) {
-		size_t before = json_path_add_index(&r->path, n);
-		int ret;
-
-		if (n == max)
-			return reader_refuse(r, element, "more than %u %s", max, of_what);
-		ret = read(r, element, pcp, n);
-		if (ret < 0)
-			return ret;
-		n++;
-		json_path_cut(&r->path, before);
-	}
-	*ret_n = n;
-	return 0;
-}
-
-static int already_there(struct reader *r, const cJSON *json)
-{
-	return reader_refuse(r, json, "stands in this list already");
-}
-
-static int address_read(struct reader *r, const cJSON *json, struct config_pcp *pcp, uint32_t n)
-{
-	uint32_t addr;
+	uint32_t *listen = array, addr;
 
 	if (!cJSON_IsString(json) || addr_parse(json->valuestring, &addr))
 		return reader_refuse(r, json, "must be an IPv4 address such as \"100.64.0.1\"");
 	for (uint32_t i = 0; i < n; i++)
-		if (pcp->listen[i] == addr)
-			return already_there(r, json);
-	pcp->listen[n] = addr;
+		if (listen[i] == addr)
+			return element_repeated(r, json);
+	listen[n] = addr;
 	return 0;
 }
 
@@ -55,7 +23,7 @@ static int listen_read(struct reader *r, const cJSON *json, const struct field *
 {
 	struct config_pcp *pcp = value;
 
-	return list_read(r, json, pcp, address_read, PCP_MAX_LISTEN, "addresses", &pcp->n_listen);
+	return elements_read(r, json, pcp->listen, address_read, PCP_MAX_LISTEN, "addresses", &pcp->n_listen);
 }
 
 static int listen_write(cJSON *object, const struct field *f, const void *value)
@@ -72,49 +40,33 @@ static int listen_write(cJSON *object, const struct field *f, const void *value)
 
 const struct field_type field_pcp_listen = { .read = listen_read, .write = listen_write };
 
-static int mapping_read(struct reader *r, const cJSON *json, struct config_pcp *pcp, uint32_t n)
-{
-	if (!cJSON_IsString(json) || !label_valid(json->valuestring))
-		return reader_refuse(r, json, "must be the name of a mapping");
-	for (uint32_t i = 0; i < n; i++)
-		if (!strcmp(pcp->mappings[i], json->valuestring))
-			return already_there(r, json);
-	snprintf(pcp->mappings[n], LABEL_TEXT, "%s", json->valuestring);
-	return 0;
-}
-
 static int mappings_read(struct reader *r, const cJSON *json, const struct field *f, void *value)
 {
 	struct config_pcp *pcp = value;
 
-	return list_read(r, json, pcp, mapping_read, PCP_MAX_MAPPINGS, "names of mappings", &pcp->n_mappings);
+	return elements_read(r, json, pcp->mappings, element_mapping_read, PCP_MAX_MAPPINGS, "names of mappings",
+			     &pcp->n_mappings);
 }
 
 /* Left out if all mappings are served. */
 static int mappings_write(cJSON *object, const struct field *f, const void *value)
 {
 	const struct config_pcp *pcp = value;
-	_cleanup_json_ cJSON *list = cJSON_CreateArray();
 
-	if (!pcp->n_mappings)
-		return list ? 0 : -ENOMEM;
-	for (uint32_t i = 0; list && i < pcp->n_mappings; i++)
-		if (json_append(list, cJSON_CreateString(pcp->mappings[i])))
-			return -ENOMEM;
-	return json_add(object, f->name, take_pointer(list));
+	return pcp->n_mappings ? json_add(object, f->name, element_mappings_write(pcp->mappings, pcp->n_mappings)) : 0;
 }
 
 const struct field_type field_pcp_mappings = { .read = mappings_read, .write = mappings_write };
 
-static int prefix_read(struct reader *r, const cJSON *json, struct config_pcp *pcp, uint32_t n)
+static int prefix_read(struct reader *r, const cJSON *json, void *array, uint32_t n)
 {
 	static const struct field element = { "", &field_prefix, .size = sizeof(struct prefix) };
-	int ret = field_read(r, json, &element, &pcp->third_party[n]);
+	struct prefix *p = array;
+	int ret = field_read(r, json, &element, &p[n]);
 
 	for (uint32_t i = 0; !ret && i < n; i++)
-		if (pcp->third_party[i].base == pcp->third_party[n].base &&
-		    pcp->third_party[i].plen == pcp->third_party[n].plen)
-			return already_there(r, json);
+		if (p[i].base == p[n].base && p[i].plen == p[n].plen)
+			return element_repeated(r, json);
 	return ret;
 }
 
@@ -130,7 +82,8 @@ static int third_party_read(struct reader *r, const cJSON *json, const struct fi
 		return reader_refuse(r, json,
 				     "must be false, or the list of prefixes of hosts that may open ports for others; "
 				     "true would let every subscriber do that");
-	return list_read(r, json, pcp, prefix_read, PCP_MAX_THIRD_PARTY, "prefixes, or false", &pcp->n_third_party);
+	return elements_read(r, json, pcp->third_party, prefix_read, PCP_MAX_THIRD_PARTY, "prefixes, or false",
+			     &pcp->n_third_party);
 }
 
 static int third_party_write(cJSON *object, const struct field *f, const void *value)
@@ -178,9 +131,15 @@ int validate_pcp(const struct config *c, const char *name, struct error *err)
 					     problem);
 	}
 	for (uint32_t i = 0; i < pcp->n_mappings; i++) {
+		const struct config_mapping *m = config_find_named(c, pcp->mappings[i]);
+
 		snprintf(path, sizeof(path), "pcp.mappings[%u]", i);
-		if (!config_find_named(c, pcp->mappings[i]))
+		if (!m)
 			return config_refuse(err, -EINVAL, name, 0, path, "no mapping has the name %s",
+					     pcp->mappings[i]);
+		if (m->inbound == INBOUND_OPEN)
+			return config_refuse(err, -EINVAL, name, 0, path,
+					     "the inbound of %s is open: all ports lead to its subscribers already",
 					     pcp->mappings[i]);
 	}
 	if (pcp->lifetime_min > pcp->lifetime_max)

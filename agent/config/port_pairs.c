@@ -173,7 +173,8 @@ static int check_out(const struct portmap_check *v, size_t number, const struct 
 {
 	const struct config_portmap *m = &v->config->portmaps[number];
 	uint32_t own = mapping_subscriber(g, m->in.addr);
-	char in[ADDR_TEXT], out[ADDR_TEXT], other[ADDR_TEXT];
+	struct port_block block = mapping_block(g, m->in.addr);
+	char in[ADDR_TEXT], out[ADDR_TEXT], other[ADDR_TEXT], title[LABEL_TEXT];
 
 	if (!m->out.addr)
 		return 0;
@@ -183,14 +184,17 @@ static int check_out(const struct portmap_check *v, size_t number, const struct 
 	addr_format(m->in.addr, in);
 	addr_format(m->out.addr, out);
 	if (m->out.addr != mapping_out_addr(g, own))
-		return refuse(v, number, "out", "%s leaves by %s, not by %s", in,
-			      addr_format(mapping_out_addr(g, own), other), out);
+		return refuse(v, number, "out",
+			      "%s leaves by %s, not by %s: portmap %s has to have %s outside, or be deleted first", in,
+			      addr_format(mapping_out_addr(g, own), other), out, portmap_title(m, title), other);
 	for (uint32_t port = m->out.first; port <= m->out.last; port++) {
 		__s64 owner = mapping_reverse(g, m->out.addr, port);
 
 		if (owner >= 0 && (uint32_t)owner != own)
-			return refuse(v, number, "out", "port %u of %s is in the block of %s", port, out,
-				      addr_format(g->in_base + (uint32_t)owner, other));
+			return refuse(v, number, "out",
+				      "port %u of %s is in the block of %s: take one of %u to %u, or below 1024", port,
+				      out, addr_format(g->in_base + (uint32_t)owner, other), block.port_lo,
+				      block.port_hi);
 	}
 	return 0;
 }
@@ -198,11 +202,24 @@ static int check_out(const struct portmap_check *v, size_t number, const struct 
 static int check_one(const struct portmap_check *v, size_t number)
 {
 	const struct config_portmap *m = &v->config->portmaps[number];
+	const struct config_mapping *mapping = config_mapping_of(v->config, m->in.addr);
+	char in[ADDR_TEXT], title[LABEL_TEXT];
 	struct geometry g;
-	char in[ADDR_TEXT];
 
+	addr_format(m->in.addr, in);
+	portmap_title(m, title);
+	if (!mapping)
+		return refuse(
+			v, number, "in",
+			"%s is an inside address of no mapping: portmap %s has to name a subscriber, or be deleted "
+			"first",
+			in, title);
+	if (prefix_is_none(mapping->out) || mapping->inbound == INBOUND_OPEN)
+		return refuse(
+			v, number, "in", "all ports of %s are reachable already, as it is %s: portmap %s has to go", in,
+			prefix_is_none(mapping->out) ? "not translated" : "in a mapping with `inbound` open", title);
 	if (geometry_of(v->config, m->in.addr, &g))
-		return refuse(v, number, "in", "%s is an inside address of no mapping", addr_format(m->in.addr, in));
+		return refuse(v, number, "in", "%s has no ports that a portmap could have", in);
 	return check_out(v, number, &g);
 }
 

@@ -196,6 +196,12 @@ static cJSON *field_schema(const struct field *f, const void *defaults)
 		return list_schema(string_schema(LABEL, 0), 1, PCP_MAX_MAPPINGS);
 	if (f->type == &field_pcp_third_party)
 		return third_party_schema();
+	if (f->type == &field_peers)
+		return list_schema(string_schema(ENDPOINT, 0), 1, REPLICATION_MAX_PEERS);
+	if (f->type == &field_key_file)
+		return or_null(string_schema("^/", REPLICATION_KEY_FILE - 1));
+	if (f->type == &field_owned_mappings)
+		return word_or("all", list_schema(string_schema(LABEL, 0), 1, REPLICATION_MAX_MAPPINGS));
 	return single_schema(f);
 }
 

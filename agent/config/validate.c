@@ -165,7 +165,11 @@ static int validate_disjoint(const struct validator *v, struct side later)
 		if (!later.out && !s.out && v->name)
 			return refuse_side(v, later, "%s is mappings[%zu].in already", text_a, s.number);
 		if (!later.out && !s.out)
-			return refuse_side(v, later, "%s is the inside range of another mapping already", text_a);
+			return refuse_side(v, later,
+					   "%s is the inside range of another mapping already: mapping add --replace "
+					   "puts this one "
+					   "in its place, mapping set changes it",
+					   text_a);
 		if (!v->name)
 			return refuse_side(v, later, "%s overlaps %s, %s", text_a, text_b,
 					   s.number == later.number ? "its own inside range"
@@ -329,5 +333,7 @@ int config_validate(const struct config *c, const char *name, struct error *err)
 		r = validate_ipfix(&v);
 	if (r == 0)
 		r = validate_pcp(c, name, err);
+	if (r == 0)
+		r = validate_replication(c, name, err);
 	return r;
 }

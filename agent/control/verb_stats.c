@@ -8,6 +8,7 @@
 #include "base/timestamp.h"
 #include "base/trouble.h"
 #include "control/handlers.h"
+#include "control/peer_json.h"
 #include "fib/route_copy.h"
 #include "guard/guard.h"
 #include "links/devices.h"
@@ -194,6 +195,8 @@ static cJSON *answer_status(struct request *r, const struct session_count *count
 		add_routes(json, a);
 	if (a->pcp)
 		add_pcp(json, a);
+	if (a->replication)
+		json_add_replication(json, a->replication);
 	cJSON_AddBoolToObject(json, "tracing", a->datapath->settings.trace);
 	add_troubles(json);
 	return json;

@@ -16,6 +16,7 @@ struct item {
 	struct mapping_usage usage;		  /* of a mapping */
 	const struct mapping *mapping;		  /* or NULL */
 	const struct config_interface *interface; /* or NULL */
+	const struct mapping_drain *drain;	  /* or NULL */
 	const char *family;
 	struct evbuffer *out;
 };
@@ -152,6 +153,16 @@ static void write_redirects(const struct item *i)
 	metrics_sample(i->out, i->family, labels, !why);
 }
 
+static void write_draining(const struct item *i)
+{
+	sample(i, i->drain->sessions == UINT64_MAX ? 0 : i->drain->sessions);
+}
+
+static void write_drain_left(const struct item *i)
+{
+	sample(i, mapping_drain_left(i->drain));
+}
+
 static const struct family of_mappings[] = {
 	{ "detnat_sessions", "gauge", "Sessions by mapping and protocol, without expired ones and those in time-wait.",
 	  write_sessions },
@@ -186,6 +197,14 @@ static const struct family of_mappings[] = {
 	  write_destination_utilization },
 };
 
+static const struct family of_drains[] = {
+	{ "detnat_mapping_draining_sessions", "gauge",
+	  "Sessions that drain, at the last sweep, by inside addresses and the pool of the mapping that they are of.",
+	  write_draining },
+	{ "detnat_mapping_drain_left_seconds", "gauge", "Seconds after which what drains ends at the latest.",
+	  write_drain_left },
+};
+
 static const struct family of_interfaces[] = {
 	{ "detnat_interface_attached", "gauge", "Whether the datapath is attached to the interface.", write_attached },
 	{ "detnat_interface_native", "gauge", "Whether it is attached in the driver (native XDP).", write_native },
@@ -195,7 +214,8 @@ static const struct family of_interfaces[] = {
 };
 
 #define N_OF_MAPPINGS ARRAY_SIZE(of_mappings)
-#define N_FAMILIES    (N_OF_MAPPINGS + ARRAY_SIZE(of_interfaces))
+#define N_OF_DRAINS   ARRAY_SIZE(of_drains)
+#define N_FAMILIES    (N_OF_MAPPINGS + N_OF_DRAINS + ARRAY_SIZE(of_interfaces))
 
 static void write_mapping(const struct metrics_sources *from, const struct family *f, int number, struct evbuffer *out)
 {
@@ -240,28 +260,77 @@ static void write_interface(const struct metrics_sources *from, const struct fam
 	f->write(&i);
 }
 
+static void write_drain(const struct metrics_sources *from, const struct family *f, int number, struct evbuffer *out)
+{
+	const struct mapping_drain *drain;
+	const struct geometry *g;
+	char inside[ADDR_TEXT], outside[ADDR_TEXT], labels[LABELS_TEXT];
+	struct item i = { .from = from, .labels = labels, .family = f->name, .out = out };
+
+	mappings_drains(from->mappings, &drain);
+	i.drain = &drain[number];
+	g = &mappings_get(from->mappings, i.drain->number)->geo;
+	snprintf(labels, sizeof(labels), "inside=\"%s\",outside=\"%s\"",
+		 prefix_format(i.drain->in.base, i.drain->in.plen, inside),
+		 prefix_format(g->out_base, g->out_plen, outside));
+	f->write(&i);
+}
+
+/* One kind of families: what they list, and how. */
+struct kind {
+	const struct family *families;
+	size_t n;
+	int (*next)(const struct metrics_sources *from, int item); /* the first from `item` on; -1: none */
+	void (*write)(const struct metrics_sources *from, const struct family *f, int item, struct evbuffer *out);
+};
+
+static int next_mapping(const struct metrics_sources *from, int item)
+{
+	return mappings_next(from->mappings, item);
+}
+
+static int next_drain(const struct metrics_sources *from, int item)
+{
+	const struct mapping_drain *drain;
+
+	return (size_t)item < mappings_drains(from->mappings, &drain) ? item : -1;
+}
+
+static int next_interface(const struct metrics_sources *from, int item)
+{
+	return (size_t)item < from->active->config->n_interfaces ? item : -1;
+}
+
+static const struct kind kinds[] = {
+	{ of_mappings, N_OF_MAPPINGS, next_mapping, write_mapping },
+	{ of_drains, N_OF_DRAINS, next_drain, write_drain },
+	{ of_interfaces, ARRAY_SIZE(of_interfaces), next_interface, write_interface },
+};
+
 int metrics_lists_step(const struct metrics_sources *from, struct metrics_cursor *cursor, struct evbuffer *out)
 {
-	bool mapping = cursor->family < N_OF_MAPPINGS;
-	const struct family *f;
+	const struct kind *kind = kinds;
+	unsigned family = (unsigned)cursor->family;
 	int item;
 
 	if (cursor->family == N_FAMILIES || !usage_last(from->usage))
 		return 0;
-	if (mapping && !from->active->config->metrics_per_mapping) {
-		*cursor = (struct metrics_cursor){ .family = N_OF_MAPPINGS };
+	if (cursor->family < N_OF_MAPPINGS + N_OF_DRAINS && !from->active->config->metrics_per_mapping) {
+		*cursor = (struct metrics_cursor){ .family = N_OF_MAPPINGS + N_OF_DRAINS };
 		return 1;
 	}
-	f = mapping ? &of_mappings[cursor->family] : &of_interfaces[cursor->family - N_OF_MAPPINGS];
+	while (family >= kind->n)
+		family -= (unsigned)kind++->n;
 	if (!cursor->begun)
-		metrics_family(out, f->name, f->type, f->help);
+		metrics_family(out, kind->families[family].name, kind->families[family].type,
+			       kind->families[family].help);
 	cursor->begun = true;
-	item = mapping ? mappings_next(from->mappings, cursor->item) : cursor->item;
-	if (item < 0 || (!mapping && (size_t)item >= from->active->config->n_interfaces)) {
+	item = kind->next(from, cursor->item);
+	if (item < 0) {
 		*cursor = (struct metrics_cursor){ .family = cursor->family + 1 };
 		return 1;
 	}
-	(mapping ? write_mapping : write_interface)(from, f, item, out);
+	kind->write(from, &kind->families[family], item, out);
 	cursor->item = item + 1;
 	return 1;
 }

@@ -20,6 +20,7 @@
 struct devices;
 struct guard;
 struct pcp;
+struct replication;
 struct syslog;
 struct usage;
 
@@ -40,6 +41,7 @@ struct metrics_sources {
 	const struct devices *devices;
 	const struct ipfix *ipfix;
 	const struct pcp *pcp;
+	const struct replication *replication;
 	const struct syslog *syslog; /* NULL: there is none */
 	struct usage *usage;
 	const struct sweep_figures *sweeps;

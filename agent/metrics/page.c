@@ -10,6 +10,7 @@
 #include "guard/guard.h"
 #include "links/devices.h"
 #include "metrics/exposition.h"
+#include "metrics/peers.h"
 #include "metrics/usage_monitor.h"
 #include "pcp/pcp.h"
 #include "syslog/syslog.h"
@@ -291,6 +292,7 @@ static int write_fixed(const struct metrics_text *t, struct evbuffer *out)
 	write_stages(from, out);
 	write_ipfix(from, out);
 	write_pcp(from, out);
+	metrics_peers(from->replication, out);
 	write_syslog(from, out);
 	write_housekeeping(from, out);
 	return 0;

@@ -155,7 +155,8 @@ static bool is_served(const struct config *c, const struct config_mapping *m)
 {
 	const struct config_pcp *pcp = &c->pcp;
 
-	if (!pcp->enabled)
+	/* Where inbound is open every port leads to the subscriber already, by its own number. */
+	if (!pcp->enabled || m->inbound == INBOUND_OPEN)
 		return false;
 	for (uint32_t i = 0; i < pcp->n_mappings; i++)
 		if (!strcmp(pcp->mappings[i], m->name))

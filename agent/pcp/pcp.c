@@ -44,16 +44,11 @@ struct pcp {
 	struct pcp_figures figures;
 };
 
-static uint64_t boot_time_s(void)
-{
-	return clock_ns(CLOCK_BOOTTIME) / NS_PER_S;
-}
-
 static uint32_t epoch_now(void *arg)
 {
 	const struct pcp *p = arg;
 
-	return p->has_epoch ? (uint32_t)(boot_time_s() - p->began_s) : 0;
+	return p->has_epoch ? (uint32_t)(boottime_s() - p->began_s) : 0;
 }
 
 static int socket_number(void *arg, unsigned n)
@@ -89,7 +84,7 @@ static void answer(struct pcp *p, const struct place *at, const uint8_t *data, s
 		   const struct pcp_arrival *from)
 {
 	const struct pcp_desk desk = { &p->rules, &pcp_lease_table, &p->leases };
-	uint64_t now_s = boot_time_s();
+	uint64_t now_s = boottime_s();
 	uint8_t out[PCP_MAX_MESSAGE];
 	enum pcp_drop dropped = admit(p, &desk, from, now_s);
 	struct pcp_outcome outcome;
@@ -233,7 +228,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 
 	if (p->waits)
 		try_again(p);
-	look_again(p, pcp_leases_expire(&p->leases, boot_time_s()));
+	look_again(p, pcp_leases_expire(&p->leases, boottime_s()));
 }
 
 static void begin_epoch(struct pcp *p, bool is_new)
@@ -250,10 +245,10 @@ static void open_epoch(struct pcp *p)
 
 	if (p->has_epoch)
 		return;
-	r = pcp_epoch_open(p->d->pin_dir, boot_time_s(), &p->began_s, &is_new);
+	r = pcp_epoch_open(p->d->pin_dir, boottime_s(), &p->began_s, &is_new);
 	if (r) {
 		log_warning("the epoch of PCP cannot be kept over a restart: %s", strerror(-r));
-		p->began_s = boot_time_s();
+		p->began_s = boottime_s();
 		is_new = true;
 	}
 	p->has_epoch = true;
@@ -299,12 +294,12 @@ void pcp_settle(struct pcp *p, const struct config *c, size_t lost)
 	if (!p->rules.enabled) {
 		pcp_announce_stop(p->announcer);
 		if (lost)
-			pcp_epoch_restart(p->d->pin_dir, boot_time_s());
+			pcp_epoch_restart(p->d->pin_dir, boottime_s());
 		return;
 	}
 	open_epoch(p);
 	if (lost) {
-		p->began_s = boot_time_s();
+		p->began_s = boottime_s();
 		pcp_epoch_restart(p->d->pin_dir, p->began_s);
 		begin_epoch(p, true);
 	}

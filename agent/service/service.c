@@ -22,7 +22,6 @@
 #include "host/service_manager.h"
 #include "links/detach.h"
 #include "links/devices.h"
-#include "links/forwarding.h"
 #include "metrics/metrics.h"
 #include "metrics/usage_monitor.h"
 #include "pcp/pcp.h"
@@ -31,6 +30,7 @@
 #include "punt/sender.h"
 #include "punt/tracing.h"
 #include "punt/unsolicited_tcp.h"
+#include "replication/replication.h"
 #include "service/doctor.h"
 #include "service/guard_install.h"
 #include "service/housekeeping.h"
@@ -57,6 +57,7 @@ struct service {
 	struct transmit *transmit;
 	struct usage *usage;
 	struct pcp *pcp;
+	struct replication *replication;
 	struct metrics *metrics;
 	struct metrics_sources metrics_sources;
 	struct change_queue *changes;
@@ -228,6 +229,7 @@ static int start_metrics(struct service *s, struct error *err)
 		.devices = s->devices,
 		.ipfix = s->ipfix,
 		.pcp = s->pcp,
+		.replication = s->replication,
 		.syslog = s->syslog,
 		.usage = s->usage,
 		.sweeps = &s->sweeps,
@@ -247,6 +249,8 @@ static int start_modules(struct service *s, struct error *err)
 		r = devices_new(s->base, &s->datapath, s->guard, &s->devices, err);
 	if (!r)
 		r = pcp_new(s->base, &s->datapath, s->mappings, s->portmaps, &s->pcp, err);
+	if (!r)
+		r = replication_new(s->base, &s->datapath, s->mappings, s->portmaps, &s->replication, err);
 	if (!r)
 		r = start_metrics(s, err);
 	if (!r && trace_new(s->base, &s->datapath, replace_programs, s, &s->trace))
@@ -268,6 +272,7 @@ static int start_modules(struct service *s, struct error *err)
 		.syslog = s->syslog,
 		.metrics = s->metrics,
 		.pcp = s->pcp,
+		.replication = s->replication,
 		.trace = s->trace,
 		.ending = &s->ending,
 		.warn = doctor_warn,
@@ -319,6 +324,7 @@ static int start_control(struct service *s, struct error *err)
 		.devices = s->devices,
 		.ipfix = s->ipfix,
 		.pcp = s->pcp,
+		.replication = s->replication,
 		.trace = s->trace,
 		.changes = s->changes,
 		.examine = doctor_explain,
@@ -372,6 +378,7 @@ static void stop(struct service *s)
 	metrics_free(take_pointer(s->metrics));
 	usage_free(take_pointer(s->usage));
 	pcp_free(take_pointer(s->pcp));
+	replication_free(take_pointer(s->replication));
 	if (s->ipfix)
 		ipfix_tick(s->ipfix, wall_clock_ms());
 	devices_free(take_pointer(s->devices));
@@ -486,16 +493,4 @@ enum exit_status service_run(const char *config_path, bool replace, struct error
 		event_base_free(s.base);
 	config_free(s.active.config);
 	return r ? EXIT_FAILED : EXIT_DONE;
-}
-
-enum exit_status service_check(const char *config_path, struct error *err)
-{
-	__attribute__((cleanup(startup_free))) struct startup up = { 0 };
-
-	if (startup_read(config_path, false, false, &up, err) ||
-	    metrics_check(startup_wanted(&up), up.running, config_path, err) ||
-	    pcp_check(startup_wanted(&up), up.running, config_path, err))
-		return EXIT_BAD_CONFIGURATION;
-	forwarding_check(startup_wanted(&up));
-	return EXIT_DONE;
 }

@@ -20,10 +20,12 @@ enum notice_kind {
 	NOTICE_MAPPINGS = 2,   /* added, changed, deleted */
 	NOTICE_INTERFACES = 4, /* attached, gone, refusing frames */
 	NOTICE_TROUBLES = 8,   /* base/trouble.h */
+	NOTICE_PEERS = 32,     /* gateways that copy sessions to each other: up, down, at odds */
 	NOTICE_SESSIONS = 16,  /* opened, closed: the datapath reports them only while that is asked for */
 };
 
-#define NOTICE_ALL	(NOTICE_REFUSALS | NOTICE_MAPPINGS | NOTICE_INTERFACES | NOTICE_TROUBLES | NOTICE_SESSIONS)
+#define NOTICE_ALL \
+	(NOTICE_REFUSALS | NOTICE_MAPPINGS | NOTICE_INTERFACES | NOTICE_TROUBLES | NOTICE_PEERS | NOTICE_SESSIONS)
 #define NOTICE_DEFAULTS (NOTICE_ALL & ~NOTICE_SESSIONS)
 
 /* Enough for any text of a notice. */

@@ -14,16 +14,17 @@
 #include <time.h>
 
 /* X(constant, name, log line when it is over) */
-#define TROUBLES(X)                                                               \
-	X(TROUBLE_CONFIG, "config", "the configuration file is in force")         \
-	X(TROUBLE_HISTORY, "history", "the mapping history can be written again") \
-	X(TROUBLE_METRICS, "metrics", "metrics are served again")                 \
-	X(TROUBLE_PCP, "pcp", "PCP listens at all its addresses")                 \
-	X(TROUBLE_IPFIX, "ipfix", "IPFIX records can be sent again")              \
-	X(TROUBLE_SYSLOG, "syslog", "events can be sent to syslog again")         \
-	X(TROUBLE_CONTROL, "control", "the control socket answers again")         \
-	X(TROUBLE_INTERFACES, "interfaces", "the interfaces are as configured")   \
-	X(TROUBLE_GUARD, "guard", "the guard stands")                             \
+#define TROUBLES(X)                                                                    \
+	X(TROUBLE_CONFIG, "config", "the configuration file is in force")              \
+	X(TROUBLE_HISTORY, "history", "the mapping history can be written again")      \
+	X(TROUBLE_METRICS, "metrics", "metrics are served again")                      \
+	X(TROUBLE_PCP, "pcp", "PCP listens at all its addresses")                      \
+	X(TROUBLE_IPFIX, "ipfix", "IPFIX records can be sent again")                   \
+	X(TROUBLE_REPLICATION, "replication", "sessions are exchanged with all peers") \
+	X(TROUBLE_SYSLOG, "syslog", "events can be sent to syslog again")              \
+	X(TROUBLE_CONTROL, "control", "the control socket answers again")              \
+	X(TROUBLE_INTERFACES, "interfaces", "the interfaces are as configured")        \
+	X(TROUBLE_GUARD, "guard", "the guard stands")                                  \
 	X(TROUBLE_LOG, "log", "the log is read again")
 
 enum trouble {

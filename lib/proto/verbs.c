@@ -269,7 +269,8 @@ static const struct {
 	[ARG_REMOTE] = { .parse = parse_remote,
 			 .expected = "an address or a prefix, with or without a port, such as 198.51.100.0/24:443" },
 	[ARG_NOTICES] = { .parse = parse_notices,
-			  .expected = "refusals, mappings, interfaces, troubles or sessions, or several of them" },
+			  .expected =
+				  "refusals, mappings, interfaces, troubles, peers or sessions, or several of them" },
 	[ARG_STATE] = { .parse = parse_state, .expected = "a state that session list shows, such as tcp-established" },
 	[ARG_LABEL] = { .parse = parse_label, .expected = LABEL_EXPECTED ", or nothing" },
 	[ARG_COMMENT] = { .parse = parse_comment,
@@ -293,9 +294,21 @@ static int parse_word(const struct arg_spec *spec, const char *text, struct arg_
 	return error_set(err, -EINVAL, "%s must be %s, not \"%.64s\"", arg_title(spec, title), expected, text);
 }
 
+/* What to type instead of an address where a prefix is expected. */
+static const char *as_prefix(enum arg_kind kind, const char *text, char ret[static 64])
+{
+	uint32_t addr;
+
+	*ret = 0;
+	if ((kind == ARG_PREFIX || kind == ARG_OUT) && !addr_parse(text, &addr))
+		snprintf(ret, 64, "; did you mean %s/32?", text);
+	return ret;
+}
+
 int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *ret, struct error *err)
 {
 	struct arg_value value = { .given = true };
+	char hint[64];
 	char title[USAGE_TEXT];
 	int r;
 
@@ -308,9 +321,9 @@ int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *r
 	if (arg_words(spec->kind))
 		r = parse_word(spec, text, &value, err);
 	else if (kinds[spec->kind].parse(spec, text, &value))
-		r = error_set(err, -EINVAL, "%s must be %s, not \"%.64s\"", arg_title(spec, title),
+		r = error_set(err, -EINVAL, "%s must be %s, not \"%.64s\"%s", arg_title(spec, title),
 			      spec->kind == ARG_REMOTE && !spec->max ? EXPECTED_RANGE : kinds[spec->kind].expected,
-			      text);
+			      text, as_prefix(spec->kind, text, hint));
 	else
 		r = 0;
 	if (!r)

@@ -36,8 +36,13 @@ const struct word portmap_words[] = {
 const struct word order_words[] = { { "sessions", TOP_BY_SESSIONS }, { "quota", TOP_BY_QUOTA }, {} };
 const struct word inbound_words[] = { { "sessions", INBOUND_SESSIONS }, { "open", INBOUND_OPEN }, {} };
 const struct word notice_words[] = {
-	{ "refusals", NOTICE_REFUSALS }, { "mappings", NOTICE_MAPPINGS }, { "interfaces", NOTICE_INTERFACES },
-	{ "troubles", NOTICE_TROUBLES }, { "sessions", NOTICE_SESSIONS }, {},
+	{ "refusals", NOTICE_REFUSALS },
+	{ "mappings", NOTICE_MAPPINGS },
+	{ "interfaces", NOTICE_INTERFACES },
+	{ "troubles", NOTICE_TROUBLES },
+	{ "peers", NOTICE_PEERS },
+	{ "sessions", NOTICE_SESSIONS },
+	{},
 };
 const struct word state_words[] = {
 	{ "udp-active", 0 },	  { "icmp-active", 0 },	   { "tcp-syn-sent", 0 },   { "tcp-syn-received", 0 },

@@ -324,7 +324,18 @@ def restart(gateway, report):
     gateway.start(report, "start over 16.5 M sessions", "took", 2)
 
 
-ROWS = {f.__name__: f for f in (idle, add, sweep, listing, slow_readers, restart, delete, mass_expiry, thousand)}
+def copies(gateway, report):
+    """Sessions told to another gateway: two sets of tables without an agent, signatures included, sockets not."""
+    # 60 s for a whole copy, at half a core.
+    goals = {"whole-sender": 30e9 / (SUBSCRIBERS * EACH), "whole-receiver": 30e9 / (SUBSCRIBERS * EACH),
+             "churn-sender": 15, "churn-receiver": 15, "churn-traffic": 5}
+    told = subprocess.run([TOOLS / "copies", str(SUBSCRIBERS), str(EACH)], stdout=subprocess.PIPE, text=True, check=True)
+    for line in told.stdout.splitlines():
+        name, value, unit = line.split(" ", 2)
+        report.row("copies of 16.5 M sessions", name, float(value), unit, goals.get(name))
+
+
+ROWS = {f.__name__: f for f in (idle, add, sweep, listing, slow_readers, restart, delete, mass_expiry, thousand, copies)}
 
 
 def main():

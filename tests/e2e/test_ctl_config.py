@@ -148,7 +148,9 @@ def test_a_dry_run_tells_what_a_reload_does_and_does_nothing(lab, agent):
     named = {"changed": True, "added": [{**new, "name": None}], "deleted": [{**OTHER, "name": None, "sessions": 1, "drain": 0}],
              "updated": [{"in": "10.0.0.0/18", "out": "1.1.1.0/30", "name": "flats"}], "parted": [], "sessions_cut": 1, "sessions_drained": 0}
     assert told == {**named, "dry_run": True}
-    assert "1 sessions would end" in agent.text("reload", "--dry-run")
+    assert agent.text("reload", "--dry-run").splitlines() == [
+        "would add 10.65.0.0/24 to 1.1.3.0/28", f"would delete {OTHER['in']} to {OTHER['out']}: 1 sessions would end",
+        "would change 10.0.0.0/18 to 1.1.1.0/30", "the file differs from what runs (detnatctl config diff), 1 sessions would end, 0 would drain"]
     assert agent.ctl("config") == running
     assert agent.ctl("reload") == named
     assert agent.ctl("reload") == {"changed": False, "added": [], "deleted": [], "updated": [], "parted": [], "sessions_cut": 0, "sessions_drained": 0}

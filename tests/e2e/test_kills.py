@@ -8,6 +8,7 @@ many of all places are tried in each phase, spread over all of them; KILLS=all (
 
 import collections
 import contextlib
+import json
 import os
 import random
 import re
@@ -15,6 +16,8 @@ import signal
 import subprocess
 
 import pytest
+from scapy.layers.inet import UDP
+
 import agent as agent_module
 import isolation
 from agent import wait_for
@@ -22,6 +25,7 @@ from lab import MAPPING
 from test_restart import Stream
 
 KILLS = os.environ.get("KILLS", "3")
+STAGES = "auto" if KILLS == "all" else 1
 SEED = int(os.environ.get("KILLS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 
 # Calls that change something outside the process: files, pins, maps, interfaces, peers.
@@ -97,6 +101,9 @@ class Phase:
         mappings = {m["in"] for m in self.agent.ctl("mapping", "list")}
         assert mappings >= {MAPPING["in"]}, mappings
         assert [s["in_port"] for s in self.lab.sessions(self.kept.addr)] == [5000], "a session of an unchanged mapping is lost"
+
+    def go_on(self):
+        """Packets that must pass then, when no others do."""
 
     # ---- the process
 
@@ -235,6 +242,58 @@ class PoolDrained(Phase):
         assert out == "1.1.8.0" or (out == "1.1.1.3" and not done), "it was reported as drained"
 
 
+class Replaced(Phase):
+    """A mapping is replaced with a drain: the session goes on in the one that it was opened in."""
+
+    name = "mapping replaced"
+    pools = ("1.1.5.0/30", "1.1.6.0/30")
+    inside = "10.0.96.0/24"
+    wanted = 0
+
+    def begin(self):
+        self.agent.write(mappings=[MAPPING, {"in": self.inside, "out": self.pools[0]}])
+        super().begin()
+
+    def keep(self):
+        super().keep()
+        self.draining = self.lab.host("10.0.96.9")
+        self.src = self.lab.open_udp(self.draining, mapping={"in": self.inside, "out": self.pools[0]})
+
+    def present(self):
+        return {m["out"]: m["state"] for m in self.agent.ctl("mapping", "list") if m["in"] == self.inside}
+
+    def replace(self, out):
+        return self.agent.command("mapping", "add", self.inside, out, "--replace", "--drain", "3600").status == 0
+
+    def ready(self):
+        if self.present().get(self.pools[0]) != "in use":
+            assert self.replace(self.pools[0])
+        if self.pools[1] in self.present():
+            self.agent.ctl("mapping", "del", self.inside, self.pools[1])
+
+    def act(self, options):
+        with attached(self.agent, *options):
+            return self.replace(self.pools[1])
+
+    def judge(self, done):
+        super().judge(done)
+        assert [s["out_addr"] for s in self.lab.sessions(self.draining.addr)] == [self.src[0]], "the session that drains is lost"
+        now = self.present()
+        assert now in ({self.pools[0]: "in use"}, {self.pools[0]: "draining", self.pools[1]: "in use"}), now
+        assert len(now) == 2 or not done, "it was reported as replaced"
+        # Its owner is known by both endpoints; the history has what the tables have.
+        who = self.agent.command("-j", "who", f"{self.src[0]}:{self.src[1]}", "--state-dir", self.agent.state)
+        assert who.status == 0 and json.loads(who.out)["in_addr"] == self.draining.addr, who
+        new = self.agent.command("who", f"{self.pools[1].split('/')[0]}:1024", "--state-dir", self.agent.state)
+        assert (new.status == 0) == (len(now) == 2), new
+        assert self.agent.command("check").status == 0
+
+    def go_on(self):
+        packet = UDP(sport=5000, dport=53) / b"goes on"
+        self.lab.send_out(self.lab.from_inside(self.draining, packet), self.src)
+        self.lab.send_in(self.lab.from_outside(self.src[0], UDP(sport=53, dport=self.src[1]) / b"answer"), self.draining, 5000)
+
+
 class Stop(Phase):
     name = "stop"
 
@@ -245,7 +304,7 @@ class Stop(Phase):
         return True
 
 
-PHASES = {phase.name: phase for phase in (FirstStart, StartOverPins, Reload, MappingAdded, PoolDrained, Stop)}
+PHASES = {phase.name: phase for phase in (FirstStart, StartOverPins, Reload, MappingAdded, PoolDrained, Replaced, Stop)}
 
 
 # Per kind; thousands of calls in a row are one reading loop, in a start over the numbers of all chunks.
@@ -278,6 +337,7 @@ def test_a_kill_at_any_system_call_loses_nothing(lab, phase, monkeypatch):
             with Stream(lab) if it.traffic else contextlib.nullcontext():
                 it.kill_at(kind, n)
             lab.open_udp(lab.host())
+            it.go_on()
             assert lab.agent.command("history", "verify", "--state-dir", lab.agent.state).status == 0
         except Exception as error:
             raise AssertionError(f"{phase}: killed at {kind} number {n} of {counted[kind]} (KILLS_SEED={SEED}): {error}") from error

@@ -266,6 +266,18 @@ def test_only_subscribers_of_served_mappings_are_answered(own_lab):
     assert leases(own_lab.agent) == []
 
 
+def test_subscribers_whose_inbound_is_open_are_not_answered(own_lab):
+    """All ports lead to them, by their own numbers; a lease would promise another one."""
+    customer = {"name": "acme", "in": f"{NEIGHBOUR}/32", "out": "1.1.3.9/32", "inbound": "open"}
+    config = configured()
+    own_lab.start(**{**config, "mappings": [*config["mappings"], customer], "pcp": {"listen": [GATEWAY_IN]}})
+    with Client(own_lab.inside_ns, NEIGHBOUR, GATEWAY_IN) as client:
+        client.send(pcp.map_request(NEIGHBOUR))
+        assert client.receive(0.5) is None
+    with Client(own_lab.inside_ns, HOST, GATEWAY_IN) as client:
+        assert client.lease(port=8080)
+
+
 def test_neither_pool_addresses_nor_the_outside_answer(own_lab):
     own_lab.start(**configured())
     own_lab.outside_ns.ip("route", "add", f"{GATEWAY_IN}/32", "via", GATEWAY_OUT)

@@ -48,6 +48,19 @@ def test_the_sample_is_valid():
     assert valid(SCHEMA, json.loads((TOP / "deploy/detnat.json").read_text()))
 
 
+def manual_examples():
+    page = (TOP / "docs/man/detnat.json.5").read_text().split(".Sh EXAMPLES")[1]
+    return [json.loads(text) for text in re.findall(r"^\.Bd -literal.*?\n(\{.*?\n\})\n\.Ed", page, re.MULTILINE | re.DOTALL)]
+
+
+@pytest.mark.parametrize("example", manual_examples(), ids=lambda e: f"{len(e['mappings'])} mappings")
+def test_the_examples_of_the_manual_are_taken(lab, example):
+    assert valid(SCHEMA, example)
+    del example["interfaces"]
+    checked = lab.prepare(**example).once("-t")
+    assert checked.status == 0, checked
+
+
 def test_what_a_running_agent_shows_is_valid(running_lab):
     assert valid(SCHEMA, running_lab.agent.ctl("config", "show", "--all"))
     assert valid(SCHEMA, running_lab.agent.ctl("config", "show"))

@@ -15,6 +15,7 @@ from test_restart import Stream
 # 16384 subscribers: 2 MiB of slots with 8 each, and 16 MiB with 64.
 SMALL, LARGE = 8, 64
 # 131072 subscribers more, 16 MiB with 8 slots each.
+STAGES = "auto"  # as the agent chooses
 ADDED = ("10.64.0.0/15", "1.1.2.0/24")
 
 PAYS = "two stages pay from 16 MiB on"

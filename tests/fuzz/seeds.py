@@ -51,6 +51,12 @@ def pcp_map(proto, in_port, out_port=0, options=b"", peer=b""):
     return bytes(range(12)) + struct.pack(">BxxxHH", proto, in_port, out_port) + mapped("203.0.113.7") + peer + options
 
 
+def frame(sequence, kind, payload, flags=0):
+    return struct.pack(">IBBHQ", len(payload), kind, flags, 0, sequence) + payload
+
+
+HELLO = struct.pack(">I16sIHHI", 1, bytes(16), 0xC0000201, 9470, 0, 1000)
+CHANGES = struct.pack(">HHI", 1, 1, 7) + struct.pack(">QHBBHH", 5, 1024, 17, 1, 3, 0)
 VLAN = attribute(1, b"vlan\0") + attribute(2, attribute(1, struct.pack("H", 100)) + attribute(5, b"\x81\x00"))
 SEEDS = {
     "packet": {
@@ -103,6 +109,12 @@ SEEDS = {
         "third-party": pcp(pcp_request(1, 1, 60, pcp_map(6, 80, options=b"\1\0\0\x10" + mapped("100.64.0.2")))),
         "filter": pcp(pcp_request(0, 1, 60, pcp_map(6, 80, options=b"\3\0\0\x14\0\x80\0\0" + mapped("198.51.100.9")))),
         "peer": pcp(pcp_request(0, 2, 600, pcp_map(17, 4000, peer=b"\0\x35\0\0" + mapped("198.51.100.9")))),
+    },
+    "replication": {
+        "plain": b"\0" + frame(0, 1, HELLO) + frame(1, 2, bytes(16)) + frame(2, 3, bytes(40)) + frame(3, 17, CHANGES)
+                 + frame(4, 18, struct.pack(">HHII", 1, 0, 0, 64) + CHANGES) + frame(5, 19, b""),
+        "keyed": b"\1" + frame(0, 1, HELLO, 0x80) + bytes(32),
+        "written": b"\2" + b"".join(struct.pack(">BH", kind, len(p)) + p for kind, p in ((1, HELLO), (17, CHANGES), (2, bytes(16)))),
     },
     "http": {
         "get": b"\x40GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -113,11 +113,15 @@ Test(config_refused, portmaps)
 		{ PORTMAP("\"proto\":\"icmp\",\"in\":\"10.0.0.2:1\""),
 		  ":3: portmaps[0].proto: must be one of \"tcp\", \"udp\", \"both\", not \"icmp\"" },
 		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.9.0.2:1\""),
-		  ":3: portmaps[0].in: 10.9.0.2 is an inside address of no mapping" },
+		  ":3: portmaps[0].in: 10.9.0.2 is an inside address of no mapping: portmap 10.9.0.2:1 has to name a "
+		  "subscriber, or be deleted first" },
 		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.0.0.2:1\",\n\"out\":\"1.1.1.1:1\""),
-		  ":4: portmaps[0].out: 10.0.0.2 leaves by 1.1.1.0, not by 1.1.1.1" },
+		  ":4: portmaps[0].out: 10.0.0.2 leaves by 1.1.1.0, not by 1.1.1.1: portmap 10.0.0.2:1 has to have "
+		  "1.1.1.0 "
+		  "outside, or be deleted first" },
 		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.0.0.2:1\",\n\"out\":\"1.1.1.0:1024\""),
-		  ":4: portmaps[0].out: port 1024 of 1.1.1.0 is in the block of 10.0.0.0" },
+		  ":4: portmaps[0].out: port 1024 of 1.1.1.0 is in the block of 10.0.0.0: take one of 3040 to 4047, "
+		  "or below 1024" },
 		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.0.0.2:1-2\",\n\"out\":\"1.1.1.0:1\""),
 		  ":4: portmaps[0].out: has 1 ports, but `in` has 2" },
 		{ PORTMAP("\"proto\":\"tcp\",\"in\":\"10.0.0.2:1\"},\n{\"proto\":\"both\",\"in\":\"10.0.0.2:1\""),

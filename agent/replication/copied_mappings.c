@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which mappings there are to copy, with the memory that goes with each. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/log.h"
+#include "replication/copying_private.h"
+#include "replication/mapping_digest.h"
+
+static void *take_memory(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void give_memory(void *p, size_t size)
+{
+	if (p)
+		munmap(p, size);
+}
+
+static size_t slots_of(const struct copied_mapping *cm)
+{
+	return (size_t)cm->tables.n_subscribers * cm->tables.n_slots;
+}
+
+static void release(struct copied_mapping *cm, bool remove_marks)
+{
+	give_memory(cm->words, cm->tables.n_subscribers * sizeof(*cm->words));
+	give_memory(cm->flags, cm->tables.n_subscribers);
+	give_memory(cm->notes, slots_of(cm) * sizeof(*cm->notes));
+	copy_marks_close(&cm->marks, remove_marks);
+	*cm = (struct copied_mapping){ .marks.fd = -1 };
+}
+
+static void describe(const struct mapping *record, struct marked_tables *ret)
+{
+	*ret = (struct marked_tables){
+		.digest = mapping_digest(record),
+		.first_bucket = record->first_bucket,
+		.first_subscriber = record->first_subscriber,
+		.n_subscribers = (uint32_t)prefix_size(record->geo.in_plen),
+		.n_slots = BUCKET_SLOTS << record->bucket_shift,
+	};
+}
+
+/* A mapping that has sessions; /0 would have more subscribers than a number holds. */
+static bool is_copied(const struct mapping *record)
+{
+	return record->first_bucket != NO_BUCKETS && record->geo.in_plen;
+}
+
+/* Counts the marks that an agent before this one has left. */
+static void count_marks(struct copying *c, const struct copied_mapping *cm)
+{
+	for (uint32_t i = 0; i < cm->tables.n_subscribers; i++) {
+		const uint16_t *marks = copy_marks_of(&cm->marks, i);
+
+		if (!marks) {
+			i += cm->marks.per_segment - i % cm->marks.per_segment - 1;
+			continue;
+		}
+		for (uint32_t slot = 0; slot < cm->tables.n_slots; slot++)
+			if (mark_peer(marks[slot]))
+				c->peer[mark_peer(marks[slot])].held++;
+	}
+}
+
+static int open_marks(struct copying *c, struct copied_mapping *cm)
+{
+	_cleanup_free_ char *path = NULL;
+	int r;
+
+	if (c->state_file && asprintf(&path, "%s.%08x-%u-%08x-%u", c->state_file, cm->in.base, cm->in.plen,
+				      cm->out.base, cm->out.plen) < 0)
+		return -ENOMEM;
+	r = copy_marks_open(&cm->marks, path, &cm->tables);
+	if (!r || !path)
+		return r;
+	log_warning("%s cannot be used (%s): which sessions are copies is forgotten when the agent ends", path,
+		    strerror(-r));
+	return copy_marks_open(&cm->marks, NULL, &cm->tables);
+}
+
+static int note(struct copying *c, int number, const struct mapping *record)
+{
+	struct copied_mapping *cm = &c->mapping[number];
+	int r;
+
+	*cm = (struct copied_mapping){
+		.used = true,
+		.number = number,
+		.in = { record->geo.in_base, record->geo.in_plen },
+		.out = { record->geo.out_base, record->geo.out_plen },
+		.filters = record->bindings.filtering,
+		.marks.fd = -1,
+	};
+	describe(record, &cm->tables);
+	cm->words = take_memory(cm->tables.n_subscribers * sizeof(*cm->words));
+	cm->flags = take_memory(cm->tables.n_subscribers);
+	cm->notes = take_memory(slots_of(cm) * sizeof(*cm->notes));
+	r = cm->words && cm->flags && cm->notes ? open_marks(c, cm) : -ENOMEM;
+	if (r) {
+		release(cm, false);
+		return r;
+	}
+	count_marks(c, cm);
+	return 0;
+}
+
+/* The sessions told and held of a mapping that is gone. */
+static void uncount(struct copying *c, const struct copied_mapping *cm)
+{
+	for (uint32_t i = 0; i < cm->tables.n_subscribers; i++) {
+		const uint16_t *notes = cm->notes + (size_t)i * cm->tables.n_slots;
+		const uint16_t *marks = copy_marks_of(&cm->marks, i);
+
+		/* Never read, so nothing was told of it. */
+		if (!cm->words[i] && !marks)
+			continue;
+		for (uint32_t slot = 0; slot < cm->tables.n_slots; slot++) {
+			c->told -= note_tag(notes[slot]) == NOTE_TOLD;
+			if (marks && mark_peer(marks[slot]))
+				c->peer[mark_peer(marks[slot])].held--;
+		}
+	}
+}
+
+static void forget(struct copying *c, struct copied_mapping *cm)
+{
+	uncount(c, cm);
+	moved_del_mapping(&c->moved, (uint16_t)cm->number);
+	release(cm, true);
+}
+
+static uint64_t digest_of_all(const struct copying *c)
+{
+	uint64_t sum = 0;
+
+	/* The order of the numbers does not matter. */
+	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
+		if (c->mapping[i].used)
+			sum += digest_add(0, c->mapping[i].tables.digest);
+	return sum;
+}
+
+void copied_mappings_sync(struct copying *c)
+{
+	static const struct marked_tables none;
+	int in_use = mappings_next(c->m, 0), retired = mappings_next_retired(c->m, 0);
+	bool changed = false;
+
+	for (int i = 0; i < (int)MAX_MAPPINGS; i++) {
+		struct copied_mapping *cm = &c->mapping[i];
+		struct marked_tables now = none;
+		bool exists = i == in_use || i == retired;
+
+		if (!exists && !cm->used)
+			continue;
+		if (i == in_use)
+			in_use = mappings_next(c->m, i + 1);
+		if (i == retired)
+			retired = mappings_next_retired(c->m, i + 1);
+		if (exists && is_copied(mappings_get(c->m, i)))
+			describe(mappings_get(c->m, i), &now);
+		if (!memcmp(&now, cm->used ? &cm->tables : &none, sizeof(now)))
+			continue;
+		if (cm->used)
+			forget(c, cm);
+		if (now.n_slots && note(c, i, mappings_get(c->m, i)))
+			continue; /* for want of memory; tried again */
+		changed = true;
+	}
+	if (!changed)
+		return;
+	c->generation++;
+	c->digest = digest_of_all(c);
+	for (unsigned i = 1; i <= COPYING_PEERS; i++)
+		copied_tables_link(c, i);
+}
+
+void copied_mappings_free(struct copying *c)
+{
+	for (unsigned i = 0; c->mapping && i < MAX_MAPPINGS; i++)
+		if (c->mapping[i].used)
+			release(&c->mapping[i], false);
+	free(take_pointer(c->mapping));
+}
+
+struct copied_mapping *copied_mapping_from(struct copying *c, int number)
+{
+	for (; number < (int)MAX_MAPPINGS; number++)
+		if (c->mapping[number].used)
+			return &c->mapping[number];
+	return NULL;
+}
+
+uint32_t vouching_ticks(const struct copying *c)
+{
+	uint32_t shortest = UINT16_MAX;
+
+	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
+		for (unsigned t = 0; c->mapping[i].used && t < N_TIMEOUTS; t++) {
+			uint32_t ticks = mappings_get(c->m, (int)i)->timeout_ticks[t];
+
+			shortest = ticks < shortest ? ticks : shortest;
+		}
+	return shortest / 4;
+}

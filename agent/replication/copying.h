@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Copies of sessions between gateways: the side of the tables. Reads what there is to tell, writes what was told; knows
+ * no sockets and has no timers. Everything is called by the main thread, in slices.
+ *
+ * A *copy* is a session received from a peer. It is marked with the number of the peer that told it, until a packet of
+ * this gateway refreshes it: then it is this gateway's own, and told to the peers like any other.
+ *
+ * Order. A peer is told, on one connection and in the order in which they are emitted: the payloads of each pass that
+ * begins or goes on after copying_whole_new(), for all peers alike, and those of its own whole copy. A peer that misses
+ * one of them (its queue was full, its connection was lost) needs a whole copy again.
+ */
+#ifndef DETNAT_COPYING_H
+#define DETNAT_COPYING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tables/mappings.h"
+
+/* Peers are numbered from 1. */
+#define COPYING_PEERS 7U
+
+struct copying;
+
+struct copying_limits {
+	unsigned min_age_s;   /* sessions are told once they are so old */
+	unsigned interval_ms; /* at which passes begin */
+	/* Whether the sessions of a mapping are told; NULL: of all. A change takes effect with a whole copy. */
+	bool (*owned)(const void *arg, struct prefix in, struct prefix out);
+	const void *owned_arg;
+};
+
+/*
+ * state_file: where marks outlive the agent, one file for each mapping, named state_file and a suffix; in a directory
+ * that does not outlive the machine. NULL: nowhere. What is found there and does not fit is logged and removed.
+ * -ENOMEM, or -errno. The mappings must outlive the result.
+ */
+int copying_new(struct mappings *m, const struct copying_limits *limits, const char *state_file, struct copying **ret);
+
+/* Marks stay in the files. */
+void copying_free(struct copying *c);
+
+/* After a change of the configuration. */
+void copying_set_limits(struct copying *c, const struct copying_limits *limits);
+
+struct portmaps;
+/* Has leases of PCP be exchanged, too; they must outlive the struct. */
+void copying_set_portmaps(struct copying *c, struct portmaps *portmaps);
+
+/* Removes the marks of an agent that no longer has peers. */
+void copying_forget(const char *state_file);
+
+/* After each change of the running mappings, before anything else is called. */
+void copying_mappings_changed(struct copying *c);
+
+/* The sender's part. */
+
+/*
+ * Takes a payload of a type for which wire_is_of_sessions(): 0; -ENOBUFS: not now, it is offered again at the next
+ * call; or another -errno, which ends the pass or the whole copy.
+ */
+typedef int (*copying_emit)(unsigned type, const void *payload, size_t length, void *arg);
+
+/*
+ * Goes on with a pass for about budget_us: 1: more to do; 0: the pass is complete, the next call begins another; or
+ * what `emit` returned. The first pass after a start emits nothing: what there is already goes with whole copies. With
+ * no peer, call it all the same, with an `emit` that returns 0: a session's age counts in passes.
+ */
+int copying_pass(struct copying *c, unsigned budget_us, copying_emit emit, void *arg);
+
+/*
+ * All that has been told so far, for one peer. 1: more to do; 0: complete, WIRE_WHOLE_END was the last payload; or what
+ * `emit` returned. It waits (1, nothing emitted) for the first pass.
+ */
+struct copying_whole;
+int copying_whole_new(struct copying *c, struct copying_whole **ret);
+int copying_whole_step(struct copying_whole *w, unsigned budget_us, copying_emit emit, void *arg);
+void copying_whole_free(struct copying_whole *w);
+
+/* The receiver's part. */
+
+struct copying_table_report {
+	unsigned common;  /* mappings that both have alike */
+	unsigned differs; /* that both have, with another geometry, number of slots or kind of bindings */
+	unsigned lacking; /* that one side alone has */
+	bool whole;	  /* we have what the peer has shown for the first time: it needs a whole copy from us */
+};
+
+/* Takes a peer's WIRE_MAPPINGS. 0; -EPROTO: malformed, nothing has changed. */
+int copying_mappings(struct copying *c, unsigned peer, const void *payload, size_t length,
+		     struct copying_table_report *ret);
+
+/* The report of the last table anew, after copying_mappings_changed(). All 0 before the first. */
+void copying_report(struct copying *c, unsigned peer, struct copying_table_report *ret);
+
+/* The nth mapping that is not exchanged with a peer. False: there are no more. */
+enum copying_difference { COPYING_DIFFERS, COPYING_LACKING_HERE, COPYING_LACKING_THERE };
+bool copying_difference(struct copying *c, unsigned peer, unsigned n, struct prefix *ret_in, struct prefix *ret_out,
+			enum copying_difference *ret_why);
+
+/* Of all mappings that can be exchanged; equal on gateways with equal ones. */
+uint64_t copying_digest(const struct copying *c);
+
+/*
+ * Says which tables a peer has now, by its number for them (not 0). If they are others than those of which it told what
+ * is held of it, it has lost the sessions, as by a reboot, but has not ended them: this gateway has them as its own.
+ */
+void copying_peer_tables(struct copying *c, unsigned peer, uint64_t tables);
+
+struct copying_counts {
+	uint64_t placed;
+	uint64_t updated; /* changes of state */
+	uint64_t ended;
+	uint64_t existing; /* sessions that this gateway has of its own */
+	uint64_t refused;  /* the port is another's here, no slot is free, the quota is reached, or a value out of range
+			    */
+	uint64_t skipped;  /* records of mappings that are not exchanged */
+};
+
+/*
+ * Applies a payload of any type but WIRE_MAPPINGS and adds to the counts: 0; -EPROTO: malformed, the connection must be
+ * closed; what came before the fault may have been applied.
+ */
+int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *payload, size_t length,
+		  struct copying_counts *add);
+
+/*
+ * Keeps copies fresh. Bit p of peers_up: peer p has been heard lately, and its whole copy is complete. Copies of a peer
+ * whose bit goes from 1 to 0 are refreshed for a last time. 1: more to do, call it again soon; 0: nothing is due now,
+ * call it again in a second or so, or when peers_up changes.
+ */
+int copying_vouch(struct copying *c, uint8_t peers_up, unsigned budget_us);
+
+/* Figures. */
+
+struct copying_subscriber {
+	uint32_t own;			    /* sessions */
+	uint32_t copies[COPYING_PEERS + 1]; /* by peer */
+};
+/* -ENOENT if no mapping has the address. */
+int copying_subscriber(const struct copying *c, uint32_t in_addr, struct copying_subscriber *ret);
+
+/* Sessions told to the peers; copies held of a peer. */
+uint64_t copying_told(const struct copying *c);
+uint64_t copying_held(const struct copying *c, unsigned peer);
+
+/* Octets of what is kept beside the tables. */
+uint64_t copying_memory(const struct copying *c);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Sessions to be placed, gathered for the program that does it, and what becomes of each. */
+#include "replication/copying_place.h"
+
+static struct session_copies *requests(struct copying *c)
+{
+	return c->program.requests;
+}
+
+/* Where the session of a request is marked, if it is in that slot. */
+static uint16_t *mark_at(struct copying *c, const struct session_copy *r, uint32_t slot)
+{
+	return copy_marks_of(&c->mapping[r->mapping].marks, r->subscriber) + slot;
+}
+
+static void update_state(struct copying *c, const struct session_copy *r, uint32_t slot)
+{
+	struct slot *s = (struct slot *)mappings_buckets(c->m, r->mapping, r->subscriber) + slot;
+	uint64_t word = load_word(s), key;
+
+	if (read_slot(s, word, &key) && key == r->key && word_state(word) != word_state(r->word) &&
+	    change_state(s, word, word_state(r->word)))
+		c->counts->updated++;
+}
+
+/* The session was here as a copy of another peer: the latest that tells it has it. False: it keeps its mark. */
+static bool steal(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot,
+		  uint16_t *mark)
+{
+	struct copied_mapping *cm = &c->mapping[r->mapping];
+	struct slot *s = (struct slot *)mappings_buckets(c->m, r->mapping, r->subscriber) + slot;
+	uint64_t word = load_word(s);
+
+	if ((c->up >> mark_peer(*mark) & 1 && !p->steals) || word >> 40 != r->word >> 40)
+		return false;
+	/* As all of the new peer's. */
+	if (!__atomic_compare_exchange_n(&s->truth, &word, r->word, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		return false;
+	mark_set(c, cm, r->subscriber, slot, mark, p->peer, session_id(r->key, r->word));
+	return true;
+}
+
+/* Notes where a copy is. False: there is no room to note that it is in another slot. */
+static bool note_place(struct copying *c, const struct session_copy *r, const struct placing *p, uint32_t slot)
+{
+	if (slot == p->theirs) {
+		moved_del(&c->moved, r->mapping, r->subscriber, (uint16_t)slot);
+		return true;
+	}
+	return !moved_add(&c->moved, r->mapping, r->subscriber, p->peer, p->theirs, (uint16_t)slot);
+}
+
+static void placed(struct copying *c, const struct session_copy *r, const struct placing *p)
+{
+	struct copied_mapping *cm = &c->mapping[r->mapping];
+	uint16_t *mark = mark_at(c, r, r->slot);
+
+	mark_set(c, cm, r->subscriber, r->slot, mark, p->peer, session_id(r->key, r->word));
+	if (note_place(c, r, p, r->slot)) {
+		c->counts->placed++;
+		return;
+	}
+	if (end_copy(c, cm, r->subscriber, r->slot, r->word))
+		mark_clear(c, cm, r->subscriber, r->slot, mark);
+	c->counts->refused++;
+}
+
+/* The session is there already: as a copy of this peer, of another, or as this gateway's own. */
+static void existing(struct copying *c, const struct session_copy *r, const struct placing *p)
+{
+	struct copied_mapping *cm = &c->mapping[r->mapping];
+	struct slot *s = (struct slot *)mappings_buckets(c->m, r->mapping, r->subscriber) + r->slot;
+	uint16_t *mark = mark_at(c, r, r->slot);
+	uint64_t word = load_word(s);
+
+	c->counts->existing++;
+	if (!*mark)
+		return;
+	if (!mark_holds(*mark, r->key, word, copy_vouched(&cm->marks, r->subscriber, mark_peer(*mark)),
+			word_seen(r->word), mappings_get(c->m, r->mapping)->timeout_ticks)) {
+		mark_clear(c, cm, r->subscriber, r->slot, mark);
+		return;
+	}
+	if (mark_peer(*mark) != p->peer && !steal(c, r, p, r->slot, mark))
+		return;
+	/* The peer has opened it again on another port, and what it told of the former one was lost. */
+	if (word >> 40 != r->word >> 40) {
+		if (end_copy(c, cm, r->subscriber, r->slot, word))
+			mark_clear(c, cm, r->subscriber, r->slot, mark);
+		return;
+	}
+	update_state(c, r, r->slot);
+	if (!note_place(c, r, p, r->slot))
+		mark_clear(c, cm, r->subscriber, r->slot, mark);
+}
+
+/* Whether the session of a request is in a slot. */
+static bool is_in(const struct session_copy *r, uint16_t slot)
+{
+	return (r->result == COPY_PLACED || r->result == COPY_EXISTS) && r->slot == slot;
+}
+
+static void answer(struct copying *c, const struct session_copy *r, const struct placing *p)
+{
+	uint16_t *wanted = mark_at(c, r, p->theirs);
+
+	if (p->premarked && *wanted == mark_of(p->peer, session_id(r->key, r->word)) && !is_in(r, p->theirs))
+		mark_clear(c, &c->mapping[r->mapping], r->subscriber, p->theirs, wanted);
+	switch (r->result) {
+	case COPY_PLACED:
+		placed(c, r, p);
+		break;
+	case COPY_EXISTS:
+		existing(c, r, p);
+		break;
+	case COPY_BEYOND:
+		c->counts->existing++;
+		break;
+	default:
+		c->counts->refused++;
+	}
+}
+
+int placing_flush(struct copying *c)
+{
+	struct session_copies *all = requests(c);
+	uint32_t n = all ? all->n : 0;
+	int r;
+
+	if (!n)
+		return 0;
+	r = copy_program_run(&c->program);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct session_copy request = all->copy[i];
+
+		answer(c, &request, &c->placing[i]);
+	}
+	all->n = 0;
+	return r;
+}
+
+int placing_add(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, const struct told_session *t,
+		const struct placing *p, uint32_t seen)
+{
+	struct session_copies *all = requests(c);
+	uint16_t *mark = copy_marks_of(&cm->marks, subscriber) + t->slot;
+	const struct slot *s = (const struct slot *)mappings_buckets(c->m, cm->number, subscriber) + t->slot;
+	uint32_t i = all->n++;
+
+	all->copy[i] = (struct session_copy){
+		.key = t->key,
+		.word = state_word(t->out_port, t->proto, t->state, seen),
+		.subscriber = subscriber,
+		.mapping = (uint16_t)cm->number,
+		.slot = t->slot,
+		.inbound = t->inbound,
+		.result = COPY_BUSY,
+	};
+	c->placing[i] = *p;
+	c->placing[i].theirs = t->slot;
+	/* A free slot that is wanted is marked first, so that a kill in between leaves no copy without a mark. */
+	c->placing[i].premarked = !*mark && word_is_free(load_word(s));
+	if (c->placing[i].premarked)
+		mark_set(c, cm, subscriber, t->slot, mark, p->peer, session_id(t->key, all->copy[i].word));
+	return all->n == COPIES_BATCH ? placing_flush(c) : 0;
+}

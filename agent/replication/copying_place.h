@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* For the files that implement copying.h: places sessions that a peer has told. */
+#ifndef DETNAT_COPYING_PLACE_H
+#define DETNAT_COPYING_PLACE_H
+
+#include "replication/copying_private.h"
+
+/* A record of the wire. */
+struct told_session {
+	uint64_t key;
+	uint16_t out_port;
+	uint16_t slot;
+	uint8_t proto;
+	uint8_t state; /* 0: ended */
+	bool inbound;
+};
+
+/*
+ * Adds a session to those to be placed, with this tick as last seen. The subscriber has marks. 0, or -errno if the
+ * program could not be run.
+ */
+int placing_add(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, const struct told_session *t,
+		const struct placing *p, uint32_t seen);
+
+/* Places them. 0 or -errno. */
+int placing_flush(struct copying *c);
+
+/* Changes the state of a session, which keeps its last seen. False: it has been changed meanwhile. */
+static inline bool change_state(struct slot *s, uint64_t word, uint8_t state)
+{
+	return __atomic_compare_exchange_n(&s->truth, &word, word_with(word, state, word_seen(word)), false,
+					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Shared by the files that implement copying.h. */
+#ifndef DETNAT_COPYING_PRIVATE_H
+#define DETNAT_COPYING_PRIVATE_H
+
+#include "replication/copy_marks.h"
+#include "replication/copy_program.h"
+#include "replication/copying.h"
+#include "replication/lease_set.h"
+#include "replication/moved_slots.h"
+#include "replication/session_id.h"
+#include "replication/wire.h"
+
+/* A mapping with sessions, in use or draining. */
+struct copied_mapping {
+	bool used;
+	int number;
+	struct prefix in;
+	struct prefix out;
+	struct marked_tables tables; /* what it was about when it was noted */
+	bool filters;		     /* the outside may open sessions */
+	/* The sender's notes. */
+	uint64_t *words; /* of each subscriber: count and lock when its slots were last read */
+	uint8_t *flags;	 /* of each subscriber */
+	uint16_t *notes; /* of each slot, see session_id.h */
+	/* The receiver's. */
+	struct copy_marks marks;
+};
+
+/* Flags of a subscriber: its slots have to be read in the next pass though its word has not changed. */
+#define SUBSCRIBER_YOUNG  0x01U /* sessions that are not told yet: those alone */
+#define SUBSCRIBER_UNSURE 0x02U /* a slot was being changed, or a connection is being opened */
+
+/* A mapping as a peer has shown it. */
+struct shown_mapping {
+	struct prefix in;
+	struct prefix out;
+	uint64_t digest;
+	uint16_t number;
+	int16_t ours; /* -1: not exchanged */
+};
+
+struct copying_peer {
+	struct shown_mapping *shown;
+	uint32_t n_shown;
+	bool has_shown;
+	int16_t ours[MAX_MAPPINGS];   /* by the peer's number; -1: not exchanged */
+	bool exchanged[MAX_MAPPINGS]; /* by ours */
+	uint32_t lease_round;	      /* raised by each table */
+	uint64_t held;		      /* copies */
+	uint64_t tables;	      /* at the peer, see copying_peer_tables(); 0: not known */
+	uint32_t vouched_tick;	      /* when its copies were last refreshed */
+};
+
+/* A payload being written. */
+struct draft {
+	uint8_t data[WIRE_PAYLOAD_MAX];
+	size_t length;
+	unsigned type;
+};
+
+/* A place among all subscribers. */
+struct copying_cursor {
+	int number; /* mapping */
+	uint32_t subscriber;
+};
+
+/* What a request to the program is about, beyond what the program is told. */
+struct placing {
+	uint16_t theirs; /* slot */
+	uint8_t peer;
+	bool steals; /* from another peer that is up */
+	bool premarked;
+};
+
+struct copying {
+	struct mappings *m;
+	struct copying_limits limits;
+	char *state_file;
+	struct copied_mapping *mapping; /* MAX_MAPPINGS, by number */
+	uint32_t generation;		/* raised whenever the set of mappings changes */
+	uint64_t digest;
+	struct copying_peer peer[COPYING_PEERS + 1];
+	struct moved_slots moved;
+	struct copy_program program;
+	/* The pass. */
+	struct copying_cursor at;
+	uint32_t pass; /* number */
+	bool primed;   /* the first one is complete */
+	bool running;
+	uint32_t told_generation; /* the set of mappings that all peers have been told */
+	uint64_t told;
+	struct draft out;
+	/* Vouching. */
+	uint8_t up;
+	uint8_t last_time; /* peers whose copies are to be refreshed for a last time */
+	uint8_t vouch_for; /* of the round that is running */
+	bool vouching;
+	uint32_t round_tick;
+	struct copying_cursor vouch_at;
+	/* Leases; portmaps NULL: none are exchanged. */
+	struct portmaps *portmaps;
+	struct lease_set leases_told;
+	struct lease_set leases_heard;
+	uint32_t lease_round;
+	/* Placing. */
+	struct placing placing[COPIES_BATCH];
+	struct copying_counts *counts;
+};
+
+/* Notes which mappings there are by now. To be called before anything that reads tables. */
+void copied_mappings_sync(struct copying *c);
+void copied_mappings_free(struct copying *c);
+
+/* The mapping of a number; NULL: none with sessions. */
+static inline struct copied_mapping *copied_mapping(struct copying *c, int number)
+{
+	return number >= 0 && number < (int)MAX_MAPPINGS && c->mapping[number].used ? &c->mapping[number] : NULL;
+}
+
+/* The first mapping at or after a number; NULL: no more. */
+struct copied_mapping *copied_mapping_from(struct copying *c, int number);
+
+/* Whether the sessions of a mapping are told to peers. */
+static inline bool copied_mapping_owned(const struct copying *c, const struct copied_mapping *cm)
+{
+	return !c->limits.owned || c->limits.owned(c->limits.owned_arg, cm->in, cm->out);
+}
+
+/* Between two rounds of vouching: a quarter of the shortest timeout of all mappings. */
+uint32_t vouching_ticks(const struct copying *c);
+
+/* The mapping here with the prefixes of one that a peer has shown; NULL: none. */
+const struct copied_mapping *copied_ours_of(const struct copying *c, const struct shown_mapping *s);
+
+/* Relates what a peer has shown to the mappings of now. */
+void copied_tables_link(struct copying *c, unsigned peer);
+
+static inline uint64_t load_word(const struct slot *s)
+{
+	return __atomic_load_n(&s->truth, __ATOMIC_ACQUIRE);
+}
+
+/* Reads a slot by rule 3 of <detnat/session.h>. False: it is being changed. */
+static inline bool read_slot(const struct slot *s, uint64_t word, uint64_t *ret_key)
+{
+	*ret_key = __atomic_load_n(&s->key, __ATOMIC_ACQUIRE);
+	return word_same(__atomic_load_n(&s->truth, __ATOMIC_ACQUIRE), word);
+}
+
+/*
+ * Whether the slot of a mark still holds the copy: the same session, not in time-wait, which is the end of one here,
+ * not expired, and not refreshed but by vouching.
+ */
+static inline bool mark_holds(uint16_t mark, uint64_t key, uint64_t word, const struct vouched *v, uint32_t now,
+			      const uint32_t timeout_ticks[N_TIMEOUTS])
+{
+	uint16_t seen = (uint16_t)word_seen(word);
+
+	return word_is_live(word) && word_state(word) != SESSION_TIME_WAIT &&
+	       mark == mark_of(mark_peer(mark), session_id(key, word)) && (seen == v->now || seen == v->before) &&
+	       !word_expired(word, now, timeout_ticks);
+}
+
+/* Removes a mark. */
+void mark_clear(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark);
+
+/* Sets a mark on a slot that holds a copy now. */
+void mark_set(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark,
+	      unsigned peer, uint16_t id);
+
+/* Hands a payload over, if there is one. 0, or what `emit` returned: it is kept then. */
+int draft_flush(struct draft *o, copying_emit emit, void *arg);
+
+static inline size_t draft_room(const struct draft *o)
+{
+	return sizeof(o->data) - o->length;
+}
+
+static inline void *draft_take(struct draft *o, size_t size)
+{
+	void *at = o->data + o->length;
+
+	o->length += size;
+	return at;
+}
+
+/* Writes a session as it is told. */
+void wire_session_fill(struct wire_session *ret, const struct mappings *m, const struct copied_mapping *cm,
+		       uint32_t subscriber, uint32_t slot, uint64_t key, uint64_t word);
+
+/* Writes the table of mappings. 0, or what `emit` returned. */
+int copied_tables_tell(struct copying *c, copying_emit emit, void *arg);
+
+/*
+ * Refreshes a subscriber's copies of the peers in a set, and removes marks that do not hold any more. Copies of
+ * mappings that a peer of the set does not exchange any more are ended.
+ */
+void refresh_copies(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint8_t peers, uint32_t now);
+
+/* Tells what has changed of the leases; what `emit` returned is returned, and the next call goes on. */
+int copied_leases_tell(struct copying *c, copying_emit emit, void *arg);
+
+/* Emits all that have been told. 0, or what `emit` returned: then all are emitted again. */
+int copied_leases_whole(struct copying *c, struct draft *o, copying_emit emit, void *arg);
+
+int copied_leases_apply(struct copying *c, unsigned peer, const void *payload, size_t length,
+			struct copying_counts *add);
+
+/* Those of a peer that were not in its whole copy end. */
+void copied_leases_whole_ended(struct copying *c, unsigned peer);
+
+/* Has the leases that a peer has told be this gateway's own, which the next pass tells. */
+void copied_leases_adopt(struct copying *c, unsigned peer);
+
+/* Ends those of peers whose time is over. */
+void copied_leases_expire(struct copying *c);
+
+/* Ends a copy that the slot's mark has been found to hold. False: a packet has refreshed it meanwhile. */
+bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint64_t word);
+
+#endif

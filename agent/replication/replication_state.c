@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "replication/replication_state.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/notice.h"
+#include "base/trouble.h"
+
+/* A peer that has not come up after a start, or has gone, is trouble after this. */
+#define PATIENCE_MS 5000U
+
+static const char *const names[] = {
+#define X(constant, name) [constant] = name,
+	PEER_STATES(X)
+#undef X
+};
+
+const char *peer_state_name(enum peer_state state)
+{
+	return names[state];
+}
+
+static const char *endpoint_text(struct endpoint e, char text[static SPAN_TEXT])
+{
+	return span_format((struct port_span){ e.addr, e.port, e.port }, text);
+}
+
+static enum peer_state state_of(const struct sender_figures *s, const struct receiver_figures *r)
+{
+	if (!s->connected || !r->connected)
+		return PEER_DOWN;
+	if (r->mismatch)
+		return PEER_MISMATCH;
+	return s->complete && r->complete ? PEER_SYNCHRONISED : PEER_COPYING;
+}
+
+/* What the two directions say about a peer that is down. */
+static void write_reason(const struct sender_figures *s, const struct receiver_figures *r, char *text, size_t size)
+{
+	const char *to = s->connected ? "" : s->why, *from = r->connected ? "" : r->why;
+
+	if (!s->connected && !*to)
+		to = "not connected yet";
+	if (!r->connected && !*from)
+		from = "it has not connected to this gateway";
+	if (*to && *from && strcmp(to, from) != 0)
+		snprintf(text, size, "%s; %s", to, from);
+	else
+		snprintf(text, size, "%s", *to ? to : from);
+}
+
+void replication_peer_figures(const struct replication_peer *p, struct peer_figures *ret)
+{
+	struct sender_figures s;
+	struct receiver_figures r;
+
+	sender_figures(p->sender, &s);
+	receiver_figures(p->receiver, &r);
+	*ret = (struct peer_figures){
+		.peer = p->at,
+		.number = p->number,
+		.state = state_of(&s, &r),
+		.has_lag = s.has_lag,
+		.lag_ms = s.lag_ms,
+		.sent = s.sent,
+		.received = r.received,
+		.refused = r.refused,
+		.existing = r.existing,
+		.held = r.held,
+		.unsent = s.unsent,
+		.copies = s.copies,
+		.overruns = s.overruns,
+		.memory = s.memory + r.memory,
+	};
+	if (ret->state == PEER_DOWN)
+		write_reason(&s, &r, ret->reason, sizeof(ret->reason));
+	else if (ret->state == PEER_MISMATCH)
+		snprintf(ret->reason, sizeof(ret->reason),
+			 "no mapping is the same on both gateways: %u differ, %u are on one of them alone",
+			 r.report.differs, r.report.lacking);
+}
+
+static void tell(const struct replication_peer *p, const struct peer_figures *f)
+{
+	bool up = f->state == PEER_SYNCHRONISED;
+	const char *event = up ? "peer-up" : f->state == PEER_MISMATCH ? "peer-mismatch" : "peer-down";
+	enum log_level level = up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
+	char at[SPAN_TEXT], text[NOTICE_TEXT];
+	struct notice n;
+
+	endpoint_text(p->at, at);
+	snprintf(text, sizeof(text), "peer %s is %s%s%s", at, peer_state_name(f->state), *f->reason ? ": " : "",
+		 f->reason);
+	n = notice_now(NOTICE_PEERS, level, event, text);
+	notice_add_text(&n, "peer", at);
+	notice_add_text(&n, "state", peer_state_name(f->state));
+	if (*f->reason)
+		notice_add_text(&n, "reason", f->reason);
+	log_write(level, "%s", text);
+	notice_tell(&n);
+}
+
+/* A peer that copies again has not gone; one that was never up has not either, which trouble tells. */
+static void follow(struct replication_peer *p, const struct peer_figures *f)
+{
+	enum peer_state before = p->state;
+
+	if (f->state == before)
+		return;
+	p->state = f->state;
+	p->since_ms = replication_now_ms();
+	if (f->state == PEER_COPYING)
+		return;
+	if (f->state == PEER_SYNCHRONISED && p->was_up)
+		return;
+	if (f->state == PEER_DOWN && !p->was_up)
+		return;
+	p->was_up = f->state == PEER_SYNCHRONISED;
+	tell(p, f);
+}
+
+void replication_state_tick(struct replication *r)
+{
+	char text[TROUBLE_TEXT] = "", at[SPAN_TEXT];
+	uint64_t now = replication_now_ms();
+	size_t length = 0;
+
+	for (unsigned i = 0; i < r->n_peers; i++) {
+		struct replication_peer *p = &r->peer[i];
+		struct peer_figures f;
+
+		replication_peer_figures(p, &f);
+		follow(p, &f);
+		if ((p->state != PEER_DOWN && p->state != PEER_MISMATCH) || now - p->since_ms < PATIENCE_MS ||
+		    length >= sizeof(text))
+			continue;
+		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s: %s",
+					   length ? "; " : "no sessions are exchanged with ", endpoint_text(p->at, at),
+					   f.reason);
+	}
+	if (length)
+		trouble_set(TROUBLE_REPLICATION, "%s", text);
+	else
+		trouble_clear(TROUBLE_REPLICATION);
+}
+
+void replication_state_end(void)
+{
+	trouble_clear(TROUBLE_REPLICATION);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How 16 bits stand for the session of a slot. */
+#ifndef DETNAT_SESSION_ID_H
+#define DETNAT_SESSION_ID_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <detnat/session.h>
+
+#define ID_BITS 13U
+#define ID_MASK ((1U << ID_BITS) - 1)
+
+/* Of a session's endpoints and protocol: of two that follow each other in a slot, one pair in 8192 has the same. */
+static inline uint16_t session_id(uint64_t key, uint64_t word)
+{
+	uint64_t hash = (key ^ (word >> 40) * 0x9e3779b97f4a7c15ULL) * 0xff51afd7ed558ccdULL;
+
+	hash = (hash ^ hash >> 32) * 0xc4ceb9fe1a85ec53ULL;
+	return (uint16_t)(hash >> (64 - ID_BITS));
+}
+
+/*
+ * The sender's note about a slot. 0: nothing has been told, or its end has. NOTE_TOLD: the session with this id, in the
+ * state that has been added to it, by exclusive or. Lower tags: a session seen first in that phase, see note_phase().
+ */
+#define NOTE_TOLD   7U
+#define NOTE_PHASES 6U
+
+static inline uint16_t note_told(uint16_t id, uint8_t state)
+{
+	return (uint16_t)(NOTE_TOLD << ID_BITS | ((id ^ state) & ID_MASK));
+}
+
+static inline uint16_t note_seen(uint16_t id, unsigned phase)
+{
+	return (uint16_t)((phase % NOTE_PHASES + 1) << ID_BITS | id);
+}
+
+static inline unsigned note_tag(uint16_t note)
+{
+	return note >> ID_BITS;
+}
+
+/* Phases since a session was seen first, at most NOTE_PHASES - 1. */
+static inline unsigned note_age(uint16_t note, unsigned phase)
+{
+	return (phase + NOTE_PHASES - (note_tag(note) - 1)) % NOTE_PHASES;
+}
+
+/* Whether what has been told of a slot may be this session in another state. */
+static inline bool note_is_of(uint16_t note, uint16_t id)
+{
+	unsigned state = ((note ^ id) & ID_MASK);
+
+	return note_tag(note) == NOTE_TOLD && state > SESSION_OPENING && (state & ~SESSION_RESET) < N_SESSION_STATES;
+}
+
+/* The receiver's mark of a slot: the peer whose copy it holds, and the session's id. 0: none. */
+static inline uint16_t mark_of(unsigned peer, uint16_t id)
+{
+	return (uint16_t)(peer << ID_BITS | id);
+}
+
+static inline unsigned mark_peer(uint16_t mark)
+{
+	return mark >> ID_BITS;
+}
+
+#endif

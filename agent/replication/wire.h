@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What gateways tell each other: the types of payloads and their records, as they are on the wire. All numbers are in
+ * network order; nothing is aligned. A frame carries one payload.
+ *
+ * The sender numbers its mappings; the table WIRE_MAPPINGS says which they are, and comes before the first payload that
+ * uses a number, and again after each change. Numbers mean nothing beyond a connection.
+ */
+#ifndef DETNAT_WIRE_H
+#define DETNAT_WIRE_H
+
+#include <endian.h>
+#include <stdint.h>
+
+#define WIRE_VERSION 1U
+
+/* A payload is never longer: with a frame's header and digest it stays below 64 KiB. */
+#define WIRE_PAYLOAD_MAX 65408U
+
+enum wire_type {
+	/* Of the connection; copying.h never sees them. */
+	WIRE_HELLO = 1,
+	WIRE_ALIVE = 2,
+	WIRE_ACK = 3,
+	/* Of the sessions: made by copying_pass() and copying_whole_step(), read by copying_mappings() and
+	   copying_apply() */
+	WIRE_MAPPINGS = 16,  /* struct wire_mapping, repeated; replaces the table before it */
+	WIRE_CHANGES = 17,   /* struct wire_sessions with its records, repeated */
+	WIRE_WHOLE = 18,     /* struct wire_range, then as WIRE_CHANGES: all that the sender has of these subscribers */
+	WIRE_WHOLE_END = 19, /* empty: a whole copy is complete */
+	WIRE_OVERFLOW = 20,  /* sessions beyond the slots */
+	WIRE_LEASES = 21,
+};
+
+/* Whether copying.h makes and reads payloads of a type. */
+static inline int wire_is_of_sessions(unsigned type)
+{
+	return type >= WIRE_MAPPINGS && type <= WIRE_LEASES;
+}
+
+/* The first payload in each direction. */
+struct wire_hello {
+	uint32_t version;
+	uint8_t nonce[16];
+	uint32_t listen_addr; /* the sender's own `listen`; all 0 from the one that accepts */
+	uint16_t listen_port;
+	uint16_t flags;
+	uint32_t interval_ms;
+	uint64_t tables; /* of the sender; another number means that they began empty */
+} __attribute__((packed));
+_Static_assert(sizeof(struct wire_hello) == 40, "part of the protocol");
+
+/* The dialler is there. */
+struct wire_alive {
+	uint64_t sent_ms; /* CLOCK_MONOTONIC of the sender */
+	uint64_t pass_ms; /* the same clock: when the last complete pass began; 0: none yet */
+} __attribute__((packed));
+_Static_assert(sizeof(struct wire_alive) == 16, "part of the protocol");
+
+/* The other direction: what has been taken. */
+struct wire_ack {
+	uint64_t sequence; /* of the last frame applied */
+	uint64_t alive_ms; /* sent_ms of the last WIRE_ALIVE */
+	uint64_t pass_ms;  /* the same of its pass_ms */
+	uint64_t sessions; /* copies held of this peer */
+	uint64_t refused;  /* since the connection began */
+} __attribute__((packed));
+_Static_assert(sizeof(struct wire_ack) == 40, "part of the protocol");
+
+struct wire_mapping {
+	uint16_t number;
+	uint8_t in_plen;
+	uint8_t out_plen;
+	uint32_t in_base;
+	uint32_t out_base;
+	uint32_t reserved;
+	uint64_t digest; /* of all that decides where a session is: geometry, slots, bindings */
+} __attribute__((packed));
+_Static_assert(sizeof(struct wire_mapping) == 24, "part of the protocol");
+
+/* Records of one subscriber. */
+struct wire_sessions {
+	uint16_t mapping;
+	uint16_t count; /* of the struct wire_session that follow */
+	uint32_t subscriber;
+} __attribute__((packed));
+_Static_assert(sizeof(struct wire_sessions) == 8, "part of the protocol");
+
+#define WIRE_SESSION_INBOUND 0x0001U /* the outside has opened it */
+
+struct wire_session {
+	uint64_t key; /* slot_key(); 0 where `state` is */
+	uint16_t out_port;
+	uint8_t proto;
+	uint8_t state; /* enum session_state with SESSION_RESET; 0: the session of this slot has ended, or is no longer
+			  ours */
+	uint16_t slot; /* of the subscriber's, at the sender */
+	uint16_t flags;
+} __attribute__((packed));
+_Static_assert(sizeof(struct wire_session) == 16, "part of the protocol");
+
+/* A lease of PCP; WIRE_LEASES repeats it. */
+struct wire_lease {
+	uint32_t in_addr;
+	uint32_t out_addr;
+	uint16_t in_port;
+	uint16_t out_port;
+	uint8_t proto;
+	uint8_t reserved[3];
+	uint32_t left_s; /* seconds; 0: it has ended */
+	uint8_t nonce[12];
+} __attribute__((packed));
+_Static_assert(sizeof(struct wire_lease) == 32, "part of the protocol");
+
+struct wire_range {
+	uint16_t mapping;
+	uint16_t reserved;
+	uint32_t first; /* subscriber */
+	uint32_t count;
+} __attribute__((packed));
+_Static_assert(sizeof(struct wire_range) == 12, "part of the protocol");
+
+#endif

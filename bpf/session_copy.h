@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Places a session that another gateway has told in a slot of its subscriber, <detnat/copies.h>. The rules are those of
+ * open.h: a session is found by either endpoint, no outside port leads to two inside ports of one external endpoint,
+ * and the count is exact. What is told may be anything.
+ */
+#ifndef DETNAT_SESSION_COPY_H
+#define DETNAT_SESSION_COPY_H
+
+#include <detnat/copies.h>
+
+#include "inbound_slots.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct session_copies);
+} copies SEC(".maps");
+
+/* What a look at the two buckets finds, a bit for each slot as in struct opening. In a map for the verifier's sake. */
+struct copy_scan {
+	__u32 room;	/* free or expired */
+	__u32 spare;	/* in time-wait */
+	__u32 existing; /* the session itself */
+	__u32 taken;	/* others on its port towards its external endpoint */
+	__u32 freed;	/* sessions removed that counted */
+	__u32 pad;
+	struct packet p; /* the session's, as a packet from inside would have it; here to save stack */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct copy_scan);
+} copy_scans SEC(".maps");
+
+static __always_inline struct session_copies *copies_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&copies, &zero);
+}
+
+static __always_inline struct copy_scan *copy_scan_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&copy_scans, &zero);
+}
+
+/* The session as a packet from inside would have it, for the functions that ask about ports. */
+static __always_inline struct packet copy_packet(const struct mapping *m, __u32 subscriber, __u64 key, __u64 word)
+{
+	return (struct packet){ .src = m->geo.in_base + subscriber,
+				.dst = key_ext_addr(key),
+				.sport = key_in_port(key),
+				.dport = key_ext_port(key),
+				.proto = word_proto(word) };
+}
+
+/*
+ * Looks at one slot. What has expired and clashes is freed, else a late refresh could revive it; so is what is in
+ * time-wait, as the gateway that told the session has found the port free.
+ */
+static __always_inline void copy_scan_slot(struct copy_scan *o, struct slot *s, __u32 at, __u64 wanted_key,
+					   __u64 wanted, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS])
+{
+	__u64 word = LOAD(s->truth), key = LOAD(s->key);
+	__u32 bit = 1U << at;
+	int expired, time_wait;
+
+	if (!word_is_live(word)) {
+		if (word_is_free(word))
+			ADD_BITS(o->room, bit);
+		return;
+	}
+	expired = word_expired(word, now, timeout_ticks);
+	time_wait = word_state(word) == SESSION_TIME_WAIT;
+	if ((key ^ wanted_key) >> 16 || word_proto(word) != word_proto(wanted) ||
+	    (key != wanted_key && word_out_port(word) != word_out_port(wanted))) {
+		if (expired)
+			ADD_BITS(o->room, bit);
+		else if (time_wait)
+			ADD_BITS(o->spare, bit);
+		return;
+	}
+	if ((expired || time_wait) && slot_change(s, word, 0)) {
+		if (!time_wait)
+			STORE(o->freed, LOAD(o->freed) + 1);
+		ADD_BITS(o->room, bit);
+		return;
+	}
+	if (key == wanted_key)
+		ADD_BITS(o->existing, bit);
+	else
+		ADD_BITS(o->taken, bit);
+}
+
+/* Under the lock: looks at both buckets. Returns 0, or -1 only while tables are being deleted. */
+SUBPROGRAM int copy_scan_buckets(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u64 key, __u64 word)
+{
+	struct copy_scan *o = copy_scan_get();
+	__u32 now = now_ticks(), offset;
+	struct bucket_choice b;
+
+	if (!m || !s || !o)
+		return -1;
+	offset = mapping_first_choice(&m->geo, key_in_port(key));
+	if (bucket_choice_get(m, subscriber, key_ext_addr(key), key_ext_port(key), word_proto(word), offset, &b))
+		return -1;
+	STORE(o->room, 0);
+	STORE(o->spare, 0);
+	STORE(o->existing, 0);
+	STORE(o->taken, 0);
+	STORE(o->freed, 0);
+	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
+		copy_scan_slot(o, &b.first->slot[i], i, key, word, now, m->timeout_ticks);
+	if (b.second != b.first)
+		for (__u32 i = 0; i < BUCKET_SLOTS; i++)
+			copy_scan_slot(o, &b.second->slot[i], BUCKET_SLOTS + i, key, word, now, m->timeout_ticks);
+	if (LOAD(o->freed))
+		__sync_fetch_and_add(&s->sessions, -LOAD(o->freed));
+	return 0;
+}
+
+/*
+ * Under the lock: binds a port, an offset in the block, to the inside port of a session that has it, where the mapping
+ * is endpoint-independent. Returns 0, or -1 if it is another's or the inside port has another one.
+ */
+SUBPROGRAM int copy_bind(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 offset)
+{
+	struct binding_search *b = binding_search_get();
+	__u32 first, at = offset & (PORT_GROUP - 1), bit = 1U << at;
+	struct binding_line *line;
+	__u64 *entry;
+
+	if (!m || !s || !p || !b)
+		return -1;
+	first = mapping_first_choice(&m->geo, p->sport);
+
+	struct binding_groups_walk w = {
+		.m = m,
+		.s = s,
+		.p = p,
+		.subscriber = mapping_subscriber(&m->geo, p->src),
+		.home = first >> PORT_GROUP_SHIFT,
+		.now = now_ticks(),
+		.life = binding_life(m, p->proto),
+		.in_port = p->sport,
+		.proto = p->proto,
+	};
+
+	line = binding_line_get(m, w.subscriber, p->proto, w.home);
+	if (!line)
+		return -1;
+	binding_import(m, s, w.subscriber, w.now);
+	binding_scan(b, line, group_size(first, m->geo.ports_per_host), w.in_port, w.now, w.life);
+	if (LOAD(b->found) >= 0) {
+		if ((__u32)LOAD(b->found) != at)
+			return -1;
+		entry = line_entry(line, at);
+		binding_raise(entry, w.now);
+		return 0;
+	}
+	if (binding_flags(LOAD(line->entry[0])) & BINDING_AWAY && binding_search_groups(&w, b, s) >= 0)
+		return -1;
+	if (LOAD(b->expired) & bit)
+		binding_walk(m, w.subscriber, p, s, w.home, w.now);
+	if (!(LOAD(b->free) & bit) && !(LOAD(b->expired) & ~LOAD(b->held) & bit))
+		return -1;
+	return binding_bind(line, bit, at, w.in_port, 0, w.now) < 0 ? -1 : 0;
+}
+
+/* Under the lock: whether the port is free for the session, as far as the buckets do not tell; binds it. */
+static __always_inline int copy_port(const struct mapping *m, struct subscriber *s, const struct packet *p,
+				     __u32 out_port, __u32 offset)
+{
+	if (subscriber_overflow(s->overflow)) {
+		struct overflow_key in = overflow_key_in(p->src, p->sport, p->dst, p->dport, p->proto);
+
+		if (bpf_map_lookup_elem(&overflow, &in))
+			return COPY_BEYOND;
+		if (overflow_port_used(m, s, p, out_port))
+			return COPY_PORT;
+	}
+	if (subscriber_has_portmaps(s) && portmap_holds(m, p, out_port))
+		return COPY_PORT;
+	if (binding_maps(m, p->proto) && copy_bind(m, s, p, offset))
+		return COPY_PORT;
+	return COPY_PLACED;
+}
+
+/* Number of the slot of the lowest bit in a mask that is not 0, as opening_slot(). */
+static __always_inline __u32 copy_slot_number(struct bucket_pair pair, __u32 mask)
+{
+	__u32 byte = mask & 0xff ? mask & 0xff : mask >> 8;
+	__u32 low = byte & -byte, at = (low > 8 ? 4 : 0) + (low & 0xcc ? 2 : 0) + (low & 0xaa ? 1 : 0);
+
+	return (mask & 0xff ? pair.first : pair.second) << BUCKET_SLOTS_SHIFT | at;
+}
+
+/* Bit of a slot in the masks; 0: it is in neither bucket. */
+static __always_inline __u32 copy_slot_bit(struct bucket_pair pair, __u32 slot)
+{
+	__u32 bucket = slot >> BUCKET_SLOTS_SHIFT, bit = 1U << (slot & (BUCKET_SLOTS - 1));
+
+	return bucket == pair.first ? bit : bucket == pair.second ? bit << BUCKET_SLOTS : 0;
+}
+
+/* Under the lock: notes in the octet of the slot's bucket which side has opened the session. */
+static __always_inline void copy_mark_inbound(const struct mapping *m, const struct session_copy *c, __u32 slot)
+{
+	struct binding_header *h = binding_header_get(m, c->subscriber);
+	__u8 *octet = inbound_octet(m, c->subscriber, slot >> BUCKET_SLOTS_SHIFT);
+	__u8 bit = (__u8)(1U << (slot & (BUCKET_SLOTS - 1)));
+
+	if (!h || !octet)
+		return;
+	STORE(*octet, (__u8)(c->inbound ? LOAD(*octet) | bit : LOAD(*octet) & ~bit));
+	if (c->inbound)
+		STORE(h->inbound, LOAD(h->inbound) + 1);
+}
+
+/* Under the lock: puts the session into the slot of the lowest bit of a mask. */
+static __always_inline int copy_claim(const struct mapping *m, struct subscriber *s, const struct bucket_choice *b,
+				      __u32 mask, __u64 key, __u64 word)
+{
+	struct slot *slot = opening_slot(b, mask);
+	__u64 from = LOAD(slot->truth);
+	int counts = !word_is_live(from) || word_state(from) == SESSION_TIME_WAIT;
+
+	if (!counts && !word_expired(from, now_ticks(), m->timeout_ticks))
+		return COPY_BUSY;
+	if (counts) {
+		if (LOAD(s->sessions) >= m->sessions_per_user)
+			return COPY_QUOTA;
+		__sync_fetch_and_add(&s->sessions, 1);
+	}
+	if (slot_claim(slot, from, key, word))
+		return COPY_PLACED;
+	if (counts)
+		__sync_fetch_and_add(&s->sessions, -1U);
+	return COPY_BUSY;
+}
+
+/* Under the lock, for a session that the subscriber can have. */
+SUBPROGRAM int copy_place_locked(const struct mapping *m, struct subscriber *s, struct session_copy *c)
+{
+	struct copy_scan *o = copy_scan_get();
+	__u32 first, offset, wanted, room;
+	struct bucket_pair pair;
+	struct bucket_choice b;
+	struct packet *p;
+	int r;
+
+	if (!m || !s || !c || !o)
+		return COPY_IMPOSSIBLE;
+	p = &o->p;
+	*p = copy_packet(m, c->subscriber, c->key, c->word);
+	first = mapping_first_choice(&m->geo, p->sport);
+	offset = word_out_port(c->word) - mapping_port_lo(&m->geo, c->subscriber);
+	pair = session_buckets(p->dst, p->dport, p->proto, first, m->bucket_shift);
+	wanted = copy_slot_bit(pair, c->slot);
+	if (!wanted || offset >= m->geo.ports_per_host || offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT)
+		return COPY_IMPOSSIBLE;
+	if (copy_scan_buckets(m, s, c->subscriber, c->key, c->word) ||
+	    bucket_choice_get(m, c->subscriber, p->dst, p->dport, p->proto, first, &b))
+		return COPY_IMPOSSIBLE;
+	if (LOAD(o->existing)) {
+		c->slot = (__u16)copy_slot_number(pair, LOAD(o->existing));
+		return COPY_EXISTS;
+	}
+	if (LOAD(o->taken))
+		return COPY_PORT;
+	room = LOAD(o->room);
+	if (room & wanted)
+		room = wanted;
+	else if (room)
+		room = opening_room(room, first, slots_crowded(LOAD(s->sessions), m->bucket_shift));
+	else
+		room = LOAD(o->spare);
+	if (!room)
+		return COPY_NO_SLOT;
+	/* The lowest bit alone. */
+	room &= -room;
+	r = copy_port(m, s, p, word_out_port(c->word), offset);
+	if (r != COPY_PLACED)
+		return r;
+	if (offset != first || room != preferred_bit(first))
+		displace(s, b.home);
+	r = copy_claim(m, s, &b, room, c->key, c->word);
+	if (r != COPY_PLACED)
+		return r;
+	c->slot = (__u16)copy_slot_number(pair, room);
+	if (LOAD(m->bindings.filtering))
+		copy_mark_inbound(m, c, c->slot);
+	return COPY_PLACED;
+}
+
+/* Places a session. Returns enum copy_result. */
+static __always_inline int copy_place(struct session_copy *c)
+{
+	struct mapping_table *t = mapping_table_get();
+	const struct mapping *m;
+	struct subscriber *s;
+	int r;
+
+	if (!c || !t || c->mapping >= MAX_MAPPINGS)
+		return COPY_IMPOSSIBLE;
+	m = mapping_of_leaf(t, INDEX_LEAF | c->mapping);
+	if (!m || m->first_bucket == NO_BUCKETS || c->subscriber >= prefix_size(m->geo.in_plen) ||
+	    !copy_state_fits(c->key, word_proto(c->word), word_state(c->word)))
+		return COPY_IMPOSSIBLE;
+	s = subscriber_get(m, c->subscriber);
+	if (!s)
+		return COPY_IMPOSSIBLE;
+	if (open_lock(s))
+		return COPY_BUSY;
+	r = copy_place_locked(m, s, c);
+	open_unlock(s);
+	/* An external endpoint that is a pool address may be the subscriber's peer in a hairpin. */
+	if (r == COPY_PLACED && index_find(&out_index, key_ext_addr(c->key)))
+		__sync_fetch_and_or(&s->way_epoch, SUBSCRIBER_HAIRPINS);
+	return r;
+}
+
+#endif

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Gateways that sessions are copied to and from. */
+#include "command.h"
+#include "json_get.h"
+
+/* Hundredths of a second. */
+static void cell_lag(const cJSON *row, const char *key, char text[static CELL_TEXT])
+{
+	if (cJSON_IsNumber(json_get(row, key)))
+		snprintf(text, CELL_TEXT, "%.2f s", json_number(row, key));
+	else
+		snprintf(text, CELL_TEXT, "-");
+}
+
+static const struct column peer_columns[] = {
+	{ "PEER", "peer", cell_text, false, ENDPOINT_WIDTH },
+	{ "STATE", "state", cell_text, false, 12 },
+	{ "SENT", "sessions_sent", cell_number, true, 10 },
+	{ "RECEIVED", "sessions_received", cell_number, true, 10 },
+	{ "REFUSED", "sessions_refused", cell_number, true, 10 },
+	{ "COPIES", "copies", cell_number, true, 10 },
+	{ "LAG", "lag_seconds", cell_lag, true, 8 },
+	{ "UNSENT", "unsent", cell_number, true, 10 },
+	{ "MAPPINGS", "mapping_digest", cell_text, false, 16 },
+	{},
+};
+
+static void show_peers(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	const cJSON *peer, *m;
+
+	writer_table(w, peer_columns, "sessions are copied to and from no gateway", result);
+	cJSON_ArrayForEach (peer, result) {
+		const char *at = json_text(peer, "peer", "-"), *reason = json_text(peer, "reason", NULL);
+
+		if (reason)
+			writer_line(w, "%s: %s", at, reason);
+		cJSON_ArrayForEach (m, json_get(peer, "not_exchanged")) {
+			writer_line(w, "%s: not exchanged: %s to %s, which %s", at, json_text(m, "in", "-"),
+				    json_text(m, "out", "-"), json_text(m, "reason", "-"));
+		}
+	}
+}
+
+static void show_resync(struct writer *w, const cJSON *result, const cJSON *args)
+{
+	writer_line(w, "all sessions are copied again, to %s and back", json_text(args, "peer", "-"));
+}
+
+const struct view view_peer_list = { .show = show_peers };
+const struct view view_peer_resync = { .show = show_resync };

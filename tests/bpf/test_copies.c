@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* A session that another gateway has told, and packets of it: as if it had been opened here. */
+#include <errno.h>
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "fixture.h"
+#include "icmp_frame.h"
+#include "replication/copy_program.h"
+
+static struct copy_program program;
+
+static void set_up_copies(void)
+{
+	int r;
+
+	set_up();
+	r = copy_program_load(&program, &datapath);
+	cr_assert_eq(r, 0, "%s", strerror(-r));
+}
+
+static void tear_down_copies(void)
+{
+	copy_program_unload(&program);
+	tear_down();
+}
+
+TestSuite(copies, .init = set_up_copies, .fini = tear_down_copies);
+
+#define FROM_HOST   .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL
+#define TO_ROUTER   .ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .src = POOL, .dst = EXTERNAL
+#define FROM_ROUTER .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL
+#define TO_HOST	    .ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = EXTERNAL, .dst = SUBSCRIBER
+
+/* A session of SUBSCRIBER with EXTERNAL on the first choice, or the port after it: an enum copy_result. */
+static int copy(uint8_t proto, uint8_t state, uint16_t in_port, uint16_t ext_port, unsigned after)
+{
+	int number = mappings_find_inside(mappings, SUBSCRIBER);
+	const struct mapping *m = mappings_get(mappings, number);
+	uint32_t first = mapping_first_choice(&m->geo, in_port);
+	struct bucket_pair pair = session_buckets(EXTERNAL, ext_port, proto, first, m->bucket_shift);
+
+	program.requests->n = 1;
+	program.requests->copy[0] = (struct session_copy){
+		.key = slot_key(EXTERNAL, ext_port, in_port),
+		.word = state_word((uint16_t)(OUT_PORT(in_port, 2) + after), proto, state, datapath_ticks(&datapath)),
+		.subscriber = SUBSCRIBER - m->geo.in_base,
+		.mapping = (uint16_t)number,
+		.slot = (uint16_t)(pair.first * BUCKET_SLOTS + first % BUCKET_SLOTS),
+	};
+	cr_assert_eq(copy_program_run(&program), 0);
+	return program.requests->copy[0].result;
+}
+
+Test(copies, a_download_goes_on_before_the_inside_has_sent_anything)
+{
+	static const struct row rows[] = {
+		{ "a segment from outside",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, TCP, 443, OUT_PORT(6303, 2), .flags = 0x18, .payload = 900 },
+		  REDIRECT_XDP,
+		  { TO_HOST, TCP, 443, 6303, .flags = 0x18, .payload = 900 },
+		  REASON_out2in_translated },
+		{ "its acknowledgement",
+		  XDP_INSIDE,
+		  { FROM_HOST, TCP, 6303, 443, .flags = 0x10 },
+		  REDIRECT_XDP,
+		  { TO_ROUTER, TCP, OUT_PORT(6303, 2), 443, .flags = 0x10 },
+		  REASON_in2out_translated },
+	};
+	uint64_t opened = counted(REASON_sessions_opened);
+
+	cr_assert_eq(copy(TCP, SESSION_ESTABLISHED, 6303, 443, 0), COPY_PLACED);
+	RUN_ROWS(rows);
+	cr_assert_eq(sessions_of(SUBSCRIBER), 1);
+	cr_assert_eq(counted(REASON_sessions_opened), opened);
+}
+
+Test(copies, a_session_on_another_port_than_the_first_choice_is_found_from_both_sides)
+{
+	static const struct row rows[] = {
+		{ "out",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 6304, 53, .payload = 20 },
+		  REDIRECT_XDP,
+		  { TO_ROUTER, UDP, OUT_PORT(6304, 2) + 1, 53, .payload = 20 },
+		  REASON_in2out_translated },
+		{ "in",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6304, 2) + 1, .payload = 20 },
+		  REDIRECT_XDP,
+		  { TO_HOST, UDP, 53, 6304, .payload = 20 },
+		  REASON_out2in_translated },
+	};
+
+	cr_assert_eq(copy(UDP, SESSION_UDP, 6304, 53, 1), COPY_PLACED);
+	RUN_ROWS(rows);
+	cr_assert_eq(sessions_of(SUBSCRIBER), 1);
+}
+
+Test(copies, a_session_that_a_packet_has_opened_is_not_placed_again_nor_is_its_port)
+{
+	cr_assert_eq(open_flow(UDP, 6304, 53, 0), OUT_PORT(6304, 2));
+	cr_assert_eq(copy(UDP, SESSION_UDP, 6304, 53, 0), COPY_EXISTS);
+	cr_assert_eq(copy(UDP, SESSION_UDP, 6304 + PORTS, 53, 0), COPY_PORT);
+	cr_assert_eq(sessions_of(SUBSCRIBER), 1);
+}
+
+Test(copies, a_flow_that_opens_takes_no_port_of_a_copy)
+{
+	cr_assert_eq(copy(UDP, SESSION_UDP, 6304, 53, 0), COPY_PLACED);
+	cr_assert_eq(open_flow(UDP, 6304 + PORTS, 53, 0), OUT_PORT(6304, 2) + 1);
+	cr_assert_eq(sessions_of(SUBSCRIBER), 2);
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "copying_fixture.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <string.h>
+
+#include "sessions/check.h"
+
+struct mapping_spec copying_spec;
+
+/* The programs' own clock, which the sessions' program goes by. */
+static void follow_clock(struct datapath *d)
+{
+	struct bpf_insn clock[] = {
+		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_jiffies64 },
+		{ .code = BPF_ALU64 | BPF_RSH | BPF_K, .dst_reg = 0, .imm = TICK_SHIFT },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .prog_flags = BPF_F_SLEEPABLE);
+
+	close(d->clock);
+	d->clock = bpf_prog_load(BPF_PROG_TYPE_SYSCALL, "clock", "GPL", clock, ARRAY_SIZE(clock), &opts);
+	cr_assert(d->clock >= 0, "%s", strerror(errno));
+}
+
+struct mapping_spec copying_default_spec(void)
+{
+	struct mapping_spec spec = tables_spec("10.0.0.0/24", "203.0.113.0/28");
+
+	for (unsigned i = 0; i < N_TIMEOUTS; i++)
+		spec.timeout_ticks[i] = 4000;
+	return spec;
+}
+
+void gateway_make(struct gateway *g, const char *state_file)
+{
+	const struct copying_limits limits = { .min_age_s = 2, .interval_ms = 1000 };
+	struct error err = { 0 };
+	int r;
+
+	if (!copying_spec.session_slots)
+		copying_spec = copying_default_spec();
+	*g = (struct gateway){ 0 };
+	tables_make(&g->d);
+	follow_clock(&g->d);
+	cr_assert_eq(mappings_open(&g->d, &g->m, &err), 0, "%s", err.text);
+	g->number = tables_add(g->m, &copying_spec);
+	cr_assert_eq(copying_new(g->m, &limits, state_file, &g->c), 0);
+	r = copy_program_load(&g->opener, &g->d);
+	cr_assert_eq(r, 0, "%s", strerror(-r));
+}
+
+void gateway_free(struct gateway *g)
+{
+	copying_free(g->c);
+	copy_program_unload(&g->opener);
+	mappings_close(g->m);
+}
+
+int open_own(struct gateway *g, uint32_t subscriber, uint64_t key, uint16_t out_port, uint8_t proto, uint8_t state,
+	     uint16_t slot)
+{
+	struct session_copies *all = g->opener.requests;
+
+	all->n = 1;
+	all->copy[0] = (struct session_copy){
+		.key = key,
+		.word = state_word(out_port, proto, state, datapath_ticks(&g->d) - 40),
+		.subscriber = subscriber,
+		.mapping = (uint16_t)g->number,
+		.slot = slot,
+	};
+	cr_assert_eq(copy_program_run(&g->opener), 0, "%s", strerror(errno));
+	return all->copy[0].result;
+}
+
+uint16_t first_port(const struct gateway *g, uint32_t subscriber, uint16_t in_port)
+{
+	const struct geometry *geo = &mappings_get(g->m, g->number)->geo;
+
+	return (uint16_t)(mapping_port_lo(geo, subscriber) + mapping_first_choice(geo, in_port));
+}
+
+uint32_t first_slot(const struct gateway *g, uint64_t key, uint8_t proto)
+{
+	const struct mapping *r = mappings_get(g->m, g->number);
+	uint32_t first = mapping_first_choice(&r->geo, key_in_port(key));
+	struct bucket_pair pair = session_buckets(key_ext_addr(key), key_ext_port(key), proto, first, r->bucket_shift);
+
+	return pair.first * BUCKET_SLOTS + first % BUCKET_SLOTS;
+}
+
+uint32_t open_flow(struct gateway *g, uint32_t subscriber, uint16_t in_port, uint8_t n, uint8_t proto, uint8_t state)
+{
+	uint64_t key = slot_key(0xc6336400U + n, proto == 1 ? 0 : 443, in_port);
+	int r = open_own(g, subscriber, key, first_port(g, subscriber, in_port), proto, state,
+			 (uint16_t)first_slot(g, key, proto));
+
+	cr_assert_eq(r, COPY_PLACED, "%d", r);
+	return g->opener.requests->copy[0].slot;
+}
+
+struct slot *slot_at(struct gateway *g, uint32_t subscriber, uint32_t slot)
+{
+	return (struct slot *)mappings_buckets(g->m, g->number, subscriber) + slot;
+}
+
+void end_session(struct gateway *g, uint32_t subscriber, uint32_t slot)
+{
+	slot_at(g, subscriber, slot)->truth = 0;
+	mappings_subscriber(g->m, g->number, subscriber)->sessions--;
+}
+
+void touch(struct gateway *g, uint32_t subscriber, uint32_t slot, uint32_t tick)
+{
+	word_refresh(&slot_at(g, subscriber, slot)->truth, tick);
+}
+
+void told_free(struct told *t)
+{
+	for (unsigned i = 0; i < t->n; i++)
+		free(t->payload[i].data);
+	t->n = 0;
+}
+
+int keep(unsigned type, const void *payload, size_t length, void *arg)
+{
+	struct told *t = arg;
+
+	if (t->refuse) {
+		t->refuse--;
+		return -ENOBUFS;
+	}
+	cr_assert(wire_is_of_sessions(type));
+	cr_assert_leq(length, WIRE_PAYLOAD_MAX);
+	cr_assert_lt(t->n, ARRAY_SIZE(t->payload));
+	t->payload[t->n].type = type;
+	t->payload[t->n].length = length;
+	t->payload[t->n].data = malloc(length + 1);
+	memcpy(t->payload[t->n].data, payload, length);
+	t->n++;
+	return 0;
+}
+
+void pass(struct gateway *g, struct told *ret)
+{
+	int r;
+
+	while ((r = copying_pass(g->c, 100, keep, ret)))
+		cr_assert(r == 1 || r == -ENOBUFS, "%d", r);
+	g->passes++;
+}
+
+void passes(struct gateway *g, struct told *ret)
+{
+	for (unsigned i = 0; i < 4; i++)
+		pass(g, ret);
+}
+
+void whole(struct gateway *g, struct told *ret)
+{
+	struct copying_whole *w;
+	int r;
+
+	cr_assert_eq(copying_whole_new(g->c, &w), 0);
+	while ((r = copying_whole_step(w, 100, keep, ret)))
+		cr_assert(r == 1 || r == -ENOBUFS, "%d", r);
+	copying_whole_free(w);
+}
+
+void hear(struct gateway *g, unsigned peer, struct told *t)
+{
+	for (unsigned i = 0; i < t->n; i++) {
+		struct copying_table_report report;
+		int r;
+
+		if (t->payload[i].type == WIRE_MAPPINGS)
+			r = copying_mappings(g->c, peer, t->payload[i].data, t->payload[i].length, &report);
+		else
+			r = copying_apply(g->c, peer, t->payload[i].type, t->payload[i].data, t->payload[i].length,
+					  &g->counts);
+		cr_assert_eq(r, 0, "type %u: %s", t->payload[i].type, strerror(-r));
+	}
+	told_free(t);
+}
+
+void connect_gateways(struct gateway *a, struct gateway *b)
+{
+	struct told of_a = { 0 }, of_b = { 0 };
+
+	pass(a, &of_a);
+	pass(b, &of_b);
+	whole(a, &of_a);
+	whole(b, &of_b);
+	hear(b, 1, &of_a);
+	hear(a, 1, &of_b);
+}
+
+void exchange(struct gateway *a, struct gateway *b)
+{
+	struct told of_a = { 0 }, of_b = { 0 };
+
+	passes(a, &of_a);
+	hear(b, 1, &of_a);
+	passes(b, &of_b);
+	hear(a, 1, &of_b);
+}
+
+uint32_t sessions_in(struct gateway *g, uint32_t subscriber)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < copying_spec.session_slots; i++)
+		n += word_is_live(slot_at(g, subscriber, i)->truth) &&
+		     word_state(slot_at(g, subscriber, i)->truth) != SESSION_TIME_WAIT;
+	return n;
+}
+
+void assert_sound(struct gateway *g)
+{
+	struct findings f = { 0 };
+	struct table_check *c;
+	int r;
+
+	cr_assert_eq(table_check_new(g->m, false, &f, &c), 0);
+	while ((r = table_check_step(c, 10000)) > 0)
+		if (r == TABLE_CHECK_WAITS)
+			usleep(200);
+	cr_assert_eq(r, TABLE_CHECK_DONE);
+	cr_assert_eq(f.n, 0, "%s: %s", f.n ? f.finding[0].where : "", f.n ? f.finding[0].text : "");
+	table_check_free(c);
+	findings_free(&f);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Gateways with tables of their own, whose copies of sessions pass between them without sockets. */
+#ifndef DETNAT_TEST_COPYING_FIXTURE_H
+#define DETNAT_TEST_COPYING_FIXTURE_H
+
+#include <criterion/criterion.h>
+
+#include "base/findings.h"
+#include "replication/copying_private.h"
+#include "tables_fixture.h"
+
+/* 10.0.0.0/24 to 203.0.113.0/28, 4032 ports and 32 slots for each. */
+struct gateway {
+	struct datapath d;
+	struct mappings *m;
+	int number;
+	struct copying *c;
+	struct copy_program opener; /* opens sessions of its own, as the datapath does */
+	struct copying_counts counts;
+	unsigned passes;
+};
+
+/* Set before gateway_make(), or the default. */
+extern struct mapping_spec copying_spec;
+struct mapping_spec copying_default_spec(void);
+
+void gateway_make(struct gateway *g, const char *state_file);
+void gateway_free(struct gateway *g);
+
+/* A session of the gateway's own: an enum copy_result. */
+int open_own(struct gateway *g, uint32_t subscriber, uint64_t key, uint16_t out_port, uint8_t proto, uint8_t state,
+	     uint16_t slot);
+
+/* The same for a flow to 198.51.100.N, on its first choices; the slot that it has. */
+uint32_t open_flow(struct gateway *g, uint32_t subscriber, uint16_t in_port, uint8_t n, uint8_t proto, uint8_t state);
+
+struct slot *slot_at(struct gateway *g, uint32_t subscriber, uint32_t slot);
+uint32_t first_slot(const struct gateway *g, uint64_t key, uint8_t proto);
+uint16_t first_port(const struct gateway *g, uint32_t subscriber, uint16_t in_port);
+
+/* Ends a session as a packet or the sweep does. */
+void end_session(struct gateway *g, uint32_t subscriber, uint32_t slot);
+
+/* A packet from inside at this tick. */
+void touch(struct gateway *g, uint32_t subscriber, uint32_t slot, uint32_t tick);
+
+/* What is emitted, kept to be looked at and applied. */
+struct told {
+	struct {
+		unsigned type;
+		size_t length;
+		uint8_t *data;
+	} payload[1024];
+	unsigned n;
+	unsigned refuse; /* that many calls with -ENOBUFS */
+};
+void told_free(struct told *t);
+int keep(unsigned type, const void *payload, size_t length, void *arg);
+
+/* A whole pass. */
+void pass(struct gateway *g, struct told *ret);
+/* As many as it takes for what is new to be told. */
+void passes(struct gateway *g, struct told *ret);
+void whole(struct gateway *g, struct told *ret);
+
+/* Has a gateway apply what another, its peer of this number, has told; frees it. */
+void hear(struct gateway *g, unsigned peer, struct told *t);
+
+/* Connects: a pass, then a whole copy in both directions. */
+void connect_gateways(struct gateway *a, struct gateway *b);
+
+/* Passes of both, until all is told and applied. */
+void exchange(struct gateway *a, struct gateway *b);
+
+/* Sessions of a subscriber that count; what `check` finds. */
+uint32_t sessions_in(struct gateway *g, uint32_t subscriber);
+void assert_sound(struct gateway *g);
+
+#endif

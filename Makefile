@@ -42,7 +42,7 @@ SAY = @:
 endif
 
 WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wno-unused-parameter
-CFLAGS   ?= -O2 -g
+CFLAGS   ?= $(if $(SANITIZER),-O1,-O2) -g
 # Two builds in two directories are the same: the compilers note the working directory by the name that it has in PWD.
 HERE     := PWD=/proc/self/cwd
 PATHS    := $(if $(filter /%,$(BUILD)),-ffile-prefix-map=$(BUILD)=build)
@@ -76,10 +76,11 @@ UNIT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
 BPFT_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bpf/*.c))
 BENCH_SOURCES := $(filter-out %.bpf.c tests/bench/e2e% tests/bench/agent%,$(wildcard tests/bench/*.c))
 BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
+SCALE_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/scale/*.c))
 BENCH_BPF     := $(patsubst tests/bench/%.bpf.c,$(SKEL)/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 E2E_SOURCES   := $(filter-out %.bpf.c,$(wildcard tests/bench/e2e*.c)) tests/bench/internet.c
 PROGRAMS      := $(BUILD)/detnat-agent $(BUILD)/detnatctl
-C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/vm/*.[ch])
+C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] lib/*/*.[ch] agent/*/*.[ch] cli/*.[ch] tests/unit/*.[ch] tests/tsan/*.[ch] tests/tsan/*/*.[ch] tests/bpf/*.[ch] tests/bench/*.[ch] tests/bench/agent/*.[ch] tests/fuzz/*.[ch] tests/scale/*.[ch] tests/vm/*.[ch])
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -147,9 +148,12 @@ $(BUILD)/detnat-agent: $(BUILD)/agent/service/main.o $(BUILD)/libagent.a
 $(BUILD)/detnatctl: $(CLI_OBJECTS) $(BUILD)/libdetnat.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ $(CLI_LIBS)
-$(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(filter-out %/main.o,$(CLI_OBJECTS)) $(BUILD)/libagent.a
+$(BUILD)/tests/unit/run: $(UNIT_OBJECTS) $(filter-out %/main.o,$(CLI_OBJECTS)) $(filter-out %/simulate.o,$(SCALE_OBJECTS)) $(BUILD)/libagent.a
 	$(SAY) LD $@
-	$(Q)$(LINK) $^ -o $@ $(call libraries,criterion) -lpthread $(AGENT_LIBS)
+	$(Q)$(LINK) $^ -o $@ $(call libraries,criterion) -lpthread -lm $(AGENT_LIBS)
+$(BUILD)/tests/scale/simulate: $(SCALE_OBJECTS)
+	$(SAY) LD $@
+	$(Q)$(LINK) $^ -o $@ -lm
 # The tests of which several threads work on the same things, with a stand-in for Criterion.
 TSAN_TESTS   := accounts background history_queue mappings output sessions_race slots subscriber_hop
 TSAN_OBJECTS := $(BUILD)/tests/tsan/run.o $(TSAN_TESTS:%=$(BUILD)/tests/tsan/test_%.o) $(patsubst tests/unit/%.c,$(BUILD)/tests/tsan/%.o,$(wildcard tests/unit/*_fixture.c))
@@ -169,8 +173,8 @@ $(BUILD)/tests/bench/run: $(BENCH_OBJECTS) $(BUILD)/libagent.a
 	$(Q)$(LINK) $^ -o $@ -lpthread -lm $(AGENT_LIBS)
 $(BUILD)/tests/bench/agent/%: $(BUILD)/tests/bench/agent/%.o
 	$(SAY) LD $@
-	$(Q)$(LINK) $^ -o $@ $(call libraries,libbpf libmnl libnftnl) -lpthread
-$(BUILD)/tests/bench/agent/fill $(BUILD)/tests/bench/agent/guard: $(BUILD)/libagent.a
+	$(Q)$(LINK) $^ -o $@ $(call libraries,libbpf libmnl libnftnl nettle) -lpthread
+$(BUILD)/tests/bench/agent/fill $(BUILD)/tests/bench/agent/guard $(BUILD)/tests/bench/agent/copies: $(BUILD)/libagent.a
 AGENT_BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/agent/*.c))
 tests-built: $(PROGRAMS) $(BUILD)/tests/unit/run $(BUILD)/tests/bpf/run $(BUILD)/tests/bench/run $(BUILD)/tests/bench/e2e
 
@@ -196,13 +200,15 @@ test-clang: deps-test ## objects of clang 14, 16 and 19, as far as apt has them 
 	    $(MAKE) --no-print-directory BUILD=build/$$clang CLANG=$$clang build/$$clang/tests/bpf/run && \
 	    build/$$clang/tests/bpf/run --filter 'datapath/*' && echo "ok $$clang" || exit 1; \
 	done
+# More at a time than cores: a test waits for the kernel half of its time.
+BPF_JOBS ?= -j4
 test-bpf: deps-test ## the datapath packet by packet; needs root
 	@$(MAKE) --no-print-directory tests-built
-	$(BUILD)/tests/bpf/run
-	PADDED=1 $(BUILD)/tests/bpf/run --filter '@(fib|fragments|icmp_in|in2out|lengths|out2in|property)/*'
-	PADDED=1 STAGES=2 $(BUILD)/tests/bpf/run --filter '@(fib|in2out|out2in|property|sources|unsolicited)/*'
-	TRACED=1 $(BUILD)/tests/bpf/run --filter '@(hairpin|icmp_in|options|property|protocols|vlan)/*'
-	TRACED=1 STAGES=2 $(BUILD)/tests/bpf/run --filter '@(options|property|staged)/*'
+	$(BUILD)/tests/bpf/run $(BPF_JOBS)
+	PADDED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(fib|fragments|icmp_in|in2out|lengths|out2in|property)/*'
+	PADDED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(fib|in2out|out2in|property|sources|unsolicited)/*'
+	TRACED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(hairpin|icmp_in|options|property|protocols|vlan)/*'
+	TRACED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(options|property|staged)/*'
 # The whole run is under AddressSanitizer and UndefinedBehaviorSanitizer: a report of either fails the test it came in.
 test-e2e: deps-test ## agent and command line with real traffic in namespaces; needs root
 	@$(MAKE) --no-print-directory SANITIZE=1 programs
@@ -255,6 +261,11 @@ bench-agent: deps-test ## the agent at 16.5 million sessions: what its own work 
 	@$(MAKE) --no-print-directory programs $(AGENT_BENCH)
 	BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/agent.py $(ARGS)
 
+.PHONY: simulate
+simulate: ## what failures cost a country's subscribers, and what it takes in machines (ARGS='--help'); see docs/SCALE.md
+	@$(MAKE) --no-print-directory $(BUILD)/tests/scale/simulate
+	@$(BUILD)/tests/scale/simulate $(ARGS)
+
 FUZZ_SECONDS ?= 60
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_CFLAGS  := -std=gnu17 -O1 -g -D_GNU_SOURCE -Iinclude -Ilib -Iagent -I$(SKEL) -MMD -MP -fsanitize=address,undefined
@@ -291,6 +302,7 @@ lint: deps-test ## formatting and static checks, warnings as errors
 MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json
 SERVICES   := detnat.service detnat-guard.service
 PAGES      := $(wildcard docs/man/*.[1-8])
+ROUTING    := $(wildcard deploy/routing/*/*)
 install: all ## install below DESTDIR: PREFIX=/usr, or BINDIR, SBINDIR, MANDIR, UNITDIR ... one by one
 	install -D -m 755 $(BUILD)/detnat-agent $(DESTDIR)$(SBINDIR)/detnat-agent
 	install -D -m 755 $(BUILD)/detnatctl $(DESTDIR)$(BINDIR)/detnatctl
@@ -309,6 +321,8 @@ install: all ## install below DESTDIR: PREFIX=/usr, or BINDIR, SBINDIR, MANDIR, 
 	install -D -m 644 docs/detnat.schema.json $(DESTDIR)$(DOCDIR)/detnat.schema.json
 	install -D -m 644 deploy/detnat.json $(DESTDIR)$(DOCDIR)/detnat.json
 	install -D -m 644 docs/OPERATING.md $(DESTDIR)$(DOCDIR)/OPERATING.md
+	install -D -m 644 docs/ROUTING.md $(DESTDIR)$(DOCDIR)/ROUTING.md
+	for file in $(ROUTING); do install -D -m 644 $$file $(DESTDIR)$(DOCDIR)/$${file#deploy/} || exit 1; done
 	for file in $(MONITORING); do install -D -m 644 deploy/$$file $(DESTDIR)$(DOCDIR)/$$file || exit 1; done
 	for page in $(PAGES); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
 uninstall: ## remove what install put there
@@ -317,7 +331,7 @@ uninstall: ## remove what install put there
 	      $(DESTDIR)$(DOCDIR)/detnat.schema.json \
 	      $(addprefix $(DESTDIR)$(UNITDIR)/,$(SERVICES) detnat-metrics.socket) \
 	      $(addsuffix /detnat.conf,$(addprefix $(DESTDIR),$(SYSUSERSDIR) $(TMPFILESDIR) $(RTPROTOSDIR))) \
-	      $(addprefix $(DESTDIR)$(DOCDIR)/,detnat.json OPERATING.md $(MONITORING)) \
+	      $(addprefix $(DESTDIR)$(DOCDIR)/,detnat.json OPERATING.md ROUTING.md $(MONITORING) $(ROUTING:deploy/%=%)) \
 	      $(foreach page,$(PAGES),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 
 # From a dry run: the commands are those that the rules above would run.

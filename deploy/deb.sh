@@ -80,6 +80,8 @@ say "two builds are the same octet by octet"
 lintian --allow-root --fail-on error,warning --display-info --pedantic "$work"/first/*.changes || die "lintian complains"
 say "lintian has nothing to say"
 
+dpkg-deb -c "$work"/first/detnat_*.deb | grep '/doc/detnat/detnat\.schema\.json$' >/dev/null || die "editors read detnat.schema.json, which is compressed or missing"
+
 rm -f "$out"/*.{deb,buildinfo,changes}
 cp "$work"/first/* "$out/"
 (cd "$out" && sha256sum ./*.deb)

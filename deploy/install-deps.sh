@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # install-deps.sh [build|bench|demo|test|clang|package]...: installs the Debian packages that a build, the benchmark, the demo and
 # the tests need; without arguments, all but those of clang and package. Prints and does nothing where none is missing. The tests run
-# Prometheus: it is unpacked into build/prometheus where the machine has none, as installing the package would start a service.
+# Prometheus, FRR and BIRD: they are unpacked into build/prometheus and build/routing where the machine has none, as installing the
+# packages would start services; of the latter two the libraries are installed.
 set -euo pipefail
 
 build=(
@@ -17,6 +18,7 @@ test=(
     libcriterion-dev python3 python3-pytest python3-pytest-xdist python3-scapy iproute2 ethtool iputils-ping iputils-tracepath traceroute
     curl natpmpc python3-libtorrent nfdump tshark libfixbuf-tools valgrind nftables iperf3 coturn strace fish zsh
     qemu-system-x86 busybox-static cpio kmod xz-utils systemd
+    libcap2 libc-ares2 libcrypt1 libjson-c5 libpam0g libreadline8 libssh-gcrypt-4 libyang2
 )
 # `make test-clang` compiles with those of them that apt has.
 clang=(clang-14 clang-16 clang-19)
@@ -30,8 +32,9 @@ package=(
 [ $# -gt 0 ] || set -- build bench demo test
 tree=$(cd "$(dirname "$0")/.." && pwd)
 prometheus=$tree/build/prometheus
+routing=$tree/build/routing
 packages=()
-unpack=false
+unpack=()
 for group; do
     case $group in
     build) packages+=("${build[@]}") ;;
@@ -39,7 +42,9 @@ for group; do
     demo) packages+=("${demo[@]}") ;;
     test)
         packages+=("${test[@]}")
-        { command -v prometheus && command -v promtool; } >/dev/null || [ -x "$prometheus/promtool" ] || unpack=true
+        { command -v prometheus && command -v promtool; } >/dev/null || [ -x "$prometheus/promtool" ] || unpack+=(prometheus)
+        { [ -x /usr/lib/frr/bgpd ] && [ -x /usr/sbin/bird ]; } || { [ -x "$routing/usr/lib/frr/bgpd" ] && [ -x "$routing/usr/sbin/bird" ]; } ||
+            unpack+=(frr bird2)
         ;;
     clang)
         for package in "${clang[@]}"; do
@@ -59,10 +64,10 @@ installed=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' "${packages[@]}" 
 while read -r package; do
     grep -qx "$package" <<<"$installed" || missing+=("$package")
 done < <(printf '%s\n' "${packages[@]}" | sort -u)
-[ ${#missing[@]} -gt 0 ] || $unpack || exit 0
+[ ${#missing[@]} -gt 0 ] || [ ${#unpack[@]} -gt 0 ] || exit 0
 
 log=$(mktemp)
-trap 'rm -rf "$log" "$prometheus.new"' EXIT
+trap 'rm -rf "$log" "$prometheus.new" "$routing.new"' EXIT
 give_up() {
     tail -n 30 "$log" >&2
     echo "install-deps: $1 failed, its last lines stand above" >&2
@@ -81,14 +86,29 @@ if [ ${#missing[@]} -gt 0 ]; then
     { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 || give_up apt-get
 fi
 
-if $unpack; then
-    echo "install-deps: unpacking Prometheus into build/"
-    rm -rf "$prometheus.new"
-    mkdir -p "$prometheus.new"
-    download() { (cd "$prometheus.new" && apt-get -q -o APT::Sandbox::User= download prometheus) >"$log" 2>&1; }
+# unpack_into DIRECTORY PACKAGE...
+unpack_into() {
+    local new=$1.new deb
+    shift
+    echo "install-deps: unpacking $* into build/"
+    rm -rf "$new"
+    mkdir -p "$new"
+    download() { (cd "$new" && apt-get -q -o APT::Sandbox::User= download "$@") >"$log" 2>&1; }
     # Where apt's lists are missing, or older than the mirror.
-    download || { [ "$(id -u)" = 0 ] && apt-get update >"$log" 2>&1 && download; } || give_up "fetching Prometheus"
-    dpkg-deb -x "$prometheus.new"/*.deb "$prometheus.new" >"$log" 2>&1 || give_up dpkg-deb
+    download "$@" || { [ "$(id -u)" = 0 ] && apt-get update >"$log" 2>&1 && download "$@"; } || give_up "fetching $*"
+    for deb in "$new"/*.deb; do
+        dpkg-deb -x "$deb" "$new" >"$log" 2>&1 || give_up dpkg-deb
+        rm "$deb"
+    done
+}
+
+if [[ " ${unpack[*]} " = *" prometheus "* ]]; then
+    unpack_into "$prometheus" prometheus
     rm -rf "$prometheus"
     mv "$prometheus.new/usr/bin" "$prometheus"
+fi
+if [[ " ${unpack[*]} " = *" frr "* ]]; then
+    unpack_into "$routing" frr bird2
+    rm -rf "$routing"
+    mv "$routing.new" "$routing"
 fi

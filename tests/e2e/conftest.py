@@ -56,7 +56,7 @@ def pytest_configure(config):
 # Files that take longest: begun first, so that at the end no worker is left with one of them.
 LONG = ("test_layouts", "test_check", "test_kills", "test_pcp", "test_bypass", "test_guard", "test_fragments", "test_unsolicited",
         "test_stages", "test_ctl_monitor", "test_history", "test_restart", "test_renames", "test_troubles", "test_portmaps",
-        "test_bindings", "test_fib_followed", "test_privileges")
+        "test_bindings", "test_fib_followed", "test_privileges", "test_routing_upgrade", "test_routing_pair", "test_routing_many")
 
 
 def pytest_collection_modifyitems(items):
@@ -93,9 +93,13 @@ def mode(request):
 
 
 @pytest.fixture
-def lab(run_directory):
-    """A lab of the test's own, without an agent yet."""
-    it = lab_module.Lab(run_directory)
+def lab(run_directory, request):
+    """
+    A lab of the test's own, without an agent yet. Its packets take one stage, which halves a start, unless the
+    environment or the test's module (`STAGES = "auto"`) says otherwise; in labs that tests share the agent chooses.
+    """
+    stages = getattr(request.module, "STAGES", 1)
+    it = lab_module.Lab(run_directory, **({} if stages == "auto" or "STAGES" in os.environ else {"stages": stages}))
     try:
         yield it
     finally:

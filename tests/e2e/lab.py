@@ -71,7 +71,9 @@ def block_of(addr, mapping=MAPPING):
 class Lab:
     """The topology, and the agent once start() was called."""
 
-    def __init__(self, run_directory):
+    def __init__(self, run_directory, **defaults):
+        """`defaults`: keys of the configuration for tests that do not set them."""
+        self.defaults = defaults
         number = next(_numbers)
         self.directory = run_directory / str(number)
         self.directory.mkdir()
@@ -118,6 +120,7 @@ class Lab:
         assert self.agent is None
         config.setdefault("interfaces", {"inside": ["in0"], "outside": ["out0"]})
         config.setdefault("mappings", [MAPPING])
+        config = {**self.defaults, **config}
         self._agents += 1
         self.agent = agent.Agent(self.gateway, self.directory / f"agent{self._agents}", config)
         return self.agent

@@ -26,6 +26,9 @@ POOL = {"addr": str, "last": str, "addresses": int, "state": str, "subscribers":
         "in": str, "out": str}
 POOL_EDIT = {"out": str, "addresses": int, "subscribers": int, "mappings": int, "drain": int}
 USER_MOVE = {"in_addr": str, "out_addr": str, "mapping": str, "until": (str, type(None)), "drain": int}
+PEER = {"peer": str, "state": str, "reason": (str, type(None)), "sessions_sent": int, "sessions_received": int, "sessions_refused": int,
+        "copies": int, "lag_seconds": (int, float, type(None)), "unsent": int, "whole_copies": int, "overruns": int, "mapping_digest": str,
+        "not_exchanged": list}
 TRACE = {"time": str, "interface": str, "hook": str, "steps": list, "verdict": str}
 STEP = {"step": str, "src": str, "dst": str}
 

@@ -179,19 +179,27 @@ make_package_root() { # DEB
     ln -s ../lab.service "$system/network-online.target.wants/"
 }
 
-# boot SERIES KERNEL [SUFFIX]: boots $root; the suffix is for the names of its logs.
+# boot SERIES KERNEL [SUFFIX]: boots $root; the suffix is for the names of its logs. Guests run side by side, as each keeps
+# little more than one core busy.
+guests=()
 boot() {
-    local series=$1 kernel=$2 name=$1${3:-} line finished=0 began=$SECONDS
-    local results=$out/results-$name.log console=$out/console-$name.log
+    local series=$1 kernel=$2 name=$1${3:-}
     rm -rf "$root/modules"
     cp -r "$kernel/modules" "$root/modules"
     (cd "$root" && find . | cpio -o -H newc --quiet) >"$out/initramfs-$name"
-    : >"$results"
-    echo "# $series: $(cat "$kernel/version")"
+    : >"$out/results-$name.log"
     timeout --foreground -k 5 "$VM_TIMEOUT" qemu-system-x86_64 -accel "$ACCEL" -machine q35 -cpu "$CPU" -smp 2 -m "$MEMORY" \
         -nographic -nodefaults -no-reboot -kernel "$kernel/vmlinuz" -initrd "$out/initramfs-$name" \
         -append "console=ttyS0 ${VM_LOUD:-quiet} panic=-1 mitigations=off" \
-        -serial "file:$console" -serial "file:$results" </dev/null || true
+        -serial "file:$out/console-$name.log" -serial "file:$out/results-$name.log" </dev/null &
+    guests+=("$! $series $name $SECONDS")
+}
+
+# collect PID SERIES NAME BEGAN: waits for a guest and counts what it reported.
+collect() {
+    local pid=$1 series=$2 name=$3 began=$4 line finished=0 before=$failed
+    wait "$pid" || true
+    echo "# $name: $(cat "$VM_CACHE/kernel-$series/version")"
     while IFS= read -r line; do
         line=${line%$'\r'}
         case $line in
@@ -200,11 +208,14 @@ boot() {
         "# "*) echo "# $series ${line#\# }" ;;
         finished) finished=1 ;;
         esac
-    done <"$results"
+    done <"$out/results-$name.log"
     [ $finished = 1 ] || not_ok "$series the guest ran to its end within $VM_TIMEOUT s"
-    echo "# $series: $((SECONDS - began)) s"
+    [ "$failed" = "$before" ] || echo "# $series: see $out/console-$name.log"
+    echo "# $name: ended within $((SECONDS - began)) s"
     rm -f "$out/initramfs-$name"
 }
+# shellcheck disable=SC2046 # process numbers
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 
 mkdir -p "$out"
 has_part() { grep -qw "$1" <<<"$VM_PARTS"; }
@@ -218,7 +229,6 @@ for series in $SERIES; do
         not_ok "$series: fetching the kernel failed"
         continue
     fi
-    before=$failed
     if has_part guard || has_part plain || has_part reachable || has_part vlan || has_part bond; then
         make_root
         boot "$series" "$VM_CACHE/kernel-$series"
@@ -240,6 +250,9 @@ for series in $SERIES; do
             make_package_root "$deb" && boot "$series" "$VM_CACHE/kernel-$series" -package
         fi
     fi
-    [ "$failed" = "$before" ] || echo "# $series: see $out/console-$series*.log"
+done
+for guest in "${guests[@]}"; do
+    # shellcheck disable=SC2086 # four words
+    collect $guest
 done
 finish

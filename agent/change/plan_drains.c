@@ -271,7 +271,10 @@ static int refuse_drains(const struct plan *p, int r, const struct history_drain
 		mappings_drains(p->context->mappings, &drain), c->n_begin, MAX_DRAINS);
 }
 
-/* Whether all that is to drain can, so that no commit finds that it cannot. */
+/*
+ * Whether all that is to drain can, so that no commit finds that it cannot. A mapping that is taken into use again drains
+ * until its addresses are its own, and drains that are over end first only where mappings are deleted.
+ */
 static int check_room(const struct plan *p, struct error *err)
 {
 	struct history_drain_change c;
@@ -281,11 +284,11 @@ static int check_room(const struct plan *p, struct error *err)
 
 	if (r)
 		return error_set(err, r, "out of memory");
-	ended = calloc(c.n_end + p->n_del + 1, sizeof(*ended));
+	ended = calloc(p->n_end + p->n_del + 1, sizeof(*ended));
 	begun = calloc(c.n_begin + 1, sizeof(*begun));
 	r = ended && begun ? 0 : -ENOMEM;
-	for (size_t i = 0; i < c.n_end && !r; i++)
-		ended[n_ended++] = as_drain(p, &c.end[i], i);
+	for (size_t i = 0; i < p->n_end && p->n_del && !r; i++)
+		ended[n_ended++] = (struct mapping_drain){ .in = p->end[i].in, .number = p->end[i].number };
 	for (size_t i = 0; i < p->n_del && !r; i++)
 		if (p->del[i].over)
 			ended[n_ended++] =

@@ -39,6 +39,14 @@ static uint32_t deletion_seconds(const struct plan *p, const struct plan_deletio
 	return seconds_for(p, m);
 }
 
+static bool has_exceptions(const struct config *c, struct prefix in)
+{
+	for (size_t i = 0; i < c->n_mappings; i++)
+		if (c->mappings[i].in.plen > in.plen && overlap(c->mappings[i].in, in))
+			return true;
+	return false;
+}
+
 /* Retired mappings that are not taken into use again and have drained are deleted. */
 static void find_ended(struct plan *p)
 {
@@ -59,8 +67,11 @@ static void find_ended(struct plan *p)
 			revived = true;
 			add->left_s = mapping_drain_left(&drain[i]);
 		}
-		if (revived && drain[i].whole)
+		/* Exceptions within it go on to drain. */
+		if (revived && drain[i].whole) {
+			p->drains |= has_exceptions(p->wanted, in);
 			continue;
+		}
 		if (!mapping_drain_over(&drain[i]))
 			p->drains = true;
 		else if (drain[i].whole)
@@ -272,8 +283,8 @@ static int refuse_drains(const struct plan *p, int r, const struct history_drain
 }
 
 /*
- * Whether all that is to drain can, so that no commit finds that it cannot. A mapping that is taken into use again drains
- * until its addresses are its own, and drains that are over end first only where mappings are deleted.
+ * Whether all that is to drain can, so that no commit finds that it cannot. A mapping that is taken into use again
+ * drains until its addresses are its own, and drains that are over end first only where mappings are deleted.
  */
 static int check_room(const struct plan *p, struct error *err)
 {

@@ -416,9 +416,11 @@ static void set_up_renumbered(void)
 static void renumber(uint32_t quota)
 {
 	const struct prefix all = { ADDR(10, 0, 0, 0), 24 }, former = { POOL, 30 };
-	struct mapping_spec spec = {
-		.in = all, .out = { NEW_POOL, 30 }, .sessions_per_user = quota, .session_slots = 64, .bindings = bindings
-	};
+	struct mapping_spec spec = { .in = all,
+				     .out = { NEW_POOL, 30 },
+				     .sessions_per_user = quota,
+				     .session_slots = 64,
+				     .bindings = bindings };
 	struct mapping_job *job;
 	struct error err;
 

@@ -366,6 +366,42 @@ static cJSON *reverse_portmap(const struct request *r, struct endpoint out)
 		return NULL;
 	}
 	json_add_addr(json, "out_addr", out.addr);
+/* The mapping that sessions of an endpoint drain from, or have drained from. */
+static void add_former(cJSON *json, struct prefix in, struct prefix out)
+{
+	cJSON *former = cJSON_AddObjectToObject(json, "drains_from");
+
+	json_add_prefix(former, "in", in);
+	json_add_prefix(former, "out", out);
+}
+
+/* An outside endpoint whose mapping has drained and that goes to nobody yet: who had it. */
+static cJSON *reverse_rest(const struct request *r, struct endpoint out)
+{
+	const struct config *c = r->context->active->config;
+
+	for (size_t i = 0; i < c->n_rests; i++) {
+		const struct config_rest *rest = &c->rests[i];
+		struct geometry g;
+		int64_t subscriber = -1;
+		cJSON *json;
+
+		if (config_rest_left(rest) && prefix_contains(rest->out.base, rest->out.plen, out.addr) &&
+		    !mapping_geometry(rest->in.base, rest->in.plen, rest->out.base, rest->out.plen, &g))
+			subscriber = mapping_owner(&g, out.addr, out.port);
+		if (subscriber < 0)
+			continue;
+		json = cJSON_CreateObject();
+		json_add_addr(json, "out_addr", out.addr);
+		json_add_u64(json, "out_port", out.port);
+		json_add_addr(json, "in_addr", g.in_base + (uint32_t)subscriber);
+		json_add_u64(json, "rest_left", config_rest_left(rest));
+		add_former(json, rest->in, rest->out);
+		return json;
+	}
+	return NULL;
+}
+
 	json_add_u64(json, "out_port", out.port);
 	json_add_addr(json, "in_addr", m->in.addr);
 	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
@@ -383,8 +419,10 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	cJSON *json;
 
 	addr_format(out.addr, text);
-	if (number < 0)
-		return error_set(err, -ENOENT, "%s is a pool address of no mapping", text);
+	if (number < 0) {
+		*ret_result = reverse_rest(r, out);
+		return *ret_result ? 0 : error_set(err, -ENOENT, "%s is a pool address of no mapping", text);
+	}
 	g = &mappings_get(r->context->mappings, number)->geo;
 	subscriber = mapping_owner(g, out.addr, out.port);
 	if (subscriber < 0) {
@@ -403,11 +441,14 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	if (answer_kept(r->context, number, g->in_base + (uint32_t)subscriber, kept))
 		return error_set(err, -ENOENT, "%s:%u is %s", text, out.port, kept);
 	json = cJSON_CreateObject();
+		add_former(json, (struct prefix){ g->in_base, g->in_plen },
+			   (struct prefix){ g->out_base, g->out_plen });
+	}
 	json_add_addr(json, "out_addr", out.addr);
 	json_add_u64(json, "out_port", out.port);
 	json_add_addr(json, "in_addr", g->in_base + (uint32_t)subscriber);
 	drain = mappings_drain_of(r->context->mappings, number, g->in_base + (uint32_t)subscriber);
-	if (drain)
+	if (drain) {
 		json_add_u64(json, "drain_left", mapping_drain_left(drain));
 	json_add_portmaps(json, r->context->active->config, r->context->portmaps, out);
 	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));

@@ -259,7 +259,7 @@ static cJSON *drain_json(const struct request *r, const struct mapping_drain *d,
 	const struct binding_layout *b = &record->bindings;
 	struct config_mapping m = {
 		.in = d->in,
-		.out = { record->geo.out_base, record->geo.out_plen },
+		.out = mappings_drain_out(r->context->mappings, d->number, d->in),
 		.sessions_per_user = record->sessions_per_user,
 		.session_slots = BUCKET_SLOTS << record->bucket_shift,
 		.independence = { true, b->mapping, b->filtering, b->inbound },
@@ -267,12 +267,6 @@ static cJSON *drain_json(const struct request *r, const struct mapping_drain *d,
 	uint64_t swept = d->sessions == UINT64_MAX ? 0 : d->sessions;
 	cJSON *json;
 
-	if (!d->whole)
-		m.out.plen =
-			(uint8_t)(d->in.plen + record->geo.ratio_shift > 32 ? 32
-									    : d->in.plen + record->geo.ratio_shift);
-	m.out.base =
-		mapping_out_addr(&record->geo, mapping_subscriber(&record->geo, d->in.base)) & prefix_mask(m.out.plen);
 	json = mapping_json(r->context->active->config, &m, d->whole ? &count->by_mapping[d->number] : &swept, d);
 	/* The geometry is that of the mapping. */
 	if (json && !d->whole) {
@@ -366,6 +360,12 @@ static cJSON *reverse_portmap(const struct request *r, struct endpoint out)
 		return NULL;
 	}
 	json_add_addr(json, "out_addr", out.addr);
+	json_add_u64(json, "out_port", out.port);
+	json_add_addr(json, "in_addr", m->in.addr);
+	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
+	return json;
+}
+
 /* The mapping that sessions of an endpoint drain from, or have drained from. */
 static void add_former(cJSON *json, struct prefix in, struct prefix out)
 {
@@ -402,12 +402,6 @@ static cJSON *reverse_rest(const struct request *r, struct endpoint out)
 	return NULL;
 }
 
-	json_add_u64(json, "out_port", out.port);
-	json_add_addr(json, "in_addr", m->in.addr);
-	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
-	return json;
-}
-
 int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct endpoint out = request_arg(r, "endpoint")->endpoint;
@@ -441,15 +435,15 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	if (answer_kept(r->context, number, g->in_base + (uint32_t)subscriber, kept))
 		return error_set(err, -ENOENT, "%s:%u is %s", text, out.port, kept);
 	json = cJSON_CreateObject();
-		add_former(json, (struct prefix){ g->in_base, g->in_plen },
-			   (struct prefix){ g->out_base, g->out_plen });
-	}
 	json_add_addr(json, "out_addr", out.addr);
 	json_add_u64(json, "out_port", out.port);
 	json_add_addr(json, "in_addr", g->in_base + (uint32_t)subscriber);
 	drain = mappings_drain_of(r->context->mappings, number, g->in_base + (uint32_t)subscriber);
 	if (drain) {
 		json_add_u64(json, "drain_left", mapping_drain_left(drain));
+		add_former(json, (struct prefix){ g->in_base, g->in_plen },
+			   (struct prefix){ g->out_base, g->out_plen });
+	}
 	json_add_portmaps(json, r->context->active->config, r->context->portmaps, out);
 	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
 	*ret_result = json;

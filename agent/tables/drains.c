@@ -50,6 +50,16 @@ const struct mapping_drain *mappings_drain_of(const struct mappings *m, int numb
 	return NULL;
 }
 
+struct prefix mappings_drain_out(const struct mappings *m, int number, struct prefix in)
+{
+	const struct geometry *g = &m->table[number]->record.geo;
+	unsigned plen = in.plen + g->ratio_shift;
+	struct prefix out = { .plen = (uint8_t)(plen > 32 ? 32 : plen) };
+
+	out.base = mapping_out_addr(g, mapping_subscriber(g, in.base)) & prefix_mask(out.plen);
+	return out;
+}
+
 bool mappings_serves(const struct mappings *m, int number, uint32_t in_addr)
 {
 	return number >= 0 && (prefix_index_find(&m->in, in_addr) == number || mappings_drain_of(m, number, in_addr));

@@ -40,6 +40,14 @@ static uint32_t deletion_seconds(const struct plan *p, const struct plan_deletio
 	return seconds_for(p, m);
 }
 
+static bool has_exceptions(const struct config *c, struct prefix in)
+{
+	for (size_t i = 0; i < c->n_mappings; i++)
+		if (c->mappings[i].in.plen > in.plen && overlap(c->mappings[i].in, in))
+			return true;
+	return false;
+}
+
 /* Retired mappings that are not taken into use again and have drained are deleted. */
 static void find_ended(struct plan *p)
 {
@@ -60,8 +68,11 @@ static void find_ended(struct plan *p)
 			revived = true;
 			add->left_s = mapping_drain_left(&drain[i]);
 		}
-		if (revived && drain[i].whole)
+		/* Exceptions within it go on to drain. */
+		if (revived && drain[i].whole) {
+			p->drains |= has_exceptions(p->wanted, in);
 			continue;
+		}
 		if (!mapping_drain_over(&drain[i]))
 			p->drains = true;
 		else if (drain[i].whole)
@@ -297,7 +308,10 @@ static int refuse_drains(const struct plan *p, int r, const struct history_drain
 		mappings_drains(p->context->mappings, &drain), c->n_begin, MAX_DRAINS);
 }
 
-/* Whether all that is to drain can, so that no commit finds that it cannot. */
+/*
+ * Whether all that is to drain can, so that no commit finds that it cannot. A mapping that is taken into use again
+ * drains until its addresses are its own, and drains that are over end first only where mappings are deleted.
+ */
 static int check_room(const struct plan *p, struct error *err)
 {
 	struct history_drain_change c;
@@ -307,11 +321,11 @@ static int check_room(const struct plan *p, struct error *err)
 
 	if (r)
 		return error_set(err, r, "out of memory");
-	ended = calloc(c.n_end + p->n_del + 1, sizeof(*ended));
+	ended = calloc(p->n_end + p->n_del + 1, sizeof(*ended));
 	begun = calloc(c.n_begin + 1, sizeof(*begun));
 	r = ended && begun ? 0 : -ENOMEM;
-	for (size_t i = 0; i < c.n_end && !r; i++)
-		ended[n_ended++] = as_drain(p, &c.end[i], i);
+	for (size_t i = 0; i < p->n_end && p->n_del && !r; i++)
+		ended[n_ended++] = (struct mapping_drain){ .in = p->end[i].in, .number = p->end[i].number };
 	for (size_t i = 0; i < p->n_del && !r; i++)
 		if (p->del[i].over)
 			ended[n_ended++] =

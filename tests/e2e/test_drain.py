@@ -139,3 +139,27 @@ def test_what_cannot_drain_is_refused_before_anything_is_changed(lab):
     agent.ctl("reload")
     goes_on(lab, host, 5000, kept)
     assert events(agent).count("retire") == 4
+
+
+def test_a_return_to_a_mapping_that_drains_is_refused_as_a_whole_where_one_drain_more_is_too_many(lab):
+    pools = [f"1.1.{i}.0/30" for i in range(1, 6)]
+    agent = lab.start(mappings=[{**MAPPING, "out": pools[0]}])
+    host = lab.host("10.0.5.76")
+    opened = {}
+    for i, pool in enumerate(pools):
+        if i:
+            agent.ctl("mapping", "add", MAPPING["in"], pool, "--replace", "--drain", "600")
+        opened[5000 + i] = lab.open_udp(host, 5000 + i, mapping={**MAPPING, "out": pool})
+    before = state(agent)
+    refusal = agent.refused("mapping", "add", MAPPING["in"], pools[0], "--replace", "--drain", "600")
+    assert "would drain from more than 4 mappings" in refusal
+    assert state(agent) == before
+    for port, src in opened.items():
+        goes_on(lab, host, port, src)
+    # Of three, one may return.
+    agent.ctl("session", "close", "in", f"{host.addr}:5001", "198.51.100.7:53")
+    wait_for(lambda: len(state(agent)) == 4, what="the end of a drain")
+    agent.ctl("mapping", "add", MAPPING["in"], pools[0], "--replace", "--drain", "600")
+    del opened[5001]
+    for port, src in opened.items():
+        goes_on(lab, host, port, src)

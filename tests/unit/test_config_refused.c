@@ -202,13 +202,20 @@ Test(config_refused, shape_of_mappings)
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"sessions_per_user\":65536}"),
 		  ":3: mappings[0].sessions_per_user: must be a whole number from 1 to 65535, not 65536" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"name\":\"a b\"}"),
-		  ":3: mappings[0].name: must be a name of 1 to 63 of A-Z, a-z, 0-9, \".\", \"_\" and \"-\", not \"a "
+		  ":3: mappings[0].name: must be a name of 1 to 63 of A-Z, a-z, 0-9, \".\", \"_\" and, not first, "
+		  "\"-\", not \"a "
 		  "b\"" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"name\":\"10.0.0\"}"),
-		  ":3: mappings[0].name: must be a name of 1 to 63 of A-Z, a-z, 0-9, \".\", \"_\" and \"-\", not "
+		  ":3: mappings[0].name: must be a name of 1 to 63 of A-Z, a-z, 0-9, \".\", \"_\" and, not first, "
+		  "\"-\", not "
 		  "\"10.0.0\"" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"name\":\"--drain\"}"),
+		  ":3: mappings[0].name: must be a name of 1 to 63 of A-Z, a-z, 0-9, \".\", \"_\" and, not first, "
+		  "\"-\", not "
+		  "\"--drain\"" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"name\":5}"),
-		  ":3: mappings[0].name: must be a name of 1 to 63 of A-Z, a-z, 0-9, \".\", \"_\" and \"-\", not 5" },
+		  ":3: mappings[0].name: must be a name of 1 to 63 of A-Z, a-z, 0-9, \".\", \"_\" and, not first, "
+		  "\"-\", not 5" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"comment\":\"a\\nb\"}"),
 		  ":3: mappings[0].comment: must be a text of at most 256 octets without control characters, not "
 		  "\"a?b\"" },

@@ -50,26 +50,4 @@ static __always_inline int drain_take(struct flow *f, enum session_use use)
 	return port;
 }
 
-/* Sessions of an inside address in mappings that drain: they count against its quota. */
-SUBPROGRAM int drain_sessions(__u32 addr)
-{
-	const struct drain_entry *e = drain_entry_of(addr);
-	const struct mapping_table *t = mapping_table_get();
-	int sum = 0;
-
-	if (!e || !t)
-		return 0;
-	for (__u32 i = 0; i < DRAIN_DEPTH; i++) {
-		const struct mapping *m;
-		const struct subscriber *s;
-
-		if (i >= e->n)
-			break;
-		m = &t->mapping[e->from[i].mapping & (MAX_MAPPINGS - 1)];
-		s = subscriber_get(m, mapping_subscriber(&m->geo, addr));
-		sum += s ? (int)LOAD(s->sessions) : 0;
-	}
-	return sum;
-}
-
 #endif

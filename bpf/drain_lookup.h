@@ -45,6 +45,33 @@ static __always_inline struct mapping *mapping_of_inside(__u32 addr)
 	return m || !settings.drains ? m : drain_first(addr);
 }
 
+SUBPROGRAM int drain_count_sessions(__u32 addr)
+{
+	const struct drain_entry *e = drain_entry_of(addr);
+	const struct mapping_table *t = mapping_table_get();
+	int sum = 0;
+
+	if (!e || !t)
+		return 0;
+	for (__u32 i = 0; i < DRAIN_DEPTH; i++) {
+		const struct mapping *m;
+		const struct subscriber *s;
+
+		if (i >= e->n)
+			break;
+		m = &t->mapping[e->from[i].mapping & (MAX_MAPPINGS - 1)];
+		s = subscriber_get(m, mapping_subscriber(&m->geo, addr));
+		sum += s ? (int)LOAD(s->sessions) : 0;
+	}
+	return sum;
+}
+
+/* Sessions of an inside address in mappings that drain: they count against its quota. */
+static __always_inline __u32 drain_sessions(__u32 addr)
+{
+	return settings.drains ? (__u32)drain_count_sessions(addr) : 0;
+}
+
 /* Returns 1 if a mapping drains and opens nothing more. */
 static __always_inline int mapping_is_retired(const struct mapping *m)
 {

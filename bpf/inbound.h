@@ -54,7 +54,7 @@ static __always_inline int inbound_open_locked(const struct flow *f, struct subs
 	__u64 word;
 	__u32 room;
 
-	if (!h || inbound_is_full(f->m, s, h, f->now) || inbound_admit(f, s, h))
+	if (!h || inbound_is_full(f->m, s, f->subscriber, h, f->now) || inbound_admit(f, s, h))
 		return INBOUND_LIMIT;
 	o = open_scan(f, s, f->port_offset, &b);
 	if (!o)
@@ -110,7 +110,7 @@ SUBPROGRAM int inbound_open(const struct mapping *m, __u32 subscriber, const str
 	if (in_port < 0 || index_find(&in_index, m->geo.in_base + subscriber) != index_find(&out_index, p->dst))
 		return INBOUND_NOT;
 	/* A flood beyond the limit does not get as far as the lock. */
-	if (inbound_is_full(m, s, h, f.now))
+	if (inbound_is_full(m, s, subscriber, h, f.now))
 		return INBOUND_LIMIT;
 	/* The flow as it is from inside. */
 	f.p = *p;

@@ -32,7 +32,7 @@ static __always_inline int inbound(ctx_t *ctx)
 	if (!s || !h || index_find(&out_index, oi.p.src))
 		return drop(REASON_drop_martian);
 	/* A flood beyond the limit gets no further. */
-	if (inbound_is_full(oi.m, s, h, oi.now))
+	if (inbound_is_full(oi.m, s, oi.subscriber, h, oi.now))
 		return drop(REASON_drop_inbound_limit);
 	verdict = egress_towards(ctx, &oi.p, s, oi.m->geo.in_base + oi.subscriber, DIRECTION_IN, s, &e);
 	if (verdict != CONTINUE)

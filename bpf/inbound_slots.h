@@ -8,6 +8,7 @@
 
 #include "bind_port.h"
 #include "bypass.h"
+#include "drain_lookup.h"
 #include "quota.h"
 
 /* The octet of a bucket: its slots whose session the outside has opened. */
@@ -145,12 +146,12 @@ static __always_inline int inbound_filters(const struct mapping *m, __u8 proto)
 }
 
 /* Returns 1 if the outside may open no more of a subscriber's sessions in this tick. */
-static __always_inline int inbound_is_full(const struct mapping *m, const struct subscriber *s,
+static __always_inline int inbound_is_full(const struct mapping *m, const struct subscriber *s, __u32 subscriber,
 					   const struct binding_header *h, __u32 now)
 {
 	__u32 percent = LOAD(m->bindings.inbound);
 
-	return LOAD(s->sessions) >= m->sessions_per_user ||
+	return LOAD(s->sessions) + drain_sessions(m->geo.in_base + subscriber) >= m->sessions_per_user ||
 	       (LOAD(h->inbound) >= inbound_limit(percent, m->sessions_per_user, m->bucket_shift) &&
 		LOAD(h->counted_tick) == now);
 }

@@ -391,8 +391,7 @@ static __always_inline int open_session(ctx_t *ctx)
 		if (out_port)
 			return open_finish(ctx, &io, out_port);
 	}
-	if (quota_reached(&io.f, s, settings.drains ? (__u32)drain_sessions(io.f.p.src) : 0) &&
-	    !inbound_gives_way(io.f.m, s, &io.f.p))
+	if (quota_reached(&io.f, s, drain_sessions(io.f.p.src)) && !inbound_gives_way(io.f.m, s, &io.f.p))
 		return refuse(ctx, REASON_drop_quota);
 	bound = open_bind(&io.f, s);
 	if (bound < 0)

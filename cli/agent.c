@@ -213,6 +213,29 @@ static void show_reload_of(struct writer *w, const char *what, const cJSON *m)
 		writer_line(w, "%s %s to %s: %.0f sessions would end", what, in, out, json_number(m, "sessions"));
 }
 
+/* "1.1.1.0:443", "1.1.1.0:800-809" */
+static void cell_ports(const cJSON *m, const char *addr, const char *port, char text[static CELL_TEXT])
+{
+	double first = json_number(m, port), ports = json_number(m, "ports");
+
+	if (ports > 1)
+		snprintf(text, CELL_TEXT, "%.40s:%.0f-%.0f", json_text(m, addr, "-"), first, first + ports - 1);
+	else
+		snprintf(text, CELL_TEXT, "%.40s:%.0f", json_text(m, addr, "-"), first);
+}
+
+/* A portmap that a reload would add, delete or change. */
+static void show_portmap_of(struct writer *w, const char *what, const cJSON *m)
+{
+	const char *name = json_text(m, "name", "");
+	char in[CELL_TEXT], out[CELL_TEXT];
+
+	cell_ports(m, "in_addr", "in_port", in);
+	cell_ports(m, "out_addr", "out_port", out);
+	writer_line(w, "%s portmap %s%s%s %s to %s", what, name, *name ? ": " : "", json_text(m, "proto", "-"), out,
+		    in);
+}
+
 static void show_reloaded(struct writer *w, const cJSON *result, const cJSON *args)
 {
 	static const struct {
@@ -232,6 +255,11 @@ static void show_reloaded(struct writer *w, const cJSON *result, const cJSON *ar
 	for (unsigned i = 0; i < ARRAY_SIZE(changes); i++) {
 		cJSON_ArrayForEach (m, json_get(result, changes[i].list)) {
 			show_reload_of(w, changes[i].text, m);
+		}
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(changes); i++) {
+		cJSON_ArrayForEach (m, json_get(json_get(result, "portmaps"), changes[i].list)) {
+			show_portmap_of(w, changes[i].text, m);
 		}
 	}
 	writer_line(w, "%s, %.0f sessions would end, %.0f would drain",

@@ -146,12 +146,18 @@ static void show_portmap(struct writer *w, const cJSON *portmap)
 
 static void show_reverse(struct writer *w, const cJSON *result, const cJSON *args)
 {
-	char addr[CELL_TEXT], left[CELL_TEXT];
+	const cJSON *former = json_get(result, "drains_from");
+	const char *in = json_text(former, "in", "-"), *out = json_text(former, "out", "-");
+	char addr[CELL_TEXT], left[CELL_TEXT], rest[CELL_TEXT];
 
 	cell_text(result, "in_addr", addr);
 	cell_seconds(result, "drain_left", left);
+	cell_seconds(result, "rest_left", rest);
 	if (cJSON_IsNumber(json_get(result, "drain_left")))
-		writer_line(w, "%s, for sessions that drain, %s at most", addr, left);
+		writer_line(w, "%s, for sessions that drain from mapping %s to %s, %s at most", addr, in, out, left);
+	else if (cJSON_IsNumber(json_get(result, "rest_left")))
+		writer_line(w, "%s, until its sessions had drained from mapping %s to %s; the ports rest for %s", addr,
+			    in, out, rest);
 	else
 		writer_line(w, "%s", addr);
 	show_portmap(w, json_get(result, "portmap"));

@@ -10,6 +10,7 @@
 #include "change/plan_bindings.h"
 #include "change/plan_retired.h"
 #include "change/plan_private.h"
+#include "history/queue.h"
 
 static bool same_prefix(struct prefix a, struct prefix b)
 {
@@ -39,6 +40,14 @@ static uint32_t deletion_seconds(const struct plan *p, const struct plan_deletio
 	return seconds_for(p, m);
 }
 
+static bool has_exceptions(const struct config *c, struct prefix in)
+{
+	for (size_t i = 0; i < c->n_mappings; i++)
+		if (c->mappings[i].in.plen > in.plen && overlap(c->mappings[i].in, in))
+			return true;
+	return false;
+}
+
 /* Retired mappings that are not taken into use again and have drained are deleted. */
 static void find_ended(struct plan *p)
 {
@@ -59,8 +68,11 @@ static void find_ended(struct plan *p)
 			revived = true;
 			add->left_s = mapping_drain_left(&drain[i]);
 		}
-		if (revived && drain[i].whole)
+		/* Exceptions within it go on to drain. */
+		if (revived && drain[i].whole) {
+			p->drains |= has_exceptions(p->wanted, in);
 			continue;
+		}
 		if (!mapping_drain_over(&drain[i]))
 			p->drains = true;
 		else if (drain[i].whole)
@@ -131,17 +143,30 @@ static int refuse_overlap(const struct plan *p, struct prefix out, const struct 
 		out_text, in_text, former, in_text, former);
 }
 
+/* What an earlier agent has left, by the history's times. A clock that was set back makes no rest longer. */
+static struct config_rest rest_of(const struct history_rest *r)
+{
+	int64_t left = r->ended + CONFIG_REST_S - history_clock();
+	uint64_t left_s = left < 0 ? 0 : left > CONFIG_REST_S ? CONFIG_REST_S : (uint64_t)left;
+
+	return (struct config_rest){ r->in, r->out, monotonic_us() + left_s * 1000000 };
+}
+
 /* The mappings that have drained, now or lately. */
 static int list_rests(struct plan *p)
 {
 	const struct config *before = p->context->active->config;
 	struct config *c = p->wanted;
+	size_t n_earlier = 0;
+	const struct history_rest *earlier = before ? NULL : history_queue_rests(p->context->history, &n_earlier);
 
 	free(c->rests);
 	c->n_rests = 0;
-	c->rests = calloc((before ? before->n_rests : 0) + p->n_del + 1, sizeof(*c->rests));
+	c->rests = calloc((before ? before->n_rests : n_earlier) + p->n_del + 1, sizeof(*c->rests));
 	if (!c->rests)
 		return -ENOMEM;
+	for (size_t i = 0; i < n_earlier; i++)
+		c->rests[c->n_rests++] = rest_of(&earlier[i]);
 	for (size_t i = 0; before && i < before->n_rests; i++)
 		if (config_rest_left(&before->rests[i]))
 			c->rests[c->n_rests++] = before->rests[i];
@@ -164,6 +189,16 @@ static int refuse_rest(const struct plan *p, struct prefix out, const struct con
 		prefix_format(rest->out.base, rest->out.plen, former), config_rest_left(rest));
 }
 
+static void tell_rest(const struct mapping_spec *spec, const struct config_rest *rest)
+{
+	char in[ADDR_TEXT], out[ADDR_TEXT], former[ADDR_TEXT];
+
+	log_warning("mapping %s to %s: sessions of %s have drained from addresses of it, whose ports were to rest for "
+		    "another %u s",
+		    prefix_format(spec->in.base, spec->in.plen, in), prefix_format(spec->out.base, spec->out.plen, out),
+		    prefix_format(rest->in.base, rest->in.plen, former), config_rest_left(rest));
+}
+
 /* An outside endpoint never belongs to two. A start, which has to go on, ends what is in the way. */
 static int check_overlaps(struct plan *p, struct error *err)
 {
@@ -175,6 +210,8 @@ static int check_overlaps(struct plan *p, struct error *err)
 
 		if (rest && p->context->active->config)
 			return refuse_rest(p, spec->out, rest, err);
+		if (rest)
+			tell_rest(spec, rest);
 		for (size_t k = 0; k < c->n_draining; k++) {
 			const struct config_drain *d = &c->draining[k];
 			bool now = mappings_find_retired(p->context->mappings, d->in, d->out) < 0;
@@ -271,7 +308,10 @@ static int refuse_drains(const struct plan *p, int r, const struct history_drain
 		mappings_drains(p->context->mappings, &drain), c->n_begin, MAX_DRAINS);
 }
 
-/* Whether all that is to drain can, so that no commit finds that it cannot. */
+/*
+ * Whether all that is to drain can, so that no commit finds that it cannot. A mapping that is taken into use again
+ * drains until its addresses are its own, and drains that are over end first only where mappings are deleted.
+ */
 static int check_room(const struct plan *p, struct error *err)
 {
 	struct history_drain_change c;
@@ -281,11 +321,11 @@ static int check_room(const struct plan *p, struct error *err)
 
 	if (r)
 		return error_set(err, r, "out of memory");
-	ended = calloc(c.n_end + p->n_del + 1, sizeof(*ended));
+	ended = calloc(p->n_end + p->n_del + 1, sizeof(*ended));
 	begun = calloc(c.n_begin + 1, sizeof(*begun));
 	r = ended && begun ? 0 : -ENOMEM;
-	for (size_t i = 0; i < c.n_end && !r; i++)
-		ended[n_ended++] = as_drain(p, &c.end[i], i);
+	for (size_t i = 0; i < p->n_end && p->n_del && !r; i++)
+		ended[n_ended++] = (struct mapping_drain){ .in = p->end[i].in, .number = p->end[i].number };
 	for (size_t i = 0; i < p->n_del && !r; i++)
 		if (p->del[i].over)
 			ended[n_ended++] =

@@ -25,6 +25,45 @@ static void tell(const struct config *c, struct prefix in, struct prefix out, co
 	notice_tell(&n);
 }
 
+/* The addresses that an exception has begin or cease to drain from the mapping around it. */
+static void tell_part(const struct plan *p, struct prefix in, int number, const char *event, const char *what)
+{
+	const struct mapping *record = mappings_get(p->context->mappings, number);
+	struct prefix around = { record->geo.in_base, record->geo.in_plen };
+	struct prefix out = mappings_drain_out(p->context->mappings, number, in);
+	const char *name =
+		config_mapping_name(p->wanted, around, (struct prefix){ record->geo.out_base, record->geo.out_plen });
+	char in_text[ADDR_TEXT], out_text[ADDR_TEXT], around_text[ADDR_TEXT], text[NOTICE_TEXT] = "";
+	struct notice n = notice_now(NOTICE_MAPPINGS, LOG_LEVEL_AUDIT, event, text);
+
+	prefix_format(in.base, in.plen, in_text);
+	prefix_format(out.base, out.plen, out_text);
+	prefix_format(around.base, around.plen, around_text);
+	snprintf(text, sizeof(text), "%s %s from %s of mapping %s", in_text, what, out_text,
+		 *name ? name : around_text);
+	n.in = in;
+	notice_add_text(&n, "in", in_text);
+	notice_add_text(&n, "out", out_text);
+	notice_add_text(&n, "within", around_text);
+	if (*name)
+		notice_add_text(&n, "mapping", name);
+	notice_tell(&n);
+}
+
+/* What an addition has begun to drain from the mapping around it; the newest drain is the last. */
+static void tell_taken(const struct plan *p, const struct plan_addition *add)
+{
+	const struct mapping_drain *drain;
+	size_t i = mappings_drains(p->context->mappings, &drain);
+
+	while (i-- > 0) {
+		if (drain[i].whole || drain[i].in.base != add->spec.in.base || drain[i].in.plen != add->spec.in.plen)
+			continue;
+		tell_part(p, drain[i].in, drain[i].number, "mapping-draining", "is draining");
+		return;
+	}
+}
+
 /* Whether a mapping that stays differs in what an operator sees of it. */
 static bool is_changed(const struct config *before, const struct config *after, const struct config_mapping *m)
 {
@@ -53,10 +92,17 @@ void plan_notices(const struct plan *p)
 		     p->del[i].drain_s ? "is draining"
 		     : p->del[i].over  ? "has drained"
 				       : "deleted");
-	for (size_t i = 0; i < p->n_add; i++)
-		if (p->add[i].committed)
-			tell(p->wanted, p->add[i].spec.in, p->add[i].spec.out, "mapping-added",
-			     p->add[i].revives ? "drains no more" : "added");
+	for (size_t i = 0; i < p->n_end; i++)
+		if (mappings_get(p->context->mappings, p->end[i].number))
+			tell_part(p, p->end[i].in, p->end[i].number, "mapping-drained", "has drained");
+	for (size_t i = 0; i < p->n_add; i++) {
+		if (!p->add[i].committed)
+			continue;
+		tell(p->wanted, p->add[i].spec.in, p->add[i].spec.out, "mapping-added",
+		     p->add[i].revives ? "drains no more" : "added");
+		if (p->add[i].how.drain_s && !p->add[i].how.replaces)
+			tell_taken(p, &p->add[i]);
+	}
 	for (size_t i = 0; before && i < p->wanted->n_mappings; i++) {
 		const struct config_mapping *m = &p->wanted->mappings[i];
 

@@ -110,7 +110,8 @@ static const char *listen_problem(const struct config *c, uint32_t addr)
 	if (!addr || addr >> 28 >= 14 || addr >> 24 == 127)
 		return "is not an address of an inside interface";
 	for (size_t i = 0; i < c->n_mappings; i++)
-		if (prefix_contains(c->mappings[i].out.base, c->mappings[i].out.plen, addr))
+		if (!prefix_is_none(c->mappings[i].out) &&
+		    prefix_contains(c->mappings[i].out.base, c->mappings[i].out.plen, addr))
 			return "is a pool address; write the gateway's own address on an inside interface";
 	return NULL;
 }
@@ -137,9 +138,9 @@ int validate_pcp(const struct config *c, const char *name, struct error *err)
 		if (!m)
 			return config_refuse(err, -EINVAL, name, 0, path, "no mapping has the name %s",
 					     pcp->mappings[i]);
-		if (m->inbound == INBOUND_OPEN)
+		if (prefix_is_none(m->out))
 			return config_refuse(err, -EINVAL, name, 0, path,
-					     "the inbound of %s is open: all ports lead to its subscribers already",
+					     "%s is not translated: its subscribers have no ports to open",
 					     pcp->mappings[i]);
 	}
 	if (pcp->lifetime_min > pcp->lifetime_max)

@@ -92,6 +92,35 @@ static uint64_t count_used(const struct config *c, const struct config_mapping *
 	return prefix_size(out.plen);
 }
 
+/* How many inside addresses of a mapping are in no mapping within it. */
+static uint64_t count_subscribers(const struct config *c, const struct config_mapping *m, struct prefix in)
+{
+	bool any = false;
+
+	if (is_excepted(c, m, in))
+		return 0;
+	for (size_t i = 0; i < c->n_mappings && !any; i++)
+		any = c->mappings[i].in.plen > in.plen && lies_in(c->mappings[i].in, in);
+	if (!any)
+		return prefix_size(in.plen);
+	return count_subscribers(c, m, half(in, 0)) + count_subscribers(c, m, half(in, 1));
+}
+
+/* Refuses inside addresses where outside ones are meant. */
+static int check_outside(const struct config *c, struct prefix out, struct error *err)
+{
+	char text[ADDR_TEXT], title[MAPPING_TITLE];
+
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		const struct config_mapping *m = &c->mappings[i];
+
+		if (overlap(out, m->in))
+			return error_set(err, -EINVAL, "%s has inside addresses, of mapping %s; name outside addresses",
+					 range_format(out, text), config_mapping_title(c, m->in, m->out, title));
+	}
+	return 0;
+}
+
 /* Where new addresses come from. */
 struct source {
 	const struct prefix *from;
@@ -264,6 +293,38 @@ static int check_source(const struct draining *d, struct prefix out, const struc
 			 (unsigned long long)free, text, (unsigned long long)needed);
 }
 
+/* Whether a mapping was made by a drain of the pool of another one. */
+static bool is_drain_of(const struct config *c, const struct config_mapping *m, const struct config_mapping *of)
+{
+	const struct config_mapping *around = config_find_around(c, m->in);
+
+	return !strncmp(m->name, POOL_DRAIN_NAME, strlen(POOL_DRAIN_NAME)) && around && same(around->in, of->in) &&
+	       !prefix_is_none(m->out) && m->out.plen - m->in.plen == of->out.plen - of->in.plen;
+}
+
+/* What brings addresses without subscribers back, if a drain took these. */
+static int refuse_unused(const struct config *c, const struct config_mapping *of, struct prefix out, struct error *err)
+{
+	char text[ADDR_TEXT], drained[ADDR_TEXT], title[MAPPING_TITLE];
+
+	range_format(out, text);
+	for (size_t i = 0; i < c->n_mappings; i++) {
+		const struct config_mapping *m = &c->mappings[i];
+
+		if (!is_drain_of(c, m, of) || !overlap(outside_of(of, m->in), out))
+			continue;
+		if (!lies_in(outside_of(of, m->in), out))
+			return error_set(err, -EALREADY,
+					 "%s is out of use already; `detnatctl pool restore %s` brings it back, with "
+					 "the rest of what was drained together",
+					 text, range_format(outside_of(of, m->in), drained));
+		return error_set(err, -EALREADY, "%s is out of use already; `detnatctl pool restore %s` brings it back",
+				 text, text);
+	}
+	return error_set(err, -EALREADY, "%s is out of use already: mappings within %s have all its subscribers", text,
+			 config_mapping_title(c, of->in, of->out, title));
+}
+
 int pool_drain(struct config *c, struct prefix out, const struct prefix *to, uint32_t drain,
 	       const struct pool_users *users, struct pool_edit *ret, struct error *err)
 {
@@ -274,11 +335,13 @@ int pool_drain(struct config *c, struct prefix out, const struct prefix *to, uin
 	if (r)
 		return r;
 	*ret = (struct pool_edit){ .addresses = count_used(c, &d.of, out) };
-	ret->subscribers = ret->addresses << (d.of.out.plen - d.of.in.plen);
+	ret->subscribers = count_subscribers(c, &d.of, inside_of(&d.of, out));
 	range_format(out, text);
 	config_mapping_title(c, d.of.in, d.of.out, title);
 	if (!ret->addresses)
-		return error_set(err, -EALREADY, "%s is out of use already: exceptions have all its subscribers", text);
+		return refuse_unused(c, &d.of, out, err);
+	if (to && check_outside(c, *to, err))
+		return -EINVAL;
 	if (out.plen == 32 && same(out, d.of.out))
 		return error_set(err, -EINVAL,
 				 "%s is all of the pool of mapping %s; `detnatctl mapping add IN OUT --replace --drain "
@@ -290,15 +353,6 @@ int pool_drain(struct config *c, struct prefix out, const struct prefix *to, uin
 		return r;
 	r = drain_part(&d, out, err);
 	return r == -ENOSPC ? error_set(err, r, "the addresses free for %s are too few", text) : r;
-}
-
-/* Whether a mapping was made by a drain of the pool of another one. */
-static bool is_drain_of(const struct config *c, const struct config_mapping *m, const struct config_mapping *of)
-{
-	const struct config_mapping *around = config_find_around(c, m->in);
-
-	return !strncmp(m->name, POOL_DRAIN_NAME, strlen(POOL_DRAIN_NAME)) && around && same(around->in, of->in) &&
-	       !prefix_is_none(m->out) && m->out.plen - m->in.plen == of->out.plen - of->in.plen;
 }
 
 int pool_restore(struct config *c, struct prefix out, struct pool_edit *ret, struct error *err)
@@ -322,10 +376,10 @@ int pool_restore(struct config *c, struct prefix out, struct pool_edit *ret, str
 		if (!lies_in(drained, out))
 			return error_set(err, -EINVAL, "%s was drained together with the rest of %s; restore that",
 					 text, range_format(drained, with));
-		config_del_mapping(c, m.in, m.out);
 		ret->mappings++;
 		ret->addresses += prefix_size(drained.plen);
-		ret->subscribers += prefix_size(m.in.plen);
+		ret->subscribers += count_subscribers(c, &m, m.in);
+		config_del_mapping(c, m.in, m.out);
 	}
 	if (!ret->mappings)
 		return error_set(err, -ENOENT, "%s was not drained; `detnatctl pool list` shows what was", text);
@@ -386,6 +440,8 @@ int user_move(struct config *c, const struct user_move *move, const struct pool_
 
 	if (r < 0)
 		return r;
+	if (check_outside(c, move->out, err))
+		return -EINVAL;
 	if (r > 0)
 		config_del_mapping(c, moved.in, moved.out);
 	if (r > 0 && lies_in(moved.out, move->out)) {

@@ -259,7 +259,7 @@ static cJSON *drain_json(const struct request *r, const struct mapping_drain *d,
 	const struct binding_layout *b = &record->bindings;
 	struct config_mapping m = {
 		.in = d->in,
-		.out = { record->geo.out_base, record->geo.out_plen },
+		.out = mappings_drain_out(r->context->mappings, d->number, d->in),
 		.sessions_per_user = record->sessions_per_user,
 		.session_slots = BUCKET_SLOTS << record->bucket_shift,
 		.independence = { true, b->mapping, b->filtering, b->inbound },
@@ -267,12 +267,6 @@ static cJSON *drain_json(const struct request *r, const struct mapping_drain *d,
 	uint64_t swept = d->sessions == UINT64_MAX ? 0 : d->sessions;
 	cJSON *json;
 
-	if (!d->whole)
-		m.out.plen =
-			(uint8_t)(d->in.plen + record->geo.ratio_shift > 32 ? 32
-									    : d->in.plen + record->geo.ratio_shift);
-	m.out.base =
-		mapping_out_addr(&record->geo, mapping_subscriber(&record->geo, d->in.base)) & prefix_mask(m.out.plen);
 	json = mapping_json(r->context->active->config, &m, d->whole ? &count->by_mapping[d->number] : &swept, d);
 	/* The geometry is that of the mapping. */
 	if (json && !d->whole) {
@@ -372,6 +366,42 @@ static cJSON *reverse_portmap(const struct request *r, struct endpoint out)
 	return json;
 }
 
+/* The mapping that sessions of an endpoint drain from, or have drained from. */
+static void add_former(cJSON *json, struct prefix in, struct prefix out)
+{
+	cJSON *former = cJSON_AddObjectToObject(json, "drains_from");
+
+	json_add_prefix(former, "in", in);
+	json_add_prefix(former, "out", out);
+}
+
+/* An outside endpoint whose mapping has drained and that goes to nobody yet: who had it. */
+static cJSON *reverse_rest(const struct request *r, struct endpoint out)
+{
+	const struct config *c = r->context->active->config;
+
+	for (size_t i = 0; i < c->n_rests; i++) {
+		const struct config_rest *rest = &c->rests[i];
+		struct geometry g;
+		int64_t subscriber = -1;
+		cJSON *json;
+
+		if (config_rest_left(rest) && prefix_contains(rest->out.base, rest->out.plen, out.addr) &&
+		    !mapping_geometry(rest->in.base, rest->in.plen, rest->out.base, rest->out.plen, &g))
+			subscriber = mapping_owner(&g, out.addr, out.port);
+		if (subscriber < 0)
+			continue;
+		json = cJSON_CreateObject();
+		json_add_addr(json, "out_addr", out.addr);
+		json_add_u64(json, "out_port", out.port);
+		json_add_addr(json, "in_addr", g.in_base + (uint32_t)subscriber);
+		json_add_u64(json, "rest_left", config_rest_left(rest));
+		add_former(json, rest->in, rest->out);
+		return json;
+	}
+	return NULL;
+}
+
 int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct endpoint out = request_arg(r, "endpoint")->endpoint;
@@ -383,8 +413,10 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	cJSON *json;
 
 	addr_format(out.addr, text);
-	if (number < 0)
-		return error_set(err, -ENOENT, "%s is a pool address of no mapping", text);
+	if (number < 0) {
+		*ret_result = reverse_rest(r, out);
+		return *ret_result ? 0 : error_set(err, -ENOENT, "%s is a pool address of no mapping", text);
+	}
 	g = &mappings_get(r->context->mappings, number)->geo;
 	subscriber = mapping_owner(g, out.addr, out.port);
 	if (subscriber < 0) {
@@ -407,8 +439,11 @@ int verb_reverse(struct request *r, cJSON **ret_result, struct error *err)
 	json_add_u64(json, "out_port", out.port);
 	json_add_addr(json, "in_addr", g->in_base + (uint32_t)subscriber);
 	drain = mappings_drain_of(r->context->mappings, number, g->in_base + (uint32_t)subscriber);
-	if (drain)
+	if (drain) {
 		json_add_u64(json, "drain_left", mapping_drain_left(drain));
+		add_former(json, (struct prefix){ g->in_base, g->in_plen },
+			   (struct prefix){ g->out_base, g->out_plen });
+	}
 	json_add_portmaps(json, r->context->active->config, r->context->portmaps, out);
 	json_add_mapping_name(json, r, mappings_get(r->context->mappings, number));
 	*ret_result = json;

@@ -7,6 +7,7 @@
 #include "change/preflight.h"
 #include "change/reload_losses.h"
 #include "control/handlers.h"
+#include "control/reload_portmaps.h"
 #include "links/devices.h"
 
 struct reload {
@@ -98,6 +99,10 @@ static cJSON *report_of(const struct config *now, const struct config *wanted, c
 	for (size_t i = 0; i < wanted->n_mappings; i++)
 		if (!config_find_mapping(now, wanted->mappings[i].in, wanted->mappings[i].out))
 			add_mapping(added, &wanted->mappings[i], NULL);
+	if (json_add_portmap_changes(json, now, wanted)) {
+		cJSON_Delete(json);
+		return NULL;
+	}
 	json_add_u64(json, "sessions_cut", reload_losses_sum(losses, false));
 	json_add_u64(json, "sessions_drained", reload_losses_sum(losses, true));
 	return json;

@@ -32,6 +32,13 @@ bool history_holds_drains(const struct history *h, const struct history_drain *p
 	return !h->opened || h->owes_start || h->owes_undo || agree(&h->file.index.drains, present, n);
 }
 
+int history_rested(const struct history *h, int64_t seconds, struct history_rest **ret, size_t *ret_n)
+{
+	int64_t now = history_clock();
+
+	return history_rests(&h->file.index, now - seconds, h->taken_over ? TIME_NONE : now, ret, ret_n);
+}
+
 int history_drains_present(struct history *h, const struct history_drain *list, size_t n)
 {
 	struct history_drain *copy = calloc(n + 1, sizeof(*copy));

@@ -12,6 +12,7 @@
 #define DETNAT_HISTORY_H
 
 #include "proto/history_record.h"
+#include "proto/history_rests.h"
 
 struct history;
 
@@ -51,6 +52,13 @@ int history_portmaps_present(struct history *h, const struct history_portmap *li
 
 /* The same of drains. */
 int history_drains_present(struct history *h, const struct history_drain *list, size_t n);
+
+/*
+ * Lists the mappings that have drained and ended in so many seconds before now, between history_begin() and the record
+ * of the start; those that were draining in a datapath that is gone ended now. None if the history cannot be read. 0 or
+ * -ENOMEM; the caller frees *ret.
+ */
+int history_rested(const struct history *h, int64_t seconds, struct history_rest **ret, size_t *ret_n);
 
 /* Portmaps of a change: those that end, and those that begin. */
 struct history_portmap_change {

@@ -8,6 +8,7 @@
 #include "base/background.h"
 #include "base/log.h"
 #include "base/trouble.h"
+#include "config/config.h"
 #include "history/from_tables.h"
 
 /* A disk that takes longer for one record is reported. */
@@ -47,6 +48,8 @@ struct history_queue {
 	uint64_t began_us; /* start of the first job */
 	uint32_t seconds;
 	int64_t change_time; /* of the last change written */
+	struct history_rest *rests;
+	size_t n_rests;
 	/* The end of the history after the last job. */
 	uint64_t line;
 	char hash[HASH_TEXT];
@@ -321,6 +324,7 @@ static void release(struct history_queue *q)
 		event_free(q->woken);
 	close_fd(&q->wake);
 	history_close(q->history);
+	free(q->rests);
 	free(q);
 }
 
@@ -355,9 +359,20 @@ int history_queue_new(struct event_base *base, const char *dir, const struct dat
 	}
 	if (r)
 		trouble_set(TROUBLE_HISTORY, "%s; no mapping can be changed until this is mended", why.text);
+	r = history_rested(q->history, CONFIG_REST_S, &q->rests, &q->n_rests);
+	if (r) {
+		release(q);
+		return error_set(err, r, "out of memory");
+	}
 	take_end(q);
 	*ret = q;
 	return 0;
+}
+
+const struct history_rest *history_queue_rests(const struct history_queue *q, size_t *ret_n)
+{
+	*ret_n = q->n_rests;
+	return q->rests;
 }
 
 void history_queue_close(struct history_queue *q, enum history_event event)

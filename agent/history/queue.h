@@ -22,6 +22,9 @@ struct history_queue;
 int history_queue_new(struct event_base *base, const char *dir, const struct datapath *d, const struct mappings *m,
 		      const struct portmaps *p, struct history_queue **ret, struct error *err);
 
+/* The mappings that had drained and ended less than CONFIG_REST_S before the start. */
+const struct history_rest *history_queue_rests(const struct history_queue *q, size_t *ret_n);
+
 /* Called in the event loop with the result. */
 typedef void (*history_done)(void *arg, int r, const struct error *err);
 

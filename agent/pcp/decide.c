@@ -184,11 +184,32 @@ static bool has_ports(uint8_t proto)
 	return proto == IPPROTO_TCP || proto == IPPROTO_UDP;
 }
 
+static bool is_open(const struct errand *e)
+{
+	return e->desk->table->open(e->desk->arg, e->in_addr);
+}
+
+/* Of an open mapping: all ports of all protocols lead to the client as they are, so nothing is stored, nor ended. */
+static enum pcp_result answer_open(struct errand *e, uint32_t lifetime)
+{
+	struct endpoint out = { .port = e->request->in_port };
+	struct port_block block;
+
+	if (e->desk->table->subscriber(e->desk->arg, e->in_addr, &block))
+		return PCP_NETWORK_FAILURE;
+	out.addr = block.out_addr;
+	if (e->request->prefer_failure && !is_suggested(e->request, out))
+		return PCP_CANNOT_PROVIDE_EXTERNAL;
+	return assign(e, out, lifetime);
+}
+
 static enum pcp_result answer_map(struct errand *e)
 {
 	const struct pcp_request *r = e->request;
 	struct pcp_lease l;
 
+	if (is_open(e))
+		return r->lifetime ? answer_open(e, granted(e)) : PCP_NOT_AUTHORIZED;
 	if (!r->lifetime)
 		return give_up(e);
 	/* All protocols, or all ports of one, would take ports of other subscribers. */
@@ -210,6 +231,8 @@ static enum pcp_result answer_peer(struct errand *e)
 
 	if (!has_ports(r->proto))
 		return PCP_UNSUPP_PROTOCOL;
+	if (is_open(e))
+		return answer_open(e, granted(e));
 	/* Of a session that exists the suggestion is ignored. */
 	if (!t->session(e->desk->arg, r->proto, inside(e), ext, &out, &left))
 		return assign(e, out, left);

@@ -23,6 +23,8 @@ struct pcp_lease {
 struct pcp_table {
 	/* The outside address and port block of a subscriber of a mapping that is served. -ENOENT: there is none. */
 	int (*subscriber)(void *arg, uint32_t in_addr, struct port_block *ret_block);
+	/* Whether the mapping of such a subscriber is open: every port leads to it, by its own number. */
+	bool (*open)(void *arg, uint32_t in_addr);
 	/* The lease, or fixed portmap, of an inside endpoint; -ENOENT. */
 	int (*find)(void *arg, uint8_t proto, struct endpoint in, struct pcp_lease *ret);
 	/* Whether a lease or a fixed portmap has an outside endpoint. */

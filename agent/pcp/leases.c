@@ -34,6 +34,18 @@ static int table_subscriber(void *arg, uint32_t in_addr, struct port_block *ret_
 	return 0;
 }
 
+static bool is_open(const struct geometry *g)
+{
+	return g->flags & MAPPING_OPEN;
+}
+
+static bool table_open(void *arg, uint32_t in_addr)
+{
+	const struct geometry *g = geometry_of(arg, in_addr);
+
+	return g && is_open(g);
+}
+
 static int table_find(void *arg, uint8_t proto, struct endpoint in, struct pcp_lease *ret)
 {
 	const struct pcp_leases *l = arg;
@@ -142,6 +154,7 @@ static int table_session(void *arg, uint8_t proto, struct endpoint in, struct en
 
 const struct pcp_table pcp_lease_table = {
 	.subscriber = table_subscriber,
+	.open = table_open,
 	.find = table_find,
 	.taken = table_taken,
 	.count = table_count,
@@ -155,8 +168,7 @@ static bool is_served(const struct config *c, const struct config_mapping *m)
 {
 	const struct config_pcp *pcp = &c->pcp;
 
-	/* Where inbound is open every port leads to the subscriber already, by its own number. */
-	if (!pcp->enabled || m->inbound == INBOUND_OPEN)
+	if (!pcp->enabled || prefix_is_none(m->out))
 		return false;
 	for (uint32_t i = 0; i < pcp->n_mappings; i++)
 		if (!strcmp(pcp->mappings[i], m->name))
@@ -190,7 +202,7 @@ static bool fits(const struct pcp_leases *l, const struct portmap *m)
 	const struct geometry *g = geometry_of(l, m->in.addr);
 	struct port_block block;
 
-	if (!g)
+	if (!g || is_open(g))
 		return false;
 	block = mapping_forward(g, m->in.addr);
 	return m->out.addr == block.out_addr && m->out.port >= block.port_lo && m->out.port <= block.port_hi;

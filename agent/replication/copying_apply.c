@@ -82,25 +82,6 @@ static int next_group(struct applying *a, struct reader *r, struct group *ret)
 	return 1;
 }
 
-/*
- * Whether the mapping has sessions of this subscriber: not if the address belongs to another one here, unless those
- * that it had drain.
- */
-static bool has_subscriber(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber)
-{
-	uint32_t in_addr = cm->in.base + subscriber;
-	const struct mapping_drain *d;
-	size_t n;
-
-	if (mappings_is_retired(c->m, cm->number) || mappings_find_inside(c->m, in_addr) == cm->number)
-		return true;
-	n = mappings_drains(c->m, &d);
-	for (size_t i = 0; i < n; i++)
-		if (d[i].number == cm->number && prefix_contains(d[i].in.base, d[i].in.plen, in_addr))
-			return true;
-	return false;
-}
-
 /* The slot here of what is in this slot at the peer, if its mark is the peer's. */
 static uint32_t slot_here(const struct applying *a, const struct group *g, uint16_t theirs)
 {
@@ -422,17 +403,21 @@ int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *p
 	int e, f;
 
 	copied_mappings_sync(c);
-	if (type == WIRE_WHOLE_END && !length)
+	if (type == WIRE_WHOLE_END && !length) {
 		copied_leases_whole_ended(c, peer);
+		copied_overflow_whole_ended(c, peer);
+	}
 	if (type == WIRE_WHOLE_END)
 		return length ? -EPROTO : 0;
 	if (type == WIRE_LEASES)
 		return copied_leases_apply(c, peer, payload, length, add);
-	if (type != WIRE_CHANGES && type != WIRE_WHOLE)
+	if (type != WIRE_CHANGES && type != WIRE_WHOLE && type != WIRE_OVERFLOW)
 		return -EPROTO;
 	e = copy_program_load(&c->program, mappings_datapath(c->m));
 	if (e)
 		return e;
+	if (type == WIRE_OVERFLOW)
+		return copied_overflow_apply(c, peer, payload, length, add);
 	a.now = datapath_ticks(mappings_datapath(c->m));
 	a.fresh_ticks = vouching_ticks(c) / 2;
 	c->counts = add;

@@ -22,6 +22,16 @@ struct told_session {
 int placing_add(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, const struct told_session *t,
 		const struct placing *p, uint32_t seen);
 
+/*
+ * Adds a request about the overflow: key, word, before, mark_before, mark, takes and request are set. heard: the peer
+ * in the mark has told it.
+ */
+int placing_add_overflow(struct copying *c, const struct copied_mapping *cm, uint32_t subscriber,
+			 const struct session_copy *request, bool heard);
+
+/* What has become of such a request. */
+void placed_in_overflow(struct copying *c, const struct session_copy *r, const struct placing *p);
+
 /* Places them. 0 or -errno. */
 int placing_flush(struct copying *c);
 

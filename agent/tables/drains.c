@@ -50,6 +50,16 @@ const struct mapping_drain *mappings_drain_of(const struct mappings *m, int numb
 	return NULL;
 }
 
+struct prefix mappings_drain_out(const struct mappings *m, int number, struct prefix in)
+{
+	const struct geometry *g = &m->table[number]->record.geo;
+	unsigned plen = in.plen + g->ratio_shift;
+	struct prefix out = { .plen = (uint8_t)(plen > 32 ? 32 : plen) };
+
+	out.base = mapping_out_addr(g, mapping_subscriber(g, in.base)) & prefix_mask(out.plen);
+	return out;
+}
+
 bool mappings_serves(const struct mappings *m, int number, uint32_t in_addr)
 {
 	return number >= 0 && (prefix_index_find(&m->in, in_addr) == number || mappings_drain_of(m, number, in_addr));
@@ -151,11 +161,46 @@ static bool has_itself(const struct mappings *m, int number, struct prefix in)
 	return found && found->number == number;
 }
 
+/* Whether a prefix in use lies directly in another one: there is none between the two. */
+static bool lies_directly_in(const struct mappings *m, const struct inside_prefix *p, struct prefix in)
+{
+	if (p->plen <= in.plen || !prefix_contains(in.base, in.plen, p->base))
+		return false;
+	for (unsigned k = 0; k < m->n_live; k++) {
+		const struct inside_prefix *q = &m->order[k];
+
+		if (q->plen > in.plen && q->plen < p->plen && prefix_contains(q->base, q->plen, p->base))
+			return false;
+	}
+	return true;
+}
+
+/* Has addresses of exceptions go on to drain from a mapping that has the others of a drain again. */
+static void keep_exceptions(struct mappings *m, const struct mapping_drain *of)
+{
+	for (unsigned k = 0; k < m->n_live; k++) {
+		const struct inside_prefix *p = &m->order[k];
+		const struct prefix in = { p->base, p->plen };
+
+		/* Of too many, the sessions are left to expire; see MAX_DRAINS. */
+		if (lies_directly_in(m, p, of->in) && !mappings_drains_of(m, in, of->number) &&
+		    mappings_drain_check(m, in) == 0)
+			mappings_add_drain(
+				m, &(struct mapping_drain){ .in = in, .number = of->number, .until_s = of->until_s });
+	}
+}
+
 void mappings_forget_needless_drains(struct mappings *m)
 {
-	for (unsigned i = m->n_drains; i-- > 0;)
-		if (has_itself(m, m->drain[i].number, m->drain[i].in))
-			mappings_forget_drain(m, i);
+	for (unsigned i = m->n_drains; i-- > 0;) {
+		const struct mapping_drain d = m->drain[i];
+
+		if (!has_itself(m, d.number, d.in))
+			continue;
+		mappings_forget_drain(m, i);
+		keep_exceptions(m, &d);
+		i = m->n_drains;
+	}
 }
 
 /* The entry of a drain's prefix: of all drains that its addresses have. */

@@ -142,7 +142,10 @@ void mappings_add_drain(struct mappings *m, const struct mapping_drain *drain);
 /* Whether sessions that a mapping has of an inside address, or of all of a prefix, drain. */
 bool mappings_drains_of(const struct mappings *m, struct prefix in, int number);
 
-/* Removes the drains of a mapping's number, or those of addresses that their mapping has itself. */
+/*
+ * Removes the drains of a mapping's number, or those of addresses that their mapping has itself; exceptions within
+ * these go on to drain.
+ */
 void mappings_forget_drain(struct mappings *m, unsigned at);
 void mappings_forget_drains(struct mappings *m, int number);
 void mappings_forget_needless_drains(struct mappings *m);

@@ -89,6 +89,9 @@ const struct mapping_drain *mappings_drain_of(const struct mappings *m, int numb
 /* Whether an inside address may have sessions in a mapping: it is the mapping's, or drains from it. */
 bool mappings_serves(const struct mappings *m, int number, uint32_t in_addr);
 
+/* The outside addresses of a drain: of a part of a mapping, those that its blocks are of. */
+struct prefix mappings_drain_out(const struct mappings *m, int number, struct prefix in);
+
 /* Seconds that a drain has left. */
 uint32_t mapping_drain_left(const struct mapping_drain *d);
 

@@ -210,13 +210,17 @@ static int parse_mapping(const struct arg_spec *spec, const char *text, struct a
 	return label_valid(text) ? 0 : -EINVAL;
 }
 
-/* An address is a prefix of 32 bits. */
+/*
+ * An address is a prefix of 32 bits. Bits beyond the length are refused: who types 1.1.1.2/30 may mean one address, or
+ * all four.
+ */
 static int parse_remote(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
 	const char *colon = strchr(text, ':');
 	size_t size = colon ? (size_t)(colon - text) : strlen(text);
-	char prefix[ADDR_TEXT];
+	char prefix[ADDR_TEXT], addr[ADDR_TEXT];
 	double port = 0;
+	uint32_t typed;
 
 	if ((colon && !spec->max) || size >= sizeof(prefix) - 3 ||
 	    (colon && (digits(colon + 1, &port) || port > UINT16_MAX)))
@@ -224,7 +228,10 @@ static int parse_remote(const struct arg_spec *spec, const char *text, struct ar
 	snprintf(prefix, sizeof(prefix), "%.*s%s", (int)size, text, memchr(text, '/', size) ? "" : "/32");
 	ret->with_port = colon;
 	ret->port = (uint16_t)port;
-	return prefix_parse(prefix, &ret->prefix);
+	if (prefix_parse(prefix, &ret->prefix))
+		return -EINVAL;
+	snprintf(addr, sizeof(addr), "%.*s", (int)strcspn(prefix, "/"), prefix);
+	return addr_parse(addr, &typed) || typed != ret->prefix.base ? -EINVAL : 0;
 }
 
 /* Parses an address with or without a port. If the minimum is not 0, address 0 is refused as well as port 0. */
@@ -294,21 +301,37 @@ static int parse_word(const struct arg_spec *spec, const char *text, struct arg_
 	return error_set(err, -EINVAL, "%s must be %s, not \"%.64s\"", arg_title(spec, title), expected, text);
 }
 
-/* What to type instead of an address where a prefix is expected. */
-static const char *as_prefix(enum arg_kind kind, const char *text, char ret[static 64])
+#define HINT_TEXT 80
+
+/*
+ * What to type instead: of an address where a prefix is expected, of a prefix of one address where an address is, and
+ * of an address with the length of a prefix where either will do.
+ */
+static const char *hint_for(enum arg_kind kind, const char *text, char ret[static HINT_TEXT])
 {
+	char addr_text[ADDR_TEXT], prefix_text[ADDR_TEXT];
+	size_t size = strcspn(text, "/");
+	struct prefix p;
 	uint32_t addr;
 
 	*ret = 0;
 	if ((kind == ARG_PREFIX || kind == ARG_OUT) && !addr_parse(text, &addr))
-		snprintf(ret, 64, "; did you mean %s/32?", text);
+		snprintf(ret, HINT_TEXT, "; did you mean %s/32?", text);
+	if (prefix_parse(text, &p))
+		return ret;
+	snprintf(addr_text, sizeof(addr_text), "%.*s", (int)size, text);
+	if (kind == ARG_ADDR && p.plen == 32)
+		snprintf(ret, HINT_TEXT, "; did you mean %s?", addr_text);
+	if (kind == ARG_REMOTE)
+		snprintf(ret, HINT_TEXT, "; did you mean %s or %s?", addr_text,
+			 prefix_format(p.base, p.plen, prefix_text));
 	return ret;
 }
 
 int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *ret, struct error *err)
 {
 	struct arg_value value = { .given = true };
-	char hint[64];
+	char hint[HINT_TEXT];
 	char title[USAGE_TEXT];
 	int r;
 
@@ -323,7 +346,7 @@ int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *r
 	else if (kinds[spec->kind].parse(spec, text, &value))
 		r = error_set(err, -EINVAL, "%s must be %s, not \"%.64s\"%s", arg_title(spec, title),
 			      spec->kind == ARG_REMOTE && !spec->max ? EXPECTED_RANGE : kinds[spec->kind].expected,
-			      text, as_prefix(spec->kind, text, hint));
+			      text, hint_for(spec->kind, text, hint));
 	else
 		r = 0;
 	if (!r)

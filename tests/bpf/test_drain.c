@@ -52,6 +52,16 @@ static void add(struct prefix in, struct prefix out, const struct mapping_handov
 	cr_assert_eq(mappings_add_commit_with(job, how), 0);
 }
 
+/* What an agent finds that starts after another was killed. */
+static void start_again(void)
+{
+	struct error err;
+
+	mappings_close(mappings);
+	datapath.reused = true;
+	cr_assert_eq(mappings_open(&datapath, &mappings, &err), 0, "%s", err.text);
+}
+
 static void renumber(void)
 {
 	add(all, new_out, &(struct mapping_handover){ true, old_out, 600 });
@@ -275,6 +285,40 @@ Test(drain, of_addresses_that_an_exception_takes_leaves_the_others_alone)
 	cr_expect_eq(open_flow(UDP, 5001, 53, 0), 1024 + 5001);
 	cr_expect_eq(open_flow(UDP, 5000, 53, 0), OUT_PORT(5000, 2));
 	cr_expect_eq(open_flow(UDP, 5002, 53, 0), OUT_PORT(5002, 2));
+}
+
+static void expect_sessions_of_the_exception(const char *when)
+{
+	cr_expect_eq(open_flow(UDP, 5000, 53, 0), OUT_PORT(5000, 2), "%s: of the mapping around", when);
+	cr_expect_eq(open_flow(UDP, 5001, 53, 0), 1024 + 5001, "%s: of the exception", when);
+}
+
+Test(drain, of_an_exception_goes_on_while_the_mapping_around_is_replaced_and_returns)
+{
+	const struct prefix own = { SUBSCRIBER, 32 }, own_out = { OWN_OUT, 32 };
+
+	cr_assert_eq(open_flow(UDP, 5000, 53, 0), OUT_PORT(5000, 2));
+	add(own, own_out, &(struct mapping_handover){ .drain_s = 600 });
+	expect_sessions_of_the_exception("before");
+	renumber();
+	expect_sessions_of_the_exception("replaced");
+	cr_assert_eq(mappings_revive(mappings, all, old_out, &(struct mapping_handover){ true, new_out, 600 }), 0);
+	expect_sessions_of_the_exception("returned");
+	start_again();
+	expect_sessions_of_the_exception("after a restart");
+}
+
+Test(drain, of_an_exception_goes_on_when_one_around_it_is_deleted)
+{
+	const struct prefix own = { SUBSCRIBER, 32 }, own_out = { OWN_OUT, 32 };
+	const struct prefix few = { SUBSCRIBER & ~7U, 29 }, few_out = { NEW_POOL, 32 };
+
+	cr_assert_eq(open_flow(UDP, 5000, 53, 0), OUT_PORT(5000, 2));
+	add(few, few_out, &(struct mapping_handover){ .drain_s = 600 });
+	add(own, own_out, &(struct mapping_handover){ .drain_s = 600 });
+	expect_sessions_of_the_exception("before");
+	cr_assert_eq(mappings_retire(mappings, few, few_out, 600), 0);
+	expect_sessions_of_the_exception("deleted");
 }
 
 Test(drain, of_a_drain_keeps_the_sessions_of_both)
@@ -562,16 +606,6 @@ Test(drain, of_a_deleted_mapping_keeps_fragments_together)
 	cr_assert_eq(open_flow(UDP, 7000, 53, 0), OUT_PORT(7000, 2));
 	cr_assert_eq(mappings_retire(mappings, all, old_out, 600), 0);
 	expect_datagrams();
-}
-
-/* What an agent finds that starts after another was killed. */
-static void start_again(void)
-{
-	struct error err;
-
-	mappings_close(mappings);
-	datapath.reused = true;
-	cr_assert_eq(mappings_open(&datapath, &mappings, &err), 0, "%s", err.text);
 }
 
 Test(drain, survives_the_agent)

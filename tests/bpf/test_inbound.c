@@ -403,3 +403,55 @@ Test(inbound, an_expired_session_beyond_the_slots_keeps_no_stranger_out)
 	cr_assert_eq(open_flow(UDP, (uint16_t)(PORTS * 10 + port - PORT_LO), 54, 0), port);
 	cr_expect_eq(stranger(EXTERNAL, 53, (uint16_t)port), REDIRECT_XDP);
 }
+
+#define NEW_POOL ADDR(203, 0, 113, 64)
+
+static void set_up_renumbered(void)
+{
+	settings.drains = 1;
+	set_up_udp();
+}
+
+/* Replaces the fixture's mapping, whose sessions drain, by one with the same blocks and a quota. */
+static void renumber(uint32_t quota)
+{
+	const struct prefix all = { ADDR(10, 0, 0, 0), 24 }, former = { POOL, 30 };
+	struct mapping_spec spec = { .in = all,
+				     .out = { NEW_POOL, 30 },
+				     .sessions_per_user = quota,
+				     .session_slots = 64,
+				     .bindings = bindings };
+	struct mapping_job *job;
+	struct error err;
+
+	memcpy(spec.timeout_ticks, mappings_get(mappings, 0)->timeout_ticks, sizeof(spec.timeout_ticks));
+	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
+	while (mappings_add_step(job, &err) > 0)
+		;
+	cr_assert_eq(mappings_add_commit_with(job, &(struct mapping_handover){ true, former, 600 }), 0);
+}
+
+Test(inbound, sessions_that_drain_count_for_the_outside_too, .init = set_up_renumbered)
+{
+	const struct row rows[] = {
+		{ "a stranger below the quota",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = NEW_POOL, UDP, 54, OUT_PORT(6304, 2) },
+		  REDIRECT_XDP,
+		  { TO_HOST, UDP, 54, 6304 },
+		  REASON_out2in_translated },
+		{ "at the quota",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = NEW_POOL, UDP, 55, OUT_PORT(6304, 2) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_inbound_limit },
+	};
+
+	for (uint16_t i = 0; i < 6; i++)
+		cr_assert_eq(open_flow(UDP, (uint16_t)(5000 + i), 53, 0), OUT_PORT(5000 + i, 2));
+	renumber(8);
+	cr_assert_eq(open_flow(UDP, 6304, 53, 0), OUT_PORT(6304, 2));
+	RUN_ROWS(rows);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 8);
+}

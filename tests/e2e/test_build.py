@@ -32,7 +32,8 @@ def test_install_puts_things_where_packagers_say(run_directory):
     make = ["make", "-s", "-C", prometheus.TREE, "-o", "all", f"BUILD={AGENT.parent}", f"DESTDIR={run_directory}/root", *options]
     isolation.run(*make, "install")
     root = run_directory / "root"
-    for path in ("opt/detnat/sbin/detnat-agent", "opt/detnat/bin/detnatctl", "opt/man/man8/detnat-agent.8", "opt/man/man5/detnat.json.5"):
+    for path in ("opt/detnat/sbin/detnat-agent", "opt/detnat/bin/detnatctl", "opt/man/man8/detnat-agent.8", "opt/man/man5/detnat.json.5",
+                 "opt/man/man7/detnat.7"):
         assert (root / path).exists(), path
     unit = (root / "etc/systemd/system/detnat.service").read_text()
     assert "ExecStart=/opt/detnat/sbin/detnat-agent " in unit and "/usr/sbin" not in unit

@@ -9,6 +9,7 @@ import re
 import pytest
 
 from agent import CTL, execute
+from lab import MAPPING
 
 OTHER = {"in": "10.64.0.0/24", "out": "1.1.2.0/28"}
 
@@ -138,6 +139,9 @@ def test_save_refuses_links_and_places_that_others_control(agent):
     assert target.read_text() == "precious" and not list(foreign.iterdir())
 
 
+NO_PORTMAPS = {"added": [], "deleted": [], "updated": []}
+
+
 def test_a_dry_run_tells_what_a_reload_does_and_does_nothing(lab, agent):
     agent.ctl("mapping", "add", OTHER["in"], OTHER["out"])
     lab.open_udp(lab.host("10.64.0.9"), mapping=OTHER)
@@ -146,17 +150,43 @@ def test_a_dry_run_tells_what_a_reload_does_and_does_nothing(lab, agent):
     agent.write(mappings=[{"in": "10.0.0.0/18", "out": "1.1.1.0/30", "name": "flats"}, new])
     told = agent.ctl("reload", "--dry-run")
     named = {"changed": True, "added": [{**new, "name": None}], "deleted": [{**OTHER, "name": None, "sessions": 1, "drain": 0}],
-             "updated": [{"in": "10.0.0.0/18", "out": "1.1.1.0/30", "name": "flats"}], "parted": [], "sessions_cut": 1, "sessions_drained": 0}
+             "updated": [{"in": "10.0.0.0/18", "out": "1.1.1.0/30", "name": "flats"}], "parted": [], "portmaps": NO_PORTMAPS, "sessions_cut": 1,
+             "sessions_drained": 0}
     assert told == {**named, "dry_run": True}
     assert agent.text("reload", "--dry-run").splitlines() == [
         "would add 10.65.0.0/24 to 1.1.3.0/28", f"would delete {OTHER['in']} to {OTHER['out']}: 1 sessions would end",
         "would change 10.0.0.0/18 to 1.1.1.0/30", "the file differs from what runs (detnatctl config diff), 1 sessions would end, 0 would drain"]
     assert agent.ctl("config") == running
     assert agent.ctl("reload") == named
-    assert agent.ctl("reload") == {"changed": False, "added": [], "deleted": [], "updated": [], "parted": [], "sessions_cut": 0, "sessions_drained": 0}
+    assert agent.ctl("reload") == {"changed": False, "added": [], "deleted": [], "updated": [], "parted": [], "portmaps": NO_PORTMAPS,
+                                   "sessions_cut": 0, "sessions_drained": 0}
     agent.write(mappings=[{"in": "10.0.0.0/18", "out": "9.0.0.0/8"}])
     assert "mappings[0].out" in agent.refused("reload", "--dry-run")
     assert "mappings[0].out" in agent.refused("reload")
+
+
+def test_a_dry_run_tells_of_portmaps(agent):
+    stays = {"name": "stays", "proto": "tcp", "in": "10.0.0.9:443", "out": "1.1.1.0:443"}
+    goes = {"proto": "both", "in": "10.0.0.9:90-92", "out": "1.1.1.0:90-92"}
+    moves = {"name": "web", "proto": "tcp", "in": "10.0.0.9:8080", "out": "1.1.1.0:80"}
+    moved = {**moves, "in": "10.0.0.10:8080"}
+    comes = {"name": "cam", "proto": "udp", "in": "10.0.0.9:8000-8009", "out": "1.1.1.0:800-809"}
+    agent.write(mappings=[MAPPING], portmaps=[stays, goes, moves])
+    agent.ctl("reload")
+    agent.write(mappings=[MAPPING], portmaps=[stays, moved, comes])
+    gone = {"name": None, "in_addr": "10.0.0.9", "in_port": 90, "out_addr": "1.1.1.0", "out_port": 90, "ports": 3}
+    told = agent.ctl("reload", "--dry-run")
+    assert told["changed"] is True and told["portmaps"] == {
+        "added": [{"name": "cam", "proto": "udp", "in_addr": "10.0.0.9", "in_port": 8000, "out_addr": "1.1.1.0", "out_port": 800, "ports": 10}],
+        "deleted": [{**gone, "proto": "tcp"}, {**gone, "proto": "udp"}],
+        "updated": [{"name": "web", "proto": "tcp", "in_addr": "10.0.0.10", "in_port": 8080, "out_addr": "1.1.1.0", "out_port": 80, "ports": 1,
+                     "was": {"name": "web", "in_addr": "10.0.0.9", "in_port": 8080}}]}
+    assert agent.text("reload", "--dry-run").splitlines()[:-1] == [
+        "would add portmap cam: udp 1.1.1.0:800-809 to 10.0.0.9:8000-8009", "would delete portmap tcp 1.1.1.0:90-92 to 10.0.0.9:90-92",
+        "would delete portmap udp 1.1.1.0:90-92 to 10.0.0.9:90-92", "would change portmap web: tcp 1.1.1.0:80 to 10.0.0.10:8080"]
+    assert [p["in_addr"] for p in agent.ctl("portmap", "list") if p["name"] == "web"] == ["10.0.0.9"], "nothing was changed"
+    assert agent.ctl("reload")["portmaps"] == told["portmaps"]
+    assert agent.ctl("reload", "--dry-run")["portmaps"] == NO_PORTMAPS
 
 
 def test_only_who_may_change_saves_and_reads_other_files(agent):

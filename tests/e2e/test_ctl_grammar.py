@@ -51,6 +51,20 @@ def test_messages_name_arguments_as_the_usage_does(running_lab, typed, title):
     assert title in running_lab.agent.refused(*typed.split(), status=2)
 
 
+@pytest.mark.parametrize("typed,meant", [
+    ("user move 10.0.0.0/8 1.1.9.0", 'ADDR must be an address such as 10.0.0.2, not "10.0.0.0/8"'),
+    ("user move 10.0.0.3/32 1.1.9.0", "did you mean 10.0.0.3?"), ("forward 10.0.0.3/32", "did you mean 10.0.0.3?"),
+    ("user move 10.0.0.3 1.1.9.5/28", "OUT must be"), ("user move 10.0.0.3 1.1.9.5/28", "did you mean 1.1.9.5 or 1.1.9.0/28?"),
+    ("pool drain 1.1.1.2/30", "did you mean 1.1.1.2 or 1.1.1.0/30?"), ("pool drain 1.1.1.2 --to 1.1.9.7/29", "did you mean 1.1.9.7 or 1.1.9.0/29?"),
+    ("pool restore 1.1.1.2/30", "did you mean 1.1.1.2"), ("pool list 1.1.1.2/30", "did you mean 1.1.1.2"),
+    ("session flush 10.0.0.3/8", "did you mean 10.0.0.3 or 10.0.0.0/8?"), ("session list --ext 198.51.100.7/24", "did you mean 198.51.100.7"),
+])
+def test_no_address_is_taken_for_a_prefix_nor_a_prefix_for_an_address(running_lab, typed, meant):
+    before = running_lab.agent.ctl("config", "show")
+    assert meant in running_lab.agent.refused(*typed.split(), status=2)
+    assert running_lab.agent.ctl("config", "show") == before
+
+
 def test_indented_json_is_the_same_document(running_lab):
     for command in (("stats",), ("mapping",), ("status",)):
         shown = running_lab.agent.command("-p", *command)

@@ -15,7 +15,7 @@ from scapy.layers.inet import UDP
 
 import isolation
 from agent import CTL, wait_for
-from lab import SERVER, block_of
+from lab import MAPPING, SERVER, block_of
 
 OTHER = ("10.64.0.0/24", "1.1.2.0/28")
 PATIENCE = 20
@@ -99,6 +99,21 @@ def test_changes_of_mappings_are_told_however_they_are_made(lab):
         agent.ctl("reload")
         event = it.event()
         assert (event["event"], event["in"], event["mapping"]) == ("mapping-deleted", OTHER[0], "firms")
+
+
+def test_a_subscriber_that_drains_is_told_as_a_mapping_is(lab):
+    agent = lab.start(mappings=[{**MAPPING, "name": "homes"}], sweep_interval=1)
+    lab.open_udp(lab.host("10.0.5.76"), 5000)
+    with monitor(agent, "mappings", "--in", "10.0.5.76") as it:
+        agent.ctl("user", "move", "10.0.5.76", "1.1.9.0/28", "--drain", "600")
+        assert (it.event()["event"], (event := it.event())["event"]) == ("mapping-added", "mapping-draining")
+        told = {"in": "10.0.5.76/32", "out": "1.1.1.0/32", "within": MAPPING["in"], "mapping": "homes"}
+        assert {key: event[key] for key in told} == told
+        assert event["text"] == "10.0.5.76/32 is draining from 1.1.1.0/32 of mapping homes"
+        agent.ctl("session", "flush", "10.0.5.76")
+        event = it.event()
+        assert {key: event[key] for key in told} == told
+        assert (event["event"], event["text"]) == ("mapping-drained", "10.0.5.76/32 has drained from 1.1.1.0/32 of mapping homes")
 
 
 def test_interfaces_and_troubles_are_told(lab):

@@ -7,7 +7,7 @@ from scapy.layers.inet import UDP
 
 from agent import CTL, execute, wait_for
 from lab import MAPPING, Lab, block_of
-from test_history import events, next_second, stamp, verified, who
+from test_history import events, lose_datapath, next_second, stamp, verified, who
 
 NEW = {"in": MAPPING["in"], "out": "1.1.9.0/28"}
 
@@ -43,6 +43,12 @@ def test_sessions_go_on_when_a_mapping_is_replaced_and_the_agent_killed(run_dire
         # Its ports rest before other subscribers have them; the same ones may have them at once.
         refusal = lab.agent.refused("mapping", "add", "10.50.0.0/18", MAPPING["out"])
         assert "have drained from 1.1.1.0/30, whose ports rest" in refusal and 0 < int(refusal.split()[-2]) <= 120
+        lab.agent.kill()
+        lab.agent.start()
+        again = lab.agent.refused("mapping", "add", "10.50.0.0/18", MAPPING["out"])
+        # The history has whole seconds.
+        assert "have drained from 1.1.1.0/30, whose ports rest" in again and 0 < int(again.split()[-2]) <= int(refusal.split()[-2]) + 1
+        assert lab.agent.ctl("reverse", f"{old[0]}:{old[1]}")["rest_left"] <= 120
         lab.agent.ctl("mapping", "add", MAPPING["in"], MAPPING["out"], "--replace", "--drain", "600")
         lab.agent.ctl("mapping", "add", NEW["in"], NEW["out"], "--replace", "--drain", "600")
         lab.agent.ctl("mapping", "del", MAPPING["in"], MAPPING["out"])
@@ -52,6 +58,25 @@ def test_sessions_go_on_when_a_mapping_is_replaced_and_the_agent_killed(run_dire
             "add", "add", "retire", "del", "add", "retire", "drained", "retire", "del"]
     finally:
         lab.close()
+
+
+def test_ports_rest_over_a_reboot(lab):
+    agent = lab.start(mappings=[MAPPING])
+    lab.open_udp(lab.host("10.0.5.76"), port=5000)
+    agent.ctl("mapping", "add", NEW["in"], NEW["out"], "--replace", "--drain", "600")
+    agent.write(mappings=[NEW])
+    agent.kill()
+    lose_datapath(agent)
+    agent.start()
+    assert state(agent) == [(NEW["out"], "in use")], "the sessions that drained are gone"
+    refusal = agent.refused("mapping", "add", "10.50.0.0/18", MAPPING["out"])
+    assert "have drained from 1.1.1.0/30, whose ports rest" in refusal and 100 < int(refusal.split()[-2]) <= 120
+    # What the file says takes effect all the same.
+    agent.kill()
+    agent.write(mappings=[NEW, {"in": "10.50.0.0/18", "out": MAPPING["out"]}])
+    agent.start()
+    assert len(agent.ctl("mapping", "list")) == 2
+    assert "sessions of 10.0.0.0/18 have drained from addresses of it, whose ports were to rest" in agent.log_text()
 
 
 def owner(agent, src, at):
@@ -114,3 +139,27 @@ def test_what_cannot_drain_is_refused_before_anything_is_changed(lab):
     agent.ctl("reload")
     goes_on(lab, host, 5000, kept)
     assert events(agent).count("retire") == 4
+
+
+def test_a_return_to_a_mapping_that_drains_is_refused_as_a_whole_where_one_drain_more_is_too_many(lab):
+    pools = [f"1.1.{i}.0/30" for i in range(1, 6)]
+    agent = lab.start(mappings=[{**MAPPING, "out": pools[0]}])
+    host = lab.host("10.0.5.76")
+    opened = {}
+    for i, pool in enumerate(pools):
+        if i:
+            agent.ctl("mapping", "add", MAPPING["in"], pool, "--replace", "--drain", "600")
+        opened[5000 + i] = lab.open_udp(host, 5000 + i, mapping={**MAPPING, "out": pool})
+    before = state(agent)
+    refusal = agent.refused("mapping", "add", MAPPING["in"], pools[0], "--replace", "--drain", "600")
+    assert "would drain from more than 4 mappings" in refusal
+    assert state(agent) == before
+    for port, src in opened.items():
+        goes_on(lab, host, port, src)
+    # Of three, one may return.
+    agent.ctl("session", "close", "in", f"{host.addr}:5001", "198.51.100.7:53")
+    wait_for(lambda: len(state(agent)) == 4, what="the end of a drain")
+    agent.ctl("mapping", "add", MAPPING["in"], pools[0], "--replace", "--drain", "600")
+    del opened[5001]
+    for port, src in opened.items():
+        goes_on(lab, host, port, src)

@@ -12,6 +12,7 @@ from test_ctl_trace import details, traces
 from test_metrics import LISTEN, samples
 
 NEW = {"in": MAPPING["in"], "out": "1.1.9.0/28"}
+FORMER = {key: MAPPING[key] for key in ("in", "out")}
 
 
 @pytest.fixture
@@ -39,10 +40,30 @@ def test_forward_and_reverse_know_both_blocks(drained):
     assert 0 < left <= 600
     assert block == {"out_addr": old.addr, "port_lo": old.lo, "port_hi": old.hi, **{k: MAPPING[k] for k in ("in", "out")}, "sessions": 1}
     assert f"{old.addr}:<{old.lo}-{old.hi}> draining, sessions: 1" in agent.text("forward", host.addr)
-    assert agent.ctl("reverse", endpoint(drained.old))["in_addr"] == host.addr
-    assert 0 < agent.ctl("reverse", endpoint(drained.old))["drain_left"] <= 600
-    assert "drain_left" not in agent.ctl("reverse", endpoint(drained.new))
-    assert "for sessions that drain" in agent.text("reverse", endpoint(drained.old))
+    told = agent.ctl("reverse", endpoint(drained.old))
+    assert told["in_addr"] == host.addr and 0 < told["drain_left"] <= 600 and told["drains_from"] == FORMER
+    assert not {"drain_left", "drains_from"} & set(agent.ctl("reverse", endpoint(drained.new)))
+    text = agent.text("reverse", endpoint(drained.old))
+    assert text.startswith(f"{host.addr}, for sessions that drain from mapping {MAPPING['in']} to {MAPPING['out']}, ")
+
+
+def test_reverse_names_who_had_a_block_that_rests(drained):
+    agent, host = drained.agent, drained.moved
+    agent.ctl("mapping", "del", MAPPING["in"], MAPPING["out"])
+    wait_for(lambda: len(agent.ctl("mapping", "list")) == 1, what="the end of the drain")
+    told = shapes.assert_shape(agent.ctl("reverse", endpoint(drained.old)), shapes.REVERSE)
+    assert told["in_addr"] == host.addr and 0 < told["rest_left"] <= 120 and told["drains_from"] == FORMER
+    text = agent.text("reverse", endpoint(drained.old))
+    assert text.startswith(f"{host.addr}, until its sessions had drained from mapping {MAPPING['in']} to {MAPPING['out']}; the ports rest for ")
+    assert "no mapping" in agent.refused("reverse", f"{drained.old[0]}:80")
+
+
+def test_reverse_names_the_mapping_that_a_single_subscriber_drains_from(lab):
+    agent = lab.start(mappings=[{**MAPPING, "name": "homes"}])
+    old = lab.open_udp(lab.host("10.0.5.76"), 5000)
+    agent.ctl("user", "move", "10.0.5.76", "1.1.9.0/28", "--drain", "600")
+    told = agent.ctl("reverse", endpoint(old))
+    assert (told["in_addr"], told["mapping"], told["drains_from"]) == ("10.0.5.76", "homes", FORMER) and 0 < told["drain_left"] <= 600
 
 
 def test_explain_tells_of_old_and_new_sessions(drained):

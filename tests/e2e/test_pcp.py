@@ -266,14 +266,17 @@ def test_only_subscribers_of_served_mappings_are_answered(own_lab):
     assert leases(own_lab.agent) == []
 
 
-def test_subscribers_whose_inbound_is_open_are_not_answered(own_lab):
-    """All ports lead to them, by their own numbers; a lease would promise another one."""
+def test_all_protocols_lead_to_a_subscriber_whose_inbound_is_open(own_lab):
+    """By their own numbers, so nothing is leased."""
     customer = {"name": "acme", "in": f"{NEIGHBOUR}/32", "out": "1.1.3.9/32", "inbound": "open"}
     config = configured()
     own_lab.start(**{**config, "mappings": [*config["mappings"], customer], "pcp": {"listen": [GATEWAY_IN]}})
     with Client(own_lab.inside_ns, NEIGHBOUR, GATEWAY_IN) as client:
-        client.send(pcp.map_request(NEIGHBOUR))
-        assert client.receive(0.5) is None
+        assert client.lease(proto=0, port=0) == ("1.1.3.9", 0)
+        assert client.lease(port=8080, suggest=("1.1.3.9", 9000)) == ("1.1.3.9", 8080)
+        assert client.map(proto=0, port=0, lifetime=0).result == "NOT_AUTHORIZED"
+    assert leases(own_lab.agent) == []
+    assert_reachable(own_lab, ("1.1.3.9", 8080), (NEIGHBOUR, 8080))
     with Client(own_lab.inside_ns, HOST, GATEWAY_IN) as client:
         assert client.lease(port=8080)
 

@@ -61,7 +61,7 @@ def test_without_a_drain_sessions_end_at_once(lab, agent):
     (("1.1.1.0/24",), "is more than the pool of mapping homes"),
     (("1.1.1.0/30", "--to", "1.1.9.0/31"), "1.1.9.0/31 has 2 free addresses, and 1.1.1.0/30 needs 4"),
     (("1.1.1.2", "--to", "1.1.1.3"), "1.1.1.3 has 0 free addresses"),
-    (("1.1.1.2", "--to", "10.0.0.0/24"), "10.0.0.0/24 has 0 free addresses"),
+    (("1.1.1.2", "--to", "10.0.0.0/24"), "10.0.0.0/24 has inside addresses, of mapping homes"),
     (("1.1.1.2", "--to", "198.51.100.254"), "the next hop of a route"),
 ])
 def test_a_drain_that_cannot_be_made_changes_nothing(agent, arguments, reason):
@@ -109,7 +109,7 @@ def test_a_drained_address_has_no_subscribers_until_it_is_restored(lab, agent):
     with lab.counting(drop_no_session=1):
         lab.outside.send(lab.from_outside("1.1.1.2", UDP(sport=53, dport=block_of(ADDR).lo + 3) / b"stranger"))
     lab.inside.assert_silent()
-    assert "out of use already" in agent.refused("pool", "drain", "1.1.1.2")
+    assert "out of use already; `detnatctl pool restore 1.1.1.2` brings it back" in agent.refused("pool", "drain", "1.1.1.2")
     agent.ctl("pool", "restore", "1.1.1.2", "--drain", "0")
     assert lab.open_udp(host, 5002)[0] == "1.1.1.2"
     assert states(agent)[("1.1.1.2", "1.1.1.2")] == "in use" and states(agent)[("1.1.8.0", "1.1.8.7")] == "spare"
@@ -146,6 +146,7 @@ def test_moves_that_cannot_be_made_are_refused(agent):
     assert "is past" in agent.refused("user", "move", ADDR, "1.1.9.0", "--until", "2020-01-01")
     assert "not an inside address" in agent.refused("user", "move", "192.0.2.9", "1.1.9.0")
     assert "1.1.1.3 has no free address" in agent.refused("user", "move", ADDR, "1.1.1.3")
+    assert "10.0.0.0/8 has inside addresses, of mapping homes" in agent.refused("user", "move", ADDR, "10.0.0.0/8")
     assert "is the name of the mapping" in agent.refused("user", "move", ADDR, "1.1.9.0", "--name", "homes")
     assert agent.ctl("config") == before
 

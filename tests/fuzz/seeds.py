@@ -55,7 +55,8 @@ def frame(sequence, kind, payload, flags=0):
     return struct.pack(">IBBHQ", len(payload), kind, flags, 0, sequence) + payload
 
 
-HELLO = struct.pack(">I16sIHHI", 1, bytes(16), 0xC0000201, 9470, 0, 1000)
+HELLO = struct.pack(">I16sIHHIQ", 2, bytes(16), 0xC0000201, 9470, 0, 1000, 1)
+OVERFLOW = struct.pack(">QIHHBBH", 5, 7, 1, 1024, 17, 2, 0)
 CHANGES = struct.pack(">HHI", 1, 1, 7) + struct.pack(">QHBBHH", 5, 1024, 17, 1, 3, 0)
 VLAN = attribute(1, b"vlan\0") + attribute(2, attribute(1, struct.pack("H", 100)) + attribute(5, b"\x81\x00"))
 SEEDS = {
@@ -112,9 +113,9 @@ SEEDS = {
     },
     "replication": {
         "plain": b"\0" + frame(0, 1, HELLO) + frame(1, 2, bytes(16)) + frame(2, 3, bytes(40)) + frame(3, 17, CHANGES)
-                 + frame(4, 18, struct.pack(">HHII", 1, 0, 0, 64) + CHANGES) + frame(5, 19, b""),
+                 + frame(4, 18, struct.pack(">HHII", 1, 0, 0, 64) + CHANGES) + frame(5, 20, OVERFLOW) + frame(6, 19, b""),
         "keyed": b"\1" + frame(0, 1, HELLO, 0x80) + bytes(32),
-        "written": b"\2" + b"".join(struct.pack(">BH", kind, len(p)) + p for kind, p in ((1, HELLO), (17, CHANGES), (2, bytes(16)))),
+        "written": b"\2" + b"".join(struct.pack(">BH", kind, len(p)) + p for kind, p in ((1, HELLO), (17, CHANGES), (20, OVERFLOW), (2, bytes(16)))),
     },
     "http": {
         "get": b"\x40GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",

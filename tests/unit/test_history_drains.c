@@ -15,6 +15,7 @@
 #include "history/history.h"
 #include "history/pin.h"
 #include "proto/history_read.h"
+#include "proto/history_rests.h"
 #include "proto/history_who.h"
 
 /* The mappings to choose from. Their pools are apart; of equal inside prefixes one is in use at a time. */
@@ -86,6 +87,7 @@ static const struct {
 	const char *name;
 	struct line lines[MAX_LINES];
 	struct asked asked[MAX_ASKED];
+	struct line rests[2]; /* the mappings that have drained, and when they ended; STILL: they drain yet */
 } cases[] = {
 	{ "sessions of an exception's address keep their endpoint until they have drained",
 	  { { 100, EVENT_ADD, M, 0 },
@@ -117,10 +119,12 @@ static const struct {
 	    { N, PLAIN, 200, 200, STILL },
 	    { M, PLAIN, 299, 100, 300 },
 	    { M, PLAIN, 301, 0, 0 },
-	    { N, PLAIN, 400, 200, STILL } } },
+	    { N, PLAIN, 400, 200, STILL } },
+	  { { .time = 300, .pair = M } } },
 	{ "exceptions of its successor take nothing from a mapping that drains",
 	  { { 100, EVENT_ADD, M, 0 }, { 200, EVENT_RETIRE, M, M }, { 200, EVENT_ADD, N, 0 }, { 220, EVENT_ADD, E, 0 } },
-	  { { M, EXCEPTED, 250, 100, STILL }, { N, EXCEPTED, 210, 200, 220 }, { N, EXCEPTED, 220, 0, 0 } } },
+	  { { M, EXCEPTED, 250, 100, STILL }, { N, EXCEPTED, 210, 200, 220 }, { N, EXCEPTED, 220, 0, 0 } },
+	  { { .time = STILL, .pair = M } } },
 	{ "an address that was an exception's has nothing that drains",
 	  { { 100, EVENT_ADD, M, 0 },
 	    { 150, EVENT_ADD, E, 0 },
@@ -131,13 +135,15 @@ static const struct {
 	    { M, EXCEPTED, 210, 0, 0 },
 	    { M, EXCEPTED, 230, 0, 0 },
 	    { N, EXCEPTED, 230, 220, STILL },
-	    { M, PLAIN, 230, 100, STILL } } },
+	    { M, PLAIN, 230, 100, STILL } },
+	  { { .time = STILL, .pair = M } } },
 	{ "an exception that drains itself has given its addresses back",
 	  { { 100, EVENT_ADD, M, 0 }, { 150, EVENT_ADD, E, 0 }, { 200, EVENT_RETIRE, E, E }, { 300, EVENT_DEL, E, 0 } },
 	  { { M, EXCEPTED, 199, 0, 0 },
 	    { M, EXCEPTED, 200, 200, STILL },
 	    { E, EXCEPTED, 250, 150, 300 },
-	    { E, EXCEPTED, 300, 0, 0 } } },
+	    { E, EXCEPTED, 300, 0, 0 } },
+	  { { .time = 300, .pair = E } } },
 	{ "a retired mapping that is taken into use again leaves no gap",
 	  { { 100, EVENT_ADD, M, 0 }, { 200, EVENT_RETIRE, M, M }, { 250, EVENT_DRAINED, M, M } },
 	  { { M, PLAIN, 225, 100, STILL }, { M, PLAIN, 300, 100, STILL }, { M, EXCEPTED, 150, 100, STILL } } },
@@ -148,7 +154,14 @@ static const struct {
 	    { 200, EVENT_RETIRE, M, M },
 	    { 200, EVENT_ADD, N, 0 },
 	    { 300, EVENT_DEL, M, 0 } },
-	  { { M, EXCEPTED, 250, 100, 300 }, { M, EXCEPTED, 301, 0, 0 }, { N, EXCEPTED, 250, 0, 0 } } },
+	  { { M, EXCEPTED, 250, 100, 300 }, { M, EXCEPTED, 301, 0, 0 }, { N, EXCEPTED, 250, 0, 0 } },
+	  { { .time = 300, .pair = M } } },
+	{ "a mapping that drains, is taken into use again and deleted at once does not rest",
+	  { { 100, EVENT_ADD, M, 0 },
+	    { 200, EVENT_RETIRE, M, M },
+	    { 250, EVENT_DRAINED, M, M },
+	    { 300, EVENT_DEL, M, 0 } },
+	  { { M, PLAIN, 299, 100, 300 } } },
 };
 
 static void ask(const struct who *w, const char *name, const struct asked *q)
@@ -165,6 +178,30 @@ static void ask(const struct who *w, const char *name, const struct asked *q)
 	cr_assert(a.in_addr == host[q->of] && a.from == q->from && a.to == q->to,
 		  "%s: %u of %u at %ld: %ld to %ld, not %ld to %ld", name, q->of, q->pair, (long)q->t, (long)a.from,
 		  (long)a.to, (long)q->from, (long)q->to);
+}
+
+/* What rests at 310, if what drains yet ended at that time, or goes on. */
+static void expect_rests(const struct history_index *x, const char *name, const struct line *wanted, int64_t still)
+{
+	struct history_rest *found;
+	size_t n, expected = 0;
+
+	cr_assert_eq(history_rests(x, 310 - 120, still, &found, &n), 0);
+	for (unsigned i = 0; i < 2 && wanted[i].time; i++) {
+		const struct history_mapping *m = &mapping[wanted[i].pair];
+
+		if (wanted[i].time == STILL && still == TIME_NONE)
+			continue;
+		cr_assert_lt(expected, n, "%s", name);
+		cr_expect(found[expected].out.base == m->out.base && found[expected].in.plen == m->in.plen, "%s", name);
+		cr_expect_eq(found[expected].ended, wanted[i].time == STILL ? still : wanted[i].time, "%s", name);
+		expected++;
+	}
+	cr_expect_eq(n, expected, "%s: %zu rest", name, n);
+	free(found);
+	cr_assert_eq(history_rests(x, 310, TIME_NONE, &found, &n), 0);
+	cr_expect_eq(n, 0, "%s: %zu rest for too long", name, n);
+	free(found);
 }
 
 Test(history_drains, who_names_the_owner_of_both_endpoints)
@@ -204,6 +241,8 @@ Test(history_drains, who_names_the_owner_of_both_endpoints)
 		for (unsigned k = 0; k < MAX_ASKED && cases[i].asked[k].t; k++)
 			ask(w, cases[i].name, &cases[i].asked[k]);
 		who_free(w);
+		expect_rests(&x, cases[i].name, cases[i].rests, TIME_NONE);
+		expect_rests(&x, cases[i].name, cases[i].rests, 310);
 		history_index_free(&x);
 		free(text);
 	}

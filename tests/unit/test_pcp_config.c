@@ -11,7 +11,8 @@
 	"{\"name\":\"residential\",\"in\":\"100.64.0.0/18\",\"out\":\"203.0.113.0/24\"}," \
 	"{\"name\":\"business\",\"in\":\"100.65.0.0/24\",\"out\":\"198.51.100.0/28\"},"   \
 	"{\"name\":\"acme\",\"in\":\"100.66.0.9/32\",\"out\":\"192.0.2.9/32\","           \
-	"\"inbound\":\"open\"}],\n" keys "}"
+	"\"inbound\":\"open\"},"                                                          \
+	"{\"name\":\"routed\",\"in\":\"100.67.0.0/24\",\"out\":null}],\n" keys "}"
 #define PCP(keys) WITH("\"pcp\":{" keys "}")
 #define LISTEN	  "\"listen\":[\"100.64.0.1\"]"
 
@@ -115,8 +116,8 @@ Test(pcp_config, what_cannot_be_is_refused_with_its_place)
 		{ PCP(LISTEN ",\"mappings\":[\"business\",\"business\"]"),
 		  ":2: pcp.mappings[1]: stands in this list already" },
 		{ PCP(LISTEN ",\"mappings\":[\"bisness\"]"), ": pcp.mappings[0]: no mapping has the name bisness" },
-		{ PCP(LISTEN ",\"mappings\":[\"acme\"]"),
-		  ": pcp.mappings[0]: the inbound of acme is open: all ports lead to its subscribers already" },
+		{ PCP(LISTEN ",\"mappings\":[\"acme\",\"routed\"]"),
+		  ": pcp.mappings[1]: routed is not translated: its subscribers have no ports to open" },
 		{ PCP(LISTEN ",\"max_per_subscriber\":0"),
 		  ":2: pcp.max_per_subscriber: must be a whole number from 1 to 1024, not 0" },
 		{ PCP(LISTEN ",\"lifetime\":3600"), ":2: pcp.lifetime: must be an object" },

@@ -11,6 +11,8 @@
 
 #define SUBSCRIBER 0x64400002U /* 100.64.0.2 */
 #define NEIGHBOUR  0x64400003U
+#define OPEN	   0x64400009U /* has an address of its own, reachable from outside */
+#define OPEN_POOL  0xc0000209U /* 192.0.2.9 */
 #define STRANGER   0x0a000001U
 #define PORTAL	   0xc0a80001U /* may act for others */
 #define POOL	   0xcb007107U /* 203.0.113.7 */
@@ -28,10 +30,19 @@ static int fake_subscriber(void *arg, uint32_t in_addr, struct port_block *ret)
 {
 	uint32_t n = in_addr - SUBSCRIBER;
 
+	if (in_addr == OPEN) {
+		*ret = (struct port_block){ OPEN_POOL, 1024, 65535 };
+		return 0;
+	}
 	if (n > 1)
 		return -ENOENT;
 	*ret = (struct port_block){ POOL, (uint16_t)(PORT_LO + n * PORTS), (uint16_t)(PORT_LO + (n + 1) * PORTS - 1) };
 	return 0;
+}
+
+static bool fake_open(void *arg, uint32_t in_addr)
+{
+	return in_addr == OPEN;
 }
 
 static bool same(struct endpoint a, struct endpoint b)
@@ -127,6 +138,7 @@ static int fake_session(void *arg, uint8_t proto, struct endpoint in, struct end
 
 static const struct pcp_table table = {
 	.subscriber = fake_subscriber,
+	.open = fake_open,
 	.find = fake_find,
 	.taken = fake_taken,
 	.count = fake_count,
@@ -390,6 +402,36 @@ Test(pcp_decide, other_protocols_and_all_of_them_are_unsupported)
 	for (size_t i = 0; i < ARRAY_SIZE(protos); i++)
 		EXPECT_REFUSED(MAP(.proto = protos[i], .in_port = protos[i] ? 7 : 0), PCP_UNSUPP_PROTOCOL, 1800);
 	EXPECT_REFUSED(MAP(.in_port = 0), PCP_UNSUPP_PROTOCOL, 1800);
+	cr_expect_eq(n_leases, 0);
+}
+
+Test(pcp_decide, all_of_an_open_mapping_leads_to_the_client_already)
+{
+	static const struct {
+		uint8_t proto;
+		uint16_t port;
+	} rows[] = { { 0, 0 }, { IPPROTO_TCP, 0 }, { IPPROTO_UDP, 443 }, { IPPROTO_TCP, 7 }, { 47, 0 }, { 132, 9 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct got g =
+			MAP(.source = OPEN, .proto = rows[i].proto, .in_port = rows[i].port, .out_port = PORT_LO);
+
+		cr_expect(g.result == PCP_SUCCESS && g.addr == OPEN_POOL && g.port == rows[i].port &&
+				  g.lifetime == 3600,
+			  "protocol %u: %s, port %u", rows[i].proto, pcp_result_name(g.result), g.port);
+	}
+	cr_expect_eq(MAP(.source = OPEN, .proto = 0, .lifetime = 5).lifetime, 120);
+	cr_expect_eq(MAP(.source = OPEN, .in_port = 443, .out_port = 443, .prefer_failure = true).result, PCP_SUCCESS);
+	EXPECT_REFUSED(MAP(.source = OPEN, .in_port = 443, .out_port = 444, .prefer_failure = true),
+		       PCP_CANNOT_PROVIDE_EXTERNAL, 30);
+	EXPECT_REFUSED(MAP(.source = OPEN, .proto = 0, .out_addr = POOL, .prefer_failure = true),
+		       PCP_CANNOT_PROVIDE_EXTERNAL, 30);
+	EXPECT_REFUSED(MAP(.source = OPEN, .proto = 0, .lifetime = 0), PCP_NOT_AUTHORIZED, 1800);
+	EXPECT_REFUSED(MAP(.source = OPEN, .in_port = 443, .lifetime = 0), PCP_NOT_AUTHORIZED, 1800);
+	cr_expect_eq(PEER(.source = OPEN, .in_port = 443, .peer_addr = 1, .peer_port = 1).port, 443);
+	EXPECT_REFUSED(PEER(.source = OPEN, .proto = 47, .in_port = 1, .peer_addr = 1, .peer_port = 1),
+		       PCP_UNSUPP_PROTOCOL, 1800);
+	cr_expect_eq(MAP(.source = PORTAL, .third_party = OPEN, .proto = 0).addr, OPEN_POOL);
 	cr_expect_eq(n_leases, 0);
 }
 

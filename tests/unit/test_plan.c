@@ -194,6 +194,7 @@ static void choose_stages(const struct change_context *context, const struct con
 #define history_queue_confirm(q)     call("confirm", NULL)
 #define history_queue_reconcile(q)   call("reconcile", NULL)
 #define history_queue_assume(q)	     call("assume", NULL)
+#define history_queue_rests(q, n)    ((void)(n), NULL)
 #define mappings_add_commit_with     add_commit
 #define mappings_del		     del
 #define mappings_update		     update

@@ -167,12 +167,18 @@ Test(pools, a_subscriber_with_an_exception_keeps_it)
 {
 	_cleanup_config_ struct config *c = residential();
 	struct error err = { "" };
+	struct pool_edit edit;
 
 	config_add_mapping(c, prefix("100.64.0.200/32"), prefix("192.0.2.200/32"));
-	cr_assert_eq(drain(c, "203.0.113.3/32", NULL, &err), 0, "%s", err.text);
+	config_add_mapping(c, prefix("100.64.0.208/29"), prefix("192.0.2.208/32"));
+	config_add_mapping(c, prefix("100.64.0.209/32"), prefix("192.0.2.209/32"));
+	cr_assert_eq(pool_drain(c, prefix("203.0.113.3/32"), NULL, 60, &none, &edit, &err), 0, "%s", err.text);
+	cr_expect_eq(edit.subscribers, 64 - 1 - 8, "%u", (unsigned)edit.subscribers);
 	cr_expect_eq(config_mapping_of(c, prefix("100.64.0.200/32").base)->out.base, prefix("192.0.2.200/32").base);
 	cr_expect_eq(config_mapping_of(c, prefix("100.64.0.201/32").base)->out.base, prefix("198.51.100.0/32").base);
 	expect_valid(c);
+	cr_assert_eq(pool_restore(c, prefix("203.0.113.3/32"), &edit, &err), 0, "%s", err.text);
+	cr_expect_eq(edit.subscribers, 64 - 1 - 8, "%u", (unsigned)edit.subscribers);
 }
 
 Test(pools, what_cannot_be_drained_is_refused_with_figures)
@@ -193,8 +199,9 @@ Test(pools, what_cannot_be_drained_is_refused_with_figures)
 		       "203.0.113.3 has 0 free addresses, and 203.0.113.3 needs 1");
 	expect_refused("203.0.113.3/32", "203.0.113.4/32", -ENOSPC,
 		       "203.0.113.4 has 0 free addresses, and 203.0.113.3 needs 1");
-	expect_refused("203.0.113.3/32", "100.64.0.0/24", -ENOSPC,
-		       "100.64.0.0/24 has 0 free addresses, and 203.0.113.3 needs 1");
+	expect_refused("203.0.113.3/32", "100.64.0.0/10", -EINVAL,
+		       "100.64.0.0/10 has inside addresses, of mapping residential (100.64.0.0/22); name outside "
+		       "addresses");
 }
 
 Test(pools, a_mapping_without_spare_addresses_says_so)
@@ -245,13 +252,30 @@ Test(pools, a_drained_address_is_out_of_use_until_it_is_restored)
 
 	cr_assert_eq(drain(c, "203.0.113.3/32", NULL, &err), 0, "%s", err.text);
 	cr_expect_eq(drain(c, "203.0.113.3/32", NULL, &err), -EALREADY);
-	cr_expect_str_eq(err.text, "203.0.113.3 is out of use already: exceptions have all its subscribers");
+	cr_expect_str_eq(err.text,
+			 "203.0.113.3 is out of use already; `detnatctl pool restore 203.0.113.3` brings it back");
 	cr_expect_eq(pool_restore_drain(c, prefix("203.0.113.3/32")), 60);
 	cr_assert_eq(pool_restore(c, prefix("203.0.113.3/32"), &edit, &err), 0, "%s", err.text);
 	EXPECT_EXCEPTIONS(c, "");
 	cr_expect_eq(edit.subscribers, 64);
 	cr_expect_eq(pool_restore(c, prefix("203.0.113.3/32"), &edit, &err), -ENOENT);
 	cr_expect_str_eq(err.text, "203.0.113.3 was not drained; `detnatctl pool list` shows what was");
+}
+
+Test(pools, what_is_out_of_use_says_what_brings_it_back)
+{
+	_cleanup_config_ struct config *c = residential();
+	struct error err = { "" };
+
+	config_add_mapping(c, prefix("100.64.0.64/26"), prefix("192.0.2.64/32"));
+	cr_assert_eq(drain(c, "203.0.113.2/31", NULL, &err), 0, "%s", err.text);
+	cr_expect_eq(drain(c, "203.0.113.2/32", NULL, &err), -EALREADY);
+	cr_expect_str_eq(err.text,
+			 "203.0.113.2 is out of use already; `detnatctl pool restore 203.0.113.2/31` brings it back, "
+			 "with the rest of what was drained together");
+	cr_expect_eq(drain(c, "203.0.113.1/32", NULL, &err), -EALREADY);
+	cr_expect_str_eq(err.text, "203.0.113.1 is out of use already: mappings within residential (100.64.0.0/22) "
+				   "have all its subscribers");
 }
 
 Test(pools, all_of_a_prefix_is_restored_and_nothing_beside_it)
@@ -314,6 +338,8 @@ Test(pools, moves_that_cannot_be_made_are_refused)
 		  "192.0.2.1 is not an inside address of any mapping; `detnatctl mapping list` shows them" },
 		{ "100.64.0.1", "203.0.113.0/28", -ENOSPC, "203.0.113.0/28 has no free address" },
 		{ "100.64.0.1", "203.0.113.4/32", -ENOSPC, "203.0.113.4 has no free address" },
+		{ "100.64.0.1", "100.0.0.0/8", -EINVAL,
+		  "100.0.0.0/8 has inside addresses, of mapping residential (100.64.0.0/22); name outside addresses" },
 		{ "100.65.0.1", "192.0.2.0/29", -EINVAL,
 		  "100.65.0.1 is not translated, as mapping 100.65.0.0/24 says" },
 		{ "100.66.0.1", "192.0.2.0/29", -EINVAL,

@@ -32,6 +32,10 @@ int placing_add_overflow(struct copying *c, const struct copied_mapping *cm, uin
 /* What has become of such a request. */
 void placed_in_overflow(struct copying *c, const struct session_copy *r, const struct placing *p);
 
+/* Tries once more to place a session; placing_flush() has to follow. 0 or -errno. */
+int copied_slot_again(struct copying *c, struct copied_mapping *cm, const struct waiting_copy *w);
+int copied_overflow_again(struct copying *c, const struct copied_mapping *cm, const struct waiting_copy *w);
+
 /* Places them. 0 or -errno. */
 int placing_flush(struct copying *c);
 

@@ -29,7 +29,7 @@ static bool steal(struct copying *c, const struct session_copy *r, const struct 
 {
 	struct copied_mapping *cm = &c->mapping[r->mapping];
 	struct slot *s = (struct slot *)mappings_buckets(c->m, r->mapping, r->subscriber) + slot;
-	uint64_t word = load_word(s);
+	__u64 word = load_word(s);
 
 	if ((c->up >> mark_peer(*mark) & 1 && !p->steals) || word >> 40 != r->word >> 40)
 		return false;

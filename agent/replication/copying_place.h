@@ -40,7 +40,7 @@ int copied_overflow_again(struct copying *c, const struct copied_mapping *cm, co
 int placing_flush(struct copying *c);
 
 /* Changes the state of a session, which keeps its last seen. False: it has been changed meanwhile. */
-static inline bool change_state(struct slot *s, uint64_t word, uint8_t state)
+static inline bool change_state(struct slot *s, __u64 word, uint8_t state)
 {
 	return __atomic_compare_exchange_n(&s->truth, &word, word_with(word, state, word_seen(word)), false,
 					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);

@@ -133,6 +133,7 @@ static void forget(struct copying *c, struct copied_mapping *cm)
 {
 	uncount(c, cm);
 	moved_del_mapping(&c->moved, (uint16_t)cm->number);
+	waiting_forget(&c->waiting, 0, (uint16_t)cm->number);
 	c->told -= overflow_tolds_del_mapping(&c->overflow_told, (uint16_t)cm->number);
 	release(cm, true);
 }

@@ -70,6 +70,7 @@ void copying_free(struct copying *c)
 	copied_mappings_free(c);
 	moved_free(&c->moved);
 	copied_overflow_free(c);
+	waiting_free(&c->waiting);
 	lease_set_free(&c->leases_told);
 	lease_set_free(&c->leases_heard);
 	copy_program_unload(&c->program);
@@ -142,7 +143,7 @@ uint64_t copying_memory(const struct copying *c)
 	uint64_t sum = sizeof(*c) + MAX_MAPPINGS * sizeof(*c->mapping) +
 		       c->moved.room * (sizeof(*c->moved.entry) + sizeof(*c->moved.head)) +
 		       (uint64_t)(c->leases_told.room + c->leases_heard.room) * sizeof(struct known_lease) +
-		       overflow_tolds_memory(&c->overflow_told);
+		       overflow_tolds_memory(&c->overflow_told) + waiting_memory(&c->waiting);
 
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)
 		sum += c->peer[p].heard.room * sizeof(*c->peer[p].heard.number);

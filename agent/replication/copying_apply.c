@@ -39,6 +39,7 @@ struct applying {
 	uint32_t now;
 	uint32_t fresh_ticks; /* how long a subscriber's tick of vouching is good enough for new copies */
 	bool whole;
+	bool again;    /* what there was no room for, which is no news */
 	uint64_t last; /* mapping and subscriber of the last group */
 };
 
@@ -147,7 +148,7 @@ static void update(const struct applying *a, const struct held *h, const struct 
 static int place(const struct applying *a, const struct group *g, const struct told_session *t)
 {
 	const struct vouched *v = copy_vouched(&g->cm->marks, g->subscriber, a->peer);
-	const struct placing p = { .peer = (uint8_t)a->peer, .steals = !a->whole };
+	const struct placing p = { .peer = (uint8_t)a->peer, .steals = !a->whole && !a->again };
 	uint32_t seen = a->now - (uint16_t)((uint16_t)a->now - v->now);
 
 	return placing_add(a->c, g->cm, g->subscriber, t, &p, seen);
@@ -200,6 +201,15 @@ static void tell_again(const struct applying *a, const struct group *g, uint16_t
 	g->cm->flags[g->subscriber] |= SUBSCRIBER_UNSURE;
 }
 
+static void forget_waiting(const struct applying *a, const struct group *g, uint16_t slot)
+{
+	const struct waiting_copy w = {
+		.peer = (uint8_t)a->peer, .mapping = (uint16_t)g->cm->number, .subscriber = g->subscriber, .slot = slot
+	};
+
+	waiting_del(&a->c->waiting, &w);
+}
+
 /* Endings first: the port, or the flow, of a session that has ended may be that of another record. */
 static int apply_changes(const struct applying *a, const struct group *g)
 {
@@ -212,6 +222,7 @@ static int apply_changes(const struct applying *a, const struct group *g)
 
 		if (g->record[i].state)
 			continue;
+		forget_waiting(a, g, slot);
 		if (find_copy(a, g, marks, slot, &h))
 			end(a, g, &h);
 		else
@@ -395,11 +406,38 @@ static int apply_range(struct applying *a, struct reader *r)
 	return n || !cm ? n : apply_empty(a, cm, first, first + count);
 }
 
+static struct applying applying(struct copying *c, unsigned peer)
+{
+	return (struct applying){
+		.c = c,
+		.peer = peer,
+		.now = datapath_ticks(mappings_datapath(c->m)),
+		.fresh_ticks = vouching_ticks(c) / 2,
+	};
+}
+
+int copied_slot_again(struct copying *c, struct copied_mapping *cm, const struct waiting_copy *w)
+{
+	const struct wire_session record = {
+		.key = htobe64(w->key),
+		.out_port = htobe16(w->out_port),
+		.proto = w->proto,
+		.state = w->state,
+		.slot = htobe16(w->slot),
+		.flags = htobe16(w->inbound ? WIRE_SESSION_INBOUND : 0),
+	};
+	const struct group g = { .cm = cm, .subscriber = w->subscriber, .n = 1, .record = &record };
+	struct applying a = applying(c, w->peer);
+
+	a.again = true;
+	return apply_group(&a, &g);
+}
+
 int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *payload, size_t length,
 		  struct copying_counts *add)
 {
 	struct reader r = { .at = payload, .end = (const uint8_t *)payload + length };
-	struct applying a = { .c = c, .peer = peer };
+	struct applying a;
 	int e, f;
 
 	copied_mappings_sync(c);
@@ -418,8 +456,7 @@ int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *p
 		return e;
 	if (type == WIRE_OVERFLOW)
 		return copied_overflow_apply(c, peer, payload, length, add);
-	a.now = datapath_ticks(mappings_datapath(c->m));
-	a.fresh_ticks = vouching_ticks(c) / 2;
+	a = applying(c, peer);
 	c->counts = add;
 	e = type == WIRE_WHOLE ? apply_range(&a, &r) : apply_groups(&a, &r);
 	f = placing_flush(c);

@@ -54,6 +54,22 @@ static int apply(const struct applying *a, const struct wire_overflow *w, const 
 	return placing_add_overflow(a->c, cm, be32toh(w->subscriber), &r, true);
 }
 
+int copied_overflow_again(struct copying *c, const struct copied_mapping *cm, const struct waiting_copy *w)
+{
+	const struct applying a = { .c = c, .peer = w->peer, .now = datapath_ticks(mappings_datapath(c->m)) };
+	const struct wire_overflow record = {
+		.key = htobe64(w->key),
+		.subscriber = htobe32(w->subscriber),
+		.out_port = htobe16(w->out_port),
+		.proto = w->proto,
+		.state = w->state,
+		/* No news. */
+		.flags = htobe16(WIRE_OVERFLOW_WHOLE),
+	};
+
+	return apply(&a, &record, cm);
+}
+
 /* The records that end sessions, or the others. */
 static int apply_records(const struct applying *a, const struct wire_overflow *w, size_t n, bool ends)
 {

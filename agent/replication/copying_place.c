@@ -29,7 +29,7 @@ static bool steal(struct copying *c, const struct session_copy *r, const struct 
 {
 	struct copied_mapping *cm = &c->mapping[r->mapping];
 	struct slot *s = (struct slot *)mappings_buckets(c->m, r->mapping, r->subscriber) + slot;
-	uint64_t word = load_word(s);
+	__u64 word = load_word(s);
 
 	if ((c->up >> mark_peer(*mark) & 1 && !p->steals) || word >> 40 != r->word >> 40)
 		return false;
@@ -100,10 +100,40 @@ static bool is_in(const struct session_copy *r, uint16_t slot)
 	return (r->result == COPY_PLACED || r->result == COPY_EXISTS) && r->slot == slot;
 }
 
+/* What is in the way may end soon. */
+static bool may_wait(const struct session_copy *r)
+{
+	return r->request <= COPY_TO_OVERFLOW && (r->result == COPY_BUSY || r->result == COPY_PORT ||
+						  r->result == COPY_NO_SLOT || r->result == COPY_QUOTA);
+}
+
+static void note_waiting(struct copying *c, const struct session_copy *r, const struct placing *p)
+{
+	const struct waiting_copy w = {
+		.key = r->key,
+		.subscriber = r->subscriber,
+		.mapping = r->mapping,
+		.slot = p->theirs,
+		.out_port = word_out_port(r->word),
+		.peer = p->peer,
+		.proto = word_proto(r->word),
+		.state = word_state(r->word),
+		.inbound = r->inbound,
+		.beyond = r->request != COPY_TO_SLOT,
+		.tick = word_seen(r->word),
+	};
+
+	if (may_wait(r))
+		waiting_add(&c->waiting, &w);
+	else if (r->request != COPY_CHANGE)
+		waiting_del(&c->waiting, &w);
+}
+
 static void answer(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
 	uint16_t *wanted;
 
+	note_waiting(c, r, p);
 	if (r->request != COPY_TO_SLOT) {
 		placed_in_overflow(c, r, p);
 		return;

@@ -11,6 +11,7 @@
 #include "replication/number_set.h"
 #include "replication/overflow_told.h"
 #include "replication/session_id.h"
+#include "replication/waiting_copies.h"
 #include "replication/wire.h"
 #include "tables/overflow_map.h"
 
@@ -131,6 +132,7 @@ struct copying {
 	uint32_t lease_round;
 	/* Placing. */
 	struct placing placing[COPIES_BATCH];
+	struct waiting_copies waiting;
 	struct copying_counts *counts;
 	struct copying_counts aside; /* of what no peer has told */
 };

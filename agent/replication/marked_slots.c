@@ -22,8 +22,9 @@ void mark_set(struct copying *c, struct copied_mapping *cm, uint32_t subscriber,
 bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint64_t word)
 {
 	struct slot *s = (struct slot *)mappings_buckets(c->m, cm->number, subscriber) + slot;
+	__u64 from = word;
 
-	if (!__atomic_compare_exchange_n(&s->truth, &word, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(&s->truth, &from, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return false;
 	/* The winner adjusts the count; no copy is in time-wait. */
 	count_down(&mappings_subscriber(c->m, cm->number, subscriber)->sessions);
@@ -35,6 +36,7 @@ static void refresh(struct copying *c, struct copied_mapping *cm, uint32_t subsc
 		    struct slot *s, uint64_t word, uint32_t now)
 {
 	const struct copying_peer *p = &c->peer[mark_peer(*mark)];
+	__u64 from = word;
 
 	if (p->has_shown && !p->exchanged[cm->number]) {
 		if (end_copy(c, cm, subscriber, slot, word))
@@ -42,7 +44,7 @@ static void refresh(struct copying *c, struct copied_mapping *cm, uint32_t subsc
 		return;
 	}
 	/* If a packet has changed it meanwhile it is a copy no more, as the next look finds. */
-	__atomic_compare_exchange_n(&s->truth, &word, word_with(word, word_state(word), now), false, __ATOMIC_ACQ_REL,
+	__atomic_compare_exchange_n(&s->truth, &from, word_with(word, word_state(word), now), false, __ATOMIC_ACQ_REL,
 				    __ATOMIC_RELAXED);
 }
 

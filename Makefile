@@ -285,9 +285,9 @@ $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libagent.a
 	$(SAY) LD $@
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_LINK) -fsanitize=fuzzer $^ -o $@ $(AGENT_LIBS)
 # In `make test`: so short that all of them together take no more than two minutes.
-test-fuzz: deps-test ## each fuzzer from its seeds, for TEST_FUZZ_SECONDS=10, two at a time
+test-fuzz: deps-test ## each fuzzer from its seeds, for TEST_FUZZ_SECONDS=5, two at a time
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(TEST_FUZZ_SECONDS) FUZZ_JOBS=2
-TEST_FUZZ_SECONDS ?= 10
+TEST_FUZZ_SECONDS ?= 5
 FUZZ_JOBS    ?= 1
 fuzz: deps-test ## what comes from outside, on any octets (FUZZ_SECONDS=60 each, FUZZ_JOBS=1 at a time)
 	@$(MAKE) --no-print-directory $(FUZZERS)

@@ -126,7 +126,8 @@ static __always_inline enum opened open_existing(const struct flow *f, struct su
 	}
 	if (reopens && quota_take(f, s))
 		return OPEN_AT_QUOTA;
-	after = session_apply(&slot->truth, &word, f->p.flags, 1, f->now, f->m->timeout_ticks);
+	after = session_apply(&slot->truth, &word, session_after(word, f->p.flags, 1, f->now, f->m), f->p.flags, 1,
+			      f->now, f->m);
 	if (reopens && word_state(after) == SESSION_TIME_WAIT) {
 		/* Sessions are reopened only under the lock, so the slot was swept meanwhile. */
 		__sync_fetch_and_add(&s->sessions, -1U);

@@ -229,13 +229,13 @@ SUBPROGRAM int overflow_port_used(const struct mapping *m, struct subscriber *s,
  */
 static __always_inline __u64 overflow_hit(struct overflow_session *o, const struct overflow_key *in, __u32 out_addr,
 					  struct subscriber *s, const struct packet *p, int from_inside, __u32 now,
-					  const __u32 timeout_ticks[N_TIMEOUTS])
+					  const struct mapping *m)
 {
 	__u64 word = LOAD(o->truth), before = word;
-	__u64 next = session_step(word, p->proto, p->flags, from_inside, now, timeout_ticks);
+	__u64 next = session_after(word, p->flags, (__u32)from_inside, now, m);
 
 	if (word_state(next) != SESSION_TIME_WAIT)
-		session_apply(&o->truth, &word, p->flags, from_inside, now, timeout_ticks);
+		session_apply(&o->truth, &word, next, p->flags, from_inside, now, m);
 	else if (overflow_remove(s, in, out_addr, word) == OVERFLOW_REMOVED)
 		overflow_closed(in, out_addr, word);
 	TRACE_STEP(session, before, next);
@@ -247,8 +247,7 @@ static __always_inline __u64 overflow_hit_in(struct overflow_session *o, const s
 {
 	struct overflow_key in = overflow_key_of_flow(f);
 
-	return overflow_hit(o, &in, mapping_out_addr(&f->m->geo, f->subscriber), s, &f->p, 1, f->now,
-			    f->m->timeout_ticks);
+	return overflow_hit(o, &in, mapping_out_addr(&f->m->geo, f->subscriber), s, &f->p, 1, f->now, f->m);
 }
 
 /* Claims room in the global count for one more session of a subscriber. Returns 0, or -1 if there is none. */

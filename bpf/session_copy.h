@@ -21,12 +21,12 @@ struct {
 
 /* What a look at the two buckets finds, a bit for each slot as in struct opening. In a map for the verifier's sake. */
 struct copy_scan {
-	__u32 room;	/* free or expired */
-	__u32 spare;	/* in time-wait */
-	__u32 existing; /* the session itself */
-	__u32 taken;	/* others on its port towards its external endpoint */
-	__u32 freed;	/* sessions removed that counted */
-	__u32 pad;
+	__u32 room;	 /* free or expired */
+	__u32 spare;	 /* in time-wait */
+	__u32 existing;	 /* the session itself */
+	__u32 taken;	 /* others on its port towards its external endpoint */
+	__u32 freed;	 /* sessions removed that counted */
+	__u32 offset;	 /* of a port in the group whose buckets are looked at */
 	struct packet p; /* the session's, as a packet from inside would have it; here to save stack */
 };
 
@@ -99,17 +99,17 @@ static __always_inline void copy_scan_slot(struct copy_scan *o, struct slot *s, 
 		ADD_BITS(o->taken, bit);
 }
 
-/* Under the lock: looks at both buckets. Returns 0, or -1 only while tables are being deleted. */
+/* Under the lock: looks at both buckets of o->offset. Returns 0, or -1 only while tables are being deleted. */
 SUBPROGRAM int copy_scan_buckets(const struct mapping *m, struct subscriber *s, __u32 subscriber, __u64 key, __u64 word)
 {
 	struct copy_scan *o = copy_scan_get();
-	__u32 now = now_ticks(), offset;
+	__u32 now = now_ticks();
 	struct bucket_choice b;
 
 	if (!m || !s || !o)
 		return -1;
-	offset = mapping_first_choice(&m->geo, key_in_port(key));
-	if (bucket_choice_get(m, subscriber, key_ext_addr(key), key_ext_port(key), word_proto(word), offset, &b))
+	if (bucket_choice_get(m, subscriber, key_ext_addr(key), key_ext_port(key), word_proto(word), LOAD(o->offset),
+			      &b))
 		return -1;
 	STORE(o->room, 0);
 	STORE(o->spare, 0);
@@ -133,9 +133,8 @@ SUBPROGRAM int copy_scan_buckets(const struct mapping *m, struct subscriber *s, 
 SUBPROGRAM int copy_bind(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 offset)
 {
 	struct binding_search *b = binding_search_get();
-	__u32 first, at = offset & (PORT_GROUP - 1), bit = 1U << at;
-	struct binding_line *line;
-	__u64 *entry;
+	__u32 first, at = offset & (PORT_GROUP - 1), bit = 1U << at, group = offset >> PORT_GROUP_SHIFT;
+	struct binding_line *home, *line;
 
 	if (!m || !s || !p || !b)
 		return -1;
@@ -153,25 +152,34 @@ SUBPROGRAM int copy_bind(const struct mapping *m, struct subscriber *s, const st
 		.proto = p->proto,
 	};
 
-	line = binding_line_get(m, w.subscriber, p->proto, w.home);
-	if (!line)
+	home = binding_line_get(m, w.subscriber, p->proto, w.home);
+	line = group == w.home ? home : binding_line_get(m, w.subscriber, p->proto, group);
+	if (!home || !line)
 		return -1;
 	binding_import(m, s, w.subscriber, w.now);
-	binding_scan(b, line, group_size(first, m->geo.ports_per_host), w.in_port, w.now, w.life);
+	binding_scan(b, home, group_size(first, m->geo.ports_per_host), w.in_port, w.now, w.life);
 	if (LOAD(b->found) >= 0) {
-		if ((__u32)LOAD(b->found) != at)
+		if (group != w.home || (__u32)LOAD(b->found) != at)
 			return -1;
-		entry = line_entry(line, at);
-		binding_raise(entry, w.now);
+		binding_raise(line_entry(home, at), w.now);
 		return 0;
 	}
-	if (binding_flags(LOAD(line->entry[0])) & BINDING_AWAY && binding_search_groups(&w, b, s) >= 0)
-		return -1;
+	if (binding_flags(LOAD(home->entry[0])) & BINDING_AWAY) {
+		__s32 away = binding_search_groups(&w, b, s);
+
+		if (away >= 0)
+			return (__u32)away == offset ? 0 : -1;
+	}
+	if (group != w.home)
+		binding_scan(b, line, group_size(offset, m->geo.ports_per_host), w.in_port, w.now, w.life);
 	if (LOAD(b->expired) & bit)
-		binding_walk(m, w.subscriber, p, s, w.home, w.now);
+		binding_walk(m, w.subscriber, p, s, group, w.now);
 	if (!(LOAD(b->free) & bit) && !(LOAD(b->expired) & ~LOAD(b->held) & bit))
 		return -1;
-	return binding_bind(line, bit, at, w.in_port, 0, w.now) < 0 ? -1 : 0;
+	/* Noted first, so that the binding is found from the moment at which it exists. */
+	if (group != w.home)
+		binding_note_away(home, 1);
+	return binding_bind(line, bit, at, w.in_port, group == w.home ? 0 : BINDING_STRAYED, w.now) < 0 ? -1 : 0;
 }
 
 /* Under the lock: whether the port is free for the session, as far as the buckets do not tell; binds it. */
@@ -266,6 +274,7 @@ SUBPROGRAM int copy_place_locked(const struct mapping *m, struct subscriber *s, 
 	wanted = copy_slot_bit(pair, c->slot);
 	if (!wanted || offset >= m->geo.ports_per_host || offset >> PORT_GROUP_SHIFT != first >> PORT_GROUP_SHIFT)
 		return COPY_IMPOSSIBLE;
+	STORE(o->offset, first);
 	if (copy_scan_buckets(m, s, c->subscriber, c->key, c->word) ||
 	    bucket_choice_get(m, c->subscriber, p->dst, p->dport, p->proto, first, &b))
 		return COPY_IMPOSSIBLE;
@@ -298,33 +307,6 @@ SUBPROGRAM int copy_place_locked(const struct mapping *m, struct subscriber *s, 
 	if (LOAD(m->bindings.filtering))
 		copy_mark_inbound(m, c, c->slot);
 	return COPY_PLACED;
-}
-
-/* Places a session. Returns enum copy_result. */
-static __always_inline int copy_place(struct session_copy *c)
-{
-	struct mapping_table *t = mapping_table_get();
-	const struct mapping *m;
-	struct subscriber *s;
-	int r;
-
-	if (!c || !t || c->mapping >= MAX_MAPPINGS)
-		return COPY_IMPOSSIBLE;
-	m = mapping_of_leaf(t, INDEX_LEAF | c->mapping);
-	if (!m || m->first_bucket == NO_BUCKETS || c->subscriber >= prefix_size(m->geo.in_plen) ||
-	    !copy_state_fits(c->key, word_proto(c->word), word_state(c->word)))
-		return COPY_IMPOSSIBLE;
-	s = subscriber_get(m, c->subscriber);
-	if (!s)
-		return COPY_IMPOSSIBLE;
-	if (open_lock(s))
-		return COPY_BUSY;
-	r = copy_place_locked(m, s, c);
-	open_unlock(s);
-	/* An external endpoint that is a pool address may be the subscriber's peer in a hairpin. */
-	if (r == COPY_PLACED && index_find(&out_index, key_ext_addr(c->key)))
-		__sync_fetch_and_or(&s->way_epoch, SUBSCRIBER_HAIRPINS);
-	return r;
 }
 
 #endif

@@ -145,7 +145,7 @@ static __always_inline int session_lookup_out2in(const struct mapping *m, __u32 
 	if (!s || !o)
 		return -1;
 	if (use == SESSION_PACKET)
-		overflow_hit(o, &in, p->dst, s, p, 0, now, m->timeout_ticks);
+		overflow_hit(o, &in, p->dst, s, p, 0, now, m);
 	else if (use == SESSION_QUOTE)
 		TRACE_STEP(overflowed, 0, 0);
 	return in.port;

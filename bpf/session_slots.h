@@ -122,15 +122,16 @@ static __always_inline int packet_refreshes(__u8 proto, int from_inside)
 	return from_inside || (settings.udp_inbound_refresh && proto == IPPROTO_UDP);
 }
 
-/* The state word after a packet with these TCP flags. */
-static __always_inline __u64 session_next(__u64 word, __u8 flags, int from_inside, __u32 now,
-					  const __u32 timeout_ticks[N_TIMEOUTS])
+/* The state word after a packet with these TCP flags; now: in ticks. */
+SUBPROGRAM __u64 session_after(__u64 word, __u32 flags, __u32 from_inside, __u32 now, const struct mapping *m)
 {
 	__u8 proto = word_proto(word);
 
+	if (!m)
+		return word;
 	if (settings.filtering && proto == IPPROTO_TCP && tcp_is_inbound(word_state(word)))
-		return tcp_inbound_step(word, flags, from_inside, now, timeout_ticks);
-	return session_step(word, proto, flags, packet_refreshes(proto, from_inside), now, timeout_ticks);
+		return tcp_inbound_step(word, (__u8)flags, (int)from_inside, now, m->timeout_ticks);
+	return session_step(word, proto, (__u8)flags, packet_refreshes(proto, (int)from_inside), now, m->timeout_ticks);
 }
 
 /*
@@ -162,18 +163,16 @@ static __always_inline void slot_closed(const struct mapping *m, __u32 subscribe
 }
 
 /*
- * Applies a packet to the state word *at. *word is the value read, and becomes the one that this packet replaced.
- * Returns the state word afterwards. A lost race is retried once; then the packet passes without a refresh, as the
- * winner has just refreshed the session.
+ * Applies a packet to the state word *at. *word is the value read, and becomes the one that this packet replaced; next
+ * is what session_after() makes of it. Returns the state word afterwards. A lost race is retried once; then the packet
+ * passes without a refresh, as the winner has just refreshed the session.
  */
-static __always_inline __u64 session_apply(__u64 *at, __u64 *word, __u8 flags, int from_inside, __u32 now,
-					   const __u32 timeout_ticks[N_TIMEOUTS])
+static __always_inline __u64 session_apply(__u64 *at, __u64 *word, __u64 next, __u8 flags, int from_inside, __u32 now,
+					   const struct mapping *m)
 {
 	/* Unrolled: the 6.1 verifier rejects a loop whose head is reached by falling through from its end. */
 #pragma unroll
 	for (int i = 0; i < 2; i++) {
-		__u64 next = session_next(*word, flags, from_inside, now, timeout_ticks);
-
 		if (next == *word)
 			return next;
 
@@ -184,6 +183,8 @@ static __always_inline __u64 session_apply(__u64 *at, __u64 *word, __u8 flags, i
 		if (!word_is_live(seen) || word_out_port(seen) != word_out_port(*word))
 			return *word;
 		*word = seen;
+		if (!i)
+			next = session_after(seen, flags, (__u32)from_inside, now, m);
 	}
 	return *word;
 }
@@ -216,14 +217,14 @@ SUBPROGRAM int session_hit(struct slot *s, __u64 word, __u32 flags, const struct
 
 	if (!s || !m)
 		return 0;
-	after = session_next(word, (__u8)flags, from_inside, now, m->timeout_ticks);
+	after = session_after(word, flags, (__u32)from_inside, now, m);
 	TRACE_STEP(session, word, after);
 	if (word_same(after, word)) {
 		if (after != word)
 			word_refresh(&s->truth, word_seen(after));
 		return 0;
 	}
-	after = session_apply(&s->truth, &word, (__u8)flags, from_inside, now, m->timeout_ticks);
+	after = session_apply(&s->truth, &word, after, (__u8)flags, from_inside, now, m);
 	if (entered_time_wait(word, after))
 		session_counted(m, subscriber & ~FROM_INSIDE, -1U);
 	return 0;

@@ -293,10 +293,11 @@ int change_adopt_file(struct change_queue *q, struct error *err)
 }
 
 int change_apply_now(const struct change_context *context, const struct config *wanted, uint64_t file_hash,
-		     struct error *err)
+		     const struct config *before, struct error *err)
 {
+	const struct change_options options = { .before = before };
 	struct plan *p;
-	int r = plan_new(context, wanted, file_hash, true, context->active->path, &p, err);
+	int r = plan_new_with(context, wanted, file_hash, true, context->active->path, &options, &p, err);
 
 	if (r)
 		return r;

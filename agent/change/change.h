@@ -70,8 +70,9 @@ typedef void (*change_done)(void *arg, int r, const struct error *err);
  * Refused with -EEXIST where a mapping that is added has outside addresses that would still be draining.
  */
 struct change_options {
-	bool drain_given; /* false: they end; for a reload, as `drain` of the mappings says */
-	uint32_t drain;	  /* seconds, at most CONFIG_MAX_DRAIN; 0: they end */
+	bool drain_given;	     /* false: they end; for a reload, as `drain` of the mappings says */
+	uint32_t drain;		     /* seconds, at most CONFIG_MAX_DRAIN; 0: they end */
+	const struct config *before; /* at a start, what an earlier agent ran, or NULL */
 };
 
 /* The context must outlive the queue. */
@@ -109,9 +110,12 @@ int change_monitor_sessions(struct change_queue *q, bool wanted);
  */
 int change_adopt_file(struct change_queue *q, struct error *err);
 
-/* Applies the first configuration at the start of the agent, and returns when it is active. */
+/*
+ * Applies the first configuration at the start of the agent, and returns when it is active. before: what an earlier
+ * agent ran, or NULL.
+ */
 int change_apply_now(const struct change_context *context, const struct config *wanted, uint64_t file_hash,
-		     struct error *err);
+		     const struct config *before, struct error *err);
 
 /* At the end of the agent, without a queue: replaces the tracing build, as the datapath goes on without the agent. */
 void change_end_trace(const struct change_context *context);

@@ -32,7 +32,7 @@ static uint32_t seconds_for(const struct plan *p, const struct config_mapping *m
 
 static uint32_t deletion_seconds(const struct plan *p, const struct plan_deletion *d)
 {
-	const struct config *before = p->context->active->config;
+	const struct config *active = p->context->active->config, *before = active ? active : p->options.before;
 	const struct config_mapping *m = config_find_inside(p->wanted, d->in);
 
 	if (!m && before)

@@ -10,7 +10,7 @@
 #define ADDR	  OCTET "(\\." OCTET "){3}"
 #define PREFIX	  "^" ADDR "/(3[0-2]|[12]?[0-9])$"
 #define INTERFACE "^[^/: \\t]{1,15}$"
-#define LABEL	  "^[A-Za-z0-9._-]{1,63}$"
+#define LABEL	  "^[A-Za-z0-9._][A-Za-z0-9._-]{0,62}$"
 #define ENDPOINT  "^" ADDR ":[0-9]{1,5}$"
 #define TIME	  "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}.*)?$"
 #define SPAN	  "^" ADDR ":[0-9]{1,5}(-[0-9]{1,5})?$"

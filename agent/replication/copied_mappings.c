@@ -133,6 +133,8 @@ static void forget(struct copying *c, struct copied_mapping *cm)
 {
 	uncount(c, cm);
 	moved_del_mapping(&c->moved, (uint16_t)cm->number);
+	waiting_forget(&c->waiting, 0, (uint16_t)cm->number);
+	c->told -= overflow_tolds_del_mapping(&c->overflow_told, (uint16_t)cm->number);
 	release(cm, true);
 }
 
@@ -196,6 +198,21 @@ struct copied_mapping *copied_mapping_from(struct copying *c, int number)
 		if (c->mapping[number].used)
 			return &c->mapping[number];
 	return NULL;
+}
+
+bool has_subscriber(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber)
+{
+	uint32_t in_addr = cm->in.base + subscriber;
+	const struct mapping_drain *d;
+	size_t n;
+
+	if (mappings_is_retired(c->m, cm->number) || mappings_find_inside(c->m, in_addr) == cm->number)
+		return true;
+	n = mappings_drains(c->m, &d);
+	for (size_t i = 0; i < n; i++)
+		if (d[i].number == cm->number && prefix_contains(d[i].in.base, d[i].in.plen, in_addr))
+			return true;
+	return false;
 }
 
 uint32_t vouching_ticks(const struct copying *c)

@@ -110,13 +110,32 @@ static int make_file(struct copy_marks *k, const struct marked_tables *of)
 	return r;
 }
 
+/* Has every octet that may be stored to be there: a file that was copied may have holes, for which there may be no
+ * room. */
+static int fill_holes(const struct copy_marks *k)
+{
+	int r = posix_fallocate(k->fd, 0, (off_t)k->header);
+
+	for (uint32_t i = 0; !r && i < k->n_segments; i++)
+		if (copy_marks_has(k, i))
+			r = posix_fallocate(k->fd, (off_t)(k->header + i * k->segment), (off_t)k->segment);
+	return -r;
+}
+
+static int map_found(struct copy_marks *k)
+{
+	int r = map_file(k);
+
+	return r ? r : fill_holes(k);
+}
+
 static int open_file(struct copy_marks *k, const struct marked_tables *of)
 {
 	struct error err = { 0 };
 
 	k->fd = open(k->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (k->fd >= 0 && !path_check_file(k->fd, k->path, &err) && fits(k->fd, k, of))
-		return map_file(k);
+		return map_found(k);
 	if (k->fd >= 0) {
 		log_info("the marks of copied sessions in %s are of other tables, and are discarded", k->path);
 		close(take_fd(k->fd));

@@ -69,6 +69,8 @@ void copying_free(struct copying *c)
 		return;
 	copied_mappings_free(c);
 	moved_free(&c->moved);
+	copied_overflow_free(c);
+	waiting_free(&c->waiting);
 	lease_set_free(&c->leases_told);
 	lease_set_free(&c->leases_heard);
 	copy_program_unload(&c->program);
@@ -133,15 +135,18 @@ uint64_t copying_told(const struct copying *c)
 
 uint64_t copying_held(const struct copying *c, unsigned peer)
 {
-	return c->peer[peer].held;
+	return c->peer[peer].held + c->peer[peer].held_beyond;
 }
 
 uint64_t copying_memory(const struct copying *c)
 {
 	uint64_t sum = sizeof(*c) + MAX_MAPPINGS * sizeof(*c->mapping) +
 		       c->moved.room * (sizeof(*c->moved.entry) + sizeof(*c->moved.head)) +
-		       (uint64_t)(c->leases_told.room + c->leases_heard.room) * sizeof(struct known_lease);
+		       (uint64_t)(c->leases_told.room + c->leases_heard.room) * sizeof(struct known_lease) +
+		       overflow_tolds_memory(&c->overflow_told) + waiting_memory(&c->waiting);
 
+	for (unsigned p = 1; p <= COPYING_PEERS; p++)
+		sum += c->peer[p].heard.room * sizeof(*c->peer[p].heard.number);
 	for (unsigned i = 0; i < MAX_MAPPINGS; i++) {
 		const struct copied_mapping *cm = &c->mapping[i];
 

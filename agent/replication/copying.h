@@ -126,6 +126,12 @@ int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *p
 		  struct copying_counts *add);
 
 /*
+ * Places a peer's sessions for which there was no room when they were told, if there is by now, and adds to the counts.
+ * To be called a few times a second; it tries at most some hundred. 0 or -errno.
+ */
+int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add);
+
+/*
  * Keeps copies fresh. Bit p of peers_up: peer p has been heard lately, and its whole copy is complete. Copies of a peer
  * whose bit goes from 1 to 0 are refreshed for a last time. 1: more to do, call it again soon; 0: nothing is due now,
  * call it again in a second or so, or when peers_up changes.

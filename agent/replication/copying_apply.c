@@ -39,6 +39,7 @@ struct applying {
 	uint32_t now;
 	uint32_t fresh_ticks; /* how long a subscriber's tick of vouching is good enough for new copies */
 	bool whole;
+	bool again;    /* what there was no room for, which is no news */
 	uint64_t last; /* mapping and subscriber of the last group */
 };
 
@@ -80,25 +81,6 @@ static int next_group(struct applying *a, struct reader *r, struct group *ret)
 		if (be16toh(ret->record[i].slot) >= ret->cm->tables.n_slots)
 			return -EPROTO;
 	return 1;
-}
-
-/*
- * Whether the mapping has sessions of this subscriber: not if the address belongs to another one here, unless those
- * that it had drain.
- */
-static bool has_subscriber(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber)
-{
-	uint32_t in_addr = cm->in.base + subscriber;
-	const struct mapping_drain *d;
-	size_t n;
-
-	if (mappings_is_retired(c->m, cm->number) || mappings_find_inside(c->m, in_addr) == cm->number)
-		return true;
-	n = mappings_drains(c->m, &d);
-	for (size_t i = 0; i < n; i++)
-		if (d[i].number == cm->number && prefix_contains(d[i].in.base, d[i].in.plen, in_addr))
-			return true;
-	return false;
 }
 
 /* The slot here of what is in this slot at the peer, if its mark is the peer's. */
@@ -166,7 +148,7 @@ static void update(const struct applying *a, const struct held *h, const struct 
 static int place(const struct applying *a, const struct group *g, const struct told_session *t)
 {
 	const struct vouched *v = copy_vouched(&g->cm->marks, g->subscriber, a->peer);
-	const struct placing p = { .peer = (uint8_t)a->peer, .steals = !a->whole };
+	const struct placing p = { .peer = (uint8_t)a->peer, .steals = !a->whole && !a->again };
 	uint32_t seen = a->now - (uint16_t)((uint16_t)a->now - v->now);
 
 	return placing_add(a->c, g->cm, g->subscriber, t, &p, seen);
@@ -219,6 +201,15 @@ static void tell_again(const struct applying *a, const struct group *g, uint16_t
 	g->cm->flags[g->subscriber] |= SUBSCRIBER_UNSURE;
 }
 
+static void forget_waiting(const struct applying *a, const struct group *g, uint16_t slot)
+{
+	const struct waiting_copy w = {
+		.peer = (uint8_t)a->peer, .mapping = (uint16_t)g->cm->number, .subscriber = g->subscriber, .slot = slot
+	};
+
+	waiting_del(&a->c->waiting, &w);
+}
+
 /* Endings first: the port, or the flow, of a session that has ended may be that of another record. */
 static int apply_changes(const struct applying *a, const struct group *g)
 {
@@ -231,6 +222,7 @@ static int apply_changes(const struct applying *a, const struct group *g)
 
 		if (g->record[i].state)
 			continue;
+		forget_waiting(a, g, slot);
 		if (find_copy(a, g, marks, slot, &h))
 			end(a, g, &h);
 		else
@@ -414,27 +406,57 @@ static int apply_range(struct applying *a, struct reader *r)
 	return n || !cm ? n : apply_empty(a, cm, first, first + count);
 }
 
+static struct applying applying(struct copying *c, unsigned peer)
+{
+	return (struct applying){
+		.c = c,
+		.peer = peer,
+		.now = datapath_ticks(mappings_datapath(c->m)),
+		.fresh_ticks = vouching_ticks(c) / 2,
+	};
+}
+
+int copied_slot_again(struct copying *c, struct copied_mapping *cm, const struct waiting_copy *w)
+{
+	const struct wire_session record = {
+		.key = htobe64(w->key),
+		.out_port = htobe16(w->out_port),
+		.proto = w->proto,
+		.state = w->state,
+		.slot = htobe16(w->slot),
+		.flags = htobe16(w->inbound ? WIRE_SESSION_INBOUND : 0),
+	};
+	const struct group g = { .cm = cm, .subscriber = w->subscriber, .n = 1, .record = &record };
+	struct applying a = applying(c, w->peer);
+
+	a.again = true;
+	return apply_group(&a, &g);
+}
+
 int copying_apply(struct copying *c, unsigned peer, unsigned type, const void *payload, size_t length,
 		  struct copying_counts *add)
 {
 	struct reader r = { .at = payload, .end = (const uint8_t *)payload + length };
-	struct applying a = { .c = c, .peer = peer };
+	struct applying a;
 	int e, f;
 
 	copied_mappings_sync(c);
-	if (type == WIRE_WHOLE_END && !length)
+	if (type == WIRE_WHOLE_END && !length) {
 		copied_leases_whole_ended(c, peer);
+		copied_overflow_whole_ended(c, peer);
+	}
 	if (type == WIRE_WHOLE_END)
 		return length ? -EPROTO : 0;
 	if (type == WIRE_LEASES)
 		return copied_leases_apply(c, peer, payload, length, add);
-	if (type != WIRE_CHANGES && type != WIRE_WHOLE)
+	if (type != WIRE_CHANGES && type != WIRE_WHOLE && type != WIRE_OVERFLOW)
 		return -EPROTO;
 	e = copy_program_load(&c->program, mappings_datapath(c->m));
 	if (e)
 		return e;
-	a.now = datapath_ticks(mappings_datapath(c->m));
-	a.fresh_ticks = vouching_ticks(c) / 2;
+	if (type == WIRE_OVERFLOW)
+		return copied_overflow_apply(c, peer, payload, length, add);
+	a = applying(c, peer);
 	c->counts = add;
 	e = type == WIRE_WHOLE ? apply_range(&a, &r) : apply_groups(&a, &r);
 	f = placing_flush(c);

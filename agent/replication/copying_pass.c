@@ -34,7 +34,7 @@ struct reading {
 /* Passes that count as one phase, so that the lowest age takes fewer than NOTE_PHASES. */
 static unsigned passes_per_phase(const struct copying_limits *l, unsigned *ret_min_phases)
 {
-	unsigned passes = (l->min_age_s * 1000 + l->interval_ms - 1) / (l->interval_ms ? l->interval_ms : 1);
+	unsigned passes = passes_of_age(l);
 	unsigned per_phase = passes < NOTE_PHASES ? 1 : (passes + NOTE_PHASES - 3) / (NOTE_PHASES - 2);
 
 	/* A session may be seen at the end of a phase first. */
@@ -268,6 +268,8 @@ int copying_pass(struct copying *c, unsigned budget_us, copying_emit emit, void 
 	}
 	r = read_mappings(c, deadline_us, emit, arg);
 	if (!r)
+		r = copied_overflow_tell(c, deadline_us, emit, arg);
+	if (!r)
 		r = copied_leases_tell(c, emit, arg);
 	if (r)
 		return r;
@@ -275,6 +277,7 @@ int copying_pass(struct copying *c, unsigned budget_us, copying_emit emit, void 
 	if (r)
 		return r;
 	c->at = (struct copying_cursor){ 0 };
+	c->overflow_pass.step = OVERFLOW_BEGINS;
 	c->pass++;
 	c->primed = true;
 	return 0;

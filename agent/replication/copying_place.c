@@ -29,7 +29,7 @@ static bool steal(struct copying *c, const struct session_copy *r, const struct 
 {
 	struct copied_mapping *cm = &c->mapping[r->mapping];
 	struct slot *s = (struct slot *)mappings_buckets(c->m, r->mapping, r->subscriber) + slot;
-	uint64_t word = load_word(s);
+	__u64 word = load_word(s);
 
 	if ((c->up >> mark_peer(*mark) & 1 && !p->steals) || word >> 40 != r->word >> 40)
 		return false;
@@ -100,10 +100,45 @@ static bool is_in(const struct session_copy *r, uint16_t slot)
 	return (r->result == COPY_PLACED || r->result == COPY_EXISTS) && r->slot == slot;
 }
 
+/* What is in the way may end soon. */
+static bool may_wait(const struct session_copy *r)
+{
+	return r->request <= COPY_TO_OVERFLOW && (r->result == COPY_BUSY || r->result == COPY_PORT ||
+						  r->result == COPY_NO_SLOT || r->result == COPY_QUOTA);
+}
+
+static void note_waiting(struct copying *c, const struct session_copy *r, const struct placing *p)
+{
+	const struct waiting_copy w = {
+		.key = r->key,
+		.subscriber = r->subscriber,
+		.mapping = r->mapping,
+		.slot = p->theirs,
+		.out_port = word_out_port(r->word),
+		.peer = p->peer,
+		.proto = word_proto(r->word),
+		.state = word_state(r->word),
+		.inbound = r->inbound,
+		.beyond = r->request != COPY_TO_SLOT,
+		.tick = word_seen(r->word),
+	};
+
+	if (may_wait(r))
+		waiting_add(&c->waiting, &w);
+	else if (r->request != COPY_CHANGE)
+		waiting_del(&c->waiting, &w);
+}
+
 static void answer(struct copying *c, const struct session_copy *r, const struct placing *p)
 {
-	uint16_t *wanted = mark_at(c, r, p->theirs);
+	uint16_t *wanted;
 
+	note_waiting(c, r, p);
+	if (r->request != COPY_TO_SLOT) {
+		placed_in_overflow(c, r, p);
+		return;
+	}
+	wanted = mark_at(c, r, p->theirs);
 	if (p->premarked && *wanted == mark_of(p->peer, session_id(r->key, r->word)) && !is_in(r, p->theirs))
 		mark_clear(c, &c->mapping[r->mapping], r->subscriber, p->theirs, wanted);
 	switch (r->result) {
@@ -129,6 +164,7 @@ int placing_flush(struct copying *c)
 
 	if (!n)
 		return 0;
+	all->overflow_limit = mappings_datapath(c->m)->settings.overflow_sessions;
 	r = copy_program_run(&c->program);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct session_copy request = all->copy[i];
@@ -162,5 +198,19 @@ int placing_add(struct copying *c, struct copied_mapping *cm, uint32_t subscribe
 	c->placing[i].premarked = !*mark && word_is_free(load_word(s));
 	if (c->placing[i].premarked)
 		mark_set(c, cm, subscriber, t->slot, mark, p->peer, session_id(t->key, all->copy[i].word));
+	return all->n == COPIES_BATCH ? placing_flush(c) : 0;
+}
+
+int placing_add_overflow(struct copying *c, const struct copied_mapping *cm, uint32_t subscriber,
+			 const struct session_copy *request, bool heard)
+{
+	struct session_copies *all = requests(c);
+	uint32_t i = all->n++;
+
+	all->copy[i] = *request;
+	all->copy[i].subscriber = subscriber;
+	all->copy[i].mapping = (uint16_t)cm->number;
+	all->copy[i].result = COPY_BUSY;
+	c->placing[i] = (struct placing){ .peer = (uint8_t)overflow_mark_peer(request->mark), .heard = heard };
 	return all->n == COPIES_BATCH ? placing_flush(c) : 0;
 }

@@ -22,11 +22,25 @@ struct told_session {
 int placing_add(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, const struct told_session *t,
 		const struct placing *p, uint32_t seen);
 
+/*
+ * Adds a request about the overflow: key, word, before, mark_before, mark, takes and request are set. heard: the peer
+ * in the mark has told it.
+ */
+int placing_add_overflow(struct copying *c, const struct copied_mapping *cm, uint32_t subscriber,
+			 const struct session_copy *request, bool heard);
+
+/* What has become of such a request. */
+void placed_in_overflow(struct copying *c, const struct session_copy *r, const struct placing *p);
+
+/* Tries once more to place a session; placing_flush() has to follow. 0 or -errno. */
+int copied_slot_again(struct copying *c, struct copied_mapping *cm, const struct waiting_copy *w);
+int copied_overflow_again(struct copying *c, const struct copied_mapping *cm, const struct waiting_copy *w);
+
 /* Places them. 0 or -errno. */
 int placing_flush(struct copying *c);
 
 /* Changes the state of a session, which keeps its last seen. False: it has been changed meanwhile. */
-static inline bool change_state(struct slot *s, uint64_t word, uint8_t state)
+static inline bool change_state(struct slot *s, __u64 word, uint8_t state)
 {
 	return __atomic_compare_exchange_n(&s->truth, &word, word_with(word, state, word_seen(word)), false,
 					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);

@@ -8,8 +8,12 @@
 #include "replication/copying.h"
 #include "replication/lease_set.h"
 #include "replication/moved_slots.h"
+#include "replication/number_set.h"
+#include "replication/overflow_told.h"
 #include "replication/session_id.h"
+#include "replication/waiting_copies.h"
 #include "replication/wire.h"
+#include "tables/overflow_map.h"
 
 /* A mapping with sessions, in use or draining. */
 struct copied_mapping {
@@ -40,6 +44,12 @@ struct shown_mapping {
 	int16_t ours; /* -1: not exchanged */
 };
 
+/*
+ * What a peer has not told in a whole copy has ended: copies in the overflow are compared with what was told since its
+ * table, by the first scan of the overflow that begins after the whole copy.
+ */
+enum overflow_purge { PURGE_NONE, PURGE_DUE, PURGE_RUNS };
+
 struct copying_peer {
 	struct shown_mapping *shown;
 	uint32_t n_shown;
@@ -47,9 +57,13 @@ struct copying_peer {
 	int16_t ours[MAX_MAPPINGS];   /* by the peer's number; -1: not exchanged */
 	bool exchanged[MAX_MAPPINGS]; /* by ours */
 	uint32_t lease_round;	      /* raised by each table */
-	uint64_t held;		      /* copies */
-	uint64_t tables;	      /* at the peer, see copying_peer_tables(); 0: not known */
-	uint32_t vouched_tick;	      /* when its copies were last refreshed */
+	uint64_t held;		      /* copies in slots */
+	uint64_t held_beyond;	      /* in the overflow, at the last scan */
+	struct number_set heard;      /* overflow_id_hash() of those told since the last table */
+	bool heard_all;		      /* none is missing there */
+	enum overflow_purge purge;
+	uint64_t tables;       /* at the peer, see copying_peer_tables(); 0: not known */
+	uint32_t vouched_tick; /* when its copies were last refreshed */
 };
 
 /* A payload being written. */
@@ -65,10 +79,20 @@ struct copying_cursor {
 	uint32_t subscriber;
 };
 
+/* A scan of the overflow by the pass, which may be interrupted: first the map is read, then what was not seen ends. */
+struct overflow_pass {
+	enum { OVERFLOW_BEGINS, OVERFLOW_READS, OVERFLOW_ENDS, OVERFLOW_DONE } step;
+	struct overflow_scan scan;
+	uint32_t at; /* entry of the batch, then of what has been told */
+	bool last;   /* the batch is the last one */
+	uint64_t held[COPYING_PEERS + 1];
+};
+
 /* What a request to the program is about, beyond what the program is told. */
 struct placing {
 	uint16_t theirs; /* slot */
 	uint8_t peer;
+	bool heard;  /* the peer has told it just now */
 	bool steals; /* from another peer that is up */
 	bool premarked;
 };
@@ -91,6 +115,8 @@ struct copying {
 	uint32_t told_generation; /* the set of mappings that all peers have been told */
 	uint64_t told;
 	struct draft out;
+	struct overflow_tolds overflow_told;
+	struct overflow_pass overflow_pass;
 	/* Vouching. */
 	uint8_t up;
 	uint8_t last_time; /* peers whose copies are to be refreshed for a last time */
@@ -98,6 +124,7 @@ struct copying {
 	bool vouching;
 	uint32_t round_tick;
 	struct copying_cursor vouch_at;
+	struct overflow_scan vouch_scan;
 	/* Leases; portmaps NULL: none are exchanged. */
 	struct portmaps *portmaps;
 	struct lease_set leases_told;
@@ -105,7 +132,9 @@ struct copying {
 	uint32_t lease_round;
 	/* Placing. */
 	struct placing placing[COPIES_BATCH];
+	struct waiting_copies waiting;
 	struct copying_counts *counts;
+	struct copying_counts aside; /* of what no peer has told */
 };
 
 /* Notes which mappings there are by now. To be called before anything that reads tables. */
@@ -126,6 +155,12 @@ static inline bool copied_mapping_owned(const struct copying *c, const struct co
 {
 	return !c->limits.owned || c->limits.owned(c->limits.owned_arg, cm->in, cm->out);
 }
+
+/*
+ * Whether the mapping has sessions of this subscriber: not if the address belongs to another one here, unless those
+ * that it had drain.
+ */
+bool has_subscriber(const struct copying *c, const struct copied_mapping *cm, uint32_t subscriber);
 
 /* Between two rounds of vouching: a quarter of the shortest timeout of all mappings. */
 uint32_t vouching_ticks(const struct copying *c);
@@ -197,6 +232,37 @@ int copied_tables_tell(struct copying *c, copying_emit emit, void *arg);
  * mappings that a peer of the set does not exchange any more are ended.
  */
 void refresh_copies(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint8_t peers, uint32_t now);
+
+/* Passes for which a session has been seen before it is told. */
+static inline unsigned passes_of_age(const struct copying_limits *l)
+{
+	return (l->min_age_s * 1000 + l->interval_ms - 1) / (l->interval_ms ? l->interval_ms : 1);
+}
+
+/* The overflow's part of a pass. 0: all; 1: the time is up; or what `emit` returned. */
+int copied_overflow_tell(struct copying *c, uint64_t deadline_us, copying_emit emit, void *arg);
+
+/*
+ * The overflow's part of a whole copy: *at is where it goes on, 0 at first. What is returned is as above; nothing is
+ * left in the draft.
+ */
+int copied_overflow_whole(struct copying *c, uint32_t *at, struct draft *o, uint64_t deadline_us, copying_emit emit,
+			  void *arg);
+
+int copied_overflow_apply(struct copying *c, unsigned peer, const void *payload, size_t length,
+			  struct copying_counts *add);
+
+/* A peer's table has come, and its whole copy has ended. */
+void copied_overflow_whole_began(struct copying *c, unsigned peer);
+void copied_overflow_whole_ended(struct copying *c, unsigned peer);
+
+/* Refreshes copies in the overflow of the peers in vouch_for. 0: all; 1: the time is up. */
+int copied_overflow_vouch(struct copying *c, uint64_t deadline_us);
+
+/* Has a peer's copies in the overflow be this gateway's own, which the next pass tells. */
+void copied_overflow_adopt(struct copying *c, unsigned peer);
+
+void copied_overflow_free(struct copying *c);
 
 /* Tells what has changed of the leases; what `emit` returned is returned, and the next call goes on. */
 int copied_leases_tell(struct copying *c, copying_emit emit, void *arg);

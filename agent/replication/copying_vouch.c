@@ -96,7 +96,7 @@ int copying_vouch(struct copying *c, uint8_t peers_up, unsigned budget_us)
 		c->vouch_at = (struct copying_cursor){ 0 };
 		c->last_time &= (uint8_t)~c->vouch_for;
 	}
-	if (go_round(c, deadline_us))
+	if (go_round(c, deadline_us) || copied_overflow_vouch(c, deadline_us))
 		return 1;
 	c->vouching = false;
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)

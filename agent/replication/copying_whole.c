@@ -15,6 +15,7 @@ struct copying_whole {
 	struct copying_cursor at;
 	uint32_t generation;	  /* of the mappings that this peer has been told */
 	struct wire_range *range; /* at the beginning of the payload; NULL: none */
+	uint32_t overflow;	  /* where the sessions in the overflow go on */
 	struct draft out;
 };
 
@@ -28,6 +29,7 @@ int copying_whole_new(struct copying *c, struct copying_whole **ret)
 	w->at = (struct copying_cursor){ 0 };
 	w->generation = c->generation - 1;
 	w->range = NULL;
+	w->overflow = 0;
 	w->out.length = 0;
 	*ret = w;
 	return 0;
@@ -166,6 +168,8 @@ static int tell_mappings(struct copying_whole *w, copying_emit emit, void *arg)
 	/* What has been written and not emitted has numbers of before: the mapping is begun again. */
 	w->range = NULL;
 	w->at.subscriber = 0;
+	/* The peer compares with what comes after the table. */
+	w->overflow = 0;
 	return 0;
 }
 
@@ -191,6 +195,8 @@ int copying_whole_step(struct copying_whole *w, unsigned budget_us, copying_emit
 	r = tell_mappings(w, emit, arg);
 	if (!r)
 		r = write_mappings(w, deadline_us, emit, arg);
+	if (!r)
+		r = copied_overflow_whole(w->c, &w->overflow, &w->out, deadline_us, emit, arg);
 	if (!r)
 		r = copied_leases_whole(w->c, &w->out, emit, arg);
 	return r ? r : emit(WIRE_WHOLE_END, NULL, 0, arg);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Slots that hold copies: marked, kept fresh, ended. */
 #include "replication/copying_private.h"
-#include "tables/overflow_map.h"
 
 void mark_clear(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint16_t *mark)
 {
@@ -23,8 +22,9 @@ void mark_set(struct copying *c, struct copied_mapping *cm, uint32_t subscriber,
 bool end_copy(struct copying *c, struct copied_mapping *cm, uint32_t subscriber, uint32_t slot, uint64_t word)
 {
 	struct slot *s = (struct slot *)mappings_buckets(c->m, cm->number, subscriber) + slot;
+	__u64 from = word;
 
-	if (!__atomic_compare_exchange_n(&s->truth, &word, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(&s->truth, &from, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return false;
 	/* The winner adjusts the count; no copy is in time-wait. */
 	count_down(&mappings_subscriber(c->m, cm->number, subscriber)->sessions);
@@ -36,6 +36,7 @@ static void refresh(struct copying *c, struct copied_mapping *cm, uint32_t subsc
 		    struct slot *s, uint64_t word, uint32_t now)
 {
 	const struct copying_peer *p = &c->peer[mark_peer(*mark)];
+	__u64 from = word;
 
 	if (p->has_shown && !p->exchanged[cm->number]) {
 		if (end_copy(c, cm, subscriber, slot, word))
@@ -43,7 +44,7 @@ static void refresh(struct copying *c, struct copied_mapping *cm, uint32_t subsc
 		return;
 	}
 	/* If a packet has changed it meanwhile it is a copy no more, as the next look finds. */
-	__atomic_compare_exchange_n(&s->truth, &word, word_with(word, word_state(word), now), false, __ATOMIC_ACQ_REL,
+	__atomic_compare_exchange_n(&s->truth, &from, word_with(word, word_state(word), now), false, __ATOMIC_ACQ_REL,
 				    __ATOMIC_RELAXED);
 }
 
@@ -80,38 +81,4 @@ void refresh_copies(struct copying *c, struct copied_mapping *cm, uint32_t subsc
 		else if (peers >> peer & 1)
 			refresh(c, cm, subscriber, i, &marks[i], &slots[i], word, now);
 	}
-}
-
-/* Has the copies of a peer be sessions of this gateway, which the next pass tells. */
-static void adopt(struct copying *c, struct copied_mapping *cm, unsigned peer)
-{
-	for (uint32_t i = 0; i < cm->tables.n_subscribers; i++) {
-		uint16_t *marks = copy_marks_of(&cm->marks, i);
-
-		if (!marks) {
-			i += cm->marks.per_segment - i % cm->marks.per_segment - 1;
-			continue;
-		}
-		for (uint32_t slot = 0; slot < cm->tables.n_slots; slot++) {
-			if (mark_peer(marks[slot]) != peer)
-				continue;
-			mark_clear(c, cm, i, slot, &marks[slot]);
-			cm->flags[i] |= SUBSCRIBER_UNSURE;
-		}
-	}
-}
-
-void copying_peer_tables(struct copying *c, unsigned peer, uint64_t tables)
-{
-	struct copying_peer *p = &c->peer[peer];
-	bool lost = p->tables && p->tables != tables;
-
-	p->tables = tables;
-	if (!lost)
-		return;
-	copied_mappings_sync(c);
-	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
-		if (c->mapping[i].used)
-			adopt(c, &c->mapping[i], peer);
-	copied_leases_adopt(c, peer);
 }

@@ -177,8 +177,11 @@ void receiver_take(struct receiver *r, struct connection *c, uint32_t interval_m
 
 void receiver_tick(struct receiver *r)
 {
-	if (!is_silent(r))
+	if (!is_silent(r)) {
+		/* An error is told when the next payload meets it, too. */
+		copying_retry(r->copying, r->number, &r->counts);
 		return;
+	}
 	r->complete = false;
 	if (r->connection && now_ms() - r->heard_ms > CLOSED_AFTER_MS)
 		on_ended(r, "it has gone silent");

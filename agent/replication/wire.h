@@ -12,7 +12,7 @@
 #include <endian.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 1U
+#define WIRE_VERSION 2U
 
 /* A payload is never longer: with a frame's header and digest it stays below 64 KiB. */
 #define WIRE_PAYLOAD_MAX 65408U
@@ -28,8 +28,10 @@ enum wire_type {
 	WIRE_CHANGES = 17,   /* struct wire_sessions with its records, repeated */
 	WIRE_WHOLE = 18,     /* struct wire_range, then as WIRE_CHANGES: all that the sender has of these subscribers */
 	WIRE_WHOLE_END = 19, /* empty: a whole copy is complete */
-	WIRE_OVERFLOW = 20,  /* sessions beyond the slots */
-	WIRE_LEASES = 21,
+	/* struct wire_overflow, repeated: of sessions beyond the slots. Between a table and WIRE_WHOLE_END, all that
+	   the sender has are told at least once */
+	WIRE_OVERFLOW = 20,
+	WIRE_LEASES = 21, /* struct wire_lease, repeated */
 };
 
 /* Whether copying.h makes and reads payloads of a type. */
@@ -99,7 +101,21 @@ struct wire_session {
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_session) == 16, "part of the protocol");
 
-/* A lease of PCP; WIRE_LEASES repeats it. */
+#define WIRE_OVERFLOW_WHOLE 0x0001U /* of a whole copy: it is no news */
+
+/* A session beyond the slots, which is known by its endpoints. */
+struct wire_overflow {
+	uint64_t key; /* slot_key() */
+	uint32_t subscriber;
+	uint16_t mapping;
+	uint16_t out_port;
+	uint8_t proto;
+	uint8_t state; /* as that of struct wire_session */
+	uint16_t flags;
+} __attribute__((packed));
+_Static_assert(sizeof(struct wire_overflow) == 20, "part of the protocol");
+
+/* A lease of PCP. */
 struct wire_lease {
 	uint32_t in_addr;
 	uint32_t out_addr;

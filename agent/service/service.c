@@ -167,7 +167,7 @@ static int apply(struct service *s, struct startup *up, struct error *err)
 
 	if (up->file_unusable)
 		note_trouble(s, &up->trouble);
-	r = change_apply_now(&s->change_context, wanted, up->file_hash, err);
+	r = change_apply_now(&s->change_context, wanted, up->file_hash, up->running, err);
 	/* A part is active, and cannot be undone. */
 	if (r && s->active.config) {
 		note_trouble(s, err);
@@ -176,7 +176,7 @@ static int apply(struct service *s, struct startup *up, struct error *err)
 	if (!r || s->ending || !s->datapath.reused || !up->running || wanted == up->running || up->file_unusable)
 		return r;
 	first = *err;
-	if (change_apply_now(&s->change_context, up->running, up->running_hash, err)) {
+	if (change_apply_now(&s->change_context, up->running, up->running_hash, NULL, err)) {
 		*err = first;
 		return r;
 	}

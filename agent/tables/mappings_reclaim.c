@@ -79,7 +79,8 @@ static struct mapping_job *owner_of(const struct mappings *m, uint32_t in_addr, 
 	for (struct mapping_job *t = m->leaving; t; t = t->next) {
 		const struct geometry *g = &t->record.geo;
 
-		if (t->stage == TABLE_IN_SCAN && prefix_contains(g->in_base, g->in_plen, in_addr) &&
+		if (t->stage == TABLE_IN_SCAN && g->out_plen != PLEN_NONE &&
+		    prefix_contains(g->in_base, g->in_plen, in_addr) &&
 		    (!out_addr || prefix_contains(g->out_base, g->out_plen, *out_addr)) &&
 		    (!found || g->in_plen > found->record.geo.in_plen))
 			found = t;
@@ -183,7 +184,8 @@ static bool scan_step(struct mappings *m)
 static bool overlaps(const struct geometry *a, const struct geometry *b)
 {
 	return prefix_overlaps(a->in_base, a->in_plen, b->in_base, b->in_plen) ||
-	       prefix_overlaps(a->out_base, a->out_plen, b->out_base, b->out_plen);
+	       (a->out_plen != PLEN_NONE && b->out_plen != PLEN_NONE &&
+		prefix_overlaps(a->out_base, a->out_plen, b->out_base, b->out_plen));
 }
 
 bool mappings_left_of_overlaps(const struct mappings *m, const struct geometry *g)

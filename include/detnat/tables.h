@@ -197,6 +197,10 @@ struct overflow_session {
 	__u64 truth; /* the state word, as in a slot; 0 in an OUT2IN entry */
 	__u32 in_addr;
 	__u16 in_port;
+	/*
+	 * In an IN2OUT entry, of a copy: overflow_mark() of <detnat/copies.h>; else 0. The name is that of the layouts
+	 * in which it was always 0, so that these entries can be taken over.
+	 */
 	__u16 pad;
 };
 

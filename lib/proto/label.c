@@ -10,7 +10,7 @@ bool label_valid(const char *text)
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 	size_t size = strlen(text);
 
-	if (!size || size >= LABEL_TEXT || strspn(text, allowed) != size)
+	if (!size || size >= LABEL_TEXT || *text == '-' || strspn(text, allowed) != size)
 		return false;
 	/* A mistyped address must not pass for a name. */
 	return !strchr(text, '.') || strspn(text, "0123456789.") != size;

@@ -9,11 +9,11 @@
 #define LABEL_TEXT   64U
 #define COMMENT_TEXT 257U
 
-#define LABEL_EXPECTED "a name of 1 to 63 of A-Z, a-z, 0-9, \".\", \"_\" and \"-\""
+#define LABEL_EXPECTED "a name of 1 to 63 of A-Z, a-z, 0-9, \".\", \"_\" and, not first, \"-\""
 
 /*
- * Returns whether a text can be a name: [A-Za-z0-9._-]{1,63}, but not of digits and dots as an address is. No prefix is
- * one, as a prefix has a slash.
+ * Returns whether a text can be a name: [A-Za-z0-9._][A-Za-z0-9._-]{0,62}, but not of digits and dots as an address is.
+ * No prefix is one, as a prefix has a slash, and no option, as an option begins with a hyphen.
  */
 bool label_valid(const char *text);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -37,7 +38,7 @@ static void make_namespace(void)
 			    "ip link set tin address 02:00:00:00:00:01; ip link set tout address 02:00:00:00:00:02;"
 			    "for i in tin pin tout pout; do ip link set $i up; ethtool -K $i gro on; done;"
 			    "ip addr add 10.0.0.1/24 dev tin; ip addr add 198.51.100.1/24 dev tout;"
-			    "for i in $(seq 2 60); do ip neigh add 10.0.0.$i lladdr 02:00:00:00:00:03 dev tin; done;"
+			    "seq -f 'neigh add 10.0.0.%g lladdr 02:00:00:00:00:03 dev tin' 2 60 | ip -batch -;"
 			    "ip neigh add 198.51.100.7 lladdr 02:00:00:00:00:04 dev tout;"
 			    "ip route add default via 198.51.100.7;"
 			    "echo 1 > /proc/sys/net/ipv4/ip_forward"),
@@ -365,7 +366,7 @@ void age_overflow(uint32_t ticks)
 void next_tick(void)
 {
 	for (uint32_t tick = datapath_ticks(&datapath); datapath_ticks(&datapath) == tick;)
-		;
+		usleep(1000);
 }
 
 int open_flow_of(uint32_t in_addr, uint8_t proto, uint16_t in_port, uint16_t ext_port, uint8_t flags)

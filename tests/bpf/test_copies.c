@@ -113,3 +113,59 @@ Test(copies, a_flow_that_opens_takes_no_port_of_a_copy)
 	cr_assert_eq(open_flow(UDP, 6304 + PORTS, 53, 0), OUT_PORT(6304, 2) + 1);
 	cr_assert_eq(sessions_of(SUBSCRIBER), 2);
 }
+
+/* A session of SUBSCRIBER with EXTERNAL in the overflow, on a port of its block: an enum copy_result. */
+static int copy_to_overflow(uint16_t in_port, uint16_t ext_port, uint16_t out_port)
+{
+	int number = mappings_find_inside(mappings, SUBSCRIBER);
+	struct session_copy *c = &program.requests->copy[0];
+
+	program.requests->n = 1;
+	program.requests->overflow_limit = datapath.settings.overflow_sessions;
+	*c = (struct session_copy){
+		.key = slot_key(EXTERNAL, ext_port, in_port),
+		.word = state_word(out_port, UDP, SESSION_UDP, datapath_ticks(&datapath)),
+		.subscriber = SUBSCRIBER - mappings_get(mappings, number)->geo.in_base,
+		.mapping = (uint16_t)number,
+		.request = COPY_TO_OVERFLOW,
+	};
+	c->mark = overflow_mark(1, c->word);
+	cr_assert_eq(copy_program_run(&program), 0);
+	return c->result;
+}
+
+Test(copies, a_session_in_the_overflow_is_found_from_both_sides_on_any_port_of_the_block)
+{
+	static const struct row rows[] = {
+		{ "in",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 53, OUT_PORT(6304, 2) + 99, .payload = 20 },
+		  REDIRECT_XDP,
+		  { TO_HOST, UDP, 53, 6304, .payload = 20 },
+		  REASON_out2in_translated },
+		{ "out",
+		  XDP_INSIDE,
+		  { FROM_HOST, UDP, 6304, 53, .payload = 20 },
+		  REDIRECT_XDP,
+		  { TO_ROUTER, UDP, OUT_PORT(6304, 2) + 99, 53, .payload = 20 },
+		  REASON_in2out_translated },
+	};
+	uint64_t opened = counted(REASON_sessions_opened);
+
+	cr_assert_eq(copy_to_overflow(6304, 53, OUT_PORT(6304, 2) + 99), COPY_PLACED);
+	cr_assert_eq(datapath.global->overflow, 1);
+	RUN_ROWS(rows);
+	cr_assert_eq(sessions_of(SUBSCRIBER), 1);
+	cr_assert_eq(counted(REASON_sessions_opened), opened);
+}
+
+Test(copies, a_flow_that_opens_takes_no_port_of_a_copy_in_the_overflow)
+{
+	cr_assert_eq(copy_to_overflow(6304 + 5, 53, OUT_PORT(6304, 2)), COPY_PLACED);
+	cr_assert_eq(open_flow(UDP, 6304, 53, 0), OUT_PORT(6304, 2) + 1);
+	cr_assert_eq(copy_to_overflow(6304 + 6, 53, OUT_PORT(6304, 2) + 1), COPY_PORT);
+	/* Towards another endpoint it is free. */
+	cr_assert_eq(copy_to_overflow(6304 + 6, 54, OUT_PORT(6304, 2) + 1), COPY_PLACED);
+	cr_assert_eq(copy_to_overflow(6304, 53, OUT_PORT(6304, 2) + 7), COPY_EXISTS);
+	cr_assert_eq(sessions_of(SUBSCRIBER), 3);
+}

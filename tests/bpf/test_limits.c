@@ -226,38 +226,59 @@ Test(limits, connections_that_end_in_resets_do_not_use_up_the_quota)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 50, "below the quota they wait out their time");
 }
 
-/* The slot of the subscriber's n-th session. */
-static struct slot *slot_of_session(unsigned n)
+/* The slot of a subscriber's n-th session of those in slots, or NULL. */
+static struct slot *slot_of_session(uint32_t in_addr, unsigned n)
 {
-	struct bucket *b = mappings_buckets(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0));
-	struct slot *s = &b->slot[0];
+	const struct mapping *m = mappings_get(mappings, 0);
+	struct bucket *b = mappings_buckets(mappings, 0, in_addr - m->geo.in_base);
 
-	for (;; s++)
+	for (unsigned i = 0; i < BUCKET_SLOTS << m->bucket_shift; i++) {
+		struct slot *s = &b[i / BUCKET_SLOTS].slot[i % BUCKET_SLOTS];
+
 		if (word_is_live(s->truth) && !n--)
 			return s;
+	}
+	return NULL;
 }
 
-/* Wherever it stands: the sweep looks at whole buckets first, to see whether there is anything to do. */
+/*
+ * Wherever it stands: the sweep looks at whole buckets first, to see whether there is anything to do. One expires of
+ * each subscriber at a time, another of each.
+ */
 Test(limits, any_one_session_that_has_expired_makes_way_at_the_quota)
 {
-	const unsigned quota = 200;
-	struct slot *s;
-	uint64_t key;
+	enum { QUOTA = 200, AT_A_TIME = 40 };
+	struct slot *s[AT_A_TIME];
+	uint64_t key[AT_A_TIME];
 
-	datapath.mapping[0].sessions_per_user = quota;
-	for (unsigned i = 0; i < quota; i++)
-		cr_assert_geq(open_flow(UDP, (uint16_t)(2000 + i), 53, 0), 0, "flow %u", i);
-	for (unsigned i = 0; i < quota; i++) {
-		s = slot_of_session(i);
-		key = s->key;
+	datapath.mapping[0].sessions_per_user = QUOTA;
+	for (unsigned i = 0; i < QUOTA * AT_A_TIME; i++)
+		cr_assert_geq(open_flow_of(ADDR(10, 0, 0, 2 + i / QUOTA), UDP, (uint16_t)(2000 + i % QUOTA),
+					   (uint16_t)(1 + i % QUOTA), 0),
+			      0, "flow %u", i);
+	for (unsigned first = 0; first < QUOTA; first += AT_A_TIME) {
 		next_tick();
-		cr_assert_eq(open_flow(UDP, (uint16_t)(4000 + i), 53, 0), -1, "none has expired, slot %u", i);
-		s->truth = word_with(s->truth, word_state(s->truth),
-				     word_seen(s->truth) - ticks_of_seconds(301, datapath.hz));
+		for (unsigned i = 0; i < AT_A_TIME; i++) {
+			uint32_t in_addr = ADDR(10, 0, 0, 2 + i);
+
+			s[i] = slot_of_session(in_addr, first + i);
+			cr_assert_not_null(s[i], "slot %u", first + i);
+			key[i] = s[i]->key;
+			cr_assert_eq(open_flow_of(in_addr, UDP, (uint16_t)(4000 + first), 53, 0), -1,
+				     "none has expired, slot %u", first + i);
+			s[i]->truth = word_with(s[i]->truth, word_state(s[i]->truth),
+						word_seen(s[i]->truth) - ticks_of_seconds(301, datapath.hz));
+		}
 		next_tick();
-		cr_assert_geq(open_flow(UDP, (uint16_t)(4000 + i), 53, 0), 0, "slot %u", i);
-		cr_assert_eq(sessions_of(SUBSCRIBER), quota);
-		cr_assert(!word_is_live(s->truth) || s->key != key, "the one of slot %u is gone", i);
+		for (unsigned i = 0; i < AT_A_TIME; i++) {
+			uint32_t in_addr = ADDR(10, 0, 0, 2 + i);
+
+			cr_assert_geq(open_flow_of(in_addr, UDP, (uint16_t)(4000 + first), 53, 0), 0, "slot %u",
+				      first + i);
+			cr_assert_eq(sessions_of(in_addr), QUOTA);
+			cr_assert(!word_is_live(s[i]->truth) || s[i]->key != key[i], "the one of slot %u is gone",
+				  first + i);
+		}
 	}
 }
 

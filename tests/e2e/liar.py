@@ -29,6 +29,10 @@ def record(key=0, out_port=0, proto=17, state=0, slot=0, flags=0):
     return struct.pack(">QHBBHH", key, out_port, proto, state, slot, flags)
 
 
+def beyond(mapping, subscriber, key=0, out_port=0, proto=17, state=0, flags=0):
+    return struct.pack(">QIHHBBH", key, subscriber, mapping, out_port, proto, state, flags)
+
+
 def wide(mapping, first, count):
     return struct.pack(">HHII", mapping, 0, first, count)
 
@@ -74,7 +78,7 @@ class Liar:
 
     @staticmethod
     def hello(address):
-        return struct.pack(">I16sIHHIQ", 1, os.urandom(16), int(ipaddress.ip_address(address)), PORT, 0, 1000, 1)
+        return struct.pack(">I16sIHHIQ", 2, os.urandom(16), int(ipaddress.ip_address(address)), PORT, 0, 1000, 1)
 
     @staticmethod
     def frame(key, sequence, kind, payload, length=None):
@@ -158,7 +162,9 @@ class Liar:
         yield [(MAPPINGS, self.table + b"\0\x09" + self.table[2:])]
         yield [(HELLO, self.hello(ADDRESSES[1]))]
         yield [(ACK, bytes(40))]
-        yield [(OVERFLOW, bytes(40))]
+        yield [(OVERFLOW, bytes(41))]
+        yield [table, (OVERFLOW, beyond(0xFFFF, 0))]
+        yield [table, (OVERFLOW, beyond(m, 1 << 14) + beyond(m, 0))]
         yield [(WHOLE_END, b"x")]
         yield [(ALIVE, b"")]
         yield [(200, b"")]
@@ -184,6 +190,8 @@ class Liar:
         for _ in range(n):
             records = [record(dice.getrandbits(64), 1024 + dice.randrange(0, 64512), dice.choice((1, 6, 17, 47)), dice.randrange(0, 256) if
                               dice.random() < 0.2 else dice.randrange(0, 8), dice.randrange(0, 8), dice.getrandbits(16)) for _ in range(8)]
+            self.send(OVERFLOW, b"".join(beyond(m, dice.randrange(0, 50), dice.getrandbits(8), 1024 + dice.randrange(0, 64512),
+                                                dice.choice((1, 6, 17)), dice.randrange(0, 10), dice.randrange(0, 2)) for _ in range(100)))
             if dice.random() < 0.5:
                 first = dice.randrange(0, 16000)
                 self.send(WHOLE, wide(m, first, 200) + group(m, first, *records) + group(m, first + 199, *records))

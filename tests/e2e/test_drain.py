@@ -79,6 +79,17 @@ def test_ports_rest_over_a_reboot(lab):
     assert "sessions of 10.0.0.0/18 have drained from addresses of it, whose ports were to rest" in agent.log_text()
 
 
+def test_sessions_drain_from_a_mapping_that_is_gone_from_the_file_at_a_start(lab):
+    agent = lab.start(mappings=[{**MAPPING, "drain": 600}])
+    host = lab.host("10.0.5.76")
+    old = lab.open_udp(host, port=5000)
+    agent.kill()
+    agent.write(mappings=[{"in": "10.9.0.0/24", "out": "1.1.9.0/30"}])
+    agent.start()
+    goes_on(lab, host, 5000, old)
+    assert [m["state"] for m in agent.ctl("mapping", "list")] == ["in use", "draining"]
+
+
 def owner(agent, src, at):
     """Who had an endpoint then; None: no subscriber."""
     result = execute(CTL, "-j", "who", f"{src[0]}:{src[1]}", "--at", at, "--state-dir", agent.state)

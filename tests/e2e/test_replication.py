@@ -14,20 +14,11 @@ import pytest
 from scapy.layers.inet import UDP
 
 from agent import wait_for
-from gateways import ADDRESSES, PORT, Gateways, endpoint
-from lab import MAPPING
+from gateways import ADDRESSES, PORT, endpoint
+from lab import MAPPING, block_of
 from shapes import PEER, assert_all
 from test_ctl_monitor import Monitor
 from test_privileges import UID, as_user
-
-
-@pytest.fixture
-def gateways(run_directory):
-    it = Gateways(run_directory)
-    try:
-        yield it
-    finally:
-        it.close()
 
 
 def listed(lab, host):
@@ -82,6 +73,33 @@ def test_a_download_goes_on_at_the_other_gateway_though_the_client_sends_nothing
     b.tcp_in(host, src, "PA", seq=502, ack=101)
     b.tcp_out(host, src, "A", seq=101, ack=503)
     a.agent = None
+
+
+def test_sessions_in_the_overflow_are_copied_go_on_at_the_other_gateway_and_end_there(gateways):
+    a, b = gateways.start().labs
+    host = a.host()
+    b.host(host.addr)
+    # The ninth flow of a group of eight ports towards one endpoint finds none there.
+    block = block_of(host.addr, MAPPING)
+    ports = [5000 + flow * block.ports for flow in range(9)]
+    a.inside.send(*(a.from_inside(host, UDP(sport=port, dport=53) / b"query") for port in ports))
+    wait_for(lambda: len(a.sessions(host.addr)) == 9, what="the sessions")
+    assert a.agent.counters()["sessions_overflowed"] == 1
+    wait_same(a, b, host)
+    gateways.wait_copied(1, 9)
+    assert b.agent.counters()["sessions_opened"] == 0
+    # After a kill of the receiver it is still known as a copy.
+    b.agent.kill()
+    b.agent.start()
+    gateways.wait_synchronised()
+    gateways.wait_copied(1, 9)
+    group = 5000 % block.ports // 8
+    (beyond,) = [s for s in b.sessions(host.addr) if (s["out_port"] - block.lo) // 8 != group]
+    b.send_in(b.from_outside(beyond["out_addr"], UDP(sport=53, dport=beyond["out_port"]) / b"answer"), host, beyond["in_port"])
+    a.agent.ctl("session", "flush", host.addr)
+    wait_for(lambda: len(listed(b, host)) <= 1, what="the end of the copies", interval=0.05)
+    for lab in gateways.labs:
+        lab.agent.check()
 
 
 # ---- restarts and cuts
@@ -208,7 +226,7 @@ def test_sessions_of_a_mapping_that_both_get_while_they_run_are_copied(gateways)
     wait_for(lambda: gateways.peer(0)["not_exchanged"], what="the difference", interval=0.05)
     b.agent.ctl("mapping", "add", new["in"], new["out"])
     wait_same(a, b, host)
-    assert gateways.peer(0)["not_exchanged"] == gateways.peer(1)["not_exchanged"] == []
+    wait_for(lambda: gateways.peer(0)["not_exchanged"] == gateways.peer(1)["not_exchanged"] == [], what="both tables", interval=0.05)
     # With the mapping its copies end, and nothing else.
     b.agent.ctl("mapping", "del", new["in"])
     other = a.host()
@@ -301,7 +319,7 @@ def test_an_older_protocol_is_refused_and_said(gateways):
         peer.connect((ADDRESSES[0], PORT))
         peer.sendall(hello(0))
         assert peer.recv(1) == b""
-    assert "it has version 0 of the protocol, this gateway has 1" in a.agent.log_text()
+    assert "it has version 0 of the protocol, this gateway has 2" in a.agent.log_text()
 
 
 def test_connections_that_prove_nothing_do_not_add_up_and_do_not_keep_the_peer_out(gateways):

@@ -6,20 +6,11 @@ import pathlib
 import pytest
 
 from agent import wait_for
-from gateways import Gateways, endpoint
+from gateways import endpoint
 from liar import Liar
 from test_replication import listed, wait_same
 
 EIM = {"endpoint_independent": {"mapping": ["udp"], "filtering": ["udp"]}}
-
-
-@pytest.fixture
-def gateways(run_directory):
-    it = Gateways(run_directory)
-    try:
-        yield it
-    finally:
-        it.close()
 
 
 # ---- crashes

@@ -55,7 +55,14 @@ def frame(sequence, kind, payload, flags=0):
     return struct.pack(">IBBHQ", len(payload), kind, flags, 0, sequence) + payload
 
 
-HELLO = struct.pack(">I16sIHHI", 1, bytes(16), 0xC0000201, 9470, 0, 1000)
+def told(kind, payload, peer=0):
+    return struct.pack(">BBH", peer, kind, len(payload)) + payload
+
+
+HELLO = struct.pack(">I16sIHHIQ", 2, bytes(16), 0xC0000201, 9470, 0, 1000, 1)
+SESSION = struct.pack(">HHI", 1, 1, 7) + struct.pack(">QHBBHH", 0xC633640701BB0005, 1470, 17, 2, 77, 0)
+OVERFLOW = struct.pack(">QIHHBBH", 0xC6336407003513B7, 7, 1, 1470, 17, 2, 0)
+OVERFLOW_END = struct.pack(">QIHHBBH", 0xC6336407003513B7, 7, 1, 1470, 17, 0, 0)
 CHANGES = struct.pack(">HHI", 1, 1, 7) + struct.pack(">QHBBHH", 5, 1024, 17, 1, 3, 0)
 VLAN = attribute(1, b"vlan\0") + attribute(2, attribute(1, struct.pack("H", 100)) + attribute(5, b"\x81\x00"))
 SEEDS = {
@@ -112,9 +119,14 @@ SEEDS = {
     },
     "replication": {
         "plain": b"\0" + frame(0, 1, HELLO) + frame(1, 2, bytes(16)) + frame(2, 3, bytes(40)) + frame(3, 17, CHANGES)
-                 + frame(4, 18, struct.pack(">HHII", 1, 0, 0, 64) + CHANGES) + frame(5, 19, b""),
+                 + frame(4, 18, struct.pack(">HHII", 1, 0, 0, 64) + CHANGES) + frame(5, 20, OVERFLOW) + frame(6, 19, b""),
         "keyed": b"\1" + frame(0, 1, HELLO, 0x80) + bytes(32),
-        "written": b"\2" + b"".join(struct.pack(">BH", kind, len(p)) + p for kind, p in ((1, HELLO), (17, CHANGES), (2, bytes(16)))),
+        "written": b"\2" + b"".join(struct.pack(">BH", kind, len(p)) + p for kind, p in ((1, HELLO), (17, CHANGES), (20, OVERFLOW), (2, bytes(16)))),
+    },
+    "copying": {
+        "slots": told(17, SESSION) + told(18, struct.pack(">HHII", 1, 0, 0, 64) + SESSION) + told(19, b""),
+        "overflow": told(20, OVERFLOW) + told(19, b"", 0x84) + told(20, OVERFLOW, 1) + told(20, OVERFLOW_END),
+        "lease": told(21, struct.pack(">IIHHB3xI12x", 0x0A000007, 0xCB000000, 80, 8000, 6, 60)),
     },
     "http": {
         "get": b"\x40GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",

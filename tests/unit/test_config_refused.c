@@ -4,12 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "config/config.h"
-
-struct row {
-	const char *text;
-	const char *message; /* behind the file's name */
-};
+#include "config_fixture.h"
 
 #define INTERFACES     "\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]}"
 #define WITH(keys)     "{" INTERFACES ",\n" keys "}"
@@ -17,28 +12,12 @@ struct row {
 #define IPFIX(keys)    WITH("\"ipfix\":{" keys "}")
 #define COLLECTOR      "\"collector\":\"192.0.2.10:4739\""
 
-static void expect_refused(const struct row *rows, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct error err = { "" };
-		struct config *c = NULL;
-		char wanted[512];
-		int r = config_parse(rows[i].text, strlen(rows[i].text), "FILE", &c, &err);
-
-		snprintf(wanted, sizeof(wanted), "FILE%s", rows[i].message);
-		cr_expect_eq(r, -EINVAL, "row %zu was taken: %s", i, rows[i].text);
-		cr_expect_str_eq(err.text, wanted, "row %zu: \"%s\" instead of \"%s\"", i, err.text, wanted);
-		cr_expect_null(c, "nothing is written where the text is refused");
-		config_free(c);
-	}
-}
-
 #define EXPECT_REFUSED(...) \
-	expect_refused((const struct row[])__VA_ARGS__, ARRAY_SIZE(((const struct row[])__VA_ARGS__)))
+	expect_refused((const struct refused_row[])__VA_ARGS__, ARRAY_SIZE(((const struct refused_row[])__VA_ARGS__)))
 
 Test(config_refused, keys)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ "{}", ":1: interfaces: this key is missing" },
 		{ "\n\n{}", ":3: interfaces: this key is missing" },
 		{ "[]", ":1: must be an object" },
@@ -67,7 +46,7 @@ Test(config_refused, keys)
 
 Test(config_refused, spare_addresses_and_ends)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ MAPPINGS(SPARED "\"1.1.2.0/30\"}"), ":4: mappings[0].spare: must be a list of prefixes" },
 		{ MAPPINGS(SPARED "[\"1.1.2.0\"]}"),
 		  ":4: mappings[0].spare[0]: must be an IPv4 prefix such as \"10.0.0.0/18\", not \"1.1.2.0\"" },
@@ -96,6 +75,21 @@ Test(config_refused, spare_addresses_and_ends)
 			   "\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\",\n\"out\":\"1.1.1.0:80\"}"),
 		  ":5: portmaps[0].out: 10.0.0.2 has 1.1.1.0 only until 2026-12-01T00:00:00Z; a portmap without `out` "
 		  "would go with it" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\",\"until\":\"2026-12-01\"}],\n\"portmaps\":[{"
+			   "\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\"}"),
+		  ":4: portmaps[0].in: 10.0.0.2 is a subscriber only until 2026-12-01T00:00:00Z; leave out the "
+		  "portmap, or "
+		  "`until` of its mapping" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/"
+			   "30\",\"inbound\":\"sessions\",\"until\":\"2026-12-01\"},"
+			   "{\"in\":\"10.0.0.0/23\",\"out\":null}],\n\"portmaps\":[{"
+			   "\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\"}"),
+		  ":4: portmaps[0].in: 10.0.0.2 is a subscriber only until 2026-12-01T00:00:00Z; leave out the "
+		  "portmap, or "
+		  "`until` of its mapping" },
+		{ MAPPINGS("{\"name\":\"a\",\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\",\"until\":\"2026-12-01\"}],"
+			   "\"pcp\":{\"listen\":[\"10.9.0.1\"],\"mappings\":[\"a\"]},\"bypass\":[\"10.1.0.0/16\""),
+		  ": pcp.mappings[0]: a is there only until 2026-12-01T00:00:00Z; name mappings that stay" },
 		{ WITH("\"reload_guard\":-1"),
 		  ":2: reload_guard: must be a whole number from 0 to 4294967295, not -1" },
 	};
@@ -108,7 +102,7 @@ Test(config_refused, spare_addresses_and_ends)
 
 Test(config_refused, portmaps)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ PORTMAP("\"proto\":\"tcp\""), ":3: portmaps[0].in: this key is missing" },
 		{ PORTMAP("\"proto\":\"icmp\",\"in\":\"10.0.0.2:1\""),
 		  ":3: portmaps[0].proto: must be one of \"tcp\", \"udp\", \"both\", not \"icmp\"" },
@@ -133,7 +127,7 @@ Test(config_refused, portmaps)
 
 Test(config_refused, interfaces)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ "{\"interfaces\":[]}", ":1: interfaces: must be an object" },
 		{ "{\"interfaces\":{}}", ":1: interfaces.inside: this key is missing" },
 		{ "{\"interfaces\":{\"inside\":[]}}", ":1: interfaces.outside: this key is missing" },
@@ -170,7 +164,7 @@ Test(config_refused, interfaces)
 
 Test(config_refused, shape_of_mappings)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ WITH("\"mappings\":{}"), ":2: mappings: must be a list of mappings" },
 		{ MAPPINGS("\"10.0.0.0/8\""), ":3: mappings[0]: must be an object" },
 		{ MAPPINGS("{}"), ":3: mappings[0].in: this key is missing" },
@@ -202,13 +196,20 @@ Test(config_refused, shape_of_mappings)
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"sessions_per_user\":65536}"),
 		  ":3: mappings[0].sessions_per_user: must be a whole number from 1 to 65535, not 65536" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"name\":\"a b\"}"),
-		  ":3: mappings[0].name: must be a name of 1 to 63 of A-Z, a-z, 0-9, \".\", \"_\" and \"-\", not \"a "
+		  ":3: mappings[0].name: must be a name of 1 to 63 of A-Z, a-z, 0-9, \".\", \"_\" and, not first, "
+		  "\"-\", not \"a "
 		  "b\"" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"name\":\"10.0.0\"}"),
-		  ":3: mappings[0].name: must be a name of 1 to 63 of A-Z, a-z, 0-9, \".\", \"_\" and \"-\", not "
+		  ":3: mappings[0].name: must be a name of 1 to 63 of A-Z, a-z, 0-9, \".\", \"_\" and, not first, "
+		  "\"-\", not "
 		  "\"10.0.0\"" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"name\":\"--drain\"}"),
+		  ":3: mappings[0].name: must be a name of 1 to 63 of A-Z, a-z, 0-9, \".\", \"_\" and, not first, "
+		  "\"-\", not "
+		  "\"--drain\"" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"name\":5}"),
-		  ":3: mappings[0].name: must be a name of 1 to 63 of A-Z, a-z, 0-9, \".\", \"_\" and \"-\", not 5" },
+		  ":3: mappings[0].name: must be a name of 1 to 63 of A-Z, a-z, 0-9, \".\", \"_\" and, not first, "
+		  "\"-\", not 5" },
 		{ MAPPINGS("{\"in\":\"10.0.0.0/18\",\"out\":\"1.1.1.0/30\",\"comment\":\"a\\nb\"}"),
 		  ":3: mappings[0].comment: must be a text of at most 256 octets without control characters, not "
 		  "\"a?b\"" },
@@ -248,7 +249,7 @@ Test(config_refused, shape_of_mappings)
 
 Test(config_refused, geometry_and_overlaps_of_mappings)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ MAPPINGS(MAPPING("10.0.0.0/24", "1.1.0.0/23")),
 		  ":4: mappings[0].out: 1.1.0.0/23 is larger than the inside range 10.0.0.0/24" },
 		{ MAPPINGS(MAPPING("10.0.0.0/14", "1.1.1.0/30")),
@@ -296,7 +297,7 @@ Test(config_refused, geometry_and_overlaps_of_mappings)
 
 Test(config_refused, numbers)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ WITH("\"sessions_per_user\":0"),
 		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not 0" },
 		{ WITH("\"sessions_per_user\":65536"),
@@ -378,7 +379,7 @@ Test(config_refused, numbers)
 
 Test(config_refused, fragments)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ WITH("\"fragments\":7"), ":2: fragments: must be an object" },
 		{ WITH("\"fragments\":{\"parked\":1}"), ":2: fragments.parked: unknown key" },
 		{ WITH("\"fragments\":{\"timeout\":1,\n\"timeout\":1}"),
@@ -406,7 +407,7 @@ Test(config_refused, fragments)
 
 Test(config_refused, words_and_paths)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ WITH("\"forwarding\":\"xdp\""),
 		  ":2: forwarding: must be one of \"redirect\", \"kernel\", not \"xdp\"" },
 		{ WITH("\"forwarding\":0"), ":2: forwarding: must be one of \"redirect\", \"kernel\", not 0" },
@@ -458,7 +459,7 @@ Test(config_refused, words_and_paths)
 
 Test(config_refused, ipfix)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ WITH("\"ipfix\":null"), ":2: ipfix: must be an object" },
 		{ IPFIX(""), ":2: ipfix.collector: this key is missing" },
 		{ IPFIX("\"domain_id\":1"), ":2: ipfix.collector: this key is missing" },

@@ -331,6 +331,25 @@ Test(copying_vouch, a_file_of_other_tables_is_discarded)
 	sound();
 }
 
+/* A copy of the file, as by a backup, where a store could find no room on the file system. */
+Test(copying_vouch, a_file_with_holes_gets_its_memory_at_the_start)
+{
+	struct stat before, after;
+	int fd;
+
+	copy_one();
+	fd = open(file_of(), O_RDWR);
+	cr_assert_eq(fstat(fd, &before), 0);
+	/* All but the first page. */
+	cr_assert_eq(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, before.st_size - 4096), 0);
+	restart(&b, state_file);
+	cr_assert_eq(fstat(fd, &after), 0);
+	cr_assert_eq(after.st_blocks, before.st_blocks);
+	cr_assert_eq(copying_held(b.c, 1), 0);
+	close(fd);
+	sound();
+}
+
 Test(copying_vouch, the_file_of_a_mapping_goes_with_it)
 {
 	char stray[128];

@@ -209,6 +209,16 @@ static struct session session_to(uint32_t ext, uint16_t out_port)
 				 .state = SESSION_UDP };
 }
 
+Test(mappings_nested, what_is_not_translated_waits_for_no_other_that_leaves)
+{
+	const struct geometry other = { .in_base = tables_addr("10.0.1.0"), .in_plen = 24, .out_plen = PLEN_NONE };
+
+	add_untranslated("10.0.0.0/24");
+	cr_assert_eq(mappings_del(m, tables_spec("10.0.0.0/24", "0.0.0.0/0").in, PREFIX_NONE), 0);
+	cr_assert(m->leaving);
+	cr_expect(!mappings_left_of_overlaps(m, &other));
+}
+
 Test(mappings_nested, sessions_in_the_enclosing_mapping_end_and_are_told)
 {
 	int a = add("10.0.0.0/24", "1.1.0.0/28");

@@ -355,3 +355,48 @@ Test(session_copies_bound, which_side_has_opened_it_is_noted)
 	cr_assert_not(mappings_slot_inbound(g.m, g.number, HOST, slot));
 	sound();
 }
+
+static int place_in_overflow(uint64_t key, uint16_t out_port)
+{
+	struct session_copies *all = g.opener.requests;
+
+	all->n = 1;
+	all->overflow_limit = 100;
+	all->copy[0] = (struct session_copy){
+		.key = key,
+		.word = state_word(out_port, IPPROTO_UDP, SESSION_UDP, datapath_ticks(&g.d)),
+		.subscriber = HOST,
+		.mapping = (uint16_t)g.number,
+		.request = COPY_TO_OVERFLOW,
+		.mark = overflow_mark(1, datapath_ticks(&g.d)),
+	};
+	cr_assert_eq(copy_program_run(&g.opener), 0);
+	return all->copy[0].result;
+}
+
+Test(session_copies_bound, a_session_in_the_overflow_binds_a_port_of_another_group_and_keeps_it)
+{
+	uint16_t port = first_port(&g, HOST, 5000) ^ 64;
+
+	cr_assert_eq(place_in_overflow(KEY, port), COPY_PLACED);
+	cr_assert(binding_is_of(binding_of_port(port), 5000));
+	cr_assert(binding_flags(binding_of_port(port)) & BINDING_STRAYED);
+	/* The same inside port on the same port; on its first choice; another inside port. */
+	cr_assert_eq(place_in_overflow(slot_key(0xc6336408, 443, 5000), port), COPY_PLACED);
+	cr_assert_eq(place_udp(slot_key(0xc6336409, 443, 5000)), COPY_PORT);
+	cr_assert_eq(place_in_overflow(slot_key(0xc633640a, 443, 5001), port), COPY_PORT);
+	cr_assert_eq(host()->sessions, 2);
+	cr_assert_eq(g.d.global->overflow, 2, "what is refused takes no room");
+	sound();
+}
+
+Test(session_copies_bound, a_session_in_the_overflow_does_not_take_a_bound_inside_port_elsewhere)
+{
+	uint16_t port = first_port(&g, HOST, 5000);
+
+	cr_assert_eq(place_udp(KEY), COPY_PLACED);
+	cr_assert_eq(place_in_overflow(slot_key(0xc6336408, 443, 5000), port ^ 64), COPY_PORT);
+	cr_assert_eq(place_in_overflow(slot_key(0xc6336408, 443, 5000), port), COPY_PLACED);
+	cr_assert_not(binding_is_bound(binding_of_port(port ^ 64)));
+	sound();
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Sessions in the overflow that the peers have been told, or are to be told once they are old enough. An entry keeps
+ * its number, so a walk over all of them may be interrupted. There are at most as many as in the overflow.
+ */
+#ifndef DETNAT_OVERFLOW_TOLD_H
+#define DETNAT_OVERFLOW_TOLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What tells one session from another. */
+struct overflow_id {
+	uint64_t key; /* slot_key() */
+	uint32_t subscriber;
+	uint16_t mapping; /* number */
+	uint16_t out_port;
+	uint8_t proto;
+};
+
+struct overflow_told {
+	struct overflow_id id;
+	bool used;
+	bool seen;	/* in the scan under way */
+	uint8_t state;	/* as it was told; 0: it has not been told */
+	uint32_t since; /* the pass that found it */
+	uint32_t next;	/* number plus one */
+};
+
+struct overflow_tolds {
+	struct overflow_told *entry; /* `room` of them */
+	uint32_t *head;		     /* by hash, `room` of them: number plus one */
+	uint32_t room;		     /* a power of two, or 0 */
+	uint32_t n;
+	uint32_t free; /* the first of a list, number plus one */
+};
+
+void overflow_tolds_free(struct overflow_tolds *t);
+
+/* NULL: there is none. */
+struct overflow_told *overflow_tolds_find(const struct overflow_tolds *t, const struct overflow_id *id);
+
+/* Adds one that is not there: not told, since pass 0. NULL: no memory. Others move. */
+struct overflow_told *overflow_tolds_add(struct overflow_tolds *t, const struct overflow_id *id);
+
+void overflow_tolds_del(struct overflow_tolds *t, struct overflow_told *told);
+
+/* Removes those of a mapping. Returns how many of them have been told. */
+uint32_t overflow_tolds_del_mapping(struct overflow_tolds *t, uint16_t mapping);
+
+/* A number for sets of sessions, of which two have the same by chance alone. */
+uint64_t overflow_id_hash(const struct overflow_id *id);
+
+static inline size_t overflow_tolds_memory(const struct overflow_tolds *t)
+{
+	return t->room * (sizeof(*t->entry) + sizeof(*t->head));
+}
+
+#endif

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Sessions in the overflow pass between two gateways: placed with both entries and counted, vouched for, ended. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "overflow_fixture.h"
+
+static struct gateway a, b;
+
+static void set_up(void)
+{
+	gateway_make(&a, NULL);
+	gateway_make(&b, NULL);
+}
+
+/* At the end of each test: Criterion does not count what fails after it. */
+static void sound(void)
+{
+	assert_sound(&a);
+	assert_sound(&b);
+}
+
+static void tear_down(void)
+{
+	gateway_free(&a);
+	gateway_free(&b);
+}
+
+TestSuite(copying_overflow, .init = set_up, .fini = tear_down, .timeout = 60);
+
+#define PEER 0x02U /* bit of peer 1 */
+
+/* So many ticks pass for one session, and since copies were last refreshed. */
+static void age_beyond(struct gateway *g, uint16_t in_port, uint32_t ticks)
+{
+	struct overflow_session s;
+
+	cr_assert(beyond_entry(g, in_port, &s));
+	s.truth = word_with(s.truth, word_state(s.truth), word_seen(s.truth) - ticks);
+	if (s.pad)
+		s.pad = overflow_mark(overflow_mark_peer(s.pad), s.truth);
+	beyond_store(g, in_port, &s);
+	for (unsigned p = 1; p <= COPYING_PEERS; p++)
+		g->c->peer[p].vouched_tick -= ticks;
+}
+
+static void vouch(struct gateway *g, uint8_t peers)
+{
+	while (copying_vouch(g->c, peers, 50))
+		;
+}
+
+static void copy_one(void)
+{
+	connect_gateways(&a, &b);
+	beyond_open(&a, 5000, 77);
+	exchange(&a, &b);
+	cr_assert_eq(b.counts.placed, 1);
+}
+
+Test(copying_overflow, a_session_is_placed_with_both_entries_on_any_port_of_the_block_and_counted)
+{
+	struct overflow_session s, reverse;
+	struct overflow_key key = { .ext_addr = 0xc6336407, .ext_port = 443, .proto = IPPROTO_TCP };
+
+	copy_one();
+	cr_assert(beyond_entry(&b, 5000, &s));
+	cr_assert_eq(word_out_port(s.truth), beyond_session(&b, 5000, 77).out_port);
+	cr_assert_eq(word_state(s.truth), SESSION_ESTABLISHED);
+	cr_assert(overflow_mark_holds(s.pad, s.truth));
+	cr_assert_eq(overflow_mark_peer(s.pad), 1);
+	key.addr = mapping_out_addr(&mappings_get(b.m, b.number)->geo, HOST);
+	key.port = word_out_port(s.truth);
+	key.direction = OVERFLOW_OUT2IN;
+	cr_assert_eq(bpf_map_lookup_elem(b.d.overflow, &key, &reverse), 0);
+	cr_assert_eq(reverse.in_addr, 0x0a000000 + HOST);
+	cr_assert_eq(reverse.in_port, 5000);
+	cr_assert_eq(mappings_subscriber(b.m, b.number, HOST)->sessions, 1);
+	cr_assert_eq(overflow_count(mappings_subscriber(b.m, b.number, HOST)), 1);
+	cr_assert_eq(b.d.global->overflow, 1);
+	cr_assert_eq(copying_held(b.c, 1), 1);
+	cr_assert_eq(copying_told(a.c), 1);
+	cr_assert_eq(copying_told(b.c), 0, "what is a copy is not told");
+	sound();
+}
+
+Test(copying_overflow, an_end_and_a_change_of_state_are_told)
+{
+	struct overflow_session s;
+
+	copy_one();
+	cr_assert(beyond_entry(&a, 5000, &s));
+	s.truth = word_with(s.truth, SESSION_FIN_WAIT, word_seen(s.truth));
+	beyond_store(&a, 5000, &s);
+	exchange(&a, &b);
+	cr_assert_eq(b.counts.updated, 1);
+	cr_assert(beyond_entry(&b, 5000, &s));
+	cr_assert_eq(word_state(s.truth), SESSION_FIN_WAIT);
+	beyond_end(&a, 5000);
+	exchange(&a, &b);
+	cr_assert_eq(b.counts.ended, 1);
+	cr_assert_eq(tables_overflow_entries(&b.d), 0);
+	cr_assert_eq(copying_held(b.c, 1), 0);
+	cr_assert_eq(copying_told(a.c), 0);
+	sound();
+}
+
+Test(copying_overflow, a_session_is_told_once_it_is_old_enough_and_once)
+{
+	struct told t = { 0 };
+
+	connect_gateways(&a, &b);
+	beyond_open(&a, 5000, 77);
+	pass(&a, &t);
+	pass(&a, &t);
+	cr_assert_eq(t.n, 0);
+	pass(&a, &t);
+	cr_assert_eq(t.n, 1);
+	cr_assert_eq(t.payload[0].type, WIRE_OVERFLOW);
+	cr_assert_eq(t.payload[0].length, sizeof(struct wire_overflow));
+	passes(&a, &t);
+	cr_assert_eq(t.n, 1);
+	told_free(&t);
+	/* One that ends before is never told. */
+	beyond_open(&a, 5001, 78);
+	pass(&a, &t);
+	beyond_end(&a, 5001);
+	passes(&a, &t);
+	cr_assert_eq(t.n, 0);
+	sound();
+}
+
+Test(copying_overflow, a_whole_copy_has_them_and_what_it_lacks_has_ended)
+{
+	struct told lost = { 0 };
+
+	for (uint16_t i = 0; i < 1000; i++)
+		beyond_open(&a, (uint16_t)(5000 + i), i);
+	connect_gateways(&a, &b);
+	cr_assert_eq(b.counts.placed, 1000);
+	beyond_end(&a, 5000);
+	passes(&a, &lost);
+	told_free(&lost);
+	connect_gateways(&a, &b);
+	/* The receiver compares in its own pass. */
+	exchange(&a, &b);
+	cr_assert_eq(copying_held(b.c, 1), 999);
+	cr_assert_eq(tables_overflow_entries(&b.d), 1998);
+	sound();
+}
+
+Test(copying_overflow, what_is_told_while_copies_are_compared_stays)
+{
+	struct told t = { 0 };
+
+	copy_one();
+	pass(&a, &t);
+	whole(&a, &t);
+	hear(&b, 1, &t);
+	beyond_open(&a, 5001, 78);
+	passes(&a, &t);
+	hear(&b, 1, &t);
+	passes(&b, &t);
+	told_free(&t);
+	cr_assert_eq(copying_held(b.c, 1), 2);
+	sound();
+}
+
+Test(copying_overflow, a_payload_that_is_not_taken_is_offered_again)
+{
+	struct told t = { 0 };
+
+	connect_gateways(&a, &b);
+	for (uint16_t i = 0; i < 100; i++)
+		beyond_open(&a, (uint16_t)(5000 + i), i);
+	t.refuse = 5;
+	passes(&a, &t);
+	hear(&b, 1, &t);
+	cr_assert_eq(copying_held(b.c, 1), 100);
+	t.refuse = 5;
+	whole(&a, &t);
+	hear(&b, 1, &t);
+	passes(&b, &t);
+	told_free(&t);
+	cr_assert_eq(copying_held(b.c, 1), 100);
+	sound();
+}
+
+Test(copying_overflow, copies_stay_fresh_while_their_peer_is_up_and_expire_after)
+{
+	struct overflow_session s;
+
+	copy_one();
+	for (unsigned i = 0; i < 4; i++) {
+		age_beyond(&b, 5000, 2000);
+		vouch(&b, PEER);
+		cr_assert(beyond_entry(&b, 5000, &s));
+		cr_assert_lt(datapath_ticks(&b.d) - word_seen(s.truth), 10);
+		cr_assert(overflow_mark_holds(s.pad, s.truth));
+	}
+	age_beyond(&b, 5000, 500);
+	/* For a last time. */
+	vouch(&b, 0);
+	cr_assert(beyond_entry(&b, 5000, &s));
+	cr_assert_lt(datapath_ticks(&b.d) - word_seen(s.truth), 10);
+	age_beyond(&b, 5000, 3000);
+	vouch(&b, 0);
+	cr_assert(beyond_entry(&b, 5000, &s));
+	cr_assert_gt(datapath_ticks(&b.d) - word_seen(s.truth), 2990);
+	sound();
+}
+
+Test(copying_overflow, a_copy_that_a_packet_has_refreshed_is_this_gateways_own_and_is_told)
+{
+	struct overflow_session s;
+
+	copy_one();
+	beyond_touch(&b, 5000, datapath_ticks(&b.d) - 33);
+	beyond_end(&a, 5000);
+	exchange(&a, &b);
+	exchange(&a, &b);
+	cr_assert(beyond_entry(&b, 5000, &s));
+	cr_assert_eq(s.pad, 0, "the mark is removed");
+	cr_assert_eq(copying_held(b.c, 1), 0);
+	cr_assert_eq(copying_told(b.c), 1);
+	cr_assert_eq(copying_held(a.c, 1), 1, "the other has it as a copy");
+	sound();
+}
+
+Test(copying_overflow, copies_are_known_after_a_restart_of_the_agent)
+{
+	const struct copying_limits limits = { 2, 1000 };
+	struct told t = { 0 };
+
+	copy_one();
+	copying_free(b.c);
+	cr_assert_eq(copying_new(b.m, &limits, NULL, &b.c), 0);
+	passes(&b, &t);
+	told_free(&t);
+	cr_assert_eq(copying_held(b.c, 1), 1);
+	cr_assert_eq(copying_told(b.c), 0);
+	beyond_end(&a, 5000);
+	connect_gateways(&a, &b);
+	exchange(&a, &b);
+	cr_assert_eq(tables_overflow_entries(&b.d), 0);
+	sound();
+}
+
+Test(copying_overflow, what_a_peer_whose_tables_began_empty_has_lost_is_this_gateways_own)
+{
+	struct told t = { 0 };
+
+	copying_peer_tables(b.c, 1, 7);
+	copy_one();
+	copying_peer_tables(b.c, 1, 8);
+	cr_assert_eq(copying_held(b.c, 1), 0);
+	beyond_end(&a, 5000);
+	passes(&a, &t);
+	told_free(&t);
+	connect_gateways(&a, &b);
+	exchange(&a, &b);
+	cr_assert_eq(copying_held(a.c, 1), 1);
+	cr_assert_eq(tables_overflow_entries(&b.d), 2);
+	sound();
+}
+
+Test(copying_overflow, a_session_that_both_have_of_their_own_is_told_again_when_one_ends)
+{
+	connect_gateways(&a, &b);
+	beyond_open(&a, 5000, 77);
+	beyond_open(&b, 5000, 77);
+	exchange(&a, &b);
+	cr_assert_eq(b.counts.existing, 1);
+	cr_assert_eq(a.counts.existing, 1);
+	cr_assert_eq(copying_held(a.c, 1) + copying_held(b.c, 1), 0);
+	beyond_end(&a, 5000);
+	exchange(&a, &b);
+	exchange(&a, &b);
+	cr_assert_eq(copying_held(a.c, 1), 1);
+	sound();
+}
+
+Test(copying_overflow, a_session_on_another_port_takes_the_place_of_the_copy_of_its_flow)
+{
+	struct overflow_session s;
+	struct told lost = { 0 };
+
+	copy_one();
+	beyond_end(&a, 5000);
+	passes(&a, &lost);
+	told_free(&lost);
+	beyond_open(&a, 5000, 99);
+	exchange(&a, &b);
+	cr_assert(beyond_entry(&b, 5000, &s));
+	cr_assert_eq(word_out_port(s.truth), beyond_session(&b, 5000, 99).out_port);
+	cr_assert_eq(copying_held(b.c, 1), 1);
+	cr_assert_eq(tables_overflow_entries(&b.d), 2);
+	sound();
+}
+
+Test(copying_overflow, copies_of_a_mapping_that_the_peer_has_no_more_end)
+{
+	struct copying_table_report report;
+
+	copy_one();
+	vouch(&b, PEER);
+	cr_assert_eq(copying_mappings(b.c, 1, NULL, 0, &report), 0);
+	age_beyond(&b, 5000, 2000);
+	vouch(&b, PEER);
+	cr_assert_eq(tables_overflow_entries(&b.d), 0);
+	cr_assert_eq(copying_held(b.c, 1), 0);
+	sound();
+}
+
+Test(copying_overflow, news_of_another_peer_take_a_copy_over_and_its_whole_copy_only_one_of_a_peer_that_is_down)
+{
+	struct overflow_session s;
+	struct gateway third;
+	struct told t = { 0 };
+
+	copy_one();
+	vouch(&b, PEER);
+	gateway_make(&third, NULL);
+	beyond_open(&third, 5000, 77);
+	pass(&third, &t);
+	whole(&third, &t);
+	hear(&b, 2, &t);
+	cr_assert(beyond_entry(&b, 5000, &s));
+	cr_assert_eq(overflow_mark_peer(s.pad), 1);
+	cr_assert(beyond_entry(&third, 5000, &s));
+	s.truth = word_with(s.truth, SESSION_FIN_WAIT, word_seen(s.truth));
+	beyond_store(&third, 5000, &s);
+	passes(&third, &t);
+	hear(&b, 2, &t);
+	cr_assert(beyond_entry(&b, 5000, &s));
+	cr_assert_eq(overflow_mark_peer(s.pad), 2);
+	cr_assert_eq(copying_held(b.c, 1), 0);
+	cr_assert_eq(copying_held(b.c, 2), 1);
+	/* What the first one ends is not its any more. */
+	beyond_end(&a, 5000);
+	exchange(&a, &b);
+	cr_assert_eq(tables_overflow_entries(&b.d), 2);
+	gateway_free(&third);
+	sound();
+}
+
+Test(copying_overflow, a_deleted_mapping_is_told_no_more)
+{
+	struct told t = { 0 };
+
+	copy_one();
+	cr_assert_eq(mappings_del(a.m, copying_spec.in, copying_spec.out), 0);
+	copying_mappings_changed(a.c);
+	cr_assert_eq(copying_told(a.c), 0);
+	cr_assert_eq(a.c->overflow_told.n, 0);
+	tables_reclaim(a.m);
+	a.number = tables_add(a.m, &copying_spec);
+	passes(&a, &t);
+	hear(&b, 1, &t);
+	sound();
+}

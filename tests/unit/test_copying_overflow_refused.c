@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Sessions in the overflow that a peer tells and that cannot be had here, or cannot be at all. */
+#include <errno.h>
+#include <netinet/in.h>
+
+#include "overflow_fixture.h"
+
+static struct gateway a, b;
+
+static void set_up(void)
+{
+	gateway_make(&a, NULL);
+	gateway_make(&b, NULL);
+}
+
+/* At the end of each test: Criterion does not count what fails after it. */
+static void sound(void)
+{
+	assert_sound(&a);
+	assert_sound(&b);
+}
+
+static void tear_down(void)
+{
+	gateway_free(&a);
+	gateway_free(&b);
+}
+
+TestSuite(copying_overflow_refused, .init = set_up, .fini = tear_down, .timeout = 60);
+
+static void vouch(struct gateway *g, uint8_t peers)
+{
+	while (copying_vouch(g->c, peers, 50))
+		;
+}
+
+Test(copying_overflow_refused, a_port_that_is_anothers_here_is_refused)
+{
+	const struct session other = beyond_session(&b, 6000, 77);
+	struct told t = { 0 };
+
+	connect_gateways(&a, &b);
+	/* In the overflow, and in a slot. */
+	beyond_open(&b, 6000, 77);
+	cr_assert_eq(open_own(&b, HOST, slot_key(other.ext_addr, 443, 5008), first_port(&b, HOST, 5008), IPPROTO_TCP,
+			      SESSION_ESTABLISHED,
+			      (uint16_t)first_slot(&b, slot_key(other.ext_addr, 443, 5008), IPPROTO_TCP)),
+		     COPY_PLACED);
+	beyond_open(&a, 5000, 77);
+	beyond_open(&a, 5001,
+		    (uint16_t)(first_port(&b, HOST, 5008) - mapping_port_lo(&mappings_get(b.m, b.number)->geo, HOST)));
+	passes(&a, &t);
+	hear(&b, 1, &t);
+	cr_assert_eq(b.counts.refused, 2);
+	cr_assert_eq(b.counts.placed, 0);
+	cr_assert_eq(copying_held(b.c, 1), 0);
+	sound();
+}
+
+Test(copying_overflow_refused, a_session_that_is_in_a_slot_here_stays_there)
+{
+	const uint64_t key = slot_key(0xc6336407, 443, 5000);
+	struct told t = { 0 };
+
+	connect_gateways(&a, &b);
+	cr_assert_eq(open_own(&b, HOST, key, first_port(&b, HOST, 5000), IPPROTO_TCP, SESSION_ESTABLISHED,
+			      (uint16_t)first_slot(&b, key, IPPROTO_TCP)),
+		     COPY_PLACED);
+	beyond_open(&a, 5000, 77);
+	passes(&a, &t);
+	hear(&b, 1, &t);
+	cr_assert_eq(b.counts.existing, 1);
+	cr_assert_eq(tables_overflow_entries(&b.d), 0);
+	sound();
+}
+
+Test(copying_overflow_refused, the_quota_and_the_overflows_size_are_kept_to_the_session)
+{
+	struct told t = { 0 };
+
+	connect_gateways(&a, &b);
+	for (uint16_t i = 0; i < 20; i++)
+		beyond_open(&a, (uint16_t)(5000 + i), i);
+	b.d.settings.overflow_sessions = 5;
+	passes(&a, &t);
+	hear(&b, 1, &t);
+	cr_assert_eq(b.counts.placed, 5);
+	cr_assert_eq(b.counts.refused, 15);
+	cr_assert_eq(b.d.global->overflow, 5);
+	b.d.settings.overflow_sessions = 100;
+	b.d.mapping[b.number].sessions_per_user = 8;
+	whole(&a, &t);
+	hear(&b, 1, &t);
+	cr_assert_eq(b.counts.placed, 8);
+	cr_assert_eq(mappings_subscriber(b.m, b.number, HOST)->sessions, 8);
+	b.d.mapping[b.number].sessions_per_user = 1000;
+	sound();
+}
+
+Test(copying_overflow_refused, an_expired_session_here_gives_way)
+{
+	struct overflow_session s;
+	struct told t = { 0 };
+
+	connect_gateways(&a, &b);
+	beyond_open(&b, 5000, 78);
+	beyond_touch(&b, 5000, datapath_ticks(&b.d) - 5000);
+	beyond_open(&b, 6000, 77);
+	beyond_touch(&b, 6000, datapath_ticks(&b.d) - 5000);
+	beyond_open(&a, 5000, 77);
+	passes(&a, &t);
+	hear(&b, 1, &t);
+	cr_assert_eq(b.counts.placed, 1);
+	cr_assert(beyond_entry(&b, 5000, &s));
+	cr_assert_not(beyond_entry(&b, 6000, &s));
+	cr_assert_eq(mappings_subscriber(b.m, b.number, HOST)->sessions, 1);
+	sound();
+}
+
+Test(copying_overflow_refused, what_no_subscriber_can_have_is_refused_or_malformed)
+{
+	const uint16_t port = beyond_session(&b, 5000, 77).out_port;
+	const struct wire_overflow right = {
+		.key = htobe64(slot_key(0xc6336407, 443, 5000)),
+		.subscriber = htobe32(HOST),
+		.mapping = htobe16((uint16_t)a.number),
+		.out_port = htobe16(port),
+		.proto = IPPROTO_TCP,
+		.state = SESSION_ESTABLISHED,
+	};
+	struct wire_overflow w = right;
+	unsigned refused = 0;
+
+	connect_gateways(&a, &b);
+#define TELL() copying_apply(b.c, 1, WIRE_OVERFLOW, &w, sizeof(w), &b.counts)
+	for (size_t n = 1; n < sizeof(w); n++)
+		cr_assert_eq(copying_apply(b.c, 1, WIRE_OVERFLOW, &w, n, &b.counts), -EPROTO, "%zu octets", n);
+	w.mapping = htobe16(MAX_MAPPINGS);
+	cr_assert_eq(TELL(), -EPROTO);
+	w = right;
+	w.subscriber = htobe32(256);
+	cr_assert_eq(TELL(), -EPROTO);
+	w = right;
+	w.mapping = htobe16((uint16_t)(a.number + 1));
+	cr_assert_eq(TELL(), 0);
+	cr_assert_eq(b.counts.skipped, 1);
+	/* Ports of other subscribers, and no ports of subscribers. */
+	for (uint32_t out_port = 0; out_port < 65536; out_port += 63) {
+		uint16_t lo = mapping_port_lo(&mappings_get(b.m, b.number)->geo, HOST);
+
+		if (out_port >= lo && out_port < lo + 4032U)
+			continue;
+		w = right;
+		w.out_port = htobe16((uint16_t)out_port);
+		cr_assert_eq(TELL(), 0);
+		refused++;
+	}
+	cr_assert_eq(b.counts.refused, refused);
+	for (unsigned proto = 0; proto < 256; proto++)
+		for (unsigned state = 1; state < 256; state++) {
+			if (copy_state_fits(slot_key(0xc6336407, 443, 5000), (uint8_t)proto, (uint8_t)state))
+				continue;
+			w = right;
+			w.proto = (uint8_t)proto;
+			w.state = (uint8_t)state;
+			cr_assert_eq(TELL(), 0);
+			refused++;
+		}
+	cr_assert_eq(b.counts.refused, refused);
+	/* Ends of what is not there. */
+	for (unsigned proto = 0; proto < 256; proto++) {
+		w = right;
+		w.proto = (uint8_t)proto;
+		w.state = 0;
+		cr_assert_eq(TELL(), 0);
+	}
+	cr_assert_eq(tables_overflow_entries(&b.d), 0);
+	cr_assert_eq(b.d.global->overflow, 0);
+	cr_assert_eq(b.counts.placed, 0);
+	sound();
+}
+
+/* Records at random of a few flows and ports. */
+Test(copying_overflow_refused, whatever_is_told_the_tables_stay_sound)
+{
+	uint16_t lo = mapping_port_lo(&mappings_get(b.m, b.number)->geo, HOST);
+
+	connect_gateways(&a, &b);
+	srandom(4711);
+	for (unsigned round = 0; round < 2000; round++) {
+		struct wire_overflow w[8];
+		struct told t = { 0 };
+
+		for (unsigned i = 0; i < 8; i++)
+			w[i] = (struct wire_overflow){
+				.key = htobe64(slot_key(0xc6336407, 443, (uint16_t)(5000 + random() % 16))),
+				.subscriber = htobe32(HOST),
+				.mapping = htobe16((uint16_t)a.number),
+				.out_port = htobe16((uint16_t)(lo + random() % 16)),
+				.proto = random() % 4 ? IPPROTO_TCP : IPPROTO_UDP,
+				.state = random() % 2	? SESSION_ESTABLISHED
+					 : random() % 3 ? 0
+							: SESSION_UDP,
+				.flags = (uint16_t)random(),
+			};
+		cr_assert_eq(copying_apply(b.c, 1 + round % 3, WIRE_OVERFLOW, w, sizeof(w), &b.counts), 0);
+		if (round % 50)
+			continue;
+		if (round % 100)
+			copying_apply(b.c, 1 + round % 3, WIRE_WHOLE_END, w, 0, &b.counts);
+		vouch(&b, (uint8_t)random());
+		passes(&b, &t);
+		told_free(&t);
+		sound();
+	}
+	cr_assert_gt(b.counts.placed, 100);
+	cr_assert_gt(b.counts.ended, 20);
+	cr_assert_gt(b.counts.refused, 100);
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Sessions for which there was no room when they were told are placed once there is, unless they have ended by then. */
+#include <netinet/in.h>
+
+#include "overflow_fixture.h"
+
+static struct gateway a, b;
+
+static void set_up(void)
+{
+	gateway_make(&a, NULL);
+	gateway_make(&b, NULL);
+	connect_gateways(&a, &b);
+}
+
+/* At the end of each test: Criterion does not count what fails after it. */
+static void sound(void)
+{
+	assert_sound(&a);
+	assert_sound(&b);
+}
+
+static void tear_down(void)
+{
+	gateway_free(&a);
+	gateway_free(&b);
+}
+
+TestSuite(copying_retry, .init = set_up, .fini = tear_down, .timeout = 60);
+
+#define OTHER (5000 + 4032) /* an inside port with the first choice of 5000 */
+
+/* Has a tell of one connection more, and b hear that alone. */
+static void tell(void)
+{
+	struct told t = { 0 };
+
+	passes(&a, &t);
+	hear(&b, 1, &t);
+}
+
+/* So many seconds later. */
+static void retry_after(uint32_t seconds)
+{
+	for (uint32_t i = 0; b.c->waiting.entry && i < WAITING_MAX; i++)
+		b.c->waiting.entry[i].tick -= ticks_of_seconds(seconds, b.d.hz);
+	for (uint32_t i = 0; i < WAITING_MAX / 4096; i++)
+		cr_assert_eq(copying_retry(b.c, 1, &b.counts), 0);
+}
+
+/* A session of b's that has the port of one that a tells: the slot that a has it in. */
+static uint32_t refuse_one(uint32_t *ret_mine)
+{
+	uint32_t theirs;
+
+	*ret_mine = open_flow(&b, HOST, 5000, 7, IPPROTO_TCP, SESSION_ESTABLISHED);
+	theirs = open_flow(&a, HOST, OTHER, 7, IPPROTO_TCP, SESSION_ESTABLISHED);
+	tell();
+	cr_assert_eq(b.counts.refused, 1);
+	cr_assert_eq(b.c->waiting.n, 1);
+	return theirs;
+}
+
+Test(copying_retry, a_port_that_has_become_free_is_taken_within_seconds)
+{
+	uint32_t mine;
+
+	refuse_one(&mine);
+	retry_after(0);
+	cr_assert_eq(b.counts.placed, 0, "not before a second is over");
+	retry_after(1);
+	cr_assert_eq(b.counts.placed, 0);
+	cr_assert_eq(b.counts.refused, 1, "it is counted once");
+	end_session(&b, HOST, mine);
+	retry_after(1);
+	cr_assert_eq(b.counts.placed, 0, "two seconds after the first try");
+	retry_after(1);
+	cr_assert_eq(b.counts.placed, 1);
+	cr_assert_eq(copying_held(b.c, 1), 1);
+	cr_assert_eq(b.c->waiting.n, 0);
+	sound();
+}
+
+Test(copying_retry, what_has_ended_meanwhile_is_not_placed)
+{
+	uint32_t mine, theirs = refuse_one(&mine);
+
+	end_session(&a, HOST, theirs);
+	tell();
+	cr_assert_eq(b.c->waiting.n, 0);
+	end_session(&b, HOST, mine);
+	retry_after(2);
+	cr_assert_eq(sessions_in(&b, HOST), 0);
+	sound();
+}
+
+Test(copying_retry, another_session_in_the_slot_takes_the_place_of_the_one_that_waits)
+{
+	uint32_t mine, theirs = refuse_one(&mine), now;
+
+	end_session(&a, HOST, theirs);
+	now = open_flow(&a, HOST, OTHER + 4032, 7, IPPROTO_TCP, SESSION_ESTABLISHED);
+	cr_assert_eq(now, theirs);
+	tell();
+	cr_assert_eq(b.c->waiting.n, 1);
+	end_session(&b, HOST, mine);
+	retry_after(2);
+	cr_assert_eq(sessions_in(&b, HOST), 1);
+	cr_assert_eq(key_in_port(slot_at(&b, HOST, theirs)->key), (uint16_t)(OTHER + 4032));
+	sound();
+}
+
+Test(copying_retry, a_whole_copy_begins_anew)
+{
+	uint32_t mine;
+
+	refuse_one(&mine);
+	end_session(&b, HOST, mine);
+	connect_gateways(&a, &b);
+	cr_assert_eq(b.c->waiting.n, 0);
+	cr_assert_eq(b.counts.placed, 1);
+	retry_after(2);
+	cr_assert_eq(b.counts.placed, 1);
+	sound();
+}
+
+Test(copying_retry, it_ends_after_some_minutes_and_with_the_mapping)
+{
+	uint32_t mine;
+
+	refuse_one(&mine);
+	for (unsigned i = 0; i < 12; i++)
+		retry_after(1000);
+	cr_assert_eq(b.c->waiting.n, 0);
+	open_flow(&a, HOST, OTHER, 8, IPPROTO_TCP, SESSION_ESTABLISHED);
+	open_flow(&b, HOST, 5000, 8, IPPROTO_TCP, SESSION_ESTABLISHED);
+	tell();
+	cr_assert_eq(b.c->waiting.n, 1);
+	cr_assert_eq(mappings_del(b.m, copying_spec.in, copying_spec.out), 0);
+	copying_mappings_changed(b.c);
+	cr_assert_eq(b.c->waiting.n, 0);
+	tables_reclaim(b.m);
+	b.number = tables_add(b.m, &copying_spec);
+	sound();
+}
+
+Test(copying_retry, the_quota_and_a_lock_that_is_held_are_waited_for)
+{
+	b.d.mapping[b.number].sessions_per_user = 0;
+	open_flow(&a, HOST, 5000, 7, IPPROTO_TCP, SESSION_ESTABLISHED);
+	tell();
+	cr_assert_eq(b.counts.refused, 1);
+	b.d.mapping[b.number].sessions_per_user = 1000;
+	retry_after(1);
+	cr_assert_eq(b.counts.placed, 1);
+	mappings_subscriber(b.m, b.number, HOST)->lock++;
+	open_flow(&a, HOST, 5001, 7, IPPROTO_TCP, SESSION_ESTABLISHED);
+	tell();
+	cr_assert_eq(b.counts.refused, 2);
+	mappings_subscriber(b.m, b.number, HOST)->lock++;
+	retry_after(1);
+	cr_assert_eq(b.counts.placed, 2);
+	sound();
+}
+
+Test(copying_retry, sessions_in_the_overflow_are_tried_again_too)
+{
+	struct overflow_session s;
+
+	b.d.settings.overflow_sessions = 0;
+	beyond_open(&a, 5000, 77);
+	beyond_open(&a, 5001, 78);
+	tell();
+	cr_assert_eq(b.counts.refused, 2);
+	cr_assert_eq(b.c->waiting.n, 2);
+	beyond_end(&a, 5001);
+	tell();
+	cr_assert_eq(b.c->waiting.n, 1);
+	b.d.settings.overflow_sessions = 100;
+	retry_after(1);
+	cr_assert(beyond_entry(&b, 5000, &s));
+	cr_assert_not(beyond_entry(&b, 5001, &s));
+	cr_assert_eq(copying_held(b.c, 1), 1);
+	sound();
+}
+
+Test(copying_retry, what_waits_is_bounded)
+{
+	struct waiting_copies w = { 0 };
+
+	for (uint32_t i = 0; i < 2 * WAITING_MAX; i++)
+		waiting_add(&w, &(struct waiting_copy){ .peer = 1, .subscriber = i / 2, .slot = (uint16_t)i });
+	cr_assert_eq(w.n, WAITING_MAX);
+	for (uint32_t i = 0; i < WAITING_MAX; i++)
+		waiting_del(&w, &(struct waiting_copy){ .peer = 1, .subscriber = i / 2, .slot = (uint16_t)i });
+	cr_assert_eq(w.n, 0);
+	waiting_add(&w, &(struct waiting_copy){ .peer = 2 });
+	waiting_forget(&w, 1, 0);
+	cr_assert_eq(w.n, 1);
+	waiting_forget(&w, 2, 0);
+	cr_assert_eq(w.n, 0);
+	waiting_free(&w);
+}

@@ -12,6 +12,7 @@ import pytest
 import agent
 import isolation
 import lab as lab_module
+from gateways import Gateways
 
 # valgrind does not know that bpf(2) fills memory, so undefined values are not checked.
 VALGRIND = ("valgrind -q --undef-value-errors=no --error-exitcode=99 --leak-check=full --show-leak-kinds=definite "
@@ -134,6 +135,16 @@ def small_quota_lab(run_directory):
     it = lab_module.Lab(run_directory)
     try:
         it.start(sessions_per_user=2)
+        yield it
+    finally:
+        it.close()
+
+
+@pytest.fixture
+def gateways(run_directory):
+    """Two gateways that copy sessions to each other, not started yet."""
+    it = Gateways(run_directory)
+    try:
         yield it
     finally:
         it.close()

@@ -14,20 +14,11 @@ import pytest
 from scapy.layers.inet import UDP
 
 from agent import wait_for
-from gateways import ADDRESSES, PORT, Gateways, endpoint
+from gateways import ADDRESSES, PORT, endpoint
 from lab import MAPPING, block_of
 from shapes import PEER, assert_all
 from test_ctl_monitor import Monitor
 from test_privileges import UID, as_user
-
-
-@pytest.fixture
-def gateways(run_directory):
-    it = Gateways(run_directory)
-    try:
-        yield it
-    finally:
-        it.close()
 
 
 def listed(lab, host):

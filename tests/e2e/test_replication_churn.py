@@ -8,11 +8,9 @@ import os
 import random
 import time
 
-import pytest
 from scapy.layers.inet import TCP, UDP
 
 from agent import wait_for
-from gateways import Gateways
 from test_replication import listed
 
 CHURN = float(os.environ.get("CHURN", "8"))
@@ -21,15 +19,6 @@ HOSTS, SHARED = 20, 4
 SEED = int(os.environ.get("CHURN_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 # Sessions shall end by themselves, too.
 TIMEOUTS = {"udp": 6, "tcp_established": 12, "tcp_transitory": 5, "icmp": 5}
-
-
-@pytest.fixture
-def gateways(run_directory):
-    it = Gateways(run_directory)
-    try:
-        yield it
-    finally:
-        it.close()
 
 
 def frames(dice, lab, hosts):

@@ -8,22 +8,13 @@ import pytest
 import topology
 from agent import wait_for
 from flows import Download, Flows
-from topology import SERVER, subscriber
-
-POOL = "203.0.113.0/24"
+from topology import PAIR_POOL as POOL, SERVER, subscriber
 
 
 @pytest.fixture(scope="module", params=["bird", "frr"])
 def network(request, run_directory):
-    it = topology.Network(run_directory, gateways=2)
-    it.kind = request.param
-    try:
-        for gateway, letter in zip(it.gateways, "ab"):
-            gateway.start_agent("pair/detnat.json").start_routing(it.kind, f"pair/{letter}.{it.kind}.conf")
-        it.wait_for_ways({POOL: 1}, {1: 1})
+    with topology.pair(run_directory, request.param) as it:
         yield it
-    finally:
-        it.close()
 
 
 def test_flows_go_on_when_the_routing_daemon_and_the_agent_are_killed(network):

@@ -7,23 +7,15 @@ import pytest
 
 import topology
 from flows import Flows
-from topology import SERVER, subscriber
+from topology import PAIR_POOL as POOL, SERVER, subscriber
 
-POOL = "203.0.113.0/24"
 _ports = itertools.count(5000)
 
 
 @pytest.fixture(scope="module", params=["bird", "frr"])
 def network(request, run_directory):
-    it = topology.Network(run_directory, gateways=2)
-    it.kind = request.param
-    try:
-        for gateway, letter in zip(it.gateways, "ab"):
-            gateway.start_agent("pair/detnat.json").start_routing(it.kind, f"pair/{letter}.{it.kind}.conf")
-        it.wait_for_ways({POOL: 1}, {1: 1})
+    with topology.pair(run_directory, request.param) as it:
         yield it
-    finally:
-        it.close()
 
 
 @pytest.fixture

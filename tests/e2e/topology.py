@@ -8,6 +8,7 @@
 Both networks in the middle are bridges of a namespace of their own. Servers are 198.18.0.0/24, at the upstream router.
 """
 
+import contextlib
 import itertools
 import json
 import re
@@ -19,6 +20,7 @@ from agent import wait_for
 
 SERVER = "198.18.0.7"
 UPSTREAM = "198.51.100.254"
+PAIR_POOL = "203.0.113.0/24"
 SUBSCRIBERS = ("100.64.0.0/18", "100.64.64.0/18", "100.64.128.0/18")
 
 _numbers = itertools.count(1)
@@ -178,3 +180,17 @@ class Network:
             reports = "\n".join(f"---- {r.directory.name}\n{r.report()}" for r in
                                 [*self.birds, *(g.daemon for g in self.gateways if g.daemon)])
             raise AssertionError(f"routes are {found()} where {wanted} was due\n{reports}") from None
+
+
+@contextlib.contextmanager
+def pair(run_directory, kind):
+    """An active and a standby gateway by the files in deploy/routing/pair; the first is active."""
+    it = Network(run_directory, gateways=2)
+    it.kind = kind
+    try:
+        for gateway, letter in zip(it.gateways, "ab"):
+            gateway.start_agent("pair/detnat.json").start_routing(kind, f"pair/{letter}.{kind}.conf")
+        it.wait_for_ways({PAIR_POOL: 1}, {1: 1})
+        yield it
+    finally:
+        it.close()

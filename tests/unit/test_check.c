@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "change/preflight.h"
+#include "config_fixture.h"
 
 static void run(const char *command)
 {
@@ -31,15 +32,6 @@ static void setup(void)
 
 TestSuite(check, .init = setup);
 
-static struct config *parse(const char *text)
-{
-	struct error err = { "" };
-	struct config *c = NULL;
-
-	cr_assert_eq(config_parse(text, strlen(text), "FILE", &c, &err), 0, "%s", err.text);
-	return c;
-}
-
 #define INTERFACES "\"interfaces\":{\"inside\":[\"v0\"],\"outside\":[\"v1\"]}"
 #define MAPPED(in, out)                                                                      \
 	"{" INTERFACES ",\"mappings\":[\n{\"in\":\"10.9.0.0/24\",\"out\":\"1.1.1.0/28\"},\n" \
@@ -47,7 +39,7 @@ static struct config *parse(const char *text)
 
 static void expect(const char *text, const char *running, int wanted, const char *message)
 {
-	_cleanup_config_ struct config *c = parse(text), *r = running ? parse(running) : NULL;
+	_cleanup_config_ struct config *c = config_of(text), *r = running ? config_of(running) : NULL;
 	struct error err = { "" };
 	int found = check_machine(c, r, false, NULL, "FILE", &err);
 
@@ -79,7 +71,7 @@ Test(check, an_alternative_name)
 Test(check, a_start_waits_for_an_interface_that_is_not_there)
 {
 	_cleanup_config_ struct config *c =
-		parse("{\"interfaces\":{\"outside\":[\"v1\",\"nix\"],\"inside\":[\"v0\"]}}");
+		config_of("{\"interfaces\":{\"outside\":[\"v1\",\"nix\"],\"inside\":[\"v0\"]}}");
 	struct error err = { "" };
 
 	cr_redirect_stderr();
@@ -92,7 +84,7 @@ Test(check, a_start_waits_for_an_interface_that_is_not_there)
 
 Test(check, an_interface_added_by_hand_has_no_line)
 {
-	_cleanup_config_ struct config *running = parse("{" INTERFACES "}"), *c = config_clone(running);
+	_cleanup_config_ struct config *running = config_of("{" INTERFACES "}"), *c = config_clone(running);
 	struct error err = { "" };
 
 	cr_assert_eq(config_add_interface(c, "nix", DEVICE_OUTSIDE), 0);
@@ -117,7 +109,7 @@ Test(check, a_pool_that_holds_a_next_hop)
 Test(check, tables_that_need_more_memory_than_is_free)
 {
 	static const char huge[] = MAPPED("32.0.0.0/3", "64.0.0.0/8");
-	_cleanup_config_ struct config *c = parse(huge);
+	_cleanup_config_ struct config *c = config_of(huge);
 	struct error err = { "" };
 	double own, all, available;
 
@@ -140,7 +132,7 @@ Test(check, more_slots_are_new_tables)
 	static const char large[] =
 		"{" INTERFACES
 		",\"session_slots\":1024,\n\"mappings\":[{\"in\":\"0.0.0.0/3\",\"out\":\"64.0.0.0/8\"}]}";
-	_cleanup_config_ struct config *c = parse(large), *running = parse(small);
+	_cleanup_config_ struct config *c = config_of(large), *running = config_of(small);
 	struct error err = { "" };
 
 	cr_expect_eq(check_machine(c, running, false, NULL, "FILE", &err), -ENOMEM, "%s", err.text);
@@ -177,7 +169,7 @@ Test(check, directories_that_cannot_be_made)
 
 		snprintf(text, sizeof(text), "{" INTERFACES ",\n\"%s\":\"%s\"}", cases[i].key, cases[i].path);
 
-		_cleanup_config_ struct config *c = parse(text);
+		_cleanup_config_ struct config *c = config_of(text);
 
 		cr_expect_eq(!!check_paths(c, "FILE", &err), *cases[i].message != 0, "%s", cases[i].path);
 		cr_expect_str_eq(err.text, cases[i].message, "%s", err.text);

@@ -3,23 +3,14 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "config/config.h"
+#include "config_fixture.h"
 
 #define INTERFACES "\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]}"
 #define WITH(keys) "{" INTERFACES ",\n" keys "}"
 
-static struct config *parse(const char *text)
-{
-	struct error err = { "" };
-	struct config *c = NULL;
-
-	cr_assert_eq(config_parse(text, strlen(text), "FILE", &c, &err), 0, "%s\n%s", err.text, text);
-	return c;
-}
-
 Test(config_accepted, interfaces_alone_bring_every_default)
 {
-	_cleanup_config_ struct config *c = parse("{" INTERFACES "}");
+	_cleanup_config_ struct config *c = config_of("{" INTERFACES "}");
 
 	cr_expect_eq(c->n_interfaces, 2);
 	cr_expect_str_eq(c->interfaces[0].name, "eth1");
@@ -66,7 +57,7 @@ Test(config_accepted, interfaces_alone_bring_every_default)
 
 Test(config_accepted, the_documented_example)
 {
-	_cleanup_config_ struct config *c = parse(
+	_cleanup_config_ struct config *c = config_of(
 		"{\"interfaces\": { \"inside\": [\"eth1\"], \"outside\": [\"eth0\"] },\n"
 		"\"mappings\": [\n  { \"in\": \"10.0.0.0/18\",\n \"out\": \"1.1.1.1/30\" }\n],\n"
 		"\"sessions_per_user\": 1000, \"session_slots\": \"auto\", \"overflow_sessions\": 65536,\n"
@@ -103,16 +94,16 @@ Test(config_accepted, the_documented_example)
 
 Test(config_accepted, every_other_value_of_every_word)
 {
-	_cleanup_config_ struct config *c = parse(WITH(
+	_cleanup_config_ struct config *c = config_of(WITH(
 		"\"forwarding\":\"kernel\",\"xdp_mode\":\"skb\",\"unmatched\":\"drop\",\"guard\":false,\"answer_arp\":"
 		"false,"
 		"\"hairpin\":false,\"tcp_mss_clamp\":\"mtu\",\"on_exit\":\"detach\",\"session_slots\":2048,"
 		"\"unsolicited_tcp\":\"answer\","
 		"\"ipfix\":{\"collector\":\"192.0.2.10:1\",\"events\":[\"fragments\",\"sessions\",\"sessions\"]}"));
-	_cleanup_config_ struct config *d =
-		parse(WITH("\"xdp_mode\":\"native\",\"stages\":2,\"unmatched\":\"route\",\"unsolicited_tcp\":\"drop\","
-			   "\"tcp_mss_clamp\":1360,\"metrics\":{},"
-			   "\"ipfix\":{\"collector\":\"192.0.2.10:1\",\"source\":\"0.0.0.0:4739\",\"events\":[]}"));
+	_cleanup_config_ struct config *d = config_of(
+		WITH("\"xdp_mode\":\"native\",\"stages\":2,\"unmatched\":\"route\",\"unsolicited_tcp\":\"drop\","
+		     "\"tcp_mss_clamp\":1360,\"metrics\":{},"
+		     "\"ipfix\":{\"collector\":\"192.0.2.10:1\",\"source\":\"0.0.0.0:4739\",\"events\":[]}"));
 
 	cr_expect_eq(c->forwarding, FORWARDING_KERNEL);
 	cr_expect_eq(c->xdp_mode, XDP_MODE_SKB);
@@ -175,14 +166,14 @@ Test(config_accepted, values_at_the_ends_of_their_ranges)
 		char text[512];
 
 		snprintf(text, sizeof(text), WITH("%s"), rows[i]);
-		config_free(parse(text));
+		config_free(config_of(text));
 	}
 }
 
 Test(config_accepted, an_interface_in_both_lists_has_both_roles)
 {
 	_cleanup_config_ struct config *c =
-		parse("{\"interfaces\":{\n\"outside\":[\"x\",\n\"stick\"],\n\"inside\":[\n\"a\",\n\"stick\"]}}");
+		config_of("{\"interfaces\":{\n\"outside\":[\"x\",\n\"stick\"],\n\"inside\":[\n\"a\",\n\"stick\"]}}");
 
 	cr_expect_eq(c->n_interfaces, 3);
 	cr_expect_eq(config_find_interface(c, "stick")->roles, DEVICE_INSIDE | DEVICE_OUTSIDE);
@@ -193,7 +184,7 @@ Test(config_accepted, an_interface_in_both_lists_has_both_roles)
 	cr_expect_eq(config_find_interface(c, "x")->line, 2);
 	cr_expect_eq(config_find_interface(c, "a")->roles, DEVICE_INSIDE);
 	cr_expect_null(config_find_interface(c, "b"));
-	config_free(parse("{\"interfaces\":{\"inside\":[],\"outside\":[]}}"));
+	config_free(config_of("{\"interfaces\":{\"inside\":[],\"outside\":[]}}"));
 }
 
 Test(config_accepted, slots_follow_the_ports_of_a_host)
@@ -220,7 +211,7 @@ Test(config_accepted, slots_follow_the_ports_of_a_host)
 			 WITH("\"session_slots\":%s,\"mappings\":[{\"in\":\"10.0.0.0/16\",\"out\":\"%s\"%s%s}]"),
 			 rows[i].common, rows[i].out, rows[i].own ? ",\"session_slots\":" : "",
 			 rows[i].own ? rows[i].own : "");
-		_cleanup_config_ struct config *c = parse(text);
+		_cleanup_config_ struct config *c = config_of(text);
 
 		cr_expect_eq(config_mapping_slots(c, &c->mappings[0]), rows[i].slots, "row %zu: %u", i,
 			     config_mapping_slots(c, &c->mappings[0]));
@@ -230,8 +221,8 @@ Test(config_accepted, slots_follow_the_ports_of_a_host)
 Test(config_accepted, a_mapping_has_the_common_quota_or_its_own)
 {
 	_cleanup_config_ struct config *c =
-		parse(WITH("\"sessions_per_user\":77,\"mappings\":[{\"in\":\"10.0.0.0/16\",\"out\":\"1.1.1.0/24\"},"
-			   "{\"in\":\"10.1.0.0/16\",\"out\":\"1.1.2.0/24\",\"sessions_per_user\":5}]"));
+		config_of(WITH("\"sessions_per_user\":77,\"mappings\":[{\"in\":\"10.0.0.0/16\",\"out\":\"1.1.1.0/24\"},"
+			       "{\"in\":\"10.1.0.0/16\",\"out\":\"1.1.2.0/24\",\"sessions_per_user\":5}]"));
 
 	cr_expect_eq(config_mapping_quota(c, &c->mappings[0]), 77);
 	cr_expect_eq(config_mapping_quota(c, &c->mappings[1]), 5);
@@ -239,7 +230,7 @@ Test(config_accepted, a_mapping_has_the_common_quota_or_its_own)
 
 Test(config_accepted, neighbours_do_not_overlap)
 {
-	config_free(parse(WITH(
+	config_free(config_of(WITH(
 		"\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/28\"},"
 		"{\"in\":\"10.0.1.0/24\",\"out\":\"1.1.1.16/28\"},{\"in\":\"10.0.2.0/24\",\"out\":\"10.0.3.0/28\"}]")));
 }
@@ -272,7 +263,7 @@ Test(config_accepted, a_mapping_has_its_own_independence_or_the_configurations)
 
 Test(config_accepted, spare_addresses_and_an_end)
 {
-	_cleanup_config_ struct config *c = parse(
+	_cleanup_config_ struct config *c = config_of(
 		WITH("\"reload_guard\":1000,\"mappings\":[{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\",\"spare\":"
 		     "[\"1.1.2.0/30\",\"1.1.3.7/32\"]},"
 		     "{\"in\":\"10.0.0.0/26\",\"out\":\"1.1.2.1/32\",\"until\":\"2026-12-01T00:00:00+01:00\"}]"));

@@ -4,12 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "config/config.h"
-
-struct row {
-	const char *text;
-	const char *message; /* behind the file's name */
-};
+#include "config_fixture.h"
 
 #define INTERFACES     "\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]}"
 #define WITH(keys)     "{" INTERFACES ",\n" keys "}"
@@ -17,28 +12,12 @@ struct row {
 #define IPFIX(keys)    WITH("\"ipfix\":{" keys "}")
 #define COLLECTOR      "\"collector\":\"192.0.2.10:4739\""
 
-static void expect_refused(const struct row *rows, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct error err = { "" };
-		struct config *c = NULL;
-		char wanted[512];
-		int r = config_parse(rows[i].text, strlen(rows[i].text), "FILE", &c, &err);
-
-		snprintf(wanted, sizeof(wanted), "FILE%s", rows[i].message);
-		cr_expect_eq(r, -EINVAL, "row %zu was taken: %s", i, rows[i].text);
-		cr_expect_str_eq(err.text, wanted, "row %zu: \"%s\" instead of \"%s\"", i, err.text, wanted);
-		cr_expect_null(c, "nothing is written where the text is refused");
-		config_free(c);
-	}
-}
-
 #define EXPECT_REFUSED(...) \
-	expect_refused((const struct row[])__VA_ARGS__, ARRAY_SIZE(((const struct row[])__VA_ARGS__)))
+	expect_refused((const struct refused_row[])__VA_ARGS__, ARRAY_SIZE(((const struct refused_row[])__VA_ARGS__)))
 
 Test(config_refused, keys)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ "{}", ":1: interfaces: this key is missing" },
 		{ "\n\n{}", ":3: interfaces: this key is missing" },
 		{ "[]", ":1: must be an object" },
@@ -67,7 +46,7 @@ Test(config_refused, keys)
 
 Test(config_refused, spare_addresses_and_ends)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ MAPPINGS(SPARED "\"1.1.2.0/30\"}"), ":4: mappings[0].spare: must be a list of prefixes" },
 		{ MAPPINGS(SPARED "[\"1.1.2.0\"]}"),
 		  ":4: mappings[0].spare[0]: must be an IPv4 prefix such as \"10.0.0.0/18\", not \"1.1.2.0\"" },
@@ -123,7 +102,7 @@ Test(config_refused, spare_addresses_and_ends)
 
 Test(config_refused, portmaps)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ PORTMAP("\"proto\":\"tcp\""), ":3: portmaps[0].in: this key is missing" },
 		{ PORTMAP("\"proto\":\"icmp\",\"in\":\"10.0.0.2:1\""),
 		  ":3: portmaps[0].proto: must be one of \"tcp\", \"udp\", \"both\", not \"icmp\"" },
@@ -148,7 +127,7 @@ Test(config_refused, portmaps)
 
 Test(config_refused, interfaces)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ "{\"interfaces\":[]}", ":1: interfaces: must be an object" },
 		{ "{\"interfaces\":{}}", ":1: interfaces.inside: this key is missing" },
 		{ "{\"interfaces\":{\"inside\":[]}}", ":1: interfaces.outside: this key is missing" },
@@ -185,7 +164,7 @@ Test(config_refused, interfaces)
 
 Test(config_refused, shape_of_mappings)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ WITH("\"mappings\":{}"), ":2: mappings: must be a list of mappings" },
 		{ MAPPINGS("\"10.0.0.0/8\""), ":3: mappings[0]: must be an object" },
 		{ MAPPINGS("{}"), ":3: mappings[0].in: this key is missing" },
@@ -270,7 +249,7 @@ Test(config_refused, shape_of_mappings)
 
 Test(config_refused, geometry_and_overlaps_of_mappings)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ MAPPINGS(MAPPING("10.0.0.0/24", "1.1.0.0/23")),
 		  ":4: mappings[0].out: 1.1.0.0/23 is larger than the inside range 10.0.0.0/24" },
 		{ MAPPINGS(MAPPING("10.0.0.0/14", "1.1.1.0/30")),
@@ -318,7 +297,7 @@ Test(config_refused, geometry_and_overlaps_of_mappings)
 
 Test(config_refused, numbers)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ WITH("\"sessions_per_user\":0"),
 		  ":2: sessions_per_user: must be a whole number from 1 to 65535, not 0" },
 		{ WITH("\"sessions_per_user\":65536"),
@@ -400,7 +379,7 @@ Test(config_refused, numbers)
 
 Test(config_refused, fragments)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ WITH("\"fragments\":7"), ":2: fragments: must be an object" },
 		{ WITH("\"fragments\":{\"parked\":1}"), ":2: fragments.parked: unknown key" },
 		{ WITH("\"fragments\":{\"timeout\":1,\n\"timeout\":1}"),
@@ -428,7 +407,7 @@ Test(config_refused, fragments)
 
 Test(config_refused, words_and_paths)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ WITH("\"forwarding\":\"xdp\""),
 		  ":2: forwarding: must be one of \"redirect\", \"kernel\", not \"xdp\"" },
 		{ WITH("\"forwarding\":0"), ":2: forwarding: must be one of \"redirect\", \"kernel\", not 0" },
@@ -480,7 +459,7 @@ Test(config_refused, words_and_paths)
 
 Test(config_refused, ipfix)
 {
-	static const struct row rows[] = {
+	static const struct refused_row rows[] = {
 		{ WITH("\"ipfix\":null"), ":2: ipfix: must be an object" },
 		{ IPFIX(""), ":2: ipfix.collector: this key is missing" },
 		{ IPFIX("\"domain_id\":1"), ":2: ipfix.collector: this key is missing" },

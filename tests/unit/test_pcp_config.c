@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/config.h"
+#include "config_fixture.h"
 
 #define WITH(keys)                                                                        \
 	"{\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]},\"mappings\":["   \
@@ -16,25 +16,16 @@
 #define PCP(keys) WITH("\"pcp\":{" keys "}")
 #define LISTEN	  "\"listen\":[\"100.64.0.1\"]"
 
-static struct config *parse(const char *text)
-{
-	struct error err = { "" };
-	struct config *c = NULL;
-
-	cr_assert_eq(config_parse(text, strlen(text), "FILE", &c, &err), 0, "%s\n%s", err.text, text);
-	return c;
-}
-
 Test(pcp_config, it_is_off_without_the_key)
 {
-	_cleanup_config_ struct config *c = parse(WITH("\"hairpin\":true"));
+	_cleanup_config_ struct config *c = config_of(WITH("\"hairpin\":true"));
 
 	cr_expect_not(c->pcp.enabled);
 }
 
 Test(pcp_config, an_address_alone_brings_every_default)
 {
-	_cleanup_config_ struct config *c = parse(PCP(LISTEN));
+	_cleanup_config_ struct config *c = config_of(PCP(LISTEN));
 
 	cr_expect(c->pcp.enabled);
 	cr_expect_eq(c->pcp.n_listen, 1);
@@ -54,8 +45,7 @@ Test(pcp_config, an_address_alone_brings_every_default)
 
 Test(pcp_config, what_is_said_is_read_written_and_read_back)
 {
-	_cleanup_config_ struct config *c = parse(PCP(ALL)), *again = NULL;
-	char *text = config_to_json(c), *twice;
+	_cleanup_config_ struct config *c = config_of(PCP(ALL)), *again = config_read_back(c);
 
 	cr_expect_eq(c->pcp.n_listen, 2);
 	cr_expect_eq(c->pcp.listen[1], 0x0a000001);
@@ -68,31 +58,18 @@ Test(pcp_config, what_is_said_is_read_written_and_read_back)
 	cr_expect_eq(c->pcp.third_party[1].base, 0xc0000280);
 	cr_expect_eq(c->pcp.third_party[1].plen, 25);
 	cr_expect_not(c->pcp.announce);
-	again = parse(text);
 	cr_expect_eq(memcmp(&c->pcp, &again->pcp, sizeof(c->pcp)), 0);
-	twice = config_to_json(again);
-	cr_expect_str_eq(text, twice);
-	free(text);
-	free(twice);
 }
 
 Test(pcp_config, the_document_leaves_defaults_out)
 {
-	_cleanup_config_ struct config *c = parse(PCP(LISTEN ",\"third_party\":false,\"lifetime\":{\"max\":86400}"));
-	cJSON *json = config_document(c, false);
-	char *text = cJSON_PrintUnformatted(cJSON_GetObjectItem(json, "pcp"));
-
-	cr_expect_str_eq(text, "{\"listen\":[\"100.64.0.1\"]}");
-	free(text);
-	cJSON_Delete(json);
+	expect_document(PCP(LISTEN ",\"third_party\":false,\"lifetime\":{\"max\":86400}"), "pcp",
+			"{\"listen\":[\"100.64.0.1\"]}");
 }
 
 Test(pcp_config, what_cannot_be_is_refused_with_its_place)
 {
-	static const struct {
-		const char *text;
-		const char *message;
-	} rows[] = {
+	static const struct refused_row rows[] = {
 		{ WITH("\"pcp\":true"), ":2: pcp: must be an object" },
 		{ PCP(""), ":2: pcp.listen: this key is missing" },
 		{ PCP("\"listen\":\"100.64.0.1\""), ":2: pcp.listen: must be a list of addresses" },
@@ -136,21 +113,12 @@ Test(pcp_config, what_cannot_be_is_refused_with_its_place)
 		{ PCP(LISTEN ",\"port\":5351"), ":2: pcp.port: unknown key" },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct error err = { "" };
-		struct config *c = NULL;
-		char wanted[512];
-
-		snprintf(wanted, sizeof(wanted), "FILE%s", rows[i].message);
-		cr_expect_eq(config_parse(rows[i].text, strlen(rows[i].text), "FILE", &c, &err), -EINVAL, "row %zu", i);
-		cr_expect_str_eq(err.text, wanted, "row %zu: \"%s\" instead of \"%s\"", i, err.text, wanted);
-		config_free(c);
-	}
+	expect_refused(rows, ARRAY_SIZE(rows));
 }
 
 Test(pcp_config, a_mapping_that_is_served_cannot_be_deleted)
 {
-	_cleanup_config_ struct config *c = parse(PCP(LISTEN ",\"mappings\":[\"business\"]"));
+	_cleanup_config_ struct config *c = config_of(PCP(LISTEN ",\"mappings\":[\"business\"]"));
 	struct error err = { "" };
 
 	cr_assert_eq(config_del_mapping(c, c->mappings[1].in, c->mappings[1].out), 0);

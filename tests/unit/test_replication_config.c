@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/config.h"
+#include "config_fixture.h"
 
 #define WITH(keys)                                                                        \
 	"{\"interfaces\":{\"inside\":[\"eth1\"],\"outside\":[\"eth0\"]},\"mappings\":["   \
@@ -17,25 +17,16 @@
 #define KEY		  "\"key_file\":\"/etc/detnat/replication.key\""
 #define NEEDED		  LISTEN "," PEERS "," KEY
 
-static struct config *parse(const char *text)
-{
-	struct error err = { "" };
-	struct config *c = NULL;
-
-	cr_assert_eq(config_parse(text, strlen(text), "FILE", &c, &err), 0, "%s\n%s", err.text, text);
-	return c;
-}
-
 Test(replication_config, it_is_off_without_the_key)
 {
-	_cleanup_config_ struct config *c = parse(WITH("\"hairpin\":true"));
+	_cleanup_config_ struct config *c = config_of(WITH("\"hairpin\":true"));
 
 	cr_expect_not(c->replication.enabled);
 }
 
 Test(replication_config, what_is_required_brings_every_default)
 {
-	_cleanup_config_ struct config *c = parse(REPLICATION(NEEDED));
+	_cleanup_config_ struct config *c = config_of(REPLICATION(NEEDED));
 
 	cr_expect(c->replication.enabled);
 	cr_expect_eq(c->replication.listen.addr, 0xc0000201);
@@ -54,8 +45,7 @@ Test(replication_config, what_is_required_brings_every_default)
 
 Test(replication_config, what_is_said_is_read_written_and_read_back)
 {
-	_cleanup_config_ struct config *c = parse(REPLICATION(ALL)), *again = NULL;
-	char *text = config_to_json(c), *twice;
+	_cleanup_config_ struct config *c = config_of(REPLICATION(ALL)), *again = config_read_back(c);
 
 	cr_expect_eq(c->replication.n_peers, 2);
 	cr_expect_eq(c->replication.peers[1].port, 3);
@@ -64,31 +54,17 @@ Test(replication_config, what_is_said_is_read_written_and_read_back)
 	cr_expect_eq(c->replication.interval, 60);
 	cr_expect_eq(c->replication.n_mappings, 2);
 	cr_expect_str_eq(c->replication.mappings[0], "business");
-	again = parse(text);
 	cr_expect_eq(memcmp(&c->replication, &again->replication, sizeof(c->replication)), 0);
-	twice = config_to_json(again);
-	cr_expect_str_eq(text, twice);
-	free(text);
-	free(twice);
 }
 
 Test(replication_config, the_document_leaves_defaults_out)
 {
-	_cleanup_config_ struct config *c = parse(REPLICATION(NEEDED ",\"min_age\":2,\"mappings\":\"all\""));
-	cJSON *json = config_document(c, false);
-	char *text = cJSON_PrintUnformatted(cJSON_GetObjectItem(json, "replication"));
-
-	cr_expect_str_eq(text, "{" NEEDED "}");
-	free(text);
-	cJSON_Delete(json);
+	expect_document(REPLICATION(NEEDED ",\"min_age\":2,\"mappings\":\"all\""), "replication", "{" NEEDED "}");
 }
 
 Test(replication_config, what_cannot_be_is_refused_with_its_place)
 {
-	static const struct {
-		const char *text;
-		const char *message;
-	} rows[] = {
+	static const struct refused_row rows[] = {
 		{ WITH("\"replication\":true"), ":2: replication: must be an object" },
 		{ REPLICATION(PEERS "," KEY), ":2: replication.listen: this key is missing" },
 		{ REPLICATION(LISTEN "," KEY), ":2: replication.peers: this key is missing" },
@@ -135,21 +111,12 @@ Test(replication_config, what_cannot_be_is_refused_with_its_place)
 		{ REPLICATION(NEEDED ",\"port\":9470"), ":2: replication.port: unknown key" },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct error err = { "" };
-		struct config *c = NULL;
-		char wanted[512];
-
-		snprintf(wanted, sizeof(wanted), "FILE%s", rows[i].message);
-		cr_expect_eq(config_parse(rows[i].text, strlen(rows[i].text), "FILE", &c, &err), -EINVAL, "row %zu", i);
-		cr_expect_str_eq(err.text, wanted, "row %zu: \"%s\" instead of \"%s\"", i, err.text, wanted);
-		config_free(c);
-	}
+	expect_refused(rows, ARRAY_SIZE(rows));
 }
 
 Test(replication_config, a_mapping_that_is_named_cannot_be_deleted)
 {
-	_cleanup_config_ struct config *c = parse(REPLICATION(NEEDED ",\"mappings\":[\"business\"]"));
+	_cleanup_config_ struct config *c = config_of(REPLICATION(NEEDED ",\"mappings\":[\"business\"]"));
 	struct error err = { "" };
 
 	cr_assert_eq(config_del_mapping(c, c->mappings[2].in, c->mappings[2].out), 0);

@@ -113,13 +113,16 @@ overflow_remove_orphan(struct subscriber *s, const struct overflow_key *out, con
  */
 static __always_inline int overflow_is_of(const struct mapping *m, const struct overflow_key *in, __u64 word)
 {
+	struct overflow_session *reverse;
 	struct overflow_key out;
 
 	if (!settings.drains)
 		return 1;
 	out = overflow_key_out(mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, in->addr)), word_out_port(word),
 			       in->ext_addr, in->ext_port, in->proto);
-	return !!bpf_map_lookup_elem(&overflow, &out);
+	/* Another session may have that port in m. */
+	reverse = bpf_map_lookup_elem(&overflow, &out);
+	return reverse && reverse->in_addr == in->addr && reverse->in_port == in->port;
 }
 
 /* Session of a flow from inside, or NULL. An expired session is deleted. */

@@ -156,23 +156,60 @@ int validate_spare(const struct config *c, const char *name, struct error *err)
 	return 0;
 }
 
-/* A portmap that names an outside address would be refused once its subscriber has the former one back. */
+/* Whether the subscribers of a mapping are those of another one with sessions once it has ended. */
+static bool is_succeeded(const struct config *c, const struct config_mapping *m)
+{
+	while (m && m->until)
+		m = config_find_around(c, m->in);
+	return m && config_mapping_slots(c, m);
+}
+
+/* A portmap that the rest of the configuration would refuse once its mapping has ended, so that it could not end. */
+static int check_portmap_until(const struct config *c, size_t number, const char *name, struct error *err)
+{
+	const struct config_portmap *p = &c->portmaps[number];
+	const struct config_mapping *m = config_mapping_of(c, p->in.addr);
+	char path[48], addr[ADDR_TEXT], out[ADDR_TEXT], until[TIME_TEXT];
+
+	if (!m || !m->until || (!p->out.addr && is_succeeded(c, m)))
+		return 0;
+	addr_format(p->in.addr, addr);
+	time_format(m->until, until);
+	snprintf(path, sizeof(path), "portmaps[%zu].%s", number, p->out.addr ? "out" : "in");
+	if (p->out.addr)
+		return config_refuse(err, -EINVAL, name, p->out_line, name ? path : "",
+				     "%s has %s only until %s; a portmap without `out` would go with it", addr,
+				     addr_format(p->out.addr, out), until);
+	return config_refuse(err, -EINVAL, name, p->in_line, name ? path : "",
+			     "%s is a subscriber only until %s; leave out the portmap, or `until` of its mapping", addr,
+			     until);
+}
+
+/* The same of a mapping that a list names. */
+static int check_named_until(const struct config *c, const char *label, const char *list, uint32_t number,
+			     const char *name, struct error *err)
+{
+	const struct config_mapping *m = config_find_named(c, label);
+	char path[40], until[TIME_TEXT];
+
+	if (!m || !m->until)
+		return 0;
+	snprintf(path, sizeof(path), "%s.mappings[%u]", list, number);
+	return config_refuse(err, -EINVAL, name, 0, path, "%s is there only until %s; name mappings that stay", label,
+			     time_format(m->until, until));
+}
+
 int validate_until(const struct config *c, const char *name, struct error *err)
 {
-	for (size_t i = 0; i < c->n_portmaps; i++) {
-		const struct config_portmap *p = &c->portmaps[i];
-		const struct config_mapping *m = p->out.addr ? config_mapping_of(c, p->in.addr) : NULL;
-		char path[48], addr[ADDR_TEXT], out[ADDR_TEXT], until[TIME_TEXT];
+	int r = 0;
 
-		if (!m || !m->until)
-			continue;
-		snprintf(path, sizeof(path), "portmaps[%zu].out", i);
-		return config_refuse(err, -EINVAL, name, p->out_line, name ? path : "",
-				     "%s has %s only until %s; a portmap without `out` would go with it",
-				     addr_format(p->in.addr, addr), addr_format(p->out.addr, out),
-				     time_format(m->until, until));
-	}
-	return 0;
+	for (size_t i = 0; i < c->n_portmaps && !r; i++)
+		r = check_portmap_until(c, i, name, err);
+	for (uint32_t i = 0; c->pcp.enabled && i < c->pcp.n_mappings && !r; i++)
+		r = check_named_until(c, c->pcp.mappings[i], "pcp", i, name, err);
+	for (uint32_t i = 0; c->replication.enabled && i < c->replication.n_mappings && !r; i++)
+		r = check_named_until(c, c->replication.mappings[i], "replication", i, name, err);
+	return r;
 }
 
 size_t config_drop_ended(struct config *c, int64_t now, const char *name)

@@ -10,7 +10,7 @@
 struct place {
 	uint32_t addr; /* 0: never used */
 	uint16_t port;
-	uint16_t zero;
+	uint16_t tables; /* as of peer_numbers_note(); 0: not known, which earlier agents have left */
 };
 
 static const struct pinned_map numbers_map = {
@@ -51,7 +51,7 @@ static uint32_t find(const struct place *places, const struct config_replication
 }
 
 int peer_numbers(const char *pin_dir, const struct config_replication *c,
-		 uint8_t ret_numbers[static REPLICATION_MAX_PEERS])
+		 struct peer_number ret[static REPLICATION_MAX_PEERS])
 {
 	_cleanup_close_ int fd = pinned_map_open(pin_dir, &numbers_map);
 	struct place places[REPLICATION_MAX_PEERS] = { 0 };
@@ -62,10 +62,24 @@ int peer_numbers(const char *pin_dir, const struct config_replication *c,
 	for (uint32_t i = 0; i < c->n_peers; i++) {
 		uint32_t at = find(places, c, c->peers[i]);
 
-		places[at] = (struct place){ c->peers[i].addr, c->peers[i].port, 0 };
-		ret_numbers[i] = (uint8_t)(at + 1);
+		if (!is_at(&places[at], c->peers[i]))
+			places[at] = (struct place){ c->peers[i].addr, c->peers[i].port, 0 };
+		ret[i] = (struct peer_number){ .number = (uint8_t)(at + 1), .tables = places[at].tables };
 	}
 	for (uint32_t i = 0; !r && i < REPLICATION_MAX_PEERS; i++)
 		r = bpf_map_update_elem(fd, &i, &places[i], BPF_ANY);
 	return r;
+}
+
+int peer_numbers_note(const char *pin_dir, unsigned number, uint16_t tables)
+{
+	_cleanup_close_ int fd = pinned_map_open(pin_dir, &numbers_map);
+	const uint32_t at = number - 1;
+	struct place place;
+	int r = fd < 0 ? fd : bpf_map_lookup_elem(fd, &at, &place);
+
+	if (r || place.tables == tables)
+		return r;
+	place.tables = tables;
+	return bpf_map_update_elem(fd, &at, &place, BPF_ANY);
 }

@@ -5,11 +5,19 @@
 
 #include "config/config.h"
 
+struct peer_number {
+	uint8_t number;
+	uint16_t tables; /* what was noted last; 0: nothing */
+};
+
 /*
  * Numbers the peers from 1, as an earlier agent did where it knew them. They are kept in a map pinned in pin_dir, as
- * long as the tables with the copies are. 0, or -errno if they cannot be kept there; ret_numbers is right in any case.
+ * long as the tables with the copies are. 0, or -errno if they cannot be kept there; ret is right in any case.
  */
 int peer_numbers(const char *pin_dir, const struct config_replication *c,
-		 uint8_t ret_numbers[static REPLICATION_MAX_PEERS]);
+		 struct peer_number ret[static REPLICATION_MAX_PEERS]);
+
+/* Notes there which tables a peer has, by tables_mark(). 0 or -errno. */
+int peer_numbers_note(const char *pin_dir, unsigned number, uint16_t tables);
 
 #endif

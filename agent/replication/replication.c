@@ -52,8 +52,11 @@ static void on_enter(void *arg, struct endpoint listen, struct connection *c, co
 {
 	const struct replication *r = arg;
 	struct replication_peer *p = find_peer(r, listen);
+	uint16_t tables = tables_mark(h->tables);
 
-	copying_peer_tables(r->copying, p->number, h->tables);
+	copying_peer_tables(r->copying, p->number, tables);
+	/* Without it, what the peer loses while this agent is down is not noticed. */
+	peer_numbers_note(r->d->pin_dir, p->number, tables);
 	receiver_take(p->receiver, c, h->interval_ms);
 	sender_hurry(p->sender);
 }
@@ -133,7 +136,7 @@ static void look_at_way(struct replication_peer *p)
 static int start_peers(struct replication *r)
 {
 	const struct config_replication *rules = &r->now.rules;
-	uint8_t numbers[REPLICATION_MAX_PEERS];
+	struct peer_number numbers[REPLICATION_MAX_PEERS];
 	int ret = peer_numbers(r->d->pin_dir, rules, numbers);
 
 	if (ret)
@@ -142,8 +145,10 @@ static int start_peers(struct replication *r)
 		struct replication_peer *p = &r->peer[r->n_peers++];
 
 		*p = (struct replication_peer){ .at = rules->peers[i],
-						.number = numbers[i],
+						.number = numbers[i].number,
 						.since_ms = replication_now_ms() };
+		if (numbers[i].tables)
+			copying_peer_tables(r->copying, p->number, numbers[i].tables);
 		ret = sender_new(&r->sending, p->at, &p->sender);
 		if (!replication_key(&r->now))
 			look_at_way(p);

@@ -10,4 +10,10 @@
 /* Of the boot and of the map of sessions, so it outlives the agent but neither a reboot nor `--detach`. Never 0. */
 uint64_t tables_identity(const struct datapath *d);
 
+/* Such a number in 16 bits, not 0: of two, one pair in 65,535 has the same. */
+static inline uint16_t tables_mark(uint64_t identity)
+{
+	return (uint16_t)(1 + identity % UINT16_MAX);
+}
+
 #endif

@@ -330,9 +330,8 @@ void run_rows(const struct row *rows, size_t n)
 	}
 }
 
-void age_sessions(uint32_t in_addr, uint32_t seconds)
+static void age_slots(int number, uint32_t in_addr, uint32_t seconds)
 {
-	int number = mappings_find_inside(mappings, in_addr);
 	const struct mapping *m = mappings_get(mappings, number);
 	struct bucket *b = mappings_buckets(mappings, number, in_addr - m->geo.in_base);
 
@@ -343,6 +342,13 @@ void age_sessions(uint32_t in_addr, uint32_t seconds)
 			s->truth = word_with(s->truth, word_state(s->truth),
 					     word_seen(s->truth) - ticks_of_seconds(seconds, datapath.hz));
 	}
+}
+
+void age_sessions(uint32_t in_addr, uint32_t seconds)
+{
+	for (int number = 0; number < (int)MAX_MAPPINGS; number++)
+		if (mappings_get(mappings, number) && mappings_serves(mappings, number, in_addr))
+			age_slots(number, in_addr, seconds);
 }
 
 void age_overflow(uint32_t ticks)

@@ -23,7 +23,7 @@ const struct model_mapping *model_inside(const struct model *model, uint32_t add
 	for (size_t i = 0; i < model->n_mappings; i++) {
 		const struct model_mapping *m = &model->mapping[i];
 
-		if (addr - m->in_base < m->in_count && (!found || m->in_count < found->in_count))
+		if (!m->former && addr - m->in_base < m->in_count && (!found || m->in_count < found->in_count))
 			found = m;
 	}
 	return found;
@@ -104,7 +104,8 @@ unsigned model_count_stale(const struct model *model, uint32_t in_addr)
 	for (size_t i = 0; i < model->n; i++) {
 		const struct model_session *s = &model->session[i];
 
-		n += s->in_addr == in_addr && s->overflow && model_expired(model, s);
+		n += s->in_addr == in_addr && model_expired(model, s) &&
+		     (s->overflow || s->out_addr != model_outside_of(model, in_addr));
 	}
 	return n;
 }
@@ -123,12 +124,14 @@ unsigned model_ports_held(const struct model *model, uint32_t in_addr, uint32_t 
 	for (size_t i = 0; i < model->n; i++) {
 		const struct model_session *s = &model->session[i];
 
-		n += same_peer(s, in_addr, ext_addr, ext_port, proto) && model_counts(model, s);
+		n += same_peer(s, in_addr, ext_addr, ext_port, proto) && model_counts(model, s) &&
+		     s->out_addr == model_outside_of(model, in_addr);
 	}
 	return n;
 }
 
-/* By outside or by inside port; sessions that count go before closed ones. */
+/* By outside endpoint or by inside port; sessions that count go before closed ones, and those before former mappings'.
+ */
 static struct model_session *find(struct model *model, const struct model_session *like, bool by_out)
 {
 	struct model_session *closed = NULL;
@@ -137,11 +140,14 @@ static struct model_session *find(struct model *model, const struct model_sessio
 		struct model_session *s = &model->session[i];
 
 		if (!same_peer(s, like->in_addr, like->ext_addr, like->ext_port, like->proto) ||
-		    model_expired(model, s) || (by_out ? s->out_port != like->out_port : s->in_port != like->in_port))
+		    model_expired(model, s) ||
+		    (by_out ? s->out_port != like->out_port || s->out_addr != like->out_addr
+			    : s->in_port != like->in_port))
 			continue;
 		if (!s->tcp.closed)
 			return s;
-		closed = s;
+		if (!closed || s->out_addr == model_outside_of(model, s->in_addr))
+			closed = s;
 	}
 	return closed;
 }
@@ -156,12 +162,15 @@ struct model_session *model_find_in(struct model *model, uint32_t in_addr, uint1
 	return find(model, &like, false);
 }
 
-struct model_session *model_find_out(struct model *model, uint32_t in_addr, uint16_t out_port, uint32_t ext_addr,
-				     uint16_t ext_port, uint8_t proto)
+struct model_session *model_find_out(struct model *model, uint32_t in_addr, uint32_t out_addr, uint16_t out_port,
+				     uint32_t ext_addr, uint16_t ext_port, uint8_t proto)
 {
-	const struct model_session like = {
-		.in_addr = in_addr, .out_port = out_port, .ext_addr = ext_addr, .ext_port = ext_port, .proto = proto
-	};
+	const struct model_session like = { .in_addr = in_addr,
+					    .out_addr = out_addr,
+					    .out_port = out_port,
+					    .ext_addr = ext_addr,
+					    .ext_port = ext_port,
+					    .proto = proto };
 
 	return find(model, &like, true);
 }
@@ -322,19 +331,21 @@ void model_from_outside(struct model *model, struct model_session *s, uint8_t fl
 
 struct model_session *model_open(struct model *model, const struct model_session *like, uint8_t flags)
 {
+	uint32_t out_addr = model_outside_of(model, like->in_addr);
 	struct model_session *s;
 
 	/* What had expired on that flow, or held that port, is gone. */
 	for (size_t i = model->n; i-- > 0;) {
 		s = &model->session[i];
 		if (same_peer(s, like->in_addr, like->ext_addr, like->ext_port, like->proto) &&
-		    (s->in_port == like->in_port || s->out_port == like->out_port))
+		    s->out_addr == out_addr && (s->in_port == like->in_port || s->out_port == like->out_port))
 			model_remove(model, s);
 	}
 	if (model->n == MODEL_SESSIONS)
 		return NULL;
 	s = &model->session[model->n++];
 	*s = *like;
+	s->out_addr = out_addr;
 	s->tcp = (struct model_tcp){ .reset = like->proto == 6 && flags & MODEL_RST && !like->inbound,
 				     .inbound = like->proto == 6 && like->inbound };
 	if (like->inbound)

@@ -36,6 +36,7 @@ struct model_mapping {
 	unsigned one_port;     /* protocols whose inside endpoints keep one outside port towards everybody */
 	unsigned anyone;       /* of them: those to whose ports anyone may send */
 	unsigned inbound_part; /* percent of the quota, or of the slots, that the outside may open */
+	bool former;	       /* opens nothing more: the sessions that it has go on */
 };
 
 /* A static way in and out of one port, without sessions. */
@@ -66,6 +67,7 @@ struct model_tcp {
 
 struct model_session {
 	uint32_t in_addr, ext_addr;
+	uint32_t out_addr; /* of the mapping that it was opened in */
 	uint16_t in_port, out_port, ext_port;
 	uint8_t proto;
 	struct model_tcp tcp;
@@ -93,7 +95,7 @@ struct model {
 
 unsigned model_ratio(const struct model_mapping *m);
 unsigned model_ports(const struct model_mapping *m);
-/* The mapping of an inside address, or NULL. */
+/* The mapping that opens sessions of an inside address, or NULL. */
 const struct model_mapping *model_inside(const struct model *model, uint32_t addr);
 uint32_t model_out_addr(const struct model_mapping *m, uint32_t in_addr);
 uint16_t model_port_lo(const struct model_mapping *m, uint32_t in_addr);
@@ -106,17 +108,18 @@ bool model_expired(const struct model *model, const struct model_session *s);
 /* Neither expired nor closed: counts in the quota. */
 bool model_counts(const struct model *model, const struct model_session *s);
 unsigned model_count(const struct model *model, uint32_t in_addr);
-/* Expired sessions beyond the slots, which the datapath alone may not find before the agent does. */
+/* Expired sessions beyond the slots, or of a former mapping, which the datapath alone may not find before the agent
+ * does. */
 unsigned model_count_stale(const struct model *model, uint32_t in_addr);
-/* How many ports of the block sessions hold towards an external endpoint. */
+/* How many ports of the block, not of former ones, sessions hold towards an external endpoint. */
 unsigned model_ports_held(const struct model *model, uint32_t in_addr, uint32_t ext_addr, uint16_t ext_port,
 			  uint8_t proto);
 
 /* The session of a flow, expired ones apart; a closed one may be there no more. NULL: none. */
 struct model_session *model_find_in(struct model *model, uint32_t in_addr, uint16_t in_port, uint32_t ext_addr,
 				    uint16_t ext_port, uint8_t proto);
-struct model_session *model_find_out(struct model *model, uint32_t in_addr, uint16_t out_port, uint32_t ext_addr,
-				     uint16_t ext_port, uint8_t proto);
+struct model_session *model_find_out(struct model *model, uint32_t in_addr, uint32_t out_addr, uint16_t out_port,
+				     uint32_t ext_addr, uint16_t ext_port, uint8_t proto);
 
 /* A packet of a session; flags of TCP. */
 void model_from_inside(struct model *model, struct model_session *s, uint8_t flags);
@@ -124,6 +127,7 @@ void model_from_outside(struct model *model, struct model_session *s, uint8_t fl
 /* Whether the segment starts a new connection on the tuple of one that is closed. */
 bool model_reopens(const struct model_session *s, uint8_t flags);
 
+/* In the mapping that the subscriber has now. */
 struct model_session *model_open(struct model *model, const struct model_session *like, uint8_t flags);
 void model_remove(struct model *model, struct model_session *s);
 void model_remove_expired(struct model *model);

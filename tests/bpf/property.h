@@ -17,11 +17,12 @@ struct scene {
 	size_t n_mappings;
 	const uint32_t *subscriber;
 	size_t n_subscribers;
-	size_t small;	/* the first of three whose blocks have 15 ports */
-	bool reachable; /* by portmaps, open mappings and endpoint-independent filtering */
+	size_t small;	 /* the first of three whose blocks have 15 ports */
+	bool reachable;	 /* by portmaps, open mappings and endpoint-independent filtering */
+	bool renumbered; /* mappings are replaced by others while they have sessions */
 };
 
-extern const struct scene property_plain, property_reachable;
+extern const struct scene property_plain, property_reachable, property_renumbered;
 extern const struct scene *property_scene; /* the one that was set up */
 
 /* What became of a packet at a hook. */
@@ -42,7 +43,9 @@ struct property {
 	struct model model;
 	uint64_t packets;
 	uint64_t by_reason[N_REASONS];
-	double skipped; /* seconds that sessions were aged by */
+	double skipped;	   /* seconds that sessions were aged by */
+	uint64_t drained;  /* packets of sessions of former mappings */
+	unsigned replaced; /* mappings */
 };
 
 /* Mappings beside the fixture's, and the model's idea of them. */
@@ -50,6 +53,11 @@ void property_set_up(struct property *t, const struct scene *scene, uint64_t see
 
 /* Adds a portmap, or removes one. */
 void property_change_portmaps(struct property *t);
+
+/* Replaces a mapping, whose sessions go on, or ends former ones once theirs have expired. */
+void property_change_plan(struct property *t);
+/* Pools that mappings may get; *ret_n: how many. */
+const struct model_mapping *property_plans(size_t *ret_n);
 
 /*
  * Runs a packet at a hook. XDP_INSIDE and XDP_OUTSIDE: by the slow path and, from the same tables, by the fast path;
@@ -86,6 +94,9 @@ bool property_tables(uint32_t in_addr, struct property_tables *ret);
 
 /* Lets time pass, as sessions see it: so many seconds, and more while one is so near its end that clocks may differ. */
 void property_skip(struct property *t, unsigned seconds);
+
+/* The agent's sweep. */
+void property_sweep(struct property *t);
 
 /* The sessions in the tables against those of the model. */
 void property_compare_tables(struct property *t);

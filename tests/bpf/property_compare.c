@@ -25,7 +25,7 @@ static int compare_session(const struct session *s, void *arg)
 	cr_assert(m && !m->tcp.closed, "a session of %08x:%u to %08x:%u that the model knows nothing of", s->in_addr,
 		  s->in_port, s->ext_addr, s->ext_port);
 	left = m->deadline - c->t->model.now;
-	cr_assert_eq(m->out_port, s->out_port);
+	cr_assert(m->out_port == s->out_port && m->out_addr == s->out_addr);
 	cr_assert(m->proto != TCP || (m->tcp.established && !m->tcp.fin_in && !m->tcp.fin_out && !m->tcp.reset) ==
 					     (s->state == SESSION_ESTABLISHED),
 		  "state %s, which the model takes for another", session_state_name(s->state));

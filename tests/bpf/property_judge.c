@@ -103,6 +103,7 @@ static uint16_t hairpin_port(const struct judging *j, struct model_session flow)
 	/* This packet may have closed it. */
 	if (known && !opened_by_sender(j))
 		return known->out_port;
+	flow.out_addr = model_outside_of(&j->t->model, flow.in_addr);
 	EXPECT(j, port_in_tables(&flow), "the sender has no session");
 	return flow.out_port;
 }
@@ -115,10 +116,11 @@ static void judge_hairpin_receiver(const struct judging *j, struct change *c)
 	struct model_session *receiver = NULL, flow;
 	const struct model_portmap *portmap = model_portmap_out(m, p->dst, p->dport, p->proto);
 	uint32_t in_addr;
-	bool owned = model_owner(m, p->dst, p->dport, &in_addr) && model_outside_of(m, in_addr) == p->dst;
+	bool known = model_owner(m, p->dst, p->dport, &in_addr);
+	bool owned = known && model_outside_of(m, in_addr) == p->dst;
 
-	if (owned)
-		receiver = model_find_out(m, in_addr, p->dport, c->src, c->sport, p->proto);
+	if (known)
+		receiver = model_find_out(m, in_addr, p->dst, p->dport, c->src, c->sport, p->proto);
 	if (receiver && receiver->tcp.closed && j->o->reason == REASON_drop_no_session) {
 		model_remove(m, receiver);
 		receiver = NULL;
@@ -142,7 +144,7 @@ static void judge_hairpin_receiver(const struct judging *j, struct change *c)
 		switch (judge_inbound(j, &flow)) {
 		case ARRIVAL_OPENED:
 			c->dst = in_addr;
-			c->dport = model_find_out(m, in_addr, p->dport, c->src, c->sport, p->proto)->in_port;
+			c->dport = model_find_out(m, in_addr, p->dst, p->dport, c->src, c->sport, p->proto)->in_port;
 			break;
 		case ARRIVAL_REFUSED:
 			EXPECT(j, j->o->verdict == DROP_XDP && !j->o->sent, "dropped in silence");
@@ -181,7 +183,7 @@ static void judge_hairpin(const struct judging *j)
 		session_from_inside(
 			m, model_find_in(m, flow.in_addr, flow.in_port, flow.ext_addr, flow.ext_port, flow.proto),
 			p->flags);
-	c.src = model_outside_of(m, p->src);
+	c.src = flow.out_addr;
 	c.sport = flow.out_port;
 	judge_hairpin_receiver(j, &c);
 }
@@ -209,7 +211,7 @@ static void judge_translated_out(const struct judging *j)
 		c.to = ROUTER;
 		c.ttl_lowered = 1;
 	}
-	c.src = model_outside_of(&j->t->model, p->src);
+	c.src = flow.out_addr;
 	c.sport = flow.out_port;
 	expect_translated(j, REASON_in2out_translated, &c);
 }
@@ -297,8 +299,13 @@ static void judge_owned(const struct judging *j, uint32_t in_addr)
 		expect_drop(j, REASON_drop_martian, 0, 0);
 		return;
 	}
-	/* Kept for a subscriber with an exception. */
-	if (model_outside_of(m, in_addr) != p->dst) {
+	s = model_find_out(m, in_addr, p->dst, p->dport, p->src, p->sport, p->proto);
+	/* Kept for a subscriber with an exception, or for sessions of a former mapping. */
+	if (model_outside_of(m, in_addr) != p->dst && (!s || s->tcp.closed)) {
+		if (s && j->o->reason == REASON_out2in_translated) {
+			judge_translated_in(j, s);
+			return;
+		}
 		expect_drop(j, REASON_drop_no_session, 0, 0);
 		return;
 	}
@@ -307,7 +314,7 @@ static void judge_owned(const struct judging *j, uint32_t in_addr)
 		judge_arrival(j, in_addr, p->dport);
 		return;
 	}
-	s = model_find_out(m, in_addr, p->dport, p->src, p->sport, p->proto);
+	j->t->drained += s && s->out_addr != model_outside_of(m, in_addr);
 	/* One in time-wait may be gone. */
 	if (s && s->tcp.closed && (j->o->reason == REASON_drop_no_session || (portmap && j->o->portmap_in))) {
 		model_remove(m, s);
@@ -321,7 +328,8 @@ static void judge_owned(const struct judging *j, uint32_t in_addr)
 	else if (p->ttl <= 1 && j->o->reason == REASON_drop_ttl && model_lets_anyone(m, in_addr, p->proto))
 		expect_drop(j, REASON_drop_ttl, 11, 0);
 	else if (judge_inbound(j, &flow) == ARRIVAL_OPENED)
-		judge_arrival(j, in_addr, model_find_out(m, in_addr, p->dport, p->src, p->sport, p->proto)->in_port);
+		judge_arrival(j, in_addr,
+			      model_find_out(m, in_addr, p->dst, p->dport, p->src, p->sport, p->proto)->in_port);
 	else
 		expect_drop(j,
 			    j->o->inbound || j->o->reason == REASON_drop_inbound_limit ? REASON_drop_inbound_limit

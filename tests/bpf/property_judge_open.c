@@ -9,7 +9,7 @@ static int find_flow(const struct session *s, void *arg)
 	struct model_session *like = arg;
 
 	if (s->proto == like->proto && s->in_port == like->in_port && s->ext_addr == like->ext_addr &&
-	    s->ext_port == like->ext_port) {
+	    s->ext_port == like->ext_port && (!like->out_addr || s->out_addr == like->out_addr)) {
 		like->out_port = s->out_port;
 		return 1;
 	}
@@ -36,8 +36,8 @@ unsigned opened_by_sender(const struct judging *j)
 /* Whether a session, `counting` ones alone or closed ones too, holds an outside port towards the flow's peer. */
 static bool port_is_held(struct model *m, const struct model_session *flow, uint16_t port, bool counting)
 {
-	const struct model_session *s =
-		model_find_out(m, flow->in_addr, port, flow->ext_addr, flow->ext_port, flow->proto);
+	const struct model_session *s = model_find_out(m, flow->in_addr, model_outside_of(m, flow->in_addr), port,
+						       flow->ext_addr, flow->ext_port, flow->proto);
 
 	return s && (!counting || model_counts(m, s));
 }
@@ -84,8 +84,9 @@ static void judge_giving_way(const struct judging *j, const struct model_session
 	EXPECT(j, gone, "opened beyond the quota, or on the port of another session");
 	for (size_t i = 0; i < m->n; i++)
 		EXPECT(j,
-		       m->session[i].in_addr != flow->in_addr || !model_counts(m, &m->session[i]) ||
-			       gone->out_port == flow->out_port || !is_older(&m->session[i], gone),
+		       m->session[i].in_addr != flow->in_addr || m->session[i].out_addr != gone->out_addr ||
+			       !model_counts(m, &m->session[i]) || gone->out_port == flow->out_port ||
+			       !is_older(&m->session[i], gone),
 		       "not the oldest gave way");
 	model_remove(m, gone);
 }
@@ -296,6 +297,9 @@ bool judge_sender(const struct judging *j, struct model_session *flow, bool tran
 		model_find_in(m, flow->in_addr, flow->in_port, flow->ext_addr, flow->ext_port, flow->proto);
 	uint16_t port;
 
+	flow->out_addr = s ? s->out_addr : model_outside_of(m, flow->in_addr);
+	if (translated && s && s->out_addr != model_outside_of(m, flow->in_addr))
+		j->t->drained++;
 	if (stateless_port(j, flow, &port)) {
 		EXPECT(j, translated, "should have been translated without a session");
 		judge_stateless(j, flow, port);
@@ -316,6 +320,7 @@ bool judge_sender(const struct judging *j, struct model_session *flow, bool tran
 		judge_reopening(j, flow, s);
 		return true;
 	}
+	flow->out_addr = model_outside_of(m, flow->in_addr);
 	judge_opening(j, flow);
 	return true;
 }

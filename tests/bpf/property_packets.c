@@ -70,6 +70,11 @@ static void aim_at_subscriber(struct property *t, struct random_packet *p)
 
 	if (p->proto == ICMP)
 		p->proto = UDP;
+	/* Or where it used to be seen. */
+	for (size_t i = 0; i < t->model.n_mappings; i++)
+		if (t->model.mapping[i].former && other - t->model.mapping[i].in_base < t->model.mapping[i].in_count &&
+		    random_once(&t->r, 2))
+			m = &t->model.mapping[i];
 	p->dst = model_out_addr(m, other);
 	p->dport = model_first_choice(m, other, ports[random_below(&t->r, 3)]);
 	p->sport = ports[random_below(&t->r, 3)];
@@ -215,7 +220,7 @@ void property_random_outside(struct property *t)
 		const struct model_session *s = &t->model.session[random_below(r, (uint32_t)t->model.n)];
 
 		p.src = s->ext_addr;
-		p.dst = model_outside_of(&t->model, s->in_addr);
+		p.dst = s->out_addr;
 		p.sport = s->ext_port;
 		p.dport = s->out_port;
 		p.proto = s->proto;

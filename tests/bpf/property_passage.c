@@ -30,7 +30,7 @@ static bool of_session(struct property *t, struct passage *ret)
 
 	if (!s || !model_counts(m, s) || property_is_pool(s->ext_addr))
 		return false;
-	out_addr = model_outside_of(m, s->in_addr);
+	out_addr = s->out_addr;
 	echo = s->proto == ICMP;
 	*ret = (struct passage){ .hook = inward ? XDP_OUTSIDE : XDP_INSIDE,
 				 .reason = inward ? REASON_out2in_translated : REASON_in2out_translated,
@@ -85,7 +85,7 @@ static bool random_way(struct property *t, uint8_t proto, struct way *ret)
 static bool is_stateless(struct model *m, const struct way *w, uint32_t ext_addr, uint16_t ext_port)
 {
 	return !model_find_in(m, w->in_addr, w->in_port, ext_addr, ext_port, w->proto) &&
-	       !model_find_out(m, w->in_addr, w->out_port, ext_addr, ext_port, w->proto);
+	       !model_find_out(m, w->in_addr, w->out_addr, w->out_port, ext_addr, ext_port, w->proto);
 }
 
 static bool of_way(struct property *t, struct passage *ret)

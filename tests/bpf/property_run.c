@@ -9,6 +9,7 @@
 #include <detnat/binding.h>
 
 #include "property.h"
+#include "tables/mapping_tables.h"
 
 static double clock_seconds(void)
 {
@@ -127,9 +128,8 @@ static size_t table_words(const struct mapping *m)
 	return l->protocols ? binding_lines(l->protocols, m->geo.ports_per_host, m->bucket_shift) * PORT_GROUP : 0;
 }
 
-bool property_tables(uint32_t in_addr, struct property_tables *ret)
+static bool tables_of(int number, uint32_t in_addr, struct property_tables *ret)
 {
-	int number = mappings_find_inside(mappings, in_addr);
 	const struct mapping *m = number < 0 ? NULL : mappings_get(mappings, number);
 	static const uint8_t first[] = { 0, UDP, TCP, UDP, ICMP, UDP, TCP, UDP };
 	uint32_t n;
@@ -148,6 +148,21 @@ bool property_tables(uint32_t in_addr, struct property_tables *ret)
 		ret->bindings = mappings_binding(mappings, number, n, first[m->bindings.protocols & 7], 0) -
 				(size_t)binding_header_lines(m->bucket_shift) * PORT_GROUP;
 	return true;
+}
+
+bool property_tables(uint32_t in_addr, struct property_tables *ret)
+{
+	return tables_of(mappings_find_inside(mappings, in_addr), in_addr, ret);
+}
+
+/* Whether a subscriber may have sessions in a former mapping, whose tables are not put back. */
+static bool has_former(const struct property *t, uint32_t in_addr)
+{
+	for (size_t i = 0; i < t->model.n; i++)
+		if (t->model.session[i].in_addr == in_addr &&
+		    t->model.session[i].out_addr != model_outside_of(&t->model, in_addr))
+			return true;
+	return false;
 }
 
 /* A subscriber's tables, to be put back. */
@@ -313,7 +328,7 @@ void property_run(struct property *t, enum hook hook, const struct random_packet
 	t->packets++;
 	snapshot_take(&runs.before, in_addr);
 	if (hook == TC_OUTSIDE || (runs.before.slots && subscriber_overflow(runs.before.record.overflow)) ||
-	    (hook == XDP_INSIDE && property_is_pool(p->dst))) {
+	    (hook == XDP_INSIDE && property_is_pool(p->dst)) || (in_addr && has_former(t, in_addr))) {
 		settle_limits(in_addr, due);
 		property_run_once(t, hook, p, ret);
 		t->by_reason[ret->reason]++;
@@ -350,19 +365,34 @@ static void age_bindings(const struct property_tables *of, const struct mapping 
 	}
 }
 
-static void age_slots(uint32_t in_addr, uint32_t ticks)
+static void age_slots(int number, uint32_t in_addr, uint32_t ticks)
 {
 	struct property_tables of;
 
-	if (!property_tables(in_addr, &of))
+	if (!tables_of(number, in_addr, &of))
 		return;
 	for (size_t i = 0; i < of.slots; i++)
 		if (word_is_live(of.slot[i][1]))
 			of.slot[i][1] =
 				word_with(of.slot[i][1], word_state(of.slot[i][1]), word_seen(of.slot[i][1]) - ticks);
+	/* The agent's sweep looks at all of them again. */
+	if (mappings_sweep_due(mappings, number))
+		mappings_sweep_due(mappings, number)[in_addr - mappings_get(mappings, number)->geo.in_base] -= ticks;
 	of.record->recount_tick = of.record->search_tick = (__u16)(datapath_ticks(&datapath) - 2);
 	if (of.n_bindings)
-		age_bindings(&of, mappings_get(mappings, mappings_find_inside(mappings, in_addr)), ticks);
+		age_bindings(&of, mappings_get(mappings, number), ticks);
+}
+
+/* In all mappings that may have some of it. */
+static void age_subscriber(uint32_t in_addr, uint32_t ticks)
+{
+	age_slots(mappings_find_inside(mappings, in_addr), in_addr, ticks);
+	for (int k = mappings_next_retired(mappings, 0); k >= 0; k = mappings_next_retired(mappings, k + 1)) {
+		const struct geometry *g = &mappings_get(mappings, k)->geo;
+
+		if (prefix_contains(g->in_base, g->in_plen, in_addr))
+			age_slots(k, in_addr, ticks);
+	}
 }
 
 static bool searched_now(const struct subscriber *record)
@@ -399,7 +429,7 @@ uint32_t property_sessions_counted(uint32_t in_addr)
 	return property_tables(in_addr, &of) ? of.record->sessions : 0;
 }
 
-static void sweep(struct property *t)
+void property_sweep(struct property *t)
 {
 	struct session_sweep *s;
 
@@ -417,7 +447,7 @@ static void skip(struct property *t, unsigned seconds)
 
 	model_use_bindings(&t->model);
 	for (size_t i = 0; i < property_scene->n_subscribers; i++)
-		age_slots(property_scene->subscriber[i], ticks);
+		age_subscriber(property_scene->subscriber[i], ticks);
 	age_overflow(ticks);
 	t->skipped += (double)ticks * (1U << TICK_SHIFT) / datapath.hz;
 	t->model.now = clock_seconds() + t->skipped;
@@ -436,5 +466,5 @@ void property_skip(struct property *t, unsigned seconds)
 	}
 	/* The agent is late as often as not. */
 	if (seconds && random_once(&t->r, 2))
-		sweep(t);
+		property_sweep(t);
 }

@@ -24,7 +24,18 @@ static const uint32_t plain_subscribers[] = {
 	ADDR(10, 0, 0, 2),  ADDR(10, 0, 0, 3),	   ADDR(10, 64, 0, 0),
 	ADDR(10, 64, 0, 1), ADDR(10, 64, 15, 255), ADDR(10, 96, 0, 1),
 };
-const struct scene property_plain = { plain_mappings, 3, plain_subscribers, 6, 2, false };
+const struct scene property_plain = { plain_mappings, 3, plain_subscribers, 6, 2, false, false };
+const struct scene property_renumbered = { plain_mappings, 3, plain_subscribers, 6, 2, false, true };
+
+/* What the second and the third mapping may become, apart from what they are: ratios, and so blocks, differ. */
+static const struct model_mapping plans[] = {
+	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 114, 0), 1, 36, .slots = 8 },
+	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 119, 0), 4, 36, .slots = 64 },
+	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 120, 0), 16, 36, .slots = 8 },
+	{ ADDR(10, 96, 0, 0), 4, ADDR(203, 0, 115, 0), 4, 50, .slots = 64 },
+	{ ADDR(10, 96, 0, 0), 4, ADDR(203, 0, 121, 0), 2, 50, .slots = 8 },
+	{ ADDR(10, 96, 0, 0), 4, ADDR(203, 0, 122, 0), 4, 50, .slots = 64 },
+};
 
 static const struct model_mapping reachable_mappings[] = {
 	{ ADDR(10, 0, 0, 0), 256, POOL, 4, 30, .slots = 1024 },
@@ -42,9 +53,12 @@ static const uint32_t reachable_subscribers[] = {
 	ADDR(10, 0, 0, 2),  ADDR(10, 0, 0, 3),	ADDR(10, 0, 0, 65), ADDR(10, 0, 0, 66),
 	ADDR(10, 64, 0, 1), ADDR(10, 80, 0, 1), ADDR(10, 80, 0, 2),
 };
-const struct scene property_reachable = { reachable_mappings, 6, reachable_subscribers, 7, 4, true };
+const struct scene property_reachable = { reachable_mappings, 6, reachable_subscribers, 7, 4, true, false };
 
-const struct scene *property_scene = &property_plain;
+/* As set up, with the mappings that there are now. */
+static struct scene current;
+static struct model_mapping mapping_now[8];
+const struct scene *property_scene = &current;
 
 static struct portmaps *portmaps;
 
@@ -59,7 +73,7 @@ static uint8_t binding_bits(unsigned protocols)
 			 (protocols & MODEL_ICMP ? BINDING_ICMP : 0));
 }
 
-static void add_mapping(const struct model_mapping *m)
+static void add_mapping(const struct model_mapping *m, const struct mapping_handover *how)
 {
 	struct mapping_spec spec = {
 		.in = { m->in_base, plen(m->in_count) },
@@ -81,7 +95,7 @@ static void add_mapping(const struct model_mapping *m)
 	while ((r = mappings_add_step(job, &err)) > 0)
 		;
 	cr_assert_eq(r, 0, "%s", err.text);
-	cr_assert_eq(mappings_add_commit(job), 0);
+	cr_assert_eq(mappings_add_commit_with(job, how), 0);
 }
 
 static double clock_seconds(void)
@@ -108,20 +122,23 @@ void property_set_up(struct property *t, const struct scene *scene, uint64_t see
 {
 	struct error err;
 
-	property_scene = scene;
+	current = *scene;
+	memcpy(mapping_now, scene->mapping, scene->n_mappings * sizeof(*mapping_now));
+	current.mapping = mapping_now;
 	t->r.state = seed ? seed : 1;
-	t->model = (struct model){ .mapping = scene->mapping, .n_mappings = scene->n_mappings, .now = clock_seconds() };
+	t->model = (struct model){ .mapping = mapping_now, .n_mappings = scene->n_mappings, .now = clock_seconds() };
 	cr_assert_eq(system("ip route add 10.64.0.0/10 via 10.0.0.2 dev tin;"
 			    "for i in $(seq 61 70); do ip neigh add 10.0.0.$i lladdr 02:00:00:00:00:03 dev tin; done"),
 		     0);
 	settings.session_events = 1;
+	settings.drains = scene->renumbered;
 	if (scene->reachable)
 		reachable_settings();
 	reload_settings();
 	property_events_begin();
 	datapath.mapping[0].sessions_per_user = scene->mapping[0].quota;
 	for (size_t i = 1; i < scene->n_mappings; i++)
-		add_mapping(&scene->mapping[i]);
+		add_mapping(&scene->mapping[i], &(struct mapping_handover){ 0 });
 	if (scene->reachable)
 		cr_assert_eq(portmaps_open(mappings, &portmaps, &err), 0, "%s", err.text);
 }
@@ -193,4 +210,75 @@ void property_change_portmaps(struct property *t)
 				 .proto = p.proto };
 	cr_assert_eq(portmaps_put(portmaps, &made), 0);
 	m->portmap[m->n_portmaps++] = p;
+}
+
+const struct model_mapping *property_plans(size_t *ret_n)
+{
+	*ret_n = sizeof(plans) / sizeof(*plans);
+	return plans;
+}
+
+static struct prefix in_of(const struct model_mapping *m)
+{
+	return (struct prefix){ m->in_base, plen(m->in_count) };
+}
+
+static struct prefix out_of(const struct model_mapping *m)
+{
+	return (struct prefix){ m->out_base, plen(m->out_count) };
+}
+
+static bool pool_is_taken(const struct model_mapping *m)
+{
+	for (size_t i = 0; i < current.n_mappings; i++)
+		if (mapping_now[i].out_base == m->out_base)
+			return true;
+	return false;
+}
+
+static void set_number(struct property *t, size_t n)
+{
+	current.n_mappings = t->model.n_mappings = n;
+}
+
+static void replace(struct property *t)
+{
+	const struct model_mapping *new = &plans[random_below(&t->r, sizeof(plans) / sizeof(*plans))];
+	struct model_mapping *old = &mapping_now[new->in_base == mapping_now[1].in_base ? 1 : 2];
+
+	if (pool_is_taken(new))
+		return;
+	add_mapping(new, &(struct mapping_handover){ true, out_of(old), 3600 });
+	mapping_now[current.n_mappings] = *old;
+	mapping_now[current.n_mappings].former = true;
+	*old = *new;
+	set_number(t, current.n_mappings + 1);
+	t->replaced++;
+}
+
+/* Once their sessions have ended. */
+static void end_former(struct property *t)
+{
+	property_skip(t, 7500);
+	property_sweep(t);
+	while (mapping_now[current.n_mappings - 1].former) {
+		const struct model_mapping *m = &mapping_now[current.n_mappings - 1];
+
+		for (size_t i = 0; i < t->model.n; i++)
+			cr_assert_neq(t->model.session[i].out_addr & ~(m->out_count - 1), m->out_base);
+		cr_assert_eq(mappings_del(mappings, in_of(m), out_of(m)), 0);
+		set_number(t, current.n_mappings - 1);
+	}
+	while (mappings_reclaim_step(mappings) != RECLAIM_DONE)
+		;
+}
+
+void property_change_plan(struct property *t)
+{
+	size_t former = current.n_mappings - 3;
+
+	if (former > 1 || (former && random_once(&t->r, 4)))
+		end_former(t);
+	else
+		replace(t);
 }

@@ -276,3 +276,11 @@ Test(binding, a_session_beyond_the_slots_keeps_its_port_while_packets_come)
 	cr_expect_eq(open_flow(UDP, 5000, 53, 0), port);
 	cr_expect_lt(datapath_ticks(&datapath) - binding_seen(*entry_of(UDP, port)), 100);
 }
+
+Test(binding, an_expired_port_that_another_protocol_uses_is_given_up)
+{
+	cr_assert_eq(open_flow(TCP, 6304, 80, 2), OUT_PORT(6304, 2));
+	fill_group(UDP, 6304 % PORTS / 8, 1U << 0, 0);
+	fill_group(UDP, 6304 % PORTS / 8, 0xfe, 4000);
+	cr_expect_eq(open_flow(UDP, 6305, 53, 0), OUT_PORT(6304, 2));
+}

@@ -359,6 +359,20 @@ Test(drain, counts_sessions_of_both_against_the_quota)
 	cr_expect_eq(open_flow(UDP, 6000, 53, 0), NEW_PORT(6000, 2));
 }
 
+Test(drain, counts_sessions_of_all_that_drain_against_the_quota)
+{
+	for (uint16_t i = 0; i < 3; i++)
+		cr_assert_geq(open_flow(UDP, (uint16_t)(5000 + i), 53, 0), 0);
+	renumber();
+	for (uint16_t i = 0; i < 3; i++)
+		cr_assert_geq(open_flow(UDP, (uint16_t)(6000 + i), 53, 0), 0);
+	quota = 7;
+	add(all, (struct prefix){ ADDR(203, 0, 113, 128), 28 }, &(struct mapping_handover){ true, new_out, 600 });
+	cr_expect_geq(open_flow(UDP, 7000, 53, 0), 0);
+	cr_expect_eq(open_flow(UDP, 7001, 53, 0), -1);
+	cr_expect_eq(counted(REASON_drop_quota), 1);
+}
+
 Test(drain, gives_a_connection_that_is_opened_anew_the_new_address)
 {
 	cr_assert_eq(open_flow(TCP, 6000, 80, 2), OUT_PORT(6000, 2));
@@ -367,6 +381,44 @@ Test(drain, gives_a_connection_that_is_opened_anew_the_new_address)
 	renumber();
 	cr_expect_eq(open_flow(TCP, 6000, 80, 0x10), OUT_PORT(6000, 2));
 	cr_expect_eq(open_flow(TCP, 6001, 80, 2), NEW_PORT(6001, 2));
+}
+
+Test(drain, keeps_sessions_that_the_subscriber_goes_on_to_use)
+{
+	cr_assert_eq(open_flow(UDP, 5000, 53, 0), OUT_PORT(5000, 2));
+	renumber();
+	for (int i = 0; i < 3; i++) {
+		age_sessions(SUBSCRIBER, 200);
+		cr_expect_eq(open_flow(UDP, 5000, 53, 0), OUT_PORT(5000, 2), "packet %d", i);
+	}
+	age_sessions(SUBSCRIBER, 400);
+	cr_expect_eq(open_flow(UDP, 5000, 53, 0), NEW_PORT(5000, 2), "one that has expired is opened anew");
+}
+
+/* Of the second outside address, which its number in the exception's mapping does not lead to. */
+#define SEVENTIETH ADDR(10, 0, 0, 70)
+
+Test(drain, of_an_exception_keeps_the_outside_address_of_the_mapping_around)
+{
+	const struct row rows[] = {
+		{ "before and while it drains",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SEVENTIETH, .dst = EXTERNAL, UDP, 5000, 53 },
+		  REDIRECT_XDP,
+		  { LEAVES(POOL + 1), UDP, OUT_PORT(5000, 6), 53 },
+		  REASON_in2out_translated },
+		{ "by tc",
+		  TC_OUTSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SEVENTIETH, .dst = EXTERNAL, UDP, 5000, 53 },
+		  PASS_TC,
+		  { .from = HOST, .to = GATEWAY_IN, .src = POOL + 1, .dst = EXTERNAL, UDP, OUT_PORT(5000, 6), 53 },
+		  REASON_in2out_translated },
+	};
+
+	RUN_ROWS(rows);
+	add((struct prefix){ SEVENTIETH, 32 }, (struct prefix){ OWN_OUT, 32 },
+	    &(struct mapping_handover){ .drain_s = 600 });
+	RUN_ROWS(rows);
 }
 
 /* The ninth flow of a group of 8 ports towards one endpoint stands beyond the slots. */

@@ -43,7 +43,8 @@ def test_marks_that_are_no_marks_are_discarded_and_what_they_said_comes_again(ga
     wait_same(a, b, late)
 
 
-def test_a_peer_that_comes_back_without_its_tables_ends_no_session_of_which_it_was_told(gateways):
+@pytest.mark.parametrize("survivor", ["runs", "is restarted"])
+def test_a_peer_that_comes_back_without_its_tables_ends_no_session_of_which_it_was_told(gateways, survivor):
     a, b = gateways.start().labs
     host = a.host()
     a.open_udp(host)
@@ -51,6 +52,9 @@ def test_a_peer_that_comes_back_without_its_tables_ends_no_session_of_which_it_w
     a.agent.kill()
     gateways.wait_state("down", 1)
     a.agent.detach()
+    if survivor == "is restarted":
+        b.agent.kill()
+        b.agent.start()
     assert listed(b, host)
     a.agent.start()
     gateways.wait_synchronised()

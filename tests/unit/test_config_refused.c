@@ -75,6 +75,21 @@ Test(config_refused, spare_addresses_and_ends)
 			   "\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\",\n\"out\":\"1.1.1.0:80\"}"),
 		  ":5: portmaps[0].out: 10.0.0.2 has 1.1.1.0 only until 2026-12-01T00:00:00Z; a portmap without `out` "
 		  "would go with it" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\",\"until\":\"2026-12-01\"}],\n\"portmaps\":[{"
+			   "\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\"}"),
+		  ":4: portmaps[0].in: 10.0.0.2 is a subscriber only until 2026-12-01T00:00:00Z; leave out the "
+		  "portmap, or "
+		  "`until` of its mapping" },
+		{ MAPPINGS("{\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/"
+			   "30\",\"inbound\":\"sessions\",\"until\":\"2026-12-01\"},"
+			   "{\"in\":\"10.0.0.0/23\",\"out\":null}],\n\"portmaps\":[{"
+			   "\"proto\":\"tcp\",\"in\":\"10.0.0.2:80\"}"),
+		  ":4: portmaps[0].in: 10.0.0.2 is a subscriber only until 2026-12-01T00:00:00Z; leave out the "
+		  "portmap, or "
+		  "`until` of its mapping" },
+		{ MAPPINGS("{\"name\":\"a\",\"in\":\"10.0.0.0/24\",\"out\":\"1.1.1.0/30\",\"until\":\"2026-12-01\"}],"
+			   "\"pcp\":{\"listen\":[\"10.9.0.1\"],\"mappings\":[\"a\"]},\"bypass\":[\"10.1.0.0/16\""),
+		  ": pcp.mappings[0]: a is there only until 2026-12-01T00:00:00Z; name mappings that stay" },
 		{ WITH("\"reload_guard\":-1"),
 		  ":2: reload_guard: must be a whole number from 0 to 4294967295, not -1" },
 	};

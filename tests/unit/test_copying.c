@@ -266,6 +266,21 @@ Test(copying, a_session_that_both_had_is_told_again_when_one_of_them_has_ended)
 	sound();
 }
 
+Test(copying, sessions_that_differ_by_their_protocol_alone_are_two)
+{
+	connect_gateways(&a, &b);
+	/* Some of them in the same buckets. */
+	for (uint8_t n = 1; n <= 8; n++) {
+		open_flow(&a, HOST, 5000, n, IPPROTO_TCP, SESSION_ESTABLISHED);
+		open_flow(&a, HOST, 5000, n, IPPROTO_UDP, SESSION_UDP);
+	}
+	exchange(&a, &b);
+	cr_expect_eq(b.counts.refused, 0);
+	cr_expect_eq(copying_held(b.c, 1), 16);
+	cr_expect_eq(sessions_in(&b, HOST), 16);
+	sound();
+}
+
 Test(copying, a_port_that_is_anothers_here_is_refused)
 {
 	connect_gateways(&a, &b);

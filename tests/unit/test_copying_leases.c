@@ -235,3 +235,17 @@ Test(copying_leases, what_no_subscriber_can_have_is_refused)
 	cr_assert_eq(copying_apply(b.c, 1, WIRE_LEASES, &right, sizeof(right), &b.counts), 0);
 	cr_assert_eq(portmaps_count(of_b, PORTMAP_PCP), 1);
 }
+
+Test(copying_leases, no_copy_of_a_session_gets_the_port_of_one)
+{
+	struct portmap m = lease(600);
+	const uint16_t in_port = 8080 + 4032; /* the first choice is the lease's port */
+
+	cr_assert_eq(portmaps_put(of_b, &m), 0);
+	cr_assert_eq(first_port(&a, 7, in_port), m.out.port);
+	open_flow(&a, 7, in_port, 9, IPPROTO_TCP, SESSION_ESTABLISHED);
+	open_flow(&a, 7, in_port, 9, IPPROTO_UDP, SESSION_UDP);
+	exchange(&a, &b);
+	cr_expect_eq(sessions_in(&b, 7), 1, "that of the other protocol");
+	cr_expect_eq(copying_held(b.c, 1), 1);
+}

@@ -21,6 +21,8 @@ TMPFILESDIR   ?= $(PREFIX)/lib/tmpfiles.d
 # Here every iproute2 looks: the one of Debian 12 reads nothing below /usr/share.
 RTPROTOSDIR   ?= /etc/iproute2/rt_protos.d
 
+# Builds run a job for each core, unless make was given -j.
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 # End-to-end test files run side by side: they spend more time waiting than computing.
 E2E_WORKERS ?= 4
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
@@ -42,7 +44,7 @@ SAY = @:
 endif
 
 WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wno-unused-parameter
-CFLAGS   ?= $(if $(SANITIZER),-O1,-O2) -g
+CFLAGS   ?= $(if $(SANITIZER),-O1 -g1,-O2 -g)
 # Two builds in two directories are the same: the compilers note the working directory by the name that it has in PWD.
 HERE     := PWD=/proc/self/cwd
 PATHS    := $(if $(filter /%,$(BUILD)),-ffile-prefix-map=$(BUILD)=build)
@@ -88,7 +90,7 @@ C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] lib/*/*.[ch] agent/*/*
 
 all: ## build the programs into build/; installs nothing
 	@PKG_CONFIG="$(PKG_CONFIG)" CC="$(CC)" CLANG="$(CLANG)" BPFTOOL="$(BPFTOOL)" deploy/missing.sh
-	@$(MAKE) --no-print-directory programs
+	@$(MAKE) --no-print-directory $(JOBS) programs
 .PHONY: programs skeletons tests-built
 programs: $(PROGRAMS)
 skeletons: $(SKELETONS)
@@ -179,31 +181,33 @@ AGENT_BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/agent/*.c))
 tests-built: $(PROGRAMS) $(BUILD)/tests/unit/run $(BUILD)/tests/bpf/run $(BUILD)/tests/bench/run $(BUILD)/tests/bench/e2e
 
 demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (KEEP=1 leaves it running)
-	@$(MAKE) --no-print-directory programs
+	@$(MAKE) --no-print-directory $(JOBS) programs
 	@KEEP=$(KEEP) BUILD=$(BUILD) deploy/demo.sh
 
 test: lint ## every test; needs root
-	@$(MAKE) --no-print-directory test-unit test-tsan test-fuzz test-bpf test-e2e
+	@$(MAKE) --no-print-directory test-unit
+	@$(MAKE) --no-print-directory --output-sync=target -j2 test-tsan test-fuzz
+	@$(MAKE) --no-print-directory test-bpf test-e2e
 	@$(MAKE) --no-print-directory test-vm VM_PARTS="$(TEST_VM_PARTS)"
 test-unit: deps-test ## modules of the agent and the command line; without root some are skipped
-	@$(MAKE) --no-print-directory tests-built
+	@$(MAKE) --no-print-directory $(JOBS) tests-built
 	$(BUILD)/tests/unit/run
 # Without random addresses, which ThreadSanitizer's map of memory does not know on every kernel.
 test-tsan: deps-test ## the unit tests whose threads race, under ThreadSanitizer
-	@$(MAKE) --no-print-directory SANITIZE=thread build/tsan/tests/tsan/run
+	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=thread build/tsan/tests/tsan/run
 	setarch -R build/tsan/tests/tsan/run $(ARGS)
 CLANGS ?= clang-14 clang-16 clang-19
 test-clang: deps-test ## objects of clang 14, 16 and 19, as far as apt has them (CLANGS), load and translate; needs root
 	@deploy/install-deps.sh clang
 	@for clang in $(CLANGS); do \
 	    command -v $$clang >/dev/null || { echo "SKIP $$clang: not installed"; continue; }; \
-	    $(MAKE) --no-print-directory BUILD=build/$$clang CLANG=$$clang build/$$clang/tests/bpf/run && \
+	    $(MAKE) --no-print-directory $(JOBS) BUILD=build/$$clang CLANG=$$clang build/$$clang/tests/bpf/run && \
 	    build/$$clang/tests/bpf/run --filter 'datapath/*' && echo "ok $$clang" || exit 1; \
 	done
 # More at a time than cores: a test waits for the kernel half of its time.
 BPF_JOBS ?= -j4
 test-bpf: deps-test ## the datapath packet by packet; needs root
-	@$(MAKE) --no-print-directory tests-built
+	@$(MAKE) --no-print-directory $(JOBS) tests-built
 	$(BUILD)/tests/bpf/run $(BPF_JOBS)
 	PADDED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(fib|fragments|icmp_in|in2out|lengths|out2in|property)/*'
 	PADDED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(fib|in2out|out2in|property|sources|unsolicited)/*'
@@ -211,22 +215,22 @@ test-bpf: deps-test ## the datapath packet by packet; needs root
 	TRACED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(options|property|staged)/*'
 # The whole run is under AddressSanitizer and UndefinedBehaviorSanitizer: a report of either fails the test it came in.
 test-e2e: deps-test ## agent and command line with real traffic in namespaces; needs root
-	@$(MAKE) --no-print-directory SANITIZE=1 programs
+	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=1 programs
 	cd tests/e2e && BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -n $(E2E_WORKERS) --dist loadfile $(ARGS)
 test-kills: deps-test ## SIGKILL at each system call of start, reload, change and stop that changes anything; an hour or more, needs root
-	@$(MAKE) --no-print-directory SANITIZE=1 programs
+	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=1 programs
 	cd tests/e2e && KILLS=all BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -s -n $(E2E_WORKERS) test_kills.py $(ARGS)
 MINUTES ?= 10
 soak: deps-test ## everything at once for MINUTES=10, then what must hold is looked at; needs root
-	@$(MAKE) --no-print-directory programs
+	@$(MAKE) --no-print-directory $(JOBS) programs
 	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) soak.py --minutes $(MINUTES) $(ARGS)
 # `make test` leaves the parts vlan and bond to `make test-vm`: four minutes of emulation.
 TEST_VM_PARTS ?= guard plain reachable systemd
 test-vm: deps-test ## load, attach and translate on Debian's 6.1 and 6.12 kernels
-	@$(MAKE) --no-print-directory programs
+	@$(MAKE) --no-print-directory $(JOBS) programs
 	BUILD=$(abspath $(BUILD)) tests/vm/run.sh
 test-vm-systemd: deps-test ## the units in a virtual machine with systemd: boot, restart, kill, reload, leaks
-	@$(MAKE) --no-print-directory programs
+	@$(MAKE) --no-print-directory $(JOBS) programs
 	BUILD=$(abspath $(BUILD)) VM_PARTS=systemd SERIES=6.1 tests/vm/run.sh
 
 # REF: a tag or commit instead of the files of the tree. DEB_BEFORE: the package that the upgrade begins with.
@@ -236,13 +240,13 @@ deb-build: deps-package ## the packages alone
 	BUILD=$(abspath $(BUILD)) deploy/deb.sh $(REF)
 
 bench: deps-demo ## nanoseconds a packet against the parse-and-rewrite floor, and the goals; needs root (some minutes)
-	@$(MAKE) --no-print-directory $(BUILD)/tests/bench/run
+	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bench/run
 	@mkdir -p $(BUILD)/bench
 	$(BUILD)/tests/bench/run --output $(BUILD)/bench/results.json $(ROWS)
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-e2e)
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-agent ARGS=)
 bench-full: deps-demo ## the same, every row (ROWS='h1024-* …' picks some of them for either)
-	@$(MAKE) --no-print-directory $(BUILD)/tests/bench/run
+	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bench/run
 	@mkdir -p $(BUILD)/bench
 	$(BUILD)/tests/bench/run --full --output $(BUILD)/bench/results.json $(ROWS)
 	$(if $(ROWS),,@$(MAKE) --no-print-directory bench-e2e FULL=1)
@@ -254,21 +258,21 @@ $(BUILD)/tests/bench/e2e: $(E2E_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/libagent.a
 	$(Q)$(LINK) $^ -o $@ $(call libraries,libbpf libcjson libmnl) -lm
 .PHONY: bench-e2e
 bench-e2e: deps-bench ## detnat against nft SNAT and kernel forwarding, frames over veth; needs root (FULL=1: all rows)
-	@$(MAKE) --no-print-directory programs $(BUILD)/tests/bench/e2e
+	@$(MAKE) --no-print-directory $(JOBS) programs $(BUILD)/tests/bench/e2e
 	@mkdir -p $(BUILD)/bench
 	$(BUILD)/tests/bench/e2e $(if $(FULL),--full) -o $(BUILD)/bench/results-e2e.json
 bench-agent: deps-test ## the agent at 16.5 million sessions: what its own work costs, and how long others wait (ARGS: rows)
-	@$(MAKE) --no-print-directory programs $(AGENT_BENCH)
+	@$(MAKE) --no-print-directory $(JOBS) programs $(AGENT_BENCH)
 	BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/agent.py $(ARGS)
 
 .PHONY: simulate
 simulate: ## what failures cost a country's subscribers, and what it takes in machines (ARGS='--help'); see docs/SCALE.md
-	@$(MAKE) --no-print-directory $(BUILD)/tests/scale/simulate
+	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/scale/simulate
 	@$(BUILD)/tests/scale/simulate $(ARGS)
 
 FUZZ_SECONDS ?= 60
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_CFLAGS  := -std=gnu17 -O1 -g -D_GNU_SOURCE -Iinclude -Ilib -Iagent -I$(SKEL) -MMD -MP -fsanitize=address,undefined
+FUZZ_CFLAGS  := -std=gnu17 -O1 -g1 -D_GNU_SOURCE -Iinclude -Ilib -Iagent -I$(SKEL) -MMD -MP -fsanitize=address,undefined
 # The datapath's headers read what is not aligned, and take their helpers from a header of the fuzzer's.
 $(BUILD)/fuzz/tests/fuzz/fuzz_packet.o: FUZZ_CFLAGS += -Itests/fuzz/shim -fno-sanitize=alignment
 $(BUILD)/fuzz/%.o: %.c | $(SKELETONS)
@@ -290,13 +294,13 @@ test-fuzz: deps-test ## each fuzzer from its seeds, for TEST_FUZZ_SECONDS=5, two
 TEST_FUZZ_SECONDS ?= 5
 FUZZ_JOBS    ?= 1
 fuzz: deps-test ## what comes from outside, on any octets (FUZZ_SECONDS=60 each, FUZZ_JOBS=1 at a time)
-	@$(MAKE) --no-print-directory $(FUZZERS)
+	@$(MAKE) --no-print-directory $(JOBS) $(FUZZERS)
 	@BUILD=$(BUILD) SECONDS_EACH=$(FUZZ_SECONDS) JOBS=$(FUZZ_JOBS) tests/fuzz/run.sh $(FUZZERS)
 
 format: deps-test ## clang-format all C
 	clang-format -i $(C_FILES)
 lint: deps-test ## formatting and static checks, warnings as errors
-	@$(MAKE) --no-print-directory skeletons $(BUILD)/detnatctl
+	@$(MAKE) --no-print-directory $(JOBS) skeletons $(BUILD)/detnatctl
 	@BUILD=$(BUILD) deploy/lint.sh
 
 MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json

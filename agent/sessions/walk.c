@@ -60,8 +60,7 @@ int session_walk_new_subscriber(struct mappings *m, uint32_t in_addr, struct ses
 		return r;
 	(*ret)->it.next = (*ret)->it.last = (*ret)->first = (*ret)->last = (*ret)->last_here = in_addr;
 	/* An address without sessions is in no run of subscribers. */
-	(*ret)->gathered = subscriber_find_any(&one, m, in_addr) ||
-			   (!overflow_count(one.subscriber) && !subscriber_elsewhere(m, &one).overflow);
+	(*ret)->gathered = subscriber_find(&one, m, in_addr) || !overflow_count(one.subscriber);
 	return 0;
 }
 

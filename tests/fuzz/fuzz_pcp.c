@@ -16,10 +16,20 @@
 static struct pcp_lease leases[N_LEASES];
 static size_t n_leases;
 
+/* The last subscriber is one to whom everything leads. */
+static bool fuzz_open(void *arg, uint32_t in_addr)
+{
+	return in_addr == SUBSCRIBER + 2;
+}
+
 static int fuzz_subscriber(void *arg, uint32_t in_addr, struct port_block *ret)
 {
 	uint32_t n = in_addr - SUBSCRIBER;
 
+	if (fuzz_open(NULL, in_addr)) {
+		*ret = (struct port_block){ POOL + 1, 0, UINT16_MAX };
+		return 0;
+	}
 	if (n > 1)
 		return -ENOENT;
 	*ret = (struct port_block){ POOL, (uint16_t)(PORT_LO + n * PORTS), (uint16_t)(PORT_LO + (n + 1) * PORTS - 1) };
@@ -64,8 +74,9 @@ static int fuzz_put(void *arg, const struct pcp_lease *l)
 	struct pcp_lease *known = by_out(l->proto, l->out);
 	struct port_block block;
 
-	if (fuzz_subscriber(NULL, l->in.addr, &block) || l->out.addr != block.out_addr || l->out.port < block.port_lo ||
-	    l->out.port > block.port_hi || !l->in.port || (l->proto != IPPROTO_TCP && l->proto != IPPROTO_UDP))
+	if (fuzz_open(NULL, l->in.addr) || fuzz_subscriber(NULL, l->in.addr, &block) || l->out.addr != block.out_addr ||
+	    l->out.port < block.port_lo || l->out.port > block.port_hi || !l->in.port ||
+	    (l->proto != IPPROTO_TCP && l->proto != IPPROTO_UDP))
 		abort();
 	if (known && (known->in.addr != l->in.addr || known->in.port != l->in.port))
 		abort();
@@ -113,6 +124,7 @@ static int fuzz_session(void *arg, uint8_t proto, struct endpoint in, struct end
 
 static const struct pcp_table table = {
 	.subscriber = fuzz_subscriber,
+	.open = fuzz_open,
 	.find = fuzz_find,
 	.taken = fuzz_taken,
 	.count = fuzz_count,
@@ -159,7 +171,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	n_leases = 0;
 	for (size_t at = 0; size - at >= 3;) {
 		size_t length = (size_t)(data[at] << 8 | data[at + 1]);
-		uint32_t source = SUBSCRIBER + data[at + 2] % 3;
+		uint32_t source = SUBSCRIBER + data[at + 2] % 4;
 		struct pcp_lease before[N_LEASES];
 		size_t n_before = n_leases;
 		uint8_t answer[PCP_MAX_MESSAGE], *request;
@@ -175,7 +187,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		at += length;
 		memcpy(before, leases, sizeof(before));
 		n = pcp_answer(&desk, request, length, source, 7, 1000, answer, &o);
-		if (n && source == SUBSCRIBER + 2)
+		if (n && source == SUBSCRIBER + 3)
 			abort();
 		if (n)
 			check(request, length, answer, n, &o,

@@ -32,7 +32,6 @@ int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add)
 	struct waiting_copies *w = &c->waiting;
 	const struct datapath *d = mappings_datapath(c->m);
 	uint32_t second = ticks_of_seconds(1, d->hz), now, tried = 0;
-	struct copying_counts counts = { 0 };
 	int r = 0, f;
 
 	if (!w->n)
@@ -42,7 +41,8 @@ int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add)
 	if (r)
 		return r;
 	now = datapath_ticks(d);
-	c->counts = &counts;
+	c->aside = (struct copying_counts){ 0 };
+	c->counts = &c->aside;
 	for (uint32_t i = 0; !r && w->n && i < LOOK_MAX && tried < TRY_MAX; i++) {
 		struct waiting_copy *e = &w->entry[w->at++ % WAITING_MAX];
 
@@ -53,8 +53,8 @@ int copying_retry(struct copying *c, unsigned peer, struct copying_counts *add)
 	}
 	f = placing_flush(c);
 	/* They have been counted as refused. */
-	add->placed += counts.placed;
-	add->updated += counts.updated;
-	add->existing += counts.existing;
+	add->placed += c->aside.placed;
+	add->updated += c->aside.updated;
+	add->existing += c->aside.existing;
 	return r ? r : f;
 }

@@ -13,6 +13,7 @@
 #include <detnat/unsolicited.h>
 
 #include "fixture.h"
+#include "told_routes.h"
 
 static void set_up_answers(void)
 {
@@ -491,11 +492,18 @@ Test(unsolicited, nothing_else_goes_to_the_agent)
 Test(unsolicited, without_an_agent)
 {
 	const struct reset_row row = { "SYN", { TO_POOL, TCP, 80, 3333, .flags = S } };
+	uint64_t dropped = counted(REASON_drop_no_session);
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = segment_build(&row, in), out_size;
 	struct taken t;
 	unsigned n;
 
-	for (unsigned i = 0; i < 3000; i++)
-		run_reset(&row, XDP_OUTSIDE);
+	for (unsigned i = 0; i < 3000; i++) {
+		if (!(i % 100))
+			refresh_followed_routes();
+		cr_expect_eq(run_frame(XDP_OUTSIDE, in, size, out, &out_size), DROP_XDP);
+	}
+	cr_expect_eq(counted(REASON_drop_no_session) - dropped, 3000);
 	n = handed_over(&t);
 	cr_expect(n > 1000 && n < 3000, "%u", n);
 }

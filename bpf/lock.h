@@ -30,32 +30,18 @@ static __always_inline void order_memory(void)
 
 #define LOCK_TRIES 64
 
-struct lock_attempt {
-	struct subscriber *s;
-	__s64 result;
-};
-
-/* A bpf_loop() callback, as the verifier would follow each exit of a loop. Returns 1 when the lock is held. */
-static long lock_try(__u32 i, struct lock_attempt *a)
-{
-	__u32 lock = LOAD(a->s->lock);
-
-	(void)i;
-	if (lock & 1 || __sync_val_compare_and_swap(&a->s->lock, lock, lock + 1) != lock)
-		return 0;
-	a->result = 0;
-	return 1;
-}
-
 /* Returns 0, or -1 if another core keeps holding the lock. */
 SUBPROGRAM int open_lock(struct subscriber *s)
 {
-	struct lock_attempt a = { .s = s, .result = -1 };
-
 	if (!s)
 		return -1;
-	bpf_loop(LOCK_TRIES, lock_try, &a, 0);
-	return (int)a.result;
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		__u32 lock = LOAD(s->lock);
+
+		if (!(lock & 1) && __sync_val_compare_and_swap(&s->lock, lock, lock + 1) == lock)
+			return 0;
+	}
+	return -1;
 }
 
 static __always_inline void open_unlock(struct subscriber *s)

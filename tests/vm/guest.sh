@@ -246,6 +246,7 @@ reachable_part() {
     check "UDP of a bound port" expect 1.1.1.0:1064 in_sub peer udp 10.0.0.2:45010 $REFLECTOR 100
     check "UDP by a portmap" expect 1.1.1.0:80 in_sub peer udp 10.0.0.3:3074 $REFLECTOR 100
     check "a subscriber is moved, and its sessions drain" in_gw detnatctl -s /run/agent.sock user move 10.0.0.2 1.1.3.0/32 --drain 60
+    ! grep -q 'BPF object' /tmp/agent.log || tail -n 50 /tmp/agent.log >&2 # what the verifier says
     check "UDP of a session that drains" expect 1.1.1.0:1064 in_sub peer udp 10.0.0.2:45010 $REFLECTOR 100
     check "the agent ends" stop_agent
     check "--detach" in_gw detnat-agent --detach -c $CONFIG

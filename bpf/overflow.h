@@ -111,18 +111,20 @@ overflow_remove_orphan(struct subscriber *s, const struct overflow_key *out, con
  * Returns 1 if the session of an IN2OUT entry is one of m: while mappings drain, those of an address may be of several,
  * each with an outside address of its own.
  */
+static __always_inline int overflow_has_port_of(const struct mapping *m, const struct overflow_key *in, __u64 word)
+{
+	struct overflow_key out = overflow_key_out(mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, in->addr)),
+						   word_out_port(word), in->ext_addr, in->ext_port, in->proto);
+	struct overflow_session *reverse = bpf_map_lookup_elem(&overflow, &out);
+
+	/* Another session may have that port in m. */
+	return reverse && reverse->in_addr == in->addr && reverse->in_port == in->port;
+}
+
+/* The same; compiled away while no mapping drains. */
 static __always_inline int overflow_is_of(const struct mapping *m, const struct overflow_key *in, __u64 word)
 {
-	struct overflow_session *reverse;
-	struct overflow_key out;
-
-	if (!settings.drains)
-		return 1;
-	out = overflow_key_out(mapping_out_addr(&m->geo, mapping_subscriber(&m->geo, in->addr)), word_out_port(word),
-			       in->ext_addr, in->ext_port, in->proto);
-	/* Another session may have that port in m. */
-	reverse = bpf_map_lookup_elem(&overflow, &out);
-	return reverse && reverse->in_addr == in->addr && reverse->in_port == in->port;
+	return !settings.drains || overflow_has_port_of(m, in, word);
 }
 
 /* Session of a flow from inside, or NULL. An expired session is deleted. */

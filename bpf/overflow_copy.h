@@ -29,10 +29,8 @@ static __always_inline struct overflow_session *copy_entry(const struct mapping 
 	struct overflow_key key = copy_key_in(m, c);
 	struct overflow_session *o = bpf_map_lookup_elem(&overflow, &key);
 
-	if (o) {
-		key = copy_key_out(m, c, LOAD(o->truth));
-		*ret_is_of = !!bpf_map_lookup_elem(&overflow, &key);
-	}
+	if (o)
+		*ret_is_of = overflow_has_port_of(m, &key, LOAD(o->truth));
 	return o;
 }
 

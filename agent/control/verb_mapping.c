@@ -375,7 +375,7 @@ static void add_former(cJSON *json, struct prefix in, struct prefix out)
 	json_add_prefix(former, "out", out);
 }
 
-/* An outside endpoint whose mapping has drained and that goes to nobody yet: who had it. */
+/* Shows the subscriber that last had an outside endpoint whose mapping has drained, while the endpoint rests. */
 static cJSON *reverse_rest(const struct request *r, struct endpoint out)
 {
 	const struct config *c = r->context->active->config;

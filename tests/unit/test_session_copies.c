@@ -150,29 +150,74 @@ Test(session_copies, the_quota_is_kept_to_the_session)
 	sound();
 }
 
-Test(session_copies, with_both_buckets_full_it_is_refused)
+/* One external endpoint and one group: two buckets of eight slots, and eight ports; the other slots are of others. */
+static void fill_buckets(void)
 {
-	unsigned placed = 0;
-	int r;
-
-	/* One external endpoint and one group: two buckets of eight slots, and eight ports. */
 	for (uint16_t i = 0; i < 8; i++)
-		placed += place(slot_key(0xc6336407, 443, (uint16_t)(4032 + i)), first_port(&g, HOST, (uint16_t)i),
-				IPPROTO_UDP, SESSION_UDP,
-				first_slot(&g, slot_key(0xc6336407, 443, i), IPPROTO_UDP)) == COPY_PLACED;
-	cr_assert_eq(placed, 8);
+		cr_assert_eq(place(slot_key(0xc6336407, 443, (uint16_t)(4032 + i)), first_port(&g, HOST, i),
+				   IPPROTO_UDP, SESSION_UDP, first_slot(&g, slot_key(0xc6336407, 443, i), IPPROTO_UDP)),
+			     COPY_PLACED);
 	for (uint32_t i = 0; i < 32; i++)
 		if (!slot_at(&g, HOST, i)->truth) {
-			/* Others, as of other endpoints that share the bucket. */
 			slot_at(&g, HOST, i)->truth = state_word(1, IPPROTO_UDP, SESSION_UDP, datapath_ticks(&g.d));
 			slot_at(&g, HOST, i)->key = i;
 		}
-	r = place(slot_key(0xc6336409, 443, 4032), first_port(&g, HOST, 0), IPPROTO_UDP, SESSION_UDP,
-		  first_slot(&g, slot_key(0xc6336409, 443, 0), IPPROTO_UDP));
-	cr_assert_eq(r, COPY_NO_SLOT, "%d", r);
+}
+
+static void remove_others(void)
+{
 	for (uint32_t i = 0; i < 32; i++)
 		if (slot_at(&g, HOST, i)->key < 32)
 			slot_at(&g, HOST, i)->truth = 0;
+}
+
+#define ONE_MORE slot_key(0xc6336409, 443, 4032)
+
+static int place_one_more(void)
+{
+	return place(ONE_MORE, first_port(&g, HOST, 0), IPPROTO_UDP, SESSION_UDP,
+		     first_slot(&g, ONE_MORE, IPPROTO_UDP));
+}
+
+/* A slot of the second bucket that it may be in. */
+static uint32_t second_slot(uint32_t at)
+{
+	uint32_t shift = mappings_get(g.m, g.number)->bucket_shift;
+
+	return session_buckets(0xc6336409, 443, IPPROTO_UDP, 0, shift).second * BUCKET_SLOTS + at;
+}
+
+Test(session_copies, with_both_buckets_full_it_is_refused)
+{
+	fill_buckets();
+	cr_assert_eq(place_one_more(), COPY_NO_SLOT);
+	remove_others();
+	sound();
+}
+
+Test(session_copies, with_both_buckets_full_one_in_time_wait_gives_its_slot_up)
+{
+	fill_buckets();
+	slot_at(&g, HOST, second_slot(6))->truth = state_word(1, IPPROTO_TCP, SESSION_TIME_WAIT, datapath_ticks(&g.d));
+	slot_at(&g, HOST, second_slot(6))->key = 6;
+	cr_assert_eq(place_one_more(), COPY_PLACED);
+	cr_assert_eq(answered(), second_slot(6));
+	cr_assert_eq(slot_at(&g, HOST, second_slot(6))->key, ONE_MORE);
+	cr_assert_eq(host()->sessions, 9);
+	remove_others();
+	sound();
+}
+
+Test(session_copies, with_both_buckets_full_an_expired_one_is_replaced_which_leaves_the_count)
+{
+	fill_buckets();
+	slot_at(&g, HOST, second_slot(6))->truth = state_word(1, IPPROTO_UDP, SESSION_UDP, datapath_ticks(&g.d) - 5000);
+	slot_at(&g, HOST, second_slot(6))->key = 6;
+	host()->sessions++;
+	cr_assert_eq(place_one_more(), COPY_PLACED);
+	cr_assert_eq(answered(), second_slot(6));
+	cr_assert_eq(host()->sessions, 9);
+	remove_others();
 	sound();
 }
 
@@ -275,6 +320,46 @@ Test(session_copies, beyond_the_slots_a_session_or_a_port_is_found_too)
 	sound();
 }
 
+static int place_in_overflow(uint64_t key, uint16_t out_port)
+{
+	struct session_copies *all = g.opener.requests;
+
+	all->n = 1;
+	all->overflow_limit = 100;
+	all->copy[0] = (struct session_copy){
+		.key = key,
+		.word = state_word(out_port, IPPROTO_UDP, SESSION_UDP, datapath_ticks(&g.d)),
+		.subscriber = HOST,
+		.mapping = (uint16_t)g.number,
+		.request = COPY_TO_OVERFLOW,
+		.mark = overflow_mark(1, datapath_ticks(&g.d)),
+	};
+	cr_assert_eq(copy_program_run(&g.opener), 0);
+	return all->copy[0].result;
+}
+
+Test(session_copies, beyond_the_slots_a_port_is_anothers_until_that_session_has_expired)
+{
+	struct session s = { .ext_addr = 0xc6336407,
+			     .in_port = 5000,
+			     .out_port = first_port(&g, HOST, 5000) ^ 64,
+			     .ext_port = 443,
+			     .proto = IPPROTO_UDP,
+			     .state = SESSION_UDP };
+	uint64_t other = slot_key(0xc6336407, 443, 5001);
+
+	cr_assert_eq(place_in_overflow(KEY, s.out_port), COPY_PLACED);
+	cr_assert_eq(place_in_overflow(other, s.out_port), COPY_PORT);
+	cr_assert_eq(place_in_overflow(other, s.out_port ^ 1), COPY_PLACED);
+	s.in_port = 5002;
+	s.out_port ^= 2;
+	tables_put_overflow(g.m, 0x0a000000 + HOST, &s, datapath_ticks(&g.d) - 5000);
+	cr_assert_eq(place_in_overflow(slot_key(0xc6336407, 443, 5003), s.out_port), COPY_PLACED);
+	cr_assert_eq(host()->sessions, 3);
+	cr_assert_eq(g.d.global->overflow, 3);
+	sound();
+}
+
 /* With endpoint-independent mapping and filtering of UDP. */
 static void set_up_bound(void)
 {
@@ -356,22 +441,20 @@ Test(session_copies_bound, which_side_has_opened_it_is_noted)
 	sound();
 }
 
-static int place_in_overflow(uint64_t key, uint16_t out_port)
+Test(session_copies_bound, it_is_noted_for_the_slot_that_it_got)
 {
 	struct session_copies *all = g.opener.requests;
+	uint32_t slot = second_slot(3), noted = 0;
 
-	all->n = 1;
-	all->overflow_limit = 100;
-	all->copy[0] = (struct session_copy){
-		.key = key,
-		.word = state_word(out_port, IPPROTO_UDP, SESSION_UDP, datapath_ticks(&g.d)),
-		.subscriber = HOST,
-		.mapping = (uint16_t)g.number,
-		.request = COPY_TO_OVERFLOW,
-		.mark = overflow_mark(1, datapath_ticks(&g.d)),
-	};
+	cr_assert_eq(place(ONE_MORE, first_port(&g, HOST, 0), IPPROTO_UDP, SESSION_UDP, slot), COPY_PLACED);
+	end_session(&g, HOST, slot);
+	all->copy[0].inbound = 1;
 	cr_assert_eq(copy_program_run(&g.opener), 0);
-	return all->copy[0].result;
+	cr_assert_eq(answered(), slot);
+	for (uint32_t i = 0; i < 32; i++)
+		noted += mappings_slot_inbound(g.m, g.number, HOST, i) ? i + 1 : 0;
+	cr_assert_eq(noted, slot + 1);
+	sound();
 }
 
 Test(session_copies_bound, a_session_in_the_overflow_binds_a_port_of_another_group_and_keeps_it)

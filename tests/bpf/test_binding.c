@@ -78,6 +78,7 @@ Test(binding, strays_to_another_group_when_its_own_is_full)
 	cr_expect_eq(open_flow(UDP, 5000, 60, 0), port);
 	/* Another inside port of the group does not find it. */
 	cr_expect_neq(open_flow(UDP, 5000 + PORTS, 60, 0), port);
+	cr_expect_eq(open_flow(UDP, 5000, 61, 0), port, "which is found after that, too");
 
 	const struct row rows[] = {
 		{ "a packet of the session",
@@ -95,6 +96,23 @@ Test(binding, strays_to_another_group_when_its_own_is_full)
 	};
 
 	RUN_ROWS(rows);
+}
+
+Test(binding, strays_are_searched_for_while_the_group_has_any)
+{
+	int home = PORT_LO + 5000 % PORTS / 8 * 8, port;
+
+	fill_group(UDP, 5000 % PORTS / 8, 0, 0);
+	port = open_flow(UDP, 5000, 53, 0);
+	cr_assert_geq(port, PORT_LO);
+	cr_assert(binding_flags(*entry_of(UDP, home)) & BINDING_AWAY);
+	*entry_of(UDP, home + 3) = 0;
+	cr_expect_eq(open_flow(UDP, 5000 + PORTS, 54, 0), home + 3);
+	cr_expect(binding_flags(*entry_of(UDP, home)) & BINDING_AWAY, "one has strayed");
+	*entry_of(UDP, port) = 0;
+	*entry_of(UDP, home + 4) = 0;
+	cr_expect_eq(open_flow(UDP, 5000 + 2 * PORTS, 55, 0), home + 4);
+	cr_expect_not(binding_flags(*entry_of(UDP, home)) & BINDING_AWAY, "none has");
 }
 
 Test(binding, refuses_an_inside_port_when_the_block_is_bound)

@@ -455,3 +455,15 @@ Test(inbound, sessions_that_drain_count_for_the_outside_too, .init = set_up_renu
 	RUN_ROWS(rows);
 	cr_expect_eq(sessions_of(SUBSCRIBER), 8);
 }
+
+/* It is a stranger as any, not one beyond the limit. */
+Test(inbound, nobody_opens_a_session_in_a_mapping_that_drains, .init = set_up_renumbered)
+{
+	set_quota(2);
+	open_flow(UDP, 6304, 53, 0);
+	open_flow(UDP, 6304, 54, 0);
+	renumber(8);
+	cr_expect_eq(stranger(EXTERNAL, 55, OUT_PORT(6304, 2)), DROP_XDP);
+	cr_expect_eq(counted(REASON_drop_no_session), 1);
+	cr_expect_eq(stranger(EXTERNAL, 54, OUT_PORT(6304, 2)), REDIRECT_XDP, "one that there is goes on");
+}

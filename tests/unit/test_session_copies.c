@@ -39,6 +39,7 @@ Test(session_copies, a_session_that_exists_is_left_alone)
 	cr_assert_eq(place(KEY, first_port(&gateway, HOST, 5000), IPPROTO_UDP, SESSION_UDP, slot ^ 1), COPY_EXISTS);
 	cr_assert_eq(answered(), slot, "not the one that is wanted");
 	cr_assert_eq(host()->sessions, 1);
+	cr_assert_eq(place_udp(slot_key(0xc6336407, 443, 5001)), COPY_PLACED, "another one");
 	sound();
 }
 
@@ -77,6 +78,10 @@ Test(session_copies, an_expired_session_gives_up_its_port_and_the_count_stays_ex
 	touch(&gateway, HOST, answered(), datapath_ticks(&gateway.d) - 5000);
 	cr_assert_eq(place_udp(other), COPY_PLACED);
 	cr_assert_eq(host()->sessions, 1);
+	/* Those that follow find none expired. */
+	for (uint16_t i = 1; i <= 3; i++)
+		cr_assert_eq(place_udp(slot_key(0xc6336407, 443, 5000 + i)), COPY_PLACED);
+	cr_assert_eq(host()->sessions, 4);
 	sound();
 }
 

@@ -111,6 +111,7 @@ Test(inbound, a_stranger_reaches_a_bound_port)
 	cr_expect_eq(counted(REASON_sessions_inbound), 2);
 	cr_expect_eq(counted(REASON_sessions_opened), 3);
 	cr_expect_eq(sessions_of(SUBSCRIBER), 3);
+	cr_expect_eq(mappings_inbound(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0)), 2);
 }
 
 Test(inbound, only_a_syn_opens_a_connection_and_the_handshake_establishes_it)
@@ -466,4 +467,16 @@ Test(inbound, nobody_opens_a_session_in_a_mapping_that_drains, .init = set_up_re
 	cr_expect_eq(stranger(EXTERNAL, 55, OUT_PORT(6304, 2)), DROP_XDP);
 	cr_expect_eq(counted(REASON_drop_no_session), 1);
 	cr_expect_eq(stranger(EXTERNAL, 54, OUT_PORT(6304, 2)), REDIRECT_XDP, "one that there is goes on");
+}
+
+/* Slots could not hold its sessions, which are found by the port. */
+Test(inbound, a_binding_that_has_strayed_is_closed_to_strangers)
+{
+	int port;
+
+	fill_group(UDP, 6304 % PORTS / 8, 0, 0);
+	port = open_flow(UDP, 6304, 53, 0);
+	cr_assert_geq(port, PORT_LO);
+	cr_expect_eq(stranger(EXTERNAL, 55, (uint16_t)port), DROP_XDP);
+	cr_expect_eq(counted(REASON_drop_no_session), 1);
 }

@@ -39,6 +39,7 @@ Test(session_copies, a_session_that_exists_is_left_alone)
 	cr_assert_eq(place(KEY, first_port(&gateway, HOST, 5000), IPPROTO_UDP, SESSION_UDP, slot ^ 1), COPY_EXISTS);
 	cr_assert_eq(answered(), slot, "not the one that is wanted");
 	cr_assert_eq(host()->sessions, 1);
+	cr_assert_eq(place_udp(slot_key(0xc6336407, 443, 5001)), COPY_PLACED, "another one");
 	sound();
 }
 
@@ -77,6 +78,10 @@ Test(session_copies, an_expired_session_gives_up_its_port_and_the_count_stays_ex
 	touch(&gateway, HOST, answered(), datapath_ticks(&gateway.d) - 5000);
 	cr_assert_eq(place_udp(other), COPY_PLACED);
 	cr_assert_eq(host()->sessions, 1);
+	/* Those that follow find none expired. */
+	for (uint16_t i = 1; i <= 3; i++)
+		cr_assert_eq(place_udp(slot_key(0xc6336407, 443, 5000 + i)), COPY_PLACED);
+	cr_assert_eq(host()->sessions, 4);
 	sound();
 }
 
@@ -299,6 +304,55 @@ Test(session_copies, beyond_the_slots_a_port_is_anothers_until_that_session_has_
 	cr_assert_eq(place_in_overflow(slot_key(0xc6336407, 443, 5003), s.out_port), COPY_PLACED);
 	cr_assert_eq(host()->sessions, 3);
 	cr_assert_eq(gateway.d.global->overflow, 3);
+	sound();
+}
+
+static int ask(const struct session_copy *c)
+{
+	struct session_copies *all = gateway.opener.requests;
+
+	all->copy[0] = *c;
+	cr_assert_eq(copy_program_run(&gateway.opener), 0);
+	return all->copy[0].result;
+}
+
+Test(session_copies, an_end_or_a_change_is_of_the_copy_that_it_names)
+{
+	uint16_t port = first_port(&gateway, HOST, 5000) ^ 64;
+	struct session_copy told, other;
+
+	cr_assert_eq(place_in_overflow(KEY, port), COPY_PLACED);
+	told = gateway.opener.requests->copy[0];
+	told.request = COPY_END;
+	other = told;
+	other.word = state_word(port ^ 1, IPPROTO_UDP, SESSION_UDP, word_seen(told.word));
+	cr_assert_eq(ask(&other), COPY_CHANGED, "another port");
+	other = told;
+	other.mark = overflow_mark(2, told.word);
+	cr_assert_eq(ask(&other), COPY_CHANGED, "another peer");
+	other = told;
+	other.key++;
+	cr_assert_eq(ask(&other), COPY_CHANGED, "another session");
+
+	other = told;
+	other.request = COPY_CHANGE;
+	other.before = told.word;
+	other.mark_before = told.mark;
+	other.word = told.word + 9;
+	other.mark = overflow_mark(3, other.word);
+	other.mark_before ^= 1;
+	cr_assert_eq(ask(&other), COPY_CHANGED, "another mark before");
+	other.mark_before ^= 1;
+	other.before++;
+	cr_assert_eq(ask(&other), COPY_CHANGED, "another state before");
+	other.before--;
+	cr_assert_eq(ask(&other), COPY_PLACED);
+	cr_assert_eq(ask(&told), COPY_CHANGED, "the copy is another peer's now");
+	other.request = COPY_END;
+	cr_assert_eq(ask(&other), COPY_PLACED);
+	cr_assert_eq(ask(&other), COPY_CHANGED);
+	cr_assert_eq(host()->sessions, 0);
+	cr_assert_eq(gateway.d.global->overflow, 0);
 	sound();
 }
 

@@ -316,6 +316,68 @@ Test(copying_vouch, a_file_of_other_tables_is_discarded)
 	pair_sound();
 }
 
+/* Has a file end after so many octets; then it may be as long as before again. */
+static void cut_off(const char *path, off_t left, bool grows)
+{
+	struct stat before;
+
+	cr_assert_eq(stat(path, &before), 0);
+	cr_assert_eq(truncate(path, left), 0);
+	if (grows)
+		cr_assert_eq(truncate(path, before.st_size), 0);
+}
+
+Test(copying_vouch, a_file_that_is_cut_off_in_use_costs_the_marks_that_were_there)
+{
+	static const struct {
+		off_t left;
+		bool grows;
+	} cuts[] = { { 0, false }, { 4096, false }, { 0, true } };
+
+	connect_gateways(&a, &b);
+	for (unsigned i = 0; i < ARRAY_SIZE(cuts); i++) {
+		slot = open_flow(&a, HOST, (uint16_t)(5000 + 8 * i), 7, IPPROTO_TCP, SESSION_ESTABLISHED);
+		exchange(&a, &b);
+		cr_assert_eq(copying_held(b.c, 1), 1, "%u", i);
+		cut_off(file_of(), cuts[i].left, cuts[i].grows);
+		age(&b, ALIVE / 4 + 1);
+		vouch(&b, PEER);
+		exchange(&a, &b);
+		cr_assert_eq(copying_held(b.c, 1), 0, "%u", i);
+		cr_assert_eq(sessions_in(&b, HOST), i + 1, "%u", i);
+	}
+	/* What is told from now on is marked where the next agent finds it. */
+	slot = open_flow(&a, HOST + 1, 5000, 7, IPPROTO_TCP, SESSION_ESTABLISHED);
+	exchange(&a, &b);
+	restart(&b, state_file);
+	cr_assert_eq(copying_held(b.c, 1), 1);
+	pair_sound();
+}
+
+Test(copying_vouch, marks_made_after_a_file_was_cut_off_do_not_make_it_as_long_as_before)
+{
+	const struct marked_tables of = { .n_subscribers = 1U << 16, .n_slots = 32 };
+	struct copy_marks k;
+	uint32_t last = of.n_subscribers - 1;
+
+	cr_assert_eq(copy_marks_open(&k, state_file, &of), 0);
+	cr_assert_eq(copy_marks_make(&k, 0), 0);
+	cr_assert_eq(copy_marks_make(&k, last / 2), 0);
+	*copy_marks_of(&k, 0) = mark_of(1, 7);
+	*copy_marks_of(&k, last / 2) = mark_of(2, 7);
+	cut_off(state_file, (off_t)(k.header + k.segment), false);
+	cr_assert_not(copy_marks_lost(&k));
+	cr_assert_eq(copy_marks_make(&k, last), -ESTALE);
+	cr_assert(copy_marks_lost(&k));
+	cr_assert_eq(copy_marks_mend(&k, &of), 0);
+	cr_assert_not(copy_marks_lost(&k));
+	cr_assert_eq(copy_marks_make(&k, last), 0);
+	cr_assert_eq(*copy_marks_of(&k, 0), mark_of(1, 7));
+	cr_assert_eq(*copy_marks_of(&k, last / 2), 0);
+	copy_marks_close(&k, true);
+	pair_sound();
+}
+
 /* A copy of the file, as by a backup, where a store could find no room on the file system. */
 Test(copying_vouch, a_file_with_holes_gets_its_memory_at_the_start)
 {

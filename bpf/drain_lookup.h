@@ -72,10 +72,4 @@ static __always_inline __u32 drain_sessions(__u32 addr)
 	return settings.drains ? (__u32)drain_count_sessions(addr) : 0;
 }
 
-/* Returns 1 if a mapping drains and opens nothing more. */
-static __always_inline int mapping_is_retired(const struct mapping *m)
-{
-	return settings.drains && LOAD(m->geo.flags) & MAPPING_RETIRED;
-}
-
 #endif

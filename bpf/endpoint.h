@@ -47,6 +47,26 @@ static __always_inline int endpoint_owner(const struct packet *p, enum session_u
 	return in_port < 0 ? portmap_receiver(p, ret) : in_port;
 }
 
+/* Whether a filter of the portmap of an outside endpoint matches a sender. Without an entry none does. */
+SUBPROGRAM int portmap_takes_from(__u32 out_addr, __u32 out_port, __u32 proto, __u32 src, __u32 sport)
+{
+	struct portmap_key key = {
+		.addr = out_addr, .port = (__u16)out_port, .proto = (__u8)proto, .direction = PORTMAP_OUT2IN
+	};
+	const struct portmap_filters *f = bpf_map_lookup_elem(&portmap_filters, &key);
+
+	return f && portmap_filters_match(f, src, (__u16)sport);
+}
+
+/*
+ * Returns 1 if the receiver of a packet takes it from a sender's outside endpoint: a session does, and a portmap unless
+ * its filters leave the sender out.
+ */
+static __always_inline int endpoint_takes_from(const struct receiver *r, const struct packet *p, __u32 src, __u16 sport)
+{
+	return !r->portmap || !LOAD(r->portmap->filtered) || portmap_takes_from(p->dst, p->dport, p->proto, src, sport);
+}
+
 static __always_inline void endpoint_count(const struct receiver *r)
 {
 	if (r->portmap)

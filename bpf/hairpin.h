@@ -79,6 +79,8 @@ static __always_inline int hairpin(ctx_t *ctx)
 		return tail_call(ctx, PROG_hairpin_inbound);
 	if (in_port < 0)
 		return refuse_to_pool(ctx, p, REASON_drop_no_session);
+	if (!endpoint_takes_from(&r, p, to.src, to.sport))
+		return drop(REASON_drop_portmap_filter);
 	to.dst = r.in_addr;
 	to.dport = (__u16)in_port;
 	verdict = egress_towards(ctx, p, r.s, r.in_addr, DIRECTION_HAIRPIN, sender, &e);

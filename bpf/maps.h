@@ -154,6 +154,15 @@ struct {
 } portmaps SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_PORTMAPS_ALL);
+	__type(key, struct portmap_key);
+	__type(value, struct portmap_filters);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} portmap_filters SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, MAX_DRAINS);

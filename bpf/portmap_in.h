@@ -25,6 +25,8 @@ static __always_inline int portmap_in(ctx_t *ctx)
 	if (portmap_source_is_martian(&p))
 		return drop(REASON_drop_martian);
 	TRACE_SUBSCRIBER(r.m, r.number);
+	if (!endpoint_takes_from(&r, &p, p.src, p.sport))
+		return drop(REASON_drop_portmap_filter);
 	verdict = egress_towards(ctx, &p, r.s, r.in_addr, DIRECTION_IN, r.s, &e);
 	if (verdict != CONTINUE)
 		return verdict;

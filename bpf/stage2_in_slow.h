@@ -35,6 +35,8 @@ static __always_inline int stage2_in_slow(ctx_t *ctx)
 	/* Stage 1 has looked up the way to the subscriber whose block the port is in. */
 	if (in_port >= 0 ? r.number != oi.subscriber : !inbound_may_open(oi.m, oi.subscriber, &oi.p, now_ticks()))
 		return drop(REASON_drop_no_session);
+	if (in_port >= 0 && !endpoint_takes_from(&r, &oi.p, oi.p.src, oi.p.sport))
+		return drop(REASON_drop_portmap_filter);
 	if (!portmap_source_leads_out(ctx, &oi.p))
 		return drop(REASON_drop_martian);
 	if (in_port >= 0) {

@@ -18,10 +18,22 @@ _Static_assert((int)EGRESS_READY == TRACE_EGRESS_READY && (int)EGRESS_KERNEL == 
 		       (int)EGRESS_UNRESOLVED == TRACE_EGRESS_UNRESOLVED,
 	       "the agent knows them by these numbers");
 
+/* Returns 1 if a portmap leads from an outside endpoint to the subscriber with this inside address. */
+static __always_inline int trace_portmap_leads_to(__u32 in_addr, __u32 out_addr, __u16 out_port, __u8 proto)
+{
+	struct portmap_key key = { .addr = out_addr, .port = out_port, .proto = proto, .direction = PORTMAP_OUT2IN };
+	const struct portmap_value *v = settings.portmaps ? bpf_map_lookup_elem(&portmaps, &key) : 0;
+
+	return v && v->addr == in_addr;
+}
+
 /* Returns 1 if an outside endpoint belongs to the subscriber with this inside address. */
-static __always_inline int trace_is_owner(__u32 in_addr, __u32 out_addr, __u16 out_port)
+static __always_inline int trace_is_owner(__u32 in_addr, __u32 out_addr, __u16 out_port, __u8 proto)
 {
 	const struct mapping *m = mapping_by_outside(out_addr);
+
+	if (trace_portmap_leads_to(in_addr, out_addr, out_port, proto))
+		return 1;
 
 	if (m && mapping_is_one_to_one(m))
 		return m->geo.in_base + (out_addr - m->geo.out_base) == in_addr;
@@ -49,8 +61,8 @@ static __always_inline int trace_is_fragment_to(__u32 in_addr, const struct trac
  */
 static __always_inline int trace_matches_in(__u32 in_addr, const struct trace_headers *h)
 {
-	return h->src == in_addr || h->dst == in_addr || trace_is_owner(in_addr, h->dst, h->dport) ||
-	       (h->quoted_src && trace_is_owner(in_addr, h->quoted_src, h->quoted_sport)) ||
+	return h->src == in_addr || h->dst == in_addr || trace_is_owner(in_addr, h->dst, h->dport, h->proto) ||
+	       (h->quoted_src && trace_is_owner(in_addr, h->quoted_src, h->quoted_sport, h->quoted_proto)) ||
 	       trace_is_fragment_to(in_addr, h, FRAGMENT_FROM_OUTSIDE) ||
 	       trace_is_fragment_to(in_addr, h, FRAGMENT_FROM_INSIDE);
 }

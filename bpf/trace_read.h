@@ -48,6 +48,7 @@ struct trace_headers {
 	__u8 tcp_flags;
 	__u8 icmp_type;
 	__u8 icmp_code;
+	__u8 quoted_proto;
 	/* Buffers for reading, in network byte order. */
 	__be16 type;
 	__be16 tci;
@@ -100,6 +101,7 @@ static __always_inline void trace_read_quote(ctx_t *ctx, __u32 offset, struct tr
 		return;
 	h->quoted_src = bpf_ntohl(h->ip.saddr);
 	h->quoted_dst = bpf_ntohl(h->ip.daddr);
+	h->quoted_proto = h->ip.protocol;
 	if (!(h->ip.frag_off & bpf_htons(IP_OFFSET_MASK)))
 		trace_read_ports(ctx, offset + h->ip.ihl * 4U, h->ip.protocol, h, &h->quoted_sport, &h->quoted_dport);
 }

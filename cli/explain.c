@@ -98,9 +98,10 @@ static void put_portmaps(cJSON *lines, const cJSON *portmaps)
 
 	cJSON_ArrayForEach (m, portmaps) {
 		if (n < sizeof(text))
-			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s %s:%.0f to port %.0f", n ? ", " : "",
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s %s:%.0f to port %.0f%s", n ? ", " : "",
 					      json_text(m, "proto", "-"), json_text(m, "out_addr", "-"),
-					      json_number(m, "out_port"), json_number(m, "in_port"));
+					      json_number(m, "out_port"), json_number(m, "in_port"),
+					      cJSON_GetArraySize(json_get(m, "filters")) ? " with filters" : "");
 	}
 	if (n)
 		put(lines, "portmaps", "%s", text);

@@ -12,6 +12,7 @@ static const struct column portmap_columns[] = {
 	{ "EXPIRES IN", "expires", cell_seconds, true, 10 },
 	{ "PACKETS IN", "packets_in", cell_number, true, 10 },
 	{ "PACKETS OUT", "packets_out", cell_number, true, 11 },
+	{ "FILTERS", "filters", cell_list, false, 0 },
 	{},
 };
 

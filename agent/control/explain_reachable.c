@@ -92,20 +92,42 @@ static void add_inbound(const struct explanation *e, cJSON *list)
 			limit);
 }
 
+/* Room for all filters of a portmap. */
+#define FILTERS_TEXT ((size_t)MAX_PORTMAP_FILTERS * PORTMAP_FILTER_TEXT)
+
+static const char *filters_text(const struct portmap_filters *f, char text[static FILTERS_TEXT])
+{
+	char one[PORTMAP_FILTER_TEXT];
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < f->n && n < FILTERS_TEXT; i++)
+		n += (size_t)snprintf(text + n, FILTERS_TEXT - n, "%s%s", i ? ", " : "",
+				      portmap_filter_format(&f->filter[i], one));
+	return text;
+}
+
 static bool add_portmap(const struct explanation *e, cJSON *list, uint8_t proto)
 {
 	const struct portmaps *p = e->context->portmaps;
 	const struct portmap *m = !p			      ? NULL
 				  : e->side == EXPLAIN_INSIDE ? portmaps_by_in(p, proto, e->asked)
 							      : portmaps_by_out(p, proto, e->asked);
-	char in[ADDR_TEXT], out[ADDR_TEXT];
+	char in[ADDR_TEXT], out[ADDR_TEXT], filters[FILTERS_TEXT];
 
 	if (!m)
 		return false;
-	explain_add(list, false, "portmap", "",
-		    "a portmap leads %s %s:%u to %s:%u: anyone is let in, without a session",
-		    word_text(proto_words, proto), addr_format(m->out.addr, out), m->out.port,
-		    addr_format(m->in.addr, in), m->in.port);
+	addr_format(m->out.addr, out);
+	addr_format(m->in.addr, in);
+	if (m->filters.n)
+		explain_add(list, false, "drop_portmap_filter",
+			    "the subscriber sets the filters by PCP; detnatctl portmap del ends the lease",
+			    "a portmap leads %s %s:%u to %s:%u: only what comes from %s is let in, without a session",
+			    word_text(proto_words, proto), out, m->out.port, in, m->in.port,
+			    filters_text(&m->filters, filters));
+	else
+		explain_add(list, false, "portmap", "",
+			    "a portmap leads %s %s:%u to %s:%u: anyone is let in, without a session",
+			    word_text(proto_words, proto), out, m->out.port, in, m->in.port);
 	return true;
 }
 

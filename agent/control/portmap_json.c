@@ -51,6 +51,16 @@ static void add_expiry(cJSON *json, uint64_t expires_s)
 	json_add_u64(json, "expires", expires_s > now_s ? expires_s - now_s : 0);
 }
 
+/* Senders that it takes packets from; none: everybody. */
+static void add_filters(cJSON *json, const struct portmap_filters *f)
+{
+	cJSON *list = cJSON_AddArrayToObject(json, "filters");
+	char text[PORTMAP_FILTER_TEXT];
+
+	for (uint32_t i = 0; i < f->n; i++)
+		cJSON_AddItemToArray(list, cJSON_CreateString(portmap_filter_format(&f->filter[i], text)));
+}
+
 cJSON *portmap_json(const struct portmaps *p, const struct portmap_names *names, const struct portmap *m)
 {
 	cJSON *json = cJSON_CreateObject();
@@ -65,6 +75,7 @@ cJSON *portmap_json(const struct portmaps *p, const struct portmap_names *names,
 	json_add_u64(json, "out_port", m->out.port);
 	cJSON_AddStringToObject(json, "origin", word_text(origin_words, m->origin));
 	add_expiry(json, m->expires_s);
+	add_filters(json, &m->filters);
 	json_add_u64(json, "packets_in", traffic.packets_in);
 	json_add_u64(json, "packets_out", traffic.packets_out);
 	return json;

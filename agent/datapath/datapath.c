@@ -32,6 +32,7 @@ void datapath_init(struct datapath *d)
 		.transmissions = -1,
 		.next_hops_used = -1,
 		.portmaps = -1,
+		.portmap_filters = -1,
 		.drains = -1,
 		.running = -1,
 		.entries = -1,

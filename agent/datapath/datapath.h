@@ -51,8 +51,9 @@ struct datapath {
 	int unsolicited_syns;
 	int transmissions;
 	int next_hops_used;
-	int portmaps; /* HASH, see <detnat/portmaps.h> */
-	int drains;   /* LPM_TRIE, see <detnat/drains.h> */
+	int portmaps;	     /* HASH, see <detnat/portmaps.h> */
+	int portmap_filters; /* the same */
+	int drains;	     /* LPM_TRIE, see <detnat/drains.h> */
 	int running;
 	int entries;	/* PROG_ARRAY that the attached XDP programs jump through */
 	int tc_entries; /* the same of those at tc ingress */

@@ -58,6 +58,7 @@
 	X(transmissions, "transmissions")          \
 	X(next_hops_used, "next_hops_used")        \
 	X(portmaps, "portmaps")                    \
+	X(portmap_filters, "portmap_filters")      \
 	X(drains, "drains")                        \
 	X(route_mtus, "route_mtus")                \
 	X(ports, "ports")                          \

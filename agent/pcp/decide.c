@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "tables/portmap_filters.h"
+
 /* Ports of a group: sessions that miss their first choice look here first, see <detnat/slots.h>. */
 #define GROUP_PORTS 8U
 /* Ports of a block that are tried for one request. */
@@ -124,10 +126,37 @@ static enum pcp_result choose(const struct errand *e, struct endpoint *ret_out)
 	return find_port(e, &block, ret_out) ? PCP_NO_RESOURCES : PCP_SUCCESS;
 }
 
+static bool wants_filters(const struct pcp_request *r)
+{
+	return r->filters.n || r->too_many_filters;
+}
+
+/* Section 13.3: the filters of a request are added to those of the lease, unless it has these removed first. */
+static enum pcp_result set_filters(const struct pcp_request *r, struct pcp_lease *l)
+{
+	struct portmap_filters f = { 0 };
+
+	if (r->too_many_filters)
+		return PCP_EXCESSIVE_REMOTE_PEERS;
+	if (!r->clears_filters)
+		f = l->filters;
+	for (uint32_t i = 0; i < r->filters.n; i++) {
+		const struct portmap_filter *one = &r->filters.filter[i];
+
+		if (!portmap_filters_add(&f, one->addr, one->plen, one->port))
+			return PCP_EXCESSIVE_REMOTE_PEERS;
+	}
+	l->filters = f;
+	return PCP_SUCCESS;
+}
+
 static enum pcp_result store(struct errand *e, struct pcp_lease *l)
 {
 	uint32_t lifetime = granted(e);
+	enum pcp_result result = set_filters(e->request, l);
 
+	if (result)
+		return result;
 	l->expires_s = e->now_s + lifetime;
 	if (e->desk->table->put(e->desk->arg, l))
 		return PCP_NO_RESOURCES;
@@ -141,7 +170,9 @@ static enum pcp_result renew(struct errand *e, struct pcp_lease *l)
 		return refuse_stranger(e, l);
 	if (e->request->prefer_failure && !is_suggested(e->request, l->out))
 		return PCP_CANNOT_PROVIDE_EXTERNAL;
-	return l->fixed ? assign(e, l->out, granted(e)) : store(e, l);
+	if (!l->fixed)
+		return store(e, l);
+	return wants_filters(e->request) ? PCP_EXCESSIVE_REMOTE_PEERS : assign(e, l->out, granted(e));
 }
 
 static enum pcp_result grant(struct errand *e)
@@ -200,7 +231,7 @@ static enum pcp_result answer_open(struct errand *e, uint32_t lifetime)
 	out.addr = block.out_addr;
 	if (e->request->prefer_failure && !is_suggested(e->request, out))
 		return PCP_CANNOT_PROVIDE_EXTERNAL;
-	return assign(e, out, lifetime);
+	return wants_filters(e->request) ? PCP_EXCESSIVE_REMOTE_PEERS : assign(e, out, lifetime);
 }
 
 static enum pcp_result answer_map(struct errand *e)
@@ -238,6 +269,9 @@ static enum pcp_result answer_peer(struct errand *e)
 		return assign(e, out, left);
 	/* What comes from a leased endpoint leaves by the lease. */
 	if (t->find(e->desk->arg, r->proto, inside(e), &l))
+		return PCP_NO_RESOURCES;
+	/* What this peer answers is dropped. */
+	if (l.filters.n && !portmap_filters_match(&l.filters, ext.addr, ext.port))
 		return PCP_NO_RESOURCES;
 	if (suggests(r) && !is_suggested(r, l.out))
 		return PCP_CANNOT_PROVIDE_EXTERNAL;

@@ -18,6 +18,7 @@ struct pcp_lease {
 	struct endpoint out;
 	uint8_t nonce[PCP_NONCE];
 	uint64_t expires_s;
+	struct portmap_filters filters; /* n 0: anyone may send */
 };
 
 struct pcp_table {

@@ -59,6 +59,7 @@ static int table_find(void *arg, uint8_t proto, struct endpoint in, struct pcp_l
 		.in = m->in,
 		.out = m->out,
 		.expires_s = m->expires_s,
+		.filters = m->filters,
 	};
 	memcpy(ret->nonce, m->nonce, PCP_NONCE);
 	return 0;
@@ -91,6 +92,7 @@ static int table_put(void *arg, const struct pcp_lease *lease)
 		.proto = lease->proto,
 		.origin = PORTMAP_PCP,
 		.expires_s = lease->expires_s,
+		.filters = lease->filters,
 	};
 
 	memcpy(m.nonce, lease->nonce, PCP_NONCE);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "tables/portmap_filters.h"
 
 /* Offsets in the header, and in what follows it for MAP and PEER, which begin alike. */
 enum {
@@ -30,6 +31,15 @@ enum option {
 	OPTION_PREFER_FAILURE = 2,
 	OPTION_FILTER = 3,
 };
+
+/* Of the option FILTER: its length, and offsets in it. */
+#define FILTER_LENGTH 20U
+#define FILTER_PLEN   1U
+#define FILTER_PORT   2U
+#define FILTER_ADDR   4U
+
+/* Length of the prefix that IPv4-mapped addresses have in common. */
+#define MAPPED_PLEN 96U
 
 static const uint8_t mapped_prefix[12] = { [10] = 0xff, [11] = 0xff };
 
@@ -146,18 +156,51 @@ static int take_third_party(const struct option_place *o, bool allowed, struct p
 	return PCP_SUCCESS;
 }
 
+/*
+ * Section 13.3. What cannot be a peer of an IPv4 address is refused as a prefix of the wrong length is. A prefix length
+ * of 0 removes all filters, those before it in the request included.
+ */
+static int take_filter(const struct option_place *o, struct pcp_request *r)
+{
+	uint8_t plen;
+
+	if (o->length != FILTER_LENGTH || !r->lifetime)
+		return PCP_MALFORMED_OPTION;
+	plen = o->data[FILTER_PLEN];
+	if (!plen) {
+		r->clears_filters = true;
+		r->too_many_filters = false;
+		r->filters = (struct portmap_filters){ 0 };
+		return PCP_SUCCESS;
+	}
+	if (plen < MAPPED_PLEN || plen > MAPPED_PLEN + 32 ||
+	    memcmp(o->data + FILTER_ADDR, mapped_prefix, sizeof(mapped_prefix)))
+		return PCP_MALFORMED_OPTION;
+	if (!portmap_filters_add(&r->filters, get_addr(o->data + FILTER_ADDR), (uint8_t)(plen - MAPPED_PLEN),
+				 get16(o->data + FILTER_PORT)))
+		r->too_many_filters = true;
+	return PCP_SUCCESS;
+}
+
+static int take_prefer_failure(const struct option_place *o, struct pcp_request *r)
+{
+	if (o->length || r->prefer_failure)
+		return PCP_MALFORMED_OPTION;
+	r->prefer_failure = true;
+	return PCP_SUCCESS;
+}
+
 static int take_option(const struct option_place *o, bool third_party, struct pcp_request *r)
 {
 	if (o->code & PCP_OPTION_OPTIONAL)
 		return PCP_SUCCESS;
 	if (o->code == OPTION_THIRD_PARTY)
 		return take_third_party(o, third_party, r);
-	if (o->code != OPTION_PREFER_FAILURE || r->opcode != PCP_MAP)
-		return PCP_UNSUPP_OPTION;
-	if (o->length || r->prefer_failure)
-		return PCP_MALFORMED_OPTION;
-	r->prefer_failure = true;
-	return PCP_SUCCESS;
+	if (o->code == OPTION_PREFER_FAILURE && r->opcode == PCP_MAP)
+		return take_prefer_failure(o, r);
+	if (o->code == OPTION_FILTER && r->opcode == PCP_MAP)
+		return take_filter(o, r);
+	return PCP_UNSUPP_OPTION;
 }
 
 static int parse_options(const uint8_t *data, size_t size, size_t first, bool third_party, struct pcp_request *r)

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <detnat/portmaps.h>
+
 #define PCP_VERSION	    2U
 #define PCP_SERVER_PORT	    5351U
 #define PCP_CLIENT_PORT	    5350U
@@ -86,6 +88,10 @@ struct pcp_request {
 	bool prefer_failure;
 	bool has_third_party;
 	uint32_t third_party; /* 0: an IPv6 address */
+	/* FILTER */
+	bool clears_filters;   /* those that the lease has are removed first */
+	bool too_many_filters; /* there are more than these */
+	struct portmap_filters filters;
 };
 
 /* A request without an answer: shorter than two octets, or a response itself. */

@@ -11,10 +11,12 @@
 
 #include "replication/copying_private.h"
 
+_Static_assert(WIRE_FILTERS == MAX_PORTMAP_FILTERS, "a record has room for the filters of any lease");
+
 static bool same_lease(const struct portmap *a, const struct portmap *b)
 {
 	return endpoint_equal(a->in, b->in) && a->expires_s == b->expires_s &&
-	       !memcmp(a->nonce, b->nonce, sizeof(a->nonce));
+	       !memcmp(a->nonce, b->nonce, sizeof(a->nonce)) && portmap_filters_equal(&a->filters, &b->filters);
 }
 
 static void fill(struct wire_lease *w, const struct portmap *m, uint64_t now_s)
@@ -27,9 +29,37 @@ static void fill(struct wire_lease *w, const struct portmap *m, uint64_t now_s)
 		.in_port = htobe16(m->in.port),
 		.out_port = htobe16(m->out.port),
 		.proto = m->proto,
+		.filters = (uint8_t)m->filters.n,
 		.left_s = htobe32(left < UINT32_MAX ? (uint32_t)left : UINT32_MAX),
 	};
 	memcpy(w->nonce, m->nonce, sizeof(w->nonce));
+	for (uint32_t i = 0; i < m->filters.n; i++) {
+		const struct portmap_filter *f = &m->filters.filter[i];
+
+		w->filter[i] = (struct wire_filter){ htobe32(f->addr), htobe16(f->port), f->plen, 0 };
+	}
+}
+
+/* Reads a lease. False: its filters cannot be those of one. */
+static bool read_lease(const struct wire_lease *w, uint64_t now_s, struct portmap *ret)
+{
+	uint32_t left = be32toh(w->left_s);
+	struct portmap m = {
+		.in = { be32toh(w->in_addr), be16toh(w->in_port) },
+		.out = { be32toh(w->out_addr), be16toh(w->out_port) },
+		.proto = w->proto,
+		.origin = PORTMAP_PCP,
+		.expires_s = left ? now_s + left : 0,
+	};
+
+	memcpy(m.nonce, w->nonce, sizeof(m.nonce));
+	m.filters.n = w->filters;
+	for (uint32_t i = 0; i < w->filters && i < WIRE_FILTERS; i++)
+		m.filters.filter[i] = (struct portmap_filter){ .addr = be32toh(w->filter[i].addr),
+							       .port = be16toh(w->filter[i].port),
+							       .plen = w->filter[i].plen };
+	*ret = m;
+	return !m.filters.n || portmap_filters_valid(&m.filters);
 }
 
 /* Adds a record to the pass's payload. 0, or what `emit` returned. */
@@ -204,17 +234,12 @@ int copied_leases_apply(struct copying *c, unsigned peer, const void *payload, s
 	if (!c->portmaps)
 		return 0;
 	for (size_t i = 0; i < length / sizeof(*w); i++) {
-		uint32_t left = be32toh(w[i].left_s);
-		struct portmap m = {
-			.in = { be32toh(w[i].in_addr), be16toh(w[i].in_port) },
-			.out = { be32toh(w[i].out_addr), be16toh(w[i].out_port) },
-			.proto = w[i].proto,
-			.origin = PORTMAP_PCP,
-			.expires_s = left ? now_s + left : 0,
-		};
+		struct portmap m;
 
-		memcpy(m.nonce, w[i].nonce, sizeof(m.nonce));
-		apply(c, peer, &m, add);
+		if (read_lease(&w[i], now_s, &m))
+			apply(c, peer, &m, add);
+		else
+			add->refused++;
 	}
 	return 0;
 }

@@ -12,7 +12,7 @@
 #include <endian.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 2U
+#define WIRE_VERSION 3U
 
 /* A payload is never longer: with a frame's header and digest it stays below 64 KiB. */
 #define WIRE_PAYLOAD_MAX 65408U
@@ -115,6 +115,17 @@ struct wire_overflow {
 } __attribute__((packed));
 _Static_assert(sizeof(struct wire_overflow) == 20, "part of the protocol");
 
+#define WIRE_FILTERS 8U
+
+/* A sender from which a lease takes packets. */
+struct wire_filter {
+	uint32_t addr; /* host bits cleared */
+	uint16_t port; /* 0: all */
+	uint8_t plen;
+	uint8_t reserved;
+} __attribute__((packed));
+_Static_assert(sizeof(struct wire_filter) == 8, "part of the protocol");
+
 /* A lease of PCP. */
 struct wire_lease {
 	uint32_t in_addr;
@@ -122,11 +133,13 @@ struct wire_lease {
 	uint16_t in_port;
 	uint16_t out_port;
 	uint8_t proto;
-	uint8_t reserved[3];
+	uint8_t filters; /* in use; 0: it takes packets from everybody */
+	uint8_t reserved[2];
 	uint32_t left_s; /* seconds; 0: it has ended */
 	uint8_t nonce[12];
+	struct wire_filter filter[WIRE_FILTERS];
 } __attribute__((packed));
-_Static_assert(sizeof(struct wire_lease) == 32, "part of the protocol");
+_Static_assert(sizeof(struct wire_lease) == 96, "part of the protocol");
 
 struct wire_range {
 	uint16_t mapping;

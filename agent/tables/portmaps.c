@@ -20,7 +20,11 @@ struct portmap_value portmap_value_of(const struct portmap *m, enum portmap_dire
 {
 	struct endpoint other = direction == PORTMAP_OUT2IN ? m->in : m->out;
 	struct portmap_value v = {
-		.addr = other.addr, .port = other.port, .origin = m->origin, .expires_s = m->expires_s
+		.addr = other.addr,
+		.port = other.port,
+		.origin = m->origin,
+		.filtered = m->filters.n != 0,
+		.expires_s = m->expires_s,
 	};
 
 	memcpy(v.nonce, m->nonce, sizeof(v.nonce));
@@ -70,6 +74,25 @@ int portmap_write(const struct portmaps *p, const struct portmap *m, enum portma
 	return bpf_map_update_elem(p->map, &key, &value, BPF_ANY);
 }
 
+int portmap_write_filters(const struct portmaps *p, const struct portmap *m)
+{
+	struct portmap_key key = portmap_key_of(m, PORTMAP_OUT2IN);
+
+	return m->filters.n ? bpf_map_update_elem(p->filters, &key, &m->filters, BPF_ANY) : 0;
+}
+
+bool portmap_filters_differ(const struct portmaps *p, const struct portmap *m)
+{
+	struct portmap_key key = portmap_key_of(m, PORTMAP_OUT2IN);
+	struct portmap_value value;
+	struct portmap_filters f;
+
+	if (bpf_map_lookup_elem(p->map, &key, &value))
+		return false;
+	return value.filtered != (m->filters.n != 0) ||
+	       (m->filters.n && (bpf_map_lookup_elem(p->filters, &key, &f) || !portmap_filters_equal(&f, &m->filters)));
+}
+
 static void erase(const struct portmaps *p, const struct portmap *m, enum portmap_direction direction)
 {
 	struct portmap_key key = portmap_key_of(m, direction);
@@ -77,17 +100,39 @@ static void erase(const struct portmaps *p, const struct portmap *m, enum portma
 	bpf_map_delete_elem(p->map, &key);
 }
 
+static void erase_filters(const struct portmaps *p, const struct portmap *m)
+{
+	struct portmap_key key = portmap_key_of(m, PORTMAP_OUT2IN);
+
+	if (m->filters.n)
+		bpf_map_delete_elem(p->filters, &key);
+}
+
+static void erase_all(const struct portmaps *p, const struct portmap *m)
+{
+	erase(p, m, PORTMAP_IN2OUT);
+	erase(p, m, PORTMAP_OUT2IN);
+	erase_filters(p, m);
+}
+
 static bool same(struct endpoint a, struct endpoint b)
 {
 	return a.addr == b.addr && a.port == b.port;
 }
 
-/* Packets from inside go by it once the flag is set, and those from outside before. */
-static int write_both(struct portmaps *p, const struct portmap *m)
+/*
+ * Packets from inside go by it once the flag is set, and those from outside before. Its filters are there before they
+ * are asked.
+ */
+static int write_all(struct portmaps *p, const struct portmap *m)
 {
-	int r = portmap_write(p, m, PORTMAP_OUT2IN);
+	int r = portmap_write_filters(p, m);
 
-	return r ? r : portmap_write(p, m, PORTMAP_IN2OUT);
+	if (!r)
+		r = portmap_write(p, m, PORTMAP_OUT2IN);
+	if (!r)
+		r = portmap_write(p, m, PORTMAP_IN2OUT);
+	return r;
 }
 
 /* Gives a portmap that exists what else there is to it. */
@@ -97,9 +142,15 @@ static int renew(struct portmaps *p, struct portmap *known, const struct portmap
 
 	if (!same(known->in, m->in) || !same(known->out, m->out))
 		return -EEXIST;
-	r = write_both(p, m);
-	if (r)
+	r = write_all(p, m);
+	if (r) {
+		write_all(p, known);
+		if (!known->filters.n)
+			erase_filters(p, m);
 		return r;
+	}
+	if (!m->filters.n)
+		erase_filters(p, known);
 	p->n_of[known->origin]--;
 	p->n_of[m->origin]++;
 	*known = *m;
@@ -135,9 +186,9 @@ int portmaps_put(struct portmaps *p, const struct portmap *m)
 	r = portmap_store(p, m);
 	if (r)
 		return r;
-	r = write_both(p, m);
+	r = write_all(p, m);
 	if (r) {
-		erase(p, m, PORTMAP_OUT2IN);
+		erase_all(p, m);
 		portmap_forget(p, m->proto, m->out);
 		return r;
 	}
@@ -154,8 +205,7 @@ int portmaps_del(struct portmaps *p, uint8_t proto, struct endpoint out)
 	if (!known)
 		return -ENOENT;
 	m = *known;
-	erase(p, &m, PORTMAP_IN2OUT);
-	erase(p, &m, PORTMAP_OUT2IN);
+	erase_all(p, &m);
 	portmap_forget(p, proto, out);
 	portmap_flag(p, m.in.addr);
 	tell(p, &m, false);

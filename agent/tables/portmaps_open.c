@@ -42,7 +42,22 @@ static bool map_has(const struct portmaps *p, const struct portmap *m, enum port
 	return !bpf_map_lookup_elem(p->map, &key, &value) && value.addr == wanted.addr && value.port == wanted.port;
 }
 
-/* All keys of the map; the caller frees *ret. */
+/* Fills in the filters that the datapath asks for. 0; -ENOENT if there are none where it does. */
+static int read_filters(const struct portmaps *p, struct portmap *m)
+{
+	struct portmap_key key = portmap_key_of(m, PORTMAP_OUT2IN);
+	struct portmap_value value;
+	struct portmap_filters f;
+
+	if (bpf_map_lookup_elem(p->map, &key, &value) || !value.filtered)
+		return 0;
+	if (bpf_map_lookup_elem(p->filters, &key, &f) || !portmap_filters_valid(&f))
+		return -ENOENT;
+	m->filters = f;
+	return 0;
+}
+
+/* All keys of a map; the caller frees *ret. */
 static int read_keys(int map, struct portmap_key **ret, size_t *ret_n)
 {
 	_cleanup_free_ struct portmap_key *keys = NULL;
@@ -64,6 +79,27 @@ static int read_keys(int map, struct portmap_key **ret, size_t *ret_n)
 	return 0;
 }
 
+/* Whether the agent knows a portmap with filters under a key. */
+static bool has_filters(const struct portmaps *p, const struct portmap_key *key)
+{
+	const struct portmap *m = portmap_find(p, INDEX_BY_OUT, key->proto, (struct endpoint){ key->addr, key->port });
+
+	return m && m->filters.n && key->direction == PORTMAP_OUT2IN;
+}
+
+/* Removes filters that an agent has written and not referred to, or no longer, before it was killed. */
+static int drop_stray_filters(const struct portmaps *p)
+{
+	_cleanup_free_ struct portmap_key *keys = NULL;
+	size_t n = 0;
+	int r = read_keys(p->filters, &keys, &n);
+
+	for (size_t i = 0; !r && i < n; i++)
+		if (!has_filters(p, &keys[i]))
+			bpf_map_delete_elem(p->filters, &keys[i]);
+	return r;
+}
+
 static int take_over(struct portmaps *p)
 {
 	_cleanup_free_ struct portmap_key *keys = NULL;
@@ -78,7 +114,7 @@ static int take_over(struct portmaps *p)
 			continue;
 		m = portmap_of_entry(&keys[i], &value);
 		if (!entry_is_valid(&keys[i], &value) || !map_has(p, &m, PORTMAP_OUT2IN) ||
-		    !map_has(p, &m, PORTMAP_IN2OUT)) {
+		    !map_has(p, &m, PORTMAP_IN2OUT) || read_filters(p, &m)) {
 			bpf_map_delete_elem(p->map, &keys[i]);
 			halves++;
 		} else if (keys[i].direction == PORTMAP_OUT2IN) {
@@ -87,6 +123,8 @@ static int take_over(struct portmaps *p)
 	}
 	if (halves)
 		log_warning("%zu halves of portmaps are removed, as an agent was killed while it changed them", halves);
+	if (!r)
+		r = drop_stray_filters(p);
 	for (const struct portmap *m = portmaps_next(p, NULL); !r && m; m = portmaps_next(p, m))
 		portmap_flag(p, m->in.addr);
 	return r;
@@ -100,6 +138,7 @@ int portmaps_open(struct mappings *m, struct portmaps **ret, struct error *err)
 	if (p) {
 		p->m = m;
 		p->map = mappings_datapath(m)->portmaps;
+		p->filters = mappings_datapath(m)->portmap_filters;
 		r = take_over(p);
 	}
 	if (r) {
@@ -132,6 +171,12 @@ static void audit_known(const struct portmaps *p, const struct portmap *m, bool 
 			     "the portmap of port %u to %s:%u is missing in the datapath, or leads elsewhere",
 			     m->out.port, addr_format(m->in.addr, in), m->in.port);
 	}
+	if (portmap_filters_differ(p, m)) {
+		repaired = repair && !portmap_write_filters(p, m) && !portmap_write(p, m, PORTMAP_OUT2IN);
+		findings_add(findings, FINDING_PORTMAP, repaired, addr_format(m->out.addr, out),
+			     "the datapath has other filters for the portmap of port %u than its client has set",
+			     m->out.port);
+	}
 	if (portmap_is_flagged(p, m->in.addr))
 		return;
 	if (repair)
@@ -153,15 +198,29 @@ static void audit_entry(const struct portmaps *p, const struct portmap_key *key,
 		     key->port);
 }
 
+static void audit_filters(const struct portmaps *p, const struct portmap_key *key, bool repair,
+			  struct findings *findings)
+{
+	char addr[ADDR_TEXT];
+
+	if (!has_filters(p, key))
+		findings_add(findings, FINDING_PORTMAP, repair && !bpf_map_delete_elem(p->filters, key),
+			     addr_format(key->addr, addr), "the datapath has filters of port %u that no portmap has",
+			     key->port);
+}
+
 size_t portmaps_audit(const struct portmaps *p, bool repair, struct findings *findings)
 {
-	_cleanup_free_ struct portmap_key *keys = NULL;
-	size_t n = 0;
+	_cleanup_free_ struct portmap_key *keys = NULL, *filters = NULL;
+	size_t n = 0, n_filters = 0;
 
 	for (const struct portmap *m = portmaps_next(p, NULL); m; m = portmaps_next(p, m))
 		audit_known(p, m, repair, findings);
 	if (!read_keys(p->map, &keys, &n))
 		for (size_t i = 0; i < n; i++)
 			audit_entry(p, &keys[i], repair, findings);
+	if (!read_keys(p->filters, &filters, &n_filters))
+		for (size_t i = 0; i < n_filters; i++)
+			audit_filters(p, &filters[i], repair, findings);
 	return p->n;
 }

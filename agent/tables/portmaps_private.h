@@ -24,6 +24,7 @@ struct portmap_place {
 struct portmaps {
 	struct mappings *m;
 	int map;
+	int filters; /* map */
 	size_t n;
 	size_t n_of[N_PORTMAP_ORIGINS];
 	struct portmap_place *place;
@@ -46,6 +47,12 @@ void portmap_store_free(struct portmaps *p);
 struct portmap_key portmap_key_of(const struct portmap *m, enum portmap_direction direction);
 struct portmap_value portmap_value_of(const struct portmap *m, enum portmap_direction direction);
 int portmap_write(const struct portmaps *p, const struct portmap *m, enum portmap_direction direction);
+
+/* Writes the entry of its filters, if it has any. */
+int portmap_write_filters(const struct portmaps *p, const struct portmap *m);
+
+/* Whether the datapath has the portmap with other filters. */
+bool portmap_filters_differ(const struct portmaps *p, const struct portmap *m);
 
 /* Sets or clears the flag in a subscriber's record, as it has portmaps or none. */
 void portmap_flag(const struct portmaps *p, uint32_t in_addr);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Portmaps: outside endpoints that belong to one inside endpoint each, towards every sender. A portmap has no session;
- * it is two entries of the pinned HASH `portmaps`, one to be found from each side, which only the agent changes.
+ * Portmaps: outside endpoints that belong to one inside endpoint each, towards every sender or those of its filters. A
+ * portmap has no session; it is two entries of the pinned HASH `portmaps`, one to be found from each side, which only
+ * the agent changes.
  */
 #ifndef DETNAT_PORTMAPS_H
 #define DETNAT_PORTMAPS_H
 
-#include <linux/types.h>
+#include "mapping.h"
 
 /* Portmaps of the configuration, and of all origins. */
 #define MAX_PORTMAPS	 65536U
@@ -40,8 +41,8 @@ enum portmap_origin {
 struct portmap_value {
 	__u32 addr; /* the other endpoint */
 	__u16 port;
-	__u8 origin; /* enum portmap_origin */
-	__u8 pad;
+	__u8 origin;   /* enum portmap_origin */
+	__u8 filtered; /* 1: it has filters */
 	__u64 packets; /* taken in this direction */
 	/*
 	 * The agent's, the same in both entries: when a lease ends (CLOCK_BOOTTIME in seconds, 0: never) and its nonce.
@@ -52,5 +53,36 @@ struct portmap_value {
 	__u32 pad2;
 };
 _Static_assert(sizeof(struct portmap_value) == 40, "no hidden padding");
+
+/*
+ * Filters (RFC 6887 section 13.3): the senders from which a portmap takes packets. Those of a portmap are one entry of
+ * the pinned HASH `portmap_filters`, under the key of its OUT2IN entry.
+ */
+#define MAX_PORTMAP_FILTERS 8U
+
+struct portmap_filter {
+	__u32 addr; /* host byte order, host bits cleared */
+	__u16 port; /* 0: all */
+	__u8 plen;  /* 0..32 */
+	__u8 pad;
+};
+
+struct portmap_filters {
+	__u32 n;
+	struct portmap_filter filter[MAX_PORTMAP_FILTERS]; /* unused ones are 0 */
+};
+_Static_assert(sizeof(struct portmap_filters) == 68, "compared as octets");
+
+/* Returns 1 if one of the filters matches an endpoint, in host byte order. */
+static __always_inline int portmap_filters_match(const struct portmap_filters *f, __u32 addr, __u16 port)
+{
+	for (__u32 i = 0; i < MAX_PORTMAP_FILTERS; i++) {
+		const struct portmap_filter *one = &f->filter[i];
+
+		if (i < f->n && prefix_contains(one->addr, one->plen, addr) && (!one->port || one->port == port))
+			return 1;
+	}
+	return 0;
+}
 
 #endif

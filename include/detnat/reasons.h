@@ -20,6 +20,7 @@
 	X(drop_overflow_full, "no room for sessions beyond the subscriber's slots")                       \
 	X(drop_no_session, "from outside, of no session")                                                 \
 	X(drop_inbound_limit, "from outside to a bound port whose subscriber has no room for more such")  \
+	X(drop_portmap_filter, "to a portmap whose filters leave the sender out")                         \
 	X(drop_no_mapping, "source in no mapping")                                                        \
 	X(drop_spoofed, "source in no mapping, not routed back by the interface it came in by")           \
 	X(drop_malformed, "malformed packet")                                                             \

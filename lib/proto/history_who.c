@@ -135,6 +135,7 @@ struct search {
 	const struct held *best;   /* the last to begin of those with from <= t < to */
 	const struct held *other;  /* the last one of another subscriber */
 	const struct held *covers; /* holds the address, but the port belongs to no subscriber */
+	const struct held *ended;  /* the last one of which this was so until within the second t */
 	const struct held *kept;   /* the exception because of which the port's subscriber did not use it */
 	uint32_t kept_in;
 	uint32_t best_in;
@@ -165,6 +166,8 @@ static void consider(struct search *s, const struct held *h)
 	if (subscriber < 0) {
 		if (h->to > s->t)
 			s->covers = h;
+		else if (!s->ended || h->line > s->ended->line)
+			s->ended = h;
 		return;
 	}
 	p = held_piece(&s->w->holdings, h, in_addr, s->t);
@@ -273,14 +276,14 @@ static enum who_result explain(const struct who *w, const struct search *s, stru
 	return nobody(s, why);
 }
 
+static const uint8_t portmap_protos[] = { IPPROTO_TCP, IPPROTO_UDP };
+
 /* Adds the portmaps of the endpoint. One of a port of no block answers the question. */
 static bool ask_portmaps(const struct who *w, const struct search *s, struct who_answer *a)
 {
-	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP };
-
-	for (size_t i = 0; i < ARRAY_SIZE(protos); i++) {
-		const struct portmap_interval *v =
-			who_portmap(&w->portmaps, protos[i], (struct endpoint){ s->addr, (uint16_t)s->port }, s->t);
+	for (size_t i = 0; i < ARRAY_SIZE(portmap_protos); i++) {
+		const struct portmap_interval *v = who_portmap(&w->portmaps, portmap_protos[i],
+							       (struct endpoint){ s->addr, (uint16_t)s->port }, s->t);
 
 		if (v && (!s->best || v->in.addr == s->best_in))
 			a->portmap[a->n_portmaps++] = *v;
@@ -296,10 +299,39 @@ static bool ask_portmaps(const struct who *w, const struct search *s, struct who
 	return true;
 }
 
+/* A port of no block: the last subscriber whose portmap of it ended in this second, if the answer does not name it. */
+static void mention_ended(const struct who *w, const struct search *s, struct who_answer *a)
+{
+	const struct held *around = s->covers ? s->covers : s->ended;
+	const uint32_t named[] = { a->portmap[0].in.addr, a->portmap[1].in.addr };
+	const struct portmap_interval *last = NULL;
+
+	if (s->best || a->ambiguous || !around)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(portmap_protos); i++) {
+		const struct portmap_interval *v =
+			who_portmap_ended(&w->portmaps, portmap_protos[i],
+					  (struct endpoint){ s->addr, (uint16_t)s->port }, s->t, named, a->n_portmaps);
+
+		if (v && (!last || v->line > last->line))
+			last = v;
+	}
+	if (!last)
+		return;
+	a->ambiguous = true;
+	a->other_addr = last->in.addr;
+	a->other_in = around->in;
+	a->other_out = around->out;
+	a->other_from = last->from;
+	a->other_to = last->to;
+	memcpy(a->other_name, around->name, sizeof(a->other_name));
+}
+
 enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, struct who_answer *ret, struct error *why)
 {
 	struct search s = { .w = w, .port = out.port, .addr = out.addr, .t = t };
 	struct who_answer answer = { 0 };
+	bool found;
 
 	look(w, &s);
 	s.others = true;
@@ -322,10 +354,8 @@ enum who_result who_ask(const struct who *w, struct endpoint out, int64_t t, str
 		answer.to = s.best_piece.to;
 		memcpy(answer.name, s.best->name, sizeof(answer.name));
 	}
-	if (ask_portmaps(w, &s, &answer)) {
-		*ret = answer;
-		return WHO_FOUND;
-	}
+	found = ask_portmaps(w, &s, &answer);
+	mention_ended(w, &s, &answer);
 	*ret = answer;
-	return explain(w, &s, why);
+	return found ? WHO_FOUND : explain(w, &s, why);
 }

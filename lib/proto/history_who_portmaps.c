@@ -40,12 +40,11 @@ void who_portmaps_free(struct who_portmaps *w)
 	*w = (struct who_portmaps){ 0 };
 }
 
-const struct portmap_interval *who_portmap(const struct who_portmaps *w, uint8_t proto, struct endpoint out, int64_t t)
+/* The place behind the last one of the endpoint; there are few for each. */
+static size_t behind(const struct who_portmaps *w, uint64_t key)
 {
-	const uint64_t key = key_of(proto, out);
 	size_t low = 0, high = w->n;
 
-	/* Behind the last one of the endpoint; there are few for each. */
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
@@ -54,8 +53,34 @@ const struct portmap_interval *who_portmap(const struct who_portmaps *w, uint8_t
 		else
 			high = middle;
 	}
-	while (low-- > 0 && key_of(w->held[low].proto, w->held[low].out) == key)
-		if (w->held[low].from <= t && t < w->held[low].to)
-			return &w->held[low];
+	return low;
+}
+
+const struct portmap_interval *who_portmap(const struct who_portmaps *w, uint8_t proto, struct endpoint out, int64_t t)
+{
+	const uint64_t key = key_of(proto, out);
+
+	for (size_t i = behind(w, key); i-- > 0 && key_of(w->held[i].proto, w->held[i].out) == key;)
+		if (w->held[i].from <= t && t < w->held[i].to)
+			return &w->held[i];
+	return NULL;
+}
+
+static bool is_one_of(uint32_t addr, const uint32_t *addrs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (addrs[i] == addr)
+			return true;
+	return false;
+}
+
+const struct portmap_interval *who_portmap_ended(const struct who_portmaps *w, uint8_t proto, struct endpoint out,
+						 int64_t t, const uint32_t *addrs, size_t n)
+{
+	const uint64_t key = key_of(proto, out);
+
+	for (size_t i = behind(w, key); i-- > 0 && key_of(w->held[i].proto, w->held[i].out) == key;)
+		if (w->held[i].to == t && !is_one_of(w->held[i].in.addr, addrs, n))
+			return &w->held[i];
 	return NULL;
 }

@@ -18,4 +18,11 @@ void who_portmaps_free(struct who_portmaps *w);
 /* The last to begin of those that held the endpoint for from <= t < to; NULL: none did. */
 const struct portmap_interval *who_portmap(const struct who_portmaps *w, uint8_t proto, struct endpoint out, int64_t t);
 
+/*
+ * The last to begin of those that held the endpoint in the second t and ended within it, and led to none of the n
+ * addresses; NULL: none did.
+ */
+const struct portmap_interval *who_portmap_ended(const struct who_portmaps *w, uint8_t proto, struct endpoint out,
+						 int64_t t, const uint32_t *addrs, size_t n);
+
 #endif

@@ -399,3 +399,14 @@ struct model_portmap *model_portmap_out(struct model *model, uint32_t out_addr, 
 	}
 	return NULL;
 }
+
+bool model_portmap_admits(const struct model_portmap *p, uint32_t ext_addr, uint16_t ext_port)
+{
+	for (unsigned i = 0; i < p->n_filters; i++) {
+		const struct model_filter *f = &p->filter[i];
+
+		if (ext_addr >= f->first && ext_addr <= f->last && (!f->port || f->port == ext_port))
+			return true;
+	}
+	return !p->n_filters;
+}

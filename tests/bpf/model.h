@@ -39,11 +39,19 @@ struct model_mapping {
 	bool former;	       /* opens nothing more: the sessions that it has go on */
 };
 
-/* A static way in and out of one port, without sessions. */
+/* Senders from whom a portmap takes packets: of an address range, by one port or, 0, by any. */
+struct model_filter {
+	uint32_t first, last;
+	uint16_t port;
+};
+
+/* A static way in and out of one port, without sessions; in for everybody, or with filters for those. */
 struct model_portmap {
 	uint32_t in_addr;
 	uint16_t in_port, out_port;
 	uint8_t proto;
+	unsigned n_filters;
+	struct model_filter filter[2];
 };
 
 /* The outside port that an inside endpoint has towards everybody. */
@@ -135,6 +143,8 @@ void model_remove_expired(struct model *model);
 /* Portmaps of an inside endpoint, or of an outside one; NULL: none. */
 struct model_portmap *model_portmap_in(struct model *model, uint32_t in_addr, uint16_t in_port, uint8_t proto);
 struct model_portmap *model_portmap_out(struct model *model, uint32_t out_addr, uint16_t out_port, uint8_t proto);
+
+bool model_portmap_admits(const struct model_portmap *p, uint32_t ext_addr, uint16_t ext_port);
 
 /* model_bindings.c */
 

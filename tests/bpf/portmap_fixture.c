@@ -26,3 +26,14 @@ void map_port(uint8_t proto, uint32_t in_addr, uint16_t in_port, uint16_t out_po
 
 	cr_assert_eq(portmaps_put(portmaps, &m), 0);
 }
+
+void filter_port(uint8_t proto, uint16_t out_port, uint32_t addr, uint8_t plen, uint16_t port)
+{
+	const struct portmap *known = portmaps_by_out(portmaps, proto, (struct endpoint){ POOL, out_port });
+	struct portmap m;
+
+	cr_assert_not_null(known);
+	m = *known;
+	cr_assert(portmap_filters_add(&m.filters, addr, plen, port));
+	cr_assert_eq(portmaps_put(portmaps, &m), 0);
+}

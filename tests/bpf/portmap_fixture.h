@@ -18,6 +18,9 @@ void portmap_tear_down(void);
 /* Makes a portmap of a port of POOL. */
 void map_port(uint8_t proto, uint32_t in_addr, uint16_t in_port, uint16_t out_port);
 
+/* Adds a filter to such a portmap. */
+void filter_port(uint8_t proto, uint16_t out_port, uint32_t addr, uint8_t plen, uint16_t port);
+
 #define FROM_HOST	.from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL
 #define TO_ROUTER	.ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .src = POOL, .dst = EXTERNAL
 #define FROM_ROUTER	.from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL

@@ -108,6 +108,12 @@ static uint16_t hairpin_port(const struct judging *j, struct model_session flow)
 	return flow.out_port;
 }
 
+/* Whether the packet got as far as a portmap. */
+static bool asked_portmap(const struct judging *j)
+{
+	return j->o->portmap_in || j->o->reason == REASON_drop_portmap_filter;
+}
+
 /* The rest of a hairpin's way. c: with what the sender has become. */
 static void judge_hairpin_receiver(const struct judging *j, struct change *c)
 {
@@ -125,7 +131,7 @@ static void judge_hairpin_receiver(const struct judging *j, struct change *c)
 		model_remove(m, receiver);
 		receiver = NULL;
 	}
-	if (receiver && receiver->tcp.closed && portmap && j->o->portmap_in) {
+	if (receiver && receiver->tcp.closed && portmap && asked_portmap(j)) {
 		model_remove(m, receiver);
 		receiver = NULL;
 	}
@@ -135,6 +141,10 @@ static void judge_hairpin_receiver(const struct judging *j, struct change *c)
 		c->dst = receiver->in_addr;
 		c->dport = receiver->in_port;
 		session_from_outside(m, receiver, p->flags);
+	} else if (portmap && !model_portmap_admits(portmap, c->src, c->sport)) {
+		EXPECT(j, j->o->verdict == DROP_XDP && j->o->reason == REASON_drop_portmap_filter && !j->o->sent,
+		       "its filters leave the sender out");
+		return;
 	} else if (portmap) {
 		c->dst = portmap->in_addr;
 		c->dport = portmap->in_port;
@@ -283,6 +293,11 @@ static void judge_portmap_in(const struct judging *j, const struct model_portmap
 		return;
 	}
 	EXPECT(j, !j->o->opened, "a portmap needs no session");
+	if (!model_portmap_admits(portmap, j->p->src, j->p->sport)) {
+		EXPECT(j, !j->o->portmap_in, "counted for a portmap that did not take it");
+		expect_drop(j, REASON_drop_portmap_filter, 0, 0);
+		return;
+	}
 	EXPECT(j, j->o->portmap_in == (j->p->ttl > 1), "counted if it passes");
 	judge_arrival(j, portmap->in_addr, portmap->in_port);
 }
@@ -316,7 +331,7 @@ static void judge_owned(const struct judging *j, uint32_t in_addr)
 	}
 	j->t->drained += s && s->out_addr != model_outside_of(m, in_addr);
 	/* One in time-wait may be gone. */
-	if (s && s->tcp.closed && (j->o->reason == REASON_drop_no_session || (portmap && j->o->portmap_in))) {
+	if (s && s->tcp.closed && (j->o->reason == REASON_drop_no_session || (portmap && asked_portmap(j)))) {
 		model_remove(m, s);
 		s = NULL;
 	}

@@ -61,7 +61,14 @@ struct way {
 	uint32_t in_addr, out_addr;
 	uint16_t in_port, out_port;
 	uint8_t proto;
+	const struct model_portmap *portmap; /* NULL: of an open mapping */
 };
+
+/* Whether what comes from an external endpoint gets in. */
+static bool lets_in(const struct way *w, uint32_t ext_addr, uint16_t ext_port)
+{
+	return !w->portmap || model_portmap_admits(w->portmap, ext_addr, ext_port);
+}
 
 static bool random_way(struct property *t, uint8_t proto, struct way *ret)
 {
@@ -70,14 +77,16 @@ static bool random_way(struct property *t, uint8_t proto, struct way *ret)
 	uint16_t port = random_port(&t->r);
 
 	if (!m->n_portmaps || random_once(&t->r, 3)) {
-		*ret = (struct way){ OPEN_HOST, model_outside_of(m, OPEN_HOST), port, port,
-				     proto		     ? proto
-				     : random_once(&t->r, 2) ? TCP
-							     : UDP };
+		*ret = (struct way){ OPEN_HOST,
+				     model_outside_of(m, OPEN_HOST),
+				     port,
+				     port,
+				     proto ? proto : random_once(&t->r, 2) ? TCP : UDP,
+				     NULL };
 		return true;
 	}
 	p = &m->portmap[random_below(&t->r, (uint32_t)m->n_portmaps)];
-	*ret = (struct way){ p->in_addr, model_outside_of(m, p->in_addr), p->in_port, p->out_port, p->proto };
+	*ret = (struct way){ p->in_addr, model_outside_of(m, p->in_addr), p->in_port, p->out_port, p->proto, p };
 	return !proto || p->proto == proto;
 }
 
@@ -95,7 +104,8 @@ static bool of_way(struct property *t, struct passage *ret)
 	bool inward = random_once(&t->r, 2);
 	struct way w;
 
-	if (!random_way(t, 0, &w) || !is_stateless(&t->model, &w, ext_addr, ext_port))
+	if (!random_way(t, 0, &w) || !is_stateless(&t->model, &w, ext_addr, ext_port) ||
+	    (inward && !lets_in(&w, ext_addr, ext_port)))
 		return false;
 	*ret = (struct passage){ .hook = inward ? XDP_OUTSIDE : XDP_INSIDE,
 				 .reason = inward ? REASON_out2in_translated : REASON_in2out_translated };
@@ -116,7 +126,7 @@ static bool of_hairpin(struct property *t, struct passage *ret)
 
 	if (!random_way(t, 0, &from) || !random_way(t, from.proto, &to) ||
 	    !is_stateless(&t->model, &from, to.out_addr, to.out_port) ||
-	    !is_stateless(&t->model, &to, from.out_addr, from.out_port))
+	    !is_stateless(&t->model, &to, from.out_addr, from.out_port) || !lets_in(&to, from.out_addr, from.out_port))
 		return false;
 	*ret = (struct passage){ .hook = XDP_INSIDE, .reason = REASON_hairpin_translated };
 	ret->in =

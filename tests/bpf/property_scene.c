@@ -186,6 +186,24 @@ static uint16_t random_out_port(struct property *t, uint32_t in_addr)
 			  (5000 + random_below(&t->r, 16) + 1000 * random_below(&t->r, 2)) % model_ports(m));
 }
 
+/* Perhaps a filter more: some of the external endpoints match it. */
+static void random_filter(struct property *t, struct model_portmap *p, struct portmap *made)
+{
+	static const uint8_t plens[] = { 0, 24, 30, 31, 32 };
+	uint32_t addr = random_external(&t->r);
+	uint8_t plen = plens[random_below(&t->r, sizeof(plens))];
+	uint16_t port = random_once(&t->r, 2) ? random_ext_port(&t->r) : 0;
+	uint32_t host_bits = plen ? (uint32_t)((1ULL << (32 - plen)) - 1) : UINT32_MAX;
+
+	if (random_once(&t->r, 2))
+		return;
+	/* Hairpins come from the pools. */
+	if (random_once(&t->r, 3))
+		addr = model_outside_of(&t->model, property_scene->subscriber[0]);
+	p->filter[p->n_filters++] = (struct model_filter){ addr & ~host_bits, addr | host_bits, port };
+	cr_assert(portmap_filters_add(&made->filters, addr, plen, port));
+}
+
 void property_change_portmaps(struct property *t)
 {
 	static const uint16_t in_ports[] = { 5000, 5015, 6008, 8080, 443, 0xffff };
@@ -208,6 +226,8 @@ void property_change_portmaps(struct property *t)
 	made = (struct portmap){ .in = { p.in_addr, p.in_port },
 				 .out = { model_outside_of(m, p.in_addr), p.out_port },
 				 .proto = p.proto };
+	for (unsigned i = 0; i < 2; i++)
+		random_filter(t, &p, &made);
 	cr_assert_eq(portmaps_put(portmaps, &made), 0);
 	m->portmap[m->n_portmaps++] = p;
 }

@@ -78,6 +78,7 @@ Test(binding, strays_to_another_group_when_its_own_is_full)
 	cr_expect_eq(open_flow(UDP, 5000, 60, 0), port);
 	/* Another inside port of the group does not find it. */
 	cr_expect_neq(open_flow(UDP, 5000 + PORTS, 60, 0), port);
+	cr_expect_eq(open_flow(UDP, 5000, 61, 0), port, "which is found after that, too");
 
 	const struct row rows[] = {
 		{ "a packet of the session",
@@ -95,6 +96,23 @@ Test(binding, strays_to_another_group_when_its_own_is_full)
 	};
 
 	RUN_ROWS(rows);
+}
+
+Test(binding, strays_are_searched_for_while_the_group_has_any)
+{
+	int home = PORT_LO + 5000 % PORTS / 8 * 8, port;
+
+	fill_group(UDP, 5000 % PORTS / 8, 0, 0);
+	port = open_flow(UDP, 5000, 53, 0);
+	cr_assert_geq(port, PORT_LO);
+	cr_assert(binding_flags(*entry_of(UDP, home)) & BINDING_AWAY);
+	*entry_of(UDP, home + 3) = 0;
+	cr_expect_eq(open_flow(UDP, 5000 + PORTS, 54, 0), home + 3);
+	cr_expect(binding_flags(*entry_of(UDP, home)) & BINDING_AWAY, "one has strayed");
+	*entry_of(UDP, port) = 0;
+	*entry_of(UDP, home + 4) = 0;
+	cr_expect_eq(open_flow(UDP, 5000 + 2 * PORTS, 55, 0), home + 4);
+	cr_expect_not(binding_flags(*entry_of(UDP, home)) & BINDING_AWAY, "none has");
 }
 
 Test(binding, refuses_an_inside_port_when_the_block_is_bound)
@@ -150,6 +168,8 @@ Test(binding, a_port_that_a_session_uses_is_not_given_up_though_its_stamp_is_old
 	/* It was found to be in use. */
 	cr_expect(binding_holds(*entry_of(UDP, OUT_PORT(5000, 2)), datapath_ticks(&datapath),
 				ticks_of_seconds(300, datapath.hz)));
+	cr_expect_gt(datapath_ticks(&datapath) - binding_seen(*entry_of(UDP, OUT_PORT(5000, 2))),
+		     ticks_of_seconds(290, datapath.hz), "for a moment");
 }
 
 Test(binding, the_sweep_keeps_bindings_of_sessions_and_removes_others)
@@ -177,6 +197,8 @@ Test(binding, sessions_from_before_keep_their_ports_and_bind_them)
 	memcpy(spec.timeout_ticks, mappings_get(mappings, 0)->timeout_ticks, sizeof(spec.timeout_ticks));
 	cr_assert_eq(mappings_update(mappings, &spec), 0);
 	/* Off: the second inside port has the first choice of both towards another destination. */
+	cr_expect_eq(open_flow(UDP, 7000, 53, 0), OUT_PORT(7000, 2));
+	age_sessions(SUBSCRIBER, 301);
 	cr_expect_eq(open_flow(UDP, 5000, 53, 0), OUT_PORT(5000, 2));
 	cr_expect_eq(open_flow(UDP, 5000 + PORTS, 53, 0), OUT_PORT(5000, 2) + 1);
 	cr_expect_eq(open_flow(UDP, 5000 + 2 * PORTS, 54, 0), OUT_PORT(5000, 2));
@@ -184,6 +206,8 @@ Test(binding, sessions_from_before_keep_their_ports_and_bind_them)
 	cr_assert_eq(mappings_update(mappings, &spec), 0);
 	cr_expect_eq(open_flow(UDP, 5000 + PORTS, 55, 0), OUT_PORT(5000, 2) + 1);
 	cr_expect_eq(sessions_of(SUBSCRIBER), 4);
+	/* One that has expired binds none. */
+	cr_expect_eq(open_flow(UDP, 7000 + PORTS, 53, 0), OUT_PORT(7000, 2));
 	/* What went by the port of another still does. */
 	cr_expect_eq(open_flow(UDP, 5000 + 2 * PORTS, 54, 0), OUT_PORT(5000, 2));
 	cr_expect_eq(open_flow(UDP, 5000, 53, 0), OUT_PORT(5000, 2));
@@ -283,4 +307,30 @@ Test(binding, an_expired_port_that_another_protocol_uses_is_given_up)
 	fill_group(UDP, 6304 % PORTS / 8, 1U << 0, 0);
 	fill_group(UDP, 6304 % PORTS / 8, 0xfe, 4000);
 	cr_expect_eq(open_flow(UDP, 6305, 53, 0), OUT_PORT(6304, 2));
+}
+
+Test(binding, an_expired_port_is_given_up_though_a_session_has_one_of_the_next_group)
+{
+	/* Of the next group, at the same place. */
+	cr_assert_eq(open_flow(UDP, 6304 + 8, 53, 0), OUT_PORT(6304 + 8, 2));
+	fill_group(UDP, 6304 % PORTS / 8, 1U << 0, 0);
+	fill_group(UDP, 6304 % PORTS / 8, 0xfe, 4000);
+	cr_expect_eq(open_flow(UDP, 6305, 53, 0), OUT_PORT(6304, 2));
+}
+
+Test(binding, expired_ports_of_another_group_are_given_up_one_by_one)
+{
+	int next = PORT_LO + (5000 % PORTS / 8 + 1) * 8;
+
+	for (uint32_t group = 0; group < PORTS / 8; group++)
+		fill_group(UDP, group, 0, 0);
+	*entry_of(UDP, next) = 0;
+	cr_assert_eq(open_flow(UDP, (uint16_t)(next - PORT_LO), 53, 0), next);
+	for (int at = 0; at < 3; at++)
+		age_binding(UDP, next + at, 400);
+	/* A session uses the first one. */
+	cr_expect_eq(open_flow(UDP, 5000, 53, 0), next + 1);
+	cr_expect_eq(open_flow(UDP, 5000 + PORTS, 53, 0), next + 2);
+	cr_expect_eq(open_flow(UDP, 5000 + 2 * PORTS, 53, 0), -1);
+	cr_expect_eq(counted(REASON_drop_ports_exhausted), 1, "there is none to wait for");
 }

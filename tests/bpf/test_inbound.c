@@ -111,6 +111,7 @@ Test(inbound, a_stranger_reaches_a_bound_port)
 	cr_expect_eq(counted(REASON_sessions_inbound), 2);
 	cr_expect_eq(counted(REASON_sessions_opened), 3);
 	cr_expect_eq(sessions_of(SUBSCRIBER), 3);
+	cr_expect_eq(mappings_inbound(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0)), 2);
 }
 
 Test(inbound, only_a_syn_opens_a_connection_and_the_handshake_establishes_it)
@@ -454,4 +455,28 @@ Test(inbound, sessions_that_drain_count_for_the_outside_too, .init = set_up_renu
 	cr_assert_eq(open_flow(UDP, 6304, 53, 0), OUT_PORT(6304, 2));
 	RUN_ROWS(rows);
 	cr_expect_eq(sessions_of(SUBSCRIBER), 8);
+}
+
+/* It is a stranger as any, not one beyond the limit. */
+Test(inbound, nobody_opens_a_session_in_a_mapping_that_drains, .init = set_up_renumbered)
+{
+	set_quota(2);
+	open_flow(UDP, 6304, 53, 0);
+	open_flow(UDP, 6304, 54, 0);
+	renumber(8);
+	cr_expect_eq(stranger(EXTERNAL, 55, OUT_PORT(6304, 2)), DROP_XDP);
+	cr_expect_eq(counted(REASON_drop_no_session), 1);
+	cr_expect_eq(stranger(EXTERNAL, 54, OUT_PORT(6304, 2)), REDIRECT_XDP, "one that there is goes on");
+}
+
+/* Slots could not hold its sessions, which are found by the port. */
+Test(inbound, a_binding_that_has_strayed_is_closed_to_strangers)
+{
+	int port;
+
+	fill_group(UDP, 6304 % PORTS / 8, 0, 0);
+	port = open_flow(UDP, 6304, 53, 0);
+	cr_assert_geq(port, PORT_LO);
+	cr_expect_eq(stranger(EXTERNAL, 55, (uint16_t)port), DROP_XDP);
+	cr_expect_eq(counted(REASON_drop_no_session), 1);
 }

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 
 #include "fixture.h"
+#include "tables/overflow_map.h"
 
 TestSuite(overflow, .init = set_up, .fini = tear_down);
 
@@ -77,4 +78,34 @@ Test(overflow, what_has_expired_is_swept_and_told_once)
 	cr_expect_eq(t.last.in_port, in_port(FLOWS - 1));
 	cr_expect_eq(t.last.ext_port, 53);
 	expect_only_slots();
+}
+
+/* What is left where the kernel has failed to delete an entry from outside. */
+Test(overflow, half_a_session_is_removed_unless_its_port_is_a_sessions)
+{
+	struct overflow_key in = { .addr = SUBSCRIBER,
+				   .ext_addr = EXTERNAL,
+				   .port = in_port(FLOWS - 1),
+				   .ext_port = 53,
+				   .proto = UDP,
+				   .direction = OVERFLOW_IN2OUT };
+	struct overflow_key out = in, another = in;
+	struct overflow_session s, half = { .in_addr = SUBSCRIBER, .in_port = in_port(FLOWS - 1) };
+
+	open_flows();
+	cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &in, &s), 0);
+	out.addr = POOL;
+	out.port = word_out_port(s.truth);
+	out.direction = OVERFLOW_OUT2IN;
+	cr_expect_not(overflow_delete_orphan(&datapath, &out, &in), "the session is whole");
+	/* The same flow has had another port. */
+	out.port++;
+	cr_assert_eq(bpf_map_update_elem(datapath.overflow, &out, &half, BPF_NOEXIST), 0);
+	another.port++;
+	cr_expect_not(overflow_delete_orphan(&datapath, &out, &another), "another inside port's by now");
+	cr_expect(overflow_delete_orphan(&datapath, &out, &in));
+	cr_expect_neq(bpf_map_lookup_elem(datapath.overflow, &out, &half), 0, "it is gone");
+	cr_expect_not(overflow_delete_orphan(&datapath, &out, &in), "there is nothing to remove");
+	cr_expect_eq(open_flow(UDP, in.port, 53, 0), word_out_port(s.truth));
+	cr_expect_eq(datapath.global->overflow, 1);
 }

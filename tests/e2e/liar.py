@@ -78,7 +78,7 @@ class Liar:
 
     @staticmethod
     def hello(address):
-        return struct.pack(">I16sIHHIQ", 2, os.urandom(16), int(ipaddress.ip_address(address)), PORT, 0, 1000, 1)
+        return struct.pack(">I16sIHHIQ", 3, os.urandom(16), int(ipaddress.ip_address(address)), PORT, 0, 1000, 1)
 
     @staticmethod
     def frame(key, sequence, kind, payload, length=None):

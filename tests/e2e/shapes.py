@@ -21,7 +21,7 @@ IPFIX = {"collector": str, "source": str, "domain_id": int, "path_mtu": int, "te
          "records_sent": int, "messages_sent": int}
 WHO = {"in_addr": str, "mapping": {"in": str, "out": str}, "from": str, "to": (str, type(None))}
 PORTMAP = {"name": (str, type(None)), "proto": str, "in_addr": str, "in_port": int, "out_addr": str, "out_port": int,
-           "origin": str, "expires": (int, type(None)), "packets_in": int, "packets_out": int}
+           "origin": str, "expires": (int, type(None)), "filters": list, "packets_in": int, "packets_out": int}
 POOL = {"addr": str, "last": str, "addresses": int, "state": str, "subscribers": int, "sessions": int, "mapping": (str, type(None)),
         "in": str, "out": str}
 POOL_EDIT = {"out": str, "addresses": int, "subscribers": int, "mappings": int, "drain": int}
@@ -38,7 +38,7 @@ STATES = {"udp-active", "icmp-active", "tcp-syn-sent", "tcp-established", "tcp-f
 # Counters whose names are fixed.
 COUNTERS = {
     "in2out_translated", "out2in_translated", "hairpin_translated", "icmp_error_translated", "passed_untranslated",
-    "drop_quota", "drop_ports_exhausted", "drop_overflow_full", "drop_no_session", "drop_no_mapping", "drop_malformed",
+    "drop_quota", "drop_ports_exhausted", "drop_overflow_full", "drop_no_session", "drop_portmap_filter", "drop_no_mapping", "drop_malformed",
     "drop_martian", "drop_protocol", "drop_fragment", "drop_busy", "drop_direct_to_inside", "arp_answered", "no_program",
 }
 

@@ -175,6 +175,113 @@ def test_a_lease_ends_when_its_time_is_over(own_lab):
         assert_unreachable(own_lab, response.out)
 
 
+# ---- filters
+
+STRANGERS = "192.0.2.0/24"
+
+
+def outside_sockets(lab, *endpoints):
+    """UDP sockets of hosts outside."""
+    sockets = []
+    with lab.outside_ns.enter():
+        for endpoint in endpoints:
+            sockets.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            sockets[-1].bind(endpoint)
+    return sockets
+
+
+def heard(lab, out, inside, *senders):
+    """Which of the sockets outside are heard at an inside endpoint; what the others send is dropped by its filters."""
+    with lab.inside_ns.enter():
+        receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with receiver:
+        receiver.bind(inside)
+        before = lab.agent.counters()
+        for sender in senders:
+            sender.sendto(b"hello", out)
+
+        def arrived():
+            now = lab.agent.counters()
+            return sum(now[name] - before[name] for name in ("drop_portmap_filter", "portmap_in")) == len(senders)
+
+        wait_for(arrived, what="the packets to arrive")
+        dropped = lab.agent.counters()["drop_portmap_filter"] - before["drop_portmap_filter"]
+        receiver.settimeout(10)
+        got = {receiver.recvfrom(100)[1] for _ in range(len(senders) - dropped)}
+        assert not select.select([receiver], [], [], 0)[0]
+    return [sender.getsockname() in got for sender in senders]
+
+
+def test_a_filtered_port_lets_in_whom_its_client_names(pcp_lab, client):
+    lab, inside = pcp_lab, (client.addr, 4000)
+    lab.outside_ns.ip("addr", "replace", "192.0.2.7/32", "dev", "lo")
+    friend, by_port, other_port, stranger = sockets = outside_sockets(
+        lab, (SERVER, 6000), ("192.0.2.7", 443), ("192.0.2.7", 444), ("192.0.2.7", 445))
+    asked = pcp.filter_of(SERVER) + pcp.filter_of("192.0.2.0", 120, 443)
+    try:
+        response = client.map(proto=pcp.UDP, port=4000, options=asked)
+        assert (response.result, response.options) == ("SUCCESS", asked)
+        out = response.out
+        [lease] = leases(lab.agent, client.addr)
+        assert lease["filters"] == [SERVER, f"{STRANGERS}:443"]
+        assert heard(lab, out, inside, *sockets) == [True, True, False, False]
+        # A renewal without filters keeps them, one with others adds these, and the prefix length 0 removes those before it.
+        client.lease(proto=pcp.UDP, port=4000)
+        assert heard(lab, out, inside, *sockets) == [True, True, False, False]
+        client.lease(proto=pcp.UDP, port=4000, options=pcp.filter_of("192.0.2.7", 128, 444))
+        assert heard(lab, out, inside, *sockets) == [True, True, True, False]
+        client.lease(proto=pcp.UDP, port=4000, options=pcp.filter_of(None, 0) + pcp.filter_of("192.0.2.7"))
+        assert heard(lab, out, inside, *sockets) == [False, True, True, True]
+        text = lab.agent.text("portmap", "list", client.addr)
+        assert "FILTERS" in text.splitlines()[0] and text.splitlines()[1].split()[-1] == "192.0.2.7"
+        [finding] = [f for f in lab.agent.ctl("explain", "%s:%d" % out)["findings"] if f["reason"] == "drop_portmap_filter"]
+        assert not finding["drops"] and "only what comes from 192.0.2.7 is let in" in finding["text"]
+        client.lease(proto=pcp.UDP, port=4000, options=pcp.filter_of(None, 0))
+        assert leases(lab.agent, client.addr)[0]["filters"] == []
+        assert heard(lab, out, inside, *sockets) == [True] * 4
+    finally:
+        for s in sockets:
+            s.close()
+
+
+def test_a_ninth_filter_is_refused_and_changes_nothing(pcp_lab, client):
+    eight = b"".join(pcp.filter_of(f"198.51.100.{n}") for n in range(8))
+    asked = pcp.map_request(client.addr, options=eight + pcp.filter_of("198.51.100.8"))
+    response = client.ask(asked)
+    assert (response.result, response.octets[24:]) == ("EXCESSIVE_REMOTE_PEERS", asked[24:])
+    assert leases(pcp_lab.agent, client.addr) == []
+    client.lease(lifetime=600, options=eight)
+    before = leases(pcp_lab.agent, client.addr)[0]["filters"]
+    assert len(before) == 8
+    response = client.map(lifetime=6000, options=pcp.filter_of("198.51.100.8"))
+    assert (response.result, response.lifetime) == ("EXCESSIVE_REMOTE_PEERS", 1800)
+    [lease] = leases(pcp_lab.agent, client.addr)
+    assert lease["filters"] == before and lease["expires"] <= 600
+    assert client.map(lifetime=0, options=pcp.filter_of("198.51.100.1")).result == "MALFORMED_OPTION"
+    assert leases(pcp_lab.agent, client.addr)[0]["filters"] == before
+
+
+def test_filters_survive_restarts_and_kills_and_end_with_their_lease(own_lab):
+    agent = own_lab.start(**configured())
+    [friend, stranger] = outside_sockets(own_lab, (SERVER, 6000), (SERVER, 6001))
+    with Client(own_lab.inside_ns, HOST, GATEWAY_IN) as client, friend, stranger:
+        out = client.lease(proto=pcp.UDP, port=4000, options=pcp.filter_of(SERVER, 128, 6000))
+        for end in (agent.stop, agent.kill):
+            end()
+            agent.start()
+            assert leases(agent)[0]["filters"] == [f"{SERVER}:6000"]
+            assert heard(own_lab, out, (HOST, 4000), friend, stranger) == [True, False]
+        agent.kill()
+        stranger.sendto(b"hello", out)
+        agent.start()
+        assert client.map(proto=pcp.UDP, port=4000, lifetime=0).result == "SUCCESS"
+        pinned = str(next(agent.pins.rglob("portmap_filters")))
+        assert json.loads(own_lab.gateway.run("bpftool", "-j", "map", "dump", "pinned", pinned).stdout) == []
+        assert client.lease(proto=pcp.UDP, port=4000) == out
+        assert heard(own_lab, out, (HOST, 4000), friend, stranger) == [True, True]
+        assert agent.ctl("check")["findings"] == []
+
+
 # ---- result codes
 
 def test_each_refusal_of_the_rfc_is_sent(pcp_lab, client):
@@ -184,7 +291,7 @@ def test_each_refusal_of_the_rfc_is_sent(pcp_lab, client):
         ("MALFORMED_REQUEST", 1800, pcp.request(addr, pcp.MAP)),
         ("UNSUPP_OPCODE", 1800, pcp.request(addr, 3)),
         ("UNSUPP_OPTION", 1800, pcp.map_request(addr, options=pcp.third_party(NEIGHBOUR))),
-        ("UNSUPP_OPTION", 1800, pcp.map_request(addr, options=pcp.filter_of("198.51.100.9"))),
+        ("MALFORMED_OPTION", 1800, pcp.map_request(addr, options=pcp.filter_of("198.51.100.9", 95))),
         ("MALFORMED_OPTION", 1800, pcp.map_request(addr, options=2 * pcp.PREFER_FAILURE)),
         ("NO_RESOURCES", 30, pcp.peer_request(addr, pcp.UDP, 99, (SERVER, 53))),
         ("UNSUPP_PROTOCOL", 1800, pcp.map_request(addr, proto=0, port=0)),

@@ -50,6 +50,10 @@ def tshark(path, *fields):
     return [row[:-2] for row in rows]
 
 
+def blank(n):
+    return n * [""]
+
+
 def test_tshark_reads_what_we_say(own_lab, tmp_path):
     own_lab.start(**configured(third_party=[f"{HOST}/32"]))
     block = block_of(HOST, MAPPING)
@@ -59,6 +63,7 @@ def test_tshark_reads_what_we_say(own_lab, tmp_path):
         pcp.map_request(HOST, port=8080, nonce=bytes(12)),
         pcp.peer_request(HOST, pcp.TCP, 8080, (SERVER, 80)),
         pcp.map_request(HOST, port=22, options=pcp.third_party(NEIGHBOUR)),
+        pcp.map_request(HOST, port=5060, options=pcp.filter_of("198.51.100.0", 120, 5061)),
     ]
     frames = []
     with Client(own_lab.inside_ns, HOST, GATEWAY_IN) as client:
@@ -68,15 +73,17 @@ def test_tshark_reads_what_we_say(own_lab, tmp_path):
             frames.append(Ether() / IP(src=GATEWAY_IN, dst=HOST) / UDP(sport=5351, dport=40000) / answer.octets)
     wrpcap(str(tmp_path / "pcp.pcap"), frames)
     rows = tshark(tmp_path / "pcp.pcap", "version", "opcode", "result_code", "lifetime_rsp", "map.rsp_assigned_external_port",
-                  "map.rsp_assigned_ext_ip", "peer.rsp_assigned_external_port", "option.code", "option.third_party.internal_ip")
+                  "map.rsp_assigned_ext_ip", "peer.rsp_assigned_external_port", "option.code", "option.third_party.internal_ip",
+                  "option.filter.prefix_length", "option.filter.remote_peer_port", "option.filter.remote_peer_ip")
     port = str(block.first_choice(8080)[1])
     addr = f"::ffff:{block.addr}"
     wanted = [
-        ["2", "0", "0", "0", "", "", "", "", ""],
-        ["2", "1", "0", "600", port, addr, "", "2", ""],
-        ["2", "1", "2", rows[5][3], "0", "::ffff:0.0.0.0", "", "", ""],
-        ["2", "2", "0", rows[7][3], "", "", port, "", ""],
-        ["2", "1", "0", "3600", str(block_of(NEIGHBOUR, MAPPING).first_choice(22)[1]), addr, "", "1", f"::ffff:{NEIGHBOUR}"],
+        ["2", "0", "0", "0", *blank(8)],
+        ["2", "1", "0", "600", port, addr, "", "2", *blank(4)],
+        ["2", "1", "2", rows[5][3], "0", "::ffff:0.0.0.0", *blank(6)],
+        ["2", "2", "0", rows[7][3], "", "", port, *blank(5)],
+        ["2", "1", "0", "3600", str(block_of(NEIGHBOUR, MAPPING).first_choice(22)[1]), addr, "", "1", f"::ffff:{NEIGHBOUR}", *blank(3)],
+        ["2", "1", "0", "3600", str(block.first_choice(5060)[1]), addr, "", "3", "", "120", "5061", "::ffff:198.51.100.0"],
     ]
     assert rows[1::2] == wanted
     assert all(590 <= int(rows[i][3]) <= 600 for i in (5, 7))

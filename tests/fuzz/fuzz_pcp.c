@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Requests of any octets to the PCP server, in a row: each answer is one of RFC 6887's, no longer than a message may
- * be, and repeats the request; an error changes nothing; no lease ever has a port of another's block, or one that is
- * taken. The input is a sequence of requests, each preceded by its length in two octets and one that says who asks.
+ * be, and repeats the request; an error changes nothing; no lease ever has a port of another's block, one that is
+ * taken, or filters that cannot be. The input is a sequence of requests, each preceded by its length in two octets and
+ * one that says who asks.
  */
 #include "../../agent/pcp/decide.c"
 #include "../../agent/pcp/pcp_message.c"
@@ -77,6 +78,8 @@ static int fuzz_put(void *arg, const struct pcp_lease *l)
 	if (fuzz_open(NULL, l->in.addr) || fuzz_subscriber(NULL, l->in.addr, &block) || l->out.addr != block.out_addr ||
 	    l->out.port < block.port_lo || l->out.port > block.port_hi || !l->in.port ||
 	    (l->proto != IPPROTO_TCP && l->proto != IPPROTO_UDP))
+		abort();
+	if (l->filters.n && !portmap_filters_valid(&l->filters))
 		abort();
 	if (known && (known->in.addr != l->in.addr || known->in.port != l->in.port))
 		abort();

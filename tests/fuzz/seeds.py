@@ -51,6 +51,10 @@ def pcp_map(proto, in_port, out_port=0, options=b"", peer=b""):
     return bytes(range(12)) + struct.pack(">BxxxHH", proto, in_port, out_port) + mapped("203.0.113.7") + peer + options
 
 
+def pcp_filter(addr, plen, port=0):
+    return struct.pack(">BxHxBH", 3, 20, plen, port) + mapped(addr)
+
+
 def frame(sequence, kind, payload, flags=0):
     return struct.pack(">IBBHQ", len(payload), kind, flags, 0, sequence) + payload
 
@@ -59,7 +63,7 @@ def told(kind, payload, peer=0):
     return struct.pack(">BBH", peer, kind, len(payload)) + payload
 
 
-HELLO = struct.pack(">I16sIHHIQ", 2, bytes(16), 0xC0000201, 9470, 0, 1000, 1)
+HELLO = struct.pack(">I16sIHHIQ", 3, bytes(16), 0xC0000201, 9470, 0, 1000, 1)
 SESSION = struct.pack(">HHI", 1, 1, 7) + struct.pack(">QHBBHH", 0xC633640701BB0005, 1470, 17, 2, 77, 0)
 OVERFLOW = struct.pack(">QIHHBBH", 0xC6336407003513B7, 7, 1, 1470, 17, 2, 0)
 OVERFLOW_END = struct.pack(">QIHHBBH", 0xC6336407003513B7, 7, 1, 1470, 17, 0, 0)
@@ -114,7 +118,8 @@ SEEDS = {
         "clash": pcp(pcp_request(0, 1, 7200, pcp_map(17, 443, 2003)), pcp_request(0, 1, 7200, pcp_map(17, 444, 2003))),
         "all": pcp(pcp_request(0, 1, 7200, pcp_map(17, 443)), pcp_request(0, 1, 0, pcp_map(0, 0))),
         "third-party": pcp(pcp_request(1, 1, 60, pcp_map(6, 80, options=b"\1\0\0\x10" + mapped("100.64.0.2")))),
-        "filter": pcp(pcp_request(0, 1, 60, pcp_map(6, 80, options=b"\3\0\0\x14\0\x80\0\0" + mapped("198.51.100.9")))),
+        "filter": pcp(pcp_request(0, 1, 60, pcp_map(6, 80, options=pcp_filter("198.51.100.9", 128, 53) + pcp_filter("192.0.2.0", 120))),
+                      pcp_request(0, 1, 60, pcp_map(6, 80, options=pcp_filter("0.0.0.0", 0) + pcp_filter("192.0.2.9", 96, 7)))),
         "peer": pcp(pcp_request(0, 2, 600, pcp_map(17, 4000, peer=b"\0\x35\0\0" + mapped("198.51.100.9")))),
     },
     "replication": {
@@ -126,7 +131,9 @@ SEEDS = {
     "copying": {
         "slots": told(17, SESSION) + told(18, struct.pack(">HHII", 1, 0, 0, 64) + SESSION) + told(19, b""),
         "overflow": told(20, OVERFLOW) + told(19, b"", 0x84) + told(20, OVERFLOW, 1) + told(20, OVERFLOW_END),
-        "lease": told(21, struct.pack(">IIHHB3xI12x", 0x0A000007, 0xCB000000, 80, 8000, 6, 60)),
+        "lease": told(21, struct.pack(">IIHHB3xI76x", 0x0A000007, 0xCB000000, 80, 8000, 6, 60)),
+        "filtered": told(21, struct.pack(">IIHHBB2xI12xIHBxIHBx48x", 0x0A000007, 0xCB000000, 80, 8000, 6, 2, 60,
+                                         0xC6336400, 0, 24, 0xC6336407, 443, 32)),
     },
     "http": {
         "get": b"\x40GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -104,6 +104,36 @@ Test(copying_leases, a_lease_is_told_renewed_and_ended)
 	cr_assert_null(at_b());
 }
 
+Test(copying_leases, filters_are_told_as_they_change)
+{
+	struct portmap m = lease(600);
+
+	for (uint32_t i = 0; i < MAX_PORTMAP_FILTERS; i++)
+		cr_assert(
+			portmap_filters_add(&m.filters, 0xc6336400 + 256 * i, (uint8_t)(25 + i), (uint16_t)(i * 443)));
+	cr_assert_eq(portmaps_put(of_a, &m), 0);
+	tell(&a, &b);
+	cr_assert_not_null(at_b());
+	cr_expect(portmap_filters_equal(&at_b()->filters, &m.filters));
+	cr_assert_eq(told_by(&b), 0, "it is not told back");
+	cr_assert_eq(told_by(&a), 0, "it is told once");
+	m.filters = (struct portmap_filters){ 0 };
+	cr_assert(portmap_filters_add(&m.filters, 0xc6336400, 0, 53));
+	cr_assert_eq(portmaps_put(of_a, &m), 0);
+	tell(&a, &b);
+	cr_expect(portmap_filters_equal(&at_b()->filters, &m.filters));
+	m.filters = (struct portmap_filters){ 0 };
+	cr_assert_eq(portmaps_put(of_a, &m), 0);
+	connect_gateways(&a, &b);
+	tell(&a, &b);
+	cr_expect_eq(at_b()->filters.n, 0);
+	/* Set here, they make it this gateway's own. */
+	m = *at_b();
+	cr_assert(portmap_filters_add(&m.filters, 0xc6336400, 32, 0));
+	cr_assert_eq(portmaps_put(of_b, &m), 0);
+	cr_expect_eq(told_by(&b), 1);
+}
+
 Test(copying_leases, one_that_is_renewed_here_is_this_gateways_own)
 {
 	struct portmap m = lease(600);
@@ -217,7 +247,7 @@ Test(copying_leases, what_no_subscriber_can_have_is_refused)
 					  .out_port = htobe16(m.out.port),
 					  .proto = IPPROTO_TCP,
 					  .left_s = htobe32(600) };
-	struct wire_lease w[6];
+	struct wire_lease w[10];
 
 	for (size_t i = 0; i < ARRAY_SIZE(w); i++)
 		w[i] = right;
@@ -227,8 +257,14 @@ Test(copying_leases, what_no_subscriber_can_have_is_refused)
 	w[3].proto = IPPROTO_ICMP;
 	w[4].in_addr = htobe32(0x0b000001);
 	w[5].in_port = 0;
+	w[6].filters = WIRE_FILTERS + 1;
+	w[7].filters = 1;
+	w[7].filter[0].plen = 33;
+	w[8].filters = 1;
+	w[8].filter[0] = (struct wire_filter){ .addr = htobe32(0xc6336409), .plen = 24 };
+	w[9].filters = 2; /* twice the same */
 	cr_assert_eq(copying_apply(b.c, 1, WIRE_LEASES, w, sizeof(w), &b.counts), 0);
-	cr_assert_eq(b.counts.refused, 6);
+	cr_assert_eq(b.counts.refused, ARRAY_SIZE(w));
 	cr_assert_eq(portmaps_count(of_b, PORTMAP_PCP), 0);
 	for (size_t n = 1; n < sizeof(right); n++)
 		cr_assert_eq(copying_apply(b.c, 1, WIRE_LEASES, &right, n, &b.counts), -EPROTO);

@@ -222,3 +222,22 @@ Test(mapping, prefixes)
 	cr_expect(prefix_overlaps(0, 0, 0xffffffff, 32));
 	cr_expect_not(prefix_overlaps(0x0a010000, 16, 0x0a020000, 16));
 }
+
+Test(mapping, an_open_mapping_has_all_ports_of_its_addresses)
+{
+	struct geometry g;
+	struct port_block block;
+
+	cr_assert_eq(mapping_geometry(0x0a000000, 24, 0xcb007100, 24, &g), 0);
+	block = mapping_block(&g, 0x0a000007);
+	cr_expect_eq(block.port_lo, 1024);
+	cr_expect_eq(block.port_hi, 65535);
+	cr_expect_eq(mapping_owner(&g, 0xcb007107, 1023), -1);
+	g.flags = MAPPING_OPEN;
+	block = mapping_block(&g, 0x0a000007);
+	cr_expect_eq(block.out_addr, 0xcb007107);
+	cr_expect_eq(block.port_lo, 0);
+	cr_expect_eq(block.port_hi, 65535);
+	cr_expect_eq(mapping_owner(&g, 0xcb007107, 0), 7);
+	cr_expect_eq(mapping_geometry(0x0a000000, 20, 0xcb007100, 33, &g), -1);
+}

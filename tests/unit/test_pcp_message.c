@@ -22,7 +22,13 @@
 #define PEER_BODY      MAP_BODY, 0, 53, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 198, 51, 100, 9
 #define PREFER_FAILURE 2, 0, 0, 0
 #define THIRD_PARTY    1, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 100, 64, 0, 3
-#define FILTER	       3, 0, 0, 20, 0, 128, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 198, 51, 100, 9
+/* 198.51.100.9 or its prefix, by all ports or one; a prefix length of 0 removes all. */
+#define FILTER_OF(plen, port) \
+	3, 0, 0, 20, 0xee, plen, 0, port, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 198, 51, 100, 9
+#define FILTER FILTER_OF(128, 0)
+/* One of 12 octets, and one of 2001:db8::9. */
+#define FILTER_CUT  3, 0, 0, 12, 0, 128, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+#define FILTER_IPV6 3, 0, 0, 20, 0, 128, 0, 0, 0x20, 1, 13, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9
 
 struct octets {
 	const uint8_t *data;
@@ -133,7 +139,24 @@ Test(pcp_message, each_request_gets_the_result_of_the_rfc)
 		{ "PREFER_FAILURE in PEER", PCP_UNSUPP_OPTION, OCTETS(HEADER(2), PEER_BODY, PREFER_FAILURE) },
 		{ "PREFER_FAILURE in ANNOUNCE", PCP_UNSUPP_OPTION, OCTETS(HEADER(0), PREFER_FAILURE) },
 		{ "THIRD_PARTY, not allowed", PCP_UNSUPP_OPTION, OCTETS(HEADER(1), MAP_BODY, THIRD_PARTY) },
-		{ "FILTER", PCP_UNSUPP_OPTION, OCTETS(HEADER(1), MAP_BODY, FILTER) },
+		{ "FILTER", PCP_SUCCESS, OCTETS(HEADER(1), MAP_BODY, FILTER) },
+		{ "FILTER of any address", PCP_SUCCESS, OCTETS(HEADER(1), MAP_BODY, FILTER_OF(96, 53)) },
+		{ "FILTER that removes all", PCP_SUCCESS, OCTETS(HEADER(1), MAP_BODY, FILTER_OF(0, 0)) },
+		{ "FILTER twice", PCP_SUCCESS, OCTETS(HEADER(1), MAP_BODY, FILTER, FILTER) },
+		{ "FILTER of a prefix that is too short", PCP_MALFORMED_OPTION,
+		  OCTETS(HEADER(1), MAP_BODY, FILTER_OF(95, 0)) },
+		{ "FILTER of a prefix that is too long", PCP_MALFORMED_OPTION,
+		  OCTETS(HEADER(1), MAP_BODY, FILTER_OF(129, 0)) },
+		{ "FILTER of an IPv6 address", PCP_MALFORMED_OPTION, OCTETS(HEADER(1), MAP_BODY, FILTER_IPV6) },
+		{ "FILTER cut short", PCP_MALFORMED_OPTION, OCTETS(HEADER(1), MAP_BODY, FILTER_CUT) },
+		{ "FILTER behind a good one", PCP_MALFORMED_OPTION,
+		  OCTETS(HEADER(1), MAP_BODY, FILTER, FILTER_OF(1, 0)) },
+		{ "FILTER in a deletion", PCP_MALFORMED_OPTION,
+		  OCTETS(2, 1, 0, 0, 0, 0, 0, 0, ADDR_IN, MAP_BODY, FILTER) },
+		{ "FILTER that removes all in a deletion", PCP_MALFORMED_OPTION,
+		  OCTETS(2, 1, 0, 0, 0, 0, 0, 0, ADDR_IN, MAP_BODY, FILTER_OF(0, 0)) },
+		{ "FILTER in PEER", PCP_UNSUPP_OPTION, OCTETS(HEADER(2), PEER_BODY, FILTER) },
+		{ "FILTER in ANNOUNCE", PCP_UNSUPP_OPTION, OCTETS(HEADER(0), FILTER) },
 		{ "option 0", PCP_UNSUPP_OPTION, OCTETS(HEADER(1), MAP_BODY, 0, 0, 0, 0) },
 		{ "an unknown mandatory option", PCP_UNSUPP_OPTION,
 		  OCTETS(HEADER(1), MAP_BODY, 127, 0, 0, 1, 9, 0, 0, 0) },
@@ -172,6 +195,48 @@ Test(pcp_message, a_third_party_is_read_where_it_is_allowed)
 	cr_expect_eq(pcp_parse(announce.data, announce.size, SUBSCRIBER, true, &r), PCP_UNSUPP_OPTION);
 }
 
+Test(pcp_message, filters_are_read_in_order)
+{
+	const struct octets two =
+		OCTETS(HEADER(1), MAP_BODY, FILTER, PREFER_FAILURE, FILTER_OF(120, 53), FILTER_OF(128, 0));
+	const struct octets anew = OCTETS(HEADER(1), MAP_BODY, FILTER, FILTER_OF(0, 0), FILTER_OF(97, 0));
+	const struct octets none = OCTETS(HEADER(1), MAP_BODY, FILTER, FILTER_OF(0, 7));
+	const struct portmap_filters of_two = { 2, { { 0xc6336409, 0, 32, 0 }, { 0xc6336400, 53, 24, 0 } } };
+	const struct portmap_filters of_anew = { 1, { { 0x80000000, 0, 1, 0 } } };
+	struct pcp_request r;
+
+	cr_assert_eq(parse(two, &r), PCP_SUCCESS);
+	cr_expect(!r.clears_filters && !r.too_many_filters && r.prefer_failure);
+	cr_expect_eq(memcmp(&r.filters, &of_two, sizeof(of_two)), 0);
+	cr_assert_eq(parse(anew, &r), PCP_SUCCESS);
+	cr_expect(r.clears_filters && !r.too_many_filters);
+	cr_expect_eq(memcmp(&r.filters, &of_anew, sizeof(of_anew)), 0);
+	cr_assert_eq(parse(none, &r), PCP_SUCCESS);
+	cr_expect(r.clears_filters);
+	cr_expect_eq(r.filters.n, 0);
+}
+
+Test(pcp_message, a_message_full_of_filters_is_read)
+{
+	const uint8_t filter[] = { FILTER };
+	uint8_t data[PCP_MAX_MESSAGE] = { HEADER(1), MAP_BODY };
+	struct pcp_request r;
+	size_t size = 60;
+
+	for (uint8_t i = 0; size + sizeof(filter) <= sizeof(data); i++) {
+		memcpy(data + size, filter, sizeof(filter));
+		data[size + 23] = i;
+		size += sizeof(filter);
+		cr_assert_eq(pcp_parse(data, size, SUBSCRIBER, false, &r), PCP_SUCCESS);
+		cr_expect_eq(r.filters.n, i < 8 ? i + 1U : 8U);
+		cr_expect_eq(r.too_many_filters, i >= 8);
+	}
+	/* The last one removes the others. */
+	data[size - 19] = 0;
+	cr_assert_eq(pcp_parse(data, size, SUBSCRIBER, false, &r), PCP_SUCCESS);
+	cr_expect(r.clears_filters && !r.too_many_filters && !r.filters.n);
+}
+
 Test(pcp_message, a_message_is_at_most_1100_octets)
 {
 	uint8_t data[1104] = { HEADER(1), MAP_BODY };
@@ -200,9 +265,10 @@ static void expect_octets(const uint8_t *got, size_t size, struct octets wanted)
 Test(pcp_message, a_success_repeats_the_options_that_were_processed)
 {
 	const struct octets request = OCTETS(HEADER(1), NONCE, 6, 9, 9, 9, 0x01, 0xbb, 0, 0, ADDR_NONE, 129, 0, 0, 3, 1,
-					     2, 3, 0, PREFER_FAILURE);
-	const struct octets wanted = OCTETS(2, 0x81, 0, 0, 0, 0, 0x0e, 0x10, EPOCH_WIRE, RESERVED_12, NONCE, 6, 0, 0, 0,
-					    0x01, 0xbb, 0x15, 0xb3, ADDR_OUT, PREFER_FAILURE);
+					     2, 3, 0, PREFER_FAILURE, FILTER_OF(0, 0), FILTER_OF(120, 53));
+	const struct octets wanted =
+		OCTETS(2, 0x81, 0, 0, 0, 0, 0x0e, 0x10, EPOCH_WIRE, RESERVED_12, NONCE, 6, 0, 0, 0, 0x01, 0xbb, 0x15,
+		       0xb3, ADDR_OUT, PREFER_FAILURE, FILTER_OF(0, 0), FILTER_OF(120, 53));
 	const struct pcp_assigned a = { .lifetime = 3600, .addr = 0xcb007107, .port = 5555 };
 	uint8_t out[PCP_MAX_MESSAGE];
 	struct pcp_request r;

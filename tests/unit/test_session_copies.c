@@ -1,64 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The program `session_copies`: places what a subscriber can have, once, and nothing else. */
 #include <netinet/in.h>
-#include <string.h>
-#include <sys/wait.h>
 
-#include <bpf/bpf.h>
-#include <detnat/binding.h>
-
-#include "copying_fixture.h"
-
-static struct gateway g;
+#include "session_copies_fixture.h"
 
 static void set_up(void)
 {
-	gateway_make(&g, NULL);
-}
-
-/* At the end of each test: Criterion does not count what fails after it. */
-static void sound(void)
-{
-	assert_sound(&g);
+	gateway_make(&gateway, NULL);
 }
 
 static void tear_down(void)
 {
-	gateway_free(&g);
+	gateway_free(&gateway);
 }
 
 TestSuite(session_copies, .init = set_up, .fini = tear_down);
 
-#define HOST 7U
-#define KEY  slot_key(0xc6336407, 443, 5000)
-
-static struct subscriber *host(void)
-{
-	return mappings_subscriber(g.m, g.number, HOST);
-}
-
-static int place(uint64_t key, uint16_t out_port, uint8_t proto, uint8_t state, uint32_t slot)
-{
-	return open_own(&g, HOST, key, out_port, proto, state, (uint16_t)slot);
-}
-
-static int place_udp(uint64_t key)
-{
-	return place(key, first_port(&g, HOST, key_in_port(key)), IPPROTO_UDP, SESSION_UDP,
-		     first_slot(&g, key, IPPROTO_UDP));
-}
-
-static uint32_t answered(void)
-{
-	return g.opener.requests->copy[0].slot;
-}
-
 Test(session_copies, a_session_is_placed_in_the_slot_that_is_wanted)
 {
 	cr_assert_eq(place_udp(KEY), COPY_PLACED);
-	cr_assert_eq(answered(), first_slot(&g, KEY, IPPROTO_UDP));
-	cr_assert_eq(slot_at(&g, HOST, answered())->key, KEY);
-	cr_assert_eq(word_out_port(slot_at(&g, HOST, answered())->truth), first_port(&g, HOST, 5000));
+	cr_assert_eq(answered(), first_slot(&gateway, KEY, IPPROTO_UDP));
+	cr_assert_eq(slot_at(&gateway, HOST, answered())->key, KEY);
+	cr_assert_eq(word_out_port(slot_at(&gateway, HOST, answered())->truth), first_port(&gateway, HOST, 5000));
 	cr_assert_eq(host()->sessions, 1);
 	cr_assert_eq(host()->lock, 2);
 	cr_assert_eq(host()->displaced, 0);
@@ -73,14 +36,17 @@ Test(session_copies, a_session_that_exists_is_left_alone)
 
 	cr_assert_eq(place_udp(KEY), COPY_EXISTS);
 	cr_assert_eq(answered(), slot);
+	cr_assert_eq(place(KEY, first_port(&gateway, HOST, 5000), IPPROTO_UDP, SESSION_UDP, slot ^ 1), COPY_EXISTS);
+	cr_assert_eq(answered(), slot, "not the one that is wanted");
 	cr_assert_eq(host()->sessions, 1);
+	cr_assert_eq(place_udp(slot_key(0xc6336407, 443, 5001)), COPY_PLACED, "another one");
 	sound();
 }
 
 Test(session_copies, where_the_slot_is_taken_another_of_its_buckets_is_chosen_and_noted_as_displaced)
 {
 	uint64_t other = slot_key(0xc6336407, 443, 5000 + 4032);
-	uint16_t port = first_port(&g, HOST, 5000) ^ 1;
+	uint16_t port = first_port(&gateway, HOST, 5000) ^ 1;
 	uint32_t slot;
 
 	cr_assert_eq(place_udp(KEY), COPY_PLACED);
@@ -109,21 +75,25 @@ Test(session_copies, an_expired_session_gives_up_its_port_and_the_count_stays_ex
 	uint64_t other = slot_key(0xc6336407, 443, 5000 + 4032);
 
 	cr_assert_eq(place_udp(KEY), COPY_PLACED);
-	touch(&g, HOST, answered(), datapath_ticks(&g.d) - 5000);
+	touch(&gateway, HOST, answered(), datapath_ticks(&gateway.d) - 5000);
 	cr_assert_eq(place_udp(other), COPY_PLACED);
 	cr_assert_eq(host()->sessions, 1);
+	/* Those that follow find none expired. */
+	for (uint16_t i = 1; i <= 3; i++)
+		cr_assert_eq(place_udp(slot_key(0xc6336407, 443, 5000 + i)), COPY_PLACED);
+	cr_assert_eq(host()->sessions, 4);
 	sound();
 }
 
 Test(session_copies, a_session_in_time_wait_gives_way)
 {
 	uint64_t other = slot_key(0xc6336407, 443, 5000 + 4032);
-	uint16_t port = first_port(&g, HOST, 5000);
-	uint32_t slot = first_slot(&g, KEY, IPPROTO_TCP);
+	uint16_t port = first_port(&gateway, HOST, 5000);
+	uint32_t slot = first_slot(&gateway, KEY, IPPROTO_TCP);
 	struct slot *s;
 
 	cr_assert_eq(place(KEY, port, IPPROTO_TCP, SESSION_ESTABLISHED, slot), COPY_PLACED);
-	s = slot_at(&g, HOST, slot);
+	s = slot_at(&gateway, HOST, slot);
 	s->truth = word_with(s->truth, SESSION_TIME_WAIT, word_seen(s->truth));
 	host()->sessions--;
 	cr_assert_eq(place(other, port, IPPROTO_TCP, SESSION_ESTABLISHED, slot), COPY_PLACED);
@@ -136,7 +106,7 @@ Test(session_copies, the_quota_is_kept_to_the_session)
 {
 	unsigned placed = 0;
 
-	g.d.mapping[g.number].sessions_per_user = 5;
+	gateway.d.mapping[gateway.number].sessions_per_user = 5;
 	for (uint16_t i = 0; i < 20; i++) {
 		int r = place_udp(slot_key(0xc6336400U + i, 443, (uint16_t)(5000 + 8 * i)));
 
@@ -146,33 +116,72 @@ Test(session_copies, the_quota_is_kept_to_the_session)
 	cr_assert_eq(placed, 5);
 	cr_assert_eq(host()->sessions, 5);
 	/* As the agent has set it. */
-	g.d.mapping[g.number].sessions_per_user = 1000;
+	gateway.d.mapping[gateway.number].sessions_per_user = 1000;
 	sound();
+}
+
+/* One external endpoint and one group: two buckets of eight slots, and eight ports; the other slots are of others. */
+static void fill_buckets(void)
+{
+	for (uint16_t i = 0; i < 8; i++)
+		cr_assert_eq(place(slot_key(0xc6336407, 443, (uint16_t)(4032 + i)), first_port(&gateway, HOST, i),
+				   IPPROTO_UDP, SESSION_UDP,
+				   first_slot(&gateway, slot_key(0xc6336407, 443, i), IPPROTO_UDP)),
+			     COPY_PLACED);
+	for (uint32_t i = 0; i < 32; i++)
+		if (!slot_at(&gateway, HOST, i)->truth) {
+			slot_at(&gateway, HOST, i)->truth =
+				state_word(1, IPPROTO_UDP, SESSION_UDP, datapath_ticks(&gateway.d));
+			slot_at(&gateway, HOST, i)->key = i;
+		}
+}
+
+static void remove_others(void)
+{
+	for (uint32_t i = 0; i < 32; i++)
+		if (slot_at(&gateway, HOST, i)->key < 32)
+			slot_at(&gateway, HOST, i)->truth = 0;
+}
+
+static int place_one_more(void)
+{
+	return place(ONE_MORE, first_port(&gateway, HOST, 0), IPPROTO_UDP, SESSION_UDP,
+		     first_slot(&gateway, ONE_MORE, IPPROTO_UDP));
 }
 
 Test(session_copies, with_both_buckets_full_it_is_refused)
 {
-	unsigned placed = 0;
-	int r;
+	fill_buckets();
+	cr_assert_eq(place_one_more(), COPY_NO_SLOT);
+	remove_others();
+	sound();
+}
 
-	/* One external endpoint and one group: two buckets of eight slots, and eight ports. */
-	for (uint16_t i = 0; i < 8; i++)
-		placed += place(slot_key(0xc6336407, 443, (uint16_t)(4032 + i)), first_port(&g, HOST, (uint16_t)i),
-				IPPROTO_UDP, SESSION_UDP,
-				first_slot(&g, slot_key(0xc6336407, 443, i), IPPROTO_UDP)) == COPY_PLACED;
-	cr_assert_eq(placed, 8);
-	for (uint32_t i = 0; i < 32; i++)
-		if (!slot_at(&g, HOST, i)->truth) {
-			/* Others, as of other endpoints that share the bucket. */
-			slot_at(&g, HOST, i)->truth = state_word(1, IPPROTO_UDP, SESSION_UDP, datapath_ticks(&g.d));
-			slot_at(&g, HOST, i)->key = i;
-		}
-	r = place(slot_key(0xc6336409, 443, 4032), first_port(&g, HOST, 0), IPPROTO_UDP, SESSION_UDP,
-		  first_slot(&g, slot_key(0xc6336409, 443, 0), IPPROTO_UDP));
-	cr_assert_eq(r, COPY_NO_SLOT, "%d", r);
-	for (uint32_t i = 0; i < 32; i++)
-		if (slot_at(&g, HOST, i)->key < 32)
-			slot_at(&g, HOST, i)->truth = 0;
+Test(session_copies, with_both_buckets_full_one_in_time_wait_gives_its_slot_up)
+{
+	fill_buckets();
+	slot_at(&gateway, HOST, second_slot(6))->truth =
+		state_word(1, IPPROTO_TCP, SESSION_TIME_WAIT, datapath_ticks(&gateway.d));
+	slot_at(&gateway, HOST, second_slot(6))->key = 6;
+	cr_assert_eq(place_one_more(), COPY_PLACED);
+	cr_assert_eq(answered(), second_slot(6));
+	cr_assert_eq(slot_at(&gateway, HOST, second_slot(6))->key, ONE_MORE);
+	cr_assert_eq(host()->sessions, 9);
+	remove_others();
+	sound();
+}
+
+Test(session_copies, with_both_buckets_full_an_expired_one_is_replaced_which_leaves_the_count)
+{
+	fill_buckets();
+	slot_at(&gateway, HOST, second_slot(6))->truth =
+		state_word(1, IPPROTO_UDP, SESSION_UDP, datapath_ticks(&gateway.d) - 5000);
+	slot_at(&gateway, HOST, second_slot(6))->key = 6;
+	host()->sessions++;
+	cr_assert_eq(place_one_more(), COPY_PLACED);
+	cr_assert_eq(answered(), second_slot(6));
+	cr_assert_eq(host()->sessions, 9);
+	remove_others();
 	sound();
 }
 
@@ -188,7 +197,7 @@ Test(session_copies, while_the_lock_is_held_it_is_busy)
 
 Test(session_copies, what_no_subscriber_can_have_is_refused)
 {
-	uint16_t port = first_port(&g, HOST, 5000), slot = (uint16_t)first_slot(&g, KEY, IPPROTO_UDP);
+	uint16_t port = first_port(&gateway, HOST, 5000), slot = (uint16_t)first_slot(&gateway, KEY, IPPROTO_UDP);
 	static const struct {
 		uint8_t proto, state;
 	} states[] = {
@@ -207,7 +216,7 @@ Test(session_copies, what_no_subscriber_can_have_is_refused)
 		{ 0, 0 },
 		{ IPPROTO_UDP, SESSION_UDP | SESSION_RESET },
 	};
-	struct session_copies *all = g.opener.requests;
+	struct session_copies *all = gateway.opener.requests;
 
 	for (size_t i = 0; i < ARRAY_SIZE(states); i++)
 		cr_assert_eq(place(KEY, port, states[i].proto, states[i].state, slot), COPY_IMPOSSIBLE, "row %zu", i);
@@ -220,18 +229,18 @@ Test(session_copies, what_no_subscriber_can_have_is_refused)
 		int r = place(KEY, port, IPPROTO_UDP, SESSION_UDP, i);
 
 		if (r == COPY_PLACED)
-			end_session(&g, HOST, answered());
+			end_session(&gateway, HOST, answered());
 		cr_assert(r == COPY_PLACED ? i < 32 : r == COPY_IMPOSSIBLE, "slot %u: %d", i, r);
 	}
-	cr_assert_eq(open_own(&g, 256, KEY, port, IPPROTO_UDP, SESSION_UDP, slot), COPY_IMPOSSIBLE);
-	cr_assert_eq(open_own(&g, ~0U, KEY, port, IPPROTO_UDP, SESSION_UDP, slot), COPY_IMPOSSIBLE);
+	cr_assert_eq(open_own(&gateway, 256, KEY, port, IPPROTO_UDP, SESSION_UDP, slot), COPY_IMPOSSIBLE);
+	cr_assert_eq(open_own(&gateway, ~0U, KEY, port, IPPROTO_UDP, SESSION_UDP, slot), COPY_IMPOSSIBLE);
 	for (int number = 0; number < 65536; number += number < 1100 ? 1 : 997) {
-		if (number == g.number)
+		if (number == gateway.number)
 			continue;
 		all->n = 1;
 		all->copy[0].mapping = (uint16_t)number;
 		all->copy[0].subscriber = 0;
-		cr_assert_eq(copy_program_run(&g.opener), 0);
+		cr_assert_eq(copy_program_run(&gateway.opener), 0);
 		cr_assert_eq(all->copy[0].result, COPY_IMPOSSIBLE, "mapping %d", number);
 	}
 	cr_assert_eq(host()->sessions, 0);
@@ -240,21 +249,22 @@ Test(session_copies, what_no_subscriber_can_have_is_refused)
 
 Test(session_copies, a_full_batch_is_placed_in_one_run)
 {
-	struct session_copies *all = g.opener.requests;
+	struct session_copies *all = gateway.opener.requests;
 
 	all->n = COPIES_BATCH;
 	for (uint32_t i = 0; i < COPIES_BATCH; i++)
 		all->copy[i] = (struct session_copy){
 			.key = KEY,
-			.word = state_word(first_port(&g, i, 5000), IPPROTO_UDP, SESSION_UDP, datapath_ticks(&g.d)),
+			.word = state_word(first_port(&gateway, i, 5000), IPPROTO_UDP, SESSION_UDP,
+					   datapath_ticks(&gateway.d)),
 			.subscriber = i,
-			.mapping = (uint16_t)g.number,
-			.slot = (uint16_t)first_slot(&g, KEY, IPPROTO_UDP),
+			.mapping = (uint16_t)gateway.number,
+			.slot = (uint16_t)first_slot(&gateway, KEY, IPPROTO_UDP),
 		};
-	cr_assert_eq(copy_program_run(&g.opener), 0);
+	cr_assert_eq(copy_program_run(&gateway.opener), 0);
 	for (uint32_t i = 0; i < COPIES_BATCH; i++) {
 		cr_assert_eq(all->copy[i].result, COPY_PLACED);
-		cr_assert_eq(mappings_subscriber(g.m, g.number, i)->sessions, 1);
+		cr_assert_eq(mappings_subscriber(gateway.m, gateway.number, i)->sessions, 1);
 	}
 	sound();
 }
@@ -263,140 +273,109 @@ Test(session_copies, beyond_the_slots_a_session_or_a_port_is_found_too)
 {
 	struct session s = { .ext_addr = 0xc6336407,
 			     .in_port = 5000,
-			     .out_port = first_port(&g, HOST, 5000),
+			     .out_port = first_port(&gateway, HOST, 5000),
 			     .ext_port = 443,
 			     .proto = IPPROTO_UDP,
 			     .state = SESSION_UDP };
 
-	tables_put_overflow(g.m, 0x0a000000 + HOST, &s, datapath_ticks(&g.d));
+	tables_put_overflow(gateway.m, 0x0a000000 + HOST, &s, datapath_ticks(&gateway.d));
 	cr_assert_eq(place_udp(KEY), COPY_BEYOND);
 	cr_assert_eq(place_udp(slot_key(0xc6336407, 443, 5000 + 4032)), COPY_PORT);
 	cr_assert_eq(host()->sessions, 1);
 	sound();
 }
 
-/* With endpoint-independent mapping and filtering of UDP. */
-static void set_up_bound(void)
+Test(session_copies, beyond_the_slots_a_port_is_anothers_until_that_session_has_expired)
 {
-	copying_spec = copying_default_spec();
-	copying_spec.bindings =
-		(struct binding_layout){ .mapping = BINDING_UDP, .filtering = BINDING_UDP, .inbound = 50 };
-	gateway_make(&g, NULL);
-}
+	struct session s = { .ext_addr = 0xc6336407,
+			     .in_port = 5000,
+			     .out_port = first_port(&gateway, HOST, 5000) ^ 64,
+			     .ext_port = 443,
+			     .proto = IPPROTO_UDP,
+			     .state = SESSION_UDP };
+	uint64_t other = slot_key(0xc6336407, 443, 5001);
 
-TestSuite(session_copies_bound, .init = set_up_bound, .fini = tear_down);
-
-static uint64_t binding_of_port(uint16_t port)
-{
-	const struct geometry *geo = &mappings_get(g.m, g.number)->geo;
-
-	return *mappings_binding(g.m, g.number, HOST, IPPROTO_UDP, port - mapping_port_lo(geo, HOST));
-}
-
-Test(session_copies_bound, a_placed_session_binds_its_port_to_the_inside_port)
-{
-	uint16_t port = first_port(&g, HOST, 5000);
-
-	cr_assert_eq(place_udp(KEY), COPY_PLACED);
-	cr_assert(binding_is_of(binding_of_port(port), 5000));
-	/* To another external endpoint on the same port; and of another inside port, which cannot have it. */
-	cr_assert_eq(place_udp(slot_key(0xc6336408, 443, 5000)), COPY_PLACED);
-	cr_assert_eq(place_udp(slot_key(0xc6336409, 443, 5000 + 4032)), COPY_PORT);
-	cr_assert_eq(host()->sessions, 2);
+	cr_assert_eq(place_in_overflow(KEY, s.out_port), COPY_PLACED);
+	cr_assert_eq(place_in_overflow(other, s.out_port), COPY_PORT);
+	cr_assert_eq(place_in_overflow(other, s.out_port ^ 1), COPY_PLACED);
+	s.in_port = 5002;
+	s.out_port ^= 2;
+	tables_put_overflow(gateway.m, 0x0a000000 + HOST, &s, datapath_ticks(&gateway.d) - 5000);
+	cr_assert_eq(place_in_overflow(slot_key(0xc6336407, 443, 5003), s.out_port), COPY_PLACED);
+	cr_assert_eq(host()->sessions, 3);
+	cr_assert_eq(gateway.d.global->overflow, 3);
 	sound();
 }
 
-Test(session_copies_bound, an_inside_port_that_has_another_port_keeps_it)
+static int ask(const struct session_copy *c)
 {
-	uint16_t port = first_port(&g, HOST, 5000);
+	struct session_copies *all = gateway.opener.requests;
 
-	cr_assert_eq(place_udp(KEY), COPY_PLACED);
-	cr_assert_eq(place(slot_key(0xc6336408, 443, 5000), port ^ 1, IPPROTO_UDP, SESSION_UDP,
-			   first_slot(&g, slot_key(0xc6336408, 443, 5000), IPPROTO_UDP)),
-		     COPY_PORT);
-	cr_assert_not(binding_is_bound(binding_of_port(port ^ 1)));
-	sound();
-}
-
-Test(session_copies_bound, an_expired_binding_is_anothers_only_if_no_session_uses_the_port)
-{
-	uint16_t port = first_port(&g, HOST, 5000);
-	uint64_t other = slot_key(0xc6336409, 443, 5000 + 4032);
-	uint32_t slot, old = datapath_ticks(&g.d) - 5000;
-	uint64_t *entry;
-
-	cr_assert_eq(place_udp(KEY), COPY_PLACED);
-	slot = answered();
-	entry = mappings_binding(g.m, g.number, HOST, IPPROTO_UDP,
-				 port - mapping_port_lo(&mappings_get(g.m, g.number)->geo, HOST));
-	*entry = binding_entry(5000, BINDING_BOUND, old);
-	cr_assert_eq(place_udp(other), COPY_PORT);
-	touch(&g, HOST, slot, old);
-	cr_assert_eq(place_udp(other), COPY_PLACED);
-	cr_assert(binding_is_of(binding_of_port(port), 5000 + 4032));
-	sound();
-}
-
-Test(session_copies_bound, which_side_has_opened_it_is_noted)
-{
-	uint32_t slot = first_slot(&g, KEY, IPPROTO_UDP);
-	struct session_copies *all = g.opener.requests;
-
-	cr_assert_eq(place_udp(KEY), COPY_PLACED);
-	cr_assert_not(mappings_slot_inbound(g.m, g.number, HOST, slot));
-	end_session(&g, HOST, slot);
-	all->copy[0].inbound = 1;
-	cr_assert_eq(copy_program_run(&g.opener), 0);
-	cr_assert_eq(all->copy[0].result, COPY_PLACED);
-	cr_assert(mappings_slot_inbound(g.m, g.number, HOST, slot));
-	cr_assert_eq(mappings_inbound(g.m, g.number, HOST), 1);
-	end_session(&g, HOST, slot);
-	cr_assert_eq(place_udp(KEY), COPY_PLACED);
-	cr_assert_not(mappings_slot_inbound(g.m, g.number, HOST, slot));
-	sound();
-}
-
-static int place_in_overflow(uint64_t key, uint16_t out_port)
-{
-	struct session_copies *all = g.opener.requests;
-
-	all->n = 1;
-	all->overflow_limit = 100;
-	all->copy[0] = (struct session_copy){
-		.key = key,
-		.word = state_word(out_port, IPPROTO_UDP, SESSION_UDP, datapath_ticks(&g.d)),
-		.subscriber = HOST,
-		.mapping = (uint16_t)g.number,
-		.request = COPY_TO_OVERFLOW,
-		.mark = overflow_mark(1, datapath_ticks(&g.d)),
-	};
-	cr_assert_eq(copy_program_run(&g.opener), 0);
+	all->copy[0] = *c;
+	cr_assert_eq(copy_program_run(&gateway.opener), 0);
 	return all->copy[0].result;
 }
 
-Test(session_copies_bound, a_session_in_the_overflow_binds_a_port_of_another_group_and_keeps_it)
+Test(session_copies, an_end_or_a_change_is_of_the_copy_that_it_names)
 {
-	uint16_t port = first_port(&g, HOST, 5000) ^ 64;
+	uint16_t port = first_port(&gateway, HOST, 5000) ^ 64;
+	struct session_copy told, other;
 
 	cr_assert_eq(place_in_overflow(KEY, port), COPY_PLACED);
-	cr_assert(binding_is_of(binding_of_port(port), 5000));
-	cr_assert(binding_flags(binding_of_port(port)) & BINDING_STRAYED);
-	/* The same inside port on the same port; on its first choice; another inside port. */
-	cr_assert_eq(place_in_overflow(slot_key(0xc6336408, 443, 5000), port), COPY_PLACED);
-	cr_assert_eq(place_udp(slot_key(0xc6336409, 443, 5000)), COPY_PORT);
-	cr_assert_eq(place_in_overflow(slot_key(0xc633640a, 443, 5001), port), COPY_PORT);
-	cr_assert_eq(host()->sessions, 2);
-	cr_assert_eq(g.d.global->overflow, 2, "what is refused takes no room");
+	told = gateway.opener.requests->copy[0];
+	told.request = COPY_END;
+	other = told;
+	other.word = state_word(port ^ 1, IPPROTO_UDP, SESSION_UDP, word_seen(told.word));
+	cr_assert_eq(ask(&other), COPY_CHANGED, "another port");
+	other = told;
+	other.mark = overflow_mark(2, told.word);
+	cr_assert_eq(ask(&other), COPY_CHANGED, "another peer");
+	other = told;
+	other.key++;
+	cr_assert_eq(ask(&other), COPY_CHANGED, "another session");
+
+	other = told;
+	other.request = COPY_CHANGE;
+	other.before = told.word;
+	other.mark_before = told.mark;
+	other.word = told.word + 9;
+	other.mark = overflow_mark(3, other.word);
+	other.mark_before ^= 1;
+	cr_assert_eq(ask(&other), COPY_CHANGED, "another mark before");
+	other.mark_before ^= 1;
+	other.before++;
+	cr_assert_eq(ask(&other), COPY_CHANGED, "another state before");
+	other.before--;
+	cr_assert_eq(ask(&other), COPY_PLACED);
+	cr_assert_eq(ask(&told), COPY_CHANGED, "the copy is another peer's now");
+	other.request = COPY_END;
+	cr_assert_eq(ask(&other), COPY_PLACED);
+	cr_assert_eq(ask(&other), COPY_CHANGED);
+	cr_assert_eq(host()->sessions, 0);
+	cr_assert_eq(gateway.d.global->overflow, 0);
 	sound();
 }
 
-Test(session_copies_bound, a_session_in_the_overflow_does_not_take_a_bound_inside_port_elsewhere)
+/* Blocks of 15 ports: the last group is short. */
+static void set_up_short(void)
 {
-	uint16_t port = first_port(&g, HOST, 5000);
+	struct mapping_spec spec = tables_spec("10.0.0.0/20", "203.0.113.0/32");
 
-	cr_assert_eq(place_udp(KEY), COPY_PLACED);
-	cr_assert_eq(place_in_overflow(slot_key(0xc6336408, 443, 5000), port ^ 64), COPY_PORT);
-	cr_assert_eq(place_in_overflow(slot_key(0xc6336408, 443, 5000), port), COPY_PLACED);
-	cr_assert_not(binding_is_bound(binding_of_port(port ^ 64)));
+	copying_spec = copying_default_spec();
+	copying_spec.in = spec.in;
+	copying_spec.out = spec.out;
+	gateway_make(&gateway, NULL);
+}
+
+Test(session_copies, the_port_after_a_short_group_is_the_next_subscribers, .init = set_up_short)
+{
+	uint64_t key = slot_key(0xc6336407, 443, 14);
+	uint16_t port = first_port(&gateway, HOST, 14);
+	uint32_t slot = first_slot(&gateway, key, IPPROTO_UDP);
+
+	cr_assert_eq(first_port(&gateway, HOST + 1, 0), port + 1);
+	cr_assert_eq(place(key, port + 1, IPPROTO_UDP, SESSION_UDP, slot), COPY_IMPOSSIBLE);
+	cr_assert_eq(place_in_overflow(key, port + 1), COPY_IMPOSSIBLE);
+	cr_assert_eq(place(key, port, IPPROTO_UDP, SESSION_UDP, slot), COPY_PLACED);
 	sound();
 }

@@ -201,3 +201,28 @@ Test(session, age_is_signed)
 	cr_expect(!word_expired(truth, 0x10, timeouts), "the clock may wrap");
 	cr_expect(word_expired(truth, 0x10 + 300, timeouts));
 }
+
+Test(tcp_state, pushed_data_changes_only_what_waits_for_the_close)
+{
+	for (__u8 state = SESSION_SYN_SENT; state < SESSION_SYN_RECEIVED; state++) {
+		if (tcp_is_close_wait(state))
+			continue;
+		cr_expect_eq(tcp_state_from_inside(state, P | A), tcp_state_from_inside(state, A), "state %u", state);
+		cr_expect_eq(tcp_state_from_outside(state, P | A), tcp_state_from_outside(state, A), "state %u", state);
+	}
+}
+
+/* By a FIN from outside, so many ticks after the inside has last sent. */
+static __u32 seen_after_fin(__u32 ticks)
+{
+	return word_seen(
+		session_step(state_word(2000, 6, SESSION_ESTABLISHED, 1000), 6, F | A, 0, 1000 + ticks, timeouts));
+}
+
+Test(tcp_state, a_close_from_outside_never_prolongs_a_connection)
+{
+	cr_expect_eq(seen_after_fin(7199), 1000 + 7199);
+	cr_expect_eq(seen_after_fin(7200), 1000 + 7200);
+	cr_expect_eq(seen_after_fin(7201), 1000 + 7200);
+	cr_expect_eq(seen_after_fin(7202), 1000 + 7200);
+}

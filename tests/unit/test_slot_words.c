@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Keys, state words and buckets, by their numbers: they are part of the pinned layout. */
+#include <criterion/criterion.h>
+
+#include <detnat/slots.h>
+
+static const __u32 timeouts[N_TIMEOUTS] = { 300, 7440, 240, 60 };
+
+#define KEY  0xc633640701bb1388ULL /* 198.51.100.7, 443, 5000 */
+#define WORD 0x04001108000003e8ULL /* 1024, UDP, established, 1000 */
+
+Test(slot_words, fields_have_their_places)
+{
+	cr_expect_eq(slot_key(0xc6336407, 443, 5000), KEY);
+	cr_expect_eq(key_ext_addr(KEY), 0xc6336407);
+	cr_expect_eq(key_ext_port(KEY), 443);
+	cr_expect_eq(key_in_port(KEY), 5000);
+	cr_expect_eq(state_word(1024, 17, SESSION_ESTABLISHED, 1000), WORD);
+	cr_expect_eq(word_out_port(WORD), 1024);
+	cr_expect_eq(word_proto(WORD), 17);
+	cr_expect_eq(word_state(WORD), SESSION_ESTABLISHED);
+	cr_expect_eq(word_seen(WORD), 1000);
+	cr_expect_eq(word_with(~0ULL, 0, 0), 0xffffff0000000000ULL);
+	cr_expect_eq(word_with(WORD, SESSION_FIN_WAIT, 1001), 0x04001109000003e9ULL);
+}
+
+Test(slot_words, a_refresh_changes_the_last_seen_alone)
+{
+	__u64 word = WORD;
+
+	word_refresh(&word, 0xfffffffe);
+	cr_expect_eq(word, 0x04001108fffffffeULL);
+	for (unsigned bit = 0; bit < 64; bit++)
+		cr_expect_eq(word_same(WORD, WORD ^ 1ULL << bit), bit < 32, "bit %u", bit);
+}
+
+Test(slot_words, a_session_lives_until_its_timeout_is_over)
+{
+	static const struct {
+		__u8 state;
+		__u32 timeout;
+	} rows[] = {
+		{ SESSION_UDP, 300 },	       { SESSION_ICMP, 60 },	   { SESSION_SYN_SENT, 240 },
+		{ SESSION_ESTABLISHED, 7440 }, { SESSION_TIME_WAIT, 240 }, { SESSION_ESTABLISHED | SESSION_RESET, 240 },
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		__u64 word = state_word(1024, 6, rows[i].state, 0xffffff00);
+
+		cr_expect_not(word_expired(word, 0xffffff00 + rows[i].timeout, timeouts), "row %u", i);
+		cr_expect(word_expired(word, 0xffffff00 + rows[i].timeout + 1, timeouts), "row %u", i);
+		cr_expect_not(word_expired(word, 0xffffff00 - 1, timeouts), "row %u: a tick ahead", i);
+	}
+}
+
+Test(slot_words, what_is_live_and_what_counts)
+{
+	for (unsigned state = 0; state < N_SESSION_STATES; state++) {
+		__u64 word = state_word(1024, 6, (__u8)state, 1000);
+
+		cr_expect_eq(word_is_free(word), state == 0);
+		cr_expect_eq(word_is_live(word), state >= 2);
+		cr_expect_eq(word_counts(word, 1000, timeouts), state >= 2 && state != SESSION_TIME_WAIT);
+		cr_expect_eq(word_counts(word, 9000, timeouts), 0);
+	}
+}
+
+/* Sessions in pinned tables are found where another version has put them. */
+Test(slot_words, sessions_have_the_buckets_that_they_always_had)
+{
+	static const struct {
+		__u32 ext_addr;
+		__u16 ext_port;
+		__u8 proto;
+		__u32 offset, shift;
+		struct bucket_pair pair;
+	} rows[] = {
+		{ 0xc6336407, 443, 6, 0, 0, { 0, 0 } },
+		{ 0xc6336407, 443, 6, 0, 2, { 0, 1 } },
+		{ 0xc6336407, 443, 6, 8, 2, { 1, 2 } },
+		{ 0xc6336407, 53, 17, 968, 7, { 73, 112 } },
+		{ 0xc6336408, 53, 17, 968, 7, { 94, 15 } },
+		{ 0x08080808, 53, 17, 1007, 7, { 98, 53 } },
+		{ 0xffffffff, 65535, 17, 64511, 13, { 5509, 1402 } },
+		{ 0xc6336407, 0, 1, 15, 4, { 13, 2 } },
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct bucket_pair pair = session_buckets(rows[i].ext_addr, rows[i].ext_port, rows[i].proto,
+							  rows[i].offset, rows[i].shift);
+
+		cr_expect_eq(pair.first, rows[i].pair.first, "row %u", i);
+		cr_expect_eq(pair.second, rows[i].pair.second, "row %u", i);
+	}
+}
+
+Test(slot_words, bits_are_counted_and_buckets_have_theirs)
+{
+	for (unsigned byte = 0; byte < 256; byte++)
+		cr_expect_eq(count_bits8(byte), __builtin_popcount(byte), "%#x", byte);
+	for (unsigned bucket = 0; bucket < 100; bucket++)
+		cr_expect_eq(home_bit(bucket), 1U << bucket % 32, "bucket %u", bucket);
+}
+
+Test(slot_words, slots_are_crowded_from_half_on)
+{
+	cr_expect_not(slots_crowded(3, 0));
+	cr_expect(slots_crowded(4, 0));
+	cr_expect_not(slots_crowded(15, 2));
+	cr_expect(slots_crowded(16, 2));
+	cr_expect_not(slots_crowded(511, 7));
+	cr_expect(slots_crowded(512, 7));
+}
+
+Test(slot_words, room_is_chosen_near_the_preferred_slot)
+{
+	static const struct {
+		__u32 room, offset;
+		int crowded;
+		__u32 chosen;
+	} rows[] = {
+		{ 0, 3, 0, 0 },		  { 0x00ff, 3, 0, 0x0008 }, { 0xffff, 11, 1, 0x0008 }, { 0x00f0, 3, 0, 0x00f0 },
+		{ 0xff08, 3, 1, 0x0800 }, { 0xff08, 3, 0, 0x0008 }, { 0xf000, 3, 0, 0xf000 },  { 0x0810, 3, 1, 0x0810 },
+		{ 0x0300, 1, 0, 0x0200 }, { 0x0181, 7, 1, 0x0080 }, { 0x8100, 7, 1, 0x8000 },  { 0x0180, 3, 0, 0x0180 },
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		cr_expect_eq(opening_room(rows[i].room, rows[i].offset, rows[i].crowded), rows[i].chosen, "row %u: %#x",
+			     i, opening_room(rows[i].room, rows[i].offset, rows[i].crowded));
+}
+
+Test(slot_words, a_slot_matches_by_all_that_tells_a_session)
+{
+	struct slot s = { KEY, WORD };
+	__u64 key = 0;
+
+	cr_expect_eq(slot_match_in(&s, KEY, 17, 1000, timeouts), WORD);
+	cr_expect_eq(slot_match_in(&s, KEY ^ 1, 17, 1000, timeouts), 0);
+	cr_expect_eq(slot_match_in(&s, KEY, 6, 1000, timeouts), 0);
+	cr_expect_eq(slot_match_in(&s, KEY, 17, 8441, timeouts), 0, "expired");
+	cr_expect_eq(slot_match_out(&s, KEY ^ 0xffff, 1024, 17, 1000, timeouts, &key), WORD, "any inside port");
+	cr_expect_eq(key, KEY);
+	cr_expect_eq(slot_match_out(&s, KEY ^ 0x10000, 1024, 17, 1000, timeouts, &key), 0);
+	cr_expect_eq(slot_match_out(&s, KEY, 1025, 17, 1000, timeouts, &key), 0);
+	cr_expect_eq(slot_match_out(&s, KEY, 1024, 6, 1000, timeouts, &key), 0);
+	cr_expect_eq(slot_match_out(&s, KEY, 1024, 17, 8441, timeouts, &key), 0, "expired");
+	s.truth = word_with(WORD, SESSION_OPENING, 1000);
+	cr_expect_eq(slot_match_in(&s, KEY, 17, 1000, timeouts), 0);
+	cr_expect_eq(slot_match_out(&s, KEY, 1024, 17, 1000, timeouts, &key), 0);
+}
+
+Test(slot_words, a_slot_is_claimed_if_it_is_as_it_was)
+{
+	struct slot s = { 7, 9 };
+
+	cr_expect_eq(slot_claim(&s, 8, KEY, WORD), 0);
+	cr_expect_eq(s.key, 7);
+	cr_expect_eq(s.truth, 9);
+	cr_expect_eq(slot_claim(&s, 9, KEY, WORD), 1);
+	cr_expect_eq(s.key, KEY);
+	cr_expect_eq(s.truth, WORD);
+	cr_expect_eq(slot_change(&s, 9, 0), 0);
+	cr_expect_eq(slot_change(&s, WORD, 0), 1);
+	cr_expect_eq(s.truth, 0);
+}
+
+Test(slot_words, a_session_is_found_with_its_word_in_each_place)
+{
+	struct bucket first = { 0 }, second = { 0 };
+	struct bucket_choice b = { &first, &second, 1 };
+	struct slot *places[] = { &first.slot[3], &first.slot[6], &second.slot[3], &second.slot[7] };
+
+	for (unsigned i = 0; i < 4; i++) {
+		__u64 word = 0, key = 0;
+
+		*places[i] = (struct slot){ KEY, WORD };
+		cr_expect_eq(session_find_in(&b, KEY, 11, 17, 1000, timeouts, &word), places[i], "place %u", i);
+		cr_expect_eq(word, WORD);
+		word = 0;
+		cr_expect_eq(session_find_out(&b, KEY, 11, 1024, 17, 1000, timeouts, &word, &key), places[i]);
+		cr_expect_eq(word, WORD);
+		cr_expect_eq(key, KEY);
+		*places[i] = (struct slot){ 0 };
+	}
+}
+
+Test(slot_words, a_scan_tells_connections_apart)
+{
+	struct bucket first = { 0 }, second = { 0 };
+	struct bucket_choice b = { &first, &second, 1 };
+	struct opening o = { .key = KEY, .port_offset = 1, .port_lo = 1024, .proto = 6 };
+	static const __u8 states[] = { SESSION_ESTABLISHED, SESSION_TIME_WAIT, SESSION_ESTABLISHED | SESSION_RESET };
+
+	for (unsigned i = 0; i < 3; i++)
+		second.slot[i] =
+			(struct slot){ (KEY + 1 + i) ^ 0x8000, state_word((__u16)(1024 + i), 6, states[i], 1000) };
+	second.slot[5] = (struct slot){ KEY, state_word(1028, 6, SESSION_SYN_SENT, 1000) };
+	/* To another port of the same host, and another group. */
+	second.slot[6] = (struct slot){ KEY ^ 0x10000, state_word(1029, 6, SESSION_ESTABLISHED, 1000) };
+	second.slot[7] = (struct slot){ KEY + 9, state_word(1032, 6, SESSION_TIME_WAIT, 1000) };
+	opening_scan(&o, &b, 1000, timeouts);
+	cr_expect_eq(o.room, 0x18ff);
+	cr_expect_eq(o.existing, 0x2000);
+	cr_expect_eq(o.ports_used, 0x17);
+	cr_expect_eq(o.time_wait, 0x8200);
+	cr_expect_eq(o.time_wait_port, 0x0200);
+	cr_expect_eq(o.reset_port, 0x0400);
+	cr_expect_eq(o.gone, 0);
+}

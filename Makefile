@@ -224,8 +224,8 @@ MINUTES ?= 10
 soak: deps-test ## everything at once for MINUTES=10, then what must hold is looked at; needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) soak.py --minutes $(MINUTES) $(ARGS)
-# `make test` leaves the parts vlan and bond to `make test-vm`: four minutes of emulation.
-TEST_VM_PARTS ?= guard plain reachable systemd
+# `make test` leaves the parts vlan, bond and vrf to `make test-vm`: four minutes of emulation.
+TEST_VM_PARTS ?= guard plain reachable tc systemd
 test-vm: deps-test ## load, attach and translate on Debian's 6.1 and 6.12 kernels
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	BUILD=$(abspath $(BUILD)) tests/vm/run.sh

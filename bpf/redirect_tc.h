@@ -29,10 +29,11 @@ SUBPROGRAM int transmit_packet(ctx_t *ctx, __u32 ifindex, __u32 mtu)
 {
 	struct transmission *t = transmission_get();
 	struct packet p;
-	__u32 length;
+	__u64 length;
 
 	__builtin_memset(&p, 0, sizeof(p));
 	parse_packet(ctx, &p);
+	/* 64 bits: of 32 that were extended, the 6.1 verifier forgets the lower bound. */
 	length = p.length;
 	barrier_var(length);
 	if (!t || length < sizeof(struct iphdr) || length > TRANSMIT_PACKET_MAX ||
@@ -41,7 +42,7 @@ SUBPROGRAM int transmit_packet(ctx_t *ctx, __u32 ifindex, __u32 mtu)
 		return CTX_DROP;
 	}
 	if ((p.proto == IPPROTO_TCP || p.proto == IPPROTO_UDP) && !p.fragment)
-		checksum_finish(ctx, (void *)t->frame + ((p.l4_offset - L3_OFFSET) & 127), &p, length);
+		checksum_finish(ctx, (void *)t->frame + ((p.l4_offset - L3_OFFSET) & 127), &p, (__u32)length);
 	t->ifindex = ifindex;
 	t->length = (__u16)length;
 	t->kind = TRANSMISSION_PACKET;

@@ -185,17 +185,29 @@ static int find_named(const struct request *r, const struct config *c, struct co
 			 prefix_format(in->prefix.base, in->prefix.plen, text));
 }
 
-/* Whether the request is for a mapping that drains, which then gets another time to end. */
+static bool same_prefix(struct prefix a, struct prefix b)
+{
+	return a.base == b.base && a.plen == b.plen;
+}
+
+/* Whether the request is for what drains, as `mapping list` shows it, which then gets another time to end. */
 static bool time_drain(const struct request *r, const struct config *c)
 {
 	const struct arg_value *in = request_arg(r, "in"), *out = request_arg(r, "out");
 	struct mappings *m = r->context->mappings;
-	int number = in->text || !out->given ? -ENOENT : mappings_find_retired(m, in->prefix, out->prefix);
+	const struct mapping_drain *drain;
+	size_t n = mappings_drains(m, &drain);
 
-	if (number < 0 || config_find_mapping(c, in->prefix, out->prefix))
+	if (in->text || !out->given || config_find_mapping(c, in->prefix, out->prefix))
 		return false;
-	mappings_time_drain(m, in->prefix, number, r->options.drain);
-	return true;
+	for (size_t i = 0; i < n; i++) {
+		if (!same_prefix(drain[i].in, in->prefix) ||
+		    !same_prefix(mappings_drain_out(m, drain[i].number, drain[i].in), out->prefix))
+			continue;
+		mappings_time_drain(m, in->prefix, drain[i].number, r->options.drain);
+		return true;
+	}
+	return false;
 }
 
 static int edit_del(struct config *c, void *arg, struct error *err)

@@ -127,6 +127,7 @@ const struct migration_shared migration_shared[] = {
 	{ "tc_entries", { NULL }, false },
 	{ "drains", { "drain_entry", "drain_from" }, false },
 	{ "history", { NULL }, false },
+	{ "peers", { NULL }, false },
 	{ NULL },
 };
 

@@ -138,6 +138,17 @@ static void forget(struct copying *c, struct copied_mapping *cm)
 	release(cm, true);
 }
 
+/* What is held is counted anew. */
+static void mend_marks(struct copying *c, struct copied_mapping *cm)
+{
+	if (copy_marks_mend(&cm->marks, &cm->tables))
+		return; /* for want of memory; tried again */
+	for (unsigned p = 1; p <= COPYING_PEERS; p++)
+		c->peer[p].held = 0;
+	for (cm = copied_mapping_from(c, 0); cm; cm = copied_mapping_from(c, cm->number + 1))
+		count_marks(c, cm);
+}
+
 static uint64_t digest_of_all(const struct copying *c)
 {
 	uint64_t sum = 0;
@@ -162,6 +173,8 @@ void copied_mappings_sync(struct copying *c)
 
 		if (!exists && !cm->used)
 			continue;
+		if (cm->used && copy_marks_lost(&cm->marks))
+			mend_marks(c, cm);
 		if (i == in_use)
 			in_use = mappings_next(c->m, i + 1);
 		if (i == retired)

@@ -8,19 +8,19 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "host/mapped_file.h"
 #include "host/paths.h"
 
 /* Marks of a segment. */
 #define SEGMENT_SLOTS (1U << 19)
 #define PAGE	      4096U
-#define MAGIC	      "detnat copies 1"
+#define MAGIC	      "detnat copies 2"
 #define BOOT_ID	      36U
 
 struct header {
 	char magic[16];
 	char boot_id[40];
 	struct marked_tables of;
-	uint32_t layout;
 	uint8_t present[]; /* one bit for each segment */
 };
 
@@ -34,9 +34,9 @@ static struct header *header_of(const struct copy_marks *k)
 	return (struct header *)k->base;
 }
 
-bool copy_marks_has(const struct copy_marks *k, uint32_t segment)
+static size_t present_octets(const struct copy_marks *k)
 {
-	return k->base && header_of(k)->present[segment / 8] >> (segment % 8) & 1;
+	return (k->n_segments + 7) / 8;
 }
 
 static void shape(struct copy_marks *k, const struct marked_tables *of)
@@ -46,7 +46,7 @@ static void shape(struct copy_marks *k, const struct marked_tables *of)
 	if (k->per_segment > of->n_subscribers)
 		k->per_segment = of->n_subscribers;
 	k->n_segments = (of->n_subscribers + k->per_segment - 1) / k->per_segment;
-	k->header = pages(sizeof(struct header) + (k->n_segments + 7) / 8);
+	k->header = pages(sizeof(struct header) + present_octets(k));
 	k->segment = pages((size_t)k->per_segment *
 			   (k->n_slots * sizeof(uint16_t) + COPYING_PEERS * sizeof(struct vouched)));
 	k->size = k->header + k->n_segments * k->segment;
@@ -67,7 +67,13 @@ static void fill_header(struct header *h, const struct marked_tables *of)
 	strcpy(h->magic, MAGIC);
 	read_boot_id(h->boot_id);
 	h->of = *of;
-	h->layout = LAYOUT_VERSION;
+}
+
+static bool has_size(int fd, size_t size)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && (size_t)st.st_size == size;
 }
 
 /* Whether a file holds marks of these tables. */
@@ -75,20 +81,18 @@ static bool fits(int fd, const struct copy_marks *k, const struct marked_tables 
 {
 	const size_t size = offsetof(struct header, present);
 	struct header found, wanted;
-	struct stat st;
 
 	fill_header(&wanted, of);
-	return !fstat(fd, &st) && (size_t)st.st_size == k->size && pread(fd, &found, size, 0) == (ssize_t)size &&
-	       !memcmp(&found, &wanted, size);
+	return has_size(fd, k->size) && pread(fd, &found, size, 0) == (ssize_t)size && !memcmp(&found, &wanted, size);
 }
 
 static int map_file(struct copy_marks *k)
 {
-	k->base = mmap(NULL, k->size, PROT_READ | PROT_WRITE, MAP_SHARED, k->fd, 0);
-	if (k->base != MAP_FAILED)
-		return 0;
-	k->base = NULL;
-	return -errno;
+	int r = mapped_file_new(k->fd, k->size, &k->file);
+
+	if (!r)
+		k->base = mapped_file_base(k->file);
+	return r;
 }
 
 static int make_file(struct copy_marks *k, const struct marked_tables *of)
@@ -99,7 +103,7 @@ static int make_file(struct copy_marks *k, const struct marked_tables *of)
 	k->fd = open(k->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (k->fd < 0)
 		return -errno;
-	/* Only what is allocated is touched: a store beyond what the file system has room for would end the process. */
+	/* Only what is allocated is touched: a store beyond what the file system has room for would be lost. */
 	r = -posix_fallocate(k->fd, 0, (off_t)k->header);
 	if (!r && ftruncate(k->fd, (off_t)k->size))
 		r = -errno;
@@ -126,7 +130,10 @@ static int map_found(struct copy_marks *k)
 {
 	int r = map_file(k);
 
-	return r ? r : fill_holes(k);
+	if (r)
+		return r;
+	memcpy(k->present, header_of(k)->present, present_octets(k));
+	return fill_holes(k);
 }
 
 static int open_file(struct copy_marks *k, const struct marked_tables *of)
@@ -154,18 +161,22 @@ static int open_memory(struct copy_marks *k, const struct marked_tables *of)
 	return 0;
 }
 
-int copy_marks_open(struct copy_marks *k, const char *path, const struct marked_tables *of)
+/* Begins a struct. 0 or -ENOMEM. */
+static int begin(struct copy_marks *k, const char *path, const struct marked_tables *of)
 {
-	int r;
-
 	*k = (struct copy_marks){ .fd = -1 };
 	shape(k, of);
-	if (!path) {
-		r = open_memory(k, of);
-	} else {
-		k->path = strdup(path);
-		r = k->path ? open_file(k, of) : -ENOMEM;
-	}
+	k->present = calloc(1, present_octets(k));
+	k->path = path ? strdup(path) : NULL;
+	return k->present && (k->path || !path) ? 0 : -ENOMEM;
+}
+
+int copy_marks_open(struct copy_marks *k, const char *path, const struct marked_tables *of)
+{
+	int r = begin(k, path, of);
+
+	if (!r)
+		r = path ? open_file(k, of) : open_memory(k, of);
 	if (r) {
 		copy_marks_close(k, true);
 		return r;
@@ -177,29 +188,92 @@ int copy_marks_open(struct copy_marks *k, const char *path, const struct marked_
 
 void copy_marks_close(struct copy_marks *k, bool remove)
 {
-	if (k->base)
+	if (k->file)
+		mapped_file_free(k->file);
+	else if (k->base)
 		munmap(k->base, k->size);
 	if (k->fd >= 0)
 		close(k->fd);
 	if (k->path && remove)
 		unlink(k->path);
 	free(k->path);
+	free(k->present);
 	*k = (struct copy_marks){ .fd = -1 };
+}
+
+bool copy_marks_lost(const struct copy_marks *k)
+{
+	return k->file &&
+	       (k->cut || memcmp(header_of(k)->magic, MAGIC, sizeof(MAGIC)) != 0 || mapped_file_lost(k->file));
+}
+
+/* Copies what there is of another's marks. */
+static int copy(struct copy_marks *k, const struct copy_marks *from)
+{
+	for (uint32_t i = 0; i < from->n_segments; i++) {
+		int r = copy_marks_has(from, i) ? copy_marks_make(k, i * k->per_segment) : 0;
+
+		if (r)
+			return r;
+		if (copy_marks_has(from, i))
+			memcpy(k->base + k->header + i * k->segment, from->base + k->header + i * k->segment,
+			       k->segment);
+	}
+	return 0;
+}
+
+/* path NULL: in memory. */
+static int make_again(struct copy_marks *k, const char *path, const struct marked_tables *of)
+{
+	struct copy_marks next;
+	int r = begin(&next, path, of);
+
+	if (!r)
+		r = path ? make_file(&next, of) : open_memory(&next, of);
+	if (!r)
+		r = copy(&next, k);
+	if (r) {
+		copy_marks_close(&next, true);
+		return r;
+	}
+	copy_marks_close(k, false);
+	*k = next;
+	return 0;
+}
+
+int copy_marks_mend(struct copy_marks *k, const struct marked_tables *of)
+{
+	_cleanup_free_ char *path = strdup(k->path);
+	int r = path ? make_again(k, path, of) : -ENOMEM;
+
+	if (!r) {
+		log_warning("%s has been cut off or written to: of some sessions it is forgotten that they are copies",
+			    path);
+		return 0;
+	}
+	log_warning("%s has been cut off or written to, and cannot be made anew (%s): which sessions are copies is "
+		    "forgotten when the agent ends",
+		    k->path, strerror(-r));
+	return make_again(k, NULL, of);
 }
 
 int copy_marks_make(struct copy_marks *k, uint32_t subscriber)
 {
 	uint32_t segment = subscriber / k->per_segment;
+	int r = 0;
 
 	if (copy_marks_has(k, segment))
 		return 0;
-	if (k->fd >= 0) {
-		int r = posix_fallocate(k->fd, (off_t)(k->header + segment * k->segment), (off_t)k->segment);
-
-		if (r)
-			return -r;
-	}
-	header_of(k)->present[segment / 8] |= (uint8_t)(1U << segment % 8);
+	/* What has been cut off would come back as zeros. */
+	k->cut |= k->fd >= 0 && !has_size(k->fd, k->size);
+	if (k->cut)
+		return -ESTALE;
+	if (k->fd >= 0)
+		r = posix_fallocate(k->fd, (off_t)(k->header + segment * k->segment), (off_t)k->segment);
+	if (r)
+		return -r;
+	k->present[segment / 8] |= (uint8_t)(1U << segment % 8);
+	header_of(k)->present[segment / 8] = k->present[segment / 8];
 	k->n_present++;
 	return 0;
 }

@@ -24,11 +24,16 @@ struct vouched {
 	uint16_t before;
 };
 
+struct mapped_file;
+
 struct copy_marks {
 	uint8_t *base; /* NULL: not open */
 	size_t size;
-	int fd;	    /* -1: in memory alone */
-	char *path; /* NULL likewise */
+	uint8_t *present;	  /* one bit for each segment, as in the file, which may lose it */
+	bool cut;		  /* the file is not as long as it was */
+	struct mapped_file *file; /* NULL: in memory alone */
+	int fd;			  /* -1 likewise */
+	char *path;		  /* NULL likewise */
 	uint32_t n_slots;
 	uint32_t per_segment; /* subscribers */
 	uint32_t n_segments;
@@ -52,10 +57,19 @@ int copy_marks_open(struct copy_marks *k, const char *path, const struct marked_
 /* Removes the file as well if `remove`. */
 void copy_marks_close(struct copy_marks *k, bool remove);
 
-/* Has marks for a subscriber. -ENOSPC: the file system is full. */
+/* Whether marks have been lost, as the file has been cut off or written to by another program. */
+bool copy_marks_lost(const struct copy_marks *k);
+
+/* Has what is left of them in a file of its own again, or else in memory. 0 or -errno: they are as they were. */
+int copy_marks_mend(struct copy_marks *k, const struct marked_tables *of);
+
+/* Has marks for a subscriber. -ENOSPC: the file system is full; -ESTALE: until the file is mended. */
 int copy_marks_make(struct copy_marks *k, uint32_t subscriber);
 
-bool copy_marks_has(const struct copy_marks *k, uint32_t segment);
+static inline bool copy_marks_has(const struct copy_marks *k, uint32_t segment)
+{
+	return k->base && k->present[segment / 8] >> (segment % 8) & 1;
+}
 
 /* The n_slots marks of a subscriber, or NULL. */
 static inline uint16_t *copy_marks_of(const struct copy_marks *k, uint32_t subscriber)

@@ -43,19 +43,34 @@ static int find_overflow(struct subscriber_iterator *it, struct endpoint in, str
 	struct datapath *d = mappings_datapath(it->m);
 	uint64_t word;
 
-	if (!overflow_any(d) || overflow_word(d, &key, &word) || !word_counts(word, it->now, it->map->timeout_ticks))
+	if (!overflow_any(d) || overflow_word(d, &key, &word) || !word_counts(word, it->now, it->map->timeout_ticks) ||
+	    mappings_of_overflow(it->m, &key, word) != it->number)
 		return -ENOENT;
 	*ret = session_of(it->map, in.addr, overflow_slot_key(&key), word, it->now, d->hz);
 	return 0;
 }
 
-int sessions_refresh(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto, struct session *ret)
+static int refresh_of(struct mappings *m, int number, struct endpoint in, struct endpoint ext, uint8_t proto,
+		      struct session *ret)
 {
 	struct subscriber_iterator it;
-	int r = subscriber_find(&it, m, in.addr);
+	int r;
 
-	if (r)
-		return r;
+	if (number < 0 || !mapping_has_slots(mappings_get(m, number)))
+		return -ENOENT;
+	subscriber_find_of(&it, m, number, in.addr);
 	r = refresh_slots(&it, slot_key(ext.addr, ext.port, in.port), proto, ret);
 	return r ? find_overflow(&it, in, ext, proto, ret) : 0;
+}
+
+int sessions_refresh(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto, struct session *ret)
+{
+	int r = refresh_of(m, mappings_find_inside(m, in.addr), in, ext, proto, ret);
+	const struct mapping_drain *d;
+	size_t n = mappings_drains(m, &d);
+
+	for (size_t i = 0; r && i < n; i++)
+		if (prefix_contains(d[i].in.base, d[i].in.plen, in.addr))
+			r = refresh_of(m, d[i].number, in, ext, proto, ret);
+	return r;
 }

@@ -63,8 +63,8 @@ int sessions_close_in(struct mappings *m, struct endpoint in, struct endpoint ex
 int sessions_close_out(struct mappings *m, struct endpoint out, struct endpoint ext, uint8_t proto);
 
 /*
- * Refreshes the session of an inside endpoint with an external one, unless it is closing or lives beyond the slots, and
- * describes it. -ENOENT: there is none.
+ * Refreshes the session of an inside endpoint with an external one, in a mapping that drains, too, unless it is closing
+ * or lives beyond the slots, and describes it. -ENOENT: there is none.
  */
 int sessions_refresh(struct mappings *m, struct endpoint in, struct endpoint ext, uint8_t proto, struct session *ret);
 

@@ -14,6 +14,7 @@ from scapy.layers.inet import UDP
 import agent as programs
 import other_layout
 from agent import wait_for
+from gateways import Gateways
 from test_restart import Stream
 
 RUNTIME = ("10.9.0.0/24", "1.1.9.0/28")
@@ -140,6 +141,30 @@ def rewrite_types(pin, old, new):
     value.raw = value.raw.replace(old + b"\0", new + b"\0")
     bpf(2, fd, ctypes.addressof(key), ctypes.addressof(value))
     os.close(fd)
+
+
+def test_gateways_keep_each_others_copies_when_one_gets_another_layout(run_directory, other_layout_build, monkeypatch):
+    gateways = Gateways(run_directory)
+    try:
+        a, b = gateways.start().labs
+        own, copied = a.host(), b.host("10.0.0.99")
+        for lab, host in ((a, own), (b, copied)):
+            for port in range(5000, 5010):
+                lab.open_udp(host, port)
+        for number in (0, 1):
+            gateways.wait_copied(number, 10)
+        a.agent.stop()
+        gateways.wait_state("down", 1)
+        use(monkeypatch, other_layout_build)
+        a.agent.start()
+        gateways.wait_synchronised()
+        assert [gateways.peer(n)["copies"] for n in (0, 1)] == [10, 10]
+        # None has become its own on both sides: what ends at its gateway ends at the other.
+        for lab, host in ((a, own), (b, copied)):
+            lab.agent.ctl("session", "flush", host.addr)
+        wait_for(lambda: [lab.agent.ctl("status")["sessions"] for lab in (a, b)] == [0, 0], what="the end of all", interval=0.05)
+    finally:
+        gateways.close()
 
 
 def test_an_incompatible_datapath_keeps_running_until_replaced(lab):

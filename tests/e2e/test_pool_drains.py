@@ -7,6 +7,7 @@ from scapy.layers.inet import UDP
 import shapes
 from agent import wait_for
 from lab import MAPPING, block_of
+from test_history import events
 from test_pools import ADDR, DRAINED, PLAN, soon, states
 
 
@@ -43,6 +44,30 @@ def test_an_address_is_out_of_use_once_its_last_session_is_gone(lab, agent):
     assert states(agent)[("1.1.1.2", "1.1.1.2")] == "draining"
     agent.ctl("timeouts", "set", "udp=1")
     wait_for(lambda: states(agent)[("1.1.1.2", "1.1.1.2")] == "out of use", what="the end of the drain")
+
+
+def test_what_drains_of_a_mapping_that_stays_is_ended_by_the_prefixes_that_mapping_list_shows(lab, agent):
+    host = lab.host(ADDR)
+    old = lab.open_udp(host, 5000)
+    agent.ctl("pool", "drain", "1.1.1.2", "--drain", "3600")
+    new = lab.open_udp(host, 5001, mapping=DRAINED)
+    assert f"is translated to {DRAINED['out']}" in agent.refused("mapping", "del", DRAINED["in"], "1.1.1.3/32")
+
+    def left():
+        return [m["drain_left"] for m in agent.ctl("mapping", "list") if (m["in"], m["out"]) == (DRAINED["in"], "1.1.1.2/32")]
+
+    agent.ctl("mapping", "del", DRAINED["in"], "1.1.1.2/32", "--drain", "100")
+    (seconds,) = left()
+    assert 90 < seconds <= 100
+    agent.ctl("mapping", "del", DRAINED["in"], "1.1.1.2/32")
+    wait_for(lambda: left() == [], what="the end of the drain")
+    assert states(agent)[("1.1.1.2", "1.1.1.2")] == "out of use"
+    wait_for(lambda: [s["in_port"] for s in lab.sessions(host.addr)] == [5001], what="its session to end")
+    with lab.counting(drop_no_session=1):
+        lab.outside.send(lab.from_outside(old[0], UDP(sport=53, dport=old[1]) / b"late"))
+    lab.inside.assert_silent()
+    lab.send_in(lab.from_outside(new[0], UDP(sport=53, dport=new[1]) / b"answer"), host, 5001)
+    assert [e for e in events(agent) if e in ("retire", "drained")] == ["retire", "drained"]
 
 
 def test_a_subscriber_is_moved_and_comes_back_by_itself(lab, agent):

@@ -186,26 +186,26 @@ void hear(struct gateway *g, unsigned peer, struct told *t)
 	told_free(t);
 }
 
-void connect_gateways(struct gateway *a, struct gateway *b)
+void connect_gateways(struct gateway *one, struct gateway *other)
 {
-	struct told of_a = { 0 }, of_b = { 0 };
+	struct told of_one = { 0 }, of_other = { 0 };
 
-	pass(a, &of_a);
-	pass(b, &of_b);
-	whole(a, &of_a);
-	whole(b, &of_b);
-	hear(b, 1, &of_a);
-	hear(a, 1, &of_b);
+	pass(one, &of_one);
+	pass(other, &of_other);
+	whole(one, &of_one);
+	whole(other, &of_other);
+	hear(other, 1, &of_one);
+	hear(one, 1, &of_other);
 }
 
-void exchange(struct gateway *a, struct gateway *b)
+void exchange(struct gateway *one, struct gateway *other)
 {
-	struct told of_a = { 0 }, of_b = { 0 };
+	struct told of_one = { 0 }, of_other = { 0 };
 
-	passes(a, &of_a);
-	hear(b, 1, &of_a);
-	passes(b, &of_b);
-	hear(a, 1, &of_b);
+	passes(one, &of_one);
+	hear(other, 1, &of_one);
+	passes(other, &of_other);
+	hear(one, 1, &of_other);
 }
 
 uint32_t sessions_in(struct gateway *g, uint32_t subscriber)
@@ -232,4 +232,36 @@ void assert_sound(struct gateway *g)
 	cr_assert_eq(f.n, 0, "%s: %s", f.n ? f.finding[0].where : "", f.n ? f.finding[0].text : "");
 	table_check_free(c);
 	findings_free(&f);
+}
+
+void vouch(struct gateway *g, uint8_t peers_up)
+{
+	while (copying_vouch(g->c, peers_up, 50))
+		;
+}
+
+struct gateway a, b;
+
+void pair_make(void)
+{
+	gateway_make(&a, NULL);
+	gateway_make(&b, NULL);
+}
+
+void pair_connect(void)
+{
+	pair_make();
+	connect_gateways(&a, &b);
+}
+
+void pair_free(void)
+{
+	gateway_free(&a);
+	gateway_free(&b);
+}
+
+void pair_sound(void)
+{
+	assert_sound(&a);
+	assert_sound(&b);
 }

@@ -67,13 +67,24 @@ void whole(struct gateway *g, struct told *ret);
 void hear(struct gateway *g, unsigned peer, struct told *t);
 
 /* Connects: a pass, then a whole copy in both directions. */
-void connect_gateways(struct gateway *a, struct gateway *b);
+void connect_gateways(struct gateway *one, struct gateway *other);
 
 /* Passes of both, until all is told and applied. */
-void exchange(struct gateway *a, struct gateway *b);
+void exchange(struct gateway *one, struct gateway *other);
+
+/* Goes on refreshing copies until nothing is due. */
+void vouch(struct gateway *g, uint8_t peers_up);
 
 /* Sessions of a subscriber that count; what `check` finds. */
 uint32_t sessions_in(struct gateway *g, uint32_t subscriber);
 void assert_sound(struct gateway *g);
+
+/* The two of most tests. Whether they are sound is asked at the end of a test, as Criterion does not count what fails
+ * after it. */
+extern struct gateway a, b;
+void pair_make(void);
+void pair_connect(void); /* makes them, too */
+void pair_free(void);
+void pair_sound(void);
 
 #endif

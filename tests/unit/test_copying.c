@@ -6,28 +6,7 @@
 
 #include "copying_fixture.h"
 
-static struct gateway a, b;
-
-static void set_up(void)
-{
-	gateway_make(&a, NULL);
-	gateway_make(&b, NULL);
-}
-
-/* At the end of each test: Criterion does not count what fails after it. */
-static void sound(void)
-{
-	assert_sound(&a);
-	assert_sound(&b);
-}
-
-static void tear_down(void)
-{
-	gateway_free(&a);
-	gateway_free(&b);
-}
-
-TestSuite(copying, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(copying, .init = pair_make, .fini = pair_free, .timeout = 60);
 
 #define HOST 7U
 
@@ -74,7 +53,7 @@ Test(copying, what_there_is_at_a_start_goes_with_a_whole_copy_alone)
 	cr_assert_eq(sessions_in(&b, HOST), 1);
 	cr_assert_eq(copying_held(b.c, 1), 1);
 	cr_assert_eq(mappings_subscriber(b.m, b.number, HOST)->sessions, 1);
-	sound();
+	pair_sound();
 }
 
 Test(copying, a_whole_copy_waits_for_the_first_pass)
@@ -91,7 +70,7 @@ Test(copying, a_whole_copy_waits_for_the_first_pass)
 	cr_assert_eq(payloads_of(&t, WIRE_WHOLE_END), 1);
 	copying_whole_free(w);
 	told_free(&t);
-	sound();
+	pair_sound();
 }
 
 Test(copying, a_session_is_told_when_it_has_been_seen_for_the_lowest_age_and_not_before)
@@ -112,7 +91,7 @@ Test(copying, a_session_is_told_when_it_has_been_seen_for_the_lowest_age_and_not
 	cr_assert_eq(slot_at(&b, HOST, slot)->truth >> 32, slot_at(&a, HOST, slot)->truth >> 32);
 	passes(&a, &t);
 	cr_assert_eq(t.n, 0, "it is told once");
-	sound();
+	pair_sound();
 }
 
 Test(copying, a_session_that_ends_before_that_is_never_told)
@@ -127,7 +106,7 @@ Test(copying, a_session_that_ends_before_that_is_never_told)
 	end_session(&a, HOST, slot);
 	passes(&a, &t);
 	cr_assert_eq(t.n, 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying, an_ended_session_ends_at_the_peer)
@@ -143,7 +122,7 @@ Test(copying, an_ended_session_ends_at_the_peer)
 	cr_assert_eq(sessions_in(&b, HOST), 0);
 	cr_assert_eq(copying_held(b.c, 1), 0);
 	cr_assert_eq(copying_told(a.c), 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying, a_session_in_time_wait_ends_at_the_peer)
@@ -157,7 +136,7 @@ Test(copying, a_session_in_time_wait_ends_at_the_peer)
 	mappings_subscriber(a.m, a.number, HOST)->sessions--;
 	exchange(&a, &b);
 	cr_assert_eq(sessions_in(&b, HOST), 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying, a_change_of_state_is_told_in_bounded_time_though_no_count_changes)
@@ -173,7 +152,7 @@ Test(copying, a_change_of_state_is_told_in_bounded_time_though_no_count_changes)
 	cr_assert_eq(state_at(&b, slot), SESSION_FIN_WAIT);
 	cr_assert_eq(b.counts.updated, 1);
 	cr_assert_eq(b.counts.placed, 1);
-	sound();
+	pair_sound();
 }
 
 Test(copying, a_connection_that_is_established_after_it_was_told_is_told_by_the_next_pass)
@@ -189,7 +168,7 @@ Test(copying, a_connection_that_is_established_after_it_was_told_is_told_by_the_
 	pass(&a, &t);
 	hear(&b, 1, &t);
 	cr_assert_eq(state_at(&b, slot), SESSION_ESTABLISHED);
-	sound();
+	pair_sound();
 }
 
 Test(copying, copies_are_not_told_back)
@@ -208,7 +187,7 @@ Test(copying, copies_are_not_told_back)
 	for (unsigned i = 0; i < t.n; i++)
 		cr_assert(t.payload[i].type != WIRE_WHOLE || t.payload[i].length == sizeof(struct wire_range));
 	told_free(&t);
-	sound();
+	pair_sound();
 }
 
 Test(copying, a_packet_makes_a_copy_the_gateways_own_and_the_other_is_told)
@@ -230,7 +209,7 @@ Test(copying, a_packet_makes_a_copy_the_gateways_own_and_the_other_is_told)
 	end_session(&a, HOST, slot);
 	exchange(&a, &b);
 	cr_assert_eq(sessions_in(&b, HOST), 1);
-	sound();
+	pair_sound();
 }
 
 Test(copying, a_session_that_both_have_stays_each_ones_own)
@@ -246,7 +225,7 @@ Test(copying, a_session_that_both_have_stays_each_ones_own)
 	end_session(&a, HOST, slot);
 	exchange(&a, &b);
 	cr_assert_eq(sessions_in(&b, HOST), 1);
-	sound();
+	pair_sound();
 }
 
 Test(copying, a_session_that_both_had_is_told_again_when_one_of_them_has_ended)
@@ -263,7 +242,7 @@ Test(copying, a_session_that_both_had_is_told_again_when_one_of_them_has_ended)
 	exchange(&a, &b);
 	cr_assert_eq(sessions_in(&b, HOST), 1);
 	cr_assert_eq(copying_held(b.c, 1), 1);
-	sound();
+	pair_sound();
 }
 
 Test(copying, sessions_that_differ_by_their_protocol_alone_are_two)
@@ -278,7 +257,7 @@ Test(copying, sessions_that_differ_by_their_protocol_alone_are_two)
 	cr_expect_eq(b.counts.refused, 0);
 	cr_expect_eq(copying_held(b.c, 1), 16);
 	cr_expect_eq(sessions_in(&b, HOST), 16);
-	sound();
+	pair_sound();
 }
 
 Test(copying, a_port_that_is_anothers_here_is_refused)
@@ -291,7 +270,7 @@ Test(copying, a_port_that_is_anothers_here_is_refused)
 	cr_assert_eq(a.counts.refused, 1);
 	cr_assert_eq(sessions_in(&b, HOST), 1);
 	cr_assert_eq(copying_held(b.c, 1), 0);
-	sound();
+	pair_sound();
 }
 
 /* A session of b's in the slot of another flow. */
@@ -336,7 +315,7 @@ Test(copying, where_its_slot_is_taken_a_copy_is_in_another_one_and_follows_all_t
 	exchange(&a, &b);
 	cr_assert_eq(sessions_in(&b, HOST), 1);
 	cr_assert_eq(b.c->moved.n, 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying, another_session_in_the_slot_replaces_the_copy)
@@ -355,7 +334,7 @@ Test(copying, another_session_in_the_slot_replaces_the_copy)
 	cr_assert_eq(sessions_in(&b, HOST), 1);
 	cr_assert_eq(slot_at(&b, HOST, slot)->key, key);
 	cr_assert_eq(copying_held(b.c, 1), 1);
-	sound();
+	pair_sound();
 }
 
 Test(copying, a_whole_copy_ends_what_the_peer_has_no_more)
@@ -378,7 +357,7 @@ Test(copying, a_whole_copy_ends_what_the_peer_has_no_more)
 	cr_assert_eq(sessions_in(&b, 255), 1);
 	cr_assert_eq(copying_held(b.c, 1), 3);
 	cr_assert_eq(b.counts.ended, 1);
-	sound();
+	pair_sound();
 }
 
 Test(copying, an_emitter_that_takes_nothing_loses_nothing)
@@ -401,5 +380,5 @@ Test(copying, an_emitter_that_takes_nothing_loses_nothing)
 	cr_assert_eq(b.counts.placed, 256 * 20);
 	cr_assert_eq(b.counts.ended, 0);
 	cr_assert_eq(copying_held(b.c, 1), 256 * 20);
-	sound();
+	pair_sound();
 }

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Two gateways at random: both open, use and end sessions, lose what they tell, fall silent, restart. Whenever both
- * have told all, each has what the other has, and no more; the tables are sound throughout.
+ * Two gateways at random: both open, use and end sessions, in slots and in the overflow, lose what they tell, fall
+ * silent, restart. Whenever both have told all, each has what the other has, and no more; the tables are sound
+ * throughout.
  */
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "copying_fixture.h"
+#include "overflow_fixture.h"
 
 #define SUBSCRIBERS 12U
 #define FLOWS	    6U /* external endpoints of each side */
+#define BEYOND	    8U /* sessions in the overflow that each side opens */
+#define FIRST_PORT  20000U
 
 static struct gateway gateway[2];
 static char state_file[2][64];
@@ -126,6 +129,52 @@ static void change_some(unsigned side)
 	}
 }
 
+/* Those in the overflow are told apart by their inside ports, each with a port of its own. */
+static uint16_t beyond_port(unsigned opener, unsigned n)
+{
+	return (uint16_t)(FIRST_PORT + opener * BEYOND + n);
+}
+
+static bool is_told_beyond(struct gateway *g, uint16_t in_port, uint64_t word)
+{
+	const struct overflow_id id = {
+		.key = slot_key(0xc6336407, 443, in_port),
+		.subscriber = HOST,
+		.mapping = (uint16_t)g->number,
+		.out_port = word_out_port(word),
+		.proto = IPPROTO_TCP,
+	};
+	const struct overflow_told *t = overflow_tolds_find(&g->c->overflow_told, &id);
+
+	return t && t->state;
+}
+
+/* As change_some(), of the overflow; and opens what is not there. */
+static void change_beyond(unsigned side)
+{
+	static const uint8_t states[] = { SESSION_ESTABLISHED, SESSION_FIN_WAIT, SESSION_CLOSE_WAIT };
+	struct gateway *g = &gateway[side];
+	unsigned opener = some(2);
+	uint16_t in_port = beyond_port(opener, some(BEYOND));
+	struct overflow_session s;
+	bool own;
+
+	if (!beyond_entry(g, in_port, &s)) {
+		if (opener == side)
+			beyond_open(g, in_port, (uint16_t)(in_port - FIRST_PORT));
+		return;
+	}
+	own = !overflow_mark_holds(s.pad, s.truth) && (opener == side || is_told_beyond(g, in_port, s.truth));
+	if (own && !some(3)) {
+		beyond_end(g, in_port);
+	} else if (some(2)) {
+		s.truth = word_with(s.truth, states[some(ARRAY_SIZE(states))], word_seen(s.truth));
+		beyond_store(g, in_port, &s);
+	} else if (!some(4)) {
+		beyond_touch(g, in_port, datapath_ticks(&g->d) - 1000 - some(1000));
+	}
+}
+
 static void restart(unsigned side)
 {
 	const struct copying_limits limits = { 2, 1000 };
@@ -145,6 +194,24 @@ static bool has_like(struct gateway *g, uint32_t subscriber, const struct slot *
 			return true;
 	}
 	return false;
+}
+
+static bool has_beyond(struct gateway *g, uint16_t in_port)
+{
+	struct overflow_session s;
+
+	return beyond_entry(g, in_port, &s) &&
+	       !word_expired(s.truth, datapath_ticks(&g->d), mappings_get(g->m, g->number)->timeout_ticks);
+}
+
+/* Sessions in the overflow that one of the two has. */
+static unsigned missing_beyond(void)
+{
+	unsigned n = 0;
+
+	for (uint16_t port = FIRST_PORT; port < FIRST_PORT + 2 * BEYOND; port++)
+		n += has_beyond(&gateway[0], port) != has_beyond(&gateway[1], port);
+	return n;
 }
 
 /* Sessions of one that the other has not. */
@@ -173,7 +240,9 @@ Test(copying_churn, each_has_what_the_other_has)
 			unsigned side = some(2);
 			struct told t = { 0 };
 
-			if (some(3))
+			if (!some(4))
+				change_beyond(side);
+			else if (some(3))
 				change_some(side);
 			else
 				open_some(side);
@@ -196,6 +265,7 @@ Test(copying_churn, each_has_what_the_other_has)
 		for (unsigned i = 0; i < 5; i++)
 			exchange(&gateway[0], &gateway[1]);
 		cr_assert_eq(gateway[0].counts.refused + gateway[1].counts.refused, 0);
+		cr_assert_eq(missing_beyond(), 0, "round %u", round);
 		/* That a session both had has ended in another slot there is found by the next whole copy. */
 		if (missing(0) + missing(1)) {
 			late++;

@@ -6,28 +6,7 @@
 
 #include "copying_fixture.h"
 
-static struct gateway a, b;
-
-static void set_up(void)
-{
-	gateway_make(&a, NULL);
-	gateway_make(&b, NULL);
-	connect_gateways(&a, &b);
-}
-
-/* At the end of each test: Criterion does not count what fails after it. */
-static void sound(void)
-{
-	assert_sound(&b);
-}
-
-static void tear_down(void)
-{
-	gateway_free(&a);
-	gateway_free(&b);
-}
-
-TestSuite(copying_hostile, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(copying_hostile, .init = pair_connect, .fini = pair_free, .timeout = 60);
 
 #define HOST 7U
 
@@ -73,7 +52,7 @@ Test(copying_hostile, payloads_cut_at_every_octet_are_malformed_but_at_the_ends_
 	cr_assert_eq(tell(WIRE_MAPPINGS, &msg, 0), -EPROTO);
 	cr_assert_eq(tell(0, &msg, 0), -EPROTO);
 	cr_assert_eq(tell(255, &msg, 0), -EPROTO);
-	sound();
+	pair_sound();
 }
 
 Test(copying_hostile, numbers_out_of_range_are_malformed)
@@ -97,7 +76,7 @@ Test(copying_hostile, numbers_out_of_range_are_malformed)
 	msg.group.mapping = htobe16((uint16_t)(a.number + 1));
 	cr_assert_eq(tell(WIRE_CHANGES, &msg, ONE), 0);
 	cr_assert_eq(b.counts.skipped, 1);
-	sound();
+	pair_sound();
 }
 
 Test(copying_hostile, sessions_that_cannot_be_are_refused_and_counted)
@@ -116,7 +95,7 @@ Test(copying_hostile, sessions_that_cannot_be_are_refused_and_counted)
 	cr_assert_eq(b.counts.placed, 0);
 	cr_assert_gt(b.counts.refused, 60000);
 	cr_assert_eq(copying_held(b.c, 1), 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying_hostile, one_slot_told_three_times_leaves_one_session)
@@ -133,7 +112,7 @@ Test(copying_hostile, one_slot_told_three_times_leaves_one_session)
 	msg.record[2].state = 0;
 	cr_assert_eq(tell(WIRE_CHANGES, &msg, sizeof(msg)), 0);
 	cr_assert_eq(copying_held(b.c, 1), sessions_in(&b, HOST));
-	sound();
+	pair_sound();
 }
 
 static size_t range(uint8_t *to, uint32_t first, uint32_t count, const void *groups, size_t length)
@@ -161,7 +140,7 @@ Test(copying_hostile, ranges_that_do_not_hold_what_follows_are_malformed)
 	cr_assert_eq(tell(WIRE_WHOLE, out, range(out, ~0U, ~0U, &msg, 0)), -EPROTO);
 	cr_assert_eq(tell(WIRE_WHOLE, out, range(out, 1, ~0U, &msg, 0)), -EPROTO);
 	cr_assert_eq(sessions_in(&b, HOST), 1);
-	sound();
+	pair_sound();
 }
 
 Test(copying_hostile, tables_that_contradict_themselves_are_malformed)
@@ -186,7 +165,7 @@ Test(copying_hostile, tables_that_contradict_themselves_are_malformed)
 	cr_assert_eq(report.common, 0);
 	cr_assert_eq(report.differs, 0);
 	cr_assert_eq(report.lacking, 3);
-	sound();
+	pair_sound();
 }
 
 Test(copying_hostile, a_mapping_of_another_shape_is_not_exchanged)
@@ -207,7 +186,7 @@ Test(copying_hostile, a_mapping_of_another_shape_is_not_exchanged)
 	cr_assert_eq(why, COPYING_DIFFERS);
 	cr_assert_eq(in.base, 0x0a000000);
 	told_free(&t);
-	sound();
+	pair_sound();
 }
 
 /* Octets at random, and changes of what is right; the tables are compared in tear_down(). */
@@ -252,5 +231,5 @@ Test(copying_hostile, whatever_is_told_the_tables_stay_sound)
 	hear(&b, 1, &t);
 	for (uint32_t i = 0; i < 256; i++)
 		cr_assert_eq(sessions_in(&a, i), sessions_in(&b, i), "subscriber %u", i);
-	sound();
+	pair_sound();
 }

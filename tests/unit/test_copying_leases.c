@@ -8,15 +8,13 @@
 #include "copying_fixture.h"
 #include "tables/portmap_table.h"
 
-static struct gateway a, b;
 static struct portmaps *of_a, *of_b;
 
 static void set_up(void)
 {
 	struct error err = { 0 };
 
-	gateway_make(&a, NULL);
-	gateway_make(&b, NULL);
+	pair_make();
 	cr_assert_eq(portmaps_open(a.m, &of_a, &err), 0, "%s", err.text);
 	cr_assert_eq(portmaps_open(b.m, &of_b, &err), 0, "%s", err.text);
 	copying_set_portmaps(a.c, of_a);
@@ -24,13 +22,7 @@ static void set_up(void)
 	connect_gateways(&a, &b);
 }
 
-static void tear_down(void)
-{
-	gateway_free(&a);
-	gateway_free(&b);
-}
-
-TestSuite(copying_leases, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(copying_leases, .init = set_up, .fini = pair_free, .timeout = 60);
 
 static uint64_t now_s(void)
 {

@@ -7,28 +7,7 @@
 
 #include "overflow_fixture.h"
 
-static struct gateway a, b;
-
-static void set_up(void)
-{
-	gateway_make(&a, NULL);
-	gateway_make(&b, NULL);
-}
-
-/* At the end of each test: Criterion does not count what fails after it. */
-static void sound(void)
-{
-	assert_sound(&a);
-	assert_sound(&b);
-}
-
-static void tear_down(void)
-{
-	gateway_free(&a);
-	gateway_free(&b);
-}
-
-TestSuite(copying_overflow, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(copying_overflow, .init = pair_make, .fini = pair_free, .timeout = 60);
 
 #define PEER 0x02U /* bit of peer 1 */
 
@@ -44,12 +23,6 @@ static void age_beyond(struct gateway *g, uint16_t in_port, uint32_t ticks)
 	beyond_store(g, in_port, &s);
 	for (unsigned p = 1; p <= COPYING_PEERS; p++)
 		g->c->peer[p].vouched_tick -= ticks;
-}
-
-static void vouch(struct gateway *g, uint8_t peers)
-{
-	while (copying_vouch(g->c, peers, 50))
-		;
 }
 
 static void copy_one(void)
@@ -83,7 +56,7 @@ Test(copying_overflow, a_session_is_placed_with_both_entries_on_any_port_of_the_
 	cr_assert_eq(copying_held(b.c, 1), 1);
 	cr_assert_eq(copying_told(a.c), 1);
 	cr_assert_eq(copying_told(b.c), 0, "what is a copy is not told");
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow, an_end_and_a_change_of_state_are_told)
@@ -104,7 +77,7 @@ Test(copying_overflow, an_end_and_a_change_of_state_are_told)
 	cr_assert_eq(tables_overflow_entries(&b.d), 0);
 	cr_assert_eq(copying_held(b.c, 1), 0);
 	cr_assert_eq(copying_told(a.c), 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow, a_session_is_told_once_it_is_old_enough_and_once)
@@ -129,7 +102,7 @@ Test(copying_overflow, a_session_is_told_once_it_is_old_enough_and_once)
 	beyond_end(&a, 5001);
 	passes(&a, &t);
 	cr_assert_eq(t.n, 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow, a_whole_copy_has_them_and_what_it_lacks_has_ended)
@@ -148,7 +121,7 @@ Test(copying_overflow, a_whole_copy_has_them_and_what_it_lacks_has_ended)
 	exchange(&a, &b);
 	cr_assert_eq(copying_held(b.c, 1), 999);
 	cr_assert_eq(tables_overflow_entries(&b.d), 1998);
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow, what_is_told_while_copies_are_compared_stays)
@@ -165,7 +138,7 @@ Test(copying_overflow, what_is_told_while_copies_are_compared_stays)
 	passes(&b, &t);
 	told_free(&t);
 	cr_assert_eq(copying_held(b.c, 1), 2);
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow, a_payload_that_is_not_taken_is_offered_again)
@@ -185,7 +158,7 @@ Test(copying_overflow, a_payload_that_is_not_taken_is_offered_again)
 	passes(&b, &t);
 	told_free(&t);
 	cr_assert_eq(copying_held(b.c, 1), 100);
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow, copies_stay_fresh_while_their_peer_is_up_and_expire_after)
@@ -209,7 +182,7 @@ Test(copying_overflow, copies_stay_fresh_while_their_peer_is_up_and_expire_after
 	vouch(&b, 0);
 	cr_assert(beyond_entry(&b, 5000, &s));
 	cr_assert_gt(datapath_ticks(&b.d) - word_seen(s.truth), 2990);
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow, a_copy_that_a_packet_has_refreshed_is_this_gateways_own_and_is_told)
@@ -226,7 +199,7 @@ Test(copying_overflow, a_copy_that_a_packet_has_refreshed_is_this_gateways_own_a
 	cr_assert_eq(copying_held(b.c, 1), 0);
 	cr_assert_eq(copying_told(b.c), 1);
 	cr_assert_eq(copying_held(a.c, 1), 1, "the other has it as a copy");
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow, copies_are_known_after_a_restart_of_the_agent)
@@ -245,7 +218,7 @@ Test(copying_overflow, copies_are_known_after_a_restart_of_the_agent)
 	connect_gateways(&a, &b);
 	exchange(&a, &b);
 	cr_assert_eq(tables_overflow_entries(&b.d), 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow, what_a_peer_whose_tables_began_empty_has_lost_is_this_gateways_own)
@@ -263,7 +236,7 @@ Test(copying_overflow, what_a_peer_whose_tables_began_empty_has_lost_is_this_gat
 	exchange(&a, &b);
 	cr_assert_eq(copying_held(a.c, 1), 1);
 	cr_assert_eq(tables_overflow_entries(&b.d), 2);
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow, a_session_that_both_have_of_their_own_is_told_again_when_one_ends)
@@ -279,7 +252,7 @@ Test(copying_overflow, a_session_that_both_have_of_their_own_is_told_again_when_
 	exchange(&a, &b);
 	exchange(&a, &b);
 	cr_assert_eq(copying_held(a.c, 1), 1);
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow, a_session_on_another_port_takes_the_place_of_the_copy_of_its_flow)
@@ -297,7 +270,7 @@ Test(copying_overflow, a_session_on_another_port_takes_the_place_of_the_copy_of_
 	cr_assert_eq(word_out_port(s.truth), beyond_session(&b, 5000, 99).out_port);
 	cr_assert_eq(copying_held(b.c, 1), 1);
 	cr_assert_eq(tables_overflow_entries(&b.d), 2);
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow, copies_of_a_mapping_that_the_peer_has_no_more_end)
@@ -311,7 +284,7 @@ Test(copying_overflow, copies_of_a_mapping_that_the_peer_has_no_more_end)
 	vouch(&b, PEER);
 	cr_assert_eq(tables_overflow_entries(&b.d), 0);
 	cr_assert_eq(copying_held(b.c, 1), 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow, news_of_another_peer_take_a_copy_over_and_its_whole_copy_only_one_of_a_peer_that_is_down)
@@ -343,7 +316,7 @@ Test(copying_overflow, news_of_another_peer_take_a_copy_over_and_its_whole_copy_
 	exchange(&a, &b);
 	cr_assert_eq(tables_overflow_entries(&b.d), 2);
 	gateway_free(&third);
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow, a_deleted_mapping_is_told_no_more)
@@ -359,5 +332,5 @@ Test(copying_overflow, a_deleted_mapping_is_told_no_more)
 	a.number = tables_add(a.m, &copying_spec);
 	passes(&a, &t);
 	hear(&b, 1, &t);
-	sound();
+	pair_sound();
 }

@@ -5,34 +5,7 @@
 
 #include "overflow_fixture.h"
 
-static struct gateway a, b;
-
-static void set_up(void)
-{
-	gateway_make(&a, NULL);
-	gateway_make(&b, NULL);
-}
-
-/* At the end of each test: Criterion does not count what fails after it. */
-static void sound(void)
-{
-	assert_sound(&a);
-	assert_sound(&b);
-}
-
-static void tear_down(void)
-{
-	gateway_free(&a);
-	gateway_free(&b);
-}
-
-TestSuite(copying_overflow_refused, .init = set_up, .fini = tear_down, .timeout = 60);
-
-static void vouch(struct gateway *g, uint8_t peers)
-{
-	while (copying_vouch(g->c, peers, 50))
-		;
-}
+TestSuite(copying_overflow_refused, .init = pair_make, .fini = pair_free, .timeout = 60);
 
 Test(copying_overflow_refused, a_port_that_is_anothers_here_is_refused)
 {
@@ -54,7 +27,7 @@ Test(copying_overflow_refused, a_port_that_is_anothers_here_is_refused)
 	cr_assert_eq(b.counts.refused, 2);
 	cr_assert_eq(b.counts.placed, 0);
 	cr_assert_eq(copying_held(b.c, 1), 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow_refused, a_session_that_is_in_a_slot_here_stays_there)
@@ -71,7 +44,7 @@ Test(copying_overflow_refused, a_session_that_is_in_a_slot_here_stays_there)
 	hear(&b, 1, &t);
 	cr_assert_eq(b.counts.existing, 1);
 	cr_assert_eq(tables_overflow_entries(&b.d), 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow_refused, the_quota_and_the_overflows_size_are_kept_to_the_session)
@@ -94,7 +67,7 @@ Test(copying_overflow_refused, the_quota_and_the_overflows_size_are_kept_to_the_
 	cr_assert_eq(b.counts.placed, 8);
 	cr_assert_eq(mappings_subscriber(b.m, b.number, HOST)->sessions, 8);
 	b.d.mapping[b.number].sessions_per_user = 1000;
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow_refused, an_expired_session_here_gives_way)
@@ -114,7 +87,7 @@ Test(copying_overflow_refused, an_expired_session_here_gives_way)
 	cr_assert(beyond_entry(&b, 5000, &s));
 	cr_assert_not(beyond_entry(&b, 6000, &s));
 	cr_assert_eq(mappings_subscriber(b.m, b.number, HOST)->sessions, 1);
-	sound();
+	pair_sound();
 }
 
 Test(copying_overflow_refused, what_no_subscriber_can_have_is_refused_or_malformed)
@@ -177,7 +150,7 @@ Test(copying_overflow_refused, what_no_subscriber_can_have_is_refused_or_malform
 	cr_assert_eq(tables_overflow_entries(&b.d), 0);
 	cr_assert_eq(b.d.global->overflow, 0);
 	cr_assert_eq(b.counts.placed, 0);
-	sound();
+	pair_sound();
 }
 
 /* Records at random of a few flows and ports. */
@@ -211,7 +184,7 @@ Test(copying_overflow_refused, whatever_is_told_the_tables_stay_sound)
 		vouch(&b, (uint8_t)random());
 		passes(&b, &t);
 		told_free(&t);
-		sound();
+		pair_sound();
 	}
 	cr_assert_gt(b.counts.placed, 100);
 	cr_assert_gt(b.counts.ended, 20);

@@ -4,29 +4,7 @@
 
 #include "overflow_fixture.h"
 
-static struct gateway a, b;
-
-static void set_up(void)
-{
-	gateway_make(&a, NULL);
-	gateway_make(&b, NULL);
-	connect_gateways(&a, &b);
-}
-
-/* At the end of each test: Criterion does not count what fails after it. */
-static void sound(void)
-{
-	assert_sound(&a);
-	assert_sound(&b);
-}
-
-static void tear_down(void)
-{
-	gateway_free(&a);
-	gateway_free(&b);
-}
-
-TestSuite(copying_retry, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(copying_retry, .init = pair_connect, .fini = pair_free, .timeout = 60);
 
 #define OTHER (5000 + 4032) /* an inside port with the first choice of 5000 */
 
@@ -78,7 +56,7 @@ Test(copying_retry, a_port_that_has_become_free_is_taken_within_seconds)
 	cr_assert_eq(b.counts.placed, 1);
 	cr_assert_eq(copying_held(b.c, 1), 1);
 	cr_assert_eq(b.c->waiting.n, 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying_retry, what_has_ended_meanwhile_is_not_placed)
@@ -91,7 +69,7 @@ Test(copying_retry, what_has_ended_meanwhile_is_not_placed)
 	end_session(&b, HOST, mine);
 	retry_after(2);
 	cr_assert_eq(sessions_in(&b, HOST), 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying_retry, another_session_in_the_slot_takes_the_place_of_the_one_that_waits)
@@ -107,7 +85,7 @@ Test(copying_retry, another_session_in_the_slot_takes_the_place_of_the_one_that_
 	retry_after(2);
 	cr_assert_eq(sessions_in(&b, HOST), 1);
 	cr_assert_eq(key_in_port(slot_at(&b, HOST, theirs)->key), (uint16_t)(OTHER + 4032));
-	sound();
+	pair_sound();
 }
 
 Test(copying_retry, a_whole_copy_begins_anew)
@@ -121,7 +99,7 @@ Test(copying_retry, a_whole_copy_begins_anew)
 	cr_assert_eq(b.counts.placed, 1);
 	retry_after(2);
 	cr_assert_eq(b.counts.placed, 1);
-	sound();
+	pair_sound();
 }
 
 Test(copying_retry, it_ends_after_some_minutes_and_with_the_mapping)
@@ -141,7 +119,7 @@ Test(copying_retry, it_ends_after_some_minutes_and_with_the_mapping)
 	cr_assert_eq(b.c->waiting.n, 0);
 	tables_reclaim(b.m);
 	b.number = tables_add(b.m, &copying_spec);
-	sound();
+	pair_sound();
 }
 
 Test(copying_retry, the_quota_and_a_lock_that_is_held_are_waited_for)
@@ -160,7 +138,7 @@ Test(copying_retry, the_quota_and_a_lock_that_is_held_are_waited_for)
 	mappings_subscriber(b.m, b.number, HOST)->lock++;
 	retry_after(1);
 	cr_assert_eq(b.counts.placed, 2);
-	sound();
+	pair_sound();
 }
 
 Test(copying_retry, sessions_in_the_overflow_are_tried_again_too)
@@ -181,7 +159,7 @@ Test(copying_retry, sessions_in_the_overflow_are_tried_again_too)
 	cr_assert(beyond_entry(&b, 5000, &s));
 	cr_assert_not(beyond_entry(&b, 5001, &s));
 	cr_assert_eq(copying_held(b.c, 1), 1);
-	sound();
+	pair_sound();
 }
 
 Test(copying_retry, what_waits_is_bounded)

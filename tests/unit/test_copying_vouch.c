@@ -10,7 +10,6 @@
 
 #include "copying_fixture.h"
 
-static struct gateway a, b;
 static char state_file[64];
 
 static void set_up(void)
@@ -23,17 +22,9 @@ static void set_up(void)
 	gateway_make(&b, state_file);
 }
 
-/* At the end of each test: Criterion does not count what fails after it. */
-static void sound(void)
-{
-	assert_sound(&a);
-	assert_sound(&b);
-}
-
 static void tear_down(void)
 {
-	gateway_free(&a);
-	gateway_free(&b);
+	pair_free();
 	copying_forget(state_file);
 	*strrchr(state_file, '/') = '\0';
 	cr_assert_eq(rmdir(state_file), 0, "files are left: %s", strerror(errno));
@@ -54,12 +45,6 @@ static void copy_one(void)
 	slot = open_flow(&a, HOST, 5000, 7, IPPROTO_TCP, SESSION_ESTABLISHED);
 	exchange(&a, &b);
 	cr_assert_eq(copying_held(b.c, 1), 1);
-}
-
-static void vouch(struct gateway *g, uint8_t peers)
-{
-	while (copying_vouch(g->c, peers, 50))
-		;
 }
 
 /* So many ticks pass. */
@@ -108,7 +93,7 @@ Test(copying_vouch, copies_stay_fresh_while_their_peer_is_up)
 	cr_assert_eq(copying_held(b.c, 1), 1);
 	sweep(&b);
 	cr_assert_eq(sessions_in(&b, HOST), 1);
-	sound();
+	pair_sound();
 }
 
 Test(copying_vouch, a_round_begins_once_in_a_quarter_of_the_shortest_timeout)
@@ -121,7 +106,7 @@ Test(copying_vouch, a_round_begins_once_in_a_quarter_of_the_shortest_timeout)
 	age(&b, 10);
 	vouch(&b, PEER);
 	cr_assert_lt(age_of(&b, slot), 10);
-	sound();
+	pair_sound();
 }
 
 Test(copying_vouch, a_peer_that_falls_silent_leaves_copies_with_their_whole_timeout)
@@ -142,7 +127,7 @@ Test(copying_vouch, a_peer_that_falls_silent_leaves_copies_with_their_whole_time
 	sweep(&b);
 	cr_assert_eq(sessions_in(&b, HOST), 0);
 	cr_assert_eq(mappings_subscriber(b.m, b.number, HOST)->sessions, 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying_vouch, a_peer_that_comes_back_finds_its_copies)
@@ -158,7 +143,7 @@ Test(copying_vouch, a_peer_that_comes_back_finds_its_copies)
 	end_session(&a, HOST, slot);
 	exchange(&a, &b);
 	cr_assert_eq(sessions_in(&b, HOST), 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying_vouch, what_a_peer_whose_tables_began_empty_has_lost_is_this_gateways_own_and_told_to_it)
@@ -186,7 +171,7 @@ Test(copying_vouch, what_a_peer_whose_tables_began_empty_has_lost_is_this_gatewa
 	exchange(&a, &b);
 	cr_assert_eq(sessions_in(&a, HOST), 1);
 	cr_assert_eq(copying_held(a.c, 1), 1);
-	sound();
+	pair_sound();
 }
 
 Test(copying_vouch, a_copy_that_a_packet_has_refreshed_is_vouched_for_no_more)
@@ -197,7 +182,7 @@ Test(copying_vouch, a_copy_that_a_packet_has_refreshed_is_vouched_for_no_more)
 	vouch(&b, PEER);
 	cr_assert_gt(age_of(&b, slot), ALIVE / 2);
 	cr_assert_eq(copying_held(b.c, 1), 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying_vouch, a_refreshed_copy_does_not_end_with_the_peers_session)
@@ -207,7 +192,7 @@ Test(copying_vouch, a_refreshed_copy_does_not_end_with_the_peers_session)
 	end_session(&a, HOST, slot);
 	exchange(&a, &b);
 	cr_assert_eq(sessions_in(&b, HOST), 1);
-	sound();
+	pair_sound();
 }
 
 /*
@@ -233,7 +218,7 @@ Test(copying_vouch, a_session_that_each_has_from_the_other_ends)
 	vouch(&b, PEER);
 	exchange(&a, &b);
 	cr_assert_eq(sessions_in(&a, HOST) + sessions_in(&b, HOST), 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying_vouch, whole_copies_end_a_session_that_each_has_from_the_other)
@@ -256,7 +241,7 @@ Test(copying_vouch, whole_copies_end_a_session_that_each_has_from_the_other)
 	told_free(&of_b);
 	connect_gateways(&a, &b);
 	cr_assert_eq(sessions_in(&a, HOST) + sessions_in(&b, HOST), 0);
-	sound();
+	pair_sound();
 }
 
 static void restart(struct gateway *g, const char *path)
@@ -280,7 +265,7 @@ Test(copying_vouch, marks_outlive_the_agent)
 	end_session(&a, HOST, slot);
 	connect_gateways(&a, &b);
 	cr_assert_eq(sessions_in(&b, HOST), 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying_vouch, without_marks_copies_are_its_own_and_have_their_timeout)
@@ -295,7 +280,7 @@ Test(copying_vouch, without_marks_copies_are_its_own_and_have_their_timeout)
 	sweep(&b);
 	cr_assert_eq(sessions_in(&b, HOST), 0);
 	restart(&b, state_file);
-	sound();
+	pair_sound();
 }
 
 static char *file_of(void)
@@ -328,7 +313,69 @@ Test(copying_vouch, a_file_of_other_tables_is_discarded)
 	restart(&b, state_file);
 	cr_assert_eq(lstat(file_of(), &st), 0);
 	cr_assert(S_ISREG(st.st_mode));
-	sound();
+	pair_sound();
+}
+
+/* Has a file end after so many octets; then it may be as long as before again. */
+static void cut_off(const char *path, off_t left, bool grows)
+{
+	struct stat before;
+
+	cr_assert_eq(stat(path, &before), 0);
+	cr_assert_eq(truncate(path, left), 0);
+	if (grows)
+		cr_assert_eq(truncate(path, before.st_size), 0);
+}
+
+Test(copying_vouch, a_file_that_is_cut_off_in_use_costs_the_marks_that_were_there)
+{
+	static const struct {
+		off_t left;
+		bool grows;
+	} cuts[] = { { 0, false }, { 4096, false }, { 0, true } };
+
+	connect_gateways(&a, &b);
+	for (unsigned i = 0; i < ARRAY_SIZE(cuts); i++) {
+		slot = open_flow(&a, HOST, (uint16_t)(5000 + 8 * i), 7, IPPROTO_TCP, SESSION_ESTABLISHED);
+		exchange(&a, &b);
+		cr_assert_eq(copying_held(b.c, 1), 1, "%u", i);
+		cut_off(file_of(), cuts[i].left, cuts[i].grows);
+		age(&b, ALIVE / 4 + 1);
+		vouch(&b, PEER);
+		exchange(&a, &b);
+		cr_assert_eq(copying_held(b.c, 1), 0, "%u", i);
+		cr_assert_eq(sessions_in(&b, HOST), i + 1, "%u", i);
+	}
+	/* What is told from now on is marked where the next agent finds it. */
+	slot = open_flow(&a, HOST + 1, 5000, 7, IPPROTO_TCP, SESSION_ESTABLISHED);
+	exchange(&a, &b);
+	restart(&b, state_file);
+	cr_assert_eq(copying_held(b.c, 1), 1);
+	pair_sound();
+}
+
+Test(copying_vouch, marks_made_after_a_file_was_cut_off_do_not_make_it_as_long_as_before)
+{
+	const struct marked_tables of = { .n_subscribers = 1U << 16, .n_slots = 32 };
+	struct copy_marks k;
+	uint32_t last = of.n_subscribers - 1;
+
+	cr_assert_eq(copy_marks_open(&k, state_file, &of), 0);
+	cr_assert_eq(copy_marks_make(&k, 0), 0);
+	cr_assert_eq(copy_marks_make(&k, last / 2), 0);
+	*copy_marks_of(&k, 0) = mark_of(1, 7);
+	*copy_marks_of(&k, last / 2) = mark_of(2, 7);
+	cut_off(state_file, (off_t)(k.header + k.segment), false);
+	cr_assert_not(copy_marks_lost(&k));
+	cr_assert_eq(copy_marks_make(&k, last), -ESTALE);
+	cr_assert(copy_marks_lost(&k));
+	cr_assert_eq(copy_marks_mend(&k, &of), 0);
+	cr_assert_not(copy_marks_lost(&k));
+	cr_assert_eq(copy_marks_make(&k, last), 0);
+	cr_assert_eq(*copy_marks_of(&k, 0), mark_of(1, 7));
+	cr_assert_eq(*copy_marks_of(&k, last / 2), 0);
+	copy_marks_close(&k, true);
+	pair_sound();
 }
 
 /* A copy of the file, as by a backup, where a store could find no room on the file system. */
@@ -347,7 +394,7 @@ Test(copying_vouch, a_file_with_holes_gets_its_memory_at_the_start)
 	cr_assert_eq(after.st_blocks, before.st_blocks);
 	cr_assert_eq(copying_held(b.c, 1), 0);
 	close(fd);
-	sound();
+	pair_sound();
 }
 
 Test(copying_vouch, the_file_of_a_mapping_goes_with_it)
@@ -365,7 +412,7 @@ Test(copying_vouch, the_file_of_a_mapping_goes_with_it)
 	cr_assert_neq(stat(file_of(), &st), 0);
 	tables_reclaim(b.m);
 	b.number = tables_add(b.m, &copying_spec);
-	sound();
+	pair_sound();
 }
 
 Test(copying_vouch, a_mapping_that_is_deleted_between_its_table_and_changes_takes_no_harm)
@@ -385,7 +432,7 @@ Test(copying_vouch, a_mapping_that_is_deleted_between_its_table_and_changes_take
 	/* It is exchanged again, as the peer has shown it, and complete with the next whole copy. */
 	connect_gateways(&a, &b);
 	cr_assert_eq(sessions_in(&b, HOST), 1);
-	sound();
+	pair_sound();
 }
 
 Test(copying_vouch, copies_of_a_mapping_that_the_peer_has_no_more_end)
@@ -406,7 +453,7 @@ Test(copying_vouch, copies_of_a_mapping_that_the_peer_has_no_more_end)
 	vouch(&b, PEER);
 	cr_assert_eq(sessions_in(&b, HOST), 0);
 	cr_assert_eq(copying_held(b.c, 1), 0);
-	sound();
+	pair_sound();
 }
 
 Test(copying_vouch, two_peers_that_tell_one_session_share_one_copy_which_the_latest_has)
@@ -432,5 +479,5 @@ Test(copying_vouch, two_peers_that_tell_one_session_share_one_copy_which_the_lat
 	hear(&b, 2, &t);
 	cr_assert_eq(sessions_in(&b, HOST), 0);
 	gateway_free(&third);
-	sound();
+	pair_sound();
 }

@@ -235,6 +235,8 @@ plain_part() {
     check_mode kernel skb "check_restart check_trace check_quota"
 }
 
+portmap_traced() { ctl -j trace show | grep '"verdict":"out2in_translated"' | grep -q '"dst":"10.0.0.3:3074"'; }
+
 # What the verifier does not see otherwise: portmaps, open mappings, addresses that are not translated, bindings.
 reachable_part() {
     STATE=reachable
@@ -245,9 +247,29 @@ reachable_part() {
     [ -n "$ready_ms" ] || { tail -n 50 /tmp/agent.log >&2 && return; }
     check "UDP of a bound port" expect 1.1.1.0:1064 in_sub peer udp 10.0.0.2:45010 $REFLECTOR 100
     check "UDP by a portmap" expect 1.1.1.0:80 in_sub peer udp 10.0.0.3:3074 $REFLECTOR 100
+    check "a trace starts" expect started ctl trace start --in 10.0.0.3 --count 20
+    check "UDP by the portmap while a trace lasts" expect 1.1.1.0:80 in_sub peer udp 10.0.0.3:3074 $REFLECTOR 100
+    check "what the portmap takes is traced" wait_for portmap_traced
+    check "a trace ends" expect stopped ctl trace stop
     check "a subscriber is moved, and its sessions drain" in_gw detnatctl -s /run/agent.sock user move 10.0.0.2 1.1.3.0/32 --drain 60
     ! grep -q 'BPF object' /tmp/agent.log || tail -n 50 /tmp/agent.log >&2 # what the verifier says
     check "UDP of a session that drains" expect 1.1.1.0:1064 in_sub peer udp 10.0.0.2:45010 $REFLECTOR 100
+    check "the agent ends" stop_agent
+    check "--detach" in_gw detnat-agent --detach -c $CONFIG
+    rm -rf /tmp/state
+}
+
+# The same by tc alone, whose programs are others.
+tc_part() {
+    STATE=tc
+    : >$LOG
+    ip -n net route replace 1.1.1.0/30 dev net0
+    configure_reachable redirect none
+    check "the programs are loaded" start_agent
+    [ -n "$ready_ms" ] || { tail -n 50 /tmp/agent.log >&2 && return; }
+    check "no interface runs XDP" attached_as none
+    check "UDP of a bound port" expect 1.1.1.0:1064 in_sub peer udp 10.0.0.2:45010 $REFLECTOR 100
+    check "UDP by a portmap" expect 1.1.1.0:80 in_sub peer udp 10.0.0.3:3074 $REFLECTOR 100
     check "the agent ends" stop_agent
     check "--detach" in_gw detnat-agent --detach -c $CONFIG
     rm -rf /tmp/state
@@ -267,8 +289,10 @@ has_part() { grep -qw "$1" /etc/parts; }
 ! has_part guard || guard_part
 ! has_part plain || plain_part
 ! has_part reachable || reachable_part
+! has_part tc || tc_part
 ! has_part vlan || vlan_part
 ! has_part bond || bond_part
+! has_part vrf || vrf_part
 
 if [ -x /usr/bin/bpf-tests ]; then
     STAGES=$stages bpf-tests -j1 --tap=/tmp/tap >&2

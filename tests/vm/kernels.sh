@@ -11,7 +11,7 @@ series=$1
 dir=$2
 declare -A suites=([6.1]="bookworm" [6.12]="bookworm-backports trixie")
 # What the guest needs beyond what is built in; a module's dependencies come with it.
-modules=(veth sch_ingress cls_bpf act_mirred 8021q bonding bridge nf_tables nft_fib_inet nft_objref)
+modules=(veth sch_ingress cls_bpf act_mirred 8021q bonding vrf bridge nf_tables nft_fib_inet nft_objref)
 
 say() { echo "kernels: $*" >&2; }
 unavailable() {

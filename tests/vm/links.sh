@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=dash
-# The parts of guest.sh about interfaces that are not plain links: VLAN interfaces and bonds.
+# The parts of guest.sh about interfaces that are not plain links: VLAN interfaces, bonds, and those in a VRF.
 # shellcheck source=tests/vm/agent.sh
 . /lib/checks/agent.sh
 
@@ -207,4 +207,59 @@ bond_part() {
     check "a port beside its bond is refused" port_of_bond_refused
     check_mode redirect native check_bond
     drop_bond
+}
+
+# ---- subscribers in a VRF, whose table leads to the outside; answers come by the main table ----
+
+make_vrf() {
+    ip -n gw link add blue type vrf table 10 || return 1
+    ip -n gw link set blue up
+    ip -n gw link set in0 master blue
+    ip -n gw route add 198.51.100.0/24 dev out0 table 10
+    ip -n gw route add 10.0.0.0/18 dev in0
+    ip -n net route replace 1.1.1.0/30 via 198.51.100.1
+}
+
+drop_vrf() {
+    ip -n gw route del 10.0.0.0/18 dev in0
+    ip -n gw link del blue
+}
+
+vrf_refused() {
+    configure redirect "$1" 1000
+    in_gw detnat-agent -t -c $CONFIG 2>/tmp/refusal && return 1
+    grep -q "in0: is in a VRF" /tmp/refusal || { cat /tmp/refusal; return 1; }
+}
+
+# Without a role nothing is attached to it, so a leak would show.
+check_vrf() { # MODE
+    STATE="VRF $1"
+    : >"$LOG"
+    check "an interface in a VRF is refused by its name" vrf_refused "$1"
+    inside="*" && configure redirect "$1" 1000 && inside=in0
+    check "the agent starts" start_agent
+    [ -n "$ready_ms" ] || return
+    check "TCP from the VRF" expect 1.1.1.0:1064 in_sub peer tcp 10.0.0.2:40000 $REFLECTOR 60000
+    check "UDP from the VRF" expect 1.1.1.0:1066 in_sub peer udp 10.0.0.2:40002 $REFLECTOR 500
+    check "echo from the VRF" in_sub peer icmp 10.0.0.2:40005 $REFLECTOR
+    check "echo's identifier is the mapping's" wait_for seen "icmp 1.1.1.0:1054"
+    check "the outside saw no inside address" sh -c "! grep ' 10\.' $LOG"
+    check "nothing else was dropped" dropped_nothing
+    check "the tables are right" ctl check
+    check "the agent ends" stop_agent
+    check "--detach" in_gw detnat-agent --detach -c $CONFIG
+    rm -rf /tmp/state
+}
+
+dropped_nothing() { ! counters | grep -E '"(drop_[a-z0-9_]*|no_program)":[1-9]'; }
+
+vrf_part() {
+    STATE=VRF
+    if ! make_vrf; then
+        echo "not ok a VRF can be made"
+        return
+    fi
+    check_vrf none
+    check_vrf auto
+    drop_vrf
 }

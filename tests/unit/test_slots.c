@@ -7,7 +7,7 @@
 
 #include <criterion/criterion.h>
 
-#include <detnat/slots.h>
+#include "slots_fixture.h"
 
 static const __u32 timeouts[N_TIMEOUTS] = { 300, 7440, 240, 60 };
 
@@ -26,16 +26,6 @@ static void put(struct slot *s, __u16 in_port, __u32 port_offset, __u8 state, __
 {
 	s->key = slot_key(EXT, 443, in_port);
 	s->truth = state_word((__u16)(PORT_LO + port_offset), state == SESSION_UDP ? UDP : 6, state, seen);
-}
-
-/* Both buckets, as an opener scans them. */
-static void scan(struct opening *o, const struct bucket_choice *b, __u32 now)
-{
-	opening_begin(o);
-	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
-		opening_scan_slot(o, &b->first->slot[i], i, now, timeouts);
-	for (__u32 i = 0; i < BUCKET_SLOTS && b->second != b->first; i++)
-		opening_scan_slot(o, &b->second->slot[i], BUCKET_SLOTS + i, now, timeouts);
 }
 
 static int find_in(const struct bucket *b, __u16 in_port, __u8 proto, __u32 now)
@@ -82,7 +72,7 @@ Test(slots, a_scan_sees_room_ports_and_time_wait)
 	first.slot[2].key = slot_key(EXT, 80, 7003); /* another endpoint */
 	put(&second.slot[7], 7004, 15, SESSION_UDP, 100);
 	put(&second.slot[6], 7005, 8, SESSION_TIME_WAIT, 100); /* TCP: no clash with UDP */
-	scan(&o, &b, 100);
+	scan(&o, &b, 100, timeouts);
 	cr_expect_eq(o.ports_used, 1U << 1 | 1U << 7);
 	cr_expect_eq(o.room, 0x3ff8, "%#x", o.room);
 	cr_expect_eq(o.time_wait, 0x4000);
@@ -103,7 +93,7 @@ Test(slots, an_expired_session_in_the_way_is_freed_others_are_room)
 	put(&first.slot[0], 7001, 9, SESSION_UDP, 100);
 	put(&first.slot[1], 7002, 12, SESSION_UDP, 100);
 	first.slot[1].key = slot_key(EXT, 80, 7003);
-	scan(&o, &b, 401);
+	scan(&o, &b, 401, timeouts);
 	cr_expect_eq(o.freed, 1);
 	cr_expect_eq(o.ports_used, 0);
 	cr_expect_eq(o.room, 0xff);
@@ -195,7 +185,7 @@ static void open_one(struct arena *a, __u16 in_port)
 
 	if (__sync_val_compare_and_swap(&a->lock, 0, 1))
 		return;
-	scan(&o, &b, now);
+	scan(&o, &b, now, timeouts);
 	__sync_fetch_and_add(&a->sessions, -o.freed);
 	for (__u32 k = 0; !o.existing && o.room && k < 8; k++) {
 		__u32 offset = group_candidate(o.port_offset, 8, k);

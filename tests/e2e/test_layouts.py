@@ -17,6 +17,8 @@ from agent import wait_for
 from gateways import Gateways
 from test_restart import Stream
 
+pytestmark = pytest.mark.long
+
 RUNTIME = ("10.9.0.0/24", "1.1.9.0/28")
 
 

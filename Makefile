@@ -169,7 +169,7 @@ $(BUILD)/tests/tsan/run: $(TSAN_OBJECTS) $(BUILD)/libagent.a
 	$(Q)$(LINK) $^ -o $@ -lpthread $(AGENT_LIBS)
 $(BUILD)/tests/bpf/run: $(BPFT_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
-	$(Q)$(LINK) $^ -o $@ $(call libraries,criterion) -lpthread $(AGENT_LIBS)
+	$(Q)$(LINK) $^ -o $@ -Wl,--wrap=build_load_tc $(call libraries,criterion) -lpthread $(AGENT_LIBS)
 $(BUILD)/tests/bench/run: $(BENCH_OBJECTS) $(BUILD)/libagent.a
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ -lpthread -lm $(AGENT_LIBS)
@@ -184,11 +184,16 @@ demo: deps-demo ## subscribers reach an internet through detnat, in namespaces (
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	@KEEP=$(KEEP) BUILD=$(BUILD) deploy/demo.sh
 
-test: lint ## every test; needs root
+test: lint ## the tests that CI runs; needs root
 	@$(MAKE) --no-print-directory test-unit
-	@$(MAKE) --no-print-directory --output-sync=target -j2 test-tsan test-fuzz
+	@$(MAKE) --no-print-directory test-tsan
 	@$(MAKE) --no-print-directory test-bpf test-e2e
 	@$(MAKE) --no-print-directory test-vm VM_PARTS="$(TEST_VM_PARTS)"
+.PHONY: test-long
+test-long: deps-test ## what make test leaves out, before a release: fuzzers, long end-to-end tests, all parts of the virtual machines
+	@$(MAKE) --no-print-directory test-fuzz
+	@$(MAKE) --no-print-directory test-e2e ARGS="-m long"
+	@$(MAKE) --no-print-directory test-vm
 test-unit: deps-test ## modules of the agent and the command line; without root some are skipped
 	@$(MAKE) --no-print-directory $(JOBS) tests-built
 	$(BUILD)/tests/unit/run
@@ -216,7 +221,7 @@ test-bpf: deps-test ## the datapath packet by packet; needs root
 # The whole run is under AddressSanitizer and UndefinedBehaviorSanitizer: a report of either fails the test it came in.
 test-e2e: deps-test ## agent and command line with real traffic in namespaces; needs root
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=1 programs
-	cd tests/e2e && BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -n $(E2E_WORKERS) --dist loadfile $(ARGS)
+	cd tests/e2e && BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -n $(E2E_WORKERS) --dist loadfile $(or $(ARGS),-m "not long")
 test-kills: deps-test ## SIGKILL at each system call of start, reload, change and stop that changes anything; an hour or more, needs root
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=1 programs
 	cd tests/e2e && KILLS=all BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -s -n $(E2E_WORKERS) test_kills.py $(ARGS)
@@ -224,8 +229,8 @@ MINUTES ?= 10
 soak: deps-test ## everything at once for MINUTES=10, then what must hold is looked at; needs root
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	cd tests/e2e && BUILD=$(abspath $(BUILD)) $(PYTHON) soak.py --minutes $(MINUTES) $(ARGS)
-# `make test` leaves the parts vlan, bond and vrf to `make test-vm`: four minutes of emulation.
-TEST_VM_PARTS ?= guard plain reachable tc systemd
+# `make test` has the parts that load every program; the others are minutes of emulation.
+TEST_VM_PARTS ?= reachable tc
 test-vm: deps-test ## load, attach and translate on Debian's 6.1 and 6.12 kernels
 	@$(MAKE) --no-print-directory $(JOBS) programs
 	BUILD=$(abspath $(BUILD)) tests/vm/run.sh
@@ -288,7 +293,7 @@ $(BUILD)/fuzz/fuzz_replies: private FUZZ_LINK := $(addprefix -Wl$(comma)--wrap=,
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libagent.a
 	$(SAY) LD $@
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_LINK) -fsanitize=fuzzer $^ -o $@ $(AGENT_LIBS)
-# In `make test`: so short that all of them together take no more than two minutes.
+# In `make test-long`: so short that all of them together take no more than two minutes.
 test-fuzz: deps-test ## each fuzzer from its seeds, for TEST_FUZZ_SECONDS=5, two at a time
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(TEST_FUZZ_SECONDS) FUZZ_JOBS=2
 TEST_FUZZ_SECONDS ?= 5

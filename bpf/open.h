@@ -47,45 +47,53 @@ static __always_inline void opening_choose(struct opening *o, __s32 offset)
 }
 
 /*
- * Chooses the outside port of a packet from inside, after open_scan(): the first choice, or the next port in its group
- * that is known to be free, as an offset in the block; -1: none.
+ * After open_scan(): returns the k-th candidate for the outside port of a packet from inside, as an offset in the
+ * block; or -1 if there is none, or something holds it. closely: an entry in the overflow map holds a port only if it
+ * is a session's.
  */
-SUBPROGRAM int opening_port_among(const struct mapping *m, const struct subscriber *s, const struct packet *p)
+SUBPROGRAM int opening_candidate(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 k,
+				 __u32 closely)
 {
 	struct opening *o = opening_record();
-	__u32 first, size;
+	__u32 first, size, offset, port;
 
 	if (!m || !s || !p || !o)
 		return -1;
 	first = LOAD(o->port_offset);
 	size = group_size(first, m->geo.ports_per_host);
-	opening_choose(o, -1);
-	for (__u32 k = 0; k < PORT_GROUP; k++) {
-		__u32 offset = group_candidate(first, size, k);
+	if (k >= size)
+		return -1;
+	offset = group_candidate(first, size, k);
+	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
+		return -1;
+	port = LOAD(o->port_lo) + offset;
+	if (subscriber_has_portmaps(s) && portmap_holds(m, p, port))
+		return -1;
+	if (subscriber_overflow(s->overflow) &&
+	    (closely ? overflow_port_used(m, s, p, port) : overflow_port_held(m, p, port)))
+		return -1;
+	return (int)offset;
+}
 
-		if (k >= size)
-			break;
-		if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
-			continue;
-		if (subscriber_overflow(s->overflow) && overflow_port_held(m, p, LOAD(o->port_lo) + offset))
-			continue;
-		if (subscriber_has_portmaps(s) && portmap_holds(m, p, LOAD(o->port_lo) + offset))
-			continue;
-		opening_choose(o, (__s32)offset);
-		break;
-	}
+/* The first candidate that nothing holds, also in opening.port; -1: none. */
+static __always_inline int opening_port_among(struct opening *o, const struct flow *f, struct subscriber *s,
+					      __u32 closely)
+{
+	opening_choose(o, -1);
+	for (__u32 k = 0; k < PORT_GROUP && LOAD(o->port) < 0; k++)
+		opening_choose(o, opening_candidate(f->m, s, &f->p, k, closely));
 	return LOAD(o->port);
 }
 
 /*
- * The same under the lock. Of ports held by overflow sessions, only the first choice is examined closely here;
- * port_search_group() examines the others.
+ * Chooses the outside port under the lock. Of ports held by overflow sessions, only the first choice is examined
+ * closely here; port_find() examines the others.
  */
-static __always_inline int opening_port(const struct opening *o, const struct flow *f, struct subscriber *s)
+static __always_inline int opening_port(struct opening *o, const struct flow *f, struct subscriber *s)
 {
 	if (subscriber_overflow(s->overflow))
 		overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + LOAD(o->port_offset));
-	return opening_port_among(f->m, s, &f->p);
+	return opening_port_among(o, f, s, 0);
 }
 
 enum opened {
@@ -186,6 +194,17 @@ static __always_inline void opening_tell(const struct opening *o, const struct m
 	}
 }
 
+/* opening_scan_slot() into the scratch record, of slot `at` of both buckets: eight of the first, then of the second. */
+SUBPROGRAM int open_scan_slot(const struct mapping *m, struct bucket *b, __u32 at, __u32 now)
+{
+	struct opening *o = opening_record();
+
+	if (!m || !b || !o)
+		return -1;
+	opening_scan_slot(o, &b->slot[at & (BUCKET_SLOTS - 1)], at & (2 * BUCKET_SLOTS - 1), now, m->timeout_ticks);
+	return 0;
+}
+
 /*
  * Under the lock, for a packet from inside: scans both buckets of the group of a port offset into the scratch record.
  * Returns 0; or -1, only while tables are being deleted.
@@ -203,7 +222,11 @@ SUBPROGRAM int open_scan_buckets(const struct mapping *m, struct subscriber *s, 
 	o = opening_get(m, p, port_offset);
 	if (!o || bucket_choice_get(m, subscriber, p->dst, p->dport, p->proto, port_offset, &b))
 		return -1;
-	opening_scan(o, &b, now, m->timeout_ticks);
+	opening_begin(o);
+	for (__u32 at = 0; at < BUCKET_SLOTS; at++)
+		open_scan_slot(m, b.first, at, now);
+	for (__u32 at = BUCKET_SLOTS; at < 2 * BUCKET_SLOTS && b.second != b.first; at++)
+		open_scan_slot(m, b.second, at, now);
 	if (LOAD(o->freed))
 		__sync_fetch_and_add(&s->sessions, -LOAD(o->freed));
 	opening_tell(o, m, subscriber);

@@ -58,25 +58,9 @@ static __always_inline long port_take(struct opening *o, const struct bucket_cho
  */
 static __always_inline long port_find(struct opening *o, const struct flow *f, struct subscriber *s)
 {
-	__u32 first = LOAD(o->port_offset), size = group_size(first, f->m->geo.ports_per_host);
-
 	if (opening_port(o, f, s) >= 0)
 		return 1;
-	if (!subscriber_overflow(s->overflow))
-		return 0;
-	for (__u32 k = 0; k < PORT_GROUP && k < size; k++) {
-		__u32 offset = group_candidate(first, size, k);
-
-		if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))))
-			continue;
-		if (portmap_holds_port(f, s, LOAD(o->port_lo) + offset))
-			continue;
-		if (!overflow_port_used(f->m, s, &f->p, LOAD(o->port_lo) + offset)) {
-			opening_choose(o, (__s32)offset);
-			return 1;
-		}
-	}
-	return 0;
+	return subscriber_overflow(s->overflow) && opening_port_among(o, f, s, 1) >= 0;
 }
 
 static long port_search_group(__u32 i, struct port_search *ps)

@@ -64,14 +64,46 @@ static __always_inline int flow_buckets(const struct flow *f, struct bucket_choi
 	return bucket_choice_get(f->m, f->subscriber, f->p.dst, f->p.dport, f->p.proto, f->port_offset, ret);
 }
 
+/* bucket_find_in() and bucket_find_out() for what is not in its preferred slot. port_and_proto: out_port << 8 | proto.
+ */
+SUBPROGRAM int bucket_search_in(const struct bucket *b, __u64 key, __u32 proto, __u32 now, const struct mapping *m)
+{
+	return b && m ? bucket_find_in(b, key, (__u8)proto, now, m->timeout_ticks) : -1;
+}
+
+SUBPROGRAM int bucket_search_out(const struct bucket *b, __u64 key, __u32 port_and_proto, __u32 now,
+				 const struct mapping *m)
+{
+	return b && m ? bucket_find_out(b, key, (__u16)(port_and_proto >> 8), (__u8)port_and_proto, now,
+					m->timeout_ticks)
+		      : -1;
+}
+
 /* Finds the session of a flow from inside in its slots, or NULL. */
 static __always_inline struct slot *slot_lookup_in2out(const struct flow *f, __u64 *ret_word)
 {
+	struct bucket *bucket;
 	struct bucket_choice b;
+	struct slot *s;
+	int at;
 
 	if (flow_buckets(f, &b))
 		return 0;
-	return session_find_in(&b, f->key, f->port_offset, f->p.proto, f->now, f->m->timeout_ticks, ret_word);
+	s = preferred_slot(&b, f->port_offset);
+	*ret_word = slot_match_in(s, f->key, f->p.proto, f->now, f->m->timeout_ticks);
+	if (*ret_word)
+		return s;
+	bucket = b.first;
+	at = bucket_search_in(bucket, f->key, f->p.proto, f->now, f->m);
+	if (at < 0) {
+		bucket = b.second;
+		at = bucket_search_in(bucket, f->key, f->p.proto, f->now, f->m);
+	}
+	if (at < 0)
+		return 0;
+	s = &bucket->slot[at & (BUCKET_SLOTS - 1)];
+	*ret_word = slot_match_in(s, f->key, f->p.proto, f->now, f->m->timeout_ticks);
+	return *ret_word ? s : 0;
 }
 
 /* Finds the session of a packet from outside to a subscriber of m in its slots; *ret_key has the inside port. */
@@ -80,12 +112,30 @@ static __always_inline struct slot *slot_lookup_out2in(const struct mapping *m, 
 						       __u64 *ret_key)
 {
 	__u32 offset = p->dport - mapping_port_lo(&m->geo, subscriber);
+	__u32 port_and_proto = (__u32)p->dport << 8 | p->proto;
+	__u64 key = slot_key(p->src, p->sport, 0);
+	struct bucket *bucket;
 	struct bucket_choice b;
+	struct slot *s;
+	int at;
 
 	if (bucket_choice_get(m, subscriber, p->src, p->sport, p->proto, offset, &b))
 		return 0;
-	return session_find_out(&b, slot_key(p->src, p->sport, 0), offset, p->dport, p->proto, now, m->timeout_ticks,
-				ret_word, ret_key);
+	s = preferred_slot(&b, offset);
+	*ret_word = slot_match_out(s, key, p->dport, p->proto, now, m->timeout_ticks, ret_key);
+	if (*ret_word)
+		return s;
+	bucket = b.first;
+	at = bucket_search_out(bucket, key, port_and_proto, now, m);
+	if (at < 0) {
+		bucket = b.second;
+		at = bucket_search_out(bucket, key, port_and_proto, now, m);
+	}
+	if (at < 0)
+		return 0;
+	s = &bucket->slot[at & (BUCKET_SLOTS - 1)];
+	*ret_word = slot_match_out(s, key, p->dport, p->proto, now, m->timeout_ticks, ret_key);
+	return *ret_word ? s : 0;
 }
 
 static __always_inline void session_counted(const struct mapping *m, __u32 subscriber, __u32 change)

@@ -68,78 +68,32 @@ static __always_inline struct slot *preferred_slot(const struct bucket_choice *b
 	return &b->first->slot[port_offset & (BUCKET_SLOTS - 1)];
 }
 
-static __always_inline struct slot *bucket_find_in(struct bucket *b, __u64 key, __u8 proto, __u32 now,
-						   const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_word)
+/*
+ * Finds the session of an inside endpoint with an external one in a bucket: the number of its slot, or -1. key:
+ * slot_key().
+ */
+static __always_inline int bucket_find_in(const struct bucket *b, __u64 key, __u8 proto, __u32 now,
+					  const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-		if (LOAD(b->slot[i].key) != key)
-			continue;
-
-		__u64 word = slot_match_in(&b->slot[i], key, proto, now, timeout_ticks);
-
-		if (word) {
-			*ret_word = word;
-			return &b->slot[i];
-		}
-	}
-	return 0;
+	for (int i = 0; i < (int)BUCKET_SLOTS; i++)
+		if (LOAD(b->slot[i].key) == key && slot_match_in(&b->slot[i], key, proto, now, timeout_ticks))
+			return i;
+	return -1;
 }
 
 /*
- * Finds the session of an inside endpoint with an external one: its slot and state word, or NULL. key: slot_key();
- * port_offset: of the first choice.
+ * The same for an outside endpoint and an external one. key: slot_key() with any inside port.
  */
-static __always_inline struct slot *session_find_in(const struct bucket_choice *b, __u64 key, __u32 port_offset,
-						    __u8 proto, __u32 now, const __u32 timeout_ticks[N_TIMEOUTS],
-						    __u64 *ret_word)
+static __always_inline int bucket_find_out(const struct bucket *b, __u64 key, __u16 out_port, __u8 proto, __u32 now,
+					   const __u32 timeout_ticks[N_TIMEOUTS])
 {
-	struct slot *s = preferred_slot(b, port_offset);
-	__u64 word = slot_match_in(s, key, proto, now, timeout_ticks);
+	__u64 ignored;
 
-	if (word) {
-		*ret_word = word;
-		return s;
-	}
-	s = bucket_find_in(b->first, key, proto, now, timeout_ticks, ret_word);
-	return s ? s : bucket_find_in(b->second, key, proto, now, timeout_ticks, ret_word);
-}
-
-static __always_inline struct slot *bucket_find_out(struct bucket *b, __u64 key, __u16 out_port, __u8 proto, __u32 now,
-						    const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_word,
-						    __u64 *ret_key)
-{
-	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-		if (word_out_port(LOAD(b->slot[i].truth)) != out_port)
-			continue;
-
-		__u64 word = slot_match_out(&b->slot[i], key, out_port, proto, now, timeout_ticks, ret_key);
-
-		if (word) {
-			*ret_word = word;
-			return &b->slot[i];
-		}
-	}
-	return 0;
-}
-
-/*
- * Finds the session of an outside endpoint with an external one, or NULL. key: slot_key() with any inside port;
- * port_offset: of the outside port.
- */
-static __always_inline struct slot *session_find_out(const struct bucket_choice *b, __u64 key, __u32 port_offset,
-						     __u16 out_port, __u8 proto, __u32 now,
-						     const __u32 timeout_ticks[N_TIMEOUTS], __u64 *ret_word,
-						     __u64 *ret_key)
-{
-	struct slot *s = preferred_slot(b, port_offset);
-	__u64 word = slot_match_out(s, key, out_port, proto, now, timeout_ticks, ret_key);
-
-	if (word) {
-		*ret_word = word;
-		return s;
-	}
-	s = bucket_find_out(b->first, key, out_port, proto, now, timeout_ticks, ret_word, ret_key);
-	return s ? s : bucket_find_out(b->second, key, out_port, proto, now, timeout_ticks, ret_word, ret_key);
+	for (int i = 0; i < (int)BUCKET_SLOTS; i++)
+		if (word_out_port(LOAD(b->slot[i].truth)) == out_port &&
+		    slot_match_out(&b->slot[i], key, out_port, proto, now, timeout_ticks, &ignored))
+			return i;
+	return -1;
 }
 
 /* Rule 4: replaces a state word if it still is the one read. Returns 1 on success. */
@@ -193,6 +147,13 @@ struct opening {
 };
 _Static_assert(sizeof(struct opening) == 64 + 2 * sizeof(struct bucket), "no hidden padding");
 
+/* Clears the findings; opening_scan_slot() for each slot of both buckets fills them in. */
+static __always_inline void opening_begin(struct opening *o)
+{
+	o->room = o->existing = o->time_wait = o->time_wait_port = o->ports_used = o->freed = o->gone = o->reset_port =
+		0;
+}
+
 #define ADD_BITS(field, bits) (*(volatile typeof(field) *)&(field) |= (bits))
 
 /*
@@ -244,20 +205,6 @@ static __always_inline void opening_scan_slot(struct opening *o, struct slot *s,
 		else if (word_state(word) & SESSION_RESET)
 			ADD_BITS(o->reset_port, bit);
 	}
-}
-
-/* Scans both buckets. The input fields of *o are set; the findings are filled in. */
-static __always_inline void opening_scan(struct opening *o, const struct bucket_choice *b, __u32 now,
-					 const __u32 timeout_ticks[N_TIMEOUTS])
-{
-	o->room = o->existing = o->time_wait = o->time_wait_port = o->ports_used = o->freed = o->gone = o->reset_port =
-		0;
-	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
-		opening_scan_slot(o, &b->first->slot[i], i, now, timeout_ticks);
-	if (b->second == b->first)
-		return;
-	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
-		opening_scan_slot(o, &b->second->slot[i], BUCKET_SLOTS + i, now, timeout_ticks);
 }
 
 /* Slot of the lowest bit set in a mask, which is not 0. */
@@ -322,8 +269,11 @@ static __always_inline __u32 group_candidate(__u32 port_offset, __u32 size, __u3
 {
 	__u32 base = port_offset & ~(PORT_GROUP - 1);
 	__u32 at = (port_offset & (PORT_GROUP - 1)) + k;
+	/* All ones before the end of the group. Not a branch, of which the verifier would follow both sides for each k.
+	 */
+	__u32 before_end = (__u32)((__s32)(at - size) >> 31);
 
-	return base + (at >= size ? at - size : at);
+	return base + at - (size & ~before_end);
 }
 
 #endif

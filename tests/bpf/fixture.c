@@ -16,6 +16,7 @@
 #include <detnat/trace.h>
 
 #include "fixture.h"
+#include "late_tc.h"
 #include "staged.h"
 #include "told_routes.h"
 
@@ -139,6 +140,7 @@ void set_up(void)
 	struct error err;
 
 	make_namespace();
+	tc_is_late = true;
 	cr_assert_eq(datapath_open(&config, false, &datapath, &err), 0, "%s", err.text);
 	reload_settings();
 	cr_assert_eq(mappings_open(&datapath, &mappings, &err), 0, "%s", err.text);
@@ -165,7 +167,7 @@ int hook_program(enum hook hook)
 	uint32_t id, prog = hook == XDP_OUTSIDE_SLOW ? PROG_out2in : PROG_in2out;
 
 	if (hook == TC_OUTSIDE || hook == TC_OWN)
-		return dup(datapath.tc_outside);
+		return dup(tc_program());
 	if (hook >= INGRESS_INSIDE)
 		return dup(datapath.build->ingress[hook - INGRESS_INSIDE + ENTRY_INSIDE]);
 	if (hook == XDP_INSIDE_SLOW || hook == XDP_OUTSIDE_SLOW) {

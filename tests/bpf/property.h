@@ -54,6 +54,9 @@ void property_set_up(struct property *t, const struct scene *scene, uint64_t see
 /* Adds a portmap, or removes one. */
 void property_change_portmaps(struct property *t);
 
+/* With DETNAT_FILTERS in the environment, portmaps have filters. */
+bool property_has_filters(void);
+
 /* Replaces a mapping, whose sessions go on, or ends former ones once theirs have expired. */
 void property_change_plan(struct property *t);
 /* Pools that mappings may get; *ret_n: how many. */

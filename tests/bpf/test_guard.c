@@ -12,6 +12,7 @@
 #include <criterion/criterion.h>
 
 #include "fixture.h"
+#include "late_tc.h"
 
 #define ETHERNET 14
 #define ROUTED	 .ttl = 63, .from = GATEWAY_OUT, .to = ROUTER
@@ -128,7 +129,7 @@ static int run_from(uint32_t ingress, const uint8_t *in, size_t size, uint8_t *o
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = (uint32_t)size, .data_out = out,
 		    .data_size_out = FRAME_MAX, .repeat = 1, .ctx_in = &skb, .ctx_size_in = sizeof(skb));
 
-	cr_assert_eq(bpf_prog_test_run_opts(datapath.tc_outside, &opts), 0, "BPF_PROG_TEST_RUN: %s", strerror(errno));
+	cr_assert_eq(bpf_prog_test_run_opts(tc_program(), &opts), 0, "BPF_PROG_TEST_RUN: %s", strerror(errno));
 	*ret_size = opts.data_size_out;
 	return (int)opts.retval;
 }

@@ -12,6 +12,7 @@
 
 #include "datapath/datapath_private.h"
 #include "icmp_frame.h"
+#include "late_tc.h"
 #include "staged.h"
 
 TestSuite(lengths, .init = set_up, .fini = tear_down);
@@ -168,7 +169,7 @@ Test(lengths, each_is_counted_once_by_the_main_programs)
 		{ program(datapath.entries, ENTRY_INSIDE), false, inside_ifindex, "inside" },
 		{ program(datapath.entries, ENTRY_OUTSIDE), false, outside_ifindex, "outside" },
 		{ program(datapath.entries, ENTRY_BOTH), false, inside_ifindex, "both" },
-		{ dup(datapath.tc_outside), true, 0, "tc" },
+		{ dup(tc_program()), true, 0, "tc" },
 	};
 
 	stay_on_one_core();
@@ -205,6 +206,7 @@ Test(lengths, each_is_counted_once_by_the_tail_call_programs)
 #undef X
 	};
 
+	tc_program();
 	stay_on_one_core();
 	for (uint32_t leaf = 0; leaf < N_PROGS; leaf++)
 		for (int tc = 0; tc < 2; tc++) {

@@ -7,6 +7,8 @@ from scapy.layers.inet import IP, TCP, UDP
 import packets
 from lab import GATEWAY_OUT, IN_MAC, SERVER, block_of
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def jumbo_lab(lab, mode):

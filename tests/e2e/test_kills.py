@@ -24,6 +24,8 @@ from agent import wait_for
 from lab import MAPPING
 from test_restart import Stream
 
+pytestmark = pytest.mark.long
+
 KILLS = os.environ.get("KILLS", "3")
 STAGES = "auto" if KILLS == "all" else 1
 SEED = int(os.environ.get("KILLS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)

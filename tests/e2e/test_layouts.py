@@ -20,6 +20,8 @@ from pcp_client import Client
 from test_pcp import HOST, configured, leases, real_hosts
 from test_restart import Stream
 
+pytestmark = pytest.mark.long
+
 RUNTIME = ("10.9.0.0/24", "1.1.9.0/28")
 
 

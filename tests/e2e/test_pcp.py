@@ -523,6 +523,7 @@ def test_a_new_epoch_is_announced(own_lab):
         assert not select.select([listener], [], [], 1)[0]
 
 
+@pytest.mark.long
 def test_ten_thousand_leases(own_lab):
     agent = own_lab.start(**configured())
     got = {}

@@ -8,10 +8,13 @@ import os
 import random
 import time
 
+import pytest
 from scapy.layers.inet import TCP, UDP
 
 from agent import wait_for
 from test_replication import listed
+
+pytestmark = pytest.mark.long
 
 CHURN = float(os.environ.get("CHURN", "8"))
 PERIOD = min(60.0, CHURN / 4)  # from cut to cut

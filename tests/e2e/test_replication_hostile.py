@@ -10,6 +10,8 @@ from gateways import endpoint
 from liar import Liar
 from test_replication import listed, wait_same
 
+pytestmark = pytest.mark.long
+
 EIM = {"endpoint_independent": {"mapping": ["udp"], "filtering": ["udp"]}}
 
 

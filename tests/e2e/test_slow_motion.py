@@ -14,6 +14,8 @@ from lab import MAPPING
 from test_guard import flooded
 from test_kills import attached
 
+pytestmark = pytest.mark.long
+
 DELAY_MS = 4
 CALLS = "bpf,sendto,sendmsg"
 OTHER = {"in": "10.9.0.0/24", "out": "1.1.9.0/28"}

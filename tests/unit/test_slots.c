@@ -7,7 +7,7 @@
 
 #include <criterion/criterion.h>
 
-#include <detnat/slots.h>
+#include "slots_fixture.h"
 
 static const __u32 timeouts[N_TIMEOUTS] = { 300, 7440, 240, 60 };
 
@@ -28,26 +28,36 @@ static void put(struct slot *s, __u16 in_port, __u32 port_offset, __u8 state, __
 	s->truth = state_word((__u16)(PORT_LO + port_offset), state == SESSION_UDP ? UDP : 6, state, seen);
 }
 
+static int find_in(const struct bucket *b, __u16 in_port, __u8 proto, __u32 now)
+{
+	return bucket_find_in(b, slot_key(EXT, 443, in_port), proto, now, timeouts);
+}
+
+static int find_out(const struct bucket *b, __u16 ext_port, __u32 port_offset, __u8 proto, __u32 now)
+{
+	return bucket_find_out(b, slot_key(EXT, ext_port, 0), (__u16)(PORT_LO + port_offset), proto, now, timeouts);
+}
+
 Test(slots, finds_by_either_endpoint)
 {
 	struct bucket b = { 0 };
-	__u64 truth = 0, key = 0;
 
 	put(&b.slot[5], 5000, 3, SESSION_UDP, 100);
-	cr_expect_eq(bucket_find_in(&b, slot_key(EXT, 443, 5000), UDP, 100, timeouts, &truth), &b.slot[5]);
-	cr_expect_eq(truth, b.slot[5].truth);
-	cr_expect_null(bucket_find_in(&b, slot_key(EXT, 443, 5001), UDP, 100, timeouts, &truth));
-	cr_expect_null(bucket_find_in(&b, slot_key(EXT, 443, 5000), 6, 100, timeouts, &truth), "another protocol");
-	cr_expect_null(bucket_find_in(&b, slot_key(EXT, 443, 5000), UDP, 401, timeouts, &truth), "expired");
+	cr_expect_eq(find_in(&b, 5000, UDP, 100), 5);
+	cr_expect_eq(find_in(&b, 5000, UDP, 400), 5, "to its last tick");
+	cr_expect_eq(find_in(&b, 5001, UDP, 100), -1);
+	cr_expect_eq(find_in(&b, 5000, 6, 100), -1, "another protocol");
+	cr_expect_eq(find_in(&b, 5000, UDP, 401), -1, "expired");
 
-	cr_expect_eq(bucket_find_out(&b, slot_key(EXT, 443, 0), PORT_LO + 3, UDP, 100, timeouts, &truth, &key),
-		     &b.slot[5]);
-	cr_expect_eq(key_in_port(key), 5000);
-	cr_expect_null(bucket_find_out(&b, slot_key(EXT, 444, 0), PORT_LO + 3, UDP, 100, timeouts, &truth, &key),
-		       "another external port");
-	cr_expect_null(bucket_find_out(&b, slot_key(EXT, 443, 0), PORT_LO + 4, UDP, 100, timeouts, &truth, &key));
+	cr_expect_eq(find_out(&b, 443, 3, UDP, 100), 5);
+	cr_expect_eq(find_out(&b, 443, 3, UDP, 400), 5, "to its last tick");
+	cr_expect_eq(find_out(&b, 444, 3, UDP, 100), -1, "another external port");
+	cr_expect_eq(find_out(&b, 443, 4, UDP, 100), -1);
+	cr_expect_eq(find_out(&b, 443, 3, 6, 100), -1, "another protocol");
+	cr_expect_eq(find_out(&b, 443, 3, UDP, 401), -1, "expired");
 	b.slot[5].truth = state_word(PORT_LO + 3, UDP, SESSION_OPENING, 100);
-	cr_expect_null(bucket_find_in(&b, slot_key(EXT, 443, 5000), UDP, 100, timeouts, &truth), "still opening");
+	cr_expect_eq(find_in(&b, 5000, UDP, 100), -1, "still opening");
+	cr_expect_eq(find_out(&b, 443, 3, UDP, 100), -1, "still opening");
 }
 
 Test(slots, a_scan_sees_room_ports_and_time_wait)
@@ -62,7 +72,7 @@ Test(slots, a_scan_sees_room_ports_and_time_wait)
 	first.slot[2].key = slot_key(EXT, 80, 7003); /* another endpoint */
 	put(&second.slot[7], 7004, 15, SESSION_UDP, 100);
 	put(&second.slot[6], 7005, 8, SESSION_TIME_WAIT, 100); /* TCP: no clash with UDP */
-	opening_scan(&o, &b, 100, timeouts);
+	scan(&o, &b, 100, timeouts);
 	cr_expect_eq(o.ports_used, 1U << 1 | 1U << 7);
 	cr_expect_eq(o.room, 0x3ff8, "%#x", o.room);
 	cr_expect_eq(o.time_wait, 0x4000);
@@ -83,7 +93,7 @@ Test(slots, an_expired_session_in_the_way_is_freed_others_are_room)
 	put(&first.slot[0], 7001, 9, SESSION_UDP, 100);
 	put(&first.slot[1], 7002, 12, SESSION_UDP, 100);
 	first.slot[1].key = slot_key(EXT, 80, 7003);
-	opening_scan(&o, &b, 401, timeouts);
+	scan(&o, &b, 401, timeouts);
 	cr_expect_eq(o.freed, 1);
 	cr_expect_eq(o.ports_used, 0);
 	cr_expect_eq(o.room, 0xff);
@@ -175,7 +185,7 @@ static void open_one(struct arena *a, __u16 in_port)
 
 	if (__sync_val_compare_and_swap(&a->lock, 0, 1))
 		return;
-	opening_scan(&o, &b, now, timeouts);
+	scan(&o, &b, now, timeouts);
 	__sync_fetch_and_add(&a->sessions, -o.freed);
 	for (__u32 k = 0; !o.existing && o.room && k < 8; k++) {
 		__u32 offset = group_candidate(o.port_offset, 8, k);
@@ -207,11 +217,12 @@ static void *datapath(void *arg)
 		struct bucket_choice b = choice(a);
 		__u64 truth, key = slot_key(EXT, 443, in_port);
 		__u32 now = LOAD(a->now);
-		struct slot *s = bucket_find_in(b.first, key, UDP, now, timeouts, &truth);
+		int first = bucket_find_in(b.first, key, UDP, now, timeouts);
+		int at = first < 0 ? bucket_find_in(b.second, key, UDP, now, timeouts) : first;
+		struct slot *s = &(first < 0 ? b.second : b.first)->slot[at & 7];
 
-		if (!s)
-			s = bucket_find_in(b.second, key, UDP, now, timeouts, &truth);
-		if (!s) {
+		truth = at < 0 ? 0 : slot_match_in(s, key, UDP, now, timeouts);
+		if (!truth) {
 			open_one(a, in_port);
 			continue;
 		}

@@ -127,6 +127,9 @@ const struct migration_shared migration_shared[] = {
 	{ "tc_entries", { NULL }, false },
 	{ "drains", { "drain_entry", "drain_from" }, false },
 	{ "history", { NULL }, false },
+	{ "portmaps", { "portmap_key", "portmap_value" }, false },
+	{ "portmap_filters", { "portmap_value", "portmap_filters" }, false },
+	{ "pcp", { "portmap_key", "portmap_value" }, false }, /* the epoch goes on if the leases do */
 	{ "peers", { NULL }, false },
 	{ NULL },
 };

@@ -88,6 +88,7 @@ void copying_set_limits(struct copying *c, const struct copying_limits *limits)
 void copying_set_portmaps(struct copying *c, struct portmaps *portmaps)
 {
 	c->portmaps = portmaps;
+	copied_leases_read(c);
 }
 
 void copying_mappings_changed(struct copying *c)

@@ -45,7 +45,8 @@ void copying_free(struct copying *c);
 void copying_set_limits(struct copying *c, const struct copying_limits *limits);
 
 struct portmaps;
-/* Has leases of PCP be exchanged, too; they must outlive the struct. */
+/* Has leases of PCP be exchanged, too; they must outlive the struct. Whose they are says each portmap, for the next
+ * agent. */
 void copying_set_portmaps(struct copying *c, struct portmaps *portmaps);
 
 /* Removes the marks of an agent that no longer has peers. */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "replication/copying_private.h"
 
 _Static_assert(WIRE_FILTERS == MAX_PORTMAP_FILTERS, "a record has room for the filters of any lease");
@@ -236,10 +237,12 @@ int copied_leases_apply(struct copying *c, unsigned peer, const void *payload, s
 	for (size_t i = 0; i < length / sizeof(*w); i++) {
 		struct portmap m;
 
-		if (read_lease(&w[i], now_s, &m))
-			apply(c, peer, &m, add);
-		else
+		if (!read_lease(&w[i], now_s, &m)) {
 			add->refused++;
+			continue;
+		}
+		m.peer = (uint8_t)peer;
+		apply(c, peer, &m, add);
 	}
 	return 0;
 }
@@ -253,12 +256,42 @@ void copied_leases_whole_ended(struct copying *c, unsigned peer)
 			end(c, k);
 }
 
+/* Has the portmap of a lease say whose it is. */
+static void note_peer(struct copying *c, const struct known_lease *k, uint8_t peer)
+{
+	const struct portmap *here = portmaps_by_out(c->portmaps, k->lease.proto, k->lease.out);
+	struct portmap m;
+
+	if (!here || !same_lease(&k->lease, here))
+		return;
+	m = *here;
+	m.peer = peer;
+	if (portmaps_put(c->portmaps, &m))
+		log_warning("a lease cannot be written: the next agent takes it for a peer's");
+}
+
 void copied_leases_adopt(struct copying *c, unsigned peer)
 {
 	/* They stay known, as ended by their time. */
-	for (struct known_lease *k = NULL; (k = lease_set_next(&c->leases_heard, k));)
-		if (k->peer == peer)
+	for (struct known_lease *k = NULL; c->portmaps && (k = lease_set_next(&c->leases_heard, k));)
+		if (k->peer == peer) {
+			note_peer(c, k, 0);
 			k->peer = 0;
+		}
+}
+
+void copied_leases_read(struct copying *c)
+{
+	for (const struct portmap *m = portmaps_next(c->portmaps, NULL); m; m = portmaps_next(c->portmaps, m)) {
+		struct known_lease *k = m->origin == PORTMAP_PCP && m->peer && m->peer <= COPYING_PEERS
+						? lease_set_add(&c->leases_heard, m->proto, m->out)
+						: NULL;
+
+		if (!k)
+			continue;
+		k->lease = *m;
+		k->peer = m->peer;
+	}
 }
 
 void copied_leases_expire(struct copying *c)

@@ -276,6 +276,9 @@ int copied_leases_apply(struct copying *c, unsigned peer, const void *payload, s
 /* Those of a peer that were not in its whole copy end. */
 void copied_leases_whole_ended(struct copying *c, unsigned peer);
 
+/* Takes up those that peers have told an agent before this one. */
+void copied_leases_read(struct copying *c);
+
 /* Has the leases that a peer has told be this gateway's own, which the next pass tells. */
 void copied_leases_adopt(struct copying *c, unsigned peer);
 

@@ -20,6 +20,7 @@ struct portmap {
 	struct endpoint out;
 	uint8_t proto;	    /* IPPROTO_TCP or IPPROTO_UDP */
 	uint8_t origin;	    /* enum portmap_origin */
+	uint8_t peer;	    /* number of the gateway that has told a lease; 0: it is this one's own */
 	uint64_t expires_s; /* CLOCK_BOOTTIME; 0: never. Only the owner of the origin looks at it */
 	uint8_t nonce[PORTMAP_NONCE];
 	struct portmap_filters filters; /* n 0: it takes packets from everybody */
@@ -33,9 +34,9 @@ int portmaps_open(struct mappings *m, struct portmaps **ret, struct error *err);
 void portmaps_close(struct portmaps *p);
 
 /*
- * Adds a portmap, or gives one with the same endpoints another expiry, origin, nonce and filters. 0; -EEXIST if another
- * portmap has one of the endpoints; -EADDRNOTAVAIL if the inside address is in no mapping, or leaves by another outside
- * address; -ENOSPC if there are MAX_PORTMAPS_ALL; or -errno.
+ * Adds a portmap, or gives one with the same endpoints another expiry, origin, peer, nonce and filters. 0; -EEXIST if
+ * another portmap has one of the endpoints; -EADDRNOTAVAIL if the inside address is in no mapping, or leaves by another
+ * outside address; -ENOSPC if there are MAX_PORTMAPS_ALL; or -errno.
  */
 int portmaps_put(struct portmaps *p, const struct portmap *portmap);
 

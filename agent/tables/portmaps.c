@@ -24,6 +24,7 @@ struct portmap_value portmap_value_of(const struct portmap *m, enum portmap_dire
 		.port = other.port,
 		.origin = m->origin,
 		.filtered = m->filters.n != 0,
+		.peer = m->peer,
 		.expires_s = m->expires_s,
 	};
 

@@ -20,6 +20,7 @@ static struct portmap portmap_of_entry(const struct portmap_key *key, const stru
 		.out = out2in ? own : other,
 		.proto = key->proto,
 		.origin = value->origin,
+		.peer = value->peer,
 		.expires_s = value->expires_s,
 	};
 

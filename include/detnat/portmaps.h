@@ -50,7 +50,8 @@ struct portmap_value {
 	 */
 	__u64 expires_s;
 	__u8 nonce[PORTMAP_NONCE];
-	__u32 pad2;
+	__u8 peer; /* likewise: that has told the lease, numbered as copies are marked; 0: it is this gateway's own */
+	__u8 pad[3];
 };
 _Static_assert(sizeof(struct portmap_value) == 40, "no hidden padding");
 

@@ -15,6 +15,9 @@ import agent as programs
 import other_layout
 from agent import wait_for
 from gateways import Gateways
+from lab import GATEWAY_IN
+from pcp_client import Client
+from test_pcp import HOST, configured, leases, real_hosts
 from test_restart import Stream
 
 pytestmark = pytest.mark.long
@@ -167,6 +170,20 @@ def test_gateways_keep_each_others_copies_when_one_gets_another_layout(run_direc
         wait_for(lambda: [lab.agent.ctl("status")["sessions"] for lab in (a, b)] == [0, 0], what="the end of all", interval=0.05)
     finally:
         gateways.close()
+
+
+def test_leases_and_the_epoch_outlive_a_change_of_the_layout(lab, other_layout_build, monkeypatch):
+    real_hosts(lab)
+    agent = lab.start(**configured())
+    with Client(lab.inside_ns, HOST, GATEWAY_IN) as client:
+        out = client.lease(port=443)
+        # More than passes until the next agent answers, were the epoch its own.
+        wait_for(lambda: client.announce().epoch >= 10, what="the epoch to grow old", interval=1)
+        use(monkeypatch, other_layout_build)
+        agent.stop()
+        agent.start()
+        assert client.announce().epoch >= 10
+    assert [(lease["out_addr"], lease["out_port"]) for lease in leases(agent)] == [out]
 
 
 def test_an_incompatible_datapath_keeps_running_until_replaced(lab):

@@ -195,6 +195,64 @@ Test(copying_leases, those_of_a_peer_that_comes_back_without_them_stay_and_are_t
 	cr_assert_eq(told_by(&a), 0, "it is not told back");
 }
 
+/* Agent b ends and another one starts, over the map as it is. */
+static void restart_b(void)
+{
+	const struct copying_limits limits = { .min_age_s = 2, .interval_ms = 1000 };
+	struct error err = { 0 };
+
+	copying_free(b.c);
+	portmaps_close(of_b);
+	cr_assert_eq(portmaps_open(b.m, &of_b, &err), 0, "%s", err.text);
+	cr_assert_eq(copying_new(b.m, &limits, NULL, &b.c), 0);
+	copying_set_portmaps(b.c, of_b);
+}
+
+Test(copying_leases, the_next_agent_knows_which_a_peer_has_told)
+{
+	struct portmap m = lease(600), ended = lease(600);
+
+	ended.in.port = 8081;
+	ended.out.port++;
+	cr_assert_eq(portmaps_put(of_a, &m), 0);
+	cr_assert_eq(portmaps_put(of_a, &ended), 0);
+	tell(&a, &b);
+	restart_b();
+	cr_assert_eq(portmaps_del(of_a, ended.proto, ended.out), 0);
+	connect_gateways(&a, &b);
+	cr_assert_null(portmaps_by_out(of_b, ended.proto, ended.out), "it has ended meanwhile");
+	cr_assert_not_null(at_b());
+	cr_assert_eq(told_by(&b), 0, "it is not told back");
+	restart_b();
+	cr_assert_eq(portmaps_del(of_a, m.proto, m.out), 0);
+	tell(&a, &b);
+	connect_gateways(&a, &b);
+	cr_assert_null(at_b());
+	cr_assert_eq(portmaps_count(of_a, PORTMAP_PCP), 0, "it does not come back");
+}
+
+Test(copying_leases, the_next_agent_knows_which_were_renewed_here_or_adopted)
+{
+	struct portmap m = lease(600), adopted = lease(600);
+
+	adopted.in.port = 8081;
+	adopted.out.port++;
+	cr_assert_eq(portmaps_put(of_a, &adopted), 0);
+	copying_peer_tables(b.c, 1, 1);
+	tell(&a, &b);
+	copying_peer_tables(b.c, 1, 2);
+	cr_assert_eq(portmaps_put(of_a, &m), 0);
+	tell(&a, &b);
+	m.expires_s += 1000;
+	cr_assert_eq(portmaps_put(of_b, &m), 0);
+	restart_b();
+	cr_assert_eq(portmaps_del(of_a, m.proto, m.out), 0);
+	cr_assert_eq(portmaps_del(of_a, adopted.proto, adopted.out), 0);
+	connect_gateways(&a, &b);
+	cr_assert_not_null(at_b());
+	cr_assert_not_null(portmaps_by_out(of_b, adopted.proto, adopted.out));
+}
+
 Test(copying_leases, one_that_was_adopted_ends_with_its_time)
 {
 	struct portmap m = lease(1);

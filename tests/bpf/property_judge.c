@@ -152,9 +152,9 @@ static void judge_hairpin_receiver(const struct judging *j, struct change *c)
 	} else {
 		flow = outside_flow(p, c->src, c->sport, owned ? in_addr : 0);
 		switch (judge_inbound(j, &flow)) {
-		case ARRIVAL_OPENED:
+		case ARRIVAL_TAKEN:
 			c->dst = in_addr;
-			c->dport = model_find_out(m, in_addr, p->dst, p->dport, c->src, c->sport, p->proto)->in_port;
+			c->dport = flow.in_port;
 			break;
 		case ARRIVAL_REFUSED:
 			EXPECT(j, j->o->verdict == DROP_XDP && !j->o->sent, "dropped in silence");
@@ -342,9 +342,8 @@ static void judge_owned(const struct judging *j, uint32_t in_addr)
 		judge_portmap_in(j, portmap);
 	else if (p->ttl <= 1 && j->o->reason == REASON_drop_ttl && model_lets_anyone(m, in_addr, p->proto))
 		expect_drop(j, REASON_drop_ttl, 11, 0);
-	else if (judge_inbound(j, &flow) == ARRIVAL_OPENED)
-		judge_arrival(j, in_addr,
-			      model_find_out(m, in_addr, p->dst, p->dport, p->src, p->sport, p->proto)->in_port);
+	else if (judge_inbound(j, &flow) == ARRIVAL_TAKEN)
+		judge_arrival(j, in_addr, flow.in_port);
 	else
 		expect_drop(j,
 			    j->o->inbound || j->o->reason == REASON_drop_inbound_limit ? REASON_drop_inbound_limit

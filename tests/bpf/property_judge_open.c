@@ -249,6 +249,8 @@ static bool judge_lost_port(const struct judging *j, const struct model_session 
 		return false;
 	expect_drop(j, REASON_drop_busy, 0, 0);
 	model_remove(m, s);
+	if (is_crowded(m, flow))
+		judge_giving_way(j, flow, false);
 	return true;
 }
 

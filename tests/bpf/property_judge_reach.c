@@ -54,12 +54,11 @@ static bool may_be_refused(const struct judging *j, const struct model_session *
 	       slots_taken(m, flow->in_addr) >= 16;
 }
 
-enum arrival judge_inbound(const struct judging *j, const struct model_session *flow)
+enum arrival judge_inbound(const struct judging *j, struct model_session *flow)
 {
 	struct model *m = &j->t->model;
 	struct model_binding *b = flow->in_addr ? lets_in(j, flow) : NULL;
 	const struct model_mapping *map = model_inside(m, flow->in_addr);
-	struct model_session opens = *flow;
 
 	EXPECT(j, b || (!j->o->inbound && j->o->reason != REASON_drop_inbound_limit), "no one may send to that port");
 	if (!b)
@@ -69,15 +68,19 @@ enum arrival judge_inbound(const struct judging *j, const struct model_session *
 		EXPECT(j, !j->o->inbound, "refused and opened");
 		return ARRIVAL_REFUSED;
 	}
+	flow->in_port = b->in_port;
 	if (!j->o->inbound) {
+		/* It is let in, though the inside endpoint answers by the session that it has with the sender. */
+		if (j->o->reason != REASON_drop_no_session &&
+		    model_find_in(m, flow->in_addr, flow->in_port, flow->ext_addr, flow->ext_port, flow->proto))
+			return ARRIVAL_TAKEN;
 		EXPECT(j, !model_binding_is_fresh(m, b), "anyone may send to that port");
 		return ARRIVAL_NONE;
 	}
 	EXPECT(j, model_inbound(m, flow->in_addr) < model_inbound_limit(map), "the outside opened more than it may");
 	EXPECT(j, model_count(m, flow->in_addr) < map->quota, "the outside opened beyond the quota");
-	opens.in_port = b->in_port;
 	/* It may live as long as this session does: the agent's sweep does not tell who has opened one. */
 	b->used = m->now;
-	EXPECT(j, model_open(m, &opens, j->p->flags), "the model is full");
-	return ARRIVAL_OPENED;
+	EXPECT(j, model_open(m, flow, j->p->flags), "the model is full");
+	return ARRIVAL_TAKEN;
 }

@@ -50,8 +50,8 @@ bool stateless_port(const struct judging *j, const struct model_session *flow, u
 
 /* From outside, or from another subscriber as `from` has it: to the portmap of the destination, or its binding. */
 struct model_session outside_flow(const struct random_packet *p, uint32_t src, uint16_t sport, uint32_t in_addr);
-enum arrival { ARRIVAL_NONE, ARRIVAL_OPENED, ARRIVAL_REFUSED };
+enum arrival { ARRIVAL_NONE, ARRIVAL_TAKEN, ARRIVAL_REFUSED };
 /* What becomes of a packet of no session to the port of a subscriber whose mapping lets anyone send; opens it. */
-enum arrival judge_inbound(const struct judging *j, const struct model_session *flow);
+enum arrival judge_inbound(const struct judging *j, struct model_session *flow);
 
 #endif

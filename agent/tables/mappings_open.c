@@ -42,6 +42,15 @@ static bool is_untranslated(const struct mapping *record)
 	return record->geo.out_plen == PLEN_NONE;
 }
 
+/*
+ * Whether a retired mapping still, or again, has addresses of the one around it: an agent has ended while it retired
+ * the mapping, or took it into use again. They are given back once all mappings are known.
+ */
+static bool is_to_give_back(const struct survey *s, int retired, unsigned around)
+{
+	return retired >= 0 && s->retired[retired] && s->records[around].geo.in_plen < s->records[retired].geo.in_plen;
+}
+
 /* Compares addresses below `end`, which all lead to this number (-1: to none), with the runs. */
 static void compare_until(struct survey *s, uint64_t end, int number)
 {
@@ -50,7 +59,7 @@ static void compare_until(struct survey *s, uint64_t end, int number)
 
 		if (at == s->n_runs || s->run[at].first >= end)
 			break;
-		if (s->run[at].number != number)
+		if (s->run[at].number != number && !is_to_give_back(s, number, s->run[at].number))
 			s->whole[s->run[at].number] = false;
 		s->seen = (uint64_t)s->run[at].last + 1;
 	}

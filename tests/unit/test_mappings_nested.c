@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Mappings within mappings: the longest inside prefix has the address, and gives it back when it goes. */
+#include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 
 #include "tables/mapping_tables.h"
 #include "tables_fixture.h"
+#include <detnat/drains.h>
 
 static struct datapath d;
 static struct mappings *m;
@@ -270,6 +272,30 @@ Test(mappings_nested, sessions_that_an_agent_has_not_ended_end_with_the_next)
 	cr_expect_eq(((struct slot *)mappings_buckets(m, a, 1))[3].truth, 0);
 	cr_expect_eq(tables_overflow_entries(&d), 0);
 	cr_expect_eq(d.global->overflow, 0);
+}
+
+Test(mappings_nested, the_next_agent_gives_back_what_a_retired_exception_still_has)
+{
+	const struct prefix in = { tables_addr("10.0.0.16"), 28 }, out = { tables_addr("2.0.0.1"), 32 };
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
+
+	d.drains = bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "drains", sizeof(struct drain_key), sizeof(struct drain_entry),
+				  MAX_DRAINS, &opts);
+	cr_assert(d.drains >= 0);
+
+	int a = add("10.0.0.0/24", "1.1.0.0/28"), b = add("10.0.0.16/28", "2.0.0.1/32");
+	struct session slot = session_to(1, 1030);
+
+	tables_put(m, tables_addr("10.0.0.1"), 3, &slot, 100000);
+	cr_assert_eq(mappings_retire(m, in, out, 600), 0);
+	/* As it was before its addresses were given back. */
+	cr_assert_eq(prefix_index_insert(&m->in, in.base, in.plen, (unsigned)b), 0);
+	open_again();
+	cr_assert_eq(mappings_find_inside(m, tables_addr("10.0.0.1")), a);
+	cr_expect_neq(((struct slot *)mappings_buckets(m, a, 1))[3].truth, 0, "the session goes on");
+	cr_expect_eq(mappings_find_inside(m, tables_addr("10.0.0.17")), a);
+	cr_expect_eq(shown(tables_addr("10.0.0.17")), a);
+	cr_expect(mappings_is_retired(m, b));
 }
 
 /* Sessions opened after the exception has gone are those of the mapping. */

@@ -171,7 +171,8 @@ SUBPROGRAM int copy_bound(const struct mapping *m, struct subscriber *s, const s
 	return at < 0 ? 1 : (__u32)at == offset ? 0 : -1;
 }
 
-/* Under the lock: binds the port of this offset to an inside port that has none. Returns 0, or -1 if it is another's. */
+/* Under the lock: binds the port of this offset to an inside port that has none. Returns 0, or -1 if it is another's.
+ */
 SUBPROGRAM int copy_bind_port(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 offset)
 {
 	struct binding_search *b = binding_search_get();
@@ -191,8 +192,7 @@ SUBPROGRAM int copy_bind_port(const struct mapping *m, struct subscriber *s, con
 		return -1;
 	home = mapping_first_choice(&m->geo, p->sport) >> PORT_GROUP_SHIFT;
 	if (group != home) {
-		struct binding_line *first =
-			binding_line_get(m, mapping_subscriber(&m->geo, p->src), p->proto, home);
+		struct binding_line *first = binding_line_get(m, mapping_subscriber(&m->geo, p->src), p->proto, home);
 
 		if (!first)
 			return -1;

@@ -127,14 +127,15 @@ SUBPROGRAM int copy_scan_buckets(const struct mapping *m, struct subscriber *s, 
 }
 
 /*
- * Under the lock: binds a port, an offset in the block, to the inside port of a session that has it, where the mapping
- * is endpoint-independent. Returns 0, or -1 if it is another's or the inside port has another one.
+ * Under the lock: looks for the port that an inside port is bound to. Returns 0 if it is the one of this offset in the
+ * block, 1 if there is none, -1 if it is another one.
  */
-SUBPROGRAM int copy_bind(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 offset)
+SUBPROGRAM int copy_bound(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 offset)
 {
 	struct binding_search *b = binding_search_get();
-	__u32 first, at = offset & (PORT_GROUP - 1), bit = 1U << at, group = offset >> PORT_GROUP_SHIFT;
-	struct binding_line *home, *line;
+	struct binding_line *home;
+	__u32 first;
+	__s32 at;
 
 	if (!m || !s || !p || !b)
 		return -1;
@@ -153,33 +154,65 @@ SUBPROGRAM int copy_bind(const struct mapping *m, struct subscriber *s, const st
 	};
 
 	home = binding_line_get(m, w.subscriber, p->proto, w.home);
-	line = group == w.home ? home : binding_line_get(m, w.subscriber, p->proto, group);
-	if (!home || !line)
+	if (!home)
 		return -1;
 	binding_import(m, s, w.subscriber, w.now);
 	binding_scan(b, home, group_size(first, m->geo.ports_per_host), w.in_port, w.now, w.life);
-	if (LOAD(b->found) >= 0) {
-		if (group != w.home || (__u32)LOAD(b->found) != at)
+	at = LOAD(b->found);
+	if (at >= 0) {
+		if ((w.home << PORT_GROUP_SHIFT) + (__u32)at != offset)
 			return -1;
-		binding_raise(line_entry(home, at), w.now);
+		binding_raise(line_entry(home, (__u32)at), w.now);
 		return 0;
 	}
-	if (binding_flags(LOAD(home->entry[0])) & BINDING_AWAY) {
-		__s32 away = binding_search_groups(&w, b, s);
+	if (!(binding_flags(LOAD(home->entry[0])) & BINDING_AWAY))
+		return 1;
+	at = binding_search_groups(&w, b, s);
+	return at < 0 ? 1 : (__u32)at == offset ? 0 : -1;
+}
 
-		if (away >= 0)
-			return (__u32)away == offset ? 0 : -1;
-	}
-	if (group != w.home)
-		binding_scan(b, line, group_size(offset, m->geo.ports_per_host), w.in_port, w.now, w.life);
+/* Under the lock: binds the port of this offset to an inside port that has none. Returns 0, or -1 if it is another's.
+ */
+SUBPROGRAM int copy_bind_port(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 offset)
+{
+	struct binding_search *b = binding_search_get();
+	__u32 at = offset & (PORT_GROUP - 1), bit = 1U << at, group = offset >> PORT_GROUP_SHIFT, home, now;
+	struct binding_line *line;
+
+	if (!m || !s || !p || !b)
+		return -1;
+	line = binding_line_get(m, mapping_subscriber(&m->geo, p->src), p->proto, group);
+	if (!line)
+		return -1;
+	now = now_ticks();
+	binding_scan(b, line, group_size(offset, m->geo.ports_per_host), p->sport, now, binding_life(m, p->proto));
 	if (LOAD(b->expired) & bit)
-		binding_walk(m, w.subscriber, p, s, group, w.now);
+		binding_walk(m, mapping_subscriber(&m->geo, p->src), p, s, group, now);
 	if (!(LOAD(b->free) & bit) && !(LOAD(b->expired) & ~LOAD(b->held) & bit))
 		return -1;
-	/* Noted first, so that the binding is found from the moment at which it exists. */
-	if (group != w.home)
-		binding_note_away(home, 1);
-	return binding_bind(line, bit, at, w.in_port, group == w.home ? 0 : BINDING_STRAYED, w.now) < 0 ? -1 : 0;
+	home = mapping_first_choice(&m->geo, p->sport) >> PORT_GROUP_SHIFT;
+	if (group != home) {
+		struct binding_line *first = binding_line_get(m, mapping_subscriber(&m->geo, p->src), p->proto, home);
+
+		if (!first)
+			return -1;
+		/* Noted first, so that the binding is found from the moment at which it exists. */
+		binding_note_away(first, 1);
+	}
+	return binding_bind(line, bit, at, p->sport, group == home ? 0 : BINDING_STRAYED, now) < 0 ? -1 : 0;
+}
+
+/*
+ * Under the lock: binds a port, an offset in the block, to the inside port of a session that has it, where the mapping
+ * is endpoint-independent. Returns 0, or -1 if it is another's or the inside port has another one. In two steps, as
+ * kernel 6.1 has 512 octets of stack for a chain of calls and rounds each frame up to 32.
+ */
+static __always_inline int copy_bind(const struct mapping *m, struct subscriber *s, const struct packet *p,
+				     __u32 offset)
+{
+	int r = copy_bound(m, s, p, offset);
+
+	return r > 0 ? copy_bind_port(m, s, p, offset) : r;
 }
 
 /* Under the lock: whether the port is free for the session, as far as the buckets do not tell; binds it. */

@@ -9,6 +9,7 @@
 #include <detnat/programs.h>
 
 #include "datapath/datapath.h"
+#include "datapath/object_load.h"
 
 #define PIN_RUNNING  "running"
 #define PIN_OVERFLOW "overflow"
@@ -102,9 +103,6 @@ struct datapath_build {
 
 /* Sets every descriptor to -1 and every pointer to NULL. */
 void datapath_init(struct datapath *d);
-
-/* Loads an object; on failure, writes everything that libbpf said to stderr. */
-int object_load(struct bpf_object *o, struct error *err);
 
 /*
  * Makes the object use this map of overflow sessions instead of the pinned one. If overflow is -1, the object creates

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/log.h"
+#include "datapath/object_load.h"
 #include "datapath/pinned.h"
 #include "detnat_copies.skel.h"
 
@@ -61,6 +63,20 @@ static int set_maps(struct bpf_object *o, const struct datapath *d)
 	return 0;
 }
 
+static int load_object(struct copy_program *p)
+{
+	struct error err = { 0 };
+	int r;
+
+	if (p->refused)
+		return bpf_object__load(p->skeleton->obj);
+	r = object_load(p->skeleton->obj, &err);
+	p->refused = r;
+	if (r)
+		log_error("%s", err.text);
+	return r;
+}
+
 static int load(struct copy_program *p, const struct datapath *d)
 {
 	struct settings *settings;
@@ -75,7 +91,7 @@ static int load(struct copy_program *p, const struct datapath *d)
 	settings->portmaps = settings->bindings = settings->filtering = 1;
 	r = set_maps(p->skeleton->obj, d);
 	if (!r)
-		r = detnat_copies__load(p->skeleton);
+		r = load_object(p);
 	if (r)
 		return r;
 	p->requests = mmap(NULL, sizeof(*p->requests), PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -90,13 +106,14 @@ static int load(struct copy_program *p, const struct datapath *d)
 
 int copy_program_load(struct copy_program *p, const struct datapath *d)
 {
-	struct copy_program next = { 0 };
+	struct copy_program next = { .refused = p->refused };
 	int r;
 
 	if (p->skeleton && p->overflow == map_id(d->overflow))
 		return 0;
 	r = load(&next, d);
 	if (r) {
+		p->refused = next.refused;
 		copy_program_unload(&next);
 		return r;
 	}

@@ -59,6 +59,8 @@ int copying_new(struct mappings *m, const struct copying_limits *limits, const c
 	copied_mappings_sync(c);
 	if (state_file)
 		remove_files(c, state_file);
+	/* A kernel that refuses it says so at the start; sessions that peers tell have it loaded again. */
+	(void)copy_program_load(&c->program, mappings_datapath(m));
 	*ret = c;
 	return 0;
 }

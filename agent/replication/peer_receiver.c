@@ -124,7 +124,8 @@ static int take_sessions(struct receiver *r, const struct frame *f, struct error
 	int ret = copying_apply(r->copying, r->number, f->type, f->payload, f->length, &r->counts);
 
 	if (ret)
-		return error_set(why, ret, "malformed records of sessions");
+		return ret == -EPROTO ? error_set(why, ret, "malformed records of sessions")
+				      : error_set(why, ret, "its sessions cannot be stored: %s", strerror(-ret));
 	r->received += payload_sessions(f->type, f->payload, f->length);
 	if (f->type == WIRE_WHOLE_END)
 		r->complete = true;

@@ -5,6 +5,7 @@
 . /lib/checks/common.sh
 
 CONFIG=/tmp/detnat.json
+KEY=/tmp/replication.key
 stages=$(cat /etc/stages) # of the datapath, see detnat.json(5)
 inside=in0 outside=out0   # interfaces in the configuration
 
@@ -20,10 +21,10 @@ CONFIGURATION
 }
 
 # The same with all that subscribers can be reached by, so that every program is loaded.
-configure_reachable() { # FORWARDING MODE
+configure_reachable() { # FORWARDING MODE [OUTSIDE]: another interface outside
     cat >$CONFIG <<CONFIGURATION
 {
-  "interfaces": { "inside": ["$inside"], "outside": ["$outside"] },
+  "interfaces": { "inside": ["$inside"], "outside": ["$outside"${3:+, \"$3\"}] },
   "mappings": [
     { "in": "10.0.0.0/18", "out": "1.1.1.0/30",
       "endpoint_independent": { "mapping": ["udp", "tcp", "icmp"], "filtering": ["udp", "tcp"] } },
@@ -31,6 +32,7 @@ configure_reachable() { # FORWARDING MODE
     { "in": "10.0.1.78/32", "out": null }
   ],
   "portmaps": [ { "proto": "udp", "in": "10.0.0.3:3074", "out": "1.1.1.0:80" } ],
+  "replication": { "listen": "198.51.100.1:9470", "peers": ["198.51.100.2:9470"], "key_file": "$KEY" },
   "forwarding": "$1", "xdp_mode": "$2", "stages": $stages, "sweep_interval": 1,
   "control_socket": "/run/agent.sock", "state_dir": "/tmp/state"
 }

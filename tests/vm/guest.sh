@@ -9,6 +9,8 @@
 
 # shellcheck source=tests/vm/links.sh
 . /lib/checks/links.sh # and by it, agent.sh and common.sh
+# shellcheck source=tests/vm/copies.sh
+. /lib/checks/copies.sh
 
 LOG=/tmp/seen.log
 STATE=none # "redirect native" and so on
@@ -237,13 +239,17 @@ plain_part() {
 
 portmap_traced() { ctl -j trace show | grep '"verdict":"out2in_translated"' | grep -q '"dst":"10.0.0.3:3074"'; }
 
-# What the verifier does not see otherwise: portmaps, open mappings, addresses that are not translated, bindings.
+copies_can_be_stored() { ! grep 'refused the BPF object' /tmp/agent.log; }
+
+# What the verifier does not see otherwise: portmaps, open mappings, addresses that are not translated, bindings,
+# and, as there are peers, sessions that others tell.
 reachable_part() {
     STATE=reachable
     : >$LOG
     ip -n net route replace 1.1.1.0/30 dev net0
     configure_reachable redirect native
     check "the programs are loaded" start_agent
+    check "and that which stores copies" copies_can_be_stored
     [ -n "$ready_ms" ] || { tail -n 50 /tmp/agent.log >&2 && return; }
     check "UDP of a bound port" expect 1.1.1.0:1064 in_sub peer udp 10.0.0.2:45010 $REFLECTOR 100
     check "UDP by a portmap" expect 1.1.1.0:80 in_sub peer udp 10.0.0.3:3074 $REFLECTOR 100
@@ -259,15 +265,16 @@ reachable_part() {
     rm -rf /tmp/state
 }
 
-# The same by tc alone, whose programs are others.
+# The same by tc alone, whose programs are others; those of ppp* are, too.
 tc_part() {
     STATE=tc
     : >$LOG
     ip -n net route replace 1.1.1.0/30 dev net0
-    configure_reachable redirect none
+    configure_reachable redirect none 'ppp*'
     check "the programs are loaded" start_agent
     [ -n "$ready_ms" ] || { tail -n 50 /tmp/agent.log >&2 && return; }
     check "no interface runs XDP" attached_as none
+    check "frames without an Ethernet header have programs" sh -c "find /sys/fs/bpf/detnat -name 'tc_bare*' | grep ."
     check "UDP of a bound port" expect 1.1.1.0:1064 in_sub peer udp 10.0.0.2:45010 $REFLECTOR 100
     check "UDP by a portmap" expect 1.1.1.0:80 in_sub peer udp 10.0.0.3:3074 $REFLECTOR 100
     check "the agent ends" stop_agent
@@ -279,6 +286,7 @@ trap '' PIPE
 sysctl -qw kernel.bpf_stats_enabled=1
 echo "# checks begin $(uptime_ms) ms after the kernel's start"
 make_network
+(umask 077 && head -c 32 /dev/urandom >$KEY)
 STATE=guest
 ip -n net route add 10.0.0.0/18 via 198.51.100.1
 check "the network carries traffic without detnat" expect 10.0.0.2:40000 in_sub peer tcp 10.0.0.2:40000 $REFLECTOR 1000
@@ -290,6 +298,7 @@ has_part() { grep -qw "$1" /etc/parts; }
 ! has_part plain || plain_part
 ! has_part reachable || reachable_part
 ! has_part tc || tc_part
+! has_part copies || copies_part
 ! has_part vlan || vlan_part
 ! has_part bond || bond_part
 ! has_part vrf || vrf_part

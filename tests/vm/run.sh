@@ -15,7 +15,7 @@ VM_BPF_TESTS=${VM_BPF_TESTS:-0}
 STAGES=${STAGES:-1}
 VM_TIMEOUT=${VM_TIMEOUT:-$((600 + 1200 * VM_BPF_TESTS))} # seconds, of one guest
 SERIES=${SERIES:-6.1 6.12}
-VM_PARTS=${VM_PARTS:-guard plain reachable tc vlan bond vrf systemd} # which of the checks of guest.sh, and the units under systemd
+VM_PARTS=${VM_PARTS:-guard plain reachable tc copies vlan bond vrf systemd} # which of the checks of guest.sh, and the units under systemd
 SYSTEMD_SERIES=${SYSTEMD_SERIES:-6.1}    # the kernel of Debian 12, as its systemd is that of the machine
 # VM_ACCEL=kvm is faster, where the machine has it.
 ACCEL=${VM_ACCEL:-tcg,thread=multi}
@@ -88,7 +88,7 @@ make_root() {
         ln -sf ../usr/bin/sh "$root/bin/sh"
     fi
     install -m 755 $here/init "$root/init"
-    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,agent,common}.sh
+    install -D -m 644 -t "$root/lib/checks" $here/{guest,links,copies,agent,common}.sh
     echo "$VM_PARTS" >"$root/etc/parts"
     echo "$STAGES" >"$root/etc/stages"
 }
@@ -229,7 +229,7 @@ for series in $SERIES; do
         not_ok "$series: fetching the kernel failed"
         continue
     fi
-    if has_part guard || has_part plain || has_part reachable || has_part tc || has_part vlan || has_part bond || has_part vrf; then
+    if grep -qwE 'guard|plain|reachable|tc|copies|vlan|bond|vrf' <<<"$VM_PARTS"; then
         make_root
         boot "$series" "$VM_CACHE/kernel-$series"
     fi

@@ -84,6 +84,7 @@ Test(protocols, pass_where_an_address_is_the_subscribers_own)
 		BOTH_WAYS("a protocol of no name", 253, .payload = 1),
 		BOTH_WAYS("first fragment of ESP", ESP, .payload = 200, .options = MORE_FRAGMENTS),
 		BOTH_WAYS("later fragment of ESP", ESP, .payload = 200, .options = LATER_FRAGMENT),
+		BOTH_WAYS("later fragment of DCCP", DCCP, .payload = 200, .options = LATER_FRAGMENT),
 		BOTH_WAYS("later fragment of UDP-Lite", UDP_LITE, .payload = 200, .options = LATER_FRAGMENT),
 		{ "the lowest TTL goes up, to be answered", XDP_INSIDE, { OWN_SENDS, GRE, .ttl = 1 }, UP },
 		{ "hairpin",

@@ -3,7 +3,10 @@
  * Refusals at the quota on the fast path, which neither answers nor reports: packets for which either is due take the
  * slow path, and so do those that need no further session.
  */
+#include <bpf/libbpf.h>
 #include <criterion/criterion.h>
+
+#include <detnat/events.h>
 
 #include "portmap_fixture.h"
 
@@ -61,6 +64,51 @@ Test(refusals, are_counted_and_are_answered_and_reported_when_that_is_due)
 	cr_expect_eq(refuse(false, true), DROP_XDP);
 	cr_expect_eq(counted(REASON_sent_icmp_unreachable), 1);
 	cr_expect_eq(sessions_of(SUBSCRIBER), QUOTA);
+}
+
+static struct nat_event last;
+
+static int keep(void *arg, void *data, size_t size)
+{
+	last = *(const struct nat_event *)data;
+	return 0;
+}
+
+/* The one event that a refusal has told of. */
+static void expect_report(const char *name, uint8_t type, uint16_t ext_port)
+{
+	struct ring_buffer *ring = ring_buffer__new(datapath.events, keep, NULL, NULL);
+
+	cr_assert_not_null(ring);
+	cr_expect_eq(ring_buffer__consume(ring), 1, "%s", name);
+	ring_buffer__free(ring);
+	cr_expect_eq(last.type, type, "%s: of type %u", name, last.type);
+	cr_expect(last.proto == UDP && last.in_addr == SUBSCRIBER && last.out_addr == POOL &&
+			  last.ext_addr == EXTERNAL && last.ext_port == ext_port &&
+			  last.limit == datapath.mapping[0].sessions_per_user,
+		  "%s", name);
+}
+
+/* The quota and a lack of ports have limits of their own; what finds no place beyond the slots counts as the former. */
+Test(refusals, are_reported_as_what_they_are)
+{
+	struct subscriber *s = subscriber();
+
+	datapath.mapping[0].sessions_per_user = PORTS;
+	for (unsigned i = 0; i < PORTS; i++)
+		cr_assert_geq(open_flow(UDP, (uint16_t)(2000 + i), 53, 0), 0);
+	cr_expect_eq(open_flow(UDP, 2000 + PORTS, 54, 0), -1);
+	expect_report("quota", EVENT_QUOTA, 54);
+	datapath.mapping[0].sessions_per_user = 2 * PORTS;
+	next_tick();
+	cr_expect_eq(open_flow(UDP, 2000 + PORTS, 53, 0), -1);
+	expect_report("ports", EVENT_PORTS_EXHAUSTED, 53);
+	datapath.global->overflow = settings.overflow_sessions;
+	s->quota_event_next = 0;
+	s->exhausted = 0;
+	next_tick();
+	cr_expect_eq(open_flow(UDP, 2000 + PORTS, 53, 0), -1);
+	expect_report("no place", EVENT_OVERFLOW_FULL, 53);
 }
 
 /* Runs a row in such a tick, with neither an answer nor a report due. */

@@ -320,6 +320,10 @@ Test(sources, and_destinations_that_are_link_local_are_never_forwarded)
 		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = LINK_LOCAL, UDP, 53, 5000 },
 		  MARTIAN },
 		/* Which are not forwarded. */
+		{ "source, to a group",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = LINK_LOCAL, .dst = ADDR(224, 0, 0, 251), UDP, 5353, 5353 },
+		  UP },
 		{ "source, to the gateway itself",
 		  XDP_INSIDE,
 		  { .from = HOST, .to = GATEWAY_IN, .src = LINK_LOCAL, .dst = OWN, UDP, 5000, 53 },
@@ -533,11 +537,18 @@ Test(egress_in, and_out_leave_what_is_longer_than_a_routes_mtu_to_the_kernel, .i
 		    LONG(1500) },
 		  REASON_in2out_translated },
 	};
+	/* Above the interface's MTU, that holds. */
+	static const struct row longest[] = {
+		{ "out, longer than the interface takes",
+		  XDP_INSIDE,
+		  { FROM(SUBSCRIBER), UDP, 5000, 53, LONG(1501) },
+		  UP },
+	};
 	const struct route_mtu_key keys[] = { { 24, htonl(ADDR(198, 51, 100, 0)) },
 					      { 32, htonl(FAR) },
 					      { 32, htonl(EXTERNAL) },
 					      { 32, htonl(SUBSCRIBER) } };
-	const uint32_t mtus[] = { 1500, 1400, 1500, 1400 };
+	const uint32_t mtus[] = { 9000, 1400, 9000, 1400 };
 
 	open_towards(EXTERNAL, EXTERNAL);
 	settings.route_mtus = 1;
@@ -547,6 +558,7 @@ Test(egress_in, and_out_leave_what_is_longer_than_a_routes_mtu_to_the_kernel, .i
 		cr_assert_eq(bpf_map_update_elem(datapath.route_mtus, &keys[i], &mtus[i], BPF_ANY), 0);
 	RUN_ROWS(rows);
 	RUN_ROWS(rows);
+	RUN_ROWS(longest);
 	/* A lock the kernel tells of by itself. */
 	for (int i = 0; i < 4; i++)
 		cr_assert_eq(bpf_map_delete_elem(datapath.route_mtus, &keys[i]), 0);

@@ -152,6 +152,50 @@ Test(told, an_expired_one_that_the_quota_removes)
 	cr_expect_eq(subscriber()->sessions, 1);
 }
 
+/* One in time-wait counts no more, so its removal makes no room. */
+Test(told, one_in_time_wait_that_the_quota_removes)
+{
+	int port = open_flow(TCP, 7000, 80, SYN);
+
+	datapath.mapping[0].sessions_per_user = 1;
+	close_connection(7000, (uint16_t)port);
+	age_sessions(SUBSCRIBER, 241);
+	cr_assert_geq(open_flow(UDP, 7123, 53, 0), 0);
+	read_events();
+	next_tick();
+	cr_expect_eq(open_flow(UDP, 7124, 53, 0), -1);
+	read_events();
+	expect_told("the old one", EVENT_SESSION_CLOSED, TCP, 7000, (uint16_t)port, 80);
+	cr_expect_eq(subscriber()->sessions, 1);
+}
+
+/* All ports of the block are held: one in time-wait makes way, then one that an RST has closed. */
+Test(told, one_whose_port_a_flow_of_another_group_gets)
+{
+	struct frame reset = {
+		.from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL, TCP, 80, OUT_PORT(2100, 2), .flags = 4
+	};
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size;
+
+	datapath.mapping[0].sessions_per_user = 5000;
+	for (unsigned i = 0; i < PORTS; i++)
+		cr_assert_geq(open_flow(TCP, (uint16_t)(2000 + i), 80, SYN), 0, "flow %u", i);
+	close_connection(2900, OUT_PORT(2900, 2));
+	run_frame(XDP_OUTSIDE, in, frame_build(&reset, in), out, &size);
+	read_events();
+	cr_assert_eq(open_flow(TCP, 2000 + PORTS + 90, 80, SYN), OUT_PORT(2900, 2));
+	read_events();
+	expect_told("in time-wait", EVENT_SESSION_CLOSED, TCP, 2900, OUT_PORT(2900, 2), 80);
+	cr_expect_eq(subscriber()->sessions, PORTS);
+	next_tick();
+	cr_assert_eq(open_flow(TCP, 2000 + PORTS + 700, 80, SYN), OUT_PORT(2100, 2));
+	read_events();
+	expect_told("reset", EVENT_SESSION_CLOSED, TCP, 2100, OUT_PORT(2100, 2), 80);
+	expect_told("the new one", EVENT_SESSION_OPENED, TCP, 2000 + PORTS + 700, OUT_PORT(2100, 2), 80);
+	cr_expect_eq(subscriber()->sessions, PORTS);
+}
+
 /* The ninth flow of a group stands beyond the slots. Returns its port. */
 static uint16_t open_beyond_slots(uint8_t proto, uint16_t ext_port)
 {
@@ -170,11 +214,15 @@ Test(told, one_beyond_the_slots_that_has_expired)
 	uint16_t port = open_beyond_slots(UDP, 53);
 
 	age_overflow(ticks_of_seconds(301, datapath.hz));
+	/* There is room in the slots for the next one. */
+	cr_assert_eq(sessions_close_in(mappings, (struct endpoint){ .addr = SUBSCRIBER, .port = IN_PORT(0) },
+				       (struct endpoint){ .addr = EXTERNAL, .port = 53 }, UDP),
+		     1);
 	cr_assert_geq(open_flow(UDP, IN_PORT(8), 53, 0), PORT_LO);
 	read_events();
 	expect_told("the old one", EVENT_SESSION_CLOSED, UDP, IN_PORT(8), port, 53);
-	cr_expect_eq(subscriber()->sessions, 9);
-	cr_expect_eq(datapath.global->overflow, 1);
+	cr_expect_eq(subscriber()->sessions, 8);
+	cr_expect_eq(datapath.global->overflow, 0);
 }
 
 /* Its port is the first choice of another flow, which gets it. */
@@ -188,6 +236,26 @@ Test(told, one_beyond_the_slots_whose_port_another_gets)
 	expect_told("the old one", EVENT_SESSION_CLOSED, UDP, IN_PORT(8), port, 53);
 	expect_told("the new one", EVENT_SESSION_OPENED, UDP, in_port, port, 53);
 	cr_expect_eq(datapath.global->overflow, 0);
+}
+
+/* What comes from outside to one that has expired is a stranger's. */
+Test(told, one_beyond_the_slots_that_has_expired_takes_nothing_from_outside)
+{
+	const struct row row = { "late",
+				 XDP_OUTSIDE,
+				 { .from = ROUTER,
+				   .to = GATEWAY_OUT,
+				   .src = EXTERNAL,
+				   .dst = POOL,
+				   UDP,
+				   53,
+				   open_beyond_slots(UDP, 53) },
+				 DROP_XDP,
+				 {},
+				 REASON_drop_no_session };
+
+	age_overflow(ticks_of_seconds(301, datapath.hz));
+	run_rows(&row, 1);
 }
 
 Test(told, one_beyond_the_slots_that_is_closed)

@@ -5,7 +5,6 @@
 #include <criterion/criterion.h>
 
 #include "binding_fixture.h"
-#include "told_routes.h"
 
 #define QUOTA 40
 
@@ -185,19 +184,6 @@ Test(inbound, only_a_syn_opens_a_connection_and_the_handshake_establishes_it)
 
 /* How many come in the flood. */
 enum { FLOOD = 400 };
-
-static int stranger(uint32_t src, uint16_t sport, uint16_t dport)
-{
-	uint8_t in[FRAME_MAX], out[FRAME_MAX];
-	struct frame f = {
-		.from = ROUTER, .to = GATEWAY_OUT, .src = src, .dst = POOL, .proto = UDP, .sport = sport, .dport = dport
-	};
-	size_t size = frame_build(&f, in), out_size;
-
-	if (sport % 16 == 0)
-		refresh_followed_routes();
-	return run_frame(XDP_OUTSIDE, in, size, out, &out_size);
-}
 
 Test(inbound, a_flood_takes_its_share_and_no_more)
 {

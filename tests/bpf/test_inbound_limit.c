@@ -20,15 +20,6 @@ TestSuite(inbound_limit, .init = set_up_udp, .fini = tear_down);
 #define LIMIT (QUOTA / 4)
 #define PORT  OUT_PORT(6304, 2)
 
-static int stranger(uint16_t sport)
-{
-	uint8_t in[FRAME_MAX], out[FRAME_MAX];
-	struct frame f = { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL, UDP, sport, PORT };
-	size_t size = frame_build(&f, in);
-
-	return run_frame(XDP_OUTSIDE, in, size, out, &size);
-}
-
 static void end(uint16_t ext_port)
 {
 	cr_assert_eq(sessions_close_in(mappings, (struct endpoint){ .addr = SUBSCRIBER, .port = 6304 },
@@ -50,23 +41,24 @@ Test(inbound_limit, sessions_that_end_make_room_in_the_next_tick)
 		open_flow(UDP, 6304, 53, 0);
 		first = (uint16_t)(first + 100);
 		for (uint16_t i = 0; i < LIMIT; i++)
-			stranger((uint16_t)(first + i));
+			stranger(EXTERNAL, (uint16_t)(first + i), PORT);
 		next_tick();
 		tick = datapath_ticks(&datapath);
 		refresh_followed_routes();
-		other = stranger((uint16_t)(first + 50));
+		other = stranger(EXTERNAL, (uint16_t)(first + 50), PORT);
 		end(first);
 		end((uint16_t)(first + 1));
 		end((uint16_t)(first + 2));
-		same = stranger((uint16_t)(first + 51));
+		same = stranger(EXTERNAL, (uint16_t)(first + 51), PORT);
 	} while (datapath_ticks(&datapath) != tick);
 	cr_expect_eq(other, DROP_XDP, "at the limit");
 	cr_expect_eq(same, DROP_XDP, "counted already");
 	next_tick();
 	refresh_followed_routes();
 	for (uint16_t i = 0; i < 3; i++)
-		cr_expect_eq(stranger((uint16_t)(first + 52 + i)), REDIRECT_XDP, "room for number %u", i);
-	cr_expect_eq(stranger((uint16_t)(first + 55)), DROP_XDP, "at the limit again");
+		cr_expect_eq(stranger(EXTERNAL, (uint16_t)(first + 52 + i), PORT), REDIRECT_XDP, "room for number %u",
+			     i);
+	cr_expect_eq(stranger(EXTERNAL, (uint16_t)(first + 55), PORT), DROP_XDP, "at the limit again");
 }
 
 /* As to a portmap: see the suite portmap. */

@@ -294,12 +294,24 @@ static int check_source(const struct draining *d, struct prefix out, const struc
 }
 
 /* Whether a mapping was made by a drain of the pool of another one. */
+static bool is_drain_name(const char *name)
+{
+	const size_t begin = strlen(POOL_DRAIN_NAME);
+	char addr[LABEL_TEXT];
+	uint32_t parsed;
+
+	if (strncmp(name, POOL_DRAIN_NAME, begin) != 0)
+		return false;
+	snprintf(addr, sizeof(addr), "%.*s", (int)strcspn(name + begin, "-"), name + begin);
+	return !addr_parse(addr, &parsed);
+}
+
 static bool is_drain_of(const struct config *c, const struct config_mapping *m, const struct config_mapping *of)
 {
 	const struct config_mapping *around = config_find_around(c, m->in);
 
-	return !strncmp(m->name, POOL_DRAIN_NAME, strlen(POOL_DRAIN_NAME)) && around && same(around->in, of->in) &&
-	       !prefix_is_none(m->out) && m->out.plen - m->in.plen == of->out.plen - of->in.plen;
+	return is_drain_name(m->name) && around && same(around->in, of->in) && !prefix_is_none(m->out) &&
+	       m->out.plen - m->in.plen == of->out.plen - of->in.plen;
 }
 
 /* What brings addresses without subscribers back, if a drain took these. */
@@ -398,12 +410,28 @@ uint32_t pool_restore_drain(const struct config *c, struct prefix out)
 	return longest;
 }
 
+/* Whether a mapping of one address is like the one around it but for addresses, name and times, as a move makes it. */
+static bool is_moved(const struct config *c, const struct config_mapping *m)
+{
+	const struct config_mapping *around = config_find_around(c, m->in);
+	const struct config_independence *a = &m->independence, *b = around ? &around->independence : NULL;
+
+	if (m->in.plen < 32 || prefix_is_none(m->out) || !around || around->in.plen == 32)
+		return false;
+	if (m->until || !strncmp(m->name, USER_MOVE_NAME, strlen(USER_MOVE_NAME)))
+		return true;
+	return !m->comment[0] && !m->n_spare && m->inbound == around->inbound &&
+	       m->sessions_per_user == around->sessions_per_user && m->session_slots == around->session_slots &&
+	       a->given == b->given && a->mapping == b->mapping && a->filtering == b->filtering &&
+	       a->inbound_sessions == b->inbound_sessions;
+}
+
 /* The mapping that a subscriber comes from, and the one that it was moved to before; -errno with err. */
 static int find_home(struct config *c, uint32_t addr, struct config_mapping *ret_home, struct config_mapping *ret_moved,
 		     struct error *err)
 {
 	const struct config_mapping *m = config_mapping_of(c, addr);
-	bool moved = m && m->in.plen == 32 && (m->until || !strncmp(m->name, USER_MOVE_NAME, strlen(USER_MOVE_NAME)));
+	bool moved = m && is_moved(c, m);
 	char text[ADDR_TEXT], title[MAPPING_TITLE];
 
 	addr_format(addr, text);

@@ -321,9 +321,8 @@ static void add_port(const struct explanation *e, cJSON *list, bool reached)
 	if (e->side == EXPLAIN_OUTSIDE)
 		explain_add(
 			list, true, "drop_no_session",
-			"sessions are opened from inside alone, in a mapping of one to one, too; to be reached from "
-			"outside, "
-			"a host needs an address that is in no mapping",
+			"the subscriber opens a session, or leases the port by PCP; portmap add opens a port for good, "
+			"and in a mapping with inbound open all are",
 			"no session uses %s:%u: what comes from outside to it is dropped", addr, e->asked.port);
 	else
 		explain_add(list, false, "session", "it is opened by the first packet from there to outside",

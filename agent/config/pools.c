@@ -293,27 +293,6 @@ static int check_source(const struct draining *d, struct prefix out, const struc
 			 (unsigned long long)free, text, (unsigned long long)needed);
 }
 
-/* Whether a mapping was made by a drain of the pool of another one. */
-static bool is_drain_name(const char *name)
-{
-	const size_t begin = strlen(POOL_DRAIN_NAME);
-	char addr[LABEL_TEXT];
-	uint32_t parsed;
-
-	if (strncmp(name, POOL_DRAIN_NAME, begin) != 0)
-		return false;
-	snprintf(addr, sizeof(addr), "%.*s", (int)strcspn(name + begin, "-"), name + begin);
-	return !addr_parse(addr, &parsed);
-}
-
-static bool is_drain_of(const struct config *c, const struct config_mapping *m, const struct config_mapping *of)
-{
-	const struct config_mapping *around = config_find_around(c, m->in);
-
-	return is_drain_name(m->name) && around && same(around->in, of->in) && !prefix_is_none(m->out) &&
-	       m->out.plen - m->in.plen == of->out.plen - of->in.plen;
-}
-
 /* What brings addresses without subscribers back, if a drain took these. */
 static int refuse_unused(const struct config *c, const struct config_mapping *of, struct prefix out, struct error *err)
 {
@@ -323,7 +302,7 @@ static int refuse_unused(const struct config *c, const struct config_mapping *of
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
 
-		if (!is_drain_of(c, m, of) || !overlap(outside_of(of, m->in), out))
+		if (!pool_is_drain(c, m, of) || !overlap(outside_of(of, m->in), out))
 			continue;
 		if (!lies_in(outside_of(of, m->in), out))
 			return error_set(err, -EALREADY,
@@ -381,7 +360,7 @@ int pool_restore(struct config *c, struct prefix out, struct pool_edit *ret, str
 		const struct config_mapping m = c->mappings[i - 1];
 		struct prefix drained = PREFIX_NONE;
 
-		if (is_drain_of(c, &m, &of))
+		if (pool_is_drain(c, &m, &of))
 			drained = outside_of(&of, m.in);
 		if (!overlap(drained, out))
 			continue;
@@ -404,26 +383,10 @@ uint32_t pool_restore_drain(const struct config *c, struct prefix out)
 	uint32_t longest = 0;
 
 	for (size_t i = 0; of && i < c->n_mappings; i++)
-		if (is_drain_of(c, &c->mappings[i], of) && overlap(outside_of(of, c->mappings[i].in), out) &&
+		if (pool_is_drain(c, &c->mappings[i], of) && overlap(outside_of(of, c->mappings[i].in), out) &&
 		    c->mappings[i].drain > longest)
 			longest = c->mappings[i].drain;
 	return longest;
-}
-
-/* Whether a mapping of one address is like the one around it but for addresses, name and times, as a move makes it. */
-static bool is_moved(const struct config *c, const struct config_mapping *m)
-{
-	const struct config_mapping *around = config_find_around(c, m->in);
-	const struct config_independence *a = &m->independence, *b = around ? &around->independence : NULL;
-
-	if (m->in.plen < 32 || prefix_is_none(m->out) || !around || around->in.plen == 32)
-		return false;
-	if (m->until || !strncmp(m->name, USER_MOVE_NAME, strlen(USER_MOVE_NAME)))
-		return true;
-	return !m->comment[0] && !m->n_spare && m->inbound == around->inbound &&
-	       m->sessions_per_user == around->sessions_per_user && m->session_slots == around->session_slots &&
-	       a->given == b->given && a->mapping == b->mapping && a->filtering == b->filtering &&
-	       a->inbound_sessions == b->inbound_sessions;
 }
 
 /* The mapping that a subscriber comes from, and the one that it was moved to before; -errno with err. */
@@ -431,7 +394,7 @@ static int find_home(struct config *c, uint32_t addr, struct config_mapping *ret
 		     struct error *err)
 {
 	const struct config_mapping *m = config_mapping_of(c, addr);
-	bool moved = m && is_moved(c, m);
+	bool moved = m && pool_is_move(c, m);
 	char text[ADDR_TEXT], title[MAPPING_TITLE];
 
 	addr_format(addr, text);

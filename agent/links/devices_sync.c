@@ -40,6 +40,9 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 		devices_tell(i, LOG_LEVEL_WARNING, "interface-detached",
 			     "the programs were detached by something else");
 	}
+	/* `auto` tries XDP first: the programs for tc alone may not be loaded. */
+	if (returned && i->mode == XDP_MODE_NONE)
+		interface_without_xdp(&v->own, i);
 	r = i->without_xdp[0] ? link_check(&i->link, &err) : xdp_check(&i->link, &v->own, &err);
 	/* sync_plan() has tc take XDP's place. */
 	if (r && i->mode == XDP_MODE_AUTO && !i->without_xdp[0] && !link_check(&i->link, NULL)) {

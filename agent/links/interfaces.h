@@ -77,6 +77,9 @@ int interfaces_plan_on(const struct config_interface *wanted, size_t n_wanted, s
 bool interface_of_pattern(const struct config_interface *pattern, const struct link *l, const struct own_programs *own,
 			  enum xdp_mode mode, struct interface *ret);
 
+/* Decides whether an interface does without XDP, and why, from what is known of it alone. */
+void interface_without_xdp(const struct own_programs *own, struct interface *i);
+
 /* Whether two lists have the same interfaces below VLAN interfaces, and the same VLANs on them. */
 bool interfaces_same_plan(const struct interfaces *a, const struct interfaces *b);
 

@@ -70,8 +70,7 @@ static const char *why_no_xdp(const struct own_programs *own, const struct link 
 	return NULL;
 }
 
-/* Decides whether an interface does without XDP, from what is known of it alone. */
-static void plan_without_xdp(const struct own_programs *own, struct interface *i)
+void interface_without_xdp(const struct own_programs *own, struct interface *i)
 {
 	const char *why = i->mode == XDP_MODE_NONE   ? "configured"
 			  : i->mode == XDP_MODE_AUTO ? why_no_xdp(own, &i->link)
@@ -233,7 +232,7 @@ static int plan_links(struct plan *p, struct error *err)
 
 	for (size_t k = 0; k < wanted; k++)
 		if (p->all.list[k].link.ifindex)
-			plan_without_xdp(p->own, &p->all.list[k]);
+			interface_without_xdp(p->own, &p->all.list[k]);
 	for (size_t k = 0; !r && k < wanted; k++) {
 		struct interface *i = &p->all.list[k];
 
@@ -281,7 +280,7 @@ bool interface_of_pattern(const struct config_interface *pattern, const struct l
 	*ret = (struct interface){ .roles = pattern->roles, .mode = mode_of(pattern, mode), .link = *l };
 	memcpy(ret->name, l->name, sizeof(ret->name));
 	memcpy(ret->pattern, pattern->name, sizeof(ret->pattern));
-	plan_without_xdp(own, ret);
+	interface_without_xdp(own, ret);
 	/* As one that was waited for: it is attached when it is read. */
 	ret->link = (struct link){ 0 };
 	return true;

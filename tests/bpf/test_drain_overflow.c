@@ -7,15 +7,9 @@
 
 #include <criterion/criterion.h>
 
-#include "fixture.h"
+#include "drain_fixture.h"
 
-static void drain_overflow_set_up(void)
-{
-	settings.drains = 1;
-	set_up();
-}
-
-TestSuite(drain_overflow, .init = drain_overflow_set_up, .fini = tear_down);
+TestSuite(drain_overflow, .init = drain_set_up, .fini = tear_down);
 
 #define OLD_OUT ADDR(203, 0, 113, 200)
 #define NEW_OUT ADDR(203, 0, 113, 201)
@@ -23,23 +17,8 @@ TestSuite(drain_overflow, .init = drain_overflow_set_up, .fini = tear_down);
 /* 16 subscribers have these addresses, with blocks that are the same. */
 #define BLOCK		    4032
 #define BLOCK_PORT(in_port) (1024 + BLOCK * (SUBSCRIBER & 15) + (in_port) % BLOCK)
-static const struct prefix inside = { ADDR(10, 0, 0, 0), 28 }, old_out = { OLD_OUT, 32 }, new_out = { NEW_OUT, 32 };
-
-static void add(struct prefix out, const struct mapping_handover *how)
-{
-	struct mapping_spec spec = { .in = inside, .out = out, .sessions_per_user = 100, .session_slots = SLOTS };
-	struct mapping_job *job;
-	struct error err;
-	int r;
-
-	for (int i = 0; i < N_TIMEOUTS; i++)
-		spec.timeout_ticks[i] = ticks_of_seconds(300, datapath.hz);
-	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
-	while ((r = mappings_add_step(job, &err)) > 0)
-		;
-	cr_assert_eq(r, 0, "%s", err.text);
-	cr_assert_eq(mappings_add_commit_with(job, how), 0);
-}
+static const struct prefix inside = { ADDR(10, 0, 0, 0), 28 }, first_out = { OLD_OUT, 32 },
+			   second_out = { NEW_OUT, 32 };
 
 static void expect_out(const char *what, uint16_t in_port, uint32_t out_addr)
 {
@@ -97,17 +76,17 @@ static void fill(uint16_t first, uint16_t last_port, uint32_t out_addr)
 		expect_out("opens beyond the slots", last_port, out_addr);
 }
 
-static void renumber(void)
+static void replace(void)
 {
-	add(old_out, &(struct mapping_handover){ 0 });
+	drain_add(inside, first_out, SLOTS, 100, &(struct mapping_handover){ 0 });
 	fill(5000, 5008, OLD_OUT);
 	cr_assert_eq(counted(REASON_sessions_overflowed), 1);
-	add(new_out, &(struct mapping_handover){ true, old_out, 600 });
+	drain_add(inside, second_out, SLOTS, 100, &(struct mapping_handover){ true, first_out, 600 });
 }
 
 Test(drain_overflow, is_listed_though_the_new_mapping_has_no_session_beyond_its_slots)
 {
-	renumber();
+	replace();
 	fill(6000, 0, NEW_OUT);
 	cr_expect_eq(counted(REASON_sessions_overflowed), 1);
 	cr_expect_eq(listed(), SLOTS + 1 + SLOTS, "%u", listed());
@@ -115,7 +94,7 @@ Test(drain_overflow, is_listed_though_the_new_mapping_has_no_session_beyond_its_
 
 Test(drain_overflow, keeps_its_outside_endpoint_where_another_session_has_the_same_port)
 {
-	renumber();
+	replace();
 	fill(6000, 5008 + BLOCK, NEW_OUT);
 	cr_expect_eq(counted(REASON_sessions_overflowed), 2);
 	expect_out("a session from before", 5008, OLD_OUT);

@@ -4,27 +4,19 @@
 
 #include <criterion/criterion.h>
 
-#include "icmp_frame.h"
-
-static void drain_set_up(void)
-{
-	settings.drains = 1;
-	set_up();
-}
+#include "drain_fixture.h"
 
 TestSuite(drain_strangers, .init = drain_set_up, .fini = tear_down);
 
-#define OWN_OUT ADDR(203, 0, 113, 200)
-static const struct prefix all = { ADDR(10, 0, 0, 0), 24 }, pool = { POOL, 30 };
 static const struct prefix own = { SUBSCRIBER, 32 }, own_out = { OWN_OUT, 32 };
 
-#define FROM_ROUTER .from = ROUTER, .to = GATEWAY_OUT
-#define SESSION	    OUT_PORT(5000, 2)
+#define TO_GATEWAY .from = ROUTER, .to = GATEWAY_OUT
+#define SESSION	   OUT_PORT(5000, 2)
 
 static void retire(void)
 {
 	cr_assert_eq(open_flow(UDP, 5000, 53, 0), SESSION);
-	cr_assert_eq(mappings_retire(mappings, all, pool, 600), 0);
+	cr_assert_eq(mappings_retire(mappings, all, old_out, 600), 0);
 }
 
 Test(drain_strangers, nothing_comes_straight_to_such_an_address_or_from_it)
@@ -32,25 +24,25 @@ Test(drain_strangers, nothing_comes_straight_to_such_an_address_or_from_it)
 	static const struct row rows[] = {
 		{ "to the address",
 		  XDP_OUTSIDE,
-		  { FROM_ROUTER, .src = EXTERNAL, .dst = SUBSCRIBER, UDP, 53, 5000 },
+		  { TO_GATEWAY, .src = EXTERNAL, .dst = SUBSCRIBER, UDP, 53, 5000 },
 		  DROP_XDP,
 		  {},
 		  REASON_drop_direct_to_inside },
 		{ "from it, to nobody",
 		  XDP_OUTSIDE,
-		  { FROM_ROUTER, .src = SUBSCRIBER, .dst = EXTERNAL, UDP, 53, 5000 },
+		  { TO_GATEWAY, .src = SUBSCRIBER, .dst = EXTERNAL, UDP, 53, 5000 },
 		  DROP_XDP,
 		  {},
 		  REASON_drop_martian },
 		{ "from it, to a pool address",
 		  XDP_OUTSIDE,
-		  { FROM_ROUTER, .src = OTHER, .dst = POOL, UDP, 53, SESSION },
+		  { TO_GATEWAY, .src = OTHER, .dst = POOL, UDP, 53, SESSION },
 		  DROP_XDP,
 		  {},
 		  REASON_drop_martian },
 		{ "neither: untranslated",
 		  XDP_OUTSIDE,
-		  { FROM_ROUTER, .src = EXTERNAL, .dst = UNMAPPED, UDP, 53, 5000 },
+		  { TO_GATEWAY, .src = EXTERNAL, .dst = UNMAPPED, UDP, 53, 5000 },
 		  PASS_XDP,
 		  {},
 		  REASON_passed_untranslated },
@@ -58,7 +50,7 @@ Test(drain_strangers, nothing_comes_straight_to_such_an_address_or_from_it)
 	static const struct icmp_row errors[] = {
 		{ "an ICMP error from it",
 		  XDP_OUTSIDE,
-		  { FROM_ROUTER, .src = OTHER, .dst = POOL, 11, 0,
+		  { TO_GATEWAY, .src = OTHER, .dst = POOL, 11, 0,
 		    .quote = { .ttl = 1, .src = POOL, .dst = EXTERNAL, UDP, SESSION, 53, .payload = 20 } },
 		  DROP_XDP,
 		  {},
@@ -101,9 +93,9 @@ Test(drain_strangers, on_one_interface_both_sides_are_told_apart)
 /* Without sessions nothing tells whose they are. */
 Test(drain_strangers, protocols_without_ports_pass_no_more)
 {
-#define GRE(...)                                                                                                     \
-	{                                                                                                            \
-		"GRE", XDP_OUTSIDE, { FROM_ROUTER, .src = EXTERNAL, .dst = OWN_OUT, 47, .payload = 20 }, __VA_ARGS__ \
+#define GRE(...)                                                                                                    \
+	{                                                                                                           \
+		"GRE", XDP_OUTSIDE, { TO_GATEWAY, .src = EXTERNAL, .dst = OWN_OUT, 47, .payload = 20 }, __VA_ARGS__ \
 	}
 	static const struct row before[] = {
 		GRE(REDIRECT_XDP,
@@ -117,17 +109,8 @@ Test(drain_strangers, protocols_without_ports_pass_no_more)
 		    REASON_out2in_translated),
 	};
 	static const struct row after[] = { GRE(DROP_XDP, {}, REASON_drop_protocol) };
-	struct mapping_spec spec = { .in = own, .out = own_out, .sessions_per_user = 1000, .session_slots = 64 };
-	struct mapping_job *job;
-	struct error err;
-	int r;
 
-	memcpy(spec.timeout_ticks, mappings_get(mappings, 0)->timeout_ticks, sizeof(spec.timeout_ticks));
-	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
-	while ((r = mappings_add_step(job, &err)) > 0)
-		;
-	cr_assert_eq(r, 0, "%s", err.text);
-	cr_assert_eq(mappings_add_commit(job), 0);
+	drain_add(own, own_out, 64, 1000, &(struct mapping_handover){ 0 });
 	RUN_ROWS(before);
 	cr_assert_eq(open_flow(UDP, 5000, 53, 0), 1024 + 5000);
 	cr_assert_eq(mappings_retire(mappings, own, own_out, 600), 0);

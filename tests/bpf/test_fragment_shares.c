@@ -31,7 +31,8 @@ static bool out(uint32_t in_addr, uint32_t ext_addr, uint16_t id, bool first)
 	return counted(REASON_in2out_translated) > before;
 }
 
-static bool in(uint32_t ext_addr, uint16_t id, bool first)
+/* n: the subscriber's number. */
+static bool in_to(uint32_t n, uint32_t ext_addr, uint16_t id, bool first)
 {
 	struct frame f = { .from = ROUTER,
 			   .to = GATEWAY_OUT,
@@ -39,7 +40,7 @@ static bool in(uint32_t ext_addr, uint16_t id, bool first)
 			   .dst = POOL,
 			   UDP,
 			   53,
-			   OUT_PORT(7000, 2),
+			   OUT_PORT(7000, n),
 			   .payload = 1600 };
 	uint64_t before = counted(REASON_out2in_translated);
 	uint8_t whole[FRAME_MAX], frame[FRAME_MAX], octet[FRAME_MAX];
@@ -49,6 +50,11 @@ static bool in(uint32_t ext_addr, uint16_t id, bool first)
 	run_frame(XDP_OUTSIDE, frame, frame_fragment(whole, id, first ? 0 : 800, first ? 800 : 1608, first, frame),
 		  octet, &size);
 	return counted(REASON_out2in_translated) > before;
+}
+
+static bool in(uint32_t ext_addr, uint16_t id, bool first)
+{
+	return in_to(2, ext_addr, id, first);
 }
 
 static struct subscriber *record(uint32_t in_addr)
@@ -157,6 +163,27 @@ Test(fragment_shares, a_share_that_is_used_up_renews_itself)
 	expect_counts("behind it");
 }
 
+/* However small its share has become, a subscriber's few stay for their lifetime. */
+Test(fragment_shares, a_subscribers_few_stay_while_those_of_floods_make_room)
+{
+	unsigned kept = 0;
+
+	for (uint16_t id = 0; id < FRAGMENTS_KEPT; id++)
+		cr_assert(out(SUBSCRIBER, EXTERNAL, id, true));
+	flood(ATTACKER, 500);
+	/* As if others had nearly all the room. */
+	datapath.table->limits.datagrams += 15000;
+	age(FRAGMENT_ID_REST + 1);
+	out(ATTACKER, EXTERNAL, 1, true);
+	datapath.table->limits.datagrams -= 15000;
+	cr_expect_leq(record(ATTACKER)->datagrams, FRAGMENTS_KEPT, "%u are left of the flood",
+		      record(ATTACKER)->datagrams);
+	for (uint16_t id = 0; id < FRAGMENTS_KEPT; id++)
+		kept += out(SUBSCRIBER, EXTERNAL, id, false);
+	cr_expect_eq(kept, FRAGMENTS_KEPT, "%u are left", kept);
+	expect_counts("behind it");
+}
+
 /* A sweep in a second is enough: refusals cost no more. */
 Test(fragment_shares, the_entries_are_swept_once_a_second_at_most)
 {
@@ -191,6 +218,43 @@ Test(fragment_shares, a_peer_uses_up_its_own)
 	cr_expect(in(EXTERNAL_2, 7, true), "from another peer");
 	cr_expect(in(EXTERNAL_2, 7, false));
 	expect_counts("of all");
+}
+
+/* Datagrams that a peer begins until one is refused. Those to one pool address share their identifications. */
+static unsigned begun_before_refusal(uint32_t n)
+{
+	unsigned begun = 0;
+
+	while (begun < 1000 && in_to(n, EXTERNAL, (uint16_t)(1000 * n + begun), true))
+		begun++;
+	return begun;
+}
+
+/* More only if a second ends in between, which does not happen three times in a row. */
+Test(fragment_shares, a_peer_begins_256_datagrams_a_second_for_each_subscriber)
+{
+	unsigned least = 1000;
+
+	cr_assert(out(SUBSCRIBER, EXTERNAL, 1, true) && out(SUBSCRIBER, EXTERNAL, 1, false));
+	for (uint32_t n = 3; n < 6; n++) {
+		uint32_t in_addr = ADDR(10, 0, 0, n);
+		unsigned begun;
+
+		cr_assert(out(in_addr, EXTERNAL, 1, true) && out(in_addr, EXTERNAL, 1, false));
+		begun = begun_before_refusal(n);
+		cr_expect(in(EXTERNAL, (uint16_t)n, true), "to another subscriber");
+		cr_expect_geq(begun, FRAGMENTS_PER_PEER);
+		least = begun < least ? begun : least;
+	}
+	cr_expect_eq(least, FRAGMENTS_PER_PEER, "%u", least);
+}
+
+Test(fragment_shares, a_peer_may_complete_any_number)
+{
+	cr_assert(out(SUBSCRIBER, EXTERNAL, 1, true) && out(SUBSCRIBER, EXTERNAL, 1, false));
+	for (unsigned id = 0; id < 2 * FRAGMENTS_PER_PEER + 10; id++)
+		cr_assert(in(EXTERNAL, (uint16_t)id, true) && in(EXTERNAL, (uint16_t)id, false), "datagram %u", id);
+	expect_counts("of none");
 }
 
 /* A mapping that is made again begins to count at 0, and no end of an old datagram leads below. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Fragments, piece by piece: what comes out must be the pieces of the translated whole. */
+#include <stdlib.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
@@ -112,6 +113,17 @@ Test(fragments, of_every_protocol_pass_in_both_directions)
 	cr_expect_eq(sessions_of(SUBSCRIBER), 3);
 }
 
+Test(fragments, of_two_protocols_may_have_one_identification)
+{
+	struct way udp = OUT(UDP, 1600), tcp = OUT(TCP, 1600);
+
+	piece("first, UDP", &udp, 1, 0, 800, true);
+	piece("first, TCP", &tcp, 1, 0, 800, true);
+	piece("last, UDP", &udp, 1, 800, 1608, false);
+	piece("last, TCP", &tcp, 1, 800, 1620, false);
+	cr_expect_eq(remembered(), 0);
+}
+
 Test(fragments, keep_the_rest_of_their_headers)
 {
 	struct way w = OUT(UDP, 1400);
@@ -197,6 +209,28 @@ Test(fragments, of_a_hairpin_are_translated_on_both_sides)
 	piece_for("a forged source, the subscriber's address", &forged, 9, 800, 1608, false, REASON_drop_fragment);
 	piece("last", &w, 9, 800, 1608, false);
 	cr_expect_eq(remembered(), 0);
+	cr_expect_eq(mappings_subscriber(mappings, 0, 2)->datagrams, 0);
+}
+
+/* Those behind their first one are neither parked where hairpins are off, nor kept from a gateway that has the address.
+ */
+Test(fragments, to_a_pool_address_without_a_hairpin)
+{
+	static const struct frame f = {
+		.from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL + 1, UDP, 7000, 53, .payload = 1600
+	};
+	const struct way w = { XDP_INSIDE, f, f, PASS_XDP, REASON_passed_untranslated };
+
+	listen_for_early_ones();
+	piece_for("before its first", &w, 9, 800, 1608, false, REASON_fragments_parked);
+	settings.hairpin = 0;
+	reload_settings();
+	piece_for("hairpins are off", &w, 9, 800, 1608, false, REASON_drop_no_session);
+	settings.hairpin = 1;
+	reload_settings();
+	cr_assert_eq(system("ip addr add 203.0.113.1/32 dev lo"), 0);
+	datapath_raise_epoch(&datapath);
+	piece("the gateway's own", &w, 9, 800, 1608, false);
 }
 
 /* Each octet of a datagram passes once. */
@@ -215,6 +249,7 @@ Test(fragments, that_overlap_are_dropped)
 	piece("the last", &w, 2, 1208, 1304, false);
 	piece_for("another last", &w, 2, 1304, 1400, false, REASON_drop_fragment_overlap);
 	piece_for("behind the last", &w, 2, 1304, 1400, true, REASON_drop_fragment_overlap);
+	piece_for("another last before it", &w, 2, 400, 504, false, REASON_drop_fragment_overlap);
 }
 
 Test(fragments, that_cannot_be_part_of_a_packet_are_dropped)
@@ -305,6 +340,7 @@ Test(fragments, of_a_new_datagram_may_reuse_an_identification)
 	value.since -= ticks_of_seconds(FRAGMENT_ID_REST + 1, datapath.hz);
 	cr_assert_eq(bpf_map_update_elem(datapath.fragments, &key, &value, BPF_EXIST), 0);
 	piece("another datagram's first", &w, 1, 0, 800, true);
+	cr_expect_eq(mappings_subscriber(mappings, 0, 2)->datagrams, 1, "the other one counts no more");
 	cr_assert_eq(bpf_map_lookup_elem(datapath.fragments, &key, &value), 0);
 	value.since -= ticks_of_seconds(FRAGMENT_LIFETIME + 1, datapath.hz);
 	cr_assert_eq(bpf_map_update_elem(datapath.fragments, &key, &value, BPF_EXIST), 0);
@@ -363,6 +399,47 @@ Test(fragments, before_their_first_go_to_the_agent)
 	cr_expect_eq(counted(REASON_drop_fragment), 1);
 	datapath.global->fragments_until = datapath_ticks(&datapath) - 1;
 	piece_for("it has died", &out, 1, 800, 1608, false, REASON_drop_fragment);
+	ring_buffer__free(ring);
+}
+
+/* Fragments of a way that are parked until one is refused; the ring has room for them all. */
+static unsigned parked_before_refusal(const struct way *w, struct ring_buffer *ring)
+{
+	uint8_t whole[FRAME_MAX], in[FRAME_MAX], out[FRAME_MAX];
+	uint64_t before = counted(REASON_fragments_parked), refused = counted(REASON_drop_fragment_limit);
+	size_t size;
+
+	frame_build(&w->in, whole);
+	for (unsigned id = 0; counted(REASON_drop_fragment_limit) == refused; id++) {
+		run_frame(w->hook, in, frame_fragment(whole, (uint16_t)id, 16, 24, true, in), out, &size);
+		if (id % 256 == 0)
+			ring_buffer__consume(ring);
+	}
+	ring_buffer__consume(ring);
+	return (unsigned)(counted(REASON_fragments_parked) - before);
+}
+
+/* More only if a second ends in between, which does not happen three times in a row. */
+Test(fragments, before_their_first_are_limited_by_inside_source_or_outside_address)
+{
+	struct taken t = { .n = 0 };
+	struct ring_buffer *ring = ring_buffer__new(datapath.early_fragments, take, &t, NULL);
+	struct way out = OUT(UDP, 40), back = BACK(UDP, 40);
+	unsigned least[2] = { ~0U, ~0U };
+
+	listen_for_early_ones();
+	for (uint32_t i = 0; i < 3; i++) {
+		unsigned n;
+
+		out.in.src = SUBSCRIBER + i;
+		n = parked_before_refusal(&out, ring);
+		least[0] = n < least[0] ? n : least[0];
+		back.in.dst = POOL + i;
+		n = parked_before_refusal(&back, ring);
+		least[1] = n < least[1] ? n : least[1];
+	}
+	cr_expect_eq(least[0], FRAGMENTS_PER_SECOND, "%u from inside", least[0]);
+	cr_expect_eq(least[1], FRAGMENTS_PER_SECOND, "%u from outside", least[1]);
 	ring_buffer__free(ring);
 }
 

@@ -217,6 +217,17 @@ Test(icmp_in, what_is_about_no_session_is_dropped)
 }
 
 /* One octet of the frame is another; offsets are from the start of the quote. */
+/* Makes the checksum of an ICMP message right. */
+static void sum_icmp(uint8_t *frame)
+{
+	uint16_t check;
+
+	frame[36] = frame[37] = 0;
+	check = sum_finish(sum_octets(frame + 34, ip_length(frame) - 20, 0));
+	frame[36] = (uint8_t)(check >> 8);
+	frame[37] = (uint8_t)check;
+}
+
 Test(icmp_in, malformed_quotes_are_dropped)
 {
 	static const struct {
@@ -250,12 +261,7 @@ Test(icmp_in, malformed_quotes_are_dropped)
 
 		if (cases[i].at >= 0) {
 			in[42 + cases[i].at] = cases[i].value;
-			in[36] = in[37] = 0;
-
-			uint16_t check = sum_finish(sum_octets(in + 34, ip_length(in) - 20, 0));
-
-			in[36] = (uint8_t)(check >> 8);
-			in[37] = (uint8_t)check;
+			sum_icmp(in);
 		}
 		run_frame_counted(cases[i].name, XDP_OUTSIDE, in, size, out, &out_size,
 				  cases[i].reason == REASON_drop_malformed ? DROP_XDP : REDIRECT_XDP, cases[i].reason);
@@ -263,6 +269,19 @@ Test(icmp_in, malformed_quotes_are_dropped)
 			cr_expect_eq(sum_finish(sum_octets(out + 34, ip_length(out) - 20, 0)), 0, "%s: checksum",
 				     cases[i].name);
 	}
+}
+
+/* An echo request has the code 0. */
+Test(icmp_in, about_an_echo_request_with_a_code_is_about_no_session)
+{
+	struct icmp_error e = { FROM_FAR, 11, 0, .quote = { OUTSIDE, ICMP, ECHO_PORT, .payload = 56 } };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = icmp_error_build(&e, in), out_size;
+
+	open_sessions();
+	in[42 + 21] = 1;
+	sum_icmp(in);
+	run_frame_counted("a code", XDP_OUTSIDE, in, size, out, &out_size, DROP_XDP, REASON_drop_no_session);
 }
 
 Test(icmp_in, a_wrong_checksum_is_not_made_into_another)

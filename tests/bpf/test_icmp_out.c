@@ -185,6 +185,20 @@ Test(icmp_out, tc_translates_what_the_kernel_routed)
 }
 
 /* What the kernel says itself shows no inside address: neither in its quote nor as its source. */
+/* A redirect of the gateway's own traffic to a router, which it names. */
+static void run_own_redirect(uint32_t router, int verdict, enum reason reason)
+{
+	struct icmp_error e = {
+		.src = GATEWAY, OUT, 5, 1, .quote = { .src = EXTERNAL, .dst = ADDR(192, 0, 2, 9), UDP, 53, 6304 }
+	};
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = icmp_error_build(&e, in), out_size;
+
+	for (int i = 0; i < 4; i++)
+		in[38 + i] = (uint8_t)(router >> (24 - 8 * i));
+	run_frame_counted("a redirect", TC_OWN, in, size, out, &out_size, verdict, reason);
+}
+
 Test(icmp_out, the_kernels_own_errors_show_no_inside_address)
 {
 #define OWN(name_, src_, type_, ...)                            \
@@ -242,6 +256,8 @@ Test(icmp_out, the_kernels_own_errors_show_no_inside_address)
 
 	RUN_ROWS(open);
 	RUN_ICMP_ROWS(rows);
+	run_own_redirect(ADDR(10, 0, 0, 9), DROP_TC, REASON_drop_own_error);
+	run_own_redirect(ADDR(198, 51, 100, 9), PASS_TC, REASON_passed_untranslated);
 }
 
 /* Where nothing is translated there is nothing to hide; nor from subscribers, on a stick. */
@@ -316,6 +332,15 @@ static void run_hairpin_errors(void)
 		    3,
 		    .quote = { .src = POOL, .dst = SUBSCRIBER, UDP, B_PORT + 1, 7000 } },
 		  DROPPED(drop_no_session) },
+		{ "a quote without ports",
+		  XDP_INSIDE,
+		  { .src = SUBSCRIBER,
+		    TO_POOL,
+		    3,
+		    3,
+		    .quote_length = 20,
+		    .quote = { .src = POOL, .dst = SUBSCRIBER, UDP, B_PORT, 7000 } },
+		  DROPPED(drop_malformed) },
 		{ "TTL ran out",
 		  XDP_INSIDE,
 		  { .ttl = 1,
@@ -344,6 +369,21 @@ Test(icmp_out, through_a_hairpin)
 {
 	RUN_ROWS(hairpin);
 	run_hairpin_errors();
+}
+
+Test(icmp_out, through_no_hairpin_where_there_are_none)
+{
+	static const struct icmp_row rows[] = {
+		{ "hairpins are off",
+		  XDP_INSIDE,
+		  { .src = SUBSCRIBER, TO_POOL, 3, 3, .quote = { .src = POOL, .dst = SUBSCRIBER, UDP, B_PORT, 7000 } },
+		  DROPPED(drop_no_session) },
+	};
+
+	RUN_ROWS(hairpin);
+	settings.hairpin = 0;
+	reload_settings();
+	RUN_ICMP_ROWS(rows);
 }
 
 Test(icmp_out, through_a_hairpin_where_the_kernel_forwards)

@@ -240,6 +240,14 @@ Test(inbound, at_the_quota_strangers_are_dropped)
 	open_flow(UDP, 6304, 54, 0);
 	cr_expect_eq(stranger(EXTERNAL, 55, OUT_PORT(6304, 2)), DROP_XDP);
 	cr_expect_eq(counted(REASON_drop_inbound_limit), 1);
+	RUN_ROWS(((struct row[]){
+		{ "another subscriber",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = OTHER, .dst = POOL, UDP, 7000, OUT_PORT(6304, 2) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_inbound_limit },
+	}));
 }
 
 Test(inbound, an_expired_binding_is_closed_to_strangers)

@@ -410,6 +410,7 @@ Test(options, udp_is_refreshed_from_outside_where_the_configuration_says_so)
 	static const struct row answer[] = { ANSWER(UDP, 6304) };
 	static const struct row tcp[] = { ANSWER(TCP, 6304) };
 	static const struct row late[] = { LATE(UDP, 6304), LATE(TCP, 6304) };
+	static const struct row dead_tcp[] = { LATE(TCP, 6304) };
 	static const struct row late_tcp[] = { ANSWER(UDP, 6304), LATE(TCP, 6304) };
 
 	RUN_ROWS(open);
@@ -427,6 +428,8 @@ Test(options, udp_is_refreshed_from_outside_where_the_configuration_says_so)
 		RUN_ROWS(answer);
 		if (!i)
 			RUN_ROWS(tcp);
+		if (i == 1)
+			RUN_ROWS(dead_tcp);
 	}
 	RUN_ROWS(late_tcp);
 }

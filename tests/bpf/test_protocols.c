@@ -84,6 +84,7 @@ Test(protocols, pass_where_an_address_is_the_subscribers_own)
 		BOTH_WAYS("a protocol of no name", 253, .payload = 1),
 		BOTH_WAYS("first fragment of ESP", ESP, .payload = 200, .options = MORE_FRAGMENTS),
 		BOTH_WAYS("later fragment of ESP", ESP, .payload = 200, .options = LATER_FRAGMENT),
+		BOTH_WAYS("later fragment of DCCP", DCCP, .payload = 200, .options = LATER_FRAGMENT),
 		BOTH_WAYS("later fragment of UDP-Lite", UDP_LITE, .payload = 200, .options = LATER_FRAGMENT),
 		{ "the lowest TTL goes up, to be answered", XDP_INSIDE, { OWN_SENDS, GRE, .ttl = 1 }, UP },
 		{ "hairpin",
@@ -272,14 +273,33 @@ static size_t build_summed(const struct frame *f, uint16_t add, uint8_t *buffer)
 	return size;
 }
 
+/* A source port with which the checksum of UDP-Lite is 0xffff, as its sum is 0. */
+static uint16_t port_for_zero(struct frame f)
+{
+	uint8_t octets[FRAME_MAX];
+
+	for (unsigned port = 1; port < 65536; port++) {
+		f.sport = (uint16_t)port;
+		build_summed(&f, 0, octets);
+		if (octets[40] == 0xff && octets[41] == 0xff)
+			return (uint16_t)port;
+	}
+	cr_assert_fail("no port has that checksum");
+	return 0;
+}
+
 /* An error from outside about UDP-Lite, whose checksum is as right in the quote afterwards. */
 Test(protocols, icmp_errors_keep_quoted_checksums)
 {
-	static const uint8_t protos[] = { UDP_LITE, DCCP };
+	static const uint8_t protos[] = { UDP_LITE, DCCP, UDP_LITE };
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		struct frame sent = { .src = OWN_OUT, .dst = EXTERNAL, protos[i], 1, 2, .payload = 40 };
 		struct frame seen = { .src = OWN, .dst = EXTERNAL, protos[i], 1, 2, .payload = 40 };
+
+		if (i == 2)
+			sent.sport = seen.sport = port_for_zero(seen);
+
 		struct icmp_error e = { FROM_FAR, .dst = OWN_OUT, 3, 4, .quote = sent };
 		uint8_t in[FRAME_MAX], out[FRAME_MAX], quote[FRAME_MAX], *icmp = in + 34;
 		size_t size = icmp_error_build(&e, in), out_size;

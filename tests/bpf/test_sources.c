@@ -142,11 +142,13 @@ Test(sources, are_compared_with_the_route_back_as_the_reverse_path_filter_says)
 	static const struct row loose[] = {
 		{ "loose: routed by another interface", XDP_INSIDE, { FROM(OTHER), UDP, 5001, 53 }, LEFT(5001, 3) },
 		{ "loose: a blackhole", XDP_INSIDE, { FROM(ADDR(10, 0, 0, 9)), UDP, 5001, 53 }, UP },
+		{ "loose: behind a tunnel", XDP_INSIDE, { FROM(ADDR(10, 0, 0, 8)), UDP, 5001, 53 }, LEFT(5001, 8) },
 	};
 	static const struct row strict[] = {
 		{ "strict: another interface's session", XDP_INSIDE, { FROM(OTHER), UDP, 5000, 53 }, UP },
 		{ "strict: again", XDP_INSIDE, { FROM(OTHER), UDP, 5000, 53 }, UP },
 		{ "strict: a new one", XDP_INSIDE, { FROM(OTHER), UDP, 5002, 53 }, UP },
+		{ "strict: behind a tunnel", XDP_INSIDE, { FROM(ADDR(10, 0, 0, 8)), UDP, 5001, 53 }, UP },
 		{ "strict: its own interface", XDP_INSIDE, { FROM(SUBSCRIBER), UDP, 5002, 53 }, LEFT(5002, 2) },
 		{ "strict: its own interface, again", XDP_INSIDE, { FROM(SUBSCRIBER), UDP, 5002, 53 }, LEFT(5002, 2) },
 	};
@@ -158,7 +160,8 @@ Test(sources, are_compared_with_the_route_back_as_the_reverse_path_filter_says)
 	};
 	uint32_t first = inside_ifindex, second = second_inside();
 
-	run("ip route add blackhole 10.0.0.9/32");
+	run("ip route add blackhole 10.0.0.9/32;"
+	    "ip route add 10.0.0.8/32 encap ip id 1 dst 10.0.0.3 dev tin");
 	RUN_ROWS(off);
 	RUN_ROWS(blackhole);
 	filter(2, SOURCES_ROUTED);
@@ -236,6 +239,10 @@ Test(sources, in_no_mapping_are_routed_or_dropped_as_unmatched_says)
 		  {},
 		  REASON_drop_spoofed },
 		{ "strict: routed back", XDP_INSIDE, { FROM(ROUTED), UDP, 1, 2 }, UP },
+		{ "strict: routed back, by a router that is not resolved",
+		  XDP_INSIDE,
+		  { FROM(ADDR(192, 0, 5, 9)), UDP, 1, 2 },
+		  UP },
 		{ "strict: private",
 		  XDP_INSIDE,
 		  { FROM(ADDR(192, 168, 0, 1)), UDP, 1, 2 },
@@ -261,12 +268,16 @@ Test(sources, in_no_mapping_are_routed_or_dropped_as_unmatched_says)
 		{ "strict: in a mapping", XDP_INSIDE, { FROM(SUBSCRIBER), UDP, 5000, 53 }, LEFT(5000, 2) },
 	};
 
-	run("ip route add 192.0.3.0/24 via 10.0.0.2; ip route add blackhole 192.0.4.0/24");
+	run("ip route add 192.0.3.0/24 via 10.0.0.2; ip route add blackhole 192.0.4.0/24;"
+	    "ip route add 192.0.5.0/24 via 10.0.0.77");
 	settings.unmatched = UNMATCHED_ROUTE;
 	reload_settings();
 	RUN_ROWS(route);
 	settings.unmatched = UNMATCHED_STRICT;
 	reload_settings();
+	RUN_ROWS(strict);
+	/* The same by the agent's copy of the routes. */
+	follow_routes();
 	RUN_ROWS(strict);
 }
 
@@ -309,6 +320,10 @@ Test(sources, and_destinations_that_are_link_local_are_never_forwarded)
 		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = LINK_LOCAL, UDP, 53, 5000 },
 		  MARTIAN },
 		/* Which are not forwarded. */
+		{ "source, to a group",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = LINK_LOCAL, .dst = ADDR(224, 0, 0, 251), UDP, 5353, 5353 },
+		  UP },
 		{ "source, to the gateway itself",
 		  XDP_INSIDE,
 		  { .from = HOST, .to = GATEWAY_IN, .src = LINK_LOCAL, .dst = OWN, UDP, 5000, 53 },
@@ -522,11 +537,18 @@ Test(egress_in, and_out_leave_what_is_longer_than_a_routes_mtu_to_the_kernel, .i
 		    LONG(1500) },
 		  REASON_in2out_translated },
 	};
+	/* Above the interface's MTU, that holds. */
+	static const struct row longest[] = {
+		{ "out, longer than the interface takes",
+		  XDP_INSIDE,
+		  { FROM(SUBSCRIBER), UDP, 5000, 53, LONG(1501) },
+		  UP },
+	};
 	const struct route_mtu_key keys[] = { { 24, htonl(ADDR(198, 51, 100, 0)) },
 					      { 32, htonl(FAR) },
 					      { 32, htonl(EXTERNAL) },
 					      { 32, htonl(SUBSCRIBER) } };
-	const uint32_t mtus[] = { 1500, 1400, 1500, 1400 };
+	const uint32_t mtus[] = { 9000, 1400, 9000, 1400 };
 
 	open_towards(EXTERNAL, EXTERNAL);
 	settings.route_mtus = 1;
@@ -536,6 +558,7 @@ Test(egress_in, and_out_leave_what_is_longer_than_a_routes_mtu_to_the_kernel, .i
 		cr_assert_eq(bpf_map_update_elem(datapath.route_mtus, &keys[i], &mtus[i], BPF_ANY), 0);
 	RUN_ROWS(rows);
 	RUN_ROWS(rows);
+	RUN_ROWS(longest);
 	/* A lock the kernel tells of by itself. */
 	for (int i = 0; i < 4; i++)
 		cr_assert_eq(bpf_map_delete_elem(datapath.route_mtus, &keys[i]), 0);

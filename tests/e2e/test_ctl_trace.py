@@ -38,11 +38,11 @@ def as_by_xdp(trace):
     return {**trace, "hook": "xdp", "interface": "in0" if trace["hook"] == "tc" else trace["interface"]}
 
 
-def traces(agent, number):
+def traces(agent, number, look=shown):
     """Waits for this many records, makes sure that there are no more, and returns them."""
 
     def enough():
-        found = shown(agent)
+        found = look(agent)
         return len(found) >= number and found
 
     found = shapes.assert_all(wait_for(enough, what=f"{number} traced packets"), shapes.TRACE)

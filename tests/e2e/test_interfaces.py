@@ -9,6 +9,7 @@ import netns
 import wire
 from agent import wait_for
 from lab import GATEWAY_IN, GATEWAY_OUT, IN_MAC, OUT_MAC, ROUTER, ROUTER_MAC, SERVER, SERVER_MAC, block_of
+from test_ctl_trace import NONE
 from test_history import attach_foreign_program
 
 
@@ -56,10 +57,11 @@ def test_ten_times_gone_and_back(lab):
     lab.start()
     host = lab.host("10.0.0.9")
     src = lab.open_udp(host)
+    attached = xdp(lab)
     for _ in range(10):
         lab.gateway.ip("link", "del", "out0")
         make_again(lab, "out0")
-    wait_for(lambda: xdp(lab) == {"in0": "native", "out0": "native"} and machine.links(lab.gateway)["out0"], what="attachment")
+    wait_for(lambda: xdp(lab) == attached and (NONE or machine.links(lab.gateway)["out0"]), what="attachment")
     assert lab.open_udp(host) == src
 
 
@@ -68,13 +70,27 @@ def test_absent_over_a_restart(lab):
     agent = lab.start()
     host = lab.host("10.0.0.9")
     src = lab.open_udp(host)
+    attached = xdp(lab)
     agent.stop()
     lab.gateway.ip("link", "del", "out0")
     agent.start()
-    assert xdp(lab) == {"in0": "native", "out0": "absent"}
+    assert xdp(lab) == {**attached, "out0": "absent"}
     make_again(lab, "out0")
-    wait_for(lambda: xdp(lab)["out0"] == "native", what="attachment")
+    wait_for(lambda: xdp(lab) == attached, what="attachment")
     assert lab.open_udp(host) == src
+
+
+def test_without_xdp_it_is_back_without_xdp(lab):
+    """At no moment does it run XDP, which would have the other end of a veth cut GSO frames."""
+    agent = lab.start(xdp_mode="none")
+    host = lab.host("10.0.0.9")
+    src = lab.open_udp(host)
+    lab.gateway.ip("link", "del", "out0")
+    wait_for(lambda: xdp(lab)["out0"] == "absent", what="absence")
+    make_again(lab, "out0")
+    wait_for(lambda: xdp(lab) == {"in0": "none", "out0": "none"}, what="attachment")
+    assert lab.open_udp(host) == src
+    assert "native XDP" not in agent.log.read_text() and "out0: back, attached, tc alone" in agent.log.read_text()
 
 
 def test_reload_while_absent(lab):

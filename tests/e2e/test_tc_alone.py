@@ -236,13 +236,17 @@ def test_an_own_address_as_a_source_is_dropped_as_by_the_kernel(lab):
     assert lab.sessions("10.0.7.7") == []
 
 
+def shown_as_they_are(agent):
+    return agent.ctl("trace", "show")
+
+
 def test_a_trace_shows_a_packet_at_both_ends(lab):
     agent = lab.start(xdp_mode="none")
     host = lab.host()
     agent.ctl("trace", "start", "--in", host.addr)
     src = lab.open_udp(host)
     lab.send_in(lab.from_outside(src[0], UDP(sport=53, dport=src[1])), host, 5000)
-    up, out, back = traces(agent, 3)
+    up, out, back = traces(agent, 3, look=shown_as_they_are)
     inside, outside, server = f"{host.addr}:5000", f"{src[0]}:{src[1]}", f"{SERVER}:53"
     assert seen(up) == ("in0", "ingress", "passed_untranslated") and steps(up)[-1] == "to-kernel"
     assert seen(out) == ("out0", "tc", "in2out_translated") and steps(out)[-1] == "sent"
@@ -260,6 +264,6 @@ def test_a_trace_shows_hairpins_without_an_ethernet_header(tun_lab):
     wait_for(lambda: agent.counters()["drop_no_session"] == 1, what="the first to be dropped")
     agent.ctl("trace", "start", "--in", "10.0.9.9")
     lab.tun.send(IP(src="10.0.9.9", dst=there[0]) / UDP(sport=4001, dport=there[1]) / b"back")
-    (trace,) = traces(agent, 1)
+    (trace,) = traces(agent, 1, look=shown_as_they_are)
     assert seen(trace) == ("ppp0", "ingress", "hairpin_translated") and steps(trace)[-1] == "sent"
     assert ends(trace) == (("10.0.9.9:4001", f"{there[0]}:{there[1]}"), (f"{here[0]}:{here[1]}", f"{host.addr}:4002"))

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* A session that the fast path opens beside its preferred slot is found again once that slot is free. */
+#include <criterion/criterion.h>
+
+#include <detnat/slots.h>
+
+#include "fixture.h"
+
+TestSuite(displaced, .init = set_up, .fini = tear_down);
+
+#define FIRST  7000
+#define SECOND 7080 /* of another group, at the same place in it */
+
+/* An external port towards which another inside port has the preferred slot of FIRST towards EXTERNAL:53. */
+static uint16_t ext_port_of_same_slot(void)
+{
+	const struct mapping *m = mappings_get(mappings, 0);
+	struct bucket_pair first = session_buckets(EXTERNAL, 53, UDP, FIRST % PORTS, m->bucket_shift);
+
+	for (uint16_t port = 54; port; port++)
+		if (session_buckets(EXTERNAL, port, UDP, SECOND % PORTS, m->bucket_shift).first == first.first)
+			return port;
+	cr_assert_fail("there is none");
+	return 0;
+}
+
+Test(displaced, is_found_again)
+{
+	const uint16_t ext_port = ext_port_of_same_slot();
+#define PACKET(port_, ext_)                             \
+	{                                               \
+		"out", XDP_INSIDE,                      \
+			{ .from = HOST,                 \
+			  .to = GATEWAY_IN,             \
+			  .src = SUBSCRIBER,            \
+			  .dst = EXTERNAL,              \
+			  UDP,                          \
+			  port_,                        \
+			  ext_,                         \
+			  .payload = 30 },              \
+			REDIRECT_XDP,                   \
+			{ .ttl = 63,                    \
+			  .from = GATEWAY_OUT,          \
+			  .to = ROUTER,                 \
+			  .src = POOL,                  \
+			  .dst = EXTERNAL,              \
+			  UDP,                          \
+			  (uint16_t)OUT_PORT(port_, 2), \
+			  ext_,                         \
+			  .payload = 30 },              \
+			REASON_in2out_translated        \
+	}
+	const struct row first[] = { PACKET(FIRST, 53) }, second[] = { PACKET(SECOND, ext_port) };
+
+	RUN_ROWS(first);
+	RUN_ROWS(second);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 2);
+	cr_assert_eq(sessions_close_in(mappings, (struct endpoint){ .addr = SUBSCRIBER, .port = FIRST },
+				       (struct endpoint){ .addr = EXTERNAL, .port = 53 }, UDP),
+		     1);
+	RUN_ROWS(second);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 1, "it is the same one");
+}
+
+/* Runs a packet of a flow from an inside port to EXTERNAL:53. Returns its outside port. */
+static uint16_t port_of(uint16_t in_port)
+{
+	struct frame f = {
+		.from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL, UDP, in_port, 53, .payload = 30
+	};
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&f, in);
+
+	cr_assert_eq(run_frame(XDP_INSIDE, in, size, out, &size), REDIRECT_XDP);
+	return (uint16_t)(out[34] << 8 | out[35]);
+}
+
+/* Where the slots are crowded, it is in the emptier of its two buckets. */
+Test(displaced, keeps_its_port_in_the_other_bucket)
+{
+	struct subscriber *s = mappings_subscriber(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0));
+	uint16_t port;
+
+	cr_assert_eq(port_of(FIRST), OUT_PORT(FIRST, 2));
+	s->sessions += 600;
+	port = port_of(FIRST + 1);
+	cr_expect_eq(port, OUT_PORT(FIRST + 1, 2));
+	cr_expect_neq(s->displaced, 0);
+	cr_expect_neq(port_of(FIRST + 1 + PORTS), port, "another inside port");
+	cr_expect_eq(port_of(FIRST + 1), port, "it goes on");
+	s->sessions -= 600;
+	cr_expect_eq(sessions_of(SUBSCRIBER), 3);
+}

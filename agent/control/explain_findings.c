@@ -470,6 +470,7 @@ cJSON *explain_findings(const struct explanation *e)
 	add_guard(e, list);
 	if (e->mapping->geo.out_plen == PLEN_NONE) {
 		explain_add_untranslated(e, list);
+		explain_add_draining(e, e->asked.addr, list);
 		return list;
 	}
 	if (e->side == EXPLAIN_OUTSIDE)
@@ -479,10 +480,12 @@ cJSON *explain_findings(const struct explanation *e)
 		if (e->way_out.addr)
 			add_way(e, list, &e->way_out, false);
 		add_reverse_paths(e, list);
-		if (e->mapping->geo.flags & MAPPING_OPEN)
+		if (e->mapping->geo.flags & MAPPING_OPEN) {
 			explain_add_open(e, list);
-		else
+			explain_add_draining(e, e->in_addr, list);
+		} else {
 			add_sessions(e, list);
+		}
 	} else if (e->kept) {
 		explain_add_kept(e, list);
 	} else if (e->with_port) {

@@ -148,6 +148,7 @@ def test_a_subscriber_without_a_mapping_is_shown_by_its_sessions(orphaned):
     assert [s["in_port"] for s in agent.ctl("session", "list", addr)] == [5000]
     assert "draining" in [finding[0] for finding in reasons(explain(orphaned, endpoint(orphaned.old)))]
     agent.ctl("mapping", "add", "10.0.5.0/24", "none")
+    assert "draining" in [finding[0] for finding in reasons(explain(orphaned, addr))]
     assert "only sessions that drain" in agent.refused("user", "show", addr)
 
 

@@ -64,7 +64,7 @@ static __always_inline int inbound_open_locked(const struct flow *f, struct subs
 		return 0;
 	/* Another inside port's, from before there were bindings; see open_bound_port(). */
 	if (LOAD(o->ports_used) & (1U << (offset & (PORT_GROUP - 1))) ||
-	    (subscriber_overflow(s->overflow) && overflow_is_held(f->m, p)))
+	    (subscriber_overflow(s->overflow) && overflow_port_used(f->m, s, &f->p, p->dport)))
 		return INBOUND_NOT;
 	room = opening_room(LOAD(o->room), LOAD(o->port_offset), slots_crowded(LOAD(s->sessions), f->m->bucket_shift));
 	if (!room)

@@ -103,36 +103,39 @@ static __always_inline struct inbound_look *inbound_look(const struct mapping *m
 }
 
 /*
- * For a packet from inside of a subscriber at its quota: ends the session opened from outside in which the subscriber
- * has been silent for longest. Returns 1 if there was one.
+ * For a packet from inside of a subscriber at its quota: finds the session opened from outside in which the subscriber
+ * has been silent for longest. Returns 1 if there is one.
  */
-SUBPROGRAM int inbound_end_oldest(const struct mapping *m, struct subscriber *s, const struct packet *p)
+SUBPROGRAM int inbound_find_oldest(const struct mapping *m, struct subscriber *s, const struct packet *p)
 {
 	struct inbound_look *l;
-	struct flow f;
-	struct slot *slot;
-	__u64 word;
 
 	if (!m || !s || !p)
 		return 0;
-	f = flow_of(m, p);
-	l = inbound_look(m, s, f.subscriber, f.now);
-	if (!l || !LOAD(l->oldest_age))
-		return 0;
-
-	struct quota_sweep q = { .m = m, .s = s, .subscriber = f.subscriber, .now = f.now };
-
-	word = LOAD(l->oldest);
-	slot = quota_slot(&q, LOAD(l->oldest_at));
-	if (!slot)
-		return 0;
-	quota_take_away(&q, slot, word);
-	return 1;
+	l = inbound_look(m, s, mapping_subscriber(&m->geo, p->src), now_ticks());
+	return l && LOAD(l->oldest_age);
 }
 
 static __always_inline int inbound_gives_way(const struct mapping *m, struct subscriber *s, const struct packet *p)
 {
-	return settings.filtering && LOAD(m->bindings.filtering) && inbound_end_oldest(m, s, p);
+	return settings.filtering && LOAD(m->bindings.filtering) && inbound_find_oldest(m, s, p);
+}
+
+/* Ends the session that inbound_find_oldest() has found for the same packet, unless it has changed meanwhile. */
+SUBPROGRAM int inbound_end_oldest(const struct mapping *m, struct subscriber *s, const struct packet *p)
+{
+	struct inbound_look *l = inbound_look_get();
+	struct slot *slot;
+
+	if (!m || !s || !p || !l)
+		return 0;
+
+	struct quota_sweep q = { .m = m, .s = s, .subscriber = mapping_subscriber(&m->geo, p->src) };
+
+	slot = quota_slot(&q, LOAD(l->oldest_at));
+	if (slot)
+		quota_take_away(&q, slot, LOAD(l->oldest));
+	return 0;
 }
 
 /* Results of inbound_open() other than an inside port. */

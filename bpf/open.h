@@ -393,7 +393,7 @@ static __always_inline int open_session(ctx_t *ctx)
 {
 	struct in2out io;
 	struct subscriber *s;
-	int verdict = open_prepare(ctx, &io, &s), bound;
+	int verdict = open_prepare(ctx, &io, &s), bound, reached;
 
 	if (verdict != CONTINUE)
 		return verdict;
@@ -414,11 +414,15 @@ static __always_inline int open_session(ctx_t *ctx)
 		if (out_port)
 			return open_finish(ctx, &io, out_port);
 	}
-	if (quota_reached(&io.f, s, drain_sessions(io.f.p.src)) && !inbound_gives_way(io.f.m, s, &io.f.p))
+	reached = quota_reached(&io.f, s, drain_sessions(io.f.p.src));
+	if (reached && !inbound_gives_way(io.f.m, s, &io.f.p))
 		return refuse(ctx, REASON_drop_quota);
 	bound = open_bind(&io.f, s);
 	if (bound < 0)
 		return open_unbound(ctx, bound);
+	/* Only now, so that no session ends for one that is refused for want of a bound port. */
+	if (reached && settings.filtering)
+		inbound_end_oldest(io.f.m, s, &io.f.p);
 	if (is_hairpin(&io))
 		__sync_fetch_and_or(&s->way_epoch, SUBSCRIBER_HAIRPINS);
 

@@ -173,14 +173,6 @@ static __always_inline struct overflow_session *overflow_find_out(const struct p
 	return overflow_find_live(ret_in, m, now);
 }
 
-/* Returns 1 if a packet from outside belongs to a session of m in the map. */
-SUBPROGRAM int overflow_is_held(const struct mapping *m, const struct packet *p)
-{
-	struct overflow_key in;
-
-	return m && p && overflow_find_out(p, m, now_ticks(), &in);
-}
-
 /* Returns 1 if an entry holds an outside port towards the external endpoint of a subscriber's packet. */
 SUBPROGRAM int overflow_port_held(const struct mapping *m, const struct packet *p, __u32 out_port)
 {

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 
 #include "binding_fixture.h"
+#include "told_routes.h"
 
 uint64_t *entry_of(uint8_t proto, int out_port)
 {
@@ -43,4 +44,17 @@ void sweep_sessions(void)
 	while (session_sweep_step(s, 1000000, NULL, NULL) > 0)
 		;
 	session_sweep_free(s);
+}
+
+int stranger(uint32_t src, uint16_t sport, uint16_t dport)
+{
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	struct frame f = {
+		.from = ROUTER, .to = GATEWAY_OUT, .src = src, .dst = POOL, .proto = UDP, .sport = sport, .dport = dport
+	};
+	size_t size = frame_build(&f, in), out_size;
+
+	if (sport % 16 == 0)
+		refresh_followed_routes();
+	return run_frame(XDP_OUTSIDE, in, size, out, &out_size);
 }

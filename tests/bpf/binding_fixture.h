@@ -21,4 +21,7 @@ void set_quota(uint32_t sessions);
 
 void sweep_sessions(void);
 
+/* Runs a UDP packet from outside to a port of POOL: the verdict. */
+int stranger(uint32_t src, uint16_t sport, uint16_t dport);
+
 #endif

@@ -334,11 +334,13 @@ struct model_session *model_open(struct model *model, const struct model_session
 	uint32_t out_addr = model_outside_of(model, like->in_addr);
 	struct model_session *s;
 
-	/* What had expired on that flow, or held that port, is gone. */
+	/* What had expired on that flow, or held that port, is gone; the outside does not look for the flow beyond the
+	 * slots. */
 	for (size_t i = model->n; i-- > 0;) {
 		s = &model->session[i];
 		if (same_peer(s, like->in_addr, like->ext_addr, like->ext_port, like->proto) &&
-		    s->out_addr == out_addr && (s->in_port == like->in_port || s->out_port == like->out_port))
+		    s->out_addr == out_addr &&
+		    (s->out_port == like->out_port || (s->in_port == like->in_port && !(s->overflow && like->inbound))))
 			model_remove(model, s);
 	}
 	if (model->n == MODEL_SESSIONS)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The property test in parts: running a packet both ways (property_run.c), judging it (property_judge.c). */
+/* The property test in parts: running a packet both ways (property_run.c), judging it (property_judge.c), time. */
 #ifndef DETNAT_TEST_PROPERTY_H
 #define DETNAT_TEST_PROPERTY_H
 
@@ -43,7 +43,8 @@ struct property {
 	struct model model;
 	uint64_t packets;
 	uint64_t by_reason[N_REASONS];
-	double skipped;	   /* seconds that sessions were aged by */
+	uint32_t resumed;  /* tick of the datapath in which the last packet began to run */
+	uint32_t stopped;  /* and in which it ended */
 	uint64_t drained;  /* packets of sessions of former mappings */
 	unsigned replaced; /* mappings */
 };
@@ -53,9 +54,6 @@ void property_set_up(struct property *t, const struct scene *scene, uint64_t see
 
 /* Adds a portmap, or removes one. */
 void property_change_portmaps(struct property *t);
-
-/* With DETNAT_FILTERS in the environment, portmaps have filters. */
-bool property_has_filters(void);
 
 /* Replaces a mapping, whose sessions go on, or ends former ones once theirs have expired. */
 void property_change_plan(struct property *t);
@@ -69,6 +67,9 @@ const struct model_mapping *property_plans(size_t *ret_n);
 void property_run(struct property *t, enum hook hook, const struct random_packet *p, struct outcome *ret);
 
 /* The same once, by the program that stands at the hook. */
+void property_run_alone(struct property *t, enum hook hook, const struct random_packet *p, struct outcome *ret);
+
+/* The same, where time has been resumed and is stopped by the caller. */
 void property_run_once(struct property *t, enum hook hook, const struct random_packet *p, struct outcome *ret);
 
 /* Holds the outcome against the model, and moves the model on. */
@@ -77,11 +78,26 @@ void property_judge_outside(struct property *t, const struct random_packet *p, c
 /* A packet of or to LOOSE: what must hold of any packet. */
 void property_judge_any(struct property *t, enum hook hook, const struct random_packet *p, const struct outcome *o);
 
-/* Whether a search for a port of the subscriber's ended in vain within this tick: it is not repeated. */
-bool property_searched_in_vain(uint32_t in_addr);
-/* Whether this tick's searches are used up, and whether the outside's sessions have been counted in it. */
-bool property_searches_spent(uint32_t in_addr);
-bool property_inbound_counted(uint32_t in_addr);
+/* property_time.c */
+
+/* Before a packet runs, takes back what has passed since the one before; after it, notes the tick. */
+void property_time_resume(struct property *t);
+void property_time_stop(struct property *t);
+/* Whether the tick is another one since time was resumed. */
+bool property_time_is_late(const struct property *t);
+
+/* Whether a search for a port of the subscriber's ended in vain within the packet's tick: it is not repeated. */
+bool property_searched_in_vain(const struct property *t, uint32_t in_addr);
+/* Whether the tick's searches are used up, and whether the outside's sessions have been counted in it. */
+bool property_searches_spent(const struct property *t, uint32_t in_addr);
+bool property_inbound_counted(const struct property *t, uint32_t in_addr);
+
+/* Lets time pass, as sessions see it: so many seconds, and more while one is so near its end that clocks may differ. */
+void property_skip(struct property *t, unsigned seconds);
+
+/* The agent's sweep. */
+void property_sweep(struct property *t);
+
 /* What the record says of the sessions: expired ones that are in slots still count. */
 uint32_t property_sessions_counted(uint32_t in_addr);
 
@@ -94,12 +110,8 @@ struct property_tables {
 	size_t n_bindings;  /* words */
 };
 bool property_tables(uint32_t in_addr, struct property_tables *ret);
-
-/* Lets time pass, as sessions see it: so many seconds, and more while one is so near its end that clocks may differ. */
-void property_skip(struct property *t, unsigned seconds);
-
-/* The agent's sweep. */
-void property_sweep(struct property *t);
+/* The same in a mapping of its number; negative: in none. */
+bool property_tables_of(int number, uint32_t in_addr, struct property_tables *ret);
 
 /* The sessions in the tables against those of the model. */
 void property_compare_tables(struct property *t);

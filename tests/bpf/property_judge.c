@@ -317,7 +317,8 @@ static void judge_owned(const struct judging *j, uint32_t in_addr)
 	s = model_find_out(m, in_addr, p->dst, p->dport, p->src, p->sport, p->proto);
 	/* Kept for a subscriber with an exception, or for sessions of a former mapping. */
 	if (model_outside_of(m, in_addr) != p->dst && (!s || s->tcp.closed)) {
-		if (s && j->o->reason == REASON_out2in_translated) {
+		/* One in time-wait may still be there. */
+		if (s && j->o->reason != REASON_drop_no_session) {
 			judge_translated_in(j, s);
 			return;
 		}

@@ -60,9 +60,9 @@ static bool is_older(const struct model_session *s, const struct model_session *
  * Where a session opens though the subscriber is at its quota, or all its ports are held, another has given way: of
  * those in slots that an RST has closed the oldest, or of those that the outside has opened the one in which the
  * subscriber has been silent for longest. Ages within two seconds are alike. Expired ones beyond the slots may count in
- * the quota until the agent's sweep, so then one may have given way, and `must` is false.
+ * the quota until the agent's sweep, so then one may have given way, and `must` is false. Returns the one, or NULL.
  */
-static void judge_giving_way(const struct judging *j, const struct model_session *flow, bool must)
+static struct model_session *find_gone(const struct judging *j, const struct model_session *flow, bool must)
 {
 	struct model *m = &j->t->model;
 	struct model_session *gone = NULL;
@@ -80,7 +80,7 @@ static void judge_giving_way(const struct judging *j, const struct model_session
 		gone = s;
 	}
 	if (!gone && !must)
-		return;
+		return NULL;
 	EXPECT(j, gone, "opened beyond the quota, or on the port of another session");
 	for (size_t i = 0; i < m->n; i++)
 		EXPECT(j,
@@ -88,7 +88,15 @@ static void judge_giving_way(const struct judging *j, const struct model_session
 			       !model_counts(m, &m->session[i]) || gone->out_port == flow->out_port ||
 			       !is_older(&m->session[i], gone),
 		       "not the oldest gave way");
-	model_remove(m, gone);
+	return gone;
+}
+
+static void judge_giving_way(const struct judging *j, const struct model_session *flow, bool must)
+{
+	struct model_session *gone = find_gone(j, flow, must);
+
+	if (gone)
+		model_remove(&j->t->model, gone);
 }
 
 /* Whether the subscriber is at its quota, those counted that have expired beyond the slots. */
@@ -194,18 +202,19 @@ static void judge_opening(const struct judging *j, const struct model_session *f
 static bool judge_refusal(const struct judging *j, const struct model_session *flow)
 {
 	struct model *m = &j->t->model;
+	struct model_session *gone;
 
 	if (j->o->reason == REASON_drop_quota) {
 		EXPECT(j, is_crowded(m, flow), "refused below the quota");
-		EXPECT(j, !model_inbound(m, flow->in_addr) || property_searches_spent(flow->in_addr),
+		EXPECT(j, !model_inbound(m, flow->in_addr) || property_searches_spent(j->t, flow->in_addr),
 		       "refused though the outside has sessions that should give way");
 	} else if (j->o->reason == REASON_drop_ports_exhausted) {
-		EXPECT(j, ports_are_out(m, flow) || property_searched_in_vain(flow->in_addr),
+		EXPECT(j, ports_are_out(m, flow) || property_searched_in_vain(j->t, flow->in_addr),
 		       "refused though a port is free");
 	} else if (j->o->reason == REASON_drop_busy) {
 		/* A search for a bound port passes over those that it has found to be in use only the next time. */
 		EXPECT(j,
-		       property_searches_spent(flow->in_addr) ||
+		       property_searches_spent(j->t, flow->in_addr) ||
 			       (model_has_one_port(m, flow->in_addr, flow->proto) &&
 				model_group_is_bound(m, flow->in_addr,
 						     model_first_choice(model_inside(m, flow->in_addr), flow->in_addr,
@@ -215,9 +224,17 @@ static bool judge_refusal(const struct judging *j, const struct model_session *f
 	} else {
 		return false;
 	}
-	/* Room below the quota is made before a port is looked for. */
-	if (j->o->reason != REASON_drop_quota && is_crowded(m, flow))
-		judge_giving_way(j, flow, false);
+	/* Room below the quota is made before a port is looked for, but what the outside has opened ends after a bound
+	 * one is found. */
+	if (j->o->reason != REASON_drop_quota && is_crowded(m, flow)) {
+		gone = find_gone(j, flow, false);
+		EXPECT(j,
+		       !gone || is_reset(gone) || j->o->reason != REASON_drop_ports_exhausted ||
+			       !model_has_one_port(m, flow->in_addr, flow->proto),
+		       "a session of the outside's ended for nothing");
+		if (gone)
+			model_remove(m, gone);
+	}
 	if (j->o->reason == REASON_drop_busy)
 		expect_drop(j, j->o->reason, 0, 0);
 	else

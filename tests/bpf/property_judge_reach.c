@@ -49,9 +49,9 @@ static bool may_be_refused(const struct judging *j, const struct model_session *
 	const struct model *m = &j->t->model;
 	const struct model_mapping *map = model_inside(m, flow->in_addr);
 
-	return model_inbound(m, flow->in_addr) >= model_inbound_limit(map) || property_inbound_counted(flow->in_addr) ||
-	       property_searches_spent(flow->in_addr) || property_sessions_counted(flow->in_addr) >= map->quota ||
-	       slots_taken(m, flow->in_addr) >= 16;
+	return model_inbound(m, flow->in_addr) >= model_inbound_limit(map) ||
+	       property_inbound_counted(j->t, flow->in_addr) || property_searches_spent(j->t, flow->in_addr) ||
+	       property_sessions_counted(flow->in_addr) >= map->quota || slots_taken(m, flow->in_addr) >= 16;
 }
 
 enum arrival judge_inbound(const struct judging *j, struct model_session *flow)

@@ -62,6 +62,14 @@ static uint32_t unmapped(struct random *r)
 	return PICK(r, strays);
 }
 
+/* To a port of LOOSE, whose sessions the model does not know. */
+static bool is_to_loose(const struct model *m, const struct random_packet *p)
+{
+	uint32_t in_addr;
+
+	return model_owner(m, p->dst, p->dport, &in_addr) && in_addr == LOOSE;
+}
+
 /* Towards where another subscriber is seen from outside. */
 static void aim_at_subscriber(struct property *t, struct random_packet *p)
 {
@@ -192,6 +200,8 @@ void property_random_inside(struct property *t)
 		p.flaw = FLAW_NONE;
 	if (hook == TC_OUTSIDE && !p.ttl)
 		p.ttl = 1;
+	if (is_to_loose(&t->model, &p))
+		return;
 	random_packet_build(r, &p);
 	property_run(t, hook, &p, &o);
 	property_judge_inside(t, hook, &p, &o);
@@ -256,6 +266,8 @@ void property_random_outside(struct property *t)
 		p.sport = p.dport;
 		p.dport = 0;
 	}
+	if (is_to_loose(&t->model, &p))
+		return;
 	random_packet_build(r, &p);
 	property_run(t, XDP_OUTSIDE, &p, &o);
 	property_judge_outside(t, &p, &o);

@@ -158,7 +158,7 @@ static void run(struct property *t, enum hook hook, const uint8_t *frame, size_t
 
 	memcpy(p.octet, frame, size);
 	t->packets++;
-	property_run_once(t, hook, &p, &o);
+	property_run_alone(t, hook, &p, &o);
 	if (o.verdict != REDIRECT_XDP || o.reason != reason || o.opened || o.sent)
 		property_fail(t, hook, &p, &o, what);
 	if (o.size != want_size || memcmp(o.octet, want, want_size)) {

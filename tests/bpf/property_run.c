@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
@@ -10,14 +9,6 @@
 
 #include "property.h"
 #include "tables/mapping_tables.h"
-
-static double clock_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 static const char *const hook_name[] = { "XDP inside", "XDP outside",		"XDP both",
 					 "tc outside", "XDP inside, slow path", "XDP outside, slow path" };
@@ -121,6 +112,13 @@ void property_run_once(struct property *t, enum hook hook, const struct random_p
 		property_fail(t, hook, p, ret, "other octets counted");
 }
 
+void property_run_alone(struct property *t, enum hook hook, const struct random_packet *p, struct outcome *ret)
+{
+	property_time_resume(t);
+	property_run_once(t, hook, p, ret);
+	property_time_stop(t);
+}
+
 static size_t table_words(const struct mapping *m)
 {
 	const struct binding_layout *l = &m->bindings;
@@ -128,7 +126,7 @@ static size_t table_words(const struct mapping *m)
 	return l->protocols ? binding_lines(l->protocols, m->geo.ports_per_host, m->bucket_shift) * PORT_GROUP : 0;
 }
 
-static bool tables_of(int number, uint32_t in_addr, struct property_tables *ret)
+bool property_tables_of(int number, uint32_t in_addr, struct property_tables *ret)
 {
 	const struct mapping *m = number < 0 ? NULL : mappings_get(mappings, number);
 	static const uint8_t first[] = { 0, UDP, TCP, UDP, ICMP, UDP, TCP, UDP };
@@ -152,7 +150,7 @@ static bool tables_of(int number, uint32_t in_addr, struct property_tables *ret)
 
 bool property_tables(uint32_t in_addr, struct property_tables *ret)
 {
-	return tables_of(mappings_find_inside(mappings, in_addr), in_addr, ret);
+	return property_tables_of(mappings_find_inside(mappings, in_addr), in_addr, ret);
 }
 
 /* Whether a subscriber may have sessions in a former mapping, whose tables are not put back. */
@@ -295,14 +293,13 @@ struct two_runs {
 	struct snapshot before, slow_after, fast_after;
 	struct outcome slow, fast;
 	bool overflowed; /* the first run, so that there was no second */
-	bool late;	 /* so much time has passed that limits may be due, and sessions seen later */
 };
 
 /* Runs a packet by the slow path and, with all put back as it was, by the fast path. */
 static void run_both(struct property *t, enum hook hook, const struct random_packet *p, unsigned due,
 		     struct two_runs *ret)
 {
-	uint32_t in_addr = concerned(t, hook, p), start = datapath_ticks(&datapath);
+	uint32_t in_addr = concerned(t, hook, p);
 
 	settle_limits(in_addr, due);
 	snapshot_take(&ret->before, in_addr);
@@ -316,7 +313,6 @@ static void run_both(struct property *t, enum hook hook, const struct random_pac
 	property_events_collect();
 	property_run_once(t, hook, p, &ret->fast);
 	snapshot_take(&ret->fast_after, in_addr);
-	ret->late = datapath_ticks(&datapath) - start > 1;
 }
 
 void property_run(struct property *t, enum hook hook, const struct random_packet *p, struct outcome *ret)
@@ -326,19 +322,24 @@ void property_run(struct property *t, enum hook hook, const struct random_packet
 	unsigned due = random_below(&t->r, 8);
 
 	t->packets++;
+	property_time_resume(t);
 	snapshot_take(&runs.before, in_addr);
 	if (hook == TC_OUTSIDE || (runs.before.slots && subscriber_overflow(runs.before.record.overflow)) ||
 	    (hook == XDP_INSIDE && property_is_pool(p->dst)) || (in_addr && has_former(t, in_addr))) {
 		settle_limits(in_addr, due);
 		property_run_once(t, hook, p, ret);
+		property_time_stop(t);
 		t->by_reason[ret->reason]++;
 		return;
 	}
 	/* The machine may let the test wait for longer than two runs may be apart. */
-	for (run_both(t, hook, p, due, &runs); !runs.overflowed && runs.late; run_both(t, hook, p, due, &runs)) {
+	for (run_both(t, hook, p, due, &runs); !runs.overflowed && property_time_is_late(t);
+	     run_both(t, hook, p, due, &runs)) {
 		snapshot_restore(&runs.before, in_addr);
 		property_events_collect();
+		property_time_resume(t);
 	}
+	property_time_stop(t);
 	t->by_reason[runs.slow.reason]++;
 	*ret = runs.overflowed ? runs.slow : runs.fast;
 	if (runs.overflowed)
@@ -351,120 +352,9 @@ void property_run(struct property *t, enum hook hook, const struct random_packet
 		property_fail(t, hook, p, ret, "the fast path leaves other sessions than the slow path");
 }
 
-static void age_bindings(const struct property_tables *of, const struct mapping *m, uint32_t ticks)
-{
-	size_t header = (size_t)binding_header_lines(m->bucket_shift) * PORT_GROUP;
-
-	((struct binding_header *)of->bindings)->counted_tick -= ticks + 2;
-	for (size_t i = header; i < of->n_bindings; i++) {
-		uint64_t entry = of->bindings[i];
-
-		if (binding_is_bound(entry))
-			of->bindings[i] = binding_entry(binding_in_port(entry), binding_flags(entry),
-							binding_seen(entry) - ticks);
-	}
-}
-
-static void age_slots(int number, uint32_t in_addr, uint32_t ticks)
-{
-	struct property_tables of;
-
-	if (!tables_of(number, in_addr, &of))
-		return;
-	for (size_t i = 0; i < of.slots; i++)
-		if (word_is_live(of.slot[i][1]))
-			of.slot[i][1] =
-				word_with(of.slot[i][1], word_state(of.slot[i][1]), word_seen(of.slot[i][1]) - ticks);
-	/* The agent's sweep looks at all of them again. */
-	if (mappings_sweep_due(mappings, number))
-		mappings_sweep_due(mappings, number)[in_addr - mappings_get(mappings, number)->geo.in_base] -= ticks;
-	of.record->recount_tick = of.record->search_tick = (__u16)(datapath_ticks(&datapath) - 2);
-	if (of.n_bindings)
-		age_bindings(&of, mappings_get(mappings, number), ticks);
-}
-
-/* In all mappings that may have some of it. */
-static void age_subscriber(uint32_t in_addr, uint32_t ticks)
-{
-	age_slots(mappings_find_inside(mappings, in_addr), in_addr, ticks);
-	for (int k = mappings_next_retired(mappings, 0); k >= 0; k = mappings_next_retired(mappings, k + 1)) {
-		const struct geometry *g = &mappings_get(mappings, k)->geo;
-
-		if (prefix_contains(g->in_base, g->in_plen, in_addr))
-			age_slots(k, in_addr, ticks);
-	}
-}
-
-static bool searched_now(const struct subscriber *record)
-{
-	return (__u16)((__u16)datapath_ticks(&datapath) - record->search_tick) <= 1;
-}
-
-bool property_searched_in_vain(uint32_t in_addr)
-{
-	struct property_tables of;
-
-	return property_tables(in_addr, &of) && of.record->exhausted && searched_now(of.record);
-}
-
-bool property_searches_spent(uint32_t in_addr)
-{
-	struct property_tables of;
-
-	return property_tables(in_addr, &of) && of.record->searched >= 240 && searched_now(of.record);
-}
-
-bool property_inbound_counted(uint32_t in_addr)
-{
-	struct property_tables of;
-
-	return property_tables(in_addr, &of) && of.n_bindings &&
-	       datapath_ticks(&datapath) - ((struct binding_header *)of.bindings)->counted_tick <= 1;
-}
-
 uint32_t property_sessions_counted(uint32_t in_addr)
 {
 	struct property_tables of;
 
 	return property_tables(in_addr, &of) ? of.record->sessions : 0;
-}
-
-void property_sweep(struct property *t)
-{
-	struct session_sweep *s;
-
-	property_events_apply();
-	cr_assert_eq(session_sweep_new(mappings, &s), 0);
-	while (session_sweep_step(s, 1000000, property_closed, NULL) > 0)
-		;
-	session_sweep_free(s);
-	model_remove_expired(&t->model);
-}
-
-static void skip(struct property *t, unsigned seconds)
-{
-	uint32_t ticks = ticks_of_seconds(seconds, datapath.hz);
-
-	model_use_bindings(&t->model);
-	for (size_t i = 0; i < property_scene->n_subscribers; i++)
-		age_subscriber(property_scene->subscriber[i], ticks);
-	age_overflow(ticks);
-	t->skipped += (double)ticks * (1U << TICK_SHIFT) / datapath.hz;
-	t->model.now = clock_seconds() + t->skipped;
-	model_use_bindings(&t->model);
-}
-
-void property_skip(struct property *t, unsigned seconds)
-{
-	if (seconds)
-		skip(t, seconds);
-	for (;;) {
-		t->model.now = clock_seconds() + t->skipped;
-		if (!model_is_unsure(&t->model, 2) && !model_bindings_are_unsure(&t->model, 2))
-			break;
-		skip(t, 5);
-	}
-	/* The agent is late as often as not. */
-	if (seconds && random_once(&t->r, 2))
-		property_sweep(t);
 }

@@ -2,7 +2,6 @@
 /* What the property test runs on: mappings of every kind, and portmaps that come and go. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <criterion/criterion.h>
 
@@ -25,28 +24,34 @@ static const uint32_t plain_subscribers[] = {
 	ADDR(10, 64, 0, 1), ADDR(10, 64, 15, 255), ADDR(10, 96, 0, 1),
 };
 const struct scene property_plain = { plain_mappings, 3, plain_subscribers, 6, 2, false, false };
-const struct scene property_renumbered = { plain_mappings, 3, plain_subscribers, 6, 2, false, true };
 
 /* What the second and the third mapping may become, apart from what they are: ratios, and so blocks, differ. */
 static const struct model_mapping plans[] = {
-	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 114, 0), 1, 36, .slots = 8 },
-	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 119, 0), 4, 36, .slots = 64 },
-	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 120, 0), 16, 36, .slots = 8 },
-	{ ADDR(10, 96, 0, 0), 4, ADDR(203, 0, 115, 0), 4, 50, .slots = 64 },
-	{ ADDR(10, 96, 0, 0), 4, ADDR(203, 0, 121, 0), 2, 50, .slots = 8 },
-	{ ADDR(10, 96, 0, 0), 4, ADDR(203, 0, 122, 0), 4, 50, .slots = 64 },
+	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 114, 0), 1, 12, .slots = 8 },
+	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 119, 0), 4, 12, .slots = 64 },
+	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 120, 0), 16, 12, .slots = 8 },
+	{ ADDR(10, 96, 0, 0), 4, ADDR(203, 0, 115, 0), 4, 10, .slots = 64 },
+	{ ADDR(10, 96, 0, 0), 4, ADDR(203, 0, 121, 0), 2, 10, .slots = 8 },
+	{ ADDR(10, 96, 0, 0), 4, ADDR(203, 0, 122, 0), 4, 10, .slots = 64 },
 };
+/* As time passes whenever former mappings end, sessions are few: so are those that they may have. */
+static const struct model_mapping renumbered_mappings[] = {
+	{ ADDR(10, 0, 0, 0), 256, POOL, 4, 20, .slots = 1024 },
+	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 114, 0), 1, 12, .slots = 8 },
+	{ ADDR(10, 96, 0, 0), 4, ADDR(203, 0, 115, 0), 4, 10, .slots = 64 },
+};
+const struct scene property_renumbered = { renumbered_mappings, 3, plain_subscribers, 6, 2, false, true };
 
 static const struct model_mapping reachable_mappings[] = {
-	{ ADDR(10, 0, 0, 0), 256, POOL, 4, 30, .slots = 1024 },
-	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 114, 0), 1, 36, .slots = 8 },
+	{ ADDR(10, 0, 0, 0), 256, POOL, 4, 20, .slots = 1024 },
+	{ ADDR(10, 64, 0, 0), 4096, ADDR(203, 0, 114, 0), 1, 24, .slots = 8 },
 	/* Exceptions in the first one: a pool of its own, open, and none. */
-	{ ADDR(10, 0, 0, 64), 64, ADDR(203, 0, 116, 0), 1, 20, .slots = 64,
+	{ ADDR(10, 0, 0, 64), 64, ADDR(203, 0, 116, 0), 1, 16, .slots = 64,
 	  .one_port = MODEL_UDP | MODEL_TCP | MODEL_ICMP, .anyone = MODEL_UDP | MODEL_TCP, .inbound_part = 25 },
 	{ OPEN_HOST, 1, ADDR(203, 0, 118, 8), 1, 0, .kind = MODEL_OPEN },
 	{ UNTRANSLATED, 1, 0, 0, 0, .kind = MODEL_UNTRANSLATED },
 	/* 15 ports, which are soon bound; TCP has sessions of the usual kind beside them. */
-	{ ADDR(10, 80, 0, 0), 4096, ADDR(203, 0, 117, 0), 1, 24, .slots = 64, .one_port = MODEL_UDP,
+	{ ADDR(10, 80, 0, 0), 4096, ADDR(203, 0, 117, 0), 1, 18, .slots = 64, .one_port = MODEL_UDP,
 	  .anyone = MODEL_UDP, .inbound_part = 50 },
 };
 static const uint32_t reachable_subscribers[] = {
@@ -98,14 +103,6 @@ static void add_mapping(const struct model_mapping *m, const struct mapping_hand
 	cr_assert_eq(mappings_add_commit_with(job, how), 0);
 }
 
-static double clock_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 static void reachable_settings(void)
 {
 	settings.portmaps = 1;
@@ -126,7 +123,7 @@ void property_set_up(struct property *t, const struct scene *scene, uint64_t see
 	memcpy(mapping_now, scene->mapping, scene->n_mappings * sizeof(*mapping_now));
 	current.mapping = mapping_now;
 	t->r.state = seed ? seed : 1;
-	t->model = (struct model){ .mapping = mapping_now, .n_mappings = scene->n_mappings, .now = clock_seconds() };
+	t->model = (struct model){ .mapping = mapping_now, .n_mappings = scene->n_mappings, .now = 1e6 };
 	cr_assert_eq(system("ip route add 10.64.0.0/10 via 10.0.0.2 dev tin;"
 			    "for i in $(seq 61 70); do ip neigh add 10.0.0.$i lladdr 02:00:00:00:00:03 dev tin; done"),
 		     0);
@@ -136,6 +133,8 @@ void property_set_up(struct property *t, const struct scene *scene, uint64_t see
 		reachable_settings();
 	reload_settings();
 	property_events_begin();
+	sessions_on_close(mappings, property_closed, NULL);
+	t->resumed = t->stopped = datapath_ticks(&datapath);
 	datapath.mapping[0].sessions_per_user = scene->mapping[0].quota;
 	for (size_t i = 1; i < scene->n_mappings; i++)
 		add_mapping(&scene->mapping[i], &(struct mapping_handover){ 0 });
@@ -186,11 +185,6 @@ static uint16_t random_out_port(struct property *t, uint32_t in_addr)
 			  (5000 + random_below(&t->r, 16) + 1000 * random_below(&t->r, 2)) % model_ports(m));
 }
 
-bool property_has_filters(void)
-{
-	return getenv("DETNAT_FILTERS");
-}
-
 /* Perhaps a filter more: some of the external endpoints match it. */
 static void random_filter(struct property *t, struct model_portmap *p, struct portmap *made)
 {
@@ -231,7 +225,7 @@ void property_change_portmaps(struct property *t)
 	made = (struct portmap){ .in = { p.in_addr, p.in_port },
 				 .out = { model_outside_of(m, p.in_addr), p.out_port },
 				 .proto = p.proto };
-	for (unsigned i = 0; i < 2 && property_has_filters(); i++)
+	for (unsigned i = 0; i < 2; i++)
 		random_filter(t, &p, &made);
 	cr_assert_eq(portmaps_put(portmaps, &made), 0);
 	m->portmap[m->n_portmaps++] = p;

@@ -2,7 +2,7 @@
 /* What the kernel routes out from interfaces without a role: "inside": ["*"], and indexes beyond the tables. */
 #include <criterion/criterion.h>
 
-#include "fixture.h"
+#include "icmp_frame.h"
 
 TestSuite(anywhere, .fini = tear_down);
 
@@ -69,9 +69,43 @@ Test(anywhere, with_a_pattern_only_an_index_beyond_the_tables_is_taken_for_insid
 {
 	set_up_with(INSIDE_BEYOND, 0);
 	RUN_ROWS(guarded);
+	inside_ifindex = MAX_IFINDEX - 1;
+	RUN_ROWS(guarded);
+	inside_ifindex = MAX_IFINDEX;
+	RUN_ROWS(translated);
 	inside_ifindex = 70000;
 	RUN_ROWS(translated);
 	RUN_ROWS(others);
+}
+
+/* A router that no mapping covers tells of what a subscriber has received; the gateway tells it in its place. */
+Test(anywhere, with_any_icmp_errors_are_known_by_what_they_quote)
+{
+#define ROUTERS(type_)                                                       \
+	{                                                                    \
+		SENT, .src = UNMAPPED, .dst = EXTERNAL, type_, 1, .quote = { \
+			.src = EXTERNAL,                                     \
+			.dst = SUBSCRIBER,                                   \
+			UDP,                                                 \
+			53,                                                  \
+			7000,                                                \
+			.payload = 20                                        \
+		}                                                            \
+	}
+	static const struct icmp_row rows[] = {
+		{ "host unreachable",
+		  TC_OUTSIDE,
+		  ROUTERS(3),
+		  PASS_TC,
+		  { SENT, .src = ADDR(198, 51, 100, 1), .dst = EXTERNAL, 3, 1,
+		    .quote = { .src = EXTERNAL, .dst = POOL, UDP, 53, OUT_PORT(7000, 2), .payload = 20 } },
+		  REASON_icmp_error_translated },
+		{ "no error", TC_OUTSIDE, ROUTERS(14), PASS_TC, {}, REASON_passed_untranslated },
+	};
+
+	set_up_with(INSIDE_ANY, 0);
+	RUN_ROWS(translated);
+	RUN_ICMP_ROWS(rows);
 }
 
 Test(anywhere, with_names_an_interface_without_a_role_is_guarded)

@@ -55,9 +55,11 @@ Test(binding_portmaps, expired_ports_of_other_groups_are_passed_over)
 	age_binding(UDP, PORT(1, 0), 4000);
 	age_binding(UDP, PORT(2, 0), 4000);
 	age_binding(UDP, PORT(2, 1), 4000);
+	age_binding(UDP, PORT(2, 2), 4000);
 	hold(PORT(1, 0));
 	hold(PORT(2, 0));
-	cr_expect_eq(open_flow(UDP, 5000, 53, 0), PORT(2, 1));
+	hold(PORT(2, 1));
+	cr_expect_eq(open_flow(UDP, 5000, 53, 0), PORT(2, 2));
 }
 
 Test(binding_portmaps, a_binding_gives_its_port_up_to_one)

@@ -365,13 +365,14 @@ static int take(void *arg, void *data, size_t size)
 Test(fragments, before_their_first_go_to_the_agent)
 {
 	const struct way out = OUT(UDP, 1600), back = BACK(UDP, 1600);
-	struct way egress = out;
+	struct way egress = out, martian = back;
 	uint8_t whole[FRAME_MAX], want[FRAME_MAX];
 	struct taken t = { .n = 0 };
 	struct ring_buffer *ring = ring_buffer__new(datapath.early_fragments, take, &t, NULL);
 	size_t size;
 
 	egress.hook = TC_OUTSIDE;
+	martian.in.src = ADDR(127, 0, 0, 1);
 	piece_for("there is none", &out, 1, 800, 1608, false, REASON_drop_fragment);
 	listen_for_early_ones();
 	piece_for("from inside", &out, 1, 800, 1608, false, REASON_fragments_parked);
@@ -386,6 +387,7 @@ Test(fragments, before_their_first_go_to_the_agent)
 	cr_expect_eq(t.last.key.id, 1);
 	cr_expect_eq(t.last.key.side, FRAGMENT_FROM_INSIDE);
 	cr_expect_eq(t.last.hook, FRAGMENT_AT_XDP);
+	piece_for("from a martian", &martian, 1, 800, 1608, false, REASON_drop_martian);
 	piece_for("from outside", &back, 1, 800, 1608, false, REASON_fragments_parked);
 	ring_buffer__consume(ring);
 	cr_assert_eq(t.n, 2);

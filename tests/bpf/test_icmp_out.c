@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* ICMP errors from inside, of the gateway itself, and through hairpins. Whole packets are compared. */
+#include <stdlib.h>
+
 #include <criterion/criterion.h>
 
 #include "icmp_frame.h"
@@ -134,6 +136,38 @@ Test(icmp_out, reaches_the_sender_as_if_about_its_own_packet)
 }
 
 /* What the kernel has routed out, its TTL lowered already, and what the kernel says itself. */
+/* Its source is checked as that of any packet. */
+Test(icmp_out, from_an_address_that_none_may_have)
+{
+	static const struct icmp_row rows[] = {
+		{ "the gateway's own",
+		  XDP_INSIDE,
+		  { .src = ADDR(10, 0, 0, 1), FROM_HOST, 3, 3, .quote = { SEEN, UDP, 53, 6304 } },
+		  DROPPED(drop_martian) },
+		{ "in no mapping, with a malformed quote",
+		  XDP_INSIDE,
+		  { .src = UNMAPPED, FROM_HOST, 3, 3, .quote_length = 20, .quote = { SEEN, UDP, 53, 6304 } },
+		  DROPPED(drop_malformed) },
+	};
+	static const struct icmp_row other_interface[] = {
+		{ "one that is behind another interface",
+		  XDP_INSIDE,
+		  { .src = OTHER, FROM_HOST, 3, 3, .quote = { SEEN, UDP, 53, 6304 } },
+		  UP },
+	};
+
+	RUN_ROWS(open);
+	RUN_ICMP_ROWS(rows);
+	cr_assert_eq(system("ip link add tin2 type veth peer name pin2; ip link set tin2 up; ip link set pin2 up;"
+			    "ip route add 10.0.0.3/32 dev tin2"),
+		     0);
+	datapath.device[inside_ifindex].rp_filter = 1;
+	settings.source_check = SOURCES_STRICT;
+	reload_settings();
+	datapath_raise_epoch(&datapath);
+	RUN_ICMP_ROWS(other_interface);
+}
+
 Test(icmp_out, tc_translates_what_the_kernel_routed)
 {
 #define OUT	  .from = GATEWAY_OUT, .to = ROUTER, .dst = EXTERNAL
@@ -332,6 +366,14 @@ static void run_hairpin_errors(void)
 		    3,
 		    .quote = { .src = POOL, .dst = SUBSCRIBER, UDP, B_PORT + 1, 7000 } },
 		  DROPPED(drop_no_session) },
+		{ "from a martian",
+		  XDP_INSIDE,
+		  { .src = ADDR(127, 0, 0, 1),
+		    TO_POOL,
+		    3,
+		    3,
+		    .quote = { .src = POOL, .dst = SUBSCRIBER, UDP, B_PORT, 7000 } },
+		  DROPPED(drop_martian) },
 		{ "a quote without ports",
 		  XDP_INSIDE,
 		  { .src = SUBSCRIBER,

@@ -5,7 +5,6 @@
 #include <criterion/criterion.h>
 
 #include "binding_fixture.h"
-#include "told_routes.h"
 
 #define QUOTA 40
 
@@ -186,19 +185,6 @@ Test(inbound, only_a_syn_opens_a_connection_and_the_handshake_establishes_it)
 /* How many come in the flood. */
 enum { FLOOD = 400 };
 
-static int stranger(uint32_t src, uint16_t sport, uint16_t dport)
-{
-	uint8_t in[FRAME_MAX], out[FRAME_MAX];
-	struct frame f = {
-		.from = ROUTER, .to = GATEWAY_OUT, .src = src, .dst = POOL, .proto = UDP, .sport = sport, .dport = dport
-	};
-	size_t size = frame_build(&f, in), out_size;
-
-	if (sport % 16 == 0)
-		refresh_followed_routes();
-	return run_frame(XDP_OUTSIDE, in, size, out, &out_size);
-}
-
 Test(inbound, a_flood_takes_its_share_and_no_more)
 {
 	set_quota(QUOTA);
@@ -345,6 +331,18 @@ Test(inbound, sessions_from_outside_give_way_to_those_of_every_protocol, .init =
 	cr_expect_eq(sessions_of(SUBSCRIBER), 8);
 }
 
+Test(inbound, an_opening_that_finds_no_port_to_bind_ends_none_of_them)
+{
+	set_quota(2);
+	open_flow(UDP, 6304, 53, 0);
+	cr_assert_eq(stranger(EXTERNAL, 55, OUT_PORT(6304, 2)), REDIRECT_XDP);
+	for (uint32_t group = 0; group < PORTS / 8; group++)
+		fill_group(UDP, group, 0, 0);
+	cr_expect_eq(open_flow(UDP, 5000, 53, 0), -1);
+	cr_expect_eq(counted(REASON_drop_ports_exhausted), 1);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 2);
+}
+
 /* The external port towards which a connection's preferred slot is the one of a UDP session of the same inside port. */
 static uint16_t colliding_port(uint16_t in_port, uint16_t udp_port)
 {
@@ -411,6 +409,7 @@ Test(inbound, an_expired_session_beyond_the_slots_keeps_no_stranger_out)
 	/* Another inside port has it now. */
 	cr_assert_eq(open_flow(UDP, (uint16_t)(PORTS * 10 + port - PORT_LO), 54, 0), port);
 	cr_expect_eq(stranger(EXTERNAL, 53, (uint16_t)port), REDIRECT_XDP);
+	cr_expect_eq(mappings_subscriber(mappings, 0, 2)->overflow, 0, "which has ended");
 }
 
 #define NEW_POOL ADDR(203, 0, 113, 64)

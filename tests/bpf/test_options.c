@@ -130,6 +130,7 @@ static void expect_clamped(const struct mss_case *c, uint16_t port)
 	expect_segment("a wrong checksum stays wrong", XDP_INSIDE, &syn, &c->sent, &left, seen(c), 1);
 	/* Of no other segment is it changed. */
 	expect_segment("no SYN", XDP_INSIDE, &ack, &c->sent, &ack_left, &c->sent, 0);
+	expect_segment("no SYN, slow path", XDP_INSIDE_SLOW, &ack, &c->sent, &ack_left, &c->sent, 0);
 }
 
 Test(options, mss_is_clamped_wherever_it_stands)

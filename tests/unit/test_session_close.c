@@ -49,7 +49,7 @@ Test(session_close, that_end_with_their_mapping_are_told_of)
 	sessions_on_close(m, collect, &ended);
 	mappings_del(m, spec.in, spec.out);
 	tables_reclaim(m);
-	cr_assert_eq(ended.n, 9);
+	cr_assert_eq(ended.n, 10);
 	for (unsigned i = 0; i < ended.n; i++) {
 		cr_assert_eq(ended.s[i].in_addr >> 8, tables_addr("10.0.0.0") >> 8);
 		cr_assert_eq(ended.s[i].out_addr, tables_addr("1.1.1.0") + (ended.s[i].in_addr & 0xff) / 16);
@@ -57,6 +57,22 @@ Test(session_close, that_end_with_their_mapping_are_told_of)
 		overflowed += ended.s[i].in_port >= 20;
 	}
 	cr_assert_eq(overflowed, 3);
+}
+
+Test(session_close, in_time_wait_alone_are_told_of_when_their_mapping_ends)
+{
+	struct mapping_spec spec = tables_spec("10.0.0.0/24", "1.1.1.0/28");
+	struct list ended = { .n = 0 };
+
+	put("10.0.0.7", 0, 7, SESSION_TIME_WAIT, NOW);
+	cr_assert_eq(record("10.0.0.7")->sessions, 0);
+	sessions_on_close(m, collect, &ended);
+	mappings_del(m, spec.in, spec.out);
+	tables_reclaim(m);
+	cr_assert_eq(ended.n, 1);
+	cr_assert_eq(ended.s[0].in_addr, tables_addr("10.0.0.7"));
+	cr_assert_eq(ended.s[0].in_port, 7);
+	cr_assert_eq(ended.s[0].state, SESSION_TIME_WAIT);
 }
 
 Test(session_close, in_the_overflow_are_closed_too)

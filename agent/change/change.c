@@ -237,6 +237,11 @@ int change_submit_reload(struct change_queue *q, bool force, change_done done, v
 	return submit(q, &(struct change){ .reload = true, .force = force, .done = done, .arg = arg });
 }
 
+int change_check_file(const struct change_queue *q, const struct config *file, struct error *err)
+{
+	return plan_check(q->context, file, q->context->active->path, err);
+}
+
 int change_submit_programs(struct change_queue *q, change_prepare prepare, change_done done, void *arg)
 {
 	return submit(q, &(struct change){ .prepare = prepare, .done = done, .arg = arg });

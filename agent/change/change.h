@@ -73,6 +73,10 @@ struct change_options {
 	bool drain_given;	     /* false: they end; for a reload, as `drain` of the mappings says */
 	uint32_t drain;		     /* seconds, at most CONFIG_MAX_DRAIN; 0: they end */
 	const struct config *before; /* at a start, what an earlier agent ran, or NULL */
+	/* Has what drains from `timed_in` to `timed_out`, if anything does, end after `drain` seconds, 0: at once. */
+	bool timed;
+	struct prefix timed_in;
+	struct prefix timed_out;
 };
 
 /* The context must outlive the queue. */
@@ -91,6 +95,9 @@ int change_submit_with(struct change_queue *q, change_edit edit, change_done don
  * runs allows, unless it is forced.
  */
 int change_submit_reload(struct change_queue *q, bool force, change_done done, void *arg);
+
+/* Refuses what a reload would refuse before it prepares anything, but for `reload_guard`. Changes nothing. */
+int change_check_file(const struct change_queue *q, const struct config *file, struct error *err);
 
 /*
  * Queues a replacement of the programs, by those that the settings call for when its turn comes: after a change of the

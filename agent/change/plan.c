@@ -178,7 +178,7 @@ static void plan_wanted(struct plan *p, const struct mapping_spec *spec)
 		p->add[p->n_add - 1].revives = true;
 		p->update[p->n_update++].spec = *spec;
 	}
-	if (record && slots_of(record) && spec->session_slots)
+	if (!p->only_checks && record && slots_of(record) && spec->session_slots)
 		log_warning("mapping %s: its sessions are lost, as each address gets %u slots instead of %u",
 			    config_mapping_title(p->wanted, spec->in, spec->out, title), spec->session_slots,
 			    slots_of(record));
@@ -212,15 +212,12 @@ static bool programs_right(const struct plan *p)
 	return d->tc_outside >= 0 && !memcmp(&d->settings, &p->settings, sizeof(p->settings));
 }
 
-int plan_new_with(const struct change_context *context, const struct config *wanted, uint64_t file_hash, bool checked,
-		  const char *name, const struct change_options *options, struct plan **ret, struct error *err)
+/* Works out all but the programs. p: zero-initialised but for what the caller says. */
+static int plan_tables(struct plan *p, const struct change_context *context, const struct config *wanted, bool checked,
+		       const char *name, struct error *err)
 {
-	__attribute__((cleanup(free_plan))) struct plan *p = calloc(1, sizeof(*p));
-	int r;
+	int r = config_validate(wanted, name, err);
 
-	if (!p)
-		return error_set(err, -ENOMEM, "out of memory");
-	r = config_validate(wanted, name, err);
 	if (!r && context->active->config)
 		r = check_frozen(wanted, context->active->config, name, err);
 	if (!r && !checked)
@@ -230,8 +227,6 @@ int plan_new_with(const struct change_context *context, const struct config *wan
 	if (r)
 		return r;
 	p->context = context;
-	p->options = *options;
-	p->file_hash = file_hash;
 	p->name = name;
 	p->wanted = config_clone(wanted);
 	p->json = p->wanted ? config_to_json(p->wanted) : NULL;
@@ -240,12 +235,35 @@ int plan_new_with(const struct change_context *context, const struct config *wan
 	if (strlen(p->json) > RUNNING_LONGEST)
 		return config_refuse(err, -EFBIG, name, 0, "", "the configuration as JSON is longer than %zu octets",
 				     (size_t)RUNNING_LONGEST);
+	return plan_drains(p, err);
+}
+
+int plan_check(const struct change_context *context, const struct config *wanted, const char *name, struct error *err)
+{
+	__attribute__((cleanup(free_plan))) struct plan *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return error_set(err, -ENOMEM, "out of memory");
+	p->only_checks = true;
+	return plan_tables(p, context, wanted, false, name, err);
+}
+
+int plan_new_with(const struct change_context *context, const struct config *wanted, uint64_t file_hash, bool checked,
+		  const char *name, const struct change_options *options, struct plan **ret, struct error *err)
+{
+	__attribute__((cleanup(free_plan))) struct plan *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return error_set(err, -ENOMEM, "out of memory");
+	p->options = *options;
+	p->file_hash = file_hash;
+	r = plan_tables(p, context, wanted, checked, name, err);
+	if (r)
+		return r;
 	/* An operator who reloads the file may have mended what kept them from loading. */
 	if (name)
 		context->active->stages_failure[0] = '\0';
-	r = plan_drains(p, err);
-	if (r)
-		return r;
 	p->settings = settings_of(p);
 	if (!programs_right(p)) {
 		r = datapath_load_begin(context->datapath, &p->settings, err);

@@ -19,6 +19,9 @@ struct plan;
 int plan_new(const struct change_context *context, const struct config *wanted, uint64_t file_hash, bool checked,
 	     const char *name, struct plan **ret, struct error *err);
 
+/* Whether plan_new() would refuse a file. Nothing is loaded, and nothing logged. */
+int plan_check(const struct change_context *context, const struct config *wanted, const char *name, struct error *err);
+
 /* The same with options, which are copied. plan_new() is without: a plan from a file goes by what the mappings say. */
 int plan_new_with(const struct change_context *context, const struct config *wanted, uint64_t file_hash, bool checked,
 		  const char *name, const struct change_options *options, struct plan **ret, struct error *err);

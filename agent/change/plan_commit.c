@@ -187,6 +187,8 @@ static int commit_mappings(struct plan *p, struct error *err)
 	struct error why = { 0 };
 	int r;
 
+	if (p->has_timed)
+		mappings_time_drain(context->mappings, p->timed.in, p->timed.number, p->options.drain);
 	if (p->n_del) {
 		confirm(p);
 		portmap_changes_remove(&p->portmaps, context->portmaps);

@@ -48,13 +48,32 @@ static bool has_exceptions(const struct config *c, struct prefix in)
 	return false;
 }
 
+/* The drain that gets another time to end. */
+static const struct mapping_drain *find_timed(const struct plan *p)
+{
+	const struct change_options *o = &p->options;
+
+	if (!o->timed || config_find_mapping(p->wanted, o->timed_in, o->timed_out))
+		return NULL;
+	return mappings_find_drain(p->context->mappings, o->timed_in, o->timed_out);
+}
+
+static bool is_over(const struct plan *p, const struct mapping_drain *d, const struct mapping_drain *timed)
+{
+	return mapping_drain_over(d) || (d == timed && !p->options.drain);
+}
+
 /* Retired mappings that are not taken into use again and have drained are deleted. */
 static void find_ended(struct plan *p)
 {
 	const struct mappings *m = p->context->mappings;
-	const struct mapping_drain *drain;
+	const struct mapping_drain *drain, *timed = find_timed(p);
 	size_t n = mappings_drains(m, &drain);
 
+	if (timed && p->options.drain) {
+		p->has_timed = true;
+		p->timed = (struct plan_end){ timed->in, timed->number };
+	}
 	for (size_t i = 0; i < n; i++) {
 		const struct geometry *g = &mappings_get(m, drain[i].number)->geo;
 		struct prefix in = { g->in_base, g->in_plen }, out = { g->out_base, g->out_plen };
@@ -73,7 +92,7 @@ static void find_ended(struct plan *p)
 			p->drains |= has_exceptions(p->wanted, in);
 			continue;
 		}
-		if (!mapping_drain_over(&drain[i]))
+		if (!is_over(p, &drain[i], timed))
 			p->drains = true;
 		else if (drain[i].whole)
 			p->del[p->n_del++] = (struct plan_deletion){ .in = in, .out = out, .over = true };

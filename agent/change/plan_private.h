@@ -58,6 +58,7 @@ struct plan {
 	struct change_options options;
 	struct config *wanted;
 	const char *name; /* of the file; NULL: it does not come from a file */
+	bool only_checks; /* it is never carried out */
 	uint64_t file_hash;
 	char *json; /* of wanted */
 	struct settings settings;
@@ -77,7 +78,9 @@ struct plan {
 	size_t n_del;
 	size_t n_update;
 	size_t n_end;
-	bool drains;			  /* something will be draining */
+	bool drains; /* something will be draining */
+	bool has_timed;
+	struct plan_end timed;		  /* what drains for options.drain seconds from the commit on */
 	struct plan_binding_list drained; /* what drains before the plan */
 };
 

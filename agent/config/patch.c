@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What makes one document of the configuration another, as a JSON patch (RFC 6902). Mappings are told apart by their
- * inside prefix, elements of other lists by their value; the order of a list does not matter. "was" is a member of our
- * own, which RFC 6902 section 4 has others ignore.
+ * inside prefix, portmaps by protocol and inside endpoint, elements of other lists by their value; the order of a list
+ * does not matter. "was" is a member of our own, which RFC 6902 section 4 has others ignore.
  */
 #include <errno.h>
 #include <string.h>
@@ -54,13 +54,21 @@ static void compare_objects(struct patch *p, const char *path, const cJSON *from
 	}
 }
 
+/* Whether two objects have the same member of a name, or neither has one. */
+static bool same_member(const cJSON *a, const cJSON *b, const char *name)
+{
+	const cJSON *of_a = cJSON_GetObjectItemCaseSensitive(a, name),
+		    *of_b = cJSON_GetObjectItemCaseSensitive(b, name);
+
+	return of_a && of_b ? cJSON_Compare(of_a, of_b, true) : !of_a && !of_b;
+}
+
 /* Whether two elements of lists stand for the same thing. */
 static bool same_element(const cJSON *a, const cJSON *b)
 {
-	const cJSON *in_a = cJSON_GetObjectItemCaseSensitive(a, "in"),
-		    *in_b = cJSON_GetObjectItemCaseSensitive(b, "in");
-
-	return in_a && in_b ? cJSON_Compare(in_a, in_b, true) : cJSON_Compare(a, b, true);
+	if (cJSON_HasObjectItem(a, "in") && cJSON_HasObjectItem(b, "in"))
+		return same_member(a, b, "in") && same_member(a, b, "proto");
+	return cJSON_Compare(a, b, true);
 }
 
 static const cJSON *find_element(const cJSON *list, const cJSON *wanted)

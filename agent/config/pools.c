@@ -293,15 +293,6 @@ static int check_source(const struct draining *d, struct prefix out, const struc
 			 (unsigned long long)free, text, (unsigned long long)needed);
 }
 
-/* Whether a mapping was made by a drain of the pool of another one. */
-static bool is_drain_of(const struct config *c, const struct config_mapping *m, const struct config_mapping *of)
-{
-	const struct config_mapping *around = config_find_around(c, m->in);
-
-	return !strncmp(m->name, POOL_DRAIN_NAME, strlen(POOL_DRAIN_NAME)) && around && same(around->in, of->in) &&
-	       !prefix_is_none(m->out) && m->out.plen - m->in.plen == of->out.plen - of->in.plen;
-}
-
 /* What brings addresses without subscribers back, if a drain took these. */
 static int refuse_unused(const struct config *c, const struct config_mapping *of, struct prefix out, struct error *err)
 {
@@ -311,7 +302,7 @@ static int refuse_unused(const struct config *c, const struct config_mapping *of
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
 
-		if (!is_drain_of(c, m, of) || !overlap(outside_of(of, m->in), out))
+		if (!pool_is_drain(c, m, of) || !overlap(outside_of(of, m->in), out))
 			continue;
 		if (!lies_in(outside_of(of, m->in), out))
 			return error_set(err, -EALREADY,
@@ -369,7 +360,7 @@ int pool_restore(struct config *c, struct prefix out, struct pool_edit *ret, str
 		const struct config_mapping m = c->mappings[i - 1];
 		struct prefix drained = PREFIX_NONE;
 
-		if (is_drain_of(c, &m, &of))
+		if (pool_is_drain(c, &m, &of))
 			drained = outside_of(&of, m.in);
 		if (!overlap(drained, out))
 			continue;
@@ -392,7 +383,7 @@ uint32_t pool_restore_drain(const struct config *c, struct prefix out)
 	uint32_t longest = 0;
 
 	for (size_t i = 0; of && i < c->n_mappings; i++)
-		if (is_drain_of(c, &c->mappings[i], of) && overlap(outside_of(of, c->mappings[i].in), out) &&
+		if (pool_is_drain(c, &c->mappings[i], of) && overlap(outside_of(of, c->mappings[i].in), out) &&
 		    c->mappings[i].drain > longest)
 			longest = c->mappings[i].drain;
 	return longest;
@@ -403,7 +394,7 @@ static int find_home(struct config *c, uint32_t addr, struct config_mapping *ret
 		     struct error *err)
 {
 	const struct config_mapping *m = config_mapping_of(c, addr);
-	bool moved = m && m->in.plen == 32 && (m->until || !strncmp(m->name, USER_MOVE_NAME, strlen(USER_MOVE_NAME)));
+	bool moved = m && pool_is_move(c, m);
 	char text[ADDR_TEXT], title[MAPPING_TITLE];
 
 	addr_format(addr, text);

@@ -61,6 +61,18 @@ int user_move(struct config *c, const struct user_move *move, const struct pool_
 /* The mapping whose outside prefix has these addresses; NULL: none. */
 const struct config_mapping *pool_find(const struct config *c, struct prefix out);
 
+/* Whether `pool drain` has made a mapping, for subscribers of `of`. */
+bool pool_is_drain(const struct config *c, const struct config_mapping *m, const struct config_mapping *of);
+
+/*
+ * Whether `user move` has made a mapping: of one address, like the one around it but for addresses, times and a name,
+ * or with a time or a name that says so.
+ */
+bool pool_is_move(const struct config *c, const struct config_mapping *m);
+
+/* The mapping whose subscribers these are without pool drains and moves: m itself, if it is of none. */
+const struct config_mapping *pool_home(const struct config *c, const struct config_mapping *m);
+
 /* How long sessions drain that `pool restore` takes back, unless it is told. */
 uint32_t pool_restore_drain(const struct config *c, struct prefix out);
 

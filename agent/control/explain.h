@@ -21,6 +21,7 @@ struct explanation {
 	bool with_port;
 	enum explain_side side;
 	const struct mapping *mapping; /* NULL: none */
+	int number;		       /* of the mapping, which may be retired */
 	bool kept;		       /* in_addr, whose port was asked for, has another mapping */
 	bool subscriber;	       /* there is one: the members from in_addr on are its */
 	uint32_t in_addr;

@@ -321,9 +321,8 @@ static void add_port(const struct explanation *e, cJSON *list, bool reached)
 	if (e->side == EXPLAIN_OUTSIDE)
 		explain_add(
 			list, true, "drop_no_session",
-			"sessions are opened from inside alone, in a mapping of one to one, too; to be reached from "
-			"outside, "
-			"a host needs an address that is in no mapping",
+			"the subscriber opens a session, or leases the port by PCP; portmap add opens a port for good, "
+			"and in a mapping with inbound open all are",
 			"no session uses %s:%u: what comes from outside to it is dropped", addr, e->asked.port);
 	else
 		explain_add(list, false, "session", "it is opened by the first packet from there to outside",
@@ -471,6 +470,7 @@ cJSON *explain_findings(const struct explanation *e)
 	add_guard(e, list);
 	if (e->mapping->geo.out_plen == PLEN_NONE) {
 		explain_add_untranslated(e, list);
+		explain_add_draining(e, e->asked.addr, list);
 		return list;
 	}
 	if (e->side == EXPLAIN_OUTSIDE)
@@ -480,10 +480,12 @@ cJSON *explain_findings(const struct explanation *e)
 		if (e->way_out.addr)
 			add_way(e, list, &e->way_out, false);
 		add_reverse_paths(e, list);
-		if (e->mapping->geo.flags & MAPPING_OPEN)
+		if (e->mapping->geo.flags & MAPPING_OPEN) {
 			explain_add_open(e, list);
-		else
+			explain_add_draining(e, e->in_addr, list);
+		} else {
 			add_sessions(e, list);
+		}
 	} else if (e->kept) {
 		explain_add_kept(e, list);
 	} else if (e->with_port) {

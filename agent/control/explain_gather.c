@@ -187,8 +187,9 @@ int explain_gather_step(struct explain_gather *g, unsigned budget_us)
 	}
 	if (!still_there(g))
 		return -ENOENT;
+	e->number = e->mapping ? number_of(g) : -1;
 	r = e->subscriber && !(g->mapping.geo.flags & MAPPING_OPEN)
-		    ? subscriber_record_read(g->m, number_of(g), e->in_addr, &e->record)
+		    ? subscriber_record_read(g->m, e->number, e->in_addr, &e->record)
 		    : 0;
 	return r ? r : read_ways(e);
 }

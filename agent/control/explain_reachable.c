@@ -81,8 +81,7 @@ static void add_inbound(const struct explanation *e, cJSON *list)
 
 	if (!m->bindings.filtering)
 		return;
-	inbound = mappings_inbound(tables, mappings_find_inside(tables, e->in_addr),
-				   mapping_subscriber(&m->geo, e->in_addr));
+	inbound = mappings_inbound(tables, e->number, mapping_subscriber(&m->geo, e->in_addr));
 	if (inbound >= limit)
 		explain_add(
 			list, false, "drop_inbound_limit",

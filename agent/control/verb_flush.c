@@ -73,8 +73,21 @@ static int check_range(const struct request *r, struct prefix in, struct error *
 	const struct config *c = r->context->active->config;
 	bool confirmed = request_arg(r, "yes")->number || request_arg(r, "dry_run")->number;
 	char text[ADDR_TEXT], title[MAPPING_TITLE];
+	const struct mapping_drain *drain;
+	size_t n_drains = mappings_drains(r->context->mappings, &drain);
 	bool found = false;
 
+	/* Sessions may drain where there is no mapping any more. */
+	for (size_t i = 0; i < n_drains; i++) {
+		if (!prefix_overlaps(in.base, in.plen, drain[i].in.base, drain[i].in.plen))
+			continue;
+		found = true;
+		if (in.plen <= drain[i].in.plen && in.plen < 32 && !confirmed)
+			return error_set(err, -EPERM,
+					 "%s has all that drains of %s: --yes ends its sessions, --dry-run counts them",
+					 prefix_format(in.base, in.plen, text),
+					 prefix_format(drain[i].in.base, drain[i].in.plen, title));
+	}
 	for (size_t i = 0; i < c->n_mappings; i++) {
 		const struct config_mapping *m = &c->mappings[i];
 
@@ -101,9 +114,9 @@ int verb_session_flush(struct request *r, cJSON **ret_result, struct error *err)
 	struct flush *f;
 	int ret;
 
-	if (in->prefix.plen == 32 && mappings_find_inside(m, in->prefix.base) < 0)
-		return refuse_inside(in->prefix.base, -ENOENT, err);
 	ret = check_range(r, in->prefix, err);
+	if (ret == -ENOENT && in->prefix.plen == 32)
+		return refuse_inside(in->prefix.base, ret, err);
 	if (ret)
 		return ret;
 	f = calloc(1, sizeof(*f));

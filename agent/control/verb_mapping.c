@@ -128,6 +128,21 @@ static void take_drain(struct request *r)
 	r->options.drain = drain->number;
 }
 
+/* What has no meaning without translation, or without sessions, does not stay. */
+static void replace_out(const struct request *r, struct config_mapping *m, struct prefix out)
+{
+	const struct arg_value *inbound = request_arg(r, "inbound");
+	bool none = prefix_is_none(out);
+
+	m->out = out;
+	if (none) {
+		m->inbound = INBOUND_SESSIONS;
+		m->n_spare = 0;
+	}
+	if (none || (inbound->given && inbound->number == INBOUND_OPEN))
+		m->independence = (struct config_independence){ 0 };
+}
+
 static int edit_add(struct config *c, void *arg, struct error *err)
 {
 	struct request *r = arg;
@@ -138,7 +153,7 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 	int ret = 0;
 
 	if (m)
-		m->out = out;
+		replace_out(r, m, out);
 	else
 		ret = config_add_mapping(c, in, out);
 	if (ret)
@@ -185,29 +200,13 @@ static int find_named(const struct request *r, const struct config *c, struct co
 			 prefix_format(in->prefix.base, in->prefix.plen, text));
 }
 
-static bool same_prefix(struct prefix a, struct prefix b)
-{
-	return a.base == b.base && a.plen == b.plen;
-}
-
 /* Whether the request is for what drains, as `mapping list` shows it, which then gets another time to end. */
-static bool time_drain(const struct request *r, const struct config *c)
+static bool is_for_drain(const struct request *r, const struct config *c)
 {
-	const struct arg_value *in = request_arg(r, "in"), *out = request_arg(r, "out");
-	struct mappings *m = r->context->mappings;
-	const struct mapping_drain *drain;
-	size_t n = mappings_drains(m, &drain);
+	const struct change_options *o = &r->options;
 
-	if (in->text || !out->given || config_find_mapping(c, in->prefix, out->prefix))
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		if (!same_prefix(drain[i].in, in->prefix) ||
-		    !same_prefix(mappings_drain_out(m, drain[i].number, drain[i].in), out->prefix))
-			continue;
-		mappings_time_drain(m, in->prefix, drain[i].number, r->options.drain);
-		return true;
-	}
-	return false;
+	return o->timed && !config_find_mapping(c, o->timed_in, o->timed_out) &&
+	       mappings_find_drain(r->context->mappings, o->timed_in, o->timed_out);
 }
 
 static int edit_del(struct config *c, void *arg, struct error *err)
@@ -218,7 +217,7 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 	struct config_mapping *m;
 	int ret;
 
-	if (time_drain(r, c))
+	if (is_for_drain(r, c))
 		return 0;
 	ret = find_named(r, c, &m, err);
 	if (ret)
@@ -233,7 +232,12 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 
 int verb_mapping_del(struct request *r, cJSON **ret_result, struct error *err)
 {
+	const struct arg_value *in = request_arg(r, "in"), *out = request_arg(r, "out");
+
 	take_drain(r);
+	r->options.timed = !in->text && out->given;
+	r->options.timed_in = in->prefix;
+	r->options.timed_out = out->prefix;
 	return request_change(r, edit_del, answer_empty, err);
 }
 

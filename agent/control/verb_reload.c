@@ -4,11 +4,9 @@
 #include <string.h>
 
 #include "base/json_scan.h"
-#include "change/preflight.h"
 #include "change/reload_losses.h"
 #include "control/handlers.h"
 #include "control/reload_portmaps.h"
-#include "links/devices.h"
 
 struct reload {
 	struct reload_losses *losses;
@@ -56,10 +54,26 @@ static void add_mapping(cJSON *list, const struct config_mapping *m, const struc
 	cJSON_AddItemToArray(list, json);
 }
 
+static bool same_independence(struct config_independence a, struct config_independence b)
+{
+	return a.mapping == b.mapping && a.filtering == b.filtering &&
+	       (!a.filtering || a.inbound_sessions == b.inbound_sessions);
+}
+
+static bool same_spare(const struct config_mapping *a, const struct config_mapping *b)
+{
+	for (uint32_t i = 0; i < a->n_spare && i < b->n_spare; i++)
+		if (a->spare[i].base != b->spare[i].base || a->spare[i].plen != b->spare[i].plen)
+			return false;
+	return a->n_spare == b->n_spare;
+}
+
 static bool is_updated(const struct config *now, const struct config_mapping *m, const struct config *wanted,
 		       const struct config_mapping *other)
 {
-	return config_mapping_quota(now, m) != config_mapping_quota(wanted, other) ||
+	return !same_independence(config_mapping_independence(now, m), config_mapping_independence(wanted, other)) ||
+	       !same_spare(m, other) || m->drain != other->drain || m->until != other->until ||
+	       config_mapping_quota(now, m) != config_mapping_quota(wanted, other) ||
 	       config_mapping_slots(now, m) != config_mapping_slots(wanted, other) || m->inbound != other->inbound ||
 	       strcmp(m->name, other->name) || strcmp(m->comment, other->comment);
 }
@@ -135,16 +149,6 @@ static int reload_step(struct request *r, cJSON **ret_result, struct error *err)
 	return 0;
 }
 
-/* The checks that a reload makes before it begins. */
-static int check_file(const struct request *r, const struct config *file, struct error *err)
-{
-	const struct control_context *context = r->context;
-	const struct config *now = context->active->config;
-	int ret = check_machine(file, now, false, devices_routes(context->devices), context->active->path, err);
-
-	return ret ? ret : devices_check_names(context->devices, file, err);
-}
-
 int verb_reload(struct request *r, cJSON **ret_result, struct error *err)
 {
 	bool dry_run = request_arg(r, "dry_run")->number;
@@ -157,7 +161,7 @@ int verb_reload(struct request *r, cJSON **ret_result, struct error *err)
 		return request_reload(r, request_arg(r, "force")->number, answer_empty, err);
 	}
 	if (!ret && dry_run)
-		ret = check_file(r, l->file, err);
+		ret = change_check_file(r->context->changes, l->file, err);
 	if (!ret)
 		ret = reload_losses_new(r->context->mappings, r->context->active->config, l->file, &l->losses);
 	if (ret) {

@@ -155,10 +155,9 @@ int verb_session_close(struct request *r, cJSON **ret_result, struct error *err)
 	return *ret_result ? 0 : -ENOMEM;
 }
 
-static cJSON *user_json(const struct request *r, uint32_t addr, const struct subscriber_figures *figures)
+static cJSON *user_json(const struct request *r, const struct mapping *mapping, uint32_t addr,
+			const struct subscriber_figures *figures)
 {
-	const struct mappings *m = r->context->mappings;
-	const struct mapping *mapping = mappings_get(m, mappings_find_inside(m, addr));
 	struct port_block block = mapping_block(&mapping->geo, addr);
 	cJSON *json = cJSON_CreateObject();
 
@@ -192,14 +191,25 @@ static int refuse_user(const struct request *r, int ret, struct error *err)
 
 static int user_step(struct request *r, cJSON **ret_result, struct error *err)
 {
+	const struct mappings *m = r->context->mappings;
+	const struct mapping *mapping;
 	struct subscriber_figures figures;
-	int ret = subscriber_counter_step(r->state, REQUEST_COUNT_US, &figures);
+	uint32_t addr = request_arg(r, "addr")->addr;
+	int ret = subscriber_counter_step(r->state, REQUEST_COUNT_US, &figures), number;
+	char text[ADDR_TEXT];
 
 	if (ret > 0)
 		return ret;
 	if (ret)
 		return refuse_user(r, ret, err);
-	*ret_result = user_json(r, request_arg(r, "addr")->addr, &figures);
+	number = mappings_find_inside(m, addr);
+	mapping = number < 0 ? NULL : mappings_get(m, number);
+	if (!mapping || mapping->geo.out_plen == PLEN_NONE)
+		return error_set(err, -ENOENT,
+				 "%s has no ports of its own any more, only sessions that drain; `detnatctl session "
+				 "list %s` shows them",
+				 addr_format(addr, text), text);
+	*ret_result = user_json(r, mapping, addr, &figures);
 	return *ret_result ? 0 : -ENOMEM;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "config/pools.h"
 #include "sessions/sessions.h"
 
 /* Deleted in a slice; each takes some system calls. */
@@ -173,7 +174,7 @@ static bool is_served(const struct config *c, const struct config_mapping *m)
 	if (!pcp->enabled || prefix_is_none(m->out))
 		return false;
 	for (uint32_t i = 0; i < pcp->n_mappings; i++)
-		if (!strcmp(pcp->mappings[i], m->name))
+		if (!strcmp(pcp->mappings[i], m->name) || !strcmp(pcp->mappings[i], pool_home(c, m)->name))
 			return true;
 	return !pcp->n_mappings;
 }

@@ -7,6 +7,7 @@
 #include "base/limiter.h"
 #include "base/log.h"
 #include "base/trouble.h"
+#include "config/pools.h"
 #include "host/paths.h"
 #include "replication/peer_numbers.h"
 #include "replication/private_way.h"
@@ -160,37 +161,55 @@ static int start_peers(struct replication *r)
 	return 0;
 }
 
-static bool same_prefix(struct prefix a, struct prefix b)
+static int compare_prefixes(struct prefix a, struct prefix b)
 {
-	return a.base == b.base && a.plen == b.plen;
+	if (a.base != b.base)
+		return a.base < b.base ? -1 : 1;
+	return a.plen - b.plen;
+}
+
+static int compare_pairs(const void *a, const void *b)
+{
+	const struct replication_pair *x = a, *y = b;
+	int order = compare_prefixes(x->in, y->in);
+
+	return order ? order : compare_prefixes(x->out, y->out);
 }
 
 static bool is_owned(const void *arg, struct prefix in, struct prefix out)
 {
 	const struct replication_owned *o = arg;
+	const struct replication_pair wanted = { in, out };
 
-	for (uint32_t i = 0; i < o->n; i++)
-		if (same_prefix(o->mapping[i].in, in) && same_prefix(o->mapping[i].out, out))
+	return !o->n || bsearch(&wanted, o->mapping, o->n, sizeof(wanted), compare_pairs);
+}
+
+/* Whether a mapping is named, or has addresses of one by a pool drain or a move. */
+static bool is_named(const struct config *c, const struct config_mapping *m)
+{
+	const struct config_replication *rules = &c->replication;
+	const struct config_mapping *home = pool_home(c, m);
+
+	for (uint32_t i = 0; i < rules->n_mappings; i++)
+		if (!strcmp(rules->mappings[i], m->name) || !strcmp(rules->mappings[i], home->name))
 			return true;
-	return !o->n;
+	return false;
 }
 
 /* The mappings behind the names, which may have got others. Returns whether there is a change. */
 static bool note_owned(struct replication *r, const struct config *c)
 {
-	const struct config_replication *rules = &c->replication;
-	struct replication_owned before = r->owned;
-	bool changed = before.n != rules->n_mappings;
+	struct replication_owned *o = &r->owned, before = *o;
+	bool changed;
 
-	r->owned = (struct replication_owned){ .n = rules->n_mappings };
-	for (uint32_t i = 0; i < rules->n_mappings; i++) {
-		const struct config_mapping *m = config_find_named((struct config *)c, rules->mappings[i]);
-
-		r->owned.mapping[i].in = m ? m->in : PREFIX_NONE;
-		r->owned.mapping[i].out = m ? m->out : PREFIX_NONE;
-		changed |= !same_prefix(r->owned.mapping[i].in, before.mapping[i].in) ||
-			   !same_prefix(r->owned.mapping[i].out, before.mapping[i].out);
-	}
+	o->n = 0;
+	for (size_t i = 0; c->replication.n_mappings && i < c->n_mappings && o->n < CONFIG_MAX_MAPPINGS; i++)
+		if (is_named(c, &c->mappings[i]))
+			o->mapping[o->n++] = (struct replication_pair){ c->mappings[i].in, c->mappings[i].out };
+	qsort(o->mapping, o->n, sizeof(o->mapping[0]), compare_pairs);
+	changed = o->n != before.n;
+	for (uint32_t i = 0; i < o->n && !changed; i++)
+		changed = compare_pairs(&o->mapping[i], &before.mapping[i]);
 	return changed;
 }
 

@@ -20,12 +20,12 @@ struct replication_peer {
 	struct error refused; /* why it must not be dialled at present; "": it may */
 };
 
-/* The mappings whose sessions are sent. */
+/* The mappings whose sessions are sent, in order of their prefixes. */
 struct replication_owned {
 	uint32_t n; /* 0: all */
-	struct {
+	struct replication_pair {
 		struct prefix in, out;
-	} mapping[REPLICATION_MAX_MAPPINGS];
+	} mapping[CONFIG_MAX_MAPPINGS];
 };
 
 struct replication_passes {

@@ -60,6 +60,14 @@ struct prefix mappings_drain_out(const struct mappings *m, int number, struct pr
 	return out;
 }
 
+const struct mapping_drain *mappings_find_drain(const struct mappings *m, struct prefix in, struct prefix out)
+{
+	for (unsigned i = 0; i < m->n_drains; i++)
+		if (same_prefix(m->drain[i].in, in) && same_prefix(mappings_drain_out(m, m->drain[i].number, in), out))
+			return &m->drain[i];
+	return NULL;
+}
+
 bool mappings_serves(const struct mappings *m, int number, uint32_t in_addr)
 {
 	return number >= 0 && (prefix_index_find(&m->in, in_addr) == number || mappings_drain_of(m, number, in_addr));

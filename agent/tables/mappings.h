@@ -86,6 +86,9 @@ size_t mappings_drains(const struct mappings *m, const struct mapping_drain **re
 /* The drain of an inside address from a mapping, or NULL. */
 const struct mapping_drain *mappings_drain_of(const struct mappings *m, int number, uint32_t in_addr);
 
+/* The drain of an inside prefix from outside addresses, as mappings_drain_out() has them, or NULL. */
+const struct mapping_drain *mappings_find_drain(const struct mappings *m, struct prefix in, struct prefix out);
+
 /* Whether an inside address may have sessions in a mapping: it is the mapping's, or drains from it. */
 bool mappings_serves(const struct mappings *m, int number, uint32_t in_addr);
 

@@ -189,6 +189,43 @@ def test_a_dry_run_tells_of_portmaps(agent):
     assert agent.ctl("reload", "--dry-run")["portmaps"] == NO_PORTMAPS
 
 
+def test_a_dry_run_tells_of_all_that_a_mapping_has(agent):
+    agent.write(mappings=[MAPPING])
+    agent.ctl("reload")
+    for changed in ({"endpoint_independent": {"mapping": ["udp"]}}, {"drain": 60}, {"spare": ["1.1.8.0/29"]}, {"until": "2040-01-01T00:00:00Z"}):
+        agent.write(mappings=[{**MAPPING, **changed}])
+        assert agent.ctl("reload", "--dry-run")["updated"] == [{**MAPPING, "name": None}], changed
+
+
+def test_a_dry_run_is_refused_as_the_reload_is(lab, agent):
+    agent.ctl("mapping", "add", OTHER["in"], OTHER["out"])
+    lab.open_udp(lab.host("10.64.0.9"), mapping=OTHER)
+    agent.ctl("mapping", "del", OTHER["in"], "--drain", "600")
+    running = agent.ctl("mapping", "list")
+    pins = agent.config["pin_path"]
+    for changes, reason in (
+        ({"mappings": [MAPPING, {"in": "10.65.0.0/24", "out": OTHER["out"]}]}, f"sessions of {OTHER['in']} are draining from {OTHER['out']}"),
+        ({"mappings": [MAPPING], "pin_path": "/sys/fs/bpf/elsewhere"}, "restart the agent to change it"),
+    ):
+        agent.write(**changes)
+        told = agent.refused("reload", "--dry-run")
+        assert reason in told and told == agent.refused("reload")
+    agent.write(pin_path=pins)
+    assert agent.ctl("reload", "--dry-run")["added"] == []
+    assert [(m["in"], m["state"]) for m in agent.ctl("mapping", "list")] == [(m["in"], m["state"]) for m in running]
+
+
+def test_portmaps_of_both_protocols_at_one_inside_port_are_told_apart(agent):
+    for proto in ("tcp", "udp"):
+        agent.ctl("portmap", "add", proto, "10.0.0.9:443", "1.1.1.0:443")
+    agent.ctl("config", "save")
+    assert agent.ctl("config", "diff") == []
+    agent.ctl("portmap", "del", "tcp", "1.1.1.0:443")
+    result = agent.command("-j", "config", "diff")
+    was = {"proto": "tcp", "in": "10.0.0.9:443", "out": "1.1.1.0:443"}
+    assert result.status == 1 and json.loads(result.out) == [{"op": "remove", "path": "/portmaps/0", "was": was}], result
+
+
 def test_only_who_may_change_saves_and_reads_other_files(agent):
     other = agent.directory / "other.json"
     other.write_text("{}")

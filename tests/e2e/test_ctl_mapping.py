@@ -150,3 +150,14 @@ def test_an_added_mapping_translates_at_once_and_a_deleted_one_no_more(running_l
     agent.ctl("mapping", "add", mapping["in"], mapping["out"])
     assert running_lab.sessions(host.addr) == [], "a mapping that comes back comes back empty"
     running_lab.open_udp(host, mapping=mapping)
+
+
+def test_a_replacement_keeps_nothing_that_has_no_meaning_there(agent):
+    inside = "10.64.0.0/24"
+    agent.ctl("mapping", "add", inside, "1.1.2.0/24", "--inbound", "open", "--name", "acme")
+    agent.ctl("mapping", "add", inside, "none", "--replace")
+    agent.ctl("mapping", "add", inside, "1.1.2.0/28", "--replace", "--eim", "udp")
+    agent.ctl("mapping", "add", inside, "1.1.2.0/24", "--replace", "--inbound", "open")
+    agent.ctl("mapping", "add", inside, "1.1.2.0/24", "--replace", "--inbound", "sessions", "--eim", "udp")
+    agent.ctl("mapping", "add", inside, "none", "--replace")
+    assert [(m["name"], m["out"], m["inbound"], m["eim"]) for m in agent.ctl("mapping", "list")][1:] == [("acme", None, None, [])]

@@ -130,3 +130,42 @@ def test_the_list_of_mappings_tells_spare_addresses_and_ends(lab):
     assert (moved["spare"], moved["until"]) == ([], "2099-01-01T00:00:00Z")
     text = agent.text("mapping", "list")
     assert "until 2099-01-01T00:00:00Z" in text and "1.1.8.0/29" in text
+
+
+@pytest.fixture
+def orphaned(lab):
+    """A mapping with open ports that was deleted, with a session that drains and no mapping for new ones."""
+    lab.start(mappings=[{**MAPPING, "endpoint_independent": {"mapping": ["udp"], "filtering": ["udp"]}}])
+    lab.alone = lab.host("10.0.5.77")
+    lab.old = lab.open_udp(lab.alone, 5000)
+    lab.agent.ctl("mapping", "del", MAPPING["in"], "--drain", "600")
+    return lab
+
+
+def test_a_subscriber_without_a_mapping_is_shown_by_its_sessions(orphaned):
+    agent, addr = orphaned.agent, orphaned.alone.addr
+    assert "only sessions that drain; `detnatctl session list" in agent.refused("user", "show", addr)
+    assert [s["in_port"] for s in agent.ctl("session", "list", addr)] == [5000]
+    assert "draining" in [finding[0] for finding in reasons(explain(orphaned, endpoint(orphaned.old)))]
+    agent.ctl("mapping", "add", "10.0.5.0/24", "none")
+    assert "draining" in [finding[0] for finding in reasons(explain(orphaned, addr))]
+    assert "only sessions that drain" in agent.refused("user", "show", addr)
+
+
+def test_what_drains_without_a_mapping_can_be_flushed(orphaned):
+    agent, addr = orphaned.agent, orphaned.alone.addr
+    assert agent.ctl("session", "flush", addr, "--dry-run")["closed"] == agent.ctl("session", "flush", "10.0.5.0/24", "--dry-run")["closed"] == 1
+    assert "--yes ends its sessions" in agent.refused("session", "flush", MAPPING["in"])
+    assert "not an inside address" in agent.refused("session", "flush", "10.0.64.1")
+    assert agent.ctl("session", "flush", addr) == {"closed": 1}
+    assert agent.ctl("session", "list") == []
+
+
+def test_open_ports_of_a_drained_address_are_explained_by_the_mapping_that_it_drains_from(lab):
+    spread = {**MAPPING, "endpoint_independent": {"mapping": ["udp"], "filtering": ["udp"]}}
+    agent = lab.start(mappings=[spread])
+    host = lab.host("10.0.63.255")
+    old = lab.open_udp(host, 5000)
+    agent.ctl("user", "move", host.addr, "1.1.9.9")
+    assert ("drop_inbound_limit", False) not in reasons(explain(lab, endpoint(old)))
+    agent.check()

@@ -488,6 +488,20 @@ def test_leases_end_with_their_mapping_and_the_epoch_begins_anew(own_lab):
         assert client.lease() == out
 
 
+def test_subscribers_of_drained_addresses_are_served_as_before(own_lab):
+    agent = own_lab.start(**configured())
+    with Client(own_lab.inside_ns, HOST, GATEWAY_IN) as client:
+        out = client.lease()
+        agent.ctl("pool", "drain", BLOCK.addr, "--to", "1.1.3.0/28")
+        assert leases(agent) == []
+        assert client.lease() == ("1.1.3.0", out[1])
+        agent.ctl("user", "move", HOST, "1.1.4.4", "--name", "quarantine")
+        assert client.lease()[0] == "1.1.4.4"
+        agent.ctl("mapping", "del", "quarantine")
+        agent.ctl("pool", "restore", BLOCK.addr)
+        assert client.lease() == out
+
+
 def test_leases_end_with_pcp(own_lab):
     agent = own_lab.start(**configured())
     with Client(own_lab.inside_ns, HOST, GATEWAY_IN) as client:

@@ -70,6 +70,19 @@ def test_what_drains_of_a_mapping_that_stays_is_ended_by_the_prefixes_that_mappi
     assert [e for e in events(agent) if e in ("retire", "drained")] == ["retire", "drained"]
 
 
+def test_the_time_of_a_drain_stays_if_its_change_is_refused(lab, agent):
+    host = lab.host(ADDR)
+    old = lab.open_udp(host, 5000)
+    agent.ctl("pool", "drain", "1.1.1.2", "--drain", "3600")
+    history = agent.state / "history.jsonl"
+    history.rename(history.with_suffix(".moved"))
+    assert "was moved or removed" in agent.refused("mapping", "del", DRAINED["in"], "1.1.1.2/32")
+    lab.send_in(lab.from_outside(old[0], UDP(sport=53, dport=old[1]) / b"answer"), host, 5000)
+    (left,) = [m["drain_left"] for m in agent.ctl("mapping", "list") if (m["in"], m["out"]) == (DRAINED["in"], "1.1.1.2/32")]
+    assert left > 3500
+    history.with_suffix(".moved").rename(history)
+
+
 def test_a_subscriber_is_moved_and_comes_back_by_itself(lab, agent):
     host = lab.host(ADDR)
     old = lab.open_udp(host, 5000)

@@ -217,6 +217,18 @@ def test_a_gateway_tells_of_its_own_mappings_alone_and_stands_in_for_the_others(
     assert len(listed(a, host)) == 1
 
 
+def test_a_subscriber_that_was_moved_is_copied_as_before(gateways):
+    for number in range(2):
+        gateways.prepare(number, {"mappings": ["mine"]}, mappings=[{"name": "mine", **MAPPING}]).start()
+    gateways.wait_synchronised()
+    a, b = gateways.labs
+    host = a.host()
+    for lab in (a, b):
+        lab.agent.ctl("user", "move", host.addr, "1.1.9.9")
+    a.open_udp(host, mapping={"in": f"{host.addr}/32", "out": "1.1.9.9/32"})
+    wait_same(a, b, host)
+
+
 def test_sessions_of_a_mapping_that_both_get_while_they_run_are_copied(gateways):
     a, b = gateways.start().labs
     new = {"in": "10.1.0.0/24", "out": "1.1.2.0/30"}

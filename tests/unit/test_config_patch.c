@@ -121,6 +121,12 @@ Test(config_patch, makes_the_one_document_the_other)
 		  "[{\"op\":\"remove\",\"path\":\"/m/0\",\"was\":{\"in\":\"x\",\"q\":1}},"
 		  "{\"op\":\"add\",\"path\":\"/m/0/q\",\"value\":2},"
 		  "{\"op\":\"add\",\"path\":\"/m/-\",\"value\":{\"in\":\"z\"}}]" },
+		{ "{\"p\":[{\"proto\":\"tcp\",\"in\":\"x\"},{\"proto\":\"udp\",\"in\":\"x\"}]}",
+		  "{\"p\":[{\"proto\":\"udp\",\"in\":\"x\"},{\"proto\":\"tcp\",\"in\":\"x\"}]}", "[]" },
+		{ "{\"p\":[{\"proto\":\"tcp\",\"in\":\"x\"},{\"proto\":\"udp\",\"in\":\"x\"}]}",
+		  "{\"p\":[{\"proto\":\"udp\",\"in\":\"x\",\"name\":\"n\"}]}",
+		  "[{\"op\":\"remove\",\"path\":\"/p/0\",\"was\":{\"proto\":\"tcp\",\"in\":\"x\"}},"
+		  "{\"op\":\"add\",\"path\":\"/p/0/name\",\"value\":\"n\"}]" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

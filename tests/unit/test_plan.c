@@ -25,6 +25,7 @@
 /* The library has the real ones. */
 #define plan_new	tested_plan_new
 #define plan_new_with	tested_plan_new_with
+#define plan_check	tested_plan_check
 #define plan_step	tested_plan_step
 #define plan_free	tested_plan_free
 #define plan_commit	tested_plan_commit

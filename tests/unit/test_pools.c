@@ -288,13 +288,16 @@ Test(pools, all_of_a_prefix_is_restored_and_nothing_beside_it)
 	strcpy(c->mappings[1].name, "drain-by-hand");
 	config_add_mapping(c, prefix("100.64.1.64/26"), prefix("192.0.2.65/32"));
 	strcpy(c->mappings[2].name, "acme");
+	config_add_mapping(c, prefix("100.64.1.128/26"), prefix("192.0.2.66/32"));
+	strcpy(c->mappings[3].name, "drain-pipes");
 	cr_assert_eq(drain(c, "203.0.113.2/31", NULL, &err), 0, "%s", err.text);
 	cr_assert_eq(drain(c, "203.0.113.9/32", NULL, &err), 0, "%s", err.text);
 	cr_expect_eq(pool_restore(c, prefix("203.0.113.3/32"), &edit, &err), -EINVAL);
 	cr_expect_str_eq(err.text, "203.0.113.3 was drained together with the rest of 203.0.113.2/31; restore that");
 	cr_assert_eq(pool_restore(c, prefix("203.0.113.0/29"), &edit, &err), 0, "%s", err.text);
-	EXPECT_EXCEPTIONS(c, "drain-by-hand 100.64.0.0/25 192.0.2.64/32; acme 100.64.1.64/26 192.0.2.65/32; "
-			     "drain-203.0.113.9 100.64.2.64/26 198.51.100.2/32");
+	EXPECT_EXCEPTIONS(
+		c, "drain-by-hand 100.64.0.0/25 192.0.2.64/32; acme 100.64.1.64/26 192.0.2.65/32; "
+		   "drain-pipes 100.64.1.128/26 192.0.2.66/32; drain-203.0.113.9 100.64.2.64/26 198.51.100.2/32");
 }
 
 static int move(struct config *c, const char *addr, const char *out, int64_t until, const char *name, uint32_t *ret,
@@ -324,6 +327,12 @@ Test(pools, a_subscriber_is_moved_to_the_first_free_address_and_moved_on)
 	cr_expect_eq(out, prefix("192.0.2.0/32").base);
 	cr_assert_eq(move(c, "100.64.0.77", "192.0.2.4/30", 0, NULL, &out, &err), 0, "%s", err.text);
 	EXPECT_EXCEPTIONS(c, "spammer 100.64.0.78/32 192.0.2.1/32; move-100.64.0.77 100.64.0.77/32 192.0.2.4/32");
+	/* One that was given a name is moved on, too, and keeps it. */
+	cr_assert_eq(move(c, "100.64.0.78", "192.0.2.4/30", 0, NULL, &out, &err), 0, "%s", err.text);
+	EXPECT_EXCEPTIONS(c, "move-100.64.0.77 100.64.0.77/32 192.0.2.4/32; spammer 100.64.0.78/32 192.0.2.5/32");
+	/* Not one that an operator has given something of its own. */
+	c->mappings[2].sessions_per_user = 5;
+	cr_expect_eq(move(c, "100.64.0.78", "192.0.2.0/30", 0, NULL, &out, &err), -EINVAL);
 }
 
 Test(pools, moves_that_cannot_be_made_are_refused)

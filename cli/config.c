@@ -101,17 +101,30 @@ static int tell_agent(const char *socket, const char *path, struct error *err)
 	return status;
 }
 
+/* Whether both paths lead to the same file, which need not be there if they are equal. */
+static bool same_file(const char *a, const char *b)
+{
+	_cleanup_free_ char *of_a = realpath(a, NULL), *of_b = realpath(b, NULL);
+
+	return !strcmp(a, b) || (of_a && of_b && !strcmp(of_a, of_b));
+}
+
 static int save(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	int status;
 	cJSON *answer = command_ask("config save", socket, NULL, &status, err);
-	const char *path = json_text(args, "file", json_text(answer, "file", ""));
-	bool own = answer && !strcmp(path, json_text(answer, "file", ""));
+	const char *file = json_text(answer, "file", ""), *path = json_text(args, "file", file);
+	bool own = answer && same_file(path, file);
 
+	if (own && cJSON_IsTrue(json_get(answer, "edited")) && !cJSON_IsTrue(json_get(args, "force")))
+		status = error_set(err, EXIT_REFUSED,
+				   "%s has changed since it was last applied: `detnatctl reload` takes the changes, "
+				   "--force overwrites them",
+				   file);
 	if (!status)
 		status = write_running(socket, path, err);
 	if (!status && own)
-		status = tell_agent(socket, path, err);
+		status = tell_agent(socket, file, err);
 	if (!status && w->json)
 		fputs("{}\n", w->out);
 	else if (!status)

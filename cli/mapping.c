@@ -29,20 +29,6 @@ static void cell_state(const cJSON *row, const char *key, char text[static CELL_
 		snprintf(text, CELL_TEXT, "%.200s", state);
 }
 
-/* Prefixes, with commas. */
-static void cell_spare(const cJSON *row, const char *key, char text[static CELL_TEXT])
-{
-	const cJSON *item;
-	size_t n = 0;
-
-	text[0] = '\0';
-	cJSON_ArrayForEach (item, json_get(row, key))
-		if (n < CELL_TEXT && cJSON_IsString(item))
-			n += (size_t)snprintf(text + n, CELL_TEXT - n, "%s%.32s", n ? "," : "", item->valuestring);
-	if (!n)
-		snprintf(text, CELL_TEXT, "-");
-}
-
 static const struct column mapping_columns[] = {
 	{ "NAME", "name", cell_text, false, 0 },
 	{ "INSIDE", "in", cell_text, false, 0 },
@@ -53,10 +39,12 @@ static const struct column mapping_columns[] = {
 	{ "PORTS/HOST", "ports_per_host", cell_number, true, 0 },
 	{ "SLOTS/HOST", "session_slots", cell_number, true, 0 },
 	{ "QUOTA", "sessions_per_user", cell_number, true, 0 },
+	{ "EIM", "eim", cell_list, false, 0 },
+	{ "EIF", "eif", cell_list, false, 0 },
 	{ "MEMORY", "memory_bytes", cell_bytes, true, 0 },
 	{ "SESSIONS", "sessions", cell_number, true, 0 },
 	{ "STATE", "state", cell_state, false, 0 },
-	{ "SPARE", "spare", cell_spare, false, 0 },
+	{ "SPARE", "spare", cell_list, false, 0 },
 	{ "COMMENT", "comment", cell_text, false, 0 },
 	{},
 };
@@ -87,12 +75,15 @@ static void show_added(struct writer *w, const cJSON *result, const cJSON *args)
 
 static void show_set(struct writer *w, const cJSON *result, const cJSON *args)
 {
-	char in[CELL_TEXT], out[CELL_TEXT], quota[CELL_TEXT];
+	char in[CELL_TEXT], out[CELL_TEXT], quota[CELL_TEXT], eim[CELL_TEXT], eif[CELL_TEXT];
 
 	cell_text(result, "in", in);
-	cell_text(result, "out", out);
+	cell_outside(result, "out", out);
 	cell_number(result, "sessions_per_user", quota);
-	writer_line(w, "%s to %s: named %s, %s sessions a user", in, out, json_text(result, "name", "-"), quota);
+	cell_list(result, "eim", eim);
+	cell_list(result, "eif", eif);
+	writer_line(w, "%s to %s: named %s, %s sessions a user; EIM %s; EIF %s", in, out,
+		    json_text(result, "name", "-"), quota, eim, eif);
 }
 
 static void show_deleted(struct writer *w, const cJSON *result, const cJSON *args)

@@ -82,6 +82,9 @@ say "lintian has nothing to say"
 
 dpkg-deb -c "$work"/first/detnat_*.deb | grep '/doc/detnat/detnat\.schema\.json$' >/dev/null || die "editors read detnat.schema.json, which is compressed or missing"
 
+both=$(for file in "$work"/first/*.deb; do dpkg-deb --fsys-tarfile "$file" | tar -t | grep -v '/$'; done | sort | uniq -d)
+[ -z "$both" ] || die "two packages have the same files and cannot be installed together:"$'\n'"$both"
+
 rm -f "$out"/*.{deb,buildinfo,changes}
 cp "$work"/first/* "$out/"
 (cd "$out" && sha256sum ./*.deb)

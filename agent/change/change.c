@@ -293,7 +293,7 @@ int change_adopt_file(struct change_queue *q, struct error *err)
 		r = running_save_to(q->context->datapath->running_state, q->context->datapath->running_size, running,
 				    hash, err);
 	if (!r)
-		active->file_hash = hash;
+		active->file_hash = active->file_read = hash;
 	return r;
 }
 

@@ -248,6 +248,7 @@ static void tell_exporter(const struct plan *p)
 int plan_commit(struct plan *p, struct error *err)
 {
 	const struct change_context *context = p->context;
+	uint64_t file_hash = p->file_hash;
 	bool loaded = false, mapped = false, reloaded;
 	int r;
 
@@ -281,6 +282,8 @@ int plan_commit(struct plan *p, struct error *err)
 	config_free(context->active->config);
 	context->active->config = take_pointer(p->wanted);
 	context->active->file_hash = p->file_hash;
+	if (p->name)
+		context->active->file_read = file_hash;
 	stages_tell(&context->active->stages, &p->stages);
 	context->active->stages = p->stages;
 	listen_to_sessions(context);

@@ -20,6 +20,7 @@ struct active_config {
 	struct config *config; /* NULL until the first one is applied; saved in the pinned map `running` */
 	const char *path;      /* of the file */
 	uint64_t file_hash;    /* of the file that was last applied; 0: what is active is not what a file says */
+	uint64_t file_read;    /* of the file as it was when it was last applied, wholly or in part */
 	time_t file_applied;   /* CLOCK_REALTIME */
 	bool reload_failed;    /* whether the last reload failed */
 	struct stages_choice stages;

@@ -253,6 +253,9 @@ struct config *config_new(void);
  */
 int config_load(const char *path, struct config **ret, uint64_t *ret_hash, struct error *err);
 
+/* What config_load() identifies a file's content by, whatever that says: 0, or -errno if it cannot be read. */
+int config_hash(const char *path, uint64_t *ret);
+
 /*
  * Takes out the mappings that end at or before a time, and logs each. Returns how many. config_load() has done so for
  * the present.

@@ -118,15 +118,32 @@ int config_parse(const char *text, size_t size, const char *name, struct config 
 	return 0;
 }
 
-int config_load(const char *path, struct config **ret, uint64_t *ret_hash, struct error *err)
+static int read_file(const char *path, char **ret, size_t *ret_size, struct error *err)
 {
 	_cleanup_close_ int fd = -1;
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
 	int r = open_regular(path, &fd, err);
 
-	if (r == 0)
-		r = read_whole(fd, path, &text, &size, err);
+	return r ? r : read_whole(fd, path, ret, ret_size, err);
+}
+
+int config_hash(const char *path, uint64_t *ret)
+{
+	_cleanup_free_ char *text = NULL;
+	struct error err = { 0 };
+	size_t size;
+	int r = read_file(path, &text, &size, &err);
+
+	if (!r)
+		*ret = hash_of(text, size);
+	return r;
+}
+
+int config_load(const char *path, struct config **ret, uint64_t *ret_hash, struct error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r = read_file(path, &text, &size, err);
+
 	if (r == 0)
 		r = config_parse(text, size, path, ret, err);
 	if (r < 0)

@@ -46,7 +46,17 @@ int verb_config_diff(struct request *r, cJSON **ret_result, struct error *err)
 	return *ret_result ? 0 : -ENOMEM;
 }
 
-/* detnatctl asks first which file is the agent's, and names it when it has been written. */
+/* Whether the file is there and is not what was last applied. */
+static bool is_edited(const struct active_config *active)
+{
+	uint64_t hash;
+	int r = config_hash(active->path, &hash);
+
+	return r ? r != -ENOENT : hash != active->file_read;
+}
+
+/* detnatctl asks first which file is the agent's and whether somebody edited it, and names it when it has been written.
+ */
 int verb_config_save(struct request *r, cJSON **ret_result, struct error *err)
 {
 	const struct arg_value *file = request_arg(r, "file");
@@ -58,5 +68,6 @@ int verb_config_save(struct request *r, cJSON **ret_result, struct error *err)
 		return ret;
 	*ret_result = cJSON_CreateObject();
 	cJSON_AddStringToObject(*ret_result, "file", r->context->active->path);
+	cJSON_AddBoolToObject(*ret_result, "edited", is_edited(r->context->active));
 	return *ret_result ? 0 : -ENOMEM;
 }

@@ -235,6 +235,9 @@ def test_it_is_turned_on_and_off_under_traffic(lab):
     assert first == second, "without it one port serves two inside ports towards two destinations"
     on = lab.agent.ctl("mapping", "set", "homes", "--eim", "udp,tcp", "--eif", "udp", "--inbound-sessions", 50)
     assert (on["eim"], on["eif"], on["inbound_sessions"]) == (["udp", "tcp"], ["udp"], 50)
+    head, row = lab.agent.text("mapping", "list").splitlines()
+    assert row[head.index("EIM"):head.index("MEMORY")].split("  ")[:2] == ["udp, tcp", "udp"]
+    assert "EIM udp, tcp; EIF udp" in lab.agent.text("mapping", "set", "homes", "--inbound-sessions", 50)
     # Sessions stay, one of the two has the port, and a new one is nobody else's.
     assert send_out(lab, host, 5000) == send_out(lab, host, 5000 + 1008, 54) == first
     ports = {send_out(lab, host, port, 55) for port in (5000, 5000 + 1008)}

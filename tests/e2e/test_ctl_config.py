@@ -109,6 +109,45 @@ def test_a_change_that_was_saved_survives_an_edit_of_nothing_and_a_restart(lab, 
     assert [p.name for p in agent.directory.glob(".*")] == []
 
 
+def test_save_refuses_to_overwrite_edits_that_were_not_applied(agent):
+    agent.ctl("timeouts", "set", "udp=78")
+    applied = agent.path.read_bytes()
+    edited = applied + b"\n"
+    agent.path.write_bytes(edited)
+    link = agent.directory / "d"
+    link.symlink_to(agent.directory)
+    for path in ((), (agent.path,), (link / agent.path.name,)):
+        why = agent.refused("config", "save", *path)
+        assert f"{agent.path} has changed since it was last applied: `detnatctl reload` takes the changes, --force overwrites" in why
+        assert agent.path.read_bytes() == edited
+    agent.path.write_text("{")
+    agent.refused("reload")
+    assert "has changed since" in agent.refused("config", "save"), "nor what a reload refused"
+    copy = agent.directory / "copy.json"
+    assert agent.ctl("config", "save", copy) == {} and agent.path.read_text() == "{"
+    agent.path.write_bytes(applied)
+    assert agent.ctl("config", "save") == {} and file_of(agent) == agent.ctl("config"), "the file is as it was applied"
+    agent.path.write_bytes(edited)
+    agent.ctl("reload")
+    agent.ctl("timeouts", "set", "udp=79")
+    assert agent.ctl("config", "save", link / agent.path.name) == {}, "a reload read it"
+    agent.ctl("timeouts", "set", "udp=80")
+    assert agent.ctl("config", "save") == {}, "so did the save"
+    agent.path.write_text("{")
+    agent.ctl("timeouts", "set", "udp=81")
+    assert agent.text("config", "save", "--force") == f"saved to {agent.path}\n"
+    assert file_of(agent)["timeouts"] == {"udp": 81}
+    agent.path.unlink()
+    assert agent.ctl("config", "save") == {} and file_of(agent)["timeouts"] == {"udp": 81}, "no file has no edits"
+    agent.restart()
+    agent.ctl("timeouts", "set", "udp=82")
+    assert agent.ctl("config", "save") == {}, "the start read it"
+    agent.stop()
+    agent.path.write_text("{")
+    agent.start()
+    assert "has changed since" in agent.refused("config", "save"), "the start went on with what ran"
+
+
 def test_save_to_another_file_leaves_the_agents_alone(agent):
     before = agent.path.read_bytes()
     other = agent.directory / "copy.json"

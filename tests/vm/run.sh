@@ -162,6 +162,7 @@ make_package_root() { # DEB
     ln -sf /bin/busybox "$root/usr/bin/usleep"
     ${CC:-gcc} -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -static $here/peer.c -o "$root/usr/bin/peer"
     cp "$1" "$root/packages/now.deb"
+    cp "$(dirname "$1")"/detnat-doc_*.deb "$root/packages/doc.deb"
     if [ -n "${DEB_BEFORE:-}" ]; then cp "$DEB_BEFORE" "$root/packages/before.deb"; else make_package_before "$1"; fi
     : >"$root/etc/machine-id"
     # No empty directories, which deb-systemd-helper removes.

@@ -74,7 +74,7 @@ ends_nat() {
 }
 
 leaves_nothing() {
-    dpkg -P detnat || return 1
+    dpkg -P detnat detnat-doc || return 1
     everything >/tmp/after
     diff /tmp/at-first /tmp/after && ! pidof detnat-agent && ! ip route | grep 'proto 215'
 }
@@ -94,7 +94,7 @@ check "the session of before is there" session_of 41001
 check "UDP is translated after it" wait_for expect 1.1.1.0:1062 in_sub peer udp 10.0.0.2:41003 $REFLECTOR 100
 check "an upgrade does not start an agent that was stopped" keeps_a_stopped_one_stopped
 check "a removal ends NAT and keeps configuration and history" ends_nat
-check "it is installed again" dpkg -i /packages/now.deb
+check "it is installed again, with its documents" dpkg -i /packages/doc.deb /packages/now.deb
 check "it is still enabled, with its configuration, and starts" systemctl start detnat
 check "a purge of what runs leaves nothing" leaves_nothing
 check "the kernel saw nothing wrong" kernel_is_well

@@ -235,15 +235,16 @@ static void bind_session(const struct mapping_job *t, const struct mapping *next
 	at &= PORT_GROUP - 1;
 	entry = line->entry[at];
 	if (!binding_is_bound(entry))
-		line->entry[at] = binding_entry(key_in_port(key), BINDING_BOUND | binding_flags(entry),
-						word_seen(word));
+		line->entry[at] =
+			binding_entry(key_in_port(key), BINDING_BOUND | binding_flags(entry), word_seen(word));
 }
 
 /* Binds the ports of a subscriber's sessions of some protocols. */
 static void bind_sessions(const struct mapping_job *t, const struct mapping *next, uint32_t subscriber,
 			  uint32_t protocols, uint32_t now)
 {
-	const struct bucket *bucket = mappings_buckets(t->m, t->number, subscriber);
+	const struct bucket *bucket =
+		chunks_at(&t->m->buckets, next->first_bucket + (subscriber << next->bucket_shift));
 
 	for (uint32_t i = 0; i < BUCKET_SLOTS << next->bucket_shift; i++) {
 		const struct slot *slot = &bucket[i / BUCKET_SLOTS].slot[i % BUCKET_SLOTS];
@@ -274,12 +275,14 @@ void mapping_bindings_begin(struct mapping_job *t, const struct binding_layout *
 {
 	uint32_t begun = wanted->mapping & ~t->record.bindings.mapping, now = datapath_ticks(t->m->d);
 	struct mapping next = t->record;
+	const struct subscriber *s;
 
 	next.bindings = *wanted;
 	for (uint32_t i = 0; begun && i < t->n_subscribers; i++) {
 		if (t->record.bindings.protocols)
 			begin_with_former(t, &next, i, begun);
-		if (LOAD(mappings_subscriber(t->m, t->number, i)->sessions))
+		s = chunks_at(&t->m->subscribers, next.first_subscriber + i);
+		if (LOAD(s->sessions))
 			bind_sessions(t, &next, i, begun, now);
 	}
 }

@@ -236,20 +236,66 @@ static void show_portmap_of(struct writer *w, const char *what, const cJSON *m)
 		    in);
 }
 
+static const struct {
+	const char *list, *text, *done;
+} changes[] = {
+	{ "added", "would add", "added" },
+	{ "deleted", "would delete", "deleted" },
+	{ "updated", "would change", "changed" },
+	{ "parted", "would take addresses from", "with fewer addresses" },
+};
+
+/* "2 mappings added", after what stands before it; returns what stands before the next. */
+static const char *print_count(FILE *out, const char *before, double n, const char *noun, const char *done)
+{
+	if (n <= 0)
+		return before;
+	fprintf(out, "%s%.0f %s%s %s", before, n, noun, n > 1 ? "s" : "", done);
+	return ", ";
+}
+
+/* What a reload did, in one line; an older agent does not tell. */
+static void show_done(struct writer *w, const cJSON *result)
+{
+	const cJSON *portmaps = json_get(result, "portmaps"), *key;
+	const char *before = ": ";
+
+	fputs("reloaded", w->out);
+	for (unsigned i = 0; i < ARRAY_SIZE(changes); i++)
+		before = print_count(w->out, before, cJSON_GetArraySize(json_get(result, changes[i].list)), "mapping",
+				     changes[i].done);
+	for (unsigned i = 0; i < ARRAY_SIZE(changes); i++)
+		before = print_count(w->out, before, cJSON_GetArraySize(json_get(portmaps, changes[i].list)), "portmap",
+				     changes[i].done);
+	cJSON_ArrayForEach (key, json_get(result, "keys")) {
+		fprintf(w->out, "%s%s changed", before, cJSON_IsString(key) ? key->valuestring : "-");
+		before = ", ";
+	}
+	before = print_count(w->out, before, json_number(result, "sessions_cut"), "session", "ended");
+	print_count(w->out, before, json_number(result, "sessions_drained"), "session", "draining");
+	writer_line(w, "%s", cJSON_IsFalse(json_get(result, "changed")) ? ": nothing changed" : "");
+}
+
+/* The keys that a reload would change. */
+static void show_keys(struct writer *w, const cJSON *keys)
+{
+	const char *before = "would change: ";
+	const cJSON *key;
+
+	cJSON_ArrayForEach (key, keys) {
+		fprintf(w->out, "%s%s", before, cJSON_IsString(key) ? key->valuestring : "-");
+		before = ", ";
+	}
+	if (keys && keys->child)
+		writer_line(w, "%s", "");
+}
+
 static void show_reloaded(struct writer *w, const cJSON *result, const cJSON *args)
 {
-	static const struct {
-		const char *list, *text;
-	} changes[] = {
-		{ "added", "would add" },
-		{ "deleted", "would delete" },
-		{ "updated", "would change" },
-		{ "parted", "would take addresses from" },
-	};
 	const cJSON *m;
 
 	if (!cJSON_IsTrue(json_get(result, "dry_run"))) {
-		writer_line(w, "reloaded");
+		show_done(w, result);
 		return;
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(changes); i++) {
@@ -262,6 +308,7 @@ static void show_reloaded(struct writer *w, const cJSON *result, const cJSON *ar
 			show_portmap_of(w, changes[i].text, m);
 		}
 	}
+	show_keys(w, json_get(result, "keys"));
 	writer_line(w, "%s, %.0f sessions would end, %.0f would drain",
 		    cJSON_IsTrue(json_get(result, "changed"))
 			    ? "the file differs from what runs (detnatctl config diff)"

@@ -66,6 +66,12 @@ static const struct {
 	int status;
 } exchanges[] = {
 	{ { "reload" }, false, "{\"ok\":true,\"result\":{}}\n", "reloaded\n", "", 0 },
+	{ { "reload" },
+	  false,
+	  "{\"ok\":true,\"result\":{\"changed\":true,\"keys\":[1,\"guard\"],\"portmaps\":1}}\n",
+	  "reloaded: - changed, guard changed\n",
+	  "",
+	  0 },
 	{ { "reload" }, true, "\n\n{\"ok\":true,\"result\":{}}\n", "{}\n", "", 0 },
 	{ { "stats" },
 	  true,

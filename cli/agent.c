@@ -237,44 +237,13 @@ static void show_portmap_of(struct writer *w, const char *what, const cJSON *m)
 }
 
 static const struct {
-	const char *list, *text, *done;
+	const char *list, *text;
 } changes[] = {
-	{ "added", "would add", "added" },
-	{ "deleted", "would delete", "deleted" },
-	{ "updated", "would change", "changed" },
-	{ "parted", "would take addresses from", "with fewer addresses" },
+	{ "added", "would add" },
+	{ "deleted", "would delete" },
+	{ "updated", "would change" },
+	{ "parted", "would take addresses from" },
 };
-
-/* "2 mappings added", after what stands before it; returns what stands before the next. */
-static const char *print_count(FILE *out, const char *before, double n, const char *noun, const char *done)
-{
-	if (n <= 0)
-		return before;
-	fprintf(out, "%s%.0f %s%s %s", before, n, noun, n > 1 ? "s" : "", done);
-	return ", ";
-}
-
-/* What a reload did, in one line; an older agent does not tell. */
-static void show_done(struct writer *w, const cJSON *result)
-{
-	const cJSON *portmaps = json_get(result, "portmaps"), *key;
-	const char *before = ": ";
-
-	fputs("reloaded", w->out);
-	for (unsigned i = 0; i < ARRAY_SIZE(changes); i++)
-		before = print_count(w->out, before, cJSON_GetArraySize(json_get(result, changes[i].list)), "mapping",
-				     changes[i].done);
-	for (unsigned i = 0; i < ARRAY_SIZE(changes); i++)
-		before = print_count(w->out, before, cJSON_GetArraySize(json_get(portmaps, changes[i].list)), "portmap",
-				     changes[i].done);
-	cJSON_ArrayForEach (key, json_get(result, "keys")) {
-		fprintf(w->out, "%s%s changed", before, cJSON_IsString(key) ? key->valuestring : "-");
-		before = ", ";
-	}
-	before = print_count(w->out, before, json_number(result, "sessions_cut"), "session", "ended");
-	print_count(w->out, before, json_number(result, "sessions_drained"), "session", "draining");
-	writer_line(w, "%s", cJSON_IsFalse(json_get(result, "changed")) ? ": nothing changed" : "");
-}
 
 /* The keys that a reload would change. */
 static void show_keys(struct writer *w, const cJSON *keys)
@@ -295,7 +264,7 @@ static void show_reloaded(struct writer *w, const cJSON *result, const cJSON *ar
 	const cJSON *m;
 
 	if (!cJSON_IsTrue(json_get(result, "dry_run"))) {
-		show_done(w, result);
+		writer_line(w, "reloaded");
 		return;
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(changes); i++) {

@@ -68,8 +68,9 @@ static const struct {
 	{ { "reload" }, false, "{\"ok\":true,\"result\":{}}\n", "reloaded\n", "", 0 },
 	{ { "reload" },
 	  false,
-	  "{\"ok\":true,\"result\":{\"changed\":true,\"keys\":[1,\"guard\"],\"portmaps\":1}}\n",
-	  "reloaded: - changed, guard changed\n",
+	  "{\"ok\":true,\"result\":{\"dry_run\":true,\"changed\":true,\"keys\":[1,\"guard\"],\"portmaps\":1}}\n",
+	  "would change: -, guard\nthe file differs from what runs (detnatctl config diff), 0 sessions would end, 0 "
+	  "would drain\n",
 	  "",
 	  0 },
 	{ { "reload" }, true, "\n\n{\"ok\":true,\"result\":{}}\n", "{}\n", "", 0 },

@@ -243,7 +243,10 @@ static __always_inline void binding_keep(const struct mapping *m, const struct p
 		binding_raise(entry, now_ticks());
 }
 
-/* Binds the ports of sessions from before there were bindings; of several inside ports, the first one found has it. */
+/*
+ * Binds the ports of sessions from before there were bindings; of several inside ports, the first one found has it. The
+ * agent has done so when it turned bindings on: these were opened meanwhile.
+ */
 struct binding_import {
 	const struct mapping *m;
 	__u32 subscriber;

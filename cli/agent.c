@@ -236,16 +236,31 @@ static void show_portmap_of(struct writer *w, const char *what, const cJSON *m)
 		    in);
 }
 
+static const struct {
+	const char *list, *text;
+} changes[] = {
+	{ "added", "would add" },
+	{ "deleted", "would delete" },
+	{ "updated", "would change" },
+	{ "parted", "would take addresses from" },
+};
+
+/* The keys that a reload would change. */
+static void show_keys(struct writer *w, const cJSON *keys)
+{
+	const char *before = "would change: ";
+	const cJSON *key;
+
+	cJSON_ArrayForEach (key, keys) {
+		fprintf(w->out, "%s%s", before, cJSON_IsString(key) ? key->valuestring : "-");
+		before = ", ";
+	}
+	if (keys && keys->child)
+		writer_line(w, "%s", "");
+}
+
 static void show_reloaded(struct writer *w, const cJSON *result, const cJSON *args)
 {
-	static const struct {
-		const char *list, *text;
-	} changes[] = {
-		{ "added", "would add" },
-		{ "deleted", "would delete" },
-		{ "updated", "would change" },
-		{ "parted", "would take addresses from" },
-	};
 	const cJSON *m;
 
 	if (!cJSON_IsTrue(json_get(result, "dry_run"))) {
@@ -262,6 +277,7 @@ static void show_reloaded(struct writer *w, const cJSON *result, const cJSON *ar
 			show_portmap_of(w, changes[i].text, m);
 		}
 	}
+	show_keys(w, json_get(result, "keys"));
 	writer_line(w, "%s, %.0f sessions would end, %.0f would drain",
 		    cJSON_IsTrue(json_get(result, "changed"))
 			    ? "the file differs from what runs (detnatctl config diff)"

@@ -78,6 +78,56 @@ static bool is_updated(const struct config *now, const struct config_mapping *m,
 	       strcmp(m->name, other->name) || strcmp(m->comment, other->comment);
 }
 
+/* A JSON pointer as messages name keys, up to the first list: /interfaces/inside/0 is interfaces.inside. */
+static void name_key(const char *pointer, char *key, size_t size)
+{
+	size_t n = 0;
+
+	for (pointer++; *pointer && n + 1 < size; pointer++) {
+		if (*pointer == '/' && (pointer[1] == '-' || (pointer[1] >= '0' && pointer[1] <= '9')))
+			break;
+		key[n] = *pointer;
+		if (key[n] == '/')
+			key[n] = '.';
+		n++;
+	}
+	key[n] = '\0';
+}
+
+/* All keys but those of the mappings and portmaps, which are told one by one. */
+static cJSON *keys_of(const struct config *c)
+{
+	cJSON *json = config_document(c, true);
+
+	cJSON_DeleteItemFromObject(json, "mappings");
+	cJSON_DeleteItemFromObject(json, "portmaps");
+	return json;
+}
+
+/* Adds the names of the keys that differ: 0 or -ENOMEM. */
+static int add_keys(cJSON *json, const struct config *now, const struct config *wanted)
+{
+	_cleanup_json_ cJSON *from = keys_of(now), *to = keys_of(wanted);
+	_cleanup_json_ cJSON *patch = from && to ? config_patch(from, to) : NULL;
+	cJSON *keys = patch ? cJSON_AddArrayToObject(json, "keys") : NULL;
+	const cJSON *operation;
+	char last[128] = "";
+
+	if (!keys)
+		return -ENOMEM;
+	/* The operations on a list follow each other. */
+	cJSON_ArrayForEach (operation, patch) {
+		char key[sizeof(last)];
+
+		name_key(cJSON_GetStringValue(cJSON_GetObjectItem(operation, "path")), key, sizeof(key));
+		if (!strcmp(key, last))
+			continue;
+		strcpy(last, key);
+		cJSON_AddItemToArray(keys, cJSON_CreateString(key));
+	}
+	return 0;
+}
+
 /* What makes `now` what is wanted; NULL: out of memory. */
 static cJSON *report_of(const struct config *now, const struct config *wanted, const struct reload_losses *losses)
 {
@@ -113,7 +163,7 @@ static cJSON *report_of(const struct config *now, const struct config *wanted, c
 	for (size_t i = 0; i < wanted->n_mappings; i++)
 		if (!config_find_mapping(now, wanted->mappings[i].in, wanted->mappings[i].out))
 			add_mapping(added, &wanted->mappings[i], NULL);
-	if (json_add_portmap_changes(json, now, wanted)) {
+	if (json_add_portmap_changes(json, now, wanted) || add_keys(json, now, wanted)) {
 		cJSON_Delete(json);
 		return NULL;
 	}

@@ -29,8 +29,12 @@ void mapping_bindings_release_unused(struct mapping_job *t);
 void mapping_bindings_retire(struct mapping_job *t);
 enum chunks_release mapping_bindings_release_step(struct mapping_job *t);
 
-/* Has the datapath bind the ports of sessions that have none, when their subscriber opens one. */
-void mapping_bindings_import(struct mapping_job *t);
+/*
+ * Prepares the tables of a layout that the datapath is about to get: bindings that there were stay, and for protocols
+ * that had none the ports of sessions in slots are bound. Sessions opened meanwhile the datapath binds, when their
+ * subscriber opens the next one.
+ */
+void mapping_bindings_begin(struct mapping_job *t, const struct binding_layout *wanted);
 
 /* The layout for what a specification asks for, once its range is there; nothing that has entries loses them. */
 struct binding_layout mapping_bindings_layout(const struct mapping_job *t, const struct binding_layout *wanted);

@@ -207,9 +207,7 @@ int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 		record->timeout_ticks[i] = spec->timeout_ticks[i];
 		__atomic_store_n(&shared->timeout_ticks[i], spec->timeout_ticks[i], __ATOMIC_RELAXED);
 	}
-	/* Without bindings for some time, sessions have been opened that have none. */
-	if (bindings.mapping & ~record->bindings.mapping && bindings.first == record->bindings.first)
-		mapping_bindings_import(t);
+	mapping_bindings_begin(t, &bindings);
 	record->bindings = bindings;
 	binding_layout_store(&shared->bindings, bindings);
 	datapath_raise_epoch(m->d);

@@ -36,6 +36,23 @@ void set_quota(uint32_t sessions)
 	cr_assert_eq(mappings_update(mappings, &spec), 0);
 }
 
+void set_protocols(uint8_t mapping, uint8_t filtering)
+{
+	struct mapping_spec spec = { .in = { ADDR(10, 0, 0, 0), 24 },
+				     .out = { POOL, 30 },
+				     .sessions_per_user = 1000,
+				     .bindings = { .mapping = mapping, .filtering = filtering, .inbound = 25 } };
+	struct error err;
+	int r;
+
+	memcpy(spec.timeout_ticks, mappings_get(mappings, 0)->timeout_ticks, sizeof(spec.timeout_ticks));
+	cr_assert_eq(mappings_update_begin(mappings, &spec, &err), 0, "%s", err.text);
+	while ((r = mappings_update_step(mappings, &spec, &err)) > 0)
+		;
+	cr_assert_eq(r, 0, "%s", err.text);
+	cr_assert_eq(mappings_update(mappings, &spec), 0);
+}
+
 void sweep_sessions(void)
 {
 	struct session_sweep *s;

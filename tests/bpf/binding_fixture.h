@@ -19,6 +19,9 @@ void fill_group(uint8_t proto, uint32_t group, unsigned but, uint32_t seconds_ag
 /* Changes the quota of the mapping. */
 void set_quota(uint32_t sessions);
 
+/* Turns endpoint-independent mapping and filtering of these protocols on or off. */
+void set_protocols(uint8_t mapping, uint8_t filtering);
+
 void sweep_sessions(void);
 
 /* Runs a UDP packet from outside to a port of POOL: the verdict. */

@@ -254,6 +254,26 @@ def test_it_is_turned_on_and_off_under_traffic(lab):
     lab.inside.assert_silent()
 
 
+def test_a_change_leaves_bound_ports_open(lab):
+    """Bindings are listed, and open to strangers, at once: of sessions from before any, and after one protocol more."""
+    lab.start(mappings=[{**ROOMY, "name": "homes"}])
+    host, other = lab.host(), lab.host()
+    bound = {(h.addr, port): send_out(lab, h, port) for h, port in ((host, 5000), (host, 5001), (other, 5000))}
+    stranger = itertools.count(2000)
+
+    def expect_open(*protocols):
+        listed = {(b["in_addr"], b["in_port"]): (b["out_addr"], b["out_port"]) for b in lab.agent.ctl("binding", "list")}
+        assert listed == bound, protocols
+        for h, port in ((host, 5000), (host, 5001), (other, 5000)):
+            addr, out_port = bound[h.addr, port]
+            lab.send_in(lab.from_outside(addr, UDP(sport=next(stranger), dport=out_port), src="192.0.2.7"), h, port)
+
+    for protocols in ("udp", "udp,icmp", "udp,icmp,tcp"):
+        lab.agent.ctl("mapping", "set", "homes", "--eim", protocols, "--eif", "udp")
+        expect_open(protocols)
+    lab.agent.check()
+
+
 @pytest.mark.parametrize("options, text, status", [
     (("--eif", "udp"), "udp must be in `mapping`, too", 1),
     (("--eim", "udp", "--eif", "udp,tcp"), "tcp must be in `mapping`, too", 1),

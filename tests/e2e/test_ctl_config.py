@@ -189,15 +189,15 @@ def test_a_dry_run_tells_what_a_reload_does_and_does_nothing(lab, agent):
     agent.write(mappings=[{"in": "10.0.0.0/18", "out": "1.1.1.0/30", "name": "flats"}, new])
     told = agent.ctl("reload", "--dry-run")
     named = {"changed": True, "added": [{**new, "name": None}], "deleted": [{**OTHER, "name": None, "sessions": 1, "drain": 0}],
-             "updated": [{"in": "10.0.0.0/18", "out": "1.1.1.0/30", "name": "flats"}], "parted": [], "portmaps": NO_PORTMAPS, "sessions_cut": 1,
-             "sessions_drained": 0}
+             "updated": [{"in": "10.0.0.0/18", "out": "1.1.1.0/30", "name": "flats"}], "parted": [], "portmaps": NO_PORTMAPS, "keys": [],
+             "sessions_cut": 1, "sessions_drained": 0}
     assert told == {**named, "dry_run": True}
     assert agent.text("reload", "--dry-run").splitlines() == [
         "would add 10.65.0.0/24 to 1.1.3.0/28", f"would delete {OTHER['in']} to {OTHER['out']}: 1 sessions would end",
         "would change 10.0.0.0/18 to 1.1.1.0/30", "the file differs from what runs (detnatctl config diff), 1 sessions would end, 0 would drain"]
     assert agent.ctl("config") == running
     assert agent.ctl("reload") == named
-    assert agent.ctl("reload") == {"changed": False, "added": [], "deleted": [], "updated": [], "parted": [], "portmaps": NO_PORTMAPS,
+    assert agent.ctl("reload") == {"changed": False, "added": [], "deleted": [], "updated": [], "parted": [], "portmaps": NO_PORTMAPS, "keys": [],
                                    "sessions_cut": 0, "sessions_drained": 0}
     agent.write(mappings=[{"in": "10.0.0.0/18", "out": "9.0.0.0/8"}])
     assert "mappings[0].out" in agent.refused("reload", "--dry-run")
@@ -228,6 +228,31 @@ def test_a_dry_run_tells_of_portmaps(agent):
     assert agent.ctl("reload", "--dry-run")["portmaps"] == NO_PORTMAPS
 
 
+def test_a_reload_names_the_keys_that_change(lab, agent):
+    interfaces = file_of(agent)["interfaces"]
+    changed = {"interfaces": {**interfaces, "inside": []}, "guard": not agent.ctl("config", "show", "--all")["guard"], "forwarding": "kernel",
+               "bypass": ["172.16.8.0/24", "172.16.9.0/24"], "unmatched": "drop", "endpoint_independent": {"mapping": ["udp"]},
+               "timeouts": {"udp": 77}}
+    agent.write(**changed)
+    told = agent.ctl("reload", "--dry-run")
+    names = ["bypass", "endpoint_independent", "forwarding", "guard", "interfaces.inside", "timeouts.udp", "unmatched"]
+    assert told["changed"] is True and sorted(told["keys"]) == names, told
+    lines = agent.text("reload", "--dry-run").splitlines()
+    assert lines == ["would change 10.0.0.0/18 to 1.1.1.0/30", "would change: " + ", ".join(told["keys"]),
+                     "the file differs from what runs (detnatctl config diff), 0 sessions would end, 0 would drain"]
+    agent.write(**{**changed, "interfaces": interfaces})
+    done = [key for key in told["keys"] if key != "interfaces.inside"]
+    assert agent.ctl("reload")["keys"] == done
+    agent.write(mappings=[OTHER, {"in": "10.65.0.0/24", "out": "1.1.3.0/28"}])
+    assert agent.text("reload") == "reloaded\n"
+    assert agent.ctl("reload")["keys"] == []
+    lab.open_udp(lab.host("10.64.0.9"), mapping=OTHER)
+    portmaps = [{"proto": "tcp", "in": "10.65.0.9:443", "out": "1.1.3.0:443"}]
+    agent.write(mappings=[{"in": "10.65.0.0/24", "out": "1.1.3.0/28"}], portmaps=portmaps)
+    told = agent.ctl("reload")
+    assert (len(told["deleted"]), len(told["portmaps"]["added"]), told["sessions_cut"], told["keys"]) == (1, 1, 1, [])
+
+
 def test_a_dry_run_tells_of_all_that_a_mapping_has(agent):
     agent.write(mappings=[MAPPING])
     agent.ctl("reload")
@@ -244,12 +269,13 @@ def test_a_dry_run_is_refused_as_the_reload_is(lab, agent):
     pins = agent.config["pin_path"]
     for changes, reason in (
         ({"mappings": [MAPPING, {"in": "10.65.0.0/24", "out": OTHER["out"]}]}, f"sessions of {OTHER['in']} are draining from {OTHER['out']}"),
-        ({"mappings": [MAPPING], "pin_path": "/sys/fs/bpf/elsewhere"}, "restart the agent to change it"),
+        ({"mappings": [MAPPING], "pin_path": "/sys/fs/bpf/elsewhere"}, "pin_path: is"),
+        ({"pin_path": pins, "control_socket": "/run/elsewhere/agent.sock"}, "restart the agent to change it"),
     ):
         agent.write(**changes)
         told = agent.refused("reload", "--dry-run")
         assert reason in told and told == agent.refused("reload")
-    agent.write(pin_path=pins)
+    agent.write(pin_path=pins, control_socket=str(agent.socket))
     assert agent.ctl("reload", "--dry-run")["added"] == []
     assert [(m["in"], m["state"]) for m in agent.ctl("mapping", "list")] == [(m["in"], m["state"]) for m in running]
 

@@ -113,6 +113,91 @@ Test(bindings, the_next_agent_finds_them)
 	cr_expect_eq(*mappings_binding(m, number, 7, IPPROTO_UDP, 3), binding_entry(5, BINDING_BOUND, 1));
 }
 
+/* Puts a UDP session of subscriber 7 into a slot. */
+static void put(int number, uint32_t slot, uint16_t in_port, uint32_t port_offset, uint16_t ext_port, uint32_t seen)
+{
+	const struct geometry *g = &mappings_get(m, number)->geo;
+	struct session s = { .in_addr = tables_addr("10.0.0.7"),
+			     .ext_addr = 1,
+			     .in_port = in_port,
+			     .ext_port = ext_port,
+			     .proto = IPPROTO_UDP,
+			     .state = SESSION_UDP };
+
+	s.out_port = (uint16_t)(mapping_port_lo(g, 7) + port_offset);
+	tables_put(m, s.in_addr, slot, &s, seen);
+}
+
+static uint64_t udp_entry(int number, uint32_t port_offset)
+{
+	return *mappings_binding(m, number, 7, IPPROTO_UDP, port_offset);
+}
+
+Test(bindings, one_more_protocol_takes_none_away)
+{
+	struct mapping_spec spec = spec_with(BINDING_UDP);
+	int number = tables_add(m, &spec);
+	uint64_t bound = binding_entry(5, BINDING_BOUND | BINDING_AWAY, 1000);
+	struct binding_header *h;
+
+	tables_set_ticks(&d, 1010);
+	*mappings_binding(m, number, 7, IPPROTO_UDP, 8) = bound;
+	put(number, 0, 80, 3, 53, 1005);
+	spec = spec_with(BINDING_PROTOCOLS);
+	update(&spec);
+	cr_expect_eq(udp_entry(number, 8), bound);
+	cr_expect_eq(udp_entry(number, 3), 0, "the datapath would have bound it");
+	cr_expect_eq(*mappings_binding(m, number, 7, IPPROTO_TCP, 8), 0);
+	/* What the outside has opened is still known. */
+	spec = spec_with(BINDING_UDP);
+	spec.in = (struct prefix){ tables_addr("10.0.1.0"), 24 };
+	spec.out = (struct prefix){ tables_addr("1.1.2.0"), 28 };
+	number = tables_add(m, &spec);
+	h = (void *)(mappings_binding(m, number, 7, IPPROTO_UDP, 0) -
+		     binding_header_lines(mappings_get(m, number)->bucket_shift) * PORT_GROUP);
+	h->inbound = 1;
+	h->imported = 1;
+	*(uint8_t *)(h + 1) = 1;
+	spec.bindings.mapping = BINDING_UDP | BINDING_ICMP;
+	update(&spec);
+	cr_expect_eq(mappings_inbound(m, number, 7), 1);
+	cr_expect(mappings_slot_inbound(m, number, 7, 0));
+	cr_expect_not(mappings_slot_inbound(m, number, 7, 1));
+	h = (void *)(mappings_binding(m, number, 7, IPPROTO_UDP, 0) -
+		     binding_header_lines(mappings_get(m, number)->bucket_shift) * PORT_GROUP);
+	cr_expect_eq(h->imported, 0, "the datapath looks for sessions opened meanwhile");
+}
+
+Test(bindings, sessions_from_before_are_bound)
+{
+	struct mapping_spec spec = spec_with(0);
+	int number = tables_add(m, &spec);
+
+	tables_set_ticks(&d, 1010);
+	put(number, 0, 80, 3, 53, 1005);
+	/* The port is another's, and the inside port has one. */
+	put(number, 1, 81, 3, 54, 1006);
+	put(number, 2, 80, 4, 54, 1006);
+	/* It has expired. */
+	put(number, 3, 82, 5, 53, 1);
+	put(number, 4, 83, 15, 53, 1007);
+	for (int times = 0; times < 2; times++) {
+		spec = spec_with(BINDING_UDP | BINDING_TCP);
+		update(&spec);
+		cr_expect_eq(udp_entry(number, 3), binding_entry(80, BINDING_BOUND, 1005));
+		cr_expect_eq(udp_entry(number, 4), 0);
+		cr_expect_eq(udp_entry(number, 5), 0);
+		cr_expect_eq(udp_entry(number, 15), binding_entry(83, BINDING_BOUND, 1007));
+		cr_expect_eq(*mappings_binding(m, number, 7, IPPROTO_TCP, 3), 0);
+		cr_expect_eq(*mappings_binding(m, number, 6, IPPROTO_UDP, 3), 0);
+		/* Off and on again: what was bound before is not. */
+		*mappings_binding(m, number, 7, IPPROTO_UDP, 3) = binding_entry(9, BINDING_BOUND | BINDING_AWAY, 1009);
+		*mappings_binding(m, number, 6, IPPROTO_UDP, 3) = binding_entry(9, BINDING_BOUND, 1009);
+		spec = spec_with(0);
+		update(&spec);
+	}
+}
+
 /* The stamp of a TCP binding after a sweep, of which a connection in this state was seen 5 ticks after it. */
 static uint32_t stamp_after_sweep(uint8_t state)
 {

@@ -66,6 +66,13 @@ static const struct {
 	int status;
 } exchanges[] = {
 	{ { "reload" }, false, "{\"ok\":true,\"result\":{}}\n", "reloaded\n", "", 0 },
+	{ { "reload" },
+	  false,
+	  "{\"ok\":true,\"result\":{\"dry_run\":true,\"changed\":true,\"keys\":[1,\"guard\"],\"portmaps\":1}}\n",
+	  "would change: -, guard\nthe file differs from what runs (detnatctl config diff), 0 sessions would end, 0 "
+	  "would drain\n",
+	  "",
+	  0 },
 	{ { "reload" }, true, "\n\n{\"ok\":true,\"result\":{}}\n", "{}\n", "", 0 },
 	{ { "stats" },
 	  true,

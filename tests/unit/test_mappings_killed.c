@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,9 +35,10 @@ TestSuite(killed_agents, .init = setup, .timeout = 300);
 /* How many changes the present child has made. */
 static unsigned *changes;
 
-/* Prefixes of every shape, 11 of them, over and over until killed. */
+/* Prefixes of every shape, 11 of them, over and over until killed, by the end of the test at the latest. */
 static void change_until_killed(unsigned seed)
 {
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	srandom(seed);
 	for (;;) {
 		unsigned i = (unsigned)random() % 11;

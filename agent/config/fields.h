@@ -111,10 +111,6 @@ int fields_write(cJSON *object, const struct fields *t, const void *base);
 int fields_validate(const struct fields *t, const void *base, struct json_path *path, const char *name,
 		    struct error *err);
 
-/* Whether outside addresses can be delivered to a gateway at all; if not, says why, and what to take. */
-#define UNDELIVERABLE_TEXT 160
-bool pool_is_deliverable(struct prefix out, char why[static UNDELIVERABLE_TEXT]);
-
 /* Refuses spare addresses that are something else already, and portmaps that outlive their address. 0 or -EINVAL. */
 int validate_spare(const struct config *c, const char *name, struct error *err);
 int validate_until(const struct config *c, const char *name, struct error *err);

@@ -114,16 +114,6 @@ static int refuse(const struct spare *s, struct prefix other, const struct confi
 			     config_mapping_title(s->config, of->in, of->out, title));
 }
 
-static int check_deliverable(const struct spare *s)
-{
-	char path[48], why[UNDELIVERABLE_TEXT];
-
-	if (pool_is_deliverable(prefix_of(s), why))
-		return 0;
-	snprintf(path, sizeof(path), "mappings[%td].spare[%u]", s->of - s->config->mappings, s->number);
-	return config_refuse(s->err, -EINVAL, s->name, s->of->spare_line, s->name ? path : "", "%s", why);
-}
-
 /* Checks a spare prefix against one mapping; the mapping's own exceptions may use it. */
 static int check_against(const struct spare *s, const struct config_mapping *m)
 {
@@ -155,12 +145,12 @@ int validate_spare(const struct config *c, const char *name, struct error *err)
 					     "is of no use where nothing is translated");
 		}
 		for (s.number = 0; s.number < s.of->n_spare; s.number++) {
-			int r = check_deliverable(&s);
+			for (size_t i = 0; i < c->n_mappings; i++) {
+				int r = check_against(&s, &c->mappings[i]);
 
-			for (size_t i = 0; !r && i < c->n_mappings; i++)
-				r = check_against(&s, &c->mappings[i]);
-			if (r)
-				return r;
+				if (r)
+					return r;
+			}
 		}
 	}
 	return 0;

@@ -180,15 +180,6 @@ static int validate_disjoint(const struct validator *v, struct side later)
 	return 0;
 }
 
-static int validate_deliverable(const struct validator *v, size_t number)
-{
-	char why[UNDELIVERABLE_TEXT];
-
-	if (pool_is_deliverable(v->config->mappings[number].out, why))
-		return 0;
-	return refuse_side(v, (struct side){ number, true }, "%s", why);
-}
-
 /* Refuses a name that an earlier mapping has. */
 static int validate_name(const struct validator *v, size_t number)
 {
@@ -278,8 +269,6 @@ static int validate_mappings(const struct validator *v)
 			r = validate_disjoint(v, (struct side){ i, false });
 		if (r == 0)
 			r = validate_disjoint(v, (struct side){ i, true });
-		if (r == 0)
-			r = validate_deliverable(v, i);
 		if (r < 0)
 			return r;
 	}

@@ -177,24 +177,28 @@ static const char *link_name(const struct doctor *d, uint32_t ifindex)
 	return l ? l->name : "?";
 }
 
-/* Addresses that a pool may have, though no router of others delivers them. */
-static unsigned find_local_pools(struct doctor *d, struct prefix out)
+/* Addresses that a pool may have, though no router delivers them to a gateway. */
+static unsigned find_undeliverable_pools(struct doctor *d, struct prefix out)
 {
 	static const struct {
 		struct prefix prefix;
 		const char *what;
-	} local[] = { { { 0x7f000000, 8 }, "loopback" }, { { 0xa9fe0000, 16 }, "link-local" } };
+	} undeliverable[] = {
+		{ { 0x00000000, 8 }, "reserved" },    { { 0x7f000000, 8 }, "loopback" },
+		{ { 0xa9fe0000, 16 }, "link-local" }, { { 0xe0000000, 4 }, "multicast" },
+		{ { 0xffffffff, 32 }, "broadcast" },
+	};
 	unsigned found = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(local); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(undeliverable); i++) {
 		char pool[ADDR_TEXT], of[ADDR_TEXT];
 
-		if (!overlap(out, local[i].prefix))
+		if (!overlap(out, undeliverable[i].prefix))
 			continue;
 		doctor_say(d, DOCTOR_WARNING,
 			   "the pool %s overlaps the %s addresses %s, which routers do not forward: no answer from "
 			   "beyond a router comes back; take addresses that are routed to the gateway",
-			   prefix_text(out, pool), local[i].what, prefix_text(local[i].prefix, of));
+			   prefix_text(out, pool), undeliverable[i].what, prefix_text(undeliverable[i].prefix, of));
 		found++;
 	}
 	return found;
@@ -301,7 +305,7 @@ void doctor_pools(struct doctor *d)
 	for (size_t i = 0; i < d->config->n_mappings; i++) {
 		if (prefix_is_none(d->config->mappings[i].out))
 			continue;
-		found += find_local_pools(d, d->config->mappings[i].out);
+		found += find_undeliverable_pools(d, d->config->mappings[i].out);
 		for (size_t k = 0; k < d->n_addresses; k++)
 			found += compare(d, &d->config->mappings[i], &d->addresses[k]);
 	}

@@ -56,7 +56,7 @@ static struct config *random_config(void)
 		m->n_spare = prefix_is_none(m->out) ? 0 : random_below(CONFIG_MAX_SPARE + 1);
 		for (uint32_t k = 0; k < m->n_spare; k++)
 			m->spare[k] =
-				(struct prefix){ 0xc8000000 + (i << 16) + (k << 8), (uint8_t)(24 + random_below(9)) };
+				(struct prefix){ 0xe0000000 + (i << 16) + (k << 8), (uint8_t)(24 + random_below(9)) };
 	}
 	n = random_below(6);
 	for (uint32_t i = 0; i < n; i++) {

@@ -51,7 +51,7 @@ void history_warn(const struct history_files *f)
 
 static void describe(const struct history_record *r, char *text, size_t size)
 {
-	char time[TIME_TEXT];
+	char time[TIME_TEXT], addr[ADDR_TEXT];
 
 	text[0] = '\0';
 	switch (r->event) {
@@ -72,6 +72,11 @@ static void describe(const struct history_record *r, char *text, size_t size)
 				 time_format(r->portmap.from, time));
 		else
 			snprintf(text, size, "%s", word_text(proto_words, r->portmap.proto));
+		break;
+	case EVENT_RETIRE:
+	case EVENT_DRAINED:
+		if (!history_drain_whole(&r->drain))
+			snprintf(text, size, "of %s", prefix_format(r->drain.in.base, r->drain.in.plen, addr));
 		break;
 	case EVENT_ADD:
 		snprintf(text, size, "%s", r->mapping.name);
@@ -94,26 +99,79 @@ static void describe(const struct history_record *r, char *text, size_t size)
 	}
 }
 
-#define ROW "%6" PRIu64 "  %-20s  %-6s  %-18s  %-18s  %s"
+/* The widths of columns, at least those of their titles. */
+struct widths {
+	int event, in, out;
+};
 
-static void list_record(struct writer *w, const struct history_record *r)
+#define ROW "%6" PRIu64 "  %-20s  %-*s  %-*s  %-*s  %s"
+
+/* Beginning and end of a portmap are one event. */
+static const char *event_text(const struct history_record *r)
 {
-	char time[TIME_TEXT], in[SPAN_TEXT] = "-", out[SPAN_TEXT] = "-", text[160];
+	return r->event == EVENT_PORTMAP && r->ends ? "portmap-end" : history_event_word(r->event);
+}
 
+static void ranges_text(const struct history_record *r, char in[static SPAN_TEXT], char out[static SPAN_TEXT])
+{
+	snprintf(in, SPAN_TEXT, "-");
+	snprintf(out, SPAN_TEXT, "-");
 	if (r->event == EVENT_ADD || r->event == EVENT_DEL) {
 		prefix_format(r->mapping.in.base, r->mapping.in.plen, in);
 		prefix_format(r->mapping.out.base, r->mapping.out.plen, out);
+	}
+	if (r->event == EVENT_RETIRE || r->event == EVENT_DRAINED) {
+		prefix_format(r->drain.of.base, r->drain.of.plen, in);
+		prefix_format(r->drain.out.base, r->drain.out.plen, out);
 	}
 	if (r->event == EVENT_PORTMAP) {
 		span_format(r->portmap.in, in);
 		span_format(r->portmap.out, out);
 	}
+}
+
+static void widen(int *width, const char *text)
+{
+	int n = (int)strlen(text);
+
+	*width = n > *width ? n : *width;
+}
+
+/* The widths that the records need. */
+static struct widths widths_of(const struct history_files *f)
+{
+	struct widths widths = { 6, 18, 18 };
+	const char *at = f->text, *newline;
+
+	while ((newline = memchr(at, '\n', f->size - (size_t)(at - f->text)))) {
+		struct history_record r = { 0 };
+		char in[SPAN_TEXT], out[SPAN_TEXT];
+		struct error ignored;
+
+		if (!history_record_read(at, (size_t)(newline - at), &r, &ignored)) {
+			ranges_text(&r, in, out);
+			widen(&widths.event, event_text(&r));
+			widen(&widths.in, in);
+			widen(&widths.out, out);
+		}
+		history_record_free(&r);
+		at = newline + 1;
+	}
+	return widths;
+}
+
+static void list_record(struct writer *w, const struct widths *width, const struct history_record *r)
+{
+	char time[TIME_TEXT], in[SPAN_TEXT], out[SPAN_TEXT], text[160];
+
+	ranges_text(r, in, out);
 	describe(r, text, sizeof(text));
-	writer_line(w, ROW, r->line, time_format(r->time, time), history_event_word(r->event), in, out, text);
+	writer_line(w, ROW, r->line, time_format(r->time, time), width->event, event_text(r), width->in, in, width->out,
+		    out, text);
 }
 
 /* Prints one line of the file; `place` is its line number there. */
-static void list_line(struct writer *w, const char *line, size_t size, uint64_t place)
+static void list_line(struct writer *w, const struct widths *width, const char *line, size_t size, uint64_t place)
 {
 	struct history_record r = { 0 };
 	struct error err = { 0 };
@@ -127,9 +185,9 @@ static void list_line(struct writer *w, const char *line, size_t size, uint64_t 
 	if (text)
 		writer_stream_row(w, NULL, text, NULL);
 	else if (read)
-		writer_line(w, ROW, place, "-", "-", "-", "-", err.text);
+		writer_line(w, ROW, place, "-", width->event, "-", width->in, "-", width->out, "-", err.text);
 	else
-		list_record(w, &r);
+		list_record(w, width, &r);
 	history_record_free(&r);
 }
 
@@ -138,16 +196,20 @@ static int list_run(const cJSON *args, struct writer *w, struct error *err)
 	struct history_files f;
 	int status = history_read_named(args, &f, err);
 	const char *at, *newline;
+	struct widths width = { 0 };
 	uint64_t place = 0;
 
 	if (status)
 		return status;
+	if (!w->json)
+		width = widths_of(&f);
 	if (w->json)
 		writer_stream_begin(w, NULL);
 	else
-		writer_line(w, "%6s  %-20s  %-6s  %-18s  %-18s  %s", "LINE", "TIME", "EVENT", "INSIDE", "OUTSIDE", "");
+		writer_line(w, "%6s  %-20s  %-*s  %-*s  %-*s  %s", "LINE", "TIME", width.event, "EVENT", width.in,
+			    "INSIDE", width.out, "OUTSIDE", "");
 	for (at = f.text; !w->failed && (newline = memchr(at, '\n', f.size - (size_t)(at - f.text))); at = newline + 1)
-		list_line(w, at, (size_t)(newline - at), ++place);
+		list_line(w, &width, at, (size_t)(newline - at), ++place);
 	if (w->json)
 		writer_stream_end(w, "");
 	history_warn(&f);

@@ -102,6 +102,8 @@ static int run(const struct options *o, struct writer *w, struct error *err)
 
 	if (o->help)
 		return command_help_on(w->out, o->words, o->n_words, err);
+	if (o->n_words == 2 && !strcmp(o->words[1], "help"))
+		return command_help_on(w->out, o->words, 1, err);
 	if (!o->n_words && !strchr(o->socket, '/'))
 		return error_set(err, EXIT_USAGE,
 				 "-s takes the path of the agent's socket, here \"%.64s\", and no command is left; "

@@ -51,6 +51,16 @@ static int show_stream(struct client *client, const struct view *v, struct write
 	return EXIT_DONE;
 }
 
+/* What the agent says against something that it has done all the same. */
+static void show_warnings(const cJSON *result)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach (item, json_get(result, "warnings"))
+		if (cJSON_IsString(item))
+			fprintf(stderr, "detnatctl: warning: %s\n", item->valuestring);
+}
+
 static int show_result(const struct answer *a, const struct view *v, const cJSON *args, struct writer *w,
 		       struct error *err)
 {
@@ -62,6 +72,8 @@ static int show_result(const struct answer *a, const struct view *v, const cJSON
 		writer_table(w, v->columns, v->empty, a->json);
 	else
 		v->show(w, a->json, args);
+	if (!w->json)
+		show_warnings(a->json);
 	if (v->warn && !w->json)
 		v->warn(args);
 	return v->status ? v->status(a->json, err) : EXIT_DONE;

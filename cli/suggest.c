@@ -89,9 +89,20 @@ static bool name_group(const char *noun, struct error *err)
 	return n_named;
 }
 
+/* Whether the word is a noun in the plural. */
+static bool is_plural(const char *word, char noun[static NAME_MAX_LENGTH + 1])
+{
+	size_t n = strlen(word);
+
+	if (n < 2 || n > NAME_MAX_LENGTH || word[n - 1] != 's')
+		return false;
+	snprintf(noun, NAME_MAX_LENGTH + 1, "%.*s", (int)n - 1, word);
+	return group_size(noun);
+}
+
 void command_explain_unknown(char *const *words, unsigned n_words, struct error *err)
 {
-	char typed[2 * NAME_MAX_LENGTH + 2];
+	char typed[2 * NAME_MAX_LENGTH + 2], noun[NAME_MAX_LENGTH + 1];
 	const struct command *c;
 	const char *meant;
 	size_t n;
@@ -107,6 +118,14 @@ void command_explain_unknown(char *const *words, unsigned n_words, struct error 
 	meant = habit_meant(words[0], n_words > 1 ? words[1] : NULL);
 	if (meant) {
 		error_set(err, 0, "there is no command \"%s\"; did you mean \"%s\"?", typed, meant);
+		return;
+	}
+	if (is_plural(words[0], noun)) {
+		error_set(err, 0, "\"%.40s\" is not a command; did you mean \"%s\"", words[0], noun);
+		if (group_size(noun) > 1)
+			name_group(noun, err);
+		n = strlen(err->text);
+		snprintf(err->text + n, sizeof(err->text) - n, "?");
 		return;
 	}
 	c = habit_is_verb(words[0]) ? NULL : nearest(typed, words[0]);

@@ -164,3 +164,21 @@ bool answer_kept(const struct control_context *a, int number, uint32_t in_addr, 
 			 addr_format(mapping_forward(g, in_addr).out_addr, out));
 	return true;
 }
+
+static void add_warning(void *arg, const char *subject, const char *text)
+{
+	cJSON_AddItemToArray(arg, cJSON_CreateString(text));
+}
+
+bool answer_add_warnings(const struct control_context *a, cJSON *object, struct prefix in, struct prefix out)
+{
+	cJSON *list = cJSON_AddArrayToObject(object, "warnings");
+	struct config_mapping mapping = { .in = in, .out = out };
+	struct config c = *a->active->config;
+
+	c.mappings = &mapping;
+	c.n_mappings = 1;
+	if (list && a->examine_pools)
+		a->examine_pools(&c, add_warning, list);
+	return list;
+}

@@ -30,6 +30,9 @@ void json_add_mapping_name(cJSON *object, const struct request *r, const struct 
 /* Adds "draining", an array, if sessions of an inside address drain: from which blocks. Returns how many there are. */
 size_t json_add_draining(cJSON *object, const struct mappings *m, uint32_t in_addr);
 
+/* Adds "warnings", an array: what on this machine is at odds with the translation of one prefix to the other. */
+bool answer_add_warnings(const struct control_context *a, cJSON *object, struct prefix in, struct prefix out);
+
 /*
  * Writes "kept for ADDR, which NAME maps to ADDR" where an inside address, of whose block in mapping `number` is the
  * question, has another mapping, and nothing of the address drains from this one; returns whether that is so. number: a

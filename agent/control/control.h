@@ -78,7 +78,8 @@ struct control_context {
 	struct change_queue *changes;
 	/* Looks for what on this machine is at odds with a configuration; NULL: nothing does. */
 	void (*examine)(const struct config *c, control_finding say, void *arg);
-	struct timespec started; /* CLOCK_MONOTONIC */
+	void (*examine_pools)(const struct config *c, control_finding say, void *arg); /* the same for pools alone */
+	struct timespec started;						       /* CLOCK_MONOTONIC */
 };
 
 /*

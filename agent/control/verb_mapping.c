@@ -174,8 +174,11 @@ static cJSON *answer_added(struct request *r)
 	const struct config *c = r->context->active->config;
 	const struct config_mapping *m =
 		config_find_mapping(c, request_arg(r, "in")->prefix, request_arg(r, "out")->prefix);
+	cJSON *json = m ? mapping_json(c, m, &(uint64_t){ 0 }, NULL) : NULL;
 
-	return m ? mapping_json(c, m, &(uint64_t){ 0 }, NULL) : NULL;
+	if (json)
+		answer_add_warnings(r->context, json, m->in, m->out);
+	return json;
 }
 
 int verb_mapping_add(struct request *r, cJSON **ret_result, struct error *err)

@@ -90,6 +90,17 @@ static cJSON *answer_pool(struct request *r)
 	return json;
 }
 
+static cJSON *answer_drained(struct request *r)
+{
+	const struct config_mapping *m = pool_find(r->context->active->config, request_arg(r, "out")->prefix);
+	const struct arg_value *to = request_arg(r, "to");
+	cJSON *json = answer_pool(r);
+
+	if (m)
+		answer_add_warnings(r->context, json, m->in, to->given ? to->prefix : PREFIX_NONE);
+	return json;
+}
+
 static int edit_drain(struct config *c, void *arg, struct error *err)
 {
 	struct request *r = arg;
@@ -105,7 +116,7 @@ int verb_pool_drain(struct request *r, cJSON **ret_result, struct error *err)
 {
 	const struct config_mapping *m = pool_find(r->context->active->config, request_arg(r, "out")->prefix);
 
-	return begin(r, m ? m->drain : 0, edit_drain, answer_pool, err);
+	return begin(r, m ? m->drain : 0, edit_drain, answer_drained, err);
 }
 
 static int edit_restore(struct config *c, void *arg, struct error *err)
@@ -156,6 +167,8 @@ static cJSON *answer_moved(struct request *r)
 	json_add_text(json, "mapping", m ? m->name : NULL);
 	json_add_text(json, "until", m && m->until ? time_format(m->until, text) : NULL);
 	json_add_u64(json, "drain", r->options.drain);
+	answer_add_warnings(r->context, json, (struct prefix){ request_arg(r, "addr")->addr, 32 },
+			    (struct prefix){ moved->out, 32 });
 	return json;
 }
 

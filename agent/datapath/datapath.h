@@ -161,6 +161,9 @@ void datapath_pin_missing(const char *pin_dir);
 /* Closes descriptors and memory maps; pins stay. */
 void datapath_close(struct datapath *d);
 
+/* Logs, at the end of the agent, whether the datapath stays. */
+void datapath_log_kept(const struct datapath *d);
+
 /* Like datapath_close(), but also undoes a datapath_open() that created the pins: for a start that fails. */
 void datapath_discard(struct datapath *d);
 

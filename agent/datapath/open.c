@@ -164,6 +164,17 @@ int datapath_open(const struct config *c, bool replace, struct datapath *ret, st
 	return 0;
 }
 
+void datapath_log_kept(const struct datapath *d)
+{
+	if (bpffs_is_private(d->pin_dir))
+		log_warning("the datapath at %s ends with the agent's own mount namespace; unless other processes are "
+			    "in that, the interfaces drop all traffic until `detnat-agent --detach` in this network "
+			    "namespace, or another start, removes the programs",
+			    d->pin_dir);
+	else
+		log_info("the datapath at %s stays attached", d->pin_dir);
+}
+
 void datapath_discard(struct datapath *d)
 {
 	_cleanup_free_ char *pin_path = d->pin_dir ? strdup(d->pin_dir) : NULL;

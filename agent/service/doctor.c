@@ -54,7 +54,7 @@ static void end(struct doctor *d)
 	free(d->addresses);
 }
 
-enum extent { ALL, AT_START, IN_EXPLAIN };
+enum extent { ALL, AT_START, IN_EXPLAIN, POOLS_ALONE };
 
 static int examine(struct doctor *d, enum extent extent)
 {
@@ -72,7 +72,9 @@ static int examine(struct doctor *d, enum extent extent)
 	}
 	for (size_t i = 0; !r && i < ARRAY_SIZE(checks); i++) {
 		d->check = checks[i].name;
-		if (extent == ALL || (extent == AT_START ? checks[i].at_start : checks[i].in_explain))
+		if (extent == ALL || (extent == AT_START && checks[i].at_start) ||
+		    (extent == IN_EXPLAIN && checks[i].in_explain) ||
+		    (extent == POOLS_ALONE && checks[i].run == doctor_pools))
 			checks[i].run(d);
 	}
 	end(d);
@@ -135,4 +137,11 @@ void doctor_explain(const struct config *c, control_finding say, void *arg)
 	struct doctor d = { .config = c, .root = "", .report = tell_finding, .say = say, .say_arg = arg };
 
 	examine(&d, IN_EXPLAIN);
+}
+
+void doctor_pool_warnings(const struct config *c, control_finding say, void *arg)
+{
+	struct doctor d = { .config = c, .root = "", .report = tell_finding, .say = say, .say_arg = arg };
+
+	examine(&d, POOLS_ALONE);
 }

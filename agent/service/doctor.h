@@ -18,4 +18,7 @@ void doctor_warn(const struct config *c);
 /* Tells of those that concern forwarding as such and the pools of the mappings, for explain. */
 void doctor_explain(const struct config *c, control_finding say, void *arg);
 
+/* Tells of the pools of the mappings alone, for commands that take addresses into use. */
+void doctor_pool_warnings(const struct config *c, control_finding say, void *arg);
+
 #endif

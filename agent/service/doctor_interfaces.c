@@ -155,14 +155,30 @@ void doctor_queues(struct doctor *d)
 /* name_assign_type: the kernel numbered it, so another order of discovery gives another number. */
 #define NAME_ENUMERATED 1
 
+/* Under `nsenter --net`, /sys/class/net is that of the network namespace in which /sys was mounted. */
+static bool shown_in_sys(const struct doctor *d, const struct link *l)
+{
+	long long ifindex;
+
+	return doctor_read_number(d, &ifindex, "/sys/class/net/%s/ifindex", l->name) &&
+	       ifindex == (long long)l->ifindex;
+}
+
 void doctor_names(struct doctor *d)
 {
-	unsigned found = 0;
+	unsigned found = 0, unknown = 0;
 
 	for (size_t i = 0; i < d->config->n_interfaces; i++) {
+		const struct link *l = doctor_link(d, &d->config->interfaces[i]);
 		const char *name = d->config->interfaces[i].name;
 		long long type;
 
+		if (!l)
+			continue;
+		if (!shown_in_sys(d, l)) {
+			unknown++;
+			continue;
+		}
 		if (!doctor_read_number(d, &type, "/sys/class/net/%s/name_assign_type", name) ||
 		    type != NAME_ENUMERATED)
 			continue;
@@ -173,6 +189,8 @@ void doctor_names(struct doctor *d)
 			name);
 		found++;
 	}
-	if (!found)
+	if (!found && unknown)
+		doctor_say(d, DOCTOR_OK, "/sys does not show all interfaces of this network namespace");
+	else if (!found)
 		doctor_say(d, DOCTOR_OK, "no interface has a name that another boot may give away");
 }

@@ -177,6 +177,39 @@ static const char *link_name(const struct doctor *d, uint32_t ifindex)
 	return l ? l->name : "?";
 }
 
+/* Addresses that a pool may have, though no router delivers them to a gateway. */
+static unsigned find_undeliverable_pools(struct doctor *d, struct prefix out)
+{
+	static const struct {
+		struct prefix prefix;
+		const char *what;
+	} undeliverable[] = {
+		{ { 0x00000000, 8 }, "reserved" },    { { 0x7f000000, 8 }, "loopback" },
+		{ { 0xa9fe0000, 16 }, "link-local" }, { { 0xe0000000, 4 }, "multicast" },
+		{ { 0xffffffff, 32 }, "broadcast" },
+	};
+	unsigned found = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(undeliverable); i++) {
+		char pool[ADDR_TEXT], of[ADDR_TEXT];
+
+		if (!overlap(out, undeliverable[i].prefix))
+			continue;
+		doctor_say(d, DOCTOR_WARNING,
+			   "the pool %s overlaps the %s addresses %s, which routers do not forward: no answer from "
+			   "beyond a router comes back; take addresses that are routed to the gateway",
+			   prefix_text(out, pool), undeliverable[i].what, prefix_text(undeliverable[i].prefix, of));
+		found++;
+	}
+	return found;
+}
+
+/* Whether it is the broadcast address of the address's network. */
+static bool has_broadcast(struct prefix out, const struct address *a)
+{
+	return a->plen && a->plen < 31 && a->addr >> 24 != 127 && in_prefix(out, a->addr | ~prefix_mask(a->plen));
+}
+
 /* Compares a mapping with an address of the gateway and its network. */
 static unsigned compare(struct doctor *d, const struct config_mapping *m, const struct address *a)
 {
@@ -199,6 +232,11 @@ static unsigned compare(struct doctor *d, const struct config_mapping *m, const 
 		doctor_say(d, DOCTOR_WARNING,
 			   "the pool %s covers the whole network of %s, neighbours included, whose addresses it takes",
 			   pool, name);
+	else if (has_broadcast(m->out, a) && ++found)
+		doctor_say(d, DOCTOR_WARNING,
+			   "the pool %s holds %s, the broadcast address of the network of %s: what subscribers send "
+			   "by it is not answered; take it out of the pool",
+			   pool, addr_format(a->addr | ~prefix_mask(a->plen), addr), name);
 	if (outside && a->plen < 32 && overlap(m->in, own) && ++found)
 		doctor_say(
 			d, DOCTOR_WARNING,
@@ -264,10 +302,13 @@ void doctor_pools(struct doctor *d)
 {
 	unsigned found = find_neighbours_in_pools(d);
 
-	for (size_t i = 0; i < d->config->n_mappings; i++)
+	for (size_t i = 0; i < d->config->n_mappings; i++) {
+		if (prefix_is_none(d->config->mappings[i].out))
+			continue;
+		found += find_undeliverable_pools(d, d->config->mappings[i].out);
 		for (size_t k = 0; k < d->n_addresses; k++)
-			if (!prefix_is_none(d->config->mappings[i].out))
-				found += compare(d, &d->config->mappings[i], &d->addresses[k]);
+			found += compare(d, &d->config->mappings[i], &d->addresses[k]);
+	}
 	if (!found)
 		doctor_say(d, DOCTOR_OK, "no pool holds an address of the gateway or of a neighbour's network");
 }

@@ -328,6 +328,7 @@ static int start_control(struct service *s, struct error *err)
 		.trace = s->trace,
 		.changes = s->changes,
 		.examine = doctor_explain,
+		.examine_pools = doctor_pool_warnings,
 		.started = s->started,
 	};
 	return control_new(s->base, &s->control_context, s->active.config->control_socket, s->datapath.reused,
@@ -428,7 +429,7 @@ static int end(struct service *s, struct error *err)
 	if (s->active.config->detach_on_exit)
 		return end_detached(s, err);
 	history_queue_close(take_pointer(s->history), EVENT_STOP);
-	log_info("the datapath at %s stays attached", s->datapath.pin_dir);
+	datapath_log_kept(&s->datapath);
 	datapath_close(&s->datapath);
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 MAPPING = {"in": str, "out": str, "sharing_ratio": int, "ports_per_host": int, "session_slots": int,
            "memory_bytes": int, "sessions": int, "state": str, "drain_left": (int, type(None))}
+MAPPING_ADDED = {**MAPPING, "warnings": list}
 FORWARD = {"in_addr": str, "out_addr": str, "port_lo": int, "port_hi": int}
 REVERSE = {"out_addr": str, "out_port": int, "in_addr": str}
 INTERFACE = {"name": str, "pattern": (str, type(None)), "matches": (int, type(None)), "role": str,
@@ -25,7 +26,8 @@ PORTMAP = {"name": (str, type(None)), "proto": str, "in_addr": str, "in_port": i
 POOL = {"addr": str, "last": str, "addresses": int, "state": str, "subscribers": int, "sessions": int, "mapping": (str, type(None)),
         "in": str, "out": str}
 POOL_EDIT = {"out": str, "addresses": int, "subscribers": int, "mappings": int, "drain": int}
-USER_MOVE = {"in_addr": str, "out_addr": str, "mapping": str, "until": (str, type(None)), "drain": int}
+POOL_DRAINED = {**POOL_EDIT, "warnings": list}
+USER_MOVE = {"in_addr": str, "out_addr": str, "mapping": str, "until": (str, type(None)), "drain": int, "warnings": list}
 PEER = {"peer": str, "state": str, "reason": (str, type(None)), "sessions_sent": int, "sessions_received": int, "sessions_refused": int,
         "copies": int, "lag_seconds": (int, float, type(None)), "unsent": int, "whole_copies": int, "overruns": int, "mapping_digest": str,
         "not_exchanged": list}

@@ -79,6 +79,9 @@ def test_help_and_version_are_commands(running_lab):
     agent = running_lab.agent
     assert agent.text("help") == agent.text("--help") != ""
     assert agent.text("help", "mapping", "add") == agent.text("mapping", "add", "--help")
+    assert agent.text("mapping", "help") == agent.text("help", "mapping")
+    for plural, noun in (("sessions", "session"), ("interfaces", "interface"), ("users", "user")):
+        assert f'did you mean "{noun}"' in agent.refused(plural, status=2)
     assert "mapping del" in agent.text("help", "mapping") and "session list" not in agent.text("help", "mapping")
     assert agent.text("version") == agent.text("-V")
     assert agent.ctl("version")["version"] in agent.text("version")

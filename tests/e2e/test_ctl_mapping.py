@@ -30,7 +30,8 @@ def test_list_has_the_documented_shape(agent):
 
 
 def test_add_prints_the_mapping_and_del_an_empty_object(agent):
-    added = shapes.assert_shape(agent.ctl("mapping", "add", *OTHER), shapes.MAPPING)
+    added = shapes.assert_shape(agent.ctl("mapping", "add", *OTHER), shapes.MAPPING_ADDED)
+    assert added["warnings"] == []
     assert (added["in"], added["out"], added["sharing_ratio"], added["ports_per_host"]) == (*OTHER, 16, 4032)
     assert added["session_slots"] == 1024
     assert pairs(agent) == [(MAPPING["in"], MAPPING["out"]), OTHER]

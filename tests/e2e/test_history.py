@@ -367,6 +367,20 @@ def test_list(lab):
     assert re.search(r"2  20\S+Z  add     10\.0\.0\.0/18         1\.1\.1\.0/30", text), text
 
 
+def test_list_tells_ends_of_portmaps_and_drains_in_columns(lab):
+    agent = lab.start()
+    agent.ctl("portmap", "add", "tcp", "10.0.0.2:8443", "1.1.1.0:443")
+    agent.ctl("portmap", "del", "tcp", "1.1.1.0:443")
+    lab.open_udp(lab.host())
+    agent.ctl("pool", "drain", "1.1.1.2", "--to", "1.1.8.0", "--drain", "600")
+    lines = history(agent, "list").out.splitlines()
+    assert any(" portmap      10.0.0.2:8443 " in line for line in lines) and any(" portmap-end  10.0.0.2:8443 " in line for line in lines), lines
+    (retired,) = [line for line in lines if " retire " in line]
+    assert "10.0.32.0/20" in retired and "1.1.1.0/30" in retired and "of 10.0.0.0/18" in retired
+    place = lines[0].index("OUTSIDE")
+    assert all(line[place - 2:place] == "  " and line[place] != " " for line in lines)
+
+
 QUESTIONS = """\
 {now} 1.1.1.1:1276
 2001-01-01 10:00 1.1.1.1:1276

@@ -101,8 +101,8 @@ def test_a_large_pool_is_listed_in_ranges(lab):
 
 def test_a_drained_address_has_no_subscribers_until_it_is_restored(lab, agent):
     host = lab.host(ADDR)
-    told = shapes.assert_shape(agent.ctl("pool", "drain", "1.1.1.2", "--drain", "0"), shapes.POOL_EDIT)
-    assert told == {"out": "1.1.1.2/32", "addresses": 1, "subscribers": 4096, "mappings": 1, "drain": 0}
+    told = shapes.assert_shape(agent.ctl("pool", "drain", "1.1.1.2", "--drain", "0"), shapes.POOL_DRAINED)
+    assert told == {"out": "1.1.1.2/32", "addresses": 1, "subscribers": 4096, "mappings": 1, "drain": 0, "warnings": []}
     assert agent.ctl("forward", ADDR)["mapping"] == "drain-1.1.1.2"
     assert lab.open_udp(host, 5001, mapping=DRAINED)[0] == "1.1.8.0" and block_of(ADDR, DRAINED).ports == block_of(ADDR).ports
     assert states(agent)[("1.1.1.2", "1.1.1.2")] == "out of use"
@@ -118,7 +118,7 @@ def test_a_drained_address_has_no_subscribers_until_it_is_restored(lab, agent):
 def test_a_move_ends_by_itself(lab, agent):
     host = lab.host(ADDR)
     told = shapes.assert_shape(agent.ctl("user", "move", ADDR, "1.1.9.0/28", "--name", "quarantine", "--drain", "0"), shapes.USER_MOVE)
-    assert told == {"in_addr": ADDR, "out_addr": "1.1.9.0", "mapping": "quarantine", "until": None, "drain": 0}
+    assert told == {"in_addr": ADDR, "out_addr": "1.1.9.0", "mapping": "quarantine", "until": None, "drain": 0, "warnings": []}
     assert agent.ctl("user", "move", "10.0.0.3", "1.1.9.0/28", "--drain", "0")["out_addr"] == "1.1.9.1"
     moved = {"in": f"{ADDR}/32", "out": "1.1.9.0/32"}
     assert lab.open_udp(host, 5001, mapping=moved)[0] == "1.1.9.0"
@@ -204,3 +204,18 @@ def test_an_exception_counts_the_sessions_that_it_takes(lab):
     assert "would end 3 sessions" in agent.refused("reload")
     agent.write(mappings=[PLAN, {"in": "10.0.5.6/32", "out": "1.1.3.0/32"}])
     assert agent.ctl("reload")["sessions_cut"] == 2, "as many as are allowed"
+
+
+def test_commands_warn_of_pools_that_clash_with_the_machine(lab, agent):
+    own = "holds 198.51.100.1, the gateway's own address on out0"
+    added = agent.command("mapping", "add", "10.64.0.0/24", "198.51.100.0/30")
+    assert added.status == 0 and own in added.err and added.err.startswith("detnatctl: warning: "), added
+    agent.ctl("mapping", "del", "10.64.0.0/24")
+    (warning,) = agent.ctl("mapping", "add", "10.65.0.0/24", "224.0.0.0/30")["warnings"]
+    assert "the pool 224.0.0.0/30 overlaps the multicast addresses 224.0.0.0/4" in warning
+    (warning,) = agent.ctl("mapping", "add", "10.64.0.0/24", "127.8.0.0/30")["warnings"]
+    assert "the pool 127.8.0.0/30 overlaps the loopback addresses 127.0.0.0/8" in warning
+    (warning,) = agent.ctl("user", "move", ADDR, "169.254.8.1")["warnings"]
+    assert "the pool 169.254.8.1/32 overlaps the link-local addresses 169.254.0.0/16" in warning
+    (warning,) = agent.ctl("pool", "drain", "1.1.1.2", "--to", "198.51.100.255")["warnings"]
+    assert "holds 198.51.100.255, the broadcast address of the network of out0" in warning

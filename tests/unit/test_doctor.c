@@ -64,7 +64,7 @@ static struct config *two_interfaces(void)
 struct row {
 	const char *name;
 	void (*check)(struct doctor *d);
-	const char *files[3][2]; /* path, content */
+	const char *files[4][2]; /* path, content */
 	enum doctor_level level; /* the worst that is said */
 	const char *text;	 /* a part of what is said */
 };
@@ -103,12 +103,20 @@ static const struct row rows[] = {
 	{ "no file of the compiler", doctor_jit, { { NULL } }, DOCTOR_OK, "not shown" },
 	{ "a name that the kernel counted",
 	  doctor_names,
-	  { { "/sys/class/net/in0/name_assign_type", "1\n" } },
+	  { { "/sys/class/net/in0/name_assign_type", "1\n" }, { "/sys/class/net/in0/ifindex", "3\n" } },
 	  DOCTOR_WARNING,
 	  "in0: the kernel numbered it" },
+	{ "the interface of that name in another network namespace",
+	  doctor_names,
+	  { { "/sys/class/net/in0/name_assign_type", "1\n" }, { "/sys/class/net/in0/ifindex", "2\n" } },
+	  DOCTOR_OK,
+	  "/sys does not show all interfaces of this network namespace" },
 	{ "names that stay",
 	  doctor_names,
-	  { { "/sys/class/net/in0/name_assign_type", "4\n" }, { "/sys/class/net/out0/name_assign_type", "2\n" } },
+	  { { "/sys/class/net/in0/name_assign_type", "4\n" },
+	    { "/sys/class/net/in0/ifindex", "3\n" },
+	    { "/sys/class/net/out0/name_assign_type", "2\n" },
+	    { "/sys/class/net/out0/ifindex", "4\n" } },
 	  DOCTOR_OK,
 	  "no interface has a name" },
 	{ "forged sources with unmatched route",

@@ -171,8 +171,7 @@ SUBPROGRAM int copy_bound(const struct mapping *m, struct subscriber *s, const s
 	return at < 0 ? 1 : (__u32)at == offset ? 0 : -1;
 }
 
-/* Under the lock: binds the port of this offset to an inside port that has none. Returns 0, or -1 if it is another's.
- */
+/* Under the lock: binds the port of this offset to an inside port that has none. 0, or -1 if it is another's. */
 SUBPROGRAM int copy_bind_port(const struct mapping *m, struct subscriber *s, const struct packet *p, __u32 offset)
 {
 	struct binding_search *b = binding_search_get();

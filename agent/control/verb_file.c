@@ -55,8 +55,7 @@ static bool is_edited(const struct active_config *active)
 	return r ? r != -ENOENT : hash != active->file_read;
 }
 
-/* detnatctl asks first which file is the agent's and whether somebody edited it, and names it when it has been written.
- */
+/* detnatctl asks first which file is the agent's and whether it has been edited, and names it once it is written. */
 int verb_config_save(struct request *r, cJSON **ret_result, struct error *err)
 {
 	const struct arg_value *file = request_arg(r, "file");

@@ -12,11 +12,6 @@
 #include "change/plan_private.h"
 #include "history/queue.h"
 
-static bool same_prefix(struct prefix a, struct prefix b)
-{
-	return a.base == b.base && a.plen == b.plen;
-}
-
 static bool overlap(struct prefix a, struct prefix b)
 {
 	return !prefix_is_none(a) && !prefix_is_none(b) && prefix_overlaps(a.base, a.plen, b.base, b.plen);
@@ -82,7 +77,7 @@ static void find_ended(struct plan *p)
 		for (size_t k = 0; k < p->n_add; k++) {
 			struct plan_addition *add = &p->add[k];
 
-			if (!add->revives || !same_prefix(add->spec.in, in) || !same_prefix(add->spec.out, out))
+			if (!add->revives || !prefix_equal(add->spec.in, in) || !prefix_equal(add->spec.out, out))
 				continue;
 			revived = true;
 			add->left_s = mapping_drain_left(&drain[i]);
@@ -133,7 +128,7 @@ static void find_retired(struct plan *p)
 		for (size_t k = 0; k < p->n_del; k++) {
 			struct plan_deletion *d = &p->del[k];
 
-			if (!d->drain_s || !same_prefix(d->in, add->spec.in))
+			if (!d->drain_s || !prefix_equal(d->in, add->spec.in))
 				continue;
 			d->replaced = true;
 			add->how = (struct mapping_handover){ true, d->out, d->drain_s };
@@ -257,7 +252,7 @@ static void give_way(struct plan *p)
 				continue;
 			d->drain_s = 0;
 			for (size_t n = 0; d->replaced && n < p->n_add; n++)
-				if (same_prefix(p->add[n].spec.in, d->in))
+				if (prefix_equal(p->add[n].spec.in, d->in))
 					p->add[n].how = (struct mapping_handover){ 0 };
 			d->replaced = false;
 		}

@@ -15,17 +15,12 @@ struct used {
 	bool sessions; /* it may have some */
 };
 
-static bool same_prefix(struct prefix a, struct prefix b)
-{
-	return a.base == b.base && a.plen == b.plen;
-}
-
 /* Whether a mapping of the tables is gone when additions begin. */
 static bool is_deleted(const struct plan *p, struct prefix in, struct prefix out)
 {
 	for (size_t i = 0; i < p->n_del; i++)
-		if (!p->del[i].over && !p->del[i].replaced && same_prefix(p->del[i].in, in) &&
-		    same_prefix(p->del[i].out, out))
+		if (!p->del[i].over && !p->del[i].replaced && prefix_equal(p->del[i].in, in) &&
+		    prefix_equal(p->del[i].out, out))
 			return true;
 	return false;
 }
@@ -70,7 +65,7 @@ static size_t use(struct used *list, size_t n, const struct plan_addition *add)
 {
 	size_t at = 0;
 
-	while (at < n && !same_prefix(list[at].in, add->spec.in))
+	while (at < n && !prefix_equal(list[at].in, add->spec.in))
 		at++;
 	list[at] = (struct used){ add->spec.in, add->spec.out, add->revives };
 	return at == n ? n + 1 : n;

@@ -6,11 +6,6 @@
 #include "base/interface_pattern.h"
 #include "config/config.h"
 
-static bool prefix_equal(struct prefix a, struct prefix b)
-{
-	return a.base == b.base && a.plen == b.plen;
-}
-
 struct config_interface *config_find_interface(const struct config *c, const char *name)
 {
 	for (size_t i = 0; i < c->n_interfaces; i++)

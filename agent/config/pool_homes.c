@@ -20,8 +20,8 @@ bool pool_is_drain(const struct config *c, const struct config_mapping *m, const
 {
 	const struct config_mapping *around = config_find_around(c, m->in);
 
-	return is_drain_name(m->name) && around && around->in.base == of->in.base && around->in.plen == of->in.plen &&
-	       !prefix_is_none(m->out) && m->out.plen - m->in.plen == of->out.plen - of->in.plen;
+	return is_drain_name(m->name) && around && prefix_equal(around->in, of->in) && !prefix_is_none(m->out) &&
+	       m->out.plen - m->in.plen == of->out.plen - of->in.plen;
 }
 
 bool pool_is_move(const struct config *c, const struct config_mapping *m)

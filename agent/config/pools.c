@@ -15,11 +15,6 @@ static bool lies_in(struct prefix a, struct prefix b)
 	return a.plen >= b.plen && overlap(a, b);
 }
 
-static bool same(struct prefix a, struct prefix b)
-{
-	return a.base == b.base && a.plen == b.plen;
-}
-
 static struct prefix half(struct prefix p, unsigned which)
 {
 	p.plen++;
@@ -235,7 +230,7 @@ static int drain_part(struct draining *d, struct prefix out, struct error *err)
 	if (is_excepted(d->config, &d->of, in))
 		return 0;
 	/* A mapping within another has fewer addresses than that one. */
-	if (!same(out, d->of.out) && take_free(d->config, &d->source, in, out.plen, &to)) {
+	if (!prefix_equal(out, d->of.out) && take_free(d->config, &d->source, in, out.plen, &to)) {
 		m = add_like(d->config, &d->of, in, to, d->drain);
 		if (!m)
 			return error_set(err, -ENOMEM, "out of memory");
@@ -333,7 +328,7 @@ int pool_drain(struct config *c, struct prefix out, const struct prefix *to, uin
 		return refuse_unused(c, &d.of, out, err);
 	if (to && check_outside(c, *to, err))
 		return -EINVAL;
-	if (out.plen == 32 && same(out, d.of.out))
+	if (out.plen == 32 && prefix_equal(out, d.of.out))
 		return error_set(err, -EINVAL,
 				 "%s is all of the pool of mapping %s; `detnatctl mapping add IN OUT --replace --drain "
 				 "SECONDS` gives it another",

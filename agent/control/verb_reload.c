@@ -63,7 +63,7 @@ static bool same_independence(struct config_independence a, struct config_indepe
 static bool same_spare(const struct config_mapping *a, const struct config_mapping *b)
 {
 	for (uint32_t i = 0; i < a->n_spare && i < b->n_spare; i++)
-		if (a->spare[i].base != b->spare[i].base || a->spare[i].plen != b->spare[i].plen)
+		if (!prefix_equal(a->spare[i], b->spare[i]))
 			return false;
 	return a->n_spare == b->n_spare;
 }

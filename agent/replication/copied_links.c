@@ -4,15 +4,11 @@
 
 #include "replication/copying_private.h"
 
-static bool same(struct prefix a, struct prefix b)
-{
-	return a.base == b.base && a.plen == b.plen;
-}
-
 const struct copied_mapping *copied_ours_of(const struct copying *c, const struct shown_mapping *s)
 {
 	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
-		if (c->mapping[i].used && same(c->mapping[i].in, s->in) && same(c->mapping[i].out, s->out))
+		if (c->mapping[i].used && prefix_equal(c->mapping[i].in, s->in) &&
+		    prefix_equal(c->mapping[i].out, s->out))
 			return &c->mapping[i];
 	return NULL;
 }

@@ -6,11 +6,6 @@
 #include "replication/copying_private.h"
 #include "replication/mapping_digest.h"
 
-static bool same(struct prefix a, struct prefix b)
-{
-	return a.base == b.base && a.plen == b.plen;
-}
-
 void copying_report(struct copying *c, unsigned peer, struct copying_table_report *ret)
 {
 	const struct copying_peer *p = &c->peer[peer];
@@ -37,7 +32,8 @@ void copying_report(struct copying *c, unsigned peer, struct copying_table_repor
 static bool had(const struct copying_peer *p, const struct shown_mapping *s)
 {
 	for (uint32_t i = 0; i < p->n_shown; i++)
-		if (same(p->shown[i].in, s->in) && same(p->shown[i].out, s->out) && p->shown[i].digest == s->digest)
+		if (prefix_equal(p->shown[i].in, s->in) && prefix_equal(p->shown[i].out, s->out) &&
+		    p->shown[i].digest == s->digest)
 			return true;
 	return false;
 }
@@ -62,7 +58,7 @@ static int read_table(const struct wire_mapping *w, size_t n, struct shown_mappi
 			return -EPROTO;
 		/* One prefix of each pair, so that no two numbers lead to one mapping. */
 		for (size_t k = 0; k < i; k++)
-			if (same(shown[k].in, shown[i].in) && same(shown[k].out, shown[i].out))
+			if (prefix_equal(shown[k].in, shown[i].in) && prefix_equal(shown[k].out, shown[i].out))
 				return -EPROTO;
 	}
 	*ret = take_pointer(shown);
@@ -126,7 +122,7 @@ bool copying_difference(struct copying *c, unsigned peer, unsigned n, struct pre
 		bool shown = false;
 
 		for (uint32_t k = 0; cm->used && k < p->n_shown; k++)
-			shown |= same(p->shown[k].in, cm->in) && same(p->shown[k].out, cm->out);
+			shown |= prefix_equal(p->shown[k].in, cm->in) && prefix_equal(p->shown[k].out, cm->out);
 		if (!cm->used || shown || n--)
 			continue;
 		*ret_in = cm->in;

@@ -32,11 +32,6 @@ size_t mappings_drains(const struct mappings *m, const struct mapping_drain **re
 	return m->n_drains;
 }
 
-static bool same_prefix(struct prefix a, struct prefix b)
-{
-	return a.base == b.base && a.plen == b.plen;
-}
-
 static bool lies_within(struct prefix a, struct prefix b)
 {
 	return b.plen <= a.plen && prefix_contains(b.base, b.plen, a.base);
@@ -63,7 +58,8 @@ struct prefix mappings_drain_out(const struct mappings *m, int number, struct pr
 const struct mapping_drain *mappings_find_drain(const struct mappings *m, struct prefix in, struct prefix out)
 {
 	for (unsigned i = 0; i < m->n_drains; i++)
-		if (same_prefix(m->drain[i].in, in) && same_prefix(mappings_drain_out(m, m->drain[i].number, in), out))
+		if (prefix_equal(m->drain[i].in, in) &&
+		    prefix_equal(mappings_drain_out(m, m->drain[i].number, in), out))
 			return &m->drain[i];
 	return NULL;
 }
@@ -321,7 +317,7 @@ void mappings_publish_drains(struct mappings *m)
 static bool is_known(const struct mappings *m, const struct drain_from *from, struct prefix in)
 {
 	for (unsigned i = 0; i < m->n_drains; i++)
-		if (m->drain[i].number == from->mapping && same_prefix(m->drain[i].in, in))
+		if (m->drain[i].number == from->mapping && prefix_equal(m->drain[i].in, in))
 			return true;
 	return false;
 }
@@ -365,7 +361,7 @@ void mappings_set_retired(struct mappings *m, struct mapping_job *t)
 void mappings_time_drain(struct mappings *m, struct prefix in, int number, uint32_t seconds)
 {
 	for (unsigned i = 0; i < m->n_drains; i++)
-		if (m->drain[i].number == number && same_prefix(m->drain[i].in, in))
+		if (m->drain[i].number == number && prefix_equal(m->drain[i].in, in))
 			m->drain[i].until_s = seconds ? boottime_s() + seconds : 0;
 	mappings_publish_drains(m);
 }

@@ -21,6 +21,11 @@ static inline bool prefix_is_none(struct prefix p)
 	return p.plen > 32;
 }
 
+static inline bool prefix_equal(struct prefix a, struct prefix b)
+{
+	return a.base == b.base && a.plen == b.plen;
+}
+
 struct endpoint {
 	uint32_t addr; /* host byte order */
 	uint16_t port;

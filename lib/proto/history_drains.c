@@ -18,19 +18,14 @@ void history_drains_free(struct history_drains *p)
 	*p = (struct history_drains){ 0 };
 }
 
-static bool same_prefix(struct prefix a, struct prefix b)
-{
-	return a.base == b.base && a.plen == b.plen;
-}
-
 bool history_drain_same(const struct history_drain *a, const struct history_drain *b)
 {
-	return same_prefix(a->in, b->in) && same_prefix(a->out, b->out) && same_prefix(a->of, b->of);
+	return prefix_equal(a->in, b->in) && prefix_equal(a->out, b->out) && prefix_equal(a->of, b->of);
 }
 
 bool history_drain_whole(const struct history_drain *d)
 {
-	return same_prefix(d->of, d->in);
+	return prefix_equal(d->of, d->in);
 }
 
 struct drain_interval *history_drain_open(const struct history_drains *p, const struct history_drain *d)
@@ -87,7 +82,7 @@ static void end_at(struct history_drains *p, size_t at, int64_t to, uint64_t lin
 
 static bool covers(const struct history_drain *a, const struct history_drain *b)
 {
-	return same_prefix(a->in, b->in) && same_prefix(a->out, b->out) && a->of.plen <= b->of.plen &&
+	return prefix_equal(a->in, b->in) && prefix_equal(a->out, b->out) && a->of.plen <= b->of.plen &&
 	       prefix_contains(a->of.base, a->of.plen, b->of.base);
 }
 
@@ -119,7 +114,7 @@ void history_drains_end_of(struct history_drains *p, struct prefix in, struct pr
 	for (size_t i = p->n_open; i-- > 0;) {
 		const struct history_drain *d = &p->interval[p->open[i]].drain;
 
-		if (same_prefix(d->in, in) && same_prefix(d->out, out))
+		if (prefix_equal(d->in, in) && prefix_equal(d->out, out))
 			end_at(p, i, to, line);
 	}
 }

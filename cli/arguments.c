@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/timestamp.h"
 #include "command.h"
 
 struct arguments {
@@ -35,7 +36,7 @@ static const struct arg_spec *find_spec(const struct arguments *a, enum arg_styl
 
 static int add(struct arguments *a, const struct arg_spec *spec, const char *text, struct error *err)
 {
-	char title[USAGE_TEXT];
+	char title[USAGE_TEXT], when[TIME_TEXT];
 	struct arg_value value;
 	int r;
 
@@ -48,8 +49,11 @@ static int add(struct arguments *a, const struct arg_spec *spec, const char *tex
 	r = arg_parse(spec, text, &value, err);
 	if (r)
 		return r;
-	if (spec->kind == ARG_NUMBER || spec->kind == ARG_SLOTS)
+	if (arg_is_number(spec->kind))
 		cJSON_AddNumberToObject(a->json, spec->name, value.number);
+	else if (spec->kind == ARG_TIME && strchr("-+n", text[0]))
+		/* From now, which is over when it arrives. */
+		cJSON_AddStringToObject(a->json, spec->name, time_format(value.time, when));
 	else
 		cJSON_AddStringToObject(a->json, spec->name, text);
 	return 0;

@@ -55,6 +55,24 @@ static bool help_group(FILE *out, const char *noun)
 
 void command_help(FILE *out, const struct command *c)
 {
+static bool takes(const struct verb_spec *verb, enum arg_kind kind)
+{
+	for (const struct arg_spec *spec = verb->args; spec->kind; spec++)
+		if (spec->kind == kind)
+			return true;
+	return false;
+}
+
+/* How times and numbers of seconds may be typed. */
+static void help_times(FILE *out, const struct verb_spec *verb)
+{
+	if (takes(verb, ARG_TIME))
+		fputs("TIME is of RFC 3339, YYYY-MM-DD[ HH:MM[:SS]] in UTC, or relative to now: -60, -5m, +2h.\n\n",
+		      out);
+	if (takes(verb, ARG_SECONDS))
+		fputs("Seconds may have units: 90s, 10m, 1h30m, 7d, 2w.\n\n", out);
+}
+
 	const struct verb_spec *verb = c->verb;
 	char usage[USAGE_TEXT];
 
@@ -65,6 +83,7 @@ void command_help(FILE *out, const struct command *c)
 		fprintf(out, "%s\n\n", verb->details);
 	fprintf(out, "Example:\n  detnatctl %s\n", verb->example);
 }
+	help_times(out, verb);
 
 int command_help_on(FILE *out, char *const *words, unsigned n_words, struct error *err)
 {

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "proto/history_who.h"
@@ -185,7 +186,7 @@ static bool read_question(char *text, size_t size, struct question *ret)
 		blank--;
 	*blank = '\0';
 	text += strspn(text, " \t");
-	return !time_parse(text, &ret->t);
+	return !time_parse_typed(text, time(NULL), &ret->t);
 }
 
 static void row_json(FILE *out, const struct question *q, enum who_result result, const struct who_answer *a,

@@ -25,6 +25,11 @@ bool arg_is_list(enum arg_kind kind)
 	return kind == ARG_NOTICES;
 }
 
+bool arg_is_number(enum arg_kind kind)
+{
+	return kind == ARG_NUMBER || kind == ARG_SLOTS || kind == ARG_SECONDS;
+}
+
 /* Placeholders in the usage, for kinds that are not one of a list of words. */
 static const char *const placeholders[] = {
 	[ARG_ADDR] = "ADDR",
@@ -35,6 +40,7 @@ static const char *const placeholders[] = {
 	[ARG_NAME] = "NAME",
 	[ARG_NUMBER] = "N",
 	[ARG_SLOTS] = "N",
+	[ARG_SECONDS] = "SECONDS",
 	[ARG_QUESTION] = "ADDR:PORT|-",
 	[ARG_TIME] = "TIME",
 	[ARG_PATH] = "DIR",

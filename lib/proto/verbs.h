@@ -39,7 +39,8 @@ enum arg_kind {
 	ARG_SLOTS,	   /* a power of two, min..max */
 	ARG_FLAG,	   /* number is 0 or 1 */
 	ARG_QUESTION,	   /* 1.1.1.1:1276, or - for questions on standard input: text */
-	ARG_TIME,	   /* an RFC 3339 time, or a date, see base/timestamp.h: time */
+	ARG_SECONDS,	   /* min..max; typed perhaps with units, 90s, 1h30m: see base/duration.h */
+	ARG_TIME,	   /* an RFC 3339 time, a date, or relative to now, see base/duration.h: time */
 	ARG_PATH,	   /* path of a directory */
 	ARG_FILE,	   /* path of a file, or -: text */
 	ARG_ORDER,	   /* sessions, quota: number is enum top_order */
@@ -130,6 +131,9 @@ bool arg_is_list(enum arg_kind kind);
 
 /* Returns the words that a value of this kind can be, or NULL if the kind is not a list of words. */
 const struct word *arg_words(enum arg_kind kind);
+/* Returns whether values of this kind are JSON numbers. */
+bool arg_is_number(enum arg_kind kind);
+
 
 /*
  * Parses a value, with numbers in decimal digits; flags have no text form. Returns 0, or -EINVAL with err naming the

@@ -3,7 +3,9 @@
 #include <criterion/criterion.h>
 
 #include <string.h>
+#include <time.h>
 
+#include "base/timestamp.h"
 #include "command.h"
 
 #define MAX_WORDS 12
@@ -134,7 +136,7 @@ static const struct {
 	{ "interface add sixteencharacter inside", "sixteencharacter" },
 	{ "interface add \"\" inside", "NAME must be" },
 	{ "timeouts set", "usage" },
-	{ "timeouts set udp=0", "udp=N must be a whole number from 1 to 604800" },
+	{ "timeouts set udp=0", "udp=N must be 1 to 604800 seconds" },
 	{ "timeouts set udp=604801", "604800" },
 	{ "timeouts set udp=18446744073709551617", "604800" },
 	{ "timeouts set udp=-1", "-1" },
@@ -150,13 +152,16 @@ static const struct {
 	{ "session list --ext 198.51.100.1:65536", "PREFIX[:PORT] must be" },
 	{ "session list --ext 198.51.100.1:", "PREFIX[:PORT] must be" },
 	{ "session list --state open", "--state STATE must be" },
-	{ "session list --older 0", "--older N must be" },
+	{ "session list --older 0", "--older SECONDS must be" },
 	{ "session flush", "usage: detnatctl session flush ADDR|PREFIX" },
 	{ "session flush 10.0.0.2:80", "ADDR|PREFIX must be" },
 	{ "session fl 10.0.0.2", "typed in full" },
 	{ "session close up 10.0.0.2:1 192.0.2.1:1", "in or out" },
 	{ "session close in 10.0.0.2:1", "usage" },
 	{ "ipfix set collector=192.0.2.1:0", "collector" },
+	{ "timeouts set udp=8d", "udp=N must be 1 to 604800 seconds" },
+	{ "timeouts set udp=soon", "from 1 to 604800, or a time such as 90s, 10m, 2h or 7d, not \"soon\"" },
+	{ "mapping del homes --drain -5m", "--drain SECONDS must be a number of seconds from 0 to 604800" },
 	{ "ipfix set collector=192.0.2.1:1,udp:192.0.2.1:1", "collector" },
 	{ "ipfix set collector=192.0.2.1:1,", "collector" },
 	{ "ipfix set path_mtu=127", "128" },
@@ -183,6 +188,7 @@ static const struct {
 	{ "session list --dst 192.0.2.1", "--dst; it has --proto" },
 	/* Habits. */
 	{ "show mapping", "\"show mapping\"; did you mean \"mapping list\"?" },
+	{ "who 1.1.1.1:1 --at 5m", "or from now such as -5m or +2h, not \"5m\"" },
 	{ "show interfaces", "\"interface list\"" },
 	{ "show status", "\"status\"" },
 	{ "show running-config", "\"config show\"" },
@@ -280,6 +286,32 @@ Test(cli_arguments, no_beginning_of_a_command_that_changes_anything_is_taken_for
 			unsigned n_words;
 
 			snprintf(copy, sizeof(copy), "%.*s", (int)n, command_name(c));
+Test(cli_arguments, times_from_now_are_sent_as_what_they_mean)
+{
+	static const char *const typed[] = { "-60", "-1m", "+2h", "now" };
+	static const int64_t from_now[] = { -60, -60, 7200, 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(typed); i++) {
+		char command[64], wanted[128], text[TIME_TEXT];
+		struct error err = { "" };
+		int64_t before, t = 0;
+		const char *args;
+
+		snprintf(command, sizeof(command), "who 1.1.1.1:1 --at %s", typed[i]);
+		before = time(NULL);
+		args = arguments_of(command, &err);
+		cr_assert(args, "%s", err.text);
+		/* The second may have changed meanwhile. */
+		for (t = before; t <= before + 5; t++) {
+			snprintf(wanted, sizeof(wanted), "{\"endpoint\":\"1.1.1.1:1\",\"at\":\"%s\"}",
+				 time_format(t + from_now[i], text));
+			if (!strcmp(args, wanted))
+				break;
+		}
+		cr_expect_leq(t, before + 5, "%s: %s", typed[i], args);
+	}
+}
+
 			if (verb && n > (size_t)(verb - command_name(c)) + 1) {
 				copy[verb - command_name(c)] = 0;
 				words[1] = &copy[verb - command_name(c) + 1];

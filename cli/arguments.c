@@ -190,8 +190,14 @@ cJSON *command_arguments(const struct command *c, char *const *words, unsigned n
 		}
 	}
 	if (r < 0 || check_complete(&a, err)) {
+		const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(a->json, spec->name));
+		struct arg_value value;
+
 		cJSON_Delete(a.json);
 		return NULL;
 	}
 	return a.json;
+		if (text && spec[1].kind && !arg_parse(spec, text, &value, err) &&
+		    arg_check_next(spec, &value, cJSON_HasObjectItem(a->json, spec[1].name), err))
+			return -EINVAL;
 }

@@ -12,7 +12,7 @@ static const struct word *const words_of[] = {
 	[ARG_ROLE] = role_words,       [ARG_SIDE] = side_words,
 	[ARG_PROTO] = proto_words,     [ARG_PORTMAP_PROTO] = portmap_words,
 	[ARG_ORIGIN] = origin_words,   [ARG_ORDER] = order_words,
-	[ARG_INBOUND] = inbound_words,
+	[ARG_INBOUND] = inbound_words, [ARG_PORTMAPS_FATE] = fate_words,
 };
 
 const struct word *arg_words(enum arg_kind kind)
@@ -54,6 +54,7 @@ static const char *const placeholders[] = {
 	[ARG_COMMENT] = "TEXT",
 	[ARG_PROTOCOLS] = "PROTO[,...]",
 	[ARG_MAPPING] = "NAME|IN",
+	[ARG_PORTMAP] = "NAME|tcp|udp|both",
 	[ARG_OUT] = "PREFIX",
 };
 

@@ -227,6 +227,27 @@ static int parse_mapping(const struct arg_spec *spec, const char *text, struct a
 	return label_valid(text) ? 0 : -EINVAL;
 }
 
+static int parse_portmap(const struct arg_spec *spec, const char *text, struct arg_value *ret)
+{
+	ret->text = text;
+	return word_number(portmap_words, text, &ret->number) && !label_valid(text) ? -EINVAL : 0;
+}
+
+int arg_check_next(const struct arg_spec *spec, const struct arg_value *value, bool next_given, struct error *err)
+{
+	char title[USAGE_TEXT];
+
+	if (spec->kind != ARG_PORTMAP)
+		return 0;
+	arg_title(spec + 1, title);
+	if (value->number && !next_given)
+		return error_set(err, -EINVAL, "%s needs %s; or name the portmap alone", value->text, title);
+	if (!value->number && next_given)
+		return error_set(err, -EINVAL, "before %s stands tcp, udp or both, not \"%.64s\"; a name stands alone",
+				 title, value->text);
+	return 0;
+}
+
 /*
  * An address is a prefix of 32 bits. Bits beyond the length are refused: who types 1.1.1.2/30 may mean one address, or
  * all four.
@@ -304,6 +325,7 @@ static const struct {
 			    .expected = "none, or protocols out of udp, tcp and icmp with commas between" },
 	[ARG_MAPPING] = { .parse = parse_mapping,
 			  .expected = "the name of a mapping, or its inside prefix such as 10.0.0.0/18" },
+	[ARG_PORTMAP] = { .parse = parse_portmap, .expected = "tcp, udp, both or the name of a portmap" },
 	[ARG_PLACE] = { .parse = parse_place,
 			.expected = "an address such as 10.0.0.2, or one with a port such as 1.1.1.0:1054" },
 };

@@ -318,7 +318,7 @@ static int answer(const struct history_files *f, const char *endpoint, int64_t t
 	return status;
 }
 
-static int who_run(const cJSON *args, struct writer *w, struct error *err)
+static int who_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	const char *endpoint = json_text(args, "endpoint", NULL);
 	const char *at = json_text(args, "at", NULL);
@@ -331,7 +331,7 @@ static int who_run(const cJSON *args, struct writer *w, struct error *err)
 		return error_set(err, EXIT_USAGE, "who -: each line has a time of its own, so --at is not taken");
 	if (at)
 		time_parse(at, &t);
-	status = history_read_named(args, &f, err);
+	status = history_read_named(socket, args, &f, err);
 	if (status)
 		return status;
 	history_warn(&f);

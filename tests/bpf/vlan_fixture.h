@@ -55,4 +55,12 @@ int run_below(enum hook hook, const uint8_t *in, size_t size, uint8_t *out, size
 /* As tc leaves it to the interface's driver. */
 #define LEFT .from = HOST, .to = GATEWAY_IN, .src = POOL, .dst = EXTERNAL
 
+/* The first packet of a session, of those rows. */
+#define OPEN                                                                                                    \
+	{                                                                                                       \
+		"UDP from inside", XDP_INSIDE, { { Q, 100 } }, { FROM_HOST, UDP, 6303, 53, .payload = 9 },      \
+			REDIRECT_XDP, { { AD, 200 } }, { TO_ROUTER, UDP, OUT_PORT(6303, 2), 53, .payload = 9 }, \
+			REASON_in2out_translated                                                                \
+	}
+
 #endif

@@ -8,6 +8,7 @@
 
 #include "arp.h"
 #include "bare_tc.h"
+#include "both.h"
 #include "fragment_later.h"
 #include "hairpin.h"
 #include "hairpin_inbound.h"
@@ -43,23 +44,6 @@ static __always_inline int make_ready(ctx_t *ctx)
 static __always_inline int begin(ctx_t *ctx, int unready, enum prog prog)
 {
 	return unready ? drop(REASON_drop_error) : tail_call(ctx, prog);
-}
-
-/*
- * One interface for inside and outside (NAT on a stick), as both() of detnat_xdp.bpf.c.
- */
-static __always_inline int both(ctx_t *ctx)
-{
-	struct packet p;
-	enum packet_kind kind = parse(ctx, &p);
-
-	if (kind == PACKET_NOT_IPV4)
-		return tail_call(ctx, PROG_out2in);
-	if (kind == PACKET_BAD_HEADER)
-		return drop(REASON_drop_malformed);
-	if (!address_is_inside(p.src) && (index_find(&out_index, p.dst) || address_is_inside(p.dst)))
-		return tail_call(ctx, PROG_out2in);
-	return tail_call(ctx, PROG_in2out);
 }
 
 /* Defines a main program, which the entry programs call. */

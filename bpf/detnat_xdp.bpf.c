@@ -6,6 +6,7 @@
 #include "ctx_xdp.h"
 
 #include "arp.h"
+#include "both.h"
 #include "fragment_later.h"
 #include "hairpin.h"
 #include "hairpin_inbound.h"
@@ -72,24 +73,6 @@ int in2out_cached_xdp(struct xdp_md *ctx)
 {
 	TRACE_BEGIN(ctx);
 	return TRACED(ctx, in2out_cached(ctx));
-}
-
-/*
- * One interface for inside and outside (NAT on a stick). Packets come from outside if their source is not an inside
- * address and they are sent to a pool address or straight to an inside address.
- */
-static __always_inline int both(struct xdp_md *ctx)
-{
-	struct packet p;
-	enum packet_kind kind = parse(ctx, &p);
-
-	if (kind == PACKET_NOT_IPV4)
-		return tail_call(ctx, PROG_out2in);
-	if (kind == PACKET_BAD_HEADER)
-		return drop(REASON_drop_malformed);
-	if (!address_is_inside(p.src) && (index_find(&out_index, p.dst) || address_is_inside(p.dst)))
-		return tail_call(ctx, PROG_out2in);
-	return tail_call(ctx, PROG_in2out);
 }
 
 SEC("xdp.frags")

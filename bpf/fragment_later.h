@@ -19,6 +19,24 @@ static __always_inline int fragment_translate(ctx_t *ctx, const struct packet *p
 	return refused ? drop(refused) : translate(ctx, p, PACKET_FRAGMENT, to, egress, direction);
 }
 
+/*
+ * A later fragment from inside: its datagram, and the addresses to write. *e is NULL as long as the first
+ * fragment has not passed.
+ */
+static __always_inline int fragment_of_inside(ctx_t *ctx, struct in2out *io, struct fragment_piece *f,
+					      struct rewrite *to, struct fragment **e)
+{
+	int verdict = in2out_prepare(ctx, io, PACKET_SESSION);
+
+	if (verdict != CONTINUE)
+		return verdict;
+	if (fragment_piece_get(ctx, &io->f.p, FRAGMENT_FROM_INSIDE, f))
+		return drop(REASON_drop_error);
+	f->in_addr = io->f.p.src;
+	*e = fragment_find(f, &to->src, &to->dst);
+	return CONTINUE;
+}
+
 /* Inside to outside, at both hooks. */
 static __always_inline int fragment_in2out(ctx_t *ctx)
 {
@@ -26,14 +44,10 @@ static __always_inline int fragment_in2out(ctx_t *ctx)
 	struct rewrite to;
 	struct fragment *e;
 	struct in2out io;
-	int verdict = in2out_prepare(ctx, &io, PACKET_SESSION);
+	int verdict = fragment_of_inside(ctx, &io, &f, &to, &e);
 
 	if (verdict != CONTINUE)
 		return verdict;
-	if (fragment_piece_get(ctx, &io.f.p, FRAGMENT_FROM_INSIDE, &f))
-		return drop(REASON_drop_error);
-	f.in_addr = io.f.p.src;
-	e = fragment_find(&f, &to.src, &to.dst);
 	if (!e && in2out_is_left_over(&io) && !unmatched_is_dropped(f.in_addr))
 		return in2out_unmatched(ctx, &io);
 	if (!e)
@@ -60,14 +74,10 @@ static __always_inline int fragment_hairpin(ctx_t *ctx)
 	struct rewrite to;
 	struct fragment *e;
 	struct in2out io;
-	int verdict = in2out_prepare(ctx, &io, PACKET_SESSION);
+	int verdict = fragment_of_inside(ctx, &io, &f, &to, &e);
 
 	if (verdict != CONTINUE)
 		return verdict;
-	if (fragment_piece_get(ctx, &io.f.p, FRAGMENT_FROM_INSIDE, &f))
-		return drop(REASON_drop_error);
-	f.in_addr = io.f.p.src;
-	e = fragment_find(&f, &to.src, &to.dst);
 	if (!e) {
 		if (address_is_local(ctx, io.f.p.src, io.f.p.dst))
 			return pass_untranslated();

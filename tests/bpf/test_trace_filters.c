@@ -74,13 +74,15 @@ enum shape {
 	LATER_BACK,
 	TO_OTHER,
 	TO_ALONE,
+	LATER_HAIRPIN,
 	ARP,
 	N_SHAPES
 };
 
-static const char *const shape_names[N_SHAPES] = { "out",      "in",	       "to a portmap", "direct",
-						   "an error", "about a map",  "later",	       "later, back",
-						   "to other", "to one alone", "ARP" };
+static const char *const shape_names[N_SHAPES] = {
+	"out",	    "in",	    "to a portmap",	   "direct", "an error", "about a map", "later", "later, back",
+	"to other", "to one alone", "later, of a hairpin", "ARP"
+};
 
 static size_t build(enum shape shape, enum hook *ret_hook, uint8_t *in)
 {
@@ -93,13 +95,21 @@ static size_t build(enum shape shape, enum hook *ret_hook, uint8_t *in)
 		[LATER_BACK] = { FROM_ROUTER, UDP, 53, PORT, .payload = 1000 },
 		[TO_OTHER] = { FROM_ROUTER, UDP, 53, OUT_PORT(7000, 3) },
 		[TO_ALONE] = { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = OWN_OUT, 47, .payload = 20 },
+		[LATER_HAIRPIN] = { .from = HOST,
+				    .to = GATEWAY_IN,
+				    .src = OTHER,
+				    .dst = POOL,
+				    UDP,
+				    8000,
+				    PORT,
+				    .payload = 1000 },
 		[ARP] = { FROM_ROUTER, UDP, 53, PORT },
 	};
 	struct icmp_error e = { .src = FAR, .from = ROUTER, .to = GATEWAY_OUT, .dst = POOL, 3, 1 };
 	uint8_t whole[FRAME_MAX], out[FRAME_MAX];
 	size_t size, out_size;
 
-	*ret_hook = shape == OUT || shape == LATER ? XDP_INSIDE : XDP_OUTSIDE;
+	*ret_hook = shape == OUT || shape == LATER || shape == LATER_HAIRPIN ? XDP_INSIDE : XDP_OUTSIDE;
 	if (shape == ERROR || shape == ERROR_ABOUT_MAP) {
 		e.quote = (struct frame){ .src = POOL,
 					  .dst = EXTERNAL,
@@ -110,7 +120,7 @@ static size_t build(enum shape shape, enum hook *ret_hook, uint8_t *in)
 		return icmp_error_build(&e, in);
 	}
 	size = frame_build(&frames[shape], in);
-	if (shape == LATER || shape == LATER_BACK) {
+	if (shape == LATER || shape == LATER_BACK || shape == LATER_HAIRPIN) {
 		static uint16_t id = 100;
 
 		memcpy(whole, in, size);
@@ -130,7 +140,7 @@ static size_t build(enum shape shape, enum hook *ret_hook, uint8_t *in)
 #define BIT(shape) (1U << (shape))
 #define THOSE_OF_SUBSCRIBER                                                                                    \
 	(BIT(OUT) | BIT(IN) | BIT(TO_PORTMAP) | BIT(DIRECT) | BIT(ERROR) | BIT(ERROR_ABOUT_MAP) | BIT(LATER) | \
-	 BIT(LATER_BACK))
+	 BIT(LATER_BACK) | BIT(LATER_HAIRPIN))
 #define ALL (BIT(N_SHAPES) - 1)
 
 static const struct {
@@ -142,7 +152,7 @@ static const struct {
 	{ "TCP", { .proto = TCP }, BIT(TO_PORTMAP) },
 	{ "ICMP", { .proto = ICMP }, BIT(ERROR) | BIT(ERROR_ABOUT_MAP) },
 	{ "a subscriber", { .in = { SUBSCRIBER } }, THOSE_OF_SUBSCRIBER },
-	{ "another", { .in = { OTHER } }, BIT(TO_OTHER) },
+	{ "another", { .in = { OTHER } }, BIT(TO_OTHER) | BIT(LATER_HAIRPIN) },
 	{ "one whose neighbour by number has packets", { .in = { SUBSCRIBER - 1 } }, 0 },
 	{ "one with an outside address to itself", { .in = { ALONE } }, BIT(TO_ALONE) },
 	{ "its neighbour", { .in = { ALONE + 1 } }, 0 },
@@ -150,12 +160,12 @@ static const struct {
 	{ "another outside address", { .out = { POOL + 1 } }, 0 },
 	{ "an outside address that ARP asks for", { .out = { ADDR(203, 0, 113, 9) } }, BIT(ARP) },
 	{ "a source outside", { .out = { FAR } }, BIT(ERROR) | BIT(ERROR_ABOUT_MAP) },
-	{ "an external address", { .ext = { EXTERNAL } }, ALL },
+	{ "an external address", { .ext = { EXTERNAL } }, ALL & ~BIT(LATER_HAIRPIN) },
 	{ "an external address that is no quote's", { .ext = { FAR } }, BIT(ERROR) | BIT(ERROR_ABOUT_MAP) },
 	{ "another external address", { .ext = { EXTERNAL + 1 } }, 0 },
 	{ "all three",
 	  { .in = { SUBSCRIBER }, .out = { POOL }, .ext = { EXTERNAL } },
-	  THOSE_OF_SUBSCRIBER & ~BIT(DIRECT) },
+	  THOSE_OF_SUBSCRIBER & ~(BIT(DIRECT) | BIT(LATER_HAIRPIN)) },
 	{ "two of one and one of another", { .in = { SUBSCRIBER }, .out = { POOL }, .ext = { EXTERNAL + 1 } }, 0 },
 	{ "an inside port",
 	  { .in = { SUBSCRIBER, 7000 }, .seen = TRACE_SEEN_IN },
@@ -191,12 +201,25 @@ static void add_alone(void)
 	cr_assert_eq(mappings_add_commit(job), 0);
 }
 
+/* SUBSCRIBER has asked OTHER. */
+static void open_hairpin(void)
+{
+	const struct frame f = {
+		.from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = POOL, UDP, 7000, OUT_PORT(8000, 3)
+	};
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&f, in);
+
+	run_frame(XDP_INSIDE, in, size, out, &size);
+}
+
 Test(trace_filters, say_which_packets_are_told_of)
 {
 	add_alone();
 	map_port(TCP, SUBSCRIBER, 8443, WEB);
 	open_flow(UDP, 7000, 53, 0);
 	open_flow_of(OTHER, UDP, 7001, 53, 0);
+	open_hairpin();
 	ring_buffer__consume(ring);
 	for (size_t i = 0; i < sizeof(filters) / sizeof(*filters); i++)
 		for (enum shape shape = 0; shape < N_SHAPES; shape++) {

@@ -216,8 +216,8 @@ test-bpf: deps-test ## the datapath packet by packet; needs root
 	$(BUILD)/tests/bpf/run $(BPF_JOBS)
 	PADDED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(fib|fragments|icmp_in|in2out|lengths|out2in|property|sources)/*'
 	PADDED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(fib|in2out|out2in|portmap|property|sources|unsolicited)/*'
-	TRACED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(hairpin|icmp_in|options|property|protocols|vlan)/*'
-	TRACED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(options|property|staged)/*'
+	TRACED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(hairpin|icmp_in|mss|options|property|protocols|vlan)/*'
+	TRACED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(mss|options|property|staged)/*'
 # The whole run is under AddressSanitizer and UndefinedBehaviorSanitizer: a report of either fails the test it came in.
 test-e2e: deps-test ## agent and command line with real traffic in namespaces; needs root
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=1 programs

@@ -143,6 +143,7 @@ Test(limits, time_wait_of_another_group_gives_up_its_port)
 	from_outside(80, out_port, 0x11);
 	cr_assert_eq(open_flow(TCP, 2000, 80, ACK), out_port, "the last ACK");
 	cr_expect_eq(open_flow(TCP, SEARCHING + PORTS / 2, 80, SYN), out_port);
+	cr_expect_gt(subscriber()->searched, 0, "the search is counted");
 	cr_expect_eq(sessions_of(SUBSCRIBER), PORTS);
 }
 

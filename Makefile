@@ -157,7 +157,7 @@ $(BUILD)/tests/scale/simulate: $(SCALE_OBJECTS)
 	$(SAY) LD $@
 	$(Q)$(LINK) $^ -o $@ -lm
 # The tests of which several threads work on the same things, with a stand-in for Criterion.
-TSAN_TESTS   := accounts background history_queue mappings output sessions_race slots subscriber_hop
+TSAN_TESTS   := accounts background history_queue mappings mappings_overflow mappings_restart output sessions_race slots subscriber_hop
 TSAN_OBJECTS := $(BUILD)/tests/tsan/run.o $(TSAN_TESTS:%=$(BUILD)/tests/tsan/test_%.o) $(patsubst tests/unit/%.c,$(BUILD)/tests/tsan/%.o,$(wildcard tests/unit/*_fixture.c))
 $(TSAN_OBJECTS): ALL_CFLAGS := -Itests/tsan -Itests/unit $(ALL_CFLAGS)
 $(BUILD)/tests/tsan/%.o: tests/unit/%.c | $(SKELETONS)
@@ -216,8 +216,8 @@ test-bpf: deps-test ## the datapath packet by packet; needs root
 	$(BUILD)/tests/bpf/run $(BPF_JOBS)
 	PADDED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(fib|fragments|icmp_in|in2out|lengths|out2in|property|sources)/*'
 	PADDED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(fib|in2out|out2in|portmap|property|sources|unsolicited)/*'
-	TRACED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(hairpin|icmp_in|options|property|protocols|vlan)/*'
-	TRACED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(options|property|staged)/*'
+	TRACED=1 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(hairpin|icmp_in|mss|options|property|protocols|vlan)/*'
+	TRACED=1 STAGES=2 $(BUILD)/tests/bpf/run $(BPF_JOBS) --filter '@(mss|options|property|staged)/*'
 # The whole run is under AddressSanitizer and UndefinedBehaviorSanitizer: a report of either fails the test it came in.
 test-e2e: deps-test ## agent and command line with real traffic in namespaces; needs root
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE=1 programs

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* A session that the fast path opens beside its preferred slot is found again once that slot is free. */
+#include <stdbool.h>
+
 #include <criterion/criterion.h>
 
 #include <detnat/slots.h>
@@ -90,4 +92,108 @@ Test(displaced, keeps_its_port_in_the_other_bucket)
 	cr_expect_eq(port_of(FIRST + 1), port, "it goes on");
 	s->sessions -= 600;
 	cr_expect_eq(sessions_of(SUBSCRIBER), 3);
+}
+
+static struct subscriber *subscriber(void)
+{
+	return mappings_subscriber(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0));
+}
+
+static struct bucket_pair buckets_of(uint16_t in_port, uint16_t ext_port)
+{
+	return session_buckets(EXTERNAL, ext_port, UDP, in_port % PORTS, mappings_get(mappings, 0)->bucket_shift);
+}
+
+static bool is_in(uint16_t in_port, uint16_t ext_port, uint32_t bucket, unsigned slot)
+{
+	const struct bucket *b = mappings_buckets(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0)) + bucket;
+
+	return word_is_live(b->slot[slot].truth) && b->slot[slot].key == slot_key(EXTERNAL, ext_port, in_port);
+}
+
+/* Opens a session of an inside port in its preferred slot of a bucket. Returns its external port. */
+static uint16_t open_in(uint16_t in_port, uint32_t bucket)
+{
+	uint16_t port = 54;
+
+	while (buckets_of(in_port, port).first != bucket)
+		port++;
+	cr_assert_eq(open_flow(UDP, in_port, port, 0), OUT_PORT(in_port, 2));
+	cr_assert(is_in(in_port, port, bucket, in_port % PORTS % BUCKET_SLOTS));
+	return port;
+}
+
+static void close_flow(uint16_t in_port, uint16_t ext_port)
+{
+	cr_assert_eq(sessions_close_in(mappings, (struct endpoint){ .addr = SUBSCRIBER, .port = in_port },
+				       (struct endpoint){ .addr = EXTERNAL, .port = ext_port }, UDP),
+		     1);
+}
+
+/* It is not opened beside what is left of it. */
+Test(displaced, what_has_expired_on_another_port_makes_way)
+{
+	port_of(FIRST);
+	cr_assert_eq(port_of(FIRST + PORTS), OUT_PORT(FIRST, 2) + 1);
+	close_flow(FIRST, 53);
+	age_sessions(SUBSCRIBER, 400);
+	port_of(FIRST + PORTS);
+	cr_expect_eq(subscriber()->sessions, 1);
+}
+
+Test(displaced, what_has_expired_in_the_other_bucket_makes_way)
+{
+	const struct bucket_pair pair = buckets_of(FIRST, 53);
+	uint16_t first = 0;
+
+	for (unsigned i = BUCKET_SLOTS; i-- > 0;)
+		first = open_in((uint16_t)(SECOND + i), pair.first);
+	port_of(FIRST);
+	cr_assert(is_in(FIRST, 53, pair.second, 0));
+	close_flow(SECOND, first);
+	age_sessions(SUBSCRIBER, 400);
+	port_of(FIRST);
+	cr_expect_eq(subscriber()->sessions, BUCKET_SLOTS);
+}
+
+Test(displaced, an_expired_session_gives_up_its_slot)
+{
+	const struct bucket_pair pair = buckets_of(FIRST, 53);
+
+	open_in(SECOND, pair.first);
+	age_sessions(SUBSCRIBER, 400);
+	port_of(FIRST);
+	cr_expect_eq(subscriber()->sessions, 1);
+}
+
+/* The preferred slot of the other bucket first. */
+Test(displaced, goes_to_the_emptier_bucket)
+{
+	const struct bucket_pair pair = buckets_of(FIRST, 53);
+
+	open_in(SECOND, pair.first);
+	port_of(FIRST);
+	cr_expect(is_in(FIRST, 53, pair.second, 0));
+}
+
+Test(displaced, stays_in_its_bucket_if_the_other_is_as_full)
+{
+	const struct bucket_pair pair = buckets_of(FIRST, 53);
+
+	open_in(SECOND, pair.first);
+	open_in(SECOND, pair.second);
+	port_of(FIRST);
+	cr_expect(is_in(FIRST, 53, pair.first, BUCKET_SLOTS - 1));
+}
+
+Test(displaced, is_nothing_where_both_buckets_are_as_full)
+{
+	const struct bucket_pair pair = buckets_of(FIRST, 53);
+
+	port_of(FIRST + 9);
+	subscriber()->sessions += 600;
+	port_of(FIRST);
+	subscriber()->sessions -= 600;
+	cr_expect(is_in(FIRST, 53, pair.first, 0));
+	cr_expect_eq(subscriber()->displaced, 0);
 }

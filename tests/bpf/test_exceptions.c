@@ -332,3 +332,35 @@ Test(exceptions, others_in_the_enclosing_mapping_are_translated_as_before)
 	cr_expect_eq(open_flow_of(OTHER, UDP, 5001, 53, 0), OUT_PORT(5001, 3));
 	cr_expect_eq(sessions_of(OTHER), 1);
 }
+
+/* One interface for both sides: what comes from outside to such an address has a source in no mapping. */
+Test(exceptions, what_is_not_translated_is_reached_on_a_stick_too)
+{
+	static const struct row rows[] = {
+		{ "in",
+		  XDP_BOTH,
+		  { .from = ROUTER, .to = GATEWAY_IN, .src = EXTERNAL, .dst = LOOSE, TCP, 53, 22 },
+		  UP },
+		{ "to another address in no mapping",
+		  XDP_BOTH,
+		  { .from = ROUTER, .to = GATEWAY_IN, .src = EXTERNAL, .dst = UNMAPPED, TCP, 53, 22 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_no_mapping },
+	};
+
+	datapath.device[inside_ifindex].roles = DEVICE_INSIDE | DEVICE_OUTSIDE;
+	RUN_ROWS(rows);
+}
+
+/* An answer to what expires on its way is sent as for any subscriber. */
+Test(exceptions, what_expires_on_its_way_in_is_answered)
+{
+	struct frame f = { TO_OWN, TCP, 53, 22, .flags = 2, .ttl = 1 };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&f, in), out_size;
+
+	cr_expect(run_answered(XDP_OUTSIDE, in, size, out, &out_size));
+	expect_error("TTL", out, out_size, in, ip_length(in), EXTERNAL, ADDR(198, 51, 100, 1), 11, 0, 0);
+	cr_expect_eq(counted(REASON_drop_ttl), 1);
+}

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <net/if.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,9 @@ enum shell {
 	SRV6,	     /* behind a routing header, of so many segments */
 	SRV6_FRAME,  /* the same, around an Ethernet frame */
 	EXTENSIONS,  /* so many destination options before it */
+	HOP_BY_HOP,  /* behind so many headers of such options */
+	IPV6_FRAME,  /* as SRV6_FRAME, but the frame says that it holds IPv6 */
+	VERSION_5,   /* as BARE, but the packet is not of IPv4 */
 	UNKNOWN_IPV6 /* UDP */
 };
 
@@ -74,7 +78,9 @@ static size_t put_ipv6(uint8_t *at, const struct guard_row *r, size_t size)
 		[BEYOND_S] = { 0x20, 1, 0x0d, 0xb8, 0, 0x99, [15] = 9 },
 	};
 	static const uint8_t to[16] = { 0x20, 1, 0x0d, 0xb8, 0, 0x77, [15] = 5 };
-	const uint8_t last = r->shell == SRV6_FRAME ? 143 : r->shell == UNKNOWN_IPV6 ? UDP : 4;
+	const bool is_frame = r->shell == SRV6_FRAME || r->shell == IPV6_FRAME;
+	const uint8_t options = r->shell == HOP_BY_HOP ? 0 : 60;
+	const uint8_t last = is_frame ? 143 : r->shell == UNKNOWN_IPV6 ? UDP : 4;
 	uint8_t *extension = at + 40;
 
 	memset(at, 0, 40);
@@ -82,17 +88,18 @@ static size_t put_ipv6(uint8_t *at, const struct guard_row *r, size_t size)
 	at[7] = 63;
 	memcpy(at + 8, from[r->source], 16);
 	memcpy(at + 24, to, 16);
-	if (r->shell == SRV6 || r->shell == SRV6_FRAME) {
+	if (r->shell == SRV6 || is_frame) {
 		const uint8_t segments = (uint8_t)(r->count ? r->count : 1);
 
 		at[6] = 43;
 		memset(extension, 0, 8 + 16U * segments);
 		memcpy(extension, (const uint8_t[]){ last, (uint8_t)(2 * segments), 4, 0, (uint8_t)(segments - 1) }, 5);
 		extension += 8 + 16 * segments;
-	} else if (r->shell == EXTENSIONS) {
-		at[6] = 60;
+	} else if (r->shell == EXTENSIONS || r->shell == HOP_BY_HOP) {
+		at[6] = options;
 		for (unsigned i = 0; i < r->count; i++, extension += 8)
-			memcpy(extension, (const uint8_t[]){ i + 1 == r->count ? last : 60, 0, 1, 4, 0, 0, 0, 0 }, 8);
+			memcpy(extension, (const uint8_t[]){ i + 1 == r->count ? last : options, 0, 1, 4, 0, 0, 0, 0 },
+			       8);
 	} else {
 		at[6] = last;
 	}
@@ -107,13 +114,17 @@ static size_t build(const struct guard_row *r, uint8_t *frame, size_t *ret_head)
 {
 	uint8_t inner[FRAME_MAX];
 	size_t size = frame_build(&r->f, inner), at = ETHERNET;
-	const size_t from = r->shell == SRV6_FRAME ? 0 : ETHERNET;
+	const size_t from = r->shell == SRV6_FRAME || r->shell == IPV6_FRAME ? 0 : ETHERNET;
 
 	memcpy(frame, inner, ETHERNET);
+	if (r->shell == IPV6_FRAME)
+		memcpy(inner + 12, (const uint8_t[]){ 0x86, 0xdd }, 2);
+	if (r->shell == VERSION_5)
+		inner[ETHERNET] = 0x55;
 	if (r->shell == MPLS) {
 		memcpy(frame + 12, (const uint8_t[]){ 0x88, 0x47 }, 2);
 		at += put_labels(frame + at, r->count);
-	} else if (r->shell != BARE) {
+	} else if (r->shell != BARE && r->shell != VERSION_5) {
 		memcpy(frame + 12, (const uint8_t[]){ 0x86, 0xdd }, 2);
 		at += put_ipv6(frame + at, r, size - from);
 	}
@@ -195,6 +206,8 @@ static const struct guard_row routed[] = {
 	{ "a later fragment", { MAPPED, .options = LATER_FRAGMENT }, .verdict = DROPPED },
 	{ "behind IP options", { MAPPED, .ip_options = 40 }, .verdict = DROPPED },
 	{ "from a pool address", { OF(POOL, EXTERNAL) }, .verdict = PASSES },
+	{ "to another mapped address", { OF(SUBSCRIBER, OTHER) }, .verdict = DROPPED },
+	{ "that says it is of another version", { MAPPED }, VERSION_5, .verdict = PASSES },
 	{ "to a mapped address, from none", { OF(UNMAPPED, SUBSCRIBER) }, .verdict = PASSES },
 };
 
@@ -223,6 +236,9 @@ static const struct guard_row wrapped[] = {
 	{ "behind five extension headers", { MAPPED }, EXTENSIONS, 5, .verdict = DROPPED },
 	{ "behind six extension headers", { MAPPED }, EXTENSIONS, 6, .verdict = DROPPED },
 	{ "behind more extension headers than are looked at", { MAPPED }, EXTENSIONS, 7, .verdict = DROPPED },
+	{ "behind hop-by-hop options", { MAPPED }, HOP_BY_HOP, 1, .verdict = DROPPED },
+	{ "behind two of them", { MAPPED }, HOP_BY_HOP, 2, .verdict = DROPPED },
+	{ "in a frame of SRv6 that is not of IPv4", { MAPPED }, IPV6_FRAME, 1, .verdict = PASSES },
 	{ "a customer's, behind as many", { MAPPED }, EXTENSIONS, 7, THIRD_S, PASSES },
 	{ "an unmapped source in SRv6", { OF(UNMAPPED, EXTERNAL) }, SRV6, 2, .verdict = PASSES },
 	{ "an unmapped source in a frame of SRv6", { OF(UNMAPPED, EXTERNAL) }, SRV6_FRAME, 2, .verdict = PASSES },

@@ -13,6 +13,8 @@ TestSuite(icmp_tc, .init = set_up, .fini = tear_down);
 
 #define FROM_HOST .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL
 
+#define TO(to_) .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = to_
+
 enum { FIN = 1, SYN = 2, PSH = 8, ACK = 16 };
 
 static size_t check_offset(const struct frame *f)
@@ -36,13 +38,34 @@ static void make_partial(const struct frame *f, uint8_t *frame, uint16_t more)
 	check[1] = (uint8_t)sum;
 }
 
-enum checksum { WHOLE, PARTIAL, ALMOST_PARTIAL };
+/* Makes so many octets of a segment's payload options of the TCP header; the checksum is whole. */
+static void make_options(const struct frame *f, uint8_t octets, uint8_t *frame)
+{
+	uint8_t *tcp = frame + 34 + f->ip_options, pseudo[12] = { 0 };
+	size_t length = ip_length(frame) - 20 - f->ip_options;
+	uint16_t sum;
+
+	memset(tcp + 20, 1, octets);
+	tcp[12] = (uint8_t)((20 + octets) / 4 << 4);
+	memcpy(pseudo, frame + 26, 8);
+	pseudo[9] = TCP;
+	pseudo[10] = (uint8_t)(length >> 8);
+	pseudo[11] = (uint8_t)length;
+	tcp[16] = tcp[17] = 0;
+	sum = sum_finish(sum_octets(tcp, length, sum_octets(pseudo, sizeof(pseudo), 0)));
+	tcp[16] = (uint8_t)(sum >> 8);
+	tcp[17] = (uint8_t)sum;
+}
+
+/* LOOKS_PARTIAL: as PARTIAL, but it is not for the card to finish. */
+enum checksum { WHOLE, PARTIAL, ALMOST_PARTIAL, LOOKS_PARTIAL };
 
 static const struct tc_row {
 	const char *name; /* a sentence */
 	struct frame f;
 	enum checksum checksum;
 	uint16_t segment; /* octets of payload that the card puts into each packet; 0: it sends one */
+	uint8_t options;  /* of the TCP header: so many of the first octets of the payload */
 } rows[] = {
 	{ "UDP", { FROM_HOST, UDP, 3001, 3002, .payload = 18 }, PARTIAL, 0 },
 	{ "UDP of an odd length", { FROM_HOST, UDP, 3001, 3002, .payload = 19 }, PARTIAL, 0 },
@@ -70,8 +93,36 @@ static const struct tc_row {
 	  { FROM_HOST, TCP, 3001, 3002, .flags = ACK | PSH, .payload = 100 },
 	  PARTIAL,
 	  100 },
+	{ "one segment, shorter than others may be",
+	  { FROM_HOST, TCP, 3001, 3002, .flags = ACK | PSH, .payload = 50 },
+	  PARTIAL,
+	  100 },
+	{ "segments with options",
+	  { FROM_HOST, TCP, 3001, 3002, .flags = ACK | PSH, .payload = 1012 },
+	  PARTIAL,
+	  500,
+	  12 },
+	{ "segments with all options that there can be",
+	  { FROM_HOST, TCP, 3001, 3002, .flags = ACK | FIN, .payload = 240, .ip_options = 40 },
+	  PARTIAL,
+	  100,
+	  40 },
 	{ "datagrams", { FROM_HOST, UDP, 3001, 3002, .payload = 1200 }, PARTIAL, 500 },
 	{ "short datagrams", { FROM_HOST, UDP, 3001, 3002, .payload = 33 }, PARTIAL, 16 },
+	/* The pseudo headers of the next two sum to 0xffff, in which a sum and none look alike. */
+	{ "UDP without checksum, as if for the card",
+	  { TO(ADDR(198, 51, 47, 159)), UDP, 3001, 3002, .payload = 18, .options = NO_UDP_CHECKSUM },
+	  WHOLE,
+	  0 },
+	{ "a SYN whose pseudo header sums to nothing",
+	  { TO(ADDR(198, 51, 47, 176)), TCP, 3001, 3002, .flags = SYN },
+	  PARTIAL,
+	  0 },
+	{ "UDP whose checksum would be 0", { FROM_HOST, UDP, 49799, 3002, .payload = 18 }, PARTIAL, 0 },
+	{ "a first fragment, whose checksum covers more",
+	  { FROM_HOST, UDP, 3001, 3002, .payload = 24, .options = MORE_FRAGMENTS },
+	  LOOKS_PARTIAL,
+	  0 },
 	{ "echo request", { FROM_HOST, ICMP, 3001, .payload = 56 }, WHOLE, 0 },
 };
 
@@ -87,14 +138,18 @@ Test(icmp_tc, quotes_what_the_card_would_have_sent)
 		size_t size = frame_build(&r->f, in), out_size, quote;
 
 		before.ttl = 65;
-		if (r->segment && r->segment < r->f.payload) {
-			before.payload = r->segment;
+		if (r->segment && r->segment + r->options < r->f.payload) {
+			before.payload = (uint16_t)(r->segment + r->options);
 			before.flags &= (uint8_t) ~(FIN | PSH);
 		}
 		frame_build(&before, quoted);
+		if (r->options) {
+			make_options(&r->f, r->options, in);
+			make_options(&before, r->options, quoted);
+		}
 		if (r->checksum != WHOLE)
 			make_partial(&r->f, in, r->checksum == ALMOST_PARTIAL);
-		if (r->checksum == ALMOST_PARTIAL)
+		if (r->checksum == ALMOST_PARTIAL || r->checksum == LOOKS_PARTIAL)
 			memcpy(quoted + check_offset(&r->f), in + check_offset(&r->f), 2);
 		quote = ip_length(quoted) < 548 ? ip_length(quoted) : 548;
 		gso_size = r->segment;

@@ -59,6 +59,7 @@ Test(inbound_limit, sessions_that_end_make_room_in_the_next_tick)
 		cr_expect_eq(stranger(EXTERNAL, (uint16_t)(first + 52 + i), PORT), REDIRECT_XDP, "room for number %u",
 			     i);
 	cr_expect_eq(stranger(EXTERNAL, (uint16_t)(first + 55), PORT), DROP_XDP, "at the limit again");
+	cr_expect_eq(mappings_inbound(mappings, 0, SUBSCRIBER - ADDR(10, 0, 0, 0)), LIMIT);
 }
 
 /* As to a portmap: see the suite portmap. */

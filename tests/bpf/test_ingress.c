@@ -359,4 +359,10 @@ Test(ingress_answers, resets_are_sent_by_the_agent, .init = set_up_answers, .fin
 	cr_expect_eq(t.frame[33], 0x04, "a reset");
 	cr_expect_eq(memcmp(t.frame + 12, want + 26, 8 + 4), 0, "addresses and ports");
 	cr_expect_eq(counted(REASON_sent_tcp_reset), 1);
+
+	/* All answers together have a limit. */
+	datapath.table->limits.reset_due_ns = INT64_MAX;
+	run_frame_counted("at the limit", INGRESS_OUTSIDE, in, size, out, &out_size, DROP_TC, REASON_drop_no_session);
+	cr_expect_not(transmitted(&t));
+	cr_expect_eq(counted(REASON_sent_tcp_reset), 1);
 }

@@ -232,11 +232,16 @@ def test_a_reload_that_would_end_too_many_sessions_is_refused(lab):
     for number in range(3):
         lab.open_udp(lab.host(), 5000 + number)
     agent.write(mappings=[{**MAPPING, "out": "1.1.3.0/30"}])
-    told = agent.ctl("reload", "--dry-run")
+    told = agent.ctl("reload", "--dry-run", "--force")
     assert told["sessions_cut"] == 3 and told["deleted"][0]["sessions"] == 3 and told["deleted"][0]["drain"] == 0
-    assert "3 sessions would end" in agent.text("reload", "--dry-run")
+    assert "3 sessions would end" in agent.text("reload", "--dry-run", "--force")
     running = agent.ctl("config")
-    assert "would end 3 sessions, and `reload_guard` allows 2" in agent.refused("reload")
+    refusal = agent.refused("reload")
+    assert "would end 3 sessions, and `reload_guard` allows 2" in refusal
+    text, document = agent.command("reload", "--dry-run"), agent.command("-j", "reload", "--dry-run")
+    assert (text.status, text.err) == (document.status, document.err) == (1, refusal)
+    assert text.out == agent.text("reload", "--dry-run", "--force")
+    assert json.loads(document.out) == {**told, "refused": refusal.removeprefix("detnatctl: ").strip()}
     agent.hang_up()
     wait_for(lambda: agent.log_text().count("would end 3 sessions") >= 3, what="the refusal by SIGHUP in the log")
     assert agent.ctl("config") == running and len(lab.sessions()) == 3
@@ -251,7 +256,7 @@ def test_an_exception_counts_the_sessions_that_it_takes(lab):
     for number in range(2):
         lab.open_udp(lab.host("10.0.5.6"), 5000 + number)
     agent.write(mappings=[PLAN, {"in": "10.0.5.5/32", "out": "1.1.3.0/32"}])
-    told = agent.ctl("reload", "--dry-run")
+    told = agent.ctl("reload", "--dry-run", "--force")
     assert told["sessions_cut"] == 3 and [(m["in"], m["sessions"]) for m in told["parted"]] == [(MAPPING["in"], 3)]
     assert "would end 3 sessions" in agent.refused("reload")
     agent.write(mappings=[PLAN, {"in": "10.0.5.6/32", "out": "1.1.3.0/32"}])

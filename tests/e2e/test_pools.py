@@ -107,6 +107,7 @@ def test_portmaps_move_with_the_drain_and_back(lab, mapped):
     assert said.endswith("sessions go on for 600 s at most; 2 portmaps moved\n")
     moved = {place: ("1.1.8.0", out[1]) if out[0] == "1.1.1.2" else out for place, out in before.items()}
     assert outside(mapped) == moved
+    assert mapped.ctl("who", "1.1.8.0:80")["in_addr"] == mapped.ctl("reverse", "1.1.8.0:80")["in_addr"] == ADDR
     lab.send_in(lab.from_outside("1.1.8.0", TCP(sport=999, dport=80, flags="S") / b"in", "192.0.2.77"), host, 80)
     wait_for(lambda: len(mapped.ctl("mapping")) == 2, what="the end of the drain, as there are no sessions")
     before_restore = mapped.ctl("config")
@@ -114,6 +115,7 @@ def test_portmaps_move_with_the_drain_and_back(lab, mapped):
     assert mapped.ctl("config") == before_restore
     told = mapped.ctl("pool", "restore", "1.1.1.2", "--portmaps", "move")
     assert told["portmaps"] == 2 and outside(mapped) == before
+    assert mapped.ctl("who", "1.1.1.2:80")["in_addr"] == ADDR
 
 
 def test_portmaps_can_end_with_the_drain(mapped):

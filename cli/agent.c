@@ -285,6 +285,14 @@ static void show_reloaded(struct writer *w, const cJSON *result, const cJSON *ar
 		    json_number(result, "sessions_cut"), json_number(result, "sessions_drained"));
 }
 
+/* A dry run is shown whether or not the reload would be refused. */
+static int reload_status(const cJSON *result, struct error *err)
+{
+	const char *refused = cJSON_GetStringValue(json_get(result, "refused"));
+
+	return refused ? error_set(err, EXIT_REFUSED, "%s", refused) : EXIT_DONE;
+}
+
 const struct view view_stats = { .show = show_stats };
 const struct view view_status = { .show = show_status };
-const struct view view_reload = { .show = show_reloaded };
+const struct view view_reload = { .show = show_reloaded, .status = reload_status };

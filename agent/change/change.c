@@ -2,7 +2,6 @@
 #include "change/change.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -130,18 +129,13 @@ static int begin_reload(struct change_queue *q, struct error *err)
 /* Counts, and goes on if the reload is not refused: PLAN_MORE or -errno. */
 static int count_losses(struct change_queue *q, struct error *err)
 {
-	uint32_t limit = q->context->active->config->reload_guard;
 	int r = reload_losses_step(q->losses, TURN_US);
-	uint64_t n;
 
 	if (r)
 		return r < 0 ? error_set(err, r, "out of memory") : PLAN_MORE;
-	n = reload_losses_sum(q->losses, false);
-	if (n > limit)
-		return error_set(err, -EPERM,
-				 "%s: the reload would end %" PRIu64 " sessions, and `reload_guard` allows %u; "
-				 "`detnatctl reload --dry-run` tells which, `detnatctl reload --force` ends them",
-				 q->context->active->path, n, limit);
+	r = reload_losses_refuse(q->losses, q->context->active, err);
+	if (r)
+		return r;
 	reload_losses_free(take_pointer(q->losses));
 	r = plan_file(q, err);
 	return r ? r : PLAN_MORE;

@@ -2,15 +2,13 @@
 #ifndef DETNAT_DRAINS_WATCH_H
 #define DETNAT_DRAINS_WATCH_H
 
-#include "change/change.h"
+#include "change/change_watch.h"
 
 /*
  * Looks once a second whether something has drained, and has a plan made that ends it: with its record in the history,
  * without its routes, and with programs that ask for no drains after the last one. The context and the queue must
  * outlive it.
  */
-struct drains_watch;
-int drains_watch_new(const struct change_context *context, struct change_queue *queue, struct drains_watch **ret);
-void drains_watch_free(struct drains_watch *w);
+int drains_watch_new(const struct change_context *context, struct change_queue *queue, struct change_watch **ret);
 
 #endif

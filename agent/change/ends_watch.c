@@ -2,21 +2,11 @@
 #include "change/ends_watch.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "base/log.h"
-#include "host/timer.h"
 
 #define RETRY_SECONDS 60U
-
-struct ends_watch {
-	const struct change_context *context;
-	struct change_queue *queue;
-	struct event *second;
-	unsigned pause; /* seconds until the next try */
-	bool submitted;
-};
 
 /* The first mapping whose time has come, or NULL. */
 static const struct config_mapping *find_ended(const struct config *c, int64_t now)
@@ -48,25 +38,25 @@ static int edit_ended(struct config *c, void *arg, struct error *err)
 
 static void on_changed(void *arg, int r, const struct error *err)
 {
-	struct ends_watch *w = arg;
+	struct change_watch *w = arg;
 
 	w->submitted = false;
 	if (!r || r == -ECANCELED)
 		return;
-	w->pause = RETRY_SECONDS;
+	w->seconds = RETRY_SECONDS;
 	log_warning("mappings that have come to their end cannot be taken out: %s; tried again in %u s", err->text,
 		    RETRY_SECONDS);
 }
 
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
-	struct ends_watch *w = arg;
+	struct change_watch *w = arg;
 	const struct config_mapping *m;
 	struct change_options options;
 
-	if (w->pause)
-		w->pause--;
-	if (w->submitted || w->pause)
+	if (w->seconds)
+		w->seconds--;
+	if (w->submitted || w->seconds)
 		return;
 	m = find_ended(w->context->active->config, time(NULL));
 	if (!m)
@@ -75,28 +65,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	w->submitted = !change_submit_with(w->queue, edit_ended, on_changed, w, &options);
 }
 
-int ends_watch_new(const struct change_context *context, struct change_queue *queue, struct ends_watch **ret)
+int ends_watch_new(const struct change_context *context, struct change_queue *queue, struct change_watch **ret)
 {
-	struct ends_watch *w = calloc(1, sizeof(*w));
-
-	if (!w)
-		return -ENOMEM;
-	w->context = context;
-	w->queue = queue;
-	w->second = timer_each_second(context->base, on_second, w);
-	if (!w->second) {
-		ends_watch_free(w);
-		return -ENOMEM;
-	}
-	*ret = w;
-	return 0;
-}
-
-void ends_watch_free(struct ends_watch *w)
-{
-	if (!w)
-		return;
-	if (w->second)
-		event_free(w->second);
-	free(w);
+	return change_watch_new(context, queue, on_second, ret);
 }

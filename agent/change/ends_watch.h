@@ -2,15 +2,13 @@
 #ifndef DETNAT_ENDS_WATCH_H
 #define DETNAT_ENDS_WATCH_H
 
-#include "change/change.h"
+#include "change/change_watch.h"
 
 /*
  * Takes mappings out at the time that their key `until` says, by a change like any other; their sessions drain for as
  * long as their key `drain` says. A change that is refused is tried again each minute. The context and the queue must
  * outlive it.
  */
-struct ends_watch;
-int ends_watch_new(const struct change_context *context, struct change_queue *queue, struct ends_watch **ret);
-void ends_watch_free(struct ends_watch *w);
+int ends_watch_new(const struct change_context *context, struct change_queue *queue, struct change_watch **ret);
 
 #endif

@@ -30,6 +30,9 @@ void plan_free(struct plan *p)
 	for (size_t i = 0; i < p->n_add; i++)
 		if (p->add[i].job)
 			mappings_add_abort(p->add[i].job);
+	for (size_t i = 0; i < p->n_update; i++)
+		if (p->update[i].begun && !p->committed)
+			mappings_update_abort(p->context->mappings, &p->update[i].spec);
 	config_free(p->wanted);
 	free(p->json);
 	free(p->add);
@@ -290,22 +293,51 @@ static struct plan_addition *next_addition(const struct plan *p, bool begun)
 	return NULL;
 }
 
-/* Prepares the memory of one update; PLAN_READY: of all. */
+/* Goes on with the memory of an update: 0: it is there, 1: it is waited for. */
+static int step_memory(struct plan *p, struct plan_update *u, struct error *err)
+{
+	int r = u->begun ? mappings_update_step(p->context->mappings, &u->spec, err)
+			 : mappings_update_begin(p->context->mappings, &u->spec, err);
+
+	if (!r) {
+		u->ready = u->begun;
+		u->begun = true;
+	}
+	return r;
+}
+
+/* Prepares the memory of one update, and what is in it; PLAN_READY: of all. */
 static int step_update(struct plan *p, struct error *err)
 {
 	for (size_t i = 0; i < p->n_update; i++) {
 		struct plan_update *u = &p->update[i];
 		int r;
 
-		if (u->ready)
+		if (u->prepared)
 			continue;
-		r = u->begun ? mappings_update_step(p->context->mappings, &u->spec, err)
-			     : mappings_update_begin(p->context->mappings, &u->spec, err);
-		if (r)
-			return r < 0 ? r : PLAN_WAITS;
-		u->ready = u->begun;
-		u->begun = true;
-		return PLAN_MORE;
+		if (!u->ready) {
+			r = step_memory(p, u, err);
+			return r > 0 ? PLAN_WAITS : r ? r : PLAN_MORE;
+		}
+		r = mappings_update_prepare(p->context->mappings, &u->spec, err);
+		u->prepared = !r;
+		return r < 0 ? r : PLAN_MORE;
+	}
+	return PLAN_READY;
+}
+
+/* Sessions went on meanwhile: looks at them again, so that the commit has little left to do. */
+static int look_again(struct plan *p, struct error *err)
+{
+	for (size_t i = 0; i < p->n_update; i++) {
+		struct plan_update *u = &p->update[i];
+		int r;
+
+		if (u->looked_again)
+			continue;
+		r = mappings_update_prepare(p->context->mappings, &u->spec, err);
+		u->looked_again = !r;
+		return r < 0 ? r : PLAN_MORE;
 	}
 	return PLAN_READY;
 }
@@ -363,5 +395,6 @@ int plan_step(struct plan *p, struct error *err)
 		if (r)
 			return r > 0 ? PLAN_WAITS : r;
 	}
-	return plan_record(p, err);
+	r = plan_record(p, err);
+	return r == PLAN_READY ? look_again(p, err) : r;
 }

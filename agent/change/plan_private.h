@@ -20,7 +20,9 @@ struct plan_addition {
 struct plan_update {
 	struct mapping_spec spec;
 	bool begun;
-	bool ready;
+	bool ready; /* the memory */
+	bool prepared;
+	bool looked_again;
 };
 
 struct plan_deletion {

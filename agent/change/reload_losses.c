@@ -2,6 +2,7 @@
 #include "change/reload_losses.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/inside_runs.h"
@@ -191,4 +192,17 @@ uint64_t reload_losses_sum(const struct reload_losses *l, bool drain)
 		if (!l->loss[i].drain == !drain)
 			n += l->loss[i].sessions;
 	return n;
+}
+
+int reload_losses_refuse(const struct reload_losses *l, const struct active_config *active, struct error *err)
+{
+	uint32_t limit = active->config->reload_guard;
+	uint64_t n = reload_losses_sum(l, false);
+
+	if (!limit || n <= limit)
+		return 0;
+	return error_set(err, -EPERM,
+			 "%s: the reload would end %" PRIu64 " sessions, and `reload_guard` allows %u; "
+			 "`detnatctl reload --dry-run` tells which, `detnatctl reload --force` ends them",
+			 active->path, n, limit);
 }

@@ -3,7 +3,7 @@
 #ifndef DETNAT_RELOAD_LOSSES_H
 #define DETNAT_RELOAD_LOSSES_H
 
-#include "config/config.h"
+#include "config/active.h"
 #include "tables/mappings.h"
 
 /* What a mapping loses; whole: its tables go, not only addresses that an exception takes. */
@@ -30,5 +30,8 @@ const struct reload_loss *reload_losses_list(const struct reload_losses *l, size
 
 /* Sessions that would end at once, or drain. */
 uint64_t reload_losses_sum(const struct reload_losses *l, bool drain);
+
+/* -EPERM with err if more would end than `reload_guard` of what runs allows, else 0. */
+int reload_losses_refuse(const struct reload_losses *l, const struct active_config *active, struct error *err);
 
 #endif

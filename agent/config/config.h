@@ -295,9 +295,12 @@ static inline void config_free_pointer(struct config **c)
 /* JSON that config_parse() reads back as an equal configuration; the caller frees it. NULL: out of memory. */
 char *config_to_json(const struct config *c);
 
+/* 1: two configurations say the same, lists in any order where that has no meaning; 0: not; or -ENOMEM. */
+int config_same(const struct config *a, const struct config *b);
+
 /*
- * The same as a document for people: without the keys that have their default, unless all is true. The caller deletes
- * it; NULL: out of memory.
+ * The configuration as a document for people: without the keys that have their default, unless all is true. The caller
+ * deletes it; NULL: out of memory.
  */
 cJSON *config_document(const struct config *c, bool all);
 

@@ -132,16 +132,16 @@ static int add_keys(cJSON *json, const struct config *now, const struct config *
 static cJSON *report_of(const struct config *now, const struct config *wanted, const struct reload_losses *losses)
 {
 	cJSON *json = cJSON_CreateObject();
-	_cleanup_free_ char *text_now = config_to_json(now), *text_wanted = config_to_json(wanted);
+	int same = config_same(now, wanted);
 	size_t n_losses;
 	const struct reload_loss *loss = reload_losses_list(losses, &n_losses);
 	cJSON *added, *deleted, *updated, *parted;
 
-	if (!text_now || !text_wanted || !json) {
+	if (same < 0 || !json) {
 		cJSON_Delete(json);
 		return NULL;
 	}
-	cJSON_AddBoolToObject(json, "changed", strcmp(text_now, text_wanted) != 0);
+	cJSON_AddBoolToObject(json, "changed", !same);
 	added = cJSON_AddArrayToObject(json, "added");
 	deleted = cJSON_AddArrayToObject(json, "deleted");
 	updated = cJSON_AddArrayToObject(json, "updated");
@@ -184,6 +184,7 @@ static int reload_step(struct request *r, cJSON **ret_result, struct error *err)
 {
 	struct reload *l = r->state;
 	int ret = reload_losses_step(l->losses, REQUEST_COUNT_US);
+	struct error refusal;
 
 	if (ret < 0)
 		return error_set(err, ret, "the sessions could not be counted: %s", strerror(-ret));
@@ -195,6 +196,8 @@ static int reload_step(struct request *r, cJSON **ret_result, struct error *err)
 	if (!request_arg(r, "dry_run")->number)
 		return request_reload(r, request_arg(r, "force")->number, answer_reloaded, err);
 	cJSON_AddTrueToObject(l->report, "dry_run");
+	if (!request_arg(r, "force")->number && reload_losses_refuse(l->losses, r->context->active, &refusal))
+		cJSON_AddStringToObject(l->report, "refused", refusal.text);
 	*ret_result = take_pointer(l->report);
 	return 0;
 }

@@ -148,157 +148,6 @@ static int change(struct devices *v, struct interfaces *all, const struct prefix
 	return r;
 }
 
-static bool is_recorded(const struct device *d)
-{
-	return d->roles || d->lower;
-}
-
-/* Whether a record is that of a port whose bond is in the list; devices_record_ports() maintains those. */
-static bool is_port_of_any(const struct interfaces *all, const struct device *d)
-{
-	return d->master && interfaces_find_index(all, d->master);
-}
-
-/* Whether a link carries anything of this datapath; other datapaths have their own pin paths and interfaces. */
-static bool is_ours(const struct datapath *d, const struct own_programs *own, const struct link *l)
-{
-	if (d->device && l->ifindex < MAX_IFINDEX && is_recorded(&d->device[l->ifindex]))
-		return true;
-	return l->xdp.prog_id && own_programs_has(own, l->xdp.prog_id);
-}
-
-struct standing {
-	const struct link *link;
-	unsigned height;
-};
-
-static int compare_height(const void *a, const void *b)
-{
-	const struct standing *x = a, *y = b;
-
-	return (x->height < y->height) - (x->height > y->height);
-}
-
-/*
- * Finds the links that carry something of this datapath and are not in the list (NULL: all links). Upper interfaces
- * come first, because the kernel refuses to change an XDP program below an interface that has one. The caller frees
- * *ret. 0 or -ENOMEM.
- */
-static int find_others(const struct datapath *d, const struct own_programs *own, const struct link_list *links,
-		       const struct interfaces *all, struct standing **ret, size_t *ret_count)
-{
-	struct standing *list = calloc(links->count + 1, sizeof(*list));
-	size_t n = 0;
-
-	if (!list)
-		return -ENOMEM;
-	for (size_t k = 0; k < links->count; k++) {
-		const struct link *l = &links->link[k];
-
-		if (all && (interfaces_find_index(all, l->ifindex) ||
-			    (l->ifindex < MAX_IFINDEX && is_port_of_any(all, &d->device[l->ifindex]))))
-			continue;
-		if (is_ours(d, own, l))
-			list[n++] = (struct standing){ .link = l, .height = link_height(links, l) };
-	}
-	qsort(list, n, sizeof(*list), compare_height);
-	*ret = list;
-	*ret_count = n;
-	return 0;
-}
-
-/* Reads the kernel's links and finds the others among them. The caller frees *ret_read, which holds the links. */
-static int read_others(const struct devices *v, const struct interfaces *all, struct link **ret_read,
-		       struct link_list *ret_links, struct standing **ret, size_t *ret_count)
-{
-	int r = links_read(v->netlink, ret_read, &ret_links->count);
-
-	ret_links->link = *ret_read;
-	return r ? r : find_others(v->datapath, &v->own, ret_links, all, ret, ret_count);
-}
-
-/* Refuses to take out an interface that would keep its program because an upper one keeps its own. */
-static int check_others(struct devices *v, const struct interfaces *all, struct error *err)
-{
-	_cleanup_free_ struct link *read = NULL;
-	_cleanup_free_ struct standing *others = NULL;
-	struct link_list links = { 0 };
-	size_t n = 0;
-	int r = read_others(v, all, &read, &links, &others, &n);
-
-	if (r)
-		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
-	for (size_t k = 0; k < n; k++)
-		for (size_t u = 0; u < links.count; u++) {
-			const struct link *upper = &links.link[u], *lower = others[k].link;
-
-			if (lower->xdp.attached == XDP_ATTACHED_NONE || upper->xdp.attached == XDP_ATTACHED_NONE ||
-			    !link_stands_on(&links, upper, lower) ||
-			    (is_ours(v->datapath, &v->own, upper) && !interfaces_find_index(all, upper->ifindex)))
-				continue;
-			return error_set(
-				err, -EBUSY,
-				"%s: the kernel takes no program off it while %s, which stands on it, has one; "
-				"detach that one first, 'detnatctl interface del %s' if it is detnat's",
-				lower->name, upper->name, upper->name);
-		}
-	return 0;
-}
-
-static bool is_in_list(uint32_t ifindex, const void *all)
-{
-	return interfaces_find_index(all, ifindex);
-}
-
-static void tell_detached(const char *name)
-{
-	struct interface i = { 0 };
-
-	log_info("%s: detached", name);
-	snprintf(i.name, sizeof(i.name), "%s", name);
-	devices_tell(&i, LOG_LEVEL_INFO, "interface-detached", "the programs were detached");
-}
-
-/* The new configuration is already running, so failures are only logged. */
-static void detach_others(struct devices *v, const struct interfaces *all)
-{
-	_cleanup_free_ struct link *read = NULL;
-	_cleanup_free_ struct standing *others = NULL;
-	struct link_list links = { 0 };
-	size_t n = 0;
-	int r = read_others(v, all, &read, &links, &others, &n);
-
-	if (r)
-		log_warning("former interfaces cannot be detached: %s", strerror(-r));
-	for (size_t k = 0; k < n; k++) {
-		const struct link *l = others[k].link;
-
-		redirects_stop(v->redirects, l->ifindex);
-		r = interface_detach(v->netlink, v->datapath, &v->own, l->ifindex);
-		if (r)
-			log_warning("%s: cannot be detached: %s", l->name, strerror(-r));
-		else
-			tell_detached(l->name);
-	}
-	/* Records that an earlier agent left of interfaces that are gone. */
-	for (uint32_t ifindex = 1; ifindex < MAX_IFINDEX; ifindex++)
-		if (is_recorded(&v->datapath->device[ifindex]) && !interfaces_find_index(all, ifindex) &&
-		    !is_port_of_any(all, &v->datapath->device[ifindex])) {
-			redirects_stop(v->redirects, ifindex);
-			interface_detach(v->netlink, v->datapath, &v->own, ifindex);
-		}
-	/* Of interfaces of which an earlier agent left no record. */
-	datapath_keep_ports(v->datapath, is_in_list, all);
-	for (size_t k = 0; k < all->count; k++) {
-		struct interface *i = &all->list[k];
-
-		if (!i->link.ifindex || i->roles & DEVICE_OUTSIDE)
-			continue;
-		tc_detach(v->netlink, i->link.ifindex, TC_EGRESS, i->made_clsact && i->attachment != DEVICE_TC);
-		i->made_clsact &= i->attachment == DEVICE_TC;
-	}
-}
-
 static void say_attached(const struct interfaces *all, const struct interface *i)
 {
 	const struct interface *carrier = i->carrier ? interfaces_find_index(all, i->carrier) : NULL;
@@ -353,7 +202,7 @@ static int apply(struct devices *v, struct interfaces *all, enum xdp_mode mode, 
 
 	/* A start logs what stays attached, and continues. */
 	if (!r && v->applied)
-		r = check_others(v, all, err);
+		r = devices_check_others(v, all, err);
 	if (!r) {
 		devices_shut_guard(v, all);
 		r = change(v, all, prefixes ? prefixes : v->prefixes, n_prefixes, err);
@@ -364,7 +213,7 @@ static int apply(struct devices *v, struct interfaces *all, enum xdp_mode mode, 
 	if (r)
 		return r;
 	start(v, all);
-	detach_others(v, all);
+	devices_detach_others(v, all);
 	free(v->interfaces.list);
 	v->interfaces = *all;
 	v->mode = mode;
@@ -461,41 +310,4 @@ int devices_replan(struct devices *v, struct error *err)
 	if (r)
 		free(all.list);
 	return r;
-}
-
-int devices_detach_all(struct datapath *d, struct error *err)
-{
-	_cleanup_netlink_ struct netlink *n = NULL;
-	__attribute__((cleanup(own_programs_free))) struct own_programs own = { 0 };
-	_cleanup_free_ struct link *read = NULL;
-	_cleanup_free_ struct standing *ours = NULL;
-	_cleanup_free_ char *pin_path = strdup(d->pin_dir);
-	struct link_list links = { 0 };
-	struct error failures = { 0 };
-	size_t count = 0;
-	int r = pin_path ? netlink_new(&n) : -ENOMEM, failed = 0;
-
-	if (!r) {
-		*strrchr(pin_path, '/') = '\0';
-		r = own_programs_read(pin_path, d, &own);
-	}
-	if (!r)
-		r = links_read(n, &read, &links.count);
-	links.link = read;
-	if (!r)
-		r = find_others(d, &own, &links, NULL, &ours, &count);
-	if (r)
-		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
-	for (size_t k = 0; k < count; k++) {
-		size_t length = strlen(failures.text);
-
-		r = interface_detach(n, d, &own, ours[k].link->ifindex);
-		if (!r)
-			continue;
-		failed = r;
-		snprintf(failures.text + length, sizeof(failures.text) - length, "%s%s: cannot be detached: %s",
-			 length ? "; " : "", ours[k].link->name, strerror(-r));
-	}
-	r = routes_remove_all(n, failed ? NULL : err);
-	return failed ? error_set(err, failed, "%s", failures.text) : r;
 }

@@ -110,6 +110,12 @@ void devices_schedule_sync(struct devices *v, unsigned ms);
 /* Plans again, and switches programs if the plan has changed. 0, or -errno with nothing changed. */
 int devices_replan(struct devices *v, struct error *err);
 
+/* Refuses to take out an interface that would keep its program because an upper one keeps its own. */
+int devices_check_others(struct devices *v, const struct interfaces *all, struct error *err);
+
+/* Detaches what is not in the list. The new configuration is already running, so failures are only logged. */
+void devices_detach_others(struct devices *v, const struct interfaces *all);
+
 /*
  * Vouches for the sources of subscribers for the next seconds, if only the gateway's own addresses are refused as
  * sources; see bpf/source.h.

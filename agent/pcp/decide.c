@@ -75,13 +75,15 @@ static enum pcp_result assign(struct errand *e, struct endpoint out, uint32_t li
 	return PCP_SUCCESS;
 }
 
-static bool is_free(const struct errand *e, struct endpoint out)
+/* Whether neither a lease or portmap nor another inside port of the subscriber has an outside endpoint. */
+static bool is_free(const struct errand *e, const struct held_ports *held, struct endpoint out)
 {
-	return !e->desk->table->taken(e->desk->arg, e->request->proto, out);
+	return !held_port(held, out.port) && !e->desk->table->taken(e->desk->arg, e->request->proto, out);
 }
 
 /* The port of the plan, the others of its group, then the rest of the block. */
-static int find_port(const struct errand *e, const struct port_block *block, struct endpoint *ret_out)
+static int find_port(const struct errand *e, const struct held_ports *held, const struct port_block *block,
+		     struct endpoint *ret_out)
 {
 	uint32_t n = block->port_hi - block->port_lo + 1U, first = e->request->in_port % n, tries = 0;
 	uint32_t group = first & ~(GROUP_PORTS - 1);
@@ -90,7 +92,7 @@ static int find_port(const struct errand *e, const struct port_block *block, str
 		uint32_t offset = first ^ i;
 		struct endpoint out = { block->out_addr, (uint16_t)(block->port_lo + offset) };
 
-		if (offset < n && is_free(e, out)) {
+		if (offset < n && is_free(e, held, out)) {
 			*ret_out = out;
 			return 0;
 		}
@@ -98,7 +100,7 @@ static int find_port(const struct errand *e, const struct port_block *block, str
 	for (uint32_t i = GROUP_PORTS; i < n && tries < MAX_TRIES; i++, tries++) {
 		struct endpoint out = { block->out_addr, (uint16_t)(block->port_lo + (group + i) % n) };
 
-		if (is_free(e, out)) {
+		if (is_free(e, held, out)) {
 			*ret_out = out;
 			return 0;
 		}
@@ -109,21 +111,31 @@ static int find_port(const struct errand *e, const struct port_block *block, str
 static enum pcp_result choose(const struct errand *e, struct endpoint *ret_out)
 {
 	const struct pcp_request *r = e->request;
+	struct held_ports held;
 	struct port_block block;
 	struct endpoint out;
 
 	if (e->desk->table->subscriber(e->desk->arg, e->in_addr, &block))
 		return PCP_NETWORK_FAILURE;
-	out = (struct endpoint){ block.out_addr, r->suggested_port };
+	e->desk->table->held(e->desk->arg, r->proto, inside(e), &held);
+	out = (struct endpoint){ block.out_addr, held.own };
+	/* The inside port keeps the port that it has towards everybody already (RFC 4787 REQ-1). */
+	if (held.own && is_free(e, &held, out)) {
+		if (r->prefer_failure && !is_suggested(r, out))
+			return PCP_CANNOT_PROVIDE_EXTERNAL;
+		*ret_out = out;
+		return PCP_SUCCESS;
+	}
+	out.port = r->suggested_port;
 	if (r->suggested_port >= block.port_lo && r->suggested_port <= block.port_hi && is_suggested(r, out) &&
-	    is_free(e, out)) {
+	    is_free(e, &held, out)) {
 		*ret_out = out;
 		return PCP_SUCCESS;
 	}
 	/* An address alone may be suggested. */
 	if (r->prefer_failure && suggests(r) && (r->suggested_port || !is_suggested(r, out)))
 		return PCP_CANNOT_PROVIDE_EXTERNAL;
-	return find_port(e, &block, ret_out) ? PCP_NO_RESOURCES : PCP_SUCCESS;
+	return find_port(e, &held, &block, ret_out) ? PCP_NO_RESOURCES : PCP_SUCCESS;
 }
 
 static bool wants_filters(const struct pcp_request *r)

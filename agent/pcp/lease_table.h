@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "pcp/pcp_message.h"
+#include "sessions/held_ports.h"
 
 struct pcp_lease {
 	uint8_t proto; /* IPPROTO_TCP or IPPROTO_UDP */
@@ -30,6 +31,8 @@ struct pcp_table {
 	int (*find)(void *arg, uint8_t proto, struct endpoint in, struct pcp_lease *ret);
 	/* Whether a lease or a fixed portmap has an outside endpoint. */
 	bool (*taken)(void *arg, uint8_t proto, struct endpoint out);
+	/* Ports that other inside ports of the subscriber have without a lease, and the one that this endpoint has. */
+	void (*held)(void *arg, uint8_t proto, struct endpoint in, struct held_ports *ret);
 	/* Number of leases of a subscriber. */
 	unsigned (*count)(void *arg, uint32_t in_addr);
 	/* Writes a lease, new or renewed; it is in force, and survives the agent, when this returns. 0 or -errno. */

@@ -73,6 +73,13 @@ static bool table_taken(void *arg, uint8_t proto, struct endpoint out)
 	return portmaps_by_out(l->portmaps, proto, out) != NULL;
 }
 
+static void table_held(void *arg, uint8_t proto, struct endpoint in, struct held_ports *ret)
+{
+	const struct pcp_leases *l = arg;
+
+	held_ports_find(l->mappings, in, proto, ret);
+}
+
 static unsigned table_count(void *arg, uint32_t in_addr)
 {
 	const struct pcp_leases *l = arg;
@@ -160,6 +167,7 @@ const struct pcp_table pcp_lease_table = {
 	.open = table_open,
 	.find = table_find,
 	.taken = table_taken,
+	.held = table_held,
 	.count = table_count,
 	.put = table_put,
 	.del = table_del,

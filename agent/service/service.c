@@ -61,9 +61,9 @@ struct service {
 	struct metrics *metrics;
 	struct metrics_sources metrics_sources;
 	struct change_queue *changes;
-	struct stages_watch *stages_watch;
-	struct drains_watch *drains_watch;
-	struct ends_watch *ends_watch;
+	struct change_watch *stages_watch;
+	struct change_watch *drains_watch;
+	struct change_watch *ends_watch;
 	struct change_context change_context;
 	struct trace *trace;
 	struct control *control;
@@ -365,9 +365,9 @@ static void stop(struct service *s)
 {
 	control_free(take_pointer(s->control));
 	change_queue_free(take_pointer(s->changes));
-	stages_watch_free(take_pointer(s->stages_watch));
-	drains_watch_free(take_pointer(s->drains_watch));
-	ends_watch_free(take_pointer(s->ends_watch));
+	change_watch_free(take_pointer(s->stages_watch));
+	change_watch_free(take_pointer(s->drains_watch));
+	change_watch_free(take_pointer(s->ends_watch));
 	if (s->active.config && !s->active.config->detach_on_exit)
 		change_end_trace(&s->change_context);
 	trace_free(take_pointer(s->trace));

@@ -121,14 +121,18 @@ static int visit_bindings(struct subscriber_iterator *it, void *arg)
 	int r = 0;
 
 	it->cost = 1;
-	if (!it->map->bindings.protocols)
+	if (!it->map->bindings.mapping)
 		return 0;
 	if (w->wait && w->wait(w->arg))
 		return 1;
-	it->cost = it->map->geo.ports_per_host * binding_count(it->map->bindings.protocols);
-	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
+	it->cost = it->map->geo.ports_per_host * binding_count(it->map->bindings.mapping);
+	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
+		/* What others have left until they are turned on again is no binding. */
+		if (!(it->map->bindings.mapping & binding_protocol(protocols[i])))
+			continue;
 		for (uint32_t group = 0; !r && group < binding_groups(it->map->geo.ports_per_host); group++)
 			r = visit_group(it, protocols[i], group, w);
+	}
 	return r;
 }
 

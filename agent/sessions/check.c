@@ -42,7 +42,7 @@ static int visit_subscriber(struct subscriber_iterator *it, void *arg)
 	c->figures.sessions += e.n_sessions;
 	c->figures.bindings += e.n_bindings;
 	it->cost +=
-		e.n_sessions * BUCKET_SLOTS + it->map->geo.ports_per_host * binding_count(it->map->bindings.protocols);
+		e.n_sessions * BUCKET_SLOTS + it->map->geo.ports_per_host * binding_count(it->map->bindings.mapping);
 	/* The count of sessions is compared only if the overflow count is right. */
 	if (check_overflow_count(c, it))
 		return 0;

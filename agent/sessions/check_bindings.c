@@ -65,7 +65,7 @@ uint64_t examine_bindings(const struct subscriber_iterator *it, struct examinati
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
-		if (!(it->map->bindings.protocols & binding_protocol(protocols[i])))
+		if (!(it->map->bindings.mapping & binding_protocol(protocols[i])))
 			continue;
 		for (uint32_t offset = 0; offset < it->map->geo.ports_per_host; offset++) {
 			struct binding_fault f = { .proto = protocols[i], .offset = offset };

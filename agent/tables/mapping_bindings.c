@@ -129,9 +129,8 @@ struct binding_layout mapping_bindings_layout(const struct mapping_job *t, const
 	return l;
 }
 
-/* A line of a subscriber's table. */
-static struct binding_line *line_at(const struct mappings *m, const struct mapping *r, uint32_t subscriber,
-				    uint32_t line)
+struct binding_line *mapping_binding_line(const struct mappings *m, const struct mapping *r, uint32_t subscriber,
+					  uint32_t line)
 {
 	uint32_t at = subscriber * binding_lines(r->bindings.protocols, r->geo.ports_per_host, r->bucket_shift) + line;
 	struct binding_line *pair = chunks_at(&m->buckets, r->bindings.first + at / 2);
@@ -139,11 +138,12 @@ static struct binding_line *line_at(const struct mappings *m, const struct mappi
 	return &pair[at % 2];
 }
 
-static struct binding_line *group_line(const struct mappings *m, const struct mapping *r, uint32_t subscriber,
-				       uint32_t protocol, uint32_t group)
+struct binding_line *mapping_binding_group(const struct mappings *m, const struct mapping *r, uint32_t subscriber,
+					   uint32_t protocol, uint32_t group)
 {
-	return line_at(m, r, subscriber,
-		       binding_line_of(r->bindings.protocols, protocol, r->geo.ports_per_host, r->bucket_shift, group));
+	return mapping_binding_line(
+		m, r, subscriber,
+		binding_line_of(r->bindings.protocols, protocol, r->geo.ports_per_host, r->bucket_shift, group));
 }
 
 uint64_t *mappings_binding(const struct mappings *m, int number, uint32_t subscriber, uint8_t proto,
@@ -155,14 +155,15 @@ uint64_t *mappings_binding(const struct mappings *m, int number, uint32_t subscr
 
 	if (!(r->bindings.protocols & protocol))
 		return NULL;
-	line = group_line(m, r, subscriber, protocol, port_offset >> PORT_GROUP_SHIFT);
+	line = mapping_binding_group(m, r, subscriber, protocol, port_offset >> PORT_GROUP_SHIFT);
 	return (uint64_t *)&line->entry[port_offset & (PORT_GROUP - 1)];
 }
 
 uint32_t mappings_inbound(const struct mappings *m, int number, uint32_t subscriber)
 {
 	const struct mapping *r = &m->table[number]->record;
-	const struct binding_header *h = r->bindings.protocols ? (void *)line_at(m, r, subscriber, 0) : NULL;
+	const struct binding_header *h =
+		r->bindings.protocols ? (void *)mapping_binding_line(m, r, subscriber, 0) : NULL;
 
 	return h ? __atomic_load_n(&h->inbound, __ATOMIC_RELAXED) : 0;
 }
@@ -175,114 +176,6 @@ bool mappings_slot_inbound(const struct mappings *m, int number, uint32_t subscr
 
 	if (!r->bindings.protocols)
 		return false;
-	h = (void *)line_at(m, r, subscriber, at / (uint32_t)sizeof(struct binding_line));
+	h = (void *)mapping_binding_line(m, r, subscriber, at / (uint32_t)sizeof(struct binding_line));
 	return __atomic_load_n(&h[at % sizeof(struct binding_line)], __ATOMIC_RELAXED) >> slot % BUCKET_SLOTS & 1;
-}
-
-/* Pages that hold nothing are left untouched. */
-static void carry_line(const struct binding_line *from, struct binding_line *to)
-{
-	for (uint32_t k = 0; k < PORT_GROUP; k++) {
-		uint64_t entry = LOAD(from->entry[k]);
-
-		if (to->entry[k] != entry)
-			to->entry[k] = entry;
-	}
-}
-
-/* Takes over what the outside has opened, and the bindings of protocols that keep them, from the table before. */
-static void carry(const struct mapping_job *t, const struct mapping *next, uint32_t subscriber)
-{
-	const struct mapping *r = &t->record;
-	uint32_t groups = binding_groups(r->geo.ports_per_host), kept = r->bindings.mapping & next->bindings.mapping;
-
-	for (uint32_t i = 0; i < binding_header_lines(r->bucket_shift); i++)
-		carry_line(line_at(t->m, r, subscriber, i), line_at(t->m, next, subscriber, i));
-	for (uint32_t protocol = 1; protocol & BINDING_PROTOCOLS; protocol <<= 1) {
-		if (!(kept & protocol))
-			continue;
-		for (uint32_t i = 0; i < groups; i++)
-			carry_line(group_line(t->m, r, subscriber, protocol, i),
-				   group_line(t->m, next, subscriber, protocol, i));
-	}
-}
-
-/* Frees what was bound before a protocol was turned off. */
-static void forget(const struct mapping_job *t, const struct mapping *next, uint32_t subscriber, uint32_t protocols)
-{
-	static const struct binding_line nothing;
-	uint32_t groups = binding_groups(next->geo.ports_per_host);
-
-	for (uint32_t protocol = 1; protocol & BINDING_PROTOCOLS; protocol <<= 1)
-		for (uint32_t i = 0; i < groups && protocols & protocol; i++)
-			carry_line(&nothing, group_line(t->m, next, subscriber, protocol, i));
-}
-
-/* As binding_import_slot() of the datapath. */
-static void bind_session(const struct mapping_job *t, const struct mapping *next, uint32_t subscriber, uint64_t key,
-			 uint64_t word)
-{
-	uint32_t at = word_out_port(word) - mapping_port_lo(&next->geo, subscriber);
-	struct binding_line *line;
-	uint64_t entry;
-
-	if (at >= next->geo.ports_per_host)
-		return;
-	line = group_line(t->m, next, subscriber, binding_protocol(word_proto(word)), at >> PORT_GROUP_SHIFT);
-	for (uint32_t k = 0; k < PORT_GROUP; k++)
-		if (binding_is_of(line->entry[k], key_in_port(key)))
-			return;
-	at &= PORT_GROUP - 1;
-	entry = line->entry[at];
-	if (!binding_is_bound(entry))
-		line->entry[at] =
-			binding_entry(key_in_port(key), BINDING_BOUND | binding_flags(entry), word_seen(word));
-}
-
-/* Binds the ports of a subscriber's sessions of some protocols. */
-static void bind_sessions(const struct mapping_job *t, const struct mapping *next, uint32_t subscriber,
-			  uint32_t protocols, uint32_t now)
-{
-	const struct bucket *bucket =
-		chunks_at(&t->m->buckets, next->first_bucket + (subscriber << next->bucket_shift));
-
-	for (uint32_t i = 0; i < BUCKET_SLOTS << next->bucket_shift; i++) {
-		const struct slot *slot = &bucket[i / BUCKET_SLOTS].slot[i % BUCKET_SLOTS];
-		uint64_t word = LOAD(slot->truth), key = LOAD(slot->key);
-
-		if (word_is_live(word) && word_same(LOAD(slot->truth), word) &&
-		    protocols & binding_protocol(word_proto(word)) && !word_expired(word, now, next->timeout_ticks))
-			bind_session(t, next, subscriber, key, word);
-	}
-}
-
-/* What was there before: the same table, or another one. */
-static void begin_with_former(const struct mapping_job *t, const struct mapping *next, uint32_t subscriber,
-			      uint32_t begun)
-{
-	struct binding_header *h = (void *)line_at(t->m, next, subscriber, 0);
-
-	if (next->bindings.first == t->record.bindings.first)
-		forget(t, next, subscriber, begun);
-	else
-		carry(t, next, subscriber);
-	/* What is opened meanwhile the datapath binds. */
-	if (h->imported)
-		__atomic_store_n(&h->imported, 0, __ATOMIC_RELAXED);
-}
-
-void mapping_bindings_begin(struct mapping_job *t, const struct binding_layout *wanted)
-{
-	uint32_t begun = wanted->mapping & ~t->record.bindings.mapping, now = datapath_ticks(t->m->d);
-	struct mapping next = t->record;
-	const struct subscriber *s;
-
-	next.bindings = *wanted;
-	for (uint32_t i = 0; begun && i < t->n_subscribers; i++) {
-		if (t->record.bindings.protocols)
-			begin_with_former(t, &next, i, begun);
-		s = chunks_at(&t->m->subscribers, next.first_subscriber + i);
-		if (LOAD(s->sessions))
-			bind_sessions(t, &next, i, begun, now);
-	}
 }

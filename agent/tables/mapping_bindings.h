@@ -29,14 +29,13 @@ void mapping_bindings_release_unused(struct mapping_job *t);
 void mapping_bindings_retire(struct mapping_job *t);
 enum chunks_release mapping_bindings_release_step(struct mapping_job *t);
 
-/*
- * Prepares the tables of a layout that the datapath is about to get: bindings that there were stay, and for protocols
- * that had none the ports of sessions in slots are bound. Sessions opened meanwhile the datapath binds, when their
- * subscriber opens the next one.
- */
-void mapping_bindings_begin(struct mapping_job *t, const struct binding_layout *wanted);
-
 /* The layout for what a specification asks for, once its range is there; nothing that has entries loses them. */
 struct binding_layout mapping_bindings_layout(const struct mapping_job *t, const struct binding_layout *wanted);
+
+/* A line of a subscriber's table, by a record with its layout; and that of a group of ports. */
+struct binding_line *mapping_binding_line(const struct mappings *m, const struct mapping *r, uint32_t subscriber,
+					  uint32_t line);
+struct binding_line *mapping_binding_group(const struct mappings *m, const struct mapping *r, uint32_t subscriber,
+					   uint32_t protocol, uint32_t group);
 
 #endif

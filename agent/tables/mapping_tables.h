@@ -43,6 +43,14 @@ struct bucket_range {
 	uint64_t count; /* 0: none */
 };
 
+/* See binding_preparation.h. */
+struct binding_preparation {
+	struct binding_layout wanted;
+	uint32_t *lock;	 /* of each subscriber, as it was when its table was prepared; NULL: nothing is under way */
+	uint32_t next;	 /* subscriber of the pass under way */
+	uint32_t passes; /* that have ended */
+};
+
 struct mapping_job {
 	struct mappings *m;
 	struct mapping_job *next; /* in mappings.leaving */
@@ -55,9 +63,10 @@ struct mapping_job {
 	struct mapping_job *part_of;	 /* NULL: this is a mapping */
 	uint32_t part_first;		 /* the part's first subscriber, of n_subscribers */
 	struct bucket_range bindings[3]; /* for one, two and three protocols; see mapping_bindings.h */
-	uint32_t *sweep_due;		 /* per subscriber: no sweep needs to look before this tick; NULL: not kept */
-	uint64_t told;			 /* subscribers whose sessions have been reported */
-	uint64_t subscribers_done;	 /* returned so far */
+	struct binding_preparation preparation;
+	uint32_t *sweep_due;	   /* per subscriber: no sweep needs to look before this tick; NULL: not kept */
+	uint64_t told;		   /* subscribers whose sessions have been reported */
+	uint64_t subscribers_done; /* returned so far */
 	uint64_t buckets_done;
 	uint64_t bindings_done; /* of the range that is being returned */
 };

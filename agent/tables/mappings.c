@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "tables/mapping_bindings.h"
+#include "tables/binding_preparation.h"
 
 static void order_changed(struct mappings *m)
 {
@@ -39,6 +39,7 @@ uint32_t *mappings_sweep_due(const struct mappings *m, int number)
 
 void mapping_job_free(struct mapping_job *t)
 {
+	binding_preparation_end(t);
 	free(t->sweep_due);
 	free(t);
 }
@@ -207,7 +208,7 @@ int mappings_update(struct mappings *m, const struct mapping_spec *spec)
 		record->timeout_ticks[i] = spec->timeout_ticks[i];
 		__atomic_store_n(&shared->timeout_ticks[i], spec->timeout_ticks[i], __ATOMIC_RELAXED);
 	}
-	mapping_bindings_begin(t, &bindings);
+	binding_preparation_finish(t, &bindings);
 	record->bindings = bindings;
 	binding_layout_store(&shared->bindings, bindings);
 	datapath_raise_epoch(m->d);

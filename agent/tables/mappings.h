@@ -162,12 +162,15 @@ void mappings_on_leave(struct mappings *m, void (*left)(void *arg), void *arg);
 
 /*
  * Changes the quota, the timeouts and the bindings of a mapping in place. Begin, then step until it returns 0 (1: a
- * thread is working), then update, which makes the change. What was begun and not made costs nothing but the memory,
- * which the next change of the mapping uses. -ENOMEM, with figures in err, if memory is short.
+ * thread is working), prepare until it returns 0 (1: call again), and once more if other work came between; then
+ * update, which makes the change and does what is left. Abort gives up a change that was begun and not made; it keeps
+ * the memory for the next one of the mapping. -ENOMEM, with figures in err, if memory is short.
  */
 int mappings_update_begin(struct mappings *m, const struct mapping_spec *spec, struct error *err);
 int mappings_update_step(struct mappings *m, const struct mapping_spec *spec, struct error *err);
+int mappings_update_prepare(struct mappings *m, const struct mapping_spec *spec, struct error *err);
 int mappings_update(struct mappings *m, const struct mapping_spec *spec);
+void mappings_update_abort(struct mappings *m, const struct mapping_spec *spec);
 
 /* Number of the mapping, 0..MAX_MAPPINGS-1, or -ENOENT. */
 int mappings_find(const struct mappings *m, struct prefix in, struct prefix out);

@@ -5,10 +5,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "tables/mapping_bindings.h"
+#include "tables/binding_preparation.h"
 
 /* The most slots that `session_slots` may give a subscriber. */
 #define MAX_SLOTS 2048U
+
+/* How long a slice of the preparation of an update may take. */
+#define PREPARE_US 1000U
 
 static int too_much(const struct mapping_job *t, uint64_t needed, struct error *err)
 {
@@ -149,6 +152,26 @@ int mappings_update_step(struct mappings *m, const struct mapping_spec *spec, st
 	if (r == -ENOMEM)
 		return too_much(m->table[number], missing_memory(m), err);
 	return r < 0 ? error_set(err, r, "cannot make the tables of bindings: %s", strerror(-r)) : r;
+}
+
+int mappings_update_prepare(struct mappings *m, const struct mapping_spec *spec, struct error *err)
+{
+	int number = mappings_find_kept(m, spec), r;
+	struct binding_layout wanted;
+
+	if (number < 0)
+		return number;
+	wanted = mapping_bindings_layout(m->table[number], &spec->bindings);
+	r = binding_preparation_step(m->table[number], &wanted, monotonic_us() + PREPARE_US);
+	return r < 0 ? error_set(err, r, "out of memory") : r;
+}
+
+void mappings_update_abort(struct mappings *m, const struct mapping_spec *spec)
+{
+	int number = mappings_find_kept(m, spec);
+
+	if (number >= 0)
+		binding_preparation_end(m->table[number]);
 }
 
 void mappings_add_abort(struct mapping_job *t)

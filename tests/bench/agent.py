@@ -261,6 +261,20 @@ def slow_readers(gateway, report):
     report.seen("list beside 60 that do not read", seen)
 
 
+def bindings(gateway, report):
+    """Endpoint-independent mapping of UDP is turned on, then of TCP, too."""
+    if not any(m["in"] == BIG[0] for m in gateway.request("mapping list")[0]):
+        gateway.add(BIG)
+        gateway.fill(BIG, 300)
+    for name, protocols in (("bindings of UDP", "udp"), ("bindings of TCP, too", "udp,tcp")):
+        with gateway.watching() as seen:
+            took = gateway.request("mapping set", **{"in": BIG[0]}, eim=protocols)[1]
+        report.row(name, "took", took, "s")
+        report.seen(name, seen)
+    report.row("bindings of TCP, too", "found by check", gateway.request("check")[0]["checked"]["bindings"], "")
+    gateway.request("mapping set", **{"in": BIG[0]}, eim="none")
+
+
 def delete(gateway, report):
     """The mapping is deleted full of sessions, while they are being listed."""
     before = gateway.tables()
@@ -335,7 +349,7 @@ def copies(gateway, report):
         report.row("copies of 16.5 M sessions", name, float(value), unit, goals.get(name))
 
 
-ROWS = {f.__name__: f for f in (idle, add, sweep, listing, slow_readers, restart, delete, mass_expiry, thousand, copies)}
+ROWS = {f.__name__: f for f in (idle, add, sweep, listing, slow_readers, bindings, restart, delete, mass_expiry, thousand, copies)}
 
 
 def main():

@@ -14,17 +14,10 @@ void drain_set_up(void)
 void drain_add(struct prefix in, struct prefix out, uint16_t slots, uint32_t quota, const struct mapping_handover *how)
 {
 	struct mapping_spec spec = { .in = in, .out = out, .sessions_per_user = quota, .session_slots = slots };
-	struct mapping_job *job;
-	struct error err;
-	int r;
 
 	for (int i = 0; i < N_TIMEOUTS; i++)
 		spec.timeout_ticks[i] = ticks_of_seconds(300, datapath.hz);
-	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
-	while ((r = mappings_add_step(job, &err)) > 0)
-		;
-	cr_assert_eq(r, 0, "%s", err.text);
-	cr_assert_eq(mappings_add_commit_with(job, how), 0);
+	make_mapping(&spec, how);
 }
 
 void start_again(void)

@@ -103,6 +103,19 @@ void reload_settings(void)
 	staged_reload();
 }
 
+void make_mapping(const struct mapping_spec *spec, const struct mapping_handover *how)
+{
+	struct mapping_job *job;
+	struct error err;
+	int r = mappings_add_begin(mappings, spec, &job, &err);
+
+	cr_assert_eq(r, 0, "%s", err.text);
+	while ((r = mappings_add_step(job, &err)) > 0)
+		;
+	cr_assert_eq(r, 0, "%s", err.text);
+	cr_assert_eq(mappings_add_commit_with(job, how ? how : &(struct mapping_handover){ 0 }), 0);
+}
+
 static void add_mapping(void)
 {
 	struct mapping_spec spec = {
@@ -113,18 +126,11 @@ static void add_mapping(void)
 		TIMEOUTS(X)
 #undef X
 	};
-	struct mapping_job *job;
-	struct error err;
-	int r;
 
 	spec.bindings = bindings;
 	for (int i = 0; i < N_TIMEOUTS; i++)
 		spec.timeout_ticks[i] = ticks_of_seconds(seconds[i], datapath.hz);
-	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
-	while ((r = mappings_add_step(job, &err)) > 0)
-		;
-	cr_assert_eq(r, 0, "%s", err.text);
-	cr_assert_eq(mappings_add_commit(job), 0);
+	make_mapping(&spec, NULL);
 }
 
 void enter_ports(void)

@@ -59,6 +59,9 @@ extern uint32_t inside_ifindex, outside_ifindex;
 void set_up(void);
 void tear_down(void);
 
+/* Adds a mapping; how: NULL, it takes the place of none. */
+void make_mapping(const struct mapping_spec *spec, const struct mapping_handover *how);
+
 /* Enters both interfaces as ones to redirect to, in two stages; for tests that open the datapath again. */
 void enter_ports(void);
 

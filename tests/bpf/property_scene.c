@@ -91,16 +91,9 @@ static void add_mapping(const struct model_mapping *m, const struct mapping_hand
 			      .filtering = binding_bits(m->anyone),
 			      .inbound = (uint8_t)m->inbound_part },
 	};
-	struct mapping_job *job;
-	struct error err;
-	int r;
 
 	memcpy(spec.timeout_ticks, datapath.mapping[0].timeout_ticks, sizeof(spec.timeout_ticks));
-	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
-	while ((r = mappings_add_step(job, &err)) > 0)
-		;
-	cr_assert_eq(r, 0, "%s", err.text);
-	cr_assert_eq(mappings_add_commit_with(job, how), 0);
+	make_mapping(&spec, how);
 }
 
 static void reachable_settings(void)

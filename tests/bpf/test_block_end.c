@@ -16,17 +16,12 @@ static void set_up_block(void)
 	struct mapping_spec spec = {
 		.in = { ADDR(10, 0, 2, 0), 24 }, .out = { MINE_OUT, 32 }, .sessions_per_user = 500, .session_slots = 256
 	};
-	struct mapping_job *job;
-	struct error err;
 
 	set_up();
 	for (int i = 0; i < N_TIMEOUTS; i++)
 		spec.timeout_ticks[i] = 10000;
 	spec.bindings = bindings;
-	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
-	while (mappings_add_step(job, &err) > 0)
-		;
-	cr_assert_eq(mappings_add_commit(job), 0);
+	make_mapping(&spec, NULL);
 	datapath_raise_epoch(&datapath);
 }
 

@@ -386,18 +386,11 @@ Test(inbound, what_was_bound_before_an_exception_is_closed)
 				     .out = { ADDR(203, 0, 113, 66), 32 },
 				     .sessions_per_user = 1000,
 				     .session_slots = 1024 };
-	struct mapping_job *job;
-	struct error err;
-	int r;
 
 	memcpy(spec.timeout_ticks, mappings_get(mappings, 0)->timeout_ticks, sizeof(spec.timeout_ticks));
 	open_flow(UDP, 6304, 53, 0);
 	cr_assert_eq(stranger(EXTERNAL, 55, OUT_PORT(6304, 2)), REDIRECT_XDP);
-	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
-	while ((r = mappings_add_step(job, &err)) > 0)
-		;
-	cr_assert_eq(r, 0, "%s", err.text);
-	cr_assert_eq(mappings_add_commit(job), 0);
+	make_mapping(&spec, NULL);
 	cr_expect_eq(stranger(EXTERNAL, 56, OUT_PORT(6304, 2)), DROP_XDP);
 	cr_expect_eq(counted(REASON_drop_no_session), 1);
 }
@@ -435,14 +428,9 @@ static void renumber(uint32_t quota)
 				     .sessions_per_user = quota,
 				     .session_slots = 64,
 				     .bindings = bindings };
-	struct mapping_job *job;
-	struct error err;
 
 	memcpy(spec.timeout_ticks, mappings_get(mappings, 0)->timeout_ticks, sizeof(spec.timeout_ticks));
-	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
-	while (mappings_add_step(job, &err) > 0)
-		;
-	cr_assert_eq(mappings_add_commit_with(job, &(struct mapping_handover){ true, former, 600 }), 0);
+	make_mapping(&spec, &(struct mapping_handover){ true, former, 600 });
 }
 
 Test(inbound, sessions_that_drain_count_for_the_outside_too, .init = set_up_renumbered)

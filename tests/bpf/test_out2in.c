@@ -419,16 +419,9 @@ static int add_large_mapping(void)
 				     .out = { ADDR(203, 0, 114, 0), 26 },
 				     .sessions_per_user = 60,
 				     .session_slots = 64 };
-	struct mapping_job *job;
-	struct error err;
-	int r;
 
 	memcpy(spec.timeout_ticks, datapath.mapping[0].timeout_ticks, sizeof(spec.timeout_ticks));
-	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
-	while ((r = mappings_add_step(job, &err)) > 0)
-		;
-	cr_assert_eq(r, 0, "%s", err.text);
-	cr_assert_eq(mappings_add_commit(job), 0);
+	make_mapping(&spec, NULL);
 	return mappings_find_inside(mappings, ADDR(10, 64, 0, 0));
 }
 

@@ -39,18 +39,11 @@ static void set_up_protocols(void)
 				     .out = { ADDR(203, 0, 113, 64), 29 },
 				     .sessions_per_user = 1000,
 				     .session_slots = 8 };
-	struct mapping_job *job;
-	struct error err;
-	int r;
 
 	set_up();
 	for (int i = 0; i < N_TIMEOUTS; i++)
 		spec.timeout_ticks[i] = 10000;
-	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
-	while ((r = mappings_add_step(job, &err)) > 0)
-		;
-	cr_assert_eq(r, 0, "%s", err.text);
-	cr_assert_eq(mappings_add_commit(job), 0);
+	make_mapping(&spec, NULL);
 	cr_assert_eq(system("ip route add 10.0.1.0/29 via 10.0.0.3"), 0);
 	datapath_raise_epoch(&datapath);
 }

@@ -377,9 +377,6 @@ static void add_crowd(uint8_t in_plen, uint32_t slots, uint32_t quota)
 				     .sessions_per_user = quota,
 				     .session_slots = slots,
 				     .timeout_ticks = { 2, 8, 3, 1 } };
-	struct mapping_job *job;
-	struct error err;
-	int r;
 
 	cr_assert_eq(system("ip route add 10.2.0.0/16 dev tin"), 0);
 	crowd_base = ADDR(10, 2, 0, 4);
@@ -390,11 +387,7 @@ static void add_crowd(uint8_t in_plen, uint32_t slots, uint32_t quota)
 		cr_assert_eq(system(command), 0);
 	}
 	spec.bindings = bindings;
-	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
-	while ((r = mappings_add_step(job, &err)) > 0)
-		;
-	cr_assert_eq(r, 0);
-	cr_assert_eq(mappings_add_commit(job), 0);
+	make_mapping(&spec, NULL);
 }
 
 /* What the agent does meanwhile: sweeps, closes, compares, changes quota and timeouts, and now and then the programs.

@@ -191,15 +191,8 @@ static struct mapping_spec spec_of(const struct plan *p)
 static void add(const struct plan *p, const struct mapping_handover *how)
 {
 	struct mapping_spec spec = spec_of(p);
-	struct mapping_job *job;
-	struct error err;
-	int r;
 
-	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
-	while ((r = mappings_add_step(job, &err)) > 0)
-		;
-	cr_assert_eq(r, 0, "%s", err.text);
-	cr_assert_eq(mappings_add_commit_with(job, how), 0);
+	make_mapping(&spec, how);
 }
 
 /* Nothing of the tables contradicts anything else; how many sessions they have. */

@@ -261,6 +261,25 @@ def test_a_dry_run_tells_of_all_that_a_mapping_has(agent):
         assert agent.ctl("reload", "--dry-run")["updated"] == [{**MAPPING, "name": None}], changed
 
 
+def test_the_order_of_a_list_is_no_change(agent):
+    inner = {"in": "10.0.5.0/24", "out": "1.1.4.0/28", "spare": ["1.1.8.0/29", "1.1.9.0/29"]}
+    portmaps = [{"proto": "tcp", "in": "10.0.0.9:443", "out": "1.1.1.0:443"}, {"proto": "udp", "in": "10.0.0.9:53", "out": "1.1.1.0:53"}]
+    lists = {"mappings": [MAPPING, inner], "portmaps": portmaps, "bypass": ["172.16.8.0/24", "172.16.9.0/24"],
+             "ipfix": {"collector": ["udp:198.51.100.7:4739", "udp:198.51.100.7:4740"], "events": ["quota", "ports"]}}
+    agent.write(**lists)
+    assert agent.ctl("reload")["changed"] is True
+    turned = {key: value[::-1] for key, value in lists.items() if key != "ipfix"}
+    agent.write(**turned, ipfix={key: value[::-1] for key, value in lists["ipfix"].items()})
+    nothing = {"changed": False, "added": [], "deleted": [], "updated": [], "parted": [], "portmaps": NO_PORTMAPS, "keys": [],
+               "sessions_cut": 0, "sessions_drained": 0}
+    assert agent.ctl("reload", "--dry-run") == {**nothing, "dry_run": True}
+    assert agent.text("reload", "--dry-run") == "nothing would change, 0 sessions would end, 0 would drain\n"
+    assert agent.ctl("reload") == nothing
+    # That of spare addresses says which are taken first.
+    agent.write(mappings=[MAPPING, {**inner, "spare": inner["spare"][::-1]}])
+    assert agent.ctl("reload")["updated"] == [{"in": inner["in"], "out": inner["out"], "name": None}]
+
+
 def test_a_dry_run_is_refused_as_the_reload_is(lab, agent):
     agent.ctl("mapping", "add", OTHER["in"], OTHER["out"])
     lab.open_udp(lab.host("10.64.0.9"), mapping=OTHER)

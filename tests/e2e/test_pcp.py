@@ -4,7 +4,6 @@
 import json
 import select
 import socket
-import struct
 import urllib.request
 
 import pytest
@@ -332,6 +331,36 @@ def test_a_block_without_a_free_port_has_no_resources(own_lab):
         assert _patient(client, port=115).result == "NO_RESOURCES"
 
 
+def test_a_port_in_use_for_another_inside_port_is_not_leased(own_lab):
+    """By endpoint-independent mapping, or by a session without it; what a port has itself it gets."""
+    own_lab.start(**configured(), endpoint_independent={"mapping": ["udp"]})
+    block = block_of(HOST, MAPPING)
+    plan = block.lo + 5000 % 1008
+
+    def send(kind, port):
+        with own_lab.inside_ns.enter(), socket.socket(socket.AF_INET, kind) as sender:
+            sender.bind((HOST, port))
+            sender.setblocking(False)
+            sender.connect_ex((SERVER, 53))
+            if kind == socket.SOCK_DGRAM:
+                sender.send(b"hello")
+        wait_for(lambda: [s for s in own_lab.sessions() if s["in_port"] == port], what="the session")
+
+    send(socket.SOCK_DGRAM, 5000)
+    send(socket.SOCK_DGRAM, 5000 + 1008)
+    send(socket.SOCK_STREAM, 5000 + 2 * 1008)
+    bound = {b["in_port"]: b["out_port"] for b in own_lab.agent.ctl("binding", "list")}
+    assert bound[5000] == plan and bound[5000 + 1008] != plan
+    with Client(own_lab.inside_ns, HOST, GATEWAY_IN) as client:
+        taken = {*bound.values()}
+        other = client.lease(port=5000 + 3 * 1008, proto=pcp.UDP)[1]
+        assert other not in taken
+        assert client.lease(port=5000 + 1008, proto=pcp.UDP)[1] == bound[5000 + 1008]
+        assert client.lease(port=5000, proto=pcp.UDP)[1] == plan
+        assert client.lease(port=5000, proto=pcp.TCP)[1] != plan, "a session of another inside port has it"
+        assert client.lease(port=5000 + 2 * 1008, proto=pcp.TCP)[1] == plan
+
+
 def _patient(client, **what):
     """A client that repeats what is not answered, as one that asks too often must."""
     while True:
@@ -434,137 +463,6 @@ def test_ten_requests_a_second_are_answered(own_lab):
         # The second may end once while they are sent.
         assert 10 <= answers <= 20
         assert own_lab.agent.ctl("status")["pcp"]["dropped"] == 50 - answers
-
-
-# ---- what survives
-
-def test_leases_and_epoch_survive_restarts_and_kills(own_lab):
-    agent = own_lab.start(**configured())
-    with Client(own_lab.inside_ns, HOST, GATEWAY_IN) as client:
-        out = client.lease(port=8080)
-        epoch = client.announce().epoch
-        for end in (agent.stop, agent.kill):
-            end()
-            assert_reachable(own_lab, out, (HOST, 8080))
-            agent.start()
-            assert client.lease(port=8080) == out
-            assert client.map(port=8080, nonce=bytes(12)).result == "NOT_AUTHORIZED"
-            assert client.announce().epoch >= epoch
-            assert len(leases(agent)) == 1
-
-
-def test_a_lease_is_in_force_before_it_is_answered(own_lab):
-    agent = own_lab.start(**configured())
-    with Client(own_lab.inside_ns, HOST, GATEWAY_IN) as client:
-        out = client.lease(port=8080)
-        agent.kill()
-        assert_reachable(own_lab, out, (HOST, 8080))
-
-
-def test_a_kill_at_any_moment_of_an_answer_leaves_a_lease_or_none(own_lab):
-    agent = own_lab.start(**configured())
-    for port in range(8000, 8010):
-        with Client(own_lab.inside_ns, HOST, GATEWAY_IN) as client:
-            client.send(pcp.map_request(HOST, port=port))
-            agent.kill()
-            answered = client.receive(0)
-            agent.start()
-            kept = [lease for lease in leases(agent, HOST) if lease["in_port"] == port]
-            assert len(kept) <= 1 and (kept or not answered)
-            again = client.lease(port=port)
-            assert not answered or again == answered.out
-
-
-def test_leases_end_with_their_mapping_and_the_epoch_begins_anew(own_lab):
-    agent = own_lab.start(**configured(mappings=["residential", "business"]))
-    with Client(own_lab.inside_ns, HOST, GATEWAY_IN) as client, Client(own_lab.inside_ns, UNSERVED, GATEWAY_IN) as other:
-        out = client.lease()
-        other.lease()
-        wait_for(lambda: client.announce().epoch >= 2, what="the epoch to grow", interval=0.2)
-        agent.write(mappings=[MAPPING], pcp=PCP)
-        agent.ctl("reload")
-        assert [lease["in_addr"] for lease in leases(agent)] == [HOST]
-        assert client.announce().epoch <= 1
-        assert client.lease() == out
-
-
-def test_subscribers_of_drained_addresses_are_served_as_before(own_lab):
-    agent = own_lab.start(**configured())
-    with Client(own_lab.inside_ns, HOST, GATEWAY_IN) as client:
-        out = client.lease()
-        agent.ctl("pool", "drain", BLOCK.addr, "--to", "1.1.3.0/28")
-        assert leases(agent) == []
-        assert client.lease() == ("1.1.3.0", out[1])
-        agent.ctl("user", "move", HOST, "1.1.4.4", "--name", "quarantine")
-        assert client.lease()[0] == "1.1.4.4"
-        agent.ctl("mapping", "del", "quarantine")
-        agent.ctl("pool", "restore", BLOCK.addr)
-        assert client.lease() == out
-
-
-def test_leases_end_with_pcp(own_lab):
-    agent = own_lab.start(**configured())
-    with Client(own_lab.inside_ns, HOST, GATEWAY_IN) as client:
-        out = client.lease()
-        agent.write(pcp=None)
-        agent.ctl("reload")
-        assert agent.ctl("portmap", "list") == []
-        assert agent.ctl("status")["pcp"] is None
-        assert_unreachable(own_lab, out)
-        agent.write(**configured())
-        agent.ctl("reload")
-        assert client.lease() == out
-
-
-def test_a_new_epoch_is_announced(own_lab):
-    with own_lab.inside_ns.enter():
-        listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with listener:
-        listener.bind(("", pcp.CLIENT_PORT))
-        listener.setsockopt(socket.SOL_IP, socket.IP_ADD_MEMBERSHIP,
-                            struct.pack("4s4s", socket.inet_aton("224.0.0.1"), socket.inet_aton(HOST)))
-        listener.settimeout(10)
-        agent = own_lab.start(**configured())
-        for _ in range(2):
-            octets, sender = listener.recvfrom(2048)
-            response = pcp.decode(octets)
-            assert sender == (GATEWAY_IN, pcp.SERVER_PORT)
-            assert (response.opcode, response.result, response.lifetime, len(octets)) == (pcp.ANNOUNCE, "SUCCESS", 0, 24)
-        agent.restart()
-        # The epoch goes on, so nothing is announced.
-        while select.select([listener], [], [], 0)[0]:
-            listener.recv(2048)
-        assert not select.select([listener], [], [], 1)[0]
-
-
-@pytest.mark.long
-def test_ten_thousand_leases(own_lab):
-    agent = own_lab.start(**configured())
-    got = {}
-    sockets = []
-    hosts = [f"10.0.{n // 250}.{2 + n % 250}" for n in range(500)]
-    for addr in hosts:
-        sockets.append(Client(own_lab.inside_ns, addr, GATEWAY_IN))
-    by_socket = {client.socket: client for client in sockets}
-    wanted = {(client.addr, port): client for client in sockets for port in range(7000, 7020)}
-    while wanted:
-        for (addr, port), client in list(wanted.items())[:200]:
-            client.send(pcp.map_request(addr, port=port))
-        while ready := select.select(list(by_socket), [], [], 0.1)[0]:
-            for client in (by_socket[s] for s in ready):
-                response = client.receive()
-                inside = struct.unpack_from(">H", response.octets, 40)[0]
-                assert response.result == "SUCCESS", response
-                got[client.addr, inside] = response.out
-                wanted.pop((client.addr, inside), None)
-    for client in sockets:
-        client.socket.close()
-    assert len(set(got.values())) == 10000
-    assert agent.ctl("status")["pcp"]["leases"] == 10000
-    agent.kill()
-    agent.start()
-    assert agent.ctl("status")["pcp"]["leases"] == 10000
-    assert_reachable(own_lab, got[hosts[-1], 7019], (hosts[-1], 7019))
 
 
 # ---- bad configurations

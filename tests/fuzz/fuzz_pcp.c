@@ -61,6 +61,16 @@ static bool fuzz_taken(void *arg, uint8_t proto, struct endpoint out)
 	return by_out(proto, out);
 }
 
+/* Other inside ports have every seventh port; some inside ports have the fourth. */
+static void fuzz_held(void *arg, uint8_t proto, struct endpoint in, struct held_ports *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (uint32_t port = PORT_LO; port < PORT_LO + 2 * PORTS; port += 7)
+		ret->others[port / 8] |= (uint8_t)(1 << port % 8);
+	if (in.port % 5 == 0)
+		ret->own = (uint16_t)(PORT_LO + (in.addr - SUBSCRIBER) * PORTS + 3);
+}
+
 static unsigned fuzz_count(void *arg, uint32_t in_addr)
 {
 	unsigned n = 0;
@@ -80,6 +90,8 @@ static int fuzz_put(void *arg, const struct pcp_lease *l)
 	    (l->proto != IPPROTO_TCP && l->proto != IPPROTO_UDP))
 		abort();
 	if (l->filters.n && !portmap_filters_valid(&l->filters))
+		abort();
+	if (!known && (l->out.port - PORT_LO) % 7 == 0)
 		abort();
 	if (known && (known->in.addr != l->in.addr || known->in.port != l->in.port))
 		abort();
@@ -130,6 +142,7 @@ static const struct pcp_table table = {
 	.open = fuzz_open,
 	.find = fuzz_find,
 	.taken = fuzz_taken,
+	.held = fuzz_held,
 	.count = fuzz_count,
 	.put = fuzz_put,
 	.del = fuzz_del,

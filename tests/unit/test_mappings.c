@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Mappings on real maps, without programs: what the datapath would find, and what an agent finds that starts later. */
+/* Mappings on real maps, without programs: what the datapath would find. */
 #include <criterion/criterion.h>
 
 #include <bpf/bpf.h>
@@ -8,60 +8,10 @@
 #include <string.h>
 
 #include "tables/mapping_tables.h"
-#include "tables_fixture.h"
 
-static struct datapath d;
-static struct mappings *m;
+#include "mappings_fixture.h"
 
-static void open_again(void)
-{
-	struct error err = { 0 };
-
-	mappings_close(m);
-	cr_assert_eq(mappings_open(&d, &m, &err), 0, "%s", err.text);
-}
-
-static void setup(void)
-{
-	tables_make(&d);
-	open_again();
-}
-
-TestSuite(mappings, .init = setup, .timeout = 60);
-
-static unsigned chunks(int outer, uint32_t max)
-{
-	unsigned n = 0;
-	uint32_t id;
-
-	for (uint32_t i = 0; i < max; i++)
-		n += !bpf_map_lookup_elem(outer, &i, &id);
-	return n;
-}
-
-static unsigned bucket_chunks(void)
-{
-	return chunks(d.buckets, MAX_BUCKET_CHUNKS);
-}
-
-static unsigned subscriber_chunks(void)
-{
-	return chunks(d.subscribers, MAX_SUBSCRIBER_CHUNKS);
-}
-
-static int add(const char *in, const char *out)
-{
-	struct mapping_spec spec = tables_spec(in, out);
-
-	return tables_add(m, &spec);
-}
-
-static int del(const char *in, const char *out)
-{
-	struct mapping_spec spec = tables_spec(in, out);
-
-	return mappings_del(m, spec.in, spec.out);
-}
+TestSuite(mappings, .init = mappings_set_up, .timeout = 60);
 
 static int next_inside(uint32_t addr)
 {
@@ -257,114 +207,6 @@ Test(mappings, of_many_chunks_come_and_go_in_batches)
 	cr_assert_eq(bucket_chunks() + subscriber_chunks(), 0);
 }
 
-Test(mappings, survive_a_restart_with_their_sessions)
-{
-	int a = add("10.0.0.0/18", "1.1.1.0/30"), b = add("10.1.0.0/20", "1.1.2.0/25");
-
-	mappings_subscriber(m, a, 5)->refused = 7;
-	mappings_buckets(m, b, 4095)[3].slot[7].key = 9;
-	open_again();
-	cr_assert_eq(mappings_find_inside(m, tables_addr("10.0.1.1")), a);
-	cr_assert_eq(mappings_find_outside(m, tables_addr("1.1.2.127")), b);
-	cr_assert_eq(mappings_next(m, 0), a);
-	cr_assert_eq(mappings_next(m, a + 1), b);
-	cr_assert_eq(mappings_next(m, b + 1), -1);
-	cr_assert_eq(mappings_subscriber(m, a, 5)->refused, 7);
-	cr_assert_eq(mappings_buckets(m, b, 4095)[3].slot[7].key, 9);
-
-	int c = add("10.2.0.0/20", "1.1.3.0/25");
-
-	cr_assert(c != a && c != b);
-	cr_assert(tables_clean(m, c, true));
-	cr_assert_eq(mappings_buckets(m, b, 4095)[3].slot[7].key, 9);
-	del("10.2.0.0/20", "1.1.3.0/25");
-	open_again(); /* in the middle of the deletion */
-	cr_assert_eq(add("10.2.0.0/20", "1.1.3.0/25"), c);
-	cr_assert(tables_clean(m, c, false));
-}
-
-/* Nodes that a restart has unlinked are free at once, as no packet is in them any more. */
-static void expect_settled(const struct prefix_index *x, const char *name)
-{
-	static struct prefix_index as_found;
-
-	cr_assert_eq(prefix_index_open(&as_found, x->nodes, false), 0, "%s", name);
-	cr_expect_arr_eq(x->usage, as_found.usage, sizeof(as_found.usage), "%s", name);
-}
-
-/* What an agent leaves that is killed between two stores of an addition or deletion. */
-Test(mappings, half_added_or_half_deleted_are_gone_after_a_restart)
-{
-	static const struct {
-		const char *name;
-		int index; /* 0: in, 1: out */
-		uint32_t node, entry, n;
-	} rows[] = {
-		{ "no inside prefix", 0, 10, 0, 4 },
-		{ "a part of the inside prefix", 0, 10, 3, 1 },
-		{ "no outside prefix", 1, 1, 1, 1 },
-	};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-		int a = add("10.0.0.0/14", "1.1.0.0/24"), b = add("12.0.0.0/24", "2.0.0.0/24");
-		struct index_node *nodes = rows[i].index ? d.out_nodes : d.in_nodes;
-
-		mappings_subscriber(m, a, 77)->sessions = 1;
-		mappings_subscriber(m, b, 77)->sessions = 2;
-		memset(&nodes[rows[i].node].entry[rows[i].entry], 0, 2 * rows[i].n);
-		open_again();
-		cr_assert_eq(mappings_find_inside(m, tables_addr("10.0.0.1")), -ENOENT, "%s", rows[i].name);
-		cr_assert_eq(mappings_find_outside(m, tables_addr("1.1.0.1")), -ENOENT, "%s", rows[i].name);
-		cr_assert_eq(mappings_subscriber(m, b, 77)->sessions, 2, "%s", rows[i].name);
-		cr_assert_eq(bucket_chunks(), 1, "%s", rows[i].name);
-		expect_settled(&m->in, rows[i].name);
-		expect_settled(&m->out, rows[i].name);
-		a = add("10.0.0.0/14", "1.1.0.0/24");
-		cr_assert_eq(mappings_subscriber(m, a, 77)->sessions, 0, "%s", rows[i].name);
-		del("10.0.0.0/14", "1.1.0.0/24");
-		del("12.0.0.0/24", "2.0.0.0/24");
-		tables_reclaim(m);
-	}
-}
-
-Test(mappings, whose_records_make_no_sense_are_removed_at_a_restart)
-{
-	int a = add("10.0.0.0/24", "1.1.0.0/28"), b = add("12.0.0.0/24", "2.0.0.0/28");
-
-	for (unsigned i = 0; i < 6; i++) {
-		switch (i) {
-		case 0:
-			d.mapping[a].first_bucket = d.mapping[b].first_bucket;
-			break;
-		case 1:
-			d.mapping[a].first_subscriber = 1U << 27;
-			break;
-		case 2:
-			d.mapping[a].first_bucket = UINT32_MAX - 3;
-			break;
-		case 3:
-			d.mapping[a].bucket_shift = 200;
-			break;
-		case 4:
-			d.mapping[a].geo.in_plen = 33;
-			break;
-		case 5:
-			d.mapping[a].geo.ports_inverse++;
-			break;
-		}
-		open_again();
-		/* Of two that claim the same tables, the one looked at first has them. */
-		cr_assert_eq(mappings_find_inside(m, tables_addr(i ? "10.0.0.1" : "12.0.0.1")), -ENOENT, "case %u", i);
-		mappings_del(m, tables_spec("10.0.0.0/24", "1.1.0.0/28").in,
-			     tables_spec("10.0.0.0/24", "1.1.0.0/28").out);
-		mappings_del(m, tables_spec("12.0.0.0/24", "2.0.0.0/28").in,
-			     tables_spec("12.0.0.0/24", "2.0.0.0/28").out);
-		tables_reclaim(m);
-		a = add("10.0.0.0/24", "1.1.0.0/28");
-		b = add("12.0.0.0/24", "2.0.0.0/28");
-	}
-}
-
 Test(mappings, aborted_additions_leave_nothing)
 {
 	struct mapping_spec spec = tables_spec("10.0.0.0/16", "1.1.0.0/20");
@@ -480,80 +322,4 @@ Test(mappings, are_updated_in_place)
 	cr_assert_neq(d.global->epoch, epoch);
 	spec.in.plen = 25;
 	cr_assert_eq(mappings_update(m, &spec), -ENOENT);
-}
-
-static const struct session udp = {
-	.ext_addr = 0xc6336407, .in_port = 5000, .out_port = 1030, .ext_port = 53, .proto = 17, .state = SESSION_UDP
-};
-
-Test(mappings, deleted_take_their_overflow_sessions_along)
-{
-	add("10.0.0.0/24", "1.1.1.0/32");
-	add("10.0.1.0/24", "1.1.1.1/32");
-	for (unsigned i = 0; i < 1000; i++) {
-		struct session s = udp;
-
-		s.in_port = s.out_port = (uint16_t)(2000 + i);
-		tables_put_overflow(m, tables_addr("10.0.0.0") + i % 512, &s, 100000);
-	}
-	cr_assert_eq(d.global->overflow, 1000);
-	cr_assert_eq(tables_overflow_entries(&d), 2000);
-	del("10.0.0.0/24", "1.1.1.0/32");
-	tables_reclaim(m);
-	cr_assert_eq(d.global->overflow, 488);
-	cr_assert_eq(tables_overflow_entries(&d), 976);
-	cr_assert_eq(mappings_subscriber(m, mappings_find_inside(m, tables_addr("10.0.1.0")), 0)->overflow, 2);
-	del("10.0.1.0/24", "1.1.1.1/32");
-	open_again(); /* killed before it got to them */
-	cr_assert_eq(d.global->overflow, 0);
-	cr_assert_eq(tables_overflow_entries(&d), 0);
-}
-
-/* Entries of the way in alone, as an agent leaves that is killed between two deletions. */
-static void put_orphan(uint16_t port)
-{
-	struct overflow_key key = {
-		.addr = tables_addr("1.1.1.0"), .ext_addr = 1, .port = port, .proto = 17, .direction = OVERFLOW_OUT2IN
-	};
-	struct overflow_session value = { .in_addr = tables_addr("10.0.0.1"), .in_port = port };
-
-	cr_assert_eq(bpf_map_update_elem(d.overflow, &key, &value, BPF_NOEXIST), 0);
-}
-
-Test(mappings, deleted_take_half_overflow_sessions_along)
-{
-	add("10.0.0.0/24", "1.1.1.0/32");
-	tables_put_overflow(m, tables_addr("10.0.0.1"), &udp, 100000);
-	for (uint16_t port = 2000; port < 5000; port++)
-		put_orphan(port);
-	del("10.0.0.0/24", "1.1.1.0/32");
-	tables_reclaim(m);
-	cr_assert_eq(tables_overflow_entries(&d), 0);
-}
-
-Test(mappings, that_replace_others_start_without_their_overflow_sessions)
-{
-	static const char *const replacing[][2] = {
-		{ "10.0.0.0/24", "1.1.1.7/32" },
-		{ "10.0.7.0/24", "1.1.1.0/32" },
-		{ "10.0.0.128/25", "1.1.2.0/32" },
-	};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(replacing); i++) {
-		struct mapping_spec spec = tables_spec(replacing[i][0], replacing[i][1]);
-		struct error err = { 0 };
-		struct mapping_job *job;
-
-		add("10.0.0.0/24", "1.1.1.0/32");
-		tables_put_overflow(m, tables_addr("10.0.0.200"), &udp, 100000);
-		cr_assert_eq(mappings_add_begin(m, &spec, &job, &err), 0);
-		while (mappings_add_step(job, &err))
-			;
-		del("10.0.0.0/24", "1.1.1.0/32");
-		cr_assert_eq(mappings_add_commit(job), 0);
-		cr_assert_eq(tables_overflow_entries(&d), 0, "row %u", i);
-		mappings_del(m, spec.in, spec.out);
-		tables_reclaim(m);
-		cr_assert_eq(d.global->overflow, 0);
-	}
 }

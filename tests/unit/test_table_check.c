@@ -8,111 +8,9 @@
 #include <detnat/binding.h>
 #include <detnat/slots.h>
 
-#include "sessions/check.h"
-#include "sessions_fixture.h"
+#include "table_check_fixture.h"
 
 TestSuite(table_check, .init = sessions_set_up);
-
-#define HOST "10.0.0.7"
-#define PEER 0xc6336407U
-
-/* Where a flow from HOST stands by the rules; other: the second bucket instead. */
-static uint32_t place(uint16_t in_port, uint16_t ext_port, bool other)
-{
-	const struct mapping *map = mappings_get(m, big);
-	uint32_t first = mapping_first_choice(&map->geo, in_port);
-	struct bucket_pair p = session_buckets(PEER, ext_port, IPPROTO_UDP, first, map->bucket_shift);
-
-	return (other ? p.second : p.first) * BUCKET_SLOTS + (first & (BUCKET_SLOTS - 1));
-}
-
-static uint32_t port_lo(void)
-{
-	const struct geometry *g = &mappings_get(m, big)->geo;
-
-	return mapping_port_lo(g, 7);
-}
-
-static uint16_t first_port(uint16_t in_port)
-{
-	return (uint16_t)(port_lo() + mapping_first_choice(&mappings_get(m, big)->geo, in_port));
-}
-
-static struct slot *open_at(uint32_t slot, uint16_t in_port, uint16_t out_port, uint8_t state)
-{
-	struct session s = { .ext_addr = PEER,
-			     .in_port = in_port,
-			     .out_port = out_port,
-			     .ext_port = 443,
-			     .proto = IPPROTO_UDP,
-			     .state = state };
-
-	return tables_put(m, tables_addr(HOST), slot, &s, NOW);
-}
-
-/* A session as the datapath opens it. */
-static struct slot *open_flow(uint16_t in_port)
-{
-	return open_at(place(in_port, 443, false), in_port, first_port(in_port), SESSION_UDP);
-}
-
-static void overflow_flow(uint16_t in_port)
-{
-	struct session s = { .ext_addr = PEER,
-			     .in_port = in_port,
-			     .out_port = first_port(in_port),
-			     .ext_port = 443,
-			     .proto = IPPROTO_UDP,
-			     .state = SESSION_UDP };
-
-	tables_put_overflow(m, tables_addr(HOST), &s, NOW);
-}
-
-static struct overflow_key key_of(uint16_t in_port, enum overflow_direction direction)
-{
-	const struct geometry *g = &mappings_get(m, big)->geo;
-	struct overflow_key key = { .addr = tables_addr(HOST),
-				    .ext_addr = PEER,
-				    .port = in_port,
-				    .ext_port = 443,
-				    .proto = IPPROTO_UDP,
-				    .direction = direction };
-
-	if (direction == OVERFLOW_OUT2IN) {
-		key.addr = mapping_out_addr(g, 7);
-		key.port = first_port(in_port);
-	}
-	return key;
-}
-
-/* Goes through all tables. */
-static struct findings check(bool repair, struct check_figures *ret_figures)
-{
-	struct findings f = { 0 };
-	struct table_check *c;
-	int r;
-
-	cr_assert_eq(table_check_new(m, repair, &f, &c), 0);
-	while ((r = table_check_step(c, 100)) > 0)
-		if (r == TABLE_CHECK_WAITS)
-			usleep(200);
-	cr_assert_eq(r, TABLE_CHECK_DONE);
-	if (ret_figures)
-		*ret_figures = *table_check_figures(c);
-	table_check_free(c);
-	return f;
-}
-
-static void right(void)
-{
-	open_flow(5000);
-	open_flow(5001);
-	overflow_flow(5002);
-	/* Displaced: in the second bucket, or on another port of its group; with their bits. */
-	open_at(place(5016, 443, true), 5016, first_port(5016), SESSION_UDP);
-	open_at(place(5024, 443, false) ^ 1, 5024, (uint16_t)(first_port(5024) ^ 1), SESSION_UDP);
-	record(HOST)->displaced = ~0U;
-}
 
 /* Faults. */
 
@@ -138,11 +36,11 @@ static void count_without_sessions(void)
 
 static void wrong_bucket(void)
 {
-	uint32_t right_slot = place(5100, 443, false), other = place(5100, 443, true), wrong = 0;
+	uint32_t right_slot = right_place(5100, 443, false), other = right_place(5100, 443, true), wrong = 0;
 
 	while (wrong / BUCKET_SLOTS == right_slot / BUCKET_SLOTS || wrong / BUCKET_SLOTS == other / BUCKET_SLOTS)
 		wrong += BUCKET_SLOTS;
-	open_at(wrong, 5100, first_port(5100), SESSION_UDP);
+	open_at(wrong, 5100, right_port(5100), SESSION_UDP);
 }
 
 static void same_port(void)
@@ -150,32 +48,32 @@ static void same_port(void)
 	/* Another flow, of the same first choice, on the very port. */
 	uint16_t in_port = (uint16_t)(5000 + mappings_get(m, big)->geo.ports_per_host);
 
-	open_at(place(in_port, 443, true), in_port, first_port(5000), SESSION_UDP);
+	open_at(right_place(in_port, 443, true), in_port, right_port(5000), SESSION_UDP);
 }
 
 static void same_flow(void)
 {
-	open_at(place(5000, 443, true), 5000, (uint16_t)(first_port(5000) ^ 1), SESSION_UDP);
+	open_at(right_place(5000, 443, true), 5000, (uint16_t)(right_port(5000) ^ 1), SESSION_UDP);
 }
 
 static void port_of_another(void)
 {
-	open_at(place(5100, 443, false), 5100, (uint16_t)(port_lo() - 1), SESSION_UDP);
+	open_at(right_place(5100, 443, false), 5100, (uint16_t)(port_lo() - 1), SESSION_UDP);
 }
 
 static void port_of_another_group(void)
 {
-	open_at(place(5100, 443, false), 5100, (uint16_t)(first_port(5100) ^ 8), SESSION_UDP);
+	open_at(right_place(5100, 443, false), 5100, (uint16_t)(right_port(5100) ^ 8), SESSION_UDP);
 }
 
 static void strange_state(void)
 {
-	open_at(place(5100, 443, false), 5100, first_port(5100), 0x3f);
+	open_at(right_place(5100, 443, false), 5100, right_port(5100), 0x3f);
 }
 
 static void state_of_another_protocol(void)
 {
-	open_at(place(5100, 443, false), 5100, first_port(5100), SESSION_ESTABLISHED);
+	open_at(right_place(5100, 443, false), 5100, right_port(5100), SESSION_ESTABLISHED);
 }
 
 static void not_displaced(void)
@@ -417,7 +315,7 @@ Test(table_check, each_state_of_tcp_is_right)
 	struct bucket_pair p = session_buckets(PEER, 443, IPPROTO_TCP, first, map->bucket_shift);
 	struct session s = { .ext_addr = PEER,
 			     .in_port = in_port,
-			     .out_port = first_port(in_port),
+			     .out_port = right_port(in_port),
 			     .ext_port = 443,
 			     .proto = IPPROTO_TCP };
 
@@ -463,10 +361,10 @@ Test(table_check, counts_are_right_after_a_repair)
 
 Test(table_check, of_sessions_that_exclude_each_other_the_idle_one_goes)
 {
-	struct slot *idle = open_flow(5000), *busy;
+	struct slot *idle = right_flow(5000), *busy;
 
 	same_port();
-	busy = (struct slot *)mappings_buckets(m, big, 7) + place(5000, 443, true);
+	busy = (struct slot *)mappings_buckets(m, big, 7) + right_place(5000, 443, true);
 	record(HOST)->displaced = ~0U;
 	word_refresh(&idle->truth, NOW - 50);
 
@@ -495,8 +393,8 @@ Test(table_check, bits_of_displaced_sessions_are_wanted_where_they_are_needed)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct slot *s = open_at(place(5024, 443, rows[i].second) ^ rows[i].slot, 5024,
-					 (uint16_t)(first_port(5024) ^ rows[i].port), SESSION_UDP);
+		struct slot *s = open_at(right_place(5024, 443, rows[i].second) ^ rows[i].slot, 5024,
+					 (uint16_t)(right_port(5024) ^ rows[i].port), SESSION_UDP);
 		struct findings found = check(false, NULL);
 
 		cr_expect_eq(found.total, rows[i].found, "%s", rows[i].name);
@@ -512,7 +410,7 @@ Test(table_check, figures)
 	struct findings found;
 
 	right();
-	open_at(place(5200, 443, false), 5200, first_port(5200), SESSION_UDP);
+	open_at(right_place(5200, 443, false), 5200, right_port(5200), SESSION_UDP);
 	found = check(false, &f);
 	cr_expect_eq(found.total, 0);
 	cr_expect_eq(f.mappings, 2);

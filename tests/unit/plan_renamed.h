@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The names of the plan that plan_apart.c has: the library has the real ones. */
+#ifndef DETNAT_TEST_PLAN_RENAMED_H
+#define DETNAT_TEST_PLAN_RENAMED_H
+
+#define plan_new	tested_plan_new
+#define plan_new_with	tested_plan_new_with
+#define plan_check	tested_plan_check
+#define plan_step	tested_plan_step
+#define plan_free	tested_plan_free
+#define plan_commit	tested_plan_commit
+#define plan_record	tested_plan_record
+#define plan_drains	tested_plan_drains
+#define plan_end_drains tested_plan_end_drains
+#include "change/plan_private.h"
+
+#endif

@@ -33,17 +33,17 @@ TestSuite(copies, .init = set_up_copies, .fini = tear_down_copies);
 #define FROM_ROUTER .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL
 #define TO_HOST	    .ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = EXTERNAL, .dst = SUBSCRIBER
 
-/* A session of SUBSCRIBER with EXTERNAL on the first choice, or the port after it: an enum copy_result. */
-static int copy(uint8_t proto, uint8_t state, uint16_t in_port, uint16_t ext_port, unsigned after)
+/* A session of SUBSCRIBER on the first choice, or a port after it: an enum copy_result. */
+static int copy_of(uint32_t ext_addr, uint8_t proto, uint8_t state, uint16_t in_port, uint16_t ext_port, unsigned after)
 {
 	int number = mappings_find_inside(mappings, SUBSCRIBER);
 	const struct mapping *m = mappings_get(mappings, number);
 	uint32_t first = mapping_first_choice(&m->geo, in_port);
-	struct bucket_pair pair = session_buckets(EXTERNAL, ext_port, proto, first, m->bucket_shift);
+	struct bucket_pair pair = session_buckets(ext_addr, ext_port, proto, first, m->bucket_shift);
 
 	program.requests->n = 1;
 	program.requests->copy[0] = (struct session_copy){
-		.key = slot_key(EXTERNAL, ext_port, in_port),
+		.key = slot_key(ext_addr, ext_port, in_port),
 		.word = state_word((uint16_t)(OUT_PORT(in_port, 2) + after), proto, state, datapath_ticks(&datapath)),
 		.subscriber = SUBSCRIBER - m->geo.in_base,
 		.mapping = (uint16_t)number,
@@ -51,6 +51,11 @@ static int copy(uint8_t proto, uint8_t state, uint16_t in_port, uint16_t ext_por
 	};
 	cr_assert_eq(copy_program_run(&program), 0);
 	return program.requests->copy[0].result;
+}
+
+static int copy(uint8_t proto, uint8_t state, uint16_t in_port, uint16_t ext_port, unsigned after)
+{
+	return copy_of(EXTERNAL, proto, state, in_port, ext_port, after);
 }
 
 Test(copies, a_download_goes_on_before_the_inside_has_sent_anything)
@@ -105,6 +110,55 @@ Test(copies, a_session_that_a_packet_has_opened_is_not_placed_again_nor_is_its_p
 	cr_assert_eq(copy(UDP, SESSION_UDP, 6304, 53, 0), COPY_EXISTS);
 	cr_assert_eq(copy(UDP, SESSION_UDP, 6304 + PORTS, 53, 0), COPY_PORT);
 	cr_assert_eq(sessions_of(SUBSCRIBER), 1);
+}
+
+static uint32_t bucket_of(uint8_t proto, uint16_t ext_port)
+{
+	return session_buckets(EXTERNAL, ext_port, proto, 6304 % PORTS, mappings_get(mappings, 0)->bucket_shift).first;
+}
+
+/* Sessions of one bucket are told apart by all that their flows differ in. */
+Test(copies, another_external_port_s_session_is_another)
+{
+	uint16_t other = 54;
+
+	while (bucket_of(UDP, other) != bucket_of(UDP, 53))
+		cr_assert(++other);
+	cr_assert_eq(open_flow(UDP, 6304, other, 0), OUT_PORT(6304, 2));
+	cr_expect_eq(copy(UDP, SESSION_UDP, 6304, 53, 0), COPY_PLACED);
+	cr_expect_eq(copy(UDP, SESSION_UDP, 6304 + PORTS, 53, 0), COPY_PORT);
+	cr_expect_eq(sessions_of(SUBSCRIBER), 2);
+}
+
+/* Of a subscriber behind the last of its mapping, or of no mapping. */
+Test(copies, a_request_about_nobody_is_impossible)
+{
+	struct session_copy *c = &program.requests->copy[0];
+
+	cr_assert_eq(copy(UDP, SESSION_UDP, 6304, 53, 0), COPY_PLACED);
+	for (unsigned i = 0; i < 2; i++) {
+		c->subscriber = i ? 2 : 256;
+		c->mapping = i ? UINT16_MAX : 0;
+		c->result = COPY_BUSY;
+		cr_assert_eq(copy_program_run(&program), 0);
+		cr_expect_eq(c->result, COPY_IMPOSSIBLE);
+	}
+}
+
+/* The peer of a hairpin: what claims to be it comes from outside. */
+Test(copies, a_hairpin_s_peer_sends_nothing_from_outside)
+{
+	static const struct row rows[] = {
+		{ "a pool address as source",
+		  XDP_OUTSIDE,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = POOL, .dst = POOL, UDP, 53, OUT_PORT(6304, 2) },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_martian },
+	};
+
+	cr_assert_eq(copy_of(POOL, UDP, SESSION_UDP, 6304, 53, 0), COPY_PLACED);
+	RUN_ROWS(rows);
 }
 
 Test(copies, a_flow_that_opens_takes_no_port_of_a_copy)

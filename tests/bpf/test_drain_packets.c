@@ -161,6 +161,18 @@ static const struct icmp_row errors[] = {
 Test(drain_packets, translates_icmp_errors_about_its_sessions)
 {
 	const struct icmp_row fresh[] = {
+		{ "about the old one, from a neighbour, whose address is new",
+		  XDP_INSIDE,
+		  { .src = OTHER,
+		    .from = HOST,
+		    .to = GATEWAY_IN,
+		    .dst = EXTERNAL,
+		    11,
+		    0,
+		    .quote = { SEEN, UDP, 53, 6304, .payload = 33 } },
+		  REDIRECT_XDP,
+		  { .src = NEW_POOL, TO_ROUTER, 11, 0, .quote = { SENT(POOL), UDP, 53, UDP_PORT, .payload = 33 } },
+		  REASON_icmp_error_translated },
 		{ "about a new session, by the new address",
 		  XDP_INSIDE,
 		  { .src = SUBSCRIBER,

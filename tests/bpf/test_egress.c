@@ -224,6 +224,9 @@ Test(egress_tc, of_a_hairpin_whose_neighbour_is_not_resolved, .init = set_up_all
 	RUN_ROWS(rows);
 	run("ip route add 10.0.0.3/32 via 198.51.100.77");
 	RUN_ROWS(nowhere);
+	/* Nor by an interface without a role. */
+	run("ip route replace 10.0.0.3/32 dev pin");
+	RUN_ROWS(nowhere);
 }
 
 /* Several outside interfaces with strict reverse-path filters: what comes in by another than its way back goes up. */

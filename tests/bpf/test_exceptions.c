@@ -364,3 +364,21 @@ Test(exceptions, what_expires_on_its_way_in_is_answered)
 	expect_error("TTL", out, out_size, in, ip_length(in), EXTERNAL, ADDR(198, 51, 100, 1), 11, 0, 0);
 	cr_expect_eq(counted(REASON_drop_ttl), 1);
 }
+
+Test(exceptions, source_routes_to_an_open_mapping_are_refused)
+{
+	const struct frame frames[] = {
+		{ TO_OWN, UDP, 53, 5000, .ip_options = 8 },
+		{ TO_OWN, TCP, 53, 22, .flags = 2, .ip_options = 8 },
+		{ TO_OWN, ICMP, 7, .ip_options = 8 },
+	};
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+
+	for (size_t i = 0; i < sizeof(frames) / sizeof(*frames); i++) {
+		size_t size = frame_build(&frames[i], in), out_size;
+
+		frame_source_route(in);
+		run_frame_counted("a source route", XDP_OUTSIDE, in, size, out, &out_size, DROP_XDP,
+				  REASON_drop_source_route);
+	}
+}

@@ -227,6 +227,12 @@ Test(inbound, at_the_quota_strangers_are_dropped)
 	cr_expect_eq(stranger(EXTERNAL, 55, OUT_PORT(6304, 2)), DROP_XDP);
 	cr_expect_eq(counted(REASON_drop_inbound_limit), 1);
 	RUN_ROWS(((struct row[]){
+		{ "before its TTL is looked at",
+		  XDP_OUTSIDE,
+		  { FROM_ROUTER, UDP, 55, OUT_PORT(6304, 2), .ttl = 1 },
+		  DROP_XDP,
+		  {},
+		  REASON_drop_inbound_limit },
 		{ "another subscriber",
 		  XDP_INSIDE,
 		  { .from = HOST, .to = GATEWAY_IN, .src = OTHER, .dst = POOL, UDP, 7000, OUT_PORT(6304, 2) },

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
 #include "portmap_fixture.h"
@@ -64,6 +65,20 @@ Test(small_blocks, all_ports_are_used_also_those_of_the_last_group)
 	}
 	cr_expect_eq(open_one(UDP, FEW * FEW, 0), -1);
 	cr_expect_eq(counted(REASON_drop_ports_exhausted), 1);
+
+	/* The half of a session that the kernel has failed to delete holds no port. */
+	const struct overflow_key half = { .addr = IN,
+					   .ext_addr = EXTERNAL,
+					   .port = (FEW - 1) * FEW,
+					   .ext_port = 53,
+					   .proto = UDP,
+					   .direction = OVERFLOW_IN2OUT };
+	struct overflow_session s;
+
+	cr_assert_eq(bpf_map_lookup_elem(datapath.overflow, &half, &s), 0);
+	cr_assert_eq(bpf_map_delete_elem(datapath.overflow, &half), 0);
+	next_tick();
+	cr_expect_eq(open_one(UDP, FEW * FEW, 0), word_out_port(s.truth));
 }
 
 static void from_outside(uint16_t out_port, uint8_t flags)

@@ -95,6 +95,25 @@ Test(source_rules, behind_a_port_is_behind_its_bond)
 	inside_ifindex = bond;
 }
 
+/* On one interface for both sides the way back of what comes from outside is another one, or the same. */
+Test(source_rules, on_a_stick_no_filter_is_asked_about_senders_outside)
+{
+	static const struct row rows[] = {
+		{ "in",
+		  XDP_BOTH,
+		  { .from = ROUTER, .to = GATEWAY_IN, .src = EXTERNAL, .dst = POOL, UDP, 53, OUT_PORT(5001, 2) },
+		  REDIRECT_XDP,
+		  { .ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = EXTERNAL, .dst = SUBSCRIBER, UDP, 53, 5001 },
+		  REASON_out2in_translated },
+	};
+
+	cr_assert_eq(open_flow(UDP, 5001, 53, 0), OUT_PORT(5001, 2));
+	datapath.device[inside_ifindex].roles = DEVICE_INSIDE | DEVICE_OUTSIDE;
+	datapath.device[inside_ifindex].rp_filter = 1;
+	datapath_raise_epoch(&datapath);
+	RUN_ROWS(rows);
+}
+
 static void set_up_ingress(void)
 {
 	settings.tc = TC_ALONE;

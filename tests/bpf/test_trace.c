@@ -122,6 +122,8 @@ static void append_step(struct text *t, const struct trace_step *s)
 	}
 }
 
+static uint16_t last_reason;
+
 static int read_record(void *arg, void *data, size_t size)
 {
 	const struct trace_record *r = data;
@@ -129,6 +131,7 @@ static int read_record(void *arg, void *data, size_t size)
 
 	cr_assert_eq(size, sizeof(*r));
 	cr_expect_eq(r->missed, 0);
+	last_reason = r->reason;
 	for (unsigned i = 0; i < r->n_steps; i++)
 		append_step(t, &r->step[i]);
 	cr_expect_eq(r->length, t->size);
@@ -252,6 +255,41 @@ Test(trace, tells_each_step_of_a_packet)
 	};
 
 	tell_routes();
+	expect_traced(rows, sizeof(rows) / sizeof(*rows));
+}
+
+/* As two gateways would translate it: first the source, then the destination. */
+Test(trace, tells_both_steps_of_a_hairpin)
+{
+	static const struct traced rows[] = {
+		{ "A calls B, who has no session",
+		  XDP_INSIDE,
+		  { .from = HOST,
+		    .to = GATEWAY_IN,
+		    .src = SUBSCRIBER,
+		    .dst = POOL,
+		    UDP,
+		    7000,
+		    OUT_PORT(8000, 3),
+		    LONG },
+		  "received 10.0.0.2:7000 203.0.113.0:4992; leaf in2out_cached; leaf in2out; "
+		  "next-hop tout 3 1500; subscriber 10.0.0.2 203.0.113.0 3040-4047; leaf hairpin; next-hop tout 3 "
+		  "1500; "
+		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; leaf open; next-hop tout 3 1500; "
+		  "subscriber 10.0.0.2 203.0.113.0 3040-4047; session-opened 3992; leaf hairpin; "
+		  "next-hop tout 3 1500; subscriber 10.0.0.2 203.0.113.0 3040-4047; session 3992; end 1" },
+		{ "B calls A",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = OTHER, .dst = POOL, UDP, 8000, OUT_PORT(7000, 2), LONG },
+		  "received 10.0.0.3:8000 203.0.113.0:3992; leaf in2out_cached; leaf in2out; next-hop tout 3 1500; "
+		  "subscriber 10.0.0.3 203.0.113.0 4048-5055; leaf hairpin; next-hop tout 3 1500; "
+		  "subscriber 10.0.0.3 203.0.113.0 4048-5055; leaf open; next-hop tout 3 1500; "
+		  "subscriber 10.0.0.3 203.0.113.0 4048-5055; session-opened 4992; leaf hairpin; next-hop tout 3 1500; "
+		  "subscriber 10.0.0.3 203.0.113.0 4048-5055; session 4992; session 3992; way-in tin 0 1500; "
+		  "rewritten 203.0.113.0:4992 203.0.113.0:3992; rewritten 203.0.113.0:4992 10.0.0.2:7000; "
+		  "redirect tin; end 4" },
+	};
+
 	expect_traced(rows, sizeof(rows) / sizeof(*rows));
 }
 
@@ -386,5 +424,6 @@ Test(trace_stages, what_got_lost_is_told_of_once_its_place_is_needed)
 			 "received 10.0.0.2:7000 198.51.100.7:80; next-hop tout 0 1500; "
 			 "subscriber 10.0.0.2 203.0.113.0 3040-4047; noted 0 tout",
 			 "%s", t.octets);
+	cr_expect_eq(last_reason, TRACE_NO_REASON);
 	ring_buffer__free(ring);
 }

@@ -28,6 +28,7 @@ void describe_vlan(uint32_t ifindex, uint32_t lower, uint16_t tpid, uint16_t id)
 void set_up_vlans(void)
 {
 	set_up();
+	stay_on_one_core();
 	below_inside = if_nametoindex("pin");
 	below_outside = if_nametoindex("pout");
 	cr_assert_eq(datapath_add_port(&datapath, below_inside), 0);

@@ -86,7 +86,7 @@ C_FILES       := $(wildcard include/detnat/*.h bpf/*.[ch] lib/*/*.[ch] agent/*/*
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-bench deps-demo deps-test deps-package demo test test-unit test-tsan test-clang test-fuzz test-bpf test-e2e test-kills test-vm test-vm-systemd deb deb-build soak bench bench-agent bench-full fuzz format lint install uninstall clean help compile_commands.json
+.PHONY: all install-docs deps deps-bench deps-demo deps-test deps-package demo test test-unit test-tsan test-clang test-fuzz test-bpf test-e2e test-kills test-vm test-vm-systemd deb deb-build soak bench bench-agent bench-full fuzz format lint install uninstall clean help compile_commands.json
 
 all: ## build the programs into build/; installs nothing
 	@PKG_CONFIG="$(PKG_CONFIG)" CC="$(CC)" CLANG="$(CLANG)" BPFTOOL="$(BPFTOOL)" deploy/missing.sh
@@ -309,10 +309,11 @@ lint: deps-test ## formatting and static checks, warnings as errors
 	@BUILD=$(BUILD) deploy/lint.sh
 
 MONITORING := prometheus/prometheus.yml prometheus/detnat.rules.yml grafana/detnat.json
+GUIDES     := OPERATING.md ROUTING.md
 SERVICES   := detnat.service detnat-guard.service
 PAGES      := $(wildcard docs/man/*.[1-8])
 ROUTING    := $(wildcard deploy/routing/*/*)
-install: all ## install below DESTDIR: PREFIX=/usr, or BINDIR, SBINDIR, MANDIR, UNITDIR ... one by one
+install: all install-docs ## install below DESTDIR: PREFIX=/usr, or BINDIR, SBINDIR, MANDIR, UNITDIR ... one by one
 	install -D -m 755 $(BUILD)/detnat-agent $(DESTDIR)$(SBINDIR)/detnat-agent
 	install -D -m 755 $(BUILD)/detnatctl $(DESTDIR)$(BINDIR)/detnatctl
 	install -d -m 755 $(DESTDIR)/etc/detnat $(DESTDIR)$(UNITDIR)
@@ -327,10 +328,14 @@ install: all ## install below DESTDIR: PREFIX=/usr, or BINDIR, SBINDIR, MANDIR, 
 	install -D -m 644 deploy/completion/detnatctl.bash $(DESTDIR)$(COMPLETIONDIR)/detnatctl
 	install -D -m 644 deploy/completion/_detnatctl $(DESTDIR)$(DATADIR)/zsh/site-functions/_detnatctl
 	install -D -m 644 deploy/completion/detnatctl.fish $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/detnatctl.fish
+# What documents link to beyond those that are installed beside them is in the package detnat-doc. `make lint` looks for dead links.
+install-docs:
 	install -D -m 644 docs/detnat.schema.json $(DESTDIR)$(DOCDIR)/detnat.schema.json
 	install -D -m 644 deploy/detnat.json $(DESTDIR)$(DOCDIR)/detnat.json
-	install -D -m 644 docs/OPERATING.md $(DESTDIR)$(DOCDIR)/OPERATING.md
-	install -D -m 644 docs/ROUTING.md $(DESTDIR)$(DOCDIR)/ROUTING.md
+	for file in $(GUIDES); do \
+	    sed -E 's,\]\((END-TO-END|PERFORMANCE|SCALE)\.md,](../detnat-doc/docs/\1.md,g' docs/$$file > $(DESTDIR)$(DOCDIR)/$$file && \
+	    chmod 644 $(DESTDIR)$(DOCDIR)/$$file || exit 1; \
+	done
 	for file in $(ROUTING); do install -D -m 644 $$file $(DESTDIR)$(DOCDIR)/$${file#deploy/} || exit 1; done
 	for file in $(MONITORING); do install -D -m 644 deploy/$$file $(DESTDIR)$(DOCDIR)/$$file || exit 1; done
 	for page in $(PAGES); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
@@ -340,7 +345,7 @@ uninstall: ## remove what install put there
 	      $(DESTDIR)$(DOCDIR)/detnat.schema.json \
 	      $(addprefix $(DESTDIR)$(UNITDIR)/,$(SERVICES) detnat-metrics.socket) \
 	      $(addsuffix /detnat.conf,$(addprefix $(DESTDIR),$(SYSUSERSDIR) $(TMPFILESDIR) $(RTPROTOSDIR))) \
-	      $(addprefix $(DESTDIR)$(DOCDIR)/,detnat.json OPERATING.md ROUTING.md $(MONITORING) $(ROUTING:deploy/%=%)) \
+	      $(addprefix $(DESTDIR)$(DOCDIR)/,detnat.json $(GUIDES) $(MONITORING) $(ROUTING:deploy/%=%)) \
 	      $(foreach page,$(PAGES),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 
 # From a dry run: the commands are those that the rules above would run.

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/timestamp.h"
 #include "command.h"
 
 struct arguments {
@@ -35,7 +36,7 @@ static const struct arg_spec *find_spec(const struct arguments *a, enum arg_styl
 
 static int add(struct arguments *a, const struct arg_spec *spec, const char *text, struct error *err)
 {
-	char title[USAGE_TEXT];
+	char title[USAGE_TEXT], when[TIME_TEXT];
 	struct arg_value value;
 	int r;
 
@@ -48,29 +49,70 @@ static int add(struct arguments *a, const struct arg_spec *spec, const char *tex
 	r = arg_parse(spec, text, &value, err);
 	if (r)
 		return r;
-	if (spec->kind == ARG_NUMBER || spec->kind == ARG_SLOTS)
+	if (arg_is_number(spec->kind))
 		cJSON_AddNumberToObject(a->json, spec->name, value.number);
+	else if (spec->kind == ARG_TIME && strchr("-+n", text[0]))
+		/* From now, which is over when it arrives. */
+		cJSON_AddStringToObject(a->json, spec->name, time_format(value.time, when));
 	else
 		cJSON_AddStringToObject(a->json, spec->name, text);
 	return 0;
 }
 
+static bool is_shown_option(const struct arg_spec *spec)
+{
+	return spec->style == ARG_OPTION && !spec->refused;
+}
+
 /* Names the options that there are. */
 static int refuse_option(const struct arguments *a, const char *word, int size, struct error *err)
 {
-	const char *before = "; it has ";
+	unsigned left = 0;
+	bool first = true;
 
+	for (const struct arg_spec *spec = a->specs; spec->kind; spec++)
+		left += is_shown_option(spec);
 	error_set(err, -EINVAL, "%s has no option %.*s", a->name, size, word);
 	for (const struct arg_spec *spec = a->specs; spec->kind; spec++) {
 		size_t n = strlen(err->text);
 		char title[USAGE_TEXT];
 
-		if (spec->style != ARG_OPTION || spec->refused)
+		if (!is_shown_option(spec))
 			continue;
-		snprintf(err->text + n, sizeof(err->text) - n, "%s%s", before, arg_title(spec, title));
-		before = ", ";
+		left--;
+		snprintf(err->text + n, sizeof(err->text) - n, "%s%s",
+			 first	? "; it has "
+			 : left ? ", "
+				: " and ",
+			 arg_title(spec, title));
+		first = false;
 	}
 	return -EINVAL;
+}
+
+/* Whether a word of this kind is told from others by what it looks like. */
+static bool is_telling(enum arg_kind kind)
+{
+	return arg_words(kind) || arg_is_number(kind) || kind == ARG_ADDR || kind == ARG_PLACE || kind == ARG_REMOTE ||
+	       kind == ARG_TIME;
+}
+
+/* A word too many, and the option whose value it may be. */
+static int refuse_word(const struct arguments *a, const char *word, struct error *err)
+{
+	for (const struct arg_spec *spec = a->specs; spec->kind; spec++) {
+		char title[USAGE_TEXT];
+		struct arg_value value;
+
+		if (!is_shown_option(spec) || !is_telling(spec->kind) || cJSON_HasObjectItem(a->json, spec->name) ||
+		    arg_parse(spec, word, &value, NULL))
+			continue;
+		arg_title(spec, title);
+		return error_set(err, -EINVAL, "%s: unexpected argument \"%.64s\"; did you mean %.*s %.64s?", a->name,
+				 word, (int)strcspn(title, " "), title, word);
+	}
+	return error_set(err, -EINVAL, "%s: unexpected argument \"%.64s\"; usage: detnatctl %s%s%s", a->name, word,
+			 a->name, *a->usage ? " " : "", a->usage);
 }
 
 /*
@@ -137,8 +179,7 @@ static int add_word(struct arguments *a, const char *word, struct error *err)
 	if (!spec->kind && a->list)
 		return add_to_list(a, word, err);
 	if (!spec->kind)
-		return error_set(err, -EINVAL, "%s: unexpected argument \"%.64s\"; usage: detnatctl %s%s%s", a->name,
-				 word, a->name, *a->usage ? " " : "", a->usage);
+		return refuse_word(a, word, err);
 	a->next_word++;
 	a->list = arg_is_list(spec->kind) ? spec : NULL;
 	return add(a, spec, word, err);
@@ -149,10 +190,16 @@ static int check_complete(const struct arguments *a, struct error *err)
 	bool assignments = false, options = false;
 
 	for (const struct arg_spec *spec = a->specs; spec->kind; spec++) {
+		const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(a->json, spec->name));
+		struct arg_value value;
+
 		assignments |= spec->style == ARG_ASSIGNMENT;
 		options |= spec->style == ARG_OPTION && cJSON_HasObjectItem(a->json, spec->name);
 		if (spec->style == ARG_WORD && !cJSON_HasObjectItem(a->json, spec->name))
 			return error_set(err, -EINVAL, "usage: detnatctl %s %s", a->name, a->usage);
+		if (text && spec[1].kind && !arg_parse(spec, text, &value, err) &&
+		    arg_check_next(spec, &value, cJSON_HasObjectItem(a->json, spec[1].name), err))
+			return -EINVAL;
 	}
 	if ((assignments && !a->json->child) || (a->needs_option && !options))
 		return error_set(err, -EINVAL, "usage: detnatctl %s %s", a->name, a->usage);

@@ -46,8 +46,11 @@ struct view {
 	bool (*live)(const char *socket, const cJSON *args, struct writer *w, int *ret_status, struct error *err);
 	/* For verbs that take more than one request: returns the exit status, with err set unless it is 0. */
 	int (*converse)(const char *socket, const cJSON *args, struct writer *w, struct error *err);
-	/* For verbs that detnatctl handles itself: returns the exit status, with err set unless it is 0. */
-	int (*run)(const cJSON *args, struct writer *w, struct error *err);
+	/*
+	 * For verbs that detnatctl handles itself: returns the exit status, with err set unless it is 0. socket: NULL
+	 * if the user named none.
+	 */
+	int (*run)(const char *socket, const cJSON *args, struct writer *w, struct error *err);
 };
 
 #define VERB(id, ...) extern const struct view view_##id;
@@ -81,6 +84,13 @@ bool command_typed_in_full(const struct command *c, char *const *words, unsigned
 /* Returns whether the word is the command's name, or its noun. */
 bool command_in_group(const struct command *c, const char *word);
 
+/*
+ * Appends the names of the commands for which fits() is true to a message, as in "reverse, reload or stats" for last
+ * "or". Returns how many there are.
+ */
+typedef bool (*command_fits)(const struct command *c, const void *arg);
+unsigned command_name_all(struct error *err, command_fits fits, const void *arg, const char *last);
+
 /* Sets err to what may have been meant by words that name no command. */
 void command_explain_unknown(char *const *words, unsigned n_words, struct error *err);
 
@@ -99,7 +109,10 @@ cJSON *command_arguments(const struct command *c, char *const *words, unsigned n
 /* Sends a request and returns its result, which the caller deletes, or NULL with err and *ret_status. */
 cJSON *command_ask(const char *verb, const char *socket, const cJSON *args, int *ret_status, struct error *err);
 
-/* Sends the request and shows the answer. Returns an exit status, with err set unless it is 0. */
+/*
+ * Sends the request to the agent at a socket, NULL being the usual one, and shows the answer. Returns an exit status,
+ * with err set unless it is 0.
+ */
 int command_run(const struct command *c, const char *socket, const cJSON *args, struct writer *w, struct error *err);
 
 #endif

@@ -92,22 +92,25 @@ bool command_typed_in_full(const struct command *c, char *const *words, unsigned
 	return command_in_group(c, words[0]) && (!verb || !strcmp(verb + 1, words[1]));
 }
 
-static int refuse_ambiguous(const char *first, const char *second, enum fit fit, struct error *err)
-{
-	const struct command *c;
-	unsigned words;
-	size_t n;
+struct typed {
+	const char *first, *second;
+	enum fit fit;
+};
 
-	error_set(err, 0, "\"%.40s%s%.40s\" is ambiguous:", first, second ? " " : "", second ? second : "");
-	n = strlen(err->text);
-	for (unsigned i = 0; (c = command_at(i)) && n < sizeof(err->text) - 1; i++) {
-		if (fit_of(c, first, second, &words) != fit)
-			continue;
-		snprintf(err->text + n, sizeof(err->text) - n, "%s %s", err->text[n - 1] == ':' ? "" : ",",
-			 command_name(c));
-		n = strlen(err->text);
-	}
-	return 0;
+static bool fits_as_well(const struct command *c, const void *arg)
+{
+	const struct typed *typed = arg;
+	unsigned words;
+
+	return fit_of(c, typed->first, typed->second, &words) == typed->fit;
+}
+
+static void refuse_ambiguous(const char *first, const char *second, enum fit fit, struct error *err)
+{
+	const struct typed typed = { first, second, fit };
+
+	error_set(err, 0, "\"%.40s%s%.40s\" is ambiguous: ", first, second ? " " : "", second ? second : "");
+	command_name_all(err, fits_as_well, &typed, "or");
 }
 
 const struct command *command_find(char *const *words, unsigned n_words, unsigned *ret_words, struct error *err)

@@ -121,7 +121,7 @@ const char *habit_meant(const char *first, const char *second)
 	return found ? found : meant(second, first);
 }
 
-bool habit_is_verb(const char *word)
+const char *habit_verb(const char *word)
 {
 	return translate(verbs, ARRAY_SIZE(verbs), word);
 }

@@ -3,12 +3,10 @@
 #ifndef DETNAT_HABITS_H
 #define DETNAT_HABITS_H
 
-#include <stdbool.h>
-
 /* What to type instead of a command that is none, with its first argument if that explains it; NULL: not known. */
 const char *habit_meant(const char *first, const char *second);
 
-/* Whether the word is a verb, of this tool or another, which has no place in front. */
-bool habit_is_verb(const char *word);
+/* The verb of this tool that a word stands for, of this one or another: "list", "del"; NULL: it is no verb. */
+const char *habit_verb(const char *word);
 
 #endif

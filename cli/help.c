@@ -6,7 +6,7 @@
 #include "command.h"
 #include "json_get.h"
 
-#define USAGE_OPTIONS "[-s SOCKET] [-j]"
+#define USAGE_OPTIONS "[-s SOCKET] [-j | -p]"
 
 static void help_line(FILE *out, const struct command *c)
 {
@@ -17,7 +17,9 @@ static void help_all(FILE *out)
 {
 	const struct command *c;
 
-	fputs("Usage: detnatctl " USAGE_OPTIONS " COMMAND ...\n\n"
+	fputs("Usage: detnatctl " USAGE_OPTIONS " COMMAND ...\n"
+	      "       detnatctl " USAGE_OPTIONS " [--force] -b FILE\n"
+	      "       detnatctl [COMMAND] -h\n\n"
 	      "Shows and changes what the running detnat-agent does.\n\n"
 	      "Commands:\n",
 	      out);
@@ -26,7 +28,7 @@ static void help_all(FILE *out)
 	fputs("\nThose that only read may be abbreviated: \"mapping\", \"map ls\" and \"mapping list\" are the same.\n"
 	      "\nOptions:\n"
 	      "  -s, --socket SOCKET  the agent's control socket (" DEFAULT_SOCKET ")\n"
-	      "  -j, --json           print one JSON document\n"
+	      "  -j, --json           print one JSON document; with --batch, one a command, each on a line\n"
 	      "  -p, --pretty         the same, indented\n"
 	      "  -b, --batch FILE     run the commands of FILE, a line each; - is standard input\n"
 	      "      --force          with --batch: go on after a command that fails\n"
@@ -53,6 +55,24 @@ static bool help_group(FILE *out, const char *noun)
 	return found;
 }
 
+static bool takes(const struct verb_spec *verb, enum arg_kind kind)
+{
+	for (const struct arg_spec *spec = verb->args; spec->kind; spec++)
+		if (spec->kind == kind)
+			return true;
+	return false;
+}
+
+/* How times and numbers of seconds may be typed. */
+static void help_times(FILE *out, const struct verb_spec *verb)
+{
+	if (takes(verb, ARG_TIME))
+		fputs("TIME is of RFC 3339, YYYY-MM-DD[ HH:MM[:SS]] in UTC, or relative to now: -60, -5m, +2h.\n\n",
+		      out);
+	if (takes(verb, ARG_SECONDS))
+		fputs("Seconds may have units: 90s, 10m, 1h30m, 7d, 2w.\n\n", out);
+}
+
 void command_help(FILE *out, const struct command *c)
 {
 	const struct verb_spec *verb = c->verb;
@@ -63,6 +83,7 @@ void command_help(FILE *out, const struct command *c)
 	fprintf(out, "Usage: detnatctl " USAGE_OPTIONS " %s%s%s\n\n", verb->name, *usage ? " " : "", usage);
 	if (verb->details)
 		fprintf(out, "%s\n\n", verb->details);
+	help_times(out, verb);
 	fprintf(out, "Example:\n  detnatctl %s\n", verb->example);
 }
 
@@ -114,7 +135,7 @@ static int help_json(struct writer *w, struct error *err)
 	return EXIT_DONE;
 }
 
-static int run_help(const cJSON *args, struct writer *w, struct error *err)
+static int run_help(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	char *words[] = { (char *)json_text(args, "command", NULL), (char *)json_text(args, "word", NULL) };
 
@@ -123,7 +144,7 @@ static int run_help(const cJSON *args, struct writer *w, struct error *err)
 	return command_help_on(w->out, words, !!words[0] + !!words[1], err);
 }
 
-static int run_version(const cJSON *args, struct writer *w, struct error *err)
+static int run_version(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	static const char json[] = "{\"version\":\"" DETNAT_VERSION "\"}";
 

@@ -3,18 +3,47 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/json_scan.h"
 #include "history_files.h"
 #include "json_get.h"
+#include "message.h"
 #include "proto/words.h"
 
 /* Limits the warnings about damage in commands other than verify. */
 #define MAX_WARNINGS 5U
 
-int history_read_named(const cJSON *args, struct history_files *ret, struct error *err)
+/* The configuration of the agent at a socket; NULL with EXIT_UNREACHABLE: there is none. */
+static cJSON *ask_config(const char *socket, int *ret_status, struct error *err)
+{
+	_cleanup_json_ cJSON *all = cJSON_CreateObject();
+
+	cJSON_AddTrueToObject(all, "all");
+	return command_ask("config show", socket, all, ret_status, err);
+}
+
+static void warn_of_usual_place(const struct error *why)
+{
+	struct error said;
+
+	error_set(&said, 0, "warning: the history in " DEFAULT_STATE_DIR " is read: %.400s", why->text);
+	message_show(said.text);
+}
+
+int history_read_named(const char *socket, const cJSON *args, struct history_files *ret, struct error *err)
 {
 	const char *dir = json_text(args, "state_dir", NULL);
+	_cleanup_json_ cJSON *config = NULL;
+	int status = EXIT_DONE;
 
-	return history_files_read(dir ? dir : DEFAULT_STATE_DIR, ret, err) ? EXIT_REFUSED : EXIT_DONE;
+	if (!dir && socket)
+		config = ask_config(socket, &status, err);
+	if (status == EXIT_UNREACHABLE)
+		warn_of_usual_place(err);
+	else if (status)
+		return status;
+	if (!dir)
+		dir = json_text(config, "state_dir", DEFAULT_STATE_DIR);
+	return history_files_read(dir, ret, err) ? EXIT_REFUSED : EXIT_DONE;
 }
 
 bool history_end_text(const struct history_files *f, char *text, size_t size)
@@ -191,10 +220,10 @@ static void list_line(struct writer *w, const struct widths *width, const char *
 	history_record_free(&r);
 }
 
-static int list_run(const cJSON *args, struct writer *w, struct error *err)
+static int list_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	struct history_files f;
-	int status = history_read_named(args, &f, err);
+	int status = history_read_named(socket, args, &f, err);
 	const char *at, *newline;
 	struct widths width = { 0 };
 	uint64_t place = 0;
@@ -283,10 +312,10 @@ static void verify_text(struct writer *w, const struct history_files *f)
 			    time_format(x->first_time, first), time_format(x->last_time, last), x->hash);
 }
 
-static int verify_run(const cJSON *args, struct writer *w, struct error *err)
+static int verify_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	struct history_files f;
-	int status = history_read_named(args, &f, err);
+	int status = history_read_named(socket, args, &f, err);
 	char text[128];
 
 	if (status)

@@ -6,8 +6,11 @@
 #include "command.h"
 #include "proto/history_read.h"
 
-/* Reads the history named by the arguments. Returns an exit status, with err set unless it is 0. */
-int history_read_named(const cJSON *args, struct history_files *ret, struct error *err);
+/*
+ * Reads the history that the arguments name, or that of the agent at the socket, if one is named and an agent runs
+ * there, or else the one in the usual place. Returns an exit status, with err set unless it is 0.
+ */
+int history_read_named(const char *socket, const cJSON *args, struct history_files *ret, struct error *err);
 
 /* Warns on stderr about damage, if there is any; the answers are still worth showing. */
 void history_warn(const struct history_files *f);

@@ -11,8 +11,8 @@
 #include "message.h"
 
 struct options {
-	const char *socket;
-	const char *batch; /* file of commands; NULL: none */
+	const char *socket; /* NULL: none was named */
+	const char *batch;  /* file of commands; NULL: none */
 	bool json, pretty, help, version, force;
 	char **words; /* the remaining words, in order */
 	unsigned n_words;
@@ -104,7 +104,7 @@ static int run(const struct options *o, struct writer *w, struct error *err)
 		return command_help_on(w->out, o->words, o->n_words, err);
 	if (o->n_words == 2 && !strcmp(o->words[1], "help"))
 		return command_help_on(w->out, o->words, 1, err);
-	if (!o->n_words && !strchr(o->socket, '/'))
+	if (!o->n_words && o->socket && !strchr(o->socket, '/'))
 		return error_set(err, EXIT_USAGE,
 				 "-s takes the path of the agent's socket, here \"%.64s\", and no command is left; "
 				 "detnatctl stats shows counters",
@@ -149,6 +149,7 @@ static int run_batch(const struct options *o, struct writer *w, struct error *er
 	if (o->n_words)
 		return error_set(err, EXIT_USAGE, "--batch takes commands from %s, so none may stand beside it: %s",
 				 o->batch, o->words[0]);
+	w->lines = true;
 	return batch_run(o->batch, o->force, run_batch_line, &b, err);
 }
 
@@ -163,7 +164,7 @@ static int run_options(const struct options *o, struct writer *w, struct error *
 
 int main(int argc, char **argv)
 {
-	struct options o = { .socket = DEFAULT_SOCKET, .words = calloc((size_t)argc + 1, sizeof(char *)) };
+	struct options o = { .words = calloc((size_t)argc + 1, sizeof(char *)) };
 	struct writer w = { .out = stdout };
 	struct error err = {};
 	int status = EXIT_USAGE;

@@ -22,21 +22,39 @@ static const struct column pool_columns[] = {
 	{},
 };
 
+/* ", 2 portmaps moved", if any were. */
+static const char *portmaps_text(const cJSON *result, const cJSON *args, char text[static CELL_TEXT])
+{
+	double n = json_number(result, "portmaps");
+
+	*text = '\0';
+	if (n > 0)
+		snprintf(text, CELL_TEXT, "; %.0f portmap%s %sd", n, n == 1 ? "" : "s",
+			 json_text(args, "portmaps", "move"));
+	return text;
+}
+
 static void show_drained(struct writer *w, const cJSON *result, const cJSON *args)
 {
+	char portmaps[CELL_TEXT];
+
 	writer_line(
 		w,
-		"%s: %.0f subscriber%s other outside addresses, by %.0f mapping%s; sessions go on for %.0f s at most",
+		"%s: %.0f subscriber%s other outside addresses, by %.0f mapping%s; sessions go on for %.0f s at most%s",
 		json_text(args, "out", "-"), json_number(result, "subscribers"),
 		json_number(result, "subscribers") == 1 ? " has" : "s have", json_number(result, "mappings"),
-		json_number(result, "mappings") == 1 ? "" : "s", json_number(result, "drain"));
+		json_number(result, "mappings") == 1 ? "" : "s", json_number(result, "drain"),
+		portmaps_text(result, args, portmaps));
 }
 
 static void show_restored(struct writer *w, const cJSON *result, const cJSON *args)
 {
-	writer_line(w, "%s: %.0f subscriber%s again; sessions opened meanwhile go on for %.0f s at most",
+	char portmaps[CELL_TEXT];
+
+	writer_line(w, "%s: %.0f subscriber%s again; sessions opened meanwhile go on for %.0f s at most%s",
 		    json_text(args, "out", "-"), json_number(result, "subscribers"),
-		    json_number(result, "subscribers") == 1 ? " has it" : "s have it", json_number(result, "drain"));
+		    json_number(result, "subscribers") == 1 ? " has it" : "s have it", json_number(result, "drain"),
+		    portmaps_text(result, args, portmaps));
 }
 
 static void show_moved(struct writer *w, const cJSON *result, const cJSON *args)

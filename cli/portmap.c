@@ -45,7 +45,10 @@ static void show_deleted(struct writer *w, const cJSON *result, const cJSON *arg
 
 	cell_text(args, "proto", proto);
 	cell_text(args, "out", out);
-	writer_line(w, "deleted %s %s", proto, out);
+	if (json_get(args, "out"))
+		writer_line(w, "deleted %s %s", proto, out);
+	else
+		writer_line(w, "deleted %s", proto);
 }
 
 const struct view view_portmap_add = { .show = show_added };

@@ -133,7 +133,8 @@ int command_run(const struct command *c, const char *socket, const cJSON *args, 
 	int status;
 
 	if (c->view->run)
-		return c->view->run(args, w, err);
+		return c->view->run(socket, args, w, err);
+	socket = socket ? socket : DEFAULT_SOCKET;
 	if (c->view->converse)
 		return c->view->converse(socket, args, w, err);
 	if (c->view->live && c->view->live(socket, args, w, &status, err))

@@ -69,24 +69,46 @@ static const struct command *nearest(const char *words, const char *first)
 	return best;
 }
 
-/* Appends the commands of the noun, if there are any. */
-static bool name_group(const char *noun, struct error *err)
+static void append(struct error *err, const char *text)
 {
-	unsigned n_group = group_size(noun), n_named = 0;
+	size_t n = strlen(err->text);
+
+	snprintf(err->text + n, sizeof(err->text) - n, "%s", text);
+}
+
+unsigned command_name_all(struct error *err, command_fits fits, const void *arg, const char *last)
+{
 	const struct command *c;
+	unsigned n = 0, named = 0;
 
+	for (unsigned i = 0; (c = command_at(i)); i++)
+		n += fits(c, arg);
 	for (unsigned i = 0; (c = command_at(i)); i++) {
-		size_t n = strlen(err->text);
-
-		if (!command_in_group(c, noun))
+		if (!fits(c, arg))
 			continue;
-		snprintf(err->text + n, sizeof(err->text) - n, "%s%s",
-			 n_named++	? ", "
-			 : n_group == 1 ? ": there is "
-					: ": there are ",
-			 command_name(c));
+		if (named++ && named < n)
+			append(err, ", ");
+		else if (named > 1) {
+			append(err, " ");
+			append(err, last);
+			append(err, " ");
+		}
+		append(err, command_name(c));
 	}
-	return n_named;
+	return n;
+}
+
+static bool is_of_noun(const struct command *c, const void *noun)
+{
+	return command_in_group(c, noun);
+}
+
+/* A command of two words that ends in a verb; what lists is also called show. */
+static bool ends_in_verb(const struct command *c, const void *verb)
+{
+	const char *own = strchr(command_name(c), ' ');
+
+	return own && (!strcmp(own + 1, verb) || (!strcmp(verb, "list") && !strcmp(own + 1, "show")));
 }
 
 /* Whether the word is a noun in the plural. */
@@ -100,12 +122,21 @@ static bool is_plural(const char *word, char noun[static NAME_MAX_LENGTH + 1])
 	return group_size(noun);
 }
 
+/* A verb in front, perhaps of another tool: names the commands that end in it. */
+static void explain_verb(const char *typed, const char *verb, struct error *err)
+{
+	error_set(err, 0, "\"%s\" is not a command, as the noun stands first: ", typed);
+	if (!command_name_all(err, ends_in_verb, verb, "or"))
+		append(err, "mapping list, for example; detnatctl help lists them all");
+	else if (!strcmp(verb, "list"))
+		append(err, "; stats, status and top have no noun");
+}
+
 void command_explain_unknown(char *const *words, unsigned n_words, struct error *err)
 {
 	char typed[2 * NAME_MAX_LENGTH + 2], noun[NAME_MAX_LENGTH + 1];
 	const struct command *c;
-	const char *meant;
-	size_t n;
+	const char *meant, *verb;
 
 	if (words[0][0] == '-') {
 		error_set(err, 0,
@@ -121,27 +152,30 @@ void command_explain_unknown(char *const *words, unsigned n_words, struct error 
 		return;
 	}
 	if (is_plural(words[0], noun)) {
-		error_set(err, 0, "\"%.40s\" is not a command; did you mean \"%s\"", words[0], noun);
-		if (group_size(noun) > 1)
-			name_group(noun, err);
-		n = strlen(err->text);
-		snprintf(err->text + n, sizeof(err->text) - n, "?");
+		error_set(err, 0, "\"%.40s\" is not a command; did you mean ", words[0]);
+		command_name_all(err, is_of_noun, noun, "or");
+		append(err, "?");
 		return;
 	}
-	c = habit_is_verb(words[0]) ? NULL : nearest(typed, words[0]);
+	verb = habit_verb(words[0]);
+	c = verb ? NULL : nearest(typed, words[0]);
 	if (c && n_words > 1) {
 		error_set(err, 0, "there is no command \"%s\"; did you mean \"%s\"?", typed, command_name(c));
 		return;
 	}
-	error_set(err, 0, "\"%s\" is not a command", typed);
-	if (name_group(words[0], err))
+	if (verb) {
+		explain_verb(typed, verb, err);
 		return;
-	n = strlen(err->text);
-	if (c)
-		snprintf(err->text + n, sizeof(err->text) - n, "; did you mean \"%s\"?", command_name(c));
-	else if (habit_is_verb(words[0]))
-		snprintf(err->text + n, sizeof(err->text) - n,
-			 ": the noun stands first, as in \"mapping list\"; detnatctl help lists them all");
-	else
-		snprintf(err->text + n, sizeof(err->text) - n, "; detnatctl help lists them all");
+	}
+	error_set(err, 0, "\"%s\" is not a command", typed);
+	if (group_size(words[0])) {
+		append(err, group_size(words[0]) > 1 ? ": there are " : ": there is ");
+		command_name_all(err, is_of_noun, words[0], "and");
+	} else if (c) {
+		append(err, "; did you mean \"");
+		append(err, command_name(c));
+		append(err, "\"?");
+	} else {
+		append(err, "; detnatctl help lists them all");
+	}
 }

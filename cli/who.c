@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "history_files.h"
 #include "json_get.h"
 #include "proto/history_who.h"
@@ -185,7 +186,7 @@ static bool read_question(char *text, size_t size, struct question *ret)
 		blank--;
 	*blank = '\0';
 	text += strspn(text, " \t");
-	return !time_parse(text, &ret->t);
+	return !time_parse_typed(text, time(NULL), &ret->t);
 }
 
 static void row_json(FILE *out, const struct question *q, enum who_result result, const struct who_answer *a,
@@ -317,7 +318,7 @@ static int answer(const struct history_files *f, const char *endpoint, int64_t t
 	return status;
 }
 
-static int who_run(const cJSON *args, struct writer *w, struct error *err)
+static int who_run(const char *socket, const cJSON *args, struct writer *w, struct error *err)
 {
 	const char *endpoint = json_text(args, "endpoint", NULL);
 	const char *at = json_text(args, "at", NULL);
@@ -330,7 +331,7 @@ static int who_run(const cJSON *args, struct writer *w, struct error *err)
 		return error_set(err, EXIT_USAGE, "who -: each line has a time of its own, so --at is not taken");
 	if (at)
 		time_parse(at, &t);
-	status = history_read_named(args, &f, err);
+	status = history_read_named(socket, args, &f, err);
 	if (status)
 		return status;
 	history_warn(&f);

@@ -219,6 +219,12 @@ void writer_json(struct writer *w, const char *text, size_t size)
 	fputc('\n', w->out);
 }
 
+/* What ends a row of a stream. */
+static const char *row_end(const struct writer *w)
+{
+	return w->lines && !w->pretty ? "" : "\n";
+}
+
 void writer_stream_begin(struct writer *w, const struct column *columns)
 {
 	w->rows = 0;
@@ -231,7 +237,8 @@ void writer_stream_row(struct writer *w, const struct column *columns, const cha
 	char cell[CELL_TEXT];
 
 	if (w->json) {
-		fputs(w->rows++ ? ",\n" : "\n", w->out);
+		fputs(w->rows++ ? "," : "", w->out);
+		fputs(row_end(w), w->out);
 		write_json(w, text, strlen(text), 1);
 		note_failure(w);
 		return;
@@ -256,7 +263,7 @@ void writer_stream_element(struct writer *w, void (*show)(struct writer *w, cons
 void writer_stream_end(struct writer *w, const char *empty)
 {
 	if (w->json)
-		fprintf(w->out, "%s]\n", w->rows ? "\n" : "");
+		fprintf(w->out, "%s]\n", w->rows ? row_end(w) : "");
 	else if (!w->rows)
 		fprintf(w->out, "%s\n", empty);
 }

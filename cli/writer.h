@@ -14,6 +14,7 @@ struct writer {
 	FILE *out;
 	bool json;
 	bool pretty; /* JSON is indented */
+	bool lines;  /* unless it is, each document stands on a line of its own */
 	size_t rows; /* rows of the current stream */
 	int failed;  /* errno of the first write that failed */
 };

@@ -100,6 +100,11 @@ keys() {
     "$PYTHON" deploy/keys.py
 }
 
+# Every path that an installed document or manual page names is there.
+paths() {
+    "$PYTHON" deploy/paths.py
+}
+
 manual() {
     [ ${#pages[@]} -eq 0 ] || mandoc -T lint -W warning "${pages[@]}"
 }
@@ -110,7 +115,7 @@ verbs() {
     local name
     diff <("$BUILD/detnatctl" --help | sed -n 's/^  \([a-z][a-z ]*[a-z]\)   *.*/\1/p' | while read -r name; do
         # shellcheck disable=SC2086 # a name is one word or two
-        "$BUILD/detnatctl" $name --help | sed -n 's/^Usage: detnatctl \[-s SOCKET\] \[-j\] //p'
+        "$BUILD/detnatctl" $name --help | sed -n 's/^Usage: detnatctl \[-s SOCKET\] \[-j | -p\] //p'
     done | tr '[:upper:]' '[:lower:]' | sort) \
         <(mandoc -T ascii -O width=1000,indent=0 docs/man/detnatctl.8 | sed 's/.\x08//g' |
             sed -n '/^MAPPINGS/,/^FILES/s/^     \([a-z][a-z].*\)/\1/p' | sed 's/ | /|/g; s/   *.*//' | sort) || {
@@ -132,6 +137,7 @@ checks=(
     "manual manual"
     "keys keys"
     "verbs verbs"
+    "paths paths"
     "rooms deploy/rooms.sh"
     "conformance conformance"
 )

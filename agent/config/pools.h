@@ -45,6 +45,12 @@ int pool_drain(struct config *c, struct prefix out, const struct prefix *to, uin
 int pool_restore(struct config *c, struct prefix out, struct pool_edit *ret, struct error *err);
 
 /*
+ * Has portmaps follow an edit: those that name an outside address which their subscriber has no more. *ret_n: how many
+ * were moved or deleted. -EEXIST: they are in the way; err names them, and says `advice`.
+ */
+int pool_portmaps(struct config *c, enum portmaps_fate fate, const char *advice, uint32_t *ret_n, struct error *err);
+
+/*
  * Gives a subscriber a free address of `out` as the only one behind it, until a time (0: for good). name: of the
  * mapping; NULL: move-ADDR. A subscriber that was moved is moved on. *ret_out: the address. 0, or -errno with err.
  */

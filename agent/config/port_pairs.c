@@ -147,8 +147,23 @@ const char *portmap_title(const struct config_portmap *m, char text[static LABEL
 	return text;
 }
 
+const char *portmap_out_format(const struct config *c, const struct config_portmap *m,
+			       char text[static PORTMAP_OUT_TEXT])
+{
+	struct endpoint first = config_portmap_out(c, m, 0);
+	struct endpoint last = config_portmap_out(c, m, ports_of(m) - 1);
+	char span[SPAN_TEXT];
+
+	/* Without an outside endpoint of its own a range may have ports in any order. */
+	span_format((struct port_span){ first.addr, first.port, last.port < first.port ? first.port : last.port },
+		    span);
+	snprintf(text, PORTMAP_OUT_TEXT, "%s %s", word_text(portmap_words, m->protos), span);
+	return text;
+}
+
 struct portmap_check {
 	const struct config *config;
+	bool added; /* by a command */
 	const char *name;
 	struct error *err;
 };
@@ -178,11 +193,17 @@ static int check_out(const struct portmap_check *v, size_t number, const struct 
 
 	if (!m->out.addr)
 		return 0;
+	if (v->added && m->out.last - m->out.first != m->in.last - m->in.first)
+		return refuse(v, number, "out", "OUT has %u port%s, and IN has %u", m->out.last - m->out.first + 1U,
+			      m->out.last == m->out.first ? "" : "s", m->in.last - m->in.first + 1U);
 	if (m->out.last - m->out.first != m->in.last - m->in.first)
 		return refuse(v, number, "out", "has %u ports, but `in` has %u", m->out.last - m->out.first + 1U,
 			      m->in.last - m->in.first + 1U);
 	addr_format(m->in.addr, in);
 	addr_format(m->out.addr, out);
+	if (v->added && m->out.addr != mapping_out_addr(g, own))
+		return refuse(v, number, "out", "%s leaves by %s, not by %s: name a port of %s, or leave OUT out", in,
+			      addr_format(mapping_out_addr(g, own), other), out, other);
 	if (m->out.addr != mapping_out_addr(g, own))
 		return refuse(v, number, "out",
 			      "%s leaves by %s, not by %s: portmap %s has to have %s outside, or be deleted first", in,
@@ -204,23 +225,33 @@ static int check_one(const struct portmap_check *v, size_t number)
 	const struct config_portmap *m = &v->config->portmaps[number];
 	const struct config_mapping *mapping = config_mapping_of(v->config, m->in.addr);
 	char in[ADDR_TEXT], title[LABEL_TEXT];
+	const char *why;
 	struct geometry g;
 
 	addr_format(m->in.addr, in);
 	portmap_title(m, title);
+	if (!mapping && v->added)
+		return refuse(v, number, "in",
+			      "%s is an inside address of no mapping; `detnatctl mapping list` shows them", in);
 	if (!mapping)
 		return refuse(
 			v, number, "in",
 			"%s is an inside address of no mapping: portmap %s has to name a subscriber, or be deleted "
 			"first",
 			in, title);
-	if (prefix_is_none(mapping->out) || mapping->inbound == INBOUND_OPEN)
-		return refuse(
-			v, number, "in", "all ports of %s are reachable already, as it is %s: portmap %s has to go", in,
-			prefix_is_none(mapping->out) ? "not translated" : "in a mapping with `inbound` open", title);
+	if (prefix_is_none(mapping->out) || mapping->inbound == INBOUND_OPEN) {
+		why = prefix_is_none(mapping->out) ? "not translated" : "in a mapping with `inbound` open";
+		return refuse(v, number, "in", "all ports of %s are reachable already, as it is %s%s%s%s", in, why,
+			      v->added ? "" : ": portmap ", v->added ? "" : title, v->added ? "" : " has to go");
+	}
 	if (geometry_of(v->config, m->in.addr, &g))
 		return refuse(v, number, "in", "%s has no ports that a portmap could have", in);
 	return check_out(v, number, &g);
+}
+
+int portmap_validate_added(const struct config *c, struct error *err)
+{
+	return check_one(&(struct portmap_check){ .config = c, .added = true, .err = err }, c->n_portmaps - 1);
 }
 
 /* Refuses an endpoint that two portmaps have. */

@@ -40,6 +40,17 @@ int config_add_portmap(struct config *c, const struct config_portmap *m);
  */
 int config_del_portmap(struct config *c, uint8_t protos, struct port_span out);
 
+/* Takes away the portmap of a name. 0, or with err -ENOENT, or -ENOTUNIQ if several have it. */
+int config_del_portmap_named(struct config *c, const char *name, struct error *err);
+
+/* Checks the portmap that a command has just added, the last one, in words of the command. 0, or -EINVAL with err. */
+int portmap_validate_added(const struct config *c, struct error *err);
+
+/* Writes "tcp 1.1.1.0:443", which is also what `portmap del` takes. Returns text. */
+#define PORTMAP_OUT_TEXT (SPAN_TEXT + 5)
+const char *portmap_out_format(const struct config *c, const struct config_portmap *m,
+			       char text[static PORTMAP_OUT_TEXT]);
+
 /* What messages call a portmap: its name, or its inside endpoint. Returns text. */
 const char *portmap_title(const struct config_portmap *m, char text[static LABEL_TEXT]);
 

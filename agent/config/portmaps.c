@@ -60,6 +60,45 @@ static void remove_at(struct config *c, size_t number)
 	memmove(&c->portmaps[number], &c->portmaps[number + 1], (c->n_portmaps - number) * sizeof(*c->portmaps));
 }
 
+/* Names the portmaps of a name by what `portmap del` takes. */
+static void name_all(const struct config *c, const char *name, struct error *err)
+{
+	const char *before = "";
+
+	for (size_t i = 0; i < c->n_portmaps; i++) {
+		size_t n = strlen(err->text);
+		char out[PORTMAP_OUT_TEXT];
+
+		if (strcmp(c->portmaps[i].name, name) != 0)
+			continue;
+		snprintf(err->text + n, sizeof(err->text) - n, "%s%s", before,
+			 portmap_out_format(c, &c->portmaps[i], out));
+		before = ", ";
+	}
+}
+
+int config_del_portmap_named(struct config *c, const char *name, struct error *err)
+{
+	size_t n = 0, found = 0;
+
+	for (size_t i = 0; i < c->n_portmaps; i++) {
+		if (strcmp(c->portmaps[i].name, name) != 0)
+			continue;
+		found = i;
+		n++;
+	}
+	if (!n)
+		return error_set(err, -ENOENT, "there is no portmap named %s; `detnatctl portmap list` shows them",
+				 name);
+	if (n > 1) {
+		error_set(err, 0, "%zu portmaps are named %s; name one by its protocol and outside port: ", n, name);
+		name_all(c, name, err);
+		return -ENOTUNIQ;
+	}
+	remove_at(c, found);
+	return 0;
+}
+
 /* Adds the ports from..to of a portmap, counted from its first, for some protocols. */
 static int add_part(struct config *c, const struct config_portmap *of, uint8_t protos, size_t from, size_t to)
 {

@@ -19,7 +19,7 @@ static int parse_arg(const struct arg_spec *spec, const cJSON *json, struct arg_
 		*ret = (struct arg_value){ .given = true, .number = cJSON_IsTrue(json) };
 		return 0;
 	}
-	if (spec->kind == ARG_NUMBER || spec->kind == ARG_SLOTS) {
+	if (arg_is_number(spec->kind)) {
 		if (!cJSON_IsNumber(json))
 			return error_set(err, -EINVAL, "%s must be a number", arg_title(spec, title));
 		return arg_check_number(spec, json->valuedouble, ret, err);
@@ -53,6 +53,9 @@ int request_parse_args(struct request *r, struct error *err)
 	for (unsigned i = 0; specs[i].kind; i++) {
 		if (specs[i].style == ARG_WORD && !r->args[i].given)
 			return error_set(err, -EINVAL, "%s needs %s", r->spec->name, arg_title(&specs[i], title));
+		if (r->args[i].given && specs[i + 1].kind &&
+		    arg_check_next(&specs[i], &r->args[i], r->args[i + 1].given, err))
+			return -EINVAL;
 		options |= specs[i].style == ARG_OPTION && r->args[i].given;
 		if (specs[i].style == ARG_ASSIGNMENT) {
 			assignments = true;

@@ -283,10 +283,9 @@ static cJSON *drain_json(const struct request *r, const struct mapping_drain *d,
 		.session_slots = BUCKET_SLOTS << record->bucket_shift,
 		.independence = { true, b->mapping, b->filtering, b->inbound },
 	};
-	uint64_t swept = d->sessions == UINT64_MAX ? 0 : d->sessions;
-	cJSON *json;
+	uint64_t sessions = session_count_of_drain(count, d);
+	cJSON *json = mapping_json(r->context->active->config, &m, &sessions, d);
 
-	json = mapping_json(r->context->active->config, &m, d->whole ? &count->by_mapping[d->number] : &swept, d);
 	/* The geometry is that of the mapping. */
 	if (json && !d->whole) {
 		cJSON_ReplaceItemInObject(json, "sharing_ratio", cJSON_CreateNumber(1U << record->geo.ratio_shift));

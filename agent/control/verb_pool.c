@@ -15,7 +15,12 @@
 struct moved {
 	struct pool_edit edit;
 	uint32_t out;
+	uint32_t portmaps; /* moved or deleted */
 };
+
+#define PORTMAPS_ADVICE                                                                      \
+	"--portmaps move gives them the same ports of the new addresses, --portmaps delete " \
+	"ends them"
 
 /*
  * Addresses that a mapping of the tables has, whether the configuration knows it or not. One that drains of the very
@@ -77,6 +82,14 @@ static int begin(struct request *r, uint32_t known_drain, change_edit edit, requ
 	return request_change(r, edit, answer, err);
 }
 
+/* Has portmaps follow as the request says. */
+static int take_portmaps(struct request *r, struct config *c, struct error *err)
+{
+	struct moved *moved = r->state;
+
+	return pool_portmaps(c, request_arg(r, "portmaps")->number, PORTMAPS_ADVICE, &moved->portmaps, err);
+}
+
 static cJSON *answer_pool(struct request *r)
 {
 	const struct moved *moved = r->state;
@@ -87,6 +100,7 @@ static cJSON *answer_pool(struct request *r)
 	json_add_u64(json, "subscribers", moved->edit.subscribers);
 	json_add_u64(json, "mappings", moved->edit.mappings);
 	json_add_u64(json, "drain", r->options.drain);
+	json_add_u64(json, "portmaps", moved->portmaps);
 	return json;
 }
 
@@ -107,9 +121,10 @@ static int edit_drain(struct config *c, void *arg, struct error *err)
 	struct moved *moved = r->state;
 	const struct arg_value *to = request_arg(r, "to");
 	const struct pool_users users = users_of(r);
+	int ret = pool_drain(c, request_arg(r, "out")->prefix, to->given ? &to->prefix : NULL, r->options.drain, &users,
+			     &moved->edit, err);
 
-	return pool_drain(c, request_arg(r, "out")->prefix, to->given ? &to->prefix : NULL, r->options.drain, &users,
-			  &moved->edit, err);
+	return ret ? ret : take_portmaps(r, c, err);
 }
 
 int verb_pool_drain(struct request *r, cJSON **ret_result, struct error *err)
@@ -123,8 +138,9 @@ static int edit_restore(struct config *c, void *arg, struct error *err)
 {
 	struct request *r = arg;
 	struct moved *moved = r->state;
+	int ret = pool_restore(c, request_arg(r, "out")->prefix, &moved->edit, err);
 
-	return pool_restore(c, request_arg(r, "out")->prefix, &moved->edit, err);
+	return ret ? ret : take_portmaps(r, c, err);
 }
 
 int verb_pool_restore(struct request *r, cJSON **ret_result, struct error *err)
@@ -148,10 +164,15 @@ static int edit_move(struct config *c, void *arg, struct error *err)
 		.name = name->given ? name->text : NULL,
 	};
 	char text[TIME_TEXT];
+	int ret;
 
 	if (until->given && until->time <= time(NULL))
 		return error_set(err, -EINVAL, "--until: %s is past", time_format(until->time, text));
-	return user_move(c, &move, &users, &moved->out, err);
+	ret = user_move(c, &move, &users, &moved->out, err);
+	return ret ? ret
+		   : pool_portmaps(c, PORTMAPS_IN_THE_WAY,
+				   "`detnatctl portmap del` with a name, or a protocol and port, ends each",
+				   &moved->portmaps, err);
 }
 
 static cJSON *answer_moved(struct request *r)

@@ -29,7 +29,9 @@ static int edit_add(struct config *c, void *arg, struct error *err)
 {
 	struct config_portmap m = portmap_given(arg);
 
-	return config_add_portmap(c, &m) ? error_set(err, -ENOMEM, "out of memory") : 0;
+	if (config_add_portmap(c, &m))
+		return error_set(err, -ENOMEM, "out of memory");
+	return portmap_validate_added(c, err);
 }
 
 static cJSON *answer_added(struct request *r)
@@ -68,6 +70,11 @@ static int edit_del(struct config *c, void *arg, struct error *err)
 	return ret ? error_set(err, ret, "out of memory") : 0;
 }
 
+static int edit_del_named(struct config *c, void *arg, struct error *err)
+{
+	return config_del_portmap_named(c, request_arg(arg, "proto")->text, err);
+}
+
 /* Calls visit for each port that the request names; false from it ends that, and is returned. */
 static bool each_named(const struct request *r,
 		       bool (*visit)(const struct request *r, uint8_t proto, struct endpoint out))
@@ -100,6 +107,8 @@ static bool end_lease(const struct request *r, uint8_t proto, struct endpoint ou
 /* Leases are not of the configuration, so their end is no change of it. */
 int verb_portmap_del(struct request *r, cJSON **ret_result, struct error *err)
 {
+	if (!request_arg(r, "out")->given)
+		return request_change(r, edit_del_named, answer_empty, err);
 	if (each_named(r, is_lease)) {
 		each_named(r, end_lease);
 		*ret_result = cJSON_CreateObject();

@@ -164,7 +164,8 @@ static void write_drain_left(const struct item *i)
 }
 
 static const struct family of_mappings[] = {
-	{ "detnat_sessions", "gauge", "Sessions by mapping and protocol, without expired ones and those in time-wait.",
+	{ "detnat_sessions", "gauge",
+	  "Sessions by mapping and protocol, without expired ones, those in time-wait and those that drain.",
 	  write_sessions },
 	{ "detnat_tcp_sessions_unanswered", "gauge",
 	  "Sessions of TCP, by mapping, in which a second or more after the SYN from inside nothing has come back.",
@@ -199,7 +200,8 @@ static const struct family of_mappings[] = {
 
 static const struct family of_drains[] = {
 	{ "detnat_mapping_draining_sessions", "gauge",
-	  "Sessions that drain, at the last sweep, by inside addresses and the pool of the mapping that they are of.",
+	  "Sessions that drain, at the last sweep, by inside addresses and the pool of the mapping that they are of; "
+	  "detnat_sessions is without them.",
 	  write_draining },
 	{ "detnat_mapping_drain_left_seconds", "gauge", "Seconds after which what drains ends at the latest.",
 	  write_drain_left },

@@ -99,6 +99,9 @@ void doctor_configuration(struct doctor *d)
 	if (!datapath_peek_running(d->config->pin_path, &json, &hash) &&
 	    config_parse(json, strlen(json), "running configuration", &running, &err))
 		doctor_say(d, DOCTOR_WARNING, "%s", err.text);
+	if (running)
+		doctor_say(d, DOCTOR_OK, "%s is examined, not what is in force: `detnatctl config diff` compares them",
+			   path);
 	if (namespace_check(d->config->pin_path, &gone, &err) && ++refused)
 		doctor_say(d, DOCTOR_FAILURE, "%s", err.text);
 	if (check_machine(d->config, running, false, NULL, path, &err) && ++refused)

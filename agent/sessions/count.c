@@ -44,6 +44,36 @@ void session_counter_free(struct session_counter *c)
 	free(c);
 }
 
+/* The count of a drain, which begins at 0; NULL: of more drains than there can be at a time. */
+static struct drain_count *count_of(struct session_count *c, const struct mapping_drain *d)
+{
+	for (size_t i = c->n_drains; i-- > 0;)
+		if (c->by_drain[i].number == d->number && prefix_equal(c->by_drain[i].in, d->in))
+			return &c->by_drain[i];
+	if (c->n_drains == MAX_DRAINS)
+		return NULL;
+	c->by_drain[c->n_drains] = (struct drain_count){ .in = d->in, .number = d->number };
+	return &c->by_drain[c->n_drains++];
+}
+
+/* Where sessions of a mapping's inside addresses count that drain (d), or do not (NULL). */
+static uint64_t *place_of(struct session_count *c, int number, const struct mapping_drain *d)
+{
+	struct drain_count *of_drain = d && !d->whole ? count_of(c, d) : NULL;
+
+	return of_drain ? &of_drain->sessions : &c->by_mapping[number];
+}
+
+uint64_t session_count_of_drain(const struct session_count *c, const struct mapping_drain *d)
+{
+	if (d->whole)
+		return c->by_mapping[d->number];
+	for (size_t i = 0; i < c->n_drains; i++)
+		if (c->by_drain[i].number == d->number && prefix_equal(c->by_drain[i].in, d->in))
+			return c->by_drain[i].sessions;
+	return 0;
+}
+
 /* Sessions in slots, according to the subscriber's record. */
 static uint32_t slots_recorded(const struct subscriber *s)
 {
@@ -56,7 +86,7 @@ static uint32_t slots_recorded(const struct subscriber *s)
 static int count_subscriber(struct subscriber_iterator *it, void *arg)
 {
 	struct session_counter *c = arg;
-	uint64_t *count = &c->count.by_mapping[it->number];
+	uint64_t *count = place_of(&c->count, it->number, subscriber_iterator_at(it));
 	bool due = subscriber_due(it);
 
 	if (c->looked < EXACT_SLOTS || (due && c->freed >= MAX_FREED)) {
@@ -86,7 +116,7 @@ static int count_overflow(struct session_counter *c)
 		int number = mappings_of_overflow(m, &c->scan.keys[i], c->scan.sessions[i].truth);
 
 		if (number >= 0 && word_counts(c->scan.sessions[i].truth, now, mappings_get(m, number)->timeout_ticks))
-			c->count.by_mapping[number]++;
+			(*place_of(&c->count, number, mappings_drain_of(m, number, c->scan.keys[i].addr)))++;
 	}
 	return r;
 }
@@ -110,6 +140,8 @@ int session_counter_step(struct session_counter *c, unsigned budget_us, struct s
 	c->count.total = 0;
 	for (unsigned i = 0; i < MAX_MAPPINGS; i++)
 		c->count.total += c->count.by_mapping[i];
+	for (size_t i = 0; i < c->count.n_drains; i++)
+		c->count.total += c->count.by_drain[i].sessions;
 	*ret = c->count;
 	return 0;
 }

@@ -6,6 +6,8 @@
 #ifndef DETNAT_SESSIONS_H
 #define DETNAT_SESSIONS_H
 
+#include <detnat/drains.h>
+
 #include "tables/mappings.h"
 
 /* A session, in host byte order. */
@@ -83,11 +85,24 @@ int subscriber_counter_step(struct subscriber_counter *c, unsigned budget_us,
 			    struct subscriber_figures *ret); /* 1 more, 0 done, -ENOENT */
 void subscriber_counter_free(struct subscriber_counter *c);
 
-/* Counts sessions per mapping number, in slices; subscribers without sessions cost one load. */
+/*
+ * Counts sessions per mapping number, in slices; subscribers without sessions cost one load. Each session is in one
+ * count: what drains from a mapping that is in use counts for the drain, not for the mapping.
+ */
 struct session_count {
 	uint64_t total;
 	uint64_t by_mapping[MAX_MAPPINGS];
+	struct drain_count {
+		struct prefix in;
+		int number;
+		uint64_t sessions;
+	} by_drain[MAX_DRAINS];
+	size_t n_drains;
 };
+
+/* The sessions of a drain. */
+uint64_t session_count_of_drain(const struct session_count *c, const struct mapping_drain *d);
+
 struct session_counter;
 int session_counter_new(struct mappings *m, struct session_counter **ret);
 int session_counter_step(struct session_counter *c, unsigned budget_us, struct session_count *ret); /* 1 more, 0 done */

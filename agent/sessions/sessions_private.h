@@ -94,6 +94,9 @@ struct subscriber_iterator {
 /* Has it visit the subscribers of one drain alone that are among first..last. False: there are none. */
 bool subscriber_iterator_drain(struct subscriber_iterator *it, size_t drain, uint64_t first, uint64_t last);
 
+/* The drain that is being visited; NULL: none is. */
+const struct mapping_drain *subscriber_iterator_at(const struct subscriber_iterator *it);
+
 /* Visits every subscriber, with or without sessions; set fields to narrow it down. */
 void subscriber_iterator_init(struct subscriber_iterator *it, struct mappings *m);
 

@@ -172,6 +172,13 @@ static int iterate_drain(struct subscriber_iterator *it, const struct mapping_dr
 	return 0;
 }
 
+const struct mapping_drain *subscriber_iterator_at(const struct subscriber_iterator *it)
+{
+	const struct mapping_drain *d;
+
+	return it->kind && it->kind <= mappings_drains(it->m, &d) ? &d[it->kind - 1] : NULL;
+}
+
 bool subscriber_iterator_drain(struct subscriber_iterator *it, size_t drain, uint64_t first, uint64_t last)
 {
 	const struct mapping_drain *d;

@@ -89,7 +89,8 @@ int session_usage_new(struct mappings *m, struct session_usage **ret)
 	if (!u)
 		return -ENOMEM;
 	subscriber_iterator_init(&u->it, m);
-	u->it.idle_turn = 1; /* under a mask of 0: skips those without sessions */
+	u->it.idle_turn = 1;   /* under a mask of 0: skips those without sessions */
+	u->it.one_kind = true; /* what drains has figures of its own */
 	*ret = u;
 	return 0;
 }
@@ -219,7 +220,8 @@ static int count_overflow(struct session_usage *u)
 		uint64_t word = u->scan.sessions[i].truth;
 		int number = key->direction == OVERFLOW_IN2OUT ? mappings_of_overflow(m, key, word) : -1;
 
-		if (number >= 0 && word_counts(word, now, mappings_get(m, number)->timeout_ticks)) {
+		if (number >= 0 && !mappings_drain_of(m, number, key->addr) &&
+		    word_counts(word, now, mappings_get(m, number)->timeout_ticks)) {
 			struct mapping_usage *usage = entry(u, number, &mappings_get(m, number)->geo);
 
 			usage->sessions[protocol_of_state(word_state(word))]++;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How much of their limits subscribers have used: a pass through all sessions, in slices, summed up per mapping.
+ * How much of their limits subscribers have used: a pass through all sessions but those that drain, in slices, summed
+ * up per mapping.
  * Subscribers without sessions cost one load.
  */
 #ifndef DETNAT_USAGE_H

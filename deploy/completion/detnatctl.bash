@@ -10,6 +10,10 @@ _detnatctl_value() {
     "NAME|IN")
         detnatctl -j mapping list 2>/dev/null | grep -oE '"(name|in)": *"[^"]+"' | cut -d '"' -f 4
         ;;
+    "NAME|tcp|udp|both")
+        tr '|' '\n' <<<"${1#*|}"
+        detnatctl -j portmap list 2>/dev/null | grep -oE '"name": *"[^"]+"' | cut -d '"' -f 4
+        ;;
     "ADDR|PREFIX")
         case $3 in
         pool) detnatctl pool list 2>/dev/null | grep -oE '^[0-9.]+' ;;

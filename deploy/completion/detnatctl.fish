@@ -45,6 +45,8 @@ function __detnatctl_complete
     end
     if string match -q -- '*NAME|IN*' "$usage"
         detnatctl -j mapping list 2>/dev/null | string match -rag '"name": *"([^"]+)"'
+    else if string match -q -- '*NAME|tcp*' "$usage"
+        detnatctl -j portmap list 2>/dev/null | string match -rag '"name": *"([^"]+)"'
     else if string match -q -- '*NAME*' "$usage"
         ls /sys/class/net
     end

@@ -12,7 +12,7 @@ static const struct word *const words_of[] = {
 	[ARG_ROLE] = role_words,       [ARG_SIDE] = side_words,
 	[ARG_PROTO] = proto_words,     [ARG_PORTMAP_PROTO] = portmap_words,
 	[ARG_ORIGIN] = origin_words,   [ARG_ORDER] = order_words,
-	[ARG_INBOUND] = inbound_words,
+	[ARG_INBOUND] = inbound_words, [ARG_PORTMAPS_FATE] = fate_words,
 };
 
 const struct word *arg_words(enum arg_kind kind)
@@ -25,6 +25,11 @@ bool arg_is_list(enum arg_kind kind)
 	return kind == ARG_NOTICES;
 }
 
+bool arg_is_number(enum arg_kind kind)
+{
+	return kind == ARG_NUMBER || kind == ARG_SLOTS || kind == ARG_SECONDS;
+}
+
 /* Placeholders in the usage, for kinds that are not one of a list of words. */
 static const char *const placeholders[] = {
 	[ARG_ADDR] = "ADDR",
@@ -35,6 +40,7 @@ static const char *const placeholders[] = {
 	[ARG_NAME] = "NAME",
 	[ARG_NUMBER] = "N",
 	[ARG_SLOTS] = "N",
+	[ARG_SECONDS] = "SECONDS",
 	[ARG_QUESTION] = "ADDR:PORT|-",
 	[ARG_TIME] = "TIME",
 	[ARG_PATH] = "DIR",
@@ -48,6 +54,7 @@ static const char *const placeholders[] = {
 	[ARG_COMMENT] = "TEXT",
 	[ARG_PROTOCOLS] = "PROTO[,...]",
 	[ARG_MAPPING] = "NAME|IN",
+	[ARG_PORTMAP] = "NAME|tcp|udp|both",
 	[ARG_OUT] = "PREFIX",
 };
 

@@ -4,18 +4,20 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <time.h>
 
 #include <detnat/tables.h>
 
+#include "base/duration.h"
 #include "base/text.h"
-#include "base/timestamp.h"
 #include "proto/collector_endpoint.h"
 #include "proto/defaults.h"
 #include "proto/label.h"
 
 #define SECONDS_MAX 604800U
 
-#define TIMEOUT_ARG(constant, timeout_name, seconds) { #timeout_name, ARG_NUMBER, ARG_ASSIGNMENT, 1, SECONDS_MAX },
+#define TIMEOUT_ARG(constant, timeout_name, seconds) \
+	{ #timeout_name, ARG_SECONDS, ARG_ASSIGNMENT, 1, SECONDS_MAX, .shown = "N" },
 
 const struct verb_spec verb_specs[N_VERBS] = {
 #define VERB(id, ...) [VERB_##id] = { __VA_ARGS__ },
@@ -51,8 +53,10 @@ int arg_check_number(const struct arg_spec *spec, double number, struct arg_valu
 	char title[USAGE_TEXT];
 
 	if (!(number >= spec->min && number <= spec->max) || number != (uint32_t)number)
-		return error_set(err, -EINVAL, "%s must be a whole number from %u to %u", arg_title(spec, title),
-				 spec->min, spec->max);
+		return error_set(err, -EINVAL,
+				 spec->kind == ARG_SECONDS ? "%s must be %u to %u seconds"
+							   : "%s must be a whole number from %u to %u",
+				 arg_title(spec, title), spec->min, spec->max);
 
 	uint32_t n = (uint32_t)number;
 
@@ -72,6 +76,19 @@ static int parse_number(const struct arg_spec *spec, const char *text, struct ar
 		return error_set(err, -EINVAL, "%s must be a whole number from %u to %u, not \"%.64s\"",
 				 arg_title(spec, title), spec->min, spec->max, text);
 	return arg_check_number(spec, number, ret, err);
+}
+
+static int parse_seconds(const struct arg_spec *spec, const char *text, struct arg_value *ret, struct error *err)
+{
+	char title[USAGE_TEXT];
+	uint64_t seconds;
+
+	if (duration_parse(text, &seconds))
+		return error_set(err, -EINVAL,
+				 "%s must be a number of seconds from %u to %u, or a time such as 90s, 10m, 2h or 7d, "
+				 "not \"%.64s\"",
+				 arg_title(spec, title), spec->min, spec->max, text);
+	return arg_check_number(spec, (double)seconds, ret, err);
 }
 
 static int parse_addr(const struct arg_spec *spec, const char *text, struct arg_value *ret)
@@ -127,7 +144,7 @@ static int parse_question(const struct arg_spec *spec, const char *text, struct 
 
 static int parse_time(const struct arg_spec *spec, const char *text, struct arg_value *ret)
 {
-	return time_parse(text, &ret->time);
+	return time_parse_typed(text, time(NULL), &ret->time);
 }
 
 static int parse_path(const struct arg_spec *spec, const char *text, struct arg_value *ret)
@@ -210,6 +227,27 @@ static int parse_mapping(const struct arg_spec *spec, const char *text, struct a
 	return label_valid(text) ? 0 : -EINVAL;
 }
 
+static int parse_portmap(const struct arg_spec *spec, const char *text, struct arg_value *ret)
+{
+	ret->text = text;
+	return word_number(portmap_words, text, &ret->number) && !label_valid(text) ? -EINVAL : 0;
+}
+
+int arg_check_next(const struct arg_spec *spec, const struct arg_value *value, bool next_given, struct error *err)
+{
+	char title[USAGE_TEXT];
+
+	if (spec->kind != ARG_PORTMAP)
+		return 0;
+	arg_title(spec + 1, title);
+	if (value->number && !next_given)
+		return error_set(err, -EINVAL, "%s needs %s; or name the portmap alone", value->text, title);
+	if (!value->number && next_given)
+		return error_set(err, -EINVAL, "before %s stands tcp, udp or both, not \"%.64s\"; a name stands alone",
+				 title, value->text);
+	return 0;
+}
+
 /*
  * An address is a prefix of 32 bits. Bits beyond the length are refused: who types 1.1.1.2/30 may mean one address, or
  * all four.
@@ -269,7 +307,8 @@ static const struct {
 			   .expected = "an address and port such as 1.1.1.1:1276, or - to read them from standard "
 				       "input" },
 	[ARG_TIME] = { .parse = parse_time,
-		       .expected = "a time such as 2026-01-31T10:00:00Z, \"2026-01-31 10:00\" (UTC) or 2026-01-31" },
+		       .expected = "a time such as 2026-01-31T10:00:00Z, \"2026-01-31 10:00\" (UTC), 2026-01-31, "
+				   "or from now such as -5m or +2h" },
 	[ARG_PATH] = { .parse = parse_path, .expected = "the path of a directory" },
 	[ARG_TEXT] = { .parse = parse_text, .expected = "a short text of UTF-8 without control characters" },
 	[ARG_FILE] = { .parse = parse_path, .expected = "the path of a file" },
@@ -286,6 +325,7 @@ static const struct {
 			    .expected = "none, or protocols out of udp, tcp and icmp with commas between" },
 	[ARG_MAPPING] = { .parse = parse_mapping,
 			  .expected = "the name of a mapping, or its inside prefix such as 10.0.0.0/18" },
+	[ARG_PORTMAP] = { .parse = parse_portmap, .expected = "tcp, udp, both or the name of a portmap" },
 	[ARG_PLACE] = { .parse = parse_place,
 			.expected = "an address such as 10.0.0.2, or one with a port such as 1.1.1.0:1054" },
 };
@@ -337,7 +377,9 @@ int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *r
 
 	if (spec->refused)
 		return error_set(err, -EINVAL, "%s: %s", arg_title(spec, title), spec->refused);
-	if (spec->kind == ARG_NUMBER || spec->kind == ARG_SLOTS)
+	if (spec->kind == ARG_SECONDS)
+		return parse_seconds(spec, text, ret, err);
+	if (arg_is_number(spec->kind))
 		return parse_number(spec, text, ret, err);
 	if (spec->kind == ARG_FLAG)
 		return error_set(err, -EINVAL, "%s must be no value, not \"%.64s\"", arg_title(spec, title), text);

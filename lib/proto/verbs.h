@@ -33,13 +33,16 @@ enum arg_kind {
 	ARG_SIDE,	   /* in, out: number is DEVICE_INSIDE or DEVICE_OUTSIDE */
 	ARG_SPAN,	   /* 10.0.0.2:443, 10.0.0.2:8000-8009: span */
 	ARG_PORTMAP_PROTO, /* tcp, udp, both: number is enum portmap_protos */
+	ARG_PORTMAP,	   /* the same words, before ports: number; or the name of a portmap: text, and number 0 */
+	ARG_PORTMAPS_FATE, /* move, delete: number is enum portmaps_fate */
 	ARG_ORIGIN,	   /* static, pcp: number is enum portmap_origin */
 	ARG_PROTO,	   /* tcp, udp, icmp: number is the IP protocol */
 	ARG_NUMBER,	   /* min..max */
 	ARG_SLOTS,	   /* a power of two, min..max */
+	ARG_SECONDS,	   /* min..max; typed perhaps with units, 90s, 1h30m: see base/duration.h */
 	ARG_FLAG,	   /* number is 0 or 1 */
 	ARG_QUESTION,	   /* 1.1.1.1:1276, or - for questions on standard input: text */
-	ARG_TIME,	   /* an RFC 3339 time, or a date, see base/timestamp.h: time */
+	ARG_TIME,	   /* an RFC 3339 time, a date, or relative to now, see base/duration.h: time */
 	ARG_PATH,	   /* path of a directory */
 	ARG_FILE,	   /* path of a file, or -: text */
 	ARG_ORDER,	   /* sessions, quota: number is enum top_order */
@@ -128,14 +131,23 @@ const char *arg_title(const struct arg_spec *spec, char text[static USAGE_TEXT])
 /* Returns whether further words, which no other argument takes, belong to the value of this kind, with commas. */
 bool arg_is_list(enum arg_kind kind);
 
+/* Returns whether values of this kind are JSON numbers. */
+bool arg_is_number(enum arg_kind kind);
+
 /* Returns the words that a value of this kind can be, or NULL if the kind is not a list of words. */
 const struct word *arg_words(enum arg_kind kind);
 
 /*
- * Parses a value, with numbers in decimal digits; flags have no text form. Returns 0, or -EINVAL with err naming the
- * argument, the value and what is expected. ret->text points to the given text.
+ * Parses a value as it is typed, with numbers in decimal digits; flags have no text form. Returns 0, or -EINVAL with
+ * err naming the argument, the value and what is expected. ret->text points to the given text.
  */
 int arg_parse(const struct arg_spec *spec, const char *text, struct arg_value *ret, struct error *err);
+
+/*
+ * Whether a value and the argument behind it go together: 0, or -EINVAL with err. Of ARG_PORTMAP, a protocol needs
+ * ports and a name takes none.
+ */
+int arg_check_next(const struct arg_spec *spec, const struct arg_value *value, bool next_given, struct error *err);
 
 /* Checks a value that was received as a number. Returns as arg_parse(). */
 int arg_check_number(const struct arg_spec *spec, double number, struct arg_value *ret, struct error *err);

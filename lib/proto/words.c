@@ -33,6 +33,7 @@ const struct word portmap_words[] = {
 	{ "both", PORTMAP_OF_BOTH },
 	{},
 };
+const struct word fate_words[] = { { "move", PORTMAPS_MOVE }, { "delete", PORTMAPS_DELETE }, {} };
 const struct word order_words[] = { { "sessions", TOP_BY_SESSIONS }, { "quota", TOP_BY_QUOTA }, {} };
 const struct word inbound_words[] = { { "sessions", INBOUND_SESSIONS }, { "open", INBOUND_OPEN }, {} };
 const struct word notice_words[] = {

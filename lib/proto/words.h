@@ -23,6 +23,7 @@ extern const struct word side_words[];	  /* in, out: DEVICE_INSIDE, DEVICE_OUTSI
 extern const struct word proto_words[];	  /* tcp, udp, icmp: the IP protocol */
 extern const struct word binding_words[]; /* udp, tcp, icmp: BINDING_… */
 extern const struct word portmap_words[]; /* tcp, udp, both: enum portmap_protos */
+extern const struct word fate_words[];	  /* move, delete: enum portmaps_fate */
 extern const struct word origin_words[];  /* static, pcp: enum portmap_origin */
 extern const struct word order_words[];	  /* sessions, quota: enum top_order */
 extern const struct word inbound_words[]; /* sessions, open: enum inbound */
@@ -31,6 +32,13 @@ extern const struct word state_words[];	  /* the states of sessions, as they are
 
 /* Protocols of a portmap, or-ed. */
 enum portmap_protos { PORTMAP_OF_TCP = 1, PORTMAP_OF_UDP = 2, PORTMAP_OF_BOTH = 3 };
+
+/* What becomes of portmaps whose subscriber loses the outside address that they name. */
+enum portmaps_fate {
+	PORTMAPS_IN_THE_WAY, /* the change is refused */
+	PORTMAPS_MOVE,	     /* to the same ports of the new address */
+	PORTMAPS_DELETE,
+};
 
 /* Looks up the number of a word. Returns 0, or -EINVAL if it is not in the list. */
 int word_number(const struct word *words, const char *text, uint32_t *ret);

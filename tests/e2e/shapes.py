@@ -26,7 +26,7 @@ PORTMAP = {"name": (str, type(None)), "proto": str, "in_addr": str, "in_port": i
 POOL = {"addr": str, "last": str, "addresses": int, "state": str, "subscribers": int, "sessions": int, "mapping": (str, type(None)),
         "in": str, "out": str}
 POOL_EDIT = {"out": str, "addresses": int, "subscribers": int, "mappings": int, "drain": int}
-POOL_DRAINED = {**POOL_EDIT, "warnings": list}
+POOL_DRAINED = {**POOL_EDIT, "portmaps": int, "warnings": list}
 USER_MOVE = {"in_addr": str, "out_addr": str, "mapping": str, "until": (str, type(None)), "drain": int, "warnings": list}
 PEER = {"peer": str, "state": str, "reason": (str, type(None)), "sessions_sent": int, "sessions_received": int, "sessions_refused": int,
         "copies": int, "lag_seconds": (int, float, type(None)), "unsent": int, "whole_copies": int, "overruns": int, "mapping_digest": str,

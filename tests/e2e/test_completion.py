@@ -23,6 +23,7 @@ ROWS = [
     (("mapping", ""), {"add", "del", "set", "list"}, {"mapping", "close"}),
     (("session", ""), {"list", "close", "flush"}, {"add"}),
     (("session", "list", "-"), {"--ext", "--state", "--count", "--proto"}, {"--yes", "-n"}),
+    (("pool", "drain", "1.1.1.2", "--portmaps", ""), {"move", "delete"}, {"tcp"}),
     (("timeouts", "set", ""), {"udp=", "icmp="}, {"inside"}),
     (("interface", "add", "lo", ""), {"inside", "outside"}, {"udp="}),
 ]
@@ -60,5 +61,7 @@ def test_names_and_prefixes_of_mappings_are_offered(lab, tmp_path, shell):
     wrapper.write_text(f'#!/bin/sh\nexec {BUILD}/detnatctl -s {agent.socket} "$@"\n')
     wrapper.chmod(0o755)
     assert {"homes", "10.0.0.0/18"} <= complete(shell, ("mapping", "del", ""), tmp_path)
+    agent.ctl("portmap", "add", "tcp", "10.0.0.2:443", "1.1.1.0:443", "--name", "web")
+    assert {"web", "tcp", "both"} <= complete(shell, ("portmap", "del", ""), tmp_path)
     addresses = complete(shell, ("pool", "drain", ""), tmp_path)
     assert {"1.1.1.0", "1.1.1.3"} <= addresses and "10.0.0.0/18" not in addresses

@@ -78,9 +78,10 @@ def test_a_bad_line_is_an_error_and_changes_nothing(agent, batch, line, said):
 
 
 def test_json_is_a_document_a_command(agent, batch):
-    done = batch("status\nmapping\n", "-j")
-    first, second = (json.loads(line) for line in done.out.splitlines())
-    assert done.status == 0 and first["mappings"] == 1 and second == agent.ctl("mapping")
+    done = batch("status\nmapping\npool list\nforward 10.0.0.2\nportmap list\n", "-j")
+    first, *others = (json.loads(line) for line in done.out.splitlines())
+    assert done.status == 0 and first["mappings"] == 1
+    assert others == [agent.ctl(*words) for words in (("mapping",), ("pool",), ("forward", "10.0.0.2"), ("portmap",))]
 
 
 def test_wrong_use_of_the_options_is_refused(agent):

@@ -80,8 +80,11 @@ def test_help_and_version_are_commands(running_lab):
     assert agent.text("help") == agent.text("--help") != ""
     assert agent.text("help", "mapping", "add") == agent.text("mapping", "add", "--help")
     assert agent.text("mapping", "help") == agent.text("help", "mapping")
-    for plural, noun in (("sessions", "session"), ("interfaces", "interface"), ("users", "user")):
-        assert f'did you mean "{noun}"' in agent.refused(plural, status=2)
+    for plural, meant in (("sessions", "session list, session close or session flush?"), ("users", "user show or user move?")):
+        assert f'"{plural}" is not a command; did you mean {meant}' in agent.refused(plural, status=2)
+    for verb in ("list", "show"):
+        said = agent.refused(verb, status=2)
+        assert all(command in said for command in ("mapping list", "config show", "peer list", "stats"))
     assert "mapping del" in agent.text("help", "mapping") and "session list" not in agent.text("help", "mapping")
     assert agent.text("version") == agent.text("-V")
     assert agent.ctl("version")["version"] in agent.text("version")

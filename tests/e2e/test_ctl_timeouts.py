@@ -44,7 +44,7 @@ def test_out_of_range_changes_nothing(agent, arguments):
 
 
 @pytest.mark.parametrize("arguments", [
-    (), ("udp",), ("udp=",), ("udp=x",), ("udp=5s",), ("udp= 5",), ("udp=5.5",), ("dns=5",), ("=5",), ("udp=5", "udp=6"),
+    (), ("udp",), ("udp=",), ("udp=x",), ("udp=5y",), ("udp= 5",), ("udp=5.5",), ("dns=5",), ("=5",), ("udp=5", "udp=6"),
     ("icmp=70", "udp=x"), ("300",),
 ], ids=lambda a: "-".join(a) or "none")
 def test_bad_usage_changes_nothing(agent, arguments):

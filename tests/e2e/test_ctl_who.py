@@ -44,6 +44,27 @@ def test_who_needs_no_agent(lab):
     assert who(agent, "1.1.1.1:1276")["in_addr"] == "10.0.16.16"
 
 
+def test_the_history_is_that_of_the_agent_at_the_socket(lab):
+    agent = lab.start()
+    for words in (("who", "1.1.1.1:1276"), ("history", "list"), ("history", "verify")):
+        there = agent.command(*words)
+        assert there.status == 0 and there.err == "", there
+        assert there.out == agent.text(*words, "--state-dir", agent.state)
+    agent.stop()
+    gone = agent.command("history", "list")
+    assert gone.err.startswith("detnatctl: warning: the history in /var/lib/detnat is read: no agent"), gone
+
+
+def test_times_may_be_told_from_now(lab):
+    agent = lab.start()
+    before = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=2, seconds=1)
+    said = agent.refused("who", "1.1.1.1:1276", "--at", "-2h")
+    told = when(said.split(" at ")[1].split(": ")[0])
+    assert before < told < before + datetime.timedelta(minutes=10) and "the history begins at" in said
+    assert agent.ctl("who", "1.1.1.1:1276", "--at", "now")["in_addr"] == "10.0.16.16"
+    assert "or from now such as -5m" in agent.refused("who", "1.1.1.1:1276", "--at", "5m", status=2)
+
+
 def test_text_names_the_subscriber(running_lab):
     result = execute(CTL, "who", "1.1.1.1:1276", "--state-dir", running_lab.agent.state)
     assert result.status == 0 and "10.0.16.16" in result.out

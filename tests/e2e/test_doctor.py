@@ -75,6 +75,7 @@ def test_a_problem_is_found_with_its_remedy(lab, commands, config, level, check,
 
 def test_a_healthy_host_has_none_of_these_findings(lab):
     examined = lab.prepare().once("--doctor")
+    assert "is examined" not in examined.out, "nothing is in force"
     for check in HEALTHY:
         assert line_of(examined.out, "ok", check) and not line_of(examined.out, "WARNING", check) + line_of(examined.out, "FAILURE", check), examined
     assert examined.status == 0
@@ -136,6 +137,8 @@ def test_check_finds_nothing_on_a_running_gateway(lab):
     examined = agent.once("--doctor")
     assert examined.status == 0, examined
     assert not line_of(examined.out, "WARNING", "queueing"), "its own filter is no one else's"
+    (line, _) = line_of(examined.out, "ok", "configuration")
+    assert f"{agent.path} is examined, not what is in force: `detnatctl config diff` compares them" in line
     assert agent.command("status").status == 0
 
 

@@ -132,6 +132,27 @@ def test_the_list_of_mappings_tells_spare_addresses_and_ends(lab):
     assert "until 2099-01-01T00:00:00Z" in text and "1.1.8.0/29" in text
 
 
+def test_each_session_is_counted_once_while_a_subscriber_drains(lab):
+    agent = lab.start(mappings=[MAPPING], metrics={"listen": LISTEN}, sweep_interval=1)
+    host, other = lab.host("10.0.5.76"), lab.host("10.0.5.77")
+    for port in (5000, 5001):
+        lab.open_udp(host, port)
+    lab.open_udp(other, 5000)
+    agent.ctl("user", "move", host.addr, "1.1.9.0/32", "--drain", "600")
+    lab.open_udp(host, 5002, mapping={"in": f"{host.addr}/32", "out": "1.1.9.0/32"})
+    rows = {(m["in"], m["out"], m["state"]): m["sessions"] for m in agent.ctl("mapping", "list")}
+    assert rows == {(MAPPING["in"], MAPPING["out"], "in use"): 1, (f"{host.addr}/32", "1.1.9.0/32", "in use"): 1,
+                    (f"{host.addr}/32", "1.1.1.0/32", "draining"): 2}
+    assert agent.ctl("status")["sessions"] == 4
+
+    def counted():
+        found = {name: value for name, value in samples(lab).items()
+                 if name.startswith(("detnat_sessions{", "detnat_mapping_draining_sessions{")) and value}
+        return sorted(found.values()) == [1, 1, 2] and any(v == 2 and name.startswith("detnat_mapping_draining") for name, v in found.items())
+
+    wait_for(counted, what="the sweep's count, and the usage pass")
+
+
 @pytest.fixture
 def orphaned(lab):
     """A mapping with open ports that was deleted, with a session that drains and no mapping for new ones."""

@@ -20,7 +20,7 @@ def test_a_drained_address_takes_no_new_session_until_it_is_restored(lab, agent)
     host = lab.host(ADDR)
     old = lab.open_udp(host, 5000)
     told = shapes.assert_shape(agent.ctl("pool", "drain", "1.1.1.2", "--drain", "3600"), shapes.POOL_DRAINED)
-    assert told == {"out": "1.1.1.2/32", "addresses": 1, "subscribers": 4096, "mappings": 1, "drain": 3600, "warnings": []}
+    assert told == {"out": "1.1.1.2/32", "addresses": 1, "subscribers": 4096, "mappings": 1, "drain": 3600, "portmaps": 0, "warnings": []}
     assert agent.ctl("forward", ADDR)["out_addr"] == "1.1.8.0" and agent.ctl("forward", ADDR)["mapping"] == "drain-1.1.1.2"
     # A new session has the new address and a block of the same size; the old one goes on in both directions.
     new = lab.open_udp(host, 5001, mapping=DRAINED)

@@ -5,7 +5,7 @@ import datetime
 import json
 
 import pytest
-from scapy.layers.inet import UDP
+from scapy.layers.inet import TCP, UDP
 
 import shapes
 from agent import wait_for
@@ -77,12 +77,64 @@ def test_malformed_arguments_are_wrong_usage(agent, arguments):
     agent.refused(*arguments, status=2)
 
 
-def test_a_portmap_of_the_address_is_named(agent):
+@pytest.fixture
+def mapped(agent):
+    """Two portmaps at the address that is drained, one elsewhere, and one that has the port of the plan."""
     agent.ctl("portmap", "add", "tcp", f"{ADDR}:80", "1.1.1.2:80", "--name", "web")
-    said = agent.refused("pool", "drain", "1.1.1.2")
-    assert ADDR in said and "portmap web has to have" in said and "or be deleted first" in said
-    assert "leaves by" in agent.refused("user", "move", ADDR, "1.1.9.0")
-    assert [m["in"] for m in agent.ctl("mapping")] == [MAPPING["in"]]
+    agent.ctl("portmap", "add", "both", "10.0.32.8:8000-8001", "1.1.1.2:800-801")
+    agent.ctl("portmap", "add", "tcp", "10.0.0.2:80", "1.1.1.0:80", "--name", "other")
+    agent.ctl("portmap", "add", "udp", f"{ADDR}:3074", "--name", "xbox")
+    return agent
+
+
+def outside(agent):
+    return {(m["proto"], m["in_addr"], m["in_port"]): (m["out_addr"], m["out_port"]) for m in agent.ctl("portmap", "list")}
+
+
+def test_portmaps_of_the_address_are_in_the_way_and_all_are_named(mapped):
+    before = mapped.ctl("config")
+    said = mapped.refused("pool", "drain", "1.1.1.2")
+    assert "web (tcp 1.1.1.2:80), both 1.1.1.2:800-801;" in said and "other" not in said and "xbox" not in said
+    assert "--portmaps move gives" in said and "--portmaps delete ends" in said
+    said = mapped.refused("user", "move", ADDR, "1.1.9.0")
+    assert "web (tcp 1.1.1.2:80); `detnatctl portmap del` with a name" in said
+    assert mapped.ctl("config") == before
+
+
+def test_portmaps_move_with_the_drain_and_back(lab, mapped):
+    host, before = lab.host(ADDR), outside(mapped)
+    said = mapped.text("pool", "drain", "1.1.1.2", "--drain", "10m", "--portmaps", "move")
+    assert said.endswith("sessions go on for 600 s at most; 2 portmaps moved\n")
+    moved = {place: ("1.1.8.0", out[1]) if out[0] == "1.1.1.2" else out for place, out in before.items()}
+    assert outside(mapped) == moved
+    lab.send_in(lab.from_outside("1.1.8.0", TCP(sport=999, dport=80, flags="S") / b"in", "192.0.2.77"), host, 80)
+    wait_for(lambda: len(mapped.ctl("mapping")) == 2, what="the end of the drain, as there are no sessions")
+    before_restore = mapped.ctl("config")
+    assert "web (tcp 1.1.8.0:80)" in mapped.refused("pool", "restore", "1.1.1.2")
+    assert mapped.ctl("config") == before_restore
+    told = mapped.ctl("pool", "restore", "1.1.1.2", "--portmaps", "move")
+    assert told["portmaps"] == 2 and outside(mapped) == before
+
+
+def test_portmaps_can_end_with_the_drain(mapped):
+    told = mapped.ctl("pool", "drain", "1.1.1.2", "--portmaps", "delete")
+    assert told["portmaps"] == 2
+    assert outside(mapped) == {("tcp", "10.0.0.2", 80): ("1.1.1.0", 80), ("udp", ADDR, 3074): ("1.1.8.0", block_of(ADDR).first_choice(3074)[1])}
+
+
+def test_portmaps_stay_where_the_drain_is_refused(mapped):
+    before = mapped.ctl("config")
+    assert "has 0 free addresses" in mapped.refused("pool", "drain", "1.1.1.2", "--to", "1.1.1.3", "--portmaps", "delete")
+    assert mapped.ctl("config") == before
+
+
+def test_times_may_be_told_from_now_and_with_units(agent):
+    told = agent.ctl("user", "move", ADDR, "1.1.9.0", "--until", "+2h", "--drain", "90s")
+    assert told["drain"] == 90 and soon(7000) < told["until"] <= soon(7200)
+    assert "is past" in agent.refused("user", "move", "10.0.0.3", "1.1.9.1", "--until", "-5m")
+    assert agent.ctl("pool", "drain", "1.1.1.3", "--drain", "1h30m")["drain"] == 5400
+    assert agent.ctl("timeouts", "set", "udp=5m")["udp"] == 300
+    assert "604800 seconds" in agent.refused("mapping", "del", "homes", "--drain", "8d", status=2)
 
 
 def test_a_large_pool_is_listed_in_ranges(lab):
@@ -102,7 +154,7 @@ def test_a_large_pool_is_listed_in_ranges(lab):
 def test_a_drained_address_has_no_subscribers_until_it_is_restored(lab, agent):
     host = lab.host(ADDR)
     told = shapes.assert_shape(agent.ctl("pool", "drain", "1.1.1.2", "--drain", "0"), shapes.POOL_DRAINED)
-    assert told == {"out": "1.1.1.2/32", "addresses": 1, "subscribers": 4096, "mappings": 1, "drain": 0, "warnings": []}
+    assert told == {"out": "1.1.1.2/32", "addresses": 1, "subscribers": 4096, "mappings": 1, "drain": 0, "portmaps": 0, "warnings": []}
     assert agent.ctl("forward", ADDR)["mapping"] == "drain-1.1.1.2"
     assert lab.open_udp(host, 5001, mapping=DRAINED)[0] == "1.1.8.0" and block_of(ADDR, DRAINED).ports == block_of(ADDR).ports
     assert states(agent)[("1.1.1.2", "1.1.1.2")] == "out of use"

@@ -111,10 +111,10 @@ def test_without_an_outside_endpoint_it_is_the_first_choice(portmaps):
 
 
 @pytest.mark.parametrize("arguments,said", [
-    (("tcp", "10.0.0.2:443", "1.1.1.1:443"), "10.0.0.2 leaves by 1.1.1.0, not by 1.1.1.1: portmap 10.0.0.2:443 has to have 1.1.1.0 outside"),
+    (("tcp", "10.0.0.2:443", "1.1.1.1:443"), "10.0.0.2 leaves by 1.1.1.0, not by 1.1.1.1: name a port of 1.1.1.0, or leave OUT out"),
     (("tcp", "10.0.0.2:443", "1.1.1.0:1069"), "port 1069 of 1.1.1.0 is in the block of 10.0.0.3: take one of 1054 to 1068, or below 1024"),
-    (("tcp", "10.0.0.2:443-445", "1.1.1.0:443-444"), "has 2 ports, but `in` has 3"),
-    (("tcp", "192.0.2.1:443", "1.1.1.0:443"), "192.0.2.1 is an inside address of no mapping: portmap 192.0.2.1:443 has to name a subscriber"),
+    (("tcp", "10.0.0.2:443-445", "1.1.1.0:443-444"), "OUT has 2 ports, and IN has 3"),
+    (("tcp", "192.0.2.1:443", "1.1.1.0:443"), "192.0.2.1 is an inside address of no mapping; `detnatctl mapping list` shows them"),
     (("tcp", "10.0.0.2:443", "1.1.1.0:80"), "tcp 1.1.1.0:80 is taken by another portmap, first"),
     (("tcp", "10.0.0.2:8080", "1.1.1.0:81"), "tcp 10.0.0.2:8080 is taken by another portmap, first"),
 ])
@@ -130,8 +130,8 @@ def test_what_is_reachable_already_has_no_portmaps(portmaps):
     agent.ctl("mapping", "add", "10.0.7.1/32", "1.1.2.9/32", "--inbound", "open", "--name", "acme")
     agent.ctl("mapping", "add", "10.0.7.2/32", "none")
     said = agent.refused("portmap", "add", "tcp", "10.0.7.1:443", "--name", "web")
-    assert "all ports of 10.0.7.1 are reachable already, as it is in a mapping with `inbound` open: portmap web has to go" in said
-    assert "10.0.7.2 are reachable already, as it is not translated" in agent.refused("portmap", "add", "tcp", "10.0.7.2:443")
+    assert said.endswith("all ports of 10.0.7.1 are reachable already, as it is in a mapping with `inbound` open\n")
+    assert "10.0.7.2 are reachable already, as it is not translated\n" in agent.refused("portmap", "add", "tcp", "10.0.7.2:443")
     agent.ctl("portmap", "add", "tcp", "10.0.7.3:443", "--name", "shop")
     before = agent.ctl("config")
     for out in ("none", "1.1.2.10/32"):
@@ -150,6 +150,23 @@ def test_malformed_arguments_are_refused(portmaps, arguments):
 
 def test_of_one_that_is_not_there_del_says_so(portmaps):
     assert "there is no portmap of tcp 1.1.1.0:444 outside" in portmaps.agent.refused("portmap", "del", "tcp", "1.1.1.0:444")
+
+
+def test_a_name_stands_for_the_portmap_that_alone_has_it(portmaps):
+    agent = portmaps.agent
+    for port in (443, 444):
+        agent.ctl("portmap", "add", "tcp", f"10.0.0.2:{port}", f"1.1.1.0:{port}", "--name", "web")
+    agent.ctl("portmap", "add", "both", "10.0.0.3:80-81", "1.1.1.0:80-81", "--name", "shop")
+    assert agent.text("portmap", "del", "shop") == "deleted shop\n"
+    before = agent.ctl("portmap", "list")
+    assert len(before) == 3
+    said = agent.refused("portmap", "del", "web")
+    assert "2 portmaps are named web; name one by its protocol and outside port: tcp 1.1.1.0:443, tcp 1.1.1.0:444" in said
+    assert "there is no portmap named shop" in agent.refused("portmap", "del", "shop")
+    for words in (("tcp",), ("web", "1.1.1.0:443"), ("a/b",)):
+        agent.refused("portmap", "del", *words, status=2)
+    assert agent.ctl("portmap", "list") == before
+    assert agent.ctl("portmap", "del", "kept") == {}
 
 
 def test_reverse_shows_the_portmap_of_a_port(portmaps):

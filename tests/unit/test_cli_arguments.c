@@ -3,7 +3,9 @@
 #include <criterion/criterion.h>
 
 #include <string.h>
+#include <time.h>
 
+#include "base/timestamp.h"
 #include "command.h"
 
 #define MAX_WORDS 12
@@ -71,6 +73,13 @@ static const struct {
 	{ "top -n65536 --by=sessions", "{\"n\":65536,\"by\":\"sessions\"}" },
 	{ "explain 10.0.0.2", "{\"place\":\"10.0.0.2\"}" },
 	{ "explain 1.1.1.0:1054", "{\"place\":\"1.1.1.0:1054\"}" },
+	{ "timeouts set udp=5m tcp_established=2h4m", "{\"udp\":300,\"tcp_established\":7440}" },
+	{ "mapping del homes --drain 10m", "{\"in\":\"homes\",\"drain\":600}" },
+	{ "session list --older 90s", "{\"older\":90}" },
+	{ "portmap del web", "{\"proto\":\"web\"}" },
+	{ "portmap del tcp 1.1.1.0:443", "{\"proto\":\"tcp\",\"out\":\"1.1.1.0:443\"}" },
+	{ "pool drain 1.1.1.2 --portmaps move --drain 1h",
+	  "{\"out\":\"1.1.1.2\",\"portmaps\":\"move\",\"drain\":3600}" },
 	{ "ipfix set path_mtu=128 template_interval=86400", "{\"path_mtu\":128,\"template_interval\":86400}" },
 };
 
@@ -122,7 +131,18 @@ static const struct {
 	{ "top -x", "-x" },
 	{ "top -", "unexpected" },
 	{ "top --by name", "sessions or quota" },
-	{ "top 5", "unexpected" },
+	{ "top 5", "unexpected argument \"5\"; did you mean -n 5?" },
+	{ "trace start 10.0.0.3", "trace start: unexpected argument \"10.0.0.3\"; did you mean --in 10.0.0.3?" },
+	{ "trace start udp", "did you mean --proto udp?" },
+	{ "trace start --in 10.0.0.3 192.0.2.1:80", "did you mean --out 192.0.2.1:80?" },
+	{ "pool drain 1.1.1.2 1.1.9.0", "did you mean --to 1.1.9.0?" },
+	{ "user move 10.0.0.3 1.1.9.0 10m", "did you mean --drain 10m?" },
+	{ "portmap del", "usage: detnatctl portmap del NAME|tcp|udp|both [OUT:PORT[-PORT]]" },
+	{ "portmap del tcp", "tcp needs OUT:PORT[-PORT]; or name the portmap alone" },
+	{ "portmap del web 1.1.1.0:443",
+	  "before OUT:PORT[-PORT] stands tcp, udp or both, not \"web\"; a name stands alone" },
+	{ "portmap del a/b", "NAME|tcp|udp|both must be tcp, udp, both or the name of a portmap" },
+	{ "pool drain 1.1.1.2 --portmaps keep", "--portmaps must be move or delete, not \"keep\"" },
 	{ "explain", "usage" },
 	{ "explain 10.0.0.2:", "10.0.0.2:" },
 	{ "explain 10.0.0.2:x", "address" },
@@ -134,11 +154,14 @@ static const struct {
 	{ "interface add sixteencharacter inside", "sixteencharacter" },
 	{ "interface add \"\" inside", "NAME must be" },
 	{ "timeouts set", "usage" },
-	{ "timeouts set udp=0", "udp=N must be a whole number from 1 to 604800" },
+	{ "timeouts set udp=0", "udp=N must be 1 to 604800 seconds" },
 	{ "timeouts set udp=604801", "604800" },
 	{ "timeouts set udp=18446744073709551617", "604800" },
 	{ "timeouts set udp=-1", "-1" },
 	{ "timeouts set udp=1.0", "1.0" },
+	{ "timeouts set udp=8d", "udp=N must be 1 to 604800 seconds" },
+	{ "timeouts set udp=soon", "from 1 to 604800, or a time such as 90s, 10m, 2h or 7d, not \"soon\"" },
+	{ "mapping del homes --drain -5m", "--drain SECONDS must be a number of seconds from 0 to 604800" },
 	{ "timeouts set udp=", "udp" },
 	{ "timeouts set udp", "udp" },
 	{ "timeouts set UDP=5", "UDP=5" },
@@ -150,7 +173,7 @@ static const struct {
 	{ "session list --ext 198.51.100.1:65536", "PREFIX[:PORT] must be" },
 	{ "session list --ext 198.51.100.1:", "PREFIX[:PORT] must be" },
 	{ "session list --state open", "--state STATE must be" },
-	{ "session list --older 0", "--older N must be" },
+	{ "session list --older 0", "--older SECONDS must be" },
 	{ "session flush", "usage: detnatctl session flush ADDR|PREFIX" },
 	{ "session flush 10.0.0.2:80", "ADDR|PREFIX must be" },
 	{ "session fl 10.0.0.2", "typed in full" },
@@ -165,11 +188,13 @@ static const struct {
 	{ "who", "usage" },
 	{ "who 1.1.1.1", "1.1.1.1" },
 	{ "who 1.1.1.1:1 --at tomorrow", "tomorrow" },
+	{ "who 1.1.1.1:1 --at 5m", "or from now such as -5m or +2h, not \"5m\"" },
 	{ "who 1.1.1.1:1 --state-dir=", "directory" },
 	{ "reload now", "now" },
 	/* Commands that are none, and what is said of them. */
-	{ "mapping frob", "mapping add, mapping del, mapping set, mapping list" },
-	{ "session 10.0.0.2", "session list, session close, session flush" },
+	{ "mapping frob",
+	  "\"mapping frob\" is not a command: there are mapping add, mapping del, mapping set and mapping list" },
+	{ "session 10.0.0.2", "there are session list, session close and session flush" },
 	{ "sesion lsit", "\"session list\"" },
 	{ "statsu", "\"stats\"" },
 	{ "interfaces list", "\"interface list\"" },
@@ -178,7 +203,10 @@ static const struct {
 	{ "-x status", "-x" },
 	{ "mapping -x", "mapping" },
 	{ "-L", "-L: there are -s SOCKET, -j" },
-	{ "reload --check", "reload has no option --check; it has --dry-run" },
+	{ "users", "\"users\" is not a command; did you mean user show or user move?" },
+	{ "pools drain", "\"pool drain\"" },
+	{ "bindings", "did you mean binding list?" },
+	{ "reload --check", "reload has no option --check; it has --dry-run and --force" },
 	{ "stats --all", "stats has no option --all" },
 	{ "session list --dst 192.0.2.1", "--dst; it has --proto" },
 	/* Habits. */
@@ -203,7 +231,12 @@ static const struct {
 	{ "link show", "\"interface list\"" },
 	{ "commit", "\"reload\"" },
 	{ "tcpdump", "\"trace start\"" },
-	{ "show", "the noun stands first, as in \"mapping list\"" },
+	{ "show",
+	  "\"show\" is not a command, as the noun stands first: mapping list, pool list, portmap list, config show, " },
+	{ "list", "trace show or peer list; stats, status and top have no noun" },
+	{ "add", "the noun stands first: mapping add, portmap add or interface add" },
+	{ "delete", "the noun stands first: mapping del, portmap del or interface del" },
+	{ "kill", "mapping del" },
 	{ "show nonsense", "the noun stands first" },
 	{ "list", "the noun stands first" },
 	/* Only what reads is abbreviated. */
@@ -211,11 +244,11 @@ static const struct {
 	{ "map add 10.0.0.0/18 1.1.1.0/30", "\"mapping add\"? Commands that change" },
 	{ "session c in 10.0.0.2:1 192.0.2.1:1", "\"session close\"? Commands that change" },
 	{ "relo", "\"reload\"? Commands that change" },
-	{ "re", "\"re\" is ambiguous: reverse, reload" },
-	{ "st", "\"st\" is ambiguous: stats, status" },
-	{ "i ls", "\"i ls\" is ambiguous: interface list, ipfix show" },
-	{ "trace s", "\"trace s\" is ambiguous: trace start, trace show, trace stop" },
-	{ "trace st", "\"trace st\" is ambiguous: trace start, trace stop" },
+	{ "re", "\"re\" is ambiguous: reverse or reload" },
+	{ "st", "\"st\" is ambiguous: stats or status" },
+	{ "i ls", "\"i ls\" is ambiguous: interface list or ipfix show" },
+	{ "trace s", "\"trace s\" is ambiguous: trace start, trace show or trace stop" },
+	{ "trace st", "\"trace st\" is ambiguous: trace start or trace stop" },
 	{ "forward show", "show" },
 	{ "user", "usage: detnatctl user show ADDR" },
 	{ "reload show", "show" },
@@ -252,6 +285,32 @@ static const struct {
 	{ "v", "version" },
 	{ "help map", "help" },
 };
+
+Test(cli_arguments, times_from_now_are_sent_as_what_they_mean)
+{
+	static const char *const typed[] = { "-60", "-1m", "+2h", "now" };
+	static const int64_t from_now[] = { -60, -60, 7200, 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(typed); i++) {
+		char command[64], wanted[128], text[TIME_TEXT];
+		struct error err = { "" };
+		int64_t before, t = 0;
+		const char *args;
+
+		snprintf(command, sizeof(command), "who 1.1.1.1:1 --at %s", typed[i]);
+		before = time(NULL);
+		args = arguments_of(command, &err);
+		cr_assert(args, "%s", err.text);
+		/* The second may have changed meanwhile. */
+		for (t = before; t <= before + 5; t++) {
+			snprintf(wanted, sizeof(wanted), "{\"endpoint\":\"1.1.1.1:1\",\"at\":\"%s\"}",
+				 time_format(t + from_now[i], text));
+			if (!strcmp(args, wanted))
+				break;
+		}
+		cr_expect_leq(t, before + 5, "%s: %s", typed[i], args);
+	}
+}
 
 Test(cli_arguments, commands_that_only_read_can_be_abbreviated)
 {

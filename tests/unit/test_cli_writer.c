@@ -157,6 +157,18 @@ Test(cli_writer, a_stream_of_json_is_one_document)
 	cr_expect(cJSON_Parse(written()));
 }
 
+Test(cli_writer, a_stream_of_json_in_a_batch_is_a_line)
+{
+	w.json = w.lines = true;
+	for (unsigned i = 0; i < 2; i++) {
+		writer_stream_begin(&w, columns);
+		writer_stream_row(&w, columns, "{\"n\":1}", NULL);
+		writer_stream_row(&w, columns, "{\"n\":2}", NULL);
+		writer_stream_end(&w, "none");
+	}
+	cr_assert_str_eq(written(), "[{\"n\":1},{\"n\":2}]\n[{\"n\":1},{\"n\":2}]\n");
+}
+
 Test(cli_writer, an_empty_stream_of_json_is_an_empty_array)
 {
 	w.json = true;

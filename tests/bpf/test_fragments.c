@@ -269,10 +269,16 @@ Test(fragments, that_cannot_be_part_of_a_packet_are_dropped)
 		frame_build(&w->in, whole);
 		size = frame_fragment(whole, 4, 800, 1000, true, in);
 		/* 8191 units of 8 octets before it: there is room for 7 octets, with an IP header for none. */
-		in[IP + 6] = 0x1f;
-		in[IP + 7] = 0xff;
+		memcpy(in + IP + 6, "\x1f\xff", 2);
 		cr_expect_eq(run_frame(w->hook, in, size, out, &out_size), DROP_XDP);
-		cr_expect_eq(counted(REASON_drop_fragment_endless), k + 1);
+		cr_expect_eq(counted(REASON_drop_fragment_endless), 2 * k + 1);
+		/* 8164 units: with a header, 203 octets end at 65535, 204 beyond. */
+		for (unsigned octets = 203; octets < 205; octets++) {
+			size = frame_fragment(whole, 4, 800, 800 + octets, false, in);
+			memcpy(in + IP + 6, "\x1f\xe4", 2);
+			cr_expect_eq(run_frame(w->hook, in, size, out, &out_size), DROP_XDP);
+			cr_expect_eq(counted(REASON_drop_fragment_endless), 2 * k + 1 + (octets == 204));
+		}
 	}
 }
 

@@ -282,6 +282,7 @@ Test(in2out, malformed_headers_are_dropped)
 		{ "TCP header of 4 words", 46, 0x40, TCP },
 		{ "TCP header beyond the packet", 46, 0xf0, TCP },
 		{ "echo with a code", 35, 1, ICMP },
+		{ "total length of no ICMP header", 17, 27, ICMP },
 	};
 	uint8_t in[FRAME_MAX], out[FRAME_MAX];
 

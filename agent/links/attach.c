@@ -11,6 +11,28 @@
 
 #include "datapath/bpffs.h"
 
+int refuse_unseen(const struct link *l, const char *program, uint32_t id, struct error *err)
+{
+	return error_set(
+		err, -EBUSY,
+		"%s: carries detnat's program \"%s\" (id %u), whose pins are not at this pin path, or not to be seen "
+		"in "
+		"this mount namespace, as under `ip netns exec`; leave it: it translates. Run this with `nsenter "
+		"--net=/run/netns/NAME`, which keeps the mounts, or end the other datapath by `detnat-agent --detach` "
+		"with its configuration",
+		l->name, program, id);
+}
+
+bool link_carries(struct netlink *n, const struct link *l, const struct own_programs *own)
+{
+	uint32_t tc;
+
+	if (l->xdp.prog_id && own_programs_has(own, l->xdp.prog_id))
+		return true;
+	tc = tc_attached(n, l->ifindex, TC_INGRESS);
+	return tc && own_programs_has(own, tc);
+}
+
 /* A descriptor of the program with that id, or -errno. */
 static int pinned_tc_program(const struct datapath *d, bool bare, enum tc_side side, uint32_t id)
 {

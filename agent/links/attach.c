@@ -11,18 +11,6 @@
 
 #include "datapath/bpffs.h"
 
-int refuse_unseen(const struct link *l, const char *program, uint32_t id, struct error *err)
-{
-	return error_set(
-		err, -EBUSY,
-		"%s: carries detnat's program \"%s\" (id %u), whose pins are not at this pin path, or not to be seen "
-		"in "
-		"this mount namespace, as under `ip netns exec`; leave it: it translates. Run this with `nsenter "
-		"--net=/run/netns/NAME`, which keeps the mounts, or end the other datapath by `detnat-agent --detach` "
-		"with its configuration",
-		l->name, program, id);
-}
-
 bool link_carries(struct netlink *n, const struct link *l, const struct own_programs *own)
 {
 	uint32_t tc;

@@ -18,9 +18,6 @@ enum device_attachment { DEVICE_ABSENT, DEVICE_XDP_NATIVE, DEVICE_XDP_SKB, DEVIC
 /* Refuses a link that can carry no program of detnat's: 0, or -errno with err naming the link and what to do. */
 int link_check(const struct link *l, struct error *err);
 
-/* Sets err to how to deal with a live program of detnat's whose pins are not seen; returns -EBUSY. */
-int refuse_unseen(const struct link *l, const char *program, uint32_t id, struct error *err);
-
 /* Refuses a link that the tc programs of a datapath with other pins translate; see own_programs_has(). */
 int tc_check(struct netlink *n, const struct link *l, const struct own_programs *own, struct error *err);
 

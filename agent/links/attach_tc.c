@@ -90,7 +90,7 @@ int tc_check(struct netlink *n, const struct link *l, const struct own_programs 
 {
 	struct filter f = query(n, l->ifindex, TC_INGRESS);
 
-	return f.ours && !own_programs_has(own, f.id) ? refuse_unseen(l, f.ours, f.id, err) : 0;
+	return f.ours && !own_programs_has(own, f.id) ? own_programs_refuse(l->name, f.ours, f.id, err) : 0;
 }
 
 static int report(const struct link *l, enum tc_side side, int r, const char *message, struct error *err)

@@ -46,7 +46,7 @@ static int refuse_foreign(const struct link *l, struct error *err)
 			"`xdp-loader unload %s --all`",
 			l->name, l->xdp.prog_id, l->name);
 	if (is_entry_program(name))
-		return refuse_unseen(l, name, l->xdp.prog_id, err);
+		return own_programs_refuse(l->name, name, l->xdp.prog_id, err);
 	return error_set(
 		err, -EBUSY,
 		"%s: carries the XDP program \"%s\" (id %u), which is not detnat's of this pin path; take it off with "

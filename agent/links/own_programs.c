@@ -152,3 +152,15 @@ int own_programs_open(const struct own_programs *own, uint32_t id)
 
 	return fd < 0 ? -errno : fd;
 }
+
+int own_programs_refuse(const char *link, const char *program, uint32_t id, struct error *err)
+{
+	return error_set(
+		err, -EBUSY,
+		"%s: carries detnat's program \"%s\" (id %u), whose pins are not at this pin path, or not to be seen "
+		"in "
+		"this mount namespace, as under `ip netns exec`; leave it: it translates. Run this with `nsenter "
+		"--net=/run/netns/NAME`, which keeps the mounts, or end the other datapath by `detnat-agent --detach` "
+		"with its configuration",
+		link, program, id);
+}

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "datapath/datapath.h"
 
 struct own_program {
@@ -33,6 +34,9 @@ bool own_programs_has(const struct own_programs *own, uint32_t id);
 
 /* Opens such a program: a new descriptor, or -errno. */
 int own_programs_open(const struct own_programs *own, uint32_t id);
+
+/* Sets err to how to deal with a live program of detnat's on a link whose pins are not seen; returns -EBUSY. */
+int own_programs_refuse(const char *link, const char *program, uint32_t id, struct error *err);
 
 /* Whether this is the name of a program that detnat attaches to interfaces, at their ingress. */
 bool is_entry_program(const char *name);

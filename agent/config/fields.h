@@ -124,6 +124,9 @@ int validate_replication(const struct config *c, const char *name, struct error 
 /* Refuses a value that is no array, or the first element beyond max. */
 int expect_array(struct reader *r, const cJSON *json, size_t max, const char *of_what);
 
+/* Writes a list of n objects, of the keys of the field; size: of each in memory. 0 or -ENOMEM. */
+int records_write(cJSON *object, const struct field *f, const void *records, size_t size, size_t n);
+
 /* Reads an element of a list into place n of its array. 0 or -errno with the message set. */
 typedef int (*element_read)(struct reader *r, const cJSON *json, void *array, uint32_t n);
 

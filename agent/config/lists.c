@@ -164,20 +164,27 @@ static int mappings_read(struct reader *r, const cJSON *json, const struct field
 	return 0;
 }
 
-static int mappings_write(cJSON *object, const struct field *f, const void *value)
+int records_write(cJSON *object, const struct field *f, const void *records, size_t size, size_t n)
 {
-	const struct config *c = value;
 	_cleanup_json_ cJSON *list = cJSON_CreateArray();
 
 	if (!list)
 		return -ENOMEM;
-	for (size_t i = 0; i < c->n_mappings; i++) {
+	for (size_t i = 0; i < n; i++) {
 		cJSON *element = cJSON_CreateObject();
 
-		if (json_append(list, element) || fields_write(element, f->fields, &c->mappings[i]) < 0)
+		if (json_append(list, element) ||
+		    fields_write(element, f->fields, (const char *)records + i * size) < 0)
 			return -ENOMEM;
 	}
 	return json_add(object, f->name, take_pointer(list));
+}
+
+static int mappings_write(cJSON *object, const struct field *f, const void *value)
+{
+	const struct config *c = value;
+
+	return records_write(object, f, c->mappings, sizeof(*c->mappings), c->n_mappings);
 }
 
 const struct field_type field_mappings = { .read = mappings_read, .write = mappings_write };

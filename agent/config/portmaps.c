@@ -37,17 +37,8 @@ static int portmaps_read(struct reader *r, const cJSON *json, const struct field
 static int portmaps_write(cJSON *object, const struct field *f, const void *value)
 {
 	const struct config *c = value;
-	_cleanup_json_ cJSON *list = cJSON_CreateArray();
 
-	if (!list)
-		return -ENOMEM;
-	for (size_t i = 0; i < c->n_portmaps; i++) {
-		cJSON *element = cJSON_CreateObject();
-
-		if (json_append(list, element) || fields_write(element, f->fields, &c->portmaps[i]) < 0)
-			return -ENOMEM;
-	}
-	return json_add(object, f->name, take_pointer(list));
+	return records_write(object, f, c->portmaps, sizeof(*c->portmaps), c->n_portmaps);
 }
 
 const struct field_type field_portmaps = { .read = portmaps_read, .write = portmaps_write };

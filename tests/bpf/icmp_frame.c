@@ -104,7 +104,10 @@ void expect_error(const char *name, const uint8_t *out, size_t size, const uint8
 	cr_assert_eq(size, 14 + 28 + quote, "%s: %zu octets", name, size);
 	cr_expect_arr_eq(out, in + 6, 6, "%s: to the station that sent it", name);
 	cr_expect_arr_eq(out + 6, in, 6, "%s: from the station it was sent to", name);
+	cr_expect_eq(out[12] << 8 | out[13], 0x0800, "%s: EtherType", name);
 	cr_expect_eq(ip[0], 0x45);
+	cr_expect_eq(ip[1], 0xc0, "%s: internetwork control", name);
+	cr_expect_eq(ip[6] << 8 | ip[7], 0x4000, "%s: DF", name);
 	cr_expect_eq(ip[2] << 8 | ip[3], (int)(28 + quote), "%s: total length", name);
 	cr_expect_eq(ip[9], 1);
 	cr_expect_eq(ip[8], 64);

@@ -25,18 +25,10 @@ TestSuite(exceptions, .init = set_up_inbound, .fini = tear_down);
 
 static void add(struct mapping_spec spec)
 {
-	struct mapping_job *job;
-	struct error err;
-	int r;
-
 	spec.sessions_per_user = 1000;
 	for (int i = 0; i < N_TIMEOUTS; i++)
 		spec.timeout_ticks[i] = 10000;
-	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
-	while ((r = mappings_add_step(job, &err)) > 0)
-		;
-	cr_assert_eq(r, 0, "%s", err.text);
-	cr_assert_eq(mappings_add_commit(job), 0);
+	make_mapping(&spec, NULL);
 }
 
 static void set_up_inbound(void)

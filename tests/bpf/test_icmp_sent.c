@@ -59,9 +59,26 @@ Test(icmp_sent, not_about_frames_to_many)
 	in[6] = 3;
 	cr_expect_eq(run_frame(XDP_INSIDE, in, size, out, &out_size), DROP_XDP);
 	in[6] = 2;
+	in[0] = 3;
+	subscriber()->icmp_next = 0;
+	cr_expect(!run_answered(TC_OUTSIDE, in, size, out, &out_size));
+	in[0] = 2;
 	subscriber()->icmp_next = 0;
 	cr_expect_eq(run_frame(XDP_INSIDE, in, size, out, &out_size), REDIRECT_XDP);
 	cr_expect_eq(counted(REASON_sent_icmp_protocol), 1);
+}
+
+Test(icmp_sent, none_is_sent_by_an_interface_without_an_address)
+{
+	struct frame f = { FROM_HOST, 47, .payload = 20 };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size;
+
+	datapath.device[inside_ifindex].addr = 0;
+	cr_expect(!answered(&f, XDP_INSIDE, REASON_drop_protocol, in, out, &size));
+	subscriber()->icmp_next = 0;
+	cr_expect(!answered(&f, TC_OUTSIDE, REASON_drop_protocol, in, out, &size));
+	cr_expect_eq(counted(REASON_sent_icmp_protocol), 0);
 }
 
 /* All subscribers and cores together: the table says when the next may be sent. */

@@ -281,15 +281,10 @@ Test(mss, of_an_open_mapping_s_packets)
 	struct mapping_spec spec = {
 		.in = { SUBSCRIBER, 32 }, .out = { OWN_OUT, 32 }, .open = true, .sessions_per_user = 1000
 	};
-	struct mapping_job *job;
-	struct error err;
 
 	for (int i = 0; i < N_TIMEOUTS; i++)
 		spec.timeout_ticks[i] = 10000;
-	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
-	while (mappings_add_step(job, &err) > 0)
-		;
-	cr_assert_eq(mappings_add_commit(job), 0);
+	make_mapping(&spec, NULL);
 	settings.open_mappings = 1;
 	settings.tcp_mss_clamp = 1360;
 	reload_settings();

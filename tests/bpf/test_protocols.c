@@ -9,29 +9,12 @@
 #include <criterion/criterion.h>
 
 #include "icmp_frame.h"
+#include "protocols.h"
 #include "told_routes.h"
 
 static void set_up_protocols(void);
 
 TestSuite(protocols, .init = set_up_protocols, .fini = tear_down);
-
-#define FROM_HOST   .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = EXTERNAL
-#define TO_ROUTER   .ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .src = POOL, .dst = EXTERNAL
-#define FROM_ROUTER .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL
-#define UP	    PASS_XDP, {}, REASON_passed_untranslated
-
-/* Subscribers with an address of their own, behind HOST: 10.0.1.0/29 -> 203.0.113.64/29. */
-#define OWN	   ADDR(10, 0, 1, 2)
-#define OWN_OUT	   ADDR(203, 0, 113, 66)
-#define SECOND	   ADDR(10, 0, 1, 3)
-#define SECOND_OUT ADDR(203, 0, 113, 67)
-
-#define OWN_SENDS  .from = HOST, .to = GATEWAY_IN, .src = OWN, .dst = EXTERNAL
-#define OWN_LEAVES .ttl = 63, .from = GATEWAY_OUT, .to = ROUTER, .src = OWN_OUT, .dst = EXTERNAL
-#define TO_OWN	   .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = OWN_OUT
-#define OWN_GETS   .ttl = 63, .from = GATEWAY_IN, .to = HOST, .src = EXTERNAL, .dst = OWN
-
-enum { IPIP = 4, DCCP = 33, GRE = 47, ESP = 50, SCTP = 132, UDP_LITE = 136 };
 
 static void set_up_protocols(void)
 {
@@ -140,8 +123,6 @@ Test(protocols, pass_where_an_address_is_the_subscribers_own)
 	cr_expect_eq(sessions_of(OWN), 0);
 }
 
-#define FAR	      ADDR(192, 0, 2, 200) /* a router on the way */
-#define FROM_FAR      .from = ROUTER, .to = GATEWAY_OUT, .src = FAR
 #define QUOTED(proto) proto, 1, 2, .ttl = 9, .payload = 40
 
 Test(protocols, icmp_errors_about_them_are_translated)
@@ -242,150 +223,6 @@ Test(protocols, icmp_errors_about_them_are_translated)
 	};
 
 	RUN_ICMP_ROWS(rows);
-}
-
-/* A packet of UDP-Lite or DCCP, whose checksum at octet 6 covers a pseudo header. */
-static size_t build_summed(const struct frame *f, uint16_t add, uint8_t *buffer)
-{
-	size_t size = frame_build(f, buffer), length = 8U + f->payload;
-	uint8_t *l4 = buffer + 34, pseudo[12] = { 0 };
-	uint16_t sum;
-
-	memcpy(pseudo, buffer + 26, 8);
-	pseudo[9] = f->proto;
-	pseudo[11] = (uint8_t)length;
-	l4[4] = 0;
-	l4[5] = 8;
-	l4[6] = l4[7] = 0;
-	sum = sum_finish(sum_octets(l4, length, sum_octets(pseudo, sizeof(pseudo), 0)));
-	if (f->proto == UDP_LITE && !sum)
-		sum = 0xffff;
-	sum = (uint16_t)(sum + add);
-	l4[6] = (uint8_t)(sum >> 8);
-	l4[7] = (uint8_t)sum;
-	return size;
-}
-
-/* A source port with which the checksum of UDP-Lite is 0xffff, as its sum is 0. */
-static uint16_t port_for_zero(struct frame f)
-{
-	uint8_t octets[FRAME_MAX];
-
-	for (unsigned port = 1; port < 65536; port++) {
-		f.sport = (uint16_t)port;
-		build_summed(&f, 0, octets);
-		if (octets[40] == 0xff && octets[41] == 0xff)
-			return (uint16_t)port;
-	}
-	cr_assert_fail("no port has that checksum");
-	return 0;
-}
-
-/* An error from outside about UDP-Lite, whose checksum is as right in the quote afterwards. */
-Test(protocols, icmp_errors_keep_quoted_checksums)
-{
-	static const uint8_t protos[] = { UDP_LITE, DCCP, UDP_LITE };
-
-	for (int i = 0; i < 3; i++) {
-		struct frame sent = { .src = OWN_OUT, .dst = EXTERNAL, protos[i], 1, 2, .payload = 40 };
-		struct frame seen = { .src = OWN, .dst = EXTERNAL, protos[i], 1, 2, .payload = 40 };
-
-		if (i == 2)
-			sent.sport = seen.sport = port_for_zero(seen);
-
-		struct icmp_error e = { FROM_FAR, .dst = OWN_OUT, 3, 4, .quote = sent };
-		uint8_t in[FRAME_MAX], out[FRAME_MAX], quote[FRAME_MAX], *icmp = in + 34;
-		size_t size = icmp_error_build(&e, in), out_size;
-		uint16_t sum;
-
-		build_summed(&sent, 0, quote);
-		memcpy(icmp + 8, quote + 14, ip_length(quote));
-		icmp[2] = icmp[3] = 0;
-		sum = sum_finish(sum_octets(icmp, 8 + ip_length(quote), 0));
-		icmp[2] = (uint8_t)(sum >> 8);
-		icmp[3] = (uint8_t)sum;
-		run_frame_counted("quoted", XDP_OUTSIDE, in, size, out, &out_size, REDIRECT_XDP,
-				  REASON_icmp_error_translated);
-		build_summed(&seen, 0, quote);
-		cr_expect_arr_eq(out + 42, quote + 14, ip_length(quote), "protocol %u", protos[i]);
-		cr_expect_eq(sum_finish(sum_octets(out + 34, 8 + ip_length(quote), 0)), 0);
-	}
-}
-
-static void expect_summed(enum hook hook, const struct frame *f, const struct frame *g, uint16_t add)
-{
-	uint8_t in[FRAME_MAX], out[FRAME_MAX], want[FRAME_MAX];
-	size_t size = build_summed(f, add, in), want_size = build_summed(g, add, want), out_size;
-
-	refresh_followed_routes();
-	cr_expect_eq(run_frame(hook, in, size, out, &out_size), hook == TC_OUTSIDE ? PASS_TC : REDIRECT_XDP);
-	cr_expect(frame_equal(hook == TC_OUTSIDE ? "tc" : "XDP", out, out_size, want, want_size),
-		  "protocol %u, hook %d", f->proto, hook);
-}
-
-Test(protocols, checksums_that_cover_addresses_are_updated)
-{
-	static const uint8_t protos[] = { UDP_LITE, DCCP };
-	uint8_t in[FRAME_MAX], out[FRAME_MAX];
-	unsigned ffff = 0;
-	size_t size;
-
-	for (int i = 0; i < 2; i++)
-		for (uint16_t wrong = 0; wrong < 2; wrong++) {
-			struct frame sent = { OWN_SENDS, protos[i], 1, 2, .payload = 40 };
-			struct frame left = { OWN_LEAVES, protos[i], 1, 2, .payload = 40 };
-			struct frame routed = { .from = HOST,
-						.to = GATEWAY_IN,
-						.src = OWN_OUT,
-						.dst = EXTERNAL,
-						protos[i],
-						1,
-						2,
-						.payload = 40 };
-			struct frame answer = { TO_OWN, protos[i], 2, 1, .payload = 41 };
-			struct frame came = { OWN_GETS, protos[i], 2, 1, .payload = 41 };
-
-			expect_summed(XDP_INSIDE, &sent, &left, wrong);
-			expect_summed(TC_OUTSIDE, &sent, &routed, wrong);
-			expect_summed(XDP_OUTSIDE, &answer, &came, wrong);
-		}
-	/* Every checksum there is: none of UDP-Lite becomes 0. */
-	for (uint32_t port = 0; port < 65536; port++) {
-		struct frame sent = { OWN_SENDS, UDP_LITE, (uint16_t)port, 2 };
-		struct frame left = { OWN_LEAVES, UDP_LITE, (uint16_t)port, 2 };
-		uint8_t want[FRAME_MAX];
-		size_t want_size = build_summed(&left, 0, want);
-
-		size = build_summed(&sent, 0, in);
-		run_frame(XDP_INSIDE, in, size, out, &size);
-		cr_assert(frame_equal("UDP-Lite", out, size, want, want_size), "port %u", port);
-		ffff += out[40] == 0xff && out[41] == 0xff;
-	}
-	cr_expect_geq(ffff, 1, "the case was among them");
-
-	/* One that is 0, which UDP-Lite forbids, stays so; one that is not there is no packet. */
-	struct frame none = { OWN_SENDS, UDP_LITE, 1, 2, .payload = 4 };
-
-	size = build_summed(&none, 0, in);
-	in[40] = in[41] = 0;
-	for (enum hook hook = XDP_INSIDE; hook <= TC_OUTSIDE; hook += TC_OUTSIDE) {
-		run_frame(hook, in, size, out, &size);
-		cr_expect_eq(out[40] | out[41], 0);
-		cr_expect_eq(out[29], OWN_OUT & 255);
-	}
-
-	uint64_t malformed = counted(REASON_drop_malformed);
-
-	in[17] = 20 + 7; /* total length: one octet too few for the checksum */
-	in[24] = in[25] = 0;
-
-	uint16_t sum = sum_finish(sum_octets(in + 14, 20, 0));
-
-	in[24] = (uint8_t)(sum >> 8);
-	in[25] = (uint8_t)sum;
-	cr_expect_eq(run_frame(XDP_INSIDE, in, 14 + 27, out, &size), DROP_XDP);
-	cr_expect_eq(run_frame(TC_OUTSIDE, in, 14 + 27, out, &size), DROP_TC);
-	cr_expect_eq(counted(REASON_drop_malformed), malformed + 2);
 }
 
 Test(protocols, where_the_kernel_forwards)

@@ -21,16 +21,11 @@ static void set_up_small_blocks(void)
 	struct mapping_spec spec = {
 		.in = { ADDR(10, 1, 0, 0), 22 }, .out = { OUT, 32 }, .sessions_per_user = 1000, .session_slots = 64
 	};
-	struct mapping_job *job;
-	struct error err;
 
 	portmap_set_up();
 	cr_assert_eq(system("ip route add 10.1.0.0/22 dev tin"), 0);
 	memcpy(spec.timeout_ticks, mappings_get(mappings, 0)->timeout_ticks, sizeof(spec.timeout_ticks));
-	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
-	while (mappings_add_step(job, &err) > 0)
-		;
-	cr_assert_eq(mappings_add_commit(job), 0);
+	make_mapping(&spec, NULL);
 	datapath_raise_epoch(&datapath);
 }
 

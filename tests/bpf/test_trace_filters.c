@@ -191,14 +191,9 @@ static void add_alone(void)
 	struct mapping_spec spec = {
 		.in = { ALONE, 32 }, .out = { OWN_OUT, 32 }, .sessions_per_user = 1000, .session_slots = 1024
 	};
-	struct mapping_job *job;
-	struct error err;
 
 	memcpy(spec.timeout_ticks, mappings_get(mappings, 0)->timeout_ticks, sizeof(spec.timeout_ticks));
-	cr_assert_eq(mappings_add_begin(mappings, &spec, &job, &err), 0, "%s", err.text);
-	while (mappings_add_step(job, &err) > 0)
-		;
-	cr_assert_eq(mappings_add_commit(job), 0);
+	make_mapping(&spec, NULL);
 }
 
 /* SUBSCRIBER has asked OTHER. */

@@ -237,3 +237,30 @@ Test(binding_preparation, another_change_begins_anew)
 	cr_expect_eq(entry(7, IPPROTO_UDP, 3), 0);
 	cr_expect_eq(listed(), 1);
 }
+
+static void start_again(void)
+{
+	struct error err = { 0 };
+
+	mappings_close(m);
+	d.reused = true;
+	cr_assert_eq(mappings_open(&d, &m, &err), 0, "%s", err.text);
+}
+
+/* In memory of its own, and in a table that is in use. */
+Test(binding_preparation, an_agent_that_ends_meanwhile_leaves_nothing)
+{
+	put(7, IPPROTO_TCP, 0, 80, 3);
+	for (int times = 0; times < 2; times++) {
+		prepare(BINDING_UDP | BINDING_TCP);
+		start_again();
+		cr_expect_eq(listed(), 0);
+		/* The session has ended, its port is another's. */
+		put(7, IPPROTO_TCP, 0, 81, 3);
+		prepare(BINDING_UDP | BINDING_TCP);
+		finish(BINDING_UDP | BINDING_TCP);
+		cr_expect_eq(entry(7, IPPROTO_TCP, 3), BOUND(81));
+		finish(BINDING_UDP);
+		put(7, IPPROTO_TCP, 0, 80, 3);
+	}
+}

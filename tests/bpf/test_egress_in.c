@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The way to a subscriber: by routes, rules and MTUs. Whole packets are compared. */
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#include <bpf/bpf.h>
+#include <criterion/criterion.h>
+
+#include "fixture.h"
+#include "told_routes.h"
+
+TestSuite(egress_in, .init = set_up, .fini = tear_down);
+
+#define FROM(addr) .from = HOST, .to = GATEWAY_IN, .src = (addr), .dst = EXTERNAL
+#define UP	   PASS_XDP, {}, REASON_passed_untranslated
+
+static void run(const char *commands)
+{
+	cr_assert_eq(system(commands), 0, "%s", commands);
+	datapath_raise_epoch(&datapath);
+}
+
+static struct subscriber *record(uint32_t in_addr)
+{
+	int number = mappings_find_inside(mappings, in_addr);
+
+	return mappings_subscriber(mappings, number, in_addr - mappings_get(mappings, number)->geo.in_base);
+}
+
+#define ANSWER(addr)	.from = ROUTER, .to = GATEWAY_OUT, .src = (addr), .dst = POOL, UDP, 53, OUT_PORT(5000, 2)
+#define DELIVERED(addr) .ttl = 63, .from = GATEWAY_IN, .src = (addr), .dst = SUBSCRIBER, UDP, 53, 5000
+#define SECOND		ADDR(198, 51, 100, 8)
+
+static void open_towards(uint32_t first, uint32_t second)
+{
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	const uint32_t dst[] = { first, second };
+	size_t size;
+
+	for (int i = 0; i < 2; i++) {
+		struct frame f = { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = dst[i], UDP, 5000, 53 };
+
+		run_frame_counted("open", XDP_INSIDE, in, frame_build(&f, in), out, &size, REDIRECT_XDP,
+				  REASON_in2out_translated);
+	}
+}
+
+Test(egress_in, depends_on_the_sender_where_rules_say_so)
+{
+	static const struct row rows[] = {
+		{ "main table",
+		  XDP_OUTSIDE,
+		  { ANSWER(EXTERNAL) },
+		  REDIRECT_XDP,
+		  { .to = HOST, DELIVERED(EXTERNAL) },
+		  REASON_out2in_translated },
+		{ "by rule, by another router",
+		  XDP_OUTSIDE,
+		  { ANSWER(SECOND) },
+		  REDIRECT_XDP,
+		  { .to = NOBODY, DELIVERED(SECOND) },
+		  REASON_out2in_translated },
+		{ "main table again",
+		  XDP_OUTSIDE,
+		  { ANSWER(EXTERNAL) },
+		  REDIRECT_XDP,
+		  { .to = HOST, DELIVERED(EXTERNAL) },
+		  REASON_out2in_translated },
+	};
+	/* Translated, for the kernel to refuse: it says why to the sender. */
+	static const struct row refused[] = {
+		{ "a blackhole by source, with the other's way known",
+		  XDP_OUTSIDE,
+		  { ANSWER(EXTERNAL) },
+		  REDIRECT_XDP,
+		  { .to = HOST, DELIVERED(EXTERNAL) },
+		  REASON_out2in_translated },
+		{ "a blackhole by source",
+		  XDP_OUTSIDE,
+		  { ANSWER(SECOND) },
+		  PASS_XDP,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = SECOND, .dst = SUBSCRIBER, UDP, 53, 5000 },
+		  REASON_out2in_translated },
+	};
+
+	run("ip neigh add 198.51.100.8 lladdr 02:00:00:00:00:08 dev tout; ip neigh replace 10.0.0.50 lladdr "
+	    "02:00:00:00:00:09 dev tin; ip route add 10.0.0.2/32 via 10.0.0.50 dev tin table 100;"
+	    "ip route add prohibit 10.0.0.2/32 table 101; ip rule add from 198.51.100.8 lookup 100");
+	settings.policy_routing = 1;
+	reload_settings();
+	open_towards(EXTERNAL, SECOND);
+	RUN_ROWS(rows);
+	RUN_ROWS(rows);
+	run("ip rule del from 198.51.100.8; ip rule add from 198.51.100.8 lookup 101");
+	RUN_ROWS(refused);
+	RUN_ROWS(refused);
+}
+
+Test(egress_in, is_by_an_inside_interface_or_none)
+{
+	struct frame answer = { ANSWER(EXTERNAL) };
+	uint8_t in[FRAME_MAX], out[FRAME_MAX];
+	size_t size = frame_build(&answer, in), out_size;
+	const struct row turned[] = {
+		{ "what the kernel would send back out",
+		  TC_OUTSIDE,
+		  { .from = GATEWAY_OUT, .to = ROUTER, .src = EXTERNAL, .dst = SUBSCRIBER, UDP, 53, 5000, .ttl = 63 },
+		  DROP_TC,
+		  {},
+		  REASON_drop_unreachable },
+		{ "what is for another station passes",
+		  TC_OUTSIDE,
+		  { .from = GATEWAY_OUT, .to = ROUTER, .src = EXTERNAL, .dst = UNMAPPED, UDP, 53, 5000, .ttl = 63 },
+		  PASS_TC,
+		  {},
+		  REASON_passed_untranslated },
+	};
+
+	open_towards(EXTERNAL, EXTERNAL);
+	for (int direct = 1; direct >= 0; direct--) {
+		settings.redirect = (uint8_t)direct;
+		reload_settings();
+		run("ip route del 10.0.0.0/24 dev tin");
+		record(SUBSCRIBER)->icmp_next = 0;
+		run_frame_counted("by the default route", XDP_OUTSIDE, in, size, out, &out_size, REDIRECT_XDP,
+				  REASON_drop_unreachable);
+		run("ip route del default");
+		record(SUBSCRIBER)->icmp_next = 0;
+		run_frame_counted("no route", XDP_OUTSIDE, in, size, out, &out_size, REDIRECT_XDP,
+				  REASON_drop_unreachable);
+		run("ip route add default via 198.51.100.7; ip route add 10.0.0.0/24 dev tin");
+	}
+	cr_expect_eq(counted(REASON_sent_icmp_unreachable), 4);
+	/* From outside to outside. */
+	inside_ifindex = outside_ifindex;
+	RUN_ROWS(turned);
+}
+
+#define LONG(n) .payload = (n)-28, .options = DONT_FRAGMENT
+#define FAR	ADDR(198, 51, 100, 9)
+
+/* bpf_fib_lookup() tells of the MTU of a route only where it is locked. */
+Test(egress_in, and_out_leave_what_is_longer_than_a_routes_mtu_to_the_kernel)
+{
+	static const struct row rows[] = {
+		{ "in, as long as it may be",
+		  XDP_OUTSIDE,
+		  { ANSWER(EXTERNAL), LONG(1400) },
+		  REDIRECT_XDP,
+		  { .to = HOST, DELIVERED(EXTERNAL), LONG(1400) },
+		  REASON_out2in_translated },
+		{ "in, longer",
+		  XDP_OUTSIDE,
+		  { ANSWER(EXTERNAL), LONG(1401) },
+		  PASS_XDP,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = SUBSCRIBER, UDP, 53, 5000, LONG(1401) },
+		  REASON_out2in_translated },
+		{ "in, longer than the interface's, too",
+		  XDP_OUTSIDE,
+		  { ANSWER(EXTERNAL), LONG(1501) },
+		  PASS_XDP,
+		  { .from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = SUBSCRIBER, UDP, 53, 5000, LONG(1501) },
+		  REASON_out2in_translated },
+		{ "out, as long as it may be",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = FAR, UDP, 5000, 53, LONG(1400) },
+		  REDIRECT_XDP,
+		  { .ttl = 63,
+		    .from = GATEWAY_OUT,
+		    .to = ROUTER,
+		    .src = POOL,
+		    .dst = FAR,
+		    UDP,
+		    OUT_PORT(5000, 2),
+		    53,
+		    LONG(1400) },
+		  REASON_in2out_translated },
+		{ "out, longer",
+		  XDP_INSIDE,
+		  { .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = FAR, UDP, 5000, 53, LONG(1401) },
+		  UP },
+		{ "out, by a route without a limit",
+		  XDP_INSIDE,
+		  { FROM(SUBSCRIBER), UDP, 5000, 53, LONG(1500) },
+		  REDIRECT_XDP,
+		  { .ttl = 63,
+		    .from = GATEWAY_OUT,
+		    .to = ROUTER,
+		    .src = POOL,
+		    .dst = EXTERNAL,
+		    UDP,
+		    OUT_PORT(5000, 2),
+		    53,
+		    LONG(1500) },
+		  REASON_in2out_translated },
+	};
+	/* Above the interface's MTU, that holds. */
+	static const struct row longest[] = {
+		{ "out, longer than the interface takes",
+		  XDP_INSIDE,
+		  { FROM(SUBSCRIBER), UDP, 5000, 53, LONG(1501) },
+		  UP },
+	};
+	const struct route_mtu_key keys[] = { { 24, htonl(ADDR(198, 51, 100, 0)) },
+					      { 32, htonl(FAR) },
+					      { 32, htonl(EXTERNAL) },
+					      { 32, htonl(SUBSCRIBER) } };
+	const uint32_t mtus[] = { 9000, 1400, 9000, 1400 };
+
+	open_towards(EXTERNAL, EXTERNAL);
+	settings.route_mtus = 1;
+	reload_settings();
+	run("ip route add 198.51.100.9/32 via 198.51.100.7 mtu 1400; ip route add 10.0.0.2/32 dev tin mtu 1400");
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq(bpf_map_update_elem(datapath.route_mtus, &keys[i], &mtus[i], BPF_ANY), 0);
+	RUN_ROWS(rows);
+	RUN_ROWS(rows);
+	RUN_ROWS(longest);
+	/* A lock the kernel tells of by itself. */
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq(bpf_map_delete_elem(datapath.route_mtus, &keys[i]), 0);
+	run("ip route replace 198.51.100.9/32 via 198.51.100.7 mtu lock 1400; ip route replace 10.0.0.2/32 dev tin mtu "
+	    "lock 1400");
+	RUN_ROWS(rows);
+}
+
+/* The clock of a way was of 16 bits once. */
+Test(egress_in, of_long_ago_is_never_fresh_again)
+{
+	static const struct row rows[] = {
+		{ "in",
+		  XDP_OUTSIDE,
+		  { ANSWER(EXTERNAL) },
+		  REDIRECT_XDP,
+		  { .to = HOST, DELIVERED(EXTERNAL) },
+		  REASON_out2in_translated },
+	};
+
+	open_towards(EXTERNAL, EXTERNAL);
+	RUN_ROWS(rows);
+	for (unsigned shift = 16; shift < 32; shift++) {
+		record(SUBSCRIBER)->way ^= 0xff;
+		record(SUBSCRIBER)->way_tick -= 1U << shift;
+		RUN_ROWS(rows);
+	}
+	/* Nor is that of an epoch whose lower bits are the same. */
+	record(SUBSCRIBER)->way ^= 0xff;
+	datapath.global->epoch += 1U << 16;
+	RUN_ROWS(rows);
+}

@@ -11,6 +11,16 @@
 
 #include "datapath/bpffs.h"
 
+bool link_carries(struct netlink *n, const struct link *l, const struct own_programs *own)
+{
+	uint32_t tc;
+
+	if (l->xdp.prog_id && own_programs_has(own, l->xdp.prog_id))
+		return true;
+	tc = tc_attached(n, l->ifindex, TC_INGRESS);
+	return tc && own_programs_has(own, tc);
+}
+
 /* A descriptor of the program with that id, or -errno. */
 static int pinned_tc_program(const struct datapath *d, bool bare, enum tc_side side, uint32_t id)
 {

@@ -18,7 +18,13 @@ enum device_attachment { DEVICE_ABSENT, DEVICE_XDP_NATIVE, DEVICE_XDP_SKB, DEVIC
 /* Refuses a link that can carry no program of detnat's: 0, or -errno with err naming the link and what to do. */
 int link_check(const struct link *l, struct error *err);
 
-/* The same for a link on which XDP cannot work or must not be attached. */
+/* Refuses a link that the tc programs of a datapath with other pins translate; see own_programs_has(). */
+int tc_check(struct netlink *n, const struct link *l, const struct own_programs *own, struct error *err);
+
+/* Whether the ingress of a link runs one of these programs, by XDP or by tc. */
+bool link_carries(struct netlink *n, const struct link *l, const struct own_programs *own);
+
+/* As link_check(), for a link on which XDP cannot work or must not be attached, too. */
 int xdp_check(const struct link *l, const struct own_programs *own, struct error *err);
 
 /* Whether a link carries a program of detnat's, by its name: that of this datapath, or of one whose pins are not seen.

@@ -13,20 +13,24 @@
 
 /* A cls_bpf filter. */
 struct filter {
-	uint32_t id;  /* of its program; 0: no such filter */
-	bool is_ours; /* by the name that libbpf gives it: the program's name and id */
+	uint32_t id;	  /* of its program; 0: no such filter */
+	const char *ours; /* the name of its program, if that is one of detnat's; else NULL */
 };
 
-/* Whether libbpf has named a filter for one of detnat's programs. */
-static bool is_our_name(const struct nlattr *name)
+/* The name of the program, of detnat's, after which libbpf has named a filter: NAME:[ID]. */
+static const char *our_name(const struct nlattr *name)
 {
-	static const char *const ours[] = { PIN_TC_PROGRAM ":[", "tc_from_inside:[", "tc_from_outside:[",
-					    "tc_from_both:[" };
+	static const struct {
+		const char *program, *begin;
+	} ours[] = { { PIN_TC_PROGRAM, PIN_TC_PROGRAM ":[" },
+		     { "tc_from_inside", "tc_from_inside:[" },
+		     { "tc_from_outside", "tc_from_outside:[" },
+		     { "tc_from_both", "tc_from_both:[" } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
-		if (netlink_begins(name, ours[i]))
-			return true;
-	return false;
+		if (netlink_begins(name, ours[i].begin))
+			return ours[i].program;
+	return NULL;
 }
 
 static void visit_filter(const struct nlmsghdr *h, void *arg)
@@ -44,7 +48,7 @@ static void visit_filter(const struct nlmsghdr *h, void *arg)
 		if (mnl_attr_get_type(option) == TCA_BPF_ID)
 			f->id = netlink_u32(option);
 		else if (mnl_attr_get_type(option) == TCA_BPF_NAME)
-			f->is_ours = is_our_name(option);
+			f->ours = our_name(option);
 	}
 }
 
@@ -79,7 +83,14 @@ uint32_t tc_attached(struct netlink *n, uint32_t ifindex, enum tc_side side)
 {
 	struct filter f = query(n, ifindex, side);
 
-	return f.is_ours ? f.id : 0;
+	return f.ours ? f.id : 0;
+}
+
+int tc_check(struct netlink *n, const struct link *l, const struct own_programs *own, struct error *err)
+{
+	struct filter f = query(n, l->ifindex, TC_INGRESS);
+
+	return f.ours && !own_programs_has(own, f.id) ? own_programs_refuse(l->name, f.ours, f.id, err) : 0;
 }
 
 static int report(const struct link *l, enum tc_side side, int r, const char *message, struct error *err)
@@ -157,7 +168,7 @@ int tc_attach(struct netlink *n, const struct link *l, enum tc_side side, int fd
 		return error_set(err, -EBADF, "%s: there is no tc program to attach", l->name);
 	if (present.id && present.id == program_id(fd))
 		return 0;
-	if (present.id && !present.is_ours)
+	if (present.id && !present.ours)
 		return error_set(err, -EBUSY,
 				 "%s: another tc filter is in place at %s pref %u handle %u (program id %u); "
 				 "take it off with `tc filter del dev %s %s pref %u`",

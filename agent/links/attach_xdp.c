@@ -46,14 +46,7 @@ static int refuse_foreign(const struct link *l, struct error *err)
 			"`xdp-loader unload %s --all`",
 			l->name, l->xdp.prog_id, l->name);
 	if (is_entry_program(name))
-		return error_set(
-			err, -EBUSY,
-			"%s: carries detnat's program \"%s\" (id %u), whose pins are not at this pin path, or not to "
-			"be "
-			"seen in this mount namespace, as under `ip netns exec`; leave it: it translates. Run this "
-			"with `nsenter --net=/run/netns/NAME`, which keeps the mounts, or end the other datapath by "
-			"`detnat-agent --detach` with its configuration",
-			l->name, name, l->xdp.prog_id);
+		return own_programs_refuse(l->name, name, l->xdp.prog_id, err);
 	return error_set(
 		err, -EBUSY,
 		"%s: carries the XDP program \"%s\" (id %u), which is not detnat's of this pin path; take it off with "

@@ -46,7 +46,7 @@ static bool any_orphan(void)
 	if (netlink_new(&n) || links_read(n, &links, &n_links))
 		return false;
 	for (size_t i = 0; i < n_links; i++)
-		if (links[i].xdp.prog_id && own_programs_has(&none, links[i].xdp.prog_id))
+		if (link_carries(n, &links[i], &none))
 			return true;
 	return false;
 }

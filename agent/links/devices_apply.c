@@ -38,7 +38,7 @@ static int prefixes_of(const struct config *c, struct prefix **ret, size_t *ret_
 	return 0;
 }
 
-static int check_all(const struct interfaces *all, const struct own_programs *own, struct error *err)
+static int check_all(struct netlink *n, const struct interfaces *all, const struct own_programs *own, struct error *err)
 {
 	int r = 0;
 
@@ -46,7 +46,7 @@ static int check_all(const struct interfaces *all, const struct own_programs *ow
 		const struct interface *i = &all->list[k];
 
 		if (i->link.ifindex)
-			r = i->without_xdp[0] ? link_check(&i->link, err) : xdp_check(&i->link, own, err);
+			r = interface_check(n, i, own, err);
 	}
 	return r;
 }
@@ -68,7 +68,7 @@ int devices_check(const struct config *c, struct error *err)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
 	r = interfaces_plan(n, c->interfaces, c->n_interfaces, &known, &own, c->xdp_mode, &all, err);
 	if (!r)
-		r = check_all(&all, &own, err);
+		r = check_all(n, &all, &own, err);
 	free(all.list);
 	free(known.list);
 	return r;
@@ -198,7 +198,7 @@ static void start(struct devices *v, struct interfaces *all)
 static int apply(struct devices *v, struct interfaces *all, enum xdp_mode mode, struct prefix *prefixes,
 		 size_t n_prefixes, struct error *err)
 {
-	int r = check_all(all, &v->own, err);
+	int r = check_all(v->netlink, all, &v->own, err);
 
 	/* A start logs what stays attached, and continues. */
 	if (!r && v->applied)

@@ -20,11 +20,11 @@ static bool is_port_of_any(const struct interfaces *all, const struct device *d)
 }
 
 /* Whether a link carries anything of this datapath; other datapaths have their own pin paths and interfaces. */
-static bool is_ours(const struct datapath *d, const struct own_programs *own, const struct link *l)
+static bool is_ours(struct netlink *n, const struct datapath *d, const struct own_programs *own, const struct link *l)
 {
 	if (d->device && l->ifindex < MAX_IFINDEX && is_recorded(&d->device[l->ifindex]))
 		return true;
-	return l->xdp.prog_id && own_programs_has(own, l->xdp.prog_id);
+	return link_carries(n, l, own);
 }
 
 struct standing {
@@ -44,8 +44,9 @@ static int compare_height(const void *a, const void *b)
  * come first, because the kernel refuses to change an XDP program below an interface that has one. The caller frees
  * *ret. 0 or -ENOMEM.
  */
-static int find_others(const struct datapath *d, const struct own_programs *own, const struct link_list *links,
-		       const struct interfaces *all, struct standing **ret, size_t *ret_count)
+static int find_others(struct netlink *nl, const struct datapath *d, const struct own_programs *own,
+		       const struct link_list *links, const struct interfaces *all, struct standing **ret,
+		       size_t *ret_count)
 {
 	struct standing *list = calloc(links->count + 1, sizeof(*list));
 	size_t n = 0;
@@ -58,7 +59,7 @@ static int find_others(const struct datapath *d, const struct own_programs *own,
 		if (all && (interfaces_find_index(all, l->ifindex) ||
 			    (l->ifindex < MAX_IFINDEX && is_port_of_any(all, &d->device[l->ifindex]))))
 			continue;
-		if (is_ours(d, own, l))
+		if (is_ours(nl, d, own, l))
 			list[n++] = (struct standing){ .link = l, .height = link_height(links, l) };
 	}
 	qsort(list, n, sizeof(*list), compare_height);
@@ -74,7 +75,7 @@ static int read_others(const struct devices *v, const struct interfaces *all, st
 	int r = links_read(v->netlink, ret_read, &ret_links->count);
 
 	ret_links->link = *ret_read;
-	return r ? r : find_others(v->datapath, &v->own, ret_links, all, ret, ret_count);
+	return r ? r : find_others(v->netlink, v->datapath, &v->own, ret_links, all, ret, ret_count);
 }
 
 int devices_check_others(struct devices *v, const struct interfaces *all, struct error *err)
@@ -93,7 +94,8 @@ int devices_check_others(struct devices *v, const struct interfaces *all, struct
 
 			if (lower->xdp.attached == XDP_ATTACHED_NONE || upper->xdp.attached == XDP_ATTACHED_NONE ||
 			    !link_stands_on(&links, upper, lower) ||
-			    (is_ours(v->datapath, &v->own, upper) && !interfaces_find_index(all, upper->ifindex)))
+			    (is_ours(v->netlink, v->datapath, &v->own, upper) &&
+			     !interfaces_find_index(all, upper->ifindex)))
 				continue;
 			return error_set(
 				err, -EBUSY,
@@ -177,7 +179,7 @@ int devices_detach_all(struct datapath *d, struct error *err)
 		r = links_read(n, &read, &links.count);
 	links.link = read;
 	if (!r)
-		r = find_others(d, &own, &links, NULL, &ours, &count);
+		r = find_others(n, d, &own, &links, NULL, &ours, &count);
 	if (r)
 		return error_set(err, r, "the interfaces cannot be read: %s", strerror(-r));
 	for (size_t k = 0; k < count; k++) {

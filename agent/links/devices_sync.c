@@ -43,7 +43,7 @@ static void repair(struct devices *v, struct interface *i, bool returned)
 	/* `auto` tries XDP first: the programs for tc alone may not be loaded. */
 	if (returned && i->mode == XDP_MODE_NONE)
 		interface_without_xdp(&v->own, i);
-	r = i->without_xdp[0] ? link_check(&i->link, &err) : xdp_check(&i->link, &v->own, &err);
+	r = interface_check(v->netlink, i, &v->own, &err);
 	/* sync_plan() has tc take XDP's place. */
 	if (r && i->mode == XDP_MODE_AUTO && !i->without_xdp[0] && !link_check(&i->link, NULL)) {
 		i->attachment = DEVICE_ABSENT;

@@ -110,6 +110,13 @@ struct device interface_record(const struct interfaces *all, const struct interf
 	return interface_record_with(i, flags_of(all, i));
 }
 
+int interface_check(struct netlink *n, const struct interface *i, const struct own_programs *own, struct error *err)
+{
+	int r = i->without_xdp[0] ? link_check(&i->link, err) : xdp_check(&i->link, own, err);
+
+	return r ? r : tc_check(n, &i->link, own, err);
+}
+
 int interface_program(const struct datapath *d, const struct interface *i)
 {
 	/* An interface without a role carries VLAN interfaces; the outside program does nothing else there. */

@@ -38,7 +38,8 @@ struct pin_search {
 /* Pins of every layout count: an upgrade finds the programs of the former version. */
 static int visit_layout(const char *name, void *arg)
 {
-	static const char *const pins[] = { "prog_xdp_inside", "prog_xdp_outside", "prog_xdp_both" };
+	static const char *const pins[] = { "prog_xdp_inside",	   "prog_xdp_outside",	   "prog_xdp_both",
+					    "prog_tc_from_inside", "prog_tc_from_outside", "prog_tc_from_both" };
 	const struct pin_search *s = arg;
 	int r = 0;
 
@@ -62,7 +63,8 @@ int own_programs_read(const char *pin_path, const struct datapath *d, struct own
 	int r = 0;
 
 	if (d) {
-		const int fds[] = { d->xdp_inside, d->xdp_outside, d->xdp_both };
+		const int fds[] = { d->xdp_inside,     d->xdp_outside,	   d->xdp_both,
+				    d->tc_from_inside, d->tc_from_outside, d->tc_from_both };
 
 		for (size_t i = 0; !r && i < ARRAY_SIZE(fds); i++)
 			r = own_add(&own, fds[i]);
@@ -95,7 +97,8 @@ static const struct own_program *own_find(const struct own_programs *own, uint32
 
 bool is_entry_program(const char *name)
 {
-	static const char *const names[] = { "xdp_inside", "xdp_outside", "xdp_both" };
+	static const char *const names[] = { "xdp_inside",     "xdp_outside",	  "xdp_both",
+					     "tc_from_inside", "tc_from_outside", "tc_from_both" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(name, names[i]))
@@ -148,4 +151,16 @@ int own_programs_open(const struct own_programs *own, uint32_t id)
 	int fd = found ? fcntl(found->fd, F_DUPFD_CLOEXEC, 3) : bpf_prog_get_fd_by_id(id);
 
 	return fd < 0 ? -errno : fd;
+}
+
+int own_programs_refuse(const char *link, const char *program, uint32_t id, struct error *err)
+{
+	return error_set(
+		err, -EBUSY,
+		"%s: carries detnat's program \"%s\" (id %u), whose pins are not at this pin path, or not to be seen "
+		"in "
+		"this mount namespace, as under `ip netns exec`; leave it: it translates. Run this with `nsenter "
+		"--net=/run/netns/NAME`, which keeps the mounts, or end the other datapath by `detnat-agent --detach` "
+		"with its configuration",
+		link, program, id);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Recognises the XDP programs that belong to detnat: only those are ever replaced or detached. */
+/* Recognises the programs at ingresses, of XDP and tc, that belong to detnat: only those are ever replaced or detached.
+ */
 #ifndef DETNAT_OWN_PROGRAMS_H
 #define DETNAT_OWN_PROGRAMS_H
 
@@ -7,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "datapath/datapath.h"
 
 struct own_program {
@@ -14,7 +16,7 @@ struct own_program {
 	int fd;
 };
 
-/* The XDP programs of the datapaths under one pin path, of every layout. */
+/* The entry programs of the datapaths under one pin path, of every layout. */
 struct own_programs {
 	struct own_program *program;
 	size_t count;
@@ -33,7 +35,10 @@ bool own_programs_has(const struct own_programs *own, uint32_t id);
 /* Opens such a program: a new descriptor, or -errno. */
 int own_programs_open(const struct own_programs *own, uint32_t id);
 
-/* Whether this is the name of a program that detnat attaches to interfaces. */
+/* Sets err to how to deal with a live program of detnat's on a link whose pins are not seen; returns -EBUSY. */
+int own_programs_refuse(const char *link, const char *program, uint32_t id, struct error *err);
+
+/* Whether this is the name of a program that detnat attaches to interfaces, at their ingress. */
 bool is_entry_program(const char *name);
 
 #endif

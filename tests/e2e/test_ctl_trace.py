@@ -15,6 +15,7 @@ import shapes
 from agent import wait_for
 from lab import IN_MAC, MAPPING, SERVER, SERVER_MAC, block_of
 from test_restart import Stream
+from xdp_mode import NONE, xdp_only
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +25,6 @@ def agent(running_lab):
 
 
 STAGES = "auto"  # as the agent chooses
-NONE = os.environ.get("XDP_MODE") == "none"
-xdp_only = pytest.mark.skipif(NONE, reason="about XDP")
 
 
 def shown(agent):
@@ -82,7 +81,7 @@ def cut(packet):
     return [Ether(bytes(Ether(src=packet.src, dst=packet.dst) / f)) for f in fragment(packet[IP], fragsize=800)]
 
 
-ARRAYS = 2 if os.environ.get("STAGES") == "1" and os.environ.get("XDP_MODE") != "none" else 3  # of tail-call programs, in each set
+ARRAYS = 2 if os.environ.get("STAGES") == "1" and not NONE else 3  # of tail-call programs, in each set
 
 
 def leaves(agent):

@@ -7,7 +7,8 @@ from scapy.layers.inet import UDP
 
 from agent import wait_for
 from lab import SERVER, block_of
-from test_ctl_trace import details, ends, seen, steps, traces, xdp_only
+from test_ctl_trace import details, ends, seen, steps, traces
+from xdp_mode import xdp_only
 
 
 def in_two_stages(lab, **config):

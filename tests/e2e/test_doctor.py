@@ -6,6 +6,8 @@ import socket
 
 import pytest
 
+from xdp_mode import xdp_only
+
 POOL_OF_OWN = [{"in": "10.0.0.0/18", "out": "198.51.100.0/30"}]
 OUTSIDE_MAPPING = [{"in": "10.0.0.0/18", "out": "1.1.1.0/30"}, {"in": "198.51.100.0/24", "out": "2.2.2.0/28"}]
 
@@ -88,6 +90,7 @@ def test_rules_that_the_kernel_applies_are_no_finding(lab):
     assert line_of(examined.out, "ok", "firewall") and examined.status == 0, examined
 
 
+@xdp_only
 def test_a_reload_and_explain_tell_of_what_is_passed_by(lab):
     agent = lab.start()
     host = lab.host()

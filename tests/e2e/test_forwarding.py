@@ -42,7 +42,7 @@ def test_status_says_kernel_where_no_interface_takes_frames(lab):
 
 
 def test_rules_on_marks_leave_all_to_the_kernel(lab):
-    agent = lab.start(forwarding="redirect")
+    agent = lab.start(forwarding="redirect", xdp_mode="native")
     lab.gateway.ip("rule", "add", "fwmark", "7", "table", "100")
     marks = ("kernel", "routing rules on marks, ports or the like")
     becomes(agent, marks, {"in0": marks, "out0": marks})
@@ -51,7 +51,7 @@ def test_rules_on_marks_leave_all_to_the_kernel(lab):
 
 
 def test_an_absent_interface_is_not_redirected_to(lab):
-    agent = lab.start(forwarding="redirect")
+    agent = lab.start(forwarding="redirect", xdp_mode="native")
     lab.gateway.ip("link", "add", "spare0", "type", "veth", "peer", "name", "spare1")
     agent.ctl("interface", "add", "spare0", "inside")
     lab.gateway.ip("link", "del", "spare0")

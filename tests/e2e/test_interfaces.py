@@ -9,8 +9,8 @@ import netns
 import wire
 from agent import wait_for
 from lab import GATEWAY_IN, GATEWAY_OUT, IN_MAC, OUT_MAC, ROUTER, ROUTER_MAC, SERVER, SERVER_MAC, block_of
-from test_ctl_trace import NONE
 from test_history import attach_foreign_program
+from xdp_mode import NONE
 
 
 def xdp(lab):

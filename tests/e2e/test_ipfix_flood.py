@@ -9,6 +9,9 @@ import pytest
 
 from agent import wait_for
 from flood import Flood
+from xdp_mode import xdp_only
+
+pytestmark = xdp_only  # Flood runs the XDP program of an interface
 
 RING = (4 << 20) // 48  # events
 SO_RCVBUFFORCE = 33

@@ -7,7 +7,6 @@ octet, and is what the row says.
 
 import contextlib
 import dataclasses
-import os
 import time
 
 import agent as agent_module
@@ -17,9 +16,7 @@ import wire
 from lab import GATEWAY_IN, IN_MAC, OUT_MAC, ROUTER, ROUTER_MAC, SERVER, SERVER_MAC, Lab
 from scapy.layers.inet import ICMP, IP, UDP, IPOption_LSRR
 from scapy.layers.l2 import Ether
-
-# Without XDP the same rows hold: both gateways leave forwarding to the kernel.
-NONE = os.environ.get("XDP_MODE") == "none"
+from xdp_mode import NONE, xdp_only
 
 IN1_MAC = "02:00:00:00:01:02"
 HOST, HOST_MAC = "10.0.0.10", "02:00:01:00:00:0a"
@@ -262,7 +259,7 @@ def test_redirect_does_what_the_kernel_does(gateway_of_each_mode, row):
 DROP_ALL = "add table ip f; add chain ip f c { type filter hook forward priority 0; policy drop; }"
 
 
-@pytest.mark.skipif(NONE, reason="about XDP")
+@xdp_only
 @pytest.mark.parametrize("name", ["the firewall's forward chains", "the checksum of the header"])
 def test_redirect_skips_and_says_so(gateway_of_each_mode, name):
     """The rows in which XDP differs from the kernel, as documented."""

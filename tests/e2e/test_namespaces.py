@@ -80,9 +80,12 @@ def test_a_start_takes_over_pins_of_a_deleted_namespace(lab):
     agent.process = None
 
 
-def test_a_live_program_with_invisible_pins_is_not_called_foreign(lab):
+@pytest.mark.parametrize("xdp_mode", ["auto", "none"])
+def test_a_live_program_with_invisible_pins_is_left_alone_and_not_called_foreign(lab, xdp_mode):
     """As under `ip netns exec`, which mounts another /sys: another pin path does the same."""
-    agent = lab.start()
+    agent = lab.start(xdp_mode=xdp_mode)
+    host = lab.host()
+    src = lab.open_udp(host)
     hidden = lab.directory / "hidden"
     hidden.mkdir()
     isolation.mount(b"bpf", hidden)
@@ -94,4 +97,4 @@ def test_a_live_program_with_invisible_pins_is_not_called_foreign(lab):
         assert result.status == 2 and "carries detnat's program" in result.err, result
         assert "nsenter --net=" in result.err and "off`" not in result.err, result
     agent.path.write_text(right)
-    lab.open_udp(lab.host())
+    lab.send_in(lab.from_outside(src[0], UDP(sport=53, dport=src[1])), host, 5000)

@@ -10,6 +10,9 @@ from scapy.layers.inet import UDP
 import prometheus
 from agent import CTL, wait_for
 from lab import SERVER, Lab
+from xdp_mode import xdp_only
+
+pytestmark = xdp_only  # the page shows a gateway with XDP
 
 PAGE = prometheus.TREE / "docs" / "OPERATING.md"
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -52,7 +52,7 @@ def passes(lab, tun, addr="10.0.9.9", port=5000):
 
 
 def test_an_interface_that_matches_translates_as_soon_as_it_comes(lab):
-    lab.start(interfaces=PPP)
+    lab.start(interfaces=PPP, xdp_mode="auto")
     pattern = listed(lab)["ppp*"]
     assert (pattern["role"], pattern["xdp"], pattern["matches"], pattern["problem"]) == ("inside", "absent", 0, "no interface matches now")
     tun = ppp(lab)

@@ -11,7 +11,8 @@ import packets
 import shapes
 from agent import wait_for
 from lab import GATEWAY_OUT, IN_MAC, MAPPING, SERVER, Lab, block_of
-from test_ctl_trace import NONE, traces
+from test_ctl_trace import traces
+from xdp_mode import NONE
 
 STRANGER = "192.0.2.77"
 # With a portmap in the file, the programs stay when others come and go.

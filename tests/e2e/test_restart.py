@@ -201,7 +201,7 @@ def test_detach_is_refused_while_an_agent_runs(lab):
     lab.open_udp(lab.host())
 
 
-@pytest.mark.parametrize("mode_", ["native", "skb"])
+@pytest.mark.parametrize("mode_", ["native", "skb", "none"])
 def test_detach_leaves_nothing(lab, mode_):
     agent = lab.prepare(xdp_mode=mode_)
     lab.gateway.ip("route", "add", "blackhole", "203.0.113.0/24")
@@ -209,7 +209,8 @@ def test_detach_leaves_nothing(lab, mode_):
     agent.start()
     lab.open_udp(lab.host())
     running = machine.traces(lab)
-    assert running["xdp"]["in0"] and running["xdp"]["out0"] and running["tc"] and running["pins"] and running["routes"] != before["routes"]
+    assert [bool(running["xdp"][name]) for name in ("in0", "out0")] == [mode_ != "none"] * 2
+    assert running["tc"] and running["pins"] and running["routes"] != before["routes"]
     agent.stop()
     kept = machine.traces(lab)
     assert {**kept, "socket": True, "neighbours": None} == {**running, "neighbours": None}

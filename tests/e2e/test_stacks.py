@@ -6,6 +6,7 @@ import pytest
 import isolation
 import machine
 from agent import wait_for
+from xdp_mode import NONE, xdp_only
 
 STACKS = {
     "macvlan": ["link add top0 link out0 type macvlan mode bridge", "link set top0 up"],
@@ -72,7 +73,7 @@ def test_a_stack_that_appears_while_the_agent_runs_is_reported(lab_without_gro, 
     wait_for(lambda: "stands on out0" in (listed(lab, "top0")["problem"] or ""), what="the stack to be told of")
     assert agent.log_text().count("stands on out0") == 1
     # Nothing is detached; the bridge may have got its programs before the port was added.
-    assert programs(lab) >= {"in0", "out0"}
+    assert NONE or programs(lab) >= {"in0", "out0"}
     assert "stands on out0" in str(agent.ctl("explain", "10.0.0.9"))
     lab.gateway.ip("link", "del", "top0")
     wait_for(lambda: listed(lab, "top0")["problem"] is None, what="all to be well again")
@@ -88,6 +89,7 @@ def make_bridge_of_both(lab):
     return agent
 
 
+@xdp_only
 def test_del_does_not_print_deleted_while_a_program_remains(lab_without_gro):
     lab = lab_without_gro
     if not can_make("bridge"):
@@ -102,6 +104,7 @@ def test_del_does_not_print_deleted_while_a_program_remains(lab_without_gro):
     assert programs(lab) == {"in0"}
 
 
+@xdp_only
 @pytest.mark.parametrize("how", ["--detach", "a file without them"])
 def test_programs_are_detached_from_the_top_of_a_stack_down(lab_without_gro, how):
     lab = lab_without_gro

@@ -11,6 +11,9 @@ import isolation
 from agent import START_PATIENCE, wait_for
 from test_redirects import gro
 from test_restart import Stream
+from xdp_mode import xdp_only
+
+pytestmark = xdp_only  # without XDP packets take one stage
 
 # 16384 subscribers: 2 MiB of slots with 8 each, and 16 MiB with 64.
 SMALL, LARGE = 8, 64

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Interfaces without XDP: by configuration, by need, one of them alone, without an Ethernet header."""
 
+import shutil
+
 import pytest
 from agent import wait_for
 from lab import Host, SERVER, block_of
@@ -267,3 +269,13 @@ def test_a_trace_shows_hairpins_without_an_ethernet_header(tun_lab):
     (trace,) = traces(agent, 1, look=shown_as_they_are)
     assert seen(trace) == ("ppp0", "ingress", "hairpin_translated") and steps(trace)[-1] == "sent"
     assert ends(trace) == (("10.0.9.9:4001", f"{there[0]}:{there[1]}"), (f"{here[0]}:{here[1]}", f"{host.addr}:4002"))
+
+
+def test_detach_finds_programs_whose_pins_are_gone(lab):
+    agent = lab.start(xdp_mode="none")
+    agent.kill()
+    assert filters(lab, "in0")["ingress"] and filters(lab, "out0")["egress"]
+    shutil.rmtree(next(agent.pins.glob("v*")))
+    agent.detach()
+    nothing = {"ingress": False, "egress": False}
+    assert (filters(lab, "in0"), filters(lab, "out0")) == (nothing, nothing)

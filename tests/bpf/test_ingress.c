@@ -334,6 +334,12 @@ Test(ingress, on_a_stick_the_addresses_tell_the_direction)
 	cr_expect_eq(counted(REASON_out2in_translated), 1);
 	cr_expect_eq(run_frame_on(outside_ifindex, INGRESS_BOTH, in, frame_build(&request, in), out, &size), PASS_TC);
 	cr_expect_eq(counted(REASON_passed_untranslated), 1);
+	request.dst = OTHER;
+	cr_expect_eq(run_frame_on(outside_ifindex, INGRESS_BOTH, in, frame_build(&request, in), out, &size), PASS_TC);
+	cr_expect_eq(counted(REASON_passed_untranslated), 2, "between inside addresses");
+	answer.dst = OTHER;
+	cr_expect_eq(run_frame_on(outside_ifindex, INGRESS_BOTH, in, frame_build(&answer, in), out, &size), DROP_TC);
+	cr_expect_eq(counted(REASON_drop_direct_to_inside), 1, "straight to one");
 }
 
 static void set_up_answers(void)

@@ -135,8 +135,15 @@ static int step_suspects(struct table_check *c)
 
 static int step_counts(struct table_check *c)
 {
-	int r = check_counts_step(c);
+	int r;
 
+	if (c->total_wrong && !c->total_observed) {
+		check_total_observe(c);
+		if (!grace_over(c))
+			return TABLE_CHECK_WAITS;
+		c->total_observed = true;
+	}
+	r = check_counts_step(c);
 	if (r == -EAGAIN || r > 0)
 		return TABLE_CHECK_MORE;
 	if (r)

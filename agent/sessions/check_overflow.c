@@ -69,12 +69,28 @@ static uint32_t *tally(struct table_check *c, int number, uint32_t in_addr, bool
 	return t->count ? &t->count[mapping_subscriber(&of->record.geo, in_addr)] : NULL;
 }
 
+/* A number for a session, so that the sum of all tells whether they are the same as before. */
+static uint64_t digest_of(const struct overflow_key *key)
+{
+	uint64_t ends = (uint64_t)key->addr << 32 | key->ext_addr;
+	uint64_t rest = (uint64_t)key->port << 32 | (uint64_t)key->ext_port << 16 | key->proto;
+	uint64_t mixed = (ends ^ rest * 0x9e3779b97f4a7c15U) * 0xbf58476d1ce4e5b9U;
+
+	return (mixed ^ mixed >> 31) * 0x94d049bb133111ebU;
+}
+
+static void count_session(struct table_check *c, const struct overflow_key *in2out)
+{
+	c->total_counted++;
+	c->digest += digest_of(in2out);
+}
+
 static void look_at(struct table_check *c, const struct overflow_key *key, const struct overflow_session *s)
 {
 	if (key->direction == OVERFLOW_IN2OUT) {
 		uint32_t *n = tally(c, mappings_of_overflow(c->m, key, s->truth), key->addr, true);
 
-		c->total_counted++;
+		count_session(c, key);
 		c->figures.overflow_sessions++;
 		if (n)
 			++*n;
@@ -83,17 +99,29 @@ static void look_at(struct table_check *c, const struct overflow_key *key, const
 		c->pair[c->n_pairs++] = (struct overflow_suspect){ *key, *s };
 }
 
-static int64_t total(const struct table_check *c)
+void check_total_observe(struct table_check *c)
 {
-	return __atomic_load_n(&mappings_datapath(c->m)->global->overflow, __ATOMIC_ACQUIRE);
+	int64_t now = __atomic_load_n(&mappings_datapath(c->m)->global->overflow, __ATOMIC_ACQUIRE);
+
+	if (c->total_least > now)
+		c->total_least = now;
+	if (c->total_most < now)
+		c->total_most = now;
+}
+
+static void forget_total(struct table_check *c)
+{
+	c->total_least = INT64_MAX;
+	c->total_most = INT64_MIN;
+	c->total_observed = false;
 }
 
 static void begin_pass(struct table_check *c)
 {
 	if (c->scan.started)
 		return;
-	c->total_before = total(c);
 	c->total_counted = 0;
+	c->digest = 0;
 }
 
 /* The map has been replaced: starts the pass again. */
@@ -109,25 +137,31 @@ static int begin_again(struct table_check *c)
 	return -EAGAIN;
 }
 
-/* At the end of the pass, notes whether the total differs from the number of entries. */
+/*
+ * At the end of the pass, notes whether the total differs from the number of entries. Sessions come and go meanwhile,
+ * and one that is being admitted is counted before there is room for it, which may come to nothing. So it counts only
+ * if a second pass, after a grace period, finds the very same sessions, and the total was too high, or too low, all
+ * the time.
+ */
 static void compare_total(struct table_check *c)
 {
-	int64_t now = total(c);
+	int64_t least;
+	bool again;
 
-	c->total_wrong = now == c->total_before && now != c->total_counted;
-	if (c->total_wrong && (!c->passes || c->wrong_total != now || c->wrong_counted != c->total_counted)) {
-		c->wrong_total = now;
-		c->wrong_counted = c->total_counted;
-		return;
-	}
-	if (!c->total_wrong)
+	check_total_observe(c);
+	least = c->total_least;
+	again = c->total_wrong && c->total_observed && c->wrong_digest == c->digest;
+	c->total_wrong = least > c->total_counted || c->total_most < c->total_counted;
+	c->wrong_digest = c->digest;
+	forget_total(c);
+	if (!c->total_wrong || !again)
 		return;
 	c->total_wrong = false;
 	if (c->repair)
-		__atomic_fetch_add(&mappings_datapath(c->m)->global->overflow, c->total_counted - now,
+		__atomic_fetch_add(&mappings_datapath(c->m)->global->overflow, c->total_counted - least,
 				   __ATOMIC_ACQ_REL);
 	findings_add(c->findings, FINDING_OVERFLOW_TOTAL, c->repair, "overflow",
-		     "%" PRId64 " sessions are counted in the overflow, but %" PRId64 " are there", now,
+		     "%" PRId64 " sessions are counted in the overflow, but %" PRId64 " are there", least,
 		     c->total_counted);
 }
 
@@ -136,7 +170,10 @@ int check_overflow_step(struct table_check *c)
 	int r;
 
 	/* A count of 0 is not trusted here. */
+	if (!c->scan.started)
+		forget_total(c);
 	begin_pass(c);
+	check_total_observe(c);
 	r = overflow_scan_any(&c->scan, mappings_datapath(c->m));
 	if (r == -EAGAIN)
 		return begin_again(c);
@@ -283,13 +320,15 @@ int check_counts_step(struct table_check *c)
 		return 0;
 	if (!c->scan.started)
 		begin_counts(c);
+	check_total_observe(c);
 	r = overflow_scan_any(&c->scan, mappings_datapath(c->m));
 	for (uint32_t i = 0; r >= 0 && i < c->scan.n; i++) {
 		struct count_suspect *s = c->scan.keys[i].direction == OVERFLOW_IN2OUT
 						  ? find_count(c, &c->scan.keys[i], c->scan.sessions[i].truth)
 						  : NULL;
 
-		c->total_counted += c->scan.keys[i].direction == OVERFLOW_IN2OUT;
+		if (c->scan.keys[i].direction == OVERFLOW_IN2OUT)
+			count_session(c, &c->scan.keys[i]);
 		if (s)
 			s->counted++;
 	}

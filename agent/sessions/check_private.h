@@ -111,11 +111,12 @@ struct table_check {
 	/* The overflow. */
 	struct overflow_scan scan;
 	struct overflow_tally tally[MAX_MAPPINGS];
-	int64_t total_before; /* the global count at the start of the pass */
+	int64_t total_least, total_most; /* of the global count since the previous pass */
+	bool total_observed;		 /* for a grace period */
 	int64_t total_counted;
-	bool total_wrong; /* the previous pass found it wrong, with the two figures below */
-	int64_t wrong_total;
-	int64_t wrong_counted;
+	uint64_t digest;  /* of the sessions that were counted */
+	bool total_wrong; /* the previous pass found it wrong, with the digest below */
+	uint64_t wrong_digest;
 	unsigned passes;
 	struct overflow_suspect pair[SUSPECTS_MAX];
 	unsigned n_pairs;
@@ -160,6 +161,8 @@ int check_overflow_step(struct table_check *c);
 void check_overflow_pairs(struct table_check *c);
 /* Compares a subscriber's count with the number of entries; true if it has to be examined again. */
 bool check_overflow_count(struct table_check *c, const struct subscriber_iterator *it);
+/* Notes the lowest and the highest total of the overflow, while it is doubted. */
+void check_total_observe(struct table_check *c);
 /* Processes a batch of the pass for wrong counts; returns as above. */
 int check_counts_step(struct table_check *c);
 

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <detnat/binding.h>
 #include <detnat/slots.h>
@@ -449,5 +450,30 @@ Test(table_check, more_faults_than_are_kept_are_counted)
 		findings_add(&found, FINDING_COUNT, false, "here", "%u", i);
 	cr_expect_eq(found.n, FINDINGS_MAX);
 	cr_expect_eq(found.total, FINDINGS_MAX + 5);
+	findings_free(&found);
+}
+
+/* Cores that claim room for a session, and give it back as there is no port, while the check counts. */
+Test(table_check, a_session_that_is_being_admitted_is_no_fault_of_the_total)
+{
+	struct findings found = { 0 };
+	struct table_check *c;
+	unsigned waited = 0;
+	int r;
+
+	right();
+	d.global->overflow = 2;
+	cr_assert_eq(table_check_new(m, true, &found, &c), 0);
+	do {
+		r = table_check_step(c, 100);
+		waited += r == TABLE_CHECK_WAITS;
+		d.global->overflow = r == TABLE_CHECK_WAITS ? 1 : 2;
+		if (r == TABLE_CHECK_WAITS)
+			usleep(200);
+	} while (r > 0);
+	table_check_free(c);
+	cr_expect_eq(r, TABLE_CHECK_DONE);
+	cr_expect_gt(waited, 0);
+	cr_expect_eq(found.total, 0, "%s", found.n ? found.finding[0].text : "-");
 	findings_free(&found);
 }

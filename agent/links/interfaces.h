@@ -123,8 +123,8 @@ void interface_tell_name(const struct interfaces *all, struct interface *i, cons
 bool device_store(const struct datapath *d, uint32_t ifindex, const struct device *record);
 
 /*
- * Refuses an interface, which exists, that can carry no program of the kind that it is to carry, or that another
- * datapath translates: 0, or -errno with err naming it and what to do.
+ * Refuses an existing interface that cannot carry the program it is to get, or that another datapath translates: 0, or
+ * -errno with err naming it and what to do.
  */
 int interface_check(struct netlink *n, const struct interface *i, const struct own_programs *own, struct error *err);
 

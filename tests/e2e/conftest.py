@@ -13,6 +13,7 @@ import agent
 import isolation
 import lab as lab_module
 from gateways import Gateways
+from xdp_mode import NONE
 
 # valgrind does not know that bpf(2) fills memory, so undefined values are not checked.
 VALGRIND = ("valgrind -q --undef-value-errors=no --error-exitcode=99 --leak-check=full --show-leak-kinds=definite "
@@ -24,7 +25,7 @@ VALGRIND = ("valgrind -q --undef-value-errors=no --error-exitcode=99 --leak-chec
 MODES = [("redirect", "native"), ("kernel", "skb"), ("redirect", "none")]
 if os.environ.get("E2E_MODES") == "all":
     MODES += [("redirect", "skb"), ("kernel", "native")]
-if os.environ.get("XDP_MODE") == "none":
+if NONE:
     MODES = [("redirect", "none")]
 
 

@@ -345,6 +345,13 @@ const char *config_mapping_name(const struct config *c, struct prefix in, struct
 const char *config_mapping_title(const struct config *c, struct prefix in, struct prefix out,
 				 char text[static MAPPING_TITLE]);
 
+/*
+ * Whether a mapping has endpoint-independent mapping, and fewer ports a subscriber than are advisable for that; writes
+ * a warning that says so.
+ */
+#define FEW_PORTS_TEXT (MAPPING_TITLE + 192)
+bool config_few_ports(const struct config *c, const struct config_mapping *m, char text[static FEW_PORTS_TEXT]);
+
 /* The mapping that translates an inside address, or NULL. */
 const struct config_mapping *config_mapping_of(const struct config *c, uint32_t in_addr);
 

@@ -13,7 +13,7 @@ static const char *const stage_maps[N_STAGE_MAPS] = { [STAGE_LISTS] = "stage_lis
 
 static const char *const main_programs[N_ENTRIES] = {
 #define X(name, entry, program) [entry] = program,
-	ENTRY_PROGRAMS(X)
+	XDP_ENTRY_PROGRAMS(X)
 #undef X
 };
 
@@ -32,15 +32,10 @@ const char *const build_ingress_programs[N_ENTRIES] = {
 #define OUT2IN_STAGED "out2in_staged_xdp"
 
 /* The pins of each set of programs, called NAME_<generation>. */
-static const char *const generation_pins[] = { PIN_XDP_PROGS,
-					       PIN_TC_PROGS,
-					       PIN_BARE_PROGS,
-					       PIN_INGRESS_PROGS,
-					       PIN_STAGE2_PROGS,
-					       PIN_TC_PROGRAM,
-					       PIN_BARE_PROGRAM,
+static const char *const generation_pins[] = { PIN_XDP_PROGS,	 PIN_TC_PROGS,	 PIN_BARE_PROGS,   PIN_INGRESS_PROGS,
+					       PIN_STAGE2_PROGS, PIN_TC_PROGRAM, PIN_BARE_PROGRAM,
 #define X(name, entry, program) program,
-					       ENTRY_PROGRAMS(X) TC_ENTRY_PROGRAMS(X)
+					       ENTRY_PROGRAMS(X)
 #undef X
 };
 

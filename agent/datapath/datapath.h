@@ -27,6 +27,23 @@
 #define PIN_TC_PROGRAM	 "tc_outside"
 #define PIN_BARE_PROGRAM "tc_bare"
 
+/*
+ * The programs that stay attached to interfaces and jump to the main programs. Each is a member of struct datapath and
+ * pinned as prog_NAME: X(name, entry jumped to, main program behind it)
+ */
+#define XDP_ENTRY_PROGRAMS(X)                       \
+	X(xdp_inside, ENTRY_INSIDE, "in2out_xdp")   \
+	X(xdp_outside, ENTRY_OUTSIDE, "out2in_xdp") \
+	X(xdp_both, ENTRY_BOTH, "both_xdp")
+
+/* The same at tc ingress, where XDP is not used. */
+#define TC_ENTRY_PROGRAMS(X)                                \
+	X(tc_from_inside, ENTRY_INSIDE, "in2out_ingress")   \
+	X(tc_from_outside, ENTRY_OUTSIDE, "out2in_ingress") \
+	X(tc_from_both, ENTRY_BOTH, "both_ingress")
+
+#define ENTRY_PROGRAMS(X) XDP_ENTRY_PROGRAMS(X) TC_ENTRY_PROGRAMS(X)
+
 struct datapath {
 	char *pin_dir; /* PIN_PATH/v<LAYOUT_VERSION> */
 	int lock_fd;   /* flock() on the pin path: one agent at a time */

@@ -21,18 +21,6 @@
 #define PIN_INGRESS_PROGS "ingress_leaves"
 #define PIN_STAGE2_PROGS  "stage2_leaves"
 
-/* Pinned programs that stay attached permanently: X(name, entry jumped to, main program behind it) */
-#define ENTRY_PROGRAMS(X)                           \
-	X(xdp_inside, ENTRY_INSIDE, "in2out_xdp")   \
-	X(xdp_outside, ENTRY_OUTSIDE, "out2in_xdp") \
-	X(xdp_both, ENTRY_BOTH, "both_xdp")
-
-/* The same at tc ingress, where XDP is not used. */
-#define TC_ENTRY_PROGRAMS(X)                                \
-	X(tc_from_inside, ENTRY_INSIDE, "in2out_ingress")   \
-	X(tc_from_outside, ENTRY_OUTSIDE, "out2in_ingress") \
-	X(tc_from_both, ENTRY_BOTH, "both_ingress")
-
 /* Members of struct datapath that are pinned: X(member, name of the pin). */
 #define PINS(X)                            \
 	X(in_index, "in_index")            \

@@ -24,7 +24,9 @@ bool link_carries(struct netlink *n, const struct link *l, const struct own_prog
 /* A descriptor of the program with that id, or -errno. */
 static int pinned_tc_program(const struct datapath *d, bool bare, enum tc_side side, uint32_t id)
 {
-	const int entries[] = { d->tc_from_inside, d->tc_from_outside, d->tc_from_both };
+#define X(name, ...) d->name,
+	const int entries[] = { TC_ENTRY_PROGRAMS(X) };
+#undef X
 	int fd;
 
 	if (side == TC_EGRESS)

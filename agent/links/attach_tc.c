@@ -20,12 +20,11 @@ struct filter {
 /* The name of the program, of detnat's, after which libbpf has named a filter: NAME:[ID]. */
 static const char *our_name(const struct nlattr *name)
 {
+#define X(name, ...) { #name, #name ":[" },
 	static const struct {
 		const char *program, *begin;
-	} ours[] = { { PIN_TC_PROGRAM, PIN_TC_PROGRAM ":[" },
-		     { "tc_from_inside", "tc_from_inside:[" },
-		     { "tc_from_outside", "tc_from_outside:[" },
-		     { "tc_from_both", "tc_from_both:[" } };
+	} ours[] = { { PIN_TC_PROGRAM, PIN_TC_PROGRAM ":[" }, TC_ENTRY_PROGRAMS(X) };
+#undef X
 
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
 		if (netlink_begins(name, ours[i].begin))

@@ -38,8 +38,9 @@ struct pin_search {
 /* Pins of every layout count: an upgrade finds the programs of the former version. */
 static int visit_layout(const char *name, void *arg)
 {
-	static const char *const pins[] = { "prog_xdp_inside",	   "prog_xdp_outside",	   "prog_xdp_both",
-					    "prog_tc_from_inside", "prog_tc_from_outside", "prog_tc_from_both" };
+#define X(name, ...) "prog_" #name,
+	static const char *const pins[] = { ENTRY_PROGRAMS(X) };
+#undef X
 	const struct pin_search *s = arg;
 	int r = 0;
 
@@ -63,8 +64,9 @@ int own_programs_read(const char *pin_path, const struct datapath *d, struct own
 	int r = 0;
 
 	if (d) {
-		const int fds[] = { d->xdp_inside,     d->xdp_outside,	   d->xdp_both,
-				    d->tc_from_inside, d->tc_from_outside, d->tc_from_both };
+#define X(name, ...) d->name,
+		const int fds[] = { ENTRY_PROGRAMS(X) };
+#undef X
 
 		for (size_t i = 0; !r && i < ARRAY_SIZE(fds); i++)
 			r = own_add(&own, fds[i]);
@@ -97,8 +99,9 @@ static const struct own_program *own_find(const struct own_programs *own, uint32
 
 bool is_entry_program(const char *name)
 {
-	static const char *const names[] = { "xdp_inside",     "xdp_outside",	  "xdp_both",
-					     "tc_from_inside", "tc_from_outside", "tc_from_both" };
+#define X(name, ...) #name,
+	static const char *const names[] = { ENTRY_PROGRAMS(X) };
+#undef X
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(name, names[i]))

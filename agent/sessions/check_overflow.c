@@ -305,8 +305,9 @@ static int end_counts(struct table_check *c)
 		else
 			i++;
 	if ((!c->n_counts && !c->total_wrong) || c->passes >= PASSES_MAX) {
-		c->figures.unsettled += c->n_counts;
+		c->figures.unsettled += c->n_counts + c->total_wrong;
 		c->n_counts = 0;
+		c->total_wrong = false;
 		return 0;
 	}
 	return 1;

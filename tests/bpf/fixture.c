@@ -296,14 +296,40 @@ static const char *reason_name(unsigned reason)
 	return names[reason];
 }
 
-/* The packet is in exactly one of the reasons. */
-static void expect_reason(const char *name, enum reason reason, const struct counters *before)
+/* Octets of a frame's IP packet, behind its VLAN tags: by its header, where 0 stands for all that follows. */
+static uint64_t packet_octets(const uint8_t *frame, size_t size)
 {
+	size_t at = 12, length;
+
+	while (at + 8 < size && ((frame[at] == 0x81 && !frame[at + 1]) || (frame[at] == 0x88 && frame[at + 1] == 0xa8)))
+		at += 4;
+	if (at + 6 > size)
+		return 0;
+	length = (size_t)(frame[at + 4] << 8 | frame[at + 5]);
+	return length ? length : size - at - 2;
+}
+
+/* The packet is in exactly one of the reasons, and its octets are in that one's volume if it has one. */
+static void expect_reason(const char *name, enum reason reason, const struct counters *before, uint64_t octets)
+{
+	static const char *const volumes[] = {
+#define X(name, text) #name,
+		VOLUMES(X)
+#undef X
+	};
 	struct counters after = read_counters();
 	unsigned n = 0;
 #define X(name, text) n++;
 	REASONS(X)
 #undef X
+
+	for (unsigned i = 0; i < sizeof(volumes) / sizeof(*volumes); i++) {
+		unsigned at = REASON_in2out_octets + i;
+		uint64_t change = ((__u64 *)&after)[at] - ((const __u64 *)before)[at];
+
+		cr_expect_eq(change, reason == REASON_in2out_translated + i ? octets : 0, "%s: %lu %s", name, change,
+			     volumes[i]);
+	}
 
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t change = ((__u64 *)&after)[i] - ((const __u64 *)before)[i];
@@ -322,7 +348,7 @@ void run_frame_counted(const char *name, enum hook hook, const uint8_t *in, size
 	before = read_counters();
 	got = run_frame(hook, in, size, out, ret_size);
 	cr_expect_eq(got, verdict, "%s: verdict %d, not %d", name, got, verdict);
-	expect_reason(name, reason, &before);
+	expect_reason(name, reason, &before, packet_octets(in, size));
 }
 
 void run_rows(const struct row *rows, size_t n)

@@ -45,6 +45,8 @@ def pytest_configure(config):
             pytest.exit(f"{program} is missing; build it first (make), or set BUILD", 2)
     if config.getoption("--valgrind"):
         agent.wrapper[:] = shlex.split(VALGRIND)
+    # A shell starts what runs in the background with SIGINT ignored, and programs under test would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGHUP, _terminate)
     # With -n (pytest-xdist) the tests run in workers, each isolated.

@@ -161,25 +161,30 @@ class Network:
 
     def wait_for_ways(self, pools, defaults=None, timeout=60):
         """
-        Waits until the upstream router sends each pool to exactly these gateways, and each group's router the default route.
+        Waits until the upstream router sends each pool to exactly these gateways, and each group's router the default route,
+        and until the kernels of the latter have the routes onwards: daemons announce a route while they install it.
         A gateway is its number; several are a set.
         """
-        def hops(gateways, side):
-            return {getattr(self.gateways[number - 1], side) for number in (gateways if isinstance(gateways, set) else {gateways})}
+        def some(gateways):
+            return [self.gateways[number - 1] for number in (gateways if isinstance(gateways, set) else {gateways})]
 
-        wanted = {pool: hops(gateways, "outside") for pool, gateways in pools.items()}
-        wanted |= {group: hops(gateways, "inside") for group, gateways in (defaults or {}).items()}
+        wanted = {(self.upstream, pool): {gateway.outside for gateway in some(gateways)} for pool, gateways in pools.items()}
+        for group, gateways in (defaults or {}).items():
+            wanted[self.aggregations[group - 1], "default"] = {gateway.inside for gateway in some(gateways)}
+            for gateway in some(gateways):
+                wanted[gateway.namespace, "default"] = {UPSTREAM}
+                wanted[gateway.namespace, SUBSCRIBERS[group - 1]] = {f"192.0.2.{10 + group}"}
 
         def found():
-            return {key: self.ways(self.upstream, key) if isinstance(key, str) else self.ways(self.aggregations[key - 1], "default")
-                    for key in wanted}
+            return {way: self.ways(*way) for way in wanted}
 
         try:
             wait_for(lambda: found() == wanted, timeout, "routes", 0.05)
         except AssertionError:
             reports = "\n".join(f"---- {r.directory.name}\n{r.report()}" for r in
                                 [*self.birds, *(g.daemon for g in self.gateways if g.daemon)])
-            raise AssertionError(f"routes are {found()} where {wanted} was due\n{reports}") from None
+            shown = {(namespace.name, prefix): (hops, wanted[namespace, prefix]) for (namespace, prefix), hops in found().items()}
+            raise AssertionError(f"routes, and those due: {shown}\n{reports}") from None
 
 
 @contextlib.contextmanager

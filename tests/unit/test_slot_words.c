@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Keys, state words and buckets, by their numbers: they are part of the pinned layout. */
+#include <string.h>
+
 #include <criterion/criterion.h>
 
 #include "slots_fixture.h"
@@ -96,10 +98,15 @@ Test(slot_words, sessions_have_the_buckets_that_they_always_had)
 
 Test(slot_words, bits_are_counted_and_buckets_have_theirs)
 {
+	struct bucket first, second;
+	const struct bucket_choice b = { &first, &second, 1 };
+
 	for (unsigned byte = 0; byte < 256; byte++)
 		cr_expect_eq(count_bits8(byte), __builtin_popcount(byte), "%#x", byte);
 	for (unsigned bucket = 0; bucket < 100; bucket++)
 		cr_expect_eq(home_bit(bucket), 1U << bucket % 32, "bucket %u", bucket);
+	for (unsigned offset = 0; offset < 16; offset++)
+		cr_expect_eq(preferred_slot(&b, offset), &first.slot[offset % 8], "offset %u", offset);
 }
 
 Test(slot_words, slots_are_crowded_from_half_on)
@@ -179,9 +186,16 @@ Test(slot_words, a_scan_tells_connections_apart)
 {
 	struct bucket first = { 0 }, second = { 0 };
 	struct bucket_choice b = { &first, &second, 1 };
-	struct opening o = { .key = KEY, .port_offset = 1, .port_lo = 1024, .proto = 6 };
+	struct opening o;
 	static const __u8 states[] = { SESSION_ESTABLISHED, SESSION_TIME_WAIT, SESSION_ESTABLISHED | SESSION_RESET };
 
+	/* Findings of a scan before are in it. */
+	memset(&o, 0xff, sizeof(o));
+	o.key = KEY;
+	o.port_offset = 1;
+	o.port_lo = 1024;
+	o.proto = 6;
+	first.slot[3].truth = state_word(1024, 6, SESSION_OPENING, 1000);
 	for (unsigned i = 0; i < 3; i++)
 		second.slot[i] =
 			(struct slot){ (KEY + 1 + i) ^ 0x8000, state_word((__u16)(1024 + i), 6, states[i], 1000) };
@@ -190,11 +204,19 @@ Test(slot_words, a_scan_tells_connections_apart)
 	second.slot[6] = (struct slot){ KEY ^ 0x10000, state_word(1029, 6, SESSION_ESTABLISHED, 1000) };
 	second.slot[7] = (struct slot){ KEY + 9, state_word(1032, 6, SESSION_TIME_WAIT, 1000) };
 	scan(&o, &b, 1000, timeouts);
-	cr_expect_eq(o.room, 0x18ff);
+	cr_expect_eq(o.room, 0x18f7, "%#x", o.room);
 	cr_expect_eq(o.existing, 0x2000);
 	cr_expect_eq(o.ports_used, 0x17);
 	cr_expect_eq(o.time_wait, 0x8200);
 	cr_expect_eq(o.time_wait_port, 0x0200);
 	cr_expect_eq(o.reset_port, 0x0400);
 	cr_expect_eq(o.gone, 0);
+	cr_expect_eq(o.freed, 0);
+	/* An expired one in the way is told of in any case, but time-wait did not count. */
+	scan(&o, &b, 1241, timeouts);
+	cr_expect_eq(o.room, 0xbef7, "%#x", o.room);
+	cr_expect_eq(o.gone, 0xa600, "%#x", o.gone);
+	cr_expect_eq(o.freed, 2);
+	cr_expect_eq(o.ports_used, 0x01);
+	cr_expect_eq(o.reset_port, 0);
 }

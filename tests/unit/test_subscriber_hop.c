@@ -62,3 +62,16 @@ Test(way, what_was_learned_before_a_change_never_stands_beside_the_epoch_after_i
 	cr_expect_eq(lost_bits, 0, "%u", lost_bits);
 	cr_expect_gt(kept, 0);
 }
+
+Test(way, is_kept_with_its_tick_and_epoch_alone)
+{
+	struct subscriber s = { .way_epoch = SUBSCRIBER_HAIRPINS | 3 };
+
+	subscriber_hop_keep(&s, NEW_WAY, 0xffffffff, 77);
+	cr_expect_eq(s.way, NEW_WAY);
+	cr_expect_eq(s.way_tick, 77);
+	cr_expect_eq(s.way_epoch, SUBSCRIBER_HAIRPINS | 0x7fffffff);
+	s.way_epoch = 3;
+	subscriber_hop_keep(&s, NEW_WAY, 0x80000005, 77);
+	cr_expect_eq(s.way_epoch, 5, "the flag is not the epoch's");
+}

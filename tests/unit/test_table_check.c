@@ -477,3 +477,29 @@ Test(table_check, a_session_that_is_being_admitted_is_no_fault_of_the_total)
 	cr_expect_eq(found.total, 0, "%s", found.n ? found.finding[0].text : "-");
 	findings_free(&found);
 }
+
+/* Sessions that begin between any two passes leave it open whether the total is wrong. */
+Test(table_check, a_total_that_cannot_be_judged_is_unsettled)
+{
+	struct findings found = { 0 };
+	struct table_check *c;
+	uint16_t port = 6000;
+	int r;
+
+	right();
+	d.global->overflow = 10001;
+	cr_assert_eq(table_check_new(m, true, &found, &c), 0);
+	do {
+		r = table_check_step(c, 100);
+		if (r != TABLE_CHECK_WAITS)
+			continue;
+		overflow_flow(port++);
+		usleep(200);
+	} while (r > 0);
+	cr_expect_eq(r, TABLE_CHECK_DONE);
+	cr_expect_gt(port, 6000);
+	cr_expect_eq(table_check_figures(c)->unsettled, 1);
+	cr_expect_eq(found.total, 0, "%s", found.n ? found.finding[0].text : "-");
+	table_check_free(c);
+	findings_free(&found);
+}

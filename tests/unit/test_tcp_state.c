@@ -55,10 +55,12 @@ Test(tcp_state, stories)
 		{ "a FIN sent again is not the last ACK",
 		  { ESTABLISH, IN | F, OUT | F, IN | F | A },
 		  SESSION_LAST_ACK_IN },
+		{ "nor is a segment without ACK", { ESTABLISH, IN | F, OUT | F, IN | P }, SESSION_LAST_ACK_IN },
 		{ "FIN from outside", { ESTABLISH, OUT | F | A }, SESSION_CLOSE_WAIT },
 		{ "and data from inside", { ESTABLISH, OUT | F, IN | A, IN | A }, SESSION_CLOSE_WAIT },
 		{ "and the FIN from inside", { ESTABLISH, OUT | F, IN | F }, SESSION_LAST_ACK_OUT },
 		{ "closed from outside", { ESTABLISH, OUT | F, IN | A, IN | F, OUT | A }, SESSION_TIME_WAIT },
+		{ "not without ACK", { ESTABLISH, OUT | F, IN | F, OUT | P }, SESSION_LAST_ACK_OUT },
 		{ "both FINs at once", { ESTABLISH, IN | F | A, OUT | F | A, IN | A, OUT | A }, SESSION_TIME_WAIT },
 		{ "half closed by inside before it is answered", { IN | S, IN | F }, SESSION_FIN_WAIT },
 		{ "time-wait stays in spite of data",
@@ -83,6 +85,7 @@ Test(tcp_state, stories)
 		{ "tried again after that", { IN | S, OUT | R | A, IN | S }, SESSION_SYN_SENT },
 		{ "a SYN from inside leaves an established one alone", { ESTABLISH, IN | S }, SESSION_ESTABLISHED },
 		{ "a SYN after the FIN of the inside starts anew", { ESTABLISH, IN | F, IN | S }, SESSION_SYN_SENT },
+		{ "a SYN-ACK does not", { ESTABLISH, IN | F, IN | S | A }, SESSION_FIN_WAIT },
 		{ "a SYN after the FIN of the outside starts anew", { ESTABLISH, OUT | F, IN | S }, SESSION_SYN_SENT },
 		{ "a SYN after data behind that FIN, too",
 		  { ESTABLISH, OUT | F, IN | A | P, IN | S },
@@ -129,6 +132,14 @@ Test(tcp_state, stories)
 		__u8 state = play(s->segment, n);
 
 		cr_expect_eq(state, s->state, "%s: %#x, not %#x", s->name, state, s->state);
+	}
+}
+
+Test(tcp_state, only_data_and_acknowledgements_leave_a_connection_as_it_is)
+{
+	for (unsigned flags = 0; flags < 64; flags++) {
+		cr_expect_eq(tcp_goes_on(SESSION_ESTABLISHED, (__u8)flags), !(flags & (S | F | R)), "flags %#x", flags);
+		cr_expect_eq(tcp_goes_on(SESSION_FIN_WAIT, (__u8)flags), 0, "flags %#x", flags);
 	}
 }
 

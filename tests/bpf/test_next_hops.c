@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Next hops that the kernel was asked for: what the agent is told of their neighbours, and for how long they hold. */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <criterion/criterion.h>
+
+#include <detnat/next_hops.h>
+
+#include "fixture.h"
+
+TestSuite(next_hops, .init = set_up, .fini = tear_down);
+
+#define FAR	     ADDR(192, 0, 2, 9)
+#define BEYOND_IPV6  ADDR(192, 0, 2, 130)
+#define TO(addr)     .from = HOST, .to = GATEWAY_IN, .src = SUBSCRIBER, .dst = (addr), UDP, 5000, 53, .payload = 20
+#define SENT_TO(mac) .ttl = 63, .from = GATEWAY_OUT, .to = (mac), .src = POOL
+
+#define ANSWER(n) \
+	.from = ROUTER, .to = GATEWAY_OUT, .src = EXTERNAL, .dst = POOL, UDP, 53, OUT_PORT(5000, 2), .payload = (n)-28
+#define DELIVERED(n) .src = EXTERNAL, .dst = SUBSCRIBER, UDP, 53, 5000, .payload = (n)-28
+
+static void run(const char *commands)
+{
+	cr_assert_eq(system(commands), 0, "%s", commands);
+}
+
+static void send_to(uint32_t dst)
+{
+	const struct row row = { "sent",
+				 XDP_INSIDE,
+				 { TO(dst) },
+				 REDIRECT_XDP,
+				 { SENT_TO(ROUTER), .dst = dst, UDP, OUT_PORT(5000, 2), 53, .payload = 20 },
+				 REASON_in2out_translated };
+
+	datapath_raise_epoch(&datapath);
+	run_rows(&row, 1);
+}
+
+/* The datapath has asked for a neighbour in this tick. */
+static void expect_used(uint32_t ifindex, int family, const char *text, uint32_t router, const char *when)
+{
+	struct next_hop_address at = { .ifindex = ifindex, .family = (uint32_t)family };
+	struct next_hop_use use = { .tick = ~0U, .router = ~0U };
+
+	cr_assert_eq(inet_pton(family, text, at.addr), 1);
+	cr_expect_eq(bpf_map_lookup_elem(datapath.next_hops_used, &at, &use), 0, "%s: %s", when, text);
+	cr_expect_eq(use.router, router, "%s: %s: %u", when, text, use.router);
+	cr_expect_leq(datapath_ticks(&datapath) - use.tick, 2U, "%s: %s: %u", when, text, use.tick);
+	use.tick -= 100;
+	cr_assert_eq(bpf_map_update_elem(datapath.next_hops_used, &at, &use, BPF_EXIST), 0);
+}
+
+Test(next_hops, which_neighbours_are_used_is_told)
+{
+	stay_on_one_core();
+	run("ip -6 addr add fe80::1/64 dev tout nodad; ip neigh replace fe80::4 lladdr 02:00:00:00:00:04 dev tout;"
+	    "ip route add 192.0.2.128/25 via inet6 fe80::4 dev tout");
+	send_to(EXTERNAL);
+	expect_used(outside_ifindex, AF_INET, "198.51.100.7", 0, "for itself");
+	expect_used(inside_ifindex, AF_INET, "10.0.0.2", 0, "back to the subscriber");
+	send_to(FAR);
+	expect_used(outside_ifindex, AF_INET, "198.51.100.7", 1, "for what is behind it");
+	send_to(EXTERNAL);
+	expect_used(outside_ifindex, AF_INET, "198.51.100.7", 1, "for itself again");
+	send_to(BEYOND_IPV6);
+	expect_used(outside_ifindex, AF_INET6, "fe80::4", 1, "by IPv6");
+}
+
+static void set_up_short_second(void)
+{
+	settings.hz = 64;
+	set_up();
+}
+
+/* A second is a tick here. A neighbour that has changed, without a word to the datapath, is found after that. */
+Test(next_hops, hold_for_a_second, .init = set_up_short_second)
+{
+	static const struct row rows[] = {
+		{ "by the router",
+		  XDP_INSIDE,
+		  { TO(FAR) },
+		  REDIRECT_XDP,
+		  { SENT_TO(ROUTER), .dst = FAR, UDP, OUT_PORT(5000, 2), 53, .payload = 20 },
+		  REASON_in2out_translated },
+		{ "by another station",
+		  XDP_INSIDE,
+		  { TO(FAR) },
+		  REDIRECT_XDP,
+		  { SENT_TO(NOBODY), .dst = FAR, UDP, OUT_PORT(5000, 2), 53, .payload = 20 },
+		  REASON_in2out_translated },
+	};
+
+	stay_on_one_core();
+	run_rows(rows, 1);
+	run("ip neigh replace 198.51.100.7 lladdr 02:00:00:00:00:09 dev tout");
+	next_tick();
+	next_tick();
+	run_rows(rows + 1, 1);
+}
+
+/* From the first answer on the way to the subscriber is known; what is one octet too long is cut up by the kernel. */
+Test(next_hops, are_for_packets_that_fit)
+{
+	static const struct row rows[] = {
+#define ROW(name, n)                                                   \
+	{ name,                                                        \
+	  XDP_OUTSIDE,                                                 \
+	  { ANSWER(n) },                                               \
+	  REDIRECT_XDP,                                                \
+	  { .ttl = 63, .from = GATEWAY_IN, .to = HOST, DELIVERED(n) }, \
+	  REASON_out2in_translated }
+		ROW("is asked for", 60),
+		ROW("is known", 60),
+		ROW("as long as can be", 1500),
+		{ "one octet too long",
+		  XDP_OUTSIDE,
+		  { ANSWER(1501) },
+		  PASS_XDP,
+		  { .from = ROUTER, .to = GATEWAY_OUT, DELIVERED(1501) },
+		  REASON_out2in_translated },
+	};
+
+	stay_on_one_core();
+	send_to(EXTERNAL);
+	RUN_ROWS(rows);
+}
